@@ -1,0 +1,76 @@
+/**
+ * Who is blocked, why and since when, and who of them is to be greeted (rule E10).
+ *
+ * @module
+ */
+
+import type { BlockedMember, BlockReason, Instant } from "./types.ts";
+
+interface Block {
+  readonly reason: BlockReason;
+  readonly sinceMs: number;
+  probeAtMs: number;
+}
+
+/** The blocked members. */
+export class BlockList {
+  readonly #probeIntervalMs: number;
+  readonly #blocks = new Map<string, Block>();
+  /** No probe is due before this moment, so that a round in which none is costs nothing. */
+  #nextProbeMs = Infinity;
+
+  constructor(probeIntervalMs: number) {
+    this.#probeIntervalMs = probeIntervalMs;
+  }
+
+  /**
+   * Blocks a member; returns whether it was free. Leaving takes the place of expiry, for a member that left
+   * is not to be greeted; otherwise the first reason stands.
+   */
+  block(id: string, reason: BlockReason, now: Instant): boolean {
+    const before = this.#blocks.get(id);
+    if (before && !(reason === "left" && before.reason === "expired")) return false;
+    const probeAtMs = reason === "expired" ? now.monotonicMs + this.#probeIntervalMs : Infinity;
+    this.#blocks.set(id, { reason, sinceMs: before?.sinceMs ?? now.wallMs, probeAtMs });
+    this.#nextProbeMs = Math.min(this.#nextProbeMs, probeAtMs);
+    return !before;
+  }
+
+  /** Frees a member; returns whether it was blocked. */
+  free(id: string): boolean {
+    return this.#blocks.delete(id);
+  }
+
+  has(id: string): boolean {
+    return this.#blocks.has(id);
+  }
+
+  reason(id: string): BlockReason | undefined {
+    return this.#blocks.get(id)?.reason;
+  }
+
+  get(id: string): BlockedMember | undefined {
+    const block = this.#blocks.get(id);
+    return block && { id, reason: block.reason, sinceMs: block.sinceMs };
+  }
+
+  /** The ids blocked, the first blocked first. */
+  ids(): string[] {
+    return [...this.#blocks.keys()];
+  }
+
+  /** The ids whose greeting is due, each once per interval. */
+  dueProbes(nowMs: number): string[] {
+    if (nowMs < this.#nextProbeMs) return [];
+    const due: string[] = [];
+    this.#nextProbeMs = Infinity;
+    for (const [id, block] of this.#blocks) {
+      if (block.probeAtMs <= nowMs) {
+        due.push(id);
+        block.probeAtMs = nowMs + this.#probeIntervalMs;
+      }
+      this.#nextProbeMs = Math.min(this.#nextProbeMs, block.probeAtMs);
+    }
+    return due;
+  }
+}

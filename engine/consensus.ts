@@ -1,0 +1,60 @@
+/**
+ * Whether all active members have the same value, kept as running counts (rules E6, E13).
+ *
+ * @module
+ */
+
+import type { JsonValue } from "./types.ts";
+
+/** Reads what a check compares: canonical JSON text, or `undefined` for no value. Must not throw. */
+export type ConsensusReader = (value: JsonValue, memberId: string) => string | undefined;
+
+/** One check of one key. */
+export class ConsensusCheck {
+  readonly id: string;
+  readonly key: string;
+  readonly #read: ConsensusReader;
+  readonly #values = new Map<string, string>();
+  readonly #counts = new Map<string, number>();
+  /** The text agreed on when last evaluated. */
+  agreed: string | undefined;
+
+  constructor(id: string, key: string, read: ConsensusReader) {
+    this.id = id;
+    this.key = key;
+    this.#read = read;
+  }
+
+  /** Takes a value of an active member into the counts, or takes it out. */
+  note(memberId: string, value: JsonValue | undefined): void {
+    const before = this.#values.get(memberId);
+    const text = value === undefined ? undefined : this.#read(value, memberId);
+    if (before === text) return;
+    if (before !== undefined) {
+      const left = this.#counts.get(before)! - 1;
+      if (left === 0) this.#counts.delete(before);
+      else this.#counts.set(before, left);
+      this.#values.delete(memberId);
+    }
+    if (text !== undefined) {
+      this.#values.set(memberId, text);
+      this.#counts.set(text, (this.#counts.get(text) ?? 0) + 1);
+    }
+  }
+
+  /** The text that all of so many active members have, if they do. */
+  evaluate(activeMembers: number): string | undefined {
+    if (this.#counts.size !== 1 || this.#values.size !== activeMembers) return undefined;
+    return this.#counts.keys().next().value;
+  }
+
+  /** Those of the members that have no value, or another than most. */
+  dissenters(activeIds: Iterable<string>): string[] {
+    let most: string | undefined;
+    for (const [text, count] of this.#counts) {
+      const best = most === undefined ? 0 : this.#counts.get(most)!;
+      if (count > best || (count === best && text < most!)) most = text;
+    }
+    return [...activeIds].filter((id) => most === undefined || this.#values.get(id) !== most).sort();
+  }
+}

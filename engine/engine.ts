@@ -1,0 +1,544 @@
+/**
+ * What a member knows, and whom to tell what: the whole of the gossip protocol but for its messages. Pure,
+ * synchronous and deterministic: it reads no clock, draws no random number, does no I/O; the same calls have
+ * the same outcome, bit for bit. Every call that changes something returns the events that it caused.
+ *
+ * @module
+ */
+
+import { ConsensusCheck, type ConsensusReader } from "./consensus.ts";
+import type { EngineEvent } from "./events.ts";
+import { Exchange, type ExchangeSettings, type Sent, spanOf } from "./exchange.ts";
+import { isFarAhead, lifeAbove } from "./life.ts";
+import { deepFreeze } from "./json.ts";
+import type { MemberState } from "./member_state.ts";
+import { Merge, type MergeSettings } from "./merge.ts";
+import { Membership, type MembershipSettings } from "./membership.ts";
+import { topologyHash } from "./murmur3.ts";
+import { PeerMemories } from "./peer_memory.ts";
+import { Random } from "./random.ts";
+import { ENVELOPE_BYTES, memberBytes } from "./size.ts";
+import { stateName, Store } from "./store.ts";
+import {
+  type BlockedMember,
+  type BlockReason,
+  type Delta,
+  DIGEST_KEY,
+  type Entry,
+  GRACEFULLY_LEFT_KEY,
+  HEARTBEAT_KEY,
+  type Hold,
+  type Holds,
+  type Instant,
+  type JsonValue,
+  type Life,
+  type MemberDelta,
+  type Phase,
+  type SummaryPart,
+  TOPOLOGY_KEY,
+  TYPE,
+} from "./types.ts";
+
+export type { Sent } from "./exchange.ts";
+
+/** The most blocked ids that a member publishes (rule E14). */
+const MAX_PUBLISHED_BLOCKED = 50;
+/** How often a higher life of this id may be told of before the id is taken to be in use twice (rule E1). */
+const MAX_RENEWALS = 3;
+
+/** What the engine is set to; durations in milliseconds. */
+export interface EngineSettings extends ExchangeSettings, MembershipSettings, MergeSettings {
+  readonly tombstoneRetention: number;
+}
+
+/** Who the engine is, and what it starts from. */
+export interface EngineStart {
+  readonly id: string;
+  readonly life: Life;
+  readonly now: Instant;
+  /** A number of at least 0 and less than 1, from which every later draw follows. */
+  readonly random: number;
+  /** Whether peers are found by greeting: then before the first contact nobody agrees with nobody. */
+  readonly byGreeting: boolean;
+}
+
+/** What a call returned, and the events that it caused, in order. */
+export type Caused<T = unknown> = T & { readonly events: readonly EngineEvent[] };
+
+/** Why a peer's greeting is refused. */
+export type GreetingRefusal = "blocked" | "id_conflict" | "invalid";
+
+/** One member's knowledge of its cluster. */
+export class Engine {
+  readonly #settings: EngineSettings;
+  readonly #store: Store;
+  readonly #membership: Membership;
+  readonly #exchange: Exchange;
+  readonly #merge: Merge;
+  readonly #memories = new PeerMemories();
+  readonly #random: Random;
+  readonly #id: string;
+  #self: MemberState;
+  #events: EngineEvent[] = [];
+  #nowMs: number;
+  #contact: boolean;
+  #phase: Phase = "diffusing";
+  #silenced = false;
+  /** When higher lives of this id were told of, monotonic milliseconds. */
+  #renewals: number[] = [];
+  /** Peers that say that this member is blocked. */
+  readonly #blockedBy = new Set<string>();
+  #publishedState = "";
+  #publishedTopology = "";
+
+  /** Begins to know: this member, and nothing of it yet. */
+  constructor(settings: EngineSettings, start: EngineStart) {
+    this.#settings = settings;
+    this.#id = start.id;
+    this.#nowMs = start.now.monotonicMs;
+    this.#contact = !start.byGreeting;
+    this.#random = new Random(start.random);
+    const emit = (event: EngineEvent) => void this.#events.push(event);
+    const memories = this.#memories;
+    this.#store = new Store(start.id, emit);
+    this.#membership = new Membership(settings, {
+      selfId: start.id,
+      store: this.#store,
+      memories,
+      emit,
+      now: start.now,
+    });
+    this.#exchange = new Exchange(settings, {
+      selfId: start.id,
+      store: this.#store,
+      membership: this.#membership,
+      memories,
+      emit,
+    });
+    this.#merge = new Merge(settings, { store: this.#store, membership: this.#membership, emit });
+    this.#self = this.#store.hold(start.id, start.life);
+    this.#store.order.changed(this.#self);
+  }
+
+  /** This member's id. */
+  get id(): string {
+    return this.#id;
+  }
+
+  /** This member's present life. */
+  get life(): Life {
+    return this.#self.life;
+  }
+
+  /** How far the spreading has come. */
+  get phase(): Phase {
+    return this.#phase;
+  }
+
+  /** The digest of all active state (rule E12). */
+  get digest(): string {
+    return this.#store.digest;
+  }
+
+  /** The hash of the active ids. */
+  get active(): string {
+    return this.#store.activeHash;
+  }
+
+  /** Whether another process lives under this id, so that no gossip is sent or taken any more (rule E1). */
+  get silenced(): boolean {
+    return this.#silenced;
+  }
+
+  /**
+   * Sets a key of this member. The value was copied by `copyJson`.
+   *
+   * @throws {RangeError} where the member's whole state would exceed half of `maxMessageBytes`.
+   */
+  set(
+    key: string,
+    copy: { readonly value: JsonValue; readonly json: string; readonly type?: string },
+    now: Instant,
+  ): Caused<{ number: number }> {
+    return this.#act(now, () => ({ number: this.#setOwn(key, copy, now) }));
+  }
+
+  /** Deletes a key of this member; `number` is undefined where there was nothing to delete. */
+  delete(key: string, now: Instant): Caused<{ number: number | undefined }> {
+    return this.#act(now, () => {
+      if (!this.#self.live(key)) return { number: undefined };
+      const number = this.#self.held + 1;
+      this.#store.put(this.#self, { key, number, type: "", value: undefined, json: "" }, now);
+      return { number };
+    });
+  }
+
+  /**
+   * Sets what a member tells of itself at every interval: its heartbeat, and its digest and its view of the
+   * topology where these changed (R6.1, E12, E14).
+   */
+  beat(actorCount: Readonly<Record<string, number>>, now: Instant): Caused {
+    return this.#act(now, () => {
+      const heartbeat: JsonValue = Object.keys(actorCount).length > 0
+        ? { actorStatistics: { actorCount } }
+        : {};
+      this.#setOwn(HEARTBEAT_KEY, { ...withJson(heartbeat), type: TYPE.heartbeat }, now);
+      const active = this.#store.activeHash;
+      if (this.#publishedTopology !== active) {
+        this.#publishedTopology = active;
+        const blocked = this.#membership.blocks.ids().slice(0, MAX_PUBLISHED_BLOCKED);
+        const topology = {
+          topologyHash: topologyHash(this.#store.active),
+          ...(blocked.length > 0 && { blocked }),
+        };
+        this.#setOwn(TOPOLOGY_KEY, { ...withJson(topology), type: TYPE.topology }, now);
+      }
+      // The topology just set is part of the digest.
+      if (this.#publishedState !== this.#exchange.state) {
+        this.#publishedState = this.#exchange.state;
+        this.#setOwn(DIGEST_KEY, withJson({ digest: this.#store.digest, active }), now);
+      }
+      return {};
+    });
+  }
+
+  /** Does what time brings, once an interval: expiry, leaving, forgetting (R2.3, R2.4, E8, E11). */
+  tick(now: Instant): Caused {
+    return this.#act(now, () => {
+      this.#membership.tick(now);
+      this.#store.forgetTombstones(now.monotonicMs, this.#settings.tombstoneRetention);
+      return {};
+    });
+  }
+
+  /** Sets the key that says that this member leaves (R9.2). */
+  leave(now: Instant): Caused<{ number: number }> {
+    return this.#act(now, () => ({
+      number: this.#setOwn(GRACEFULLY_LEFT_KEY, { ...withJson({}), type: TYPE.empty }, now),
+    }));
+  }
+
+  /** Takes over who belongs to the cluster (R7). */
+  setTopology(
+    topology: { readonly members: readonly string[]; readonly blocked: readonly string[] },
+    now: Instant,
+  ): Caused {
+    return this.#act(now, () => {
+      this.#membership.setTopology(topology, now);
+      return {};
+    });
+  }
+
+  /** Whether an id is in the topology; one's own always is. */
+  isMember(id: string): boolean {
+    return this.#membership.isMember(id);
+  }
+
+  /** The ids in the topology that are not blocked, this member's own among them. */
+  activeIds(): ReadonlySet<string> {
+    return this.#store.active;
+  }
+
+  /** The active ids without this member's own, in an order that depends only on what happened. */
+  activePeers(): string[] {
+    return [...this.#store.active].filter((id) => id !== this.#id);
+  }
+
+  /** What is known of a member's block, if it is blocked. */
+  blockedMember(id: string): BlockedMember | undefined {
+    return this.#membership.blocks.get(id);
+  }
+
+  /** Everyone who is blocked, the first blocked first. */
+  blockedMembers(): BlockedMember[] {
+    return this.#membership.blocks.ids().map((id) => this.#membership.blocks.get(id)!);
+  }
+
+  /** Frees a member by hand; one that left is blocked anew at the next interval. */
+  unblock(id: string, now: Instant): Caused<{ freed: boolean }> {
+    return this.#act(now, () => ({ freed: this.#membership.free(id, now) }));
+  }
+
+  /** The ids blocked as expired that are to be greeted now (rule E10); each is named once an interval. */
+  dueProbes(now: Instant): string[] {
+    return this.#membership.blocks.dueProbes(now.monotonicMs);
+  }
+
+  /** A peer says that this member is blocked; that is told once until the peer is greeted again. */
+  toldBlocked(peerId: string, reason: BlockReason): Caused {
+    return this.#act(undefined, () => {
+      if (!this.#blockedBy.has(peerId)) this.#events.push({ type: "SelfBlocked", peerId, reason });
+      if (this.isMember(peerId)) this.#blockedBy.add(peerId);
+      return {};
+    });
+  }
+
+  /** A peer's greeting came, asked for or answered. A refusal says that nothing may follow. */
+  greeted(
+    peer: { readonly id: string; readonly life: Life; readonly digest: string; readonly active: string },
+    now: Instant,
+  ): Caused<{ refusal: GreetingRefusal | undefined }> {
+    return this.#act(now, () => {
+      if (isFarAhead(peer.life, now.wallMs)) return { refusal: "invalid" };
+      if (peer.id === this.#id) {
+        if (peer.life > this.life) this.#renewLife(peer.life, now);
+        return { refusal: "id_conflict" };
+      }
+      this.#merge.beginLife(peer.id, peer.life, now);
+      if (this.#membership.blocks.reason(peer.id) === "expired") this.#membership.free(peer.id, now);
+      if (this.#membership.blocks.has(peer.id)) return { refusal: "blocked" };
+      this.#contact = true;
+      this.#blockedBy.delete(peer.id);
+      const memory = this.#exchange.meet(peer.id, peer.life);
+      if (stateName(peer.digest, peer.active) === this.#exchange.state) this.#exchange.agreeWith(memory);
+      return { refusal: undefined };
+    });
+  }
+
+  /**
+   * What to tell a peer now (R3.2), leaving room for an answer of what is held. Nothing counts as told
+   * before {@linkcode Engine.handleAck}.
+   */
+  disseminate(
+    peerId: string,
+    options: { readonly holds?: Holds } = {},
+  ): Caused<{ delta: Delta; sent: Sent }> {
+    return this.#act(undefined, () => this.#exchange.disseminate(peerId, { ...options, nowMs: this.#nowMs }));
+  }
+
+  /**
+   * Merges what a peer told (R3.3); `holds` is to be answered. Where `invalid` names something that cannot be
+   * believed, nothing was merged.
+   */
+  applyIncoming(
+    peerId: string,
+    delta: Delta,
+    now: Instant,
+  ): Caused<{ holds: Holds; invalid: string | undefined }> {
+    return this.#act(now, () => {
+      const holds = new Map<string, Hold>();
+      if (this.#silenced) return { holds, invalid: undefined };
+      const ahead = delta.members.find((each) => isFarAhead(each.life, now.wallMs));
+      if (ahead) return { holds, invalid: `the life of ${ahead.id} is more than a year ahead` };
+      const peer = this.#exchange.beforeMerge(peerId);
+      let renewAbove: Life | undefined;
+      for (const each of delta.members) {
+        if (each.id === this.#id) renewAbove = this.#answerOwn(each, holds) ?? renewAbove;
+        else this.#merge.take(each, { peerId, holds, now });
+      }
+      this.#exchange.afterMerge(peer, delta, holds);
+      if (renewAbove !== undefined) this.#renewLife(renewAbove, now);
+      return { holds, invalid: undefined };
+    });
+  }
+
+  /** A peer acknowledged what was sent, but for what it says it holds instead (rule E5). However late. */
+  handleAck(sent: Sent, holds: Holds, now: Instant): Caused {
+    return this.#act(now, () => {
+      const credible = new Map([...holds].filter(([, hold]) => !isFarAhead(hold.life, now.wallMs)));
+      this.#exchange.acknowledge(sent, credible);
+      const own = credible.get(this.#id);
+      if (own && this.#isAhead(own)) this.#renewLife(own.life, now);
+      return {};
+    });
+  }
+
+  /** The parts of a comparison that is due with a peer (rule E12), and begins; none where none is due. */
+  requestReconcile(peerId: string): Caused<{ parts: readonly SummaryPart[] }> {
+    return this.#act(undefined, () => ({ parts: this.#exchange.requestReconcile(peerId) }));
+  }
+
+  /** Answers a peer's part of a comparison with what is held in the same range. */
+  answerReconcile(peerId: string, part: SummaryPart): Caused<{ part: SummaryPart }> {
+    return this.#act(undefined, () => ({ part: this.#exchange.answerReconcile(peerId, part) }));
+  }
+
+  /** Takes a peer's answer to a part of a comparison. */
+  applyReconcile(peerId: string, part: SummaryPart, options: { readonly last: boolean }): Caused {
+    return this.#act(undefined, () => {
+      this.#exchange.applyReconcile(peerId, part, options);
+      return {};
+    });
+  }
+
+  /** Ends a comparison to which no answer came; it is begun anew if the digests go on to differ. */
+  abandonReconcile(peerId: string): Caused {
+    return this.#act(undefined, () => {
+      this.#exchange.endReconcile(peerId);
+      return {};
+    });
+  }
+
+  /** The entry under a key of a member; none where it was deleted. */
+  get(memberId: string, key: string): Entry | undefined {
+    return this.#store.order.get(memberId)?.live(key);
+  }
+
+  /** The entries under a key, of every member that has one. */
+  state(key: string): Map<string, Entry> {
+    const entries = new Map<string, Entry>();
+    for (const member of this.#store.order.members()) {
+      const entry = member.live(key);
+      if (entry) entries.set(member.id, entry);
+    }
+    return entries;
+  }
+
+  /** The ids of all members of which something is held. */
+  memberIds(): Iterable<string> {
+    return [...this.#store.order.members()].map((member) => member.id);
+  }
+
+  /** The entries of a member that have a value, in rising order of number. */
+  entriesOf(memberId: string): readonly Entry[] {
+    return [...this.#store.order.get(memberId)?.entries() ?? []].filter((entry) => entry.value !== undefined);
+  }
+
+  /** The life of a member that is held. */
+  lifeOf(memberId: string): Life | undefined {
+    return this.#store.order.get(memberId)?.life;
+  }
+
+  /** How much of a member is held. */
+  holdOf(memberId: string): Hold | undefined {
+    const member = this.#store.order.get(memberId);
+    return member && { life: member.life, number: member.held };
+  }
+
+  /** How much is kept, to be held against its limits. */
+  get footprint(): {
+    readonly members: number;
+    readonly tombstones: number;
+    readonly departed: number;
+    readonly waiting: number;
+  } {
+    return {
+      members: this.#store.order.size,
+      tombstones: this.#store.tombstones,
+      departed: this.#membership.departures.size,
+      waiting: this.#memories.waiting,
+    };
+  }
+
+  /** How many active peers are known to hold this member's own state up to a number. */
+  acknowledgedBy(number: number): number {
+    return this.#exchange.acknowledgedBy(number);
+  }
+
+  /** The number under which a key of this member was last set; it changes with a renewed life. */
+  ownNumber(key: string): number | undefined {
+    return this.#self.live(key)?.number;
+  }
+
+  /** Begins to evaluate whether all active members have the same value under a key (rule E13). */
+  addCheck(id: string, key: string, read: ConsensusReader): Caused {
+    return this.#act(undefined, () => {
+      this.#store.addCheck(new ConsensusCheck(id, key, read));
+      return {};
+    });
+  }
+
+  /** Drops a check; returns whether there was one. */
+  removeCheck(id: string): boolean {
+    return this.#store.checks.delete(id);
+  }
+
+  /** What all active members agree on, as a check reads it. */
+  consensus(id: string): { readonly reached: boolean; readonly value: JsonValue | undefined } {
+    const agreed = this.#store.checks.get(id)?.agreed;
+    return { reached: agreed !== undefined, value: agreed === undefined ? undefined : JSON.parse(agreed) };
+  }
+
+  /** The active members that have no value, or another than most. */
+  dissenters(id: string): string[] {
+    return this.#store.checks.get(id)?.dissenters(this.#store.active) ?? [];
+  }
+
+  /** Does something, sees what that means for consensus and phase, and hands out the events. */
+  #act<T>(now: Instant | undefined, action: () => T): Caused<T> {
+    if (now) this.#nowMs = now.monotonicMs;
+    const result = action();
+    this.#settle();
+    const events = this.#events;
+    this.#events = [];
+    return { ...result, events };
+  }
+
+  #settle(): void {
+    for (const check of this.#store.checks.values()) {
+      const agreed = this.#contact ? check.evaluate(this.#store.active.size) : undefined;
+      if (agreed === check.agreed) continue;
+      check.agreed = agreed;
+      const { id: checkId, key } = check;
+      if (agreed === undefined) this.#events.push({ type: "ConsensusLost", checkId, key });
+      else this.#events.push({ type: "ConsensusReached", checkId, key, value: JSON.parse(agreed) });
+    }
+    const phase = this.#evaluatePhase();
+    if (phase === this.#phase) return;
+    this.#events.push({ type: "PhaseChanged", from: this.#phase, to: phase });
+    this.#phase = phase;
+    if (phase === "confirmed") this.#events.push({ type: "Confirmed", digest: this.digest });
+  }
+
+  #evaluatePhase(): Phase {
+    if (this.#memories.inRepair) return "reconciling";
+    const { agreement } = this.#store;
+    const confirmed = this.#contact && agreement.agreeing(this.#exchange.state) === agreement.peers;
+    return confirmed ? "confirmed" : "diffusing";
+  }
+
+  #setOwn(
+    key: string,
+    copy: { readonly value: JsonValue; readonly json: string; readonly type?: string },
+    now: Instant,
+  ): number {
+    const entry = { key, number: this.#self.held + 1, type: TYPE.value as string, ...copy };
+    const limit = Math.floor(this.#settings.maxMessageBytes / 2) - ENVELOPE_BYTES;
+    const bytes = this.#self.bytesWith([entry]) + memberBytes(this.#id);
+    if (bytes > limit) {
+      throw new RangeError(
+        `The state of a member may take ${limit} bytes, half of maxMessageBytes; with ${
+          JSON.stringify(key)
+        } ` +
+          `it would take ${bytes}; nothing was changed.`,
+      );
+    }
+    this.#store.put(this.#self, entry, now);
+    return entry.number;
+  }
+
+  /** What a peer says of this member is never merged; a later life or number of it is somebody else's (E1). */
+  #answerOwn(told: MemberDelta, holds: Map<string, Hold>): Life | undefined {
+    const { life, last: number } = spanOf(told);
+    if (this.#isAhead({ life, number })) return life;
+    if (life < this.life) holds.set(this.#id, { life: this.life, number: this.#self.held });
+    return undefined;
+  }
+
+  #isAhead(own: Hold): boolean {
+    return own.life > this.life || (own.life === this.life && own.number > this.#self.held);
+  }
+
+  /** Begins a new life above one that was told of, and sets every key anew in it (E1). */
+  #renewLife(told: Life, now: Instant): void {
+    const recent = this.#renewals.filter((at) => now.monotonicMs - at < this.#settings.heartbeatExpiration);
+    this.#renewals = [...recent, now.monotonicMs];
+    if (this.#renewals.length >= MAX_RENEWALS) {
+      if (!this.#silenced) {
+        this.#events.push({ type: "ConflictDetected", memberId: this.#id, reason: "identity" });
+        this.#events.push({ type: "SelfBlocked", reason: "identity" });
+      }
+      this.#silenced = true;
+      return;
+    }
+    const life = lifeAbove(told, now.wallMs, this.#random.next());
+    const entries = this.entriesOf(this.#id).map((entry, index) => ({ ...entry, number: index + 1 }));
+    this.#self = this.#store.replace(this.#self, entries, { life, floor: 0, now });
+    this.#exchange.ownLifeRenewed();
+    this.#events.push({ type: "LifeRenewed", life });
+  }
+}
+
+function withJson(value: JsonValue): { readonly value: JsonValue; readonly json: string } {
+  return { value: deepFreeze(value), json: JSON.stringify(value) };
+}

@@ -1,0 +1,367 @@
+/**
+ * Whom to tell what, and what each peer is known to hold (rules E4 to E7 and E12).
+ *
+ * @module
+ */
+
+import type { EngineEvent } from "./events.ts";
+import type { Membership } from "./membership.ts";
+import type { MemberState } from "./member_state.ts";
+import type { PeerMemories, PeerMemory, Waiting } from "./peer_memory.ts";
+import { type Candidate, select } from "./selection.ts";
+import { ENVELOPE_BYTES, holdsBytes } from "./size.ts";
+import { stateName, type Store } from "./store.ts";
+import type { Delta, Hold, Holds, Life, MemberDelta, Summary, SummaryPart } from "./types.ts";
+
+/** The most members in one part of a comparison: some 150 bytes each. */
+const SUMMARY_MEMBERS = 1_000;
+
+/** A delta that was handed out, kept by whoever sent it until it is acknowledged. Opaque. */
+export interface Sent {
+  readonly peerId: string;
+  readonly peerLife: Life | undefined;
+  /** By member id: where the delta of that member started and ended. */
+  readonly members: ReadonlyMap<
+    string,
+    { readonly life: Life; readonly after: number; readonly last: number }
+  >;
+}
+
+/** The limits of a message. */
+export interface ExchangeSettings {
+  readonly gossipMaxSend: number;
+  readonly maxMessageBytes: number;
+}
+
+/** What is told to peers, and what they are known to hold. */
+export class Exchange {
+  readonly #memories: PeerMemories;
+  readonly #settings: ExchangeSettings;
+  readonly #selfId: string;
+  readonly #store: Store;
+  readonly #membership: Membership;
+  readonly #emit: (event: EngineEvent) => void;
+
+  constructor(
+    settings: ExchangeSettings,
+    context: {
+      readonly selfId: string;
+      readonly store: Store;
+      readonly membership: Membership;
+      readonly memories: PeerMemories;
+      readonly emit: (event: EngineEvent) => void;
+    },
+  ) {
+    this.#settings = settings;
+    this.#selfId = context.selfId;
+    this.#store = context.store;
+    this.#membership = context.membership;
+    this.#emit = context.emit;
+    this.#memories = context.memories;
+  }
+
+  /** The name of the state that this member holds. */
+  get state(): string {
+    return stateName(this.#store.digest, this.#store.activeHash);
+  }
+
+  /** The peer lives in this life; of an earlier one nothing that it held counts. */
+  meet(peerId: string, life: Life): PeerMemory {
+    const known = this.#memories.peek(peerId);
+    if (known?.life !== undefined && known.life !== life) {
+      this.#memories.forget(peerId);
+      this.#store.agreement.set(peerId, { acknowledged: undefined });
+    }
+    const peer = this.#memories.of(peerId);
+    peer.life = life;
+    return peer;
+  }
+
+  /** What the peer is not known to hold, as much as fits beside an answer of what is held. */
+  disseminate(peerId: string, options: { readonly holds?: Holds; readonly nowMs: number }): {
+    delta: Delta;
+    sent: Sent;
+  } {
+    const peer = this.#memories.of(peerId);
+    this.#advance(peer);
+    const { deltas, partial, longestLeftOut } = select(this.#candidates(peer, options.nowMs), {
+      selfId: this.#selfId,
+      members: this.#settings.gossipMaxSend,
+      bytes: this.#settings.maxMessageBytes - ENVELOPE_BYTES -
+        (options.holds ? holdsBytes(options.holds) : 0),
+      longestFirst: peer.longestFirst,
+    });
+    peer.longestFirst = longestLeftOut;
+    if (deltas.length > 0) {
+      const entries = deltas.reduce((count, delta) => count + delta.entries.length, 0);
+      this.#emit({ type: "Disseminated", peerId, members: deltas.length, entries });
+    }
+    const delta = {
+      members: deltas,
+      digest: this.#store.digest,
+      active: this.#store.activeHash,
+      partial,
+    };
+    const members = new Map(deltas.map((each) => [each.id, spanOf(each)]));
+    return { delta, sent: { peerId, peerLife: peer.life, members } };
+  }
+
+  /** The peer holds what was sent to it, but for what it says itself, which always wins. */
+  acknowledge(sent: Sent, holds: Holds): void {
+    const peer = this.#memories.peek(sent.peerId);
+    // What an earlier life of the peer held, this one may lack.
+    if (!peer || peer.life !== sent.peerLife) return;
+    for (const [id, { life, last }] of sent.members) {
+      if (!holds.has(id)) this.#noteHeld(peer, id, { life, number: last });
+    }
+    for (const [id, hold] of holds) this.#noteSaid(peer, id, { hold, sent: sent.members.get(id) });
+    this.#review(peer);
+  }
+
+  /** Before news of a peer is merged: what changed until now waits for it. */
+  beforeMerge(peerId: string): PeerMemory {
+    const peer = this.#memories.of(peerId);
+    this.#advance(peer);
+    return peer;
+  }
+
+  /** After news of a peer was merged: what it told, it holds, and what changed by it need not go back. */
+  afterMerge(peer: PeerMemory, delta: Delta, holds: Holds): void {
+    peer.cursor = this.#store.order.serial;
+    for (const each of delta.members) {
+      const { life, last } = spanOf(each);
+      if (!holds.has(each.id) && each.entries.length > 0) {
+        this.#noteHeld(peer, each.id, { life, number: last });
+        // It changed by what the peer told, and may hold more than that.
+        const member = this.#store.order.get(each.id);
+        if (member && member.life === life && member.held > last && !peer.waiting.has(each.id)) {
+          this.#wait(peer, member, { after: last });
+        }
+      }
+    }
+    const nothingLeft = this.#review(peer);
+    this.#compareDigests(peer, delta, nothingLeft);
+  }
+
+  /** The parts of a full comparison that is due with a peer; none where none is. */
+  requestReconcile(peerId: string): SummaryPart[] {
+    const peer = this.#memories.peek(peerId);
+    if (!peer || peer.mismatches < 2 || peer.comparing || peer.tried === peer.differing) return [];
+    this.#memories.compare(peer, true);
+    peer.tried = peer.differing;
+    this.#emit({ type: "ReconcilingRequested", peerId });
+    const ids = [...this.#store.active].sort();
+    const parts: SummaryPart[] = [];
+    for (let start = 0; start < ids.length; start += SUMMARY_MEMBERS) {
+      const from = start === 0 ? "" : ids[start]!;
+      const until = ids[start + SUMMARY_MEMBERS];
+      parts.push({ from, until, members: this.#summaries(ids.slice(start, start + SUMMARY_MEMBERS)) });
+    }
+    return parts;
+  }
+
+  /** What this member says to a peer's part of a comparison; and what the peer turns out to lack waits for it. */
+  answerReconcile(peerId: string, part: SummaryPart): SummaryPart {
+    const peer = this.#memories.of(peerId);
+    const mine = this.#compareParts(peer, part);
+    const members = new Map([...mine].slice(0, 2 * SUMMARY_MEMBERS));
+    return { from: part.from, until: part.until, members };
+  }
+
+  /** A peer's answer to a part of a comparison. */
+  applyReconcile(peerId: string, part: SummaryPart, options: { readonly last: boolean }): void {
+    const peer = this.#memories.peek(peerId);
+    if (!peer?.comparing) return;
+    this.#compareParts(peer, part);
+    if (options.last) this.endReconcile(peerId);
+  }
+
+  /** A comparison is over, or its answer did not come. */
+  endReconcile(peerId: string): void {
+    const peer = this.#memories.peek(peerId);
+    if (!peer?.comparing) return;
+    this.#memories.compare(peer, false);
+    peer.mismatches = 0;
+    peer.forgetful = false;
+  }
+
+  /** How many active peers are known to hold this member's own state up to a number. */
+  acknowledgedBy(number: number): number {
+    const state = this.state;
+    let count = 0;
+    for (const id of this.#store.active) {
+      if (id === this.#selfId) continue;
+      const held = this.#memories.peek(id)?.ownHeld ?? 0;
+      if (held >= number || this.#store.agreement.agrees(id, state)) count++;
+    }
+    return count;
+  }
+
+  /** This member's own state begins anew: what peers held of it counts no more. */
+  ownLifeRenewed(): void {
+    for (const peer of this.#memories.peers()) peer.ownHeld = 0;
+  }
+
+  /** Lets everything that changed since the peer's cursor wait for it. */
+  #advance(peer: PeerMemory): void {
+    const { order } = this.#store;
+    for (const member of order.changedAfter(peer.cursor)) {
+      // Of itself a peer knows best (E1).
+      if (member.id === peer.id || peer.waiting.has(member.id)) continue;
+      this.#wait(peer, member, { after: member.numberAt(peer.cursor) });
+    }
+    peer.cursor = order.serial;
+  }
+
+  #wait(peer: PeerMemory, member: MemberState, waiting: Partial<Waiting> & { after: number }): void {
+    this.#memories.wait(peer, member.id, { life: member.life, gap: false, reset: false, ...waiting });
+  }
+
+  #candidates(peer: PeerMemory, nowMs: number): Candidate[] {
+    const candidates: Candidate[] = [];
+    for (const [id, waiting] of peer.waiting) {
+      const candidate = this.#candidate(id, waiting, nowMs);
+      if (candidate === "settled") this.#memories.settle(peer, id);
+      else if (candidate) candidates.push(candidate);
+      // A gap that must not be filled is no repair under way.
+      else if (waiting.gap) this.#memories.wait(peer, id, { ...waiting, gap: false });
+    }
+    return candidates;
+  }
+
+  /** What there is to tell of a waiting member: nothing now, or nothing at all. */
+  #candidate(id: string, waiting: Waiting, nowMs: number): Candidate | "settled" | undefined {
+    const member = this.#store.order.get(id);
+    if (!member) return "settled";
+    const reset = waiting.reset && waiting.life === member.life;
+    const after = waiting.life === member.life ? waiting.after : 0;
+    if (after >= member.held && !reset) return "settled";
+    const below = this.#membership.passableBelow(id, nowMs);
+    if (below !== Infinity && !member.deltaAfter(after, { below, reset })) return undefined;
+    return {
+      id,
+      lasting: member.lastLasting > after,
+      delta: () => member.deltaAfter(after, { below, reset })!,
+    };
+  }
+
+  /** The peer is known to hold a member up to a number that was sent to it, or that it told. */
+  #noteHeld(peer: PeerMemory, id: string, hold: Hold): void {
+    const member = this.#store.order.get(id);
+    if (!member || member.life !== hold.life) return;
+    if (id === this.#selfId) peer.ownHeld = Math.max(peer.ownHeld, hold.number);
+    const waiting = peer.waiting.get(id);
+    if (!waiting) return;
+    this.#memories.settle(peer, id);
+    if (hold.number < member.held) this.#wait(peer, member, { after: hold.number });
+  }
+
+  /** What the receiver says of itself wins over what was remembered; but it cannot raise it unsent (E5). */
+  #noteSaid(
+    peer: PeerMemory,
+    id: string,
+    said: {
+      readonly hold: Hold;
+      readonly sent: { readonly after: number; readonly last: number } | undefined;
+    },
+  ): void {
+    const { hold, sent } = said;
+    const member = this.#store.order.get(id);
+    if (!member) return;
+    if (hold.life > member.life) return this.#memories.settle(peer, id);
+    const number = hold.life === member.life ? hold.number : 0;
+    if (number >= member.held) {
+      return sent && this.#noteHeld(peer, id, { life: member.life, number: sent.last });
+    }
+    if (id === this.#selfId) peer.ownHeld = number;
+    this.#wait(peer, member, { after: number, gap: sent === undefined || number < sent.after });
+  }
+
+  /** Whether the peer lacks nothing that lasts; if so, that is noted as its acknowledgement of this state. */
+  #review(peer: PeerMemory): boolean {
+    this.#advance(peer);
+    for (const [id, waiting] of peer.waiting) {
+      const member = this.#store.order.get(id);
+      if (!member || !this.#store.active.has(id)) continue;
+      if (
+        waiting.gap || waiting.reset || waiting.life !== member.life || member.lastLasting > waiting.after
+      ) {
+        return false;
+      }
+    }
+    if (!peer.forgetful) this.#store.agreement.set(peer.id, { acknowledged: this.state });
+    return true;
+  }
+
+  /** Equal digests mean the same state; unequal ones, twice in a row with nothing left to send, a repair. */
+  #compareDigests(peer: PeerMemory, delta: Delta, nothingLeft: boolean): void {
+    const theirs = stateName(delta.digest, delta.active);
+    if (theirs === this.state) return this.agreeWith(peer);
+    if (delta.partial || !nothingLeft || delta.active !== this.#store.activeHash) return;
+    if (peer.comparing) return;
+    // That the digests differ proves that something is lacking, whatever was acknowledged.
+    this.#store.agreement.set(peer.id, { acknowledged: undefined });
+    const differing = `${this.state} ${theirs}`;
+    peer.mismatches = peer.differing === differing ? peer.mismatches + 1 : 1;
+    peer.differing = differing;
+    // A comparison of just these states did not help: nothing will, until something changes.
+    if (peer.tried !== differing) return;
+    if (peer.mismatches === 1) {
+      this.#emit({ type: "ConflictDetected", memberId: peer.id, reason: "digest", peerId: peer.id });
+    }
+  }
+
+  /** The peer holds what this member holds. */
+  agreeWith(peer: PeerMemory): void {
+    peer.mismatches = 0;
+    peer.differing = undefined;
+    peer.tried = undefined;
+    peer.forgetful = false;
+    this.#memories.compare(peer, false);
+    this.#store.agreement.set(peer.id, { acknowledged: this.state });
+  }
+
+  #summaries(ids: Iterable<string>): Map<string, Summary> {
+    const summaries = new Map<string, Summary>();
+    for (const id of ids) {
+      const member = this.#store.order.get(id);
+      if (!member) continue;
+      summaries.set(id, { life: member.life, number: member.lastLasting, sum: `${member.sum}` });
+    }
+    return summaries;
+  }
+
+  /** Finds what the peer lacks in the range of its part, lets that wait, and returns what is held there. */
+  #compareParts(peer: PeerMemory, part: SummaryPart): Map<string, Summary> {
+    const inRange = [...this.#store.active].filter((id) =>
+      id >= part.from && (part.until === undefined || id < part.until)
+    );
+    const mine = this.#summaries(inRange.sort());
+    for (const [id, summary] of mine) {
+      const member = this.#store.order.get(id)!;
+      const lacking = id === peer.id ? undefined : this.#lacking(peer, id, summary, part.members.get(id));
+      if (lacking) this.#wait(peer, member, { ...lacking, gap: true });
+    }
+    return mine;
+  }
+
+  /** What the peer lacks of one member, by both summaries (E12). */
+  #lacking(
+    peer: PeerMemory,
+    id: string,
+    mine: Summary,
+    theirs: Summary | undefined,
+  ): { after: number; reset: boolean } | undefined {
+    if (!theirs || mine.life > theirs.life) return { after: 0, reset: false };
+    if (mine.life < theirs.life) return undefined;
+    if (mine.number > theirs.number) return { after: theirs.number, reset: false };
+    if (mine.number < theirs.number || mine.sum === theirs.sum) return undefined;
+    const mineToSend = id === this.#selfId || this.#selfId < peer.id;
+    return mineToSend ? { after: 0, reset: true } : undefined;
+  }
+}
+
+/** What a delta of a member says of a life: from where, to where. */
+export function spanOf(delta: MemberDelta): { life: Life; after: number; last: number } {
+  return { life: delta.life, after: delta.after, last: delta.entries.at(-1)?.number ?? delta.after };
+}

@@ -1,0 +1,179 @@
+/**
+ * How what a peer tells of other members becomes what is held (rules E1 to E4, E8, E11).
+ *
+ * @module
+ */
+
+import type { EngineEvent } from "./events.ts";
+import { spanOf } from "./exchange.ts";
+import type { MemberState } from "./member_state.ts";
+import type { Membership } from "./membership.ts";
+import { entryBytes, ENVELOPE_BYTES, memberBytes } from "./size.ts";
+import type { Store } from "./store.ts";
+import {
+  GRACEFULLY_LEFT_KEY,
+  HEARTBEAT_KEY,
+  type Hold,
+  type Instant,
+  type Life,
+  type MemberDelta,
+  type SentEntry,
+} from "./types.ts";
+
+/** What came with a delta of a member. */
+export interface Telling {
+  readonly peerId: string;
+  /** Where to note what is held, if that is not what the peer supposes. */
+  readonly holds: Map<string, Hold>;
+  readonly now: Instant;
+}
+
+/** The limits of what is taken. */
+export interface MergeSettings {
+  readonly maxMembers: number;
+  readonly maxMessageBytes: number;
+}
+
+/** Merges what is told of members other than this one. */
+export class Merge {
+  readonly #settings: MergeSettings;
+  readonly #store: Store;
+  readonly #membership: Membership;
+  readonly #emit: (event: EngineEvent) => void;
+
+  constructor(
+    settings: MergeSettings,
+    context: {
+      readonly store: Store;
+      readonly membership: Membership;
+      readonly emit: (event: EngineEvent) => void;
+    },
+  ) {
+    this.#settings = settings;
+    this.#store = context.store;
+    this.#membership = context.membership;
+    this.#emit = context.emit;
+  }
+
+  /** Takes what is news of one member, or notes what is held instead. */
+  take(told: MemberDelta, telling: Telling): void {
+    const { life, last: number } = spanOf(told);
+    const held = this.#store.order.get(told.id);
+    if (held && held.life > life) return note(held, telling);
+    if (!held && this.#membership.refuses(told.id, { life, number })) return;
+    const mine = held?.life === life ? held : undefined;
+    // A gap: what lies between is unknown, so that nothing after it can be taken (E4).
+    if (!told.reset && (mine?.held ?? 0) < told.after) {
+      return void telling.holds.set(told.id, { life, number: mine?.held ?? 0 });
+    }
+    if (told.entries.length === 0) return;
+    if (this.#exceedsLimits(told, mine)) {
+      return this.#emit({
+        type: "ConflictDetected",
+        memberId: told.id,
+        reason: "limit",
+        peerId: telling.peerId,
+      });
+    }
+    if (mine) this.#noteConflicts(mine, told.entries, telling);
+    const after = this.#takeEntries(told, held, telling);
+    // Of itself the sender says less than it once gave out.
+    if (told.id === telling.peerId && number < after.held) note(after, telling);
+  }
+
+  /** A greeting told of a later life of a member: what is held of the earlier one is over. */
+  beginLife(id: string, life: Life, now: Instant): void {
+    const member = this.#store.order.get(id);
+    if (!member || member.life >= life) return;
+    this.#store.replace(member, [], { life, floor: 0, now });
+    this.#membership.laterLife(id, now);
+  }
+
+  #takeEntries(told: MemberDelta, held: MemberState | undefined, telling: Telling): MemberState {
+    const { now } = telling;
+    const { life, last } = spanOf(told);
+    if (held?.life === life && !told.reset) {
+      const news = told.entries.filter((entry) => entry.number > held.held);
+      for (const entry of news) this.#store.put(held, entry, now);
+      this.#heed(told.id, news, now);
+      return held;
+    }
+    if (held?.life === life) {
+      // A reset that ends below what is held is older than that.
+      if (last < held.held) {
+        note(held, telling);
+        return held;
+      }
+      if (isSame(held, told.entries)) return held;
+    }
+    const floor = told.reset ? last : 0;
+    const member = held
+      ? this.#store.replace(held, told.entries, { life, floor, now })
+      : this.#begin(told, { floor, now });
+    if (held && held.life < life) this.#membership.laterLife(told.id, now);
+    const beatBefore = held?.life === life ? held.lastHeartbeat : 0;
+    this.#heed(told.id, told.entries.filter((entry) => !isOldBeat(entry, beatBefore)), now);
+    return member;
+  }
+
+  #begin(told: MemberDelta, how: { readonly floor: number; readonly now: Instant }): MemberState {
+    const member = this.#store.hold(told.id, told.life);
+    member.floor = how.floor;
+    for (const entry of told.entries) this.#store.put(member, entry, how.now);
+    this.#membership.heard(told.id, how.now);
+    return member;
+  }
+
+  /** Draws from news what it means for membership: a heartbeat is proof of life, leaving the end of it. */
+  #heed(id: string, news: readonly SentEntry[], now: Instant): void {
+    if (news.some((entry) => entry.key === HEARTBEAT_KEY && entry.value !== undefined)) {
+      this.#membership.heartbeat(id, now);
+    }
+    this.#membership.setLeft(id, this.#store.order.get(id)?.live(GRACEFULLY_LEFT_KEY) !== undefined, now);
+  }
+
+  /** One number with two values: at most one of them was ever set (E3). */
+  #noteConflicts(mine: MemberState, entries: readonly SentEntry[], telling: Telling): void {
+    for (const entry of entries) {
+      if (entry.number > mine.held) return;
+      const held = mine.get(entry.key)?.entry;
+      if (held?.number !== entry.number || (held.json === entry.json && held.type === entry.type)) continue;
+      this.#emit({
+        type: "ConflictDetected",
+        memberId: mine.id,
+        reason: "value",
+        key: entry.key,
+        sequenceNumber: entry.number,
+        peerId: telling.peerId,
+      });
+    }
+  }
+
+  #exceedsLimits(told: MemberDelta, mine: MemberState | undefined): boolean {
+    if (!this.#store.order.get(told.id) && this.#store.order.size >= this.#settings.maxMembers) return true;
+    const bytes = mine && !told.reset
+      ? mine.bytesWith(told.entries.filter((entry) => entry.number > mine.held))
+      : told.entries.reduce((sum, entry) => sum + entryBytes(entry), 0);
+    // Twice what an owner may set: a holder may keep tombstones that the owner has forgotten.
+    return bytes + memberBytes(told.id) > this.#settings.maxMessageBytes - 2 * ENVELOPE_BYTES;
+  }
+}
+
+function note(held: MemberState, telling: Telling): void {
+  telling.holds.set(held.id, { life: held.life, number: held.held });
+}
+
+function isOldBeat(entry: SentEntry, beatBefore: number): boolean {
+  return entry.key === HEARTBEAT_KEY && entry.number <= beatBefore;
+}
+
+/** Whether a reset would change nothing. */
+function isSame(held: MemberState, entries: readonly SentEntry[]): boolean {
+  let count = 0;
+  for (const entry of held.entries()) if (entry.value !== undefined) count++;
+  const live = entries.filter((entry) => entry.value !== undefined);
+  return count === live.length && live.every((entry) => {
+    const mine = held.live(entry.key);
+    return mine?.number === entry.number && mine.json === entry.json && mine.type === entry.type;
+  });
+}

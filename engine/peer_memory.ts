@@ -1,0 +1,154 @@
+/**
+ * What is remembered of each peer so that it is told all that it lacks, and nothing twice (rules E5, E6): a
+ * cursor into the order of change, and the members that still wait to be acknowledged.
+ *
+ * @module
+ */
+
+import type { Life } from "./types.ts";
+
+/**
+ * How many waiting members are remembered over all peers. Where more would wait, the peers told longest ago
+ * are taken to be up to date: what they lack they say themselves, by a gap or by their digest.
+ */
+export const WAITING_LIMIT = 65_536;
+
+/** A member of which a peer lacks something. */
+export interface Waiting {
+  /** The life that `after` is a number of. */
+  readonly life: Life;
+  /** Up to where the peer is taken to hold it. */
+  readonly after: number;
+  /** Whether the peer itself said so, and it was less than supposed. */
+  readonly gap: boolean;
+  /** Whether nothing less than the whole state will do. */
+  readonly reset: boolean;
+}
+
+/** What is remembered of one peer. */
+export class PeerMemory {
+  readonly id: string;
+  /** The life that the peer was last heard in. */
+  life: Life | undefined;
+  /** All that changed up to this serial is acknowledged, or waits. */
+  cursor = 0;
+  /** By member id, in the order in which they began to wait. */
+  readonly waiting: Map<string, Waiting> = new Map();
+  /** Whether waiting members were dropped, so that an empty list proves nothing. */
+  forgetful = false;
+  /** The number of this member's own state that the peer is known to hold. */
+  ownHeld = 0;
+  /** Whether the member that waits longest was left out of the last message and comes first in the next. */
+  longestFirst = false;
+  /** How often in a row the digests differed with nothing left to send. */
+  mismatches = 0;
+  /** The pair of states, this member's and the peer's, that last differed so. */
+  differing: string | undefined;
+  /** The pair of states that a full comparison was last begun for. */
+  tried: string | undefined;
+  /** Whether a full comparison is under way. */
+  comparing = false;
+
+  constructor(id: string) {
+    this.id = id;
+  }
+}
+
+/** The memories of all peers, within one limit. */
+export class PeerMemories {
+  /** The peer told longest ago comes first. */
+  readonly #peers = new Map<string, PeerMemory>();
+  readonly #limit: number;
+  #waiting = 0;
+  #gaps = 0;
+  #comparing = 0;
+
+  constructor(limit: number = WAITING_LIMIT) {
+    this.#limit = limit;
+  }
+
+  /** Whether some peer reported a gap that is not yet filled, or is being compared with. */
+  get inRepair(): boolean {
+    return this.#gaps + this.#comparing > 0;
+  }
+
+  /** The number of waiting members over all peers. */
+  get waiting(): number {
+    return this.#waiting;
+  }
+
+  /** The memories of all peers. */
+  peers(): Iterable<PeerMemory> {
+    return this.#peers.values();
+  }
+
+  peek(id: string): PeerMemory | undefined {
+    return this.#peers.get(id);
+  }
+
+  /** The memory of a peer that is being spoken with; made where there is none. */
+  of(id: string): PeerMemory {
+    const peer = this.#peers.get(id) ?? new PeerMemory(id);
+    this.#peers.delete(id);
+    this.#peers.set(id, peer);
+    return peer;
+  }
+
+  forget(id: string): void {
+    const peer = this.#peers.get(id);
+    if (!peer) return;
+    this.#clear(peer);
+    this.compare(peer, false);
+    this.#peers.delete(id);
+  }
+
+  /** The peer gets no gossip for now: no repair of it is under way. */
+  suspend(id: string): void {
+    const peer = this.#peers.get(id);
+    if (!peer) return;
+    this.compare(peer, false);
+    for (const [memberId, waiting] of peer.waiting) this.wait(peer, memberId, { ...waiting, gap: false });
+  }
+
+  /** Lets a member wait, at the place that it already has or last. */
+  wait(peer: PeerMemory, memberId: string, waiting: Waiting): void {
+    this.#count(peer.waiting.get(memberId), -1);
+    peer.waiting.set(memberId, waiting);
+    this.#count(waiting, 1);
+    if (this.#waiting > this.#limit) this.#makeRoom(peer);
+  }
+
+  /** The peer lacks nothing of a member any more. */
+  settle(peer: PeerMemory, memberId: string): void {
+    this.#count(peer.waiting.get(memberId), -1);
+    peer.waiting.delete(memberId);
+  }
+
+  /** Begins or ends a full comparison. */
+  compare(peer: PeerMemory, comparing: boolean): void {
+    if (peer.comparing !== comparing) this.#comparing += comparing ? 1 : -1;
+    peer.comparing = comparing;
+  }
+
+  #count(waiting: Waiting | undefined, change: 1 | -1): void {
+    if (!waiting) return;
+    this.#waiting += change;
+    if (waiting.gap) this.#gaps += change;
+  }
+
+  #clear(peer: PeerMemory): void {
+    for (const waiting of peer.waiting.values()) this.#count(waiting, -1);
+    if (peer.waiting.size > 0) peer.forgetful = true;
+    peer.waiting.clear();
+  }
+
+  #makeRoom(speaking: PeerMemory): void {
+    for (const peer of this.#peers.values()) {
+      if (this.#waiting <= this.#limit) return;
+      if (peer !== speaking) this.#clear(peer);
+    }
+    // One peer alone exceeds the limit: those that began to wait last go, so that the order stays fair.
+    for (const memberId of [...speaking.waiting.keys()].slice(this.#limit)) this.settle(speaking, memberId);
+    speaking.forgetful = true;
+  }
+}

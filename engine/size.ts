@@ -1,0 +1,37 @@
+/**
+ * How large things are once written as JSON: upper bounds, so that what the engine packs always fits a
+ * message. The wire's tests prove that no encoding exceeds them.
+ *
+ * @module
+ */
+
+import { utf8Length } from "./json.ts";
+import { HEARTBEAT_KEY, type Holds, type SentEntry } from "./types.ts";
+
+/** What a message takes beside its member states, at most. */
+export const ENVELOPE_BYTES = 4096;
+/** Braces, names, the number, the type's prefix and the timestamp of an entry, at most. */
+const ENTRY_OVERHEAD_BYTES = 192;
+/** Braces, names, the life, two numbers of a member, at most. */
+const MEMBER_OVERHEAD_BYTES = 96;
+
+/** The most bytes that an entry takes in a message. */
+export function entryBytes(entry: SentEntry): number {
+  const value = utf8Length(entry.json);
+  // Counts in a heartbeat travel as strings, with quotes that the value in memory does not have.
+  const quoted = entry.key === HEARTBEAT_KEY ? value * 2 : value;
+  return ENTRY_OVERHEAD_BYTES + utf8Length(JSON.stringify(entry.key)) + entry.type.length + quoted;
+}
+
+/** The most bytes that a member takes in a message, without its entries. */
+export function memberBytes(id: string): number {
+  // The id is written with the state, the range and, for a reset, once more.
+  return MEMBER_OVERHEAD_BYTES + 3 * utf8Length(JSON.stringify(id));
+}
+
+/** The most bytes that answers of what is held take in a message. */
+export function holdsBytes(holds: Holds): number {
+  let bytes = 0;
+  for (const id of holds.keys()) bytes += MEMBER_OVERHEAD_BYTES + utf8Length(JSON.stringify(id));
+  return bytes;
+}

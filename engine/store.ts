@@ -1,0 +1,194 @@
+/**
+ * All state that is held, and the running values over the active part of it: digest, agreement, consensus
+ * (rules E6, E12, E13). Every change of state goes through here, so that none of them can be forgotten.
+ *
+ * @module
+ */
+
+import { Agreement } from "./agreement.ts";
+import { ChangeOrder } from "./change_order.ts";
+import type { ConsensusCheck } from "./consensus.ts";
+import { Sum } from "./digest.ts";
+import type { EngineEvent } from "./events.ts";
+import { type HeldEntry, isRestless, MemberState } from "./member_state.ts";
+import { DIGEST_KEY, type Instant, type JsonValue, type Life, type SentEntry } from "./types.ts";
+
+/** The name of a state that digests compare: its digest and the hash of the ids that are active. */
+export function stateName(digest: string, active: string): string {
+  return `${digest}/${active}`;
+}
+
+/** All state held by one member. */
+export class Store {
+  readonly order: ChangeOrder = new ChangeOrder();
+  readonly agreement: Agreement = new Agreement();
+  readonly checks: Map<string, ConsensusCheck> = new Map();
+  /** The serial of the last change that is not a heartbeat or a digest. */
+  lastingSerial = 0;
+
+  readonly #selfId: string;
+  readonly #emit: (event: EngineEvent) => void;
+  readonly #active = new Set<string>();
+  readonly #digest = new Sum();
+  readonly #activeHash = new Sum();
+  /** Deleted keys that are still told of, the first deleted first. */
+  readonly #tombstones = new Map<HeldEntry, { readonly member: MemberState; readonly sinceMs: number }>();
+
+  constructor(selfId: string, emit: (event: EngineEvent) => void) {
+    this.#selfId = selfId;
+    this.#emit = emit;
+  }
+
+  /** The digest of rule E12. */
+  get digest(): string {
+    return this.#digest.toString();
+  }
+
+  /** The hash of the active ids. */
+  get activeHash(): string {
+    return this.#activeHash.toString();
+  }
+
+  /** The ids that are active, this member's own among them. */
+  get active(): ReadonlySet<string> {
+    return this.#active;
+  }
+
+  /** The number of tombstones kept. */
+  get tombstones(): number {
+    return this.#tombstones.size;
+  }
+
+  /** Counts a member as active from now on. */
+  activate(id: string): void {
+    if (this.#active.has(id)) return;
+    this.#active.add(id);
+    this.#activeHash.add(id);
+    if (id !== this.#selfId) this.agreement.add(id);
+    const member = this.order.get(id);
+    if (!member) return;
+    this.#digest.addSum(member.sum);
+    for (const check of this.checks.values()) check.note(id, member.live(check.key)?.value);
+    this.#notePublished(id, member.live(DIGEST_KEY)?.value);
+  }
+
+  /** No longer counts a member as active. */
+  deactivate(id: string): void {
+    if (!this.#active.delete(id)) return;
+    this.#activeHash.remove(id);
+    this.agreement.remove(id);
+    const member = this.order.get(id);
+    if (member) this.#digest.removeSum(member.sum);
+    for (const check of this.checks.values()) check.note(id, undefined);
+  }
+
+  /** Begins to evaluate a check. */
+  addCheck(check: ConsensusCheck): void {
+    this.checks.set(check.id, check);
+    for (const id of this.#active) check.note(id, this.order.get(id)?.live(check.key)?.value);
+  }
+
+  /** Holds a life of a member of which nothing was held. */
+  hold(id: string, life: Life): MemberState {
+    const member = new MemberState(id, life, this.order.next());
+    this.order.hold(member);
+    return member;
+  }
+
+  /** Sets or deletes a key of a member that is held, under a number above all of its others. */
+  put(member: MemberState, entry: SentEntry, now: Instant): void {
+    const before = member.live(entry.key);
+    this.#place(member, entry, now);
+    if (entry.value !== undefined || before) this.#emit(update(member.id, entry, entry.value));
+    this.#noteValue(member.id, entry.key, entry.value);
+  }
+
+  /**
+   * Holds these entries of a member in place of all that was held: another life, or a reset of the same one.
+   * What they leave out is gone, and is told as deleted.
+   */
+  replace(
+    before: MemberState,
+    entries: readonly SentEntry[],
+    options: { readonly life: Life; readonly floor: number; readonly now: Instant },
+  ): MemberState {
+    const { life, floor, now } = options;
+    if (this.#active.has(before.id)) this.#digest.removeSum(before.sum);
+    const member = this.hold(before.id, life);
+    member.floor = floor;
+    // The empty sum; so that `#place` may take it out again.
+    if (this.#active.has(member.id)) this.#digest.addSum(member.sum);
+    for (const entry of entries) {
+      const old = before.live(entry.key);
+      this.#place(member, entry, now);
+      const unchanged = life === before.life && old?.number === entry.number && old.json === entry.json;
+      if (!unchanged && (entry.value !== undefined || old)) {
+        this.#emit(update(member.id, entry, entry.value));
+      }
+      this.#noteValue(member.id, entry.key, entry.value);
+    }
+    this.order.changed(member);
+    this.lastingSerial = this.order.serial;
+    for (const old of before.entries()) {
+      if (old.value === undefined || member.get(old.key)) continue;
+      this.#emit(update(member.id, old, undefined));
+      this.#noteValue(member.id, old.key, undefined);
+    }
+    return member;
+  }
+
+  /** Holds nothing of a member any more. */
+  drop(id: string): void {
+    const member = this.order.get(id);
+    if (!member) return;
+    if (this.#active.has(id)) this.#digest.removeSum(member.sum);
+    this.order.drop(id);
+    for (const entry of member.entries()) {
+      if (entry.value === undefined) continue;
+      this.#emit(update(id, entry, undefined));
+      this.#noteValue(id, entry.key, undefined);
+    }
+  }
+
+  /** Forgets the tombstones that are old enough (rule E8). */
+  forgetTombstones(nowMs: number, retentionMs: number): void {
+    for (const [tombstone, { member, sinceMs }] of this.#tombstones) {
+      if (nowMs - sinceMs < retentionMs) return;
+      this.#tombstones.delete(tombstone);
+      if (tombstone.superseded || this.order.get(member.id) !== member) continue;
+      // A member's latest entry says up to where it is held; it is looked at again later.
+      if (tombstone.entry.number === member.held) this.#tombstones.set(tombstone, { member, sinceMs: nowMs });
+      else member.forget(tombstone);
+    }
+  }
+
+  #place(member: MemberState, entry: SentEntry, now: Instant): void {
+    const active = this.#active.has(member.id) && !isRestless(entry.key);
+    if (active) this.#digest.removeSum(member.sum);
+    const { key, number, type, value, json } = entry;
+    const serial = this.order.next();
+    const held = member.put({ key, number, type, value, json, timestampMs: now.wallMs }, serial);
+    if (active) this.#digest.addSum(member.sum);
+    if (!isRestless(key)) this.lastingSerial = serial;
+    if (value === undefined) this.#tombstones.set(held, { member, sinceMs: now.monotonicMs });
+    this.order.changed(member);
+  }
+
+  #noteValue(id: string, key: string, value: JsonValue | undefined): void {
+    if (!this.#active.has(id)) return;
+    for (const check of this.checks.values()) if (check.key === key) check.note(id, value);
+    if (key === DIGEST_KEY) this.#notePublished(id, value);
+  }
+
+  #notePublished(id: string, value: JsonValue | undefined): void {
+    if (id === this.#selfId) return;
+    const { digest, active } = (value ?? {}) as { digest?: unknown; active?: unknown };
+    const readable = typeof digest === "string" && typeof active === "string";
+    this.agreement.set(id, { published: readable ? stateName(digest, active) : undefined });
+  }
+}
+
+function update(memberId: string, entry: SentEntry, value: JsonValue | undefined): EngineEvent {
+  const { key, number: sequenceNumber } = entry;
+  return { type: "GossipUpdate", memberId, key, value, sequenceNumber, deleted: value === undefined };
+}

@@ -1,0 +1,137 @@
+/**
+ * The words that the engine is written in: lives, entries, deltas, and what is said about them.
+ *
+ * @module
+ */
+
+/** A value that JSON can carry, at every depth. */
+export type JsonValue =
+  | null
+  | boolean
+  | number
+  | string
+  | readonly JsonValue[]
+  | { readonly [key: string]: JsonValue };
+
+/**
+ * One life of one member id (rule E1): twelve hexadecimal digits of the wall clock's milliseconds at
+ * its start, a hyphen, eight random ones. Of fixed width, so that the order of the strings is the order
+ * of the lives.
+ */
+export type Life = string;
+
+/** Both clocks at one moment. The engine reads neither: it is handed them. */
+export interface Instant {
+  /** Milliseconds that only go forward; ages are taken from these. */
+  readonly monotonicMs: number;
+  /** Milliseconds since the Unix epoch; only ever shown to people and stamped on entries. */
+  readonly wallMs: number;
+}
+
+/** What one key of one member was set to, as it travels: before a holder stamped it. */
+export interface SentEntry {
+  /** The key, unique within the member. */
+  readonly key: string;
+  /** The member's sequence number of this set or delete. Never shared by two entries of one life. */
+  readonly number: number;
+  /** The name of the protobuf type behind the value, such as `google.protobuf.Value`. */
+  readonly type: string;
+  /** The value; `undefined` is a tombstone: the key was deleted under this number. */
+  readonly value: JsonValue | undefined;
+  /** The JSON text of `value` (empty for a tombstone), kept because an entry never changes. */
+  readonly json: string;
+}
+
+/** An entry as a member holds it. Never changed once made. */
+export interface Entry extends SentEntry {
+  /** The holder's wall clock, in Unix milliseconds, when the entry was set or merged here. */
+  readonly timestampMs: number;
+}
+
+/** What is told of one member: every live entry above `after`, in rising order of number (rule E4). */
+export interface MemberDelta {
+  readonly id: string;
+  readonly life: Life;
+  /** The number that the entries start after; 0 is the beginning. */
+  readonly after: number;
+  /** Whether the entries are the member's whole state, replacing what is held (rule E8). */
+  readonly reset: boolean;
+  readonly entries: readonly (Entry | SentEntry)[];
+}
+
+/** What one message tells about members, and the teller's digest at that moment. */
+export interface Delta {
+  readonly members: readonly MemberDelta[];
+  /** The sixteen hexadecimal digits of rule E12. */
+  readonly digest: string;
+  /** The hash of the ids that the teller takes to be active, sixteen hexadecimal digits. */
+  readonly active: string;
+  /** Whether something had to be left out, so that the digests cannot be compared. */
+  readonly partial: boolean;
+}
+
+/** How much of a member someone holds: everything of `life` up to `number`. */
+export interface Hold {
+  readonly life: Life;
+  readonly number: number;
+}
+
+/** By member id, what a receiver holds where that is not what the sender supposed (rule E4). */
+export type Holds = ReadonlyMap<string, Hold>;
+
+/** What two members compare, member by member, when their digests differ (rule E12). */
+export interface Summary {
+  readonly life: Life;
+  /** The number of the last set or delete, heartbeats and digests left out. */
+  readonly number: number;
+  /** The member's share of the digest, sixteen hexadecimal digits. */
+  readonly sum: string;
+}
+
+/** A part of a comparison: every active member whose id is at least `from` and below `until`. */
+export interface SummaryPart {
+  readonly from: string;
+  /** Where the part ends; `undefined` is the end of all ids. */
+  readonly until: string | undefined;
+  readonly members: ReadonlyMap<string, Summary>;
+}
+
+/** Why a member is blocked. */
+export type BlockReason = "expired" | "left" | "topology";
+
+/** A member that gets no gossip and from which none is taken. */
+export interface BlockedMember {
+  readonly id: string;
+  readonly reason: BlockReason;
+  /** The wall clock, in Unix milliseconds, when it was blocked here. */
+  readonly sinceMs: number;
+}
+
+/**
+ * How far the spreading has come (R3.5). `diffusing`: some active peer lacks something that this member
+ * has. `reconciling`: a peer reported a gap or a conflict that a full exchange must repair. `confirmed`:
+ * every active peer is known to hold all that this member holds.
+ */
+export type Phase = "diffusing" | "reconciling" | "confirmed";
+
+/** The key under which a member publishes what it knows of the topology: protoactor-go's own. */
+export const TOPOLOGY_KEY = "topology";
+/** The key of heartbeats: protoactor-go's own, its spelling included. */
+export const HEARTBEAT_KEY = "heathbeat";
+/** The key that says that a member left in good order: protoactor-go's own. */
+export const GRACEFULLY_LEFT_KEY = "left";
+/** The key of a member's own digest (rule E12). */
+export const DIGEST_KEY = "hearsay.digest";
+/** The key of a member's own record, for those that find each other by seeds (rule E14). */
+export const MEMBER_KEY = "hearsay.member";
+
+/** The protobuf type names that values travel under (rule P3). */
+export const TYPE = {
+  value: "google.protobuf.Value",
+  empty: "google.protobuf.Empty",
+  heartbeat: "cluster.MemberHeartbeat",
+  topology: "cluster.ClusterTopology",
+} as const;
+
+/** The highest sequence number that is valid (rule E2). */
+export const MAX_NUMBER = 2 ** 52;
