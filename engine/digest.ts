@@ -11,35 +11,39 @@ import { murmur32Pair } from "./murmur3.ts";
 export class Sum {
   #a = 0;
   #b = 0;
+  /** What is written of it, kept because it is read far more often than it changes. */
+  #text: string | undefined;
 
   /** Adds the hash of some fields. */
   add(...fields: readonly string[]): void {
     const [a, b] = murmur32Pair(fields.join("\0"), 0, 1);
-    this.#a = (this.#a + a) >>> 0;
-    this.#b = (this.#b + b) >>> 0;
+    this.#change(a, b);
   }
 
   /** Takes the hash of some fields out again. */
   remove(...fields: readonly string[]): void {
     const [a, b] = murmur32Pair(fields.join("\0"), 0, 1);
-    this.#a = (this.#a - a) >>> 0;
-    this.#b = (this.#b - b) >>> 0;
+    this.#change(-a, -b);
   }
 
   /** Adds another sum. */
   addSum(other: Sum): void {
-    this.#a = (this.#a + other.#a) >>> 0;
-    this.#b = (this.#b + other.#b) >>> 0;
+    this.#change(other.#a, other.#b);
   }
 
   /** Takes another sum out again. */
   removeSum(other: Sum): void {
-    this.#a = (this.#a - other.#a) >>> 0;
-    this.#b = (this.#b - other.#b) >>> 0;
+    this.#change(-other.#a, -other.#b);
   }
 
   /** Sixteen hexadecimal digits. */
   toString(): string {
-    return this.#a.toString(16).padStart(8, "0") + this.#b.toString(16).padStart(8, "0");
+    return this.#text ??= [this.#a, this.#b].map((half) => half.toString(16).padStart(8, "0")).join("");
+  }
+
+  #change(byA: number, byB: number): void {
+    this.#a = (this.#a + byA) >>> 0;
+    this.#b = (this.#b + byB) >>> 0;
+    this.#text = undefined;
   }
 }

@@ -10,8 +10,8 @@ import { ConsensusCheck, type ConsensusReader } from "./consensus.ts";
 import type { EngineEvent } from "./events.ts";
 import { Exchange, type ExchangeSettings, type Sent, spanOf } from "./exchange.ts";
 import { isFarAhead, lifeAbove } from "./life.ts";
-import { deepFreeze } from "./json.ts";
-import type { MemberState } from "./member_state.ts";
+import { deepFreeze, utf8Length } from "./json.ts";
+import { isRestless, type MemberState } from "./member_state.ts";
 import { Merge, type MergeSettings } from "./merge.ts";
 import { Membership, type MembershipSettings } from "./membership.ts";
 import { topologyHash } from "./murmur3.ts";
@@ -32,6 +32,7 @@ import {
   type Instant,
   type JsonValue,
   type Life,
+  MEMBER_KEY,
   type MemberDelta,
   type Phase,
   type SummaryPart,
@@ -43,6 +44,8 @@ export type { Sent } from "./exchange.ts";
 
 /** The most blocked ids that a member publishes (rule E14). */
 const MAX_PUBLISHED_BLOCKED = 50;
+/** The most bytes of them: an id may have 256, and the smallest message 16 KiB. */
+const MAX_PUBLISHED_BYTES = 2_048;
 /** How often a higher life of this id may be told of before the id is taken to be in use twice (rule E1). */
 const MAX_RENEWALS = 3;
 
@@ -168,7 +171,7 @@ export class Engine {
     return this.#act(now, () => {
       if (!this.#self.live(key)) return { number: undefined };
       const number = this.#self.held + 1;
-      this.#store.put(this.#self, { key, number, type: "", value: undefined, json: "" }, now);
+      this.#store.put(this.#self, [{ key, number, type: "", value: undefined, json: "" }], now);
       return { number };
     });
   }
@@ -186,7 +189,7 @@ export class Engine {
       const active = this.#store.activeHash;
       if (this.#publishedTopology !== active) {
         this.#publishedTopology = active;
-        const blocked = this.#membership.blocks.ids().slice(0, MAX_PUBLISHED_BLOCKED);
+        const blocked = firstThatFit(this.#membership.blocks.ids());
         const topology = {
           topologyHash: topologyHash(this.#store.active),
           ...(blocked.length > 0 && { blocked }),
@@ -303,7 +306,10 @@ export class Engine {
     peerId: string,
     options: { readonly holds?: Holds } = {},
   ): Caused<{ delta: Delta; sent: Sent }> {
-    return this.#act(undefined, () => this.#exchange.disseminate(peerId, { ...options, nowMs: this.#nowMs }));
+    return this.#act(
+      undefined,
+      () => this.#exchange.disseminate(peerId, { ...options, nowMs: this.#nowMs, silent: this.#silenced }),
+    );
   }
 
   /**
@@ -335,6 +341,7 @@ export class Engine {
   /** A peer acknowledged what was sent, but for what it says it holds instead (rule E5). However late. */
   handleAck(sent: Sent, holds: Holds, now: Instant): Caused {
     return this.#act(now, () => {
+      if (this.#silenced) return {};
       const credible = new Map([...holds].filter(([, hold]) => !isFarAhead(hold.life, now.wallMs)));
       this.#exchange.acknowledge(sent, credible);
       const own = credible.get(this.#id);
@@ -495,7 +502,8 @@ export class Engine {
     const entry = { key, number: this.#self.held + 1, type: TYPE.value as string, ...copy };
     const limit = Math.floor(this.#settings.maxMessageBytes / 2) - ENVELOPE_BYTES;
     const bytes = this.#self.bytesWith([entry]) + memberBytes(this.#id);
-    if (bytes > limit) {
+    // What a member tells of itself is small, and must be told also where the user's state fills its half.
+    if (bytes > limit && !isOwnBusiness(key)) {
       throw new RangeError(
         `The state of a member may take ${limit} bytes, half of maxMessageBytes; with ${
           JSON.stringify(key)
@@ -503,7 +511,7 @@ export class Engine {
           `it would take ${bytes}; nothing was changed.`,
       );
     }
-    this.#store.put(this.#self, entry, now);
+    this.#store.put(this.#self, [entry], now);
     return entry.number;
   }
 
@@ -521,13 +529,12 @@ export class Engine {
 
   /** Begins a new life above one that was told of, and sets every key anew in it (E1). */
   #renewLife(told: Life, now: Instant): void {
+    if (this.#silenced) return;
     const recent = this.#renewals.filter((at) => now.monotonicMs - at < this.#settings.heartbeatExpiration);
     this.#renewals = [...recent, now.monotonicMs];
     if (this.#renewals.length >= MAX_RENEWALS) {
-      if (!this.#silenced) {
-        this.#events.push({ type: "ConflictDetected", memberId: this.#id, reason: "identity" });
-        this.#events.push({ type: "SelfBlocked", reason: "identity" });
-      }
+      this.#events.push({ type: "ConflictDetected", memberId: this.#id, reason: "identity" });
+      this.#events.push({ type: "SelfBlocked", reason: "identity" });
       this.#silenced = true;
       return;
     }
@@ -537,6 +544,16 @@ export class Engine {
     this.#exchange.ownLifeRenewed();
     this.#events.push({ type: "LifeRenewed", life });
   }
+}
+
+function isOwnBusiness(key: string): boolean {
+  return isRestless(key) || key === TOPOLOGY_KEY || key === GRACEFULLY_LEFT_KEY || key === MEMBER_KEY;
+}
+
+/** The first of the ids that fit into what a member may publish about others. */
+function firstThatFit(ids: readonly string[]): string[] {
+  let bytes = 0;
+  return ids.slice(0, MAX_PUBLISHED_BLOCKED).filter((id) => (bytes += utf8Length(id)) <= MAX_PUBLISHED_BYTES);
 }
 
 function withJson(value: JsonValue): { readonly value: JsonValue; readonly json: string } {

@@ -23,7 +23,7 @@ export interface Sent {
   /** By member id: where the delta of that member started and ended. */
   readonly members: ReadonlyMap<
     string,
-    { readonly life: Life; readonly after: number; readonly last: number }
+    { readonly life: Life; readonly after: number; readonly last: number; readonly reset: boolean }
   >;
 }
 
@@ -78,19 +78,25 @@ export class Exchange {
   }
 
   /** What the peer is not known to hold, as much as fits beside an answer of what is held. */
-  disseminate(peerId: string, options: { readonly holds?: Holds; readonly nowMs: number }): {
+  disseminate(
+    peerId: string,
+    options: { readonly holds?: Holds; readonly nowMs: number; readonly silent: boolean },
+  ): {
     delta: Delta;
     sent: Sent;
   } {
     const peer = this.#memories.of(peerId);
     this.#advance(peer);
-    const { deltas, partial, longestLeftOut } = select(this.#candidates(peer, options.nowMs), {
-      selfId: this.#selfId,
-      members: this.#settings.gossipMaxSend,
-      bytes: this.#settings.maxMessageBytes - ENVELOPE_BYTES -
-        (options.holds ? holdsBytes(options.holds) : 0),
-      longestFirst: peer.longestFirst,
-    });
+    const { deltas, partial, longestLeftOut } = select(
+      options.silent ? [] : this.#candidates(peer, options.nowMs),
+      {
+        selfId: this.#selfId,
+        members: this.#settings.gossipMaxSend,
+        bytes: this.#settings.maxMessageBytes - ENVELOPE_BYTES -
+          (options.holds ? holdsBytes(options.holds) : 0),
+        longestFirst: peer.longestFirst,
+      },
+    );
     peer.longestFirst = longestLeftOut;
     if (deltas.length > 0) {
       const entries = deltas.reduce((count, delta) => count + delta.entries.length, 0);
@@ -100,9 +106,9 @@ export class Exchange {
       members: deltas,
       digest: this.#store.digest,
       active: this.#store.activeHash,
-      partial,
+      partial: partial || options.silent,
     };
-    const members = new Map(deltas.map((each) => [each.id, spanOf(each)]));
+    const members = new Map(deltas.map((each) => [each.id, { ...spanOf(each), reset: each.reset }]));
     return { delta, sent: { peerId, peerLife: peer.life, members } };
   }
 
@@ -111,8 +117,8 @@ export class Exchange {
     const peer = this.#memories.peek(sent.peerId);
     // What an earlier life of the peer held, this one may lack.
     if (!peer || peer.life !== sent.peerLife) return;
-    for (const [id, { life, last }] of sent.members) {
-      if (!holds.has(id)) this.#noteHeld(peer, id, { life, number: last });
+    for (const [id, { life, last, reset }] of sent.members) {
+      if (!holds.has(id)) this.#noteHeld(peer, id, { life, number: last, reset });
     }
     for (const [id, hold] of holds) this.#noteSaid(peer, id, { hold, sent: sent.members.get(id) });
     this.#review(peer);
@@ -130,13 +136,16 @@ export class Exchange {
     peer.cursor = this.#store.order.serial;
     for (const each of delta.members) {
       const { life, last } = spanOf(each);
+      const member = this.#store.order.get(each.id);
       if (!holds.has(each.id) && each.entries.length > 0) {
-        this.#noteHeld(peer, each.id, { life, number: last });
+        this.#noteHeld(peer, each.id, { life, number: last, reset: each.reset });
         // It changed by what the peer told, and may hold more than that.
-        const member = this.#store.order.get(each.id);
         if (member && member.life === life && member.held > last && !peer.waiting.has(each.id)) {
           this.#wait(peer, member, { after: last });
         }
+      } else if (member && member.life > life && each.id !== peer.id) {
+        // Whoever tells of an earlier life holds nothing of the later one, whatever was supposed.
+        this.#wait(peer, member, { after: 0 });
       }
     }
     const nothingLeft = this.#review(peer);
@@ -208,7 +217,8 @@ export class Exchange {
     for (const member of order.changedAfter(peer.cursor)) {
       // Of itself a peer knows best (E1).
       if (member.id === peer.id || peer.waiting.has(member.id)) continue;
-      this.#wait(peer, member, { after: member.numberAt(peer.cursor) });
+      const after = member.numberAt(peer.cursor);
+      this.#memories.wait(peer, member.id, { life: member.life, after, gap: false, reset: false });
     }
     peer.cursor = order.serial;
   }
@@ -246,12 +256,14 @@ export class Exchange {
   }
 
   /** The peer is known to hold a member up to a number that was sent to it, or that it told. */
-  #noteHeld(peer: PeerMemory, id: string, hold: Hold): void {
+  #noteHeld(peer: PeerMemory, id: string, hold: Hold & { readonly reset: boolean }): void {
     const member = this.#store.order.get(id);
     if (!member || member.life !== hold.life) return;
     if (id === this.#selfId) peer.ownHeld = Math.max(peer.ownHeld, hold.number);
     const waiting = peer.waiting.get(id);
     if (!waiting) return;
+    // A late acknowledgement takes nothing back, and of what a reset is to mend it says nothing.
+    if (waiting.life === hold.life && (waiting.reset ? !hold.reset : hold.number <= waiting.after)) return;
     this.#memories.settle(peer, id);
     if (hold.number < member.held) this.#wait(peer, member, { after: hold.number });
   }
@@ -262,7 +274,7 @@ export class Exchange {
     id: string,
     said: {
       readonly hold: Hold;
-      readonly sent: { readonly after: number; readonly last: number } | undefined;
+      readonly sent: { readonly after: number; readonly last: number; readonly reset: boolean } | undefined;
     },
   ): void {
     const { hold, sent } = said;
@@ -270,9 +282,11 @@ export class Exchange {
     if (!member) return;
     if (hold.life > member.life) return this.#memories.settle(peer, id);
     const number = hold.life === member.life ? hold.number : 0;
-    if (number >= member.held) {
-      return sent && this.#noteHeld(peer, id, { life: member.life, number: sent.last });
+    const supposed = peer.waiting.get(id);
+    if (number >= (sent?.last ?? member.held)) {
+      return sent && this.#noteHeld(peer, id, { life: member.life, number: sent.last, reset: sent.reset });
     }
+    if (!sent && supposed?.life === member.life && number >= supposed.after) return;
     if (id === this.#selfId) peer.ownHeld = number;
     this.#wait(peer, member, { after: number, gap: sent === undefined || number < sent.after });
   }
@@ -282,12 +296,10 @@ export class Exchange {
     this.#advance(peer);
     for (const [id, waiting] of peer.waiting) {
       const member = this.#store.order.get(id);
-      if (!member || !this.#store.active.has(id)) continue;
-      if (
-        waiting.gap || waiting.reset || waiting.life !== member.life || member.lastLasting > waiting.after
-      ) {
-        return false;
-      }
+      if (!member) continue;
+      const lasts = waiting.gap || waiting.reset || waiting.life !== member.life ||
+        member.lastLasting > waiting.after;
+      if (lasts && this.#store.active.has(id)) return false;
     }
     if (!peer.forgetful) this.#store.agreement.set(peer.id, { acknowledged: this.state });
     return true;

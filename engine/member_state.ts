@@ -44,9 +44,6 @@ export class MemberState {
   lastHeartbeat = 0;
   /** An upper bound of the bytes of all entries in a message. */
   bytes = 0;
-  /** This member's share of the digest (rule E12). */
-  readonly sum: Sum = new Sum();
-
   /** The member's place in its holder's order of change: see `ChangeOrder`. */
   changedSerial = 0;
   older: MemberState | undefined;
@@ -55,11 +52,24 @@ export class MemberState {
   readonly #byKey = new Map<string, HeldEntry>();
   /** Every entry in rising order of number, superseded ones among them until they are swept out. */
   #log: HeldEntry[] = [];
+  readonly #sum = new Sum();
+  /** The number whose hash is in `#sum`: of many puts in a row only the last is ever asked for. */
+  #summedLasting = 0;
 
   constructor(id: string, life: Life, serial: number) {
     this.id = id;
     this.life = life;
     this.bornSerial = serial;
+  }
+
+  /** This member's share of the digest (rule E12). */
+  get sum(): Sum {
+    if (this.#summedLasting !== this.lastLasting) {
+      if (this.#summedLasting > 0) this.#sum.remove(this.id, this.life, `${this.#summedLasting}`);
+      this.#sum.add(this.id, this.life, `${this.lastLasting}`);
+      this.#summedLasting = this.lastLasting;
+    }
+    return this.#sum;
   }
 
   /** The entry of a key, a tombstone included. */
@@ -99,9 +109,7 @@ export class MemberState {
     this.bytes += entryBytes(entry);
     if (entry.key === HEARTBEAT_KEY) this.lastHeartbeat = entry.number;
     if (!isRestless(entry.key)) {
-      if (entry.value !== undefined) this.sum.add(...this.#share(entry));
-      if (this.lastLasting > 0) this.sum.remove(this.id, this.life, `${this.lastLasting}`);
-      this.sum.add(this.id, this.life, `${entry.number}`);
+      if (entry.value !== undefined) this.#sum.add(...this.#share(entry));
       this.lastLasting = entry.number;
     }
     return held;
@@ -114,12 +122,14 @@ export class MemberState {
     this.floor = Math.max(this.floor, tombstone.entry.number);
   }
 
-  /** The highest number set or merged here no later than the serial; 0 where nothing was. */
+  /** The highest number known to have been held here at the serial; 0 where nothing was. */
   numberAt(serial: number): number {
     if (this.bornSerial > serial) return 0;
     for (let index = this.#log.length - 1; index >= 0; index--) {
       const held = this.#log[index]!;
-      if (!held.superseded && held.serial <= serial) return held.entry.number;
+      if (held.superseded || held.serial > serial) continue;
+      // Else, once a tombstone was forgotten or a reset taken, every later change would cost a reset.
+      return Math.max(held.entry.number, this.floor);
     }
     return this.floor;
   }
@@ -154,8 +164,10 @@ export class MemberState {
     held.superseded = true;
     this.bytes -= entryBytes(held.entry);
     if (held.entry.value !== undefined && !isRestless(held.entry.key)) {
-      this.sum.remove(...this.#share(held.entry));
+      this.#sum.remove(...this.#share(held.entry));
     }
+    // One heartbeat after another takes no room at all.
+    if (this.#log.at(-1) === held) this.#log.pop();
     // Sweeping at twice the size costs a constant for each put, and keeps walks as short as what changed.
     if (this.#log.length > 2 * this.#byKey.size + 8) this.#log = this.#log.filter((each) => !each.superseded);
   }

@@ -77,7 +77,8 @@ export class Membership {
     this.#topologyBlocked = new Set(topology.blocked);
     for (const id of before) if (!this.#topology.has(id)) this.#place(id, now);
     for (const id of this.#topology) {
-      if (before.has(id)) continue;
+      // This member awaits no heartbeat of its own.
+      if (before.has(id) || id === this.#selfId) continue;
       this.#vigil.refresh(id, now.monotonicMs);
       this.#place(id, now);
     }

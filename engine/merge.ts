@@ -94,7 +94,7 @@ export class Merge {
     const { life, last } = spanOf(told);
     if (held?.life === life && !told.reset) {
       const news = told.entries.filter((entry) => entry.number > held.held);
-      for (const entry of news) this.#store.put(held, entry, now);
+      this.#store.put(held, news, now);
       this.#heed(told.id, news, now);
       return held;
     }
@@ -119,7 +119,7 @@ export class Merge {
   #begin(told: MemberDelta, how: { readonly floor: number; readonly now: Instant }): MemberState {
     const member = this.#store.hold(told.id, told.life);
     member.floor = how.floor;
-    for (const entry of told.entries) this.#store.put(member, entry, how.now);
+    this.#store.put(member, told.entries, how.now);
     this.#membership.heard(told.id, how.now);
     return member;
   }

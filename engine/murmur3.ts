@@ -7,10 +7,18 @@
 const encoder = new TextEncoder();
 let scratch = new Uint8Array(1024);
 
-/** The UTF-8 bytes of a text, in a buffer that the next call overwrites: hashing allocates nothing. */
-function utf8(text: string): Uint8Array {
+/**
+ * Writes the UTF-8 of a text to `scratch`, which the next call overwrites, and returns how many bytes: hashing
+ * allocates nothing. Ids and keys are mostly ASCII, and short: for these the encoder's call costs the most.
+ */
+function encodeToScratch(text: string): number {
   if (scratch.length < text.length * 3) scratch = new Uint8Array(text.length * 6);
-  return scratch.subarray(0, encoder.encodeInto(text, scratch).written);
+  for (let index = 0; index < text.length; index++) {
+    const unit = text.charCodeAt(index);
+    if (unit >= 0x80) return encoder.encodeInto(text, scratch).written;
+    scratch[index] = unit;
+  }
+  return text.length;
 }
 
 /**
@@ -25,8 +33,9 @@ function utf8(text: string): Uint8Array {
  * ```
  */
 export function murmur32Pair(text: string, seedA: number, seedB: number): [number, number] {
-  const bytes = utf8(text);
-  const whole = bytes.length & ~3;
+  const length = encodeToScratch(text);
+  const bytes = scratch;
+  const whole = length & ~3;
   let a = seedA | 0;
   let b = seedB | 0;
   for (let at = 0; at < whole; at += 4) {
@@ -37,10 +46,10 @@ export function murmur32Pair(text: string, seedA: number, seedB: number): [numbe
     b = step32(b, block);
   }
   let tail = 0;
-  for (let at = bytes.length - 1; at >= whole; at--) tail = (tail << 8) | bytes[at]!;
+  for (let at = length - 1; at >= whole; at--) tail = (tail << 8) | bytes[at]!;
   // Scrambling zero gives zero, so that an empty tail changes nothing.
   tail = scramble32(tail);
-  return [finish32(a ^ tail, bytes.length), finish32(b ^ tail, bytes.length)];
+  return [finish32(a ^ tail, length), finish32(b ^ tail, length)];
 }
 
 function scramble32(block: number): number {
@@ -77,7 +86,7 @@ const C2 = 0x4cf5ad432745937fn;
  * ```
  */
 export function murmur64(text: string): bigint {
-  const bytes = utf8(text);
+  const bytes = scratch.subarray(0, encodeToScratch(text));
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const whole = bytes.length & ~15;
   let h1 = 0n;

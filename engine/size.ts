@@ -6,7 +6,7 @@
  */
 
 import { utf8Length } from "./json.ts";
-import { HEARTBEAT_KEY, type Holds, type SentEntry } from "./types.ts";
+import { type Holds, type SentEntry, TYPE } from "./types.ts";
 
 /** What a message takes beside its member states, at most. */
 export const ENVELOPE_BYTES = 4096;
@@ -19,19 +19,30 @@ const MEMBER_OVERHEAD_BYTES = 96;
 export function entryBytes(entry: SentEntry): number {
   const value = utf8Length(entry.json);
   // Counts in a heartbeat travel as strings, with quotes that the value in memory does not have.
-  const quoted = entry.key === HEARTBEAT_KEY ? value * 2 : value;
-  return ENTRY_OVERHEAD_BYTES + utf8Length(JSON.stringify(entry.key)) + entry.type.length + quoted;
+  const quoted = entry.type === TYPE.heartbeat ? value * 2 : value;
+  return ENTRY_OVERHEAD_BYTES + quotedBytes(entry.key) + entry.type.length + quoted;
 }
 
 /** The most bytes that a member takes in a message, without its entries. */
 export function memberBytes(id: string): number {
   // The id is written with the state, the range and, for a reset, once more.
-  return MEMBER_OVERHEAD_BYTES + 3 * utf8Length(JSON.stringify(id));
+  return MEMBER_OVERHEAD_BYTES + 3 * quotedBytes(id);
 }
 
 /** The most bytes that answers of what is held take in a message. */
 export function holdsBytes(holds: Holds): number {
   let bytes = 0;
-  for (const id of holds.keys()) bytes += MEMBER_OVERHEAD_BYTES + utf8Length(JSON.stringify(id));
+  for (const id of holds.keys()) bytes += MEMBER_OVERHEAD_BYTES + quotedBytes(id);
+  return bytes;
+}
+
+/** The most bytes that a well-formed text takes as a JSON string. Counted, for writing it would cost far more. */
+function quotedBytes(text: string): number {
+  let bytes = 2 + utf8Length(text);
+  for (let index = 0; index < text.length; index++) {
+    const unit = text.charCodeAt(index);
+    if (unit < 0x20) bytes += 5;
+    else if (unit === 0x22 || unit === 0x5c) bytes += 1;
+  }
   return bytes;
 }

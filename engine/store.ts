@@ -95,12 +95,18 @@ export class Store {
     return member;
   }
 
-  /** Sets or deletes a key of a member that is held, under a number above all of its others. */
-  put(member: MemberState, entry: SentEntry, now: Instant): void {
-    const before = member.live(entry.key);
-    this.#place(member, entry, now);
-    if (entry.value !== undefined || before) this.#emit(update(member.id, entry, entry.value));
-    this.#noteValue(member.id, entry.key, entry.value);
+  /** Sets or deletes keys of a member that is held, in rising order of number, all above its others. */
+  put(member: MemberState, entries: readonly SentEntry[], now: Instant): void {
+    const active = this.#active.has(member.id);
+    // The digest follows once for all entries: each step would cost as much as the entry itself.
+    if (active) this.#digest.removeSum(member.sum);
+    for (const entry of entries) {
+      const before = member.live(entry.key);
+      this.#place(member, entry, now);
+      if (entry.value !== undefined || before) this.#emit(update(member.id, entry, entry.value));
+      this.#noteValue(member.id, entry.key, entry.value);
+    }
+    if (active) this.#digest.addSum(member.sum);
   }
 
   /**
@@ -113,11 +119,10 @@ export class Store {
     options: { readonly life: Life; readonly floor: number; readonly now: Instant },
   ): MemberState {
     const { life, floor, now } = options;
-    if (this.#active.has(before.id)) this.#digest.removeSum(before.sum);
+    const active = this.#active.has(before.id);
+    if (active) this.#digest.removeSum(before.sum);
     const member = this.hold(before.id, life);
     member.floor = floor;
-    // The empty sum; so that `#place` may take it out again.
-    if (this.#active.has(member.id)) this.#digest.addSum(member.sum);
     for (const entry of entries) {
       const old = before.live(entry.key);
       this.#place(member, entry, now);
@@ -127,6 +132,7 @@ export class Store {
       }
       this.#noteValue(member.id, entry.key, entry.value);
     }
+    if (active) this.#digest.addSum(member.sum);
     this.order.changed(member);
     this.lastingSerial = this.order.serial;
     for (const old of before.entries()) {
@@ -163,12 +169,9 @@ export class Store {
   }
 
   #place(member: MemberState, entry: SentEntry, now: Instant): void {
-    const active = this.#active.has(member.id) && !isRestless(entry.key);
-    if (active) this.#digest.removeSum(member.sum);
     const { key, number, type, value, json } = entry;
     const serial = this.order.next();
     const held = member.put({ key, number, type, value, json, timestampMs: now.wallMs }, serial);
-    if (active) this.#digest.addSum(member.sum);
     if (!isRestless(key)) this.lastingSerial = serial;
     if (value === undefined) this.#tombstones.set(held, { member, sinceMs: now.monotonicMs });
     this.order.changed(member);

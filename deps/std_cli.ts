@@ -1,0 +1,8 @@
+/**
+ * The standard library's reader of command lines.
+ *
+ * @module
+ */
+
+// @ts-types="./std_cli.d.ts"
+export { parseArgs } from "npm:deno-std@1.4.0/cli/parse_args.js";

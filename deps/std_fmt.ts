@@ -1,0 +1,18 @@
+/**
+ * The standard library's colours for terminals.
+ *
+ * @module
+ */
+
+// @ts-types="./std_fmt.d.ts"
+export {
+  blue,
+  bold,
+  cyan,
+  dim,
+  green,
+  magenta,
+  red,
+  setColorEnabled,
+  yellow,
+} from "npm:deno-std@1.4.0/fmt/colors.js";

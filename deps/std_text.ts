@@ -1,0 +1,8 @@
+/**
+ * The standard library's measures of likeness between strings.
+ *
+ * @module
+ */
+
+// @ts-types="./std_text.d.ts"
+export { levenshteinDistance } from "npm:deno-std@1.4.0/text/levenshtein_distance.js";

@@ -1,0 +1,10 @@
+/**
+ * The standard library's YAML reader.
+ *
+ * @module
+ */
+
+// @ts-types="./std_yaml.d.ts"
+export { parse } from "npm:deno-std@1.4.0/yaml/parse.js";
+// @ts-types="./std_yaml_types.d.ts"
+export { YamlSyntaxError } from "npm:deno-std@1.4.0/yaml/types.js";

@@ -1,0 +1,40 @@
+/**
+ * Discovery by a list that does not change.
+ *
+ * @module
+ */
+
+import type { Discovery, DiscoverySite, Member } from "../gossiper/cluster.ts";
+
+/**
+ * The members are those listed, and this one. Whoever is not on the list is refused with `unknown_member`.
+ *
+ * @example
+ * ```ts
+ * import { fixedMembers } from "./fixed.ts";
+ *
+ * const discovery = fixedMembers([
+ *   { id: "a", host: "127.0.0.1", port: 7001, kinds: [] },
+ *   { id: "b", host: "127.0.0.1", port: 7002, kinds: [] },
+ * ]);
+ * console.assert(!discovery.byGreeting);
+ * ```
+ *
+ * @throws {TypeError} where two of the members have one id.
+ */
+export function fixedMembers(members: readonly Member[]): Discovery {
+  const byId = new Map<string, Member>();
+  for (const member of members) {
+    if (byId.has(member.id)) throw new TypeError(`Two members of the list have the id ${JSON.stringify(member.id)}.`);
+    byId.set(member.id, Object.freeze({ ...member, kinds: [...member.kinds] }));
+  }
+  return {
+    byGreeting: false,
+    // There is nothing to wait for: who belongs to the cluster is told once.
+    run({ self, eventStream }: DiscoverySite): Promise<void> {
+      const all = [...byId.values()].filter(({ id }) => id !== self.id);
+      eventStream.publish({ type: "ClusterTopology", members: [self, ...all], blocked: [] });
+      return Promise.resolve();
+    },
+  };
+}

@@ -1,0 +1,28 @@
+/**
+ * What a member gossips about itself, checked: it comes from peers.
+ *
+ * @module
+ */
+
+import type { JsonValue } from "../engine/types.ts";
+import type { Member } from "../gossiper/cluster.ts";
+
+/** The longest id, host or kind, in UTF-16 units, and the most kinds. */
+const MAX_LENGTH = 256;
+
+/** The record in a value; `undefined` where there is none. Fields that are not known are left out. */
+export function readMember(value: JsonValue | undefined): Member | undefined {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
+  const { id, host, port, kinds = [] } = value as { readonly [key: string]: JsonValue };
+  if (!isText(id) || !isText(host) || !isPort(port)) return undefined;
+  if (!Array.isArray(kinds) || kinds.length > MAX_LENGTH || !kinds.every(isText)) return undefined;
+  return Object.freeze({ id, host, port, kinds: Object.freeze([...kinds]) });
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === "string" && value !== "" && value.length <= MAX_LENGTH;
+}
+
+function isPort(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 65_535;
+}

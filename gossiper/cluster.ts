@@ -1,0 +1,111 @@
+/**
+ * What a gossiper is given: who it is, how peers are reached, who decides on membership.
+ *
+ * @module
+ */
+
+import type { GossipUpdate } from "../engine/events.ts";
+import type { EventStream } from "./event_stream.ts";
+import type { Message } from "./message.ts";
+import type { Runtime } from "./runtime.ts";
+
+/** A member as others see it: protoactor-go's `cluster.Member`. */
+export interface Member {
+  readonly id: string;
+  readonly host: string;
+  readonly port: number;
+  /** The kinds of actors that it hosts; informative. */
+  readonly kinds: readonly string[];
+}
+
+/** Why a connection ended. */
+export interface CloseInfo {
+  /** The WebSocket close code; 0 where the connection broke without one. */
+  readonly code: number;
+  readonly reason: string;
+}
+
+/**
+ * An open connection to one peer: the shape of `WebSocketStream` and `WebTransport`.
+ *
+ * Closing `writable` closes the connection with 1000; aborting it, or cancelling `readable`, with a
+ * {@linkcode ConnectionClosed} closes it with that code. A peer that breaks the protocol errors
+ * `readable` with the same class. A `write` resolves when the transport has room for the next.
+ */
+export interface Connection {
+  readonly readable: ReadableStream<Message>;
+  readonly writable: WritableStream<Message>;
+  /** Resolves with the reason when the connection is over; never rejects. */
+  readonly closed: Promise<CloseInfo>;
+  /** Where the peer is, for people to read. */
+  readonly remote: string;
+}
+
+/** How messages reach peers. */
+export interface Transport {
+  /** Connections that peers opened. Cancelling it refuses all that come later. */
+  readonly incoming: ReadableStream<Connection>;
+  /** The address under which {@linkcode Transport.dial} reaches a member. */
+  addressOf(member: Member): string;
+  /** Opens a connection. Rejects with a `HearsayError` where that fails, with the signal's reason where it is aborted. */
+  dial(address: string, options: { readonly signal: AbortSignal }): Promise<Connection>;
+  /** Closes every connection and stops accepting; resolves when nothing is left. */
+  close(): Promise<void>;
+}
+
+/** Who belongs to the cluster, as discovery says it: protoactor-go's `cluster.ClusterTopology`. */
+export interface ClusterTopology {
+  readonly type: "ClusterTopology";
+  /** All members, this one included. */
+  readonly members: readonly Member[];
+  /** Ids that are to be blocked. */
+  readonly blocked: readonly string[];
+}
+
+/** What a discovery may ask of the gossiper that it serves. */
+export interface DiscoverySite {
+  readonly self: Member;
+  readonly runtime: Runtime;
+  /** Where a discovery publishes `ClusterTopology` events, and hears of everything else. */
+  readonly eventStream: EventStream;
+  /** Ids of members that are active now: in the topology and not blocked. */
+  activeIds(): ReadonlySet<string>;
+  /** Greets whoever answers at the address; resolves with the peer's record. */
+  greet(address: string, options: { readonly signal: AbortSignal }): Promise<Member>;
+  /** Everyone who was greeted, or greeted this member, and was let in; again with each greeting. */
+  readonly greeted: ReadableStream<Member>;
+  /** The values of a key that every member has now, and then every change; none is lost to a slow reader. */
+  watch(key: string): ReadableStream<GossipUpdate>;
+  /** How long to wait after so many failures in a row, in milliseconds: at random, up to a limit that grows. */
+  retryDelay(failures: number): number;
+  /** How often seeds that are not active are greeted, in milliseconds; may be `Infinity`. */
+  readonly blockedProbeInterval: number;
+}
+
+/** Who the peers are: a source of {@linkcode ClusterTopology} events. */
+export interface Discovery {
+  /**
+   * Whether members learn of each other by greeting. Then this member's own record is gossiped, a greeting
+   * of an unknown member is answered, and before the first contact a member alone agrees with nobody.
+   */
+  readonly byGreeting: boolean;
+  /** Runs until the signal is aborted; resolves then. */
+  run(site: DiscoverySite, options: { readonly signal: AbortSignal }): Promise<void>;
+}
+
+/** The cluster that a gossiper takes part in (R12.2). */
+export interface Cluster {
+  /** This member. */
+  readonly self: Member;
+  /** The cluster's name; peers of another are refused. */
+  readonly name: string;
+  /** Where topologies come from and events go to. */
+  readonly eventStream: EventStream;
+  readonly transport: Transport;
+  /** Without one, topologies are whatever is published on the event stream. */
+  readonly discovery?: Discovery;
+  /** The number of actors of every kind, told with each heartbeat (R6.2). */
+  readonly actorStatistics?: () => Readonly<Record<string, number>>;
+  /** Time and chance; the real ones by default. */
+  readonly runtime?: Runtime;
+}

@@ -1,0 +1,159 @@
+/**
+ * What values a configuration may have, and what is said of those that it may not.
+ *
+ * @module
+ */
+
+import { levenshteinDistance } from "../deps/std_text.ts";
+import type { GossiperConfig } from "./configuration.ts";
+import type { ConfigurationProblem } from "./configuration_error.ts";
+
+/** What one setting may be. */
+type Rule =
+  | { readonly kind: "whole"; readonly min: number; readonly max: number; readonly unit: string }
+  | { readonly kind: "endless"; readonly min: number; readonly max: number; readonly unit: string }
+  | { readonly kind: "segment"; readonly max: number };
+
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+
+const RULES: { readonly [field in keyof GossiperConfig]: Rule } = {
+  gossipInterval: { kind: "whole", min: 10, max: HOUR, unit: "milliseconds" },
+  gossipRequestTimeout: { kind: "whole", min: 10, max: 600_000, unit: "milliseconds" },
+  gossipFanOut: { kind: "whole", min: 1, max: 1_000, unit: "peers" },
+  gossipMaxSend: { kind: "whole", min: 1, max: 10_000, unit: "member states" },
+  heartbeatExpiration: { kind: "whole", min: 100, max: DAY, unit: "milliseconds" },
+  gossipActorName: { kind: "segment", max: 64 },
+  blockedProbeInterval: { kind: "endless", min: 100, max: DAY, unit: "milliseconds" },
+  tombstoneRetention: { kind: "whole", min: 100, max: 30 * DAY, unit: "milliseconds" },
+  departedRetention: { kind: "whole", min: 100, max: 30 * DAY, unit: "milliseconds" },
+  maxMessageBytes: { kind: "whole", min: 2 ** 14, max: 2 ** 25, unit: "bytes" },
+  maxConnections: { kind: "whole", min: 1, max: 100_000, unit: "connections" },
+  maxMembers: { kind: "whole", min: 1, max: 100_000, unit: "members" },
+  eventCapacity: { kind: "whole", min: 1, max: 1_000_000, unit: "events" },
+  maxBackoff: { kind: "whole", min: 10, max: HOUR, unit: "milliseconds" },
+};
+
+const FIELDS = Object.keys(RULES) as readonly (keyof GossiperConfig)[];
+
+/** What is wrong with a value, and what is allowed. */
+export type Fault = Pick<ConfigurationProblem, "problem" | "allowed">;
+
+/** What is wrong with a setting's value alone; `undefined` where it is valid. */
+export function faultOf(field: string, value: unknown): Fault | undefined {
+  if (!Object.hasOwn(RULES, field)) {
+    const nearest = nearestField(field);
+    return nearest === undefined
+      ? { problem: "is no setting", allowed: FIELDS.join(", ") }
+      : { problem: `is no setting; did you mean ${nearest}?`, allowed: nearest };
+  }
+  const rule = RULES[field as keyof GossiperConfig];
+  if (rule.kind === "segment") {
+    const fits = typeof value === "string" && value.length <= rule.max &&
+      /^[A-Za-z0-9._~-]+$/.test(value) && value !== "." && value !== "..";
+    return fits ? undefined : {
+      problem: "is not a single URL path segment",
+      allowed: `1 to ${rule.max} of the characters A–Z a–z 0–9 . _ ~ - (and neither . nor ..)`,
+    };
+  }
+  if (rule.kind === "endless" && value === Infinity) return undefined;
+  if (Number.isInteger(value) && (value as number) >= rule.min && (value as number) <= rule.max) {
+    return undefined;
+  }
+  const range = `a whole number of ${rule.unit} from ${rule.min} to ${rule.max}`;
+  return {
+    problem: Number.isInteger(value) ? "is out of range" : "is not a whole number",
+    allowed: rule.kind === "endless" ? `${range}, or Infinity` : range,
+  };
+}
+
+/** A rule between settings: one is at least what others make it. */
+interface LeastRule {
+  readonly field: keyof GossiperConfig;
+  readonly depends: readonly (keyof GossiperConfig)[];
+  least(config: GossiperConfig): number;
+  readonly is: string;
+  readonly because: string;
+}
+
+const LEAST: readonly LeastRule[] = [
+  {
+    field: "heartbeatExpiration",
+    depends: ["gossipInterval", "gossipRequestTimeout"],
+    least: (config) => 2 * (config.gossipInterval + config.gossipRequestTimeout),
+    is: "twice gossipInterval and gossipRequestTimeout together",
+    because: "is so short that one lost request would block a living member",
+  },
+  {
+    field: "departedRetention",
+    depends: ["heartbeatExpiration"],
+    least: (config) => config.heartbeatExpiration,
+    is: "heartbeatExpiration",
+    because: "is so short that some would forget a member before others have missed it",
+  },
+  {
+    field: "maxConnections",
+    depends: ["gossipFanOut"],
+    least: (config) => config.gossipFanOut,
+    is: "gossipFanOut",
+    because: "is less than one round uses at once",
+  },
+];
+
+/** What is wrong between settings; those that are wrong alone are left out. */
+export function conflicts(config: GossiperConfig, { wrong, places }: {
+  readonly wrong: ReadonlySet<string>;
+  /** Where each setting that was given came from; `undefined` where there is but one place. */
+  readonly places: ReadonlyMap<string, string | undefined>;
+}): ConfigurationProblem[] {
+  const found: ConfigurationProblem[] = [];
+  for (const { field, depends, least, is, because } of LEAST) {
+    if ([field, ...depends].some((name) => wrong.has(name))) continue;
+    const value = config[field] as number;
+    if (value >= least(config)) continue;
+    const source = places.get(field);
+    found.push({
+      field,
+      problem: because,
+      given: places.has(field) ? `${value}` : `${value} (the default)`,
+      allowed: `at least ${least(config)} (${is})`,
+      ...(source === undefined ? {} : { source }),
+    });
+  }
+  return found;
+}
+
+/** The setting that a misspelt name was probably meant to be; none for what resembles none. */
+function nearestField(given: string): string | undefined {
+  // Nothing longer can be near, and measuring costs the product of the lengths.
+  if (given.length > 40) return undefined;
+  const plain = (name: string) => name.toLowerCase().replace(/[^a-z0-9]/g, "");
+  const distance = (field: string) =>
+    Math.min(
+      levenshteinDistance(plain(given), plain(field)),
+      levenshteinDistance(plain(given), plain(field).replace(/^gossip/, "")),
+    );
+  let nearest: string | undefined;
+  let least = Math.floor(plain(given).length / 3) + 1;
+  for (const field of FIELDS) {
+    const steps = distance(field);
+    if (steps < least) [nearest, least] = [field, steps];
+  }
+  return nearest;
+}
+
+/** A value as a person would write it, short. */
+export function describe(value: unknown): string {
+  switch (typeof value) {
+    case "string":
+      return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
+    case "bigint":
+      return `${value}n`;
+    case "function":
+      return "a function";
+    case "object":
+      return value === null ? "null" : Array.isArray(value) ? "an array" : "an object";
+    default:
+      return String(value);
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * What a gossiper offers (R1.1), as an interface: for those who want to put something else in its place.
+ *
+ * @module
+ */
+
+import type { GossipUpdate } from "../engine/events.ts";
+import type { BlockedMember, JsonValue, Life, Phase } from "../engine/types.ts";
+import type { Member } from "./cluster.ts";
+import type { ConsensusCallbacks, ConsensusExtractor, ConsensusHandle } from "./consensus.ts";
+import type { FlushResult } from "./departure.ts";
+import type { EventStream } from "./event_stream.ts";
+
+/** What one member has set a key to, as this member holds it. Frozen. */
+export interface GossipKeyValue<T = JsonValue> {
+  readonly value: T;
+  /** Rises with every set and delete of the member that set it. */
+  readonly sequenceNumber: number;
+  /** This member's wall clock, in Unix milliseconds, when the value was set or merged here. */
+  readonly localTimestampUnixMilliseconds: number;
+}
+
+/** One member, as this one sees it. */
+export interface MemberView {
+  readonly id: string;
+  /** Where it is; `undefined` for one that the topology does not name any more. */
+  readonly member: Member | undefined;
+  /**
+   * `active`: in the topology and not blocked. `left`: it said so. `blocked`: expired, or blocked by the
+   * topology. `inactive`: something is held of it, but it is not in the topology.
+   */
+  readonly status: "active" | "left" | "blocked" | "inactive";
+  /** Why and since when it is blocked, if it is. */
+  readonly block: BlockedMember | undefined;
+  /** The life that is held of it; `undefined` where nothing is. */
+  readonly life: Life | undefined;
+  readonly isSelf: boolean;
+}
+
+/** Everything that a member holds, as plain data that `JSON.stringify` can carry. */
+export interface Snapshot {
+  readonly self: string;
+  readonly cluster: string;
+  readonly phase: Phase;
+  /** Equal digests mean equal state (rule E12). */
+  readonly digest: string;
+  readonly members: readonly MemberSnapshot[];
+}
+
+/** One member in a {@linkcode Snapshot}. */
+export interface MemberSnapshot extends Omit<MemberView, "member" | "block"> {
+  readonly address: { readonly host: string; readonly port: number } | null;
+  readonly block: BlockedMember | null;
+  /** A list and no object: the keys are whatever that member chose. */
+  readonly entries: readonly ({ readonly key: string } & GossipKeyValue)[];
+}
+
+/** Why a gossiper is over. */
+export interface GossiperClosed {
+  /** `stopped` by `stop()` or disposal, `aborted` by the signal given to `start()`, `failed` by an error. */
+  readonly reason: "stopped" | "aborted" | "failed";
+  /** With `failed`: what broke. */
+  readonly error?: unknown;
+  /** Who was told of the departure; missing where it failed before that. */
+  readonly flush?: FlushResult;
+}
+
+/** How {@linkcode GossiperLike.setStateRequest} waits. */
+export interface SetStateOptions {
+  /** Ends the waiting; the value stays set. */
+  readonly signal?: AbortSignal;
+  /** Waits until so many other active members, or all of them, are known to hold the value; 0 by default. */
+  readonly acknowledgedBy?: number | "all";
+}
+
+/** What can be waited for, and for how long. */
+export interface WaitOptions {
+  /** Ends the waiting; the promise rejects with its reason. */
+  readonly signal?: AbortSignal;
+}
+
+/** What a gossiper offers. The class {@linkcode Gossiper} says what each does. */
+export interface GossiperLike extends AsyncDisposable {
+  readonly closed: Promise<GossiperClosed>;
+  readonly events: EventStream;
+  readonly phase: Phase;
+  readonly members: readonly MemberView[];
+  readonly blockedMembers: readonly BlockedMember[];
+  start(options?: WaitOptions): Promise<void>;
+  stop(): Promise<FlushResult>;
+  getState<T = JsonValue>(key: string): Map<string, GossipKeyValue<T>>;
+  setState(key: string, value: unknown): void;
+  setStateRequest(key: string, value: unknown, options?: SetStateOptions): Promise<void>;
+  deleteState(key: string): boolean;
+  watch(key: string, options?: WaitOptions): ReadableStream<GossipUpdate>;
+  registerConsensusCheck(
+    key: string,
+    extractor: ConsensusExtractor,
+    callbacks?: ConsensusCallbacks,
+  ): ConsensusHandle;
+  removeConsensusCheck(id: string): boolean;
+  unblock(id: string): boolean;
+  converged(options?: WaitOptions): Promise<void>;
+  snapshot(): Snapshot;
+}

@@ -1,0 +1,68 @@
+/**
+ * How a member sees to it that others know of its leaving before it is gone (R9.2).
+ *
+ * @module
+ */
+
+import type { Rounds } from "./rounds.ts";
+import { saysStopped } from "./rounds.ts";
+import { type Runtime, sleep } from "./runtime.ts";
+
+/** The most exchanges with one peer in a row: what was left out of one message is in one of the next. */
+const MAX_EXCHANGES = 4;
+
+/** What became of the news that this member leaves. */
+export interface FlushResult {
+  /** The number of peers that have acknowledged it, or are leaving themselves. */
+  readonly acknowledgedBy: number;
+  /** The number of peers that were to: `gossipFanOut`, or all active ones where there are fewer. */
+  readonly wanted: number;
+  /** Whether as many as were wanted have acknowledged it within the bound. */
+  readonly flushed: boolean;
+}
+
+/** What {@linkcode flushDeparture} needs. */
+export interface DepartureOptions {
+  readonly rounds: Rounds;
+  readonly runtime: Runtime;
+  readonly fanOut: number;
+  /** Fills itself with the peers that have acknowledged the departure. */
+  readonly acknowledgedBy: ReadonlySet<string>;
+  /** How long to wait, in milliseconds, before those that could not be told are tried again. */
+  readonly retryAfter: number;
+  /** Ends it, whatever has been reached. */
+  readonly signal: AbortSignal;
+}
+
+/** Tells as many peers as are wanted, in parallel; another takes the place of one that cannot be told. */
+export async function flushDeparture(options: DepartureOptions): Promise<FlushResult> {
+  const { rounds, runtime, fanOut, acknowledgedBy, retryAfter, signal } = options;
+  const ids = rounds.shuffledPeers();
+  const wanted = Math.min(fanOut, ids.length);
+  const leavingToo = new Set<string>();
+  const isTold = (id: string) => acknowledgedBy.has(id) || leavingToo.has(id);
+  const told = () => ids.filter(isTold).length;
+
+  const tell = async (id: string): Promise<void> => {
+    try {
+      for (let count = 0; count < MAX_EXCHANGES && !isTold(id) && !signal.aborted; count++) {
+        await rounds.whenIdle(id, { signal });
+        await rounds.exchange(id, { signal });
+      }
+    } catch (error) {
+      if (saysStopped(error)) leavingToo.add(id);
+    }
+  };
+  const tellOneOf = async (queue: string[]): Promise<void> => {
+    for (let id = queue.shift(); id !== undefined && !signal.aborted; id = queue.shift()) {
+      await tell(id);
+      if (isTold(id)) return;
+    }
+  };
+  while (told() < wanted && !signal.aborted) {
+    const queue = ids.filter((id) => !isTold(id));
+    await Promise.all(Array.from({ length: wanted - told() }, () => tellOneOf(queue)));
+    if (told() < wanted) await sleep(runtime, retryAfter, { signal }).catch(() => {});
+  }
+  return { acknowledgedBy: told(), wanted, flushed: told() >= wanted };
+}

@@ -1,0 +1,63 @@
+/**
+ * The errors that this library raises: one class, told apart by `code`.
+ *
+ * @module
+ */
+
+/** What went wrong, as a stable word. */
+export type ErrorCode =
+  | "already_started"
+  | "blocked"
+  | "busy"
+  | "connection"
+  | "incompatible"
+  | "invalid_configuration"
+  | "invalid_key"
+  | "invalid_value"
+  | "not_started"
+  | "refused"
+  | "stopped"
+  | "timeout"
+  | "too_large"
+  | "unknown_member";
+
+/** An error of this library. The text is one sentence that says whether anything changed. */
+export class HearsayError extends Error {
+  /** The class's own name, also after minification. */
+  override readonly name: string = "HearsayError";
+  /** What went wrong, as a stable word. */
+  readonly code: ErrorCode;
+
+  /** Makes an error with a stable code and a sentence for people. */
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** The reason with which a connection is closed, by either side: a WebSocket close code and a few words. */
+export class ConnectionClosed extends HearsayError {
+  /** The class's own name, also after minification. */
+  override readonly name: string = "ConnectionClosed";
+  /** The close code (rule P6). */
+  readonly closeCode: number;
+
+  /** Makes a reason to close a connection with. */
+  constructor(closeCode: number, reason: string, options?: ErrorOptions) {
+    super("connection", reason, options);
+    this.closeCode = closeCode;
+  }
+}
+
+/** The close codes of rule P6. */
+export const CLOSE = {
+  done: 1000,
+  goingAway: 1001,
+  goingAwayDialler: 4001,
+  invalid: 4400,
+  unauthorised: 4401,
+  refused: 4403,
+  noHello: 4408,
+  secondConnection: 4409,
+  tooLarge: 4413,
+} as const;

@@ -1,0 +1,315 @@
+/**
+ * Where everything that happens is told, to whoever asked, as Web Streams.
+ *
+ * @module
+ */
+
+import type { EngineEvent } from "../engine/events.ts";
+import type { ClusterTopology } from "./cluster.ts";
+
+/** Told to a slow subscriber in place of the events that it missed. */
+export interface EventsDropped {
+  /** The event's type. */
+  readonly type: "EventsDropped";
+  /** How many events were dropped since the last one that was delivered. */
+  readonly count: number;
+}
+
+/** A callback of the user threw; whatever called it went on. */
+export interface CallbackFailed {
+  /** The event's type. */
+  readonly type: "CallbackFailed";
+  /** Which callback, in words. */
+  readonly where: string;
+  /** What it threw. */
+  readonly error: unknown;
+}
+
+/** A request of this member to a peer failed; what it was to tell is told again with a later round. */
+export interface RequestFailed {
+  /** The event's type. */
+  readonly type: "RequestFailed";
+  /** The peer that was asked. */
+  readonly peerId: string;
+  /** Why: usually a `HearsayError`, whose code is `timeout` where the peer was too slow (R8.3). */
+  readonly error: unknown;
+}
+
+/** Everything that is told on an {@linkcode EventStream}. */
+export type HearsayEvent = EngineEvent | ClusterTopology | EventsDropped | CallbackFailed | RequestFailed;
+/** The name of a kind of event. */
+export type EventType = HearsayEvent["type"];
+/** The events of one type, or of several. */
+export type EventOf<T extends EventType> = Extract<HearsayEvent, { type: T }>;
+
+/** How an {@linkcode EventStream} is made. */
+export interface EventStreamOptions {
+  /** How many events are kept for each subscriber that has not read them; 1024 by default. */
+  readonly capacity?: number;
+}
+
+/** How one subscriber subscribes. */
+export interface SubscribeOptions {
+  /** Aborting it ends the stream quietly, at once, and drops what is buffered. */
+  readonly signal?: AbortSignal;
+  /** How many unread events are kept for this subscriber; the event stream's own number by default. */
+  readonly capacity?: number;
+}
+
+/** How many events are kept for a subscriber that does not read: enough for a burst, a few 100 KiB at most. */
+export const DEFAULT_EVENT_CAPACITY = 1024;
+
+/**
+ * Events for several subscribers, none of which can delay or break another, or whoever publishes.
+ *
+ * A subscriber that reads too slowly loses the oldest events, never the latest `ClusterTopology`, and is
+ * told how many by an `EventsDropped`.
+ *
+ * @example
+ * ```ts
+ * import { EventStream } from "./event_stream.ts";
+ *
+ * const events = new EventStream();
+ * const failures = events.subscribe("CallbackFailed");
+ * events.publish({ type: "CallbackFailed", where: "actorStatistics", error: new Error("no") });
+ * events.close();
+ * for await (const event of failures) console.log(event.type);
+ * ```
+ */
+export class EventStream {
+  readonly #capacity: number;
+  readonly #byType = new Map<EventType, Set<Subscriber>>();
+  readonly #toAll = new Set<Subscriber>();
+  readonly #subscribers = new Set<Subscriber>();
+  #topology: ClusterTopology | undefined;
+  #closed = false;
+
+  /** Makes a stream of events; throws a `RangeError` unless the capacity is a whole number of at least 1. */
+  constructor(options: EventStreamOptions = {}) {
+    this.#capacity = checkedCapacity(options.capacity ?? DEFAULT_EVENT_CAPACITY);
+  }
+
+  /**
+   * Tells an event to all who subscribed to its type. Never throws and never waits; costs in proportion to
+   * those subscribers. Does nothing once the stream is closed.
+   */
+  publish(event: HearsayEvent): void {
+    if (this.#closed) return;
+    if (event.type === "ClusterTopology") this.#topology = event;
+    const subscribers = this.#byType.get(event.type);
+    if (subscribers !== undefined) { for (const subscriber of subscribers) subscriber.take(event); }
+    for (const subscriber of this.#toAll) subscriber.take(event);
+  }
+
+  /**
+   * The events of the types named, or all, from now on. Who asks for `ClusterTopology` gets the latest one
+   * first, if there was one. Cancel the stream or abort the signal to unsubscribe: until then, events are
+   * kept for it. After {@linkcode EventStream.close} the stream returned has ended already.
+   */
+  subscribe<T extends EventType>(
+    types?: T | readonly T[],
+    options: SubscribeOptions = {},
+  ): ReadableStream<EventOf<T> | EventsDropped> {
+    const capacity = checkedCapacity(options.capacity ?? this.#capacity);
+    const sets = [this.#subscribers, ...this.#setsFor(types)];
+    const subscriber = new Subscriber(capacity, (self) => {
+      for (const set of sets) set.delete(self);
+    });
+    if (this.#closed) {
+      subscriber.finish();
+    } else {
+      for (const set of sets) set.add(subscriber);
+      const topologies = this.#byType.get("ClusterTopology");
+      const asked = sets.includes(this.#toAll) || (topologies !== undefined && sets.includes(topologies));
+      if (asked && this.#topology !== undefined) subscriber.take(this.#topology);
+      subscriber.endWith(options.signal);
+    }
+    // Only events of the sets that it is in are ever handed to it.
+    return subscriber.readable as ReadableStream<EventOf<T> | EventsDropped>;
+  }
+
+  /** Ends every subscriber's stream, after what is buffered for it; what is published later is ignored. */
+  close(): void {
+    this.#closed = true;
+    for (const subscriber of this.#subscribers) subscriber.finish();
+  }
+
+  #setsFor(types: EventType | readonly EventType[] | undefined): Set<Subscriber>[] {
+    if (types === undefined) return [this.#toAll];
+    return [...new Set(typeof types === "string" ? [types] : types)].map((type) => {
+      let set = this.#byType.get(type);
+      if (set === undefined) this.#byType.set(type, set = new Set());
+      return set;
+    });
+  }
+}
+
+/** One subscriber: its buffer, and the stream that empties it. */
+class Subscriber {
+  readonly readable: ReadableStream<HearsayEvent>;
+  readonly #buffer: EventBuffer;
+  readonly #unsubscribe: (self: Subscriber) => void;
+  #controller!: ReadableStreamDefaultController<HearsayEvent>;
+  /** Whether the reader waits for an event, and there was none. */
+  #waiting = false;
+  /** Whether no more events come, so that the stream ends with the last that is buffered. */
+  #finishing = false;
+  #ended = false;
+  #stopListening: () => void = () => {};
+
+  constructor(capacity: number, unsubscribe: (self: Subscriber) => void) {
+    this.#buffer = new EventBuffer(capacity);
+    this.#unsubscribe = unsubscribe;
+    this.readable = new ReadableStream<HearsayEvent>({
+      start: (controller) => {
+        this.#controller = controller;
+      },
+      pull: () => {
+        this.#waiting = true;
+        this.#deliver();
+      },
+      cancel: () => this.#release(),
+    }, { highWaterMark: 0 });
+  }
+
+  take(event: HearsayEvent): void {
+    this.#buffer.push(event);
+    this.#deliver();
+  }
+
+  /** Ends the stream after what is buffered. */
+  finish(): void {
+    this.#unsubscribe(this);
+    this.#finishing = true;
+    this.#endIfEmpty();
+  }
+
+  /** Ends the stream, and forgets what is buffered, when the signal is aborted. */
+  endWith(signal: AbortSignal | undefined): void {
+    if (signal === undefined) return;
+    const abort = () => this.#end();
+    if (signal.aborted) return abort();
+    signal.addEventListener("abort", abort, { once: true });
+    this.#stopListening = () => signal.removeEventListener("abort", abort);
+  }
+
+  #deliver(): void {
+    if (!this.#waiting) return;
+    const event = this.#buffer.shift();
+    if (event === undefined) return;
+    // Before the enqueueing: that may pull again at once.
+    this.#waiting = false;
+    this.#controller.enqueue(event);
+    this.#endIfEmpty();
+  }
+
+  #endIfEmpty(): void {
+    if (this.#finishing && this.#buffer.isEmpty) this.#end();
+  }
+
+  #end(): void {
+    if (this.#ended) return;
+    this.#release();
+    this.#controller.close();
+  }
+
+  #release(): void {
+    this.#ended = true;
+    this.#unsubscribe(this);
+    this.#buffer.clear();
+    this.#stopListening();
+  }
+}
+
+/**
+ * The latest events, up to a capacity: a ring that drops its oldest, but for the latest topology, and counts
+ * what it drops. Positions count all events ever pushed; their low bits are places in the ring.
+ */
+class EventBuffer {
+  readonly #capacity: number;
+  #ring: (HearsayEvent | undefined)[] = new Array(8);
+  #head = 0;
+  #tail = 0;
+  #latestTopologyAt = -1;
+  /** A topology that would have been dropped, had it not been the latest: older than all in the ring. */
+  #kept: { readonly event: HearsayEvent; readonly at: number } | undefined;
+  #dropped = 0;
+
+  constructor(capacity: number) {
+    this.#capacity = capacity;
+  }
+
+  get isEmpty(): boolean {
+    return this.#size === 0;
+  }
+
+  get #size(): number {
+    return this.#tail - this.#head + (this.#kept === undefined ? 0 : 1);
+  }
+
+  push(event: HearsayEvent): void {
+    if (this.#tail - this.#head === this.#ring.length) this.#grow();
+    if (event.type === "ClusterTopology") this.#latestTopologyAt = this.#tail;
+    this.#ring[this.#tail & (this.#ring.length - 1)] = event;
+    this.#tail++;
+    if (this.#size > this.#capacity) this.#dropOldest();
+  }
+
+  /** The next event to deliver: first of all what was missed. */
+  shift(): HearsayEvent | undefined {
+    if (this.#dropped > 0) {
+      const count = this.#dropped;
+      this.#dropped = 0;
+      return { type: "EventsDropped", count };
+    }
+    if (this.#kept !== undefined) {
+      const { event } = this.#kept;
+      this.#kept = undefined;
+      return event;
+    }
+    return this.#head === this.#tail ? undefined : this.#shiftRing();
+  }
+
+  clear(): void {
+    this.#ring = new Array(8);
+    this.#head = this.#tail = this.#dropped = 0;
+    this.#latestTopologyAt = -1;
+    this.#kept = undefined;
+  }
+
+  #dropOldest(): void {
+    this.#dropped++;
+    if (this.#kept !== undefined && this.#kept.at !== this.#latestTopologyAt) {
+      this.#kept = undefined;
+      return;
+    }
+    const at = this.#head;
+    const event = this.#shiftRing();
+    if (at !== this.#latestTopologyAt) return;
+    this.#kept = { event, at };
+    this.#shiftRing();
+  }
+
+  #shiftRing(): HearsayEvent {
+    const place = this.#head & (this.#ring.length - 1);
+    const event = this.#ring[place]!;
+    this.#ring[place] = undefined;
+    this.#head++;
+    return event;
+  }
+
+  #grow(): void {
+    const larger = new Array<HearsayEvent | undefined>(this.#ring.length * 2);
+    for (let at = this.#head; at < this.#tail; at++) {
+      larger[at & (larger.length - 1)] = this.#ring[at & (this.#ring.length - 1)];
+    }
+    this.#ring = larger;
+  }
+}
+
+function checkedCapacity(capacity: number): number {
+  if (Number.isSafeInteger(capacity) && capacity >= 1) return capacity;
+  throw new RangeError(
+    `The capacity of an event stream must be a whole number of at least 1; it is ${capacity}, and nothing was made.`,
+  );
+}

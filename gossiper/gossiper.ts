@@ -1,0 +1,299 @@
+/**
+ * The gossiper: a member's part in spreading and merging state between the members of a cluster.
+ *
+ * @module
+ */
+
+import type { GossipUpdate } from "../engine/events.ts";
+import { copyJson, JsonValueError } from "../engine/json.ts";
+import type { BlockedMember, JsonValue, Phase } from "../engine/types.ts";
+import type { Cluster } from "./cluster.ts";
+import type { GossiperConfig, PartialConfig } from "./configuration.ts";
+import {
+  type ConsensusCallbacks,
+  ConsensusChecks,
+  type ConsensusExtractor,
+  type ConsensusHandle,
+} from "./consensus.ts";
+import type {
+  GossiperClosed,
+  GossiperLike,
+  GossipKeyValue,
+  MemberView,
+  SetStateOptions,
+  Snapshot,
+  WaitOptions,
+} from "./contract.ts";
+import { Core } from "./core.ts";
+import type { FlushResult } from "./departure.ts";
+import { HearsayError } from "./errors.ts";
+import type { EventStream } from "./event_stream.ts";
+import { Running } from "./running.ts";
+import { realRuntime } from "./runtime.ts";
+import { Topology } from "./topology.ts";
+import { assertKey, validated } from "./validation.ts";
+import { keyValueOf, membersOf, snapshotOf } from "./views.ts";
+import { Watches } from "./watch.ts";
+
+/**
+ * A member of a cluster that gossips: it spreads its own state, merges that of others, notices who is alive,
+ * and tells when all agree. A stopped gossiper does not start again: a new life is a new object.
+ */
+export class Gossiper implements GossiperLike {
+  readonly #config: GossiperConfig;
+  readonly #cluster: Cluster;
+  readonly #core: Core;
+  readonly #topology: Topology;
+  readonly #watches: Watches;
+  readonly #checks: ConsensusChecks;
+  readonly #closed = Promise.withResolvers<GossiperClosed>();
+  #running: Running | undefined;
+  #isStopping = false;
+  #failure: { readonly error: unknown } | undefined;
+  #unfollow: () => void = () => {};
+
+  /**
+   * Makes a gossiper that is not started: it holds no timer, socket or stream yet, and state can be set.
+   *
+   * @throws {ConfigurationError} naming every setting, and everything about the cluster, that is invalid.
+   */
+  constructor(config: PartialConfig, cluster: Cluster) {
+    this.#config = validated(config, cluster);
+    this.#cluster = { ...cluster, self: Object.freeze({ ...cluster.self, kinds: [...cluster.self.kinds] }) };
+    this.#topology = new Topology(this.#cluster.self);
+    this.#core = new Core({
+      id: cluster.self.id,
+      byGreeting: cluster.discovery?.byGreeting ?? false,
+      settings: this.#config,
+      runtime: cluster.runtime ?? realRuntime,
+      eventStream: cluster.eventStream,
+      onBroken: (error) => this.#fail(error),
+    });
+    this.#watches = new Watches(this.#core);
+    this.#checks = new ConsensusChecks(this.#core);
+  }
+
+  /** Resolves when the gossiper is over, with the reason; never rejects. */
+  get closed(): Promise<GossiperClosed> {
+    return this.#closed.promise;
+  }
+
+  /** Where everything that happens is told. */
+  get events(): EventStream {
+    return this.#cluster.eventStream;
+  }
+
+  /**
+   * How far the spreading has come: `diffusing` while some active peer lacks something, `reconciling` while
+   * a full exchange repairs a gap or a conflict, `confirmed` when all are known to hold all.
+   */
+  get phase(): Phase {
+    return this.#core.engine.phase;
+  }
+
+  /** Every member that is known, this one included, sorted by id. */
+  get members(): readonly MemberView[] {
+    return membersOf(this.#viewed);
+  }
+
+  /** The members that get no gossip and from which none is taken, the first blocked first. */
+  get blockedMembers(): readonly BlockedMember[] {
+    return this.#core.engine.blockedMembers();
+  }
+
+  /** How many rounds were left out because one before them, or this process, was late. */
+  get skippedRounds(): number {
+    return this.#running?.skippedRounds ?? 0;
+  }
+
+  /**
+   * Starts to gossip; the first round begins at once. Aborting the signal later does what `stop()` does. A
+   * signal that is aborted already rejects with its reason and starts nothing. Rejects with code
+   * `already_started` the second time, and `stopped` after the end.
+   */
+  // deno-lint-ignore require-await -- that it fails is told by the promise, whatever the reason
+  async start({ signal }: WaitOptions = {}): Promise<void> {
+    this.#assertNotStopped();
+    if (this.#running) throw new HearsayError("already_started", "The gossiper runs already; nothing was changed.");
+    signal?.throwIfAborted();
+    this.#running = new Running({
+      config: this.#config,
+      cluster: this.#cluster,
+      core: this.#core,
+      topology: this.#topology,
+      watches: this.#watches,
+      onBroken: (error) => this.#fail(error),
+    });
+    const abort = () => void this.#end("aborted");
+    signal?.addEventListener("abort", abort, { once: true });
+    this.#unfollow = () => signal?.removeEventListener("abort", abort);
+    this.#running.start();
+  }
+
+  /**
+   * Leaves the cluster: waits for requests under way, tells others that this member leaves, and ends
+   * everything. Takes two request timeouts at most; the result says whether enough were told in that time.
+   * Rejects with code `not_started` before the start, and `stopped` when it is being or has been stopped.
+   */
+  async stop(): Promise<FlushResult> {
+    this.#assertNotStopped();
+    if (!this.#running) throw new HearsayError("not_started", "The gossiper was not started; nothing was changed.");
+    return await this.#end("stopped");
+  }
+
+  /** Stops the gossiper if it runs, and waits until it is over. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#isStopping && this.#running) await this.#end("stopped");
+    else if (this.#isStopping) await this.closed;
+  }
+
+  /** The values of a key, by the id of the member that set it: a picture that later gossip does not change. */
+  getState<T = JsonValue>(key: string): Map<string, GossipKeyValue<T>> {
+    const values = new Map<string, GossipKeyValue<T>>();
+    for (const [id, entry] of this.#core.engine.state(key)) {
+      // What a member publishes is its own affair: the type is what the caller expects.
+      values.set(id, keyValueOf(entry) as GossipKeyValue<T>);
+    }
+    return values;
+  }
+
+  /**
+   * Sets a key of this member, to be told with the next gossip. The value is copied. Setting an equal value
+   * is news too. Throws a `HearsayError`, and changes nothing: with code `invalid_key` for a key that is
+   * empty, over 1,024 bytes or the gossiper's own, `invalid_value` for what JSON cannot carry (with the path
+   * to it), `too_large` where the member's whole state would exceed half of `maxMessageBytes`, `stopped`
+   * after the end.
+   */
+  setState(key: string, value: unknown): void {
+    this.#set(key, value);
+  }
+
+  /**
+   * Sets a key like {@linkcode Gossiper.setState} and resolves when that is done, and when so many others as
+   * `acknowledgedBy` asks for are known to hold it. A signal aborted before sets nothing.
+   */
+  async setStateRequest(key: string, value: unknown, options: SetStateOptions = {}): Promise<void> {
+    const { signal, acknowledgedBy = 0 } = options;
+    signal?.throwIfAborted();
+    if (acknowledgedBy !== "all" && !(Number.isInteger(acknowledgedBy) && acknowledgedBy >= 0)) {
+      throw new RangeError(
+        `acknowledgedBy must be "all" or a whole number of at least 0, and is ${acknowledgedBy}; nothing was set.`,
+      );
+    }
+    const number = this.#set(key, value);
+    if (acknowledgedBy === 0) return;
+    const { engine } = this.#core;
+    const { life } = engine;
+    await this.#core.until(() => {
+      // A renewed life sets every key anew, under other numbers.
+      const present = engine.life === life ? number : engine.ownNumber(key) ?? engine.holdOf(engine.id)!.number;
+      const enough = acknowledgedBy === "all" ? engine.activeIds().size - 1 : acknowledgedBy;
+      return (acknowledgedBy !== "all" || this.#canAgree) && engine.acknowledgedBy(present) >= enough;
+    }, signal ? { signal } : {});
+  }
+
+  /** Deletes a key of this member; returns whether it was set. Throws like {@linkcode Gossiper.setState}. */
+  deleteState(key: string): boolean {
+    this.#assertNotStopped();
+    assertKey(key);
+    return this.#core.do((engine, now) => engine.delete(key, now)).number !== undefined;
+  }
+
+  /**
+   * The present values of a key, one update for each member, and then every change and deletion, until the
+   * gossiper stops, the signal is aborted or the stream is cancelled. A reader that falls behind by more than
+   * 1,024 updates misses those that newer ones of the same member have superseded.
+   */
+  watch(key: string, options: WaitOptions = {}): ReadableStream<GossipUpdate> {
+    return this.#watches.watch(key, options);
+  }
+
+  /**
+   * Registers a check of whether all active members have the same value under a key, as the extractor reads
+   * it. A member with no value means no consensus.
+   */
+  registerConsensusCheck(
+    key: string,
+    extractor: ConsensusExtractor = (value) => value,
+    callbacks: ConsensusCallbacks = {},
+  ): ConsensusHandle {
+    this.#assertNotStopped();
+    return this.#checks.register(key, extractor, callbacks);
+  }
+
+  /** Drops a consensus check; returns whether there was one. */
+  removeConsensusCheck(id: string): boolean {
+    return this.#checks.remove(id);
+  }
+
+  /** Frees a blocked member by hand; returns whether it was blocked. One that left is blocked again at once. */
+  unblock(id: string): boolean {
+    this.#assertNotStopped();
+    return this.#core.do((engine, now) => engine.unblock(id, now)).freed;
+  }
+
+  /** Resolves as soon as every active peer is known to hold all that this member holds. */
+  async converged(options: WaitOptions = {}): Promise<void> {
+    await this.#core.until(() => this.phase === "confirmed", options);
+  }
+
+  /** Everything that is held, as plain data for people and logs. */
+  snapshot(): Snapshot {
+    return snapshotOf(this.#viewed);
+  }
+
+  get #viewed() {
+    return { engine: this.#core.engine, topology: this.#topology, cluster: this.#cluster.name };
+  }
+
+  /** Before the first contact a member that looks for others speaks for nobody (rule E13). */
+  get #canAgree(): boolean {
+    return !this.#cluster.discovery?.byGreeting || this.#running?.hasContact === true;
+  }
+
+  #set(key: string, value: unknown): number {
+    this.#assertNotStopped();
+    assertKey(key);
+    try {
+      const copy = copyJson(value);
+      return this.#core.do((engine, now) => engine.set(key, copy, now), { mayRefuse: true }).number;
+    } catch (error) {
+      if (error instanceof JsonValueError) throw new HearsayError("invalid_value", error.message, { cause: error });
+      if (error instanceof RangeError) throw new HearsayError("too_large", error.message, { cause: error });
+      throw error;
+    }
+  }
+
+  #assertNotStopped(): void {
+    if (this.#isStopping) throw new HearsayError("stopped", "The gossiper has stopped; nothing was changed.");
+  }
+
+  /** A broken invariant ends the gossiper at once: what it holds cannot be trusted any more. */
+  #fail(error: unknown): void {
+    this.#failure ??= { error };
+    void this.#end("failed");
+  }
+
+  /** Ends once, whoever asks; does not reject. */
+  async #end(reason: GossiperClosed["reason"]): Promise<FlushResult> {
+    const nobody: FlushResult = { acknowledgedBy: 0, wanted: 0, flushed: false };
+    if (this.#isStopping) return nobody;
+    this.#isStopping = true;
+    this.#unfollow();
+    let flush: FlushResult | undefined;
+    try {
+      if (reason !== "failed") flush = await this.#running?.leave();
+    } catch (error) {
+      this.#failure ??= { error };
+    }
+    await this.#running?.end("The peer leaves the cluster.");
+    this.#watches.end();
+    this.#core.end(new HearsayError("stopped", "The gossiper has stopped."));
+    this.#closed.resolve({
+      reason: this.#failure ? "failed" : reason,
+      ...(this.#failure ?? {}),
+      ...(flush ? { flush } : {}),
+    });
+    return flush ?? nobody;
+  }
+}

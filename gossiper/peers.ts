@@ -1,0 +1,222 @@
+/**
+ * The connections to peers: one for each, dialled when it is needed.
+ *
+ * @module
+ */
+
+import { Backoffs } from "./backoff.ts";
+import type { Connection, Member, Transport } from "./cluster.ts";
+import { CLOSE, ConnectionClosed, HearsayError } from "./errors.ts";
+import { abortable, deadlineAfter, type Runtime } from "./runtime.ts";
+import { Session, type SessionHost } from "./session.ts";
+
+/** What {@linkcode Peers} needs. */
+export interface PeersOptions {
+  readonly selfId: string;
+  readonly transport: Transport;
+  readonly runtime: Runtime;
+  /** Everything about a session but its opening and its end, which are seen to here. */
+  readonly host: Omit<SessionHost, "opened" | "ended">;
+  readonly settings: {
+    readonly gossipInterval: number;
+    readonly gossipRequestTimeout: number;
+    readonly maxConnections: number;
+    readonly maxBackoff: number;
+  };
+}
+
+/**
+ * Sessions by member id. Two members keep one connection; where both dialled at once, both sides keep the
+ * same one (rule P4).
+ */
+export class Peers {
+  readonly #options: PeersOptions;
+  readonly #host: SessionHost;
+  readonly #open = new Map<string, Session>();
+  /** Accepted connections whose dialler has not greeted yet, the oldest first. */
+  readonly #silent = new Set<Session>();
+  /** By address, so that all who ask for a peer at the same time share one dial. */
+  readonly #dials = new Map<string, Promise<Member>>();
+  readonly #serving = new Map<Session, Promise<void>>();
+  readonly #backoffs: Backoffs;
+  readonly #closing = new AbortController();
+
+  /** Makes a set of peers with no connection. */
+  constructor(options: PeersOptions) {
+    this.#options = options;
+    const { gossipInterval: base, maxBackoff: cap } = options.settings;
+    this.#backoffs = new Backoffs({ base, cap });
+    const { host } = options;
+    this.#host = {
+      id: host.id,
+      hello: () => host.hello(),
+      greeted: (hello, how) => host.greeted(hello, how),
+      gossiped: (session, gossip) => host.gossiped(session, gossip),
+      replied: (session, sent, reply) => host.replied(session, sent, reply),
+      acknowledged: (session, sent, holds) => host.acknowledged(session, sent, holds),
+      compare: (session, part) => host.compare(session, part),
+      compared: (session, part, how) => host.compared(session, part, how),
+      refused: (session, refusal) => host.refused(session, refusal),
+      failed: (error) => host.failed(error),
+      opened: (session) => this.#adopt(session),
+      ended: (session) => this.#drop(session),
+    };
+  }
+
+  /** The session with a member, where there is one. */
+  session(id: string): Session | undefined {
+    return this.#open.get(id);
+  }
+
+  /** All sessions in which both sides have greeted. */
+  sessions(): readonly Session[] {
+    return [...this.#open.values()];
+  }
+
+  /** Whether a request to the member could be begun now: it is not resting after a failed dial, and not busy. */
+  isFree(id: string): boolean {
+    const session = this.#open.get(id);
+    if (session) return !session.isBusy;
+    return !this.#backoffs.isResting(id, this.#options.runtime.monotonicMs());
+  }
+
+  /** Forgets what is remembered of dials to all but these members. */
+  retain(ids: ReadonlySet<string>): void {
+    this.#backoffs.retain(ids);
+  }
+
+  /** The session with a member, dialled and greeted first where there is none. */
+  async reach(member: Member, { signal }: { readonly signal: AbortSignal }): Promise<Session> {
+    const open = this.#open.get(member.id);
+    if (open) return open;
+    const address = this.#options.transport.addressOf(member);
+    await abortable(this.#dials.get(address) ?? this.#dial(address, member.id), signal);
+    // Not what was dialled, but what there is: the tie-break may have kept another.
+    const session = this.#open.get(member.id);
+    if (session) return session;
+    throw new HearsayError("unknown_member", `At ${address} is not ${member.id}; nothing was sent.`);
+  }
+
+  /** Dials an address and greets whoever answers; resolves with its record, which may be this member's own. */
+  async greet(address: string, { signal }: { readonly signal: AbortSignal }): Promise<Member> {
+    return await abortable(this.#dials.get(address) ?? this.#dial(address), signal);
+  }
+
+  /** Serves the connections that peers open, until the signal is aborted. */
+  async accept({ signal }: { readonly signal: AbortSignal }): Promise<void> {
+    const reader = this.#options.transport.incoming.getReader();
+    const cancel = () => void reader.cancel().catch(() => {});
+    signal.addEventListener("abort", cancel, { once: true });
+    try {
+      if (signal.aborted) return cancel();
+      for (let next = await reader.read(); !next.done; next = await reader.read()) this.#accept(next.value);
+    } finally {
+      signal.removeEventListener("abort", cancel);
+      reader.releaseLock();
+    }
+  }
+
+  /** Ends every session and waits until all connections are closed. */
+  async close(reason: string): Promise<void> {
+    this.#closing.abort(new HearsayError("stopped", reason));
+    await Promise.allSettled(this.#dials.values());
+    for (const session of this.#serving.keys()) session.leave(reason);
+    await Promise.allSettled(this.#serving.values());
+  }
+
+  #accept(connection: Connection): void {
+    const session = this.#serve(connection, "acceptor");
+    this.#silent.add(session);
+    // Whoever opens connections and says nothing only pushes out others that say nothing.
+    if (this.#silent.size > this.#options.settings.maxConnections) {
+      this.#silent.values().next().value!.leave("Too many connections wait for a greeting.");
+    }
+    if (this.#closing.signal.aborted) session.leave("This member has stopped.");
+  }
+
+  #dial(address: string, memberId?: string): Promise<Member> {
+    const dial = this.#dialOnce(address).catch((error) => {
+      if (memberId !== undefined) this.#failed(memberId);
+      throw error;
+    }).finally(() => this.#dials.delete(address));
+    this.#dials.set(address, dial);
+    return dial;
+  }
+
+  async #dialOnce(address: string): Promise<Member> {
+    const { runtime, transport, settings } = this.#options;
+    const { signal } = this.#closing;
+    using deadline = deadlineAfter(runtime, settings.gossipRequestTimeout, `Dialling ${address}`, { signal });
+    const connection = await transport.dial(address, { signal: deadline.signal });
+    const session = this.#serve(connection, "dialler");
+    try {
+      return await session.greet({ signal: deadline.signal });
+    } catch (error) {
+      session.leave("The greeting failed.");
+      throw error;
+    }
+  }
+
+  #failed(memberId: string): void {
+    const { runtime } = this.#options;
+    this.#backoffs.failed(memberId, { nowMs: runtime.monotonicMs(), random: runtime.random() });
+  }
+
+  #serve(connection: Connection, role: "dialler" | "acceptor"): Session {
+    const { runtime, settings } = this.#options;
+    const requestTimeout = settings.gossipRequestTimeout;
+    const session = new Session({ role, host: this.#host, runtime, requestTimeout });
+    const serving = pump(connection, session).finally(() => this.#serving.delete(session));
+    this.#serving.set(session, serving);
+    return session;
+  }
+
+  #adopt(session: Session): void {
+    const id = session.peer!.id;
+    this.#silent.delete(session);
+    this.#backoffs.succeeded(id);
+    const other = this.#open.get(id);
+    if (other && !this.#replaces(session, other)) {
+      return session.end(CLOSE.secondConnection, "Another connection between the two stays.");
+    }
+    this.#open.set(id, session);
+    other?.end(CLOSE.secondConnection, "Another connection took the place of this one.");
+    if (this.#open.size > this.#options.settings.maxConnections) this.#endLongestUnused(session);
+  }
+
+  #replaces(newer: Session, older: Session): boolean {
+    if (newer.peerLife !== older.peerLife) return newer.peerLife > older.peerLife;
+    if (newer.role === older.role) return true;
+    return this.#diallerOf(newer) < this.#diallerOf(older);
+  }
+
+  #diallerOf(session: Session): string {
+    return session.role === "dialler" ? this.#options.selfId : session.peer!.id;
+  }
+
+  #endLongestUnused(except: Session): void {
+    let longest: Session | undefined;
+    for (const session of this.#open.values()) {
+      if (session === except) continue;
+      if (!longest || session.usedMs < longest.usedMs) longest = session;
+    }
+    longest?.leave("This connection was unused for longest, and there are too many.");
+  }
+
+  #drop(session: Session): void {
+    this.#silent.delete(session);
+    const id = session.peer?.id;
+    if (id !== undefined && this.#open.get(id) === session) this.#open.delete(id);
+  }
+}
+
+/** Serves one connection until it is closed. Whatever goes wrong in it is told by its end, and to nobody else. */
+async function pump(connection: Connection, session: Session): Promise<void> {
+  try {
+    await connection.readable.pipeThrough(session).pipeTo(connection.writable);
+  } catch {
+    // The session has told whoever asked something in it.
+  }
+  const { code, reason } = await connection.closed;
+  session.over(new ConnectionClosed(code, reason));
+}

@@ -1,0 +1,198 @@
+/**
+ * What this member does at every interval: it shows that it is alive, looks who else is, and gossips.
+ *
+ * @module
+ */
+
+import type { Core } from "./core.ts";
+import { HearsayError } from "./errors.ts";
+import type { Peers } from "./peers.ts";
+import { PeerRefused } from "./refusal.ts";
+import { abortable, type Deadline, deadlineAfter } from "./runtime.ts";
+import type { Session } from "./session.ts";
+import type { Topology } from "./topology.ts";
+
+/** What {@linkcode Rounds} needs. */
+export interface RoundsOptions {
+  readonly core: Core;
+  readonly peers: Peers;
+  readonly topology: Topology;
+  readonly settings: { readonly gossipFanOut: number; readonly gossipRequestTimeout: number };
+  readonly actorStatistics: (() => Readonly<Record<string, number>>) | undefined;
+}
+
+/** The asking side of a gossiper. */
+export class Rounds {
+  readonly #options: RoundsOptions;
+  readonly #core: Core;
+  readonly #background = new Set<Promise<void>>();
+  readonly #lastGreetings = new Map<string, number>();
+  readonly #ending = new AbortController();
+
+  /** Makes the asking side; it asks nothing yet. */
+  constructor(options: RoundsOptions) {
+    this.#options = options;
+    this.#core = options.core;
+  }
+
+  /** One round (R2): never rejects for anything that a peer does. */
+  async round({ signal }: { readonly signal: AbortSignal }): Promise<void> {
+    const core = this.#core;
+    const actorCount = this.#actorCount();
+    core.do((engine, now) => engine.beat(actorCount, now));
+    core.do((engine, now) => engine.tick(now));
+    if (core.engine.silenced) return;
+    for (const id of core.engine.dueProbes(core.now())) this.greetLater(id);
+    await Promise.all(this.#draw().map((id) => this.#attempt(id, () => this.#gossipWith(id, signal))));
+  }
+
+  /** Sends a peer what it is not known to hold, and takes what it sends back. */
+  async exchange(id: string, { signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    using deadline = this.#deadline(`The request to ${id}`, signal);
+    const session = await this.#reach(id, deadline.signal);
+    if (session.toldLife !== this.#core.engine.life) await session.greet(deadline);
+    // While this member dialled, the peer may have been blocked (R10.2).
+    if (!this.#core.engine.activeIds().has(id) || this.#core.engine.silenced) return;
+    if (session.isBusy) throw new HearsayError("busy", `${id} is busy; nothing was sent.`);
+    await session.gossip(this.#core.do((engine) => engine.disseminate(id)), deadline);
+  }
+
+  /** Resolves when no request to the peer is under way, or the signal is aborted. */
+  async whenIdle(id: string, { signal }: { readonly signal: AbortSignal }): Promise<void> {
+    const session = this.#options.peers.session(id);
+    if (session) await abortable(session.whenIdle(), signal);
+  }
+
+  /** Greets a peer in the background, on the connection that there is or else on a new one. */
+  greetLater(id: string): void {
+    if (this.#ending.signal.aborted) return;
+    const task = this.#attempt(id, () => this.#greet(id)).finally(() => this.#background.delete(task));
+    this.#background.add(task);
+  }
+
+  /** The same, but not more often than one request may take. */
+  greetAtOnce(id: string): void {
+    const nowMs = this.#core.runtime.monotonicMs();
+    const last = this.#lastGreetings.get(id) ?? -Infinity;
+    if (nowMs - last < this.#options.settings.gossipRequestTimeout) return;
+    this.#lastGreetings.set(id, nowMs);
+    this.greetLater(id);
+  }
+
+  /** Forgets what is remembered of all but these members. */
+  retain(ids: ReadonlySet<string>): void {
+    for (const id of this.#lastGreetings.keys()) if (!ids.has(id)) this.#lastGreetings.delete(id);
+  }
+
+  /** Active peers in random order. */
+  shuffledPeers(): string[] {
+    const ids = [...this.#core.engine.activePeers()];
+    for (let index = 0; index < ids.length; index++) this.#swapIn(ids, index);
+    return ids;
+  }
+
+  /** Ends what runs in the background, and resolves when nothing does any more. */
+  async end(): Promise<void> {
+    this.#ending.abort(new HearsayError("stopped", "The gossiper has stopped."));
+    await Promise.all(this.#background);
+  }
+
+  /** The peers of this round: distinct, at random, and such as can be asked now. */
+  #draw(): string[] {
+    const { peers, settings } = this.#options;
+    const ids = [...this.#core.engine.activePeers()];
+    const drawn: string[] = [];
+    for (let index = 0; index < ids.length && drawn.length < settings.gossipFanOut; index++) {
+      const id = this.#swapIn(ids, index);
+      if (peers.isFree(id)) drawn.push(id);
+    }
+    return drawn;
+  }
+
+  /** Brings one of those not drawn yet to the index. */
+  #swapIn(ids: string[], index: number): string {
+    const other = index + Math.floor(this.#core.runtime.random() * (ids.length - index));
+    const id = ids[other]!;
+    ids[other] = ids[index]!;
+    ids[index] = id;
+    return id;
+  }
+
+  async #gossipWith(id: string, signal: AbortSignal): Promise<void> {
+    await this.exchange(id);
+    if (signal.aborted || this.#core.engine.silenced) return;
+    const { parts } = this.#core.do((engine) => engine.requestReconcile(id));
+    try {
+      for (const [index, part] of parts.entries()) {
+        using deadline = this.#deadline(`The comparison with ${id}`, signal);
+        const session = await this.#reach(id, deadline.signal);
+        await session.reconcile({ part, last: index === parts.length - 1 }, deadline);
+      }
+    } catch (error) {
+      this.#core.do((engine) => engine.abandonReconcile(id));
+      throw error;
+    }
+  }
+
+  async #greet(id: string): Promise<void> {
+    using deadline = this.#deadline(`The greeting of ${id}`);
+    const session = this.#options.peers.session(id);
+    if (!session) return void await this.#reach(id, deadline.signal);
+    await abortable(session.whenIdle(), deadline.signal);
+    await session.greet(deadline);
+  }
+
+  async #reach(id: string, signal: AbortSignal): Promise<Session> {
+    const { peers, topology } = this.#options;
+    const open = peers.session(id);
+    if (open) return open;
+    const member = topology.get(id);
+    if (!member) throw new HearsayError("unknown_member", `It is not known where ${id} is; nothing was sent.`);
+    return await peers.reach(member, { signal });
+  }
+
+  /** What goes wrong with one peer is told, and touches nobody else. */
+  async #attempt(peerId: string, action: () => Promise<void>): Promise<void> {
+    try {
+      await action();
+    } catch (error) {
+      if (this.#ending.signal.aborted || isStopped(error)) return;
+      this.#core.publish({ type: "RequestFailed", peerId, error });
+    }
+  }
+
+  #deadline(what: string, signal: AbortSignal = this.#ending.signal): Deadline {
+    const { gossipRequestTimeout } = this.#options.settings;
+    return deadlineAfter(this.#core.runtime, gossipRequestTimeout, what, { signal });
+  }
+
+  #actorCount(): Readonly<Record<string, number>> {
+    const { actorStatistics } = this.#options;
+    if (!actorStatistics) return {};
+    try {
+      return checkedCounts(actorStatistics());
+    } catch (error) {
+      this.#core.report("actorStatistics", error);
+      return {};
+    }
+  }
+}
+
+/** Whether an error says that the peer is leaving too, so that it need not be told (R9.2). */
+export function saysStopped(error: unknown): boolean {
+  return error instanceof PeerRefused && error.refusal === "stopped";
+}
+
+function isStopped(error: unknown): boolean {
+  return error instanceof HearsayError && error.code === "stopped";
+}
+
+function checkedCounts(counts: unknown): Readonly<Record<string, number>> {
+  if (typeof counts !== "object" || counts === null) throw new TypeError("The counts of actors are no object.");
+  const entries = Object.entries(counts);
+  for (const [kind, count] of entries) {
+    if (Number.isSafeInteger(count) && count >= 0 && kind.isWellFormed()) continue;
+    throw new TypeError(`The count of actors of the kind ${JSON.stringify(kind)} is ${count}, no whole number.`);
+  }
+  return Object.fromEntries(entries);
+}

@@ -1,0 +1,224 @@
+/**
+ * A gossiper at work: everything that runs between its start and its end.
+ *
+ * @module
+ */
+
+import { copyJson } from "../engine/json.ts";
+import { MEMBER_KEY } from "../engine/types.ts";
+import { Answers } from "./answers.ts";
+import { jitteredDelay } from "./backoff.ts";
+import type { Cluster, ClusterTopology, DiscoverySite, Member } from "./cluster.ts";
+import type { GossiperConfig } from "./configuration.ts";
+import type { Core } from "./core.ts";
+import { flushDeparture, type FlushResult } from "./departure.ts";
+import { LatestStream } from "./latest_stream.ts";
+import { Loop } from "./loop.ts";
+import { Peers } from "./peers.ts";
+import { Rounds } from "./rounds.ts";
+import { deadlineAfter } from "./runtime.ts";
+import type { Topology } from "./topology.ts";
+import type { Watches } from "./watch.ts";
+
+/** What {@linkcode Running} needs. */
+export interface RunningOptions {
+  readonly config: GossiperConfig;
+  readonly cluster: Cluster;
+  readonly core: Core;
+  readonly topology: Topology;
+  readonly watches: Watches;
+  /** Something threw that never should, or the transport broke. */
+  readonly onBroken: (error: unknown) => void;
+}
+
+/** The parts of a gossiper that is started, and how they end. */
+export class Running {
+  readonly #options: RunningOptions;
+  readonly #answers: Answers;
+  readonly #peers: Peers;
+  readonly #rounds: Rounds;
+  readonly #loop: Loop;
+  readonly #greeted: LatestStream<Member>;
+  /** Ends the loop. */
+  readonly #leaving = new AbortController();
+  /** Ends everything else. */
+  readonly #ending = new AbortController();
+  readonly #tasks: Promise<void>[] = [];
+  #looping: Promise<void> = Promise.resolve();
+
+  /** Puts the parts together; nothing runs yet. */
+  constructor(options: RunningOptions) {
+    this.#options = options;
+    const { config, cluster, core, topology } = options;
+    const { runtime } = core;
+    this.#greeted = new LatestStream<Member>({ keyOf: ({ id }) => id, signal: this.#ending.signal });
+    this.#answers = new Answers({
+      core,
+      self: cluster.self,
+      cluster: cluster.name,
+      maxMessageBytes: config.maxMessageBytes,
+      byGreeting: cluster.discovery?.byGreeting ?? false,
+      isStopping: () => this.#leaving.signal.aborted,
+      onGreeted: (member) => this.#greeted.push(member),
+      onRefused: (session, { code, reason }) => {
+        const id = session.peer?.id;
+        if (code !== "blocked" || id === undefined) return;
+        core.do((engine) => engine.toldBlocked(id, reason ?? "expired"));
+        if (reason === "expired") this.#rounds.greetAtOnce(id);
+      },
+      onBroken: options.onBroken,
+    });
+    this.#peers = new Peers({
+      selfId: cluster.self.id,
+      transport: cluster.transport,
+      runtime,
+      host: this.#answers,
+      settings: config,
+    });
+    this.#rounds = new Rounds({
+      core,
+      peers: this.#peers,
+      topology,
+      settings: config,
+      actorStatistics: cluster.actorStatistics,
+    });
+    this.#loop = new Loop({
+      runtime,
+      interval: config.gossipInterval,
+      round: () => this.#rounds.round(this.#leaving),
+    });
+  }
+
+  /** The number of ticks that the loop had to skip. */
+  get skippedRounds(): number {
+    return this.#loop.skipped;
+  }
+
+  /** Whether any peer has been greeted yet. */
+  get hasContact(): boolean {
+    return this.#answers.hasContact;
+  }
+
+  /** Begins. */
+  start(): void {
+    const { cluster, core } = this.#options;
+    core.listen((event) => {
+      if (event.type !== "LifeRenewed") return;
+      for (const { peer } of this.#peers.sessions()) this.#rounds.greetLater(peer!.id);
+    });
+    if (cluster.discovery?.byGreeting) {
+      const { id, host, port, kinds } = cluster.self;
+      core.do((engine, now) => engine.set(MEMBER_KEY, copyJson({ id, host, port, kinds }), now));
+    }
+    this.#run(this.#peers.accept(this.#ending));
+    this.#run(this.#followTopology());
+    this.#run(this.#discover());
+    this.#looping = this.#loop.run(this.#leaving).catch(this.#options.onBroken);
+  }
+
+  /** Leaves the cluster, and sees to it that others know (R9.1, R9.2). */
+  async leave(): Promise<FlushResult> {
+    const { core, config } = this.#options;
+    this.#leaving.abort();
+    if (core.engine.silenced) {
+      // What is told under this id now would be believed of the other process that uses it.
+      await this.#looping;
+      return { acknowledgedBy: 0, wanted: 0, flushed: true };
+    }
+    const { number } = core.do((engine, now) => engine.leave(now));
+    const acknowledgedBy = this.#answers.watchDeparture(number);
+    const giveUp = new AbortController();
+    const flushing = flushDeparture({
+      rounds: this.#rounds,
+      runtime: core.runtime,
+      fanOut: config.gossipFanOut,
+      acknowledgedBy,
+      retryAfter: config.gossipRequestTimeout / 8,
+      signal: AbortSignal.any([giveUp.signal, this.#ending.signal]),
+    });
+    await Promise.race([flushing, this.#looping]);
+    using deadline = deadlineAfter(core.runtime, config.gossipRequestTimeout, "Telling of the departure");
+    deadline.signal.addEventListener("abort", () => giveUp.abort(deadline.signal.reason), { once: true });
+    const [result] = await Promise.all([flushing, this.#looping]);
+    return result;
+  }
+
+  /** Ends everything that runs, and resolves when nothing does. */
+  async end(reason: string): Promise<void> {
+    this.#leaving.abort();
+    this.#ending.abort();
+    await Promise.all([this.#rounds.end(), this.#peers.close(reason)]);
+    await Promise.all([this.#looping, ...this.#tasks]);
+  }
+
+  /** Runs something until the end; that it fails before is a broken invariant. */
+  #run(task: Promise<void>): void {
+    this.#tasks.push(task.catch((error) => {
+      if (!this.#ending.signal.aborted) this.#options.onBroken(error);
+    }));
+  }
+
+  /** R7.4: the only way in which members come and go. */
+  async #followTopology(): Promise<void> {
+    const { eventStream } = this.#options.cluster;
+    // One place is enough: the latest topology is never dropped, and nothing else matters.
+    const { signal } = this.#ending;
+    for await (const event of eventStream.subscribe("ClusterTopology", { signal, capacity: 1 })) {
+      if (event.type === "ClusterTopology") this.#take(event);
+    }
+  }
+
+  #take(topology: ClusterTopology): void {
+    const { core, topology: known } = this.#options;
+    const wrong = faultOf(topology);
+    if (wrong) return core.report("ClusterTopology", new TypeError(`${wrong} The topology was not taken over.`));
+    const before = known.ids();
+    known.set(topology);
+    const ids = known.ids();
+    this.#peers.retain(ids);
+    this.#rounds.retain(ids);
+    const { blocked } = topology;
+    core.do((engine, now) => engine.setTopology({ members: [...ids], blocked }, now));
+    for (const id of before) {
+      // Whoever says that it leaves closes its connections itself, when it has told enough others.
+      if (ids.has(id) || core.engine.blockedMember(id)?.reason === "left") continue;
+      this.#peers.session(id)?.leave("The peer is no member any more.");
+    }
+  }
+
+  async #discover(): Promise<void> {
+    const { discovery } = this.#options.cluster;
+    if (!discovery) return;
+    try {
+      await discovery.run(this.#site(), { signal: this.#ending.signal });
+    } catch (error) {
+      if (!this.#ending.signal.aborted) this.#options.core.report("discovery", error);
+    }
+  }
+
+  #site(): DiscoverySite {
+    const { config, cluster, core, watches } = this.#options;
+    const { gossipInterval: base, maxBackoff: cap } = config;
+    return {
+      self: cluster.self,
+      runtime: core.runtime,
+      eventStream: cluster.eventStream,
+      activeIds: () => core.engine.activeIds(),
+      greet: (address, options) => this.#peers.greet(address, options),
+      greeted: this.#greeted.readable,
+      watch: (key) => watches.watch(key, this.#ending),
+      retryDelay: (failures) => jitteredDelay(failures, { base, cap, random: core.runtime.random() }),
+      blockedProbeInterval: config.blockedProbeInterval,
+    };
+  }
+}
+
+/** What is wrong with a topology, which may come from anywhere, as a sentence. */
+function faultOf({ members, blocked }: ClusterTopology): string | undefined {
+  const isId = (id: unknown) => typeof id === "string" && id !== "" && id.isWellFormed();
+  if (!Array.isArray(members) || !members.every((member) => isId(member?.id))) {
+    return "members must be a list of members with ids.";
+  }
+  if (!Array.isArray(blocked) || !blocked.every(isId)) return "blocked must be a list of ids.";
+  return undefined;
+}

@@ -1,0 +1,412 @@
+/**
+ * One connection's conversation: who may say what when, and what it is taken for.
+ *
+ * @module
+ */
+
+import type { Sent } from "../engine/engine.ts";
+import type { Delta, Holds, Life, SummaryPart } from "../engine/types.ts";
+import type { Member } from "./cluster.ts";
+import { CLOSE, ConnectionClosed, HearsayError } from "./errors.ts";
+import type { Ack, Gossip, Hello, Message, Reconcile, Refusal, Reply } from "./message.ts";
+import { Outbox } from "./outbox.ts";
+import { PeerRefused, refuse } from "./refusal.ts";
+import { type Answer, type Question, type Request, Requests } from "./requests.ts";
+import { abortable, type Runtime } from "./runtime.ts";
+
+/** How many replies that were not acknowledged are remembered. */
+export const MAX_UNACKNOWLEDGED = 8;
+
+/** What answers a peer's gossip. */
+export interface GossipAnswer {
+  readonly delta: Delta;
+  readonly holds: Holds;
+  readonly sent: Sent;
+}
+
+/** Whoever knows what to say: a session knows only when it may be said. */
+export interface SessionHost {
+  /** This member's id. */
+  readonly id: string;
+  /** This member's greeting, but for the request's id. */
+  hello(): Omit<Hello, "type" | "id">;
+  /**
+   * A peer greeted; `answering` this member's own greeting, or of itself. Returns why it is refused,
+   * `"self"` where the peer is this very gossiper, and `undefined` where it is let in.
+   */
+  greeted(hello: Hello, options: { readonly answering: boolean }): Refusal | "self" | undefined;
+  /** Both sides have greeted each other for the first time. */
+  opened(session: Session): void;
+  gossiped(session: Session, gossip: Gossip): GossipAnswer | Refusal;
+  /** Returns what to acknowledge the reply with; `undefined` where it was not taken, a refusal where it is invalid. */
+  replied(session: Session, sent: Sent, reply: Reply): Holds | Refusal | undefined;
+  acknowledged(session: Session, sent: Sent, holds: Holds): void;
+  compare(session: Session, part: SummaryPart): SummaryPart | Refusal;
+  compared(session: Session, part: SummaryPart, options: { readonly last: boolean }): void;
+  /** The peer refused a request, or the connection. */
+  refused(session: Session, refusal: Refusal): void;
+  /** The session takes no more requests. */
+  ended(session: Session): void;
+  /** The host itself threw: an invariant is broken. */
+  failed(error: unknown): void;
+}
+
+/** What a session is made of. */
+export interface SessionOptions {
+  /** Whether this side opened the connection. */
+  readonly role: "dialler" | "acceptor";
+  readonly host: SessionHost;
+  readonly runtime: Runtime;
+  /** How long the accepting side waits for a greeting, and either for a close to come through. */
+  readonly requestTimeout: number;
+}
+
+/** What a request may take. */
+export interface RequestOptions {
+  /** Ends the waiting; a reply that comes later still counts. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * A duplex stream between a connection's two directions:
+ * `connection.readable.pipeThrough(session).pipeTo(connection.writable)`. It answers the peer's requests
+ * and sends this side's own; while the peer does not take what is sent, it is not listened to either.
+ */
+export class Session {
+  /** What the peer says goes in here. */
+  readonly writable: WritableStream<Message>;
+  readonly #options: SessionOptions;
+  readonly #outbox: Outbox;
+  readonly #requests: Requests;
+  readonly #unacknowledged = new Map<string, Sent>();
+  #controller!: WritableStreamDefaultController;
+  #peer: Member | undefined;
+  #peerLife: Life = "";
+  #toldLife: Life = "";
+  #timeouts = 0;
+  #usedMs: number;
+  #ended: ConnectionClosed | undefined;
+  #isOver = false;
+  #cancelTimer: () => void = () => {};
+
+  /** Makes a session; the accepting side begins to wait for a greeting. */
+  constructor(options: SessionOptions) {
+    this.#options = options;
+    this.#requests = new Requests(options.role === "dialler" ? "d" : "a");
+    this.#outbox = new Outbox({ onCancel: (reason) => this.over(reason) });
+    this.#usedMs = options.runtime.monotonicMs();
+    this.writable = new WritableStream<Message>({
+      start: (controller) => {
+        this.#controller = controller;
+      },
+      write: async (message) => {
+        this.#guard(() => this.#receive(message));
+        await this.#outbox.room();
+      },
+      close: () => this.over(undefined),
+      abort: (reason) => this.over(reason),
+    }, { highWaterMark: 1 });
+    if (options.role === "acceptor") {
+      this.#startTimer(() => this.end(CLOSE.noHello, "No greeting came within the request timeout."));
+    }
+  }
+
+  /** What this side says comes out here. */
+  get readable(): ReadableStream<Message> {
+    return this.#outbox.readable;
+  }
+
+  /** Whether this side opened the connection. */
+  get role(): "dialler" | "acceptor" {
+    return this.#options.role;
+  }
+
+  /** The peer, once it has greeted. */
+  get peer(): Member | undefined {
+    return this.#peer;
+  }
+
+  /** The peer's life, as it last said. */
+  get peerLife(): Life {
+    return this.#peerLife;
+  }
+
+  /** The life of this member that the peer was last told in a greeting. */
+  get toldLife(): Life {
+    return this.#toldLife;
+  }
+
+  /** Whether a request of this side is under way, or what was sent is not being taken. */
+  get isBusy(): boolean {
+    return this.#requests.isBusy || this.#outbox.isCongested;
+  }
+
+  /** Whether requests can still be made. */
+  get isOpen(): boolean {
+    return this.#ended === undefined && this.#peer !== undefined;
+  }
+
+  /** When either side last asked for something, by the monotonic clock. */
+  get usedMs(): number {
+    return this.#usedMs;
+  }
+
+  /** Resolves when no request of this side is under way. */
+  whenIdle(): Promise<void> {
+    return this.#requests.whenIdle();
+  }
+
+  /** Greets the peer, for the first time or anew; resolves with its record when it has answered. */
+  async greet(options: RequestOptions): Promise<Member> {
+    const answer = await this.#ask({ kind: "hello" }, (id) => this.#helloUnder(id), options) as Hello;
+    return answer.member;
+  }
+
+  /** Sends a delta; resolves when the reply has been merged and acknowledged. */
+  async gossip({ delta, sent }: { readonly delta: Delta; readonly sent: Sent }, options: RequestOptions) {
+    const memberId = this.#options.host.id;
+    await this.#ask({ kind: "gossip", sent }, (id) => ({ type: "gossip", id, memberId, delta }), options);
+  }
+
+  /** Compares a part of what both hold; resolves when the peer's side of it has been applied. */
+  async reconcile({ part, last }: { readonly part: SummaryPart; readonly last: boolean }, options: RequestOptions) {
+    await this.#ask({ kind: "reconcile", last }, (id) => ({ type: "reconcile", id, part }), options);
+  }
+
+  /** Ends the session with a close code, after what was already said. */
+  end(closeCode: number, reason: string): void {
+    if (this.#ended) return;
+    this.#ended = new ConnectionClosed(closeCode, reason);
+    this.#requests.takeUnderWay()?.answer.reject(this.#ended);
+    this.#outbox.end(closeCode === CLOSE.done ? undefined : this.#ended);
+    // A peer that takes nothing any more must not hold the connection: what was said is then dropped.
+    this.#startTimer(() => this.over(this.#ended));
+    this.#options.host.ended(this);
+  }
+
+  /** Ends the session because this side goes away, or has no more use for it. */
+  leave(reason: string): void {
+    this.end(this.role === "dialler" ? CLOSE.goingAwayDialler : CLOSE.goingAway, reason);
+  }
+
+  /** The connection is over, or has to be: nothing more goes in or out. Does nothing the second time. */
+  over(reason: unknown): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    if (reason !== undefined) this.#outbox.abort(reason);
+    const code = reason instanceof ConnectionClosed ? reason.closeCode : CLOSE.done;
+    this.#guard(() => this.end(code, reason instanceof Error ? reason.message : "The peer closed the connection."));
+    this.#cancelTimer();
+    if (reason !== undefined) this.#controller.error(reason);
+  }
+
+  async #ask(question: Question, message: (id: string) => Message, { signal }: RequestOptions): Promise<Answer> {
+    signal.throwIfAborted();
+    if (this.#ended) throw this.#ended;
+    if (this.#outbox.isCongested) {
+      throw new HearsayError("busy", "The peer takes messages too slowly; nothing was sent.");
+    }
+    const request = this.#requests.begin(question);
+    this.#usedMs = this.#options.runtime.monotonicMs();
+    this.#outbox.push(message(request.id));
+    try {
+      return await abortable(request.answer.promise, signal);
+    } catch (error) {
+      if (signal.aborted) this.#gaveUp(request, signal.reason);
+      throw error;
+    }
+  }
+
+  #gaveUp(request: Request, reason: unknown): void {
+    if (!this.#requests.expire(request)) return;
+    if (!(reason instanceof HearsayError && reason.code === "timeout")) return;
+    this.#timeouts++;
+    if (!this.#peer) this.end(CLOSE.noHello, "The greeting was not answered within the request timeout.");
+    else if (this.#timeouts >= 2) this.leave("Two requests in a row were not answered in time.");
+  }
+
+  #receive(message: Message): void {
+    if (this.#ended) return;
+    if (message.type === "unknown") {
+      return this.#invalid(`Messages of the type ${JSON.stringify(message.name.slice(0, 40))} are unknown here.`);
+    }
+    if (message.type === "error") return this.#receiveRefusal(message);
+    if (!this.#peer && message.type !== "hello") {
+      return this.#invalid("Whoever has not greeted has nothing else to say.");
+    }
+    switch (message.type) {
+      case "hello":
+        return this.#isOwn(message.id) ? this.#receiveHelloAnswer(message) : this.#receiveHello(message);
+      case "gossip":
+        return this.#receiveGossip(message);
+      case "reply":
+        return this.#receiveReply(message);
+      case "ack":
+        return this.#receiveAck(message);
+      case "reconcile":
+        return this.#isOwn(message.id) ? this.#receiveComparison(message) : this.#receiveReconcile(message);
+    }
+  }
+
+  #receiveHello(hello: Hello): void {
+    if (!this.#isQuestion(hello.id)) return;
+    if (!this.#peer && this.role === "dialler") return this.#invalid("The accepting side answers a greeting first.");
+    if (!this.#samePeer(hello)) return;
+    const verdict = this.#options.host.greeted(hello, { answering: false });
+    if (verdict !== undefined && verdict !== "self") {
+      this.#refuse(verdict, hello.id);
+      return this.end(CLOSE.refused, verdict.message);
+    }
+    this.#outbox.push(this.#helloUnder(hello.id));
+    if (verdict === "self") return this.end(CLOSE.done, "This is the same member.");
+    this.#welcome(hello);
+  }
+
+  #receiveHelloAnswer(hello: Hello): void {
+    const request = this.#take(hello.id, "hello");
+    if (!request || !this.#samePeer(hello)) return;
+    const verdict = this.#options.host.greeted(hello, { answering: true });
+    if (verdict === "self") {
+      request.answer.resolve(hello);
+      return this.end(CLOSE.done, "This is the same member.");
+    }
+    if (verdict) {
+      request.answer.reject(new HearsayError("refused", `${verdict.message} Nothing was sent.`));
+      this.#refuse(verdict);
+      return this.end(CLOSE.refused, verdict.message);
+    }
+    this.#welcome(hello);
+    request.answer.resolve(hello);
+  }
+
+  #welcome(hello: Hello): void {
+    const isFirst = this.#peer === undefined;
+    this.#peer = hello.member;
+    this.#peerLife = hello.life;
+    this.#usedMs = this.#options.runtime.monotonicMs();
+    if (!isFirst) return;
+    this.#cancelTimer();
+    this.#options.host.opened(this);
+  }
+
+  #receiveGossip(gossip: Gossip): void {
+    if (!this.#isQuestion(gossip.id)) return;
+    if (gossip.memberId !== this.#peer!.id) return this.#invalid("A member gossips in its own name only.");
+    this.#usedMs = this.#options.runtime.monotonicMs();
+    const answer = this.#options.host.gossiped(this, gossip);
+    if ("code" in answer) return this.#refuse(answer, gossip.id);
+    this.#unacknowledged.set(gossip.id, answer.sent);
+    if (this.#unacknowledged.size > MAX_UNACKNOWLEDGED) {
+      this.#unacknowledged.delete(this.#unacknowledged.keys().next().value!);
+    }
+    this.#outbox.push({ type: "reply", id: gossip.id, delta: answer.delta, holds: answer.holds });
+  }
+
+  #receiveReply(reply: Reply): void {
+    const request = this.#take(reply.id, "gossip");
+    if (request?.question.kind !== "gossip") return;
+    const holds = this.#options.host.replied(this, request.question.sent, reply);
+    request.answer.resolve(reply);
+    if (holds && "code" in holds) return this.#invalid(holds.message);
+    if (holds) this.#outbox.push({ type: "ack", id: reply.id, holds });
+  }
+
+  #receiveAck(ack: Ack): void {
+    // What is not remembered any more is sent again in time; nothing is lost.
+    const sent = this.#unacknowledged.get(ack.id);
+    if (!sent) return void (this.#isOwn(ack.id) && this.#invalid("One does not acknowledge one's own reply."));
+    this.#unacknowledged.delete(ack.id);
+    this.#options.host.acknowledged(this, sent, ack.holds);
+  }
+
+  #receiveReconcile(question: Reconcile): void {
+    if (!this.#isQuestion(question.id)) return;
+    this.#usedMs = this.#options.runtime.monotonicMs();
+    const answer = this.#options.host.compare(this, question.part);
+    if ("code" in answer) return this.#refuse(answer, question.id);
+    this.#outbox.push({ type: "reconcile", id: question.id, part: answer });
+  }
+
+  #receiveComparison(answer: Reconcile): void {
+    const request = this.#take(answer.id, "reconcile");
+    if (request?.question.kind !== "reconcile") return;
+    this.#options.host.compared(this, answer.part, { last: request.question.last });
+    request.answer.resolve(answer);
+  }
+
+  #receiveRefusal(refusal: Refusal): void {
+    if (!this.#peer && this.role === "acceptor") {
+      return this.#invalid("Whoever has not greeted has nothing else to say.");
+    }
+    if (refusal.id !== undefined && !this.#requests.made(refusal.id)) {
+      return this.#invalid("Nothing was asked under that id.");
+    }
+    const request = refusal.id === undefined ? this.#requests.takeUnderWay() : this.#requests.take(refusal.id);
+    this.#timeouts = 0;
+    this.#options.host.refused(this, refusal);
+    request?.answer.reject(new PeerRefused(refusal));
+    if (!this.#peer) this.leave("The greeting was refused.");
+  }
+
+  /** The own request that an answer belongs to; none where that is long ago. */
+  #take(id: string, kind: Question["kind"]): Request | undefined {
+    if (!this.#requests.made(id)) {
+      this.#invalid("Nothing was asked under that id.");
+      return undefined;
+    }
+    const request = this.#requests.take(id);
+    if (!request) return undefined;
+    if (request.question.kind !== kind) {
+      this.#invalid("That is no answer to what was asked.");
+      request.answer.reject(this.#ended);
+      return undefined;
+    }
+    this.#timeouts = 0;
+    return request;
+  }
+
+  #isOwn(id: string): boolean {
+    return id.startsWith(this.role === "dialler" ? "d" : "a");
+  }
+
+  #isQuestion(id: string): boolean {
+    if (/^[da][0-9]{1,15}$/.test(id) && !this.#isOwn(id)) return true;
+    this.#invalid("A request's id begins with d from the dialler and with a from the other side.");
+    return false;
+  }
+
+  #samePeer(hello: Hello): boolean {
+    if (!this.#peer || this.#peer.id === hello.member.id) return true;
+    this.#invalid("A member keeps its id for as long as the connection lasts.");
+    return false;
+  }
+
+  #helloUnder(id: string): Hello {
+    const hello: Hello = { type: "hello", id, ...this.#options.host.hello() };
+    this.#toldLife = hello.life;
+    return hello;
+  }
+
+  #refuse(refusal: Refusal, id?: string): void {
+    this.#outbox.push(id === undefined ? refusal : { ...refusal, id });
+    if (refusal.code === "invalid") this.end(CLOSE.invalid, refusal.message);
+  }
+
+  #invalid(message: string): void {
+    this.#refuse(refuse("invalid", message));
+  }
+
+  #startTimer(callback: () => void): void {
+    this.#cancelTimer();
+    this.#cancelTimer = this.#options.runtime.setTimer(this.#options.requestTimeout, callback);
+  }
+
+  /** Whatever the host throws is the gossiper's own fault, and not the peer's. */
+  #guard(action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      this.#options.host.failed(error);
+    }
+  }
+}

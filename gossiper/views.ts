@@ -1,0 +1,63 @@
+/**
+ * What a gossiper shows of what it holds.
+ *
+ * @module
+ */
+
+import type { Engine } from "../engine/engine.ts";
+import { deepFreeze } from "../engine/json.ts";
+import type { Entry } from "../engine/types.ts";
+import type { GossipKeyValue, MemberSnapshot, MemberView, Snapshot } from "./contract.ts";
+import type { Topology } from "./topology.ts";
+
+/** What {@linkcode membersOf} and {@linkcode snapshotOf} look at. */
+export interface Viewed {
+  readonly engine: Engine;
+  readonly topology: Topology;
+  /** The cluster's name. */
+  readonly cluster: string;
+}
+
+/** The value of an entry, as users see it. */
+export function keyValueOf(entry: Entry): GossipKeyValue {
+  return Object.freeze({
+    value: deepFreeze(entry.value!),
+    sequenceNumber: entry.number,
+    localTimestampUnixMilliseconds: entry.timestampMs,
+  });
+}
+
+/** Every member that the topology names, that is blocked, or of which something is held, sorted by id. */
+export function membersOf({ engine, topology }: Viewed): MemberView[] {
+  const blocked = engine.blockedMembers().map(({ id }) => id);
+  const ids = new Set([engine.id, ...topology.ids(), ...blocked, ...engine.memberIds()]);
+  return [...ids].sort().map((id) => {
+    const block = engine.blockedMember(id);
+    return Object.freeze({
+      id,
+      member: topology.get(id),
+      status: statusOf(engine, id),
+      block,
+      life: engine.lifeOf(id),
+      isSelf: id === engine.id,
+    });
+  });
+}
+
+/** Everything, as plain data. */
+export function snapshotOf(viewed: Viewed): Snapshot {
+  const { engine, cluster } = viewed;
+  const members = membersOf(viewed).map(({ member, block, ...view }): MemberSnapshot => ({
+    ...view,
+    address: member ? { host: member.host, port: member.port } : null,
+    block: block ?? null,
+    entries: engine.entriesOf(view.id).map((entry) => ({ key: entry.key, ...keyValueOf(entry) })),
+  }));
+  return { self: engine.id, cluster, phase: engine.phase, digest: engine.digest, members };
+}
+
+function statusOf(engine: Engine, id: string): MemberView["status"] {
+  const reason = engine.blockedMember(id)?.reason;
+  if (reason !== undefined) return reason === "left" ? "left" : "blocked";
+  return engine.activeIds().has(id) ? "active" : "inactive";
+}

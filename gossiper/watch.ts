@@ -1,0 +1,72 @@
+/**
+ * Watching one key: what it is now for every member, and every change after that.
+ *
+ * @module
+ */
+
+import type { GossipUpdate } from "../engine/events.ts";
+import { deepFreeze } from "../engine/json.ts";
+import type { Core } from "./core.ts";
+import { LatestStream } from "./latest_stream.ts";
+
+/** The watched keys of one gossiper. */
+export class Watches {
+  readonly #core: Core;
+  readonly #byKey = new Map<string, Set<LatestStream<GossipUpdate>>>();
+  #isOver = false;
+
+  /** Makes an empty set, which listens to the core for as long as that tells anything. */
+  constructor(core: Core) {
+    this.#core = core;
+    core.listen((event) => {
+      if (event.type !== "GossipUpdate") return;
+      for (const stream of this.#byKey.get(event.key) ?? []) stream.push(event);
+    });
+  }
+
+  /**
+   * The present values, and then changes and deletions. Between two calls of the engine the state and the
+   * events agree, so that nothing is missed or told twice.
+   */
+  watch(key: string, { signal }: { readonly signal?: AbortSignal } = {}): ReadableStream<GossipUpdate> {
+    this.#core.assertOutside();
+    const stream = new LatestStream<GossipUpdate>({
+      keyOf: ({ memberId }) => memberId,
+      onEnd: () => this.#remove(key, stream),
+      signal,
+    });
+    for (const [memberId, { value, number }] of this.#core.engine.state(key)) {
+      const sequenceNumber = number;
+      stream.push({
+        type: "GossipUpdate",
+        memberId,
+        key,
+        value: deepFreeze(value),
+        sequenceNumber,
+        deleted: false,
+      });
+    }
+    if (this.#isOver) stream.finish();
+    else if (!signal?.aborted) this.#add(key, stream);
+    return stream.readable;
+  }
+
+  /** Ends every stream, after what is in it. */
+  end(): void {
+    this.#isOver = true;
+    for (const streams of [...this.#byKey.values()]) for (const stream of [...streams]) stream.finish();
+    this.#byKey.clear();
+  }
+
+  #add(key: string, stream: LatestStream<GossipUpdate>): void {
+    const streams = this.#byKey.get(key);
+    if (streams) streams.add(stream);
+    else this.#byKey.set(key, new Set([stream]));
+  }
+
+  #remove(key: string, stream: LatestStream<GossipUpdate>): void {
+    const streams = this.#byKey.get(key);
+    streams?.delete(stream);
+    if (streams?.size === 0) this.#byKey.delete(key);
+  }
+}

@@ -1,0 +1,192 @@
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "../../deps/std_assert.ts";
+import { configure, DEFAULT_CONFIG, type PartialConfig } from "../../gossiper/configuration.ts";
+import { ConfigurationError, loadConfig, parseConfig } from "../../gossiper/yaml.ts";
+
+const SIX = {
+  gossipInterval: 200,
+  gossipRequestTimeout: 400,
+  gossipFanOut: 4,
+  gossipMaxSend: 60,
+  heartbeatExpiration: 9_000,
+  gossipActorName: "rumours",
+} as const;
+
+const SIX_AS_YAML = `# six settings
+gossipInterval: 200
+gossipRequestTimeout: 400
+gossipFanOut: 4
+gossipMaxSend: 60
+heartbeatExpiration: 9000
+gossipActorName: rumours
+`;
+
+/** Runs with a file of that text; the file is gone afterwards. */
+async function withFile<T>(text: string, use: (file: string) => Promise<T>): Promise<T> {
+  const file = await Deno.makeTempFile({ suffix: ".yaml" });
+  try {
+    await Deno.writeTextFile(file, text);
+    return await use(file);
+  } finally {
+    await Deno.remove(file);
+  }
+}
+
+/** The problems of a text that must be refused. */
+function problemsOf(text: string, options?: Parameters<typeof parseConfig>[1]) {
+  return assertThrows(() => parseConfig(text, options), ConfigurationError).problems;
+}
+
+Deno.test("R12.1 the six settings are taken from code", () => {
+  assertEquals(configure(SIX), { ...DEFAULT_CONFIG, ...SIX });
+});
+
+Deno.test("R12.1 the actor name is gossip unless another is given", () => {
+  assertEquals(configure().gossipActorName, "gossip");
+});
+
+Deno.test("R12.1 the six settings are taken from a YAML text", () => {
+  assertEquals(parseConfig(SIX_AS_YAML), SIX);
+});
+
+Deno.test("R12.1 the six settings are taken from a YAML file, named by a path or by a URL", async () => {
+  await withFile(SIX_AS_YAML, async (file) => {
+    assertEquals(await loadConfig(file), { ...DEFAULT_CONFIG, ...SIX });
+    assertEquals(await loadConfig(new URL(`file://${file}`)), { ...DEFAULT_CONFIG, ...SIX });
+  });
+});
+
+Deno.test("R12.1 where the file and the code give a setting, the code wins", async () => {
+  await withFile(SIX_AS_YAML, async (file) => {
+    const config = await loadConfig(file, { override: { gossipFanOut: 7, maxMembers: 20 } });
+    assertEquals(config, { ...DEFAULT_CONFIG, ...SIX, gossipFanOut: 7, maxMembers: 20 });
+    assert(Object.isFrozen(config));
+  });
+});
+
+Deno.test("R12.1 .inf is YAML's Infinity", () => {
+  assertEquals(parseConfig("blockedProbeInterval: .inf"), { blockedProbeInterval: Infinity });
+});
+
+Deno.test("R12.1 a mapping of nothing gives the defaults", async () => {
+  assertEquals(parseConfig("{}"), {});
+  await withFile("{}", async (file) => assertEquals(await loadConfig(file), DEFAULT_CONFIG));
+});
+
+Deno.test("R12.1 names that are the caller's own are not looked at", async () => {
+  const text = "cluster: orders\nseeds: [ws://127.0.0.1:7001]\ngossipFanOut: 4\n";
+  assertEquals(parseConfig(text, { ignore: ["cluster", "seeds"] }), { gossipFanOut: 4 });
+  await withFile(text, async (file) => {
+    assertEquals((await loadConfig(file, { ignore: ["cluster", "seeds"] })).gossipFanOut, 4);
+    await assertRejects(() => loadConfig(file, { ignore: ["seeds"] }), ConfigurationError, "cluster");
+  });
+});
+
+Deno.test("R12.1 a file that is not there is told by the platform's own error", async () => {
+  await assertRejects(() => loadConfig("/no/such/file.yaml"), Deno.errors.NotFound);
+});
+
+Deno.test("R12.1 an aborted signal stops the reading, with its reason", async () => {
+  const reason = new Error("enough");
+  await withFile(SIX_AS_YAML, async (file) => {
+    const error = await assertRejects(() => loadConfig(file, { signal: AbortSignal.abort(reason) }));
+    assertEquals(error, reason);
+  });
+});
+
+Deno.test("R12.3 a wrong setting in a YAML text is named with its line", () => {
+  assertEquals(problemsOf("# first\ngossipFanOut: 4\n'gossipInterval': 1.5\n", { name: "x.yaml" }), [{
+    field: "gossipInterval",
+    problem: "is not a whole number",
+    given: "1.5",
+    allowed: "a whole number of milliseconds from 10 to 3600000",
+    source: "x.yaml, line 3",
+  }]);
+});
+
+Deno.test("R12.3 one error says of everything wrong in file and code where it came from", async () => {
+  await withFile("gossipFanout: 3\ngossipInterval: fast\nheartbeatExpiration: 900\n", async (file) => {
+    const override = { gossipInterval: 0, gossipRequestTimeout: 10, nonsense: 1 } as PartialConfig;
+    const error = await assertRejects(() => loadConfig(file, { override }), ConfigurationError);
+    assertEquals(error.problems.map(({ field, source }) => [field, source]), [
+      ["gossipFanout", `${file}, line 1`],
+      ["gossipInterval", `${file}, line 2`],
+      ["gossipInterval", "code"],
+      ["nonsense", "code"],
+    ]);
+    assertStringIncludes(
+      error.message,
+      `gossipFanout (${file}, line 1) is no setting; did you mean gossipFanOut?`,
+    );
+  });
+});
+
+Deno.test("R12.3 a rule between settings holds across file and code, and names the place of the one at fault", async () => {
+  await withFile("gossipFanOut: 4\nheartbeatExpiration: 900\n", async (file) => {
+    const error = await assertRejects(
+      () => loadConfig(file, { override: { gossipInterval: 1_000, maxConnections: 2 } }),
+      ConfigurationError,
+    );
+    assertEquals(error.problems.map(({ field, source }) => [field, source]), [
+      ["heartbeatExpiration", `${file}, line 2`],
+      ["maxConnections", "code"],
+    ]);
+  });
+});
+
+Deno.test("R12.3 a text that is no valid YAML is told with its line, beside what is wrong in code", async () => {
+  const bad = "gossipFanOut: 4\n  gossipInterval: 5\n";
+  const [problem] = problemsOf(bad, { name: "bad.yaml" });
+  assertEquals(problem?.source, "bad.yaml, line 2");
+  assertStringIncludes(problem?.problem ?? "", "is not valid YAML (");
+  await withFile(bad, async (file) => {
+    const override = { gossipFanOut: 0 };
+    const error = await assertRejects(() => loadConfig(file, { override }), ConfigurationError);
+    assertEquals(error.problems.map(({ source }) => source), [`${file}, line 2`, "code"]);
+  });
+});
+
+Deno.test("R12.3 a name given twice in a YAML text is told with the second line", () => {
+  const [problem, ...others] = problemsOf("gossipFanOut: 4\n\ngossipFanOut: 5\n");
+  assertEquals(others, []);
+  assertStringIncludes(problem?.problem ?? "", "duplicated key");
+  assertEquals(problem?.given, '"gossipFanOut: 5"');
+  assertEquals(problem?.source, "YAML, line 3");
+});
+
+Deno.test("R12.3 an empty text is no configuration, nor is one of comments", () => {
+  for (const text of ["", "\n\n", "# gossipFanOut: 4\n", "~\n"]) {
+    assertEquals(problemsOf(text, { name: "x.yaml" }), [{
+      field: "configuration",
+      problem: "is empty",
+      given: "nothing",
+      allowed: "settings by name, or {} for none",
+      source: "x.yaml, line 1",
+    }]);
+  }
+});
+
+Deno.test("R12.3 a text that is no mapping is no configuration", () => {
+  for (const [text, given] of [["# a\n- gossipFanOut\n", "an array"], ["\nfast\n", '"fast"']] as const) {
+    const [problem, ...others] = problemsOf(text, { name: "x.yaml" });
+    assertEquals(others, []);
+    assertEquals([problem?.given, problem?.source], [given, "x.yaml, line 2"]);
+  }
+  assertEquals(problemsOf("a: 1\n---\nb: 2\n")[0]?.source, "YAML, line 2");
+});
+
+Deno.test("R12.3 a setting with no value, or with YAML's other kinds of value, is wrong", () => {
+  const text =
+    "gossipInterval:\ngossipFanOut: 2026-01-01\ngossipMaxSend: yes\nmaxMembers: 0x10\n__proto__: {}\n";
+  assertEquals(problemsOf(text).map(({ field, given }) => [field, given]), [
+    ["gossipInterval", "null"],
+    ["gossipFanOut", "an object"],
+    ["gossipMaxSend", '"yes"'],
+    ["__proto__", "an object"],
+  ]);
+});

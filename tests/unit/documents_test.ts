@@ -1,0 +1,129 @@
+import { assert, assertEquals, assertStringIncludes } from "../../deps/std_assert.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+
+/** One document, by its path from the root. */
+interface Document {
+  readonly path: string;
+  readonly text: string;
+}
+
+/** The README and everything written in docs/. */
+async function documents(): Promise<Document[]> {
+  const paths = ["README.md"];
+  for await (const { name } of Deno.readDir(new URL("docs", ROOT))) {
+    if (name.endsWith(".md")) paths.push(`docs/${name}`);
+  }
+  return await Promise.all(
+    paths.sort().map(async (path) => ({ path, text: await Deno.readTextFile(new URL(path, ROOT)) })),
+  );
+}
+
+/** A block of code, and what the comment above it says that it prints. */
+interface Example {
+  readonly info: string;
+  readonly code: string;
+  readonly prints: string | undefined;
+}
+
+/** All fenced blocks. `<!-- prints: some text -->` above one says that it runs until stopped. */
+function examplesIn({ text }: Document): Example[] {
+  const blocks = text.matchAll(/(?:^<!-- prints: (.+?) -->\s*)?^```([^\n]*)\n(.*?)^```$/gms);
+  return [...blocks].map(([, prints, info = "", code = ""]) => ({ info, code, prints }));
+}
+
+/** The text without its blocks of code. */
+function proseOf({ text }: Document): string {
+  return text.replace(/^```.*?^```$/gms, "");
+}
+
+/** The id that a heading gets, as GitHub makes it. */
+function anchorOf(heading: string): string {
+  return heading.toLowerCase().replace(/[^\p{L}\p{N}\s_-]/gu, "").trim().replace(/\s/g, "-");
+}
+
+Deno.test("every relative link of the documents leads to a file, and to a heading where it names one", async () => {
+  const broken: string[] = [];
+  for (const document of await documents()) {
+    for (const [, link = ""] of proseOf(document).matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^[a-z]+:/.test(link)) continue;
+      const [file = "", anchor] = link.split("#");
+      const target = file === ""
+        ? document.path
+        : new URL(file, new URL(document.path, ROOT)).href.replace(ROOT.href, "");
+      const text = await Deno.readTextFile(new URL(target, ROOT)).catch(async () =>
+        (await Deno.stat(new URL(target, ROOT)).catch(() => undefined))?.isDirectory ? "" : undefined
+      );
+      const anchors = [...text?.matchAll(/^#+ (.+)$/gm) ?? []].map(([, heading = ""]) => anchorOf(heading));
+      if (text === undefined || (anchor !== undefined && !anchors.includes(anchor))) {
+        broken.push(`${document.path}: ${link}`);
+      }
+    }
+  }
+  assertEquals(broken, []);
+});
+
+Deno.test("every task that the documents name exists, and every task is named in the README", async () => {
+  const { tasks } = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT))) as {
+    tasks: Record<string, unknown>;
+  };
+  const unknown: string[] = [];
+  const named = new Set<string>();
+  for (const { path, text } of await documents()) {
+    for (const [, task = ""] of text.matchAll(/\b(?:deno|deno@\S+) task ([a-z][\w:-]*)/g)) {
+      if (path === "README.md") named.add(task);
+      if (!Object.hasOwn(tasks, task)) unknown.push(`${path}: ${task}`);
+    }
+  }
+  assertEquals(unknown, []);
+  assertEquals(Object.keys(tasks).filter((task) => !named.has(task)), []);
+});
+
+Deno.test("every TypeScript example of the documents is run: by `deno test --doc`, or here if it says what it prints", async () => {
+  let count = 0;
+  for (const document of await documents()) {
+    for (const { info, code, prints } of examplesIn(document)) {
+      const [language, ...attributes] = info.split(/\s+/);
+      if (!["ts", "typescript"].includes(language ?? "")) continue;
+      count++;
+      const left = attributes.includes("ignore");
+      assertEquals(left, prints !== undefined, `${document.path}: ${code.split("\n")[0]}`);
+      if (prints !== undefined) assertStringIncludes(await outputUntil(code, prints), prints);
+    }
+  }
+  assert(count > 0);
+});
+
+/** What an example prints until the text has come, or it ends, or half a minute has passed; it is stopped then. */
+async function outputUntil(code: string, text: string): Promise<string> {
+  const runnable = code
+    // The checkout itself, wherever the reader is told to import from, and a port that is free.
+    .replace(/(from ")[^"]*?((?:mod|gossiper\/yaml)\.ts")/g, (_, from, file) => `${from}${ROOT.href}${file}`)
+    .replaceAll('"@hearsay/gossip"', JSON.stringify(new URL("mod.ts", ROOT).href))
+    .replaceAll('"@hearsay/gossip/yaml"', JSON.stringify(new URL("gossiper/yaml.ts", ROOT).href))
+    .replace(/\bport: \d+/g, "port: 0");
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-prompt", "--no-lock", "--check", "--allow-net=127.0.0.1", "-"],
+    cwd: ROOT,
+    env: { NO_COLOR: "1" },
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "null",
+    signal: AbortSignal.timeout(30_000),
+  }).spawn();
+  const input = child.stdin.getWriter();
+  await input.write(new TextEncoder().encode(runnable));
+  await input.close();
+  let output = "";
+  for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
+    output += chunk;
+    if (output.includes(text)) break;
+  }
+  try {
+    child.kill("SIGTERM");
+  } catch {
+    // It has ended by itself.
+  }
+  await child.status;
+  return output;
+}

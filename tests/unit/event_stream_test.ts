@@ -1,0 +1,231 @@
+import { assertEquals, assertLess, assertRejects, assertThrows } from "../../deps/std_assert.ts";
+import type { ClusterTopology } from "../../gossiper/cluster.ts";
+import { EventStream, type HearsayEvent } from "../../gossiper/event_stream.ts";
+
+function topology(...ids: string[]): ClusterTopology {
+  const members = ids.map((id) => ({ id, host: "127.0.0.1", port: 1, kinds: [] }));
+  return { type: "ClusterTopology", members, blocked: [] };
+}
+
+function forgotten(memberId: string | number): HearsayEvent {
+  return { type: "MemberForgotten", memberId: `${memberId}` };
+}
+
+function blocked(memberId: string): HearsayEvent {
+  return { type: "MemberBlocked", memberId, reason: "left" };
+}
+
+/** What the event says, in a word: enough to compare lists of them. */
+function name(event: HearsayEvent): string {
+  if (event.type === "ClusterTopology") return event.members.map(({ id }) => id).join("+");
+  if (event.type === "EventsDropped") return `dropped ${event.count}`;
+  return "memberId" in event ? event.memberId : event.type;
+}
+
+async function names(stream: ReadableStream<HearsayEvent>): Promise<string[]> {
+  const all: string[] = [];
+  for await (const event of stream) all.push(name(event));
+  return all;
+}
+
+Deno.test("R3.4 every subscriber gets the events of the types that it named, in order", async () => {
+  const events = new EventStream();
+  const one = events.subscribe("MemberBlocked");
+  const two = events.subscribe(["MemberBlocked", "MemberForgotten", "MemberBlocked"]);
+  const all = events.subscribe();
+  const none = events.subscribe([]);
+  events.publish(forgotten("a"));
+  events.publish(blocked("b"));
+  events.publish({ type: "MemberUnblocked", memberId: "c" });
+  events.publish(blocked("d"));
+  events.close();
+  assertEquals(await names(one), ["b", "d"]);
+  assertEquals(await names(two), ["a", "b", "d"]);
+  assertEquals(await names(all), ["a", "b", "c", "d"]);
+  assertEquals(await names(none), []);
+});
+
+Deno.test("R3.4 a waiting reader gets an event as soon as it is published", async () => {
+  const events = new EventStream();
+  const reader = events.subscribe().getReader();
+  const first = reader.read();
+  const second = reader.read();
+  await turn();
+  events.publish(blocked("a"));
+  assertEquals((await first).value, blocked("a"));
+  await turn();
+  events.publish(blocked("b"));
+  assertEquals((await second).value, blocked("b"));
+  const third = reader.read();
+  events.close();
+  assertEquals((await third).done, true);
+});
+
+Deno.test("R3.4 a slow subscriber loses the oldest events and is told how many, before the next", async () => {
+  const events = new EventStream({ capacity: 3 });
+  const slow = events.subscribe("MemberForgotten");
+  const roomy = events.subscribe("MemberForgotten", { capacity: 100 });
+  for (let n = 1; n <= 10; n++) events.publish(forgotten(n));
+  const reader = slow.getReader();
+  assertEquals((await reader.read()).value, { type: "EventsDropped", count: 7 });
+  assertEquals((await reader.read()).value, forgotten(8));
+  for (let n = 11; n <= 13; n++) events.publish(forgotten(n));
+  reader.releaseLock();
+  events.close();
+  assertEquals(await names(slow), ["dropped 2", "11", "12", "13"]);
+  assertEquals(await names(roomy), ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13"]);
+});
+
+Deno.test("R7.4 a slow subscriber never loses the latest topology, whatever it loses otherwise", async () => {
+  for (const capacity of [1, 2, 3, 7, 8, 9]) {
+    const events = new EventStream({ capacity });
+    const slow = events.subscribe();
+    events.publish(topology("a"));
+    events.publish(topology("a", "b"));
+    for (let n = 1; n <= 50; n++) events.publish(forgotten(n));
+    events.close();
+    const rest = Array.from({ length: capacity - 1 }, (_, n) => `${52 - capacity + n}`);
+    assertEquals(await names(slow), [`dropped ${52 - capacity}`, "a+b", ...rest]);
+  }
+});
+
+Deno.test("R7.4 a topology that is no longer the latest is dropped like any other event", async () => {
+  const events = new EventStream({ capacity: 2 });
+  const slow = events.subscribe();
+  events.publish(topology("a"));
+  for (let n = 1; n <= 5; n++) events.publish(forgotten(n));
+  events.publish(topology("a", "b"));
+  events.publish(forgotten(6));
+  events.publish(forgotten(7));
+  events.close();
+  assertEquals(await names(slow), ["dropped 7", "a+b", "7"]);
+});
+
+Deno.test("R7.4 the same topology published twice is kept once it is the oldest", async () => {
+  const events = new EventStream({ capacity: 2 });
+  const slow = events.subscribe();
+  const same = topology("a");
+  for (const event of [same, same, forgotten(1), forgotten(2)]) events.publish(event);
+  events.close();
+  assertEquals(await names(slow), ["dropped 2", "a", "2"]);
+});
+
+Deno.test("R7.4 who subscribes late gets the latest topology first", async () => {
+  const events = new EventStream();
+  events.publish(topology("a"));
+  events.publish(topology("a", "b"));
+  const asked = events.subscribe(["ClusterTopology", "MemberBlocked"]);
+  const all = events.subscribe();
+  const other = events.subscribe("MemberBlocked");
+  events.publish(blocked("b"));
+  events.close();
+  assertEquals(await names(asked), ["a+b", "b"]);
+  assertEquals(await names(all), ["a+b", "b"]);
+  assertEquals(await names(other), ["b"]);
+});
+
+Deno.test("R9.4 aborting the signal ends a stream quietly and drops what is buffered", async () => {
+  const events = new EventStream();
+  const { signal, abort } = abortable();
+  const buffered = events.subscribe("MemberBlocked", { signal });
+  const waiting = names(events.subscribe("MemberForgotten", { signal }));
+  events.publish(blocked("a"));
+  await turn();
+  abort();
+  events.publish(blocked("b"));
+  events.publish(forgotten("b"));
+  assertEquals(await names(buffered), []);
+  assertEquals(await waiting, []);
+  assertEquals(await names(events.subscribe("MemberBlocked", { signal })), []);
+  events.close();
+});
+
+Deno.test("R9.4 a cancelled stream is subscribed no more, and does not disturb the others", async () => {
+  const events = new EventStream();
+  const { signal, listeners } = abortable();
+  const cancelled = events.subscribe("MemberBlocked", { signal });
+  const other = events.subscribe("MemberBlocked");
+  assertEquals(listeners(), 1);
+  events.publish(blocked("a"));
+  await cancelled.cancel();
+  assertEquals(listeners(), 0);
+  events.publish(blocked("b"));
+  for await (const event of other) {
+    assertEquals(event, blocked("a"));
+    break; // Leaving the loop cancels the stream, too.
+  }
+  events.publish(blocked("c"));
+  const reader = events.subscribe("MemberBlocked").getReader();
+  const read = reader.read();
+  await turn();
+  await reader.cancel();
+  events.publish(blocked("d"));
+  assertEquals((await read).done, true);
+  assertEquals(await names(cancelled), []);
+  assertEquals(await names(other), []);
+  events.close();
+});
+
+Deno.test("R9.4 a closed event stream ends everyone after what is buffered, and ignores what comes later", async () => {
+  const events = new EventStream();
+  const { signal, listeners } = abortable();
+  const early = events.subscribe(["MemberBlocked", "MemberForgotten"], { signal });
+  events.publish(blocked("a"));
+  events.close();
+  events.close();
+  events.publish(blocked("b"));
+  assertEquals(await names(early), ["a"]);
+  assertEquals(listeners(), 0);
+  assertEquals(await names(events.subscribe()), []);
+});
+
+Deno.test("R3.4 what a reader leaves behind by releasing its lock goes to the next reader", async () => {
+  const events = new EventStream();
+  const stream = events.subscribe();
+  const reader = stream.getReader();
+  const read = reader.read();
+  reader.releaseLock();
+  await assertRejects(() => read, TypeError);
+  for (let n = 1; n <= 3; n++) events.publish(forgotten(n));
+  events.close();
+  assertEquals(await names(stream), ["1", "2", "3"]);
+});
+
+Deno.test("R3.4 publishing to a full buffer costs the same at any capacity", () => {
+  // Of an array that is shifted, a buffer 64 times as large costs 64 times as much.
+  const time = (capacity: number) => {
+    const events = new EventStream({ capacity });
+    events.subscribe();
+    for (let n = 0; n < capacity; n++) events.publish(forgotten(n));
+    const start = performance.now();
+    for (let n = 0; n < 100_000; n++) events.publish(forgotten(0));
+    return performance.now() - start;
+  };
+  const least = (capacity: number) => Math.min(...Array.from({ length: 5 }, () => time(capacity)));
+  least(10);
+  assertLess(least(128 * 1024), 20 * least(2048) + 20);
+});
+
+Deno.test("R12.3 a capacity that is no whole number of at least 1 is refused", () => {
+  for (const capacity of [0, -1, 1.5, NaN, Infinity]) {
+    assertThrows(() => new EventStream({ capacity }), RangeError, `${capacity}`);
+    assertThrows(() => new EventStream().subscribe("MemberBlocked", { capacity }), RangeError, `${capacity}`);
+  }
+});
+
+/** Lets all that streams do by themselves be done. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}
+
+/** A signal that counts who listens to it. */
+function abortable(): { signal: AbortSignal; abort: () => void; listeners: () => number } {
+  const controller = new AbortController();
+  const { signal } = controller;
+  let count = 0;
+  const add = signal.addEventListener.bind(signal);
+  const remove = signal.removeEventListener.bind(signal);
+  signal.addEventListener = (...args: Parameters<typeof add>) => (count++, add(...args));
+  signal.removeEventListener = (...args: Parameters<typeof remove>) => (count--, remove(...args));
+  return { signal, abort: () => controller.abort(), listeners: () => count };
+}

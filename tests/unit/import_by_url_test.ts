@@ -1,0 +1,81 @@
+import { assert, assertEquals } from "../../deps/std_assert.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+
+/** The checkout over HTTP on loopback, and what was asked of it. */
+function serveCheckout() {
+  const served = new Set<string>();
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
+    const path = new URL(request.url).pathname;
+    try {
+      const text = await Deno.readTextFile(new URL(`.${path}`, ROOT));
+      served.add(path);
+      return new Response(text, { headers: { "content-type": contentType(path) } });
+    } catch {
+      return new Response("not found", { status: 404 });
+    }
+  });
+  return {
+    served,
+    host: `127.0.0.1:${server.addr.port}`,
+    [Symbol.asyncDispose]: () => server.shutdown(),
+  };
+}
+
+function contentType(path: string): string {
+  return path.endsWith(".ts") ? "application/typescript" : "text/plain";
+}
+
+/** What a user writes who has nothing but the URL. */
+function program(host: string): string {
+  return `import { join } from "http://${host}/mod.ts";
+const listen = { port: 0 };
+await using one = await join({ cluster: "by-url", listen, seeds: [] });
+await using two = await join({ cluster: "by-url", listen, seeds: [one.address] });
+one.gossiper.setState("greeting", { text: "hello" });
+for await (const update of two.gossiper.watch("greeting")) {
+  console.log(JSON.stringify(update.value), update.memberId === one.gossiper.id);
+  break;
+}
+`;
+}
+
+Deno.test("mod.ts imported by its URL, from an empty folder with no configuration, forms two members and passes state", async () => {
+  await using checkout = serveCheckout();
+  const folder = await Deno.makeTempDir();
+  try {
+    const child = new Deno.Command(Deno.execPath(), {
+      args: [
+        "run",
+        "--no-prompt",
+        "--check",
+        `--allow-import=${checkout.host}`,
+        "--allow-net=127.0.0.1",
+        // Another run may have served another checkout at the same port.
+        `--reload=http://${checkout.host}`,
+        "-",
+      ],
+      cwd: folder,
+      env: { NO_COLOR: "1" },
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+      signal: AbortSignal.timeout(60_000),
+    }).spawn();
+    const input = child.stdin.getWriter();
+    await input.write(new TextEncoder().encode(program(checkout.host)));
+    await input.close();
+    const { success, stdout, stderr } = await child.output();
+    const decoder = new TextDecoder();
+    assert(success, decoder.decode(stderr));
+    assertEquals(decoder.decode(stdout), '{"text":"hello"} true\n');
+    assertEquals([...Deno.readDirSync(folder)], []);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+  assert(checkout.served.has("/mod.ts"));
+  assertEquals(
+    [...checkout.served].filter((path) => /yaml|std_assert|deno\.json|\/(tests|tools|examples)\//.test(path)),
+    [],
+  );
+});

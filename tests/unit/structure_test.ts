@@ -1,0 +1,202 @@
+import { assert, assertEquals } from "../../deps/std_assert.ts";
+import houseRules from "../../tools/house_rules.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+
+/** The rules that a text breaks when it stands in the file. */
+function brokenBy(file: string, text: string): string[] {
+  return Deno.lint.runPlugin(houseRules, file, text).map(({ id }) => id);
+}
+
+function assertBreaks(rule: string, cases: Readonly<Record<string, readonly string[]>>) {
+  for (const [file, texts] of Object.entries(cases)) {
+    for (const text of texts) assertEquals(brokenBy(file, text), [rule], `${file}: ${text}`);
+  }
+}
+
+function assertClean(cases: Readonly<Record<string, readonly string[]>>) {
+  for (const [file, texts] of Object.entries(cases)) {
+    for (const text of texts) assertEquals(brokenBy(file, text), [], `${file}: ${text}`);
+  }
+}
+
+Deno.test("imports go one way: engine, gossiper, transport and discovery, join.ts, mod.ts", () => {
+  assertBreaks("house/imports", {
+    "engine/x.ts": [
+      'import { a } from "../gossiper/a.ts";',
+      'import type { A } from "../deps/a.ts";',
+      'export { a } from "../transport/a.ts";',
+      'export * from "../mod.ts";',
+      'export const a = await import("../discovery/a.ts");',
+      'export type A = import("../gossiper/a.ts").A;',
+      "export const a = await import(`./${name}.ts`);",
+    ],
+    "engine/deep/x.ts": ['import { a } from "../../gossiper/a.ts";'],
+    "gossiper/x.ts": ['import { a } from "../transport/a.ts";', 'import { a } from "../join.ts";'],
+    "transport/x.ts": ['import { a } from "../discovery/a.ts";', 'import "../tests/a.ts";'],
+    "discovery/x.ts": ['import { a } from "../transport/a.ts";', 'import { a } from "../mod.ts";'],
+    "join.ts": ['import { a } from "./mod.ts";', 'import { a } from "./examples/a.ts";'],
+    "mod.ts": ['export { a } from "./deps/a.ts";'],
+    "deps/x.ts": ['export { a } from "../engine/a.ts";'],
+  });
+  assertClean({
+    "engine/x.ts": ['import { a } from "./a.ts";', 'import { a } from "../engine/a.ts";'],
+    "gossiper/x.ts": ['import { a } from "../engine/a.ts";', 'import { a } from "../deps/a.ts";'],
+    "transport/x.ts": ['import { a } from "../gossiper/a.ts";'],
+    "discovery/x.ts": ['import { a } from "../engine/a.ts";'],
+    "join.ts": ['import { a } from "./transport/a.ts";', 'import { b } from "./discovery/b.ts";'],
+    "mod.ts": ['export { a } from "./join.ts";', 'export type { A } from "./engine/types.ts";'],
+    "tests/unit/x_test.ts": ['import { a } from "../../engine/a.ts";', 'import { a } from "../../mod.ts";'],
+  });
+});
+
+Deno.test("what mod.ts can reach uses no bare specifier", () => {
+  const text = 'import { assert } from "@std/assert";';
+  for (
+    const file of ["engine/x.ts", "gossiper/x.ts", "transport/x.ts", "discovery/x.ts", "deps/x.ts", "join.ts"]
+  ) {
+    assertBreaks("house/imports", { [file]: [text] });
+  }
+  assertBreaks("house/imports", { "mod.ts": ['export { a } from "a";'] });
+  assertClean({ "examples/x.ts": ['import { join } from "@hearsay/gossip";'] });
+});
+
+Deno.test("third-party code comes in through deps/ only, with one exact version", () => {
+  assertBreaks("house/imports", {
+    "gossiper/x.ts": ['import { a } from "npm:a@1.0.0";', 'import { a } from "node:fs";'],
+    "transport/x.ts": [
+      'import { a } from "https://example.com/a.ts";',
+      'import { a } from "jsr:@a/a@1.0.0";',
+    ],
+    "tests/unit/x_test.ts": ['import { a } from "npm:a@1.0.0";'],
+    "deps/x.ts": [
+      'export { a } from "npm:a";',
+      'export { a } from "npm:a@1";',
+      'export { a } from "npm:a@^1.0.0/b";',
+    ],
+  });
+  assertClean({
+    "deps/x.ts": ['export { a } from "npm:a@1.0.0/b.js";', 'export { a } from "npm:@a/b@1.2.3";'],
+  });
+});
+
+Deno.test("R3.1 nothing but the runtime is a clock, a timer or chance", () => {
+  const texts = [
+    "export const a = Date.now();",
+    "export const a = Date['now']();",
+    "export const a = globalThis.Date.now();",
+    "export const a = new Date();",
+    "export const a = Date();",
+    "const { now } = Date;",
+    "const MyDate = Date;",
+    "export const a = performance.now();",
+    "export const a = Temporal.Now.instant();",
+    "setTimeout(() => {}, 5);",
+    "globalThis.setTimeout(() => {}, 5);",
+    "const later = setTimeout;",
+    "const options = { setTimeout };",
+    "const options = { later: setTimeout };",
+    "setInterval(() => {}, 5);",
+    "setImmediate(() => {});",
+    "export const a = Math.random();",
+    "const { random } = Math;",
+    "const key = 'ran' + 'dom'; Math[key]();",
+    "export const a = crypto.randomUUID();",
+    "crypto.getRandomValues(new Uint8Array(1));",
+    "export const a = AbortSignal.timeout(5);",
+  ];
+  for (const file of ["engine/x.ts", "gossiper/x.ts", "transport/x.ts", "discovery/x.ts", "join.ts"]) {
+    assertBreaks("house/runtime-only", { [file]: texts });
+  }
+  assertClean({ "gossiper/runtime.ts": texts, "tests/unit/x_test.ts": texts, "examples/x.ts": texts });
+});
+
+Deno.test("R3.1 what only looks like a clock, a timer or chance is allowed", () => {
+  assertClean({
+    "gossiper/x.ts": [
+      "export const a = new Date(5).toISOString();",
+      "export const a = (b: unknown) => b instanceof Date;",
+      "export const a = (b: Date): Date => b;",
+      "export const a = Math.max(1, 2);",
+      "queueMicrotask(() => {});",
+      "export const a = AbortSignal.any([]);",
+      "export const a = runtime.setTimeout(5);",
+      "export const a = { setTimeout: 5, performance() {} };",
+      "export interface A { setTimeout(): void; now: number }",
+      "export const a = crypto.subtle;",
+      "export const a = options.performance.now();",
+    ],
+  });
+});
+
+Deno.test("the library prints nothing", () => {
+  const texts = ["console.log(1);", "globalThis.console.error(1);", "const { log } = console;"];
+  for (const file of ["engine/x.ts", "gossiper/x.ts", "transport/x.ts", "discovery/x.ts", "join.ts"]) {
+    assertBreaks("house/no-console", { [file]: texts });
+  }
+  assertClean({ "examples/x.ts": texts, "gossiper/x.ts": ["options.console.log(1);"] });
+});
+
+Deno.test("mod.ts is a list of exports and no code", () => {
+  assertBreaks("house/mod-exports-only", {
+    "mod.ts": [
+      'import { a } from "./join.ts";',
+      "export const a = 1;",
+      "console;",
+      'export * from "./join.ts";',
+      "export default 1;",
+    ],
+  });
+  assertClean({ "mod.ts": ['export { a, type B } from "./join.ts";'], "join.ts": ["export const a = 1;"] });
+});
+
+/** Every module that the file reaches, by its path in the checkout or, from elsewhere, by its specifier. */
+async function reachedFrom(file: string): Promise<string[]> {
+  const { stdout, success } = await new Deno.Command(Deno.execPath(), {
+    args: ["info", "--json", "--no-config", new URL(file, ROOT).href],
+    stdout: "piped",
+    stderr: "null",
+  }).output();
+  assert(success);
+  const graph = JSON.parse(new TextDecoder().decode(stdout)) as {
+    modules: { specifier: string; error?: string }[];
+  };
+  for (const { specifier, error } of graph.modules) assertEquals(error, undefined, specifier);
+  return graph.modules.map(({ specifier }) => specifier.replace(ROOT.href, "")).sort();
+}
+
+Deno.test("mod.ts reaches nothing that only some users need, and no package but the standard library", async () => {
+  const reached = await reachedFrom("mod.ts");
+  const folders = new Set(reached.filter((path) => !path.includes(":")).map((path) => path.split("/")[0]));
+  assertEquals([...folders].sort(), [
+    "deps",
+    "discovery",
+    "engine",
+    "gossiper",
+    "join.ts",
+    "mod.ts",
+    "transport",
+  ]);
+  assertEquals(reached.filter((path) => /yaml|assert/.test(path)), []);
+  assertEquals(reached.filter((path) => path.includes(":") && !path.startsWith("npm:/deno-std@1.4.0")), []);
+});
+
+Deno.test("every file of the product is reached by mod.ts or is an export of its own", async () => {
+  const { exports } = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT))) as {
+    exports: Record<string, string>;
+  };
+  const reached = new Set((await Promise.all(Object.values(exports).map(reachedFrom))).flat());
+  const files: string[] = [];
+  for (const folder of ["engine", "gossiper", "transport", "discovery"]) {
+    for await (const path of filesUnder(folder)) files.push(path);
+  }
+  assert(files.length > 10);
+  assertEquals(files.filter((path) => !reached.has(path)), []);
+});
+
+async function* filesUnder(folder: string): AsyncGenerator<string> {
+  for await (const { name, isDirectory } of Deno.readDir(new URL(folder, ROOT))) {
+    if (isDirectory) yield* filesUnder(`${folder}/${name}`);
+    else if (/\.ts$/.test(name) && !/\.d\.ts$/.test(name)) yield `${folder}/${name}`;
+  }
+}

@@ -1,0 +1,650 @@
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertLessOrEqual,
+  assertMatch,
+} from "../../deps/std_assert.ts";
+import { assertStrictEquals, assertStringIncludes, assertThrows } from "../../deps/std_assert.ts";
+import { utf8Length } from "../../engine/json.ts";
+import { entryBytes, ENVELOPE_BYTES, holdsBytes, memberBytes } from "../../engine/size.ts";
+import { type Delta, type JsonValue, type MemberDelta, type SentEntry, TYPE } from "../../engine/types.ts";
+import { ConnectionClosed } from "../../gossiper/errors.ts";
+import type { Gossip, Hello, Message } from "../../gossiper/message.ts";
+import { decode, encode, MAX_ID_BYTES, MAX_KEY_BYTES, type Ping, type Pong } from "../../transport/wire.ts";
+
+const LIMITS = { maxMessageBytes: 1_048_576 };
+const LIFE = "0190f3a1b2c3-0badcafe";
+const DIGEST = "0123456789abcdef";
+const ACTIVE = "fedcba9876543210";
+const ANY = "type.googleapis.com/";
+
+function read(text: string | object): Message | Ping | Pong {
+  return decode(typeof text === "string" ? text : JSON.stringify(text), LIMITS);
+}
+
+function entry(key: string, number: number, value: JsonValue, type: string = TYPE.value): SentEntry {
+  return { key, number, type, value, json: JSON.stringify(value) };
+}
+
+function tombstone(key: string, number: number): SentEntry {
+  return { key, number, type: "", value: undefined, json: "" };
+}
+
+function memberDelta(
+  id: string,
+  entries: readonly SentEntry[],
+  rest: Partial<MemberDelta> = {},
+): MemberDelta {
+  return { id, life: LIFE, after: 0, reset: false, entries, ...rest };
+}
+
+function delta(members: readonly MemberDelta[], partial: boolean = false): Delta {
+  return { members, digest: DIGEST, active: ACTIVE, partial };
+}
+
+function gossip(members: readonly MemberDelta[]): Gossip {
+  return { type: "gossip", id: "7", memberId: "a", delta: delta(members) };
+}
+
+/** The wire form of a gossip whose only entry is `raw`, under key `k` of member `x`. */
+function gossipOf(raw: unknown, rest: object = {}): object {
+  return gossipWith({ x: { values: { k: raw } } }, { ranges: { x: [LIFE, 0] }, ...rest });
+}
+
+function gossipWith(members: unknown, rest: object): object {
+  const request = { memberId: "a", state: { members } };
+  return { type: "gossip", id: "7", request, digest: DIGEST, active: ACTIVE, ...rest };
+}
+
+/** The one entry that a gossip of {@linkcode gossipOf} is read as. */
+function entryOf(raw: unknown): SentEntry {
+  const message = read(gossipOf(raw));
+  assert(message.type === "gossip");
+  return message.delta.members[0]!.entries[0]!;
+}
+
+function refused(text: string | object, sentence: string | RegExp, code: number = 4400): void {
+  const error = assertThrows(() => read(text), ConnectionClosed);
+  assertEquals(error.closeCode, code);
+  if (typeof sentence === "string") assertStringIncludes(error.message, sentence);
+  else assertMatch(error.message, sentence);
+}
+
+// ---- what the messages look like
+
+Deno.test("P2 a gossip is written as documented", () => {
+  const message = gossip([
+    memberDelta("a", [entry("load", 7, { cpu: 0.3 }), tombstone("old", 8)], { after: 6 }),
+    memberDelta("b", [], { after: 5, reset: true }),
+  ]);
+  assertEquals(
+    encode(message),
+    `{"type":"gossip","id":"7","request":{"memberId":"a","state":{"members":{"a":{"values":{` +
+      `"load":{"sequenceNumber":"7","value":{"@type":"${ANY}google.protobuf.Value","value":{"cpu":0.3}}},` +
+      `"old":{"sequenceNumber":"8"}}}}}},"ranges":{"a":["${LIFE}",6],"b":["${LIFE}",5]},"resets":["b"],` +
+      `"digest":"${DIGEST}","active":"${ACTIVE}"}`,
+  );
+});
+
+Deno.test("P2 a reply is written as documented", () => {
+  const text = encode({
+    type: "reply",
+    id: "7",
+    delta: delta([memberDelta("b", [entry("k", 1, null)])], true),
+    holds: new Map([["a", { life: LIFE, number: 3 }]]),
+  });
+  assertEquals(
+    text,
+    `{"type":"reply","id":"7","response":{"state":{"members":{"b":{"values":{"k":{"sequenceNumber":"1",` +
+      `"value":{"@type":"${ANY}google.protobuf.Value","value":null}}}}}}},"ranges":{"b":["${LIFE}",0]},` +
+      `"digest":"${DIGEST}","active":"${ACTIVE}","partial":true,"holds":{"a":["${LIFE}",3]}}`,
+  );
+});
+
+Deno.test("P2 an ack, a comparison, a refusal, a ping and a pong are written as documented", () => {
+  const holds = new Map([["a", { life: LIFE, number: 0 }]]);
+  assertEquals(
+    encode({ type: "ack", id: "7", holds }),
+    `{"type":"ack","id":"7","holds":{"a":["${LIFE}",0]}}`,
+  );
+  const members = new Map([["a", { life: LIFE, number: 9, sum: DIGEST }]]);
+  assertEquals(
+    encode({ type: "reconcile", id: "8", part: { from: "", until: "b", members } }),
+    `{"type":"reconcile","id":"8","from":"","until":"b","members":{"a":["${LIFE}",9,"${DIGEST}"]}}`,
+  );
+  assertEquals(
+    encode({ type: "error", id: "9", code: "blocked", message: "No.", reason: "left" }),
+    '{"type":"error","id":"9","code":"blocked","message":"No.","reason":"left"}',
+  );
+  assertEquals(encode({ type: "ping" }), '{"type":"ping"}');
+  assertEquals(encode({ type: "pong" }), '{"type":"pong"}');
+});
+
+Deno.test("P3 an entry carries its holder's stamp as a string", () => {
+  const stamped = { ...entry("k", 1, true), timestampMs: 1_700_000_000_000.5 };
+  assertStringIncludes(
+    encode(gossip([memberDelta("a", [stamped])])),
+    '"localTimestampUnixMilliseconds":"1700000000000"}',
+  );
+});
+
+Deno.test("P3 what has its default value is left out", () => {
+  const text = encode({ type: "reply", id: "7", delta: delta([]), holds: new Map() });
+  assertEquals(text, `{"type":"reply","id":"7","response":{},"digest":"${DIGEST}","active":"${ACTIVE}"}`);
+});
+
+Deno.test("P3 the kept JSON text of a value is spliced in, not written anew", () => {
+  const odd = { ...entry("k", 1, { a: 1 }), json: '{ "a" : 1.0 }' };
+  assertStringIncludes(encode(gossip([memberDelta("a", [odd])])), '"value":{ "a" : 1.0 }}');
+});
+
+// ---- what is written is read as it was
+
+const HELLO: Hello = {
+  type: "hello",
+  id: "1",
+  cluster: "orders",
+  member: { id: "a", host: "127.0.0.1", port: 7001, kinds: ["cart"] },
+  life: LIFE,
+  version: 1,
+  capabilities: ["zip"],
+  maxMessageBytes: 1_048_576,
+  digest: DIGEST,
+  active: ACTIVE,
+};
+
+const HEARTBEAT = { actorStatistics: { actorCount: { cart: 3, order: 0 } } };
+const ROUND_TRIPS: readonly (Message | Ping | Pong)[] = [
+  HELLO,
+  gossip([]),
+  gossip([
+    memberDelta("a", [
+      entry("null", 1, null),
+      entry("text", 2, 'ü\u2028"\\'),
+      entry("deep", 3, [[{ a: [1, -2.5e-7, true] }], "x"]),
+      tombstone("gone", 4),
+      entry("left", 5, {}, TYPE.empty),
+      entry("heathbeat", 6, HEARTBEAT, TYPE.heartbeat),
+      entry("still", 7, {}, TYPE.heartbeat),
+      entry("topology", 2 ** 52, { topologyHash: "18446744073709551615", blocked: ["b"] }, TYPE.topology),
+    ]),
+    memberDelta("b", [], { after: 2 ** 52 }),
+    memberDelta("c", [entry("k", 4, 1)], { after: 3, reset: true }),
+  ]),
+  { type: "reply", id: "7", delta: delta([], true), holds: new Map([["a", { life: LIFE, number: 0 }]]) },
+  { type: "ack", id: "7", holds: new Map() },
+  { type: "reconcile", id: "7", part: { from: "", until: undefined, members: new Map() } },
+  {
+    type: "reconcile",
+    id: "7",
+    part: {
+      from: "b",
+      until: "d",
+      members: new Map([["b", { life: LIFE, number: 0, sum: DIGEST }], ["c", {
+        life: LIFE,
+        number: 1,
+        sum: ACTIVE,
+      }]]),
+    },
+  },
+  { type: "error", code: "busy", message: "" },
+  { type: "error", id: "7", code: "blocked", message: "No.", reason: "expired" },
+  { type: "ping" },
+  { type: "pong" },
+];
+
+for (const message of ROUND_TRIPS) {
+  Deno.test(`P2 ${encode(message).slice(0, 60)}… comes back as it was`, () => {
+    assertEquals(read(encode(message)), message);
+    assertEquals(encode(read(encode(message))), encode(message));
+  });
+}
+
+Deno.test("P7 a message of an unknown type comes back with its name", () => {
+  assertEquals(read({ type: "whisper", secret: 1 }), { type: "unknown", name: "whisper" });
+});
+
+Deno.test("P7 unknown fields are ignored", () => {
+  const ack: Message = { type: "ack", id: "7", holds: new Map() };
+  assertEquals(read({ type: "ack", id: "7", colour: "red", holds: {} }), ack);
+  assertEquals(entryOf({ sequenceNumber: "1", colour: "red" }), tombstone("k", 1));
+});
+
+// ---- values of every type (P3)
+
+Deno.test("P3 sequence numbers and stamps are read as strings and as numbers", () => {
+  assertEquals(entryOf({ sequenceNumber: "4503599627370496" }).number, 2 ** 52);
+  assertEquals(entryOf({ sequenceNumber: 7, localTimestampUnixMilliseconds: 1_700_000_000_000 }).number, 7);
+  assertEquals(entryOf({ sequenceNumber: 7, localTimestampUnixMilliseconds: "-1" }), tombstone("k", 7));
+});
+
+Deno.test("P3 a heartbeat's counts are strings on the wire and numbers in memory", () => {
+  const raw = {
+    "@type": `${ANY}cluster.MemberHeartbeat`,
+    actorStatistics: { actorCount: { kind: "3", other: 4 } },
+  };
+  const read = entryOf({ sequenceNumber: "1", value: raw });
+  const value = { actorStatistics: { actorCount: { kind: 3, other: 4 } } };
+  assertEquals(read, { key: "k", number: 1, type: TYPE.heartbeat, value, json: JSON.stringify(value) });
+  assertStringIncludes(
+    encode(gossip([memberDelta("x", [read])])),
+    `{"@type":"${ANY}cluster.MemberHeartbeat","actorStatistics":{"actorCount":{"kind":"3","other":"4"}}}`,
+  );
+});
+
+Deno.test("P3 a heartbeat without statistics is read and written without", () => {
+  for (const statistics of [{}, { actorStatistics: {} }, { actorStatistics: { actorCount: {} } }]) {
+    const any = { "@type": `${ANY}cluster.MemberHeartbeat`, ...statistics };
+    const read = entryOf({ sequenceNumber: "1", value: any });
+    assertEquals(read.value, {});
+    assertStringIncludes(
+      encode(gossip([memberDelta("x", [read])])),
+      `"value":{"@type":"${ANY}cluster.MemberHeartbeat"}`,
+    );
+  }
+});
+
+Deno.test("P3 an Empty is read with and without a value, and written with one", () => {
+  for (const rest of [{}, { value: {} }]) {
+    const read = entryOf({ sequenceNumber: "1", value: { "@type": `${ANY}google.protobuf.Empty`, ...rest } });
+    assertEquals(read, entry("k", 1, {}, TYPE.empty));
+    assertStringIncludes(
+      encode(gossip([memberDelta("x", [read])])),
+      `"value":{"@type":"${ANY}google.protobuf.Empty","value":{}}`,
+    );
+  }
+});
+
+Deno.test("P3 E14 a topology of protoactor-go, member list and all, is read and passed on", () => {
+  const topology = {
+    topologyHash: "12345678901234567890",
+    members: [{ host: "h", port: 1, id: "a", kinds: ["k"] }, { id: "b" }],
+    left: [{ id: "c" }],
+    blocked: ["c"],
+  };
+  const read = entryOf({
+    sequenceNumber: "1",
+    value: { "@type": `${ANY}cluster.ClusterTopology`, ...topology },
+  });
+  assertEquals(read, entry("k", 1, topology, TYPE.topology));
+  assertStringIncludes(
+    encode(gossip([memberDelta("x", [read])])),
+    `{"@type":"${ANY}cluster.ClusterTopology",${JSON.stringify(topology).slice(1)}`,
+  );
+});
+
+Deno.test("P3 a topology's hash may be a number, and defaults are left out", () => {
+  const any = { "@type": `${ANY}cluster.ClusterTopology`, topologyHash: 12, members: [], blocked: null };
+  assertEquals(entryOf({ sequenceNumber: "1", value: any }).value, { topologyHash: "12" });
+  const empty = { "@type": `${ANY}cluster.ClusterTopology`, topologyHash: "0" };
+  const read = entryOf({ sequenceNumber: "1", value: empty });
+  assertEquals(read.value, {});
+  assertStringIncludes(
+    encode(gossip([memberDelta("x", [read])])),
+    `{"@type":"${ANY}cluster.ClusterTopology"}`,
+  );
+});
+
+Deno.test("P3 a value of an unknown type is kept and passed on unchanged", () => {
+  const any = { seats: [1, { x: null }], "@type": "types.example/shop.Cart", note: "ü" };
+  const read = entryOf({ sequenceNumber: "1", value: any });
+  assertEquals(read, entry("k", 1, any, "shop.Cart"));
+  assertStringIncludes(encode(gossip([memberDelta("x", [read])])), `"value":${JSON.stringify(any)}`);
+});
+
+Deno.test("P3 null stands for a field that is left out", () => {
+  assertEquals(entryOf({ sequenceNumber: "1", value: null }), tombstone("k", 1));
+  const message = read({ ...gossipWith(null, {}), request: { memberId: "a", state: null } });
+  assertEquals(message, gossip([]));
+});
+
+Deno.test("E4 entries come back in rising order of number, whatever order they came in", () => {
+  const values = { b: { sequenceNumber: "9" }, 5: { sequenceNumber: "3" }, a: { sequenceNumber: "7" } };
+  const message = read(gossipWith({ x: { values } }, { ranges: { x: [LIFE, 2] } }));
+  assert(message.type === "gossip");
+  assertEquals(message.delta.members[0]!.entries.map((entry) => entry.number), [3, 7, 9]);
+});
+
+// ---- hostile names
+
+const HOSTILE = [
+  "__proto__",
+  "constructor",
+  "hasOwnProperty",
+  "toString",
+  "0",
+  "\u0000",
+  '"],"',
+  "\u{1F600}",
+];
+
+Deno.test("P2 ids and keys such as __proto__ are names like any other", () => {
+  const members = HOSTILE.map((id) =>
+    memberDelta(id, HOSTILE.map((key, index) => entry(key, index + 1, { __proto__x: key })))
+  );
+  const message = read(encode(gossip(members)));
+  assert(message.type === "gossip");
+  const byId = new Map(message.delta.members.map((member) => [member.id, member]));
+  assertEquals(new Set(byId.keys()), new Set(HOSTILE));
+  for (const id of HOSTILE) assertEquals(byId.get(id)!.entries.map((entry) => entry.key), HOSTILE);
+});
+
+Deno.test("P2 a member called like an inherited property has no state unless it was sent", () => {
+  const members = ["__proto__", "constructor"].map((id) => memberDelta(id, []));
+  const text = encode(gossip([memberDelta("x", [entry("k", 1, 1)]), ...members]));
+  assertEquals(read(text), gossip([memberDelta("x", [entry("k", 1, 1)]), ...members]));
+});
+
+Deno.test("P3 __proto__ inside a value and among the kinds of a heartbeat stays an own property", () => {
+  const text =
+    `{"sequenceNumber":"1","value":{"@type":"${ANY}google.protobuf.Value","value":{"__proto__":1}}}`;
+  const wrap = (raw: string) => JSON.stringify(gossipOf("HERE")).replace('"HERE"', raw);
+  const message = read(wrap(text)) as Gossip;
+  const value = message.delta.members[0]!.entries[0]!.value as object;
+  assert(Object.hasOwn(value, "__proto__"));
+  assertStrictEquals(Object.getPrototypeOf(value), Object.prototype);
+  assertStringIncludes(encode(message), '"value":{"__proto__":1}');
+
+  const beat = `{"sequenceNumber":"1","value":{"@type":"${ANY}cluster.MemberHeartbeat",` +
+    `"actorStatistics":{"actorCount":{"__proto__":"3"}}}}`;
+  assertStringIncludes(encode(read(wrap(beat)) as Message), '"actorCount":{"__proto__":"3"}');
+});
+
+Deno.test("P2 holds and comparisons take hostile ids too", () => {
+  const holds = new Map(HOSTILE.map((id) => [id, { life: LIFE, number: 1 }]));
+  const ack = read(encode({ type: "ack", id: "7", holds }));
+  assert(ack.type === "ack");
+  assertEquals(new Set(ack.holds.keys()), new Set(HOSTILE));
+  const members = new Map(HOSTILE.map((id) => [id, { life: LIFE, number: 1, sum: DIGEST }]));
+  const reconcile = read(
+    encode({ type: "reconcile", id: "7", part: { from: "", until: undefined, members } }),
+  );
+  assert(reconcile.type === "reconcile");
+  assertEquals(new Set(reconcile.part.members.keys()), new Set(HOSTILE));
+});
+
+// ---- what is refused
+
+Deno.test("P2 text that is not JSON is refused with 4400", () => {
+  for (const text of ["", "{", "hello", '{"type":"ack","id":"7"}x', "NaN"]) {
+    refused(text, "A message is not JSON.");
+  }
+});
+
+Deno.test("P2 JSON that is not a message is refused with 4400", () => {
+  for (const text of ["null", "1", '"ack"', "[]", "true"]) refused(text, "A message must be a JSON object");
+  refused("{}", "type: must be a well-formed string of 1 to 256 bytes, was left out.");
+  for (const type of [1, "", null, "x".repeat(257), ["ack"]]) refused({ type }, "type: must be");
+});
+
+Deno.test("P2 a message of maxMessageBytes is read, and one byte more is 4413, unparsed", () => {
+  const pad = (bytes: number) => `{"type":"ping","pad":"${"x".repeat(bytes - 24)}"}`;
+  assertEquals(utf8Length(pad(1_048_576)), 1_048_576);
+  assertEquals(read(pad(1_048_576)), { type: "ping" });
+  refused(pad(1_048_577), "larger than 1048576 bytes", 4413);
+  refused("{".repeat(1_048_577), "larger than 1048576 bytes", 4413);
+});
+
+Deno.test("P2 the size is that of the UTF-8, not the number of characters", () => {
+  const text = `{"type":"ping","pad":"${"ü".repeat(100)}"}`;
+  assertEquals(decode(text, { maxMessageBytes: utf8Length(text) }), { type: "ping" });
+  const error = assertThrows(() => decode(text, { maxMessageBytes: utf8Length(text) - 1 }), ConnectionClosed);
+  assertEquals(error.closeCode, 4413);
+});
+
+Deno.test("P2 a message nested a million deep is refused without exhausting the stack", () => {
+  refused("[".repeat(1_000_000), "not JSON");
+  refused(`${"[".repeat(500_000)}${"]".repeat(500_000)}`, "must be a JSON object");
+});
+
+/** What to change in a message that is right, and what is said then. */
+type Wrong = readonly [change: object, sentence: string];
+
+const WRONG_HELLOS: readonly Wrong[] = [
+  [{ id: undefined }, "id: must be a well-formed string of 1 to 256 bytes, was left out."],
+  [{ id: "x".repeat(MAX_ID_BYTES + 1) }, "id: must be"],
+  [{ cluster: "" }, 'cluster: must be a well-formed string of 1 to 256 bytes, was "".'],
+  [{ member: null }, "member: must be an object, was null."],
+  [{ member: [] }, "member: must be an object, was an array."],
+  [{ member: { ...HELLO.member, id: "ü".repeat(129) } }, "member.id: must be"],
+  [{ member: { ...HELLO.member, id: "\ud800" } }, "member.id: must be a well-formed string"],
+  [{ member: { ...HELLO.member, host: 1 } }, "member.host: must be"],
+  [
+    { member: { ...HELLO.member, port: 65536 } },
+    "member.port: must be a whole number from 0 to 65535, was 65536.",
+  ],
+  [
+    { member: { ...HELLO.member, port: "80" } },
+    'member.port: must be a whole number from 0 to 65535, was "80".',
+  ],
+  [{ member: { ...HELLO.member, kinds: ["a", 2] } }, 'member.kinds["1"]: must be'],
+  [
+    { member: { ...HELLO.member, kinds: Array(1025).fill("k") } },
+    "member.kinds: must be a list of at most 1024",
+  ],
+  [{ life: LIFE.toUpperCase() }, "life: must be a life such as"],
+  [{ life: `${LIFE}0` }, "life: must be"],
+  [{ version: 1.5 }, "version: must be a whole number"],
+  [{ capabilities: "zip" }, 'capabilities: must be an array, was "zip".'],
+  [{ maxMessageBytes: -1 }, "maxMessageBytes: must be a whole number"],
+  [{ digest: "0123456789ABCDEF" }, "digest: must be sixteen hexadecimal digits"],
+  [{ active: "" }, "active: must be sixteen hexadecimal digits"],
+];
+
+Deno.test("P2 a hello of the wrong shape is refused, and the sentence says where", () => {
+  for (const [change, sentence] of WRONG_HELLOS) refused({ ...HELLO, ...change }, sentence);
+});
+
+const GOOD_STATE = { x: { values: { k: { sequenceNumber: "1" } } } };
+const WRONG_GOSSIPS: readonly Wrong[] = [
+  [{ id: 7 }, "id: must be"],
+  [{ request: undefined }, "request: must be an object, was left out."],
+  [{ request: {} }, "request.memberId: must be"],
+  [{ request: { memberId: "a", state: [] } }, "request.state: must be an object, was an array."],
+  [{ request: { memberId: "a", state: { members: 1 } } }, "request.state.members: must be an object, was 1."],
+  [{ ranges: {} }, 'ranges["x"]: must be a range for each member in the state, was left out.'],
+  [{ ranges: [] }, "ranges: must be an object, was an array."],
+  [{ ranges: { x: [LIFE] } }, 'ranges["x"]: must be a pair of a life and a number'],
+  [{ ranges: { x: [LIFE, 0, 0] } }, 'ranges["x"]: must be a pair'],
+  [{ ranges: { x: ["now", 0] } }, 'ranges["x"]["0"]: must be a life'],
+  [{ ranges: { x: [LIFE, -1] } }, 'ranges["x"]["1"]: must be a whole number from 0 to 4503599627370496'],
+  [{ ranges: { x: [LIFE, 2 ** 52 + 1] } }, 'ranges["x"]["1"]: must be'],
+  [{ ranges: { x: [LIFE, 0.5] } }, 'ranges["x"]["1"]: must be'],
+  [{ ranges: { x: [LIFE, 0], "": [LIFE, 0] } }, 'ranges[""]: must be a well-formed string'],
+  [
+    { ranges: { x: [LIFE, 1] } },
+    '.values["k"].sequenceNumber: must be above 1, where the range starts, was 1.',
+  ],
+  [{ resets: ["y"] }, 'resets["0"]: must be a member in ranges, was "y".'],
+  [{ resets: ["constructor"] }, 'resets["0"]: must be a member in ranges'],
+  [{ resets: { x: true } }, "resets: must be an array, was an object."],
+  [{ partial: 1 }, "partial: must be true or false, was 1."],
+  [{ digest: undefined }, "digest: must be sixteen hexadecimal digits, was left out."],
+  [{ active: 1 }, "active: must be"],
+];
+
+Deno.test("P2 a gossip of the wrong shape is refused, and the sentence says where", () => {
+  const good = gossipWith(GOOD_STATE, { ranges: { x: [LIFE, 0] } });
+  assertEquals(read(good).type, "gossip");
+  for (const [change, sentence] of WRONG_GOSSIPS) refused({ ...good, ...change }, sentence);
+});
+
+const AT = 'request.state.members["x"].values["k"]';
+
+Deno.test("E2 a sequence number that is not a whole number from 1 to 2^52 is refused", () => {
+  const numbers = [undefined, null, 0, "0", -1, "-1", 1.5, "1.5", "1e3", "01", "", " 1", [1], true];
+  for (const number of [...numbers, 2 ** 52 + 1, "4503599627370497", "9".repeat(16), "9".repeat(400)]) {
+    refused(gossipOf({ sequenceNumber: number }), `${AT}.sequenceNumber: must be a whole number from 1 to`);
+  }
+});
+
+Deno.test("E4 two entries with one number are refused", () => {
+  const values = { a: { sequenceNumber: "2" }, b: { sequenceNumber: "2" } };
+  refused(
+    gossipWith({ x: { values } }, { ranges: { x: [LIFE, 0] } }),
+    '.values["b"].sequenceNumber: must be a number of its own, was 2.',
+  );
+});
+
+Deno.test("P3 an entry of the wrong shape is refused, and the sentence says where", () => {
+  const value = (any: unknown) => gossipOf({ sequenceNumber: "1", value: any });
+  refused(gossipOf(1), `${AT}: must be an object, was 1.`);
+  refused(gossipOf(null), `${AT}: must be an object, was null.`);
+  const stamps = ["x", "1.5", 1.5, {}, "9".repeat(20)];
+  for (const stamp of stamps) {
+    refused(
+      gossipOf({ sequenceNumber: "1", localTimestampUnixMilliseconds: stamp }),
+      `${AT}.localTimestampUnixMilliseconds: must be a 64-bit integer`,
+    );
+  }
+  refused(value(5), `${AT}.value: must be an object, was 5.`);
+  refused(value({}), `${AT}.value.@type: must be`);
+  refused(
+    value({ "@type": "type.example/" }),
+    `${AT}.value.@type: must be a URL that ends in the name of a type`,
+  );
+  refused(
+    value({ "@type": `${ANY}google.protobuf.Value` }),
+    `${AT}.value.value: must be a JSON value, was left out.`,
+  );
+  refused(
+    value({ "@type": `${ANY}google.protobuf.Empty`, value: 1 }),
+    `${AT}.value.value: must be an object`,
+  );
+  const key = "k".repeat(MAX_KEY_BYTES + 1);
+  for (const wrong of [key, "", "\ud800", "ü".repeat(MAX_KEY_BYTES / 2 + 1)]) {
+    const state = { x: { values: { [wrong]: { sequenceNumber: "1" } } } };
+    refused(
+      gossipWith(state, { ranges: { x: [LIFE, 0] } }),
+      `must be a well-formed string of 1 to ${MAX_KEY_BYTES} bytes`,
+    );
+  }
+});
+
+Deno.test("P3 a heartbeat of the wrong shape is refused, and the sentence says where", () => {
+  const beat = (rest: object) =>
+    gossipOf({ sequenceNumber: "1", value: { "@type": `x/${TYPE.heartbeat}`, ...rest } });
+  refused(beat({ actorStatistics: 1 }), `${AT}.value.actorStatistics: must be an object`);
+  refused(
+    beat({ actorStatistics: { actorCount: [] } }),
+    `${AT}.value.actorStatistics.actorCount: must be an object`,
+  );
+  for (const count of ["x", -1, 1.5, "9".repeat(17), null]) {
+    refused(
+      beat({ actorStatistics: { actorCount: { kind: count } } }),
+      '.actorCount["kind"]: must be a whole number',
+    );
+  }
+});
+
+Deno.test("P3 a topology of the wrong shape is refused, and the sentence says where", () => {
+  const topology = (rest: object) =>
+    gossipOf({ sequenceNumber: "1", value: { "@type": `x/${TYPE.topology}`, ...rest } });
+  for (const topologyHash of [-1, 1.5, 2 ** 53, "18446744073709551616", "0x1", "", {}]) {
+    refused(topology({ topologyHash }), `${AT}.value.topologyHash: must be the decimal digits`);
+  }
+  refused(topology({ blocked: ["a", ""] }), `${AT}.value.blocked["1"]: must be`);
+  refused(topology({ members: [{ port: -1 }] }), `${AT}.value.members["0"].port: must be`);
+  refused(topology({ members: [1] }), `${AT}.value.members["0"]: must be an object`);
+});
+
+Deno.test("P3 what JSON.parse lets through and JSON cannot carry is refused at every depth", () => {
+  const value = (text: string, type: string = TYPE.value) =>
+    JSON.stringify(gossipOf({ sequenceNumber: "1", value: { "@type": `${ANY}${type}`, value: "HERE" } }))
+      .replace('"HERE"', text);
+  refused(value("1e999"), `${AT}.value.value is the number Infinity`);
+  refused(value('{"a":[0,-1e999]}'), `${AT}.value.value["a"][1] is the number -Infinity`);
+  refused(value('["\\ud800"]'), "is a string with a lone surrogate");
+  refused(value('{"\\udfff":1}'), "is under a key with a lone surrogate");
+  refused(value(`${"[".repeat(65)}${"]".repeat(65)}`), "is nested deeper than 64 levels");
+  refused(value("1e999", "shop.Cart"), "is the number Infinity");
+  assertEquals(read(value(`${"[".repeat(64)}${"]".repeat(64)}`)).type, "gossip");
+});
+
+Deno.test("P2 a reply, an ack, a comparison and a refusal of the wrong shape are refused", () => {
+  const reply = { type: "reply", id: "7", response: {}, digest: DIGEST, active: ACTIVE };
+  assertEquals(read(reply).type, "reply");
+  refused({ ...reply, response: undefined }, "response: must be an object, was left out.");
+  refused({ ...reply, holds: { a: [LIFE, "1"] } }, 'holds["a"]["1"]: must be a whole number');
+  refused({ type: "ack", id: "7", holds: [] }, "holds: must be an object, was an array.");
+  refused({ type: "ack", id: "" }, "id: must be");
+  const reconcile = { type: "reconcile", id: "7", from: "b", until: "d" };
+  assertEquals(read(reconcile).type, "reconcile");
+  refused({ ...reconcile, from: 1 }, "from: must be a well-formed string, was 1.");
+  refused({ ...reconcile, until: "" }, "until: must be");
+  for (const id of ["a", "d"]) {
+    refused(
+      { ...reconcile, members: { [id]: [LIFE, 1, DIGEST] } },
+      `members["${id}"]: must be an id that is at least "b" and below "d"`,
+    );
+  }
+  refused({ ...reconcile, members: { b: [LIFE, 1] } }, 'members["b"]: must be a life, a number and a sum');
+  refused(
+    { ...reconcile, members: { b: [LIFE, 1, "x"] } },
+    'members["b"]["2"]: must be sixteen hexadecimal digits',
+  );
+  const refusal = { type: "error", code: "busy", message: "No." };
+  refused({ ...refusal, code: "tired" }, "code: must be one of blocked, busy");
+  refused({ ...refusal, message: undefined }, "message: must be a well-formed string, was left out.");
+  refused({ ...refusal, reason: "age" }, "reason: must be one of expired, left, topology");
+  refused({ ...refusal, id: null }, "id: must be");
+});
+
+Deno.test("P6 what a peer sent is never repeated at length in what is said about it", () => {
+  const error = assertThrows(() => read({ ...HELLO, cluster: "x".repeat(100_000) }), ConnectionClosed);
+  assertLessOrEqual(error.message.length, 200);
+  const long = { [`${"y".repeat(100_000)}`]: "HERE" };
+  const text = JSON.stringify(
+    gossipOf({ sequenceNumber: "1", value: { "@type": `${ANY}${TYPE.value}`, value: long } }),
+  );
+  const deep = assertThrows(() => read(text.replace('"HERE"', "1e999")), ConnectionClosed);
+  assertLessOrEqual(deep.message.length, 1000);
+});
+
+Deno.test("R5.4 a stamp of the sender's clock is dropped", () => {
+  const value = { "@type": `${ANY}google.protobuf.Value`, value: 1 };
+  for (const rest of [{}, { value }]) {
+    const read = entryOf({ sequenceNumber: "1", localTimestampUnixMilliseconds: "5", ...rest });
+    assert(!("timestampMs" in read));
+  }
+});
+
+// ---- the sizes that the engine packs by (E7)
+
+const LONG_ID = "\u0001".repeat(MAX_ID_BYTES);
+
+Deno.test("E7 what is written never exceeds the sizes that the engine counts with", () => {
+  const kinds = Object.fromEntries(Array.from({ length: 100 }, (_, index) => [String(index), 3]));
+  const entries = [
+    entry("k", 2 ** 52, "ü".repeat(10)),
+    entry("\u0001".repeat(MAX_KEY_BYTES), 1, { "\u0001": ["\u{1F600}"] }),
+    tombstone("t", 2 ** 52 - 1),
+    entry("left", 2, {}, TYPE.empty),
+    entry("heathbeat", 3, { actorStatistics: { actorCount: kinds } }, TYPE.heartbeat),
+    entry("topology", 4, { topologyHash: "18446744073709551615", blocked: ["ü"] }, TYPE.topology),
+    entry("cart", 5, { "@type": "types.example/shop.Cart" }, "shop.Cart"),
+  ].map((sent) => ({ ...sent, timestampMs: Number.MAX_SAFE_INTEGER }));
+  const empty = utf8Length(encode(gossip([])));
+  for (const id of ["a", LONG_ID]) {
+    for (const some of [[], ...entries.map((one) => [one]), entries]) {
+      const text = encode(gossip([memberDelta(id, some, { after: 2 ** 52, reset: true })]));
+      const stated = some.reduce((sum, one) => sum + entryBytes(one), memberBytes(id));
+      assertLessOrEqual(utf8Length(text) - empty, stated);
+    }
+  }
+});
+
+Deno.test("E7 the frame of a message and what is held never exceed the sizes stated", () => {
+  const holds = new Map([["a", { life: LIFE, number: 2 ** 52 }], [LONG_ID, { life: LIFE, number: 2 ** 52 }]]);
+  const frame = encode({ ...gossip([]), id: LONG_ID, memberId: LONG_ID, delta: delta([], true) });
+  assertLessOrEqual(utf8Length(frame), ENVELOPE_BYTES);
+  const reply: Message = { type: "reply", id: LONG_ID, delta: delta([], true), holds };
+  assertLessOrEqual(utf8Length(encode(reply)), ENVELOPE_BYTES + holdsBytes(holds));
+});
+
+Deno.test("P2 every refusal is a ConnectionClosed with the code to close with", () => {
+  const error = assertThrows(() => read("x"));
+  assertInstanceOf(error, ConnectionClosed);
+  assertEquals(error.code, "connection");
+});

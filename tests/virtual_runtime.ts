@@ -1,0 +1,252 @@
+/**
+ * Time and chance that a test holds in its hand.
+ *
+ * @module
+ */
+
+import { setImmediate } from "node:timers";
+import type { Runtime } from "../gossiper/runtime.ts";
+import { seededRandom } from "../transport/memory_random.ts";
+
+/** How many timers may run at one moment: more than that is a loop that never lets time pass. */
+const MAX_TIMERS_AT_ONCE = 100_000;
+
+/** How a {@linkcode VirtualRuntime} begins. */
+export interface VirtualRuntimeOptions {
+  /** The same seed draws the same numbers; 1 by default. */
+  readonly seed?: number;
+  /** The wall clock at the start, in Unix milliseconds; 1,700,000,000,000 by default. */
+  readonly wallMs?: number;
+}
+
+/**
+ * A runtime whose time passes only when a test says so. Timers run one after another, by their time and then
+ * in the order in which they were set; between two of them everything that waits on promises and streams
+ * goes as far as it can without time.
+ */
+export class VirtualRuntime implements Runtime {
+  readonly #timers = new TimerHeap();
+  readonly #random: () => number;
+  #wallOffsetMs: number;
+  #nowMs = 0;
+  #moving = false;
+  #atOnce = 0;
+
+  constructor(options: VirtualRuntimeOptions = {}) {
+    this.#random = seededRandom(options.seed ?? 1);
+    this.#wallOffsetMs = options.wallMs ?? 1_700_000_000_000;
+  }
+
+  monotonicMs(): number {
+    return this.#nowMs;
+  }
+
+  wallMs(): number {
+    return this.#nowMs + this.#wallOffsetMs;
+  }
+
+  random(): number {
+    return this.#random();
+  }
+
+  setTimer(delayMs: number, callback: () => void): () => void {
+    const timer = this.#timers.add(this.#nowMs + Math.max(0, delayMs || 0), callback);
+    return () => this.#timers.cancel(timer);
+  }
+
+  /** How many timers are set: a test that ends with some has left something running. */
+  get timers(): number {
+    return this.#timers.size;
+  }
+
+  /** Steps the wall clock, either way. Timers and the monotonic clock do not notice. */
+  stepWall(byMs: number): void {
+    this.#wallOffsetMs += byMs;
+  }
+
+  /** The same time with a wall clock and chance of its own: another machine, whose clock may be wrong. */
+  machine(options: VirtualRuntimeOptions = {}): Machine {
+    const random = seededRandom(options.seed ?? Math.trunc(this.#random() * 2 ** 32));
+    const wallMs = options.wallMs ?? this.wallMs();
+    return new Machine(this, { random, wallOffsetMs: wallMs - this.#nowMs });
+  }
+
+  /** Lets everything go as far as it can without time. */
+  settle(): Promise<void> {
+    // Promises and Web Streams settle in microtasks, all of which run before the next turn.
+    return new Promise((resolve) => setImmediate(resolve));
+  }
+
+  /** Lets so many milliseconds pass. */
+  async advance(byMs: number): Promise<void> {
+    const untilMs = this.#nowMs + byMs;
+    await this.#move(async () => {
+      while (this.#runNext(untilMs)) await this.settle();
+      this.#nowMs = untilMs;
+    });
+  }
+
+  /**
+   * Lets time pass from timer to timer until the condition holds; resolves with how many milliseconds that
+   * took. Rejects where it does not hold within the bound, or where no timer is left that could change it.
+   */
+  async runUntil(condition: () => boolean, options: { readonly withinMs: number }): Promise<number> {
+    const startMs = this.#nowMs;
+    await this.#move(async () => {
+      while (!condition()) {
+        if (!this.#runNext(startMs + options.withinMs)) {
+          const why = this.#timers.size === 0 ? "no timer is left" : "the time is up";
+          throw new Error(`It did not come true within ${options.withinMs} virtual ms: ${why}. ${condition}`);
+        }
+        await this.settle();
+      }
+    });
+    return this.#nowMs - startMs;
+  }
+
+  async #move(run: () => Promise<void>): Promise<void> {
+    if (this.#moving) throw new Error("Time passes already: await the call before.");
+    this.#moving = true;
+    try {
+      await this.settle();
+      await run();
+    } finally {
+      this.#moving = false;
+    }
+  }
+
+  /** Runs the next timer, unless it is later than that. */
+  #runNext(untilMs: number): boolean {
+    const timer = this.#timers.takeUntil(untilMs);
+    if (timer === undefined) return false;
+    this.#atOnce = timer.atMs > this.#nowMs ? 0 : this.#atOnce + 1;
+    if (this.#atOnce > MAX_TIMERS_AT_ONCE) throw new Error("Timers go on for ever without time passing.");
+    this.#nowMs = timer.atMs;
+    timer.callback();
+    return true;
+  }
+}
+
+/** A machine among several that share a {@linkcode VirtualRuntime}'s time. */
+export class Machine implements Runtime {
+  readonly #time: VirtualRuntime;
+  readonly #random: () => number;
+  #wallOffsetMs: number;
+
+  constructor(time: VirtualRuntime, options: { random: () => number; wallOffsetMs: number }) {
+    this.#time = time;
+    this.#random = options.random;
+    this.#wallOffsetMs = options.wallOffsetMs;
+  }
+
+  monotonicMs(): number {
+    return this.#time.monotonicMs();
+  }
+
+  wallMs(): number {
+    return this.#time.monotonicMs() + this.#wallOffsetMs;
+  }
+
+  random(): number {
+    return this.#random();
+  }
+
+  setTimer(delayMs: number, callback: () => void): () => void {
+    return this.#time.setTimer(delayMs, callback);
+  }
+
+  /** Steps this machine's wall clock, either way. */
+  stepWall(byMs: number): void {
+    this.#wallOffsetMs += byMs;
+  }
+}
+
+interface Timer {
+  readonly atMs: number;
+  readonly order: number;
+  /** `undefined` once it ran or was cancelled. */
+  callback: (() => void) | undefined;
+}
+
+/** Timers by time, then by the order of setting: a binary heap. */
+class TimerHeap {
+  #heap: Timer[] = [];
+  #set = 0;
+  #cancelled = 0;
+
+  get size(): number {
+    return this.#heap.length - this.#cancelled;
+  }
+
+  add(atMs: number, callback: () => void): Timer {
+    const timer = { atMs, order: this.#set++, callback };
+    this.#heap.push(timer);
+    this.#rise(this.#heap.length - 1);
+    return timer;
+  }
+
+  /** A cancelled timer stays where it is until its time, or until such timers are the most. */
+  cancel(timer: Timer): void {
+    if (timer.callback === undefined) return;
+    timer.callback = undefined;
+    this.#cancelled++;
+    if (this.#cancelled > 1024 && this.#cancelled > this.#heap.length / 2) this.#sweep();
+  }
+
+  /** Takes the next timer, unless it is later than that. */
+  takeUntil(untilMs: number): { readonly atMs: number; readonly callback: () => void } | undefined {
+    while (this.#heap.length > 0 && this.#heap[0]!.atMs <= untilMs) {
+      const timer = this.#takeFirst();
+      const { atMs, callback } = timer;
+      // So that to cancel it from now on changes nothing.
+      timer.callback = undefined;
+      if (callback !== undefined) return { atMs, callback };
+      this.#cancelled--;
+    }
+    return undefined;
+  }
+
+  #takeFirst(): Timer {
+    const first = this.#heap[0]!;
+    const last = this.#heap.pop()!;
+    if (this.#heap.length > 0) {
+      this.#heap[0] = last;
+      this.#sink(0);
+    }
+    return first;
+  }
+
+  #sweep(): void {
+    this.#heap = this.#heap.filter(({ callback }) => callback !== undefined).sort(byTime);
+    this.#cancelled = 0;
+  }
+
+  #rise(at: number): void {
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      if (byTime(this.#heap[parent]!, this.#heap[at]!) <= 0) return;
+      this.#swap(parent, at);
+      at = parent;
+    }
+  }
+
+  #sink(at: number): void {
+    for (;;) {
+      let least = at;
+      for (const child of [2 * at + 1, 2 * at + 2]) {
+        if (child < this.#heap.length && byTime(this.#heap[child]!, this.#heap[least]!) < 0) least = child;
+      }
+      if (least === at) return;
+      this.#swap(least, at);
+      at = least;
+    }
+  }
+
+  #swap(one: number, other: number): void {
+    [this.#heap[one], this.#heap[other]] = [this.#heap[other]!, this.#heap[one]!];
+  }
+}
+
+function byTime(one: Timer, other: Timer): number {
+  return one.atMs - other.atMs || one.order - other.order;
+}

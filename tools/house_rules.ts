@@ -1,0 +1,216 @@
+/**
+ * The house rules of the syntax tree, as a plugin for `deno lint`: which folder may import what, and that
+ * nothing but the runtime reads a clock, sets a timer, or draws a random number.
+ *
+ * @module
+ */
+
+const ROOT = new URL("..", import.meta.url).pathname;
+
+/** The folders (and the files beside them) of the product, each with those it may import besides itself. */
+const LAYERS: ReadonlyMap<string, readonly string[]> = new Map([
+  ["engine", []],
+  ["gossiper", ["engine", "deps"]],
+  ["transport", ["engine", "gossiper", "deps"]],
+  ["discovery", ["engine", "gossiper", "deps"]],
+  ["deps", []],
+  ["join.ts", ["engine", "gossiper", "transport", "discovery", "deps"]],
+  ["mod.ts", ["engine", "gossiper", "transport", "discovery", "join.ts"]],
+]);
+
+/** Where time and chance come in only by the runtime, and nothing is printed. */
+const PURE = new Set(["engine", "gossiper", "transport", "discovery", "join.ts"]);
+const RUNTIME = "gossiper/runtime.ts";
+
+/** Global names that are a clock, a timer or chance, whatever is done with them. */
+const FORBIDDEN = new Set(["Temporal", "performance", "setImmediate", "setInterval", "setTimeout"]);
+/** Members that are, of globals that have harmless ones too. */
+const FORBIDDEN_MEMBERS: ReadonlyMap<string, readonly string[]> = new Map([
+  ["AbortSignal", ["timeout"]],
+  ["Date", ["now"]],
+  ["Math", ["random"]],
+  ["crypto", ["getRandomValues", "randomUUID"]],
+]);
+const GLOBAL_OBJECTS = new Set(["globalThis", "self", "window"]);
+
+/** The file's path from the root of the checkout. */
+function pathOf(filename: string): string {
+  const path = filename.replaceAll("\\", "/");
+  return path.startsWith(ROOT) ? path.slice(ROOT.length) : path.replace(/^\.?\//, "");
+}
+
+/** The folder of the first level that a path is in, or the file's own name at the root. */
+function layerOf(path: string): string {
+  return path.split("/")[0] ?? "";
+}
+
+/** What is wrong with an import, if anything is. */
+function importFault(path: string, specifier: string): string | undefined {
+  const layer = layerOf(path);
+  const allowed = LAYERS.get(layer);
+  if (/^\.{1,2}\//.test(specifier)) {
+    if (allowed === undefined) return undefined;
+    const target = new URL(specifier, `file:///${path}`).pathname.slice(1);
+    const to = layerOf(target);
+    if (to === layer || allowed.includes(to)) return undefined;
+    return `${layer} must not import ${to}: imports go engine ← gossiper ← transport, discovery ← join.ts ← mod.ts.`;
+  }
+  const scheme = /^([a-z][a-z0-9+.-]*):/.exec(specifier)?.[1];
+  if (scheme === undefined) {
+    if (allowed === undefined) return undefined;
+    return `"${specifier}" is a bare specifier: the import map of a module imported by URL is not applied.`;
+  }
+  if (scheme === "node" && allowed === undefined) return undefined;
+  if (layer !== "deps") return `"${specifier}" comes in through a file of deps/ only.`;
+  if (scheme === "npm" && !/^npm:(@[^/@]+\/)?[^/@]+@\d+\.\d+\.\d+(\/|$)/.test(specifier)) {
+    return `"${specifier}" does not state one exact version.`;
+  }
+  return undefined;
+}
+
+function literal(node: Deno.lint.Node | null | undefined): string | undefined {
+  return node?.type === "Literal" && typeof node.value === "string" ? node.value : undefined;
+}
+
+const imports: Deno.lint.Rule = {
+  create(context) {
+    const path = pathOf(context.filename);
+    const check = (node: Deno.lint.Node, source: Deno.lint.Node | null | undefined) => {
+      if (!source) return;
+      const specifier = literal(source);
+      if (specifier === undefined) {
+        if (!LAYERS.has(layerOf(path))) return;
+        context.report({ node, message: "The specifier of an import must be written out." });
+        return;
+      }
+      const message = importFault(path, specifier);
+      if (message !== undefined) context.report({ node, message });
+    };
+    return {
+      ImportDeclaration: (node) => check(node, node.source),
+      ExportNamedDeclaration: (node) => check(node, node.source),
+      ExportAllDeclaration: (node) => check(node, node.source),
+      ImportExpression: (node) => check(node, node.source),
+      TSImportType: (node) =>
+        check(node, node.argument.type === "TSLiteralType" ? node.argument.literal : node.argument),
+    };
+  },
+};
+
+/** Whether an identifier stands for a value in scope, and not for a member, a key or a type. */
+function isReference(node: Deno.lint.Identifier): boolean {
+  const parent = node.parent as Deno.lint.Node & { computed?: boolean; shorthand?: boolean };
+  const at = (other: Deno.lint.Node | null | undefined) =>
+    !!other && other.range[0] === node.range[0] && other.range[1] === node.range[1];
+  switch (parent.type) {
+    case "MemberExpression":
+      return parent.computed || at(parent.object);
+    case "Property":
+      return parent.computed || parent.shorthand || !at(parent.key);
+    case "MethodDefinition":
+    case "PropertyDefinition":
+      return parent.computed || !at(parent.key);
+    case "ImportSpecifier":
+    case "ExportSpecifier":
+    case "LabeledStatement":
+      return false;
+    default:
+      // Types neither run nor read; `typeof x` in a type is one too.
+      return !parent.type.startsWith("TS") || parent.type.endsWith("Expression");
+  }
+}
+
+/** The name of the member that is taken of an object, where the source says it. */
+function memberName(node: Deno.lint.MemberExpression): string | undefined {
+  if (!node.computed) return node.property.type === "Identifier" ? node.property.name : undefined;
+  return literal(node.property);
+}
+
+/** The global that an expression is: `x`, or `globalThis.x`. */
+function globalName(node: Deno.lint.Node): string | undefined {
+  if (node.type === "Identifier") return GLOBAL_OBJECTS.has(node.name) ? undefined : node.name;
+  if (node.type !== "MemberExpression" || node.object.type !== "Identifier") return undefined;
+  return GLOBAL_OBJECTS.has(node.object.name) ? memberName(node) : undefined;
+}
+
+const runtimeOnly: Deno.lint.Rule = {
+  create(context) {
+    const path = pathOf(context.filename);
+    if (!PURE.has(layerOf(path)) || path === RUNTIME) return {};
+    const reported = new Set<number>();
+    const report = (node: Deno.lint.Node, what: string) => {
+      // The two names of a shorthand property are one place.
+      if (reported.has(node.range[0])) return;
+      reported.add(node.range[0]);
+      context.report({ node, message: `${what} is a clock, a timer or chance: take it from the Runtime.` });
+    };
+    /** Taking a whole global by another name would hide what is done with it. */
+    const isHidden = ({ parent }: Deno.lint.Identifier | Deno.lint.MemberExpression) =>
+      !["MemberExpression", "NewExpression", "BinaryExpression"].includes(parent.type) &&
+      !parent.type.startsWith("TS");
+    const check = (node: Deno.lint.Identifier | Deno.lint.MemberExpression) => {
+      const name = globalName(node);
+      if (name === undefined) return;
+      if (FORBIDDEN.has(name)) report(node, name);
+      else if (FORBIDDEN_MEMBERS.has(name) && isHidden(node)) report(node, name);
+    };
+    return {
+      Identifier(node) {
+        if (isReference(node)) check(node);
+      },
+      MemberExpression(node) {
+        check(node);
+        const [object, member] = [globalName(node.object), memberName(node)];
+        const members = object === undefined ? undefined : FORBIDDEN_MEMBERS.get(object);
+        if (members === undefined) return;
+        if (member === undefined) report(node, `a computed member of ${object}`);
+        else if (members.includes(member)) report(node, `${object}.${member}`);
+      },
+      NewExpression(node) {
+        if (globalName(node.callee) === "Date" && node.arguments.length === 0) report(node, "new Date()");
+      },
+    };
+  },
+};
+
+const noConsole: Deno.lint.Rule = {
+  create(context) {
+    if (!PURE.has(layerOf(pathOf(context.filename)))) return {};
+    const check = (node: Deno.lint.Identifier | Deno.lint.MemberExpression) => {
+      if (globalName(node) !== "console") return;
+      context.report({ node, message: "A library prints nothing: say it as an event or an error." });
+    };
+    return {
+      Identifier: (node) => isReference(node) && check(node),
+      MemberExpression: check,
+    };
+  },
+};
+
+const modExportsOnly: Deno.lint.Rule = {
+  create(context) {
+    if (pathOf(context.filename) !== "mod.ts") return {};
+    return {
+      Program(program) {
+        for (const node of program.body) {
+          const named = node.type === "ExportNamedDeclaration" && node.source !== null;
+          if (!named) {
+            context.report({ node, message: "mod.ts is a list of `export { … } from …` and nothing else." });
+          }
+        }
+      },
+    };
+  },
+};
+
+const plugin: Deno.lint.Plugin = {
+  name: "house",
+  rules: {
+    "imports": imports,
+    "mod-exports-only": modExportsOnly,
+    "no-console": noConsole,
+    "runtime-only": runtimeOnly,
+  },
+};
+
+export default plugin;

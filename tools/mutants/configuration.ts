@@ -1,0 +1,85 @@
+import type { Mutant } from "../mutant_run.ts";
+
+const R12 = ["tests/requirements/R12_test.ts"];
+const UNIT = ["tests/unit/configuration_test.ts"];
+
+/** Breaks of the configuration. */
+export const MUTANTS: readonly Mutant[] = [
+  {
+    file: "gossiper/configuration.ts",
+    find: 'gossipActorName: "gossip",',
+    replace: 'gossipActorName: "gossiper",',
+    test: "R12.1 the actor name is gossip unless another is given",
+    files: R12,
+  },
+  {
+    file: "gossiper/configuration.ts",
+    find: "gossipInterval: 300,",
+    replace: "gossipInterval: 500,",
+    test: "R2.6 R12.1 the defaults are protoactor-go's",
+    files: UNIT,
+  },
+  {
+    file: "gossiper/configuration.ts",
+    find: "{ ...DEFAULT_CONFIG, ...settings }",
+    replace: "{ ...settings, ...DEFAULT_CONFIG }",
+    test: "R12.1 the six settings are taken from code",
+    files: R12,
+  },
+  {
+    file: "gossiper/yaml.ts",
+    find: 'read(text, { name, ignore }), { values: override, placeOf: () => "code" }',
+    replace: '{ values: override, placeOf: () => "code" }, read(text, { name, ignore })',
+    test: "R12.1 where the file and the code give a setting, the code wins",
+    files: R12,
+  },
+  {
+    file: "gossiper/yaml.ts",
+    find: "!ignore.includes(field)",
+    replace: "ignore.includes(field) || true",
+    test: "R12.1 names that are the caller's own are not looked at",
+    files: R12,
+  },
+  {
+    file: "gossiper/configuration_rules.ts",
+    find: 'value !== ".."',
+    replace: "true",
+    test: "R12.3 gossipActorName must be a single URL path segment",
+    files: UNIT,
+  },
+  {
+    file: "gossiper/configuration_rules.ts",
+    find: "least: (config) => 2 * (config.gossipInterval + config.gossipRequestTimeout)",
+    replace: "least: (config) => config.gossipInterval + config.gossipRequestTimeout",
+    test: "R12.3 heartbeatExpiration must be twice the interval",
+    files: UNIT,
+  },
+  {
+    file: "gossiper/configuration_rules.ts",
+    find: "if (steps < least) [nearest, least] = [field, steps];",
+    replace: "if (steps <= least + 9) [nearest, least] = [field, steps];",
+    test: "R12.3 a name that resembles no setting gets no suggestion",
+    files: UNIT,
+  },
+  {
+    file: "gossiper/configuration.ts",
+    find: "if (all.length > 0) throw new ConfigurationError(all);",
+    replace: "if (all.length > 0) throw new ConfigurationError(all.slice(0, 1));",
+    test: "R12.3 one error names every wrong setting",
+    files: UNIT,
+  },
+  {
+    file: "gossiper/configuration.ts",
+    find: "return prototype === Object.prototype || prototype === null;",
+    replace: "return true;",
+    test: "R12.3 what is no plain object is no configuration",
+    files: UNIT,
+  },
+  {
+    file: "gossiper/preset.ts",
+    find: "Math.max(DEFAULT_CONFIG.gossipMaxSend, Math.ceil(members / 10))",
+    replace: "DEFAULT_CONFIG.gossipMaxSend",
+    test: "E7 presetFor changes nothing up to 500 members",
+    files: UNIT,
+  },
+];

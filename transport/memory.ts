@@ -1,0 +1,190 @@
+/**
+ * A network within one process, for tests and simulations: it encodes and decodes every message, counts,
+ * and goes wrong as it is told.
+ *
+ * @module
+ */
+
+import type { Transport } from "../gossiper/cluster.ts";
+import { HearsayError } from "../gossiper/errors.ts";
+import type { Runtime } from "../gossiper/runtime.ts";
+import type { MemoryEnd } from "./memory_connection.ts";
+import { type Direction, FaultTable, type LinkFaults } from "./memory_faults.ts";
+import type { SentMessage } from "./memory_link.ts";
+import { seededRandom } from "./memory_random.ts";
+import { memoryAddress, MemoryEndpoint, type TransportSite } from "./memory_transport.ts";
+
+export type { Delay, Direction, LinkFaults } from "./memory_faults.ts";
+export type { SentMessage } from "./memory_link.ts";
+export { memoryAddress } from "./memory_transport.ts";
+
+/** How a {@linkcode MemoryNetwork} is made. */
+export interface MemoryNetworkOptions {
+  /** Whose clock and timers the delays use. */
+  readonly runtime: Runtime;
+  /** What all chance is drawn from: the same seed and the same calls make the same faults. 1 by default. */
+  readonly seed?: number;
+  /** Told of every message when it is sent, in order, before it arrives. Must not throw. */
+  readonly tap?: (sent: SentMessage) => void;
+}
+
+/** How one transport is made. */
+export interface MemoryTransportOptions {
+  /** The largest message that is sent or taken, in bytes of UTF-8; 1 MiB by default. */
+  readonly maxMessageBytes?: number;
+}
+
+/** A member's way into a {@linkcode MemoryNetwork}. */
+export interface MemoryTransport extends Transport {
+  /** Where peers reach it: `memory://host:port`. */
+  readonly address: string;
+}
+
+/** What was sent, whether it arrived or not. */
+export interface TrafficCounts {
+  /** How many messages. */
+  readonly messages: number;
+  /** Of the messages' texts in UTF-8. */
+  readonly bytes: number;
+  /** How many of the messages were lost. */
+  readonly lost: number;
+  /** How many of the messages arrived twice. */
+  readonly duplicated: number;
+}
+
+/** The size of message that members agree on unless they are told otherwise: 1 MiB. */
+const DEFAULT_MAX_MESSAGE_BYTES = 1024 * 1024;
+
+/**
+ * A network within one process. Without a fault, everything arrives at once and no timer is set.
+ *
+ * @example
+ * ```ts
+ * import { realRuntime } from "../gossiper/runtime.ts";
+ * import { MemoryNetwork } from "./memory.ts";
+ *
+ * await using network = new MemoryNetwork({ runtime: realRuntime });
+ * const a = network.transport("a", 1);
+ * const b = network.transport("b", 1);
+ * const { signal } = new AbortController();
+ * const connection = await a.dial(b.address, { signal });
+ * await connection.writable.getWriter().write({ type: "ack", id: "1", holds: new Map() });
+ * console.log(network.counts.bytes);
+ * ```
+ */
+export class MemoryNetwork implements AsyncDisposable {
+  readonly #faults = new FaultTable();
+  readonly #transports = new Map<string, MemoryEndpoint>();
+  readonly #connections = new Set<OpenConnection>();
+  readonly #counts = new Map<string, Counter>();
+  readonly #total = new Counter();
+  readonly #site: TransportSite;
+
+  /** Makes a network with nobody in it. */
+  constructor(options: MemoryNetworkOptions) {
+    this.#site = {
+      runtime: options.runtime,
+      random: seededRandom(options.seed ?? 1),
+      faults: this.#faults,
+      onSent: (sent) => {
+        this.#count(sent);
+        options.tap?.(sent);
+      },
+      find: (address) => this.#transports.get(address),
+      onConnected: (ends, addresses) => this.#keep({ ends, addresses }),
+      onClosed: (transport) => this.#transports.delete(transport.address),
+    };
+  }
+
+  /**
+   * A new transport, open at once at `memory://host:port`. Throws a `HearsayError` where another is open
+   * there; once that is closed, the address can be taken again.
+   */
+  transport(host: string, port: number, options: MemoryTransportOptions = {}): MemoryTransport {
+    const address = memoryAddress(host, port);
+    if (this.#transports.has(address)) {
+      throw new HearsayError("connection", `Another transport is open at ${address}; nothing was made.`);
+    }
+    const { maxMessageBytes = DEFAULT_MAX_MESSAGE_BYTES } = options;
+    const transport = new MemoryEndpoint(this.#site, { address, maxMessageBytes });
+    this.#transports.set(address, transport);
+    return transport;
+  }
+
+  /**
+   * Sets what goes wrong in a direction, in place of what was set for it before; without `from` or `to`, for
+   * every address there. Of several rules the closest holds alone: the pair's, else the sender's, else the
+   * receiver's, else that for all. Throws a `RangeError` for a chance that is none.
+   */
+  setFaults(faults: LinkFaults, direction: Direction = {}): void {
+    this.#faults.set(faults, direction);
+    this.#breakWhatIsCut();
+  }
+
+  /** Cuts the link between two addresses, both ways, until {@linkcode MemoryNetwork.heal}. */
+  cut(one: string, other: string): void {
+    this.#faults.cut(one, other);
+    this.#breakWhatIsCut();
+  }
+
+  /** Ends all cuts and hangs. Other faults stay; what was broken stays broken. */
+  heal(): void {
+    this.#faults.heal();
+  }
+
+  /** What was sent by everybody. */
+  get counts(): TrafficCounts {
+    return { ...this.#total };
+  }
+
+  /** What was sent from one address to another. */
+  countsBetween(from: string, to: string): TrafficCounts {
+    return { ...this.#counts.get(`${from} ${to}`) ?? new Counter() };
+  }
+
+  /** Closes every transport. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#transports.values()].map((transport) => transport.close()));
+  }
+
+  #count(sent: SentMessage): void {
+    const pair = `${sent.from} ${sent.to}`;
+    let counter = this.#counts.get(pair);
+    if (counter === undefined) this.#counts.set(pair, counter = new Counter());
+    counter.add(sent);
+    this.#total.add(sent);
+  }
+
+  #keep(connection: OpenConnection): void {
+    this.#connections.add(connection);
+    const [near, far] = connection.ends;
+    Promise.all([near.closed, far.closed]).then(() => this.#connections.delete(connection));
+  }
+
+  #breakWhatIsCut(): void {
+    for (const { ends, addresses: [one, other] } of this.#connections) {
+      if (!this.#faults.between(one, other).cut && !this.#faults.between(other, one).cut) continue;
+      for (const end of ends) end.break({ tell: false });
+    }
+  }
+}
+
+/** A connection of which at least one end is open. */
+interface OpenConnection {
+  readonly ends: readonly [MemoryEnd, MemoryEnd];
+  readonly addresses: readonly [string, string];
+}
+
+class Counter implements TrafficCounts {
+  messages = 0;
+  bytes = 0;
+  lost = 0;
+  duplicated = 0;
+
+  add(sent: SentMessage): void {
+    this.messages++;
+    this.bytes += sent.bytes;
+    if (sent.copies === 0) this.lost++;
+    if (sent.copies > 1) this.duplicated++;
+  }
+}

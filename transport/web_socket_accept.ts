@@ -1,0 +1,85 @@
+/**
+ * Answering a request to open a WebSocket: what is refused before the upgrade (rule P1), and the socket
+ * of what is not.
+ *
+ * @module
+ */
+
+import { CLOSE } from "../gossiper/errors.ts";
+import type { Runtime } from "../gossiper/runtime.ts";
+import { SUBPROTOCOL } from "./web_socket_dial.ts";
+
+/**
+ * Decides about a client before the upgrade, for example by a token in a header: `undefined` lets it in,
+ * 401 asks it to say who it is, 403 refuses it. An exception refuses it too.
+ */
+export type Authorise = (request: Request) => Refused | undefined | Promise<Refused | undefined>;
+
+/** The statuses that an {@linkcode Authorise} may answer with. */
+export type Refused = 401 | 403;
+
+/** The answer that refuses a request which is no upgrade, or does not offer the subprotocol. */
+export function refuseWithoutUpgrade(request: Request): Response | undefined {
+  const upgrade = request.headers.get("upgrade")?.toLowerCase() === "websocket";
+  const offered = request.headers.get("sec-websocket-protocol")?.split(",").map((name) => name.trim()) ?? [];
+  if (upgrade && offered.includes(SUBPROTOCOL)) return undefined;
+  return new Response(`Only a WebSocket that offers the subprotocol ${SUBPROTOCOL} is served here.\n`, {
+    status: 426,
+    headers: { upgrade: "websocket", connection: "upgrade" },
+  });
+}
+
+/** The answer that refuses a client, where `authorise` says so. */
+export async function refuseClient(
+  request: Request,
+  authorise: Authorise | undefined,
+): Promise<Response | undefined> {
+  let status: Refused | undefined;
+  try {
+    status = await authorise?.(request);
+  } catch {
+    status = 403;
+  }
+  if (status === undefined) return undefined;
+  const text = status === 401 ? "This client did not say who it is.\n" : "This client is refused.\n";
+  return new Response(text, { status });
+}
+
+/** What an {@linkcode upgrade} needs beside the request. */
+export interface UpgradeOptions {
+  readonly runtime: Runtime;
+  /** How long, in milliseconds, the answer may take to reach the client. */
+  readonly timeout: number;
+  /** Gives up on sockets that are not open yet. */
+  readonly signal: AbortSignal;
+  /** Called with the socket once it is open; not at all where the client is gone, or too late. */
+  readonly opened: (socket: WebSocket) => void;
+}
+
+/** Upgrades a request. */
+export function upgrade(request: Request, options: UpgradeOptions): Response {
+  const { runtime, timeout, signal, opened } = options;
+  let upgraded: Deno.WebSocketUpgrade;
+  try {
+    upgraded = Deno.upgradeWebSocket(request, { protocol: SUBPROTOCOL });
+  } catch {
+    return new Response("The headers of the upgrade are not those of a WebSocket.\n", { status: 400 });
+  }
+  const { socket, response } = upgraded;
+  let waiting = true;
+  const giveUp = () => {
+    waiting = false;
+    cancel();
+    signal.removeEventListener("abort", giveUp);
+  };
+  const cancel = runtime.setTimer(timeout, giveUp);
+  signal.addEventListener("abort", giveUp);
+  socket.addEventListener("error", giveUp, { once: true });
+  socket.addEventListener("open", () => {
+    if (!waiting) return socket.close(CLOSE.goingAway);
+    socket.removeEventListener("error", giveUp);
+    giveUp();
+    opened(socket);
+  }, { once: true });
+  return response;
+}

@@ -1,0 +1,159 @@
+/**
+ * Values as protobuf's `Any` in proto3 JSON (rule P3), and as they are in memory.
+ *
+ * In memory, a user's value is itself; a heartbeat is `{ actorStatistics: { actorCount: { kind: 3 } } }`
+ * with numbers; a topology is itself, with its hash as a string of decimal digits; `left` is `{}`; and a
+ * value of a type unknown here is the whole `Any`, its `@type` included, so that it goes on unchanged.
+ *
+ * @module
+ */
+
+import { checkJson } from "../engine/json.ts";
+import { type JsonValue, MAX_NUMBER, type SentEntry, TYPE } from "../engine/types.ts";
+import { CLOSE, ConnectionClosed } from "../gossiper/errors.ts";
+import {
+  fail,
+  type Fields,
+  type Place,
+  readList,
+  readName,
+  readNames,
+  readObject,
+  readWhole,
+  wholeOf,
+} from "./wire_check.ts";
+
+const PREFIX = "type.googleapis.com/";
+const VALUE_HEAD = `{"@type":"${PREFIX}${TYPE.value}","value":`;
+const EMPTY_TEXT = `{"@type":"${PREFIX}${TYPE.empty}","value":{}}`;
+const HEARTBEAT_HEAD = `{"@type":"${PREFIX}${TYPE.heartbeat}"`;
+const TOPOLOGY_HEAD = `{"@type":"${PREFIX}${TYPE.topology}"`;
+
+/** What an `Any` says, as an entry keeps it. */
+export type ReadAny = Pick<SentEntry, "type" | "value" | "json">;
+
+/** The text of an entry's value on the wire. The entry must not be a tombstone. */
+export function anyText(entry: SentEntry): string {
+  switch (entry.type) {
+    case TYPE.value:
+      return `${VALUE_HEAD}${entry.json}}`;
+    case TYPE.empty:
+      return EMPTY_TEXT;
+    case TYPE.heartbeat:
+      return heartbeatText(entry.value as Fields);
+    case TYPE.topology:
+      return entry.json === "{}" ? `${TOPOLOGY_HEAD}}` : `${TOPOLOGY_HEAD},${entry.json.slice(1)}`;
+    default:
+      return entry.json;
+  }
+}
+
+function heartbeatText(value: Fields): string {
+  const counts = (value.actorStatistics as Fields | undefined)?.actorCount as Fields | undefined;
+  let text = "";
+  for (const [kind, count] of Object.entries(counts ?? {})) {
+    text += `${text && ","}${JSON.stringify(kind)}:"${count}"`;
+  }
+  if (text === "") return `${HEARTBEAT_HEAD}}`;
+  return `${HEARTBEAT_HEAD},"actorStatistics":{"actorCount":{${text}}}}`;
+}
+
+/** Reads an `Any`; the place is the entry's, of which it is the field `value`. */
+export function readAny(raw: unknown, place: Place): ReadAny {
+  const any = readObject(raw, place);
+  const url = any["@type"];
+  // Nearly all values are of this type and written this way: the shortest path is for them.
+  if (url === PREFIX + TYPE.value) return readValue(any, place);
+  const name = readName(url, place.field("@type"), 1024);
+  const type = name.slice(name.lastIndexOf("/") + 1);
+  switch (type) {
+    case "":
+      return fail(place.field("@type"), "a URL that ends in the name of a type", url);
+    case TYPE.value:
+      return readValue(any, place);
+    case TYPE.empty:
+      // Written with `"value":{}` by the mapping, and without it by some.
+      if (any.value !== undefined) readObject(any.value, place.field("value"));
+      return { type, value: {}, json: "{}" };
+    case TYPE.heartbeat:
+      return readHeartbeat(any, place);
+    case TYPE.topology:
+      return readTopology(any, place);
+    default:
+      return { type, ...readJson(any, place) };
+  }
+}
+
+function readValue(any: Fields, place: Place): ReadAny {
+  const { value } = any;
+  if (value === undefined) fail(place.field("value"), "a JSON value", value);
+  const { json } = readJson(value, place);
+  return { type: TYPE.value, value: value as JsonValue, json };
+}
+
+function readJson(value: unknown, place: Place): { value: JsonValue; json: string } {
+  const wrong = checkJson(value, "");
+  // Cut short: the path may lead through keys of any length.
+  if (wrong) {
+    const where = `${place.field("value")}${wrong}`;
+    throw new ConnectionClosed(CLOSE.invalid, where.slice(0, 1000).toWellFormed());
+  }
+  return { value: value as JsonValue, json: JSON.stringify(value) };
+}
+
+function readHeartbeat(any: Fields, place: Place): ReadAny {
+  const below = place.field("actorStatistics").field("actorCount");
+  const statistics = readObject(any.actorStatistics ?? {}, place.field("actorStatistics"));
+  const given = Object.entries(readObject(statistics.actorCount ?? {}, below));
+  const counts = given.map(([kind, count]) => {
+    readName(kind, below.item(kind), 1024);
+    const read = wholeOf(count, 0) ?? fail(below.item(kind), `a whole number from 0 to ${MAX_NUMBER}`, count);
+    return [kind, read] as const;
+  });
+  // `fromEntries` defines properties, so that a kind called `__proto__` is one like any other.
+  const value = counts.length === 0 ? {} : { actorStatistics: { actorCount: Object.fromEntries(counts) } };
+  return { type: TYPE.heartbeat, value, json: JSON.stringify(value) };
+}
+
+const UINT64 = /^(?:0|[1-9][0-9]{0,19})$/;
+const MAX_UINT64 = 2n ** 64n - 1n;
+
+function readTopology(any: Fields, place: Place): ReadAny {
+  const value: Record<string, JsonValue> = {};
+  const hash = readUint64(any.topologyHash, place.field("topologyHash"));
+  if (hash !== "0") value.topologyHash = hash;
+  for (const name of ["members", "joined", "left"] as const) {
+    const members = readList(any[name] ?? [], place.field(name));
+    if (members.length === 0) continue;
+    value[name] = members.map((member, index) => readProtoMember(member, place.field(name).item(index)));
+  }
+  const blocked = readList(any.blocked ?? [], place.field("blocked"));
+  if (blocked.length > 0) {
+    value.blocked = blocked.map((id, index) => readName(id, place.field("blocked").item(index)));
+  }
+  return { type: TYPE.topology, value, json: JSON.stringify(value) };
+}
+
+function readUint64(value: unknown, place: Place): string {
+  if (value === undefined || value === null) return "0";
+  // A bare number above 2^53 has already lost digits.
+  if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return String(value + 0);
+  if (typeof value === "string" && UINT64.test(value) && BigInt(value) <= MAX_UINT64) return value;
+  return fail(place, "the decimal digits of an unsigned 64-bit integer, as a string", value);
+}
+
+/** A `cluster.Member` in proto3 JSON: every field may be left out. */
+function readProtoMember(raw: unknown, place: Place): JsonValue {
+  const fields = readObject(raw, place);
+  const member: Record<string, JsonValue> = {};
+  if (isSet(fields.host)) member.host = readName(fields.host, place.field("host"));
+  if (isSet(fields.port)) member.port = readWhole(fields.port, place.field("port"), { min: 0, max: 65535 });
+  if (isSet(fields.id)) member.id = readName(fields.id, place.field("id"));
+  const kinds = readNames(fields.kinds ?? [], place.field("kinds"));
+  if (kinds.length > 0) member.kinds = kinds;
+  return member;
+}
+
+function isSet(value: unknown): boolean {
+  return value !== undefined && value !== null && value !== "" && value !== 0;
+}

@@ -1,0 +1,141 @@
+/**
+ * Messages from text that JSON.parse took (rules P2, P3, P7): what is believed of it, and why not.
+ *
+ * @module
+ */
+
+import type { BlockReason, Summary, SummaryPart } from "../engine/types.ts";
+import type { Member } from "../gossiper/cluster.ts";
+import { CLOSE, ConnectionClosed } from "../gossiper/errors.ts";
+import type { Hello, Message, Refusal, RefusalCode } from "../gossiper/message.ts";
+import {
+  fail,
+  type Fields,
+  Place,
+  readHash,
+  readLife,
+  readName,
+  readNames,
+  readNumber,
+  readObject,
+  readText,
+  readWhole,
+  readWord,
+  show,
+} from "./wire_check.ts";
+import { readDelta, readHolds } from "./wire_read_delta.ts";
+
+const REFUSAL_CODES: readonly RefusalCode[] = [
+  "blocked",
+  "busy",
+  "id_conflict",
+  "incompatible",
+  "invalid",
+  "stopped",
+  "too_large",
+  "unknown_member",
+  "wrong_cluster",
+];
+const BLOCK_REASONS: readonly BlockReason[] = ["expired", "left", "topology"];
+
+/** A message of any type but the transport's own; an unknown type keeps its name only. */
+export function readMessage(fields: Fields, type: string): Message {
+  switch (type) {
+    case "gossip": {
+      const place = new Place("request");
+      const request = readObject(fields.request, place);
+      const memberId = readName(request.memberId, place.field("memberId"));
+      return { type, id: readId(fields), memberId, delta: readDelta(fields, request, place) };
+    }
+    case "reply": {
+      const place = new Place("response");
+      const delta = readDelta(fields, readObject(fields.response, place), place);
+      return { type, id: readId(fields), delta, holds: readHolds(fields.holds) };
+    }
+    case "ack":
+      return { type, id: readId(fields), holds: readHolds(fields.holds) };
+    case "reconcile":
+      return { type, id: readId(fields), part: readPart(fields) };
+    case "error":
+      return readRefusal(fields);
+    case "hello":
+      return readHello(fields);
+    default:
+      return { type: "unknown", name: type };
+  }
+}
+
+/** The fields of a message, and the word that says what it is. */
+export function readEnvelope(message: unknown): { fields: Fields; type: string } {
+  if (typeof message !== "object" || message === null || Array.isArray(message)) {
+    throw new ConnectionClosed(CLOSE.invalid, `A message must be a JSON object, was ${show(message)}.`);
+  }
+  const fields = message as Fields;
+  return { fields, type: readName(fields.type, new Place("type")) };
+}
+
+function readId(fields: Fields): string {
+  return readName(fields.id, new Place("id"));
+}
+
+function readPart(fields: Fields): SummaryPart {
+  const from = readText(fields.from ?? "", new Place("from"));
+  const until = fields.until === undefined ? undefined : readName(fields.until, new Place("until"));
+  const place = new Place("members");
+  const members = new Map<string, Summary>();
+  for (const [id, raw] of Object.entries(readObject(fields.members ?? {}, place))) {
+    readName(id, place.item(id));
+    if (id < from || (until !== undefined && id >= until)) {
+      const end = until === undefined ? "" : ` and below ${show(until)}`;
+      fail(place.item(id), `an id that is at least ${show(from)}${end}`, id);
+    }
+    members.set(id, readSummary(raw, place.item(id)));
+  }
+  return { from, until, members };
+}
+
+function readSummary(raw: unknown, place: Place): Summary {
+  if (!Array.isArray(raw) || raw.length !== 3) fail(place, "a life, a number and a sum", raw);
+  const life = readLife(raw[0], place.item(0));
+  return { life, number: readNumber(raw[1], place.item(1)), sum: readHash(raw[2], place.item(2)) };
+}
+
+function readRefusal(fields: Fields): Refusal {
+  const code = readWord(fields.code, new Place("code"), REFUSAL_CODES);
+  const message = readText(fields.message, new Place("message"));
+  return {
+    type: "error",
+    ...(fields.id === undefined ? {} : { id: readId(fields) }),
+    code,
+    message,
+    ...(fields.reason === undefined
+      ? {}
+      : { reason: readWord(fields.reason, new Place("reason"), BLOCK_REASONS) }),
+  };
+}
+
+function readHello(fields: Fields): Hello {
+  return {
+    type: "hello",
+    id: readId(fields),
+    cluster: readName(fields.cluster, new Place("cluster")),
+    member: readMember(fields.member),
+    life: readLife(fields.life, new Place("life")),
+    version: readNumber(fields.version, new Place("version")),
+    capabilities: readNames(fields.capabilities ?? [], new Place("capabilities")),
+    maxMessageBytes: readNumber(fields.maxMessageBytes, new Place("maxMessageBytes")),
+    digest: readHash(fields.digest, new Place("digest")),
+    active: readHash(fields.active, new Place("active")),
+  };
+}
+
+function readMember(raw: unknown): Member {
+  const place = new Place("member");
+  const member = readObject(raw, place);
+  return {
+    id: readName(member.id, place.field("id")),
+    host: readName(member.host, place.field("host")),
+    port: readWhole(member.port, place.field("port"), { min: 0, max: 65535 }),
+    kinds: readNames(member.kinds ?? [], place.field("kinds")),
+  };
+}

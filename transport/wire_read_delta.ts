@@ -1,0 +1,135 @@
+/**
+ * Reading what a message tells about members: the state in its proto3 JSON form, the ranges beside it,
+ * and what the sender holds.
+ *
+ * @module
+ */
+
+import { type Delta, type Hold, type Holds, MAX_NUMBER, type MemberDelta } from "../engine/types.ts";
+import type { SentEntry } from "../engine/types.ts";
+import { readAny } from "./wire_any.ts";
+import {
+  fail,
+  type Fields,
+  MAX_KEY_BYTES,
+  Place,
+  readHash,
+  readLife,
+  readList,
+  readName,
+  readNumber,
+  readObject,
+  wholeOf,
+} from "./wire_check.ts";
+
+/** The delta of a gossip or a reply; `body` is its request or response, standing at `place`. */
+export function readDelta(fields: Fields, body: Fields, place: Place): Delta {
+  // Proto3 JSON takes null for a field that is left out.
+  const below = place.field("state").field("members");
+  const state = readObject(body.state ?? {}, place.field("state"));
+  const states = readObject(state.members ?? {}, below);
+  const rangesPlace = new Place("ranges");
+  const ranges = readObject(fields.ranges ?? {}, rangesPlace);
+  const resets = readResets(fields.resets, ranges);
+  const members = Object.keys(ranges).map((id): MemberDelta => {
+    const [life, after] = readRange(id, ranges[id], rangesPlace);
+    // Own properties only: an id may be called like something that every object inherits.
+    const raw = Object.hasOwn(states, id) ? states[id] : undefined;
+    const entries = raw === undefined ? [] : readEntries(raw, after, below.item(id));
+    return { id, life, after, reset: resets.has(id), entries };
+  });
+  for (const id of Object.keys(states)) {
+    if (!Object.hasOwn(ranges, id)) {
+      fail(rangesPlace.item(id), "a range for each member in the state", undefined);
+    }
+  }
+  const partial = fields.partial ?? false;
+  if (typeof partial !== "boolean") fail(new Place("partial"), "true or false", partial);
+  const digest = readHash(fields.digest, new Place("digest"));
+  return { members, digest, active: readHash(fields.active, new Place("active")), partial };
+}
+
+function readResets(raw: unknown, ranges: Fields): ReadonlySet<string> {
+  const place = new Place("resets");
+  const resets = new Set<string>();
+  for (const [index, id] of readList(raw ?? [], place).entries()) {
+    if (typeof id !== "string" || !Object.hasOwn(ranges, id)) {
+      fail(place.item(index), "a member in ranges", id);
+    }
+    resets.add(id);
+  }
+  return resets;
+}
+
+function readRange(id: string, raw: unknown, place: Place): [life: string, after: number] {
+  readName(id, place.item(id));
+  const pair = readPair(raw, place.item(id));
+  return [readLife(pair[0], place.item(id).item(0)), readNumber(pair[1], place.item(id).item(1))];
+}
+
+function readPair(raw: unknown, place: Place): readonly unknown[] {
+  if (!Array.isArray(raw) || raw.length !== 2) fail(place, "a pair of a life and a number", raw);
+  return raw;
+}
+
+function readEntries(raw: unknown, after: number, place: Place): readonly SentEntry[] {
+  const values = readObject(readObject(raw, place).values ?? {}, place.field("values"));
+  const entries: SentEntry[] = [];
+  let last = after;
+  let rising = true;
+  for (const key of Object.keys(values)) {
+    const entry = readEntry(key, values[key], place.field("values").item(key));
+    if (entry.number <= last) rising = false;
+    last = entry.number;
+    entries.push(entry);
+  }
+  return rising ? entries : sortEntries(entries, after, place.field("values"));
+}
+
+/** JSON objects keep no order that could be relied on, so entries may come in any. */
+function sortEntries(entries: SentEntry[], after: number, place: Place): readonly SentEntry[] {
+  entries.sort((a, b) => a.number - b.number);
+  let last = after;
+  for (const { key, number } of entries) {
+    if (number <= last) {
+      const rule = number <= after ? `above ${after}, where the range starts` : "a number of its own";
+      fail(place.item(key).field("sequenceNumber"), rule, number);
+    }
+    last = number;
+  }
+  return entries;
+}
+
+function readEntry(key: string, raw: unknown, place: Place): SentEntry {
+  readName(key, place, MAX_KEY_BYTES);
+  const fields = readObject(raw, place);
+  const number = wholeOf(fields.sequenceNumber, 1) ??
+    fail(place.field("sequenceNumber"), `a whole number from 1 to ${MAX_NUMBER}`, fields.sequenceNumber);
+  // The stamp is its holder's own clock's, and the receiver stamps by its own (R5.4): checked, then dropped.
+  const stamp = fields.localTimestampUnixMilliseconds;
+  if (stamp !== undefined && stamp !== null && !isInt64(stamp)) {
+    fail(place.field("localTimestampUnixMilliseconds"), "a 64-bit integer", stamp);
+  }
+  if (fields.value === undefined || fields.value === null) {
+    return { key, number, type: "", value: undefined, json: "" };
+  }
+  const { type, value, json } = readAny(fields.value, place.field("value"));
+  return { key, number, type, value, json };
+}
+
+const INT64 = /^-?[0-9]{1,19}$/;
+
+function isInt64(value: unknown): boolean {
+  return typeof value === "string" ? INT64.test(value) : Number.isInteger(value);
+}
+
+/** What the sender holds, where that is not what was supposed; nothing where it is left out. */
+export function readHolds(raw: unknown): Holds {
+  const place = new Place("holds");
+  const holds = new Map<string, Hold>();
+  for (const [id, pair] of Object.entries(readObject(raw ?? {}, place))) {
+    const [life, number] = readRange(id, pair, place);
+    holds.set(id, { life, number });
+  }
+  return holds;
+}

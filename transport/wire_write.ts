@@ -1,0 +1,100 @@
+/**
+ * Messages as text (rules P2, P3). Entries are put together from strings: the JSON text of a value is
+ * kept with it and is never written anew.
+ *
+ * @module
+ */
+
+import type { Delta, Holds, MemberDelta, SentEntry, SummaryPart } from "../engine/types.ts";
+import type { Gossip, Message, Reply } from "../gossiper/message.ts";
+import { anyText } from "./wire_any.ts";
+
+/** The JSON text of one message. */
+export function messageText(message: Message): string {
+  switch (message.type) {
+    case "gossip":
+      return gossipText(message);
+    case "reply":
+      return replyText(message);
+    case "ack":
+      return `{"type":"ack","id":${quote(message.id)}${holdsText(message.holds)}}`;
+    case "reconcile":
+      return `{"type":"reconcile","id":${quote(message.id)}${partText(message.part)}}`;
+    case "hello":
+    case "error":
+      // Their fields are those of the wire; what is left out in memory is left out here.
+      return JSON.stringify(message);
+    case "unknown":
+      return `{"type":${quote(message.name)}}`;
+  }
+}
+
+function gossipText(message: Gossip): string {
+  const state = stateText(message.delta);
+  const request = `{"memberId":${quote(message.memberId)}${state && `,${state}`}}`;
+  return `{"type":"gossip","id":${quote(message.id)},"request":${request}${deltaText(message.delta)}}`;
+}
+
+function replyText(message: Reply): string {
+  const response = `{${stateText(message.delta)}}`;
+  const rest = deltaText(message.delta) + holdsText(message.holds);
+  return `{"type":"reply","id":${quote(message.id)},"response":${response}${rest}}`;
+}
+
+/** The field `state` of a GossipRequest or GossipResponse; nothing where no member has an entry. */
+function stateText(delta: Delta): string {
+  let members = "";
+  for (const member of delta.members) {
+    if (member.entries.length === 0) continue;
+    members += `${members && ","}${quote(member.id)}:{"values":{${entriesText(member)}}}`;
+  }
+  return members && `"state":{"members":{${members}}}`;
+}
+
+function entriesText(member: MemberDelta): string {
+  let text = "";
+  for (const entry of member.entries) {
+    if (text !== "") text += ",";
+    text += `${quote(entry.key)}:${entryText(entry)}`;
+  }
+  return text;
+}
+
+function entryText(entry: SentEntry & { readonly timestampMs?: number }): string {
+  let text = `{"sequenceNumber":"${entry.number}"`;
+  if (entry.value !== undefined) text += `,"value":${anyText(entry)}`;
+  if (entry.timestampMs) text += `,"localTimestampUnixMilliseconds":"${Math.trunc(entry.timestampMs)}"`;
+  return text + "}";
+}
+
+/** What a delta says beside the state: ranges, resets, digests. */
+function deltaText(delta: Delta): string {
+  let ranges = "";
+  let resets = "";
+  for (const { id, life, after, reset } of delta.members) {
+    const quoted = quote(id);
+    ranges += `${ranges && ","}${quoted}:["${life}",${after}]`;
+    if (reset) resets += `${resets && ","}${quoted}`;
+  }
+  return (ranges && `,"ranges":{${ranges}}`) + (resets && `,"resets":[${resets}]`) +
+    `,"digest":"${delta.digest}","active":"${delta.active}"${delta.partial ? `,"partial":true` : ""}`;
+}
+
+function holdsText(holds: Holds): string {
+  let text = "";
+  for (const [id, hold] of holds) text += `${text && ","}${quote(id)}:["${hold.life}",${hold.number}]`;
+  return text && `,"holds":{${text}}`;
+}
+
+function partText(part: SummaryPart): string {
+  let members = "";
+  for (const [id, { life, number, sum }] of part.members) {
+    members += `${members && ","}${quote(id)}:["${life}",${number},"${sum}"]`;
+  }
+  const until = part.until === undefined ? "" : `,"until":${quote(part.until)}`;
+  return `,"from":${quote(part.from)}${until},"members":{${members}}`;
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text);
+}
