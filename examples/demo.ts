@@ -1,0 +1,255 @@
+/**
+ * Five members in five processes find each other, agree, lose one and see another off: `deno task demo`.
+ *
+ * Each is examples/demo/member.ts, which is where to read how the library is used. This file starts them,
+ * and says only what it has checked in their reports.
+ *
+ * @module
+ */
+
+import { Cast, StepFailed } from "./demo/cast.ts";
+import type { Fact, MemberProcess } from "./demo/member_process.ts";
+import { CONFIG, KEYS } from "./demo/protocol.ts";
+import {
+  bold,
+  chapter,
+  duration,
+  lastViews,
+  LEGEND,
+  matrix,
+  name,
+  names,
+  progress,
+  red,
+  say,
+  write,
+} from "./demo/screen.ts";
+import { readFlags } from "./flags.ts";
+
+const USAGE = `
+Five members in five processes find each other, agree, lose one and see another off.
+
+  --bound-ms <number>   how long each step may take, in place of the bound of its own
+  --help                this text
+`;
+
+const flags = readFlags({ usage: USAGE, once: ["bound-ms"] });
+await using cast = new Cast({ boundMs: flags.wholeNumber("bound-ms", { least: 1, most: 60_000 }) });
+const { members } = cast;
+try {
+  introduce();
+  await theyJoin();
+  await theyAgree();
+  await aVersionRollsOut("2.0.0");
+  await oneCrashes(members[4]!);
+  await oneLeaves(members[3]!);
+  await curtain();
+} catch (error) {
+  if (!(error instanceof StepFailed)) throw error;
+  console.error(`\n${red("The demo has failed.")} ${error.message}`);
+  Deno.exitCode = 1;
+}
+
+function introduce(): void {
+  const { gossipInterval, gossipFanOut, gossipRequestTimeout, heartbeatExpiration } = CONFIG;
+  console.log(bold("Hearsay: five members in five processes, and no server"));
+  console.log(
+    `Set for the demo: a round every ${gossipInterval} ms with ${gossipFanOut} peers, who have ` +
+      `${gossipRequestTimeout} ms to answer;\nwhoever is silent for ${heartbeatExpiration} ms is blocked. ` +
+      "(By default: 300 ms, 3 peers, 500 ms, 20,000 ms.)",
+  );
+}
+
+async function theyJoin(): Promise<void> {
+  chapter("Five processes become one cluster");
+  const seed = cast.start("ada");
+  await cast.until({
+    what: "The seed listens",
+    withinMs: 10_000,
+    isTrue: () => seed.address !== undefined,
+    seen: () => "its process has not said where it listens",
+  });
+  say(`${name(seed.id, 4)} listens on ${seed.address!.is}, the seed of the others (process ${seed.pid})`);
+  let waiting = ["ben", "cleo", "dan", "eve"].map((id) => cast.start(id, seed));
+  while (waiting.length > 0) {
+    await cast.until({
+      what: "All of the others join",
+      withinMs: 10_000,
+      isTrue: () => waiting.some(({ joinedAfterMs }) => joinedAfterMs !== undefined),
+      seen: () => `${idsOf(waiting)} saw no other member`,
+    });
+    for (const { id, pid, joinedAfterMs } of waiting) {
+      if (joinedAfterMs !== undefined) {
+        say(`${name(id, 4)} joined in ${duration(joinedAfterMs)} (process ${pid})`);
+      }
+    }
+    waiting = waiting.filter(({ joinedAfterMs }) => joinedAfterMs === undefined);
+  }
+  const lastCallMs = latest(members.map(({ address }) => address));
+  await cast.until({
+    what: "Everyone sees everyone",
+    withinMs: 5_000,
+    isTrue: () => members.every(({ activeIds }) => activeIds.length === members.length),
+    seen: () => members.map(({ id, activeIds }) => `${id} sees ${activeIds.join(", ")}`).join("; "),
+  });
+  const completeMs = latest(members.flatMap(({ sights }) => [...sights.values()]));
+  say(`everyone sees everyone, ${duration(completeMs - lastCallMs)} after the last of them called join()`);
+  write(["", ...matrix(members)]);
+}
+
+async function theyAgree(): Promise<void> {
+  chapter("They tell each other their load and their version");
+  const { length } = members;
+  await sameKnowledge(members);
+  const setMs = latest(members.map(({ id, values }) => values.version.get(id)));
+  const heardMs = latest(members.flatMap(({ values }) => [...values.version.values()]));
+  const values = `the same ${length * KEYS.length} values`;
+  say(
+    `everyone agrees: all ${length} hold ${values}, ${
+      duration(heardMs - setMs)
+    } after the last version was set`,
+  );
+  await consensus(members, "1.0.0");
+  say(`consensus: each of the ${length} says that all have version 1.0.0`);
+}
+
+async function aVersionRollsOut(version: string): Promise<void> {
+  chapter(`Version ${version} is rolled out, member by member`);
+  const { length } = members;
+  for (const [index, member] of members.entries()) {
+    const isLast = index === length - 1;
+    const facts = () => members.map(({ values }) => values.version.get(member.id));
+    await member.command({ version });
+    await cast.until({
+      what: `Everyone knows that ${member.id} has version ${version}${
+        isLast ? "" : ", and that not all have"
+      }`,
+      withinMs: 5_000,
+      isTrue: () =>
+        facts().every((fact) => fact?.is === version) &&
+        (isLast || members.every(({ agreed }) => agreed.is === null)),
+      seen: () =>
+        members.map(({ id, agreed }, at) => `${id}: ${facts()[at]?.is}, all: ${agreed.is}`).join("; "),
+    });
+    const delay = duration(latest(facts()) - member.values.version.get(member.id)!.atMs);
+    const rest = isLast ? "" : "; no consensus";
+    say(
+      `${progress(index + 1, length)}  ${
+        name(member.id, 4)
+      } has ${version}, known to all after ${delay}${rest}`,
+    );
+  }
+  await consensus(members, version);
+  const lastMs = latest(members.map(({ id, values }) => values.version.get(id)));
+  const delay = duration(latest(members.map(({ agreed }) => agreed)) - lastMs);
+  say(`consensus on ${version}, as each of the ${length} says, ${delay} after the last one had it`);
+}
+
+async function oneCrashes(victim: MemberProcess): Promise<void> {
+  chapter("One crashes");
+  const killedMs = victim.signal("SIGKILL");
+  const { signal } = await end(victim);
+  if (signal !== "SIGKILL") throw new StepFailed(`${victim.id} ended before it could be killed.`);
+  say(`${name(victim.id)} is killed (SIGKILL): its process is gone, and has told nobody`);
+  const others = running();
+  await everyoneBlocks(victim, { reason: "expired", withinMs: 4 * CONFIG.heartbeatExpiration });
+  const delays = others.map(({ sights }) => sights.get(victim.id)!.atMs - killedMs);
+  const span = `${duration(Math.min(...delays))} to ${duration(Math.max(...delays))}`;
+  say(`${names(others.map(({ id }) => id))} have blocked it as expired, ${span} later`);
+  await consensus(others, "2.0.0");
+  say(`the ${others.length} that are left have consensus on 2.0.0 as before`);
+}
+
+async function oneLeaves(leaver: MemberProcess): Promise<void> {
+  chapter("One leaves");
+  const others = running().filter((member) => member !== leaver);
+  const askedMs = leaver.signal("SIGTERM");
+  say(`${name(leaver.id)} is asked to end (SIGTERM)`);
+  await everyoneBlocks(leaver, { reason: "left", withinMs: 2_000 });
+  const { code } = await end(leaver);
+  const { stopped, ended } = leaver;
+  const facts = others.map(({ sights }) => sights.get(leaver.id)!);
+  const count = stopped?.is.acknowledgedBy ?? 0;
+  // Its own word that all had acknowledged it, and theirs that they knew, by the clock that all share.
+  if (count < others.length || latest(facts) > ended!.atMs || code !== 0) {
+    const seen = JSON.stringify({ stopped, facts, ended });
+    throw new StepFailed(
+      `"All others know of the departure before the process is gone" is not so. Seen: ${seen}.`,
+    );
+  }
+  const whenKnown = others.map(({ id }, index) =>
+    `${name(id)} after ${duration(facts[index]!.atMs - askedMs)}`
+  );
+  say(`known as left: to ${whenKnown.join(", ")}`);
+  const returned = `its stop() returned after ${duration(stopped!.atMs - askedMs)}`;
+  say(`${returned}, when ${count} of ${others.length} had acknowledged that`);
+  say(`only then its process ended, ${duration(ended!.atMs - latest(facts))} after the last of them knew`);
+}
+
+async function curtain(): Promise<void> {
+  const survivors = running();
+  await sameKnowledge(survivors);
+  chapter("The last view of every member");
+  write([...lastViews(members), "", LEGEND, ""]);
+  for (const member of survivors) member.endInput();
+  for (const member of survivors) await end(member);
+  say(`all ${members.length} processes are gone`);
+}
+
+function running(): MemberProcess[] {
+  return members.filter(({ ended }) => ended === undefined);
+}
+
+/** Waits until members hold the same values, of everybody who took part. */
+async function sameKnowledge(among: readonly MemberProcess[]): Promise<void> {
+  const isWhole = ({ values }: MemberProcess) => KEYS.every((key) => values[key].size === members.length);
+  await cast.until({
+    what: `${idsOf(among)} hold the same values`,
+    withinMs: 5_000,
+    isTrue: () => among.every((member) => isWhole(member) && member.knowledge === among[0]!.knowledge),
+    seen: () => among.map(({ id, knowledge }) => `${id}:\n${knowledge}`).join("\n"),
+  });
+}
+
+async function consensus(among: readonly MemberProcess[], version: string): Promise<void> {
+  await cast.until({
+    what: `Consensus on version ${version}`,
+    withinMs: 5_000,
+    isTrue: () => among.every(({ agreed }) => agreed.is === version),
+    seen: () => among.map(({ id, agreed }) => `${id}: ${agreed.is ?? "none"}`).join(", "),
+  });
+}
+
+async function everyoneBlocks(
+  gone: MemberProcess,
+  { reason, withinMs }: { readonly reason: string; readonly withinMs: number },
+): Promise<void> {
+  const others = running().filter((member) => member !== gone);
+  await cast.until({
+    what: `All others have blocked ${gone.id} as ${reason}`,
+    withinMs,
+    isTrue: () => others.every(({ sights }) => sights.get(gone.id)?.is.reason === reason),
+    seen: () =>
+      others.map(({ id, sights }) => `${id}: ${sights.get(gone.id)?.is.reason ?? "not blocked"}`).join(", "),
+  });
+}
+
+/** Waits until a process that is to end is gone, and says how it went. */
+async function end(member: MemberProcess): Promise<Deno.CommandStatus> {
+  await cast.until({
+    what: `The process of ${member.id} ends`,
+    withinMs: 2_000,
+    isTrue: () => member.ended !== undefined,
+    seen: () => `process ${member.pid} still runs`,
+  });
+  return member.ended!.is;
+}
+
+function idsOf(some: readonly MemberProcess[]): string {
+  return some.map(({ id }) => id).join(", ");
+}
+
+/** When the last of some facts came true. */
+function latest(facts: readonly (Fact<unknown> | undefined)[]): number {
+  return Math.max(...facts.map((fact) => fact?.atMs ?? -Infinity));
+}

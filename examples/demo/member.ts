@@ -1,0 +1,89 @@
+/**
+ * One member of the demo, in a process of its own: it joins, publishes its load and its version, and tells
+ * on its standard output what it sees of the others.
+ *
+ * `deno run --allow-net=127.0.0.1 --allow-sys=loadavg,systemMemoryInfo member.ts <id> [<address of a seed>]`
+ *
+ * @module
+ */
+
+import { TextLineStream } from "../../deps/std_streams.ts";
+import { join } from "../../mod.ts";
+import {
+  type Command,
+  CONFIG,
+  type Key,
+  KEYS,
+  type Load,
+  type News,
+  type Report,
+  wallClockMs,
+} from "./protocol.ts";
+
+const [id = "nobody", ...seeds] = Deno.args;
+const sinceMs = wallClockMs();
+const node = await join({ cluster: "demo", id, seeds, listen: { port: 0 }, config: CONFIG });
+const { gossiper } = node;
+report({ type: "listening", address: node.address, sinceMs });
+
+// What this member says of itself.
+gossiper.setState("version", "1.0.0");
+gossiper.setState("load", load());
+setInterval(() => gossiper.setState("load", load()), 1_000);
+
+// What it hears of everybody, itself included.
+for (const key of KEYS) tellValues(key);
+tellMembers();
+gossiper.registerConsensusCheck("version", (version) => version, {
+  onReached: (version) => report({ type: "consensus", version }),
+  onLost: () => report({ type: "consensus", version: null }),
+});
+
+Deno.addSignalListener("SIGTERM", async () => {
+  report({ type: "stopped", flush: await node.stop() });
+  Deno.exit();
+});
+
+const lines = Deno.stdin.readable.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream());
+for await (const line of lines) {
+  const { version }: Command = JSON.parse(line);
+  gossiper.setState("version", version);
+}
+// Whoever started this process is gone, however that came: nothing of the demo may stay behind.
+Deno.exit();
+
+function load(): Load {
+  const [average = 0] = Deno.loadavg();
+  const mebibytes = (bytes: number) => Math.round(bytes / 2 ** 20);
+  return {
+    average: Number(average.toFixed(2)),
+    availableMiB: mebibytes(Deno.systemMemoryInfo().available),
+    residentMiB: mebibytes(Deno.memoryUsage().rss),
+  };
+}
+
+async function tellValues(key: Key): Promise<void> {
+  for await (const { memberId, value = null } of gossiper.watch(key)) {
+    report({ type: "value", of: memberId, key, value });
+  }
+}
+
+async function tellMembers(): Promise<void> {
+  const types = ["ClusterTopology", "GossipUpdate", "MemberBlocked", "MemberUnblocked"] as const;
+  let told = "";
+  for await (const _ of gossiper.events.subscribe(types)) {
+    const members = gossiper.members.map(({ id, status, block }) => ({
+      id,
+      status,
+      reason: block?.reason ?? null,
+    }));
+    if (JSON.stringify(members) === told) continue;
+    told = JSON.stringify(members);
+    report({ type: "members", members });
+  }
+}
+
+function report(news: News): void {
+  const line: Report = { ...news, atMs: wallClockMs() };
+  console.log(JSON.stringify(line));
+}

@@ -1,0 +1,122 @@
+/**
+ * Know who is alive and share small facts between Deno processes, with no server to run.
+ *
+ * {@linkcode join} makes this process a member of a cluster. Members gossip: what one sets, all come to know;
+ * who falls silent is blocked by all; and all can tell when they agree.
+ *
+ * ```ts
+ * import { join } from "@hearsay/gossip";
+ *
+ * await using one = await join({ cluster: "orders", listen: { port: 0 } });
+ * await using two = await join({ cluster: "orders", listen: { port: 0 }, seeds: [one.address] });
+ * one.gossiper.setState("version", "1.4.0");
+ * for await (const { memberId, value } of two.gossiper.watch("version")) {
+ *   console.assert(memberId === one.member.id && value === "1.4.0");
+ *   break;
+ * }
+ * ```
+ *
+ * @module
+ */
+
+export { fixedMembers } from "./discovery/fixed.ts";
+export { seeds } from "./discovery/seeds.ts";
+export type {
+  Confirmed,
+  ConflictDetected,
+  ConsensusLost,
+  ConsensusReached,
+  Disseminated,
+  EngineEvent,
+  GossipUpdate,
+  LifeRenewed,
+  MemberBlocked,
+  MemberForgotten,
+  MemberUnblocked,
+  PhaseChanged,
+  ReconcilingRequested,
+  SelfBlocked,
+} from "./engine/events.ts";
+export {
+  type BlockedMember,
+  type BlockReason,
+  type Delta,
+  type Entry,
+  GRACEFULLY_LEFT_KEY,
+  HEARTBEAT_KEY,
+  type Hold,
+  type Holds,
+  type JsonValue,
+  type Life,
+  type MemberDelta,
+  type Phase,
+  type SentEntry,
+  type Summary,
+  type SummaryPart,
+  TOPOLOGY_KEY,
+} from "./engine/types.ts";
+export type {
+  CloseInfo,
+  Cluster,
+  ClusterTopology,
+  Connection,
+  Discovery,
+  DiscoverySite,
+  Member,
+  Transport,
+} from "./gossiper/cluster.ts";
+export {
+  ConfigurationError,
+  type ConfigurationProblem,
+  configure,
+  DEFAULT_CONFIG,
+  type GossiperConfig,
+  type PartialConfig,
+  presetFor,
+} from "./gossiper/configuration.ts";
+export type { ConsensusCallbacks, ConsensusExtractor, ConsensusHandle } from "./gossiper/consensus.ts";
+export type {
+  GossiperClosed,
+  GossiperLike,
+  GossipKeyValue,
+  MemberSnapshot,
+  MemberView,
+  SetStateOptions,
+  Snapshot,
+  WaitOptions,
+} from "./gossiper/contract.ts";
+export type { FlushResult } from "./gossiper/departure.ts";
+export { ConnectionClosed, type ErrorCode, HearsayError } from "./gossiper/errors.ts";
+export {
+  type CallbackFailed,
+  type EventOf,
+  type EventsDropped,
+  EventStream,
+  type EventStreamOptions,
+  type EventType,
+  type HearsayEvent,
+  type RequestFailed,
+  type SubscribeOptions,
+} from "./gossiper/event_stream.ts";
+export { Gossiper } from "./gossiper/gossiper.ts";
+export type {
+  Ack,
+  Gossip,
+  Hello,
+  Message,
+  Reconcile,
+  Refusal,
+  RefusalCode,
+  Reply,
+  UnknownMessage,
+} from "./gossiper/message.ts";
+export { PeerRefused } from "./gossiper/refusal.ts";
+export { realRuntime, type Runtime } from "./gossiper/runtime.ts";
+export { type Endpoint, join, type JoinOptions, type Node } from "./join.ts";
+export {
+  type Authorise,
+  type ListenOptions,
+  type Refused,
+  WebSocketTransport,
+  type WebSocketTransportOptions,
+} from "./transport/web_socket.ts";

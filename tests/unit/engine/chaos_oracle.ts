@@ -1,0 +1,265 @@
+/**
+ * What is true of engines at every moment, whatever the network does: checked against a record of everything
+ * that every life of every member ever set.
+ *
+ * @module
+ */
+
+import type { Engine } from "../../../engine/engine.ts";
+import type { EngineEvent } from "../../../engine/events.ts";
+import {
+  DIGEST_KEY,
+  type Entry,
+  HEARTBEAT_KEY,
+  type Hold,
+  type Instant,
+  type Life,
+} from "../../../engine/types.ts";
+
+/** The key that every engine of a simulation has a consensus check on. */
+export const CHECKED_KEY = "k0";
+/** The name of that check. */
+export const CHECK_ID = "agreed";
+
+/** One process of a simulation. */
+export interface Process {
+  readonly id: string;
+  readonly engine: Engine;
+  readonly heartbeatExpiration: number;
+  readonly byGreeting: boolean;
+  readonly view: View;
+  isAlive: boolean;
+}
+
+interface Logged {
+  readonly number: number;
+  /** Undefined is a deletion. */
+  readonly json: string | undefined;
+}
+
+/** Everything that one life ever set, in rising order of number. */
+interface LifeLog {
+  readonly byKey: Map<string, Logged[]>;
+  /** The numbers of what lasts. */
+  readonly lasting: number[];
+}
+
+/** What has been seen of one engine. */
+export class View {
+  /** The most that it ever held of each member. */
+  readonly mostHeld = new Map<string, Hold>();
+  /** When each member last gave a sign of life, or was given time to. */
+  readonly freshAt = new Map<string, number>();
+  readonly lastBeat = new Map<string, Hold>();
+  /** The processes that it has last greeted, by id. */
+  readonly greeted = new Map<string, Process>();
+  readonly lives = new Set<Life>();
+  hasMetAnyone = false;
+  phase: string = "diffusing";
+  consensus: string | undefined;
+  /** The text of the lasting state of each member, made where it is needed. */
+  readonly prints = new Map<string, string>();
+  /** The number of the last lasting entry of each member. */
+  readonly lasting = new Map<string, number>();
+  /** Members of which something changed since they were last checked. */
+  readonly changed = new Set<string>();
+  calls = 0;
+}
+
+/** Throws where an engine claims or holds what it must not. */
+export class Oracle {
+  readonly #lives = new Map<string, Map<Life, LifeLog>>();
+  /** Whether some heartbeat was held back (E10), so that what is held may lack what was superseded later. */
+  #withheld = false;
+
+  /** Takes in what a call did; to be called after each. */
+  witness(process: Process, events: readonly EngineEvent[], now: Instant): void {
+    process.view.lives.add(process.engine.life);
+    for (const event of events) this.#hear(process, event, now);
+  }
+
+  /** Checks everything about one engine. */
+  check(process: Process, processes: Iterable<Process>): void {
+    const { engine, view } = process;
+    ensure(engine.blockedMember(process.id) === undefined, "it blocks itself");
+    ensure(engine.activeIds().has(process.id), "it is not active to itself");
+    // Now and then everything; else what is known to have changed.
+    const isWhole = ++view.calls % 50 === 0;
+    for (const id of engine.memberIds()) {
+      if (isWhole || view.changed.has(id) || this.#hasMoved(process, id)) this.#checkMember(process, id);
+    }
+    view.changed.clear();
+    this.#checkConsensus(process);
+    ensure(view.phase === engine.phase, `its phase is ${engine.phase}, but ${view.phase} was told`);
+    for (const other of processes) {
+      if (other === process || !other.isAlive) continue;
+      this.#checkDigests(process, other);
+      if (engine.phase === "confirmed") this.#checkConfirmed(process, other);
+    }
+  }
+
+  /** The lasting state of active members, as text. */
+  print({ engine, view }: Process): string {
+    return [...engine.activeIds()].sort().map((id) =>
+      engine.holdOf(id) ? getOrMake(view.prints, id, () => printOf(engine, id)) : `${id} `
+    ).join("\n");
+  }
+
+  #hasMoved({ engine, view }: Process, id: string): boolean {
+    const hold = engine.holdOf(id)!;
+    const most = view.mostHeld.get(id);
+    return most?.life !== hold.life || most.number !== hold.number;
+  }
+
+  #hear({ id, engine, view, heartbeatExpiration }: Process, event: EngineEvent, now: Instant): void {
+    switch (event.type) {
+      case "GossipUpdate": {
+        const { memberId, key, sequenceNumber: number } = event;
+        const life = engine.lifeOf(memberId);
+        view.changed.add(memberId);
+        if (memberId === id) this.#log(id, engine.life, { key, number, json: JSON.stringify(event.value) });
+        if (memberId === id || key !== HEARTBEAT_KEY || event.deleted || !life) return;
+        const last = view.lastBeat.get(memberId);
+        if (last && !isAbove({ life, number }, last)) return;
+        view.lastBeat.set(memberId, { life, number });
+        view.freshAt.set(memberId, now.monotonicMs);
+        return;
+      }
+      case "MemberUnblocked":
+        view.freshAt.set(event.memberId, now.monotonicMs);
+        return;
+      case "MemberBlocked": {
+        if (event.reason !== "expired") return;
+        this.#withheld = true;
+        const age = now.monotonicMs - (view.freshAt.get(event.memberId) ?? -Infinity);
+        ensure(age > heartbeatExpiration, `${event.memberId} expired after ${age} ms`);
+        return;
+      }
+      case "SelfBlocked":
+        ensure(event.peerId !== undefined || event.reason !== "expired", "it expired in its own eyes");
+        return;
+      case "PhaseChanged":
+        ensure(event.from === view.phase, `the phase went from ${event.from}, but it was ${view.phase}`);
+        view.phase = event.to;
+        return;
+      case "ConsensusReached":
+        ensure(view.consensus !== JSON.stringify(event.value), "one consensus was told twice");
+        view.consensus = JSON.stringify(event.value);
+        return;
+      case "ConsensusLost":
+        ensure(view.consensus !== undefined, "a consensus was lost that was never reached");
+        view.consensus = undefined;
+        return;
+      case "ConflictDetected":
+        ensure(event.reason !== "value", `a false conflict of values: ${JSON.stringify(event)}`);
+        return;
+    }
+  }
+
+  #log(id: string, life: Life, set: { key: string } & Logged): void {
+    const lives = getOrMake(this.#lives, id, () => new Map<Life, LifeLog>());
+    const log = getOrMake(lives, life, () => ({ byKey: new Map(), lasting: [] }));
+    const key = getOrMake(log.byKey, set.key, () => []);
+    if (isLasting(set.key)) log.lasting.push(set.number);
+    ensure((key.at(-1)?.number ?? 0) < set.number, `its own numbers fell: ${set.key}@${set.number}`);
+    key.push(set);
+  }
+
+  /** What is held is a prefix of what was set, and never shrinks. */
+  #checkMember({ id: selfId, engine, view }: Process, id: string): void {
+    const hold = engine.holdOf(id)!;
+    const log = this.#lives.get(id)?.get(hold.life)?.byKey;
+    const most = view.mostHeld.get(id);
+    ensure(!most || !isAbove(most, hold), `${id} fell from ${most && show(most)} to ${show(hold)}`);
+    view.mostHeld.set(id, hold);
+    const entries = engine.entriesOf(id);
+    view.prints.delete(id);
+    view.lasting.set(id, this.#lastLasting(id, { hold, entries }));
+    const held = new Map(entries.map((entry) => [entry.key, entry]));
+    for (const [key, entry] of held) {
+      const set = log?.get(key)?.findLast(({ number }) => number === entry.number);
+      ensure(set?.json === entry.json, `${id} never set ${key}@${entry.number} to ${entry.json}`);
+      ensure(entry.number <= hold.number, `${id} ${key}@${entry.number} is above ${show(hold)}`);
+    }
+    for (const [key, sets] of log ?? []) {
+      const index = sets.findLastIndex(({ number }) => number <= hold.number);
+      const latest = sets[index];
+      const expected = latest?.json === undefined ? undefined : latest.number;
+      if (held.get(key)?.number === expected) continue;
+      // What was superseded above what is held need not have been told.
+      if (this.#withheld && id !== selfId && index < sets.length - 1) continue;
+      fail(`of ${id} up to ${show(hold)}, ${key}@${expected} is lacking: ${held.get(key)?.number} is held`);
+    }
+  }
+
+  #checkConsensus({ engine, view, byGreeting }: Process): void {
+    const values = new Set([...engine.activeIds()].map((id) => engine.get(id, CHECKED_KEY)?.json));
+    const [value] = values;
+    const agreed = values.size === 1 && value !== undefined && (!byGreeting || view.hasMetAnyone);
+    const { reached } = engine.consensus(CHECK_ID);
+    ensure(reached === agreed, `consensus is ${reached}: ${[...values].join(" | ")}`);
+    ensure(view.consensus === (agreed ? value : undefined), `consensus was told as ${view.consensus}`);
+  }
+
+  #checkDigests(one: Process, other: Process): void {
+    if (one.engine.active !== other.engine.active || one.engine.digest !== other.engine.digest) return;
+    const [mine, theirs] = [this.print(one), this.print(other)];
+    ensure(mine === theirs, `equal digests as ${other.id}, but\n${mine}\nis not\n${theirs}`);
+  }
+
+  /** A peer that was greeted and lives on has held all that lasts, at some time. */
+  #checkConfirmed({ engine, view }: Process, peer: Process): void {
+    if (!engine.activeIds().has(peer.id) || view.greeted.get(peer.id) !== peer) return;
+    for (const id of engine.activeIds()) {
+      if (id === peer.id) continue;
+      const life = engine.lifeOf(id);
+      const number = view.lasting.get(id) ?? 0;
+      if (life === undefined || number === 0) continue;
+      const most = peer.view.mostHeld.get(id);
+      const lacks = !most || isAbove({ life, number }, most);
+      ensure(!lacks, `confirmed, but ${peer.id} lacks ${id} ${life}@${number}: ${most && show(most)}`);
+    }
+  }
+
+  #lastLasting(id: string, held: { readonly hold: Hold; readonly entries: readonly Entry[] }): number {
+    const { hold, entries } = held;
+    const last = entries.findLast(({ key }) => isLasting(key))?.number ?? 0;
+    if (this.#withheld) return last;
+    const lasting = this.#lives.get(id)?.get(hold.life)?.lasting;
+    return Math.max(last, lasting?.findLast((number) => number <= hold.number) ?? 0);
+  }
+}
+
+/** Whether a hold is more than another. */
+export function isAbove(one: Hold, other: Hold): boolean {
+  return one.life === other.life ? one.number > other.number : one.life > other.life;
+}
+
+function isLasting(key: string): boolean {
+  return key !== HEARTBEAT_KEY && key !== DIGEST_KEY;
+}
+
+function printOf(engine: Engine, id: string): string {
+  const entries = engine.entriesOf(id).filter(({ key }) => isLasting(key));
+  if (entries.length === 0) return `${id} `;
+  return `${id} ${engine.lifeOf(id)} ${entries.map(({ key, number, json }) => `${key}@${number}=${json}`).join(" ")}`;
+}
+
+function show({ life, number }: Hold): string {
+  return `${life}@${number}`;
+}
+
+function getOrMake<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+  let value = map.get(key);
+  if (value === undefined) map.set(key, value = make());
+  return value;
+}
+
+/** Throws with a reason unless something is true. */
+export function ensure(isTrue: boolean, otherwise: string): asserts isTrue {
+  if (!isTrue) fail(otherwise);
+}
+
+function fail(reason: string): never {
+  throw new Error(reason);
+}

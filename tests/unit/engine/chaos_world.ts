@@ -1,0 +1,627 @@
+/**
+ * A cluster of engines under chance: a network that loses, repeats, delays and reorders, processes that die,
+ * leave, stall and come back, clocks that are set back, views of the topology that differ. All of it follows
+ * from one seed.
+ *
+ * @module
+ */
+
+import { type Caused, Engine, type EngineSettings, type Sent } from "../../../engine/engine.ts";
+import type { EngineEvent } from "../../../engine/events.ts";
+import { copyJson } from "../../../engine/json.ts";
+import { makeLife } from "../../../engine/life.ts";
+import { Random } from "../../../engine/random.ts";
+import type { BlockReason, Delta, Holds, Instant, Life, SummaryPart } from "../../../engine/types.ts";
+import { CHECK_ID, CHECKED_KEY, Oracle, type Process, View } from "./chaos_oracle.ts";
+import { WALL_START_MS } from "./harness.ts";
+
+const INTERVAL_MS = 100;
+const TIMEOUT_MS = 100;
+
+/** A process, with what its gossiper would remember. */
+export interface Node extends Process {
+  readonly settings: EngineSettings;
+  readonly wallOffsetMs: number;
+  readonly monotonicOffsetMs: number;
+  /** Connections by the peer's id. */
+  readonly connections: Map<string, Connection>;
+  nextRoundMs: number;
+  isLeaving: boolean;
+  hasLeft: boolean;
+  lastMembers: ReadonlySet<string>;
+}
+
+/** Two processes that greeted each other, or are about to. */
+interface Connection {
+  readonly ends: readonly [Node, Node];
+  readonly told: Map<Node, Life>;
+  isOpen: boolean;
+}
+
+interface Message {
+  readonly what: () => string;
+  readonly from: Node;
+  readonly to: Node;
+  readonly connection: Connection;
+  /** Whether it still counts when the connection is over. */
+  readonly isTimeless: boolean;
+  readonly deliver: () => void;
+  atMs: number;
+}
+
+interface Hello {
+  readonly id: string;
+  readonly life: Life;
+  readonly digest: string;
+  readonly active: string;
+}
+
+/** What may go wrong, drawn once for each seed. */
+interface Faults {
+  loss: number;
+  repeat: number;
+  delay: number;
+  /** The chance that something happens to somebody between two steps. */
+  trouble: number;
+}
+
+/** A cluster under chance. */
+export class World {
+  readonly oracle = new Oracle();
+  readonly trace: (() => string)[] = [];
+  readonly nodes: Node[] = [];
+  #nowMs = 0;
+  #messages: Message[] = [];
+  #sides = new Map<string, number>();
+  #members: Set<string>;
+  #blocked = new Set<string>();
+  #topologies: { readonly node: Node; readonly atMs: number; members: string[]; blocked: string[] }[] = [];
+  #faults: Faults;
+  #calls = 0;
+  readonly #random: Random;
+  readonly #settings: EngineSettings;
+  readonly #byGreeting: boolean;
+  readonly #ackFirst: boolean;
+  readonly #takesStrangers: boolean;
+  readonly #restartsBack: boolean;
+
+  constructor(seed: number) {
+    this.#random = new Random(seed / 2 ** 32);
+    for (let each = 0; each < 8; each++) this.#random.next();
+    const heartbeatExpiration = this.#pick([500, 1_000, 3_000]);
+    this.#settings = {
+      gossipInterval: INTERVAL_MS,
+      gossipRequestTimeout: TIMEOUT_MS,
+      gossipMaxSend: this.#pick([1, 2, 3, 50]),
+      heartbeatExpiration,
+      blockedProbeInterval: this.#pick([100, 500, 2_000]),
+      tombstoneRetention: this.#pick([100, 700, 100_000]),
+      departedRetention: heartbeatExpiration * this.#pick([1, 2, 10]),
+      maxMessageBytes: this.#pick([16_384, 1_048_576]),
+      maxMembers: 1_000,
+    };
+    this.#byGreeting = this.#chance(0.5);
+    this.#ackFirst = this.#chance(0.5);
+    this.#takesStrangers = this.#chance(0.5);
+    this.#restartsBack = this.#chance(0.5);
+    this.#faults = {
+      loss: this.#pick([0, 0.1, 0.3]),
+      repeat: this.#pick([0, 0.1]),
+      delay: this.#pick([5, 60, 300]),
+      trouble: this.#pick([0.01, 0.03, 0.1]),
+    };
+    const size = 2 + Math.floor(this.#random.next() * 11);
+    this.#members = new Set(Array.from({ length: size }, (_, index) => `m${index}`));
+    for (const id of this.#members) this.#begin(id);
+  }
+
+  /** The processes that run. */
+  get alive(): Node[] {
+    return this.nodes.filter((node) => node.isAlive);
+  }
+
+  /** What is said of this world where something goes wrong in it. */
+  get setting(): string {
+    return JSON.stringify({ ...this.#settings, ...this.#faults, byGreeting: this.#byGreeting });
+  }
+
+  /** Lets chance rule for so long. */
+  rage(forMs: number): void {
+    this.#runUntil(this.#nowMs + forMs, () => {
+      if (this.#chance(this.#faults.trouble)) this.#trouble();
+    });
+  }
+
+  /** Ends all faults; everyone learns the one topology. */
+  calm(): void {
+    this.#faults = { loss: 0, repeat: 0, delay: 5, trouble: 0 };
+    this.#sides.clear();
+    this.#blocked.clear();
+    for (const node of this.alive) if (node.isLeaving || node.engine.silenced) this.#end(node);
+    if (this.alive.length === 0) this.#begin("late");
+    // The dead may still be listed: they expire.
+    for (const id of [...this.#members]) {
+      if (!this.current(id) && this.#chance(0.5)) this.#members.delete(id);
+    }
+    for (const { id } of this.alive) this.#members.add(id);
+    this.#note(() => "calm");
+    for (const node of this.alive) {
+      node.nextRoundMs = Math.min(node.nextRoundMs, this.#nowMs + INTERVAL_MS);
+      this.#topologies = this.#topologies.filter((each) => each.node !== node);
+      this.#tellTopology(node, { members: [...this.#members], blocked: [] });
+    }
+  }
+
+  /** Lets time pass without trouble. */
+  rest(forMs: number): void {
+    this.#runUntil(this.#nowMs + forMs, () => {});
+  }
+
+  /** How long it may take, at most, until all is well again. */
+  get recoveryMs(): number {
+    const { heartbeatExpiration, blockedProbeInterval, gossipMaxSend } = this.#settings;
+    const spread = Math.ceil(2 * this.#members.size / gossipMaxSend) * 6 + 30;
+    return heartbeatExpiration + 2 * blockedProbeInterval + spread * INTERVAL_MS;
+  }
+
+  /** The process that answers under an id. */
+  current(id: string): Node | undefined {
+    return this.nodes.findLast((node) => node.id === id && node.isAlive);
+  }
+
+  // ---- time
+
+  #runUntil(endMs: number, between: () => void): void {
+    while (this.#nowMs < endMs) {
+      this.#step(endMs);
+      between();
+    }
+  }
+
+  #step(endMs: number): void {
+    let atMs = endMs;
+    let act = () => {};
+    for (const node of this.alive) {
+      if (node.nextRoundMs < atMs) [atMs, act] = [node.nextRoundMs, () => this.#round(node)];
+    }
+    for (const message of this.#messages) {
+      if (message.atMs < atMs) [atMs, act] = [message.atMs, () => this.#deliver(message)];
+    }
+    for (const told of this.#topologies) {
+      if (told.atMs < atMs) [atMs, act] = [told.atMs, () => this.#hearTopology(told)];
+    }
+    this.#nowMs = Math.max(this.#nowMs, atMs);
+    act();
+  }
+
+  #now(node: Node): Instant {
+    return {
+      monotonicMs: this.#nowMs + node.monotonicOffsetMs,
+      wallMs: WALL_START_MS + this.#nowMs + node.wallOffsetMs,
+    };
+  }
+
+  // ---- processes
+
+  #begin(id: string): Node {
+    const monotonicOffsetMs = Math.floor(this.#random.next() * 1e6);
+    const hours = this.#restartsBack && this.#chance(0.5) ? Math.floor(this.#random.next() * 10) : 0;
+    const wallOffsetMs = Math.floor(this.#random.next() * 1_000) - hours * 3_600_000;
+    const now = {
+      monotonicMs: this.#nowMs + monotonicOffsetMs,
+      wallMs: WALL_START_MS + this.#nowMs + wallOffsetMs,
+    };
+    const life = makeLife(now.wallMs, this.#random.next());
+    const random = this.#random.next();
+    const byGreeting = this.#byGreeting;
+    const node: Node = {
+      id,
+      engine: new Engine(this.#settings, { id, life, now, random, byGreeting }),
+      heartbeatExpiration: this.#settings.heartbeatExpiration,
+      byGreeting,
+      view: new View(),
+      settings: this.#settings,
+      wallOffsetMs,
+      monotonicOffsetMs,
+      connections: new Map(),
+      nextRoundMs: this.#nowMs + Math.floor(this.#random.next() * INTERVAL_MS),
+      isAlive: true,
+      isLeaving: false,
+      hasLeft: false,
+      lastMembers: new Set(),
+    };
+    this.nodes.push(node);
+    this.#note(() => `${id} begins in ${life}`);
+    this.#do(node, () => node.engine.addCheck(CHECK_ID, CHECKED_KEY, (value) => JSON.stringify(value)));
+    this.#tellTopology(node, { members: [...this.#members], blocked: [...this.#blocked] });
+    return node;
+  }
+
+  #end(node: Node): void {
+    this.#note(() => `${node.id} ends`);
+    node.isAlive = false;
+    for (const connection of node.connections.values()) {
+      connection.isOpen = false;
+      for (const end of connection.ends) {
+        for (const [id, each] of end.connections) if (each === connection) end.connections.delete(id);
+      }
+    }
+  }
+
+  /** Calls an engine, and checks everything there is to check. */
+  #do<T>(node: Node, call: () => Caused<T>): Caused<T> {
+    this.#calls++;
+    const caused = call();
+    this.#noteEvents(node, caused.events);
+    this.oracle.witness(node, caused.events, this.#now(node));
+    this.oracle.check(node, this.nodes);
+    return caused;
+  }
+
+  #round(node: Node): void {
+    const { engine } = node;
+    node.nextRoundMs = this.#nowMs + INTERVAL_MS;
+    this.#do(node, () => engine.beat({}, this.#now(node)));
+    this.#do(node, () => engine.tick(this.#now(node)));
+    if (engine.silenced) return;
+    for (const id of engine.dueProbes(this.#now(node))) this.#greet(node, id, () => {});
+    const peers = this.#shuffled(engine.activePeers());
+    const fanOut = node.isLeaving ? 3 : 1 + Math.floor(this.#random.next() * 3);
+    for (const id of peers.slice(0, fanOut)) this.#gossip(node, id);
+    if (node.isLeaving && this.#chance(0.4)) this.#end(node);
+  }
+
+  // ---- messages
+
+  #send(
+    connection: Connection,
+    message: { from: Node; to: Node; what: () => string; isTimeless?: boolean; deliver: () => void },
+  ): void {
+    const { from, to } = message;
+    if (!this.#isLinked(from, to) || this.#chance(this.#faults.loss)) {
+      this.#note(() => `${from.id} → ${to.id} ${message.what()} is lost`);
+      return;
+    }
+    const slow = this.#chance(0.1) ? 20 : 1;
+    const atMs = this.#nowMs + 1 + Math.floor(this.#random.next() * this.#faults.delay * slow);
+    this.#messages.push({ isTimeless: false, connection, ...message, atMs });
+  }
+
+  #deliver(message: Message): void {
+    if (this.#chance(this.#faults.repeat)) {
+      message.atMs = this.#nowMs + 1 + Math.floor(this.#random.next() * 500);
+    } else this.#messages.splice(this.#messages.indexOf(message), 1);
+    const { from, to, connection, what } = message;
+    if (!to.isAlive || !(connection.isOpen || message.isTimeless)) return;
+    this.#note(() => `${from.id} → ${to.id} ${what()}`);
+    message.deliver();
+  }
+
+  #isLinked(one: Node, other: Node): boolean {
+    return (this.#sides.get(one.id) ?? 0) === (this.#sides.get(other.id) ?? 0);
+  }
+
+  #helloOf({ id, engine }: Node): Hello {
+    return { id, life: engine.life, digest: engine.digest, active: engine.active };
+  }
+
+  /** Greets whoever answers under an id, and goes on once the greeting is answered. */
+  #greet(a: Node, id: string, then: (connection: Connection) => void): void {
+    const b = this.current(id);
+    if (!b || b === a || b.engine.silenced) return;
+    const connection: Connection = { ends: [a, b], told: new Map([[a, a.engine.life]]), isOpen: true };
+    const hello = this.#helloOf(a);
+    this.#send(connection, {
+      from: a,
+      to: b,
+      what: () => `hello ${hello.life}`,
+      deliver: () => {
+        if (!this.#heedHello(b, a, connection, hello)) return;
+        connection.told.set(b, b.engine.life);
+        const answer = this.#helloOf(b);
+        this.#send(connection, {
+          from: b,
+          to: a,
+          what: () => `hello back ${answer.life}`,
+          deliver: () => {
+            if (this.#heedHello(a, b, connection, answer)) then(connection);
+          },
+        });
+      },
+    });
+  }
+
+  #heedHello(node: Node, peer: Node, connection: Connection, hello: Hello): boolean {
+    const { refusal } = this.#do(node, () => {
+      // Before the call: it may already confirm.
+      node.view.greeted.set(peer.id, peer);
+      const caused = node.engine.greeted(hello, this.#now(node));
+      if (!caused.refusal) node.view.hasMetAnyone = true;
+      return caused;
+    });
+    if (refusal) {
+      if (refusal === "blocked") this.#refuse(connection, node, peer);
+      return false;
+    }
+    const before = node.connections.get(peer.id);
+    if (before && before !== connection) before.isOpen = false;
+    node.connections.set(peer.id, connection);
+    return true;
+  }
+
+  #refuse(connection: Connection, from: Node, to: Node): void {
+    const reason: BlockReason = from.engine.blockedMember(to.id)!.reason;
+    this.#send(connection, {
+      from,
+      to,
+      what: () => `blocked ${reason}`,
+      deliver: () => {
+        const before = to.engine.life;
+        this.#do(to, () => to.engine.toldBlocked(from.id, reason));
+        if (reason === "expired" || to.engine.life !== before) this.#greet(to, from.id, () => {});
+      },
+    });
+  }
+
+  #gossip(a: Node, id: string): void {
+    const connection = a.connections.get(id);
+    if (!connection || connection.told.get(a) !== a.engine.life) {
+      return this.#greet(a, id, (greeted) => this.#request(a, greeted));
+    }
+    this.#request(a, connection);
+  }
+
+  #request(a: Node, connection: Connection): void {
+    const b = connection.ends[0] === a ? connection.ends[1] : connection.ends[0];
+    if (!a.engine.activeIds().has(b.id)) return;
+    const { delta, sent } = this.#do(a, () => a.engine.disseminate(b.id));
+    const request = unstamped(delta);
+    this.#send(connection, {
+      from: a,
+      to: b,
+      what: () => `gossip ${describe(delta)}`,
+      deliver: () => {
+        if (b.engine.silenced) return;
+        if (b.engine.blockedMember(a.id)) return this.#refuse(connection, b, a);
+        if (!this.#takesStrangers && !b.engine.isMember(a.id)) return;
+        const { holds } = this.#do(b, () => b.engine.applyIncoming(a.id, request, this.#now(b)));
+        const back = this.#do(b, () => b.engine.disseminate(a.id, { holds }));
+        const reply = { a, b, sent, holds, delta: unstamped(back.delta), replySent: back.sent };
+        this.#send(connection, {
+          from: b,
+          to: a,
+          what: () => `reply ${describe(back.delta)} ${showHolds(holds)}`,
+          deliver: () => this.#takeReply(connection, reply),
+        });
+      },
+    });
+  }
+
+  #takeReply(
+    connection: Connection,
+    reply: { a: Node; b: Node; sent: Sent; holds: Holds; delta: Delta; replySent: Sent },
+  ): void {
+    const { a, b, sent, holds, delta, replySent } = reply;
+    if (a.engine.silenced || a.engine.blockedMember(b.id)) return;
+    const acknowledge = () => void this.#do(a, () => a.engine.handleAck(sent, holds, this.#now(a)));
+    if (this.#ackFirst) acknowledge();
+    const taken = this.#do(a, () => a.engine.applyIncoming(b.id, delta, this.#now(a)));
+    if (!this.#ackFirst) acknowledge();
+    this.#send(connection, {
+      from: a,
+      to: b,
+      what: () => `ack ${showHolds(taken.holds)}`,
+      isTimeless: true,
+      deliver: () => void this.#do(b, () => b.engine.handleAck(replySent, taken.holds, this.#now(b))),
+    });
+    const { parts } = this.#do(a, () => a.engine.requestReconcile(b.id));
+    if (parts.length > 0) this.#compare(connection, { a, b, parts });
+  }
+
+  #compare(connection: Connection, how: { a: Node; b: Node; parts: readonly SummaryPart[] }): void {
+    const { a, b, parts } = how;
+    let answered = 0;
+    const giveUpMs = this.#nowMs + TIMEOUT_MS;
+    const send = (index: number) =>
+      this.#send(connection, {
+        from: a,
+        to: b,
+        what: () => `reconcile ${index + 1}/${parts.length}`,
+        deliver: () => {
+          if (b.engine.blockedMember(a.id)) return this.#refuse(connection, b, a);
+          const { part } = this.#do(b, () => b.engine.answerReconcile(a.id, parts[index]!));
+          const last = index === parts.length - 1;
+          this.#send(connection, {
+            from: b,
+            to: a,
+            what: () => `reconciled ${index + 1}/${parts.length}`,
+            deliver: () => {
+              if (index !== answered || this.#nowMs > giveUpMs) return;
+              answered++;
+              this.#do(a, () => a.engine.applyReconcile(b.id, part, { last }));
+              if (!last) send(index + 1);
+            },
+          });
+        },
+      });
+    send(0);
+    // A timer, as a message to oneself.
+    this.#messages.push({
+      what: () => "gives up comparing",
+      from: a,
+      to: a,
+      connection,
+      isTimeless: true,
+      atMs: giveUpMs + 1,
+      deliver: () => {
+        if (answered < parts.length) this.#do(a, () => a.engine.abandonReconcile(b.id));
+      },
+    });
+  }
+
+  // ---- trouble
+
+  #trouble(): void {
+    const node = this.#pick(this.alive);
+    if (!node) return void this.#begin(`n${this.nodes.length}`);
+    const act = this.#pick<() => void>([
+      ...Array.from({ length: 12 }, () => () => this.#change(node)),
+      () => this.#partition(),
+      () => this.#partition(),
+      () => this.#sides.clear(),
+      () => this.#sides.clear(),
+      () => this.#crash(node),
+      () => this.#leave(node),
+      () => void (node.nextRoundMs = this.#nowMs + this.#pick([300, 1_000, 5_000])),
+      () => this.#changeTopology(node),
+      () => this.#changeTopology(node),
+      () => {
+        const blocked = node.engine.blockedMembers()[0];
+        if (blocked) this.#do(node, () => node.engine.unblock(blocked.id, this.#now(node)));
+      },
+    ]);
+    act();
+  }
+
+  #change(node: Node): void {
+    const key = `k${Math.floor(this.#random.next() * 4)}`;
+    const { engine } = node;
+    if (this.#chance(0.3)) {
+      this.#note(() => `${node.id} deletes ${key}`);
+      this.#do(node, () => engine.delete(key, this.#now(node)));
+      return;
+    }
+    const value = this.#chance(0.1) ? "x".repeat(1_500) : Math.floor(this.#random.next() * 3);
+    try {
+      this.#do(node, () => engine.set(key, copyJson(value), this.#now(node)));
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+    }
+  }
+
+  #partition(): void {
+    for (const id of this.#members) this.#sides.set(id, this.#chance(0.5) ? 1 : 2);
+    this.#note(() => `partition ${[...this.#sides].map(([id, side]) => `${id}:${side}`).join(" ")}`);
+  }
+
+  #crash(node: Node): void {
+    this.#end(node);
+    if (this.#chance(0.3)) return;
+    if (this.#chance(0.7)) return void this.#begin(node.id);
+    this.#members.delete(node.id);
+    const id = `n${this.nodes.length}`;
+    this.#members.add(id);
+    this.#begin(id);
+    this.#announce();
+  }
+
+  #leave(node: Node): void {
+    if (node.isLeaving) return;
+    this.#note(() => `${node.id} leaves`);
+    node.isLeaving = true;
+    node.hasLeft = true;
+    this.#do(node, () => node.engine.leave(this.#now(node)));
+    node.nextRoundMs = this.#nowMs;
+  }
+
+  #changeTopology(node: Node): void {
+    this.#pick<() => void>([
+      () => this.#members.delete(node.id),
+      () => this.#members.add(node.id),
+      () => this.#members.add(node.id),
+      () => this.#blocked.add(node.id),
+      () => this.#blocked.clear(),
+      () => {
+        const { id } = this.#pick(this.nodes);
+        if (!this.current(id) && this.alive.length < 12) this.#begin(id);
+      },
+    ])();
+    this.#announce();
+  }
+
+  #announce(): void {
+    const members = [...this.#members];
+    const blocked = [...this.#blocked];
+    for (const node of this.alive) {
+      const atMs = this.#nowMs + Math.floor(this.#random.next() * 1_000);
+      this.#topologies.push({ node, atMs, members, blocked });
+    }
+  }
+
+  #hearTopology(told: { node: Node; members: string[]; blocked: string[] }): void {
+    // One process hears them in order.
+    const index = this.#topologies.findIndex(({ node }) => node === told.node);
+    const [next] = this.#topologies.splice(index, 1);
+    if (next!.node.isAlive) this.#tellTopology(next!.node, next!);
+  }
+
+  #tellTopology(node: Node, topology: { members: string[]; blocked: string[] }): void {
+    const now = this.#now(node);
+    this.#note(() => `${node.id} hears topology ${topology.members} blocked ${topology.blocked}`);
+    for (const id of topology.members) {
+      if (!node.lastMembers.has(id)) node.view.freshAt.set(id, now.monotonicMs);
+    }
+    node.lastMembers = new Set(topology.members);
+    this.#do(node, () => node.engine.setTopology(topology, now));
+  }
+
+  // ---- chance and trace
+
+  #chance(probability: number): boolean {
+    return this.#random.next() < probability;
+  }
+
+  #pick<T>(from: readonly T[]): T {
+    return from[Math.floor(this.#random.next() * from.length)]!;
+  }
+
+  #shuffled<T>(items: readonly T[]): T[] {
+    const shuffled = [...items];
+    for (let last = shuffled.length - 1; last > 0; last--) {
+      const other = Math.floor(this.#random.next() * (last + 1));
+      [shuffled[last], shuffled[other]] = [shuffled[other]!, shuffled[last]!];
+    }
+    return shuffled;
+  }
+
+  /** Lines of the story cost something only where somebody reads them. */
+  #note(line: () => string): void {
+    const atMs = this.#nowMs;
+    this.trace.push(() => `${atMs} ${line()}`);
+  }
+
+  #noteEvents(node: Node, events: readonly EngineEvent[]): void {
+    for (const event of events) {
+      if (event.type === "GossipUpdate" || event.type === "Disseminated") continue;
+      this.#note(() => `  ${node.id}: ${JSON.stringify(event)}`);
+    }
+  }
+}
+
+/** A delta after its journey, without the sender's stamps; entries are frozen, so that they may be shared. */
+function unstamped(delta: Delta): Delta {
+  return {
+    ...delta,
+    members: delta.members.map((member) => ({
+      ...member,
+      entries: member.entries.map(({ key, number, type, value, json }) => ({ key, number, type, value, json })),
+    })),
+  };
+}
+
+function describe(delta: Delta): string {
+  const members = delta.members.map(({ id, life, after, reset, entries }) =>
+    `${id}/${life.slice(8, 12)}${reset ? "!" : ""}(${after},${
+      entries.map(({ key, number, value }) => `${value === undefined ? "-" : ""}${key}@${number}`).join(" ")
+    }]`
+  );
+  return `${members.join(" ")} ${delta.digest.slice(0, 4)}/${delta.active.slice(0, 4)}${
+    delta.partial ? " partial" : ""
+  }`;
+}
+
+function showHolds(holds: Holds): string {
+  return holds.size === 0
+    ? ""
+    : `holds ${[...holds].map(([id, { life, number }]) => `${id}/${life.slice(8, 12)}@${number}`).join(" ")}`;
+}

@@ -1,0 +1,316 @@
+import { assert, assertEquals, assertGreater, assertNotEquals } from "../../../deps/std_assert.ts";
+import type { Engine } from "../../../engine/engine.ts";
+import { lifeStartMs, makeLife } from "../../../engine/life.ts";
+import {
+  entry,
+  eventsOf,
+  exchange,
+  greet,
+  heartbeat,
+  makeCluster,
+  makeEngine,
+  makePair,
+  memberDelta,
+  note,
+  set,
+  settle,
+  tell,
+  TestClock,
+  valueOf,
+} from "./harness.ts";
+
+/** A life that starts so many milliseconds after the tests do. */
+function lifeAt(clock: TestClock, ms: number, random = 0.5): string {
+  return makeLife(clock.wallMs + ms, random);
+}
+
+function membersOf(deltas: readonly { readonly id: string }[]): string[] {
+  return deltas.map(({ id }) => id).sort();
+}
+
+/** Tells an engine of a higher life of its own. */
+function tellHigher(engine: Engine, clock: TestClock): void {
+  const higher = makeLife(lifeStartMs(engine.life) + 10, 0.5);
+  tell(engine, "b", memberDelta(engine.id, higher, [entry("k", 1, "other")]), clock);
+}
+
+Deno.test("E1 what a peer says about me is never merged, be its number higher", () => {
+  const clock = new TestClock();
+  const [a] = makePair(clock);
+  set(a, "k", "mine", clock);
+  for (const after of [0, 1]) {
+    tell(a, "b", memberDelta("a", a.life, [entry("k", 7, "theirs"), entry("x", 8, 1)], { after }), clock);
+    assertEquals([valueOf(a, "a", "k"), valueOf(a, "a", "x")], ["mine", undefined]);
+  }
+  tell(a, "b", memberDelta("a", a.life, [entry("x", 9, 1)], { reset: true }), clock);
+  assertEquals([valueOf(a, "a", "k"), valueOf(a, "a", "x")], ["mine", undefined]);
+});
+
+Deno.test("E1 what a peer says about me in a higher life is not merged either", () => {
+  const clock = new TestClock();
+  const [a] = makePair(clock);
+  set(a, "k", "mine", clock);
+  tell(a, "b", memberDelta("a", lifeAt(clock, 5), [entry("k", 1, "theirs"), entry("x", 2, 1)]), clock);
+  assertEquals([valueOf(a, "a", "k"), valueOf(a, "a", "x")], ["mine", undefined]);
+});
+
+Deno.test("E1 a higher life replaces a lower one whole: not one key of it is left", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "b"], clock);
+  tell(a, "b", memberDelta("b", lifeAt(clock, 0), [entry("k", 8, "old"), entry("gone", 9, 1)]), clock);
+  eventsOf(a).clear();
+  tell(a, "b", memberDelta("b", lifeAt(clock, 1), [entry("k", 1, "new")]), clock);
+  assertEquals([valueOf(a, "b", "k"), valueOf(a, "b", "gone")], ["new", undefined]);
+  assertEquals(a.holdOf("b"), { life: lifeAt(clock, 1), number: 1 });
+  assertEquals(
+    eventsOf(a).of("GossipUpdate").map(({ key, value, deleted }) => [key, value, deleted]),
+    [["k", "new", false], ["gone", undefined, true]],
+  );
+});
+
+Deno.test("E1 lives with the same milliseconds are told apart by their random parts", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "b"], clock);
+  tell(a, "b", memberDelta("b", lifeAt(clock, 0, 0.2), [entry("k", 9, "lower")]), clock);
+  tell(a, "b", memberDelta("b", lifeAt(clock, 0, 0.7), [entry("k", 1, "higher")]), clock);
+  tell(a, "b", memberDelta("b", lifeAt(clock, 0, 0.2), [entry("k", 10, "lower")]), clock);
+  assertEquals(valueOf(a, "b", "k"), "higher");
+});
+
+Deno.test("E1 what comes of a lower life is answered with what is held and is not merged", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "b", "c"], clock);
+  const held = lifeAt(clock, 1);
+  tell(a, "c", memberDelta("b", held, [entry("k", 3, "held")]), clock);
+  eventsOf(a).clear();
+  for (const reset of [false, true]) {
+    const old = memberDelta("b", lifeAt(clock, 0), [entry("k", 99, "old"), heartbeat(100)], { reset });
+    assertEquals(tell(a, "c", old, clock), new Map([["b", { life: held, number: 3 }]]));
+  }
+  assertEquals(valueOf(a, "b", "k"), "held");
+  assertEquals(eventsOf(a).of("GossipUpdate"), []);
+});
+
+Deno.test("E1 a greeting in a higher life ends what is held of the lower one", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  set(b, "k", "old", clock);
+  exchange(b, a, { clock });
+  assertEquals(valueOf(a, "b", "k"), "old");
+  const again = makeEngine("b", clock, { life: lifeAt(clock, 50) });
+  greet(again, a, clock);
+  assertEquals(valueOf(a, "b", "k"), undefined);
+  assertEquals(a.holdOf("b"), { life: again.life, number: 0 });
+});
+
+Deno.test("E1 a greeting in a lower life changes nothing of what is held", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  set(b, "k", "held", clock);
+  exchange(b, a, { clock });
+  const { refusal } = note(
+    a,
+    a.greeted({ id: "b", life: lifeAt(clock, -50), digest: "", active: "" }, clock.now),
+  );
+  assertEquals(refusal, undefined);
+  assertEquals([valueOf(a, "b", "k"), a.lifeOf("b")], ["held", b.life]);
+});
+
+Deno.test("E1 a member restarted with its clock set back learns of its former life and lives above it", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  set(b, "k", "before", clock);
+  settle([a, b], { clock });
+  const former = b.life;
+  const again = makeEngine("b", clock, { life: lifeAt(clock, -60_000) });
+  again.setTopology({ members: ["a", "b"], blocked: [] }, clock.now);
+  greet(again, a, clock);
+  set(again, "k", "after", clock);
+  exchange(again, a, { clock });
+  assertGreater(again.life, former);
+  settle([a, again], { clock });
+  assertEquals([valueOf(a, "b", "k"), a.lifeOf("b")], ["after", again.life]);
+  assertEquals(a.digest, again.digest);
+  assertEquals(a.phase, "confirmed");
+});
+
+Deno.test("E1 an owner told of a higher life draws a new one above it, with a random part of its own", () => {
+  const lives = [0.1, 0.9].map((random) => {
+    const clock = new TestClock();
+    const [a] = makePair(clock, { random });
+    const told = lifeAt(clock, 5_000);
+    tell(a, "b", memberDelta("a", told, [entry("k", 1, 1)]), clock);
+    assertGreater(a.life, told);
+    assertEquals(lifeStartMs(a.life), lifeStartMs(told) + 1);
+    assertEquals(eventsOf(a).of("LifeRenewed"), [{ type: "LifeRenewed", life: a.life }]);
+    return a.life;
+  });
+  // Two processes that are told of the same life must not draw the same one.
+  assertNotEquals(lives[0], lives[1]);
+});
+
+Deno.test("E1 an owner hears of a higher life from a greeting, from a delta, and from an answer alike", () => {
+  for (const way of ["greeting", "delta", "answer", "empty delta"] as const) {
+    const clock = new TestClock();
+    const [a] = makePair(clock);
+    const told = lifeAt(clock, 5);
+    const sent = a.disseminate("b").sent;
+    if (way === "greeting") {
+      const { refusal } = note(a, a.greeted({ id: "a", life: told, digest: "", active: "" }, clock.now));
+      assertEquals(refusal, "id_conflict");
+    } else if (way === "answer") {
+      note(a, a.handleAck(sent, new Map([["a", { life: told, number: 4 }]]), clock.now));
+    } else {
+      tell(a, "b", memberDelta("a", told, way === "delta" ? [entry("k", 1, 1)] : []), clock);
+    }
+    assertGreater(a.life, told, way);
+  }
+});
+
+Deno.test("E1 a lower or equal life of my own is no reason for a new one", () => {
+  const clock = new TestClock();
+  const [a] = makePair(clock);
+  const { life } = a;
+  set(a, "k", 1, clock);
+  assertEquals(
+    tell(a, "b", memberDelta("a", lifeAt(clock, -1), [entry("k", 9, 1)]), clock),
+    new Map([["a", { life, number: 1 }]]),
+  );
+  assertEquals(tell(a, "b", memberDelta("a", life, [entry("k", 1, 1)]), clock), new Map());
+  note(a, a.handleAck(a.disseminate("b").sent, new Map([["a", { life, number: 1 }]]), clock.now));
+  const { refusal } = note(a, a.greeted({ id: "a", life, digest: "", active: "" }, clock.now));
+  assertEquals([refusal, a.life], ["id_conflict", life]);
+});
+
+Deno.test("E1 a peer that holds more of me than I ever gave out has met another process: I live anew", () => {
+  const clock = new TestClock();
+  const [a] = makePair(clock);
+  set(a, "k", 1, clock);
+  const { life } = a;
+  note(a, a.handleAck(a.disseminate("b").sent, new Map([["a", { life, number: 2 }]]), clock.now));
+  assertGreater(a.life, life);
+});
+
+Deno.test("E1 in a renewed life every key is set anew, from number 1, and deleted keys are not", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  set(a, "x", 1, clock);
+  set(a, "y", 2, clock);
+  set(a, "gone", 3, clock);
+  set(a, "x", 4, clock);
+  a.delete("gone", clock.now);
+  settle([a, b], { clock });
+  clock.advance(40);
+  tellHigher(a, clock);
+  assertEquals(
+    a.entriesOf("a").map(({ key, number, value, timestampMs }) => [key, number, value, timestampMs]),
+    [["y", 1, 2, clock.wallMs], ["x", 2, 4, clock.wallMs]],
+  );
+  assertEquals(a.ownNumber("x"), 2);
+  assertEquals(set(a, "z", 5, clock), 3);
+  assertEquals(a.acknowledgedBy(1), 0);
+  settle([a, b], { clock });
+  assertEquals(["x", "y", "z", "gone"].map((key) => valueOf(b, "a", key)), [4, 2, 5, undefined]);
+  assertEquals([b.lifeOf("a"), a.acknowledgedBy(3)], [a.life, 1]);
+});
+
+Deno.test("E1 a late acknowledgement of the life before counts for nothing in the new one", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  set(a, "x", 1, clock);
+  set(a, "y", 1, clock);
+  const { sent } = a.disseminate("b");
+  tellHigher(a, clock);
+  note(a, a.handleAck(sent, new Map(), clock.now));
+  assertEquals(a.acknowledgedBy(1), 0);
+  assertEquals(membersOf(a.disseminate("b").delta.members), ["a"]);
+  settle([a, b], { clock });
+  assertEquals(valueOf(b, "a", "y"), 1);
+});
+
+Deno.test("E1 three higher lives within heartbeatExpiration silence the member: two events, no fourth life", () => {
+  const clock = new TestClock();
+  const [a] = makePair(clock, { settings: { heartbeatExpiration: 1_000 } });
+  for (let times = 1; times <= 2; times++) {
+    tellHigher(a, clock);
+    clock.advance(499);
+    assertEquals([a.silenced, eventsOf(a).of("LifeRenewed").length], [false, times]);
+  }
+  const { life } = a;
+  eventsOf(a).clear();
+  tellHigher(a, clock);
+  assertEquals([a.silenced, a.life], [true, life]);
+  assertEquals(eventsOf(a).all, [
+    { type: "ConflictDetected", memberId: "a", reason: "identity" },
+    { type: "SelfBlocked", reason: "identity" },
+  ]);
+});
+
+Deno.test("E1 once silenced a member raises no more, says no more of it, takes nothing and tells nothing", () => {
+  const clock = new TestClock();
+  const [a] = makePair(clock);
+  for (let times = 0; times < 3; times++) tellHigher(a, clock);
+  assert(a.silenced);
+  const { life } = a;
+  eventsOf(a).clear();
+  set(a, "k", 1, clock);
+  eventsOf(a).clear();
+  tellHigher(a, clock);
+  note(a, a.greeted({ id: "a", life: lifeAt(clock, 900), digest: "", active: "" }, clock.now));
+  clock.advance(3_600_000);
+  note(
+    a,
+    a.handleAck(a.disseminate("b").sent, new Map([["a", { life: lifeAt(clock, 0), number: 1 }]]), clock.now),
+  );
+  assertEquals(a.life, life);
+  assertEquals(tell(a, "b", memberDelta("b", lifeAt(clock, 0), [entry("k", 1, 1)]), clock), new Map());
+  assertEquals(valueOf(a, "b", "k"), undefined);
+  assertEquals(a.disseminate("b").delta.members, []);
+  assertEquals(eventsOf(a).all, []);
+});
+
+Deno.test("E1 higher lives further apart than heartbeatExpiration silence nobody", () => {
+  const clock = new TestClock();
+  const [a] = makePair(clock, { settings: { heartbeatExpiration: 1_000 } });
+  for (let times = 0; times < 12; times++) {
+    tellHigher(a, clock);
+    clock.advance(500);
+  }
+  assertEquals([a.silenced, eventsOf(a).of("LifeRenewed").length], [false, 12]);
+});
+
+Deno.test("E1 of two processes with one id that share a peer one falls silent, and the other's state stands", () => {
+  const clock = new TestClock();
+  const ids = ["twin", "c"];
+  const [first, peer] = makeCluster(ids, clock);
+  const second = makeEngine("twin", clock, { life: lifeAt(clock, 7), random: 0.75 });
+  second.setTopology({ members: ids, blocked: [] }, clock.now);
+  set(first, "who", "first", clock);
+  set(second, "who", "second", clock);
+  for (let round = 0; round < 20; round++) {
+    for (const twin of [first, second]) {
+      if (twin.silenced) continue;
+      note(twin, twin.beat({}, clock.now));
+      exchange(twin, peer!, { clock });
+    }
+    clock.advance(300);
+  }
+  assertEquals([first, second].filter(({ silenced }) => silenced).length, 1);
+  const standing = first.silenced ? second : first;
+  assertEquals(valueOf(peer!, "twin", "who"), valueOf(standing, "twin", "who"));
+  assertEquals(peer!.lifeOf("twin"), standing.life);
+});
+
+Deno.test("E1 whoever tells of a lower life is told of the higher one, whatever it was taken to hold", () => {
+  const clock = new TestClock();
+  const [a, b] = makeCluster(["a", "b", "c"], clock);
+  greet(a, b!, clock);
+  const [lower, higher] = [lifeAt(clock, 0), lifeAt(clock, 1)];
+  tell(a, "c", memberDelta("c", higher, [entry("k", 1, "new")]), clock);
+  // An acknowledgement whose sender lost what it acknowledged.
+  note(a, a.handleAck(a.disseminate("b").sent, new Map(), clock.now));
+  assertEquals(a.disseminate("b").delta.members, []);
+  tell(b!, "c", memberDelta("c", lower, [entry("k", 9, "old")]), clock);
+  exchange(b!, a, { clock });
+  assertEquals(valueOf(b!, "c", "k"), "new");
+});

@@ -1,0 +1,113 @@
+import { assertEquals, assertStringIncludes } from "../../../deps/std_assert.ts";
+import { makeLife } from "../../../engine/life.ts";
+import { DIGEST_KEY, GRACEFULLY_LEFT_KEY, HEARTBEAT_KEY, TOPOLOGY_KEY } from "../../../engine/types.ts";
+import {
+  entry,
+  eventsOf,
+  makeCluster,
+  makeEngine,
+  makePair,
+  memberDelta,
+  message,
+  note,
+  remove,
+  set,
+  TestClock,
+  valueOf,
+} from "./harness.ts";
+
+const DAY_MS = 24 * 3_600_000;
+
+Deno.test("E2 sequence numbers begin at 1 and rise by one at every set of any key", () => {
+  const clock = new TestClock();
+  const a = makeEngine("a", clock);
+  assertEquals(["x", "y", "x", "x", "z"].map((key) => set(a, key, 1, clock)), [1, 2, 3, 4, 5]);
+  assertEquals(a.holdOf("a")?.number, 5);
+});
+
+Deno.test("E2 setting an equal value is a new number", () => {
+  const clock = new TestClock();
+  const a = makeEngine("a", clock);
+  assertEquals([set(a, "x", 1, clock), set(a, "x", 1, clock)], [1, 2]);
+  assertEquals(eventsOf(a).of("GossipUpdate").map(({ sequenceNumber }) => sequenceNumber), [1, 2]);
+});
+
+Deno.test("E2 a deletion is a number too, and deleting what is not there is none", () => {
+  const clock = new TestClock();
+  const a = makeEngine("a", clock);
+  set(a, "x", 1, clock);
+  assertEquals(remove(a, "never", clock), undefined);
+  assertEquals(remove(a, "x", clock), 2);
+  assertEquals(remove(a, "x", clock), undefined);
+  assertEquals(set(a, "y", 1, clock), 3);
+});
+
+Deno.test("E2 what a member tells of itself takes numbers from the same row", () => {
+  const clock = new TestClock();
+  const a = makeEngine("a", clock);
+  set(a, "x", 1, clock);
+  note(a, a.beat({}, clock.now));
+  assertEquals([HEARTBEAT_KEY, TOPOLOGY_KEY, DIGEST_KEY].map((key) => a.ownNumber(key)), [2, 3, 4]);
+  assertEquals(note(a, a.leave(clock.now)).number, 5);
+  assertEquals(a.ownNumber(GRACEFULLY_LEFT_KEY), 5);
+  assertEquals(set(a, "y", 1, clock), 6);
+});
+
+Deno.test("E2 a member's own view is not moved by the numbers of others", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "b"], clock);
+  const { holds } = note(
+    a,
+    a.applyIncoming(
+      "b",
+      message(memberDelta("b", makeLife(clock.wallMs, 0.5), [entry("x", 900, 1)])),
+      clock.now,
+    ),
+  );
+  assertEquals(holds, new Map());
+  assertEquals(set(a, "x", 1, clock), 1);
+});
+
+Deno.test("E2 a life more than a year ahead of my clock is invalid, and nothing of its message is merged", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "b", "c"], clock);
+  const good = memberDelta("b", makeLife(clock.wallMs, 0.5), [entry("k", 1, 1)]);
+  const ahead = memberDelta("c", makeLife(clock.wallMs + 367 * DAY_MS, 0.5), [entry("k", 1, 1)]);
+  const { invalid, holds } = note(a, a.applyIncoming("b", message(good, ahead), clock.now));
+  assertStringIncludes(invalid ?? "", "more than a year ahead");
+  assertEquals([holds.size, valueOf(a, "b", "k"), valueOf(a, "c", "k")], [0, undefined, undefined]);
+  assertEquals(eventsOf(a).of("GossipUpdate"), []);
+});
+
+Deno.test("E2 a life less than a year ahead is believed: clocks differ", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "b"], clock);
+  const ahead = memberDelta("b", makeLife(clock.wallMs + 364 * DAY_MS, 0.5), [entry("k", 1, 1)]);
+  assertEquals(note(a, a.applyIncoming("b", message(ahead), clock.now)).invalid, undefined);
+  assertEquals(valueOf(a, "b", "k"), 1);
+});
+
+Deno.test("E2 my own id in a life more than a year ahead moves me nowhere, however it is told", () => {
+  const clock = new TestClock();
+  const [a] = makePair(clock);
+  set(a, "k", 1, clock);
+  const { life } = a;
+  const ahead = makeLife(clock.wallMs + 367 * DAY_MS, 0.5);
+  const { sent } = a.disseminate("b");
+  note(a, a.applyIncoming("b", message(memberDelta("a", ahead, [entry("k", 1, 2)])), clock.now));
+  note(a, a.handleAck(sent, new Map([["a", { life: ahead, number: 5 }]]), clock.now));
+  const { refusal } = note(a, a.greeted({ id: "a", life: ahead, digest: "", active: "" }, clock.now));
+  assertEquals([a.life, refusal], [life, "invalid"]);
+  assertEquals(eventsOf(a).of("LifeRenewed"), []);
+});
+
+Deno.test("E2 a greeting in a life more than a year ahead is refused as invalid and changes nothing", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  const before = makeLife(clock.wallMs, 0.5);
+  note(a, a.applyIncoming("b", message(memberDelta("b", before, [entry("k", 1, 1)])), clock.now));
+  const ahead = makeLife(clock.wallMs + 367 * DAY_MS, 0.5);
+  const hello = { id: "b", life: ahead, digest: b.digest, active: b.active };
+  assertEquals(note(a, a.greeted(hello, clock.now)).refusal, "invalid");
+  assertEquals([valueOf(a, "b", "k"), a.lifeOf("b")], [1, before]);
+});

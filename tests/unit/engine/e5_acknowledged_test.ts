@@ -1,0 +1,227 @@
+import { assertEquals } from "../../../deps/std_assert.ts";
+import type { Engine } from "../../../engine/engine.ts";
+import { makeLife } from "../../../engine/life.ts";
+import {
+  entry,
+  exchange,
+  greet,
+  makeCluster,
+  makeEngine,
+  makePair,
+  memberDelta,
+  note,
+  set,
+  settle,
+  tell,
+  TestClock,
+  valueOf,
+} from "./harness.ts";
+
+/** What would be told now: by member, from where, and the numbers. */
+function told(from: Engine, to: string): string {
+  return from.disseminate(to).delta.members
+    .map(({ id, after, entries }) => `${id}>${after}:${entries.map(({ number }) => number).join()}`).join(
+      " ",
+    );
+}
+
+Deno.test("E5 what was only handed out counts for nothing: it is handed out again", () => {
+  const clock = new TestClock();
+  const [a] = makePair(clock);
+  set(a, "x", 1, clock);
+  assertEquals([told(a, "b"), told(a, "b"), told(a, "b")], ["a>0:1", "a>0:1", "a>0:1"]);
+  assertEquals([a.acknowledgedBy(1), a.phase], [0, "diffusing"]);
+});
+
+Deno.test("E5 a lost request is sent again with the next round", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  set(a, "x", 1, clock);
+  exchange(a, b, { clock, lose: "request" });
+  assertEquals(valueOf(b, "a", "x"), undefined);
+  exchange(a, b, { clock });
+  assertEquals(valueOf(b, "a", "x"), 1);
+  assertEquals([told(a, "b"), a.acknowledgedBy(1)], ["", 1]);
+});
+
+Deno.test("E5 where the reply is lost the request is sent again, and so is the reply", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  set(a, "x", 1, clock);
+  set(b, "y", 1, clock);
+  exchange(a, b, { clock, lose: "reply" });
+  assertEquals([told(a, "b"), told(b, "a")], ["a>0:1", "b>0:1"]);
+  exchange(a, b, { clock });
+  assertEquals([valueOf(b, "a", "x"), valueOf(a, "b", "y"), told(a, "b"), told(b, "a")], [1, 1, "", ""]);
+});
+
+Deno.test("E5 where the acknowledgement is lost only what was replied is sent again", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  set(a, "x", 1, clock);
+  set(b, "y", 1, clock);
+  exchange(a, b, { clock, lose: "ack" });
+  assertEquals([told(a, "b"), told(b, "a")], ["", "b>0:1"]);
+  const { reply } = exchange(a, b, { clock });
+  assertEquals(reply?.delta.members.map(({ id }) => id), ["b"]);
+  assertEquals([told(a, "b"), told(b, "a")], ["", ""]);
+});
+
+Deno.test("E5 an acknowledgement counts however late it comes, but only for what it acknowledges", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  set(a, "x", 1, clock);
+  const first = a.disseminate("b").sent;
+  set(a, "y", 1, clock);
+  const second = a.disseminate("b").sent;
+  set(a, "z", 1, clock);
+  clock.advance(60_000);
+  note(a, a.handleAck(first, new Map(), clock.now));
+  assertEquals([told(a, "b"), a.acknowledgedBy(1), a.acknowledgedBy(2)], ["a>1:2,3", 1, 0]);
+  note(a, a.handleAck(second, new Map(), clock.now));
+  assertEquals([told(a, "b"), a.acknowledgedBy(2), a.acknowledgedBy(3)], ["a>2:3", 1, 0]);
+  settle([a, b], { clock });
+  assertEquals(a.acknowledgedBy(3), 1);
+});
+
+Deno.test("E5 a late acknowledgement of less takes back nothing of a later one", () => {
+  const clock = new TestClock();
+  const [a] = makePair(clock);
+  set(a, "x", 1, clock);
+  const first = a.disseminate("b").sent;
+  set(a, "y", 1, clock);
+  const second = a.disseminate("b").sent;
+  note(a, a.handleAck(second, new Map(), clock.now));
+  note(a, a.handleAck(first, new Map(), clock.now));
+  assertEquals([told(a, "b"), a.acknowledgedBy(2)], ["", 1]);
+  set(a, "z", 1, clock);
+  assertEquals(told(a, "b"), "a>2:3");
+  note(a, a.handleAck(first, new Map(), clock.now));
+  assertEquals([told(a, "b"), a.acknowledgedBy(2)], ["a>2:3", 1]);
+});
+
+Deno.test("E5 an acknowledgement that comes twice counts once", () => {
+  const clock = new TestClock();
+  const [a] = makePair(clock);
+  set(a, "x", 1, clock);
+  const { sent } = a.disseminate("b");
+  for (let times = 0; times < 3; times++) note(a, a.handleAck(sent, new Map(), clock.now));
+  assertEquals([told(a, "b"), a.acknowledgedBy(1)], ["", 1]);
+});
+
+Deno.test("E5 what was sent to one peer is not known to be held by another", () => {
+  const clock = new TestClock();
+  const [a, b, c] = makeCluster(["a", "b", "c"], clock);
+  greet(a, b!, clock);
+  greet(a, c!, clock);
+  set(a, "x", 1, clock);
+  note(a, a.handleAck(a.disseminate("b").sent, new Map(), clock.now));
+  assertEquals([told(a, "b"), told(a, "c"), a.acknowledgedBy(1), a.phase], ["", "a>0:1", 1, "diffusing"]);
+});
+
+Deno.test("E5 a peer that says it holds what was never sent to it raises nothing", () => {
+  const clock = new TestClock();
+  const [a] = makePair(clock);
+  const empty = a.disseminate("b").sent;
+  for (const key of ["x", "y", "z"]) set(a, key, 1, clock);
+  for (const number of [3, 2, 1]) {
+    note(a, a.handleAck(empty, new Map([["a", { life: a.life, number }]]), clock.now));
+    assertEquals([told(a, "b"), a.acknowledgedBy(1), a.phase], ["a>0:1,2,3", 0, "diffusing"], `${number}`);
+  }
+});
+
+Deno.test("E5 a peer that says it holds more than was sent to it is believed as far as that", () => {
+  for (const number of [3, 2]) {
+    const clock = new TestClock();
+    const [a] = makePair(clock);
+    set(a, "x", 1, clock);
+    const { sent } = a.disseminate("b");
+    set(a, "y", 1, clock);
+    set(a, "z", 1, clock);
+    note(a, a.handleAck(sent, new Map([["a", { life: a.life, number }]]), clock.now));
+    assertEquals([told(a, "b"), a.acknowledgedBy(1), a.acknowledgedBy(2)], ["a>1:2,3", 1, 0], `${number}`);
+  }
+});
+
+Deno.test("E5 the same holds for other members' state", () => {
+  const clock = new TestClock();
+  const [a, b] = makeCluster(["a", "b", "c"], clock);
+  greet(a, b!, clock);
+  const life = makeLife(clock.wallMs, 0.5);
+  const empty = a.disseminate("b").sent;
+  tell(a, "c", memberDelta("c", life, [entry("x", 1, 1), entry("y", 2, 1)]), clock);
+  for (const number of [9, 2, 1]) {
+    note(a, a.handleAck(empty, new Map([["c", { life, number }]]), clock.now));
+    assertEquals(told(a, "b"), "c>0:1,2", `${number}`);
+  }
+});
+
+Deno.test("E5 of several members those count as held of which the peer says nothing else", () => {
+  const clock = new TestClock();
+  const [a, b] = makeCluster(["a", "b", "c"], clock);
+  greet(a, b!, clock);
+  const life = makeLife(clock.wallMs, 0.5);
+  set(a, "x", 1, clock);
+  tell(a, "c", memberDelta("c", life, [entry("x", 1, 1), entry("y", 2, 1)]), clock);
+  const { sent } = a.disseminate("b");
+  note(a, a.handleAck(sent, new Map([["c", { life, number: 1 }]]), clock.now));
+  assertEquals(told(a, "b"), "c>1:2");
+});
+
+Deno.test("E5 a number that an earlier life of the peer held counts for nothing in its next", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  set(a, "x", 1, clock);
+  exchange(a, b, { clock });
+  set(a, "y", 1, clock);
+  const { sent } = a.disseminate("b");
+  assertEquals(a.acknowledgedBy(1), 1);
+  const again = makeEngine("b", clock, { life: makeLife(clock.wallMs + 1, 0.5) });
+  greet(again, a, clock);
+  // The reply of the process before comes only now.
+  note(a, a.handleAck(sent, new Map(), clock.now));
+  assertEquals([told(a, "b"), a.acknowledgedBy(1)], ["a>0:1,2", 0]);
+});
+
+Deno.test("E5 to greet again in the same life changes nothing of what is known", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  set(a, "x", 1, clock);
+  exchange(a, b, { clock });
+  set(a, "y", 1, clock);
+  greet(a, b, clock);
+  assertEquals([told(a, "b"), a.acknowledgedBy(1)], ["a>1:2", 1]);
+});
+
+Deno.test("E5 what a peer told itself it holds: it is not told that again", () => {
+  const clock = new TestClock();
+  const [a, b, c] = makeCluster(["a", "b", "c"], clock);
+  greet(a, b!, clock);
+  const life = makeLife(clock.wallMs, 0.5);
+  tell(a, "b", memberDelta("c", life, [entry("x", 1, 1)]), clock);
+  tell(a, "b", memberDelta("b", b!.life, [entry("x", 1, 1)]), clock);
+  assertEquals(told(a, "b"), "");
+  assertEquals(told(a, c!.id), "b>0:1");
+  // It waits for both, and one of them tells it.
+  tell(a, "d", memberDelta("c", life, [entry("y", 2, 1)], { after: 1 }), clock);
+  assertEquals(told(a, "b"), "c>1:2");
+  tell(a, "b", memberDelta("c", life, [entry("y", 2, 1)], { after: 1 }), clock);
+  assertEquals(told(a, "b"), "");
+});
+
+Deno.test("E5 whatever is lost for a while, both sides end with the same state and know it", () => {
+  for (const lost of ["request", "reply", "ack"] as const) {
+    const clock = new TestClock();
+    const [a, b] = makePair(clock);
+    for (let round = 0; round < 10; round++) {
+      set(a, `a${round % 3}`, round, clock);
+      set(b, `b${round % 3}`, round, clock);
+      exchange(a, b, { clock, lose: lost });
+      exchange(b, a, { clock, lose: lost });
+    }
+    settle([a, b], { clock });
+    assertEquals(a.digest, b.digest, lost);
+    assertEquals([a.phase, b.phase], ["confirmed", "confirmed"], lost);
+    assertEquals([a.acknowledgedBy(10), b.acknowledgedBy(10)], [1, 1], lost);
+  }
+});

@@ -1,0 +1,276 @@
+/**
+ * Engines on one settable clock, and the exchange of messages between them as the gossiper does it, with
+ * what a network may lose.
+ *
+ * @module
+ */
+
+import {
+  type Caused,
+  Engine,
+  type EngineSettings,
+  type EngineStart,
+  type Sent,
+} from "../../../engine/engine.ts";
+import type { EngineEvent } from "../../../engine/events.ts";
+import { copyJson } from "../../../engine/json.ts";
+import { makeLife } from "../../../engine/life.ts";
+import {
+  type Delta,
+  HEARTBEAT_KEY,
+  type Hold,
+  type Holds,
+  type Instant,
+  type JsonValue,
+  type Life,
+  type MemberDelta,
+  type SentEntry,
+  TYPE,
+} from "../../../engine/types.ts";
+
+/** The defaults of the gossiper. */
+export const SETTINGS: EngineSettings = {
+  gossipInterval: 300,
+  gossipRequestTimeout: 500,
+  gossipMaxSend: 50,
+  heartbeatExpiration: 20_000,
+  blockedProbeInterval: 60_000,
+  tombstoneRetention: 3_600_000,
+  departedRetention: 600_000,
+  maxMessageBytes: 1_048_576,
+  maxMembers: 10_000,
+};
+
+/** When the clocks of the tests start. */
+export const WALL_START_MS = 1_700_000_000_000;
+
+/** Both clocks, moved by hand. */
+export class TestClock {
+  monotonicMs = 1_000;
+  wallMs = WALL_START_MS;
+
+  get now(): Instant {
+    return { monotonicMs: this.monotonicMs, wallMs: this.wallMs };
+  }
+
+  advance(ms: number): Instant {
+    this.monotonicMs += ms;
+    this.wallMs += ms;
+    return this.now;
+  }
+}
+
+/** What one engine says in a test, in the order in which it happened. */
+export class EventLog {
+  readonly all: EngineEvent[] = [];
+
+  of<T extends EngineEvent["type"]>(type: T): Extract<EngineEvent, { type: T }>[] {
+    return this.all.filter((event): event is Extract<EngineEvent, { type: T }> => event.type === type);
+  }
+
+  clear(): void {
+    this.all.length = 0;
+  }
+}
+
+const logs = new WeakMap<Engine, EventLog>();
+
+/** All events that an engine caused through this harness; those of direct calls are noted by `note`. */
+export function eventsOf(engine: Engine): EventLog {
+  return logs.get(engine)!;
+}
+
+/** Notes the events of a direct call, and passes on what it returned. */
+export function note<T>(engine: Engine, caused: Caused<T>): Caused<T> {
+  eventsOf(engine).all.push(...caused.events);
+  return caused;
+}
+
+/** What an engine of a test may differ in. */
+export interface EngineOptions extends Partial<EngineStart> {
+  readonly settings?: Partial<EngineSettings>;
+}
+
+/** An engine; without other wishes its life begins now. */
+export function makeEngine(id: string, clock: TestClock, options: EngineOptions = {}): Engine {
+  const { settings, ...start } = options;
+  const engine = new Engine({ ...SETTINGS, ...settings }, {
+    id,
+    life: makeLife(clock.wallMs, 0.5),
+    now: clock.now,
+    random: 0.25,
+    byGreeting: false,
+    ...start,
+  });
+  logs.set(engine, new EventLog());
+  return engine;
+}
+
+/** Engines with these ids, all in one topology, which have not greeted each other. */
+export function makeCluster(
+  ids: readonly string[],
+  clock: TestClock,
+  options: EngineOptions = {},
+): [Engine, ...Engine[]] {
+  const engines = ids.map((id) => makeEngine(id, clock, options));
+  for (const engine of engines) note(engine, engine.setTopology({ members: ids, blocked: [] }, clock.now));
+  return engines as [Engine, ...Engine[]];
+}
+
+/** Two members that know each other: the usual start. */
+export function makePair(clock: TestClock, options: EngineOptions = {}): [a: Engine, b: Engine] {
+  const [a, b] = makeCluster(["a", "b"], clock, options);
+  greet(a, b!, clock);
+  return [a, b!];
+}
+
+/** Each hears the greeting of the other, as when a connection opens; returns what each of them refused. */
+export function greet(a: Engine, b: Engine, clock: TestClock) {
+  const helloOf = (engine: Engine) => ({
+    id: engine.id,
+    life: engine.life,
+    digest: engine.digest,
+    active: engine.active,
+  });
+  const byB = note(b, b.greeted(helloOf(a), clock.now)).refusal;
+  const byA = note(a, a.greeted(helloOf(b), clock.now)).refusal;
+  return { byA, byB };
+}
+
+/** Sets a key. */
+export function set(engine: Engine, key: string, value: JsonValue, clock: TestClock): number {
+  return note(engine, engine.set(key, copyJson(value), clock.now)).number;
+}
+
+/** Deletes a key. */
+export function remove(engine: Engine, key: string, clock: TestClock): number | undefined {
+  return note(engine, engine.delete(key, clock.now)).number;
+}
+
+/** The value that an engine holds. */
+export function valueOf(engine: Engine, memberId: string, key: string): JsonValue | undefined {
+  return engine.get(memberId, key)?.value;
+}
+
+/** What passed in one exchange. */
+export interface Exchanged {
+  readonly request: Delta;
+  readonly sent: Sent;
+  /** Undefined where the request was lost. */
+  readonly reply: { readonly delta: Delta; readonly holds: Holds; readonly sent: Sent } | undefined;
+  /** What the requester acknowledged with; undefined where the request or the reply was lost. */
+  readonly ack: Holds | undefined;
+}
+
+/** What may happen to an exchange. */
+export interface ExchangeOptions {
+  readonly clock: TestClock;
+  /** Which message does not arrive. */
+  readonly lose?: "request" | "reply" | "ack";
+}
+
+/**
+ * One round with one peer, as the gossiper does it: gossip, reply, acknowledgement. Every message goes
+ * through `travelled`, so that nothing is shared but what was told.
+ */
+export function exchange(a: Engine, b: Engine, { clock, lose }: ExchangeOptions): Exchanged {
+  const { delta: request, sent } = note(a, a.disseminate(b.id));
+  if (lose === "request") return { request, sent, reply: undefined, ack: undefined };
+  const { holds } = note(b, b.applyIncoming(a.id, travelled(request), clock.now));
+  const { delta, sent: replySent } = note(b, b.disseminate(a.id, { holds }));
+  const reply = { delta, holds, sent: replySent };
+  if (lose === "reply") return { request, sent, reply, ack: undefined };
+  note(a, a.handleAck(sent, new Map(holds), clock.now));
+  const { holds: ack } = note(a, a.applyIncoming(b.id, travelled(delta), clock.now));
+  if (lose !== "ack") note(b, b.handleAck(replySent, new Map(ack), clock.now));
+  return { request, sent, reply, ack };
+}
+
+/** A delta after its journey: the same words, other objects, and no stamps of the sender. */
+export function travelled(delta: Delta): Delta {
+  const copy = structuredClone(delta);
+  return {
+    ...copy,
+    members: copy.members.map((member) => ({
+      ...member,
+      entries: member.entries.map(({ key, number, type, value, json }) => ({
+        key,
+        number,
+        type,
+        value,
+        json,
+      })),
+    })),
+  };
+}
+
+/** Runs exchanges between every two until nothing is told any more, or fails after so many rounds. */
+export function settle(
+  engines: readonly Engine[],
+  options: { readonly clock: TestClock; readonly rounds?: number },
+): void {
+  const { clock, rounds = 50 } = options;
+  for (let round = 0; round < rounds; round++) {
+    let told = 0;
+    for (const a of engines) {
+      for (const b of engines) {
+        if (a === b) continue;
+        const { request, reply } = exchange(a, b, { clock });
+        told += request.members.length + (reply?.delta.members.length ?? 0);
+      }
+    }
+    if (told === 0) return;
+  }
+  throw new Error(`After ${rounds} rounds there was still something to tell.`);
+}
+
+/** Lets the two compare member by member where that is due; returns whether it was. */
+export function reconcile(a: Engine, b: Engine): boolean {
+  const { parts } = note(a, a.requestReconcile(b.id));
+  for (const [index, part] of parts.entries()) {
+    const answer = note(b, b.answerReconcile(a.id, structuredClone(part))).part;
+    note(a, a.applyReconcile(b.id, structuredClone(answer), { last: index === parts.length - 1 }));
+  }
+  return parts.length > 0;
+}
+
+/** An entry as a peer would send it. */
+export function entry(key: string, number: number, value: JsonValue): SentEntry {
+  return { key, number, type: TYPE.value, value, json: JSON.stringify(value) };
+}
+
+/** A tombstone as a peer would send it. */
+export function tombstone(key: string, number: number): SentEntry {
+  return { key, number, type: "", value: undefined, json: "" };
+}
+
+/** A heartbeat as a peer would send it. */
+export function heartbeat(number: number): SentEntry {
+  return { key: HEARTBEAT_KEY, number, type: TYPE.heartbeat, value: {}, json: "{}" };
+}
+
+/** A delta of one member as a peer would send it. */
+export function memberDelta(
+  id: string,
+  life: Life,
+  entries: readonly SentEntry[],
+  options: { readonly after?: number; readonly reset?: boolean } = {},
+): MemberDelta {
+  return { id, life, after: options.after ?? 0, reset: options.reset ?? false, entries };
+}
+
+/** A message of these deltas, from nobody whose digest could be compared. */
+export function message(...members: readonly MemberDelta[]): Delta {
+  return { members, digest: "0".repeat(16), active: "0".repeat(16), partial: true };
+}
+
+/** Lets a peer tell an engine something; returns what the engine answers that it holds. */
+export function tell(
+  engine: Engine,
+  peerId: string,
+  members: MemberDelta | readonly MemberDelta[],
+  clock: TestClock,
+): ReadonlyMap<string, Hold> {
+  const list: readonly MemberDelta[] = "id" in members ? [members] : members;
+  return note(engine, engine.applyIncoming(peerId, message(...list), clock.now)).holds;
+}

@@ -1,0 +1,139 @@
+import { assert, assertEquals, assertInstanceOf, assertThrows } from "../../../deps/std_assert.ts";
+import {
+  checkJson,
+  copyJson,
+  deepFreeze,
+  JsonValueError,
+  MAX_DEPTH,
+  utf8Length,
+} from "../../../engine/json.ts";
+
+function nested(depth: number): unknown {
+  let value: unknown = 1;
+  for (let level = 0; level < depth; level++) value = level % 2 === 0 ? [value] : { in: value };
+  return value;
+}
+
+Deno.test("R4.2 any JSON value is copied, with its text", () => {
+  for (
+    const value of [null, true, false, 0, -1.5, 1e300, "", "żółć 😀", [], {}, [[null]], {
+      a: [1, { b: "c" }],
+    }]
+  ) {
+    const copy = copyJson(value);
+    assertEquals(copy.value, value);
+    assertEquals(copy.json, JSON.stringify(value));
+  }
+});
+
+Deno.test("R4.2 a copy shares nothing with what was given, and is frozen at every depth", () => {
+  const given = { list: [{ deep: 1 }] };
+  const { value } = copyJson(given);
+  given.list[0]!.deep = 2;
+  given.list.push({ deep: 3 });
+  const copy = value as unknown as typeof given;
+  assertEquals(copy, { list: [{ deep: 1 }] });
+  assert(Object.isFrozen(copy) && Object.isFrozen(copy.list) && Object.isFrozen(copy.list[0]));
+  assert(!Object.isFrozen(given) && !Object.isFrozen(given.list[0]));
+});
+
+Deno.test("R4.2 what JSON cannot carry is refused with the path to it", () => {
+  const cases: readonly [unknown, string][] = [
+    [undefined, "value is undefined"],
+    [() => 1, "value is a function"],
+    [Symbol("s"), "value is a symbol"],
+    [5n, "value is a bigint"],
+    [NaN, "value is the number NaN"],
+    [[Infinity], "value[0] is the number Infinity"],
+    [{ a: { b: [0, -Infinity] } }, "value.a.b[1] is the number -Infinity"],
+    [{ "two words": undefined }, 'value["two words"] is undefined'],
+    [{ a: "\ud800" }, "value.a is a string with a lone surrogate"],
+    [{ "\udc00": 1 }, "value has a key with a lone surrogate"],
+    // deno-lint-ignore no-sparse-arrays -- a hole is what is tested
+    [[1, , 3], "value[1] is undefined"],
+    [new Date(0), "value is an instance of Date"],
+    [{ at: new Map() }, "value.at is an instance of Map"],
+    [new (class Load {})(), "value is an instance of Load"],
+    [new Uint8Array(2), "value is an instance of Uint8Array"],
+    [new Number(3), "value is an instance of Number"],
+  ];
+  for (const [value, message] of cases) {
+    const error = assertThrows(() => copyJson(value), JsonValueError, message);
+    assertInstanceOf(error, TypeError);
+    assert(error.message.endsWith("nothing was changed."), error.message);
+  }
+});
+
+Deno.test("R4.2 a cycle is refused at the place that leads back", () => {
+  const cycle: Record<string, unknown> = { list: [] };
+  (cycle.list as unknown[]).push({ back: cycle });
+  assertThrows(() => copyJson(cycle), JsonValueError, "value.list[0].back leads back to itself");
+});
+
+Deno.test("R4.2 the same object twice, but not within itself, is no cycle", () => {
+  const shared = { a: 1 };
+  assertEquals(copyJson([shared, { again: shared }]).json, '[{"a":1},{"again":{"a":1}}]');
+});
+
+Deno.test("R4.2 values may be nested as deep as the limit and no deeper", () => {
+  copyJson(nested(MAX_DEPTH));
+  assertThrows(() => copyJson(nested(MAX_DEPTH + 1)), JsonValueError, `deeper than ${MAX_DEPTH}`);
+  assertThrows(() => copyJson(nested(100_000)), JsonValueError, `deeper than ${MAX_DEPTH}`);
+});
+
+Deno.test("R4.2 a key named __proto__ is a key like any other and pollutes nothing", () => {
+  const { value, json } = copyJson(JSON.parse('{"__proto__":{"evil":true},"constructor":1}'));
+  assertEquals(json, '{"__proto__":{"evil":true},"constructor":1}');
+  assertEquals(Object.getPrototypeOf(value), Object.prototype);
+  assertEquals(({} as { evil?: unknown }).evil, undefined);
+});
+
+Deno.test("R4.2 an object without a prototype is a plain one, and -0 is 0 as in JSON", () => {
+  const bare = Object.assign(Object.create(null), { a: 1 });
+  assertEquals(copyJson(bare).json, '{"a":1}');
+  assert(Object.is(copyJson(-0).value, 0));
+});
+
+Deno.test("P2 what JSON.parse returned is checked for what JSON.parse lets through", () => {
+  assertEquals(checkJson(JSON.parse('{"a":[1,null,true,"x",{"b":{}}]}')), undefined);
+  assertEquals(checkJson(JSON.parse('{"a":[1,1e999]}')), 'value["a"][1] is the number Infinity.');
+  assertEquals(checkJson(JSON.parse('["\\ud800"]'), "it"), "it[0] is a string with a lone surrogate.");
+  assertEquals(
+    checkJson(JSON.parse('{"a":{"\\udc00":1}}')),
+    'value["a"]["\udc00"] is under a key with a lone surrogate.'.replace("\udc00", "\\udc00"),
+  );
+  assertEquals(checkJson(undefined), "value is undefined.");
+});
+
+Deno.test("P2 depth is checked without walking deeper than the limit", () => {
+  assertEquals(checkJson(nested(MAX_DEPTH)), undefined);
+  assert(checkJson(nested(MAX_DEPTH + 1))?.endsWith("is nested deeper than 64 levels."));
+  assert(checkJson(nested(100_000))?.endsWith("is nested deeper than 64 levels."));
+});
+
+Deno.test("R4.1 freezing reaches every depth and returns the same object", () => {
+  const value = { a: [{ b: 1 }], c: null };
+  assert(deepFreeze(value) === value);
+  assert(Object.isFrozen(value) && Object.isFrozen(value.a) && Object.isFrozen(value.a[0]));
+  assertEquals(deepFreeze(5), 5);
+  assertEquals(deepFreeze(undefined), undefined);
+});
+
+Deno.test("E7 the length of a text in UTF-8 is what an encoder makes of it", () => {
+  const encoder = new TextEncoder();
+  for (
+    const text of [
+      "",
+      "abc",
+      "é",
+      "߿",
+      "ࠀ",
+      "€",
+      "\uffff",
+      "😀",
+      "a😀b€cé",
+      "\u007f\u0080",
+      "日本語".repeat(50),
+    ]
+  ) assertEquals(utf8Length(text), encoder.encode(text).length, JSON.stringify(text));
+});

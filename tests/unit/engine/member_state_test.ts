@@ -1,0 +1,163 @@
+import { assert, assertEquals } from "../../../deps/std_assert.ts";
+import { MemberState } from "../../../engine/member_state.ts";
+import { entryBytes } from "../../../engine/size.ts";
+import { DIGEST_KEY, HEARTBEAT_KEY, type SentEntry } from "../../../engine/types.ts";
+import { entry, tombstone } from "./harness.ts";
+
+const LIFE = "018bcfe56800-80000000";
+
+/** A state with these entries, each put under a serial of its own, rising by one from 1. */
+function stateOf(...entries: readonly SentEntry[]): MemberState {
+  const state = new MemberState("m", LIFE, 0);
+  entries.forEach((each, index) => state.put({ ...each, timestampMs: 0 }, index + 1));
+  return state;
+}
+
+function numbersOf(state: MemberState, after: number): number[] | undefined {
+  return state.deltaAfter(after)?.entries.map(({ number }) => number);
+}
+
+Deno.test("E4 a delta lists every live entry above a number, in rising order, and says the number", () => {
+  const state = stateOf(entry("a", 1, 1), entry("b", 2, 1), entry("c", 3, 1), entry("a", 4, 2));
+  assertEquals(state.deltaAfter(2), {
+    id: "m",
+    life: LIFE,
+    after: 2,
+    reset: false,
+    entries: [{ ...entry("c", 3, 1), timestampMs: 0 }, { ...entry("a", 4, 2), timestampMs: 0 }],
+  });
+  assertEquals(numbersOf(state, 0), [2, 3, 4]);
+  assertEquals(state.deltaAfter(4), undefined);
+  assertEquals(state.deltaAfter(9), undefined);
+});
+
+Deno.test("E8 a delta lists tombstones like any entry", () => {
+  const state = stateOf(entry("a", 1, 1), tombstone("a", 2));
+  assertEquals(numbersOf(state, 0), [2]);
+  assertEquals(state.live("a"), undefined);
+  assertEquals(state.get("a")?.entry.number, 2);
+});
+
+Deno.test("E4 held is the number of the last entry put", () => {
+  assertEquals(stateOf().held, 0);
+  assertEquals(stateOf(entry("a", 3, 1), entry("b", 8, 1)).held, 8);
+});
+
+Deno.test("E4 the number at a serial is that of the nearest live entry below it", () => {
+  const state = stateOf(entry("a", 10, 1), entry("b", 20, 1), entry("c", 30, 1), entry("b", 40, 2));
+  // Serial 2 is that of b under 20, whose place 40 has taken.
+  assertEquals([0, 1, 2, 3, 4, 9].map((serial) => state.numberAt(serial)), [0, 10, 10, 30, 40, 40]);
+});
+
+Deno.test("E4 before a life was held nothing of it was", () => {
+  const state = new MemberState("m", LIFE, 5);
+  state.floor = 3;
+  state.put({ ...entry("a", 4, 1), timestampMs: 0 }, 6);
+  assertEquals(state.numberAt(4), 0);
+  assertEquals(state.numberAt(5), 3);
+});
+
+Deno.test("E6 the number at a serial is not below the floor, so that a forgotten tombstone costs no reset", () => {
+  const state = stateOf(entry("a", 1, 1), entry("b", 2, 1), tombstone("b", 3), entry(HEARTBEAT_KEY, 4, {}));
+  state.forget(state.get("b")!);
+  state.put({ ...entry(HEARTBEAT_KEY, 5, {}), timestampMs: 0 }, 5);
+  assertEquals(state.floor, 3);
+  assertEquals(state.numberAt(4), 3);
+  assertEquals(numbersOf(state, state.numberAt(4)), [5]);
+  assertEquals(state.deltaAfter(state.numberAt(4))?.reset, false);
+});
+
+Deno.test("E8 forgetting a tombstone raises the floor, and who holds less gets the whole state as a reset", () => {
+  const state = stateOf(entry("a", 1, 1), entry("b", 2, 1), tombstone("b", 3), entry("c", 4, 1));
+  assertEquals(state.floor, 0);
+  state.forget(state.get("b")!);
+  assertEquals(state.floor, 3);
+  assertEquals(state.get("b"), undefined);
+  const { reset, after, entries } = state.deltaAfter(2)!;
+  assertEquals([reset, after, entries.map(({ number }) => number)], [true, 0, [1, 4]]);
+  assertEquals(state.deltaAfter(3)?.reset, false);
+  assertEquals(numbersOf(state, 3), [4]);
+});
+
+Deno.test("E8 the floor is the highest number forgotten, in whatever order", () => {
+  const state = stateOf(tombstone("a", 1), tombstone("b", 2), entry("c", 3, 1));
+  state.forget(state.get("b")!);
+  state.forget(state.get("a")!);
+  assertEquals(state.floor, 2);
+});
+
+Deno.test("E8 a reset that is asked for is the whole state whatever is held", () => {
+  const state = stateOf(entry("a", 1, 1), entry("b", 2, 1));
+  const { reset, after, entries } = state.deltaAfter(2, { reset: true })!;
+  assertEquals([reset, after, entries.length], [true, 0, 2]);
+});
+
+Deno.test("E10 a delta can be cut before an entry that is not to be passed on", () => {
+  const state = stateOf(entry("a", 1, 1), entry(HEARTBEAT_KEY, 2, {}), entry("b", 3, 1));
+  assertEquals(state.deltaAfter(0, { below: 2 })?.entries.map(({ number }) => number), [1]);
+  assertEquals(state.deltaAfter(1, { below: 2 }), undefined);
+});
+
+Deno.test("E7 the bytes are those of the entries present", () => {
+  const [a, b, c] = [entry("a", 1, "xx"), entry("b", 2, "y"), entry("a", 3, "z".repeat(50))];
+  const state = stateOf(a!, b!);
+  assertEquals(state.bytes, entryBytes(a!) + entryBytes(b!));
+  assertEquals(state.bytesWith([c!]), entryBytes(b!) + entryBytes(c!));
+  assertEquals(state.bytes, entryBytes(a!) + entryBytes(b!));
+  state.put({ ...c!, timestampMs: 0 }, 3);
+  assertEquals(state.bytes, entryBytes(b!) + entryBytes(c!));
+  state.put({ ...tombstone("b", 4), timestampMs: 0 }, 4);
+  state.forget(state.get("b")!);
+  assertEquals(state.bytes, entryBytes(c!));
+});
+
+Deno.test("E12 the share of the digest depends on what is held and not on how it came about", () => {
+  const long = stateOf(
+    entry("a", 1, 1),
+    entry(HEARTBEAT_KEY, 2, {}),
+    entry("b", 3, 1),
+    tombstone("a", 4),
+    entry("b", 5, 2),
+    entry(DIGEST_KEY, 6, "x"),
+  );
+  const short = stateOf(tombstone("a", 4), entry("b", 5, 2));
+  assertEquals(`${long.sum}`, `${short.sum}`);
+  assertEquals(long.lastLasting, 5);
+  assertEquals(long.lastHeartbeat, 2);
+});
+
+Deno.test("E12 the share of the digest is the sum over live entries and over the last set or delete", () => {
+  // By github.com/twmb/murmur3: of "m\0<life>\0a\x001" and of "m\0<life>\x001".
+  assertEquals(`${stateOf(entry("a", 1, "whatever")).sum}`, "07f33272f2c1daac");
+  // Likewise of "m\0<life>\x002" alone: a tombstone is no live entry.
+  assertEquals(`${stateOf(tombstone("a", 2)).sum}`, "89e4185e38a9a221");
+  assertEquals(`${stateOf(entry(HEARTBEAT_KEY, 1, {}), entry(DIGEST_KEY, 2, {})).sum}`, "0".repeat(16));
+});
+
+Deno.test("E6 keys that change all the time leave no trail behind", () => {
+  const state = stateOf(entry("a", 1, 1), entry("b", 2, 1));
+  const putFrom = (start: number, end: number) => {
+    for (let number = start; number < end; number++) {
+      state.put({ ...entry(number % 2 === 0 ? "c" : "d", number, number), timestampMs: 0 }, number);
+    }
+  };
+  putFrom(3, 2_000);
+  assertEquals([...state.entries()].map(({ number }) => number), [1, 2, 1_998, 1_999]);
+  // The log is private; how often it is swept shows in how often the entry of `a` is looked at.
+  let looked = 0;
+  Object.defineProperty(state.get("a"), "superseded", { get: () => (looked++, false) });
+  putFrom(2_000, 2_100);
+  assert(looked > 0 && looked <= 100 / 8, `swept ${looked} times in 100 puts`);
+  assertEquals(state.numberAt(1_997), 2);
+});
+
+Deno.test("E6 one heartbeat after another leaves no trail at all", () => {
+  const state = stateOf(entry("a", 1, 1));
+  let looked = 0;
+  Object.defineProperty(state.get("a"), "superseded", { get: () => (looked++, false) });
+  for (let number = 2; number < 1_000; number++) {
+    state.put({ ...entry(HEARTBEAT_KEY, number, {}), timestampMs: 0 }, number);
+  }
+  assertEquals(looked, 0);
+  assertEquals(numbersOf(state, 0), [1, 999]);
+});

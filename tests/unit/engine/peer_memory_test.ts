@@ -1,0 +1,119 @@
+import { assert, assertEquals } from "../../../deps/std_assert.ts";
+import { PeerMemories, type Waiting, WAITING_LIMIT } from "../../../engine/peer_memory.ts";
+
+const LIFE = "018bcfe56800-80000000";
+const WAITS: Waiting = { life: LIFE, after: 0, gap: false, reset: false };
+
+function waitFor(memories: PeerMemories, peerId: string, memberIds: readonly string[]): void {
+  const peer = memories.of(peerId);
+  for (const id of memberIds) memories.wait(peer, id, WAITS);
+}
+
+function ids(count: number): string[] {
+  return Array.from({ length: count }, (_, index) => `m${index}`);
+}
+
+function waitingOf(memories: PeerMemories, peerId: string): string[] {
+  return [...memories.peek(peerId)!.waiting.keys()];
+}
+
+Deno.test("E6 the memory of all peers together is bounded", () => {
+  assertEquals(WAITING_LIMIT, 65_536);
+  const memories = new PeerMemories();
+  for (let peer = 0; peer < 40; peer++) waitFor(memories, `p${peer}`, ids(2_000));
+  assert(memories.waiting <= WAITING_LIMIT, `${memories.waiting}`);
+  const kept = [...memories.peers()].reduce((sum, { waiting }) => sum + waiting.size, 0);
+  assertEquals(kept, memories.waiting);
+});
+
+Deno.test("E6 the peers told longest ago make room, wholly, and only as many as needed", () => {
+  const memories = new PeerMemories(10);
+  waitFor(memories, "p", ids(4));
+  waitFor(memories, "q", ids(4));
+  // Spoken with again: p is now the one told last.
+  memories.of("p");
+  waitFor(memories, "r", ids(3));
+  assertEquals([waitingOf(memories, "p").length, waitingOf(memories, "q").length], [4, 0]);
+  assertEquals(waitingOf(memories, "r"), ids(3));
+  assertEquals(memories.waiting, 7);
+});
+
+Deno.test("E6 it is known of which peer something was dropped, so that its empty list proves nothing", () => {
+  const memories = new PeerMemories(5);
+  memories.of("idle");
+  waitFor(memories, "p", ids(3));
+  waitFor(memories, "q", ids(3));
+  assertEquals(["idle", "p", "q"].map((id) => memories.peek(id)!.forgetful), [false, true, false]);
+});
+
+Deno.test("E6 one peer alone keeps as many as the limit, and those that waited longest", () => {
+  const memories = new PeerMemories(5);
+  waitFor(memories, "p", ids(9));
+  assertEquals(waitingOf(memories, "p"), ids(5));
+  assertEquals(memories.waiting, 5);
+  assert(memories.peek("p")!.forgetful);
+});
+
+Deno.test("E7 a member that waits keeps its place when more is to be told of it", () => {
+  const memories = new PeerMemories();
+  waitFor(memories, "p", ["a", "b", "c"]);
+  memories.wait(memories.of("p"), "a", { ...WAITS, after: 7 });
+  assertEquals(waitingOf(memories, "p"), ["a", "b", "c"]);
+  assertEquals(memories.peek("p")!.waiting.get("a")?.after, 7);
+  memories.settle(memories.of("p"), "a");
+  memories.wait(memories.of("p"), "a", WAITS);
+  assertEquals(waitingOf(memories, "p"), ["b", "c", "a"]);
+  assertEquals(memories.waiting, 3);
+});
+
+Deno.test("R3.5 a repair is under way while some peer has a gap or is being compared with", () => {
+  const memories = new PeerMemories();
+  const [p, q] = [memories.of("p"), memories.of("q")];
+  memories.wait(p, "a", WAITS);
+  assertEquals(memories.inRepair, false);
+  memories.wait(p, "a", { ...WAITS, gap: true });
+  memories.wait(p, "a", { ...WAITS, gap: true });
+  assertEquals(memories.inRepair, true);
+  memories.wait(p, "a", WAITS);
+  assertEquals(memories.inRepair, false);
+  memories.wait(p, "a", { ...WAITS, gap: true });
+  memories.settle(p, "a");
+  assertEquals(memories.inRepair, false);
+  memories.compare(q, true);
+  memories.compare(q, true);
+  assertEquals(memories.inRepair, true);
+  memories.compare(q, false);
+  memories.compare(q, false);
+  assertEquals(memories.inRepair, false);
+});
+
+Deno.test("R3.5 a repair ends with the memory of the peer, with its suspension, and where it makes room", () => {
+  for (const end of ["forget", "suspend", "makeRoom"] as const) {
+    const memories = new PeerMemories(3);
+    const peer = memories.of("p");
+    memories.wait(peer, "a", { ...WAITS, gap: true });
+    memories.compare(peer, end !== "makeRoom");
+    if (end === "makeRoom") waitFor(memories, "q", ids(3));
+    else memories[end]("p");
+    assertEquals(memories.inRepair, false, end);
+  }
+});
+
+Deno.test("E6 what is forgotten with a peer is counted no more", () => {
+  const memories = new PeerMemories();
+  waitFor(memories, "p", ids(3));
+  waitFor(memories, "q", ids(2));
+  memories.forget("p");
+  memories.forget("p");
+  memories.forget("nobody");
+  assertEquals(memories.waiting, 2);
+  assertEquals(memories.peek("p"), undefined);
+});
+
+Deno.test("E6 a suspended peer goes on waiting, but for the repair", () => {
+  const memories = new PeerMemories();
+  memories.wait(memories.of("p"), "a", { life: LIFE, after: 3, gap: true, reset: false });
+  memories.suspend("p");
+  memories.suspend("nobody");
+  assertEquals(memories.peek("p")!.waiting.get("a"), { life: LIFE, after: 3, gap: false, reset: false });
+});

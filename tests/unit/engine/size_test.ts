@@ -1,0 +1,74 @@
+import { assert, assertEquals } from "../../../deps/std_assert.ts";
+import { deltaBytes } from "../../../engine/selection.ts";
+import { entryBytes, holdsBytes, memberBytes } from "../../../engine/size.ts";
+import { HEARTBEAT_KEY, type JsonValue, TYPE } from "../../../engine/types.ts";
+import { entry, memberDelta, tombstone } from "./harness.ts";
+
+const encoder = new TextEncoder();
+const LIFE = "018bcfe56800-80000000";
+
+function bytesOf(value: unknown): number {
+  return encoder.encode(JSON.stringify(value)).length;
+}
+
+/** An entry as P3 writes it, with the longest numbers that there are. */
+function onTheWire(key: string, type: string, value: JsonValue) {
+  const any = { "@type": `type.googleapis.com/${type}`, value };
+  const numbers = { sequenceNumber: `${2 ** 52}`, localTimestampUnixMilliseconds: "9007199254740991" };
+  return { [key]: { ...numbers, value: any } };
+}
+
+Deno.test("E7 the bytes of an entry are not less than what it takes on the wire, in UTF-8", () => {
+  const values: JsonValue[] = [null, "", "x".repeat(500), "é".repeat(500), "😀".repeat(99), {
+    "żółć": ["日本"],
+  }];
+  for (const key of ["k", 'quoted "key" \\', "ключ", "\u0001\u0002"]) {
+    for (const value of values) {
+      const bound = entryBytes(entry(key, 2 ** 52, value));
+      const taken = bytesOf(onTheWire(key, TYPE.value, value));
+      assert(bound >= taken, `${key} ${JSON.stringify(value)}: ${bound} < ${taken}`);
+      assert(bound <= taken + 200, `${key}: ${bound} is much more than ${taken}`);
+    }
+  }
+});
+
+Deno.test("E7 the counts of a heartbeat travel as strings, and their quotes are counted", () => {
+  const actorCount = Object.fromEntries(Array.from({ length: 300 }, (_, index) => [`k${index}`, index % 10]));
+  const kept: JsonValue = { actorStatistics: { actorCount } };
+  const asStrings = Object.fromEntries(Object.entries(actorCount).map(([kind, n]) => [kind, `${n}`]));
+  const sent: JsonValue = { actorStatistics: { actorCount: asStrings } };
+  const bound = entryBytes({ ...entry(HEARTBEAT_KEY, 2 ** 52, kept), type: TYPE.heartbeat });
+  assert(bound >= bytesOf(onTheWire(HEARTBEAT_KEY, TYPE.heartbeat, sent)));
+});
+
+Deno.test("E7 a tombstone takes room too", () => {
+  const key = "k".repeat(100);
+  const bound = entryBytes(tombstone(key, 2 ** 52));
+  assert(
+    bound >=
+      bytesOf({
+        [key]: { sequenceNumber: `${2 ** 52}`, localTimestampUnixMilliseconds: "9007199254740991" },
+      }),
+  );
+});
+
+Deno.test("E7 a member's bytes cover its id in state, range and reset, and what is around them", () => {
+  for (const id of ["m", "ид-участника", 'a "b" \\', "x".repeat(200)]) {
+    const taken = bytesOf({ [id]: { values: {} } }) + bytesOf({ [id]: [LIFE, 2 ** 52] }) + bytesOf([id]);
+    assert(memberBytes(id) >= taken, id);
+    assert(memberBytes(id) <= taken + 60, id);
+  }
+});
+
+Deno.test("E7 what is held takes the room of an id, a life and a number for each member", () => {
+  const holds = new Map(["a", "é", "x".repeat(100)].map((id) => [id, { life: LIFE, number: 2 ** 52 }]));
+  const taken = bytesOf(Object.fromEntries([...holds].map(([id, { life, number }]) => [id, [life, number]])));
+  assert(holdsBytes(holds) >= taken);
+  assertEquals(holdsBytes(new Map()), 0);
+});
+
+Deno.test("E7 a delta's bytes are those of its member and of every entry", () => {
+  const entries = [entry("a", 1, "x"), tombstone("b", 2)];
+  const bytes = memberBytes("m") + entryBytes(entries[0]!) + entryBytes(entries[1]!);
+  assertEquals(deltaBytes(memberDelta("m", LIFE, entries)), bytes);
+});
