@@ -19,6 +19,7 @@ import { WebSocketTransport } from "./transport/web_socket.ts";
 export interface Endpoint {
   /** A name or an address. */
   readonly host: string;
+  /** The port. */
   readonly port: number;
 }
 
@@ -53,6 +54,7 @@ export interface JoinOptions {
 
 /** A member that takes part in a cluster. */
 export interface Node extends AsyncDisposable {
+  /** The gossiper that it runs. */
   readonly gossiper: Gossiper;
   /** This member as others see it. */
   readonly member: Member;

@@ -25,7 +25,9 @@ import type { Discovery, DiscoverySite, Member } from "../gossiper/cluster.ts";
 export function fixedMembers(members: readonly Member[]): Discovery {
   const byId = new Map<string, Member>();
   for (const member of members) {
-    if (byId.has(member.id)) throw new TypeError(`Two members of the list have the id ${JSON.stringify(member.id)}.`);
+    if (byId.has(member.id)) {
+      throw new TypeError(`Two members of the list have the id ${JSON.stringify(member.id)}.`);
+    }
     byId.set(member.id, Object.freeze({ ...member, kinds: [...member.kinds] }));
   }
   return {

@@ -33,7 +33,9 @@ interface RunOptions {
 export function seeds(addresses: readonly string[]): Discovery {
   for (const address of addresses) {
     if (typeof address === "string" && address !== "") continue;
-    throw new TypeError(`A seed must be an address, such as "ws://127.0.0.1:7001", and not ${JSON.stringify(address)}.`);
+    throw new TypeError(
+      `A seed must be an address, such as "ws://127.0.0.1:7001", and not ${JSON.stringify(address)}.`,
+    );
   }
   const distinct = [...new Set(addresses)];
   return {

@@ -8,18 +8,25 @@ import type { BlockReason, JsonValue, Life, Phase } from "./types.ts";
 
 /** A key of a member has a new value, or none any more. */
 export interface GossipUpdate {
+  /** Tells this kind from the others. */
   readonly type: "GossipUpdate";
+  /** The member that it is about. */
   readonly memberId: string;
+  /** The key. */
   readonly key: string;
   /** The new value; `undefined` with `deleted`. */
   readonly value: JsonValue | undefined;
+  /** The member's number of this set or delete. */
   readonly sequenceNumber: number;
+  /** Whether the key was deleted. */
   readonly deleted: boolean;
 }
 
 /** A delta was handed out to be sent to a peer. */
 export interface Disseminated {
+  /** Tells this kind from the others. */
   readonly type: "Disseminated";
+  /** The peer that it is about. */
   readonly peerId: string;
   /** The number of member states in it. */
   readonly members: number;
@@ -29,13 +36,17 @@ export interface Disseminated {
 
 /** Digests differed twice in a row with nothing left to send: a full comparison begins (rule E12). */
 export interface ReconcilingRequested {
+  /** Tells this kind from the others. */
   readonly type: "ReconcilingRequested";
+  /** The peer that it is about. */
   readonly peerId: string;
 }
 
 /** Two claims that cannot both be true, and which. */
 export interface ConflictDetected {
+  /** Tells this kind from the others. */
   readonly type: "ConflictDetected";
+  /** The member that it is about. */
   readonly memberId: string;
   /**
    * `value`: one number, two values. `identity`: another process lives under this member's id.
@@ -43,7 +54,9 @@ export interface ConflictDetected {
    * its limit, or there would be too many members, so that it was not taken.
    */
   readonly reason: "value" | "identity" | "digest" | "limit";
+  /** The key. */
   readonly key?: string;
+  /** The member's number of this set or delete. */
   readonly sequenceNumber?: number;
   /** The peer that made the other claim. */
   readonly peerId?: string;
@@ -51,62 +64,85 @@ export interface ConflictDetected {
 
 /** Every active peer is known to hold all that this member holds. */
 export interface Confirmed {
+  /** Tells this kind from the others. */
   readonly type: "Confirmed";
+  /** The digest of all active state. */
   readonly digest: string;
 }
 
 /** A member was blocked. */
 export interface MemberBlocked {
+  /** Tells this kind from the others. */
   readonly type: "MemberBlocked";
+  /** The member that it is about. */
   readonly memberId: string;
+  /** Why. */
   readonly reason: BlockReason;
 }
 
 /** A block ended: the member gave proof of life, lives anew, or was freed by hand. */
 export interface MemberUnblocked {
+  /** Tells this kind from the others. */
   readonly type: "MemberUnblocked";
+  /** The member that it is about. */
   readonly memberId: string;
 }
 
 /** A peer, a topology, or a twin with the same id says that this member is not to take part. */
 export interface SelfBlocked {
+  /** Tells this kind from the others. */
   readonly type: "SelfBlocked";
   /** The peer that said so, where it was one. */
   readonly peerId?: string;
+  /** Why. */
   readonly reason: BlockReason | "identity";
 }
 
 /** All that was kept about a departed member has been dropped (rule E11). */
 export interface MemberForgotten {
+  /** Tells this kind from the others. */
   readonly type: "MemberForgotten";
+  /** The member that it is about. */
   readonly memberId: string;
 }
 
 /** This member began a new life, because another under its id was heard of (rule E1). */
 export interface LifeRenewed {
+  /** Tells this kind from the others. */
   readonly type: "LifeRenewed";
+  /** The life. */
   readonly life: Life;
 }
 
 /** The spreading reached another phase. */
 export interface PhaseChanged {
+  /** Tells this kind from the others. */
   readonly type: "PhaseChanged";
+  /** The phase before. */
   readonly from: Phase;
+  /** The phase now. */
   readonly to: Phase;
 }
 
 /** All active members have the same value, as one check reads it. */
 export interface ConsensusReached {
+  /** Tells this kind from the others. */
   readonly type: "ConsensusReached";
+  /** The check, as its handle names it. */
   readonly checkId: string;
+  /** The key. */
   readonly key: string;
+  /** The value. */
   readonly value: JsonValue;
 }
 
 /** A consensus that stood stands no more. */
 export interface ConsensusLost {
+  /** Tells this kind from the others. */
   readonly type: "ConsensusLost";
+  /** The check, as its handle names it. */
   readonly checkId: string;
+  /** The key. */
   readonly key: string;
 }
 

@@ -50,17 +50,21 @@ export interface Entry extends SentEntry {
 
 /** What is told of one member: every live entry above `after`, in rising order of number (rule E4). */
 export interface MemberDelta {
+  /** The member's id. */
   readonly id: string;
+  /** The life that is told of. */
   readonly life: Life;
   /** The number that the entries start after; 0 is the beginning. */
   readonly after: number;
   /** Whether the entries are the member's whole state, replacing what is held (rule E8). */
   readonly reset: boolean;
+  /** The entries, in rising order of number. */
   readonly entries: readonly (Entry | SentEntry)[];
 }
 
 /** What one message tells about members, and the teller's digest at that moment. */
 export interface Delta {
+  /** The members. */
   readonly members: readonly MemberDelta[];
   /** The sixteen hexadecimal digits of rule E12. */
   readonly digest: string;
@@ -72,7 +76,9 @@ export interface Delta {
 
 /** How much of a member someone holds: everything of `life` up to `number`. */
 export interface Hold {
+  /** The life that is told of. */
   readonly life: Life;
+  /** The sequence number. */
   readonly number: number;
 }
 
@@ -81,6 +87,7 @@ export type Holds = ReadonlyMap<string, Hold>;
 
 /** What two members compare, member by member, when their digests differ (rule E12). */
 export interface Summary {
+  /** The life that is told of. */
   readonly life: Life;
   /** The number of the last set or delete, heartbeats and digests left out. */
   readonly number: number;
@@ -90,9 +97,11 @@ export interface Summary {
 
 /** A part of a comparison: every active member whose id is at least `from` and below `until`. */
 export interface SummaryPart {
+  /** The phase before. */
   readonly from: string;
   /** Where the part ends; `undefined` is the end of all ids. */
   readonly until: string | undefined;
+  /** The members. */
   readonly members: ReadonlyMap<string, Summary>;
 }
 
@@ -101,7 +110,9 @@ export type BlockReason = "expired" | "left" | "topology";
 
 /** A member that gets no gossip and from which none is taken. */
 export interface BlockedMember {
+  /** The member's id. */
   readonly id: string;
+  /** Why. */
   readonly reason: BlockReason;
   /** The wall clock, in Unix milliseconds, when it was blocked here. */
   readonly sinceMs: number;

@@ -74,7 +74,9 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
     const misfit = this.#misfit(hello);
     if (misfit) return misfit;
     if (member.id === engine.id && life === engine.life) return "self";
-    if (this.#options.isStopping() && !answering) return refuse("stopped", "This member is leaving the cluster.");
+    if (this.#options.isStopping() && !answering) {
+      return refuse("stopped", "This member is leaving the cluster.");
+    }
     if (member.id !== engine.id && !this.#knows(member.id)) {
       return refuse("unknown_member", `${member.id} is no member of this cluster.`);
     }
@@ -93,7 +95,9 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
     const peerId = session.peer!.id;
     const refusal = this.#refusalOf(peerId);
     if (refusal) return refusal;
-    const { holds, invalid } = this.#core.do((engine, now) => engine.applyIncoming(peerId, gossip.delta, now));
+    const { holds, invalid } = this.#core.do((engine, now) =>
+      engine.applyIncoming(peerId, gossip.delta, now)
+    );
     if (invalid !== undefined) return refuse("invalid", `Not taken: ${invalid}.`);
     const { delta, sent } = this.#core.do((engine) => engine.disseminate(peerId, { holds }));
     return { delta, sent, holds };
@@ -148,13 +152,22 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
   #misfit({ cluster, version, maxMessageBytes }: Hello): Refusal | undefined {
     const mine = this.#options;
     if (cluster !== mine.cluster) {
-      return refuse("wrong_cluster", `This is a member of ${JSON.stringify(mine.cluster)}, and no other cluster.`);
+      return refuse(
+        "wrong_cluster",
+        `This is a member of ${JSON.stringify(mine.cluster)}, and no other cluster.`,
+      );
     }
     if (version !== PROTOCOL_VERSION) {
-      return refuse("incompatible", `The version of the protocol is ${PROTOCOL_VERSION} here, and not ${version}.`);
+      return refuse(
+        "incompatible",
+        `The version of the protocol is ${PROTOCOL_VERSION} here, and not ${version}.`,
+      );
     }
     if (maxMessageBytes !== mine.maxMessageBytes) {
-      return refuse("incompatible", `maxMessageBytes is ${mine.maxMessageBytes} here, and not ${maxMessageBytes}.`);
+      return refuse(
+        "incompatible",
+        `maxMessageBytes is ${mine.maxMessageBytes} here, and not ${maxMessageBytes}.`,
+      );
     }
     return undefined;
   }
@@ -171,7 +184,9 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
       return refuse("id_conflict", `Another process uses the id ${engine.id}; this one takes part no more.`);
     }
     if (engine.blockedMember(peerId)) return this.#blocked(peerId);
-    if (!this.#knows(peerId)) return refuse("unknown_member", `${peerId} is no member of this cluster any more.`);
+    if (!this.#knows(peerId)) {
+      return refuse("unknown_member", `${peerId} is no member of this cluster any more.`);
+    }
     return undefined;
   }
 

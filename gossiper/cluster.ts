@@ -11,8 +11,11 @@ import type { Runtime } from "./runtime.ts";
 
 /** A member as others see it: protoactor-go's `cluster.Member`. */
 export interface Member {
+  /** Unique in the cluster; new for every life unless pinned. */
   readonly id: string;
+  /** The host: a name or an address. */
   readonly host: string;
+  /** The port. */
   readonly port: number;
   /** The kinds of actors that it hosts; informative. */
   readonly kinds: readonly string[];
@@ -22,6 +25,7 @@ export interface Member {
 export interface CloseInfo {
   /** The WebSocket close code; 0 where the connection broke without one. */
   readonly code: number;
+  /** Why. */
   readonly reason: string;
 }
 
@@ -33,7 +37,9 @@ export interface CloseInfo {
  * `readable` with the same class. A `write` resolves when the transport has room for the next.
  */
 export interface Connection {
+  /** What the peer sends. */
   readonly readable: ReadableStream<Message>;
+  /** What is sent to the peer. */
   readonly writable: WritableStream<Message>;
   /** Resolves with the reason when the connection is over; never rejects. */
   readonly closed: Promise<CloseInfo>;
@@ -55,6 +61,7 @@ export interface Transport {
 
 /** Who belongs to the cluster, as discovery says it: protoactor-go's `cluster.ClusterTopology`. */
 export interface ClusterTopology {
+  /** Tells this kind from the others. */
   readonly type: "ClusterTopology";
   /** All members, this one included. */
   readonly members: readonly Member[];
@@ -64,7 +71,9 @@ export interface ClusterTopology {
 
 /** What a discovery may ask of the gossiper that it serves. */
 export interface DiscoverySite {
+  /** This member. */
   readonly self: Member;
+  /** Time and chance. */
   readonly runtime: Runtime;
   /** Where a discovery publishes `ClusterTopology` events, and hears of everything else. */
   readonly eventStream: EventStream;
@@ -101,6 +110,7 @@ export interface Cluster {
   readonly name: string;
   /** Where topologies come from and events go to. */
   readonly eventStream: EventStream;
+  /** How messages reach peers. */
   readonly transport: Transport;
   /** Without one, topologies are whatever is published on the event stream. */
   readonly discovery?: Discovery;

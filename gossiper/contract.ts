@@ -13,6 +13,7 @@ import type { EventStream } from "./event_stream.ts";
 
 /** What one member has set a key to, as this member holds it. Frozen. */
 export interface GossipKeyValue<T = JsonValue> {
+  /** The value. */
   readonly value: T;
   /** Rises with every set and delete of the member that set it. */
   readonly sequenceNumber: number;
@@ -22,6 +23,7 @@ export interface GossipKeyValue<T = JsonValue> {
 
 /** One member, as this one sees it. */
 export interface MemberView {
+  /** Its id. */
   readonly id: string;
   /** Where it is; `undefined` for one that the topology does not name any more. */
   readonly member: Member | undefined;
@@ -34,22 +36,29 @@ export interface MemberView {
   readonly block: BlockedMember | undefined;
   /** The life that is held of it; `undefined` where nothing is. */
   readonly life: Life | undefined;
+  /** Whether it is this member. */
   readonly isSelf: boolean;
 }
 
 /** Everything that a member holds, as plain data that `JSON.stringify` can carry. */
 export interface Snapshot {
+  /** The id of the member that took it. */
   readonly self: string;
+  /** The cluster's name. */
   readonly cluster: string;
+  /** How far the spreading has come. */
   readonly phase: Phase;
   /** Equal digests mean equal state (rule E12). */
   readonly digest: string;
+  /** Every member that is known. */
   readonly members: readonly MemberSnapshot[];
 }
 
 /** One member in a {@linkcode Snapshot}. */
 export interface MemberSnapshot extends Omit<MemberView, "member" | "block"> {
+  /** Where it is, if that is known. */
   readonly address: { readonly host: string; readonly port: number } | null;
+  /** Why it is blocked, if it is. */
   readonly block: BlockedMember | null;
   /** A list and no object: the keys are whatever that member chose. */
   readonly entries: readonly ({ readonly key: string } & GossipKeyValue)[];
@@ -81,25 +90,42 @@ export interface WaitOptions {
 
 /** What a gossiper offers. The class {@linkcode Gossiper} says what each does. */
 export interface GossiperLike extends AsyncDisposable {
+  /** Resolves with the reason when the gossiper is over; never rejects. */
   readonly closed: Promise<GossiperClosed>;
+  /** Where everything that happens is told. */
   readonly events: EventStream;
+  /** How far the spreading has come. */
   readonly phase: Phase;
+  /** Every member that is known. */
   readonly members: readonly MemberView[];
+  /** The members that get no gossip. */
   readonly blockedMembers: readonly BlockedMember[];
+  /** Begins to gossip. */
   start(options?: WaitOptions): Promise<void>;
+  /** Leaves the cluster. */
   stop(): Promise<FlushResult>;
+  /** The values of a key, by member id. */
   getState<T = JsonValue>(key: string): Map<string, GossipKeyValue<T>>;
+  /** Sets a key of this member. */
   setState(key: string, value: unknown): void;
+  /** Sets a key and resolves when that is done, or known to others. */
   setStateRequest(key: string, value: unknown, options?: SetStateOptions): Promise<void>;
+  /** Deletes a key of this member; returns whether it was set. */
   deleteState(key: string): boolean;
+  /** The present values of a key, and then every change. */
   watch(key: string, options?: WaitOptions): ReadableStream<GossipUpdate>;
+  /** Registers a check of whether all active members agree. */
   registerConsensusCheck(
     key: string,
     extractor: ConsensusExtractor,
     callbacks?: ConsensusCallbacks,
   ): ConsensusHandle;
+  /** Drops a check; returns whether there was one. */
   removeConsensusCheck(id: string): boolean;
+  /** Frees a member by hand; returns whether it was blocked. */
   unblock(id: string): boolean;
+  /** Resolves as soon as all active peers are known to hold all that this member holds. */
   converged(options?: WaitOptions): Promise<void>;
+  /** Everything that is held, as plain data. */
   snapshot(): Snapshot;
 }

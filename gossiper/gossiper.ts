@@ -114,7 +114,9 @@ export class Gossiper implements GossiperLike {
   // deno-lint-ignore require-await -- that it fails is told by the promise, whatever the reason
   async start({ signal }: WaitOptions = {}): Promise<void> {
     this.#assertNotStopped();
-    if (this.#running) throw new HearsayError("already_started", "The gossiper runs already; nothing was changed.");
+    if (this.#running) {
+      throw new HearsayError("already_started", "The gossiper runs already; nothing was changed.");
+    }
     signal?.throwIfAborted();
     this.#running = new Running({
       config: this.#config,
@@ -137,7 +139,9 @@ export class Gossiper implements GossiperLike {
    */
   async stop(): Promise<FlushResult> {
     this.#assertNotStopped();
-    if (!this.#running) throw new HearsayError("not_started", "The gossiper was not started; nothing was changed.");
+    if (!this.#running) {
+      throw new HearsayError("not_started", "The gossiper was not started; nothing was changed.");
+    }
     return await this.#end("stopped");
   }
 
@@ -186,7 +190,9 @@ export class Gossiper implements GossiperLike {
     const { life } = engine;
     await this.#core.until(() => {
       // A renewed life sets every key anew, under other numbers.
-      const present = engine.life === life ? number : engine.ownNumber(key) ?? engine.holdOf(engine.id)!.number;
+      const present = engine.life === life
+        ? number
+        : engine.ownNumber(key) ?? engine.holdOf(engine.id)!.number;
       const enough = acknowledgedBy === "all" ? engine.activeIds().size - 1 : acknowledgedBy;
       return (acknowledgedBy !== "all" || this.#canAgree) && engine.acknowledgedBy(present) >= enough;
     }, signal ? { signal } : {});
@@ -258,7 +264,9 @@ export class Gossiper implements GossiperLike {
       const copy = copyJson(value);
       return this.#core.do((engine, now) => engine.set(key, copy, now), { mayRefuse: true }).number;
     } catch (error) {
-      if (error instanceof JsonValueError) throw new HearsayError("invalid_value", error.message, { cause: error });
+      if (error instanceof JsonValueError) {
+        throw new HearsayError("invalid_value", error.message, { cause: error });
+      }
       if (error instanceof RangeError) throw new HearsayError("too_large", error.message, { cause: error });
       throw error;
     }

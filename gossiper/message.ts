@@ -15,47 +15,69 @@ export const PROTOCOL_VERSION = 1;
  * its own; the accepting side answers with its own hello under that id.
  */
 export interface Hello {
+  /** Tells this kind from the others. */
   readonly type: "hello";
+  /** Names the request, or the request that this answers. */
   readonly id: string;
+  /** The cluster's name. */
   readonly cluster: string;
+  /** Who says so. */
   readonly member: Member;
+  /** The sender's life. */
   readonly life: Life;
+  /** The version of the protocol. */
   readonly version: number;
+  /** What the sender can do beyond the version. */
   readonly capabilities: readonly string[];
+  /** The largest message; must be equal. */
   readonly maxMessageBytes: number;
+  /** The digest of all active state. */
   readonly digest: string;
+  /** The hash of the ids that the sender takes to be active. */
   readonly active: string;
 }
 
 /** What the sender has that the receiver is not known to hold. */
 export interface Gossip {
+  /** Tells this kind from the others. */
   readonly type: "gossip";
+  /** Names the request, or the request that this answers. */
   readonly id: string;
   /** The sender. */
   readonly memberId: string;
+  /** What is told. */
   readonly delta: Delta;
 }
 
 /** Acknowledges a gossip, and brings what its sender lacks. */
 export interface Reply {
+  /** Tells this kind from the others. */
   readonly type: "reply";
   /** The id of the gossip that it answers. */
   readonly id: string;
+  /** What is told. */
   readonly delta: Delta;
+  /** What the sender holds where that is not what was supposed. */
   readonly holds: Holds;
 }
 
 /** Acknowledges a reply. */
 export interface Ack {
+  /** Tells this kind from the others. */
   readonly type: "ack";
+  /** Names the request, or the request that this answers. */
   readonly id: string;
+  /** What the sender holds where that is not what was supposed. */
   readonly holds: Holds;
 }
 
 /** A comparison member by member (rule E12), asked and answered in the same form. */
 export interface Reconcile {
+  /** Tells this kind from the others. */
   readonly type: "reconcile";
+  /** Names the request, or the request that this answers. */
   readonly id: string;
+  /** The part of the comparison. */
   readonly part: SummaryPart;
 }
 
@@ -73,9 +95,13 @@ export type RefusalCode =
 
 /** A refusal: of the request with this id, or of the connection. */
 export interface Refusal {
+  /** Tells this kind from the others. */
   readonly type: "error";
+  /** Names the request, or the request that this answers. */
   readonly id?: string;
+  /** What is refused, as a stable word. */
   readonly code: RefusalCode;
+  /** A sentence for people. */
   readonly message: string;
   /** With `blocked`: why. */
   readonly reason?: BlockReason;
@@ -83,7 +109,9 @@ export interface Refusal {
 
 /** A message of a type that this version does not know. */
 export interface UnknownMessage {
+  /** Tells this kind from the others. */
   readonly type: "unknown";
+  /** The type that was named. */
   readonly name: string;
 }
 

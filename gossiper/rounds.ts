@@ -147,7 +147,9 @@ export class Rounds {
     const open = peers.session(id);
     if (open) return open;
     const member = topology.get(id);
-    if (!member) throw new HearsayError("unknown_member", `It is not known where ${id} is; nothing was sent.`);
+    if (!member) {
+      throw new HearsayError("unknown_member", `It is not known where ${id} is; nothing was sent.`);
+    }
     return await peers.reach(member, { signal });
   }
 
@@ -188,11 +190,15 @@ function isStopped(error: unknown): boolean {
 }
 
 function checkedCounts(counts: unknown): Readonly<Record<string, number>> {
-  if (typeof counts !== "object" || counts === null) throw new TypeError("The counts of actors are no object.");
+  if (typeof counts !== "object" || counts === null) {
+    throw new TypeError("The counts of actors are no object.");
+  }
   const entries = Object.entries(counts);
   for (const [kind, count] of entries) {
     if (Number.isSafeInteger(count) && count >= 0 && kind.isWellFormed()) continue;
-    throw new TypeError(`The count of actors of the kind ${JSON.stringify(kind)} is ${count}, no whole number.`);
+    throw new TypeError(
+      `The count of actors of the kind ${JSON.stringify(kind)} is ${count}, no whole number.`,
+    );
   }
   return Object.fromEntries(entries);
 }

@@ -171,7 +171,9 @@ export class Running {
   #take(topology: ClusterTopology): void {
     const { core, topology: known } = this.#options;
     const wrong = faultOf(topology);
-    if (wrong) return core.report("ClusterTopology", new TypeError(`${wrong} The topology was not taken over.`));
+    if (wrong) {
+      return core.report("ClusterTopology", new TypeError(`${wrong} The topology was not taken over.`));
+    }
     const before = known.ids();
     known.set(topology);
     const ids = known.ids();

@@ -169,7 +169,10 @@ export class Session {
   }
 
   /** Compares a part of what both hold; resolves when the peer's side of it has been applied. */
-  async reconcile({ part, last }: { readonly part: SummaryPart; readonly last: boolean }, options: RequestOptions) {
+  async reconcile(
+    { part, last }: { readonly part: SummaryPart; readonly last: boolean },
+    options: RequestOptions,
+  ) {
     await this.#ask({ kind: "reconcile", last }, (id) => ({ type: "reconcile", id, part }), options);
   }
 
@@ -195,12 +198,18 @@ export class Session {
     this.#isOver = true;
     if (reason !== undefined) this.#outbox.abort(reason);
     const code = reason instanceof ConnectionClosed ? reason.closeCode : CLOSE.done;
-    this.#guard(() => this.end(code, reason instanceof Error ? reason.message : "The peer closed the connection."));
+    this.#guard(() =>
+      this.end(code, reason instanceof Error ? reason.message : "The peer closed the connection.")
+    );
     this.#cancelTimer();
     if (reason !== undefined) this.#controller.error(reason);
   }
 
-  async #ask(question: Question, message: (id: string) => Message, { signal }: RequestOptions): Promise<Answer> {
+  async #ask(
+    question: Question,
+    message: (id: string) => Message,
+    { signal }: RequestOptions,
+  ): Promise<Answer> {
     signal.throwIfAborted();
     if (this.#ended) throw this.#ended;
     if (this.#outbox.isCongested) {
@@ -228,7 +237,9 @@ export class Session {
   #receive(message: Message): void {
     if (this.#ended) return;
     if (message.type === "unknown") {
-      return this.#invalid(`Messages of the type ${JSON.stringify(message.name.slice(0, 40))} are unknown here.`);
+      return this.#invalid(
+        `Messages of the type ${JSON.stringify(message.name.slice(0, 40))} are unknown here.`,
+      );
     }
     if (message.type === "error") return this.#receiveRefusal(message);
     if (!this.#peer && message.type !== "hello") {
@@ -250,7 +261,9 @@ export class Session {
 
   #receiveHello(hello: Hello): void {
     if (!this.#isQuestion(hello.id)) return;
-    if (!this.#peer && this.role === "dialler") return this.#invalid("The accepting side answers a greeting first.");
+    if (!this.#peer && this.role === "dialler") {
+      return this.#invalid("The accepting side answers a greeting first.");
+    }
     if (!this.#samePeer(hello)) return;
     const verdict = this.#options.host.greeted(hello, { answering: false });
     if (verdict !== undefined && verdict !== "self") {
@@ -314,7 +327,9 @@ export class Session {
   #receiveAck(ack: Ack): void {
     // What is not remembered any more is sent again in time; nothing is lost.
     const sent = this.#unacknowledged.get(ack.id);
-    if (!sent) return void (this.#isOwn(ack.id) && this.#invalid("One does not acknowledge one's own reply."));
+    if (!sent) {
+      return void (this.#isOwn(ack.id) && this.#invalid("One does not acknowledge one's own reply."));
+    }
     this.#unacknowledged.delete(ack.id);
     this.#options.host.acknowledged(this, sent, ack.holds);
   }
@@ -341,7 +356,9 @@ export class Session {
     if (refusal.id !== undefined && !this.#requests.made(refusal.id)) {
       return this.#invalid("Nothing was asked under that id.");
     }
-    const request = refusal.id === undefined ? this.#requests.takeUnderWay() : this.#requests.take(refusal.id);
+    const request = refusal.id === undefined
+      ? this.#requests.takeUnderWay()
+      : this.#requests.take(refusal.id);
     this.#timeouts = 0;
     this.#options.host.refused(this, refusal);
     request?.answer.reject(new PeerRefused(refusal));

@@ -45,7 +45,10 @@ export function validated(config: PartialConfig, cluster: Cluster): GossiperConf
 /** Refuses keys that cannot be set. */
 export function assertKey(key: unknown): asserts key is string {
   if (typeof key !== "string" || key === "" || !key.isWellFormed()) {
-    throw new HearsayError("invalid_key", `A key must be a well-formed text that is not empty, and not ${show(key)}.`);
+    throw new HearsayError(
+      "invalid_key",
+      `A key must be a well-formed text that is not empty, and not ${show(key)}.`,
+    );
   }
   if (utf8Length(key) > MAX_KEY_BYTES) {
     throw new HearsayError(
@@ -54,7 +57,10 @@ export function assertKey(key: unknown): asserts key is string {
     );
   }
   if (RESERVED_KEYS.has(key) || key.startsWith("hearsay.")) {
-    throw new HearsayError("invalid_key", `The key ${show(key)} is set by the gossiper alone; nothing was changed.`);
+    throw new HearsayError(
+      "invalid_key",
+      `The key ${show(key)} is set by the gossiper alone; nothing was changed.`,
+    );
   }
 }
 
@@ -64,7 +70,12 @@ function clusterProblems(given: Cluster): ConfigurationProblem[] {
   }
   // Types say what is there; what was passed from JavaScript may be anything.
   const cluster = given as { readonly [field in keyof Cluster]?: unknown };
-  const self = (cluster.self ?? {}) as { readonly id?: unknown; host?: unknown; port?: unknown; kinds?: unknown };
+  const self = (cluster.self ?? {}) as {
+    readonly id?: unknown;
+    host?: unknown;
+    port?: unknown;
+    kinds?: unknown;
+  };
   return [
     ...nameProblem("cluster.name", cluster.name),
     ...nameProblem("cluster.self.id", self.id),
@@ -90,7 +101,9 @@ function portProblem(given: unknown): ConfigurationProblem[] {
 }
 
 function kindsProblem(given: unknown): ConfigurationProblem[] {
-  if (Array.isArray(given) && given.every((kind) => typeof kind === "string" && kind.isWellFormed())) return [];
+  if (Array.isArray(given) && given.every((kind) => typeof kind === "string" && kind.isWellFormed())) {
+    return [];
+  }
   const problem = "is no list of kinds";
   return [{ field: "cluster.self.kinds", problem, given: show(given), allowed: "a list of texts" }];
 }

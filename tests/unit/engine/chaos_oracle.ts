@@ -242,7 +242,9 @@ function isLasting(key: string): boolean {
 function printOf(engine: Engine, id: string): string {
   const entries = engine.entriesOf(id).filter(({ key }) => isLasting(key));
   if (entries.length === 0) return `${id} `;
-  return `${id} ${engine.lifeOf(id)} ${entries.map(({ key, number, json }) => `${key}@${number}=${json}`).join(" ")}`;
+  return `${id} ${engine.lifeOf(id)} ${
+    entries.map(({ key, number, json }) => `${key}@${number}=${json}`).join(" ")
+  }`;
 }
 
 function show({ life, number }: Hold): string {

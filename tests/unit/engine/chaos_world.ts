@@ -604,7 +604,13 @@ function unstamped(delta: Delta): Delta {
     ...delta,
     members: delta.members.map((member) => ({
       ...member,
-      entries: member.entries.map(({ key, number, type, value, json }) => ({ key, number, type, value, json })),
+      entries: member.entries.map(({ key, number, type, value, json }) => ({
+        key,
+        number,
+        type,
+        value,
+        json,
+      })),
     })),
   };
 }
