@@ -56,13 +56,16 @@ export class Departures {
     }
   }
 
-  /** Whether news that ends there is no news of a member that was forgotten. What is news erases the memory. */
+  /** Whether news that ends there is no news of a member that was forgotten. */
   refuses(id: string, news: Hold): boolean {
     const memory = this.#remembered.get(id);
     if (!memory) return false;
-    if (news.life < memory.life || (news.life === memory.life && news.number <= memory.number)) return true;
+    return news.life < memory.life || (news.life === memory.life && news.number <= memory.number);
+  }
+
+  /** Something of a member is held again, which is more than a memory. */
+  recall(id: string): void {
     this.#remembered.delete(id);
-    return false;
   }
 
   /** The number of departed and of remembered ids. */

@@ -299,7 +299,10 @@ export class Exchange {
       if (!member) continue;
       const lasts = waiting.gap || waiting.reset || waiting.life !== member.life ||
         member.lastLasting > waiting.after;
-      if (lasts && this.#store.active.has(id)) return false;
+      if (!lasts || !this.#store.active.has(id)) continue;
+      // It may have acknowledged this very state, and say now that it lost some of it.
+      this.#store.agreement.set(peer.id, { acknowledged: undefined });
+      return false;
     }
     if (!peer.forgetful) this.#store.agreement.set(peer.id, { acknowledged: this.state });
     return true;

@@ -112,6 +112,7 @@ export class Membership {
 
   /** Something of a member began to be held; if it is not active, it is on the way out at once. */
   heard(id: string, now: Instant): void {
+    this.departures.recall(id);
     if (!this.#store.active.has(id)) this.departures.depart(id, now.monotonicMs);
   }
 

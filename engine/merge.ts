@@ -6,7 +6,7 @@
 
 import type { EngineEvent } from "./events.ts";
 import { spanOf } from "./exchange.ts";
-import type { MemberState } from "./member_state.ts";
+import { isRestless, type MemberState } from "./member_state.ts";
 import type { Membership } from "./membership.ts";
 import { entryBytes, ENVELOPE_BYTES, memberBytes } from "./size.ts";
 import type { Store } from "./store.ts";
@@ -172,7 +172,8 @@ function isSame(held: MemberState, entries: readonly SentEntry[]): boolean {
   let count = 0;
   for (const entry of held.entries()) if (entry.value !== undefined) count++;
   const live = entries.filter((entry) => entry.value !== undefined);
-  return count === live.length && live.every((entry) => {
+  const lastLasting = entries.findLast((entry) => !isRestless(entry.key))?.number ?? 0;
+  return lastLasting === held.lastLasting && count === live.length && live.every((entry) => {
     const mine = held.live(entry.key);
     return mine?.number === entry.number && mine.json === entry.json && mine.type === entry.type;
   });

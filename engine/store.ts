@@ -125,8 +125,10 @@ export class Store {
     member.floor = floor;
     for (const entry of entries) {
       const old = before.live(entry.key);
-      this.#place(member, entry, now);
-      const unchanged = life === before.life && old?.number === entry.number && old.json === entry.json;
+      const unchanged = life === before.life && old?.number === entry.number && old.json === entry.json &&
+        old.type === entry.type;
+      // What was merged before is not merged anew (R5.4).
+      this.#place(member, entry, unchanged ? { ...now, wallMs: old.timestampMs } : now);
       if (!unchanged && (entry.value !== undefined || old)) {
         this.#emit(update(member.id, entry, entry.value));
       }
@@ -162,8 +164,11 @@ export class Store {
       if (nowMs - sinceMs < retentionMs) return;
       this.#tombstones.delete(tombstone);
       if (tombstone.superseded || this.order.get(member.id) !== member) continue;
-      // A member's latest entry says up to where it is held; it is looked at again later.
-      if (tombstone.entry.number === member.held) this.#tombstones.set(tombstone, { member, sinceMs: nowMs });
+      // A member's latest entry says up to where it is held, and the latest but for heartbeats is part of its
+      // digest, which a newcomer could not have without it: these are looked at again later.
+      const { number } = tombstone.entry;
+      const isLatest = number === member.held || number === member.lastLasting;
+      if (isLatest) this.#tombstones.set(tombstone, { member, sinceMs: nowMs });
       else member.forget(tombstone);
     }
   }

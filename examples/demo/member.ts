@@ -29,7 +29,7 @@ report({ type: "listening", address: node.address, sinceMs });
 // What this member says of itself.
 gossiper.setState("version", "1.0.0");
 gossiper.setState("load", load());
-setInterval(() => gossiper.setState("load", load()), 1_000);
+const publishing = setInterval(() => gossiper.setState("load", load()), 1_000);
 
 // What it hears of everybody, itself included.
 for (const key of KEYS) tellValues(key);
@@ -40,6 +40,7 @@ gossiper.registerConsensusCheck("version", (version) => version, {
 });
 
 Deno.addSignalListener("SIGTERM", async () => {
+  clearInterval(publishing);
   report({ type: "stopped", flush: await node.stop() });
   Deno.exit();
 });

@@ -60,7 +60,7 @@ export class MemberProcess implements AsyncDisposable {
       stderr: "inherit",
     }).spawn();
     this.#input = this.#child.stdin.getWriter();
-    this.#whenOver = Promise.all([this.#followReports(), this.#followEnd()]);
+    this.#whenOver = this.#followEnd(this.#followReports());
   }
 
   /** The process's number. */
@@ -123,8 +123,12 @@ export class MemberProcess implements AsyncDisposable {
     }
   }
 
-  async #followEnd(): Promise<void> {
-    this.ended = { is: await this.#child.status, atMs: wallClockMs() };
+  async #followEnd(whenAllRead: Promise<void>): Promise<void> {
+    const status = await this.#child.status;
+    const atMs = wallClockMs();
+    // Its last words may still be in the pipe.
+    await whenAllRead;
+    this.ended = { is: status, atMs };
     this.#onChange();
   }
 

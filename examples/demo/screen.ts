@@ -47,7 +47,7 @@ export function chapter(text: string): void {
 
 /** Writes lines below the text of the timeline. */
 export function write(lines: readonly string[]): void {
-  for (const line of lines) console.log(`${" ".repeat(12)}${line}`);
+  for (const line of lines) console.log(`${" ".repeat(12)}${line}`.trimEnd());
 }
 
 /** The first of so many places filled: how far something has come. */

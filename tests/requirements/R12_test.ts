@@ -5,8 +5,13 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "../../deps/std_assert.ts";
+import { HEARTBEAT_KEY } from "../../engine/types.ts";
 import { configure, DEFAULT_CONFIG, type PartialConfig } from "../../gossiper/configuration.ts";
+import { EventStream } from "../../gossiper/event_stream.ts";
+import { Gossiper } from "../../gossiper/gossiper.ts";
 import { ConfigurationError, loadConfig, parseConfig } from "../../gossiper/yaml.ts";
+import { MemoryNetwork } from "../../transport/memory.ts";
+import { VirtualRuntime } from "../virtual_runtime.ts";
 
 const SIX = {
   gossipInterval: 200,
@@ -188,5 +193,69 @@ Deno.test("R12.3 a setting with no value, or with YAML's other kinds of value, i
     ["gossipFanOut", "an object"],
     ["gossipMaxSend", '"yes"'],
     ["__proto__", "an object"],
+  ]);
+});
+
+/** A cluster reference whose member is alone on a network in memory. */
+function aloneOn(network: MemoryNetwork, runtime: VirtualRuntime) {
+  return {
+    self: { id: "a", host: "a", port: 1, kinds: [] },
+    name: "orders",
+    eventStream: new EventStream(),
+    transport: network.transport("a", 1),
+    runtime,
+  };
+}
+
+Deno.test("R12.2 a gossiper is made from a configuration and a cluster, and runs by both", async () => {
+  const runtime = new VirtualRuntime();
+  await using network = new MemoryNetwork({ runtime });
+  const config = configure({ gossipInterval: 70, heartbeatExpiration: 5_000 });
+  const gossiper = new Gossiper(config, aloneOn(network, runtime));
+  assertEquals(gossiper.members.map(({ id }) => id), ["a"]);
+  assertEquals(runtime.timers, 0);
+  await gossiper.start();
+  await runtime.settle();
+  const beats = () => gossiper.getState(HEARTBEAT_KEY).get("a")?.sequenceNumber ?? 0;
+  const first = beats();
+  await runtime.advance(69);
+  assertEquals(beats(), first);
+  await runtime.advance(1);
+  assert(beats() > first);
+  const stopped = gossiper.stop();
+  await runtime.advance(2_000);
+  await stopped;
+});
+
+Deno.test("R12.3 a gossiper is not made where a setting is wrong: one error names every one", async () => {
+  const runtime = new VirtualRuntime();
+  await using network = new MemoryNetwork({ runtime });
+  const cluster = aloneOn(network, runtime);
+  const config = { gossipInterval: -1, gossipFanOutt: 3, gossipActorName: "a/b" } as PartialConfig;
+  const error = assertThrows(() => new Gossiper(config, cluster), ConfigurationError);
+  assertEquals(error.code, "invalid_configuration");
+  assertEquals(error.problems.map(({ field, given }) => [field, given]), [
+    ["gossipInterval", "-1"],
+    ["gossipFanOutt", "3"],
+    ["gossipActorName", '"a/b"'],
+  ]);
+  for (const { allowed } of error.problems) assert(allowed.length > 0);
+  assertEquals(runtime.timers, 0);
+});
+
+Deno.test("R12.3 a gossiper is not made where what it needs of the cluster is missing", async () => {
+  const runtime = new VirtualRuntime();
+  await using network = new MemoryNetwork({ runtime });
+  const cluster = aloneOn(network, runtime);
+  const broken = { ...cluster, name: "", self: { ...cluster.self, port: 70_000 }, transport: undefined };
+  const error = assertThrows(
+    () => new Gossiper({ gossipFanOut: 0 }, broken as unknown as typeof cluster),
+    ConfigurationError,
+  );
+  assertEquals(error.problems.map(({ field }) => field), [
+    "gossipFanOut",
+    "cluster.name",
+    "cluster.self.port",
+    "cluster.transport",
   ]);
 });

@@ -34,7 +34,7 @@ await using one = await join({ cluster: "by-url", listen, seeds: [] });
 await using two = await join({ cluster: "by-url", listen, seeds: [one.address] });
 one.gossiper.setState("greeting", { text: "hello" });
 for await (const update of two.gossiper.watch("greeting")) {
-  console.log(JSON.stringify(update.value), update.memberId === one.gossiper.id);
+  console.log(JSON.stringify(update.value), update.memberId === one.member.id);
   break;
 }
 `;

@@ -82,4 +82,18 @@ export const MUTANTS: readonly Mutant[] = [
     test: "E7 presetFor changes nothing up to 500 members",
     files: UNIT,
   },
+  {
+    file: "gossiper/gossiper.ts",
+    find: "this.#config = validated(config, cluster);",
+    replace: "this.#config = validated({}, cluster);",
+    test: "R12.2 a gossiper is made from a configuration and a cluster",
+    files: R12,
+  },
+  {
+    file: "gossiper/validation.ts",
+    find: "problems.push(...error.problems);",
+    replace: "problems.push(...error.problems.slice(0, 1));",
+    test: "R12.3 a gossiper is not made where a setting is wrong",
+    files: R12,
+  },
 ];

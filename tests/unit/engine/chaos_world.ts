@@ -88,11 +88,15 @@ export class World {
   constructor(seed: number) {
     this.#random = new Random(seed / 2 ** 32);
     for (let each = 0; each < 8; each++) this.#random.next();
-    const heartbeatExpiration = this.#pick([500, 1_000, 3_000]);
+    const size = 2 + Math.floor(this.#random.next() * 11);
+    const gossipMaxSend = this.#pick([1, 2, 3, 50]);
+    // Where few members find room in a message, heartbeats take longer to come round.
+    const leastExpiration = INTERVAL_MS * Math.ceil(4 * size / gossipMaxSend);
+    const heartbeatExpiration = Math.max(this.#pick([500, 1_000, 3_000]), leastExpiration);
     this.#settings = {
       gossipInterval: INTERVAL_MS,
       gossipRequestTimeout: TIMEOUT_MS,
-      gossipMaxSend: this.#pick([1, 2, 3, 50]),
+      gossipMaxSend,
       heartbeatExpiration,
       blockedProbeInterval: this.#pick([100, 500, 2_000]),
       tombstoneRetention: this.#pick([100, 700, 100_000]),
@@ -110,7 +114,6 @@ export class World {
       delay: this.#pick([5, 60, 300]),
       trouble: this.#pick([0.01, 0.03, 0.1]),
     };
-    const size = 2 + Math.floor(this.#random.next() * 11);
     this.#members = new Set(Array.from({ length: size }, (_, index) => `m${index}`));
     for (const id of this.#members) this.#begin(id);
   }

@@ -176,7 +176,7 @@ Deno.test("E4 a gap is healed with the next message: the sender starts from what
   const healing = exchange(a, empty, { clock });
   assertEquals(healing.request.members.map(({ id, after }) => [id, after]), [["c", 0]]);
   assertEquals(healing.reply?.holds, new Map());
-  assertEquals([valueOf(empty, "c", "x"), valueOf(empty, "c", "y"), a.phase], [2, 1, "confirmed"]);
+  assertEquals([valueOf(empty, "c", "x"), valueOf(empty, "c", "y"), a.phase], [2, 1, "diffusing"]);
 });
 
 Deno.test("E4 what the receiver says it holds wins over what was remembered, also where nothing was waiting", () => {

@@ -1,0 +1,242 @@
+import { assert, assertEquals, assertLessOrEqual } from "../../../deps/std_assert.ts";
+import { ChangeOrder } from "../../../engine/change_order.ts";
+import { Sum } from "../../../engine/digest.ts";
+import type { Engine } from "../../../engine/engine.ts";
+import { makeLife } from "../../../engine/life.ts";
+import { MemberState } from "../../../engine/member_state.ts";
+import { WAITING_LIMIT } from "../../../engine/peer_memory.ts";
+import {
+  entry,
+  exchange,
+  greet,
+  heartbeat,
+  makeCluster,
+  makeEngine,
+  makePair,
+  memberDelta,
+  note,
+  remove,
+  set,
+  settle,
+  tell,
+  TestClock,
+} from "./harness.ts";
+
+/** How much work was done, in operations; the time that they take is the benchmark's affair. */
+interface Work {
+  /** Members looked at as changed. */
+  changed: number;
+  /** Deltas and numbers worked out. */
+  deltas: number;
+  /** Hashes added to or taken out of a sum. */
+  hashes: number;
+}
+
+/** Counts what the engine does meanwhile. */
+function workOf(action: () => void): Work {
+  const work: Work = { changed: 0, deltas: 0, hashes: 0 };
+  const order = ChangeOrder.prototype;
+  const member = MemberState.prototype;
+  const sum = Sum.prototype;
+  const { changedAfter, members } = order;
+  const { deltaAfter, numberAt } = member;
+  const { add, remove } = sum;
+  order.changedAfter = function (serial) {
+    const found = changedAfter.call(this, serial);
+    work.changed += found.length;
+    return found;
+  };
+  order.members = function () {
+    work.changed += this.size;
+    return members.call(this);
+  };
+  member.deltaAfter = function (...args) {
+    work.deltas++;
+    return deltaAfter.apply(this, args);
+  };
+  member.numberAt = function (serial) {
+    work.deltas++;
+    return numberAt.call(this, serial);
+  };
+  sum.add = function (...fields) {
+    work.hashes++;
+    return add.call(this, ...fields);
+  };
+  sum.remove = function (...fields) {
+    work.hashes++;
+    return remove.call(this, ...fields);
+  };
+  try {
+    action();
+  } finally {
+    Object.assign(order, { changedAfter, members });
+    Object.assign(member, { deltaAfter, numberAt });
+    Object.assign(sum, { add, remove });
+  }
+  return work;
+}
+
+const MANY = 10_000;
+
+/** A member of a large cluster that holds two keys of each, and its peer b, which holds them too. */
+function largeCluster(clock: TestClock): Engine {
+  const ids = ["a", "b", ...Array.from({ length: MANY - 2 }, (_, index) => `m${index}`)];
+  const a = makeEngine("a", clock, { settings: { gossipMaxSend: MANY } });
+  const b = makeEngine("b", clock);
+  a.setTopology({ members: ids, blocked: [] }, clock.now);
+  greet(a, b, clock);
+  const life = makeLife(clock.wallMs, 0.5);
+  const told = ids.slice(2).map((id) => memberDelta(id, life, [entry("x", 1, 1), entry("y", 2, 2)]));
+  tell(a, "b", told, clock);
+  return a;
+}
+
+Deno.test("E6 where nothing changed nothing is looked at, at 10,000 members", () => {
+  const clock = new TestClock();
+  const a = largeCluster(clock);
+  const work = workOf(() => {
+    const { delta, sent } = a.disseminate("b");
+    assertEquals(delta.members, []);
+    note(a, a.handleAck(sent, new Map(), clock.now));
+    note(
+      a,
+      a.applyIncoming("b", { members: [], digest: a.digest, active: a.active, partial: false }, clock.now),
+    );
+    note(a, a.tick(clock.advance(300)));
+  });
+  assertEquals(work, { changed: 0, deltas: 0, hashes: 0 });
+});
+
+Deno.test("E6 after one change one member is looked at, whoever it is of and whoever the peer, at 10,000", () => {
+  const clock = new TestClock();
+  const a = largeCluster(clock);
+  const life = makeLife(clock.wallMs, 0.5);
+  const work = workOf(() => {
+    tell(a, "m7", memberDelta("m7", life, [entry("x", 3, 3)], { after: 2 }), clock);
+    const { delta, sent } = a.disseminate("b");
+    assertEquals(delta.members.map(({ id, after }) => [id, after]), [["m7", 2]]);
+    note(a, a.handleAck(sent, new Map(), clock.now));
+    assertEquals(a.disseminate("b").delta.members, []);
+  });
+  // Its teller is new here, and everything else waits for it: that is looked at once.
+  assertLessOrEqual(work.changed, MANY + 2);
+  const again = workOf(() => {
+    tell(a, "m7", memberDelta("m7", life, [entry("x", 4, 4)], { after: 3 }), clock);
+    note(a, a.handleAck(a.disseminate("b").sent, new Map(), clock.now));
+    assertEquals(a.disseminate("b").delta.members, []);
+  });
+  assertLessOrEqual(again.changed, 4);
+  assertLessOrEqual(again.deltas, 4);
+  assertLessOrEqual(again.hashes, 6);
+});
+
+Deno.test("E6 what a delta costs grows with what changed", () => {
+  const clock = new TestClock();
+  const a = largeCluster(clock);
+  const life = makeLife(clock.wallMs, 0.5);
+  for (const changes of [1, 10, 100]) {
+    const number = 2 + changes;
+    const told = Array.from(
+      { length: changes },
+      (_, index) => memberDelta(`m${index}`, life, [entry("x", number, number)], { after: 2 }),
+    );
+    tell(a, "b", memberDelta("b", makeLife(clock.wallMs, 0.5), [heartbeat(number)]), clock);
+    note(a, a.applyIncoming("someone", { members: told, digest: "", active: "", partial: true }, clock.now));
+    const work = workOf(() => assertEquals(a.disseminate("b").delta.members.length, changes));
+    assertLessOrEqual(work.changed, changes + 1);
+    assertLessOrEqual(work.deltas, 2 * changes + 1);
+    note(a, a.handleAck(a.disseminate("b").sent, new Map(), clock.now));
+  }
+});
+
+Deno.test("E6 a delta costs by the keys that changed, not by those that there are", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  for (let key = 0; key < 2_000; key++) set(a, `k${key}`, key, clock);
+  settle([a, b], { clock });
+  set(a, "k5", "new", clock);
+  let looked = 0;
+  for (const { key } of a.entriesOf("a")) {
+    const kept = a.get("a", key)!;
+    const { number } = kept;
+    Object.defineProperty(kept, "number", { get: () => (looked++, number) });
+  }
+  assertEquals(a.disseminate("b").delta.members[0]?.entries.map(({ key }) => key), ["k5"]);
+  assert(looked > 0 && looked < 12, `${looked} entries were looked at`);
+});
+
+Deno.test("E6 blocking and freeing costs no walk over members, at 10,000", () => {
+  const clock = new TestClock();
+  const a = largeCluster(clock);
+  const ids = [...a.activeIds()];
+  const { digest } = a;
+  const work = workOf(() => {
+    note(a, a.setTopology({ members: ids, blocked: ["m3"] }, clock.now));
+    note(a, a.setTopology({ members: ids, blocked: [] }, clock.now));
+  });
+  assertEquals([work.changed, work.deltas], [0, 0]);
+  assertLessOrEqual(work.hashes, 4);
+  assertEquals(a.digest, digest);
+});
+
+Deno.test("E6 heartbeats cost no whole state, also where a tombstone was forgotten or a reset taken", () => {
+  const clock = new TestClock();
+  const [a, b, c] = makeCluster(["a", "b", "c"], clock, { settings: { tombstoneRetention: 1_000 } });
+  for (const [left, right] of [[a, b!], [b!, c!]] as const) greet(left, right, clock);
+  set(a, "lasts", 1, clock);
+  set(a, "gone", 1, clock);
+  remove(a, "gone", clock);
+  note(a, a.beat({}, clock.now));
+  clock.advance(1_000);
+  for (let round = 0; round < 4; round++) {
+    note(a, a.beat({}, clock.advance(300)));
+    note(a, a.tick(clock.now));
+  }
+  assertEquals(a.footprint.tombstones, 0);
+  // b knows nothing of a yet, and takes its whole state as a reset; and c after it.
+  assertEquals(exchange(a, b!, { clock }).request.members[0]?.reset, true);
+  assertEquals(exchange(b!, c!, { clock }).request.members.find(({ id }) => id === "a")?.reset, true);
+  for (let round = 0; round < 5; round++) {
+    note(a, a.beat({}, clock.advance(300)));
+    const ofA = exchange(a, b!, { clock }).request.members.find(({ id }) => id === "a");
+    const passedOn = exchange(b!, c!, { clock }).request.members.find(({ id }) => id === "a");
+    for (const delta of [ofA, passedOn]) {
+      assertEquals([delta?.reset, delta?.entries.some(({ key }) => key === "lasts")], [false, false]);
+    }
+  }
+});
+
+Deno.test("E6 what is remembered of peers is bounded, never a table of peers and members", () => {
+  const clock = new TestClock();
+  const a = largeCluster(clock);
+  for (let peer = 0; peer < 20; peer++) note(a, a.disseminate(`m${peer}`));
+  assertLessOrEqual(a.footprint.waiting, WAITING_LIMIT);
+  assert(a.footprint.waiting > WAITING_LIMIT / 2);
+});
+
+Deno.test("E6 a peer of which something was dropped is taken to be up to date, and is not called confirmed", () => {
+  const clock = new TestClock();
+  const a = largeCluster(clock);
+  for (let peer = 0; peer < 8; peer++) note(a, a.disseminate(`m${peer}`));
+  // b told all that there is; m0 was told longest ago, and acknowledged nothing.
+  assertEquals(a.acknowledgedBy(1), 1);
+  const { delta, sent } = a.disseminate("m0");
+  assertEquals(delta.members, []);
+  note(a, a.handleAck(sent, new Map(), clock.now));
+  assertEquals([a.acknowledgedBy(1), a.phase], [1, "diffusing"]);
+});
+
+Deno.test("E6 what a peer lacks though it was dropped, its own answer brings", () => {
+  const clock = new TestClock();
+  const a = largeCluster(clock);
+  for (let peer = 0; peer < 8; peer++) note(a, a.disseminate(`m${peer}`));
+  const life = makeLife(clock.wallMs, 0.5);
+  const empty = makeEngine("m0", clock, { life });
+  empty.setTopology({ members: [...a.activeIds()], blocked: [] }, clock.now);
+  tell(a, "b", memberDelta("m5000", life, [entry("x", 3, 3)], { after: 2 }), clock);
+  const { request, reply } = exchange(a, empty, { clock });
+  assertEquals(request.members.map(({ id, after }) => [id, after]), [["m5000", 2]]);
+  assertEquals(reply?.holds.get("m5000")?.number, 0);
+  exchange(a, empty, { clock });
+  assertEquals(["x", "y"].map((key) => empty.get("m5000", key)?.number), [3, 2]);
+});

@@ -1,0 +1,390 @@
+import {
+  assert,
+  assertEquals,
+  assertLessOrEqual,
+  assertStringIncludes,
+  assertThrows,
+} from "../../../deps/std_assert.ts";
+import type { Engine } from "../../../engine/engine.ts";
+import { copyJson } from "../../../engine/json.ts";
+import { makeLife } from "../../../engine/life.ts";
+import { deltaBytes } from "../../../engine/selection.ts";
+import { entryBytes, ENVELOPE_BYTES, holdsBytes, memberBytes } from "../../../engine/size.ts";
+import { type Delta, HEARTBEAT_KEY } from "../../../engine/types.ts";
+import {
+  entry,
+  eventsOf,
+  exchange,
+  greet,
+  heartbeat,
+  makeCluster,
+  makeEngine,
+  makePair,
+  memberDelta,
+  note,
+  remove,
+  set,
+  SETTINGS,
+  tell,
+  TestClock,
+  valueOf,
+} from "./harness.ts";
+
+function idsOf(delta: Delta): string[] {
+  return delta.members.map(({ id }) => id);
+}
+
+function bytesOf(delta: Delta): number {
+  return delta.members.reduce((sum, each) => sum + deltaBytes(each), 0);
+}
+
+/** An engine `a` and its peer `b`, both knowing a cluster of so many more members. */
+function pairAmong(others: number, clock: TestClock, settings: Partial<typeof SETTINGS> = {}) {
+  const ids = ["a", "b", ...Array.from({ length: others }, (_, index) => `m${index}`)];
+  const a = makeEngine("a", clock, { settings });
+  const b = makeEngine("b", clock, { settings });
+  for (const engine of [a, b]) engine.setTopology({ members: ids, blocked: [] }, clock.now);
+  greet(a, b, clock);
+  return { a, b, others: ids.slice(2) };
+}
+
+/** The owners of other members' state, who set something new each time they are asked. */
+class Owners {
+  readonly #numbers = new Map<string, number>();
+  readonly #life: string;
+  readonly #clock: TestClock;
+  readonly #entry: (number: number) => ReturnType<typeof entry>;
+
+  constructor(clock: TestClock, makeEntry = (number: number) => entry("k", number, number)) {
+    this.#clock = clock;
+    this.#life = makeLife(clock.wallMs, 0.5);
+    this.#entry = makeEntry;
+  }
+
+  /** Every one of them sets something, and an engine hears of it from somebody else than its peer. */
+  change(engine: Engine, ids: readonly string[]): void {
+    for (const id of ids) {
+      const number = (this.#numbers.get(id) ?? 0) + 1;
+      this.#numbers.set(id, number);
+      const delta = memberDelta(id, this.#life, [this.#entry(number)], { after: number - 1 });
+      tell(engine, "teller", delta, this.#clock);
+    }
+  }
+}
+
+/** By member, the longest that a peer went without hearing anything new of it, in rounds. */
+function longestWaits(
+  a: Engine,
+  b: Engine,
+  options: {
+    readonly clock: TestClock;
+    readonly rounds: number;
+    readonly change: (round: number) => void;
+    readonly lose?: (round: number) => boolean;
+  },
+): Map<string, number> {
+  const { clock, rounds, change, lose = () => false } = options;
+  const held = new Map<string, number>();
+  const since = new Map<string, number>();
+  const longest = new Map<string, number>();
+  for (let round = 0; round < rounds; round++) {
+    change(round);
+    exchange(a, b, { clock, ...(lose(round) && { lose: "reply" as const }) });
+    clock.advance(300);
+    for (const id of a.memberIds()) {
+      const number = b.holdOf(id)?.number ?? 0;
+      const isNew = number > (held.get(id) ?? 0);
+      if (isNew) held.set(id, number);
+      since.set(id, isNew ? 0 : (since.get(id) ?? 0) + 1);
+      longest.set(id, Math.max(longest.get(id) ?? 0, since.get(id)!));
+    }
+  }
+  return longest;
+}
+
+Deno.test("E7 a message tells of gossipMaxSend members exactly where more wait, own state included", () => {
+  for (const gossipMaxSend of [1, 2, 3, 7, 50]) {
+    const clock = new TestClock();
+    const { a, b, others } = pairAmong(80, clock, { gossipMaxSend });
+    set(a, "own", 1, clock);
+    new Owners(clock).change(a, others);
+    const { delta } = a.disseminate("b");
+    assertEquals([delta.members.length, delta.partial], [gossipMaxSend, true]);
+    assertEquals(delta.members[0]?.id, "a");
+    assertEquals(new Set(idsOf(delta)).size, gossipMaxSend);
+    assertEquals(exchange(a, b, { clock }).request.members.length, gossipMaxSend);
+  }
+});
+
+Deno.test("E7 a reply keeps the same limit", () => {
+  const clock = new TestClock();
+  const { a, b, others } = pairAmong(20, clock, { gossipMaxSend: 4 });
+  set(b, "own", 1, clock);
+  new Owners(clock).change(b, others);
+  const { reply } = exchange(a, b, { clock });
+  assertEquals([reply?.delta.members.length, reply?.delta.partial], [4, true]);
+  assertEquals(reply?.delta.members[0]?.id, "b");
+});
+
+Deno.test("E7 where everything finds room the message is not partial", () => {
+  const clock = new TestClock();
+  const { a, others } = pairAmong(9, clock, { gossipMaxSend: 10 });
+  set(a, "own", 1, clock);
+  new Owners(clock).change(a, others);
+  const { delta } = a.disseminate("b");
+  assertEquals([delta.members.length, delta.partial], [10, false]);
+});
+
+Deno.test("E7 members with changes that last go before those with heartbeats only, but for a quarter", () => {
+  const clock = new TestClock();
+  const { a, others } = pairAmong(40, clock, { gossipMaxSend: 8 });
+  const [beating, changing] = [others.slice(0, 20), others.slice(20)];
+  new Owners(clock, heartbeat).change(a, beating);
+  new Owners(clock).change(a, changing);
+  set(a, "own", 1, clock);
+  const told = idsOf(a.disseminate("b").delta);
+  assertEquals(told[0], "a");
+  assertEquals(told.filter((id) => changing.includes(id)), changing.slice(0, 5));
+  assertEquals(told.filter((id) => beating.includes(id)), beating.slice(0, 2));
+});
+
+Deno.test("E7 the digest that a member publishes counts as little as its heartbeat", () => {
+  const clock = new TestClock();
+  const { a } = pairAmong(3, clock, { gossipMaxSend: 2 });
+  const life = makeLife(clock.wallMs, 0.5);
+  tell(a, "teller", memberDelta("m0", life, [heartbeat(1)]), clock);
+  tell(a, "teller", memberDelta("m1", life, [{ ...entry("hearsay.digest", 1, {}) }]), clock);
+  tell(a, "teller", memberDelta("m2", life, [entry("k", 1, 1)]), clock);
+  assertEquals(idsOf(a.disseminate("b").delta), ["m0", "m2"]);
+});
+
+Deno.test("E7 with gossipMaxSend 1 own state and that of others take turns", () => {
+  const clock = new TestClock();
+  const { a, b, others } = pairAmong(4, clock, { gossipMaxSend: 1 });
+  const owners = new Owners(clock);
+  const told: string[] = [];
+  for (let round = 0; round < 8; round++) {
+    set(a, "own", round, clock);
+    owners.change(a, others);
+    told.push(...idsOf(exchange(a, b, { clock }).request));
+  }
+  assertEquals(told, ["a", "m0", "a", "m1", "a", "m2", "a", "m3"]);
+});
+
+Deno.test("E7 nobody starves where everything changes all the time, whatever gossipMaxSend is", () => {
+  // In rounds: half of the places (all but own) of 1, 2, 3 and 5, then some to spare.
+  for (const [gossipMaxSend, bound] of [[1, 80], [2, 41], [3, 21], [5, 11]] as const) {
+    const clock = new TestClock();
+    const { a, b, others } = pairAmong(40, clock, { gossipMaxSend });
+    const owners = new Owners(clock);
+    const longest = longestWaits(a, b, {
+      clock,
+      rounds: 4 * bound,
+      change: (round) => {
+        set(a, "own", round, clock);
+        owners.change(a, others);
+      },
+    });
+    assertEquals(longest.size, 41);
+    for (const [id, wait] of longest) {
+      assertLessOrEqual(wait, id === "a" ? 2 : bound, `${id}, ${gossipMaxSend}`);
+    }
+  }
+});
+
+Deno.test("E7 heartbeats do not starve beside lasting changes, nor lasting changes beside heartbeats", () => {
+  for (const [gossipMaxSend, bound] of [[1, 80], [3, 40], [8, 20]] as const) {
+    const clock = new TestClock();
+    const { a, b, others } = pairAmong(40, clock, { gossipMaxSend });
+    const [beats, changes] = [new Owners(clock, heartbeat), new Owners(clock)];
+    const longest = longestWaits(a, b, {
+      clock,
+      rounds: 4 * bound,
+      change: (round) => {
+        set(a, "own", round, clock);
+        changes.change(a, others.slice(0, 20));
+        beats.change(a, others.slice(20));
+      },
+    });
+    for (const [id, wait] of longest) assertLessOrEqual(wait, bound, `${id}, ${gossipMaxSend}`);
+  }
+});
+
+Deno.test("E7 nobody starves where every other reply is lost", () => {
+  const clock = new TestClock();
+  const { a, b, others } = pairAmong(40, clock, { gossipMaxSend: 3 });
+  const owners = new Owners(clock);
+  const longest = longestWaits(a, b, {
+    clock,
+    rounds: 200,
+    lose: (round) => round % 2 === 0,
+    change: (round) => {
+      set(a, "own", round, clock);
+      owners.change(a, others);
+    },
+  });
+  for (const [id, wait] of longest) assertLessOrEqual(wait, 42, id);
+});
+
+Deno.test("E7 nobody starves where members take nearly half of a message each, and none exceeds it", () => {
+  const clock = new TestClock();
+  const maxMessageBytes = 32_768;
+  const { a, b, others } = pairAmong(40, clock, { maxMessageBytes });
+  const half = maxMessageBytes / 2 - ENVELOPE_BYTES;
+  const text = "x".repeat(half - entryBytes(entry("k", 1, "")) - memberBytes("m10"));
+  const owners = new Owners(clock, (number) => entry("k", number, text));
+  const room = maxMessageBytes - ENVELOPE_BYTES;
+  const longest = longestWaits(a, b, {
+    clock,
+    rounds: 90,
+    change: () => {
+      set(a, "k", text, clock);
+      owners.change(a, others);
+      const { delta } = a.disseminate("b");
+      assertLessOrEqual(bytesOf(delta), room);
+      assertEquals(delta.members.length, 2);
+    },
+  });
+  for (const [id, wait] of longest) assertLessOrEqual(wait, id === "a" ? 1 : 42, id);
+});
+
+Deno.test("E7 a member too large to go beside own state goes alone, and does not starve", () => {
+  const clock = new TestClock();
+  // Tombstones that its owner has forgotten can make what a holder holds larger than half.
+  const { a, b, others } = pairAmong(5, clock, { maxMessageBytes: 32_768 });
+  const large = new Owners(clock, (number) => entry("k", number, "x".repeat(20_000)));
+  const small = new Owners(clock, (number) => entry("k", number, "x".repeat(9_000)));
+  const longest = longestWaits(a, b, {
+    clock,
+    rounds: 60,
+    change: () => {
+      set(a, "k", "x".repeat(9_000), clock);
+      small.change(a, others.slice(1));
+      large.change(a, ["m0"]);
+    },
+  });
+  assertEquals(longest.size, 6);
+  for (const [id, wait] of longest) assertLessOrEqual(wait, id === "a" ? 2 : 8, id);
+});
+
+Deno.test("E7 small members find room beside large ones", () => {
+  const clock = new TestClock();
+  const { a, others } = pairAmong(10, clock, { maxMessageBytes: 32_768 });
+  const large = new Owners(clock, (number) => entry("k", number, "x".repeat(11_000)));
+  const small = new Owners(clock);
+  large.change(a, others.slice(0, 5));
+  small.change(a, others.slice(5));
+  const { delta } = a.disseminate("b");
+  assertEquals(idsOf(delta).sort(), ["m0", "m1", ...others.slice(5)]);
+  assert(delta.partial);
+});
+
+Deno.test("E7 a member's delta is in a message whole or not at all", () => {
+  const clock = new TestClock();
+  const { a, b } = pairAmong(2, clock, { maxMessageBytes: 32_768 });
+  for (let key = 0; key < 10; key++) set(a, `k${key}`, "x".repeat(900), clock);
+  const life = makeLife(clock.wallMs, 0.5);
+  const entries = Array.from({ length: 10 }, (_, index) => entry(`k${index}`, index + 1, "x".repeat(900)));
+  tell(a, "teller", [memberDelta("m0", life, entries), memberDelta("m1", life, entries)], clock);
+  const counts = () => a.disseminate("b").delta.members.map(({ id, entries }) => `${id} ${entries.length}`);
+  assertEquals(counts(), ["a 10", "m0 10"]);
+  exchange(a, b, { clock });
+  assertEquals(counts(), ["m1 10"]);
+});
+
+Deno.test("E7 an answer of what is held leaves that much less room for members", () => {
+  const clock = new TestClock();
+  const { a, others } = pairAmong(60, clock, { maxMessageBytes: 16_384 });
+  const life = makeLife(clock.wallMs, 0.5);
+  new Owners(clock, (number) => entry("k", number, "x".repeat(200))).change(a, others);
+  const holds = new Map(Array.from({ length: 50 }, (_, index) => [`n${index}`, { life, number: 1 }]));
+  const without = a.disseminate("b").delta;
+  const beside = a.disseminate("b", { holds }).delta;
+  const room = 16_384 - ENVELOPE_BYTES;
+  assertLessOrEqual(bytesOf(without), room);
+  assertLessOrEqual(bytesOf(beside) + holdsBytes(holds), room);
+  assert(beside.members.length < without.members.length);
+  assert(bytesOf(beside) + holdsBytes(holds) > room - 1_000);
+});
+
+Deno.test("E7 what would take a member over half of maxMessageBytes is refused with the sizes, unchanged", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock, { settings: { maxMessageBytes: 32_768 } });
+  set(a, "k", "before", clock);
+  set(a, "other", 1, clock);
+  const { digest } = a;
+  eventsOf(a).clear();
+  const limit = 32_768 / 2 - ENVELOPE_BYTES;
+  const copy = copyJson("x".repeat(13_000));
+  const bytes = entryBytes({ ...entry("k", 3, ""), json: copy.json }) + entryBytes(entry("other", 2, 1)) +
+    memberBytes("a");
+  const error = assertThrows(() => a.set("k", copy, clock.now), RangeError, "half of maxMessageBytes");
+  for (const part of [`${limit} bytes`, `${bytes}`, '"k"', "nothing was changed"]) {
+    assertStringIncludes(error.message, part);
+  }
+  assertEquals([valueOf(a, "a", "k"), a.digest, a.holdOf("a")?.number], ["before", digest, 2]);
+  assertEquals(exchange(a, b, { clock }).request.members[0]?.entries.length, 2);
+  assertEquals([set(a, "k", "after", clock), eventsOf(a).of("GossipUpdate").length], [3, 1]);
+});
+
+Deno.test("E7 half of the message is usable to the last byte, and what is replaced or deleted makes room", () => {
+  const clock = new TestClock();
+  const a = makeEngine("a", clock, { settings: { maxMessageBytes: 32_768 } });
+  const limit = 32_768 / 2 - ENVELOPE_BYTES;
+  const most = limit - memberBytes("a") - entryBytes(entry("k", 1, ""));
+  set(a, "k", "x".repeat(most), clock);
+  set(a, "k", "y".repeat(most), clock);
+  assertThrows(() => set(a, "k", "z".repeat(most + 1), clock), RangeError);
+  assertThrows(() => set(a, "l", 1, clock), RangeError);
+  // Bytes are those of UTF-8, of which é takes two.
+  assertThrows(() => set(a, "k", "é".repeat(most / 2 + 1), clock), RangeError);
+  remove(a, "k", clock);
+  set(a, "l", 1, clock);
+});
+
+Deno.test("E7 what a member tells of itself it can tell also where its user has filled the half", () => {
+  const clock = new TestClock();
+  const maxMessageBytes = 16_384;
+  const [a, b] = makePair(clock, { settings: { maxMessageBytes } });
+  const most = maxMessageBytes / 2 - ENVELOPE_BYTES - memberBytes("a") - entryBytes(entry("k", 1, ""));
+  set(a, "k", "x".repeat(most), clock);
+  note(a, a.beat({ worker: 7 }, clock.now));
+  note(a, a.leave(clock.now));
+  const { request } = exchange(a, b, { clock });
+  assertEquals(request.members[0]?.entries.length, 5);
+  assertEquals(b.get("a", HEARTBEAT_KEY)?.value, { actorStatistics: { actorCount: { worker: 7 } } });
+});
+
+Deno.test("E7 a member's state that is larger than it may be is not taken, and that is told", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "b", "c"], clock, { settings: { maxMessageBytes: 32_768 } });
+  const life = makeLife(clock.wallMs, 0.5);
+  tell(a, "c", memberDelta("b", life, [entry("k", 1, "held")]), clock);
+  const large = entry("x", 2, "x".repeat(30_000));
+  tell(a, "c", memberDelta("b", life, [large], { after: 1 }), clock);
+  assertEquals([valueOf(a, "b", "k"), valueOf(a, "b", "x"), a.holdOf("b")?.number], ["held", undefined, 1]);
+  assertEquals(eventsOf(a).of("ConflictDetected"), [
+    { type: "ConflictDetected", memberId: "b", reason: "limit", peerId: "c" },
+  ]);
+  tell(a, "c", memberDelta("b", life, [entry("k", 1, "held"), large], { reset: true }), clock);
+  tell(a, "c", memberDelta("c", life, [entry("k", 1, 1), large]), clock);
+  assertEquals([valueOf(a, "b", "x"), valueOf(a, "c", "k")], [undefined, undefined]);
+});
+
+Deno.test("E7 no more members are held than maxMembers, and that is told", () => {
+  const clock = new TestClock();
+  const { a, others } = pairAmong(9, clock, { maxMembers: 5 });
+  const owners = new Owners(clock);
+  owners.change(a, others);
+  assertEquals([...a.memberIds()].length, 5);
+  assertEquals(eventsOf(a).of("ConflictDetected").map(({ memberId, reason }) => `${memberId} ${reason}`), [
+    "m4 limit",
+    "m5 limit",
+    "m6 limit",
+    "m7 limit",
+    "m8 limit",
+  ]);
+  // Of those held, news is still taken.
+  owners.change(a, ["m0"]);
+  assertEquals(valueOf(a, "m0", "k"), 2);
+});

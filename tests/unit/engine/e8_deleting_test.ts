@@ -1,0 +1,376 @@
+import { assertEquals } from "../../../deps/std_assert.ts";
+import { makeLife } from "../../../engine/life.ts";
+import { DIGEST_KEY, HEARTBEAT_KEY } from "../../../engine/types.ts";
+import {
+  entry,
+  eventsOf,
+  exchange,
+  greet,
+  heartbeat,
+  makeCluster,
+  makeEngine,
+  makePair,
+  memberDelta,
+  note,
+  reconcile,
+  remove,
+  set,
+  settle,
+  tell,
+  TestClock,
+  tombstone,
+  valueOf,
+} from "./harness.ts";
+
+const RETENTION_MS = 10_000;
+const OPTIONS = { settings: { tombstoneRetention: RETENTION_MS } };
+
+function lifeOf(clock: TestClock): string {
+  return makeLife(clock.wallMs, 0.5);
+}
+
+Deno.test("E8 a deletion is an entry with no value under a new number, and is told once", () => {
+  const clock = new TestClock();
+  const [a] = makePair(clock);
+  set(a, "k", 1, clock);
+  set(a, "other", 1, clock);
+  eventsOf(a).clear();
+  assertEquals(remove(a, "k", clock), 3);
+  assertEquals([valueOf(a, "a", "k"), a.state("k").size, a.holdOf("a")?.number], [undefined, 0, 3]);
+  assertEquals(a.entriesOf("a").map(({ key }) => key), ["other"]);
+  assertEquals(eventsOf(a).of("GossipUpdate"), [
+    { type: "GossipUpdate", memberId: "a", key: "k", value: undefined, sequenceNumber: 3, deleted: true },
+  ]);
+});
+
+Deno.test("E8 a tombstone spreads like any value, over a third member too, and is told once at each", () => {
+  const clock = new TestClock();
+  const [a, b, c] = makeCluster(["a", "b", "c"], clock);
+  set(a, "k", 1, clock);
+  exchange(a, b!, { clock });
+  exchange(b!, c!, { clock });
+  assertEquals(valueOf(c!, "a", "k"), 1);
+  remove(a, "k", clock);
+  exchange(a, b!, { clock });
+  exchange(b!, c!, { clock });
+  for (const engine of [b!, c!]) {
+    assertEquals(valueOf(engine, "a", "k"), undefined);
+    const deletions = eventsOf(engine).of("GossipUpdate").filter(({ deleted }) => deleted);
+    assertEquals(deletions, [
+      { type: "GossipUpdate", memberId: "a", key: "k", value: undefined, sequenceNumber: 2, deleted: true },
+    ]);
+    assertEquals(engine.digest, a.digest);
+  }
+});
+
+Deno.test("E8 a tombstone of a key that was never seen here is no change to tell", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  set(a, "k", 1, clock);
+  remove(a, "k", clock);
+  exchange(a, b, { clock });
+  assertEquals(b.holdOf("a")?.number, 2);
+  assertEquals(eventsOf(b).of("GossipUpdate"), []);
+});
+
+Deno.test("E8 a deleted key can be set again, and then lives", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock, OPTIONS);
+  set(a, "k", 1, clock);
+  remove(a, "k", clock);
+  settle([a, b], { clock });
+  set(a, "k", 2, clock);
+  settle([a, b], { clock });
+  // The tombstone whose place was taken is not forgotten in its stead.
+  for (const engine of [a, b]) note(engine, engine.tick(clock.advance(RETENTION_MS)));
+  assertEquals([valueOf(a, "a", "k"), valueOf(b, "a", "k")], [2, 2]);
+  assertEquals([a.footprint.tombstones, b.footprint.tombstones], [0, 0]);
+});
+
+Deno.test("E8 a tombstone is forgotten after tombstoneRetention and not before, by each holder's own clock", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock, OPTIONS);
+  set(a, "k", 1, clock);
+  remove(a, "k", clock);
+  set(a, "other", 1, clock);
+  clock.advance(4_000);
+  exchange(a, b, { clock });
+  const tombstones = () =>
+    [a, b].map((engine) => (note(engine, engine.tick(clock.now)), engine.footprint.tombstones));
+  clock.advance(RETENTION_MS - 4_001);
+  assertEquals(tombstones(), [1, 1]);
+  clock.advance(1);
+  assertEquals(tombstones(), [0, 1]);
+  clock.advance(3_999);
+  assertEquals(tombstones(), [0, 1]);
+  clock.advance(1);
+  assertEquals(tombstones(), [0, 0]);
+});
+
+Deno.test("E8 to forget is no event and changes no digest: who forgot and who did not agree", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock, OPTIONS);
+  set(a, "k", 1, clock);
+  remove(a, "k", clock);
+  set(a, "other", 1, clock);
+  settle([a, b], { clock });
+  eventsOf(a).clear();
+  note(a, a.tick(clock.advance(RETENTION_MS)));
+  assertEquals([a.footprint.tombstones, b.footprint.tombstones], [0, 1]);
+  assertEquals([a.digest, a.phase, eventsOf(a).all], [b.digest, "confirmed", []]);
+});
+
+Deno.test("E8 a member's latest entry is not forgotten, for it says up to where the member is held", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock, OPTIONS);
+  set(a, "k", 1, clock);
+  set(a, "other", 1, clock);
+  remove(a, "k", clock);
+  for (let times = 0; times < 3; times++) note(a, a.tick(clock.advance(RETENTION_MS)));
+  assertEquals([a.footprint.tombstones, a.holdOf("a")?.number], [1, 3]);
+  const { request } = exchange(a, b, { clock });
+  assertEquals(request.members.map(({ reset, entries }) => [reset, entries.at(-1)?.number]), [[false, 3]]);
+  set(a, "other", 2, clock);
+  note(a, a.tick(clock.advance(RETENTION_MS)));
+  assertEquals(a.footprint.tombstones, 0);
+});
+
+Deno.test("E8 nor is the latest but for heartbeats and digests: else no newcomer could ever hold the same", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock, OPTIONS);
+  set(a, "other", 1, clock);
+  set(a, "k", 1, clock);
+  remove(a, "k", clock);
+  for (let times = 0; times < 3; times++) {
+    note(a, a.tick(clock.advance(RETENTION_MS)));
+    const beat = { key: HEARTBEAT_KEY, value: {}, json: "{}" };
+    note(a, a.set(beat.key, beat, clock.now));
+    note(a, a.set(DIGEST_KEY, beat, clock.now));
+  }
+  settle([a, b], { clock });
+  assertEquals([b.digest, a.phase, b.phase], [a.digest, "confirmed", "confirmed"]);
+  set(a, "other", 2, clock);
+  note(a, a.tick(clock.advance(RETENTION_MS)));
+  assertEquals(a.footprint.tombstones, 0);
+  const late = makeEngine("b", clock, { life: makeLife(clock.wallMs, 0.9) });
+  late.setTopology({ members: ["a", "b"], blocked: [] }, clock.now);
+  greet(late, a, clock);
+  settle([a, late], { clock });
+  assertEquals([late.digest, a.phase], [a.digest, "confirmed"]);
+});
+
+Deno.test("E8 a peer that holds less than the floor gets the whole state as a reset", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock, OPTIONS);
+  set(a, "k", 1, clock);
+  set(a, "stays", 1, clock);
+  exchange(a, b, { clock });
+  remove(a, "k", clock);
+  set(a, "later", 1, clock);
+  // b was not told of the deletion in time.
+  note(a, a.disseminate("b"));
+  note(a, a.tick(clock.advance(RETENTION_MS)));
+  const { request } = exchange(a, b, { clock });
+  const [delta] = request.members;
+  assertEquals([delta?.reset, delta?.after], [true, 0]);
+  assertEquals(delta?.entries.map(({ key, number }) => [key, number]), [["stays", 2], ["later", 4]]);
+  assertEquals(["k", "stays", "later"].map((key) => valueOf(b, "a", key)), [undefined, 1, 1]);
+  assertEquals([b.holdOf("a")?.number, b.digest], [4, a.digest]);
+});
+
+Deno.test("E8 a peer that holds exactly up to the floor needs no reset", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock, OPTIONS);
+  set(a, "k", 1, clock);
+  remove(a, "k", clock);
+  exchange(a, b, { clock });
+  set(a, "later", 1, clock);
+  note(a, a.disseminate("b"));
+  note(a, a.tick(clock.advance(RETENTION_MS)));
+  const [delta] = exchange(a, b, { clock }).request.members;
+  assertEquals([delta?.reset, delta?.after, delta?.entries.length], [false, 2, 1]);
+});
+
+Deno.test("E8 a reset drops the keys that are not in it, with one deleted GossipUpdate each", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "b", "c"], clock);
+  const life = lifeOf(clock);
+  tell(a, "c", memberDelta("b", life, [entry("x", 1, 1), entry("y", 2, 2), entry("z", 3, 3)]), clock);
+  tell(a, "c", memberDelta("b", life, [tombstone("z", 4)], { after: 3 }), clock);
+  eventsOf(a).clear();
+  tell(a, "c", memberDelta("b", life, [entry("y", 2, 2), entry("new", 6, 4)], { reset: true }), clock);
+  assertEquals(["x", "y", "z", "new"].map((key) => valueOf(a, "b", key)), [undefined, 2, undefined, 4]);
+  // Nothing is told of y, which stays as it was, nor of z, which was deleted before.
+  assertEquals(
+    eventsOf(a).of("GossipUpdate").map(({ key, value, deleted }) => [key, value, deleted]),
+    [["new", 4, false], ["x", undefined, true]],
+  );
+  assertEquals(a.holdOf("b"), { life, number: 6 });
+});
+
+Deno.test("E8 a reset that brings a tombstone of a key that is held deletes it, told once", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "b", "c"], clock);
+  const life = lifeOf(clock);
+  tell(a, "c", memberDelta("b", life, [entry("x", 1, 1), entry("y", 2, 2)]), clock);
+  eventsOf(a).clear();
+  tell(a, "c", memberDelta("b", life, [entry("y", 2, 2), tombstone("x", 5)], { reset: true }), clock);
+  assertEquals(eventsOf(a).of("GossipUpdate").map(({ key, deleted }) => [key, deleted]), [["x", true]]);
+});
+
+Deno.test("E8 a reset starts anew where a gap would be", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "b", "c"], clock);
+  const life = lifeOf(clock);
+  assertEquals(tell(a, "c", memberDelta("b", life, [entry("x", 7, 1)], { reset: true }), clock), new Map());
+  assertEquals([valueOf(a, "b", "x"), a.holdOf("b")?.number], [1, 7]);
+});
+
+Deno.test("E8 a reset that ends below what is held of the same life is ignored, and answered with what is held", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "b", "c"], clock);
+  const life = lifeOf(clock);
+  tell(a, "c", memberDelta("b", life, [entry("x", 1, 1), entry("y", 9, 2)]), clock);
+  eventsOf(a).clear();
+  const holds = tell(a, "c", memberDelta("b", life, [entry("z", 8, 1)], { reset: true }), clock);
+  assertEquals(holds, new Map([["b", { life, number: 9 }]]));
+  assertEquals(["x", "y", "z"].map((key) => valueOf(a, "b", key)), [1, 2, undefined]);
+  assertEquals(eventsOf(a).of("GossipUpdate"), []);
+});
+
+Deno.test("E8 a reset that ends exactly at what is held is taken", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "b", "c"], clock);
+  const life = lifeOf(clock);
+  tell(a, "c", memberDelta("b", life, [entry("wrong", 1, 1), entry("y", 9, 2)]), clock);
+  tell(a, "c", memberDelta("b", life, [entry("y", 9, 2)], { reset: true }), clock);
+  assertEquals(["wrong", "y"].map((key) => valueOf(a, "b", key)), [undefined, 2]);
+});
+
+Deno.test("E8 a reset of a later life that ends below what is held of an earlier one is taken", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "b", "c"], clock);
+  tell(a, "c", memberDelta("b", lifeOf(clock), [entry("x", 900, 1)]), clock);
+  const later = makeLife(clock.wallMs + 1, 0.5);
+  tell(a, "c", memberDelta("b", later, [entry("y", 3, 1)], { reset: true }), clock);
+  assertEquals([valueOf(a, "b", "x"), valueOf(a, "b", "y"), a.holdOf("b")?.number], [undefined, 1, 3]);
+});
+
+Deno.test("E8 the last number of a reset is the floor of whoever took it, and not of its owner", () => {
+  const clock = new TestClock();
+  const [a, b] = makeCluster(["a", "b", "c"], clock, OPTIONS);
+  greet(a, b!, clock);
+  const life = lifeOf(clock);
+  tell(a, "c", memberDelta("c", life, [entry("x", 4, 1), entry("y", 6, 2)], { reset: true }), clock);
+  const { sent } = a.disseminate("b");
+  for (const [number, reset] of [[4, true], [5, true], [6, false]] as const) {
+    note(a, a.handleAck(sent, new Map([["c", { life, number: 0 }]]), clock.now));
+    tell(a, "c", memberDelta("c", life, [entry("x", 7, 3)], { after: 6 }), clock);
+    const first = a.disseminate("b");
+    note(a, a.handleAck(first.sent, new Map([["c", { life, number }]]), clock.now));
+    const [delta] = a.disseminate("b").delta.members;
+    assertEquals([delta?.reset, delta?.after], [reset, reset ? 0 : 6], `${number}`);
+  }
+});
+
+Deno.test("E8 a reset that changes nothing is not passed on, and raises no floor", () => {
+  const clock = new TestClock();
+  const [a, b] = makeCluster(["a", "b", "c"], clock);
+  greet(a, b!, clock);
+  const life = lifeOf(clock);
+  const entries = [entry("x", 4, 1), tombstone("gone", 5), entry("y", 6, 2)];
+  tell(a, "c", memberDelta("c", life, entries), clock);
+  note(a, a.handleAck(a.disseminate("b").sent, new Map(), clock.now));
+  eventsOf(a).clear();
+  tell(a, "c", memberDelta("c", life, entries, { reset: true }), clock);
+  tell(a, "c", memberDelta("c", life, [entries[0]!, entries[2]!], { reset: true }), clock);
+  assertEquals([eventsOf(a).of("GossipUpdate"), a.disseminate("b").delta.members], [[], []]);
+});
+
+Deno.test("E8 a reset that brings only a tombstone is a change: it is part of the digest", () => {
+  const clock = new TestClock();
+  const [a, b] = makeCluster(["a", "b", "c"], clock);
+  const life = lifeOf(clock);
+  tell(a, "c", memberDelta("c", life, [entry("x", 4, 1), heartbeat(7)]), clock);
+  tell(b!, "c", memberDelta("c", life, [entry("x", 4, 1), tombstone("gone", 5), heartbeat(7)]), clock);
+  tell(
+    a,
+    "b",
+    memberDelta("c", life, [entry("x", 4, 1), tombstone("gone", 5), heartbeat(7)], { reset: true }),
+    clock,
+  );
+  assertEquals(a.digest, b!.digest);
+});
+
+Deno.test("E8 an entry that a reset leaves as it was keeps the time at which it was merged", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "b", "c"], clock);
+  const life = lifeOf(clock);
+  tell(a, "c", memberDelta("b", life, [entry("x", 1, 1), entry("y", 2, 2)]), clock);
+  const before = clock.wallMs;
+  clock.advance(5_000);
+  tell(a, "c", memberDelta("b", life, [entry("x", 1, 1), entry("y", 3, 3)], { reset: true }), clock);
+  assertEquals([a.get("b", "x")?.timestampMs, a.get("b", "y")?.timestampMs], [before, clock.wallMs]);
+});
+
+Deno.test("E8 after a reset nothing that it dropped comes back by an old delta", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "b", "c"], clock);
+  const life = lifeOf(clock);
+  const old = memberDelta("b", life, [entry("x", 1, 1), entry("y", 2, 2)]);
+  tell(a, "c", old, clock);
+  tell(a, "c", memberDelta("b", life, [entry("y", 5, 3)], { reset: true }), clock);
+  tell(a, "c", old, clock);
+  assertEquals([valueOf(a, "b", "x"), valueOf(a, "b", "y")], [undefined, 3]);
+});
+
+Deno.test("E8 a reset passes on from member to member and reaches whoever still holds what it dropped", () => {
+  const clock = new TestClock();
+  const [a, b, c] = makeCluster(["a", "b", "c"], clock, OPTIONS);
+  set(a, "k", 1, clock);
+  exchange(a, b!, { clock });
+  exchange(b!, c!, { clock });
+  remove(a, "k", clock);
+  set(a, "later", 1, clock);
+  note(a, a.tick(clock.advance(RETENTION_MS)));
+  exchange(a, b!, { clock });
+  // b is supposed to hold up to the floor, answers that it does not, and gets the reset; likewise c.
+  exchange(a, b!, { clock });
+  assertEquals([valueOf(b!, "a", "k"), valueOf(c!, "a", "k")], [undefined, 1]);
+  exchange(b!, c!, { clock });
+  assertEquals([valueOf(c!, "a", "k"), valueOf(c!, "a", "later"), c!.digest], [undefined, 1, a.digest]);
+  settle([a, b!, c!], { clock });
+  assertEquals([a, b!, c!].map(({ phase }) => phase), ["confirmed", "confirmed", "confirmed"]);
+});
+
+Deno.test("E8 a reset that was lost is sent again", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock, OPTIONS);
+  set(a, "k", 1, clock);
+  exchange(a, b, { clock });
+  remove(a, "k", clock);
+  set(a, "later", 1, clock);
+  note(a, a.disseminate("b"));
+  note(a, a.tick(clock.advance(RETENTION_MS)));
+  for (const lose of ["request", "reply", undefined] as const) {
+    assertEquals(exchange(a, b, { clock, ...(lose && { lose }) }).request.members[0]?.reset, true);
+  }
+  assertEquals(a.disseminate("b").delta.members, []);
+});
+
+Deno.test("E8 a repair by reset outlasts what else is acknowledged meanwhile", () => {
+  const clock = new TestClock();
+  const [a, b, c] = makeCluster(["a", "b", "c"], clock);
+  greet(a, b!, clock);
+  const life = c!.life;
+  // One number, two values: what only a reset by the smaller id can mend.
+  tell(a, "c", memberDelta("c", life, [entry("x", 1, "one"), entry("y", 2, 1)]), clock);
+  tell(b!, "c", memberDelta("c", life, [entry("z", 1, "other"), entry("y", 2, 1)]), clock);
+  for (let round = 0; round < 3; round++) exchange(a, b!, { clock });
+  assertEquals(reconcile(a, b!), true);
+  // Before the repair is sent, b tells of a heartbeat of c, and an old message is acknowledged.
+  tell(a, "b", memberDelta("c", life, [heartbeat(3)], { after: 2 }), clock);
+  assertEquals(a.disseminate("b").delta.members.map(({ id, reset }) => [id, reset]), [["c", true]]);
+  exchange(a, b!, { clock });
+  assertEquals([valueOf(b!, "c", "x"), valueOf(b!, "c", "z"), b!.digest], ["one", undefined, a.digest]);
+});
