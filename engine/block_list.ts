@@ -6,6 +6,8 @@
 
 import type { BlockedMember, BlockReason, Instant } from "./types.ts";
 
+const GRAVITY: readonly BlockReason[] = ["expired", "left", "topology"];
+
 interface Block {
   readonly reason: BlockReason;
   readonly sinceMs: number;
@@ -24,12 +26,12 @@ export class BlockList {
   }
 
   /**
-   * Blocks a member; returns whether it was free. Leaving takes the place of expiry, for a member that left
-   * is not to be greeted; otherwise the first reason stands.
+   * Blocks a member; returns whether it was free. A graver reason takes the place of another: a member that
+   * left is not to be greeted, and whom the topology blocks only the topology frees.
    */
   block(id: string, reason: BlockReason, now: Instant): boolean {
     const before = this.#blocks.get(id);
-    if (before && !(reason === "left" && before.reason === "expired")) return false;
+    if (before && GRAVITY.indexOf(reason) <= GRAVITY.indexOf(before.reason)) return false;
     const probeAtMs = reason === "expired" ? now.monotonicMs + this.#probeIntervalMs : Infinity;
     this.#blocks.set(id, { reason, sinceMs: before?.sinceMs ?? now.wallMs, probeAtMs });
     this.#nextProbeMs = Math.min(this.#nextProbeMs, probeAtMs);

@@ -56,6 +56,11 @@ export class Departures {
     }
   }
 
+  /** Up to where a member was held when its state was dropped, if that is remembered. */
+  memory(id: string): Hold | undefined {
+    return this.#remembered.get(id);
+  }
+
   /** Whether news that ends there is no news of a member that was forgotten. */
   refuses(id: string, news: Hold): boolean {
     const memory = this.#remembered.get(id);

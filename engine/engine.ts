@@ -276,6 +276,17 @@ export class Engine {
     });
   }
 
+  /**
+   * A peer that refused this member knows this life of it: above a later one than its own it begins anew (E1).
+   * So a member whose clock was set back is heard again where an earlier life of it is known to have left.
+   */
+  toldLife(life: Life, now: Instant): Caused {
+    return this.#act(now, () => {
+      if (life > this.life && !isFarAhead(life, now.wallMs)) this.#renewLife(life, now);
+      return {};
+    });
+  }
+
   /** A peer's greeting came, asked for or answered. A refusal says that nothing may follow. */
   greeted(
     peer: { readonly id: string; readonly life: Life; readonly digest: string; readonly active: string },
@@ -291,6 +302,7 @@ export class Engine {
       if (this.#membership.blocks.reason(peer.id) === "expired") this.#membership.free(peer.id, now);
       if (this.#membership.blocks.has(peer.id)) return { refusal: "blocked" };
       this.#contact = true;
+      this.#membership.met(peer.id, now);
       this.#blockedBy.delete(peer.id);
       const memory = this.#exchange.meet(peer.id, peer.life);
       if (stateName(peer.digest, peer.active) === this.#exchange.state) this.#exchange.agreeWith(memory);
@@ -371,7 +383,7 @@ export class Engine {
   /** Ends a comparison to which no answer came; it is begun anew if the digests go on to differ. */
   abandonReconcile(peerId: string): Caused {
     return this.#act(undefined, () => {
-      this.#exchange.endReconcile(peerId);
+      this.#exchange.abandonReconcile(peerId);
       return {};
     });
   }
@@ -404,6 +416,11 @@ export class Engine {
   /** The life of a member that is held. */
   lifeOf(memberId: string): Life | undefined {
     return this.#store.order.get(memberId)?.life;
+  }
+
+  /** The latest life known of a member: the one held, or else the one remembered of a member forgotten. */
+  latestLife(memberId: string): Life | undefined {
+    return this.lifeOf(memberId) ?? this.#membership.departures.memory(memberId)?.life;
   }
 
   /** How much of a member is held. */

@@ -74,6 +74,9 @@ export class Exchange {
     }
     const peer = this.#memories.of(peerId);
     peer.life = life;
+    const held = this.#store.order.get(peerId);
+    // What is held of another life of it tells nothing of this one.
+    if (held && held.life !== life) this.#store.agreement.set(peerId, { published: undefined });
     return peer;
   }
 
@@ -116,7 +119,7 @@ export class Exchange {
   acknowledge(sent: Sent, holds: Holds): void {
     const peer = this.#memories.peek(sent.peerId);
     // What an earlier life of the peer held, this one may lack.
-    if (!peer || peer.life !== sent.peerLife) return;
+    if (!peer || peer.life !== sent.peerLife || this.#isOutlived(peer)) return;
     for (const [id, { life, last, reset }] of sent.members) {
       if (!holds.has(id)) this.#noteHeld(peer, id, { life, number: last, reset });
     }
@@ -185,7 +188,15 @@ export class Exchange {
     if (options.last) this.endReconcile(peerId);
   }
 
-  /** A comparison is over, or its answer did not come. */
+  /** No answer came: nothing was tried. */
+  abandonReconcile(peerId: string): void {
+    const peer = this.#memories.peek(peerId);
+    if (!peer?.comparing) return;
+    peer.tried = undefined;
+    this.endReconcile(peerId);
+  }
+
+  /** A comparison is over. */
   endReconcile(peerId: string): void {
     const peer = this.#memories.peek(peerId);
     if (!peer?.comparing) return;
@@ -224,7 +235,16 @@ export class Exchange {
   }
 
   #wait(peer: PeerMemory, member: MemberState, waiting: Partial<Waiting> & { after: number }): void {
-    this.#memories.wait(peer, member.id, { life: member.life, gap: false, reset: false, ...waiting });
+    const { life } = member;
+    // What a peer lacks that gets no gossip is no repair under way.
+    const gap = waiting.gap === true && this.#store.active.has(peer.id);
+    this.#memories.wait(peer, member.id, { reset: false, ...waiting, life, gap });
+  }
+
+  /** Whether others have told of a later life of the peer than the one that it was spoken with. */
+  #isOutlived(peer: PeerMemory): boolean {
+    const held = this.#store.order.get(peer.id)?.life;
+    return held !== undefined && peer.life !== undefined && held > peer.life;
   }
 
   #candidates(peer: PeerMemory, nowMs: number): Candidate[] {
@@ -247,7 +267,11 @@ export class Exchange {
     const after = waiting.life === member.life ? waiting.after : 0;
     if (after >= member.held && !reset) return "settled";
     const below = this.#membership.passableBelow(id, nowMs);
-    if (below !== Infinity && !member.deltaAfter(after, { below, reset })) return undefined;
+    if (below !== Infinity) {
+      const delta = member.deltaAfter(after, { below, reset });
+      // A whole state that ends early would take away what lies behind its end.
+      if (!delta || delta.reset) return undefined;
+    }
     return {
       id,
       lasting: member.lastLasting > after,
@@ -326,7 +350,7 @@ export class Exchange {
     }
   }
 
-  /** The peer holds what this member holds. */
+  /** The peer holds what this member holds, so that of active members only what digests leave out can wait. */
   agreeWith(peer: PeerMemory): void {
     peer.mismatches = 0;
     peer.differing = undefined;
@@ -334,6 +358,17 @@ export class Exchange {
     peer.forgetful = false;
     this.#memories.compare(peer, false);
     this.#store.agreement.set(peer.id, { acknowledged: this.state });
+    this.#advance(peer);
+    for (const [id, waiting] of peer.waiting) {
+      const member = this.#store.order.get(id);
+      if (!member || !this.#store.active.has(id)) continue;
+      const { life, lastLasting } = member;
+      if (id === this.#selfId) peer.ownHeld = Math.max(peer.ownHeld, lastLasting);
+      if (waiting.life === life && waiting.after >= lastLasting && !waiting.gap && !waiting.reset) continue;
+      // It keeps its place, so that being agreed with delays nobody's heartbeat.
+      if (lastLasting < member.held) this.#wait(peer, member, { after: lastLasting });
+      else this.#memories.settle(peer, id);
+    }
   }
 
   #summaries(ids: Iterable<string>): Map<string, Summary> {

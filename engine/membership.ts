@@ -116,6 +116,11 @@ export class Membership {
     if (!this.#store.active.has(id)) this.departures.depart(id, now.monotonicMs);
   }
 
+  /** A peer was greeted: what is remembered of one that never joins is forgotten like the departed. */
+  met(id: string, now: Instant): void {
+    if (!this.#store.active.has(id)) this.departures.depart(id, now.monotonicMs);
+  }
+
   /** A member's heartbeat is newer than the last one known: proof of life. */
   heartbeat(id: string, now: Instant): void {
     if (id === this.#selfId) return;
@@ -152,8 +157,9 @@ export class Membership {
   /** Whether what is held of a member may be passed on, and below which number (rules E10, E11). */
   passableBelow(id: string, nowMs: number): number {
     if (!this.departures.passesOn(id, nowMs)) return 0;
-    // An old heartbeat would free the member wherever an older one is known.
-    if (this.blocks.reason(id) !== "expired") return Infinity;
+    // An old heartbeat would free the member wherever an older one is known; that it left is to be told.
+    const reason = this.blocks.reason(id);
+    if (reason === undefined || reason === "left") return Infinity;
     return this.#store.order.get(id)?.lastHeartbeat || Infinity;
   }
 

@@ -60,7 +60,12 @@ export class Merge {
     const { life, last: number } = spanOf(told);
     const held = this.#store.order.get(told.id);
     if (held && held.life > life) return note(held, telling);
-    if (!held && this.#membership.refuses(told.id, { life, number })) return;
+    if (!held && this.#membership.refuses(told.id, { life, number })) {
+      const memory = this.#membership.departures.memory(told.id)!;
+      // What was forgotten is not held; but an owner must learn of a later life of its id (E1).
+      if (memory.life > life) telling.holds.set(told.id, { life: memory.life, number: 0 });
+      return;
+    }
     const mine = held?.life === life ? held : undefined;
     // A gap: what lies between is unknown, so that nothing after it can be taken (E4).
     if (!told.reset && (mine?.held ?? 0) < told.after) {
@@ -84,8 +89,10 @@ export class Merge {
   /** A greeting told of a later life of a member: what is held of the earlier one is over. */
   beginLife(id: string, life: Life, now: Instant): void {
     const member = this.#store.order.get(id);
-    if (!member || member.life >= life) return;
-    this.#store.replace(member, [], { life, floor: 0, now });
+    // Where nothing is known of the one that is over, a block may have outlasted all that was.
+    const known = member?.life ?? this.#membership.departures.memory(id)?.life;
+    if (known !== undefined && known >= life) return;
+    if (member) this.#store.replace(member, [], { life, floor: 0, now });
     this.#membership.laterLife(id, now);
   }
 
@@ -126,10 +133,12 @@ export class Merge {
 
   /** Draws from news what it means for membership: a heartbeat is proof of life, leaving the end of it. */
   #heed(id: string, news: readonly SentEntry[], now: Instant): void {
-    if (news.some((entry) => entry.key === HEARTBEAT_KEY && entry.value !== undefined)) {
+    const left = this.#store.order.get(id)?.live(GRACEFULLY_LEFT_KEY) !== undefined;
+    this.#membership.setLeft(id, left, now);
+    // Who left is not freed first by a last heartbeat, only to be blocked anew.
+    if (!left && news.some((entry) => entry.key === HEARTBEAT_KEY && entry.value !== undefined)) {
       this.#membership.heartbeat(id, now);
     }
-    this.#membership.setLeft(id, this.#store.order.get(id)?.live(GRACEFULLY_LEFT_KEY) !== undefined, now);
   }
 
   /** One number with two values: at most one of them was ever set (E3). */

@@ -20,7 +20,7 @@ export interface Candidate {
 /** What was chosen. */
 export interface Selection {
   readonly deltas: readonly MemberDelta[];
-  /** Whether somebody found no room. */
+  /** Whether somebody with changes that last found no room. */
   readonly partial: boolean;
   /** Whether the one that waits longest found no room, and is to come first the next time. */
   readonly longestLeftOut: boolean;
@@ -54,9 +54,10 @@ export function select(candidates: readonly Candidate[], room: Room): Selection 
       deltas.push(delta);
       continue;
     }
-    partial = true;
+    // Digests leave out what does not last, and can be compared without it.
+    partial ||= candidate.lasting;
     longestLeftOut ||= candidate === longest;
-    if (full) break;
+    if (full && partial) break;
   }
   return { deltas, partial, longestLeftOut };
 }
@@ -77,7 +78,8 @@ function inOrder(
   const [longest, ...quarter] = others.slice(0, Math.ceil(room.members / 4));
   if (!longest) return { ordered: own, longest };
   const rest = others.slice(1 + quarter.length);
-  const lasting = rest.filter((each) => each.lasting);
+  // What was heard last is what fewest others know: told first, it reaches all in a fraction of the rounds.
+  const lasting = rest.filter((each) => each.lasting).reverse();
   const restless = rest.filter((each) => !each.lasting);
   const places = Math.max(0, room.members - own.length - 1 - quarter.length);
   const head = room.longestFirst ? [longest, ...own] : [...own, longest];

@@ -70,7 +70,7 @@ export interface Delta {
   readonly digest: string;
   /** The hash of the ids that the teller takes to be active, sixteen hexadecimal digits. */
   readonly active: string;
-  /** Whether something had to be left out, so that the digests cannot be compared. */
+  /** Whether something that lasts had to be left out, so that the digests cannot be compared. */
   readonly partial: boolean;
 }
 

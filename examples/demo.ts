@@ -52,11 +52,13 @@ try {
 
 function introduce(): void {
   const { gossipInterval, gossipFanOut, gossipRequestTimeout, heartbeatExpiration } = CONFIG;
-  console.log(bold("Hearsay: five members in five processes, and no server"));
+  console.log(`\n${bold("Hearsay: five members in five processes, and no server")}`);
   console.log(
     `Set for the demo: a round every ${gossipInterval} ms with ${gossipFanOut} peers, who have ` +
-      `${gossipRequestTimeout} ms to answer;\nwhoever is silent for ${heartbeatExpiration} ms is blocked. ` +
-      "(By default: 300 ms, 3 peers, 500 ms, 20,000 ms.)",
+      `${gossipRequestTimeout} ms to answer;\nwhoever is silent for ${
+        heartbeatExpiration / 1_000
+      } s is blocked. ` +
+      "(By default: 300 ms, 3 peers, 500 ms, 20 s.)",
   );
 }
 
@@ -79,9 +81,8 @@ async function theyJoin(): Promise<void> {
       seen: () => `${idsOf(waiting)} saw no other member`,
     });
     for (const { id, pid, joinedAfterMs } of waiting) {
-      if (joinedAfterMs !== undefined) {
-        say(`${name(id, 4)} joined in ${duration(joinedAfterMs)} (process ${pid})`);
-      }
+      if (joinedAfterMs === undefined) continue;
+      say(`${name(id, 4)} joined in ${duration(joinedAfterMs)} (process ${pid})`);
     }
     waiting = waiting.filter(({ joinedAfterMs }) => joinedAfterMs === undefined);
   }
@@ -102,12 +103,10 @@ async function theyAgree(): Promise<void> {
   const { length } = members;
   await sameKnowledge(members);
   const setMs = latest(members.map(({ id, values }) => values.version.get(id)));
-  const heardMs = latest(members.flatMap(({ values }) => [...values.version.values()]));
-  const values = `the same ${length * KEYS.length} values`;
+  const delay = duration(latest(members.flatMap(({ values }) => [...values.version.values()])) - setMs);
+  const count = length * KEYS.length;
   say(
-    `everyone agrees: all ${length} hold ${values}, ${
-      duration(heardMs - setMs)
-    } after the last version was set`,
+    `everyone agrees: all ${length} hold the same ${count} values, ${delay} after the last version was set`,
   );
   await consensus(members, "1.0.0");
   say(`consensus: each of the ${length} says that all have version 1.0.0`);
@@ -117,32 +116,35 @@ async function aVersionRollsOut(version: string): Promise<void> {
   chapter(`Version ${version} is rolled out, member by member`);
   const { length } = members;
   for (const [index, member] of members.entries()) {
-    const isLast = index === length - 1;
-    const facts = () => members.map(({ values }) => values.version.get(member.id));
     await member.command({ version });
-    await cast.until({
-      what: `Everyone knows that ${member.id} has version ${version}${
-        isLast ? "" : ", and that not all have"
-      }`,
-      withinMs: 5_000,
-      isTrue: () =>
-        facts().every((fact) => fact?.is === version) &&
-        (isLast || members.every(({ agreed }) => agreed.is === null)),
-      seen: () =>
-        members.map(({ id, agreed }, at) => `${id}: ${facts()[at]?.is}, all: ${agreed.is}`).join("; "),
-    });
-    const delay = duration(latest(facts()) - member.values.version.get(member.id)!.atMs);
-    const rest = isLast ? "" : "; no consensus";
-    say(
-      `${progress(index + 1, length)}  ${
-        name(member.id, 4)
-      } has ${version}, known to all after ${delay}${rest}`,
-    );
+    await heardByAll(member, { version, all: index === length - 1 });
+    const facts = members.map(({ values }) => values.version.get(member.id));
+    const delay = duration(latest(facts) - member.values.version.get(member.id)!.atMs);
+    say(`${progress(index + 1, length)}  ${name(member.id, 4)} has ${version}, known to all after ${delay}`);
   }
   await consensus(members, version);
   const lastMs = latest(members.map(({ id, values }) => values.version.get(id)));
   const delay = duration(latest(members.map(({ agreed }) => agreed)) - lastMs);
-  say(`consensus on ${version}, as each of the ${length} says, ${delay} after the last one had it`);
+  say(`only now consensus on ${version}, as each of the ${length} says, ${delay} after the last one had it`);
+}
+
+/** Waits until all have heard of a member's version; nobody may see consensus before that is the version of all. */
+async function heardByAll(
+  { id }: MemberProcess,
+  { version, all }: { readonly version: string; readonly all: boolean },
+): Promise<void> {
+  await cast.until({
+    what: `Everyone knows that ${id} has version ${version}${all ? "" : ", and that not all have it"}`,
+    withinMs: 5_000,
+    isTrue: () =>
+      members.every(({ values, agreed }) =>
+        values.version.get(id)?.is === version && (all || agreed.is === null)
+      ),
+    seen: () =>
+      members.map((one) => `${one.id} heard ${one.values.version.get(id)?.is} (all: ${one.agreed.is})`).join(
+        ", ",
+      ),
+  });
 }
 
 async function oneCrashes(victim: MemberProcess): Promise<void> {
@@ -177,10 +179,8 @@ async function oneLeaves(leaver: MemberProcess): Promise<void> {
       `"All others know of the departure before the process is gone" is not so. Seen: ${seen}.`,
     );
   }
-  const whenKnown = others.map(({ id }, index) =>
-    `${name(id)} after ${duration(facts[index]!.atMs - askedMs)}`
-  );
-  say(`known as left: to ${whenKnown.join(", ")}`);
+  const by = others.map(({ id }, at) => `by ${name(id)} after ${duration(facts[at]!.atMs - askedMs)}`);
+  say(`known as left ${by.join(", ")}`);
   const returned = `its stop() returned after ${duration(stopped!.atMs - askedMs)}`;
   say(`${returned}, when ${count} of ${others.length} had acknowledged that`);
   say(`only then its process ended, ${duration(ended!.atMs - latest(facts))} after the last of them knew`);

@@ -57,9 +57,9 @@ export class Flags {
   /** The values of a flag that have to be addresses of members; ends the program where one is not. */
   seeds(flag = "seed"): readonly string[] {
     for (const text of this.texts(flag)) {
-      const url = URL.parse(text);
-      if (url && (url.protocol === "ws:" || url.protocol === "wss:") && url.hostname !== "") continue;
-      giveUp(`--${flag} must be an address such as ws://127.0.0.1:7001, and not ${JSON.stringify(text)}.`);
+      if (!isAddress(text)) {
+        giveUp(`--${flag} must be an address such as ws://127.0.0.1:7001, and not ${JSON.stringify(text)}.`);
+      }
     }
     return this.texts(flag);
   }
@@ -73,7 +73,7 @@ export function readFlags({ usage, once = [], many = [] }: FlagOptions): Flags {
     string: [...once, ...many],
     collect: [...once, ...many],
     unknown: (argument) => {
-      strangers.push(argument);
+      strangers.push(JSON.stringify(argument));
       return false;
     },
   });
@@ -91,6 +91,12 @@ export function readFlags({ usage, once = [], many = [] }: FlagOptions): Flags {
     }
   }
   return new Flags(values);
+}
+
+/** Whether a text can be the address of a member. */
+export function isAddress(text: string): boolean {
+  const url = URL.parse(text);
+  return url !== null && /^wss?:$/.test(url.protocol) && url.hostname !== "";
 }
 
 /** Ends the program with a message for whoever started it. */

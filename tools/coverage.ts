@@ -54,15 +54,21 @@ export function parseLcov(text: string, root: URL = ROOT): Map<string, Lines> {
 async function neverLoaded(files: ReadonlyMap<string, Lines>): Promise<string[]> {
   const missing: string[] = [];
   for (const folder of FOLDERS) {
-    for await (const { name } of Deno.readDir(new URL(folder, ROOT))) {
-      const path = `${folder}/${name}`;
-      if (!/(?<!\.d)\.ts$/.test(name) || files.has(path)) continue;
+    for await (const path of modulesUnder(folder)) {
+      if (files.has(path)) continue;
       // A file of types alone is never loaded, and has nothing to run.
       const module = await import(new URL(path, ROOT).href) as object;
       if (Object.keys(module).length > 0) missing.push(path);
     }
   }
   return missing;
+}
+
+async function* modulesUnder(folder: string): AsyncGenerator<string> {
+  for await (const { name, isDirectory } of Deno.readDir(new URL(folder, ROOT))) {
+    if (isDirectory) yield* modulesUnder(`${folder}/${name}`);
+    else if (/(?<!\.d)\.ts$/.test(name)) yield `${folder}/${name}`;
+  }
 }
 
 function report(files: ReadonlyMap<string, Lines>, missing: readonly string[]): number {

@@ -6,7 +6,7 @@
 
 import * as colours from "../../deps/std_fmt.ts";
 import type { MemberProcess } from "./member_process.ts";
-import type { Load, Sight } from "./protocol.ts";
+import type { Load } from "./protocol.ts";
 
 // What is written into a file, or for someone who does not want it, is free of colours.
 colours.setColorEnabled(Deno.stdout.isTerminal() && !Deno.noColor);
@@ -55,62 +55,49 @@ export function progress(count: number, total: number): string {
   return colours.green("■".repeat(count)) + colours.dim("□".repeat(total - count));
 }
 
-/** Who sees whom, a row for each of the members that look. */
-export function matrix(members: readonly MemberProcess[], rows = members): string[] {
-  const width = Math.max(...members.map(({ id }) => id.length));
-  const head = `${" ".repeat(width)}   ${members.map(({ id }) => name(id, width)).join("  ")}`;
-  return [head, ...rows.map((row) => `${name(row.id, width)}   ${sightsOf(row, members, width)}`)];
+/** Who sees whom: a row for each member, with what it sees of the others. */
+export function matrix(members: readonly MemberProcess[]): string[] {
+  const rows = members.map((member) => `${name(member.id, 6)}  ${sightsOf(member, members)}`);
+  return [`${colours.dim("sees".padStart(6))}  ${headOf(members)}`, ...rows];
 }
 
-/** The signs of a {@linkcode matrix}. */
+/** What the signs of a {@linkcode matrix} mean. */
 export const LEGEND = `${sign("active")} alive   ${sign("left")} left   ${sign("expired")} expired`;
 
-/** What each member saw last, and how it ended. */
+/** How each member ended, what it published last, and what it saw last. */
 export function lastViews(members: readonly MemberProcess[]): string[] {
-  const width = Math.max(...members.map(({ id }) => id.length));
-  const columns = [["member", width], ["process", 8], ["is", 7], ["version", 7], ["load", 5], [
-    "memory",
-    7,
-  ]] as const;
-  const title = columns.map(([text, size]) => text.padEnd(Math.max(size, text.length))).join("  ");
-  const seen = members.map(({ id }) => name(id, width)).join("  ");
-  const head = `${colours.dim(title)}   ${colours.dim("sees")}  ${seen}`;
-  return [
-    head,
-    ...members.map((member) => `${rowOf(member, columns)}         ${sightsOf(member, members, width)}`),
-  ];
+  const titles = ["member", "process", "state", "version", "load", "memory"];
+  const head = `${colours.dim(titles.map(padded).join(""))}  ${colours.dim("sees")}  ${headOf(members)}`;
+  return [head, ...members.map((member) => `${rowOf(member)}        ${sightsOf(member, members)}`)];
 }
 
-function rowOf(member: MemberProcess, columns: readonly (readonly [string, number])[]): string {
-  const load = member.values.load.get(member.id)?.is as unknown as Load | undefined;
-  const cells = [
-    member.id,
-    String(member.pid),
-    fateOf(member),
-    String(member.values.version.get(member.id)?.is ?? "–"),
-    load ? load.average.toFixed(2) : "–",
-    load ? `${load.residentMiB} MiB` : "–",
-  ];
-  const padded = cells.map((cell, index) => {
-    const [text, size] = columns[index]!;
-    return cell.padEnd(Math.max(size, text.length));
-  });
-  return [name(member.id, padded[0]!.length), ...padded.slice(1)].join("  ");
+function rowOf({ id, pid, ended, values }: MemberProcess): string {
+  const state = ended === undefined ? "running" : ended.is.signal === "SIGKILL" ? "killed" : "left";
+  // What it set itself: it reports these as the demo's `Load` and a text.
+  const load = values.load.get(id)!.is as unknown as Load;
+  const version = String(values.version.get(id)!.is);
+  const cells = [String(pid), state, version, load.average.toFixed(2), `${load.residentMiB} MiB`];
+  return name(id, COLUMN) + cells.map(padded).join("");
 }
 
-function fateOf({ ended }: MemberProcess): string {
-  if (ended === undefined) return "running";
-  return ended.is.signal === "SIGKILL" ? "killed" : "left";
+const COLUMN = 9;
+
+function padded(cell: string): string {
+  return cell.padEnd(COLUMN);
 }
 
-function sightsOf(member: MemberProcess, others: readonly MemberProcess[], width: number): string {
+function headOf(members: readonly MemberProcess[]): string {
+  return members.map(({ id }) => name(id, 6)).join("");
+}
+
+function sightsOf(member: MemberProcess, others: readonly MemberProcess[]): string {
   return others.map(({ id }) => {
     const sight = member.sights.get(id)?.is;
-    return sign(sight && (sight.reason ?? sight.status)) + " ".repeat(width - 1);
-  }).join("  ");
+    return sign(sight?.reason ?? sight?.status) + " ".repeat(5);
+  }).join("");
 }
 
-function sign(kind: Sight["status"] | string | undefined): string {
+function sign(kind: string | undefined): string {
   if (kind === "active") return colours.green("●");
   if (kind === "left") return colours.yellow("○");
   if (kind === "expired") return colours.red("×");

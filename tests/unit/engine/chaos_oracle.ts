@@ -129,8 +129,8 @@ export class Oracle {
         view.freshAt.set(event.memberId, now.monotonicMs);
         return;
       case "MemberBlocked": {
-        if (event.reason !== "expired") return;
         this.#withheld = true;
+        if (event.reason !== "expired") return;
         const age = now.monotonicMs - (view.freshAt.get(event.memberId) ?? -Infinity);
         ensure(age > heartbeatExpiration, `${event.memberId} expired after ${age} ms`);
         return;

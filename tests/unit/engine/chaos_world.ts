@@ -354,6 +354,7 @@ export class World {
 
   #refuse(connection: Connection, from: Node, to: Node): void {
     const reason: BlockReason = from.engine.blockedMember(to.id)!.reason;
+    const life = from.engine.latestLife(to.id);
     this.#send(connection, {
       from,
       to,
@@ -361,6 +362,7 @@ export class World {
       deliver: () => {
         const before = to.engine.life;
         this.#do(to, () => to.engine.toldBlocked(from.id, reason));
+        if (life !== undefined) this.#do(to, () => to.engine.toldLife(life, this.#now(to)));
         if (reason === "expired" || to.engine.life !== before) this.#greet(to, from.id, () => {});
       },
     });

@@ -1,4 +1,4 @@
-import { assertEquals } from "../../../deps/std_assert.ts";
+import { assert, assertEquals } from "../../../deps/std_assert.ts";
 import type { Engine } from "../../../engine/engine.ts";
 import { makeLife } from "../../../engine/life.ts";
 import {
@@ -62,9 +62,34 @@ Deno.test("E5 where the acknowledgement is lost only what was replied is sent ag
   set(b, "y", 1, clock);
   exchange(a, b, { clock, lose: "ack" });
   assertEquals([told(a, "b"), told(b, "a")], ["", "b>0:1"]);
+  set(b, "z", 2, clock);
   const { reply } = exchange(a, b, { clock });
-  assertEquals(reply?.delta.members.map(({ id }) => id), ["b"]);
+  assertEquals(reply?.delta.members.map(({ id, after }) => [id, after]), [["b", 0]]);
   assertEquals([told(a, "b"), told(b, "a")], ["", ""]);
+});
+
+Deno.test("E12 where the acknowledgement is lost an equal digest with the next request takes its place", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  set(b, "y", 1, clock);
+  exchange(a, b, { clock, lose: "ack" });
+  assertEquals([told(b, "a"), b.acknowledgedBy(1)], ["b>0:1", 0]);
+  const { reply } = exchange(a, b, { clock });
+  assertEquals([reply?.delta.members.length, told(b, "a"), b.acknowledgedBy(1)], [0, "", 1]);
+  set(b, "z", 2, clock);
+  assertEquals([b.acknowledgedBy(1), b.acknowledgedBy(2)], [1, 0]);
+});
+
+Deno.test("E12 an equal digest says nothing of heartbeats: one that waits goes on waiting, in its place", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  note(b, b.beat({}, clock.now));
+  settle([a, b], { clock });
+  note(b, b.beat({}, clock.now));
+  const waiting = told(b, "a");
+  assert(waiting.length > 0);
+  note(b, b.greeted({ id: "a", life: a.life, digest: b.digest, active: b.active }, clock.now));
+  assertEquals(told(b, "a"), waiting);
 });
 
 Deno.test("E5 an acknowledgement counts however late it comes, but only for what it acknowledges", () => {

@@ -24,7 +24,7 @@ import {
   note,
   remove,
   set,
-  SETTINGS,
+  type SETTINGS,
   tell,
   TestClock,
   valueOf,
@@ -144,17 +144,19 @@ Deno.test("E7 members with changes that last go before those with heartbeats onl
   set(a, "own", 1, clock);
   const told = idsOf(a.disseminate("b").delta);
   assertEquals(told[0], "a");
-  assertEquals(told.filter((id) => changing.includes(id)), changing.slice(0, 5));
+  // Of these the latest news go first, for fewest have heard them.
+  assertEquals(told.filter((id) => changing.includes(id)), changing.slice(-5).reverse());
   assertEquals(told.filter((id) => beating.includes(id)), beating.slice(0, 2));
 });
 
 Deno.test("E7 the digest that a member publishes counts as little as its heartbeat", () => {
   const clock = new TestClock();
-  const { a } = pairAmong(3, clock, { gossipMaxSend: 2 });
+  const { a } = pairAmong(4, clock, { gossipMaxSend: 2 });
   const life = makeLife(clock.wallMs, 0.5);
   tell(a, "teller", memberDelta("m0", life, [heartbeat(1)]), clock);
-  tell(a, "teller", memberDelta("m1", life, [{ ...entry("hearsay.digest", 1, {}) }]), clock);
+  tell(a, "teller", memberDelta("m1", life, [entry("hearsay.digest", 1, {})]), clock);
   tell(a, "teller", memberDelta("m2", life, [entry("k", 1, 1)]), clock);
+  tell(a, "teller", memberDelta("m3", life, [entry("hearsay.digest", 1, {})]), clock);
   assertEquals(idsOf(a.disseminate("b").delta), ["m0", "m2"]);
 });
 
@@ -172,8 +174,8 @@ Deno.test("E7 with gossipMaxSend 1 own state and that of others take turns", () 
 });
 
 Deno.test("E7 nobody starves where everything changes all the time, whatever gossipMaxSend is", () => {
-  // In rounds: half of the places (all but own) of 1, 2, 3 and 5, then some to spare.
-  for (const [gossipMaxSend, bound] of [[1, 80], [2, 41], [3, 21], [5, 11]] as const) {
+  // In rounds: by the quarter of the places of 1 (every other round), 2, 3 and 5, and one to spare.
+  for (const [gossipMaxSend, bound] of [[1, 80], [2, 41], [3, 41], [5, 21]] as const) {
     const clock = new TestClock();
     const { a, b, others } = pairAmong(40, clock, { gossipMaxSend });
     const owners = new Owners(clock);
@@ -223,7 +225,7 @@ Deno.test("E7 nobody starves where every other reply is lost", () => {
       owners.change(a, others);
     },
   });
-  for (const [id, wait] of longest) assertLessOrEqual(wait, 42, id);
+  for (const [id, wait] of longest) assertLessOrEqual(wait, 82, id);
 });
 
 Deno.test("E7 nobody starves where members take nearly half of a message each, and none exceeds it", () => {

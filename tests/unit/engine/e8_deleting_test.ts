@@ -135,6 +135,15 @@ Deno.test("E8 a member's latest entry is not forgotten, for it says up to where 
   assertEquals(a.footprint.tombstones, 0);
 });
 
+Deno.test("E8 the latest entry of a member is not forgotten whatever its key", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "b"], clock, OPTIONS);
+  const life = lifeOf(clock);
+  tell(a, "b", memberDelta("b", life, [entry("k", 1, 1), tombstone(HEARTBEAT_KEY, 2)]), clock);
+  note(a, a.tick(clock.advance(RETENTION_MS)));
+  assertEquals([a.footprint.tombstones, a.holdOf("b")?.number], [1, 2]);
+});
+
 Deno.test("E8 nor is the latest but for heartbeats and digests: else no newcomer could ever hold the same", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, OPTIONS);

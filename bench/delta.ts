@@ -1,0 +1,48 @@
+/**
+ * What it costs to find what a peer lacks (rule E6): it must not grow with the members.
+ *
+ * @module
+ */
+
+import type { Engine } from "../engine/engine.ts";
+import { measure, type Subject } from "./measure.ts";
+import { duration, type Line, type Report } from "./report.ts";
+import { moment, settledEngine } from "./states.ts";
+
+const SIZES = [10, 1_000, 10_000] as const;
+
+/** Measures deltas at every size, side by side. */
+export async function benchDelta(report: Report): Promise<void> {
+  const nothing: Subject[] = [];
+  const change: Subject[] = [];
+  for (const members of SIZES) {
+    const { engine, peerId } = settledEngine(members);
+    const name = `${members.toLocaleString("en")} members`;
+    nothing.push({ name, run: () => void engine.disseminate(peerId) });
+    change.push({ name, run: () => tellOneChange(engine, peerId) });
+  }
+  const title = `members of 10 keys`;
+  report.table(`A delta for a peer that lacks nothing, ${title}`, lines(await measure(nothing)));
+  report.table(
+    `Setting one key, the delta with it, and its acknowledgement, ${title}`,
+    lines(await measure(change)),
+  );
+}
+
+let changes = 0;
+
+function tellOneChange(engine: Engine, peerId: string): void {
+  const value = changes++;
+  engine.set("key-1", { value, json: `${value}` }, moment(3));
+  const { sent } = engine.disseminate(peerId);
+  engine.handleAck(sent, new Map(), moment(3));
+}
+
+function lines(medians: ReadonlyMap<string, number>): Line[] {
+  const [[base, baseMs]] = [...medians] as [[string, number]];
+  return [...medians].map(([what, ms]) =>
+    what === base
+      ? { what, value: duration(ms) }
+      : { what, value: duration(ms), against: base, ratio: ms / baseMs, limit: 2 }
+  );
+}

@@ -1,0 +1,55 @@
+/**
+ * `deno task bench`: what the parts of the gossiper cost. Times depend on the machine, so what is claimed are
+ * ratios, of things that took turns in this one run. Exits with 1 where a claim does not hold.
+ *
+ * `--only NAME` (more than once, if you like) runs one part: `delta`, `merge`, `codec`, `request`, `rivals`,
+ * `steady`.
+ *
+ * @module
+ */
+
+import { benchCodec } from "./codec.ts";
+import { benchDelta } from "./delta.ts";
+import { benchMerge } from "./merge.ts";
+import { Report } from "./report.ts";
+import { benchRequest } from "./request.ts";
+import { benchRivals } from "./rivals.ts";
+import { benchSteady } from "./steady.ts";
+
+const PARTS = new Map<string, (report: Report) => Promise<void>>([
+  ["delta", benchDelta],
+  ["merge", benchMerge],
+  ["codec", benchCodec],
+  ["request", benchRequest],
+  ["rivals", benchRivals],
+  ["steady", benchSteady],
+]);
+
+/** The names of the parts to run. */
+function chosen(args: readonly string[]): string[] {
+  const names: string[] = [];
+  for (let index = 0; index < args.length; index += 2) {
+    const name = args[index + 1];
+    if (args[index] !== "--only" || name === undefined || !PARTS.has(name)) {
+      console.error(`Usage: deno task bench [--only NAME]…, where NAME is ${[...PARTS.keys()].join(", ")}.`);
+      Deno.exit(2);
+    }
+    names.push(name);
+  }
+  return names.length > 0 ? names : [...PARTS.keys()];
+}
+
+const report = new Report();
+const start = performance.now();
+console.log(
+  `Deno ${Deno.version.deno}, V8 ${Deno.version.v8}, ${Deno.build.target}. Medians; parts take turns.`,
+);
+for (const name of chosen(Deno.args)) {
+  console.error(`… ${name}`);
+  await PARTS.get(name)!(report);
+}
+const seconds = (performance.now() - start) / 1000;
+console.log(
+  `\n${report.claims - report.failed} of ${report.claims} claims hold; it took ${seconds.toFixed(0)} s.`,
+);
+if (report.failed > 0) Deno.exit(1);

@@ -1,0 +1,82 @@
+/**
+ * What gossip is compared with: the simplest that works. Everybody sends all that it holds, as JSON, to a few
+ * others in each round, and is sent all that they hold. It has no sockets, timers, limits or checks, which all
+ * favours it.
+ *
+ * @module
+ */
+
+import { utf8Length } from "../engine/json.ts";
+import { HEARTBEAT_KEY, type JsonValue } from "../engine/types.ts";
+import { KEYS, memberId, valueOf } from "./states.ts";
+
+/** By member and key, the number of the last set and what was set. */
+export type NaiveState = Record<string, Record<string, [number: number, value: JsonValue]>>;
+
+/** Takes over what has a higher number; returns how much that was. */
+export function mergeNaive(held: NaiveState, told: NaiveState): number {
+  let news = 0;
+  for (const id of Object.keys(told)) {
+    const mine = held[id] ??= {};
+    const theirs = told[id]!;
+    for (const key of Object.keys(theirs)) {
+      const entry = theirs[key]!;
+      if (entry[0] <= (mine[key]?.[0] ?? 0)) continue;
+      mine[key] = entry;
+      news++;
+    }
+  }
+  return news;
+}
+
+/** The whole state of so many members. */
+export function naiveState(members: number): NaiveState {
+  const state: NaiveState = {};
+  for (let member = 0; member < members; member++) {
+    const keys: NaiveState[string] = state[memberId(member)] = {};
+    keys[HEARTBEAT_KEY] = [1, { order: 3 }];
+    for (let key = 1; key < KEYS; key++) keys[`key-${key}`] = [key + 1, valueOf(member, key)];
+  }
+  return state;
+}
+
+/** Members that hold all there is to hold, and go on telling each other. */
+export class NaiveCluster {
+  readonly #states: NaiveState[];
+  readonly #fanOut: number;
+  #round = KEYS;
+  #messages = 0;
+  #bytes = 0;
+
+  constructor(members: number, fanOut: number) {
+    this.#states = Array.from({ length: members }, () => naiveState(members));
+    this.#fanOut = fanOut;
+  }
+
+  /** What was sent. */
+  get counts(): { readonly messages: number; readonly bytes: number } {
+    return { messages: this.#messages, bytes: this.#bytes };
+  }
+
+  /** One round of all members. */
+  round(): void {
+    this.#round++;
+    for (const [index, state] of this.#states.entries()) {
+      state[memberId(index)]![HEARTBEAT_KEY] = [this.#round, { order: 3 }];
+      for (let turn = 1; turn <= Math.min(this.#fanOut, this.#states.length - 1); turn++) {
+        // Not at random, which matters to spreading but not to cost.
+        const peer = this.#states[(index + turn * this.#round) % this.#states.length]!;
+        if (peer === state) continue;
+        mergeNaive(peer, this.#carry(state));
+        mergeNaive(state, this.#carry(peer));
+      }
+    }
+  }
+
+  #carry(state: NaiveState): NaiveState {
+    const text = JSON.stringify(state);
+    this.#messages++;
+    this.#bytes += utf8Length(text);
+    return JSON.parse(text);
+  }
+}

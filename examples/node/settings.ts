@@ -1,0 +1,100 @@
+/**
+ * What a member is to be: from a YAML file and from flags, which win.
+ *
+ * @module
+ */
+
+import { parse } from "../../deps/std_yaml.ts";
+import { loadConfig } from "../../gossiper/yaml.ts";
+import type { PartialConfig } from "../../mod.ts";
+import { type Flags, giveUp, isAddress } from "../flags.ts";
+import { readAssignment } from "./assignment.ts";
+
+/** Everything that a member is started with. */
+export interface Settings {
+  readonly cluster: string;
+  /** A new one for every life where there is none. */
+  readonly id: string | undefined;
+  readonly hostname: string;
+  readonly port: number;
+  readonly seeds: readonly string[];
+  /** What it says of itself from the beginning. */
+  readonly state: ReadonlyMap<string, unknown>;
+  /** The gossiper's own settings. */
+  readonly config: PartialConfig;
+}
+
+/** Puts both together; what is wrong with a flag ends the program. */
+export async function readSettings(flags: Flags): Promise<Settings> {
+  const file = flags.text("config");
+  const { config = {}, ...inFile } = file === undefined ? {} : await readFile(file);
+  const seeds = flags.seeds();
+  return {
+    cluster: flags.text("cluster") ?? inFile.cluster ?? "example",
+    id: flags.text("id") ?? inFile.id,
+    hostname: flags.text("hostname") ?? inFile.hostname ?? "127.0.0.1",
+    port: flags.port() ?? inFile.port ?? 0,
+    seeds: seeds.length > 0 ? seeds : inFile.seeds ?? [],
+    state: new Map([...inFile.state ?? [], ...flags.texts("set").map(readPair)]),
+    config,
+  };
+}
+
+/** How the fields are checked that stand in the file beside the gossiper's own settings. */
+const OWN = {
+  cluster: { allowed: "a text", isRight: isText },
+  hostname: { allowed: "a text", isRight: isText },
+  id: { allowed: "a text", isRight: isText },
+  port: { allowed: "a whole number from 0 to 65535", isRight: isPort },
+  seeds: { allowed: "a list of addresses such as ws://127.0.0.1:7001", isRight: isListOfAddresses },
+  state: { allowed: "values by name", isRight: isMapping },
+} as const;
+
+/**
+ * @throws {ConfigurationError} if it is no YAML mapping, or a setting of the gossiper is wrong.
+ * @throws {RangeError} if another field is.
+ */
+async function readFile(file: string): Promise<Partial<Settings>> {
+  const config = await loadConfig(file, { ignore: Object.keys(OWN) });
+  const fields = new Map(Object.entries(parse(await Deno.readTextFile(file)) as Record<string, unknown>));
+  const wrong = Object.entries(OWN).filter(([name, { isRight }]) =>
+    fields.has(name) && !isRight(fields.get(name))
+  );
+  if (wrong.length > 0) {
+    const problems = wrong.map(([name, { allowed }]) =>
+      `  ${name} must be ${allowed}, and is ${JSON.stringify(fields.get(name))}`
+    );
+    throw new RangeError(`In ${file} is something wrong:\n${problems.join("\n")}`);
+  }
+  const given = Object.fromEntries([...fields].filter(([name]) => Object.hasOwn(OWN, name))) as Partial<
+    Settings
+  >;
+  return { ...given, state: new Map(Object.entries(fields.get("state") ?? {})), config };
+}
+
+function readPair(text: string): [string, unknown] {
+  try {
+    const { key, value } = readAssignment(text);
+    if (value !== undefined) return [key, value];
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    giveUp(`--set: ${error.message}`);
+  }
+  return giveUp(`--set ${text} sets nothing: it must be key=json.`);
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === "string" && value !== "";
+}
+
+function isPort(value: unknown): boolean {
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 65_535;
+}
+
+function isListOfAddresses(value: unknown): boolean {
+  return Array.isArray(value) && value.every((each) => typeof each === "string" && isAddress(each));
+}
+
+function isMapping(value: unknown): boolean {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,165 @@
+/**
+ * Programs as real processes, with a bound on everything that is waited for.
+ *
+ * @module
+ */
+
+import { TextLineStream } from "../../deps/std_streams.ts";
+
+/** How long anything may take that a test does not bound itself: far longer than it does. */
+export const BOUND_MS = 20_000;
+
+/** How a {@linkcode Program} is started. */
+export interface ProgramOptions {
+  /** The arguments of `deno`. */
+  readonly args: readonly string[];
+}
+
+/** A child process running Deno, and what it has printed. Disposing of it kills it. */
+export class Program implements AsyncDisposable {
+  /** The lines of its standard output so far. */
+  readonly lines: string[] = [];
+  /** Its standard error so far. */
+  errors = "";
+  readonly #child: Deno.ChildProcess;
+  readonly #input: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #over: Promise<Deno.CommandStatus>;
+  #changed = Promise.withResolvers<void>();
+  #isOver = false;
+
+  /** Starts it in the root of the checkout. */
+  constructor({ args }: ProgramOptions) {
+    this.#child = new Deno.Command(Deno.execPath(), {
+      args: [...args],
+      cwd: new URL("../../", import.meta.url),
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    this.#input = this.#child.stdin.getWriter();
+    this.#over = this.#follow();
+  }
+
+  /** Starts an example with the permissions of its task and no others. */
+  static async example(name: string, ...args: string[]): Promise<Program> {
+    const text = await Deno.readTextFile(new URL("../../deno.json", import.meta.url));
+    const { command } = JSON.parse(text).tasks[name];
+    const permissions = command.match(/--allow-\S+/g) ?? [];
+    return new Program({ args: ["run", "--no-prompt", ...permissions, `examples/${name}.ts`, ...args] });
+  }
+
+  /** Resolves with the first match among its lines, those already printed included. */
+  async until(pattern: RegExp, { withinMs = BOUND_MS } = {}): Promise<RegExpExecArray> {
+    const find = () => {
+      for (const line of this.lines) {
+        const match = pattern.exec(line);
+        if (match) return match;
+      }
+      if (this.#isOver) throw new Error(`The program ended without ${pattern}:\n${this.#everything}`);
+      return undefined;
+    };
+    return await this.#wait(find, { withinMs, what: `a line like ${pattern}` });
+  }
+
+  /** How its process ended; what it and its children have printed may not have been read by then. */
+  get status(): Promise<Deno.CommandStatus> {
+    return this.#child.status;
+  }
+
+  /** Resolves with how it ended, when everything that it printed has been read. */
+  async ended({ withinMs = BOUND_MS } = {}): Promise<Deno.CommandStatus> {
+    await this.#wait(() => this.#isOver || undefined, { withinMs, what: "its end" });
+    return await this.#over;
+  }
+
+  /** Writes a line to its standard input. */
+  async type(line: string): Promise<void> {
+    await this.#input.write(new TextEncoder().encode(`${line}\n`));
+  }
+
+  /** Sends it a signal. */
+  kill(signal: Deno.Signal): void {
+    this.#child.kill(signal);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#isOver) this.#child.kill("SIGKILL");
+    await this.#over;
+  }
+
+  async #wait<T>(
+    look: () => T | undefined,
+    { withinMs, what }: { readonly withinMs: number; readonly what: string },
+  ): Promise<T> {
+    let timeIsUp = false;
+    const timeUp = Promise.withResolvers<void>();
+    const timer = setTimeout(() => {
+      timeIsUp = true;
+      timeUp.resolve();
+    }, withinMs);
+    try {
+      for (let found = look();; found = look()) {
+        if (found !== undefined) return found;
+        if (timeIsUp) throw new Error(`There was not ${what} within ${withinMs} ms:\n${this.#everything}`);
+        await Promise.race([this.#changed.promise, timeUp.promise]);
+      }
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #follow(): Promise<Deno.CommandStatus> {
+    const { stdout, stderr } = this.#child;
+    const [status] = await Promise.all([
+      this.#child.status,
+      this.#read(stdout, (line) => this.lines.push(line)),
+      this.#read(stderr, (line) => this.errors += `${line}\n`),
+    ]);
+    // It may have closed the pipe itself.
+    await this.#input.close().catch(() => {});
+    this.#isOver = true;
+    this.#tellChange();
+    return status;
+  }
+
+  async #read(from: ReadableStream<Uint8Array>, take: (line: string) => void): Promise<void> {
+    for await (const line of from.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream())) {
+      take(line);
+      this.#tellChange();
+    }
+  }
+
+  #tellChange(): void {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
+  }
+
+  get #everything(): string {
+    return `${this.lines.join("\n")}\n${this.errors}`;
+  }
+}
+
+/** Resolves when something outside of this process has come true, of which nothing tells; looks again and again. */
+export async function eventually(
+  what: string,
+  isTrue: () => Promise<boolean>,
+  { withinMs = BOUND_MS } = {},
+): Promise<void> {
+  const endMs = performance.now() + withinMs;
+  while (!await isTrue()) {
+    if (performance.now() > endMs) {
+      throw new Error(`It did not come true within ${withinMs} ms that ${what}.`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** Whether a process runs; one that is over and that nobody has asked about does not. */
+export async function isRunning(pid: number): Promise<boolean> {
+  const script = 'kill -0 "$1" && ! grep -qs "^State:.*Z" "/proc/$1/status"';
+  const { success } = await new Deno.Command("sh", {
+    args: ["-c", script, "sh", String(pid)],
+    stderr: "null",
+  }).output();
+  return success;
+}

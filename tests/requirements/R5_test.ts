@@ -1,0 +1,172 @@
+import { assertEquals } from "../../deps/std_assert.ts";
+import type { Engine } from "../../engine/engine.ts";
+import { makeLife } from "../../engine/life.ts";
+import { HEARTBEAT_KEY } from "../../engine/types.ts";
+import {
+  entry,
+  eventsOf,
+  exchange,
+  makeCluster,
+  makePair,
+  memberDelta,
+  remove,
+  set,
+  tell,
+  TestClock,
+  tombstone,
+  valueOf,
+  WALL_START_MS,
+} from "../unit/engine/harness.ts";
+
+/** What an engine tells that changed, without what members tell of themselves. */
+function updatesOf(engine: Engine) {
+  return eventsOf(engine).of("GossipUpdate")
+    .filter(({ key }) => key !== HEARTBEAT_KEY)
+    .map(({ memberId, key, value, sequenceNumber, deleted }) => ({
+      memberId,
+      key,
+      value,
+      sequenceNumber,
+      deleted,
+    }));
+}
+
+/** A member that holds of b: `k` under 5 with "held", `other` under 6. */
+function holder() {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "b"], clock);
+  const life = makeLife(clock.wallMs, 0.5);
+  tell(a, "b", memberDelta("b", life, [entry("k", 5, "held"), entry("other", 6, 1)]), clock);
+  eventsOf(a).clear();
+  return { a, life, clock };
+}
+
+Deno.test("R5.1 of one message only the entries with newer numbers are applied", () => {
+  const { a, life, clock } = holder();
+  const told = [entry("older", 4, 1), entry("k", 5, "equal"), entry("newer", 7, 1)];
+  tell(a, "b", memberDelta("b", life, told), clock);
+  assertEquals(["older", "k", "newer", "other"].map((key) => valueOf(a, "b", key)), [
+    undefined,
+    "held",
+    1,
+    1,
+  ]);
+  assertEquals(updatesOf(a).map(({ key }) => key), ["newer"]);
+});
+
+Deno.test("R5.1 numbers are compared as numbers and not as text", () => {
+  const { a, life, clock } = holder();
+  tell(a, "b", memberDelta("b", life, [entry("k", 10, "ten")], { after: 6 }), clock);
+  tell(a, "b", memberDelta("b", life, [entry("k", 9, "nine")], { after: 6 }), clock);
+  assertEquals(valueOf(a, "b", "k"), "ten");
+  tell(a, "b", memberDelta("b", life, [entry("k", 2 ** 52, "most")], { after: 10 }), clock);
+  assertEquals(a.get("b", "k")?.number, 2 ** 52);
+});
+
+Deno.test("R5.2 the local value is overwritten where the remote number is higher", () => {
+  const { a, life, clock } = holder();
+  tell(a, "b", memberDelta("b", life, [entry("k", 7, "remote")], { after: 6 }), clock);
+  assertEquals([valueOf(a, "b", "k"), a.get("b", "k")?.number, a.state("k").size], ["remote", 7, 1]);
+});
+
+Deno.test("R5.2 the last of two writes wins at every member, also where they come in one message", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  set(a, "k", "first", clock);
+  set(a, "k", "last", clock);
+  exchange(a, b, { clock });
+  assertEquals([valueOf(a, "a", "k"), valueOf(b, "a", "k")], ["last", "last"]);
+});
+
+Deno.test("R5.2 a higher number wins whatever its value is, null and equal ones included", () => {
+  const { a, life, clock } = holder();
+  for (const [number, value] of [[7, "held"], [8, null], [9, 0], [10, ""], [11, false]] as const) {
+    tell(a, "b", memberDelta("b", life, [entry("k", number, value)], { after: number - 1 }), clock);
+    assertEquals([valueOf(a, "b", "k"), a.get("b", "k")?.number], [value, number]);
+  }
+});
+
+Deno.test("R5.3 a remote value with an equal sequence number is ignored", () => {
+  const { a, life, clock } = holder();
+  tell(a, "b", memberDelta("b", life, [entry("k", 5, "remote"), entry("other", 6, 1)]), clock);
+  assertEquals([valueOf(a, "b", "k"), updatesOf(a)], ["held", []]);
+});
+
+Deno.test("R5.3 a remote value with a lower sequence number is ignored", () => {
+  const { a, life, clock } = holder();
+  tell(a, "b", memberDelta("b", life, [entry("k", 4, "remote")]), clock);
+  assertEquals([valueOf(a, "b", "k"), updatesOf(a)], ["held", []]);
+});
+
+Deno.test("R5.3 a message that comes twice, or late, changes nothing the second time", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  set(a, "k", 1, clock);
+  const { delta: old } = a.disseminate("b");
+  exchange(a, b, { clock });
+  set(a, "k", 2, clock);
+  exchange(a, b, { clock });
+  eventsOf(b).clear();
+  b.applyIncoming("a", old, clock.now);
+  assertEquals([valueOf(b, "a", "k"), updatesOf(b)], [2, []]);
+});
+
+Deno.test("R5.4 a merged value has the receiver's present as its timestamp, whatever the sender's clock says", () => {
+  const ahead = new TestClock();
+  ahead.wallMs += 3_600_000;
+  const clock = new TestClock();
+  const [a] = makePair(ahead);
+  const [, b] = makePair(clock);
+  set(a, "k", 1, ahead);
+  clock.advance(700);
+  // The sender's own stamps go with it, and are not believed.
+  b.applyIncoming("a", a.disseminate("b").delta, clock.now);
+  assertEquals(a.get("a", "k")?.timestampMs, WALL_START_MS + 3_600_000);
+  assertEquals(b.get("a", "k")?.timestampMs, WALL_START_MS + 700);
+});
+
+Deno.test("R5.4 each merge sets the timestamp anew, and what is ignored leaves it alone", () => {
+  const { a, life, clock } = holder();
+  clock.advance(100);
+  tell(a, "b", memberDelta("b", life, [entry("k", 5, "held"), entry("other", 6, 1)]), clock);
+  assertEquals(a.get("b", "k")?.timestampMs, WALL_START_MS);
+  tell(a, "b", memberDelta("b", life, [entry("k", 7, "new")], { after: 6 }), clock);
+  assertEquals(a.get("b", "k")?.timestampMs, WALL_START_MS + 100);
+  assertEquals(a.get("b", "other")?.timestampMs, WALL_START_MS);
+});
+
+Deno.test("R5.5 every change gives one GossipUpdate with member, key, value and sequence number", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  set(a, "x", { deep: [1] }, clock);
+  set(a, "y", null, clock);
+  const expected = [
+    { memberId: "a", key: "x", value: { deep: [1] }, sequenceNumber: 1, deleted: false },
+    { memberId: "a", key: "y", value: null, sequenceNumber: 2, deleted: false },
+  ];
+  assertEquals(updatesOf(a), expected);
+  exchange(a, b, { clock });
+  assertEquals(updatesOf(b), expected);
+  exchange(a, b, { clock });
+  assertEquals(updatesOf(b), expected);
+});
+
+Deno.test("R5.5 a deletion that was merged is a GossipUpdate too", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  set(a, "x", 1, clock);
+  exchange(a, b, { clock });
+  remove(a, "x", clock);
+  eventsOf(b).clear();
+  exchange(a, b, { clock });
+  assertEquals(updatesOf(b), [
+    { memberId: "a", key: "x", value: undefined, sequenceNumber: 2, deleted: true },
+  ]);
+});
+
+Deno.test("R5.5 updates are told in the order of their numbers", () => {
+  const { a, life, clock } = holder();
+  const told = [entry("z", 7, 1), tombstone("k", 8), entry("a", 9, 1)];
+  tell(a, "b", memberDelta("b", life, told, { after: 6 }), clock);
+  assertEquals(updatesOf(a).map(({ sequenceNumber }) => sequenceNumber), [7, 8, 9]);
+});
