@@ -449,6 +449,11 @@ export class Engine {
     return this.#exchange.acknowledgedBy(number);
   }
 
+  /** Whether an active peer is known to hold this member's own state up to a number. */
+  isAcknowledgedBy(peerId: string, number: number): boolean {
+    return this.#exchange.isAcknowledgedBy(peerId, number);
+  }
+
   /** The number under which a key of this member was last set; it changes with a renewed life. */
   ownNumber(key: string): number | undefined {
     return this.#self.live(key)?.number;

@@ -207,14 +207,15 @@ export class Exchange {
 
   /** How many active peers are known to hold this member's own state up to a number. */
   acknowledgedBy(number: number): number {
-    const state = this.state;
     let count = 0;
-    for (const id of this.#store.active) {
-      if (id === this.#selfId) continue;
-      const held = this.#memories.peek(id)?.ownHeld ?? 0;
-      if (held >= number || this.#store.agreement.agrees(id, state)) count++;
-    }
+    for (const id of this.#store.active) if (this.isAcknowledgedBy(id, number)) count++;
     return count;
+  }
+
+  /** Whether an active peer is known to hold this member's own state up to a number. */
+  isAcknowledgedBy(id: string, number: number): boolean {
+    if (id === this.#selfId || !this.#store.active.has(id)) return false;
+    return (this.#memories.peek(id)?.ownHeld ?? 0) >= number || this.#store.agreement.agrees(id, this.state);
   }
 
   /** This member's own state begins anew: what peers held of it counts no more. */

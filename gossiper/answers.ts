@@ -35,8 +35,6 @@ export interface AnswersOptions {
 export class Answers implements Omit<SessionHost, "opened" | "ended"> {
   readonly #options: AnswersOptions;
   readonly #core: Core;
-  /** While this member leaves: which peers have acknowledged its own state up to the number. */
-  #departure: { readonly number: number; readonly acknowledgedBy: Set<string> } | undefined;
   #hasContact = false;
 
   /** Makes the answering side of a gossiper. */
@@ -105,14 +103,14 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
 
   replied(session: Session, sent: Sent, reply: Reply): Holds | Refusal | undefined {
     const peerId = session.peer!.id;
-    this.#acknowledge(peerId, sent, reply.holds);
+    this.#acknowledge(sent, reply.holds);
     if (this.#core.engine.silenced || this.#core.engine.blockedMember(peerId)) return undefined;
     const { holds, invalid } = this.#core.do((engine, now) => engine.applyIncoming(peerId, reply.delta, now));
     return invalid === undefined ? holds : refuse("invalid", `Not taken: ${invalid}.`);
   }
 
-  acknowledged(session: Session, sent: Sent, holds: Holds): void {
-    this.#acknowledge(session.peer!.id, sent, holds);
+  acknowledged(_session: Session, sent: Sent, holds: Holds): void {
+    this.#acknowledge(sent, holds);
   }
 
   compare(session: Session, part: SummaryPart): SummaryPart | Refusal {
@@ -134,19 +132,8 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
     this.#options.onBroken(error);
   }
 
-  /** Watches from now on who acknowledges this member's own state up to the number; the set fills itself. */
-  watchDeparture(number: number): ReadonlySet<string> {
-    this.#departure = { number, acknowledgedBy: new Set() };
-    return this.#departure.acknowledgedBy;
-  }
-
-  #acknowledge(peerId: string, sent: Sent, holds: Holds): void {
-    const acknowledge = () => void this.#core.do((engine, now) => engine.handleAck(sent, holds, now));
-    if (!this.#departure) return acknowledge();
-    const { number, acknowledgedBy } = this.#departure;
-    const before = this.#core.engine.acknowledgedBy(number);
-    acknowledge();
-    if (this.#core.engine.acknowledgedBy(number) > before) acknowledgedBy.add(peerId);
+  #acknowledge(sent: Sent, holds: Holds): void {
+    this.#core.do((engine, now) => engine.handleAck(sent, holds, now));
   }
 
   #misfit({ cluster, version, maxMessageBytes }: Hello): Refusal | undefined {

@@ -26,8 +26,8 @@ export interface DepartureOptions {
   readonly rounds: Rounds;
   readonly runtime: Runtime;
   readonly fanOut: number;
-  /** Fills itself with the peers that have acknowledged the departure. */
-  readonly acknowledgedBy: ReadonlySet<string>;
+  /** Whether a peer is known to hold what says that this member leaves. */
+  readonly isAcknowledgedBy: (id: string) => boolean;
   /** How long to wait, in milliseconds, before those that could not be told are tried again. */
   readonly retryAfter: number;
   /** Ends it, whatever has been reached. */
@@ -36,11 +36,11 @@ export interface DepartureOptions {
 
 /** Tells as many peers as are wanted, in parallel; another takes the place of one that cannot be told. */
 export async function flushDeparture(options: DepartureOptions): Promise<FlushResult> {
-  const { rounds, runtime, fanOut, acknowledgedBy, retryAfter, signal } = options;
+  const { rounds, runtime, fanOut, isAcknowledgedBy, retryAfter, signal } = options;
   const ids = rounds.shuffledPeers();
   const wanted = Math.min(fanOut, ids.length);
   const leavingToo = new Set<string>();
-  const isTold = (id: string) => acknowledgedBy.has(id) || leavingToo.has(id);
+  const isTold = (id: string) => isAcknowledgedBy(id) || leavingToo.has(id);
   const told = () => ids.filter(isTold).length;
 
   const tell = async (id: string): Promise<void> => {

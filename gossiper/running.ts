@@ -126,13 +126,12 @@ export class Running {
       return { acknowledgedBy: 0, wanted: 0, flushed: true };
     }
     const { number } = core.do((engine, now) => engine.leave(now));
-    const acknowledgedBy = this.#answers.watchDeparture(number);
     const giveUp = new AbortController();
     const flushing = flushDeparture({
       rounds: this.#rounds,
       runtime: core.runtime,
       fanOut: config.gossipFanOut,
-      acknowledgedBy,
+      isAcknowledgedBy: (id) => core.engine.isAcknowledgedBy(id, number),
       retryAfter: config.gossipRequestTimeout / 8,
       signal: AbortSignal.any([giveUp.signal, this.#ending.signal]),
     });
