@@ -26,6 +26,7 @@ export class Program implements AsyncDisposable {
   readonly #over: Promise<Deno.CommandStatus>;
   #changed = Promise.withResolvers<void>();
   #isOver = false;
+  #hasExited = false;
 
   /** Starts it in the root of the checkout. */
   constructor({ args }: ProgramOptions) {
@@ -37,6 +38,7 @@ export class Program implements AsyncDisposable {
       stderr: "piped",
     }).spawn();
     this.#input = this.#child.stdin.getWriter();
+    void this.#child.status.then(() => this.#hasExited = true);
     this.#over = this.#follow();
   }
 
@@ -83,7 +85,8 @@ export class Program implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.#isOver) this.#child.kill("SIGKILL");
+    // Its process may be gone while what it and its children printed is still being read.
+    if (!this.#hasExited) this.#child.kill("SIGKILL");
     await this.#over;
   }
 
