@@ -9,7 +9,7 @@ import type { FlushResult, JsonValue, MemberView, PartialConfig } from "../../mo
 /** Short times, so that the demo is over soon. */
 export const CONFIG = {
   gossipInterval: 100,
-  gossipRequestTimeout: 300,
+  gossipRequestTimeout: 800,
   gossipFanOut: 4,
   heartbeatExpiration: 2_000,
 } as const satisfies PartialConfig;
