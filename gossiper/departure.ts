@@ -4,6 +4,7 @@
  * @module
  */
 
+import { PeerRefused } from "./refusal.ts";
 import type { Rounds } from "./rounds.ts";
 import { saysStopped } from "./rounds.ts";
 import { type Runtime, sleep } from "./runtime.ts";
@@ -39,8 +40,8 @@ export async function flushDeparture(options: DepartureOptions): Promise<FlushRe
   const { rounds, runtime, fanOut, isAcknowledgedBy, retryAfter, signal } = options;
   const ids = rounds.shuffledPeers();
   const wanted = Math.min(fanOut, ids.length);
-  const leavingToo = new Set<string>();
-  const isTold = (id: string) => isAcknowledgedBy(id) || leavingToo.has(id);
+  const knowing = new Set<string>();
+  const isTold = (id: string) => isAcknowledgedBy(id) || knowing.has(id);
   const told = () => ids.filter(isTold).length;
 
   const tell = async (id: string): Promise<void> => {
@@ -50,7 +51,9 @@ export async function flushDeparture(options: DepartureOptions): Promise<FlushRe
         await rounds.exchange(id, { signal });
       }
     } catch (error) {
-      if (saysStopped(error)) leavingToo.add(id);
+      // One that blocks this member because it left has heard of it from others.
+      const knows = error instanceof PeerRefused && error.reason === "left";
+      if (knows || saysStopped(error)) knowing.add(id);
     }
   };
   const tellOneOf = async (queue: string[]): Promise<void> => {
