@@ -68,15 +68,17 @@ export class Exchange {
   /** The peer lives in this life; of an earlier one nothing that it held counts. */
   meet(peerId: string, life: Life): PeerMemory {
     const known = this.#memories.peek(peerId);
-    if (known?.life !== undefined && known.life !== life) {
+    if (known && known.life !== life) {
       this.#memories.forget(peerId);
       this.#store.agreement.set(peerId, { acknowledged: undefined });
     }
     const peer = this.#memories.of(peerId);
-    peer.life = life;
-    const held = this.#store.order.get(peerId);
-    // What is held of another life of it tells nothing of this one.
-    if (held && held.life !== life) this.#store.agreement.set(peerId, { published: undefined });
+    const held = this.#store.order.get(peerId)?.life;
+    const isOutlived = held !== undefined && held > life;
+    // A greeting that was long under way, or a process that has yet to learn of that later life: it will greet
+    // anew, and until then what is held of the later one tells nothing of it.
+    peer.life = isOutlived ? undefined : life;
+    if (isOutlived) this.#store.agreement.set(peerId, { published: undefined });
     return peer;
   }
 

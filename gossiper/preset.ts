@@ -6,8 +6,12 @@
 
 import { DEFAULT_CONFIG, type PartialConfig } from "./configuration.ts";
 
+/** Half of how many newer heartbeats of a member would come in, by chance, while one expires. */
+const MARGIN = 30;
+const MOST_PLACES = 1_000;
+
 /**
- * The settings that differ from the defaults in a cluster of so many members; an empty object up to 500.
+ * The settings that differ from the defaults in a cluster of so many members; an empty object up to 333.
  * Members of one cluster must all use the preset of the same number: take the largest expected.
  *
  * The formula. In a round a member gives to, and takes from, about `gossipFanOut` peers each way, and each
@@ -17,14 +21,16 @@ import { DEFAULT_CONFIG, type PartialConfig } from "./configuration.ts";
  * has to hold is
  *
  * ```text
- * heartbeatExpiration ÷ gossipInterval  ≥  20 × members ÷ (gossipFanOut × gossipMaxSend)
+ * heartbeatExpiration ÷ gossipInterval  ≥  30 × members ÷ (gossipFanOut × gossipMaxSend)
  * ```
  *
- * Then the exponent is 40: also among the 100 million pairs of 10,000 members, a living one is taken for
- * dead less than once a year. The defaults satisfy it up to 500 members. Above that `gossipMaxSend`
- * is a tenth of the members, which keeps both sides equal; and above 3,000 the interval grows with the
- * members, and everything timed with it, so that no member takes in more than 6,000 states a second.
- * A heartbeat's state is under 512 bytes, so that 1,000 fill half of the default `maxMessageBytes`.
+ * Then the exponent is 60. Of that, the order in which members wait and the first rounds of a cluster that
+ * starts all at once take about a third (measured with 200 and 350 members); with what is left a living
+ * member is taken for dead less than once a year, also among the 100 million pairs of 10,000 members. The
+ * defaults satisfy it up to 333 members. Above that `gossipMaxSend` is three twentieths of the members, up
+ * to 1,000, which fill half of the default `maxMessageBytes` at under 512 bytes for a heartbeat's state;
+ * and above 2,000 members the interval grows, and all that is timed with it, so that no member takes in
+ * more than 6,000 states a second.
  *
  * Where at every moment more than `gossipMaxSend` members change other things than heartbeats, the quiet
  * ones keep only a quarter of the places: then pass four times the number of members.
@@ -34,7 +40,7 @@ import { DEFAULT_CONFIG, type PartialConfig } from "./configuration.ts";
  * import { configure, presetFor } from "@hearsay/gossip";
  *
  * const config = configure({ ...presetFor(2_000), gossipActorName: "orders" });
- * console.assert(config.gossipMaxSend === 200);
+ * console.assert(config.gossipMaxSend === 300);
  * ```
  *
  * @throws {RangeError} if the number is not a whole one from 1 to 10,000.
@@ -43,20 +49,19 @@ export function presetFor(members: number): PartialConfig {
   if (!Number.isInteger(members) || members < 1 || members > 10_000) {
     throw new RangeError(`members must be a whole number from 1 to 10,000: given ${String(members)}.`);
   }
-  const { gossipFanOut, gossipInterval, gossipRequestTimeout, heartbeatExpiration, maxMembers } =
+  const { gossipFanOut, gossipInterval, gossipMaxSend, gossipRequestTimeout, heartbeatExpiration } =
     DEFAULT_CONFIG;
-  const places = Math.max(DEFAULT_CONFIG.gossipMaxSend, Math.ceil(members / 10));
-  const interval = Math.max(gossipInterval, Math.ceil(members / 10));
+  const places = Math.min(MOST_PLACES, Math.max(gossipMaxSend, Math.ceil(members * 3 / 20)));
+  // Six messages an interval bring so many states each: at one a millisecond, 6,000 a second.
+  const interval = Math.max(gossipInterval, places);
+  const expiration = Math.ceil(MARGIN * members * interval / (gossipFanOut * places));
   const preset = {
     gossipInterval: interval,
     gossipRequestTimeout: Math.max(gossipRequestTimeout, interval),
     gossipMaxSend: places,
-    heartbeatExpiration: Math.max(
-      heartbeatExpiration,
-      Math.ceil(20 * members * interval / (gossipFanOut * places)),
-    ),
+    heartbeatExpiration: Math.max(heartbeatExpiration, expiration),
     // A member that starts anew counts twice until its former life is forgotten.
-    maxMembers: Math.max(maxMembers, 2 * members),
+    maxMembers: Math.max(DEFAULT_CONFIG.maxMembers, 2 * members),
   };
   const differs = ([field, value]: [string, number]) =>
     value !== DEFAULT_CONFIG[field as keyof typeof preset];

@@ -77,9 +77,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "gossiper/preset.ts",
-    find: "Math.max(DEFAULT_CONFIG.gossipMaxSend, Math.ceil(members / 10))",
-    replace: "DEFAULT_CONFIG.gossipMaxSend",
-    test: "E7 presetFor changes nothing up to 500 members",
+    find: "Math.ceil(members * 3 / 20)",
+    replace: "gossipMaxSend",
+    test: "E7 by a model, a preset's rounds suffice",
     files: UNIT,
   },
   {

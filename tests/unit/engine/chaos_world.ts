@@ -243,11 +243,13 @@ export class World {
   #end(node: Node): void {
     this.#note(() => `${node.id} ends`);
     node.isAlive = false;
-    for (const connection of node.connections.values()) {
-      connection.isOpen = false;
-      for (const end of connection.ends) {
-        for (const [id, each] of end.connections) if (each === connection) end.connections.delete(id);
-      }
+    for (const connection of [...node.connections.values()]) this.#close(connection);
+  }
+
+  #close(connection: Connection): void {
+    connection.isOpen = false;
+    for (const end of connection.ends) {
+      for (const [id, each] of end.connections) if (each === connection) end.connections.delete(id);
     }
   }
 
@@ -346,8 +348,10 @@ export class World {
       if (refusal === "blocked") this.#refuse(connection, node, peer);
       return false;
     }
+    // The connection to a process that has died since is over as soon as it is made.
+    if (!peer.isAlive) return false;
     const before = node.connections.get(peer.id);
-    if (before && before !== connection) before.isOpen = false;
+    if (before && before !== connection) this.#close(before);
     node.connections.set(peer.id, connection);
     return true;
   }
