@@ -32,6 +32,7 @@ export function fixedMembers(members: readonly Member[]): Discovery {
   }
   return {
     byGreeting: false,
+    members: [...byId.values()],
     // There is nothing to wait for: who belongs to the cluster is told once.
     run({ self, eventStream }: DiscoverySite): Promise<void> {
       const all = [...byId.values()].filter(({ id }) => id !== self.id);

@@ -10,6 +10,13 @@ interface Known {
   published?: string;
   /** By acknowledgement: this member's own state when the peer was known to lack nothing of it. */
   acknowledged?: string;
+  /** Whether the peer is known to live in another life than the one that `published` is of. */
+  isOutlived?: boolean;
+}
+
+/** The states that a peer is known to hold. */
+function statesOf({ published, acknowledged, isOutlived }: Known): Set<string | undefined> {
+  return new Set([isOutlived ? undefined : published, acknowledged]);
 }
 
 /** The digests that active peers are known to hold. */
@@ -27,12 +34,16 @@ export class Agreement {
   }
 
   remove(peerId: string): void {
-    this.set(peerId, { published: undefined, acknowledged: undefined });
+    const known = this.#peers.get(peerId);
+    if (known) this.#count(known, -1);
     this.#peers.delete(peerId);
   }
 
   /** Notes what a peer is known to hold; a peer that is not active is passed over. */
-  set(peerId: string, change: { published?: string | undefined; acknowledged?: string | undefined }): void {
+  set(
+    peerId: string,
+    change: { published?: string | undefined; acknowledged?: string | undefined; isOutlived?: boolean },
+  ): void {
     const known = this.#peers.get(peerId);
     if (!known) return;
     this.#count(known, -1);
@@ -48,11 +59,11 @@ export class Agreement {
   /** Whether an active peer is known to hold the state of that name. */
   agrees(peerId: string, state: string): boolean {
     const known = this.#peers.get(peerId);
-    return known !== undefined && (known.published === state || known.acknowledged === state);
+    return known !== undefined && statesOf(known).has(state);
   }
 
   #count(known: Known, change: 1 | -1): void {
-    for (const state of new Set([known.published, known.acknowledged])) {
+    for (const state of statesOf(known)) {
       if (state === undefined) continue;
       const count = (this.#counts.get(state) ?? 0) + change;
       if (count === 0) this.#counts.delete(state);

@@ -63,6 +63,8 @@ export interface EngineStart {
   readonly random: number;
   /** Whether peers are found by greeting: then before the first contact nobody agrees with nobody. */
   readonly byGreeting: boolean;
+  /** Whether who else belongs to the cluster is yet to be told: until then nobody agrees with nobody either. */
+  readonly awaitsTopology?: boolean;
 }
 
 /** What a call returned, and the events that it caused, in order. */
@@ -84,6 +86,7 @@ export class Engine {
   #self: MemberState;
   #events: EngineEvent[] = [];
   #nowMs: number;
+  readonly #byGreeting: boolean;
   #contact: boolean;
   #phase: Phase = "diffusing";
   #silenced = false;
@@ -99,7 +102,8 @@ export class Engine {
     this.#settings = settings;
     this.#id = start.id;
     this.#nowMs = start.now.monotonicMs;
-    this.#contact = !start.byGreeting;
+    this.#byGreeting = start.byGreeting;
+    this.#contact = !start.byGreeting && !start.awaitsTopology;
     this.#random = new Random(start.random);
     const emit = (event: EngineEvent) => void this.#events.push(event);
     const memories = this.#memories;
@@ -146,6 +150,11 @@ export class Engine {
   /** The hash of the active ids. */
   get active(): string {
     return this.#store.activeHash;
+  }
+
+  /** Whether this member knows whom it has to agree with (rule E13). */
+  get contact(): boolean {
+    return this.#contact;
   }
 
   /** Whether another process lives under this id, so that no gossip is sent or taken any more (rule E1). */
@@ -227,6 +236,7 @@ export class Engine {
     now: Instant,
   ): Caused {
     return this.#act(now, () => {
+      if (!this.#byGreeting) this.#contact = true;
       this.#membership.setTopology(topology, now);
       return {};
     });
@@ -356,6 +366,10 @@ export class Engine {
       if (this.#silenced) return {};
       const credible = new Map([...holds].filter(([, hold]) => !isFarAhead(hold.life, now.wallMs)));
       this.#exchange.acknowledge(sent, credible);
+      // A life of which nothing was set yet is told by no delta: only so is it known that the one held is over.
+      for (const [id, { life }] of credible) {
+        if (id !== this.#id && this.#store.order.get(id)) this.#merge.beginLife(id, life, now);
+      }
       const own = credible.get(this.#id);
       if (own && this.#isAhead(own)) this.#renewLife(own.life, now);
       return {};

@@ -76,9 +76,9 @@ export class Exchange {
     const held = this.#store.order.get(peerId)?.life;
     const isOutlived = held !== undefined && held > life;
     // A greeting that was long under way, or a process that has yet to learn of that later life: it will greet
-    // anew, and until then what is held of the later one tells nothing of it.
+    // anew, and until then what it is said to have published tells nothing of it.
     peer.life = isOutlived ? undefined : life;
-    if (isOutlived) this.#store.agreement.set(peerId, { published: undefined });
+    this.#store.agreement.set(peerId, { isOutlived });
     return peer;
   }
 

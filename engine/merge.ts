@@ -114,10 +114,15 @@ export class Merge {
       if (isSame(held, told.entries)) return held;
     }
     const floor = told.reset ? last : 0;
+    const before = held?.life ?? this.#membership.departures.memory(told.id)?.life;
     const member = held
       ? this.#store.replace(held, told.entries, { life, floor, now })
       : this.#begin(told, { floor, now });
-    if (held && held.life < life) this.#membership.laterLife(told.id, now);
+    // A block may have outlasted the state, and the memory too, of the life that left.
+    const { blocks } = this.#membership;
+    if (before === undefined ? blocks.reason(told.id) === "left" : before < life) {
+      this.#membership.laterLife(told.id, now);
+    }
     const beatBefore = held?.life === life ? held.lastHeartbeat : 0;
     this.#heed(told.id, told.entries.filter((entry) => !isOldBeat(entry, beatBefore)), now);
     return member;

@@ -23,6 +23,8 @@ export interface AnswersOptions {
   readonly byGreeting: boolean;
   /** Whether this member takes no more requests (R9.3). */
   readonly isStopping: () => boolean;
+  /** A peer that is no member is about to be let in; returns how to undo that. */
+  readonly onStranger: (member: Member) => () => void;
   /** A peer was greeted, and let in. */
   readonly onGreeted: (member: Member) => void;
   /** A peer refused something. */
@@ -35,17 +37,11 @@ export interface AnswersOptions {
 export class Answers implements Omit<SessionHost, "opened" | "ended"> {
   readonly #options: AnswersOptions;
   readonly #core: Core;
-  #hasContact = false;
 
   /** Makes the answering side of a gossiper. */
   constructor(options: AnswersOptions) {
     this.#options = options;
     this.#core = options.core;
-  }
-
-  /** Whether any peer has been let in yet. */
-  get hasContact(): boolean {
-    return this.#hasContact;
   }
 
   get id(): string {
@@ -78,13 +74,16 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
     if (member.id !== engine.id && !this.#knows(member.id)) {
       return refuse("unknown_member", `${member.id} is no member of this cluster.`);
     }
+    // A member first, and greeted then: met by nobody, this one would for a moment agree with itself alone.
+    const isStranger = !engine.isMember(member.id) && !engine.blockedMember(member.id);
+    const dismiss = isStranger ? this.#options.onStranger(member) : undefined;
     const { refusal } = this.#core.do((engine, now) =>
       engine.greeted({ id: member.id, life, digest, active }, now)
     );
+    if (refusal) dismiss?.();
     if (refusal === "blocked") return this.#blocked(member.id);
     if (refusal === "invalid") return refuse("invalid", "A life more than a year ahead cannot be believed.");
     if (refusal) return refuse(refusal, `Another process uses, or has used later, the id ${member.id}.`);
-    this.#hasContact = true;
     this.#options.onGreeted(member);
     return undefined;
   }

@@ -98,6 +98,11 @@ export interface Discovery {
    * of an unknown member is answered, and before the first contact a member alone agrees with nobody.
    */
   readonly byGreeting: boolean;
+  /**
+   * The members, where they are known before anything runs: so that the first round has peers, and a member
+   * never takes itself to be alone for want of an event.
+   */
+  readonly members?: readonly Member[];
   /** Runs until the signal is aborted; resolves then. */
   run(site: DiscoverySite, options: { readonly signal: AbortSignal }): Promise<void>;
 }

@@ -17,6 +17,7 @@ import type { Runtime } from "./runtime.ts";
 export interface CoreOptions {
   readonly id: string;
   readonly byGreeting: boolean;
+  readonly awaitsTopology?: boolean;
   readonly settings: EngineSettings;
   readonly runtime: Runtime;
   readonly eventStream: EventStream;
@@ -42,13 +43,16 @@ export class Core {
   #over: HearsayError | undefined;
 
   /** Makes an engine in the first moment of its life. */
-  constructor({ id, byGreeting, settings, runtime, eventStream, onBroken }: CoreOptions) {
+  constructor(
+    { id, byGreeting, awaitsTopology = false, settings, runtime, eventStream, onBroken }: CoreOptions,
+  ) {
     this.runtime = runtime;
     this.#onBroken = onBroken;
     this.#eventStream = eventStream;
     const now = this.now();
     const life = makeLife(now.wallMs, runtime.random());
-    this.engine = new Engine(settings, { id, life, now, random: runtime.random(), byGreeting });
+    const random = runtime.random();
+    this.engine = new Engine(settings, { id, life, now, random, byGreeting, awaitsTopology });
   }
 
   /** Both clocks now. */

@@ -7,7 +7,7 @@
 import type { GossipUpdate } from "../engine/events.ts";
 import { copyJson, JsonValueError } from "../engine/json.ts";
 import type { BlockedMember, JsonValue, Phase } from "../engine/types.ts";
-import type { Cluster } from "./cluster.ts";
+import type { Cluster, Member } from "./cluster.ts";
 import type { GossiperConfig, PartialConfig } from "./configuration.ts";
 import {
   type ConsensusCallbacks,
@@ -64,11 +64,14 @@ export class Gossiper implements GossiperLike {
     this.#core = new Core({
       id: cluster.self.id,
       byGreeting: cluster.discovery?.byGreeting ?? false,
+      awaitsTopology: cluster.discovery !== undefined,
       settings: this.#config,
       runtime: cluster.runtime ?? realRuntime,
       eventStream: cluster.eventStream,
       onBroken: (error) => this.#fail(error),
     });
+    const known = cluster.discovery?.members;
+    if (known) this.#expect(known);
     this.#watches = new Watches(this.#core);
     this.#checks = new ConsensusChecks(this.#core);
   }
@@ -194,7 +197,7 @@ export class Gossiper implements GossiperLike {
         ? number
         : engine.ownNumber(key) ?? engine.holdOf(engine.id)!.number;
       const enough = acknowledgedBy === "all" ? engine.activeIds().size - 1 : acknowledgedBy;
-      return (acknowledgedBy !== "all" || this.#canAgree) && engine.acknowledgedBy(present) >= enough;
+      return (acknowledgedBy !== "all" || engine.contact) && engine.acknowledgedBy(present) >= enough;
     }, signal ? { signal } : {});
   }
 
@@ -248,13 +251,15 @@ export class Gossiper implements GossiperLike {
     return snapshotOf(this.#viewed);
   }
 
-  get #viewed() {
-    return { engine: this.#core.engine, topology: this.#topology, cluster: this.#cluster.name };
+  /** Whom this member has to agree with is known from the start. */
+  #expect(members: readonly Member[]): void {
+    this.#topology.set([...members, this.#cluster.self]);
+    const ids = [...this.#topology.ids()];
+    this.#core.do((engine, now) => engine.setTopology({ members: ids, blocked: [] }, now));
   }
 
-  /** Before the first contact a member that looks for others speaks for nobody (rule E13). */
-  get #canAgree(): boolean {
-    return !this.#cluster.discovery?.byGreeting || this.#running?.hasContact === true;
+  get #viewed() {
+    return { engine: this.#core.engine, topology: this.#topology, cluster: this.#cluster.name };
   }
 
   #set(key: string, value: unknown): number {

@@ -135,7 +135,7 @@ export class Peers {
   }
 
   #dial(address: string, memberId?: string): Promise<Member> {
-    const dial = this.#dialOnce(address).catch((error) => {
+    const dial = this.#dialOnce(address, memberId).catch((error) => {
       if (memberId !== undefined) this.#failed(memberId);
       throw error;
     }).finally(() => this.#dials.delete(address));
@@ -143,12 +143,12 @@ export class Peers {
     return dial;
   }
 
-  async #dialOnce(address: string): Promise<Member> {
+  async #dialOnce(address: string, memberId: string | undefined): Promise<Member> {
     const { runtime, transport, settings } = this.#options;
     const { signal } = this.#closing;
     using deadline = deadlineAfter(runtime, settings.gossipRequestTimeout, `Dialling ${address}`, { signal });
     const connection = await transport.dial(address, { signal: deadline.signal });
-    const session = this.#serve(connection, "dialler");
+    const session = this.#serve(connection, "dialler", memberId);
     try {
       return await session.greet({ signal: deadline.signal });
     } catch (error) {
@@ -162,10 +162,10 @@ export class Peers {
     this.#backoffs.failed(memberId, { nowMs: runtime.monotonicMs(), random: runtime.random() });
   }
 
-  #serve(connection: Connection, role: "dialler" | "acceptor"): Session {
+  #serve(connection: Connection, role: "dialler" | "acceptor", dialledId?: string): Session {
     const { runtime, settings } = this.#options;
     const requestTimeout = settings.gossipRequestTimeout;
-    const session = new Session({ role, host: this.#host, runtime, requestTimeout });
+    const session = new Session({ role, host: this.#host, runtime, requestTimeout, dialledId });
     const serving = pump(connection, session).finally(() => this.#serving.delete(session));
     this.#serving.set(session, serving);
     return session;

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { checkedCounts } from "./actor_counts.ts";
 import type { Core } from "./core.ts";
 import { HearsayError } from "./errors.ts";
 import type { Peers } from "./peers.ts";
@@ -17,7 +18,11 @@ export interface RoundsOptions {
   readonly core: Core;
   readonly peers: Peers;
   readonly topology: Topology;
-  readonly settings: { readonly gossipFanOut: number; readonly gossipRequestTimeout: number };
+  readonly settings: {
+    readonly gossipFanOut: number;
+    readonly gossipRequestTimeout: number;
+    readonly maxMessageBytes: number;
+  };
   readonly actorStatistics: (() => Readonly<Record<string, number>>) | undefined;
 }
 
@@ -169,10 +174,10 @@ export class Rounds {
   }
 
   #actorCount(): Readonly<Record<string, number>> {
-    const { actorStatistics } = this.#options;
+    const { actorStatistics, settings } = this.#options;
     if (!actorStatistics) return {};
     try {
-      return checkedCounts(actorStatistics());
+      return checkedCounts(actorStatistics(), settings);
     } catch (error) {
       this.#core.report("actorStatistics", error);
       return {};
@@ -187,18 +192,4 @@ export function saysStopped(error: unknown): boolean {
 
 function isStopped(error: unknown): boolean {
   return error instanceof HearsayError && error.code === "stopped";
-}
-
-function checkedCounts(counts: unknown): Readonly<Record<string, number>> {
-  if (typeof counts !== "object" || counts === null) {
-    throw new TypeError("The counts of actors are no object.");
-  }
-  const entries = Object.entries(counts);
-  for (const [kind, count] of entries) {
-    if (Number.isSafeInteger(count) && count >= 0 && kind.isWellFormed()) continue;
-    throw new TypeError(
-      `The count of actors of the kind ${JSON.stringify(kind)} is ${count}, no whole number.`,
-    );
-  }
-  return Object.fromEntries(entries);
 }

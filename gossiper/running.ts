@@ -44,7 +44,11 @@ export class Running {
   /** Ends everything else. */
   readonly #ending = new AbortController();
   readonly #tasks: Promise<void>[] = [];
+  /** The ids that the latest topology blocks. */
+  #blocked: readonly string[] = [];
   #looping: Promise<void> = Promise.resolve();
+  /** Strangers that were let in, and when: a topology from before that does not know of them yet. */
+  readonly #admitted = new Map<string, { readonly member: Member; readonly atMs: number }>();
 
   /** Puts the parts together; nothing runs yet. */
   constructor(options: RunningOptions) {
@@ -59,9 +63,10 @@ export class Running {
       maxMessageBytes: config.maxMessageBytes,
       byGreeting: cluster.discovery?.byGreeting ?? false,
       isStopping: () => this.#leaving.signal.aborted,
+      onStranger: (member) => this.#admit(member),
       onGreeted: (member) => this.#greeted.push(member),
       onRefused: (session, { code, reason }) => {
-        const id = session.peer?.id;
+        const id = session.peerId;
         if (code !== "blocked" || id === undefined) return;
         core.do((engine) => engine.toldBlocked(id, reason ?? "expired"));
         if (reason === "expired") this.#rounds.greetAtOnce(id);
@@ -92,11 +97,6 @@ export class Running {
   /** The number of ticks that the loop had to skip. */
   get skippedRounds(): number {
     return this.#loop.skipped;
-  }
-
-  /** Whether any peer has been greeted yet. */
-  get hasContact(): boolean {
-    return this.#answers.hasContact;
   }
 
   /** Begins. */
@@ -174,17 +174,46 @@ export class Running {
       return core.report("ClusterTopology", new TypeError(`${wrong} The topology was not taken over.`));
     }
     const before = known.ids();
-    known.set(topology);
+    for (const { id } of topology.members) this.#admitted.delete(id);
+    this.#place([...this.#strangers(), ...topology.members], topology.blocked);
     const ids = known.ids();
     this.#peers.retain(ids);
     this.#rounds.retain(ids);
-    const { blocked } = topology;
-    core.do((engine, now) => engine.setTopology({ members: [...ids], blocked }, now));
     for (const id of before) {
       // Whoever says that it leaves closes its connections itself, when it has told enough others.
       if (ids.has(id) || core.engine.blockedMember(id)?.reason === "left") continue;
       this.#peers.session(id)?.leave("The peer is no member any more.");
     }
+  }
+
+  /** Takes a stranger for a member until a topology says the same; returns how to undo that. */
+  #admit(member: Member): () => void {
+    const { core, topology: known } = this.#options;
+    const before = [...known.members()];
+    this.#admitted.set(member.id, { member, atMs: core.runtime.monotonicMs() });
+    this.#place([...before, member], this.#blocked);
+    return () => {
+      this.#admitted.delete(member.id);
+      this.#place(before, this.#blocked);
+    };
+  }
+
+  /** Those let in so lately that a topology without them may just be late. */
+  #strangers(): Member[] {
+    const { core, config } = this.#options;
+    const sinceMs = core.runtime.monotonicMs() - config.gossipRequestTimeout;
+    for (const [id, { atMs }] of this.#admitted) {
+      if (atMs < sinceMs || core.engine.blockedMember(id)) this.#admitted.delete(id);
+    }
+    return [...this.#admitted.values()].map(({ member }) => member);
+  }
+
+  #place(members: readonly Member[], blocked: readonly string[]): void {
+    const { core, topology: known } = this.#options;
+    this.#blocked = blocked;
+    known.set(members);
+    const ids = [...known.ids()];
+    core.do((engine, now) => engine.setTopology({ members: ids, blocked }, now));
   }
 
   async #discover(): Promise<void> {

@@ -59,6 +59,8 @@ export interface SessionOptions {
   readonly runtime: Runtime;
   /** How long the accepting side waits for a greeting, and either for a close to come through. */
   readonly requestTimeout: number;
+  /** The id of the member that was dialled, where it was one: who answers may be another. */
+  readonly dialledId?: string | undefined;
 }
 
 /** What a request may take. */
@@ -124,6 +126,11 @@ export class Session {
   /** The peer, once it has greeted. */
   get peer(): Member | undefined {
     return this.#peer;
+  }
+
+  /** Who the peer is, or else who was dialled: for what comes before the greeting. */
+  get peerId(): string | undefined {
+    return this.#peer?.id ?? this.#options.dialledId;
   }
 
   /** The peer's life, as it last said. */

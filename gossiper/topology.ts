@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ClusterTopology, Member } from "./cluster.ts";
+import type { Member } from "./cluster.ts";
 
 /** Where members can be reached. */
 export class Topology {
@@ -15,9 +15,14 @@ export class Topology {
     this.#byId = new Map([[self.id, self]]);
   }
 
-  /** Takes over a topology. Of two records with one id, the later is taken. */
-  set({ members }: ClusterTopology): void {
-    this.#byId = new Map(members.map((member) => [member.id, member]));
+  /** Takes over who the members are. Of two records with one id, the later is taken. */
+  set(members: Iterable<Member>): void {
+    this.#byId = new Map([...members].map((member) => [member.id, member]));
+  }
+
+  /** The records of all members. */
+  members(): Iterable<Member> {
+    return this.#byId.values();
   }
 
   /** The record of a member. */

@@ -57,8 +57,12 @@ export class View {
   hasMetAnyone = false;
   phase: string = "diffusing";
   consensus: string | undefined;
-  /** The text of the lasting state of each member, made where it is needed. */
+  /** The text of the lasting state of each member. */
   readonly prints = new Map<string, string>();
+  /** The same of all active members, made where it is needed. */
+  print: string | undefined;
+  /** What the engine claimed when its claims were last checked. */
+  claim = "";
   /** The number of the last lasting entry of each member. */
   readonly lasting = new Map<string, number>();
   /** Members of which something changed since they were last checked. */
@@ -91,6 +95,11 @@ export class Oracle {
     view.changed.clear();
     this.#checkConsensus(process);
     ensure(view.phase === engine.phase, `its phase is ${engine.phase}, but ${view.phase} was told`);
+    const claim = `${engine.digest} ${engine.active} ${engine.phase}`;
+    if (claim !== view.claim) view.print = undefined;
+    // What others hold only grows: what was true of a claim stays so while nothing changes here.
+    if (!isWhole && view.print !== undefined) return;
+    view.claim = claim;
     for (const other of processes) {
       if (other === process || !other.isAlive) continue;
       this.#checkDigests(process, other);
@@ -100,8 +109,8 @@ export class Oracle {
 
   /** The lasting state of active members, as text. */
   print({ engine, view }: Process): string {
-    return [...engine.activeIds()].sort().map((id) =>
-      engine.holdOf(id) ? getOrMake(view.prints, id, () => printOf(engine, id)) : `${id} `
+    return view.print ??= [...engine.activeIds()].sort().map((id) =>
+      engine.holdOf(id) && view.prints.get(id) || `${id} `
     ).join("\n");
   }
 
@@ -151,7 +160,7 @@ export class Oracle {
         view.consensus = undefined;
         return;
       case "ConflictDetected":
-        ensure(event.reason !== "value", `a false conflict of values: ${JSON.stringify(event)}`);
+        ensure(event.reason === "identity", `a false conflict: ${JSON.stringify(event)}`);
         return;
     }
   }
@@ -173,7 +182,9 @@ export class Oracle {
     ensure(!most || !isAbove(most, hold), `${id} fell from ${most && show(most)} to ${show(hold)}`);
     view.mostHeld.set(id, hold);
     const entries = engine.entriesOf(id);
-    view.prints.delete(id);
+    const print = printOf(id, hold.life, entries);
+    if (print !== view.prints.get(id)) view.print = undefined;
+    view.prints.set(id, print);
     view.lasting.set(id, this.#lastLasting(id, { hold, entries }));
     const held = new Map(entries.map((entry) => [entry.key, entry]));
     for (const [key, entry] of held) {
@@ -239,12 +250,10 @@ function isLasting(key: string): boolean {
   return key !== HEARTBEAT_KEY && key !== DIGEST_KEY;
 }
 
-function printOf(engine: Engine, id: string): string {
-  const entries = engine.entriesOf(id).filter(({ key }) => isLasting(key));
-  if (entries.length === 0) return `${id} `;
-  return `${id} ${engine.lifeOf(id)} ${
-    entries.map(({ key, number, json }) => `${key}@${number}=${json}`).join(" ")
-  }`;
+function printOf(id: string, life: Life, entries: readonly Entry[]): string {
+  const lasting = entries.filter(({ key }) => isLasting(key));
+  if (lasting.length === 0) return `${id} `;
+  return `${id} ${life} ${lasting.map(({ key, number, json }) => `${key}@${number}=${json}`).join(" ")}`;
 }
 
 function show({ life, number }: Hold): string {

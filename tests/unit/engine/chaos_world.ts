@@ -140,6 +140,10 @@ export class World {
     this.#faults = { loss: 0, repeat: 0, delay: 5, trouble: 0 };
     this.#sides.clear();
     this.#blocked.clear();
+    // What is still under way arrives soon.
+    for (const message of this.#messages) {
+      message.atMs = Math.min(message.atMs, this.#nowMs + 5 * INTERVAL_MS);
+    }
     for (const node of this.alive) if (node.isLeaving || node.engine.silenced) this.#end(node);
     if (this.alive.length === 0) this.#begin("late");
     // The dead may still be listed: they expire.
@@ -164,7 +168,8 @@ export class World {
   get recoveryMs(): number {
     const { heartbeatExpiration, blockedProbeInterval, gossipMaxSend } = this.#settings;
     const spread = Math.ceil(2 * this.#members.size / gossipMaxSend) * 6 + 30;
-    return heartbeatExpiration + 2 * blockedProbeInterval + spread * INTERVAL_MS;
+    // An old heartbeat that comes by a longer way may free the dead once more.
+    return 2 * heartbeatExpiration + 2 * blockedProbeInterval + spread * INTERVAL_MS;
   }
 
   /** The process that answers under an id. */
@@ -339,6 +344,7 @@ export class World {
   #heedHello(node: Node, peer: Node, connection: Connection, hello: Hello): boolean {
     const { refusal } = this.#do(node, () => {
       // Before the call: it may already confirm.
+      if (node.view.greeted.get(peer.id) !== peer) node.view.print = undefined;
       node.view.greeted.set(peer.id, peer);
       const caused = node.engine.greeted(hello, this.#now(node));
       if (!caused.refusal) node.view.hasMetAnyone = true;

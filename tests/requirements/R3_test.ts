@@ -1,0 +1,555 @@
+import { assert, assertEquals, assertNotEquals } from "../../deps/std_assert.ts";
+import type { Engine } from "../../engine/engine.ts";
+import type { EngineEvent } from "../../engine/events.ts";
+import { DIGEST_KEY, HEARTBEAT_KEY, type Phase } from "../../engine/types.ts";
+import { configure } from "../../gossiper/configuration.ts";
+import { Core } from "../../gossiper/core.ts";
+import { EventStream } from "../../gossiper/event_stream.ts";
+import { seededRandom } from "../../transport/memory_random.ts";
+import houseRules from "../../tools/house_rules.ts";
+import {
+  entry,
+  eventsOf,
+  exchange,
+  greet,
+  makeCluster,
+  memberDelta,
+  note,
+  reconcile,
+  remove,
+  set,
+  TestClock,
+} from "../unit/engine/harness.ts";
+import { VirtualRuntime } from "../virtual_runtime.ts";
+import { TestCluster, type TestMember } from "./harness.ts";
+import { deltaOf, replyTo, ScriptedPeer } from "./scripted_peer.ts";
+
+const ENGINE = new URL("../../engine/", import.meta.url);
+
+/** What reads a clock, draws lots, waits or talks to anybody, by whatever name it is called. */
+const OUTSIDE = new Set([
+  ...["Date", "Temporal", "performance", "crypto", "setTimeout", "setInterval", "setImmediate"],
+  ...["queueMicrotask", "Promise", "fetch", "WebSocket", "EventTarget", "ReadableStream", "WritableStream"],
+  ...["BroadcastChannel", "MessageChannel", "Worker", "Deno", "process", "navigator", "console"],
+  ...["localStorage", "globalThis", "self", "window", "eval", "Function", "WeakRef", "FinalizationRegistry"],
+]);
+
+/** Finds, in the syntax tree, whatever a pure and synchronous module has no use for. */
+const purity: Deno.lint.Plugin = {
+  name: "purity",
+  rules: {
+    pure: {
+      create: (context) => ({
+        Identifier(node) {
+          if (OUTSIDE.has(node.name)) context.report({ node, message: node.name });
+        },
+        MemberExpression(node) {
+          const { object, property } = node;
+          if (object.type !== "Identifier" || object.name !== "Math") return;
+          if (property.type === "Identifier" && property.name === "random") {
+            context.report({ node, message: "random" });
+          }
+        },
+        AwaitExpression: (node) => context.report({ node, message: "await" }),
+        ImportExpression: (node) => context.report({ node, message: "import()" }),
+        FunctionDeclaration: (node) => node.async && context.report({ node, message: "async" }),
+        FunctionExpression: (node) => node.async && context.report({ node, message: "async" }),
+        ArrowFunctionExpression: (node) => node.async && context.report({ node, message: "async" }),
+      }),
+    },
+  },
+};
+
+/** What of the outside a text uses. */
+function impurities(file: string, text: string): string[] {
+  return Deno.lint.runPlugin(purity, file, text).map(({ message }) => message);
+}
+
+Deno.test("R3.1 the engine does no I/O, reads no clock, draws no random number and waits for nothing", async () => {
+  const files: string[] = [];
+  for await (const { name } of Deno.readDir(ENGINE)) if (name.endsWith(".ts")) files.push(name);
+  assert(files.includes("engine.ts") && files.length > 10);
+  for (const file of files) {
+    const text = await Deno.readTextFile(new URL(file, ENGINE));
+    assertEquals(impurities(file, text), [], file);
+    assertEquals(Deno.lint.runPlugin(houseRules, `engine/${file}`, text).map(({ id }) => id), [], file);
+  }
+  // The look itself can see.
+  const impure = [
+    "export const a = Date.now();",
+    "export const a = Math.random();",
+    "export async function a() {}",
+    "export const a = async () => {};",
+    "export const a = await import('x');",
+    "export const a = Deno.cwd();",
+    "globalThis.fetch('x');",
+  ];
+  for (const text of impure) assertNotEquals(impurities("a.ts", text), [], text);
+});
+
+/** Text that tells any two outcomes apart, maps and missing values included. */
+function written(outcome: unknown): string {
+  return JSON.stringify(outcome, (_key, value) => {
+    if (value instanceof Map) return { map: [...value] };
+    if (value instanceof Set) return { set: [...value] };
+    return value === undefined ? { nothing: true } : value;
+  });
+}
+
+/** A few members through much of what can happen to them, as the seed will have it: everything they said. */
+function runScript(seed: number, { random = 0.25 }: { readonly random?: number } = {}): string[] {
+  const clock = new TestClock();
+  const draw = seededRandom(seed);
+  const pick = <T>(items: readonly T[]) => items[Math.floor(draw() * items.length)]!;
+  const ids = ["a", "b", "c", "d"];
+  const settings = { heartbeatExpiration: 3_000, departedRetention: 8_000, tombstoneRetention: 4_000 };
+  const engines = makeCluster(ids, clock, { settings, random });
+  for (const engine of engines) {
+    note(engine, engine.addCheck("check", "k1", (value) => JSON.stringify(value)));
+  }
+  const said: string[] = [];
+  const acts: readonly ((engine: Engine, other: Engine) => unknown)[] = [
+    (engine) => set(engine, pick(["k1", "k2", "k3"]), pick([1, "one", [1], { one: 1 }, null]), clock),
+    (engine) => remove(engine, pick(["k1", "k2", "k3"]), clock),
+    (engine) => note(engine, engine.beat({ kind: Math.floor(draw() * 9) }, clock.now)),
+    (engine) => note(engine, engine.tick(clock.now)),
+    (engine, other) => greet(engine, other, clock),
+    (engine, other) => exchange(engine, other, { clock }),
+    (engine, other) => exchange(engine, other, { clock }),
+    (engine, other) => exchange(engine, other, { clock, lose: pick(["request", "reply", "ack"] as const) }),
+    (engine, other) => reconcile(engine, other),
+    (engine) => {
+      const members = ids.filter(() => draw() < 0.9);
+      return note(engine, engine.setTopology({ members, blocked: draw() < 0.1 ? ["d"] : [] }, clock.now));
+    },
+    (engine, other) => note(engine, engine.unblock(other.id, clock.now)),
+    (engine, other) => note(engine, engine.toldBlocked(other.id, "expired")),
+    (engine) => draw() < 0.05 ? note(engine, engine.leave(clock.now)) : engine.dueProbes(clock.now),
+    (engine) => {
+      // Another process under its id, so that it draws a new life.
+      if (draw() > 0.1) return undefined;
+      const life = `${engine.life.slice(0, 12)}-ffffffff`;
+      const told = deltaOf([memberDelta(engine.id, life, [entry("k1", 1, "other")])]);
+      return note(engine, engine.applyIncoming("b", told, clock.now));
+    },
+  ];
+  for (let step = 0; step < 400; step++) {
+    const engine = pick(engines);
+    const other = pick(engines.filter((each) => each !== engine));
+    said.push(written(pick(acts)(engine, other)));
+    if (draw() < 0.4) clock.advance(Math.floor(draw() * 500));
+  }
+  for (const engine of engines) {
+    said.push(
+      written([engine.digest, engine.active, engine.phase, engine.blockedMembers(), engine.footprint]),
+    );
+    said.push(written(ids.map((id) => [engine.lifeOf(id), engine.holdOf(id), engine.entriesOf(id)])));
+    said.push(written(eventsOf(engine).all));
+  }
+  return said;
+}
+
+/** Runs something on a machine that has neither clock nor chance. */
+function withoutClockAndChance<T>(run: () => T): T {
+  const { now } = Date;
+  const { random } = Math;
+  const { now: monotonic } = performance;
+  const forbidden = () => {
+    throw new Error("The engine looked at a clock, or drew lots.");
+  };
+  Object.assign(Date, { now: forbidden });
+  Object.assign(Math, { random: forbidden });
+  performance.now = forbidden;
+  try {
+    return run();
+  } finally {
+    Object.assign(Date, { now });
+    Object.assign(Math, { random });
+    performance.now = monotonic;
+  }
+}
+
+Deno.test("R3.1 the same inputs give the same outputs, bit for bit", () => {
+  const kinds = new Set<string>();
+  for (let seed = 1; seed <= 5; seed++) {
+    const first = runScript(seed);
+    const second = withoutClockAndChance(() => runScript(seed));
+    for (const [index, text] of first.entries()) assertEquals(second[index], text, `seed ${seed}, ${index}`);
+    assertEquals(second.length, first.length);
+    for (const [, kind] of first.join("\n").matchAll(/"type":"([A-Z]\w+)"/g)) kinds.add(kind!);
+  }
+  // Else the script has lost what it was to show.
+  for (const kind of ["LifeRenewed", "MemberBlocked", "MemberUnblocked", "Confirmed", "ConsensusReached"]) {
+    assert(kinds.has(kind), `${kind} is not among ${[...kinds]}`);
+  }
+});
+
+Deno.test("R3.1 chance is handed in: with another number a renewed life is another", () => {
+  const lives = [0.25, 0.25, 0.75].map((random) =>
+    runScript(3, { random }).join("\n").match(/"type":"LifeRenewed","life":"[^"]+"/g)
+  );
+  assert(lives[0] !== null);
+  assertEquals(lives[0], lives[1]);
+  assertNotEquals(lives[0], lives[2]);
+});
+
+Deno.test("R3.2 what is to be spread is what the engine disseminates, and it says so", async () => {
+  await using cluster = await TestCluster.started(["a", "b"]);
+  await cluster.advance(1_000);
+  const a = cluster.of("a");
+  const before = a.told("Disseminated").length;
+  a.gossiper.setState("one", "the first");
+  a.gossiper.setState("two", "the second");
+  assertEquals(a.told("Disseminated").length, before);
+  await cluster.advance(300);
+  // Two keys and the heartbeat; the member's digest is one entry more, as it has changed.
+  assertEquals(a.told("Disseminated")[before], {
+    type: "Disseminated",
+    peerId: "b",
+    members: 1,
+    entries: 4,
+  });
+  const [request] = cluster.sentBy("a", "gossip", { to: "b" }).slice(-1);
+  assert(request!.text.includes("the first") && request!.text.includes("the second"));
+  assertEquals([cluster.of("b").values("one"), cluster.of("b").values("two")], [
+    { a: "the first" },
+    { a: "the second" },
+  ]);
+});
+
+Deno.test("R3.2 what a peer acknowledged is not disseminated to it again, what it did not is", async () => {
+  await using cluster = new TestCluster(["a", "b"]);
+  await using peer = new ScriptedPeer(cluster, "b");
+  const a = cluster.make("a");
+  a.gossiper.setState("k", "once");
+  await a.gossiper.start();
+  const tellings = () => cluster.sentBy("a", "gossip").map(({ text }) => text.includes('"once"'));
+  let asked = 0;
+  peer.answer = (message) => message.type === "gossip" && ++asked > 1 ? replyTo(message) : undefined;
+  await cluster.advance(2_000);
+  assertEquals(tellings().slice(0, 4), [true, true, false, false]);
+});
+
+Deno.test("R3.2 the reply to a peer's gossip disseminates what that peer lacks", async () => {
+  await using cluster = new TestCluster(["a", "b"], { config: { gossipInterval: 9_000 } });
+  await cluster.make("a").gossiper.start();
+  await cluster.make("b", { config: { gossipInterval: 300 } }).gossiper.start();
+  cluster.of("a").gossiper.setState("k", 1);
+  await cluster.advance(300);
+  assertEquals(cluster.sentBy("a", "gossip"), []);
+  assertEquals(cluster.of("b").values("k"), { a: 1 });
+  assertEquals(cluster.of("a").told("Disseminated").map(({ peerId }) => peerId), ["b"]);
+});
+
+Deno.test("R3.3 gossip that arrives is applied, and answered", async () => {
+  await using cluster = new TestCluster(["a", "b", "c"]);
+  const a = cluster.make("a");
+  await a.gossiper.start();
+  a.gossiper.setState("mine", 1);
+  await cluster.runtime.settle();
+  // Nobody was there when a dialled: of two connections only one would stay.
+  await using peer = new ScriptedPeer(cluster, "b");
+  const told = memberDelta("b", peer.life, [entry("k", 1, "of b"), entry("other", 2, [1, 2])]);
+  const delta = deltaOf([told, memberDelta("c", peer.life, [entry("k", 7, "of c")])]);
+  await peer.say("a", { type: "gossip", id: "d2", memberId: "b", delta });
+  assertEquals([a.values("k"), a.values("other")], [{ b: "of b", c: "of c" }, { b: [1, 2] }]);
+  const updates = a.told("GossipUpdate").filter(({ memberId }) => memberId !== "a");
+  assertEquals(updates.map(({ memberId, key, sequenceNumber }) => [memberId, key, sequenceNumber]), [
+    ["b", "k", 1],
+    ["b", "other", 2],
+    ["c", "k", 7],
+  ]);
+  const reply = peer.last("reply");
+  assertEquals([reply?.id, [...reply!.holds]], ["d2", []]);
+  assert(reply!.delta.members.some(({ id }) => id === "a"));
+});
+
+Deno.test("R3.3 what a reply brings is applied too, and a gap in it is told", async () => {
+  await using cluster = new TestCluster(["a", "b"]);
+  await using peer = new ScriptedPeer(cluster, "b");
+  let told = memberDelta("b", peer.life, [entry("k", 1, "first")]);
+  peer.answer = (message) =>
+    message.type === "gossip" ? replyTo(message, { delta: { members: [told] } }) : undefined;
+  const a = cluster.make("a");
+  await a.gossiper.start();
+  await cluster.advance(300);
+  assertEquals(a.values("k"), { b: "first" });
+  assertEquals([...peer.last("ack")!.holds], []);
+  // Everything after the fifth is no use to one that has the first only.
+  told = memberDelta("b", peer.life, [entry("k", 6, "sixth")], { after: 5 });
+  await cluster.advance(300);
+  assertEquals(a.values("k"), { b: "first" });
+  assertEquals([...peer.last("ack")!.holds], [["b", { life: peer.life, number: 1 }]]);
+});
+
+/** One event of every kind that the engine can cause: the compiler asks for those that are missing. */
+const EVERY_EVENT: { readonly [T in EngineEvent["type"]]: Extract<EngineEvent, { type: T }> } = {
+  ConflictDetected: { type: "ConflictDetected", memberId: "b", reason: "value", key: "k", sequenceNumber: 1 },
+  Confirmed: { type: "Confirmed", digest: "0123456789abcdef" },
+  ConsensusLost: { type: "ConsensusLost", checkId: "consensus-1", key: "k" },
+  ConsensusReached: { type: "ConsensusReached", checkId: "consensus-1", key: "k", value: { a: 1 } },
+  Disseminated: { type: "Disseminated", peerId: "b", members: 1, entries: 2 },
+  GossipUpdate: {
+    type: "GossipUpdate",
+    memberId: "b",
+    key: "k",
+    value: [1],
+    sequenceNumber: 3,
+    deleted: false,
+  },
+  LifeRenewed: { type: "LifeRenewed", life: "0123456789ab-01234567" },
+  MemberBlocked: { type: "MemberBlocked", memberId: "b", reason: "expired" },
+  MemberForgotten: { type: "MemberForgotten", memberId: "b" },
+  MemberUnblocked: { type: "MemberUnblocked", memberId: "b" },
+  PhaseChanged: { type: "PhaseChanged", from: "diffusing", to: "confirmed" },
+  ReconcilingRequested: { type: "ReconcilingRequested", peerId: "b" },
+  SelfBlocked: { type: "SelfBlocked", reason: "expired", peerId: "b" },
+};
+
+Deno.test("R3.4 every kind of event that the engine causes is published, once, at once and in order", async () => {
+  const eventStream = new EventStream();
+  const core = new Core({
+    id: "a",
+    byGreeting: false,
+    settings: configure(),
+    runtime: new VirtualRuntime(),
+    eventStream,
+    onBroken: (error) => {
+      throw error;
+    },
+  });
+  const all = eventStream.subscribe();
+  const byType = Object.entries(EVERY_EVENT).map(([type, event]) =>
+    [eventStream.subscribe(type as EngineEvent["type"]), event] as const
+  );
+  const events = Object.values(EVERY_EVENT);
+  core.do(() => ({ events }));
+  core.do(() => ({ events: events.toReversed() }));
+  eventStream.close();
+  assertEquals(await Array.fromAsync(all), [...events, ...events.toReversed()]);
+  for (const [stream, event] of byType) assertEquals(await Array.fromAsync(stream), [event, event]);
+});
+
+Deno.test("R3.4 a gossiper's events tell the story of a cluster", async () => {
+  await using cluster = await TestCluster.started(["a", "b", "c"], {
+    config: { heartbeatExpiration: 2_000, blockedProbeInterval: 1_000, departedRetention: 5_000 },
+  });
+  const a = cluster.of("a");
+  await cluster.runUntil(() => cluster.isConfirmed());
+  a.events.length = 0;
+  a.gossiper.setState("k", 1);
+  await cluster.runUntil(() => cluster.isConfirmed());
+  const { digest } = a.gossiper.snapshot();
+  const telling = a.events.filter(({ type }) => type !== "Disseminated");
+  assertEquals(telling.filter((event) => !("key" in event && event.key === HEARTBEAT_KEY)).slice(0, 2), [
+    {
+      type: "GossipUpdate",
+      memberId: "a",
+      key: "k",
+      value: 1,
+      sequenceNumber: ownNumber(a, "k"),
+      deleted: false,
+    },
+    { type: "PhaseChanged", from: "confirmed", to: "diffusing" },
+  ]);
+  assertEquals(telling.filter(({ type }) => type === "PhaseChanged" || type === "Confirmed").slice(-2), [
+    { type: "PhaseChanged", from: "diffusing", to: "confirmed" },
+    { type: "Confirmed", digest },
+  ]);
+  assertEquals(new Set(a.told("Disseminated").map(({ peerId }) => peerId)), new Set(["b", "c"]));
+  // The link to c breaks, and heals.
+  cluster.network.cut("memory://a:1", "memory://c:1");
+  cluster.network.cut("memory://b:1", "memory://c:1");
+  await cluster.runUntil(() => a.told("MemberBlocked").length === 1);
+  cluster.network.heal();
+  await cluster.runUntil(() => a.told("MemberUnblocked").length === 1);
+  assertEquals([a.told("MemberBlocked"), a.told("MemberUnblocked")], [
+    [{ type: "MemberBlocked", memberId: "c", reason: "expired" }],
+    [{ type: "MemberUnblocked", memberId: "c" }],
+  ]);
+  assert(cluster.of("c").told("SelfBlocked").length + cluster.of("c").told("MemberBlocked").length > 0);
+  await cluster.stop("c");
+  await cluster.runUntil(() => a.told("MemberForgotten").length === 1);
+  assertEquals(a.told("MemberBlocked").at(-1), { type: "MemberBlocked", memberId: "c", reason: "left" });
+});
+
+/** The number of a member's own entry. */
+function ownNumber({ id, gossiper }: TestMember, key: string): number {
+  return gossiper.getState(key).get(id)!.sequenceNumber;
+}
+
+/** The phases that a member went through, in order, the first of which it was in before. */
+function phasesOf(cluster: TestCluster, id: string): Phase[] {
+  const changes = cluster.of(id).told("PhaseChanged");
+  for (const [index, { from }] of changes.entries()) {
+    if (index > 0) assertEquals(from, changes[index - 1]!.to);
+  }
+  return [...changes.slice(0, 1).map(({ from }) => from), ...changes.map(({ to }) => to)];
+}
+
+Deno.test("R3.5 diffusing: from a set until every active peer has acknowledged it", async () => {
+  await using cluster = await TestCluster.started(["a", "b", "c"]);
+  cluster.network.setFaults({ delayMs: 50 });
+  const a = cluster.of("a").gossiper;
+  await cluster.runUntil(() => cluster.isConfirmed());
+  a.setState("k", 1);
+  assertEquals(a.phase, "diffusing");
+  const holders = () => ["b", "c"].filter((id) => cluster.of(id).value("a", "k") === 1).length;
+  await cluster.runUntil(() => holders() === 2);
+  // Both hold it; that they do is not known before their replies come.
+  assertEquals(a.phase, "diffusing");
+  await cluster.runUntil(() => a.phase === "confirmed");
+  a.deleteState("k");
+  assertEquals(a.phase, "diffusing");
+  await cluster.finish(a.converged());
+  assertEquals([a.phase, cluster.of("b").values("k"), cluster.of("c").values("k")], ["confirmed", {}, {}]);
+});
+
+Deno.test("R3.5 diffusing: also for what a peer lacks of a third member, and for as long as one is out of reach", async () => {
+  await using cluster = await TestCluster.started(["a", "b", "c"]);
+  await cluster.runUntil(() => cluster.isConfirmed());
+  cluster.network.cut("memory://a:1", "memory://c:1");
+  cluster.network.cut("memory://b:1", "memory://c:1");
+  cluster.of("b").gossiper.setState("k", 1);
+  await cluster.advance(5_000);
+  assertEquals(cluster.of("a").value("b", "k"), 1);
+  assertEquals(cluster.of("a").gossiper.phase, "diffusing");
+  // Once blocked it is active no more, and nobody waits for it.
+  await cluster.runUntil(() => cluster.isConfirmed(["a", "b"]));
+  assertEquals([cluster.of("a").blocked, cluster.of("c").value("b", "k")], [{ c: "expired" }, undefined]);
+});
+
+Deno.test("R3.5 heartbeats alone do not leave confirmed", async () => {
+  await using cluster = await TestCluster.started(["a", "b", "c"]);
+  await cluster.runUntil(() => cluster.isConfirmed());
+  const count = () => cluster.members.map((member) => member.told("PhaseChanged").length);
+  const before = count();
+  await cluster.advance(10_000);
+  assertEquals(count(), before);
+});
+
+Deno.test("R3.5 reconciling: a peer that lost what it had acknowledged says so, until that is repaired", async () => {
+  await using cluster = new TestCluster(["a", "b"]);
+  await using peer = new ScriptedPeer(cluster, "b");
+  const a = cluster.make("a");
+  await a.gossiper.start();
+  a.gossiper.setState("k", "kept");
+  await cluster.runUntil(() => a.gossiper.phase === "confirmed" && peer.heard.length > 1);
+  const { life } = a.gossiper.members.find(({ isSelf }) => isSelf)!;
+  let gap = true;
+  peer.answer = (message) => {
+    if (message.type !== "gossip") return undefined;
+    const reply = replyTo(message);
+    if (!gap || reply.type !== "reply") return reply;
+    return { ...reply, holds: new Map([["a", { life: life!, number: 0 }]]) };
+  };
+  await cluster.runUntil(() => a.gossiper.phase === "reconciling");
+  gap = false;
+  await cluster.runUntil(() => a.gossiper.phase !== "reconciling");
+  // It was sent everything again, from the beginning.
+  const told = peer.last("gossip")!.delta.members.find(({ id }) => id === "a")!;
+  assertEquals(told.after, 0);
+  assert(told.entries.some(({ key, value }) => key === "k" && value === "kept"));
+  assertEquals(a.gossiper.phase, "confirmed");
+  assertEquals(phasesOf(cluster, "a").slice(-3), ["confirmed", "reconciling", "confirmed"]);
+});
+
+Deno.test("R3.5 reconciling: digests that go on to differ are compared member by member", async () => {
+  await using cluster = new TestCluster(["a", "b"]);
+  await using peer = new ScriptedPeer(cluster, "b");
+  const a = cluster.make("a");
+  await a.gossiper.start();
+  a.gossiper.setState("k", 1);
+  let digest: string | undefined = "f".repeat(16);
+  const phases = new Set<Phase>();
+  peer.answer = (message) => {
+    phases.add(a.gossiper.phase);
+    if (message.type === "reconcile") {
+      // It holds nothing, whatever it acknowledged.
+      return { ...message, part: { ...message.part, members: new Map() } };
+    }
+    if (message.type !== "gossip") return undefined;
+    const { active } = message.delta;
+    return replyTo(message, { delta: { digest: digest ?? message.delta.digest, active, partial: false } });
+  };
+  await cluster.runUntil(() => peer.last("reconcile") !== undefined);
+  assertEquals(a.told("ReconcilingRequested"), [{ type: "ReconcilingRequested", peerId: "b" }]);
+  assertEquals([...peer.last("reconcile")!.part.members.keys()], ["a"]);
+  await cluster.runtime.settle();
+  assertEquals(a.gossiper.phase, "reconciling");
+  digest = undefined;
+  await cluster.runUntil(() => a.gossiper.phase === "confirmed");
+  assert(phases.has("diffusing") && phases.has("reconciling"));
+  const told = peer.last("gossip")!.delta.members.find(({ id }) => id === "a")!;
+  assertEquals(told.after, 0);
+});
+
+Deno.test("R3.5 a member that has a list of its peers is not confirmed before it has met them", async () => {
+  await using cluster = new TestCluster(["a", "b"]);
+  const a = cluster.make("a");
+  await cluster.make("b").gossiper.start();
+  a.gossiper.setState("k", 1);
+  await a.gossiper.start();
+  const converged = a.gossiper.converged().then(() => cluster.of("b").value("a", "k"));
+  assertNotEquals(a.gossiper.phase, "confirmed");
+  assertEquals(await cluster.finish(converged), 1);
+});
+
+/** What of a member's state lasts: all but heartbeats and digests, which change for ever. */
+function lasting(cluster: TestCluster, holder: string): Map<string, string> {
+  const { members } = cluster.of(holder).gossiper.snapshot();
+  return new Map(
+    members.flatMap(({ id, entries }) =>
+      entries.filter(({ key }) => key !== HEARTBEAT_KEY && key !== DIGEST_KEY)
+        .map(({ key, value, sequenceNumber }) =>
+          [`${id} ${key}`, `${sequenceNumber} ${JSON.stringify(value)}`] as const
+        )
+    ),
+  );
+}
+
+/** Whether a peer holds all that a member holds, or newer. */
+function holdsAll(
+  cluster: TestCluster,
+  { of, peer }: { readonly of: string; readonly peer: string },
+): boolean {
+  const theirs = lasting(cluster, peer);
+  return [...lasting(cluster, of)].every(([name, text]) => {
+    const other = theirs.get(name);
+    return other !== undefined && Number.parseInt(other) >= Number.parseInt(text);
+  });
+}
+
+Deno.test("R3.5 confirmed is never claimed where it is not true, whatever the network does", async () => {
+  const ids = ["a", "b", "c"];
+  for (let seed = 1; seed <= 2; seed++) {
+    await using cluster = await TestCluster.started(ids, { seed, config: { gossipRequestTimeout: 200 } });
+    await cluster.runUntil(() => cluster.isConfirmed());
+    cluster.network.setFaults({
+      delayMs: { min: 0, mean: 60, max: 400 },
+      loss: 0.2,
+      duplicate: 0.1,
+      reorder: 0.1,
+    });
+    const random = seededRandom(seed);
+    let confirmed = 0;
+    const look = () => {
+      for (const of of ids) {
+        if (cluster.of(of).gossiper.phase !== "confirmed") continue;
+        confirmed++;
+        for (const peer of ids) {
+          assert(holdsAll(cluster, { of, peer }), `seed ${seed}: ${peer} lacks of ${of}`);
+        }
+      }
+      return false;
+    };
+    for (let step = 0; step < 8; step++) {
+      cluster.of(ids[Math.floor(random() * 3)]!).gossiper.setState(`k${Math.floor(random() * 4)}`, step);
+      const untilMs = cluster.runtime.monotonicMs() + random() * 3_000;
+      await cluster.runUntil(() => look() || cluster.runtime.monotonicMs() >= untilMs);
+    }
+    cluster.network.setFaults({});
+    await cluster.runUntil(() => cluster.isConfirmed());
+    assert(confirmed > 10, `${confirmed}`);
+  }
+});

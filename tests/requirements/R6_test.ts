@@ -1,0 +1,336 @@
+import { assert, assertEquals, assertStringIncludes } from "../../deps/std_assert.ts";
+import { GRACEFULLY_LEFT_KEY, HEARTBEAT_KEY, type JsonValue, TYPE } from "../../engine/types.ts";
+import { entry, memberDelta } from "../unit/engine/harness.ts";
+import { TestCluster, type TestMember } from "./harness.ts";
+import { replyTo, ScriptedPeer } from "./scripted_peer.ts";
+
+/** The counts in the heartbeat of a member, as another holds it. */
+function countsOf(holder: TestMember, id: string): unknown {
+  const heartbeat = holder.value(id, HEARTBEAT_KEY) as {
+    readonly actorStatistics?: { readonly actorCount?: unknown };
+  };
+  return heartbeat.actorStatistics?.actorCount;
+}
+
+/** Cuts a member off from everybody. */
+async function cutOff(cluster: TestCluster, id: string): Promise<void> {
+  for (const other of cluster.members) {
+    if (other.id !== id) cluster.network.cut(cluster.of(id).transport.address, other.transport.address);
+  }
+  await cluster.runtime.settle();
+}
+
+Deno.test("R6.1 at every interval a MemberHeartbeat is set under the heartbeat key", async () => {
+  await using cluster = await TestCluster.started(["a", "b"]);
+  const [a, b] = [cluster.of("a"), cluster.of("b")];
+  const numbers: number[] = [];
+  for (let interval = 0; interval < 10; interval++) {
+    await cluster.advance(300);
+    const held = a.gossiper.getState(HEARTBEAT_KEY).get("a")!;
+    assertEquals(held.value, {});
+    assertEquals(held.localTimestampUnixMilliseconds, a.runtime.wallMs());
+    numbers.push(held.sequenceNumber);
+  }
+  assertEquals(numbers, [...new Set(numbers)].toSorted((one, other) => one - other));
+  assertEquals(b.values(HEARTBEAT_KEY), { a: {}, b: {} });
+  assertEquals(HEARTBEAT_KEY, "heathbeat");
+  // On the way it has the type that protoactor-go knows it by.
+  assertStringIncludes(cluster.sentBy("a", "gossip").at(-1)!.text, `type.googleapis.com/${TYPE.heartbeat}`);
+});
+
+Deno.test("R6.2 the heartbeat carries the number of actors of every kind, as it is at that moment", async () => {
+  const counts: Record<string, number> = { user: 3, order: 0 };
+  await using cluster = new TestCluster(["a", "b"]);
+  await cluster.make("a", { actorStatistics: () => counts }).gossiper.start();
+  await cluster.make("b").gossiper.start();
+  await cluster.advance(450);
+  assertEquals(countsOf(cluster.of("b"), "a"), { user: 3, order: 0 });
+  counts.user = 2 ** 52;
+  counts['a kind of "its" own'] = 1;
+  delete counts.order;
+  assertEquals(countsOf(cluster.of("a"), "a"), { user: 3, order: 0 });
+  await cluster.advance(300);
+  for (const holder of cluster.members) {
+    assertEquals(countsOf(holder, "a"), { user: 2 ** 52, 'a kind of "its" own': 1 });
+  }
+  assertEquals(countsOf(cluster.of("a"), "b"), undefined);
+});
+
+Deno.test("R6.2 the counts are asked for once an interval, and kinds named like an object's parts are kinds", async () => {
+  let asked = 0;
+  const counts = JSON.parse('{"__proto__": 1, "constructor": 2}');
+  await using cluster = await TestCluster.started(["a"], {
+    actorStatistics: () => {
+      asked++;
+      return counts;
+    },
+  });
+  await cluster.advance(3_000);
+  assertEquals(asked, 11);
+  assertEquals(JSON.stringify(countsOf(cluster.of("a"), "a")), JSON.stringify(counts));
+});
+
+Deno.test("R6.2 a function that throws is told of, and the heartbeat goes on without counts", async () => {
+  const error = new Error("no statistics today");
+  let broken = false;
+  await using cluster = new TestCluster(["a", "b"]);
+  const actorStatistics = () => {
+    if (broken) throw error;
+    return { user: 1 };
+  };
+  const a = cluster.make("a", { actorStatistics });
+  await a.gossiper.start();
+  await cluster.make("b").gossiper.start();
+  await cluster.advance(450);
+  assertEquals(countsOf(cluster.of("b"), "a"), { user: 1 });
+  broken = true;
+  await cluster.advance(900);
+  assertEquals(cluster.of("b").value("a", HEARTBEAT_KEY), {});
+  assertEquals(
+    a.told("CallbackFailed"),
+    Array(3).fill({ type: "CallbackFailed", where: "actorStatistics", error }),
+  );
+  broken = false;
+  await cluster.advance(300);
+  assertEquals(countsOf(cluster.of("b"), "a"), { user: 1 });
+  await cluster.stop("a");
+});
+
+Deno.test("R6.2 what are no counts is told of, and no heartbeat is lost by it", async () => {
+  const wrong: readonly unknown[] = [
+    ...[undefined, null, 5, "many"],
+    ...[{ user: -1 }, { user: 0.5 }, { user: NaN }, { user: "3" }, { user: 2 ** 53 }, { user: 1n }],
+    ...[{ "\ud800": 1 }, { user: undefined }, { user: {} }],
+  ];
+  let given: unknown;
+  await using cluster = new TestCluster(["a"]);
+  const a = cluster.make("a", { actorStatistics: () => given as Record<string, number> });
+  given = wrong[0];
+  await a.gossiper.start();
+  await cluster.runtime.settle();
+  for (const [index, value] of wrong.entries()) {
+    given = value;
+    const before = a.gossiper.getState(HEARTBEAT_KEY).get("a")!.sequenceNumber;
+    const failed = a.told("CallbackFailed").length;
+    await cluster.advance(300);
+    const heartbeat = a.gossiper.getState(HEARTBEAT_KEY).get("a")!;
+    assert(heartbeat.sequenceNumber > before);
+    assertEquals(a.told("CallbackFailed").length, failed + 1, `${index}: ${String(value)}`);
+    assertEquals(heartbeat.value, {});
+  }
+});
+
+Deno.test("R6.2 counts that no peer would take do not cut the member off: they are told of as wrong", async () => {
+  const many = Array.from({ length: 100 }, (_, index) => [`kind ${index} ${"x".repeat(200)}`, index]);
+  const wrong: readonly Record<string, number>[] = [
+    { user: 2 ** 52 + 1 },
+    { "": 1 },
+    { ["x".repeat(1_025)]: 1 },
+    { ["é".repeat(513)]: 1 },
+    // More than a message may carry.
+    Object.fromEntries(many),
+  ];
+  for (const [index, counts] of wrong.entries()) {
+    await using cluster = new TestCluster(["a", "b"], { config: { maxMessageBytes: 16 * 1024 } });
+    const a = cluster.make("a", { actorStatistics: () => counts });
+    a.gossiper.setState("k", 1);
+    await a.gossiper.start();
+    await cluster.make("b").gossiper.start();
+    await cluster.advance(900);
+    const [failed] = a.told("CallbackFailed");
+    assertEquals(failed?.where, "actorStatistics", `case ${index}`);
+    assertEquals(cluster.of("b").value("a", HEARTBEAT_KEY), {}, `case ${index}`);
+    assertEquals(cluster.of("b").values("k"), { a: 1 }, `case ${index}`);
+  }
+});
+
+Deno.test("R6.2 a function that calls the gossiper does no harm", async () => {
+  await using cluster = new TestCluster(["a", "b"]);
+  let count = 0;
+  const a: TestMember = cluster.make("a", {
+    actorStatistics: () => {
+      a.gossiper.setState("count", ++count);
+      return { asked: count };
+    },
+  });
+  await a.gossiper.start();
+  await cluster.make("b").gossiper.start();
+  await cluster.advance(300);
+  assertEquals(cluster.of("b").value("a", "count"), 2);
+  assertEquals(countsOf(cluster.of("b"), "a"), { asked: 2 });
+  assertEquals(a.told("CallbackFailed"), []);
+});
+
+Deno.test("R6.3 a member from which no heartbeat came for longer than the limit is blocked, and no sooner", async () => {
+  await using cluster = await TestCluster.started(["a", "b", "c"], {
+    config: { heartbeatExpiration: 3_000 },
+  });
+  await cluster.advance(1_500);
+  await cutOff(cluster, "c");
+  // Its last heartbeat came at 1,500: at 4,500 it is as old as it may be, and not older.
+  await cluster.advance(3_000);
+  assertEquals([cluster.of("a").blocked, cluster.of("b").blocked], [{}, {}]);
+  await cluster.advance(300);
+  assertEquals([cluster.of("a").blocked, cluster.of("b").blocked], [{ c: "expired" }, { c: "expired" }]);
+  assertEquals(cluster.of("a").told("MemberBlocked"), [
+    { type: "MemberBlocked", memberId: "c", reason: "expired" },
+  ]);
+  const [block] = cluster.of("a").gossiper.blockedMembers;
+  assertEquals(block!.sinceMs, cluster.of("a").runtime.wallMs());
+  // The other side is as much alone, and says the same of both.
+  assertEquals(cluster.of("c").blocked, { a: "expired", b: "expired" });
+});
+
+Deno.test("R6.3 a member that never sent a heartbeat expires from when it joined", async () => {
+  await using cluster = new TestCluster(["a", "b"], { config: { heartbeatExpiration: 2_000 }, fixed: false });
+  const a = cluster.make("a");
+  await a.gossiper.start();
+  await cluster.advance(3_000);
+  await cluster.publish(["a", "b"]);
+  assertEquals(await cluster.runUntil(() => a.blocked.b === "expired"), 2_100);
+});
+
+Deno.test("R6.3 only a newer heartbeat is a sign of life: other state and repeated heartbeats are none", async () => {
+  await using cluster = new TestCluster(["a", "b"], { config: { heartbeatExpiration: 2_000 } });
+  await using peer = new ScriptedPeer(cluster, "b");
+  const a = cluster.make("a");
+  const heartbeat = (number: number) => ({ ...entry(HEARTBEAT_KEY, number, {}), type: TYPE.heartbeat });
+  const told = (number: number, value: JsonValue) => [entry("k", number, value)];
+  let number = 1;
+  // First a heartbeat; then, with every answer, that one again and a new value of another key.
+  peer.answer = (message) => {
+    if (message.type !== "gossip") return undefined;
+    number++;
+    const entries = [heartbeat(1), ...told(number, number)];
+    return replyTo(message, { delta: { members: [memberDelta("b", peer.life, entries)] } });
+  };
+  await a.gossiper.start();
+  await cluster.runUntil(() => a.value("b", "k") === 2);
+  const waitedMs = await cluster.runUntil(() => a.blocked.b === "expired");
+  assertEquals(waitedMs, 2_100);
+  assertEquals(a.value("b", "k"), number);
+  assert(number > 5);
+});
+
+Deno.test("R6.3 a heartbeat that came by way of another member counts as much", async () => {
+  await using cluster = await TestCluster.started(["a", "b", "c"], {
+    config: { heartbeatExpiration: 2_500 },
+  });
+  await cluster.advance(600);
+  cluster.network.cut("memory://a:1", "memory://c:1");
+  await cluster.advance(15_000);
+  assertEquals(cluster.members.map(({ blocked }) => blocked), [{}, {}, {}]);
+});
+
+Deno.test("R6.3 steps of any wall clock block nobody", async () => {
+  await using cluster = await TestCluster.started(["a", "b"], { config: { heartbeatExpiration: 2_000 } });
+  await cluster.advance(1_000);
+  cluster.of("a").runtime.stepWall(7 * 86_400_000);
+  cluster.of("b").runtime.stepWall(-7 * 86_400_000);
+  await cluster.advance(5_000);
+  assertEquals(cluster.members.map(({ blocked }) => blocked), [{}, {}]);
+});
+
+Deno.test("R6.3 to set what cannot be set takes no heartbeat from anybody", async () => {
+  await using cluster = await TestCluster.started(["a", "b"], { config: { heartbeatExpiration: 2_000 } });
+  const cycle: unknown[] = [];
+  cycle.push(cycle);
+  for (let interval = 0; interval < 20; interval++) {
+    for (const value of [cycle, () => 1, undefined, NaN]) {
+      try {
+        cluster.of("a").gossiper.setState("k", value);
+        assert(false);
+      } catch (error) {
+        assertStringIncludes(String(error), "nothing was changed");
+      }
+    }
+    await cluster.advance(300);
+  }
+  assertEquals([cluster.of("b").blocked, cluster.of("b").values("k")], [{}, {}]);
+  assertEquals(cluster.of("b").value("a", HEARTBEAT_KEY), {});
+});
+
+Deno.test("R6.4 how long that may be is taken from the configuration", async () => {
+  for (const [heartbeatExpiration, afterMs] of [[1_700, 1_800], [5_000, 5_100], [20_000, 20_100]] as const) {
+    await using cluster = new TestCluster(["a", "b"], { config: { heartbeatExpiration } });
+    const a = cluster.make("a");
+    await a.gossiper.start();
+    assertEquals(await cluster.runUntil(() => a.blocked.b === "expired"), afterMs);
+  }
+});
+
+Deno.test("R6.4 each member goes by its own configuration, and 20 s is the default", async () => {
+  await using cluster = new TestCluster(["a", "b", "c"]);
+  await cluster.make("a").gossiper.start();
+  await cluster.make("b", { config: { heartbeatExpiration: 4_000 } }).gossiper.start();
+  await cluster.advance(4_500);
+  assertEquals([cluster.of("a").blocked, cluster.of("b").blocked], [{}, { c: "expired" }]);
+  await cluster.advance(15_500);
+  assertEquals(cluster.of("a").blocked, {});
+  await cluster.advance(300);
+  assertEquals(cluster.of("a").blocked, { c: "expired" });
+});
+
+Deno.test("R6.5 a member never blocks itself: alone, cut off, or after its process was suspended", async () => {
+  await using cluster = await TestCluster.started(["a", "b", "c"], {
+    config: { heartbeatExpiration: 2_000 },
+  });
+  await cluster.advance(1_000);
+  await cutOff(cluster, "a");
+  await cluster.advance(60_000);
+  assertEquals(cluster.of("a").blocked, { b: "expired", c: "expired" });
+  for (const { id, gossiper, blocked } of cluster.members) {
+    assertEquals(blocked[id], undefined);
+    const self = gossiper.members.find(({ isSelf }) => isSelf);
+    assertEquals([self?.status, self?.block], ["active", undefined]);
+  }
+  // Nor does it believe that it should.
+  assertEquals(cluster.of("a").told("SelfBlocked"), []);
+});
+
+Deno.test("R6.5 a member that a topology calls blocked says so, and does not block itself", async () => {
+  await using cluster = await TestCluster.started(["a"], { fixed: false });
+  const a = cluster.of("a");
+  await cluster.publish(["a"], { blocked: ["a"] });
+  await cluster.advance(1_000);
+  assertEquals(a.told("SelfBlocked"), [{ type: "SelfBlocked", reason: "topology" }]);
+  assertEquals([a.blocked, a.told("MemberBlocked")], [{}, []]);
+  // Its own heart goes on beating.
+  const { localTimestampUnixMilliseconds } = a.gossiper.getState(HEARTBEAT_KEY).get("a")!;
+  assertEquals(localTimestampUnixMilliseconds, a.runtime.wallMs() - 100);
+  a.gossiper.setState("k", 1);
+  assertEquals(a.values("k"), { a: 1 });
+});
+
+for (
+  const [when, metMs] of [["after they have met", 1_000], ["when it greets for the first time", 0]] as const
+) {
+  Deno.test(`R6.5 a member that a peer calls blocked says so once, and does not block itself: ${when}`, async () => {
+    await using cluster = await TestCluster.started(["a", "b"], { fixed: false });
+    const a = cluster.of("a");
+    if (metMs > 0) await cluster.publish(["a", "b"]);
+    await cluster.advance(metMs);
+    await cluster.publish(["a", "b"], { to: ["a"] });
+    await cluster.publish(["a", "b"], { to: ["b"], blocked: ["a"] });
+    await cluster.advance(3_000);
+    assertEquals([a.blocked, cluster.of("b").blocked], [{}, { a: "topology" }]);
+    assertEquals(a.told("SelfBlocked"), [{ type: "SelfBlocked", peerId: "b", reason: "topology" }]);
+    assertEquals(a.told("MemberBlocked"), []);
+  });
+}
+
+Deno.test("R6.5 a member that leaves, or of which a peer says that it left, does not block itself", async () => {
+  await using cluster = new TestCluster(["a", "b"]);
+  await using peer = new ScriptedPeer(cluster, "b");
+  const a = cluster.make("a");
+  await a.gossiper.start();
+  const { life } = a.gossiper.members.find(({ isSelf }) => isSelf)!;
+  const left = memberDelta("a", life!, [entry(GRACEFULLY_LEFT_KEY, 1, {})]);
+  peer.answer = (message) =>
+    message.type === "gossip" ? replyTo(message, { delta: { members: [left] } }) : undefined;
+  await cluster.advance(900);
+  assert(peer.heard.length > 2);
+  assertEquals([a.blocked, a.told("MemberBlocked"), a.values(GRACEFULLY_LEFT_KEY)], [{}, [], {}]);
+  await cluster.stop("a");
+  assertEquals([a.blocked, Object.keys(a.values(GRACEFULLY_LEFT_KEY))], [{}, ["a"]]);
+});
