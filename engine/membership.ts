@@ -163,9 +163,10 @@ export class Membership {
     return this.#store.order.get(id)?.lastHeartbeat || Infinity;
   }
 
-  /** Whether what ends there is refused, because it was forgotten. */
-  refuses(id: string, news: Hold): boolean {
-    return this.departures.refuses(id, news);
+  /** Whether what ends there is refused, because it was forgotten; of who is back, what was last held is taken. */
+  refuses(id: string, { life, number }: Hold): boolean {
+    const isBack = this.#store.active.has(id);
+    return this.departures.refuses(id, { life, number: isBack ? number + 1 : number });
   }
 
   /** Puts a member where it belongs: active and awaited, or on the way out. */

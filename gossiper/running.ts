@@ -68,6 +68,8 @@ export class Running {
       onRefused: (session, { code, reason }) => {
         const id = session.peerId;
         if (code !== "blocked" || id === undefined) return;
+        // Whoever leaves is blocked by all: that is what it asked for, and no news.
+        if (this.#leaving.signal.aborted) return;
         core.do((engine) => engine.toldBlocked(id, reason ?? "expired"));
         if (reason === "expired") this.#rounds.greetAtOnce(id);
       },

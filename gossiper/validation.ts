@@ -20,6 +20,8 @@ import { HearsayError } from "./errors.ts";
 export const MAX_KEY_BYTES = 1024;
 /** The longest id of a member, and the longest name of a cluster or host, in bytes of UTF-8. */
 export const MAX_NAME_BYTES = 256;
+/** The most kinds of actors that a member may host. */
+export const MAX_KINDS = 256;
 
 const RESERVED_KEYS: ReadonlySet<string> = new Set([TOPOLOGY_KEY, HEARTBEAT_KEY, GRACEFULLY_LEFT_KEY]);
 
@@ -88,10 +90,13 @@ function clusterProblems(given: Cluster): ConfigurationProblem[] {
 }
 
 function nameProblem(field: string, given: unknown): ConfigurationProblem[] {
-  const isName = typeof given === "string" && given !== "" && given.isWellFormed() &&
-    utf8Length(given) <= MAX_NAME_BYTES;
   const allowed = `a text of 1 to ${MAX_NAME_BYTES} bytes`;
-  return isName ? [] : [{ field, problem: "is no name", given: show(given), allowed }];
+  return isName(given) ? [] : [{ field, problem: "is no name", given: show(given), allowed }];
+}
+
+function isName(given: unknown): given is string {
+  return typeof given === "string" && given !== "" && given.isWellFormed() &&
+    utf8Length(given) <= MAX_NAME_BYTES;
 }
 
 function portProblem(given: unknown): ConfigurationProblem[] {
@@ -101,11 +106,10 @@ function portProblem(given: unknown): ConfigurationProblem[] {
 }
 
 function kindsProblem(given: unknown): ConfigurationProblem[] {
-  if (Array.isArray(given) && given.every((kind) => typeof kind === "string" && kind.isWellFormed())) {
-    return [];
-  }
-  const problem = "is no list of kinds";
-  return [{ field: "cluster.self.kinds", problem, given: show(given), allowed: "a list of texts" }];
+  // A peer refuses the greeting of a member whose kinds it would not read.
+  if (Array.isArray(given) && given.length <= MAX_KINDS && given.every(isName)) return [];
+  const allowed = `a list of at most ${MAX_KINDS} texts of 1 to ${MAX_NAME_BYTES} bytes`;
+  return [{ field: "cluster.self.kinds", problem: "is no list of kinds", given: show(given), allowed }];
 }
 
 function objectProblem(field: string, given: unknown): ConfigurationProblem[] {

@@ -259,3 +259,22 @@ Deno.test("R12.3 a gossiper is not made where what it needs of the cluster is mi
     "cluster.transport",
   ]);
 });
+
+Deno.test("R12.3 kinds that a peer would refuse in the greeting are refused here, and those it takes are not", async () => {
+  const runtime = new VirtualRuntime();
+  await using network = new MemoryNetwork({ runtime });
+  const cluster = aloneOn(network, runtime);
+  const make = (kinds: string[]) => new Gossiper({}, { ...cluster, self: { ...cluster.self, kinds } });
+  const refused = [
+    [""],
+    ["k".repeat(257)],
+    ["\ud800"],
+    Array.from({ length: 257 }, (_, index) => `k${index}`),
+  ];
+  for (const kinds of refused) {
+    const error = assertThrows(() => make(kinds), ConfigurationError);
+    assertEquals(error.problems.map(({ field }) => field), ["cluster.self.kinds"]);
+  }
+  make(["k".repeat(256)]);
+  make(Array.from({ length: 256 }, (_, index) => `k${index}`));
+});
