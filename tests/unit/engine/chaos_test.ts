@@ -1,0 +1,22 @@
+import { run } from "./chaos_run.ts";
+
+/** Seeds that once went wrong, with what was wrong then. */
+const REGRESSIONS: readonly (readonly [seed: number, what: string])[] = [
+  [1, "a member awaited its own heartbeat, and expired in its own eyes"],
+  [34, "a gap erased the memory of a forgotten member, and a slower peer brought back an older state"],
+  [20, "the digest published in an earlier life confirmed that a later one holds the same"],
+  [20_003, "the same, where the earlier life's digest came after the greeting"],
+  [10_199, "the block of a member that left outlasted its state, and no later life ended it"],
+  [20_196, "the same, where the later life was heard of from others"],
+  [10_117, "an owner's state was refused as forgotten, though it was back"],
+  [10_022, "a life of which nothing was set yet could not be told of"],
+];
+
+const SEEDS = 200;
+
+Deno.test("E1, E3, E4, E5, E8 to E13 whatever the network does, nothing untrue is held or claimed, and all ends well", () => {
+  for (const [seed] of REGRESSIONS) run(seed, { rageMs: 6_000 });
+  const base = crypto.getRandomValues(new Uint32Array(1))[0]! >>> 1;
+  console.log(`chaos: seeds ${base} to ${base + SEEDS - 1}`);
+  for (let seed = base; seed < base + SEEDS; seed++) run(seed, { rageMs: 2_000 });
+});
