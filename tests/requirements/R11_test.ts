@@ -1,0 +1,146 @@
+import { assert, assertEquals, assertRejects } from "../../deps/std_assert.ts";
+import { HearsayError } from "../../gossiper/errors.ts";
+import { TestCluster } from "./harness.ts";
+
+const IDS = ["a", "b", "c"];
+const CONFIG = { gossipInterval: 100, gossipRequestTimeout: 200, heartbeatExpiration: 2_000 };
+
+/** Three members that know of each other. */
+async function confirmed(): Promise<TestCluster> {
+  const cluster = await TestCluster.started(IDS, { config: CONFIG });
+  await cluster.runUntil(() => cluster.isConfirmed());
+  return cluster;
+}
+
+Deno.test("R11.1 R11.2 R11.3 a check is reached when all have the same value, is told once, and is lost when one has another", async () => {
+  await using cluster = await confirmed();
+  const { gossiper } = cluster.of("a");
+  const told: unknown[] = [];
+  const check = gossiper.registerConsensusCheck("version", (version) => version, {
+    onReached: (value) => told.push(value),
+    onLost: () => told.push("lost"),
+  });
+  const reached = check.reached();
+  for (const id of ["a", "b"]) cluster.of(id).gossiper.setState("version", { major: 2, minor: 0 });
+  await cluster.advance(1_000);
+  assertEquals(check.value, undefined);
+  assertEquals(check.dissenters(), ["c"]);
+
+  // The order of an object's fields is no difference.
+  cluster.of("c").gossiper.setState("version", { minor: 0, major: 2 });
+  assertEquals(await cluster.finish(reached), { major: 2, minor: 0 });
+  await cluster.advance(2_000);
+  assertEquals(told, [{ major: 2, minor: 0 }]);
+  assertEquals(check.dissenters(), []);
+
+  cluster.of("b").gossiper.setState("version", { major: 3, minor: 0 });
+  await cluster.runUntil(() => told.length === 2);
+  assertEquals(told[1], "lost");
+  assertEquals([check.value, check.dissenters()], [undefined, ["b"]]);
+});
+
+Deno.test("R11.2 a member with no value means no consensus, and so does one whose value is deleted", async () => {
+  await using cluster = await confirmed();
+  const check = cluster.of("a").gossiper.registerConsensusCheck("k", (value) => value);
+  for (const id of IDS) cluster.of(id).gossiper.setState("k", 1);
+  await cluster.runUntil(() => check.value === 1);
+  cluster.of("c").gossiper.deleteState("k");
+  await cluster.runUntil(() => check.value === undefined);
+  assertEquals(check.dissenters(), ["c"]);
+});
+
+Deno.test("R11.2 a blocked member is not asked: its dissent ends with its life", async () => {
+  await using cluster = await confirmed();
+  const check = cluster.of("a").gossiper.registerConsensusCheck("k", (value) => value);
+  for (const id of ["a", "b"]) cluster.of(id).gossiper.setState("k", 1);
+  cluster.of("c").gossiper.setState("k", 2);
+  await cluster.advance(1_000);
+  assertEquals(check.value, undefined);
+  await cluster.stop("c");
+  await cluster.runUntil(() => check.value === 1);
+});
+
+Deno.test("R11.3 consensus on A and then on B is told twice", async () => {
+  await using cluster = new TestCluster(["a"]);
+  const { gossiper } = cluster.make("a");
+  await gossiper.start();
+  const told: unknown[] = [];
+  gossiper.registerConsensusCheck("k", (value) => value, { onReached: (value) => told.push(value) });
+  for (const value of ["A", "A", "B"]) gossiper.setState("k", value);
+  await cluster.runtime.settle();
+  assertEquals(told, ["A", "B"]);
+});
+
+Deno.test("R11.1 an extractor decides what is compared; one that throws means no value, is told, and does no harm", async () => {
+  await using cluster = await confirmed();
+  const { gossiper } = cluster.of("a");
+  const check = gossiper.registerConsensusCheck(
+    "load",
+    (load) => (load as { readonly zone: string }).zone.toUpperCase(),
+  );
+  for (const id of IDS) cluster.of(id).gossiper.setState("load", { zone: "eu", cpu: id });
+  await cluster.runUntil(() => check.value === "EU");
+  cluster.of("b").gossiper.setState("load", {});
+  await cluster.runUntil(() => check.value === undefined);
+  assertEquals(check.dissenters(), ["b"]);
+  assert(cluster.of("a").told("CallbackFailed").length > 0);
+  cluster.of("b").gossiper.setState("load", { zone: "eu" });
+  await cluster.runUntil(() => check.value === "EU");
+});
+
+Deno.test("R11.3 callbacks that throw or reject are told as CallbackFailed, and gossip goes on", async () => {
+  await using cluster = await confirmed();
+  const { gossiper } = cluster.of("a");
+  gossiper.registerConsensusCheck("k", (value) => value, {
+    onReached: () => {
+      throw new Error("no");
+    },
+    onLost: () => Promise.reject(new Error("no, later")),
+  });
+  for (const id of IDS) cluster.of(id).gossiper.setState("k", 1);
+  await cluster.runUntil(() => cluster.of("a").told("ConsensusReached").length === 1);
+  gossiper.setState("k", 2);
+  await cluster.runUntil(() => cluster.of("a").told("ConsensusLost").length === 1);
+  await cluster.runUntil(() => cluster.of("b").value("a", "k") === 2);
+  assertEquals(cluster.of("a").told("CallbackFailed").map(({ error }) => (error as Error).message), [
+    "no",
+    "no, later",
+  ]);
+});
+
+Deno.test("R11.4 a dropped check is evaluated no more, and whoever waits for it is told", async () => {
+  await using cluster = await confirmed();
+  const { gossiper } = cluster.of("a");
+  let told = 0;
+  const check = gossiper.registerConsensusCheck("k", (value) => value, { onReached: () => told++ });
+  const waiting = assertRejects(() => check.reached(), HearsayError);
+  assertEquals([gossiper.removeConsensusCheck(check.id), gossiper.removeConsensusCheck(check.id)], [
+    true,
+    false,
+  ]);
+  assertEquals((await waiting).code, "stopped");
+  for (const id of IDS) cluster.of(id).gossiper.setState("k", 1);
+  await cluster.advance(2_000);
+  assertEquals(told, 0);
+});
+
+Deno.test("R11.3 waiting for a check ends with the signal's reason", async () => {
+  await using cluster = await confirmed();
+  const check = cluster.of("a").gossiper.registerConsensusCheck("k", (value) => value);
+  const controller = new AbortController();
+  const waiting = assertRejects(() => check.reached({ signal: controller.signal }), RangeError, "enough");
+  controller.abort(new RangeError("enough"));
+  await waiting;
+});
+
+Deno.test("R11.2 E13 a member that joins must agree too: consensus is lost until it does", async () => {
+  await using cluster = await TestCluster.started(IDS, { config: CONFIG, fixed: false });
+  await cluster.publish(["a", "b"], { to: ["a", "b"] });
+  const check = cluster.of("a").gossiper.registerConsensusCheck("k", (value) => value);
+  for (const id of ["a", "b"]) cluster.of(id).gossiper.setState("k", 1);
+  await cluster.runUntil(() => check.value === 1);
+  await cluster.publish(IDS);
+  assertEquals([check.value, check.dissenters()], [undefined, ["c"]]);
+  cluster.of("c").gossiper.setState("k", 1);
+  await cluster.runUntil(() => check.value === 1);
+});

@@ -1,0 +1,97 @@
+import { assert, assertEquals } from "../../deps/std_assert.ts";
+import { recordOf, TestCluster } from "./harness.ts";
+
+/** Three members, none of which was told of any other. */
+function strangers(): Promise<TestCluster> {
+  return TestCluster.started(["a", "b", "c"], { fixed: false });
+}
+
+/** The ids of those to whom a member has sent gossip since a moment. */
+function gossipedTo(cluster: TestCluster, id: string, sinceMs: number): string[] {
+  const to = cluster.sentBy(id, "gossip").filter(({ atMs }) => atMs >= sinceMs).map((sent) => sent.to);
+  return [...new Set(to)].sort();
+}
+
+Deno.test("R7.1 R7.2 a member that joined by a ClusterTopology is gossiped to, and no other", async () => {
+  await using cluster = await strangers();
+  await cluster.advance(1_000);
+  assertEquals(cluster.sent, []);
+
+  await cluster.publish(["a", "b"], { to: ["a", "b"] });
+  cluster.of("a").gossiper.setState("k", 1);
+  await cluster.runUntil(() => cluster.of("b").value("a", "k") === 1);
+  assertEquals(gossipedTo(cluster, "a", 0), ["memory://b:1"]);
+  assertEquals(cluster.of("c").values("k"), {});
+
+  const joinedMs = cluster.runtime.monotonicMs();
+  await cluster.publish(["a", "b", "c"]);
+  await cluster.runUntil(() => cluster.of("c").value("a", "k") === 1);
+  await cluster.advance(1_000);
+  assertEquals(gossipedTo(cluster, "a", joinedMs), ["memory://b:1", "memory://c:1"]);
+});
+
+Deno.test("R7.3 a member that left the topology is gossiped to no more, and its connection is closed", async () => {
+  await using cluster = await strangers();
+  await cluster.publish(["a", "b", "c"]);
+  await cluster.runUntil(() => cluster.isConfirmed());
+
+  await cluster.publish(["a", "b"], { to: ["a", "b"] });
+  await cluster.advance(600);
+  const leftMs = cluster.runtime.monotonicMs();
+  cluster.of("a").gossiper.setState("later", 1);
+  await cluster.runUntil(() => cluster.of("b").value("a", "later") === 1);
+  await cluster.advance(3_000);
+  assertEquals(gossipedTo(cluster, "a", leftMs), ["memory://b:1"]);
+  assertEquals(gossipedTo(cluster, "b", leftMs), ["memory://a:1"]);
+  assertEquals(cluster.of("c").values("later"), {});
+});
+
+Deno.test("R7.3 gossip of one that left the topology is refused, and changes nothing", async () => {
+  await using cluster = await strangers();
+  await cluster.publish(["a", "b", "c"]);
+  await cluster.runUntil(() => cluster.isConfirmed());
+  await cluster.publish(["a", "b"], { to: ["a", "b"] });
+  await cluster.advance(600);
+
+  // It was not told, and goes on.
+  cluster.of("c").gossiper.setState("k", "unheard");
+  await cluster.advance(3_000);
+  assertEquals(cluster.of("a").values("k"), {});
+  const refusals = cluster.of("c").told("RequestFailed").filter(({ error }) =>
+    `${error}`.includes("no member")
+  );
+  assert(refusals.length > 0);
+});
+
+Deno.test("R7.4 topologies come by the event stream alone: published by anyone, in any order, the last one counts", async () => {
+  await using cluster = await strangers();
+  const { stream } = cluster.of("a");
+  stream.publish({ type: "ClusterTopology", members: ["a", "b", "c"].map(recordOf), blocked: [] });
+  stream.publish({ type: "ClusterTopology", members: ["a", "c"].map(recordOf), blocked: [] });
+  stream.publish({ type: "ClusterTopology", members: ["a", "b"].map(recordOf), blocked: [] });
+  await cluster.runtime.settle();
+  const active = cluster.of("a").gossiper.members.filter(({ status }) => status === "active");
+  assertEquals(active.map(({ id }) => id), ["a", "b"]);
+});
+
+Deno.test("R7.4 a topology that is none is refused and told, and the one before it stays", async () => {
+  await using cluster = await strangers();
+  await cluster.publish(["a", "b"], { to: ["a"] });
+  const broken = { type: "ClusterTopology", members: [{ id: "" }], blocked: [] } as never;
+  cluster.of("a").stream.publish(broken);
+  await cluster.runtime.settle();
+  assertEquals(cluster.of("a").told("CallbackFailed").map(({ where }) => where), ["ClusterTopology"]);
+  assertEquals(cluster.of("a").gossiper.members.map(({ id }) => id), ["a", "b"]);
+});
+
+Deno.test("R7.1 R10.1 those that a topology names as blocked are blocked, and free again when it no longer does", async () => {
+  await using cluster = await strangers();
+  await cluster.publish(["a", "b", "c"]);
+  await cluster.runUntil(() => cluster.isConfirmed());
+  await cluster.publish(["a", "b", "c"], { blocked: ["c"], to: ["a", "b"] });
+  assertEquals(cluster.of("a").blocked, { c: "topology" });
+  await cluster.publish(["a", "b", "c"], { to: ["a", "b"] });
+  assertEquals(cluster.of("a").blocked, {});
+  cluster.of("a").gossiper.setState("k", 2);
+  await cluster.runUntil(() => cluster.of("c").value("a", "k") === 2);
+});
