@@ -75,7 +75,12 @@ export class Membership {
     const blockedBefore = this.#topologyBlocked;
     this.#topology = new Set(topology.members);
     this.#topologyBlocked = new Set(topology.blocked);
-    for (const id of before) if (!this.#topology.has(id)) this.#place(id, now);
+    for (const id of before) {
+      if (this.#topology.has(id)) continue;
+      // Of one that was forgotten the block alone was left, for as long as the topology had it.
+      if (this.departures.memory(id) && !this.#topologyBlocked.has(id)) this.blocks.free(id);
+      this.#place(id, now);
+    }
     for (const id of this.#topology) {
       // This member awaits no heartbeat of its own.
       if (before.has(id) || id === this.#selfId) continue;

@@ -83,9 +83,11 @@ Deno.test("R10.3 R2.4 a member with the gracefully-left key is blocked as left b
   }
 });
 
-Deno.test("R10.4 what blocks a blocked member again is told once: expired, then left", async () => {
+Deno.test("R10.4 what blocks a blocked member again is told once, also where the reason becomes another", async () => {
   await using cluster = await withCutOff({ blockedProbeInterval: Infinity });
+  await cluster.publish(["a", "b", "c"], { blocked: ["c"], to: ["a"] });
   await cluster.advance(5_000);
+  assertEquals(cluster.of("a").blocked, { c: "topology" });
   assertEquals(cluster.of("a").told("MemberBlocked").map(({ memberId, reason }) => [memberId, reason]), [
     ["c", "expired"],
   ]);

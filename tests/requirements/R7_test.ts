@@ -38,12 +38,18 @@ Deno.test("R7.3 a member that left the topology is gossiped to no more, and its 
   await cluster.publish(["a", "b"], { to: ["a", "b"] });
   await cluster.advance(600);
   const leftMs = cluster.runtime.monotonicMs();
+  const greetings = cluster.sentBy("c", "hello").length;
   cluster.of("a").gossiper.setState("later", 1);
   await cluster.runUntil(() => cluster.of("b").value("a", "later") === 1);
   await cluster.advance(3_000);
   assertEquals(gossipedTo(cluster, "a", leftMs), ["memory://b:1"]);
   assertEquals(gossipedTo(cluster, "b", leftMs), ["memory://a:1"]);
   assertEquals(cluster.of("c").values("later"), {});
+  const statuses = cluster.of("a").gossiper.members.map(({ id, status }) => [id, status]);
+  assertEquals(statuses, [["a", "active"], ["b", "active"], ["c", "inactive"]]);
+  assertEquals(cluster.of("a").told("RequestFailed"), []);
+  // It was not told, and has to dial anew.
+  assert(cluster.sentBy("c", "hello").length > greetings);
 });
 
 Deno.test("R7.3 gossip of one that left the topology is refused, and changes nothing", async () => {
