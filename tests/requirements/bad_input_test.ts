@@ -1,0 +1,331 @@
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "../../deps/std_assert.ts";
+import { HearsayError } from "../../gossiper/errors.ts";
+import { abortable } from "../../gossiper/runtime.ts";
+import { join, type Node } from "../../join.ts";
+
+const CONFIG = { gossipInterval: 50, gossipRequestTimeout: 400, heartbeatExpiration: 5_000 };
+const LIFE = "018bcfe56800-00000001";
+const ZERO = "0".repeat(16);
+const BOUND_MS = 5_000;
+
+/** Two honest members, of which one is attacked; and proof that they have not noticed. */
+class Victims implements AsyncDisposable {
+  readonly victim: Node;
+  readonly friend: Node;
+  #rounds = 0;
+
+  private constructor(victim: Node, friend: Node) {
+    this.victim = victim;
+    this.friend = friend;
+  }
+
+  static async make(config: Partial<typeof CONFIG> = {}): Promise<Victims> {
+    const options = { cluster: "honest", listen: { port: 0 }, config: { ...CONFIG, ...config } };
+    const victim = await join({ ...options, id: "victim" });
+    const friend = await join({ ...options, id: "friend", seeds: [victim.address] });
+    const victims = new Victims(victim, friend);
+    await victims.assertServed();
+    return victims;
+  }
+
+  /** State still passes, both ways, and nobody else is believed to be there. */
+  async assertServed(known: readonly string[] = []): Promise<void> {
+    const round = ++this.#rounds;
+    for (const [from, to] of [[this.victim, this.friend], [this.friend, this.victim]] as const) {
+      from.gossiper.setState("round", round);
+      const updates = to.gossiper.watch("round", { signal: AbortSignal.timeout(BOUND_MS) });
+      let seen = false;
+      for await (const { memberId, value } of updates) {
+        seen = memberId === from.member.id && value === round;
+        if (seen) break;
+      }
+      assert(seen, `${to.member.id} does not hear of ${from.member.id} any more`);
+      assertEquals(to.gossiper.blockedMembers, []);
+    }
+    const ids = this.victim.gossiper.members.map(({ id }) => id);
+    assertEquals(ids, ["friend", ...known, "victim"].sort());
+    assertEquals([...this.victim.gossiper.getState("k").keys()], []);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.friend[Symbol.asyncDispose]();
+    await this.victim[Symbol.asyncDispose]();
+  }
+}
+
+/** A client that speaks the wire by hand. */
+class Raw {
+  readonly socket: WebSocket;
+  readonly heard: { readonly type: string; readonly [field: string]: unknown }[] = [];
+  readonly #closed = Promise.withResolvers<number>();
+  #wake = Promise.withResolvers<void>();
+
+  private constructor(socket: WebSocket) {
+    this.socket = socket;
+    socket.onmessage = ({ data }) => {
+      this.heard.push(JSON.parse(data));
+      this.#wake.resolve();
+      this.#wake = Promise.withResolvers();
+    };
+    socket.onclose = ({ code }) => {
+      this.#closed.resolve(code);
+      this.#wake.resolve();
+    };
+  }
+
+  static async to({ address }: Node): Promise<Raw> {
+    const raw = new Raw(new WebSocket(`${address}/gossip`, "hearsay.v1"));
+    const opened = Promise.withResolvers<void>();
+    raw.socket.onopen = () => opened.resolve();
+    raw.socket.onerror = () => opened.reject(new Error("The socket did not open."));
+    await abortable(opened.promise, AbortSignal.timeout(BOUND_MS));
+    raw.socket.onerror = null;
+    return raw;
+  }
+
+  /** A client that has greeted as this member, and was let in. */
+  static async greeted(node: Node, id = "raw"): Promise<Raw> {
+    const raw = await Raw.to(node);
+    raw.say(hello({ member: { id, host: "127.0.0.1", port: 1, kinds: [] } }));
+    await raw.hears("hello");
+    return raw;
+  }
+
+  say(message: unknown): void {
+    this.socket.send(typeof message === "string" ? message : JSON.stringify(message));
+  }
+
+  /** The next message of that type. */
+  async hears(type: string): Promise<Record<string, unknown>> {
+    const signal = AbortSignal.timeout(BOUND_MS);
+    for (;;) {
+      const index = this.heard.findIndex((message) => message.type === type);
+      if (index >= 0) return this.heard.splice(index, 1)[0]!;
+      await abortable(this.#wake.promise, signal);
+    }
+  }
+
+  /** The code with which the other side closes. */
+  async closes(): Promise<number> {
+    return await abortable(this.#closed.promise, AbortSignal.timeout(BOUND_MS));
+  }
+
+  /** Hangs up, and waits until that is done. */
+  async hangUp(): Promise<void> {
+    this.socket.close();
+    await this.closes();
+  }
+}
+
+function hello(fields: Record<string, unknown> = {}) {
+  return {
+    type: "hello",
+    id: "d1",
+    cluster: "honest",
+    member: { id: "raw", host: "127.0.0.1", port: 1 },
+    life: LIFE,
+    version: 1,
+    capabilities: [],
+    maxMessageBytes: 1_048_576,
+    digest: ZERO,
+    active: ZERO,
+    ...fields,
+  };
+}
+
+/** A gossip of one entry `k` of one member, which these fields make wrong. */
+function gossip(
+  {
+    id = "d2",
+    owner = "raw",
+    from = "raw",
+    number = "1" as unknown,
+    life = LIFE,
+    value = 1 as unknown,
+    after = 0,
+  } = {},
+) {
+  const entry = {
+    sequenceNumber: number,
+    value: { "@type": "type.googleapis.com/google.protobuf.Value", value },
+  };
+  const state = { members: Object.fromEntries([[owner, { values: { k: entry } }]]) };
+  const ranges = Object.fromEntries([[owner, [life, after]]]);
+  return { type: "gossip", id, request: { memberId: from, state }, ranges, digest: ZERO, active: ZERO };
+}
+
+/** What is no message, and the code that it gets. */
+const REFUSED: readonly (readonly [string, string, number])[] = [
+  ["text that is not JSON", "{", 4400],
+  ["JSON that is not an object", "[1]", 4400],
+  ["an object without a type", "{}", 4400],
+  ["a message of the wrong shape", JSON.stringify({ type: "gossip", id: "d2", request: 7 }), 4400],
+  ["a message of an unknown type", JSON.stringify({ type: "shout" }), 4400],
+  ["a number above 2^52", JSON.stringify(gossip({ number: "4503599627370497" })), 4400],
+  ["a number that JSON makes infinite", JSON.stringify(gossip({ value: 8 })).replace(":8}", ":1e999}"), 4400],
+  [
+    "a value nested too deep",
+    JSON.stringify(gossip({ value: 8 })).replace(":8}", `:${"[".repeat(65)}${"]".repeat(65)}}`),
+    4400,
+  ],
+  ["a message of 1 MiB and a byte", `"${"x".repeat(1_048_575)}"`, 4413],
+  [
+    "a reply to nothing",
+    JSON.stringify({ type: "reply", id: "a999", response: {}, digest: ZERO, active: ZERO }),
+    4400,
+  ],
+  ["a request under the other side's letter", JSON.stringify(gossip({ id: "a2" })), 4400],
+  ["gossip in another's name", JSON.stringify(gossip({ from: "friend" })), 4400],
+];
+
+for (const [what, text, code] of REFUSED) {
+  Deno.test(`P2 P6 R8.2 ${what} closes the connection with ${code}, and nobody else notices`, async () => {
+    await using victims = await Victims.make();
+    const raw = await Raw.greeted(victims.victim);
+    raw.say(text);
+    assertEquals(await raw.closes(), code);
+    await victims.assertServed(["raw"]);
+  });
+}
+
+Deno.test("E2 a life more than a year ahead is refused in a greeting, and in gossip nothing of it is taken", async () => {
+  await using victims = await Victims.make();
+  const far = `${(Date.now() + 2 * 366 * 86_400_000).toString(16).padStart(12, "0")}-00000000`;
+  const stranger = await Raw.to(victims.victim);
+  stranger.say(hello({ life: far }));
+  assertEquals((await stranger.hears("error")).code, "invalid");
+  assertEquals(await stranger.closes(), 4400);
+
+  const raw = await Raw.greeted(victims.victim);
+  raw.say(gossip({ life: far }));
+  assertEquals((await raw.hears("error")).code, "invalid");
+  await victims.assertServed(["raw"]);
+  await raw.hangUp();
+});
+
+for (const id of ["__proto__", "constructor", "toString", "hasOwnProperty"]) {
+  Deno.test(`P2 the id ${id} is an id like any other, as member, owner and key`, async () => {
+    await using victims = await Victims.make();
+    const raw = await Raw.greeted(victims.victim, id);
+    const text = JSON.stringify(gossip({ owner: "OWNER", from: id })).replaceAll('"OWNER"', `"${id}"`)
+      .replace(
+        '"k":',
+        `"${id}":`,
+      );
+    raw.say(text);
+    await raw.hears("reply");
+    assertEquals(victims.victim.gossiper.getState(id).get(id)?.value, 1);
+    assertEquals(({} as Record<string, unknown>)["sequenceNumber"], undefined);
+    await raw.hangUp();
+  });
+}
+
+Deno.test("P2 a peer of another cluster, or with other limits, is refused with the reason, before anything else", async () => {
+  await using victims = await Victims.make();
+  for (
+    const [fields, code] of [
+      [{ cluster: "another" }, "wrong_cluster"],
+      [{ version: 2 }, "incompatible"],
+      [{ maxMessageBytes: 65_536 }, "incompatible"],
+    ] as const
+  ) {
+    const raw = await Raw.to(victims.victim);
+    raw.say(hello(fields));
+    const refusal = await raw.hears("error");
+    assertEquals([refusal.code, refusal.id], [code, "d1"]);
+    assertEquals(await raw.closes(), 4403);
+  }
+  await victims.assertServed();
+});
+
+Deno.test("P4 P6 a greeting that never comes closes with 4408, and gossip before it with 4400", async () => {
+  await using victims = await Victims.make();
+  const silent = await Raw.to(victims.victim);
+  const hasty = await Raw.to(victims.victim);
+  hasty.say(gossip());
+  assertEquals([await hasty.closes(), await silent.closes()], [4400, 4408]);
+  await victims.assertServed();
+});
+
+Deno.test("E1 a peer that claims to be this member is refused, and this member keeps its state", async () => {
+  await using victims = await Victims.make();
+  victims.victim.gossiper.setState("mine", "kept");
+  const raw = await Raw.to(victims.victim);
+  raw.say(hello({ member: { id: "victim", host: "127.0.0.1", port: 1 } }));
+  assertEquals((await raw.hears("error")).code, "id_conflict");
+  assertEquals(await raw.closes(), 4403);
+  assertEquals(victims.victim.gossiper.getState("mine").get("victim")?.value, "kept");
+  await victims.assertServed();
+});
+
+Deno.test("E1 what a peer tells of this member is not taken", async () => {
+  await using victims = await Victims.make();
+  const raw = await Raw.greeted(victims.victim);
+  raw.say(gossip({ owner: "victim", number: "900000" }));
+  const reply = await raw.hears("reply");
+  assert("victim" in (reply.holds as Record<string, unknown>));
+  await victims.assertServed(["raw"]);
+  await raw.hangUp();
+});
+
+Deno.test("E3 the same request twice is answered twice, and changes what it changes once", async () => {
+  await using victims = await Victims.make();
+  const raw = await Raw.greeted(victims.victim);
+  const updates: unknown[] = [];
+  const watching = (async () => {
+    for await (const { value } of victims.victim.gossiper.watch("k")) updates.push(value);
+  })();
+  raw.say(gossip());
+  raw.say(gossip());
+  assertEquals([(await raw.hears("reply")).id, (await raw.hears("reply")).id], ["d2", "d2"]);
+  assertEquals(updates, [1]);
+  await raw.hangUp();
+  await victims[Symbol.asyncDispose]();
+  await watching;
+});
+
+Deno.test("E5 an acknowledgement of what was never sent is passed over", async () => {
+  await using victims = await Victims.make();
+  const raw = await Raw.greeted(victims.victim);
+  raw.say({ type: "ack", id: "d77", holds: { victim: ["ffffffffffff-ffffffff", 9] } });
+  raw.say({ type: "ping" });
+  await raw.hears("pong");
+  await victims.assertServed(["raw"]);
+  await raw.hangUp();
+});
+
+Deno.test("P5 a flood of pings is answered, and delays nobody", async () => {
+  await using victims = await Victims.make();
+  const raw = await Raw.greeted(victims.victim);
+  for (let count = 0; count < 20_000; count++) raw.say('{"type":"ping"}');
+  await victims.assertServed(["raw"]);
+  await raw.hangUp();
+});
+
+Deno.test("R9.3 P1 after the end a client gets 503 from a mounted handler, and a sentence", async () => {
+  const node = await join({ cluster: "honest", advertise: { host: "127.0.0.1", port: 1 }, config: CONFIG });
+  await node.stop();
+  const headers = { upgrade: "websocket", connection: "upgrade", "sec-websocket-protocol": "hearsay.v1" };
+  const response = await node.handler(new Request("http://127.0.0.1/gossip", { headers }));
+  assertEquals(response?.status, 503);
+  assertStringIncludes(await response!.text(), "stopped");
+});
+
+Deno.test("R4.2 what JSON cannot carry is refused with the path to it, and nothing changes", async () => {
+  await using victims = await Victims.make();
+  const { gossiper } = victims.victim;
+  const cycle: Record<string, unknown> = {};
+  cycle["self"] = cycle;
+  for (
+    const [value, path] of [
+      [cycle, "value.self"],
+      [{ on: { click: () => {} } }, "value.on.click"],
+      [[1, undefined], "value[1]"],
+      [{ load: NaN }, "value.load"],
+    ] as const
+  ) {
+    const error = assertThrows(() => gossiper.setState("k", value), HearsayError, path);
+    assertEquals(error.code, "invalid_value");
+  }
+  await victims.assertServed();
+});
