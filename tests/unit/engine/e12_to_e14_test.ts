@@ -1,0 +1,185 @@
+import { assert, assertEquals } from "../../../deps/std_assert.ts";
+import type { Engine } from "../../../engine/engine.ts";
+import { murmur32Pair, topologyHash } from "../../../engine/murmur3.ts";
+import { DIGEST_KEY, HEARTBEAT_KEY, type JsonValue, TOPOLOGY_KEY } from "../../../engine/types.ts";
+import {
+  entry,
+  eventsOf,
+  exchange,
+  greet,
+  heartbeat,
+  makeCluster,
+  makeEngine,
+  makePair,
+  memberDelta,
+  note,
+  remove,
+  set,
+  settle,
+  tell,
+  TestClock,
+  valueOf,
+} from "./harness.ts";
+
+const LIFE = "018bcfe56800-00000001";
+
+function beat(engine: Engine, clock: TestClock): void {
+  note(engine, engine.beat({}, clock.now));
+}
+
+/** A digest by its definition, of the fields of each summand. */
+function digestOf(summands: readonly (readonly string[])[]): string {
+  const sums = [0, 0];
+  for (const fields of summands) {
+    const hashes = murmur32Pair(fields.join("\0"), 0, 1);
+    sums.forEach((sum, index) => sums[index] = (sum + hashes[index]!) >>> 0);
+  }
+  return sums.map((sum) => sum.toString(16).padStart(8, "0")).join("");
+}
+
+Deno.test("E12 the digest is the sum over live entries and last sets or deletes of active members, and nothing else", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "b"], clock);
+  const { life } = a;
+  set(a, "k", 1, clock);
+  set(a, "gone", 1, clock);
+  remove(a, "gone", clock);
+  tell(a, "b", memberDelta("b", LIFE, [entry("j", 4, "é"), heartbeat(5)]), clock);
+  tell(a, "b", memberDelta("stranger", LIFE, [entry("j", 1, 1)]), clock);
+  const summands = [["a", life, "k", "1"], ["a", life, "3"], ["b", LIFE, "j", "4"], ["b", LIFE, "4"]];
+  assertEquals(a.digest, digestOf(summands));
+  assertEquals(a.active, digestOf([["a"], ["b"]]));
+  note(a, a.setTopology({ members: ["a"], blocked: [] }, clock.now));
+  assertEquals(a.digest, digestOf(summands.slice(0, 2)));
+  assertEquals(a.active, digestOf([["a"]]));
+});
+
+Deno.test("E12 a member publishes its digest with its heartbeat, only when it has changed", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a"], clock);
+  beat(a, clock);
+  const first = a.get("a", DIGEST_KEY)!;
+  assertEquals(first.value as JsonValue, { digest: a.digest, active: a.active });
+  for (let beats = 0; beats < 5; beats++) beat(a, clock);
+  assertEquals(a.get("a", DIGEST_KEY), first);
+  set(a, "k", 1, clock);
+  beat(a, clock);
+  assert(a.get("a", DIGEST_KEY)!.number > first.number);
+});
+
+Deno.test("E12 R3.5 confirmed comes by acknowledgement, or by a published digest that is equal, and goes with a change", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  set(a, "k", 1, clock);
+  assertEquals(a.phase, "diffusing");
+  settle([a, b], { clock });
+  assertEquals([a.phase, b.phase], ["confirmed", "confirmed"]);
+  set(a, "k", 2, clock);
+  assertEquals(a.phase, "diffusing");
+});
+
+Deno.test("E12 of a third member it is known by the digest that it published, told by another", () => {
+  const clock = new TestClock();
+  const [a, b, c] = makeCluster(["a", "b", "c"], clock);
+  greet(a, b!, clock);
+  greet(b!, c!, clock);
+  set(a, "k", 1, clock);
+  // a and c never speak with each other.
+  for (let rounds = 0; rounds < 6; rounds++) {
+    for (const engine of [a, b!, c!]) beat(engine, clock);
+    exchange(a, b!, { clock });
+    exchange(c!, b!, { clock });
+  }
+  assertEquals(valueOf(c!, "a", "k"), 1);
+  assertEquals([a.phase, c!.phase], ["confirmed", "confirmed"]);
+});
+
+Deno.test("E12 digests are not compared where something was left out, or where others are active", () => {
+  const clock = new TestClock();
+  const [a] = makePair(clock);
+  const told = { members: [], digest: "f".repeat(16), active: a.active, partial: false };
+  for (let times = 0; times < 5; times++) {
+    note(a, a.applyIncoming("b", { ...told, partial: true }, clock.now));
+    note(a, a.applyIncoming("b", { ...told, active: "e".repeat(16) }, clock.now));
+  }
+  assertEquals(a.requestReconcile("b").parts, []);
+  note(a, a.applyIncoming("b", told, clock.now));
+  assertEquals(a.requestReconcile("b").parts, []);
+  note(a, a.applyIncoming("b", told, clock.now));
+  assertEquals(note(a, a.requestReconcile("b")).parts.length, 1);
+  assertEquals(a.phase, "reconciling");
+});
+
+Deno.test("E12 where neither is the owner the smaller id resets, and the other does not", () => {
+  const clock = new TestClock();
+  for (const [self, other, resets] of [["a", "b", true], ["b", "a", false]] as const) {
+    const [engine] = makeCluster([self, other, "x"], clock);
+    tell(engine, other, memberDelta("x", LIFE, [entry("k", 3, "mine")]), clock);
+    const summary = { life: LIFE, number: 3, sum: "0".repeat(16) };
+    const part = { from: "x", until: undefined, members: new Map([["x", summary]]) };
+    note(engine, engine.answerReconcile(other, part));
+    const told = engine.disseminate(other).delta.members.find(({ id }) => id === "x");
+    assertEquals([told?.reset ?? false, told?.entries.length ?? 0], resets ? [true, 1] : [false, 0]);
+  }
+});
+
+Deno.test("E13 the first contact, and not a member alone, makes consensus where peers are found by greeting", () => {
+  const clock = new TestClock();
+  const alone = makeEngine("a", clock, { byGreeting: true });
+  set(alone, "k", 1, clock);
+  note(alone, alone.addCheck("check", "k", (value) => JSON.stringify(value)));
+  assertEquals([alone.consensus("check").reached, alone.phase], [false, "diffusing"]);
+
+  const [settled] = makeCluster(["a"], clock);
+  set(settled, "k", 1, clock);
+  note(settled, settled.addCheck("check", "k", (value) => JSON.stringify(value)));
+  assertEquals([settled.consensus("check"), settled.phase], [{ reached: true, value: 1 }, "confirmed"]);
+});
+
+Deno.test("E13 consensus is evaluated anew with every change of the key and of who is active", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "b"], clock);
+  note(a, a.addCheck("check", "k", (value) => JSON.stringify(value)));
+  const reached = () => a.consensus("check").value;
+  set(a, "k", "A", clock);
+  assertEquals(reached(), undefined);
+  tell(a, "b", memberDelta("b", LIFE, [entry("k", 1, "A")]), clock);
+  assertEquals(reached(), "A");
+  note(a, a.setTopology({ members: ["a", "b", "c"], blocked: [] }, clock.now));
+  assertEquals([reached(), a.dissenters("check")], [undefined, ["c"]]);
+  note(a, a.setTopology({ members: ["a", "b", "c"], blocked: ["c"] }, clock.now));
+  assertEquals(reached(), "A");
+  set(a, "k", "B", clock);
+  assertEquals(reached(), undefined);
+  const told = eventsOf(a).all.filter(({ type }) => type.startsWith("Consensus")).map(({ type }) => type);
+  assertEquals(told, ["ConsensusReached", "ConsensusLost", "ConsensusReached", "ConsensusLost"]);
+  assert(a.removeCheck("check"));
+  assertEquals(a.removeCheck("check"), false);
+});
+
+Deno.test("E14 the topology entry has protoactor-go's hash and the blocked ids, no members, and is set when that changes", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "b", "c"], clock);
+  beat(a, clock);
+  const first = a.get("a", TOPOLOGY_KEY)!;
+  assertEquals(first.value as JsonValue, { topologyHash: topologyHash(["a", "b", "c"]) });
+  beat(a, clock);
+  assertEquals(a.get("a", TOPOLOGY_KEY), first);
+  note(a, a.setTopology({ members: ["a", "b", "c"], blocked: ["c"] }, clock.now));
+  beat(a, clock);
+  assertEquals(valueOf(a, "a", TOPOLOGY_KEY), { topologyHash: topologyHash(["a", "b"]), blocked: ["c"] });
+});
+
+Deno.test("E14 what a member publishes of itself does not grow with the cluster", () => {
+  const clock = new TestClock();
+  const ids = Array.from({ length: 500 }, (_, index) => `member-${index}`);
+  const [a] = makeCluster(["a"], clock);
+  note(a, a.setTopology({ members: ["a", ...ids], blocked: ids }, clock.now));
+  beat(a, clock);
+  const { blocked } = valueOf(a, "a", TOPOLOGY_KEY) as { blocked: string[] };
+  assertEquals(blocked.length, 50);
+  assertEquals(
+    a.entriesOf("a").map(({ key }) => key).sort(),
+    [DIGEST_KEY, HEARTBEAT_KEY, TOPOLOGY_KEY].sort(),
+  );
+});

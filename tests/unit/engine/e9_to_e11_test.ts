@@ -1,0 +1,262 @@
+import { assertEquals } from "../../../deps/std_assert.ts";
+import { GRACEFULLY_LEFT_KEY, HEARTBEAT_KEY } from "../../../engine/types.ts";
+import type { Engine } from "../../../engine/engine.ts";
+import { lifeAbove } from "../../../engine/life.ts";
+import {
+  entry,
+  eventsOf,
+  exchange,
+  greet,
+  heartbeat,
+  makeCluster,
+  makePair,
+  memberDelta,
+  note,
+  settle,
+  tell,
+  TestClock,
+  valueOf,
+} from "./harness.ts";
+
+const SETTINGS = {
+  heartbeatExpiration: 5_000,
+  blockedProbeInterval: 3_000,
+  departedRetention: 20_000,
+  gossipInterval: 300,
+  gossipRequestTimeout: 500,
+};
+const LIFE = "018bcfe56800-00000001";
+
+/** One interval of an engine whose loop runs. */
+function tick(engine: Engine, clock: TestClock): void {
+  note(engine, engine.beat({}, clock.now));
+  note(engine, engine.tick(clock.now));
+}
+
+/** Lets so much time pass for an engine whose loop is never late. */
+function live(engine: Engine, clock: TestClock, ms: number): void {
+  for (const end = clock.monotonicMs + ms; clock.monotonicMs < end;) {
+    clock.advance(Math.min(300, end - clock.monotonicMs));
+    tick(engine, clock);
+  }
+}
+
+function blockedAt(engine: Engine): Record<string, string> {
+  return Object.fromEntries(engine.blockedMembers().map(({ id, reason }) => [id, reason]));
+}
+
+/** Two members of which each beats and has heard of the other. */
+function beating(clock: TestClock): [Engine, Engine] {
+  const [a, b] = makePair(clock, { settings: SETTINGS });
+  tick(a, clock);
+  tick(b, clock);
+  settle([a, b], { clock });
+  return [a, b];
+}
+
+Deno.test("E9 a member that is silent for longer than the expiration is blocked, and not before", () => {
+  const clock = new TestClock();
+  const [a] = beating(clock);
+  live(a, clock, 5_000);
+  assertEquals(blockedAt(a), {});
+  live(a, clock, 300);
+  assertEquals(blockedAt(a), { b: "expired" });
+});
+
+Deno.test("E9 a member that never sent a heartbeat expires too, counted from when it joined", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a"], clock, { settings: SETTINGS });
+  live(a, clock, 4_000);
+  note(a, a.setTopology({ members: ["a", "late"], blocked: [] }, clock.now));
+  live(a, clock, 5_000);
+  assertEquals(blockedAt(a), {});
+  live(a, clock, 300);
+  assertEquals(blockedAt(a), { late: "expired" });
+});
+
+Deno.test("E9 the time for which the loop itself stood still counts for nobody", () => {
+  const clock = new TestClock();
+  const [a] = beating(clock);
+  live(a, clock, 3_000);
+  // Suspended for an hour.
+  clock.advance(3_600_000);
+  tick(a, clock);
+  assertEquals(blockedAt(a), {});
+  live(a, clock, 1_000);
+  assertEquals(blockedAt(a), {});
+  live(a, clock, 1_000);
+  assertEquals(blockedAt(a), { b: "expired" });
+});
+
+Deno.test("E9 a heartbeat heard again is no newer one, and keeps nobody alive", () => {
+  const clock = new TestClock();
+  const [a] = beating(clock);
+  const { life } = a.holdOf("b")!;
+  const number = a.get("b", HEARTBEAT_KEY)!.number;
+  for (let seconds = 0; seconds < 6; seconds++) {
+    live(a, clock, 1_000);
+    tell(a, "b", memberDelta("b", life, [heartbeat(number)], { after: number - 1 }), clock);
+  }
+  assertEquals(blockedAt(a), { b: "expired" });
+});
+
+Deno.test("E9 a step of the wall clock ages nobody", () => {
+  const clock = new TestClock();
+  const [a] = beating(clock);
+  clock.wallMs += 86_400_000;
+  tick(a, clock);
+  clock.wallMs -= 2 * 86_400_000;
+  tick(a, clock);
+  assertEquals(blockedAt(a), {});
+});
+
+Deno.test("E10 a newer heartbeat, from whomever, frees an expired member, and its age begins anew", () => {
+  const clock = new TestClock();
+  const [a, b] = beating(clock);
+  live(a, clock, 6_000);
+  const { life, number } = b.holdOf("b")!;
+  tell(a, "someone", memberDelta("b", life, [heartbeat(number + 1)], { after: number }), clock);
+  assertEquals(blockedAt(a), {});
+  assertEquals(eventsOf(a).of("MemberUnblocked").map(({ memberId }) => memberId), ["b"]);
+  live(a, clock, 4_900);
+  assertEquals(blockedAt(a), {});
+});
+
+Deno.test("E10 its own greeting frees an expired member", () => {
+  const clock = new TestClock();
+  const [a, b] = beating(clock);
+  live(a, clock, 6_000);
+  assertEquals(greet(a, b, clock).byA, undefined);
+  assertEquals(blockedAt(a), {});
+});
+
+Deno.test("E10 one that left is freed by a later life alone, and no greeting or heartbeat of the same", () => {
+  const clock = new TestClock();
+  const [a, b] = beating(clock);
+  note(b, b.leave(clock.now));
+  settle([b, a], { clock });
+  assertEquals(blockedAt(a), { b: "left" });
+  assertEquals(greet(a, b, clock).byA, "blocked");
+  const { life, number } = b.holdOf("b")!;
+  tell(a, "someone", memberDelta("b", life, [heartbeat(number + 1)], { after: number }), clock);
+  assertEquals(blockedAt(a), { b: "left" });
+  const hello = { id: "b", life: lifeAbove(life, 0, 0), digest: b.digest, active: b.active };
+  assertEquals(note(a, a.greeted(hello, clock.now)).refusal, undefined);
+  assertEquals(blockedAt(a), {});
+  tick(a, clock);
+  assertEquals(blockedAt(a), {});
+});
+
+Deno.test("E10 left takes the place of expired without a second event", () => {
+  const clock = new TestClock();
+  const [a, b] = beating(clock);
+  live(a, clock, 6_000);
+  const { life, number } = b.holdOf("b")!;
+  tell(
+    a,
+    "someone",
+    memberDelta("b", life, [entry(GRACEFULLY_LEFT_KEY, number + 1, {})], { after: number }),
+    clock,
+  );
+  assertEquals(blockedAt(a), { b: "left" });
+  assertEquals(eventsOf(a).of("MemberBlocked").length, 1);
+});
+
+Deno.test("E10 the heartbeat of a blocked member is not passed on, and what lies before it is", () => {
+  const clock = new TestClock();
+  const [a, , c] = makeCluster(["a", "b", "c"], clock, { settings: SETTINGS });
+  tell(a, "b", memberDelta("b", LIFE, [entry("k", 1, "old"), heartbeat(2), entry("j", 3, "new")]), clock);
+  live(a, clock, 6_000);
+  // To c it is alive still.
+  const { request } = exchange(a, c!, { clock });
+  const told = request.members.find(({ id }) => id === "b");
+  assertEquals(told?.entries.map(({ key }) => key), ["k"]);
+  assertEquals(c!.get("b", HEARTBEAT_KEY), undefined);
+});
+
+Deno.test("E10 that a blocked member left is passed on", () => {
+  const clock = new TestClock();
+  const [a, , c] = makeCluster(["a", "b", "c"], clock, { settings: SETTINGS });
+  tell(a, "b", memberDelta("b", LIFE, [heartbeat(1), entry(GRACEFULLY_LEFT_KEY, 2, {})]), clock);
+  exchange(a, c!, { clock });
+  assertEquals(blockedAt(c!), { b: "left" });
+});
+
+Deno.test("E10 that a peer blocks this member is told once, until the peer is greeted", () => {
+  const clock = new TestClock();
+  const [a, b] = beating(clock);
+  for (let times = 0; times < 3; times++) note(a, a.toldBlocked("b", "expired"));
+  assertEquals(eventsOf(a).of("SelfBlocked"), [{ type: "SelfBlocked", peerId: "b", reason: "expired" }]);
+  greet(a, b, clock);
+  note(a, a.toldBlocked("b", "expired"));
+  assertEquals(eventsOf(a).of("SelfBlocked").length, 2);
+});
+
+Deno.test("E10 R6.5 a topology that names this member as blocked is told, and blocks nobody", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "b"], clock);
+  note(a, a.setTopology({ members: ["a", "b"], blocked: ["a"] }, clock.now));
+  assertEquals(blockedAt(a), {});
+  assertEquals(eventsOf(a).of("SelfBlocked"), [{ type: "SelfBlocked", reason: "topology" }]);
+});
+
+Deno.test("E11 what departed is passed on for half the retention, and kept for all of it", () => {
+  const clock = new TestClock();
+  const [a, , c] = makeCluster(["a", "b", "c"], clock, {
+    settings: { ...SETTINGS, heartbeatExpiration: 60_000 },
+  });
+  tell(a, "b", memberDelta("b", LIFE, [entry("k", 1, "v"), entry(GRACEFULLY_LEFT_KEY, 2, {})]), clock);
+  live(a, clock, 9_900);
+  const early = a.disseminate("someone").delta.members.map(({ id }) => id);
+  assertEquals(early, ["a", "b"]);
+  live(a, clock, 300);
+  const late = exchange(a, c!, { clock }).request.members.map(({ id }) => id);
+  assertEquals(late, ["a"]);
+  assertEquals(valueOf(a, "b", "k"), "v");
+  live(a, clock, 10_000);
+  assertEquals(valueOf(a, "b", "k"), undefined);
+  assertEquals(eventsOf(a).of("MemberForgotten").map(({ memberId }) => memberId), ["b"]);
+  const deletions = eventsOf(a).of("GossipUpdate").filter(({ memberId, deleted }) =>
+    memberId === "b" && deleted
+  );
+  assertEquals(deletions.map(({ key }) => key), ["k", GRACEFULLY_LEFT_KEY]);
+});
+
+Deno.test("E11 no slower peer brings back what was forgotten; a higher number does, from nothing", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a"], clock, { settings: SETTINGS });
+  tell(a, "p", memberDelta("x", LIFE, [entry("k", 5, "v")]), clock);
+  live(a, clock, 20_300);
+  assertEquals(a.holdOf("x"), undefined);
+  assertEquals(tell(a, "p", memberDelta("x", LIFE, [entry("k", 5, "v")]), clock), new Map());
+  assertEquals(a.holdOf("x"), undefined);
+
+  const above = memberDelta("x", LIFE, [entry("k", 6, "w")], { after: 5 });
+  assertEquals(tell(a, "p", above, clock), new Map([["x", { life: LIFE, number: 0 }]]));
+  // The gap erased nothing: what is old is refused still.
+  assertEquals(tell(a, "p", memberDelta("x", LIFE, [entry("k", 5, "v")]), clock), new Map());
+  assertEquals(a.holdOf("x"), undefined);
+  tell(a, "p", memberDelta("x", LIFE, [entry("k", 6, "w")]), clock);
+  assertEquals(valueOf(a, "x", "k"), "w");
+});
+
+Deno.test("E11 state of one that is in no topology is held inactive, and forgotten from when it was first heard", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a"], clock, { settings: SETTINGS });
+  tell(a, "p", memberDelta("x", LIFE, [entry("k", 1, "v")]), clock);
+  live(a, clock, 10_000);
+  tell(a, "p", memberDelta("x", LIFE, [entry("k", 2, "w")], { after: 1 }), clock);
+  assertEquals([valueOf(a, "x", "k"), a.activeIds().has("x")], ["w", false]);
+  live(a, clock, 10_300);
+  assertEquals(valueOf(a, "x", "k"), undefined);
+});
+
+Deno.test("E11 one that comes into the topology in time is kept", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a"], clock, { settings: { ...SETTINGS, heartbeatExpiration: 60_000 } });
+  tell(a, "p", memberDelta("x", LIFE, [entry("k", 1, "v")]), clock);
+  live(a, clock, 19_000);
+  note(a, a.setTopology({ members: ["a", "x"], blocked: [] }, clock.now));
+  live(a, clock, 30_000);
+  assertEquals(valueOf(a, "x", "k"), "v");
+});
