@@ -177,7 +177,13 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
   }
 
   #blocked(id: string): Refusal {
-    const reason = this.#core.engine.blockedMember(id)?.reason;
-    return refuse("blocked", `${id} is blocked here (${reason ?? "unknown"}).`, reason);
+    const { engine } = this.#core;
+    const { reason } = engine.blockedMember(id)!;
+    const life = engine.latestLife(id);
+    return refuse(
+      "blocked",
+      `${id} is blocked here (${reason}).`,
+      life === undefined ? { reason } : { reason, life },
+    );
   }
 }

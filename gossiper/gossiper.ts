@@ -148,10 +148,10 @@ export class Gossiper implements GossiperLike {
     return await this.#end("stopped");
   }
 
-  /** Stops the gossiper if it runs, and waits until it is over. */
+  /** Stops the gossiper if it runs, and waits until it is over; one that never ran cannot be started after this. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.#isStopping && this.#running) await this.#end("stopped");
-    else if (this.#isStopping) await this.closed;
+    if (!this.#isStopping) await this.#end("stopped");
+    await this.closed;
   }
 
   /** The values of a key, by the id of the member that set it: a picture that later gossip does not change. */

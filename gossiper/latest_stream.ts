@@ -11,8 +11,8 @@ export const KEPT_ITEMS = 1024;
 export interface LatestStreamOptions<T> {
   /** What an item is about: a newer item about the same supersedes an older one that was not read. */
   readonly keyOf: (item: T) => string;
-  /** Hears once when nothing more is wanted. */
-  readonly onEnd?: () => void;
+  /** Hears once when nothing more is wanted: of which stream, since that may be before there is a name for it. */
+  readonly onEnd?: (stream: LatestStream<T>) => void;
   /** Aborting it ends the stream at once. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -103,6 +103,6 @@ export class LatestStream<T> {
     this.#items = [];
     this.#head = 0;
     this.#options.signal?.removeEventListener("abort", this.#abort);
-    this.#options.onEnd?.();
+    this.#options.onEnd?.(this);
   }
 }

@@ -105,6 +105,8 @@ export interface Refusal {
   readonly message: string;
   /** With `blocked`: why. */
   readonly reason?: BlockReason;
+  /** With `blocked`: the latest life that is known of the member refused, so that its next can be above it. */
+  readonly life?: Life;
 }
 
 /** A message of a type that this version does not know. */

@@ -38,6 +38,10 @@ export class PeerRefused extends HearsayError {
 }
 
 /** Makes a refusal to send. */
-export function refuse(code: RefusalCode, message: string, reason?: BlockReason): Refusal {
-  return { type: "error", code, message, ...(reason === undefined ? {} : { reason }) };
+export function refuse(
+  code: RefusalCode,
+  message: string,
+  details: Pick<Refusal, "reason" | "life"> = {},
+): Refusal {
+  return { type: "error", code, message, ...details };
 }

@@ -65,13 +65,15 @@ export class Running {
       isStopping: () => this.#leaving.signal.aborted,
       onStranger: (member) => this.#admit(member),
       onGreeted: (member) => this.#greeted.push(member),
-      onRefused: (session, { code, reason }) => {
-        const id = session.peerId;
-        if (code !== "blocked" || id === undefined) return;
+      onRefused: (session, { code, reason, life }) => {
         // Whoever leaves is blocked by all: that is what it asked for, and no news.
-        if (this.#leaving.signal.aborted) return;
+        if (code !== "blocked" || this.#leaving.signal.aborted) return;
+        const before = core.engine.life;
+        if (life !== undefined) core.do((engine, now) => engine.toldLife(life, now));
+        const id = session.peerId;
+        if (id === undefined) return;
         core.do((engine) => engine.toldBlocked(id, reason ?? "expired"));
-        if (reason === "expired") this.#rounds.greetAtOnce(id);
+        if (reason === "expired" || core.engine.life !== before) this.#rounds.greetAtOnce(id);
       },
       onBroken: options.onBroken,
     });

@@ -148,11 +148,6 @@ export class Session {
     return this.#requests.isBusy || this.#outbox.isCongested;
   }
 
-  /** Whether requests can still be made. */
-  get isOpen(): boolean {
-    return this.#ended === undefined && this.#peer !== undefined;
-  }
-
   /** When either side last asked for something, by the monotonic clock. */
   get usedMs(): number {
     return this.#usedMs;

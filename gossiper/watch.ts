@@ -32,7 +32,7 @@ export class Watches {
     this.#core.assertOutside();
     const stream = new LatestStream<GossipUpdate>({
       keyOf: ({ memberId }) => memberId,
-      onEnd: () => this.#remove(key, stream),
+      onEnd: (ended) => this.#remove(key, ended),
       signal,
     });
     for (const [memberId, { value, number }] of this.#core.engine.state(key)) {

@@ -111,6 +111,7 @@ function readRefusal(fields: Fields): Refusal {
     ...(fields.reason === undefined
       ? {}
       : { reason: readWord(fields.reason, new Place("reason"), BLOCK_REASONS) }),
+    ...(fields.life === undefined ? {} : { life: readLife(fields.life, new Place("life")) }),
   };
 }
 

@@ -18,7 +18,9 @@ export type Answering = (message: Message) => Message | undefined;
 export class ScriptedPeer implements AsyncDisposable {
   readonly id: string;
   readonly life: Life;
-  /** Answers everything but greetings; to be replaced as the test goes on. */
+  /** Answers greetings; to be replaced as the test goes on. */
+  greeting: (hello: Hello) => Message | undefined = (hello) => this.hello(hello.id);
+  /** Answers everything else; to be replaced as well. */
   answer: Answering = (message) => message.type === "gossip" ? replyTo(message) : undefined;
   /** What it heard, in order. */
   readonly heard: Message[] = [];
@@ -39,13 +41,23 @@ export class ScriptedPeer implements AsyncDisposable {
     return this.heard.findLast((message): message is Extract<Message, { type: T }> => message.type === type);
   }
 
-  /** Dials a member, says these things, each after what came before has had its effect, and hangs up. */
-  async say(to: string, ...messages: readonly Message[]): Promise<void> {
+  /** Dials a member, greets it, says these things, each after what came before has had its effect, and hangs up. */
+  say(to: string, ...messages: readonly Message[]): Promise<void> {
+    return this.sayUngreeted(to, this.hello("d1"), ...messages);
+  }
+
+  /** A connection to a member, on which nothing was said yet. */
+  async dial(to: string): Promise<Connection> {
     const { signal } = new AbortController();
-    const connection = await this.#transport.dial(this.#transport.addressOf(recordOf(to)), { signal });
+    return await this.#transport.dial(this.#transport.addressOf(recordOf(to)), { signal });
+  }
+
+  /** The same as {@linkcode ScriptedPeer.say} without the greeting. */
+  async sayUngreeted(to: string, ...messages: readonly Message[]): Promise<void> {
+    const connection = await this.dial(to);
     const reading = this.#listen(connection);
     const writer = connection.writable.getWriter();
-    for (const message of [this.hello("d1"), ...messages]) {
+    for (const message of messages) {
       await writer.write(message);
       await this.#cluster.runtime.settle();
     }
@@ -87,7 +99,7 @@ export class ScriptedPeer implements AsyncDisposable {
     try {
       for await (const message of readable) {
         this.heard.push(message);
-        const answer = message.type === "hello" ? this.hello(message.id) : this.answer(message);
+        const answer = message.type === "hello" ? this.greeting(message) : this.answer(message);
         if (answer) await writer.write(answer);
       }
       await writer.close();

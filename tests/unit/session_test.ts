@@ -1,7 +1,9 @@
 import { assert, assertEquals, assertMatch } from "../../deps/std_assert.ts";
 import { seeds } from "../../discovery/seeds.ts";
-import type { Summary, SummaryPart } from "../../engine/types.ts";
-import type { Message, Reconcile, Reply } from "../../gossiper/message.ts";
+import { lifeAbove, makeLife } from "../../engine/life.ts";
+import type { Life, Summary, SummaryPart } from "../../engine/types.ts";
+import type { Hello, Message, Reconcile, RefusalCode, Reply } from "../../gossiper/message.ts";
+import { MAX_UNACKNOWLEDGED } from "../../gossiper/session.ts";
 import { memoryAddress } from "../../transport/memory.ts";
 import { TestCluster } from "../requirements/harness.ts";
 import { deltaOf, replyTo, ScriptedPeer } from "../requirements/scripted_peer.ts";
@@ -146,6 +148,7 @@ const REFUSED: readonly (readonly [string, Message])[] = [
   ["an answer of another kind", { type: "error", id: "a77", code: "busy", message: "" }],
   ["a question under the answerer's own letter", { type: "reconcile", id: "a1", part: partOf({}) }],
   ["an acknowledgement of its own request", { type: "ack", id: "a1", holds: new Map() }],
+  ["a question under a letter of neither side", { type: "reconcile", id: "z1", part: partOf({}) }],
   ["a message of a type that nobody knows", { type: "unknown", name: "shout" }],
 ];
 
@@ -196,4 +199,156 @@ Deno.test("P4 a peer that cannot be reached is dialled ever less often, and at o
   await cluster.make("b").gossiper.start();
   await cluster.runUntil(() => cluster.isConfirmed(), { withinMs: 3_000 });
   assertEquals(memoryAddress("b", 1), cluster.of("b").transport.address);
+});
+
+Deno.test("P2 whoever speaks before it has greeted is refused, be it only to refuse", async () => {
+  const { cluster, peer } = await withStranger();
+  await peer.sayUngreeted("a", { type: "error", code: "busy", message: "" });
+  await peer.sayUngreeted("a", { type: "reconcile", id: "d1", part: partOf({}) });
+  assertEquals(peer.heard.map((message) => message.type === "error" && message.code), ["invalid", "invalid"]);
+  await end(cluster, peer);
+});
+
+Deno.test("P2 R11.1 a member keeps its id for as long as a connection lasts", async () => {
+  const { cluster, peer } = await withStranger();
+  const other = { ...peer.hello("d2"), member: { ...peer.hello("d2").member, id: "q" } };
+  await peer.say("a", other);
+  assertEquals(peer.last("error")?.code, "invalid");
+  assertEquals(cluster.of("a").gossiper.members.map(({ id }) => id).includes("q"), false);
+  await end(cluster, peer);
+});
+
+/** What whoever is dialled says to the greeting, and the refusal that it gets. */
+const GREETED_BACK: readonly (readonly [string, (hello: Hello) => Message, RefusalCode])[] = [
+  ["greets first instead of answering", (hello) => ({ ...hello, id: "a1" }), "invalid"],
+  ["answers for another cluster", (hello) => ({ ...hello, cluster: "other" }), "wrong_cluster"],
+  ["answers with another version", (hello) => ({ ...hello, version: 2 }), "incompatible"],
+  ["answers with another limit", (hello) => ({ ...hello, maxMessageBytes: 2 ** 16 }), "incompatible"],
+];
+
+for (const [what, answer, code] of GREETED_BACK) {
+  Deno.test(`P2 a peer that ${what} is refused as ${code}, and told nothing`, async () => {
+    const cluster = new TestCluster(["a", "p"], { config: CONFIG });
+    const peer = new ScriptedPeer(cluster, "p");
+    peer.greeting = ({ id }) => answer(peer.hello(id));
+    const a = cluster.make("a");
+    await a.gossiper.start();
+    await cluster.runUntil(() => a.told("RequestFailed").length > 0);
+    await cluster.advance(10);
+    assertEquals(peer.last("error")?.code, code);
+    assertEquals(peer.heard.filter(({ type }) => type === "gossip"), []);
+    await end(cluster, peer);
+  });
+}
+
+Deno.test("P6 an answer of another kind than what was asked is refused as invalid, and the request fails", async () => {
+  const { cluster, peer } = await withScripted();
+  peer.answer = (message) =>
+    message.type === "gossip" ? { type: "reconcile", id: message.id, part: partOf({}) } : undefined;
+  await cluster.runUntil(() => cluster.of("a").told("RequestFailed").length > 0);
+  await cluster.advance(10);
+  assertEquals(peer.last("error")?.code, "invalid");
+  await end(cluster, peer);
+});
+
+Deno.test("E1 P6 a reply that tells of a life that cannot be is not taken, and refused as invalid", async () => {
+  const { cluster, peer } = await withScripted();
+  const life = makeLife(cluster.runtime.wallMs() + 2 * 366 * 86_400_000, 0);
+
+  peer.answer = (message) =>
+    message.type !== "gossip" ? undefined : replyTo(message, {
+      delta: { members: [{ id: "p", life, after: 0, reset: false, entries: [] }] },
+    });
+  await cluster.runUntil(() => peer.last("error") !== undefined);
+  assertEquals(peer.last("error")?.code, "invalid");
+  assert(cluster.of("a").gossiper.members.every((member) => member.life !== life));
+  await end(cluster, peer);
+});
+
+Deno.test("E5 of replies that were never acknowledged the latest eight are remembered, and those still count", async () => {
+  const { cluster, peer } = await withStranger();
+  const isHeld = async (firstAck: string) => {
+    const request = cluster.of("a").gossiper.setStateRequest("k", firstAck, { acknowledgedBy: 1 });
+    let isDone = false;
+    request.then(() => isDone = true, () => {});
+    const gossips = Array.from({ length: MAX_UNACKNOWLEDGED + 1 }, (_, index): Message => {
+      return { type: "gossip", id: `d${index + 2}`, memberId: "p", delta: deltaOf([]) };
+    });
+    await peer.say("a", ...gossips, { type: "ack", id: firstAck, holds: new Map() });
+    return isDone;
+  };
+  assertEquals([await isHeld("d2"), await isHeld("d3")], [false, true]);
+  assertEquals(peer.last("error"), undefined);
+  await end(cluster, peer);
+});
+
+Deno.test("R11.1 whoever is no member any more is hung up on, and not let in again", async () => {
+  await using cluster = new TestCluster(["a", "p"], { config: CONFIG, fixed: false });
+  const peer = new ScriptedPeer(cluster, "p");
+  await cluster.make("a").gossiper.start();
+  await cluster.publish(["a", "p"]);
+  const connection = await peer.dial("a");
+  const writer = connection.writable.getWriter();
+  const reader = connection.readable.getReader();
+  await writer.write(peer.hello("d1"));
+  assertEquals((await reader.read()).value?.type, "hello");
+  await cluster.publish(["a"]);
+  await reader.read().catch(() => {});
+  // The connection is over with the membership; a new one is not let in either.
+  await writer.close().catch(() => {});
+  await peer.say("a");
+  assertEquals(peer.last("error")?.code, "unknown_member");
+  await peer[Symbol.asyncDispose]();
+});
+
+Deno.test("P4 P7 a peer that asks and does not read what it is answered is heard no more, and the others are served", async () => {
+  await using cluster = new TestCluster(["a", "b"], { config: CONFIG });
+  await using peer = new ScriptedPeer(cluster, "p");
+  for (const id of ["a", "b"]) {
+    await cluster.make(id, { cluster: { discovery: seeds([memoryAddress("a", 1)]) } }).gossiper.start();
+  }
+  await cluster.runUntil(() => cluster.isConfirmed());
+  const connection = await peer.dial("a");
+  const writer = connection.writable.getWriter();
+  const said = { count: 0 };
+  const speaking = (async () => {
+    await writer.write(peer.hello("d1"));
+    for (let id = 2; id < 1_000; id++) {
+      await writer.write({ type: "reconcile", id: `d${id}`, part: partOf({}) });
+      said.count = id;
+    }
+  })().catch(() => {});
+  cluster.of("a").gossiper.setState("k", 1);
+  await cluster.runUntil(() => cluster.of("b").value("a", "k") === 1, { withinMs: 1_000 });
+  assert(said.count < 100, `${said.count} questions were taken`);
+  await connection.readable.cancel();
+  await writer.abort().catch(() => {});
+  await speaking;
+});
+
+Deno.test("P4 a later life's connection takes the place of an earlier one's, and of two of one life the later", async () => {
+  const { cluster, peer } = await withStranger();
+  const reasons: string[] = [];
+  const open = async (life: Life) => {
+    const connection = await peer.dial("a");
+    connection.closed.then(({ reason }) => reasons.push(reason));
+    const writer = connection.writable.getWriter();
+    await writer.write({ ...peer.hello("d1"), life });
+    await cluster.runtime.settle();
+    return { connection, writer };
+  };
+  const later = lifeAbove(peer.life, 0, 0.5);
+  const all = [await open(peer.life), await open(peer.life), await open(later), await open(peer.life)];
+  await cluster.runtime.settle();
+  for (const { writer, connection } of all) {
+    await writer.abort().catch(() => {});
+    await connection.readable.cancel().catch(() => {});
+  }
+  await Promise.all(all.map(({ connection }) => connection.closed));
+  assertEquals(reasons.slice(0, 3), [
+    "Another connection took the place of this one.",
+    "Another connection took the place of this one.",
+    "Another connection between the two stays.",
+  ]);
+  await end(cluster, peer);
 });

@@ -10,15 +10,15 @@ export const MUTANTS: readonly Mutant[] = [
   // R1
   {
     file: "gossiper/gossiper.ts",
-    find: "else if (this.#isStopping) await this.closed;",
+    find: "    await this.closed;\n",
     replace: "",
     test: "R1.1 await using leaves the cluster",
     files: of(1),
   },
   {
     file: "gossiper/gossiper.ts",
-    find: "if (!this.#isStopping && this.#running) await this.#end",
-    replace: "if (!this.#isStopping && !this.#running) await this.#end",
+    find: "if (!this.#isStopping) await this.#end",
+    replace: "if (this.#isStopping) await this.#end",
     test: "R1.1 await using leaves the cluster",
     files: of(1),
   },

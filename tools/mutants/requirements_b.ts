@@ -87,8 +87,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "gossiper/running.ts",
-    find: "        if (this.#leaving.signal.aborted) return;\n",
-    replace: "",
+    find: 'if (code !== "blocked" || this.#leaving.signal.aborted) return;',
+    replace: 'if (code !== "blocked") return;',
     test: "R9.2 a peer that heard of the departure from others",
     files: R9,
   },

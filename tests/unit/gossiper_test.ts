@@ -1,0 +1,192 @@
+import { assert, assertEquals, assertGreater, assertLess, assertRejects } from "../../deps/std_assert.ts";
+import { seeds } from "../../discovery/seeds.ts";
+import { lifeAbove, makeLife } from "../../engine/life.ts";
+import type { Delta, Life } from "../../engine/types.ts";
+import type { Connection } from "../../gossiper/cluster.ts";
+import { ConfigurationError } from "../../gossiper/configuration_error.ts";
+import { HearsayError } from "../../gossiper/errors.ts";
+import { Gossiper } from "../../gossiper/gossiper.ts";
+import type { Message } from "../../gossiper/message.ts";
+import { refuse } from "../../gossiper/refusal.ts";
+import { TestCluster, type TestMember } from "../requirements/harness.ts";
+import { deltaOf, replyTo, ScriptedPeer } from "../requirements/scripted_peer.ts";
+
+const CONFIG = { gossipInterval: 100, gossipRequestTimeout: 200, heartbeatExpiration: 10_000 };
+
+function lifeOf({ gossiper }: TestMember): Life {
+  return gossiper.members.find(({ isSelf }) => isSelf)!.life!;
+}
+
+/** A real member `a` whose only peer is `p`, which has answered it once. */
+async function withScripted(): Promise<{ cluster: TestCluster; a: TestMember; peer: ScriptedPeer }> {
+  const cluster = new TestCluster(["a", "p"], { config: CONFIG });
+  const peer = new ScriptedPeer(cluster, "p");
+  const a = cluster.make("a");
+  await a.gossiper.start();
+  await cluster.runUntil(() => peer.last("ack") !== undefined);
+  return { cluster, a, peer };
+}
+
+async function end(cluster: TestCluster, peer: ScriptedPeer): Promise<void> {
+  await cluster[Symbol.asyncDispose]();
+  await peer[Symbol.asyncDispose]();
+}
+
+/** What says that a later life of `a` has been heard of. */
+function claimOf(life: Life): Partial<Delta> {
+  return { members: [{ id: "a", life, after: 0, reset: false, entries: [] }] };
+}
+
+Deno.test("R12.1 a gossiper whose transport breaks ends at once and says why, and takes nothing more", async () => {
+  await using elsewhere = new TestCluster(["a"]);
+  const { transport } = elsewhere.make("a");
+  await using cluster = new TestCluster(["a"]);
+  const { promise, reject } = Promise.withResolvers<never>();
+  const incoming = new ReadableStream<Connection>({ pull: () => promise });
+  const broken = {
+    incoming,
+    addressOf: transport.addressOf.bind(transport),
+    dial: transport.dial.bind(transport),
+    close: transport.close.bind(transport),
+  };
+  const { gossiper } = cluster.make("a", { cluster: { transport: broken } });
+  await gossiper.start();
+  reject(new Error("The network card is on fire."));
+  const closed = await cluster.finish(gossiper.closed);
+  assertEquals([closed.reason, (closed.error as Error).message], ["failed", "The network card is on fire."]);
+  const error = await assertRejects(() => gossiper.converged(), HearsayError);
+  assertEquals(error.code, "stopped");
+});
+
+Deno.test("R9.3 a gossiper that is disposed of before it was started is over: its streams end, and it cannot be started", async () => {
+  await using cluster = new TestCluster(["a"]);
+  const { gossiper } = cluster.make("a");
+  gossiper.setState("k", 1);
+  const watched = Array.fromAsync(gossiper.watch("k"));
+  await gossiper[Symbol.asyncDispose]();
+  assertEquals((await watched).map(({ value }) => value), [1]);
+  assertEquals((await gossiper.closed).reason, "stopped");
+  assertEquals((await assertRejects(() => gossiper.start(), HearsayError)).code, "stopped");
+  await gossiper[Symbol.asyncDispose]();
+});
+
+Deno.test("R8.2 watching with a signal that is aborted already gives a stream that has ended", async () => {
+  await using cluster = new TestCluster(["a"]);
+  const { gossiper } = cluster.make("a");
+  gossiper.setState("k", 1);
+  assertEquals(await Array.fromAsync(gossiper.watch("k", { signal: AbortSignal.abort() })), []);
+});
+
+Deno.test("R9.1 stopping twice at once stops once, and the second is told so", async () => {
+  await using cluster = await TestCluster.started(["a", "b"], { config: CONFIG });
+  const { gossiper } = cluster.of("a");
+  const first = gossiper.stop();
+  const second = await assertRejects(() => gossiper.stop(), HearsayError);
+  assertEquals(second.code, "stopped");
+  assertEquals((await cluster.finish(first)).flushed, true);
+});
+
+Deno.test("R12.2 without a cluster a gossiper cannot be made, and the error says what is missing", () => {
+  for (const given of [undefined, null, "cluster"]) {
+    let error: unknown;
+    try {
+      new Gossiper({}, given as never);
+    } catch (thrown) {
+      error = thrown;
+    }
+    assert(error instanceof ConfigurationError, `${error}`);
+    assertEquals(error.problems.map(({ field }) => field), ["cluster"]);
+  }
+});
+
+Deno.test("R10.3 E10 a member that hears that it is blocked as expired greets that peer at once, and not with every refusal", async () => {
+  const { cluster, a, peer } = await withScripted();
+  const greetings = () => peer.heard.filter(({ type }) => type === "hello").length;
+  const before = greetings();
+  const blocked = { ...refuse("blocked", "a is blocked here (expired).", { reason: "expired" }) };
+  peer.answer = (message) => message.type === "gossip" ? { ...blocked, id: message.id } : undefined;
+  await cluster.runUntil(() => a.told("SelfBlocked").length > 0);
+  await cluster.runUntil(() => greetings() > before, { withinMs: CONFIG.gossipInterval / 2 });
+  assertEquals(a.told("SelfBlocked").map(({ peerId, reason }) => [peerId, reason]), [["p", "expired"]]);
+
+  const [fromMs, fromGreetings] = [cluster.runtime.monotonicMs(), greetings()];
+  await cluster.advance(2_000);
+  const most = (cluster.runtime.monotonicMs() - fromMs) / CONFIG.gossipRequestTimeout;
+  assertLess(greetings() - fromGreetings, most + 1);
+  await end(cluster, peer);
+});
+
+Deno.test("E1 a member that hears of a later life of its id begins one above it, and tells its peers so before anything else", async () => {
+  const { cluster, a, peer } = await withScripted();
+  a.gossiper.setState("k", "v");
+  const before = lifeOf(a);
+  const claimed = lifeAbove(before, 0, 0.5);
+  let from = Infinity;
+  peer.answer = (message) => {
+    if (message.type !== "gossip") return undefined;
+    if (from < Infinity) return replyTo(message);
+    from = peer.heard.length;
+    return replyTo(message, { delta: claimOf(claimed) });
+  };
+  await cluster.runUntil(() => peer.heard.slice(from).some(({ type }) => type === "gossip"));
+  assertGreater(lifeOf(a), claimed);
+  const [first] = peer.heard.slice(from).filter(({ type }) => type === "hello" || type === "gossip");
+  assert(first?.type === "hello");
+  assertEquals(first.life, lifeOf(a));
+  const gossip = peer.heard.slice(from).find((message) => message.type === "gossip")!;
+  const [told] = gossip.type === "gossip" ? gossip.delta.members : [];
+  assertEquals([told?.life, told?.entries.some(({ value }) => value === "v")], [lifeOf(a), true]);
+  await end(cluster, peer);
+});
+
+Deno.test("E1 a member whose id is used twice falls silent: it asks nothing, refuses what it is asked, and still stops", async () => {
+  const cluster = new TestCluster(["a", "p"], { config: CONFIG });
+  const peer = new ScriptedPeer(cluster, "p");
+  const a = cluster.make("a", { cluster: { discovery: seeds([]) } });
+  await a.gossiper.start();
+  const gossip = (id: string, delta: Partial<Delta> = {}): Message => ({
+    type: "gossip",
+    id,
+    memberId: "p",
+    delta: deltaOf([], delta),
+  });
+  const hoursAhead = (hours: number) => makeLife(cluster.runtime.wallMs() + hours * 3_600_000, 0);
+  const before = lifeOf(a);
+  await peer.say(
+    "a",
+    gossip("d2", claimOf(hoursAhead(1))),
+    gossip("d3", claimOf(hoursAhead(2))),
+    gossip("d4", claimOf(hoursAhead(3))),
+    gossip("d5"),
+    { type: "reconcile", id: "d6", part: { from: "", until: undefined, members: new Map() } },
+  );
+  assertGreater(lifeOf(a), before);
+  assertEquals(a.told("SelfBlocked").map(({ reason }) => reason), ["identity"]);
+  const refusals = peer.heard.filter((message) => message.type === "error");
+  assertEquals(refusals.map(({ id, code }) => [id, code]), [["d5", "id_conflict"], ["d6", "id_conflict"]]);
+
+  const from = cluster.sent.length;
+  await cluster.advance(5_000);
+  assertEquals(cluster.sent.slice(from), []);
+  assertEquals(await cluster.stop("a"), { acknowledgedBy: 0, wanted: 0, flushed: true });
+  await end(cluster, peer);
+});
+
+Deno.test("E1 R10.1 a member that left and comes back with a clock that stepped back is let in again within a second", async () => {
+  await using cluster = await TestCluster.started(["a", "b", "c"], { config: CONFIG });
+  await cluster.runUntil(() => cluster.isConfirmed());
+  const before = lifeOf(cluster.of("b"));
+  await cluster.stop("b");
+  assertEquals(cluster.of("a").blocked, { b: "left" });
+  await cluster.of("b").dispose();
+
+  const runtime = cluster.runtime.machine({ wallMs: cluster.runtime.wallMs() - 3_600_000 });
+  const again = cluster.make("b", { cluster: { runtime } });
+  assertLess(lifeOf(again), before);
+  again.gossiper.setState("k", "back");
+  await again.gossiper.start();
+  await cluster.runUntil(() => cluster.of("a").value("b", "k") === "back", { withinMs: 1_000 });
+  await cluster.runUntil(() => cluster.isConfirmed());
+  assertGreater(lifeOf(again), before);
+  assertEquals([cluster.of("a").blocked, cluster.of("c").blocked], [{}, {}]);
+});
