@@ -252,9 +252,9 @@ export class Engine {
     return this.#store.active;
   }
 
-  /** The active ids without this member's own, in an order that depends only on what happened. */
-  activePeers(): string[] {
-    return [...this.#store.active].filter((id) => id !== this.#id);
+  /** The active ids without this member's own, in an order that depends only on what happened; changes with them. */
+  activePeers(): readonly string[] {
+    return this.#store.peers;
   }
 
   /** What is known of a member's block, if it is blocked. */

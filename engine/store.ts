@@ -29,6 +29,9 @@ export class Store {
   readonly #selfId: string;
   readonly #emit: (event: EngineEvent) => void;
   readonly #active = new Set<string>();
+  /** The active ids but for this member's own, and the place of each: to draw lots without a copy (rule E6). */
+  readonly #peers: string[] = [];
+  readonly #places = new Map<string, number>();
   readonly #digest = new Sum();
   readonly #activeHash = new Sum();
   /** Deleted keys that are still told of, the first deleted first. */
@@ -54,6 +57,11 @@ export class Store {
     return this.#active;
   }
 
+  /** The ids of the active peers, in no order that means anything. It changes with the next call. */
+  get peers(): readonly string[] {
+    return this.#peers;
+  }
+
   /** The number of tombstones kept. */
   get tombstones(): number {
     return this.#tombstones.size;
@@ -64,7 +72,10 @@ export class Store {
     if (this.#active.has(id)) return;
     this.#active.add(id);
     this.#activeHash.add(id);
-    if (id !== this.#selfId) this.agreement.add(id);
+    if (id !== this.#selfId) {
+      this.agreement.add(id);
+      this.#places.set(id, this.#peers.push(id) - 1);
+    }
     const member = this.order.get(id);
     if (!member) return;
     this.#digest.addSum(member.sum);
@@ -77,6 +88,7 @@ export class Store {
     if (!this.#active.delete(id)) return;
     this.#activeHash.remove(id);
     this.agreement.remove(id);
+    this.#removePeer(id);
     const member = this.order.get(id);
     if (member) this.#digest.removeSum(member.sum);
     for (const check of this.checks.values()) check.note(id, undefined);
@@ -186,6 +198,17 @@ export class Store {
     if (!this.#active.has(id)) return;
     for (const check of this.checks.values()) if (check.key === key) check.note(id, value);
     if (key === DIGEST_KEY) this.#notePublished(id, value);
+  }
+
+  /** The last takes the place of the one that goes. */
+  #removePeer(id: string): void {
+    const place = this.#places.get(id);
+    if (place === undefined) return;
+    this.#places.delete(id);
+    const last = this.#peers.pop()!;
+    if (last === id) return;
+    this.#peers[place] = last;
+    this.#places.set(last, place);
   }
 
   #notePublished(id: string, value: JsonValue | undefined): void {

@@ -8,6 +8,7 @@ import { checkedCounts } from "./actor_counts.ts";
 import type { Core } from "./core.ts";
 import { HearsayError } from "./errors.ts";
 import type { Peers } from "./peers.ts";
+import { inRandomOrder } from "./random_order.ts";
 import { PeerRefused } from "./refusal.ts";
 import { abortable, type Deadline, deadlineAfter } from "./runtime.ts";
 import type { Session } from "./session.ts";
@@ -91,9 +92,7 @@ export class Rounds {
 
   /** Active peers in random order. */
   shuffledPeers(): string[] {
-    const ids = [...this.#core.engine.activePeers()];
-    for (let index = 0; index < ids.length; index++) this.#swapIn(ids, index);
-    return ids;
+    return [...this.#peersAtRandom()];
   }
 
   /** Ends what runs in the background, and resolves when nothing does any more. */
@@ -105,22 +104,16 @@ export class Rounds {
   /** The peers of this round: distinct, at random, and such as can be asked now. */
   #draw(): string[] {
     const { peers, settings } = this.#options;
-    const ids = [...this.#core.engine.activePeers()];
     const drawn: string[] = [];
-    for (let index = 0; index < ids.length && drawn.length < settings.gossipFanOut; index++) {
-      const id = this.#swapIn(ids, index);
+    for (const id of this.#peersAtRandom()) {
       if (peers.isFree(id)) drawn.push(id);
+      if (drawn.length === settings.gossipFanOut) break;
     }
     return drawn;
   }
 
-  /** Brings one of those not drawn yet to the index. */
-  #swapIn(ids: string[], index: number): string {
-    const other = index + Math.floor(this.#core.runtime.random() * (ids.length - index));
-    const id = ids[other]!;
-    ids[other] = ids[index]!;
-    ids[index] = id;
-    return id;
+  #peersAtRandom(): Iterable<string> {
+    return inRandomOrder(this.#core.engine.activePeers(), () => this.#core.runtime.random());
   }
 
   async #gossipWith(id: string, signal: AbortSignal): Promise<void> {

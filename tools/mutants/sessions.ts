@@ -149,4 +149,18 @@ export const MUTANTS: readonly Mutant[] = [
     test: "R9.1 whoever waits until no request is under way",
     files: REQUESTS,
   },
+  {
+    file: "gossiper/random_order.ts",
+    find: "    moved.set(other, at(index));\n",
+    replace: "",
+    test: "R2.2 lots are drawn so that every order",
+    files: ["tests/unit/random_order_test.ts"],
+  },
+  {
+    file: "engine/store.ts",
+    find: "    this.#places.set(last, place);\n",
+    replace: "",
+    test: "E6 the peers to draw from",
+    files: ["tests/unit/engine/e6_cost_test.ts"],
+  },
 ];

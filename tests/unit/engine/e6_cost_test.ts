@@ -5,6 +5,7 @@ import type { Engine } from "../../../engine/engine.ts";
 import { makeLife } from "../../../engine/life.ts";
 import { MemberState } from "../../../engine/member_state.ts";
 import { WAITING_LIMIT } from "../../../engine/peer_memory.ts";
+import { Random } from "../../../engine/random.ts";
 import {
   entry,
   exchange,
@@ -239,4 +240,18 @@ Deno.test("E6 what a peer lacks though it was dropped, its own answer brings", (
   assertEquals(reply?.holds.get("m5000")?.number, 0);
   exchange(a, empty, { clock });
   assertEquals(["x", "y"].map((key) => empty.get("m5000", key)?.number), [3, 2]);
+});
+
+Deno.test("E6 the peers to draw from are those that are active, without this member, whoever comes and goes", () => {
+  const clock = new TestClock();
+  const engine = makeEngine("self", clock);
+  const random = new Random(0.5);
+  const members = new Set<string>();
+  for (let step = 0; step < 2_000; step++) {
+    const id = `m${Math.floor(random.next() * 20)}`;
+    if (!members.delete(id)) members.add(id);
+    note(engine, engine.setTopology({ members: ["self", ...members], blocked: [] }, clock.now));
+    assertEquals(engine.activePeers().toSorted(), [...members].sort());
+    assertEquals([...engine.activeIds()].sort(), [...members, "self"].sort());
+  }
 });

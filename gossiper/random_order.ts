@@ -1,0 +1,23 @@
+/**
+ * Drawing lots.
+ *
+ * @module
+ */
+
+/**
+ * The items, each once, every order as likely as any other; what is not asked for costs nothing, however
+ * many there are (rule E6). The items must not change meanwhile.
+ *
+ * A Fisher–Yates shuffle that remembers only the places it has changed.
+ */
+export function* inRandomOrder<T>(items: readonly T[], random: () => number): Generator<T> {
+  const moved = new Map<number, T>();
+  const at = (index: number) => moved.has(index) ? moved.get(index)! : items[index]!;
+  for (let index = 0; index < items.length; index++) {
+    const other = index + Math.floor(random() * (items.length - index));
+    const item = at(other);
+    moved.set(other, at(index));
+    moved.delete(index);
+    yield item;
+  }
+}
