@@ -65,10 +65,10 @@ export class VirtualRuntime implements Runtime {
   }
 
   /** The same time with a wall clock and chance of its own: another machine, whose clock may be wrong. */
-  machine(options: VirtualRuntimeOptions = {}): Machine {
+  machine(options: MachineOptions = {}): Machine {
     const random = seededRandom(options.seed ?? Math.trunc(this.#random() * 2 ** 32));
-    const wallMs = options.wallMs ?? this.wallMs();
-    return new Machine(this, { random, wallOffsetMs: wallMs - this.#nowMs });
+    const { wallMs = this.wallMs(), rate = 1 } = options;
+    return new Machine(this, { random, wallMs, rate });
   }
 
   /** Lets everything go as far as it can without time. */
@@ -127,24 +127,43 @@ export class VirtualRuntime implements Runtime {
   }
 }
 
-/** A machine among several that share a {@linkcode VirtualRuntime}'s time. */
+/** How a {@linkcode Machine} differs from others. */
+export interface MachineOptions extends VirtualRuntimeOptions {
+  /** How many milliseconds pass on its clocks in one of the others'; 1 by default. */
+  readonly rate?: number;
+}
+
+/**
+ * A machine among several that share a {@linkcode VirtualRuntime}'s time: its clocks may be wrong, and it may
+ * stand still. It stands for the one process that runs on it.
+ */
 export class Machine implements Runtime {
   readonly #time: VirtualRuntime;
   readonly #random: () => number;
+  readonly #rate: number;
+  readonly #timers = new Set<() => void>();
   #wallOffsetMs: number;
+  /** What fell due while it stood still, in order; it can still be cancelled. */
+  readonly #due = new Set<() => void>();
+  #frozen: PromiseWithResolvers<void> | undefined;
+  #isDead = false;
 
-  constructor(time: VirtualRuntime, options: { random: () => number; wallOffsetMs: number }) {
+  constructor(
+    time: VirtualRuntime,
+    options: { readonly random: () => number; readonly wallMs: number; readonly rate: number },
+  ) {
     this.#time = time;
     this.#random = options.random;
-    this.#wallOffsetMs = options.wallOffsetMs;
+    this.#rate = options.rate;
+    this.#wallOffsetMs = options.wallMs - this.monotonicMs();
   }
 
   monotonicMs(): number {
-    return this.#time.monotonicMs();
+    return this.#time.monotonicMs() * this.#rate;
   }
 
   wallMs(): number {
-    return this.#time.monotonicMs() + this.#wallOffsetMs;
+    return this.monotonicMs() + this.#wallOffsetMs;
   }
 
   random(): number {
@@ -152,12 +171,61 @@ export class Machine implements Runtime {
   }
 
   setTimer(delayMs: number, callback: () => void): () => void {
-    return this.#time.setTimer(delayMs, callback);
+    if (this.#isDead) return () => {};
+    const run = () => callback();
+    const cancelTimer = this.#time.setTimer(delayMs / this.#rate, () => {
+      this.#timers.delete(cancel);
+      if (this.#frozen) this.#due.add(run);
+      else run();
+    });
+    const cancel = () => {
+      cancelTimer();
+      this.#timers.delete(cancel);
+      this.#due.delete(run);
+    };
+    this.#timers.add(cancel);
+    return cancel;
   }
 
   /** Steps this machine's wall clock, either way. */
   stepWall(byMs: number): void {
     this.#wallOffsetMs += byMs;
+  }
+
+  /** Whether it stands still. */
+  get isFrozen(): boolean {
+    return this.#frozen !== undefined;
+  }
+
+  /** Stands still, as a process that was sent SIGSTOP: no timer fires; clocks go on. */
+  freeze(): void {
+    this.#frozen ??= Promise.withResolvers();
+  }
+
+  /** Goes on: what fell due meanwhile happens now, one after another. */
+  thaw(): void {
+    if (this.#isDead) return;
+    this.#frozen?.resolve();
+    this.#frozen = undefined;
+    // One of them may cancel another, or stop the machine again.
+    for (const callback of this.#due) {
+      if (this.#frozen) return;
+      this.#due.delete(callback);
+      callback();
+    }
+  }
+
+  /** Ends for good, as a process that was sent SIGKILL: nothing of it ever happens again. */
+  kill(): void {
+    this.freeze();
+    this.#isDead = true;
+    for (const cancel of [...this.#timers]) cancel();
+    this.#due.clear();
+  }
+
+  /** Resolves when it does not stand still; at once, without a promise, where it does not now. */
+  awake(): Promise<void> | undefined {
+    return this.#frozen?.promise;
   }
 }
 

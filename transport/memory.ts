@@ -127,6 +127,22 @@ export class MemoryNetwork implements AsyncDisposable {
     this.#breakWhatIsCut();
   }
 
+  /**
+   * Holds back everything on its way to an address, answers to its dials included, until
+   * {@linkcode MemoryNetwork.resume}: as where a process stands still. What it sends arrives.
+   */
+  pause(address: string): void {
+    this.#faults.pause(address);
+  }
+
+  /** Lets everything that was held back for an address arrive. */
+  resume(address: string): void {
+    this.#faults.resume(address);
+    for (const { ends, addresses } of this.#connections) {
+      for (const [index, end] of ends.entries()) if (addresses[index] === address) end.resume();
+    }
+  }
+
   /** Ends all cuts and hangs. Other faults stay; what was broken stays broken. */
   heal(): void {
     this.#faults.heal();

@@ -128,6 +128,11 @@ export class MemoryEnd implements Connection {
     return this.#outgoing.idle();
   }
 
+  /** Its machine runs again: what was held back on the way here comes now. */
+  resume(): void {
+    this.#incoming.resume();
+  }
+
   /** Breaks it; the peer notices only if it is told. */
   break(options: { readonly tell: boolean }): void {
     this.#end({ info: BROKEN, tell: options.tell });

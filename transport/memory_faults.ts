@@ -53,6 +53,7 @@ export class FaultTable {
   readonly #rules = new Map<string, LinkFaults>();
 
   readonly #cuts = new Set<string>();
+  readonly #paused = new Map<string, PromiseWithResolvers<void>>();
 
   /** Sets what goes wrong in a direction; `{}` is nothing. */
   set(faults: LinkFaults, direction: Direction): void {
@@ -71,6 +72,22 @@ export class FaultTable {
   /** Cuts a link, whatever else is set for it. One direction that is cut is enough. */
   cut(one: string, other: string): void {
     this.#cuts.add(ruleKey({ from: one, to: other }));
+  }
+
+  /** Holds back what is on its way to an address. */
+  pause(address: string): void {
+    if (!this.#paused.has(address)) this.#paused.set(address, Promise.withResolvers());
+  }
+
+  /** Holds nothing back any more. */
+  resume(address: string): void {
+    this.#paused.get(address)?.resolve();
+    this.#paused.delete(address);
+  }
+
+  /** Where what is on its way to an address is held back: a promise of the end of that. */
+  paused(address: string): Promise<void> | undefined {
+    return this.#paused.size > 0 ? this.#paused.get(address)?.promise : undefined;
   }
 
   /** Ends all cuts and hangs, and leaves the rest as it is. */

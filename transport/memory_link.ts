@@ -112,6 +112,11 @@ export class MemoryLink {
     if (this.#inFlight.length > 0) await (this.#idle ??= Promise.withResolvers<void>()).promise;
   }
 
+  /** The receiver reads again: what has arrived meanwhile comes now. */
+  resume(): void {
+    this.#setTimer();
+  }
+
   /** Forgets all that is under way: nobody is there to take it. */
   discard(): void {
     this.#cancelTimer?.();
@@ -122,6 +127,10 @@ export class MemoryLink {
 
   get #faults(): LinkFaults {
     return this.#site.faults.between(this.#ends.from, this.#ends.to);
+  }
+
+  get #isPaused(): boolean {
+    return this.#site.faults.paused(this.#ends.to) !== undefined;
   }
 
   get #hasRoom(): boolean {
@@ -146,11 +155,14 @@ export class MemoryLink {
 
   #sendInOrder(frame: Frame, faults: LinkFaults): void {
     const delayMs = drawDelay(faults.delayMs, this.#site.random);
-    if (delayMs === 0 && this.#inFlight.length === 0) return this.#ends.receive(frame);
+    const isAtOnce = delayMs === 0 && this.#inFlight.length === 0 && !this.#isPaused;
+    if (isAtOnce) return this.#ends.receive(frame);
     const nowMs = this.#site.runtime.monotonicMs();
     this.#lastInOrderMs = Math.max(nowMs + delayMs, this.#lastInOrderMs);
     const firstMs = this.#inFlight[0]?.arrivesMs ?? Infinity;
-    if (this.#lastInOrderMs <= nowMs && firstMs > nowMs) return this.#ends.receive(frame);
+    if (this.#lastInOrderMs <= nowMs && firstMs > nowMs && !this.#isPaused) {
+      return this.#ends.receive(frame);
+    }
     this.#queue(frame, this.#lastInOrderMs);
   }
 
@@ -167,13 +179,14 @@ export class MemoryLink {
     this.#cancelTimer = undefined;
     const first = this.#inFlight[0];
     if (first === undefined) return this.#checkIdle();
+    if (this.#isPaused) return;
     const delayMs = Math.max(0, first.arrivesMs - this.#site.runtime.monotonicMs());
     this.#cancelTimer = this.#site.runtime.setTimer(delayMs, () => this.#arrive(first.arrivesMs));
   }
 
   #arrive(untilMs: number): void {
     this.#cancelTimer = undefined;
-    while ((this.#inFlight[0]?.arrivesMs ?? Infinity) <= untilMs) {
+    while (!this.#isPaused && (this.#inFlight[0]?.arrivesMs ?? Infinity) <= untilMs) {
       // Receiving may close the connection, which discards the rest.
       this.#ends.receive(this.#inFlight.shift()!.frame);
     }

@@ -117,6 +117,8 @@ export class MemoryEndpoint implements Transport {
     const { delayMs } = this.#site.faults.between(from, to);
     const delay = drawDelay(delayMs, this.#site.random);
     if (delay > 0) await sleep(this.#site.runtime, delay, { signal });
+    const paused = this.#site.faults.paused(to);
+    if (paused) await abortable(paused, signal);
     const out = this.#site.faults.between(from, to);
     const back = this.#site.faults.between(to, from);
     const peer = this.address === from ? to : from;

@@ -584,3 +584,44 @@ async function pendingSoon(): Promise<string> {
   for (let turn = 0; turn < 10; turn++) await null;
   return "pending";
 }
+
+Deno.test("what is on its way to a paused address is held back, dials and closings too, and comes in order when it is resumed", async () => {
+  const runtime = new VirtualRuntime();
+  await using network = new MemoryNetwork({ runtime });
+  const [a, b] = [network.transport("a", 1), network.transport("b", 1)];
+  const { signal } = new AbortController();
+  const near = await a.dial(b.address, { signal });
+  const far = (await b.incoming.getReader().read()).value!;
+  network.pause(b.address);
+  const writer = near.writable.getWriter();
+  for (const id of ["1", "2"]) await writer.write({ type: "ack", id, holds: new Map() });
+  await writer.close();
+  let dialled = false;
+  const dialling = a.dial(b.address, { signal }).then(() => dialled = true);
+  const heard: string[] = [];
+  const reading = (async () => {
+    for await (const message of far.readable) heard.push(message.type === "ack" ? message.id : "");
+  })();
+  await runtime.advance(60_000);
+  assertEquals([heard, dialled], [[], false]);
+  network.resume(b.address);
+  await runtime.advance(0);
+  assertEquals([heard, dialled], [["1", "2"], true]);
+  await Promise.all([reading, dialling]);
+  assertEquals((await far.closed).code, 1000);
+});
+
+Deno.test("what a paused address sends arrives, and a dial to it ends with its signal", async () => {
+  const runtime = new VirtualRuntime();
+  await using network = new MemoryNetwork({ runtime });
+  const [a, b] = [network.transport("a", 1), network.transport("b", 1)];
+  const near = await a.dial(b.address, { signal: new AbortController().signal });
+  const far = (await b.incoming.getReader().read()).value!;
+  network.pause(b.address);
+  await far.writable.getWriter().write({ type: "ack", id: "1", holds: new Map() });
+  assertEquals((await near.readable.getReader().read()).value?.type, "ack");
+  const controller = new AbortController();
+  const dial = a.dial(b.address, { signal: controller.signal });
+  controller.abort(new Error("enough"));
+  await assertRejects(() => dial, Error, "enough");
+});
