@@ -308,6 +308,8 @@ export class Engine {
         if (peer.life > this.life) this.#renewLife(peer.life, now);
         return { refusal: "id_conflict" };
       }
+      // Its clock has stepped back, or another process uses its id: it is to begin above what is known.
+      if ((this.latestLife(peer.id) ?? "") > peer.life) return { refusal: "id_conflict" };
       this.#merge.beginLife(peer.id, peer.life, now);
       if (this.#membership.blocks.reason(peer.id) === "expired") this.#membership.free(peer.id, now);
       if (this.#membership.blocks.has(peer.id)) return { refusal: "blocked" };

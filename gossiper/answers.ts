@@ -83,7 +83,12 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
     if (refusal) dismiss?.();
     if (refusal === "blocked") return this.#blocked(member.id);
     if (refusal === "invalid") return refuse("invalid", "A life more than a year ahead cannot be believed.");
-    if (refusal) return refuse(refusal, `Another process uses, or has used later, the id ${member.id}.`);
+    if (refusal) {
+      const later = member.id === engine.id ? engine.life : engine.latestLife(member.id)!;
+      return refuse(refusal, `Another process uses, or has used later, the id ${member.id}.`, {
+        life: later,
+      });
+    }
     this.#options.onGreeted(member);
     return undefined;
   }

@@ -105,7 +105,7 @@ export interface Refusal {
   readonly message: string;
   /** With `blocked`: why. */
   readonly reason?: BlockReason;
-  /** With `blocked`: the latest life that is known of the member refused, so that its next can be above it. */
+  /** With `blocked` and `id_conflict`: the latest life that is known of the id refused, to begin another above. */
   readonly life?: Life;
 }
 

@@ -67,13 +67,14 @@ export class Running {
       onGreeted: (member) => this.#greeted.push(member),
       onRefused: (session, { code, reason, life }) => {
         // Whoever leaves is blocked by all: that is what it asked for, and no news.
-        if (code !== "blocked" || this.#leaving.signal.aborted) return;
+        if (this.#leaving.signal.aborted) return;
         const before = core.engine.life;
         if (life !== undefined) core.do((engine, now) => engine.toldLife(life, now));
         const id = session.peerId;
         if (id === undefined) return;
-        core.do((engine) => engine.toldBlocked(id, reason ?? "expired"));
-        if (reason === "expired" || core.engine.life !== before) this.#rounds.greetAtOnce(id);
+        if (code === "blocked") core.do((engine) => engine.toldBlocked(id, reason ?? "expired"));
+        const isToGreet = code === "blocked" && reason === "expired" || core.engine.life !== before;
+        if (isToGreet) this.#rounds.greetAtOnce(id);
       },
       onBroken: options.onBroken,
     });

@@ -85,6 +85,8 @@ export class Session {
   #peer: Member | undefined;
   #peerLife: Life = "";
   #toldLife: Life = "";
+  /** The number of the peer's latest request. */
+  #lastAsked = -1;
   #timeouts = 0;
   #usedMs: number;
   #ended: ConnectionClosed | undefined;
@@ -388,10 +390,20 @@ export class Session {
     return id.startsWith(this.role === "dialler" ? "d" : "a");
   }
 
+  /**
+   * Whether the peer asks something new. A request that comes twice, or after a later one, is passed over:
+   * two answers under one id could not be told apart by what acknowledges them, and whatever it was to
+   * tell is told again.
+   */
   #isQuestion(id: string): boolean {
-    if (/^[da][0-9]{1,15}$/.test(id) && !this.#isOwn(id)) return true;
-    this.#invalid("A request's id begins with d from the dialler and with a from the other side.");
-    return false;
+    if (!/^[da][0-9]{1,15}$/.test(id) || this.#isOwn(id)) {
+      this.#invalid("A request's id begins with d from the dialler and with a from the other side.");
+      return false;
+    }
+    const number = Number(id.slice(1));
+    if (number <= this.#lastAsked) return false;
+    this.#lastAsked = number;
+    return true;
   }
 
   #samePeer(hello: Hello): boolean {

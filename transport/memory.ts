@@ -173,8 +173,12 @@ export class MemoryNetwork implements AsyncDisposable {
 
   #keep(connection: OpenConnection): void {
     this.#connections.add(connection);
-    const [near, far] = connection.ends;
-    Promise.all([near.closed, far.closed]).then(() => this.#connections.delete(connection));
+    // What is still under way when both ends are closed may be held back, and must be let go.
+    const over = connection.ends.map(async (end) => {
+      await end.closed;
+      await end.flushed();
+    });
+    Promise.all(over).then(() => this.#connections.delete(connection));
   }
 
   #breakWhatIsCut(): void {

@@ -8,7 +8,8 @@ import { HearsayError } from "../../gossiper/errors.ts";
 import { Gossiper } from "../../gossiper/gossiper.ts";
 import type { Message } from "../../gossiper/message.ts";
 import { refuse } from "../../gossiper/refusal.ts";
-import { TestCluster, type TestMember } from "../requirements/harness.ts";
+import { memoryAddress } from "../../transport/memory.ts";
+import { TestCluster, TestMember } from "../requirements/harness.ts";
 import { deltaOf, replyTo, ScriptedPeer } from "../requirements/scripted_peer.ts";
 
 const CONFIG = { gossipInterval: 100, gossipRequestTimeout: 200, heartbeatExpiration: 10_000 };
@@ -190,3 +191,36 @@ Deno.test("E1 R10.1 a member that left and comes back with a clock that stepped 
   assertGreater(lifeOf(again), before);
   assertEquals([cluster.of("a").blocked, cluster.of("c").blocked], [{}, {}]);
 });
+
+for (const meeting of ["through a third member", "directly"]) {
+  Deno.test(`E1 two processes with one id that meet ${meeting} find out: one falls silent and says so, the other goes on`, async () => {
+    await using cluster = new TestCluster(["a", "x"], { config: { ...CONFIG, heartbeatExpiration: 5_000 } });
+    const a = cluster.make("a", { cluster: { discovery: seeds([]) } });
+    const seed = meeting === "directly" ? memoryAddress("x", 1) : a.transport.address;
+    const one = cluster.make("x", { cluster: { discovery: seeds([a.transport.address]) } });
+    const transport = cluster.network.transport("elsewhere", 1);
+    const self = { id: "x", host: "elsewhere", port: 1, kinds: [] };
+    const twin = new TestMember(self, {
+      runtime: cluster.runtime.machine(),
+      transport,
+      config: { ...CONFIG, heartbeatExpiration: 5_000 },
+      cluster: { discovery: seeds([seed]) },
+    });
+    for (const { gossiper } of [a, one, twin]) {
+      await gossiper.start();
+      await cluster.advance(1_000);
+    }
+    const isSilent = (member: TestMember) =>
+      member.told("SelfBlocked").some(({ reason }) => reason === "identity") &&
+      member.told("ConflictDetected").some(({ reason }) => reason === "identity");
+    await cluster.runUntil(() => isSilent(one) || isSilent(twin), { withinMs: 20_000 });
+    const [survivor, loser] = isSilent(one) ? [twin, one] : [one, twin];
+    survivor.gossiper.setState("k", "mine");
+    await cluster.runUntil(() => a.value("x", "k") === "mine");
+    await cluster.runUntil(() => survivor.gossiper.phase === "confirmed" && a.gossiper.phase === "confirmed");
+    await cluster.advance(20_000);
+    assertEquals([isSilent(survivor), isSilent(loser)], [false, true]);
+    assertEquals(a.blocked, {});
+    await cluster.finish(twin.dispose());
+  });
+}

@@ -343,15 +343,18 @@ export class World {
 
   #heedHello(node: Node, peer: Node, connection: Connection, hello: Hello): boolean {
     const { refusal } = this.#do(node, () => {
-      // Before the call: it may already confirm.
-      if (node.view.greeted.get(peer.id) !== peer) node.view.print = undefined;
+      // Before the call: it may already confirm. Whoever is refused is not the one that was met before.
+      const before = node.view.greeted.get(peer.id);
+      if (before !== peer) node.view.print = undefined;
       node.view.greeted.set(peer.id, peer);
       const caused = node.engine.greeted(hello, this.#now(node));
       if (!caused.refusal) node.view.hasMetAnyone = true;
+      else if (before) node.view.greeted.set(peer.id, before);
+      else node.view.greeted.delete(peer.id);
       return caused;
     });
     if (refusal) {
-      if (refusal === "blocked") this.#refuse(connection, node, peer);
+      if (refusal !== "invalid") this.#refuse(connection, node, peer);
       return false;
     }
     // The connection to a process that has died since is over as soon as it is made.
@@ -363,15 +366,15 @@ export class World {
   }
 
   #refuse(connection: Connection, from: Node, to: Node): void {
-    const reason: BlockReason = from.engine.blockedMember(to.id)!.reason;
+    const reason: BlockReason | undefined = from.engine.blockedMember(to.id)?.reason;
     const life = from.engine.latestLife(to.id);
     this.#send(connection, {
       from,
       to,
-      what: () => `blocked ${reason}`,
+      what: () => `refused ${reason ?? "id_conflict"}`,
       deliver: () => {
         const before = to.engine.life;
-        this.#do(to, () => to.engine.toldBlocked(from.id, reason));
+        if (reason !== undefined) this.#do(to, () => to.engine.toldBlocked(from.id, reason));
         if (life !== undefined) this.#do(to, () => to.engine.toldLife(life, this.#now(to)));
         if (reason === "expired" || to.engine.life !== before) this.#greet(to, from.id, () => {});
       },

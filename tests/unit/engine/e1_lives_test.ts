@@ -103,7 +103,7 @@ Deno.test("E1 a greeting in a higher life ends what is held of the lower one", (
   assertEquals(a.holdOf("b"), { life: again.life, number: 0 });
 });
 
-Deno.test("E1 a greeting in a lower life changes nothing of what is held", () => {
+Deno.test("E1 a greeting in a lower life is refused, and changes nothing of what is held", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(b, "k", "held", clock);
@@ -112,8 +112,8 @@ Deno.test("E1 a greeting in a lower life changes nothing of what is held", () =>
     a,
     a.greeted({ id: "b", life: lifeAt(clock, -50), digest: "", active: "" }, clock.now),
   );
-  assertEquals(refusal, undefined);
-  assertEquals([valueOf(a, "b", "k"), a.lifeOf("b")], ["held", b.life]);
+  assertEquals(refusal, "id_conflict");
+  assertEquals([valueOf(a, "b", "k"), a.lifeOf("b"), a.latestLife("b")], ["held", b.life, b.life]);
 });
 
 Deno.test("E1 a member restarted with its clock set back learns of its former life and lives above it", () => {

@@ -1,0 +1,399 @@
+/**
+ * What must be true of every member at every moment, whatever happens to it and around it.
+ *
+ * @module
+ */
+
+import { DIGEST_KEY, HEARTBEAT_KEY, type Life } from "../../engine/types.ts";
+import type { MemberSnapshot, Snapshot } from "../../gossiper/contract.ts";
+import type { HearsayEvent } from "../../gossiper/event_stream.ts";
+import type { SentMessage } from "../../transport/memory.ts";
+import type { Dice } from "./dice.ts";
+import { find, lastUpTo, Ledger } from "./ledger.ts";
+import { AWAITED_KEY, CHECKED_KEY, type Process } from "./process.ts";
+
+/** How many peers are compared with where a member claims something about all of them. */
+const COMPARED_PEERS = 4;
+/** One in so many messages is taken apart. */
+const OPENED_MESSAGES = 7;
+
+/** What a witness has to know about the simulation. */
+export interface WitnessOptions {
+  readonly dice: Dice;
+  readonly gossipMaxSend: number;
+  readonly maxMessageBytes: number;
+  readonly heartbeatExpiration: number;
+  readonly gossipInterval: number;
+  /** For how long what was said before a block may still be under way, in milliseconds. */
+  readonly underWayMs: number;
+  /** Whether members that have met nobody agree with nobody. */
+  readonly byGreeting: boolean;
+  readonly nowMs: () => number;
+  /** All processes that run, in the order of their start. */
+  readonly processes: () => readonly Process[];
+  /** Hears what is wrong; nothing that comes after it counts. */
+  readonly onViolation: (process: Process | undefined, what: string) => void;
+}
+
+interface Hold {
+  readonly life: Life;
+  readonly number: number;
+}
+
+/** What was seen of one process. */
+class Seen {
+  ownLife: Life | undefined;
+  ownNumber = 0;
+  /** The most that was held of each member. */
+  readonly most = new Map<string, Hold>();
+  /** By its awake time: when each member last gave a sign of life, or was given time to. */
+  readonly fresh = new Map<string, number>();
+  readonly beats = new Map<string, number>();
+  readonly blockedAtMs = new Map<string, number>();
+  /** Members whose state was dropped here. */
+  readonly forgotten = new Set<string>();
+  consensus: string | undefined;
+  hasMet = false;
+}
+
+/** An independent eye on all processes. It believes nothing but what owners set, and public interfaces. */
+export class Witness {
+  readonly #options: WitnessOptions;
+  readonly #ledger = new Ledger();
+  readonly #seen = new Map<Process, Seen>();
+  /** Who has held what somebody waits for, or what its owner set after that; the first awaited first. */
+  readonly #awaited = new Map<number, { readonly owner: string; readonly holders: Set<Process> }>();
+  #messages = 0;
+  /** How many members were blocked as expired though their process was running and not standing still. */
+  falseBlocks = 0;
+
+  constructor(options: WitnessOptions) {
+    this.#options = options;
+  }
+
+  /** To be called with everything that a process tells, at once. */
+  hear(process: Process, event: HearsayEvent): void {
+    const seen = this.#of(process);
+    const { id, gossiper } = process;
+    switch (event.type) {
+      case "GossipUpdate":
+        return event.memberId === id ? this.#hearOwn(process, event) : this.#hearOther(process, event);
+      case "MemberBlocked": {
+        const { memberId, reason } = event;
+        this.#ensure(process, memberId !== id, () => "it blocks itself");
+        seen.blockedAtMs.set(memberId, this.#options.nowMs());
+        if (reason !== "expired") return;
+        const awakeMs = process.awakeMs - (seen.fresh.get(memberId) ?? -Infinity);
+        // What a round lasted may be taken for lateness, or not.
+        const leastMs = this.#options.heartbeatExpiration - this.#options.gossipInterval;
+        this.#ensure(process, awakeMs > leastMs, () => `${memberId} expired after ${awakeMs} ms`);
+        const living = this.#running(memberId);
+        if (living && !living.machine.isFrozen) this.falseBlocks++;
+        return;
+      }
+      case "MemberUnblocked":
+        seen.blockedAtMs.delete(event.memberId);
+        seen.fresh.set(event.memberId, process.awakeMs);
+        return;
+      case "MemberForgotten":
+        seen.forgotten.add(event.memberId);
+        return;
+      case "Disseminated":
+        seen.hasMet = true;
+        // The last request of one that leaves is still answered.
+        return this.#ensure(
+          process,
+          (seen.blockedAtMs.get(event.peerId) ?? this.#options.nowMs()) === this.#options.nowMs(),
+          () => `it gossips to ${event.peerId}, which it blocks`,
+        );
+      case "ConflictDetected":
+        // Whoever was told three times of former lives of its id takes the id to be in use.
+        return this.#ensure(
+          process,
+          event.reason === "digest" || event.reason === "identity" && this.#ledger.livesOf(id) > 3,
+          () => `it tells of a conflict that is none: ${JSON.stringify(event)}`,
+        );
+      case "SelfBlocked":
+        return this.#ensure(
+          process,
+          event.peerId !== undefined || event.reason !== "expired",
+          () => "it expired in its own eyes",
+        );
+      case "CallbackFailed":
+        return this.#options.onViolation(process, `a callback failed: ${event.where}: ${event.error}`);
+      case "ConsensusReached":
+        seen.consensus = JSON.stringify(event.value);
+        return;
+      case "ConsensusLost":
+        this.#ensure(
+          process,
+          seen.consensus !== undefined,
+          () => "a consensus was lost that was never reached",
+        );
+        seen.consensus = undefined;
+        return;
+      case "Confirmed":
+        this.#ensure(process, gossiper.phase === "confirmed", () => "it tells Confirmed in another phase");
+        return this.#checkConfirmed(process);
+    }
+  }
+
+  /** To be called with every message when it is sent. */
+  overhear({ from, to, text, bytes }: SentMessage): void {
+    const { maxMessageBytes, gossipMaxSend, underWayMs, nowMs } = this.#options;
+    const sender = this.#at(from);
+    this.#ensure(sender, bytes <= maxMessageBytes, () => `it sends ${bytes} bytes`);
+    const type = /^\{"type":"(\w+)"/.exec(text)?.[1];
+    if (type !== "gossip" && type !== "reply") return;
+    const receiver = this.#at(to);
+    if (sender && receiver) {
+      const blockedAtMs = this.#of(sender).blockedAtMs.get(receiver.id);
+      const isLate = blockedAtMs === undefined || nowMs() - blockedAtMs < underWayMs;
+      this.#ensure(sender, isLate, () => `a ${type} went to ${receiver.id}, which it has blocked for long`);
+    }
+    if (this.#messages++ % OPENED_MESSAGES !== 0) return;
+    const message = JSON.parse(text);
+    const members = Object.keys((message.request ?? message.response).state?.members ?? {}).length;
+    this.#ensure(sender, members <= gossipMaxSend, () => `it sends ${members} members' states at once`);
+  }
+
+  /** Remembers from now on who comes to hold a value of {@linkcode AWAITED_KEY}, or a later one. */
+  await(process: Process, value: number): void {
+    this.#awaited.set(value, { owner: process.id, holders: new Set() });
+  }
+
+  /** What was promised of a value that was awaited: so many others, or all that are active, hold it. */
+  checkPromise(process: Process, value: number, acknowledgedBy: number | "all"): void {
+    const { holders } = this.#awaited.get(value)!;
+    this.#awaited.delete(value);
+    if (acknowledgedBy !== "all") {
+      const wrong = () => `awaited ${value} was to be held by ${acknowledgedBy}, and is by ${holders.size}`;
+      return this.#ensure(process, holders.size >= acknowledgedBy, wrong);
+    }
+    for (const { id, status, life } of process.gossiper.members) {
+      const peer = this.#running(id);
+      if (status !== "active" || id === process.id || !peer || this.#of(peer).ownLife !== life) continue;
+      const wrong = () => `awaited ${value} was to be held by all, and ${id} lacks it`;
+      this.#ensure(process, holders.has(peer), wrong);
+    }
+  }
+
+  /** Looks at everything that some processes hold. */
+  sweep(processes: readonly Process[]): void {
+    const byName = new Map<string, readonly [Process, string]>();
+    for (const process of processes) {
+      const snapshot = process.gossiper.snapshot();
+      for (const member of snapshot.members) this.#checkMember(process, member);
+      this.#checkOwn(process, snapshot);
+      this.#checkConsensus(process, snapshot);
+      const { name, state } = describeState(snapshot);
+      const [other, theirs] = byName.get(name) ?? [];
+      if (other === undefined) byName.set(name, [process, state]);
+      else this.#ensure(process, state === theirs, () => `its digest is ${other.id}'s, its state is not`);
+    }
+  }
+
+  /** What the life that runs now has set its keys to, as far as the ledger knows; for the last comparison. */
+  latest(process: Process): Map<string, string> {
+    const values = new Map<string, string>();
+    const life = this.#of(process).ownLife;
+    if (life === undefined) return values;
+    for (const [key, changes] of this.#ledger.changesOf(process.id, life)) {
+      const json = changes.at(-1)?.json;
+      if (json !== undefined && isLasting(key)) values.set(key, json);
+    }
+    return values;
+  }
+
+  #hearOwn(process: Process, event: Extract<HearsayEvent, { type: "GossipUpdate" }>): void {
+    const seen = this.#of(process);
+    const { key, value, sequenceNumber: number } = event;
+    if (seen.ownLife === undefined || number <= seen.ownNumber) {
+      seen.ownLife = process.gossiper.members.find(({ isSelf }) => isSelf)!.life!;
+    }
+    seen.ownNumber = number;
+    const json = JSON.stringify(value);
+    const wrong = this.#ledger.record(process.id, seen.ownLife, key, { number, json });
+    this.#ensure(process, wrong === undefined, () => wrong!);
+  }
+
+  #hearOther(process: Process, event: Extract<HearsayEvent, { type: "GossipUpdate" }>): void {
+    const seen = this.#of(process);
+    const { memberId, key, value, sequenceNumber: number, deleted } = event;
+    if (deleted) return;
+    seen.forgotten.delete(memberId);
+    const json = JSON.stringify(value);
+    this.#ensure(
+      process,
+      this.#ledger.has(memberId, key, { number, json }),
+      () => `it heard ${memberId} ${key}@${number} = ${json}, which was never set`,
+    );
+    if (key === AWAITED_KEY) {
+      for (const [awaited, { owner, holders }] of this.#awaited) {
+        if (owner === memberId && awaited <= (value as number)) holders.add(process);
+      }
+    }
+    if (key !== HEARTBEAT_KEY || number <= (seen.beats.get(memberId) ?? 0)) return;
+    seen.beats.set(memberId, number);
+    seen.fresh.set(memberId, process.awakeMs);
+  }
+
+  /** What is held of a member is a prefix of what one of its lives set, and never less than before. */
+  #checkMember(process: Process, { id, life, entries }: MemberSnapshot): void {
+    if (life === undefined || entries.length === 0) return;
+    const number = Math.max(...entries.map(({ sequenceNumber }) => sequenceNumber));
+    const { most } = this.#of(process);
+    const before = most.get(id);
+    const hold = { life, number };
+    const isLess = before !== undefined && isAbove(before, hold);
+    // A tombstone is not shown: what is held may have ended in one.
+    const isShown = before?.life !== life || this.#isShownAbove(id, hold, before.number);
+    this.#ensure(process, !isLess || !isShown, () => `${id} fell from ${show(before!)} to ${show(hold)}`);
+    if (!isLess) most.set(id, hold);
+    const changes = this.#ledger.changesOf(id, life);
+    const held = new Map(entries.map((entry) => [entry.key, entry]));
+    for (const { key, sequenceNumber, value } of entries) {
+      const json = JSON.stringify(value);
+      const set = find(changes.get(key) ?? [], sequenceNumber);
+      this.#ensure(
+        process,
+        set !== undefined && set.json === json,
+        () => `of ${id} it holds ${key}@${sequenceNumber} = ${json}, which was never set`,
+      );
+    }
+    for (const [key, all] of changes) {
+      const index = lastUpTo(all, number);
+      if (index < 0) continue;
+      const due = all[index]!;
+      const isDue = (due.json === undefined ? undefined : due.number) === held.get(key)?.sequenceNumber;
+      // What was superseded by then need not have been told; what was deleted must not be there.
+      const isExcused = index < all.length - 1 && (held.get(key)?.sequenceNumber ?? 0) <= due.number;
+      this.#ensure(
+        process,
+        isDue || isExcused,
+        () =>
+          `of ${id} up to ${show(hold)} it lacks ${key}@${due.number}, and holds ${
+            held.get(key)?.sequenceNumber
+          }`,
+      );
+    }
+  }
+
+  /** Whether what was held before would still be seen, if it were: nothing deleted hides it. */
+  #isShownAbove(id: string, hold: Hold, before: number): boolean {
+    for (const changes of this.#ledger.changesOf(id, hold.life).values()) {
+      const set = find(changes, before);
+      if (set) return set === changes.at(-1) && set.json !== undefined;
+    }
+    return true;
+  }
+
+  #checkOwn(process: Process, { members, self }: Snapshot): void {
+    const own = members.find(({ isSelf }) => isSelf)!;
+    this.#ensure(process, own.block === null && own.status === "active", () => "it blocks itself");
+    const held = new Map(own.entries.map(({ key, value }) => [key, JSON.stringify(value)]));
+    const life = this.#of(process).ownLife;
+    for (const [key, changes] of life === undefined ? [] : this.#ledger.changesOf(self, life)) {
+      this.#ensure(
+        process,
+        held.get(key) === changes.at(-1)!.json,
+        () => `its own ${key} is ${held.get(key)}, and was set to ${changes.at(-1)!.json}`,
+      );
+    }
+  }
+
+  #checkConsensus(process: Process, { members }: Snapshot): void {
+    const { consensus, hasMet } = this.#of(process);
+    const active = members.filter(({ status }) => status === "active");
+    const values = active.map(({ entries }) =>
+      JSON.stringify(entries.find(({ key }) => key === CHECKED_KEY)?.value)
+    );
+    const agree = values.every((value) => value !== undefined && value === values[0]);
+    // Who has met nobody cannot know whether it is alone.
+    if (agree && consensus === undefined && this.#options.byGreeting && !hasMet) return;
+    const expected = agree && values.length > 0 ? values[0] : undefined;
+    const isTrue = consensus === expected || consensus === undefined && active.length === 1;
+    this.#ensure(process, isTrue, () => `consensus is ${consensus}: ${values.join(" ")}`);
+  }
+
+  /** Every active peer holds all that this member holds, unless it is not the process that was met. */
+  #checkConfirmed(process: Process): void {
+    const mine = process.gossiper.snapshot();
+    const peers = mine.members.filter(({ id, status, life }) => {
+      const peer = this.#running(id);
+      return status === "active" && id !== process.id && peer && this.#of(peer).ownLife === life;
+    });
+    const chance = COMPARED_PEERS / Math.max(peers.length, COMPARED_PEERS);
+    for (const { id } of this.#options.dice.some(peers, chance)) {
+      const peer = this.#running(id)!;
+      const theirs = new Map(peer.gossiper.snapshot().members.map((member) => [member.id, member]));
+      for (const member of mine.members) {
+        if (member.status !== "active" || member.id === id || this.#of(peer).forgotten.has(member.id)) {
+          continue;
+        }
+        const lacking = this.#lacking(member, theirs.get(member.id));
+        this.#ensure(process, lacking === undefined, () => `confirmed, but ${id} lacks ${lacking}`);
+      }
+    }
+  }
+
+  /** What of a member's lasting state another does not hold, and its owner has not superseded. */
+  #lacking({ id, life, entries }: MemberSnapshot, other: MemberSnapshot | undefined): string | undefined {
+    if (life === undefined) return undefined;
+    if (other?.life !== undefined && other.life > life) return undefined;
+    for (const { key, sequenceNumber } of entries) {
+      if (!isLasting(key)) continue;
+      if (this.#ledger.changesOf(id, life).get(key)?.at(-1)?.number !== sequenceNumber) continue;
+      const held = other?.life === life ? other.entries.find((entry) => entry.key === key) : undefined;
+      if (held?.sequenceNumber !== sequenceNumber) return `${id} ${key}@${sequenceNumber}`;
+    }
+    return undefined;
+  }
+
+  #of(process: Process): Seen {
+    let seen = this.#seen.get(process);
+    if (seen === undefined) this.#seen.set(process, seen = new Seen());
+    return seen;
+  }
+
+  /** The process that answers under an id now. */
+  #running(id: string): Process | undefined {
+    return this.#options.processes().findLast((process) => process.id === id && !process.isOver);
+  }
+
+  #at(address: string): Process | undefined {
+    return this.#options.processes().findLast((process) => process.address === address && !process.isOver);
+  }
+
+  #ensure(process: Process | undefined, isTrue: boolean, otherwise: () => string): void {
+    if (!isTrue) this.#options.onViolation(process, otherwise());
+  }
+}
+
+/** The name that a state has on the wire, and the state itself. */
+export function describeState(
+  { digest, members }: Snapshot,
+): { readonly name: string; readonly state: string } {
+  const active = members.filter(({ status }) => status === "active");
+  return {
+    name: `${digest} ${active.map(({ id }) => id).join()}`,
+    state: active.map(({ id, life, entries }) => {
+      const lasting = entries.filter(({ key }) => isLasting(key))
+        .map(({ key, sequenceNumber, value }) => `${key}@${sequenceNumber}=${JSON.stringify(value)}`).sort();
+      return lasting.length === 0 ? `${id} ` : `${id} ${life} ${lasting.join(" ")}`;
+    }).join("\n"),
+  };
+}
+
+/** Whether a key is more than a sign of life. */
+function isLasting(key: string): boolean {
+  return key !== HEARTBEAT_KEY && key !== DIGEST_KEY;
+}
+
+function isAbove(one: Hold, other: Hold): boolean {
+  return one.life === other.life ? one.number > other.number : one.life > other.life;
+}
+
+function show({ life, number }: Hold): string {
+  return `${life}@${number}`;
+}
