@@ -7,50 +7,13 @@
 import { fixedMembers } from "./discovery/fixed.ts";
 import { seeds as bySeeds } from "./discovery/seeds.ts";
 import type { Discovery, Member } from "./gossiper/cluster.ts";
-import { configure, type GossiperConfig, type PartialConfig } from "./gossiper/configuration.ts";
-import { ConfigurationError } from "./gossiper/configuration_error.ts";
+import type { GossiperConfig } from "./gossiper/configuration.ts";
 import type { FlushResult } from "./gossiper/departure.ts";
 import { EventStream } from "./gossiper/event_stream.ts";
 import { Gossiper } from "./gossiper/gossiper.ts";
 import { realRuntime, type Runtime } from "./gossiper/runtime.ts";
+import { checkedConfig, type Endpoint, type JoinOptions } from "./join_options.ts";
 import { WebSocketTransport } from "./transport/web_socket.ts";
-
-/** Where others reach a member. */
-export interface Endpoint {
-  /** A name or an address. */
-  readonly host: string;
-  /** The port. */
-  readonly port: number;
-}
-
-/** How to take part in a cluster. */
-export interface JoinOptions {
-  /** The cluster's name; members of another are refused. */
-  readonly cluster: string;
-  /**
-   * Where to listen: on loopback, unless `hostname` says otherwise, and on a free port where `port` is 0 or left
-   * out. Without `listen`, mount {@linkcode Node.handler} in your own server and say by `advertise` where it is.
-   */
-  readonly listen?: { readonly hostname?: string; readonly port?: number };
-  /** Where others reach this member, if not where it listens. */
-  readonly advertise?: Endpoint;
-  /** Addresses of members to greet, such as `ws://127.0.0.1:7001`. They may be down, and may come later. */
-  readonly seeds?: readonly string[];
-  /** All members, where these never change: instead of `seeds`. */
-  readonly members?: readonly Member[];
-  /** This member's id; a new one for every life unless pinned. One process at a time may use it. */
-  readonly id?: string;
-  /** The kinds of actors that this member hosts; informative. */
-  readonly kinds?: readonly string[];
-  /** Settings that differ from the defaults. */
-  readonly config?: PartialConfig;
-  /** The number of actors of every kind, told with each heartbeat. */
-  readonly actorStatistics?: () => Readonly<Record<string, number>>;
-  /** Does what {@linkcode Node.stop} does when aborted. */
-  readonly signal?: AbortSignal;
-  /** Time and chance; the real ones by default. */
-  readonly runtime?: Runtime;
-}
 
 /** A member that takes part in a cluster. */
 export interface Node extends AsyncDisposable {
@@ -96,10 +59,9 @@ export interface Node extends AsyncDisposable {
  * ```
  */
 export async function join(options: JoinOptions): Promise<Node> {
+  const config = checkedConfig(options);
   const { cluster, runtime = realRuntime, signal } = options;
   signal?.throwIfAborted();
-  const config = configure(options.config);
-  assertPlace(options);
   const transport = openTransport(options, config);
   try {
     const discovery = discoveryOf(options);
@@ -161,13 +123,17 @@ class RunningNode implements Node {
 }
 
 function openTransport(options: JoinOptions, config: GossiperConfig): WebSocketTransport {
-  const { listen, runtime = realRuntime } = options;
+  const { listen, advertise, runtime = realRuntime } = options;
+  // Whoever is on the list listens where the list says, unless it is reached by another way.
+  const port = listen?.port ?? (advertise ? 0 : listedOf(options)?.port ?? 0);
   return new WebSocketTransport({
     path: config.gossipActorName,
     maxMessageBytes: config.maxMessageBytes,
     connectTimeout: config.gossipRequestTimeout,
+    // With the half that a session takes to say its last, all closing is over within one request timeout.
+    closeTimeout: config.gossipRequestTimeout / 2,
     runtime,
-    ...(listen && { listen: { port: 0, ...listen } }),
+    ...(listen && { listen: { ...listen, port } }),
   });
 }
 
@@ -175,12 +141,16 @@ function discoveryOf({ seeds = [], members }: JoinOptions): Discovery {
   return members ? fixedMembers(members) : bySeeds(seeds);
 }
 
+function listedOf({ id, members }: JoinOptions): Member | undefined {
+  return members?.find((member) => member.id === id);
+}
+
 function selfOf(
-  { id, kinds = [], advertise, members }: JoinOptions,
+  options: JoinOptions,
   { transport, runtime }: { readonly transport: WebSocketTransport; readonly runtime: Runtime },
 ): Member {
-  const listed = members?.find((member) => member.id === id);
-  const { host, port } = advertise ?? listed ?? endpointOf(transport.address!);
+  const { id, kinds = [], advertise } = options;
+  const { host, port } = advertise ?? listedOf(options) ?? endpointOf(transport.address!);
   return { id: id ?? newId(runtime), host, port, kinds };
 }
 
@@ -196,34 +166,4 @@ function newId(runtime: Runtime): string {
   digits[16] = 8 + digits[16]! % 4;
   const hex = digits.map((digit) => digit.toString(16)).join("");
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
-}
-
-/** Others have to be able to reach this member somewhere. */
-function assertPlace({ listen, advertise, seeds, members }: JoinOptions): void {
-  const problems = [];
-  if (!listen && !advertise) {
-    problems.push({
-      field: "advertise",
-      problem: "is missing, and so is `listen`",
-      given: "neither",
-      allowed: "`listen: { port }`, or `advertise: { host, port }` where `handler` is mounted",
-    });
-  }
-  if (!advertise && ["0.0.0.0", "::", "[::]"].includes(listen?.hostname ?? "")) {
-    problems.push({
-      field: "advertise",
-      problem: "is missing, and nobody can dial the address listened on",
-      given: JSON.stringify(listen?.hostname),
-      allowed: "`advertise: { host, port }` with the address that others reach",
-    });
-  }
-  if (seeds && members) {
-    problems.push({
-      field: "members",
-      problem: "cannot be given together with `seeds`",
-      given: "both",
-      allowed: "one of the two",
-    });
-  }
-  if (problems.length > 0) throw new ConfigurationError(problems);
 }

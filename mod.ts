@@ -96,6 +96,7 @@ export {
   type EventType,
   type HearsayEvent,
   type RequestFailed,
+  type SeedFailed,
   type SubscribeOptions,
 } from "./gossiper/event_stream.ts";
 export { Gossiper } from "./gossiper/gossiper.ts";
@@ -112,7 +113,8 @@ export type {
 } from "./gossiper/message.ts";
 export { PeerRefused } from "./gossiper/refusal.ts";
 export { realRuntime, type Runtime } from "./gossiper/runtime.ts";
-export { type Endpoint, join, type JoinOptions, type Node } from "./join.ts";
+export { join, type Node } from "./join.ts";
+export type { Endpoint, JoinOptions } from "./join_options.ts";
 export {
   type Authorise,
   type ListenOptions,

@@ -6,6 +6,7 @@
 
 import { GRACEFULLY_LEFT_KEY, MEMBER_KEY } from "../engine/types.ts";
 import type { Discovery, DiscoverySite, Member } from "../gossiper/cluster.ts";
+import { HearsayError } from "../gossiper/errors.ts";
 import { sleep } from "../gossiper/runtime.ts";
 import { readMember } from "./member_record.ts";
 
@@ -133,17 +134,23 @@ class SeedDiscovery {
   }
 
   async #greetUntilActive(address: string, signal: AbortSignal): Promise<void> {
-    const { self, runtime, blockedProbeInterval } = this.#site;
+    const { self, runtime, eventStream, blockedProbeInterval } = this.#site;
     let whoIsThere: string | undefined;
+    let told: string | undefined;
     for (let failures = 0; !signal.aborted;) {
       if (whoIsThere === undefined || !this.#site.activeIds().has(whoIsThere)) {
         try {
           whoIsThere = (await this.#site.greet(address, { signal })).id;
           if (whoIsThere === self.id) return;
           failures = 0;
-        } catch {
-          // Seeds may be down; that is what the next attempt is for.
+          told = undefined;
+        } catch (error) {
+          if (signal.aborted) return;
+          // Seeds may be down; that is what the next attempt is for. Why is told once.
           failures++;
+          const reason = error instanceof HearsayError ? error.code : String(error);
+          if (reason !== told) eventStream.publish({ type: "SeedFailed", address, error });
+          told = reason;
         }
       }
       const delayMs = this.#hasContact ? blockedProbeInterval : this.#site.retryDelay(failures);

@@ -62,6 +62,7 @@ function copyAt(value: unknown, path: string, ancestors: object[]): JsonValue {
 }
 
 function copyArray(value: readonly unknown[], path: string, ancestors: object[]): JsonValue[] {
+  assertNothingElse(value, path, value.length + 1);
   return Array.from(value, (item, index) => copyAt(item, `${path}[${index}]`, ancestors));
 }
 
@@ -74,7 +75,9 @@ function copyObject(value: object, path: string, ancestors: object[]): { [key: s
     );
   }
   const copy: { [key: string]: JsonValue } = {};
-  for (const [key, item] of Object.entries(value)) {
+  const entries = Object.entries(value);
+  assertNothingElse(value, path, entries.length);
+  for (const [key, item] of entries) {
     if (!key.isWellFormed()) {
       throw new JsonValueError(`${path} has a key with a lone surrogate; nothing was changed.`);
     }
@@ -96,6 +99,17 @@ function copyObject(value: object, path: string, ancestors: object[]): { [key: s
     }
   }
   return copy;
+}
+
+/** Whatever JSON would leave out without a word is refused: symbols, hidden properties, more than items in an array. */
+function assertNothingElse(value: object, path: string, properties: number): void {
+  const keys = Reflect.ownKeys(value);
+  if (keys.length === properties || keys.length < properties && Array.isArray(value)) return;
+  const hidden = keys.find((key) =>
+    typeof key === "symbol" || !Object.prototype.propertyIsEnumerable.call(value, key)
+  );
+  const what = Array.isArray(value) ? "a property that is no item" : `the property ${String(hidden)}`;
+  throw new JsonValueError(`${path} has ${what}, which JSON cannot carry; nothing was changed.`);
 }
 
 function wrongScalar(value: unknown): string | undefined {

@@ -145,4 +145,4 @@ export const TYPE = {
 } as const;
 
 /** The highest sequence number that is valid (rule E2). */
-export const MAX_NUMBER = 2 ** 52;
+export const MAX_NUMBER: number = 2 ** 52;

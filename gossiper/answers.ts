@@ -23,6 +23,8 @@ export interface AnswersOptions {
   readonly byGreeting: boolean;
   /** Whether this member takes no more requests (R9.3). */
   readonly isStopping: () => boolean;
+  /** Whether no more members can be taken in. */
+  readonly isFull: () => boolean;
   /** A peer that is no member is about to be let in; returns how to undo that. */
   readonly onStranger: (member: Member) => () => void;
   /** A peer was greeted, and let in. */
@@ -76,6 +78,9 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
     }
     // A member first, and greeted then: met by nobody, this one would for a moment agree with itself alone.
     const isStranger = !engine.isMember(member.id) && !engine.blockedMember(member.id);
+    if (isStranger && this.#options.isFull()) {
+      return refuse("busy", "There are as many members as are taken in; maxMembers says how many.");
+    }
     const dismiss = isStranger ? this.#options.onStranger(member) : undefined;
     const { refusal } = this.#core.do((engine, now) =>
       engine.greeted({ id: member.id, life, digest, active }, now)

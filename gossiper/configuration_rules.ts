@@ -42,7 +42,7 @@ export type Fault = Pick<ConfigurationProblem, "problem" | "allowed">;
 /** What is wrong with a setting's value alone; `undefined` where it is valid. */
 export function faultOf(field: string, value: unknown): Fault | undefined {
   if (!Object.hasOwn(RULES, field)) {
-    const nearest = nearestField(field);
+    const nearest = nearestOf(field, FIELDS);
     return nearest === undefined
       ? { problem: "is no setting", allowed: FIELDS.join(", ") }
       : { problem: `is no setting; did you mean ${nearest}?`, allowed: nearest };
@@ -123,21 +123,21 @@ export function conflicts(config: GossiperConfig, { wrong, places }: {
   return found;
 }
 
-/** The setting that a misspelt name was probably meant to be; none for what resembles none. */
-function nearestField(given: string): string | undefined {
+/** The name that a misspelt one was probably meant to be; none for what resembles none. */
+export function nearestOf(given: string, names: readonly string[]): string | undefined {
   // Nothing longer can be near, and measuring costs the product of the lengths.
   if (given.length > 40) return undefined;
   const plain = (name: string) => name.toLowerCase().replace(/[^a-z0-9]/g, "");
-  const distance = (field: string) =>
+  const distance = (name: string) =>
     Math.min(
-      levenshteinDistance(plain(given), plain(field)),
-      levenshteinDistance(plain(given), plain(field).replace(/^gossip/, "")),
+      levenshteinDistance(plain(given), plain(name)),
+      levenshteinDistance(plain(given), plain(name).replace(/^gossip/, "")),
     );
   let nearest: string | undefined;
   let least = Math.floor(plain(given).length / 3) + 1;
-  for (const field of FIELDS) {
-    const steps = distance(field);
-    if (steps < least) [nearest, least] = [field, steps];
+  for (const name of names) {
+    const steps = distance(name);
+    if (steps < least) [nearest, least] = [name, steps];
   }
   return nearest;
 }

@@ -90,6 +90,12 @@ export class Core {
     throw new HearsayError("busy", "An extractor must not call the gossiper; nothing was changed.");
   }
 
+  /** Does something now, or where the engine is at work, which an extractor may be the cause of, right after that. */
+  doOutside(action: () => void): void {
+    if (this.#isInside) queueMicrotask(action);
+    else action();
+  }
+
   /** Hears every event before anybody else; returns how to end that. The listener must not throw. */
   listen(listener: (event: EngineEvent) => void): () => void {
     this.#listeners.add(listener);

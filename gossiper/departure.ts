@@ -53,7 +53,8 @@ export async function flushDeparture(options: DepartureOptions): Promise<FlushRe
     } catch (error) {
       // One that blocks this member because it left has heard of it from others.
       const knows = error instanceof PeerRefused && error.reason === "left";
-      if (knows || saysStopped(error)) knowing.add(id);
+      // One that has gone needs not be told: likely it left at the same time.
+      if (knows || saysStopped(error) || rounds.isGone(id, error)) knowing.add(id);
     }
   };
   const tellOneOf = async (queue: string[]): Promise<void> => {

@@ -35,8 +35,24 @@ export interface RequestFailed {
   readonly error: unknown;
 }
 
+/** Nobody could be greeted at a seed's address; it is tried again, and told again when the reason is another. */
+export interface SeedFailed {
+  /** The event's type. */
+  readonly type: "SeedFailed";
+  /** The address, as it was given. */
+  readonly address: string;
+  /** Why: usually a `HearsayError`, whose code is `refused` where a member of another cluster answered. */
+  readonly error: unknown;
+}
+
 /** Everything that is told on an {@linkcode EventStream}. */
-export type HearsayEvent = EngineEvent | ClusterTopology | EventsDropped | CallbackFailed | RequestFailed;
+export type HearsayEvent =
+  | EngineEvent
+  | ClusterTopology
+  | EventsDropped
+  | CallbackFailed
+  | RequestFailed
+  | SeedFailed;
 /** The name of a kind of event. */
 export type EventType = HearsayEvent["type"];
 /** The events of one type, or of several. */

@@ -5,7 +5,7 @@
  */
 
 import type { GossipUpdate } from "../engine/events.ts";
-import { copyJson, JsonValueError } from "../engine/json.ts";
+import { copyJson, type JsonCopy, JsonValueError } from "../engine/json.ts";
 import type { BlockedMember, JsonValue, Phase } from "../engine/types.ts";
 import type { Cluster, Member } from "./cluster.ts";
 import type { GossiperConfig, PartialConfig } from "./configuration.ts";
@@ -129,7 +129,7 @@ export class Gossiper implements GossiperLike {
       watches: this.#watches,
       onBroken: (error) => this.#fail(error),
     });
-    const abort = () => void this.#end("aborted");
+    const abort = () => this.#core.doOutside(() => void this.#end("aborted"));
     signal?.addEventListener("abort", abort, { once: true });
     this.#unfollow = () => signal?.removeEventListener("abort", abort);
     this.#running.start();
@@ -137,11 +137,13 @@ export class Gossiper implements GossiperLike {
 
   /**
    * Leaves the cluster: waits for requests under way, tells others that this member leaves, and ends
-   * everything. Takes two request timeouts at most; the result says whether enough were told in that time.
+   * everything. Takes three request timeouts at most: one for each of these; the result says whether enough were
+   * told in that time.
    * Rejects with code `not_started` before the start, and `stopped` when it is being or has been stopped.
    */
   async stop(): Promise<FlushResult> {
     this.#assertNotStopped();
+    this.#core.assertOutside();
     if (!this.#running) {
       throw new HearsayError("not_started", "The gossiper was not started; nothing was changed.");
     }
@@ -235,7 +237,7 @@ export class Gossiper implements GossiperLike {
     return this.#checks.remove(id);
   }
 
-  /** Frees a blocked member by hand; returns whether it was blocked. One that left is blocked again at once. */
+  /** Frees a blocked member by hand; returns whether it was blocked. One that left is blocked again with the next round. */
   unblock(id: string): boolean {
     this.#assertNotStopped();
     return this.#core.do((engine, now) => engine.unblock(id, now)).freed;
@@ -265,13 +267,10 @@ export class Gossiper implements GossiperLike {
   #set(key: string, value: unknown): number {
     this.#assertNotStopped();
     assertKey(key);
+    const copy = copied(value);
     try {
-      const copy = copyJson(value);
       return this.#core.do((engine, now) => engine.set(key, copy, now), { mayRefuse: true }).number;
     } catch (error) {
-      if (error instanceof JsonValueError) {
-        throw new HearsayError("invalid_value", error.message, { cause: error });
-      }
       if (error instanceof RangeError) throw new HearsayError("too_large", error.message, { cause: error });
       throw error;
     }
@@ -308,5 +307,17 @@ export class Gossiper implements GossiperLike {
       ...(flush ? { flush } : {}),
     });
     return flush ?? nobody;
+  }
+}
+
+/** Whatever is wrong with a value, or thrown by it while it is read. */
+function copied(value: unknown): JsonCopy {
+  try {
+    return copyJson(value);
+  } catch (cause) {
+    const message = cause instanceof JsonValueError
+      ? cause.message
+      : `Reading the value threw ${String(cause)}; nothing was changed.`;
+    throw new HearsayError("invalid_value", message, { cause });
   }
 }

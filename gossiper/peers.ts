@@ -5,7 +5,7 @@
  */
 
 import { Backoffs } from "./backoff.ts";
-import type { Connection, Member, Transport } from "./cluster.ts";
+import type { CloseInfo, Connection, Member, Transport } from "./cluster.ts";
 import { CLOSE, ConnectionClosed, HearsayError } from "./errors.ts";
 import { abortable, deadlineAfter, type Runtime } from "./runtime.ts";
 import { Session, type SessionHost } from "./session.ts";
@@ -38,6 +38,8 @@ export class Peers {
   /** By address, so that all who ask for a peer at the same time share one dial. */
   readonly #dials = new Map<string, Promise<Member>>();
   readonly #serving = new Map<Session, Promise<void>>();
+  /** Members whose last connection they closed because they went away, or had no more use for it. */
+  readonly #goneAway = new Set<string>();
   readonly #backoffs: Backoffs;
   readonly #closing = new AbortController();
 
@@ -80,9 +82,15 @@ export class Peers {
     return !this.#backoffs.isResting(id, this.#options.runtime.monotonicMs());
   }
 
-  /** Forgets what is remembered of dials to all but these members. */
+  /** Whether a member was the one that closed the last connection with it. */
+  hasGoneAway(id: string): boolean {
+    return this.#goneAway.has(id);
+  }
+
+  /** Forgets what is remembered of all but these members. */
   retain(ids: ReadonlySet<string>): void {
     this.#backoffs.retain(ids);
+    for (const id of this.#goneAway) if (!ids.has(id)) this.#goneAway.delete(id);
   }
 
   /** The session with a member, dialled and greeted first where there is none. */
@@ -166,7 +174,12 @@ export class Peers {
     const { runtime, settings } = this.#options;
     const requestTimeout = settings.gossipRequestTimeout;
     const session = new Session({ role, host: this.#host, runtime, requestTimeout, dialledId });
-    const serving = pump(connection, session).finally(() => this.#serving.delete(session));
+    const serving = pump(connection, session).then(({ code }) => {
+      this.#serving.delete(session);
+      const id = session.peer?.id;
+      const isGone = code === CLOSE.goingAway || code === CLOSE.goingAwayDialler;
+      if (id !== undefined && isGone && !this.#open.has(id)) this.#goneAway.add(id);
+    });
     this.#serving.set(session, serving);
     return session;
   }
@@ -174,6 +187,7 @@ export class Peers {
   #adopt(session: Session): void {
     const id = session.peer!.id;
     this.#silent.delete(session);
+    this.#goneAway.delete(id);
     this.#backoffs.succeeded(id);
     const other = this.#open.get(id);
     if (other && !this.#replaces(session, other)) {
@@ -211,12 +225,13 @@ export class Peers {
 }
 
 /** Serves one connection until it is closed. Whatever goes wrong in it is told by its end, and to nobody else. */
-async function pump(connection: Connection, session: Session): Promise<void> {
+async function pump(connection: Connection, session: Session): Promise<CloseInfo> {
   try {
     await connection.readable.pipeThrough(session).pipeTo(connection.writable);
   } catch {
     // The session has told whoever asked something in it.
   }
-  const { code, reason } = await connection.closed;
-  session.over(new ConnectionClosed(code, reason));
+  const closed = await connection.closed;
+  session.over(new ConnectionClosed(closed.code, closed.reason));
+  return closed;
 }

@@ -69,6 +69,12 @@ export class Rounds {
     if (session) await abortable(session.whenIdle(), signal);
   }
 
+  /** Whether a peer is gone: it closed the connection, and when it was dialled again there was nobody. */
+  isGone(id: string, error: unknown): boolean {
+    const isAway = error instanceof HearsayError && error.code === "connection";
+    return isAway && this.#options.peers.hasGoneAway(id);
+  }
+
   /** Greets a peer in the background, on the connection that there is or else on a new one. */
   greetLater(id: string): void {
     if (this.#ending.signal.aborted) return;

@@ -63,6 +63,7 @@ export class Running {
       maxMessageBytes: config.maxMessageBytes,
       byGreeting: cluster.discovery?.byGreeting ?? false,
       isStopping: () => this.#leaving.signal.aborted,
+      isFull: () => topology.ids().size >= config.maxMembers,
       onStranger: (member) => this.#admit(member),
       onGreeted: (member) => this.#greeted.push(member),
       onRefused: (session, { code, reason, life }) => {

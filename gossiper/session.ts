@@ -57,7 +57,7 @@ export interface SessionOptions {
   readonly role: "dialler" | "acceptor";
   readonly host: SessionHost;
   readonly runtime: Runtime;
-  /** How long the accepting side waits for a greeting, and either for a close to come through. */
+  /** How long the accepting side waits for a greeting; either waits half as long for a close to come through. */
   readonly requestTimeout: number;
   /** The id of the member that was dialled, where it was one: who answers may be another. */
   readonly dialledId?: string | undefined;
@@ -111,7 +111,8 @@ export class Session {
       abort: (reason) => this.over(reason),
     }, { highWaterMark: 1 });
     if (options.role === "acceptor") {
-      this.#startTimer(() => this.end(CLOSE.noHello, "No greeting came within the request timeout."));
+      const tooLate = () => this.end(CLOSE.noHello, "No greeting came within the request timeout.");
+      this.#startTimer(tooLate, options.requestTimeout);
     }
   }
 
@@ -167,7 +168,10 @@ export class Session {
   }
 
   /** Sends a delta; resolves when the reply has been merged and acknowledged. */
-  async gossip({ delta, sent }: { readonly delta: Delta; readonly sent: Sent }, options: RequestOptions) {
+  async gossip(
+    { delta, sent }: { readonly delta: Delta; readonly sent: Sent },
+    options: RequestOptions,
+  ): Promise<void> {
     const memberId = this.#options.host.id;
     await this.#ask({ kind: "gossip", sent }, (id) => ({ type: "gossip", id, memberId, delta }), options);
   }
@@ -176,7 +180,7 @@ export class Session {
   async reconcile(
     { part, last }: { readonly part: SummaryPart; readonly last: boolean },
     options: RequestOptions,
-  ) {
+  ): Promise<void> {
     await this.#ask({ kind: "reconcile", last }, (id) => ({ type: "reconcile", id, part }), options);
   }
 
@@ -187,7 +191,7 @@ export class Session {
     this.#requests.takeUnderWay()?.answer.reject(this.#ended);
     this.#outbox.end(closeCode === CLOSE.done ? undefined : this.#ended);
     // A peer that takes nothing any more must not hold the connection: what was said is then dropped.
-    this.#startTimer(() => this.over(this.#ended));
+    this.#startTimer(() => this.over(this.#ended), this.#options.requestTimeout / 2);
     this.#options.host.ended(this);
   }
 
@@ -427,9 +431,9 @@ export class Session {
     this.#refuse(refuse("invalid", message));
   }
 
-  #startTimer(callback: () => void): void {
+  #startTimer(callback: () => void, delayMs: number): void {
     this.#cancelTimer();
-    this.#cancelTimer = this.#options.runtime.setTimer(this.#options.requestTimeout, callback);
+    this.#cancelTimer = this.#options.runtime.setTimer(delayMs, callback);
   }
 
   /** Whatever the host throws is the gossiper's own fault, and not the peer's. */

@@ -6,7 +6,7 @@
 
 import { utf8Length } from "../engine/json.ts";
 import { GRACEFULLY_LEFT_KEY, HEARTBEAT_KEY, TOPOLOGY_KEY } from "../engine/types.ts";
-import type { Cluster } from "./cluster.ts";
+import type { Cluster, Member } from "./cluster.ts";
 import {
   ConfigurationError,
   type ConfigurationProblem,
@@ -40,6 +40,7 @@ export function validated(config: PartialConfig, cluster: Cluster): GossiperConf
     problems.push(...error.problems);
   }
   problems.push(...clusterProblems(cluster));
+  if (complete && problems.length === 0) problems.push(...recordProblem(cluster.self, complete));
   if (!complete || problems.length > 0) throw new ConfigurationError(problems);
   return complete;
 }
@@ -110,6 +111,16 @@ function kindsProblem(given: unknown): ConfigurationProblem[] {
   if (Array.isArray(given) && given.length <= MAX_KINDS && given.every(isName)) return [];
   const allowed = `a list of at most ${MAX_KINDS} texts of 1 to ${MAX_NAME_BYTES} bytes`;
   return [{ field: "cluster.self.kinds", problem: "is no list of kinds", given: show(given), allowed }];
+}
+
+/** A member's own record is in its greeting and in its state, and must leave room for what its user sets. */
+function recordProblem(self: Member, { maxMessageBytes }: GossiperConfig): ConfigurationProblem[] {
+  const bytes = utf8Length(JSON.stringify([self.id, self.host, self.port, self.kinds]));
+  const most = maxMessageBytes / 16;
+  if (bytes <= most) return [];
+  const problem = "make this member's record larger than a sixteenth of maxMessageBytes";
+  const allowed = `a record of at most ${most} bytes`;
+  return [{ field: "cluster.self.kinds", problem, given: `${bytes} bytes`, allowed }];
 }
 
 function objectProblem(field: string, given: unknown): ConfigurationProblem[] {

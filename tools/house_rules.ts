@@ -14,12 +14,13 @@ const LAYERS: ReadonlyMap<string, readonly string[]> = new Map([
   ["transport", ["engine", "gossiper", "deps"]],
   ["discovery", ["engine", "gossiper", "deps"]],
   ["deps", []],
-  ["join.ts", ["engine", "gossiper", "transport", "discovery", "deps"]],
-  ["mod.ts", ["engine", "gossiper", "transport", "discovery", "join.ts"]],
+  ["join_options.ts", ["engine", "gossiper", "deps"]],
+  ["join.ts", ["engine", "gossiper", "transport", "discovery", "deps", "join_options.ts"]],
+  ["mod.ts", ["engine", "gossiper", "transport", "discovery", "join_options.ts", "join.ts"]],
 ]);
 
 /** Where time and chance come in only by the runtime, and nothing is printed. */
-const PURE = new Set(["engine", "gossiper", "transport", "discovery", "join.ts"]);
+const PURE = new Set(["engine", "gossiper", "transport", "discovery", "join_options.ts", "join.ts"]);
 const RUNTIME = "gossiper/runtime.ts";
 
 /** Global names that are a clock, a timer or chance, whatever is done with them. */

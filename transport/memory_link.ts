@@ -11,7 +11,7 @@ import { drawDelay, type FaultTable, type LinkFaults } from "./memory_faults.ts"
 /** How many messages may be under way or unread in one direction before the writer has to wait. */
 export const WINDOW_MESSAGES = 32;
 /** How many bytes may be, likewise; one message may exceed it. As large as the largest message by default. */
-export const WINDOW_BYTES = 1024 * 1024;
+export const WINDOW_BYTES: number = 1024 * 1024;
 
 /** A message on its way, and how large it is in UTF-8; or the news that the sender has closed. */
 export type Frame = { readonly text: string; readonly bytes: number } | { readonly close: CloseInfo };

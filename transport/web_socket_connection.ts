@@ -16,7 +16,7 @@ import { decode, encode, PING_TEXT, PONG_TEXT } from "./wire.ts";
 /** From this size on, in bytes, Deno's client waits with a message for the peer's acknowledgement (rule P5). */
 export const PING_ABOVE_BYTES = 1024;
 /** Messages of this size and more do not wait. */
-export const PING_BELOW_BYTES = 64 * 1024;
+export const PING_BELOW_BYTES: number = 64 * 1024;
 /** How often, in milliseconds, a write looks whether there is room again. */
 const ROOM_POLL_MS = 10;
 

@@ -49,7 +49,7 @@ export function anyText(entry: SentEntry): string {
 }
 
 function heartbeatText(value: Fields): string {
-  const counts = (value.actorStatistics as Fields | undefined)?.actorCount as Fields | undefined;
+  const counts = (value["actorStatistics"] as Fields | undefined)?.["actorCount"] as Fields | undefined;
   let text = "";
   for (const [kind, count] of Object.entries(counts ?? {})) {
     text += `${text && ","}${JSON.stringify(kind)}:"${count}"`;
@@ -73,7 +73,7 @@ export function readAny(raw: unknown, place: Place): ReadAny {
       return readValue(any, place);
     case TYPE.empty:
       // Written with `"value":{}` by the mapping, and without it by some.
-      if (any.value !== undefined) readObject(any.value, place.field("value"));
+      if (any["value"] !== undefined) readObject(any["value"], place.field("value"));
       return { type, value: {}, json: "{}" };
     case TYPE.heartbeat:
       return readHeartbeat(any, place);
@@ -103,15 +103,17 @@ function readJson(value: unknown, place: Place): { value: JsonValue; json: strin
 
 function readHeartbeat(any: Fields, place: Place): ReadAny {
   const below = place.field("actorStatistics").field("actorCount");
-  const statistics = readObject(any.actorStatistics ?? {}, place.field("actorStatistics"));
-  const given = Object.entries(readObject(statistics.actorCount ?? {}, below));
+  const statistics = readObject(any["actorStatistics"] ?? {}, place.field("actorStatistics"));
+  const given = Object.entries(readObject(statistics["actorCount"] ?? {}, below));
   const counts = given.map(([kind, count]) => {
     readName(kind, below.item(kind), 1024);
     const read = wholeOf(count, 0) ?? fail(below.item(kind), `a whole number from 0 to ${MAX_NUMBER}`, count);
     return [kind, read] as const;
   });
   // `fromEntries` defines properties, so that a kind called `__proto__` is one like any other.
-  const value = counts.length === 0 ? {} : { actorStatistics: { actorCount: Object.fromEntries(counts) } };
+  const value: JsonValue = counts.length === 0
+    ? {}
+    : { actorStatistics: { actorCount: Object.fromEntries(counts) } };
   return { type: TYPE.heartbeat, value, json: JSON.stringify(value) };
 }
 

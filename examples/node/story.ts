@@ -5,7 +5,14 @@
  */
 
 import { bold, dim, green, red, setColorEnabled, yellow } from "../../deps/std_fmt.ts";
-import { GRACEFULLY_LEFT_KEY, type HearsayEvent, HEARTBEAT_KEY, type Node, TOPOLOGY_KEY } from "../../mod.ts";
+import {
+  GRACEFULLY_LEFT_KEY,
+  type HearsayEvent,
+  HEARTBEAT_KEY,
+  type Node,
+  type Phase,
+  TOPOLOGY_KEY,
+} from "../../mod.ts";
 
 setColorEnabled(Deno.stdout.isTerminal() && !Deno.noColor);
 
@@ -20,6 +27,7 @@ export async function tell({ gossiper, member }: Node): Promise<void> {
   let known = new Set([member.id]);
   /** Peers that could not be asked, and of which nothing has been told since. */
   const silent = new Set<string>();
+  const phases = new SettledPhase();
   for await (const event of gossiper.events.subscribe()) {
     if (event.type === "ClusterTopology") {
       for (const { id, host, port } of event.members) {
@@ -30,10 +38,32 @@ export async function tell({ gossiper, member }: Node): Promise<void> {
       // It is tried again and again, until it answers or is blocked.
       if (!silent.has(event.peerId)) tellEvent(event);
       silent.add(event.peerId);
+    } else if (event.type === "PhaseChanged") {
+      phases.change(event.to);
     } else {
       tellEvent(event);
       if ("memberId" in event) silent.delete(event.memberId);
     }
+  }
+  phases.end();
+}
+
+/** With every heartbeat the phase may change for a moment: only what lasts is told. */
+class SettledPhase {
+  #told: Phase = "diffusing";
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  change(to: Phase): void {
+    clearTimeout(this.#timer);
+    if (to === this.#told) return;
+    this.#timer = setTimeout(() => {
+      this.#told = to;
+      say("phase", `${to}: ${PHASES[to]}`);
+    }, 1_000);
+  }
+
+  end(): void {
+    clearTimeout(this.#timer);
   }
 }
 
@@ -60,8 +90,6 @@ function tellEvent(event: HearsayEvent): void {
       return say("back", name(event.memberId), green);
     case "MemberForgotten":
       return say("forgot", name(event.memberId));
-    case "PhaseChanged":
-      return say("phase", `${event.to}: ${PHASES[event.to]}`);
     case "SelfBlocked":
       return say("blocked", `this member, by ${name(event.peerId ?? "everybody")} (${event.reason})`, red);
     case "ConflictDetected":
@@ -70,6 +98,12 @@ function tellEvent(event: HearsayEvent): void {
       return say(
         "failed",
         `${name(event.peerId)}: ${event.error instanceof Error ? event.error.message : event.error}`,
+      );
+    case "SeedFailed":
+      return say(
+        "failed",
+        `seed ${event.address}: ${event.error instanceof Error ? event.error.message : event.error}`,
+        yellow,
       );
     case "CallbackFailed":
       return say("failed", `${event.where}: ${event.error}`, red);

@@ -279,7 +279,8 @@ Deno.test("R4.2 a value whose getter throws, or calls the gossiper, does no harm
       throw own;
     },
   };
-  assertStrictEquals(assertThrows(() => a.gossiper.setState("k", throwing)), own);
+  const error = assertThrows(() => a.gossiper.setState("k", throwing), HearsayError);
+  assertEquals([error.code, error.cause], ["invalid_value", own]);
   assertEquals(everythingOf(a), before);
   a.gossiper.setState("outer", {
     get x() {

@@ -5,6 +5,7 @@ import type { Delta, Life } from "../../engine/types.ts";
 import type { Connection } from "../../gossiper/cluster.ts";
 import { ConfigurationError } from "../../gossiper/configuration_error.ts";
 import { HearsayError } from "../../gossiper/errors.ts";
+import { EventStream } from "../../gossiper/event_stream.ts";
 import { Gossiper } from "../../gossiper/gossiper.ts";
 import type { Message } from "../../gossiper/message.ts";
 import { refuse } from "../../gossiper/refusal.ts";
@@ -224,3 +225,70 @@ for (const meeting of ["through a third member", "directly"]) {
     await cluster.finish(twin.dispose());
   });
 }
+
+Deno.test("R1.3 an extractor may abort the signal, which stops the gossiper in good order; to stop it is refused", async () => {
+  await using cluster = await TestCluster.started(["a", "b"], { config: CONFIG });
+  await cluster.runUntil(() => cluster.isConfirmed());
+  const [{ gossiper: a }, { gossiper: b }] = [cluster.of("a"), cluster.of("b")];
+  const stopping: Promise<unknown>[] = [];
+  const check = a.registerConsensusCheck("k", (value) => {
+    stopping.push(a.stop());
+    return value;
+  });
+  a.setState("k", 1);
+  assertEquals((await assertRejects(() => stopping[0]!, HearsayError)).code, "busy");
+  a.removeConsensusCheck(check.id);
+  await cluster.advance(1_000);
+  assertEquals(b.members.map(({ status }) => status), ["active", "active"]);
+});
+
+Deno.test("R9.2 members that all stop at once are done at once, and know that they were told", async () => {
+  const ids = ["a", "b", "c", "d", "e", "f"];
+  for (let seed = 1; seed <= 10; seed++) {
+    await using cluster = await TestCluster.started(ids, { config: CONFIG, seed });
+    await cluster.runUntil(() => cluster.isConfirmed());
+    const stops = await cluster.finish(Promise.all(ids.map((id) => cluster.of(id).gossiper.stop())));
+    assertEquals(stops.map(({ flushed }) => flushed), ids.map(() => true), `seed ${seed}`);
+  }
+});
+
+Deno.test("R12.3 kinds that would leave no room for anything else are refused when the gossiper is made", async () => {
+  await using cluster = new TestCluster(["a"]);
+  const kinds = Array.from({ length: 36 }, (_, index) => `${index}`.padEnd(250, "k"));
+  const { record: self } = cluster.make("a");
+  const elsewhere = cluster.network.transport("elsewhere", 1);
+  const parts = {
+    self: { ...self, kinds },
+    name: "test",
+    eventStream: new EventStream(),
+    transport: elsewhere,
+  };
+  let error: unknown;
+  try {
+    new Gossiper({ maxMessageBytes: 16_384 }, parts);
+  } catch (thrown) {
+    error = thrown;
+  }
+  assert(error instanceof ConfigurationError);
+  assertEquals(error.problems.map(({ field }) => field), ["cluster.self.kinds"]);
+});
+
+Deno.test("R11.1 where there are as many members as are taken in, another is refused, and those that are in stay", async () => {
+  const config = { ...CONFIG, heartbeatExpiration: 3_000, maxMembers: 3 };
+  await using cluster = new TestCluster(["a", "b", "c", "d"], { config });
+  const seed = memoryAddress("a", 1);
+  for (const id of ["a", "b", "c"]) {
+    await cluster.make(id, { cluster: { discovery: seeds([seed]) } }).gossiper.start();
+  }
+  await cluster.runUntil(() => cluster.isConfirmed(["a", "b", "c"]));
+  const late = cluster.make("d", { cluster: { discovery: seeds([seed]) } });
+  await late.gossiper.start();
+  await cluster.runUntil(() => late.told("SeedFailed").length > 0);
+  await cluster.advance(20_000);
+  assertEquals((late.told("SeedFailed")[0]?.error as HearsayError).code, "busy");
+  for (const id of ["a", "b", "c"]) {
+    const { gossiper, blocked } = cluster.of(id);
+    assertEquals([gossiper.members.length, blocked, gossiper.phase], [3, {}, "confirmed"]);
+    assertEquals(cluster.of(id).told("ConflictDetected"), []);
+  }
+});

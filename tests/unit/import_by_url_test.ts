@@ -79,3 +79,42 @@ Deno.test("mod.ts imported by its URL, from an empty folder with no configuratio
     [],
   );
 });
+
+/** What a user's own project may ask of types: this library's own settings do not hold there. */
+const COMPILER_OPTIONS: Readonly<Record<string, Readonly<Record<string, boolean>>>> = {
+  "nothing": {},
+  "much": {
+    exactOptionalPropertyTypes: true,
+    isolatedDeclarations: true,
+    noFallthroughCasesInSwitch: true,
+    noImplicitOverride: true,
+    noImplicitReturns: true,
+    noUncheckedIndexedAccess: true,
+    noUnusedLocals: true,
+    noUnusedParameters: true,
+    verbatimModuleSyntax: true,
+  },
+};
+
+for (const [much, compilerOptions] of Object.entries(COMPILER_OPTIONS)) {
+  Deno.test(`a copy imported by its path passes the type check of a project that asks for ${much}`, async () => {
+    const folder = await Deno.makeTempDir();
+    try {
+      const modules = ["mod.ts", "gossiper/yaml.ts", "transport/memory.ts"];
+      const imports = modules.map((path) => `import ${JSON.stringify(new URL(path, ROOT).href)};\n`);
+      await Deno.writeTextFile(`${folder}/main.ts`, imports.join(""));
+      await Deno.writeTextFile(`${folder}/deno.json`, JSON.stringify({ compilerOptions }));
+      const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+        args: ["check", "main.ts"],
+        cwd: folder,
+        env: { NO_COLOR: "1" },
+        stdout: "null",
+        stderr: "piped",
+        signal: AbortSignal.timeout(60_000),
+      }).output();
+      assert(success, new TextDecoder().decode(stderr));
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
+}

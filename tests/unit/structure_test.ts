@@ -174,6 +174,7 @@ Deno.test("mod.ts reaches nothing that only some users need, and no package but 
     "engine",
     "gossiper",
     "join.ts",
+    "join_options.ts",
     "mod.ts",
     "transport",
   ]);

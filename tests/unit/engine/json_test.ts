@@ -137,3 +137,17 @@ Deno.test("E7 the length of a text in UTF-8 is what an encoder makes of it", () 
     ]
   ) assertEquals(utf8Length(text), encoder.encode(text).length, JSON.stringify(text));
 });
+
+Deno.test("R4.2 what JSON would leave out without a word is refused with its path", () => {
+  const withItem = Object.assign([1], { more: 2 });
+  const hidden = Object.defineProperty({}, "secret", { value: 1, enumerable: false });
+  for (
+    const [value, path] of [
+      [{ [Symbol("s")]: 1 }, "value"],
+      [{ list: withItem }, "value.list"],
+      [{ deep: { hidden } }, "value.deep.hidden"],
+    ] as const
+  ) {
+    assertThrows(() => copyJson(value), JsonValueError, `${path} has`);
+  }
+});

@@ -1,0 +1,111 @@
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "../../deps/std_assert.ts";
+import { ConfigurationError, HearsayError, type HearsayEvent, join, type JoinOptions } from "../../mod.ts";
+
+const LISTEN = { port: 0 };
+
+/** What is wrong with options, as far as `join` says, and with how many problems. */
+async function fieldsWrong(options: unknown): Promise<string[]> {
+  const error = await assertRejects(() => join(options as JoinOptions), ConfigurationError);
+  return error.problems.map(({ field }) => field);
+}
+
+/** Options that are refused, by the fields that are wrong in them. */
+const REFUSED: readonly (readonly [wrong: string, options: unknown])[] = [
+  ["options", undefined],
+  ["options", null],
+  ["cluster", { listen: LISTEN }],
+  ["cluster", { cluster: "", listen: LISTEN }],
+  ["advertise", { cluster: "c" }],
+  ["advertise", { cluster: "c", listen: { hostname: "0.0.0.0" } }],
+  ["advertise", { cluster: "c", listen: { hostname: "0" } }],
+  ["advertise", { cluster: "c", listen: { hostname: "0:0:0:0:0:0:0:0" } }],
+  ["listen.port", { cluster: "c", listen: { port: 70_000 } }],
+  ["listen.port", { cluster: "c", listen: { port: 1.5 } }],
+  ["listen.hostname", { cluster: "c", listen: { hostname: "" } }],
+  ["advertise.port", { cluster: "c", advertise: { host: "a", port: 0 } }],
+  ["advertise.host", { cluster: "c", advertise: { host: "a b/c", port: 1 } }],
+  ["seeds", { cluster: "c", listen: LISTEN, seeds: "ws://127.0.0.1:1" }],
+  ["seeds[0]", { cluster: "c", listen: LISTEN, seeds: [""] }],
+  ["seeds[1]", { cluster: "c", listen: LISTEN, seeds: ["ws://127.0.0.1:1", "http://127.0.0.1:1"] }],
+  ["seeds[0]", { cluster: "c", listen: LISTEN, seeds: ["localhost"] }],
+  ["seed", { cluster: "c", listen: LISTEN, seed: ["ws://127.0.0.1:1"] }],
+  ["members", { cluster: "c", listen: LISTEN, seeds: [], members: [] }],
+  ["id", { cluster: "c", listen: LISTEN, members: [{ id: "a", host: "h", port: 1, kinds: [] }] }],
+  ["members[0].host members[0].port members[0].kinds", {
+    cluster: "c",
+    id: "a",
+    listen: {},
+    members: [{ id: "a" }],
+  }],
+  [
+    "members[1].id",
+    {
+      cluster: "c",
+      id: "a",
+      listen: {},
+      members: [{ id: "a", host: "h", port: 1, kinds: [] }, { id: "a", host: "h", port: 2, kinds: [] }],
+    },
+  ],
+  [
+    "listen.port",
+    { cluster: "c", id: "a", listen: LISTEN, members: [{ id: "a", host: "127.0.0.1", port: 1, kinds: [] }] },
+  ],
+  ["cluster seeds[0] gossipInterval", {
+    cluster: "",
+    listen: LISTEN,
+    seeds: [5],
+    config: { gossipInterval: -1 },
+  }],
+];
+
+for (const [wrong, options] of REFUSED) {
+  Deno.test(`R12.3 join refuses ${JSON.stringify(options)} for its ${wrong}`, async () => {
+    assertEquals(await fieldsWrong(options), wrong.split(" "));
+  });
+}
+
+Deno.test("R12.3 a misspelt option is told with the one that was meant", async () => {
+  const options = { cluster: "c", listen: LISTEN, seed: [] };
+  const error = await assertRejects(() => join(options as JoinOptions), ConfigurationError);
+  assertEquals(error.problems[0]?.problem, "is no option; did you mean seeds?");
+});
+
+Deno.test("R7.2 whoever is on the list of members listens where the list says", async () => {
+  const probe = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = probe.addr;
+  probe.close();
+  const members = [{ id: "a", host: "127.0.0.1", port, kinds: [] }];
+  await using node = await join({ cluster: "c", id: "a", listen: {}, members });
+  assertEquals(node.address, `ws://127.0.0.1:${port}`);
+  const response = await fetch(`http://127.0.0.1:${port}/gossip`);
+  await response.body?.cancel();
+  assertEquals(response.status, 426);
+});
+
+/** Joins by a seed at which something is wrong, and waits until that is told. */
+async function seedFailure(options: Partial<JoinOptions>): Promise<HearsayError> {
+  await using node = await join({ cluster: "red", listen: LISTEN, ...options });
+  const failed: Promise<HearsayEvent> = (async () => {
+    for await (const event of node.gossiper.events.subscribe("SeedFailed")) return event;
+    throw new Error("nothing was told");
+  })();
+  const event = await failed;
+  assert(event.type === "SeedFailed");
+  assertEquals(event.address, options.seeds?.[0]);
+  assert(event.error instanceof HearsayError);
+  return event.error;
+}
+
+Deno.test("R8.3 that a seed is down, of another cluster or otherwise unfit is told by an event, once for each reason", async () => {
+  await using blue = await join({ cluster: "blue", listen: LISTEN });
+  const other = await seedFailure({ seeds: [blue.address] });
+  assertEquals(other.code, "refused");
+  assertStringIncludes(other.message, 'This is a member of "blue"');
+  const config = { maxMessageBytes: 65_536 };
+  const unlike = await seedFailure({ cluster: "blue", seeds: [blue.address], config });
+  assertEquals(unlike.code, "incompatible");
+  assertStringIncludes(unlike.message, "maxMessageBytes is 1048576 here, and not 65536");
+  const down = await seedFailure({ seeds: ["ws://127.0.0.1:1"] });
+  assertEquals(down.code, "connection");
+  assertStringIncludes(down.message, "ws://127.0.0.1:1");
+});
