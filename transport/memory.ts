@@ -184,7 +184,11 @@ export class MemoryNetwork implements AsyncDisposable {
   #breakWhatIsCut(): void {
     for (const { ends, addresses: [one, other] } of this.#connections) {
       if (!this.#faults.between(one, other).cut && !this.#faults.between(other, one).cut) continue;
-      for (const end of ends) end.break({ tell: false });
+      // Whoever stands still notices when it runs again.
+      if (this.#faults.paused(one)) ends[0].breakWhenRead();
+      else ends[0].break({ tell: false });
+      if (this.#faults.paused(other)) ends[1].breakWhenRead();
+      else ends[1].break({ tell: false });
     }
   }
 }

@@ -138,6 +138,11 @@ export class MemoryEnd implements Connection {
     this.#end({ info: BROKEN, tell: options.tell });
   }
 
+  /** Breaks it after what is on its way here. */
+  breakWhenRead(): void {
+    if (!this.#over) this.#incoming.sendClose(BROKEN);
+  }
+
   async #write(message: Message): Promise<void> {
     const text = encode(message);
     const bytes = utf8Length(text);

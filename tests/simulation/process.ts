@@ -98,6 +98,7 @@ export class Process {
       await this.#transport.close();
       this.stream.close();
       if (this.#state === "over") return;
+      this.thaw();
       this.#state = "over";
       options.onClosed(this, closed);
     });
@@ -127,9 +128,13 @@ export class Process {
     return nowMs - this.#frozenMs - (this.#frozenSince === undefined ? 0 : nowMs - this.#frozenSince);
   }
 
+  /** How often it has stood still. */
+  freezes = 0;
+
   /** As SIGSTOP does. */
   freeze(): void {
-    if (this.#frozenSince !== undefined) return;
+    if (this.#frozenSince !== undefined || this.#state === "over") return;
+    this.freezes++;
     this.#frozenSince = this.machine.monotonicMs();
     this.machine.freeze();
     this.#network.pause(this.address);

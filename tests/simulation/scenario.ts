@@ -130,7 +130,8 @@ function drawSize(dice: Dice): number {
 function drawConfig(dice: Dice, size: number): GossiperConfig {
   const gossipInterval = dice.pick([50, 100, 300]);
   const gossipFanOut = dice.pick([1, 2, 3, 3]);
-  const gossipMaxSend = dice.pick([1, 2, 5, 50, 50]);
+  // So that nothing takes more than some sixty rounds: with few places, everything takes its time.
+  const gossipMaxSend = Math.max(dice.pick([1, 2, 5, 50, 50]), Math.ceil(size / gossipFanOut / 1.5));
   const gossipRequestTimeout = Math.max(50, Math.round(gossipInterval * dice.pick([0.5, 1, 2])));
   // The rule of `presetFor`, for twice the members: the dead and the new count as well.
   const places = 30 * 2 * size / (gossipFanOut * gossipMaxSend);

@@ -381,7 +381,7 @@ export class Simulation {
         return this.#tellSome();
       case "large value": {
         if (!process?.isRunning) return;
-        if (config.maxMessageBytes > 64 * 1_024) return;
+        if (config.maxMessageBytes > 16 * 1_024) return;
         const share = this.#dice.between(0.3, 0.5);
         try {
           process.gossiper.setState("large", "x".repeat(Math.floor(share * config.maxMessageBytes)));

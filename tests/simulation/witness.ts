@@ -24,6 +24,7 @@ export interface WitnessOptions {
   readonly maxMessageBytes: number;
   readonly heartbeatExpiration: number;
   readonly gossipInterval: number;
+  readonly gossipRequestTimeout: number;
   /** For how long what was said before a block may still be under way, in milliseconds. */
   readonly underWayMs: number;
   /** Whether members that have met nobody agree with nobody. */
@@ -40,14 +41,20 @@ interface Hold {
   readonly number: number;
 }
 
+/** A moment of a process that may stand still: how long it had been awake, and how often it had stood still. */
+interface Awake {
+  readonly awakeMs: number;
+  readonly freezes: number;
+}
+
 /** What was seen of one process. */
 class Seen {
   ownLife: Life | undefined;
   ownNumber = 0;
   /** The most that was held of each member. */
   readonly most = new Map<string, Hold>();
-  /** By its awake time: when each member last gave a sign of life, or was given time to. */
-  readonly fresh = new Map<string, number>();
+  /** When each member last gave a sign of life, or was given time to. */
+  readonly fresh = new Map<string, Awake>();
   readonly beats = new Map<string, number>();
   readonly blockedAtMs = new Map<string, number>();
   /** Members whose state was dropped here. */
@@ -83,9 +90,12 @@ export class Witness {
         this.#ensure(process, memberId !== id, () => "it blocks itself");
         seen.blockedAtMs.set(memberId, this.#options.nowMs());
         if (reason !== "expired") return;
-        const awakeMs = process.awakeMs - (seen.fresh.get(memberId) ?? -Infinity);
-        // What a round lasted may be taken for lateness, or not.
-        const leastMs = this.#options.heartbeatExpiration - this.#options.gossipInterval;
+        const fresh = seen.fresh.get(memberId) ?? { awakeMs: -Infinity, freezes: 0 };
+        const awakeMs = process.awakeMs - fresh.awakeMs;
+        // A pause counts for as long as two rounds may be apart, and for no longer.
+        const { heartbeatExpiration, gossipInterval, gossipRequestTimeout } = this.#options;
+        const pausesMs = (process.freezes - fresh.freezes + 1) * (gossipInterval + gossipRequestTimeout);
+        const leastMs = heartbeatExpiration - pausesMs;
         this.#ensure(process, awakeMs > leastMs, () => `${memberId} expired after ${awakeMs} ms`);
         const living = this.#running(memberId);
         if (living && !living.machine.isFrozen) this.falseBlocks++;
@@ -93,7 +103,7 @@ export class Witness {
       }
       case "MemberUnblocked":
         seen.blockedAtMs.delete(event.memberId);
-        seen.fresh.set(event.memberId, process.awakeMs);
+        seen.fresh.set(event.memberId, momentOf(process));
         return;
       case "MemberForgotten":
         seen.forgotten.add(event.memberId);
@@ -235,7 +245,7 @@ export class Witness {
     }
     if (key !== HEARTBEAT_KEY || number <= (seen.beats.get(memberId) ?? 0)) return;
     seen.beats.set(memberId, number);
-    seen.fresh.set(memberId, process.awakeMs);
+    seen.fresh.set(memberId, momentOf(process));
   }
 
   /** What is held of a member is a prefix of what one of its lives set, and never less than before. */
@@ -388,6 +398,10 @@ export function describeState(
 /** Whether a key is more than a sign of life. */
 function isLasting(key: string): boolean {
   return key !== HEARTBEAT_KEY && key !== DIGEST_KEY;
+}
+
+function momentOf({ awakeMs, freezes }: Process): Awake {
+  return { awakeMs, freezes };
 }
 
 function isAbove(one: Hold, other: Hold): boolean {

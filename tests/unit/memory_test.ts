@@ -625,3 +625,22 @@ Deno.test("what a paused address sends arrives, and a dial to it ends with its s
   controller.abort(new Error("enough"));
   await assertRejects(() => dial, Error, "enough");
 });
+
+Deno.test("a cut breaks a paused address's end when it is resumed, and the other end at once", async () => {
+  const runtime = new VirtualRuntime();
+  await using network = new MemoryNetwork({ runtime });
+  const [a, b] = [network.transport("a", 1), network.transport("b", 1)];
+  const near = await a.dial(b.address, { signal: new AbortController().signal });
+  const far = (await b.incoming.getReader().read()).value!;
+  const over: string[] = [];
+  near.closed.then(() => over.push("near"));
+  far.closed.then(({ code }) => over.push(`far ${code}`));
+  network.pause(b.address);
+  network.cut(a.address, b.address);
+  network.heal();
+  await runtime.advance(1_000);
+  assertEquals(over, ["near"]);
+  network.resume(b.address);
+  await runtime.advance(0);
+  assertEquals(over, ["near", "far 0"]);
+});
