@@ -118,13 +118,13 @@ export class MemoryNetwork implements AsyncDisposable {
    */
   setFaults(faults: LinkFaults, direction: Direction = {}): void {
     this.#faults.set(faults, direction);
-    this.#breakWhatIsCut();
+    if (faults.cut) this.#breakWhatIsCut();
   }
 
   /** Cuts the link between two addresses, both ways, until {@linkcode MemoryNetwork.heal}. */
   cut(one: string, other: string): void {
     this.#faults.cut(one, other);
-    this.#breakWhatIsCut();
+    this.#breakWhatIsCut([one, other]);
   }
 
   /**
@@ -181,8 +181,10 @@ export class MemoryNetwork implements AsyncDisposable {
     Promise.all(over).then(() => this.#connections.delete(connection));
   }
 
-  #breakWhatIsCut(): void {
+  /** Of all connections, or only of those with both ends among these addresses. */
+  #breakWhatIsCut(among?: readonly string[]): void {
     for (const { ends, addresses: [one, other] } of this.#connections) {
+      if (among && !(among.includes(one) && among.includes(other))) continue;
       if (!this.#faults.between(one, other).cut && !this.#faults.between(other, one).cut) continue;
       // Whoever stands still notices when it runs again.
       if (this.#faults.paused(one)) ends[0].breakWhenRead();

@@ -94,7 +94,9 @@ export function drawScenario(dice: Dice, wishes: Wishes = {}): Scenario {
   // Every seed leaves some kinds of trouble out: what hides behind another's noise shows alone.
   const kept = dice.pick([0.3, 0.6, 1]);
   const troubles = ALL_TROUBLES.filter(([, trouble]) => trouble === "heal" || dice.chance(kept));
-  const rounds = wishes.rageMs === undefined ? dice.pick([20, 40, 80]) : wishes.rageMs / gossipInterval;
+  const rounds = wishes.rageMs === undefined
+    ? dice.pick(size > 24 ? [10, 20] : [20, 40, 80])
+    : wishes.rageMs / gossipInterval;
   return {
     size,
     discovery,

@@ -364,7 +364,7 @@ export class Simulation {
         this.#note(process.id, "leaves");
         return process.leave();
       case "join": {
-        if (discovery === "fixed" || this.#lives.size >= 3 * this.scenario.size + 3) return;
+        if (discovery === "fixed" || this.#alive.length > 1.5 * this.scenario.size + 1) return;
         const fresh = this.#newHost();
         return this.#start(fresh, `m${this.#hosts.length - 1}`);
       }
