@@ -217,7 +217,10 @@ export class Exchange {
   /** Whether an active peer is known to hold this member's own state up to a number. */
   isAcknowledgedBy(id: string, number: number): boolean {
     if (id === this.#selfId || !this.#store.active.has(id)) return false;
-    return (this.#memories.peek(id)?.ownHeld ?? 0) >= number || this.#store.agreement.agrees(id, this.state);
+    const peer = this.#memories.peek(id);
+    // What an earlier life of the peer held, this one may lack.
+    const held = peer && !this.#isOutlived(peer) ? peer.ownHeld : 0;
+    return held >= number || this.#store.agreement.agrees(id, this.state);
   }
 
   /** This member's own state begins anew: what peers held of it counts no more. */

@@ -187,13 +187,7 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
   }
 
   #blocked(id: string): Refusal {
-    const { engine } = this.#core;
-    const { reason } = engine.blockedMember(id)!;
-    const life = engine.latestLife(id);
-    return refuse(
-      "blocked",
-      `${id} is blocked here (${reason}).`,
-      life === undefined ? { reason } : { reason, life },
-    );
+    const { reason } = this.#core.engine.blockedMember(id)!;
+    return refuse("blocked", `${id} is blocked here (${reason}).`, { reason });
   }
 }

@@ -105,7 +105,7 @@ export interface Refusal {
   readonly message: string;
   /** With `blocked`: why. */
   readonly reason?: BlockReason;
-  /** With `blocked` and `id_conflict`: the latest life that is known of the id refused, to begin another above. */
+  /** With `id_conflict`: the latest life that is known of the id refused, to begin another above. */
   readonly life?: Life;
 }
 

@@ -252,6 +252,15 @@ Deno.test("R9.2 members that all stop at once are done at once, and know that th
   }
 });
 
+Deno.test("R9.2 a peer that has gone, and is not there when it is dialled again, needs not be told", async () => {
+  await using cluster = await TestCluster.started(["a", "b"], { config: CONFIG });
+  await cluster.runUntil(() => cluster.isConfirmed());
+  await cluster.of("b").transport.close();
+  const fromMs = cluster.runtime.monotonicMs();
+  assertEquals((await cluster.stop("a")).flushed, true);
+  assertLess(cluster.runtime.monotonicMs() - fromMs, CONFIG.gossipRequestTimeout);
+});
+
 Deno.test("R12.3 kinds that would leave no room for anything else are refused when the gossiper is made", async () => {
   await using cluster = new TestCluster(["a"]);
   const kinds = Array.from({ length: 36 }, (_, index) => `${index}`.padEnd(250, "k"));

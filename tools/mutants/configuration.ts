@@ -56,8 +56,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "gossiper/configuration_rules.ts",
-    find: "if (steps < least) [nearest, least] = [field, steps];",
-    replace: "if (steps <= least + 9) [nearest, least] = [field, steps];",
+    find: "if (steps < least) [nearest, least] = [name, steps];",
+    replace: "if (steps <= least + 9) [nearest, least] = [name, steps];",
     test: "R12.3 a name that resembles no setting gets no suggestion",
     files: UNIT,
   },

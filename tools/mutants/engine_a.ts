@@ -88,13 +88,6 @@ export const MUTANTS: readonly Mutant[] = [
     files: unit("e1_lives"),
   },
   {
-    file: "engine/merge.ts",
-    find: "if (known !== undefined && known >= life) return;",
-    replace: "if (known !== undefined && known === life) return;",
-    test: "E1 a greeting in a lower life changes nothing",
-    files: unit("e1_lives"),
-  },
-  {
     file: "engine/exchange.ts",
     find: "} else if (member && member.life > life && each.id !== peer.id) {",
     replace: "} else if (member && member.life < life && each.id !== peer.id) {",

@@ -275,7 +275,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "gossiper/gossiper.ts",
-    find: "      const copy = copyJson(value);\n",
+    find: "    const copy = copied(value);\n",
     replace:
       "      const copy = { value: value as JsonValue, json: JSON.stringify(copyJson(value).value) };\n",
     test: "R4.2 the value is copied",

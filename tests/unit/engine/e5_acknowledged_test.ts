@@ -208,6 +208,19 @@ Deno.test("E5 a number that an earlier life of the peer held counts for nothing 
   assertEquals([told(a, "b"), a.acknowledgedBy(1)], ["a>0:1,2", 0]);
 });
 
+Deno.test("E5 what a peer held counts no more as soon as anybody tells of a later life of it", () => {
+  const clock = new TestClock();
+  const [a, b, c] = makeCluster(["a", "b", "c"], clock);
+  greet(a, b!, clock);
+  greet(a, c!, clock);
+  const number = set(a, "k", 1, clock);
+  exchange(a, b!, { clock });
+  assertEquals(a.acknowledgedBy(number), 1);
+  const again = makeLife(clock.now.wallMs + 1_000, 0.5);
+  tell(a, "c", memberDelta("b", again, [entry("x", 1, 1)]), clock);
+  assertEquals([a.acknowledgedBy(number), a.isAcknowledgedBy("b", number)], [0, false]);
+});
+
 Deno.test("E5 to greet again in the same life changes nothing of what is known", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
