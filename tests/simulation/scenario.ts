@@ -62,8 +62,8 @@ export interface Scenario {
 export interface Wishes {
   /** The number of members at the start. */
   readonly members?: number;
-  /** How often everything is looked at whole, in rounds. */
-  readonly rageMs?: number;
+  /** For how many rounds chance rules. */
+  readonly rounds?: number;
 }
 
 const ALL_TROUBLES: readonly (readonly [weight: number, trouble: Trouble])[] = [
@@ -94,9 +94,7 @@ export function drawScenario(dice: Dice, wishes: Wishes = {}): Scenario {
   // Every seed leaves some kinds of trouble out: what hides behind another's noise shows alone.
   const kept = dice.pick([0.3, 0.6, 1]);
   const troubles = ALL_TROUBLES.filter(([, trouble]) => trouble === "heal" || dice.chance(kept));
-  const rounds = wishes.rageMs === undefined
-    ? dice.pick(size > 24 ? [10, 20] : [20, 40, 80])
-    : wishes.rageMs / gossipInterval;
+  const rounds = wishes.rounds ?? dice.pick(size > 24 ? [10, 20] : [20, 40, 80]);
   return {
     size,
     discovery,
@@ -110,7 +108,7 @@ export function drawScenario(dice: Dice, wishes: Wishes = {}): Scenario {
     troubles,
     troubleEveryMs: gossipInterval * dice.pick([0.5, 2, 5]),
     changeEveryMs: gossipInterval * dice.pick([0.2, 1, 4]),
-    rageMs: gossipInterval * Math.round(rounds),
+    rageMs: gossipInterval * rounds,
     clockStepMs: dice.pick([0, 1_000, 10 * 3_600_000]),
     drift: dice.pick([0, 0.001, 0.02]),
   };

@@ -17,7 +17,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "gossiper/answers.ts",
-    find: "life: later",
+    find: "        life: later,\n",
     replace: "",
     test: "E1 R10.1 a member that left and comes back",
     files: GOSSIPER,

@@ -1,0 +1,166 @@
+/**
+ * `deno task simulate`: many seeds, one seed with its whole story, or measurements of spreading.
+ *
+ * @module
+ */
+
+import { parseArgs } from "../../deps/std_cli.ts";
+import { measure } from "./measure.ts";
+import { simulateAll } from "./pool.ts";
+import type { Wishes } from "./scenario.ts";
+import { Simulation } from "./simulation.ts";
+
+const HELP = `Usage: deno task simulate [options]
+
+Runs the real gossiper in one process, on a clock and a network that follow from a seed.
+
+  --seeds <number>     how many seeds, 300 by default
+  --from <number>      the first of them; drawn at random, and printed, by default
+  --seed <number>      only this one, with its whole story
+  --resume <file>      notes what is done there, and goes on from there the next time
+  --members <number>   that many members at the start; the seed decides otherwise
+  --rounds <number>    that many rounds under faults; the seed decides otherwise
+  --threads <number>   as many as there are processors by default
+
+Measurements, instead: how fast a value spreads, and what it costs
+
+  --runs <number>      that many for each number of members
+  --members <list>     such as 10,50,200
+  --loss <share>       of messages, from 0 to 0.9; 0 by default
+  --plot <file.svg>    draws the table as well
+
+Exits with 1 where something went wrong.`;
+
+if (import.meta.main) Deno.exit(await main(Deno.args));
+
+async function main(args: string[]): Promise<number> {
+  const flags = parseArgs(args, {
+    string: ["seeds", "from", "seed", "resume", "members", "rounds", "threads", "runs", "loss", "plot"],
+    boolean: ["help"],
+    unknown: (given: string) => fail(`There is no ${given}.`),
+  }) as Readonly<Partial<Record<string, string>>>;
+  if (flags.help) {
+    console.log(HELP);
+    return 0;
+  }
+  if (flags.runs !== undefined) {
+    const members = (flags.members ?? "10,50,100").split(",").map((each: string) => wholeOf("members", each));
+    const loss = Number(flags.loss ?? 0);
+    if (!(loss >= 0 && loss <= 0.9)) fail(`--loss must be from 0 to 0.9, and is ${flags.loss}.`);
+    await measure({ members, loss, runs: wholeOf("runs", flags.runs), plot: flags.plot });
+    return 0;
+  }
+  const wishes: Wishes = {
+    ...(flags.members !== undefined && { members: wholeOf("members", flags.members) }),
+    ...(flags.rounds !== undefined && { rounds: wholeOf("rounds", flags.rounds) }),
+  };
+  if (flags.seed !== undefined) return await tellOne(wholeOf("seed", flags.seed), wishes);
+  const count = wholeOf("seeds", flags.seeds ?? "300");
+  const progress = await readProgress(flags.resume);
+  const from = progress?.from ?? (flags.from === undefined ? drawBase() : wholeOf("from", flags.from));
+  const threads = flags.threads === undefined ? {} : { threads: wholeOf("threads", flags.threads) };
+  return await runMany({
+    from,
+    count,
+    done: new Set(progress?.done),
+    resume: flags.resume,
+    wishes,
+    ...threads,
+  });
+}
+
+async function tellOne(seed: number, wishes: Wishes): Promise<number> {
+  const simulation = new Simulation(seed, wishes);
+  console.log(simulation.describe().join("\n") + "\n");
+  const outcome = await simulation.run();
+  console.log(simulation.trace.lines().join("\n"));
+  const { recoveryMs, recoveryBoundMs, rounds, messages, bytes, processes, falseBlocks, violation } = outcome;
+  console.log(`
+processes ${processes}, rounds ${
+    rounds.toFixed(0)
+  }, messages ${messages}, bytes ${bytes}, false blocks ${falseBlocks}
+recovery  ${recoveryMs.toFixed(0)} ms of ${recoveryBoundMs.toFixed(0)} ms allowed
+result    ${violation ?? "all is well"}`);
+  return violation === undefined ? 0 : 1;
+}
+
+interface ManyOptions {
+  readonly from: number;
+  readonly count: number;
+  readonly done: Set<number>;
+  readonly resume: string | undefined;
+  readonly wishes: Wishes;
+  readonly threads?: number;
+}
+
+async function runMany({ from, count, done, resume, ...options }: ManyOptions): Promise<number> {
+  console.log(
+    `seeds ${from} to ${from + count - 1}${done.size > 0 ? `, of which ${done.size} are done` : ""}`,
+  );
+  const seeds = Array.from({ length: count }, (_, each) => from + each).filter((seed) => !done.has(seed));
+  const startMs = performance.now();
+  let wrong = 0;
+  let ran = 0;
+  let toldMs = startMs;
+  const sum = { virtualMs: 0, messages: 0, processes: 0, falseBlocks: 0, slowest: 0 };
+  for await (const { outcome, story } of simulateAll(seeds, options)) {
+    ran++;
+    sum.virtualMs += outcome.virtualMs;
+    sum.messages += outcome.messages;
+    sum.processes += outcome.processes;
+    sum.falseBlocks += outcome.falseBlocks;
+    sum.slowest = Math.max(sum.slowest, outcome.recoveryMs / outcome.recoveryBoundMs || 0);
+    if (outcome.violation === undefined) {
+      done.add(outcome.seed);
+    } else {
+      wrong++;
+      console.log(
+        `\nseed ${outcome.seed}: ${outcome.violation}\nagain: deno task simulate --seed ${outcome.seed}`,
+      );
+      console.log(story.join("\n"));
+    }
+    if (resume !== undefined && (ran % 20 === 0 || ran === seeds.length)) {
+      await Deno.writeTextFile(resume, JSON.stringify({ from, done: [...done] }));
+    }
+    const nowMs = performance.now();
+    if (nowMs - toldMs < 5_000) continue;
+    toldMs = nowMs;
+    const leftS = (nowMs - startMs) / ran * (seeds.length - ran) / 1_000;
+    console.error(`${`${ran}/${seeds.length}`.padStart(11)}  ${wrong} wrong, ${leftS.toFixed(0)} s to go`);
+  }
+  const hours = sum.virtualMs / 3_600_000;
+  console.log(`
+seeds        ${ran}, of which ${wrong} went wrong, in ${((performance.now() - startMs) / 1_000).toFixed(0)} s
+cluster time ${hours.toFixed(1)} h, ${sum.processes} processes, ${sum.messages} messages
+false blocks ${sum.falseBlocks} under faults (a partition, or too little came through)
+recovery     at most ${(100 * sum.slowest).toFixed(0)} % of what the bound allows`);
+  return wrong === 0 ? 0 : 1;
+}
+
+/** What an earlier run noted; nothing where there is no such file. */
+async function readProgress(
+  file: string | undefined,
+): Promise<{ readonly from: number; readonly done: readonly number[] } | undefined> {
+  if (file === undefined) return undefined;
+  try {
+    return JSON.parse(await Deno.readTextFile(file));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+function drawBase(): number {
+  return crypto.getRandomValues(new Uint32Array(1))[0]! % 1e9;
+}
+
+function wholeOf(name: string, given: string): number {
+  return /^[0-9]{1,10}$/.test(given)
+    ? Number(given)
+    : fail(`--${name} must be a whole number, and is ${given}.`);
+}
+
+function fail(message: string): never {
+  console.error(`${message}\n\n${HELP}`);
+  Deno.exit(2);
+}

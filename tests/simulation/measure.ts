@@ -1,0 +1,154 @@
+/**
+ * How fast a value spreads in a cluster, and what that costs, so that somebody can choose settings by looking.
+ *
+ * @module
+ */
+
+import { fixedMembers } from "../../discovery/fixed.ts";
+import { configure, presetFor } from "../../gossiper/configuration.ts";
+import { MemoryNetwork } from "../../transport/memory.ts";
+import { VirtualRuntime } from "../virtual_runtime.ts";
+import { plot } from "./plot.ts";
+import { Process } from "./process.ts";
+
+/** What is measured. */
+export interface MeasureOptions {
+  /** The sizes of the clusters. */
+  readonly members: readonly number[];
+  /** The share of messages that are lost. */
+  readonly loss: number;
+  /** How many runs for each size. */
+  readonly runs: number;
+  /** Where the picture goes, if there is to be one. */
+  readonly plot: string | undefined;
+}
+
+/** What one size came to, on average over its runs. */
+export interface Row {
+  readonly members: number;
+  /** Rounds from the start until everybody knows that all hold all. */
+  readonly start: number;
+  /** Rounds until the last member holds a new value. */
+  readonly spread: number;
+  /** Rounds until its owner knows that. */
+  readonly known: number;
+  /** For each member and second, at rest. */
+  readonly messages: number;
+  readonly bytes: number;
+  readonly falseBlocks: number;
+}
+
+/** Members start at once, each with a round of its own; then one sets a value; then they are left alone. */
+export async function measure({ members, loss, runs, plot: file }: MeasureOptions): Promise<void> {
+  const rows: Row[] = [];
+  console.log(
+    `settings: presetFor(members), loss ${100 * loss} %, ${runs} runs each, rounds of gossipInterval\n`,
+  );
+  console.log(HEAD.map(([name, width]) => name.padStart(width)).join(""));
+  for (const size of members) {
+    const all: Row[] = [];
+    for (let run = 1; run <= runs; run++) {
+      console.error(`  ${size} members, run ${run} of ${runs}`);
+      all.push(await measureOne({ size, loss, seed: 1_000 * run + size }));
+    }
+    const row = average(all);
+    rows.push(row);
+    console.log(cellsOf(row).map((cell, index) => cell.padStart(HEAD[index]![1])).join(""));
+  }
+  if (file !== undefined) {
+    await Deno.writeTextFile(file, plot(rows, { loss, runs }));
+    console.log(`\nDrawn in ${file}.`);
+  }
+}
+
+const HEAD: readonly (readonly [name: string, width: number])[] = [
+  ["members", 7],
+  ["started", 10],
+  ["spread", 10],
+  ["known", 10],
+  ["messages/s", 13],
+  ["KiB/s", 9],
+  ["false blocks", 15],
+];
+
+function cellsOf({ members, start, spread, known, messages, bytes, falseBlocks }: Row): string[] {
+  const rounds = [start, spread, known].map((each) => each.toFixed(1));
+  return [`${members}`, ...rounds, messages.toFixed(1), (bytes / 1_024).toFixed(1), `${falseBlocks}`];
+}
+
+async function measureOne(
+  { size, loss, seed }: { readonly size: number; readonly loss: number; readonly seed: number },
+): Promise<Row> {
+  const runtime = new VirtualRuntime({ seed });
+  const network = new MemoryNetwork({ runtime, seed });
+  network.setFaults({ loss });
+  const config = configure(presetFor(size));
+  const { gossipInterval, gossipRequestTimeout } = config;
+  const records = Array.from(
+    { length: size },
+    (_, each) => ({ id: `m${each}`, host: `h${each}`, port: 1, kinds: [] }),
+  );
+  const discovery = fixedMembers(records);
+  let falseBlocks = 0;
+  const processes: Process[] = [];
+  for (const { id, host } of records) {
+    const process = new Process({
+      id,
+      host,
+      machine: runtime.machine(),
+      network,
+      config,
+      discovery,
+      onEvent: (_, event) => {
+        if (event.type === "MemberBlocked" && event.reason === "expired") falseBlocks++;
+      },
+      onClosed: () => {},
+    });
+    processes.push(process);
+    runtime.setTimer(runtime.random() * gossipInterval, () => void process.start());
+  }
+  const rounds = async (isDone: () => boolean) => {
+    const startMs = runtime.monotonicMs();
+    while (!isDone()) await runtime.advance(gossipInterval / 4);
+    return (runtime.monotonicMs() - startMs) / gossipInterval;
+  };
+  await runtime.advance(gossipInterval);
+  const start = 1 + await rounds(() => processes.every(({ gossiper }) => gossiper.phase === "confirmed"));
+  const owner = processes[0]!;
+  let isKnown = false;
+  owner.gossiper.setStateRequest("k", "new", { acknowledgedBy: "all" }).then(() => isKnown = true);
+  const spread = await rounds(() =>
+    processes.every(({ gossiper }) => gossiper.getState("k").get(owner.id)?.value === "new")
+  );
+  const known = spread + await rounds(() => isKnown);
+  const before = network.counts;
+  const restMs = 20 * gossipInterval;
+  await runtime.advance(restMs);
+  const after = network.counts;
+  const perMemberSecond = (restMs / 1_000) * size;
+  for (const process of processes) process.leave();
+  await runtime.advance(4 * gossipRequestTimeout);
+  await network[Symbol.asyncDispose]();
+  return {
+    members: size,
+    start,
+    spread,
+    known,
+    messages: (after.messages - before.messages) / perMemberSecond,
+    bytes: (after.bytes - before.bytes) / perMemberSecond,
+    falseBlocks,
+  };
+}
+
+function average(rows: readonly Row[]): Row {
+  const mean = (of: (row: Row) => number) => rows.reduce((sum, row) => sum + of(row), 0) / rows.length;
+  return {
+    members: rows[0]!.members,
+    start: mean(({ start }) => start),
+    spread: mean(({ spread }) => spread),
+    known: mean(({ known }) => known),
+    messages: mean(({ messages }) => messages),
+    bytes: mean(({ bytes }) => bytes),
+    falseBlocks: rows.reduce((sum, { falseBlocks }) => sum + falseBlocks, 0),
+  };
+}

@@ -1,0 +1,55 @@
+/**
+ * Many simulations at once, on as many processors as there are.
+ *
+ * @module
+ */
+
+import type { Wishes } from "./scenario.ts";
+import type { Order, Result } from "./worker.ts";
+
+/** How simulations are run. */
+export interface PoolOptions {
+  readonly wishes?: Wishes;
+  /** The number of threads; as many as there are processors by default. */
+  readonly threads?: number;
+}
+
+/** Runs the seeds; yields each result as soon as there is one, in whatever order they come. */
+export async function* simulateAll(
+  seeds: Iterable<number>,
+  options: PoolOptions = {},
+): AsyncGenerator<Result> {
+  const { wishes = {}, threads = navigator.hardwareConcurrency } = options;
+  const queue = seeds[Symbol.iterator]();
+  const results = new TransformStream<Result, Result>(undefined, { highWaterMark: threads });
+  const writer = results.writable.getWriter();
+  const serve = async (worker: Worker) => {
+    for (let next = queue.next(); !next.done; next = queue.next()) {
+      await writer.write(await ask(worker, { seed: next.value, wishes }));
+    }
+  };
+  const workers = Array.from({ length: threads }, makeWorker);
+  try {
+    Promise.all(workers.map(serve)).then(() => writer.close(), (error) => writer.abort(error)).catch(
+      () => {},
+    );
+    yield* results.readable;
+  } finally {
+    for (const worker of workers) worker.terminate();
+  }
+}
+
+function makeWorker(): Worker {
+  return new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
+}
+
+function ask(worker: Worker, order: Order): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    worker.onmessage = ({ data }: MessageEvent<Result>) => resolve(data);
+    worker.onerror = (event) => {
+      event.preventDefault();
+      reject(new Error(`Seed ${order.seed} broke its thread: ${event.message}`));
+    };
+    worker.postMessage(order);
+  });
+}
