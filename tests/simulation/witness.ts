@@ -107,6 +107,10 @@ export class Witness {
         return;
       case "MemberForgotten":
         seen.forgotten.add(event.memberId);
+        // Outside of the topology its block goes with it.
+        if (!gossiper.blockedMembers.some(({ id }) => id === event.memberId)) {
+          seen.blockedAtMs.delete(event.memberId);
+        }
         return;
       case "Disseminated":
         seen.hasMet = true;
