@@ -16,6 +16,8 @@ export interface Mutant {
   readonly test: string;
   /** The test files in which it is. */
   readonly files: readonly string[];
+  /** How long its test may take, where that is longer than for the others. */
+  readonly limitMs?: number;
 }
 
 /**
@@ -56,7 +58,7 @@ export async function runMutants(mutants: readonly Mutant[], options: RunOptions
   const work = async (tree: string) => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       const [index, mutant] = next;
-      const verdict = await judge(mutant, { tree, limitMs, green });
+      const verdict = await judge(mutant, { tree, limitMs: mutant.limitMs ?? limitMs, green });
       verdicts[index] = verdict;
       onVerdict?.(verdict);
     }

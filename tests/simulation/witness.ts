@@ -57,6 +57,7 @@ class Seen {
   readonly fresh = new Map<string, Awake>();
   readonly beats = new Map<string, number>();
   readonly blockedAtMs = new Map<string, number>();
+  readonly freedAtMs = new Map<string, number>();
   /** Members whose state was dropped here. */
   readonly forgotten = new Set<string>();
   consensus: string | undefined;
@@ -102,22 +103,18 @@ export class Witness {
         return;
       }
       case "MemberUnblocked":
-        seen.blockedAtMs.delete(event.memberId);
+        seen.freedAtMs.set(event.memberId, this.#options.nowMs());
         seen.fresh.set(event.memberId, momentOf(process));
         return;
       case "MemberForgotten":
         seen.forgotten.add(event.memberId);
-        // Outside of the topology its block goes with it.
-        if (!gossiper.blockedMembers.some(({ id }) => id === event.memberId)) {
-          seen.blockedAtMs.delete(event.memberId);
-        }
         return;
       case "Disseminated":
         seen.hasMet = true;
         // The last request of one that leaves is still answered.
         return this.#ensure(
           process,
-          (seen.blockedAtMs.get(event.peerId) ?? this.#options.nowMs()) === this.#options.nowMs(),
+          !this.#blockedFor(process, event.peerId),
           () => `it gossips to ${event.peerId}, which it blocks`,
         );
       case "ConflictDetected":
@@ -154,15 +151,14 @@ export class Witness {
 
   /** To be called with every message when it is sent. */
   overhear({ from, to, text, bytes }: SentMessage): void {
-    const { maxMessageBytes, gossipMaxSend, underWayMs, nowMs } = this.#options;
+    const { maxMessageBytes, gossipMaxSend, underWayMs } = this.#options;
     const sender = this.#at(from);
     this.#ensure(sender, bytes <= maxMessageBytes, () => `it sends ${bytes} bytes`);
     const type = /^\{"type":"(\w+)"/.exec(text)?.[1];
     if (type !== "gossip" && type !== "reply") return;
     const receiver = this.#at(to);
     if (sender && receiver) {
-      const blockedAtMs = this.#of(sender).blockedAtMs.get(receiver.id);
-      const isLate = blockedAtMs === undefined || nowMs() - blockedAtMs < underWayMs;
+      const isLate = this.#blockedFor(sender, receiver.id) < underWayMs;
       this.#ensure(sender, isLate, () => `a ${type} went to ${receiver.id}, which it has blocked for long`);
     }
     if (this.#messages++ % OPENED_MESSAGES !== 0) return;
@@ -187,6 +183,8 @@ export class Witness {
     for (const { id, status, life } of process.gossiper.members) {
       const peer = this.#running(id);
       if (status !== "active" || id === process.id || !peer || this.#of(peer).ownLife !== life) continue;
+      // It was not active yet when the promise came true, a moment ago.
+      if (this.#of(process).freedAtMs.get(id) === this.#options.nowMs()) continue;
       const wrong = () => `awaited ${value} was to be held by all, and ${id} lacks it`;
       this.#ensure(process, holders.has(peer), wrong);
     }
@@ -362,6 +360,14 @@ export class Witness {
       if (held?.sequenceNumber !== sequenceNumber) return `${id} ${key}@${sequenceNumber}`;
     }
     return undefined;
+  }
+
+  /** For how long a member has been blocked, in milliseconds; 0 where it is not. */
+  #blockedFor(process: Process, id: string): number {
+    // When it is forgotten its block goes with it, and no event tells.
+    if (!process.gossiper.blockedMembers.some((blocked) => blocked.id === id)) return 0;
+    const nowMs = this.#options.nowMs();
+    return nowMs - (this.#of(process).blockedAtMs.get(id) ?? nowMs);
   }
 
   #of(process: Process): Seen {

@@ -1,0 +1,126 @@
+import type { Mutant } from "../mutant_run.ts";
+
+/** How long 300 seeds may take where none of them notices anything. */
+const LIMIT_MS = 400_000;
+
+function unseen(file: string, find: string, replace: string): Mutant {
+  return {
+    file,
+    find,
+    replace,
+    test: "E1 to E14 whatever happens",
+    files: ["tests/simulation/simulation_test.ts"],
+    limitMs: LIMIT_MS,
+  };
+}
+
+/** Breaks that the simulator has to find by itself, within 300 seeds that are drawn anew each time. */
+export const MUTANTS: readonly Mutant[] = [
+  // Committed when it is sent, not when it is acknowledged.
+  unseen(
+    "engine/exchange.ts",
+    "    return { delta, sent: { peerId, peerLife: peer.life, members } };",
+    "    const sent = { peerId, peerLife: peer.life, members };\n    this.acknowledge(sent, new Map());\n    return { delta, sent };",
+  ),
+  // What a peer says it holds does not win over what is remembered.
+  unseen(
+    "engine/exchange.ts",
+    "    for (const [id, hold] of holds) this.#noteSaid(peer, id, { hold, sent: sent.members.get(id) });\n",
+    "",
+  ),
+  // An acknowledgement of a former process under the id counts.
+  unseen("engine/exchange.ts", "peer.life !== sent.peerLife || this.#isOutlived(peer)", "false"),
+  unseen(
+    "engine/exchange.ts",
+    "const held = peer && !this.#isOutlived(peer) ? peer.ownHeld : 0;",
+    "const held = peer?.ownHeld ?? 0;",
+  ),
+  // A gap is passed over.
+  unseen(
+    "engine/merge.ts",
+    "if (!told.reset && (mine?.held ?? 0) < told.after) {",
+    "if (!told.reset && (mine?.held ?? 0) + 3 < told.after) {",
+  ),
+  // What is older is merged as well.
+  unseen("engine/merge.ts", "if (held && held.life > life) return note(held, telling);", ""),
+  // A reset drops nothing that is newer than itself.
+  unseen("engine/merge.ts", "      if (last < held.held) {\n", "      if (last < 0) {\n"),
+  // No memory of what was forgotten.
+  unseen(
+    "engine/membership.ts",
+    "    if (member) this.departures.remember(id, { life: member.life, number: member.held });\n",
+    "",
+  ),
+  // The floor is ignored.
+  unseen(
+    "engine/member_state.ts",
+    "const reset = options.reset === true || after < this.floor;",
+    "const reset = options.reset === true;",
+  ),
+  // A deletion is not told.
+  unseen(
+    "engine/member_state.ts",
+    "if (!held.superseded && held.entry.number < below) entries.push(held.entry);",
+    "if (!held.superseded && held.entry.number < below && held.entry.value !== undefined) entries.push(held.entry);",
+  ),
+  // Expiry by a clock that steps.
+  unseen(
+    "engine/membership.ts",
+    "for (const id of this.#vigil.look(now.monotonicMs, this.#settings.heartbeatExpiration)) {",
+    "for (const id of this.#vigil.look(now.wallMs, this.#settings.heartbeatExpiration)) {",
+  ),
+  // Time in which this process stood still counts against others.
+  unseen(
+    "engine/vigil.ts",
+    "Math.min(Math.max(0, nowMs - this.#lookedAtMs), this.#longestGapMs)",
+    "Math.max(0, nowMs - this.#lookedAtMs)",
+  ),
+  // One member too many in a message.
+  unseen(
+    "engine/selection.ts",
+    "const full = deltas.length === room.members;",
+    "const full = deltas.length > room.members;",
+  ),
+  // Others may write a member's state.
+  unseen(
+    "engine/engine.ts",
+    "if (each.id === this.#id) renewAbove = this.#answerOwn(each, holds) ?? renewAbove;",
+    "if (each.id === this.#id && each.entries.length === 0) renewAbove = this.#answerOwn(each, holds) ?? renewAbove;",
+  ),
+  // A block as expired is never lifted by proof of life.
+  unseen("engine/membership.ts", 'if (reason === "expired") this.free(id, now);\n    else if', "if"),
+  // The digest does not follow the set of active members.
+  unseen(
+    "engine/store.ts",
+    "    if (member) this.#digest.removeSum(member.sum);\n    for (const check",
+    "    for (const check",
+  ),
+  // Blocked members still get gossip.
+  unseen(
+    "engine/membership.ts",
+    "const active = this.#topology.has(id) && !this.blocks.has(id);",
+    "const active = this.#topology.has(id);",
+  ),
+  // A check does not see that somebody is active no more.
+  unseen(
+    "engine/store.ts",
+    "    for (const check of this.checks.values()) check.note(id, undefined);\n  }",
+    "  }",
+  ),
+  // Two answers under one id.
+  unseen("gossiper/session.ts", "    if (number <= this.#lastAsked) return false;\n", ""),
+  // Whoever leaves tells nobody.
+  unseen("engine/membership.ts", '    this.#leavers.add(id);\n    this.block(id, "left", now);\n', ""),
+  // The blocked are never greeted.
+  unseen(
+    "gossiper/rounds.ts",
+    "    for (const id of core.engine.dueProbes(core.now())) this.greetLater(id);\n",
+    "",
+  ),
+  // A timer is left behind when a session is over.
+  unseen(
+    "gossiper/session.ts",
+    "    this.#cancelTimer();\n    if (reason !== undefined) this.#controller.error(reason);",
+    "    if (reason !== undefined) this.#controller.error(reason);",
+  ),
+];
