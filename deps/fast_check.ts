@@ -1,0 +1,20 @@
+/**
+ * Properties over random values, for tests.
+ *
+ * @module
+ */
+
+export {
+  array,
+  assert,
+  asyncProperty,
+  constantFrom,
+  integer,
+  jsonValue,
+  oneof,
+  property,
+  record,
+  string,
+  tuple,
+} from "npm:fast-check@4.10.2";
+export type { Arbitrary } from "npm:fast-check@4.10.2";

@@ -1,0 +1,291 @@
+import { assert, assertEquals } from "../../deps/std_assert.ts";
+import * as fc from "../../deps/fast_check.ts";
+import type { Engine } from "../../engine/engine.ts";
+import { MAX_DEPTH } from "../../engine/json.ts";
+import { makeLife } from "../../engine/life.ts";
+import type { JsonValue, MemberDelta, SentEntry } from "../../engine/types.ts";
+import type { Gossip } from "../../gossiper/message.ts";
+import { decode, encode, MAX_KEY_BYTES } from "../../transport/wire.ts";
+import {
+  entry,
+  exchange,
+  makeCluster,
+  makeEngine,
+  makePair,
+  memberDelta,
+  message,
+  note,
+  remove,
+  set,
+  settle,
+  tell,
+  TestClock,
+  tombstone,
+  WALL_START_MS,
+} from "../unit/engine/harness.ts";
+
+/** An owner's act: a value that is set, or `undefined` for a deletion. */
+interface Act {
+  readonly key: string;
+  readonly value: JsonValue | undefined;
+}
+
+const KEYS = ["a", "b", "__proto__", "κ"];
+const anAct: fc.Arbitrary<Act> = fc.record({
+  key: fc.constantFrom(...KEYS),
+  value: fc.oneof(fc.integer({ min: 0, max: 9 }), fc.constantFrom(undefined)),
+});
+const someActs = fc.array(anAct, { minLength: 1, maxLength: 30 });
+const LIFE = makeLife(WALL_START_MS, 0.5);
+
+/** The naive model: an owner's state after so many of its acts, a plain map of what was last done to each key. */
+function modelAfter(acts: readonly Act[], count: number): Map<string, SentEntry> {
+  const state = new Map<string, SentEntry>();
+  for (const [index, { key, value }] of acts.slice(0, count).entries()) {
+    const number = index + 1;
+    state.set(key, value === undefined ? tombstone(key, number) : entry(key, number, value));
+  }
+  return state;
+}
+
+/** What somebody who holds everything up to `from` acts lacks of the state after `to`. */
+function deltaOf(
+  acts: readonly Act[],
+  { from, to }: { readonly from: number; readonly to: number },
+): MemberDelta {
+  const entries = [...modelAfter(acts, to).values()].filter(({ number }) => number > from);
+  return memberDelta("owner", LIFE, entries.sort((one, other) => one.number - other.number), { after: from });
+}
+
+/** What an engine holds of a member, in the model's terms. */
+function heldOf(engine: Engine, id: string): Record<string, readonly [number, JsonValue | undefined]> {
+  const live = KEYS.flatMap((key) => {
+    const held = engine.get(id, key);
+    return held ? [[key, [held.number, held.value]] as const] : [];
+  });
+  return Object.fromEntries(live);
+}
+
+function modelOf(
+  state: ReadonlyMap<string, SentEntry>,
+): Record<string, readonly [number, JsonValue | undefined]> {
+  const live = [...state.values()].filter(({ value }) => value !== undefined);
+  const inOrder = KEYS.flatMap((key) => live.filter((each) => each.key === key));
+  return Object.fromEntries(inOrder.map(({ key, number, value }) => [key, [number, value] as const]));
+}
+
+function receiver(): { readonly engine: Engine; readonly clock: TestClock } {
+  const clock = new TestClock();
+  const engine = makeEngine("self", clock);
+  note(engine, engine.setTopology({ members: ["self", "owner", "other", "third"], blocked: [] }, clock.now));
+  return { engine, clock };
+}
+
+const someSlices = fc.array(fc.tuple(fc.integer({ min: 0, max: 30 }), fc.integer({ min: 0, max: 30 })), {
+  maxLength: 40,
+});
+
+Deno.test("E3 E4 whatever deltas come, in whatever order and however often, what is held is a prefix, and the last word the same", () => {
+  fc.assert(
+    fc.property(someActs, someSlices, (acts, slices) => {
+      const { engine, clock } = receiver();
+      let held = 0;
+      for (const [one, other] of slices) {
+        const [from, to] = [Math.min(one, other, acts.length), Math.min(Math.max(one, other), acts.length)];
+        const delta = deltaOf(acts, { from, to });
+        tell(engine, "other", delta, clock);
+        const last = delta.entries.at(-1)?.number ?? 0;
+        // By the model: a gap is not taken, and nothing is ever taken back.
+        if (from <= held) held = Math.max(held, last);
+        assertEquals(engine.holdOf("owner")?.number ?? 0, held);
+        assertEquals(heldOf(engine, "owner"), modelOf(modelAfter(acts, held)));
+      }
+      tell(engine, "other", deltaOf(acts, { from: 0, to: acts.length }), clock);
+      assertEquals(heldOf(engine, "owner"), modelOf(modelAfter(acts, acts.length)));
+    }),
+    { numRuns: 300 },
+  );
+});
+
+Deno.test("E3 merging is commutative, associative and idempotent over the states of several owners", () => {
+  const states = fc.array(
+    fc.tuple(fc.constantFrom("owner", "other", "third"), someActs, fc.integer({ min: 1, max: 30 })),
+    {
+      minLength: 1,
+      maxLength: 6,
+    },
+  );
+  const orders = fc.tuple(fc.array(fc.integer({ min: 0, max: 5 }), { maxLength: 20 }), states);
+  fc.assert(
+    fc.property(orders, ([order, told]) => {
+      // Every owner has one history; what is told of it are states along it.
+      const histories = new Map(told.map(([id, acts]) => [id, acts]));
+      const deltas = told.map(([id, , count]) => {
+        const acts = histories.get(id)!;
+        return { ...deltaOf(acts, { from: 0, to: Math.min(count, acts.length) }), id };
+      });
+      const merged = (indices: readonly number[]) => {
+        const { engine, clock } = receiver();
+        for (const index of indices) tell(engine, "third", deltas[index]!, clock);
+        return { digest: engine.digest, held: ["owner", "other", "third"].map((id) => heldOf(engine, id)) };
+      };
+      const all = deltas.map((_, index) => index);
+      const shuffled = [...order.map((each) => each % deltas.length), ...all.toReversed()];
+      assertEquals(merged(shuffled), merged(all));
+      assertEquals(merged([...all, ...all]), merged(all));
+    }),
+    { numRuns: 300 },
+  );
+});
+
+Deno.test("E4 members told one by one, in any order, give what they give together", () => {
+  fc.assert(
+    fc.property(someActs, someActs, someActs, fc.integer({ min: 0, max: 5 }), (one, two, three, turn) => {
+      const deltas = [["owner", one], ["other", two], ["third", three]].map(([id, acts]) => ({
+        ...deltaOf(acts as readonly Act[], { from: 0, to: acts!.length }),
+        id: id as string,
+      }));
+      const together = receiver();
+      note(together.engine, together.engine.applyIncoming("other", message(...deltas), together.clock.now));
+      const apart = receiver();
+      const turned = turn < 3 ? deltas.toReversed() : deltas;
+      for (let index = 0; index < 3; index++) {
+        tell(apart.engine, "other", turned[(index + turn) % 3]!, apart.clock);
+      }
+      assertEquals(apart.engine.digest, together.engine.digest);
+    }),
+    { numRuns: 200 },
+  );
+});
+
+/** What happens between two members: an act of one, or an exchange of which something may be lost. */
+const someEvents = fc.array(
+  fc.oneof(
+    fc.record({ who: fc.integer({ min: 0, max: 1 }), act: anAct }),
+    fc.record({
+      who: fc.integer({ min: 0, max: 1 }),
+      lose: fc.constantFrom("nothing", "request", "reply", "ack"),
+    }),
+  ),
+  { maxLength: 60 },
+);
+
+Deno.test("E4 E5 deltas after what was acknowledged come to the full state, whatever is lost between", () => {
+  fc.assert(
+    fc.property(someEvents, (events) => {
+      const clock = new TestClock();
+      const pair = makePair(clock);
+      const models = [new Map<string, JsonValue>(), new Map<string, JsonValue>()];
+      for (const event of events) {
+        const [mine, other] = [pair[event.who as 0 | 1], pair[1 - event.who as 0 | 1]];
+        clock.advance(10);
+        if ("lose" in event) {
+          const lose = event.lose === "nothing" ? {} : { lose: event.lose as "request" | "reply" | "ack" };
+          exchange(mine, other, { clock, ...lose });
+          continue;
+        }
+        const { key, value } = event.act;
+        if (value === undefined) {
+          remove(mine, key, clock);
+          models[event.who]!.delete(key);
+        } else {
+          set(mine, key, value, clock);
+          models[event.who]!.set(key, value);
+        }
+      }
+      settle(pair, { clock });
+      for (const [index, owner] of pair.entries()) {
+        const held = (engine: Engine) => KEYS.map((key) => engine.get(owner.id, key)?.value);
+        const expected = KEYS.map((key) => models[index]!.get(key));
+        assertEquals([held(pair[0]), held(pair[1])], [expected, expected]);
+      }
+      assertEquals(pair[0].digest, pair[1].digest);
+      assertEquals(pair.map(({ phase }) => phase), ["confirmed", "confirmed"]);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+Deno.test("E5 E12 among several members nobody claims to be confirmed before all hold all", () => {
+  const ids = ["a", "b", "c", "d"];
+  const steps = fc.array(
+    fc.record({ from: fc.integer({ min: 0, max: 3 }), to: fc.integer({ min: 0, max: 3 }), act: anAct }),
+    { maxLength: 60 },
+  );
+  fc.assert(
+    fc.property(steps, (all) => {
+      const clock = new TestClock();
+      const engines = makeCluster(ids, clock);
+      for (const { from, to, act } of all) {
+        clock.advance(10);
+        if (from === to) {
+          if (act.value === undefined) remove(engines[from]!, act.key, clock);
+          else set(engines[from]!, act.key, act.value, clock);
+        } else exchange(engines[from]!, engines[to]!, { clock });
+        for (const engine of engines) {
+          if (engine.phase !== "confirmed") continue;
+          for (const peer of engines) {
+            for (const id of ids) {
+              // Of itself a peer may by now have more.
+              if (id === peer.id) continue;
+              const [mine, theirs] = [engine.holdOf(id)?.number ?? 0, peer.holdOf(id)?.number ?? 0];
+              assert(theirs >= mine, `${engine.id} is confirmed, and ${peer.id} lacks ${id}@${mine}`);
+            }
+          }
+        }
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
+
+const aKey = fc.oneof(
+  fc.string({ unit: "binary", minLength: 1, maxLength: 40 }),
+  fc.constantFrom("__proto__", "constructor", "𝄞".repeat(MAX_KEY_BYTES / 4), "\u0000", "é"),
+);
+
+/** Any JSON value, some of them as deep as is allowed. */
+const aValue: fc.Arbitrary<JsonValue> = fc.oneof(
+  fc.jsonValue({ stringUnit: "binary" }) as fc.Arbitrary<JsonValue>,
+  fc.tuple(
+    fc.integer({ min: 1, max: MAX_DEPTH - 1 }),
+    fc.constantFrom<JsonValue>("𝄞", null, 1e-7, "__proto__"),
+  ).map(
+    ([depth, core]) => {
+      let value: JsonValue = core;
+      for (let level = 0; level < depth; level++) value = level % 2 === 0 ? [value] : { "__proto__x": value };
+      return value;
+    },
+  ),
+);
+
+Deno.test("P3 what is encoded and decoded is what it was, for any key and any JSON value", () => {
+  const entries = fc.array(fc.tuple(aKey, fc.oneof(aValue, fc.constantFrom(undefined))), { maxLength: 5 });
+  fc.assert(
+    fc.property(entries, (given) => {
+      const byKey = new Map(given.filter(([key]) => new TextEncoder().encode(key).length <= MAX_KEY_BYTES));
+      const sent = [...byKey].map(([key, value], index) =>
+        value === undefined ? tombstone(key, index + 1) : entry(key, index + 1, normal(value))
+      );
+      const gossip: Gossip = {
+        type: "gossip",
+        id: "d7",
+        memberId: "a",
+        delta: message(memberDelta("x", LIFE, sent)),
+      };
+      const read = decode(encode(gossip), { maxMessageBytes: 2 ** 24 });
+      assert(read.type === "gossip");
+      const [member] = read.delta.members;
+      const shown = (entries: readonly SentEntry[] = []) =>
+        entries.map(({ key, number, type, json }) => [key, number, type, json]);
+      assertEquals(shown(member?.entries), shown(sent));
+      assertEquals(encode(read), encode(gossip));
+    }),
+    { numRuns: 500 },
+  );
+});
+
+/** As JSON has it: without a negative zero. */
+function normal(value: JsonValue): JsonValue {
+  return JSON.parse(JSON.stringify(value));
+}
