@@ -63,6 +63,11 @@ export class Program implements AsyncDisposable {
     return await this.#wait(find, { withinMs, what: `a line like ${pattern}` });
   }
 
+  /** The number of its process. */
+  get pid(): number {
+    return this.#child.pid;
+  }
+
   /** How its process ended; what it and its children have printed may not have been read by then. */
   get status(): Promise<Deno.CommandStatus> {
     return this.#child.status;

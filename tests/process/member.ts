@@ -1,0 +1,80 @@
+/**
+ * A member as a program of its own, which tells what happens as lines of JSON and does what it is told by lines.
+ * It ends when its standard input does.
+ *
+ * @module
+ */
+
+import { TextLineStream } from "../../deps/std_streams.ts";
+import { join, type PartialConfig } from "../../mod.ts";
+
+/** How it is started, as JSON in its first argument. */
+export interface MemberOptions {
+  readonly id: string;
+  readonly port: number;
+  /** Where others reach it, if not at its port. */
+  readonly advertised?: number;
+  readonly seeds: readonly string[];
+  readonly config: PartialConfig;
+}
+
+const { id, port, advertised, seeds, config }: MemberOptions = JSON.parse(Deno.args[0]!);
+const host = "127.0.0.1";
+const node = await join({
+  cluster: "faults",
+  id,
+  listen: { port },
+  seeds,
+  config,
+  ...(advertised === undefined ? {} : { advertise: { host, port: advertised } }),
+});
+const tell = (line: object) => console.log(JSON.stringify(line));
+tell({ type: "listening", address: node.address, port: Number(new URL(node.address).port) });
+
+const QUIET = new Set(["Disseminated", "RequestFailed", "PhaseChanged", "Confirmed", "EventsDropped"]);
+const telling = (async () => {
+  for await (const event of node.gossiper.events.subscribe()) {
+    if (event.type === "GossipUpdate" && (event.memberId === id || event.key !== "k")) continue;
+    if (!QUIET.has(event.type)) tell(event.type === "ClusterTopology" ? { type: event.type } : event);
+  }
+})();
+
+let loading: ReturnType<typeof setInterval> | undefined;
+
+async function stop(): Promise<never> {
+  clearInterval(loading);
+  const flush = await node.stop();
+  await telling;
+  tell({ type: "stopped", flush });
+  Deno.exit(0);
+}
+Deno.addSignalListener("SIGTERM", () => void stop());
+
+/** What a line of standard input asks for. */
+const COMMANDS: Readonly<Record<string, (value: string) => void>> = {
+  set: (value) => node.gossiper.setState("k", value),
+  /** Sets a key 4,000 times a second until it stops. */
+  load: () => {
+    let number = 0;
+    loading = setInterval(() => {
+      for (let each = 0; each < 20; each++) node.gossiper.setState("load", ++number);
+    }, 5);
+  },
+  /** Blocks the event loop for so many milliseconds. */
+  block: (value) => {
+    const endMs = performance.now() + Number(value);
+    while (performance.now() < endMs);
+    tell({ type: "unblocked" });
+  },
+  members: () =>
+    tell({ type: "members", members: node.gossiper.members.map(({ id, status }) => `${id} ${status}`) }),
+  memory: () => tell({ type: "memory", rss: Deno.memoryUsage().rss, skipped: node.gossiper.skippedRounds }),
+};
+
+for await (
+  const line of Deno.stdin.readable.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream())
+) {
+  const [name = "", value = ""] = line.split(" ");
+  COMMANDS[name]?.(value);
+}
+await stop();
