@@ -22,14 +22,13 @@ export const MUTANTS: readonly Mutant[] = [
     "    return { delta, sent: { peerId, peerLife: peer.life, members } };",
     "    const sent = { peerId, peerLife: peer.life, members };\n    this.acknowledge(sent, new Map());\n    return { delta, sent };",
   ),
-  // What a peer says it holds does not win over what is remembered.
+  // What is replied counts as held before it is acknowledged.
   unseen(
-    "engine/exchange.ts",
-    "    for (const [id, hold] of holds) this.#noteSaid(peer, id, { hold, sent: sent.members.get(id) });\n",
-    "",
+    "gossiper/answers.ts",
+    "    return { delta, sent, holds };",
+    "    this.#acknowledge(sent, new Map());\n    return { delta, sent, holds };",
   ),
   // An acknowledgement of a former process under the id counts.
-  unseen("engine/exchange.ts", "peer.life !== sent.peerLife || this.#isOutlived(peer)", "false"),
   unseen(
     "engine/exchange.ts",
     "const held = peer && !this.#isOutlived(peer) ? peer.ownHeld : 0;",
@@ -81,11 +80,17 @@ export const MUTANTS: readonly Mutant[] = [
     "const full = deltas.length === room.members;",
     "const full = deltas.length > room.members;",
   ),
-  // Others may write a member's state.
+  // The heartbeat of a blocked member is passed on.
   unseen(
-    "engine/engine.ts",
-    "if (each.id === this.#id) renewAbove = this.#answerOwn(each, holds) ?? renewAbove;",
-    "if (each.id === this.#id && each.entries.length === 0) renewAbove = this.#answerOwn(each, holds) ?? renewAbove;",
+    "engine/membership.ts",
+    "return this.#store.order.get(id)?.lastHeartbeat || Infinity;",
+    "return Infinity;",
+  ),
+  // What is old news is put again.
+  unseen(
+    "engine/merge.ts",
+    "const news = told.entries.filter((entry) => entry.number > held.held);",
+    "const news = told.entries;",
   ),
   // A block as expired is never lifted by proof of life.
   unseen("engine/membership.ts", 'if (reason === "expired") this.free(id, now);\n    else if', "if"),
