@@ -80,11 +80,11 @@ export const MUTANTS: readonly Mutant[] = [
     "const full = deltas.length === room.members;",
     "const full = deltas.length > room.members;",
   ),
-  // The heartbeat of a blocked member is passed on.
+  // Who left stays blocked when it is back.
   unseen(
     "engine/membership.ts",
-    "return this.#store.order.get(id)?.lastHeartbeat || Infinity;",
-    "return Infinity;",
+    '    if (this.blocks.reason(id) !== "topology") this.free(id, now);\n  }\n\n  /** A member\'s state says',
+    "  }\n\n  /** A member's state says",
   ),
   // What is old news is put again.
   unseen(
