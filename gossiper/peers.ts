@@ -178,7 +178,7 @@ export class Peers {
       this.#serving.delete(session);
       const id = session.peer?.id;
       const isGone = code === CLOSE.goingAway || code === CLOSE.goingAwayDialler;
-      if (id !== undefined && isGone && !this.#open.has(id)) this.#goneAway.add(id);
+      if (id !== undefined && isGone && session.closedByPeer && !this.#open.has(id)) this.#goneAway.add(id);
     });
     this.#serving.set(session, serving);
     return session;
@@ -214,7 +214,8 @@ export class Peers {
       if (session === except) continue;
       if (!longest || session.usedMs < longest.usedMs) longest = session;
     }
-    longest?.leave("This connection was unused for longest, and there are too many.");
+    // Not as one that goes away: it is there to be dialled again.
+    longest?.end(CLOSE.done, "This connection was unused for longest, and there are too many.");
   }
 
   #drop(session: Session): void {

@@ -91,6 +91,7 @@ export class Session {
   #usedMs: number;
   #ended: ConnectionClosed | undefined;
   #isOver = false;
+  #closedByPeer = false;
   #cancelTimer: () => void = () => {};
 
   /** Makes a session; the accepting side begins to wait for a greeting. */
@@ -151,6 +152,11 @@ export class Session {
     return this.#requests.isBusy || this.#outbox.isCongested;
   }
 
+  /** Whether it is over, and it was not this side that ended it. */
+  get closedByPeer(): boolean {
+    return this.#closedByPeer;
+  }
+
   /** When either side last asked for something, by the monotonic clock. */
   get usedMs(): number {
     return this.#usedMs;
@@ -204,6 +210,7 @@ export class Session {
   over(reason: unknown): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    this.#closedByPeer = this.#ended === undefined;
     if (reason !== undefined) this.#outbox.abort(reason);
     const code = reason instanceof ConnectionClosed ? reason.closeCode : CLOSE.done;
     this.#guard(() =>

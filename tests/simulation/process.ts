@@ -59,6 +59,10 @@ export class Process {
   readonly gossiper: Gossiper;
   readonly stream: EventStream;
   readonly check: ConsensusHandle;
+  /** Whether its gossiper takes part no more because its id is used twice. */
+  isSilenced = false;
+  /** How often it has stood still. */
+  freezes = 0;
   readonly #network: MemoryNetwork;
   readonly #transport: MemoryTransport;
   #state: "running" | "leaving" | "over" = "running";
@@ -114,9 +118,6 @@ export class Process {
     return this.#state === "running";
   }
 
-  /** Whether its gossiper takes part no more because its id is used twice. */
-  isSilenced = false;
-
   /** Whether nothing of it happens any more. */
   get isOver(): boolean {
     return this.#state === "over";
@@ -127,9 +128,6 @@ export class Process {
     const nowMs = this.machine.monotonicMs();
     return nowMs - this.#frozenMs - (this.#frozenSince === undefined ? 0 : nowMs - this.#frozenSince);
   }
-
-  /** How often it has stood still. */
-  freezes = 0;
 
   /** As SIGSTOP does. */
   freeze(): void {

@@ -261,6 +261,18 @@ Deno.test("R9.2 a peer that has gone, and is not there when it is dialled again,
   assertLess(cluster.runtime.monotonicMs() - fromMs, CONFIG.gossipRequestTimeout);
 });
 
+Deno.test("R9.2 a peer whose connection this member closed itself, and that cannot be reached, does not count as told", async () => {
+  const { cluster, a, peer } = await withScripted();
+  // It falls silent, so that its connection is given up, and is dead when it is dialled again.
+  peer.greeting = peer.answer = () => undefined;
+  const timeouts = () => a.told("RequestFailed").length;
+  await cluster.runUntil(() => timeouts() === 2);
+  await peer[Symbol.asyncDispose]();
+  const { flushed, acknowledgedBy } = await cluster.stop("a");
+  assertEquals([flushed, acknowledgedBy], [false, 0]);
+  await cluster[Symbol.asyncDispose]();
+});
+
 Deno.test("R12.3 kinds that would leave no room for anything else are refused when the gossiper is made", async () => {
   await using cluster = new TestCluster(["a"]);
   const kinds = Array.from({ length: 36 }, (_, index) => `${index}`.padEnd(250, "k"));

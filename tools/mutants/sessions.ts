@@ -212,4 +212,11 @@ export const MUTANTS: readonly Mutant[] = [
     test: "R11.1 where there are as many members",
     files: GOSSIPER,
   },
+  {
+    file: "gossiper/peers.ts",
+    find: " && session.closedByPeer",
+    replace: "",
+    test: "R9.2 a peer whose connection this member closed itself",
+    files: GOSSIPER,
+  },
 ];
