@@ -7,7 +7,6 @@
 export {
   array,
   assert,
-  asyncProperty,
   constantFrom,
   integer,
   jsonValue,

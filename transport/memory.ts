@@ -186,11 +186,11 @@ export class MemoryNetwork implements AsyncDisposable {
     for (const { ends, addresses: [one, other] } of this.#connections) {
       if (among && !(among.includes(one) && among.includes(other))) continue;
       if (!this.#faults.between(one, other).cut && !this.#faults.between(other, one).cut) continue;
-      // Whoever stands still notices when it runs again.
-      if (this.#faults.paused(one)) ends[0].breakWhenRead();
-      else ends[0].break({ tell: false });
-      if (this.#faults.paused(other)) ends[1].breakWhenRead();
-      else ends[1].break({ tell: false });
+      for (const [end, address] of [[ends[0], one], [ends[1], other]] as const) {
+        // Whoever stands still notices when it runs again.
+        if (this.#faults.paused(address)) end.breakWhenRead();
+        else end.break({ tell: false });
+      }
     }
   }
 }

@@ -30,17 +30,7 @@ class MemberProcess implements AsyncDisposable {
 
   private constructor(id: string, options: Omit<MemberOptions, "id">) {
     this.id = id;
-    const told: MemberOptions = { id, ...options };
-    this.program = new Program({
-      args: [
-        "run",
-        "--no-prompt",
-        "--no-check",
-        "--allow-net=127.0.0.1",
-        "tests/process/member.ts",
-        JSON.stringify(told),
-      ],
-    });
+    this.program = Program.member({ id, ...options });
   }
 
   static async started(id: string, options: Partial<Omit<MemberOptions, "id">> = {}): Promise<MemberProcess> {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { MemberOptions } from "./member.ts";
 import { TextLineStream } from "../../deps/std_streams.ts";
 
 /** How long anything may take that a test does not bound itself: far longer than it does. */
@@ -48,6 +49,12 @@ export class Program implements AsyncDisposable {
     const { command } = JSON.parse(text).tasks[name];
     const permissions = command.match(/--allow-\S+/g) ?? [];
     return new Program({ args: ["run", "--no-prompt", ...permissions, `examples/${name}.ts`, ...args] });
+  }
+
+  /** Starts a member that does what it is told by lines. */
+  static member(options: MemberOptions): Program {
+    const permissions = ["--no-prompt", "--no-check", "--allow-net=127.0.0.1"];
+    return new Program({ args: ["run", ...permissions, "tests/process/member.ts", JSON.stringify(options)] });
   }
 
   /** Resolves with the first match among its lines, those already printed included. */

@@ -43,17 +43,7 @@ async function soak(lastsMs: number): Promise<number> {
   let seeds: string[] = [];
   let lives = 0;
   const start = async (index: number) => {
-    const options = { id: `m${index}-${++lives}`, port: 0, seeds, config: CONFIG };
-    const program = new Program({
-      args: [
-        "run",
-        "--no-prompt",
-        "--no-check",
-        "--allow-net=127.0.0.1",
-        "tests/process/member.ts",
-        JSON.stringify(options),
-      ],
-    });
+    const program = Program.member({ id: `m${index}-${++lives}`, port: 0, seeds, config: CONFIG });
     programs.set(index, program);
     const [, address = ""] = await program.until(/"address":"([^"]+)"/);
     if (seeds.length < 2) seeds = [...seeds, address];

@@ -6,7 +6,6 @@
 
 import type { Discovery, Member } from "../../gossiper/cluster.ts";
 import type { GossiperConfig } from "../../gossiper/configuration.ts";
-import type { ConsensusHandle } from "../../gossiper/consensus.ts";
 import type { GossiperClosed } from "../../gossiper/contract.ts";
 import { EventStream, type HearsayEvent } from "../../gossiper/event_stream.ts";
 import { Gossiper } from "../../gossiper/gossiper.ts";
@@ -58,7 +57,6 @@ export class Process {
   readonly address: string;
   readonly gossiper: Gossiper;
   readonly stream: EventStream;
-  readonly check: ConsensusHandle;
   /** Whether its gossiper takes part no more because its id is used twice. */
   isSilenced = false;
   /** How often it has stood still. */
@@ -94,7 +92,7 @@ export class Process {
       runtime: machine,
       ...(discovery && { discovery }),
     });
-    this.check = this.gossiper.registerConsensusCheck(CHECKED_KEY);
+    this.gossiper.registerConsensusCheck(CHECKED_KEY);
     const told = early;
     early = undefined;
     for (const event of told) options.onEvent(this, event);

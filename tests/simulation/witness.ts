@@ -4,10 +4,11 @@
  * @module
  */
 
-import { DIGEST_KEY, HEARTBEAT_KEY, type Life } from "../../engine/types.ts";
+import { DIGEST_KEY, HEARTBEAT_KEY, type Hold, type Life } from "../../engine/types.ts";
 import type { MemberSnapshot, Snapshot } from "../../gossiper/contract.ts";
 import type { HearsayEvent } from "../../gossiper/event_stream.ts";
 import type { SentMessage } from "../../transport/memory.ts";
+import { isAbove } from "../unit/engine/chaos_oracle.ts";
 import type { Dice } from "./dice.ts";
 import { find, lastUpTo, Ledger } from "./ledger.ts";
 import { AWAITED_KEY, CHECKED_KEY, type Process } from "./process.ts";
@@ -34,11 +35,6 @@ export interface WitnessOptions {
   readonly processes: () => readonly Process[];
   /** Hears what is wrong; nothing that comes after it counts. */
   readonly onViolation: (process: Process | undefined, what: string) => void;
-}
-
-interface Hold {
-  readonly life: Life;
-  readonly number: number;
 }
 
 /** A moment of a process that may stand still: how long it had been awake, and how often it had stood still. */
@@ -391,7 +387,7 @@ export class Witness {
 }
 
 /** The name that a state has on the wire, and the state itself. */
-export function describeState(
+function describeState(
   { digest, members }: Snapshot,
 ): { readonly name: string; readonly state: string } {
   const active = members.filter(({ status }) => status === "active");
@@ -412,10 +408,6 @@ function isLasting(key: string): boolean {
 
 function momentOf({ awakeMs, freezes }: Process): Awake {
   return { awakeMs, freezes };
-}
-
-function isAbove(one: Hold, other: Hold): boolean {
-  return one.life === other.life ? one.number > other.number : one.life > other.life;
 }
 
 function show({ life, number }: Hold): string {
