@@ -15,7 +15,7 @@ import { isRestless, type MemberState } from "./member_state.ts";
 import { Merge, type MergeSettings } from "./merge.ts";
 import { Membership, type MembershipSettings } from "./membership.ts";
 import { topologyHash } from "./murmur3.ts";
-import { PeerMemories } from "./peer_memory.ts";
+import { PeerMemories, WAITING_PER_MEMBER } from "./peer_memory.ts";
 import { Random } from "./random.ts";
 import { ENVELOPE_BYTES, memberBytes } from "./size.ts";
 import { stateName, Store } from "./store.ts";
@@ -80,7 +80,7 @@ export class Engine {
   readonly #membership: Membership;
   readonly #exchange: Exchange;
   readonly #merge: Merge;
-  readonly #memories = new PeerMemories();
+  readonly #memories: PeerMemories;
   readonly #random: Random;
   readonly #id: string;
   #self: MemberState;
@@ -106,7 +106,8 @@ export class Engine {
     this.#contact = !start.byGreeting && !start.awaitsTopology;
     this.#random = new Random(start.random);
     const emit = (event: EngineEvent) => void this.#events.push(event);
-    const memories = this.#memories;
+    const memories = new PeerMemories(WAITING_PER_MEMBER * settings.maxMembers);
+    this.#memories = memories;
     this.#store = new Store(start.id, emit);
     this.#membership = new Membership(settings, {
       selfId: start.id,

@@ -8,10 +8,11 @@
 import type { Life } from "./types.ts";
 
 /**
- * How many waiting members are remembered over all peers. Where more would wait, the peers told longest ago
- * are taken to be up to date: what they lack they say themselves, by a gap or by their digest.
+ * How many waiting members are remembered over all peers, for each member that may be known: as many peers
+ * as one round brings at the defaults, three each way, may lack everything. Where more would wait, the peers
+ * told longest ago are taken to be up to date: what they lack they say themselves, by a gap or by their digest.
  */
-export const WAITING_LIMIT = 65_536;
+export const WAITING_PER_MEMBER = 6;
 
 /** A member of which a peer lacks something. */
 export interface Waiting {
@@ -63,7 +64,8 @@ export class PeerMemories {
   #gaps = 0;
   #comparing = 0;
 
-  constructor(limit: number = WAITING_LIMIT) {
+  /** Makes memories of at most so many waiting members. */
+  constructor(limit: number) {
     this.#limit = limit;
   }
 

@@ -1,6 +1,7 @@
 /**
  * Which members one message tells of, where not all find room (rule E7): the own state first, then changes
- * that last, then heartbeats; and those that the peer has waited for longest always keep a quarter.
+ * that last, then heartbeats, of either the latest first; and those that the peer has waited for longest always
+ * keep a quarter.
  *
  * @module
  */
@@ -78,9 +79,10 @@ function inOrder(
   const [longest, ...quarter] = others.slice(0, Math.ceil(room.members / 4));
   if (!longest) return { ordered: own, longest };
   const rest = others.slice(1 + quarter.length);
-  // What was heard last is what fewest others know: told first, it reaches all in a fraction of the rounds.
+  // What was heard last is what fewest others know: told first, it reaches all in a fraction of the rounds, and
+  // heartbeats are half as old on the way.
   const lasting = rest.filter((each) => each.lasting).reverse();
-  const restless = rest.filter((each) => !each.lasting);
+  const restless = rest.filter((each) => !each.lasting).reverse();
   const places = Math.max(0, room.members - own.length - 1 - quarter.length);
   const head = room.longestFirst ? [longest, ...own] : [...own, longest];
   const ordered = [...head, ...lasting.slice(0, places), ...quarter, ...lasting.slice(places), ...restless];

@@ -195,9 +195,10 @@ export class Store {
   }
 
   #noteValue(id: string, key: string, value: JsonValue | undefined): void {
-    if (!this.#active.has(id)) return;
-    for (const check of this.checks.values()) if (check.key === key) check.note(id, value);
-    if (key === DIGEST_KEY) this.#notePublished(id, value);
+    for (const check of this.checks.values()) {
+      if (check.key === key && this.#active.has(id)) check.note(id, value);
+    }
+    if (key === DIGEST_KEY && this.#active.has(id)) this.#notePublished(id, value);
   }
 
   /** The last takes the place of the one that goes. */

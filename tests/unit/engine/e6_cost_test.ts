@@ -4,7 +4,6 @@ import { Sum } from "../../../engine/digest.ts";
 import type { Engine } from "../../../engine/engine.ts";
 import { makeLife } from "../../../engine/life.ts";
 import { MemberState } from "../../../engine/member_state.ts";
-import { WAITING_LIMIT } from "../../../engine/peer_memory.ts";
 import { Random } from "../../../engine/random.ts";
 import {
   entry,
@@ -18,6 +17,7 @@ import {
   note,
   remove,
   set,
+  SETTINGS,
   settle,
   tell,
   TestClock,
@@ -211,8 +211,9 @@ Deno.test("E6 what is remembered of peers is bounded, never a table of peers and
   const clock = new TestClock();
   const a = largeCluster(clock);
   for (let peer = 0; peer < 20; peer++) note(a, a.disseminate(`m${peer}`));
-  assertLessOrEqual(a.footprint.waiting, WAITING_LIMIT);
-  assert(a.footprint.waiting > WAITING_LIMIT / 2);
+  const limit = 6 * SETTINGS.maxMembers;
+  assertLessOrEqual(a.footprint.waiting, limit);
+  assert(a.footprint.waiting > limit / 2);
 });
 
 Deno.test("E6 a peer of which something was dropped is taken to be up to date, and is not called confirmed", () => {
