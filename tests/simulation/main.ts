@@ -5,6 +5,7 @@
  */
 
 import { parseArgs } from "../../deps/std_cli.ts";
+import { ConfigurationError } from "../../gossiper/configuration_error.ts";
 import { measure } from "./measure.ts";
 import { simulateAll } from "./pool.ts";
 import type { Wishes } from "./scenario.ts";
@@ -27,6 +28,9 @@ Measurements, instead: how fast a value spreads, and what it costs
   --runs <number>      that many for each number of members
   --members <list>     such as 10,50,200
   --loss <share>       of messages, from 0 to 0.9; 0 by default
+  --interval <number>  gossipInterval; this and the next two are those of presetFor(members) by default
+  --fan-out <number>   gossipFanOut
+  --max-send <number>  gossipMaxSend
   --plot <file.svg>    draws the table as well
 
 Exits with 1 where something went wrong.`;
@@ -35,7 +39,10 @@ if (import.meta.main) Deno.exit(await main(Deno.args));
 
 async function main(args: string[]): Promise<number> {
   const flags = parseArgs(args, {
-    string: ["seeds", "from", "seed", "resume", "members", "rounds", "threads", "runs", "loss", "plot"],
+    string: [
+      ...["seeds", "from", "seed", "resume", "members", "rounds", "threads"],
+      ...["runs", "loss", "interval", "fan-out", "max-send", "plot"],
+    ],
     boolean: ["help"],
     unknown: (given: string) => fail(`There is no ${given}.`),
   }) as Readonly<Partial<Record<string, string>>>;
@@ -47,7 +54,17 @@ async function main(args: string[]): Promise<number> {
     const members = (flags.members ?? "10,50,100").split(",").map((each: string) => wholeOf("members", each));
     const loss = Number(flags.loss ?? 0);
     if (!(loss >= 0 && loss <= 0.9)) fail(`--loss must be from 0 to 0.9, and is ${flags.loss}.`);
-    await measure({ members, loss, runs: wholeOf("runs", flags.runs), plot: flags.plot });
+    const settings = {
+      ...(flags.interval !== undefined && { gossipInterval: wholeOf("interval", flags.interval) }),
+      ...(flags["fan-out"] !== undefined && { gossipFanOut: wholeOf("fan-out", flags["fan-out"]) }),
+      ...(flags["max-send"] !== undefined && { gossipMaxSend: wholeOf("max-send", flags["max-send"]) }),
+    };
+    try {
+      await measure({ members, loss, settings, runs: wholeOf("runs", flags.runs), plot: flags.plot });
+    } catch (error) {
+      if (error instanceof ConfigurationError) fail(error.message);
+      throw error;
+    }
     return 0;
   }
   const wishes: Wishes = {

@@ -5,7 +5,7 @@
  */
 
 import { fixedMembers } from "../../discovery/fixed.ts";
-import { configure, presetFor } from "../../gossiper/configuration.ts";
+import { configure, type PartialConfig, presetFor } from "../../gossiper/configuration.ts";
 import { MemoryNetwork } from "../../transport/memory.ts";
 import { VirtualRuntime } from "../virtual_runtime.ts";
 import { plot } from "./plot.ts";
@@ -19,6 +19,8 @@ export interface MeasureOptions {
   readonly loss: number;
   /** How many runs for each size. */
   readonly runs: number;
+  /** What differs from `presetFor` of the size. */
+  readonly settings: PartialConfig;
   /** Where the picture goes, if there is to be one. */
   readonly plot: string | undefined;
 }
@@ -39,24 +41,25 @@ export interface Row {
 }
 
 /** Members start at once, each with a round of its own; then one sets a value; then they are left alone. */
-export async function measure({ members, loss, runs, plot: file }: MeasureOptions): Promise<void> {
+export async function measure(
+  { members, loss, runs, settings, plot: file }: MeasureOptions,
+): Promise<void> {
   const rows: Row[] = [];
-  console.log(
-    `settings: presetFor(members), loss ${100 * loss} %, ${runs} runs each, rounds of gossipInterval\n`,
-  );
+  const caption = `${describe(settings)}, loss ${100 * loss} %, mean of ${runs} runs`;
+  console.log(`settings: ${caption}; rounds of gossipInterval\n`);
   console.log(HEAD.map(([name, width]) => name.padStart(width)).join(""));
   for (const size of members) {
     const all: Row[] = [];
     for (let run = 1; run <= runs; run++) {
       console.error(`  ${size} members, run ${run} of ${runs}`);
-      all.push(await measureOne({ size, loss, seed: 1_000 * run + size }));
+      all.push(await measureOne({ size, loss, settings, seed: 1_000 * run + size }));
     }
     const row = average(all);
     rows.push(row);
     console.log(cellsOf(row).map((cell, index) => cell.padStart(HEAD[index]![1])).join(""));
   }
   if (file !== undefined) {
-    await Deno.writeTextFile(file, plot(rows, { loss, runs }));
+    await Deno.writeTextFile(file, plot(rows, caption));
     console.log(`\nDrawn in ${file}.`);
   }
 }
@@ -76,13 +79,21 @@ function cellsOf({ members, start, spread, known, messages, bytes, falseBlocks }
   return [`${members}`, ...rounds, messages.toFixed(1), (bytes / 1_024).toFixed(1), `${falseBlocks}`];
 }
 
-async function measureOne(
-  { size, loss, seed }: { readonly size: number; readonly loss: number; readonly seed: number },
-): Promise<Row> {
+function describe(settings: PartialConfig): string {
+  const differing = Object.entries(settings).map(([name, value]) => `${name} ${value}`);
+  return ["presetFor(members)", ...differing].join(", ");
+}
+
+interface OneOptions extends Pick<MeasureOptions, "loss" | "settings"> {
+  readonly size: number;
+  readonly seed: number;
+}
+
+async function measureOne({ size, loss, settings, seed }: OneOptions): Promise<Row> {
   const runtime = new VirtualRuntime({ seed });
   const network = new MemoryNetwork({ runtime, seed });
   network.setFaults({ loss });
-  const config = configure(presetFor(size));
+  const config = configure({ ...presetFor(size), ...settings });
   const { gossipInterval, gossipRequestTimeout } = config;
   const records = Array.from(
     { length: size },

@@ -42,15 +42,10 @@ const PANELS: readonly Panel[] = [
   },
 ];
 
-/** An SVG of two panels over the size of the cluster. */
-export function plot(
-  rows: readonly Row[],
-  options: { readonly loss: number; readonly runs: number },
-): string {
-  const { loss, runs } = options;
+/** An SVG of two panels over the size of the cluster; the caption says what was measured. */
+export function plot(rows: readonly Row[], caption: string): string {
   const width = PANELS.length * (LEFT + WIDTH + RIGHT);
   const height = TOP + HEIGHT + BOTTOM + 26;
-  const caption = `loss ${100 * loss} %, mean of ${runs} runs, settings of presetFor(members)`;
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="system-ui, sans-serif" font-size="13">
 <rect width="${width}" height="${height}" fill="white"/>
 ${PANELS.map((panel, index) => drawPanel(panel, rows, index * (LEFT + WIDTH + RIGHT))).join("\n")}

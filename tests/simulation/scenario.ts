@@ -66,6 +66,11 @@ export interface Wishes {
   readonly rounds?: number;
 }
 
+/** From so many members on a run is about numbers. */
+const LARGE = 200;
+/** What takes until a heartbeat expires to mend: in a large cluster that is more rounds than a run has. */
+const SLOW_TROUBLES: ReadonlySet<Trouble> = new Set(["freeze", "crash", "restart", "restart all", "rollout"]);
+
 const ALL_TROUBLES: readonly (readonly [weight: number, trouble: Trouble])[] = [
   [4, "links"],
   [4, "break"],
@@ -93,7 +98,10 @@ export function drawScenario(dice: Dice, wishes: Wishes = {}): Scenario {
   const { gossipInterval } = config;
   // Every seed leaves some kinds of trouble out: what hides behind another's noise shows alone.
   const kept = dice.pick([0.3, 0.6, 1]);
-  const troubles = ALL_TROUBLES.filter(([, trouble]) => trouble === "heal" || dice.chance(kept));
+  const troubles = ALL_TROUBLES.filter(([, trouble]) => {
+    if (size >= LARGE && SLOW_TROUBLES.has(trouble)) return false;
+    return trouble === "heal" || dice.chance(kept);
+  });
   const rounds = wishes.rounds ?? dice.pick(size > 24 ? [10, 20] : [20, 40, 80]);
   return {
     size,
@@ -129,9 +137,11 @@ function drawSize(dice: Dice): number {
 
 function drawConfig(dice: Dice, size: number): GossiperConfig {
   const gossipInterval = dice.pick([50, 100, 300]);
-  const gossipFanOut = dice.pick([1, 2, 3, 3]);
+  const isLarge = size >= LARGE;
+  const gossipFanOut = isLarge ? 1 : dice.pick([1, 2, 3, 3]);
   // So that nothing takes more than some sixty rounds: with few places, everything takes its time.
-  const gossipMaxSend = Math.max(dice.pick([1, 2, 5, 50, 50]), Math.ceil(size / gossipFanOut / 1.5));
+  const fewPlaces = Math.ceil(size / gossipFanOut / (isLarge ? 10 : 1.5));
+  const gossipMaxSend = Math.max(dice.pick([1, 2, 5, 50, 50]), fewPlaces);
   const gossipRequestTimeout = Math.max(50, Math.round(gossipInterval * dice.pick([0.5, 1, 2])));
   // The rule of `presetFor`, for twice the members: the dead and the new count as well.
   const places = 30 * 2 * size / (gossipFanOut * gossipMaxSend);
@@ -147,9 +157,10 @@ function drawConfig(dice: Dice, size: number): GossiperConfig {
     blockedProbeInterval: Math.max(100, gossipInterval * dice.pick([2, 10, 30])),
     tombstoneRetention: Math.max(100, gossipInterval * dice.pick([2, 10, 1_000])),
     departedRetention: heartbeatExpiration * dice.pick([1, 2, 10]),
-    maxMessageBytes: dice.pick([16 * 1_024, 64 * 1_024, 1_024 * 1_024]),
-    maxConnections: Math.max(gossipFanOut, dice.pick([3, 128, 128])),
-    maxMembers: 10_000,
+    maxMessageBytes: dice.pick(isLarge ? [1_024 * 1_024] : [16 * 1_024, 64 * 1_024, 1_024 * 1_024]),
+    maxConnections: Math.max(gossipFanOut, isLarge ? 8 : dice.pick([3, 128, 128])),
+    // What is remembered of peers is bounded in proportion: a thousand members share one process's memory here.
+    maxMembers: isLarge ? Math.ceil(size * 1.2) : 10_000,
     eventCapacity: 1_024,
     maxBackoff: Math.max(50, gossipInterval * dice.pick([1, 5, 20])),
   };

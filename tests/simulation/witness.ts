@@ -159,8 +159,17 @@ export class Witness {
     }
     if (this.#messages++ % OPENED_MESSAGES !== 0) return;
     const message = JSON.parse(text);
-    const members = Object.keys((message.request ?? message.response).state?.members ?? {}).length;
+    const states: Record<string, { readonly values?: object }> =
+      (message.request ?? message.response).state?.members ?? {};
+    const members = Object.keys(states).length;
     this.#ensure(sender, members <= gossipMaxSend, () => `it sends ${members} members' states at once`);
+    if (!sender) return;
+    for (const { id, reason } of sender.gossiper.blockedMembers) {
+      if (reason === "left" || !Object.hasOwn(states, id)) continue;
+      const isTold = Object.hasOwn(states[id]!.values ?? {}, HEARTBEAT_KEY);
+      const isLate = isTold && this.#blockedFor(sender, id) >= underWayMs;
+      this.#ensure(sender, !isLate, () => `it passes on a heartbeat of ${id}, which it has blocked for long`);
+    }
   }
 
   /** Remembers from now on who comes to hold a value of {@linkcode AWAITED_KEY}, or a later one. */

@@ -128,4 +128,10 @@ export const MUTANTS: readonly Mutant[] = [
     "    this.#cancelTimer();\n    if (reason !== undefined) this.#controller.error(reason);",
     "    if (reason !== undefined) this.#controller.error(reason);",
   ),
+  // A heartbeat of a member that is blocked here is passed on.
+  unseen(
+    "engine/membership.ts",
+    "return this.#store.order.get(id)?.lastHeartbeat || Infinity;",
+    "return Infinity;",
+  ),
 ];
