@@ -234,8 +234,7 @@ export class Exchange {
     for (const member of order.changedAfter(peer.cursor)) {
       // Of itself a peer knows best (E1).
       if (member.id === peer.id || peer.waiting.has(member.id)) continue;
-      const after = member.numberAt(peer.cursor);
-      this.#memories.wait(peer, member.id, { life: member.life, after, gap: false, reset: false });
+      this.#memories.wait(peer, member.id, member.supposed(member.numberAt(peer.cursor)));
     }
     peer.cursor = order.serial;
   }

@@ -5,6 +5,7 @@
  */
 
 import { Sum } from "./digest.ts";
+import type { Waiting } from "./peer_memory.ts";
 import { entryBytes } from "./size.ts";
 import {
   DIGEST_KEY,
@@ -52,6 +53,7 @@ export class MemberState {
   readonly #byKey = new Map<string, HeldEntry>();
   /** Every entry in rising order of number, superseded ones among them until they are swept out. */
   #log: HeldEntry[] = [];
+  #supposed: Waiting | undefined;
   readonly #sum = new Sum();
   /** The number whose hash is in `#sum`: of many puts in a row only the last is ever asked for. */
   #summedLasting = 0;
@@ -132,6 +134,14 @@ export class MemberState {
       return Math.max(held.entry.number, this.floor);
     }
     return this.floor;
+  }
+
+  /** What waits for a peer that is taken to hold this up to a number. Of most peers the same is supposed. */
+  supposed(after: number): Waiting {
+    if (this.#supposed?.after !== after) {
+      this.#supposed = { life: this.life, after, gap: false, reset: false };
+    }
+    return this.#supposed;
   }
 
   /**
