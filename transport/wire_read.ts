@@ -44,7 +44,8 @@ export function readMessage(fields: Fields, type: string): Message {
     case "gossip": {
       const place = new Place("request");
       const request = readObject(fields.request, place);
-      const memberId = readName(request.memberId, place.field("memberId"));
+      // Later versions of protoactor-go call the same field `fromMemberId`.
+      const memberId = readName(request.memberId ?? request.fromMemberId, place.field("memberId"));
       return { type, id: readId(fields), memberId, delta: readDelta(fields, request, place) };
     }
     case "reply": {
