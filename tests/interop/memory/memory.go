@@ -65,13 +65,13 @@ func Record(id string) *cluster.Member {
 	return &cluster.Member{Host: id, Port: 1, Id: id}
 }
 
-// Topology lists the members of these ids.
-func Topology(ids ...string) *cluster.ClusterTopology {
+// Records lists the members of these ids.
+func Records(ids ...string) cluster.Members {
 	members := cluster.Members{}
 	for _, id := range ids {
 		members = append(members, Record(id))
 	}
-	return &cluster.ClusterTopology{TopologyHash: cluster.TopologyHash(members), Members: members}
+	return members
 }
 
 // Start makes a member that knows of itself only.
@@ -96,10 +96,14 @@ func Start(id string, settings Settings) *Member {
 	// The member list asks it who is blocked; it is never started.
 	m.Cluster.Remote = remote.NewRemote(m.System, settled.RemoteConfig)
 	m.System.EventStream.Subscribe(func(event interface{}) {
-		if update, ok := event.(*cluster.GossipUpdate); ok {
+		switch event := event.(type) {
+		case *cluster.GossipUpdate:
 			m.mutex.Lock()
 			defer m.mutex.Unlock()
-			m.updates = append(m.updates, update)
+			m.updates = append(m.updates, event)
+		case *cluster.ClusterTopology:
+			// As the gossiper does it, which is not started.
+			m.System.Root.Send(m.pid, event)
 		}
 	})
 	props := actor.PropsFromProducerWithActorSystem(func(system *actor.ActorSystem) actor.Actor {
@@ -122,6 +126,9 @@ func (m *Member) Stop() {
 	}
 	m.System.Shutdown()
 }
+
+// Learn tells the member who belongs to the cluster, itself included, as a provider does.
+func (m *Member) Learn(ids ...string) { m.Cluster.MemberList.UpdateClusterTopology(Records(ids...)) }
 
 // Tell sends the gossip actor something that it does not answer.
 func (m *Member) Tell(message interface{}) { m.System.Root.Send(m.pid, message) }

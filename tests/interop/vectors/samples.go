@@ -64,8 +64,9 @@ func stamped(number int64, value proto.Message, stamp int64) *cluster.GossipKeyV
 }
 
 func packed(message proto.Message) *anypb.Any {
-	value, err := anypb.New(message)
-	if err != nil {
+	value := &anypb.Any{}
+	// Always the same bytes, so that the vectors are always the same.
+	if err := anypb.MarshalFrom(value, message, proto.MarshalOptions{Deterministic: true}); err != nil {
 		panic(err)
 	}
 	return value

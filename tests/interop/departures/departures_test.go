@@ -1,0 +1,136 @@
+// Package departures shows what protoactor-go does where Hearsay does something else on purpose. Each test has
+// its counterpart of the same name in tests/interop/departures_test.ts. One that turns red means that protoactor-go
+// has changed, and that the departure may be none any more.
+package departures
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"interop/memory"
+
+	"github.com/asynkron/protoactor-go/cluster"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+)
+
+func start(t *testing.T, settings memory.Settings, ids ...string) map[string]*memory.Member {
+	members := map[string]*memory.Member{}
+	for _, id := range ids {
+		members[id] = memory.Start(id, settings)
+		members[id].Learn(ids...)
+		t.Cleanup(members[id].Stop)
+	}
+	return members
+}
+
+// Lets a member gossip once, and returns what it sent to another.
+func letter(from *memory.Member, to string) *memory.Letter {
+	for _, each := range from.Send() {
+		if each.To == to {
+			return each
+		}
+	}
+	return nil
+}
+
+func TestALostRequestIsNeverSentAgain(t *testing.T) {
+	members := start(t, memory.Settings{RequestTimeout: 20 * time.Millisecond}, "a", "b")
+	a, b := members["a"], members["b"]
+	a.Set("k", wrapperspb.String("first"))
+	if lost := letter(a, "b"); lost.Request.State.Members["a"].Values["k"] == nil {
+		t.Fatal("the first request does not have it")
+	}
+	// Time enough for the request to have failed.
+	time.Sleep(200 * time.Millisecond)
+	for range 10 {
+		next := letter(a, "b")
+		b.Deliver(next, a)
+		if len(next.Request.State.Members) > 0 {
+			t.Fatalf("it was sent again: %v", next.Request)
+		}
+	}
+	a.Set("other", wrapperspb.String("second"))
+	b.Deliver(letter(a, "b"), a)
+	if b.Get("other")["a"] == nil || b.Get("k")["a"] != nil {
+		t.Fatal("what was set later is to be there, and what was lost is not")
+	}
+}
+
+func TestARequestIsSentThoughThereIsNothingToTell(t *testing.T) {
+	members := start(t, memory.Settings{}, "a", "b")
+	a, b := members["a"], members["b"]
+	b.Deliver(letter(a, "b"), a)
+	for range 3 {
+		idle := letter(a, "b")
+		if idle == nil || len(idle.Request.State.Members) != 0 {
+			t.Fatalf("an empty request was to be sent: %v", idle)
+		}
+		b.Deliver(idle, a)
+	}
+}
+
+func TestOneMemberMoreThanTheMostIsSent(t *testing.T) {
+	ids := []string{"a", "b", "c", "d", "e", "f"}
+	members := start(t, memory.Settings{MaxSend: 3}, ids...)
+	a := members["a"]
+	for _, id := range ids[2:] {
+		a.Deliver(letter(members[id], "a"), members[id])
+	}
+	if sent := len(letter(a, "b").Request.State.Members); sent != 3+1 {
+		t.Fatalf("%d members were sent", sent)
+	}
+}
+
+func TestTheStateOfADepartedMemberIsKeptAndPassedOn(t *testing.T) {
+	members := start(t, memory.Settings{}, "a", "b", "c")
+	a, c := members["a"], members["c"]
+	c.Set("k", wrapperspb.String("here"))
+	a.Deliver(letter(c, "a"), c)
+	a.Learn("a", "b")
+	if !a.Cluster.GetBlockedMembers().Contains("c") {
+		t.Fatal("the departed member is to be blocked")
+	}
+	for range 100 {
+		a.Send()
+	}
+	a.Learn("a", "b", "d")
+	if a.Get("k")["c"] == nil || letter(a, "d").Request.State.Members["c"].Values["k"] == nil {
+		t.Fatal("the departed member's state is to be there, and to be told to the newcomer")
+	}
+}
+
+func TestAConsensusCheckNeverSucceeds(t *testing.T) {
+	members := start(t, memory.Settings{}, "a", "b")
+	a, b := members["a"], members["b"]
+	same := func(value *anypb.Any) interface{} {
+		text := &wrapperspb.StringValue{}
+		if err := value.UnmarshalTo(text); err != nil {
+			t.Error(err)
+		}
+		return uint64(len(text.Value))
+	}
+	handle, check := cluster.NewConsensusCheckBuilder(a.System.Logger(), "k", same).Build()
+	add := cluster.NewAddConsensusCheck(handle.GetID(), check)
+	a.Tell(&add)
+	a.Set("k", wrapperspb.String("same"))
+	b.Set("k", wrapperspb.String("same"))
+	a.Deliver(letter(b, "a"), b)
+	if held := a.Get("k"); len(held) != 2 {
+		t.Fatalf("both are to be held: %v", held)
+	}
+	if value, reached := handle.TryGetConsensus(context.Background()); reached {
+		t.Fatalf("consensus was reached: %v", value)
+	}
+}
+
+func TestWhatThePinnedVersionIsCalled(t *testing.T) {
+	// The names that hearsay.v1 spells as earlier versions did.
+	request := (&cluster.GossipRequest{}).ProtoReflect().Descriptor()
+	name := request.Fields().ByNumber(2).JSONName()
+	if got := fmt.Sprint(name, " ", cluster.HeartbeatKey); got != "fromMemberId heartbeat" {
+		t.Fatal(got)
+	}
+}

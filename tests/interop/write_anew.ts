@@ -1,0 +1,30 @@
+/**
+ * Writes what protoactor-go says into the committed files.
+ *
+ * @module
+ */
+
+import { build, run } from "./go.ts";
+import { HISTORIES_FILE, type Lived, type Outcome, randomHistory } from "./histories.ts";
+import { VECTORS_FILE } from "./vectors.ts";
+
+const BOUND_MS = 60_000;
+/** How many histories are committed, and how long each is before everything is told to everybody. */
+const HISTORIES = 10;
+const STEPS = 12;
+
+/** Writes the vectors, and some histories with their outcomes. */
+export async function writeAnew(): Promise<void> {
+  const into = await Deno.makeTempDir({ prefix: "hearsay_go_" });
+  try {
+    const program = await build({ program: "vectors", into, tell: console.log });
+    await Deno.writeTextFile(VECTORS_FILE, await run(program, ["write"], { boundMs: BOUND_MS }));
+    const histories = Array.from({ length: HISTORIES }, (_, seed) => randomHistory(seed, { steps: STEPS }));
+    const input = JSON.stringify(histories);
+    const outcomes: Outcome[] = JSON.parse(await run(program, ["replay"], { input, boundMs: BOUND_MS }));
+    const lived: Lived[] = histories.map((history, index) => ({ history, outcome: outcomes[index]! }));
+    await Deno.writeTextFile(HISTORIES_FILE, `${JSON.stringify(lived, null, 2)}\n`);
+  } finally {
+    await Deno.remove(into, { recursive: true });
+  }
+}
