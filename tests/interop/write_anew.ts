@@ -11,7 +11,7 @@ import { VECTORS_FILE } from "./vectors.ts";
 const BOUND_MS = 60_000;
 /** How many histories are committed, and how long each is before everything is told to everybody. */
 const HISTORIES = 10;
-const STEPS = 12;
+const STEPS = 25;
 
 /** Writes the vectors, and some histories with their outcomes. */
 export async function writeAnew(): Promise<void> {

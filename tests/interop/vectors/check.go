@@ -38,6 +38,8 @@ type writtenEntry struct {
 type checked struct {
 	Messages int `json:"messages"`
 	Entries  int `json:"entries"`
+	// How many requests are of the type as it was before its field was renamed; none can be of both.
+	Earlier int `json:"earlier"`
 	// One sentence for each thing that is not as it was meant.
 	Wrong []string `json:"wrong"`
 }
@@ -54,7 +56,10 @@ func check(input io.Reader) (any, error) {
 	result := &checked{Wrong: []string{}}
 	for _, each := range given {
 		result.Messages++
-		message, state, err := each.read()
+		message, state, earlier, err := each.read()
+		if earlier {
+			result.Earlier++
+		}
 		switch {
 		case err != nil:
 			result.wrong(each, "it cannot be read: %v", err)
@@ -73,14 +78,14 @@ func check(input io.Reader) (any, error) {
 	return result, nil
 }
 
-func (w written) read() (proto.Message, *cluster.GossipState, error) {
+func (w written) read() (message proto.Message, state *cluster.GossipState, earlier bool, err error) {
 	if w.Type == "cluster.GossipRequest" {
-		request, err := requestFromJSON([]byte(w.Text))
-		return request, request.GetState(), err
+		request, earlier, err := requestFromJSON([]byte(w.Text))
+		return request, request.GetState(), earlier, err
 	}
 	response := &cluster.GossipResponse{}
-	err := fromJSON([]byte(w.Text), response)
-	return response, response.GetState(), err
+	err = fromJSON([]byte(w.Text), response)
+	return response, response.GetState(), false, err
 }
 
 func (c *checked) wrong(message written, format string, values ...any) {

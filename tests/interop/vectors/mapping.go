@@ -60,19 +60,19 @@ func toEarlierJSON(request *cluster.GossipRequest) json.RawMessage {
 	return toJSON(earlier)
 }
 
-// Reads a request strictly, by the name that the field has now or by the one that it had.
-func requestFromJSON(text []byte) (*cluster.GossipRequest, error) {
-	request := &cluster.GossipRequest{}
+// Reads a request strictly, by the name that the field has now or else by the one that it had.
+func requestFromJSON(text []byte) (request *cluster.GossipRequest, isEarlier bool, err error) {
+	request = &cluster.GossipRequest{}
 	if fromJSON(text, request) == nil {
-		return request, nil
+		return request, false, nil
 	}
 	earlier := earlierRequest.New().Interface()
 	if err := fromJSON(text, earlier); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	request.Reset()
 	convert(earlier, request)
-	return request, nil
+	return request, true, nil
 }
 
 func convert(from, to proto.Message) {
