@@ -26,6 +26,9 @@ export interface Vector {
 /** All that `tests/interop/vectors` writes. */
 export interface Vectors {
   readonly protoactorGo: string;
+  /** What a cluster is configured to where nothing else is said, by the names of the settings here. */
+  readonly defaults: Readonly<Record<string, number | string>>;
+  readonly keys: { readonly topology: string; readonly heartbeat: string; readonly gracefullyLeft: string };
   readonly messages: readonly Vector[];
   readonly topologyHashes: readonly { readonly ids: readonly string[]; readonly hash: string }[];
 }

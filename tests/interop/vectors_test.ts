@@ -1,6 +1,14 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "../../deps/std_assert.ts";
 import { topologyHash } from "../../engine/murmur3.ts";
-import { type JsonValue, type SentEntry, TYPE } from "../../engine/types.ts";
+import {
+  GRACEFULLY_LEFT_KEY,
+  HEARTBEAT_KEY,
+  type JsonValue,
+  type SentEntry,
+  TOPOLOGY_KEY,
+  TYPE,
+} from "../../engine/types.ts";
+import { DEFAULT_CONFIG } from "../../gossiper/configuration.ts";
 import { ConnectionClosed } from "../../gossiper/errors.ts";
 import {
   type Json,
@@ -12,7 +20,7 @@ import {
   writtenBody,
 } from "./vectors.ts";
 
-const { messages, topologyHashes } = readVectors();
+const { defaults, keys, messages, topologyHashes } = readVectors();
 const taken = messages.filter(({ name }) => !name.startsWith("refused: "));
 
 /** Why each of what is not taken is refused. */
@@ -115,4 +123,14 @@ Deno.test("E14 the topology hash is protoactor-go's, whatever the order of the m
     assertEquals(topologyHash(ids), hash, ids.join(" "));
     assertEquals(topologyHash(ids.toReversed()), hash);
   }
+});
+
+Deno.test("R2.6 the defaults are protoactor-go's", () => {
+  const ours = Object.entries(DEFAULT_CONFIG).filter(([name]) => name in defaults);
+  assertEquals(Object.fromEntries(ours), defaults);
+});
+
+Deno.test("the keys are protoactor-go's; that of heartbeats is spelled as it was until it was corrected there", () => {
+  assertEquals([TOPOLOGY_KEY, GRACEFULLY_LEFT_KEY], [keys.topology, keys.gracefullyLeft]);
+  assertEquals([HEARTBEAT_KEY, keys.heartbeat], ["heathbeat", "heartbeat"]);
 });

@@ -14,6 +14,8 @@ import (
 type vectors struct {
 	About    string       `json:"about"`
 	Version  string       `json:"protoactorGo"`
+	Defaults defaults     `json:"defaults"`
+	Keys     keyNames     `json:"keys"`
 	Messages []vector     `json:"messages"`
 	Hashes   []hashVector `json:"topologyHashes"`
 }
@@ -35,10 +37,32 @@ type hashVector struct {
 	Hash string   `json:"hash"`
 }
 
+// What a cluster is configured to where nothing else is said, by the names of the settings here; milliseconds.
+type defaults struct {
+	GossipInterval       int64  `json:"gossipInterval"`
+	GossipRequestTimeout int64  `json:"gossipRequestTimeout"`
+	GossipFanOut         int    `json:"gossipFanOut"`
+	GossipMaxSend        int    `json:"gossipMaxSend"`
+	HeartbeatExpiration  int64  `json:"heartbeatExpiration"`
+	GossipActorName      string `json:"gossipActorName"`
+}
+
+type keyNames struct {
+	Topology       string `json:"topology"`
+	Heartbeat      string `json:"heartbeat"`
+	GracefullyLeft string `json:"gracefullyLeft"`
+}
+
 func write(io.Reader) (any, error) {
+	config := cluster.Configure("defaults", nil, nil, nil)
 	result := vectors{
 		About:   "Written by tests/interop/vectors with protoactor-go's own types and protojson; not to be edited.",
 		Version: version(),
+		Defaults: defaults{
+			config.GossipInterval.Milliseconds(), config.GossipRequestTimeout.Milliseconds(), config.GossipFanOut,
+			config.GossipMaxSend, config.HeartbeatExpiration.Milliseconds(), cluster.DefaultGossipActorName,
+		},
+		Keys: keyNames{cluster.TopologyKey, cluster.HeartbeatKey, cluster.GracefullyLeftKey},
 	}
 	for _, each := range samples() {
 		result.Messages = append(result.Messages, each.vector())
