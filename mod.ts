@@ -89,6 +89,7 @@ export type { FlushResult } from "./gossiper/departure.ts";
 export { ConnectionClosed, type ErrorCode, HearsayError } from "./gossiper/errors.ts";
 export {
   type CallbackFailed,
+  type DiscoveryFailed,
   type EventOf,
   type EventsDropped,
   EventStream,

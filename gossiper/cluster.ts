@@ -73,10 +73,12 @@ export interface ClusterTopology {
 export interface DiscoverySite {
   /** This member. */
   readonly self: Member;
+  /** The cluster's name. */
+  readonly cluster: string;
   /** Time and chance. */
   readonly runtime: Runtime;
   /** Where a discovery publishes `ClusterTopology` events, and hears of everything else. */
-  readonly eventStream: EventStream;
+  readonly eventStream: Pick<EventStream, "publish" | "subscribe">;
   /** Ids of members that are active now: in the topology and not blocked. */
   activeIds(): ReadonlySet<string>;
   /** Greets whoever answers at the address; resolves with the peer's record. */
@@ -103,7 +105,10 @@ export interface Discovery {
    * never takes itself to be alone for want of an event.
    */
   readonly members?: readonly Member[];
-  /** Runs until the signal is aborted; resolves then. */
+  /**
+   * Runs until the signal is aborted; resolves then. Whatever fails in it is told by `DiscoveryFailed` and tried
+   * again, while the topology that it published last stays.
+   */
   run(site: DiscoverySite, options: { readonly signal: AbortSignal }): Promise<void>;
 }
 

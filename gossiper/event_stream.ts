@@ -45,6 +45,19 @@ export interface SeedFailed {
   readonly error: unknown;
 }
 
+/**
+ * A source of members could not be asked, or what it said could not be used; it is asked again, and this is told
+ * again when the reason is another. The members that it named last stay.
+ */
+export interface DiscoveryFailed {
+  /** The event's type. */
+  readonly type: "DiscoveryFailed";
+  /** Which source, in words, with its address. */
+  readonly source: string;
+  /** Why: usually a `HearsayError`. */
+  readonly error: unknown;
+}
+
 /** Everything that is told on an {@linkcode EventStream}. */
 export type HearsayEvent =
   | EngineEvent
@@ -52,7 +65,8 @@ export type HearsayEvent =
   | EventsDropped
   | CallbackFailed
   | RequestFailed
-  | SeedFailed;
+  | SeedFailed
+  | DiscoveryFailed;
 /** The name of a kind of event. */
 export type EventType = HearsayEvent["type"];
 /** The events of one type, or of several. */

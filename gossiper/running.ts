@@ -237,6 +237,7 @@ export class Running {
     const { gossipInterval: base, maxBackoff: cap } = config;
     return {
       self: cluster.self,
+      cluster: cluster.name,
       runtime: core.runtime,
       eventStream: cluster.eventStream,
       activeIds: () => core.engine.activeIds(),

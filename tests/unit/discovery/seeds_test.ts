@@ -1,10 +1,10 @@
-import { assert, assertEquals, assertThrows } from "../../deps/std_assert.ts";
-import { fixedMembers } from "../../discovery/fixed.ts";
-import { readMember } from "../../discovery/member_record.ts";
-import { seeds } from "../../discovery/seeds.ts";
-import type { Discovery } from "../../gossiper/cluster.ts";
-import { memoryAddress } from "../../transport/memory.ts";
-import { recordOf, TestCluster } from "../requirements/harness.ts";
+import { assert, assertEquals, assertThrows } from "../../../deps/std_assert.ts";
+import { fixedMembers } from "../../../discovery/fixed.ts";
+import { readMember } from "../../../discovery/member_record.ts";
+import { seeds } from "../../../discovery/seeds.ts";
+import type { Discovery } from "../../../gossiper/cluster.ts";
+import { memoryAddress } from "../../../transport/memory.ts";
+import { recordOf, TestCluster } from "../../requirements/harness.ts";
 
 const CONFIG = {
   gossipInterval: 100,

@@ -1,0 +1,23 @@
+/**
+ * How members find each other in clusters of protoactor-go: its providers `automanaged` and `etcd`.
+ *
+ * ```ts
+ * import { autoManaged, protoactorEtcd } from "@hearsay/gossip/protoactor-discovery";
+ *
+ * const asked = autoManaged({ hosts: ["127.0.0.1:6330", "127.0.0.1:6331"] });
+ * const registered = protoactorEtcd({ endpoints: ["http://127.0.0.1:2379"] });
+ * console.assert(!asked.byGreeting && !registered.byGreeting);
+ * ```
+ *
+ * @module
+ */
+
+export type { Discovery } from "../gossiper/cluster.ts";
+export type { EtcdOptions } from "./etcd_client.ts";
+export {
+  AUTO_MANAGE_PORT,
+  autoManaged,
+  type AutoManagedOptions,
+  TOLERATED_MISSES,
+} from "./protoactor_automanaged.ts";
+export { protoactorEtcd, type ProtoactorEtcdOptions } from "./protoactor_etcd.ts";

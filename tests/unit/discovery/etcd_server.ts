@@ -1,0 +1,211 @@
+/**
+ * A real etcd for tests, where the machine has one.
+ *
+ * @module
+ */
+
+import { freePort } from "./site.ts";
+
+/** Why there is no etcd to test against; `undefined` where there is. */
+export const withoutEtcd: string | undefined = await reasonWithout("etcd", {
+  args: ["--version"],
+  package: "etcd-server",
+});
+
+/** Registers a test that needs etcd; where there is none it is skipped, and its name says why. */
+export function etcdTest(name: string, run: () => Promise<void>): void {
+  const ignore = withoutEtcd !== undefined;
+  Deno.test({ name: ignore ? `${name} (skipped: ${withoutEtcd})` : name, ignore, fn: run });
+}
+
+/** Why a program cannot be run, as far as one call of it says. */
+export async function reasonWithout(
+  program: string,
+  options: { readonly args: readonly string[]; readonly package: string },
+): Promise<string | undefined> {
+  try {
+    await new Deno.Command(program, { args: [...options.args], stdout: "null", stderr: "null" }).output();
+    return undefined;
+  } catch (error) {
+    const why = error instanceof Deno.errors.NotFound ? "is not installed" : String(error);
+    return `${program} ${why}; on Debian it is in the package ${options.package}`;
+  }
+}
+
+/** One etcd with data of its own, at one address for as long as this is not disposed of. */
+export class EtcdServer implements AsyncDisposable {
+  readonly endpoint: string;
+  readonly #folder: string;
+  readonly #peer = `http://127.0.0.1:${freePort()}`;
+  #child: Deno.ChildProcess | undefined;
+
+  private constructor(folder: string) {
+    this.#folder = folder;
+    this.endpoint = `http://127.0.0.1:${freePort()}`;
+  }
+
+  /** Starts one, and resolves when it answers. */
+  static async start(): Promise<EtcdServer> {
+    const server = new EtcdServer(await Deno.makeTempDir({ prefix: "etcd_" }));
+    await server.up();
+    return server;
+  }
+
+  /** Starts it again, with the data that it had. */
+  async up(): Promise<void> {
+    // A shell that ends it when its own standard input ends, and so also when the test is killed.
+    const script = 'etcd "$@" </dev/null >/dev/null 2>&1 & pid=$!; cat >/dev/null; kill -9 $pid; wait $pid';
+    this.#child = new Deno.Command("sh", {
+      args: ["-c", script, "etcd", ...this.#args()],
+      env: { ETCD_UNSUPPORTED_ARCH: Deno.build.arch === "aarch64" ? "arm64" : "" },
+      stdin: "piped",
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+    for (let left = 200; left > 0; left--) {
+      if (await this.#isWell()) return;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    throw new Error("etcd did not begin to answer.");
+  }
+
+  /** Kills it. */
+  async down(): Promise<void> {
+    await this.#child?.stdin.close();
+    await this.#child?.status;
+    this.#child = undefined;
+  }
+
+  /** Calls its gateway. */
+  async call(method: string, body: unknown): Promise<Record<string, unknown>> {
+    const response = await fetch(`${this.endpoint}/v3/${method}`, {
+      method: "POST",
+      body: JSON.stringify(body),
+    });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`${method}: ${text}`);
+    return JSON.parse(text);
+  }
+
+  /** All keys that begin so, with their values. */
+  async values(prefix: string): Promise<Record<string, string>> {
+    const { kvs = [] } = await this.call("kv/range", { key: btoa(prefix), range_end: btoa(`${prefix}\xff`) });
+    const pairs = (kvs as { key: string; value: string }[]).map(({ key, value }) => [atob(key), atob(value)]);
+    return Object.fromEntries(pairs);
+  }
+
+  /** Sets a key with no lease. */
+  async put(key: string, value: string): Promise<void> {
+    await this.call("kv/put", { key: btoa(key), value: btoa(value) });
+  }
+
+  /** Deletes a key. */
+  async delete(key: string): Promise<void> {
+    await this.call("kv/deleterange", { key: btoa(key) });
+  }
+
+  /** Drops all history up to now. */
+  async compact(): Promise<void> {
+    const { header } = await this.call("kv/range", { key: btoa("none") }) as { header: { revision: string } };
+    await this.call("kv/compaction", { revision: header.revision, physical: true });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.down();
+    await Deno.remove(this.#folder, { recursive: true });
+  }
+
+  #args(): string[] {
+    return [
+      `--data-dir=${this.#folder}/data`,
+      `--listen-client-urls=${this.endpoint}`,
+      `--advertise-client-urls=${this.endpoint}`,
+      `--listen-peer-urls=${this.#peer}`,
+      `--initial-advertise-peer-urls=${this.#peer}`,
+      `--initial-cluster=default=${this.#peer}`,
+    ];
+  }
+
+  async #isWell(): Promise<boolean> {
+    try {
+      await this.call("kv/range", { key: btoa("none") });
+      return true;
+    } catch {
+      return false;
+    }
+  }
+}
+
+/** A way to a server that can be cut: what goes through it is for one client alone. */
+export class Proxy implements AsyncDisposable {
+  readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  readonly #target: URL;
+  readonly #open = new Set<Deno.Conn>();
+  readonly #accepting: Promise<void>;
+  readonly #piping = new Set<Promise<unknown>>();
+  #isCut = false;
+
+  /** Leads to the server at a URL. */
+  constructor(target: string) {
+    this.#target = new URL(target);
+    this.#accepting = this.#accept();
+  }
+
+  /** Where clients find it. */
+  get endpoint(): string {
+    return `http://127.0.0.1:${(this.#listener.addr as Deno.NetAddr).port}`;
+  }
+
+  /** Ends all connections, and every later one at once. */
+  cut(): void {
+    this.#isCut = true;
+    for (const connection of this.#open) close(connection);
+    this.#open.clear();
+  }
+
+  /** Lets connections through again. */
+  heal(): void {
+    this.#isCut = false;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.cut();
+    this.#listener.close();
+    await this.#accepting;
+    await Promise.all(this.#piping);
+  }
+
+  async #accept(): Promise<void> {
+    for await (const near of this.#listener) {
+      if (this.#isCut) {
+        close(near);
+        continue;
+      }
+      const piping = this.#pipe(near).finally(() => this.#piping.delete(piping));
+      this.#piping.add(piping);
+    }
+  }
+
+  async #pipe(near: Deno.Conn): Promise<void> {
+    this.#open.add(near);
+    try {
+      const far = await Deno.connect({ hostname: this.#target.hostname, port: Number(this.#target.port) });
+      this.#open.add(far);
+      await Promise.allSettled([near.readable.pipeTo(far.writable), far.readable.pipeTo(near.writable)]);
+      close(far);
+      this.#open.delete(far);
+    } catch {
+      // Whoever dialled sees that the connection ends.
+    }
+    close(near);
+    this.#open.delete(near);
+  }
+}
+
+function close(connection: Deno.Conn): void {
+  try {
+    connection.close();
+  } catch {
+    // It was closed already.
+  }
+}

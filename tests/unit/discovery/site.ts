@@ -1,0 +1,122 @@
+/**
+ * What a source of members is given, without a gossiper: for tests of what it publishes.
+ *
+ * @module
+ */
+
+import type { Discovery, DiscoverySite, Member } from "../../../gossiper/cluster.ts";
+import { EventStream, type HearsayEvent } from "../../../gossiper/event_stream.ts";
+import { realRuntime, type Runtime } from "../../../gossiper/runtime.ts";
+
+/** How long, in milliseconds, anything may take before a test fails. */
+const BOUND_MS = 10_000;
+
+/** A member record at some place. */
+export function memberOf(id: string, port = 7001): Member {
+  return { id, host: "127.0.0.1", port, kinds: ["worker"] };
+}
+
+/** A site whose source runs from the start, and stops when this is disposed of. */
+export class TestSite implements DiscoverySite, AsyncDisposable {
+  readonly cluster: string;
+  readonly self: Member;
+  readonly runtime: Runtime;
+  readonly eventStream = new EventStream({ capacity: 10_000 });
+  readonly greeted: ReadableStream<Member> = new ReadableStream();
+  readonly blockedProbeInterval = 100;
+  /** Everything that was published, in order. */
+  readonly events: HearsayEvent[] = [];
+  readonly #ending = new AbortController();
+  readonly #running: Promise<void>;
+  readonly #collecting: Promise<void>;
+  #changed = Promise.withResolvers<void>();
+
+  /** Runs a source for a member. */
+  constructor(
+    discovery: Discovery,
+    options: { readonly self: Member; readonly cluster?: string; readonly runtime?: Runtime },
+  ) {
+    this.self = options.self;
+    this.cluster = options.cluster ?? "test";
+    this.runtime = options.runtime ?? realRuntime;
+    this.#collecting = this.#collect();
+    this.#running = discovery.run(this, { signal: this.#ending.signal });
+  }
+
+  activeIds(): ReadonlySet<string> {
+    return new Set(this.ids);
+  }
+
+  greet(address: string): Promise<Member> {
+    return Promise.reject(new Error(`Nobody is greeted here: ${address}`));
+  }
+
+  watch(): ReadableStream<never> {
+    return new ReadableStream();
+  }
+
+  retryDelay(failures: number): number {
+    return Math.min(20 * failures, 100);
+  }
+
+  /** The members as they were last published; none before that. */
+  get members(): readonly Member[] {
+    for (const event of this.events.toReversed()) if (event.type === "ClusterTopology") return event.members;
+    return [];
+  }
+
+  /** Their ids. */
+  get ids(): readonly string[] {
+    return this.members.map(({ id }) => id);
+  }
+
+  /** What was told of failures: the sources' names, in order. */
+  get failures(): readonly string[] {
+    return this.events.flatMap((event) => event.type === "DiscoveryFailed" ? [event.source] : []);
+  }
+
+  /** Resolves when the condition holds: looked at with every event, and from time to time for what is none. */
+  async until(condition: () => boolean, { withinMs = BOUND_MS } = {}): Promise<void> {
+    const lateAt = performance.now() + withinMs;
+    while (!condition()) {
+      if (performance.now() > lateAt) throw new Error(`Not within ${withinMs} ms: ${condition}`);
+      const tick = Promise.withResolvers<void>();
+      const timer = setTimeout(tick.resolve, 20);
+      await Promise.race([this.#changed.promise, tick.promise]);
+      clearTimeout(timer);
+    }
+  }
+
+  /** Resolves when just these are members. */
+  untilIds(...ids: readonly string[]): Promise<void> {
+    return this.until(() => this.ids.join() === ids.join());
+  }
+
+  /** Stops the source. */
+  async stop(): Promise<void> {
+    this.#ending.abort();
+    await this.#running;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+    this.eventStream.close();
+    await this.#collecting;
+  }
+
+  async #collect(): Promise<void> {
+    for await (const event of this.eventStream.subscribe()) {
+      this.events.push(event);
+      this.#changed.resolve();
+      this.#changed = Promise.withResolvers();
+    }
+  }
+}
+
+/** A port on loopback at which nobody listens now. */
+export function freePort(): number {
+  const probe = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = probe.addr as Deno.NetAddr;
+  probe.close();
+  return port;
+}
