@@ -6,7 +6,7 @@
 
 import { fixedMembers } from "./discovery/fixed.ts";
 import { seeds as bySeeds } from "./discovery/seeds.ts";
-import type { Discovery, Member } from "./gossiper/cluster.ts";
+import { type Discovery, isDialable, type Member, NOWHERE } from "./gossiper/cluster.ts";
 import type { GossiperConfig } from "./gossiper/configuration.ts";
 import type { FlushResult } from "./gossiper/departure.ts";
 import { EventStream } from "./gossiper/event_stream.ts";
@@ -21,7 +21,7 @@ export interface Node extends AsyncDisposable {
   readonly gossiper: Gossiper;
   /** This member as others see it. */
   readonly member: Member;
-  /** Where others dial it, such as `ws://127.0.0.1:7001`: what to give them as a seed. */
+  /** Where others dial it, such as `ws://127.0.0.1:7001`: what to give them as a seed; empty where nobody can. */
   readonly address: string;
   /**
    * Answers the requests of peers, to be called from a service's own `Deno.serve`; `undefined` for any
@@ -101,7 +101,7 @@ class RunningNode implements Node {
     const { gossiper, transport, eventStream, member } = parts;
     this.gossiper = gossiper;
     this.member = member;
-    this.address = transport.addressOf(member);
+    this.address = isDialable(member) ? transport.addressOf(member) : "";
     this.handler = transport.handler;
     // However the gossiper ends, nothing that was opened for it stays open.
     this.#over = gossiper.closed.then(async () => {
@@ -137,8 +137,8 @@ function openTransport(options: JoinOptions, config: GossiperConfig): WebSocketT
   });
 }
 
-function discoveryOf({ seeds = [], members }: JoinOptions): Discovery {
-  return members ? fixedMembers(members) : bySeeds(seeds);
+function discoveryOf({ seeds = [], members, discovery }: JoinOptions): Discovery {
+  return discovery ?? (members ? fixedMembers(members) : bySeeds(seeds));
 }
 
 function listedOf({ id, members }: JoinOptions): Member | undefined {
@@ -149,8 +149,10 @@ function selfOf(
   options: JoinOptions,
   { transport, runtime }: { readonly transport: WebSocketTransport; readonly runtime: Runtime },
 ): Member {
-  const { id, kinds = [], advertise } = options;
-  const { host, port } = advertise ?? listedOf(options) ?? endpointOf(transport.address!);
+  const { id, kinds = [], advertise, dialOnly } = options;
+  const { host, port } = dialOnly
+    ? NOWHERE
+    : advertise ?? listedOf(options) ?? endpointOf(transport.address!);
   return { id: id ?? newId(runtime), host, port, kinds };
 }
 

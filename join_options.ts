@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Member } from "./gossiper/cluster.ts";
+import type { Discovery, Member } from "./gossiper/cluster.ts";
 import {
   ConfigurationError,
   type ConfigurationProblem,
@@ -38,6 +38,13 @@ export interface JoinOptions {
   readonly seeds?: readonly string[];
   /** All members, where these never change: instead of `seeds`. */
   readonly members?: readonly Member[];
+  /** How members find each other, where it is by neither: such as `anyOf(dns(…), seeds(…))`. */
+  readonly discovery?: Discovery;
+  /**
+   * Whether nobody can dial this member, because it is behind NAT or has no port: instead of `listen` and
+   * `advertise`. It is a full member over the connections that it opens itself, which need others that listen.
+   */
+  readonly dialOnly?: boolean;
   /** This member's id; a new one for every life unless pinned. One process at a time may use it. */
   readonly id?: string;
   /** The kinds of actors that this member hosts; informative. */
@@ -58,6 +65,8 @@ const OPTIONS = [
   "advertise",
   "seeds",
   "members",
+  "discovery",
+  "dialOnly",
   "id",
   "kinds",
   "config",
@@ -86,6 +95,7 @@ export function checkedConfig(options: JoinOptions): GossiperConfig {
     ...advertiseProblems(options),
     ...seedProblems(options),
     ...memberProblems(options),
+    ...discoveryProblems(options),
   ];
   let config: GossiperConfig | undefined;
   try {
@@ -114,10 +124,21 @@ function clusterProblems({ cluster }: JoinOptions): ConfigurationProblem[] {
   return [{ field: "cluster", problem: "is no name", given: describe(cluster), allowed }];
 }
 
-function listenProblems({ listen, advertise }: JoinOptions): ConfigurationProblem[] {
+function listenProblems({ listen, advertise, dialOnly }: JoinOptions): ConfigurationProblem[] {
+  if (dialOnly) {
+    if (dialOnly !== true) {
+      const given = describe(dialOnly);
+      return [{ field: "dialOnly", problem: "is neither true nor false", given, allowed: "true or false" }];
+    }
+    if (!listen && !advertise) return [];
+    const problem = "cannot be given together with `dialOnly`";
+    const field = listen ? "listen" : "advertise";
+    return [{ field, problem, given: "both", allowed: "`dialOnly` where nobody can dial this member" }];
+  }
   if (!listen) {
     if (advertise) return [];
-    const allowed = "`listen: { port }`, or `advertise: { host, port }` where `handler` is mounted";
+    const allowed =
+      "`listen: { port }`, or `advertise: { host, port }` where `handler` is mounted, or `dialOnly`";
     return [{ field: "advertise", problem: "is missing, and so is `listen`", given: "neither", allowed }];
   }
   const { hostname = "127.0.0.1", port = 0 } = listen;
@@ -200,6 +221,24 @@ function memberProblems({ members, seeds, id, listen, advertise }: JoinOptions):
     problems.push({ field: "listen.port", problem, given: describe(listen.port), allowed });
   }
   return problems;
+}
+
+function discoveryProblems(options: JoinOptions): ConfigurationProblem[] {
+  const { discovery, seeds, members, dialOnly } = options;
+  if (discovery === undefined) {
+    if (!dialOnly || members !== undefined || (seeds !== undefined && seeds.length > 0)) return [];
+    const allowed = "`seeds`, `members` or `discovery`: whoever cannot be dialled has to find the others";
+    return [{ field: "seeds", problem: "are missing", given: describe(seeds), allowed }];
+  }
+  const { byGreeting, run } = (discovery ?? {}) as Partial<Discovery>;
+  if (typeof byGreeting !== "boolean" || typeof run !== "function") {
+    const allowed = 'a source of members, such as `seeds(["ws://127.0.0.1:7001"])`';
+    return [{ field: "discovery", problem: "is no discovery", given: describe(discovery), allowed }];
+  }
+  if (seeds === undefined && members === undefined) return [];
+  const other = seeds === undefined ? "members" : "seeds";
+  const problem = `cannot be given together with \`${other}\``;
+  return [{ field: "discovery", problem, given: "both", allowed: "one of the two, or `anyOf` of several" }];
 }
 
 function endpointProblems(

@@ -19,8 +19,11 @@
  * @module
  */
 
+export { anyOf } from "./discovery/any_of.ts";
+export { dns, type DnsOptions } from "./discovery/dns.ts";
+export type { NameServer } from "./discovery/dns_lookup.ts";
 export { fixedMembers } from "./discovery/fixed.ts";
-export { seeds } from "./discovery/seeds.ts";
+export { type SeedOptions, seeds } from "./discovery/seeds.ts";
 export type {
   Confirmed,
   ConflictDetected,
@@ -55,15 +58,17 @@ export {
   type SummaryPart,
   TOPOLOGY_KEY,
 } from "./engine/types.ts";
-export type {
-  CloseInfo,
-  Cluster,
-  ClusterTopology,
-  Connection,
-  Discovery,
-  DiscoverySite,
-  Member,
-  Transport,
+export {
+  type CloseInfo,
+  type Cluster,
+  type ClusterTopology,
+  type Connection,
+  type Discovery,
+  type DiscoverySite,
+  isDialable,
+  type Member,
+  NOWHERE,
+  type Transport,
 } from "./gossiper/cluster.ts";
 export {
   ConfigurationError,

@@ -6,6 +6,7 @@
 
 import { HearsayError } from "../gossiper/errors.ts";
 import type { Runtime } from "../gossiper/runtime.ts";
+import { assertDuration } from "./checks.ts";
 import { askJson, askLines, type AskOptions, HttpRefusal } from "./http.ts";
 
 /** The most that one answer, or one message of a watch, may have, in bytes: some ten thousand members. */
@@ -63,12 +64,23 @@ export class Compacted extends HearsayError {
   }
 }
 
+/** The times that are the same for whoever keeps members in etcd. */
+export interface EtcdTimes {
+  readonly leaseTtl?: number;
+  readonly resyncInterval?: number;
+}
+
 /**
- * Throws unless the options name endpoints that can be asked.
+ * Throws unless the options name endpoints that can be asked, and times that can be kept.
  *
  * @throws {TypeError} naming the endpoint.
+ * @throws {RangeError} naming the time.
  */
-export function assertEtcdOptions({ endpoints }: EtcdOptions): void {
+export function assertEtcdOptions(options: EtcdOptions & EtcdTimes): void {
+  const { endpoints, requestTimeout, leaseTtl, resyncInterval } = options;
+  assertDuration("requestTimeout", requestTimeout);
+  assertDuration("leaseTtl", leaseTtl, { leastMs: 1_000 });
+  assertDuration("resyncInterval", resyncInterval);
   for (const endpoint of endpoints ?? []) {
     if (typeof endpoint === "string" && /^https?:\/\/[^/]+\/?$/.test(endpoint) && URL.canParse(endpoint)) {
       continue;

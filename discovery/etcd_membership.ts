@@ -119,19 +119,16 @@ export class EtcdMembership {
     const { items, revision } = await client.list(prefix, { signal });
     this.#replace(items, revision);
     succeeded();
-    const enough = new AbortController();
-    const cancel = this.#site.runtime.setTimer(resyncInterval, () => enough.abort());
+    using enough = deadlineAfter(this.#site.runtime, resyncInterval, `Watching ${prefix}`, { signal });
     try {
-      const watching = AbortSignal.any([signal, enough.signal]);
-      for await (const changes of client.watch(prefix, { from: revision + 1n, signal: watching })) {
+      const from = revision + 1n;
+      for await (const changes of client.watch(prefix, { from, signal: enough.signal })) {
         for (const { key, value, revision } of changes) this.#set({ key, value, revision });
         if (changes.length > 0) this.#publish();
       }
     } catch (error) {
-      // That history was dropped between reading and watching is no failure of anybody's.
+      // Neither its time nor that history was dropped between reading and watching is anybody's failure.
       if (!enough.signal.aborted && !(error instanceof Compacted)) throw error;
-    } finally {
-      cancel();
     }
   }
 

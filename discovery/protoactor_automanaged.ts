@@ -8,6 +8,7 @@
 import type { Discovery, DiscoverySite, Member } from "../gossiper/cluster.ts";
 import { HearsayError } from "../gossiper/errors.ts";
 import { sleep } from "../gossiper/runtime.ts";
+import { assertDuration } from "./checks.ts";
 import { Failures, keepTrying } from "./failures.ts";
 import { askJson } from "./http.ts";
 import { MemberList } from "./member_list.ts";
@@ -65,7 +66,8 @@ interface Health {
  * console.assert(!discovery.byGreeting);
  * ```
  *
- * @throws {TypeError} where `hosts` is no list of `host:port`.
+ * @throws {TypeError} where a host is not `host:port`.
+ * @throws {RangeError} where an interval or a timeout is no time.
  */
 export function autoManaged(options: AutoManagedOptions): Discovery {
   for (const host of options.hosts) {
@@ -73,6 +75,7 @@ export function autoManaged(options: AutoManagedOptions): Discovery {
     if (isHost) continue;
     throw new TypeError(`A host must be such as "127.0.0.1:6330", and not ${JSON.stringify(host)}.`);
   }
+  for (const name of ["refreshInterval", "requestTimeout"] as const) assertDuration(name, options[name]);
   return {
     byGreeting: false,
     run: (site, running) => new AutoManaged(options, site).run(running),

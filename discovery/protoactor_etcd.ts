@@ -50,6 +50,7 @@ interface Node {
  * ```
  *
  * @throws {TypeError} where an endpoint is no URL.
+ * @throws {RangeError} where a time is none, or a lease shorter than a second.
  */
 export function protoactorEtcd(options: ProtoactorEtcdOptions = {}): Discovery {
   assertEtcdOptions(options);

@@ -4,15 +4,18 @@
  * @module
  */
 
-import { GRACEFULLY_LEFT_KEY, MEMBER_KEY } from "../engine/types.ts";
-import type { Discovery, DiscoverySite, Member } from "../gossiper/cluster.ts";
-import { HearsayError } from "../gossiper/errors.ts";
+import type { Discovery, DiscoverySite } from "../gossiper/cluster.ts";
 import { sleep } from "../gossiper/runtime.ts";
-import { readMember } from "./member_record.ts";
+import { assertDuration } from "./checks.ts";
+import { addressesOfName, type NameServer } from "./dns_lookup.ts";
+import { byGreeting, type Finding } from "./greeting.ts";
 
-/** How a discovery runs. */
-interface RunOptions {
-  readonly signal: AbortSignal;
+/** How the names among {@linkcode seeds} are resolved. */
+export interface SeedOptions {
+  /** Who is asked for the addresses of a name; the system's name servers by default. */
+  readonly nameServer?: NameServer;
+  /** How often a name is resolved again, in milliseconds; 30,000 by default. */
+  readonly resolveInterval?: number;
 }
 
 /**
@@ -20,6 +23,10 @@ interface RunOptions {
  * starts, nor be the same for all; this member's own address among them does no harm. Until the first
  * contact all seeds are greeted again and again; after that only those that are not active members, every
  * `blockedProbeInterval`: so that clusters that each started alone find each other.
+ *
+ * A seed may be a name with many addresses: all of them are greeted, and the name is resolved again from time to
+ * time. Where it cannot be resolved, where the process may not dial just any address (`--allow-net` with a list),
+ * and with `wss`, whose certificates are for names, the name is dialled as it is.
  *
  * @example
  * ```ts
@@ -30,136 +37,91 @@ interface RunOptions {
  * ```
  *
  * @throws {TypeError} where an address is no text, or empty.
+ * @throws {RangeError} where the interval is no time.
  */
-export function seeds(addresses: readonly string[]): Discovery {
+export function seeds(addresses: readonly string[], options: SeedOptions = {}): Discovery {
   for (const address of addresses) {
     if (typeof address === "string" && address !== "") continue;
     throw new TypeError(
       `A seed must be an address, such as "ws://127.0.0.1:7001", and not ${JSON.stringify(address)}.`,
     );
   }
+  assertDuration("resolveInterval", options.resolveInterval);
   const distinct = [...new Set(addresses)];
-  return {
-    byGreeting: true,
-    run: (site, options) => new SeedDiscovery(distinct, site).run(options),
-  };
+  return byGreeting((site, finding) => new Seeds(distinct, { options, site, finding }).run());
 }
 
-class SeedDiscovery {
-  readonly #addresses: readonly string[];
+class Seeds {
+  readonly #options: SeedOptions;
   readonly #site: DiscoverySite;
-  /** As they were in greetings. */
-  readonly #greeted = new Map<string, Member>();
-  /** As members gossip about themselves. */
-  readonly #records = new Map<string, Member>();
-  readonly #left = new Set<string>();
-  #published = "";
-  #cancelPublishing: (() => void) | undefined;
+  readonly #finding: Finding;
+  /** By seed, the addresses that it leads to. */
+  readonly #found: Map<string, readonly string[]>;
 
-  constructor(addresses: readonly string[], site: DiscoverySite) {
-    this.#addresses = addresses;
+  constructor(
+    seeds: readonly string[],
+    { options, site, finding }: {
+      readonly options: SeedOptions;
+      readonly site: DiscoverySite;
+      readonly finding: Finding;
+    },
+  ) {
+    this.#options = options;
     this.#site = site;
+    this.#finding = finding;
+    // Until it is known better, a name is an address like any other.
+    this.#found = new Map(seeds.map((seed) => [seed, nameIn(seed, options) === undefined ? [seed] : []]));
   }
 
-  async run({ signal }: RunOptions): Promise<void> {
-    this.#publish();
-    try {
-      await Promise.all([
-        this.#followGreetings(),
-        this.#followRecords(),
-        this.#followDepartures(),
-        this.#followForgetting(signal),
-        ...this.#addresses.map((address) => this.#greetUntilActive(address, signal)),
-      ]);
-    } finally {
-      this.#cancelPublishing?.();
-    }
+  async run(): Promise<void> {
+    this.#tell();
+    await Promise.all([...this.#found.keys()].map((seed) => this.#follow(seed)));
   }
 
-  /** Whoever was greeted is here now, whatever was said of an earlier life. */
-  async #followGreetings(): Promise<void> {
-    for await (const member of this.#site.greeted) {
-      this.#greeted.set(member.id, member);
-      this.#left.delete(member.id);
-      this.#publishSoon();
-    }
-  }
-
-  async #followRecords(): Promise<void> {
-    for await (const { memberId, value, deleted } of this.#site.watch(MEMBER_KEY)) {
-      const record = deleted ? undefined : readMember(value);
-      // Nobody speaks for another.
-      if (record?.id === memberId) this.#records.set(memberId, record);
-      else this.#records.delete(memberId);
-      this.#publishSoon();
-    }
-  }
-
-  async #followDepartures(): Promise<void> {
-    for await (const { memberId, deleted } of this.#site.watch(GRACEFULLY_LEFT_KEY)) {
-      if (deleted) this.#left.delete(memberId);
-      else this.#left.add(memberId);
-      this.#publishSoon();
-    }
-  }
-
-  async #followForgetting(signal: AbortSignal): Promise<void> {
-    for await (const event of this.#site.eventStream.subscribe("MemberForgotten", { signal })) {
-      if (event.type !== "MemberForgotten") continue;
-      this.#greeted.delete(event.memberId);
-      this.#records.delete(event.memberId);
-      this.#left.delete(event.memberId);
-      this.#publishSoon();
-    }
-  }
-
-  /** Publishes what came together at one moment at once: a first gossip may bring a thousand members. */
-  #publishSoon(): void {
-    this.#cancelPublishing ??= this.#site.runtime.setTimer(0, () => {
-      this.#cancelPublishing = undefined;
-      this.#publish();
-    });
-  }
-
-  #publish(): void {
-    const { self, eventStream } = this.#site;
-    const byId = new Map([...this.#greeted, ...this.#records]);
-    for (const id of this.#left) byId.delete(id);
-    byId.set(self.id, self);
-    const members = [...byId.values()].sort((one, other) => one.id < other.id ? -1 : 1);
-    const published = JSON.stringify(members);
-    if (published === this.#published) return;
-    this.#published = published;
-    eventStream.publish({ type: "ClusterTopology", members, blocked: [] });
-  }
-
-  async #greetUntilActive(address: string, signal: AbortSignal): Promise<void> {
-    const { self, runtime, eventStream, blockedProbeInterval } = this.#site;
-    let whoIsThere: string | undefined;
-    let told: string | undefined;
+  async #follow(seed: string): Promise<void> {
+    const name = nameIn(seed, this.#options);
+    if (name === undefined) return;
+    const { resolveInterval = 30_000, nameServer } = this.#options;
+    const { signal } = this.#finding;
+    const { runtime } = this.#site;
     for (let failures = 0; !signal.aborted;) {
-      if (whoIsThere === undefined || !this.#site.activeIds().has(whoIsThere)) {
-        try {
-          whoIsThere = (await this.#site.greet(address, { signal })).id;
-          if (whoIsThere === self.id) return;
-          failures = 0;
-          told = undefined;
-        } catch (error) {
-          if (signal.aborted) return;
-          // Seeds may be down; that is what the next attempt is for. Why is told once.
-          failures++;
-          const reason = error instanceof HearsayError ? error.code : String(error);
-          if (reason !== told) eventStream.publish({ type: "SeedFailed", address, error });
-          told = reason;
-        }
+      try {
+        const addresses = await addressesOfName(name, { runtime, signal, nameServer });
+        this.#found.set(seed, addresses.map((address) => replaceHost(seed, address)));
+        failures = 0;
+      } catch {
+        if (signal.aborted) return;
+        failures++;
+        // What was found before may still be there; else the system may know the name by another way.
+        if (this.#found.get(seed)!.length === 0) this.#found.set(seed, [seed]);
       }
-      const delayMs = this.#hasContact ? blockedProbeInterval : this.#site.retryDelay(failures);
-      if (delayMs === Infinity) return;
+      this.#tell();
+      const delayMs = failures > 0 ? this.#site.retryDelay(failures) : resolveInterval;
       await sleep(runtime, delayMs, { signal }).catch(() => {});
     }
   }
 
-  get #hasContact(): boolean {
-    return this.#greeted.size > 0;
+  #tell(): void {
+    this.#finding.found([...new Set([...this.#found.values()].flat())]);
   }
+}
+
+/** The name in a seed that is worth resolving; `undefined` where it is to be dialled as it is. */
+function nameIn(seed: string, { nameServer }: SeedOptions): string | undefined {
+  if (!URL.canParse(seed)) return undefined;
+  const { protocol, hostname } = new URL(seed);
+  const isAddress = /^[\d.]+$/.test(hostname) || hostname.startsWith("[");
+  if (protocol !== "ws:" || isAddress || hostname === "localhost") return undefined;
+  return nameServer || mayDialAnything() ? hostname : undefined;
+}
+
+/** Whether resolving a name and dialling what comes of it asks the user for nothing. */
+function mayDialAnything(): boolean {
+  return Deno.permissions.querySync({ name: "net" }).state === "granted";
+}
+
+function replaceHost(seed: string, address: string): string {
+  const url = new URL(seed);
+  url.hostname = address.includes(":") ? `[${address}]` : address;
+  return url.href.replace(/\/$/, "");
 }

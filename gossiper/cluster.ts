@@ -15,10 +15,18 @@ export interface Member {
   readonly id: string;
   /** The host: a name or an address. */
   readonly host: string;
-  /** The port. */
+  /** The port; 0 where the member cannot be dialled, and is reached only over the connections that it opens. */
   readonly port: number;
   /** The kinds of actors that it hosts; informative. */
   readonly kinds: readonly string[];
+}
+
+/** Where a member is that cannot be dialled; the host's name is protoactor-go's for such an actor system. */
+export const NOWHERE: { readonly host: string; readonly port: number } = { host: "nonhost", port: 0 };
+
+/** Whether others can open a connection to a member. */
+export function isDialable({ port }: Member): boolean {
+  return port !== 0;
 }
 
 /** Why a connection ended. */
@@ -81,6 +89,8 @@ export interface DiscoverySite {
   readonly eventStream: Pick<EventStream, "publish" | "subscribe">;
   /** Ids of members that are active now: in the topology and not blocked. */
   activeIds(): ReadonlySet<string>;
+  /** The address at which a member would be greeted. */
+  addressOf(member: Member): string;
   /** Greets whoever answers at the address; resolves with the peer's record. */
   greet(address: string, options: { readonly signal: AbortSignal }): Promise<Member>;
   /** Everyone who was greeted, or greeted this member, and was let in; again with each greeting. */

@@ -16,7 +16,7 @@ const MAX_EXCHANGES = 4;
 export interface FlushResult {
   /** The number of peers that have acknowledged it, or are leaving themselves. */
   readonly acknowledgedBy: number;
-  /** The number of peers that were to: `gossipFanOut`, or all active ones where there are fewer. */
+  /** The number of peers that were to: `gossipFanOut`, or all active ones within reach where there are fewer. */
   readonly wanted: number;
   /** Whether as many as were wanted have acknowledged it within the bound. */
   readonly flushed: boolean;

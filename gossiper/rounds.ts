@@ -5,6 +5,7 @@
  */
 
 import { checkedCounts } from "./actor_counts.ts";
+import { isDialable } from "./cluster.ts";
 import type { Core } from "./core.ts";
 import { HearsayError } from "./errors.ts";
 import type { Peers } from "./peers.ts";
@@ -48,7 +49,7 @@ export class Rounds {
     core.do((engine, now) => engine.beat(actorCount, now));
     core.do((engine, now) => engine.tick(now));
     if (core.engine.silenced) return;
-    for (const id of core.engine.dueProbes(core.now())) this.greetLater(id);
+    for (const id of core.engine.dueProbes(core.now())) if (this.#isWithinReach(id)) this.greetLater(id);
     await Promise.all(this.#draw().map((id) => this.#attempt(id, () => this.#gossipWith(id, signal))));
   }
 
@@ -96,9 +97,9 @@ export class Rounds {
     for (const id of this.#lastGreetings.keys()) if (!ids.has(id)) this.#lastGreetings.delete(id);
   }
 
-  /** Active peers in random order. */
+  /** Active peers that can be asked something, in random order. */
   shuffledPeers(): string[] {
-    return [...this.#peersAtRandom()];
+    return [...this.#peersAtRandom()].filter((id) => this.#isWithinReach(id));
   }
 
   /** Ends what runs in the background, and resolves when nothing does any more. */
@@ -112,7 +113,7 @@ export class Rounds {
     const { peers, settings } = this.#options;
     const drawn: string[] = [];
     for (const id of this.#peersAtRandom()) {
-      if (peers.isFree(id)) drawn.push(id);
+      if (peers.isFree(id) && this.#isWithinReach(id)) drawn.push(id);
       if (drawn.length === settings.gossipFanOut) break;
     }
     return drawn;
@@ -120,6 +121,13 @@ export class Rounds {
 
   #peersAtRandom(): Iterable<string> {
     return inRandomOrder(this.#core.engine.activePeers(), () => this.#core.runtime.random());
+  }
+
+  /** Whether there is a way to a member: whoever cannot be dialled is reached over what it dialled itself. */
+  #isWithinReach(id: string): boolean {
+    const { peers, topology } = this.#options;
+    const member = topology.get(id);
+    return peers.session(id) !== undefined || (member !== undefined && isDialable(member));
   }
 
   async #gossipWith(id: string, signal: AbortSignal): Promise<void> {
@@ -153,6 +161,12 @@ export class Rounds {
     const member = topology.get(id);
     if (!member) {
       throw new HearsayError("unknown_member", `It is not known where ${id} is; nothing was sent.`);
+    }
+    if (!isDialable(member)) {
+      throw new HearsayError(
+        "connection",
+        `${id} cannot be dialled, and is not connected; nothing was sent.`,
+      );
     }
     return await peers.reach(member, { signal });
   }

@@ -241,6 +241,7 @@ export class Running {
       runtime: core.runtime,
       eventStream: cluster.eventStream,
       activeIds: () => core.engine.activeIds(),
+      addressOf: (member) => cluster.transport.addressOf(member),
       greet: (address, options) => this.#peers.greet(address, options),
       greeted: this.#greeted.readable,
       watch: (key) => watches.watch(key, this.#ending),

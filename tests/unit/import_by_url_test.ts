@@ -100,7 +100,14 @@ for (const [much, compilerOptions] of Object.entries(COMPILER_OPTIONS)) {
   Deno.test(`a copy imported by its path passes the type check of a project that asks for ${much}`, async () => {
     const folder = await Deno.makeTempDir();
     try {
-      const modules = ["mod.ts", "gossiper/yaml.ts", "transport/memory.ts"];
+      const modules = [
+        "mod.ts",
+        "discovery/etcd.ts",
+        "discovery/kubernetes.ts",
+        "discovery/protoactor.ts",
+        "gossiper/yaml.ts",
+        "transport/memory.ts",
+      ];
       const imports = modules.map((path) => `import ${JSON.stringify(new URL(path, ROOT).href)};\n`);
       await Deno.writeTextFile(`${folder}/main.ts`, imports.join(""));
       await Deno.writeTextFile(`${folder}/deno.json`, JSON.stringify({ compilerOptions }));

@@ -116,7 +116,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "gossiper/rounds.ts",
-    find: "for (const id of core.engine.dueProbes(core.now())) this.greetLater(id);",
+    find:
+      "for (const id of core.engine.dueProbes(core.now())) if (this.#isWithinReach(id)) this.greetLater(id);",
     replace: "",
     test: "R10.2 E10 a blocked member gets greetings",
     files: R10,

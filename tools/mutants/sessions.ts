@@ -206,8 +206,9 @@ export const MUTANTS: readonly Mutant[] = [
     files: GOSSIPER,
   },
   {
-    file: "discovery/seeds.ts",
-    find: 'if (reason !== told) eventStream.publish({ type: "SeedFailed", address, error });',
+    file: "discovery/greeting.ts",
+    find:
+      'if (reason !== told.reason) this.#site.eventStream.publish({ type: "SeedFailed", address, error });',
     replace: "",
     test: "R11.1 where there are as many members",
     files: GOSSIPER,

@@ -119,7 +119,7 @@ export const MUTANTS: readonly Mutant[] = [
   // The blocked are never greeted.
   unseen(
     "gossiper/rounds.ts",
-    "    for (const id of core.engine.dueProbes(core.now())) this.greetLater(id);\n",
+    "    for (const id of core.engine.dueProbes(core.now())) if (this.#isWithinReach(id)) this.greetLater(id);\n",
     "",
   ),
   // A timer is left behind when a session is over.

@@ -77,9 +77,14 @@ export class EtcdServer implements AsyncDisposable {
   }
 
   /** Calls its gateway. */
-  async call(method: string, body: unknown): Promise<Record<string, unknown>> {
+  async call(
+    method: string,
+    body: unknown,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<Record<string, unknown>> {
     const response = await fetch(`${this.endpoint}/v3/${method}`, {
       method: "POST",
+      headers,
       body: JSON.stringify(body),
     });
     const text = await response.text();
@@ -139,11 +144,13 @@ export class EtcdServer implements AsyncDisposable {
 /** A way to a server that can be cut: what goes through it is for one client alone. */
 export class Proxy implements AsyncDisposable {
   readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  readonly #target: URL;
+  #target: URL;
   readonly #open = new Set<Deno.Conn>();
   readonly #accepting: Promise<void>;
   readonly #piping = new Set<Promise<unknown>>();
   #isCut = false;
+  /** How often it was muffled: connections from before say nothing any more. */
+  #muffled = 0;
 
   /** Leads to the server at a URL. */
   constructor(target: string) {
@@ -168,6 +175,18 @@ export class Proxy implements AsyncDisposable {
     this.#isCut = false;
   }
 
+  /** Swallows what comes back over the connections that are open now; later ones are let through. */
+  muffle(): void {
+    this.#muffled++;
+  }
+
+  /** Leads to another server from now on. */
+  lead(target: string): void {
+    this.#target = new URL(target);
+    this.cut();
+    this.heal();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.cut();
     this.#listener.close();
@@ -188,10 +207,17 @@ export class Proxy implements AsyncDisposable {
 
   async #pipe(near: Deno.Conn): Promise<void> {
     this.#open.add(near);
+    const from = this.#muffled;
+    const ears = new TransformStream<Uint8Array, Uint8Array>({
+      transform: (chunk, controller) => {
+        if (this.#muffled === from) controller.enqueue(chunk);
+      },
+    });
     try {
       const far = await Deno.connect({ hostname: this.#target.hostname, port: Number(this.#target.port) });
       this.#open.add(far);
-      await Promise.allSettled([near.readable.pipeTo(far.writable), far.readable.pipeTo(near.writable)]);
+      const back = far.readable.pipeThrough(ears).pipeTo(near.writable);
+      await Promise.allSettled([near.readable.pipeTo(far.writable), back]);
       close(far);
       this.#open.delete(far);
     } catch {

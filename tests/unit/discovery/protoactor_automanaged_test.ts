@@ -85,6 +85,8 @@ Deno.test("before any other has answered nothing is published: a member that met
   const hosts = [freePort(), freePort()];
   await using a = member("a", hosts, 0);
   await a.until(() => a.failures.some((source) => source.includes(String(hosts[1]))));
+  // The time of several polls.
+  await new Promise((resolve) => setTimeout(resolve, 200));
   assertEquals(a.members, []);
   await using b = member("b", hosts, 1);
   await b.untilIds("a", "b");

@@ -6,6 +6,7 @@
 
 import type { Discovery, DiscoverySite, Member } from "../../../gossiper/cluster.ts";
 import { EventStream, type HearsayEvent } from "../../../gossiper/event_stream.ts";
+import { HearsayError } from "../../../gossiper/errors.ts";
 import { realRuntime, type Runtime } from "../../../gossiper/runtime.ts";
 
 /** How long, in milliseconds, anything may take before a test fails. */
@@ -22,11 +23,14 @@ export class TestSite implements DiscoverySite, AsyncDisposable {
   readonly self: Member;
   readonly runtime: Runtime;
   readonly eventStream = new EventStream({ capacity: 10_000 });
-  readonly greeted: ReadableStream<Member> = new ReadableStream();
+  readonly greeted: ReadableStream<Member>;
   readonly blockedProbeInterval = 100;
+  /** The addresses that were greeted, in order. */
+  readonly greetings: string[] = [];
   /** Everything that was published, in order. */
   readonly events: HearsayEvent[] = [];
   readonly #ending = new AbortController();
+  #greeting!: ReadableStreamDefaultController<Member>;
   readonly #running: Promise<void>;
   readonly #collecting: Promise<void>;
   #changed = Promise.withResolvers<void>();
@@ -39,6 +43,13 @@ export class TestSite implements DiscoverySite, AsyncDisposable {
     this.self = options.self;
     this.cluster = options.cluster ?? "test";
     this.runtime = options.runtime ?? realRuntime;
+    const { signal } = this.#ending;
+    this.greeted = new ReadableStream({
+      start: (controller) => {
+        this.#greeting = controller;
+        signal.addEventListener("abort", () => controller.close(), { once: true });
+      },
+    });
     this.#collecting = this.#collect();
     this.#running = discovery.run(this, { signal: this.#ending.signal });
   }
@@ -47,12 +58,17 @@ export class TestSite implements DiscoverySite, AsyncDisposable {
     return new Set(this.ids);
   }
 
+  addressOf({ host, port }: Member): string {
+    return `ws://${host}:${port}`;
+  }
+
   greet(address: string): Promise<Member> {
-    return Promise.reject(new Error(`Nobody is greeted here: ${address}`));
+    this.greetings.push(address);
+    return Promise.reject(new HearsayError("connection", `Nobody is greeted here: ${address}`));
   }
 
   watch(): ReadableStream<never> {
-    return new ReadableStream();
+    return ended(this.#ending.signal);
   }
 
   retryDelay(failures: number): number {
@@ -92,6 +108,22 @@ export class TestSite implements DiscoverySite, AsyncDisposable {
     return this.until(() => this.ids.join() === ids.join());
   }
 
+  /** Resolves when each of these addresses was greeted again and again, and no other meanwhile. */
+  async untilGreeted(...addresses: readonly string[]): Promise<void> {
+    let from = this.greetings.length;
+    await this.until(() => {
+      const since = this.greetings.slice(from);
+      if (since.some((address) => !addresses.includes(address))) from = this.greetings.length;
+      return addresses.every((wanted) => since.filter((address) => address === wanted).length > 3) &&
+        since.every((address) => addresses.includes(address));
+    });
+  }
+
+  /** Somebody was greeted, or greeted this member. */
+  meet(member: Member): void {
+    this.#greeting.enqueue(member);
+  }
+
   /** Stops the source. */
   async stop(): Promise<void> {
     this.#ending.abort();
@@ -111,6 +143,13 @@ export class TestSite implements DiscoverySite, AsyncDisposable {
       this.#changed = Promise.withResolvers();
     }
   }
+}
+
+/** A stream that brings nothing until the signal ends it. */
+function ended(signal: AbortSignal): ReadableStream<never> {
+  return new ReadableStream({
+    start: (controller) => signal.addEventListener("abort", () => controller.close(), { once: true }),
+  });
 }
 
 /** A port on loopback at which nobody listens now. */

@@ -1,0 +1,121 @@
+/**
+ * Several sources of members as one.
+ *
+ * @module
+ */
+
+import type { ClusterTopology, Discovery, DiscoverySite, Member } from "../gossiper/cluster.ts";
+import { LatestStream } from "../gossiper/latest_stream.ts";
+
+/**
+ * The members are all that any of the sources names; each goes on whatever becomes of the others. Where one of
+ * them learns of members by greeting (`seeds`, `dns`, `kubernetes`), whoever greets is let in, also where the
+ * others would not know of it. Of two records with one id, that of the source named first is taken.
+ *
+ * @example
+ * ```ts
+ * import { anyOf } from "./any_of.ts";
+ * import { dns } from "./dns.ts";
+ * import { seeds } from "./seeds.ts";
+ *
+ * const discovery = anyOf(dns("orders.internal", { port: 7001 }), seeds(["ws://10.0.0.5:7001"]));
+ * console.assert(discovery.byGreeting);
+ * ```
+ *
+ * @throws {TypeError} without a source.
+ */
+export function anyOf(...sources: readonly Discovery[]): Discovery {
+  if (sources.length === 0) throw new TypeError("`anyOf` needs at least one source of members.");
+  const known = sources.flatMap(({ members = [] }) => members);
+  return {
+    byGreeting: sources.some(({ byGreeting }) => byGreeting),
+    ...(known.length > 0 && { members: distinct(known) }),
+    run: (site, { signal }) => new Union(sources, { site, signal }).run(),
+  };
+}
+
+class Union {
+  readonly #sources: readonly Discovery[];
+  readonly #site: DiscoverySite;
+  readonly #signal: AbortSignal;
+  /** What each source published last. */
+  readonly #topologies: (ClusterTopology | undefined)[];
+  /** What each source that greets is told of greetings. */
+  readonly #greeted: readonly LatestStream<Member>[];
+  #published = "";
+
+  constructor(
+    sources: readonly Discovery[],
+    { site, signal }: { readonly site: DiscoverySite; readonly signal: AbortSignal },
+  ) {
+    this.#sources = sources;
+    this.#site = site;
+    this.#signal = signal;
+    this.#topologies = sources.map(({ members }) =>
+      members && { type: "ClusterTopology", members, blocked: [] }
+    );
+    this.#greeted = sources.map(() => new LatestStream<Member>({ keyOf: ({ id }) => id, signal }));
+  }
+
+  async run(): Promise<void> {
+    const running = this.#sources.map((source, at) => this.#runOne(source, at));
+    await Promise.all([...running, this.#shareGreetings()]);
+  }
+
+  async #runOne(source: Discovery, at: number): Promise<void> {
+    try {
+      await source.run(this.#siteOf(at), { signal: this.#signal });
+    } catch (error) {
+      if (this.#signal.aborted) return;
+      const { eventStream } = this.#site;
+      eventStream.publish({ type: "DiscoveryFailed", source: `source ${at + 1} of anyOf, for good`, error });
+    }
+  }
+
+  async #shareGreetings(): Promise<void> {
+    for await (const member of this.#site.greeted) for (const stream of this.#greeted) stream.push(member);
+  }
+
+  /** The same site, but for the topologies, which go into the union, and the greetings, which all are to hear of. */
+  #siteOf(at: number): DiscoverySite {
+    const site = this.#site;
+    return {
+      self: site.self,
+      cluster: site.cluster,
+      runtime: site.runtime,
+      eventStream: {
+        publish: (event) => {
+          if (event.type === "ClusterTopology") this.#take(at, event);
+          else site.eventStream.publish(event);
+        },
+        subscribe: (types, options) => site.eventStream.subscribe(types, options),
+      },
+      activeIds: () => site.activeIds(),
+      addressOf: (member) => site.addressOf(member),
+      greet: (address, options) => site.greet(address, options),
+      greeted: this.#greeted[at]!.readable,
+      watch: (key) => site.watch(key),
+      retryDelay: (failures) => site.retryDelay(failures),
+      blockedProbeInterval: site.blockedProbeInterval,
+    };
+  }
+
+  #take(at: number, topology: ClusterTopology): void {
+    this.#topologies[at] = topology;
+    const known = this.#topologies.filter((each) => each !== undefined);
+    const union: ClusterTopology = {
+      type: "ClusterTopology",
+      members: distinct(known.flatMap(({ members }) => members)).sort((a, b) => a.id < b.id ? -1 : 1),
+      blocked: [...new Set(known.flatMap(({ blocked }) => blocked))].sort(),
+    };
+    const published = JSON.stringify(union);
+    if (published === this.#published) return;
+    this.#published = published;
+    this.#site.eventStream.publish(union);
+  }
+}
+
+/** Of two records with one id, the first. */
+function distinct(members: readonly Member[]): Member[] {
+  return [...new Map(members.toReversed().map((member) => [member.id, member])).values()].reverse();
+}

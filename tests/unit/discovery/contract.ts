@@ -1,0 +1,235 @@
+/**
+ * What every source of members must do for members that run, as tests that each of them runs.
+ *
+ * @module
+ */
+
+import { assert, assertEquals } from "../../../deps/std_assert.ts";
+import { type Discovery, type HearsayEvent, join, type Node } from "../../../mod.ts";
+import { freePort } from "./site.ts";
+
+/** How long, in milliseconds, anything may take before a test fails. */
+const BOUND_MS = 15_000;
+const CONFIG = {
+  gossipInterval: 50,
+  gossipRequestTimeout: 1_000,
+  blockedProbeInterval: 200,
+  maxBackoff: 200,
+};
+
+/** One member of a test: its id, and where it listens. */
+export interface Place {
+  readonly id: string;
+  readonly port: number;
+}
+
+/** A source that some members share. */
+export interface World extends AsyncDisposable {
+  /** The discovery for a member that is about to join. */
+  discoveryFor(place: Place): Discovery | Promise<Discovery>;
+  /** Nothing can be asked any more; only where a source depends on something that can be down. */
+  readonly down?: () => void | Promise<void>;
+  /** It can be asked again. */
+  readonly up?: () => void | Promise<void>;
+}
+
+/** What a {@linkcode World} is made of. */
+export interface ContractOptions {
+  /** Makes the source; the members of a test will be at some of these places. */
+  readonly makeWorld: (places: readonly Place[]) => Promise<World>;
+  /** Whether members that join later are in it from the start; false by default. */
+  readonly isFixed?: boolean;
+  /** Whether the source depends on something that can be down. */
+  readonly canBeDown: boolean;
+  /** Why it cannot be tested here. */
+  readonly without?: string | undefined;
+}
+
+/** Registers the tests for one source. */
+export function discoveryContract(
+  name: string,
+  { makeWorld, isFixed = false, canBeDown, without }: ContractOptions,
+): void {
+  const test = (title: string, run: (members: Members) => Promise<void>) => {
+    Deno.test({
+      name: `${title} (${name})${without === undefined ? "" : ` (skipped: ${without})`}`,
+      ignore: without !== undefined,
+      async fn() {
+        const places = ["a", "b", "c"].map((id) => ({ id, port: freePort() }));
+        await using world = await makeWorld(places);
+        await using members = new Members(world, places);
+        await run(members);
+      },
+    });
+  };
+
+  test("members that join at the same time find each other", async (members) => {
+    await Promise.all(["a", "b", "c"].map((id) => members.join(id)));
+    await members.untilAllKnow("a", "b", "c");
+    await members.untilNewsCrosses();
+  });
+
+  test("one that leaves in good order is no member any more, and may come back", async (members) => {
+    for (const id of ["a", "b", "c"]) await members.join(id);
+    await members.untilAllKnow("a", "b", "c");
+    await members.stop("b");
+    await members.untilAllKnow("a", "c");
+    await members.join("b");
+    await members.untilAllKnow("a", "b", "c");
+    await members.untilNewsCrosses();
+  });
+
+  test("members agree once the last of them does, and not before", async (members) => {
+    for (const id of ["a", "b", "c"]) await members.join(id);
+    await members.untilAllKnow("a", "b", "c");
+    const { gossiper } = members.node("a");
+    const check = gossiper.registerConsensusCheck("k", (value) => value);
+    for (const id of ["a", "b"]) members.node(id).gossiper.setState("k", 1);
+    await members.until(() => gossiper.getState("k").size === 2);
+    assertEquals(check.dissenters(), ["c"]);
+    members.node("c").gossiper.setState("k", 1);
+    assertEquals(await check.reached({ signal: AbortSignal.timeout(BOUND_MS) }), 1);
+  });
+
+  if (isFixed) return;
+
+  test("one that comes later is found", async (members) => {
+    for (const id of ["a", "b"]) await members.join(id);
+    await members.untilAllKnow("a", "b");
+    await members.join("c");
+    await members.untilAllKnow("a", "b", "c");
+    await members.untilNewsCrosses();
+  });
+
+  if (!canBeDown) return;
+
+  test("a source that is down at first is told by an event, and made up for", async (members) => {
+    await members.down();
+    await members.join("a");
+    await members.join("b");
+    await members.untilTold("a");
+    await members.up();
+    await members.untilAllKnow("a", "b");
+  });
+
+  test("a source that goes down later takes nobody away, and nobody's news", async (members) => {
+    for (const id of ["a", "b"]) await members.join(id);
+    await members.untilAllKnow("a", "b");
+    await members.untilNewsCrosses();
+    await members.down();
+    await members.untilTold("a");
+    members.node("a").gossiper.setState("while down", true);
+    await members.until(() => members.node("b").gossiper.getState("while down").get("a")?.value === true);
+    assertEquals(members.active("a"), ["a", "b"]);
+    await members.up();
+    await members.join("c");
+    await members.untilAllKnow("a", "b", "c");
+  });
+
+  test("a member stops within its bounds while its source is down", async (members) => {
+    await members.join("a");
+    await members.down();
+    await members.untilTold("a");
+    const startMs = performance.now();
+    await members.stop("a");
+    assert(performance.now() - startMs < 3 * CONFIG.gossipRequestTimeout);
+    await members.up();
+  });
+}
+
+/** The members of one test. */
+class Members implements AsyncDisposable {
+  readonly #world: World;
+  readonly #places: readonly Place[];
+  readonly #nodes = new Map<string, Node>();
+  readonly #told = new Map<string, HearsayEvent[]>();
+  readonly #collecting: Promise<void>[] = [];
+
+  constructor(world: World, places: readonly Place[]) {
+    this.#world = world;
+    this.#places = places;
+  }
+
+  node(id: string): Node {
+    return this.#nodes.get(id)!;
+  }
+
+  async join(id: string): Promise<void> {
+    const place = this.#places.find((place) => place.id === id)!;
+    const discovery = await this.#world.discoveryFor(place);
+    const node = await join({
+      cluster: "orders",
+      id,
+      listen: { port: place.port },
+      discovery,
+      config: CONFIG,
+    });
+    this.#nodes.set(id, node);
+    this.#told.set(id, []);
+    this.#collecting.push(this.#collect(id, node));
+  }
+
+  async stop(id: string): Promise<void> {
+    const node = this.node(id);
+    this.#nodes.delete(id);
+    await node.stop();
+  }
+
+  /** The ids that a member takes to be active. */
+  active(id: string): string[] {
+    const { members } = this.node(id).gossiper;
+    return members.filter(({ status }) => status === "active").map(({ id }) => id);
+  }
+
+  /** Everyone who has joined takes just these to be active. */
+  async untilAllKnow(...ids: readonly string[]): Promise<void> {
+    await this.until(() => [...this.#nodes.keys()].every((id) => this.active(id).join() === ids.join()));
+  }
+
+  /** What each sets, everyone else comes to know. */
+  async untilNewsCrosses(): Promise<void> {
+    const news = crypto.randomUUID();
+    for (const { gossiper } of this.#nodes.values()) gossiper.setState("news", news);
+    await this.until(() =>
+      [...this.#nodes.values()].every(({ gossiper }) => {
+        const state = gossiper.getState("news");
+        return [...this.#nodes.keys()].every((id) => state.get(id)?.value === news);
+      })
+    );
+  }
+
+  /** Takes the source down; what was told of failures before counts no more. */
+  async down(): Promise<void> {
+    for (const told of this.#told.values()) told.length = 0;
+    await this.#world.down?.();
+  }
+
+  async up(): Promise<void> {
+    await this.#world.up?.();
+  }
+
+  /** A member has told, since the source is down, that it cannot be asked. */
+  async untilTold(id: string): Promise<void> {
+    await this.until(() => this.#told.get(id)!.some(({ type }) => type === "DiscoveryFailed"));
+  }
+
+  async until(condition: () => boolean): Promise<void> {
+    const lateAt = performance.now() + BOUND_MS;
+    while (!condition()) {
+      if (performance.now() > lateAt) {
+        const known = [...this.#nodes.keys()].map((id) => `${id} knows ${this.active(id)}`).join("; ");
+        throw new Error(`Not within ${BOUND_MS} ms: ${condition}; ${known}`);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#nodes.values()].map((node) => node[Symbol.asyncDispose]()));
+    await Promise.all(this.#collecting);
+  }
+
+  async #collect(id: string, node: Node): Promise<void> {
+    for await (const event of node.gossiper.events.subscribe()) this.#told.get(id)!.push(event);
+  }
+}

@@ -1,0 +1,139 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "../../../deps/std_assert.ts";
+import { Gate } from "../../../discovery/gate.ts";
+import { byGreeting, MAX_ADDRESSES, MAX_GREETINGS } from "../../../discovery/greeting.ts";
+import { keepTrying } from "../../../discovery/failures.ts";
+import { dns } from "../../../discovery/dns.ts";
+import { etcd } from "../../../discovery/etcd.ts";
+import { autoManaged, protoactorEtcd } from "../../../discovery/protoactor.ts";
+import { seeds } from "../../../discovery/seeds.ts";
+import type { Discovery } from "../../../gossiper/cluster.ts";
+import { memoryAddress } from "../../../transport/memory.ts";
+import { recordOf, TestCluster } from "../../requirements/harness.ts";
+import { VirtualRuntime } from "../../virtual_runtime.ts";
+import { memberOf, TestSite } from "./site.ts";
+
+const never = new AbortController().signal;
+
+Deno.test("a gate lets so many in at once, the others in their order, and keeps places from them for a while", async () => {
+  const runtime = new VirtualRuntime();
+  const gate = new Gate({ places: 2, heldMs: 1_000, runtime });
+  const entered: [number, number][] = [];
+  const tasks = [1, 2, 3, 4, 5].map((id) =>
+    gate.pass(() => Promise.resolve(void entered.push([id, runtime.monotonicMs()])), { signal: never })
+  );
+  await runtime.advance(3_000);
+  await Promise.all(tasks);
+  assertEquals(entered, [[1, 0], [2, 0], [3, 1_000], [4, 1_000], [5, 2_000]]);
+});
+
+Deno.test("who gives up waiting at a gate takes no place from those who wait on", async () => {
+  const runtime = new VirtualRuntime();
+  const gate = new Gate({ places: 1, heldMs: 0, runtime });
+  const first = Promise.withResolvers<void>();
+  const passing = gate.pass(() => first.promise, { signal: never });
+  const leaving = new AbortController();
+  const gone = assertRejects(() => gate.pass(() => Promise.resolve(), leaving), Error, "enough");
+  let isIn = false;
+  const last = gate.pass(() => Promise.resolve(void (isIn = true)), { signal: never });
+  leaving.abort(new Error("enough"));
+  await gone;
+  first.resolve();
+  await runtime.advance(1);
+  await Promise.all([passing, last]);
+  assert(isIn);
+});
+
+Deno.test("of many addresses those whose members gossip made known meanwhile are not greeted", async () => {
+  const ids = Array.from({ length: 24 }, (_, at) => `m${String(at).padStart(2, "0")}`);
+  const config = { gossipInterval: 100, gossipRequestTimeout: 200, blockedProbeInterval: 1_000 };
+  await using cluster = new TestCluster(["new", ...ids], { fixed: false, config });
+  const all = ids.map((id) => memoryAddress(id, 1));
+  for (const id of ids) await cluster.make(id, { cluster: { discovery: seeds([all[0]!]) } }).gossiper.start();
+  await cluster.runUntil(() => ids.every((id) => cluster.of(id).gossiper.members.length === 24));
+  const { byGreeting, run } = seeds(all);
+  const greetings: string[] = [];
+  const discovery: Discovery = {
+    byGreeting,
+    run: (site, options) => {
+      const greet: typeof site.greet = (address, options) => {
+        greetings.push(address);
+        return site.greet(address, options);
+      };
+      return run({ ...site, greet }, options);
+    },
+  };
+  await cluster.make("new", { cluster: { discovery } }).gossiper.start();
+  await cluster.runUntil(() => cluster.of("new").gossiper.members.length === 25);
+  await cluster.advance(5_000);
+  assertEquals(greetings.length, MAX_GREETINGS);
+});
+
+Deno.test("an address that is not found any more is greeted no more, and more than so many are not taken", async () => {
+  let tell!: (addresses: readonly string[]) => void;
+  const source = byGreeting((_, { found, signal }) => {
+    tell = found;
+    return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+  });
+  await using site = new TestSite(source, { self: memberOf("a") });
+  tell(["one", "two"]);
+  await site.until(() => site.greetings.filter((address) => address === "two").length > 2);
+  tell(["two"]);
+  const from = site.greetings.length;
+  await site.until(() => site.greetings.length > from + 3);
+  assertEquals(new Set(site.greetings.slice(from)), new Set(["two"]));
+  tell(["one"]);
+  await site.until(() => site.greetings.at(-1) === "one");
+  tell(Array.from({ length: 2 * MAX_ADDRESSES }, (_, at) => `n${at}`));
+  await site.until(() => site.greetings.includes("n0"));
+  await site.stop();
+  tell(["after the end"]);
+  assertEquals(site.greetings.includes("after the end"), false);
+});
+
+Deno.test("times that are none are refused by every source that waits", () => {
+  for (const time of [0, -1, NaN, Infinity, "x"] as number[]) {
+    for (
+      const make of [
+        () => autoManaged({ hosts: [], refreshInterval: time }),
+        () => autoManaged({ hosts: [], requestTimeout: time }),
+        () => protoactorEtcd({ leaseTtl: time }),
+        () => etcd({ leaseTtl: time }),
+        () => etcd({ requestTimeout: time }),
+        () => etcd({ resyncInterval: time }),
+        () => dns("a", { interval: time }),
+        () => seeds([], { resolveInterval: time }),
+      ]
+    ) assertThrows(make, RangeError, String(time), `${make}`);
+  }
+  assertThrows(() => etcd({ leaseTtl: 999 }), RangeError, "leaseTtl must be a number of at least 1000");
+});
+
+Deno.test("what fails is tried again after waits that grow, and told once for each reason", async () => {
+  const runtime = new VirtualRuntime();
+  const published: unknown[] = [];
+  const waits: number[] = [];
+  const site = {
+    ...({} as TestSite),
+    self: recordOf("a"),
+    runtime,
+    eventStream: { publish: (event: unknown) => void published.push(event) },
+    retryDelay: (failures: number) => {
+      waits.push(failures);
+      return 10 * failures;
+    },
+  } as unknown as TestSite;
+  const ending = new AbortController();
+  const errors = ["a", "a", "b", undefined, "b"];
+  const trying = keepTrying(({ succeeded }) => {
+    if (errors.length === 0) ending.abort();
+    const error = errors.shift();
+    if (error !== undefined) return Promise.reject(new Error(error));
+    succeeded();
+    return Promise.resolve();
+  }, { site, source: "it", signal: ending.signal });
+  await runtime.advance(1_000);
+  await trying;
+  assertEquals(waits.slice(0, 5), [1, 2, 3, 1, 1]);
+  assertEquals(published.length, 3);
+  assertEquals(runtime.timers, 0);
+});

@@ -1,0 +1,158 @@
+import { assert, assertEquals } from "../../deps/std_assert.ts";
+import { seeds } from "../../discovery/seeds.ts";
+import { type HearsayEvent, join, type JoinOptions, type Node, NOWHERE } from "../../mod.ts";
+import { memoryAddress } from "../../transport/memory.ts";
+import { TestCluster } from "../requirements/harness.ts";
+import { Proxy } from "./discovery/etcd_server.ts";
+import { freePort } from "./discovery/site.ts";
+
+const CONFIG = {
+  gossipInterval: 100,
+  gossipRequestTimeout: 200,
+  heartbeatExpiration: 2_000,
+  maxBackoff: 500,
+};
+
+/** Members that listen, and others that nobody can dial; all greet the first. */
+async function startedCluster(listening: readonly string[], hidden: readonly string[]): Promise<TestCluster> {
+  const cluster = new TestCluster([...listening, ...hidden], {
+    fixed: false,
+    config: { ...CONFIG, blockedProbeInterval: 1_000 },
+    cluster: { discovery: seeds([memoryAddress(listening[0]!, 1)]) },
+  });
+  for (const id of listening) cluster.make(id);
+  for (const id of hidden) cluster.make(id, { cluster: { self: { id, ...NOWHERE, kinds: [] } } });
+  for (const { gossiper } of cluster.members) await gossiper.start();
+  return cluster;
+}
+
+function knowsAll(cluster: TestCluster, ids: readonly string[]): boolean {
+  return ids.every((id) =>
+    cluster.of(id).gossiper.members.filter(({ status }) => status === "active").length === ids.length
+  );
+}
+
+/** The ids of those to whom requests of a member failed. */
+function failedTo(cluster: TestCluster, id: string): Set<string> {
+  return new Set(cluster.of(id).told("RequestFailed").map(({ peerId }) => peerId));
+}
+
+Deno.test("two members that only dial are known to all, and their state reaches all, each other's too", async () => {
+  const ids = ["a", "b", "c", "x", "y"];
+  await using cluster = await startedCluster(["a", "b", "c"], ["x", "y"]);
+  await cluster.runUntil(() => knowsAll(cluster, ids), { withinMs: 5_000 });
+  for (const id of ids) cluster.of(id).gossiper.setState("k", id);
+  await cluster.runUntil(() => ids.every((id) => ids.every((of) => cluster.of(id).value(of, "k") === of)));
+  await cluster.runUntil(() => cluster.isConfirmed());
+  assertEquals(cluster.sentBy("x", "gossip", { to: "y" }).length, 0);
+  // Nobody asked in vain.
+  for (const id of ids) assertEquals(failedTo(cluster, id), new Set());
+});
+
+Deno.test("over the connections of a member that only dials, others ask as well as it does", async () => {
+  await using cluster = await startedCluster(["a", "b"], ["x"]);
+  await cluster.runUntil(() => cluster.isConfirmed());
+  cluster.sent.length = 0;
+  await cluster.advance(2_000);
+  // Nobody is at its address: what was sent to it went by what it opened.
+  for (const id of ["a", "b"]) {
+    const asked = cluster.sentBy(id, "gossip", { to: "x" });
+    assert(asked.length > 5, `${id} asked ${asked.length} times`);
+  }
+});
+
+Deno.test("E13 all are asked for agreement, those that only dial among them", async () => {
+  const ids = ["a", "b", "x", "y"];
+  await using cluster = await startedCluster(["a", "b"], ["x", "y"]);
+  await cluster.runUntil(() => knowsAll(cluster, ids));
+  const reached: string[] = [];
+  for (const id of ids) {
+    const { gossiper } = cluster.of(id);
+    gossiper.registerConsensusCheck("k", (value) => value, { onReached: () => reached.push(id) });
+  }
+  for (const id of ["a", "b", "x"]) cluster.of(id).gossiper.setState("k", 1);
+  await cluster.advance(3_000);
+  assertEquals(reached, []);
+  const acknowledged = cluster.of("y").gossiper.setStateRequest("k", 1, { acknowledgedBy: "all" });
+  await cluster.runUntil(() => reached.length === 4);
+  await cluster.finish(acknowledged);
+});
+
+Deno.test("E10 a member that only dials and was cut off is blocked, dialled by nobody, and freed when it is back", async () => {
+  await using cluster = await startedCluster(["a", "b"], ["x"]);
+  await cluster.runUntil(() => cluster.isConfirmed());
+  for (const id of ["a", "b"]) cluster.network.cut(memoryAddress("x", 1), memoryAddress(id, 1));
+  await cluster.runUntil(() => ["a", "b"].every((id) => cluster.of(id).blocked.x === "expired"));
+  const before = ["a", "b"].map((id) => cluster.of(id).told("RequestFailed").length);
+  await cluster.advance(5_000);
+  assertEquals(["a", "b"].map((id) => cluster.of(id).told("RequestFailed").length), before);
+  cluster.network.heal();
+  cluster.of("x").gossiper.setState("back", true);
+  await cluster.runUntil(() => ["a", "b"].every((id) => cluster.of(id).value("x", "back") === true));
+  await cluster.runUntil(() => cluster.isConfirmed());
+});
+
+Deno.test("R9.2 a member that only dials leaves in good order, and one that leaves does not wait for it in vain", async () => {
+  await using cluster = await startedCluster(["a"], ["x", "y"]);
+  await cluster.runUntil(() => cluster.isConfirmed());
+  assertEquals(await cluster.stop("x"), { acknowledgedBy: 1, wanted: 1, flushed: true });
+  await cluster.runUntil(() => ["a", "y"].every((id) => cluster.of(id).blocked.x === "left"));
+  assertEquals(await cluster.stop("a"), { acknowledgedBy: 1, wanted: 1, flushed: true });
+  assertEquals(cluster.of("y").blocked.a, "left");
+});
+
+/** Joins, and keeps what is told. */
+async function joined(options: Partial<JoinOptions>): Promise<{ node: Node; events: HearsayEvent[] }> {
+  const node = await join({ cluster: "orders", config: { gossipInterval: 50 }, ...options });
+  const events: HearsayEvent[] = [];
+  void (async () => {
+    for await (const event of node.gossiper.events.subscribe()) events.push(event);
+  })();
+  return { node, events };
+}
+
+Deno.test("R8.1 a member that joins with dialOnly listens nowhere, and news crosses both ways over WebSocket", async () => {
+  const signal = AbortSignal.timeout(10_000);
+  const one = await joined({ listen: { port: 0 } });
+  await using _one = one.node;
+  const seeds = [one.node.address];
+  const two = await joined({ listen: { port: 0 }, seeds });
+  await using _two = two.node;
+  const hidden = await joined({ dialOnly: true, seeds });
+  await using _hidden = hidden.node;
+  assertEquals([hidden.node.address, hidden.node.member.port], ["", 0]);
+  hidden.node.gossiper.setState("from", "inside");
+  two.node.gossiper.setState("from", "outside");
+  const hear = async (at: Node, of: Node) => {
+    for await (const { memberId, value } of at.gossiper.watch("from", { signal })) {
+      if (memberId === of.member.id) return value;
+    }
+  };
+  assertEquals(await hear(two.node, hidden.node), "inside");
+  assertEquals(await hear(one.node, hidden.node), "inside");
+  assertEquals(await hear(hidden.node, two.node), "outside");
+  for (const { node } of [one, two, hidden]) await node.gossiper.converged({ signal });
+  const failed = [one, two, hidden].flatMap(({ events }) => events.filter(({ type }) => /Failed/.test(type)));
+  assertEquals(failed, []);
+});
+
+Deno.test("R8.1 a member is reached where it advertises, and not where it listens", async () => {
+  const signal = AbortSignal.timeout(10_000);
+  const port = freePort();
+  await using way = new Proxy(`http://127.0.0.1:${port}`);
+  const advertise = { host: "127.0.0.1", port: Number(new URL(way.endpoint).port) };
+  const first = await joined({ listen: { port: 0 } });
+  await using _first = first.node;
+  const seeds = [first.node.address];
+  const behind = await joined({ listen: { port }, advertise, seeds });
+  await using _behind = behind.node;
+  assertEquals(behind.node.address, `ws://127.0.0.1:${advertise.port}`);
+  const other = await joined({ listen: { port: 0 }, seeds: [behind.node.address] });
+  await using _other = other.node;
+  other.node.gossiper.setState("k", 1);
+  for await (const { memberId } of behind.node.gossiper.watch("k", { signal })) {
+    if (memberId === other.node.member.id) break;
+  }
+  const record = other.node.gossiper.members.find(({ id }) => id === behind.node.member.id);
+  assertEquals([record?.member?.host, record?.member?.port], [advertise.host, advertise.port]);
+});
