@@ -49,7 +49,7 @@ class Greeting {
   readonly #left = new Set<string>();
   /** Who is known to be where, as the members say themselves. */
   #idAt: ReadonlyMap<string, string> = new Map();
-  /** What is greeted, by address, and how to end that. */
+  /** What is greeted, or was found to be this member's own, by address, and how to end that. */
   readonly #greeting = new Map<string, AbortController>();
   readonly #tasks = new Set<Promise<void>>();
   #cancelPublishing: (() => void) | undefined;
@@ -135,17 +135,17 @@ class Greeting {
   #greetAll(addresses: readonly string[]): void {
     if (this.#signal.aborted) return;
     const wanted = new Set(addresses.slice(0, MAX_ADDRESSES));
-    for (const [address, ending] of this.#greeting) if (!wanted.has(address)) ending.abort();
+    for (const [address, ending] of this.#greeting) {
+      if (wanted.has(address)) continue;
+      ending.abort();
+      this.#greeting.delete(address);
+    }
     for (const address of wanted) {
       if (this.#greeting.has(address)) continue;
       const ending = new AbortController();
       this.#greeting.set(address, ending);
       const signal = AbortSignal.any([this.#signal, ending.signal]);
-      const task = this.#greetUntilActive(address, signal).finally(() => {
-        this.#tasks.delete(task);
-        // What is this member's own address stays known as such.
-        if (ending.signal.aborted) this.#greeting.delete(address);
-      });
+      const task = this.#greetUntilActive(address, signal).finally(() => this.#tasks.delete(task));
       this.#tasks.add(task);
     }
   }
@@ -174,10 +174,12 @@ class Greeting {
     { signal, told }: { readonly signal: AbortSignal; readonly told: { reason: string | undefined } },
   ): Promise<string | undefined> {
     const known = () => this.#idAt.get(address);
+    // A few are greeted whatever anybody says of them: a member might lie about where it is.
+    const areMany = () => this.#greeting.size > MAX_GREETINGS;
     try {
       const met = await this.#gate.pass(() => this.#site.greet(address, { signal }), {
         signal,
-        unless: () => this.#isActive(known()),
+        unless: () => areMany() && this.#isActive(known()),
       });
       told.reason = undefined;
       return met?.id ?? known();

@@ -85,18 +85,20 @@ class Seeds {
     const { signal } = this.#finding;
     const { runtime } = this.#site;
     for (let failures = 0; !signal.aborted;) {
+      let delayMs = resolveInterval;
       try {
         const addresses = await addressesOfName(name, { runtime, signal, nameServer });
         this.#found.set(seed, addresses.map((address) => replaceHost(seed, address)));
         failures = 0;
-      } catch {
+      } catch (error) {
         if (signal.aborted) return;
         failures++;
+        // That there is no such name is an answer; without one, it is asked for sooner.
+        if (!(error instanceof Deno.errors.NotFound)) delayMs = this.#site.retryDelay(failures);
         // What was found before may still be there; else the system may know the name by another way.
         if (this.#found.get(seed)!.length === 0) this.#found.set(seed, [seed]);
       }
       this.#tell();
-      const delayMs = failures > 0 ? this.#site.retryDelay(failures) : resolveInterval;
       await sleep(runtime, delayMs, { signal }).catch(() => {});
     }
   }

@@ -83,6 +83,9 @@ Deno.test("an address that is not found any more is greeted no more, and more th
   assertEquals(new Set(site.greetings.slice(from)), new Set(["two"]));
   tell(["one"]);
   await site.until(() => site.greetings.at(-1) === "one");
+  tell([]);
+  tell(["one"]);
+  await site.untilGreeted("one");
   tell(Array.from({ length: 2 * MAX_ADDRESSES }, (_, at) => `n${at}`));
   await site.until(() => site.greetings.includes("n0"));
   await site.stop();
