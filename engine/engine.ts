@@ -427,7 +427,9 @@ export class Engine {
 
   /** The entries of a member that have a value, in rising order of number. */
   entriesOf(memberId: string): readonly Entry[] {
-    return [...this.#store.order.get(memberId)?.entries() ?? []].filter((entry) => entry.value !== undefined);
+    const member = this.#store.order.get(memberId);
+    const live = [...member?.entries() ?? []].filter((entry) => entry.value !== undefined);
+    return member?.isForeign ? live.sort((one, other) => one.number - other.number) : live;
   }
 
   /** The life of a member that is held. */
@@ -440,10 +442,10 @@ export class Engine {
     return this.lifeOf(memberId) ?? this.#membership.departures.memory(memberId)?.life;
   }
 
-  /** How much of a member is held. */
+  /** How much of a member is held; of a foreign member, which may have holes, the highest number. */
   holdOf(memberId: string): Hold | undefined {
     const member = this.#store.order.get(memberId);
-    return member && { life: member.life, number: member.held };
+    return member && { life: member.life, number: member.highest };
   }
 
   /** How much is kept, to be held against its limits. */

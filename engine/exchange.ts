@@ -5,6 +5,7 @@
  */
 
 import type { EngineEvent } from "./events.ts";
+import { isForeign } from "./life.ts";
 import type { Membership } from "./membership.ts";
 import type { MemberState } from "./member_state.ts";
 import type { PeerMemories, PeerMemory, Waiting } from "./peer_memory.ts";
@@ -20,7 +21,7 @@ const SUMMARY_MEMBERS = 1_000;
 export interface Sent {
   readonly peerId: string;
   readonly peerLife: Life | undefined;
-  /** By member id: where the delta of that member started and ended. */
+  /** By member id: where the delta of that member started and ended, as positions. */
   readonly members: ReadonlyMap<
     string,
     { readonly life: Life; readonly after: number; readonly last: number; readonly reset: boolean }
@@ -113,7 +114,7 @@ export class Exchange {
       active: this.#store.activeHash,
       partial: partial || options.silent,
     };
-    const members = new Map(deltas.map((each) => [each.id, { ...spanOf(each), reset: each.reset }]));
+    const members = new Map(deltas.map((each) => [each.id, { ...this.#spanSent(each), reset: each.reset }]));
     return { delta, sent: { peerId, peerLife: peer.life, members } };
   }
 
@@ -142,7 +143,8 @@ export class Exchange {
     for (const each of delta.members) {
       const { life, last } = spanOf(each);
       const member = this.#store.order.get(each.id);
-      if (!holds.has(each.id) && each.entries.length > 0) {
+      if (member?.isForeign && isForeign(life)) this.#noteTold(peer, member, each.entries);
+      else if (!holds.has(each.id) && each.entries.length > 0) {
         this.#noteHeld(peer, each.id, { life, number: last, reset: each.reset });
         // It changed by what the peer told, and may hold more than that.
         if (member && member.life === life && member.held > last && !peer.waiting.has(each.id)) {
@@ -234,7 +236,7 @@ export class Exchange {
     for (const member of order.changedAfter(peer.cursor)) {
       // Of itself a peer knows best (E1).
       if (member.id === peer.id || peer.waiting.has(member.id)) continue;
-      this.#memories.wait(peer, member.id, member.supposed(member.numberAt(peer.cursor)));
+      this.#memories.wait(peer, member.id, member.supposed(member.positionAt(peer.cursor)));
     }
     peer.cursor = order.serial;
   }
@@ -275,7 +277,7 @@ export class Exchange {
     if (below !== Infinity) {
       const delta = member.deltaAfter(after, { below, reset });
       // A whole state that ends early would take away what lies behind its end.
-      if (!delta || delta.reset) return undefined;
+      if (!delta || (delta.reset && !member.isForeign)) return undefined;
     }
     return {
       id,
@@ -297,6 +299,27 @@ export class Exchange {
     if (hold.number < member.held) this.#wait(peer, member, { after: hold.number });
   }
 
+  /** Of a foreign member a peer told what it holds, and nothing of what else it may hold. */
+  #noteTold(peer: PeerMemory, member: MemberState, told: MemberDelta["entries"]): void {
+    if (member.id === peer.id) return;
+    const waiting = peer.waiting.get(member.id);
+    const covers = waiting?.life === member.life && member.isCoveredBy(told, waiting.after);
+    if (covers) this.#memories.settle(peer, member.id);
+    // Whoever tells of an earlier entry lacks the one that took its place, whatever was supposed.
+    const lacked = told.flatMap(({ key, number }) => {
+      const held = member.get(key);
+      return held && held.entry.number > number ? [held.position] : [];
+    });
+    const after = Math.min(...lacked) - 1;
+    if (after < (covers ? Infinity : waiting?.after ?? Infinity)) this.#wait(peer, member, { after });
+  }
+
+  /** Where a delta that is about to be sent starts and ends, as positions. */
+  #spanSent(delta: MemberDelta): { life: Life; after: number; last: number } {
+    const member = this.#store.order.get(delta.id)!;
+    return member.isForeign ? { life: member.life, after: 0, last: member.held } : spanOf(delta);
+  }
+
   /** What the receiver says of itself wins over what was remembered; but it cannot raise it unsent (E5). */
   #noteSaid(
     peer: PeerMemory,
@@ -310,7 +333,8 @@ export class Exchange {
     const member = this.#store.order.get(id);
     if (!member) return;
     if (hold.life > member.life) return this.#memories.settle(peer, id);
-    const number = hold.life === member.life ? hold.number : 0;
+    // Of a foreign member numbers say nothing of what lies below.
+    const number = hold.life === member.life && !member.isForeign ? hold.number : 0;
     const supposed = peer.waiting.get(id);
     if (number >= (sent?.last ?? member.held)) {
       return sent && this.#noteHeld(peer, id, { life: member.life, number: sent.last, reset: sent.reset });
@@ -381,7 +405,7 @@ export class Exchange {
     for (const id of ids) {
       const member = this.#store.order.get(id);
       if (!member) continue;
-      summaries.set(id, { life: member.life, number: member.lastLasting, sum: `${member.sum}` });
+      summaries.set(id, { life: member.life, number: member.highestLasting, sum: `${member.sum}` });
     }
     return summaries;
   }
@@ -409,6 +433,8 @@ export class Exchange {
   ): { after: number; reset: boolean } | undefined {
     if (!theirs || mine.life > theirs.life) return { after: 0, reset: false };
     if (mine.life < theirs.life) return undefined;
+    // Each may lack something, and nothing is lost by what is told twice.
+    if (isForeign(mine.life)) return mine.sum === theirs.sum ? undefined : { after: 0, reset: true };
     if (mine.number > theirs.number) return { after: theirs.number, reset: false };
     if (mine.number < theirs.number || mine.sum === theirs.sum) return undefined;
     const mineToSend = id === this.#selfId || this.#selfId < peer.id;
@@ -416,7 +442,7 @@ export class Exchange {
   }
 }
 
-/** What a delta of a member says of a life: from where, to where. */
+/** What a delta of a member says of a life: from where, to where. Of a foreign member, the highest number. */
 export function spanOf(delta: MemberDelta): { life: Life; after: number; last: number } {
   return { life: delta.life, after: delta.after, last: delta.entries.at(-1)?.number ?? delta.after };
 }

@@ -9,6 +9,18 @@ import type { Life } from "./types.ts";
 const LIFE = /^[0-9a-f]{12}-[0-9a-f]{8}$/;
 const YEAR_MS = 366 * 24 * 3_600_000;
 
+/**
+ * The life of every member that knows nothing of lives, such as one of protoactor-go's: the lowest there is. What
+ * is told of it names no prefix, so that it is merged key by key (see "Members that know nothing of lives" in
+ * `docs/ALGORITHM.md`).
+ */
+export const FOREIGN_LIFE: Life = "000000000000-00000000";
+
+/** Whether a life is that of a member that knows nothing of lives. */
+export function isForeign(life: Life): boolean {
+  return life === FOREIGN_LIFE;
+}
+
 /** Makes a life of the wall clock's milliseconds and a random number of at least 0 and less than 1. */
 export function makeLife(wallMs: number, random: number): Life {
   const start = Math.max(0, Math.floor(wallMs)).toString(16).padStart(12, "0");

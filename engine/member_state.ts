@@ -1,10 +1,16 @@
 /**
- * What one holder holds of one life of one member: a prefix of its sets and deletes (rule E4).
+ * What one holder holds of one life of one member: a prefix of its sets and deletes (rule E4), or of a foreign
+ * member, which tells of no prefix, whatever came.
+ *
+ * Where something stands in it is its *position*: the entry's own number, and of a foreign member, whose entries
+ * come in any order and with holes, the holder's serial when it came. Positions are compared with one holder's
+ * own and never travel.
  *
  * @module
  */
 
 import { Sum } from "./digest.ts";
+import { isForeign } from "./life.ts";
 import type { Waiting } from "./peer_memory.ts";
 import { entryBytes } from "./size.ts";
 import {
@@ -20,6 +26,8 @@ import {
 export interface HeldEntry {
   readonly entry: Entry;
   readonly serial: number;
+  /** Where it stands: see the module. */
+  readonly position: number;
   /** Whether a later entry of the same key has taken its place. */
   superseded: boolean;
 }
@@ -35,12 +43,18 @@ export class MemberState {
   readonly life: Life;
   /** The serial at which something of this life was first held. */
   readonly bornSerial: number;
-  /** Everything up to this number is held. */
+  /** Whether it knows nothing of lives and prefixes. */
+  readonly isForeign: boolean;
+  /** The position up to which everything is held; of a foreign member, that of what came last. */
   held = 0;
+  /** The highest number of any entry: of all but a foreign member, the same. */
+  highest = 0;
   /** The highest number forgotten, or the last of a reset taken: who holds less gets a reset (rule E8). */
   floor = 0;
-  /** The number of the last set or delete, heartbeats and digests left out. */
+  /** The position of the last set or delete, heartbeats and digests left out. */
   lastLasting = 0;
+  /** The highest number of these: of all but a foreign member, the same. */
+  highestLasting = 0;
   /** The number of the last heartbeat. */
   lastHeartbeat = 0;
   /** An upper bound of the bytes of all entries in a message. */
@@ -51,7 +65,7 @@ export class MemberState {
   newer: MemberState | undefined;
 
   readonly #byKey = new Map<string, HeldEntry>();
-  /** Every entry in rising order of number, superseded ones among them until they are swept out. */
+  /** Every entry in rising order of position, superseded ones among them until they are swept out. */
   #log: HeldEntry[] = [];
   #supposed: Waiting | undefined;
   readonly #sum = new Sum();
@@ -62,14 +76,15 @@ export class MemberState {
     this.id = id;
     this.life = life;
     this.bornSerial = serial;
+    this.isForeign = isForeign(life);
   }
 
   /** This member's share of the digest (rule E12). */
   get sum(): Sum {
-    if (this.#summedLasting !== this.lastLasting) {
+    if (this.#summedLasting !== this.highestLasting) {
       if (this.#summedLasting > 0) this.#sum.remove(this.id, this.life, `${this.#summedLasting}`);
-      this.#sum.add(this.id, this.life, `${this.lastLasting}`);
-      this.#summedLasting = this.lastLasting;
+      this.#sum.add(this.id, this.life, `${this.highestLasting}`);
+      this.#summedLasting = this.highestLasting;
     }
     return this.#sum;
   }
@@ -85,9 +100,20 @@ export class MemberState {
     return entry?.value === undefined ? undefined : entry;
   }
 
-  /** Every entry, tombstones included, in rising order of number. */
+  /** Every entry, tombstones included, in rising order of position. */
   *entries(): Iterable<Entry> {
     for (const held of this.#log) if (!held.superseded) yield held.entry;
+  }
+
+  /** Whether entries that someone told are all, and no older than, what is held here above a position. */
+  isCoveredBy(told: readonly SentEntry[], after: number): boolean {
+    const numbers = new Map(told.map(({ key, number }) => [key, number]));
+    for (let index = this.#log.length - 1; index >= 0; index--) {
+      const { entry, position, superseded } = this.#log[index]!;
+      if (position <= after) return true;
+      if (!superseded && (numbers.get(entry.key) ?? 0) < entry.number) return false;
+    }
+    return true;
   }
 
   /** The bytes that this state would have if these entries were added. */
@@ -100,19 +126,22 @@ export class MemberState {
     return bytes;
   }
 
-  /** Puts an entry above all others; returns the one of the same key that it takes the place of. */
+  /** Puts an entry above all others; of a foreign member, above the one of the same key, whose place it takes. */
   put(entry: Entry, serial: number): HeldEntry {
     const before = this.#byKey.get(entry.key);
     if (before) this.#supersede(before);
-    const held: HeldEntry = { entry, serial, superseded: false };
+    const position = this.isForeign ? serial : entry.number;
+    const held: HeldEntry = { entry, serial, position, superseded: false };
     this.#byKey.set(entry.key, held);
     this.#log.push(held);
-    this.held = entry.number;
+    this.held = position;
+    this.highest = Math.max(this.highest, entry.number);
     this.bytes += entryBytes(entry);
     if (entry.key === HEARTBEAT_KEY) this.lastHeartbeat = entry.number;
     if (!isRestless(entry.key)) {
       if (entry.value !== undefined) this.#sum.add(...this.#share(entry));
-      this.lastLasting = entry.number;
+      this.lastLasting = position;
+      this.highestLasting = Math.max(this.highestLasting, entry.number);
     }
     return held;
   }
@@ -124,19 +153,20 @@ export class MemberState {
     this.floor = Math.max(this.floor, tombstone.entry.number);
   }
 
-  /** The highest number known to have been held here at the serial; 0 where nothing was. */
-  numberAt(serial: number): number {
+  /** The highest position known to have been held here at the serial; 0 where nothing was. */
+  positionAt(serial: number): number {
     if (this.bornSerial > serial) return 0;
+    if (this.isForeign) return serial;
     for (let index = this.#log.length - 1; index >= 0; index--) {
       const held = this.#log[index]!;
       if (held.superseded || held.serial > serial) continue;
       // Else, once a tombstone was forgotten or a reset taken, every later change would cost a reset.
-      return Math.max(held.entry.number, this.floor);
+      return Math.max(held.position, this.floor);
     }
     return this.floor;
   }
 
-  /** What waits for a peer that is taken to hold this up to a number. Of most peers the same is supposed. */
+  /** What waits for a peer that is taken to hold this up to a position. Of most peers the same is supposed. */
   supposed(after: number): Waiting {
     if (this.#supposed?.after !== after) {
       this.#supposed = { life: this.life, after, gap: false, reset: false };
@@ -145,9 +175,9 @@ export class MemberState {
   }
 
   /**
-   * What someone lacks who holds everything up to `after`: a delta, or the whole state where what lies
-   * between is partly forgotten. `below` ends it before an entry that is not to be passed on. Undefined
-   * where nothing is lacking.
+   * What someone lacks who holds everything up to the position `after`: a delta, or the whole state where what
+   * lies between is partly forgotten. `below` ends it before the heartbeat of that number, which is not to be
+   * passed on. Undefined where nothing is lacking.
    */
   deltaAfter(
     after: number,
@@ -159,11 +189,18 @@ export class MemberState {
     const entries: Entry[] = [];
     for (let index = this.#log.length - 1; index >= 0; index--) {
       const held = this.#log[index]!;
-      if (held.entry.number <= start) break;
-      if (!held.superseded && held.entry.number < below) entries.push(held.entry);
+      if (held.position <= start) break;
+      if (!held.superseded && this.#isPassable(held.entry, below)) entries.push(held.entry);
     }
     if (entries.length === 0) return undefined;
-    return { id: this.id, life: this.life, after: start, reset, entries: entries.reverse() };
+    const { id, life } = this;
+    if (!this.isForeign) return { id, life, after: start, reset, entries: entries.reverse() };
+    return { id, life, after: 0, reset, entries: entries.sort((one, other) => one.number - other.number) };
+  }
+
+  /** A delta that leaves one out would be no prefix; a foreign member's is none anyway. */
+  #isPassable({ key, number }: Entry, below: number): boolean {
+    return this.isForeign ? key !== HEARTBEAT_KEY || below === Infinity : number < below;
   }
 
   #share(entry: Entry): [string, string, string, string] {

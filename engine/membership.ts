@@ -191,7 +191,7 @@ export class Membership {
 
   #forget(id: string): void {
     const member = this.#store.order.get(id);
-    if (member) this.departures.remember(id, { life: member.life, number: member.held });
+    if (member) this.departures.remember(id, { life: member.life, number: member.highest });
     this.#store.drop(id);
     this.#memories.forget(id);
     this.#leavers.delete(id);

@@ -1,11 +1,15 @@
 /**
  * How what a peer tells of other members becomes what is held (rules E1 to E4, E8, E11).
  *
+ * Of a foreign member no prefix is told: what comes is merged key by key, the higher number wins, and nothing that
+ * is held is dropped for not being listed.
+ *
  * @module
  */
 
 import type { EngineEvent } from "./events.ts";
 import { spanOf } from "./exchange.ts";
+import { isForeign } from "./life.ts";
 import { isRestless, type MemberState } from "./member_state.ts";
 import type { Membership } from "./membership.ts";
 import { entryBytes, ENVELOPE_BYTES, memberBytes } from "./size.ts";
@@ -67,23 +71,29 @@ export class Merge {
       return;
     }
     const mine = held?.life === life ? held : undefined;
+    if (isForeign(life)) return this.#takeForeign(told, mine, telling);
     // A gap: what lies between is unknown, so that nothing after it can be taken (E4).
     if (!told.reset && (mine?.held ?? 0) < told.after) {
       return void telling.holds.set(told.id, { life, number: mine?.held ?? 0 });
     }
     if (told.entries.length === 0) return;
-    if (this.#exceedsLimits(told, mine)) {
-      return this.#emit({
-        type: "ConflictDetected",
-        memberId: told.id,
-        reason: "limit",
-        peerId: telling.peerId,
-      });
-    }
+    const into = told.reset ? undefined : mine;
+    const added = told.entries.filter((entry) => entry.number > (into?.held ?? 0));
+    if (this.#exceedsLimits(told.id, added, into)) return this.#noteLimit(told.id, telling);
     if (mine) this.#noteConflicts(mine, told.entries, telling);
     const after = this.#takeEntries(told, held, telling);
     // Of itself the sender says less than it once gave out.
     if (told.id === telling.peerId && number < after.held) note(after, telling);
+  }
+
+  #takeForeign(told: MemberDelta, held: MemberState | undefined, telling: Telling): void {
+    if (held) this.#noteConflicts(held, told.entries, telling);
+    const news = told.entries.filter(({ key, number }) => number > (held?.get(key)?.entry.number ?? 0));
+    if (news.length === 0) return;
+    if (this.#exceedsLimits(told.id, news, held)) return this.#noteLimit(told.id, telling);
+    if (held) this.#store.put(held, news, telling.now);
+    else this.#begin(told, { floor: 0, now: telling.now });
+    this.#heed(told.id, news, telling.now);
   }
 
   /** A greeting told of a later life of a member: what is held of the earlier one is over. */
@@ -149,7 +159,7 @@ export class Merge {
   /** One number with two values: at most one of them was ever set (E3). */
   #noteConflicts(mine: MemberState, entries: readonly SentEntry[], telling: Telling): void {
     for (const entry of entries) {
-      if (entry.number > mine.held) return;
+      if (entry.number > mine.highest) return;
       const held = mine.get(entry.key)?.entry;
       if (held?.number !== entry.number || (held.json === entry.json && held.type === entry.type)) continue;
       this.#emit({
@@ -163,13 +173,16 @@ export class Merge {
     }
   }
 
-  #exceedsLimits(told: MemberDelta, mine: MemberState | undefined): boolean {
-    if (!this.#store.order.get(told.id) && this.#store.order.size >= this.#settings.maxMembers) return true;
-    const bytes = mine && !told.reset
-      ? mine.bytesWith(told.entries.filter((entry) => entry.number > mine.held))
-      : told.entries.reduce((sum, entry) => sum + entryBytes(entry), 0);
+  /** Whether more would be held than may be, with these entries added to `mine`, or in place of all. */
+  #exceedsLimits(id: string, entries: readonly SentEntry[], mine: MemberState | undefined): boolean {
+    if (!this.#store.order.get(id) && this.#store.order.size >= this.#settings.maxMembers) return true;
+    const bytes = mine ? mine.bytesWith(entries) : entries.reduce((sum, entry) => sum + entryBytes(entry), 0);
     // Twice what an owner may set: a holder may keep tombstones that the owner has forgotten.
-    return bytes + memberBytes(told.id) > this.#settings.maxMessageBytes - 2 * ENVELOPE_BYTES;
+    return bytes + memberBytes(id) > this.#settings.maxMessageBytes - 2 * ENVELOPE_BYTES;
+  }
+
+  #noteLimit(memberId: string, { peerId }: Telling): void {
+    this.#emit({ type: "ConflictDetected", memberId, reason: "limit", peerId });
   }
 }
 

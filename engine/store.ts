@@ -107,7 +107,10 @@ export class Store {
     return member;
   }
 
-  /** Sets or deletes keys of a member that is held, in rising order of number, all above its others. */
+  /**
+   * Sets or deletes keys of a member that is held, in rising order of number, all above its others; of a foreign
+   * member, each above the one of the same key.
+   */
   put(member: MemberState, entries: readonly SentEntry[], now: Instant): void {
     const active = this.#active.has(member.id);
     // The digest follows once for all entries: each step would cost as much as the entry itself.
@@ -177,10 +180,11 @@ export class Store {
       this.#tombstones.delete(tombstone);
       if (tombstone.superseded || this.order.get(member.id) !== member) continue;
       // A member's latest entry says up to where it is held, and the latest but for heartbeats is part of its
-      // digest, which a newcomer could not have without it: these are looked at again later.
+      // digest, which a newcomer could not have without it: these are looked at again later. Of a foreign member
+      // nothing but the tombstone itself keeps an older value from coming back.
       const { number } = tombstone.entry;
       const isLatest = number === member.held || number === member.lastLasting;
-      if (isLatest) this.#tombstones.set(tombstone, { member, sinceMs: nowMs });
+      if (isLatest || member.isForeign) this.#tombstones.set(tombstone, { member, sinceMs: nowMs });
       else member.forget(tombstone);
     }
   }

@@ -142,6 +142,8 @@ export const TYPE = {
   empty: "google.protobuf.Empty",
   heartbeat: "cluster.MemberHeartbeat",
   topology: "cluster.ClusterTopology",
+  /** A protobuf value that nobody here can read: `{ typeUrl, bytes }`, the bytes in base64. */
+  packed: "hearsay.Packed",
 } as const;
 
 /** The highest sequence number that is valid (rule E2). */

@@ -2,8 +2,9 @@
  * Values as protobuf's `Any` in proto3 JSON (rule P3), and as they are in memory.
  *
  * In memory, a user's value is itself; a heartbeat is `{ actorStatistics: { actorCount: { kind: 3 } } }`
- * with numbers; a topology is itself, with its hash as a string of decimal digits; `left` is `{}`; and a
- * value of a type unknown here is the whole `Any`, its `@type` included, so that it goes on unchanged.
+ * with numbers; a topology is itself, with its hash as a string of decimal digits; `left` is `{}`; a protobuf
+ * value that came in binary form and that nobody could read is `{ typeUrl, bytes }`; and a value of a type unknown
+ * here is the whole `Any`, its `@type` included, so that it goes on unchanged.
  *
  * @module
  */
@@ -28,6 +29,9 @@ const VALUE_HEAD = `{"@type":"${PREFIX}${TYPE.value}","value":`;
 const EMPTY_TEXT = `{"@type":"${PREFIX}${TYPE.empty}","value":{}}`;
 const HEARTBEAT_HEAD = `{"@type":"${PREFIX}${TYPE.heartbeat}"`;
 const TOPOLOGY_HEAD = `{"@type":"${PREFIX}${TYPE.topology}"`;
+const PACKED_HEAD = `{"@type":"${PREFIX}${TYPE.packed}",`;
+/** The longest name of a type, in bytes of UTF-8. */
+const MAX_TYPE_BYTES = 1024;
 
 /** What an `Any` says, as an entry keeps it. */
 export type ReadAny = Pick<SentEntry, "type" | "value" | "json">;
@@ -43,6 +47,8 @@ export function anyText(entry: SentEntry): string {
       return heartbeatText(entry.value as Fields);
     case TYPE.topology:
       return entry.json === "{}" ? `${TOPOLOGY_HEAD}}` : `${TOPOLOGY_HEAD},${entry.json.slice(1)}`;
+    case TYPE.packed:
+      return PACKED_HEAD + entry.json.slice(1);
     default:
       return entry.json;
   }
@@ -64,7 +70,7 @@ export function readAny(raw: unknown, place: Place): ReadAny {
   const url = any["@type"];
   // Nearly all values are of this type and written this way: the shortest path is for them.
   if (url === PREFIX + TYPE.value) return readValue(any, place);
-  const name = readName(url, place.field("@type"), 1024);
+  const name = readName(url, place.field("@type"), MAX_TYPE_BYTES);
   const type = name.slice(name.lastIndexOf("/") + 1);
   switch (type) {
     case "":
@@ -79,6 +85,8 @@ export function readAny(raw: unknown, place: Place): ReadAny {
       return readHeartbeat(any, place);
     case TYPE.topology:
       return readTopology(any, place);
+    case TYPE.packed:
+      return readPacked(any, place);
     default:
       return { type, ...readJson(any, place) };
   }
@@ -115,6 +123,16 @@ function readHeartbeat(any: Fields, place: Place): ReadAny {
     ? {}
     : { actorStatistics: { actorCount: Object.fromEntries(counts) } };
   return { type: TYPE.heartbeat, value, json: JSON.stringify(value) };
+}
+
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+
+function readPacked(any: Fields, place: Place): ReadAny {
+  const typeUrl = readName(any["typeUrl"], place.field("typeUrl"), MAX_TYPE_BYTES);
+  const bytes = any["bytes"] ?? "";
+  if (typeof bytes !== "string" || !BASE64.test(bytes)) fail(place.field("bytes"), "base64", bytes);
+  const value = { typeUrl, bytes };
+  return { type: TYPE.packed, value, json: JSON.stringify(value) };
 }
 
 const UINT64 = /^(?:0|[1-9][0-9]{0,19})$/;

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { isForeign } from "../engine/life.ts";
 import { type Delta, type Hold, type Holds, MAX_NUMBER, type MemberDelta } from "../engine/types.ts";
 import type { SentEntry } from "../engine/types.ts";
 import { readAny } from "./wire_any.ts";
@@ -35,7 +36,9 @@ export function readDelta(fields: Fields, body: Fields, place: Place): Delta {
     const [life, after] = readRange(id, ranges[id], rangesPlace);
     // Own properties only: an id may be called like something that every object inherits.
     const raw = Object.hasOwn(states, id) ? states[id] : undefined;
-    const entries = raw === undefined ? [] : readEntries(raw, after, below.item(id));
+    // What is told of a foreign member is no prefix, and its own numbers may begin anew.
+    const distinct = !isForeign(life);
+    const entries = raw === undefined ? [] : readEntries(raw, below.item(id), { after, distinct });
     return { id, life, after, reset: resets.has(id), entries };
   });
   for (const id of Object.keys(states)) {
@@ -72,10 +75,16 @@ function readPair(raw: unknown, place: Place): readonly unknown[] {
   return raw;
 }
 
-function readEntries(raw: unknown, after: number, place: Place): readonly SentEntry[] {
+/** Where the entries start, and whether each must have a number of its own. */
+interface EntryRules {
+  readonly after: number;
+  readonly distinct: boolean;
+}
+
+function readEntries(raw: unknown, place: Place, rules: EntryRules): readonly SentEntry[] {
   const values = readObject(readObject(raw, place).values ?? {}, place.field("values"));
   const entries: SentEntry[] = [];
-  let last = after;
+  let last = rules.after;
   let rising = true;
   for (const key of Object.keys(values)) {
     const entry = readEntry(key, values[key], place.field("values").item(key));
@@ -83,15 +92,19 @@ function readEntries(raw: unknown, after: number, place: Place): readonly SentEn
     last = entry.number;
     entries.push(entry);
   }
-  return rising ? entries : sortEntries(entries, after, place.field("values"));
+  return rising ? entries : sortEntries(entries, place.field("values"), rules);
 }
 
 /** JSON objects keep no order that could be relied on, so entries may come in any. */
-function sortEntries(entries: SentEntry[], after: number, place: Place): readonly SentEntry[] {
+function sortEntries(
+  entries: SentEntry[],
+  place: Place,
+  { after, distinct }: EntryRules,
+): readonly SentEntry[] {
   entries.sort((a, b) => a.number - b.number);
   let last = after;
   for (const { key, number } of entries) {
-    if (number <= last) {
+    if (number <= last && (distinct || number <= after)) {
       const rule = number <= after ? `above ${after}, where the range starts` : "a number of its own";
       fail(place.item(key).field("sequenceNumber"), rule, number);
     }

@@ -197,8 +197,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/member_state.ts",
-    find: "if (held.entry.number <= start) break;",
-    replace: "if (held.entry.number <= start + 1) break;",
+    find: "if (held.position <= start) break;",
+    replace: "if (held.position <= start + 1) break;",
     test: "E4 a delta lists every live entry above a number",
     files: unit("member_state"),
   },
@@ -225,7 +225,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/exchange.ts",
-    find: "const number = hold.life === member.life ? hold.number : 0;",
+    find: "const number = hold.life === member.life && !member.isForeign ? hold.number : 0;",
     replace: "const number = hold.number;",
     test: "E4 a receiver that holds of an earlier life is told the present one from the beginning",
     files: unit("e4_prefix"),
@@ -291,8 +291,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/member_state.ts",
-    find: "return Math.max(held.entry.number, this.floor);",
-    replace: "return held.entry.number;",
+    find: "return Math.max(held.position, this.floor);",
+    replace: "return held.position;",
     test: "E6 heartbeats cost no whole state",
     files: unit("e6_cost"),
   },

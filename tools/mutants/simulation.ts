@@ -47,7 +47,7 @@ export const MUTANTS: readonly Mutant[] = [
   // No memory of what was forgotten.
   unseen(
     "engine/membership.ts",
-    "    if (member) this.departures.remember(id, { life: member.life, number: member.held });\n",
+    "    if (member) this.departures.remember(id, { life: member.life, number: member.highest });\n",
     "",
   ),
   // The floor is ignored.
@@ -59,8 +59,8 @@ export const MUTANTS: readonly Mutant[] = [
   // A deletion is not told.
   unseen(
     "engine/member_state.ts",
-    "if (!held.superseded && held.entry.number < below) entries.push(held.entry);",
-    "if (!held.superseded && held.entry.number < below && held.entry.value !== undefined) entries.push(held.entry);",
+    "if (!held.superseded && this.#isPassable(held.entry, below)) entries.push(held.entry);",
+    "if (!held.superseded && this.#isPassable(held.entry, below) && held.entry.value !== undefined) entries.push(held.entry);",
   ),
   // Expiry by a clock that steps.
   unseen(

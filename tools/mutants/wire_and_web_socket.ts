@@ -70,7 +70,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "transport/wire_read_delta.ts",
-    find: "let last = after;\n  let rising = true;",
+    find: "let last = rules.after;\n  let rising = true;",
     replace: "let last = 0;\n  let rising = true;",
     test: "P2 a gossip of the wrong shape is refused",
     files: WIRE,

@@ -40,7 +40,7 @@ function workOf(action: () => void): Work {
   const member = MemberState.prototype;
   const sum = Sum.prototype;
   const { changedAfter, members } = order;
-  const { deltaAfter, numberAt } = member;
+  const { deltaAfter, positionAt } = member;
   const { add, remove } = sum;
   order.changedAfter = function (serial) {
     const found = changedAfter.call(this, serial);
@@ -55,9 +55,9 @@ function workOf(action: () => void): Work {
     work.deltas++;
     return deltaAfter.apply(this, args);
   };
-  member.numberAt = function (serial) {
+  member.positionAt = function (serial) {
     work.deltas++;
-    return numberAt.call(this, serial);
+    return positionAt.call(this, serial);
   };
   sum.add = function (...fields) {
     work.hashes++;
@@ -71,7 +71,7 @@ function workOf(action: () => void): Work {
     action();
   } finally {
     Object.assign(order, { changedAfter, members });
-    Object.assign(member, { deltaAfter, numberAt });
+    Object.assign(member, { deltaAfter, positionAt });
     Object.assign(sum, { add, remove });
   }
   return work;

@@ -46,15 +46,15 @@ Deno.test("E4 held is the number of the last entry put", () => {
 Deno.test("E4 the number at a serial is that of the nearest live entry below it", () => {
   const state = stateOf(entry("a", 10, 1), entry("b", 20, 1), entry("c", 30, 1), entry("b", 40, 2));
   // Serial 2 is that of b under 20, whose place 40 has taken.
-  assertEquals([0, 1, 2, 3, 4, 9].map((serial) => state.numberAt(serial)), [0, 10, 10, 30, 40, 40]);
+  assertEquals([0, 1, 2, 3, 4, 9].map((serial) => state.positionAt(serial)), [0, 10, 10, 30, 40, 40]);
 });
 
 Deno.test("E4 before a life was held nothing of it was", () => {
   const state = new MemberState("m", LIFE, 5);
   state.floor = 3;
   state.put({ ...entry("a", 4, 1), timestampMs: 0 }, 6);
-  assertEquals(state.numberAt(4), 0);
-  assertEquals(state.numberAt(5), 3);
+  assertEquals(state.positionAt(4), 0);
+  assertEquals(state.positionAt(5), 3);
 });
 
 Deno.test("E6 the number at a serial is not below the floor, so that a forgotten tombstone costs no reset", () => {
@@ -62,9 +62,9 @@ Deno.test("E6 the number at a serial is not below the floor, so that a forgotten
   state.forget(state.get("b")!);
   state.put({ ...entry(HEARTBEAT_KEY, 5, {}), timestampMs: 0 }, 5);
   assertEquals(state.floor, 3);
-  assertEquals(state.numberAt(4), 3);
-  assertEquals(numbersOf(state, state.numberAt(4)), [5]);
-  assertEquals(state.deltaAfter(state.numberAt(4))?.reset, false);
+  assertEquals(state.positionAt(4), 3);
+  assertEquals(numbersOf(state, state.positionAt(4)), [5]);
+  assertEquals(state.deltaAfter(state.positionAt(4))?.reset, false);
 });
 
 Deno.test("E8 forgetting a tombstone raises the floor, and who holds less gets the whole state as a reset", () => {
@@ -148,7 +148,7 @@ Deno.test("E6 keys that change all the time leave no trail behind", () => {
   Object.defineProperty(state.get("a"), "superseded", { get: () => (looked++, false) });
   putFrom(2_000, 2_100);
   assert(looked > 0 && looked <= 100 / 8, `swept ${looked} times in 100 puts`);
-  assertEquals(state.numberAt(1_997), 2);
+  assertEquals(state.positionAt(1_997), 2);
 });
 
 Deno.test("E6 one heartbeat after another leaves no trail at all", () => {

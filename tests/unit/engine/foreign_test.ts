@@ -1,0 +1,275 @@
+import { assert, assertEquals } from "../../../deps/std_assert.ts";
+import type { Engine } from "../../../engine/engine.ts";
+import { FOREIGN_LIFE, makeLife } from "../../../engine/life.ts";
+import { GRACEFULLY_LEFT_KEY, type SentEntry } from "../../../engine/types.ts";
+import {
+  entry,
+  eventsOf,
+  exchange,
+  greet,
+  heartbeat,
+  makeCluster,
+  memberDelta,
+  note,
+  reconcile,
+  set,
+  settle,
+  tell,
+  TestClock,
+  tombstone,
+  valueOf,
+} from "./harness.ts";
+
+/** Two members with lives, `a` and `b`, and one without, `g`, that both have met. */
+function makeMixed(clock: TestClock): [a: Engine, b: Engine] {
+  const [a, b] = makeCluster(["a", "b", "g"], clock).slice(0, 2) as [Engine, Engine];
+  greet(a, b, clock);
+  for (const engine of [a, b]) {
+    const hello = { id: "g", life: FOREIGN_LIFE, digest: "0".repeat(16), active: "0".repeat(16) };
+    assertEquals(note(engine, engine.greeted(hello, clock.now)).refusal, undefined);
+  }
+  return [a, b];
+}
+
+/** What `g` tells of itself, or another of it. */
+function tellOfG(engine: Engine, by: string, entries: readonly SentEntry[], clock: TestClock): void {
+  assertEquals(tell(engine, by, memberDelta("g", FOREIGN_LIFE, entries), clock).size, 0);
+}
+
+/** The keys that an engine would tell a peer of `g`. */
+function wouldTellOfG(engine: Engine, peerId: string): string[] | undefined {
+  return engine.disseminate(peerId).delta.members.find(({ id }) => id === "g")?.entries.map(({ key }) => key);
+}
+
+Deno.test("a foreign member's entries are taken key by key, whatever was missed before them", () => {
+  const clock = new TestClock();
+  const [a] = makeMixed(clock);
+  tellOfG(a, "g", [entry("x", 7, "new")], clock);
+  tellOfG(a, "g", [entry("y", 3, "late")], clock);
+  assertEquals([valueOf(a, "g", "x"), valueOf(a, "g", "y")], ["new", "late"]);
+});
+
+Deno.test("of a foreign member the higher number of a key wins, in whatever order they come", () => {
+  const clock = new TestClock();
+  const [a, b] = makeMixed(clock);
+  tellOfG(a, "g", [entry("x", 7, "new")], clock);
+  tellOfG(a, "g", [entry("x", 3, "old")], clock);
+  tellOfG(b, "g", [entry("x", 3, "old")], clock);
+  tellOfG(b, "g", [entry("x", 7, "new")], clock);
+  assertEquals([valueOf(a, "g", "x"), valueOf(b, "g", "x")], ["new", "new"]);
+  assertEquals(a.digest, b.digest);
+});
+
+Deno.test("an equal number with another value of a foreign member is a conflict and is ignored", () => {
+  const clock = new TestClock();
+  const [a] = makeMixed(clock);
+  tellOfG(a, "g", [entry("x", 7, 1)], clock);
+  tellOfG(a, "g", [entry("x", 7, 2)], clock);
+  assertEquals(valueOf(a, "g", "x"), 1);
+  assertEquals(eventsOf(a).of("ConflictDetected").map(({ reason }) => reason), ["value"]);
+});
+
+Deno.test("what came late of a foreign member goes on although a higher number went on before", () => {
+  const clock = new TestClock();
+  const [a, b] = makeMixed(clock);
+  tellOfG(a, "g", [entry("x", 7, 1)], clock);
+  exchange(a, b, { clock });
+  tellOfG(a, "g", [entry("y", 3, 1)], clock);
+  assertEquals(wouldTellOfG(a, "b"), ["y"]);
+  exchange(a, b, { clock });
+  assertEquals(valueOf(b, "g", "y"), 1);
+  assertEquals(wouldTellOfG(a, "b"), undefined);
+});
+
+Deno.test("E5 what was sent of a foreign member is sent again until it is acknowledged", () => {
+  const clock = new TestClock();
+  const [a, b] = makeMixed(clock);
+  tellOfG(a, "g", [entry("x", 7, 1)], clock);
+  exchange(a, b, { clock, lose: "request" });
+  assertEquals(wouldTellOfG(a, "b"), ["x"]);
+  exchange(a, b, { clock, lose: "reply" });
+  assertEquals(wouldTellOfG(a, "b"), ["x"]);
+  exchange(a, b, { clock });
+  assertEquals(wouldTellOfG(a, "b"), undefined);
+});
+
+Deno.test("E5 an acknowledgement counts for what was sent of a foreign member, not for what came after", () => {
+  const clock = new TestClock();
+  const [a, b] = makeMixed(clock);
+  tellOfG(a, "g", [entry("x", 7, 1)], clock);
+  const { delta, sent } = a.disseminate("b");
+  tellOfG(a, "g", [entry("y", 3, 1)], clock);
+  // Sent too, and lost.
+  note(a, a.disseminate("b"));
+  note(b, b.applyIncoming("a", delta, clock.now));
+  note(a, a.handleAck(sent, new Map(), clock.now));
+  assertEquals(wouldTellOfG(a, "b"), ["y"]);
+});
+
+Deno.test("what a peer tells of a foreign member does not go back to it, and what it lacks of it goes", () => {
+  const clock = new TestClock();
+  const [a] = makeMixed(clock);
+  tellOfG(a, "b", [entry("x", 7, 1)], clock);
+  assertEquals(wouldTellOfG(a, "b"), undefined);
+  tellOfG(a, "g", [entry("x", 9, 2), entry("y", 8, 1)], clock);
+  tellOfG(a, "b", [entry("y", 8, 1)], clock);
+  assertEquals(wouldTellOfG(a, "b"), ["y", "x"]);
+  tellOfG(a, "b", [entry("y", 8, 1), entry("x", 9, 2)], clock);
+  assertEquals(wouldTellOfG(a, "b"), undefined);
+});
+
+Deno.test("a peer that tells an earlier entry of a foreign member lacks the later one, whatever it acknowledged", () => {
+  const clock = new TestClock();
+  const [a, b] = makeMixed(clock);
+  tellOfG(a, "g", [entry("w", 1, 1), entry("x", 9, 2)], clock);
+  exchange(a, b, { clock });
+  tellOfG(a, "b", [entry("x", 4, 1)], clock);
+  assertEquals(wouldTellOfG(a, "b"), ["x"]);
+});
+
+Deno.test("E1 a foreign member is never told of itself", () => {
+  const clock = new TestClock();
+  const [a] = makeMixed(clock);
+  tellOfG(a, "g", [entry("x", 9, 2)], clock);
+  tellOfG(a, "g", [entry("x", 4, 1)], clock);
+  assertEquals(wouldTellOfG(a, "g"), undefined);
+});
+
+Deno.test("E12 two that hold different parts of a foreign member's state find out, and both get all", () => {
+  const clock = new TestClock();
+  const [a, b] = makeMixed(clock);
+  // Each takes the other to hold what it holds itself, as after memories were dropped.
+  tellOfG(a, "b", [entry("x", 7, 1), entry("z", 9, 1)], clock);
+  tellOfG(b, "a", [entry("y", 8, 1), entry("z", 9, 1)], clock);
+  set(a, "own", 1, clock);
+  for (let round = 0; round < 4; round++) {
+    exchange(a, b, { clock });
+    reconcile(a, b);
+  }
+  settle([a, b], { clock });
+  for (const engine of [a, b]) {
+    assertEquals(engine.entriesOf("g").map(({ key }) => key), ["x", "y", "z"]);
+  }
+  assertEquals(a.digest, b.digest);
+});
+
+Deno.test("E8 a whole state of a foreign member takes away nothing that it does not list", () => {
+  const clock = new TestClock();
+  const [a] = makeMixed(clock);
+  tellOfG(a, "g", [entry("x", 7, 1)], clock);
+  tell(a, "b", memberDelta("g", FOREIGN_LIFE, [entry("y", 9, 1)], { reset: true }), clock);
+  assertEquals(a.entriesOf("g").map(({ key }) => key), ["x", "y"]);
+});
+
+Deno.test("E8 a foreign member's entry without a value deletes, and is kept for as long as the member", () => {
+  const clock = new TestClock();
+  const [a, b] = makeMixed(clock);
+  tellOfG(a, "g", [entry("x", 7, 1), entry("y", 8, 1)], clock);
+  tellOfG(a, "g", [tombstone("x", 9), entry("y", 10, 2)], clock);
+  assertEquals(valueOf(a, "g", "x"), undefined);
+  clock.advance(3_600_001);
+  note(a, a.tick(clock.now));
+  clock.advance(3_600_001);
+  note(a, a.tick(clock.now));
+  tellOfG(a, "b", [entry("x", 7, 1)], clock);
+  assertEquals(valueOf(a, "g", "x"), undefined);
+  assertEquals(b.entriesOf("g"), []);
+});
+
+Deno.test("E9 a newer heartbeat of a foreign member is a sign of life, by whatever way it came", () => {
+  const clock = new TestClock();
+  const [a] = makeMixed(clock);
+  const live = (number: number, by: string) => {
+    for (let interval = 0; interval < 50; interval++) note(a, a.tick(clock.advance(300)));
+    tellOfG(a, by, [heartbeat(number)], clock);
+  };
+  live(1, "g");
+  live(2, "b");
+  for (let interval = 0; interval < 60; interval++) note(a, a.tick(clock.advance(300)));
+  assertEquals(eventsOf(a).of("MemberBlocked").map(({ memberId }) => memberId), ["b"]);
+  for (let interval = 0; interval < 10; interval++) note(a, a.tick(clock.advance(300)));
+  assertEquals(a.blockedMember("g")?.reason, "expired");
+  tellOfG(a, "b", [heartbeat(2)], clock);
+  assertEquals(a.blockedMember("g")?.reason, "expired");
+  tellOfG(a, "b", [heartbeat(3)], clock);
+  assertEquals(a.blockedMember("g"), undefined);
+});
+
+Deno.test("E10 of a foreign member that is blocked all goes on but its heartbeat", () => {
+  const clock = new TestClock();
+  const [a, b] = makeMixed(clock);
+  tellOfG(a, "g", [heartbeat(1), entry("x", 2, 1)], clock);
+  for (let interval = 0; interval < 80; interval++) {
+    note(a, a.beat({}, clock.advance(300)));
+    note(a, a.tick(clock.now));
+    note(b, b.beat({}, clock.now));
+    tell(a, "b", b.disseminate("a").delta.members, clock);
+  }
+  assertEquals(a.blockedMember("g")?.reason, "expired");
+  tellOfG(a, "b", [entry("y", 1, 1)], clock);
+  const late = memberDelta("g", FOREIGN_LIFE, [entry("w", 1, 1)]);
+  tell(a, "g", late, clock);
+  assertEquals(wouldTellOfG(a, "b")?.includes("heathbeat"), false);
+  assert(wouldTellOfG(a, "b")!.includes("x"));
+});
+
+Deno.test("E10 a foreign member that says it left is blocked as such", () => {
+  const clock = new TestClock();
+  const [a] = makeMixed(clock);
+  tellOfG(a, "b", [entry(GRACEFULLY_LEFT_KEY, 5, {})], clock);
+  assertEquals(a.blockedMember("g")?.reason, "left");
+  tellOfG(a, "b", [heartbeat(6)], clock);
+  assertEquals(a.blockedMember("g")?.reason, "left");
+});
+
+Deno.test("E11 what was forgotten of a foreign member comes back only with a higher number", () => {
+  const clock = new TestClock();
+  const [a] = makeMixed(clock);
+  tellOfG(a, "g", [entry("x", 7, 1), entry("y", 9, 1)], clock);
+  note(a, a.setTopology({ members: ["a", "b"], blocked: [] }, clock.now));
+  clock.advance(600_001);
+  note(a, a.tick(clock.now));
+  assertEquals(a.entriesOf("g"), []);
+  tellOfG(a, "b", [entry("y", 9, 1)], clock);
+  tellOfG(a, "b", [entry("x", 8, 1)], clock);
+  assertEquals(a.entriesOf("g"), []);
+  tellOfG(a, "b", [entry("x", 10, 1)], clock);
+  assertEquals(a.entriesOf("g").map(({ key }) => key), ["x"]);
+});
+
+Deno.test("E5 a late acknowledgement of what was forgotten since says nothing of what is held anew", () => {
+  const clock = new TestClock();
+  const [a] = makeMixed(clock);
+  tellOfG(a, "g", [entry("x", 7, 1)], clock);
+  const { sent } = a.disseminate("b");
+  note(a, a.setTopology({ members: ["a", "b"], blocked: [] }, clock.now));
+  clock.advance(600_001);
+  note(a, a.tick(clock.now));
+  note(a, a.setTopology({ members: ["a", "b", "g"], blocked: [] }, clock.now));
+  tellOfG(a, "g", [entry("x", 8, 1)], clock);
+  note(a, a.handleAck(sent, new Map(), clock.now));
+  assertEquals(wouldTellOfG(a, "b"), ["x"]);
+});
+
+Deno.test("E1 a life takes the place of what was held of the id as a foreign member's, whole", () => {
+  const clock = new TestClock();
+  const [a] = makeMixed(clock);
+  tellOfG(a, "g", [entry("x", 9, 1)], clock);
+  tell(a, "b", memberDelta("g", makeLife(clock.wallMs, 0.5), [entry("y", 1, 1)]), clock);
+  assertEquals(a.entriesOf("g").map(({ key, number }) => [key, number]), [["y", 1]]);
+  assertEquals(tell(a, "b", memberDelta("g", FOREIGN_LIFE, [entry("x", 10, 1)]), clock).get("g")?.number, 1);
+  assertEquals(valueOf(a, "g", "x"), undefined);
+});
+
+Deno.test("R3.5 a foreign member counts as holding all only when it has acknowledged all", () => {
+  const clock = new TestClock();
+  const [a, b] = makeMixed(clock);
+  set(a, "x", 1, clock);
+  settle([a, b], { clock });
+  assertEquals(a.phase, "diffusing");
+  assertEquals(a.isAcknowledgedBy("g", 1), false);
+  const { sent } = a.disseminate("g");
+  note(a, a.handleAck(sent, new Map(), clock.now));
+  assertEquals(a.isAcknowledgedBy("g", 1), true);
+  assertEquals(a.phase, "confirmed");
+});
