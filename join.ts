@@ -162,7 +162,7 @@ function endpointOf(address: string): Endpoint {
 }
 
 /** A UUID of version 4, of the runtime's chance. */
-function newId(runtime: Runtime): string {
+export function newId(runtime: Runtime): string {
   const digits = Array.from({ length: 32 }, () => Math.floor(runtime.random() * 16));
   digits[12] = 4;
   digits[16] = 8 + digits[16]! % 4;

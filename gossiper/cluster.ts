@@ -61,6 +61,11 @@ export interface Transport {
   readonly incoming: ReadableStream<Connection>;
   /** The address under which {@linkcode Transport.dial} reaches a member. */
   addressOf(member: Member): string;
+  /**
+   * Whether a member passes on to others, in a form that they can take, what it hears of members here. All do where
+   * this is left out. Of a departure those that do are told first.
+   */
+  passesOn?(member: Member): boolean;
   /** Opens a connection. Rejects with a `HearsayError` where that fails, with the signal's reason where it is aborted. */
   dial(address: string, options: { readonly signal: AbortSignal }): Promise<Connection>;
   /** Closes every connection and stops accepting; resolves when nothing is left. */

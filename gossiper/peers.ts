@@ -87,6 +87,12 @@ export class Peers {
     return this.#goneAway.has(id);
   }
 
+  /** Whether a member passes on what it hears; of one that is nowhere to be found, nobody knows. */
+  passesOn(member: Member | undefined): boolean {
+    const { transport } = this.#options;
+    return member === undefined || (transport.passesOn?.(member) ?? true);
+  }
+
   /** Forgets what is remembered of all but these members. */
   retain(ids: ReadonlySet<string>): void {
     this.#backoffs.retain(ids);

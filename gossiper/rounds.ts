@@ -97,9 +97,12 @@ export class Rounds {
     for (const id of this.#lastGreetings.keys()) if (!ids.has(id)) this.#lastGreetings.delete(id);
   }
 
-  /** Active peers that can be asked something, in random order. */
+  /** Active peers that can be asked something, in random order, those last that pass nothing on. */
   shuffledPeers(): string[] {
-    return [...this.#peersAtRandom()].filter((id) => this.#isWithinReach(id));
+    const { peers, topology } = this.#options;
+    const ids = [...this.#peersAtRandom()].filter((id) => this.#isWithinReach(id));
+    const passesOn = (id: string) => peers.passesOn(topology.get(id));
+    return [...ids.filter(passesOn), ...ids.filter((id) => !passesOn(id))];
   }
 
   /** Ends what runs in the background, and resolves when nothing does any more. */

@@ -16,11 +16,20 @@ const LAYERS: ReadonlyMap<string, readonly string[]> = new Map([
   ["deps", []],
   ["join_options.ts", ["engine", "gossiper", "deps"]],
   ["join.ts", ["engine", "gossiper", "transport", "discovery", "deps", "join_options.ts"]],
+  ["protoactor.ts", ["engine", "gossiper", "transport", "discovery", "deps", "join.ts"]],
   ["mod.ts", ["engine", "gossiper", "transport", "discovery", "join_options.ts", "join.ts"]],
 ]);
 
 /** Where time and chance come in only by the runtime, and nothing is printed. */
-const PURE = new Set(["engine", "gossiper", "transport", "discovery", "join_options.ts", "join.ts"]);
+const PURE = new Set([
+  "engine",
+  "gossiper",
+  "transport",
+  "discovery",
+  "join_options.ts",
+  "join.ts",
+  "protoactor.ts",
+]);
 const RUNTIME = "gossiper/runtime.ts";
 
 /** Global names that are a clock, a timer or chance, whatever is done with them. */

@@ -1,0 +1,232 @@
+/**
+ * Real Hearsay members and models of protoactor-go's in one cluster under chance, all of it from one seed.
+ *
+ * @module
+ */
+
+import { assertEquals } from "../../../deps/std_assert.ts";
+import { fixedMembers } from "../../../discovery/fixed.ts";
+import { isForeign } from "../../../engine/life.ts";
+import { DIGEST_KEY, HEARTBEAT_KEY } from "../../../engine/types.ts";
+import type { Member } from "../../../gossiper/cluster.ts";
+import { configure } from "../../../gossiper/configuration.ts";
+import { EventStream } from "../../../gossiper/event_stream.ts";
+import { Gossiper } from "../../../gossiper/gossiper.ts";
+import { numberInLife } from "../../../transport/protoactor/numbers.ts";
+import { HEARSAY_KIND, ProtoactorTransport } from "../../../transport/protoactor/transport.ts";
+import { anyOf } from "../../../transport/protoactor/values.ts";
+import { VirtualRuntime } from "../../virtual_runtime.ts";
+import { CallNetwork } from "./call_network.ts";
+import { bigOf, type Listed, ModelGoMember } from "./model_go_member.ts";
+
+const STEP_MS = 150;
+const KEYS = ["k0", "k1", "k2"];
+
+/** One Hearsay member of the cluster. */
+export interface HearsayMember {
+  readonly gossiper: Gossiper;
+  readonly transport: ProtoactorTransport;
+  readonly stream: EventStream;
+}
+
+/** How a {@linkcode MixedCluster} is made. */
+export interface MixedClusterOptions {
+  readonly seed: number;
+  readonly hearsay: number;
+  readonly go: number;
+  /** Of both kinds, in milliseconds. */
+  readonly heartbeatExpiration?: number;
+}
+
+/** A cluster of both kinds. Disposing of it stops whoever runs. */
+export class MixedCluster implements AsyncDisposable {
+  readonly runtime: VirtualRuntime;
+  readonly network: CallNetwork;
+  readonly hearsay: HearsayMember[] = [];
+  readonly go: ModelGoMember[] = [];
+  /** How often a member's claim that all hold all was held against what they do hold. */
+  claims = 0;
+  readonly #expirationMs: number;
+  #sets = 0;
+
+  private constructor({ seed, heartbeatExpiration = 20_000 }: MixedClusterOptions) {
+    this.runtime = new VirtualRuntime({ seed });
+    this.network = new CallNetwork(this.runtime);
+    this.#expirationMs = heartbeatExpiration;
+  }
+
+  /** A cluster whose members all run and list each other. */
+  static async started(options: MixedClusterOptions): Promise<MixedCluster> {
+    const cluster = new MixedCluster(options);
+    const records = [
+      ...Array.from({ length: options.hearsay }, (_, at) => cluster.#record(`h${at}`, [HEARSAY_KIND])),
+      ...Array.from({ length: options.go }, (_, at) => cluster.#record(`g${at}`, [])),
+    ];
+    for (const record of records) {
+      if (record.kinds.length > 0) await cluster.#startHearsay(record, records);
+      else await cluster.#startGo(record);
+    }
+    cluster.#tellGo(records);
+    return cluster;
+  }
+
+  /** Lets chance rule: sets, losses, broken streams, and partitions that last for a while. */
+  async rage(forMs: number): Promise<void> {
+    this.network.loss = this.#pick([0, 0.1, 0.4]);
+    this.network.delayMs = this.#pick([5, 80, 200]);
+    let healAtMs = Infinity;
+    for (let passed = 0; passed < forMs; passed += STEP_MS) {
+      const now = this.runtime.monotonicMs();
+      if (this.#chance(0.5)) this.setSomething();
+      if (this.#chance(0.05)) this.network.breakSome(0.3);
+      if (this.#chance(0.03) && healAtMs === Infinity) {
+        this.network.partition(new Map(this.#addresses().map((each) => [each, this.#chance(0.5) ? 1 : 0])));
+        healAtMs = now + 200 + this.runtime.random() * 4_000;
+      }
+      if (now >= healAtMs) {
+        this.network.partition(new Map());
+        healAtMs = Infinity;
+      }
+      await this.rest(STEP_MS);
+    }
+  }
+
+  /** Ends all faults. */
+  calm(): void {
+    this.network.loss = 0;
+    this.network.delayMs = 5;
+    this.network.partition(new Map());
+  }
+
+  /** Lets time pass, and holds every claim against the truth. */
+  async rest(forMs: number): Promise<void> {
+    for (let passed = 0; passed < forMs; passed += STEP_MS) {
+      await this.runtime.advance(Math.min(STEP_MS, forMs - passed));
+      for (const { gossiper } of this.hearsay) this.#checkClaims(gossiper);
+    }
+  }
+
+  /** Some member sets some key. */
+  setSomething(): void {
+    const key = this.#pick(KEYS);
+    const value = ++this.#sets;
+    const at = Math.floor(this.runtime.random() * (this.hearsay.length + this.go.length));
+    const member = this.hearsay[at]?.gossiper;
+    const entry = { key, number: 1, type: "google.protobuf.Value", value, json: `${value}` };
+    if (!member) return this.go[at - this.hearsay.length]!.set(key, anyOf(entry));
+    if (this.#chance(0.1)) member.deleteState(key);
+    else member.setState(key, value);
+  }
+
+  /** What a Hearsay member holds of what lasts, as text: equal where two hold the same. */
+  lasting(gossiper: Gossiper): string {
+    const members = gossiper.snapshot().members.filter(({ status }) => status === "active").map((member) => [
+      member.id,
+      member.life,
+      member.entries.filter(({ key }) => !isRestless(key)).map(({ key, value, sequenceNumber }) =>
+        [key, value, sequenceNumber] as const
+      ).sort(([one], [other]) => one < other ? -1 : 1),
+    ]);
+    return JSON.stringify(members.sort(([one], [other]) => one! < other! ? -1 : 1));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const member of this.go) member.kill();
+    const ending = Promise.all(this.hearsay.map(async ({ gossiper, transport, stream }) => {
+      await gossiper.stop().catch(() => {});
+      stream.close();
+      await transport.close();
+    }));
+    let isOver = false;
+    void ending.then(() => isOver = true);
+    await this.runtime.runUntil(() => isOver, { withinMs: 60_000 });
+    await ending;
+  }
+
+  /** A member that says that all active members hold all that it holds must be right. */
+  #checkClaims(gossiper: Gossiper): void {
+    if (gossiper.phase !== "confirmed") return;
+    this.claims++;
+    const active = gossiper.snapshot().members.filter(({ status }) => status === "active");
+    for (const holder of this.go) {
+      if (!holder.isAlive || !active.some(({ id }) => id === holder.id)) continue;
+      for (const { id, life, entries } of active) {
+        if (id === holder.id) continue;
+        for (const { key, sequenceNumber } of entries) {
+          if (isRestless(key)) continue;
+          const number = isForeign(life!)
+            ? BigInt(sequenceNumber)
+            : bigOf(numberInLife(life!, sequenceNumber));
+          const held = holder.held(id, key)?.number ?? 0n;
+          assertEquals(held >= number, true, `${holder.id} lacks ${key} of ${id}: ${held} < ${number}`);
+        }
+      }
+    }
+  }
+
+  async #startHearsay(self: Member, records: readonly Member[]): Promise<void> {
+    const runtime = this.runtime.machine();
+    const config = configure({ heartbeatExpiration: this.#expirationMs, blockedProbeInterval: 5_000 });
+    const transport = await ProtoactorTransport.listenBy(this.network.of(`${self.host}:${self.port}`), {
+      id: self.id,
+      cluster: "mixed",
+      port: self.port,
+      maxMessageBytes: config.maxMessageBytes,
+      runtime,
+    });
+    const stream = new EventStream({ capacity: 100 });
+    const discovery = fixedMembers(records);
+    const gossiper = new Gossiper(config, {
+      self: transport.self,
+      name: "mixed",
+      eventStream: stream,
+      transport,
+      discovery,
+      runtime,
+    });
+    await gossiper.start();
+    this.hearsay.push({ gossiper, transport, stream });
+  }
+
+  async #startGo({ id, host, port }: Member): Promise<void> {
+    const { runtime, network } = this;
+    const address = `${host}:${port}`;
+    const member = new ModelGoMember(id, {
+      address,
+      runtime,
+      network,
+      heartbeatExpiration: this.#expirationMs,
+    });
+    await member.start();
+    this.go.push(member);
+  }
+
+  #tellGo(records: readonly Member[]): void {
+    const listed = records.map(({ id, host, port }): Listed => ({ id, address: `${host}:${port}` }));
+    for (const member of this.go) member.list(listed);
+  }
+
+  #record(id: string, kinds: readonly string[]): Member {
+    const [host, port] = this.network.nextAddress().split(":") as [string, string];
+    return { id, host, port: Number(port), kinds };
+  }
+
+  #addresses(): string[] {
+    return [
+      ...this.hearsay.map(({ transport: { self } }) => `${self.host}:${self.port}`),
+      ...this.go.map(({ address }) => address),
+    ];
+  }
+
+  #pick<T>(choices: readonly T[]): T {
+    return choices[Math.floor(this.runtime.random() * choices.length)]!;
+  }
+
+  #chance(chance: number): boolean {
+    return this.runtime.random() < chance;
+  }
+}
+
+function isRestless(key: string): boolean {
+  return key === HEARTBEAT_KEY || key === DIGEST_KEY;
+}

@@ -1,0 +1,126 @@
+import { assert, assertEquals, assertGreater } from "../../deps/std_assert.ts";
+import { MixedCluster } from "./protoactor/mixed_cluster.ts";
+
+const SEEDS = 12;
+
+Deno.test("E3 E12 R3.5 Hearsay members among protoactor-go's hold the same when the faults are over, and claim nothing that is not so", async () => {
+  let claims = 0;
+  for (let seed = 1; seed <= SEEDS; seed++) {
+    await using cluster = await MixedCluster.started({ seed, hearsay: 2 + seed % 3, go: 1 + seed % 3 });
+    try {
+      await cluster.rage(12_000);
+      cluster.calm();
+      await cluster.rest(15_000);
+      const [first, ...others] = cluster.hearsay.map(({ gossiper }) => cluster.lasting(gossiper));
+      for (const other of others) assertEquals(other, first);
+      for (const { gossiper } of cluster.hearsay) assertEquals(gossiper.phase, "confirmed");
+    } catch (error) {
+      throw new Error(`Seed ${seed} went wrong.`, { cause: error });
+    }
+    claims += cluster.claims;
+  }
+  assertGreater(claims, SEEDS * 50);
+});
+
+Deno.test("E3 E10 E12 where members were cut off for longer than heartbeats last, Hearsay members still come to hold the same", async () => {
+  for (let seed = 301; seed < 301 + SEEDS; seed++) {
+    const options = { seed, hearsay: 2 + seed % 3, go: 1 + seed % 3, heartbeatExpiration: 2_500 };
+    await using cluster = await MixedCluster.started(options);
+    try {
+      await cluster.rage(15_000);
+      cluster.calm();
+      await cluster.rest(30_000);
+      const [first, ...others] = cluster.hearsay.map(({ gossiper }) => cluster.lasting(gossiper));
+      for (const other of others) assertEquals(other, first);
+      for (const { gossiper } of cluster.hearsay) {
+        const blocked = gossiper.blockedMembers.filter(({ id }) => id.startsWith("h"));
+        assertEquals(blocked, []);
+      }
+    } catch (error) {
+      throw new Error(`Seed ${seed} went wrong.`, { cause: error });
+    }
+  }
+});
+
+Deno.test("what a Hearsay member sets is held by every member of protoactor-go, however much was lost", async () => {
+  for (let seed = 101; seed <= 106; seed++) {
+    await using cluster = await MixedCluster.started({ seed, hearsay: 2, go: 3 });
+    cluster.network.loss = 0.5;
+    const [{ gossiper }] = cluster.hearsay as [typeof cluster.hearsay[0]];
+    await cluster.rest(1_000);
+    gossiper.setState("fact", seed);
+    let acknowledged = false;
+    const waiting = gossiper.setStateRequest("sure", seed, { acknowledgedBy: "all" }).then(() =>
+      acknowledged = true
+    );
+    await cluster.runtime.runUntil(() => acknowledged, { withinMs: 30_000 });
+    await waiting;
+    const { id } = gossiper.members.find(({ isSelf }) => isSelf)!;
+    for (const member of cluster.go) assert(member.held(id, "sure"), `${member.id} was said to hold it`);
+  }
+});
+
+Deno.test("what a member of protoactor-go told one Hearsay member reaches the others, although it is never told again", async () => {
+  await using cluster = await MixedCluster.started({ seed: 7, hearsay: 3, go: 1 });
+  await cluster.rest(3_000);
+  const [go] = cluster.go;
+  // Its request gets through to whom it goes next, and to nobody else.
+  cluster.network.loss = 0.6;
+  go!.set("fact", { typeUrl: "type.googleapis.com/google.protobuf.Empty", value: new Uint8Array() });
+  await cluster.rest(4_000);
+  cluster.calm();
+  await cluster.rest(3_000);
+  const holders = cluster.hearsay.filter(({ gossiper }) => gossiper.getState("fact").has(go!.id));
+  assert(holders.length === 0 || holders.length === 3, `${holders.length} of 3 hold it`);
+  assertEquals(holders.length, 3);
+});
+
+Deno.test("R6.3 E10 who is killed is blocked by members of the other kind, and nobody else is", async () => {
+  await using cluster = await MixedCluster.started({
+    seed: 3,
+    hearsay: 2,
+    go: 3,
+    heartbeatExpiration: 5_000,
+  });
+  await cluster.rest(8_000);
+  for (const { gossiper } of cluster.hearsay) assertEquals(gossiper.blockedMembers, []);
+  for (const member of cluster.go) assertEquals([...member.blocked], []);
+  const [killed] = cluster.go;
+  killed!.kill();
+  await cluster.rest(8_000);
+  for (const { gossiper } of cluster.hearsay) {
+    assertEquals(gossiper.blockedMembers.map(({ id, reason }) => [id, reason]), [[killed!.id, "expired"]]);
+  }
+});
+
+Deno.test("R9.2 a Hearsay member that leaves is known as left by members of both kinds", async () => {
+  await using cluster = await MixedCluster.started({ seed: 5, hearsay: 2, go: 4 });
+  await cluster.rest(3_000);
+  const [leaver, stayer] = cluster.hearsay as [typeof cluster.hearsay[0], typeof cluster.hearsay[0]];
+  const id = leaver.transport.self.id;
+  const stopping = leaver.gossiper.stop();
+  await cluster.rest(3_000);
+  assertEquals((await stopping).flushed, true);
+  assertEquals(stayer.gossiper.members.find((member) => member.id === id)?.status, "left");
+  for (const member of cluster.go) assert(member.blocked.has(id), `${member.id} has blocked who left`);
+});
+
+Deno.test("E10 a member of protoactor-go that was cut off is heard again, with what it told meanwhile", async () => {
+  await using cluster = await MixedCluster.started({
+    seed: 9,
+    hearsay: 2,
+    go: 1,
+    heartbeatExpiration: 4_000,
+  });
+  await cluster.rest(3_000);
+  const [go] = cluster.go as [typeof cluster.go[0]];
+  cluster.network.partition(new Map([[go.address, 1]]));
+  await cluster.rest(3_500);
+  go.set("fact", { typeUrl: "type.googleapis.com/google.protobuf.Empty", value: new Uint8Array() });
+  cluster.calm();
+  await cluster.rest(4_000);
+  for (const { gossiper } of cluster.hearsay) {
+    assertEquals(gossiper.blockedMembers, []);
+    assert(gossiper.getState("fact").has(go.id));
+  }
+});

@@ -1,0 +1,209 @@
+import { assertEquals } from "../../deps/std_assert.ts";
+import { FOREIGN_LIFE, makeLife } from "../../engine/life.ts";
+import { type MemberDelta, TYPE } from "../../engine/types.ts";
+import type { Member } from "../../gossiper/cluster.ts";
+import type { Message } from "../../gossiper/message.ts";
+import type { GossipState, Pid } from "../../transport/protoactor/definitions.ts";
+import { GoConnection, type GoSide } from "../../transport/protoactor/go_connection.ts";
+import { GoInbox } from "../../transport/protoactor/go_inbox.ts";
+import { deltaOf } from "../../transport/protoactor/state.ts";
+
+const OPTIONS = { cluster: "orders", maxMessageBytes: 65_536, decoders: {} };
+const ASKER: Pid = { address: "127.0.0.1:1", id: "future$1" };
+
+/** A member of protoactor that answers when the test says so. */
+class FakeSide implements GoSide {
+  readonly member: Member = { id: "g", host: "127.0.0.1", port: 1, kinds: [] };
+  readonly inbox = new GoInbox(65_536);
+  isBlocking = false;
+  readonly asked: GossipState[] = [];
+  readonly answered: { readonly id: string; readonly refused: boolean }[] = [];
+  ended = 0;
+  readonly #waiting: ((state: GossipState | undefined) => void)[] = [];
+
+  ask(state: GossipState, onAnswer: (state: GossipState | undefined) => void): void {
+    this.asked.push(state);
+    this.#waiting.push(onAnswer);
+  }
+
+  answer(askers: readonly Pid[], { refused }: { readonly refused: boolean }): void {
+    for (const { id } of askers) this.answered.push({ id, refused });
+  }
+
+  over(): void {
+    this.ended++;
+  }
+
+  /** Answers what was asked first. */
+  answerNext(state?: GossipState): void {
+    this.#waiting.shift()!(state);
+  }
+
+  /** Tells a key of its own, and waits for an answer. */
+  tell(key: string, number: number): void {
+    const entry = { key, number, type: TYPE.value, value: number, json: `${number}` };
+    const member: MemberDelta = { id: "g", life: FOREIGN_LIFE, after: 0, reset: false, entries: [entry] };
+    this.inbox.add({ members: [member], askers: [ASKER] });
+  }
+}
+
+/** The gossiper's end of a connection to the member. */
+function connect(theyDialled: boolean) {
+  const side = new FakeSide();
+  const connection = new GoConnection(side, { theyDialled, ...OPTIONS });
+  const reader = connection.readable.getReader();
+  const writer = connection.writable.getWriter();
+  const said: Message[] = [];
+  void (async () => {
+    for (let next = await reader.read(); !next.done; next = await reader.read()) said.push(next.value);
+  })().catch(() => {});
+  const say = async (message: Message) => {
+    await writer.write(message);
+    await settle();
+  };
+  return { side, connection, said, say };
+}
+
+async function settle(): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, 0));
+}
+
+function hello(id: string): Message {
+  return {
+    type: "hello",
+    id,
+    cluster: "orders",
+    member: { id: "a", host: "127.0.0.1", port: 2, kinds: [] },
+    life: makeLife(1, 0.5),
+    version: 1,
+    capabilities: [],
+    maxMessageBytes: 65_536,
+    digest: "1".repeat(16),
+    active: "1".repeat(16),
+  };
+}
+
+function typesOf(said: readonly Message[]): string[] {
+  return said.map((message) => `${message.type} ${"id" in message ? message.id : ""}`.trim());
+}
+
+function keysIn(message: Message | undefined): string[] {
+  return message?.type === "gossip"
+    ? message.delta.members.flatMap(({ entries }) => entries.map(({ key }) => key))
+    : [];
+}
+
+Deno.test("E10 a greeting is answered in a Go member's name only when it has answered itself", async () => {
+  const { side, said, say } = connect(false);
+  await say(hello("d1"));
+  assertEquals(side.asked, [{ members: [] }]);
+  assertEquals(said, []);
+  side.answerNext();
+  await settle();
+  assertEquals(typesOf(said), ["hello d1"]);
+  const [answer] = said;
+  assertEquals(answer?.type === "hello" && [answer.life, answer.member.id, answer.cluster], [
+    FOREIGN_LIFE,
+    "g",
+    "orders",
+  ]);
+  await say(hello("d2"));
+  assertEquals(typesOf(said), ["hello d1"]);
+});
+
+Deno.test("E5 a gossip is acknowledged in a Go member's name only when it has answered, however late", async () => {
+  const { side, said, say } = connect(false);
+  await say({ type: "gossip", id: "d2", memberId: "a", delta: deltaOf([]) });
+  await say({ type: "gossip", id: "d3", memberId: "a", delta: deltaOf([]) });
+  assertEquals(said, []);
+  side.answerNext();
+  await settle();
+  assertEquals(typesOf(said), ["reply d2"]);
+  side.answerNext();
+  await settle();
+  assertEquals(typesOf(said), ["reply d2", "reply d3"]);
+});
+
+Deno.test("E10 a Go member that has blocked this one refuses it in the words of hearsay.v1, for good", async () => {
+  const { side, said, say } = connect(false);
+  side.isBlocking = true;
+  await say(hello("d1"));
+  assertEquals(side.asked, []);
+  assertEquals(said.map((each) => each.type === "error" && [each.id, each.code, each.reason]), [[
+    "d1",
+    "blocked",
+    "topology",
+  ]]);
+});
+
+Deno.test("what a Go member has told is handed over once it was greeted, and answered once it was taken", async () => {
+  const { side, connection, said, say } = connect(true);
+  side.tell("x", 1);
+  connection.deliver();
+  await settle();
+  assertEquals(typesOf(said), ["hello d1"]);
+  await say(hello("d1"));
+  assertEquals(typesOf(said), ["hello d1", "gossip d2"]);
+  assertEquals(keysIn(said[1]), ["x"]);
+  side.tell("y", 2);
+  connection.deliver();
+  await settle();
+  assertEquals(side.answered, []);
+  await say({ type: "reply", id: "d2", delta: deltaOf([]), holds: new Map() });
+  assertEquals(side.answered, [{ id: "future$1", refused: false }]);
+  assertEquals(keysIn(said[2]), ["y"]);
+});
+
+Deno.test("what was refused is kept, for a Go member tells it only once, and who asked is told at once", async () => {
+  const { side, said, say } = connect(true);
+  side.tell("x", 1);
+  await say(hello("d1"));
+  await say({ type: "error", id: "d2", code: "unknown_member", message: "no" });
+  assertEquals(side.answered, [{ id: "future$1", refused: true }]);
+  assertEquals(side.inbox.take().members.flatMap(({ entries }) => entries.map(({ key }) => key)), ["x"]);
+  assertEquals(typesOf(said), ["hello d1", "gossip d2"]);
+});
+
+Deno.test("E10 a Go member that is blocked as expired greets anew, and what it told is told again", async () => {
+  const { side, said, say } = connect(true);
+  side.tell("x", 1);
+  await say(hello("d1"));
+  await say({ type: "error", id: "d2", code: "blocked", message: "no", reason: "expired" });
+  assertEquals(typesOf(said), ["hello d1", "gossip d2", "hello d3"]);
+  await say(hello("d3"));
+  assertEquals(keysIn(said[3]), ["x"]);
+  await say({ type: "reply", id: "d4", delta: deltaOf([]), holds: new Map() });
+  assertEquals(side.answered, [{ id: "future$1", refused: false }]);
+});
+
+Deno.test("what was under way when a connection ended is kept for the next", async () => {
+  const { side, connection, say } = connect(true);
+  side.tell("x", 1);
+  await say(hello("d1"));
+  connection.end({ code: 4409, reason: "another" });
+  connection.end({ code: 1000, reason: "" });
+  assertEquals(await connection.closed, { code: 4409, reason: "another" });
+  assertEquals(side.ended, 1);
+  assertEquals(side.inbox.take().askers, [ASKER]);
+});
+
+Deno.test("E12 a Go member compares nothing, and everything it says is partial", async () => {
+  const { side, said, say } = connect(false);
+  await say({ type: "reconcile", id: "d2", part: { from: "", until: undefined, members: new Map() } });
+  assertEquals(said.map((each) => each.type === "error" && each.code), ["incompatible"]);
+  await say({ type: "gossip", id: "d3", memberId: "a", delta: deltaOf([]) });
+  side.answerNext();
+  await settle();
+  assertEquals(said[1]?.type === "reply" && said[1].delta.partial, true);
+});
+
+Deno.test("what an answer of a member of protoactor brings is taken, should it ever bring anything", async () => {
+  const { side, said, say } = connect(false);
+  await say({ type: "gossip", id: "d2", memberId: "a", delta: deltaOf([]) });
+  const value = { typeUrl: "type.googleapis.com/google.protobuf.Empty", value: new Uint8Array() };
+  side.answerNext({
+    members: [{ key: "g", value: { values: [{ key: "x", value: { sequenceNumber: 1, value } }] } }],
+  });
+  await settle();
+  assertEquals(said[0]?.type === "reply" && said[0].delta.members.map(({ id }) => id), ["g"]);
+});

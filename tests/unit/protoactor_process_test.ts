@@ -1,0 +1,35 @@
+import { assertEquals } from "../../deps/std_assert.ts";
+
+/** Two transports talk, one dials nobody, and both close: what is left then must keep no process alive. */
+const PROGRAM = `
+import { ProtoactorTransport } from ${
+  JSON.stringify(import.meta.resolve("../../transport/protoactor/transport.ts"))
+};
+const options = { cluster: "orders", maxMessageBytes: 65536 };
+const a = await ProtoactorTransport.listen({ ...options, id: "a" });
+const b = await ProtoactorTransport.listen({ ...options, id: "b" });
+const never = new AbortController().signal;
+const near = await a.dial(a.addressOf(b.self), { signal: never });
+await near.writable.getWriter().write({ type: "error", code: "busy", message: "hello" });
+const nobody = { id: "nobody", host: "127.0.0.1", port: 1, kinds: [] };
+await a.dial(a.addressOf(nobody), { signal: never }).catch((error) => console.log(error.code));
+const start = performance.now();
+addEventListener("unload", () => console.log(performance.now() - start < 5000 ? "at once" : "late"));
+await Promise.all([a.close(), b.close()]);
+`;
+
+Deno.test("R9.4 a process whose transports are closed ends by itself, at once (protoactor)", async () => {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-prompt", "--no-lock", "--allow-net=127.0.0.1", "-"],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+    signal: AbortSignal.timeout(30_000),
+  }).spawn();
+  const input = child.stdin.getWriter();
+  await input.write(new TextEncoder().encode(PROGRAM));
+  await input.close();
+  const { stdout, stderr } = await child.output();
+  const decoder = new TextDecoder();
+  assertEquals([decoder.decode(stdout), decoder.decode(stderr)], ["connection\nat once\n", ""]);
+});

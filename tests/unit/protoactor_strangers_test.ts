@@ -1,0 +1,157 @@
+import { assertEquals } from "../../deps/std_assert.ts";
+import type { Connection } from "../../gossiper/cluster.ts";
+import {
+  DEAD_LETTER_RESPONSE,
+  GOSSIP_REQUEST,
+  type RemoteMessage,
+} from "../../transport/protoactor/definitions.ts";
+import {
+  connectRequestBytes,
+  connectResponseBytes,
+  type Letter,
+  letterBytes,
+  readLetters,
+  readRemoteMessage,
+} from "../../transport/protoactor/letters.ts";
+import type { Call } from "../../transport/protoactor/call.ts";
+import { MAX_IDLE_LINKS, ProtoactorTransport } from "../../transport/protoactor/transport.ts";
+import { CallNetwork } from "../simulation/protoactor/call_network.ts";
+import { VirtualRuntime } from "../virtual_runtime.ts";
+
+/** A transport, and somebody at another address who speaks protoactor's remoting by hand. */
+async function makeStage() {
+  const runtime = new VirtualRuntime();
+  const network = new CallNetwork(runtime);
+  const [here, there] = [network.nextAddress(), network.nextAddress()];
+  const transport = await ProtoactorTransport.listenBy(network.of(here), {
+    id: "a",
+    cluster: "orders",
+    port: Number(here.split(":")[1]),
+    maxMessageBytes: 65_536,
+    runtime,
+  });
+  const connections: Connection[] = [];
+  void (async () => {
+    for await (const connection of transport.incoming) connections.push(connection);
+  })();
+  const heard: Letter[] = [];
+  /** Answers calls under an id. */
+  const answerAs = async (id: string) => {
+    const onCall = async (call: Call) => {
+      const writer = call.writable.getWriter();
+      for await (const bytes of call.readable) {
+        const { connectRequest, messageBatch } = readRemoteMessage(bytes);
+        if (connectRequest) await writer.write(connectResponseBytes(id));
+        if (messageBatch) heard.push(...readLetters(messageBatch));
+      }
+    };
+    const options = {
+      hostname: "",
+      port: 0,
+      maxBytes: 0,
+      onCall: (call: Call) => void onCall(call).catch(() => {}),
+    };
+    await network.of(there).listen(options);
+  };
+  const call = network.of(there).open(here, { maxBytes: 0 });
+  const writer = call.writable.getWriter();
+  const said: RemoteMessage[] = [];
+  void (async () => {
+    for await (const bytes of call.readable) said.push(readRemoteMessage(bytes));
+  })().catch(() => {});
+  const say = async (bytes: Uint8Array) => {
+    await writer.write(bytes);
+    await runtime.advance(100);
+  };
+  const close = async () => {
+    const closing = transport.close();
+    await runtime.advance(2_000);
+    await closing;
+  };
+  return { runtime, network, here, there, transport, connections, heard, answerAs, say, said, close };
+}
+
+function request(here: string, there: string): Uint8Array {
+  return letterBytes({
+    target: { address: here, id: "gossip" },
+    sender: { address: there, id: "future$1" },
+    type: "cluster.GossipRequest",
+    body: GOSSIP_REQUEST.encode({ memberId: "a", state: { members: [] } }),
+  });
+}
+
+Deno.test("a member that comes by itself is answered, dialled back, and handed to the gossiper", async () => {
+  const { here, there, connections, answerAs, say, said, close } = await makeStage();
+  await answerAs("g");
+  await say(connectRequestBytes({ id: "g", address: there }));
+  assertEquals(said.map(({ connectResponse }) => connectResponse?.memberId), ["a"]);
+  await say(request(here, there));
+  assertEquals(connections.length, 1);
+  assertEquals(connections[0]!.remote, `protoactor://${there}`);
+  await close();
+});
+
+Deno.test("of who says to be another than answers at its address nothing is taken", async () => {
+  const { here, there, connections, answerAs, say, close } = await makeStage();
+  await answerAs("somebody else");
+  await say(connectRequestBytes({ id: "g", address: there }));
+  await say(request(here, there));
+  assertEquals(connections, []);
+  await close();
+});
+
+Deno.test("of who cannot be dialled back nothing is taken", async () => {
+  const { here, there, connections, say, close } = await makeStage();
+  await say(connectRequestBytes({ id: "g", address: there }));
+  await say(request(here, there));
+  assertEquals(connections, []);
+  await close();
+});
+
+Deno.test("who does not say who it is in time is listened to no more", async () => {
+  const { runtime, here, there, connections, answerAs, say, close } = await makeStage();
+  await answerAs("g");
+  await runtime.advance(600);
+  await say(connectRequestBytes({ id: "g", address: there })).catch(() => {});
+  await say(request(here, there)).catch(() => {});
+  assertEquals(connections, []);
+  await close();
+});
+
+Deno.test("what is sent to an actor that is not here is answered, so that nobody waits for it", async () => {
+  const { here, there, heard, answerAs, say, close } = await makeStage();
+  await answerAs("g");
+  await say(connectRequestBytes({ id: "g", address: there }));
+  await say(request(here, there));
+  const target = { address: here, id: "partition-activator" };
+  const sender = { address: there, id: "future$2" };
+  await say(letterBytes({ target, sender, type: "cluster.ActivationRequest", body: new Uint8Array() }));
+  const answer = heard.find(({ target }) => target.id === "future$2");
+  assertEquals(answer?.type, "actor.DeadLetterResponse");
+  assertEquals(DEAD_LETTER_RESPONSE.decode(answer!.body).target.id, "partition-activator");
+  await close();
+});
+
+Deno.test("who comes under ever new ids, and is never found at its address, is remembered for a few of them only", async () => {
+  const { runtime, network, here, there, transport, connections, close } = await makeStage();
+  for (let each = 0; each < 3 * MAX_IDLE_LINKS; each++) {
+    const call = network.of(there).open(here, { maxBytes: 0 });
+    const writer = call.writable.getWriter();
+    await writer.write(connectRequestBytes({ id: `g${each}`, address: there }));
+    await writer.write(request(here, there));
+    await runtime.advance(10);
+  }
+  assertEquals(connections, []);
+  assertEquals(transport.footprint, MAX_IDLE_LINKS);
+  await close();
+});
+
+Deno.test("R9.3 a transport that is closed takes and answers nothing any more", async () => {
+  const { here, there, transport, heard, answerAs, say, close } = await makeStage();
+  await answerAs("g");
+  await say(connectRequestBytes({ id: "g", address: there }));
+  await close();
+  await say(request(here, there)).catch(() => {});
+  assertEquals(heard.filter(({ type }) => type === "cluster.GossipResponse"), []);
+  assertEquals((await transport.incoming.getReader().read().catch(() => ({ done: true }))).done, true);
+});

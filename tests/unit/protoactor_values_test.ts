@@ -1,0 +1,290 @@
+import { assert, assertEquals, assertMatch } from "../../deps/std_assert.ts";
+import { copyJson } from "../../engine/json.ts";
+import { FOREIGN_LIFE, lifeAbove, makeLife } from "../../engine/life.ts";
+import { type JsonValue, type MemberDelta, type SentEntry, TYPE } from "../../engine/types.ts";
+import type { Message } from "../../gossiper/message.ts";
+import {
+  type Any,
+  type GossipState,
+  HEARTBEAT,
+  type Int64,
+  LIST_VALUE,
+  type ProtoValue,
+  REMOTE_MESSAGE,
+  TOPOLOGY,
+  VALUE,
+} from "../../transport/protoactor/definitions.ts";
+import { GoInbox } from "../../transport/protoactor/go_inbox.ts";
+import { letterBytes, readLetters } from "../../transport/protoactor/letters.ts";
+import { countedNumber, numberInLife, unsignedDigits, wholeOf } from "../../transport/protoactor/numbers.ts";
+import { deltaOf, readState, stateOf } from "../../transport/protoactor/state.ts";
+import { anyOf, decoded, readBinaryAny } from "../../transport/protoactor/values.ts";
+import { decode, encode } from "../../transport/wire.ts";
+
+const LIFE = makeLife(1_700_000_000_000, 0.5);
+const TEXT = { typeUrl: "type.googleapis.com/google.protobuf.StringValue", bytes: "CgJoaQ==" };
+
+function valueEntry(key: string, number: number, value: JsonValue): SentEntry {
+  return { key, number, type: TYPE.value, ...copyJson(value) };
+}
+
+function textAny(): Any {
+  return { typeUrl: TEXT.typeUrl, value: Uint8Array.fromBase64(TEXT.bytes) };
+}
+
+function delta(id: string, entries: readonly SentEntry[], life = LIFE): MemberDelta {
+  return { id, life, after: 0, reset: false, entries };
+}
+
+function big({ low, high }: Int64): bigint {
+  return (BigInt(high) << 32n) | BigInt(low >>> 0);
+}
+
+/** What arrives of a state that a member of protoactor passes on: its own objects, as after a journey. */
+function received(state: GossipState): GossipState {
+  return structuredClone(state);
+}
+
+Deno.test("every JSON value crosses to google.protobuf.Value and back", () => {
+  const values: JsonValue[] = [
+    null,
+    true,
+    false,
+    0,
+    -1.5,
+    1e300,
+    "",
+    "grüße 😀",
+    [],
+    {},
+    [1, [null, { a: [] }]],
+    { "": 1, a: { b: { c: "d" } }, __proto__x: 1 },
+    JSON.parse('{"__proto__":{"x":1}}'),
+  ];
+  let deep: JsonValue = 1;
+  for (let depth = 0; depth < 31; depth++) deep = [{ "": deep }];
+  for (const value of [...values, deep]) {
+    const entry = valueEntry("k", 1, value);
+    const read = readBinaryAny(anyOf(entry), {});
+    assertEquals(read, { type: TYPE.value, value, json: entry.json });
+  }
+});
+
+Deno.test("a protobuf value of another type is { typeUrl, bytes }, and goes on byte for byte", () => {
+  const read = readBinaryAny(textAny(), {});
+  assertEquals(read.value, TEXT);
+  assertEquals(anyOf({ key: "k", number: 1, ...read }), textAny());
+  const empty = readBinaryAny({ typeUrl: TEXT.typeUrl, value: new Uint8Array() }, {});
+  assertEquals(empty.value, { typeUrl: TEXT.typeUrl, bytes: "" });
+});
+
+Deno.test("a registered decoder decides how a value is shown, and never what goes on", () => {
+  const decoders = {
+    "google.protobuf.StringValue": (bytes: Uint8Array) => new TextDecoder().decode(bytes.subarray(2)),
+  };
+  const read = readBinaryAny(textAny(), decoders);
+  assertEquals(read.value, "hi");
+  assertEquals(anyOf({ key: "k", number: 1, ...read }), textAny());
+  // Between Hearsay members it travels as it is, and the next one has decoders of its own.
+  const message: Message = {
+    type: "gossip",
+    id: "d1",
+    memberId: "a",
+    delta: deltaOf([delta("g", [{ key: "k", number: 1, ...read }], FOREIGN_LIFE)]),
+  };
+  const there = decode(encode(message), { maxMessageBytes: 10_000 });
+  assert(there.type === "gossip");
+  const [entry] = there.delta.members[0]!.entries;
+  assertEquals(entry!.value, TEXT);
+  assertEquals(decoded(entry!, decoders).value, "hi");
+});
+
+Deno.test("what a decoder throws, or returns that is no JSON, leaves the value as it came", () => {
+  const throwing = {
+    "google.protobuf.StringValue": () => {
+      throw new Error("no");
+    },
+  };
+  assertEquals(readBinaryAny(textAny(), throwing).value, TEXT);
+  const odd = { "google.protobuf.StringValue": () => undefined as unknown as JsonValue };
+  assertEquals(readBinaryAny(textAny(), odd).value, TEXT);
+});
+
+Deno.test("a Value that JSON cannot carry, or that is too deep, is kept as it came", () => {
+  const name = `type.googleapis.com/${TYPE.value}`;
+  let deep: ProtoValue = { nullValue: 0 };
+  for (let depth = 0; depth < 80; depth++) {
+    deep = { listValue: LIST_VALUE.encode({ values: [VALUE.encode(deep)] }) };
+  }
+  for (const value of [{ numberValue: NaN }, { numberValue: Infinity }, {}, deep]) {
+    const bytes = Uint8Array.from(VALUE.encode(value));
+    const read = readBinaryAny({ typeUrl: name, value: bytes }, {});
+    assertEquals(read.type, TYPE.packed);
+    assertEquals(anyOf({ key: "k", number: 1, ...read }).value, bytes);
+  }
+});
+
+Deno.test("bytes that are no message of their type are kept as they came", () => {
+  for (const type of [TYPE.value, TYPE.heartbeat, TYPE.topology, TYPE.empty]) {
+    const any = { typeUrl: `type.googleapis.com/${type}`, value: new Uint8Array([0xff, 0xff, 0xff]) };
+    assertEquals(readBinaryAny(any, {}).type, TYPE.packed);
+  }
+});
+
+Deno.test("R6.2 a heartbeat's counts cross both ways", () => {
+  const value = { actorStatistics: { actorCount: { cart: 3, __proto__x: 0 } } };
+  const entry = { key: "heathbeat", number: 1, type: TYPE.heartbeat, ...copyJson(value) };
+  assertEquals(readBinaryAny(anyOf(entry), {}).value, value);
+});
+
+Deno.test("a heartbeat goes out under both names that protoactor-go has had for it, and comes in from either", () => {
+  const value = anyOf({ key: "", number: 1, type: TYPE.heartbeat, value: {}, json: "{}" });
+  const beat: SentEntry = { key: "heathbeat", number: 5, type: TYPE.heartbeat, value: {}, json: "{}" };
+  const [member] = stateOf(deltaOf([delta("a", [beat])])).members;
+  assertEquals(member!.value!.values.map(({ key }) => key), ["heathbeat", "heartbeat"]);
+  for (const key of ["heathbeat", "heartbeat"]) {
+    const state = {
+      members: [{ key: "g", value: { values: [{ key, value: { sequenceNumber: 3, value } }] } }],
+    };
+    assertEquals(readState(received(state), {})[0]!.entries.map(({ key }) => key), ["heathbeat"]);
+  }
+  const notes = { typeUrl: `type.googleapis.com/${TYPE.empty}`, value: new Uint8Array() };
+  const other = { key: "heartbeat", value: { sequenceNumber: 3, value: notes } };
+  const read = readState({ members: [{ key: "g", value: { values: [other] } }] }, {});
+  assertEquals(read[0]!.entries[0]!.key, "heartbeat");
+});
+
+Deno.test("E14 a topology keeps all 64 bits of its hash, and names to protoactor's members nobody as blocked", () => {
+  const value = { topologyHash: "18446744073709551615", blocked: ["x"] };
+  const entry = { key: "topology", number: 1, type: TYPE.topology, ...copyJson(value) };
+  const any = anyOf(entry);
+  assertEquals(readBinaryAny(any, {}).value, { topologyHash: value.topologyHash });
+  const members = [{ host: "127.0.0.1", port: 7001, id: "g", kinds: ["cart"] }];
+  const theirs = {
+    typeUrl: any.typeUrl,
+    value: TOPOLOGY.encode({ topologyHash: "7", members, left: members }),
+  };
+  assertEquals(readBinaryAny(theirs, {}).value, { topologyHash: "7", members, left: members });
+});
+
+Deno.test("E1 towards members without lives a later life's numbers are above all of an earlier one's", () => {
+  const later = lifeAbove(LIFE, 0, 0.1);
+  const numbers = [numberInLife(LIFE, 1), numberInLife(LIFE, 1_000_000), numberInLife(later, 1)].map(big);
+  assert(numbers[0]! < numbers[1]! && numbers[1]! < numbers[2]!, numbers.join());
+  assert(numbers[2]! < 2n ** 63n);
+  assert(numbers[0]! > 2n ** 52n);
+});
+
+Deno.test("E2 what is no number that a member without lives can count to is told from what is", () => {
+  assertEquals(countedNumber(1), 1);
+  assertEquals(countedNumber({ low: 0, high: 2 ** 20, unsigned: false }), 2 ** 52);
+  assertEquals(countedNumber({ low: 1, high: 2 ** 20, unsigned: false }), undefined);
+  assertEquals(countedNumber({ low: -1, high: -1, unsigned: false }), undefined);
+  assertEquals(countedNumber(0), undefined);
+  assertEquals(countedNumber(numberInLife(LIFE, 1)), undefined);
+  assertEquals(wholeOf({ low: -1, high: 0, unsigned: false }), 2 ** 32 - 1);
+  assertEquals(unsignedDigits({ low: -1, high: -1, unsigned: true }), `${2n ** 64n - 1n}`);
+});
+
+Deno.test("no member is told of without an entry: protoactor-go could put nothing into it any more", () => {
+  const digest: SentEntry = { key: "hearsay.digest", number: 1, type: TYPE.value, value: {}, json: "{}" };
+  assertEquals(stateOf(deltaOf([delta("a", [digest]), delta("b", [])])), { members: [] });
+});
+
+Deno.test("E8 an entry without a value crosses both ways", () => {
+  const gone: SentEntry = { key: "x", number: 4, type: "", value: undefined, json: "" };
+  const state = stateOf(deltaOf([delta("g", [gone], FOREIGN_LIFE)]));
+  assertEquals(state.members[0]!.value!.values, [{ key: "x", value: { sequenceNumber: 4 } }]);
+  assertEquals(readState(received(state), {})[0]!.entries, [gone]);
+});
+
+Deno.test("what a Hearsay member set is not taken from a member of protoactor that passes it on", () => {
+  const entries = [valueEntry("x", 4, 1)];
+  const state = stateOf(deltaOf([delta("a", entries), delta("g", entries, FOREIGN_LIFE)]));
+  assertEquals(readState(received(state), {}).map(({ id, life }) => [id, life]), [["g", FOREIGN_LIFE]]);
+});
+
+Deno.test("what could not go on to other members is not taken, and the rest is", () => {
+  const value = anyOf(valueEntry("x", 1, 1));
+  const entry = (key: string, sequenceNumber = 1) => ({ key, value: { sequenceNumber, value } });
+  const nameless = {
+    key: "nameless",
+    value: { sequenceNumber: 1, value: { typeUrl: "", value: new Uint8Array() } },
+  };
+  const values = [
+    entry("good"),
+    entry(""),
+    entry("k".repeat(1_025)),
+    entry("\ud800"),
+    entry("zero", 0),
+    nameless,
+  ];
+  const state = {
+    members: [
+      { key: "g", value: { values } },
+      { key: "", value: { values } },
+      { key: "i".repeat(257), value: { values } },
+      { key: "none", value: null },
+    ],
+  };
+  assertEquals(readState(state, {}).map(({ id, entries }) => [id, entries.map(({ key }) => key)]), [["g", [
+    "good",
+  ]]]);
+});
+
+Deno.test("of one key that is told twice the higher number is taken", () => {
+  const told = (sequenceNumber: number) => ({
+    key: "x",
+    value: { sequenceNumber, value: anyOf(valueEntry("x", 1, sequenceNumber)) },
+  });
+  const state = { members: [{ key: "g", value: { values: [told(9), told(3)] } }] };
+  assertEquals(readState(state, {})[0]!.entries.map(({ number, value }) => [number, value]), [[9, 9]]);
+});
+
+Deno.test("letters name targets from zero and senders from one, and keep who asked", () => {
+  const target = { address: "127.0.0.1:1", id: "gossip" };
+  const sender = { address: "127.0.0.1:2", id: "future$1", requestId: 7 };
+  const body = new Uint8Array([1]);
+  const bytes = letterBytes({ target, sender, type: "cluster.GossipRequest", body });
+  const batch = REMOTE_MESSAGE.decode(bytes).messageBatch!;
+  assertEquals([batch.envelopes[0]!.target, batch.envelopes[0]!.sender], [0, 1]);
+  assertEquals(batch.envelopes[0]!.senderRequestId, 7);
+  const [letter] = readLetters(batch);
+  assertEquals([letter!.target, letter!.sender, letter!.type], [target, sender, "cluster.GossipRequest"]);
+  assertEquals(readLetters({ ...batch, targets: [] }), []);
+  assertEquals(readLetters({ ...batch, typeNames: [] }), []);
+});
+
+Deno.test("an inbox keeps the newest of each key until it is taken, and no more than it has room for", () => {
+  const inbox = new GoInbox(2_000);
+  const asker = { address: "127.0.0.1:2", id: "future$1" };
+  inbox.add({ members: [delta("g", [valueEntry("x", 3, "old")], FOREIGN_LIFE)], askers: [asker] });
+  inbox.add({ members: [delta("g", [valueEntry("x", 5, "new")], FOREIGN_LIFE)], askers: [] });
+  inbox.add({ members: [delta("g", [valueEntry("x", 4, "late")], FOREIGN_LIFE)], askers: [] });
+  inbox.add({ members: [delta("g", [valueEntry("large", 6, "x".repeat(2_000))], FOREIGN_LIFE)], askers: [] });
+  const { members, askers } = inbox.take();
+  assertEquals(members.map(({ entries }) => entries.map(({ value }) => value)), [["new"]]);
+  assertEquals(askers, [asker]);
+  assert(inbox.isEmpty);
+  for (let each = 0; each < 100; each++) inbox.add({ members: [], askers: [asker] });
+  assertEquals(inbox.take().askers.length, 16);
+});
+
+Deno.test("E4 between Hearsay members two entries of a foreign member may have one number", () => {
+  const entries = [valueEntry("x", 4, 1), valueEntry("y", 4, 2)];
+  const message: Message = {
+    type: "gossip",
+    id: "d1",
+    memberId: "a",
+    delta: deltaOf([delta("g", entries, FOREIGN_LIFE)]),
+  };
+  const read = decode(encode(message), { maxMessageBytes: 10_000 });
+  assert(read.type === "gossip");
+  assertEquals(read.delta.members[0]!.entries.length, 2);
+});
+
+Deno.test("heartbeats that protoactor-go writes without statistics are read", () => {
+  const any = { typeUrl: `type.googleapis.com/${TYPE.heartbeat}`, value: HEARTBEAT.encode({}) };
+  assertEquals(readBinaryAny(any, {}).value, {});
+  assertMatch(anyOf({ key: "k", number: 1, ...readBinaryAny(any, {}) }).typeUrl, /MemberHeartbeat$/);
+});

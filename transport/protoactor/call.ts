@@ -1,0 +1,200 @@
+/**
+ * One gRPC call as a duplex of web streams, and whoever answers or makes such calls.
+ *
+ * It is made of Deno's own `fetch` and `Deno.serve`, which speak HTTP/2 in clear text both ways at once. gRPC's library
+ * for Node does too, but under Deno 2.9 a peer that shuts down can end the whole process with it: nghttp2 aborts when
+ * it is told so (denoland/deno#36788, seen here once in a dozen departures). What gRPC adds to HTTP/2, where both
+ * sides only ever send messages, is five bytes before each. What is left out are the trailers at the end of a call, which
+ * a server of Deno cannot send: to a peer a call then has broken off, which here means the same as its end.
+ *
+ * @module
+ */
+
+/** The one method of protoactor's remoting that members use. */
+const PATH = "/remote.Remoting/Receive";
+const CONTENT_TYPE = "application/grpc";
+/** A byte that says whether it is compressed, and the length. */
+const HEAD_BYTES = 5;
+
+/** A conversation in whole messages. */
+export interface Call {
+  /** What the other side says; errors where the call breaks. */
+  readonly readable: ReadableStream<Uint8Array>;
+  /** What is said to it; a write resolves when there is room for the next, closing says that this was all. */
+  readonly writable: WritableStream<Uint8Array>;
+  /** Where the other side is, for people to read. */
+  readonly remote: string;
+  /** Ends the call at once, whatever is under way. */
+  cancel(): void;
+}
+
+/** What bounds a call. */
+export interface CallLimits {
+  /** The largest message to be read, in bytes. */
+  readonly maxBytes: number;
+}
+
+/** Where calls are answered. */
+export interface ListenOptions extends CallLimits {
+  readonly hostname: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  readonly onCall: (call: Call) => void;
+}
+
+/** Whoever answers calls. */
+export interface Listening {
+  /** The port that it listens on. */
+  readonly port: number;
+  /** Ends every call that is still open, and listens no more. */
+  close(): Promise<void>;
+}
+
+/** How calls are made and answered. */
+export interface Calls {
+  /** Begins a call to an address (`host:port`). That nobody is there is told by its streams. */
+  open(address: string, limits: CallLimits): Call;
+  /** Answers calls. Throws, or rejects, where the port is taken. */
+  listen(options: ListenOptions): Promise<Listening>;
+}
+
+/** Calls by gRPC over HTTP/2 in clear text. */
+export const grpcCalls: Calls = { open, listen };
+
+function open(address: string, { maxBytes }: CallLimits): Call {
+  const said = framing();
+  const heard = unframing(maxBytes);
+  const { hostname, port } = new URL(`http://${address}`);
+  // Said to be reached by itself, so that no proxy that the environment names comes between members.
+  const itself = {
+    transport: "tcp" as const,
+    hostname: hostname.replace(/^\[|\]$/g, ""),
+    port: Number(port || 80),
+  };
+  const client = Deno.createHttpClient({ http1: false, http2: true, proxy: itself });
+  const init = {
+    method: "POST",
+    headers: { "content-type": CONTENT_TYPE, te: "trailers" },
+    body: said.readable,
+    client,
+  };
+  const answered = fetch(`http://${address}${PATH}`, init).then(async (response) => {
+    const isGrpc = response.headers.get("content-type")?.startsWith(CONTENT_TYPE);
+    if (response.status === 200 && isGrpc && response.body) return await response.body.pipeTo(heard.writable);
+    await response.body?.cancel();
+    throw new TypeError(`It answers ${response.status}, and no gRPC.`);
+  });
+  answered.catch((error) => {
+    heard.error(error);
+    said.error(error);
+  }).finally(() => client.close());
+  const cancel = () => {
+    said.error(ENDED);
+    heard.error(ENDED);
+  };
+  return { readable: heard.readable, writable: said.writable, remote: address, cancel };
+}
+
+async function listen({ hostname, port, maxBytes, onCall }: ListenOptions): Promise<Listening> {
+  const ending = new AbortController();
+  const options = { hostname, port, signal: ending.signal, onListen: () => {} };
+  const server = Deno.serve(options, (request, { remoteAddr }) => {
+    const isGrpc = request.headers.get("content-type")?.startsWith(CONTENT_TYPE);
+    if (!isGrpc || !request.body || new URL(request.url).pathname !== PATH) {
+      return new Response("Only members of protoactor are answered here.\n", { status: 415 });
+    }
+    const said = framing();
+    const heard = unframing(maxBytes);
+    request.body.pipeTo(heard.writable).catch((error) => {
+      heard.error(error);
+      said.end();
+    });
+    const { hostname, port } = remoteAddr;
+    const cancel = () => {
+      heard.error(ENDED);
+      // An error here would be printed by the server, as one of the program.
+      said.end();
+    };
+    onCall({ readable: heard.readable, writable: said.writable, remote: `${hostname}:${port}`, cancel });
+    return new Response(said.readable, { headers: { "content-type": CONTENT_TYPE } });
+  });
+  const close = async () => {
+    ending.abort();
+    await server.finished;
+  };
+  return await Promise.resolve({ port: server.addr.port, close });
+}
+
+/** One direction, and how it is broken off while its ends are locked. */
+interface Direction {
+  readonly readable: ReadableStream<Uint8Array>;
+  readonly writable: WritableStream<Uint8Array>;
+  error(reason: unknown): void;
+  /** Ends what can be read, and takes no more. */
+  end(): void;
+}
+
+const ENDED = new Error("The call was ended.");
+
+/** Messages become frames. A write waits until what was written before has been sent. */
+function framing(): Direction {
+  return direction((message, controller) => {
+    const frame = new Uint8Array(HEAD_BYTES + message.length);
+    new DataView(frame.buffer).setUint32(1, message.length);
+    frame.set(message, HEAD_BYTES);
+    controller.enqueue(frame);
+  });
+}
+
+/** Chunks, cut anywhere, become messages. */
+function unframing(maxBytes: number): Direction {
+  let chunks: Uint8Array[] = [];
+  let size = 0;
+  const take = (bytes: number): Uint8Array => {
+    const whole = new Uint8Array(size);
+    let at = 0;
+    for (const chunk of chunks) {
+      whole.set(chunk, at);
+      at += chunk.length;
+    }
+    chunks = [whole.subarray(bytes)];
+    size -= bytes;
+    return whole.subarray(0, bytes);
+  };
+  /** The length of the message whose head has come. */
+  let awaited: number | undefined;
+  return direction((chunk, controller) => {
+    chunks.push(chunk);
+    size += chunk.length;
+    for (;;) {
+      if (awaited === undefined) {
+        if (size < HEAD_BYTES) return;
+        const head = take(HEAD_BYTES);
+        awaited = new DataView(head.buffer, head.byteOffset).getUint32(1);
+        if (head[0] !== 0) throw new RangeError("A message is compressed.");
+        if (awaited > maxBytes) throw new RangeError(`A message is larger than ${maxBytes} bytes.`);
+      }
+      if (size < awaited) return;
+      controller.enqueue(take(awaited));
+      awaited = undefined;
+    }
+  });
+}
+
+function direction(
+  transform: (chunk: Uint8Array, controller: TransformStreamDefaultController<Uint8Array>) => void,
+): Direction {
+  let controller!: TransformStreamDefaultController<Uint8Array>;
+  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>({
+    start: (given) => {
+      controller = given;
+    },
+    transform,
+  });
+  return {
+    readable,
+    writable,
+    error: (reason) => controller.error(reason),
+    end: () => controller.terminate(),
+  };
+}
