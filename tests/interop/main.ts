@@ -32,6 +32,12 @@ const STEPS: readonly Step[] = [
     args: ["test", "-count=1", "-v", "./departures"],
     boundMs: 600_000,
   },
+  {
+    what: "Members of both kinds in one cluster",
+    command: Deno.execPath(),
+    args: [...TEST, "live.ts"],
+    boundMs: 900_000,
+  },
 ];
 
 if (import.meta.main) Deno.exit(await main(Deno.args));

@@ -1,0 +1,44 @@
+/**
+ * A member of protoactor-go and a Hearsay member in one cluster: each sets a value, and each reads the other's. Needs Go.
+ *
+ * ```sh
+ * deno task protoactor
+ * ```
+ *
+ * @module
+ */
+
+import { joinProtoactor } from "@hearsay/gossip/protoactor";
+import { autoManaged } from "@hearsay/gossip/protoactor-discovery";
+import { GoMember, whyNoGo } from "./protoactor/go_member.ts";
+
+/** Where each serves `/_health`, and the port of the Go member's remoting. */
+const HEALTH = ["127.0.0.1:6330", "127.0.0.1:6331"];
+const GO_PORT = 6340;
+/** How long what is waited for may take. */
+const BOUND_MS = 30_000;
+
+const reason = await whyNoGo();
+if (reason !== undefined) {
+  console.error(`This example starts a member of protoactor-go, for which Go is needed: ${reason}.`);
+  Deno.exit(1);
+}
+
+console.log("Building a member of protoactor-go; the first time that takes a minute …");
+await using go = await GoMember.start({ cluster: "greetings", port: GO_PORT, health: HEALTH });
+await using node = await joinProtoactor({
+  cluster: "greetings",
+  discovery: autoManaged({ hosts: HEALTH, port: 6331, refreshInterval: 500 }),
+});
+const { gossiper, member } = node;
+const signal = AbortSignal.timeout(BOUND_MS);
+
+await go.set("greeting", { text: "hello from Go" });
+for await (const { memberId, value } of gossiper.watch("greeting", { signal })) {
+  if (memberId !== go.id) continue;
+  console.log("Deno reads:", JSON.stringify(value));
+  break;
+}
+
+await gossiper.setStateRequest("greeting", { text: "hello from Deno" }, { acknowledgedBy: "all", signal });
+console.log("Go reads:  ", JSON.stringify(await go.get("greeting", member.id)));

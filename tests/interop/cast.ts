@@ -1,0 +1,231 @@
+/**
+ * Members of both kinds as processes on loopback, asked and told by lines of JSON.
+ *
+ * @module
+ */
+
+import { TextLineStream } from "../../deps/std_streams.ts";
+import type { PartialConfig } from "../../mod.ts";
+import type { DenoMemberOptions } from "./deno_member.ts";
+
+const HERE = new URL("./", import.meta.url);
+/** How long anything may take that is not bounded otherwise, in milliseconds: far longer than it does. */
+const BOUND_MS = 30_000;
+
+/** What a member says that it was asked for. */
+export type Answer = Readonly<Record<string, unknown>>;
+
+/** What one member has set a key to. */
+export interface Held {
+  readonly number: number;
+  readonly value?: unknown;
+  readonly text?: string;
+  readonly type?: string;
+}
+
+/** So many ports that were free a moment ago. */
+export function freePorts(count: number): number[] {
+  const listeners = Array.from({ length: count }, () => Deno.listen({ hostname: "127.0.0.1", port: 0 }));
+  const ports = listeners.map(({ addr }) => (addr as Deno.NetAddr).port);
+  for (const listener of listeners) listener.close();
+  return ports;
+}
+
+/** A member as a process. Disposing of it kills it. */
+export class MemberProcess implements AsyncDisposable {
+  readonly id: string;
+  readonly kind: "go" | "deno";
+  readonly #child: Deno.ChildProcess;
+  readonly #input: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #lines: ReadableStreamDefaultReader<string>;
+  #asking: Promise<unknown> = Promise.resolve();
+
+  private constructor(
+    kind: "go" | "deno",
+    parts: {
+      readonly id: string;
+      readonly child: Deno.ChildProcess;
+      readonly input: WritableStreamDefaultWriter<Uint8Array>;
+      readonly lines: ReadableStreamDefaultReader<string>;
+    },
+  ) {
+    this.kind = kind;
+    this.id = parts.id;
+    this.#child = parts.child;
+    this.#input = parts.input;
+    this.#lines = parts.lines;
+  }
+
+  /** Starts a program, and waits until it says that it runs. */
+  static async start(kind: "go" | "deno", program: string, args: readonly string[]): Promise<MemberProcess> {
+    const command = new Deno.Command(program, {
+      args: [...args],
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "inherit",
+    });
+    const child = command.spawn();
+    const lines = child.stdout.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream())
+      .getReader();
+    const { value } = await within(lines.read(), `the start of a ${kind} member`);
+    if (value === undefined) throw new Error(`A ${kind} member ended before it ran.`);
+    const { id } = JSON.parse(value) as { readonly id: string };
+    return new MemberProcess(kind, { id, child, input: child.stdin.getWriter(), lines });
+  }
+
+  /** Asks for something; one question at a time. */
+  ask(command: Readonly<Record<string, unknown>>): Promise<Answer> {
+    const asked = this.#asking.then(async () => {
+      await this.#input.write(new TextEncoder().encode(`${JSON.stringify(command)}\n`));
+      const { value } = await within(this.#lines.read(), `${this.kind} ${JSON.stringify(command)}`);
+      const answer = JSON.parse(value ?? `{"error":"It has ended."}`) as Answer;
+      if (answer.error !== undefined) throw new Error(`${this.kind} member: ${answer.error}`);
+      return answer;
+    });
+    this.#asking = asked.catch(() => {});
+    return asked;
+  }
+
+  /** What this member holds under a key, by member id. */
+  async state(key: string): Promise<Readonly<Record<string, Held>>> {
+    return (await this.ask({ op: "get", key })).state as Readonly<Record<string, Held>>;
+  }
+
+  /** The ids that this member lists as active. */
+  async members(): Promise<readonly string[]> {
+    return (await this.ask({ op: "members" })).members as readonly string[];
+  }
+
+  /** The ids that this member has blocked. */
+  async blocked(): Promise<readonly string[]> {
+    const blocked = (await this.ask({ op: "members" }))
+      .blocked as readonly (string | { readonly id: string })[];
+    return blocked.map((each) => typeof each === "string" ? each : each.id);
+  }
+
+  /** Asks it to leave, and waits until its process has ended. */
+  async leave(): Promise<Answer> {
+    const answer = await this.ask({ op: "leave" });
+    await within(this.#child.status, "the end of a process");
+    return answer;
+  }
+
+  /** Ends it as a crash would. */
+  kill(): void {
+    this.#child.kill("SIGKILL");
+  }
+
+  /** Lets it stand still for so long, in milliseconds, as a machine that is suspended. */
+  async standStill(forMs: number): Promise<void> {
+    this.#child.kill("SIGSTOP");
+    await new Promise((resolve) => setTimeout(resolve, forMs));
+    this.#child.kill("SIGCONT");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.#child.kill("SIGKILL");
+    } catch { /* It has ended. */ }
+    await this.#lines.cancel().catch(() => {});
+    await this.#input.abort().catch(() => {});
+    await this.#child.status;
+  }
+}
+
+/** A cluster in which members of both kinds are started, at ports that all of them know. */
+export class Cast implements AsyncDisposable {
+  readonly members: MemberProcess[] = [];
+  readonly #goProgram: string;
+  readonly #ports: number[];
+  readonly #hosts: string[];
+  readonly #heartbeatExpiration: number;
+  #started = 0;
+
+  /** Makes a cluster of at most so many members; none is started yet. */
+  constructor(
+    options: { readonly goProgram: string; readonly size: number; readonly heartbeatExpiration?: number },
+  ) {
+    this.#goProgram = options.goProgram;
+    this.#heartbeatExpiration = options.heartbeatExpiration ?? 20_000;
+    const ports = freePorts(2 * options.size);
+    this.#ports = ports.slice(options.size);
+    this.#hosts = ports.slice(0, options.size).map((port) => `127.0.0.1:${port}`);
+  }
+
+  /** Starts a member of protoactor-go. */
+  async go(): Promise<MemberProcess> {
+    const at = this.#started++;
+    return this.#add(
+      await MemberProcess.start("go", this.#goProgram, [
+        `-port=${this.#ports[at]}`,
+        `-manage-port=${this.#managePort(at)}`,
+        `-hosts=${this.#hosts.join()}`,
+        `-expiration=${this.#heartbeatExpiration}ms`,
+      ]),
+    );
+  }
+
+  /** Starts a Hearsay member. */
+  async deno(config: PartialConfig = {}): Promise<MemberProcess> {
+    const at = this.#started++;
+    const options: DenoMemberOptions = {
+      cluster: "interop",
+      managePort: this.#managePort(at),
+      hosts: this.#hosts,
+      // Slower than heartbeats expire, so that who is gone is blocked before it is no member any more.
+      refreshInterval: this.#heartbeatExpiration < 20_000 ? 3_000 : 1_000,
+      config: { heartbeatExpiration: this.#heartbeatExpiration, ...config },
+    };
+    const program = new URL("deno_member.ts", HERE).href;
+    return this.#add(
+      await MemberProcess.start("deno", Deno.execPath(), [
+        "run",
+        "--no-prompt",
+        "--allow-net=127.0.0.1",
+        program,
+        JSON.stringify(options),
+      ]),
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.members.map((member) => member[Symbol.asyncDispose]()));
+  }
+
+  #managePort(at: number): number {
+    return Number(this.#hosts[at]!.split(":")[1]);
+  }
+
+  #add(member: MemberProcess): MemberProcess {
+    this.members.push(member);
+    return member;
+  }
+}
+
+/** Looks again and again until it is so; throws what was seen last where it does not become so in time. */
+export async function eventually(
+  what: string,
+  look: () => Promise<true | unknown>,
+  { withinMs = BOUND_MS }: { readonly withinMs?: number } = {},
+): Promise<number> {
+  const start = performance.now();
+  for (;;) {
+    const seen = await look();
+    const took = performance.now() - start;
+    if (seen === true) return took;
+    if (took > withinMs) {
+      throw new Error(`Not within ${withinMs} ms: ${what}. Seen last: ${JSON.stringify(seen)}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+async function within<T>(promise: Promise<T>, what: string): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error(`Not within ${BOUND_MS} ms: ${what}.`)), BOUND_MS);
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,228 @@
+/**
+ * Real members of protoactor-go and Hearsay members in one cluster, each a process of its own.
+ *
+ * @module
+ */
+
+import { assert, assertEquals } from "../../deps/std_assert.ts";
+import { Cast, eventually, type MemberProcess } from "./cast.ts";
+import { build, run, whyNoGo } from "./go.ts";
+
+const reason = await whyNoGo();
+if (reason !== undefined) console.log(`SKIPPED: nothing was tested against protoactor-go, for ${reason}.`);
+
+let built: Promise<string> | undefined;
+const folder = Deno.makeTempDirSync();
+addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
+
+function live(name: string, play: (goProgram: string) => Promise<void>): void {
+  Deno.test({
+    name,
+    ignore: reason !== undefined,
+    fn: async () =>
+      await play(await (built ??= build({ program: "member", into: folder, tell: console.error }))),
+  });
+}
+
+/** Three members of protoactor-go and two Hearsay members, each of which lists all five. */
+async function five(cast: Cast): Promise<MemberProcess[]> {
+  const members = await Promise.all([cast.go(), cast.go(), cast.go(), cast.deno(), cast.deno()]);
+  await allList(members);
+  return members;
+}
+
+async function allList(members: readonly MemberProcess[], ids = members.map(({ id }) => id)): Promise<void> {
+  const expected = [...ids].sort().join();
+  for (const member of members) {
+    await eventually(`a ${member.kind} member lists ${ids.length}`, async () => {
+      const listed = await member.members();
+      return [...listed].sort().join() === expected || listed;
+    });
+  }
+}
+
+/** The value of one member under a key, as another holds it: whatever its own form is. */
+async function seen(by: MemberProcess, key: string, of: MemberProcess): Promise<unknown> {
+  const held = (await by.state(key))[of.id];
+  return held && (held.value ?? held.text);
+}
+
+async function isSeen(
+  by: MemberProcess,
+  key: string,
+  of: MemberProcess,
+  value: unknown,
+): Promise<true | unknown> {
+  const found = await seen(by, key, of);
+  const text = (each: unknown) => Deno.inspect(each, { sorted: true, depth: 9 });
+  return text(found) === text(value) || found;
+}
+
+live(
+  "three members of protoactor-go and two of Hearsay list all five, and what any sets each reads",
+  async (goProgram) => {
+    await using cast = new Cast({ goProgram, size: 5 });
+    const members = await five(cast);
+    for (const [at, member] of members.entries()) {
+      await member.ask({ op: "set", key: "fact", value: { from: member.kind, at } });
+    }
+    await members[0]!.ask({ op: "set", key: "text", text: "grüße" });
+    for (const reader of members) {
+      for (const [at, writer] of members.entries()) {
+        const what = `${reader.kind} reads what ${writer.kind} set`;
+        await eventually(what, () => isSeen(reader, "fact", writer, { from: writer.kind, at }));
+      }
+      await eventually(
+        `${reader.kind} reads a protobuf value`,
+        () => isSeen(reader, "text", members[0]!, "grüße"),
+      );
+    }
+    const [one, other] = members.slice(3) as [MemberProcess, MemberProcess];
+    await one.ask({ op: "setEverywhere", key: "sure", value: 1 });
+    for (const reader of members) {
+      assertEquals(await seen(reader, "sure", one), 1);
+    }
+    await one.ask({ op: "delete", key: "fact" });
+    await eventually(
+      "a Hearsay member reads no more what was deleted",
+      () => isSeen(other, "fact", one, undefined),
+    );
+    await eventually("a Go member holds an entry without a value", async () => {
+      const held = (await members[0]!.state("fact"))[one.id];
+      return held?.type === undefined || held;
+    });
+  },
+);
+
+live("who is killed is blocked by members of the other kind", async (goProgram) => {
+  await using cast = new Cast({ goProgram, size: 5, heartbeatExpiration: 4_000 });
+  const [go, ...others] = await five(cast) as [MemberProcess, ...MemberProcess[]];
+  go.kill();
+  for (const member of others.filter(({ kind }) => kind === "deno")) {
+    await eventually("a Go member is blocked here", async () => {
+      const blocked = await member.blocked();
+      return blocked.join() === go.id || blocked;
+    });
+  }
+  const killed = others.pop()!;
+  killed.kill();
+  for (const member of others.filter(({ kind }) => kind === "go")) {
+    await eventually("a Hearsay member is blocked there", async () => {
+      const blocked = await member.blocked();
+      return blocked.includes(killed.id) || blocked;
+    });
+  }
+  await allList(others);
+});
+
+live(
+  "a Hearsay member that leaves is known as left, and one that joins later gets everything",
+  async (goProgram) => {
+    await using cast = new Cast({ goProgram, size: 6 });
+    const members = await five(cast);
+    const [go, , , stays, leaves] = members as [
+      MemberProcess,
+      MemberProcess,
+      MemberProcess,
+      MemberProcess,
+      MemberProcess,
+    ];
+    for (const member of members) await member.ask({ op: "set", key: "fact", value: member.kind });
+    const { flush } = await leaves.leave();
+    assertEquals((flush as { readonly flushed: boolean }).flushed, true);
+    const rest = members.filter((member) => member !== leaves);
+    for (const member of rest) {
+      await eventually(`${member.kind} knows who left`, async () => {
+        const left = await member.state("left");
+        return left[leaves.id] !== undefined || left;
+      });
+      await eventually(`${member.kind} has blocked who left`, async () => {
+        const blocked = await member.blocked();
+        return blocked.includes(leaves.id) || blocked;
+      });
+    }
+    const late = await cast.deno();
+    await allList([...rest, late]);
+    for (const member of rest) {
+      await eventually("the latecomer reads it", () => isSeen(late, "fact", member, member.kind));
+    }
+    await late.ask({ op: "set", key: "fact", value: "late" });
+    for (const member of rest) {
+      await eventually("what the latecomer sets is read", () => isSeen(member, "fact", late, "late"));
+    }
+    assert(go.kind === "go" && stays.kind === "deno");
+  },
+);
+
+live("a minute passes without a false block", async (goProgram) => {
+  await using cast = new Cast({ goProgram, size: 5 });
+  const members = await five(cast);
+  const end = performance.now() + 60_000;
+  while (performance.now() < end) {
+    for (const member of members) assertEquals(await member.blocked(), []);
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+  }
+  await allList(members);
+  const digests: unknown[] = [];
+  await eventually("both Hearsay members hold the same, and know that all do", async () => {
+    const seen = await Promise.all(members.slice(3).map((member) => member.ask({ op: "members" })));
+    for (const { blocks } of seen) assertEquals(blocks, []);
+    digests.splice(0, 2, ...seen.map(({ digest }) => digest));
+    return digests[0] === digests[1] && seen.every(({ phase }) => phase === "confirmed") || seen;
+  });
+});
+
+/** Everyone in the list has blocked the one. */
+async function allApart(one: MemberProcess, others: readonly MemberProcess[]): Promise<void> {
+  for (const other of others) {
+    await eventually(`a ${other.kind} member has blocked who stood still`, async () => {
+      const blocked = await other.blocked();
+      return blocked.includes(one.id) || blocked;
+    });
+  }
+}
+
+live(
+  "protoactor-go alone: a member that stood still for longer than heartbeats last is blocked for ever",
+  async (goProgram) => {
+    await using cast = new Cast({ goProgram, size: 3, heartbeatExpiration: 3_000 });
+    const [still, ...others] = await Promise.all([cast.go(), cast.go(), cast.go()]);
+    await allList([still!, ...others]);
+    await others[0]!.ask({ op: "set", key: "before", value: 1 });
+    await still!.standStill(6_000);
+    await allApart(still!, others);
+    await new Promise((resolve) => setTimeout(resolve, 5_000));
+    await allApart(still!, others);
+    assertEquals(await others[0]!.members(), others.map(({ id }) => id).sort());
+  },
+);
+
+live(
+  "a Hearsay member that stood still for longer than heartbeats last blocks nobody, and is told that Go members block it",
+  async (goProgram) => {
+    await using cast = new Cast({ goProgram, size: 4, heartbeatExpiration: 3_000 });
+    const [still, hearsay, ...others] = await Promise.all([cast.deno(), cast.deno(), cast.go(), cast.go()]);
+    await allList([still!, hearsay!, ...others]);
+    await still!.standStill(6_000);
+    await allApart(still!, others);
+    await eventually("it hears that both Go members have blocked it", async () => {
+      const { blocks } = await still!.ask({ op: "members" }) as {
+        readonly blocks: readonly { type: string; peerId: string }[];
+      };
+      const by = blocks.filter(({ type }) => type === "SelfBlocked").map(({ peerId }) => peerId);
+      return others.every(({ id }) => by.includes(id)) || blocks;
+    });
+    await eventually("its own kind takes it back", async () => {
+      const blocked = await hearsay!.blocked();
+      return blocked.length === 0 || blocked;
+    });
+  },
+);
+
+Deno.test("the example shows a value that crosses each way", { ignore: reason !== undefined }, async () => {
+  const output = await run(Deno.execPath(), ["task", "protoactor"], { boundMs: 300_000 });
+  assertEquals(output.split("\n").slice(1, 3), [
+    'Deno reads: {"text":"hello from Go"}',
+    'Go reads:   {"text":"hello from Deno"}',
+  ]);
+});

@@ -1,0 +1,175 @@
+// A member of a protoactor-go cluster that does what it is told, line by line: for tests and examples with
+// members that are not Go's. What it is told comes as JSON on the standard input, what it answers goes as
+// JSON to the standard output; it ends with its input, so that it never outlives who started it.
+package main
+
+import (
+	"bufio"
+	"encoding/base64"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"sort"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/asynkron/protoactor-go/cluster"
+	"github.com/asynkron/protoactor-go/cluster/clusterproviders/automanaged"
+	"github.com/asynkron/protoactor-go/cluster/identitylookup/disthash"
+	"github.com/asynkron/protoactor-go/remote"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/structpb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+)
+
+// What one line of the standard input asks for.
+type command struct {
+	Op    string          `json:"op"`
+	Key   string          `json:"key"`
+	Value json.RawMessage `json:"value"`
+	Text  *string         `json:"text"`
+}
+
+// What one member has set a key to. One of the last three is there; none of them where the entry has no value.
+type entry struct {
+	Number int64   `json:"number"`
+	Type   string  `json:"type,omitempty"`
+	Value  any     `json:"value,omitempty"`
+	Text   *string `json:"text,omitempty"`
+	Bytes  string  `json:"bytes,omitempty"`
+}
+
+type member struct {
+	*cluster.Cluster
+	output *os.File
+	mutex  sync.Mutex
+}
+
+func main() {
+	name := flag.String("cluster", "interop", "the cluster's name")
+	port := flag.Int("port", 0, "the port of the remote")
+	managePort := flag.Int("manage-port", 0, "the port of the automanaged provider")
+	hosts := flag.String("hosts", "", "host:port of every member's automanaged provider, with commas between")
+	refresh := flag.Duration("refresh", time.Second, "how often the automanaged provider looks")
+	expiration := flag.Duration("expiration", 20*time.Second, "the heartbeat's expiration")
+	verbose := flag.Bool("verbose", false, "whether protoactor-go logs to the standard error")
+	flag.Parse()
+	// The provider's web server prints to the standard output too.
+	output := os.Stdout
+	os.Stdout = os.Stderr
+
+	level := slog.LevelError + 1
+	if *verbose {
+		level = slog.LevelDebug
+	}
+	system := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
+		return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	}))
+	provider := automanaged.NewWithConfig(*refresh, *managePort, strings.Split(*hosts, ",")...)
+	config := cluster.Configure(*name, provider, disthash.New(), remote.Configure("127.0.0.1", *port),
+		cluster.WithHeartbeatExpiration(*expiration))
+	self := &member{Cluster: cluster.New(system, config), output: output}
+	self.StartMember()
+	self.say(map[string]any{"event": "started", "id": system.ID, "address": system.Address()})
+
+	lines := bufio.NewScanner(os.Stdin)
+	lines.Buffer(nil, 16<<20)
+	for lines.Scan() {
+		var asked command
+		if err := json.Unmarshal(lines.Bytes(), &asked); err != nil {
+			self.say(map[string]any{"error": err.Error()})
+			continue
+		}
+		self.say(self.do(asked))
+		if asked.Op == "leave" {
+			return
+		}
+	}
+}
+
+func (m *member) do(asked command) any {
+	switch asked.Op {
+	case "set":
+		value, err := valueOf(asked)
+		if err == nil {
+			err = m.Gossip.SetStateRequest(asked.Key, value)
+		}
+		return outcome(err)
+	case "get":
+		state, err := m.Gossip.GetState(asked.Key)
+		if err != nil {
+			return outcome(err)
+		}
+		entries := map[string]entry{}
+		for id, held := range state {
+			entries[id] = entryOf(held)
+		}
+		return map[string]any{"state": entries}
+	case "members":
+		ids := []string{}
+		for _, each := range m.MemberList.Members().Members() {
+			ids = append(ids, each.Id)
+		}
+		sort.Strings(ids)
+		blocked := m.GetBlockedMembers().ToSlice()
+		sort.Strings(blocked)
+		hash := fmt.Sprint(m.MemberList.Members().TopologyHash())
+		return map[string]any{"members": ids, "blocked": blocked, "topologyHash": hash}
+	case "leave":
+		m.Shutdown(true)
+		return outcome(nil)
+	default:
+		return outcome(fmt.Errorf("%q is nothing that can be asked for", asked.Op))
+	}
+}
+
+// A text as a wrapped string, anything else as a JSON value.
+func valueOf(asked command) (proto.Message, error) {
+	if asked.Text != nil {
+		return wrapperspb.String(*asked.Text), nil
+	}
+	value := &structpb.Value{}
+	return value, value.UnmarshalJSON(asked.Value)
+}
+
+func entryOf(held *cluster.GossipKeyValue) entry {
+	told := entry{Number: held.SequenceNumber}
+	if held.Value == nil {
+		return told
+	}
+	told.Type = string(held.Value.MessageName())
+	message, err := held.Value.UnmarshalNew()
+	switch value := message.(type) {
+	case *structpb.Value:
+		told.Value = value.AsInterface()
+	case *wrapperspb.StringValue:
+		told.Text = &value.Value
+	default:
+		told.Bytes = base64.StdEncoding.EncodeToString(held.Value.Value)
+	}
+	if err != nil {
+		told.Type = held.Value.TypeUrl
+	}
+	return told
+}
+
+func outcome(err error) any {
+	if err != nil {
+		return map[string]any{"error": err.Error()}
+	}
+	return map[string]any{"ok": true}
+}
+
+func (m *member) say(what any) {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	line, err := json.Marshal(what)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Fprintln(m.output, string(line))
+}
