@@ -46,7 +46,7 @@ function isChosen(only: string | undefined, { number, file }: { number: number; 
 }
 
 /** All lists of the folder, in the order of their files' names. */
-async function readLists(folder: URL): Promise<Mutant[]> {
+export async function readLists(folder: URL): Promise<Mutant[]> {
   const names = [];
   for await (const { name } of Deno.readDir(folder)) if (name.endsWith(".ts")) names.push(name);
   const lists = await Promise.all(

@@ -1,5 +1,6 @@
 import { assertEquals, assertStringIncludes } from "../../deps/std_assert.ts";
 import { type Mutant, runMutants } from "../../tools/mutant_run.ts";
+import { readLists } from "../../tools/mutants.ts";
 
 const CODE = `export function twice(n: number): number {
   return 2 * n;
@@ -82,4 +83,20 @@ Deno.test("the runner of the mutants tells what is noticed, what survives, and w
     assertStringIncludes(verdicts[index]?.reason ?? "", reason);
   }
   assertEquals(await Deno.readTextFile(`${tree.path}/code.ts`), CODE);
+});
+
+Deno.test("every mutant breaks a text that stands exactly once in its file, and names files of tests that exist", async () => {
+  const root = new URL("../../", import.meta.url);
+  const texts = new Map<string, string>();
+  const read = async (file: string) => {
+    if (!texts.has(file)) texts.set(file, await Deno.readTextFile(new URL(file, root)));
+    return texts.get(file)!;
+  };
+  const wrong: string[] = [];
+  for (const { file, find, files } of await readLists(new URL("tools/mutants/", root))) {
+    const count = (await read(file)).split(find).length - 1;
+    if (count !== 1) wrong.push(`${count} times in ${file}: ${find}`);
+    for (const each of files) await Deno.stat(new URL(each, root));
+  }
+  assertEquals(wrong, []);
 });

@@ -314,8 +314,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "gossiper/rounds.ts",
-    find: "return [...this.#peersAtRandom()].filter((id) => this.#isWithinReach(id));",
-    replace: "return [...this.#peersAtRandom()];",
+    find: "const ids = [...this.#peersAtRandom()].filter((id) => this.#isWithinReach(id));",
+    replace: "const ids = [...this.#peersAtRandom()];",
     test: "R9.2 a member that only dials leaves in good order",
     files: REACH,
   },
