@@ -12,7 +12,10 @@ import type { FlushResult } from "./gossiper/departure.ts";
 import { EventStream } from "./gossiper/event_stream.ts";
 import { Gossiper } from "./gossiper/gossiper.ts";
 import { realRuntime, type Runtime } from "./gossiper/runtime.ts";
+import { warn } from "./gossiper/log.ts";
+import { authenticationOf, isOpenToAll } from "./join_security.ts";
 import { checkedConfig, type Endpoint, type JoinOptions } from "./join_options.ts";
+import type { Authentication } from "./transport/authentication.ts";
 import { WebSocketTransport } from "./transport/web_socket.ts";
 
 /** A member that takes part in a cluster. */
@@ -39,8 +42,8 @@ export interface Node extends AsyncDisposable {
  * Joins a cluster: makes a member, lets it listen, and starts to gossip. Resolves as soon as it runs; who
  * else is there turns up by and by.
  *
- * Listening, dialling and greeting are by WebSocket, without encryption or authentication of its own: that is why
- * it listens on loopback unless told otherwise.
+ * Listening, dialling and greeting are by WebSocket. Without `authentication` only processes of this machine take
+ * part, unless `insecure` says otherwise; nothing is encrypted without `tls`.
  *
  * @throws {ConfigurationError} naming everything in the options that is wrong.
  * @throws {Deno.errors.AddrInUse} where the port to listen on is taken.
@@ -62,11 +65,17 @@ export async function join(options: JoinOptions): Promise<Node> {
   const config = checkedConfig(options);
   const { cluster, runtime = realRuntime, signal } = options;
   signal?.throwIfAborted();
-  const transport = openTransport(options, config);
+  const eventStream = new EventStream({ capacity: config.eventCapacity });
+  const id = options.id ?? newId(runtime);
+  const authentication = options.authentication &&
+    await authenticationOf(options.authentication, { cluster, id, runtime });
+  const transport = openTransport(options, { config, eventStream, authentication });
   try {
     const discovery = discoveryOf(options);
-    const self = selfOf(options, { transport, runtime });
-    const eventStream = new EventStream({ capacity: config.eventCapacity });
+    const self = selfOf(options, { transport, id });
+    transport.answerTo(transport.addressOf(self));
+    for (const alias of options.authentication?.aliases ?? []) transport.answerTo(alias);
+    if (isOpenToAll(options)) warn(openToAll(transport.addressOf(self)));
     const { actorStatistics } = options;
     const gossiper = new Gossiper(config, {
       self,
@@ -122,19 +131,41 @@ class RunningNode implements Node {
   }
 }
 
-function openTransport(options: JoinOptions, config: GossiperConfig): WebSocketTransport {
-  const { listen, advertise, runtime = realRuntime } = options;
+function openTransport(
+  options: JoinOptions,
+  { config, eventStream, authentication }: {
+    readonly config: GossiperConfig;
+    readonly eventStream: EventStream;
+    readonly authentication: Authentication | undefined;
+  },
+): WebSocketTransport {
+  const { listen, advertise, runtime = realRuntime, tls, insecure = false, allowedOrigins = [] } = options;
   // Whoever is on the list listens where the list says, unless it is reached by another way.
   const port = listen?.port ?? (advertise ? 0 : listedOf(options)?.port ?? 0);
+  const { cert, key, caCerts } = tls ?? {};
   return new WebSocketTransport({
     path: config.gossipActorName,
     maxMessageBytes: config.maxMessageBytes,
+    maxConnectionsPerAddress: config.maxConnectionsPerAddress,
+    maxHandshakes: config.maxHandshakes,
+    maxMessagesPerSecond: config.maxMessagesPerSecond,
     connectTimeout: config.gossipRequestTimeout,
     // With the half that a session takes to say its last, all closing is over within one request timeout.
     closeTimeout: config.gossipRequestTimeout / 2,
     runtime,
-    ...(listen && { listen: { ...listen, port } }),
+    insecure,
+    allowedOrigins,
+    secure: tls !== undefined,
+    onClientRefused: (refused) => eventStream.publish({ type: "ClientRefused", ...refused }),
+    ...(authentication && { authentication }),
+    ...(caCerts && { caCerts }),
+    ...(listen && { listen: { ...listen, port, ...(cert && key && { tls: { cert, key } }) } }),
   });
+}
+
+function openToAll(address: string): string {
+  return `Hearsay: ${address} lets in whoever can reach it, because \`insecure\` is set and no keys are. ` +
+    "Anybody there may read and set what this cluster shares.";
 }
 
 function discoveryOf({ seeds = [], members, discovery }: JoinOptions): Discovery {
@@ -147,18 +178,20 @@ function listedOf({ id, members }: JoinOptions): Member | undefined {
 
 function selfOf(
   options: JoinOptions,
-  { transport, runtime }: { readonly transport: WebSocketTransport; readonly runtime: Runtime },
+  { transport, id }: { readonly transport: WebSocketTransport; readonly id: string },
 ): Member {
-  const { id, kinds = [], advertise, dialOnly } = options;
+  const { kinds = [], advertise, dialOnly } = options;
   const { host, port } = dialOnly
     ? NOWHERE
     : advertise ?? listedOf(options) ?? endpointOf(transport.address!);
-  return { id: id ?? newId(runtime), host, port, kinds };
+  return { id, host, port, kinds };
 }
 
 function endpointOf(address: string): Endpoint {
-  const { hostname, port } = new URL(address);
-  return { host: hostname.replace(/^\[|\]$/g, ""), port: Number(port) };
+  const { hostname, port, protocol } = new URL(address);
+  // A port that goes without saying is not in the URL.
+  const usual = protocol === "wss:" ? 443 : 80;
+  return { host: hostname.replace(/^\[|\]$/g, ""), port: port === "" ? usual : Number(port) };
 }
 
 /** A UUID of version 4, of the runtime's chance. */

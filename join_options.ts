@@ -14,6 +14,7 @@ import {
 } from "./gossiper/configuration.ts";
 import { describe, nearestOf } from "./gossiper/configuration_rules.ts";
 import type { Runtime } from "./gossiper/runtime.ts";
+import { SECURITY_OPTIONS, type SecurityOptions, securityProblems } from "./join_security.ts";
 
 /** Where others reach a member. */
 export interface Endpoint {
@@ -24,12 +25,12 @@ export interface Endpoint {
 }
 
 /** How to take part in a cluster. */
-export interface JoinOptions {
+export interface JoinOptions extends SecurityOptions {
   /** The cluster's name; members of another are refused. */
   readonly cluster: string;
   /**
-   * Where to listen: on loopback, unless `hostname` says otherwise, and on a free port where `port` is 0 or left
-   * out. Without `listen`, mount {@linkcode Node.handler} in your own server and say by `advertise` where it is.
+   * Where to listen: on loopback, unless `hostname` says otherwise (which takes keys, or `insecure`), and on a
+   * free port where `port` is 0 or left out. Without `listen`, mount {@linkcode Node.handler} in your own server and say by `advertise` where it is.
    */
   readonly listen?: { readonly hostname?: string; readonly port?: number };
   /** Where others reach this member, if not where it listens. */
@@ -73,6 +74,7 @@ const OPTIONS = [
   "actorStatistics",
   "signal",
   "runtime",
+  ...SECURITY_OPTIONS,
 ] as const satisfies readonly (keyof JoinOptions)[];
 
 /**
@@ -96,6 +98,7 @@ export function checkedConfig(options: JoinOptions): GossiperConfig {
     ...seedProblems(options),
     ...memberProblems(options),
     ...discoveryProblems(options),
+    ...securityProblems(options),
   ];
   let config: GossiperConfig | undefined;
   try {

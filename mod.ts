@@ -94,6 +94,7 @@ export type { FlushResult } from "./gossiper/departure.ts";
 export { ConnectionClosed, type ErrorCode, HearsayError } from "./gossiper/errors.ts";
 export {
   type CallbackFailed,
+  type ClientRefused,
   type DiscoveryFailed,
   type EventOf,
   type EventsDropped,
@@ -121,10 +122,19 @@ export { PeerRefused } from "./gossiper/refusal.ts";
 export { realRuntime, type Runtime } from "./gossiper/runtime.ts";
 export { join, type Node } from "./join.ts";
 export type { Endpoint, JoinOptions } from "./join_options.ts";
+export type { AuthenticationOptions, SecurityOptions, TlsOptions } from "./join_security.ts";
+export type {
+  Admitted,
+  Authentication,
+  ClusterKey,
+  Credentials,
+  NotAdmitted,
+} from "./transport/authentication.ts";
 export {
   type Authorise,
   type ListenOptions,
   type Refused,
+  type RefusedClient,
   WebSocketTransport,
   type WebSocketTransportOptions,
 } from "./transport/web_socket.ts";

@@ -552,6 +552,14 @@ export class Engine {
           `it would take ${bytes}; nothing was changed.`,
       );
     }
+    const { maxKeysPerMember } = this.#settings;
+    const keys = this.#self.keysWith([entry]);
+    if (keys > maxKeysPerMember && !isOwnBusiness(key)) {
+      throw new RangeError(
+        `A member may have ${maxKeysPerMember} keys, those deleted of late and its own affairs among them; with ` +
+          `${JSON.stringify(key)} there would be ${keys}; nothing was changed.`,
+      );
+    }
     this.#store.put(this.#self, [entry], now);
     return entry.number;
   }

@@ -126,6 +126,13 @@ export class MemberState {
     return bytes;
   }
 
+  /** The number of keys, deleted ones that are still told of among them, if these entries were added. */
+  keysWith(entries: readonly SentEntry[]): number {
+    let keys = this.#byKey.size;
+    for (const { key } of entries) if (!this.#byKey.has(key)) keys++;
+    return keys;
+  }
+
   /** Puts an entry above all others; of a foreign member, above the one of the same key, whose place it takes. */
   put(entry: Entry, serial: number): HeldEntry {
     const before = this.#byKey.get(entry.key);

@@ -35,6 +35,7 @@ export interface Telling {
 /** The limits of what is taken. */
 export interface MergeSettings {
   readonly maxMembers: number;
+  readonly maxKeysPerMember: number;
   readonly maxMessageBytes: number;
 }
 
@@ -177,7 +178,9 @@ export class Merge {
   #exceedsLimits(id: string, entries: readonly SentEntry[], mine: MemberState | undefined): boolean {
     if (!this.#store.order.get(id) && this.#store.order.size >= this.#settings.maxMembers) return true;
     const bytes = mine ? mine.bytesWith(entries) : entries.reduce((sum, entry) => sum + entryBytes(entry), 0);
+    const keys = mine ? mine.keysWith(entries) : entries.length;
     // Twice what an owner may set: a holder may keep tombstones that the owner has forgotten.
+    if (keys > 2 * this.#settings.maxKeysPerMember) return true;
     return bytes + memberBytes(id) > this.#settings.maxMessageBytes - 2 * ENVELOPE_BYTES;
   }
 

@@ -68,6 +68,11 @@ export interface Transport {
   passesOn?(member: Member): boolean;
   /** Opens a connection. Rejects with a `HearsayError` where that fails, with the signal's reason where it is aborted. */
   dial(address: string, options: { readonly signal: AbortSignal }): Promise<Connection>;
+  /**
+   * Changes the keys that the members share, where connections are authenticated by such; throws a
+   * `HearsayError` where they are not, or a key is weak, and changes nothing then.
+   */
+  setKeys?(keys: readonly (string | Uint8Array)[]): void;
   /** Closes every connection and stops accepting; resolves when nothing is left. */
   close(): Promise<void>;
 }

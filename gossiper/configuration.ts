@@ -99,6 +99,36 @@ export interface GossiperConfig {
    */
   readonly maxMembers: number;
   /**
+   * The most keys that a member may have set, its own among them. 16 to 1,000,000; default 4,096.
+   *
+   * Lower: `setState` refuses sooner. Higher: a hostile peer can make a member keep more, for a key costs
+   * memory beside its bytes.
+   */
+  readonly maxKeysPerMember: number;
+  /**
+   * The most connections taken from one address; a further one is refused. 1 to 100,000; default 64.
+   *
+   * Lower: members that share an address, or come through one proxy, cannot all hold a connection. Higher: one
+   * machine can take more of the places that there are for all.
+   */
+  readonly maxConnectionsPerAddress: number;
+  /**
+   * The most connections that have yet to greet. 1 to 100,000; default 64. Of those that say nothing the one
+   * that is silent for longest goes first.
+   *
+   * Lower: of many members that start at once some have to dial again. Higher: whoever opens connections and
+   * says nothing holds more of them, each for a request timeout at most.
+   */
+  readonly maxHandshakes: number;
+  /**
+   * The most messages that one connection may bring in a second, as a mean over a few; a large one counts for
+   * one per 16 KiB. Whoever sends more is closed with 4413. 10 to 1,000,000, at least 8 for every
+   * `gossipInterval`; default 1,000.
+   *
+   * Lower: a well-meaning peer may be cut off in a burst. Higher: a flood costs more processor time before it ends.
+   */
+  readonly maxMessagesPerSecond: number;
+  /**
    * How many events wait for a slow subscriber before the oldest are dropped and counted. 1 to 1,000,000;
    * default 1,024.
    *
@@ -130,6 +160,10 @@ export const DEFAULT_CONFIG: GossiperConfig = Object.freeze({
   maxMessageBytes: 2 ** 20,
   maxConnections: 128,
   maxMembers: 10_000,
+  maxKeysPerMember: 4_096,
+  maxConnectionsPerAddress: 64,
+  maxHandshakes: 64,
+  maxMessagesPerSecond: 1_000,
   eventCapacity: 1024,
   maxBackoff: 5_000,
 });

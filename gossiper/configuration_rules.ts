@@ -30,6 +30,10 @@ const RULES: { readonly [field in keyof GossiperConfig]: Rule } = {
   maxMessageBytes: { kind: "whole", min: 2 ** 14, max: 2 ** 25, unit: "bytes" },
   maxConnections: { kind: "whole", min: 1, max: 100_000, unit: "connections" },
   maxMembers: { kind: "whole", min: 1, max: 100_000, unit: "members" },
+  maxKeysPerMember: { kind: "whole", min: 16, max: 1_000_000, unit: "keys" },
+  maxConnectionsPerAddress: { kind: "whole", min: 1, max: 100_000, unit: "connections" },
+  maxHandshakes: { kind: "whole", min: 1, max: 100_000, unit: "connections" },
+  maxMessagesPerSecond: { kind: "whole", min: 10, max: 1_000_000, unit: "messages" },
   eventCapacity: { kind: "whole", min: 1, max: 1_000_000, unit: "events" },
   maxBackoff: { kind: "whole", min: 10, max: HOUR, unit: "milliseconds" },
 };
@@ -97,6 +101,13 @@ const LEAST: readonly LeastRule[] = [
     least: (config) => config.gossipFanOut,
     is: "gossipFanOut",
     because: "is less than one round uses at once",
+  },
+  {
+    field: "maxMessagesPerSecond",
+    depends: ["gossipInterval"],
+    least: (config) => Math.ceil(8_000 / config.gossipInterval),
+    is: "8 for every gossipInterval",
+    because: "is less than a peer that keeps to the protocol may send",
   },
 ];
 

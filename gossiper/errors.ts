@@ -19,6 +19,7 @@ export type ErrorCode =
   | "stopped"
   | "timeout"
   | "too_large"
+  | "unauthorised"
   | "unknown_member";
 
 /** An error of this library. The text is one sentence that says whether anything changed. */
@@ -44,7 +45,7 @@ export class ConnectionClosed extends HearsayError {
 
   /** Makes a reason to close a connection with. */
   constructor(closeCode: number, reason: string, options?: ErrorOptions) {
-    super("connection", reason, options);
+    super(closeCode === CLOSE.unauthorised ? "unauthorised" : "connection", reason, options);
     this.closeCode = closeCode;
   }
 }

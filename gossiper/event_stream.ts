@@ -58,12 +58,26 @@ export interface DiscoveryFailed {
   readonly error: unknown;
 }
 
+/**
+ * A client was refused before its connection was opened: it has no token or a wrong one, or comes from where it
+ * may not. At most ten are told in a second, so that nobody can crowd out other events by being refused.
+ */
+export interface ClientRefused {
+  /** The event's type. */
+  readonly type: "ClientRefused";
+  /** Where the client is. */
+  readonly remote: string;
+  /** Why, as a sentence. */
+  readonly reason: string;
+}
+
 /** Everything that is told on an {@linkcode EventStream}. */
 export type HearsayEvent =
   | EngineEvent
   | ClusterTopology
   | EventsDropped
   | CallbackFailed
+  | ClientRefused
   | RequestFailed
   | SeedFailed
   | DiscoveryFailed;

@@ -243,6 +243,22 @@ export class Gossiper implements GossiperLike {
     return this.#core.do((engine, now) => engine.unblock(id, now)).freed;
   }
 
+  /**
+   * Changes the keys that the members share: the first signs, all verify. To rotate a key in a running cluster,
+   * give all members the old and the new, then the new and the old, then the new alone: nobody is cut off.
+   * Connections opened under a key that is no longer there are closed, and are opened anew under another. Throws
+   * a `HearsayError` of code `invalid_configuration`, and changes nothing, where a key is weak or this member
+   * was made without keys.
+   */
+  setKeys(keys: readonly (string | Uint8Array)[]): void {
+    this.#assertNotStopped();
+    const { transport } = this.#cluster;
+    if (!transport.setKeys) {
+      throw new HearsayError("invalid_configuration", "The transport knows no keys; nothing was changed.");
+    }
+    transport.setKeys(keys);
+  }
+
   /** Resolves as soon as every active peer is known to hold all that this member holds. */
   async converged(options: WaitOptions = {}): Promise<void> {
     await this.#core.until(() => this.phase === "confirmed", options);

@@ -35,6 +35,8 @@ export interface Hello {
   readonly digest: string;
   /** The hash of the ids that the sender takes to be active. */
   readonly active: string;
+  /** With keys, in the first message of the accepting side: proves that it has them too. */
+  readonly proof?: string;
 }
 
 /** What the sender has that the receiver is not known to hold. */
@@ -107,6 +109,8 @@ export interface Refusal {
   readonly reason?: BlockReason;
   /** With `id_conflict`: the latest life that is known of the id refused, to begin another above. */
   readonly life?: Life;
+  /** With keys, in the first message of the accepting side: proves that it has them too. */
+  readonly proof?: string;
 }
 
 /** A message of a type that this version does not know. */

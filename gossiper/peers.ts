@@ -21,6 +21,7 @@ export interface PeersOptions {
     readonly gossipInterval: number;
     readonly gossipRequestTimeout: number;
     readonly maxConnections: number;
+    readonly maxHandshakes: number;
     readonly maxBackoff: number;
   };
 }
@@ -142,7 +143,7 @@ export class Peers {
     const session = this.#serve(connection, "acceptor");
     this.#silent.add(session);
     // Whoever opens connections and says nothing only pushes out others that say nothing.
-    if (this.#silent.size > this.#options.settings.maxConnections) {
+    if (this.#silent.size > this.#options.settings.maxHandshakes) {
       this.#silent.values().next().value!.leave("Too many connections wait for a greeting.");
     }
     if (this.#closing.signal.aborted) session.leave("This member has stopped.");

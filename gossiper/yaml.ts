@@ -91,9 +91,23 @@ function read(text: string, { name = "YAML", ignore = [] }: ParseOptions): Confi
   }
   if (values === null) return { values: {}, problems: [{ ...EMPTY, source: `${name}, line 1` }] };
   if (!isPlainObject(values)) return { values, placeOf };
-  const settings = Object.entries(values).filter(([field]) => !ignore.includes(field));
-  return { values: Object.fromEntries(settings), placeOf };
+  const settings = Object.entries(values).filter(([field]) => !ignore.includes(field) || SECRETS.has(field));
+  const problems = settings.filter(([field]) => SECRETS.has(field)).map(([field]) => ({
+    ...SECRET,
+    field,
+    source: placeOf(field),
+  }));
+  return { values: Object.fromEntries(settings.filter(([field]) => !SECRETS.has(field))), placeOf, problems };
 }
+
+/** Names under which a key might be meant: what is copied, mailed and committed is no place for one. */
+const SECRETS: ReadonlySet<string> = new Set(["authentication", "key", "keys", "secret", "secrets"]);
+
+const SECRET: Omit<ConfigurationProblem, "field" | "source"> = {
+  problem: "must not stand in YAML",
+  given: "something secret",
+  allowed: "keys from code, a file of their own or the environment: see @hearsay/gossip/auth",
+};
 
 const EMPTY: ConfigurationProblem = {
   field: "configuration",

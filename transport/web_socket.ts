@@ -7,8 +7,11 @@
 
 import type { CloseInfo, Connection, Member, Transport } from "../gossiper/cluster.ts";
 import { CLOSE, HearsayError } from "../gossiper/errors.ts";
-import { deadlineAfter, realRuntime, type Runtime } from "../gossiper/runtime.ts";
-import { type Authorise, refuseClient, refuseWithoutUpgrade, upgrade } from "./web_socket_accept.ts";
+import { abortable, deadlineAfter, realRuntime, type Runtime } from "../gossiper/runtime.ts";
+import { isLoopback } from "../gossiper/loopback.ts";
+import { Admission, type Place, type RefusedClient, remoteOf } from "./admission.ts";
+import { type Authentication, authorityOf, type ClusterKey } from "./authentication.ts";
+import { type Authorise, upgrade } from "./web_socket_accept.ts";
 import {
   SocketConnection,
   type SocketConnectionOptions,
@@ -16,6 +19,7 @@ import {
 } from "./web_socket_connection.ts";
 import { dialUrl, openSocket, pathOf, SUBPROTOCOL } from "./web_socket_dial.ts";
 
+export type { RefusedClient } from "./admission.ts";
 export type { Authorise, Refused } from "./web_socket_accept.ts";
 export { SUBPROTOCOL } from "./web_socket_dial.ts";
 
@@ -28,6 +32,8 @@ export interface ListenOptions {
   readonly hostname?: string;
   /** The port; 0 takes a free one, which {@linkcode WebSocketTransport.address} then tells. */
   readonly port: number;
+  /** The certificate chain and its key, as PEM, where TLS ends here. */
+  readonly tls?: { readonly cert: string; readonly key: string };
   /** Closes the transport when aborted. */
   readonly signal?: AbortSignal;
 }
@@ -48,12 +54,33 @@ export interface WebSocketTransportOptions {
   readonly closeTimeout?: number;
   /** Where to listen; without it, clients come in only by {@linkcode WebSocketTransport.handler}. */
   readonly listen?: ListenOptions;
-  /** Whether members are dialled by `wss:`; their TLS ends in front of the service. False by default. */
+  /** Whether members are dialled by `wss:`; by default where this one listens with a certificate. */
   readonly secure?: boolean;
+  /** Certificates of authorities, as PEM, to trust beside those that the platform trusts. */
+  readonly caCerts?: readonly string[];
+  /** Authenticates every connection in both directions, before any state flows. */
+  readonly authentication?: Authentication;
+  /** Where this side's token goes: in a header, or, where none can be sent, as in browsers, in a subprotocol. */
+  readonly tokenIn?: "header" | "subprotocol";
   /** Headers to dial with, such as a token that the peers' {@linkcode Authorise} asks for. */
   readonly headers?: HeadersInit;
-  /** Decides about clients before the upgrade; everyone is let in by default. */
+  /** Decides about clients before the upgrade, by itself or before `authentication` does. */
   readonly authorise?: Authorise;
+  /**
+   * Whether clients of other machines are let in though neither `authentication` nor `authorise` keeps anybody
+   * out, and whether listening for them is allowed. False by default.
+   */
+  readonly insecure?: boolean;
+  /** The origins, such as `https://app.example`, of pages that may take part; none by default. */
+  readonly allowedOrigins?: readonly string[];
+  /** The most connections taken from one address; 64 by default. */
+  readonly maxConnectionsPerAddress?: number;
+  /** The most upgrades under way; 64 by default. */
+  readonly maxHandshakes?: number;
+  /** The most messages a second that one connection may bring; 1,000 by default. */
+  readonly maxMessagesPerSecond?: number;
+  /** Hears of clients that were refused for what they are. Must not throw. */
+  readonly onClientRefused?: (refused: RefusedClient) => void;
 }
 
 /**
@@ -90,6 +117,10 @@ export class WebSocketTransport implements Transport {
   readonly #connections = new Set<SocketConnection>();
   /** Aborted by `close`; ends dials that are under way. */
   readonly #closing = new AbortController();
+  readonly #admission: Admission;
+  /** Under which authorities this side is dialled: a token for another is not for it. */
+  readonly #authorities = new Set<string>();
+  readonly #client: Deno.HttpClient | undefined;
   readonly #server: Deno.HttpServer<Deno.NetAddr> | undefined;
   readonly #unlisten = new AbortController();
   #incoming!: ReadableStreamDefaultController<Connection>;
@@ -100,8 +131,11 @@ export class WebSocketTransport implements Transport {
    * Makes a transport, which listens at once where it is told to.
    *
    * @throws {Deno.errors.AddrInUse} where the port to listen on is taken.
+   * @throws {HearsayError} with code `invalid_configuration` where it is to listen for other machines and lets
+   * everybody in, unless `insecure` says that this is meant.
    */
   constructor(options: WebSocketTransportOptions) {
+    assertNotOpenToAll(options);
     this.#options = options;
     this.#runtime = options.runtime ?? realRuntime;
     this.#connectTimeout = options.connectTimeout ?? 10_000;
@@ -110,7 +144,19 @@ export class WebSocketTransport implements Transport {
       maxMessageBytes: options.maxMessageBytes,
       highWaterMark: options.highWaterMark ?? 256 * 1024,
       closeTimeout: options.closeTimeout ?? 1_000,
+      maxMessagesPerSecond: options.maxMessagesPerSecond ?? 1_000,
     };
+    this.#admission = new Admission({
+      authentication: options.authentication,
+      authorise: options.authorise,
+      insecure: options.insecure ?? false,
+      allowedOrigins: options.allowedOrigins ?? [],
+      maxConnectionsPerAddress: options.maxConnectionsPerAddress ?? 64,
+      maxHandshakes: options.maxHandshakes ?? 64,
+      authorities: () => this.#authorities,
+      runtime: this.#runtime,
+      onRefused: (refused) => options.onClientRefused?.(refused),
+    });
     this.incoming = new ReadableStream<Connection>({
       start: (controller) => {
         this.#incoming = controller;
@@ -120,6 +166,31 @@ export class WebSocketTransport implements Transport {
       },
     }, { highWaterMark: MAX_UNTAKEN_CONNECTIONS });
     this.#server = options.listen && this.#listen(options.listen);
+    if (this.#server) this.answerTo(this.address!);
+    if (this.#server && options.listen?.hostname) {
+      this.answerTo(this.#addressOf(options.listen.hostname, this.#server.addr.port));
+    }
+    this.#client = options.caCerts && Deno.createHttpClient({ caCerts: [...options.caCerts] });
+  }
+
+  /** Takes tokens for this address as well: whoever dials it is meant to reach this side. */
+  answerTo(address: string): void {
+    const authority = authorityOf(address);
+    if (authority !== undefined) this.#authorities.add(authority);
+  }
+
+  /**
+   * Changes the keys of a transport that was made with `authentication`; see {@linkcode Authentication.setKeys}.
+   *
+   * @throws {HearsayError} with code `invalid_configuration` where it was made without.
+   */
+  setKeys(keys: readonly ClusterKey[]): void {
+    const { authentication } = this.#options;
+    if (!authentication) {
+      const text = "This member was made without keys and cannot be given any; nothing was changed.";
+      throw new HearsayError("invalid_configuration", text);
+    }
+    authentication.setKeys(keys);
   }
 
   /** Where this transport listens by itself, as something to dial; `undefined` where it does not. */
@@ -139,16 +210,23 @@ export class WebSocketTransport implements Transport {
     info?: { readonly remoteAddr: Deno.Addr },
   ): Promise<Response | undefined> => {
     if (new URL(request.url).pathname !== this.#path) return undefined;
-    const refused = this.#refuseUnavailable() ?? refuseWithoutUpgrade(request) ??
-      await refuseClient(request, this.#options.authorise) ?? this.#refuseUnavailable();
-    if (refused) return refused;
+    const unavailable = this.#refuseUnavailable();
+    if (unavailable) return unavailable;
+    const place = await this.#admission.admit(request, info?.remoteAddr);
+    if (place instanceof Response) return place;
+    const gone = this.#refuseUnavailable();
+    if (gone) {
+      place.leave();
+      return gone;
+    }
     // Now: after the upgrade the request is no more, and reading its address throws.
     const remote = remoteOf(info?.remoteAddr);
     return upgrade(request, {
       runtime: this.#runtime,
       timeout: this.#connectTimeout,
       signal: this.#closing.signal,
-      opened: (socket) => this.#accept(socket, remote),
+      opened: (socket) => this.#accept(socket, { remote, place }),
+      failed: () => place.leave(),
     });
   };
 
@@ -170,10 +248,15 @@ export class WebSocketTransport implements Transport {
     using deadline = deadlineAfter(this.#runtime, this.#connectTimeout, `Connecting to ${url.href}`, {
       signal: AbortSignal.any([options.signal, this.#closing.signal]),
     });
-    const { headers } = this.#options;
-    const socket = await openSocket(url, { headers, signal: deadline.signal });
+    const { headers, authentication, tokenIn = tokensGo() } = this.#options;
+    const authority = authorityOf(url.href)!;
+    const credentials = authentication &&
+      await abortable(authentication.credentials({ authority }), deadline.signal);
+    const token = credentials?.token;
+    const { signal } = deadline;
+    const socket = await openSocket(url, { headers, token, tokenIn, client: this.#client, signal });
     const connection = this.#keep(socket, { dialled: true, remote: url.href });
-    if (socket.protocol === SUBPROTOCOL) return connection;
+    if (socket.protocol === SUBPROTOCOL) return credentials?.guard(connection) ?? connection;
     void connection.close(CLOSE.invalid, `The subprotocol must be ${SUBPROTOCOL}.`);
     const spoken = JSON.stringify(socket.protocol);
     throw new HearsayError(
@@ -193,13 +276,14 @@ export class WebSocketTransport implements Transport {
     if (!this.#refusing) this.#incoming.close();
     await Promise.all(Array.from(this.#connections, goAway));
     await this.#server?.shutdown();
+    this.#client?.close();
   }
 
   #listen(options: ListenOptions): Deno.HttpServer<Deno.NetAddr> {
-    const { hostname = "127.0.0.1", port, signal } = options;
+    const { hostname = "127.0.0.1", port, tls, signal } = options;
     signal?.throwIfAborted();
     signal?.addEventListener("abort", () => void this.close(), { signal: this.#unlisten.signal });
-    return Deno.serve({ hostname, port, onListen: () => {} }, async (request, info) => {
+    return Deno.serve({ hostname, port, ...tls, onListen: () => {} }, async (request, info) => {
       return await this.handler(request, info) ?? new Response("There is nothing here.\n", { status: 404 });
     });
   }
@@ -211,10 +295,12 @@ export class WebSocketTransport implements Transport {
     return new Response(text, { status: 503 });
   }
 
-  #accept(socket: WebSocket, remote: string): void {
+  #accept(socket: WebSocket, { remote, place }: { readonly remote: string; readonly place: Place }): void {
     const connection = this.#keep(socket, { dialled: false, remote });
+    place.upgraded();
+    void connection.closed.then(() => place.leave());
     if (this.#refusing) void goAway(connection);
-    else this.#incoming.enqueue(connection);
+    else this.#incoming.enqueue(place.admitted?.guard(connection) ?? connection);
   }
 
   #keep(
@@ -233,7 +319,8 @@ export class WebSocketTransport implements Transport {
 
   #addressOf(host: string, port: number): string {
     const name = host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;
-    return `${this.#options.secure ? "wss" : "ws"}://${name}:${port}`;
+    const { secure = this.#options.listen?.tls !== undefined } = this.#options;
+    return `${secure ? "wss" : "ws"}://${name}:${port}`;
   }
 }
 
@@ -241,9 +328,20 @@ function goAway(connection: SocketConnection): Promise<CloseInfo> {
   return connection.close(CLOSE.goingAway, "This member has stopped.");
 }
 
-function remoteOf(address: Deno.Addr | undefined): string {
-  if (address?.transport !== "tcp") return "a client";
-  return address.hostname.includes(":")
-    ? `[${address.hostname}]:${address.port}`
-    : `${address.hostname}:${address.port}`;
+/** Where tokens go, unless it is said: a browser's sockets know no headers. */
+function tokensGo(): "header" | "subprotocol" {
+  return "Deno" in globalThis ? "header" : "subprotocol";
+}
+
+/** Refuses to let everybody of the network in unasked. */
+function assertNotOpenToAll(
+  { listen, authentication, authorise, insecure }: WebSocketTransportOptions,
+): void {
+  if (!listen || authentication || authorise || insecure) return;
+  const { hostname = "127.0.0.1" } = listen;
+  if (isLoopback(hostname)) return;
+  throw new HearsayError(
+    "invalid_configuration",
+    `Without keys a member listens on loopback only, and not on ${hostname}, unless insecure is true; nothing was opened.`,
+  );
 }

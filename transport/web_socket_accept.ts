@@ -54,23 +54,30 @@ export interface UpgradeOptions {
   readonly signal: AbortSignal;
   /** Called with the socket once it is open; not at all where the client is gone, or too late. */
   readonly opened: (socket: WebSocket) => void;
+  /** Called instead where it never opens. */
+  readonly failed: () => void;
 }
 
 /** Upgrades a request. */
 export function upgrade(request: Request, options: UpgradeOptions): Response {
-  const { runtime, timeout, signal, opened } = options;
+  const { runtime, timeout, signal, opened, failed } = options;
   let upgraded: Deno.WebSocketUpgrade;
   try {
     upgraded = Deno.upgradeWebSocket(request, { protocol: SUBPROTOCOL });
   } catch {
+    failed();
     return new Response("The headers of the upgrade are not those of a WebSocket.\n", { status: 400 });
   }
   const { socket, response } = upgraded;
   let waiting = true;
-  const giveUp = () => {
+  const stopWaiting = () => {
     waiting = false;
     cancel();
     signal.removeEventListener("abort", giveUp);
+  };
+  const giveUp = () => {
+    stopWaiting();
+    failed();
   };
   const cancel = runtime.setTimer(timeout, giveUp);
   signal.addEventListener("abort", giveUp);
@@ -78,7 +85,7 @@ export function upgrade(request: Request, options: UpgradeOptions): Response {
   socket.addEventListener("open", () => {
     if (!waiting) return socket.close(CLOSE.goingAway);
     socket.removeEventListener("error", giveUp);
-    giveUp();
+    stopWaiting();
     opened(socket);
   }, { once: true });
   return response;

@@ -9,6 +9,7 @@ import type { CloseInfo, Connection } from "../gossiper/cluster.ts";
 import { CLOSE, ConnectionClosed, HearsayError } from "../gossiper/errors.ts";
 import type { Message } from "../gossiper/message.ts";
 import type { Runtime } from "../gossiper/runtime.ts";
+import { Rate } from "./rate.ts";
 import { Inbox } from "./web_socket_inbox.ts";
 import { fitsBytes } from "./wire_check.ts";
 import { decode, encode, PING_TEXT, PONG_TEXT } from "./wire.ts";
@@ -28,6 +29,8 @@ export interface SocketLimits {
   readonly highWaterMark: number;
   /** How long, in milliseconds, a peer may take to answer the closing of a connection. */
   readonly closeTimeout: number;
+  /** How many messages a second the peer may send; large ones count for more than one. */
+  readonly maxMessagesPerSecond: number;
 }
 
 /** What a connection needs beside its socket. */
@@ -48,6 +51,7 @@ export class SocketConnection implements Connection {
   readonly remote: string;
   readonly #options: SocketConnectionOptions;
   readonly #inbox: Inbox;
+  readonly #rate: Rate;
   readonly #listeners = new AbortController();
   readonly #over = Promise.withResolvers<CloseInfo>();
   /** Let go of at the end: of a mute peer the socket itself can never be closed. */
@@ -65,6 +69,7 @@ export class SocketConnection implements Connection {
     this.#options = options;
     this.remote = options.remote;
     this.closed = this.#over.promise;
+    this.#rate = new Rate(options.limits.maxMessagesPerSecond, options.runtime);
     this.#inbox = new Inbox(
       options.limits.maxMessageBytes,
       (reason) => this.#closeFor(reason),
@@ -119,6 +124,14 @@ export class SocketConnection implements Connection {
     if (this.#closing) return;
     try {
       if (typeof data !== "string") throw new ConnectionClosed(CLOSE.invalid, "A message was not text.");
+      // Before it is parsed, which is what costs.
+      if (!this.#rate.take(data.length)) {
+        const { maxMessagesPerSecond } = this.#options.limits;
+        throw new ConnectionClosed(
+          CLOSE.tooLarge,
+          `More than ${maxMessagesPerSecond} messages came in a second.`,
+        );
+      }
       const message = decode(data, this.#options.limits);
       if (message.type === "ping") this.#pong();
       else if (message.type !== "pong") this.#inbox.push(message, data.length);

@@ -9,6 +9,9 @@ import { HearsayError } from "../gossiper/errors.ts";
 /** The subprotocol that both sides must speak (rule P1). */
 export const SUBPROTOCOL = "hearsay.v1";
 
+/** What a token follows in the name of a second subprotocol, by which a browser sends it. Never echoed. */
+export const TOKEN_PROTOCOL = "hearsay.token.";
+
 /** The path of a member's endpoint (rule P1). */
 export function pathOf(gossipActorName: string): string {
   return `/${encodeURIComponent(gossipActorName)}`;
@@ -32,18 +35,28 @@ export function dialUrl(address: string, path: string): URL {
   return url;
 }
 
+/** How a socket is opened. */
+export interface OpenOptions {
+  /** Headers of the upgrade; browsers can send none. */
+  readonly headers?: HeadersInit | undefined;
+  /** Says who this side is. */
+  readonly token?: string | undefined;
+  /** Where the token goes: a header where those can be sent, as Deno can, or else a second subprotocol. */
+  readonly tokenIn: "header" | "subprotocol";
+  /** Whom to trust for `wss:`. */
+  readonly client?: Deno.HttpClient | undefined;
+  readonly signal: AbortSignal;
+}
+
 /**
  * A socket that has opened. Rejects with the signal's reason when it is aborted before, and with a
  * {@linkcode HearsayError} (`connection`) where the peer cannot be reached or refuses.
  */
-export function openSocket(
-  url: URL,
-  options: { readonly headers?: HeadersInit | undefined; readonly signal: AbortSignal },
-): Promise<WebSocket> {
-  const { headers, signal } = options;
+export function openSocket(url: URL, options: OpenOptions): Promise<WebSocket> {
+  const { signal } = options;
   return new Promise((resolve, reject) => {
     signal.throwIfAborted();
-    const socket = makeSocket(url, headers);
+    const socket = makeSocket(url, options);
     const listeners = new AbortController();
     let text = "";
     const on = { signal: listeners.signal };
@@ -60,15 +73,24 @@ export function openSocket(
     socket.addEventListener("close", () => {
       listeners.abort();
       reject(
-        new HearsayError("connection", `${url.href} could not be reached: ${text || "no reason given"}.`),
+        new HearsayError(
+          /\b401\b/.test(text) ? "unauthorised" : "connection",
+          `${url.href} could not be reached: ${text || "no reason given"}.`,
+        ),
       );
     }, on);
   });
 }
 
-function makeSocket(url: URL, headers: HeadersInit | undefined): WebSocket {
+function makeSocket(url: URL, { headers, token, tokenIn, client }: OpenOptions): WebSocket {
+  const protocols = [SUBPROTOCOL];
+  if (token !== undefined && tokenIn === "subprotocol") protocols.push(TOKEN_PROTOCOL + token);
   try {
-    return new WebSocket(url, { protocols: [SUBPROTOCOL], ...(headers ? { headers } : {}) });
+    // A browser's socket takes protocols alone.
+    if (tokenIn === "subprotocol" && !headers && !client) return new WebSocket(url, protocols);
+    const all = new Headers(headers);
+    if (token !== undefined && tokenIn === "header") all.set("authorization", `Bearer ${token}`);
+    return new WebSocket(url, { protocols, headers: all, ...(client && { client }) });
   } catch (cause) {
     const text = cause instanceof Error ? cause.message : String(cause);
     throw new HearsayError("connection", `${url.href} could not be dialled: ${text}`, { cause });

@@ -36,6 +36,8 @@ const REFUSAL_CODES: readonly RefusalCode[] = [
   "unknown_member",
   "wrong_cluster",
 ];
+/** The longest proof of the accepting side. */
+const MAX_PROOF_BYTES = 2_048;
 const BLOCK_REASONS: readonly BlockReason[] = ["expired", "left", "topology"];
 
 /** A message of any type but the transport's own; an unknown type keeps its name only. */
@@ -113,6 +115,7 @@ function readRefusal(fields: Fields): Refusal {
       ? {}
       : { reason: readWord(fields.reason, new Place("reason"), BLOCK_REASONS) }),
     ...(fields.life === undefined ? {} : { life: readLife(fields.life, new Place("life")) }),
+    ...proofOf(fields),
   };
 }
 
@@ -128,7 +131,12 @@ function readHello(fields: Fields): Hello {
     maxMessageBytes: readNumber(fields.maxMessageBytes, new Place("maxMessageBytes")),
     digest: readHash(fields.digest, new Place("digest")),
     active: readHash(fields.active, new Place("active")),
+    ...proofOf(fields),
   };
+}
+
+function proofOf({ proof }: Fields): { proof?: string } {
+  return proof === undefined ? {} : { proof: readName(proof, new Place("proof"), MAX_PROOF_BYTES) };
 }
 
 function readMember(raw: unknown): Member {

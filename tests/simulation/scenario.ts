@@ -161,6 +161,10 @@ function drawConfig(dice: Dice, size: number): GossiperConfig {
     maxConnections: Math.max(gossipFanOut, isLarge ? 8 : dice.pick([3, 128, 128])),
     // What is remembered of peers is bounded in proportion: a thousand members share one process's memory here.
     maxMembers: isLarge ? Math.ceil(size * 1.2) : 10_000,
+    maxKeysPerMember: 4_096,
+    maxConnectionsPerAddress: 64,
+    maxHandshakes: 64,
+    maxMessagesPerSecond: 1_000,
     eventCapacity: 1_024,
     maxBackoff: Math.max(50, gossipInterval * dice.pick([1, 5, 20])),
   };

@@ -28,6 +28,10 @@ Deno.test("R2.6 R12.1 the defaults are protoactor-go's, and this library's own b
     maxMessageBytes: 1_048_576,
     maxConnections: 128,
     maxMembers: 10_000,
+    maxKeysPerMember: 4_096,
+    maxConnectionsPerAddress: 64,
+    maxHandshakes: 64,
+    maxMessagesPerSecond: 1_000,
     eventCapacity: 1024,
     maxBackoff: 5_000,
   });

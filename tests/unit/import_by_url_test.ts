@@ -106,6 +106,7 @@ for (const [much, compilerOptions] of Object.entries(COMPILER_OPTIONS)) {
         "discovery/kubernetes.ts",
         "discovery/protoactor.ts",
         "gossiper/yaml.ts",
+        "transport/cluster_keys.ts",
         "transport/memory.ts",
       ];
       const imports = modules.map((path) => `import ${JSON.stringify(new URL(path, ROOT).href)};\n`);

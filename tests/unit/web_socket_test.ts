@@ -17,7 +17,12 @@ import { encode, PING_TEXT, PONG_TEXT } from "../../transport/wire.ts";
 import { CONTRACT_MAX_MESSAGE_BYTES, transportContract } from "./transport_contract.ts";
 
 const OPTIONS: WebSocketTransportOptions = { path: "gossip", maxMessageBytes: 65_536 };
-const LIMITS = { maxMessageBytes: 65_536, highWaterMark: 1_000, closeTimeout: 700 };
+const LIMITS = {
+  maxMessageBytes: 65_536,
+  highWaterMark: 1_000,
+  closeTimeout: 700,
+  maxMessagesPerSecond: 1_000,
+};
 const never = new AbortController().signal;
 
 transportContract("WebSocket", async () => {
@@ -336,7 +341,7 @@ Deno.test("P1 authorise refuses with 401 or 403 before the upgrade, and an excep
     HearsayError,
     "401",
   );
-  assertEquals(error.code, "connection");
+  assertEquals(error.code, "unauthorised");
 });
 
 Deno.test("P1 R9.3 after close, and after incoming is cancelled, clients get 503 and a sentence", async () => {
@@ -354,7 +359,7 @@ Deno.test("P1 R9.3 after close, and after incoming is cancelled, clients get 503
 });
 
 Deno.test("P1 clients beyond those that wait to be taken get 503", async () => {
-  const server = new WebSocketTransport({ ...OPTIONS, listen: { port: 0 } });
+  const server = new WebSocketTransport({ ...OPTIONS, listen: { port: 0 }, maxConnectionsPerAddress: 1_000 });
   const client = new WebSocketTransport(OPTIONS);
   await using _ = closeEverything(server, client);
   for (let index = 0; index < MAX_UNTAKEN_CONNECTIONS; index++) {
@@ -590,6 +595,17 @@ Deno.test("P2 a peer that floods is closed with 4413 before its messages fill th
   const error = await assertRejects(() => readAll(connection.readable), ConnectionClosed, "wait unread");
   assertEquals(error.closeCode, CLOSE.tooLarge);
   socket.over(4413);
+});
+
+Deno.test("P2 more messages than maxMessagesPerSecond close with 4413, before they are parsed, pings among them", async () => {
+  const { socket, connection, runtime } = fake();
+  for (let count = 0; count < 1_000; count++) socket.receive(PING_TEXT);
+  assertEquals(socket.closes, []);
+  // Some time may have passed.
+  for (let count = 0; count < 100; count++) socket.receive(PING_TEXT);
+  assertEquals(socket.closes, [{ code: 4413, reason: "More than 1000 messages came in a second." }]);
+  await assertRejects(() => readAll(connection.readable), ConnectionClosed);
+  runtime.fire(LIMITS.closeTimeout);
 });
 
 Deno.test("P2 large messages that wait unread are fewer", () => {
@@ -891,12 +907,15 @@ Deno.test("R9.4 an upgrade that does not reach its client in time, or before clo
     const transport = new WebSocketTransport({ ...OPTIONS, runtime, connectTimeout: 3_000 });
     const { promise: answered, resolve: answer } = Promise.withResolvers<void>();
     const { promise: release, resolve } = Promise.withResolvers<void>();
-    const service = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
-      const response = await transport.handler(request);
-      answer();
-      await release;
-      return response!;
-    });
+    const service = Deno.serve(
+      { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+      async (request, info) => {
+        const response = await transport.handler(request, info);
+        answer();
+        await release;
+        return response!;
+      },
+    );
     const dialling = RawPeer.dial(`ws://127.0.0.1:${service.addr.port}`);
     await answered;
     assertEquals(runtime.set, [3_000]);

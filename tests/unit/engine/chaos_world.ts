@@ -103,6 +103,7 @@ export class World {
       departedRetention: heartbeatExpiration * this.#pick([1, 2, 10]),
       maxMessageBytes: this.#pick([16_384, 1_048_576]),
       maxMembers: 1_000,
+      maxKeysPerMember: 4_096,
     };
     this.#byGreeting = this.#chance(0.5);
     this.#ackFirst = this.#chance(0.5);

@@ -38,6 +38,7 @@ export const SETTINGS: EngineSettings = {
   tombstoneRetention: 3_600_000,
   departedRetention: 600_000,
   maxMessageBytes: 1_048_576,
+  maxKeysPerMember: 4_096,
   maxMembers: 10_000,
 };
 

@@ -1,0 +1,209 @@
+/**
+ * Who may take part, as {@linkcode join} is told it: keys, certificates, and what is allowed without.
+ *
+ * @module
+ */
+
+import type { ConfigurationProblem } from "./gossiper/configuration.ts";
+import { describe, nearestOf } from "./gossiper/configuration_rules.ts";
+import { isLoopback } from "./gossiper/loopback.ts";
+import type { Runtime } from "./gossiper/runtime.ts";
+import { type Authentication, authorityOf, type ClusterKey } from "./transport/authentication.ts";
+import { keyProblems } from "./transport/key_strength.ts";
+
+/** Keys that the members of a cluster share. */
+export interface AuthenticationOptions {
+  /**
+   * 1 to 8 keys of 32 random bytes or more, as base64 or bytes: the first signs, all verify. They come from
+   * code, from a file or from the environment (`keysFromFile`, `keysFromEnvironment` of `@hearsay/gossip/auth`);
+   * weak ones are refused. `gossiper.setKeys()` changes them later.
+   */
+  readonly keys: readonly ClusterKey[];
+  /**
+   * Further addresses by which others dial this member, such as `wss://gossip.example:443` of a proxy, or a name
+   * that seeds are given by: a token for any other address than these, where it listens and where it is advertised
+   * is refused.
+   */
+  readonly aliases?: readonly string[];
+  /** How far the members' clocks may be apart, in milliseconds. 0 to 60,000; default 5,000. */
+  readonly clockTolerance?: number;
+}
+
+/** Certificates. */
+export interface TlsOptions {
+  /** The certificate chain of this member, as PEM, where it listens itself. */
+  readonly cert?: string;
+  /** The private key of the certificate, as PEM. */
+  readonly key?: string;
+  /** Certificates of private authorities, as PEM, that are trusted when dialling beside those of the platform. */
+  readonly caCerts?: readonly string[];
+}
+
+/** What {@linkcode join} is told of who may take part. */
+export interface SecurityOptions {
+  /** Authenticates every connection, in both directions, by keys that the members share. */
+  readonly authentication?: AuthenticationOptions;
+  /**
+   * Members are reached by `wss:`. With `cert` and `key` this one serves it itself; without, TLS ends in your own
+   * server, or in front of it.
+   */
+  readonly tls?: TlsOptions;
+  /**
+   * Lets everybody in who can reach this member, without keys: on a network that is nobody else's. It says so once
+   * in the log. Without it, and without keys, only processes of this machine take part.
+   */
+  readonly insecure?: boolean;
+  /** The origins, such as `https://app.example`, of pages that may take part by a browser; none by default. */
+  readonly allowedOrigins?: readonly string[];
+}
+
+/** The names of the options. */
+export const SECURITY_OPTIONS: readonly (keyof SecurityOptions)[] = [
+  "authentication",
+  "tls",
+  "insecure",
+  "allowedOrigins",
+];
+
+/** What the checks look at. */
+interface Checked extends SecurityOptions {
+  readonly listen?: { readonly hostname?: string };
+  readonly advertise?: { readonly host: string };
+}
+
+/** Everything that is wrong with them. */
+export function securityProblems(options: Checked): ConfigurationProblem[] {
+  return [
+    ...authenticationProblems(options.authentication),
+    ...tlsProblems(options),
+    ...insecureProblems(options),
+    ...originProblems(options.allowedOrigins),
+  ];
+}
+
+/** Whether this member lets in whoever can reach it, from other machines too. */
+export function isOpenToAll({ authentication, insecure, ...where }: Checked): boolean {
+  return authentication === undefined && insecure === true && otherMachines(where) !== undefined;
+}
+
+/** The authentication that the options ask for. What it takes is loaded only here. */
+export async function authenticationOf(
+  options: AuthenticationOptions,
+  who: { readonly cluster: string; readonly id: string; readonly runtime: Runtime },
+): Promise<Authentication> {
+  const { clusterKeys } = await import("./transport/cluster_keys.ts");
+  return clusterKeys({ ...options, ...who });
+}
+
+const AUTHENTICATION: readonly (keyof AuthenticationOptions)[] = ["keys", "aliases", "clockTolerance"];
+
+function authenticationProblems(given: unknown): ConfigurationProblem[] {
+  if (given === undefined) return [];
+  const field = "authentication";
+  if (typeof given !== "object" || given === null) {
+    return [{ field, problem: "is no object", given: describe(given), allowed: "`{ keys: [...] }`" }];
+  }
+  const { keys, aliases = [], clockTolerance = 0 } = given as { readonly [name: string]: unknown };
+  const problems = [...unknownNames(field, given, AUTHENTICATION), ...keyProblems(keys)];
+  if (!isListOf(aliases, (alias) => authorityOf(alias) !== undefined)) {
+    const allowed = 'a list of addresses such as "wss://gossip.example:443"';
+    problems.push({
+      field: `${field}.aliases`,
+      problem: "is no list of addresses",
+      given: describe(aliases),
+      allowed,
+    });
+  }
+  const isTolerance = Number.isInteger(clockTolerance) && (clockTolerance as number) >= 0 &&
+    (clockTolerance as number) <= 60_000;
+  if (!isTolerance) {
+    const allowed = "a whole number of milliseconds from 0 to 60000";
+    const problem = "is out of range";
+    problems.push({ field: `${field}.clockTolerance`, problem, given: describe(clockTolerance), allowed });
+  }
+  return problems;
+}
+
+function tlsProblems({ tls, listen }: Checked): ConfigurationProblem[] {
+  if (tls === undefined) return [];
+  if (typeof tls !== "object" || tls === null) {
+    return [{
+      field: "tls",
+      problem: "is no object",
+      given: describe(tls),
+      allowed: "`{ cert, key, caCerts }`",
+    }];
+  }
+  const problems = unknownNames("tls", tls, ["cert", "key", "caCerts"]);
+  const pem = (value: unknown) => typeof value === "string" && value.includes("-----BEGIN ");
+  for (const name of ["cert", "key"] as const) {
+    if (tls[name] === undefined ? !isNeeded(name) : pem(tls[name])) continue;
+    const given = tls[name] === undefined ? "nothing" : "something else";
+    const allowed = "the text of a PEM file; both of cert and key where this member listens itself";
+    problems.push({ field: `tls.${name}`, problem: "is no PEM", given, allowed });
+  }
+  if (tls.caCerts !== undefined && !isListOf(tls.caCerts, pem)) {
+    const allowed = "a list of the texts of PEM files";
+    problems.push({
+      field: "tls.caCerts",
+      problem: "is no list of PEMs",
+      given: describe(tls.caCerts),
+      allowed,
+    });
+  }
+  return problems;
+
+  function isNeeded(name: "cert" | "key"): boolean {
+    const other = name === "cert" ? tls!.key : tls!.cert;
+    return listen !== undefined || other !== undefined;
+  }
+}
+
+function insecureProblems(options: Checked): ConfigurationProblem[] {
+  const { insecure, authentication } = options;
+  if (insecure !== undefined && typeof insecure !== "boolean") {
+    return [{
+      field: "insecure",
+      problem: "is no yes or no",
+      given: describe(insecure),
+      allowed: "true or false",
+    }];
+  }
+  const host = otherMachines(options);
+  if (host === undefined || authentication !== undefined || insecure) return [];
+  const allowed = "`authentication: { keys: [...] }`, or `insecure: true` to let everybody in who gets there";
+  const problem = "is missing, and other machines are to reach this member";
+  return [{ field: "authentication", problem, given: describe(host), allowed }];
+}
+
+/** The host by which other machines reach this member; none where it is of this machine alone. */
+function otherMachines({ listen, advertise }: Pick<Checked, "listen" | "advertise">): string | undefined {
+  const hosts: unknown[] = [listen?.hostname, advertise?.host];
+  // What is no host at all is told elsewhere.
+  return hosts.find((host): host is string =>
+    typeof host === "string" && URL.canParse(`ws://${bracketed(host)}`) && !isLoopback(host)
+  );
+}
+
+function originProblems(origins: unknown): ConfigurationProblem[] {
+  if (origins === undefined || isListOf(origins, (origin) => URL.parse(origin)?.origin === origin)) return [];
+  const allowed = 'a list of origins such as "https://app.example"';
+  const problem = "is no list of origins";
+  return [{ field: "allowedOrigins", problem, given: describe(origins), allowed }];
+}
+
+function unknownNames(field: string, given: object, known: readonly string[]): ConfigurationProblem[] {
+  return Object.keys(given).filter((name) => !known.includes(name)).map((name) => {
+    const nearest = nearestOf(name, known);
+    const problem = nearest === undefined ? "is no option" : `is no option; did you mean ${nearest}?`;
+    return { field: `${field}.${name}`, problem, given: "something", allowed: known.join(", ") };
+  });
+}
+
+function isListOf(given: unknown, isRight: (item: string) => boolean): boolean {
+  return Array.isArray(given) && given.every((item: unknown) => typeof item === "string" && isRight(item));
+}
+
+function bracketed(host: string): string {
+  return host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;
+}

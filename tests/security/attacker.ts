@@ -1,0 +1,159 @@
+/**
+ * What somebody can do who means harm: make tokens of any kind, and speak on a bare socket.
+ *
+ * @module
+ */
+
+import { type JWTPayload, SignJWT } from "../../deps/jose.ts";
+import { makeLife } from "../../engine/life.ts";
+import { type Hello, type Message, PROTOCOL_VERSION } from "../../gossiper/message.ts";
+import { decode, encode } from "../../transport/wire.ts";
+
+/** A key as its bytes. */
+export function bytesOf(key: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.fromBase64(key, { alphabet: "base64url" });
+}
+
+/** How members name a key in their tokens. */
+export async function kidOf(key: string): Promise<string> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytesOf(key))).toHex().slice(0, 16);
+}
+
+/** What may be wrong with a token; by default nothing is. */
+export interface TokenOptions {
+  readonly key: string;
+  readonly id?: string;
+  readonly cluster?: string;
+  readonly authority?: string;
+  readonly typ?: string;
+  readonly kid?: string;
+  /** Milliseconds from now at which it was made. */
+  readonly madeMs?: number;
+  readonly lifetimeMs?: number;
+  readonly claims?: JWTPayload;
+}
+
+/** A token as a member would make it, but for what is asked for. */
+export async function forge(options: TokenOptions): Promise<string> {
+  const { key, id = "mallory", cluster = "orders", authority, madeMs = 0, lifetimeMs = 5_000 } = options;
+  const { typ = "hearsay-token+jwt", kid = await kidOf(key), claims = {} } = options;
+  const iat = (Date.now() + madeMs) / 1_000;
+  return await new SignJWT({
+    sub: id,
+    aud: `hearsay:${cluster}${authority === undefined ? "" : `@${authority}`}`,
+    iat,
+    exp: iat + lifetimeMs / 1_000,
+    jti: crypto.randomUUID(),
+    ...claims,
+  }).setProtectedHeader({ alg: "HS256", typ, kid }).sign(bytesOf(key));
+}
+
+/** How a {@linkcode Wire} is opened. */
+export interface WireOptions {
+  readonly token?: string | undefined;
+  readonly headers?: Record<string, string>;
+  readonly protocols?: readonly string[];
+  /** The address that it comes from, where that is to be another than most. */
+  readonly from?: string;
+}
+
+/** A bare WebSocket to a member, on which anything can be said. */
+export class Wire implements AsyncDisposable {
+  readonly socket: WebSocket;
+  /** What came, in order. */
+  readonly heard: Message[] = [];
+  readonly closed: Promise<{ readonly code: number; readonly reason: string; readonly error: string }>;
+  readonly #opened: Promise<void>;
+  #changed = Promise.withResolvers<void>();
+
+  constructor(address: string, { token, headers = {}, protocols = ["hearsay.v1"], from }: WireOptions = {}) {
+    const client = from === undefined ? undefined : Deno.createHttpClient({ localAddress: from });
+    this.socket = new WebSocket(`${address}/gossip`, {
+      protocols: [...protocols],
+      headers: { ...(token === undefined ? {} : { authorization: `Bearer ${token}` }), ...headers },
+      ...(client && { client }),
+    });
+    let error = "";
+    const opened = Promise.withResolvers<void>();
+    const closed = Promise.withResolvers<{ code: number; reason: string; error: string }>();
+    this.socket.addEventListener("open", () => opened.resolve());
+    this.socket.addEventListener("error", (event) => error = (event as ErrorEvent).message);
+    this.socket.addEventListener("message", ({ data }) => this.#hear(String(data)));
+    this.socket.addEventListener("close", ({ code, reason }) => {
+      client?.close();
+      opened.reject(new Error(error || `closed with ${code}`));
+      closed.resolve({ code, reason, error });
+      this.#tell();
+    });
+    this.#opened = opened.promise;
+    this.#opened.catch(() => {});
+    this.closed = closed.promise;
+  }
+
+  /** A socket that has opened. */
+  static async opened(address: string, options?: WireOptions): Promise<Wire> {
+    const wire = new Wire(address, options);
+    await wire.#opened;
+    return wire;
+  }
+
+  /** The status with which an upgrade is refused; 101 where it is not. */
+  static async status(address: string, options?: WireOptions): Promise<number> {
+    await using wire = new Wire(address, options);
+    try {
+      await wire.#opened;
+      return 101;
+    } catch (error) {
+      return Number(/\b[45]\d\d\b/.exec((error as Error).message)?.[0] ?? 0);
+    }
+  }
+
+  say(...messages: readonly Message[]): void {
+    for (const message of messages) this.socket.send(encode(message));
+  }
+
+  /** The next message of a type, those already heard included. */
+  async hears<T extends Message["type"]>(type: T): Promise<Extract<Message, { type: T }>> {
+    for (;;) {
+      const found = this.heard.find((message): message is Extract<Message, { type: T }> =>
+        message.type === type
+      );
+      if (found) return found;
+      if (this.socket.readyState === WebSocket.CLOSED) throw new Error(`It was closed without a ${type}.`);
+      await this.#changed.promise;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.socket.readyState < WebSocket.CLOSING) this.socket.close();
+    await this.closed;
+  }
+
+  #hear(text: string): void {
+    const message = decode(text, { maxMessageBytes: 2 ** 20 });
+    if (message.type !== "ping" && message.type !== "pong") this.heard.push(message);
+    this.#tell();
+  }
+
+  #tell(): void {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
+  }
+}
+
+/** A greeting that a member would take. */
+export function helloOf(id: string, options: Partial<Hello> = {}): Hello {
+  return {
+    type: "hello",
+    id: "d1",
+    cluster: "orders",
+    member: { id, host: "127.0.0.1", port: 1, kinds: [] },
+    life: makeLife(Date.now(), Math.random()),
+    version: PROTOCOL_VERSION,
+    capabilities: [],
+    maxMessageBytes: 2 ** 20,
+    digest: "0".repeat(16),
+    active: "0".repeat(16),
+    ...options,
+  };
+}

@@ -1,0 +1,313 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "../../deps/std_assert.ts";
+import { assertThrows } from "../../deps/std_assert.ts";
+import type { EventType, HearsayEvent } from "../../gossiper/event_stream.ts";
+import { type Gossiper, HearsayError, join, type JoinOptions, type Node } from "../../mod.ts";
+import { newClusterKey } from "../../transport/cluster_keys.ts";
+import { authorityOf } from "../../transport/authentication.ts";
+import { deltaOf } from "../requirements/scripted_peer.ts";
+import { entry, memberDelta } from "../unit/engine/harness.ts";
+import { forge, helloOf, kidOf, Wire } from "./attacker.ts";
+import { decode, encode } from "../../transport/wire.ts";
+
+const KEY = await newClusterKey();
+const CONFIG = { gossipInterval: 50, gossipRequestTimeout: 300, heartbeatExpiration: 5_000, maxBackoff: 100 };
+
+function member(id: string, options: Partial<JoinOptions> = {}): Promise<Node> {
+  return join({
+    cluster: "orders",
+    id,
+    listen: { port: 0 },
+    config: CONFIG,
+    authentication: { keys: [KEY] },
+    ...options,
+  });
+}
+
+/** A token for a member, as somebody with the key makes it. */
+function tokenFor({ address }: { readonly address: string }, id = "mallory"): Promise<string> {
+  return forge({ key: KEY, id, authority: authorityOf(address)! });
+}
+
+/** The next event of a type. */
+async function next<T extends EventType>(gossiper: Gossiper, type: T, signal = AbortSignal.timeout(5_000)) {
+  for await (const event of gossiper.events.subscribe(type, { signal })) {
+    if (event.type === type) return event as Extract<HearsayEvent, { type: T }>;
+  }
+  throw new Error(`No ${type} was told.`);
+}
+
+/** Resolves when a member has heard a value of another. */
+async function hears({ gossiper }: Node, of: string, value: unknown): Promise<void> {
+  for await (const update of gossiper.watch("k", { signal: AbortSignal.timeout(5_000) })) {
+    if (update.memberId === of && update.value === value) return;
+  }
+  throw new Error(`${value} was not heard.`);
+}
+
+Deno.test("members with one key find each other and share state; without it, or with another, nobody comes in", async () => {
+  await using ada = await member("ada");
+  await using ben = await member("ben", { seeds: [ada.address] });
+  ben.gossiper.setState("k", 1);
+  await hears(ada, "ben", 1);
+  for (const authentication of [undefined, { keys: [await newClusterKey()] }]) {
+    const refused = next(ada.gossiper, "ClientRefused");
+    await using eve = await join({
+      cluster: "orders",
+      id: "eve",
+      listen: { port: 0 },
+      config: CONFIG,
+      seeds: [ada.address],
+      ...(authentication && { authentication }),
+    });
+    const failed = await next(eve.gossiper, "SeedFailed");
+    assertEquals((failed.error as { code?: string }).code, "unauthorised");
+    assertMatch((await refused).reason, authentication ? /not signed with a key/ : /has no token/);
+    assertEquals(eve.gossiper.getState("k").size, 0);
+  }
+  assertEquals(ada.gossiper.members.map(({ id }) => id), ["ada", "ben"]);
+});
+
+Deno.test("a client is refused with 401 before the upgrade, whatever is wrong with its token", async () => {
+  await using ada = await member("ada");
+  const authority = authorityOf(ada.address)!;
+  assertEquals(await Wire.status(ada.address), 401);
+  const used = await tokenFor(ada);
+  assertEquals(await Wire.status(ada.address, { token: used }), 101);
+  const tokens: Readonly<Record<string, string>> = {
+    "is no token": "a.b.c",
+    "is too long": "x".repeat(3_000),
+    "was used": used,
+    "is of another key": await forge({ key: await newClusterKey(), authority }),
+    "has expired": await forge({ key: KEY, authority, madeMs: -20_000 }),
+    "is for another cluster": await forge({ key: KEY, authority, cluster: "payments" }),
+    "is for another member": await forge({ key: KEY, authority: "10.0.0.7:7001" }),
+  };
+  for (const [what, token] of Object.entries(tokens)) {
+    assertEquals(await Wire.status(ada.address, { token }), 401, what);
+  }
+});
+
+Deno.test("a browser sends its token as a second subprotocol, which is never echoed", async () => {
+  await using ada = await member("ada");
+  const protocols = ["hearsay.v1", `hearsay.token.${await tokenFor(ada)}`];
+  await using wire = await Wire.opened(ada.address, { protocols });
+  assertEquals(wire.socket.protocol, "hearsay.v1");
+  wire.say(helloOf("mallory"));
+  assertEquals((await wire.hears("hello")).member.id, "ada");
+  assertEquals(await Wire.status(ada.address, { protocols }), 401);
+});
+
+Deno.test("a member speaks as itself: a hello or gossip under another id than the token's closes with 4401", async () => {
+  await using ada = await member("ada");
+  await using ben = await member("ben", { seeds: [ada.address] });
+  ben.gossiper.setState("k", "true");
+  await hears(ada, "ben", "true");
+  await using posing = await Wire.opened(ada.address, { token: await tokenFor(ada) });
+  posing.say(helloOf("ben"));
+  assertEquals((await posing.closed).code, 4401);
+  assertEquals(posing.heard, []);
+  await using lying = await Wire.opened(ada.address, { token: await tokenFor(ada) });
+  const hello = helloOf("mallory");
+  lying.say(hello);
+  await lying.hears("hello");
+  const told = [memberDelta("ben", hello.life, [entry("k", 1, "a lie")])];
+  lying.say({ type: "gossip", id: "d2", memberId: "ben", delta: deltaOf(told) });
+  assertEquals((await lying.closed).code, 4401);
+  // And so does a second hello that changes its mind.
+  await using turning = await Wire.opened(ada.address, { token: await tokenFor(ada) });
+  turning.say(helloOf("mallory"));
+  await turning.hears("hello");
+  turning.say(helloOf("ben", { id: "d2" }));
+  assertEquals((await turning.closed).code, 4401);
+  assertEquals(ada.gossiper.getState("k").get("ben")?.value, "true");
+});
+
+Deno.test("E1 one id from two places: the earlier life is refused, and told which is the latest", async () => {
+  await using ada = await member("ada");
+  await using ben = await member("ben", { seeds: [ada.address] });
+  ben.gossiper.setState("k", 1);
+  await hears(ada, "ben", 1);
+  await using twin = await Wire.opened(ada.address, { token: await tokenFor(ada, "ben") });
+  twin.say(helloOf("ben", { life: "000000000001-00000000" }));
+  const refusal = await twin.hears("error");
+  assertEquals([refusal.code, refusal.life], [
+    "id_conflict",
+    ada.gossiper.members.find(({ id }) => id === "ben")!.life,
+  ]);
+  // It is proved like a greeting, so that nobody else can refuse in a member's name.
+  assert(refusal.proof !== undefined);
+});
+
+/** What answers a dialler's greeting in the place of a member. */
+type Impostor = (options: { readonly hello: string; readonly token: string }) => Promise<string>;
+
+/** Lets a member dial an impostor, and tells why it does not believe it. */
+async function disbelief(answer: Impostor): Promise<{ readonly text: string; readonly heard: string[] }> {
+  const heard: string[] = [];
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {
+    const token = /^Bearer (.*)$/.exec(request.headers.get("authorization") ?? "")![1]!;
+    const { socket, response } = Deno.upgradeWebSocket(request, { protocol: "hearsay.v1" });
+    socket.onmessage = async ({ data }) => {
+      heard.push(data);
+      if (heard.length === 1) socket.send(await answer({ hello: data, token }));
+    };
+    return response;
+  });
+  try {
+    await using ada = await member("ada", { seeds: [`ws://127.0.0.1:${server.addr.port}`] });
+    ada.gossiper.setState("k", "secret");
+    const failed = await next(ada.gossiper, "SeedFailed");
+    assertEquals(ada.gossiper.members.map(({ id }) => id), ["ada"]);
+    return { text: `${(failed.error as { code?: string }).code}: ${failed.error}`, heard };
+  } finally {
+    await server.shutdown();
+  }
+}
+
+/** The answer of a member under that id to a hello. */
+function answerOf(hello: string, proof?: string): string {
+  const { id } = decode(hello, { maxMessageBytes: 2 ** 20 }) as { id: string };
+  return encode({ ...helloOf("impostor", { id }), ...(proof === undefined ? {} : { proof }) });
+}
+
+function claimsOf(token: string): { readonly jti: string } {
+  return JSON.parse(atob(token.split(".")[1]!.replaceAll("-", "+").replaceAll("_", "/")));
+}
+
+const proofOf = (token: string, options: Partial<Parameters<typeof forge>[0]> = {}) =>
+  forge({
+    key: KEY,
+    id: "impostor",
+    typ: "hearsay-proof+jwt",
+    claims: { token: claimsOf(token).jti },
+    ...options,
+  });
+
+Deno.test("an accepting side with the key is believed: only so is it the proof that the others lack", async () => {
+  const gossiped = Promise.withResolvers<void>();
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {
+    const token = /^Bearer (.*)$/.exec(request.headers.get("authorization") ?? "")![1]!;
+    const { socket, response } = Deno.upgradeWebSocket(request, { protocol: "hearsay.v1" });
+    socket.onmessage = async ({ data }) => {
+      const { type } = JSON.parse(data);
+      if (type === "hello") socket.send(answerOf(data, await proofOf(token)));
+      if (type === "gossip") gossiped.resolve();
+    };
+    return response;
+  });
+  const ada = await member("ada", { seeds: [`ws://127.0.0.1:${server.addr.port}`] });
+  await gossiped.promise;
+  await ada.stop();
+  await server.shutdown();
+});
+
+const IMPOSTORS: readonly (readonly [string, Impostor, RegExp])[] = [
+  ["does not prove that it has a key", ({ hello }) => Promise.resolve(answerOf(hello)), /has not proved/],
+  ["proves it with another key", async ({ hello, token }) => {
+    return answerOf(hello, await proofOf(token, { key: await newClusterKey(), kid: await kidOf(KEY) }));
+  }, /not signed with a key/],
+  ["plays back a proof made for another connection", async ({ hello, token }) => {
+    return answerOf(hello, await proofOf(token, { claims: { token: "0".repeat(32) } }));
+  }, /made for another connection/],
+  [
+    "sends the dialler's own token back",
+    ({ hello, token }) => Promise.resolve(answerOf(hello, token)),
+    /no good/,
+  ],
+  ["proves to be somebody else", async ({ hello, token }) => {
+    return answerOf(hello, await proofOf(token, { id: "ben" }));
+  }, /proved to be ben/],
+  ["proves it for another cluster", async ({ hello, token }) => {
+    return answerOf(hello, await proofOf(token, { cluster: "payments" }));
+  }, /is for "hearsay:payments"/],
+  ["refuses in a member's name, to make it begin a new life", ({ hello }) => {
+    const { id } = JSON.parse(hello);
+    const life = "ffffffffffff-00000000";
+    return Promise.resolve(encode({ type: "error", id, code: "id_conflict", message: "no", life }));
+  }, /has not proved/],
+];
+
+for (const [what, answer, why] of IMPOSTORS) {
+  Deno.test(`an accepting side that ${what} gets nothing, and is told nothing more`, async () => {
+    const { text, heard } = await disbelief(answer);
+    assertMatch(text, /^unauthorised/);
+    assertMatch(text, why);
+    assertEquals(heard.map((each) => JSON.parse(each).type), heard.map(() => "hello"));
+    assert(heard.every((each) => !each.includes("secret")));
+  });
+}
+
+Deno.test("a token given to one member is no good at another: it names whom it was given to", async () => {
+  await using ada = await member("ada");
+  const stolen = Promise.withResolvers<string>();
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {
+    stolen.resolve(request.headers.get("authorization")!.slice("Bearer ".length));
+    return new Response(null, { status: 503 });
+  });
+  await using _ben = await member("ben", { seeds: [`ws://127.0.0.1:${server.addr.port}`] });
+  const token = await stolen.promise;
+  const refused = next(ada.gossiper, "ClientRefused");
+  const host = `127.0.0.1:${server.addr.port}`;
+  assertEquals(await Wire.status(ada.address, { token, headers: { host } }), 401);
+  assertStringIncludes((await refused).reason, `is for "hearsay:orders@${host}"`);
+  await server.shutdown();
+});
+
+Deno.test("an alias is a further address for which tokens are good", async () => {
+  const alias = "wss://gossip.example";
+  await using ada = await member("ada", { authentication: { keys: [KEY], aliases: [alias] } });
+  const token = await forge({ key: KEY, authority: "gossip.example:443" });
+  assertEquals(await Wire.status(ada.address, { token }), 101);
+});
+
+Deno.test("a key that is withdrawn ends the connections that it opened; those of the others go on", async () => {
+  const other = await newClusterKey();
+  await using ada = await member("ada", { authentication: { keys: [KEY, other] } });
+  const authority = authorityOf(ada.address)!;
+  await using old = await Wire.opened(ada.address, { token: await tokenFor(ada, "old") });
+  await using young = await Wire.opened(ada.address, {
+    token: await forge({ key: other, id: "young", authority }),
+  });
+  for (const [id, wire] of [["old", old], ["young", young]] as const) {
+    wire.say(helloOf(id));
+    await wire.hears("hello");
+  }
+  ada.gossiper.setKeys([other]);
+  assertEquals((await old.closed).code, 4401);
+  young.say(helloOf("young", { id: "d2" }));
+  while (young.heard.filter(({ type }) => type === "hello").length < 2) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  assertEquals(await Wire.status(ada.address, { token: await tokenFor(ada) }), 401);
+});
+
+Deno.test("setKeys is refused by a member that was made without keys, and with a key that is weak", async () => {
+  await using plain = await join({ cluster: "orders", listen: { port: 0 } });
+  await using ada = await member("ada");
+  for (const [node, keys] of [[plain, [KEY]], [ada, ["weak"]]] as const) {
+    const error = assertThrows(() => node.gossiper.setKeys(keys), HearsayError);
+    assertEquals(error.code, "invalid_configuration");
+  }
+  assertEquals(await Wire.status(ada.address, { token: await tokenFor(ada) }), 101);
+});
+
+// ---- browsers
+
+Deno.test("a page of any origin is refused with 403, a page's own host included, unless it is allowed", async () => {
+  const allowedOrigins = ["https://app.example"];
+  for (const authentication of [undefined, { keys: [KEY] }]) {
+    await using ada = await join({
+      cluster: "orders",
+      listen: { port: 0 },
+      allowedOrigins,
+      ...(authentication && { authentication }),
+    });
+    const status = async (origin: string) =>
+      await Wire.status(ada.address, { headers: { origin }, token: await tokenFor(ada) });
+    const own = ada.address.replace("ws:", "http:");
+    for (const origin of ["https://evil.example", "null", own, "https://app.example.evil.example"]) {
+      assertEquals(await status(origin), 403, origin);
+    }
+    assertEquals(await status("https://app.example"), 101);
+  }
+});

@@ -1,0 +1,256 @@
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "../../deps/std_assert.ts";
+import { assertRejects } from "../../deps/std_assert.ts";
+import { ConfigurationError, parseConfig } from "../../gossiper/yaml.ts";
+import { realRuntime } from "../../gossiper/runtime.ts";
+import { join, type JoinOptions } from "../../mod.ts";
+import { authorityOf } from "../../transport/authentication.ts";
+import {
+  clusterKeys,
+  type ClusterKeysOptions,
+  keysFromFile,
+  newClusterKey,
+} from "../../transport/cluster_keys.ts";
+import { MAX_USED_TOKENS, UsedTokens } from "../../transport/used_tokens.ts";
+import { bytesOf, forge, type TokenOptions } from "./attacker.ts";
+
+const KEY = await newClusterKey();
+const OTHER = await newClusterKey();
+const HERE = "127.0.0.1:7001";
+const AUTHORITIES = new Set([HERE]);
+
+function member(options: Partial<ClusterKeysOptions> = {}) {
+  return clusterKeys({ keys: [KEY], cluster: "orders", id: "ada", ...options });
+}
+
+const ADA = member();
+
+/** Why a token is refused; `undefined` where it is not. */
+async function refusalOf(token: string, authentication = ADA): Promise<string | undefined> {
+  const outcome = await authentication.admit(token, { authorities: AUTHORITIES });
+  if (!("refused" in outcome)) return undefined;
+  assertEquals(outcome.status, 401);
+  return outcome.refused;
+}
+
+// ---- keys
+
+const WEAK: readonly (readonly [string, unknown])[] = [
+  ["is too short", "c2hvcnQ"],
+  ["is too short", new Uint8Array(31)],
+  ["repeats itself", btoa("changeme".repeat(8))],
+  ["repeats itself", new Uint8Array(64)],
+  ["is not base64", "a pass phrase that somebody thought of, long as it is"],
+  ["is no key", 5],
+];
+
+for (const [why, key] of WEAK) {
+  Deno.test(`a weak key is refused at construction, and not shown: ${why} (${typeof key})`, async () => {
+    for (
+      const make of [() => member({ keys: [KEY, key as string] }), () => member().setKeys([key as string])]
+    ) {
+      const error = assertThrows(make, ConfigurationError);
+      assertStringIncludes(error.message, why);
+      if (typeof key === "string") assert(!error.message.includes(key.slice(0, 12)));
+    }
+    const options = { cluster: "c", listen: {}, authentication: { keys: [key] } } as unknown as JoinOptions;
+    const error = await assertRejects(() => join(options), ConfigurationError);
+    assertEquals(error.problems.map(({ field }) => field), ["authentication.keys[0]"]);
+  });
+}
+
+Deno.test("no key at all, or more than eight, are refused", () => {
+  assertThrows(() => member({ keys: [] }), ConfigurationError, "a list of 0");
+  assertThrows(() => member({ keys: new Array(9).fill(KEY) }), ConfigurationError, "a list of 9");
+});
+
+Deno.test("weak keys that are set change nothing: the keys before go on", async () => {
+  const authentication = member();
+  assertThrows(() => authentication.setKeys(["weak"]), ConfigurationError);
+  assertEquals(await refusalOf(await forge({ key: KEY, authority: HERE }), authentication), undefined);
+});
+
+Deno.test("a key is the same as bytes, as base64 and as base64url, with or without padding", async () => {
+  const base64 = bytesOf(KEY).toBase64();
+  for (const key of [KEY, base64, base64.replace(/=+$/, ""), ` ${KEY}\n`, bytesOf(KEY)]) {
+    const authentication = member({ keys: [key] });
+    assertEquals(await refusalOf(await forge({ key: KEY, authority: HERE }), authentication), undefined);
+  }
+});
+
+/** The keys that a process finds in its environment, or why there are none. */
+async function inEnvironment(keys: string) {
+  const module = new URL("../../transport/cluster_keys.ts", import.meta.url).href;
+  const code = `import { keysFromEnvironment } from ${JSON.stringify(module)};
+    try { console.log(JSON.stringify(keysFromEnvironment())); } catch (error) { console.log(JSON.stringify(error.message)); }`;
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "--no-prompt",
+      "--no-check",
+      "--allow-env=HEARSAY_KEYS",
+      `data:text/javascript,${encodeURIComponent(code)}`,
+    ],
+    env: { HEARSAY_KEYS: keys },
+  });
+  return JSON.parse(new TextDecoder().decode((await child.output()).stdout));
+}
+
+Deno.test("keys come from a file, a line each, and from the environment", async () => {
+  const file = await Deno.makeTempFile();
+  try {
+    await Deno.writeTextFile(file, `# the new one first\n${OTHER}\n\n${KEY}\n`);
+    assertEquals(await keysFromFile(file), [OTHER, KEY]);
+    await Deno.writeTextFile(file, "# none\n");
+    await assertRejects(() => keysFromFile(file), ConfigurationError, "a list of 0");
+  } finally {
+    await Deno.remove(file);
+  }
+  assertEquals(await inEnvironment(`${OTHER}, ${KEY}`), [OTHER, KEY]);
+  assertStringIncludes(await inEnvironment(""), "a list of 0");
+  assertStringIncludes(await inEnvironment("weak"), "is weak");
+});
+
+Deno.test("keys never come from YAML, not even where the caller claims the name for itself", () => {
+  for (const name of ["authentication", "keys", "key", "secret"]) {
+    for (const options of [{}, { ignore: [name] }]) {
+      const error = assertThrows(
+        () => parseConfig(`gossipFanOut: 2\n${name}: ${KEY}\n`, options),
+        ConfigurationError,
+      );
+      assertEquals(error.problems.map(({ field, problem }) => [field, problem]), [[
+        name,
+        "must not stand in YAML",
+      ]]);
+      assert(!error.message.includes(KEY));
+    }
+  }
+});
+
+// ---- tokens
+
+Deno.test("a member's own token is taken by another with the same key, and names it", async () => {
+  const ada = member();
+  const { token } = await member({ id: "ben" }).credentials({ authority: HERE });
+  const outcome = await ada.admit(token, { authorities: AUTHORITIES });
+  assert("id" in outcome);
+  assertEquals(outcome.id, "ben");
+});
+
+const FORGED: readonly (readonly [string, Partial<TokenOptions>, RegExp])[] = [
+  ["signed with another key", { key: OTHER }, /not signed with a key of this cluster/],
+  ["signed with another key under the name of the right one", {
+    key: OTHER,
+    kid: new Uint8Array(await crypto.subtle.digest("SHA-256", bytesOf(KEY))).toHex().slice(0, 16),
+  }, /not signed with a key of this cluster/],
+  ["that has expired", { madeMs: -20_000 }, /expired/],
+  ["from the future", { madeMs: 20_000 }, /from the future/],
+  ["that is good for a day", { lifetimeMs: 86_400_000 }, /good for too long/],
+  ["from before the member began", { madeMs: -2_000 }, /before this member began/],
+  ["for another cluster", { cluster: "payments" }, /is for "hearsay:payments@127.0.0.1:7001"/],
+  ["for another member", { authority: "127.0.0.1:7002" }, /is for "hearsay:orders@127.0.0.1:7002"/],
+  ["for no member", {}, /is for "hearsay:orders"/],
+  [
+    "for several members",
+    { claims: { aud: [`hearsay:orders@${HERE}`, "hearsay:orders@b:1"] } },
+    /more than one/,
+  ],
+  ["that is the proof of an accepting side", { typ: "hearsay-proof+jwt" }, /typ is not right/],
+  ["that names no member", { claims: { sub: "" } }, /names no member/],
+  ["that names a member of 300 characters", { id: "x".repeat(300) }, /names no member/],
+  ["without an id of its own", { claims: { jti: 5 } as never }, /no jti|cannot be read|not right/],
+];
+
+for (const [what, options, why] of FORGED) {
+  Deno.test(`a token ${what} is refused`, async () => {
+    const authority = what === "for no member" ? {} : { authority: HERE };
+    const refused = await refusalOf(await forge({ key: KEY, ...authority, ...options }));
+    assert(why.test(refused ?? ""), refused);
+  });
+}
+
+Deno.test("a token without a signature, or with a part changed, is refused", async () => {
+  const token = await forge({ key: KEY, authority: HERE });
+  const [head, body, signature] = token.split(".") as [string, string, string];
+  const none = btoa(JSON.stringify({ alg: "none", typ: "hearsay-token+jwt" })).replace(/=+$/, "");
+  const changed = btoa(atob(body).replace("mallory", "boss")).replace(/=+$/, "");
+  for (
+    const forged of [`${none}.${body}.`, `${head}.${changed}.${signature}`, `${head}.${body}.`, "", "a.b.c"]
+  ) {
+    assert(await refusalOf(forged) !== undefined, forged);
+  }
+});
+
+Deno.test("a token is good once, also while it is being looked at, and not at all after it has expired", async () => {
+  const authentication = member();
+  const token = await forge({ key: KEY, authority: HERE });
+  const both = await Promise.all([refusalOf(token, authentication), refusalOf(token, authentication)]);
+  assertEquals(both.filter((refused) => refused === undefined).length, 1);
+  assertEquals(await refusalOf(token, authentication), "The token was used before.");
+});
+
+Deno.test("a token that was used is remembered for as long as it would be good, by both clocks", async () => {
+  let aheadMs = 0;
+  const runtime = { ...realRuntime, wallMs: () => Date.now() + aheadMs };
+  const authentication = member({ runtime });
+  const token = await forge({ key: KEY, authority: HERE });
+  assertEquals(await refusalOf(token, authentication), undefined);
+  aheadMs = 9_900;
+  assertEquals(await refusalOf(token, authentication), "The token was used before.");
+  aheadMs = 11_100;
+  assertStringIncludes(await refusalOf(token, authentication) ?? "", "expired");
+});
+
+Deno.test("clocks may be apart by the tolerance, and no further", async () => {
+  const authentication = member({ clockTolerance: 1_000 });
+  assertEquals(
+    await refusalOf(await forge({ key: KEY, authority: HERE, madeMs: 900 }), authentication),
+    undefined,
+  );
+  assertStringIncludes(
+    await refusalOf(await forge({ key: KEY, authority: HERE, madeMs: 1_500 }), authentication) ?? "",
+    "future",
+  );
+});
+
+Deno.test("used tokens are bounded: while there are as many as are remembered nobody else is let in", () => {
+  const used = new UsedTokens();
+  for (let each = 0; each < MAX_USED_TOKENS; each++) {
+    assertEquals(used.use(`${each}`, { untilMs: 1_000 + each, nowMs: 0 }), "ok");
+  }
+  assertEquals(used.use("more", { untilMs: 1_000, nowMs: 500 }), "full");
+  assertEquals(used.use("0", { untilMs: 1_000, nowMs: 500 }), "used");
+  assertEquals(used.use("more", { untilMs: 1_000, nowMs: 1_001 }), "ok");
+});
+
+Deno.test("the first key signs, all verify: a key is brought in and taken out without a gap", async () => {
+  const [one, other] = [member({ id: "one" }), member({ id: "other" })];
+  const passes = async () => {
+    for (const [from, to] of [[one, other], [other, one]] as const) {
+      const { token } = await from.credentials({ authority: HERE });
+      assertEquals(await refusalOf(token, to), undefined);
+    }
+  };
+  for (const keys of [[KEY, OTHER], [OTHER, KEY], [OTHER]]) {
+    one.setKeys(keys);
+    await passes();
+    other.setKeys(keys);
+    await passes();
+  }
+  assertStringIncludes(
+    await refusalOf(await forge({ key: KEY, authority: HERE }), one) ?? "",
+    "not signed with a key",
+  );
+});
+
+Deno.test("an authority has one form, with its port", () => {
+  for (
+    const [address, authority] of [
+      ["ws://127.0.0.1:7001", "127.0.0.1:7001"],
+      ["ws://localhost:7001/gossip", "127.0.0.1:7001"],
+      ["wss://A.Example/gossip", "a.example:443"],
+      ["ws://a.example", "a.example:80"],
+      ["ws://[::1]:7001", "[::1]:7001"],
+      ["nonsense", undefined],
+    ] as const
+  ) assertEquals(authorityOf(address), authority);
+});

@@ -1,0 +1,231 @@
+import {
+  assert,
+  assertEquals,
+  assertGreater,
+  assertLessOrEqual,
+  assertThrows,
+} from "../../deps/std_assert.ts";
+import { assertRejects } from "../../deps/std_assert.ts";
+import { ConfigurationError, HearsayError, join, type JoinOptions, WebSocketTransport } from "../../mod.ts";
+import { isLoopback } from "../../gossiper/loopback.ts";
+import { Rate } from "../../transport/rate.ts";
+import { TestCluster } from "../requirements/harness.ts";
+import { deltaOf, ScriptedPeer } from "../requirements/scripted_peer.ts";
+import { entry, memberDelta } from "../unit/engine/harness.ts";
+import { helloOf, Wire } from "./attacker.ts";
+
+const CONFIG = { gossipInterval: 50, gossipRequestTimeout: 300, heartbeatExpiration: 5_000 };
+
+function member(options: Partial<JoinOptions> = {}) {
+  return join({
+    cluster: "orders",
+    listen: { port: 0 },
+    ...options,
+    config: { ...CONFIG, ...options.config },
+  });
+}
+
+async function eventually(isTrue: () => boolean): Promise<void> {
+  const endMs = performance.now() + 5_000;
+  while (!isTrue()) {
+    if (performance.now() > endMs) throw new Error(`It did not come true: ${isTrue}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+// ---- who is let in without keys
+
+Deno.test("what is loopback, and what is not", () => {
+  const own = [
+    "127.0.0.1",
+    "127.1.2.3",
+    "localhost",
+    "LOCALHOST",
+    "::1",
+    "[::1]",
+    "0:0:0:0:0:0:0:1",
+    "::ffff:127.0.0.1",
+  ];
+  for (const host of own) assert(isLoopback(host), host);
+  const others = [
+    "0.0.0.0",
+    "::",
+    "10.0.0.1",
+    "127.example",
+    "localhost.example",
+    "128.0.0.1",
+    "fe80::1",
+    "",
+    "a b",
+  ];
+  for (const host of others) assert(!isLoopback(host), host);
+});
+
+Deno.test("without keys a member for other machines is refused, by where it listens or is advertised; with keys or insecure not", async () => {
+  const places: readonly Partial<JoinOptions>[] = [
+    { listen: { hostname: "0.0.0.0", port: 0 }, advertise: { host: "127.0.0.1", port: 7001 } },
+    { listen: { port: 0 }, advertise: { host: "10.0.0.7", port: 7001 } },
+    { listen: { port: 0, hostname: "members.example" } },
+  ];
+  for (const place of places) {
+    const error = await assertRejects(() => member(place), ConfigurationError);
+    assertEquals(error.problems.map(({ field }) => field), ["authentication"]);
+  }
+  const options = { path: "gossip", maxMessageBytes: 65_536, listen: { hostname: "10.0.0.7", port: 1 } };
+  const error = assertThrows(() => new WebSocketTransport(options), HearsayError, "listens on loopback only");
+  assertEquals(error.code, "invalid_configuration");
+});
+
+Deno.test("insecure lets everybody in and says so once in the log; a member of this machine alone says nothing", async () => {
+  const said: string[] = [];
+  const { warn } = console;
+  console.warn = (text) => void said.push(text);
+  try {
+    await using _open = await member({ insecure: true, advertise: { host: "10.0.0.7", port: 7001 } });
+    assertEquals(said.length, 1);
+    assert(said[0]!.includes("ws://10.0.0.7:7001 lets in whoever can reach it"), said[0]);
+    await using _own = await member({ insecure: true });
+    await using _plain = await member();
+    assertEquals(said.length, 1);
+  } finally {
+    console.warn = warn;
+  }
+});
+
+Deno.test("a mounted handler without keys lets in this machine alone, and nobody of whom it does not know where he is", async () => {
+  const headers = { upgrade: "websocket", connection: "upgrade", "sec-websocket-protocol": "hearsay.v1" };
+  const statusFrom = async (hostname: string | undefined, options: Partial<JoinOptions> = {}) => {
+    await using node = await member(options);
+    const info = hostname === undefined
+      ? undefined
+      : { remoteAddr: { transport: "tcp", hostname, port: 1 } as const };
+    return (await node.handler(new Request("http://127.0.0.1/gossip", { headers }), info))?.status;
+  };
+  for (const hostname of ["10.0.0.7", "::ffff:10.0.0.7", undefined]) {
+    assertEquals(await statusFrom(hostname), 403);
+  }
+  // What is let in fails at the upgrade, which a request made by hand cannot have.
+  for (const hostname of ["127.0.0.1", "::1"]) assertEquals(await statusFrom(hostname), 400);
+  for (const hostname of ["10.0.0.7", undefined]) {
+    assertEquals(await statusFrom(hostname, { insecure: true }), 400);
+  }
+});
+
+// ---- how much of everything
+
+Deno.test("maxConnectionsPerAddress: one address takes so many places, and another still comes in", async () => {
+  await using node = await member({ config: { maxConnectionsPerAddress: 3 } });
+  const wires = await Promise.all([1, 2, 3].map(() => Wire.opened(node.address)));
+  assertEquals(await Wire.status(node.address), 503);
+  assertEquals(await Wire.status(node.address, { from: "127.0.0.2" }), 101);
+  await wires[0]![Symbol.asyncDispose]();
+  await eventually(() => wires[0]!.socket.readyState === WebSocket.CLOSED);
+  let status = 503;
+  for (let tries = 0; tries < 100 && status === 503; tries++) status = await Wire.status(node.address);
+  assertEquals(status, 101);
+  for (const wire of wires) await wire[Symbol.asyncDispose]();
+});
+
+Deno.test("maxHandshakes: of those that have not greeted the one silent for longest goes, and whoever greets stays", async () => {
+  await using node = await member({ config: { maxHandshakes: 2, gossipRequestTimeout: 2_000 } });
+  const greeted = await Wire.opened(node.address);
+  greeted.say(helloOf("mallory"));
+  await greeted.hears("hello");
+  const silent = [];
+  for (let count = 0; count < 4; count++) silent.push(await Wire.opened(node.address));
+  await Promise.all([silent[0]!.closed, silent[1]!.closed]);
+  assertEquals(
+    [greeted, ...silent].map(({ socket }) => socket.readyState === WebSocket.OPEN),
+    [true, false, false, true, true],
+  );
+  for (const wire of [greeted, ...silent]) await wire[Symbol.asyncDispose]();
+});
+
+Deno.test("maxMessagesPerSecond: whoever sends more loses its connection, and another is served", async () => {
+  await using node = await member({ config: { maxMessagesPerSecond: 200 } });
+  await using flood = await Wire.opened(node.address);
+  flood.say(helloOf("mallory"));
+  await flood.hears("hello");
+  for (let count = 0; count < 1_000; count++) flood.socket.send('{"type":"ping"}');
+  await flood.closed;
+  await using other = await Wire.opened(node.address);
+  other.say(helloOf("eve"));
+  assertEquals((await other.hears("hello")).member.id, node.member.id);
+});
+
+Deno.test("maxMessagesPerSecond: a rate lets through a burst of a second, then as many as the second has, and large ones count for more", () => {
+  let nowMs = 0;
+  const rate = new Rate(100, { monotonicMs: () => nowMs });
+  const passed = (count: number, length = 10) => {
+    let passes = 0;
+    for (let each = 0; each < count; each++) if (rate.take(length)) passes++;
+    return passes;
+  };
+  assertEquals(passed(150), 100);
+  nowMs = 500;
+  assertEquals(passed(150), 50);
+  nowMs = 100_000;
+  assertEquals(passed(150), 100);
+  nowMs = 101_000;
+  assertEquals(passed(150, 160 * 1024), 10);
+});
+
+Deno.test("maxMessagesPerSecond is at least what a peer may send that keeps to the protocol", async () => {
+  const config = { gossipInterval: 10, maxMessagesPerSecond: 799 };
+  const error = await assertRejects(() => member({ config }), ConfigurationError);
+  assertEquals(error.problems.map(({ field }) => field), ["maxMessagesPerSecond"]);
+});
+
+Deno.test("maxKeysPerMember: setState refuses one key more, what is set stays set, and the gossiper's own keys go on", async () => {
+  await using node = await member({ config: { maxKeysPerMember: 16 } });
+  const { gossiper } = node;
+  await eventually(() =>
+    gossiper.getState("heathbeat").size === 1 && gossiper.getState("hearsay.digest").size === 1
+  );
+  let count = 0;
+  const error = assertThrows(() => {
+    for (; count < 20; count++) gossiper.setState(`k${count}`, count);
+  }, HearsayError);
+  assertEquals(error.code, "too_large");
+  assertGreater(count, 8);
+  gossiper.setState("k0", "changed");
+  assertEquals(gossiper.getState("k0").get(node.member.id)?.value, "changed");
+  const before = gossiper.getState("heathbeat").get(node.member.id)!.sequenceNumber;
+  await eventually(() => gossiper.getState("heathbeat").get(node.member.id)!.sequenceNumber > before);
+});
+
+Deno.test("maxKeysPerMember: of a peer that sets twice as many nothing is taken, and that is told", async () => {
+  const cluster = new TestCluster(["a", "b"], { config: { ...CONFIG, maxKeysPerMember: 16 } });
+  await cluster.make("a").gossiper.start();
+  const peer = new ScriptedPeer(cluster, "b");
+  const tell = (from: number, count: number, id: string) => {
+    const entries = Array.from({ length: count }, (_, each) => entry(`k${from + each}`, from + each, 0));
+    const delta = deltaOf([memberDelta("b", peer.life, entries, { after: from - 1 })]);
+    return { type: "gossip", id, memberId: "b", delta } as const;
+  };
+  await peer.say("a", tell(1, 32, "d2"), tell(33, 1, "d3"));
+  const a = cluster.of("a");
+  assertEquals(a.value("b", "k32"), 0);
+  assertEquals(a.value("b", "k33"), undefined);
+  assertEquals(a.told("ConflictDetected").map(({ reason, memberId }) => [reason, memberId]), [[
+    "limit",
+    "b",
+  ]]);
+  await cluster[Symbol.asyncDispose]();
+  await peer[Symbol.asyncDispose]();
+});
+
+Deno.test("refusals are told, but not so many that they crowd out other events", async () => {
+  await using node = await member();
+  let told = 0;
+  const counting = (async () => {
+    for await (const _ of node.gossiper.events.subscribe("ClientRefused")) told++;
+  })();
+  for (let count = 0; count < 50; count++) {
+    assertEquals(await Wire.status(node.address, { headers: { origin: "https://evil.example" } }), 403);
+  }
+  await node.stop();
+  await counting;
+  assertGreater(told, 0);
+  assertLessOrEqual(told, 30);
+});

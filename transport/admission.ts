@@ -1,0 +1,189 @@
+/**
+ * Who is let in before the upgrade, and who is not (rule P1): whatever costs least to find out is asked first.
+ *
+ * @module
+ */
+
+import { isLoopback } from "../gossiper/loopback.ts";
+import type { Runtime } from "../gossiper/runtime.ts";
+import type { Admitted, Authentication } from "./authentication.ts";
+import { Rate } from "./rate.ts";
+import { type Authorise, refuseClient, refuseWithoutUpgrade } from "./web_socket_accept.ts";
+import { TOKEN_PROTOCOL } from "./web_socket_dial.ts";
+
+/** How many refusals are told in a second: whoever is refused must not crowd out other news. */
+export const MAX_TOLD_PER_SECOND = 10;
+/** The longest token that is looked at. */
+export const MAX_TOKEN_LENGTH = 2_048;
+
+/** What an {@linkcode Admission} goes by. */
+export interface AdmissionOptions {
+  readonly authentication: Authentication | undefined;
+  readonly authorise: Authorise | undefined;
+  /** Whether whoever is not known may come from anywhere. */
+  readonly insecure: boolean;
+  /** The origins of pages that may take part. */
+  readonly allowedOrigins: readonly string[];
+  readonly maxConnectionsPerAddress: number;
+  readonly maxHandshakes: number;
+  /** The authorities under which this side is dialled. */
+  readonly authorities: () => ReadonlySet<string>;
+  readonly runtime: Runtime;
+  /** A client was refused for what it is or says; of many, only some are told. */
+  readonly onRefused: (refused: RefusedClient) => void;
+}
+
+/** A client that was refused before the upgrade. */
+export interface RefusedClient {
+  /** Where it is. */
+  readonly remote: string;
+  /** Why, as a sentence. */
+  readonly reason: string;
+}
+
+/** A client that may come in: its places are its own until they are given back. */
+export interface Place {
+  readonly admitted: Admitted | undefined;
+  /** The upgrade is over, whatever came of it. */
+  upgraded(): void;
+  /** The connection is over. */
+  leave(): void;
+}
+
+/** Decides about clients. */
+export class Admission {
+  readonly #options: AdmissionOptions;
+  readonly #byAddress = new Map<string, number>();
+  readonly #told: Rate;
+  #handshakes = 0;
+
+  constructor(options: AdmissionOptions) {
+    this.#options = options;
+    this.#told = new Rate(MAX_TOLD_PER_SECOND, options.runtime);
+  }
+
+  /** A place for the client, or the answer that refuses it. */
+  async admit(request: Request, remote: Deno.Addr | undefined): Promise<Place | Response> {
+    const refused = refuseWithoutUpgrade(request) ?? this.#refuseOrigin(request, remote) ??
+      this.#refuseStranger(remote) ?? this.#refuseCrowd(remote);
+    if (refused) return refused;
+    const place = this.#take(remote);
+    try {
+      const admitted = await this.#recognise(request, remote);
+      if (!(admitted instanceof Response)) return { ...place, admitted };
+      place.leave();
+      return admitted;
+    } catch (error) {
+      place.leave();
+      throw error;
+    }
+  }
+
+  /** A page of another service must not take part with its visitor's browser: that reaches where the page cannot. */
+  #refuseOrigin(request: Request, remote: Deno.Addr | undefined): Response | undefined {
+    const origin = request.headers.get("origin");
+    // A page's own host is no proof: it may be any name that was made to lead here.
+    if (origin === null || this.#options.allowedOrigins.includes(origin)) return undefined;
+    return this.#refuse(
+      403,
+      remote,
+      `Pages of ${show(origin)} may not take part; allowedOrigins says which may.`,
+    );
+  }
+
+  /** Without keys only this machine takes part, however the handler was mounted. */
+  #refuseStranger(remote: Deno.Addr | undefined): Response | undefined {
+    const { authentication, authorise, insecure } = this.#options;
+    if (authentication || authorise || insecure) return undefined;
+    const address = addressOf(remote);
+    if (address !== undefined && isLoopback(address)) return undefined;
+    const reason = address === undefined
+      ? "It is not known where this client is: hand on the info of Deno.serve, or set keys, or insecure."
+      : "Without keys only clients of this machine may take part, unless insecure is set.";
+    return this.#refuse(403, remote, reason);
+  }
+
+  #refuseCrowd(remote: Deno.Addr | undefined): Response | undefined {
+    const { maxHandshakes, maxConnectionsPerAddress } = this.#options;
+    if (this.#handshakes >= maxHandshakes) return busy("Too many connections are being opened.");
+    const address = addressOf(remote);
+    if (address === undefined || (this.#byAddress.get(address) ?? 0) < maxConnectionsPerAddress) {
+      return undefined;
+    }
+    return busy("Too many connections come from this address.");
+  }
+
+  async #recognise(
+    request: Request,
+    remote: Deno.Addr | undefined,
+  ): Promise<Admitted | Response | undefined> {
+    const { authentication, authorise, authorities } = this.#options;
+    const refused = await refuseClient(request, authorise);
+    if (refused || !authentication) return refused;
+    const token = tokenOf(request);
+    if (token === undefined) {
+      return this.#refuse(401, remote, "This client did not say who it is: it has no token.");
+    }
+    if (token.length > MAX_TOKEN_LENGTH) return this.#refuse(401, remote, "The token is too long.");
+    const outcome = await authentication.admit(token, { authorities: authorities() });
+    return "refused" in outcome ? this.#refuse(outcome.status, remote, outcome.refused) : outcome;
+  }
+
+  #refuse(status: 401 | 403 | 503, remote: Deno.Addr | undefined, reason: string): Response {
+    if (this.#told.take(1)) this.#options.onRefused({ remote: remoteOf(remote), reason });
+    return new Response(`${reason}\n`, { status });
+  }
+
+  #take(remote: Deno.Addr | undefined): Omit<Place, "admitted"> {
+    const address = addressOf(remote);
+    this.#handshakes++;
+    this.#count(address, 1);
+    let isUpgrading = true;
+    let isHere = true;
+    const upgraded = () => {
+      if (isUpgrading) this.#handshakes--;
+      isUpgrading = false;
+    };
+    const leave = () => {
+      upgraded();
+      if (isHere) this.#count(address, -1);
+      isHere = false;
+    };
+    return { upgraded, leave };
+  }
+
+  #count(address: string | undefined, step: number): void {
+    if (address === undefined) return;
+    const count = (this.#byAddress.get(address) ?? 0) + step;
+    if (count > 0) this.#byAddress.set(address, count);
+    else this.#byAddress.delete(address);
+  }
+}
+
+/** Where a client is, for people to read. */
+export function remoteOf(address: Deno.Addr | undefined): string {
+  if (address?.transport !== "tcp") return "a client";
+  return address.hostname.includes(":")
+    ? `[${address.hostname}]:${address.port}`
+    : `${address.hostname}:${address.port}`;
+}
+
+function addressOf(remote: Deno.Addr | undefined): string | undefined {
+  return remote?.transport === "tcp" ? remote.hostname : undefined;
+}
+
+/** The token: a bearer's, or the second subprotocol of a browser, which can send no headers. */
+function tokenOf(request: Request): string | undefined {
+  const bearer = /^bearer +(\S+)$/i.exec(request.headers.get("authorization") ?? "")?.[1];
+  if (bearer !== undefined) return bearer;
+  const offered = request.headers.get("sec-websocket-protocol")?.split(",").map((name) => name.trim()) ?? [];
+  return offered.find((name) => name.startsWith(TOKEN_PROTOCOL))?.slice(TOKEN_PROTOCOL.length);
+}
+
+function busy(text: string): Response {
+  return new Response(`${text}\n`, { status: 503 });
+}
+
+function show(text: string): string {
+  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);
+}

@@ -1,0 +1,306 @@
+/**
+ * Authentication by keys that the members of a cluster share: `@hearsay/gossip/auth`.
+ *
+ * `join({ authentication: { keys } })` uses this; by hand it is the `authentication` of a `WebSocketTransport`.
+ * Both directions are authenticated before any state flows. A dialler sends a token, signed with the first of its
+ * keys, that names itself, the cluster and the authority that it dialled, ends within seconds and is good once.
+ * The accepting side verifies it before it upgrades, and proves that it has the key too: by a second token, which
+ * covers the first, in its greeting.
+ *
+ * Whoever has a key can speak for any id. What members sign themselves (`sign`) holds against that.
+ *
+ * @module
+ */
+
+import { errors, type JWTPayload, jwtVerify, SignJWT } from "../deps/jose.ts";
+import type { Connection } from "../gossiper/cluster.ts";
+import { CLOSE, ConnectionClosed } from "../gossiper/errors.ts";
+import type { Message } from "../gossiper/message.ts";
+import { realRuntime, type Runtime } from "../gossiper/runtime.ts";
+import { MAX_NAME_BYTES } from "../gossiper/validation.ts";
+import type { Admitted, Authentication, ClusterKey, Credentials, NotAdmitted } from "./authentication.ts";
+import { guarded } from "./guarded.ts";
+import { strongKeys } from "./key_strength.ts";
+import { UsedTokens } from "./used_tokens.ts";
+import { fitsBytes } from "./wire_check.ts";
+
+export type { Admitted, Authentication, ClusterKey, Credentials, NotAdmitted } from "./authentication.ts";
+export { keysFromEnvironment, keysFromFile, newClusterKey } from "./key_sources.ts";
+
+/** How long a token is good, in milliseconds: as long as a dial may take to arrive. */
+export const TOKEN_LIFETIME_MS = 5_000;
+/** The longest life of a token that is accepted, in milliseconds, whatever it says itself. */
+export const MAX_TOKEN_LIFETIME_MS = 30_000;
+/** How far the clocks of two members may be apart, in milliseconds, unless it is said. */
+export const CLOCK_TOLERANCE_MS = 5_000;
+
+/** The types of the two tokens: neither can be taken for the other. */
+const TOKEN = "hearsay-token+jwt";
+const PROOF = "hearsay-proof+jwt";
+
+/** What {@linkcode clusterKeys} needs. */
+export interface ClusterKeysOptions {
+  /** The first signs, all verify. */
+  readonly keys: readonly ClusterKey[];
+  /** The cluster's name. */
+  readonly cluster: string;
+  /** This member's id. */
+  readonly id: string;
+  /** How far the members' clocks may be apart, in milliseconds; 5,000 by default. */
+  readonly clockTolerance?: number;
+  /** Time and chance; the real ones by default. */
+  readonly runtime?: Runtime;
+}
+
+/**
+ * Authentication by shared keys.
+ *
+ * @example
+ * ```ts
+ * import { clusterKeys, newClusterKey } from "./cluster_keys.ts";
+ * import { WebSocketTransport } from "./web_socket.ts";
+ *
+ * const authentication = clusterKeys({ keys: [await newClusterKey()], cluster: "orders", id: "ada" });
+ * const transport = new WebSocketTransport({ path: "gossip", maxMessageBytes: 2 ** 20, authentication });
+ * await transport.close();
+ * ```
+ *
+ * @throws {ConfigurationError} where a key is weak: shorter than 32 bytes, or of fewer than 16 different ones.
+ */
+export function clusterKeys(options: ClusterKeysOptions): Authentication {
+  return new ClusterKeys(options);
+}
+
+/** A key, in the forms in which it is used. */
+class KnownKey {
+  readonly text: string;
+  /** Closes the connections that were opened under it. */
+  readonly withdrawn = new AbortController();
+  readonly #bytes: Uint8Array<ArrayBuffer>;
+  #kid: Promise<string> | undefined;
+  #secret: Promise<CryptoKey> | undefined;
+
+  constructor(bytes: Uint8Array<ArrayBuffer>) {
+    this.#bytes = bytes;
+    this.text = bytes.join();
+  }
+
+  /** The beginning of its hash, by which tokens name it. */
+  get kid(): Promise<string> {
+    return this.#kid ??= crypto.subtle.digest("SHA-256", this.#bytes)
+      .then((hash) => new Uint8Array(hash).toHex().slice(0, 16));
+  }
+
+  get secret(): Promise<CryptoKey> {
+    const hmac = { name: "HMAC", hash: "SHA-256" };
+    return this.#secret ??= crypto.subtle.importKey("raw", this.#bytes, hmac, false, ["sign", "verify"]);
+  }
+}
+
+class ClusterKeys implements Authentication {
+  readonly #options: ClusterKeysOptions;
+  readonly #runtime: Runtime;
+  readonly #startedMs: number;
+  readonly #used = new UsedTokens();
+  readonly #clockToleranceMs: number;
+  #keys: readonly KnownKey[];
+
+  constructor(options: ClusterKeysOptions) {
+    this.#options = options;
+    this.#runtime = options.runtime ?? realRuntime;
+    this.#startedMs = this.#runtime.wallMs();
+    this.#clockToleranceMs = options.clockTolerance ?? CLOCK_TOLERANCE_MS;
+    this.#keys = strongKeys(options.keys).map((bytes) => new KnownKey(bytes));
+  }
+
+  setKeys(keys: readonly ClusterKey[]): void {
+    const before = new Map(this.#keys.map((key) => [key.text, key]));
+    this.#keys = strongKeys(keys).map((bytes) => before.get(bytes.join()) ?? new KnownKey(bytes));
+    for (const key of before.values()) {
+      if (this.#keys.includes(key)) continue;
+      key.withdrawn.abort(
+        new ConnectionClosed(CLOSE.unauthorised, "The key of this connection was withdrawn."),
+      );
+    }
+  }
+
+  async credentials({ authority }: { readonly authority: string }): Promise<Credentials> {
+    const key = this.#keys[0]!;
+    const jti = this.#draw();
+    const token = await this.#sign(key, TOKEN, { aud: this.#audience(authority), jti });
+    return {
+      token,
+      guard: (connection) => this.#guardDialled(connection, { key, jti }),
+    };
+  }
+
+  async admit(
+    token: string,
+    { authorities }: { readonly authorities: ReadonlySet<string> },
+  ): Promise<Admitted | NotAdmitted> {
+    const verified = await this.#verify(token, TOKEN, [...authorities].map((each) => this.#audience(each)));
+    if ("refused" in verified) return { refused: verified.refused, status: 401 };
+    const { key, payload } = verified;
+    const { jti, sub: id } = payload;
+    if (typeof jti !== "string" || jti.length > 64) return { refused: "The token has no jti.", status: 401 };
+    const refused = this.#faultOfTimes(payload);
+    if (refused !== undefined) return { refused, status: 401 };
+    // Ends are compared by whole seconds.
+    const untilMs = payload.exp! * 1_000 + this.#clockToleranceMs + 1_000;
+    const use = this.#used.use(jti, { untilMs, nowMs: this.#runtime.wallMs() });
+    if (use === "used") return { refused: "The token was used before.", status: 401 };
+    if (use === "full") return { refused: "More clients came than can be told apart.", status: 503 };
+    return { id: id!, guard: (connection) => this.#guardAccepted(connection, { key, jti, id: id! }) };
+  }
+
+  /** On a connection that this side opened nothing comes through before the peer has proved itself. */
+  #guardDialled(
+    connection: Connection,
+    { key, jti }: { readonly key: KnownKey; readonly jti: string },
+  ): Connection {
+    let peerId: string | undefined;
+    return guarded(connection, {
+      signal: key.withdrawn.signal,
+      outgoing: (message) => message,
+      incoming: async (message) => {
+        peerId ??= await this.#provenId(message, jti);
+        return assertSpeaksAs(peerId, message);
+      },
+    });
+  }
+
+  /** On a connection that was accepted the peer speaks for its token's subject, and this side proves itself first. */
+  #guardAccepted(
+    connection: Connection,
+    { key, jti, id }: { readonly key: KnownKey; readonly jti: string; readonly id: string },
+  ): Connection {
+    let isProven = false;
+    return guarded(connection, {
+      signal: key.withdrawn.signal,
+      incoming: (message) => assertSpeaksAs(id, message),
+      outgoing: async (message) => {
+        if (isProven || (message.type !== "hello" && message.type !== "error")) return message;
+        isProven = true;
+        // By the key of the token, whichever comes first here: the dialler has that one for certain.
+        return { ...message, proof: await this.#sign(key, PROOF, { aud: this.#audience(), token: jti }) };
+      },
+    });
+  }
+
+  /** The id that a peer's first message proves; a refusal proves one as well, so that nobody else can refuse. */
+  async #provenId(message: Message, jti: string): Promise<string> {
+    const proof = message.type === "hello" || message.type === "error" ? message.proof : undefined;
+    if (proof === undefined) throw unauthorised("The peer has not proved that it belongs to the cluster.");
+    const verified = await this.#verify(proof, PROOF, [this.#audience()]);
+    if ("refused" in verified) throw unauthorised(`The peer's proof is no good: ${verified.refused}`);
+    if (verified.payload["token"] !== jti) {
+      throw unauthorised("The peer's proof was made for another connection.");
+    }
+    return verified.payload.sub!;
+  }
+
+  async #sign(key: KnownKey, typ: string, claims: JWTPayload): Promise<string> {
+    const nowMs = this.#runtime.wallMs();
+    return await new SignJWT({
+      ...claims,
+      sub: this.#options.id,
+      iat: nowMs / 1_000,
+      exp: (nowMs + TOKEN_LIFETIME_MS) / 1_000,
+    }).setProtectedHeader({ alg: "HS256", typ, kid: await key.kid }).sign(await key.secret);
+  }
+
+  async #verify(
+    token: string,
+    typ: string,
+    audiences: readonly string[],
+  ): Promise<{ readonly key: KnownKey; readonly payload: JWTPayload } | { readonly refused: string }> {
+    let key: KnownKey | undefined;
+    try {
+      const { payload } = await jwtVerify(token, async ({ kid }) => {
+        key = await this.#keyOf(kid);
+        if (!key) throw new errors.JWKSNoMatchingKey();
+        return await key.secret;
+      }, {
+        algorithms: ["HS256"],
+        typ,
+        audience: [...audiences],
+        requiredClaims: ["sub", "iat", "exp"],
+        clockTolerance: this.#clockToleranceMs / 1_000,
+        currentDate: new Date(this.#runtime.wallMs()),
+      });
+      // Several audiences at once would be a token for several members.
+      if (typeof payload.aud !== "string") return { refused: "The token is for more than one member." };
+      if (!isName(payload.sub)) return { refused: "The token names no member." };
+      return { key: key!, payload };
+    } catch (error) {
+      return { refused: this.#reasonOf(error, audiences) };
+    }
+  }
+
+  /** What is wrong with the times of a token that has not ended yet. */
+  #faultOfTimes({ iat, exp }: JWTPayload): string | undefined {
+    const nowMs = this.#runtime.wallMs();
+    if (iat! * 1_000 > nowMs + this.#clockToleranceMs) {
+      return "The token is from the future: the clocks of the two members are too far apart.";
+    }
+    if ((exp! - iat!) * 1_000 > MAX_TOKEN_LIFETIME_MS) return "The token is good for too long.";
+    // What was used before this member began is not remembered.
+    if (Math.round(iat! * 1_000) < this.#startedMs) return "The token is from before this member began.";
+    return undefined;
+  }
+
+  async #keyOf(kid: string | undefined): Promise<KnownKey | undefined> {
+    for (const key of this.#keys) if (await key.kid === kid) return key;
+    return undefined;
+  }
+
+  #reasonOf(error: unknown, audiences: readonly string[]): string {
+    if (error instanceof errors.JWTExpired) {
+      return "The token has expired, or the clocks of the two members are too far apart.";
+    }
+    if (error instanceof errors.JWTClaimValidationFailed && error.claim === "aud") {
+      const given = JSON.stringify(error.payload.aud ?? null).slice(0, 200);
+      return `The token is for ${given}, and this member is ${
+        audiences.join(" or ") || "not known by any address"
+      }.`;
+    }
+    if (error instanceof errors.JWTClaimValidationFailed) return `The token's ${error.claim} is not right.`;
+    if (error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWSSignatureVerificationFailed) {
+      return "The token is not signed with a key of this cluster.";
+    }
+    return "The token cannot be read.";
+  }
+
+  #audience(authority?: string): string {
+    const cluster = `hearsay:${encodeURIComponent(this.#options.cluster)}`;
+    return authority === undefined ? cluster : `${cluster}@${authority}`;
+  }
+
+  /** 128 random bits. */
+  #draw(): string {
+    return Array.from(
+      { length: 4 },
+      () => Math.floor(this.#runtime.random() * 2 ** 32).toString(16).padStart(8, "0"),
+    ).join("");
+  }
+}
+
+/** Nobody speaks for another. */
+function assertSpeaksAs(id: string, message: Message): Message {
+  if (message.type === "hello" && message.member.id !== id) {
+    throw unauthorised(`The peer proved to be ${id}, and says that it is another.`);
+  }
+  if (message.type === "gossip" && message.memberId !== id) {
+    throw unauthorised(`The peer proved to be ${id}, and gossips as another.`);
+  }
+  return message;
+}
+
+function unauthorised(reason: string): ConnectionClosed {
+  return new ConnectionClosed(CLOSE.unauthorised, reason);
+}
+
+function isName(value: unknown): value is string {
+  return typeof value === "string" && value !== "" && value.isWellFormed() &&
+    fitsBytes(value, MAX_NAME_BYTES);
+}

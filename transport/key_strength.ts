@@ -1,0 +1,79 @@
+/**
+ * Which keys are good enough to be shared by a cluster.
+ *
+ * @module
+ */
+
+import { ConfigurationError, type ConfigurationProblem } from "../gossiper/configuration_error.ts";
+import type { ClusterKey } from "./authentication.ts";
+
+/** The fewest bytes of a key: as many as the hash that signs with it has. */
+export const MIN_KEY_BYTES = 32;
+/** The fewest bytes of a key that differ: of 32 drawn at random some 30 do, of a phrase repeated very few. */
+export const MIN_DISTINCT_BYTES = 16;
+/** The most keys at once: a rotation needs two. */
+export const MAX_KEYS = 8;
+
+const BASE64 = /^[A-Za-z0-9+/_-]+={0,2}$/;
+
+/**
+ * The bytes of keys, each key once.
+ *
+ * @throws {ConfigurationError} naming every key that is weak; the keys themselves are never shown.
+ */
+export function strongKeys(keys: unknown): Uint8Array<ArrayBuffer>[] {
+  const problems = keyProblems(keys);
+  if (problems.length > 0) throw new ConfigurationError(problems);
+  const byText = new Map<string, Uint8Array<ArrayBuffer>>();
+  for (const key of keys as readonly ClusterKey[]) {
+    const bytes = bytesOf(key)!;
+    byText.set(bytes.join(), bytes);
+  }
+  return [...byText.values()];
+}
+
+/** What is wrong with keys, which may be anything. */
+export function keyProblems(keys: unknown): ConfigurationProblem[] {
+  const field = "authentication.keys";
+  if (!Array.isArray(keys) || keys.length === 0 || keys.length > MAX_KEYS) {
+    const given = Array.isArray(keys) ? `a list of ${keys.length}` : `a ${typeof keys}`;
+    return [{
+      field,
+      problem: "is no list of keys",
+      given,
+      allowed: `1 to ${MAX_KEYS} keys, the first of which signs`,
+    }];
+  }
+  return keys.flatMap((key: unknown, index): ConfigurationProblem[] => {
+    const fault = faultOf(key);
+    return fault === undefined ? [] : [{ field: `${field}[${index}]`, ...fault }];
+  });
+}
+
+function faultOf(key: unknown): Omit<ConfigurationProblem, "field"> | undefined {
+  const allowed =
+    `${MIN_KEY_BYTES} random bytes or more, as base64 or as a Uint8Array (newClusterKey makes one)`;
+  if (typeof key !== "string" && !(key instanceof Uint8Array)) {
+    return { problem: "is no key", given: `a ${typeof key}`, allowed };
+  }
+  const bytes = bytesOf(key);
+  if (!bytes) return { problem: "is not base64", given: `a text of ${key.length} characters`, allowed };
+  const given = `${bytes.length} bytes, of which ${new Set(bytes).size} differ`;
+  if (bytes.length < MIN_KEY_BYTES) return { problem: "is weak: it is too short", given, allowed };
+  if (new Set(bytes).size >= MIN_DISTINCT_BYTES) return undefined;
+  return { problem: "is weak: it repeats itself", given, allowed };
+}
+
+function bytesOf(key: ClusterKey): Uint8Array<ArrayBuffer> | undefined {
+  if (typeof key !== "string") return new Uint8Array(key);
+  const text = key.trim();
+  if (!BASE64.test(text)) return undefined;
+  try {
+    return Uint8Array.from(
+      atob(text.replaceAll("-", "+").replaceAll("_", "/")),
+      (char) => char.charCodeAt(0),
+    );
+  } catch {
+    return undefined;
+  }
+}
