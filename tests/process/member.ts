@@ -6,7 +6,7 @@
  */
 
 import { TextLineStream } from "../../deps/std_streams.ts";
-import { join, type PartialConfig } from "../../mod.ts";
+import { join, type JoinOptions, type PartialConfig } from "../../mod.ts";
 
 /** How it is started, as JSON in its first argument. */
 export interface MemberOptions {
@@ -16,9 +16,11 @@ export interface MemberOptions {
   readonly advertised?: number;
   readonly seeds: readonly string[];
   readonly config: PartialConfig;
+  readonly authentication?: JoinOptions["authentication"];
+  readonly tls?: JoinOptions["tls"];
 }
 
-const { id, port, advertised, seeds, config }: MemberOptions = JSON.parse(Deno.args[0]!);
+const { id, port, advertised, seeds, config, authentication, tls }: MemberOptions = JSON.parse(Deno.args[0]!);
 const host = "127.0.0.1";
 const node = await join({
   cluster: "faults",
@@ -27,6 +29,8 @@ const node = await join({
   seeds,
   config,
   ...(advertised === undefined ? {} : { advertise: { host, port: advertised } }),
+  ...(authentication && { authentication }),
+  ...(tls && { tls }),
 });
 const tell = (line: object) => console.log(JSON.stringify(line));
 tell({ type: "listening", address: node.address, port: Number(new URL(node.address).port) });
@@ -59,6 +63,11 @@ const COMMANDS: Readonly<Record<string, (value: string) => void>> = {
     loading = setInterval(() => {
       for (let each = 0; each < 20; each++) node.gossiper.setState("load", ++number);
     }, 5);
+  },
+  /** Takes these keys from now on. */
+  keys: (value) => {
+    node.gossiper.setKeys(value.split(","));
+    tell({ type: "keys", count: value.split(",").length });
   },
   /** Blocks the event loop for so many milliseconds. */
   block: (value) => {

@@ -1,0 +1,88 @@
+import { assertEquals, assertGreater } from "../../deps/std_assert.ts";
+import { newClusterKey } from "../../transport/cluster_keys.ts";
+import { eventually, Program } from "../process/program.ts";
+
+const CONFIG = {
+  gossipInterval: 100,
+  gossipRequestTimeout: 500,
+  heartbeatExpiration: 4_000,
+  maxBackoff: 300,
+};
+const IDS = ["a", "b", "c", "d", "e"];
+
+/** Members as processes, and what they told. */
+class Members implements AsyncDisposable {
+  readonly #programs: readonly Program[];
+
+  private constructor(programs: readonly Program[]) {
+    this.#programs = programs;
+  }
+
+  static async started(keys: readonly string[]): Promise<Members> {
+    const options = { port: 0, config: CONFIG, authentication: { keys } };
+    const first = Program.member({ id: "a", seeds: [], ...options });
+    const [, address] = await first.until(/"listening","address":"([^"]+)"/);
+    const others = IDS.slice(1).map((id) => Program.member({ id, seeds: [address!], ...options }));
+    const members = new Members([first, ...others]);
+    await members.hearEachOther("first");
+    return members;
+  }
+
+  /** Gives every member these keys, one after another, and sees after each that news reaches everybody. */
+  async rotate(keys: readonly string[], name: string): Promise<void> {
+    for (const [index, program] of this.#programs.entries()) {
+      const before = program.lines.filter((line) => line.includes('"type":"keys"')).length;
+      await program.type(`keys ${keys.join(",")}`);
+      await eventually("it has taken the keys", () => {
+        return Promise.resolve(
+          program.lines.filter((line) => line.includes('"type":"keys"')).length > before,
+        );
+      });
+      await this.hearEachOther(`${name}-${index}`);
+    }
+  }
+
+  async hearEachOther(value: string): Promise<void> {
+    for (const [index, program] of this.#programs.entries()) await program.type(`set ${value}-${IDS[index]}`);
+    for (const [index, program] of this.#programs.entries()) {
+      for (const of of IDS) {
+        if (of === IDS[index]) continue;
+        await eventually(`${IDS[index]} hears ${value} of ${of}`, () => {
+          return Promise.resolve(program.lines.some((line) => line.includes(`"value":"${value}-${of}"`)));
+        });
+      }
+    }
+  }
+
+  /** What any of them told of a type. */
+  told(type: string): string[] {
+    return this.#programs.flatMap(({ lines }) => lines.filter((line) => line.includes(`"type":"${type}"`)));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const program of this.#programs) await program[Symbol.asyncDispose]();
+  }
+}
+
+Deno.test("setKeys rotates the key of five live processes: nobody is blocked or refused, and the old key opens nothing any more", async () => {
+  const [old, young] = [await newClusterKey(), await newClusterKey()];
+  await using members = await Members.started([old]);
+  await members.rotate([old, young], "both");
+  await members.rotate([young, old], "turned");
+  await members.rotate([young], "new");
+  assertEquals([members.told("MemberBlocked"), members.told("ClientRefused"), members.told("SelfBlocked")], [
+    [],
+    [],
+    [],
+  ]);
+  // Whoever has missed the rotation is out.
+  const [listening] = members.told("listening");
+  const late = { id: "late", port: 0, seeds: [JSON.parse(listening!).address], config: CONFIG };
+  await using stranger = Program.member({ ...late, authentication: { keys: [old] } });
+  await stranger.until(/"SeedFailed".*"unauthorised"/);
+  await eventually("it is told", () => Promise.resolve(members.told("ClientRefused").length > 0));
+  assertGreater(
+    members.told("ClientRefused").filter((line) => line.includes("not signed with a key")).length,
+    0,
+  );
+});

@@ -1,0 +1,136 @@
+import { assert, assertEquals, assertMatch } from "../../deps/std_assert.ts";
+import { assertRejects } from "../../deps/std_assert.ts";
+import { ConfigurationError, join, type JoinOptions, type Node } from "../../mod.ts";
+import { newClusterKey } from "../../transport/cluster_keys.ts";
+import { Authority, type CertificateOptions } from "./certificates.ts";
+
+const KEY = await newClusterKey();
+const CONFIG = { gossipInterval: 50, gossipRequestTimeout: 500, heartbeatExpiration: 5_000, maxBackoff: 100 };
+const AUTHORITY = await Authority.make();
+
+function member(id: string, options: Partial<JoinOptions> = {}): Promise<Node> {
+  return join({
+    cluster: "orders",
+    id,
+    listen: { port: 0 },
+    config: CONFIG,
+    authentication: { keys: [KEY] },
+    ...options,
+  });
+}
+
+async function hears({ gossiper }: Node, of: string, value: unknown): Promise<void> {
+  for await (const update of gossiper.watch("k", { signal: AbortSignal.timeout(5_000) })) {
+    if (update.memberId === of && update.value === value) return;
+  }
+  throw new Error(`${value} was not heard.`);
+}
+
+/** Why a member that trusts these authorities could not greet a seed. */
+async function failureAt(seed: string, caCerts: readonly string[]): Promise<string> {
+  const own = await AUTHORITY.sign();
+  await using node = await member("eve", { seeds: [seed], tls: { ...own, caCerts } });
+  for await (
+    const event of node.gossiper.events.subscribe("SeedFailed", { signal: AbortSignal.timeout(5_000) })
+  ) {
+    if (event.type === "SeedFailed") return String(event.error);
+  }
+  throw new Error("It did not fail.");
+}
+
+Deno.test("wss with certificates of a private authority: members dial each other by it, both ways", async () => {
+  const caCerts = [AUTHORITY.cert];
+  await using ada = await member("ada", { tls: { ...await AUTHORITY.sign(), caCerts } });
+  await using ben = await member("ben", {
+    seeds: [ada.address],
+    tls: { ...await AUTHORITY.sign(), caCerts },
+  });
+  assertMatch(ada.address, /^wss:/);
+  ada.gossiper.setState("k", 1);
+  ben.gossiper.setState("k", 2);
+  await Promise.all([hears(ben, "ada", 1), hears(ada, "ben", 2)]);
+  await using cleo = await member("cleo", {
+    seeds: [ben.address],
+    tls: { ...await AUTHORITY.sign(), caCerts },
+  });
+  cleo.gossiper.setState("k", 3);
+  await hears(ada, "cleo", 3);
+});
+
+Deno.test("wss in a service's own server, which has the certificate: the handler is mounted there", async () => {
+  const { cert, key } = await AUTHORITY.sign();
+  const ready = Promise.withResolvers<Node>();
+  const server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, cert, key, onListen: () => {} },
+    async (request, info) => {
+      return await (await ready.promise).handler(request, info) ?? new Response("the service's own");
+    },
+  );
+  const caCerts = [AUTHORITY.cert];
+  const ada = await join({
+    cluster: "orders",
+    id: "ada",
+    advertise: { host: "127.0.0.1", port: server.addr.port },
+    config: CONFIG,
+    authentication: { keys: [KEY] },
+    tls: { caCerts },
+  });
+  ready.resolve(ada);
+  assertEquals(ada.address, `wss://127.0.0.1:${server.addr.port}`);
+  const ben = await member("ben", { seeds: [ada.address], tls: { ...await AUTHORITY.sign(), caCerts } });
+  ada.gossiper.setState("k", 1);
+  await hears(ben, "ada", 1);
+  await ben.stop();
+  await ada.stop();
+  await server.shutdown();
+});
+
+const HOUR_MS = 3_600_000;
+const UNFIT: readonly (readonly [string, CertificateOptions, RegExp])[] = [
+  ["has expired", { untilMs: -HOUR_MS }, /Expired/i],
+  ["is not good yet", { fromMs: HOUR_MS }, /NotValidYet|not valid yet/i],
+  ["is for another name", { names: [{ type: "dns", value: "members.example" }] }, /name/i],
+  ["is for another address", { names: [{ type: "ip", value: "10.0.0.7" }] }, /name/i],
+];
+
+for (const [what, options, why] of UNFIT) {
+  Deno.test(`a member whose certificate ${what} is not spoken to`, async () => {
+    await using ada = await member("ada", {
+      tls: { ...await AUTHORITY.sign(options), caCerts: [AUTHORITY.cert] },
+    });
+    const text = await failureAt(ada.address, [AUTHORITY.cert]);
+    assertMatch(text, /certificate/);
+    assertMatch(text, why);
+    assertEquals(ada.gossiper.members.length, 1);
+  });
+}
+
+Deno.test("a member whose certificate is of an authority that is not trusted is not spoken to", async () => {
+  await using ada = await member("ada", { tls: await AUTHORITY.sign() });
+  const another = await Authority.make("CN=Another authority of the tests");
+  for (const caCerts of [[], [another.cert]]) {
+    assertMatch(await failureAt(ada.address, caCerts), /UnknownIssuer|BadSignature/);
+  }
+});
+
+Deno.test("the encrypted port speaks no plain ws, and says nothing on it", async () => {
+  await using ada = await member("ada", { tls: await AUTHORITY.sign() });
+  const text = await failureAt(ada.address.replace("wss:", "ws:"), [AUTHORITY.cert]);
+  assert(/could not be reached|took longer/.test(text), text);
+});
+
+Deno.test("a certificate without its key, or what is no certificate, is refused", async () => {
+  const { cert, key } = await AUTHORITY.sign();
+  const wrong: readonly (readonly [object, string])[] = [
+    [{ cert }, "tls.key"],
+    [{ key }, "tls.cert"],
+    [{ cert: "cert.pem", key }, "tls.cert"],
+    [{ cert, key, caCerts: ["ca.pem"] }, "tls.caCerts"],
+    [{ cert, key, ca: [] }, "tls.ca"],
+  ];
+  for (const [tls, field] of wrong) {
+    const error = await assertRejects(() => member("ada", { tls }), ConfigurationError);
+    assertEquals(error.problems.map((problem) => problem.field), [field]);
+    assert(!error.message.includes("PRIVATE"));
+  }
+});
