@@ -11,9 +11,10 @@ import type { GossiperConfig } from "./gossiper/configuration.ts";
 import type { FlushResult } from "./gossiper/departure.ts";
 import { EventStream } from "./gossiper/event_stream.ts";
 import { Gossiper } from "./gossiper/gossiper.ts";
+import { idOfKey } from "./gossiper/signing.ts";
 import { realRuntime, type Runtime } from "./gossiper/runtime.ts";
 import { warn } from "./gossiper/log.ts";
-import { authenticationOf, isOpenToAll } from "./join_security.ts";
+import { authenticationOf, isOpenToAll, signingOf } from "./join_security.ts";
 import { checkedConfig, type Endpoint, type JoinOptions } from "./join_options.ts";
 import type { Authentication } from "./transport/authentication.ts";
 import { WebSocketTransport } from "./transport/web_socket.ts";
@@ -66,9 +67,10 @@ export async function join(options: JoinOptions): Promise<Node> {
   const { cluster, runtime = realRuntime, signal } = options;
   signal?.throwIfAborted();
   const eventStream = new EventStream({ capacity: config.eventCapacity });
-  const id = options.id ?? newId(runtime);
+  const signing = await signingOf(options.authentication);
+  const id = options.id ?? (signing ? idOfKey(signing.publicKey) : newId(runtime));
   const authentication = options.authentication &&
-    await authenticationOf(options.authentication, { cluster, id, runtime });
+    await authenticationOf(options.authentication, { cluster, id, runtime, signing });
   const transport = openTransport(options, { config, eventStream, authentication });
   try {
     const discovery = discoveryOf(options);
@@ -85,6 +87,7 @@ export async function join(options: JoinOptions): Promise<Node> {
       discovery,
       runtime,
       ...(actorStatistics && { actorStatistics }),
+      ...(signing && { signing }),
     });
     await gossiper.start(signal ? { signal } : {});
     return new RunningNode({ gossiper, transport, eventStream, member: self });

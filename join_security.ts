@@ -8,6 +8,7 @@ import type { ConfigurationProblem } from "./gossiper/configuration.ts";
 import { describe, nearestOf } from "./gossiper/configuration_rules.ts";
 import { isLoopback } from "./gossiper/loopback.ts";
 import type { Runtime } from "./gossiper/runtime.ts";
+import type { Signing } from "./gossiper/signing.ts";
 import { type Authentication, authorityOf, type ClusterKey } from "./transport/authentication.ts";
 import { keyProblems } from "./transport/key_strength.ts";
 
@@ -27,6 +28,17 @@ export interface AuthenticationOptions {
   readonly aliases?: readonly string[];
   /** How far the members' clocks may be apart, in milliseconds. 0 to 60,000; default 5,000. */
   readonly clockTolerance?: number;
+  /**
+   * Whether members sign what they set, and take of each other only what its owner has signed, whoever passes it
+   * on. All members of a cluster sign, or none. False by default. Without an `id` of its own a member's id is then
+   * its public key.
+   */
+  readonly sign?: boolean;
+  /**
+   * What to sign with; a new key pair for every life by default. A member that gives its own `id` gives this too
+   * (`signingKeyFromFile` of `@hearsay/gossip/auth` keeps one): others know the id by its key.
+   */
+  readonly signingKey?: CryptoKeyPair;
 }
 
 /** Certificates. */
@@ -67,6 +79,7 @@ export const SECURITY_OPTIONS: readonly (keyof SecurityOptions)[] = [
 
 /** What the checks look at. */
 interface Checked extends SecurityOptions {
+  readonly id?: string;
   readonly listen?: { readonly hostname?: string };
   readonly advertise?: { readonly host: string };
 }
@@ -74,7 +87,7 @@ interface Checked extends SecurityOptions {
 /** Everything that is wrong with them. */
 export function securityProblems(options: Checked): ConfigurationProblem[] {
   return [
-    ...authenticationProblems(options.authentication),
+    ...authenticationProblems(options.authentication, options.id),
     ...tlsProblems(options),
     ...insecureProblems(options),
     ...originProblems(options.allowedOrigins),
@@ -89,15 +102,40 @@ export function isOpenToAll({ authentication, insecure, ...where }: Checked): bo
 /** The authentication that the options ask for. What it takes is loaded only here. */
 export async function authenticationOf(
   options: AuthenticationOptions,
-  who: { readonly cluster: string; readonly id: string; readonly runtime: Runtime },
+  who: {
+    readonly cluster: string;
+    readonly id: string;
+    readonly runtime: Runtime;
+    readonly signing: Signing | undefined;
+  },
 ): Promise<Authentication> {
   const { clusterKeys } = await import("./transport/cluster_keys.ts");
-  return clusterKeys({ ...options, ...who });
+  const { keys, clockTolerance } = options;
+  const { signing, ...rest } = who;
+  return clusterKeys({
+    keys,
+    ...rest,
+    ...(clockTolerance !== undefined && { clockTolerance }),
+    ...(signing && { signing }),
+  });
 }
 
-const AUTHENTICATION: readonly (keyof AuthenticationOptions)[] = ["keys", "aliases", "clockTolerance"];
+/** What this member signs with, where it does. */
+export async function signingOf(options: AuthenticationOptions | undefined): Promise<Signing | undefined> {
+  if (!options?.sign) return undefined;
+  const { ed25519Signing, newSigningKey } = await import("./gossiper/ed25519.ts");
+  return await ed25519Signing(options.signingKey ?? await newSigningKey());
+}
 
-function authenticationProblems(given: unknown): ConfigurationProblem[] {
+const AUTHENTICATION: readonly (keyof AuthenticationOptions)[] = [
+  "keys",
+  "aliases",
+  "clockTolerance",
+  "sign",
+  "signingKey",
+];
+
+function authenticationProblems(given: unknown, id: unknown): ConfigurationProblem[] {
   if (given === undefined) return [];
   const field = "authentication";
   if (typeof given !== "object" || given === null) {
@@ -121,7 +159,36 @@ function authenticationProblems(given: unknown): ConfigurationProblem[] {
     const problem = "is out of range";
     problems.push({ field: `${field}.clockTolerance`, problem, given: describe(clockTolerance), allowed });
   }
-  return problems;
+  return [...problems, ...signingProblems(given, id)];
+}
+
+function signingProblems(
+  { sign = false, signingKey }: { readonly sign?: unknown; readonly signingKey?: unknown },
+  id: unknown,
+): ConfigurationProblem[] {
+  if (typeof sign !== "boolean") {
+    const problem = "is no yes or no";
+    return [{ field: "authentication.sign", problem, given: describe(sign), allowed: "true or false" }];
+  }
+  const field = "authentication.signingKey";
+  if (signingKey === undefined) {
+    if (!sign || id === undefined) return [];
+    const problem = "is missing: others know an id by its key, and would refuse the next life of this one";
+    const allowed = "a key pair that is kept (signingKeyFromFile), or no `id`: it is the public key then";
+    return [{ field, problem, given: "nothing", allowed }];
+  }
+  const { publicKey, privateKey } = (signingKey ?? {}) as { publicKey?: unknown; privateKey?: unknown };
+  const isPair = [publicKey, privateKey].every((key) =>
+    key instanceof CryptoKey && key.algorithm.name === "Ed25519"
+  );
+  if (isPair && sign) return [];
+  const problem = isPair ? "is given, and `sign` is not" : "is no key pair";
+  return [{
+    field,
+    problem,
+    given: describe(signingKey),
+    allowed: "an Ed25519 CryptoKeyPair, with `sign: true`",
+  }];
 }
 
 function tlsProblems({ tls, listen }: Checked): ConfigurationProblem[] {

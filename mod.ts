@@ -104,6 +104,7 @@ export {
   type HearsayEvent,
   type RequestFailed,
   type SeedFailed,
+  type SignatureRefused,
   type SubscribeOptions,
 } from "./gossiper/event_stream.ts";
 export { Gossiper } from "./gossiper/gossiper.ts";
@@ -119,6 +120,7 @@ export type {
   UnknownMessage,
 } from "./gossiper/message.ts";
 export { PeerRefused } from "./gossiper/refusal.ts";
+export type { Signing } from "./gossiper/signing.ts";
 export { realRuntime, type Runtime } from "./gossiper/runtime.ts";
 export { join, type Node } from "./join.ts";
 export type { Endpoint, JoinOptions } from "./join_options.ts";
@@ -128,6 +130,7 @@ export type {
   Authentication,
   ClusterKey,
   Credentials,
+  Guard,
   NotAdmitted,
 } from "./transport/authentication.ts";
 export {

@@ -11,7 +11,8 @@ import type { EngineEvent } from "./events.ts";
 import { Exchange, type ExchangeSettings, type Sent, spanOf } from "./exchange.ts";
 import { isFarAhead, lifeAbove } from "./life.ts";
 import { deepFreeze, utf8Length } from "./json.ts";
-import { isRestless, type MemberState } from "./member_state.ts";
+import { claimOf } from "./claim.ts";
+import { type Draft, isRestless, type MemberState } from "./member_state.ts";
 import { Merge, type MergeSettings } from "./merge.ts";
 import { Membership, type MembershipSettings } from "./membership.ts";
 import { topologyHash } from "./murmur3.ts";
@@ -22,6 +23,7 @@ import { stateName, Store } from "./store.ts";
 import {
   type BlockedMember,
   type BlockReason,
+  type Claim,
   type Delta,
   DIGEST_KEY,
   type Entry,
@@ -35,12 +37,14 @@ import {
   MEMBER_KEY,
   type MemberDelta,
   type Phase,
+  SIGNING_KEY,
   type SummaryPart,
   TOPOLOGY_KEY,
   TYPE,
 } from "./types.ts";
 
 export type { Sent } from "./exchange.ts";
+export type { Draft } from "./member_state.ts";
 
 /** The most blocked ids that a member publishes (rule E14). */
 const MAX_PUBLISHED_BLOCKED = 50;
@@ -65,6 +69,11 @@ export interface EngineStart {
   readonly byGreeting: boolean;
   /** Whether who else belongs to the cluster is yet to be told: until then nobody agrees with nobody either. */
   readonly awaitsTopology?: boolean;
+  /**
+   * Whether members sign what they set: then this one's state is told as far as it is {@linkcode Engine.certify}'d,
+   * and of another's later life only what it says itself, or has signed, is believed.
+   */
+  readonly signs?: boolean;
 }
 
 /** What a call returned, and the events that it caused, in order. */
@@ -87,6 +96,9 @@ export class Engine {
   #events: EngineEvent[] = [];
   #nowMs: number;
   readonly #byGreeting: boolean;
+  readonly #signs: boolean;
+  /** When a later life of this id was last told of by somebody who could not prove it. */
+  #unprovenMs = -Infinity;
   #contact: boolean;
   #phase: Phase = "diffusing";
   #silenced = false;
@@ -103,6 +115,7 @@ export class Engine {
     this.#id = start.id;
     this.#nowMs = start.now.monotonicMs;
     this.#byGreeting = start.byGreeting;
+    this.#signs = start.signs ?? false;
     this.#contact = !start.byGreeting && !start.awaitsTopology;
     this.#random = new Random(start.random);
     const emit = (event: EngineEvent) => void this.#events.push(event);
@@ -122,8 +135,14 @@ export class Engine {
       membership: this.#membership,
       memories,
       emit,
+      signs: this.#signs,
     });
-    this.#merge = new Merge(settings, { store: this.#store, membership: this.#membership, emit });
+    this.#merge = new Merge(settings, {
+      store: this.#store,
+      membership: this.#membership,
+      emit,
+      signs: this.#signs,
+    });
     this.#self = this.#store.hold(start.id, start.life);
     this.#store.order.changed(this.#self);
   }
@@ -215,6 +234,27 @@ export class Engine {
     });
   }
 
+  /** This member's state, to be signed; `undefined` where all of it is. */
+  draft(): Draft | undefined {
+    return this.#self.certified < this.#self.held ? this.#self.draft() : undefined;
+  }
+
+  /** Tells this much of this member's state from now on, under its signature. */
+  certify(draft: Draft, proof: string): Caused {
+    return this.#act(undefined, () => {
+      // A life that was begun meanwhile has nothing of it.
+      if (draft.claim.life === this.life && draft.claim.number > this.#self.certified) {
+        this.#self.certify(draft, proof);
+      }
+      return {};
+    });
+  }
+
+  /** What would be held of a member if this were taken, to be verified; `undefined` where nothing would be. */
+  claimOf(told: MemberDelta): Claim | undefined {
+    return claimOf(told, this.#store.order.get(told.id));
+  }
+
   /** Does what time brings, once an interval: expiry, leaving, forgetting (R2.3, R2.4, E8, E11). */
   tick(now: Instant): Caused {
     return this.#act(now, () => {
@@ -293,7 +333,7 @@ export class Engine {
    */
   toldLife(life: Life, now: Instant): Caused {
     return this.#act(now, () => {
-      if (life > this.life && !isFarAhead(life, now.wallMs)) this.#renewLife(life, now);
+      if (life > this.life && !isFarAhead(life, now.wallMs)) this.#renewUnproven(life, now);
       return {};
     });
   }
@@ -338,13 +378,14 @@ export class Engine {
   }
 
   /**
-   * Merges what a peer told (R3.3); `holds` is to be answered. Where `invalid` names something that cannot be
-   * believed, nothing was merged.
+   * Merges what a peer told (R3.3), but for the members that are `refused`; `holds` is to be answered. Where
+   * `invalid` names something that cannot be believed, nothing was merged.
    */
   applyIncoming(
     peerId: string,
     delta: Delta,
     now: Instant,
+    options: { readonly refused?: ReadonlySet<string> } = {},
   ): Caused<{ holds: Holds; invalid: string | undefined }> {
     return this.#act(now, () => {
       const holds = new Map<string, Hold>();
@@ -354,7 +395,8 @@ export class Engine {
       const peer = this.#exchange.beforeMerge(peerId);
       let renewAbove: Life | undefined;
       for (const each of delta.members) {
-        if (each.id === this.#id) renewAbove = this.#answerOwn(each, holds) ?? renewAbove;
+        if (options.refused?.has(each.id)) this.#merge.refuse(each, { holds });
+        else if (each.id === this.#id) renewAbove = this.#answerOwn(each, holds) ?? renewAbove;
         else this.#merge.take(each, { peerId, holds, now });
       }
       this.#exchange.afterMerge(peer, delta, holds);
@@ -371,10 +413,12 @@ export class Engine {
       this.#exchange.acknowledge(sent, credible);
       // A life of which nothing was set yet is told by no delta: only so is it known that the one held is over.
       for (const [id, { life }] of credible) {
+        // Where members sign, nobody else can end one's life by saying so.
+        if (this.#signs && id !== sent.peerId) continue;
         if (id !== this.#id && this.#store.order.get(id)) this.#merge.beginLife(id, life, now);
       }
       const own = credible.get(this.#id);
-      if (own && this.#isAhead(own)) this.#renewLife(own.life, now);
+      if (own && this.#isAhead(own)) this.#renewUnproven(own.life, now);
       return {};
     });
   }
@@ -576,6 +620,20 @@ export class Engine {
     return own.life > this.life || (own.life === this.life && own.number > this.#self.held);
   }
 
+  /**
+   * The same by what a peer merely says. Where members sign, it may be a lie: then it costs a new life once in a
+   * while, and never the voice.
+   */
+  #renewUnproven(told: Life, now: Instant): void {
+    if (!this.#signs) return this.#renewLife(told, now);
+    if (now.monotonicMs - this.#unprovenMs < this.#settings.heartbeatExpiration) return;
+    this.#unprovenMs = now.monotonicMs;
+    const proven = this.#renewals;
+    this.#renewals = [];
+    this.#renewLife(told, now);
+    this.#renewals = proven;
+  }
+
   /** Begins a new life above one that was told of, and sets every key anew in it (E1). */
   #renewLife(told: Life, now: Instant): void {
     if (this.#silenced) return;
@@ -596,7 +654,8 @@ export class Engine {
 }
 
 function isOwnBusiness(key: string): boolean {
-  return isRestless(key) || key === TOPOLOGY_KEY || key === GRACEFULLY_LEFT_KEY || key === MEMBER_KEY;
+  return isRestless(key) || key === TOPOLOGY_KEY || key === GRACEFULLY_LEFT_KEY || key === MEMBER_KEY ||
+    key === SIGNING_KEY;
 }
 
 /** The first of the ids that fit into what a member may publish about others. */

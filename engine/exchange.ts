@@ -39,6 +39,7 @@ export class Exchange {
   readonly #memories: PeerMemories;
   readonly #settings: ExchangeSettings;
   readonly #selfId: string;
+  readonly #signs: boolean;
   readonly #store: Store;
   readonly #membership: Membership;
   readonly #emit: (event: EngineEvent) => void;
@@ -51,9 +52,12 @@ export class Exchange {
       readonly membership: Membership;
       readonly memories: PeerMemories;
       readonly emit: (event: EngineEvent) => void;
+      /** Whether only what is signed is told. */
+      readonly signs: boolean;
     },
   ) {
     this.#settings = settings;
+    this.#signs = context.signs;
     this.#selfId = context.selfId;
     this.#store = context.store;
     this.#membership = context.membership;
@@ -64,6 +68,12 @@ export class Exchange {
   /** The name of the state that this member holds. */
   get state(): string {
     return stateName(this.#store.digest, this.#store.activeHash);
+  }
+
+  /** Whether something of this member's own that lasts is not signed yet, so that digests tell of what is not told. */
+  get #isUnsigned(): boolean {
+    const self = this.#store.order.get(this.#selfId)!;
+    return this.#signs && self.lastLasting > self.certified;
   }
 
   /** The peer lives in this life; of an earlier one nothing that it held counts. */
@@ -112,7 +122,7 @@ export class Exchange {
       members: deltas,
       digest: this.#store.digest,
       active: this.#store.activeHash,
-      partial: partial || options.silent,
+      partial: partial || options.silent || this.#isUnsigned,
     };
     const members = new Map(deltas.map((each) => [each.id, { ...this.#spanSent(each), reset: each.reset }]));
     return { delta, sent: { peerId, peerLife: peer.life, members } };
@@ -273,11 +283,14 @@ export class Exchange {
     const reset = waiting.reset && waiting.life === member.life;
     const after = waiting.life === member.life ? waiting.after : 0;
     if (after >= member.held && !reset) return "settled";
+    // What is told without a signature over it would not be taken.
+    if (this.#signs && (member.certified === 0 || (after >= member.certified && !reset))) return undefined;
     const below = this.#membership.passableBelow(id, nowMs);
     if (below !== Infinity) {
       const delta = member.deltaAfter(after, { below, reset });
       // A whole state that ends early would take away what lies behind its end.
       if (!delta || (delta.reset && !member.isForeign)) return undefined;
+      if (this.#signs && delta.proof === undefined) return undefined;
     }
     return {
       id,

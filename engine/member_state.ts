@@ -14,6 +14,7 @@ import { isForeign } from "./life.ts";
 import type { Waiting } from "./peer_memory.ts";
 import { entryBytes } from "./size.ts";
 import {
+  type Claim,
   DIGEST_KEY,
   type Entry,
   HEARTBEAT_KEY,
@@ -37,6 +38,13 @@ export function isRestless(key: string): boolean {
   return key === HEARTBEAT_KEY || key === DIGEST_KEY;
 }
 
+/** One's own state at one moment, to be signed: later changes do not touch it. */
+export interface Draft {
+  readonly claim: Claim;
+  /** Everything that is to be told with it. */
+  readonly entries: readonly Entry[];
+}
+
 /** What is held of one life of one member. */
 export class MemberState {
   readonly id: string;
@@ -57,6 +65,8 @@ export class MemberState {
   highestLasting = 0;
   /** The number of the last heartbeat. */
   lastHeartbeat = 0;
+  /** The member's own signature over everything up to `held`, where it signs. */
+  proof: string | undefined;
   /** An upper bound of the bytes of all entries in a message. */
   bytes = 0;
   /** The member's place in its holder's order of change: see `ChangeOrder`. */
@@ -65,6 +75,10 @@ export class MemberState {
   newer: MemberState | undefined;
 
   readonly #byKey = new Map<string, HeldEntry>();
+  /** Of one's own state, as much as is signed: only that is told where what is not signed would not be taken. */
+  #certified:
+    | { readonly number: number; readonly proof: string; readonly entries: readonly Entry[] }
+    | undefined;
   /** Every entry in rising order of position, superseded ones among them until they are swept out. */
   #log: HeldEntry[] = [];
   #supposed: Waiting | undefined;
@@ -114,6 +128,28 @@ export class MemberState {
       if (!superseded && (numbers.get(entry.key) ?? 0) < entry.number) return false;
     }
     return true;
+  }
+
+  /** Up to where it can be told with a signature. */
+  get certified(): number {
+    return this.#certified?.number ?? (this.proof === undefined ? 0 : this.held);
+  }
+
+  /** What is held now, as something to sign or to verify. */
+  claim(): Claim {
+    const entries = [...this.entries()].filter(({ value }) => value !== undefined);
+    const { id, life, lastLasting } = this;
+    return { id, life, number: this.held, lastLasting, entries };
+  }
+
+  /** As much as is to be signed, deletions included: to be handed back with the signature. */
+  draft(): Draft {
+    return { claim: this.claim(), entries: [...this.entries()] };
+  }
+
+  /** From now on this much is told, under this signature. */
+  certify({ claim, entries }: Draft, proof: string): void {
+    this.#certified = { number: claim.number, proof, entries };
   }
 
   /** The bytes that this state would have if these entries were added. */
@@ -193,6 +229,12 @@ export class MemberState {
     const { below = Infinity } = options;
     const reset = options.reset === true || after < this.floor;
     const start = reset ? 0 : after;
+    const { id, life } = this;
+    if (this.#certified) {
+      const { proof } = this.#certified;
+      const entries = this.#certified.entries.filter(({ number }) => number > start);
+      return entries.length === 0 ? undefined : { id, life, after: start, reset, entries, proof };
+    }
     const entries: Entry[] = [];
     for (let index = this.#log.length - 1; index >= 0; index--) {
       const held = this.#log[index]!;
@@ -200,9 +242,19 @@ export class MemberState {
       if (!held.superseded && this.#isPassable(held.entry, below)) entries.push(held.entry);
     }
     if (entries.length === 0) return undefined;
-    const { id, life } = this;
-    if (!this.isForeign) return { id, life, after: start, reset, entries: entries.reverse() };
-    return { id, life, after: 0, reset, entries: entries.sort((one, other) => one.number - other.number) };
+    if (this.isForeign) {
+      return { id, life, after: 0, reset, entries: entries.sort((one, other) => one.number - other.number) };
+    }
+    // The signature is over all that is held, and no less.
+    const isWhole = entries[0]!.number === this.held && this.proof !== undefined;
+    return {
+      id,
+      life,
+      after: start,
+      reset,
+      entries: entries.reverse(),
+      ...(isWhole && { proof: this.proof! }),
+    };
   }
 
   /** A delta that leaves one out would be no prefix; a foreign member's is none anyway. */

@@ -45,6 +45,7 @@ export class Merge {
   readonly #store: Store;
   readonly #membership: Membership;
   readonly #emit: (event: EngineEvent) => void;
+  readonly #signs: boolean;
 
   constructor(
     settings: MergeSettings,
@@ -52,9 +53,11 @@ export class Merge {
       readonly store: Store;
       readonly membership: Membership;
       readonly emit: (event: EngineEvent) => void;
+      readonly signs: boolean;
     },
   ) {
     this.#settings = settings;
+    this.#signs = context.signs;
     this.#store = context.store;
     this.#membership = context.membership;
     this.#emit = context.emit;
@@ -72,17 +75,23 @@ export class Merge {
       return;
     }
     const mine = held?.life === life ? held : undefined;
+    // Who knows nothing of lives signs nothing either.
+    if (isForeign(life) && this.#signs) return this.refuse(told, telling);
     if (isForeign(life)) return this.#takeForeign(told, mine, telling);
     // A gap: what lies between is unknown, so that nothing after it can be taken (E4).
     if (!told.reset && (mine?.held ?? 0) < told.after) {
       return void telling.holds.set(told.id, { life, number: mine?.held ?? 0 });
     }
     if (told.entries.length === 0) return;
+    const { taken, forgotten } = this.#signs
+      ? withoutIdleDeletions(told, mine)
+      : { taken: told, forgotten: 0 };
     const into = told.reset ? undefined : mine;
-    const added = told.entries.filter((entry) => entry.number > (into?.held ?? 0));
+    const added = taken.entries.filter((entry) => entry.number > (into?.held ?? 0));
     if (this.#exceedsLimits(told.id, added, into)) return this.#noteLimit(told.id, telling);
     if (mine) this.#noteConflicts(mine, told.entries, telling);
-    const after = this.#takeEntries(told, held, telling);
+    const after = this.#takeEntries(taken, held, telling);
+    if (after.held === number) after.floor = Math.max(after.floor, forgotten);
     // Of itself the sender says less than it once gave out.
     if (told.id === telling.peerId && number < after.held) note(after, telling);
   }
@@ -95,6 +104,12 @@ export class Merge {
     if (held) this.#store.put(held, news, telling.now);
     else this.#begin(told, { floor: 0, now: telling.now });
     this.#heed(told.id, news, telling.now);
+  }
+
+  /** Takes nothing of what is told of a member that cannot have said so; the peer is told what is held instead. */
+  refuse({ id, life }: MemberDelta, { holds }: Pick<Telling, "holds">): void {
+    const held = this.#store.order.get(id);
+    holds.set(id, held ? { life: held.life, number: held.held } : { life, number: 0 });
   }
 
   /** A greeting told of a later life of a member: what is held of the earlier one is over. */
@@ -113,6 +128,7 @@ export class Merge {
     if (held?.life === life && !told.reset) {
       const news = told.entries.filter((entry) => entry.number > held.held);
       this.#store.put(held, news, now);
+      if (news.length > 0) held.proof = told.proof;
       this.#heed(told.id, news, now);
       return held;
     }
@@ -129,6 +145,7 @@ export class Merge {
     const member = held
       ? this.#store.replace(held, told.entries, { life, floor, now })
       : this.#begin(told, { floor, now });
+    member.proof = told.proof;
     // A block may have outlasted the state, and the memory too, of the life that left.
     const { blocks } = this.#membership;
     if (before === undefined ? blocks.reason(told.id) === "left" : before < life) {
@@ -187,6 +204,24 @@ export class Merge {
   #noteLimit(memberId: string, { peerId }: Telling): void {
     this.#emit({ type: "ConflictDetected", memberId, reason: "limit", peerId });
   }
+}
+
+/**
+ * What is told without the deletions of keys that are not held: these are forgotten at once. A signature is over what
+ * has a value, so that somebody in between could add as many of them as find room.
+ */
+function withoutIdleDeletions(
+  told: MemberDelta,
+  mine: MemberState | undefined,
+): { readonly taken: MemberDelta; readonly forgotten: number } {
+  const before = told.reset ? undefined : mine;
+  const lastLasting = told.entries.findLast(({ key }) => !isRestless(key));
+  const isIdle = (entry: SentEntry) =>
+    entry.value === undefined && !before?.live(entry.key) && entry !== lastLasting &&
+    entry !== told.entries.at(-1);
+  const forgotten = told.entries.findLast(isIdle)?.number ?? 0;
+  if (forgotten === 0) return { taken: told, forgotten };
+  return { taken: { ...told, entries: told.entries.filter((entry) => !isIdle(entry)) }, forgotten };
 }
 
 function note(held: MemberState, telling: Telling): void {

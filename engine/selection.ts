@@ -6,7 +6,7 @@
  * @module
  */
 
-import { entryBytes, memberBytes } from "./size.ts";
+import { entryBytes, memberBytes, proofBytes } from "./size.ts";
 import type { MemberDelta } from "./types.ts";
 
 /** A member of which there is something to tell. */
@@ -65,7 +65,7 @@ export function select(candidates: readonly Candidate[], room: Room): Selection 
 
 /** The bytes that a member's delta takes in a message, at most. */
 export function deltaBytes(delta: MemberDelta): number {
-  let bytes = memberBytes(delta.id);
+  let bytes = memberBytes(delta.id) + (delta.proof === undefined ? 0 : proofBytes(delta.id, delta.proof));
   for (const entry of delta.entries) bytes += entryBytes(entry);
   return bytes;
 }

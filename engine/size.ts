@@ -29,6 +29,11 @@ export function memberBytes(id: string): number {
   return MEMBER_OVERHEAD_BYTES + 3 * quotedBytes(id);
 }
 
+/** The most bytes that the signature over a member's state takes in a message. */
+export function proofBytes(id: string, proof: string): number {
+  return quotedBytes(id) + quotedBytes(proof) + 2;
+}
+
 /** The most bytes that answers of what is held take in a message. */
 export function holdsBytes(holds: Holds): number {
   let bytes = 0;

@@ -60,6 +60,25 @@ export interface MemberDelta {
   readonly reset: boolean;
   /** The entries, in rising order of number. */
   readonly entries: readonly (Entry | SentEntry)[];
+  /** The member's own signature over its state up to the last of these numbers, where it signs. */
+  readonly proof?: string;
+}
+
+/**
+ * What one would hold of a member, as far as it is worth a signature: everything that has a value, and the number
+ * that says how recent that is. Deletions show in what is not there, since each holder forgets them in its own time.
+ */
+export interface Claim {
+  /** The member's id. */
+  readonly id: string;
+  /** The life that is told of. */
+  readonly life: Life;
+  /** Everything up to this number is held. */
+  readonly number: number;
+  /** The number of the last set or delete, heartbeats and digests left out. */
+  readonly lastLasting: number;
+  /** What has a value, in rising order of number. */
+  readonly entries: readonly SentEntry[];
 }
 
 /** What one message tells about members, and the teller's digest at that moment. */
@@ -135,6 +154,9 @@ export const GRACEFULLY_LEFT_KEY = "left";
 export const DIGEST_KEY = "hearsay.digest";
 /** The key of a member's own record, for those that find each other by seeds (rule E14). */
 export const MEMBER_KEY = "hearsay.member";
+
+/** The key of a member's own public key, where it signs what it sets. */
+export const SIGNING_KEY = "hearsay.key";
 
 /** The protobuf type names that values travel under (rule P3). */
 export const TYPE = {

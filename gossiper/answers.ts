@@ -5,12 +5,16 @@
  */
 
 import type { Sent } from "../engine/engine.ts";
-import type { Holds, SummaryPart } from "../engine/types.ts";
+import type { Delta, Holds, SummaryPart } from "../engine/types.ts";
 import type { Member } from "./cluster.ts";
 import type { Core } from "./core.ts";
 import { type Gossip, type Hello, PROTOCOL_VERSION, type Refusal, type Reply } from "./message.ts";
 import { refuse } from "./refusal.ts";
 import type { GossipAnswer, Session, SessionHost } from "./session.ts";
+import type { Examined, Signatures } from "./signatures.ts";
+
+/** How much that was forged is refused, before the connection is closed over it. */
+const MAX_FORGERIES = 8;
 
 /** What {@linkcode Answers} needs. */
 export interface AnswersOptions {
@@ -18,6 +22,8 @@ export interface AnswersOptions {
   readonly self: Member;
   /** The cluster's name. */
   readonly cluster: string;
+  /** This member's public key, where it signs what it sets. */
+  readonly publicKey: string | undefined;
   readonly maxMessageBytes: number;
   /** Whether members that nobody has heard of are let in. */
   readonly byGreeting: boolean;
@@ -31,6 +37,8 @@ export interface AnswersOptions {
   readonly onGreeted: (member: Member) => void;
   /** A peer refused something. */
   readonly onRefused: (session: Session, refusal: Refusal) => void;
+  /** Where members sign what they set. */
+  readonly signatures: Signatures | undefined;
   /** Something threw that never should. */
   readonly onBroken: (error: unknown) => void;
 }
@@ -39,11 +47,15 @@ export interface AnswersOptions {
 export class Answers implements Omit<SessionHost, "opened" | "ended"> {
   readonly #options: AnswersOptions;
   readonly #core: Core;
+  readonly #forgeries = new WeakMap<Session, number>();
+  readonly examine?: (session: Session, message: Gossip | Reply) => Promise<Examined>;
 
   /** Makes the answering side of a gossiper. */
   constructor(options: AnswersOptions) {
     this.#options = options;
     this.#core = options.core;
+    const { signatures } = options;
+    if (signatures) this.examine = (session, { delta }) => signatures.examine(session.peer!.id, delta);
   }
 
   get id(): string {
@@ -61,13 +73,14 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
       maxMessageBytes: this.#options.maxMessageBytes,
       digest: engine.digest,
       active: engine.active,
+      ...(this.#options.publicKey !== undefined && { publicKey: this.#options.publicKey }),
     };
   }
 
   greeted(hello: Hello, { answering }: { readonly answering: boolean }): Refusal | "self" | undefined {
     const { member, life, digest, active } = hello;
     const { engine } = this.#core;
-    const misfit = this.#misfit(hello);
+    const misfit = this.#misfit(hello) ?? this.#forged(hello);
     if (misfit) return misfit;
     if (member.id === engine.id && life === engine.life) return "self";
     if (this.#options.isStopping() && !answering) {
@@ -94,27 +107,32 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
         life: later,
       });
     }
+    this.#options.signatures?.meet(hello);
     this.#options.onGreeted(member);
     return undefined;
   }
 
-  gossiped(session: Session, gossip: Gossip): GossipAnswer | Refusal {
+  gossiped(session: Session, gossip: Gossip, examined?: Examined): GossipAnswer | Refusal {
     const peerId = session.peer!.id;
-    const refusal = this.#refusalOf(peerId);
+    const refusal = this.#refusalOf(peerId) ?? this.#countForgeries(session, examined);
     if (refusal) return refusal;
-    const { holds, invalid } = this.#core.do((engine, now) =>
-      engine.applyIncoming(peerId, gossip.delta, now)
-    );
+    const { holds, invalid } = this.#apply(peerId, gossip.delta, examined);
     if (invalid !== undefined) return refuse("invalid", `Not taken: ${invalid}.`);
     const { delta, sent } = this.#core.do((engine) => engine.disseminate(peerId, { holds }));
     return { delta, sent, holds };
   }
 
-  replied(session: Session, sent: Sent, reply: Reply): Holds | Refusal | undefined {
+  replied(
+    session: Session,
+    sent: Sent,
+    { reply, examined }: { readonly reply: Reply; readonly examined: Examined | undefined },
+  ): Holds | Refusal | undefined {
     const peerId = session.peer!.id;
     this.#acknowledge(sent, reply.holds);
     if (this.#core.engine.silenced || this.#core.engine.blockedMember(peerId)) return undefined;
-    const { holds, invalid } = this.#core.do((engine, now) => engine.applyIncoming(peerId, reply.delta, now));
+    const refusal = this.#countForgeries(session, examined);
+    if (refusal) return refusal;
+    const { holds, invalid } = this.#apply(peerId, reply.delta, examined);
     return invalid === undefined ? holds : refuse("invalid", `Not taken: ${invalid}.`);
   }
 
@@ -139,6 +157,36 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
 
   failed(error: unknown): void {
     this.#options.onBroken(error);
+  }
+
+  #apply(
+    peerId: string,
+    delta: Delta,
+    examined: Examined | undefined,
+  ): { holds: Holds; invalid: string | undefined } {
+    const refused = examined && this.#options.signatures?.refusedOf(delta, examined);
+    return this.#core.do((engine, now) =>
+      engine.applyIncoming(peerId, delta, now, refused ? { refused } : {})
+    );
+  }
+
+  /** Members that sign pass on nothing that is not signed: one that goes on doing so is not listened to. */
+  #countForgeries(session: Session, examined: Examined | undefined): Refusal | undefined {
+    if (!examined || examined.forged === 0) return undefined;
+    const count = (this.#forgeries.get(session) ?? 0) + examined.forged;
+    this.#forgeries.set(session, count);
+    if (count < MAX_FORGERIES) return undefined;
+    return refuse("invalid", "Too much of what was told was not signed by those that it was told of.");
+  }
+
+  /** Whether a greeting comes from another than whoever has the id, as far as keys tell. */
+  #forged(hello: Hello): Refusal | undefined {
+    const fault = this.#options.signatures?.faultOf(hello);
+    if (fault === undefined) return undefined;
+    if (fault === "unsigned") {
+      return refuse("incompatible", "Members of this cluster sign what they set, and this one does not.");
+    }
+    return refuse("id_conflict", `The id ${hello.member.id} belongs to whoever has another key.`);
   }
 
   #acknowledge(sent: Sent, holds: Holds): void {

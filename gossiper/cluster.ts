@@ -8,6 +8,7 @@ import type { GossipUpdate } from "../engine/events.ts";
 import type { EventStream } from "./event_stream.ts";
 import type { Message } from "./message.ts";
 import type { Runtime } from "./runtime.ts";
+import type { Signing } from "./signing.ts";
 
 /** A member as others see it: protoactor-go's `cluster.Member`. */
 export interface Member {
@@ -144,6 +145,11 @@ export interface Cluster {
   readonly transport: Transport;
   /** Without one, topologies are whatever is published on the event stream. */
   readonly discovery?: Discovery;
+  /**
+   * Signs what this member sets; then it takes of others only what they have signed. All members of a cluster
+   * sign, or none.
+   */
+  readonly signing?: Signing;
   /** The number of actors of every kind, told with each heartbeat (R6.2). */
   readonly actorStatistics?: () => Readonly<Record<string, number>>;
   /** Time and chance; the real ones by default. */

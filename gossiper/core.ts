@@ -18,6 +18,8 @@ export interface CoreOptions {
   readonly id: string;
   readonly byGreeting: boolean;
   readonly awaitsTopology?: boolean;
+  /** Whether members sign what they set. */
+  readonly signs?: boolean;
   readonly settings: EngineSettings;
   readonly runtime: Runtime;
   readonly eventStream: EventStream;
@@ -44,7 +46,8 @@ export class Core {
 
   /** Makes an engine in the first moment of its life. */
   constructor(
-    { id, byGreeting, awaitsTopology = false, settings, runtime, eventStream, onBroken }: CoreOptions,
+    { id, byGreeting, awaitsTopology = false, signs = false, settings, runtime, eventStream, onBroken }:
+      CoreOptions,
   ) {
     this.runtime = runtime;
     this.#onBroken = onBroken;
@@ -52,7 +55,7 @@ export class Core {
     const now = this.now();
     const life = makeLife(now.wallMs, runtime.random());
     const random = runtime.random();
-    this.engine = new Engine(settings, { id, life, now, random, byGreeting, awaitsTopology });
+    this.engine = new Engine(settings, { id, life, now, random, byGreeting, awaitsTopology, signs });
   }
 
   /** Both clocks now. */

@@ -71,6 +71,24 @@ export interface ClientRefused {
   readonly reason: string;
 }
 
+/**
+ * What a peer told of a member was not signed by that member, and was not taken; what is held of it stays. At most
+ * ten are told in a second.
+ */
+export interface SignatureRefused {
+  /** The event's type. */
+  readonly type: "SignatureRefused";
+  /** The member that it was said to be of. */
+  readonly memberId: string;
+  /** The peer that told it. */
+  readonly peerId: string;
+  /**
+   * `signature`: it was changed on its way, or made up. `key`: it is signed with another key than the one that is
+   * bound to the id. `unsigned`: there is no signature or no key.
+   */
+  readonly reason: "key" | "signature" | "unsigned";
+}
+
 /** Everything that is told on an {@linkcode EventStream}. */
 export type HearsayEvent =
   | EngineEvent
@@ -80,7 +98,8 @@ export type HearsayEvent =
   | ClientRefused
   | RequestFailed
   | SeedFailed
-  | DiscoveryFailed;
+  | DiscoveryFailed
+  | SignatureRefused;
 /** The name of a kind of event. */
 export type EventType = HearsayEvent["type"];
 /** The events of one type, or of several. */

@@ -65,6 +65,7 @@ export class Gossiper implements GossiperLike {
       id: cluster.self.id,
       byGreeting: cluster.discovery?.byGreeting ?? false,
       awaitsTopology: cluster.discovery !== undefined,
+      signs: cluster.signing !== undefined,
       settings: this.#config,
       runtime: cluster.runtime ?? realRuntime,
       eventStream: cluster.eventStream,

@@ -37,6 +37,10 @@ export interface Hello {
   readonly active: string;
   /** With keys, in the first message of the accepting side: proves that it has them too. */
   readonly proof?: string;
+  /** Where members sign what they set: the sender's public key. */
+  readonly publicKey?: string;
+  /** Proves, for this connection, that the public key is the sender's own. */
+  readonly signature?: string;
 }
 
 /** What the sender has that the receiver is not known to hold. */

@@ -13,6 +13,7 @@ import { inRandomOrder } from "./random_order.ts";
 import { PeerRefused } from "./refusal.ts";
 import { abortable, type Deadline, deadlineAfter } from "./runtime.ts";
 import type { Session } from "./session.ts";
+import type { Signatures } from "./signatures.ts";
 import type { Topology } from "./topology.ts";
 
 /** What {@linkcode Rounds} needs. */
@@ -25,6 +26,8 @@ export interface RoundsOptions {
     readonly gossipRequestTimeout: number;
     readonly maxMessageBytes: number;
   };
+  /** Where members sign what they set. */
+  readonly signatures: Signatures | undefined;
   readonly actorStatistics: (() => Readonly<Record<string, number>>) | undefined;
 }
 
@@ -49,6 +52,7 @@ export class Rounds {
     core.do((engine, now) => engine.beat(actorCount, now));
     core.do((engine, now) => engine.tick(now));
     if (core.engine.silenced) return;
+    await this.#options.signatures?.seal();
     for (const id of core.engine.dueProbes(core.now())) if (this.#isWithinReach(id)) this.greetLater(id);
     await Promise.all(this.#draw().map((id) => this.#attempt(id, () => this.#gossipWith(id, signal))));
   }
@@ -58,6 +62,10 @@ export class Rounds {
     using deadline = this.#deadline(`The request to ${id}`, signal);
     const session = await this.#reach(id, deadline.signal);
     if (session.toldLife !== this.#core.engine.life) await session.greet(deadline);
+    if (this.#options.signatures) {
+      await this.#options.signatures.seal();
+      deadline.signal.throwIfAborted();
+    }
     // While this member dialled, the peer may have been blocked (R10.2).
     if (!this.#core.engine.activeIds().has(id) || this.#core.engine.silenced) return;
     if (session.isBusy) throw new HearsayError("busy", `${id} is busy; nothing was sent.`);

@@ -5,7 +5,7 @@
  */
 
 import { copyJson } from "../engine/json.ts";
-import { MEMBER_KEY } from "../engine/types.ts";
+import { MEMBER_KEY, SIGNING_KEY } from "../engine/types.ts";
 import { Answers } from "./answers.ts";
 import { jitteredDelay } from "./backoff.ts";
 import type { Cluster, ClusterTopology, DiscoverySite, Member } from "./cluster.ts";
@@ -17,6 +17,7 @@ import { Loop } from "./loop.ts";
 import { Peers } from "./peers.ts";
 import { Rounds } from "./rounds.ts";
 import { deadlineAfter } from "./runtime.ts";
+import { Signatures } from "./signatures.ts";
 import type { Topology } from "./topology.ts";
 import type { Watches } from "./watch.ts";
 
@@ -56,10 +57,14 @@ export class Running {
     const { config, cluster, core, topology } = options;
     const { runtime } = core;
     this.#greeted = new LatestStream<Member>({ keyOf: ({ id }) => id, signal: this.#ending.signal });
+    const { signing } = cluster;
+    const signatures = signing && new Signatures({ core, signing, cluster: cluster.name, settings: config });
     this.#answers = new Answers({
       core,
       self: cluster.self,
       cluster: cluster.name,
+      publicKey: signing?.publicKey,
+      signatures,
       maxMessageBytes: config.maxMessageBytes,
       byGreeting: cluster.discovery?.byGreeting ?? false,
       isStopping: () => this.#leaving.signal.aborted,
@@ -91,6 +96,7 @@ export class Running {
       peers: this.#peers,
       topology,
       settings: config,
+      signatures,
       actorStatistics: cluster.actorStatistics,
     });
     this.#loop = new Loop({
@@ -115,6 +121,10 @@ export class Running {
     if (cluster.discovery?.byGreeting) {
       const { id, host, port, kinds } = cluster.self;
       core.do((engine, now) => engine.set(MEMBER_KEY, copyJson({ id, host, port, kinds }), now));
+    }
+    if (cluster.signing) {
+      const { publicKey } = cluster.signing;
+      core.do((engine, now) => engine.set(SIGNING_KEY, copyJson(publicKey), now));
     }
     this.#run(this.#peers.accept(this.#ending));
     this.#run(this.#followTopology());

@@ -13,6 +13,7 @@ import { Outbox } from "./outbox.ts";
 import { PeerRefused, refuse } from "./refusal.ts";
 import { type Answer, type Question, type Request, Requests } from "./requests.ts";
 import { abortable, type Runtime } from "./runtime.ts";
+import type { Examined } from "./signatures.ts";
 
 /** How many replies that were not acknowledged are remembered. */
 export const MAX_UNACKNOWLEDGED = 8;
@@ -37,9 +38,15 @@ export interface SessionHost {
   greeted(hello: Hello, options: { readonly answering: boolean }): Refusal | "self" | undefined;
   /** Both sides have greeted each other for the first time. */
   opened(session: Session): void;
-  gossiped(session: Session, gossip: Gossip): GossipAnswer | Refusal;
+  /** Where members sign what they set: verifies what a peer tells, before anything is done with it. */
+  readonly examine?: (session: Session, message: Gossip | Reply) => Promise<Examined>;
+  gossiped(session: Session, gossip: Gossip, examined?: Examined): GossipAnswer | Refusal;
   /** Returns what to acknowledge the reply with; `undefined` where it was not taken, a refusal where it is invalid. */
-  replied(session: Session, sent: Sent, reply: Reply): Holds | Refusal | undefined;
+  replied(
+    session: Session,
+    sent: Sent,
+    told: { readonly reply: Reply; readonly examined: Examined | undefined },
+  ): Holds | Refusal | undefined;
   acknowledged(session: Session, sent: Sent, holds: Holds): void;
   compare(session: Session, part: SummaryPart): SummaryPart | Refusal;
   compared(session: Session, part: SummaryPart, options: { readonly last: boolean }): void;
@@ -105,7 +112,10 @@ export class Session {
         this.#controller = controller;
       },
       write: async (message) => {
-        this.#guard(() => this.#receive(message));
+        // One message after another: none overtakes one that is being looked at.
+        const examining = this.#examine(message);
+        const examined = examining && await examining;
+        this.#guard(() => this.#receive(message, examined));
         await this.#outbox.room();
       },
       close: () => this.over(undefined),
@@ -249,7 +259,14 @@ export class Session {
     else if (this.#timeouts >= 2) this.leave("Two requests in a row were not answered in time.");
   }
 
-  #receive(message: Message): void {
+  /** What is found out about a message before it is heeded; nothing, and at once, where that needs no time. */
+  #examine(message: Message): Promise<Examined> | undefined {
+    const { host } = this.#options;
+    if (!host.examine || !this.#peer || this.#ended) return undefined;
+    return message.type === "gossip" || message.type === "reply" ? host.examine(this, message) : undefined;
+  }
+
+  #receive(message: Message, examined: Examined | undefined): void {
     if (this.#ended) return;
     if (message.type === "unknown") {
       return this.#invalid(
@@ -264,9 +281,9 @@ export class Session {
       case "hello":
         return this.#isOwn(message.id) ? this.#receiveHelloAnswer(message) : this.#receiveHello(message);
       case "gossip":
-        return this.#receiveGossip(message);
+        return this.#receiveGossip(message, examined);
       case "reply":
-        return this.#receiveReply(message);
+        return this.#receiveReply(message, examined);
       case "ack":
         return this.#receiveAck(message);
       case "reconcile":
@@ -317,11 +334,11 @@ export class Session {
     this.#options.host.opened(this);
   }
 
-  #receiveGossip(gossip: Gossip): void {
+  #receiveGossip(gossip: Gossip, examined: Examined | undefined): void {
     if (!this.#isQuestion(gossip.id)) return;
     if (gossip.memberId !== this.#peer!.id) return this.#invalid("A member gossips in its own name only.");
     this.#usedMs = this.#options.runtime.monotonicMs();
-    const answer = this.#options.host.gossiped(this, gossip);
+    const answer = this.#options.host.gossiped(this, gossip, examined);
     if ("code" in answer) return this.#refuse(answer, gossip.id);
     this.#unacknowledged.set(gossip.id, answer.sent);
     if (this.#unacknowledged.size > MAX_UNACKNOWLEDGED) {
@@ -330,10 +347,10 @@ export class Session {
     this.#outbox.push({ type: "reply", id: gossip.id, delta: answer.delta, holds: answer.holds });
   }
 
-  #receiveReply(reply: Reply): void {
+  #receiveReply(reply: Reply, examined: Examined | undefined): void {
     const request = this.#take(reply.id, "gossip");
     if (request?.question.kind !== "gossip") return;
-    const holds = this.#options.host.replied(this, request.question.sent, reply);
+    const holds = this.#options.host.replied(this, request.question.sent, { reply, examined });
     request.answer.resolve(reply);
     if (holds && "code" in holds) return this.#invalid(holds.message);
     if (holds) this.#outbox.push({ type: "ack", id: reply.id, holds });

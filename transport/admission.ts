@@ -7,7 +7,7 @@
 import { isLoopback } from "../gossiper/loopback.ts";
 import type { Runtime } from "../gossiper/runtime.ts";
 import type { Admitted, Authentication } from "./authentication.ts";
-import { Rate } from "./rate.ts";
+import { Rate } from "../gossiper/rate.ts";
 import { type Authorise, refuseClient, refuseWithoutUpgrade } from "./web_socket_accept.ts";
 import { TOKEN_PROTOCOL } from "./web_socket_dial.ts";
 

@@ -5,25 +5,38 @@
  * @module
  */
 
-import type { Connection } from "../gossiper/cluster.ts";
+import type { Message } from "../gossiper/message.ts";
 
 /** A key that the members of a cluster share: base64, base64url, or the bytes themselves; 32 bytes at least. */
 export type ClusterKey = string | Uint8Array;
+
+/**
+ * What every message of a connection passes. It may take its time: what comes after waits, and so does the end of
+ * the connection.
+ */
+export interface Guard {
+  /** What the peer said, to be believed; throws, or rejects with, a `ConnectionClosed` to close the connection. */
+  incoming(message: Message): Message | Promise<Message>;
+  /** What is to be said to the peer, with whatever proves this side. */
+  outgoing(message: Message): Message | Promise<Message>;
+  /** Closes the connection with its reason, a `ConnectionClosed`, when aborted. */
+  readonly signal: AbortSignal;
+}
 
 /** What a dialler says before the upgrade, and how it then holds its peer to the answer. */
 export interface Credentials {
   /** The token, good for one connection. */
   readonly token: string;
-  /** The open connection, on which nothing comes through until the peer has proved itself. */
-  guard(connection: Connection): Connection;
+  /** Lets nothing through on the connection until the peer has proved itself. */
+  readonly guard: Guard;
 }
 
 /** A client that may come in. */
 export interface Admitted {
   /** The member that it speaks for. */
   readonly id: string;
-  /** The open connection, on which it speaks for no other, and this side proves itself. */
-  guard(connection: Connection): Connection;
+  /** Lets it speak for no other on the connection, and proves this side. */
+  readonly guard: Guard;
 }
 
 /** A client that may not come in. */

@@ -13,19 +13,34 @@
  */
 
 import { errors, type JWTPayload, jwtVerify, SignJWT } from "../deps/jose.ts";
-import type { Connection } from "../gossiper/cluster.ts";
 import { CLOSE, ConnectionClosed } from "../gossiper/errors.ts";
-import type { Message } from "../gossiper/message.ts";
+import type { Hello, Message, Refusal } from "../gossiper/message.ts";
 import { realRuntime, type Runtime } from "../gossiper/runtime.ts";
+import { helloText, type Signing } from "../gossiper/signing.ts";
 import { MAX_NAME_BYTES } from "../gossiper/validation.ts";
-import type { Admitted, Authentication, ClusterKey, Credentials, NotAdmitted } from "./authentication.ts";
-import { guarded } from "./guarded.ts";
+import type {
+  Admitted,
+  Authentication,
+  ClusterKey,
+  Credentials,
+  Guard,
+  NotAdmitted,
+} from "./authentication.ts";
 import { strongKeys } from "./key_strength.ts";
 import { UsedTokens } from "./used_tokens.ts";
 import { fitsBytes } from "./wire_check.ts";
 
-export type { Admitted, Authentication, ClusterKey, Credentials, NotAdmitted } from "./authentication.ts";
-export { keysFromEnvironment, keysFromFile, newClusterKey } from "./key_sources.ts";
+export type {
+  Admitted,
+  Authentication,
+  ClusterKey,
+  Credentials,
+  Guard,
+  NotAdmitted,
+} from "./authentication.ts";
+export { ed25519Signing, newSigningKey } from "../gossiper/ed25519.ts";
+export type { Signing } from "../gossiper/signing.ts";
+export { keysFromEnvironment, keysFromFile, newClusterKey, signingKeyFromFile } from "./key_sources.ts";
 
 /** How long a token is good, in milliseconds: as long as a dial may take to arrive. */
 export const TOKEN_LIFETIME_MS = 5_000;
@@ -48,6 +63,8 @@ export interface ClusterKeysOptions {
   readonly id: string;
   /** How far the members' clocks may be apart, in milliseconds; 5,000 by default. */
   readonly clockTolerance?: number;
+  /** Where members sign what they set: proves in every greeting that the public key in it is this member's own. */
+  readonly signing?: Signing;
   /** Time and chance; the real ones by default. */
   readonly runtime?: Runtime;
 }
@@ -97,6 +114,13 @@ class KnownKey {
   }
 }
 
+/** One end of one connection, as signatures name it. */
+interface End {
+  /** The `jti` of the connection's token. */
+  readonly token: string;
+  readonly side: "dialler" | "acceptor";
+}
+
 class ClusterKeys implements Authentication {
   readonly #options: ClusterKeysOptions;
   readonly #runtime: Runtime;
@@ -128,10 +152,7 @@ class ClusterKeys implements Authentication {
     const key = this.#keys[0]!;
     const jti = this.#draw();
     const token = await this.#sign(key, TOKEN, { aud: this.#audience(authority), jti });
-    return {
-      token,
-      guard: (connection) => this.#guardDialled(connection, { key, jti }),
-    };
+    return { token, guard: this.#guardDialled({ key, jti }) };
   }
 
   async admit(
@@ -150,41 +171,76 @@ class ClusterKeys implements Authentication {
     const use = this.#used.use(jti, { untilMs, nowMs: this.#runtime.wallMs() });
     if (use === "used") return { refused: "The token was used before.", status: 401 };
     if (use === "full") return { refused: "More clients came than can be told apart.", status: 503 };
-    return { id: id!, guard: (connection) => this.#guardAccepted(connection, { key, jti, id: id! }) };
+    return { id: id!, guard: this.#guardAccepted({ key, jti, id: id! }) };
   }
 
   /** On a connection that this side opened nothing comes through before the peer has proved itself. */
-  #guardDialled(
-    connection: Connection,
-    { key, jti }: { readonly key: KnownKey; readonly jti: string },
-  ): Connection {
+  #guardDialled({ key, jti: token }: { readonly key: KnownKey; readonly jti: string }): Guard {
     let peerId: string | undefined;
-    return guarded(connection, {
+    const prove = async (message: Message) => {
+      peerId = await this.#provenId(message, token);
+      return await this.#assertSpeaksAs(peerId, message, { token, side: "acceptor" });
+    };
+    return {
       signal: key.withdrawn.signal,
-      outgoing: (message) => message,
-      incoming: async (message) => {
-        peerId ??= await this.#provenId(message, jti);
-        return assertSpeaksAs(peerId, message);
+      outgoing: (message) => this.#signed(message, { token, side: "dialler" }),
+      incoming: (message) => {
+        if (peerId === undefined) return prove(message);
+        return this.#assertSpeaksAs(peerId, message, { token, side: "acceptor" });
       },
-    });
+    };
   }
 
   /** On a connection that was accepted the peer speaks for its token's subject, and this side proves itself first. */
   #guardAccepted(
-    connection: Connection,
-    { key, jti, id }: { readonly key: KnownKey; readonly jti: string; readonly id: string },
-  ): Connection {
+    { key, jti: token, id }: { readonly key: KnownKey; readonly jti: string; readonly id: string },
+  ): Guard {
     let isProven = false;
-    return guarded(connection, {
+    const prove = async (message: Hello | Refusal) => {
+      const signed = await this.#signed(message, { token, side: "acceptor" });
+      // By the key of the token, whichever comes first here: the dialler has that one for certain.
+      return { ...signed, proof: await this.#sign(key, PROOF, { aud: this.#audience(), token }) };
+    };
+    return {
       signal: key.withdrawn.signal,
-      incoming: (message) => assertSpeaksAs(id, message),
-      outgoing: async (message) => {
-        if (isProven || (message.type !== "hello" && message.type !== "error")) return message;
+      incoming: (message) => this.#assertSpeaksAs(id, message, { token, side: "dialler" }),
+      outgoing: (message) => {
+        if (isProven || (message.type !== "hello" && message.type !== "error")) {
+          return this.#signed(message, { token, side: "acceptor" });
+        }
         isProven = true;
-        // By the key of the token, whichever comes first here: the dialler has that one for certain.
-        return { ...message, proof: await this.#sign(key, PROOF, { aud: this.#audience(), token: jti }) };
+        return prove(message);
       },
+    };
+  }
+
+  /** A greeting with what proves that the key in it is this member's own, where it has one. */
+  #signed(message: Message, end: End): Message | Promise<Message> {
+    const { signing } = this.#options;
+    if (message.type !== "hello" || !signing) return message;
+    return signing.sign(this.#helloText(message, end)).then((signature) => ({ ...message, signature }));
+  }
+
+  /** Nobody speaks for another, by id or by key. */
+  #assertSpeaksAs(id: string, message: Message, end: End): Message | Promise<Message> {
+    if (message.type === "gossip" && message.memberId !== id) {
+      throw unauthorised(`The peer proved to be ${id}, and gossips as another.`);
+    }
+    if (message.type !== "hello") return message;
+    if (message.member.id !== id) {
+      throw unauthorised(`The peer proved to be ${id}, and says that it is another.`);
+    }
+    const { signing } = this.#options;
+    const { publicKey, signature = "" } = message;
+    if (!signing || publicKey === undefined) return message;
+    return signing.verify(this.#helloText(message, end), { publicKey, signature }).then((isOwn) => {
+      if (isOwn) return message;
+      throw unauthorised("The peer has not proved that its public key is its own.");
     });
+  }
+
+  #helloText({ member, life }: Hello, end: End): string {
+    return helloText({ cluster: this.#options.cluster, id: member.id, life, ...end });
   }
 
   /** The id that a peer's first message proves; a refusal proves one as well, so that nobody else can refuse. */
@@ -283,17 +339,6 @@ class ClusterKeys implements Authentication {
       () => Math.floor(this.#runtime.random() * 2 ** 32).toString(16).padStart(8, "0"),
     ).join("");
   }
-}
-
-/** Nobody speaks for another. */
-function assertSpeaksAs(id: string, message: Message): Message {
-  if (message.type === "hello" && message.member.id !== id) {
-    throw unauthorised(`The peer proved to be ${id}, and says that it is another.`);
-  }
-  if (message.type === "gossip" && message.memberId !== id) {
-    throw unauthorised(`The peer proved to be ${id}, and gossips as another.`);
-  }
-  return message;
 }
 
 function unauthorised(reason: string): ConnectionClosed {

@@ -5,6 +5,7 @@
  */
 
 import { ConfigurationError } from "../gossiper/configuration_error.ts";
+import { newSigningKey } from "../gossiper/ed25519.ts";
 import type { ClusterKey } from "./authentication.ts";
 import { keyProblems } from "./key_strength.ts";
 
@@ -49,6 +50,45 @@ export async function newClusterKey(): Promise<string> {
   const key = await crypto.subtle.generateKey({ name: "HMAC", hash: "SHA-256", length: 256 }, true, ["sign"]);
   const bytes = new Uint8Array(await crypto.subtle.exportKey("raw", key));
   return bytes.toBase64({ alphabet: "base64url", omitPadding: true });
+}
+
+/**
+ * The signing key in a file, made there where there is none yet: for a member whose id stays the same, so that its
+ * next life can speak for that id too. Needs the permission to read and write it; nobody else should have it.
+ *
+ * @throws {TypeError} where the file holds no such key.
+ */
+export async function signingKeyFromFile(file: string | URL): Promise<CryptoKeyPair> {
+  const text = await readOrUndefined(file);
+  if (text === undefined) {
+    const made = await newSigningKey();
+    const jwk = await crypto.subtle.exportKey("jwk", made.privateKey);
+    await Deno.writeTextFile(file, `${JSON.stringify(jwk)}\n`, { createNew: true, mode: 0o600 });
+    return made;
+  }
+  try {
+    const { kty, crv, x, d } = JSON.parse(text) as JsonWebKey;
+    const jwk = { kty, crv, x } as JsonWebKey;
+    return {
+      privateKey: await crypto.subtle.importKey("jwk", { ...jwk, d } as JsonWebKey, "Ed25519", true, [
+        "sign",
+      ]),
+      publicKey: await crypto.subtle.importKey("jwk", jwk, "Ed25519", true, ["verify"]),
+    };
+  } catch (cause) {
+    throw new TypeError("The file holds no signing key (an Ed25519 key pair as a JWK); nothing was made.", {
+      cause,
+    });
+  }
+}
+
+async function readOrUndefined(file: string | URL): Promise<string | undefined> {
+  try {
+    return await Deno.readTextFile(file);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
 }
 
 function checked(keys: readonly string[]): readonly string[] {

@@ -255,8 +255,8 @@ export class WebSocketTransport implements Transport {
     const token = credentials?.token;
     const { signal } = deadline;
     const socket = await openSocket(url, { headers, token, tokenIn, client: this.#client, signal });
-    const connection = this.#keep(socket, { dialled: true, remote: url.href });
-    if (socket.protocol === SUBPROTOCOL) return credentials?.guard(connection) ?? connection;
+    const connection = this.#keep(socket, { dialled: true, remote: url.href, guard: credentials?.guard });
+    if (socket.protocol === SUBPROTOCOL) return connection;
     void connection.close(CLOSE.invalid, `The subprotocol must be ${SUBPROTOCOL}.`);
     const spoken = JSON.stringify(socket.protocol);
     throw new HearsayError(
@@ -296,16 +296,16 @@ export class WebSocketTransport implements Transport {
   }
 
   #accept(socket: WebSocket, { remote, place }: { readonly remote: string; readonly place: Place }): void {
-    const connection = this.#keep(socket, { dialled: false, remote });
+    const connection = this.#keep(socket, { dialled: false, remote, guard: place.admitted?.guard });
     place.upgraded();
     void connection.closed.then(() => place.leave());
     if (this.#refusing) void goAway(connection);
-    else this.#incoming.enqueue(place.admitted?.guard(connection) ?? connection);
+    else this.#incoming.enqueue(connection);
   }
 
   #keep(
     socket: WebSocket,
-    side: Pick<SocketConnectionOptions, "dialled" | "remote">,
+    side: Pick<SocketConnectionOptions, "dialled" | "remote" | "guard">,
   ): SocketConnection {
     const connection = new SocketConnection(socket, {
       runtime: this.#runtime,

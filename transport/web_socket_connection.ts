@@ -9,8 +9,9 @@ import type { CloseInfo, Connection } from "../gossiper/cluster.ts";
 import { CLOSE, ConnectionClosed, HearsayError } from "../gossiper/errors.ts";
 import type { Message } from "../gossiper/message.ts";
 import type { Runtime } from "../gossiper/runtime.ts";
-import { Rate } from "./rate.ts";
-import { Inbox } from "./web_socket_inbox.ts";
+import { Rate } from "../gossiper/rate.ts";
+import type { Guard } from "./authentication.ts";
+import { Inbox, MAX_UNREAD_MESSAGES, tooMany } from "./web_socket_inbox.ts";
 import { fitsBytes } from "./wire_check.ts";
 import { decode, encode, PING_TEXT, PONG_TEXT } from "./wire.ts";
 
@@ -41,6 +42,8 @@ export interface SocketConnectionOptions {
   readonly dialled: boolean;
   /** Where the peer is, for people to read. */
   readonly remote: string;
+  /** What every message passes, where the peer has to prove who it is. */
+  readonly guard?: Guard | undefined;
 }
 
 /** A {@linkcode Connection} over a WebSocket that is open. */
@@ -62,6 +65,10 @@ export class SocketConnection implements Connection {
   #cancelCloseTimer: (() => void) | undefined;
   #stopWaiting: (() => void) | undefined;
   #errorText = "";
+  /** What came and is still being looked at; nothing overtakes it. */
+  readonly #pending: Message[] = [];
+  /** How the connection ended, while something is still being looked at. */
+  #ended: (() => void) | undefined;
 
   /** Takes over a socket that has just opened. */
   constructor(socket: WebSocket, options: SocketConnectionOptions) {
@@ -89,6 +96,9 @@ export class SocketConnection implements Connection {
       signal,
     });
     this.#listen(socket, signal);
+    const withdrawn = options.guard?.signal;
+    withdrawn?.addEventListener("abort", () => void this.#closeFor(withdrawn.reason), { signal });
+    if (withdrawn?.aborted) void this.#closeFor(withdrawn.reason);
   }
 
   /** Closes the connection, once; resolves when it is over, within `closeTimeout` even if the peer is mute. */
@@ -111,12 +121,19 @@ export class SocketConnection implements Connection {
       this.#errorText = event instanceof ErrorEvent ? event.message : "";
     }, { signal });
     socket.addEventListener("close", ({ code, reason }) => {
-      // Where this side closed, its own reason is why: Deno's event may carry no code then.
-      if (this.#closing || code !== 0) return this.#finish(this.#closing ?? { code, reason });
-      const broken = { code, reason: this.#errorText || "The connection broke." };
-      this.#inbox.end(new ConnectionClosed(broken.code, broken.reason));
-      this.#finish(broken);
+      const end = () => this.#endOf({ code, reason });
+      // What the peer said last may be why it closed.
+      if (this.#pending.length === 0) end();
+      else this.#ended = end;
     }, { signal });
+  }
+
+  #endOf({ code, reason }: CloseInfo): void {
+    // Where this side closed, its own reason is why: Deno's event may carry no code then.
+    if (this.#closing || code !== 0) return this.#finish(this.#closing ?? { code, reason });
+    const broken = { code, reason: this.#errorText || "The connection broke." };
+    this.#inbox.end(new ConnectionClosed(broken.code, broken.reason));
+    this.#finish(broken);
   }
 
   /** An exception in a listener would end the process, so nothing may leave this function. */
@@ -134,14 +151,49 @@ export class SocketConnection implements Connection {
       }
       const message = decode(data, this.#options.limits);
       if (message.type === "ping") this.#pong();
-      else if (message.type !== "pong") this.#inbox.push(message, data.length);
+      else if (message.type !== "pong") this.#take(message, data.length);
     } catch (error) {
-      const fault = error instanceof ConnectionClosed
-        ? error
-        : new ConnectionClosed(CLOSE.invalid, "A message could not be read.", { cause: error });
-      this.#inbox.end(fault);
-      void this.close(fault.closeCode, fault.message);
+      this.#fail(error);
     }
+  }
+
+  /** Hands a message on, after those before it, once the guard has let it through. */
+  #take(message: Message, length: number): void {
+    const { guard } = this.#options;
+    if (!guard) return this.#inbox.push(message, length);
+    if (this.#pending.length > 0) {
+      if (this.#pending.length >= MAX_UNREAD_MESSAGES) throw tooMany();
+      return void this.#pending.push(message);
+    }
+    const passed = guard.incoming(message);
+    if (!(passed instanceof Promise)) return this.#inbox.push(passed, length);
+    this.#pending.push(message);
+    void this.#lookAt(passed);
+  }
+
+  /** Waits for the verdict on the first of what is pending, and goes on with what came behind it. */
+  async #lookAt(first: Promise<Message>): Promise<void> {
+    try {
+      for (let passed: Message | Promise<Message> = first;;) {
+        this.#inbox.push(await passed, 0);
+        this.#pending.shift();
+        const next = this.#pending[0];
+        if (next === undefined || this.#closing) break;
+        passed = this.#options.guard!.incoming(next);
+      }
+    } catch (error) {
+      this.#fail(error);
+    }
+    this.#pending.length = 0;
+    this.#ended?.();
+  }
+
+  #fail(error: unknown): void {
+    const fault = error instanceof ConnectionClosed
+      ? error
+      : new ConnectionClosed(CLOSE.invalid, "A message could not be read.", { cause: error });
+    this.#inbox.end(fault);
+    void this.close(fault.closeCode, fault.message);
   }
 
   #pong(): void {
@@ -154,8 +206,10 @@ export class SocketConnection implements Connection {
   async #write(message: Message): Promise<void> {
     const socket = this.#socket;
     if (!socket || this.#closing) throw this.#notOpen();
-    const { limits, dialled } = this.#options;
-    const text = encode(message);
+    const { limits, dialled, guard } = this.#options;
+    const passed = guard?.outgoing(message) ?? message;
+    const text = encode(passed instanceof Promise ? await passed : passed);
+    if (this.#closing || !this.#socket) throw this.#notOpen();
     if (!fitsBytes(text, limits.maxMessageBytes)) {
       const reason = `The ${message.type} to send is larger than ${limits.maxMessageBytes} bytes.`;
       void this.close(CLOSE.tooLarge, reason);

@@ -16,6 +16,11 @@ export const MAX_UNREAD_MESSAGES = 64;
 /** How many messages of the largest size may wait unread: those count for more than one. */
 export const MAX_UNREAD_LARGEST = 8;
 
+/** Why a connection is closed of which too much waits. */
+export function tooMany(): ConnectionClosed {
+  return new ConnectionClosed(CLOSE.tooLarge, `More than ${MAX_UNREAD_MESSAGES} messages wait unread.`);
+}
+
 /** The readable side of a connection. */
 export class Inbox {
   /** The messages, in the order in which they came. */
@@ -50,7 +55,7 @@ export class Inbox {
     this.#cost = Math.max(1, length / this.#share);
     this.#controller.enqueue(message);
     if (this.#controller.desiredSize! < 0) {
-      throw new ConnectionClosed(CLOSE.tooLarge, `More than ${MAX_UNREAD_MESSAGES} messages wait unread.`);
+      throw tooMany();
     }
   }
 

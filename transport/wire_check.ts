@@ -12,6 +12,8 @@ import { CLOSE, ConnectionClosed } from "../gossiper/errors.ts";
 export const MAX_ID_BYTES = 256;
 /** The longest key of an entry, in bytes of UTF-8. */
 export const MAX_KEY_BYTES = 1024;
+/** The longest public key or signature, in bytes. */
+export const MAX_SIGNATURE_BYTES = 128;
 /** The most kinds, or capabilities, that a greeting may list. */
 export const MAX_LISTED = 1024;
 

@@ -11,6 +11,7 @@ import type { Hello, Message, Refusal, RefusalCode } from "../gossiper/message.t
 import {
   fail,
   type Fields,
+  MAX_SIGNATURE_BYTES,
   Place,
   readHash,
   readLife,
@@ -132,6 +133,18 @@ function readHello(fields: Fields): Hello {
     digest: readHash(fields.digest, new Place("digest")),
     active: readHash(fields.active, new Place("active")),
     ...proofOf(fields),
+    ...signatureOf(fields),
+  };
+}
+
+function signatureOf({ publicKey, signature }: Fields): { publicKey?: string; signature?: string } {
+  return {
+    ...(publicKey === undefined
+      ? {}
+      : { publicKey: readName(publicKey, new Place("publicKey"), MAX_SIGNATURE_BYTES) }),
+    ...(signature === undefined
+      ? {}
+      : { signature: readName(signature, new Place("signature"), MAX_SIGNATURE_BYTES) }),
   };
 }
 

@@ -13,6 +13,7 @@ import {
   fail,
   type Fields,
   MAX_KEY_BYTES,
+  MAX_SIGNATURE_BYTES,
   Place,
   readHash,
   readLife,
@@ -32,6 +33,7 @@ export function readDelta(fields: Fields, body: Fields, place: Place): Delta {
   const rangesPlace = new Place("ranges");
   const ranges = readObject(fields.ranges ?? {}, rangesPlace);
   const resets = readResets(fields.resets, ranges);
+  const proofs = readProofs(fields.signatures, ranges);
   const members = Object.keys(ranges).map((id): MemberDelta => {
     const [life, after] = readRange(id, ranges[id], rangesPlace);
     // Own properties only: an id may be called like something that every object inherits.
@@ -39,7 +41,8 @@ export function readDelta(fields: Fields, body: Fields, place: Place): Delta {
     // What is told of a foreign member is no prefix, and its own numbers may begin anew.
     const distinct = !isForeign(life);
     const entries = raw === undefined ? [] : readEntries(raw, below.item(id), { after, distinct });
-    return { id, life, after, reset: resets.has(id), entries };
+    const proof = proofs.get(id);
+    return { id, life, after, reset: resets.has(id), entries, ...(proof === undefined ? {} : { proof }) };
   });
   for (const id of Object.keys(states)) {
     if (!Object.hasOwn(ranges, id)) {
@@ -62,6 +65,16 @@ function readResets(raw: unknown, ranges: Fields): ReadonlySet<string> {
     resets.add(id);
   }
   return resets;
+}
+
+function readProofs(raw: unknown, ranges: Fields): ReadonlyMap<string, string> {
+  const place = new Place("signatures");
+  const proofs = new Map<string, string>();
+  for (const [id, proof] of Object.entries(readObject(raw ?? {}, place))) {
+    if (!Object.hasOwn(ranges, id)) fail(place.item(id), "of a member in ranges", id);
+    proofs.set(id, readName(proof, place.item(id), MAX_SIGNATURE_BYTES));
+  }
+  return proofs;
 }
 
 function readRange(id: string, raw: unknown, place: Place): [life: string, after: number] {

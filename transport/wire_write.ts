@@ -71,12 +71,15 @@ function entryText(entry: SentEntry & { readonly timestampMs?: number }): string
 function deltaText(delta: Delta): string {
   let ranges = "";
   let resets = "";
-  for (const { id, life, after, reset } of delta.members) {
+  let proofs = "";
+  for (const { id, life, after, reset, proof } of delta.members) {
     const quoted = quote(id);
     ranges += `${ranges && ","}${quoted}:["${life}",${after}]`;
     if (reset) resets += `${resets && ","}${quoted}`;
+    if (proof !== undefined) proofs += `${proofs && ","}${quoted}:${quote(proof)}`;
   }
   return (ranges && `,"ranges":{${ranges}}`) + (resets && `,"resets":[${resets}]`) +
+    (proofs && `,"signatures":{${proofs}}`) +
     `,"digest":"${delta.digest}","active":"${delta.active}"${delta.partial ? `,"partial":true` : ""}`;
 }
 

@@ -6,7 +6,21 @@
 
 import { type JWTPayload, SignJWT } from "../../deps/jose.ts";
 import { makeLife } from "../../engine/life.ts";
+import { isRestless } from "../../engine/member_state.ts";
+import {
+  type Claim,
+  type Holds,
+  type Life,
+  type MemberDelta,
+  type SentEntry,
+  SIGNING_KEY,
+} from "../../engine/types.ts";
+import { ed25519Signing, newSigningKey } from "../../gossiper/ed25519.ts";
 import { type Hello, type Message, PROTOCOL_VERSION } from "../../gossiper/message.ts";
+import { claimText, helloText, idOfKey, type Signing } from "../../gossiper/signing.ts";
+import { authorityOf } from "../../transport/authentication.ts";
+import { deltaOf } from "../requirements/scripted_peer.ts";
+import { entry } from "../unit/engine/harness.ts";
 import { decode, encode } from "../../transport/wire.ts";
 
 /** A key as its bytes. */
@@ -156,4 +170,83 @@ export function helloOf(id: string, options: Partial<Hello> = {}): Hello {
     active: "0".repeat(16),
     ...options,
   };
+}
+
+/**
+ * Somebody who has the cluster's key, and a signing key of its own: it gets in, and then says whatever it likes.
+ */
+export class Insider implements AsyncDisposable {
+  readonly id: string;
+  readonly life: Life = makeLife(Date.now(), Math.random());
+  readonly signing: Signing;
+  readonly wire: Wire;
+  #asked = 1;
+
+  private constructor(id: string, signing: Signing, wire: Wire) {
+    this.id = id;
+    this.signing = signing;
+    this.wire = wire;
+  }
+
+  /** Greets a member, which takes it for one of its own. */
+  static async greeted(
+    address: string,
+    { key, id }: { readonly key: string; readonly id?: string },
+  ): Promise<Insider> {
+    const signing = await ed25519Signing(await newSigningKey());
+    const own = id ?? idOfKey(signing.publicKey);
+    const token = await forge({ key, id: own, authority: authorityOf(address)! });
+    const insider = new Insider(own, signing, await Wire.opened(address, { token }));
+    insider.wire.say(await insider.hello(jtiOf(token)));
+    await insider.wire.hears("hello");
+    return insider;
+  }
+
+  /** Its greeting, signed for the connection of a token. */
+  async hello(token: string, options: Partial<Hello> = {}): Promise<Hello> {
+    const { publicKey } = this.signing;
+    const hello = helloOf(this.id, { life: this.life, publicKey, ...options });
+    const text = helloText({
+      cluster: "orders",
+      id: hello.member.id,
+      life: hello.life,
+      token,
+      side: "dialler",
+    });
+    return { ...hello, signature: await this.signing.sign(text) };
+  }
+
+  /** Tells these things of members. */
+  gossip(...members: readonly MemberDelta[]): void {
+    const id = `d${++this.#asked}`;
+    this.wire.say({ type: "gossip", id, memberId: this.id, delta: deltaOf(members) });
+  }
+
+  /** Answers the last gossip that was heard, as if it held this. */
+  reply(holds: Holds): boolean {
+    const gossip = this.wire.heard.findLast(({ type }) => type === "gossip");
+    if (gossip?.type !== "gossip") return false;
+    this.wire.say({ type: "reply", id: gossip.id, delta: deltaOf([]), holds });
+    this.wire.heard.splice(0);
+    return true;
+  }
+
+  /** The whole state of a member, as this one would have it, under this one's signature and key. */
+  async forge(claim: Omit<Claim, "lastLasting" | "entries"> & { readonly entries: readonly SentEntry[] }) {
+    const { id, life, number } = claim;
+    const own = entry(SIGNING_KEY, 1, this.signing.publicKey);
+    const entries = [own, ...claim.entries];
+    const lastLasting = entries.findLast(({ key }) => !isRestless(key))!.number;
+    const text = claimText("orders", { id, life, number, lastLasting, entries });
+    return { id, life, after: 0, reset: true, entries, proof: await this.signing.sign(text) };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.wire[Symbol.asyncDispose]();
+  }
+}
+
+/** The `jti` of a token. */
+export function jtiOf(token: string): string {
+  return JSON.parse(atob(token.split(".")[1]!.replaceAll("-", "+").replaceAll("_", "/"))).jti;
 }

@@ -6,7 +6,7 @@ import { newClusterKey } from "../../transport/cluster_keys.ts";
 import { authorityOf } from "../../transport/authentication.ts";
 import { deltaOf } from "../requirements/scripted_peer.ts";
 import { entry, memberDelta } from "../unit/engine/harness.ts";
-import { forge, helloOf, kidOf, Wire } from "./attacker.ts";
+import { forge, helloOf, jtiOf, kidOf, Wire } from "./attacker.ts";
 import { decode, encode } from "../../transport/wire.ts";
 
 const KEY = await newClusterKey();
@@ -170,16 +170,12 @@ function answerOf(hello: string, proof?: string): string {
   return encode({ ...helloOf("impostor", { id }), ...(proof === undefined ? {} : { proof }) });
 }
 
-function claimsOf(token: string): { readonly jti: string } {
-  return JSON.parse(atob(token.split(".")[1]!.replaceAll("-", "+").replaceAll("_", "/")));
-}
-
 const proofOf = (token: string, options: Partial<Parameters<typeof forge>[0]> = {}) =>
   forge({
     key: KEY,
     id: "impostor",
     typ: "hearsay-proof+jwt",
-    claims: { token: claimsOf(token).jti },
+    claims: { token: jtiOf(token) },
     ...options,
   });
 

@@ -6,9 +6,10 @@ import {
   assertThrows,
 } from "../../deps/std_assert.ts";
 import { assertRejects } from "../../deps/std_assert.ts";
+import { seeds } from "../../discovery/seeds.ts";
 import { ConfigurationError, HearsayError, join, type JoinOptions, WebSocketTransport } from "../../mod.ts";
 import { isLoopback } from "../../gossiper/loopback.ts";
-import { Rate } from "../../transport/rate.ts";
+import { Rate } from "../../gossiper/rate.ts";
 import { TestCluster } from "../requirements/harness.ts";
 import { deltaOf, ScriptedPeer } from "../requirements/scripted_peer.ts";
 import { entry, memberDelta } from "../unit/engine/harness.ts";
@@ -196,7 +197,8 @@ Deno.test("maxKeysPerMember: setState refuses one key more, what is set stays se
 
 Deno.test("maxKeysPerMember: of a peer that sets twice as many nothing is taken, and that is told", async () => {
   const cluster = new TestCluster(["a", "b"], { config: { ...CONFIG, maxKeysPerMember: 16 } });
-  await cluster.make("a").gossiper.start();
+  // It dials nobody, so that there is one connection.
+  await cluster.make("a", { cluster: { discovery: seeds([]) } }).gossiper.start();
   const peer = new ScriptedPeer(cluster, "b");
   const tell = (from: number, count: number, id: string) => {
     const entries = Array.from({ length: count }, (_, each) => entry(`k${from + each}`, from + each, 0));

@@ -10,6 +10,7 @@ import {
   WebSocketTransport,
   type WebSocketTransportOptions,
 } from "../../transport/web_socket.ts";
+import type { Authentication } from "../../transport/authentication.ts";
 import { SocketConnection } from "../../transport/web_socket_connection.ts";
 import { dialUrl } from "../../transport/web_socket_dial.ts";
 import { MAX_UNREAD_LARGEST, MAX_UNREAD_MESSAGES } from "../../transport/web_socket_inbox.ts";
@@ -27,6 +28,29 @@ const never = new AbortController().signal;
 
 transportContract("WebSocket", async () => {
   const options = { path: "gossip", maxMessageBytes: CONTRACT_MAX_MESSAGE_BYTES };
+  const a = new WebSocketTransport(options);
+  const b = new WebSocketTransport({ ...options, listen: { port: 0 } });
+  return await Promise.resolve({
+    a,
+    b,
+    addressOfB: b.address!,
+    [Symbol.asyncDispose]: async () => void await Promise.all([a.close(), b.close()]),
+  });
+});
+
+transportContract("WebSocket behind a guard", async () => {
+  const { signal } = new AbortController();
+  // What is said is looked at for a while, or at once; all of it passes.
+  let count = 0;
+  const look = (message: Message) =>
+    ++count % 3 > 0 ? message : new Promise<Message>((resolve) => setTimeout(() => resolve(message), 1));
+  const guard = { incoming: look, outgoing: look, signal };
+  const authentication: Authentication = {
+    credentials: () => Promise.resolve({ token: "t", guard }),
+    admit: () => Promise.resolve({ id: "a", guard }),
+    setKeys: () => {},
+  };
+  const options = { path: "gossip", maxMessageBytes: CONTRACT_MAX_MESSAGE_BYTES, authentication };
   const a = new WebSocketTransport(options);
   const b = new WebSocketTransport({ ...options, listen: { port: 0 } });
   return await Promise.resolve({

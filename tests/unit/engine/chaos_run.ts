@@ -14,13 +14,15 @@ const LOOK_MS = 300;
 export interface RunOptions {
   /** For how long chance rules. */
   readonly rageMs: number;
+  /** Whether members sign what they set, and take only what is signed. */
+  readonly signed?: boolean;
   /** How many lines of the story are told where it goes wrong. */
   readonly lines?: number;
 }
 
 /** Runs the simulation of a seed; throws what went wrong, with the seed and the end of the story. */
-export function run(seed: number, { rageMs, lines = 60 }: RunOptions): void {
-  const world = new World(seed);
+export function run(seed: number, { rageMs, signed = false, lines = 60 }: RunOptions): void {
+  const world = new World(seed, { signed });
   try {
     world.rage(rageMs);
     world.calm();
@@ -31,7 +33,9 @@ export function run(seed: number, { rageMs, lines = 60 }: RunOptions): void {
   } catch (error) {
     const reason = error instanceof Error ? error.message : `${error}`;
     const story = world.trace.slice(-lines).map((line) => line()).join("\n");
-    throw new Error(`seed ${seed}: ${reason}\n${world.setting}\n${story}`, { cause: error });
+    throw new Error(`seed ${seed}${signed ? ", signed" : ""}: ${reason}\n${world.setting}\n${story}`, {
+      cause: error,
+    });
   }
 }
 

@@ -13,10 +13,18 @@ const REGRESSIONS: readonly (readonly [seed: number, what: string])[] = [
 ];
 
 const SEEDS = 200;
+const SIGNED_SEEDS = 100;
 
 Deno.test("E1, E3, E4, E5, E8 to E13 whatever the network does, nothing untrue is held or claimed, and all ends well", () => {
   for (const [seed] of REGRESSIONS) run(seed, { rageMs: 6_000 });
   const base = crypto.getRandomValues(new Uint32Array(1))[0]! >>> 1;
   console.log(`chaos: seeds ${base} to ${base + SEEDS - 1}`);
   for (let seed = base; seed < base + SEEDS; seed++) run(seed, { rageMs: 2_000 });
+});
+
+Deno.test("E4 E8 E1 where members sign, whatever would be taken is signed by its owner, and all ends as well", () => {
+  for (const [seed] of REGRESSIONS) run(seed, { rageMs: 6_000, signed: true });
+  const base = crypto.getRandomValues(new Uint32Array(1))[0]! >>> 1;
+  console.log(`chaos, signed: seeds ${base} to ${base + SIGNED_SEEDS - 1}`);
+  for (let seed = base; seed < base + SIGNED_SEEDS; seed++) run(seed, { rageMs: 2_000, signed: true });
 });

@@ -11,7 +11,7 @@ import type { EngineEvent } from "../../../engine/events.ts";
 import { copyJson } from "../../../engine/json.ts";
 import { makeLife } from "../../../engine/life.ts";
 import { Random } from "../../../engine/random.ts";
-import type { BlockReason, Delta, Holds, Instant, Life, SummaryPart } from "../../../engine/types.ts";
+import type { BlockReason, Claim, Delta, Holds, Instant, Life, SummaryPart } from "../../../engine/types.ts";
 import { CHECK_ID, CHECKED_KEY, Oracle, type Process, View } from "./chaos_oracle.ts";
 import { WALL_START_MS } from "./harness.ts";
 
@@ -84,8 +84,13 @@ export class World {
   readonly #ackFirst: boolean;
   readonly #takesStrangers: boolean;
   readonly #restartsBack: boolean;
+  readonly #signed: boolean;
+  /** Of its own, so that a seed tells the same story with and without signatures, as far as it can. */
+  readonly #chanceOfSigning: Random;
 
-  constructor(seed: number) {
+  constructor(seed: number, options: { readonly signed?: boolean } = {}) {
+    this.#signed = options.signed ?? false;
+    this.#chanceOfSigning = new Random(seed / 2 ** 33);
     this.#random = new Random(seed / 2 ** 32);
     for (let each = 0; each < 8; each++) this.#random.next();
     const size = 2 + Math.floor(this.#random.next() * 11);
@@ -225,7 +230,7 @@ export class World {
     const byGreeting = this.#byGreeting;
     const node: Node = {
       id,
-      engine: new Engine(this.#settings, { id, life, now, random, byGreeting }),
+      engine: new Engine(this.#settings, { id, life, now, random, byGreeting, signs: this.#signed }),
       heartbeatExpiration: this.#settings.heartbeatExpiration,
       byGreeting,
       view: new View(),
@@ -274,6 +279,7 @@ export class World {
     node.nextRoundMs = this.#nowMs + INTERVAL_MS;
     this.#do(node, () => engine.beat({}, this.#now(node)));
     this.#do(node, () => engine.tick(this.#now(node)));
+    this.#sign(node);
     if (engine.silenced) return;
     for (const id of engine.dueProbes(this.#now(node))) this.#greet(node, id, () => {});
     const peers = this.#shuffled(engine.activePeers());
@@ -393,6 +399,7 @@ export class World {
   #request(a: Node, connection: Connection): void {
     const b = connection.ends[0] === a ? connection.ends[1] : connection.ends[0];
     if (!a.engine.activeIds().has(b.id)) return;
+    this.#sign(a);
     const { delta, sent } = this.#do(a, () => a.engine.disseminate(b.id));
     const request = unstamped(delta);
     this.#send(connection, {
@@ -403,6 +410,7 @@ export class World {
         if (b.engine.silenced) return;
         if (b.engine.blockedMember(a.id)) return this.#refuse(connection, b, a);
         if (!this.#takesStrangers && !b.engine.isMember(a.id)) return;
+        this.#verify(b, a, request);
         const { holds } = this.#do(b, () => b.engine.applyIncoming(a.id, request, this.#now(b)));
         const back = this.#do(b, () => b.engine.disseminate(a.id, { holds }));
         const reply = { a, b, sent, holds, delta: unstamped(back.delta), replySent: back.sent };
@@ -424,6 +432,7 @@ export class World {
     if (a.engine.silenced || a.engine.blockedMember(b.id)) return;
     const acknowledge = () => void this.#do(a, () => a.engine.handleAck(sent, holds, this.#now(a)));
     if (this.#ackFirst) acknowledge();
+    this.#verify(a, b, delta);
     const taken = this.#do(a, () => a.engine.applyIncoming(b.id, delta, this.#now(a)));
     if (!this.#ackFirst) acknowledge();
     this.#send(connection, {
@@ -476,6 +485,35 @@ export class World {
         if (answered < parts.length) this.#do(a, () => a.engine.abandonReconcile(b.id));
       },
     });
+  }
+
+  // ---- signatures
+
+  /** Signs what a member has set; that takes a while at times, during which more may be set. */
+  #sign(node: Node): void {
+    const draft = this.#signed ? node.engine.draft() : undefined;
+    if (!draft) return;
+    const certify = () => void this.#do(node, () => node.engine.certify(draft, signatureOf(draft.claim)));
+    if (this.#chanceOfSigning.next() < 0.7) return certify();
+    this.#messages.push({
+      what: () => "has signed",
+      from: node,
+      to: node,
+      connection: { ends: [node, node], told: new Map(), isOpen: true },
+      isTimeless: true,
+      atMs: this.#nowMs + 1 + Math.floor(this.#chanceOfSigning.next() * 100),
+      deliver: certify,
+    });
+  }
+
+  /** Nobody here lies: whatever is told and would be taken is signed by its owner, whichever way it came. */
+  #verify(node: Node, from: Node, delta: Delta): void {
+    if (!this.#signed || node.engine.silenced) return;
+    for (const told of delta.members) {
+      const claim = node.engine.claimOf(told);
+      if (!claim || told.proof === signatureOf(claim)) continue;
+      throw new Error(`${from.id} tells ${node.id} of ${told.id} what that has not signed`);
+    }
   }
 
   // ---- trouble
@@ -615,6 +653,11 @@ export class World {
       this.#note(() => `  ${node.id}: ${JSON.stringify(event)}`);
     }
   }
+}
+
+/** What stands for a signature: everything that it is over. */
+function signatureOf({ entries, ...claim }: Claim): string {
+  return JSON.stringify([claim, entries.map(({ key, number, type, json }) => [key, number, type, json])]);
 }
 
 /** A delta after its journey, without the sender's stamps; entries are frozen, so that they may be shared. */

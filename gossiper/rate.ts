@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Runtime } from "../gossiper/runtime.ts";
+import type { Runtime } from "./runtime.ts";
 
 /** How many bytes of a message count as one message: one that is large costs more to read. */
 export const BYTES_PER_UNIT: number = 16 * 1024;

@@ -1,0 +1,44 @@
+/**
+ * What a delta comes to: what would be held of a member if it were taken, which is what the member's signature is
+ * over.
+ *
+ * @module
+ */
+
+import { isForeign } from "./life.ts";
+import { isRestless, type MemberState } from "./member_state.ts";
+import type { Claim, MemberDelta, SentEntry } from "./types.ts";
+
+/**
+ * What would be held; `undefined` where nothing would be taken, because it is old news, of an earlier life, or
+ * begins after what is held.
+ */
+export function claimOf(told: MemberDelta, held: MemberState | undefined): Claim | undefined {
+  const last = told.entries.at(-1)?.number;
+  if (last === undefined || (held && held.life > told.life)) return undefined;
+  // What is told of a foreign member is taken by nobody who asks.
+  if (isForeign(told.life)) return undefined;
+  const mine = held?.life === told.life ? held : undefined;
+  if (told.reset) {
+    if (mine && last < mine.held) return undefined;
+    return claimAfter([], told);
+  }
+  if ((mine?.held ?? 0) < told.after || last <= (mine?.held ?? 0)) return undefined;
+  return claimAfter(mine ? [...mine.entries()] : [], told, mine);
+}
+
+function claimAfter(before: readonly SentEntry[], told: MemberDelta, held?: MemberState): Claim {
+  const byKey = new Map(before.map((entry) => [entry.key, entry]));
+  let lastLasting = held?.lastLasting ?? 0;
+  let number = 0;
+  for (const entry of told.entries) {
+    number = entry.number;
+    if (number <= (held?.held ?? 0)) continue;
+    // In the order of its last entry, as a holder keeps it.
+    byKey.delete(entry.key);
+    byKey.set(entry.key, entry);
+    if (!isRestless(entry.key)) lastLasting = number;
+  }
+  const entries = [...byKey.values()].filter(({ value }) => value !== undefined);
+  return { id: told.id, life: told.life, number, lastLasting, entries };
+}

@@ -1,0 +1,133 @@
+/**
+ * Seeing to it that what is held of members was set by them, whoever told it. Verifying takes its time, so it is
+ * done before the engine is called, and what changed meanwhile is not taken.
+ *
+ * @module
+ */
+
+import type { Claim, Delta, Hold, MemberDelta } from "../engine/types.ts";
+import { SIGNING_KEY } from "../engine/types.ts";
+import type { Core } from "./core.ts";
+import { KeyBindings } from "./key_bindings.ts";
+import type { Hello } from "./message.ts";
+import { Rate } from "./rate.ts";
+import { claimText, type Signing } from "./signing.ts";
+
+/** How many refusals are told in a second: a peer that lies must not crowd out other news. */
+const MAX_TOLD_PER_SECOND = 10;
+
+/** Why something that was told of a member was not taken. */
+export type SignatureFault = "key" | "signature" | "unsigned";
+
+/** What {@linkcode Signatures} needs. */
+export interface SignaturesOptions {
+  readonly core: Core;
+  readonly signing: Signing;
+  /** The cluster's name. */
+  readonly cluster: string;
+  readonly settings: { readonly gossipMaxSend: number; readonly maxMembers: number };
+}
+
+/** What was found out about a delta before the engine is called. */
+export interface Examined {
+  /** By member id: what was held when its part was found to be signed by it. */
+  readonly verified: ReadonlyMap<string, Hold | undefined>;
+  /** The number of members whose parts were forged. */
+  readonly forged: number;
+}
+
+/** Signs for this member, and verifies the others. */
+export class Signatures {
+  readonly #options: SignaturesOptions;
+  readonly #core: Core;
+  readonly #bindings: KeyBindings;
+  readonly #told: Rate;
+  #sealing: Promise<void> | undefined;
+
+  constructor(options: SignaturesOptions) {
+    const { core, signing, settings } = options;
+    this.#options = options;
+    this.#core = core;
+    this.#told = new Rate(MAX_TOLD_PER_SECOND, core.runtime);
+    this.#bindings = new KeyBindings({
+      max: 2 * settings.maxMembers,
+      isHeld: (id) => core.engine.lifeOf(id) !== undefined,
+    });
+    this.#bindings.bind(core.engine.id, signing.publicKey);
+  }
+
+  /** Signs what this member has set since it last signed; whoever asks meanwhile waits for the same. */
+  seal(): Promise<void> {
+    return this.#sealing ??= this.#seal().finally(() => this.#sealing = undefined);
+  }
+
+  /** Why a greeting is not believed; its key, where it has one, was proved to be the greeter's own. */
+  faultOf({ member, publicKey }: Hello): SignatureFault | undefined {
+    if (publicKey === undefined) return "unsigned";
+    return (this.#bindings.keyOf(member.id) ?? publicKey) === publicKey ? undefined : "key";
+  }
+
+  /** Binds the key of a greeter that was let in to its id. */
+  meet({ member, publicKey }: Hello): void {
+    if (publicKey !== undefined) this.#bindings.bind(member.id, publicKey);
+  }
+
+  /** Verifies whatever of a delta would be taken. At most `gossipMaxSend` members are looked at. */
+  async examine(peerId: string, delta: Delta): Promise<Examined> {
+    const verified = new Map<string, Hold | undefined>();
+    const claims: { readonly told: MemberDelta; readonly claim: Claim; readonly held: Hold | undefined }[] =
+      [];
+    for (const told of delta.members) {
+      const claim = this.#core.engine.claimOf(told);
+      if (!claim) continue;
+      claims.push({ told, claim, held: this.#core.engine.holdOf(told.id) });
+      if (claims.length === this.#options.settings.gossipMaxSend) break;
+    }
+    const faults = await Promise.all(claims.map(({ told, claim }) => this.#verify(told, claim)));
+    let forged = 0;
+    for (const [index, { told, held }] of claims.entries()) {
+      const fault = faults[index];
+      if (fault === undefined) {
+        verified.set(told.id, held);
+        continue;
+      }
+      forged++;
+      if (!this.#told.take(1)) continue;
+      this.#core.publish({ type: "SignatureRefused", memberId: told.id, peerId, reason: fault });
+    }
+    return { verified, forged };
+  }
+
+  /** The members of a delta of which nothing may be taken: not verified, or not for what is held by now. */
+  refusedOf(delta: Delta, { verified }: Examined): ReadonlySet<string> {
+    const { engine } = this.#core;
+    const refused = new Set<string>();
+    for (const told of delta.members) {
+      const isCurrent = verified.has(told.id) && isSameHold(verified.get(told.id), engine.holdOf(told.id));
+      if (!isCurrent && engine.claimOf(told)) refused.add(told.id);
+    }
+    return refused;
+  }
+
+  async #seal(): Promise<void> {
+    const draft = this.#core.engine.draft();
+    if (!draft) return;
+    const proof = await this.#options.signing.sign(claimText(this.#options.cluster, draft.claim));
+    this.#core.do((engine) => engine.certify(draft, proof));
+  }
+
+  async #verify(told: MemberDelta, claim: Claim): Promise<SignatureFault | undefined> {
+    const announced = claim.entries.find(({ key }) => key === SIGNING_KEY)?.value;
+    if (told.proof === undefined || typeof announced !== "string") return "unsigned";
+    if ((this.#bindings.keyOf(claim.id) ?? announced) !== announced) return "key";
+    const { signing, cluster } = this.#options;
+    const by = { publicKey: announced, signature: told.proof };
+    if (!await signing.verify(claimText(cluster, claim), by)) return "signature";
+    // Another key may have been bound while this one was looked at.
+    return this.#bindings.bind(claim.id, announced) ? undefined : "key";
+  }
+}
+
+function isSameHold(one: Hold | undefined, other: Hold | undefined): boolean {
+  return one?.life === other?.life && one?.number === other?.number;
+}

@@ -1,0 +1,367 @@
+import { assert, assertEquals, assertMatch, assertNotEquals } from "../../deps/std_assert.ts";
+import { assertRejects } from "../../deps/std_assert.ts";
+import { lifeAbove } from "../../engine/life.ts";
+import { GRACEFULLY_LEFT_KEY, HEARTBEAT_KEY, type MemberDelta, TYPE } from "../../engine/types.ts";
+import type { EventType, HearsayEvent } from "../../gossiper/event_stream.ts";
+import { KeyBindings } from "../../gossiper/key_bindings.ts";
+import { idOfKey } from "../../gossiper/signing.ts";
+import { ConfigurationError, type Gossiper, join, type JoinOptions, type Node } from "../../mod.ts";
+import { authorityOf } from "../../transport/authentication.ts";
+import {
+  ed25519Signing,
+  newClusterKey,
+  newSigningKey,
+  signingKeyFromFile,
+} from "../../transport/cluster_keys.ts";
+import { entry } from "../unit/engine/harness.ts";
+import { forge, helloOf, Insider, jtiOf, Wire } from "./attacker.ts";
+
+const KEY = await newClusterKey();
+const CONFIG = {
+  gossipInterval: 50,
+  gossipRequestTimeout: 300,
+  heartbeatExpiration: 1_500,
+  departedRetention: 60_000,
+  maxBackoff: 100,
+};
+
+function member(options: Partial<JoinOptions> = {}): Promise<Node> {
+  return join({
+    cluster: "orders",
+    listen: { port: 0 },
+    config: CONFIG,
+    authentication: { keys: [KEY], sign: true },
+    ...options,
+  });
+}
+
+/** Two members that know each other, and somebody who got in at the first. */
+async function withInsider() {
+  const ada = await member();
+  const ben = await member({ seeds: [ada.address] });
+  ben.gossiper.setState("k", "true");
+  await hears(ada, ben.member.id, "true");
+  const insider = await Insider.greeted(ada.address, { key: KEY });
+  const { life } = ada.gossiper.members.find(({ id }) => id === ben.member.id)!;
+  return {
+    ada,
+    ben,
+    insider,
+    benId: ben.member.id,
+    benLife: life!,
+    async [Symbol.asyncDispose]() {
+      await insider[Symbol.asyncDispose]();
+      await Promise.all([ada.stop(), ben.stop()]);
+    },
+  };
+}
+
+async function hears({ gossiper }: Node, of: string, value: unknown): Promise<void> {
+  for await (const update of gossiper.watch("k", { signal: AbortSignal.timeout(5_000) })) {
+    if (update.memberId === of && update.value === value) return;
+  }
+  throw new Error(`${value} was not heard.`);
+}
+
+async function next<T extends EventType>(gossiper: Gossiper, type: T) {
+  for await (const event of gossiper.events.subscribe(type, { signal: AbortSignal.timeout(5_000) })) {
+    if (event.type === type) return event as Extract<HearsayEvent, { type: T }>;
+  }
+  throw new Error(`No ${type} was told.`);
+}
+
+async function eventually(isTrue: () => boolean): Promise<void> {
+  const endMs = performance.now() + 5_000;
+  while (!isTrue()) {
+    if (performance.now() > endMs) throw new Error(`It did not come true: ${isTrue}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+/** What an insider tells of another member, and why it is refused. */
+const LIES: Readonly<
+  Record<
+    string,
+    readonly [
+      "key" | "signature" | "unsigned",
+      (at: { insider: Insider; told: MemberDelta }) => Promise<MemberDelta>,
+    ]
+  >
+> = {
+  "a new value without a signature": ["unsigned", ({ told }) => {
+    const { proof: _, ...unsigned } = {
+      ...told,
+      after: told.entries.at(-1)!.number,
+      entries: [entry("k", 1_000, "a lie")],
+    };
+    return Promise.resolve({ ...unsigned, reset: false });
+  }],
+  "a new value under the owner's last signature": ["signature", ({ told }) => {
+    return Promise.resolve({ ...told, entries: [...told.entries, entry("k", 1_000, "a lie")] });
+  }],
+  "an altered value": ["signature", ({ told }) => {
+    const number = told.entries.at(-1)!.number + 50;
+    const entries = told.entries.map((each) =>
+      each.key === "k" ? { ...entry("k", each.number, "a lie") } : each
+    );
+    return Promise.resolve({ ...told, entries: [...entries, { ...told.entries.at(-1)!, number }] });
+  }],
+  "a state without one of the keys": ["signature", ({ told }) => {
+    const number = told.entries.at(-1)!.number + 50;
+    const entries = told.entries.filter(({ key }) => key !== "k");
+    return Promise.resolve({ ...told, entries: [...entries.slice(0, -1), { ...entries.at(-1)!, number }] });
+  }],
+  "a whole state under the liar's own key": ["key", async ({ insider, told }) => {
+    return await insider.forge({
+      id: told.id,
+      life: told.life,
+      number: 1_000,
+      entries: [entry("k", 1_000, "a lie")],
+    });
+  }],
+  "a later life under the liar's own key": ["key", async ({ insider, told }) => {
+    const life = lifeAbove(told.life, Date.now(), 0.5);
+    return await insider.forge({ id: told.id, life, number: 2, entries: [entry("k", 2, "a lie")] });
+  }],
+  "a departure": ["unsigned", ({ told }) => {
+    const { proof: _, ...unsigned } = told;
+    const left = { key: GRACEFULLY_LEFT_KEY, number: 1_000, type: TYPE.empty, value: {}, json: "{}" };
+    return Promise.resolve({
+      ...unsigned,
+      reset: false,
+      after: told.entries.at(-1)!.number,
+      entries: [left],
+    });
+  }],
+};
+
+/** A member's whole state as it told it itself, up to where it had signed it. */
+async function stateOf(node: Node): Promise<MemberDelta> {
+  await using listener = await Insider.greeted(node.address, { key: KEY });
+  const gossip = await listener.wire.hears("gossip");
+  return { ...gossip.delta.members.find(({ id }) => id === node.member.id)!, reset: true };
+}
+
+for (const [lie, [reason, tell]] of Object.entries(LIES)) {
+  Deno.test(`a member that lies about another is not believed, and leaves no gap: ${lie}`, async () => {
+    await using all = await withInsider();
+    const { ada, ben, insider, benId } = all;
+    const told = await stateOf(ben);
+    const refused = next(ada.gossiper, "SignatureRefused");
+    insider.gossip(await tell({ insider, told }));
+    assertEquals(await refused, {
+      type: "SignatureRefused",
+      memberId: benId,
+      peerId: insider.id,
+      reason,
+    });
+    assertEquals(ada.gossiper.getState("k").get(benId)?.value, "true");
+    // What it says itself still comes through, by the next number.
+    ben.gossiper.setState("k", "true again");
+    await hears(ada, benId, "true again");
+    assertEquals(ada.gossiper.blockedMembers.map(({ id }) => id), []);
+    assertEquals(ben.gossiper.members.find(({ isSelf }) => isSelf)!.life, all.benLife);
+  });
+}
+
+Deno.test("a relay need not be trusted: what it passes on unchanged is taken by one that never met the owner", async () => {
+  await using all = await withInsider();
+  const { ben, benId } = all;
+  await using cleo = await member();
+  await using relay = await Insider.greeted(cleo.address, { key: KEY });
+  relay.gossip(await stateOf(ben));
+  await hears(cleo, benId, "true");
+});
+
+Deno.test("an id that is a public key belongs to it from the first sight on, whoever tells of it first", async () => {
+  await using cleo = await member();
+  await using insider = await Insider.greeted(cleo.address, { key: KEY });
+  const { publicKey } = await ed25519Signing(await newSigningKey());
+  const refused = next(cleo.gossiper, "SignatureRefused");
+  insider.gossip(
+    await insider.forge({
+      id: idOfKey(publicKey),
+      life: insider.life,
+      number: 2,
+      entries: [entry("k", 2, 1)],
+    }),
+  );
+  assertEquals((await refused).reason, "key");
+});
+
+Deno.test("a member that lies about acknowledgements misses only what it says that it has", async () => {
+  await using all = await withInsider();
+  const { ada, ben, insider, benId, benLife } = all;
+  const ids = { ada: ada.member.id, ben: benId };
+  const adaLife = ben.gossiper.members.find(({ id }) => id === ids.ada)!.life!;
+  let lies = 0;
+  const lying = setInterval(() => {
+    // It has all of everybody; of a later life; of a number that was never set.
+    const later = lifeAbove(benLife, Date.now() + 60_000, 0.5);
+    const holds = new Map([[ids.ben, { life: later, number: 5 }], [ids.ada, {
+      life: adaLife,
+      number: 1_000_000,
+    }]]);
+    if (insider.reply(holds)) lies++;
+  }, 10);
+  try {
+    for (let round = 0; round < 5; round++) {
+      ben.gossiper.setState("k", round);
+      await hears(ada, ids.ben, round);
+      ada.gossiper.setState("k", round);
+      await hears(ben, ids.ada, round);
+    }
+    await eventually(() => lies > 5);
+  } finally {
+    clearInterval(lying);
+  }
+  // Nobody's life ends because somebody says so; one's own is begun anew once, and never silenced.
+  assertEquals(ada.gossiper.members.find(({ id }) => id === ids.ben)!.life, benLife);
+  assertEquals(ada.gossiper.members.filter(({ status }) => status === "active").length >= 2, true);
+  ada.gossiper.setState("k", "still here");
+  await hears(ben, ids.ada, "still here");
+});
+
+Deno.test("the heartbeat of a dead member cannot be made up: it is blocked however often somebody says that it lives", async () => {
+  await using all = await withInsider();
+  const { ada, insider } = all;
+  // It says itself that it lives, and then nothing more.
+  const dead = await Insider.greeted(ada.address, { key: KEY });
+  const beatOf = (number: number) => ({
+    key: HEARTBEAT_KEY,
+    number,
+    type: TYPE.heartbeat,
+    value: {},
+    json: "{}",
+  });
+  const told = await dead.forge({ id: dead.id, life: dead.life, number: 2, entries: [beatOf(2)] });
+  dead.gossip(told);
+  await eventually(() => ada.gossiper.getState(HEARTBEAT_KEY).has(dead.id));
+  await dead[Symbol.asyncDispose]();
+  let number = 2;
+  const beating = setInterval(async () => {
+    number++;
+    const { id, life } = insider;
+    const own = await insider.forge({ id, life, number, entries: [beatOf(number)] });
+    insider.gossip(own, { ...told, entries: [told.entries[0]!, beatOf(number)] });
+  }, 300);
+  try {
+    await eventually(() => ada.gossiper.blockedMembers.some(({ id }) => id === dead.id));
+    assert(number > 4);
+    // Whoever speaks for itself is not.
+    assertEquals(ada.gossiper.blockedMembers.map(({ id }) => id), [dead.id]);
+  } finally {
+    clearInterval(beating);
+  }
+});
+
+Deno.test("whoever goes on telling what is not signed is not listened to any more", async () => {
+  await using all = await withInsider();
+  const { insider, benId, benLife } = all;
+  for (let count = 0; count < 8; count++) {
+    insider.gossip({
+      id: benId,
+      life: benLife,
+      after: 0,
+      reset: true,
+      entries: [entry("k", 2_000 + count, "a lie")],
+    });
+  }
+  const { code, reason } = await insider.wire.closed;
+  assertEquals(code, 4400);
+  assertMatch(reason, /not signed/);
+});
+
+// ---- who signs
+
+Deno.test("a greeting proves that the key in it is the greeter's own, for this connection alone", async () => {
+  await using all = await withInsider();
+  const { ada, ben } = all;
+  // As another that is known here, with the insider's own key.
+  const token = await forge({ key: KEY, id: ben.member.id, authority: authorityOf(ada.address)! });
+  await using posing = await Wire.opened(ada.address, { token });
+  const helloAsBen = await all.insider.hello(jtiOf(token), {
+    member: { ...helloOf(ben.member.id).member },
+  });
+  posing.say(helloAsBen);
+  const refusal = await posing.hears("error");
+  assertEquals([refusal.code, refusal.life], ["id_conflict", undefined]);
+  // With that member's key, and a signature that it made for another connection.
+  const again = await forge({ key: KEY, id: ben.member.id, authority: authorityOf(ada.address)! });
+  await using replaying = await Wire.opened(ada.address, { token: again });
+  const publicKey = ben.member.id.slice("key-".length);
+  replaying.say({ ...helloAsBen, publicKey });
+  assertEquals((await replaying.closed).code, 4401);
+});
+
+Deno.test("members that sign and members that do not are not of one cluster, and both are told so", async () => {
+  await using ada = await member();
+  for (const sign of [false, true]) {
+    await using plain = await member({ authentication: { keys: [KEY] } });
+    const seed = sign ? plain : ada;
+    await using eve = await member({ seeds: [seed.address], authentication: { keys: [KEY], sign } });
+    const failed = await next(eve.gossiper, "SeedFailed");
+    assertMatch(String(failed.error), /Members of this cluster sign what they set/);
+  }
+});
+
+Deno.test("a member that keeps its id keeps its key: the next life of the id is taken with it, and refused without", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const file = `${folder}/key.json`;
+    const signingKey = await signingKeyFromFile(file);
+    if (Deno.build.os !== "windows") assertEquals((await Deno.stat(file)).mode! & 0o777, 0o600);
+    const start = (key: CryptoKeyPair, seeds: string[] = []) =>
+      member({ id: "ben", seeds, authentication: { keys: [KEY], sign: true, signingKey: key } });
+    await using ada = await member();
+    const first = await start(signingKey, [ada.address]);
+    first.gossiper.setState("k", 1);
+    await hears(ada, "ben", 1);
+    await first.stop();
+    const second = await start(await signingKeyFromFile(file), [ada.address]);
+    second.gossiper.setState("k", 2);
+    await hears(ada, "ben", 2);
+    await second.stop();
+    await using third = await start(await newSigningKey(), [ada.address]);
+    const failed = await next(third.gossiper, "SeedFailed");
+    assertMatch(String(failed.error), /belongs to whoever has another key/);
+    await Deno.writeTextFile(file, "{}");
+    await assertRejects(() => signingKeyFromFile(file), TypeError, "holds no signing key");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("an id of one's own needs a key of one's own, and what is no key pair is refused", async () => {
+  const pair = await newSigningKey();
+  const cases: readonly (readonly [Partial<JoinOptions>, string])[] = [
+    [{ id: "ben" }, "authentication.signingKey"],
+    [{ authentication: { keys: [KEY], signingKey: pair } }, "authentication.signingKey"],
+    [
+      { authentication: { keys: [KEY], sign: true, signingKey: {} as CryptoKeyPair } },
+      "authentication.signingKey",
+    ],
+    [{ authentication: { keys: [KEY], sign: "yes" as never } }, "authentication.sign"],
+  ];
+  for (const [options, field] of cases) {
+    const error = await assertRejects(() => member(options), ConfigurationError);
+    assertEquals(error.problems.map((problem) => problem.field), [field]);
+  }
+});
+
+Deno.test("bindings are bounded: who is held keeps its key, and among the others the one bound first is forgotten", () => {
+  const held = new Set(["held"]);
+  const bindings = new KeyBindings({ max: 2, isHeld: (id) => held.has(id) });
+  assert(bindings.bind("held", "one"));
+  assert(bindings.bind("gone", "two"));
+  assert(!bindings.bind("held", "two"));
+  assert(bindings.bind("new", "three"));
+  assertEquals([bindings.keyOf("held"), bindings.keyOf("gone"), bindings.keyOf("new")], [
+    "one",
+    undefined,
+    "three",
+  ]);
+  held.add("new");
+  assert(!bindings.bind("newer", "four"));
+  assertNotEquals(bindings.keyOf(idOfKey("x".repeat(43))), undefined);
+});
