@@ -378,14 +378,15 @@ export class Engine {
   }
 
   /**
-   * Merges what a peer told (R3.3), but for the members that are `refused`; `holds` is to be answered. Where
+   * Merges what a peer told (R3.3), but for the members that are `refused`; `holds` is to be answered. What is told
+   * of this member itself is taken for more than talk, where members sign, if it is among the `verified`. Where
    * `invalid` names something that cannot be believed, nothing was merged.
    */
   applyIncoming(
     peerId: string,
     delta: Delta,
     now: Instant,
-    options: { readonly refused?: ReadonlySet<string> } = {},
+    options: { readonly refused?: ReadonlySet<string>; readonly verified?: ReadonlySet<string> } = {},
   ): Caused<{ holds: Holds; invalid: string | undefined }> {
     return this.#act(now, () => {
       const holds = new Map<string, Hold>();
@@ -400,7 +401,10 @@ export class Engine {
         else this.#merge.take(each, { peerId, holds, now });
       }
       this.#exchange.afterMerge(peer, delta, holds);
-      if (renewAbove !== undefined) this.#renewLife(renewAbove, now);
+      if (renewAbove !== undefined) {
+        if (options.verified?.has(this.#id)) this.#renewLife(renewAbove, now);
+        else this.#renewUnproven(renewAbove, now);
+      }
       return { holds, invalid: undefined };
     });
   }

@@ -72,8 +72,8 @@ export class Exchange {
 
   /** Whether something of this member's own that lasts is not signed yet, so that digests tell of what is not told. */
   get #isUnsigned(): boolean {
-    const self = this.#store.order.get(this.#selfId)!;
-    return this.#signs && self.lastLasting > self.certified;
+    const own = this.#store.order.get(this.#selfId)!;
+    return this.#signs && own.lastLasting > own.certified;
   }
 
   /** The peer lives in this life; of an earlier one nothing that it held counts. */

@@ -165,9 +165,8 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
     examined: Examined | undefined,
   ): { holds: Holds; invalid: string | undefined } {
     const refused = examined && this.#options.signatures?.refusedOf(delta, examined);
-    return this.#core.do((engine, now) =>
-      engine.applyIncoming(peerId, delta, now, refused ? { refused } : {})
-    );
+    const options = examined && refused ? { refused, verified: new Set(examined.verified.keys()) } : {};
+    return this.#core.do((engine, now) => engine.applyIncoming(peerId, delta, now, options));
   }
 
   /** Members that sign pass on nothing that is not signed: one that goes on doing so is not listened to. */

@@ -42,6 +42,8 @@ export class Peers {
   /** Members whose last connection they closed because they went away, or had no more use for it. */
   readonly #goneAway = new Set<string>();
   readonly #backoffs: Backoffs;
+  /** Members that left requests unanswered: a round lasts as long as its slowest peer. */
+  readonly #mute: Backoffs;
   readonly #closing = new AbortController();
 
   /** Makes a set of peers with no connection. */
@@ -49,6 +51,7 @@ export class Peers {
     this.#options = options;
     const { gossipInterval: base, maxBackoff: cap } = options.settings;
     this.#backoffs = new Backoffs({ base, cap });
+    this.#mute = new Backoffs({ base, cap });
     const { host } = options;
     this.#host = {
       id: host.id,
@@ -77,11 +80,22 @@ export class Peers {
     return [...this.#open.values()];
   }
 
-  /** Whether a request to the member could be begun now: it is not resting after a failed dial, and not busy. */
+  /**
+   * Whether a request to the member could be begun now: it is not busy, and not left alone after a dial that failed
+   * or a request that it did not answer.
+   */
   isFree(id: string): boolean {
+    if (this.#mute.isResting(id, this.#options.runtime.monotonicMs())) return false;
     const session = this.#open.get(id);
     if (session) return !session.isBusy;
     return !this.#backoffs.isResting(id, this.#options.runtime.monotonicMs());
+  }
+
+  /** A request to a member was answered, or not within its time. */
+  noteAnswer(id: string, { inTime }: { readonly inTime: boolean }): void {
+    const { runtime } = this.#options;
+    if (inTime) this.#mute.succeeded(id);
+    else this.#mute.failed(id, { nowMs: runtime.monotonicMs(), random: runtime.random() });
   }
 
   /** Whether a member was the one that closed the last connection with it. */
@@ -98,6 +112,7 @@ export class Peers {
   /** Forgets what is remembered of all but these members. */
   retain(ids: ReadonlySet<string>): void {
     this.#backoffs.retain(ids);
+    this.#mute.retain(ids);
     for (const id of this.#goneAway) if (!ids.has(id)) this.#goneAway.delete(id);
   }
 

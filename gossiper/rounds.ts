@@ -52,7 +52,7 @@ export class Rounds {
     core.do((engine, now) => engine.beat(actorCount, now));
     core.do((engine, now) => engine.tick(now));
     if (core.engine.silenced) return;
-    await this.#options.signatures?.seal();
+    if (this.#options.signatures) await this.#options.signatures.seal();
     for (const id of core.engine.dueProbes(core.now())) if (this.#isWithinReach(id)) this.greetLater(id);
     await Promise.all(this.#draw().map((id) => this.#attempt(id, () => this.#gossipWith(id, signal))));
   }
@@ -69,7 +69,14 @@ export class Rounds {
     // While this member dialled, the peer may have been blocked (R10.2).
     if (!this.#core.engine.activeIds().has(id) || this.#core.engine.silenced) return;
     if (session.isBusy) throw new HearsayError("busy", `${id} is busy; nothing was sent.`);
-    await session.gossip(this.#core.do((engine) => engine.disseminate(id)), deadline);
+    const { peers } = this.#options;
+    try {
+      await session.gossip(this.#core.do((engine) => engine.disseminate(id)), deadline);
+      peers.noteAnswer(id, { inTime: true });
+    } catch (error) {
+      if (error instanceof HearsayError && error.code === "timeout") peers.noteAnswer(id, { inTime: false });
+      throw error;
+    }
   }
 
   /** Resolves when no request to the peer is under way, or the signal is aborted. */

@@ -91,6 +91,11 @@ export class Program implements AsyncDisposable {
     await this.#input.write(new TextEncoder().encode(`${line}\n`));
   }
 
+  /** Ends its standard input. */
+  async end(): Promise<void> {
+    await this.#input.close().catch(() => {});
+  }
+
   /** Sends it a signal. */
   kill(signal: Deno.Signal): void {
     this.#child.kill(signal);

@@ -172,34 +172,58 @@ export function helloOf(id: string, options: Partial<Hello> = {}): Hello {
   };
 }
 
+/** Who an insider is: it may come back as the same. */
+export interface Identity {
+  readonly id: string;
+  readonly life: Life;
+  readonly signing: Signing;
+}
+
+/** Somebody new, whose id is its key unless it takes another. */
+export async function newIdentity(id?: string): Promise<Identity> {
+  const signing = await ed25519Signing(await newSigningKey());
+  return { id: id ?? idOfKey(signing.publicKey), life: makeLife(Date.now(), Math.random()), signing };
+}
+
 /**
  * Somebody who has the cluster's key, and a signing key of its own: it gets in, and then says whatever it likes.
  */
 export class Insider implements AsyncDisposable {
   readonly id: string;
-  readonly life: Life = makeLife(Date.now(), Math.random());
+  readonly life: Life;
   readonly signing: Signing;
   readonly wire: Wire;
-  #asked = 1;
+  readonly #token: string;
+  #asked = 0;
 
-  private constructor(id: string, signing: Signing, wire: Wire) {
+  private constructor(
+    { id, life, signing }: Identity,
+    { wire, token }: { readonly wire: Wire; readonly token: string },
+  ) {
     this.id = id;
+    this.life = life;
     this.signing = signing;
     this.wire = wire;
+    this.#token = token;
   }
 
   /** Greets a member, which takes it for one of its own. */
   static async greeted(
     address: string,
-    { key, id }: { readonly key: string; readonly id?: string },
+    { key, as }: { readonly key: string; readonly as?: Identity },
   ): Promise<Insider> {
-    const signing = await ed25519Signing(await newSigningKey());
-    const own = id ?? idOfKey(signing.publicKey);
-    const token = await forge({ key, id: own, authority: authorityOf(address)! });
-    const insider = new Insider(own, signing, await Wire.opened(address, { token }));
-    insider.wire.say(await insider.hello(jtiOf(token)));
+    const identity = as ?? await newIdentity();
+    const token = await forge({ key, id: identity.id, authority: authorityOf(address)! });
+    const insider = new Insider(identity, { wire: await Wire.opened(address, { token }), token });
+    await insider.greet();
     await insider.wire.hears("hello");
     return insider;
+  }
+
+  /** Greets, or greets anew. */
+  async greet(options: Partial<Hello> = {}): Promise<void> {
+    const id = `d${++this.#asked}`;
+    this.wire.say(await this.hello(jtiOf(this.#token), { id, ...options }));
   }
 
   /** Its greeting, signed for the connection of a token. */
@@ -216,10 +240,11 @@ export class Insider implements AsyncDisposable {
     return { ...hello, signature: await this.signing.sign(text) };
   }
 
-  /** Tells these things of members. */
-  gossip(...members: readonly MemberDelta[]): void {
+  /** Tells these things of members; returns the request's id. */
+  gossip(...members: readonly MemberDelta[]): string {
     const id = `d${++this.#asked}`;
     this.wire.say({ type: "gossip", id, memberId: this.id, delta: deltaOf(members) });
+    return id;
   }
 
   /** Answers the last gossip that was heard, as if it held this. */

@@ -1,0 +1,264 @@
+/**
+ * An attacker as a process of its own: it does what its first argument says, as hard as it can, until its standard
+ * input ends. It prints `ready` when it has begun, and at the end how often it tried.
+ *
+ * @module
+ */
+
+import { lifeAbove } from "../../../engine/life.ts";
+import { HEARTBEAT_KEY, MAX_NUMBER, type MemberDelta, TYPE } from "../../../engine/types.ts";
+import { authorityOf } from "../../../transport/authentication.ts";
+import { newClusterKey } from "../../../transport/cluster_keys.ts";
+import { deltaOf } from "../../requirements/scripted_peer.ts";
+import { entry } from "../../unit/engine/harness.ts";
+import { forge, Insider, newIdentity, type TokenOptions, Wire } from "../attacker.ts";
+
+/** What an attacker is told. */
+export interface AttackerOptions {
+  readonly attack: string;
+  /** The addresses of the honest members. */
+  readonly targets: readonly string[];
+  /** The key of the cluster; outsiders do not use it, but for tokens that they might have found. */
+  readonly key: string;
+}
+
+const { attack, targets, key }: AttackerOptions = JSON.parse(Deno.args[0]!);
+let over = false;
+let tries = 0;
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Does something again and again, several times at once, whatever comes of it. */
+async function again(times: number, action: (index: number) => Promise<void>): Promise<void> {
+  await Promise.all(Array.from({ length: times }, async (_, index) => {
+    for (let turn = index; !over; turn += times) {
+      tries++;
+      await action(turn).catch(() => {});
+      // So that what ends at once does not keep this process from anything else.
+      await pause(0);
+    }
+  }));
+}
+
+const target = (index: number) => targets[index % targets.length]!;
+
+/** Offers tokens of a kind, to everybody in turn. */
+function offering(tokenFor: (address: string) => Promise<string | undefined>): () => Promise<void> {
+  return () =>
+    again(
+      8,
+      async (index) => void await Wire.status(target(index), { token: await tokenFor(target(index)) }),
+    );
+}
+
+function forged(options: Partial<TokenOptions>): () => Promise<void> {
+  return offering((address) => forge({ key, authority: authorityOf(address)!, ...options }));
+}
+
+/** Gets in at each member, says something every few milliseconds, and comes back as the same when it is thrown out. */
+function saying(
+  say: (insider: Insider, turn: number) => Promise<void> | void,
+  { everyMs = 20 } = {},
+): () => Promise<void> {
+  return async () => {
+    const identities = await Promise.all(targets.map(() => newIdentity()));
+    let turn = 0;
+    await again(targets.length, async (index) => {
+      await using insider = await Insider.greeted(target(index), {
+        key,
+        as: identities[index % targets.length]!,
+      });
+      while (!over && insider.wire.socket.readyState === WebSocket.OPEN) {
+        await say(insider, ++turn);
+        await pause(everyMs);
+      }
+    });
+  };
+}
+
+/** This insider's own state, as it would be after so many rounds. */
+async function ownState(insider: Insider, turn: number, value: unknown = turn): Promise<MemberDelta> {
+  const beat = { key: HEARTBEAT_KEY, number: 2 * turn + 3, type: TYPE.heartbeat, value: {}, json: "{}" };
+  const { id, life } = insider;
+  return await insider.forge({
+    id,
+    life,
+    number: beat.number,
+    entries: [entry("k", 2 * turn + 2, value as never), beat],
+  });
+}
+
+/** The members of which an insider has heard, with their lives. */
+function others(insider: Insider): readonly MemberDelta[] {
+  const gossip = insider.wire.heard.findLast(({ type }) => type === "gossip");
+  return gossip?.type === "gossip" ? gossip.delta.members.filter(({ id }) => id !== insider.id) : [];
+}
+
+/** A TCP connection to a member. */
+async function tcp(index: number): Promise<Deno.TcpConn> {
+  const { hostname, port } = new URL(target(index));
+  return await Deno.connect({ hostname, port: Number(port) });
+}
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+
+/** Holds something open for as long as it is let. */
+async function untilClosed(connection: Deno.Conn, trickle: Uint8Array): Promise<void> {
+  try {
+    while (!over) {
+      await connection.write(trickle);
+      await pause(100);
+    }
+  } finally {
+    try {
+      connection.close();
+    } catch {
+      // The other side was first.
+    }
+  }
+}
+
+const ATTACKS: Readonly<Record<string, () => Promise<void>>> = {
+  "no token": offering(() => Promise.resolve(undefined)),
+  "a token of another key": async () => await forged({ key: await newClusterKey() })(),
+  "an expired token": forged({ madeMs: -60_000 }),
+  "a token that was used": async () => {
+    const tokens = new Map<string, string>();
+    for (const address of targets) {
+      const token = await forge({ key, authority: authorityOf(address)! });
+      await Wire.status(address, { token });
+      tokens.set(address, token);
+    }
+    await offering((address) => Promise.resolve(tokens.get(address)))();
+  },
+  "a token for another cluster": forged({ cluster: "payments" }),
+  "a token for another member": forged({ authority: "10.0.0.7:7001" }),
+
+  "a member that lies about others": saying(async (insider, turn) => {
+    const lies = others(insider).map((told) => ({
+      ...told,
+      after: 0,
+      reset: true,
+      entries: [entry("k", MAX_NUMBER - 10_000 + turn, "a lie")],
+      proof: told.proof ?? "x".repeat(86),
+    }));
+    const later = await Promise.all(lies.map(({ id, life }) => {
+      return insider.forge({
+        id,
+        life: lifeAbove(life, Date.now(), 0.5),
+        number: 2,
+        entries: [entry("k", 2, "a lie")],
+      });
+    }));
+    insider.gossip(...(turn % 2 === 0 ? lies : later));
+  }),
+  "a member that lies about itself": saying(async (insider, turn) => {
+    // Another number for the same value, another value for the same number, a life that changes with each message.
+    const told = await ownState(
+      insider,
+      turn % 3 === 0 ? 1_000_000 : turn,
+      turn % 2 === 0 ? "one" : "another",
+    );
+    insider.gossip(told);
+    if (turn % 10 === 9) await insider.greet({ life: lifeAbove(insider.life, Date.now() + turn, 0.5) });
+  }),
+  "a member that lies about acknowledgements": saying(async (insider, turn) => {
+    const id = insider.gossip(...(turn % 10 === 0 ? [await ownState(insider, turn)] : []));
+    const holds = new Map(
+      others(insider).map(({ id, life }) => [id, { life, number: turn % 2 === 0 ? MAX_NUMBER : 0 }]),
+    );
+    insider.reply(holds);
+    await pause(5);
+    insider.wire.say({ type: "ack", id, holds });
+  }),
+  "a member that never answers": saying(async (insider, turn) => {
+    if (turn % 10 === 0) insider.gossip(await ownState(insider, turn));
+  }),
+
+  "a slow upgrade": () =>
+    again(100, async (index) => {
+      const connection = await tcp(index);
+      await connection.write(bytes("GET /gossip HTTP/1.1\r\nhost: x\r\n"));
+      await untilClosed(connection, bytes("x-slow: 1\r\n"));
+    }),
+  "a slow hello": () =>
+    again(60, async (index) => {
+      const address = target(index);
+      await using wire = await Wire.opened(address, {
+        token: await forge({ key, authority: authorityOf(address)! }),
+      });
+      await wire.closed;
+    }),
+  "slow frames": () =>
+    again(30, async (index) => {
+      const address = target(index);
+      const token = await forge({ key, id: `slow-${index}`, authority: authorityOf(address)! });
+      const connection = await tcp(index);
+      await connection.write(bytes(
+        `GET /gossip HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: Upgrade\r\n` +
+          `sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n` +
+          `sec-websocket-protocol: hearsay.v1\r\nauthorization: Bearer ${token}\r\n\r\n`,
+      ));
+      // A text frame of a megabyte, of which a byte comes now and then.
+      await connection.write(new Uint8Array([0x81, 0xff, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, 0]));
+      await untilClosed(connection, bytes(" "));
+    }),
+
+  "messages that are too large": async () => {
+    const identities = await Promise.all(targets.map(() => newIdentity()));
+    const large = `{"type":"gossip","id":"d2","x":"${"x".repeat(2 * 2 ** 20)}"}`;
+    await again(targets.length, async (index) => {
+      await using insider = await Insider.greeted(target(index), {
+        key,
+        as: identities[index % targets.length]!,
+      });
+      insider.wire.socket.send(large);
+      await insider.wire.closed;
+    });
+  },
+  "a flood of connections": () =>
+    again(40, async (index) => {
+      await using wire = new Wire(target(index));
+      await wire.closed;
+    }),
+  "a flood of messages": async () => {
+    const identities = await Promise.all(targets.map(() => newIdentity()));
+    await again(targets.length, async (index) => {
+      await using insider = await Insider.greeted(target(index), {
+        key,
+        as: identities[index % targets.length]!,
+      });
+      while (!over && insider.wire.socket.readyState === WebSocket.OPEN) {
+        for (let count = 0; count < 100; count++) insider.gossip();
+        await pause(1);
+      }
+    });
+  },
+  "a flood of pings": async () => {
+    const identities = await Promise.all(targets.map(() => newIdentity()));
+    await again(targets.length, async (index) => {
+      await using insider = await Insider.greeted(target(index), {
+        key,
+        as: identities[index % targets.length]!,
+      });
+      while (!over && insider.wire.socket.readyState === WebSocket.OPEN) {
+        for (let count = 0; count < 100; count++) insider.wire.socket.send('{"type":"ping"}');
+        await pause(1);
+      }
+    });
+  },
+  /** To compare with: a process that only uses its processor. */
+  "nothing but work": () =>
+    again(1, async () => {
+      const endMs = performance.now() + 10;
+      while (performance.now() < endMs);
+      await Promise.resolve(deltaOf([]));
+    }),
+};
+
+const attacking = ATTACKS[attack]!();
+console.log("ready");
+for await (const _ of Deno.stdin.readable);
+over = true;
+await Promise.race([attacking, pause(500)]);
+console.log(`tries ${tries}`);
+Deno.exit(0);

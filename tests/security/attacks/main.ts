@@ -1,0 +1,24 @@
+/**
+ * `deno task attacks`: the figures of docs/SECURITY.md, measured anew.
+ *
+ * @module
+ */
+
+import { ATTACKS, Siege } from "./measure.ts";
+
+const chosen = Deno.args.length > 0 ? Deno.args : ATTACKS;
+console.log(`| ${"attack".padEnd(42)} | tries |   mean | 90 of 100 | against peace |`);
+console.log(`| ${"-".repeat(42)} | ----: | -----: | --------: | ------------: |`);
+for (const attack of chosen) {
+  await using siege = await Siege.begin();
+  const peace = await siege.peace();
+  const { tries, meanMs, p90Ms } = await siege.under(attack);
+  const columns = [
+    attack.padEnd(42),
+    String(tries).padStart(5),
+    `${meanMs.toFixed(0)} ms`.padStart(6),
+    `${p90Ms.toFixed(0)} ms`.padStart(9),
+    `× ${(meanMs / peace.meanMs).toFixed(2)}`.padStart(13),
+  ];
+  console.log(`| ${columns.join(" | ")} |`);
+}

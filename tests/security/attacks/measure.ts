@@ -1,0 +1,164 @@
+/**
+ * How fast news spreads among honest members while somebody means them harm, against how fast it does otherwise.
+ *
+ * @module
+ */
+
+import { type HearsayEvent, join, type Node } from "../../../mod.ts";
+import { newClusterKey } from "../../../transport/cluster_keys.ts";
+import { Program } from "../../process/program.ts";
+import type { AttackerOptions } from "./attacker_process.ts";
+
+/** The attacks, in the order in which they are told. */
+export const ATTACKS = [
+  "no token",
+  "a token of another key",
+  "an expired token",
+  "a token that was used",
+  "a token for another cluster",
+  "a token for another member",
+  "a member that lies about others",
+  "a member that lies about itself",
+  "a member that lies about acknowledgements",
+  "a member that never answers",
+  "a slow upgrade",
+  "a slow hello",
+  "slow frames",
+  "messages that are too large",
+  "a flood of connections",
+  "a flood of messages",
+  "a flood of pings",
+] as const;
+
+/** The defaults, but for time: everything is three times as fast. */
+const CONFIG = {
+  gossipInterval: 100,
+  gossipRequestTimeout: 167,
+  heartbeatExpiration: 6_667,
+  maxBackoff: 1_667,
+};
+/** How often news is timed. */
+const NEWS = 60;
+
+/** Milliseconds from a set until all other honest members have it. */
+export interface Spread {
+  readonly meanMs: number;
+  readonly p90Ms: number;
+  /** How often the attacker tried. */
+  readonly tries: number;
+}
+
+/** Three honest members that sign, and whoever attacks them. */
+export class Siege implements AsyncDisposable {
+  readonly #nodes: readonly Node[];
+  readonly #key: string;
+  #value = 0;
+
+  private constructor(nodes: readonly Node[], key: string) {
+    this.#nodes = nodes;
+    this.#key = key;
+  }
+
+  static async begin(): Promise<Siege> {
+    const key = await newClusterKey();
+    const options = {
+      cluster: "orders",
+      listen: { port: 0 },
+      config: CONFIG,
+      authentication: { keys: [key], sign: true },
+    };
+    const first = await join(options);
+    const others = await Promise.all([1, 2].map(() => join({ ...options, seeds: [first.address] })));
+    const siege = new Siege([first, ...others], key);
+    await siege.#spread();
+    return siege;
+  }
+
+  /** How fast news spreads in peace. */
+  async peace(): Promise<Spread> {
+    return { ...await this.#measure(), tries: 0 };
+  }
+
+  /** How fast it spreads under an attack. */
+  async under(attack: string): Promise<Spread> {
+    const options: AttackerOptions = {
+      attack,
+      targets: this.#nodes.map(({ address }) => address),
+      key: this.#key,
+    };
+    await using attacker = new Program({
+      args: [
+        "run",
+        "--no-prompt",
+        "--no-check",
+        "--allow-net=127.0.0.1",
+        "tests/security/attacks/attacker_process.ts",
+        JSON.stringify(options),
+      ],
+    });
+    await attacker.until(/^ready$/);
+    // Let it get going.
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    const measured = await this.#measure();
+    await attacker.end();
+    const [, tries] = await attacker.until(/^tries (\d+)$/);
+    return { ...measured, tries: Number(tries) };
+  }
+
+  /** Hears everything that the members tell. */
+  onEvent(listener: (id: string, event: HearsayEvent) => void): void {
+    for (const { gossiper, member } of this.#nodes) {
+      void (async () => {
+        for await (const event of gossiper.events.subscribe()) listener(member.id, event);
+      })();
+    }
+  }
+
+  /** The ids of honest members that another honest member has blocked. */
+  blocked(): string[] {
+    const honest = new Set(this.#nodes.map(({ member }) => member.id));
+    return this.#nodes.flatMap(({ gossiper }) => gossiper.blockedMembers.map(({ id }) => id)).filter((id) =>
+      honest.has(id)
+    );
+  }
+
+  /** What honest members hold of each other that none of them has set. */
+  lies(): unknown[] {
+    const honest = new Set(this.#nodes.map(({ member }) => member.id));
+    return this.#nodes.flatMap(({ gossiper }) =>
+      [...gossiper.getState("k")].filter(([id]) => honest.has(id)).map(([, { value }]) => value)
+    ).filter((value) => typeof value !== "number");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#nodes.map((node) => node.stop()));
+  }
+
+  async #measure(): Promise<Omit<Spread, "tries">> {
+    const times: number[] = [];
+    for (let count = 0; count < NEWS; count++) {
+      // At any moment of a round.
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * CONFIG.gossipInterval));
+      times.push(await this.#spread());
+    }
+    times.sort((one, other) => one - other);
+    return { meanMs: times.reduce((sum, ms) => sum + ms, 0) / NEWS, p90Ms: times[Math.floor(NEWS * 0.9)]! };
+  }
+
+  /** Sets something at one member, and waits until the others have it. */
+  async #spread(): Promise<number> {
+    const value = ++this.#value;
+    const owner = this.#nodes[value % this.#nodes.length]!;
+    const startMs = performance.now();
+    const signal = AbortSignal.timeout(20_000);
+    const heard = this.#nodes.filter((node) => node !== owner).map(async ({ gossiper }) => {
+      for await (const update of gossiper.watch("k", { signal })) {
+        if (update.memberId === owner.member.id && update.value === value) return;
+      }
+      throw new Error(`${value} did not spread within 20 s.`);
+    });
+    owner.gossiper.setState("k", value);
+    await Promise.all(heard);
+    return performance.now() - startMs;
+  }
+}
