@@ -3,7 +3,7 @@
  * ratios, of things that took turns in this one run. Exits with 1 where a claim does not hold.
  *
  * `--only NAME` (more than once, if you like) runs one part: `delta`, `merge`, `codec`, `request`, `rivals`,
- * `steady`.
+ * `signatures`, `steady`.
  *
  * @module
  */
@@ -14,6 +14,7 @@ import { benchMerge } from "./merge.ts";
 import { Report } from "./report.ts";
 import { benchRequest } from "./request.ts";
 import { benchRivals } from "./rivals.ts";
+import { benchSignatures } from "./signatures.ts";
 import { benchSteady } from "./steady.ts";
 
 const PARTS = new Map<string, (report: Report) => Promise<void>>([
@@ -22,6 +23,7 @@ const PARTS = new Map<string, (report: Report) => Promise<void>>([
   ["codec", benchCodec],
   ["request", benchRequest],
   ["rivals", benchRivals],
+  ["signatures", benchSignatures],
   ["steady", benchSteady],
 ]);
 

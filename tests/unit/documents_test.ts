@@ -79,6 +79,34 @@ Deno.test("every task that the documents name exists, and every task is named in
   assertEquals(Object.keys(tasks).filter((task) => !named.has(task)), []);
 });
 
+Deno.test("every test that docs/SECURITY.md names for a claim is there", async () => {
+  const text = await Deno.readTextFile(new URL("docs/SECURITY.md", ROOT));
+  const tests = (await sourcesUnder(new URL("tests/", ROOT))).join("\n");
+  const rows = text.split("\n").filter((line) => line.startsWith("| "));
+  let header = "";
+  const named: string[] = [];
+  for (const row of rows) {
+    const cells = row.split("|").map((cell) => cell.trim());
+    if (/^(claim|limit) *$/.test(cells[1] ?? "")) header = cells[cells.length - 2]!;
+    if (/^(attack|a deployment)/.test(cells[1] ?? "")) header = "";
+    if (header === "test") {
+      named.push(...[...cells[cells.length - 2]!.matchAll(/`([^`]+)`/g)].map(([, name]) => name!));
+    }
+  }
+  assert(named.length > 40);
+  assertEquals(named.filter((name) => !tests.includes(name)), []);
+});
+
+/** The texts of all tests. */
+async function sourcesUnder(folder: URL): Promise<string[]> {
+  const texts: string[] = [];
+  for await (const { name, isDirectory } of Deno.readDir(folder)) {
+    if (isDirectory) texts.push(...await sourcesUnder(new URL(`${name}/`, folder)));
+    else if (name.endsWith("_test.ts")) texts.push(await Deno.readTextFile(new URL(name, folder)));
+  }
+  return texts;
+}
+
 Deno.test("every TypeScript example of the documents is run: by `deno test --doc`, or here if it says what it prints", async () => {
   let count = 0;
   for (const document of await documents()) {
@@ -100,6 +128,7 @@ async function outputUntil(code: string, text: string): Promise<string> {
     // The checkout itself, wherever the reader is told to import from, and a port that is free.
     .replace(/(from ")[^"]*?((?:mod|gossiper\/yaml)\.ts")/g, (_, from, file) => `${from}${ROOT.href}${file}`)
     .replaceAll('"@hearsay/gossip"', JSON.stringify(new URL("mod.ts", ROOT).href))
+    .replaceAll('"@hearsay/gossip/auth"', JSON.stringify(new URL("transport/cluster_keys.ts", ROOT).href))
     .replaceAll('"@hearsay/gossip/yaml"', JSON.stringify(new URL("gossiper/yaml.ts", ROOT).href))
     .replace(/\bport: \d+/g, "port: 0");
   const child = new Deno.Command(Deno.execPath(), {

@@ -313,3 +313,27 @@ Deno.test("R11.1 where there are as many members as are taken in, another is ref
     assertEquals(cluster.of(id).told("ConflictDetected"), []);
   }
 });
+
+Deno.test("R2.5 R8.3 a peer that answers nothing is left alone for longer and longer, so that it holds up ever fewer rounds", async () => {
+  const config = {
+    gossipInterval: 100,
+    gossipRequestTimeout: 200,
+    heartbeatExpiration: 60_000,
+    maxBackoff: 5_000,
+  };
+  const cluster = new TestCluster(["a", "p"], { config });
+  const peer = new ScriptedPeer(cluster, "p");
+  await cluster.make("a").gossiper.start();
+  await cluster.runUntil(() => peer.last("gossip") !== undefined);
+  peer.answer = () => undefined;
+  const asked = () => peer.heard.filter(({ type }) => type === "gossip").length;
+  const before = asked();
+  await cluster.advance(30_000);
+  // Unheeded it would be asked 150 times, and every one of these rounds would take twice its time.
+  assertLess(asked() - before, 40);
+  peer.answer = (message) => message.type === "gossip" ? replyTo(message) : undefined;
+  const silent = asked();
+  await cluster.runUntil(() => asked() > silent + 50, { withinMs: 15_000 });
+  await cluster[Symbol.asyncDispose]();
+  await peer[Symbol.asyncDispose]();
+});

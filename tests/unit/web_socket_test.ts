@@ -10,7 +10,7 @@ import {
   WebSocketTransport,
   type WebSocketTransportOptions,
 } from "../../transport/web_socket.ts";
-import type { Authentication } from "../../transport/authentication.ts";
+import type { Authentication, Guard } from "../../transport/authentication.ts";
 import { SocketConnection } from "../../transport/web_socket_connection.ts";
 import { dialUrl } from "../../transport/web_socket_dial.ts";
 import { MAX_UNREAD_LARGEST, MAX_UNREAD_MESSAGES } from "../../transport/web_socket_inbox.ts";
@@ -123,7 +123,7 @@ class FakeSocket extends EventTarget {
 }
 
 /** A connection over a {@linkcode FakeSocket}, whose timers are fired by hand. */
-function fake(options: { dialled?: boolean } = {}) {
+function fake(options: { dialled?: boolean; guard?: Guard } = {}) {
   const socket = new FakeSocket();
   const runtime = new HandRuntime();
   const connection = new SocketConnection(socket as unknown as WebSocket, {
@@ -131,6 +131,7 @@ function fake(options: { dialled?: boolean } = {}) {
     limits: LIMITS,
     dialled: options.dialled ?? true,
     remote: "the peer",
+    guard: options.guard,
   });
   return { socket, runtime, connection };
 }
@@ -859,6 +860,32 @@ Deno.test("P6 what is read but not yet taken when the peer closes can still be r
   socket.receive(encode(ackOf(2)));
   socket.over(1000);
   assertEquals(await readAll(connection.readable), [ackOf(1), ackOf(2)]);
+});
+
+Deno.test("P6 what the peer said last is heard though it closed while that was still looked at", async () => {
+  const { promise: looking, resolve: letThrough } = Promise.withResolvers<void>();
+  const look = async (message: Message) => {
+    await looking;
+    return message;
+  };
+  const { signal } = new AbortController();
+  const { socket, connection } = fake({ guard: { incoming: look, outgoing: look, signal } });
+  socket.receive(encode(ackOf(1)));
+  socket.receive(encode(ackOf(2)));
+  socket.over(4403, "refused");
+  letThrough();
+  assertEquals(await readAll(connection.readable), [ackOf(1), ackOf(2)]);
+  assertEquals(await connection.closed, { code: 4403, reason: "refused" });
+});
+
+Deno.test("P2 no more messages wait to be looked at than may wait unread", async () => {
+  const look = () => new Promise<Message>(() => {});
+  const { signal } = new AbortController();
+  const { socket, connection, runtime } = fake({ guard: { incoming: look, outgoing: look, signal } });
+  for (let count = 0; count <= MAX_UNREAD_MESSAGES; count++) socket.receive(encode(ackOf(count)));
+  assertEquals(socket.closes.map(({ code }) => code), [4413]);
+  await assertRejects(() => readAll(connection.readable), ConnectionClosed, "wait unread");
+  runtime.fire(LIMITS.closeTimeout);
 });
 
 Deno.test("P6 nothing that comes after this side has closed is shown or answered", async () => {

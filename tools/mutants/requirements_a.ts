@@ -209,8 +209,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "gossiper/answers.ts",
-    find:
-      "    const { holds, invalid } = this.#core.do((engine, now) => engine.applyIncoming(peerId, reply.delta, now));",
+    find: "    const { holds, invalid } = this.#apply(peerId, reply.delta, examined);",
     replace: "    const holds: Holds = new Map(), invalid = undefined;",
     test: "R3.3 what a reply brings is applied too",
     files: of(3),

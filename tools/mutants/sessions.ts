@@ -45,8 +45,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "gossiper/rounds.ts",
-    find: "    if (core.engine.silenced) return;\n    for (const id of core.engine.dueProbes",
-    replace: "    for (const id of core.engine.dueProbes",
+    find: "    if (core.engine.silenced) return;\n    if (this.#options.signatures)",
+    replace: "    if (this.#options.signatures)",
     test: "E1 a member whose id is used twice falls silent",
     files: GOSSIPER,
   },

@@ -182,8 +182,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "transport/web_socket.ts",
-    find: 'const { hostname = "127.0.0.1", port, signal } = options;',
-    replace: 'const { hostname = "0.0.0.0", port, signal } = options;',
+    find: 'const { hostname = "127.0.0.1", port, tls, signal } = options;',
+    replace: 'const { hostname = "0.0.0.0", port, tls, signal } = options;',
     test: "R8.2 a transport listens on loopback unless told otherwise",
     files: SOCKET,
   },

@@ -75,12 +75,12 @@ export class Siege implements AsyncDisposable {
   }
 
   /** How fast news spreads in peace. */
-  async peace(): Promise<Spread> {
-    return { ...await this.#measure(), tries: 0 };
+  async peace({ news = NEWS } = {}): Promise<Spread> {
+    return { ...await this.#measure(news), tries: 0 };
   }
 
   /** How fast it spreads under an attack. */
-  async under(attack: string): Promise<Spread> {
+  async under(attack: string, { news = NEWS } = {}): Promise<Spread> {
     const options: AttackerOptions = {
       attack,
       targets: this.#nodes.map(({ address }) => address),
@@ -99,7 +99,7 @@ export class Siege implements AsyncDisposable {
     await attacker.until(/^ready$/);
     // Let it get going.
     await new Promise((resolve) => setTimeout(resolve, 1_000));
-    const measured = await this.#measure();
+    const measured = await this.#measure(news);
     await attacker.end();
     const [, tries] = await attacker.until(/^tries (\d+)$/);
     return { ...measured, tries: Number(tries) };
@@ -134,15 +134,15 @@ export class Siege implements AsyncDisposable {
     await Promise.all(this.#nodes.map((node) => node.stop()));
   }
 
-  async #measure(): Promise<Omit<Spread, "tries">> {
+  async #measure(news: number): Promise<Omit<Spread, "tries">> {
     const times: number[] = [];
-    for (let count = 0; count < NEWS; count++) {
+    for (let count = 0; count < news; count++) {
       // At any moment of a round.
       await new Promise((resolve) => setTimeout(resolve, Math.random() * CONFIG.gossipInterval));
       times.push(await this.#spread());
     }
     times.sort((one, other) => one - other);
-    return { meanMs: times.reduce((sum, ms) => sum + ms, 0) / NEWS, p90Ms: times[Math.floor(NEWS * 0.9)]! };
+    return { meanMs: times.reduce((sum, ms) => sum + ms, 0) / news, p90Ms: times[Math.floor(news * 0.9)]! };
   }
 
   /** Sets something at one member, and waits until the others have it. */

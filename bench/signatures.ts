@@ -1,0 +1,57 @@
+/**
+ * What it costs that members sign what they set, and verify what they take: once a round each, by the size of the
+ * state that the signature is over.
+ *
+ * @module
+ */
+
+import type { Claim } from "../engine/types.ts";
+import { ed25519Signing, newSigningKey } from "../gossiper/ed25519.ts";
+import { claimText } from "../gossiper/signing.ts";
+import { measure } from "./measure.ts";
+import { duration, type Report } from "./report.ts";
+
+const KEYS = [10, 100, 1_000];
+
+/** Measures signing and verifying, the text that they are over included. */
+export async function benchSignatures(report: Report): Promise<void> {
+  const signing = await ed25519Signing(await newSigningKey());
+  const subjects = await Promise.all(KEYS.map(async (count) => {
+    const claim = claimOf(count);
+    const text = claimText("bench", claim);
+    const by = { publicKey: signing.publicKey, signature: await signing.sign(text) };
+    return [
+      { name: `text ${count}`, run: () => void claimText("bench", claim) },
+      { name: `sign ${count}`, run: async () => void await signing.sign(claimText("bench", claim)) },
+      { name: `verify ${count}`, run: async () => void await signing.verify(claimText("bench", claim), by) },
+    ];
+  }));
+  const medians = await measure(subjects.flat());
+  const ms = (name: string) => medians.get(name)!;
+  report.table(
+    "Signing a member's state once, and verifying it once",
+    KEYS.flatMap((count) => [
+      { what: `signing ${count} keys`, value: duration(ms(`sign ${count}`)) },
+      { what: `verifying ${count} keys`, value: duration(ms(`verify ${count}`)) },
+      { what: `of it the text of ${count} keys`, value: duration(ms(`text ${count}`)) },
+    ]),
+  );
+  report.note(
+    "A member signs once a round, and verifies each member once a round, however often it hears of it.",
+  );
+}
+
+/** The state of a member with so many keys of some fifty bytes. */
+function claimOf(count: number): Claim {
+  const entries = Array.from({ length: count }, (_, index) => {
+    const value = { cpu: 0.25, at: "somewhere", index };
+    return {
+      key: `key-${index}`,
+      number: index + 1,
+      type: "google.protobuf.Value",
+      value,
+      json: JSON.stringify(value),
+    };
+  });
+  return { id: "member-1", life: "018bcfe56800-1f3a9c02", number: count, lastLasting: count, entries };
+}
