@@ -88,7 +88,7 @@ export class Merge {
       : { taken: told, forgotten: 0 };
     const into = told.reset ? undefined : mine;
     const added = taken.entries.filter((entry) => entry.number > (into?.held ?? 0));
-    if (this.#exceedsLimits(told.id, added, into)) return this.#noteLimit(told.id, telling);
+    if (this.#exceedsLimits(told.id, added, into)) return this.#noteLimit(told, mine, telling);
     if (mine) this.#noteConflicts(mine, told.entries, telling);
     const after = this.#takeEntries(taken, held, telling);
     if (after.held === number) after.floor = Math.max(after.floor, forgotten);
@@ -100,7 +100,7 @@ export class Merge {
     if (held) this.#noteConflicts(held, told.entries, telling);
     const news = told.entries.filter(({ key, number }) => number > (held?.get(key)?.entry.number ?? 0));
     if (news.length === 0) return;
-    if (this.#exceedsLimits(told.id, news, held)) return this.#noteLimit(told.id, telling);
+    if (this.#exceedsLimits(told.id, news, held)) return this.#noteLimit(told, held, telling);
     if (held) this.#store.put(held, news, telling.now);
     else this.#begin(told, { floor: 0, now: telling.now });
     this.#heed(told.id, news, telling.now);
@@ -201,8 +201,10 @@ export class Merge {
     return bytes + memberBytes(id) > this.#settings.maxMessageBytes - 2 * ENVELOPE_BYTES;
   }
 
-  #noteLimit(memberId: string, { peerId }: Telling): void {
-    this.#emit({ type: "ConflictDetected", memberId, reason: "limit", peerId });
+  /** What found no room is not held, and must not be taken to be (E5). */
+  #noteLimit({ id, life }: MemberDelta, mine: MemberState | undefined, { peerId, holds }: Telling): void {
+    holds.set(id, { life, number: mine?.held ?? 0 });
+    this.#emit({ type: "ConflictDetected", memberId: id, reason: "limit", peerId });
   }
 }
 

@@ -263,3 +263,21 @@ Deno.test("E5 whatever is lost for a while, both sides end with the same state a
     assertEquals([a.acknowledgedBy(10), b.acknowledgedBy(10)], [1, 1], lost);
   }
 });
+
+Deno.test("E5 E7 what a peer has no room for is not acknowledged, however well its reply arrives", () => {
+  const clock = new TestClock();
+  const [a, b] = makeCluster(["a", "b"], clock) as [Engine, Engine];
+  const full = makeEngine("full", clock, { settings: { maxMembers: 2 } });
+  for (const engine of [a, b, full]) {
+    note(engine, engine.setTopology({ members: ["a", "b", "full"], blocked: [] }, clock.now));
+  }
+  greet(a, full, clock);
+  greet(b, full, clock);
+  set(a, "k", 1, clock);
+  exchange(a, full, { clock });
+  const number = set(b, "k", 2, clock);
+  const { reply } = exchange(b, full, { clock });
+  assertEquals(full.holdOf("b"), undefined);
+  assertEquals(reply!.holds.get("b"), { life: b.life, number: 0 });
+  assertEquals([b.acknowledgedBy(number), b.isAcknowledgedBy("full", number)], [0, false]);
+});
