@@ -150,6 +150,7 @@ export class Store {
       this.#noteValue(member.id, entry.key, entry.value);
     }
     if (active) this.#digest.addSum(member.sum);
+    this.#bury(before);
     this.order.changed(member);
     this.lastingSerial = this.order.serial;
     for (const old of before.entries()) {
@@ -166,6 +167,7 @@ export class Store {
     if (!member) return;
     if (this.#active.has(id)) this.#digest.removeSum(member.sum);
     this.order.drop(id);
+    this.#bury(member);
     for (const entry of member.entries()) {
       if (entry.value === undefined) continue;
       this.#emit(update(id, entry, undefined));
@@ -178,7 +180,6 @@ export class Store {
     for (const [tombstone, { member, sinceMs }] of this.#tombstones) {
       if (nowMs - sinceMs < retentionMs) return;
       this.#tombstones.delete(tombstone);
-      if (tombstone.superseded || this.order.get(member.id) !== member) continue;
       // A member's latest entry says up to where it is held, and the latest but for heartbeats is part of its
       // digest, which a newcomer could not have without it: these are looked at again later. Of a foreign member
       // nothing but the tombstone itself keeps an older value from coming back.
@@ -192,10 +193,20 @@ export class Store {
   #place(member: MemberState, entry: SentEntry, now: Instant): void {
     const { key, number, type, value, json } = entry;
     const serial = this.order.next();
+    const before = member.get(key);
+    // Else a key that is set and deleted without end would leave a tombstone each time.
+    if (before) this.#tombstones.delete(before);
     const held = member.put({ key, number, type, value, json, timestampMs: now.wallMs }, serial);
     if (!isRestless(key)) this.lastingSerial = serial;
     if (value === undefined) this.#tombstones.set(held, { member, sinceMs: now.monotonicMs });
     this.order.changed(member);
+  }
+
+  /** Of what is no longer held no tombstones are kept either. */
+  #bury(member: MemberState): void {
+    for (const entry of member.entries()) {
+      if (entry.value === undefined) this.#tombstones.delete(member.get(entry.key)!);
+    }
   }
 
   #noteValue(id: string, key: string, value: JsonValue | undefined): void {

@@ -383,3 +383,20 @@ Deno.test("E8 a repair by reset outlasts what else is acknowledged meanwhile", (
   exchange(a, b!, { clock });
   assertEquals([valueOf(b!, "c", "x"), valueOf(b!, "c", "z"), b!.digest], ["one", undefined, a.digest]);
 });
+
+Deno.test("E8 E6 a key that is set and deleted without end leaves one tombstone, and who is dropped leaves none", () => {
+  const clock = new TestClock();
+  const [a] = makePair(clock, { settings: { departedRetention: 1_000 } });
+  for (let time = 1; time <= 100; time++) {
+    set(a, "k", time, clock);
+    remove(a, "k", clock);
+  }
+  assertEquals(a.footprint.tombstones, 1);
+  set(a, "k", 0, clock);
+  assertEquals(a.footprint.tombstones, 0);
+  tell(a, "b", memberDelta("x", lifeOf(clock), [tombstone("k", 1), entry("l", 2, 0)]), clock);
+  assertEquals(a.footprint.tombstones, 1);
+  clock.advance(1_001);
+  note(a, a.tick(clock.now));
+  assertEquals([a.holdOf("x"), a.footprint.tombstones], [undefined, 0]);
+});
