@@ -279,6 +279,7 @@ export class Engine {
     return this.#act(now, () => {
       if (!this.#byGreeting) this.#contact = true;
       this.#membership.setTopology(topology, now);
+      for (const id of this.#blockedBy) if (!this.isMember(id)) this.#blockedBy.delete(id);
       return {};
     });
   }

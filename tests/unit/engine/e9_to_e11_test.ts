@@ -260,3 +260,13 @@ Deno.test("E11 one that comes into the topology in time is kept", () => {
   live(a, clock, 30_000);
   assertEquals(valueOf(a, "x", "k"), "v");
 });
+
+Deno.test("E10 that a peer blocks this member is forgotten with the peer, and told anew when it is back", () => {
+  const clock = new TestClock();
+  const [a] = makePair(clock);
+  const told = () => note(a, a.toldBlocked("b", "expired")).events.length;
+  assertEquals([told(), told()], [1, 0]);
+  note(a, a.setTopology({ members: ["a"], blocked: [] }, clock.now));
+  note(a, a.setTopology({ members: ["a", "b"], blocked: [] }, clock.now));
+  assertEquals(told(), 1);
+});
