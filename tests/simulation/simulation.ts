@@ -6,6 +6,7 @@
 
 import { fixedMembers } from "../../discovery/fixed.ts";
 import { seeds } from "../../discovery/seeds.ts";
+import { ENVELOPE_BYTES } from "../../engine/size.ts";
 import { HEARTBEAT_KEY } from "../../engine/types.ts";
 import type { Discovery, Member } from "../../gossiper/cluster.ts";
 import type { GossiperClosed } from "../../gossiper/contract.ts";
@@ -381,11 +382,12 @@ export class Simulation {
         return this.#tellSome();
       case "large value": {
         if (!process?.isRunning) return;
-        if (config.maxMessageBytes > 16 * 1_024) return;
-        const share = this.#dice.between(0.3, 0.5);
+        if (config.maxMessageBytes > 64 * 1_024) return;
+        const share = this.#dice.between(0.2, 0.95);
+        const mostBytes = config.maxMessageBytes / 2 - ENVELOPE_BYTES;
         try {
-          process.gossiper.setState("large", "x".repeat(Math.floor(share * config.maxMessageBytes)));
-          this.#note(process.id, `sets ${Math.round(share * 100)} % of a message`);
+          process.gossiper.setState("large", "x".repeat(Math.floor(share * mostBytes)));
+          this.#note(process.id, `sets ${Math.round(share * 100)} % of what a member may`);
         } catch (error) {
           if (!(error instanceof HearsayError && error.code === "too_large")) throw error;
         }
