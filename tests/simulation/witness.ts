@@ -46,6 +46,8 @@ interface Awake {
 /** What was seen of one process. */
 class Seen {
   ownLife: Life | undefined;
+  /** The life before that. */
+  formerLife: Life | undefined;
   ownNumber = 0;
   /** The most that was held of each member. */
   readonly most = new Map<string, Hold>();
@@ -139,6 +141,8 @@ export class Witness {
         );
         seen.consensus = undefined;
         return;
+      case "LifeRenewed":
+        return this.#checkRenewed(process);
       case "Confirmed":
         this.#ensure(process, gossiper.phase === "confirmed", () => "it tells Confirmed in another phase");
         return this.#checkConfirmed(process);
@@ -226,6 +230,7 @@ export class Witness {
     const seen = this.#of(process);
     const { key, value, sequenceNumber: number } = event;
     if (seen.ownLife === undefined || number <= seen.ownNumber) {
+      seen.formerLife = seen.ownLife;
       seen.ownLife = process.gossiper.members.find(({ isSelf }) => isSelf)!.life!;
     }
     seen.ownNumber = number;
@@ -333,6 +338,18 @@ export class Witness {
     this.#ensure(process, isTrue, () => `consensus is ${consensus}: ${values.join(" ")}`);
   }
 
+  /** What the life before had set, and not deleted, is set anew: else it would be lost while its owner lives. */
+  #checkRenewed(process: Process): void {
+    const { formerLife, ownLife } = this.#of(process);
+    if (formerLife === undefined || ownLife === undefined) return;
+    const renewed = this.#ledger.changesOf(process.id, ownLife);
+    for (const [key, changes] of this.#ledger.changesOf(process.id, formerLife)) {
+      const { json } = changes.at(-1)!;
+      const isKept = json === undefined || renewed.get(key)?.at(-1)?.json === json;
+      this.#ensure(process, isKept, () => `its ${key} = ${json} is lost with its former life`);
+    }
+  }
+
   /** Every active peer holds all that this member holds, unless it is not the process that was met. */
   #checkConfirmed(process: Process): void {
     const mine = process.gossiper.snapshot();
@@ -363,6 +380,14 @@ export class Witness {
       if (this.#ledger.changesOf(id, life).get(key)?.at(-1)?.number !== sequenceNumber) continue;
       const held = other?.life === life ? other.entries.find((entry) => entry.key === key) : undefined;
       if (held?.sequenceNumber !== sequenceNumber) return `${id} ${key}@${sequenceNumber}`;
+    }
+    // A deletion is not shown: whoever holds something later, and not the key, has heard of it.
+    const upTo = Math.max(0, ...entries.map(({ sequenceNumber }) => sequenceNumber));
+    for (const { key } of other?.life === life ? other.entries : []) {
+      if (!isLasting(key) || entries.some((entry) => entry.key === key)) continue;
+      const last = this.#ledger.changesOf(id, life).get(key)?.at(-1);
+      const isDeleted = last !== undefined && last.json === undefined && last.number <= upTo;
+      if (isDeleted) return `the deletion of ${id} ${key}@${last.number}`;
     }
     return undefined;
   }

@@ -134,4 +134,16 @@ export const MUTANTS: readonly Mutant[] = [
     "return this.#store.order.get(id)?.lastHeartbeat || Infinity;",
     "return Infinity;",
   ),
+  // A key is lost where the owner begins a life anew.
+  unseen(
+    "engine/engine.ts",
+    "const entries = this.entriesOf(this.#id).map((entry, index) => ({ ...entry, number: index + 1 }));",
+    'const entries = this.entriesOf(this.#id).filter(({ key }) => key !== "awaited").map((entry, index) => ({ ...entry, number: index + 1 }));',
+  ),
+  // Who lacks a deletion counts as holding all.
+  unseen(
+    "engine/member_state.ts",
+    "      this.lastLasting = entry.number;",
+    "      if (entry.value !== undefined) this.lastLasting = entry.number;",
+  ),
 ];
