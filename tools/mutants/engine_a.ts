@@ -405,7 +405,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/store.ts",
-    find: "      if (tombstone.superseded || this.order.get(member.id) !== member) continue;\n",
+    find: "    if (before) this.#tombstones.delete(before);\n",
     replace: "",
     test: "E8 a deleted key can be set again, and then lives",
     files: unit("e8_deleting"),

@@ -143,7 +143,7 @@ export const MUTANTS: readonly Mutant[] = [
   // Who lacks a deletion counts as holding all.
   unseen(
     "engine/member_state.ts",
-    "      this.lastLasting = entry.number;",
-    "      if (entry.value !== undefined) this.lastLasting = entry.number;",
+    "      this.lastLasting = position;",
+    "      if (entry.value !== undefined) this.lastLasting = position;",
   ),
 ];
