@@ -14,7 +14,7 @@ import { Gossiper } from "./gossiper/gossiper.ts";
 import { idOfKey } from "./gossiper/signing.ts";
 import { realRuntime, type Runtime } from "./gossiper/runtime.ts";
 import { warn } from "./gossiper/log.ts";
-import { authenticationOf, isOpenToAll, signingOf } from "./join_security.ts";
+import { authenticationOf, isOpenToAll, ownHosts, signingOf } from "./join_security.ts";
 import { checkedConfig, type Endpoint, type JoinOptions } from "./join_options.ts";
 import type { Authentication } from "./transport/authentication.ts";
 import { WebSocketTransport } from "./transport/web_socket.ts";
@@ -76,6 +76,8 @@ export async function join(options: JoinOptions): Promise<Node> {
     const discovery = discoveryOf(options);
     const self = selfOf(options, { transport, id });
     transport.answerTo(transport.addressOf(self));
+    const { port } = endpointOf(transport.address ?? transport.addressOf(self));
+    for (const host of ownHosts(options)) transport.answerTo(transport.addressOf({ ...self, host, port }));
     for (const alias of options.authentication?.aliases ?? []) transport.answerTo(alias);
     if (isOpenToAll(options)) warn(openToAll(transport.addressOf(self)));
     const { actorStatistics } = options;

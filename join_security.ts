@@ -82,6 +82,7 @@ interface Checked extends SecurityOptions {
   readonly id?: string;
   readonly listen?: { readonly hostname?: string };
   readonly advertise?: { readonly host: string };
+  readonly dialOnly?: boolean;
 }
 
 /** Everything that is wrong with them. */
@@ -118,6 +119,17 @@ export async function authenticationOf(
     ...(clockTolerance !== undefined && { clockTolerance }),
     ...(signing && { signing }),
   });
+}
+
+/**
+ * The addresses by which a member that listens on all of its machine's is reached, where it may ask for them without
+ * a prompt: seeds that are names are dialled by what the names lead to.
+ */
+export function ownHosts({ listen }: Pick<Checked, "listen">): string[] {
+  const host = URL.parse(`ws://${bracketed(listen?.hostname ?? "")}`)?.hostname;
+  if (host !== "0.0.0.0" && host !== "[::]") return [];
+  const { state } = Deno.permissions.querySync({ name: "sys", kind: "networkInterfaces" });
+  return state === "granted" ? Deno.networkInterfaces().map(({ address }) => address) : [];
 }
 
 /** What this member signs with, where it does. */
@@ -244,8 +256,11 @@ function insecureProblems(options: Checked): ConfigurationProblem[] {
 }
 
 /** The host by which other machines reach this member; none where it is of this machine alone. */
-function otherMachines({ listen, advertise }: Pick<Checked, "listen" | "advertise">): string | undefined {
-  const hosts: unknown[] = [listen?.hostname, advertise?.host];
+function otherMachines(
+  { listen, advertise, dialOnly }: Pick<Checked, "listen" | "advertise" | "dialOnly">,
+): string | undefined {
+  // Whoever only dials is reached by nobody.
+  const hosts: unknown[] = dialOnly ? [] : [listen?.hostname, advertise?.host];
   // What is no host at all is told elsewhere.
   return hosts.find((host): host is string =>
     typeof host === "string" && URL.canParse(`ws://${bracketed(host)}`) && !isLoopback(host)

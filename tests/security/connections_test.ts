@@ -6,6 +6,7 @@ import { newClusterKey } from "../../transport/cluster_keys.ts";
 import { authorityOf } from "../../transport/authentication.ts";
 import { deltaOf } from "../requirements/scripted_peer.ts";
 import { entry, memberDelta } from "../unit/engine/harness.ts";
+import { Program } from "../process/program.ts";
 import { forge, helloOf, jtiOf, kidOf, Wire } from "./attacker.ts";
 import { decode, encode } from "../../transport/wire.ts";
 
@@ -255,6 +256,37 @@ Deno.test("an alias is a further address for which tokens are good", async () =>
   const token = await forge({ key: KEY, authority: "gossip.example:443" });
   assertEquals(await Wire.status(ada.address, { token }), 101);
 });
+
+Deno.test("a member that listens on all addresses takes tokens for each of them, where it may ask which they are", async () => {
+  const module = new URL("../../mod.ts", import.meta.url).href;
+  for (const [permissions, status] of [[["--allow-sys=networkInterfaces"], 101], [[], 401]] as const) {
+    const port = freePort();
+    const options = {
+      cluster: "orders",
+      listen: { hostname: "0.0.0.0", port },
+      advertise: { host: "ada.example", port },
+      authentication: { keys: [KEY] },
+    };
+    const code = `import { join } from ${JSON.stringify(module)};
+      const node = await join(${JSON.stringify(options)});
+      console.log("up");
+      for await (const _ of Deno.stdin.readable);
+      await node.stop();`;
+    const program = `data:text/javascript,${encodeURIComponent(code)}`;
+    await using child = new Program({
+      args: ["run", "--no-prompt", "--no-check", "--allow-net", ...permissions, program],
+    });
+    await child.until(/^up$/);
+    const token = await forge({ key: KEY, authority: `127.0.0.1:${port}` });
+    assertEquals(await Wire.status(`ws://127.0.0.1:${port}`, { token }), status);
+  }
+});
+
+/** A port that nobody listens on at the moment. */
+function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
 
 Deno.test("a key that is withdrawn ends the connections that it opened; those of the others go on", async () => {
   const other = await newClusterKey();
