@@ -41,6 +41,16 @@ async function allList(members: readonly MemberProcess[], ids = members.map(({ i
   }
 }
 
+/** Listed is not yet heard: whoever is not heard in time is blocked, and here that is soon. */
+async function allHear(members: readonly MemberProcess[]): Promise<void> {
+  for (const member of members) await member.ask({ op: "set", key: "heard", value: true });
+  for (const reader of members) {
+    for (const writer of members) {
+      await eventually(`${reader.kind} hears ${writer.kind}`, () => isSeen(reader, "heard", writer, true));
+    }
+  }
+}
+
 /** The value of one member under a key, as another holds it: whatever its own form is. */
 async function seen(by: MemberProcess, key: string, of: MemberProcess): Promise<unknown> {
   const held = (await by.state(key))[of.id];
@@ -213,8 +223,8 @@ live(
       return others.every(({ id }) => by.includes(id)) || blocks;
     });
     await eventually("its own kind takes it back", async () => {
-      const blocked = await hearsay!.blocked();
-      return blocked.length === 0 || blocked;
+      const { blocked } = await hearsay!.ask({ op: "members" });
+      return (blocked as readonly unknown[]).length === 0 || blocked;
     });
   },
 );
