@@ -22,13 +22,19 @@ export function jitteredDelay(failures: number, { base, cap, random }: BackoffOp
   return random * Math.min(cap, base * 2 ** Math.min(Math.max(failures - 1, 0), 30));
 }
 
+/** How {@linkcode Backoffs} go. */
+export interface BackoffsOptions extends Omit<BackoffOptions, "random"> {
+  /** How many failures in a row are let pass first; none by default. */
+  readonly tolerated?: number;
+}
+
 /** Which peers are left alone, and until when. */
 export class Backoffs {
-  readonly #options: Omit<BackoffOptions, "random">;
+  readonly #options: BackoffsOptions;
   readonly #byId = new Map<string, { failures: number; untilMs: number }>();
 
   /** Makes a list on which nobody is. */
-  constructor(options: Omit<BackoffOptions, "random">) {
+  constructor(options: BackoffsOptions) {
     this.#options = options;
   }
 
@@ -40,8 +46,11 @@ export class Backoffs {
 
   /** A peer could not be reached. */
   failed(id: string, { nowMs, random }: { readonly nowMs: number; readonly random: number }): void {
+    const { tolerated = 0, ...options } = this.#options;
     const failures = (this.#byId.get(id)?.failures ?? 0) + 1;
-    const untilMs = nowMs + jitteredDelay(failures, { ...this.#options, random });
+    const untilMs = failures > tolerated
+      ? nowMs + jitteredDelay(failures - tolerated, { ...options, random })
+      : nowMs;
     this.#byId.set(id, { failures, untilMs });
   }
 

@@ -42,7 +42,10 @@ export class Peers {
   /** Members whose last connection they closed because they went away, or had no more use for it. */
   readonly #goneAway = new Set<string>();
   readonly #backoffs: Backoffs;
-  /** Members that left requests unanswered: a round lasts as long as its slowest peer. */
+  /**
+   * Members that left requests unanswered, one after another: a round lasts as long as its slowest peer. What was
+   * lost once or twice on the way is sent again with the next round (E5).
+   */
   readonly #mute: Backoffs;
   readonly #closing = new AbortController();
 
@@ -51,7 +54,7 @@ export class Peers {
     this.#options = options;
     const { gossipInterval: base, maxBackoff: cap } = options.settings;
     this.#backoffs = new Backoffs({ base, cap });
-    this.#mute = new Backoffs({ base, cap });
+    this.#mute = new Backoffs({ base, cap, tolerated: 2 });
     const { host } = options;
     this.#host = {
       id: host.id,

@@ -53,7 +53,7 @@ Deno.test("what a Hearsay member sets is held by every member of protoactor-go, 
     const waiting = gossiper.setStateRequest("sure", seed, { acknowledgedBy: "all" }).then(() =>
       acknowledged = true
     );
-    await cluster.runtime.runUntil(() => acknowledged, { withinMs: 30_000 });
+    await cluster.runtime.runUntil(() => acknowledged, { withinMs: 120_000 });
     await waiting;
     const { id } = gossiper.members.find(({ isSelf }) => isSelf)!;
     for (const member of cluster.go) assert(member.held(id, "sure"), `${member.id} was said to hold it`);

@@ -337,3 +337,31 @@ Deno.test("R2.5 R8.3 a peer that answers nothing is left alone for longer and lo
   await cluster[Symbol.asyncDispose]();
   await peer[Symbol.asyncDispose]();
 });
+
+Deno.test("E5 a request that is lost, and another after it, is made again with the next round", async () => {
+  const config = {
+    gossipInterval: 100,
+    gossipRequestTimeout: 100,
+    heartbeatExpiration: 60_000,
+    maxBackoff: 5_000,
+  };
+  const cluster = new TestCluster(["a", "p"], { config });
+  const peer = new ScriptedPeer(cluster, "p");
+  await cluster.make("a").gossiper.start();
+  await cluster.runUntil(() => peer.last("gossip") !== undefined);
+  const asked = () => peer.heard.filter(({ type }) => type === "gossip").length;
+  let elapsedMs = 0;
+  for (let times = 0; times < 20; times++) {
+    let lost = 0;
+    peer.answer = (message) => {
+      if (message.type !== "gossip") return undefined;
+      return lost < 2 ? void lost++ : replyTo(message);
+    };
+    const before = asked();
+    elapsedMs += await cluster.runUntil(() => asked() === before + 3, { withinMs: 5_000 });
+  }
+  // Each time two that are lost and one that is answered: a round each, and none without.
+  assertEquals(elapsedMs, 20 * 3 * config.gossipInterval);
+  await cluster[Symbol.asyncDispose]();
+  await peer[Symbol.asyncDispose]();
+});

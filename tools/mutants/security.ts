@@ -149,6 +149,13 @@ export const MUTANTS: readonly Mutant[] = [
     files: ["tests/unit/gossiper_test.ts"],
   },
   {
+    file: "gossiper/peers.ts",
+    find: "new Backoffs({ base, cap, tolerated: 2 })",
+    replace: "new Backoffs({ base, cap })",
+    test: "E5 a request that is lost, and another after it",
+    files: ["tests/unit/gossiper_test.ts"],
+  },
+  {
     file: "engine/merge.ts",
     find: "if (keys > 2 * this.#settings.maxKeysPerMember) return true;",
     replace: "",
