@@ -120,12 +120,16 @@ async function runMany({ from, count, done, resume, ...options }: ManyOptions): 
   let ran = 0;
   let toldMs = startMs;
   const sum = { virtualMs: 0, messages: 0, processes: 0, falseBlocks: 0, slowest: 0 };
+  const tally = new Map<string, number>();
   for await (const { outcome, story } of simulateAll(seeds, options)) {
     ran++;
     sum.virtualMs += outcome.virtualMs;
     sum.messages += outcome.messages;
     sum.processes += outcome.processes;
     sum.falseBlocks += outcome.falseBlocks;
+    for (const [what, times] of Object.entries(outcome.tally)) {
+      tally.set(what, (tally.get(what) ?? 0) + times);
+    }
     sum.slowest = Math.max(sum.slowest, outcome.recoveryMs / outcome.recoveryBoundMs || 0);
     if (outcome.violation === undefined) {
       done.add(outcome.seed);
@@ -151,6 +155,7 @@ seeds        ${ran}, of which ${wrong} went wrong, in ${((performance.now() - st
 cluster time ${hours.toFixed(1)} h, ${sum.processes} processes, ${sum.messages} messages
 false blocks ${sum.falseBlocks} under faults (a partition, or too little came through)
 recovery     at most ${(100 * sum.slowest).toFixed(0)} % of what the bound allows`);
+  console.log(`happened     ${[...tally].sort().map(([what, times]) => `${what} ${times}`).join(", ")}`);
   return wrong === 0 ? 0 : 1;
 }
 

@@ -102,7 +102,9 @@ export function drawScenario(dice: Dice, wishes: Wishes = {}): Scenario {
     if (size >= LARGE && SLOW_TROUBLES.has(trouble)) return false;
     return trouble === "heal" || dice.chance(kept);
   });
-  const rounds = wishes.rounds ?? dice.pick(size > 24 ? [10, 20] : [20, 40, 80]);
+  // Some go on until everything has been forgotten again and again.
+  const isLong = size <= 6 && dice.chance(0.1);
+  const rounds = wishes.rounds ?? dice.pick(isLong ? [300] : size > 24 ? [10, 20] : [20, 40, 80]);
   return {
     size,
     discovery,
@@ -114,8 +116,8 @@ export function drawScenario(dice: Dice, wishes: Wishes = {}): Scenario {
       delayMs: gossipInterval * dice.pick([0, 0.05, 0.3, 1]),
     },
     troubles,
-    troubleEveryMs: gossipInterval * dice.pick([0.5, 2, 5]),
-    changeEveryMs: gossipInterval * dice.pick([0.2, 1, 4]),
+    troubleEveryMs: gossipInterval * dice.pick(isLong ? [5, 20] : [0.5, 2, 5]),
+    changeEveryMs: gossipInterval * dice.pick(isLong ? [1, 4] : [0.2, 1, 4]),
     rageMs: gossipInterval * rounds,
     clockStepMs: dice.pick([0, 1_000, 10 * 3_600_000]),
     drift: dice.pick([0, 0.001, 0.02]),

@@ -25,6 +25,16 @@ import { Witness } from "./witness.ts";
 const SWEEP_ROUNDS = 8;
 /** How many processes are looked at whole at a time. */
 const SWEPT_PROCESSES = 12;
+/** What is counted. */
+const TALLIED: ReadonlySet<string> = new Set<HearsayEvent["type"]>([
+  "MemberBlocked",
+  "MemberUnblocked",
+  "MemberForgotten",
+  "LifeRenewed",
+  "SelfBlocked",
+  "ReconcilingRequested",
+  "ConflictDetected",
+]);
 /** No more keys than that at a member, but for those that somebody waits for. */
 const KEYS = ["a", "b", "c", "__proto__", "κλειδί"];
 
@@ -42,6 +52,8 @@ export interface Outcome {
   /** The processes that there were, and how often one that ran was blocked as expired. */
   readonly processes: number;
   readonly falseBlocks: number;
+  /** How often each of the rarer things happened: a fault that never does any harm tests nothing. */
+  readonly tally: Readonly<Record<string, number>>;
   readonly virtualMs: number;
 }
 
@@ -68,6 +80,7 @@ export class Simulation {
   #started = 0;
   #isCalm = false;
   #violation: string | undefined;
+  readonly #tally = new Map<string, number>();
 
   constructor(seed: number, wishes: Wishes = {}) {
     this.seed = seed;
@@ -122,6 +135,7 @@ export class Simulation {
       bytes,
       processes: this.#processes.length,
       falseBlocks: this.#witness.falseBlocks,
+      tally: Object.fromEntries(this.#tally),
       virtualMs,
     };
   }
@@ -388,6 +402,7 @@ export class Simulation {
         try {
           process.gossiper.setState("large", "x".repeat(Math.floor(share * mostBytes)));
           this.#note(process.id, `sets ${Math.round(share * 100)} % of what a member may`);
+          this.#count("large value");
         } catch (error) {
           if (!(error instanceof HearsayError && error.code === "too_large")) throw error;
         }
@@ -562,7 +577,12 @@ export class Simulation {
     if (process.isOver) return;
     const line = lineOf(process, event);
     if (line !== undefined) this.#note(process.id, line);
+    if (TALLIED.has(event.type)) this.#count(event.type);
     this.#witness.hear(process, event);
+  }
+
+  #count(what: string): void {
+    this.#tally.set(what, (this.#tally.get(what) ?? 0) + 1);
   }
 
   #closed(process: Process, { reason, error, flush }: GossiperClosed): void {
