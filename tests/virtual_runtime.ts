@@ -187,6 +187,11 @@ export class Machine implements Runtime {
     return cancel;
   }
 
+  /** How many timers are set, those included that fell due while it stands still. */
+  get timers(): number {
+    return this.#timers.size + this.#due.size;
+  }
+
   /** Steps this machine's wall clock, either way. */
   stepWall(byMs: number): void {
     this.#wallOffsetMs += byMs;

@@ -158,6 +158,18 @@ export class MemoryNetwork implements AsyncDisposable {
     return { ...this.#counts.get(`${from} ${to}`) ?? new Counter() };
   }
 
+  /**
+   * How many connections are open at an address, whoever dialled: a member that has stopped has left none. Where one
+   * side has closed a connection and the other has not heard so yet, it is open at the other only.
+   */
+  openAt(address: string): number {
+    let open = 0;
+    for (const { ends, addresses } of this.#connections) {
+      for (const [index, end] of ends.entries()) if (addresses[index] === address && end.isOpen) open++;
+    }
+    return open;
+  }
+
   /** Closes every transport. */
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([...this.#transports.values()].map((transport) => transport.close()));

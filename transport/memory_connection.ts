@@ -118,6 +118,11 @@ export class MemoryEnd implements Connection {
     this.#deliver();
   }
 
+  /** Whether this side has not ended it, nor heard that it is over. */
+  get isOpen(): boolean {
+    return !this.#over;
+  }
+
   /** Closes it because its transport closes. */
   goAway(): void {
     this.#end({ info: { code: this.#goingAway, reason: "The transport was closed." }, tell: true });

@@ -29,8 +29,14 @@ export interface ProcessOptions {
   readonly discovery: Discovery | undefined;
   /** Hears everything that the gossiper tells, at once. */
   readonly onEvent: (process: Process, event: HearsayEvent) => void;
-  /** The gossiper is over, whatever the reason. */
-  readonly onClosed: (process: Process, closed: GossiperClosed) => void;
+  /** The gossiper is over, whatever the reason; what it has left behind was looked at before anybody cleaned up. */
+  readonly onClosed: (process: Process, closed: GossiperClosed, left: Leftovers) => void;
+}
+
+/** What is still there when a gossiper says that it is over. */
+export interface Leftovers {
+  readonly connections: number;
+  readonly timers: number;
 }
 
 /** An event stream that is overheard: what it tells is known before anybody else does anything about it. */
@@ -97,12 +103,13 @@ export class Process {
     early = undefined;
     for (const event of told) options.onEvent(this, event);
     this.gossiper.closed.then(async (closed) => {
+      const left = { connections: network.openAt(this.address), timers: machine.timers };
       await this.#transport.close();
       this.stream.close();
       if (this.#state === "over") return;
       this.thaw();
       this.#state = "over";
-      options.onClosed(this, closed);
+      options.onClosed(this, closed, left);
     });
   }
 

@@ -15,7 +15,7 @@ import type { HearsayEvent } from "../../gossiper/event_stream.ts";
 import { memoryAddress, MemoryNetwork } from "../../transport/memory.ts";
 import { VirtualRuntime } from "../virtual_runtime.ts";
 import { Dice } from "./dice.ts";
-import { AWAITED_KEY, CHECKED_KEY, Process } from "./process.ts";
+import { AWAITED_KEY, CHECKED_KEY, type Leftovers, Process } from "./process.ts";
 import { describeScenario, drawScenario, type Scenario, type Trouble, type Wishes } from "./scenario.ts";
 import { Trace } from "./trace.ts";
 import { Weather } from "./weather.ts";
@@ -486,7 +486,7 @@ export class Simulation {
       config,
       discovery: this.#discovery(),
       onEvent: (from, event) => this.#hear(from, event),
-      onClosed: (from, closed) => this.#closed(from, closed),
+      onClosed: (from, closed, left) => this.#closed(from, closed, left),
     });
     this.#note(id, `starts at ${host}, process ${++this.#started}`);
     this.#processes.push(process);
@@ -585,9 +585,12 @@ export class Simulation {
     this.#tally.set(what, (this.#tally.get(what) ?? 0) + 1);
   }
 
-  #closed(process: Process, { reason, error, flush }: GossiperClosed): void {
+  #closed(process: Process, { reason, error, flush }: GossiperClosed, left: Leftovers): void {
     this.#note(process.id, `is gone: ${reason}, told ${flush?.acknowledgedBy} of ${flush?.wanted}`);
     if (reason === "failed") this.#violated(process, `it failed: ${(error as Error)?.stack ?? error}`);
+    const { connections, timers } = left;
+    if (connections + timers === 0) return;
+    this.#violated(process, `it is over, and ${connections} connections and ${timers} timers are left`);
   }
 
   #note(who: string, what: string): void {

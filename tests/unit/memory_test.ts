@@ -644,3 +644,20 @@ Deno.test("a cut breaks a paused address's end when it is resumed, and the other
   await runtime.advance(0);
   assertEquals(over, ["near", "far 0"]);
 });
+
+Deno.test("a connection counts as open at an address until that side has ended it or heard that it is over", async () => {
+  const runtime = new VirtualRuntime();
+  await using network = new MemoryNetwork({ runtime });
+  network.setFaults({ delayMs: { min: 10, mean: 10, max: 10 } });
+  const [a, b] = [network.transport("a", 1), network.transport("b", 1)];
+  const open = () => [network.openAt(a.address), network.openAt(b.address), network.openAt("memory://c:1")];
+  assertEquals(open(), [0, 0, 0]);
+  const dialling = a.dial(b.address, { signal: never });
+  await runtime.advance(20);
+  const near = await dialling;
+  assertEquals(open(), [1, 1, 0]);
+  await near.writable.close();
+  assertEquals(open(), [0, 1, 0]);
+  await runtime.advance(10);
+  assertEquals(open(), [0, 0, 0]);
+});

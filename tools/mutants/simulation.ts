@@ -128,6 +128,12 @@ export const MUTANTS: readonly Mutant[] = [
     "    this.#cancelTimer();\n    if (reason !== undefined) this.#controller.error(reason);",
     "    if (reason !== undefined) this.#controller.error(reason);",
   ),
+  // A gossiper is over while its connections are open.
+  unseen(
+    "gossiper/running.ts",
+    "await Promise.all([this.#rounds.end(), this.#peers.close(reason)]);",
+    "await Promise.all([this.#rounds.end(), reason]);",
+  ),
   // A heartbeat of a member that is blocked here is passed on.
   unseen(
     "engine/membership.ts",
