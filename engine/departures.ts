@@ -73,8 +73,13 @@ export class Departures {
     this.#remembered.delete(id);
   }
 
-  /** The number of departed and of remembered ids. */
-  get size(): number {
-    return this.#goneSince.size + this.#remembered.size;
+  /** The number of ids whose retention is running. */
+  get gone(): number {
+    return this.#goneSince.size;
+  }
+
+  /** The number of ids of which only a memory is left. */
+  get remembered(): number {
+    return this.#remembered.size;
   }
 }

@@ -76,6 +76,22 @@ export interface EngineStart {
   readonly signs?: boolean;
 }
 
+/** How much an engine keeps, as numbers; `docs/ALGORITHM.md` says what limits each. */
+export interface Footprint {
+  /** Members of which something is held, this one among them. */
+  readonly members: number;
+  /** Keys of all of these, those deleted included. */
+  readonly keys: number;
+  /** Deleted keys that are yet to be forgotten. */
+  readonly tombstones: number;
+  /** Members whose retention is running, since they are gone. */
+  readonly gone: number;
+  /** Members of which only id, life and number are left. */
+  readonly remembered: number;
+  /** Members that wait to be told, over all peers. */
+  readonly waiting: number;
+}
+
 /** What a call returned, and the events that it caused, in order. */
 export type Caused<T = unknown> = T & { readonly events: readonly EngineEvent[] };
 
@@ -498,18 +514,12 @@ export class Engine {
   }
 
   /** How much is kept, to be held against its limits. */
-  get footprint(): {
-    readonly members: number;
-    readonly tombstones: number;
-    readonly departed: number;
-    readonly waiting: number;
-  } {
-    return {
-      members: this.#store.order.size,
-      tombstones: this.#store.tombstones,
-      departed: this.#membership.departures.size,
-      waiting: this.#memories.waiting,
-    };
+  get footprint(): Footprint {
+    const { order, tombstones } = this.#store;
+    const { gone, remembered } = this.#membership.departures;
+    let keys = 0;
+    for (const member of order.members()) keys += member.keysWith([]);
+    return { members: order.size, keys, tombstones, gone, remembered, waiting: this.#memories.waiting };
   }
 
   /** How many active peers are known to hold this member's own state up to a number. */

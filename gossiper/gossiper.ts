@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Footprint } from "../engine/engine.ts";
 import type { GossipUpdate } from "../engine/events.ts";
 import { copyJson, type JsonCopy, JsonValueError } from "../engine/json.ts";
 import type { BlockedMember, JsonValue, Phase } from "../engine/types.ts";
@@ -35,6 +36,9 @@ import { assertKey, validated } from "./validation.ts";
 import { keyValueOf, membersOf, snapshotOf } from "./views.ts";
 import { Watches } from "./watch.ts";
 
+/** How much a gossiper keeps: for tests, which hold it against its limits. No part of what the module offers. */
+export let footprintOf: (gossiper: Gossiper) => Footprint;
+
 /**
  * A member of a cluster that gossips: it spreads its own state, merges that of others, notices who is alive,
  * and tells when all agree. A stopped gossiper does not start again: a new life is a new object.
@@ -51,6 +55,10 @@ export class Gossiper implements GossiperLike {
   #isStopping = false;
   #failure: { readonly error: unknown } | undefined;
   #unfollow: () => void = () => {};
+
+  static {
+    footprintOf = (gossiper) => gossiper.#core.engine.footprint;
+  }
 
   /**
    * Makes a gossiper that is not started: it holds no timer, socket or stream yet, and state can be set.

@@ -1,8 +1,9 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { assertLess, assertLessOrEqual } from "../../deps/std_assert.ts";
+import { assertEquals, assertGreater, assertLess, assertLessOrEqual } from "../../deps/std_assert.ts";
 import { lifeAbove, makeLife } from "../../engine/life.ts";
 import type { Engine } from "../../engine/engine.ts";
+import { WAITING_PER_MEMBER } from "../../engine/peer_memory.ts";
 import { GRACEFULLY_LEFT_KEY } from "../../engine/types.ts";
 import {
   entry,
@@ -13,16 +14,30 @@ import {
   makePair,
   memberDelta,
   note,
+  remove,
+  set,
   tell,
   TestClock,
+  tombstone,
+  WALL_START_MS,
 } from "../unit/engine/harness.ts";
 
 /** How many members are in the cluster at a time, besides the two that stay. */
 const PRESENT = 10;
+/** Members that stay and beat, and never acknowledge what they are told. */
+const MUTE = Array.from({ length: 10 }, (_, index) => `mute${index}`);
+const MUTE_LIFE = makeLife(WALL_START_MS, 0.5);
 const DEPARTED_RETENTION_MS = 10_000;
+const TOMBSTONE_RETENTION_MS = 5_000;
 const STEP_MS = 100;
 /** How many are still held after they left: as many as leave within the retention, and one step more. */
 const MOST_DEPARTED = DEPARTED_RETENTION_MS / STEP_MS + 1;
+/** Whoever left without a word is present until it expires. */
+const MOST_MEMBERS = 2 + MUTE.length + PRESENT + MOST_DEPARTED + PRESENT;
+/** So many of its own keys deletes one that stays within the retention, and its last deletion lasts. */
+const MOST_DELETED = TOMBSTONE_RETENTION_MS / STEP_MS + 2;
+/** So few that ten mute members could have more wait than there is room for. */
+const MAX_MEMBERS = MOST_MEMBERS + 10;
 
 function heapBytes(): number {
   setFlagsFromString("--expose-gc");
@@ -38,14 +53,22 @@ function churn(pair: readonly [Engine, Engine], clock: TestClock, from: number, 
     const id = `m${index}`;
     const present = Array.from({ length: PRESENT }, (_, each) => `m${index - each}`);
     for (const engine of pair) {
-      note(engine, engine.setTopology({ members: ["a", "b", ...present], blocked: [] }, clock.now));
+      const members = ["a", "b", ...MUTE, ...present];
+      note(engine, engine.setTopology({ members, blocked: [] }, clock.now));
     }
+    change(a, index, clock);
+    hearMute(pair, index, clock);
     const life = makeLife(clock.wallMs, (index % 1_000) / 1_000);
     note(b, b.greeted({ id, life, digest: "0".repeat(16), active: "0".repeat(16) }, clock.now));
     tell(
       b,
       id,
-      memberDelta(id, life, [entry("k", 1, index), entry("l", 2, "x".repeat(50)), heartbeat(3)]),
+      memberDelta(id, life, [
+        entry("k", 1, index),
+        entry("l", 2, "x".repeat(50)),
+        tombstone("gone", 3),
+        heartbeat(4),
+      ]),
       clock,
     );
     const leaver = `m${index - PRESENT + 1}`;
@@ -53,7 +76,7 @@ function churn(pair: readonly [Engine, Engine], clock: TestClock, from: number, 
       tell(
         b,
         leaver,
-        memberDelta(leaver, lifeAbove(life, 0, 0.5), [entry(GRACEFULLY_LEFT_KEY, 4, {})]),
+        memberDelta(leaver, lifeAbove(life, 0, 0.5), [entry(GRACEFULLY_LEFT_KEY, 5, {})]),
         clock,
       );
     }
@@ -65,24 +88,60 @@ function churn(pair: readonly [Engine, Engine], clock: TestClock, from: number, 
   }
 }
 
-Deno.test("E11 E6 after a hundred thousand members have come and gone memory is what it was after a few thousand", () => {
+/** Deletes what it sets: the same key again and again, and a new one each time. */
+function change(engine: Engine, index: number, clock: TestClock): void {
+  for (const key of ["again", "again", "again", `once${index}`]) {
+    set(engine, key, index, clock);
+    remove(engine, key, clock);
+  }
+}
+
+/** One of the mute members beats, and is told what it lacks. */
+function hearMute([a, b]: readonly [Engine, Engine], index: number, clock: TestClock): void {
+  const id = MUTE[index % MUTE.length]!;
+  tell(
+    b,
+    id,
+    memberDelta(id, MUTE_LIFE, [heartbeat(index + 1)], { after: Math.max(0, index + 1 - MUTE.length) }),
+    clock,
+  );
+  note(a, a.disseminate(id));
+}
+
+/** What docs/ALGORITHM.md says about how much is kept. */
+function assertWithinLimits(engine: Engine): void {
+  const { members, keys, tombstones, gone, remembered, waiting } = engine.footprint;
+  assertLessOrEqual(members, MOST_MEMBERS);
+  assertLessOrEqual(tombstones, MOST_DELETED + members);
+  // Of each of the others three keys, a heartbeat and that it left; of these two, what is their own affair.
+  assertLessOrEqual(keys, 2 * (MOST_DELETED + 3) + 5 * members);
+  assertLessOrEqual(gone, PRESENT + MOST_DEPARTED);
+  assertLessOrEqual(remembered, MAX_MEMBERS);
+  assertLessOrEqual(waiting, WAITING_PER_MEMBER * MAX_MEMBERS);
+}
+
+Deno.test("E11 E6 E8 after a hundred thousand members have come and gone memory is what it was after a few thousand", () => {
   const clock = new TestClock();
   const settings = {
     departedRetention: DEPARTED_RETENTION_MS,
+    tombstoneRetention: TOMBSTONE_RETENTION_MS,
     heartbeatExpiration: 5_000,
-    maxMembers: 1_000,
+    maxMembers: MAX_MEMBERS,
   };
   const pair = makePair(clock, { settings });
   greet(pair[0], pair[1], clock);
   churn(pair, clock, 0, 5_000);
   for (const engine of pair) eventsOf(engine).clear();
+  // The limits were reached, so that it is them that hold.
+  assertGreater(pair[0].footprint.waiting, WAITING_PER_MEMBER * MAX_MEMBERS / 2);
+  assertEquals(pair[0].footprint.remembered, MAX_MEMBERS);
   const early = heapBytes();
   for (let from = 5_000; from < 100_000; from += 5_000) {
     churn(pair, clock, from, from + 5_000);
     for (const engine of pair) {
       // What the engines told is kept by the harness, and not theirs.
       eventsOf(engine).clear();
-      assertLessOrEqual([...engine.memberIds()].length, 2 + PRESENT + MOST_DEPARTED + PRESENT);
+      assertWithinLimits(engine);
       assertLessOrEqual(engine.blockedMembers().length, PRESENT + MOST_DEPARTED);
     }
   }

@@ -237,6 +237,7 @@ export class Simulation {
     await this.#pass(1.5 * heartbeatExpiration);
     const blocked = this.#witness.falseBlocks - before;
     if (blocked > 0) this.#violated(undefined, `${blocked} living members were blocked in peace`);
+    this.#sweep(Infinity);
     if (this.#ill() !== undefined) this.#violated(undefined, `in peace ${this.#ill()}`);
     return recoveryMs;
   }

@@ -4,9 +4,11 @@
  * @module
  */
 
+import { WAITING_PER_MEMBER } from "../../engine/peer_memory.ts";
 import { DIGEST_KEY, HEARTBEAT_KEY, type Hold, type Life } from "../../engine/types.ts";
 import type { MemberSnapshot, Snapshot } from "../../gossiper/contract.ts";
 import type { HearsayEvent } from "../../gossiper/event_stream.ts";
+import { footprintOf } from "../../gossiper/gossiper.ts";
 import type { SentMessage } from "../../transport/memory.ts";
 import { isAbove } from "../unit/engine/chaos_oracle.ts";
 import type { Dice } from "./dice.ts";
@@ -15,6 +17,8 @@ import { AWAITED_KEY, CHECKED_KEY, type Process } from "./process.ts";
 
 /** How many peers are compared with where a member claims something about all of them. */
 const COMPARED_PEERS = 4;
+/** How many rounds, each as long as one request, may pass before what is over is noticed and dropped. */
+const KEPT_ROUNDS = 4;
 /** One in so many messages is taken apart. */
 const OPENED_MESSAGES = 7;
 
@@ -22,6 +26,9 @@ const OPENED_MESSAGES = 7;
 export interface WitnessOptions {
   readonly dice: Dice;
   readonly gossipMaxSend: number;
+  readonly maxMembers: number;
+  readonly maxKeysPerMember: number;
+  readonly departedRetention: number;
   readonly maxMessageBytes: number;
   readonly heartbeatExpiration: number;
   readonly gossipInterval: number;
@@ -60,6 +67,8 @@ class Seen {
   readonly beats = new Map<string, number>();
   readonly blockedAtMs = new Map<string, number>();
   readonly freedAtMs = new Map<string, number>();
+  /** Since when state is kept of members that are not active, by how long the process had been awake. */
+  readonly keptSinceMs = new Map<string, number>();
   consensus: string | undefined;
   hasMet = false;
 }
@@ -102,11 +111,16 @@ export class Witness {
         if (living && !living.machine.isFrozen) this.falseBlocks++;
         return;
       }
+      case "ClusterTopology":
+        for (const member of event.members) seen.keptSinceMs.delete(member.id);
+        return;
       case "MemberUnblocked":
+        seen.keptSinceMs.delete(event.memberId);
         seen.freedAtMs.set(event.memberId, this.#options.nowMs());
         seen.fresh.set(event.memberId, momentOf(process));
         return;
       case "MemberForgotten":
+        seen.keptSinceMs.delete(event.memberId);
         seen.forgotten.add(event.memberId);
         return;
       case "Disseminated":
@@ -207,7 +221,11 @@ export class Witness {
     const byName = new Map<string, readonly [Process, string]>();
     for (const process of processes) {
       const snapshot = process.gossiper.snapshot();
-      for (const member of snapshot.members) this.#checkMember(process, member);
+      for (const member of snapshot.members) {
+        this.#checkMember(process, member);
+        if (process.isRunning) this.#checkKept(process, member);
+      }
+      this.#checkFootprint(process, snapshot);
       this.#checkOwn(process, snapshot);
       this.#checkConsensus(process, snapshot);
       const { name, state } = describeState(snapshot);
@@ -312,6 +330,29 @@ export class Witness {
       if (set) return set === changes.at(-1) && set.json !== undefined;
     }
     return true;
+  }
+
+  /** Of a member that is not active nothing is kept for longer than its retention, and as long as rounds may last. */
+  #checkKept(process: Process, { id, status, entries }: MemberSnapshot): void {
+    const { keptSinceMs } = this.#of(process);
+    if (status === "active" || entries.length === 0) return void keptSinceMs.delete(id);
+    const { departedRetention, gossipInterval, gossipRequestTimeout } = this.#options;
+    const sinceMs = keptSinceMs.get(id) ?? process.awakeMs;
+    keptSinceMs.set(id, sinceMs);
+    const keptMs = process.awakeMs - sinceMs;
+    const mostMs = departedRetention + KEPT_ROUNDS * (gossipInterval + gossipRequestTimeout);
+    this.#ensure(process, keptMs <= mostMs, () => `it kept the state of ${id}, ${status}, for ${keptMs} ms`);
+  }
+
+  /** The limits of docs/ALGORITHM.md. */
+  #checkFootprint(process: Process, { members }: Snapshot): void {
+    const { maxMembers, maxKeysPerMember } = this.#options;
+    const kept = footprintOf(process.gossiper);
+    const shown = members.reduce((sum, { entries }) => sum + entries.length, 0);
+    const isWithin = kept.members <= maxMembers && kept.remembered <= maxMembers &&
+      kept.waiting <= WAITING_PER_MEMBER * maxMembers &&
+      kept.keys <= 2 * maxKeysPerMember * kept.members && kept.tombstones <= kept.keys - shown;
+    this.#ensure(process, isWithin, () => `it keeps more than it may: ${JSON.stringify({ ...kept, shown })}`);
   }
 
   #checkOwn(process: Process, { members, self }: Snapshot): void {

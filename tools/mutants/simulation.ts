@@ -134,6 +134,12 @@ export const MUTANTS: readonly Mutant[] = [
     "await Promise.all([this.#rounds.end(), this.#peers.close(reason)]);",
     "await Promise.all([this.#rounds.end(), reason]);",
   ),
+  // The departed are kept for much longer than they may be.
+  unseen(
+    "engine/departures.ts",
+    "if (nowMs - since < this.#retentionMs) break;",
+    "if (nowMs - since < 100 * this.#retentionMs) break;",
+  ),
   // A heartbeat of a member that is blocked here is passed on.
   unseen(
     "engine/membership.ts",
