@@ -37,7 +37,7 @@ import { keyValueOf, membersOf, snapshotOf } from "./views.ts";
 import { Watches } from "./watch.ts";
 
 /** How much a gossiper keeps: for tests, which hold it against its limits. No part of what the module offers. */
-export let footprintOf: (gossiper: Gossiper) => Footprint;
+export let footprintOf: (gossiper: Gossiper) => Footprint & { readonly sessions: number };
 
 /**
  * A member of a cluster that gossips: it spreads its own state, merges that of others, notices who is alive,
@@ -57,7 +57,10 @@ export class Gossiper implements GossiperLike {
   #unfollow: () => void = () => {};
 
   static {
-    footprintOf = (gossiper) => gossiper.#core.engine.footprint;
+    footprintOf = (gossiper) => ({
+      ...gossiper.#core.engine.footprint,
+      sessions: gossiper.#running?.served ?? 0,
+    });
   }
 
   /**

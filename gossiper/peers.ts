@@ -83,6 +83,11 @@ export class Peers {
     return [...this.#open.values()];
   }
 
+  /** The number of connections that are served, those included on which nobody has greeted. */
+  get served(): number {
+    return this.#serving.size;
+  }
+
   /**
    * Whether a request to the member could be begun now: it is not busy, and not left alone after a dial that failed
    * or a request that it did not answer.

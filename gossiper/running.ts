@@ -111,6 +111,11 @@ export class Running {
     return this.#loop.skipped;
   }
 
+  /** The number of connections that are served. */
+  get served(): number {
+    return this.#peers.served;
+  }
+
   /** Begins. */
   start(): void {
     const { cluster, core } = this.#options;

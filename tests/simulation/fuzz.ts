@@ -6,6 +6,8 @@
 
 import { parseArgs } from "../../deps/std_cli.ts";
 import { seeds } from "../../discovery/seeds.ts";
+import type { SummaryPart } from "../../engine/types.ts";
+import { footprintOf } from "../../gossiper/gossiper.ts";
 import type { Message } from "../../gossiper/message.ts";
 import { memoryAddress } from "../../transport/memory.ts";
 import { decode } from "../../transport/wire.ts";
@@ -31,9 +33,22 @@ export interface FuzzResult {
   readonly messages: number;
   /** How many of them could not be read at all. */
   readonly unreadable: number;
-  /** How many members were known at most, and in the end. */
+  /** How many members were known at most. */
   readonly mostMembers: number;
-  readonly membersLeft: number;
+  /** What the member kept before anything was said, and when all of it should be forgotten. */
+  readonly before: Kept;
+  readonly after: Kept;
+}
+
+/** The most that a member kept over a while in which nothing was said but what honest members say. */
+export interface Kept {
+  readonly members: number;
+  readonly keys: number;
+  readonly tombstones: number;
+  readonly waiting: number;
+  readonly sessions: number;
+  readonly connections: number;
+  readonly timers: number;
 }
 
 /** Says so many messages to a member; throws where it does what it must not. */
@@ -49,10 +64,14 @@ export async function fuzz(
   }
   await cluster.runUntil(() => cluster.isConfirmed());
   const { gossiper } = cluster.of("a");
+  await assertServed(cluster, 0);
+  const keptBefore = await mostKept(cluster);
   await using peer = new ScriptedPeer(cluster, "p");
   // It only talks: what it answered would come between.
   peer.greeting = peer.answer = () => undefined;
   let [said, unreadable, mostMembers, conversations] = [0, 0, 0, 0];
+  /** Whether something is done to what messages say, and not only to their order. */
+  let isChanged = true;
   /** The state before a message that cannot be read, which must change nothing. */
   let before: string | undefined;
   const check = (text: string) => {
@@ -64,7 +83,9 @@ export async function fuzz(
     check(text);
     said++;
     // Without a greeting nothing else is heard.
-    const changed = dice.chance(text.startsWith('{"type":"hello"') ? 0.2 : 0.6) ? mutate(text, dice) : text;
+    const changed = isChanged && dice.chance(text.startsWith('{"type":"hello"') ? 0.2 : 0.6)
+      ? mutate(text, dice)
+      : text;
     before = undefined;
     try {
       decode(changed, CONFIG);
@@ -76,8 +97,12 @@ export async function fuzz(
   };
   while (said < messages) {
     cluster.network.setFaults({ rewrite }, { from: memoryAddress("p", 1), to: seedAddress });
-    await peer.sayUngreeted("a", ...conversation(peer, dice)).catch(() => {});
+    isChanged = dice.chance(0.8);
+    const messages = conversation(peer, dice);
+    if (dice.chance(0.9)) await peer.sayUngreeted("a", ...messages).catch(() => {});
+    else await linger(peer, messages);
     await cluster.runtime.settle();
+    assertAnsweredOnce(peer.heard, `Seed ${seed}`);
     check("the end of the conversation");
     before = undefined;
     mostMembers = Math.max(mostMembers, gossiper.members.length);
@@ -91,7 +116,47 @@ export async function fuzz(
   // Everything that was told of anybody is forgotten in time.
   await cluster.advance(4 * CONFIG.departedRetention + 4 * CONFIG.heartbeatExpiration);
   await assertServed(cluster, conversations + 1);
-  return { messages: said, unreadable, mostMembers, membersLeft: gossiper.members.length };
+  const keptAfter = await mostKept(cluster);
+  return { messages: said, unreadable, mostMembers, before: keptBefore, after: keptAfter };
+}
+
+/** Looks for a while, at moments that are no multiple of a round. */
+async function mostKept(cluster: TestCluster): Promise<Kept> {
+  const { gossiper, runtime } = cluster.of("a");
+  const most = { members: 0, keys: 0, tombstones: 0, waiting: 0, sessions: 0, connections: 0, timers: 0 };
+  for (let look = 0; look < 100; look++) {
+    await cluster.advance(37);
+    const kept = {
+      ...footprintOf(gossiper),
+      members: gossiper.members.length,
+      connections: cluster.network.openAt(memoryAddress("a", 1)),
+      timers: runtime.timers,
+    };
+    for (const name of Object.keys(most) as (keyof Kept)[]) most[name] = Math.max(most[name], kept[name]);
+  }
+  return most;
+}
+
+/** Says something and never hangs up: it is the member that has to. */
+async function linger(peer: ScriptedPeer, messages: readonly Message[]): Promise<void> {
+  const { readable, writable } = await peer.dial("a");
+  void readable.pipeTo(new WritableStream({ write: (message) => void peer.heard.push(message) })).catch(
+    () => {},
+  );
+  const writer = writable.getWriter();
+  writer.closed.catch(() => {});
+  for (const message of messages) await writer.write(message).catch(() => {});
+}
+
+/** Two answers under one id could not be told apart by what acknowledges them. */
+function assertAnsweredOnce(heard: readonly Message[], where: string): void {
+  const answers = heard.flatMap((message) =>
+    (message.type === "reply" || message.type === "reconcile") && message.id.startsWith("d")
+      ? [`${message.type} to ${message.id}`]
+      : []
+  );
+  const twice = answers.find((answer, index) => answers.indexOf(answer) < index);
+  if (twice) throw new Error(`${where}: there were two answers, the ${twice}`);
 }
 
 /** The honest peer still tells and hears. */
@@ -105,9 +170,11 @@ async function assertServed(cluster: TestCluster, value: number): Promise<void> 
   }
 }
 
-/** What a peer might say: all of it valid, though not always in a sensible order. */
+/** What a peer might say: all of it valid, though half the time not in the order in which it was meant. */
 function conversation(peer: ScriptedPeer, dice: Dice): Message[] {
-  const id = () => `d${dice.whole(1, 12)}`;
+  let asked = 1;
+  const isOrderly = dice.chance(0.7);
+  const id = () => isOrderly ? `d${++asked}` : `d${dice.whole(1, 12)}`;
   const member = (name: string) =>
     memberDelta(name, peer.life, [
       entry("k", dice.whole(1, 5), [1, { deep: "𝄞" }]),
@@ -130,16 +197,45 @@ function conversation(peer: ScriptedPeer, dice: Dice): Message[] {
         2,
         () => ({
           type: "ack",
-          id: id(),
+          // Of the reply to what was asked last.
+          id: isOrderly ? `d${asked}` : id(),
           holds: new Map([["a", { life: peer.life, number: dice.whole(0, 9) }]]),
         }),
       ],
-      [2, () => ({ type: "reconcile", id: id(), part: { from: "", until: undefined, members: new Map() } })],
+      [2, () => ({ type: "reconcile", id: id(), part: partOf(peer, dice) })],
       [1, () => ({ type: "error", id: id(), code: "busy", message: "" })],
       [1, () => peer.hello(id())],
     ])();
   const messages = Array.from({ length: dice.whole(1, 5) }, one);
-  return dice.chance(0.9) ? [peer.hello("d1"), ...messages] : messages;
+  const whole = dice.chance(0.9) ? [peer.hello("d1"), ...messages] : messages;
+  return isOrderly && dice.chance(0.7) ? disordered(whole, dice) : whole;
+}
+
+/** What a peer says that it holds, of members that there are and of others, some under a life that is none of theirs. */
+function partOf(peer: ScriptedPeer, dice: Dice): SummaryPart {
+  const ids = ["a", "b", "p", "m0", "m1", "nobody"].filter(() => dice.chance(0.5));
+  const [from, until] = dice.pick([["", undefined], ["", "b"], ["b", undefined], ["m0", "m1"]] as const);
+  const members = new Map(
+    ids.sort().map((id) => [id, {
+      life: dice.pick([peer.life, "000000000000-00000000"]),
+      number: dice.whole(0, 12),
+      sum: `${dice.whole(0, 9)}`.repeat(16),
+    }]),
+  );
+  return { from, until, members };
+}
+
+/** Whole messages change places, come twice, or do not come. */
+function disordered(messages: readonly Message[], dice: Dice): Message[] {
+  const changed = [...messages];
+  for (let count = dice.whole(1, 3); count > 0 && changed.length > 0; count--) {
+    const [one, other] = [dice.whole(0, changed.length - 1), dice.whole(0, changed.length - 1)];
+    const what = dice.pick(["swap", "repeat", "drop"] as const);
+    if (what === "swap") [changed[one], changed[other]] = [changed[other]!, changed[one]!];
+    else if (what === "repeat") changed.splice(other, 0, changed[one]!);
+    else changed.splice(one, 1);
+  }
+  return changed;
 }
 
 const STRANGE: readonly unknown[] = [

@@ -4,6 +4,7 @@ const R5 = ["tests/requirements/R5_test.ts"];
 const SESSION = ["tests/unit/session_test.ts"];
 const GOSSIPER = ["tests/unit/gossiper_test.ts"];
 const STREAM = ["tests/unit/latest_stream_test.ts"];
+const FUZZ = ["tests/simulation/fuzz_test.ts"];
 const REQUESTS = ["tests/unit/requests_test.ts"];
 
 /** Breaks of conversations, of what a gossiper does when it is told off, and of streams for slow readers. */
@@ -219,5 +220,26 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "",
     test: "R9.2 a peer whose connection this member closed itself",
     files: GOSSIPER,
+  },
+  {
+    file: "gossiper/session.ts",
+    find: "    if (number <= this.#lastAsked) return false;\n",
+    replace: "",
+    test: "P2 P6 P7 twenty thousand messages",
+    files: FUZZ,
+  },
+  {
+    file: "gossiper/session.ts",
+    find: "      this.#startTimer(tooLate, options.requestTimeout);\n",
+    replace: "      void tooLate;\n",
+    test: "P2 P6 P7 twenty thousand messages",
+    files: FUZZ,
+  },
+  {
+    file: "gossiper/peers.ts",
+    find: "      this.#serving.delete(session);\n",
+    replace: "",
+    test: "P2 P6 P7 twenty thousand messages",
+    files: FUZZ,
   },
 ];
