@@ -6,6 +6,7 @@
  */
 
 import { TextLineStream } from "../../deps/std_streams.ts";
+import { timersSet } from "./counted_timers.ts";
 import { join, type JoinOptions, type PartialConfig } from "../../mod.ts";
 
 /** How it is started, as JSON in its first argument. */
@@ -77,7 +78,13 @@ const COMMANDS: Readonly<Record<string, (value: string) => void>> = {
   },
   members: () =>
     tell({ type: "members", members: node.gossiper.members.map(({ id, status }) => `${id} ${status}`) }),
-  memory: () => tell({ type: "memory", rss: Deno.memoryUsage().rss, skipped: node.gossiper.skippedRounds }),
+  memory: () =>
+    tell({
+      type: "memory",
+      rss: Deno.memoryUsage().rss,
+      timers: timersSet(),
+      skipped: node.gossiper.skippedRounds,
+    }),
 };
 
 for await (

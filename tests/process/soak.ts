@@ -1,12 +1,13 @@
 /**
  * `deno task soak`: twenty members as processes of their own, some of which are killed and started again without
- * end; at the end memory and sockets of those that stayed must be level.
+ * end; at the end memory, sockets and timers of all that stayed must be level.
  *
  * @module
  */
 
 import { parseArgs } from "../../deps/std_cli.ts";
 import { presetFor } from "../../mod.ts";
+import { type Level, notLevel } from "./levels.ts";
 import { Program } from "./program.ts";
 
 const CONFIG = {
@@ -22,13 +23,6 @@ const CONFIG = {
 const MEMBERS = 20;
 /** The first ones stay for as long as it lasts. */
 const STAYING = 5;
-/** How much more than in the first third memory may be in the last, and sockets at the end. */
-const MEMORY_FACTOR = 1.3;
-
-interface Level {
-  readonly rssMiB: number;
-  readonly sockets: number;
-}
 
 const flags = parseArgs(Deno.args, { string: ["minutes"] }) as { readonly minutes?: string };
 const minutes = Number(flags.minutes ?? 10);
@@ -50,11 +44,14 @@ async function soak(lastsMs: number): Promise<number> {
     await program.type("load");
   };
   const startMs = performance.now();
-  const levels: Level[] = [];
+  const staying = Array.from({ length: STAYING }, (_, index) => index);
+  const levels = new Map<number, Level[]>(staying.map((index) => [index, []]));
   try {
     for (let index = 0; index < MEMBERS; index++) await start(index);
     console.log(`${MEMBERS} members, ${minutes} minutes, ${STAYING} of them stay`);
-    console.log("   minute     processes so far   memory of a staying one   its sockets");
+    console.log(
+      "   minute     processes so far   memory of the staying, MiB   sockets of each   timers of each",
+    );
     for (let toldMs = -Infinity; performance.now() - startMs < lastsMs;) {
       const index = STAYING + Math.floor(Math.random() * (MEMBERS - STAYING));
       const program = programs.get(index)!;
@@ -65,15 +62,16 @@ async function soak(lastsMs: number): Promise<number> {
       const elapsedMs = performance.now() - startMs;
       if (elapsedMs - toldMs < lastsMs / 30) continue;
       toldMs = elapsedMs;
-      const level = await levelOf(programs.get(0)!);
-      levels.push(level);
+      const now = await Promise.all(staying.map((index) => levelOf(programs.get(index)!)));
+      for (const [index, level] of now.entries()) levels.get(index)!.push(level);
       const cells = [
         (elapsedMs / 60_000).toFixed(1),
         `${lives}`,
-        `${level.rssMiB.toFixed(0)} MiB`,
-        `${level.sockets}`,
+        rangeOf(now, "rssMiB"),
+        rangeOf(now, "sockets"),
+        rangeOf(now, "timers"),
       ];
-      console.log(cells.map((cell, column) => cell.padStart([9, 21, 26, 14][column]!)).join(""));
+      console.log(cells.map((cell, column) => cell.padStart([9, 21, 29, 18, 17][column]!)).join(""));
     }
     return judge(levels);
   } finally {
@@ -82,35 +80,30 @@ async function soak(lastsMs: number): Promise<number> {
 }
 
 async function levelOf(program: Program): Promise<Level> {
-  const before = program.lines.filter((line) => line.startsWith('{"type":"memory"')).length;
+  // What it told so far would be read for ever: only its answer is of interest.
+  program.lines.length = 0;
   await program.type("memory");
-  let told: string[] = [];
-  while (told.length <= before) {
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    told = program.lines.filter((line) => line.startsWith('{"type":"memory"'));
-  }
-  const { rss } = JSON.parse(told.at(-1)!) as { readonly rss: number };
-  // What it tells is read for ever: only the last is of interest.
-  program.lines.splice(0, program.lines.length, told.at(-1)!);
+  const [line] = await program.until(/^\{"type":"memory".*/);
+  const { rss, timers } = JSON.parse(line) as { readonly rss: number; readonly timers: number };
   const { stdout } = await new Deno.Command("sh", {
     args: ["-c", 'ls -l "/proc/$1/fd"', "sh", `${program.pid}`],
   }).output();
   const sockets = new TextDecoder().decode(stdout).split("socket:").length - 1;
-  return { rssMiB: rss / 2 ** 20, sockets };
+  return { rssMiB: rss / 2 ** 20, sockets, timers };
 }
 
-function judge(levels: readonly Level[]): number {
-  const third = Math.max(1, Math.floor(levels.length / 3));
-  const mean = (of: readonly Level[]) => of.reduce((sum, { rssMiB }) => sum + rssMiB, 0) / of.length;
-  // The first moments are those of a process that warms up.
-  const [early, late] = [mean(levels.slice(third, 2 * third)), mean(levels.slice(-third))];
-  const { sockets } = levels.at(-1)!;
-  const isLevel = late <= early * MEMORY_FACTOR && sockets <= 2 * MEMBERS;
-  console.log(
-    `memory ${early.toFixed(0)} MiB in the second third, ${
-      late.toFixed(0)
-    } MiB in the last; ${sockets} sockets`,
+function judge(levels: ReadonlyMap<number, readonly Level[]>): number {
+  const faults = [...levels].flatMap(([index, of]) =>
+    notLevel(of, { maxSockets: 2 * MEMBERS }).map((fault) => `of staying member ${index}, ${fault}`)
   );
-  console.log(isLevel ? "level" : "NOT level");
-  return isLevel ? 0 : 1;
+  for (const fault of faults) console.log(fault);
+  console.log(faults.length === 0 ? "level" : "NOT level");
+  return faults.length === 0 ? 0 : 1;
+}
+
+/** The least and the most of what the staying members use, or the one number where these are the same. */
+function rangeOf(levels: readonly Level[], what: keyof Level): string {
+  const numbers = levels.map((level) => Math.round(level[what]));
+  const [least, most] = [Math.min(...numbers), Math.max(...numbers)];
+  return least === most ? `${least}` : `${least} to ${most}`;
 }
