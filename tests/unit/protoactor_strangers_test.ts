@@ -1,8 +1,10 @@
-import { assertEquals } from "../../deps/std_assert.ts";
+import { assertEquals, assertRejects } from "../../deps/std_assert.ts";
 import type { Connection } from "../../gossiper/cluster.ts";
+import type { Message } from "../../gossiper/message.ts";
 import {
   DEAD_LETTER_RESPONSE,
   GOSSIP_REQUEST,
+  REMOTE_MESSAGE,
   type RemoteMessage,
 } from "../../transport/protoactor/definitions.ts";
 import {
@@ -10,11 +12,12 @@ import {
   connectResponseBytes,
   type Letter,
   letterBytes,
+  MAX_LETTERS,
   readLetters,
   readRemoteMessage,
 } from "../../transport/protoactor/letters.ts";
 import type { Call } from "../../transport/protoactor/call.ts";
-import { MAX_IDLE_LINKS, ProtoactorTransport } from "../../transport/protoactor/transport.ts";
+import { MAX_IDLE_LINKS, MAX_STREAMS, ProtoactorTransport } from "../../transport/protoactor/transport.ts";
 import { CallNetwork } from "../simulation/protoactor/call_network.ts";
 import { VirtualRuntime } from "../virtual_runtime.ts";
 
@@ -154,4 +157,118 @@ Deno.test("R9.3 a transport that is closed takes and answers nothing any more", 
   await say(request(here, there)).catch(() => {});
   assertEquals(heard.filter(({ type }) => type === "cluster.GossipResponse"), []);
   assertEquals((await transport.incoming.getReader().read().catch(() => ({ done: true }))).done, true);
+});
+
+Deno.test("who names more than a host and a port as its address is not answered, and never dialled", async () => {
+  const addresses = [
+    "127.0.0.1:1/path?query=",
+    "127.0.0.1:1#",
+    "user:word@127.0.0.1:1",
+    "127.0.0.1:1\\x",
+    "127.0.0.1",
+    `${"h".repeat(300)}:1`,
+    "",
+  ];
+  for (const address of addresses) {
+    const { here, say, said, transport, close } = await makeStage();
+    await say(connectRequestBytes({ id: "g", address })).catch(() => {});
+    await say(request(here, address)).catch(() => {});
+    assertEquals(said, [], address);
+    assertEquals(transport.footprint, 0, address);
+    await close();
+  }
+});
+
+Deno.test("streams on which nobody speaks keep nobody out: the one that was silent for longest goes", async () => {
+  const { runtime, network, here, there, answerAs, say, said, connections, close } = await makeStage();
+  await say(connectRequestBytes({ id: "speaks", address: "127.0.0.1:99" }));
+  const ended: number[] = [];
+  for (let each = 0; each < MAX_STREAMS; each++) {
+    const call = network.of(there).open(here, { maxBytes: 0 });
+    void call.writable.getWriter().write(connectRequestBytes({ id: `g${each}`, address: there }));
+    void (async () => {
+      try {
+        for await (const _ of call.readable);
+      } catch { /* It was ended. */ }
+      ended.push(each);
+    })();
+    await runtime.advance(10);
+    if (each === MAX_STREAMS - 2) await say(request(here, "127.0.0.1:99"));
+  }
+  assertEquals(ended, [0]);
+  assertEquals(said.length, 1);
+  await answerAs("late");
+  const call = network.of(there).open(here, { maxBytes: 0 });
+  const writer = call.writable.getWriter();
+  await writer.write(connectRequestBytes({ id: "late", address: there }));
+  await writer.write(request(here, there));
+  await runtime.advance(100);
+  assertEquals(connections.length, 1);
+  await close();
+});
+
+Deno.test("who was named with a wrong address by somebody is written to at the one where it answers", async () => {
+  const { runtime, here, there, transport, heard, answerAs, say, close } = await makeStage();
+  await say(connectRequestBytes({ id: "g", address: "127.0.0.1:99" }));
+  await say(request(here, "127.0.0.1:99"));
+  await answerAs("g");
+  const dialling = transport.dial(`protoactor://${there}`, { signal: new AbortController().signal });
+  await runtime.advance(100);
+  const connection = await dialling;
+  await connection.writable.getWriter().write({ type: "hello", id: "1" } as Message);
+  await runtime.advance(100);
+  assertEquals(heard.map(({ target }) => target.address), [there]);
+  await close();
+});
+
+Deno.test("a batch of more letters than anybody sends, or of endless names, ends or answers nothing", async () => {
+  const { here, there, heard, answerAs, say, close } = await makeStage();
+  await answerAs("g");
+  await say(connectRequestBytes({ id: "g", address: there }));
+  await say(request(here, there));
+  const sender = { address: there, id: "future$2" };
+  const named = (id: string) =>
+    letterBytes({ target: { address: here, id }, sender, type: "x.Y", body: new Uint8Array() });
+  await say(named("n".repeat(100_000)));
+  assertEquals(heard.filter(({ target }) => target.id === "future$2").length, 0);
+  await say(named("n"));
+  assertEquals(heard.filter(({ target }) => target.id === "future$2").length, 1);
+  const envelope = { typeId: 0, messageData: new Uint8Array(), target: 0, sender: 1 };
+  const messageBatch = {
+    typeNames: ["x.Y"],
+    targets: [{ address: here, id: "n" }],
+    senders: [sender],
+    envelopes: Array.from({ length: MAX_LETTERS + 1 }, () => envelope),
+  };
+  await say(REMOTE_MESSAGE.encode({ messageBatch })).catch(() => {});
+  assertEquals(heard.filter(({ target }) => target.id === "future$2").length, 1);
+  await close();
+});
+
+Deno.test("R9.4 a stream that the other side does not end is ended by this one", async () => {
+  const { runtime, network, there, transport, close } = await makeStage();
+  const answered = Promise.withResolvers<WritableStreamDefaultWriter<Uint8Array>>();
+  const onCall = async (call: Call) => {
+    const writer = call.writable.getWriter();
+    await writer.write(connectResponseBytes("g"));
+    answered.resolve(writer);
+    for await (const _ of call.readable);
+  };
+  const options = {
+    hostname: "",
+    port: 0,
+    maxBytes: 0,
+    onCall: (call: Call) => void onCall(call).catch(() => {}),
+  };
+  await network.of(there).listen(options);
+  const dialling = transport.dial(`protoactor://${there}`, { signal: new AbortController().signal });
+  await runtime.advance(100);
+  const connection = await dialling;
+  await connection.writable.close().catch(() => {});
+  await runtime.advance(100);
+  const writer = await answered.promise;
+  await writer.write(connectResponseBytes("g"));
+  await runtime.advance(1_000);
+  await assertRejects(() => writer.write(connectResponseBytes("g")));
+  await close();
 });

@@ -5,6 +5,7 @@ const VALUES = ["tests/unit/protoactor_values_test.ts"];
 const CONNECTION = ["tests/unit/protoactor_connection_test.ts"];
 const STRANGERS = ["tests/unit/protoactor_strangers_test.ts"];
 const SIMULATION = ["tests/simulation/protoactor_test.ts"];
+const CALL = ["tests/unit/protoactor_call_test.ts"];
 const CONTRACT = ["tests/unit/protoactor_transport_test.ts"];
 
 /** Breaks of how members without lives are held, and of how they are spoken with. */
@@ -201,5 +202,61 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "      void this.#endCall();\n",
     test: "P6 aborting writable closes both ends with its code and reason, after what was sent (protoactor)",
     files: CONTRACT,
+  },
+  {
+    file: "transport/protoactor/call.ts",
+    find: "    ending.abort(ENDED);\n",
+    replace: "",
+    test: "a call that is cancelled before it has connected leaves nothing behind",
+    files: CALL,
+  },
+  {
+    file: "transport/protoactor/call.ts",
+    find: 'redirect: "error" as const',
+    replace: 'redirect: "follow" as const',
+    test: "a peer that answers by another place is not followed there",
+    files: CALL,
+  },
+  {
+    file: "transport/protoactor/call.ts",
+    find: "if (end > size) break;",
+    replace: "if (end >= size) break;",
+    test: "messages arrive whole, wherever what carries them was cut",
+    files: CALL,
+  },
+  {
+    file: "transport/protoactor/go_link.ts",
+    find: "    const cancelTimer = runtime.setTimer(connectTimeout, close);\n",
+    replace: "    const cancelTimer = () => {};\n",
+    test: "R9.4 a stream that the other side does not end is ended by this one",
+    files: STRANGERS,
+  },
+  {
+    file: "transport/protoactor/transport.ts",
+    find: "!isAddress(peer.address)",
+    replace: "!URL.canParse(`http://${peer.address}`)",
+    test: "who names more than a host and a port as its address is not answered, and never dialled",
+    files: STRANGERS,
+  },
+  {
+    file: "transport/protoactor/transport.ts",
+    find: "      this.#spoke(open.call);\n",
+    replace: "",
+    test: "streams on which nobody speaks keep nobody out: the one that was silent for longest goes",
+    files: STRANGERS,
+  },
+  {
+    file: "transport/protoactor/transport.ts",
+    find: "this.#linkAt(outbound.memberId, target)",
+    replace: "this.#linkTo(outbound.memberId, target)",
+    test: "who was named with a wrong address by somebody is written to at the one where it answers",
+    files: STRANGERS,
+  },
+  {
+    file: "transport/protoactor/letters.ts",
+    find: "    if (!isNamed(target) || sender && !isNamed(sender)) continue;\n",
+    replace: "",
+    test: "a batch of more letters than anybody sends, or of endless names, ends or answers nothing",
+    files: STRANGERS,
   },
 ];

@@ -72,10 +72,14 @@ function open(address: string, { maxBytes }: CallLimits): Call {
     port: Number(port || 80),
   };
   const client = Deno.createHttpClient({ http1: false, http2: true, proxy: itself });
+  const ending = new AbortController();
   const init = {
     method: "POST",
     headers: { "content-type": CONTENT_TYPE, te: "trailers" },
     body: said.readable,
+    redirect: "error" as const,
+    // Its streams end nothing that has not connected yet, nor what the other side does not end.
+    signal: ending.signal,
     client,
   };
   const answered = fetch(`http://${address}${PATH}`, init).then(async (response) => {
@@ -91,6 +95,7 @@ function open(address: string, { maxBytes }: CallLimits): Call {
   const cancel = () => {
     said.error(ENDED);
     heard.error(ENDED);
+    ending.abort(ENDED);
   };
   return { readable: heard.readable, writable: said.writable, remote: address, cancel };
 }
@@ -146,38 +151,37 @@ function framing(): Direction {
   });
 }
 
-/** Chunks, cut anywhere, become messages. */
+/**
+ * Chunks, cut anywhere, become messages. What has come is copied together: a chunk of one byte stands in memory of
+ * 64 KiB, so that who sends a message byte by byte would fill that with little.
+ */
 function unframing(maxBytes: number): Direction {
-  let chunks: Uint8Array[] = [];
+  let kept = new Uint8Array(0);
   let size = 0;
-  const take = (bytes: number): Uint8Array => {
-    const whole = new Uint8Array(size);
-    let at = 0;
-    for (const chunk of chunks) {
-      whole.set(chunk, at);
-      at += chunk.length;
+  const keep = (chunk: Uint8Array): void => {
+    if (size + chunk.length > kept.length) {
+      const grown = new Uint8Array(Math.max(2 * kept.length, size + chunk.length));
+      grown.set(kept.subarray(0, size));
+      kept = grown;
     }
-    chunks = [whole.subarray(bytes)];
-    size -= bytes;
-    return whole.subarray(0, bytes);
-  };
-  /** The length of the message whose head has come. */
-  let awaited: number | undefined;
-  return direction((chunk, controller) => {
-    chunks.push(chunk);
+    kept.set(chunk, size);
     size += chunk.length;
-    for (;;) {
-      if (awaited === undefined) {
-        if (size < HEAD_BYTES) return;
-        const head = take(HEAD_BYTES);
-        awaited = new DataView(head.buffer, head.byteOffset).getUint32(1);
-        if (head[0] !== 0) throw new RangeError("A message is compressed.");
-        if (awaited > maxBytes) throw new RangeError(`A message is larger than ${maxBytes} bytes.`);
-      }
-      if (size < awaited) return;
-      controller.enqueue(take(awaited));
-      awaited = undefined;
+  };
+  return direction((chunk, controller) => {
+    keep(chunk);
+    let at = 0;
+    while (size - at >= HEAD_BYTES) {
+      const length = new DataView(kept.buffer, at).getUint32(1);
+      if (kept[at] !== 0) throw new RangeError("A message is compressed.");
+      if (length > maxBytes) throw new RangeError(`A message is larger than ${maxBytes} bytes.`);
+      const end = at + HEAD_BYTES + length;
+      if (end > size) break;
+      controller.enqueue(kept.slice(at + HEAD_BYTES, end));
+      at = end;
     }
+    if (at === 0) return;
+    kept = kept.slice(at, size);
+    size -= at;
   });
 }
 

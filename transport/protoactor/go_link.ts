@@ -57,9 +57,10 @@ export interface LinkContext {
 /** All that there is with one member of protoactor's own. */
 export class GoLink implements GoSide {
   readonly member: Member;
+  /** Where the member is (`host:port`). */
+  readonly address: string;
   readonly inbox: GoInbox;
   readonly #context: LinkContext;
-  readonly #address: string;
   readonly #connections = new Set<GoConnection>();
   /** By the name of who waits for it, the first asked first. */
   readonly #asked = new Map<string, (state: GossipState | undefined) => void>();
@@ -71,7 +72,7 @@ export class GoLink implements GoSide {
   /** Makes a link to a member at an address (`host:port`); nothing is opened yet. */
   constructor(memberId: string, options: { readonly address: string; readonly context: LinkContext }) {
     const { address, context } = options;
-    this.#address = address;
+    this.address = address;
     this.#context = context;
     this.member = { id: memberId, ...endpointOf(address), kinds: [] };
     this.inbox = new GoInbox(INBOX_MESSAGES * context.maxMessageBytes);
@@ -130,7 +131,7 @@ export class GoLink implements GoSide {
     this.#asked.set(name, onAnswer);
     if (this.#asked.size > MAX_ASKED) this.#asked.delete(this.#asked.keys().next().value!);
     this.#outbound?.send({
-      target: { address: this.#address, id: actorName },
+      target: { address: this.address, id: actorName },
       sender: { address: self.address, id: name },
       type: GOSSIP_REQUEST_TYPE,
       // Named is who is asked: with this member's own id, it would take all that it has to tell as told.
@@ -155,7 +156,7 @@ export class GoLink implements GoSide {
     const outbound = this.#outbound;
     this.#outbound = undefined;
     this.#asked.clear();
-    void outbound?.end();
+    if (outbound) this.#letGo(outbound);
   }
 
   /** Ends everything. */
@@ -205,19 +206,33 @@ export class GoLink implements GoSide {
     outbound.close();
     throw new HearsayError(
       "unknown_member",
-      `At ${this.#address} is not ${this.member.id}; nothing was taken.`,
+      `At ${this.address} is not ${this.member.id}; nothing was taken.`,
     );
   }
 
   async #dial(): Promise<Outbound> {
     const { runtime, connectTimeout, self, signal } = this.#context;
-    using deadline = deadlineAfter(runtime, connectTimeout, `Dialling ${this.#address}`, { signal });
-    this.#connecting = Outbound.greet(this.#context.open(this.#address), { self, signal: deadline.signal });
+    using deadline = deadlineAfter(runtime, connectTimeout, `Dialling ${this.address}`, { signal });
+    this.#connecting = Outbound.greet(this.#context.open(this.address), { self, signal: deadline.signal });
     try {
       return await this.#connecting;
     } finally {
       this.#connecting = undefined;
     }
+  }
+
+  /** Ends a stream after what was said; at once where the other side does not end it in time, or all is over. */
+  #letGo(outbound: Outbound): void {
+    const { runtime, connectTimeout, signal } = this.#context;
+    const close = () => outbound.close();
+    const cancelTimer = runtime.setTimer(connectTimeout, close);
+    signal.addEventListener("abort", close, { once: true });
+    if (signal.aborted) close();
+    void outbound.end();
+    void outbound.ended.then(() => {
+      cancelTimer();
+      signal.removeEventListener("abort", close);
+    });
   }
 
   #make({ theyDialled }: { readonly theyDialled: boolean }): GoConnection {

@@ -8,6 +8,10 @@ import { type MessageBatch, type Pid, REMOTE_MESSAGE, type RemoteMessage } from 
 
 /** The serializer of protobuf messages; there is another of JSON ones, which protoactor-go never uses. */
 const PROTOBUF = 0;
+/** How many letters a batch may have: ten times what protoactor-go puts into one unless told otherwise. */
+export const MAX_LETTERS = 10_000;
+/** The longest name of an actor that is listened to. A batch names it once, however many letters are from or to it. */
+const MAX_NAME_LENGTH = 1_024;
 
 /** One message from one actor to another. */
 export interface Letter {
@@ -56,14 +60,21 @@ export function readRemoteMessage(bytes: Uint8Array): RemoteMessage {
   return REMOTE_MESSAGE.decode(bytes);
 }
 
-/** The letters of a batch; those that name nothing, or are not protobuf, are left out. */
+/**
+ * The letters of a batch; those that name nothing, or are not protobuf, are left out. Throws a `RangeError` where there
+ * are more than {@linkcode MAX_LETTERS}.
+ */
 export function readLetters(batch: MessageBatch): Letter[] {
+  if (batch.envelopes.length > MAX_LETTERS) {
+    throw new RangeError(`A batch has more than ${MAX_LETTERS} letters.`);
+  }
   const letters: Letter[] = [];
   for (const envelope of batch.envelopes) {
     const target = batch.targets[envelope.target];
     const sender = batch.senders[envelope.sender - 1];
     const type = batch.typeNames[envelope.typeId];
     if (!target || type === undefined || (envelope.serializerId ?? PROTOBUF) !== PROTOBUF) continue;
+    if (!isNamed(target) || sender && !isNamed(sender)) continue;
     letters.push({
       target: withRequest(target, envelope.targetRequestId),
       sender: sender && withRequest(sender, envelope.senderRequestId),
@@ -72,6 +83,10 @@ export function readLetters(batch: MessageBatch): Letter[] {
     });
   }
   return letters;
+}
+
+function isNamed({ address, id }: Pid): boolean {
+  return address.length <= MAX_NAME_LENGTH && id.length <= MAX_NAME_LENGTH;
 }
 
 function withRequest({ address, id }: Pid, requestId = 0): Pid {

@@ -29,6 +29,7 @@ export class Outbound {
   readonly #call: Call;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
   #unsentBytes = 0;
+  #isClosed = false;
 
   private constructor(
     call: Call,
@@ -72,6 +73,7 @@ export class Outbound {
 
   /** Sends a letter; it may be lost, as everything may. */
   send(letter: Letter): void {
+    if (this.#isClosed) return;
     const bytes = letterBytes(letter);
     this.#unsentBytes += bytes.length;
     if (this.#unsentBytes > MAX_UNSENT_BYTES) return this.close();
@@ -85,6 +87,7 @@ export class Outbound {
 
   /** Ends the stream at once. */
   close(): void {
+    this.#isClosed = true;
     this.#call.cancel();
   }
 

@@ -27,7 +27,7 @@ import type { Decoders } from "./values.ts";
 export const HEARSAY_KIND = "hearsay.v1";
 /** How many accepted connections may wait to be taken from `incoming`; those beyond are refused. */
 export const MAX_UNTAKEN_CONNECTIONS = 128;
-/** How many streams others may have open to this member; those beyond are ended. */
+/** How many streams others may have open to this member; beyond that the one ends that was silent for longest. */
 export const MAX_STREAMS = 512;
 /** How many members of protoactor are remembered that nobody speaks for: what they tell is kept for a while. */
 export const MAX_IDLE_LINKS = 64;
@@ -165,8 +165,8 @@ export class ProtoactorTransport implements Transport {
   async dial(address: string, options: { readonly signal: AbortSignal }): Promise<Connection> {
     this.#closing.signal.throwIfAborted();
     options.signal.throwIfAborted();
-    const [, scheme, target] = /^(hearsay|protoactor):\/\/([^/]+:[0-9]+)$/.exec(address) ?? [];
-    if (target === undefined || !URL.canParse(`http://${target}`)) {
+    const [, scheme, target = ""] = /^(hearsay|protoactor):\/\/(.+)$/.exec(address) ?? [];
+    if (!isAddress(target)) {
       throw new HearsayError("connection", `${address} is no address of a member; nothing was dialled.`);
     }
     const { connectTimeout } = this.#context;
@@ -205,7 +205,7 @@ export class ProtoactorTransport implements Transport {
   async #dialGo(target: string, signal: AbortSignal): Promise<Connection> {
     const call = this.#context.open(target);
     const outbound = await Outbound.greet(call, { self: this.#context.self, signal });
-    const link = this.#linkTo(outbound.memberId, target);
+    const link = this.#linkAt(outbound.memberId, target);
     link.adopt(outbound);
     return link.connect();
   }
@@ -238,7 +238,9 @@ export class ProtoactorTransport implements Transport {
 
   /** Listens to a stream that somebody opened, until it is over or two Hearsay members talk on it. */
   async #serve(call: Call): Promise<void> {
-    if (this.#streams.size >= MAX_STREAMS || this.#closing.signal.aborted) return call.cancel();
+    if (this.#closing.signal.aborted) return call.cancel();
+    // A peer that went without a word leaves its stream open: such must not keep others out.
+    if (this.#streams.size >= MAX_STREAMS) this.#endStream(this.#streams.values().next().value!);
     this.#streams.add(call);
     const open = { call, reader: call.readable.getReader(), writer: call.writable.getWriter() };
     try {
@@ -251,12 +253,22 @@ export class ProtoactorTransport implements Transport {
     }
   }
 
+  #endStream(call: Call): void {
+    this.#streams.delete(call);
+    call.cancel();
+  }
+
+  /** The stream was not silent: all others go before it. */
+  #spoke(call: Call): void {
+    if (this.#streams.delete(call)) this.#streams.add(call);
+  }
+
   async #listen(open: OpenCall): Promise<void> {
     const { connectTimeout, self } = this.#context;
     const tooLate = this.#runtime.setTimer(connectTimeout, () => open.call.cancel());
     const first = await next(open).finally(tooLate);
     const peer = first?.connectRequest?.serverConnection;
-    if (!peer?.systemId || !URL.canParse(`http://${peer.address}`)) return open.call.cancel();
+    if (!peer?.systemId || !isAddress(peer.address)) return open.call.cancel();
     await open.writer.write(connectResponseBytes(self.id));
     try {
       await this.#converse(open, peer);
@@ -272,6 +284,7 @@ export class ProtoactorTransport implements Transport {
     peer: { readonly systemId: string; readonly address: string },
   ): Promise<void> {
     for (let message = await next(open); message; message = await next(open)) {
+      this.#spoke(open.call);
       for (const letter of message.messageBatch ? readLetters(message.messageBatch) : []) {
         if (letter.target.id === HEARSAY_ACTOR) {
           if (readFrame(letter)?.kind === "open") return await this.#acceptHearsay(open, peer.address);
@@ -283,6 +296,8 @@ export class ProtoactorTransport implements Transport {
   async #acceptHearsay(open: OpenCall, address: string): Promise<void> {
     if (this.#isRefusing || this.#incoming.desiredSize! <= 0) return open.call.cancel();
     await open.writer.write(frameBytes({ kind: "accepted" }, address));
+    // From here on the gossiper bounds how many there are.
+    this.#streams.delete(open.call);
     const connection = this.#keep(open, { dialled: false, address });
     if (!this.#offer(connection)) return void connection.close(GOING_AWAY.code, GOING_AWAY.reason);
     await connection.closed;
@@ -320,6 +335,16 @@ export class ProtoactorTransport implements Transport {
     return connection;
   }
 
+  /** The link to a member that has answered at an address: what somebody said in its name does not stand against it. */
+  #linkAt(memberId: string, address: string): GoLink {
+    const known = this.#links.get(memberId);
+    if (known?.isIdle && known.address !== address) {
+      known.close(GOING_AWAY);
+      this.#links.delete(memberId);
+    }
+    return this.#linkTo(memberId, address);
+  }
+
   #linkTo(memberId: string, address: string): GoLink {
     const known = this.#links.get(memberId);
     if (known) return known;
@@ -339,12 +364,20 @@ export class ProtoactorTransport implements Transport {
   }
 }
 
+/** A host's name has at most 253 characters. */
+const MAX_ADDRESS_LENGTH = 300;
 /** Who waits for an answer is called so, and a number. */
 const NAME_PREFIX = "hearsay$";
 const GOING_AWAY: CloseInfo = { code: CLOSE.goingAway, reason: "This member has stopped." };
 
 function limitsOf({ maxMessageBytes }: ProtoactorTransportOptions): { readonly maxBytes: number } {
   return { maxBytes: Math.max(GRPC_BYTES, maxMessageBytes + FRAME_BYTES) };
+}
+
+/** Whether a text is `host:port` and nothing more, so that who names an address names no path or user by it. */
+function isAddress(text: string): boolean {
+  return text.length <= MAX_ADDRESS_LENGTH && /^[^\s/\\?#@]+:[0-9]+$/.test(text) &&
+    URL.canParse(`http://${text}`);
 }
 
 function hostPort({ host, port }: { readonly host: string; readonly port: number }): string {
