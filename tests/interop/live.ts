@@ -198,7 +198,7 @@ live(
     await using cast = new Cast({ goProgram, size: 3, heartbeatExpiration: 3_000 });
     const [still, ...others] = await Promise.all([cast.go(), cast.go(), cast.go()]);
     await allList([still!, ...others]);
-    await others[0]!.ask({ op: "set", key: "before", value: 1 });
+    await allHear([still!, ...others]);
     await still!.standStill(6_000);
     await allApart(still!, others);
     await new Promise((resolve) => setTimeout(resolve, 5_000));
@@ -213,6 +213,7 @@ live(
     await using cast = new Cast({ goProgram, size: 4, heartbeatExpiration: 3_000 });
     const [still, hearsay, ...others] = await Promise.all([cast.deno(), cast.deno(), cast.go(), cast.go()]);
     await allList([still!, hearsay!, ...others]);
+    await allHear([still!, hearsay!, ...others]);
     await still!.standStill(6_000);
     await allApart(still!, others);
     await eventually("it hears that both Go members have blocked it", async () => {
@@ -226,6 +227,8 @@ live(
       const { blocked } = await hearsay!.ask({ op: "members" });
       return (blocked as readonly unknown[]).length === 0 || blocked;
     });
+    const { blocks } = await still!.ask({ op: "members" });
+    assertEquals((blocks as readonly { type: string }[]).filter(({ type }) => type === "MemberBlocked"), []);
   },
 );
 
