@@ -12,9 +12,9 @@ import { joinProtoactor } from "@hearsay/gossip/protoactor";
 import { autoManaged } from "@hearsay/gossip/protoactor-discovery";
 import { GoMember, whyNoGo } from "./protoactor/go_member.ts";
 
-/** Where each serves `/_health`, and the port of the Go member's remoting. */
-const HEALTH = ["127.0.0.1:6330", "127.0.0.1:6331"];
-const GO_PORT = 6340;
+/** The ports where each serves `/_health`, and that of the Go member's remoting; others may be given as arguments. */
+const [GO_HEALTH_PORT = 6330, HEALTH_PORT = 6331, GO_PORT = 6340] = Deno.args.map(Number);
+const HEALTH = [`127.0.0.1:${GO_HEALTH_PORT}`, `127.0.0.1:${HEALTH_PORT}`];
 /** How long what is waited for may take. */
 const BOUND_MS = 30_000;
 
@@ -28,7 +28,7 @@ console.log("Building a member of protoactor-go; the first time that takes a min
 await using go = await GoMember.start({ cluster: "greetings", port: GO_PORT, health: HEALTH });
 await using node = await joinProtoactor({
   cluster: "greetings",
-  discovery: autoManaged({ hosts: HEALTH, port: 6331, refreshInterval: 500 }),
+  discovery: autoManaged({ hosts: HEALTH, port: HEALTH_PORT, refreshInterval: 500 }),
 });
 const { gossiper, member } = node;
 const signal = AbortSignal.timeout(BOUND_MS);

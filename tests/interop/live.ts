@@ -5,7 +5,7 @@
  */
 
 import { assert, assertEquals } from "../../deps/std_assert.ts";
-import { Cast, eventually, type MemberProcess } from "./cast.ts";
+import { Cast, eventually, freePorts, type MemberProcess } from "./cast.ts";
 import { build, run, whyNoGo } from "./go.ts";
 
 const reason = await whyNoGo();
@@ -233,7 +233,8 @@ live(
 );
 
 Deno.test("the example shows a value that crosses each way", { ignore: reason !== undefined }, async () => {
-  const output = await run(Deno.execPath(), ["task", "protoactor"], { boundMs: 300_000 });
+  const ports = freePorts(3).map(String);
+  const output = await run(Deno.execPath(), ["task", "protoactor", ...ports], { boundMs: 300_000 });
   assertEquals(output.split("\n").slice(1, 3), [
     'Deno reads: {"text":"hello from Go"}',
     'Go reads:   {"text":"hello from Deno"}',
