@@ -91,7 +91,7 @@ const LIES: Readonly<
   "a new value without a signature": ["unsigned", ({ told }) => {
     const { proof: _, ...unsigned } = {
       ...told,
-      after: told.entries.at(-1)!.number,
+      after: 0,
       entries: [entry("k", 1_000, "a lie")],
     };
     return Promise.resolve({ ...unsigned, reset: false });
@@ -100,14 +100,14 @@ const LIES: Readonly<
     return Promise.resolve({ ...told, entries: [...told.entries, entry("k", 1_000, "a lie")] });
   }],
   "an altered value": ["signature", ({ told }) => {
-    const number = told.entries.at(-1)!.number + 50;
+    const number = told.entries.at(-1)!.number + 5_000;
     const entries = told.entries.map((each) =>
       each.key === "k" ? { ...entry("k", each.number, "a lie") } : each
     );
     return Promise.resolve({ ...told, entries: [...entries, { ...told.entries.at(-1)!, number }] });
   }],
   "a state without one of the keys": ["signature", ({ told }) => {
-    const number = told.entries.at(-1)!.number + 50;
+    const number = told.entries.at(-1)!.number + 5_000;
     const entries = told.entries.filter(({ key }) => key !== "k");
     return Promise.resolve({ ...told, entries: [...entries.slice(0, -1), { ...entries.at(-1)!, number }] });
   }],
@@ -129,7 +129,7 @@ const LIES: Readonly<
     return Promise.resolve({
       ...unsigned,
       reset: false,
-      after: told.entries.at(-1)!.number,
+      after: 0,
       entries: [left],
     });
   }],
