@@ -69,7 +69,7 @@ Deno.test("E11 the memories are bounded: the oldest makes room", () => {
   departures.remember("a", { life: EARLY, number: 2 });
   departures.remember("c", { life: EARLY, number: 1 });
   const held = ["a", "b", "c"].filter((id) => departures.memory(id));
-  assertEquals([held, departures.size], [["a", "c"], 2]);
+  assertEquals([held, departures.remembered], [["a", "c"], 2]);
   departures.depart("d", 0);
-  assertEquals(departures.size, 3);
+  assertEquals([departures.gone, departures.remembered], [1, 2]);
 });
