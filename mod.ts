@@ -125,6 +125,13 @@ export { realRuntime, type Runtime } from "./gossiper/runtime.ts";
 export { join, type Node } from "./join.ts";
 export type { Endpoint, JoinOptions } from "./join_options.ts";
 export type { AuthenticationOptions, SecurityOptions, TlsOptions } from "./join_security.ts";
+export {
+  type EndingSignal,
+  leaveOnSignals,
+  type LeaveOnSignalsOptions,
+  type Leaving,
+  SHUTDOWN_TIMEOUT,
+} from "./leave_on_signals.ts";
 export type {
   Admitted,
   Authentication,

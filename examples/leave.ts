@@ -4,19 +4,22 @@
  * @module
  */
 
-import type { Node } from "../mod.ts";
+import { type FlushResult, leaveOnSignals, type Node } from "../mod.ts";
 
 /** At SIGINT or SIGTERM the member leaves, says who knows, and the program ends; at once at the second. */
 export function leaveOnSignal(node: Node): void {
-  let isLeaving = false;
-  const leave = async () => {
-    if (isLeaving) Deno.exit(130);
-    isLeaving = true;
-    console.log("Leaving …");
-    const { acknowledgedBy, wanted } = await node.stop();
-    const known = `${acknowledgedBy} of ${wanted} other ${wanted === 1 ? "member has" : "members have"}`;
-    console.log(wanted === 0 ? "Left; there was nobody to tell." : `Left; ${known} acknowledged it.`);
-    Deno.exit();
-  };
-  for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, leave);
+  leaveOnSignals(node, {
+    beforeLeaving: () => console.log("Leaving …"),
+    afterLeaving: ({ flush }) => console.log(storyOf(flush)),
+  });
+}
+
+/** Who knows that a member has left. */
+export function storyOf(flush: FlushResult | undefined): string {
+  if (!flush) return "This member had failed; nobody was told.";
+  const { acknowledgedBy, wanted } = flush;
+  if (wanted === 0) return "Left; there was nobody to tell.";
+  return `Left; ${acknowledgedBy} of ${wanted} other ${
+    wanted === 1 ? "member has" : "members have"
+  } acknowledged it.`;
 }

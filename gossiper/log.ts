@@ -1,5 +1,6 @@
 /**
- * The one thing that this library prints: that it was told to do without protection.
+ * What this library prints, and that is little: that it was told to do without protection, and that its process was
+ * ended before its time.
  *
  * @module
  */

@@ -25,6 +25,7 @@ const LAYERS: ReadonlyMap<string, readonly string[]> = new Map([
     "join_security.ts",
     "join_options.ts",
   ]],
+  ["leave_on_signals.ts", ["gossiper"]],
   ["protoactor.ts", ["engine", "gossiper", "transport", "discovery", "deps", "join.ts"]],
   ["mod.ts", [
     "engine",
@@ -34,6 +35,7 @@ const LAYERS: ReadonlyMap<string, readonly string[]> = new Map([
     "join_security.ts",
     "join_options.ts",
     "join.ts",
+    "leave_on_signals.ts",
   ]],
 ]);
 
@@ -46,6 +48,7 @@ const PURE = new Set([
   "join_security.ts",
   "join_options.ts",
   "join.ts",
+  "leave_on_signals.ts",
   "protoactor.ts",
 ]);
 const RUNTIME = "gossiper/runtime.ts";

@@ -1,0 +1,167 @@
+import {
+  assert,
+  assertEquals,
+  assertGreater,
+  assertLess,
+  assertMatch,
+  assertThrows,
+} from "../../deps/std_assert.ts";
+import { type EndingSignal, join, leaveOnSignals } from "../../mod.ts";
+import type { LeaverOptions } from "./leaver.ts";
+import { Program } from "./program.ts";
+
+const CONFIG = { gossipInterval: 100, gossipRequestTimeout: 400, heartbeatExpiration: 30_000 };
+/** What a process takes to end, on a machine that does other things too, beside what it was told to take. */
+const SLACK_MS = 1_500;
+
+/** Starts a leaver, and resolves with it and its address. */
+async function started(options: LeaverOptions = {}): Promise<{ program: Program; address: string }> {
+  const program = new Program({
+    args: [
+      "run",
+      "--no-prompt",
+      "--no-check",
+      "--allow-net=127.0.0.1",
+      "tests/process/leaver.ts",
+      JSON.stringify({ config: CONFIG, ...options }),
+    ],
+  });
+  const [, address] = await program.until(/^listening (\S+)/);
+  return { program, address: address! };
+}
+
+/** How a program ends when it is sent a signal, and how long that takes. */
+async function endedBy(program: Program, signal: EndingSignal): Promise<{ code: number; elapsedMs: number }> {
+  const beginMs = performance.now();
+  program.kill(signal);
+  const { code } = await program.ended();
+  return { code, elapsedMs: performance.now() - beginMs };
+}
+
+for (const signal of ["SIGTERM", "SIGINT"] as const) {
+  Deno.test(`R9.2 at ${signal} a member prepares, leaves, tells the others, and its process ends with 0`, async () => {
+    const one = await started();
+    await using _one = one.program;
+    const two = await started({ seeds: [one.address] });
+    await using _two = two.program;
+    await Promise.all([one, two].map(({ program }) => program.until(/^sees 2$/)));
+    const { code } = await endedBy(two.program, signal);
+    assertEquals([code, two.program.errors], [0, ""]);
+    const said = two.program.lines.filter((line) => /^(before|after)/.test(line));
+    assertEquals(said, ["before, 2 members", "after, flushed true, 1 know"]);
+    await one.program.until(/^blocks \S+ as left$/);
+  });
+}
+
+Deno.test("a member whose peers are frozen leaves within three request timeouts, and its process ends with 0", async () => {
+  const one = await started();
+  await using _one = one.program;
+  const two = await started({ seeds: [one.address] });
+  await using _two = two.program;
+  await Promise.all([one, two].map(({ program }) => program.until(/^sees 2$/)));
+  one.program.kill("SIGSTOP");
+  const { code, elapsedMs } = await endedBy(two.program, "SIGTERM");
+  assertEquals(code, 0);
+  await two.program.until(/^after, flushed false, 0 know$/);
+  assertLess(elapsedMs, 3 * CONFIG.gossipRequestTimeout + SLACK_MS);
+});
+
+Deno.test("a member whose peers are frozen ends within shutdownTimeout, however long its requests may take, and says so", async () => {
+  const config = { ...CONFIG, gossipRequestTimeout: 60_000, heartbeatExpiration: 300_000 };
+  const one = await started({ config });
+  await using _one = one.program;
+  const two = await started({ config, seeds: [one.address], shutdownTimeout: 1_000 });
+  await using _two = two.program;
+  await Promise.all([one, two].map(({ program }) => program.until(/^sees 2$/)));
+  one.program.kill("SIGSTOP");
+  const { code, elapsedMs } = await endedBy(two.program, "SIGTERM");
+  assertEquals(code, 1);
+  assertMatch(two.program.errors, /^Hearsay: this member was not done with leaving after 1000 ms;/);
+  assertGreater(elapsedMs, 900);
+  assertLess(elapsedMs, 1_000 + SLACK_MS);
+});
+
+Deno.test("a process takes 4 s to end at most where nothing else is said", async () => {
+  const { program } = await started({ after: "hangs" });
+  await using _ = program;
+  const { code, elapsedMs } = await endedBy(program, "SIGTERM");
+  assertEquals(code, 1);
+  assertGreater(elapsedMs, 3_900);
+  assertLess(elapsedMs, 5_000);
+});
+
+Deno.test("what comes before leaving has half of the time; the member leaves then, and others know", async () => {
+  const one = await started();
+  await using _one = one.program;
+  const two = await started({ seeds: [one.address], before: "hangs", shutdownTimeout: 3_000 });
+  await using _two = two.program;
+  await Promise.all([one, two].map(({ program }) => program.until(/^sees 2$/)));
+  const { code, elapsedMs } = await endedBy(two.program, "SIGTERM");
+  assertEquals(code, 0);
+  assertGreater(elapsedMs, 1_400);
+  assert(two.program.lines.includes("the time before is up"), two.program.lines.join("\n"));
+  assert(two.program.lines.includes("after, flushed true, 1 know"), two.program.lines.join("\n"));
+});
+
+for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
+  Deno.test(`a second signal ends the process at once, with ${code} for ${signal}`, async () => {
+    const { program } = await started({ before: "hangs", shutdownTimeout: 60_000 });
+    await using _ = program;
+    program.kill("SIGTERM");
+    await program.until(/^before/);
+    assertEquals((await endedBy(program, signal)).code, code);
+  });
+}
+
+for (const when of ["before", "after"] as const) {
+  Deno.test(`what throws ${when} leaving is printed, and all else is done all the same`, async () => {
+    const one = await started();
+    await using _one = one.program;
+    const two = await started({ seeds: [one.address], [when]: "throws" });
+    await using _two = two.program;
+    await Promise.all([one, two].map(({ program }) => program.until(/^sees 2$/)));
+    const { code } = await endedBy(two.program, "SIGTERM");
+    assertEquals(code, 1);
+    assertMatch(two.program.errors, new RegExp(`It went wrong ${when} leaving\\.`));
+    assert(two.program.lines.includes("after, flushed true, 1 know"), two.program.lines.join("\n"));
+  });
+}
+
+Deno.test("a node that is over by other means lets the signals go: they end its process as without it", async () => {
+  const { program } = await started();
+  await using _ = program;
+  await program.type("stop");
+  await program.until(/^stopped by itself$/);
+  program.kill("SIGTERM");
+  assertEquals((await program.ended()).signal, "SIGTERM");
+  assert(!program.lines.some((line) => line.startsWith("before")));
+});
+
+Deno.test("only the signals that were named are listened for", async () => {
+  const { program } = await started({ signals: ["SIGHUP"] });
+  await using _ = program;
+  assertEquals((await endedBy(program, "SIGHUP")).code, 0);
+  const other = await started({ signals: ["SIGHUP"] });
+  await using _other = other.program;
+  other.program.kill("SIGTERM");
+  assertEquals((await other.program.ended()).signal, "SIGTERM");
+});
+
+// The sanitizer of resources would find a listener that is left.
+Deno.test("leaving on signals holds nothing once it is disposed of, or its node is over", async () => {
+  await using node = await join({ cluster: "leavers", listen: { port: 0 }, config: CONFIG });
+  leaveOnSignals(node)[Symbol.dispose]();
+  leaveOnSignals(node);
+  await node.stop();
+});
+
+Deno.test("a time to leave in, or a signal, that cannot be is refused, and nothing is listened for", async () => {
+  await using node = await join({ cluster: "leavers", listen: { port: 0 }, config: CONFIG });
+  for (const shutdownTimeout of [0, -1, NaN, Infinity, 2 ** 31]) {
+    assertThrows(() => leaveOnSignals(node, { shutdownTimeout }), RangeError, "shutdownTimeout must be");
+  }
+  for (const signal of ["SIGKILL", "SIGUSR1", "toString", 15]) {
+    const signals = ["SIGTERM", signal as EndingSignal] as const;
+    assertThrows(() => leaveOnSignals(node, { signals }), TypeError, "must be one of SIGHUP");
+  }
+});
