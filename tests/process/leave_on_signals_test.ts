@@ -147,12 +147,14 @@ Deno.test("only the signals that were named are listened for", async () => {
   assertEquals((await other.program.ended()).signal, "SIGTERM");
 });
 
-// The sanitizer of resources would find a listener that is left.
-Deno.test("leaving on signals holds nothing once it is disposed of, or its node is over", async () => {
-  await using node = await join({ cluster: "leavers", listen: { port: 0 }, config: CONFIG });
-  leaveOnSignals(node)[Symbol.dispose]();
-  leaveOnSignals(node);
-  await node.stop();
+Deno.test("disposing of it lets the signals go while the node goes on", async () => {
+  const { program } = await started();
+  await using _ = program;
+  await program.type("let go");
+  await program.until(/^let go$/);
+  program.kill("SIGTERM");
+  assertEquals((await program.ended()).signal, "SIGTERM");
+  assert(!program.lines.some((line) => line.startsWith("before")));
 });
 
 Deno.test("a time to leave in, or a signal, that cannot be is refused, and nothing is listened for", async () => {

@@ -1,6 +1,6 @@
 /**
- * A member that leaves on signals, as a program of its own: how is JSON in its first argument. It says what it does,
- * and ends its node by itself when it is told `stop`.
+ * A member that leaves on signals, as a program of its own: how is JSON in its first argument. It says what it does.
+ * Told `stop` it ends its node by itself, told `let go` it leaves on signals no more.
  *
  * @module
  */
@@ -23,7 +23,7 @@ export interface LeaverOptions {
 const options: LeaverOptions = JSON.parse(Deno.args[0]!);
 const { seeds = [], config = {}, shutdownTimeout, signals, before, after } = options;
 const node = await join({ cluster: "leavers", listen: { port: 0 }, seeds, config });
-leaveOnSignals(node, {
+const listening = leaveOnSignals(node, {
   ...(shutdownTimeout !== undefined && { shutdownTimeout }),
   ...(signals && { signals }),
   beforeLeaving: async ({ signal }) => {
@@ -46,11 +46,15 @@ void (async () => {
 for await (
   const line of Deno.stdin.readable.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream())
 ) {
-  if (line !== "stop") continue;
-  await node.stop();
-  // The program goes on without its node, until a signal ends it.
-  setInterval(() => {}, 1_000);
-  console.log("stopped by itself");
+  if (line === "stop") {
+    await node.stop();
+    // The program goes on without its node, until a signal ends it.
+    setInterval(() => {}, 1_000);
+    console.log("stopped by itself");
+  } else if (line === "let go") {
+    listening[Symbol.dispose]();
+    console.log("let go");
+  }
 }
 
 async function behave(how: "hangs" | "throws" | undefined, when: string): Promise<void> {

@@ -14,6 +14,8 @@ export const BOUND_MS = 20_000;
 export interface ProgramOptions {
   /** The arguments of `deno`. */
   readonly args: readonly string[];
+  /** What is added to its environment. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** A child process running Deno, and what it has printed. Disposing of it kills it. */
@@ -30,10 +32,11 @@ export class Program implements AsyncDisposable {
   #hasExited = false;
 
   /** Starts it in the root of the checkout. */
-  constructor({ args }: ProgramOptions) {
+  constructor({ args, env = {} }: ProgramOptions) {
     this.#child = new Deno.Command(Deno.execPath(), {
       args: [...args],
       cwd: new URL("../../", import.meta.url),
+      env: { ...env },
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",
@@ -45,10 +48,12 @@ export class Program implements AsyncDisposable {
 
   /** Starts an example with the permissions of its task and no others. */
   static async example(name: string, ...args: string[]): Promise<Program> {
-    const text = await Deno.readTextFile(new URL("../../deno.json", import.meta.url));
-    const { command } = JSON.parse(text).tasks[name];
-    const permissions = command.match(/--allow-\S+/g) ?? [];
-    return new Program({ args: ["run", "--no-prompt", ...permissions, `examples/${name}.ts`, ...args] });
+    return new Program({ args: [...await commandOf(name), ...args] });
+  }
+
+  /** Starts an example that is told by the environment. */
+  static async exampleIn(env: Readonly<Record<string, string>>, name: string): Promise<Program> {
+    return new Program({ args: await commandOf(name), env });
   }
 
   /** Starts a member that does what it is told by lines. */
@@ -157,6 +162,13 @@ export class Program implements AsyncDisposable {
   get #everything(): string {
     return `${this.lines.join("\n")}\n${this.errors}`;
   }
+}
+
+/** How an example is run. */
+async function commandOf(name: string): Promise<readonly string[]> {
+  const text = await Deno.readTextFile(new URL("../../deno.json", import.meta.url));
+  const { command } = JSON.parse(text).tasks[name];
+  return ["run", "--no-prompt", ...command.match(/--allow-\S+/g) ?? [], `examples/${name}.ts`];
 }
 
 /** Resolves when something outside of this process has come true, of which nothing tells; looks again and again. */

@@ -209,6 +209,7 @@ Deno.test("mod.ts reaches nothing that only some users need, and loads no packag
     "join.ts",
     "join_options.ts",
     "join_security.ts",
+    "leave_on_signals.ts",
     "mod.ts",
     "transport",
   ]);

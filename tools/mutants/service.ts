@@ -2,6 +2,10 @@ import type { Mutant } from "../mutant_run.ts";
 
 const LEAVING = ["tests/process/leave_on_signals_test.ts"];
 
+const SERVICE = ["tests/process/service_test.ts"];
+const ROLLING = "three instances behind TLS with keys are restarted one after another under load";
+const DEPLOYMENT = ["tests/unit/deployment_test.ts"];
+
 /** Breaks of how a member leaves when its process is told to end, and of the service among the examples. */
 export const MUTANTS: readonly Mutant[] = [
   {
@@ -29,7 +33,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: "leave_on_signals.ts",
     find: "{ [Symbol.dispose]: letGo }",
     replace: "{ [Symbol.dispose]: () => {} }",
-    test: "leaving on signals holds nothing once it is disposed of",
+    test: "disposing of it lets the signals go",
     files: LEAVING,
   },
   {
@@ -87,5 +91,101 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "",
     test: "a time to leave in, or a signal, that cannot be is refused",
     files: LEAVING,
+  },
+  {
+    file: "examples/service.ts",
+    find: "await traffic.drained({ forMs: settings.drainMs, signal });",
+    replace: "await Promise.resolve(signal);",
+    test: ROLLING,
+    files: SERVICE,
+    limitMs: 120_000,
+  },
+  {
+    file: "examples/service.ts",
+    find: "    readiness.leave();\n",
+    replace: "",
+    test: ROLLING,
+    files: SERVICE,
+    limitMs: 120_000,
+  },
+  {
+    file: "leave_on_signals.ts",
+    find: "if (beforeLeaving) await prepare",
+    replace: "if (beforeLeaving) Deno.exit(0), await prepare",
+    test: ROLLING,
+    files: SERVICE,
+    limitMs: 120_000,
+  },
+  {
+    file: "leave_on_signals.ts",
+    find: "  await node[Symbol.asyncDispose]();\n",
+    replace: "  await afterLeaving?.({});\n  Deno.exit(0);\n",
+    test: ROLLING,
+    files: SERVICE,
+    limitMs: 120_000,
+  },
+  {
+    file: "examples/service/price_list.ts",
+    find: "    void this.#follow();\n",
+    replace: "",
+    test: ROLLING,
+    files: SERVICE,
+    limitMs: 120_000,
+  },
+  {
+    file: "examples/service/readiness.ts",
+    find: "await gossiper.converged({ signal: waiting });",
+    replace: "await Promise.resolve();",
+    test: "an instance that is alone is alive at once, and ready after",
+    files: SERVICE,
+  },
+  {
+    file: "examples/service/readiness.ts",
+    find: '    if (this.#state !== "starting") return undefined;\n',
+    replace: "",
+    test: "an instance that is told to end before it is ready",
+    files: SERVICE,
+  },
+  {
+    file: "examples/service/readiness.ts",
+    find: '!waiting.aborted && this.#state === "starting"',
+    replace: "!waiting.aborted",
+    test: "an instance that is told to end before it is ready",
+    files: SERVICE,
+  },
+  {
+    file: "examples/service/routes.ts",
+    find: 'response.headers.set("connection", "close");',
+    replace: 'response.headers.delete("connection");',
+    test: "an instance that is told to end is not ready any more",
+    files: SERVICE,
+  },
+  {
+    file: "examples/service/traffic.ts",
+    find: "this.#underWay > 0 &&",
+    replace: "this.#underWay < 0 &&",
+    test: "a request under way is answered before its instance leaves",
+    files: SERVICE,
+  },
+  {
+    file: "examples/service/body.ts",
+    find: "if (byteCount > MAX_BYTES)",
+    replace: "if (byteCount < 0)",
+    test: "the service answers what clients do wrong with why",
+    files: SERVICE,
+  },
+  {
+    file: "examples/service/kubernetes.yaml",
+    find: "terminationGracePeriodSeconds: 20",
+    replace: "terminationGracePeriodSeconds: 8",
+    test: "the platforms give the service more time to end",
+    files: DEPLOYMENT,
+  },
+  {
+    file: "examples/service/kubernetes.yaml",
+    find: "  publishNotReadyAddresses: true\n",
+    replace: "",
+    test: "the pods of the manifests find each other",
+    files: DEPLOYMENT,
   },
 ];

@@ -1,0 +1,99 @@
+/**
+ * What the service answers.
+ *
+ * Who may call it is this service's affair, not the gossip's: in front of a network that is not trusted it needs a
+ * login of its own.
+ *
+ * @module
+ */
+
+import { HearsayError, type Node } from "../../mod.ts";
+import { ClientError, readObject } from "./body.ts";
+import type { OrderBook } from "./order_book.ts";
+import { areCents, type PriceList } from "./price_list.ts";
+import type { Readiness } from "./readiness.ts";
+
+/** An instance that has joined. */
+export interface Instance {
+  readonly node: Node;
+  readonly prices: PriceList;
+  readonly orders: OrderBook;
+  readonly readiness: Readiness;
+}
+
+type Route = (instance: Instance, request: Request) => Response | Promise<Response>;
+
+/** By method and path. */
+const ROUTES: Readonly<Record<string, Route>> = {
+  "GET /live": () => new Response("alive\n"),
+  "GET /ready": ({ readiness: { state } }) =>
+    state === "ready" ? new Response("ready\n") : unavailable(state),
+  "GET /members": members,
+  "GET /orders": ({ orders }) => Response.json({ taken: orders.total }),
+  "POST /orders": takeOrder,
+  "GET /prices": ({ prices }) => Response.json(prices.newest),
+  "PUT /prices": setPrices,
+};
+
+/** Answers a request; the instance is missing while it joins. */
+export async function respond(request: Request, instance: Instance | undefined): Promise<Response> {
+  const response = await answer(request, instance);
+  // A client that holds its connection open would send the next request here too.
+  if (instance?.readiness.state === "leaving") response.headers.set("connection", "close");
+  return response;
+}
+
+async function answer(request: Request, instance: Instance | undefined): Promise<Response> {
+  const name = `${request.method} ${new URL(request.url).pathname}`;
+  if (!Object.hasOwn(ROUTES, name)) return new Response("There is nothing here.\n", { status: 404 });
+  if (!instance) {
+    return name === "GET /live" ? new Response("alive\n") : unavailable("starting");
+  }
+  try {
+    return await ROUTES[name]!(instance, request);
+  } catch (error) {
+    if (error instanceof ClientError) return new Response(`${error.message}\n`, { status: error.status });
+    // It has left by now: nobody would hear of what was to be set.
+    if (error instanceof HearsayError && error.code === "stopped") return unavailable("leaving");
+    throw error;
+  }
+}
+
+function unavailable(why: string): Response {
+  return new Response(`${why}\n`, { status: 503 });
+}
+
+function members({ node: { gossiper }, prices }: Instance): Response {
+  const members = gossiper.members.map(({ id, status, isSelf, member }) => ({
+    id,
+    status,
+    isSelf,
+    ...(member && { address: `${member.host}:${member.port}` }),
+  }));
+  return Response.json({ members, isAgreed: prices.isAgreed });
+}
+
+async function takeOrder({ prices, orders }: Instance, request: Request): Promise<Response> {
+  const { item, quantity } = await readObject(request);
+  if (typeof item !== "string" || !Number.isSafeInteger(quantity) || (quantity as number) < 1) {
+    throw new ClientError(400, 'An order must be such as {"item":"tea","quantity":2}.');
+  }
+  const { cents, revision } = prices.newest;
+  if (!Object.hasOwn(cents, item)) {
+    throw new ClientError(422, `There is no price for ${JSON.stringify(item)}.`);
+  }
+  orders.take();
+  return Response.json({ item, quantity, cents: cents[item]! * (quantity as number), revision }, {
+    status: 201,
+  });
+}
+
+async function setPrices({ prices }: Instance, request: Request): Promise<Response> {
+  const cents = await readObject(request);
+  if (!areCents(cents)) {
+    throw new ClientError(400, 'Prices must be whole cents by item, such as {"tea":250}.');
+  }
+  const set = await prices.set(cents);
+  // 202: it stands here, and would be gone if this instance ended now.
+  return Response.json(set.prices, { status: set.isKept ? 200 : 202 });
+}

@@ -1,0 +1,97 @@
+/**
+ * What an instance is told, by the environment.
+ *
+ * @module
+ */
+
+import { ConfigurationError } from "../../mod.ts";
+import { type ClusterKey, keysFromEnvironment } from "../../transport/cluster_keys.ts";
+import { giveUp, isAddress } from "../flags.ts";
+
+/** Everything that an instance is started with. */
+export interface Settings {
+  /** `LISTEN_HOST`: the address to listen on; 127.0.0.1 by default, 0.0.0.0 for all. */
+  readonly listenHost: string;
+  /** `PORT`; 8443 by default. */
+  readonly port: number;
+  /** `ADVERTISE_HOST`: the name or address by which the others reach this one; `LISTEN_HOST` by default. */
+  readonly advertiseHost: string;
+  /** `SEEDS`: addresses of some members, such as `wss://10.0.0.1:8443`, between spaces or commas. */
+  readonly seeds: readonly string[];
+  /** `HEARSAY_KEYS`: the cluster's keys, between spaces or commas; the first signs. */
+  readonly keys: readonly ClusterKey[];
+  /** The certificate in `TLS_CERT_FILE`, as PEM; it has to be good for `ADVERTISE_HOST`. */
+  readonly cert: string;
+  /** Its private key, in `TLS_KEY_FILE`. */
+  readonly key: string;
+  /** What is in `TLS_CA_FILE`: the authorities that the others' certificates are of, where they are private. */
+  readonly caCerts: readonly string[];
+  /** `READY_WITHIN_MS`: after this it is ready, whoever was met; 10,000 by default. */
+  readonly readyWithinMs: number;
+  /** `HEARTBEAT_EXPIRATION_MS`: after this a silent member is blocked; 20,000 by default. */
+  readonly heartbeatExpiration: number;
+  /** `DRAIN_MS`: for how long it still takes requests when it is told to end; 1,000 by default, 1,500 at most. */
+  readonly drainMs: number;
+}
+
+/**
+ * Reads them.
+ *
+ * @throws {RangeError} where one cannot be used.
+ * @throws {ConfigurationError} where a key is weak or missing.
+ * @throws {Deno.errors.NotFound} where a file is missing.
+ */
+export async function readSettings(): Promise<Settings> {
+  const listenHost = Deno.env.get("LISTEN_HOST") || "127.0.0.1";
+  const caFile = Deno.env.get("TLS_CA_FILE");
+  return {
+    listenHost,
+    port: wholeNumber("PORT", { usual: 8443, most: 65_535 }),
+    advertiseHost: Deno.env.get("ADVERTISE_HOST") || listenHost,
+    seeds: seedsOf(Deno.env.get("SEEDS") ?? ""),
+    keys: keysFromEnvironment(),
+    cert: await readNamed("TLS_CERT_FILE"),
+    key: await readNamed("TLS_KEY_FILE"),
+    caCerts: caFile ? [await Deno.readTextFile(caFile)] : [],
+    readyWithinMs: wholeNumber("READY_WITHIN_MS", { usual: 10_000, most: 3_600_000 }),
+    heartbeatExpiration: wholeNumber("HEARTBEAT_EXPIRATION_MS", { usual: 20_000, most: 3_600_000 }),
+    // Half of the time to leave in is for what comes before.
+    drainMs: wholeNumber("DRAIN_MS", { usual: 1_000, most: 1_500 }),
+  };
+}
+
+/** Ends the program with a message for whoever started it; what is nobody's mistake is thrown on. */
+export function explainSettings(error: unknown): never {
+  const isMistake = error instanceof RangeError || error instanceof ConfigurationError ||
+    error instanceof Deno.errors.NotFound || error instanceof Deno.errors.InvalidData;
+  if (isMistake) giveUp(error.message);
+  if (error instanceof Deno.errors.AddrInUse) giveUp("The port is in use; PORT names another.");
+  throw error;
+}
+
+function wholeNumber(
+  name: string,
+  { usual, most }: { readonly usual: number; readonly most: number },
+): number {
+  const text = Deno.env.get(name);
+  if (!text) return usual;
+  if (/^\d+$/.test(text) && Number(text) <= most) return Number(text);
+  throw new RangeError(
+    `${name} must be a whole number of at most ${most}, and not ${JSON.stringify(text)}.`,
+  );
+}
+
+function seedsOf(text: string): readonly string[] {
+  const seeds = text.split(/[\s,]+/).filter((seed) => seed !== "");
+  const wrong = seeds.find((seed) => !isAddress(seed));
+  if (wrong === undefined) return seeds;
+  throw new RangeError(
+    `SEEDS must be addresses such as wss://127.0.0.1:8443, and not ${JSON.stringify(wrong)}.`,
+  );
+}
+
+async function readNamed(name: string): Promise<string> {
+  const file = Deno.env.get(name);
+  if (!file) throw new RangeError(`${name} must name a PEM file, and is not set.`);
+  return await Deno.readTextFile(file);
+}

@@ -1,0 +1,307 @@
+import {
+  assert,
+  assertEquals,
+  assertGreater,
+  assertGreaterOrEqual,
+  assertLess,
+  assertMatch,
+} from "../../deps/std_assert.ts";
+import { newClusterKey } from "../../transport/cluster_keys.ts";
+import { Authority, type Certificate } from "../security/certificates.ts";
+import { Balancer } from "./balancer.ts";
+import { eventually, Program } from "./program.ts";
+
+/** What all instances of a test are started with: a key, an authority, and a folder for certificates. */
+class Deployment implements AsyncDisposable {
+  readonly key: string;
+  readonly authority: Authority;
+  readonly client: Deno.HttpClient;
+  readonly #folder: string;
+
+  private constructor(parts: { key: string; authority: Authority; folder: string }) {
+    this.key = parts.key;
+    this.authority = parts.authority;
+    this.#folder = parts.folder;
+    this.client = Deno.createHttpClient({ caCerts: [parts.authority.cert] });
+  }
+
+  static async make(): Promise<Deployment> {
+    const authority = await Authority.make();
+    const folder = await Deno.makeTempDir();
+    await Deno.writeTextFile(`${folder}/ca.pem`, authority.cert);
+    return new Deployment({ key: await newClusterKey(), authority, folder });
+  }
+
+  /** The environment of an instance, which has a certificate of its own. */
+  async environment(
+    port: number,
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<Record<string, string>> {
+    const { cert, key }: Certificate = await this.authority.sign();
+    await Deno.writeTextFile(`${this.#folder}/${port}.pem`, cert);
+    await Deno.writeTextFile(`${this.#folder}/${port}.key`, key);
+    return {
+      PORT: String(port),
+      HEARSAY_KEYS: this.key,
+      TLS_CERT_FILE: `${this.#folder}/${port}.pem`,
+      TLS_KEY_FILE: `${this.#folder}/${port}.key`,
+      TLS_CA_FILE: `${this.#folder}/ca.pem`,
+      ...env,
+    };
+  }
+
+  /** The JSON that is answered. */
+  async ask(origin: string, path: string, init: RequestInit = {}): Promise<[number, unknown]> {
+    const signal = AbortSignal.timeout(5_000);
+    const response = await fetch(`${origin}${path}`, { ...init, client: this.client, signal });
+    const text = await response.text();
+    const isJson = response.headers.get("content-type")?.includes("json");
+    return [response.status, isJson ? JSON.parse(text) : text];
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.client.close();
+    await Deno.remove(this.#folder, { recursive: true });
+  }
+}
+
+/** Ports that nobody listens on at the moment. */
+function freePorts(count: number): readonly number[] {
+  const listeners = Array.from({ length: count }, () => Deno.listen({ hostname: "127.0.0.1", port: 0 }));
+  const ports = listeners.map(({ addr }) => (addr as Deno.NetAddr).port);
+  for (const listener of listeners) listener.close();
+  return ports;
+}
+
+interface Members {
+  readonly members: readonly { readonly status: string }[];
+  readonly isAgreed: boolean;
+}
+
+/** Three instances with each other's addresses as seeds, and all processes that there were in their places. */
+class Instances implements AsyncDisposable {
+  readonly deployment: Deployment;
+  readonly ports = freePorts(3);
+  readonly all: Program[] = [];
+  readonly #present = new Map<number, Program>();
+
+  private constructor(deployment: Deployment) {
+    this.deployment = deployment;
+  }
+
+  static async started(): Promise<Instances> {
+    const instances = new Instances(await Deployment.make());
+    await Promise.all(instances.ports.map((port) => instances.start(port)));
+    return instances;
+  }
+
+  get origins(): readonly string[] {
+    return this.ports.map((port) => `https://127.0.0.1:${port}`);
+  }
+
+  /** Resolves when it says that it is ready. */
+  async start(port: number): Promise<void> {
+    const seeds = this.ports.map((each) => `wss://127.0.0.1:${each}`).join(" ");
+    // So short that one which were gone without a word would be blocked as expired before the test is over.
+    const env = await this.deployment.environment(port, { SEEDS: seeds, HEARTBEAT_EXPIRATION_MS: "4000" });
+    const program = await Program.exampleIn(env, "service");
+    this.all.push(program);
+    this.#present.set(port, program);
+    await program.until(/^ready: /);
+  }
+
+  /** Ends one as a platform does, and starts it anew; tells how long the ending took, and by what it ended. */
+  async roll(port: number): Promise<{ readonly code: number; readonly elapsedMs: number }> {
+    const program = this.#present.get(port)!;
+    const beginMs = performance.now();
+    program.kill("SIGTERM");
+    const { code } = await program.ended();
+    const elapsedMs = performance.now() - beginMs;
+    await this.start(port);
+    return { code, elapsedMs };
+  }
+
+  /** Waits until each sees all three, and all have the same prices. */
+  async agree(): Promise<void> {
+    for (const origin of this.origins) {
+      await eventually(`${origin} sees three that agree`, async () => {
+        const [, { members, isAgreed }] = await this.deployment.ask(origin, "/members") as [number, Members];
+        return isAgreed && members.filter(({ status }) => status === "active").length === 3;
+      });
+    }
+  }
+
+  /** The lines of a kind that any of them has printed. */
+  told(kind: string): readonly string[] {
+    return this.all.flatMap(({ lines }) => lines.filter((line) => line.startsWith(`${kind}: `)));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const program of this.all) await program[Symbol.asyncDispose]();
+    await this.deployment[Symbol.asyncDispose]();
+  }
+}
+
+// A request has failed where it was refused or cut off, took over 5 s, or was answered by anything but what it should be:
+// none is sent twice. The clients know three addresses and send to those that have answered a probe of `/ready` with 200
+// within half a second, as a load balancer does. Whoever sends to an instance that has said for longer that it is not
+// ready may find nobody there.
+Deno.test("three instances behind TLS with keys are restarted one after another under load: no request fails, nobody is blocked as expired, all agree", async () => {
+  await using instances = await Instances.started();
+  const { deployment, origins, ports } = instances;
+  await instances.agree();
+  await using balancer = new Balancer(origins, { caCerts: [deployment.authority.cert] });
+  await eventually("all are ready", () => Promise.resolve(origins.every((each) => balancer.isReady(each))));
+  await balancer.send("/prices", { method: "PUT", body: '{"tea":250}', status: 200 });
+  await instances.agree();
+
+  const loading = new AbortController();
+  const load = balancer.load({ clients: 6, signal: loading.signal });
+  for (const [index, port] of ports.entries()) {
+    // Whoever has set it may be the next to go: the others have it.
+    await balancer.send("/prices", { method: "PUT", body: `{"tea":${300 + index}}`, status: 200 });
+    const { code, elapsedMs } = await instances.roll(port);
+    assertEquals(code, 0, instances.all[index]!.errors);
+    assertLess(elapsedMs, 5_000);
+    await eventually("it is ready again", () => Promise.resolve(balancer.isReady(origins[index]!)));
+  }
+  loading.abort();
+  await load;
+
+  const { answered, failures, sentTo } = balancer.result;
+  assertEquals(failures, []);
+  assertGreater(answered.get("POST /orders")!, 100);
+  for (const origin of origins) assertGreater(sentTo.get(origin) ?? 0, 30);
+  await instances.agree();
+  for (const origin of origins) {
+    const [, prices] = await deployment.ask(origin, "/prices") as [
+      number,
+      { revision: number; cents: unknown },
+    ];
+    assertEquals([prices.revision, prices.cents], [4, { tea: 302 }]);
+    // What those that are gone have counted was handed on by them when they left.
+    await eventually(`${origin} has heard of every order`, async () => {
+      const [, orders] = await deployment.ask(origin, "/orders");
+      return JSON.stringify(orders) === JSON.stringify({ taken: answered.get("POST /orders") });
+    });
+  }
+  assertEquals(instances.told("blocked").filter((line) => !line.endsWith("(left)")), []);
+  // Each of the three that went was known as left by both others.
+  assertGreaterOrEqual(instances.told("blocked").length, 6);
+  assertEquals(instances.told("refused"), []);
+  assertEquals(instances.all.map(({ errors }) => errors), ["", "", "", "", "", ""]);
+});
+
+Deno.test("an instance that is alone is alive at once, and ready after READY_WITHIN_MS", async () => {
+  await using deployment = await Deployment.make();
+  const [port, other] = freePorts(2) as [number, number];
+  const origin = `https://127.0.0.1:${port}`;
+  const env = await deployment.environment(port, {
+    SEEDS: `wss://127.0.0.1:${other}`,
+    READY_WITHIN_MS: "1000",
+  });
+  await using program = await Program.exampleIn(env, "service");
+  await program.until(/^listening: https:/);
+  assertEquals(await deployment.ask(origin, "/live"), [200, "alive\n"]);
+  assertEquals(await deployment.ask(origin, "/ready"), [503, "starting\n"]);
+  await program.until(/^ready: alone, after 1000 ms$/);
+  assertEquals(await deployment.ask(origin, "/ready"), [200, "ready\n"]);
+});
+
+Deno.test("an instance that is told to end is not ready any more, answers what comes, and then ends with 0", async () => {
+  await using deployment = await Deployment.make();
+  const [port] = freePorts(1) as [number];
+  const origin = `https://127.0.0.1:${port}`;
+  const env = await deployment.environment(port, { READY_WITHIN_MS: "0", DRAIN_MS: "1500" });
+  await using program = await Program.exampleIn(env, "service");
+  await program.until(/^ready: /);
+  program.kill("SIGTERM");
+  await program.until(/^leaving: /);
+  assertEquals(await deployment.ask(origin, "/ready"), [503, "leaving\n"]);
+  using client = Deno.createHttpClient({ caCerts: [deployment.authority.cert], http2: false });
+  const response = await fetch(`${origin}/prices`, { client });
+  assertEquals([response.status, response.headers.get("connection")], [200, "close"]);
+  await response.body?.cancel();
+  assertEquals((await program.ended()).code, 0);
+  assert(program.lines.includes("Left; there was nobody to tell."));
+});
+
+Deno.test("a request under way is answered before its instance leaves", async () => {
+  await using deployment = await Deployment.make();
+  const [port] = freePorts(1) as [number];
+  const origin = `https://127.0.0.1:${port}`;
+  const env = await deployment.environment(port, { READY_WITHIN_MS: "0", DRAIN_MS: "0" });
+  await using program = await Program.exampleIn(env, "service");
+  await program.until(/^ready: /);
+  // It takes a second to find out that nobody else is there to know.
+  const setting = deployment.ask(origin, "/prices", { method: "PUT", body: '{"tea":250}' });
+  await eventually("the request is under way", async () => {
+    const [, prices] = await deployment.ask(origin, "/prices") as [number, { revision: number }];
+    return prices.revision === 1;
+  });
+  program.kill("SIGTERM");
+  assertEquals((await setting)[0], 202);
+  assertEquals((await program.ended()).code, 0);
+});
+
+Deno.test("an instance that is told to end before it is ready ends with 0", async () => {
+  await using deployment = await Deployment.make();
+  const [port, other] = freePorts(2) as [number, number];
+  const env = await deployment.environment(port, { SEEDS: `wss://127.0.0.1:${other}`, DRAIN_MS: "0" });
+  await using program = await Program.exampleIn(env, "service");
+  await program.until(/^listening: /);
+  program.kill("SIGTERM");
+  assertEquals([(await program.ended()).code, program.errors], [0, ""]);
+  assert(!program.lines.some((line) => line.startsWith("ready")));
+});
+
+Deno.test("the service answers what clients do wrong with why", async () => {
+  await using deployment = await Deployment.make();
+  const [port] = freePorts(1) as [number];
+  const origin = `https://127.0.0.1:${port}`;
+  const env = await deployment.environment(port, { READY_WITHIN_MS: "0" });
+  await using program = await Program.exampleIn(env, "service");
+  await program.until(/^ready: /);
+  const status = async (name: string, body?: string) => {
+    const [method = "", path = ""] = name.split(" ");
+    return (await deployment.ask(origin, path, { method, ...(body !== undefined && { body }) }))[0];
+  };
+  assertEquals(await status("PUT /prices", '{"tea":250}'), 202);
+  const order = { method: "POST", body: '{"item":"tea","quantity":2}' };
+  assertEquals(await deployment.ask(origin, "/orders", order), [201, {
+    item: "tea",
+    quantity: 2,
+    cents: 500,
+    revision: 1,
+  }]);
+  assertEquals(await status("POST /orders", '{"item":"toString","quantity":2}'), 422);
+  assertEquals(await status("POST /orders", '{"item":"tea","quantity":0}'), 400);
+  assertEquals(await status("POST /orders", "[]"), 400);
+  assertEquals(await status("POST /orders", "{"), 400);
+  assertEquals(await status("POST /orders", `{"item":"${"x".repeat(20_000)}"}`), 413);
+  assertEquals(await status("PUT /prices", '{"tea":-1}'), 400);
+  assertEquals(await status("DELETE /prices"), 404);
+  assertEquals(await status("GET /gossip"), 426);
+  assertEquals(await deployment.ask(origin, "/orders"), [200, { taken: 1 }]);
+});
+
+Deno.test("the service says what is wrong with its environment", async () => {
+  await using deployment = await Deployment.make();
+  const [port] = freePorts(1) as [number];
+  const env = await deployment.environment(port);
+  const wrong: readonly (readonly [Record<string, string>, RegExp])[] = [
+    [{ HEARSAY_KEYS: "" }, /authentication\.keys/],
+    [{ HEARSAY_KEYS: "secret" }, /authentication\.keys/],
+    [{ PORT: "http" }, /^PORT must be a whole number/],
+    [{ SEEDS: "127.0.0.1" }, /^SEEDS must be addresses/],
+    [{ TLS_CERT_FILE: "" }, /^TLS_CERT_FILE must name a PEM file/],
+    [{ TLS_KEY_FILE: "/nowhere.pem" }, /No such file/],
+    [{ DRAIN_MS: "9000" }, /^DRAIN_MS must be a whole number of at most 1500/],
+  ];
+  for (const [change, message] of wrong) {
+    await using program = await Program.exampleIn({ ...env, ...change }, "service");
+    assertEquals([(await program.ended()).code, program.lines], [2, []], program.errors);
+    assertMatch(program.errors, message);
+    assert(!/\n +at /.test(program.errors), program.errors);
+  }
+});
