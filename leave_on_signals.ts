@@ -15,6 +15,12 @@ import { abortable, deadlineAfter, realRuntime } from "./gossiper/runtime.ts";
  */
 export const SHUTDOWN_TIMEOUT = 4_000;
 
+/**
+ * A signal that comes so soon after the first, in milliseconds, is the same one: what a terminal sends to all of its
+ * processes at Ctrl-C, `deno task` among them hands on once more.
+ */
+const ECHO_MS = 250;
+
 /** The longest time that a timer can be set to. */
 const LONGEST_MS = 2 ** 31 - 1;
 
@@ -53,7 +59,8 @@ export interface LeaveOnSignalsOptions {
  * Lets a node leave when its process is told to end, and ends the process: at the first signal `beforeLeaving` is
  * called, the member leaves and tells others so, `afterLeaving` is called, and the process exits with 0. After
  * `shutdownTimeout` it exits with 1, whatever is still under way, and says so in the log. A second signal ends
- * it at once, with 128 and the signal's number, as a shell says it.
+ * it at once, with 128 and the signal's number, as a shell says it (one within a quarter of a second counts as the
+ * first: `deno task` hands on what a terminal has sent to all).
  *
  * Where one of the callbacks throws the rest is done all the same; the error is then thrown where nobody catches it,
  * which Deno prints, and ends the process with 1.
@@ -84,17 +91,21 @@ export function leaveOnSignals(node: Leaving, options: LeaveOnSignalsOptions = {
     );
   }
   for (const signal of signals) assertEnding(signal);
-  let isLeaving = false;
+  let leavingSinceMs: number | undefined;
   const listeners: (readonly [EndingSignal, () => void])[] = [];
   const letGo = () => {
     // While it leaves, a second signal still has to end the process.
-    if (isLeaving) return;
+    if (leavingSinceMs !== undefined) return;
     for (const [signal, listener] of listeners.splice(0)) Deno.removeSignalListener(signal, listener);
   };
   const listen = (signal: EndingSignal) => {
     const listener = () => {
-      if (isLeaving) Deno.exit(128 + NUMBERS[signal]);
-      isLeaving = true;
+      const nowMs = realRuntime.monotonicMs();
+      if (leavingSinceMs !== undefined) {
+        if (nowMs - leavingSinceMs < ECHO_MS) return;
+        Deno.exit(128 + NUMBERS[signal]);
+      }
+      leavingSinceMs = nowMs;
       void leave(node, { ...options, shutdownTimeout });
     };
     Deno.addSignalListener(signal, listener);

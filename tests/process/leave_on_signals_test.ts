@@ -109,9 +109,20 @@ for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
     await using _ = program;
     program.kill("SIGTERM");
     await program.until(/^before/);
+    await new Promise((resolve) => setTimeout(resolve, 300));
     assertEquals((await endedBy(program, signal)).code, code);
   });
 }
+
+// At Ctrl-C a terminal signals all its processes, and `deno task` hands its own on: two of a kind may come as one.
+Deno.test("signals that come together are one: the member leaves in good order", async () => {
+  const { program } = await started();
+  await using _ = program;
+  program.kill("SIGINT");
+  program.kill("SIGTERM");
+  assertEquals((await program.ended()).code, 0);
+  assert(program.lines.includes("after, flushed true, 0 know"), program.lines.join("\n"));
+});
 
 for (const when of ["before", "after"] as const) {
   Deno.test(`what throws ${when} leaving is printed, and all else is done all the same`, async () => {

@@ -10,16 +10,23 @@ const DEPLOYMENT = ["tests/unit/deployment_test.ts"];
 export const MUTANTS: readonly Mutant[] = [
   {
     file: "leave_on_signals.ts",
-    find: "if (isLeaving) Deno.exit(128 + NUMBERS[signal]);",
-    replace: "if (isLeaving) return;",
+    find: "        Deno.exit(128 + NUMBERS[signal]);\n",
+    replace: "        return;\n",
     test: "a second signal ends the process at once, with 130",
     files: LEAVING,
   },
   {
     file: "leave_on_signals.ts",
-    find: "if (isLeaving) Deno.exit(128 + NUMBERS[signal]);",
-    replace: "if (isLeaving) Deno.exit(1);",
+    find: "Deno.exit(128 + NUMBERS[signal]);",
+    replace: "Deno.exit(1);",
     test: "a second signal ends the process at once, with 143",
+    files: LEAVING,
+  },
+  {
+    file: "leave_on_signals.ts",
+    find: "        if (nowMs - leavingSinceMs < ECHO_MS) return;\n",
+    replace: "",
+    test: "signals that come together are one",
     files: LEAVING,
   },
   {
