@@ -188,7 +188,9 @@ Deno.test("three instances behind TLS with keys are restarted one after another 
   assertEquals(instances.told("blocked").filter((line) => !line.endsWith("(left)")), []);
   // Each of the three that went was known as left by both others.
   assertGreaterOrEqual(instances.told("blocked").length, 6);
-  assertEquals(instances.told("refused"), []);
+  // A peer that dials just when another life begins has a token for the last one; it dials again.
+  const known = "The token is from before this member began.";
+  assertEquals(instances.told("refused").filter((line) => !line.endsWith(known)), []);
   assertEquals(instances.all.map(({ errors }) => errors), ["", "", "", "", "", ""]);
 });
 
