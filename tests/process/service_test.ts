@@ -9,6 +9,7 @@ import {
 import { newClusterKey } from "../../transport/cluster_keys.ts";
 import { Authority, type Certificate } from "../security/certificates.ts";
 import { Balancer } from "./balancer.ts";
+import { freePorts } from "./ports.ts";
 import { eventually, Program } from "./program.ts";
 
 /** What all instances of a test are started with: a key, an authority, and a folder for certificates. */
@@ -63,14 +64,6 @@ class Deployment implements AsyncDisposable {
     this.client.close();
     await Deno.remove(this.#folder, { recursive: true });
   }
-}
-
-/** Ports that nobody listens on at the moment. */
-function freePorts(count: number): readonly number[] {
-  const listeners = Array.from({ length: count }, () => Deno.listen({ hostname: "127.0.0.1", port: 0 }));
-  const ports = listeners.map(({ addr }) => (addr as Deno.NetAddr).port);
-  for (const listener of listeners) listener.close();
-  return ports;
 }
 
 interface Members {
