@@ -39,7 +39,7 @@ export class Readiness {
     if (this.#state !== "starting") return undefined;
     this.#state = "ready";
     const others = gossiper.members.filter(({ status, isSelf }) => status === "active" && !isSelf).length;
-    if (!waiting.aborted) return `all ${others + 1} members know the same`;
+    if (!waiting.aborted) return `${others + 1} members know the same`;
     return others === 0
       ? `alone, after ${withinMs} ms`
       : `after ${withinMs} ms, though not all know the same`;
