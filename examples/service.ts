@@ -18,6 +18,9 @@ import { explainSettings, readSettings, type Settings } from "./service/settings
 import { Traffic } from "./service/traffic.ts";
 import { giveUp } from "./flags.ts";
 
+/** How long the server may take to shut down when no request is under way. */
+const SHUTDOWN_MS = 500;
+
 const settings = await readSettings().catch(explainSettings);
 const readiness = new Readiness();
 const traffic = new Traffic();
@@ -38,8 +41,9 @@ leaveOnSignals(node, {
   },
   async afterLeaving({ flush }) {
     console.log(storyOf(flush));
-    // Not before: it would end the connections of peers too.
-    await server.shutdown();
+    // Not before: it would end the connections of peers too. The requests were waited for; it would wait for
+    // connections as well on which nobody says anything.
+    await Promise.race([server.shutdown(), new Promise((resolve) => setTimeout(resolve, SHUTDOWN_MS))]);
   },
 });
 void node.gossiper.closed.then(({ reason, error }) => {

@@ -104,14 +104,16 @@ class Instances implements AsyncDisposable {
   }
 
   /** Ends one as a platform does, and starts it anew; tells how long the ending took, and by what it ended. */
-  async roll(port: number): Promise<{ readonly code: number; readonly elapsedMs: number }> {
+  async roll(
+    port: number,
+  ): Promise<{ readonly code: number; readonly elapsedMs: number; readonly said: string }> {
     const program = this.#present.get(port)!;
     const beginMs = performance.now();
     program.kill("SIGTERM");
     const { code } = await program.ended();
     const elapsedMs = performance.now() - beginMs;
     await this.start(port);
-    return { code, elapsedMs };
+    return { code, elapsedMs, said: `${program.lines.join("\n")}\n${program.errors}` };
   }
 
   /** Waits until each sees all three, and all have the same prices. */
@@ -153,8 +155,8 @@ Deno.test("three instances behind TLS with keys are restarted one after another 
   for (const [index, port] of ports.entries()) {
     // Whoever has set it may be the next to go: the others have it.
     await balancer.send("/prices", { method: "PUT", body: `{"tea":${300 + index}}`, status: 200 });
-    const { code, elapsedMs } = await instances.roll(port);
-    assertEquals(code, 0, instances.all[index]!.errors);
+    const { code, elapsedMs, said } = await instances.roll(port);
+    assertEquals(code, 0, said);
     assertLess(elapsedMs, 5_000);
     await eventually("it is ready again", () => Promise.resolve(balancer.isReady(origins[index]!)));
   }
@@ -237,6 +239,19 @@ Deno.test("a request under way is answered before its instance leaves", async ()
   program.kill("SIGTERM");
   assertEquals((await setting)[0], 202);
   assertEquals((await program.ended()).code, 0);
+});
+
+Deno.test("a client that opens a connection and says nothing does not keep an instance from ending with 0", async () => {
+  await using deployment = await Deployment.make();
+  const [port] = freePorts(1) as [number];
+  const env = await deployment.environment(port, { READY_WITHIN_MS: "0", DRAIN_MS: "0" });
+  await using program = await Program.exampleIn(env, "service");
+  await program.until(/^ready: /);
+  using _silent = await Deno.connect({ hostname: "127.0.0.1", port });
+  // The server has taken the connection before it answers the next.
+  await deployment.ask(`https://127.0.0.1:${port}`, "/live");
+  program.kill("SIGTERM");
+  assertEquals([(await program.ended()).code, program.errors], [0, ""]);
 });
 
 Deno.test("an instance that is told to end before it is ready ends with 0", async () => {

@@ -109,6 +109,13 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "examples/service.ts",
+    find: "const SHUTDOWN_MS = 500;",
+    replace: "const SHUTDOWN_MS = 60_000;",
+    test: "a client that opens a connection and says nothing",
+    files: SERVICE,
+  },
+  {
+    file: "examples/service.ts",
     find: "    readiness.leave();\n",
     replace: "",
     test: ROLLING,
