@@ -275,8 +275,19 @@ export class WebSocketTransport implements Transport {
     this.#unlisten.abort();
     if (!this.#refusing) this.#incoming.close();
     await Promise.all(Array.from(this.#connections, goAway));
-    await this.#server?.shutdown();
+    if (this.#server) await this.#shutDown(this.#server);
     this.#client?.close();
+  }
+
+  /**
+   * Nobody is let in from here on. A server also waits, and without end, for clients that have connected and do not
+   * begin with TLS: these are left to themselves.
+   */
+  async #shutDown(server: Deno.HttpServer): Promise<void> {
+    using deadline = deadlineAfter(this.#runtime, this.#limits.closeTimeout, "Shutting the server down");
+    await abortable(server.shutdown(), deadline.signal).catch((error) => {
+      if (error !== deadline.signal.reason) throw error;
+    });
   }
 
   #listen(options: ListenOptions): Deno.HttpServer<Deno.NetAddr> {

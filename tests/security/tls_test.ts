@@ -134,3 +134,19 @@ Deno.test("a certificate without its key, or what is no certificate, is refused"
     assert(!error.message.includes("PRIVATE"));
   }
 });
+
+Deno.test("a client that connects and never begins with TLS does not keep a member from stopping", async () => {
+  const node = await member("ada", { tls: await AUTHORITY.sign() });
+  const silent = await Deno.connect({ hostname: "127.0.0.1", port: Number(new URL(node.address).port) });
+  // The server has taken the connection before it answers the next.
+  assertMatch(await failureAt(node.address, []), /UnknownIssuer|certificate/i);
+  const stopping = node.stop();
+  const late = AbortSignal.timeout(4 * CONFIG.gossipRequestTimeout);
+  const lateness = new Promise((_, reject) => late.addEventListener("abort", () => reject(late.reason)));
+  try {
+    await Promise.race([stopping, lateness]);
+  } finally {
+    silent.close();
+    await stopping;
+  }
+});

@@ -100,6 +100,13 @@ export const MUTANTS: readonly Mutant[] = [
     files: LEAVING,
   },
   {
+    file: "transport/web_socket.ts",
+    find: "await abortable(server.shutdown(), deadline.signal)",
+    replace: "await server.shutdown()",
+    test: "a client that connects and never begins with TLS",
+    files: ["tests/security/tls_test.ts"],
+  },
+  {
     file: "examples/service.ts",
     find: "await traffic.drained({ forMs: settings.drainMs, signal });",
     replace: "await Promise.resolve(signal);",

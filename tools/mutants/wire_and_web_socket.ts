@@ -189,7 +189,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "transport/web_socket.ts",
-    find: "await this.#server?.shutdown();",
+    find: "if (this.#server) await this.#shutDown(this.#server);",
     replace: "",
     test: "R9.4 aborting the signal given to listen closes the transport",
     files: SOCKET,
