@@ -8,8 +8,8 @@
 /** How often each address is asked whether it is ready. */
 const PROBE_INTERVAL_MS = 100;
 /** For how long an answer counts, from when it was asked for. */
-const PROBE_COUNTS_MS = 500;
-/** How long a request may take. */
+const PROBE_COUNTS_MS = 1_000;
+/** How long a request may take, with waiting until somebody is ready. */
 const REQUEST_TIMEOUT_MS = 5_000;
 
 /** One request that was not answered as it should be. */
@@ -63,8 +63,7 @@ export class Balancer implements AsyncDisposable {
   /** Sends a request to one of those that are ready; what it should be answered with is given. */
   async send(path: string, { status, ...init }: RequestInit & { readonly status: number }): Promise<unknown> {
     const request = `${init.method ?? "GET"} ${path}`;
-    const ready = this.#origins.filter((origin) => this.isReady(origin));
-    const origin = ready[this.#turn++ % ready.length];
+    const origin = await this.#nextReady();
     const reason = origin === undefined
       ? "nobody was ready"
       : await this.#sendTo(origin, path, { ...init, status });
@@ -92,6 +91,17 @@ export class Balancer implements AsyncDisposable {
     this.#over.abort();
     await this.#probing;
     for (const client of this.#clients) client.close();
+  }
+
+  /** One of those that are ready, in turn. */
+  async #nextReady(): Promise<string | undefined> {
+    const untilMs = performance.now() + REQUEST_TIMEOUT_MS;
+    while (performance.now() < untilMs) {
+      const ready = this.#origins.filter((origin) => this.isReady(origin));
+      if (ready.length > 0) return ready[this.#turn++ % ready.length];
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    return undefined;
   }
 
   async #sendTo(

@@ -96,7 +96,11 @@ class Instances implements AsyncDisposable {
   async start(port: number): Promise<void> {
     const seeds = this.ports.map((each) => `wss://127.0.0.1:${each}`).join(" ");
     // So short that one which were gone without a word would be blocked as expired before the test is over.
-    const env = await this.deployment.environment(port, { SEEDS: seeds, HEARTBEAT_EXPIRATION_MS: "4000" });
+    const env = await this.deployment.environment(port, {
+      SEEDS: seeds,
+      HEARTBEAT_EXPIRATION_MS: "4000",
+      DRAIN_MS: "1500",
+    });
     const program = await Program.exampleIn(env, "service");
     this.all.push(program);
     this.#present.set(port, program);
@@ -139,7 +143,7 @@ class Instances implements AsyncDisposable {
 
 // A request has failed where it was refused or cut off, took over 5 s, or was answered by anything but what it should be:
 // none is sent twice. The clients know three addresses and send to those that have answered a probe of `/ready` with 200
-// within half a second, as a load balancer does. Whoever sends to an instance that has said for longer that it is not
+// within a second, as a load balancer does. Whoever sends to an instance that has said for longer that it is not
 // ready may find nobody there.
 Deno.test("three instances behind TLS with keys are restarted one after another under load: no request fails, nobody is blocked as expired, all agree", async () => {
   await using instances = await Instances.started();
@@ -151,7 +155,7 @@ Deno.test("three instances behind TLS with keys are restarted one after another 
   await instances.agree();
 
   const loading = new AbortController();
-  const load = balancer.load({ clients: 6, signal: loading.signal });
+  const load = balancer.load({ clients: 4, signal: loading.signal });
   for (const [index, port] of ports.entries()) {
     // Whoever has set it may be the next to go: the others have it.
     await balancer.send("/prices", { method: "PUT", body: `{"tea":${300 + index}}`, status: 200 });
