@@ -604,11 +604,15 @@ export class Engine {
     const bytes = this.#self.bytesWith([entry]) + memberBytes(this.#id);
     // What a member tells of itself is small, and must be told also where the user's state fills its half.
     if (bytes > limit && !isOwnBusiness(key)) {
+      const deleted = this.#self.deletedBytes;
+      const share = deleted > 0
+        ? `, ${deleted} of them for deleted keys, which count for tombstoneRetention`
+        : "";
       throw new RangeError(
         `The state of a member may take ${limit} bytes, half of maxMessageBytes; with ${
           JSON.stringify(key)
         } ` +
-          `it would take ${bytes}; nothing was changed.`,
+          `it would take ${bytes}${share}; nothing was changed.`,
       );
     }
     const { maxKeysPerMember } = this.#settings;

@@ -152,6 +152,13 @@ export class MemberState {
     this.#certified = { number: claim.number, proof, entries };
   }
 
+  /** The bytes of keys that were deleted and are still told of. */
+  get deletedBytes(): number {
+    let bytes = 0;
+    for (const entry of this.entries()) if (entry.value === undefined) bytes += entryBytes(entry);
+    return bytes;
+  }
+
   /** The bytes that this state would have if these entries were added. */
   bytesWith(entries: readonly SentEntry[]): number {
     let bytes = this.bytes;

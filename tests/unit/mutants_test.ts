@@ -100,3 +100,12 @@ Deno.test("every mutant breaks a text that stands exactly once in its file, and 
   }
   assertEquals(wrong, []);
 });
+
+Deno.test("the README says how many mutants there are, and how many only the simulator can notice", async () => {
+  const root = new URL("../../", import.meta.url);
+  const all = await readLists(new URL("tools/mutants/", root));
+  const simulated = all.filter(({ files }) => files.includes("tests/simulation/simulation_test.ts"));
+  const readme = (await Deno.readTextFile(new URL("README.md", root))).replaceAll(/\s+/g, " ");
+  assertStringIncludes(readme, `breaks the code in ${all.length} small ways`);
+  assertStringIncludes(readme, `${simulated.length} of them only the simulator can notice`);
+});

@@ -329,6 +329,24 @@ Deno.test("E7 what would take a member over half of maxMessageBytes is refused w
   assertEquals([set(a, "k", "after", clock), eventsOf(a).of("GossipUpdate").length], [3, 1]);
 });
 
+Deno.test("E7 E8 where deleted keys take the room, it is said how much, and they make room when they are forgotten", () => {
+  const clock = new TestClock();
+  const a = makeEngine("a", clock, { settings: { maxMessageBytes: 32_768, tombstoneRetention: 1_000 } });
+  const copy = copyJson("x".repeat(10_000));
+  for (let index = 0; index < 20; index++) {
+    set(a, `deleted${index}`, 1, clock);
+    remove(a, `deleted${index}`, clock);
+  }
+  const deleted = 20 * entryBytes({ ...entry("deleted", 1, ""), key: "deleted10", type: "", json: "" });
+  const error = assertThrows(() => a.set("k", copy, clock.now), RangeError);
+  const share = Number(
+    /([0-9]+) of them for deleted keys, which count for tombstoneRetention/.exec(error.message)?.[1],
+  );
+  assert(share > 0 && share <= deleted, error.message);
+  note(a, a.tick(clock.advance(2_000)));
+  assertEquals(set(a, "k", "x".repeat(10_000), clock), 41);
+});
+
 Deno.test("E7 half of the message is usable to the last byte, and what is replaced or deleted makes room", () => {
   const clock = new TestClock();
   const a = makeEngine("a", clock, { settings: { maxMessageBytes: 32_768 } });
