@@ -65,6 +65,8 @@ export class Process {
   readonly stream: EventStream;
   /** Whether its gossiper takes part no more because its id is used twice. */
   isSilenced = false;
+  /** Whether its gossiper is over; what it said last may still be on its way. */
+  hasStopped = false;
   /** How often it has stood still. */
   freezes = 0;
   readonly #network: MemoryNetwork;
@@ -103,6 +105,7 @@ export class Process {
     early = undefined;
     for (const event of told) options.onEvent(this, event);
     this.gossiper.closed.then(async (closed) => {
+      this.hasStopped = true;
       const left = { connections: network.openAt(this.address), timers: machine.timers };
       await this.#transport.close();
       this.stream.close();

@@ -246,8 +246,10 @@ export class Simulation {
     const { gossipRequestTimeout } = this.scenario.config;
     for (const process of this.#alive) process.leave();
     await this.#pass(4 * gossipRequestTimeout + 1_000);
-    const left = this.#alive.map(({ id }) => id);
+    const left = this.#alive.filter(({ hasStopped }) => !hasStopped).map(({ id }) => id);
     if (left.length > 0) this.#violated(undefined, `${left.join(", ")} did not stop in time`);
+    // What a slow link still carries from before holds nobody up but the network.
+    await this.#pass(60 * this.scenario.links.delayMs);
     for (const cancel of this.#planned) cancel();
     await this.#network[Symbol.asyncDispose]();
     await this.#runtime.settle();
