@@ -14,7 +14,7 @@ import {
 } from "./gossiper/configuration.ts";
 import { describe, nearestOf } from "./gossiper/configuration_rules.ts";
 import type { Runtime } from "./gossiper/runtime.ts";
-import { SECURITY_OPTIONS, type SecurityOptions, securityProblems } from "./join_security.ts";
+import { SECURITY_OPTIONS, type SecurityOptions, securityProblems, unknownNames } from "./join_security.ts";
 
 /** Where others reach a member. */
 export interface Endpoint {
@@ -142,10 +142,18 @@ function listenProblems({ listen, advertise, dialOnly }: JoinOptions): Configura
     if (advertise) return [];
     const allowed =
       "`listen: { port }`, or `advertise: { host, port }` where `handler` is mounted, or `dialOnly`";
-    return [{ field: "advertise", problem: "is missing, and so is `listen`", given: "neither", allowed }];
+    return [{ field: "listen", problem: "is missing, and so is `advertise`", given: "neither", allowed }];
+  }
+  if (typeof listen !== "object") {
+    return [{
+      field: "listen",
+      problem: "is no object",
+      given: describe(listen),
+      allowed: "`{ port, hostname }`",
+    }];
   }
   const { hostname = "127.0.0.1", port = 0 } = listen;
-  const problems: ConfigurationProblem[] = [];
+  const problems = unknownNames("listen", listen, ["hostname", "port"]);
   if (!isPort(port, 0)) {
     const allowed = "a whole number from 0 (any that is free) to 65535";
     problems.push({ field: "listen.port", problem: "is no port", given: describe(port), allowed });
@@ -162,7 +170,9 @@ function listenProblems({ listen, advertise, dialOnly }: JoinOptions): Configura
 }
 
 function advertiseProblems({ advertise }: JoinOptions): ConfigurationProblem[] {
-  return advertise === undefined ? [] : endpointProblems("advertise", advertise);
+  if (advertise === undefined) return [];
+  const unknown = unknownNames("advertise", Object(advertise), ["host", "port"]);
+  return [...unknown, ...endpointProblems("advertise", advertise)];
 }
 
 function seedProblems({ seeds, members }: JoinOptions): ConfigurationProblem[] {

@@ -274,7 +274,8 @@ function originProblems(origins: unknown): ConfigurationProblem[] {
   return [{ field: "allowedOrigins", problem, given: describe(origins), allowed }];
 }
 
-function unknownNames(field: string, given: object, known: readonly string[]): ConfigurationProblem[] {
+/** The names in an option that it does not have. */
+export function unknownNames(field: string, given: object, known: readonly string[]): ConfigurationProblem[] {
   return Object.keys(given).filter((name) => !known.includes(name)).map((name) => {
     const nearest = nearestOf(name, known);
     const problem = nearest === undefined ? "is no option" : `is no option; did you mean ${nearest}?`;

@@ -54,7 +54,11 @@ function faultOf(key: unknown): Omit<ConfigurationProblem, "field"> | undefined 
   const allowed =
     `${MIN_KEY_BYTES} random bytes or more, as base64 or as a Uint8Array (newClusterKey makes one)`;
   if (typeof key !== "string" && !(key instanceof Uint8Array)) {
-    return { problem: "is no key", given: `a ${typeof key}`, allowed };
+    return {
+      problem: "is no key",
+      given: typeof key === "object" ? "an object" : `a ${typeof key}`,
+      allowed,
+    };
   }
   const bytes = bytesOf(key);
   if (!bytes) return { problem: "is not base64", given: `a text of ${key.length} characters`, allowed };
