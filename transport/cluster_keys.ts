@@ -178,7 +178,7 @@ class ClusterKeys implements Authentication {
   #guardDialled({ key, jti: token }: { readonly key: KnownKey; readonly jti: string }): Guard {
     let peerId: string | undefined;
     const prove = async (message: Message) => {
-      peerId = await this.#provenId(message, token);
+      peerId = await this.#provenId(message, { key, token });
       return await this.#assertSpeaksAs(peerId, message, { token, side: "acceptor" });
     };
     return {
@@ -244,13 +244,20 @@ class ClusterKeys implements Authentication {
   }
 
   /** The id that a peer's first message proves; a refusal proves one as well, so that nobody else can refuse. */
-  async #provenId(message: Message, jti: string): Promise<string> {
+  async #provenId(
+    message: Message,
+    { key, token }: { readonly key: KnownKey; readonly token: string },
+  ): Promise<string> {
     const proof = message.type === "hello" || message.type === "error" ? message.proof : undefined;
     if (proof === undefined) throw unauthorised("The peer has not proved that it belongs to the cluster.");
     const verified = await this.#verify(proof, PROOF, [this.#audience()]);
     if ("refused" in verified) throw unauthorised(`The peer's proof is no good: ${verified.refused}`);
-    if (verified.payload["token"] !== jti) {
+    if (verified.payload["token"] !== token) {
       throw unauthorised("The peer's proof was made for another connection.");
+    }
+    // Else whoever has but a key that is about to be withdrawn would keep the connection after it.
+    if (verified.key !== key) {
+      throw unauthorised("The peer's proof is signed with another key than the token.");
     }
     return verified.payload.sub!;
   }

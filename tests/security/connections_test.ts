@@ -139,6 +139,9 @@ Deno.test("E1 one id from two places: the earlier life is refused, and told whic
   assert(refusal.proof !== undefined);
 });
 
+/** A second key of the member that impostors are tried on: it verifies, and does not sign. */
+const LEAKED = await newClusterKey();
+
 /** What answers a dialler's greeting in the place of a member. */
 type Impostor = (options: { readonly hello: string; readonly token: string }) => Promise<string>;
 
@@ -155,7 +158,10 @@ async function disbelief(answer: Impostor): Promise<{ readonly text: string; rea
     return response;
   });
   try {
-    await using ada = await member("ada", { seeds: [`ws://127.0.0.1:${server.addr.port}`] });
+    await using ada = await member("ada", {
+      seeds: [`ws://127.0.0.1:${server.addr.port}`],
+      authentication: { keys: [KEY, LEAKED] },
+    });
     ada.gossiper.setState("k", "secret");
     const failed = await next(ada.gossiper, "SeedFailed");
     assertEquals(ada.gossiper.members.map(({ id }) => id), ["ada"]);
@@ -203,6 +209,9 @@ const IMPOSTORS: readonly (readonly [string, Impostor, RegExp])[] = [
   ["proves it with another key", async ({ hello, token }) => {
     return answerOf(hello, await proofOf(token, { key: await newClusterKey(), kid: await kidOf(KEY) }));
   }, /not signed with a key/],
+  ["has a key that is about to be withdrawn, and not the one that signs", async ({ hello, token }) => {
+    return answerOf(hello, await proofOf(token, { key: LEAKED }));
+  }, /another key than the token/],
   ["plays back a proof made for another connection", async ({ hello, token }) => {
     return answerOf(hello, await proofOf(token, { claims: { token: "0".repeat(32) } }));
   }, /made for another connection/],

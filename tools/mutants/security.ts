@@ -80,7 +80,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "transport/cluster_keys.ts",
-    find: 'if (verified.payload["token"] !== jti) {',
+    find: 'if (verified.payload["token"] !== token) {',
     replace: "if (verified.payload.sub === undefined) {",
     test: "an accepting side that plays back a proof made for another connection",
     files: CONNECTIONS,
