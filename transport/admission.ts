@@ -16,6 +16,9 @@ export const MAX_TOLD_PER_SECOND = 10;
 /** The longest token that is looked at. */
 export const MAX_TOKEN_LENGTH = 2_048;
 
+/** By these a proxy says that a request is another's. */
+const PROXY_HEADERS = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
+
 /** What an {@linkcode Admission} goes by. */
 export interface AdmissionOptions {
   readonly authentication: Authentication | undefined;
@@ -65,7 +68,7 @@ export class Admission {
   /** A place for the client, or the answer that refuses it. */
   async admit(request: Request, remote: Deno.Addr | undefined): Promise<Place | Response> {
     const refused = refuseWithoutUpgrade(request) ?? this.#refuseOrigin(request, remote) ??
-      this.#refuseStranger(remote) ?? this.#refuseCrowd(remote);
+      this.#refuseStranger(request, remote) ?? this.#refuseCrowd(remote);
     if (refused) return refused;
     const place = this.#take(remote);
     try {
@@ -92,9 +95,15 @@ export class Admission {
   }
 
   /** Without keys only this machine takes part, however the handler was mounted. */
-  #refuseStranger(remote: Deno.Addr | undefined): Response | undefined {
+  #refuseStranger(request: Request, remote: Deno.Addr | undefined): Response | undefined {
     const { authentication, authorise, insecure } = this.#options;
     if (authentication || authorise || insecure) return undefined;
+    // A proxy on this machine comes from it, and so would everybody behind it.
+    if (PROXY_HEADERS.some((name) => request.headers.has(name))) {
+      const reason =
+        "This client comes by a proxy: without keys that lets nobody in, unless insecure is set.";
+      return this.#refuse(403, remote, reason);
+    }
     const address = addressOf(remote);
     if (address !== undefined && isLoopback(address)) return undefined;
     const reason = address === undefined

@@ -112,6 +112,17 @@ Deno.test("a mounted handler without keys lets in this machine alone, and nobody
   }
 });
 
+Deno.test("without keys nobody comes in by a proxy on this machine that says that it is one, unless insecure", async () => {
+  await using plain = await member();
+  await using open = await member({ insecure: true });
+  for (const name of ["Forwarded", "X-Forwarded-For", "X-Real-IP", "Via"]) {
+    const headers = { [name]: "203.0.113.9" };
+    assertEquals(await Wire.status(plain.address, { headers }), 403, name);
+    assertEquals(await Wire.status(open.address, { headers }), 101, name);
+  }
+  assertEquals(await Wire.status(plain.address), 101);
+});
+
 // ---- how much of everything
 
 Deno.test("maxConnectionsPerAddress: one address takes so many places, and another still comes in", async () => {
