@@ -89,7 +89,9 @@ export class Merge {
     const into = told.reset ? undefined : mine;
     const added = taken.entries.filter((entry) => entry.number > (into?.held ?? 0));
     if (this.#exceedsLimits(told.id, added, into)) return this.#noteLimit(told, mine, telling);
-    if (mine) this.#noteConflicts(mine, told.entries, telling);
+    // Where members sign, what was signed is the whole state that would be held; what was known before is talk.
+    const isWhole = told.reset && number >= (mine?.held ?? 0);
+    if (mine && (isWhole || !this.#signs)) this.#noteConflicts(mine, told.entries, telling);
     const after = this.#takeEntries(taken, held, telling);
     if (after.held === number) after.floor = Math.max(after.floor, forgotten);
     // Of itself the sender says less than it once gave out.

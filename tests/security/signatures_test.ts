@@ -164,6 +164,33 @@ for (const [lie, [reason, tell]] of Object.entries(LIES)) {
   });
 }
 
+Deno.test("a member that lies about what another has set before does not make it look like two", async () => {
+  await using all = await withInsider();
+  const { ada, ben, insider, benId } = all;
+  const told = await stateOf(ben);
+  ben.gossiper.setState("k", "later");
+  await hears(ada, benId, "later");
+  const conflicts: HearsayEvent[] = [];
+  const over = new AbortController();
+  const listening = (async () => {
+    const options = { signal: over.signal };
+    for await (const event of ada.gossiper.events.subscribe("ConflictDetected", options)) {
+      conflicts.push(event);
+    }
+  })().catch(() => {});
+  const entries = (await stateOf(ben)).entries.map((each) =>
+    each.key === "k" ? entry("k", each.number, "a lie") : each
+  );
+  insider.gossip({ ...told, after: 0, reset: false, entries });
+  insider.gossip({ ...told, entries });
+  await insider.wire.hears("reply");
+  ben.gossiper.setState("k", "last");
+  await hears(ada, benId, "last");
+  over.abort();
+  await listening;
+  assertEquals(conflicts, []);
+});
+
 Deno.test("a relay need not be trusted: what it passes on unchanged is taken by one that never met the owner", async () => {
   await using all = await withInsider();
   const { ben, benId } = all;

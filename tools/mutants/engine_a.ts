@@ -133,7 +133,7 @@ export const MUTANTS: readonly Mutant[] = [
   // E3 and R5
   {
     file: "engine/merge.ts",
-    find: "if (mine) this.#noteConflicts(mine, told.entries, telling);",
+    find: "if (mine && (isWhole || !this.#signs)) this.#noteConflicts(mine, told.entries, telling);",
     replace: "",
     test: "E3 an equal number with another value is ignored, with a ConflictDetected event",
     files: unit("e3_merge"),
