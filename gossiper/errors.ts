@@ -34,6 +34,12 @@ export class HearsayError extends Error {
     super(message, options);
     this.code = code;
   }
+
+  /** What goes into a structured log: an error's text is no property that `JSON.stringify` would see. */
+  toJSON(): { readonly name: string; readonly code: ErrorCode; readonly message: string } {
+    const { name, code, message } = this;
+    return { name, code, message };
+  }
 }
 
 /** The reason with which a connection is closed, by either side: a WebSocket close code and a few words. */

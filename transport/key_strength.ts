@@ -52,7 +52,7 @@ export function keyProblems(keys: unknown): ConfigurationProblem[] {
 
 function faultOf(key: unknown): Omit<ConfigurationProblem, "field"> | undefined {
   const allowed =
-    `${MIN_KEY_BYTES} random bytes or more, as base64 or as a Uint8Array (newClusterKey makes one)`;
+    `${MIN_KEY_BYTES} random bytes or more, as base64 or as a Uint8Array (await newClusterKey() makes one)`;
   if (typeof key !== "string" && !(key instanceof Uint8Array)) {
     return {
       problem: "is no key",

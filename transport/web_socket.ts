@@ -250,8 +250,9 @@ export class WebSocketTransport implements Transport {
     });
     const { headers, authentication, tokenIn = tokensGo() } = this.#options;
     const authority = authorityOf(url.href)!;
-    const credentials = authentication &&
-      await abortable(authentication.credentials({ authority }), deadline.signal);
+    // Signing takes no time to speak of and cannot be called off: who closes meanwhile waits for it (R9.4).
+    const credentials = authentication && await authentication.credentials({ authority });
+    deadline.signal.throwIfAborted();
     const token = credentials?.token;
     const { signal } = deadline;
     const socket = await openSocket(url, { headers, token, tokenIn, client: this.#client, signal });

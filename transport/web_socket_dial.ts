@@ -75,11 +75,17 @@ export function openSocket(url: URL, options: OpenOptions): Promise<WebSocket> {
       reject(
         new HearsayError(
           /\b401\b/.test(text) ? "unauthorised" : "connection",
-          `${url.href} could not be reached: ${text || "no reason given"}.`,
+          `${url.href} could not be reached: ${text || "no reason given"}.${hintOf(url, text)}`,
         ),
       );
     }, on);
   });
+}
+
+/** Over TLS a WebSocket goes by HTTP/2, where Deno does not say with which status it was refused. */
+function hintOf(url: URL, text: string): string {
+  if (url.protocol !== "wss:" || !text.includes("stream error")) return "";
+  return " Over TLS a refusal looks so too: another key, cluster or path. The peer's ClientRefused says which.";
 }
 
 function makeSocket(url: URL, { headers, token, tokenIn, client }: OpenOptions): WebSocket {

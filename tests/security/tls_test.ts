@@ -57,6 +57,24 @@ Deno.test("wss with certificates of a private authority: members dial each other
   await hears(ada, "cleo", 3);
 });
 
+Deno.test("over TLS a refusal looks like a broken connection, and the error says what it may be", async () => {
+  const caCerts = [AUTHORITY.cert];
+  await using ada = await member("ada", { tls: { ...await AUTHORITY.sign(), caCerts } });
+  const authentication = { keys: [await newClusterKey()] };
+  await using eve = await member("eve", {
+    seeds: [ada.address],
+    tls: { ...await AUTHORITY.sign(), caCerts },
+    authentication,
+  });
+  const signal = AbortSignal.timeout(5_000);
+  for await (const event of eve.gossiper.events.subscribe("SeedFailed", { signal })) {
+    if (event.type !== "SeedFailed") continue;
+    assertMatch(JSON.stringify(event), /another key, cluster or path/);
+    return;
+  }
+  throw new Error("It did not fail.");
+});
+
 Deno.test("wss in a service's own server, which has the certificate: the handler is mounted there", async () => {
   const { cert, key } = await AUTHORITY.sign();
   const ready = Promise.withResolvers<Node>();
