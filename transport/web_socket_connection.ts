@@ -11,7 +11,7 @@ import type { Message } from "../gossiper/message.ts";
 import type { Runtime } from "../gossiper/runtime.ts";
 import { Rate } from "../gossiper/rate.ts";
 import type { Guard } from "./authentication.ts";
-import { Inbox, MAX_UNREAD_MESSAGES, tooMany } from "./web_socket_inbox.ts";
+import { Inbox, MAX_UNREAD_LARGEST, MAX_UNREAD_MESSAGES, tooMany } from "./web_socket_inbox.ts";
 import { fitsBytes } from "./wire_check.ts";
 import { decode, encode, PING_TEXT, PONG_TEXT } from "./wire.ts";
 
@@ -66,7 +66,7 @@ export class SocketConnection implements Connection {
   #stopWaiting: (() => void) | undefined;
   #errorText = "";
   /** What came and is still being looked at; nothing overtakes it. */
-  readonly #pending: Message[] = [];
+  readonly #pending: { readonly message: Message; readonly length: number }[] = [];
   /** How the connection ended, while something is still being looked at. */
   #ended: (() => void) | undefined;
 
@@ -162,12 +162,14 @@ export class SocketConnection implements Connection {
     const { guard } = this.#options;
     if (!guard) return this.#inbox.push(message, length);
     if (this.#pending.length > 0) {
-      if (this.#pending.length >= MAX_UNREAD_MESSAGES) throw tooMany();
-      return void this.#pending.push(message);
+      const waiting = this.#pending.reduce((sum, each) => sum + each.length, length);
+      const most = MAX_UNREAD_LARGEST * this.#options.limits.maxMessageBytes;
+      if (this.#pending.length >= MAX_UNREAD_MESSAGES || waiting > most) throw tooMany();
+      return void this.#pending.push({ message, length });
     }
     const passed = guard.incoming(message);
     if (!(passed instanceof Promise)) return this.#inbox.push(passed, length);
-    this.#pending.push(message);
+    this.#pending.push({ message, length });
     void this.#lookAt(passed);
   }
 
@@ -175,11 +177,11 @@ export class SocketConnection implements Connection {
   async #lookAt(first: Promise<Message>): Promise<void> {
     try {
       for (let passed: Message | Promise<Message> = first;;) {
-        this.#inbox.push(await passed, 0);
+        this.#inbox.push(await passed, this.#pending[0]!.length);
         this.#pending.shift();
         const next = this.#pending[0];
         if (next === undefined || this.#closing) break;
-        passed = this.#options.guard!.incoming(next);
+        passed = this.#options.guard!.incoming(next.message);
       }
     } catch (error) {
       this.#fail(error);

@@ -13,6 +13,9 @@ import { Rate } from "../../gossiper/rate.ts";
 import { TestCluster } from "../requirements/harness.ts";
 import { deltaOf, ScriptedPeer } from "../requirements/scripted_peer.ts";
 import { entry, memberDelta } from "../unit/engine/harness.ts";
+import { realRuntime } from "../../gossiper/runtime.ts";
+import { SocketConnection } from "../../transport/web_socket_connection.ts";
+import { encode } from "../../transport/wire.ts";
 import { helloOf, Wire } from "./attacker.ts";
 
 const CONFIG = { gossipInterval: 50, gossipRequestTimeout: 300, heartbeatExpiration: 5_000 };
@@ -188,6 +191,43 @@ Deno.test("maxMessagesPerSecond is at least what a peer may send that keeps to t
   const config = { gossipInterval: 10, maxMessagesPerSecond: 799 };
   const error = await assertRejects(() => member({ config }), ConfigurationError);
   assertEquals(error.problems.map(({ field }) => field), ["maxMessagesPerSecond"]);
+});
+
+Deno.test("what waits for a peer's proof is bounded by its bytes as well: eight of the largest, and not 64", () => {
+  let closedWith = 0;
+  const socket = Object.assign(new EventTarget(), {
+    readyState: WebSocket.OPEN,
+    bufferedAmount: 0,
+    close: (code: number) => void (closedWith = code),
+  }) as unknown as WebSocket;
+  const maxMessageBytes = 20_000;
+  const cancels: (() => void)[] = [];
+  new SocketConnection(socket, {
+    runtime: {
+      ...realRuntime,
+      setTimer: (delayMs, callback) => {
+        const cancel = realRuntime.setTimer(delayMs, callback);
+        cancels.push(cancel);
+        return cancel;
+      },
+    },
+    limits: { maxMessageBytes, highWaterMark: 1, closeTimeout: 1_000, maxMessagesPerSecond: 1_000 },
+    dialled: true,
+    remote: "a peer",
+    guard: {
+      incoming: () => new Promise(() => {}),
+      outgoing: (message) => message,
+      signal: new AbortController().signal,
+    },
+  });
+  const text = encode({ type: "error", code: "busy", message: "x".repeat(200) });
+  const data = text + " ".repeat(maxMessageBytes - text.length);
+  for (let count = 1; count <= 9; count++) {
+    assertEquals(closedWith, 0, `before message ${count}`);
+    socket.dispatchEvent(new MessageEvent("message", { data }));
+  }
+  assertEquals(closedWith, 4413);
+  for (const cancel of cancels) cancel();
 });
 
 Deno.test("maxKeysPerMember: setState refuses one key more, what is set stays set, and the gossiper's own keys go on", async () => {
