@@ -236,4 +236,25 @@ export const MUTANTS: readonly Mutant[] = [
     files: CHAOS,
     limitMs: 60_000,
   },
+  {
+    file: "transport/cluster_keys.ts",
+    find: "    if (verified.key !== key) {",
+    replace: "    if (verified.key === undefined) {",
+    test: "an accepting side that has a key that is about to be withdrawn",
+    files: ["tests/security/connections_test.ts"],
+  },
+  {
+    file: "transport/admission.ts",
+    find: "if (PROXY_HEADERS.some((name) => request.headers.has(name))) {",
+    replace: "if (request.headers.has(PROXY_HEADERS.join())) {",
+    test: "without keys nobody comes in by a proxy on this machine",
+    files: ["tests/security/limits_test.ts"],
+  },
+  {
+    file: "transport/web_socket_connection.ts",
+    find: "if (this.#pending.length >= MAX_UNREAD_MESSAGES || waiting > most) throw tooMany();",
+    replace: "if (this.#pending.length >= MAX_UNREAD_MESSAGES) throw tooMany();",
+    test: "what waits for a peer's proof is bounded by its bytes as well",
+    files: ["tests/security/limits_test.ts"],
+  },
 ];
