@@ -20,7 +20,7 @@ await Promise.all([a.close(), b.close()]);
 
 Deno.test("R9.4 a process whose transports are closed ends by itself, at once (protoactor)", async () => {
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-prompt", "--no-lock", "--allow-net=127.0.0.1", "-"],
+    args: ["run", "--quiet", "--no-prompt", "--no-lock", "--allow-net=127.0.0.1", "-"],
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",
