@@ -12,6 +12,7 @@ import type { FlushResult } from "./gossiper/departure.ts";
 import { EventStream } from "./gossiper/event_stream.ts";
 import { Gossiper } from "./gossiper/gossiper.ts";
 import { idOfKey } from "./gossiper/signing.ts";
+import { RunningNode, type RunningNodeParts } from "./gossiper/running_node.ts";
 import { realRuntime, type Runtime } from "./gossiper/runtime.ts";
 import { warn } from "./gossiper/log.ts";
 import { authenticationOf, isOpenToAll, ownHosts, signingOf } from "./join_security.ts";
@@ -92,47 +93,23 @@ export async function join(options: JoinOptions): Promise<Node> {
       ...(signing && { signing }),
     });
     await gossiper.start(signal ? { signal } : {});
-    return new RunningNode({ gossiper, transport, eventStream, member: self });
+    return new WebSocketNode({ gossiper, member: self, transport, eventStream });
   } catch (error) {
     await transport.close();
     throw error;
   }
 }
 
-class RunningNode implements Node {
-  readonly gossiper: Gossiper;
-  readonly member: Member;
+/** A member that is dialled by WebSocket. */
+class WebSocketNode extends RunningNode implements Node {
   readonly address: string;
   readonly handler: Node["handler"];
-  readonly #over: Promise<void>;
 
-  constructor(parts: {
-    readonly gossiper: Gossiper;
-    readonly transport: WebSocketTransport;
-    readonly eventStream: EventStream;
-    readonly member: Member;
-  }) {
-    const { gossiper, transport, eventStream, member } = parts;
-    this.gossiper = gossiper;
-    this.member = member;
+  constructor(parts: RunningNodeParts & { readonly transport: WebSocketTransport }) {
+    super(parts);
+    const { transport, member } = parts;
     this.address = isDialable(member) ? transport.addressOf(member) : "";
     this.handler = transport.handler;
-    // However the gossiper ends, nothing that was opened for it stays open.
-    this.#over = gossiper.closed.then(async () => {
-      eventStream.close();
-      await transport.close();
-    });
-  }
-
-  async stop(): Promise<FlushResult> {
-    const result = await this.gossiper.stop();
-    await this.#over;
-    return result;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.gossiper[Symbol.asyncDispose]();
-    await this.#over;
   }
 }
 

@@ -12,6 +12,7 @@ import { configure, type PartialConfig } from "./gossiper/configuration.ts";
 import type { FlushResult } from "./gossiper/departure.ts";
 import { EventStream } from "./gossiper/event_stream.ts";
 import { Gossiper } from "./gossiper/gossiper.ts";
+import { RunningNode } from "./gossiper/running_node.ts";
 import { realRuntime, type Runtime } from "./gossiper/runtime.ts";
 import { newId } from "./join.ts";
 import { ProtoactorTransport } from "./transport/protoactor/transport.ts";
@@ -116,41 +117,9 @@ export async function joinProtoactor(options: JoinProtoactorOptions): Promise<Pr
     };
     const gossiper = new Gossiper(config, cluster);
     await gossiper.start(signal ? { signal } : {});
-    return new RunningNode({ gossiper, transport, eventStream });
+    return new RunningNode({ gossiper, member: transport.self, transport, eventStream });
   } catch (error) {
     await transport.close();
     throw error;
-  }
-}
-
-class RunningNode implements ProtoactorNode {
-  readonly gossiper: Gossiper;
-  readonly member: Member;
-  readonly #over: Promise<void>;
-
-  constructor(parts: {
-    readonly gossiper: Gossiper;
-    readonly transport: ProtoactorTransport;
-    readonly eventStream: EventStream;
-  }) {
-    const { gossiper, transport, eventStream } = parts;
-    this.gossiper = gossiper;
-    this.member = transport.self;
-    // However the gossiper ends, nothing that was opened for it stays open.
-    this.#over = gossiper.closed.then(async () => {
-      eventStream.close();
-      await transport.close();
-    });
-  }
-
-  async stop(): Promise<FlushResult> {
-    const result = await this.gossiper.stop();
-    await this.#over;
-    return result;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.gossiper[Symbol.asyncDispose]();
-    await this.#over;
   }
 }
