@@ -5,15 +5,15 @@
  */
 
 import type { DiscoverySite } from "../gossiper/cluster.ts";
-import { HearsayError } from "../gossiper/errors.ts";
 import { sleep } from "../gossiper/runtime.ts";
+import { reasonOf, ToldReasons } from "../gossiper/told_reasons.ts";
 
 /** The failures of one source, in a row. */
 export class Failures {
   readonly #site: Pick<DiscoverySite, "eventStream">;
   readonly #source: string;
+  readonly #told = new ToldReasons();
   #count = 0;
-  #told: string | undefined;
 
   /** Begins with none. */
   constructor(site: Pick<DiscoverySite, "eventStream">, source: string) {
@@ -29,16 +29,16 @@ export class Failures {
   /** It failed: told once for each reason, since it may fail the same way for hours. */
   failed(error: unknown): void {
     this.#count++;
-    const reason = error instanceof HearsayError ? error.code : String(error);
-    if (reason === this.#told) return;
-    this.#told = reason;
+    const reason = reasonOf(error);
+    if (!this.#told.isNews(this.#source, reason)) return;
+    this.#told.add(this.#source, reason);
     this.#site.eventStream.publish({ type: "DiscoveryFailed", source: this.#source, error });
   }
 
   /** It worked. */
   succeeded(): void {
     this.#count = 0;
-    this.#told = undefined;
+    this.#told.forget(this.#source);
   }
 }
 

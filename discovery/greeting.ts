@@ -6,8 +6,8 @@
 
 import { GRACEFULLY_LEFT_KEY, MEMBER_KEY } from "../engine/types.ts";
 import type { Discovery, DiscoverySite, Member } from "../gossiper/cluster.ts";
-import { HearsayError } from "../gossiper/errors.ts";
 import { sleep } from "../gossiper/runtime.ts";
+import { reasonOf, ToldReasons } from "../gossiper/told_reasons.ts";
 import { Gate } from "./gate.ts";
 import { MemberList } from "./member_list.ts";
 import { readMember } from "./member_record.ts";
@@ -42,6 +42,8 @@ class Greeting {
   readonly #signal: AbortSignal;
   readonly #list: MemberList;
   readonly #gate: Gate;
+  /** By address. */
+  readonly #told = new ToldReasons();
   /** As they were in greetings. */
   readonly #greeted = new Map<string, Member>();
   /** As members gossip about themselves. */
@@ -139,6 +141,7 @@ class Greeting {
       if (wanted.has(address)) continue;
       ending.abort();
       this.#greeting.delete(address);
+      this.#told.forget(address);
     }
     for (const address of wanted) {
       if (this.#greeting.has(address)) continue;
@@ -153,11 +156,10 @@ class Greeting {
   /** Greets whoever is at an address, and again whenever nobody who is active is there. */
   async #greetUntilActive(address: string, signal: AbortSignal): Promise<void> {
     const { self, runtime, blockedProbeInterval } = this.#site;
-    const told = { reason: undefined as string | undefined };
     let whoIsThere: string | undefined;
     for (let failures = 0; !signal.aborted;) {
       if (!this.#isActive(whoIsThere)) {
-        const met = await this.#greet(address, { signal, told });
+        const met = await this.#greet(address, signal);
         if (met === self.id || signal.aborted) return;
         whoIsThere = met ?? whoIsThere;
         failures = met === undefined ? failures + 1 : 0;
@@ -169,10 +171,7 @@ class Greeting {
   }
 
   /** Who answers at an address, or is known by then to be there; where nobody does, why is told once. */
-  async #greet(
-    address: string,
-    { signal, told }: { readonly signal: AbortSignal; readonly told: { reason: string | undefined } },
-  ): Promise<string | undefined> {
+  async #greet(address: string, signal: AbortSignal): Promise<string | undefined> {
     const known = () => this.#idAt.get(address);
     // A few are greeted whatever anybody says of them: a member might lie about where it is.
     const areMany = () => this.#greeting.size > MAX_GREETINGS;
@@ -181,16 +180,21 @@ class Greeting {
         signal,
         unless: () => areMany() && this.#isActive(known()),
       });
-      told.reason = undefined;
+      this.#told.forget(address);
       return met?.id ?? known();
     } catch (error) {
       if (signal.aborted) return undefined;
       // An address may lead nowhere; that is what the next attempt is for.
-      const reason = error instanceof HearsayError ? error.code : String(error);
-      if (reason !== told.reason) this.#site.eventStream.publish({ type: "SeedFailed", address, error });
-      told.reason = reason;
+      this.#tell(address, error);
       return undefined;
     }
+  }
+
+  #tell(address: string, error: unknown): void {
+    const reason = reasonOf(error);
+    if (!this.#told.isNews(address, reason)) return;
+    this.#told.add(address, reason);
+    this.#site.eventStream.publish({ type: "SeedFailed", address, error });
   }
 
   #isActive(id: string | undefined): boolean {

@@ -35,7 +35,7 @@ export interface RequestFailed {
   readonly error: unknown;
 }
 
-/** Nobody could be greeted at a seed's address; it is tried again, and told again when the reason is another. */
+/** Nobody could be greeted at a seed's address; it is tried again, and each reason is told once until it works. */
 export interface SeedFailed {
   /** The event's type. */
   readonly type: "SeedFailed";
@@ -46,8 +46,8 @@ export interface SeedFailed {
 }
 
 /**
- * A source of members could not be asked, or what it said could not be used; it is asked again, and this is told
- * again when the reason is another. The members that it named last stay.
+ * A source of members could not be asked, or what it said could not be used; it is asked again, and each reason is
+ * told once until that works. The members that it named last stay.
  */
 export interface DiscoveryFailed {
   /** The event's type. */
@@ -60,7 +60,8 @@ export interface DiscoveryFailed {
 
 /**
  * A client was refused before its connection was opened: it has no token or a wrong one, or comes from where it
- * may not. At most ten are told in a second, so that nobody can crowd out other events by being refused.
+ * may not. Told once for each host and reason until a client from there is let in, and at most ten in a second, so
+ * that nobody can crowd out other events by being refused.
  */
 export interface ClientRefused {
   /** The event's type. */
@@ -72,8 +73,9 @@ export interface ClientRefused {
 }
 
 /**
- * What a peer told of a member was not signed by that member, and was not taken; what is held of it stays. At most
- * ten are told in a second.
+ * What a peer told of a member was not signed by that member, and was not taken; what is held of it stays. Told
+ * once for each peer, member and reason until that peer tells something of it that is signed, and at most ten in a
+ * second.
  */
 export interface SignatureRefused {
   /** The event's type. */

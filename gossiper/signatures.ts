@@ -12,6 +12,7 @@ import { KeyBindings } from "./key_bindings.ts";
 import type { Hello } from "./message.ts";
 import { Rate } from "./rate.ts";
 import { claimText, type Signing } from "./signing.ts";
+import { ToldReasons } from "./told_reasons.ts";
 
 /** How many refusals are told in a second: a peer that lies must not crowd out other news. */
 const MAX_TOLD_PER_SECOND = 10;
@@ -41,14 +42,15 @@ export class Signatures {
   readonly #options: SignaturesOptions;
   readonly #core: Core;
   readonly #bindings: KeyBindings;
-  readonly #told: Rate;
+  readonly #told = new ToldReasons();
+  readonly #rate: Rate;
   #sealing: Promise<void> | undefined;
 
   constructor(options: SignaturesOptions) {
     const { core, signing, settings } = options;
     this.#options = options;
     this.#core = core;
-    this.#told = new Rate(MAX_TOLD_PER_SECOND, core.runtime);
+    this.#rate = new Rate(MAX_TOLD_PER_SECOND, core.runtime);
     this.#bindings = new KeyBindings({
       max: 2 * settings.maxMembers,
       isHeld: (id) => core.engine.lifeOf(id) !== undefined,
@@ -89,13 +91,21 @@ export class Signatures {
       const fault = faults[index];
       if (fault === undefined) {
         verified.set(told.id, held);
+        this.#told.forget(aboutOf(peerId, told.id));
         continue;
       }
       forged++;
-      if (!this.#told.take(1)) continue;
-      this.#core.publish({ type: "SignatureRefused", memberId: told.id, peerId, reason: fault });
+      this.#tell(peerId, told.id, fault);
     }
     return { verified, forged };
+  }
+
+  /** Once for each peer, member and fault, until it tells something of that member that is signed. */
+  #tell(peerId: string, memberId: string, reason: SignatureFault): void {
+    const about = aboutOf(peerId, memberId);
+    if (!this.#told.isNews(about, reason) || !this.#rate.take(1)) return;
+    this.#told.add(about, reason);
+    this.#core.publish({ type: "SignatureRefused", memberId, peerId, reason });
   }
 
   /** The members of a delta of which nothing may be taken: not verified, or not for what is held by now. */
@@ -126,6 +136,10 @@ export class Signatures {
     // Another key may have been bound while this one was looked at.
     return this.#bindings.bind(claim.id, announced) ? undefined : "key";
   }
+}
+
+function aboutOf(peerId: string, memberId: string): string {
+  return JSON.stringify([peerId, memberId]);
 }
 
 function isSameHold(one: Hold | undefined, other: Hold | undefined): boolean {

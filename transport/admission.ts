@@ -8,10 +8,11 @@ import { isLoopback } from "../gossiper/loopback.ts";
 import type { Runtime } from "../gossiper/runtime.ts";
 import type { Admitted, Authentication } from "./authentication.ts";
 import { Rate } from "../gossiper/rate.ts";
+import { ToldReasons } from "../gossiper/told_reasons.ts";
 import { type Authorise, refuseClient, refuseWithoutUpgrade } from "./web_socket_accept.ts";
 import { TOKEN_PROTOCOL } from "./web_socket_dial.ts";
 
-/** How many refusals are told in a second: whoever is refused must not crowd out other news. */
+/** How many refusals are told in a second: whoever makes up new reasons must not crowd out other news. */
 export const MAX_TOLD_PER_SECOND = 10;
 /** The longest token that is looked at. */
 export const MAX_TOKEN_LENGTH = 2_048;
@@ -32,7 +33,7 @@ export interface AdmissionOptions {
   /** The authorities under which this side is dialled. */
   readonly authorities: () => ReadonlySet<string>;
   readonly runtime: Runtime;
-  /** A client was refused for what it is or says; of many, only some are told. */
+  /** A client was refused for what it is or says: told once for each host and reason until one of there is let in. */
   readonly onRefused: (refused: RefusedClient) => void;
 }
 
@@ -57,12 +58,13 @@ export interface Place {
 export class Admission {
   readonly #options: AdmissionOptions;
   readonly #byAddress = new Map<string, number>();
-  readonly #told: Rate;
+  readonly #told = new ToldReasons();
+  readonly #rate: Rate;
   #handshakes = 0;
 
   constructor(options: AdmissionOptions) {
     this.#options = options;
-    this.#told = new Rate(MAX_TOLD_PER_SECOND, options.runtime);
+    this.#rate = new Rate(MAX_TOLD_PER_SECOND, options.runtime);
   }
 
   /** A place for the client, or the answer that refuses it. */
@@ -73,9 +75,12 @@ export class Admission {
     const place = this.#take(remote);
     try {
       const admitted = await this.#recognise(request, remote);
-      if (!(admitted instanceof Response)) return { ...place, admitted };
-      place.leave();
-      return admitted;
+      if (admitted instanceof Response) {
+        place.leave();
+        return admitted;
+      }
+      this.#told.forget(hostOf(remote));
+      return { ...place, admitted };
     } catch (error) {
       place.leave();
       throw error;
@@ -139,7 +144,12 @@ export class Admission {
   }
 
   #refuse(status: 401 | 403 | 503, remote: Deno.Addr | undefined, reason: string): Response {
-    if (this.#told.take(1)) this.#options.onRefused({ remote: remoteOf(remote), reason });
+    // By host: whoever tries again comes from another port.
+    const host = hostOf(remote);
+    if (this.#told.isNews(host, reason) && this.#rate.take(1)) {
+      this.#told.add(host, reason);
+      this.#options.onRefused({ remote: remoteOf(remote), reason });
+    }
     return new Response(`${reason}\n`, { status });
   }
 
@@ -179,6 +189,10 @@ export function remoteOf(address: Deno.Addr | undefined): string {
 
 function addressOf(remote: Deno.Addr | undefined): string | undefined {
   return remote?.transport === "tcp" ? remote.hostname : undefined;
+}
+
+function hostOf(remote: Deno.Addr | undefined): string {
+  return addressOf(remote) ?? "";
 }
 
 /** The token: a bearer's, or the second subprotocol of a browser, which can send no headers. */

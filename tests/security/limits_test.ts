@@ -7,7 +7,14 @@ import {
 } from "../../deps/std_assert.ts";
 import { assertRejects } from "../../deps/std_assert.ts";
 import { seeds } from "../../discovery/seeds.ts";
-import { ConfigurationError, HearsayError, join, type JoinOptions, WebSocketTransport } from "../../mod.ts";
+import {
+  ConfigurationError,
+  HearsayError,
+  join,
+  type JoinOptions,
+  type Node,
+  WebSocketTransport,
+} from "../../mod.ts";
 import { isLoopback } from "../../gossiper/loopback.ts";
 import { Rate } from "../../gossiper/rate.ts";
 import { TestCluster } from "../requirements/harness.ts";
@@ -270,17 +277,36 @@ Deno.test("maxKeysPerMember: of a peer that sets twice as many nothing is taken,
   await peer[Symbol.asyncDispose]();
 });
 
-Deno.test("refusals are told, but not so many that they crowd out other events", async () => {
+/** The reasons of all refusals that a member tells until it stops. */
+async function refusalsOf({ gossiper }: Node): Promise<string[]> {
+  const reasons: string[] = [];
+  for await (const event of gossiper.events.subscribe("ClientRefused")) {
+    if (event.type === "ClientRefused") reasons.push(event.reason);
+  }
+  return reasons;
+}
+
+Deno.test("refusals for ever other reasons are told, but not so many that they crowd out other events", async () => {
   await using node = await member();
-  let told = 0;
-  const counting = (async () => {
-    for await (const _ of node.gossiper.events.subscribe("ClientRefused")) told++;
-  })();
+  const refusals = refusalsOf(node);
   for (let count = 0; count < 50; count++) {
-    assertEquals(await Wire.status(node.address, { headers: { origin: "https://evil.example" } }), 403);
+    assertEquals(await Wire.status(node.address, { headers: { origin: `https://e${count}.example` } }), 403);
   }
   await node.stop();
-  await counting;
+  const told = (await refusals).length;
   assertGreater(told, 0);
   assertLessOrEqual(told, 30);
+});
+
+Deno.test("a client that is refused again and again is told once for each reason, and anew after one from there was let in", async () => {
+  await using node = await member({ allowedOrigins: ["https://app.example"] });
+  const refusals = refusalsOf(node);
+  const comesFrom = (origin: string) => Wire.status(node.address, { headers: { origin } });
+  for (const origin of ["https://a.example", "https://b.example"].flatMap((each) => [each, each, each])) {
+    assertEquals([await comesFrom(origin), await comesFrom("https://a.example")], [403, 403]);
+  }
+  assertEquals(await comesFrom("https://app.example"), 101);
+  assertEquals([await comesFrom("https://a.example"), await comesFrom("https://a.example")], [403, 403]);
+  await node.stop();
+  assertEquals((await refusals).map((reason) => /[ab](?=\.example)/.exec(reason)![0]), ["a", "b", "a"]);
 });

@@ -282,9 +282,14 @@ Deno.test("the heartbeat of a dead member cannot be made up: it is blocked howev
   }
 });
 
-Deno.test("whoever goes on telling what is not signed is not listened to any more", async () => {
+Deno.test("whoever goes on telling what is not signed is told of once, and not listened to any more", async () => {
   await using all = await withInsider();
-  const { insider, benId, benLife } = all;
+  const { ada, insider, benId, benLife } = all;
+  const over = new AbortController();
+  let told = 0;
+  const counting = (async () => {
+    for await (const _ of ada.gossiper.events.subscribe("SignatureRefused", over)) told++;
+  })();
   for (let count = 0; count < 8; count++) {
     insider.gossip({
       id: benId,
@@ -297,6 +302,9 @@ Deno.test("whoever goes on telling what is not signed is not listened to any mor
   const { code, reason } = await insider.wire.closed;
   assertEquals(code, 4400);
   assertMatch(reason, /not signed/);
+  over.abort();
+  await counting;
+  assertEquals(told, 1);
 });
 
 // ---- who signs

@@ -230,14 +230,14 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "discovery/failures.ts",
-    find: "if (reason === this.#told) return;",
+    find: "if (!this.#told.isNews(this.#source, reason)) return;",
     replace: "",
     test: "what fails is tried again after waits that grow",
     files: GREETING,
   },
   {
     file: "discovery/failures.ts",
-    find: "    this.#told = undefined;\n",
+    find: "    this.#told.forget(this.#source);\n",
     replace: "",
     test: "what fails is tried again after waits that grow",
     files: GREETING,

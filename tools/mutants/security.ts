@@ -251,6 +251,28 @@ export const MUTANTS: readonly Mutant[] = [
     files: ["tests/security/limits_test.ts"],
   },
   {
+    file: "transport/admission.ts",
+    find: "if (this.#told.isNews(host, reason) && this.#rate.take(1)) {",
+    replace: "if (this.#rate.take(1)) {",
+    test: "a client that is refused again and again is told once",
+    files: LIMITS,
+  },
+  {
+    file: "transport/admission.ts",
+    find: "      this.#told.forget(hostOf(remote));\n",
+    replace: "",
+    test: "a client that is refused again and again is told once",
+    files: LIMITS,
+  },
+  {
+    file: "gossiper/told_reasons.ts",
+    find:
+      "if (this.#reasonsBy.size > MAX_TOLD_ABOUT) this.#reasonsBy.delete(firstOf(this.#reasonsBy.keys()));",
+    replace: "",
+    test: "whoever comes from ever other places",
+    files: ["tests/unit/told_reasons_test.ts"],
+  },
+  {
     file: "transport/web_socket_connection.ts",
     find: "if (this.#pending.length >= MAX_UNREAD_MESSAGES || waiting > most) throw tooMany();",
     replace: "if (this.#pending.length >= MAX_UNREAD_MESSAGES) throw tooMany();",

@@ -208,8 +208,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "discovery/greeting.ts",
-    find:
-      'if (reason !== told.reason) this.#site.eventStream.publish({ type: "SeedFailed", address, error });',
+    find: 'this.#site.eventStream.publish({ type: "SeedFailed", address, error });',
     replace: "",
     test: "R11.1 where there are as many members",
     files: GOSSIPER,
