@@ -12,9 +12,9 @@ import {
   type GossiperConfig,
   type PartialConfig,
 } from "./gossiper/configuration.ts";
-import { describe, nearestOf } from "./gossiper/configuration_rules.ts";
+import { describe, nearestOf, unknownNames } from "./gossiper/options.ts";
 import type { Runtime } from "./gossiper/runtime.ts";
-import { SECURITY_OPTIONS, type SecurityOptions, securityProblems, unknownNames } from "./join_security.ts";
+import { SECURITY_OPTIONS, type SecurityOptions, securityProblems } from "./join_security.ts";
 
 /** Where others reach a member. */
 export interface Endpoint {

@@ -5,8 +5,8 @@
  */
 
 import type { ConfigurationProblem } from "./gossiper/configuration.ts";
-import { describe, nearestOf } from "./gossiper/configuration_rules.ts";
 import { isLoopback } from "./gossiper/loopback.ts";
+import { describe, unknownNames } from "./gossiper/options.ts";
 import type { Runtime } from "./gossiper/runtime.ts";
 import type { Signing } from "./gossiper/signing.ts";
 import { type Authentication, authorityOf, type ClusterKey } from "./transport/authentication.ts";
@@ -272,15 +272,6 @@ function originProblems(origins: unknown): ConfigurationProblem[] {
   const allowed = 'a list of origins such as "https://app.example"';
   const problem = "is no list of origins";
   return [{ field: "allowedOrigins", problem, given: describe(origins), allowed }];
-}
-
-/** The names in an option that it does not have. */
-export function unknownNames(field: string, given: object, known: readonly string[]): ConfigurationProblem[] {
-  return Object.keys(given).filter((name) => !known.includes(name)).map((name) => {
-    const nearest = nearestOf(name, known);
-    const problem = nearest === undefined ? "is no option" : `is no option; did you mean ${nearest}?`;
-    return { field: `${field}.${name}`, problem, given: "something", allowed: known.join(", ") };
-  });
 }
 
 function isListOf(given: unknown, isRight: (item: string) => boolean): boolean {

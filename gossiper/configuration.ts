@@ -5,7 +5,8 @@
  */
 
 import { ConfigurationError, type ConfigurationProblem } from "./configuration_error.ts";
-import { conflicts, describe, type Fault, faultOf } from "./configuration_rules.ts";
+import { conflicts, type Fault, faultOf } from "./configuration_rules.ts";
+import { describe } from "./options.ts";
 
 export { ConfigurationError, type ConfigurationProblem } from "./configuration_error.ts";
 export { presetFor } from "./preset.ts";

@@ -4,9 +4,9 @@
  * @module
  */
 
-import { levenshteinDistance } from "../deps/std_text.ts";
 import type { GossiperConfig } from "./configuration.ts";
 import type { ConfigurationProblem } from "./configuration_error.ts";
+import { nearestOf } from "./options.ts";
 
 /** What one setting may be. */
 type Rule =
@@ -132,39 +132,4 @@ export function conflicts(config: GossiperConfig, { wrong, places }: {
     });
   }
   return found;
-}
-
-/** The name that a misspelt one was probably meant to be; none for what resembles none. */
-export function nearestOf(given: string, names: readonly string[]): string | undefined {
-  // Nothing longer can be near, and measuring costs the product of the lengths.
-  if (given.length > 40) return undefined;
-  const plain = (name: string) => name.toLowerCase().replace(/[^a-z0-9]/g, "");
-  const distance = (name: string) =>
-    Math.min(
-      levenshteinDistance(plain(given), plain(name)),
-      levenshteinDistance(plain(given), plain(name).replace(/^gossip/, "")),
-    );
-  let nearest: string | undefined;
-  let least = Math.floor(plain(given).length / 3) + 1;
-  for (const name of names) {
-    const steps = distance(name);
-    if (steps < least) [nearest, least] = [name, steps];
-  }
-  return nearest;
-}
-
-/** A value as a person would write it, short. */
-export function describe(value: unknown): string {
-  switch (typeof value) {
-    case "string":
-      return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
-    case "bigint":
-      return `${value}n`;
-    case "function":
-      return "a function";
-    case "object":
-      return value === null ? "null" : Array.isArray(value) ? "an array" : "an object";
-    default:
-      return String(value);
-  }
 }

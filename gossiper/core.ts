@@ -11,6 +11,7 @@ import { makeLife } from "../engine/life.ts";
 import type { Instant } from "../engine/types.ts";
 import { HearsayError } from "./errors.ts";
 import type { EventStream, HearsayEvent } from "./event_stream.ts";
+import { assertSignal } from "./options.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** What a {@linkcode Core} is made of. */
@@ -129,6 +130,7 @@ export class Core {
   /** Resolves as soon as the condition holds, which is looked at after every call of the engine. */
   async until(isTrue: () => boolean, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     const { signal } = options;
+    assertSignal(signal);
     signal?.throwIfAborted();
     if (this.#over) throw this.#over;
     if (isTrue()) return;

@@ -6,6 +6,7 @@
 
 import type { EngineEvent } from "../engine/events.ts";
 import type { ClusterTopology } from "./cluster.ts";
+import { assertNone, assertSignal, describe, nearestOf } from "./options.ts";
 
 /** Told to a slow subscriber in place of the events that it missed. */
 export interface EventsDropped {
@@ -107,6 +108,30 @@ export type EventType = HearsayEvent["type"];
 /** The events of one type, or of several. */
 export type EventOf<T extends EventType> = Extract<HearsayEvent, { type: T }>;
 
+const EVENT_TYPES: { readonly [type in EventType]: true } = {
+  CallbackFailed: true,
+  ClientRefused: true,
+  ClusterTopology: true,
+  Confirmed: true,
+  ConflictDetected: true,
+  ConsensusLost: true,
+  ConsensusReached: true,
+  DiscoveryFailed: true,
+  Disseminated: true,
+  EventsDropped: true,
+  GossipUpdate: true,
+  LifeRenewed: true,
+  MemberBlocked: true,
+  MemberForgotten: true,
+  MemberUnblocked: true,
+  PhaseChanged: true,
+  ReconcilingRequested: true,
+  RequestFailed: true,
+  SeedFailed: true,
+  SelfBlocked: true,
+  SignatureRefused: true,
+};
+
 /** How an {@linkcode EventStream} is made. */
 export interface EventStreamOptions {
   /** How many events are kept for each subscriber that has not read them; 1024 by default. */
@@ -149,7 +174,11 @@ export class EventStream {
   #topology: ClusterTopology | undefined;
   #closed = false;
 
-  /** Makes a stream of events; throws a `RangeError` unless the capacity is a whole number of at least 1. */
+  /**
+   * Makes a stream of events.
+   *
+   * @throws {ConfigurationError} unless the capacity is a whole number of at least 1.
+   */
   constructor(options: EventStreamOptions = {}) {
     this.#capacity = checkedCapacity(options.capacity ?? DEFAULT_EVENT_CAPACITY);
   }
@@ -170,13 +199,17 @@ export class EventStream {
    * The events of the types named, or all, from now on. Who asks for `ClusterTopology` gets the latest one
    * first, if there was one. Cancel the stream or abort the signal to unsubscribe: until then, events are
    * kept for it. After {@linkcode EventStream.close} the stream returned has ended already.
+   *
+   * @throws {ConfigurationError} where a type is none, of which nothing would ever come, or an option is wrong.
    */
   subscribe<T extends EventType>(
     types?: T | readonly T[],
     options: SubscribeOptions = {},
   ): ReadableStream<EventOf<T> | EventsDropped> {
+    const wanted = checkedTypes(types);
+    assertSignal(options.signal);
     const capacity = checkedCapacity(options.capacity ?? this.#capacity);
-    const sets = [this.#subscribers, ...this.#setsFor(types)];
+    const sets = [this.#subscribers, ...this.#setsFor(wanted)];
     const subscriber = new Subscriber(capacity, (self) => {
       for (const set of sets) set.delete(self);
     });
@@ -199,9 +232,9 @@ export class EventStream {
     for (const subscriber of this.#subscribers) subscriber.finish();
   }
 
-  #setsFor(types: EventType | readonly EventType[] | undefined): Set<Subscriber>[] {
+  #setsFor(types: ReadonlySet<EventType> | undefined): Set<Subscriber>[] {
     if (types === undefined) return [this.#toAll];
-    return [...new Set(typeof types === "string" ? [types] : types)].map((type) => {
+    return Array.from(types, (type) => {
       let set = this.#byType.get(type);
       if (set === undefined) this.#byType.set(type, set = new Set());
       return set;
@@ -373,8 +406,24 @@ class EventBuffer {
 }
 
 function checkedCapacity(capacity: number): number {
-  if (Number.isSafeInteger(capacity) && capacity >= 1) return capacity;
-  throw new RangeError(
-    `The capacity of an event stream must be a whole number of at least 1; it is ${capacity}, and nothing was made.`,
-  );
+  const isRight = Number.isSafeInteger(capacity) && capacity >= 1;
+  const given = describe(capacity);
+  const allowed = "a whole number of at least 1";
+  assertNone(isRight ? [] : [{ field: "capacity", problem: "is no number of events", given, allowed }]);
+  return capacity;
+}
+
+/** The types that were asked for; none where it is all. */
+function checkedTypes(given: unknown): ReadonlySet<EventType> | undefined {
+  if (given === undefined) return undefined;
+  const types: readonly unknown[] = Array.isArray(given) ? given : [given];
+  const known = Object.keys(EVENT_TYPES);
+  assertNone(types.flatMap((type, index) => {
+    if (typeof type === "string" && Object.hasOwn(EVENT_TYPES, type)) return [];
+    const field = Array.isArray(given) ? `types[${index}]` : "types";
+    const nearest = typeof type === "string" ? nearestOf(type, known) : undefined;
+    const problem = nearest === undefined ? "is no event" : `is no event; did you mean ${nearest}?`;
+    return [{ field, problem, given: describe(type), allowed: nearest ?? known.join(", ") }];
+  }));
+  return new Set(types as readonly EventType[]);
 }

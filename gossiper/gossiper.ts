@@ -29,10 +29,11 @@ import { Core } from "./core.ts";
 import type { FlushResult } from "./departure.ts";
 import { HearsayError } from "./errors.ts";
 import type { EventStream } from "./event_stream.ts";
+import { assertNone, assertSignal, describe } from "./options.ts";
 import { Running } from "./running.ts";
 import { realRuntime } from "./runtime.ts";
 import { Topology } from "./topology.ts";
-import { assertKey, validated } from "./validation.ts";
+import { assertKey, assertOwnKey, validated } from "./validation.ts";
 import { keyValueOf, membersOf, snapshotOf } from "./views.ts";
 import { Watches } from "./watch.ts";
 
@@ -129,6 +130,7 @@ export class Gossiper implements GossiperLike {
   // deno-lint-ignore require-await -- that it fails is told by the promise, whatever the reason
   async start({ signal }: WaitOptions = {}): Promise<void> {
     this.#assertNotStopped();
+    assertSignal(signal);
     if (this.#running) {
       throw new HearsayError("already_started", "The gossiper runs already; nothing was changed.");
     }
@@ -168,8 +170,12 @@ export class Gossiper implements GossiperLike {
     await this.closed;
   }
 
-  /** The values of a key, by the id of the member that set it: a picture that later gossip does not change. */
+  /**
+   * The values of a key, by the id of the member that set it: a picture that later gossip does not change. Throws a
+   * `HearsayError` of code `invalid_key` for what is no key.
+   */
   getState<T = JsonValue>(key: string): Map<string, GossipKeyValue<T>> {
+    assertKey(key);
     const values = new Map<string, GossipKeyValue<T>>();
     for (const [id, entry] of this.#core.engine.state(key)) {
       // What a member publishes is its own affair: the type is what the caller expects.
@@ -195,11 +201,12 @@ export class Gossiper implements GossiperLike {
    */
   async setStateRequest(key: string, value: unknown, options: SetStateOptions = {}): Promise<void> {
     const { signal, acknowledgedBy = 0 } = options;
+    assertSignal(signal);
     signal?.throwIfAborted();
     if (acknowledgedBy !== "all" && !(Number.isInteger(acknowledgedBy) && acknowledgedBy >= 0)) {
-      throw new RangeError(
-        `acknowledgedBy must be "all" or a whole number of at least 0, and is ${acknowledgedBy}; nothing was set.`,
-      );
+      const allowed = '"all" or a whole number of at least 0';
+      const given = describe(acknowledgedBy);
+      assertNone([{ field: "acknowledgedBy", problem: "is no number of members", given, allowed }]);
     }
     const number = this.#set(key, value);
     if (acknowledgedBy === 0) return;
@@ -218,22 +225,25 @@ export class Gossiper implements GossiperLike {
   /** Deletes a key of this member; returns whether it was set. Throws like {@linkcode Gossiper.setState}. */
   deleteState(key: string): boolean {
     this.#assertNotStopped();
-    assertKey(key);
+    assertOwnKey(key);
     return this.#core.do((engine, now) => engine.delete(key, now)).number !== undefined;
   }
 
   /**
    * The present values of a key, one update for each member, and then every change and deletion, until the
    * gossiper stops, the signal is aborted or the stream is cancelled. A reader that falls behind by more than
-   * 1,024 updates misses those that newer ones of the same member have superseded.
+   * 1,024 updates misses those that newer ones of the same member have superseded. Throws a `HearsayError` of code
+   * `invalid_key` for what is no key.
    */
   watch(key: string, options: WaitOptions = {}): ReadableStream<GossipUpdate> {
+    assertKey(key);
+    assertSignal(options.signal);
     return this.#watches.watch(key, options);
   }
 
   /**
    * Registers a check of whether all active members have the same value under a key, as the extractor reads
-   * it. A member with no value means no consensus.
+   * it. A member with no value means no consensus. Throws a `HearsayError` of code `invalid_key` for what is no key.
    */
   registerConsensusCheck(
     key: string,
@@ -241,6 +251,7 @@ export class Gossiper implements GossiperLike {
     callbacks: ConsensusCallbacks = {},
   ): ConsensusHandle {
     this.#assertNotStopped();
+    assertKey(key);
     return this.#checks.register(key, extractor, callbacks);
   }
 
@@ -294,7 +305,7 @@ export class Gossiper implements GossiperLike {
 
   #set(key: string, value: unknown): number {
     this.#assertNotStopped();
-    assertKey(key);
+    assertOwnKey(key);
     const copy = copied(value);
     try {
       return this.#core.do((engine, now) => engine.set(key, copy, now), { mayRefuse: true }).number;

@@ -15,6 +15,7 @@ import {
   type PartialConfig,
 } from "./configuration.ts";
 import { HearsayError } from "./errors.ts";
+import { describe } from "./options.ts";
 
 /** The longest key, in bytes of UTF-8. */
 export const MAX_KEY_BYTES = 1024;
@@ -45,13 +46,11 @@ export function validated(config: PartialConfig, cluster: Cluster): GossiperConf
   return complete;
 }
 
-/** Refuses keys that cannot be set. */
+/** Refuses what is no key: nobody can have set it. */
 export function assertKey(key: unknown): asserts key is string {
   if (typeof key !== "string" || key === "" || !key.isWellFormed()) {
-    throw new HearsayError(
-      "invalid_key",
-      `A key must be a well-formed text that is not empty, and not ${show(key)}.`,
-    );
+    const text = `A key must be a well-formed text that is not empty, and not ${describe(key)}`;
+    throw new HearsayError("invalid_key", `${text}; nothing was changed.`);
   }
   if (utf8Length(key) > MAX_KEY_BYTES) {
     throw new HearsayError(
@@ -59,17 +58,22 @@ export function assertKey(key: unknown): asserts key is string {
       `A key may have ${MAX_KEY_BYTES} bytes, and this one has ${utf8Length(key)}; nothing was changed.`,
     );
   }
+}
+
+/** Refuses keys that cannot be set by the user. */
+export function assertOwnKey(key: unknown): asserts key is string {
+  assertKey(key);
   if (RESERVED_KEYS.has(key) || key.startsWith("hearsay.")) {
     throw new HearsayError(
       "invalid_key",
-      `The key ${show(key)} is set by the gossiper alone; nothing was changed.`,
+      `The key ${describe(key)} is set by the gossiper alone; nothing was changed.`,
     );
   }
 }
 
 function clusterProblems(given: Cluster): ConfigurationProblem[] {
   if (typeof given !== "object" || given === null) {
-    return [{ field: "cluster", problem: "is missing", given: show(given), allowed: "a cluster" }];
+    return [{ field: "cluster", problem: "is missing", given: describe(given), allowed: "a cluster" }];
   }
   // Types say what is there; what was passed from JavaScript may be anything.
   const cluster = given as { readonly [field in keyof Cluster]?: unknown };
@@ -92,7 +96,7 @@ function clusterProblems(given: Cluster): ConfigurationProblem[] {
 
 function nameProblem(field: string, given: unknown): ConfigurationProblem[] {
   const allowed = `a text of 1 to ${MAX_NAME_BYTES} bytes`;
-  return isName(given) ? [] : [{ field, problem: "is no name", given: show(given), allowed }];
+  return isName(given) ? [] : [{ field, problem: "is no name", given: describe(given), allowed }];
 }
 
 function isName(given: unknown): given is string {
@@ -103,14 +107,14 @@ function isName(given: unknown): given is string {
 function portProblem(given: unknown): ConfigurationProblem[] {
   if (Number.isInteger(given) && (given as number) >= 0 && (given as number) <= 65_535) return [];
   const allowed = "a whole number from 0 to 65535";
-  return [{ field: "cluster.self.port", problem: "is no port", given: show(given), allowed }];
+  return [{ field: "cluster.self.port", problem: "is no port", given: describe(given), allowed }];
 }
 
 function kindsProblem(given: unknown): ConfigurationProblem[] {
   // A peer refuses the greeting of a member whose kinds it would not read.
   if (Array.isArray(given) && given.length <= MAX_KINDS && given.every(isName)) return [];
   const allowed = `a list of at most ${MAX_KINDS} texts of 1 to ${MAX_NAME_BYTES} bytes`;
-  return [{ field: "cluster.self.kinds", problem: "is no list of kinds", given: show(given), allowed }];
+  return [{ field: "cluster.self.kinds", problem: "is no list of kinds", given: describe(given), allowed }];
 }
 
 /** A member's own record is in its greeting and in its state, and must leave room for what its user sets. */
@@ -125,11 +129,5 @@ function recordProblem(self: Member, { maxMessageBytes }: GossiperConfig): Confi
 
 function objectProblem(field: string, given: unknown): ConfigurationProblem[] {
   if (typeof given === "object" && given !== null) return [];
-  return [{ field, problem: "is missing", given: show(given), allowed: "an object" }];
-}
-
-function show(given: unknown): string {
-  if (typeof given === "string") return JSON.stringify(given.length > 60 ? `${given.slice(0, 60)}…` : given);
-  if (typeof given === "object" && given !== null) return Array.isArray(given) ? "a list" : "an object";
-  return String(given);
+  return [{ field, problem: "is missing", given: describe(given), allowed: "an object" }];
 }

@@ -12,6 +12,7 @@ import {
 import { seeds } from "../../discovery/seeds.ts";
 import { GRACEFULLY_LEFT_KEY, HEARTBEAT_KEY, TOPOLOGY_KEY } from "../../engine/types.ts";
 import type { Discovery } from "../../gossiper/cluster.ts";
+import { ConfigurationError } from "../../gossiper/configuration_error.ts";
 import { HearsayError } from "../../gossiper/errors.ts";
 import { sleep } from "../../gossiper/runtime.ts";
 import { seededRandom } from "../../transport/memory_random.ts";
@@ -293,6 +294,20 @@ Deno.test("R4.2 a value whose getter throws, or calls the gossiper, does no harm
   assertEquals([cluster.of("b").values("inner"), cluster.of("b").values("outer")], [{ a: 1 }, {
     a: { x: 2 },
   }]);
+});
+
+Deno.test("R4.2 what is no key cannot be asked for either: nothing would ever come of it", async () => {
+  await using cluster = await TestCluster.started(["a"]);
+  const { gossiper } = cluster.of("a");
+  for (const key of [undefined, null, "", 5, "\ud800", "x".repeat(1_025), ["k"]] as string[]) {
+    const told = String(key).slice(0, 40);
+    assertEquals(codeOf(() => gossiper.watch(key)), "invalid_key", told);
+    assertEquals(codeOf(() => gossiper.getState(key)), "invalid_key", told);
+    assertEquals(codeOf(() => gossiper.registerConsensusCheck(key)), "invalid_key", told);
+  }
+  // The gossiper's own keys may be looked at.
+  assertEquals([...gossiper.getState(HEARTBEAT_KEY).keys()], ["a"]);
+  await gossiper.watch(HEARTBEAT_KEY).cancel();
 });
 
 Deno.test("R4.2 keys that are the gossiper's own, or no keys at all, are refused", async () => {
@@ -610,8 +625,8 @@ Deno.test("R4.5 acknowledgedBy must be a whole number or all, else nothing is se
     const acknowledgedBy = given as number;
     await assertRejects(
       () => gossiper.setStateRequest("k", 1, { acknowledgedBy }),
-      RangeError,
-      "nothing was set",
+      ConfigurationError,
+      "acknowledgedBy is no number of members",
     );
   }
   assertEquals(gossiper.getState("k").size, 0);

@@ -1,6 +1,13 @@
-import { assertEquals, assertLess, assertRejects, assertThrows } from "../../deps/std_assert.ts";
+import {
+  assertEquals,
+  assertLess,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "../../deps/std_assert.ts";
 import type { ClusterTopology } from "../../gossiper/cluster.ts";
-import { EventStream, type HearsayEvent } from "../../gossiper/event_stream.ts";
+import { ConfigurationError } from "../../gossiper/configuration_error.ts";
+import { EventStream, type EventType, type HearsayEvent } from "../../gossiper/event_stream.ts";
 
 function topology(...ids: string[]): ClusterTopology {
   const members = ids.map((id) => ({ id, host: "127.0.0.1", port: 1, kinds: [] }));
@@ -208,9 +215,33 @@ Deno.test("R3.4 publishing to a full buffer costs the same at any capacity", () 
 
 Deno.test("R12.3 a capacity that is no whole number of at least 1 is refused", () => {
   for (const capacity of [0, -1, 1.5, NaN, Infinity]) {
-    assertThrows(() => new EventStream({ capacity }), RangeError, `${capacity}`);
-    assertThrows(() => new EventStream().subscribe("MemberBlocked", { capacity }), RangeError, `${capacity}`);
+    assertThrows(() => new EventStream({ capacity }), ConfigurationError, `given ${capacity}`);
+    assertThrows(
+      () => new EventStream().subscribe("MemberBlocked", { capacity }),
+      ConfigurationError,
+      `given ${capacity}`,
+    );
   }
+});
+
+Deno.test("R12.3 who asks for events that there are not, of which none would ever come, is told at once which there are", () => {
+  const events = new EventStream();
+  const refused = (types: unknown) => {
+    const error = assertThrows(() => events.subscribe(types as EventType), ConfigurationError);
+    return error.problems.map(({ field, problem, given }) => `${field} ${problem}: given ${given}`);
+  };
+  assertEquals(refused("MemberBloked"), [
+    'types is no event; did you mean MemberBlocked?: given "MemberBloked"',
+  ]);
+  assertEquals(refused(["SeedFailed", "toString", 5]), [
+    'types[1] is no event: given "toString"',
+    "types[2] is no event: given 5",
+  ]);
+  assertEquals(refused({ capacity: 5 }), ["types is no event: given an object"]);
+  const { problems } = assertThrows(() => events.subscribe("typo" as EventType), ConfigurationError);
+  assertStringIncludes(problems[0]!.allowed, "MemberBlocked, MemberForgotten");
+  const signal = 5 as unknown as AbortSignal;
+  assertThrows(() => events.subscribe("SeedFailed", { signal }), ConfigurationError, "signal is no signal");
 });
 
 /** Lets all that streams do by themselves be done. */

@@ -2,6 +2,7 @@ import type { Mutant } from "../mutant_run.ts";
 
 const R12 = ["tests/requirements/R12_test.ts"];
 const UNIT = ["tests/unit/configuration_test.ts"];
+const EVENTS = ["tests/unit/event_stream_test.ts"];
 
 /** Breaks of the configuration. */
 export const MUTANTS: readonly Mutant[] = [
@@ -55,7 +56,7 @@ export const MUTANTS: readonly Mutant[] = [
     files: UNIT,
   },
   {
-    file: "gossiper/configuration_rules.ts",
+    file: "gossiper/options.ts",
     find: "if (steps < least) [nearest, least] = [name, steps];",
     replace: "if (steps <= least + 9) [nearest, least] = [name, steps];",
     test: "R12.3 a name that resembles no setting gets no suggestion",
@@ -95,5 +96,19 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "problems.push(...error.problems.slice(0, 1));",
     test: "R12.3 a gossiper is not made where a setting is wrong",
     files: R12,
+  },
+  {
+    file: "gossiper/event_stream.ts",
+    find: 'if (typeof type === "string" && Object.hasOwn(EVENT_TYPES, type)) return [];',
+    replace: 'if (typeof type === "string") return [];',
+    test: "R12.3 who asks for events that there are not",
+    files: EVENTS,
+  },
+  {
+    file: "gossiper/gossiper.ts",
+    find: "    assertKey(key);\n    assertSignal(options.signal);\n",
+    replace: "",
+    test: "R4.2 what is no key cannot be asked for either",
+    files: ["tests/requirements/R4_test.ts"],
   },
 ];

@@ -345,8 +345,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "gossiper/gossiper.ts",
-    find: "    const { signal, acknowledgedBy = 0 } = options;\n    signal?.throwIfAborted();\n",
-    replace: "    const { signal, acknowledgedBy = 0 } = options;\n",
+    find: '    signal?.throwIfAborted();\n    if (acknowledgedBy !== "all"',
+    replace: '    if (acknowledgedBy !== "all"',
     test: "R4.5 a signal that is aborted before",
     files: of(4),
   },
