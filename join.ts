@@ -48,7 +48,7 @@ export interface Node extends AsyncDisposable {
  * part, unless `insecure` says otherwise; nothing is encrypted without `tls`.
  *
  * @throws {ConfigurationError} naming everything in the options that is wrong.
- * @throws {Deno.errors.AddrInUse} where the port to listen on is taken.
+ * @throws {HearsayError} with code `cannot_listen` where the port to listen on is taken.
  *
  * @example Two members that find each other
  * ```ts

@@ -8,11 +8,24 @@ import type { Discovery, Member } from "./gossiper/cluster.ts";
 import {
   ConfigurationError,
   type ConfigurationProblem,
-  configure,
   type GossiperConfig,
   type PartialConfig,
 } from "./gossiper/configuration.ts";
-import { describe, nearestOf, unknownNames } from "./gossiper/options.ts";
+import {
+  assertNone,
+  brokenBy,
+  describe,
+  DISCOVERY,
+  FLAG,
+  FUNCTION,
+  PORT,
+  type Rules,
+  RUNTIME,
+  SIGNAL,
+  unknownNames,
+} from "./gossiper/options.ts";
+import { placeProblems } from "./gossiper/place_options.ts";
+import { configuredWith, KINDS, memberProblems, NAME, recordProblem } from "./gossiper/validation.ts";
 import type { Runtime } from "./gossiper/runtime.ts";
 import { SECURITY_OPTIONS, type SecurityOptions, securityProblems } from "./join_security.ts";
 
@@ -90,89 +103,54 @@ export function checkedConfig(options: JoinOptions): GossiperConfig {
       { field: "options", problem: "are missing", given: describe(options), allowed },
     ]);
   }
-  const problems = [
-    ...unknownOptions(options),
-    ...clusterProblems(options),
-    ...listenProblems(options),
-    ...advertiseProblems(options),
+  const before = [
+    ...unknownNames(undefined, options, OPTIONS),
+    ...brokenBy(options, { rules: ALONE, required: ["cluster"] }),
+    ...whereProblems(options),
     ...seedProblems(options),
-    ...memberProblems(options),
+    ...listedProblems(options),
     ...discoveryProblems(options),
     ...securityProblems(options),
   ];
-  let config: GossiperConfig | undefined;
-  try {
-    config = configure(options.config);
-  } catch (error) {
-    if (!(error instanceof ConfigurationError)) throw error;
-    problems.push(...error.problems);
-  }
-  if (!config || problems.length > 0) throw new ConfigurationError(problems);
+  const config = configuredWith(options.config, { before });
+  assertNone(roomProblems(options, config));
   return config;
 }
 
-function unknownOptions(options: JoinOptions): ConfigurationProblem[] {
-  return Object.keys(options).filter((name) => !OPTIONS.some((known) => known === name)).map((field) => {
-    const nearest = nearestOf(field, OPTIONS);
-    const given = describe((options as unknown as Readonly<Record<string, unknown>>)[field]);
-    return nearest === undefined
-      ? { field, problem: "is no option", given, allowed: OPTIONS.join(", ") }
-      : { field, problem: `is no option; did you mean ${nearest}?`, given, allowed: nearest };
-  });
+/** What others are told of this member must leave room for what its user sets. */
+function roomProblems(
+  { id = "", kinds = [], advertise, listen }: JoinOptions,
+  { maxMessageBytes }: GossiperConfig,
+): ConfigurationProblem[] {
+  const self = { id, host: advertise?.host ?? listen?.hostname ?? "", port: 0, kinds };
+  return recordProblem("kinds", { self, maxMessageBytes });
 }
 
-function clusterProblems({ cluster }: JoinOptions): ConfigurationProblem[] {
-  if (typeof cluster === "string" && cluster !== "") return [];
-  const allowed = "the cluster's name, which all members share";
-  return [{ field: "cluster", problem: "is no name", given: describe(cluster), allowed }];
-}
+/** What can be said of an option alone. */
+const ALONE: Partial<Rules<JoinOptions>> = {
+  cluster: NAME,
+  id: NAME,
+  kinds: KINDS,
+  dialOnly: FLAG,
+  actorStatistics: FUNCTION,
+  signal: SIGNAL,
+  runtime: RUNTIME,
+};
 
-function listenProblems({ listen, advertise, dialOnly }: JoinOptions): ConfigurationProblem[] {
+function whereProblems(options: JoinOptions): ConfigurationProblem[] {
+  const { listen, advertise, dialOnly } = options;
   if (dialOnly) {
-    if (dialOnly !== true) {
-      const given = describe(dialOnly);
-      return [{ field: "dialOnly", problem: "is neither true nor false", given, allowed: "true or false" }];
-    }
     if (!listen && !advertise) return [];
     const problem = "cannot be given together with `dialOnly`";
     const field = listen ? "listen" : "advertise";
     return [{ field, problem, given: "both", allowed: "`dialOnly` where nobody can dial this member" }];
   }
-  if (!listen) {
-    if (advertise) return [];
+  if (!listen && !advertise) {
     const allowed =
       "`listen: { port }`, or `advertise: { host, port }` where `handler` is mounted, or `dialOnly`";
     return [{ field: "listen", problem: "is missing, and so is `advertise`", given: "neither", allowed }];
   }
-  if (typeof listen !== "object") {
-    return [{
-      field: "listen",
-      problem: "is no object",
-      given: describe(listen),
-      allowed: "`{ port, hostname }`",
-    }];
-  }
-  const { hostname = "127.0.0.1", port = 0 } = listen;
-  const problems = unknownNames("listen", listen, ["hostname", "port"]);
-  if (!isPort(port, 0)) {
-    const allowed = "a whole number from 0 (any that is free) to 65535";
-    problems.push({ field: "listen.port", problem: "is no port", given: describe(port), allowed });
-  }
-  if (!isHost(hostname)) {
-    const allowed = 'a name or an address, such as "127.0.0.1"';
-    problems.push({ field: "listen.hostname", problem: "is no host", given: describe(hostname), allowed });
-  } else if (!advertise && ["0.0.0.0", "[::]"].includes(new URL(urlOf(hostname, 1)).hostname)) {
-    const problem = "is missing, and nobody can dial the address listened on";
-    const allowed = "`advertise: { host, port }` with the address that others reach";
-    problems.push({ field: "advertise", problem, given: describe(hostname), allowed });
-  }
-  return problems;
-}
-
-function advertiseProblems({ advertise }: JoinOptions): ConfigurationProblem[] {
-  if (advertise === undefined) return [];
-  const unknown = unknownNames("advertise", Object(advertise), ["host", "port"]);
-  return [...unknown, ...endpointProblems("advertise", advertise)];
+  return placeProblems(options);
 }
 
 function seedProblems({ seeds, members }: JoinOptions): ConfigurationProblem[] {
@@ -194,40 +172,16 @@ function seedProblems({ seeds, members }: JoinOptions): ConfigurationProblem[] {
   });
 }
 
-function memberProblems({ members, seeds, id, listen, advertise }: JoinOptions): ConfigurationProblem[] {
+function listedProblems({ members, seeds, id, listen, advertise }: JoinOptions): ConfigurationProblem[] {
   // With seeds as well, that is what is wrong.
   if (members === undefined || seeds !== undefined) return [];
-  if (!Array.isArray(members)) {
-    const allowed = "a list of all members";
-    return [{ field: "members", problem: "is no list", given: describe(members), allowed }];
-  }
-  const ids = new Set<unknown>();
-  const problems = members.flatMap((member: unknown, index): ConfigurationProblem[] => {
-    const field = `members[${index}]`;
-    const { id, kinds } = (member ?? {}) as Partial<Member>;
-    const isNew = typeof id === "string" && id !== "" && !ids.has(id);
-    ids.add(id);
-    return [
-      ...(isNew ? [] : [{
-        field: `${field}.id`,
-        problem: typeof id === "string" && id !== "" ? "is that of another member" : "is no id",
-        given: describe(id),
-        allowed: "a text that no other member has",
-      }]),
-      ...endpointProblems(field, member as Partial<Endpoint> | undefined),
-      ...(Array.isArray(kinds) ? [] : [{
-        field: `${field}.kinds`,
-        problem: "is no list of kinds",
-        given: describe(kinds),
-        allowed: "a list, which may be empty",
-      }]),
-    ];
-  });
-  if (id === undefined || !ids.has(id)) {
+  const problems = [...memberProblems(members, { port: PORT })];
+  if (!Array.isArray(members)) return problems;
+  const listed: Partial<Member> | undefined = members.find((member: unknown) => Object(member).id === id);
+  if (id === undefined || !listed) {
     const allowed = "the id of one of the members: the others refuse everybody else";
     problems.push({ field: "id", problem: "is not listed in `members`", given: describe(id), allowed });
   }
-  const listed = members.find((member) => member?.id === id);
   if (listed && listen?.port !== undefined && !advertise && listen.port !== listed.port) {
     const problem = "is not the port at which `members` lists this member";
     const allowed = `${listed.port}, or \`advertise\` where others reach it by another port`;
@@ -236,50 +190,18 @@ function memberProblems({ members, seeds, id, listen, advertise }: JoinOptions):
   return problems;
 }
 
-function discoveryProblems(options: JoinOptions): ConfigurationProblem[] {
+function discoveryProblems(options: JoinOptions): readonly ConfigurationProblem[] {
   const { discovery, seeds, members, dialOnly } = options;
   if (discovery === undefined) {
-    if (!dialOnly || members !== undefined || (seeds !== undefined && seeds.length > 0)) return [];
+    const hasSeeds = seeds !== undefined && !(Array.isArray(seeds) && seeds.length === 0);
+    if (!dialOnly || members !== undefined || hasSeeds) return [];
     const allowed = "`seeds`, `members` or `discovery`: whoever cannot be dialled has to find the others";
     return [{ field: "seeds", problem: "are missing", given: describe(seeds), allowed }];
   }
-  const { byGreeting, run } = (discovery ?? {}) as Partial<Discovery>;
-  if (typeof byGreeting !== "boolean" || typeof run !== "function") {
-    const allowed = 'a source of members, such as `seeds(["ws://127.0.0.1:7001"])`';
-    return [{ field: "discovery", problem: "is no discovery", given: describe(discovery), allowed }];
-  }
+  const problems = DISCOVERY("discovery", discovery);
+  if (problems.length > 0) return problems;
   if (seeds === undefined && members === undefined) return [];
   const other = seeds === undefined ? "members" : "seeds";
   const problem = `cannot be given together with \`${other}\``;
   return [{ field: "discovery", problem, given: "both", allowed: "one of the two, or `anyOf` of several" }];
-}
-
-function endpointProblems(
-  field: string,
-  given: Partial<Endpoint> | null | undefined,
-): ConfigurationProblem[] {
-  const { host, port } = given ?? {};
-  const problems: ConfigurationProblem[] = [];
-  if (!isHost(host)) {
-    const allowed = 'a name or an address, such as "10.0.0.5"';
-    problems.push({ field: `${field}.host`, problem: "is no host", given: describe(host), allowed });
-  }
-  if (!isPort(port, 1)) {
-    const allowed = "a whole number from 1 to 65535";
-    problems.push({ field: `${field}.port`, problem: "is no port", given: describe(port), allowed });
-  }
-  return problems;
-}
-
-function isPort(given: unknown, least: number): boolean {
-  return Number.isInteger(given) && (given as number) >= least && (given as number) <= 65_535;
-}
-
-function isHost(given: unknown): given is string {
-  return typeof given === "string" && given !== "" && !/[\s/?#@]/.test(given) &&
-    URL.canParse(urlOf(given, 1));
-}
-
-function urlOf(host: string, port: number): string {
-  return `ws://${host.includes(":") && !host.startsWith("[") ? `[${host}]` : host}:${port}`;
 }

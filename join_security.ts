@@ -6,7 +6,7 @@
 
 import type { ConfigurationProblem } from "./gossiper/configuration.ts";
 import { isLoopback } from "./gossiper/loopback.ts";
-import { describe, unknownNames } from "./gossiper/options.ts";
+import { describe, isEverywhere, listOf, optionsOf, PEM, unknownNames } from "./gossiper/options.ts";
 import type { Runtime } from "./gossiper/runtime.ts";
 import type { Signing } from "./gossiper/signing.ts";
 import { type Authentication, authorityOf, type ClusterKey } from "./transport/authentication.ts";
@@ -126,8 +126,7 @@ export async function authenticationOf(
  * a prompt: seeds that are names are dialled by what the names lead to.
  */
 export function ownHosts({ listen }: Pick<Checked, "listen">): string[] {
-  const host = URL.parse(`ws://${bracketed(listen?.hostname ?? "")}`)?.hostname;
-  if (host !== "0.0.0.0" && host !== "[::]") return [];
+  if (!isEverywhere(listen?.hostname ?? "")) return [];
   const { state } = Deno.permissions.querySync({ name: "sys", kind: "networkInterfaces" });
   return state === "granted" ? Deno.networkInterfaces().map(({ address }) => address) : [];
 }
@@ -203,39 +202,15 @@ function signingProblems(
   }];
 }
 
-function tlsProblems({ tls, listen }: Checked): ConfigurationProblem[] {
-  if (tls === undefined) return [];
-  if (typeof tls !== "object" || tls === null) {
-    return [{
-      field: "tls",
-      problem: "is no object",
-      given: describe(tls),
-      allowed: "`{ cert, key, caCerts }`",
-    }];
-  }
-  const problems = unknownNames("tls", tls, ["cert", "key", "caCerts"]);
-  const pem = (value: unknown) => typeof value === "string" && value.includes("-----BEGIN ");
-  for (const name of ["cert", "key"] as const) {
-    if (tls[name] === undefined ? !isNeeded(name) : pem(tls[name])) continue;
-    const given = tls[name] === undefined ? "nothing" : "something else";
-    const allowed = "the text of a PEM file; both of cert and key where this member listens itself";
-    problems.push({ field: `tls.${name}`, problem: "is no PEM", given, allowed });
-  }
-  if (tls.caCerts !== undefined && !isListOf(tls.caCerts, pem)) {
-    const allowed = "a list of the texts of PEM files";
-    problems.push({
-      field: "tls.caCerts",
-      problem: "is no list of PEMs",
-      given: describe(tls.caCerts),
-      allowed,
-    });
-  }
-  return problems;
+const CA_CERTS = listOf(PEM, "a list of the texts in PEM files");
 
-  function isNeeded(name: "cert" | "key"): boolean {
-    const other = name === "cert" ? tls!.key : tls!.cert;
-    return listen !== undefined || other !== undefined;
-  }
+function tlsProblems({ tls, listen }: Checked): readonly ConfigurationProblem[] {
+  if (tls === undefined) return [];
+  const { cert, key }: TlsOptions = Object(tls);
+  // Who listens itself needs both, and so does who gives one.
+  const isComplete = listen !== undefined || cert !== undefined || key !== undefined;
+  const rules = { cert: PEM, key: PEM, caCerts: CA_CERTS };
+  return optionsOf<TlsOptions>(rules, isComplete ? ["cert", "key"] : [])("tls", tls);
 }
 
 function insecureProblems(options: Checked): ConfigurationProblem[] {

@@ -7,6 +7,7 @@
 import type { GossiperClosed } from "./gossiper/contract.ts";
 import type { FlushResult } from "./gossiper/departure.ts";
 import { warn } from "./gossiper/log.ts";
+import { assertNone, FUNCTION, listOf, optionsOf, rule } from "./gossiper/options.ts";
 import { abortable, deadlineAfter, realRuntime } from "./gossiper/runtime.ts";
 
 /**
@@ -55,6 +56,22 @@ export interface LeaveOnSignalsOptions {
   readonly afterLeaving?: (options: { readonly flush?: FlushResult }) => Promise<void> | void;
 }
 
+const OPTIONS = optionsOf<LeaveOnSignalsOptions>({
+  signals: listOf(
+    rule((given) => typeof given === "string" && Object.hasOwn(NUMBERS, given), {
+      problem: "is no signal to leave on",
+      allowed: `one of ${Object.keys(NUMBERS).join(", ")}`,
+    }),
+    "a list of names of signals",
+  ),
+  shutdownTimeout: rule((given) => typeof given === "number" && given > 0 && given <= LONGEST_MS, {
+    problem: "is no duration",
+    allowed: `a number of milliseconds from 1 to ${LONGEST_MS}`,
+  }),
+  beforeLeaving: FUNCTION,
+  afterLeaving: FUNCTION,
+});
+
 /**
  * Lets a node leave when its process is told to end, and ends the process: at the first signal `beforeLeaving` is
  * called, the member leaves and tells others so, `afterLeaving` is called, and the process exits with 0. After
@@ -80,17 +97,12 @@ export interface LeaveOnSignalsOptions {
  * });
  * ```
  *
- * @throws {RangeError} where `shutdownTimeout` is no number of milliseconds above 0.
- * @throws {TypeError} where a signal cannot be listened for. Nothing is listened for then.
+ * @throws {ConfigurationError} naming everything in the options that is wrong.
+ * @throws {TypeError} where the platform knows no such signal. Nothing is listened for then.
  */
 export function leaveOnSignals(node: Leaving, options: LeaveOnSignalsOptions = {}): Disposable {
+  assertNone(OPTIONS("leaveOnSignals", options));
   const { signals = usualSignals(), shutdownTimeout = SHUTDOWN_TIMEOUT } = options;
-  if (!(shutdownTimeout > 0 && shutdownTimeout <= LONGEST_MS)) {
-    throw new RangeError(
-      `shutdownTimeout must be a number of milliseconds from 1 to ${LONGEST_MS}, and is ${shutdownTimeout}.`,
-    );
-  }
-  for (const signal of signals) assertEnding(signal);
   let leavingSinceMs: number | undefined;
   const listeners: (readonly [EndingSignal, () => void])[] = [];
   const letGo = () => {
@@ -123,14 +135,6 @@ export function leaveOnSignals(node: Leaving, options: LeaveOnSignalsOptions = {
 
 function usualSignals(): readonly EndingSignal[] {
   return Deno.build.os === "windows" ? ["SIGINT", "SIGBREAK"] : ["SIGTERM", "SIGINT"];
-}
-
-function assertEnding(signal: unknown): void {
-  if (typeof signal === "string" && Object.hasOwn(NUMBERS, signal)) return;
-  const known = Object.keys(NUMBERS).join(", ");
-  throw new TypeError(
-    `A signal to leave on must be one of ${known}, and is ${JSON.stringify(signal)}; none is listened for.`,
-  );
 }
 
 /** Ends the process; does not return, unless by what a callback threw. */

@@ -8,12 +8,23 @@
  */
 
 import type { Cluster, Discovery, Member } from "./gossiper/cluster.ts";
-import { configure, type PartialConfig } from "./gossiper/configuration.ts";
+import type { GossiperConfig, PartialConfig } from "./gossiper/configuration.ts";
 import type { FlushResult } from "./gossiper/departure.ts";
 import { EventStream } from "./gossiper/event_stream.ts";
 import { Gossiper } from "./gossiper/gossiper.ts";
+import {
+  brokenBy,
+  DISCOVERY,
+  FUNCTION,
+  type Rules,
+  RUNTIME,
+  SIGNAL,
+  unknownNames,
+} from "./gossiper/options.ts";
+import { placeProblems } from "./gossiper/place_options.ts";
 import { RunningNode } from "./gossiper/running_node.ts";
 import { realRuntime, type Runtime } from "./gossiper/runtime.ts";
+import { configuredWith, KINDS, NAME } from "./gossiper/validation.ts";
 import { newId } from "./join.ts";
 import { ProtoactorTransport } from "./transport/protoactor/transport.ts";
 import type { Decoder, Decoders } from "./transport/protoactor/values.ts";
@@ -50,6 +61,20 @@ export interface JoinProtoactorOptions {
   readonly runtime?: Runtime;
 }
 
+const RULES: Rules<JoinProtoactorOptions> = {
+  cluster: NAME,
+  discovery: DISCOVERY,
+  listen: checkedElsewhere,
+  advertise: checkedElsewhere,
+  kinds: KINDS,
+  config: checkedElsewhere,
+  decoders: (field, given) =>
+    Object.entries(Object(given)).flatMap(([type, each]) => FUNCTION(`${field}.${type}`, each)),
+  actorStatistics: FUNCTION,
+  signal: SIGNAL,
+  runtime: RUNTIME,
+};
+
 /** A member that takes part in a cluster of protoactor-go. */
 export interface ProtoactorNode extends AsyncDisposable {
   /** The gossiper that it runs. */
@@ -67,9 +92,8 @@ export interface ProtoactorNode extends AsyncDisposable {
  * Nothing is encrypted and nobody is authenticated, as in protoactor-go unless it is told otherwise: whoever
  * reaches the port is believed.
  *
- * @throws {ConfigurationError} naming every setting that is wrong.
- * @throws {RangeError} where it listens at every address and `advertise` does not say which others reach.
- * @throws {Deno.errors.AddrInUse} where the port to listen on is taken.
+ * @throws {ConfigurationError} naming everything in the options that is wrong.
+ * @throws {HearsayError} with code `cannot_listen` where the port to listen on is taken.
  *
  * @example A member that alone waits for others
  * ```ts
@@ -82,13 +106,9 @@ export interface ProtoactorNode extends AsyncDisposable {
  * ```
  */
 export async function joinProtoactor(options: JoinProtoactorOptions): Promise<ProtoactorNode> {
-  const config = configure(options.config);
+  const config = checkedConfig(options);
   const { cluster: name, discovery, listen = {}, advertise, kinds, decoders, signal } = options;
   const { actorStatistics, runtime = realRuntime } = options;
-  if (!advertise && ["0.0.0.0", "::", "[::]"].includes(listen.hostname ?? "")) {
-    const text = `Nobody can dial ${listen.hostname}: say by advertise where others reach this member.`;
-    throw new RangeError(`${text} Nothing was opened.`);
-  }
   signal?.throwIfAborted();
   const transport = await ProtoactorTransport.listen({
     id: newId(runtime),
@@ -122,4 +142,19 @@ export async function joinProtoactor(options: JoinProtoactorOptions): Promise<Pr
     await transport.close();
     throw error;
   }
+}
+
+function checkedConfig(options: JoinProtoactorOptions): GossiperConfig {
+  const given: Partial<JoinProtoactorOptions> = Object(options);
+  const before = [
+    ...unknownNames(undefined, options, Object.keys(RULES)),
+    ...brokenBy(given, { rules: RULES, required: ["cluster", "discovery"] }),
+    ...placeProblems(given),
+  ];
+  return configuredWith(given.config, { before });
+}
+
+/** What others say of it. */
+function checkedElsewhere(): [] {
+  return [];
 }

@@ -6,6 +6,7 @@
 
 import type { ClusterTopology, Discovery, DiscoverySite, Member } from "../gossiper/cluster.ts";
 import { LatestStream } from "../gossiper/latest_stream.ts";
+import { assertNone, DISCOVERY, listOf } from "../gossiper/options.ts";
 
 /**
  * The members are all that any of the sources names; each goes on whatever becomes of the others. Where one of
@@ -22,10 +23,15 @@ import { LatestStream } from "../gossiper/latest_stream.ts";
  * console.assert(discovery.byGreeting);
  * ```
  *
- * @throws {TypeError} without a source.
+ * @throws {ConfigurationError} without a source, and where one is none.
  */
 export function anyOf(...sources: readonly Discovery[]): Discovery {
-  if (sources.length === 0) throw new TypeError("`anyOf` needs at least one source of members.");
+  const allowed = "at least one source of members";
+  assertNone(
+    sources.length === 0
+      ? [{ field: "anyOf", problem: "has no source", given: "nothing", allowed }]
+      : listOf(DISCOVERY, allowed)("anyOf", sources),
+  );
   const known = sources.flatMap(({ members = [] }) => members);
   return {
     byGreeting: sources.some(({ byGreeting }) => byGreeting),

@@ -4,22 +4,31 @@
  * @module
  */
 
+import { listOf, optionsOf, PORT, type Rule, rule, type Rules, TEXT } from "../gossiper/options.ts";
+import type { NameServer } from "./dns_lookup.ts";
+
 /**
- * Throws unless a duration, where there is one, is a number of milliseconds that lets something else happen
- * meanwhile: a source that asked without pause would take the whole process.
- *
- * @throws {RangeError} naming the option.
+ * A number of milliseconds that lets something else happen meanwhile: a source that asked without pause would take
+ * the whole process.
  */
-export function assertDuration(
-  name: string,
-  given: number | undefined,
-  { leastMs = 1 }: { readonly leastMs?: number } = {},
-): void {
-  if (given === undefined || (typeof given === "number" && given >= leastMs && given < Infinity)) return;
-  throw new RangeError(`${name} must be a number of at least ${leastMs} milliseconds; it is ${given}.`);
+export function duration({ leastMs = 1 }: { readonly leastMs?: number } = {}): Rule {
+  return rule((given) => typeof given === "number" && given >= leastMs && given < Infinity, {
+    problem: "is no duration",
+    allowed: `a number of at least ${leastMs} milliseconds`,
+  });
 }
 
-/** Whether something is a port that can be dialled. */
-export function isPort(given: unknown): given is number {
-  return Number.isInteger(given) && (given as number) >= 1 && (given as number) <= 65_535;
-}
+/** Addresses of members, of whatever transport. */
+export const ADDRESSES: Rule = listOf(
+  rule((given) => typeof given === "string" && /^[a-z][a-z\d+.-]*:\/\/[^/]/i.test(given), {
+    problem: "is no address of a member",
+    allowed: 'an address such as "ws://127.0.0.1:7001"',
+  }),
+  'a list of addresses such as "ws://127.0.0.1:7001"',
+);
+
+/** Who is asked for names. */
+export const NAME_SERVER: Rule = optionsOf<NameServer>(
+  { ipAddr: TEXT, port: PORT } satisfies Rules<NameServer>,
+  ["ipAddr"],
+);

@@ -5,8 +5,9 @@
  */
 
 import type { Discovery } from "../gossiper/cluster.ts";
+import { assertNone, FLAG, optionsOf, PORT, rule } from "../gossiper/options.ts";
 import { sleep } from "../gossiper/runtime.ts";
-import { assertDuration, isPort } from "./checks.ts";
+import { duration, NAME_SERVER } from "./checks.ts";
 import { addressesOfName, type LookupOptions, type NameServer, servicesOfName } from "./dns_lookup.ts";
 import { keepTrying } from "./failures.ts";
 import { byGreeting } from "./greeting.ts";
@@ -24,6 +25,18 @@ export interface DnsOptions {
   /** Whether members are dialled by `wss`; false by default. The targets of SRV records are then dialled by name. */
   readonly secure?: boolean;
 }
+
+const OPTIONS = optionsOf<DnsOptions>({
+  port: PORT,
+  nameServer: NAME_SERVER,
+  interval: duration(),
+  secure: FLAG,
+});
+
+const NAME = rule((given) => typeof given === "string" && /^[^\s/:]{1,253}$/.test(given), {
+  problem: "is no name",
+  allowed: 'a name such as "orders.default.svc.cluster.local"',
+});
 
 /**
  * Greets whoever is where a name leads, such as that of a headless service of Kubernetes: with a port all its
@@ -43,19 +56,11 @@ export interface DnsOptions {
  * console.assert(byAddress.byGreeting && byService.byGreeting);
  * ```
  *
- * @throws {TypeError} where the name is none, or the port.
- * @throws {RangeError} where the interval is no time.
+ * @throws {ConfigurationError} naming everything in the name and the options that is wrong.
  */
 export function dns(name: string, options: DnsOptions = {}): Discovery {
-  if (typeof name !== "string" || !/^[^\s/:]{1,253}$/.test(name)) {
-    const example = '"orders.default.svc.cluster.local"';
-    throw new TypeError(`A name must be such as ${example}, and not ${JSON.stringify(name)}.`);
-  }
-  const { port, interval = 10_000 } = options;
-  if (port !== undefined && !isPort(port)) {
-    throw new TypeError(`A port must be a whole number from 1 to 65535, and not ${port}.`);
-  }
-  assertDuration("interval", interval);
+  assertNone([...NAME("dns.name", name), ...OPTIONS("dns", options)]);
+  const { interval = 10_000 } = options;
   return byGreeting((site, { found, signal }) => {
     const { runtime } = site;
     return keepTrying(async ({ succeeded }) => {

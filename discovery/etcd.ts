@@ -6,7 +6,9 @@
 
 import type { JsonValue } from "../engine/types.ts";
 import type { Discovery, DiscoverySite, Member } from "../gossiper/cluster.ts";
-import { assertEtcdOptions, type EtcdOptions } from "./etcd_client.ts";
+import { assertNone, optionsOf, TEXT } from "../gossiper/options.ts";
+import { duration } from "./checks.ts";
+import { ETCD_RULES, type EtcdOptions } from "./etcd_client.ts";
 import { EtcdMembership, type EtcdMembershipOptions } from "./etcd_membership.ts";
 import { readMember } from "./member_record.ts";
 
@@ -29,6 +31,14 @@ export interface EtcdDiscoveryOptions extends EtcdOptions {
   readonly resyncInterval?: number;
 }
 
+const OPTIONS = optionsOf<EtcdDiscoveryOptions>({
+  ...ETCD_RULES,
+  prefix: TEXT,
+  leaseTtl: duration({ leastMs: 1_000 }),
+  grace: duration({ leastMs: 0 }),
+  resyncInterval: duration(),
+});
+
 /**
  * Keeps this member in etcd (3.4 or later, by its HTTP/JSON gateway) at `/hearsay/<cluster>/<id>` under a lease,
  * and takes for members whoever else is there; whoever is not is refused. Where etcd cannot be reached,
@@ -43,11 +53,10 @@ export interface EtcdDiscoveryOptions extends EtcdOptions {
  * console.assert(!discovery.byGreeting);
  * ```
  *
- * @throws {TypeError} where an endpoint is no URL.
- * @throws {RangeError} where a time is none, or a lease shorter than a second.
+ * @throws {ConfigurationError} naming everything in the options that is wrong, such as an endpoint that is no URL.
  */
 export function etcd(options: EtcdDiscoveryOptions = {}): Discovery {
-  assertEtcdOptions(options);
+  assertNone(OPTIONS("etcd", options));
   return {
     byGreeting: false,
     run: (site, running) => new EtcdMembership(membershipOf(options, site), site).run(running),

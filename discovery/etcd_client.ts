@@ -5,8 +5,9 @@
  */
 
 import { HearsayError } from "../gossiper/errors.ts";
+import { listOf, optionsOf, PEM, rule, type Rules, SECRET, TEXT } from "../gossiper/options.ts";
 import type { Runtime } from "../gossiper/runtime.ts";
-import { assertDuration } from "./checks.ts";
+import { duration } from "./checks.ts";
 import { askJson, askLines, type AskOptions, HttpRefusal } from "./http.ts";
 
 /** The most that one answer, or one message of a watch, may have, in bytes: some ten thousand members. */
@@ -64,31 +65,24 @@ export class Compacted extends HearsayError {
   }
 }
 
-/** The times that are the same for whoever keeps members in etcd. */
-export interface EtcdTimes {
-  readonly leaseTtl?: number;
-  readonly resyncInterval?: number;
-}
-
-/**
- * Throws unless the options name endpoints that can be asked, and times that can be kept.
- *
- * @throws {TypeError} naming the endpoint.
- * @throws {RangeError} naming the time.
- */
-export function assertEtcdOptions(options: EtcdOptions & EtcdTimes): void {
-  const { endpoints, requestTimeout, leaseTtl, resyncInterval } = options;
-  assertDuration("requestTimeout", requestTimeout);
-  assertDuration("leaseTtl", leaseTtl, { leastMs: 1_000 });
-  assertDuration("resyncInterval", resyncInterval);
-  for (const endpoint of endpoints ?? []) {
-    if (typeof endpoint === "string" && /^https?:\/\/[^/]+\/?$/.test(endpoint) && URL.canParse(endpoint)) {
-      continue;
-    }
-    const given = JSON.stringify(endpoint);
-    throw new TypeError(`An endpoint of etcd must be such as "http://127.0.0.1:2379", and not ${given}.`);
-  }
-}
+/** What the options may be: endpoints that can be asked, and times that can be kept. */
+export const ETCD_RULES: Rules<EtcdOptions> = {
+  endpoints: listOf(
+    rule((given) => typeof given === "string" && /^https?:\/\/[^/]+\/?$/.test(given) && URL.canParse(given), {
+      problem: "is no endpoint of etcd",
+      allowed: 'a URL such as "http://127.0.0.1:2379"',
+    }),
+    'a list of URLs such as "http://127.0.0.1:2379"',
+  ),
+  username: TEXT,
+  password: SECRET,
+  tls: optionsOf<NonNullable<EtcdOptions["tls"]>>({
+    caCerts: listOf(PEM, "a list of the texts in PEM files"),
+    cert: PEM,
+    key: PEM,
+  }),
+  requestTimeout: duration(),
+};
 
 /** Talks to whichever of the endpoints answers. Throws {@linkcode HearsayError}s. */
 export class EtcdClient implements Disposable {

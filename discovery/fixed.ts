@@ -5,6 +5,8 @@
  */
 
 import type { Discovery, DiscoverySite, Member } from "../gossiper/cluster.ts";
+import { assertNone, LISTENING_PORT } from "../gossiper/options.ts";
+import { memberProblems } from "../gossiper/validation.ts";
 
 /**
  * The members are those listed, and this one. Whoever is not on the list is refused with `unknown_member`.
@@ -20,16 +22,13 @@ import type { Discovery, DiscoverySite, Member } from "../gossiper/cluster.ts";
  * console.assert(!discovery.byGreeting);
  * ```
  *
- * @throws {TypeError} where two of the members have one id.
+ * @throws {ConfigurationError} naming every member that is none, or that has the id of another.
  */
 export function fixedMembers(members: readonly Member[]): Discovery {
-  const byId = new Map<string, Member>();
-  for (const member of members) {
-    if (byId.has(member.id)) {
-      throw new TypeError(`Two members of the list have the id ${JSON.stringify(member.id)}.`);
-    }
-    byId.set(member.id, Object.freeze({ ...member, kinds: [...member.kinds] }));
-  }
+  assertNone(memberProblems(members, { port: LISTENING_PORT }));
+  const byId = new Map(
+    members.map((member) => [member.id, Object.freeze({ ...member, kinds: [...member.kinds] })]),
+  );
   return {
     byGreeting: false,
     members: [...byId.values()],

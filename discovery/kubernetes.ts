@@ -6,8 +6,8 @@
 
 import type { Discovery, DiscoverySite } from "../gossiper/cluster.ts";
 import { HearsayError } from "../gossiper/errors.ts";
+import { assertNone, FLAG, isPort, optionsOf, rule, TEXT } from "../gossiper/options.ts";
 import { deadlineAfter, sleep } from "../gossiper/runtime.ts";
-import { isPort } from "./checks.ts";
 import { keepTrying } from "./failures.ts";
 import { byGreeting, type Finding } from "./greeting.ts";
 import { askJson, askLines, type AskOptions, HttpRefusal } from "./http.ts";
@@ -42,6 +42,24 @@ export interface KubernetesOptions {
   readonly secure?: boolean;
 }
 
+const OPTIONS = optionsOf<KubernetesOptions>({
+  labelSelector: rule((given) => typeof given === "string" && given !== "", {
+    problem: "is no label selector",
+    allowed: 'one such as "app=orders"',
+  }),
+  port: rule((given) => isPort(given) || (typeof given === "string" && given !== ""), {
+    problem: "is no port",
+    allowed: "a whole number from 1 to 65535, or a port's name",
+  }),
+  namespace: TEXT,
+  server: rule((given) => typeof given === "string" && /^https?:\/\//.test(given) && URL.canParse(given), {
+    problem: "is no URL",
+    allowed: 'one such as "https://kubernetes.default.svc"',
+  }),
+  serviceAccount: TEXT,
+  secure: FLAG,
+}, ["labelSelector", "port"]);
+
 /**
  * Greets whoever is in the pods that a label selector names, as long as they run, whether ready or not. Needs
  * `--allow-read` for the service account's folder, `--allow-net` for the API and the pods, and a role that may
@@ -58,18 +76,10 @@ export interface KubernetesOptions {
  * console.assert(discovery.byGreeting);
  * ```
  *
- * @throws {TypeError} where the selector or the port is none.
+ * @throws {ConfigurationError} naming everything in the options that is wrong.
  */
 export function kubernetes(options: KubernetesOptions): Discovery {
-  const { labelSelector, port } = options;
-  if (typeof labelSelector !== "string" || labelSelector === "") {
-    const given = JSON.stringify(labelSelector);
-    throw new TypeError(`A label selector must be such as "app=orders", and not ${given}.`);
-  }
-  if (!isPort(port) && (typeof port !== "string" || port === "")) {
-    const given = JSON.stringify(port);
-    throw new TypeError(`A port must be a whole number from 1 to 65535, or a port's name, and not ${given}.`);
-  }
+  assertNone(OPTIONS("kubernetes", options));
   return byGreeting((site, finding) => new Pods(options, { site, finding }).run());
 }
 

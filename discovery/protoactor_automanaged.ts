@@ -7,8 +7,9 @@
 
 import type { Discovery, DiscoverySite, Member } from "../gossiper/cluster.ts";
 import { HearsayError } from "../gossiper/errors.ts";
+import { assertNone, HOST, LISTENING_PORT, listOf, optionsOf, rule } from "../gossiper/options.ts";
 import { sleep } from "../gossiper/runtime.ts";
-import { assertDuration } from "./checks.ts";
+import { duration } from "./checks.ts";
 import { Failures, keepTrying } from "./failures.ts";
 import { askJson } from "./http.ts";
 import { MemberList } from "./member_list.ts";
@@ -48,6 +49,23 @@ interface Health {
   readonly cluster_name: string;
 }
 
+const OPTIONS = optionsOf<AutoManagedOptions>({
+  hosts: listOf(
+    rule(
+      (given) => typeof given === "string" && /^[^\s/?#@]+:\d+$/.test(given) && URL.canParse(healthOf(given)),
+      {
+        problem: "is no host with a port",
+        allowed: 'one such as "127.0.0.1:6330"',
+      },
+    ),
+    'a list of hosts with ports, such as "127.0.0.1:6330"',
+  ),
+  port: LISTENING_PORT,
+  hostname: HOST,
+  refreshInterval: duration(),
+  requestTimeout: duration(),
+}, ["hosts"]);
+
 /**
  * Serves who this member is at `http://<hostname>:<port>/_health`, asks all hosts the same, and takes whoever
  * answers in the name of this cluster for a member; so that protoactor-go's members with the `automanaged`
@@ -66,16 +84,10 @@ interface Health {
  * console.assert(!discovery.byGreeting);
  * ```
  *
- * @throws {TypeError} where a host is not `host:port`.
- * @throws {RangeError} where an interval or a timeout is no time.
+ * @throws {ConfigurationError} naming everything in the options that is wrong, such as a host that is not `host:port`.
  */
 export function autoManaged(options: AutoManagedOptions): Discovery {
-  for (const host of options.hosts) {
-    const isHost = typeof host === "string" && /^[^\s/?#@]+:\d+$/.test(host) && URL.canParse(healthOf(host));
-    if (isHost) continue;
-    throw new TypeError(`A host must be such as "127.0.0.1:6330", and not ${JSON.stringify(host)}.`);
-  }
-  for (const name of ["refreshInterval", "requestTimeout"] as const) assertDuration(name, options[name]);
+  assertNone(OPTIONS("autoManaged", options));
   return {
     byGreeting: false,
     run: (site, running) => new AutoManaged(options, site).run(running),

@@ -5,7 +5,9 @@
  */
 
 import type { Discovery, DiscoverySite, Member } from "../gossiper/cluster.ts";
-import { assertEtcdOptions, type EtcdOptions } from "./etcd_client.ts";
+import { assertNone, optionsOf, TEXT } from "../gossiper/options.ts";
+import { duration } from "./checks.ts";
+import { ETCD_RULES, type EtcdOptions } from "./etcd_client.ts";
 import { EtcdMembership } from "./etcd_membership.ts";
 import { readMember } from "./member_record.ts";
 
@@ -22,6 +24,13 @@ export interface ProtoactorEtcdOptions extends EtcdOptions {
   /** How often everything is read anew, in milliseconds, whatever the watch says; 60,000 by default. */
   readonly resyncInterval?: number;
 }
+
+const OPTIONS = optionsOf<ProtoactorEtcdOptions>({
+  ...ETCD_RULES,
+  baseKey: TEXT,
+  leaseTtl: duration({ leastMs: 1_000 }),
+  resyncInterval: duration(),
+});
 
 /** A member in etcd: `Node`, whose names are those of the JSON. */
 interface Node {
@@ -49,11 +58,10 @@ interface Node {
  * console.assert(!discovery.byGreeting);
  * ```
  *
- * @throws {TypeError} where an endpoint is no URL.
- * @throws {RangeError} where a time is none, or a lease shorter than a second.
+ * @throws {ConfigurationError} naming everything in the options that is wrong, such as an endpoint that is no URL.
  */
 export function protoactorEtcd(options: ProtoactorEtcdOptions = {}): Discovery {
-  assertEtcdOptions(options);
+  assertNone(OPTIONS("protoactorEtcd", options));
   return {
     byGreeting: false,
     run: (site, running) => new EtcdMembership(membershipOf(options, site), site).run(running),

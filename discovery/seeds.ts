@@ -5,8 +5,9 @@
  */
 
 import type { Discovery, DiscoverySite } from "../gossiper/cluster.ts";
+import { assertNone, optionsOf } from "../gossiper/options.ts";
 import { sleep } from "../gossiper/runtime.ts";
-import { assertDuration } from "./checks.ts";
+import { ADDRESSES, duration, NAME_SERVER } from "./checks.ts";
 import { addressesOfName, type NameServer } from "./dns_lookup.ts";
 import { byGreeting, type Finding } from "./greeting.ts";
 
@@ -18,6 +19,8 @@ export interface SeedOptions {
   readonly resolveInterval?: number;
 }
 
+const OPTIONS = optionsOf<SeedOptions>({ nameServer: NAME_SERVER, resolveInterval: duration() });
+
 /**
  * The members are whoever greeted, or was greeted by, any of them. Seeds need not be up when this member
  * starts, nor be the same for all; this member's own address among them does no harm. Until the first
@@ -25,7 +28,7 @@ export interface SeedOptions {
  * `blockedProbeInterval`: so that clusters that each started alone find each other.
  *
  * A seed may be a name with many addresses: all of them are greeted, and the name is resolved again from time to
- * time. Where it cannot be resolved, where the process may not dial just any address (`--allow-net` with a list),
+ * time. Without a port an address means 80, or 443 with `wss`, as URLs do. Where it cannot be resolved, where the process may not dial just any address (`--allow-net` with a list),
  * and with `wss`, whose certificates are for names, the name is dialled as it is.
  *
  * @example
@@ -36,17 +39,10 @@ export interface SeedOptions {
  * console.assert(discovery.byGreeting);
  * ```
  *
- * @throws {TypeError} where an address is no text, or empty.
- * @throws {RangeError} where the interval is no time.
+ * @throws {ConfigurationError} naming every address that is none, and everything in the options that is wrong.
  */
 export function seeds(addresses: readonly string[], options: SeedOptions = {}): Discovery {
-  for (const address of addresses) {
-    if (typeof address === "string" && address !== "") continue;
-    throw new TypeError(
-      `A seed must be an address, such as "ws://127.0.0.1:7001", and not ${JSON.stringify(address)}.`,
-    );
-  }
-  assertDuration("resolveInterval", options.resolveInterval);
+  assertNone([...ADDRESSES("seeds", addresses), ...OPTIONS("seeds", options)]);
   const distinct = [...new Set(addresses)];
   return byGreeting((site, finding) => new Seeds(distinct, { options, site, finding }).run());
 }

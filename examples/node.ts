@@ -76,7 +76,9 @@ function obey(line: string): void {
 
 /** Ends the program with a message, for whoever started it can put that right. */
 function explain(error: unknown): never {
-  if (error instanceof Deno.errors.AddrInUse) giveUp("The port is in use; --port <number> takes another.");
+  if (error instanceof HearsayError && error.code === "cannot_listen") {
+    giveUp(`${error.message} --port <number> takes another.`);
+  }
   if (error instanceof Deno.errors.NotFound) giveUp(`${flags.text("config")} does not exist.`);
   if (error instanceof Error && !(error instanceof TypeError)) giveUp(error.message);
   throw error;

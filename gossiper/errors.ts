@@ -9,6 +9,7 @@ export type ErrorCode =
   | "already_started"
   | "blocked"
   | "busy"
+  | "cannot_listen"
   | "connection"
   | "incompatible"
   | "invalid_configuration"

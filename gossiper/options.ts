@@ -5,45 +5,181 @@
  */
 
 import { levenshteinDistance } from "../deps/std_text.ts";
+import type { Discovery } from "./cluster.ts";
 import { ConfigurationError, type ConfigurationProblem } from "./configuration_error.ts";
+import type { Runtime } from "./runtime.ts";
 
 /** Throws one error that names all problems, where there are any. */
 export function assertNone(problems: readonly ConfigurationProblem[]): void {
   if (problems.length > 0) throw new ConfigurationError(problems);
 }
 
-/** The names in an option that it does not have, or that it is no object at all. */
+/** The names in an option, or in all of them, that are none; or that it is no object at all. */
 export function unknownNames(
-  field: string,
+  field: string | undefined,
   given: unknown,
   known: readonly string[],
 ): ConfigurationProblem[] {
   if (typeof given !== "object" || given === null) {
-    return [{
-      field,
-      problem: "is no object",
-      given: describe(given),
-      allowed: `\`{ ${known.join(", ")} }\``,
-    }];
+    const allowed = `\`{ ${known.join(", ")} }\``;
+    return [{ field: field ?? "options", problem: "is no object", given: describe(given), allowed }];
   }
   return Object.keys(given).filter((name) => !known.includes(name)).map((name) => {
     const nearest = nearestOf(name, known);
     const problem = nearest === undefined ? "is no option" : `is no option; did you mean ${nearest}?`;
+    const path = field === undefined ? name : `${field}.${name}`;
     // Not what it is: what was misspelt may be a secret.
-    return { field: `${field}.${name}`, problem, given: "something", allowed: known.join(", ") };
+    return { field: path, problem, given: "something", allowed: nearest ?? known.join(", ") };
   });
 }
 
-/** Throws unless a signal, where there is one, is one. */
-export function assertSignal(given: unknown): void {
-  assertNone(signalProblems("signal", given));
+/** What is wrong with the value of an option. */
+export type Rule = (field: string, given: unknown) => readonly ConfigurationProblem[];
+/** One rule for each option. */
+export type Rules<Options> = { readonly [name in keyof Required<Options>]: Rule };
+
+/** A rule that a value keeps or breaks as a whole. */
+export function rule(
+  isRight: (given: unknown) => boolean,
+  { problem, allowed, show = describe }: {
+    readonly problem: string;
+    readonly allowed: string;
+    /** How what was given is shown. */
+    readonly show?: (given: unknown) => string;
+  },
+): Rule {
+  return (field, given) => isRight(given) ? [] : [{ field, problem, given: show(given), allowed }];
 }
 
-/** What is wrong with a signal. */
-export function signalProblems(field: string, given: unknown): ConfigurationProblem[] {
-  if (given === undefined || given instanceof AbortSignal) return [];
-  const allowed = "an AbortSignal, such as `AbortSignal.timeout(10_000)`";
-  return [{ field, problem: "is no signal", given: describe(given), allowed }];
+/** A list, each item of which keeps a rule. */
+export function listOf(each: Rule, allowed: string): Rule {
+  return (field, given) => {
+    if (!Array.isArray(given)) return [{ field, problem: "is no list", given: describe(given), allowed }];
+    return given.flatMap((item: unknown, index) => each(`${field}[${index}]`, item));
+  };
+}
+
+/** An object with options of its own. */
+export function optionsOf<Options extends object>(
+  rules: Rules<Options>,
+  required: readonly (keyof Options)[] = [],
+): Rule {
+  return (field, given) => [
+    ...unknownNames(field, given, Object.keys(rules)),
+    ...typeof given === "object" && given !== null ? brokenBy(given, { rules, required, within: field }) : [],
+  ];
+}
+
+/** What is wrong with the options there are, and with the required ones whether they are there or not. */
+export function brokenBy<Options extends object>(
+  given: object,
+  { rules, required = [], within }: {
+    readonly rules: Partial<Rules<Options>>;
+    readonly required?: readonly (keyof Options)[];
+    /** What the options belong to, where that has a name. */
+    readonly within?: string;
+  },
+): ConfigurationProblem[] {
+  const values = given as { readonly [name: string]: unknown };
+  return Object.entries<Rule>(rules as Rules<Options>).flatMap(([name, keeps]) => {
+    if (values[name] === undefined && !required.some((each) => each === name)) return [];
+    return keeps(within === undefined ? name : `${within}.${name}`, values[name]);
+  });
+}
+
+/** True or false. */
+export const FLAG: Rule = rule((given) => typeof given === "boolean", {
+  problem: "is neither true nor false",
+  allowed: "true or false",
+});
+
+/** A function. */
+export const FUNCTION: Rule = rule((given) => typeof given === "function", {
+  problem: "is no function",
+  allowed: "a function",
+});
+
+/** A text that is not empty. */
+export const TEXT: Rule = rule((given) => typeof given === "string" && given !== "", {
+  problem: "is no text",
+  allowed: "a text that is not empty",
+});
+
+/** A text that nobody else is to see. */
+export const SECRET: Rule = rule((given) => typeof given === "string", {
+  problem: "is no text",
+  allowed: "a text",
+  show: () => "something else",
+});
+
+/** A port that can be dialled. */
+export const PORT: Rule = rule((given) => isPort(given), {
+  problem: "is no port",
+  allowed: "a whole number from 1 to 65535",
+});
+
+/** A port to listen on. */
+export const LISTENING_PORT: Rule = rule((given) => isPort(given, 0), {
+  problem: "is no port",
+  allowed: "a whole number from 0 (any that is free) to 65535",
+});
+
+/** A name or an address of a machine. */
+export const HOST: Rule = rule(isHost, {
+  problem: "is no host",
+  allowed: 'a name or an address, such as "10.0.0.5"',
+});
+
+/** A certificate or a key, which is not shown; its path in place of it is. */
+export const PEM: Rule = rule((given) => typeof given === "string" && given.includes("-----BEGIN "), {
+  problem: "is no PEM",
+  allowed: "the text in a PEM file, as `await Deno.readTextFile(path)` reads it, and not its path",
+  show: (given) => {
+    if (given === undefined) return "nothing";
+    return /^[^\s]{1,255}\.(pem|crt|cer|key)$/i.test(String(given)) ? describe(given) : "something else";
+  },
+});
+
+/** What ends something early. */
+export const SIGNAL: Rule = rule((given) => given instanceof AbortSignal, {
+  problem: "is no signal",
+  allowed: "an AbortSignal, such as `AbortSignal.timeout(10_000)`",
+});
+
+/** Time and chance. */
+export const RUNTIME: Rule = rule((given) => {
+  const names: readonly (keyof Runtime)[] = ["monotonicMs", "wallMs", "random", "setTimer"];
+  return names.every((name) => typeof Object(given)[name] === "function");
+}, { problem: "is no runtime", allowed: "an object with monotonicMs, wallMs, random and setTimer" });
+
+/** A source of members. */
+export const DISCOVERY: Rule = rule((given) => {
+  const { byGreeting, run } = Object(given) as Partial<Discovery>;
+  return typeof byGreeting === "boolean" && typeof run === "function";
+}, { problem: "is no discovery", allowed: 'a source of members, such as `seeds(["ws://127.0.0.1:7001"])`' });
+
+/** Throws unless a signal, where there is one, is one. */
+export function assertSignal(given: unknown): void {
+  if (given !== undefined) assertNone(SIGNAL("signal", given));
+}
+
+/** Whether something is a port that is at least so much. */
+export function isPort(given: unknown, least = 1): given is number {
+  return Number.isInteger(given) && (given as number) >= least && (given as number) <= 65_535;
+}
+
+/** Whether something names a machine. */
+export function isHost(given: unknown): given is string {
+  return typeof given === "string" && given !== "" && !/[\s/?#@]/.test(given) && URL.canParse(urlOf(given));
+}
+
+/** Whether a host stands for all addresses of the machine, none of which is meant. */
+export function isEverywhere(host: string): boolean {
+  return isHost(host) && ["0.0.0.0", "[::]"].includes(new URL(urlOf(host)).hostname);
+}
+
+function urlOf(host: string): string {
+  return `ws://${host.includes(":") && !host.startsWith("[") ? `[${host}]` : host}:1`;
 }
 
 /** The name that a misspelt one was probably meant to be; none for what resembles none. */

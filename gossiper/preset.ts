@@ -4,7 +4,8 @@
  * @module
  */
 
-import { DEFAULT_CONFIG, type PartialConfig } from "./configuration.ts";
+import { ConfigurationError, DEFAULT_CONFIG, type PartialConfig } from "./configuration.ts";
+import { describe } from "./options.ts";
 
 /** Half of how many newer heartbeats of a member would come in, by chance, while one expires. */
 const MARGIN = 30;
@@ -43,11 +44,13 @@ const MOST_PLACES = 1_000;
  * console.assert(config.gossipMaxSend === 300);
  * ```
  *
- * @throws {RangeError} if the number is not a whole one from 1 to 10,000.
+ * @throws {ConfigurationError} if the number is not a whole one from 1 to 10,000.
  */
 export function presetFor(members: number): PartialConfig {
   if (!Number.isInteger(members) || members < 1 || members > 10_000) {
-    throw new RangeError(`members must be a whole number from 1 to 10,000: given ${String(members)}.`);
+    const allowed = "a whole number from 1 to 10,000";
+    const problem = "is no number of members";
+    throw new ConfigurationError([{ field: "members", problem, given: describe(members), allowed }]);
   }
   const { gossipFanOut, gossipInterval, gossipMaxSend, gossipRequestTimeout, heartbeatExpiration } =
     DEFAULT_CONFIG;

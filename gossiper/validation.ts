@@ -12,10 +12,11 @@ import {
   type ConfigurationProblem,
   configure,
   type GossiperConfig,
+  isPlainObject,
   type PartialConfig,
 } from "./configuration.ts";
 import { HearsayError } from "./errors.ts";
-import { describe } from "./options.ts";
+import { assertNone, brokenBy, describe, HOST, LISTENING_PORT, listOf, type Rule, rule } from "./options.ts";
 
 /** The longest key, in bytes of UTF-8. */
 export const MAX_KEY_BYTES = 1024;
@@ -23,6 +24,21 @@ export const MAX_KEY_BYTES = 1024;
 export const MAX_NAME_BYTES = 256;
 /** The most kinds of actors that a member may host. */
 export const MAX_KINDS = 256;
+
+/** The name of a member, of its host or of a cluster. */
+export const NAME: Rule = rule(isName, {
+  problem: "is no name",
+  allowed: `a text of 1 to ${MAX_NAME_BYTES} bytes`,
+});
+
+/** The kinds of a member: a peer refuses the greeting of one whose kinds it would not read. */
+export const KINDS: Rule = rule(
+  (given) => Array.isArray(given) && given.length <= MAX_KINDS && given.every(isName),
+  {
+    problem: "is no list of kinds",
+    allowed: `a list of at most ${MAX_KINDS} texts of 1 to ${MAX_NAME_BYTES} bytes; it may be empty`,
+  },
+);
 
 const RESERVED_KEYS: ReadonlySet<string> = new Set([TOPOLOGY_KEY, HEARTBEAT_KEY, GRACEFULLY_LEFT_KEY]);
 
@@ -32,19 +48,38 @@ const RESERVED_KEYS: ReadonlySet<string> = new Set([TOPOLOGY_KEY, HEARTBEAT_KEY,
  * @throws {ConfigurationError} naming everything that is wrong with the settings and with the cluster.
  */
 export function validated(config: PartialConfig, cluster: Cluster): GossiperConfig {
-  const problems: ConfigurationProblem[] = [];
+  const complete = configuredWith(config, { after: clusterProblems(cluster) });
+  const { maxMessageBytes } = complete;
+  assertNone(recordProblem("cluster.self.kinds", { self: cluster.self, maxMessageBytes }));
+  return complete;
+}
+
+/**
+ * The whole configuration.
+ *
+ * @throws {ConfigurationError} naming everything that is wrong with the settings, between the problems of what else was given.
+ */
+export function configuredWith(
+  config: unknown,
+  { before = [], after = [] }: {
+    readonly before?: readonly ConfigurationProblem[];
+    readonly after?: readonly ConfigurationProblem[];
+  },
+): GossiperConfig {
+  const problems = [...before, ...config === undefined ? [] : SETTINGS("config", config)];
   let complete: GossiperConfig | undefined;
   try {
-    complete = configure(config);
+    complete = configure(isPlainObject(config) ? config : {});
   } catch (error) {
     if (!(error instanceof ConfigurationError)) throw error;
     problems.push(...error.problems);
   }
-  problems.push(...clusterProblems(cluster));
-  if (complete && problems.length === 0) problems.push(...recordProblem(cluster.self, complete));
+  problems.push(...after);
   if (!complete || problems.length > 0) throw new ConfigurationError(problems);
   return complete;
 }
+
+const SETTINGS = rule(isPlainObject, { problem: "is no set of named settings", allowed: "a plain object" });
 
 /** Refuses what is no key: nobody can have set it. */
 export function assertKey(key: unknown): asserts key is string {
@@ -71,6 +106,31 @@ export function assertOwnKey(key: unknown): asserts key is string {
   }
 }
 
+/** Everything that is wrong with a list of members. */
+export function memberProblems(
+  given: unknown,
+  { port }: { readonly port: Rule },
+): readonly ConfigurationProblem[] {
+  const rules = { id: newNames(), host: HOST, port, kinds: KINDS };
+  const member: Rule = (field, each) =>
+    // What else is said of a member is somebody else's affair.
+    brokenBy<Member>(Object(each), { rules, required: ["id", "host", "port", "kinds"], within: field });
+  return listOf(member, "a list of `{ id, host, port, kinds }`, one for each member")("members", given);
+}
+
+/** Names, no two of which are the same. */
+function newNames(): Rule {
+  const known = new Set<unknown>();
+  const isNew = rule((id) => known.size !== known.add(id).size, {
+    problem: "is that of another member",
+    allowed: "an id that no other member has",
+  });
+  return (field, id) => {
+    const problems = NAME(field, id);
+    return problems.length > 0 ? problems : isNew(field, id);
+  };
+}
+
 function clusterProblems(given: Cluster): ConfigurationProblem[] {
   if (typeof given !== "object" || given === null) {
     return [{ field: "cluster", problem: "is missing", given: describe(given), allowed: "a cluster" }];
@@ -84,19 +144,14 @@ function clusterProblems(given: Cluster): ConfigurationProblem[] {
     kinds?: unknown;
   };
   return [
-    ...nameProblem("cluster.name", cluster.name),
-    ...nameProblem("cluster.self.id", self.id),
-    ...nameProblem("cluster.self.host", self.host),
-    ...portProblem(self.port),
-    ...kindsProblem(self.kinds),
+    ...NAME("cluster.name", cluster.name),
+    ...NAME("cluster.self.id", self.id),
+    ...NAME("cluster.self.host", self.host),
+    ...LISTENING_PORT("cluster.self.port", self.port),
+    ...KINDS("cluster.self.kinds", self.kinds),
     ...objectProblem("cluster.eventStream", cluster.eventStream),
     ...objectProblem("cluster.transport", cluster.transport),
   ];
-}
-
-function nameProblem(field: string, given: unknown): ConfigurationProblem[] {
-  const allowed = `a text of 1 to ${MAX_NAME_BYTES} bytes`;
-  return isName(given) ? [] : [{ field, problem: "is no name", given: describe(given), allowed }];
 }
 
 function isName(given: unknown): given is string {
@@ -104,27 +159,17 @@ function isName(given: unknown): given is string {
     utf8Length(given) <= MAX_NAME_BYTES;
 }
 
-function portProblem(given: unknown): ConfigurationProblem[] {
-  if (Number.isInteger(given) && (given as number) >= 0 && (given as number) <= 65_535) return [];
-  const allowed = "a whole number from 0 to 65535";
-  return [{ field: "cluster.self.port", problem: "is no port", given: describe(given), allowed }];
-}
-
-function kindsProblem(given: unknown): ConfigurationProblem[] {
-  // A peer refuses the greeting of a member whose kinds it would not read.
-  if (Array.isArray(given) && given.length <= MAX_KINDS && given.every(isName)) return [];
-  const allowed = `a list of at most ${MAX_KINDS} texts of 1 to ${MAX_NAME_BYTES} bytes`;
-  return [{ field: "cluster.self.kinds", problem: "is no list of kinds", given: describe(given), allowed }];
-}
-
 /** A member's own record is in its greeting and in its state, and must leave room for what its user sets. */
-function recordProblem(self: Member, { maxMessageBytes }: GossiperConfig): ConfigurationProblem[] {
+export function recordProblem(
+  field: string,
+  { self, maxMessageBytes }: { readonly self: Member; readonly maxMessageBytes: number },
+): ConfigurationProblem[] {
   const bytes = utf8Length(JSON.stringify([self.id, self.host, self.port, self.kinds]));
   const most = maxMessageBytes / 16;
   if (bytes <= most) return [];
   const problem = "make this member's record larger than a sixteenth of maxMessageBytes";
   const allowed = `a record of at most ${most} bytes`;
-  return [{ field: "cluster.self.kinds", problem, given: `${bytes} bytes`, allowed }];
+  return [{ field, problem, given: `${bytes} bytes`, allowed }];
 }
 
 function objectProblem(field: string, given: unknown): ConfigurationProblem[] {

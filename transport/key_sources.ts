@@ -5,6 +5,7 @@
  */
 
 import { ConfigurationError } from "../gossiper/configuration_error.ts";
+import { HearsayError } from "../gossiper/errors.ts";
 import { newSigningKey } from "../gossiper/ed25519.ts";
 import type { ClusterKey } from "./authentication.ts";
 import { keyProblems } from "./key_strength.ts";
@@ -56,7 +57,7 @@ export async function newClusterKey(): Promise<string> {
  * The signing key in a file, made there where there is none yet: for a member whose id stays the same, so that its
  * next life can speak for that id too. Needs the permission to read and write it; nobody else should have it.
  *
- * @throws {TypeError} where the file holds no such key.
+ * @throws {HearsayError} with code `invalid_configuration` where the file holds no such key.
  */
 export async function signingKeyFromFile(file: string | URL): Promise<CryptoKeyPair> {
   const text = await readOrUndefined(file);
@@ -76,9 +77,8 @@ export async function signingKeyFromFile(file: string | URL): Promise<CryptoKeyP
       publicKey: await crypto.subtle.importKey("jwk", jwk, "Ed25519", true, ["verify"]),
     };
   } catch (cause) {
-    throw new TypeError("The file holds no signing key (an Ed25519 key pair as a JWK); nothing was made.", {
-      cause,
-    });
+    const text = "The file holds no signing key (an Ed25519 key pair as a JWK); nothing was made.";
+    throw new HearsayError("invalid_configuration", text, { cause });
   }
 }
 

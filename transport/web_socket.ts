@@ -11,6 +11,7 @@ import { abortable, deadlineAfter, realRuntime, type Runtime } from "../gossiper
 import { isLoopback } from "../gossiper/loopback.ts";
 import { Admission, type Place, type RefusedClient, remoteOf } from "./admission.ts";
 import { type Authentication, authorityOf, type ClusterKey } from "./authentication.ts";
+import { serve } from "./listening.ts";
 import { type Authorise, upgrade } from "./web_socket_accept.ts";
 import {
   SocketConnection,
@@ -130,7 +131,7 @@ export class WebSocketTransport implements Transport {
   /**
    * Makes a transport, which listens at once where it is told to.
    *
-   * @throws {Deno.errors.AddrInUse} where the port to listen on is taken.
+   * @throws {HearsayError} with code `cannot_listen` where the port to listen on is taken.
    * @throws {HearsayError} with code `invalid_configuration` where it is to listen for other machines and lets
    * everybody in, unless `insecure` says that this is meant.
    */
@@ -295,7 +296,7 @@ export class WebSocketTransport implements Transport {
     const { hostname = "127.0.0.1", port, tls, signal } = options;
     signal?.throwIfAborted();
     signal?.addEventListener("abort", () => void this.close(), { signal: this.#unlisten.signal });
-    return Deno.serve({ hostname, port, ...tls, onListen: () => {} }, async (request, info) => {
+    return serve({ hostname, port, ...tls }, async (request, info) => {
       return await this.handler(request, info) ?? new Response("There is nothing here.\n", { status: 404 });
     });
   }

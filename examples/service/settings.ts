@@ -65,6 +65,7 @@ export function explainSettings(error: unknown): never {
   const isMistake = error instanceof RangeError || error instanceof ConfigurationError ||
     error instanceof Deno.errors.NotFound || error instanceof Deno.errors.InvalidData;
   if (isMistake) giveUp(error.message);
+  // The server is the service's own: the member listens nowhere.
   if (error instanceof Deno.errors.AddrInUse) giveUp("The port is in use; PORT names another.");
   throw error;
 }

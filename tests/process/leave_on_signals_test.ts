@@ -6,7 +6,13 @@ import {
   assertMatch,
   assertThrows,
 } from "../../deps/std_assert.ts";
-import { type EndingSignal, join, leaveOnSignals } from "../../mod.ts";
+import {
+  ConfigurationError,
+  type EndingSignal,
+  join,
+  leaveOnSignals,
+  type LeaveOnSignalsOptions,
+} from "../../mod.ts";
 import type { LeaverOptions } from "./leaver.ts";
 import { Program } from "./program.ts";
 
@@ -171,10 +177,16 @@ Deno.test("disposing of it lets the signals go while the node goes on", async ()
 Deno.test("a time to leave in, or a signal, that cannot be is refused, and nothing is listened for", async () => {
   await using node = await join({ cluster: "leavers", listen: { port: 0 }, config: CONFIG });
   for (const shutdownTimeout of [0, -1, NaN, Infinity, 2 ** 31]) {
-    assertThrows(() => leaveOnSignals(node, { shutdownTimeout }), RangeError, "shutdownTimeout must be");
+    assertThrows(
+      () => leaveOnSignals(node, { shutdownTimeout }),
+      ConfigurationError,
+      "shutdownTimeout is no",
+    );
   }
   for (const signal of ["SIGKILL", "SIGUSR1", "toString", 15]) {
     const signals = ["SIGTERM", signal as EndingSignal] as const;
-    assertThrows(() => leaveOnSignals(node, { signals }), TypeError, "must be one of SIGHUP");
+    assertThrows(() => leaveOnSignals(node, { signals }), ConfigurationError, "one of SIGHUP");
   }
+  const misspelt = { beforeLeave: () => {} } as LeaveOnSignalsOptions;
+  assertThrows(() => leaveOnSignals(node, misspelt), ConfigurationError, "did you mean beforeLeaving?");
 });

@@ -5,7 +5,14 @@ import { GRACEFULLY_LEFT_KEY, HEARTBEAT_KEY, type MemberDelta, TYPE } from "../.
 import type { EventType, HearsayEvent } from "../../gossiper/event_stream.ts";
 import { KeyBindings } from "../../gossiper/key_bindings.ts";
 import { idOfKey } from "../../gossiper/signing.ts";
-import { ConfigurationError, type Gossiper, join, type JoinOptions, type Node } from "../../mod.ts";
+import {
+  ConfigurationError,
+  type Gossiper,
+  HearsayError,
+  join,
+  type JoinOptions,
+  type Node,
+} from "../../mod.ts";
 import { authorityOf } from "../../transport/authentication.ts";
 import {
   ed25519Signing,
@@ -361,7 +368,7 @@ Deno.test("a member that keeps its id keeps its key: the next life of the id is 
     const failed = await next(third.gossiper, "SeedFailed");
     assertMatch(String(failed.error), /belongs to whoever has another key/);
     await Deno.writeTextFile(file, "{}");
-    await assertRejects(() => signingKeyFromFile(file), TypeError, "holds no signing key");
+    await assertRejects(() => signingKeyFromFile(file), HearsayError, "holds no signing key");
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

@@ -143,7 +143,8 @@ Deno.test("a certificate without its key, or what is no certificate, is refused"
     [{ cert }, "tls.key"],
     [{ key }, "tls.cert"],
     [{ cert: "cert.pem", key }, "tls.cert"],
-    [{ cert, key, caCerts: ["ca.pem"] }, "tls.caCerts"],
+    [{ cert, key, caCerts: ["ca.pem"] }, "tls.caCerts[0]"],
+    [{ cert, key, caCerts: "ca.pem" }, "tls.caCerts"],
     [{ cert, key, ca: [] }, "tls.ca"],
   ];
   for (const [tls, field] of wrong) {

@@ -250,7 +250,7 @@ Deno.test("E7 presetFor changes nothing up to 333 members, where the defaults se
 
 Deno.test("E7 presetFor refuses what is no number of members, or too large a one", () => {
   for (const members of [0, -1, 1.5, NaN, Infinity, 10_001, "10" as unknown as number]) {
-    assertThrows(() => presetFor(members), RangeError, "members must be a whole number from 1 to 10,000");
+    assertThrows(() => presetFor(members), ConfigurationError, "members is no number of members");
   }
 });
 

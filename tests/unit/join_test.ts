@@ -15,6 +15,25 @@ const REFUSED: readonly (readonly [wrong: string, options: unknown])[] = [
   ["options", null],
   ["cluster", { listen: LISTEN }],
   ["cluster", { cluster: "", listen: LISTEN }],
+  ["cluster", { cluster: "x".repeat(257), listen: LISTEN }],
+  ["id", { cluster: "c", listen: LISTEN, id: 5 }],
+  ["id", { cluster: "c", listen: LISTEN, id: "" }],
+  ["id", { cluster: "c", listen: LISTEN, id: null }],
+  ["kinds", { cluster: "c", listen: LISTEN, kinds: "x" }],
+  ["kinds", { cluster: "c", listen: LISTEN, kinds: [1] }],
+  ["kinds", {
+    cluster: "c",
+    listen: LISTEN,
+    kinds: Array(200).fill("k".repeat(250)),
+    config: { maxMessageBytes: 2 ** 16 },
+  }],
+  ["config", { cluster: "c", listen: LISTEN, config: 5 }],
+  ["config", { cluster: "c", listen: LISTEN, config: [] }],
+  ["signal", { cluster: "c", listen: LISTEN, signal: 5 }],
+  ["actorStatistics", { cluster: "c", listen: LISTEN, actorStatistics: {} }],
+  ["runtime", { cluster: "c", listen: LISTEN, runtime: Date }],
+  ["dialOnly", { cluster: "c", listen: LISTEN, dialOnly: 0 }],
+  ["seeds", { cluster: "c", dialOnly: true, seeds: null }],
   ["listen", { cluster: "c" }],
   ["advertise", { cluster: "c", listen: { hostname: "0.0.0.0" }, insecure: true }],
   ["advertise", { cluster: "c", listen: { hostname: "0" }, insecure: true }],
@@ -86,6 +105,19 @@ Deno.test("R12.3 a misspelt option is told with the one that was meant", async (
   const options = { cluster: "c", listen: LISTEN, seed: [] };
   const error = await assertRejects(() => join(options as JoinOptions), ConfigurationError);
   assertEquals(error.problems[0]?.problem, "is no option; did you mean seeds?");
+});
+
+Deno.test("R12.3 a path in place of a PEM is told as one, and what may be a secret is not shown", async () => {
+  const options = { cluster: "c", listen: LISTEN, tls: { cert: "/etc/tls/cert.pem", key: "SECRET" } };
+  const { problems } = await assertRejects(() => join(options), ConfigurationError);
+  assertEquals(problems.map(({ field, given }) => [field, given]), [
+    ["tls.cert", '"/etc/tls/cert.pem"'],
+    ["tls.key", "something else"],
+  ]);
+  assertStringIncludes(problems[0]!.allowed, "as `await Deno.readTextFile(path)` reads it, and not its path");
+  const misspelt = { cluster: "c", listen: LISTEN, authentification: { keys: ["SECRET"] }, token: "SECRET" };
+  const { message } = await assertRejects(() => join(misspelt as JoinOptions), ConfigurationError);
+  assertEquals(message.includes("SECRET"), false);
 });
 
 Deno.test("R7.2 whoever is on the list of members listens where the list says", async () => {

@@ -1,5 +1,6 @@
 import { assertEquals, assertRejects } from "../../deps/std_assert.ts";
 import { fixedMembers } from "../../discovery/fixed.ts";
+import { ConfigurationError } from "../../gossiper/configuration_error.ts";
 import { HEARSAY_KIND, joinProtoactor } from "../../protoactor.ts";
 
 const discovery = fixedMembers([]);
@@ -16,7 +17,34 @@ Deno.test("a member says where others reach it, and must where it listens at eve
   await using node = await joinProtoactor({ cluster: "orders", discovery, advertise });
   assertEquals([node.member.host, node.member.port], ["127.0.0.1", 7_999]);
   const everywhere = { cluster: "orders", discovery, listen: { hostname: "0.0.0.0" } };
-  await assertRejects(() => joinProtoactor(everywhere), RangeError, "advertise");
+  await assertRejects(() => joinProtoactor(everywhere), ConfigurationError, "advertise is missing");
+});
+
+Deno.test("R12.3 everything that is wrong in the options is told at once, under its own name", async () => {
+  const options = {
+    cluster: "",
+    discovry: discovery,
+    kinds: "x",
+    listen: { port: -1 },
+    advertise: { host: "a" },
+    decoders: { "a.B": 5 },
+    signal: 5,
+    config: { gossipFanOut: 0 },
+  };
+  const { problems } = await assertRejects(() => joinProtoactor(options as never), ConfigurationError);
+  assertEquals(problems.map(({ field }) => field), [
+    "discovry",
+    "cluster",
+    "discovery",
+    "kinds",
+    "decoders.a.B",
+    "signal",
+    "listen.port",
+    "advertise.port",
+    "gossipFanOut",
+  ]);
+  const none = await assertRejects(() => joinProtoactor(undefined as never), ConfigurationError);
+  assertEquals(none.problems[0]?.field, "options");
 });
 
 Deno.test("R1.3 a member whose signal was aborted before it joined opens nothing", async () => {

@@ -521,8 +521,15 @@ Deno.test("R8.2 a transport listens on loopback unless told otherwise, and tells
   const server = new WebSocketTransport({ ...OPTIONS, listen: { port: 0 } });
   await using _ = closeEverything(server);
   assertMatch(server.address!, /^ws:\/\/127\.0\.0\.1:[1-9]\d*$/);
-  const port = Number(new URL(server.address!).port);
-  assertThrows(() => new WebSocketTransport({ ...OPTIONS, listen: { port } }), Deno.errors.AddrInUse);
+});
+
+Deno.test("R8.2 a port that is taken is told with the place and why, and what Deno says of it is the cause", () => {
+  using taken = listenTcp();
+  const { port } = taken.listener.addr;
+  const error = assertThrows(() => new WebSocketTransport({ ...OPTIONS, listen: { port } }), HearsayError);
+  assertEquals(error.code, "cannot_listen");
+  assertStringIncludes(error.message, `127.0.0.1:${port} cannot be listened on: another program`);
+  assert(error.cause instanceof Deno.errors.AddrInUse);
 });
 
 Deno.test("R9.4 aborting the signal given to listen closes the transport and frees the port", async () => {

@@ -3,6 +3,8 @@ import type { Mutant } from "../mutant_run.ts";
 const R12 = ["tests/requirements/R12_test.ts"];
 const UNIT = ["tests/unit/configuration_test.ts"];
 const EVENTS = ["tests/unit/event_stream_test.ts"];
+const SOURCES = ["tests/unit/discovery/options_test.ts"];
+const JOIN = ["tests/unit/join_test.ts"];
 
 /** Breaks of the configuration. */
 export const MUTANTS: readonly Mutant[] = [
@@ -96,6 +98,34 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "problems.push(...error.problems.slice(0, 1));",
     test: "R12.3 a gossiper is not made where a setting is wrong",
     files: R12,
+  },
+  {
+    file: "gossiper/options.ts",
+    find: "    ...unknownNames(field, given, Object.keys(rules)),\n",
+    replace: "",
+    test: "R12.3 a source refuses what is wrong in its options: dns.prot",
+    files: SOURCES,
+  },
+  {
+    file: "gossiper/options.ts",
+    find: "if (values[name] === undefined && !required.some((each) => each === name)) return [];",
+    replace: "if (values[name] === undefined) return [];",
+    test: "R12.3 a source refuses what is wrong in its options: kubernetes.labelSelector",
+    files: SOURCES,
+  },
+  {
+    file: "gossiper/options.ts",
+    find: '    return { field: path, problem, given: "something", allowed',
+    replace: "    return { field: path, problem, given: describe(Object(given)[name]), allowed",
+    test: "R12.3 a path in place of a PEM is told as one",
+    files: JOIN,
+  },
+  {
+    file: "join_options.ts",
+    find: '    ...brokenBy(options, { rules: ALONE, required: ["cluster"] }),\n',
+    replace: "",
+    test: 'R12.3 join refuses {"cluster":"c","listen":{"port":0},"id":5}',
+    files: JOIN,
   },
   {
     file: "gossiper/event_stream.ts",

@@ -94,7 +94,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "leave_on_signals.ts",
-    find: "for (const signal of signals) assertEnding(signal);",
+    find: '  assertNone(OPTIONS("leaveOnSignals", options));\n',
     replace: "",
     test: "a time to leave in, or a signal, that cannot be is refused",
     files: LEAVING,

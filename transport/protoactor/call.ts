@@ -10,6 +10,8 @@
  * @module
  */
 
+import { serve } from "../listening.ts";
+
 /** The one method of protoactor's remoting that members use. */
 const PATH = "/remote.Remoting/Receive";
 const CONTENT_TYPE = "application/grpc";
@@ -102,8 +104,7 @@ function open(address: string, { maxBytes }: CallLimits): Call {
 
 async function listen({ hostname, port, maxBytes, onCall }: ListenOptions): Promise<Listening> {
   const ending = new AbortController();
-  const options = { hostname, port, signal: ending.signal, onListen: () => {} };
-  const server = Deno.serve(options, (request, { remoteAddr }) => {
+  const server = serve({ hostname, port, signal: ending.signal }, (request, { remoteAddr }) => {
     const isGrpc = request.headers.get("content-type")?.startsWith(CONTENT_TYPE);
     if (!isGrpc || !request.body || new URL(request.url).pathname !== PATH) {
       return new Response("Only members of protoactor are answered here.\n", { status: 415 });

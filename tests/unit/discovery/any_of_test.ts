@@ -1,4 +1,5 @@
 import { assertEquals, assertThrows } from "../../../deps/std_assert.ts";
+import { ConfigurationError } from "../../../gossiper/configuration_error.ts";
 import {
   anyOf,
   type ClusterTopology,
@@ -87,7 +88,8 @@ Deno.test("what is known before anything runs is known, and greeting is told whe
   assertEquals(both.members, [memberOf("a"), memberOf("b"), memberOf("c")]);
   assertEquals([both.byGreeting, anyOf(list).byGreeting], [true, false]);
   assertEquals(anyOf(seeds([])).members, undefined);
-  assertThrows(() => anyOf(), TypeError, "at least one");
+  assertThrows(() => anyOf(), ConfigurationError, "at least one");
+  assertThrows(() => anyOf([list] as never), ConfigurationError, "anyOf[0] is no discovery: given an array");
 });
 
 Deno.test("every source hears of all greetings", async () => {

@@ -1,4 +1,5 @@
 import { assertEquals, assertThrows } from "../../../deps/std_assert.ts";
+import { ConfigurationError } from "../../../gossiper/configuration_error.ts";
 import { dns, type DnsOptions, seeds } from "../../../mod.ts";
 import { DnsServer, dnsTest } from "./dns_server.ts";
 import { memberOf, TestSite } from "./site.ts";
@@ -86,7 +87,9 @@ Deno.test("a seed's name that may not be resolved is dialled as it is", {
 
 Deno.test("names and ports that are none are refused", () => {
   for (const name of ["", "a b", "ws://a", "a:1", 7]) {
-    assertThrows(() => dns(name as string), TypeError, "orders.default.svc.cluster.local");
+    assertThrows(() => dns(name as string), ConfigurationError, "orders.default.svc.cluster.local");
   }
-  for (const port of [0, 65_536, 1.5]) assertThrows(() => dns("a", { port }), TypeError, String(port));
+  for (const port of [0, 65_536, 1.5]) {
+    assertThrows(() => dns("a", { port }), ConfigurationError, String(port));
+  }
 });

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "../../../deps/std_assert.ts";
 import { etcd, type EtcdDiscoveryOptions } from "../../../discovery/etcd.ts";
 import { Compacted, EtcdClient } from "../../../discovery/etcd_client.ts";
+import { ConfigurationError } from "../../../gossiper/configuration_error.ts";
 import { realRuntime } from "../../../gossiper/runtime.ts";
 import { EtcdServer, etcdTest, Proxy } from "./etcd_server.ts";
 import { freePort, memberOf, TestSite } from "./site.ts";
@@ -214,5 +215,5 @@ etcdTest(
 );
 
 Deno.test("endpoints that are none are refused", () => {
-  assertThrows(() => etcd({ endpoints: ["127.0.0.1:2379"] }), TypeError, "http://127.0.0.1:2379");
+  assertThrows(() => etcd({ endpoints: ["127.0.0.1:2379"] }), ConfigurationError, "http://127.0.0.1:2379");
 });

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertThrows } from "../../../deps/std_assert.ts";
 import { kubernetes, type KubernetesOptions } from "../../../discovery/kubernetes.ts";
+import { ConfigurationError } from "../../../gossiper/configuration_error.ts";
 import { makeCertificates, withoutOpenssl } from "./certificates.ts";
 import { KubernetesStandIn } from "./kubernetes_server.ts";
 import { memberOf, TestSite } from "./site.ts";
@@ -144,9 +145,9 @@ Deno.test("a folder without a token is told, and what is no selector and no port
   const options = { labelSelector: "app=orders", port: 7001, serviceAccount: "/nowhere" };
   await using site = new TestSite(kubernetes(options), { self: memberOf("a") });
   await site.until(() => site.failures.length > 0);
-  assertThrows(() => kubernetes({ ...options, labelSelector: "" }), TypeError, "app=orders");
+  assertThrows(() => kubernetes({ ...options, labelSelector: "" }), ConfigurationError, "app=orders");
   for (const port of [0, 65_536, ""]) {
-    assertThrows(() => kubernetes({ ...options, port }), TypeError, "port");
+    assertThrows(() => kubernetes({ ...options, port }), ConfigurationError, "port");
   }
 });
 

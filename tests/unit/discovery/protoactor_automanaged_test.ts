@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertThrows } from "../../../deps/std_assert.ts";
 import { autoManaged, TOLERATED_MISSES } from "../../../discovery/protoactor.ts";
+import { ConfigurationError } from "../../../gossiper/configuration_error.ts";
 import { freePort, memberOf, TestSite } from "./site.ts";
 
 /** A member of its own host among some. */
@@ -158,6 +159,6 @@ Deno.test("a port that is taken is told by an event, and served once it is free"
 
 Deno.test("hosts that are none are refused", () => {
   for (const host of ["127.0.0.1", "http://127.0.0.1:1", ":1", "a:b", "", 7]) {
-    assertThrows(() => autoManaged({ hosts: [host as string] }), TypeError, "127.0.0.1:6330");
+    assertThrows(() => autoManaged({ hosts: [host as string] }), ConfigurationError, "127.0.0.1:6330");
   }
 });

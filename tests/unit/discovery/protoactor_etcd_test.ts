@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertThrows } from "../../../deps/std_assert.ts";
 import { protoactorEtcd } from "../../../discovery/protoactor.ts";
+import { ConfigurationError } from "../../../gossiper/configuration_error.ts";
 import { EtcdServer, etcdTest } from "./etcd_server.ts";
 import { memberOf, TestSite } from "./site.ts";
 
@@ -98,7 +99,7 @@ Deno.test("endpoints that are none are refused", () => {
   for (const endpoint of ["127.0.0.1:2379", "ftp://a", "", 7]) {
     assertThrows(
       () => protoactorEtcd({ endpoints: [endpoint as string] }),
-      TypeError,
+      ConfigurationError,
       "http://127.0.0.1:2379",
     );
   }

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertThrows } from "../../../deps/std_assert.ts"
 import { fixedMembers } from "../../../discovery/fixed.ts";
 import { readMember } from "../../../discovery/member_record.ts";
 import { seeds } from "../../../discovery/seeds.ts";
+import { ConfigurationError } from "../../../gossiper/configuration_error.ts";
 import type { Discovery } from "../../../gossiper/cluster.ts";
 import { memoryAddress } from "../../../transport/memory.ts";
 import { recordOf, TestCluster } from "../../requirements/harness.ts";
@@ -166,9 +167,9 @@ Deno.test("a fixed list is known before the first round, this member in it or no
 });
 
 Deno.test("a list with one id twice, and seeds that are no addresses, are refused", () => {
-  assertThrows(() => fixedMembers([recordOf("a"), recordOf("a")]), TypeError, '"a"');
-  assertThrows(() => seeds([""]), TypeError, "ws://127.0.0.1:7001");
-  assertThrows(() => seeds([7 as unknown as string]), TypeError, "7");
+  assertThrows(() => fixedMembers([recordOf("a"), recordOf("a")]), ConfigurationError, '"a"');
+  assertThrows(() => seeds([""]), ConfigurationError, "ws://127.0.0.1:7001");
+  assertThrows(() => seeds([7 as unknown as string]), ConfigurationError, "7");
 });
 
 Deno.test("a member's record is believed only where it is one", () => {
