@@ -4,7 +4,7 @@
  * @module
  */
 
-import { ConfigurationError } from "../../mod.ts";
+import { HearsayError } from "../../mod.ts";
 import { type ClusterKey, keysFromEnvironment } from "../../transport/cluster_keys.ts";
 import { giveUp, isAddress } from "../flags.ts";
 
@@ -37,13 +37,11 @@ export interface Settings {
 /**
  * Reads them.
  *
- * @throws {RangeError} where one cannot be used.
+ * @throws {RangeError} where one cannot be used, or the file that it names.
  * @throws {ConfigurationError} where a key is weak or missing.
- * @throws {Deno.errors.NotFound} where a file is missing.
  */
 export async function readSettings(): Promise<Settings> {
   const listenHost = Deno.env.get("LISTEN_HOST") || "127.0.0.1";
-  const caFile = Deno.env.get("TLS_CA_FILE");
   return {
     listenHost,
     port: wholeNumber("PORT", { usual: 8443, most: 65_535 }),
@@ -52,7 +50,7 @@ export async function readSettings(): Promise<Settings> {
     keys: keysFromEnvironment(),
     cert: await readNamed("TLS_CERT_FILE"),
     key: await readNamed("TLS_KEY_FILE"),
-    caCerts: caFile ? [await Deno.readTextFile(caFile)] : [],
+    caCerts: Deno.env.get("TLS_CA_FILE") ? [await readNamed("TLS_CA_FILE")] : [],
     readyWithinMs: wholeNumber("READY_WITHIN_MS", { usual: 10_000, most: 3_600_000 }),
     heartbeatExpiration: wholeNumber("HEARTBEAT_EXPIRATION_MS", { usual: 20_000, most: 3_600_000 }),
     // Half of the time to leave in is for what comes before.
@@ -62,8 +60,8 @@ export async function readSettings(): Promise<Settings> {
 
 /** Ends the program with a message for whoever started it; what is nobody's mistake is thrown on. */
 export function explainSettings(error: unknown): never {
-  const isMistake = error instanceof RangeError || error instanceof ConfigurationError ||
-    error instanceof Deno.errors.NotFound || error instanceof Deno.errors.InvalidData;
+  const isMistake = error instanceof RangeError || error instanceof HearsayError ||
+    error instanceof Deno.errors.InvalidData;
   if (isMistake) giveUp(error.message);
   // The server is the service's own: the member listens nowhere.
   if (error instanceof Deno.errors.AddrInUse) giveUp("The port is in use; PORT names another.");
@@ -94,5 +92,9 @@ function seedsOf(text: string): readonly string[] {
 async function readNamed(name: string): Promise<string> {
   const file = Deno.env.get(name);
   if (!file) throw new RangeError(`${name} must name a PEM file, and is not set.`);
-  return await Deno.readTextFile(file);
+  const text = await Deno.readTextFile(file).catch((error) => {
+    throw new RangeError(`${name} names ${file}, which cannot be read: ${error.message}`);
+  });
+  if (!text.includes("-----BEGIN ")) throw new RangeError(`${name} names ${file}, which is no PEM file.`);
+  return text;
 }

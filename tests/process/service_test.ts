@@ -309,7 +309,16 @@ Deno.test("the service says what is wrong with its environment", async () => {
     [{ PORT: "http" }, /^PORT must be a whole number/],
     [{ SEEDS: "127.0.0.1" }, /^SEEDS must be addresses/],
     [{ TLS_CERT_FILE: "" }, /^TLS_CERT_FILE must name a PEM file/],
-    [{ TLS_KEY_FILE: "/nowhere.pem" }, /No such file/],
+    [
+      { TLS_CERT_FILE: "/nowhere.pem" },
+      /^TLS_CERT_FILE names \/nowhere\.pem, which cannot be read: No such .*\n$/,
+    ],
+    [
+      { TLS_KEY_FILE: "/nowhere.pem" },
+      /^TLS_KEY_FILE names \/nowhere\.pem, which cannot be read: No such .*\n$/,
+    ],
+    [{ TLS_CA_FILE: "/tmp" }, /^TLS_CA_FILE names \/tmp, which cannot be read: Is a directory.*\n$/],
+    [{ TLS_CA_FILE: "/dev/null" }, /^TLS_CA_FILE names \/dev\/null, which is no PEM file\.\n$/],
     [{ DRAIN_MS: "9000" }, /^DRAIN_MS must be a whole number of at most 1500/],
   ];
   for (const [change, message] of wrong) {

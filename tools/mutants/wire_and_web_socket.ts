@@ -6,6 +6,13 @@ const SOCKET = ["tests/unit/web_socket_test.ts"];
 /** Breaks of the wire format and of the WebSocket transport. */
 export const MUTANTS: readonly Mutant[] = [
   {
+    file: "transport/listening.ts",
+    find: "if (cause instanceof Deno.errors.NotCapable || !(cause instanceof Error)) throw cause;",
+    replace: "throw cause;",
+    test: "R8.2 a port that is taken is told",
+    files: ["tests/unit/web_socket_test.ts"],
+  },
+  {
     file: "transport/wire.ts",
     find: "if (!fitsBytes(text, limits.maxMessageBytes)) {",
     replace: "if (text.length > limits.maxMessageBytes) {",
