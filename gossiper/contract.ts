@@ -29,10 +29,11 @@ export interface MemberView {
   readonly member: Member | undefined;
   /**
    * `active`: in the topology and not blocked. `left`: it said so. `blocked`: expired, or blocked by the
-   * topology. `inactive`: something is held of it, but it is not in the topology.
+   * topology; this member itself where another process uses its id, so that it takes part no more. `inactive`:
+   * something is held of it, but it is not in the topology.
    */
   readonly status: "active" | "left" | "blocked" | "inactive";
-  /** Why and since when it is blocked, if it is. */
+  /** Why and since when it is blocked by this member, if it is. */
   readonly block: BlockedMember | undefined;
   /** The life that is held of it; `undefined` where nothing is. */
   readonly life: Life | undefined;

@@ -34,7 +34,7 @@ import { Running } from "./running.ts";
 import { realRuntime } from "./runtime.ts";
 import { Topology } from "./topology.ts";
 import { assertKey, assertOwnKey, validated } from "./validation.ts";
-import { keyValueOf, membersOf, snapshotOf } from "./views.ts";
+import { keyValueOf, membersOf, phaseOf, snapshotOf } from "./views.ts";
 import { Watches } from "./watch.ts";
 
 /** How much a gossiper keeps: for tests, which hold it against its limits. No part of what the module offers. */
@@ -101,10 +101,11 @@ export class Gossiper implements GossiperLike {
 
   /**
    * How far the spreading has come: `diffusing` while some active peer lacks something, `reconciling` while
-   * a full exchange repairs a gap or a conflict, `confirmed` when all are known to hold all.
+   * a full exchange repairs a gap or a conflict, `confirmed` when all are known to hold all. One that takes part no
+   * more, because another process uses its id, is `diffusing` from then on.
    */
   get phase(): Phase {
-    return this.#core.engine.phase;
+    return phaseOf(this.#core.engine);
   }
 
   /** Every member that is known, this one included, sorted by id. */

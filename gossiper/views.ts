@@ -6,7 +6,7 @@
 
 import type { Engine } from "../engine/engine.ts";
 import { deepFreeze } from "../engine/json.ts";
-import type { Entry } from "../engine/types.ts";
+import type { Entry, Phase } from "../engine/types.ts";
 import type { GossipKeyValue, MemberSnapshot, MemberView, Snapshot } from "./contract.ts";
 import type { Topology } from "./topology.ts";
 
@@ -53,10 +53,16 @@ export function snapshotOf(viewed: Viewed): Snapshot {
     block: block ?? null,
     entries: engine.entriesOf(view.id).map((entry) => ({ key: entry.key, ...keyValueOf(entry) })),
   }));
-  return { self: engine.id, cluster, phase: engine.phase, digest: engine.digest, members };
+  return { self: engine.id, cluster, phase: phaseOf(engine), digest: engine.digest, members };
+}
+
+/** How far the spreading has come; whoever takes part no more agrees with nobody. */
+export function phaseOf(engine: Engine): Phase {
+  return engine.silenced ? "diffusing" : engine.phase;
 }
 
 function statusOf(engine: Engine, id: string): MemberView["status"] {
+  if (id === engine.id && engine.silenced) return "blocked";
   const reason = engine.blockedMember(id)?.reason;
   if (reason !== undefined) return reason === "left" ? "left" : "blocked";
   return engine.activeIds().has(id) ? "active" : "inactive";

@@ -221,6 +221,12 @@ for (const meeting of ["through a third member", "directly"]) {
     await cluster.runUntil(() => survivor.gossiper.phase === "confirmed" && a.gossiper.phase === "confirmed");
     await cluster.advance(20_000);
     assertEquals([isSilent(survivor), isSilent(loser)], [false, true]);
+    const seen = ({ gossiper: { members, phase } }: TestMember) => [
+      members.find(({ isSelf }) => isSelf)!.status,
+      phase,
+    ];
+    assertEquals([seen(survivor), seen(loser)], [["active", "confirmed"], ["blocked", "diffusing"]]);
+    assertEquals(loser.gossiper.snapshot().phase, "diffusing");
     assertEquals(a.blocked, {});
     await cluster.finish(twin.dispose());
   });

@@ -207,6 +207,20 @@ export const MUTANTS: readonly Mutant[] = [
     files: GOSSIPER,
   },
   {
+    file: "gossiper/views.ts",
+    find: 'if (id === engine.id && engine.silenced) return "blocked";',
+    replace: "",
+    test: "E1 two processes with one id that meet through a third",
+    files: GOSSIPER,
+  },
+  {
+    file: "gossiper/views.ts",
+    find: 'return engine.silenced ? "diffusing" : engine.phase;',
+    replace: "return engine.phase;",
+    test: "E1 two processes with one id that meet through a third",
+    files: GOSSIPER,
+  },
+  {
     file: "discovery/greeting.ts",
     find: 'this.#site.eventStream.publish({ type: "SeedFailed", address, error });',
     replace: "",
