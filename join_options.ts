@@ -48,7 +48,10 @@ export interface JoinOptions extends SecurityOptions {
   readonly listen?: { readonly hostname?: string; readonly port?: number };
   /** Where others reach this member, if not where it listens. */
   readonly advertise?: Endpoint;
-  /** Addresses of members to greet, such as `ws://127.0.0.1:7001`. They may be down, and may come later. */
+  /**
+   * Addresses of members to greet, such as `ws://127.0.0.1:7001` (without a port they mean 80, and 443 with `wss`,
+   * as URLs do). They may be down, and may come later.
+   */
   readonly seeds?: readonly string[];
   /** All members, where these never change: instead of `seeds`. */
   readonly members?: readonly Member[];
@@ -59,7 +62,10 @@ export interface JoinOptions extends SecurityOptions {
    * `advertise`. It is a full member over the connections that it opens itself, which need others that listen.
    */
   readonly dialOnly?: boolean;
-  /** This member's id; a new one for every life unless pinned. One process at a time may use it. */
+  /**
+   * This member's id; a new one for every life unless pinned. One process at a time may use it: of two, one is told by
+   * `SelfBlocked`, takes part no more, and has to join anew.
+   */
   readonly id?: string;
   /** The kinds of actors that this member hosts; informative. */
   readonly kinds?: readonly string[];

@@ -43,11 +43,11 @@ export interface AuthenticationOptions {
 
 /** Certificates. */
 export interface TlsOptions {
-  /** The certificate chain of this member, as PEM, where it listens itself. */
+  /** The certificate chain of this member, as the text of a PEM file, where it listens itself. */
   readonly cert?: string;
-  /** The private key of the certificate, as PEM. */
+  /** The private key of the certificate, as the text of a PEM file. */
   readonly key?: string;
-  /** Certificates of private authorities, as PEM, that are trusted when dialling beside those of the platform. */
+  /** Certificates of private authorities, each as the text of a PEM file, that are trusted when dialling beside those of the platform. */
   readonly caCerts?: readonly string[];
 }
 
