@@ -61,8 +61,8 @@ export interface DiscoveryFailed {
 
 /**
  * A client was refused before its connection was opened: it has no token or a wrong one, or comes from where it
- * may not. Told once for each host and reason until a client from there is let in, and at most ten in a second, so
- * that nobody can crowd out other events by being refused.
+ * may not. Told once for each host and reason until a client from there is let in or the keys change, and at most
+ * ten in a second, so that nobody can crowd out other events by being refused.
  */
 export interface ClientRefused {
   /** The event's type. */

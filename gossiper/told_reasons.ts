@@ -35,6 +35,11 @@ export class ToldReasons {
     if (this.#reasonsBy.size > MAX_TOLD_ABOUT) this.#reasonsBy.delete(firstOf(this.#reasonsBy.keys()));
   }
 
+  /** So much has changed that whatever goes wrong now is news. */
+  forgetAll(): void {
+    this.#reasonsBy.clear();
+  }
+
   /** It worked, or is gone: whatever goes wrong now is news. */
   forget(about: string): void {
     this.#reasonsBy.delete(about);

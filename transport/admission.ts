@@ -87,6 +87,11 @@ export class Admission {
     }
   }
 
+  /** The keys have changed: who is refused now is told anew. */
+  keysChanged(): void {
+    this.#told.forgetAll();
+  }
+
   /** A page of another service must not take part with its visitor's browser: that reaches where the page cannot. */
   #refuseOrigin(request: Request, remote: Deno.Addr | undefined): Response | undefined {
     const origin = request.headers.get("origin");

@@ -192,6 +192,7 @@ export class WebSocketTransport implements Transport {
       throw new HearsayError("invalid_configuration", text);
     }
     authentication.setKeys(keys);
+    this.#admission.keysChanged();
   }
 
   /** Where this transport listens by itself, as something to dial; `undefined` where it does not. */

@@ -243,6 +243,26 @@ for (const [what, answer, why] of IMPOSTORS) {
   });
 }
 
+Deno.test("a client that is refused for its key is told of once, and anew where the keys have changed", async () => {
+  await using ada = await member("ada");
+  const strangers = await newClusterKey();
+  const token = () => forge({ key: strangers, authority: authorityOf(ada.address)! });
+  const over = new AbortController();
+  const told: HearsayEvent[] = [];
+  const listening = (async () => {
+    for await (const event of ada.gossiper.events.subscribe("ClientRefused", over)) told.push(event);
+  })();
+  const numbers: number[] = [];
+  for (const keys of [undefined, undefined, [KEY], undefined]) {
+    if (keys) ada.gossiper.setKeys(keys);
+    assertEquals(await Wire.status(ada.address, { token: await token() }), 401);
+    numbers.push(told.length);
+  }
+  over.abort();
+  await listening;
+  assertEquals(numbers, [1, 1, 2, 2]);
+});
+
 Deno.test("a token given to one member is no good at another: it names whom it was given to", async () => {
   await using ada = await member("ada");
   const stolen = Promise.withResolvers<string>();

@@ -265,6 +265,13 @@ export const MUTANTS: readonly Mutant[] = [
     files: LIMITS,
   },
   {
+    file: "transport/web_socket.ts",
+    find: "    this.#admission.keysChanged();\n",
+    replace: "",
+    test: "a client that is refused for its key is told of once",
+    files: CONNECTIONS,
+  },
+  {
     file: "gossiper/told_reasons.ts",
     find:
       "if (this.#reasonsBy.size > MAX_TOLD_ABOUT) this.#reasonsBy.delete(firstOf(this.#reasonsBy.keys()));",
