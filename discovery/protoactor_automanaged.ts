@@ -17,7 +17,7 @@ import { readMember } from "./member_record.ts";
 
 /** Where protoactor-go's members serve `/_health` unless told otherwise. */
 export const AUTO_MANAGE_PORT = 6330;
-/** How many polls in a row a host may leave unanswered, others answering, before its member is taken to be gone. */
+/** How many polls in a row a host may leave unanswered unless told otherwise. */
 export const TOLERATED_MISSES = 3;
 /** The most that a member may say of itself, in bytes. */
 const MAX_HEALTH_BYTES = 64 * 1024;
@@ -33,8 +33,18 @@ export interface AutoManagedOptions {
   readonly port?: number;
   /** Where it listens; loopback by default, while protoactor-go listens everywhere. */
   readonly hostname?: string;
-  /** How often all hosts are asked, in milliseconds; 2,000 by default. */
+  /**
+   * How often all hosts are asked, in milliseconds; 2,000 by default. For so long a Hearsay member may not know
+   * another that has come, and refuse it: with a `heartbeatExpiration` that is not well above, the one that came
+   * blocks the other until that has asked again.
+   */
   readonly refreshInterval?: number;
+  /**
+   * How many polls in a row a host may leave unanswered, others answering, before its member is taken to be gone; 3
+   * by default. With `Infinity` a member goes only where another answers at its host: whoever falls silent is blocked
+   * when its heartbeat expires, and stays in the topology.
+   */
+  readonly toleratedMisses?: number;
   /** How long a host may take to answer, in milliseconds; 2,000 by default. */
   readonly requestTimeout?: number;
 }
@@ -63,6 +73,10 @@ const OPTIONS = optionsOf<AutoManagedOptions>({
   port: LISTENING_PORT,
   hostname: HOST,
   refreshInterval: duration(),
+  toleratedMisses: rule((given) => given === Infinity || (Number.isInteger(given) && (given as number) >= 1), {
+    problem: "is no number of polls",
+    allowed: "a whole number of at least 1, or Infinity",
+  }),
   requestTimeout: duration(),
 }, ["hosts"]);
 
@@ -73,8 +87,8 @@ const OPTIONS = optionsOf<AutoManagedOptions>({
  *
  * protoactor-go drops a member at the first poll (every two seconds) that it does not answer within two seconds,
  * and never takes the same id back. Here a member is dropped where another answers at its host, or where its host
- * left three polls in a row unanswered while others were answered; where no other host answers, the members that
- * were known last stay.
+ * left `toleratedMisses` polls in a row unanswered while others were answered; where no other host answers, the
+ * members that were known last stay.
  *
  * @example
  * ```ts
@@ -118,6 +132,7 @@ class AutoManaged {
       hostname: "127.0.0.1",
       refreshInterval: 2_000,
       requestTimeout: 2_000,
+      toleratedMisses: TOLERATED_MISSES,
       ...options,
       hosts: [...new Set(options.hosts)],
     };
@@ -184,13 +199,14 @@ class AutoManaged {
 
   #take(answers: ReadonlyMap<string, Member | "none" | undefined>): void {
     const { self } = this.#site;
+    const { toleratedMisses } = this.#options;
     const others = [...answers.values()].filter((answer) => answer === "none" || answer?.id !== self.id);
     // Where none of the others answers it is this member that is cut off, for all that it can tell.
     if (others.length > 0 && others.every((answer) => answer === undefined)) return;
     const heard = new Map<string, Heard>();
     for (const [host, answer] of answers) {
       const before = this.#heard.get(host);
-      if (answer === undefined && before && before.misses + 1 < TOLERATED_MISSES) {
+      if (answer === undefined && before && before.misses + 1 < toleratedMisses) {
         heard.set(host, { member: before.member, misses: before.misses + 1 });
       } else if (answer !== undefined && answer !== "none") {
         heard.set(host, { member: answer, misses: 0 });

@@ -41,9 +41,16 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "discovery/protoactor_automanaged.ts",
-    find: "before.misses + 1 < TOLERATED_MISSES",
+    find: "before.misses + 1 < toleratedMisses",
     replace: "before.misses + 1 < 1",
     test: "a host that leaves a poll unanswered keeps its member",
+    files: AUTOMANAGED,
+  },
+  {
+    file: "discovery/protoactor_automanaged.ts",
+    find: "before.misses + 1 < toleratedMisses",
+    replace: "before.misses + 1 < TOLERATED_MISSES",
+    test: "where every miss is tolerated, a member goes only when another answers at its host",
     files: AUTOMANAGED,
   },
   {

@@ -8,15 +8,17 @@ function member(
   id: string,
   hosts: readonly number[],
   at: number,
-  options: { readonly cluster?: string } = {},
+  options: { readonly cluster?: string; readonly toleratedMisses?: number } = {},
 ) {
+  const { toleratedMisses, ...site } = options;
   const discovery = autoManaged({
     hosts: hosts.map((port) => `127.0.0.1:${port}`),
     port: hosts[at]!,
     refreshInterval: 20,
     requestTimeout: 500,
+    ...(toleratedMisses && { toleratedMisses }),
   });
-  return new TestSite(discovery, { self: memberOf(id, 7001 + at), ...options });
+  return new TestSite(discovery, { self: memberOf(id, 7001 + at), ...site });
 }
 
 /** What a protoactor-go member answers with at `/_health`: the names and types of its `NodeModel`. */
@@ -110,6 +112,24 @@ Deno.test("a host that leaves a poll unanswered keeps its member, one that leave
   await a.untilIds("a", "steady");
 });
 
+Deno.test("where every miss is tolerated, a member goes only when another answers at its host", async () => {
+  let answers: "shaky" | "anew" | undefined = "shaky";
+  let misses = 0;
+  await using other = host(() => Response.json(goHealth("steady")));
+  await using go = host(() => {
+    if (answers) return Response.json(goHealth(answers));
+    misses++;
+    return new Response("no", { status: 503 });
+  });
+  await using a = member("a", [freePort(), go.port, other.port], 0, { toleratedMisses: Infinity });
+  await a.untilIds("a", "shaky", "steady");
+  answers = undefined;
+  await a.until(() => misses > 3 * TOLERATED_MISSES);
+  assertEquals(a.ids, ["a", "shaky", "steady"]);
+  answers = "anew";
+  await a.untilIds("a", "anew", "steady");
+});
+
 Deno.test("another member at a host takes the place of the one before at once", async () => {
   let id = "before";
   await using go = host(() => Response.json(goHealth(id)));
@@ -160,5 +180,11 @@ Deno.test("a port that is taken is told by an event, and served once it is free"
 Deno.test("hosts that are none are refused", () => {
   for (const host of ["127.0.0.1", "http://127.0.0.1:1", ":1", "a:b", "", 7]) {
     assertThrows(() => autoManaged({ hosts: [host as string] }), ConfigurationError, "127.0.0.1:6330");
+  }
+});
+
+Deno.test("a number of misses that is none is refused", () => {
+  for (const toleratedMisses of [0, -1, 1.5, NaN]) {
+    assertThrows(() => autoManaged({ hosts: [], toleratedMisses }), ConfigurationError, "toleratedMisses");
   }
 });
