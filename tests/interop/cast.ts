@@ -6,6 +6,7 @@
 
 import { TextLineStream } from "../../deps/std_streams.ts";
 import type { PartialConfig } from "../../mod.ts";
+import { freePorts } from "../process/ports.ts";
 import type { DenoMemberOptions } from "./deno_member.ts";
 
 const HERE = new URL("./", import.meta.url);
@@ -21,14 +22,6 @@ export interface Held {
   readonly value?: unknown;
   readonly text?: string;
   readonly type?: string;
-}
-
-/** So many ports that were free a moment ago. */
-export function freePorts(count: number): number[] {
-  const listeners = Array.from({ length: count }, () => Deno.listen({ hostname: "127.0.0.1", port: 0 }));
-  const ports = listeners.map(({ addr }) => (addr as Deno.NetAddr).port);
-  for (const listener of listeners) listener.close();
-  return ports;
 }
 
 /** A member as a process. Disposing of it kills it. */
@@ -115,10 +108,13 @@ export class MemberProcess implements AsyncDisposable {
     this.#child.kill("SIGKILL");
   }
 
-  /** Lets it stand still for so long, in milliseconds, as a machine that is suspended. */
-  async standStill(forMs: number): Promise<void> {
+  /**
+   * Lets it stand still as a machine that is suspended: for so long, in milliseconds, and on until what the others are
+   * to have done by then is done.
+   */
+  async standStill(forMs: number, { until }: { readonly until: () => Promise<void> }): Promise<void> {
     this.#child.kill("SIGSTOP");
-    await new Promise((resolve) => setTimeout(resolve, forMs));
+    await Promise.all([until(), new Promise((resolve) => setTimeout(resolve, forMs))]);
     this.#child.kill("SIGCONT");
   }
 
@@ -136,8 +132,8 @@ export class MemberProcess implements AsyncDisposable {
 export class Cast implements AsyncDisposable {
   readonly members: MemberProcess[] = [];
   readonly #goProgram: string;
-  readonly #ports: number[];
-  readonly #hosts: string[];
+  readonly #ports: readonly number[];
+  readonly #hosts: readonly string[];
   readonly #heartbeatExpiration: number;
   #started = 0;
 
@@ -172,8 +168,6 @@ export class Cast implements AsyncDisposable {
       cluster: "interop",
       managePort: this.#managePort(at),
       hosts: this.#hosts,
-      // Slower than heartbeats expire, so that who is gone is blocked before it is no member any more.
-      refreshInterval: this.#heartbeatExpiration < 20_000 ? 3_000 : 1_000,
       config: { heartbeatExpiration: this.#heartbeatExpiration, ...config },
     };
     const program = new URL("deno_member.ts", HERE).href;

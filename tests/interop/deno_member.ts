@@ -14,7 +14,6 @@ export interface DenoMemberOptions {
   readonly cluster: string;
   readonly managePort: number;
   readonly hosts: readonly string[];
-  readonly refreshInterval: number;
   readonly config: PartialConfig;
 }
 
@@ -24,10 +23,17 @@ interface Command {
   readonly value: unknown;
 }
 
-const { cluster, managePort, hosts, refreshInterval, config }: DenoMemberOptions = JSON.parse(Deno.args[0]!);
+const { cluster, managePort, hosts, config }: DenoMemberOptions = JSON.parse(Deno.args[0]!);
 const node = await joinProtoactor({
   cluster,
-  discovery: autoManaged({ hosts, port: managePort, refreshInterval }),
+  // Members find each other much sooner than heartbeats expire; and who is gone stays listed, so that it is blocked
+  // however late that comes.
+  discovery: autoManaged({
+    hosts,
+    port: managePort,
+    refreshInterval: 1_000,
+    toleratedMisses: Infinity,
+  }),
   config,
   decoders: { "google.protobuf.StringValue": (bytes) => new TextDecoder().decode(bytes.subarray(2)) },
 });
