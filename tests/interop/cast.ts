@@ -135,12 +135,20 @@ export class Cast implements AsyncDisposable {
   readonly #ports: readonly number[];
   readonly #hosts: readonly string[];
   readonly #heartbeatExpiration: number;
+  readonly #etcd: string | undefined;
   #started = 0;
 
   /** Makes a cluster of at most so many members; none is started yet. */
   constructor(
-    options: { readonly goProgram: string; readonly size: number; readonly heartbeatExpiration?: number },
+    options: {
+      readonly goProgram: string;
+      readonly size: number;
+      readonly heartbeatExpiration?: number;
+      /** An etcd through which members find each other; without one they ask each other. */
+      readonly etcd?: string;
+    },
   ) {
+    this.#etcd = options.etcd;
     this.#goProgram = options.goProgram;
     this.#heartbeatExpiration = options.heartbeatExpiration ?? 20_000;
     const ports = freePorts(2 * options.size);
@@ -157,6 +165,7 @@ export class Cast implements AsyncDisposable {
         `-manage-port=${this.#managePort(at)}`,
         `-hosts=${this.#hosts.join()}`,
         `-expiration=${this.#heartbeatExpiration}ms`,
+        ...(this.#etcd ? [`-etcd=${new URL(this.#etcd).host}`] : []),
       ]),
     );
   }
@@ -168,6 +177,7 @@ export class Cast implements AsyncDisposable {
       cluster: "interop",
       managePort: this.#managePort(at),
       hosts: this.#hosts,
+      ...(this.#etcd && { etcd: this.#etcd }),
       config: { heartbeatExpiration: this.#heartbeatExpiration, ...config },
     };
     const program = new URL("deno_member.ts", HERE).href;

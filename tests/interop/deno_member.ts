@@ -6,7 +6,7 @@
  */
 
 import { TextLineStream } from "../../deps/std_streams.ts";
-import { autoManaged } from "../../discovery/protoactor.ts";
+import { autoManaged, protoactorEtcd } from "../../discovery/protoactor.ts";
 import { joinProtoactor, type PartialConfig } from "../../protoactor.ts";
 
 /** How it is started, as JSON in its first argument. */
@@ -14,6 +14,8 @@ export interface DenoMemberOptions {
   readonly cluster: string;
   readonly managePort: number;
   readonly hosts: readonly string[];
+  /** The endpoint of an etcd: then members find each other there. */
+  readonly etcd?: string;
   readonly config: PartialConfig;
 }
 
@@ -23,17 +25,15 @@ interface Command {
   readonly value: unknown;
 }
 
-const { cluster, managePort, hosts, config }: DenoMemberOptions = JSON.parse(Deno.args[0]!);
-const node = await joinProtoactor({
-  cluster,
+const { cluster, managePort, hosts, etcd, config }: DenoMemberOptions = JSON.parse(Deno.args[0]!);
+const discovery = etcd
+  ? protoactorEtcd({ endpoints: [etcd] })
   // Members find each other much sooner than heartbeats expire; and who is gone stays listed, so that it is blocked
   // however late that comes.
-  discovery: autoManaged({
-    hosts,
-    port: managePort,
-    refreshInterval: 1_000,
-    toleratedMisses: Infinity,
-  }),
+  : autoManaged({ hosts, port: managePort, refreshInterval: 1_000, toleratedMisses: Infinity });
+const node = await joinProtoactor({
+  cluster,
+  discovery,
   config,
   decoders: { "google.protobuf.StringValue": (bytes) => new TextDecoder().decode(bytes.subarray(2)) },
 });

@@ -7,6 +7,7 @@
 import { assert, assertEquals } from "../../deps/std_assert.ts";
 import type { PartialConfig } from "../../mod.ts";
 import { freePorts } from "../process/ports.ts";
+import { EtcdServer, withoutEtcd } from "../unit/discovery/etcd_server.ts";
 import { Cast, eventually, type MemberProcess } from "./cast.ts";
 import { build, run, whyNoGo } from "./go.ts";
 
@@ -19,14 +20,20 @@ if (reason !== undefined) console.log(`SKIPPED: nothing was tested against proto
  */
 const SOON_MS = 10_000;
 
+if (withoutEtcd !== undefined) console.log(`SKIPPED: nothing was tested with etcd, for ${withoutEtcd}.`);
+
 let built: Promise<string> | undefined;
 const folder = Deno.makeTempDirSync();
 addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
 
-function live(name: string, play: (goProgram: string) => Promise<void>): void {
+function live(
+  name: string,
+  play: (goProgram: string) => Promise<void>,
+  { ignore = false }: { readonly ignore?: boolean } = {},
+): void {
   Deno.test({
     name,
-    ignore: reason !== undefined,
+    ignore: ignore || reason !== undefined,
     fn: async () =>
       await play(await (built ??= build({ program: "member", into: folder, tell: console.error }))),
   });
@@ -244,6 +251,56 @@ live(
     const { blocks } = await still!.ask({ op: "members" });
     assertEquals((blocks as readonly { type: string }[]).filter(({ type }) => type === "MemberBlocked"), []);
   },
+);
+
+/** A Go member hears of nobody who registers between its reading of etcd and its watching: so one after the other. */
+async function fourInEtcd(cast: Cast, etcd: EtcdServer): Promise<MemberProcess[]> {
+  const members: MemberProcess[] = [];
+  for (const start of [() => cast.go(), () => cast.deno(), () => cast.go(), () => cast.deno()]) {
+    members.push(await start());
+    await eventually(`the ${members.length}. member watches etcd`, async () => {
+      const watchers = await watchersOf(etcd);
+      return watchers === members.length || watchers;
+    });
+  }
+  await allListInEtcd(members);
+  return members;
+}
+
+/** How many watch something in an etcd, as it says itself. */
+async function watchersOf({ endpoint }: EtcdServer): Promise<number> {
+  const text = await (await fetch(`${endpoint}/metrics`)).text();
+  return Number(/^etcd_debugging_mvcc_watcher_total (\d+)$/m.exec(text)?.[1]);
+}
+
+/** With etcd, protoactor-go lists a member by the cluster's name and its id. */
+async function allListInEtcd(members: readonly MemberProcess[]): Promise<void> {
+  const ids = members.map(({ id }) => id);
+  const listed = { deno: ids, go: ids.map((id) => `interop@${id}`) };
+  for (const member of members) await allList([member], listed[member.kind]);
+}
+
+live(
+  "members of both kinds find each other through etcd, read what each sets, and hear who leaves and who is gone",
+  async (goProgram) => {
+    await using etcd = await EtcdServer.start();
+    // Longer than anything is waited for: it is etcd that tells who is gone.
+    await using cast = new Cast({ goProgram, size: 4, etcd: etcd.endpoint, heartbeatExpiration: 60_000 });
+    const members = await fourInEtcd(cast, etcd);
+    for (const member of members) await member.ask({ op: "set", key: "fact", value: member.id });
+    for (const reader of members) {
+      for (const writer of members) {
+        const what = `${reader.kind} reads what ${writer.kind} set`;
+        await eventually(what, () => isSeen(reader, "fact", writer, writer.id));
+      }
+    }
+    const [goes, leaves, ...rest] = members as [MemberProcess, MemberProcess, ...MemberProcess[]];
+    await leaves.leave();
+    await allListInEtcd([goes, ...rest]);
+    goes.kill();
+    await allListInEtcd(rest);
+  },
+  { ignore: withoutEtcd !== undefined },
 );
 
 Deno.test("the example shows a value that crosses each way", { ignore: reason !== undefined }, async () => {

@@ -19,8 +19,10 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/asynkron/protoactor-go/cluster"
 	"github.com/asynkron/protoactor-go/cluster/clusterproviders/automanaged"
+	"github.com/asynkron/protoactor-go/cluster/clusterproviders/etcd"
 	"github.com/asynkron/protoactor-go/cluster/identitylookup/disthash"
 	"github.com/asynkron/protoactor-go/remote"
+	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -55,6 +57,7 @@ func main() {
 	managePort := flag.Int("manage-port", 0, "the port of the automanaged provider")
 	hosts := flag.String("hosts", "", "host:port of every member's automanaged provider, with commas between")
 	refresh := flag.Duration("refresh", time.Second, "how often the automanaged provider looks")
+	endpoint := flag.String("etcd", "", "host:port of an etcd: then its provider takes the place of the automanaged one")
 	expiration := flag.Duration("expiration", 20*time.Second, "the heartbeat's expiration")
 	verbose := flag.Bool("verbose", false, "whether protoactor-go logs to the standard error")
 	flag.Parse()
@@ -69,7 +72,15 @@ func main() {
 	system := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
 		return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 	}))
-	provider := automanaged.NewWithConfig(*refresh, *managePort, strings.Split(*hosts, ",")...)
+	var provider cluster.ClusterProvider
+	if *endpoint == "" {
+		provider = automanaged.NewWithConfig(*refresh, *managePort, strings.Split(*hosts, ",")...)
+	} else {
+		var err error
+		if provider, err = etcd.NewWithConfig("/protoactor", clientv3.Config{Endpoints: []string{*endpoint}}); err != nil {
+			panic(err)
+		}
+	}
 	config := cluster.Configure(*name, provider, disthash.New(), remote.Configure("127.0.0.1", *port),
 		cluster.WithHeartbeatExpiration(*expiration))
 	self := &member{Cluster: cluster.New(system, config), output: output}
