@@ -73,10 +73,13 @@ const OPTIONS = optionsOf<AutoManagedOptions>({
   port: LISTENING_PORT,
   hostname: HOST,
   refreshInterval: duration(),
-  toleratedMisses: rule((given) => given === Infinity || (Number.isInteger(given) && (given as number) >= 1), {
-    problem: "is no number of polls",
-    allowed: "a whole number of at least 1, or Infinity",
-  }),
+  toleratedMisses: rule(
+    (given) => given === Infinity || (Number.isInteger(given) && (given as number) >= 1),
+    {
+      problem: "is no number of polls",
+      allowed: "a whole number of at least 1, or Infinity",
+    },
+  ),
   requestTimeout: duration(),
 }, ["hosts"]);
 
