@@ -1,16 +1,68 @@
 /**
- * All members held, in the order in which they last changed here, so that finding what changed since a
- * moment costs as much as has changed, not as much as is held (rule E6).
+ * All members held, in the orders in which they last changed here, so that finding what changed since a moment
+ * costs as much as has changed, not as much as is held (rule E6).
  *
  * @module
  */
 
 import type { MemberState } from "./member_state.ts";
 
+/** Where a member stands in one order. */
+export class Place {
+  readonly member: MemberState;
+  /** The serial of the member's last change, 0 where there was none. */
+  serial = 0;
+  older: Place | undefined;
+  newer: Place | undefined;
+
+  constructor(member: MemberState) {
+    this.member = member;
+  }
+}
+
+/** Members by their last change of one kind. */
+export class Recency {
+  #newest: Place | undefined;
+  #oldest: Place | undefined;
+
+  /** The members that changed after a serial, the one that changed last before the others. */
+  *newestFirst(after: number): Iterable<MemberState> {
+    for (let place = this.#newest; place && place.serial > after; place = place.older) yield place.member;
+  }
+
+  /** The members, the one that changed first before the others. */
+  *oldestFirst(): Iterable<MemberState> {
+    for (let place = this.#oldest; place; place = place.newer) yield place.member;
+  }
+
+  changed(place: Place, serial: number): void {
+    place.serial = serial;
+    if (this.#newest === place) return;
+    this.drop(place);
+    place.older = this.#newest;
+    if (this.#newest) this.#newest.newer = place;
+    this.#newest = place;
+    this.#oldest ??= place;
+  }
+
+  drop(place: Place): void {
+    if (this.#newest === place) this.#newest = place.older;
+    if (this.#oldest === place) this.#oldest = place.newer;
+    if (place.older) place.older.newer = place.newer;
+    if (place.newer) place.newer.older = place.older;
+    place.older = place.newer = undefined;
+  }
+}
+
 /** The members held, by id and by last change. */
 export class ChangeOrder {
+  /** By their last change of any kind. */
+  readonly changes: Recency = new Recency();
+  /** By their last change that is not a heartbeat or a digest. */
+  readonly lasting: Recency = new Recency();
   readonly #byId = new Map<string, MemberState>();
-  #newest: MemberState | undefined;
+  /** In no order but that each keeps its turn, unless another goes. */
+  readonly #turns: MemberState[] = [];
   #serial = 0;
 
   /** The serial of the latest change. */
@@ -32,6 +84,11 @@ export class ChangeOrder {
     return this.#byId.values();
   }
 
+  /** The member whose turn it is; turns begin anew where there are no more members. */
+  inTurn(turn: number): MemberState {
+    return this.#turns[turn % this.#turns.length]!;
+  }
+
   /** The serial of a change that is about to be made. */
   next(): number {
     return ++this.#serial;
@@ -41,37 +98,25 @@ export class ChangeOrder {
   hold(member: MemberState): void {
     this.drop(member.id);
     this.#byId.set(member.id, member);
+    member.turn = this.#turns.push(member) - 1;
   }
 
   /** Notes that a member has just changed. */
-  changed(member: MemberState): void {
-    member.changedSerial = this.#serial;
-    if (this.#newest === member) return;
-    this.#unlink(member);
-    member.older = this.#newest;
-    if (this.#newest) this.#newest.newer = member;
-    this.#newest = member;
+  changed(member: MemberState, options: { readonly lasting: boolean }): void {
+    this.changes.changed(member.changed, this.#serial);
+    if (options.lasting) this.lasting.changed(member.changedLasting, this.#serial);
   }
 
-  /** No longer holds a member. */
+  /** No longer holds a member. The last takes its turn. */
   drop(id: string): void {
     const member = this.#byId.get(id);
     if (!member) return;
-    this.#unlink(member);
+    this.changes.drop(member.changed);
+    this.lasting.drop(member.changedLasting);
     this.#byId.delete(id);
-  }
-
-  /** The members that changed after a serial, the one that changed first before the others. */
-  changedAfter(serial: number): MemberState[] {
-    const changed: MemberState[] = [];
-    for (let each = this.#newest; each && each.changedSerial > serial; each = each.older) changed.push(each);
-    return changed.reverse();
-  }
-
-  #unlink(member: MemberState): void {
-    if (this.#newest === member) this.#newest = member.older;
-    if (member.older) member.older.newer = member.newer;
-    if (member.newer) member.newer.older = member.older;
-    member.older = member.newer = undefined;
+    const last = this.#turns.pop()!;
+    if (last === member) return;
+    this.#turns[member.turn] = last;
+    last.turn = member.turn;
   }
 }

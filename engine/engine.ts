@@ -160,7 +160,7 @@ export class Engine {
       signs: this.#signs,
     });
     this.#self = this.#store.hold(start.id, start.life);
-    this.#store.order.changed(this.#self);
+    this.#store.order.changed(this.#self, { lasting: false });
   }
 
   /** This member's id. */
@@ -410,14 +410,14 @@ export class Engine {
       if (this.#silenced) return { holds, invalid: undefined };
       const ahead = delta.members.find((each) => isFarAhead(each.life, now.wallMs));
       if (ahead) return { holds, invalid: `the life of ${ahead.id} is more than a year ahead` };
-      const peer = this.#exchange.beforeMerge(peerId);
+      const merging = this.#exchange.beforeMerge(peerId);
       let renewAbove: Life | undefined;
       for (const each of delta.members) {
         if (options.refused?.has(each.id)) this.#merge.refuse(each, { holds });
         else if (each.id === this.#id) renewAbove = this.#answerOwn(each, holds) ?? renewAbove;
         else this.#merge.take(each, { peerId, holds, now });
       }
-      this.#exchange.afterMerge(peer, delta, holds);
+      this.#exchange.afterMerge(merging, delta, holds);
       if (renewAbove !== undefined) {
         if (options.verified?.has(this.#id)) this.#renewLife(renewAbove, now);
         else this.#renewUnproven(renewAbove, now);

@@ -8,8 +8,9 @@ import type { EngineEvent } from "./events.ts";
 import { isForeign } from "./life.ts";
 import type { Membership } from "./membership.ts";
 import type { MemberState } from "./member_state.ts";
+import { Newsroom, type Outcome } from "./news.ts";
 import type { PeerMemories, PeerMemory, Waiting } from "./peer_memory.ts";
-import { type Candidate, select } from "./selection.ts";
+import { select } from "./selection.ts";
 import { ENVELOPE_BYTES, holdsBytes } from "./size.ts";
 import { stateName, type Store } from "./store.ts";
 import type { Delta, Hold, Holds, Life, MemberDelta, Summary, SummaryPart } from "./types.ts";
@@ -26,6 +27,15 @@ export interface Sent {
     string,
     { readonly life: Life; readonly after: number; readonly last: number; readonly reset: boolean }
   >;
+  /** What is to be remembered once the peer has taken this. */
+  readonly outcome: Outcome;
+}
+
+/** News of a peer that is being merged. Opaque. */
+export interface Merging {
+  readonly peer: PeerMemory;
+  /** The latest change before. */
+  readonly serial: number;
 }
 
 /** The limits of a message. */
@@ -42,6 +52,7 @@ export class Exchange {
   readonly #signs: boolean;
   readonly #store: Store;
   readonly #membership: Membership;
+  readonly #newsroom: Newsroom;
   readonly #emit: (event: EngineEvent) => void;
 
   constructor(
@@ -63,6 +74,7 @@ export class Exchange {
     this.#membership = context.membership;
     this.#emit = context.emit;
     this.#memories = context.memories;
+    this.#newsroom = new Newsroom({ ...context, places: settings.gossipMaxSend });
   }
 
   /** The name of the state that this member holds. */
@@ -102,30 +114,26 @@ export class Exchange {
     sent: Sent;
   } {
     const peer = this.#memories.of(peerId);
-    this.#advance(peer);
-    const { deltas, partial, longestLeftOut } = select(
-      options.silent ? [] : this.#candidates(peer, options.nowMs),
-      {
-        selfId: this.#selfId,
-        members: this.#settings.gossipMaxSend,
-        bytes: this.#settings.maxMessageBytes - ENVELOPE_BYTES -
-          (options.holds ? holdsBytes(options.holds) : 0),
-        longestFirst: peer.longestFirst,
-      },
-    );
-    peer.longestFirst = longestLeftOut;
+    const news = this.#newsroom.of(peer, options.nowMs);
+    const deltas = options.silent ? [] : select(news, {
+      members: this.#settings.gossipMaxSend,
+      bytes: this.#settings.maxMessageBytes - ENVELOPE_BYTES -
+        (options.holds ? holdsBytes(options.holds) : 0),
+      turnFirst: peer.turnFirst,
+    });
     if (deltas.length > 0) {
       const entries = deltas.reduce((count, delta) => count + delta.entries.length, 0);
       this.#emit({ type: "Disseminated", peerId, members: deltas.length, entries });
     }
+    const members = new Map(deltas.map((each) => [each.id, { ...this.#spanSent(each), reset: each.reset }]));
+    const outcome = this.#newsroom.noteTold(peer, news, new Set(members.keys()));
     const delta = {
       members: deltas,
       digest: this.#store.digest,
       active: this.#store.activeHash,
-      partial: partial || options.silent || this.#isUnsigned,
+      partial: outcome.partial || options.silent || this.#isUnsigned,
     };
-    const members = new Map(deltas.map((each) => [each.id, { ...this.#spanSent(each), reset: each.reset }]));
-    return { delta, sent: { peerId, peerLife: peer.life, members } };
+    return { delta, sent: { peerId, peerLife: peer.life, members, outcome } };
   }
 
   /** The peer holds what was sent to it, but for what it says itself, which always wins. */
@@ -133,6 +141,11 @@ export class Exchange {
     const peer = this.#memories.peek(sent.peerId);
     // What an earlier life of the peer held, this one may lack.
     if (!peer || peer.life !== sent.peerLife || this.#isOutlived(peer)) return;
+    const { changes, lasting, turn, turnFirst } = sent.outcome;
+    peer.changes.add(...changes);
+    peer.lasting.add(...lasting);
+    if (turn !== undefined) peer.turn = Math.max(peer.turn ?? 0, turn);
+    peer.turnFirst = turnFirst;
     for (const [id, { life, last, reset }] of sent.members) {
       if (!holds.has(id)) this.#noteHeld(peer, id, { life, number: last, reset });
     }
@@ -140,23 +153,23 @@ export class Exchange {
     this.#review(peer);
   }
 
-  /** Before news of a peer is merged: what changed until now waits for it. */
-  beforeMerge(peerId: string): PeerMemory {
-    const peer = this.#memories.of(peerId);
-    this.#advance(peer);
-    return peer;
+  /** Before news of a peer is merged. */
+  beforeMerge(peerId: string): Merging {
+    return { peer: this.#memories.of(peerId), serial: this.#store.order.serial };
   }
 
   /** After news of a peer was merged: what it told, it holds, and what changed by it need not go back. */
-  afterMerge(peer: PeerMemory, delta: Delta, holds: Holds): void {
-    peer.cursor = this.#store.order.serial;
+  afterMerge({ peer, serial }: Merging, delta: Delta, holds: Holds): void {
+    const { order } = this.#store;
+    peer.changes.add(serial, order.serial);
+    peer.lasting.add(serial, order.serial);
     for (const each of delta.members) {
       const { life, last } = spanOf(each);
-      const member = this.#store.order.get(each.id);
+      const member = order.get(each.id);
       if (member?.isForeign && isForeign(life)) this.#noteTold(peer, member, each.entries);
       else if (!holds.has(each.id) && each.entries.length > 0) {
         this.#noteHeld(peer, each.id, { life, number: last, reset: each.reset });
-        // It changed by what the peer told, and may hold more than that.
+        // The peer holds less: with what it told of those it heard of longest ago it asks for just this.
         if (member && member.life === life && member.held > last && !peer.waiting.has(each.id)) {
           this.#wait(peer, member, { after: last });
         }
@@ -240,17 +253,6 @@ export class Exchange {
     for (const peer of this.#memories.peers()) peer.ownHeld = 0;
   }
 
-  /** Lets everything that changed since the peer's cursor wait for it. */
-  #advance(peer: PeerMemory): void {
-    const { order } = this.#store;
-    for (const member of order.changedAfter(peer.cursor)) {
-      // Of itself a peer knows best (E1).
-      if (member.id === peer.id || peer.waiting.has(member.id)) continue;
-      this.#memories.wait(peer, member.id, member.supposed(member.positionAt(peer.cursor)));
-    }
-    peer.cursor = order.serial;
-  }
-
   #wait(peer: PeerMemory, member: MemberState, waiting: Partial<Waiting> & { after: number }): void {
     const { life } = member;
     // What a peer lacks that gets no gossip is no repair under way.
@@ -264,67 +266,35 @@ export class Exchange {
     return held !== undefined && peer.life !== undefined && held > peer.life;
   }
 
-  #candidates(peer: PeerMemory, nowMs: number): Candidate[] {
-    const candidates: Candidate[] = [];
-    for (const [id, waiting] of peer.waiting) {
-      const candidate = this.#candidate(id, waiting, nowMs);
-      if (candidate === "settled") this.#memories.settle(peer, id);
-      else if (candidate) candidates.push(candidate);
-      // A gap that must not be filled is no repair under way.
-      else if (waiting.gap) this.#memories.wait(peer, id, { ...waiting, gap: false });
-    }
-    return candidates;
-  }
-
-  /** What there is to tell of a waiting member: nothing now, or nothing at all. */
-  #candidate(id: string, waiting: Waiting, nowMs: number): Candidate | "settled" | undefined {
-    const member = this.#store.order.get(id);
-    if (!member) return "settled";
-    const reset = waiting.reset && waiting.life === member.life;
-    const after = waiting.life === member.life ? waiting.after : 0;
-    if (after >= member.held && !reset) return "settled";
-    // What is told without a signature over it would not be taken.
-    if (this.#signs && (member.certified === 0 || (after >= member.certified && !reset))) return undefined;
-    const below = this.#membership.passableBelow(id, nowMs);
-    if (below !== Infinity) {
-      const delta = member.deltaAfter(after, { below, reset });
-      // A whole state that ends early would take away what lies behind its end.
-      if (!delta || (delta.reset && !member.isForeign)) return undefined;
-      if (this.#signs && delta.proof === undefined) return undefined;
-    }
-    return {
-      id,
-      lasting: member.lastLasting > after,
-      delta: () => member.deltaAfter(after, { below, reset })!,
-    };
-  }
-
   /** The peer is known to hold a member up to a number that was sent to it, or that it told. */
   #noteHeld(peer: PeerMemory, id: string, hold: Hold & { readonly reset: boolean }): void {
     const member = this.#store.order.get(id);
     if (!member || member.life !== hold.life) return;
     if (id === this.#selfId) peer.ownHeld = Math.max(peer.ownHeld, hold.number);
     const waiting = peer.waiting.get(id);
-    if (!waiting) return;
+    if (!waiting) return member.noteHeldBy(peer, hold.number);
     // A late acknowledgement takes nothing back, and of what a reset is to mend it says nothing.
     if (waiting.life === hold.life && (waiting.reset ? !hold.reset : hold.number <= waiting.after)) return;
     this.#memories.settle(peer, id);
     if (hold.number < member.held) this.#wait(peer, member, { after: hold.number });
+    else member.noteHeldBy(peer, hold.number);
   }
 
   /** Of a foreign member a peer told what it holds, and nothing of what else it may hold. */
   #noteTold(peer: PeerMemory, member: MemberState, told: MemberDelta["entries"]): void {
     if (member.id === peer.id) return;
-    const waiting = peer.waiting.get(member.id);
-    const covers = waiting?.life === member.life && member.isCoveredBy(told, waiting.after);
-    if (covers) this.#memories.settle(peer, member.id);
+    const supposed = peer.supposed(member).after;
+    if (member.isCoveredBy(told, supposed)) {
+      this.#memories.settle(peer, member.id);
+      member.noteHeldBy(peer, member.held);
+    }
     // Whoever tells of an earlier entry lacks the one that took its place, whatever was supposed.
     const lacked = told.flatMap(({ key, number }) => {
       const held = member.get(key);
       return held && held.entry.number > number ? [held.position] : [];
     });
     const after = Math.min(...lacked) - 1;
-    if (after < (covers ? Infinity : waiting?.after ?? Infinity)) this.#wait(peer, member, { after });
+    if (after < supposed) this.#wait(peer, member, { after });
   }
 
   /** Where a delta that is about to be sent starts and ends, as positions. */
@@ -348,30 +318,51 @@ export class Exchange {
     if (hold.life > member.life) return this.#memories.settle(peer, id);
     // Of a foreign member numbers say nothing of what lies below.
     const number = hold.life === member.life && !member.isForeign ? hold.number : 0;
-    const supposed = peer.waiting.get(id);
     if (number >= (sent?.last ?? member.held)) {
       return sent && this.#noteHeld(peer, id, { life: member.life, number: sent.last, reset: sent.reset });
     }
-    if (!sent && supposed?.life === member.life && number >= supposed.after) return;
+    if (!sent && number >= peer.supposed(member).after) return;
     if (id === this.#selfId) peer.ownHeld = number;
     this.#wait(peer, member, { after: number, gap: sent === undefined || number < sent.after });
   }
 
   /** Whether the peer lacks nothing that lasts; if so, that is noted as its acknowledgement of this state. */
   #review(peer: PeerMemory): boolean {
-    this.#advance(peer);
-    for (const [id, waiting] of peer.waiting) {
-      const member = this.#store.order.get(id);
-      if (!member) continue;
-      const lasts = waiting.gap || waiting.reset || waiting.life !== member.life ||
-        member.lastLasting > waiting.after;
-      if (!lasts || !this.#store.active.has(id)) continue;
-      // It may have acknowledged this very state, and say now that it lost some of it.
-      this.#store.agreement.set(peer.id, { acknowledged: undefined });
-      return false;
+    // It may have acknowledged this very state, and say now that it lost some of it.
+    const isLacking = this.#lacksLasting(peer);
+    if (!isLacking) this.#noteLastingHeld(peer);
+    if (isLacking) this.#store.agreement.set(peer.id, { acknowledged: undefined });
+    else if (!peer.forgetful) this.#store.agreement.set(peer.id, { acknowledged: this.state });
+    return !isLacking;
+  }
+
+  /** Whether it lacks something that lasts of a member that is active. */
+  #lacksLasting(peer: PeerMemory): boolean {
+    const { active, order } = this.#store;
+    for (const [id, { gap, reset, life, after }] of peer.waiting) {
+      const member = order.get(id);
+      if (!member || !active.has(id)) continue;
+      if (gap || reset || life !== member.life || member.lastLasting > after) return true;
     }
-    if (!peer.forgetful) this.#store.agreement.set(peer.id, { acknowledged: this.state });
-    return true;
+    for (const member of order.lasting.newestFirst(peer.lasting.upTo)) {
+      if (active.has(member.id) && !this.#isHeldBy(peer, member)) return true;
+    }
+    return false;
+  }
+
+  /** It holds everything that lasts of active members; whoever else it may lack something of waits. */
+  #noteLastingHeld(peer: PeerMemory): void {
+    const { inactive, order } = this.#store;
+    for (const id of inactive) {
+      const member = order.get(id)!;
+      if (!this.#isHeldBy(peer, member)) this.#wait(peer, member, { after: member.heldBy(peer) });
+    }
+    peer.lasting.add(0, order.serial);
+  }
+
+  /** Whether nothing is to be told of what lasts of a member, but for what waits. */
+  #isHeldBy(peer: PeerMemory, member: MemberState): boolean {
+    return member.id === peer.id || peer.waiting.has(member.id) || member.isLastingHeldBy(peer);
   }
 
   /** Equal digests mean the same state; unequal ones, twice in a row with nothing left to send, a repair. */
@@ -400,12 +391,12 @@ export class Exchange {
     peer.forgetful = false;
     this.#memories.compare(peer, false);
     this.#store.agreement.set(peer.id, { acknowledged: this.state });
-    this.#advance(peer);
+    this.#noteLastingHeld(peer);
+    peer.ownHeld = Math.max(peer.ownHeld, this.#store.order.get(this.#selfId)!.lastLasting);
     for (const [id, waiting] of peer.waiting) {
       const member = this.#store.order.get(id);
       if (!member || !this.#store.active.has(id)) continue;
       const { life, lastLasting } = member;
-      if (id === this.#selfId) peer.ownHeld = Math.max(peer.ownHeld, lastLasting);
       if (waiting.life === life && waiting.after >= lastLasting && !waiting.gap && !waiting.reset) continue;
       // It keeps its place, so that being agreed with delays nobody's heartbeat.
       if (lastLasting < member.held) this.#wait(peer, member, { after: lastLasting });

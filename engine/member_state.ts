@@ -9,9 +9,10 @@
  * @module
  */
 
+import { Place } from "./change_order.ts";
 import { Sum } from "./digest.ts";
 import { isForeign } from "./life.ts";
-import type { Waiting } from "./peer_memory.ts";
+import type { Serials } from "./serials.ts";
 import { entryBytes } from "./size.ts";
 import {
   type Claim,
@@ -33,10 +34,24 @@ export interface HeldEntry {
   superseded: boolean;
 }
 
+/** The changes made here that someone is known to hold. */
+export interface Known {
+  /** Of any kind. */
+  readonly changes: Serials;
+  /** Of those that are not heartbeats or digests. */
+  readonly lasting: Serials;
+}
+
+function isKnown({ changes, lasting }: Known, { serial, entry }: HeldEntry): boolean {
+  return changes.has(serial) || (lasting.has(serial) && !isRestless(entry.key));
+}
+
 /** Whether a key changes by itself at every interval, so that it says nothing about agreement (rule E12). */
 export function isRestless(key: string): boolean {
   return key === HEARTBEAT_KEY || key === DIGEST_KEY;
 }
+
+const NO_FLOOR = { number: 0, serial: 0, lasting: true };
 
 /** One's own state at one moment, to be signed: later changes do not touch it. */
 export interface Draft {
@@ -49,16 +64,12 @@ export interface Draft {
 export class MemberState {
   readonly id: string;
   readonly life: Life;
-  /** The serial at which something of this life was first held. */
-  readonly bornSerial: number;
   /** Whether it knows nothing of lives and prefixes. */
   readonly isForeign: boolean;
   /** The position up to which everything is held; of a foreign member, that of what came last. */
   held = 0;
   /** The highest number of any entry: of all but a foreign member, the same. */
   highest = 0;
-  /** The highest number forgotten, or the last of a reset taken: who holds less gets a reset (rule E8). */
-  floor = 0;
   /** The position of the last set or delete, heartbeats and digests left out. */
   lastLasting = 0;
   /** The highest number of these: of all but a foreign member, the same. */
@@ -69,10 +80,10 @@ export class MemberState {
   proof: string | undefined;
   /** An upper bound of the bytes of all entries in a message. */
   bytes = 0;
-  /** The member's place in its holder's order of change: see `ChangeOrder`. */
-  changedSerial = 0;
-  older: MemberState | undefined;
-  newer: MemberState | undefined;
+  /** The member's places in its holder's orders of change: see `ChangeOrder`. */
+  readonly changed: Place = new Place(this);
+  readonly changedLasting: Place = new Place(this);
+  turn = 0;
 
   readonly #byKey = new Map<string, HeldEntry>();
   /** Of one's own state, as much as is signed: only that is told where what is not signed would not be taken. */
@@ -81,15 +92,14 @@ export class MemberState {
     | undefined;
   /** Every entry in rising order of position, superseded ones among them until they are swept out. */
   #log: HeldEntry[] = [];
-  #supposed: Waiting | undefined;
+  #floor = NO_FLOOR;
   readonly #sum = new Sum();
   /** The number whose hash is in `#sum`: of many puts in a row only the last is ever asked for. */
   #summedLasting = 0;
 
-  constructor(id: string, life: Life, serial: number) {
+  constructor(id: string, life: Life) {
     this.id = id;
     this.life = life;
-    this.bornSerial = serial;
     this.isForeign = isForeign(life);
   }
 
@@ -101,6 +111,19 @@ export class MemberState {
       this.#summedLasting = this.highestLasting;
     }
     return this.#sum;
+  }
+
+  /** The highest number forgotten, or the last of a reset taken: who holds less gets a reset (rule E8). */
+  get floor(): number {
+    return this.#floor.number;
+  }
+
+  /**
+   * Up to a number something is forgotten that was held, or left out, by the change of that serial; `lasting` is
+   * whether that change was a set or delete of more than a heartbeat or a digest.
+   */
+  raiseFloor(floor: typeof NO_FLOOR): void {
+    if (floor.number > this.floor) this.#floor = floor;
   }
 
   /** The entry of a key, a tombstone included. */
@@ -200,28 +223,46 @@ export class MemberState {
   forget(tombstone: HeldEntry): void {
     this.#byKey.delete(tombstone.entry.key);
     this.#supersede(tombstone);
-    this.floor = Math.max(this.floor, tombstone.entry.number);
+    this.raiseFloor({ number: tombstone.entry.number, serial: tombstone.serial, lasting: true });
   }
 
-  /** The highest position known to have been held here at the serial; 0 where nothing was. */
-  positionAt(serial: number): number {
-    if (this.bornSerial > serial) return 0;
-    if (this.isForeign) return serial;
+  /**
+   * Up to which position someone is known to hold this, by the changes that they are known to hold: up to the
+   * latest of these; of a foreign member, up to the first that they are not known to hold. 0 where that is none.
+   */
+  heldBy(known: Known): number {
+    if (this.isForeign) return this.#heldOfForeign(known);
+    const { number, serial, lasting } = this.#floor;
+    // Else, once a tombstone was forgotten or a reset taken, every later change would cost a reset.
+    const least = known.changes.has(serial) || lasting && known.lasting.has(serial) ? number : 0;
     for (let index = this.#log.length - 1; index >= 0; index--) {
       const held = this.#log[index]!;
-      if (held.superseded || held.serial > serial) continue;
-      // Else, once a tombstone was forgotten or a reset taken, every later change would cost a reset.
-      return Math.max(held.position, this.floor);
+      if (held.position <= least) return least;
+      if (!held.superseded && isKnown(known, held)) return held.position;
     }
-    return this.floor;
+    return least;
   }
 
-  /** What waits for a peer that is taken to hold this up to a position. Of most peers the same is supposed. */
-  supposed(after: number): Waiting {
-    if (this.#supposed?.after !== after) {
-      this.#supposed = { life: this.life, after, gap: false, reset: false };
+  /** Whether someone is known to hold everything here but heartbeats and digests. */
+  isLastingHeldBy(known: Known): boolean {
+    if (this.lastLasting === 0) return true;
+    if (!this.isForeign) {
+      const { serial } = this.changedLasting;
+      return known.lasting.has(serial) || known.changes.has(serial);
     }
-    return this.#supposed;
+    return this.#log.every((held) => held.superseded || isRestless(held.entry.key) || isKnown(known, held));
+  }
+
+  /** Someone holds everything here up to a position. */
+  noteHeldBy(known: Known, position: number): void {
+    if (position < this.lastLasting) return;
+    const all = position >= this.held;
+    // Of a foreign member one entry says nothing of another.
+    const serials = this.isForeign
+      ? this.#log.filter(({ superseded }) => !superseded).map(({ serial }) => serial)
+      : [all ? this.changed.serial : this.changedLasting.serial];
+    for (const serial of serials) (all ? known.changes : known.lasting).add(serial - 1, serial);
+    if (all && !this.isForeign) known.lasting.add(this.changedLasting.serial - 1, this.changedLasting.serial);
   }
 
   /**
@@ -262,6 +303,11 @@ export class MemberState {
       entries: entries.reverse(),
       ...(isWhole && { proof: this.proof! }),
     };
+  }
+
+  #heldOfForeign(known: Known): number {
+    const lacked = this.#log.find((held) => !held.superseded && !isKnown(known, held));
+    return lacked ? lacked.position - 1 : this.held;
   }
 
   /** A delta that leaves one out would be no prefix; a foreign member's is none anyway. */

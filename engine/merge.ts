@@ -93,7 +93,9 @@ export class Merge {
     const isWhole = told.reset && number >= (mine?.held ?? 0);
     if (mine && (isWhole || !this.#signs)) this.#noteConflicts(mine, told.entries, telling);
     const after = this.#takeEntries(taken, held, telling);
-    if (after.held === number) after.floor = Math.max(after.floor, forgotten);
+    if (after.held === number) {
+      after.raiseFloor({ number: forgotten, serial: after.changed.serial, lasting: false });
+    }
     // Of itself the sender says less than it once gave out.
     if (told.id === telling.peerId && number < after.held) note(after, telling);
   }
@@ -160,8 +162,8 @@ export class Merge {
 
   #begin(told: MemberDelta, how: { readonly floor: number; readonly now: Instant }): MemberState {
     const member = this.#store.hold(told.id, told.life);
-    member.floor = how.floor;
     this.#store.put(member, told.entries, how.now);
+    member.raiseFloor({ number: how.floor, serial: member.changed.serial, lasting: false });
     this.#membership.heard(told.id, how.now);
     return member;
   }

@@ -1,10 +1,12 @@
 /**
- * What is remembered of each peer so that it is told all that it lacks, and nothing twice (rules E5, E6): a
- * cursor into the order of change, and the members that still wait to be acknowledged.
+ * What is remembered of each peer so that it is told all that it lacks, and nothing twice (rules E5, E6): the
+ * serials of the changes that it holds, and the members that are an exception to these.
  *
  * @module
  */
 
+import type { MemberState } from "./member_state.ts";
+import { Serials } from "./serials.ts";
 import type { Life } from "./types.ts";
 
 /**
@@ -14,7 +16,7 @@ import type { Life } from "./types.ts";
  */
 export const WAITING_PER_MEMBER = 6;
 
-/** A member of which a peer lacks something. */
+/** A member of which a peer lacks something, or could not be told all, whatever changes it is known to hold. */
 export interface Waiting {
   /** The life that `after` is a number of. */
   readonly life: Life;
@@ -31,16 +33,22 @@ export class PeerMemory {
   readonly id: string;
   /** The life that the peer was last heard in. */
   life: Life | undefined;
-  /** All that changed up to this serial is acknowledged, or waits. */
-  cursor = 0;
+  /** The changes that it is known to hold, but for the members that wait. */
+  readonly changes: Serials = new Serials();
+  /** Of changes that are not heartbeats or digests, those that it is known to hold, but for the members that wait. */
+  readonly lasting: Serials = new Serials();
   /** By member id, in the order in which they began to wait. */
   readonly waiting: Map<string, Waiting> = new Map();
   /** Whether waiting members were dropped, so that an empty list proves nothing. */
   forgetful = false;
   /** The number of this member's own state that the peer is known to hold. */
   ownHeld = 0;
-  /** Whether the member that waits longest was left out of the last message and comes first in the next. */
-  longestFirst = false;
+  /** Whose turn it is where not all find room. */
+  turn: number | undefined;
+  /** Whether somebody found no room in the last message. */
+  crowded = false;
+  /** Whether the one whose turn it was found none, and comes first in the next. */
+  turnFirst = false;
   /** How often in a row the digests differed with nothing left to send. */
   mismatches = 0;
   /** The pair of states, this member's and the peer's, that last differed so. */
@@ -52,6 +60,13 @@ export class PeerMemory {
 
   constructor(id: string) {
     this.id = id;
+  }
+
+  /** Up to which position it is taken to hold a member, and whether nothing less than the whole state will do. */
+  supposed(member: MemberState): { readonly after: number; readonly reset: boolean } {
+    const waiting = this.waiting.get(member.id);
+    if (!waiting) return { after: member.heldBy(this), reset: false };
+    return waiting.life === member.life ? waiting : { after: 0, reset: false };
   }
 }
 

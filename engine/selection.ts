@@ -1,7 +1,7 @@
 /**
  * Which members one message tells of, where not all find room (rule E7): the own state first, then changes
- * that last, then heartbeats, of either the latest first; and those that the peer has waited for longest always
- * keep a quarter.
+ * that last, then heartbeats, of either the latest first; and a quarter of the places is for all in turn, so that
+ * nobody starves.
  *
  * @module
  */
@@ -18,49 +18,47 @@ export interface Candidate {
   readonly delta: () => MemberDelta;
 }
 
-/** What was chosen. */
-export interface Selection {
-  readonly deltas: readonly MemberDelta[];
-  /** Whether somebody with changes that last found no room. */
-  readonly partial: boolean;
-  /** Whether the one that waits longest found no room, and is to come first the next time. */
-  readonly longestLeftOut: boolean;
+/** Of whom there is something to tell, each kind in the order in which it is told. */
+export interface Candidates {
+  readonly own: Candidate | undefined;
+  /** Whoever has something lasting. */
+  readonly lasting: readonly Candidate[];
+  /** Whoever has a heartbeat or a digest only. */
+  readonly restless: readonly Candidate[];
+  /** Whose turn it is, whatever there is to tell. The others may name them as well. */
+  readonly inTurn: readonly Candidate[];
+  /** Those of whom nothing was heard for longest: whoever has heard of them since answers with that. */
+  readonly oldest: readonly Candidate[];
 }
 
 /** The room in one message, and who goes first. */
 export interface Room {
-  readonly selfId: string;
   readonly members: number;
   readonly bytes: number;
-  /** Whether the one that waits longest goes even before the own state, because it was left out before. */
-  readonly longestFirst: boolean;
+  /** Whether the one whose turn it is goes even before the own state, because it was left out before. */
+  readonly turnFirst: boolean;
 }
 
-/**
- * Chooses among candidates, given in the order in which they began to wait. Nobody starves: who waits longest
- * is left out at most once in a row.
- */
-export function select(candidates: readonly Candidate[], room: Room): Selection {
-  const { ordered, longest } = inOrder(candidates, room);
-  const deltas: MemberDelta[] = [];
+/** How many places of a message are for members in turn. */
+export function quarterOf(members: number): number {
+  return Math.ceil(members / 4);
+}
+
+/** Chooses among candidates. */
+export function select(candidates: Candidates, room: Room): MemberDelta[] {
+  const deltas = new Map<string, MemberDelta>();
   let bytes = 0;
-  let partial = false;
-  let longestLeftOut = false;
-  for (const candidate of ordered) {
-    const full = deltas.length === room.members;
-    const delta = full ? undefined : candidate.delta();
-    const size = delta ? deltaBytes(delta) : 0;
-    if (delta && bytes + size <= room.bytes) {
-      bytes += size;
-      deltas.push(delta);
-      continue;
-    }
-    // Digests leave out what does not last, and can be compared without it.
-    partial ||= candidate.lasting;
-    longestLeftOut ||= candidate === longest;
-    if (full && partial) break;
+  for (const candidate of inOrder(candidates, room)) {
+    if (deltas.size === room.members) break;
+    if (deltas.has(candidate.id)) continue;
+    const delta = candidate.delta();
+    const size = deltaBytes(delta);
+    // What is smaller may still find room.
+    if (bytes + size > room.bytes) continue;
+    bytes += size;
+    deltas.set(candidate.id, delta);
   }
-  return { deltas, partial, longestLeftOut };
+  return [...deltas.values()];
 }
 
 /** The bytes that a member's delta takes in a message, at most. */
@@ -70,21 +68,9 @@ export function deltaBytes(delta: MemberDelta): number {
   return bytes;
 }
 
-function inOrder(
-  candidates: readonly Candidate[],
-  room: Room,
-): { ordered: readonly Candidate[]; longest: Candidate | undefined } {
-  const own = candidates.filter((each) => each.id === room.selfId);
-  const others = candidates.filter((each) => each.id !== room.selfId);
-  const [longest, ...quarter] = others.slice(0, Math.ceil(room.members / 4));
-  if (!longest) return { ordered: own, longest };
-  const rest = others.slice(1 + quarter.length);
-  // What was heard last is what fewest others know: told first, it reaches all in a fraction of the rounds, and
-  // heartbeats are half as old on the way.
-  const lasting = rest.filter((each) => each.lasting).reverse();
-  const restless = rest.filter((each) => !each.lasting).reverse();
-  const places = Math.max(0, room.members - own.length - 1 - quarter.length);
-  const head = room.longestFirst ? [longest, ...own] : [...own, longest];
-  const ordered = [...head, ...lasting.slice(0, places), ...quarter, ...lasting.slice(places), ...restless];
-  return { ordered, longest };
+function inOrder({ own, lasting, restless, inTurn, oldest }: Candidates, room: Room): Candidate[] {
+  const [next, ...quarter] = inTurn;
+  const head = (room.turnFirst ? [next, own] : [own, next]).filter((each) => each !== undefined);
+  const places = Math.max(0, room.members - head.length - quarter.length - oldest.length);
+  return [...head, ...lasting.slice(0, places), ...quarter, ...oldest, ...lasting.slice(places), ...restless];
 }

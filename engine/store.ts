@@ -23,12 +23,12 @@ export class Store {
   readonly order: ChangeOrder = new ChangeOrder();
   readonly agreement: Agreement = new Agreement();
   readonly checks: Map<string, ConsensusCheck> = new Map();
-  /** The serial of the last change that is not a heartbeat or a digest. */
-  lastingSerial = 0;
 
   readonly #selfId: string;
   readonly #emit: (event: EngineEvent) => void;
   readonly #active = new Set<string>();
+  /** Of these something is held, and they are not active. */
+  readonly #inactive = new Set<string>();
   /** The active ids but for this member's own, and the place of each: to draw lots without a copy (rule E6). */
   readonly #peers: string[] = [];
   readonly #places = new Map<string, number>();
@@ -57,6 +57,11 @@ export class Store {
     return this.#active;
   }
 
+  /** The ids of those of whom something is held though they are not active. */
+  get inactive(): ReadonlySet<string> {
+    return this.#inactive;
+  }
+
   /** The ids of the active peers, in no order that means anything. It changes with the next call. */
   get peers(): readonly string[] {
     return this.#peers;
@@ -71,6 +76,7 @@ export class Store {
   activate(id: string): void {
     if (this.#active.has(id)) return;
     this.#active.add(id);
+    this.#inactive.delete(id);
     this.#activeHash.add(id);
     if (id !== this.#selfId) {
       this.agreement.add(id);
@@ -91,6 +97,7 @@ export class Store {
     this.#removePeer(id);
     const member = this.order.get(id);
     if (member) this.#digest.removeSum(member.sum);
+    if (member) this.#inactive.add(id);
     for (const check of this.checks.values()) check.note(id, undefined);
   }
 
@@ -102,8 +109,9 @@ export class Store {
 
   /** Holds a life of a member of which nothing was held. */
   hold(id: string, life: Life): MemberState {
-    const member = new MemberState(id, life, this.order.next());
+    const member = new MemberState(id, life);
     this.order.hold(member);
+    if (!this.#active.has(id)) this.#inactive.add(id);
     return member;
   }
 
@@ -137,7 +145,6 @@ export class Store {
     const active = this.#active.has(before.id);
     if (active) this.#digest.removeSum(before.sum);
     const member = this.hold(before.id, life);
-    member.floor = floor;
     for (const entry of entries) {
       const old = before.live(entry.key);
       const unchanged = life === before.life && old?.number === entry.number && old.json === entry.json &&
@@ -149,10 +156,12 @@ export class Store {
       }
       this.#noteValue(member.id, entry.key, entry.value);
     }
+    // A serial of its own, also where nothing is set.
+    if (entries.length === 0) this.order.next();
+    member.raiseFloor({ number: floor, serial: this.order.serial, lasting: false });
     if (active) this.#digest.addSum(member.sum);
     this.#bury(before);
-    this.order.changed(member);
-    this.lastingSerial = this.order.serial;
+    this.order.changed(member, { lasting: true });
     for (const old of before.entries()) {
       if (old.value === undefined || member.get(old.key)) continue;
       this.#emit(update(member.id, old, undefined));
@@ -167,6 +176,7 @@ export class Store {
     if (!member) return;
     if (this.#active.has(id)) this.#digest.removeSum(member.sum);
     this.order.drop(id);
+    this.#inactive.delete(id);
     this.#bury(member);
     for (const entry of member.entries()) {
       if (entry.value === undefined) continue;
@@ -197,9 +207,8 @@ export class Store {
     // Else a key that is set and deleted without end would leave a tombstone each time.
     if (before) this.#tombstones.delete(before);
     const held = member.put({ key, number, type, value, json, timestampMs: now.wallMs }, serial);
-    if (!isRestless(key)) this.lastingSerial = serial;
     if (value === undefined) this.#tombstones.set(held, { member, sinceMs: now.monotonicMs });
-    this.order.changed(member);
+    this.order.changed(member, { lasting: !isRestless(key) });
   }
 
   /** Of what is no longer held no tombstones are kept either. */
@@ -210,10 +219,9 @@ export class Store {
   }
 
   #noteValue(id: string, key: string, value: JsonValue | undefined): void {
-    for (const check of this.checks.values()) {
-      if (check.key === key && this.#active.has(id)) check.note(id, value);
-    }
-    if (key === DIGEST_KEY && this.#active.has(id)) this.#notePublished(id, value);
+    if (this.checks.size === 0 && key !== DIGEST_KEY || !this.#active.has(id)) return;
+    for (const check of this.checks.values()) if (check.key === key) check.note(id, value);
+    if (key === DIGEST_KEY) this.#notePublished(id, value);
   }
 
   /** The last takes the place of the one that goes. */

@@ -39,6 +39,8 @@ import { Watches } from "./watch.ts";
 
 /** How much a gossiper keeps: for tests, which hold it against its limits. No part of what the module offers. */
 export let footprintOf: (gossiper: Gossiper) => Footprint & { readonly sessions: number };
+/** The name of the state that a gossiper holds, without a snapshot of it: for tests likewise. */
+export let stateNameOf: (gossiper: Gossiper) => string;
 
 /**
  * A member of a cluster that gossips: it spreads its own state, merges that of others, notices who is alive,
@@ -62,6 +64,7 @@ export class Gossiper implements GossiperLike {
       ...gossiper.#core.engine.footprint,
       sessions: gossiper.#running?.served ?? 0,
     });
+    stateNameOf = (gossiper) => `${gossiper.#core.engine.digest}/${gossiper.#core.engine.active}`;
   }
 
   /**

@@ -36,6 +36,9 @@ const MAX_TYPE_BYTES = 1024;
 /** What an `Any` says, as an entry keeps it. */
 export type ReadAny = Pick<SentEntry, "type" | "value" | "json">;
 
+/** Most heartbeats say nothing, and are kept for every member: one value does for all. */
+const BARE_HEARTBEAT: ReadAny = { type: TYPE.heartbeat, value: Object.freeze({}), json: "{}" };
+
 /** The text of an entry's value on the wire. The entry must not be a tombstone. */
 export function anyText(entry: SentEntry): string {
   switch (entry.type) {
@@ -119,9 +122,8 @@ function readHeartbeat(any: Fields, place: Place): ReadAny {
     return [kind, read] as const;
   });
   // `fromEntries` defines properties, so that a kind called `__proto__` is one like any other.
-  const value: JsonValue = counts.length === 0
-    ? {}
-    : { actorStatistics: { actorCount: Object.fromEntries(counts) } };
+  if (counts.length === 0) return BARE_HEARTBEAT;
+  const value = { actorStatistics: { actorCount: Object.fromEntries(counts) } };
   return { type: TYPE.heartbeat, value, json: JSON.stringify(value) };
 }
 

@@ -96,7 +96,7 @@ function change(engine: Engine, index: number, clock: TestClock): void {
   }
 }
 
-/** One of the mute members beats, and is told what it lacks. */
+/** One of the mute members beats, is told what it lacks, and turns out to lack everything. */
 function hearMute([a, b]: readonly [Engine, Engine], index: number, clock: TestClock): void {
   const id = MUTE[index % MUTE.length]!;
   tell(
@@ -106,6 +106,7 @@ function hearMute([a, b]: readonly [Engine, Engine], index: number, clock: TestC
     clock,
   );
   note(a, a.disseminate(id));
+  note(a, a.answerReconcile(id, { from: "", until: undefined, members: new Map() }));
 }
 
 /** What docs/ALGORITHM.md says about how much is kept. */

@@ -116,9 +116,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/exchange.ts",
-    find: "return { delta, sent: { peerId, peerLife: peer.life, members } };",
+    find: "return { delta, sent: { peerId, peerLife: peer.life, members, outcome } };",
     replace:
-      "const sent = { peerId, peerLife: peer.life, members };\n    this.acknowledge(sent, new Map());\n" +
+      "const sent = { peerId, peerLife: peer.life, members, outcome };\n    this.acknowledge(sent, new Map());\n" +
       "    return { delta, sent };",
     test: "a lost request is sent again",
     files: DEPARTURES,
@@ -132,8 +132,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/selection.ts",
-    find: "const full = deltas.length === room.members;",
-    replace: "const full = deltas.length > room.members;",
+    find: "if (deltas.size === room.members) break;",
+    replace: "if (deltas.size > room.members) break;",
     test: "never more than gossipMaxSend",
     files: DEPARTURES,
   },

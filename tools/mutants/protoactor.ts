@@ -47,7 +47,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/exchange.ts",
-    find: "    if (covers) this.#memories.settle(peer, member.id);\n",
+    find: "      this.#memories.settle(peer, member.id);\n      member.noteHeldBy(peer, member.held);\n",
     replace: "",
     test: "what a peer tells of a foreign member does not go back to it, and what it lacks of it goes",
     files: FOREIGN,

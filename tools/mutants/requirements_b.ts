@@ -59,8 +59,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/selection.ts",
-    find: "deltas.length === room.members",
-    replace: "deltas.length > room.members",
+    find: "deltas.size === room.members",
+    replace: "deltas.size > room.members",
     test: "R8.6 at most 2 member states",
     files: R8,
   },

@@ -221,7 +221,7 @@ export const MUTANTS: readonly Mutant[] = [
     limitMs: 60_000,
   },
   {
-    file: "engine/exchange.ts",
+    file: "engine/news.ts",
     find: "(this.#signs && delta.proof === undefined)",
     replace: "false",
     test: "E4 E8 E1 where members sign",
@@ -230,7 +230,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/merge.ts",
-    find: "if (after.held === number) after.floor = Math.max(after.floor, forgotten);",
+    find:
+      "if (after.held === number) after.raiseFloor({ number: forgotten, serial: after.changed.serial, lasting: false });",
     replace: "",
     test: "E4 E8 E1 where members sign",
     files: CHAOS,

@@ -19,8 +19,8 @@ export const MUTANTS: readonly Mutant[] = [
   // Committed when it is sent, not when it is acknowledged.
   unseen(
     "engine/exchange.ts",
-    "    return { delta, sent: { peerId, peerLife: peer.life, members } };",
-    "    const sent = { peerId, peerLife: peer.life, members };\n    this.acknowledge(sent, new Map());\n    return { delta, sent };",
+    "    return { delta, sent: { peerId, peerLife: peer.life, members, outcome } };",
+    "    const sent = { peerId, peerLife: peer.life, members, outcome };\n    this.acknowledge(sent, new Map());\n    return { delta, sent };",
   ),
   // What is replied counts as held before it is acknowledged.
   unseen(
@@ -77,8 +77,8 @@ export const MUTANTS: readonly Mutant[] = [
   // One member too many in a message.
   unseen(
     "engine/selection.ts",
-    "const full = deltas.length === room.members;",
-    "const full = deltas.length > room.members;",
+    "if (deltas.size === room.members) break;",
+    "if (deltas.size > room.members) break;",
   ),
   // Who left stays blocked when it is back.
   unseen(
@@ -97,8 +97,8 @@ export const MUTANTS: readonly Mutant[] = [
   // The digest does not follow the set of active members.
   unseen(
     "engine/store.ts",
-    "    if (member) this.#digest.removeSum(member.sum);\n    for (const check",
-    "    for (const check",
+    "    if (member) this.#digest.removeSum(member.sum);\n    if (member) this.#inactive",
+    "    if (member) this.#inactive",
   ),
   // Blocked members still get gossip.
   unseen(

@@ -6,20 +6,20 @@ const LIFE = "018bcfe56800-80000000";
 
 function change(order: ChangeOrder, id: string): void {
   order.next();
-  order.changed(order.get(id)!);
+  order.changed(order.get(id)!, { lasting: true });
 }
 
 function orderOf(...ids: readonly string[]): ChangeOrder {
   const order = new ChangeOrder();
   for (const id of ids) {
-    order.hold(new MemberState(id, LIFE, order.next()));
-    order.changed(order.get(id)!);
+    order.hold(new MemberState(id, LIFE));
+    change(order, id);
   }
   return order;
 }
 
 function idsAfter(order: ChangeOrder, serial: number): string {
-  return order.changedAfter(serial).map(({ id }) => id).join("");
+  return [...order.changes.newestFirst(serial)].map(({ id }) => id).reverse().join("");
 }
 
 Deno.test("E6 what changed after a serial is told in the order of change", () => {
@@ -59,9 +59,9 @@ Deno.test("E6 a member that is dropped is told of no more, from wherever it was"
 
 Deno.test("E1 a later life takes the place of an earlier one", () => {
   const order = orderOf("a", "b");
-  const renewed = new MemberState("a", "018bcfe56801-80000000", order.next());
+  const renewed = new MemberState("a", "018bcfe56801-80000000");
   order.hold(renewed);
-  order.changed(renewed);
+  change(order, "a");
   assertEquals(idsAfter(order, 0), "ba");
   assert(order.get("a") === renewed);
   assertEquals([...order.members()].length, 2);
@@ -73,17 +73,16 @@ Deno.test("E6 finding what changed looks at no more members than changed, whatev
   change(order, "m4711");
   let looked = 0;
   for (const member of order.members()) {
-    const { older } = member;
-    let now = older;
-    Object.defineProperty(member, "older", {
+    let now = member.changed.older;
+    Object.defineProperty(member.changed, "older", {
       get: () => (looked++, now),
       set: (value) => void (now = value),
     });
   }
-  assertEquals(order.changedAfter(10_000).map(({ id }) => id), ["m17", "m4711"]);
+  assertEquals(idsAfter(order, 10_000), "m17m4711");
   assertLessOrEqual(looked, 2);
   looked = 0;
-  assertEquals(order.changedAfter(order.serial), []);
+  assertEquals(idsAfter(order, order.serial), "");
   assertEquals(looked, 0);
 });
 
@@ -99,8 +98,8 @@ Deno.test("E6 the order stands after many random changes as a plain list would",
     if (order.get(id) && seed % 7 === 0) order.drop(id);
     else {
       const serial = order.next();
-      if (!order.get(id)) order.hold(new MemberState(id, LIFE, serial));
-      order.changed(order.get(id)!);
+      if (!order.get(id)) order.hold(new MemberState(id, LIFE));
+      order.changed(order.get(id)!, { lasting: seed % 3 > 0 });
       list.push({ id, serial });
     }
     const from = order.serial - (seed % 12);
@@ -109,4 +108,28 @@ Deno.test("E6 the order stands after many random changes as a plain list would",
       list.filter(({ serial }) => serial > from).map((each) => each.id).join(""),
     );
   }
+});
+
+Deno.test("E6 changes that last have an order of their own, and the oldest can be asked for first", () => {
+  const order = orderOf("a", "b", "c");
+  order.next();
+  order.changed(order.get("a")!, { lasting: false });
+  assertEquals(idsAfter(order, 0), "bca");
+  assertEquals([...order.lasting.newestFirst(0)].map(({ id }) => id).join(""), "cba");
+  assertEquals([...order.changes.oldestFirst()].map(({ id }) => id).join(""), "bca");
+  order.drop("b");
+  assertEquals([...order.changes.oldestFirst()].map(({ id }) => id).join(""), "ca");
+  assertEquals([...order.lasting.newestFirst(0)].map(({ id }) => id).join(""), "ca");
+});
+
+Deno.test("E7 every member has its turn, also where others go and come", () => {
+  const order = orderOf("a", "b", "c", "d");
+  const turns = (from: number, count: number) =>
+    Array.from({ length: count }, (_, each) => order.inTurn(from + each).id).join("");
+  assertEquals(turns(2, 6), "cdabcd");
+  order.drop("b");
+  assertEquals(turns(0, 3), "adc");
+  order.drop("c");
+  order.hold(new MemberState("e", LIFE));
+  assertEquals(turns(0, 4), "adea");
 });

@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "../../../deps/std_assert.ts";
-import { MemberState } from "../../../engine/member_state.ts";
+import { type Known, MemberState } from "../../../engine/member_state.ts";
+import { Serials } from "../../../engine/serials.ts";
 import { entryBytes } from "../../../engine/size.ts";
 import { DIGEST_KEY, HEARTBEAT_KEY, type SentEntry } from "../../../engine/types.ts";
 import { entry, tombstone } from "./harness.ts";
@@ -8,9 +9,16 @@ const LIFE = "018bcfe56800-80000000";
 
 /** A state with these entries, each put under a serial of its own, rising by one from 1. */
 function stateOf(...entries: readonly SentEntry[]): MemberState {
-  const state = new MemberState("m", LIFE, 0);
+  const state = new MemberState("m", LIFE);
   entries.forEach((each, index) => state.put({ ...each, timestampMs: 0 }, index + 1));
   return state;
+}
+
+/** Someone who holds all changes up to a serial. */
+function knownTo(serial: number): Known {
+  const known = { changes: new Serials(), lasting: new Serials() };
+  known.changes.add(0, serial);
+  return known;
 }
 
 function numbersOf(state: MemberState, after: number): number[] | undefined {
@@ -43,28 +51,41 @@ Deno.test("E4 held is the number of the last entry put", () => {
   assertEquals(stateOf(entry("a", 3, 1), entry("b", 8, 1)).held, 8);
 });
 
-Deno.test("E4 the number at a serial is that of the nearest live entry below it", () => {
+Deno.test("E4 what someone is known to hold is up to the nearest live entry whose change they know", () => {
   const state = stateOf(entry("a", 10, 1), entry("b", 20, 1), entry("c", 30, 1), entry("b", 40, 2));
   // Serial 2 is that of b under 20, whose place 40 has taken.
-  assertEquals([0, 1, 2, 3, 4, 9].map((serial) => state.positionAt(serial)), [0, 10, 10, 30, 40, 40]);
+  assertEquals([0, 1, 2, 3, 4, 9].map((serial) => state.heldBy(knownTo(serial))), [0, 10, 10, 30, 40, 40]);
+  const known = knownTo(0);
+  known.changes.add(2, 3);
+  assertEquals(state.heldBy(known), 30);
 });
 
-Deno.test("E4 before a life was held nothing of it was", () => {
-  const state = new MemberState("m", LIFE, 5);
-  state.floor = 3;
-  state.put({ ...entry("a", 4, 1), timestampMs: 0 }, 6);
-  assertEquals(state.positionAt(4), 0);
-  assertEquals(state.positionAt(5), 3);
+Deno.test("E12 who knows of all that lasts is known to hold everything up to the last of it", () => {
+  const state = stateOf(entry("a", 1, 1), entry("b", 2, 1), entry(HEARTBEAT_KEY, 3, {}));
+  const known = knownTo(0);
+  known.lasting.add(0, 3);
+  assertEquals(state.heldBy(known), 2);
 });
 
-Deno.test("E6 the number at a serial is not below the floor, so that a forgotten tombstone costs no reset", () => {
+Deno.test("E6 what someone is known to hold is not below a floor that they know, so that a forgotten tombstone costs no reset", () => {
   const state = stateOf(entry("a", 1, 1), entry("b", 2, 1), tombstone("b", 3), entry(HEARTBEAT_KEY, 4, {}));
   state.forget(state.get("b")!);
   state.put({ ...entry(HEARTBEAT_KEY, 5, {}), timestampMs: 0 }, 5);
   assertEquals(state.floor, 3);
-  assertEquals(state.positionAt(4), 3);
-  assertEquals(numbersOf(state, state.positionAt(4)), [5]);
-  assertEquals(state.deltaAfter(state.positionAt(4))?.reset, false);
+  assertEquals([2, 3, 4].map((serial) => state.heldBy(knownTo(serial))), [1, 3, 3]);
+  assertEquals(numbersOf(state, state.heldBy(knownTo(4))), [5]);
+  assertEquals(state.deltaAfter(3)?.reset, false);
+  assertEquals(state.deltaAfter(state.heldBy(knownTo(2)))?.reset, true);
+});
+
+Deno.test("E8 who knows of all that lasts is not known to hold a reset that ended in a heartbeat", () => {
+  const state = stateOf(entry("a", 1, 1), entry(HEARTBEAT_KEY, 4, {}));
+  state.raiseFloor({ number: 4, serial: 2, lasting: false });
+  const known = knownTo(0);
+  known.lasting.add(0, 2);
+  assertEquals(state.heldBy(known), 1);
+  known.changes.add(1, 2);
+  assertEquals(state.heldBy(known), 4);
 });
 
 Deno.test("E8 forgetting a tombstone raises the floor, and who holds less gets the whole state as a reset", () => {
@@ -148,7 +169,7 @@ Deno.test("E6 keys that change all the time leave no trail behind", () => {
   Object.defineProperty(state.get("a"), "superseded", { get: () => (looked++, false) });
   putFrom(2_000, 2_100);
   assert(looked > 0 && looked <= 100 / 8, `swept ${looked} times in 100 puts`);
-  assertEquals(state.positionAt(1_997), 2);
+  assertEquals(state.heldBy(knownTo(1_997)), 2);
 });
 
 Deno.test("E6 one heartbeat after another leaves no trail at all", () => {

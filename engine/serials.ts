@@ -1,0 +1,77 @@
+/**
+ * A set of serials: all up to some serial, and a few ranges above it. So it is remembered what a peer holds of
+ * the changes made here, in a few numbers whatever the size of the cluster (rule E6).
+ *
+ * @module
+ */
+
+/**
+ * The most ranges that are kept: some for what was acknowledged while more was left out, the others for single
+ * changes that both sides have heard of elsewhere. What is no longer remembered is told once more.
+ */
+const MAX_RANGES = 16;
+
+/** The serials of the changes that a peer is known to hold. */
+export class Serials {
+  #upTo = 0;
+  /** Pairs of where a range begins after and where it ends, in rising order, with gaps between them. */
+  #ranges: number[] = [];
+
+  /** Every serial up to this one belongs to the set. */
+  get upTo(): number {
+    return this.#upTo;
+  }
+
+  has(serial: number): boolean {
+    if (serial <= this.#upTo) return true;
+    for (let at = this.#ranges.length - 2; at >= 0; at -= 2) {
+      if (serial > this.#ranges[at]!) return serial <= this.#ranges[at + 1]!;
+    }
+    return false;
+  }
+
+  /** Adds the serials above one, up to another. */
+  add(after: number, upTo: number): void {
+    if (upTo <= after || upTo <= this.#upTo) return;
+    if (after <= this.#upTo) {
+      this.#raise(upTo);
+      return;
+    }
+    let at = 0;
+    for (; at < this.#ranges.length; at += 2) {
+      if (after >= this.#ranges[at]! && upTo <= this.#ranges[at + 1]!) return;
+    }
+    const ranges: number[] = [];
+    let [first, last] = [after, upTo];
+    at = 0;
+    for (; at < this.#ranges.length && this.#ranges[at + 1]! < first; at += 2) this.#copy(ranges, at);
+    for (; at < this.#ranges.length && this.#ranges[at]! <= last; at += 2) {
+      first = Math.min(first, this.#ranges[at]!);
+      last = Math.max(last, this.#ranges[at + 1]!);
+    }
+    ranges.push(first, last);
+    for (; at < this.#ranges.length; at += 2) this.#copy(ranges, at);
+    this.#ranges = ranges;
+    if (ranges.length > 2 * MAX_RANGES) this.#dropNarrowest();
+  }
+
+  #copy(ranges: number[], at: number): void {
+    ranges.push(this.#ranges[at]!, this.#ranges[at + 1]!);
+  }
+
+  #raise(upTo: number): void {
+    this.#upTo = upTo;
+    while (this.#ranges.length > 0 && this.#ranges[0]! <= this.#upTo) {
+      this.#upTo = Math.max(this.#upTo, this.#ranges[1]!);
+      this.#ranges.splice(0, 2);
+    }
+  }
+
+  /** Of ranges that are equally narrow the lowest goes: what changed last is asked for first. */
+  #dropNarrowest(): void {
+    let narrowest = 0;
+    const width = (at: number) => this.#ranges[at + 1]! - this.#ranges[at]!;
+    for (let at = 2; at < this.#ranges.length; at += 2) if (width(at) < width(narrowest)) narrowest = at;
+    this.#ranges.splice(narrowest, 2);
+  }
+}
