@@ -68,8 +68,23 @@ export interface Wishes {
 
 /** From so many members on a run is about numbers. */
 const LARGE = 200;
-/** What takes until a heartbeat expires to mend: in a large cluster that is more rounds than a run has. */
-const SLOW_TROUBLES: ReadonlySet<Trouble> = new Set(["freeze", "crash", "restart", "restart all", "rollout"]);
+
+/** Whether a run is about numbers. */
+export function isLarge({ size }: { readonly size: number }): boolean {
+  return size >= LARGE;
+}
+
+/** What changes who takes part: every member tells of that, and among many it is long until all have heard all. */
+const CHURN: ReadonlySet<Trouble> = new Set([
+  "freeze",
+  "crash",
+  "leave",
+  "join",
+  "restart",
+  "restart all",
+  "rollout",
+  "topology",
+]);
 
 const ALL_TROUBLES: readonly (readonly [weight: number, trouble: Trouble])[] = [
   [4, "links"],
@@ -99,7 +114,7 @@ export function drawScenario(dice: Dice, wishes: Wishes = {}): Scenario {
   // Every seed leaves some kinds of trouble out: what hides behind another's noise shows alone.
   const kept = dice.pick([0.3, 0.6, 1]);
   const troubles = ALL_TROUBLES.filter(([, trouble]) => {
-    if (size >= LARGE && SLOW_TROUBLES.has(trouble)) return false;
+    if (isLarge({ size }) && CHURN.has(trouble)) return false;
     return trouble === "heal" || dice.chance(kept);
   });
   // Some go on until everything has been forgotten again and again.
@@ -139,10 +154,10 @@ function drawSize(dice: Dice): number {
 
 function drawConfig(dice: Dice, size: number): GossiperConfig {
   const gossipInterval = dice.pick([50, 100, 300]);
-  const isLarge = size >= LARGE;
-  const gossipFanOut = isLarge ? 1 : dice.pick([1, 2, 3, 3]);
+  const large = isLarge({ size });
+  const gossipFanOut = large ? 1 : dice.pick([1, 2, 3, 3]);
   // So that nothing takes more than some sixty rounds: with few places, everything takes its time.
-  const fewPlaces = Math.ceil(size / gossipFanOut / (isLarge ? 10 : 1.5));
+  const fewPlaces = Math.ceil(size / gossipFanOut / (large ? 20 : 1.5));
   const gossipMaxSend = Math.max(dice.pick([1, 2, 5, 50, 50]), fewPlaces);
   const gossipRequestTimeout = Math.max(50, Math.round(gossipInterval * dice.pick([0.5, 1, 2])));
   // The rule of `presetFor`, for twice the members: the dead and the new count as well.
@@ -159,15 +174,15 @@ function drawConfig(dice: Dice, size: number): GossiperConfig {
     blockedProbeInterval: Math.max(100, gossipInterval * dice.pick([2, 10, 30])),
     tombstoneRetention: Math.max(100, gossipInterval * dice.pick([2, 10, 1_000])),
     departedRetention: heartbeatExpiration * dice.pick([1, 2, 10]),
-    maxMessageBytes: dice.pick(isLarge ? [1_024 * 1_024] : [16 * 1_024, 64 * 1_024, 1_024 * 1_024]),
-    maxConnections: Math.max(gossipFanOut, isLarge ? 8 : dice.pick([3, 128, 128])),
-    // What is remembered of peers is bounded in proportion: a thousand members share one process's memory here.
-    maxMembers: isLarge ? Math.ceil(size * 1.2) : 10_000,
+    maxMessageBytes: dice.pick(large ? [1_024 * 1_024] : [16 * 1_024, 64 * 1_024, 1_024 * 1_024]),
+    maxConnections: Math.max(gossipFanOut, large ? 8 : dice.pick([3, 128, 128])),
+    // A thousand members share one process's memory here.
+    maxMembers: large ? Math.ceil(size * 1.2) : 10_000,
     maxKeysPerMember: 4_096,
     maxConnectionsPerAddress: 64,
     maxHandshakes: 64,
     maxMessagesPerSecond: 1_000,
-    eventCapacity: 1_024,
+    eventCapacity: large ? 64 : 1_024,
     maxBackoff: Math.max(50, gossipInterval * dice.pick([1, 5, 20])),
   };
 }

@@ -9,6 +9,7 @@ import { seeds } from "../../discovery/seeds.ts";
 import { ENVELOPE_BYTES } from "../../engine/size.ts";
 import { HEARTBEAT_KEY } from "../../engine/types.ts";
 import type { Discovery, Member } from "../../gossiper/cluster.ts";
+import { stateNameOf } from "../../gossiper/gossiper.ts";
 import type { GossiperClosed } from "../../gossiper/contract.ts";
 import { HearsayError } from "../../gossiper/errors.ts";
 import type { HearsayEvent } from "../../gossiper/event_stream.ts";
@@ -16,7 +17,14 @@ import { memoryAddress, MemoryNetwork } from "../../transport/memory.ts";
 import { VirtualRuntime } from "../virtual_runtime.ts";
 import { Dice } from "./dice.ts";
 import { AWAITED_KEY, CHECKED_KEY, type Leftovers, Process } from "./process.ts";
-import { describeScenario, drawScenario, type Scenario, type Trouble, type Wishes } from "./scenario.ts";
+import {
+  describeScenario,
+  drawScenario,
+  isLarge,
+  type Scenario,
+  type Trouble,
+  type Wishes,
+} from "./scenario.ts";
 import { Trace } from "./trace.ts";
 import { Weather } from "./weather.ts";
 import { Witness } from "./witness.ts";
@@ -158,10 +166,13 @@ export class Simulation {
 
   async #begin(): Promise<void> {
     const { size, config } = this.scenario;
+    // However many there are, it takes a few rounds until all have started.
+    const longestMs = config.gossipInterval * Math.min(1, 10 / size);
     for (let index = 0; index < size; index++) {
       this.#start(this.#newHost(), `m${index}`);
-      if (this.#dice.chance(0.5)) await this.#pass(this.#dice.between(0, config.gossipInterval));
+      if (this.#dice.chance(0.5)) await this.#pass(this.#dice.between(0, longestMs));
     }
+    if (isLarge(this.scenario) && this.scenario.discovery === "told") this.#tellAll();
   }
 
   async #rage(): Promise<void> {
@@ -210,9 +221,7 @@ export class Simulation {
         if (!present.has(id) && this.#dice.chance(0.5)) this.#members.delete(id);
       }
       await this.#pass(20 * config.gossipInterval);
-      for (const process of this.#alive) {
-        this.#tell(process, { members: [...this.#members.values()], blocked: [] });
-      }
+      this.#tellAll();
     }
   }
 
@@ -231,7 +240,7 @@ export class Simulation {
     this.#sweep(Infinity);
     // Whoever waited on one that is gone gives up.
     while (this.#pending.size > 0) await this.#pass(gossipInterval);
-    if (!this.#dice.chance(0.25)) return recoveryMs;
+    if (!this.#dice.chance(0.25) || isLarge(this.scenario)) return recoveryMs;
     // Left alone for longer than anything takes, nobody takes the living for dead.
     const before = this.#witness.falseBlocks;
     await this.#pass(1.5 * heartbeatExpiration);
@@ -259,8 +268,10 @@ export class Simulation {
   /** What is not yet well; `undefined` where all is. */
   #ill(): string | undefined {
     const survivors = this.#alive;
-    // First what costs little.
-    for (const { id, gossiper } of survivors) {
+    // First what costs little. That each of many knows that all the others know takes as long again.
+    const names = new Set(survivors.map(({ gossiper }) => stateNameOf(gossiper)));
+    if (names.size > 1) return `${names.size} different states are held`;
+    for (const { id, gossiper } of isLarge(this.scenario) ? [] : survivors) {
       const isAlone = survivors.length === 1 && this.scenario.discovery === "seeds";
       const phase = isAlone ? gossiper.phase : "confirmed";
       if (gossiper.phase !== phase) return `${id} is ${gossiper.phase}`;
@@ -269,11 +280,12 @@ export class Simulation {
     let digest: string | undefined;
     for (const { id, gossiper } of survivors) {
       const snapshot = gossiper.snapshot();
+      const byId = new Map(snapshot.members.map((member) => [member.id, member]));
       const active = snapshot.members.filter(({ status }) => status === "active").map(({ id }) => id).join();
       if (active !== ids) return `${id} sees ${active}, and not ${ids}`;
       if ((digest ??= snapshot.digest) !== snapshot.digest) return `the digest of ${id} differs`;
       for (const owner of survivors) {
-        const { entries } = snapshot.members.find((member) => member.id === owner.id)!;
+        const { entries } = byId.get(owner.id)!;
         const held = new Map(entries.map(({ key, value }) => [key, JSON.stringify(value)]));
         for (const [key, json] of this.#witness.latest(owner)) {
           if (held.get(key) !== json) {
@@ -460,6 +472,11 @@ export class Simulation {
     }
   }
 
+  #tellAll(): void {
+    const members = [...this.#members.values()];
+    for (const process of this.#alive) this.#tell(process, { members, blocked: [] });
+  }
+
   #tell(
     process: Process,
     topology: { readonly members: Member[]; readonly blocked: readonly string[] },
@@ -497,7 +514,8 @@ export class Simulation {
     void process.start();
     if (discovery !== "told") return;
     this.#members.set(id, process.record);
-    for (const other of this.#alive) {
+    // Of many each is told of all others at once.
+    for (const other of isLarge(this.scenario) ? [] : this.#alive) {
       if (other !== process && this.#dice.chance(0.3)) continue;
       this.#tell(other, { members: [...this.#members.values()], blocked: [] });
     }
@@ -578,7 +596,9 @@ export class Simulation {
 
   #hear(process: Process, event: HearsayEvent): void {
     if (process.isOver) return;
-    const line = lineOf(process, event);
+    // What each of many hears of all the others nobody reads.
+    const isHearsay = event.type === "GossipUpdate" && event.memberId !== process.id;
+    const line = isHearsay && isLarge(this.scenario) ? undefined : lineOf(process, event);
     if (line !== undefined) this.#note(process.id, line);
     if (TALLIED.has(event.type)) this.#count(event.type);
     this.#witness.hear(process, event);
