@@ -6,6 +6,8 @@ import { Simulation } from "./simulation.ts";
 const REGRESSIONS: readonly (readonly [seed: number, what: string])[] = [
   [15, "a request that came twice was answered twice, and an acknowledgement of one counted for the other"],
   [56, "what an earlier process under a peer's id had acknowledged counted for the present one"],
+  [186, "the floor of a reset was taken to be held by whoever held all that lasts"],
+  [220, "the same, and repairs without end"],
 ];
 
 /** How many seeds are tried anew with every run. */

@@ -230,8 +230,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/merge.ts",
-    find:
-      "if (after.held === number) after.raiseFloor({ number: forgotten, serial: after.changed.serial, lasting: false });",
+    find: "after.raiseFloor({ number: forgotten, serial: after.changed.serial, lasting: false });",
     replace: "",
     test: "E4 E8 E1 where members sign",
     files: CHAOS,
