@@ -51,7 +51,6 @@ export class Exchange {
   readonly #selfId: string;
   readonly #signs: boolean;
   readonly #store: Store;
-  readonly #membership: Membership;
   readonly #newsroom: Newsroom;
   readonly #emit: (event: EngineEvent) => void;
 
@@ -71,7 +70,6 @@ export class Exchange {
     this.#signs = context.signs;
     this.#selfId = context.selfId;
     this.#store = context.store;
-    this.#membership = context.membership;
     this.#emit = context.emit;
     this.#memories = context.memories;
     this.#newsroom = new Newsroom({ ...context, places: settings.gossipMaxSend });
