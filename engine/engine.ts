@@ -52,6 +52,7 @@ const MAX_PUBLISHED_BLOCKED = 50;
 const MAX_PUBLISHED_BYTES = 2_048;
 /** How often a higher life of this id may be told of before the id is taken to be in use twice (rule E1). */
 const MAX_RENEWALS = 3;
+const NONE: Holds = new Map();
 
 /** What the engine is set to; durations in milliseconds. */
 export interface EngineSettings extends ExchangeSettings, MembershipSettings, MergeSettings {
@@ -381,17 +382,21 @@ export class Engine {
   }
 
   /**
-   * What to tell a peer now (R3.2), leaving room for an answer of what is held. Nothing counts as told
-   * before {@linkcode Engine.handleAck}.
+   * What to tell a peer now (R3.2), beside an answer of what is held, those first that the peer `asked` for. Nothing
+   * counts as told before {@linkcode Engine.handleAck}.
    */
   disseminate(
     peerId: string,
-    options: { readonly holds?: Holds } = {},
+    { holds = NONE, asked = NONE }: { readonly holds?: Holds; readonly asked?: Holds } = {},
   ): Caused<{ delta: Delta; sent: Sent }> {
-    return this.#act(
-      undefined,
-      () => this.#exchange.disseminate(peerId, { ...options, nowMs: this.#nowMs, silent: this.#silenced }),
-    );
+    const beside = { holds, asked, nowMs: this.#nowMs, silent: this.#silenced };
+    return this.#act(undefined, () => this.#exchange.disseminate(peerId, beside));
+  }
+
+  /** The same where the peer is to answer: `holds` says whom it is asked for, and what is held of each. */
+  ask(peerId: string): Caused<{ delta: Delta; sent: Sent; holds: Holds }> {
+    const holds = this.#silenced ? NONE : this.#exchange.toAsk(peerId);
+    return { ...this.disseminate(peerId, { holds }), holds };
   }
 
   /**

@@ -5,18 +5,22 @@
  */
 
 import type { EngineEvent } from "./events.ts";
-import { isForeign } from "./life.ts";
+import { FOREIGN_LIFE, isForeign } from "./life.ts";
 import type { Membership } from "./membership.ts";
 import type { MemberState } from "./member_state.ts";
 import { Newsroom, type Outcome } from "./news.ts";
 import type { PeerMemories, PeerMemory, Waiting } from "./peer_memory.ts";
-import { select } from "./selection.ts";
-import { ENVELOPE_BYTES, holdsBytes } from "./size.ts";
+import { askedOf, select } from "./selection.ts";
+import { ENVELOPE_BYTES, holdBytes, holdsBytes } from "./size.ts";
 import { stateName, type Store } from "./store.ts";
 import type { Delta, Hold, Holds, Life, MemberDelta, Summary, SummaryPart } from "./types.ts";
 
 /** The most members in one part of a comparison: some 150 bytes each. */
 const SUMMARY_MEMBERS = 1_000;
+/** Asking takes at most one in so many bytes of a message: what is to be told comes first. */
+const ASKING_SHARE = 8;
+/** What is said of a member of which nothing is held: every life is later. */
+const NOTHING: Hold = { life: FOREIGN_LIFE, number: 0 };
 
 /** A delta that was handed out, kept by whoever sent it until it is acknowledged. Opaque. */
 export interface Sent {
@@ -103,20 +107,46 @@ export class Exchange {
     return peer;
   }
 
-  /** What the peer is not known to hold, as much as fits beside an answer of what is held. */
+  /**
+   * Whom to ask a peer for, and what is held of each: where not all find room in one message, those of whom nothing
+   * is held, and those of whom nothing was heard for longest.
+   */
+  toAsk(peerId: string): Holds {
+    const { active, order } = this.#store;
+    const { gossipMaxSend, maxMessageBytes } = this.#settings;
+    const holds = new Map<string, Hold>();
+    if (active.size <= gossipMaxSend) return holds;
+    const most = askedOf(gossipMaxSend);
+    for (const id of this.#store.takeUnheard(most)) if (id !== peerId) holds.set(id, NOTHING);
+    for (const { id, life, held, isForeign } of order.changes.oldestFirst()) {
+      if (holds.size === most) break;
+      const isMeant = active.has(id) && id !== this.#selfId && id !== peerId && !isForeign;
+      if (isMeant) holds.set(id, { life, number: held });
+    }
+    let room = maxMessageBytes / ASKING_SHARE;
+    return new Map([...holds].filter(([id]) => (room -= holdBytes(id)) >= 0));
+  }
+
+  /** What the peer is not known to hold, as much as fits beside what is said of what is held. */
   disseminate(
     peerId: string,
-    options: { readonly holds?: Holds; readonly nowMs: number; readonly silent: boolean },
+    options: {
+      /** What is said beside it of what is held. */
+      readonly holds: Holds;
+      /** Whom the peer asks for. */
+      readonly asked: Holds;
+      readonly nowMs: number;
+      readonly silent: boolean;
+    },
   ): {
     delta: Delta;
     sent: Sent;
   } {
     const peer = this.#memories.of(peerId);
-    const news = this.#newsroom.of(peer, options.nowMs);
+    const news = this.#newsroom.of(peer, options.asked, options.nowMs);
     const deltas = options.silent ? [] : select(news, {
       members: this.#settings.gossipMaxSend,
-      bytes: this.#settings.maxMessageBytes - ENVELOPE_BYTES -
-        (options.holds ? holdsBytes(options.holds) : 0),
+      bytes: this.#settings.maxMessageBytes - ENVELOPE_BYTES - holdsBytes(options.holds),
       turnFirst: peer.turnFirst,
     });
     if (deltas.length > 0) {
@@ -167,10 +197,6 @@ export class Exchange {
       if (member?.isForeign && isForeign(life)) this.#noteTold(peer, member, each.entries);
       else if (!holds.has(each.id) && each.entries.length > 0) {
         this.#noteHeld(peer, each.id, { life, number: last, reset: each.reset });
-        // The peer holds less: with what it told of those it heard of longest ago it asks for just this.
-        if (member && member.life === life && member.held > last && !peer.waiting.has(each.id)) {
-          this.#wait(peer, member, { after: last });
-        }
       } else if (member && member.life > life && each.id !== peer.id) {
         // Whoever tells of an earlier life holds nothing of the later one, whatever was supposed.
         this.#wait(peer, member, { after: 0 });

@@ -9,9 +9,10 @@ import type { Recency } from "./change_order.ts";
 import type { Membership } from "./membership.ts";
 import type { MemberState } from "./member_state.ts";
 import type { PeerMemories, PeerMemory } from "./peer_memory.ts";
-import { type Candidate, type Candidates, quarterOf } from "./selection.ts";
+import { askedOf, type Candidate, type Candidates, quarterOf } from "./selection.ts";
 import type { Serials } from "./serials.ts";
 import type { Store } from "./store.ts";
+import type { Hold, Holds } from "./types.ts";
 
 /** How many members are asked at most whether there is news of them in their turn, for each place of a message. */
 const ASKED_PER_PLACE = 4;
@@ -85,7 +86,7 @@ export class Newsroom {
   }
 
   /** What there is to tell a peer now. */
-  of(peer: PeerMemory, nowMs: number): News {
+  of(peer: PeerMemory, asked: Holds, nowMs: number): News {
     const { order } = this.#store;
     const own = this.#item(peer, order.get(this.#selfId)!, nowMs);
     const waiting = this.#waiting(peer, nowMs);
@@ -111,7 +112,7 @@ export class Newsroom {
       // What the peer is known to lack goes before what it may have heard elsewhere.
       lasting: [...waiting.filter((each) => each.lasting), ...lasting],
       restless: [...waiting.filter((each) => !each.lasting), ...restless],
-      oldest: isCrowded ? this.#oldest(peer, nowMs) : [],
+      asked: isCrowded ? this.#asked(peer, asked, nowMs) : [],
       changed: { lasting, restless },
       serial: order.serial,
       ...(isCrowded ? this.#inTurn(peer, nowMs) : { inTurn: [], turn: undefined }),
@@ -193,33 +194,35 @@ export class Newsroom {
     return { inTurn, turn };
   }
 
-  /** Those of whom nothing was heard for longest: a peer that has heard of them since answers with that. */
-  #oldest(peer: PeerMemory, nowMs: number): Item[] {
-    const oldest: Item[] = [];
-    let asked = 0;
-    for (const member of this.#store.order.changes.oldestFirst()) {
-      if (asked++ === this.#mostAsked || oldest.length === quarterOf(this.#places)) break;
-      const item = this.#otherItem(peer, member, nowMs);
-      if (item) oldest.push(item);
+  /** Those that the peer asks for, by what it says it holds of each. */
+  #asked(peer: PeerMemory, asked: Holds, nowMs: number): Item[] {
+    const items: Item[] = [];
+    for (const [id, hold] of asked) {
+      if (items.length === askedOf(this.#places)) break;
+      const member = this.#store.order.get(id);
+      const item = member && this.#otherItem(peer, member, nowMs, hold);
+      if (item) items.push(item);
     }
-    return oldest;
+    return items;
   }
 
   get #mostAsked(): number {
     return Math.min(this.#store.order.size, ASKED_PER_PLACE * this.#places);
   }
 
-  #otherItem(peer: PeerMemory, member: MemberState, nowMs: number): Item | undefined {
-    return member.id === this.#selfId ? undefined : this.#item(peer, member, nowMs);
+  #otherItem(peer: PeerMemory, member: MemberState, nowMs: number, said?: Hold): Item | undefined {
+    return member.id === this.#selfId ? undefined : this.#item(peer, member, nowMs, said);
   }
 
-  /** What there is to tell a peer of a member, if anything is to be told now. */
-  #item(peer: PeerMemory, member: MemberState, nowMs: number): Item | undefined {
+  /** What there is to tell a peer of a member, if anything is to be told now; it may have said what it holds. */
+  #item(peer: PeerMemory, member: MemberState, nowMs: number, said?: Hold): Item | undefined {
     const { id } = member;
     // Of itself a peer knows best (E1).
     if (id === peer.id) return undefined;
-    const { after, reset } = peer.supposed(member);
-    if (after >= member.held && !reset) return void this.#memories.settle(peer, id);
+    const { after: supposed, reset } = peer.supposed(member);
+    if (supposed >= member.held && !reset) return void this.#memories.settle(peer, id);
+    const after = reset ? supposed : Math.max(supposed, numberOf(said, member));
+    if (after >= member.held && !reset) return undefined;
     const below = this.#membership.passableBelow(id, nowMs);
     const isWhole = below === Infinity && (!this.#signs || member.certified >= member.held);
     if (!isWhole && !peer.waiting.has(id)) {
@@ -240,4 +243,9 @@ export class Newsroom {
       delta: () => member.deltaAfter(after, { below, reset })!,
     };
   }
+}
+
+/** Up to where someone holds a member who says so; of a foreign member numbers say nothing of what lies below. */
+function numberOf(said: Hold | undefined, member: MemberState): number {
+  return said?.life === member.life && !member.isForeign ? said.number : 0;
 }

@@ -27,8 +27,8 @@ export interface Candidates {
   readonly restless: readonly Candidate[];
   /** Whose turn it is, whatever there is to tell. The others may name them as well. */
   readonly inTurn: readonly Candidate[];
-  /** Those of whom nothing was heard for longest: whoever has heard of them since answers with that. */
-  readonly oldest: readonly Candidate[];
+  /** Those whom the peer asks for, because it has heard nothing of them for longest. */
+  readonly asked: readonly Candidate[];
 }
 
 /** The room in one message, and who goes first. */
@@ -42,6 +42,11 @@ export interface Room {
 /** How many places of a message are for members in turn. */
 export function quarterOf(members: number): number {
   return Math.ceil(members / 4);
+}
+
+/** For how many members a peer is asked at most, where a message has so many places. */
+export function askedOf(members: number): number {
+  return Math.ceil(members / 2);
 }
 
 /** Chooses among candidates. */
@@ -68,9 +73,9 @@ export function deltaBytes(delta: MemberDelta): number {
   return bytes;
 }
 
-function inOrder({ own, lasting, restless, inTurn, oldest }: Candidates, room: Room): Candidate[] {
+function inOrder({ own, lasting, restless, inTurn, asked }: Candidates, room: Room): Candidate[] {
   const [next, ...quarter] = inTurn;
   const head = (room.turnFirst ? [next, own] : [own, next]).filter((each) => each !== undefined);
-  const places = Math.max(0, room.members - head.length - quarter.length - oldest.length);
-  return [...head, ...lasting.slice(0, places), ...quarter, ...oldest, ...lasting.slice(places), ...restless];
+  const places = Math.max(0, room.members - head.length - quarter.length - asked.length);
+  return [...head, ...lasting.slice(0, places), ...quarter, ...asked, ...lasting.slice(places), ...restless];
 }

@@ -37,8 +37,13 @@ export function proofBytes(id: string, proof: string): number {
 /** The most bytes that answers of what is held take in a message. */
 export function holdsBytes(holds: Holds): number {
   let bytes = 0;
-  for (const id of holds.keys()) bytes += MEMBER_OVERHEAD_BYTES + quotedBytes(id);
+  for (const id of holds.keys()) bytes += holdBytes(id);
   return bytes;
+}
+
+/** The most bytes that saying what is held of one member takes in a message. */
+export function holdBytes(id: string): number {
+  return MEMBER_OVERHEAD_BYTES + quotedBytes(id);
 }
 
 /** The most bytes that a well-formed text takes as a JSON string. Counted, for writing it would cost far more. */

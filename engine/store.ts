@@ -29,6 +29,8 @@ export class Store {
   readonly #active = new Set<string>();
   /** Of these something is held, and they are not active. */
   readonly #inactive = new Set<string>();
+  /** Of these nothing is held, though they are active; who was asked for longest ago comes first. */
+  readonly #unheard = new Set<string>();
   /** The active ids but for this member's own, and the place of each: to draw lots without a copy (rule E6). */
   readonly #peers: string[] = [];
   readonly #places = new Map<string, number>();
@@ -62,6 +64,14 @@ export class Store {
     return this.#inactive;
   }
 
+  /** The ids of so many active members of whom nothing is held, each in its turn. */
+  takeUnheard(most: number): string[] {
+    const ids = [...this.#unheard.values().take(most)];
+    for (const id of ids) this.#unheard.delete(id);
+    for (const id of ids) this.#unheard.add(id);
+    return ids;
+  }
+
   /** The ids of the active peers, in no order that means anything. It changes with the next call. */
   get peers(): readonly string[] {
     return this.#peers;
@@ -83,7 +93,7 @@ export class Store {
       this.#places.set(id, this.#peers.push(id) - 1);
     }
     const member = this.order.get(id);
-    if (!member) return;
+    if (!member) return void this.#unheard.add(id);
     this.#digest.addSum(member.sum);
     for (const check of this.checks.values()) check.note(id, member.live(check.key)?.value);
     this.#notePublished(id, member.live(DIGEST_KEY)?.value);
@@ -92,6 +102,7 @@ export class Store {
   /** No longer counts a member as active. */
   deactivate(id: string): void {
     if (!this.#active.delete(id)) return;
+    this.#unheard.delete(id);
     this.#activeHash.remove(id);
     this.agreement.remove(id);
     this.#removePeer(id);
@@ -111,6 +122,7 @@ export class Store {
   hold(id: string, life: Life): MemberState {
     const member = new MemberState(id, life);
     this.order.hold(member);
+    this.#unheard.delete(id);
     if (!this.#active.has(id)) this.#inactive.add(id);
     return member;
   }
@@ -177,6 +189,7 @@ export class Store {
     if (this.#active.has(id)) this.#digest.removeSum(member.sum);
     this.order.drop(id);
     this.#inactive.delete(id);
+    if (this.#active.has(id)) this.#unheard.add(id);
     this.#bury(member);
     for (const entry of member.entries()) {
       if (entry.value === undefined) continue;

@@ -118,7 +118,8 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
     if (refusal) return refusal;
     const { holds, invalid } = this.#apply(peerId, gossip.delta, examined);
     if (invalid !== undefined) return refuse("invalid", `Not taken: ${invalid}.`);
-    const { delta, sent } = this.#core.do((engine) => engine.disseminate(peerId, { holds }));
+    const told = { holds, ...(gossip.holds && { asked: gossip.holds }) };
+    const { delta, sent } = this.#core.do((engine) => engine.disseminate(peerId, told));
     return { delta, sent, holds };
   }
 

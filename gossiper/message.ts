@@ -53,6 +53,8 @@ export interface Gossip {
   readonly memberId: string;
   /** What is told. */
   readonly delta: Delta;
+  /** Whom the sender asks for, and what it holds of each; the lowest life there is where that is nothing. */
+  readonly holds?: Holds;
 }
 
 /** Acknowledges a gossip, and brings what its sender lacks. */

@@ -71,7 +71,7 @@ export class Rounds {
     if (session.isBusy) throw new HearsayError("busy", `${id} is busy; nothing was sent.`);
     const { peers } = this.#options;
     try {
-      await session.gossip(this.#core.do((engine) => engine.disseminate(id)), deadline);
+      await session.gossip(this.#core.do((engine) => engine.ask(id)), deadline);
       peers.noteAnswer(id, { inTime: true });
     } catch (error) {
       if (error instanceof HearsayError && error.code === "timeout") peers.noteAnswer(id, { inTime: false });

@@ -185,11 +185,12 @@ export class Session {
 
   /** Sends a delta; resolves when the reply has been merged and acknowledged. */
   async gossip(
-    { delta, sent }: { readonly delta: Delta; readonly sent: Sent },
+    { delta, sent, holds }: { readonly delta: Delta; readonly sent: Sent; readonly holds: Holds },
     options: RequestOptions,
   ): Promise<void> {
     const memberId = this.#options.host.id;
-    await this.#ask({ kind: "gossip", sent }, (id) => ({ type: "gossip", id, memberId, delta }), options);
+    const message = { type: "gossip", memberId, delta, ...(holds.size > 0 && { holds }) } as const;
+    await this.#ask({ kind: "gossip", sent }, (id) => ({ ...message, id }), options);
   }
 
   /** Compares a part of what both hold; resolves when the peer's side of it has been applied. */

@@ -49,7 +49,9 @@ export function readMessage(fields: Fields, type: string): Message {
       const request = readObject(fields.request, place);
       // Later versions of protoactor-go call the same field `fromMemberId`.
       const memberId = readName(request.memberId ?? request.fromMemberId, place.field("memberId"));
-      return { type, id: readId(fields), memberId, delta: readDelta(fields, request, place) };
+      const delta = readDelta(fields, request, place);
+      const asked = fields.holds === undefined ? {} : { holds: readHolds(fields.holds) };
+      return { type, id: readId(fields), memberId, delta, ...asked };
     }
     case "reply": {
       const place = new Place("response");

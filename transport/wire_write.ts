@@ -31,8 +31,9 @@ export function messageText(message: Message): string {
 
 function gossipText(message: Gossip): string {
   const state = stateText(message.delta);
+  const rest = deltaText(message.delta) + (message.holds ? holdsText(message.holds) : "");
   const request = `{"memberId":${quote(message.memberId)}${state && `,${state}`}}`;
-  return `{"type":"gossip","id":${quote(message.id)},"request":${request}${deltaText(message.delta)}}`;
+  return `{"type":"gossip","id":${quote(message.id)},"request":${request}${rest}}`;
 }
 
 function replyText(message: Reply): string {

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertNotEquals } from "../../deps/std_assert.ts";
 import type { Engine } from "../../engine/engine.ts";
 import type { EngineEvent } from "../../engine/events.ts";
+import { FOREIGN_LIFE } from "../../engine/life.ts";
 import { DIGEST_KEY, HEARTBEAT_KEY, type Phase } from "../../engine/types.ts";
 import { configure } from "../../gossiper/configuration.ts";
 import { Core } from "../../gossiper/core.ts";
@@ -239,6 +240,43 @@ Deno.test("R3.2 the reply to a peer's gossip disseminates what that peer lacks",
   assertEquals(cluster.sentBy("a", "gossip"), []);
   assertEquals(cluster.of("b").values("k"), { a: 1 });
   assertEquals(cluster.of("a").told("Disseminated").map(({ peerId }) => peerId), ["b"]);
+});
+
+Deno.test("R3.2 a member of a cluster larger than a message asks for those of whom it has heard least", async () => {
+  const ids = ["a", "b", "c", "d", "e", "f"];
+  await using cluster = new TestCluster(ids, { config: { gossipMaxSend: 4 } });
+  await using peer = new ScriptedPeer(cluster, "b");
+  await cluster.make("a").gossiper.start();
+  const asked = () =>
+    peer.heard.flatMap((message) => message.type === "gossip" ? [...message.holds ?? []] : [])
+      .map(([id, { life, number }]) => `${id} ${life} ${number}`);
+  await cluster.advance(3_000);
+  const nothing = ["c", "d", "e", "f"].map((id) => `${id} ${FOREIGN_LIFE} 0`);
+  assertEquals([...new Set(asked())].sort(), nothing);
+  peer.answer = (message) =>
+    message.type === "gossip"
+      ? replyTo(message, {
+        delta: { members: ids.slice(2).map((id) => memberDelta(id, peer.life, [entry("k", 7, 1)])) },
+      })
+      : undefined;
+  await cluster.advance(1_000);
+  peer.heard.length = 0;
+  await cluster.advance(3_000);
+  assertEquals([...new Set(asked())].sort(), [`c ${peer.life} 7`, `d ${peer.life} 7`]);
+});
+
+Deno.test("R3.2 whom a peer asks for it is told of from where it says", async () => {
+  const ids = ["a", "b", "c", "d", "e", "f", "g", "h"];
+  await using cluster = new TestCluster(ids, { config: { gossipMaxSend: 4, gossipInterval: 9_000 } });
+  await cluster.make("a").gossiper.start();
+  await using other = new ScriptedPeer(cluster, "c");
+  const told = ids.slice(3).map((id) => memberDelta(id, other.life, [entry("k", 1, 1), entry("l", 2, 1)]));
+  await other.say("a", { type: "gossip", id: "d2", memberId: "c", delta: deltaOf(told) });
+  await using peer = new ScriptedPeer(cluster, "b");
+  const holds = new Map([["e", { life: other.life, number: 1 }], ["f", { life: other.life, number: 1 }]]);
+  await peer.say("a", { type: "gossip", id: "d2", memberId: "b", delta: deltaOf([]), holds });
+  const members = peer.last("reply")!.delta.members.map(({ id, after }) => `${id} after ${after}`);
+  assertEquals(members.slice(0, 4).filter((each) => each.endsWith("1")), ["e after 1", "f after 1"]);
 });
 
 Deno.test("R3.3 gossip that arrives is applied, and answered", async () => {

@@ -6,7 +6,8 @@
 
 import { parseArgs } from "../../deps/std_cli.ts";
 import { seeds } from "../../discovery/seeds.ts";
-import type { SummaryPart } from "../../engine/types.ts";
+import { FOREIGN_LIFE, makeLife } from "../../engine/life.ts";
+import type { Holds, SummaryPart } from "../../engine/types.ts";
 import { footprintOf } from "../../gossiper/gossiper.ts";
 import type { Message } from "../../gossiper/message.ts";
 import { memoryAddress } from "../../transport/memory.ts";
@@ -190,6 +191,7 @@ function conversation(peer: ScriptedPeer, dice: Dice): Message[] {
           id: id(),
           memberId: "p",
           delta: deltaOf([member("p"), member(`m${dice.whole(0, 9)}`)]),
+          ...(dice.chance(0.3) && { holds: holdsOf(peer, dice) }),
         }),
       ],
       [1, () => ({ type: "reply", id: id(), delta: deltaOf([member("p")]), holds: new Map() })],
@@ -211,13 +213,25 @@ function conversation(peer: ScriptedPeer, dice: Dice): Message[] {
   return isOrderly && dice.chance(0.7) ? disordered(whole, dice) : whole;
 }
 
+/** Whom a peer asks for: members that there are and others, under a life that is theirs or none of theirs. */
+function holdsOf(peer: ScriptedPeer, dice: Dice): Holds {
+  const ids = Array.from(
+    { length: dice.whole(0, 12) },
+    () => dice.pick(["a", "p", "q", `m${dice.whole(0, 9)}`]),
+  );
+  return new Map(ids.map((id) => {
+    const life = dice.pick([peer.life, FOREIGN_LIFE, makeLife(dice.whole(0, 2 ** 40), 0)]);
+    return [id, { life, number: dice.pick([0, dice.whole(1, 12), 2 ** 52]) }];
+  }));
+}
+
 /** What a peer says that it holds, of members that there are and of others, some under a life that is none of theirs. */
 function partOf(peer: ScriptedPeer, dice: Dice): SummaryPart {
   const ids = ["a", "b", "p", "m0", "m1", "nobody"].filter(() => dice.chance(0.5));
   const [from, until] = dice.pick([["", undefined], ["", "b"], ["b", undefined], ["m0", "m1"]] as const);
   const members = new Map(
     ids.sort().map((id) => [id, {
-      life: dice.pick([peer.life, "000000000000-00000000"]),
+      life: dice.pick([peer.life, FOREIGN_LIFE]),
       number: dice.whole(0, 12),
       sum: `${dice.whole(0, 9)}`.repeat(16),
     }]),

@@ -7,6 +7,7 @@ import {
 } from "../../deps/std_assert.ts";
 import { assertStrictEquals, assertStringIncludes, assertThrows } from "../../deps/std_assert.ts";
 import { utf8Length } from "../../engine/json.ts";
+import { FOREIGN_LIFE } from "../../engine/life.ts";
 import { entryBytes, ENVELOPE_BYTES, holdsBytes, memberBytes } from "../../engine/size.ts";
 import { type Delta, type JsonValue, type MemberDelta, type SentEntry, TYPE } from "../../engine/types.ts";
 import { ConnectionClosed } from "../../gossiper/errors.ts";
@@ -85,6 +86,17 @@ Deno.test("P2 a gossip is written as documented", () => {
       `"old":{"sequenceNumber":"8"}}}}}},"ranges":{"a":["${LIFE}",6],"b":["${LIFE}",5]},"resets":["b"],` +
       `"digest":"${DIGEST}","active":"${ACTIVE}"}`,
   );
+});
+
+Deno.test("P2 a gossip that asks for members says what is held of them", () => {
+  const holds = new Map([["c", { life: FOREIGN_LIFE, number: 0 }], ["b", { life: LIFE, number: 9 }]]);
+  const text = encode({ ...gossip([]), holds });
+  assertEquals(
+    text,
+    `{"type":"gossip","id":"7","request":{"memberId":"a"},"digest":"${DIGEST}","active":"${ACTIVE}",` +
+      `"holds":{"c":["000000000000-00000000",0],"b":["${LIFE}",9]}}`,
+  );
+  assertEquals(read(text), { ...gossip([]), holds });
 });
 
 Deno.test("P2 a reply is written as documented", () => {
@@ -568,6 +580,7 @@ Deno.test("P2 a reply, an ack, a comparison and a refusal of the wrong shape are
   refused({ ...reply, response: undefined }, "response: must be an object, was left out.");
   refused({ ...reply, holds: { a: [LIFE, "1"] } }, 'holds["a"]["1"]: must be a whole number');
   refused({ type: "ack", id: "7", holds: [] }, "holds: must be an object, was an array.");
+  refused(gossipWith({}, { holds: { a: [LIFE] } }), 'holds["a"]: must be a pair of a life and a number');
   refused({ type: "ack", id: "" }, "id: must be");
   const reconcile = { type: "reconcile", id: "7", from: "b", until: "d" };
   assertEquals(read(reconcile).type, "reconcile");

@@ -151,8 +151,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "gossiper/answers.ts",
-    find: "const { delta, sent } = this.#core.do((engine) => engine.disseminate(peerId, { holds }));",
-    replace: 'const { delta, sent } = this.#core.do((engine) => engine.disseminate("nobody", { holds }));',
+    find: "const { delta, sent } = this.#core.do((engine) => engine.disseminate(peerId, told));",
+    replace: 'const { delta, sent } = this.#core.do((engine) => engine.disseminate("nobody", told));',
     test: "R8.1 R8.2",
     files: R8,
   },

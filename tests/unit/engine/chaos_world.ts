@@ -400,7 +400,7 @@ export class World {
     const b = connection.ends[0] === a ? connection.ends[1] : connection.ends[0];
     if (!a.engine.activeIds().has(b.id)) return;
     this.#sign(a);
-    const { delta, sent } = this.#do(a, () => a.engine.disseminate(b.id));
+    const { delta, sent, holds: asked } = this.#do(a, () => a.engine.ask(b.id));
     const request = unstamped(delta);
     this.#send(connection, {
       from: a,
@@ -412,7 +412,7 @@ export class World {
         if (!this.#takesStrangers && !b.engine.isMember(a.id)) return;
         this.#verify(b, a, request);
         const { holds } = this.#do(b, () => b.engine.applyIncoming(a.id, request, this.#now(b)));
-        const back = this.#do(b, () => b.engine.disseminate(a.id, { holds }));
+        const back = this.#do(b, () => b.engine.disseminate(a.id, { holds, asked }));
         const reply = { a, b, sent, holds, delta: unstamped(back.delta), replySent: back.sent };
         this.#send(connection, {
           from: b,

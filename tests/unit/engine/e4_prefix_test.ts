@@ -3,6 +3,7 @@ import type { Engine } from "../../../engine/engine.ts";
 import { makeLife } from "../../../engine/life.ts";
 import type { MemberDelta } from "../../../engine/types.ts";
 import {
+  drawFrom,
   entry,
   eventsOf,
   exchange,
@@ -241,17 +242,6 @@ Deno.test("E4 an entry at or below held is ignored also where its key is gone: n
   }
 });
 
-Deno.test("E4 a peer that told less than is held here is told the rest", () => {
-  const clock = new TestClock();
-  const [a] = makeCluster(["a", "b", "c"], clock);
-  const life = lifeOf(clock);
-  tell(a, "c", memberDelta("c", life, [entry("x", 1, 1), entry("y", 2, 1), entry("x", 3, 2)]), clock);
-  note(a, a.handleAck(a.disseminate("b").sent, new Map(), clock.now));
-  assertEquals(deltaOf(a, "b", "c"), undefined);
-  tell(a, "b", memberDelta("c", life, [entry("x", 1, 1), entry("y", 2, 1)]), clock);
-  assertEquals([deltaOf(a, "b", "c")?.after, numbersOf(deltaOf(a, "b", "c"))], [2, [3]]);
-});
-
 Deno.test("E4 whatever is lost, what is held of a member is everything up to some number of its own", () => {
   for (let seed = 1; seed <= 40; seed++) runWithLoss(seed);
 });
@@ -301,12 +291,4 @@ function assertPrefix(
     );
   }
   assert(held <= history.length);
-}
-
-function drawFrom(seed: number): (below: number) => number {
-  let state = seed * 7_919;
-  return (below) => {
-    state = (state * 1_103_515_245 + 12_345) % 2_147_483_648;
-    return (state >> 8) % below;
-  };
 }

@@ -7,11 +7,12 @@ import {
 } from "../../../deps/std_assert.ts";
 import type { Engine } from "../../../engine/engine.ts";
 import { copyJson } from "../../../engine/json.ts";
-import { makeLife } from "../../../engine/life.ts";
+import { FOREIGN_LIFE, makeLife } from "../../../engine/life.ts";
 import { deltaBytes } from "../../../engine/selection.ts";
 import { entryBytes, ENVELOPE_BYTES, holdsBytes, memberBytes } from "../../../engine/size.ts";
-import { type Delta, HEARTBEAT_KEY } from "../../../engine/types.ts";
+import { type Delta, HEARTBEAT_KEY, type Hold } from "../../../engine/types.ts";
 import {
+  drawFrom,
   entry,
   eventsOf,
   exchange,
@@ -308,6 +309,100 @@ Deno.test("E7 an answer of what is held leaves that much less room for members",
   assertLessOrEqual(bytesOf(beside) + holdsBytes(holds), room);
   assert(beside.members.length < without.members.length);
   assert(bytesOf(beside) + holdsBytes(holds) > room - 1_000);
+});
+
+Deno.test("E7 where not all find room a peer is asked for those unheard of, in turn, then for those heard of longest ago", () => {
+  const clock = new TestClock();
+  const { a, others } = pairAmong(9, clock, { gossipMaxSend: 8 });
+  const life = makeLife(clock.wallMs, 0.5);
+  const owners = new Owners(clock);
+  owners.change(a, ["m2", "m0", "m1"]);
+  owners.change(a, ["m2"]);
+  const asked = () => [...note(a, a.ask("b")).holds].map(([id, hold]) => [id, hold.life, hold.number]);
+  const nothing = (...ids: string[]) => ids.map((id) => [id, FOREIGN_LIFE, 0]);
+  assertEquals(asked(), [...nothing("m3", "m4", "m5"), ["m0", life, 1]]);
+  assertEquals(asked(), [...nothing("m6", "m7", "m8"), ["m0", life, 1]]);
+  owners.change(a, others.slice(3));
+  assertEquals(asked(), [["m0", life, 1], ["m1", life, 1], ["m2", life, 2], ["m3", life, 1]]);
+});
+
+Deno.test("E7 nobody is asked for where all find room, nor the peer, nor who is blocked, nor who knows of no lives", () => {
+  const clock = new TestClock();
+  const { a, others } = pairAmong(9, clock, { gossipMaxSend: 8 });
+  new Owners(clock).change(a, others.slice(3));
+  tell(a, "teller", memberDelta("m2", FOREIGN_LIFE, [entry("k", 1, 1)]), clock);
+  tell(a, "b", memberDelta("b", makeLife(clock.wallMs, 0.5), [entry("k", 1, 1)]), clock);
+  set(a, "k", 1, clock);
+  const asked = () => [...note(a, a.ask("b")).holds.keys()];
+  assertEquals(asked(), ["m0", "m1", "m3", "m4"]);
+  note(a, a.setTopology({ members: ["a", "b", ...others], blocked: ["m0", "m3"] }, clock.now));
+  assertEquals(asked(), ["m1", "m4", "m5", "m6"]);
+  note(a, a.setTopology({ members: ["a", "b", ...others.slice(0, 6)], blocked: [] }, clock.now));
+  assertEquals(asked(), []);
+});
+
+Deno.test("E7 asking takes an eighth of a message at most", () => {
+  const clock = new TestClock();
+  const a = makeEngine("a", clock, { settings: { maxMessageBytes: 16_384 } });
+  const ids = Array.from({ length: 60 }, (_, index) => `${index}`.padStart(200, "x"));
+  note(a, a.setTopology({ members: ["a", ...ids], blocked: [] }, clock.now));
+  const { holds } = note(a, a.ask("b"));
+  assertLessOrEqual(holdsBytes(holds), 16_384 / 8);
+  assertEquals(holds.size, 6);
+});
+
+Deno.test("E7 whom a peer asks for it is told of from where it says, before others that changed as well", () => {
+  const clock = new TestClock();
+  const { a, others } = pairAmong(20, clock, { gossipMaxSend: 4 });
+  const life = makeLife(clock.wallMs, 0.5);
+  const owners = new Owners(clock);
+  for (let change = 0; change < 2; change++) owners.change(a, others);
+  const told = (asked: ReadonlyMap<string, Hold>) =>
+    note(a, a.disseminate("b", { asked })).delta.members.map(({ id, after }) => `${id} after ${after}`);
+  assertEquals(told(new Map()).slice(1), ["m19 after 0", "m18 after 0", "m17 after 0"]);
+  const asked = new Map([["m7", { life, number: 1 }], ["m3", { life: FOREIGN_LIFE, number: 0 }]]);
+  assertEquals(told(asked).slice(1), ["m19 after 0", "m7 after 1", "m3 after 0"]);
+  // Of more than half of the places nobody is heard.
+  const all = new Map(others.map((id) => [id, { life, number: 1 }]));
+  assertEquals(told(all).slice(1), ["m19 after 0", "m0 after 1", "m1 after 1"]);
+  // What is held already, and who is not known here, is nothing to be told of.
+  const idle = new Map([["m7", { life, number: 2 }], ["who", { life, number: 0 }], ["a", {
+    life,
+    number: 0,
+  }]]);
+  assertEquals(told(idle).slice(1), ["m19 after 0", "m18 after 0", "m17 after 0"]);
+});
+
+Deno.test("E7 asking raises nothing that a peer is known to hold, and takes nothing back", () => {
+  const clock = new TestClock();
+  const { a, b, others } = pairAmong(6, clock, { gossipMaxSend: 4 });
+  const life = makeLife(clock.wallMs, 0.5);
+  new Owners(clock).change(a, others);
+  const claims = new Map(others.map((id) => [id, { life, number: 99 }]));
+  note(a, a.disseminate("b", { asked: claims }));
+  for (let round = 0; round < 4; round++) exchange(a, b, { clock });
+  assertEquals(others.map((id) => b.holdOf(id)?.number), [1, 1, 1, 1, 1, 1]);
+  const forgotten = new Map(others.map((id) => [id, { life: FOREIGN_LIFE, number: 0 }]));
+  assertEquals(note(a, a.disseminate("b", { asked: forgotten })).delta.members, []);
+});
+
+Deno.test("E7 where a message has room for a tenth of the cluster, all hear of all within some twenty rounds", () => {
+  const clock = new TestClock();
+  const ids = Array.from({ length: 60 }, (_, index) => `m${index}`);
+  const engines = makeCluster(ids, clock, { settings: { gossipMaxSend: 6 } });
+  const draw = drawFrom(7);
+  for (const one of engines) set(one, "k", 1, clock);
+  const unheard = () => engines.reduce((sum, one) => sum + ids.length - [...one.memberIds()].length, 0);
+  let rounds = 0;
+  for (; unheard() > 0 && rounds < 100; rounds++) {
+    for (const one of engines) {
+      const other = engines[draw(engines.length)]!;
+      if (other === one) continue;
+      greet(one, other, clock);
+      exchange(one, other, { clock });
+    }
+  }
+  assertLessOrEqual(rounds, 22);
 });
 
 Deno.test("E7 what would take a member over half of maxMessageBytes is refused with the sizes, unchanged", () => {

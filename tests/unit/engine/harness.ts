@@ -175,10 +175,10 @@ export interface ExchangeOptions {
  * through `travelled`, so that nothing is shared but what was told.
  */
 export function exchange(a: Engine, b: Engine, { clock, lose }: ExchangeOptions): Exchanged {
-  const { delta: request, sent } = note(a, a.disseminate(b.id));
+  const { delta: request, sent, holds: asked } = note(a, a.ask(b.id));
   if (lose === "request") return { request, sent, reply: undefined, ack: undefined };
   const { holds } = note(b, b.applyIncoming(a.id, travelled(request), clock.now));
-  const { delta, sent: replySent } = note(b, b.disseminate(a.id, { holds }));
+  const { delta, sent: replySent } = note(b, b.disseminate(a.id, { holds, asked: new Map(asked) }));
   const reply = { delta, holds, sent: replySent };
   if (lose === "reply") return { request, sent, reply, ack: undefined };
   note(a, a.handleAck(sent, new Map(holds), clock.now));
@@ -274,4 +274,13 @@ export function tell(
 ): ReadonlyMap<string, Hold> {
   const list: readonly MemberDelta[] = "id" in members ? [members] : members;
   return note(engine, engine.applyIncoming(peerId, message(...list), clock.now)).holds;
+}
+
+/** Whole numbers below a bound, by a seed. */
+export function drawFrom(seed: number): (below: number) => number {
+  let state = seed * 7_919;
+  return (below) => {
+    state = (state * 1_103_515_245 + 12_345) % 2_147_483_648;
+    return (state >> 8) % below;
+  };
 }

@@ -1,5 +1,6 @@
 import { assertEquals } from "../../../deps/std_assert.ts";
 import {
+  askedOf,
   type Candidate,
   type Candidates,
   deltaBytes,
@@ -20,26 +21,26 @@ function candidates(names: string, options: { readonly size?: number } = {}): Ca
   }));
 }
 
-/** What is chosen among members: first those whose turn it is, then the oldest, then the others; S is the own state. */
-function chosen(inTurn: string, oldest: string, names: string, room: Partial<Room> = {}): string {
-  const given = candidatesOf(inTurn, oldest, names);
+/** What is chosen among members: first those whose turn it is, then those asked for, then the others; S is the own state. */
+function chosen(inTurn: string, asked: string, names: string, room: Partial<Room> = {}): string {
+  const given = candidatesOf(inTurn, asked, names);
   const deltas = select(given, { members: 8, bytes: 1_000_000, turnFirst: false, ...room });
   return deltas.map(({ id }) => id).join("");
 }
 
-function candidatesOf(inTurn: string, oldest: string, names: string): Candidates {
+function candidatesOf(inTurn: string, asked: string, names: string): Candidates {
   const all = candidates(names);
   const others = all.filter(({ id }) => id !== "S");
   return {
     own: all.find(({ id }) => id === "S"),
     inTurn: candidates(inTurn),
-    oldest: candidates(oldest),
+    asked: candidates(asked),
     lasting: others.filter(({ lasting }) => lasting),
     restless: others.filter(({ lasting }) => !lasting),
   };
 }
 
-Deno.test("E7 own state goes first, then whose turn it is, then lasting changes, then the quarters of the others", () => {
+Deno.test("E7 own state goes first, then whose turn it is, then lasting changes, then the other turns and those asked for", () => {
   assertEquals(chosen("ab", "cd", "EFGHIJS"), "SaEFGbcd");
 });
 
@@ -48,7 +49,7 @@ Deno.test("E7 lasting changes go before heartbeats, in the order in which they a
   assertEquals(chosen("", "", "abEcFGdS", { members: 5 }), "SEFGa");
 });
 
-Deno.test("E7 places of the quarters that nobody needs go to others", () => {
+Deno.test("E7 places that turns and asking do not need go to others", () => {
   assertEquals(chosen("", "", "ABCDEFGHIS"), "SABCDEFG");
   assertEquals(chosen("A", "", "ABCDEFGHIS"), "SABCDEFG");
   assertEquals(chosen("A", "AB", "ABCDEFGHIS"), "SABCDEFG");
@@ -65,8 +66,9 @@ Deno.test("E7 with one place own state goes, unless the one whose turn it is was
   assertEquals(chosen("", "", "", { members: 1, turnFirst: true }), "");
 });
 
-Deno.test("E7 a quarter of the places is rounded up", () => {
+Deno.test("E7 a quarter of the places, and the half for which a peer is asked, are rounded up", () => {
   assertEquals([1, 4, 5, 50].map(quarterOf), [1, 1, 2, 13]);
+  assertEquals([1, 4, 5, 50].map(askedOf), [1, 2, 3, 25]);
 });
 
 Deno.test("E7 a member goes in whole or not at all, and smaller ones take the room that it leaves", () => {
