@@ -264,14 +264,28 @@ export const MUTANTS: readonly Mutant[] = [
     file: "engine/exchange.ts",
     find: "hold.number <= waiting.after)) return;",
     replace: "false)) return;",
-    test: "E5 a late acknowledgement of less takes back nothing of a later one",
+    test: "E5 a late acknowledgement of less takes back nothing of what a gap was filled with",
+    files: unit("e5_acknowledged"),
+  },
+  {
+    file: "engine/exchange.ts",
+    find: "const held = peer && !this.#isOutlived(peer) ? peer.ownHeld : 0;",
+    replace: "const held = peer?.ownHeld ?? 0;",
+    test: "E5 what a process held counts no more once others tell of a later one under its id",
     files: unit("e5_acknowledged"),
   },
   {
     file: "engine/news.ts",
     find: "changes: [Math.max(0, ...leftChanged.map((member) => member.changed.serial)), serial],",
     replace: "changes: [0, serial],",
-    test: "E7 nobody starves where everything changes all the time, whatever gossipMaxSend is",
+    test: "E7 what found no room is told in later messages, though nothing changes any more",
+    files: unit("e7_limits"),
+  },
+  {
+    file: "engine/news.ts",
+    find: "lasting: [Math.max(0, ...leftLasting.map((member) => member.changedLasting.serial)), serial],",
+    replace: "lasting: [0, serial],",
+    test: "E7 what found no room is told in later messages, though nothing changes any more",
     files: unit("e7_limits"),
   },
   // E6
@@ -356,8 +370,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     file: "engine/news.ts",
     find: "isOld: (member) => member.isLastingHeldBy(peer),",
-    replace: "isOld: () => false,",
-    test: "E7 the digest that a member publishes counts as little as its heartbeat",
+    replace: "isOld: () => true,",
+    test: "E7 members with changes that last go before those with heartbeats that came later",
     files: unit("e7_limits"),
   },
   {
@@ -390,9 +404,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/news.ts",
-    find: "if (supposed >= member.held && !reset) return void this.#memories.settle(peer, id);",
-    replace: "if (!said && supposed >= member.held && !reset) return void this.#memories.settle(peer, id);",
-    test: "E7 asking raises nothing that a peer is known to hold, and takes nothing back",
+    find: "    if (after >= member.held && !reset) return undefined;\n",
+    replace: "",
+    test: "E7 whom a peer asks for it is told of from where it says, before others that changed as well",
     files: unit("e7_limits"),
   },
   {

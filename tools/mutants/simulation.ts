@@ -28,11 +28,11 @@ export const MUTANTS: readonly Mutant[] = [
     "    return { delta, sent, holds };",
     "    this.#acknowledge(sent, new Map());\n    return { delta, sent, holds };",
   ),
-  // An acknowledgement of a former process under the id counts.
+  // Whoever holds all that lasts is taken to hold what a reset left out.
   unseen(
-    "engine/exchange.ts",
-    "const held = peer && !this.#isOutlived(peer) ? peer.ownHeld : 0;",
-    "const held = peer?.ownHeld ?? 0;",
+    "engine/store.ts",
+    "member.raiseFloor({ number: floor, serial: this.order.serial, lasting: false });",
+    "member.raiseFloor({ number: floor, serial: this.order.serial, lasting: true });",
   ),
   // A gap is passed over.
   unseen(

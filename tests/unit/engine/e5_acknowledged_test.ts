@@ -125,6 +125,33 @@ Deno.test("E5 a late acknowledgement of less takes back nothing of a later one",
   assertEquals([told(a, "b"), a.acknowledgedBy(2)], ["a>2:3", 1]);
 });
 
+Deno.test("E5 a late acknowledgement of less takes back nothing of what a gap was filled with", () => {
+  const clock = new TestClock();
+  const [a] = makePair(clock);
+  set(a, "x", 1, clock);
+  const first = a.disseminate("b").sent;
+  set(a, "y", 1, clock);
+  note(a, a.handleAck(a.disseminate("b").sent, new Map([["a", { life: a.life, number: 0 }]]), clock.now));
+  assertEquals(told(a, "b"), "a>0:1,2");
+  const filling = a.disseminate("b").sent;
+  set(a, "z", 1, clock);
+  note(a, a.handleAck(filling, new Map(), clock.now));
+  note(a, a.handleAck(first, new Map(), clock.now));
+  assertEquals([told(a, "b"), a.acknowledgedBy(2)], ["a>2:3", 1]);
+});
+
+Deno.test("E5 what a process held counts no more once others tell of a later one under its id", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  set(b, "k", 1, clock);
+  set(a, "x", 1, clock);
+  exchange(a, b, { clock });
+  assertEquals(a.acknowledgedBy(1), 1);
+  clock.advance(5_000);
+  tell(a, "c", memberDelta("b", makeLife(clock.wallMs, 0.5), [entry("k", 1, 2)]), clock);
+  assertEquals(a.acknowledgedBy(1), 0);
+});
+
 Deno.test("E5 an acknowledgement that comes twice counts once", () => {
   const clock = new TestClock();
   const [a] = makePair(clock);

@@ -150,6 +150,16 @@ Deno.test("E7 members with changes that last go before those with heartbeats onl
   assertEquals(told.filter((id) => beating.includes(id)), beating.slice(0, 2));
 });
 
+Deno.test("E7 members with changes that last go before those with heartbeats that came later", () => {
+  const clock = new TestClock();
+  const { a, others } = pairAmong(40, clock, { gossipMaxSend: 8 });
+  const [beating, changing] = [others.slice(0, 20), others.slice(20)];
+  new Owners(clock).change(a, changing);
+  new Owners(clock, heartbeat).change(a, beating);
+  const told = idsOf(a.disseminate("b").delta);
+  assertEquals(told.filter((id) => beating.includes(id)), []);
+});
+
 Deno.test("E7 the digest that a member publishes counts as little as its heartbeat", () => {
   const clock = new TestClock();
   const { a } = pairAmong(4, clock, { gossipMaxSend: 2 });
@@ -210,6 +220,17 @@ Deno.test("E7 heartbeats do not starve beside lasting changes, nor lasting chang
       },
     });
     for (const [id, wait] of longest) assertLessOrEqual(wait, bound, `${id}, ${gossipMaxSend}`);
+  }
+});
+
+Deno.test("E7 what found no room is told in later messages, though nothing changes any more", () => {
+  for (const makeEntry of [heartbeat, (number: number) => entry("k", number, 1)]) {
+    const clock = new TestClock();
+    const { a, b, others } = pairAmong(20, clock, { gossipMaxSend: 4 });
+    new Owners(clock, makeEntry).change(a, others);
+    const told: number[] = [];
+    for (let round = 0; round < 7; round++) told.push(exchange(a, b, { clock }).request.members.length);
+    assertEquals([told, others.filter((id) => b.holdOf(id)?.number !== 1)], [[4, 4, 4, 4, 4, 0, 0], []]);
   }
 });
 
