@@ -5,10 +5,11 @@
  * @module
  */
 
+import { Chain, type Link } from "./chain.ts";
 import type { MemberState } from "./member_state.ts";
 
 /** Where a member stands in one order. */
-export class Place {
+export class Place implements Link<Place> {
   readonly member: MemberState;
   /** The serial of the member's last change, 0 where there was none. */
   serial = 0;
@@ -22,35 +23,27 @@ export class Place {
 
 /** Members by their last change of one kind. */
 export class Recency {
-  #newest: Place | undefined;
-  #oldest: Place | undefined;
+  readonly #places = new Chain<Place>();
 
   /** The members that changed after a serial, the one that changed last before the others. */
   *newestFirst(after: number): Iterable<MemberState> {
-    for (let place = this.#newest; place && place.serial > after; place = place.older) yield place.member;
+    for (let place = this.#places.newest; place && place.serial > after; place = place.older) {
+      yield place.member;
+    }
   }
 
   /** The members, the one that changed first before the others. */
   *oldestFirst(): Iterable<MemberState> {
-    for (let place = this.#oldest; place; place = place.newer) yield place.member;
+    for (const { member } of this.#places.oldestFirst()) yield member;
   }
 
   changed(place: Place, serial: number): void {
     place.serial = serial;
-    if (this.#newest === place) return;
-    this.drop(place);
-    place.older = this.#newest;
-    if (this.#newest) this.#newest.newer = place;
-    this.#newest = place;
-    this.#oldest ??= place;
+    this.#places.put(place);
   }
 
   drop(place: Place): void {
-    if (this.#newest === place) this.#newest = place.older;
-    if (this.#oldest === place) this.#oldest = place.newer;
-    if (place.older) place.older.newer = place.newer;
-    if (place.newer) place.newer.older = place.older;
-    place.older = place.newer = undefined;
+    this.#places.drop(place);
   }
 }
 

@@ -9,6 +9,7 @@
  * @module
  */
 
+import { Chain, type Link } from "./chain.ts";
 import { Place } from "./change_order.ts";
 import { Sum } from "./digest.ts";
 import { isForeign } from "./life.ts";
@@ -25,13 +26,11 @@ import {
 } from "./types.ts";
 
 /** An entry in its place: when, in the holder's own order of change, it was set or merged here. */
-export interface HeldEntry {
+export interface HeldEntry extends Link<HeldEntry> {
   readonly entry: Entry;
   readonly serial: number;
   /** Where it stands: see the module. */
   readonly position: number;
-  /** Whether a later entry of the same key has taken its place. */
-  superseded: boolean;
 }
 
 /** The changes made here that someone is known to hold. */
@@ -51,6 +50,8 @@ export function isRestless(key: string): boolean {
   return key === HEARTBEAT_KEY || key === DIGEST_KEY;
 }
 
+/** Of so few keys each is found by looking at all: a map of them would take more room than they do. */
+const FEW_KEYS = 8;
 const NO_FLOOR = { number: 0, serial: 0, lasting: true };
 
 /** One's own state at one moment, to be signed: later changes do not touch it. */
@@ -85,13 +86,15 @@ export class MemberState {
   readonly changedLasting: Place = new Place(this);
   turn = 0;
 
-  readonly #byKey = new Map<string, HeldEntry>();
+  #keys = 0;
+  /** Every entry in rising order of position. */
+  readonly #entries = new Chain<HeldEntry>();
+  /** The same by key, where there are many. */
+  #byKey: Map<string, HeldEntry> | undefined;
   /** Of one's own state, as much as is signed: only that is told where what is not signed would not be taken. */
   #certified:
     | { readonly number: number; readonly proof: string; readonly entries: readonly Entry[] }
     | undefined;
-  /** Every entry in rising order of position, superseded ones among them until they are swept out. */
-  #log: HeldEntry[] = [];
   #floor = NO_FLOOR;
   readonly #sum = new Sum();
   /** The number whose hash is in `#sum`: of many puts in a row only the last is ever asked for. */
@@ -128,27 +131,28 @@ export class MemberState {
 
   /** The entry of a key, a tombstone included. */
   get(key: string): HeldEntry | undefined {
-    return this.#byKey.get(key);
+    if (this.#byKey) return this.#byKey.get(key);
+    let held = this.#entries.newest;
+    while (held && held.entry.key !== key) held = held.older;
+    return held;
   }
 
   /** The value's entry under a key; none where it was deleted. */
   live(key: string): Entry | undefined {
-    const entry = this.#byKey.get(key)?.entry;
+    const entry = this.get(key)?.entry;
     return entry?.value === undefined ? undefined : entry;
   }
 
   /** Every entry, tombstones included, in rising order of position. */
   *entries(): Iterable<Entry> {
-    for (const held of this.#log) if (!held.superseded) yield held.entry;
+    for (const { entry } of this.#entries.oldestFirst()) yield entry;
   }
 
   /** Whether entries that someone told are all, and no older than, what is held here above a position. */
   isCoveredBy(told: readonly SentEntry[], after: number): boolean {
     const numbers = new Map(told.map(({ key, number }) => [key, number]));
-    for (let index = this.#log.length - 1; index >= 0; index--) {
-      const { entry, position, superseded } = this.#log[index]!;
-      if (position <= after) return true;
-      if (!superseded && (numbers.get(entry.key) ?? 0) < entry.number) return false;
+    for (let held = this.#entries.newest; held && held.position > after; held = held.older) {
+      if ((numbers.get(held.entry.key) ?? 0) < held.entry.number) return false;
     }
     return true;
   }
@@ -186,7 +190,7 @@ export class MemberState {
   bytesWith(entries: readonly SentEntry[]): number {
     let bytes = this.bytes;
     for (const entry of entries) {
-      const before = this.#byKey.get(entry.key);
+      const before = this.get(entry.key);
       bytes += entryBytes(entry) - (before ? entryBytes(before.entry) : 0);
     }
     return bytes;
@@ -194,19 +198,20 @@ export class MemberState {
 
   /** The number of keys, deleted ones that are still told of among them, if these entries were added. */
   keysWith(entries: readonly SentEntry[]): number {
-    let keys = this.#byKey.size;
-    for (const { key } of entries) if (!this.#byKey.has(key)) keys++;
+    let keys = this.#keys;
+    for (const { key } of entries) if (!this.get(key)) keys++;
     return keys;
   }
 
   /** Puts an entry above all others; of a foreign member, above the one of the same key, whose place it takes. */
   put(entry: Entry, serial: number): HeldEntry {
-    const before = this.#byKey.get(entry.key);
-    if (before) this.#supersede(before);
+    const before = this.get(entry.key);
+    if (before) this.#drop(before);
     const position = this.isForeign ? serial : entry.number;
-    const held: HeldEntry = { entry, serial, position, superseded: false };
-    this.#byKey.set(entry.key, held);
-    this.#log.push(held);
+    const held: HeldEntry = { entry, serial, position, older: undefined, newer: undefined };
+    this.#entries.put(held);
+    this.#byKey?.set(entry.key, held);
+    if (++this.#keys > FEW_KEYS) this.#byKey ??= this.#keyed();
     this.held = position;
     this.highest = Math.max(this.highest, entry.number);
     this.bytes += entryBytes(entry);
@@ -221,8 +226,7 @@ export class MemberState {
 
   /** Forgets a tombstone that every peer has had time to learn of (rule E8). */
   forget(tombstone: HeldEntry): void {
-    this.#byKey.delete(tombstone.entry.key);
-    this.#supersede(tombstone);
+    this.#drop(tombstone);
     this.raiseFloor({ number: tombstone.entry.number, serial: tombstone.serial, lasting: true });
   }
 
@@ -235,10 +239,8 @@ export class MemberState {
     const { number, serial, lasting } = this.#floor;
     // Else, once a tombstone was forgotten or a reset taken, every later change would cost a reset.
     const least = known.changes.has(serial) || lasting && known.lasting.has(serial) ? number : 0;
-    for (let index = this.#log.length - 1; index >= 0; index--) {
-      const held = this.#log[index]!;
-      if (held.position <= least) return least;
-      if (!held.superseded && isKnown(known, held)) return held.position;
+    for (let held = this.#entries.newest; held && held.position > least; held = held.older) {
+      if (isKnown(known, held)) return held.position;
     }
     return least;
   }
@@ -250,7 +252,10 @@ export class MemberState {
       const { serial } = this.changedLasting;
       return known.lasting.has(serial) || known.changes.has(serial);
     }
-    return this.#log.every((held) => held.superseded || isRestless(held.entry.key) || isKnown(known, held));
+    for (const held of this.#entries.oldestFirst()) {
+      if (!isRestless(held.entry.key) && !isKnown(known, held)) return false;
+    }
+    return true;
   }
 
   /** Someone holds everything here up to a position. */
@@ -259,7 +264,7 @@ export class MemberState {
     const all = position >= this.held;
     // Of a foreign member one entry says nothing of another.
     const serials = this.isForeign
-      ? this.#log.filter(({ superseded }) => !superseded).map(({ serial }) => serial)
+      ? [...this.#entries.oldestFirst()].map(({ serial }) => serial)
       : [all ? this.changed.serial : this.changedLasting.serial];
     for (const serial of serials) (all ? known.changes : known.lasting).add(serial - 1, serial);
     if (all && !this.isForeign) known.lasting.add(this.changedLasting.serial - 1, this.changedLasting.serial);
@@ -284,10 +289,8 @@ export class MemberState {
       return entries.length === 0 ? undefined : { id, life, after: start, reset, entries, proof };
     }
     const entries: Entry[] = [];
-    for (let index = this.#log.length - 1; index >= 0; index--) {
-      const held = this.#log[index]!;
-      if (held.position <= start) break;
-      if (!held.superseded && this.#isPassable(held.entry, below)) entries.push(held.entry);
+    for (let held = this.#entries.newest; held && held.position > start; held = held.older) {
+      if (this.#isPassable(held.entry, below)) entries.push(held.entry);
     }
     if (entries.length === 0) return undefined;
     if (this.isForeign) {
@@ -306,8 +309,8 @@ export class MemberState {
   }
 
   #heldOfForeign(known: Known): number {
-    const lacked = this.#log.find((held) => !held.superseded && !isKnown(known, held));
-    return lacked ? lacked.position - 1 : this.held;
+    for (const held of this.#entries.oldestFirst()) if (!isKnown(known, held)) return held.position - 1;
+    return this.held;
   }
 
   /** A delta that leaves one out would be no prefix; a foreign member's is none anyway. */
@@ -319,15 +322,19 @@ export class MemberState {
     return [this.id, this.life, entry.key, `${entry.number}`];
   }
 
-  #supersede(held: HeldEntry): void {
-    held.superseded = true;
+  #keyed(): Map<string, HeldEntry> {
+    const byKey = new Map<string, HeldEntry>();
+    for (const held of this.#entries.oldestFirst()) byKey.set(held.entry.key, held);
+    return byKey;
+  }
+
+  #drop(held: HeldEntry): void {
+    this.#keys--;
+    this.#entries.drop(held);
+    this.#byKey?.delete(held.entry.key);
     this.bytes -= entryBytes(held.entry);
     if (held.entry.value !== undefined && !isRestless(held.entry.key)) {
       this.#sum.remove(...this.#share(held.entry));
     }
-    // One heartbeat after another takes no room at all.
-    if (this.#log.at(-1) === held) this.#log.pop();
-    // Sweeping at twice the size costs a constant for each put, and keeps walks as short as what changed.
-    if (this.#log.length > 2 * this.#byKey.size + 8) this.#log = this.#log.filter((each) => !each.superseded);
   }
 }

@@ -28,6 +28,8 @@ export interface Waiting {
   readonly reset: boolean;
 }
 
+const NONE: ReadonlyMap<string, Waiting> = new Map();
+
 /** What is remembered of one peer. */
 export class PeerMemory {
   readonly id: string;
@@ -38,7 +40,7 @@ export class PeerMemory {
   /** Of changes that are not heartbeats or digests, those that it is known to hold, but for the members that wait. */
   readonly lasting: Serials = new Serials();
   /** By member id, in the order in which they began to wait. */
-  readonly waiting: Map<string, Waiting> = new Map();
+  waiting: ReadonlyMap<string, Waiting> = NONE;
   /** Whether waiting members were dropped, so that an empty list proves nothing. */
   forgetful = false;
   /** The number of this member's own state that the peer is known to hold. */
@@ -130,7 +132,7 @@ export class PeerMemories {
   /** Lets a member wait, at the place that it already has or last. */
   wait(peer: PeerMemory, memberId: string, waiting: Waiting): void {
     this.#count(peer.waiting.get(memberId), -1);
-    peer.waiting.set(memberId, waiting);
+    this.#own(peer).set(memberId, waiting);
     this.#count(waiting, 1);
     if (this.#waiting > this.#limit) this.#makeRoom(peer);
   }
@@ -138,13 +140,19 @@ export class PeerMemories {
   /** The peer lacks nothing of a member any more. */
   settle(peer: PeerMemory, memberId: string): void {
     this.#count(peer.waiting.get(memberId), -1);
-    peer.waiting.delete(memberId);
+    if (peer.waiting.has(memberId)) this.#own(peer).delete(memberId);
   }
 
   /** Begins or ends a full comparison. */
   compare(peer: PeerMemory, comparing: boolean): void {
     if (peer.comparing !== comparing) this.#comparing += comparing ? 1 : -1;
     peer.comparing = comparing;
+  }
+
+  /** A list of the peer's own: of most peers nobody ever waits. */
+  #own(peer: PeerMemory): Map<string, Waiting> {
+    if (peer.waiting === NONE) peer.waiting = new Map();
+    return peer.waiting as Map<string, Waiting>;
   }
 
   #count(waiting: Waiting | undefined, change: 1 | -1): void {
@@ -156,7 +164,7 @@ export class PeerMemories {
   #clear(peer: PeerMemory): void {
     for (const waiting of peer.waiting.values()) this.#count(waiting, -1);
     if (peer.waiting.size > 0) peer.forgetful = true;
-    peer.waiting.clear();
+    peer.waiting = NONE;
   }
 
   #makeRoom(speaking: PeerMemory): void {

@@ -51,7 +51,8 @@ export class Serials {
     }
     ranges.push(first, last);
     for (; at < this.#ranges.length; at += 2) this.#copy(ranges, at);
-    this.#ranges = ranges;
+    // Of its own size: what grew by being pushed to has room for more.
+    this.#ranges = ranges.slice();
     if (ranges.length > 2 * MAX_RANGES) this.#dropNarrowest();
   }
 

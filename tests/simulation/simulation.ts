@@ -564,7 +564,9 @@ export class Simulation {
   }
 
   #split(): [string[], string[]] {
-    const one = this.#dice.some(this.#hosts, this.#dice.pick([0.2, 0.5]));
+    // Every pair that is parted takes room for as long as the run lasts.
+    const share = isLarge(this.scenario) ? 10 / this.scenario.size : this.#dice.pick([0.2, 0.5]);
+    const one = this.#dice.some(this.#hosts, share);
     return [one, this.#hosts.filter((host) => !one.includes(host))];
   }
 

@@ -26,9 +26,13 @@ export class Weather {
   /** Draws how bad all links are, and some of them anew. */
   redraw(hosts: readonly string[]): void {
     this.#network.setFaults(this.#draw());
+    // Of many, a few of each.
+    const share = Math.min(0.1, 10 / hosts.length);
     for (const from of hosts) {
       for (const to of hosts) {
-        if (from !== to && this.#dice.chance(0.1)) this.#network.setFaults(this.#draw(), direction(from, to));
+        if (from !== to && this.#dice.chance(share)) {
+          this.#network.setFaults(this.#draw(), direction(from, to));
+        }
       }
     }
     this.#apply();

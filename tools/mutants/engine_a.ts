@@ -197,16 +197,16 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/member_state.ts",
-    find: "if (held.position <= start) break;",
-    replace: "if (held.position <= start + 1) break;",
+    find: "held && held.position > start; held = held.older",
+    replace: "held && held.position > start + 1; held = held.older",
     test: "E4 a delta lists every live entry above a number",
     files: unit("member_state"),
   },
   {
     file: "engine/member_state.ts",
-    find: "if (!held.superseded && isKnown(known, held)) return held.position;",
-    replace: "if (isKnown(known, held)) return held.position;",
-    test: "E4 what someone is known to hold is up to the nearest live entry whose change they know",
+    find: "    this.#entries.drop(held);\n",
+    replace: "",
+    test: "E6 keys that change all the time leave no trail behind",
     files: unit("member_state"),
   },
   {
@@ -291,8 +291,8 @@ export const MUTANTS: readonly Mutant[] = [
   // E6
   {
     file: "engine/change_order.ts",
-    find: "place && place.serial > after; place = place.older) yield place.member;",
-    replace: "place; place = place.older) if (place.serial > after) yield place.member;",
+    find: "place && place.serial > after; place = place.older",
+    replace: "place; place = place.older",
     test: "E6 finding what changed looks at no more members than changed",
     files: unit("change_order"),
   },
@@ -361,9 +361,9 @@ export const MUTANTS: readonly Mutant[] = [
     files: unit("e7_limits"),
   },
   {
-    file: "engine/change_order.ts",
-    find: "    this.#oldest ??= place;\n",
-    replace: "    this.#oldest = place;\n",
+    file: "engine/chain.ts",
+    find: "    this.#oldest ??= link;\n",
+    replace: "    this.#oldest = link;\n",
     test: "E6 changes that last have an order of their own, and the oldest can be asked for first",
     files: unit("change_order"),
   },

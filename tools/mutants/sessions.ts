@@ -11,8 +11,8 @@ const REQUESTS = ["tests/unit/requests_test.ts"];
 export const MUTANTS: readonly Mutant[] = [
   {
     file: "engine/member_state.ts",
-    find: "    this.#byKey.set(entry.key, held);\n",
-    replace: "    if (!this.#byKey.has(entry.key)) this.#byKey.set(entry.key, held);\n",
+    find: "if (before) this.#drop(before);\n    const",
+    replace: "if (before) return before;\n    const",
     test: "R5.2 the local value is overwritten",
     files: R5,
   },

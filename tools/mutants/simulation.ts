@@ -59,8 +59,8 @@ export const MUTANTS: readonly Mutant[] = [
   // A deletion is not told.
   unseen(
     "engine/member_state.ts",
-    "if (!held.superseded && this.#isPassable(held.entry, below)) entries.push(held.entry);",
-    "if (!held.superseded && this.#isPassable(held.entry, below) && held.entry.value !== undefined) entries.push(held.entry);",
+    "if (this.#isPassable(held.entry, below)) entries.push(held.entry);",
+    "if (this.#isPassable(held.entry, below) && held.entry.value !== undefined) entries.push(held.entry);",
   ),
   // Expiry by a clock that steps.
   unseen(
