@@ -121,6 +121,11 @@ export class MemoryNetwork implements AsyncDisposable {
     if (faults.cut) this.#breakWhatIsCut();
   }
 
+  /** Takes back everything that was set or cut, in every direction: from now on all goes well. */
+  clearFaults(): void {
+    this.#faults.clear();
+  }
+
   /** Cuts the link between two addresses, both ways, until {@linkcode MemoryNetwork.heal}. */
   cut(one: string, other: string): void {
     this.#faults.cut(one, other);

@@ -90,6 +90,12 @@ export class FaultTable {
     return this.#paused.size > 0 ? this.#paused.get(address)?.promise : undefined;
   }
 
+  /** Nothing goes wrong any more in any direction; what is held back stays so. */
+  clear(): void {
+    this.#rules.clear();
+    this.#cuts.clear();
+  }
+
   /** Ends all cuts and hangs, and leaves the rest as it is. */
   heal(): void {
     this.#cuts.clear();

@@ -19,7 +19,8 @@ Runs the real gossiper in one process, on a clock and a network that follow from
   --from <number>      the first of them; drawn at random, and printed, by default
   --seed <number>      only this one, with its whole story
   --resume <file>      notes what is done there, and goes on from there the next time
-  --members <number>   that many members at the start; the seed decides otherwise
+  --members <number>   that many members at the start; the seed decides otherwise. From 200 on who takes
+                       part does not change, and all is well when all hold the same
   --rounds <number>    that many rounds under faults; the seed decides otherwise
   --threads <number>   as many as there are processors by default
 

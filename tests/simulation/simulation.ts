@@ -33,6 +33,8 @@ import { Witness } from "./witness.ts";
 const SWEEP_ROUNDS = 8;
 /** How many processes are looked at whole at a time. */
 const SWEPT_PROCESSES = 12;
+/** How many at the end, where there are very many. */
+const SWEPT_OF_MANY = 100;
 /** What is counted. */
 const TALLIED: ReadonlySet<string> = new Set<HearsayEvent["type"]>([
   "MemberBlocked",
@@ -182,6 +184,8 @@ export class Simulation {
     let nextTroubleMs = this.#runtime.monotonicMs() + this.#dice.wait(troubleEveryMs);
     let nextChangeMs = this.#runtime.monotonicMs() + this.#dice.wait(changeEveryMs);
     let nextSweepMs = this.#runtime.monotonicMs();
+    // Among many it is long until all have heard of the last change, whatever its number.
+    const lastChangeMs = isLarge(this.scenario) ? endMs - rageMs / 2 : endMs;
     for (let nowMs = this.#runtime.monotonicMs(); nowMs < endMs; nowMs = this.#runtime.monotonicMs()) {
       const next = Math.min(nextTroubleMs, nextChangeMs, nextSweepMs, endMs);
       await this.#pass(next - nowMs);
@@ -194,6 +198,7 @@ export class Simulation {
       } else if (next === nextChangeMs) {
         this.#change();
         nextChangeMs += this.#dice.wait(changeEveryMs);
+        if (nextChangeMs > lastChangeMs) nextChangeMs = Infinity;
       }
     }
   }
@@ -203,7 +208,7 @@ export class Simulation {
     const { config, discovery } = this.scenario;
     this.#isCalm = true;
     this.#note("", "calm");
-    this.#weather.clear(this.#hosts);
+    this.#weather.clear();
     for (const process of this.#alive) process.thaw();
     await this.#pass(3 * config.gossipRequestTimeout);
     for (const process of this.#alive) {
@@ -214,7 +219,8 @@ export class Simulation {
       if (!this.#alive.some((process) => process.host === host)) this.#start(host, this.#idFor(host));
     }
     if (this.#alive.length === 0) this.#start(this.#hosts[0]!, this.#idFor(this.#hosts[0]!));
-    if (discovery === "told") {
+    // Of many nobody has gone, and all were told of all.
+    if (discovery === "told" && !isLarge(this.scenario)) {
       const present = new Set(this.#alive.map(({ id }) => id));
       // The dead may still be listed: then they expire.
       for (const id of [...this.#members.keys()]) {
@@ -237,7 +243,7 @@ export class Simulation {
     }
     const recoveryMs = elapsedMs();
     this.#note("", `all is well after ${Math.round(recoveryMs)} ms`);
-    this.#sweep(Infinity);
+    this.#sweep(isLarge(this.scenario) ? SWEPT_OF_MANY : Infinity);
     // Whoever waited on one that is gone gives up.
     while (this.#pending.size > 0) await this.#pass(gossipInterval);
     if (!this.#dice.chance(0.25) || isLarge(this.scenario)) return recoveryMs;

@@ -83,16 +83,10 @@ export class Weather {
   }
 
   /** Nothing goes wrong any more. */
-  clear(hosts: readonly string[]): void {
+  clear(): void {
     this.#silences.clear();
     this.#cuts.clear();
-    this.#network.setFaults({});
-    for (const from of hosts) {
-      this.#network.setFaults({}, { from: memoryAddress(from, 1) });
-      this.#network.setFaults({}, { to: memoryAddress(from, 1) });
-      for (const to of hosts) this.#network.setFaults({}, direction(from, to));
-    }
-    this.#apply();
+    this.#network.clearFaults();
   }
 
   /** The network forgets a cut that has done its work. */

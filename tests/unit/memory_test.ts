@@ -261,6 +261,20 @@ Deno.test("P6 a cut breaks what is open with code 0 and refuses dials, until it 
   await a.dial(b.address, { signal: never });
 });
 
+Deno.test("what was set or cut in any direction is taken back at once", async () => {
+  await using world = await World.make();
+  const { runtime, network, a, b } = world;
+  network.setFaults({ loss: 1 });
+  network.setFaults({ hang: true }, { from: a.address });
+  network.setFaults({ delayMs: 5_000 }, { from: a.address, to: b.address });
+  network.cut(a.address, b.address);
+  network.clearFaults();
+  const end = new End(await a.dial(b.address, { signal: never }));
+  end.send("arrives");
+  await runtime.settle();
+  assertEquals(world.accepted[1]!.received, ["arrives"]);
+});
+
 Deno.test("one direction that is cut is enough to break a connection, also one that is being opened", async () => {
   await using world = await World.make();
   const { runtime, network, near, far, a, b } = world;

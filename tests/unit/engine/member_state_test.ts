@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "../../../deps/std_assert.ts";
+import { assertEquals } from "../../../deps/std_assert.ts";
 import { type Known, MemberState } from "../../../engine/member_state.ts";
 import { Serials } from "../../../engine/serials.ts";
 import { entryBytes } from "../../../engine/size.ts";
