@@ -74,7 +74,7 @@ export class MemoryEndpoint implements Transport {
    * transport is closed; with the signal's reason where it is aborted.
    */
   dial(address: string, options: { readonly signal: AbortSignal }): Promise<Connection> {
-    const dial = this.#dial(address, options.signal);
+    const dial = this.#dial(address, options.signal).catch((error) => this.#refused(error, options.signal));
     this.#dials.add(dial);
     dial.catch(() => {}).finally(() => this.#dials.delete(dial));
     return dial;
@@ -110,6 +110,13 @@ export class MemoryEndpoint implements Transport {
       throw error;
     }
     return end;
+  }
+
+  /** Whoever stands still learns of a refusal when it runs again. */
+  async #refused(error: unknown, signal: AbortSignal): Promise<never> {
+    const paused = this.#site.faults.paused(this.address);
+    if (paused && !signal.aborted) await abortable(paused, signal);
+    throw error;
   }
 
   /** Brings a dial, or the answer to it, from one address to another. */

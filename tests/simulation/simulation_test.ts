@@ -8,6 +8,7 @@ const REGRESSIONS: readonly (readonly [seed: number, what: string])[] = [
   [56, "what an earlier process under a peer's id had acknowledged counted for the present one"],
   [186, "the floor of a reset was taken to be held by whoever held all that lasts"],
   [220, "the same, and repairs without end"],
+  [914229, "a process that stood still learned of a refused dial, and went on"],
 ];
 
 /** How many seeds are tried anew with every run. */

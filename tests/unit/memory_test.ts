@@ -275,6 +275,20 @@ Deno.test("what was set or cut in any direction is taken back at once", async ()
   assertEquals(world.accepted[1]!.received, ["arrives"]);
 });
 
+Deno.test("whoever stands still learns of a refused dial when it runs again", async () => {
+  await using world = await World.make();
+  const { runtime, network, a, b } = world;
+  network.setFaults({ delayMs: 5 }, { from: a.address });
+  const dials = [b.address, "memory://nobody:1"].map((address) => a.dial(address, { signal: never }));
+  const refusals = dials.map((dial) => assertRejects(() => dial, HearsayError));
+  network.pause(a.address);
+  network.cut(a.address, b.address);
+  await runtime.advance(1_000);
+  for (const dial of dials) assertEquals(await stateOf(dial), "pending");
+  network.resume(a.address);
+  for (const refusal of refusals) assertEquals((await refusal).code, "connection");
+});
+
 Deno.test("one direction that is cut is enough to break a connection, also one that is being opened", async () => {
   await using world = await World.make();
   const { runtime, network, near, far, a, b } = world;
