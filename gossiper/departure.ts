@@ -14,7 +14,7 @@ const MAX_EXCHANGES = 4;
 
 /** What became of the news that this member leaves. */
 export interface FlushResult {
-  /** The number of peers that have acknowledged it, or are leaving themselves. */
+  /** The number of peers that have acknowledged it, or are leaving themselves, or are gone: nobody is left there. */
   readonly acknowledgedBy: number;
   /** The number of peers that were to: `gossipFanOut`, or all active ones within reach where there are fewer. */
   readonly wanted: number;
