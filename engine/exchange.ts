@@ -253,7 +253,7 @@ export class Exchange {
     if (!peer?.comparing) return;
     this.#memories.compare(peer, false);
     peer.mismatches = 0;
-    peer.forgetful = false;
+    this.#recollect(peer);
   }
 
   /** How many active peers are known to hold this member's own state up to a number. */
@@ -412,7 +412,7 @@ export class Exchange {
     peer.mismatches = 0;
     peer.differing = undefined;
     peer.tried = undefined;
-    peer.forgetful = false;
+    this.#recollect(peer);
     this.#memories.compare(peer, false);
     this.#store.agreement.set(peer.id, { acknowledged: this.state });
     this.#noteLastingHeld(peer);
@@ -426,6 +426,11 @@ export class Exchange {
       if (lastLasting < member.held) this.#wait(peer, member, { after: lastLasting });
       else this.#memories.settle(peer, id);
     }
+  }
+
+  /** Of active members it is known again what the peer holds; of others, who may be active later, nothing said so. */
+  #recollect(peer: PeerMemory): void {
+    if (this.#store.inactive.size === 0) peer.forgetful = false;
   }
 
   #summaries(ids: Iterable<string>): Map<string, Summary> {

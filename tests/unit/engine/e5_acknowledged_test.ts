@@ -308,3 +308,30 @@ Deno.test("E5 E7 what a peer has no room for is not acknowledged, however well i
   assertEquals(reply!.holds.get("b"), { life: b.life, number: 0 });
   assertEquals([b.acknowledgedBy(number), b.isAcknowledgedBy("full", number)], [0, false]);
 });
+
+Deno.test("E5 E12 what was forgotten of whom a peer lacks is not taken to be held when that member becomes active", () => {
+  const clock = new TestClock();
+  const peers = Array.from({ length: 14 }, (_, index) => `p${index}`);
+  const newcomers = Array.from({ length: 15 }, (_, index) => `x${index}`);
+  // Fewer may wait than these peers lack together.
+  const [a, ...others] = makeCluster(["a", ...peers], clock, { settings: { maxMembers: 30 } });
+  for (const peer of others) greet(a, peer, clock);
+  const life = makeLife(clock.wallMs, 0.1);
+  tell(a, "p0", newcomers.map((id) => memberDelta(id, life, [entry("k", 1, 1)])), clock);
+  const agree = (id: string) => {
+    const equal = { members: [], digest: a.digest, active: a.active, partial: false };
+    note(a, a.applyIncoming(id, equal, clock.now));
+  };
+  for (const id of [...peers, ...peers]) agree(id);
+  note(a, a.setTopology({ members: ["a", ...peers, ...newcomers], blocked: [] }, clock.now));
+  // All but one acknowledge what they are told; that one is told nothing, and says nothing of what it holds.
+  for (const id of [...peers, ...newcomers]) {
+    if (id !== "p1") note(a, a.handleAck(a.disseminate(id).sent, new Map(), clock.now));
+  }
+  tell(a, "p1", [], clock);
+  assertEquals(told(a, "p1"), "");
+  assertEquals([a.isAcknowledgedBy("p1", 1), a.phase], [false, "diffusing"]);
+  // Once it holds the same, that is known.
+  agree("p1");
+  assertEquals([a.isAcknowledgedBy("p1", 1), a.phase], [true, "confirmed"]);
+});
