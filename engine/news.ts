@@ -226,7 +226,7 @@ export class Newsroom {
     const below = this.#membership.passableBelow(id, nowMs);
     const isWhole = below === Infinity && (!this.#signs || member.certified >= member.held);
     if (!isWhole && !peer.waiting.has(id)) {
-      this.#memories.wait(peer, id, { life: member.life, after, reset, gap: false });
+      this.#memories.wait(peer, id, { life: member.life, after: supposed, reset, gap: false });
     }
     // What is told without a signature over it would not be taken.
     if (this.#signs && (member.certified === 0 || (after >= member.certified && !reset))) return undefined;

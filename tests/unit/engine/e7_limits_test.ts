@@ -407,6 +407,22 @@ Deno.test("E7 asking raises nothing that a peer is known to hold, and takes noth
   assertEquals(note(a, a.disseminate("b", { asked: forgotten })).delta.members, []);
 });
 
+Deno.test("E7 what a peer says it holds when it asks is not remembered, of whom not all can be told either", () => {
+  const clock = new TestClock();
+  const { a, others } = pairAmong(20, clock, { gossipMaxSend: 4 });
+  const life = makeLife(clock.wallMs, 0.5);
+  const owners = new Owners(clock);
+  // Neither in turn now nor among the latest.
+  owners.change(a, others.slice(0, 5));
+  tell(a, "teller", memberDelta("m5", life, [entry("k", 1, 1), entry("l", 2, 1), heartbeat(3)]), clock);
+  owners.change(a, others.slice(6));
+  // Of one that is blocked no heartbeat is passed on.
+  note(a, a.setTopology({ members: ["a", "b", ...others], blocked: ["m5"] }, clock.now));
+  const told = (asked: ReadonlyMap<string, Hold>) =>
+    note(a, a.disseminate("b", { asked })).delta.members.find(({ id }) => id === "m5")?.after;
+  assertEquals([told(new Map([["m5", { life, number: 1 }]])), told(new Map())], [1, 0]);
+});
+
 Deno.test("E7 where a message has room for a tenth of the cluster, all hear of all within some twenty rounds", () => {
   const clock = new TestClock();
   const ids = Array.from({ length: 60 }, (_, index) => `m${index}`);
