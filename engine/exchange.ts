@@ -143,7 +143,7 @@ export class Exchange {
     sent: Sent;
   } {
     const peer = this.#memories.of(peerId);
-    const news = this.#newsroom.of(peer, options.asked, options.nowMs);
+    const news = this.#newsroom.of(peer, options);
     const deltas = options.silent ? [] : select(news, {
       members: this.#settings.gossipMaxSend,
       bytes: this.#settings.maxMessageBytes - ENVELOPE_BYTES - holdsBytes(options.holds),

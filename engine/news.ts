@@ -14,8 +14,8 @@ import type { Serials } from "./serials.ts";
 import type { Store } from "./store.ts";
 import type { Hold, Holds } from "./types.ts";
 
-/** How many members are asked at most whether there is news of them in their turn, for each place of a message. */
-const ASKED_PER_PLACE = 4;
+/** How many members are looked at for news of them in their turn, at most, for each place of a message. */
+const LOOKED_AT_PER_PLACE = 4;
 
 /** A range of serials: above one, up to another. */
 export type Range = readonly [after: number, upTo: number];
@@ -86,7 +86,7 @@ export class Newsroom {
   }
 
   /** What there is to tell a peer now. */
-  of(peer: PeerMemory, asked: Holds, nowMs: number): News {
+  of(peer: PeerMemory, { asked, nowMs }: { readonly asked: Holds; readonly nowMs: number }): News {
     const { order } = this.#store;
     const own = this.#item(peer, order.get(this.#selfId)!, nowMs);
     const waiting = this.#waiting(peer, nowMs);
@@ -186,7 +186,8 @@ export class Newsroom {
     const { order } = this.#store;
     let turn = peer.turn ?? this.#turn;
     const inTurn: ItemInTurn[] = [];
-    for (const end = turn + this.#mostAsked; turn < end && inTurn.length < quarterOf(this.#places); turn++) {
+    const most = Math.min(order.size, LOOKED_AT_PER_PLACE * this.#places);
+    for (const end = turn + most; turn < end && inTurn.length < quarterOf(this.#places); turn++) {
       const item = this.#otherItem(peer, order.inTurn(turn), nowMs);
       if (item) inTurn.push({ ...item, turn });
     }
@@ -204,10 +205,6 @@ export class Newsroom {
       if (item) items.push(item);
     }
     return items;
-  }
-
-  get #mostAsked(): number {
-    return Math.min(this.#store.order.size, ASKED_PER_PLACE * this.#places);
   }
 
   #otherItem(peer: PeerMemory, member: MemberState, nowMs: number, said?: Hold): Item | undefined {

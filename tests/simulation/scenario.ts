@@ -156,7 +156,7 @@ function drawConfig(dice: Dice, size: number): GossiperConfig {
   const gossipInterval = dice.pick([50, 100, 300]);
   const large = isLarge({ size });
   const gossipFanOut = large ? 1 : dice.pick([1, 2, 3, 3]);
-  // So that nothing takes more than some sixty rounds: with few places, everything takes its time.
+  // So that nothing takes more than some sixty rounds, or a hundred among many: few places take their time.
   const fewPlaces = Math.ceil(size / gossipFanOut / (large ? 40 : 1.5));
   const gossipMaxSend = Math.max(dice.pick([1, 2, 5, 50, 50]), fewPlaces);
   const gossipRequestTimeout = Math.max(50, Math.round(gossipInterval * dice.pick([0.5, 1, 2])));

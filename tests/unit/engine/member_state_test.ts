@@ -164,6 +164,14 @@ Deno.test("E6 keys that change all the time leave no trail behind", () => {
   assertEquals(state.heldBy(knownTo(1_997)), 2);
 });
 
+Deno.test("E6 one heartbeat after another leaves no trail at all", () => {
+  const state = stateOf(entry("a", 1, 1));
+  for (let number = 2; number < 1_000; number++) {
+    state.put({ ...entry(HEARTBEAT_KEY, number, {}), timestampMs: 0 }, number);
+  }
+  assertEquals(numbersOf(state, 0), [1, 999]);
+});
+
 Deno.test("E6 keys are found whether they are few or many, and counted", () => {
   const state = stateOf();
   for (let number = 1; number <= 60; number++) {
