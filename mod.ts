@@ -113,6 +113,7 @@ export type {
   Gossip,
   Hello,
   Message,
+  Push,
   Reconcile,
   Refusal,
   RefusalCode,

@@ -53,6 +53,8 @@ export class ChangeOrder {
   readonly changes: Recency = new Recency();
   /** By their last change that is not a heartbeat or a digest. */
   readonly lasting: Recency = new Recency();
+  /** The members with a lasting change since the last {@linkcode ChangeOrder.takeRecent}. */
+  #recent = new Set<string>();
   readonly #byId = new Map<string, MemberState>();
   /** In no order but that each keeps its turn, unless another goes. */
   readonly #turns: MemberState[] = [];
@@ -97,7 +99,16 @@ export class ChangeOrder {
   /** Notes that a member has just changed. */
   changed(member: MemberState, options: { readonly lasting: boolean }): void {
     this.changes.changed(member.changed, this.#serial);
-    if (options.lasting) this.lasting.changed(member.changedLasting, this.#serial);
+    if (!options.lasting) return;
+    this.lasting.changed(member.changedLasting, this.#serial);
+    this.#recent.add(member.id);
+  }
+
+  /** The members with a lasting change since the last call. */
+  takeRecent(): ReadonlySet<string> {
+    const recent = this.#recent;
+    if (recent.size > 0) this.#recent = new Set();
+    return recent;
   }
 
   /** No longer holds a member. The last takes its turn. */

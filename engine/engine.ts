@@ -36,6 +36,7 @@ import {
   type Life,
   MEMBER_KEY,
   type MemberDelta,
+  type PartialDelta,
   type Phase,
   SIGNING_KEY,
   type SummaryPart,
@@ -96,6 +97,14 @@ export interface Footprint {
 /** What a call returned, and the events that it caused, in order. */
 export type Caused<T = unknown> = T & { readonly events: readonly EngineEvent[] };
 
+/** Which members' state changed and is to be sent before the next round. */
+export interface Changes {
+  /** Whether this member's own state changed. */
+  readonly own: boolean;
+  /** Other members whose state changed here and is to be passed on. */
+  readonly others: ReadonlySet<string>;
+}
+
 /** Why a peer's greeting is refused. */
 export type GreetingRefusal = "blocked" | "id_conflict" | "invalid";
 
@@ -123,6 +132,8 @@ export class Engine {
   #renewals: number[] = [];
   /** Peers that say that this member is blocked. */
   readonly #blockedBy = new Set<string>();
+  /** Changes that were not yet handed out by {@linkcode Engine.takeChanges}. */
+  #changes: Changes = { own: false, others: new Set() };
   #publishedState = "";
   #publishedTopology = "";
 
@@ -248,7 +259,8 @@ export class Engine {
         this.#setOwn(DIGEST_KEY, withJson({ digest: this.#store.digest, active }), now);
       }
       return {};
-    });
+      // Every member publishes its topology after each join: pushed, these would be quadratic in number.
+    }, { passOn: false });
   }
 
   /** This member's state, to be signed; `undefined` where all of it is. */
@@ -411,24 +423,58 @@ export class Engine {
     options: { readonly refused?: ReadonlySet<string>; readonly verified?: ReadonlySet<string> } = {},
   ): Caused<{ holds: Holds; invalid: string | undefined }> {
     return this.#act(now, () => {
-      const holds = new Map<string, Hold>();
-      if (this.#silenced) return { holds, invalid: undefined };
+      if (this.#silenced) return { holds: NONE, invalid: undefined };
       const ahead = delta.members.find((each) => isFarAhead(each.life, now.wallMs));
-      if (ahead) return { holds, invalid: `the life of ${ahead.id} is more than a year ahead` };
+      if (ahead) return { holds: NONE, invalid: `the life of ${ahead.id} is more than a year ahead` };
       const merging = this.#exchange.beforeMerge(peerId);
-      let renewAbove: Life | undefined;
-      for (const each of delta.members) {
-        if (options.refused?.has(each.id)) this.#merge.refuse(each, { holds });
-        else if (each.id === this.#id) renewAbove = this.#answerOwn(each, holds) ?? renewAbove;
-        else this.#merge.take(each, { peerId, holds, now });
-      }
+      const { holds, laterLife } = this.#mergeMembers(peerId, delta, { ...options, now });
       this.#exchange.afterMerge(merging, delta, holds);
-      if (renewAbove !== undefined) {
-        if (options.verified?.has(this.#id)) this.#renewLife(renewAbove, now);
-        else this.#renewUnproven(renewAbove, now);
-      }
+      this.#renewAbove(laterLife, { ...options, now });
       return { holds, invalid: undefined };
     });
+  }
+
+  /**
+   * Merges entries that a peer pushed. Where `relay` is true, what was news here is to be passed on. A gap is left for
+   * the next round to report.
+   */
+  applyPush(
+    peerId: string,
+    push: { readonly delta: PartialDelta; readonly relay: boolean },
+    now: Instant,
+    options: { readonly refused?: ReadonlySet<string>; readonly verified?: ReadonlySet<string> } = {},
+  ): Caused<{ invalid: string | undefined }> {
+    return this.#act(now, () => {
+      if (this.#silenced) return { invalid: undefined };
+      const { delta } = push;
+      const ahead = delta.members.find((each) => isFarAhead(each.life, now.wallMs));
+      if (ahead) return { invalid: `the life of ${ahead.id} is more than a year ahead` };
+      const merging = this.#exchange.beforeMerge(peerId);
+      const { holds, laterLife } = this.#mergeMembers(peerId, delta, { ...options, now });
+      this.#exchange.noteReceived(merging, delta, holds);
+      this.#renewAbove(laterLife, { ...options, now });
+      return { invalid: undefined };
+    }, { passOn: push.relay });
+  }
+
+  /** What changed of these members, to be sent to a peer at once; it does not count as acknowledged (rule E5). */
+  push(peerId: string, ids: Iterable<string>): Caused<{ delta: PartialDelta }> {
+    return this.#act(undefined, () => {
+      if (this.#silenced) return { delta: { members: [] } };
+      return { delta: { members: this.#exchange.push(peerId, ids, this.#nowMs) } };
+    });
+  }
+
+  /** Whether there is something to take by {@linkcode Engine.takeChanges}. */
+  get hasChanges(): boolean {
+    return this.#changes.own || this.#changes.others.size > 0;
+  }
+
+  /** The changes since the last call that are to be sent before the next round. */
+  takeChanges(): Changes {
+    const changes = this.#changes;
+    if (this.hasChanges) this.#changes = { own: false, others: new Set() };
+    return changes;
   }
 
   /** A peer acknowledged what was sent, but for what it says it holds instead (rule E5). However late. */
@@ -566,14 +612,50 @@ export class Engine {
     return this.#store.checks.get(id)?.dissenters(this.#store.active) ?? [];
   }
 
-  /** Does something, sees what that means for consensus and phase, and hands out the events. */
-  #act<T>(now: Instant | undefined, action: () => T): Caused<T> {
+  /**
+   * Does something, sees what that means for consensus and phase, and hands out the events. With `passOn: false`, a
+   * change is left for the rounds to spread.
+   */
+  #act<T>(now: Instant | undefined, action: () => T, { passOn = true } = {}): Caused<T> {
     if (now) this.#nowMs = now.monotonicMs;
     const result = action();
+    const changed = this.#store.order.takeRecent();
+    if (passOn && changed.size > 0) this.#noteChanges(changed);
     this.#settle();
     const events = this.#events;
     this.#events = [];
     return { ...result, events };
+  }
+
+  #noteChanges(changed: ReadonlySet<string>): void {
+    const others = new Set([...this.#changes.others, ...changed]);
+    const own = others.delete(this.#id) || this.#changes.own;
+    this.#changes = { own, others };
+  }
+
+  #mergeMembers(
+    peerId: string,
+    delta: PartialDelta,
+    { refused, now }: { readonly refused?: ReadonlySet<string>; readonly now: Instant },
+  ): { holds: Holds; laterLife: Life | undefined } {
+    const holds = new Map<string, Hold>();
+    let laterLife: Life | undefined;
+    for (const each of delta.members) {
+      if (refused?.has(each.id)) this.#merge.refuse(each, { holds });
+      else if (each.id === this.#id) laterLife = this.#answerOwn(each, holds) ?? laterLife;
+      else this.#merge.take(each, { peerId, holds, now });
+    }
+    return { holds, laterLife };
+  }
+
+  /** A peer sent a later life of this member, or a higher number than its own (E1). */
+  #renewAbove(
+    life: Life | undefined,
+    { verified, now }: { readonly verified?: ReadonlySet<string>; readonly now: Instant },
+  ): void {
+    if (life === undefined) return;
+    if (verified?.has(this.#id)) this.#renewLife(life, now);
+    else this.#renewUnproven(life, now);
   }
 
   #settle(): void {

@@ -10,10 +10,10 @@ import type { Membership } from "./membership.ts";
 import type { MemberState } from "./member_state.ts";
 import { Newsroom, type Outcome } from "./news.ts";
 import type { PeerMemories, PeerMemory, Waiting } from "./peer_memory.ts";
-import { askedOf, select } from "./selection.ts";
+import { askedOf, select, selectInOrder } from "./selection.ts";
 import { ENVELOPE_BYTES, holdBytes, holdsBytes } from "./size.ts";
 import { stateName, type Store } from "./store.ts";
-import type { Delta, Hold, Holds, Life, MemberDelta, Summary, SummaryPart } from "./types.ts";
+import type { Delta, Hold, Holds, Life, MemberDelta, PartialDelta, Summary, SummaryPart } from "./types.ts";
 
 /** The most members in one part of a comparison: some 150 bytes each. */
 const SUMMARY_MEMBERS = 1_000;
@@ -98,6 +98,8 @@ export class Exchange {
       this.#store.agreement.set(peerId, { acknowledged: undefined });
     }
     const peer = this.#memories.of(peerId);
+    // A push that was under way when the last connection broke may be lost.
+    peer.pushed.clear();
     const held = this.#store.order.get(peerId)?.life;
     const isOutlived = held !== undefined && held > life;
     // A greeting that was long under way, or a process that has yet to learn of that later life: it will greet
@@ -149,10 +151,7 @@ export class Exchange {
       bytes: this.#settings.maxMessageBytes - ENVELOPE_BYTES - holdsBytes(options.holds),
       turnFirst: peer.turnFirst,
     });
-    if (deltas.length > 0) {
-      const entries = deltas.reduce((count, delta) => count + delta.entries.length, 0);
-      this.#emit({ type: "Disseminated", peerId, members: deltas.length, entries });
-    }
+    this.#emitDisseminated(peerId, deltas);
     const members = new Map(deltas.map((each) => [each.id, { ...this.#spanSent(each), reset: each.reset }]));
     const outcome = this.#newsroom.noteTold(peer, news, new Set(members.keys()));
     const delta = {
@@ -162,6 +161,26 @@ export class Exchange {
       partial: outcome.partial || options.silent || this.#isUnsigned,
     };
     return { delta, sent: { peerId, peerLife: peer.life, members, outcome } };
+  }
+
+  /** What changed of these members, to be sent to a peer at once and without an answer. */
+  push(peerId: string, ids: Iterable<string>, nowMs: number): MemberDelta[] {
+    const peer = this.#memories.of(peerId);
+    const changed = this.#newsroom.toPush(peer, ids, nowMs);
+    const { gossipMaxSend, maxMessageBytes } = this.#settings;
+    const deltas = selectInOrder(changed, {
+      members: gossipMaxSend,
+      bytes: maxMessageBytes - ENVELOPE_BYTES,
+    });
+    for (const delta of deltas) {
+      const { life, last: number } = spanOf(delta);
+      // A gap shows that a push was lost: an unversioned member has none, and an unversioned peer reports none.
+      if (!isForeign(life) && !isForeign(peer.life ?? FOREIGN_LIFE)) {
+        peer.notePushed(delta.id, { life, number });
+      }
+    }
+    this.#emitDisseminated(peerId, deltas);
+    return deltas;
   }
 
   /** The peer holds what was sent to it, but for what it says itself, which always wins. */
@@ -187,7 +206,14 @@ export class Exchange {
   }
 
   /** After news of a peer was merged: what it told, it holds, and what changed by it need not go back. */
-  afterMerge({ peer, serial }: Merging, delta: Delta, holds: Holds): void {
+  afterMerge(merging: Merging, delta: Delta, holds: Holds): void {
+    this.noteReceived(merging, delta, holds);
+    const nothingLeft = this.#review(merging.peer);
+    this.#compareDigests(merging.peer, delta, nothingLeft);
+  }
+
+  /** After entries of a peer were merged, whether a digest came with them or not. */
+  noteReceived({ peer, serial }: Merging, delta: PartialDelta, holds: Holds): void {
     const { order } = this.#store;
     peer.changes.add(serial, order.serial);
     peer.lasting.add(serial, order.serial);
@@ -202,8 +228,6 @@ export class Exchange {
         this.#wait(peer, member, { after: 0 });
       }
     }
-    const nothingLeft = this.#review(peer);
-    this.#compareDigests(peer, delta, nothingLeft);
   }
 
   /** The parts of a full comparison that is due with a peer; none where none is. */
@@ -277,6 +301,12 @@ export class Exchange {
     for (const peer of this.#memories.peers()) peer.ownHeld = 0;
   }
 
+  #emitDisseminated(peerId: string, deltas: readonly MemberDelta[]): void {
+    if (deltas.length === 0) return;
+    const entries = deltas.reduce((count, delta) => count + delta.entries.length, 0);
+    this.#emit({ type: "Disseminated", peerId, members: deltas.length, entries });
+  }
+
   #wait(peer: PeerMemory, member: MemberState, waiting: Partial<Waiting> & { after: number }): void {
     const { life } = member;
     // What a peer lacks that gets no gossip is no repair under way.
@@ -295,6 +325,7 @@ export class Exchange {
     const member = this.#store.order.get(id);
     if (!member || member.life !== hold.life) return;
     if (id === this.#selfId) peer.ownHeld = Math.max(peer.ownHeld, hold.number);
+    if (peer.pushedAfter(member, 0) <= hold.number) peer.pushed.delete(id);
     const waiting = peer.waiting.get(id);
     if (!waiting) return member.noteHeldBy(peer, hold.number);
     // A late acknowledgement takes nothing back, and of what a reset is to mend it says nothing.
@@ -338,6 +369,7 @@ export class Exchange {
   ): void {
     const { hold, sent } = said;
     const member = this.#store.order.get(id);
+    peer.pushed.delete(id);
     if (!member) return;
     if (hold.life > member.life) return this.#memories.settle(peer, id);
     // Of a foreign member numbers say nothing of what lies below.

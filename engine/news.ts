@@ -12,7 +12,7 @@ import type { PeerMemories, PeerMemory } from "./peer_memory.ts";
 import { askedOf, type Candidate, type Candidates, quarterOf } from "./selection.ts";
 import type { Serials } from "./serials.ts";
 import type { Store } from "./store.ts";
-import type { Hold, Holds } from "./types.ts";
+import type { Hold, Holds, MemberDelta } from "./types.ts";
 
 /** How many members are looked at for news of them in their turn, at most, for each place of a message. */
 const LOOKED_AT_PER_PLACE = 4;
@@ -144,6 +144,18 @@ export class Newsroom {
     };
   }
 
+  /** What of these members may be pushed to a peer, leaving out what it has or was already sent. */
+  toPush(peer: PeerMemory, ids: Iterable<string>, nowMs: number): Candidate[] {
+    const items: Candidate[] = [];
+    for (const id of ids) {
+      const member = this.#store.order.get(id);
+      const item = member && this.#item(peer, member, nowMs);
+      // A member that waits has a gap or needs a reset: that is for a round, which gets an answer.
+      if (item && !peer.waiting.has(id) && peer.pushedAfter(member, 0) < member.held) items.push(item);
+    }
+    return items;
+  }
+
   /** Those that are an exception to what the peer is known to hold. */
   #waiting(peer: PeerMemory, nowMs: number): Item[] {
     const items: Item[] = [];
@@ -233,13 +245,19 @@ export class Newsroom {
       if (!delta || (delta.reset && !member.isForeign)) return undefined;
       if (this.#signs && delta.proof === undefined) return undefined;
     }
+    const start = reset ? after : peer.pushedAfter(member, after);
     return {
       id,
       member,
       lasting: member.lastLasting > after,
-      delta: () => member.deltaAfter(after, { below, reset })!,
+      // All of it was pushed: a delta without entries asks whether it arrived.
+      delta: () => member.deltaAfter(start, { below, reset }) ?? emptyDelta(member, start),
     };
   }
+}
+
+function emptyDelta({ id, life }: MemberState, after: number): MemberDelta {
+  return { id, life, after, reset: false, entries: [] };
 }
 
 /** Up to where someone holds a member who says so; of a foreign member numbers say nothing of what lies below. */

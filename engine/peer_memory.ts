@@ -7,7 +7,7 @@
 
 import type { MemberState } from "./member_state.ts";
 import { Serials } from "./serials.ts";
-import type { Life } from "./types.ts";
+import type { Hold, Life } from "./types.ts";
 
 /**
  * How many waiting members are remembered over all peers, for each member that may be known: as many peers
@@ -29,6 +29,8 @@ export interface Waiting {
 }
 
 const NONE: ReadonlyMap<string, Waiting> = new Map();
+/** The most members whose push to one peer is remembered. A push that is forgotten is sent again by a round. */
+const MAX_PUSHED = 1_024;
 
 /** What is remembered of one peer. */
 export class PeerMemory {
@@ -43,6 +45,8 @@ export class PeerMemory {
   waiting: ReadonlyMap<string, Waiting> = NONE;
   /** Whether waiting members were dropped, so that an empty list proves nothing. */
   forgetful = false;
+  /** By member id, the version that was last pushed to the peer and that it has not acknowledged. */
+  readonly pushed: Map<string, Hold> = new Map();
   /** The number of this member's own state that the peer is known to hold. */
   ownHeld = 0;
   /** Whose turn it is where not all find room. */
@@ -62,6 +66,22 @@ export class PeerMemory {
 
   constructor(id: string) {
     this.id = id;
+  }
+
+  /** Notes that a member was pushed to the peer up to a number. */
+  notePushed(id: string, version: Hold): void {
+    this.pushed.delete(id);
+    this.pushed.set(id, version);
+    if (this.pushed.size > MAX_PUSHED) this.pushed.delete(this.pushed.keys().next().value!);
+  }
+
+  /**
+   * Up to which position the next message may start after: what was pushed is not sent again. If the push was lost,
+   * the peer reports a gap.
+   */
+  pushedAfter(member: MemberState, after: number): number {
+    const pushed = this.pushed.get(member.id);
+    return pushed?.life === member.life ? Math.max(after, pushed.number) : after;
   }
 
   /** Up to which position it is taken to hold a member, and whether nothing less than the whole state will do. */

@@ -51,9 +51,17 @@ export function askedOf(members: number): number {
 
 /** Chooses among candidates. */
 export function select(candidates: Candidates, room: Room): MemberDelta[] {
+  return selectInOrder(inOrder(candidates, room), room);
+}
+
+/** Takes candidates in the order given, as many as there is room for. */
+export function selectInOrder(
+  candidates: Iterable<Candidate>,
+  room: Pick<Room, "members" | "bytes">,
+): MemberDelta[] {
   const deltas = new Map<string, MemberDelta>();
   let bytes = 0;
-  for (const candidate of inOrder(candidates, room)) {
+  for (const candidate of candidates) {
     if (deltas.size === room.members) break;
     if (deltas.has(candidate.id)) continue;
     const delta = candidate.delta();

@@ -93,6 +93,9 @@ export interface Delta {
   readonly partial: boolean;
 }
 
+/** The member states of a message that carries no digest. */
+export type PartialDelta = Pick<Delta, "members">;
+
 /** How much of a member someone holds: everything of `life` up to `number`. */
 export interface Hold {
   /** The life that is told of. */

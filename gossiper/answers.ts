@@ -5,10 +5,10 @@
  */
 
 import type { Sent } from "../engine/engine.ts";
-import type { Delta, Holds, SummaryPart } from "../engine/types.ts";
+import type { Delta, Holds, PartialDelta, SummaryPart } from "../engine/types.ts";
 import type { Member } from "./cluster.ts";
 import type { Core } from "./core.ts";
-import { type Gossip, type Hello, PROTOCOL_VERSION, type Refusal, type Reply } from "./message.ts";
+import { type Gossip, type Hello, PROTOCOL_VERSION, type Push, type Refusal, type Reply } from "./message.ts";
 import { refuse } from "./refusal.ts";
 import type { GossipAnswer, Session, SessionHost } from "./session.ts";
 import type { Examined, Signatures } from "./signatures.ts";
@@ -48,7 +48,7 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
   readonly #options: AnswersOptions;
   readonly #core: Core;
   readonly #forgeries = new WeakMap<Session, number>();
-  readonly examine?: (session: Session, message: Gossip | Reply) => Promise<Examined>;
+  readonly examine?: (session: Session, message: Gossip | Push | Reply) => Promise<Examined>;
 
   /** Makes the answering side of a gossiper. */
   constructor(options: AnswersOptions) {
@@ -123,6 +123,27 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
     return { delta, sent, holds };
   }
 
+  toPush(session: Session, ids: Iterable<string>): PartialDelta | undefined {
+    const peerId = session.peer!.id;
+    // A push may wait for a slow peer for longer than the peer stays active (R10.2).
+    if (!this.#core.engine.activeIds().has(peerId)) return undefined;
+    // A later life is first said in a greeting (E1).
+    if (session.toldLife !== this.#core.engine.life) return undefined;
+    const { delta } = this.#core.do((engine) => engine.push(peerId, ids));
+    return delta.members.length > 0 ? delta : undefined;
+  }
+
+  pushed(session: Session, push: Push, examined?: Examined): Refusal | undefined {
+    const peerId = session.peer!.id;
+    // A push has no answer: a blocked or leaving peer learns of it from its next request.
+    if (this.#refusalOf(peerId)) return undefined;
+    const refusal = this.#countForgeries(session, examined);
+    if (refusal) return refusal;
+    const options = this.#verdict(push.delta, examined);
+    const { invalid } = this.#core.do((engine, now) => engine.applyPush(peerId, push, now, options));
+    return invalid === undefined ? undefined : refuse("invalid", `Not taken: ${invalid}.`);
+  }
+
   replied(
     session: Session,
     sent: Sent,
@@ -165,9 +186,17 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
     delta: Delta,
     examined: Examined | undefined,
   ): { holds: Holds; invalid: string | undefined } {
-    const refused = examined && this.#options.signatures?.refusedOf(delta, examined);
-    const options = examined && refused ? { refused, verified: new Set(examined.verified.keys()) } : {};
+    const options = this.#verdict(delta, examined);
     return this.#core.do((engine, now) => engine.applyIncoming(peerId, delta, now, options));
+  }
+
+  /** The members whose entries are refused, and those whose signature was verified. */
+  #verdict(
+    delta: PartialDelta,
+    examined: Examined | undefined,
+  ): { readonly refused?: ReadonlySet<string>; readonly verified?: ReadonlySet<string> } {
+    const refused = examined && this.#options.signatures?.refusedOf(delta, examined);
+    return examined && refused ? { refused, verified: new Set(examined.verified.keys()) } : {};
   }
 
   /** Members that sign pass on nothing that is not signed: one that goes on doing so is not listened to. */

@@ -53,6 +53,14 @@ export interface GossiperConfig {
    */
   readonly heartbeatExpiration: number;
   /**
+   * When changes are sent: `"immediate"` (the default) within a few milliseconds, `"interval"` with the rounds only, as
+   * protoactor-go does.
+   *
+   * `"interval"` saves messages where many members change state many times a second and nobody waits for it. A change
+   * then takes several rounds to reach everybody.
+   */
+  readonly spread: "immediate" | "interval";
+  /**
    * The path, without its slash, at which members reach each other: 1 to 64 of `A–Z a–z 0–9 . _ ~ -`;
    * default `"gossip"`. Members with different names do not find each other.
    */
@@ -154,6 +162,7 @@ export const DEFAULT_CONFIG: GossiperConfig = Object.freeze({
   gossipFanOut: 3,
   gossipMaxSend: 50,
   heartbeatExpiration: 20_000,
+  spread: "immediate",
   gossipActorName: "gossip",
   blockedProbeInterval: 60_000,
   tombstoneRetention: 3_600_000,

@@ -6,13 +6,14 @@
 
 import type { GossiperConfig } from "./configuration.ts";
 import type { ConfigurationProblem } from "./configuration_error.ts";
-import { nearestOf } from "./options.ts";
+import { describe, nearestOf } from "./options.ts";
 
 /** What one setting may be. */
 type Rule =
   | { readonly kind: "whole"; readonly min: number; readonly max: number; readonly unit: string }
   | { readonly kind: "endless"; readonly min: number; readonly max: number; readonly unit: string }
-  | { readonly kind: "segment"; readonly max: number };
+  | { readonly kind: "segment"; readonly max: number }
+  | { readonly kind: "word"; readonly words: readonly string[] };
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -23,6 +24,7 @@ const RULES: { readonly [field in keyof GossiperConfig]: Rule } = {
   gossipFanOut: { kind: "whole", min: 1, max: 1_000, unit: "peers" },
   gossipMaxSend: { kind: "whole", min: 1, max: 10_000, unit: "member states" },
   heartbeatExpiration: { kind: "whole", min: 100, max: DAY, unit: "milliseconds" },
+  spread: { kind: "word", words: ["immediate", "interval"] },
   gossipActorName: { kind: "segment", max: 64 },
   blockedProbeInterval: { kind: "endless", min: 100, max: DAY, unit: "milliseconds" },
   tombstoneRetention: { kind: "whole", min: 100, max: 30 * DAY, unit: "milliseconds" },
@@ -59,6 +61,10 @@ export function faultOf(field: string, value: unknown): Fault | undefined {
       problem: "is not a single URL path segment",
       allowed: `1 to ${rule.max} of the characters A–Z a–z 0–9 . _ ~ - (and neither . nor ..)`,
     };
+  }
+  if (rule.kind === "word") {
+    if (rule.words.includes(value as string)) return undefined;
+    return { problem: "is none of its values", allowed: rule.words.map(describe).join(" or ") };
   }
   if (rule.kind === "endless" && value === Infinity) return undefined;
   if (Number.isInteger(value) && (value as number) >= rule.min && (value as number) <= rule.max) {

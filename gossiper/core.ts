@@ -28,6 +28,9 @@ export interface CoreOptions {
   readonly onBroken: (error: unknown) => void;
 }
 
+/** Called after every call of the engine. */
+export type AfterCall = () => void;
+
 interface Waiter {
   readonly isTrue: () => boolean;
   readonly outcome: PromiseWithResolvers<void>;
@@ -42,6 +45,7 @@ export class Core {
   readonly #onBroken: (error: unknown) => void;
   readonly #listeners = new Set<(event: EngineEvent) => void>();
   readonly #waiters = new Set<Waiter>();
+  #afterCall: AfterCall = () => {};
   #isInside = false;
   #over: HearsayError | undefined;
 
@@ -85,7 +89,13 @@ export class Core {
     }
     for (const event of caused.events) this.#tell(event);
     this.attend();
+    this.#afterCall();
     return caused;
+  }
+
+  /** Sets what is called after every call of the engine, once its events were published. It must not throw. */
+  onAfterCall(afterCall: AfterCall): void {
+    this.#afterCall = afterCall;
   }
 
   /** Throws where the engine is at work: its users' extractors run inside, and must only read what they are given. */
@@ -156,6 +166,7 @@ export class Core {
     this.#over = error;
     for (const { outcome } of this.#waiters) outcome.reject(error);
     this.#listeners.clear();
+    this.#afterCall = () => {};
   }
 
   #tell(event: EngineEvent): void {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { BlockReason, Delta, Holds, Life, SummaryPart } from "../engine/types.ts";
+import type { BlockReason, Delta, Holds, Life, PartialDelta, SummaryPart } from "../engine/types.ts";
 import type { Member } from "./cluster.ts";
 
 /** The version of the protocol that a `hello` states. */
@@ -55,6 +55,19 @@ export interface Gossip {
   readonly delta: Delta;
   /** Whom the sender asks for, and what it holds of each; the lowest life there is where that is nothing. */
   readonly holds?: Holds;
+}
+
+/**
+ * Entries that have just changed, sent between rounds. It has no id and no answer: the next round finds out
+ * whether it arrived (rule E5).
+ */
+export interface Push {
+  /** Tells this kind from the others. */
+  readonly type: "push";
+  /** The members whose state changed. */
+  readonly delta: PartialDelta;
+  /** Whether the receiver passes on what is news to it. */
+  readonly relay: boolean;
 }
 
 /** Acknowledges a gossip, and brings what its sender lacks. */
@@ -128,4 +141,4 @@ export interface UnknownMessage {
 }
 
 /** Everything that one member can say to another. */
-export type Message = Ack | Gossip | Hello | Reconcile | Refusal | Reply | UnknownMessage;
+export type Message = Ack | Gossip | Hello | Push | Reconcile | Refusal | Reply | UnknownMessage;

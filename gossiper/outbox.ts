@@ -9,6 +9,9 @@ import type { Message } from "./message.ts";
 /** How many messages may wait for a peer before it counts as congested and is no longer listened to. */
 export const OUTBOX_HIGH_WATER = 8;
 
+/** A message that is made when it can be sent; `undefined` where there is nothing to send any more. */
+export type DeferredMessage = () => Message | undefined;
+
 /**
  * Messages on their way to one peer. Unlike the queue inside a stream it is emptied before the stream
  * errors: so that a refusal still arrives before the close code that follows it.
@@ -16,7 +19,7 @@ export const OUTBOX_HIGH_WATER = 8;
 export class Outbox {
   /** The messages, in order; errors or closes after the last when the outbox has ended. */
   readonly readable: ReadableStream<Message>;
-  readonly #queue: Message[] = [];
+  readonly #queue: (Message | DeferredMessage)[] = [];
   #controller!: ReadableStreamDefaultController<Message>;
   /** Whether the reader waits for a message: whatever it was given before has been written. */
   #waiting = false;
@@ -46,8 +49,11 @@ export class Outbox {
     return this.#queue.length >= OUTBOX_HIGH_WATER;
   }
 
-  /** Adds a message; does nothing once the outbox has ended. */
-  push(message: Message): void {
+  /**
+   * Adds a message; does nothing once the outbox has ended. A function is called when the peer can take its message,
+   * so that the message has what is true by then.
+   */
+  push(message: Message | DeferredMessage): void {
     if (this.#ending || this.#settled) return;
     this.#queue.push(message);
     this.#deliver();
@@ -75,7 +81,7 @@ export class Outbox {
 
   #deliver(): void {
     if (!this.#waiting || this.#settled) return;
-    const message = this.#queue.shift();
+    const message = this.#next();
     if (message !== undefined) {
       // Before the enqueueing: that may pull again at once.
       this.#waiting = false;
@@ -87,6 +93,15 @@ export class Outbox {
       if (error === undefined) this.#controller.close();
       else this.#controller.error(error);
     }
+  }
+
+  #next(): Message | undefined {
+    while (this.#queue.length > 0) {
+      const next = this.#queue.shift()!;
+      const message = typeof next === "function" ? next() : next;
+      if (message !== undefined) return message;
+    }
+    return undefined;
   }
 
   #settle(): void {

@@ -61,6 +61,8 @@ export class Peers {
       hello: () => host.hello(),
       greeted: (hello, how) => host.greeted(hello, how),
       gossiped: (session, gossip, examined) => host.gossiped(session, gossip, examined),
+      toPush: (session, ids) => host.toPush(session, ids),
+      pushed: (session, push, examined) => host.pushed(session, push, examined),
       replied: (session, sent, told) => host.replied(session, sent, told),
       ...(host.examine && { examine: host.examine }),
       acknowledged: (session, sent, holds) => host.acknowledged(session, sent, holds),

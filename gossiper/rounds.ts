@@ -93,9 +93,15 @@ export class Rounds {
 
   /** Greets a peer in the background, on the connection that there is or else on a new one. */
   greetLater(id: string): void {
-    if (this.#ending.signal.aborted) return;
-    const task = this.#attempt(id, () => this.#greet(id)).finally(() => this.#background.delete(task));
-    this.#background.add(task);
+    this.#runLater(id, () => this.#greet(id));
+  }
+
+  /** Exchanges state with an active peer in the background, unless a request to it is under way. */
+  exchangeLater(id: string): void {
+    const { engine } = this.#core;
+    const isPeer = id !== engine.id && engine.activeIds().has(id);
+    if (!isPeer || this.#options.peers.session(id)?.isBusy) return;
+    this.#runLater(id, () => this.exchange(id));
   }
 
   /** The same, but not more often than one request may take. */
@@ -197,6 +203,12 @@ export class Rounds {
       if (this.#ending.signal.aborted || isStopped(error)) return;
       this.#core.publish({ type: "RequestFailed", peerId, error });
     }
+  }
+
+  #runLater(peerId: string, action: () => Promise<void>): void {
+    if (this.#ending.signal.aborted) return;
+    const task = this.#attempt(peerId, action).finally(() => this.#background.delete(task));
+    this.#background.add(task);
   }
 
   #deadline(what: string, signal: AbortSignal = this.#ending.signal): Deadline {

@@ -18,6 +18,7 @@ import { Peers } from "./peers.ts";
 import { Rounds } from "./rounds.ts";
 import { deadlineAfter } from "./runtime.ts";
 import { Signatures } from "./signatures.ts";
+import { Spread } from "./spread.ts";
 import type { Topology } from "./topology.ts";
 import type { Watches } from "./watch.ts";
 
@@ -38,6 +39,8 @@ export class Running {
   readonly #answers: Answers;
   readonly #peers: Peers;
   readonly #rounds: Rounds;
+  /** Pushes changes between the rounds; missing where the configuration turns that off. */
+  readonly #spread: Spread | undefined;
   readonly #loop: Loop;
   readonly #greeted: LatestStream<Member>;
   /** Ends the loop. */
@@ -98,6 +101,13 @@ export class Running {
       settings: config,
       signatures,
       actorStatistics: cluster.actorStatistics,
+    });
+    this.#spread = config.spread === "interval" ? undefined : new Spread({
+      core,
+      peers: this.#peers,
+      fanOut: config.gossipFanOut,
+      signatures,
+      onBroken: options.onBroken,
     });
     this.#loop = new Loop({
       runtime,
@@ -167,7 +177,7 @@ export class Running {
   async end(reason: string): Promise<void> {
     this.#leaving.abort();
     this.#ending.abort();
-    await Promise.all([this.#rounds.end(), this.#peers.close(reason)]);
+    await Promise.all([this.#rounds.end(), this.#spread?.end(), this.#peers.close(reason)]);
     await Promise.all([this.#looping, ...this.#tasks]);
   }
 
@@ -247,6 +257,13 @@ export class Running {
     }
   }
 
+  /** Greets whoever is at an address; a newcomer gets what it lacks at once, and not with the next round. */
+  async #greet(address: string, options: { readonly signal: AbortSignal }): Promise<Member> {
+    const member = await this.#peers.greet(address, options);
+    if (this.#options.config.spread === "immediate") this.#rounds.exchangeLater(member.id);
+    return member;
+  }
+
   #site(): DiscoverySite {
     const { config, cluster, core, watches } = this.#options;
     const { gossipInterval: base, maxBackoff: cap } = config;
@@ -257,7 +274,7 @@ export class Running {
       eventStream: cluster.eventStream,
       activeIds: () => core.engine.activeIds(),
       addressOf: (member) => cluster.transport.addressOf(member),
-      greet: (address, options) => this.#peers.greet(address, options),
+      greet: (address, options) => this.#greet(address, options),
       greeted: this.#greeted.readable,
       watch: (key) => watches.watch(key, this.#ending),
       retryDelay: (failures) => jitteredDelay(failures, { base, cap, random: core.runtime.random() }),

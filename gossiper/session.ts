@@ -5,10 +5,10 @@
  */
 
 import type { Sent } from "../engine/engine.ts";
-import type { Delta, Holds, Life, SummaryPart } from "../engine/types.ts";
+import type { Delta, Holds, Life, PartialDelta, SummaryPart } from "../engine/types.ts";
 import type { Member } from "./cluster.ts";
 import { CLOSE, ConnectionClosed, HearsayError } from "./errors.ts";
-import type { Ack, Gossip, Hello, Message, Reconcile, Refusal, Reply } from "./message.ts";
+import type { Ack, Gossip, Hello, Message, Push, Reconcile, Refusal, Reply } from "./message.ts";
 import { Outbox } from "./outbox.ts";
 import { PeerRefused, refuse } from "./refusal.ts";
 import { type Answer, type Question, type Request, Requests } from "./requests.ts";
@@ -39,7 +39,11 @@ export interface SessionHost {
   /** Both sides have greeted each other for the first time. */
   opened(session: Session): void;
   /** Where members sign what they set: verifies what a peer tells, before anything is done with it. */
-  readonly examine?: (session: Session, message: Gossip | Reply) => Promise<Examined>;
+  readonly examine?: (session: Session, message: Gossip | Push | Reply) => Promise<Examined>;
+  /** The entries to push to the peer; `undefined` where it needs none of these members. */
+  toPush(session: Session, ids: Iterable<string>): PartialDelta | undefined;
+  /** Takes what the peer pushed; a refusal where it is invalid. */
+  pushed(session: Session, push: Push, examined?: Examined): Refusal | undefined;
   gossiped(session: Session, gossip: Gossip, examined?: Examined): GossipAnswer | Refusal;
   /** Returns what to acknowledge the reply with; `undefined` where it was not taken, a refusal where it is invalid. */
   replied(
@@ -94,6 +98,8 @@ export class Session {
   #toldLife: Life = "";
   /** The number of the peer's latest request. */
   #lastAsked = -1;
+  /** What the next push is to carry, while one waits to be sent. */
+  #toPush: { readonly ids: Set<string>; relay: boolean } | undefined;
   #timeouts = 0;
   #usedMs: number;
   #ended: ConnectionClosed | undefined;
@@ -193,6 +199,23 @@ export class Session {
     await this.#ask({ kind: "gossip", sent }, (id) => ({ ...message, id }), options);
   }
 
+  /**
+   * Sends the state of these members without an answer. While one push waits for the peer, the next ones join it, so
+   * that a peer that reads slowly costs one message.
+   */
+  push(ids: Iterable<string>, { relay }: { readonly relay: boolean }): void {
+    if (this.#ended || !this.#peer) return;
+    if (this.#toPush) {
+      for (const id of ids) this.#toPush.ids.add(id);
+      this.#toPush.relay ||= relay;
+      return;
+    }
+    // The next round brings the peer what it misses.
+    if (this.#outbox.isCongested) return;
+    this.#toPush = { ids: new Set(ids), relay };
+    this.#outbox.push(() => this.#makePush());
+  }
+
   /** Compares a part of what both hold; resolves when the peer's side of it has been applied. */
   async reconcile(
     { part, last }: { readonly part: SummaryPart; readonly last: boolean },
@@ -264,7 +287,8 @@ export class Session {
   #examine(message: Message): Promise<Examined> | undefined {
     const { host } = this.#options;
     if (!host.examine || !this.#peer || this.#ended) return undefined;
-    return message.type === "gossip" || message.type === "reply" ? host.examine(this, message) : undefined;
+    const hasEntries = message.type === "gossip" || message.type === "push" || message.type === "reply";
+    return hasEntries ? host.examine(this, message) : undefined;
   }
 
   #receive(message: Message, examined: Examined | undefined): void {
@@ -283,6 +307,8 @@ export class Session {
         return this.#isOwn(message.id) ? this.#receiveHelloAnswer(message) : this.#receiveHello(message);
       case "gossip":
         return this.#receiveGossip(message, examined);
+      case "push":
+        return this.#receivePush(message, examined);
       case "reply":
         return this.#receiveReply(message, examined);
       case "ack":
@@ -346,6 +372,19 @@ export class Session {
       this.#unacknowledged.delete(this.#unacknowledged.keys().next().value!);
     }
     this.#outbox.push({ type: "reply", id: gossip.id, delta: answer.delta, holds: answer.holds });
+  }
+
+  #receivePush(push: Push, examined: Examined | undefined): void {
+    const refusal = this.#options.host.pushed(this, push, examined);
+    if (refusal) this.#refuse(refusal);
+  }
+
+  #makePush(): Push | undefined {
+    const { ids, relay } = this.#toPush!;
+    this.#toPush = undefined;
+    if (this.#ended) return undefined;
+    const delta = this.#options.host.toPush(this, ids);
+    return delta && { type: "push", delta, relay };
   }
 
   #receiveReply(reply: Reply, examined: Examined | undefined): void {

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Claim, Delta, Hold, MemberDelta } from "../engine/types.ts";
+import type { Claim, Hold, MemberDelta, PartialDelta } from "../engine/types.ts";
 import { SIGNING_KEY } from "../engine/types.ts";
 import type { Core } from "./core.ts";
 import { KeyBindings } from "./key_bindings.ts";
@@ -75,7 +75,7 @@ export class Signatures {
   }
 
   /** Verifies whatever of a delta would be taken. At most `gossipMaxSend` members are looked at. */
-  async examine(peerId: string, delta: Delta): Promise<Examined> {
+  async examine(peerId: string, delta: PartialDelta): Promise<Examined> {
     const verified = new Map<string, Hold | undefined>();
     const claims: { readonly told: MemberDelta; readonly claim: Claim; readonly held: Hold | undefined }[] =
       [];
@@ -109,7 +109,7 @@ export class Signatures {
   }
 
   /** The members of a delta of which nothing may be taken: not verified, or not for what is held by now. */
-  refusedOf(delta: Delta, { verified }: Examined): ReadonlySet<string> {
+  refusedOf(delta: PartialDelta, { verified }: Examined): ReadonlySet<string> {
     const { engine } = this.#core;
     const refused = new Set<string>();
     for (const told of delta.members) {

@@ -24,7 +24,7 @@ import {
   readWord,
   show,
 } from "./wire_check.ts";
-import { readDelta, readHolds } from "./wire_read_delta.ts";
+import { readDelta, readHolds, readPartialDelta } from "./wire_read_delta.ts";
 
 const REFUSAL_CODES: readonly RefusalCode[] = [
   "blocked",
@@ -52,6 +52,13 @@ export function readMessage(fields: Fields, type: string): Message {
       const delta = readDelta(fields, request, place);
       const asked = fields.holds === undefined ? {} : { holds: readHolds(fields.holds) };
       return { type, id: readId(fields), memberId, delta, ...asked };
+    }
+    case "push": {
+      const place = new Place("request");
+      const delta = readPartialDelta(fields, readObject(fields.request, place), place);
+      const relay = fields.relay ?? false;
+      if (typeof relay !== "boolean") fail(new Place("relay"), "true or false", relay);
+      return { type, delta, relay };
     }
     case "reply": {
       const place = new Place("response");

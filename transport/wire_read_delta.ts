@@ -6,7 +6,14 @@
  */
 
 import { isForeign } from "../engine/life.ts";
-import { type Delta, type Hold, type Holds, MAX_NUMBER, type MemberDelta } from "../engine/types.ts";
+import {
+  type Delta,
+  type Hold,
+  type Holds,
+  MAX_NUMBER,
+  type MemberDelta,
+  type PartialDelta,
+} from "../engine/types.ts";
 import type { SentEntry } from "../engine/types.ts";
 import { readAny } from "./wire_any.ts";
 import {
@@ -26,6 +33,15 @@ import {
 
 /** The delta of a gossip or a reply; `body` is its request or response, standing at `place`. */
 export function readDelta(fields: Fields, body: Fields, place: Place): Delta {
+  const { members } = readPartialDelta(fields, body, place);
+  const partial = fields.partial ?? false;
+  if (typeof partial !== "boolean") fail(new Place("partial"), "true or false", partial);
+  const digest = readHash(fields.digest, new Place("digest"));
+  return { members, digest, active: readHash(fields.active, new Place("active")), partial };
+}
+
+/** The member states of a message; `body` is its request or response, standing at `place`. */
+export function readPartialDelta(fields: Fields, body: Fields, place: Place): PartialDelta {
   // Proto3 JSON takes null for a field that is left out.
   const below = place.field("state").field("members");
   const state = readObject(body.state ?? {}, place.field("state"));
@@ -49,10 +65,7 @@ export function readDelta(fields: Fields, body: Fields, place: Place): Delta {
       fail(rangesPlace.item(id), "a range for each member in the state", undefined);
     }
   }
-  const partial = fields.partial ?? false;
-  if (typeof partial !== "boolean") fail(new Place("partial"), "true or false", partial);
-  const digest = readHash(fields.digest, new Place("digest"));
-  return { members, digest, active: readHash(fields.active, new Place("active")), partial };
+  return { members };
 }
 
 function readResets(raw: unknown, ranges: Fields): ReadonlySet<string> {

@@ -5,8 +5,8 @@
  * @module
  */
 
-import type { Delta, Holds, MemberDelta, SentEntry, SummaryPart } from "../engine/types.ts";
-import type { Gossip, Message, Reply } from "../gossiper/message.ts";
+import type { Delta, Holds, MemberDelta, PartialDelta, SentEntry, SummaryPart } from "../engine/types.ts";
+import type { Gossip, Message, Push, Reply } from "../gossiper/message.ts";
 import { anyText } from "./wire_any.ts";
 
 /** The JSON text of one message. */
@@ -14,6 +14,8 @@ export function messageText(message: Message): string {
   switch (message.type) {
     case "gossip":
       return gossipText(message);
+    case "push":
+      return pushText(message);
     case "reply":
       return replyText(message);
     case "ack":
@@ -42,8 +44,12 @@ function replyText(message: Reply): string {
   return `{"type":"reply","id":${quote(message.id)},"response":${response}${rest}}`;
 }
 
+function pushText({ delta, relay }: Push): string {
+  return `{"type":"push","request":{${stateText(delta)}}${rangesText(delta)}${relay ? `,"relay":true` : ""}}`;
+}
+
 /** The field `state` of a GossipRequest or GossipResponse; nothing where no member has an entry. */
-function stateText(delta: Delta): string {
+function stateText(delta: PartialDelta): string {
   let members = "";
   for (const member of delta.members) {
     if (member.entries.length === 0) continue;
@@ -68,8 +74,14 @@ function entryText(entry: SentEntry & { readonly timestampMs?: number }): string
   return text + "}";
 }
 
-/** What a delta says beside the state: ranges, resets, digests. */
+/** What a delta says beside the state: ranges, resets, signatures, digests. */
 function deltaText(delta: Delta): string {
+  return rangesText(delta) +
+    `,"digest":"${delta.digest}","active":"${delta.active}"${delta.partial ? `,"partial":true` : ""}`;
+}
+
+/** Where the entries of each member start, and what proves them. */
+function rangesText(delta: PartialDelta): string {
   let ranges = "";
   let resets = "";
   let proofs = "";
@@ -80,8 +92,7 @@ function deltaText(delta: Delta): string {
     if (proof !== undefined) proofs += `${proofs && ","}${quoted}:${quote(proof)}`;
   }
   return (ranges && `,"ranges":{${ranges}}`) + (resets && `,"resets":[${resets}]`) +
-    (proofs && `,"signatures":{${proofs}}`) +
-    `,"digest":"${delta.digest}","active":"${delta.active}"${delta.partial ? `,"partial":true` : ""}`;
+    (proofs && `,"signatures":{${proofs}}`);
 }
 
 function holdsText(holds: Holds): string {

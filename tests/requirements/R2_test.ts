@@ -46,7 +46,7 @@ Deno.test("R2.1 gossip is sent at every interval while the gossiper runs, and no
 });
 
 Deno.test("R2.1 what a member sets is told with the next interval, and needs no second one", async () => {
-  await using cluster = await TestCluster.started(["a", "b"]);
+  await using cluster = await TestCluster.started(["a", "b"], { config: { spread: "interval" } });
   await cluster.advance(1_000);
   cluster.of("a").gossiper.setState("k", 1);
   assertEquals(cluster.of("b").values("k"), {});

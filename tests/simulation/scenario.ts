@@ -170,6 +170,7 @@ function drawConfig(dice: Dice, size: number): GossiperConfig {
     gossipFanOut,
     gossipMaxSend,
     heartbeatExpiration,
+    spread: dice.pick(["immediate", "immediate", "interval"]),
     gossipActorName: "gossip",
     blockedProbeInterval: Math.max(100, gossipInterval * dice.pick([2, 10, 30])),
     tombstoneRetention: Math.max(100, gossipInterval * dice.pick([2, 10, 1_000])),

@@ -172,7 +172,7 @@ export class Witness {
     const sender = this.#at(from);
     this.#ensure(sender, bytes <= maxMessageBytes, () => `it sends ${bytes} bytes`);
     const type = /^\{"type":"(\w+)"/.exec(text)?.[1];
-    if (type !== "gossip" && type !== "reply") return;
+    if (type !== "gossip" && type !== "push" && type !== "reply") return;
     const receiver = this.#at(to);
     if (sender && receiver) {
       const isLate = this.#blockedFor(sender, receiver.id) < underWayMs;

@@ -21,6 +21,7 @@ Deno.test("R2.6 R12.1 the defaults are protoactor-go's, and this library's own b
     gossipFanOut: 3,
     gossipMaxSend: 50,
     heartbeatExpiration: 20_000,
+    spread: "immediate",
     gossipActorName: "gossip",
     blockedProbeInterval: 60_000,
     tombstoneRetention: 3_600_000,

@@ -135,8 +135,9 @@ Deno.test("E1 a member that hears of a later life of its id begins one above it,
   const [first] = peer.heard.slice(from).filter(({ type }) => type === "hello" || type === "gossip");
   assert(first?.type === "hello");
   assertEquals(first.life, lifeOf(a));
-  const gossip = peer.heard.slice(from).find((message) => message.type === "gossip")!;
-  const [told] = gossip.type === "gossip" ? gossip.delta.members : [];
+  const [told] = peer.heard.slice(from).flatMap((message) =>
+    message.type === "gossip" || message.type === "push" ? message.delta.members : []
+  );
   assertEquals([told?.life, told?.entries.some(({ value }) => value === "v")], [lifeOf(a), true]);
   await end(cluster, peer);
 });

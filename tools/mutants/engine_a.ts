@@ -12,8 +12,8 @@ export const MUTANTS: readonly Mutant[] = [
   // E1
   {
     file: "engine/engine.ts",
-    find: "if (each.id === this.#id) renewAbove = this.#answerOwn(each, holds) ?? renewAbove;\n        else ",
-    replace: "if (each.id === this.#id) renewAbove = this.#answerOwn(each, holds) ?? renewAbove;\n        ",
+    find: "if (each.id === this.#id) laterLife = this.#answerOwn(each, holds) ?? laterLife;\n      else ",
+    replace: "if (each.id === this.#id) laterLife = this.#answerOwn(each, holds) ?? laterLife;\n      ",
     test: "E1 what a peer says about me is never merged",
     files: unit("e1_lives"),
   },
@@ -40,7 +40,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/engine.ts",
-    find: "      if (this.#silenced) return { holds, invalid: undefined };\n",
+    find: "      if (this.#silenced) return { holds: NONE, invalid: undefined };\n",
     replace: "",
     test: "E1 once silenced a member raises no more",
     files: unit("e1_lives"),
@@ -104,8 +104,10 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/engine.ts",
-    find: "const ahead = delta.members.find((each) => isFarAhead(each.life, now.wallMs));",
-    replace: "const ahead = delta.members.slice(0, 1).find((each) => isFarAhead(each.life, now.wallMs));",
+    find:
+      "const ahead = delta.members.find((each) => isFarAhead(each.life, now.wallMs));\n      if (ahead) return { holds: NONE,",
+    replace:
+      "const ahead = delta.members.slice(0, 1).find((each) => isFarAhead(each.life, now.wallMs));\n      if (ahead) return { holds: NONE,",
     test: "E2 a life more than a year ahead of my clock is invalid",
     files: unit("e2_numbers"),
   },

@@ -125,8 +125,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/exchange.ts",
-    find: "if (deltas.length > 0) {",
-    replace: "if (deltas.length >= 0) {",
+    find: "if (deltas.length === 0) return;\n    const entries",
+    replace: "const entries",
     test: "whether there is something to tell is known",
     files: DEPARTURES,
   },

@@ -195,7 +195,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/exchange.ts",
-    find: '      this.#emit({ type: "Disseminated", peerId, members: deltas.length, entries });\n',
+    find: '    this.#emit({ type: "Disseminated", peerId, members: deltas.length, entries });\n',
     replace: "",
     test: "R3.2 what is to be spread is what the engine disseminates",
     files: of(3),

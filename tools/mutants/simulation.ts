@@ -131,8 +131,8 @@ export const MUTANTS: readonly Mutant[] = [
   // A gossiper is over while its connections are open.
   unseen(
     "gossiper/running.ts",
-    "await Promise.all([this.#rounds.end(), this.#peers.close(reason)]);",
-    "await Promise.all([this.#rounds.end(), reason]);",
+    "await Promise.all([this.#rounds.end(), this.#spread?.end(), this.#peers.close(reason)]);",
+    "await Promise.all([this.#rounds.end(), this.#spread?.end(), reason]);",
   ),
   // The departed are kept for much longer than they may be.
   unseen(

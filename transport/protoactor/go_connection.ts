@@ -136,6 +136,9 @@ export class GoConnection implements Connection {
         return this.#isOwn(message.id) ? this.#welcomed() : this.#answerHello(message);
       case "gossip":
         return this.#passOn(message);
+      case "push":
+        // Its answer brings nothing that the next round would not bring.
+        return this.#side.ask(stateOf(message.delta), () => {});
       case "reply":
         return this.#taken(message.id);
       case "error":

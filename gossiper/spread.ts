@@ -1,0 +1,102 @@
+/**
+ * Sends changes to peers within milliseconds, between the rounds. A push has no answer: the rounds find out whether it
+ * arrived, and repair what was lost (rules E5, S1 to S3 in `docs/ALGORITHM.md`).
+ *
+ * @module
+ */
+
+import type { Core } from "./core.ts";
+import type { Peers } from "./peers.ts";
+import { inRandomOrder } from "./random_order.ts";
+import type { Session } from "./session.ts";
+import type { Signatures } from "./signatures.ts";
+
+/**
+ * How long changes are collected, in milliseconds. 2: a burst of sets costs one push, and a single one waits for less
+ * than the network takes between two processes that are busy.
+ */
+const COLLECT_MS = 2;
+/**
+ * Up to so many active members a member sends its own changes to all itself: one hop, and no copy twice. Above, the
+ * work of one member would grow with the cluster.
+ */
+const DIRECT_MEMBERS = 64;
+/** To how many peers a member passes a change on. 2: on average each member then receives it twice at most. */
+const RELAYS = 2;
+
+/** What {@linkcode Spread} needs. */
+export interface SpreadOptions {
+  readonly core: Core;
+  readonly peers: Peers;
+  /** The number of peers that a member sends its own change to where there are many. */
+  readonly fanOut: number;
+  /** Where members sign what they set. */
+  readonly signatures: Signatures | undefined;
+  /** The signing failed: an invariant is broken. */
+  readonly onBroken: (error: unknown) => void;
+}
+
+/** The changes that wait to be pushed. */
+export class Spread {
+  readonly #options: SpreadOptions;
+  #cancelTimer: (() => void) | undefined;
+  #isOver = false;
+  #signing: Promise<void> = Promise.resolve();
+
+  /** Makes a spread that pushes what changes from now on, until {@linkcode Spread.end}. */
+  constructor(options: SpreadOptions) {
+    this.#options = options;
+    options.core.onAfterCall(() => this.#collect());
+  }
+
+  /** Pushes nothing any more; resolves when no signature is being made. */
+  async end(): Promise<void> {
+    this.#isOver = true;
+    this.#cancelTimer?.();
+    await this.#signing;
+  }
+
+  #collect(): void {
+    const { core } = this.#options;
+    if (this.#isOver || this.#cancelTimer || !core.engine.hasChanges) return;
+    this.#cancelTimer = core.runtime.setTimer(COLLECT_MS, () => {
+      this.#cancelTimer = undefined;
+      this.#push();
+    });
+  }
+
+  #push(): void {
+    const { signatures, onBroken } = this.#options;
+    if (!signatures) return this.#pushChanges();
+    this.#signing = signatures.seal().then(() => this.#pushChanges()).catch(onBroken);
+  }
+
+  #pushChanges(): void {
+    const { core, fanOut } = this.#options;
+    if (this.#isOver) return;
+    const { own, others } = core.engine.takeChanges();
+    const sessions = this.#sessions();
+    const activePeers = core.engine.activePeers().length;
+    if (own && activePeers < DIRECT_MEMBERS) {
+      const relay = sessions.length < activePeers;
+      for (const session of sessions) session.push([core.engine.id], { relay });
+    } else if (own) {
+      for (const session of this.#some(sessions, fanOut)) session.push([core.engine.id], { relay: true });
+    }
+    if (others.size > 0) {
+      for (const session of this.#some(sessions, RELAYS)) session.push(others, { relay: true });
+    }
+  }
+
+  /** The open connections to active peers. */
+  #sessions(): Session[] {
+    const { core, peers } = this.#options;
+    const active = core.engine.activeIds();
+    return peers.sessions().filter(({ peer }) => active.has(peer!.id));
+  }
+
+  #some(sessions: readonly Session[], count: number): Session[] {
+    const { runtime } = this.#options.core;
+    return [...inRandomOrder(sessions, () => runtime.random()).take(count)];
+  }
+}
