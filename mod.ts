@@ -52,6 +52,7 @@ export {
   type JsonValue,
   type Life,
   type MemberDelta,
+  type PartialDelta,
   type Phase,
   type SentEntry,
   type Summary,
