@@ -53,6 +53,11 @@ const MAX_PUBLISHED_BLOCKED = 50;
 const MAX_PUBLISHED_BYTES = 2_048;
 /** How often a higher life of this id may be told of before the id is taken to be in use twice (rule E1). */
 const MAX_RENEWALS = 3;
+/**
+ * The most members whose changes wait to be pushed. 1,024: more than a burst brings within the few milliseconds of
+ * collecting. What is left out is for the rounds.
+ */
+const MAX_CHANGES = 1_024;
 const NONE: Holds = new Map();
 
 /** What the engine is set to; durations in milliseconds. */
@@ -133,7 +138,7 @@ export class Engine {
   /** Peers that say that this member is blocked. */
   readonly #blockedBy = new Set<string>();
   /** Changes that were not yet handed out by {@linkcode Engine.takeChanges}. */
-  #changes: Changes = { own: false, others: new Set() };
+  #changes = { own: false, others: new Set<string>() };
   #publishedState = "";
   #publishedTopology = "";
 
@@ -628,9 +633,10 @@ export class Engine {
   }
 
   #noteChanges(changed: ReadonlySet<string>): void {
-    const others = new Set([...this.#changes.others, ...changed]);
-    const own = others.delete(this.#id) || this.#changes.own;
-    this.#changes = { own, others };
+    for (const id of changed) {
+      if (id === this.#id) this.#changes.own = true;
+      else if (this.#changes.others.size < MAX_CHANGES) this.#changes.others.add(id);
+    }
   }
 
   #mergeMembers(
