@@ -32,12 +32,15 @@ export type {
   Disseminated,
   EngineEvent,
   GossipUpdate,
+  Isolated,
   LifeRenewed,
   MemberBlocked,
   MemberForgotten,
+  MemberSuspected,
   MemberUnblocked,
   PhaseChanged,
   ReconcilingRequested,
+  Rejoined,
   SelfBlocked,
 } from "./engine/events.ts";
 export {
@@ -51,7 +54,10 @@ export {
   type Holds,
   type JsonValue,
   type Life,
+  type Liveness,
+  type LivenessVector,
   type MemberDelta,
+  type MemberSet,
   type PartialDelta,
   type Phase,
   type SentEntry,
@@ -105,6 +111,7 @@ export {
   type HearsayEvent,
   type RequestFailed,
   type SeedFailed,
+  type SettingsDiffer,
   type SignatureRefused,
   type SubscribeOptions,
 } from "./gossiper/event_stream.ts";
@@ -112,6 +119,7 @@ export { Gossiper } from "./gossiper/gossiper.ts";
 export type {
   Ack,
   Gossip,
+  HeartbeatMessage,
   Hello,
   Message,
   Push,
@@ -119,9 +127,11 @@ export type {
   Refusal,
   RefusalCode,
   Reply,
+  Suspect,
   UnknownMessage,
 } from "./gossiper/message.ts";
 export { PeerRefused } from "./gossiper/refusal.ts";
+export type { SettingDifference, SharedSettings } from "./gossiper/shared_settings.ts";
 export type { Signing } from "./gossiper/signing.ts";
 export { realRuntime, type Runtime } from "./gossiper/runtime.ts";
 export { join, type Node } from "./join.ts";

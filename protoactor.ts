@@ -1,6 +1,6 @@
 /**
  * A member in a cluster of protoactor-go: it gossips with its members over their own remoting, and with other
- * Hearsay members there by `hearsay.v1` over the same port. See `docs/PROTOACTOR.md`.
+ * Hearsay members there by `hearsay.v2` over the same port. See `docs/PROTOACTOR.md`.
  *
  * `mod.ts` reaches none of this.
  *

@@ -15,7 +15,13 @@ const LIMITS = { maxMessageBytes: 32 * 1024 * 1024 };
 
 /** Measures a gossip of 1,000 members both ways. */
 export async function benchCodec(report: Report): Promise<void> {
-  const gossip: Gossip = { type: "gossip", id: "d1", memberId: memberId(0), delta: deltaOf(MEMBERS + 1) };
+  const gossip: Gossip = {
+    type: "gossip",
+    liveness: { count: 0 },
+    id: "d1",
+    memberId: memberId(0),
+    delta: deltaOf(MEMBERS + 1),
+  };
   const text = encode(gossip);
   // The same object that the text says, as any JSON library would be given it.
   const plain = JSON.parse(text);

@@ -3,7 +3,7 @@
  * ratios, of things that took turns in this one run. Exits with 1 where a claim does not hold.
  *
  * `--only NAME` (more than once, if you like) runs one part: `delta`, `merge`, `codec`, `request`, `rivals`,
- * `signatures`, `steady`.
+ * `signatures`, `steady`, `one-of-many`; or `steady-large`, which runs only where it is named.
  *
  * @module
  */
@@ -11,11 +11,12 @@
 import { benchCodec } from "./codec.ts";
 import { benchDelta } from "./delta.ts";
 import { benchMerge } from "./merge.ts";
+import { benchOneOfMany } from "./one_of_many.ts";
 import { Report } from "./report.ts";
 import { benchRequest } from "./request.ts";
 import { benchRivals } from "./rivals.ts";
 import { benchSignatures } from "./signatures.ts";
-import { benchSteady } from "./steady.ts";
+import { benchSteady, benchSteadyLarge } from "./steady.ts";
 
 const PARTS = new Map<string, (report: Report) => Promise<void>>([
   ["delta", benchDelta],
@@ -25,7 +26,11 @@ const PARTS = new Map<string, (report: Report) => Promise<void>>([
   ["rivals", benchRivals],
   ["signatures", benchSignatures],
   ["steady", benchSteady],
+  ["one-of-many", benchOneOfMany],
+  ["steady-large", benchSteadyLarge],
 ]);
+/** Too long and too large to run unnamed. */
+const ONLY_NAMED: ReadonlySet<string> = new Set(["steady-large"]);
 
 /** The names of the parts to run. */
 function chosen(args: readonly string[]): string[] {
@@ -38,7 +43,7 @@ function chosen(args: readonly string[]): string[] {
     }
     names.push(name);
   }
-  return names.length > 0 ? names : [...PARTS.keys()];
+  return names.length > 0 ? names : [...PARTS.keys()].filter((name) => !ONLY_NAMED.has(name));
 }
 
 const report = new Report();

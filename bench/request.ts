@@ -19,7 +19,13 @@ const VALUE_BYTES = 4 * 1024;
 const SENDERS = ["dialler", "acceptor"] as const;
 
 const NOTHING = { digest: "0".repeat(16), active: "0".repeat(16), partial: false };
-const REPLY: Reply = { type: "reply", id: "d1", delta: { ...NOTHING, members: [] }, holds: new Map() };
+const REPLY: Reply = {
+  type: "reply",
+  liveness: { count: 0 },
+  id: "d1",
+  delta: { ...NOTHING, members: [] },
+  holds: new Map(),
+};
 
 /** Measures every size in both directions, with and without the cure by turns. */
 export async function benchRequest(report: Report): Promise<void> {
@@ -83,6 +89,7 @@ function requestOf(bytes: number): Message {
   const member = { id: "a", life: makeLife(1, 0.5), after: 0, reset: false, entries };
   const request: Gossip = {
     type: "gossip",
+    liveness: { count: 0 },
     id: "d1",
     memberId: "a",
     delta: { ...NOTHING, members: [member] },

@@ -74,7 +74,13 @@ export async function benchRivals(report: Report): Promise<void> {
 
 /** From bytes on the wire to state held: what a member does that has just joined. */
 async function benchJoining(report: Report, module: AwarenessModule): Promise<void> {
-  const gossip: Gossip = { type: "gossip", id: "d1", memberId: memberId(1), delta: deltaOf(MEMBERS + 1) };
+  const gossip: Gossip = {
+    type: "gossip",
+    liveness: { count: 0 },
+    id: "d1",
+    memberId: memberId(1),
+    delta: deltaOf(MEMBERS + 1),
+  };
   const text = encode(gossip);
   const update = awarenessUpdate(module);
   const medians = await measure([
@@ -144,8 +150,24 @@ async function benchQuiet(report: Report, { Scuttle, PeerState }: GrapevineModul
   const scuttle = new Scuttle(peers);
   scuttle.updateKnownState(memberIds(MANY).map((id) => [id, HEARTBEAT_KEY, 1, 1]));
   await new Promise((resolve) => setImmediate(resolve));
-  const message = () =>
-    encode({ type: "gossip", id: "d1", memberId: memberId(0), delta: engine.disseminate(peerId).delta });
+  const { digest, active } = engine;
+  const life = engine.lifeOf(peerId)!;
+  engine.greeted({ id: peerId, life, digest, active, count: 1 }, moment(2));
+  let ms = 2;
+  // The most that an interval costs: with the heartbeats of all, which are sent less often than gossip.
+  const message = () => {
+    engine.countHeartbeat({}, moment(ms += 1_000));
+    const { delta, sent } = engine.disseminate(peerId);
+    if (delta.members.length > 0) engine.handleAck(sent, new Map(), moment(ms));
+    return encode({
+      type: "gossip",
+      liveness: engine.liveness(peerId, sent),
+      id: "d1",
+      memberId: memberId(0),
+      delta,
+    });
+  };
+  message();
   const subjects: Subject[] = [
     { name: "Hearsay", run: () => void message() },
     // The asker's digest is written, read, and held against what the other has.

@@ -21,7 +21,8 @@ import { DEFAULT_CONFIG } from "../gossiper/configuration.ts";
 /** How many keys a member has. */
 export const KEYS = 10;
 const START_MS = 1_700_000_000_000;
-const LIFE = makeLife(START_MS, 0.5);
+/** The incarnation of all members. */
+export const LIFE = makeLife(START_MS, 0.5);
 /** What 1,000 members of ten keys take, and more. */
 const ROOMY_BYTES = 32 * 1024 * 1024;
 
@@ -63,11 +64,14 @@ export function deltaOf(members: number): Delta {
   return { members: states, digest: "0".repeat(16), active: "0".repeat(16), partial: false };
 }
 
-/** The engine of the first of so many members, which holds nothing yet. */
-export function engineOf(members: number, settings: Partial<EngineSettings> = {}): Engine {
+/** The engine of one of so many members, by default the first, without any state yet. */
+export function engineOf(
+  members: number,
+  { index = 0, ...settings }: Partial<EngineSettings> & { readonly index?: number } = {},
+): Engine {
   const engine = new Engine(
     { ...DEFAULT_CONFIG, maxMembers: 20_000, maxMessageBytes: ROOMY_BYTES, ...settings },
-    { id: memberId(0), life: LIFE, now: moment(0), random: 0.5, byGreeting: false },
+    { id: memberId(index), life: LIFE, now: moment(0), random: 0.5, byGreeting: false },
   );
   engine.setTopology({ members: memberIds(members), blocked: [] }, moment(0));
   return engine;

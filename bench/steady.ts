@@ -15,7 +15,7 @@ import { Gossiper } from "../gossiper/gossiper.ts";
 import { VirtualRuntime } from "../tests/virtual_runtime.ts";
 import { MemoryNetwork } from "../transport/memory.ts";
 import { NaiveCluster } from "./naive.ts";
-import { duration, type Report, size } from "./report.ts";
+import { duration, type Line, type Report, size } from "./report.ts";
 import { KEYS, memberId, valueOf } from "./states.ts";
 
 /** What one member spends in one round. */
@@ -25,11 +25,23 @@ export interface RoundCost {
   readonly messages: number;
 }
 
-/** Clusters that are measured, by their members, and over how many rounds. */
-const SIZES = [{ members: 10, rounds: 200 }, { members: 100, rounds: 20 }, {
-  members: 300,
-  rounds: 4,
-}] as const;
+/** A cluster that is measured. */
+interface Size {
+  readonly members: number;
+  /** How many keys each member has, its heartbeat included. */
+  readonly keys: number;
+  /** Over how many rounds it is measured. */
+  readonly rounds: number;
+}
+
+const SIZES: readonly Size[] = [
+  { members: 10, keys: KEYS, rounds: 200 },
+  { members: 32, keys: KEYS, rounds: 60 },
+  { members: 100, keys: KEYS, rounds: 20 },
+  { members: 300, keys: KEYS, rounds: 4 },
+];
+/** Two keys: with ten, a million states do not fit into 8 GB. Keys at rest cost no traffic. */
+const LARGE: Size = { members: 1_000, keys: 2, rounds: 2 };
 /** How long members may take to learn of all others, in rounds. */
 const MAX_ROUNDS_TO_AGREE = 100;
 /** How many rounds pass then before the measurement. */
@@ -37,12 +49,13 @@ const ROUNDS_TO_REST = 3;
 
 /** Measures each size, and beside it a gossip that sends everything in every message. */
 export async function benchSteady(report: Report): Promise<void> {
-  for (const { members, rounds } of SIZES) {
+  for (const measured of SIZES) {
+    const { members, keys, rounds } = measured;
     console.error(`  … ${members} members`);
-    const cost = await steadyCost(members, rounds);
+    const cost = await steadyCost(measured);
     const naive = naiveCost(members, Math.max(2, Math.ceil(rounds / 5)));
     const whole = "everything in every message";
-    report.table(`A member's round in a steady state of ${members} members of ${KEYS} keys`, [
+    report.table(titleOf(members, keys), [
       { what: "processor time", value: duration(cost.cpuMs) },
       {
         what: `processor time, ${whole}`,
@@ -57,8 +70,7 @@ export async function benchSteady(report: Report): Promise<void> {
         against: "Hearsay's",
         ratio: naive.bytes / cost.bytes,
       },
-      { what: "messages", value: cost.messages.toFixed(1) },
-      { what: "rounds from the start until all held all", value: `${cost.agreedAfter}` },
+      ...restOf(cost),
     ]);
   }
   report.note(
@@ -69,13 +81,41 @@ export async function benchSteady(report: Report): Promise<void> {
   );
 }
 
-async function steadyCost(members: number, rounds: number): Promise<RoundCost & { agreedAfter: number }> {
+/** Measures 1,000 whole gossipers, which takes six minutes and several gigabytes. */
+export async function benchSteadyLarge(report: Report): Promise<void> {
+  const cost = await steadyCost(LARGE);
+  report.table(titleOf(LARGE.members, LARGE.keys), [
+    { what: "processor time", value: duration(cost.cpuMs) },
+    { what: "bytes", value: size(cost.bytes) },
+    ...restOf(cost),
+  ]);
+}
+
+function titleOf(members: number, keys: number): string {
+  return `A member's round in a steady state of ${members.toLocaleString("en")} members of ${keys} keys`;
+}
+
+function restOf({ cpuMs, bytes, messages, agreedAfter }: SteadyCost): Line[] {
+  const roundsPerSecond = 1000 / DEFAULT_CONFIG.gossipInterval;
+  return [
+    { what: "messages", value: messages.toFixed(1) },
+    { what: "processor time a minute", value: duration(cpuMs * roundsPerSecond * 60) },
+    { what: "bytes a second", value: size(bytes * roundsPerSecond) },
+    { what: "rounds from the start until all held all", value: `${agreedAfter}` },
+  ];
+}
+
+interface SteadyCost extends RoundCost {
+  readonly agreedAfter: number;
+}
+
+async function steadyCost({ members, keys, rounds }: Size): Promise<SteadyCost> {
   const runtime = new VirtualRuntime({ seed: members });
   await using network = new MemoryNetwork({ runtime });
-  const gossipers = gossipersOf(members, { runtime, network });
+  const gossipers = gossipersOf(members, { keys, runtime, network });
   const interval = DEFAULT_CONFIG.gossipInterval;
   await Promise.all(gossipers.map((gossiper) => gossiper.start()));
-  const agreedAfter = await roundsToAgree(gossipers, runtime);
+  const agreedAfter = await roundsToAgree(gossipers, { keys, runtime });
   await runtime.advance(ROUNDS_TO_REST * interval);
   const before = network.counts;
   const cpu = process.cpuUsage();
@@ -95,7 +135,7 @@ async function steadyCost(members: number, rounds: number): Promise<RoundCost & 
 
 function gossipersOf(
   count: number,
-  site: { readonly runtime: VirtualRuntime; readonly network: MemoryNetwork },
+  site: { readonly keys: number; readonly runtime: VirtualRuntime; readonly network: MemoryNetwork },
 ): Gossiper[] {
   const members = Array.from({ length: count }, (_, index): Member => {
     return { id: memberId(index), host: `member-${index}`, port: 1, kinds: [] };
@@ -110,14 +150,17 @@ function gossipersOf(
       actorStatistics: () => ({ order: 3 }),
       runtime: site.runtime.machine(),
     });
-    for (let key = 1; key < KEYS; key++) gossiper.setState(`key-${key}`, valueOf(index, key));
+    for (let key = 1; key < site.keys; key++) gossiper.setState(`key-${key}`, valueOf(index, key));
     return gossiper;
   });
 }
 
 /** After how many rounds from a common start everyone holds everything. */
-async function roundsToAgree(gossipers: readonly Gossiper[], runtime: VirtualRuntime): Promise<number> {
-  const holdsAll = (gossiper: Gossiper) => gossiper.getState(`key-${KEYS - 1}`).size === gossipers.length;
+async function roundsToAgree(
+  gossipers: readonly Gossiper[],
+  { keys, runtime }: { readonly keys: number; readonly runtime: VirtualRuntime },
+): Promise<number> {
+  const holdsAll = (gossiper: Gossiper) => gossiper.getState(`key-${keys - 1}`).size === gossipers.length;
   for (let rounds = 1; rounds <= MAX_ROUNDS_TO_AGREE; rounds++) {
     await runtime.advance(DEFAULT_CONFIG.gossipInterval);
     if (gossipers.every(holdsAll)) return rounds;

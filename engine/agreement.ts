@@ -6,17 +6,17 @@
 
 /** What a peer is known to hold: states are named by a digest and the hash of the active ids. */
 interface Known {
-  /** By the peer's own published digest. */
-  published?: string;
+  /** The state that it last sent. */
+  sent?: string;
+  /** The state that another member knows it to have. */
+  reported?: string;
   /** By acknowledgement: this member's own state when the peer was known to lack nothing of it. */
   acknowledged?: string;
-  /** Whether the peer is known to live in another life than the one that `published` is of. */
-  isOutlived?: boolean;
 }
 
 /** The states that a peer is known to hold. */
-function statesOf({ published, acknowledged, isOutlived }: Known): Set<string | undefined> {
-  return new Set([isOutlived ? undefined : published, acknowledged]);
+function statesOf({ sent, reported, acknowledged }: Known): Set<string | undefined> {
+  return new Set([sent, reported, acknowledged]);
 }
 
 /** The digests that active peers are known to hold. */
@@ -42,7 +42,11 @@ export class Agreement {
   /** Notes what a peer is known to hold; a peer that is not active is passed over. */
   set(
     peerId: string,
-    change: { published?: string | undefined; acknowledged?: string | undefined; isOutlived?: boolean },
+    change: {
+      sent?: string | undefined;
+      reported?: string | undefined;
+      acknowledged?: string | undefined;
+    },
   ): void {
     const known = this.#peers.get(peerId);
     if (!known) return;

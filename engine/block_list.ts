@@ -6,7 +6,18 @@
 
 import type { BlockedMember, BlockReason, Instant } from "./types.ts";
 
-const GRAVITY: readonly BlockReason[] = ["expired", "left", "topology"];
+/** From the least to the gravest; `crashed` and `expired` weigh the same, so that neither replaces the other. */
+const GRAVITY: { readonly [reason in BlockReason]: number } = {
+  crashed: 0,
+  expired: 0,
+  left: 1,
+  topology: 2,
+};
+
+/** Whether proof of life ends a block: a newer heartbeat or a greeting (rule E10). */
+export function endsWithLife(reason: BlockReason | undefined): boolean {
+  return reason === "crashed" || reason === "expired";
+}
 
 interface Block {
   readonly reason: BlockReason;
@@ -18,6 +29,7 @@ interface Block {
 export class BlockList {
   readonly #probeIntervalMs: number;
   readonly #blocks = new Map<string, Block>();
+  #expired = 0;
   /** No probe is due before this moment, so that a round in which none is costs nothing. */
   #nextProbeMs = Infinity;
 
@@ -31,8 +43,10 @@ export class BlockList {
    */
   block(id: string, reason: BlockReason, now: Instant): boolean {
     const before = this.#blocks.get(id);
-    if (before && GRAVITY.indexOf(reason) <= GRAVITY.indexOf(before.reason)) return false;
-    const probeAtMs = reason === "expired" ? now.monotonicMs + this.#probeIntervalMs : Infinity;
+    if (before && GRAVITY[reason] <= GRAVITY[before.reason]) return false;
+    const probeAtMs = endsWithLife(reason) ? now.monotonicMs + this.#probeIntervalMs : Infinity;
+    if (before?.reason === "expired") this.#expired--;
+    if (reason === "expired") this.#expired++;
     this.#blocks.set(id, { reason, sinceMs: before?.sinceMs ?? now.wallMs, probeAtMs });
     this.#nextProbeMs = Math.min(this.#nextProbeMs, probeAtMs);
     return !before;
@@ -40,7 +54,13 @@ export class BlockList {
 
   /** Frees a member; returns whether it was blocked. */
   free(id: string): boolean {
+    if (this.#blocks.get(id)?.reason === "expired") this.#expired--;
     return this.#blocks.delete(id);
+  }
+
+  /** The number of members blocked as expired. */
+  get expired(): number {
+    return this.#expired;
   }
 
   has(id: string): boolean {

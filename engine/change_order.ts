@@ -1,5 +1,5 @@
 /**
- * All members held, in the orders in which they last changed here, so that finding what changed since a moment
+ * All members held, in the order in which they last changed here, so that finding what changed since a moment
  * costs as much as has changed, not as much as is held (rule E6).
  *
  * @module
@@ -8,7 +8,7 @@
 import { Chain, type Link } from "./chain.ts";
 import type { MemberState } from "./member_state.ts";
 
-/** Where a member stands in one order. */
+/** Where a member stands in the order. */
 export class Place implements Link<Place> {
   readonly member: MemberState;
   /** The serial of the member's last change, 0 where there was none. */
@@ -21,7 +21,7 @@ export class Place implements Link<Place> {
   }
 }
 
-/** Members by their last change of one kind. */
+/** Members by their last change. */
 export class Recency {
   readonly #places = new Chain<Place>();
 
@@ -49,11 +49,9 @@ export class Recency {
 
 /** The members held, by id and by last change. */
 export class ChangeOrder {
-  /** By their last change of any kind. */
+  /** By their last change. */
   readonly changes: Recency = new Recency();
-  /** By their last change that is not a heartbeat or a digest. */
-  readonly lasting: Recency = new Recency();
-  /** The members with a lasting change since the last {@linkcode ChangeOrder.takeRecent}. */
+  /** The members that changed since the last {@linkcode ChangeOrder.takeRecent}. */
   #recent = new Set<string>();
   readonly #byId = new Map<string, MemberState>();
   /** In no order but that each keeps its turn, unless another goes. */
@@ -97,14 +95,12 @@ export class ChangeOrder {
   }
 
   /** Notes that a member has just changed. */
-  changed(member: MemberState, options: { readonly lasting: boolean }): void {
+  changed(member: MemberState): void {
     this.changes.changed(member.changed, this.#serial);
-    if (!options.lasting) return;
-    this.lasting.changed(member.changedLasting, this.#serial);
     this.#recent.add(member.id);
   }
 
-  /** The members with a lasting change since the last call. */
+  /** The members that changed since the last call. */
   takeRecent(): ReadonlySet<string> {
     const recent = this.#recent;
     if (recent.size > 0) this.#recent = new Set();
@@ -116,7 +112,6 @@ export class ChangeOrder {
     const member = this.#byId.get(id);
     if (!member) return;
     this.changes.drop(member.changed);
-    this.lasting.drop(member.changedLasting);
     this.#byId.delete(id);
     const last = this.#turns.pop()!;
     if (last === member) return;

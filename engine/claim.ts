@@ -6,7 +6,7 @@
  */
 
 import { isForeign } from "./life.ts";
-import { isRestless, type MemberState } from "./member_state.ts";
+import type { MemberState } from "./member_state.ts";
 import type { Claim, MemberDelta, SentEntry } from "./types.ts";
 
 /**
@@ -29,7 +29,6 @@ export function claimOf(told: MemberDelta, held: MemberState | undefined): Claim
 
 function claimAfter(before: readonly SentEntry[], told: MemberDelta, held?: MemberState): Claim {
   const byKey = new Map(before.map((entry) => [entry.key, entry]));
-  let lastLasting = held?.lastLasting ?? 0;
   let number = 0;
   for (const entry of told.entries) {
     number = entry.number;
@@ -37,8 +36,7 @@ function claimAfter(before: readonly SentEntry[], told: MemberDelta, held?: Memb
     // In the order of its last entry, as a holder keeps it.
     byKey.delete(entry.key);
     byKey.set(entry.key, entry);
-    if (!isRestless(entry.key)) lastLasting = number;
   }
   const entries = [...byKey.values()].filter(({ value }) => value !== undefined);
-  return { id: told.id, life: told.life, number, lastLasting, entries };
+  return { id: told.id, life: told.life, number, entries };
 }

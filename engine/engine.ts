@@ -9,11 +9,15 @@
 import { ConsensusCheck, type ConsensusReader } from "./consensus.ts";
 import type { EngineEvent } from "./events.ts";
 import { Exchange, type ExchangeSettings, type Sent, spanOf } from "./exchange.ts";
-import { isFarAhead, lifeAbove } from "./life.ts";
+import { endsWithLife } from "./block_list.ts";
+import { isFarAhead, isForeign, lifeAbove } from "./life.ts";
 import { deepFreeze, utf8Length } from "./json.ts";
 import { claimOf } from "./claim.ts";
-import { type Draft, isRestless, type MemberState } from "./member_state.ts";
+import { heartbeatEntry } from "./liveness/entries_for_unversioned.ts";
+import { Heartbeats, type HeartbeatSettings } from "./liveness/heartbeats.ts";
+import type { Draft, MemberState } from "./member_state.ts";
 import { Merge, type MergeSettings } from "./merge.ts";
+import { Suspicions } from "./liveness/suspicions.ts";
 import { Membership, type MembershipSettings } from "./membership.ts";
 import { topologyHash } from "./murmur3.ts";
 import { PeerMemories, WAITING_PER_MEMBER } from "./peer_memory.ts";
@@ -25,7 +29,6 @@ import {
   type BlockReason,
   type Claim,
   type Delta,
-  DIGEST_KEY,
   type Entry,
   GRACEFULLY_LEFT_KEY,
   HEARTBEAT_KEY,
@@ -34,6 +37,7 @@ import {
   type Instant,
   type JsonValue,
   type Life,
+  type Liveness,
   MEMBER_KEY,
   type MemberDelta,
   type PartialDelta,
@@ -53,6 +57,10 @@ const MAX_PUBLISHED_BLOCKED = 50;
 const MAX_PUBLISHED_BYTES = 2_048;
 /** How often a higher life of this id may be told of before the id is taken to be in use twice (rule E1). */
 const MAX_RENEWALS = 3;
+/** A peer is asked for an answer if it was not heard for an expiration divided by this, so that it has time to answer. */
+const SILENT_SHARE = 4;
+/** A member is isolated if it hears nobody, and not idle if it hears one member no more, for an expiration over this. */
+const ISOLATED_SHARE = 3;
 /**
  * The most members whose changes wait to be pushed. 1,024: more than a burst brings within the few milliseconds of
  * collecting. What is left out is for the rounds.
@@ -61,7 +69,8 @@ const MAX_CHANGES = 1_024;
 const NONE: Holds = new Map();
 
 /** What the engine is set to; durations in milliseconds. */
-export interface EngineSettings extends ExchangeSettings, MembershipSettings, MergeSettings {
+export interface EngineSettings
+  extends ExchangeSettings, HeartbeatSettings, MembershipSettings, MergeSettings {
   readonly tombstoneRetention: number;
 }
 
@@ -120,6 +129,13 @@ export class Engine {
   readonly #membership: Membership;
   readonly #exchange: Exchange;
   readonly #merge: Merge;
+  readonly #heartbeats: Heartbeats;
+  readonly #suspicions = new Suspicions();
+  /** When any other member was last heard itself. */
+  #heardMs: number;
+  #isIsolated = false;
+  /** When {@linkcode Engine.tick} was last called. */
+  #tickedMs: number;
   readonly #memories: PeerMemories;
   readonly #random: Random;
   readonly #id: string;
@@ -139,7 +155,6 @@ export class Engine {
   readonly #blockedBy = new Set<string>();
   /** Changes that were not yet handed out by {@linkcode Engine.takeChanges}. */
   #changes = { own: false, others: new Set<string>() };
-  #publishedState = "";
   #publishedTopology = "";
 
   /** Begins to know: this member, and nothing of it yet. */
@@ -147,6 +162,8 @@ export class Engine {
     this.#settings = settings;
     this.#id = start.id;
     this.#nowMs = start.now.monotonicMs;
+    this.#heardMs = start.now.monotonicMs;
+    this.#tickedMs = start.now.monotonicMs;
     this.#byGreeting = start.byGreeting;
     this.#signs = start.signs ?? false;
     this.#contact = !start.byGreeting && !start.awaitsTopology;
@@ -170,14 +187,24 @@ export class Engine {
       emit,
       signs: this.#signs,
     });
+    this.#heartbeats = new Heartbeats(settings, {
+      selfId: start.id,
+      store: this.#store,
+      membership: this.#membership,
+      emit,
+      suspicions: this.#suspicions,
+      // Where members sign, nobody speaks for another, and vectors are not signed (rule L4).
+      trustsVectors: !this.#signs,
+    });
     this.#merge = new Merge(settings, {
       store: this.#store,
       membership: this.#membership,
+      heartbeats: this.#heartbeats,
       emit,
       signs: this.#signs,
     });
     this.#self = this.#store.hold(start.id, start.life);
-    this.#store.order.changed(this.#self, { lasting: false });
+    this.#store.order.changed(this.#self);
   }
 
   /** This member's id. */
@@ -239,33 +266,129 @@ export class Engine {
   }
 
   /**
-   * Sets what a member tells of itself at every interval: its heartbeat, and its digest and its view of the
-   * topology where these changed (R6.1, E12, E14).
+   * Counts an interval (R2.2, R6.1, rule L1). Sets the statistics of the heartbeat, and this member's view of the
+   * topology, where these changed (R6.2, E14).
    */
-  beat(actorCount: Readonly<Record<string, number>>, now: Instant): Caused {
+  countHeartbeat(actorCount: Readonly<Record<string, number>> | undefined, now: Instant): Caused {
     return this.#act(now, () => {
-      const heartbeat: JsonValue = Object.keys(actorCount).length > 0
-        ? { actorStatistics: { actorCount } }
-        : {};
-      this.#setOwn(HEARTBEAT_KEY, { ...withJson(heartbeat), type: TYPE.heartbeat }, now);
-      const active = this.#store.activeHash;
-      if (this.#publishedTopology !== active) {
-        this.#publishedTopology = active;
-        const blocked = firstThatFit(this.#membership.blocks.ids());
-        const topology = {
-          topologyHash: topologyHash(this.#store.active),
-          ...(blocked.length > 0 && { blocked }),
-        };
-        this.#setOwn(TOPOLOGY_KEY, { ...withJson(topology), type: TYPE.topology }, now);
-      }
-      // The topology just set is part of the digest.
-      if (this.#publishedState !== this.#exchange.state) {
-        this.#publishedState = this.#exchange.state;
-        this.#setOwn(DIGEST_KEY, withJson({ digest: this.#store.digest, active }), now);
-      }
+      if (actorCount) this.#setStatistics(actorCount, now);
+      this.#heartbeats.count(this.#self, now);
+      this.#publishTopology(now);
       return {};
       // Every member publishes its topology after each join: pushed, these would be quadratic in number.
     }, { passOn: false });
+  }
+
+  /** Whether the events of heartbeats are emitted: they are many, so only where somebody listens. */
+  observeHeartbeats(isObserved: boolean): void {
+    this.#heartbeats.isObserved = isObserved;
+  }
+
+  /** The heartbeat of a member, as a value of the key of heartbeats; none where nothing was heard of it. */
+  heartbeatOf(memberId: string): Entry | undefined {
+    const state = this.#store.order.get(memberId);
+    return state && state.heartbeat.count > 0 ? heartbeatEntry(state) : undefined;
+  }
+
+  /** A peer said another member's count. Where members sign, nobody speaks for another (rule L4). */
+  applyCount(memberId: string, count: number, now: Instant): Caused {
+    return this.#act(now, () => {
+      const state = this.#store.order.get(memberId);
+      if (state && !this.#signs && !this.#silenced) this.#heartbeats.learn(state, count, now);
+      return {};
+    });
+  }
+
+  /** Suspects an active member of having crashed (rule C2). */
+  suspect(memberId: string, now: Instant): Caused {
+    return this.#act(now, () => {
+      const isNew = this.#store.active.has(memberId) && this.#suspicions.add(memberId, now.monotonicMs);
+      if (isNew) this.#events.push({ type: "MemberSuspected", memberId });
+      return {};
+    });
+  }
+
+  /** Blocks a suspect of which nothing newer was heard for so long (rule C3). */
+  confirmCrash(
+    memberId: string,
+    { waitMs }: { readonly waitMs: number },
+    now: Instant,
+  ): Caused<{ isBlocked: boolean }> {
+    return this.#act(now, () => {
+      const isBlocked = this.#suspicions.isDue(memberId, { nowMs: now.monotonicMs, waitMs });
+      if (isBlocked) this.#membership.block(memberId, "crashed", now);
+      return { isBlocked };
+    });
+  }
+
+  /** Suspects a member no longer. */
+  clearSuspicion(memberId: string): Caused {
+    return this.#act(undefined, () => {
+      this.#suspicions.remove(memberId);
+      return {};
+    });
+  }
+
+  /** Whether this member has heard of no other for long, although the topology has others (rule L5). */
+  get isolated(): boolean {
+    return this.#isIsolated;
+  }
+
+  /** What to say to a peer of who is alive, in the same message as what is `sent`. */
+  liveness(peerId: string, sent?: Sent): Liveness {
+    const peer = this.#memories.peek(peerId);
+    const maxBytes = Math.min(this.#settings.maxMessageBytes, peer?.maxMessageBytes ?? Infinity);
+    // An unversioned peer would ignore a vector, which is then better sent to another.
+    if (peer?.life !== undefined && isForeign(peer.life)) return { count: this.#self.heartbeat.count };
+    const room = maxBytes - ENVELOPE_BYTES - (sent?.bytes ?? 0);
+    return this.#heartbeats.toSend(this.#self, { peerLives: peer?.lives, room, nowMs: this.#nowMs });
+  }
+
+  /** A peer said who is alive. */
+  applyLiveness(peerId: string, liveness: Liveness, now: Instant): Caused {
+    return this.#act(now, () => {
+      if (this.#silenced) return {};
+      this.#noteHeard(now);
+      this.#exchange.noteHeard(peerId, now.monotonicMs);
+      const held = this.lifeOf(peerId);
+      const peer = this.#memories.peek(peerId);
+      const life = peer?.life ?? held;
+      // A count is of the life that the peer greeted with, and of no other.
+      if (held === undefined || held === life) this.#heartbeats.heard(peerId, liveness.count, now);
+      else if (life !== undefined && held < life) {
+        this.#membership.heartbeat(peerId, now);
+      }
+      if (!liveness.vector) return {};
+      const { active } = liveness.vector;
+      // A peer that names members by tags does not know that the two agree on them.
+      if (peer) peer.lives = active;
+      this.#heartbeats.apply(liveness.vector, now);
+      return {};
+    });
+  }
+
+  /**
+   * Whether a peer and this member know that they have the same state, and this member that all have it: then a
+   * heartbeat is all there is to send.
+   */
+  isQuiet(peerId: string): boolean {
+    return this.#phase === "confirmed" && this.#exchange.isQuiet(peerId);
+  }
+
+  /** Whether a peer was not heard for so long that it is to be asked something: a connection may bring nothing any more. */
+  isSilent(peerId: string): boolean {
+    const silentMs = this.#nowMs - (this.#memories.peek(peerId)?.heardMs ?? -Infinity);
+    return silentMs > this.#settings.heartbeatExpiration / SILENT_SHARE;
+  }
+
+  /**
+   * Whether nothing is to be exchanged with any peer, and all are heard, so that a round needs to reach one peer only. Where
+   * members sign, each is kept alive by its own word, so that a round reaches as many as ever (rule L4).
+   */
+  get isIdle(): boolean {
+    if (this.#phase !== "confirmed" || this.#signs) return false;
+    return this.#membership.longestSilence(this.#nowMs) <=
+      this.#settings.heartbeatExpiration / ISOLATED_SHARE;
   }
 
   /** This member's state, to be signed; `undefined` where all of it is. */
@@ -292,6 +415,8 @@ export class Engine {
   /** Does what time brings, once an interval: expiry, leaving, forgetting (R2.3, R2.4, E8, E11). */
   tick(now: Instant): Caused {
     return this.#act(now, () => {
+      this.#checkIsolation(now);
+      this.#heartbeats.tick(now);
       this.#membership.tick(now);
       this.#store.forgetTombstones(now.monotonicMs, this.#settings.tombstoneRetention);
       return {};
@@ -358,6 +483,8 @@ export class Engine {
     return this.#act(undefined, () => {
       if (!this.#blockedBy.has(peerId)) this.#events.push({ type: "SelfBlocked", peerId, reason });
       if (this.isMember(peerId)) this.#blockedBy.add(peerId);
+      // Others heard nothing of this member for long: it may have been suspended without noticing it.
+      if (endsWithLife(reason)) this.#heartbeats.distrust({ monotonicMs: this.#nowMs, wallMs: 0 });
       return {};
     });
   }
@@ -375,7 +502,14 @@ export class Engine {
 
   /** A peer's greeting came, asked for or answered. A refusal says that nothing may follow. */
   greeted(
-    peer: { readonly id: string; readonly life: Life; readonly digest: string; readonly active: string },
+    peer: {
+      readonly id: string;
+      readonly life: Life;
+      readonly digest: string;
+      readonly active: string;
+      readonly count?: number;
+      readonly maxMessageBytes?: number;
+    },
     now: Instant,
   ): Caused<{ refusal: GreetingRefusal | undefined }> {
     return this.#act(now, () => {
@@ -387,12 +521,17 @@ export class Engine {
       // Its clock has stepped back, or another process uses its id: it is to begin above what is known.
       if ((this.latestLife(peer.id) ?? "") > peer.life) return { refusal: "id_conflict" };
       this.#merge.beginLife(peer.id, peer.life, now);
-      if (this.#membership.blocks.reason(peer.id) === "expired") this.#membership.free(peer.id, now);
+      if (endsWithLife(this.#membership.blocks.reason(peer.id))) this.#membership.free(peer.id, now);
       if (this.#membership.blocks.has(peer.id)) return { refusal: "blocked" };
       this.#contact = true;
+      this.#noteHeard(now);
+      this.#suspicions.remove(peer.id);
       this.#membership.met(peer.id, now);
       this.#blockedBy.delete(peer.id);
+      this.#heartbeats.heard(peer.id, peer.count ?? 0, now);
       const memory = this.#exchange.meet(peer.id, peer.life);
+      memory.maxMessageBytes = peer.maxMessageBytes ?? Infinity;
+      this.#exchange.noteState(memory, peer, now.monotonicMs);
       if (stateName(peer.digest, peer.active) === this.#exchange.state) this.#exchange.agreeWith(memory);
       return { refusal: undefined };
     });
@@ -418,24 +557,24 @@ export class Engine {
 
   /**
    * Merges what a peer told (R3.3), but for the members that are `refused`; `holds` is to be answered. What is told
-   * of this member itself is taken for more than talk, where members sign, if it is among the `verified`. Where
-   * `invalid` names something that cannot be believed, nothing was merged.
+   * of this member itself is taken for more than talk, where members sign, if it is among the `verified`. A
+   * life more than a year ahead is refused like those; the peer may be an honest relay whose clock is ahead (E2).
    */
   applyIncoming(
     peerId: string,
     delta: Delta,
     now: Instant,
     options: { readonly refused?: ReadonlySet<string>; readonly verified?: ReadonlySet<string> } = {},
-  ): Caused<{ holds: Holds; invalid: string | undefined }> {
+  ): Caused<{ holds: Holds }> {
     return this.#act(now, () => {
-      if (this.#silenced) return { holds: NONE, invalid: undefined };
-      const ahead = delta.members.find((each) => isFarAhead(each.life, now.wallMs));
-      if (ahead) return { holds: NONE, invalid: `the life of ${ahead.id} is more than a year ahead` };
+      if (this.#silenced) return { holds: NONE };
       const merging = this.#exchange.beforeMerge(peerId);
       const { holds, laterLife } = this.#mergeMembers(peerId, delta, { ...options, now });
-      this.#exchange.afterMerge(merging, delta, holds);
+      // Without it the peer would not learn that its life is over for as long as it sets nothing (E1).
+      if (this.#exchange.isOutlived(merging.peer)) holds.set(peerId, this.holdOf(peerId)!);
+      this.#exchange.afterMerge(merging, delta, { holds, nowMs: now.monotonicMs });
       this.#renewAbove(laterLife, { ...options, now });
-      return { holds, invalid: undefined };
+      return { holds };
     });
   }
 
@@ -448,17 +587,15 @@ export class Engine {
     push: { readonly delta: PartialDelta; readonly relay: boolean },
     now: Instant,
     options: { readonly refused?: ReadonlySet<string>; readonly verified?: ReadonlySet<string> } = {},
-  ): Caused<{ invalid: string | undefined }> {
+  ): Caused {
     return this.#act(now, () => {
-      if (this.#silenced) return { invalid: undefined };
+      if (this.#silenced) return {};
       const { delta } = push;
-      const ahead = delta.members.find((each) => isFarAhead(each.life, now.wallMs));
-      if (ahead) return { invalid: `the life of ${ahead.id} is more than a year ahead` };
       const merging = this.#exchange.beforeMerge(peerId);
       const { holds, laterLife } = this.#mergeMembers(peerId, delta, { ...options, now });
       this.#exchange.noteReceived(merging, delta, holds);
       this.#renewAbove(laterLife, { ...options, now });
-      return { invalid: undefined };
+      return {};
     }, { passOn: push.relay });
   }
 
@@ -528,6 +665,7 @@ export class Engine {
 
   /** The entry under a key of a member; none where it was deleted. */
   get(memberId: string, key: string): Entry | undefined {
+    if (key === HEARTBEAT_KEY) return this.heartbeatOf(memberId);
     return this.#store.order.get(memberId)?.live(key);
   }
 
@@ -535,7 +673,7 @@ export class Engine {
   state(key: string): Map<string, Entry> {
     const entries = new Map<string, Entry>();
     for (const member of this.#store.order.members()) {
-      const entry = member.live(key);
+      const entry = this.get(member.id, key);
       if (entry) entries.set(member.id, entry);
     }
     return entries;
@@ -551,6 +689,13 @@ export class Engine {
     const member = this.#store.order.get(memberId);
     const live = [...member?.entries() ?? []].filter((entry) => entry.value !== undefined);
     return member?.isForeign ? live.sort((one, other) => one.number - other.number) : live;
+  }
+
+  /** The same with the heartbeat as others see it. */
+  shownEntriesOf(memberId: string): readonly Entry[] {
+    const heartbeat = this.heartbeatOf(memberId);
+    const others = this.entriesOf(memberId).filter(({ key }) => key !== HEARTBEAT_KEY);
+    return heartbeat ? [...others, heartbeat] : others;
   }
 
   /** The life of a member that is held. */
@@ -622,7 +767,10 @@ export class Engine {
    * change is left for the rounds to spread.
    */
   #act<T>(now: Instant | undefined, action: () => T, { passOn = true } = {}): Caused<T> {
-    if (now) this.#nowMs = now.monotonicMs;
+    if (now) {
+      this.#nowMs = now.monotonicMs;
+      this.#heartbeats.noteTime(now);
+    }
     const result = action();
     const changed = this.#store.order.takeRecent();
     if (passOn && changed.size > 0) this.#noteChanges(changed);
@@ -643,11 +791,13 @@ export class Engine {
     peerId: string,
     delta: PartialDelta,
     { refused, now }: { readonly refused?: ReadonlySet<string>; readonly now: Instant },
-  ): { holds: Holds; laterLife: Life | undefined } {
+  ): { holds: Map<string, Hold>; laterLife: Life | undefined } {
     const holds = new Map<string, Hold>();
     let laterLife: Life | undefined;
     for (const each of delta.members) {
-      if (refused?.has(each.id)) this.#merge.refuse(each, { holds });
+      const isRefused = refused?.has(each.id) || isFarAhead(each.life, now.wallMs);
+      if (isRefused && each.id !== this.#id) this.#merge.refuse(each, { holds });
+      else if (isRefused) continue;
       else if (each.id === this.#id) laterLife = this.#answerOwn(each, holds) ?? laterLife;
       else this.#merge.take(each, { peerId, holds, now });
     }
@@ -666,7 +816,7 @@ export class Engine {
 
   #settle(): void {
     for (const check of this.#store.checks.values()) {
-      const agreed = this.#contact ? check.evaluate(this.#store.active.size) : undefined;
+      const agreed = this.#contact && !this.#isIsolated ? check.evaluate(this.#store.active.size) : undefined;
       if (agreed === check.agreed) continue;
       check.agreed = agreed;
       const { id: checkId, key } = check;
@@ -683,8 +833,51 @@ export class Engine {
   #evaluatePhase(): Phase {
     if (this.#memories.inRepair) return "reconciling";
     const { agreement } = this.#store;
-    const confirmed = this.#contact && agreement.agreeing(this.#exchange.state) === agreement.peers;
+    const confirmed = this.#contact && !this.#isIsolated &&
+      agreement.agreeing(this.#exchange.state) === agreement.peers;
     return confirmed ? "confirmed" : "diffusing";
+  }
+
+  #noteHeard(now: Instant): void {
+    this.#heardMs = now.monotonicMs;
+    if (!this.#isIsolated) return;
+    this.#isIsolated = false;
+    this.#events.push({ type: "Rejoined" });
+  }
+
+  /** The time in which this process stood still counts for nobody (E9). */
+  #checkIsolation(now: Instant): void {
+    const { gossipInterval, gossipRequestTimeout, heartbeatExpiration } = this.#settings;
+    const longestGap = gossipInterval + gossipRequestTimeout;
+    const lostMs = Math.max(0, now.monotonicMs - this.#tickedMs - longestGap);
+    this.#tickedMs = now.monotonicMs;
+    // A message may have come after the gap and before this call; a moment in the future would put off isolation.
+    this.#heardMs = Math.min(this.#heardMs + lostMs, now.monotonicMs);
+    // A member that nobody else is with is alone, and not isolated.
+    if (!this.#membership.hasOthers) this.#noteHeard(now);
+    const mostMs = Math.max(heartbeatExpiration / ISOLATED_SHARE, 2 * longestGap);
+    if (this.#isIsolated || now.monotonicMs - this.#heardMs <= mostMs) return;
+    this.#isIsolated = true;
+    this.#events.push({ type: "Isolated" });
+  }
+
+  #setStatistics(actorCount: Readonly<Record<string, number>>, now: Instant): void {
+    const isEmpty = Object.keys(actorCount).length === 0;
+    const { json, value } = withJson(isEmpty ? {} : { actorStatistics: { actorCount } });
+    if (this.#self.live(HEARTBEAT_KEY)?.json === json) return;
+    this.#setOwn(HEARTBEAT_KEY, { json, value, type: TYPE.heartbeat }, now);
+  }
+
+  #publishTopology(now: Instant): void {
+    const active = this.#store.activeHash;
+    if (this.#publishedTopology === active) return;
+    this.#publishedTopology = active;
+    const blocked = firstThatFit(this.#membership.blocks.ids());
+    const { json, value } = withJson({
+      topologyHash: topologyHash(this.#store.active),
+      ...(blocked.length > 0 && { blocked }),
+    });
+    this.#setOwn(TOPOLOGY_KEY, { json, value, type: TYPE.topology }, now);
   }
 
   #setOwn(
@@ -760,13 +953,14 @@ export class Engine {
     const life = lifeAbove(told, now.wallMs, this.#random.next());
     const entries = this.entriesOf(this.#id).map((entry, index) => ({ ...entry, number: index + 1 }));
     this.#self = this.#store.replace(this.#self, entries, { life, floor: 0, now });
+    this.#heartbeats.count(this.#self, now);
     this.#exchange.ownLifeRenewed();
     this.#events.push({ type: "LifeRenewed", life });
   }
 }
 
 function isOwnBusiness(key: string): boolean {
-  return isRestless(key) || key === TOPOLOGY_KEY || key === GRACEFULLY_LEFT_KEY || key === MEMBER_KEY ||
+  return key === HEARTBEAT_KEY || key === TOPOLOGY_KEY || key === GRACEFULLY_LEFT_KEY || key === MEMBER_KEY ||
     key === SIGNING_KEY;
 }
 

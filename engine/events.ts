@@ -80,6 +80,26 @@ export interface MemberBlocked {
   readonly reason: BlockReason;
 }
 
+/** A member may have crashed: its connection broke and its address refuses new ones (rule C2). */
+export interface MemberSuspected {
+  /** Tells this kind from the others. */
+  readonly type: "MemberSuspected";
+  /** The member that it is about. */
+  readonly memberId: string;
+}
+
+/** This member has heard no other for a third of `heartbeatExpiration`, although the topology has others (rule L5). */
+export interface Isolated {
+  /** Tells this kind from the others. */
+  readonly type: "Isolated";
+}
+
+/** This member hears others again. */
+export interface Rejoined {
+  /** Tells this kind from the others. */
+  readonly type: "Rejoined";
+}
+
 /** A block ended: the member gave proof of life, lives anew, or was freed by hand. */
 export interface MemberUnblocked {
   /** Tells this kind from the others. */
@@ -156,8 +176,11 @@ export type EngineEvent =
   | GossipUpdate
   | LifeRenewed
   | MemberBlocked
+  | Isolated
   | MemberForgotten
+  | MemberSuspected
   | MemberUnblocked
   | PhaseChanged
   | ReconcilingRequested
+  | Rejoined
   | SelfBlocked;

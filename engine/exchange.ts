@@ -6,17 +6,21 @@
 
 import type { EngineEvent } from "./events.ts";
 import { FOREIGN_LIFE, isForeign } from "./life.ts";
+import { byCodePoint } from "./murmur3.ts";
+import { withHeartbeatEntries } from "./liveness/entries_for_unversioned.ts";
 import type { Membership } from "./membership.ts";
 import type { MemberState } from "./member_state.ts";
 import { Newsroom, type Outcome } from "./news.ts";
 import type { PeerMemories, PeerMemory, Waiting } from "./peer_memory.ts";
-import { askedOf, select, selectInOrder } from "./selection.ts";
+import { askedOf, deltaBytes, select, selectInOrder } from "./selection.ts";
 import { ENVELOPE_BYTES, holdBytes, holdsBytes } from "./size.ts";
 import { stateName, type Store } from "./store.ts";
 import type { Delta, Hold, Holds, Life, MemberDelta, PartialDelta, Summary, SummaryPart } from "./types.ts";
 
-/** The most members in one part of a comparison: some 150 bytes each. */
-const SUMMARY_MEMBERS = 1_000;
+/** The most members in one part of a comparison. 1,000: some 150 KB. */
+const MAX_SUMMARY_MEMBERS = 1_000;
+/** The most that a member takes in it: an id of 256 bytes that needs escapes, a life, a number and a sum. */
+const MAX_SUMMARY_BYTES = 600;
 /** Asking takes at most one in so many bytes of a message: what is to be told comes first. */
 const ASKING_SHARE = 8;
 /** What is said of a member of which nothing is held: every life is later. */
@@ -33,6 +37,10 @@ export interface Sent {
   >;
   /** What is to be remembered once the peer has taken this. */
   readonly outcome: Outcome;
+  /** The name of the sender's state. */
+  readonly state: string;
+  /** What the message takes, but for its envelope and its liveness, in bytes. */
+  readonly bytes: number;
 }
 
 /** News of a peer that is being merged. Opaque. */
@@ -84,10 +92,10 @@ export class Exchange {
     return stateName(this.#store.digest, this.#store.activeHash);
   }
 
-  /** Whether something of this member's own that lasts is not signed yet, so that digests tell of what is not told. */
+  /** Whether some of this member's own state is not signed yet, so that its digest covers more than it sends. */
   get #isUnsigned(): boolean {
     const own = this.#store.order.get(this.#selfId)!;
-    return this.#signs && own.lastLasting > own.certified;
+    return this.#signs && own.held > own.certified;
   }
 
   /** The peer lives in this life; of an earlier one nothing that it held counts. */
@@ -101,29 +109,50 @@ export class Exchange {
     // A push that was under way when the last connection broke may be lost.
     peer.pushed.clear();
     const held = this.#store.order.get(peerId)?.life;
-    const isOutlived = held !== undefined && held > life;
-    // A greeting that was long under way, or a process that has yet to learn of that later life: it will greet
-    // anew, and until then what it is said to have published tells nothing of it.
-    peer.life = isOutlived ? undefined : life;
-    this.#store.agreement.set(peerId, { isOutlived });
+    // A greeting that was long under way, or a process that has yet to learn of that later life: it greets anew.
+    peer.life = held !== undefined && held > life ? undefined : life;
     return peer;
   }
 
-  /**
-   * Whom to ask a peer for, and what is held of each: where not all find room in one message, those of whom nothing
-   * is held, and those of whom nothing was heard for longest.
-   */
+  /** Notes what a peer said of its state, and when. */
+  noteState(peer: PeerMemory, { digest, active }: Pick<Delta, "digest" | "active">, nowMs: number): void {
+    peer.receivedState = stateName(digest, active);
+    // The digest covers lives.
+    if (peer.receivedState === this.state) peer.lives = this.#store.livesHash;
+    // Others are active there: a vector by index would say nothing to it.
+    else if (active !== this.#store.activeHash) peer.lives = undefined;
+    peer.heardMs = nowMs;
+    // A sender of an earlier life, as far as others know, says nothing of the later one.
+    this.#store.agreement.set(peer.id, { sent: this.isOutlived(peer) ? undefined : peer.receivedState });
+  }
+
+  /** Notes that something of a peer arrived. */
+  noteHeard(peerId: string, nowMs: number): void {
+    const peer = this.#memories.peek(peerId);
+    if (peer) peer.heardMs = nowMs;
+  }
+
+  /** Whether others have told of a later life of the peer than the one that it was spoken with. */
+  isOutlived(peer: PeerMemory): boolean {
+    const held = this.#store.order.get(peer.id)?.life;
+    return held !== undefined && peer.life !== undefined && held > peer.life;
+  }
+
+  /** Whether both sides know that they have the same state, so that there is nothing to exchange but heartbeats. */
+  isQuiet(peerId: string): boolean {
+    const peer = this.#memories.peek(peerId);
+    return peer !== undefined && peer.sentState === this.state && peer.receivedState === this.state &&
+      peer.life !== undefined && !isForeign(peer.life) && peer.waiting.size === 0 &&
+      this.#store.inactive.size === 0;
+  }
+
+  /** The members to ask a peer for where not all find room in one message: active ones of which nothing is held. */
   toAsk(peerId: string): Holds {
-    const { active, order } = this.#store;
     const { gossipMaxSend, maxMessageBytes } = this.#settings;
     const holds = new Map<string, Hold>();
-    if (active.size <= gossipMaxSend) return holds;
-    const most = askedOf(gossipMaxSend);
-    for (const id of this.#store.takeUnheard(most)) if (id !== peerId) holds.set(id, NOTHING);
-    for (const { id, life, held, isForeign } of order.changes.oldestFirst()) {
-      if (holds.size === most) break;
-      const isMeant = active.has(id) && id !== this.#selfId && id !== peerId && !isForeign;
-      if (isMeant) holds.set(id, { life, number: held });
+    if (this.#store.active.size <= gossipMaxSend) return holds;
+    for (const id of this.#store.takeUnheard(askedOf(gossipMaxSend))) {
+      if (id !== peerId) holds.set(id, NOTHING);
     }
     let room = maxMessageBytes / ASKING_SHARE;
     return new Map([...holds].filter(([id]) => (room -= holdBytes(id)) >= 0));
@@ -148,29 +177,31 @@ export class Exchange {
     const news = this.#newsroom.of(peer, options);
     const deltas = options.silent ? [] : select(news, {
       members: this.#settings.gossipMaxSend,
-      bytes: this.#settings.maxMessageBytes - ENVELOPE_BYTES - holdsBytes(options.holds),
+      bytes: this.#maxBytes(peer) - holdsBytes(options.holds),
       turnFirst: peer.turnFirst,
     });
     this.#emitDisseminated(peerId, deltas);
     const members = new Map(deltas.map((each) => [each.id, { ...this.#spanSent(each), reset: each.reset }]));
-    const outcome = this.#newsroom.noteTold(peer, news, new Set(members.keys()));
+    const outcome = this.#newsroom.noteTold(peer, news, members);
     const delta = {
-      members: deltas,
+      members: isForeign(peer.life ?? "") ? this.#withHeartbeats(peer, deltas) : deltas,
       digest: this.#store.digest,
       active: this.#store.activeHash,
       partial: outcome.partial || options.silent || this.#isUnsigned,
+      ...this.#agreeing(peer),
     };
-    return { delta, sent: { peerId, peerLife: peer.life, members, outcome } };
+    const bytes = holdsBytes(options.holds) + (delta.agreeing?.length ?? 0) +
+      delta.members.reduce((sum, each) => sum + deltaBytes(each), 0);
+    return { delta, sent: { peerId, peerLife: peer.life, members, outcome, state: this.state, bytes } };
   }
 
   /** What changed of these members, to be sent to a peer at once and without an answer. */
   push(peerId: string, ids: Iterable<string>, nowMs: number): MemberDelta[] {
     const peer = this.#memories.of(peerId);
     const changed = this.#newsroom.toPush(peer, ids, nowMs);
-    const { gossipMaxSend, maxMessageBytes } = this.#settings;
     const deltas = selectInOrder(changed, {
-      members: gossipMaxSend,
-      bytes: maxMessageBytes - ENVELOPE_BYTES,
+      members: this.#settings.gossipMaxSend,
+      bytes: this.#maxBytes(peer),
     });
     for (const delta of deltas) {
       const { life, last: number } = spanOf(delta);
@@ -180,17 +211,24 @@ export class Exchange {
       }
     }
     this.#emitDisseminated(peerId, deltas);
-    return deltas;
+    if (!isForeign(peer.life ?? "")) return deltas;
+    // As state they have other numbers than counts: after such a one the peer would ignore every count below it.
+    return withHeartbeatEntries(deltas, {
+      members: [],
+      places: 0,
+      stateOf: (id) => this.#store.order.get(id),
+    })
+      .filter(({ entries }) => entries.length > 0);
   }
 
   /** The peer holds what was sent to it, but for what it says itself, which always wins. */
   acknowledge(sent: Sent, holds: Holds): void {
     const peer = this.#memories.peek(sent.peerId);
     // What an earlier life of the peer held, this one may lack.
-    if (!peer || peer.life !== sent.peerLife || this.#isOutlived(peer)) return;
-    const { changes, lasting, turn, turnFirst } = sent.outcome;
+    if (!peer || peer.life !== sent.peerLife || this.isOutlived(peer)) return;
+    const { changes, turn, turnFirst } = sent.outcome;
+    peer.sentState = sent.state;
     peer.changes.add(...changes);
-    peer.lasting.add(...lasting);
     if (turn !== undefined) peer.turn = Math.max(peer.turn ?? 0, turn);
     peer.turnFirst = turnFirst;
     for (const [id, { life, last, reset }] of sent.members) {
@@ -206,8 +244,14 @@ export class Exchange {
   }
 
   /** After news of a peer was merged: what it told, it holds, and what changed by it need not go back. */
-  afterMerge(merging: Merging, delta: Delta, holds: Holds): void {
+  afterMerge(
+    merging: Merging,
+    delta: Delta,
+    { holds, nowMs }: { readonly holds: Holds; readonly nowMs: number },
+  ): void {
     this.noteReceived(merging, delta, holds);
+    this.noteState(merging.peer, delta, nowMs);
+    this.#noteAgreeing(delta);
     const nothingLeft = this.#review(merging.peer);
     this.#compareDigests(merging.peer, delta, nothingLeft);
   }
@@ -216,7 +260,6 @@ export class Exchange {
   noteReceived({ peer, serial }: Merging, delta: PartialDelta, holds: Holds): void {
     const { order } = this.#store;
     peer.changes.add(serial, order.serial);
-    peer.lasting.add(serial, order.serial);
     for (const each of delta.members) {
       const { life, last } = spanOf(each);
       const member = order.get(each.id);
@@ -237,12 +280,13 @@ export class Exchange {
     this.#memories.compare(peer, true);
     peer.tried = peer.differing;
     this.#emit({ type: "ReconcilingRequested", peerId });
-    const ids = [...this.#store.active].sort();
+    const { ids } = this.#store.sorted;
+    const most = this.#summaryMembers(peer);
     const parts: SummaryPart[] = [];
-    for (let start = 0; start < ids.length; start += SUMMARY_MEMBERS) {
+    for (let start = 0; start < ids.length; start += most) {
       const from = start === 0 ? "" : ids[start]!;
-      const until = ids[start + SUMMARY_MEMBERS];
-      parts.push({ from, until, members: this.#summaries(ids.slice(start, start + SUMMARY_MEMBERS)) });
+      const until = ids[start + most];
+      parts.push({ from, until, members: this.#summaries(ids.slice(start, start + most)) });
     }
     return parts;
   }
@@ -251,7 +295,7 @@ export class Exchange {
   answerReconcile(peerId: string, part: SummaryPart): SummaryPart {
     const peer = this.#memories.of(peerId);
     const mine = this.#compareParts(peer, part);
-    const members = new Map([...mine].slice(0, 2 * SUMMARY_MEMBERS));
+    const members = new Map([...mine].slice(0, 2 * this.#summaryMembers(peer)));
     return { from: part.from, until: part.until, members };
   }
 
@@ -292,13 +336,40 @@ export class Exchange {
     if (id === this.#selfId || !this.#store.active.has(id)) return false;
     const peer = this.#memories.peek(id);
     // What an earlier life of the peer held, this one may lack.
-    const held = peer && !this.#isOutlived(peer) ? peer.ownHeld : 0;
+    const held = peer && !this.isOutlived(peer) ? peer.ownHeld : 0;
     return held >= number || this.#store.agreement.agrees(id, this.state);
   }
 
   /** This member's own state begins anew: what peers held of it counts no more. */
   ownLifeRenewed(): void {
     for (const peer of this.#memories.peers()) peer.ownHeld = 0;
+  }
+
+  /** The deltas with heartbeats as entries, of this member and of others in turn. */
+  #withHeartbeats(peer: PeerMemory, deltas: readonly MemberDelta[]): MemberDelta[] {
+    const { order } = this.#store;
+    return withHeartbeatEntries(deltas, {
+      members: this.#heartbeatsInTurn(peer),
+      places: this.#settings.gossipMaxSend,
+      stateOf: (id) => order.get(id),
+    });
+  }
+
+  /** This member, then the other active ones from where the last message to the peer ended. */
+  *#heartbeatsInTurn(peer: PeerMemory): Iterable<MemberState> {
+    const { order, peers } = this.#store;
+    yield order.get(this.#selfId)!;
+    for (let looked = 0; looked < peers.length; looked++) {
+      const id = peers[peer.heartbeatTurn++ % peers.length]!;
+      const state = order.get(id);
+      // Of itself a peer knows best (E1).
+      if (state && id !== peer.id) yield state;
+    }
+  }
+
+  /** How many bytes of entries a message to a peer may have: the lower limit of the two holds. */
+  #maxBytes(peer: PeerMemory): number {
+    return Math.min(this.#settings.maxMessageBytes, peer.maxMessageBytes) - ENVELOPE_BYTES;
   }
 
   #emitDisseminated(peerId: string, deltas: readonly MemberDelta[]): void {
@@ -312,12 +383,6 @@ export class Exchange {
     // What a peer lacks that gets no gossip is no repair under way.
     const gap = waiting.gap === true && this.#store.active.has(peer.id);
     this.#memories.wait(peer, member.id, { reset: false, ...waiting, life, gap });
-  }
-
-  /** Whether others have told of a later life of the peer than the one that it was spoken with. */
-  #isOutlived(peer: PeerMemory): boolean {
-    const held = this.#store.order.get(peer.id)?.life;
-    return held !== undefined && peer.life !== undefined && held > peer.life;
   }
 
   /** The peer is known to hold a member up to a number that was sent to it, or that it told. */
@@ -378,47 +443,72 @@ export class Exchange {
       return sent && this.#noteHeld(peer, id, { life: member.life, number: sent.last, reset: sent.reset });
     }
     if (!sent && number >= peer.supposed(member).after) return;
+    // It has lost some of the state that it once said it has.
+    peer.receivedState = undefined;
+    this.#store.agreement.set(peer.id, { sent: undefined, reported: undefined });
     if (id === this.#selfId) peer.ownHeld = number;
     this.#wait(peer, member, { after: number, gap: sent === undefined || number < sent.after });
   }
 
-  /** Whether the peer lacks nothing that lasts; if so, that is noted as its acknowledgement of this state. */
+  /** Whether the peer lacks nothing; if so, that is noted as its acknowledgement of this state. */
   #review(peer: PeerMemory): boolean {
-    // It may have acknowledged this very state, and say now that it lost some of it.
-    const isLacking = this.#lacksLasting(peer);
-    if (!isLacking) this.#noteLastingHeld(peer);
+    // It may have acknowledged this very state, and say now that it lost some of it. Of a process whose life is over a
+    // late message says nothing of its successor.
+    const isLacking = this.isOutlived(peer) || this.#isLacking(peer);
+    if (!isLacking) this.#noteAllHeld(peer);
     if (isLacking) this.#store.agreement.set(peer.id, { acknowledged: undefined });
     else if (!peer.forgetful) this.#store.agreement.set(peer.id, { acknowledged: this.state });
     return !isLacking;
   }
 
-  /** Whether it lacks something that lasts of a member that is active. */
-  #lacksLasting(peer: PeerMemory): boolean {
+  /** Whether it lacks something of a member that is active. */
+  #isLacking(peer: PeerMemory): boolean {
     const { active, order } = this.#store;
     for (const [id, { gap, reset, life, after }] of peer.waiting) {
       const member = order.get(id);
       if (!member || !active.has(id)) continue;
-      if (gap || reset || life !== member.life || member.lastLasting > after) return true;
+      if (gap || reset || life !== member.life || member.held > after) return true;
     }
-    for (const member of order.lasting.newestFirst(peer.lasting.upTo)) {
+    for (const member of order.changes.newestFirst(peer.changes.upTo)) {
       if (active.has(member.id) && !this.#isHeldBy(peer, member)) return true;
     }
     return false;
   }
 
-  /** It holds everything that lasts of active members; whoever else it may lack something of waits. */
-  #noteLastingHeld(peer: PeerMemory): void {
+  /** It holds everything of active members; an inactive member of which it may lack something waits. */
+  #noteAllHeld(peer: PeerMemory): void {
     const { inactive, order } = this.#store;
     for (const id of inactive) {
       const member = order.get(id)!;
       if (!this.#isHeldBy(peer, member)) this.#wait(peer, member, { after: member.heldBy(peer) });
     }
-    peer.lasting.add(0, order.serial);
+    peer.changes.add(0, order.serial);
   }
 
-  /** Whether nothing is to be told of what lasts of a member, but for what waits. */
+  /** Whether nothing of a member is to be sent, but for what waits. */
   #isHeldBy(peer: PeerMemory, member: MemberState): boolean {
-    return member.id === peer.id || peer.waiting.has(member.id) || member.isLastingHeldBy(peer);
+    return member.id === peer.id || peer.waiting.has(member.id) || member.isHeldBy(peer);
+  }
+
+  /** Which members are known to have this state, where not all are: the peer may know of more. */
+  #agreeing(peer: PeerMemory): Pick<Delta, "agreeing"> {
+    const { agreement, active } = this.#store;
+    const { state } = this;
+    // It has another state, so that it knows nothing about this one.
+    if (this.#signs || peer.receivedState !== state || active.size <= 2) return {};
+    // Not read before: to sort the members anew costs by their number (rule E6).
+    return {
+      agreeing: this.#store.sorted.encode((id) => id === this.#selfId || agreement.agrees(id, state)),
+    };
+  }
+
+  /** Takes what a peer with the same state knows of others. Where members sign, nobody speaks for another. */
+  #noteAgreeing({ agreeing, digest, active }: Delta): void {
+    const { state } = this;
+    if (agreeing === undefined || this.#signs || stateName(digest, active) !== state) return;
+    for (const id of this.#store.sorted.decode(agreeing)) {
+      if (id !== this.#selfId) this.#store.agreement.set(id, { reported: state });
+    }
   }
 
   /** Equal digests mean the same state; unequal ones, twice in a row with nothing left to send, a repair. */
@@ -439,7 +529,7 @@ export class Exchange {
     }
   }
 
-  /** The peer holds what this member holds, so that of active members only what digests leave out can wait. */
+  /** The digests match, so the peer has all state of active members. */
   agreeWith(peer: PeerMemory): void {
     peer.mismatches = 0;
     peer.differing = undefined;
@@ -447,16 +537,11 @@ export class Exchange {
     this.#recollect(peer);
     this.#memories.compare(peer, false);
     this.#store.agreement.set(peer.id, { acknowledged: this.state });
-    this.#noteLastingHeld(peer);
-    peer.ownHeld = Math.max(peer.ownHeld, this.#store.order.get(this.#selfId)!.lastLasting);
-    for (const [id, waiting] of peer.waiting) {
-      const member = this.#store.order.get(id);
-      if (!member || !this.#store.active.has(id)) continue;
-      const { life, lastLasting } = member;
-      if (waiting.life === life && waiting.after >= lastLasting && !waiting.gap && !waiting.reset) continue;
-      // It keeps its place, so that being agreed with delays nobody's heartbeat.
-      if (lastLasting < member.held) this.#wait(peer, member, { after: lastLasting });
-      else this.#memories.settle(peer, id);
+    this.#noteAllHeld(peer);
+    peer.pushed.clear();
+    peer.ownHeld = Math.max(peer.ownHeld, this.#store.order.get(this.#selfId)!.held);
+    for (const id of peer.waiting.keys()) {
+      if (!this.#store.order.get(id) || this.#store.active.has(id)) this.#memories.settle(peer, id);
     }
   }
 
@@ -465,22 +550,27 @@ export class Exchange {
     if (this.#store.inactive.size === 0) peer.forgetful = false;
   }
 
+  /** How many members a part of a comparison may have, so that the answer, twice as long, fits into a message. */
+  #summaryMembers(peer: PeerMemory): number {
+    return Math.min(MAX_SUMMARY_MEMBERS, Math.floor(this.#maxBytes(peer) / (2 * MAX_SUMMARY_BYTES)));
+  }
+
   #summaries(ids: Iterable<string>): Map<string, Summary> {
     const summaries = new Map<string, Summary>();
     for (const id of ids) {
       const member = this.#store.order.get(id);
       if (!member) continue;
-      summaries.set(id, { life: member.life, number: member.highestLasting, sum: `${member.sum}` });
+      summaries.set(id, { life: member.life, number: member.highest, sum: `${member.sum}` });
     }
     return summaries;
   }
 
   /** Finds what the peer lacks in the range of its part, lets that wait, and returns what is held there. */
   #compareParts(peer: PeerMemory, part: SummaryPart): Map<string, Summary> {
-    const inRange = [...this.#store.active].filter((id) =>
-      id >= part.from && (part.until === undefined || id < part.until)
+    const inRange = this.#store.sorted.ids.filter((id) =>
+      byCodePoint(id, part.from) >= 0 && (part.until === undefined || byCodePoint(id, part.until) < 0)
     );
-    const mine = this.#summaries(inRange.sort());
+    const mine = this.#summaries(inRange);
     for (const [id, summary] of mine) {
       const member = this.#store.order.get(id)!;
       const lacking = id === peer.id ? undefined : this.#lacking(peer, id, summary, part.members.get(id));
@@ -502,7 +592,7 @@ export class Exchange {
     if (isForeign(mine.life)) return mine.sum === theirs.sum ? undefined : { after: 0, reset: true };
     if (mine.number > theirs.number) return { after: theirs.number, reset: false };
     if (mine.number < theirs.number || mine.sum === theirs.sum) return undefined;
-    const mineToSend = id === this.#selfId || this.#selfId < peer.id;
+    const mineToSend = id === this.#selfId || byCodePoint(this.#selfId, peer.id) < 0;
     return mineToSend ? { after: 0, reset: true } : undefined;
   }
 }

@@ -5,13 +5,13 @@
  * @module
  */
 
-import { BlockList } from "./block_list.ts";
+import { BlockList, endsWithLife } from "./block_list.ts";
 import { Departures } from "./departures.ts";
 import type { EngineEvent } from "./events.ts";
+import { FailureDetector } from "./liveness/failure_detector.ts";
 import type { PeerMemories } from "./peer_memory.ts";
 import type { Store } from "./store.ts";
 import type { BlockReason, Hold, Instant } from "./types.ts";
-import { Vigil } from "./vigil.ts";
 
 /** The settings that decide on membership; durations in milliseconds. */
 export interface MembershipSettings {
@@ -32,7 +32,7 @@ export class Membership {
   readonly #store: Store;
   readonly #memories: PeerMemories;
   readonly #emit: (event: EngineEvent) => void;
-  readonly #vigil: Vigil;
+  readonly #detector: FailureDetector;
   #topology = new Set<string>();
   #topologyBlocked = new Set<string>();
   /** Members whose state says that they left. */
@@ -58,8 +58,18 @@ export class Membership {
     // Rounds are an interval apart, or as long as a request may take where one is slow: beyond that, the
     // process itself was late.
     const longestGap = settings.gossipInterval + settings.gossipRequestTimeout;
-    this.#vigil = new Vigil(longestGap, context.now.monotonicMs);
+    this.#detector = new FailureDetector(longestGap, context.now.monotonicMs);
     this.#store.activate(this.#selfId);
+  }
+
+  /** For how long the active member that was heard longest ago has been silent, in milliseconds. */
+  longestSilence(nowMs: number): number {
+    return this.#detector.longestSilence(nowMs);
+  }
+
+  /** Whether another member is active, or silent for a reason that is not known. */
+  get hasOthers(): boolean {
+    return this.#store.active.size > 1 || this.blocks.expired > 0;
   }
 
   isMember(id: string): boolean {
@@ -84,7 +94,7 @@ export class Membership {
     for (const id of this.#topology) {
       // This member awaits no heartbeat of its own.
       if (before.has(id) || id === this.#selfId) continue;
-      this.#vigil.refresh(id, now.monotonicMs);
+      this.#detector.heartbeat(id, now.monotonicMs);
       this.#place(id, now);
     }
     for (const id of blockedBefore) {
@@ -109,7 +119,7 @@ export class Membership {
   /** Ends a member's block; returns whether there was one. */
   free(id: string, now: Instant): boolean {
     if (!this.blocks.free(id)) return false;
-    if (this.#topology.has(id)) this.#vigil.refresh(id, now.monotonicMs);
+    if (this.#topology.has(id)) this.#detector.heartbeat(id, now.monotonicMs);
     this.#place(id, now);
     this.#emit({ type: "MemberUnblocked", memberId: id });
     return true;
@@ -126,12 +136,12 @@ export class Membership {
     if (!this.#store.active.has(id)) this.departures.depart(id, now.monotonicMs);
   }
 
-  /** A member's heartbeat is newer than the last one known: proof of life. */
+  /** A member's heartbeat is newer than the last one known: it lives. One that left is not back by its last heartbeat. */
   heartbeat(id: string, now: Instant): void {
     if (id === this.#selfId) return;
     const reason = this.blocks.reason(id);
-    if (reason === "expired") this.free(id, now);
-    else if (reason === undefined && this.#topology.has(id)) this.#vigil.refresh(id, now.monotonicMs);
+    if (endsWithLife(reason)) this.free(id, now);
+    else if (reason === undefined && this.#topology.has(id)) this.#detector.heartbeat(id, now.monotonicMs);
   }
 
   /** A later life of a member was heard of: what was said of the earlier one is over. */
@@ -152,20 +162,16 @@ export class Membership {
 
   /** What time brings, once an interval: silent members, those that left, those to be forgotten. */
   tick(now: Instant): void {
-    for (const id of this.#vigil.look(now.monotonicMs, this.#settings.heartbeatExpiration)) {
+    for (const id of this.#detector.expired(now.monotonicMs, this.#settings.heartbeatExpiration)) {
       this.block(id, "expired", now);
     }
     for (const id of this.#leavers) if (!this.blocks.has(id)) this.block(id, "left", now);
     for (const id of this.departures.takeExpired(now.monotonicMs)) this.#forget(id);
   }
 
-  /** Whether what is held of a member may be passed on, and below which number (rules E10, E11). */
-  passableBelow(id: string, nowMs: number): number {
-    if (!this.departures.passesOn(id, nowMs)) return 0;
-    // An old heartbeat would free the member wherever an older one is known; that it left is to be told.
-    const reason = this.blocks.reason(id);
-    if (reason === undefined || reason === "left") return Infinity;
-    return this.#store.order.get(id)?.lastHeartbeat || Infinity;
+  /** Whether what is held of a member is passed on (rule E11). */
+  passesOn(id: string, nowMs: number): boolean {
+    return this.departures.passesOn(id, nowMs);
   }
 
   /** Whether what ends there is refused, because it was forgotten; of who is back, what was last held is taken. */
@@ -182,7 +188,7 @@ export class Membership {
       this.departures.comeBack(id);
       this.#store.activate(id);
     } else {
-      this.#vigil.release(id);
+      this.#detector.remove(id);
       this.departures.depart(id, now.monotonicMs);
       this.#store.deactivate(id);
       this.#memories.suspend(id);

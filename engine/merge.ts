@@ -10,7 +10,8 @@
 import type { EngineEvent } from "./events.ts";
 import { spanOf } from "./exchange.ts";
 import { isForeign } from "./life.ts";
-import { isRestless, type MemberState } from "./member_state.ts";
+import type { Heartbeats } from "./liveness/heartbeats.ts";
+import type { MemberState } from "./member_state.ts";
 import type { Membership } from "./membership.ts";
 import { entryBytes, ENVELOPE_BYTES, memberBytes } from "./size.ts";
 import type { Store } from "./store.ts";
@@ -46,6 +47,7 @@ export class Merge {
   readonly #membership: Membership;
   readonly #emit: (event: EngineEvent) => void;
   readonly #signs: boolean;
+  readonly #heartbeats: Heartbeats;
 
   constructor(
     settings: MergeSettings,
@@ -54,9 +56,11 @@ export class Merge {
       readonly membership: Membership;
       readonly emit: (event: EngineEvent) => void;
       readonly signs: boolean;
+      readonly heartbeats: Heartbeats;
     },
   ) {
     this.#settings = settings;
+    this.#heartbeats = context.heartbeats;
     this.#signs = context.signs;
     this.#store = context.store;
     this.#membership = context.membership;
@@ -82,7 +86,10 @@ export class Merge {
     if (!told.reset && (mine?.held ?? 0) < told.after) {
       return void telling.holds.set(told.id, { life, number: mine?.held ?? 0 });
     }
-    if (told.entries.length === 0) return;
+    if (told.entries.length === 0) {
+      if (mine && !this.#signs) this.#heartbeats.learn(mine, told.count ?? 0, telling.now);
+      return;
+    }
     const { taken, forgotten } = this.#signs
       ? withoutIdleDeletions(told, mine)
       : { taken: told, forgotten: 0 };
@@ -93,21 +100,28 @@ export class Merge {
     const isWhole = told.reset && number >= (mine?.held ?? 0);
     if (mine && (isWhole || !this.#signs)) this.#noteConflicts(mine, told.entries, telling);
     const after = this.#takeEntries(taken, held, telling);
-    if (after.held === number) {
-      after.raiseFloor({ number: forgotten, serial: after.changed.serial, lasting: false });
-    }
+    if (after.held === number) after.raiseFloor({ number: forgotten, serial: after.changed.serial });
+    // Where members sign, nobody speaks for another (rule L4).
+    if (!this.#signs) this.#heartbeats.learn(after, told.count ?? 0, telling.now);
     // Of itself the sender says less than it once gave out.
     if (told.id === telling.peerId && number < after.held) note(after, telling);
   }
 
   #takeForeign(told: MemberDelta, held: MemberState | undefined, telling: Telling): void {
     if (held) this.#noteConflicts(held, told.entries, telling);
-    const news = told.entries.filter(({ key, number }) => number > (held?.get(key)?.entry.number ?? 0));
-    if (news.length === 0) return;
+    const news = told.entries.filter((entry) => {
+      const mine = held?.get(entry.key)?.entry;
+      // An unversioned member numbers its heartbeats like entries: only other statistics are a change of state.
+      if (entry.key === HEARTBEAT_KEY && mine && mine.json === entry.json) return false;
+      return entry.number > (mine?.number ?? 0);
+    });
     if (this.#exceedsLimits(told.id, news, held)) return this.#noteLimit(told, held, telling);
-    if (held) this.#store.put(held, news, telling.now);
-    else this.#begin(told, { floor: 0, now: telling.now });
-    this.#heed(told.id, news, telling.now);
+    if (held && news.length > 0) this.#store.put(held, news, telling.now);
+    else if (news.length > 0) this.#begin({ ...told, entries: news }, { floor: 0, now: telling.now });
+    this.#applyLeft(told.id, telling.now);
+    const heartbeat = told.entries.find(({ key, value }) => key === HEARTBEAT_KEY && value !== undefined);
+    const state = this.#store.order.get(told.id);
+    if (state && heartbeat) this.#heartbeats.learn(state, heartbeat.number, telling.now);
   }
 
   /** Takes nothing of what is told of a member that cannot have said so; the peer is told what is held instead. */
@@ -133,7 +147,7 @@ export class Merge {
       const news = told.entries.filter((entry) => entry.number > held.held);
       this.#store.put(held, news, now);
       if (news.length > 0) held.proof = told.proof;
-      this.#heed(told.id, news, now);
+      this.#applyLeft(told.id, now);
       return held;
     }
     if (held?.life === life) {
@@ -155,27 +169,22 @@ export class Merge {
     if (before === undefined ? blocks.reason(told.id) === "left" : before < life) {
       this.#membership.laterLife(told.id, now);
     }
-    const beatBefore = held?.life === life ? held.lastHeartbeat : 0;
-    this.#heed(told.id, told.entries.filter((entry) => !isOldBeat(entry, beatBefore)), now);
+    this.#applyLeft(told.id, now);
     return member;
   }
 
   #begin(told: MemberDelta, how: { readonly floor: number; readonly now: Instant }): MemberState {
     const member = this.#store.hold(told.id, told.life);
     this.#store.put(member, told.entries, how.now);
-    member.raiseFloor({ number: how.floor, serial: member.changed.serial, lasting: false });
+    member.raiseFloor({ number: how.floor, serial: member.changed.serial });
     this.#membership.heard(told.id, how.now);
     return member;
   }
 
-  /** Draws from news what it means for membership: a heartbeat is proof of life, leaving the end of it. */
-  #heed(id: string, news: readonly SentEntry[], now: Instant): void {
+  /** Blocks a member whose state says that it left, and no longer one whose state does not. */
+  #applyLeft(id: string, now: Instant): void {
     const left = this.#store.order.get(id)?.live(GRACEFULLY_LEFT_KEY) !== undefined;
     this.#membership.setLeft(id, left, now);
-    // Who left is not freed first by a last heartbeat, only to be blocked anew.
-    if (!left && news.some((entry) => entry.key === HEARTBEAT_KEY && entry.value !== undefined)) {
-      this.#membership.heartbeat(id, now);
-    }
   }
 
   /** One number with two values: at most one of them was ever set (E3). */
@@ -221,10 +230,8 @@ function withoutIdleDeletions(
   mine: MemberState | undefined,
 ): { readonly taken: MemberDelta; readonly forgotten: number } {
   const before = told.reset ? undefined : mine;
-  const lastLasting = told.entries.findLast(({ key }) => !isRestless(key));
   const isIdle = (entry: SentEntry) =>
-    entry.value === undefined && !before?.live(entry.key) && entry !== lastLasting &&
-    entry !== told.entries.at(-1);
+    entry.value === undefined && !before?.live(entry.key) && entry !== told.entries.at(-1);
   const forgotten = told.entries.findLast(isIdle)?.number ?? 0;
   if (forgotten === 0) return { taken: told, forgotten };
   return { taken: { ...told, entries: told.entries.filter((entry) => !isIdle(entry)) }, forgotten };
@@ -234,17 +241,12 @@ function note(held: MemberState, telling: Telling): void {
   telling.holds.set(held.id, { life: held.life, number: held.held });
 }
 
-function isOldBeat(entry: SentEntry, beatBefore: number): boolean {
-  return entry.key === HEARTBEAT_KEY && entry.number <= beatBefore;
-}
-
 /** Whether a reset would change nothing. */
 function isSame(held: MemberState, entries: readonly SentEntry[]): boolean {
   let count = 0;
   for (const entry of held.entries()) if (entry.value !== undefined) count++;
   const live = entries.filter((entry) => entry.value !== undefined);
-  const lastLasting = entries.findLast((entry) => !isRestless(entry.key))?.number ?? 0;
-  return lastLasting === held.lastLasting && count === live.length && live.every((entry) => {
+  return (entries.at(-1)?.number ?? 0) === held.held && count === live.length && live.every((entry) => {
     const mine = held.live(entry.key);
     return mine?.number === entry.number && mine.json === entry.json && mine.type === entry.type;
   });

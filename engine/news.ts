@@ -5,14 +5,12 @@
  * @module
  */
 
-import type { Recency } from "./change_order.ts";
 import type { Membership } from "./membership.ts";
 import type { MemberState } from "./member_state.ts";
 import type { PeerMemories, PeerMemory } from "./peer_memory.ts";
 import { askedOf, type Candidate, type Candidates, quarterOf } from "./selection.ts";
-import type { Serials } from "./serials.ts";
 import type { Store } from "./store.ts";
-import type { Hold, Holds, MemberDelta } from "./types.ts";
+import { HEARTBEAT_KEY, type Hold, type Holds, type MemberDelta } from "./types.ts";
 
 /** How many members are looked at for news of them in their turn, at most, for each place of a message. */
 const LOOKED_AT_PER_PLACE = 4;
@@ -33,8 +31,9 @@ interface ItemInTurn extends Item {
 /** All that may be told in one message. */
 export interface News extends Candidates {
   readonly own: Item | undefined;
-  /** What changed, without the members that wait. */
-  readonly changed: { readonly lasting: readonly Item[]; readonly restless: readonly Item[] };
+  readonly changed: readonly Item[];
+  /** The same without the members that wait. */
+  readonly found: readonly Item[];
   readonly inTurn: readonly ItemInTurn[];
   /** Whose turn it is where all of those have had theirs; `undefined` where nobody was asked. */
   readonly turn: number | undefined;
@@ -48,12 +47,10 @@ export interface Outcome {
   readonly turn: number | undefined;
   /** Whether the one whose turn it was found no room, and is then to come first. */
   readonly turnFirst: boolean;
-  /** Whether something that lasts had to be left out. */
+  /** Whether something had to be left out. */
   readonly partial: boolean;
   /** The changes of which the peer holds all once it has taken the message, but for members that wait. */
   readonly changes: Range;
-  /** The same of changes that are not heartbeats or digests. */
-  readonly lasting: Range;
 }
 
 /** Finds what there is to tell. */
@@ -90,57 +87,35 @@ export class Newsroom {
     const { order } = this.#store;
     const own = this.#item(peer, order.get(this.#selfId)!, nowMs);
     const waiting = this.#waiting(peer, nowMs);
-    const lasting = this.#changed(peer, {
-      nowMs,
-      among: order.lasting,
-      known: peer.lasting,
-      most: this.#places + 1,
-      isOld: (member) => member.isLastingHeldBy(peer),
-    });
-    const found = new Set(lasting.map(({ id }) => id));
-    const restless = this.#changed(peer, {
-      nowMs,
-      among: order.changes,
-      known: peer.changes,
-      most: Math.max(0, this.#places - lasting.length) + 1,
-      isOld: ({ id }) => found.has(id),
-    });
-    const count = (own ? 1 : 0) + waiting.length + lasting.length + restless.length;
+    const found = this.#changed(peer, nowMs);
+    const count = (own ? 1 : 0) + waiting.length + found.length;
     const isCrowded = peer.crowded || count > this.#places;
     return {
       own,
       // What the peer is known to lack goes before what it may have heard elsewhere.
-      lasting: [...waiting.filter((each) => each.lasting), ...lasting],
-      restless: [...waiting.filter((each) => !each.lasting), ...restless],
+      changed: [...waiting, ...found],
       asked: isCrowded ? this.#asked(peer, asked, nowMs) : [],
-      changed: { lasting, restless },
+      found,
       serial: order.serial,
       ...(isCrowded ? this.#inTurn(peer, nowMs) : { inTurn: [], turn: undefined }),
     };
   }
 
   /** Notes whom a message left out, so that each has its turn, and says what it tells all of. */
-  noteTold(peer: PeerMemory, news: News, told: ReadonlySet<string>): Outcome {
-    const isLeft = ({ id }: Candidate) => !told.has(id);
-    const { own, changed, inTurn, serial } = news;
+  noteTold(peer: PeerMemory, news: News, told: ReadonlyMap<string, { readonly last: number }>): Outcome {
+    const isLeft = ({ id, member }: Item) => (told.get(id)?.last ?? 0) < this.#end(member);
+    const { own, found, inTurn, serial } = news;
     const owns = own ? [own] : [];
     const [next] = inTurn;
-    peer.crowded = [...owns, ...news.lasting, ...news.restless].some(isLeft);
-    // Beyond as many as have places nobody looked.
-    const isCut = changed.lasting.length > this.#places;
-    const isChangesCut = changed.restless.length > Math.max(0, this.#places - changed.lasting.length);
-    const left = (items: readonly Item[]) =>
-      items.filter((each) => isLeft(each) && !peer.waiting.has(each.id)).map(({ member }) => member);
-    const leftChanged = left([...owns, ...changed.lasting, ...changed.restless]);
-    const leftLasting = left([...owns.filter((each) => each.lasting), ...changed.lasting]);
-    if (isChangesCut) leftChanged.push(changed.restless.at(-1)!.member);
-    if (isCut) leftLasting.push(changed.lasting.at(-1)!.member);
+    peer.crowded = [...owns, ...news.changed].some(isLeft);
+    const left = [...owns, ...found].filter((each) => isLeft(each) && !peer.waiting.has(each.id));
+    // Beyond as many as have places none was looked at.
+    if (found.length > this.#places) left.push(found.at(-1)!);
     return {
       turn: inTurn.find(isLeft)?.turn ?? news.turn,
       turnFirst: peer.crowded && (next === undefined || isLeft(next)),
-      partial: isCut || [...owns, ...news.lasting].some((each) => each.lasting && isLeft(each)),
-      changes: [Math.max(0, ...leftChanged.map((member) => member.changed.serial)), serial],
-      lasting: [Math.max(0, ...leftLasting.map((member) => member.changedLasting.serial)), serial],
+      partial: peer.crowded || found.length > this.#places,
+      changes: [Math.max(0, ...left.map(({ member }) => member.changed.serial)), serial],
     };
   }
 
@@ -154,6 +129,11 @@ export class Newsroom {
       if (item && !peer.waiting.has(id) && peer.pushedAfter(member, 0) < member.held) items.push(item);
     }
     return items;
+  }
+
+  /** Up to where a member can be sent. */
+  #end(member: MemberState): number {
+    return this.#signs ? Math.min(member.certified, member.held) : member.held;
   }
 
   /** Those that are an exception to what the peer is known to hold. */
@@ -172,21 +152,11 @@ export class Newsroom {
   }
 
   /** Whoever changed and does not wait, the latest first. */
-  #changed(
-    peer: PeerMemory,
-    options: {
-      readonly among: Recency;
-      readonly known: Serials;
-      readonly most: number;
-      readonly nowMs: number;
-      readonly isOld: (member: MemberState) => boolean;
-    },
-  ): Item[] {
-    const { among, known, most, nowMs, isOld } = options;
+  #changed(peer: PeerMemory, nowMs: number): Item[] {
     const items: Item[] = [];
-    for (const member of among.newestFirst(known.upTo)) {
-      if (items.length === most) break;
-      if (peer.waiting.has(member.id) || isOld(member)) continue;
+    for (const member of this.#store.order.changes.newestFirst(peer.changes.upTo)) {
+      if (items.length > this.#places) break;
+      if (peer.waiting.has(member.id) || member.isHeldBy(peer)) continue;
       const item = this.#otherItem(peer, member, nowMs);
       if (item) items.push(item);
     }
@@ -219,6 +189,15 @@ export class Newsroom {
     return items;
   }
 
+  /** The heartbeat of a blocked member is not passed on: it would free the member elsewhere (E10). */
+  #withCount({ id, heartbeat, isForeign }: MemberState, delta: MemberDelta): MemberDelta {
+    if (this.#store.active.has(id)) return heartbeat.count > 0 ? { ...delta, count: heartbeat.count } : delta;
+    // The entry of an unversioned member has its count.
+    return isForeign
+      ? { ...delta, entries: delta.entries.filter(({ key }) => key !== HEARTBEAT_KEY) }
+      : delta;
+  }
+
   #otherItem(peer: PeerMemory, member: MemberState, nowMs: number, said?: Hold): Item | undefined {
     return member.id === this.#selfId ? undefined : this.#item(peer, member, nowMs, said);
   }
@@ -232,26 +211,21 @@ export class Newsroom {
     if (supposed >= member.held && !reset) return void this.#memories.settle(peer, id);
     const after = reset ? supposed : Math.max(supposed, numberOf(said, member));
     if (after >= member.held && !reset) return undefined;
-    const below = this.#membership.passableBelow(id, nowMs);
-    const isWhole = below === Infinity && (!this.#signs || member.certified >= member.held);
+    const passesOn = this.#membership.passesOn(id, nowMs);
+    const isWhole = passesOn && (!this.#signs || member.certified >= member.held);
     if (!isWhole && !peer.waiting.has(id)) {
       this.#memories.wait(peer, id, { life: member.life, after: supposed, reset, gap: false });
     }
     // What is told without a signature over it would not be taken.
     if (this.#signs && (member.certified === 0 || (after >= member.certified && !reset))) return undefined;
-    if (below !== Infinity) {
-      const delta = member.deltaAfter(after, { below, reset });
-      // A whole state that ends early would take away what lies behind its end.
-      if (!delta || (delta.reset && !member.isForeign)) return undefined;
-      if (this.#signs && delta.proof === undefined) return undefined;
-    }
+    if (!passesOn) return undefined;
     const start = reset ? after : peer.pushedAfter(member, after);
     return {
       id,
       member,
-      lasting: member.lastLasting > after,
       // All of it was pushed: a delta without entries asks whether it arrived.
-      delta: () => member.deltaAfter(start, { below, reset }) ?? emptyDelta(member, start),
+      delta: (maxBytes) =>
+        this.#withCount(member, member.deltaAfter(start, { reset, maxBytes }) ?? emptyDelta(member, start)),
     };
   }
 }

@@ -39,8 +39,16 @@ export class PeerMemory {
   life: Life | undefined;
   /** The changes that it is known to hold, but for the members that wait. */
   readonly changes: Serials = new Serials();
-  /** Of changes that are not heartbeats or digests, those that it is known to hold, but for the members that wait. */
-  readonly lasting: Serials = new Serials();
+  /** The name of this member's state that the peer was last sent, if it is known to have arrived. */
+  sentState: string | undefined;
+  /** The name of the peer's state that it last sent. */
+  receivedState: string | undefined;
+  /** The hash of active members and their lives that the peer is known to have had. */
+  lives: string | undefined;
+  /** The largest message that it takes. */
+  maxMessageBytes: number = Infinity;
+  /** When it was last heard, by the monotonic clock. */
+  heardMs: number = -Infinity;
   /** By member id, in the order in which they began to wait. */
   waiting: ReadonlyMap<string, Waiting> = NONE;
   /** Whether waiting members were dropped, so that an empty list proves nothing. */
@@ -51,6 +59,8 @@ export class PeerMemory {
   ownHeld = 0;
   /** Whose turn it is where not all find room. */
   turn: number | undefined;
+  /** Whose heartbeat comes first in the next message, where the peer is unversioned. */
+  heartbeatTurn = 0;
   /** Whether somebody found no room in the last message. */
   crowded = false;
   /** Whether the one whose turn it was found none, and comes first in the next. */

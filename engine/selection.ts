@@ -1,7 +1,6 @@
 /**
- * Which members one message tells of, where not all find room (rule E7): the own state first, then changes
- * that last, then heartbeats, of either the latest first; and a quarter of the places is for all in turn, so that
- * nobody starves.
+ * Which members one message carries, where not all find room (rule E7): the own state first, then the others, the
+ * latest change first. A quarter of the room is for all members in turn, so that none starves.
  *
  * @module
  */
@@ -12,22 +11,18 @@ import type { MemberDelta } from "./types.ts";
 /** A member of which there is something to tell. */
 export interface Candidate {
   readonly id: string;
-  /** Whether it has changes other than heartbeats and digests. */
-  readonly lasting: boolean;
-  /** What would be told; worked out only for who is chosen. */
-  readonly delta: () => MemberDelta;
+  /** What would be sent, worked out only for who is chosen; at most so many bytes, where it can be cut. */
+  readonly delta: (maxBytes: number) => MemberDelta;
 }
 
 /** Of whom there is something to tell, each kind in the order in which it is told. */
 export interface Candidates {
   readonly own: Candidate | undefined;
-  /** Whoever has something lasting. */
-  readonly lasting: readonly Candidate[];
-  /** Whoever has a heartbeat or a digest only. */
-  readonly restless: readonly Candidate[];
+  /** The members that changed. */
+  readonly changed: readonly Candidate[];
   /** Whose turn it is, whatever there is to tell. The others may name them as well. */
   readonly inTurn: readonly Candidate[];
-  /** Those whom the peer asks for, because it has heard nothing of them for longest. */
+  /** The members that the peer asks for, because it holds nothing of them. */
   readonly asked: readonly Candidate[];
 }
 
@@ -64,7 +59,7 @@ export function selectInOrder(
   for (const candidate of candidates) {
     if (deltas.size === room.members) break;
     if (deltas.has(candidate.id)) continue;
-    const delta = candidate.delta();
+    const delta = candidate.delta(room.bytes - bytes);
     const size = deltaBytes(delta);
     // What is smaller may still find room.
     if (bytes + size > room.bytes) continue;
@@ -81,9 +76,9 @@ export function deltaBytes(delta: MemberDelta): number {
   return bytes;
 }
 
-function inOrder({ own, lasting, restless, inTurn, asked }: Candidates, room: Room): Candidate[] {
+function inOrder({ own, changed, inTurn, asked }: Candidates, room: Room): Candidate[] {
   const [next, ...quarter] = inTurn;
   const head = (room.turnFirst ? [next, own] : [own, next]).filter((each) => each !== undefined);
   const places = Math.max(0, room.members - head.length - quarter.length - asked.length);
-  return [...head, ...lasting.slice(0, places), ...quarter, ...asked, ...lasting.slice(places), ...restless];
+  return [...head, ...changed.slice(0, places), ...quarter, ...asked, ...changed.slice(places)];
 }

@@ -10,8 +10,9 @@ import { ChangeOrder } from "./change_order.ts";
 import type { ConsensusCheck } from "./consensus.ts";
 import { Sum } from "./digest.ts";
 import type { EngineEvent } from "./events.ts";
-import { type HeldEntry, isRestless, MemberState } from "./member_state.ts";
-import { DIGEST_KEY, type Instant, type JsonValue, type Life, type SentEntry } from "./types.ts";
+import { type HeldEntry, MemberState } from "./member_state.ts";
+import { SortedMembers } from "./sorted_members.ts";
+import { HEARTBEAT_KEY, type Instant, type JsonValue, type Life, type SentEntry } from "./types.ts";
 
 /** The name of a state that digests compare: its digest and the hash of the ids that are active. */
 export function stateName(digest: string, active: string): string {
@@ -36,6 +37,8 @@ export class Store {
   readonly #places = new Map<string, number>();
   readonly #digest = new Sum();
   readonly #activeHash = new Sum();
+  readonly #livesHash = new Sum();
+  #sorted: SortedMembers | undefined;
   /** Deleted keys that are still told of, the first deleted first. */
   readonly #tombstones = new Map<HeldEntry, { readonly member: MemberState; readonly sinceMs: number }>();
 
@@ -52,6 +55,16 @@ export class Store {
   /** The hash of the active ids. */
   get activeHash(): string {
     return this.#activeHash.toString();
+  }
+
+  /** The hash of the active ids and the lives that are held of them: where two are equal, so is the meaning of an index. */
+  get livesHash(): string {
+    return this.#livesHash.toString();
+  }
+
+  /** The active members in the order of their ids' bytes, where all of them are held. */
+  get sorted(): SortedMembers {
+    return this.#sorted ??= new SortedMembers(this.#active, this.order);
   }
 
   /** The ids that are active, this member's own among them. */
@@ -88,6 +101,7 @@ export class Store {
     this.#active.add(id);
     this.#inactive.delete(id);
     this.#activeHash.add(id);
+    this.#changeLife(id, { add: true });
     if (id !== this.#selfId) {
       this.agreement.add(id);
       this.#places.set(id, this.#peers.push(id) - 1);
@@ -96,7 +110,6 @@ export class Store {
     if (!member) return void this.#unheard.add(id);
     this.#digest.addSum(member.sum);
     for (const check of this.checks.values()) check.note(id, member.live(check.key)?.value);
-    this.#notePublished(id, member.live(DIGEST_KEY)?.value);
   }
 
   /** No longer counts a member as active. */
@@ -104,6 +117,7 @@ export class Store {
     if (!this.#active.delete(id)) return;
     this.#unheard.delete(id);
     this.#activeHash.remove(id);
+    this.#changeLife(id, { add: false });
     this.agreement.remove(id);
     this.#removePeer(id);
     const member = this.order.get(id);
@@ -121,9 +135,13 @@ export class Store {
   /** Holds a life of a member of which nothing was held. */
   hold(id: string, life: Life): MemberState {
     const member = new MemberState(id, life);
+    const isActive = this.#active.has(id);
+    if (isActive) this.#changeLife(id, { add: false });
     this.order.hold(member);
+    this.#sorted = undefined;
+    if (isActive) this.#changeLife(id, { add: true });
     this.#unheard.delete(id);
-    if (!this.#active.has(id)) this.#inactive.add(id);
+    if (!isActive) this.#inactive.add(id);
     return member;
   }
 
@@ -138,7 +156,7 @@ export class Store {
     for (const entry of entries) {
       const before = member.live(entry.key);
       this.#place(member, entry, now);
-      if (entry.value !== undefined || before) this.#emit(update(member.id, entry, entry.value));
+      if (entry.value !== undefined || before) this.#emitUpdate(member.id, entry, entry.value);
       this.#noteValue(member.id, entry.key, entry.value);
     }
     if (active) this.#digest.addSum(member.sum);
@@ -163,20 +181,19 @@ export class Store {
         old.type === entry.type;
       // What was merged before is not merged anew (R5.4).
       this.#place(member, entry, unchanged ? { ...now, wallMs: old.timestampMs } : now);
-      if (!unchanged && (entry.value !== undefined || old)) {
-        this.#emit(update(member.id, entry, entry.value));
-      }
+      if (!unchanged && (entry.value !== undefined || old)) this.#emitUpdate(member.id, entry, entry.value);
       this.#noteValue(member.id, entry.key, entry.value);
     }
     // A serial of its own, also where nothing is set.
     if (entries.length === 0) this.order.next();
-    member.raiseFloor({ number: floor, serial: this.order.serial, lasting: false });
+    member.raiseFloor({ number: floor, serial: this.order.serial });
+    if (life === before.life) Object.assign(member.heartbeat, before.heartbeat);
     if (active) this.#digest.addSum(member.sum);
     this.#bury(before);
-    this.order.changed(member, { lasting: true });
+    this.order.changed(member);
     for (const old of before.entries()) {
       if (old.value === undefined || member.get(old.key)) continue;
-      this.#emit(update(member.id, old, undefined));
+      this.#emitUpdate(member.id, old, undefined);
       this.#noteValue(member.id, old.key, undefined);
     }
     return member;
@@ -186,14 +203,18 @@ export class Store {
   drop(id: string): void {
     const member = this.order.get(id);
     if (!member) return;
-    if (this.#active.has(id)) this.#digest.removeSum(member.sum);
+    const isActive = this.#active.has(id);
+    if (isActive) this.#digest.removeSum(member.sum);
+    if (isActive) this.#changeLife(id, { add: false });
     this.order.drop(id);
+    this.#sorted = undefined;
+    if (isActive) this.#changeLife(id, { add: true });
     this.#inactive.delete(id);
-    if (this.#active.has(id)) this.#unheard.add(id);
+    if (isActive) this.#unheard.add(id);
     this.#bury(member);
     for (const entry of member.entries()) {
       if (entry.value === undefined) continue;
-      this.#emit(update(id, entry, undefined));
+      this.#emitUpdate(id, entry, undefined);
       this.#noteValue(id, entry.key, undefined);
     }
   }
@@ -203,11 +224,9 @@ export class Store {
     for (const [tombstone, { member, sinceMs }] of this.#tombstones) {
       if (nowMs - sinceMs < retentionMs) return;
       this.#tombstones.delete(tombstone);
-      // A member's latest entry says up to where it is held, and the latest but for heartbeats is part of its
-      // digest, which a newcomer could not have without it: these are looked at again later. Of a foreign member
+      // A member's latest entry says up to where it is held: it is looked at again later. Of a foreign member
       // nothing but the tombstone itself keeps an older value from coming back.
-      const { number } = tombstone.entry;
-      const isLatest = number === member.held || number === member.lastLasting;
+      const isLatest = tombstone.entry.number === member.held;
       if (isLatest || member.isForeign) this.#tombstones.set(tombstone, { member, sinceMs: nowMs });
       else member.forget(tombstone);
     }
@@ -221,7 +240,7 @@ export class Store {
     if (before) this.#tombstones.delete(before);
     const held = member.put({ key, number, type, value, json, timestampMs: now.wallMs }, serial);
     if (value === undefined) this.#tombstones.set(held, { member, sinceMs: now.monotonicMs });
-    this.order.changed(member, { lasting: !isRestless(key) });
+    this.order.changed(member);
   }
 
   /** Of what is no longer held no tombstones are kept either. */
@@ -232,9 +251,23 @@ export class Store {
   }
 
   #noteValue(id: string, key: string, value: JsonValue | undefined): void {
-    if (this.checks.size === 0 && key !== DIGEST_KEY || !this.#active.has(id)) return;
+    if (this.checks.size === 0 || !this.#active.has(id)) return;
     for (const check of this.checks.values()) if (check.key === key) check.note(id, value);
-    if (key === DIGEST_KEY) this.#notePublished(id, value);
+  }
+
+  /** A member became active or ceased to be, or is held in another life. */
+  #changeLife(id: string, { add }: { readonly add: boolean }): void {
+    const fields = [id, this.order.get(id)?.life ?? ""];
+    if (add) this.#livesHash.add(...fields);
+    else this.#livesHash.remove(...fields);
+    this.#sorted = undefined;
+  }
+
+  /** The heartbeat is an entry of its statistics alone: its events follow the count, see `Heartbeats`. */
+  #emitUpdate(memberId: string, entry: SentEntry, value: JsonValue | undefined): void {
+    if (entry.key === HEARTBEAT_KEY && value !== undefined) return;
+    const { key, number: sequenceNumber } = entry;
+    this.#emit({ type: "GossipUpdate", memberId, key, value, sequenceNumber, deleted: value === undefined });
   }
 
   /** The last takes the place of the one that goes. */
@@ -247,16 +280,4 @@ export class Store {
     this.#peers[place] = last;
     this.#places.set(last, place);
   }
-
-  #notePublished(id: string, value: JsonValue | undefined): void {
-    if (id === this.#selfId) return;
-    const { digest, active } = (value ?? {}) as { digest?: unknown; active?: unknown };
-    const readable = typeof digest === "string" && typeof active === "string";
-    this.agreement.set(id, { published: readable ? stateName(digest, active) : undefined });
-  }
-}
-
-function update(memberId: string, entry: SentEntry, value: JsonValue | undefined): EngineEvent {
-  const { key, number: sequenceNumber } = entry;
-  return { type: "GossipUpdate", memberId, key, value, sequenceNumber, deleted: value === undefined };
 }

@@ -20,6 +20,16 @@ export type JsonValue =
  */
 export type Life = string;
 
+/** How often a member has counted in one life, and when this member learned that. */
+export interface Heartbeat {
+  /** Rises by one at every interval of its owner. */
+  count: number;
+  /** The holder's wall clock, in Unix milliseconds. */
+  wallMs: number;
+  /** The holder's monotonic clock, in milliseconds; `-Infinity` where nothing was ever heard. */
+  monotonicMs: number;
+}
+
 /** Both clocks at one moment. The engine reads neither: it is handed them. */
 export interface Instant {
   /** Milliseconds that only go forward; ages are taken from these. */
@@ -60,6 +70,8 @@ export interface MemberDelta {
   readonly reset: boolean;
   /** The entries, in rising order of number. */
   readonly entries: readonly (Entry | SentEntry)[];
+  /** The member's heartbeat, as far as the sender knows it: 0 or absent where it knows none. */
+  readonly count?: number;
   /** The member's own signature over its state up to the last of these numbers, where it signs. */
   readonly proof?: string;
 }
@@ -75,8 +87,6 @@ export interface Claim {
   readonly life: Life;
   /** Everything up to this number is held. */
   readonly number: number;
-  /** The number of the last set or delete, heartbeats and digests left out. */
-  readonly lastLasting: number;
   /** What has a value, in rising order of number. */
   readonly entries: readonly SentEntry[];
 }
@@ -89,8 +99,37 @@ export interface Delta {
   readonly digest: string;
   /** The hash of the ids that the teller takes to be active, sixteen hexadecimal digits. */
   readonly active: string;
-  /** Whether something that lasts had to be left out, so that the digests cannot be compared. */
+  /** Whether something had to be left out, so that the digests cannot be compared. */
   readonly partial: boolean;
+  /** Which members the sender knows to have the state of this digest, see {@linkcode MemberSet}. */
+  readonly agreeing?: MemberSet;
+}
+
+/**
+ * A set of active members as base64url digits: bit `i` of the bits, most significant first, stands for the member at
+ * index `i` of the active ids in the order of their UTF-8 bytes. Both sides must have the same `active`.
+ */
+export type MemberSet = string;
+
+/**
+ * The heartbeats that a member knows, a digit each (rule L2). `counts` has, with `active`, one character for each
+ * active member in the order of the ids' UTF-8 bytes; without, five for each member: four of its tag, one of its count.
+ */
+export interface LivenessVector {
+  /** The hash of the active members and their lives that `counts` is about; absent where members are named by tags. */
+  readonly active?: string;
+  /** A digit stands for the count divided by this, rounded down, modulo 64. */
+  readonly stride: number;
+  /** Base64url digits; `.` for a member of which nothing fresh is known. */
+  readonly counts: string;
+}
+
+/** What a member says of who is alive: its own heartbeat, and at times those that it knows. */
+export interface Liveness {
+  /** The sender's own count. */
+  readonly count: number;
+  /** What the sender knows of the others. */
+  readonly vector?: LivenessVector;
 }
 
 /** The member states of a message that carries no digest. */
@@ -111,7 +150,7 @@ export type Holds = ReadonlyMap<string, Hold>;
 export interface Summary {
   /** The life that is told of. */
   readonly life: Life;
-  /** The number of the last set or delete, heartbeats and digests left out. */
+  /** The number of the last set or delete. */
   readonly number: number;
   /** The member's share of the digest, sixteen hexadecimal digits. */
   readonly sum: string;
@@ -127,8 +166,11 @@ export interface SummaryPart {
   readonly members: ReadonlyMap<string, Summary>;
 }
 
-/** Why a member is blocked. */
-export type BlockReason = "expired" | "left" | "topology";
+/**
+ * Why a member is blocked. `crashed`: its connections broke and its address refuses new ones. `expired`: nothing was heard
+ * of it for too long. `left`: it said so. `topology`: a `ClusterTopology` says so.
+ */
+export type BlockReason = "crashed" | "expired" | "left" | "topology";
 
 /** A member that gets no gossip and from which none is taken. */
 export interface BlockedMember {
@@ -153,8 +195,6 @@ export const TOPOLOGY_KEY = "topology";
 export const HEARTBEAT_KEY = "heathbeat";
 /** The key that says that a member left in good order: protoactor-go's own. */
 export const GRACEFULLY_LEFT_KEY = "left";
-/** The key of a member's own digest (rule E12). */
-export const DIGEST_KEY = "hearsay.digest";
 /** The key of a member's own record, for those that find each other by seeds (rule E14). */
 export const MEMBER_KEY = "hearsay.member";
 

@@ -154,10 +154,11 @@ async function oneCrashes(victim: MemberProcess): Promise<void> {
   if (signal !== "SIGKILL") throw new StepFailed(`${victim.id} ended before it could be killed.`);
   say(`${name(victim.id)} is killed (SIGKILL): its process is gone, and has told nobody`);
   const others = running();
-  await everyoneBlocks(victim, { reason: "expired", withinMs: 4 * CONFIG.heartbeatExpiration });
+  // A member whose own dial is late, on a busy machine, may find it by the expiration first.
+  await everyoneBlocks(victim, { reasons: ["crashed", "expired"], withinMs: 4 * CONFIG.heartbeatExpiration });
   const delays = others.map(({ sights }) => sights.get(victim.id)!.atMs - killedMs);
   const span = `${duration(Math.min(...delays))} to ${duration(Math.max(...delays))}`;
-  say(`${names(others.map(({ id }) => id))} have blocked it as expired, ${span} later`);
+  say(`${names(others.map(({ id }) => id))} have blocked it, ${span} later`);
   await consensus(others, "2.0.0");
   say(`the ${others.length} that are left have consensus on 2.0.0 as before`);
 }
@@ -167,7 +168,7 @@ async function oneLeaves(leaver: MemberProcess): Promise<void> {
   const others = running().filter((member) => member !== leaver);
   const askedMs = leaver.signal("SIGTERM");
   say(`${name(leaver.id)} is asked to end (SIGTERM)`);
-  await everyoneBlocks(leaver, { reason: "left", withinMs: 2_000 });
+  await everyoneBlocks(leaver, { reasons: ["left"], withinMs: 2_000 });
   const { code } = await end(leaver);
   const { stopped, ended } = leaver;
   const facts = others.map(({ sights }) => sights.get(leaver.id)!);
@@ -222,13 +223,13 @@ async function consensus(among: readonly MemberProcess[], version: string): Prom
 
 async function everyoneBlocks(
   gone: MemberProcess,
-  { reason, withinMs }: { readonly reason: string; readonly withinMs: number },
+  { reasons, withinMs }: { readonly reasons: readonly string[]; readonly withinMs: number },
 ): Promise<void> {
   const others = running().filter((member) => member !== gone);
   await cast.until({
-    what: `All others have blocked ${gone.id} as ${reason}`,
+    what: `All others have blocked ${gone.id} as ${reasons.join(" or ")}`,
     withinMs,
-    isTrue: () => others.every(({ sights }) => sights.get(gone.id)?.is.reason === reason),
+    isTrue: () => others.every(({ sights }) => reasons.includes(sights.get(gone.id)?.is.reason ?? "")),
     seen: () =>
       others.map(({ id, sights }) => `${id}: ${sights.get(gone.id)?.is.reason ?? "not blocked"}`).join(", "),
   });

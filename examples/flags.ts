@@ -14,15 +14,24 @@ export interface FlagOptions {
   readonly once?: readonly string[];
   /** Flags with a value that may be given more than once. */
   readonly many?: readonly string[];
+  /** Flags without a value. */
+  readonly boolean?: readonly string[];
 }
 
 /** What an example was told. */
 export class Flags {
   readonly #values: ReadonlyMap<string, readonly string[]>;
+  readonly #set: ReadonlySet<string>;
 
-  /** Keeps the values by flag. */
-  constructor(values: ReadonlyMap<string, readonly string[]>) {
+  /** Keeps the values by flag, and which flags without a value were given. */
+  constructor(values: ReadonlyMap<string, readonly string[]>, set: ReadonlySet<string>) {
     this.#values = values;
+    this.#set = set;
+  }
+
+  /** True if a flag without a value was given. */
+  isSet(flag: string): boolean {
+    return this.#set.has(flag);
   }
 
   /** The value of a flag; `undefined` where it was not given. */
@@ -66,10 +75,10 @@ export class Flags {
 }
 
 /** Reads the command line; `--help` and what cannot be understood end the program. */
-export function readFlags({ usage, once = [], many = [] }: FlagOptions): Flags {
+export function readFlags({ usage, once = [], many = [], boolean = [] }: FlagOptions): Flags {
   const strangers: string[] = [];
   const given = parseArgs(Deno.args, {
-    boolean: ["help"],
+    boolean: ["help", ...boolean],
     string: [...once, ...many],
     collect: [...once, ...many],
     unknown: (argument) => {
@@ -90,7 +99,7 @@ export function readFlags({ usage, once = [], many = [] }: FlagOptions): Flags {
       giveUp(`--${flag} was given ${texts.length} times, and may be once.`);
     }
   }
-  return new Flags(values);
+  return new Flags(values, new Set(boolean.filter((flag) => given[flag] === true)));
 }
 
 /** Whether a text can be the address of a member. */

@@ -5,11 +5,27 @@
  */
 
 import type { Sent } from "../engine/engine.ts";
-import type { Delta, Holds, PartialDelta, SummaryPart } from "../engine/types.ts";
+import type { Delta, Holds, Liveness, PartialDelta, SummaryPart } from "../engine/types.ts";
 import type { Member } from "./cluster.ts";
 import type { Core } from "./core.ts";
-import { type Gossip, type Hello, PROTOCOL_VERSION, type Push, type Refusal, type Reply } from "./message.ts";
+import {
+  type Gossip,
+  type Hello,
+  OLDEST_VERSION,
+  PROTOCOL_VERSION,
+  type Push,
+  type Refusal,
+  type Reply,
+  type Suspect,
+} from "./message.ts";
 import { refuse } from "./refusal.ts";
+import {
+  describeDifference,
+  type SettingDifference,
+  settingDifferences,
+  type SharedSettings,
+} from "./shared_settings.ts";
+import { ToldReasons } from "./told_reasons.ts";
 import type { GossipAnswer, Session, SessionHost } from "./session.ts";
 import type { Examined, Signatures } from "./signatures.ts";
 
@@ -24,7 +40,7 @@ export interface AnswersOptions {
   readonly cluster: string;
   /** This member's public key, where it signs what it sets. */
   readonly publicKey: string | undefined;
-  readonly maxMessageBytes: number;
+  readonly settings: SharedSettings;
   /** Whether members that nobody has heard of are let in. */
   readonly byGreeting: boolean;
   /** Whether this member takes no more requests (R9.3). */
@@ -37,6 +53,8 @@ export interface AnswersOptions {
   readonly onGreeted: (member: Member) => void;
   /** A peer refused something. */
   readonly onRefused: (session: Session, refusal: Refusal) => void;
+  /** A peer suspects a member of having crashed, or says that it lives. */
+  readonly onSuspect: (session: Session, suspect: Suspect) => void;
   /** Where members sign what they set. */
   readonly signatures: Signatures | undefined;
   /** Something threw that never should. */
@@ -47,6 +65,8 @@ export interface AnswersOptions {
 export class Answers implements Omit<SessionHost, "opened" | "ended"> {
   readonly #options: AnswersOptions;
   readonly #core: Core;
+  /** What was said about the settings of each peer. */
+  readonly #differences = new ToldReasons();
   readonly #forgeries = new WeakMap<Session, number>();
   readonly examine?: (session: Session, message: Gossip | Push | Reply) => Promise<Examined>;
 
@@ -68,9 +88,11 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
       cluster: this.#options.cluster,
       member: this.#options.self,
       life: engine.life,
+      count: engine.heartbeatOf(engine.id)?.number ?? 0,
       version: PROTOCOL_VERSION,
       capabilities: [],
-      maxMessageBytes: this.#options.maxMessageBytes,
+      oldestVersion: OLDEST_VERSION,
+      settings: this.#sharedSettings,
       digest: engine.digest,
       active: engine.active,
       ...(this.#options.publicKey !== undefined && { publicKey: this.#options.publicKey }),
@@ -78,7 +100,7 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
   }
 
   greeted(hello: Hello, { answering }: { readonly answering: boolean }): Refusal | "self" | undefined {
-    const { member, life, digest, active } = hello;
+    const { member, life, digest, active, count } = hello;
     const { engine } = this.#core;
     const misfit = this.#misfit(hello) ?? this.#forged(hello);
     if (misfit) return misfit;
@@ -96,7 +118,17 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
     }
     const dismiss = isStranger ? this.#options.onStranger(member) : undefined;
     const { refusal } = this.#core.do((engine, now) =>
-      engine.greeted({ id: member.id, life, digest, active }, now)
+      engine.greeted(
+        {
+          id: member.id,
+          life,
+          digest,
+          active,
+          count,
+          maxMessageBytes: hello.settings?.maxMessageBytes ?? this.#options.settings.maxMessageBytes,
+        },
+        now,
+      )
     );
     if (refusal) dismiss?.();
     if (refusal === "blocked") return this.#blocked(member.id);
@@ -116,11 +148,10 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
     const peerId = session.peer!.id;
     const refusal = this.#refusalOf(peerId) ?? this.#countForgeries(session, examined);
     if (refusal) return refusal;
-    const { holds, invalid } = this.#apply(peerId, gossip.delta, examined);
-    if (invalid !== undefined) return refuse("invalid", `Not taken: ${invalid}.`);
+    const holds = this.#apply(peerId, gossip, examined);
     const told = { holds, ...(gossip.holds && { asked: gossip.holds }) };
     const { delta, sent } = this.#core.do((engine) => engine.disseminate(peerId, told));
-    return { delta, sent, holds };
+    return { delta, sent, holds, liveness: this.#core.engine.liveness(peerId, sent) };
   }
 
   toPush(session: Session, ids: Iterable<string>): PartialDelta | undefined {
@@ -133,6 +164,17 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
     return delta.members.length > 0 ? delta : undefined;
   }
 
+  suspected(session: Session, suspect: Suspect): void {
+    if (!this.#refusalOf(session.peer!.id)) this.#options.onSuspect(session, suspect);
+  }
+
+  heartbeat(session: Session, liveness: Liveness): void {
+    const peerId = session.peer!.id;
+    // It has no answer: a blocked or leaving peer learns of it from its next request.
+    if (this.#refusalOf(peerId)) return;
+    this.#core.do((engine, now) => engine.applyLiveness(peerId, liveness, now));
+  }
+
   pushed(session: Session, push: Push, examined?: Examined): Refusal | undefined {
     const peerId = session.peer!.id;
     // A push has no answer: a blocked or leaving peer learns of it from its next request.
@@ -140,8 +182,8 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
     const refusal = this.#countForgeries(session, examined);
     if (refusal) return refusal;
     const options = this.#verdict(push.delta, examined);
-    const { invalid } = this.#core.do((engine, now) => engine.applyPush(peerId, push, now, options));
-    return invalid === undefined ? undefined : refuse("invalid", `Not taken: ${invalid}.`);
+    this.#core.do((engine, now) => engine.applyPush(peerId, push, now, options));
+    return undefined;
   }
 
   replied(
@@ -154,8 +196,7 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
     if (this.#core.engine.silenced || this.#core.engine.blockedMember(peerId)) return undefined;
     const refusal = this.#countForgeries(session, examined);
     if (refusal) return refusal;
-    const { holds, invalid } = this.#apply(peerId, reply.delta, examined);
-    return invalid === undefined ? holds : refuse("invalid", `Not taken: ${invalid}.`);
+    return this.#apply(peerId, reply, examined);
   }
 
   acknowledged(_session: Session, sent: Sent, holds: Holds): void {
@@ -174,6 +215,9 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
   }
 
   refused(session: Session, refusal: Refusal): void {
+    if (refusal.settings && session.peerId !== undefined) {
+      this.#compareSettings(session.peerId, refusal.settings);
+    }
     this.#options.onRefused(session, refusal);
   }
 
@@ -183,11 +227,14 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
 
   #apply(
     peerId: string,
-    delta: Delta,
+    { delta, liveness }: { readonly delta: Delta; readonly liveness: Liveness },
     examined: Examined | undefined,
-  ): { holds: Holds; invalid: string | undefined } {
+  ): Holds {
+    // First the state: the counts are of the lives that it is about.
     const options = this.#verdict(delta, examined);
-    return this.#core.do((engine, now) => engine.applyIncoming(peerId, delta, now, options));
+    const { holds } = this.#core.do((engine, now) => engine.applyIncoming(peerId, delta, now, options));
+    this.#core.do((engine, now) => engine.applyLiveness(peerId, liveness, now));
+    return holds;
   }
 
   /** The members whose entries are refused, and those whose signature was verified. */
@@ -222,7 +269,7 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
     this.#core.do((engine, now) => engine.handleAck(sent, holds, now));
   }
 
-  #misfit({ cluster, version, maxMessageBytes }: Hello): Refusal | undefined {
+  #misfit({ cluster, version, oldestVersion, settings, member }: Hello): Refusal | undefined {
     const mine = this.#options;
     if (cluster !== mine.cluster) {
       return refuse(
@@ -230,19 +277,35 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
         `This is a member of ${JSON.stringify(mine.cluster)}, and no other cluster.`,
       );
     }
-    if (version !== PROTOCOL_VERSION) {
+    if (version < OLDEST_VERSION || oldestVersion > PROTOCOL_VERSION) {
       return refuse(
         "incompatible",
-        `The version of the protocol is ${PROTOCOL_VERSION} here, and not ${version}.`,
+        `Versions ${OLDEST_VERSION} to ${PROTOCOL_VERSION} of the protocol are spoken here; got ${oldestVersion} to ` +
+          `${version}.`,
       );
     }
-    if (maxMessageBytes !== mine.maxMessageBytes) {
-      return refuse(
-        "incompatible",
-        `maxMessageBytes is ${mine.maxMessageBytes} here, and not ${maxMessageBytes}.`,
-      );
+    const differences = settings ? this.#compareSettings(member.id, settings) : [];
+    const fatal = differences.filter(({ isRefused }) => isRefused);
+    if (fatal.length === 0) return undefined;
+    const why = fatal.map(describeDifference).join(", ");
+    return refuse("incompatible", `The settings do not fit: ${why}.`, { settings: this.#sharedSettings });
+  }
+
+  get #sharedSettings(): SharedSettings {
+    const { gossipInterval, heartbeatExpiration, maxKeysPerMember, maxMessageBytes } = this.#options.settings;
+    return { gossipInterval, heartbeatExpiration, maxKeysPerMember, maxMessageBytes };
+  }
+
+  /** Emits an event for each setting that differs, once for each peer and pair of values. */
+  #compareSettings(peerId: string, theirs: SharedSettings): readonly SettingDifference[] {
+    const differences = settingDifferences(this.#options.settings, theirs);
+    for (const difference of differences) {
+      const text = describeDifference(difference);
+      if (!this.#differences.isNews(peerId, text)) continue;
+      this.#differences.add(peerId, text);
+      this.#core.publish({ type: "SettingsDiffer", peerId, ...difference });
     }
-    return undefined;
+    return differences;
   }
 
   #knows(id: string): boolean {

@@ -20,6 +20,11 @@ export interface Member {
   readonly port: number;
   /** The kinds of actors that it hosts; informative. */
   readonly kinds: readonly string[];
+  /**
+   * Where others reach it, if host and port do not say all: with a path, where several members are behind one proxy, or
+   * with another scheme. A `ws:` or `wss:` URL.
+   */
+  readonly url?: string;
 }
 
 /** Where a member is that cannot be dialled; the host's name is protoactor-go's for such an actor system. */

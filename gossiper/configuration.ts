@@ -13,7 +13,7 @@ export { presetFor } from "./preset.ts";
 
 /**
  * All settings. Durations are milliseconds, sizes are bytes. The first six carry protoactor-go's
- * defaults. Members of one cluster should be configured alike; `maxMessageBytes` must be equal.
+ * defaults. Members of one cluster should be configured alike.
  */
 export interface GossiperConfig {
   /**
@@ -40,7 +40,7 @@ export interface GossiperConfig {
   /**
    * The most member states in one message. 1 to 10,000; default 50.
    *
-   * Lower: in a large cluster heartbeats queue for a place, and living members are taken for dead.
+   * Lower: a newcomer of a large cluster, and one that was away, get what they lack in more rounds.
    * Higher: messages grow; {@linkcode presetFor} gives the value that a number of members needs.
    */
   readonly gossipMaxSend: number;
@@ -52,6 +52,15 @@ export interface GossiperConfig {
    * dead members are gossiped to, and counted in consensus, for longer.
    */
   readonly heartbeatExpiration: number;
+  /**
+   * Whether a member is blocked as `crashed` about a second after its connections broke, if its address refuses new
+   * ones and nothing newer is heard of it; default `true`. Partitions and suspended processes are left to
+   * `heartbeatExpiration`.
+   *
+   * `false`: where something in front of members refuses connections for longer than a second while they live, and they
+   * hold no connections of their own.
+   */
+  readonly detectCrashes: boolean;
   /**
    * When changes are sent: `"immediate"` (the default) within a few milliseconds, `"interval"` with the rounds only, as
    * protoactor-go does.
@@ -88,10 +97,10 @@ export interface GossiperConfig {
    */
   readonly departedRetention: number;
   /**
-   * The largest message in UTF-8 bytes, equal for all members of a cluster. 16 KiB to 32 MiB; default
-   * 1,048,576 (1 MiB). A member's whole state may take half of it.
+   * The largest message in UTF-8 bytes. 16 KiB to 32 MiB; default 1,048,576 (1 MiB). A member's whole state may take
+   * half of it. Between two members the lower one holds, and both emit `SettingsDiffer`.
    *
-   * Lower: `setState` refuses sooner. Higher: a hostile or faulty peer can make a member hold and parse more.
+   * Lower: `setState` refuses sooner, and what is larger cannot be received. Higher: a hostile or faulty peer can make a member hold and parse more.
    */
   readonly maxMessageBytes: number;
   /**
@@ -162,6 +171,7 @@ export const DEFAULT_CONFIG: GossiperConfig = Object.freeze({
   gossipFanOut: 3,
   gossipMaxSend: 50,
   heartbeatExpiration: 20_000,
+  detectCrashes: true,
   spread: "immediate",
   gossipActorName: "gossip",
   blockedProbeInterval: 60_000,

@@ -13,6 +13,7 @@ type Rule =
   | { readonly kind: "whole"; readonly min: number; readonly max: number; readonly unit: string }
   | { readonly kind: "endless"; readonly min: number; readonly max: number; readonly unit: string }
   | { readonly kind: "segment"; readonly max: number }
+  | { readonly kind: "flag" }
   | { readonly kind: "word"; readonly words: readonly string[] };
 
 const HOUR = 3_600_000;
@@ -24,6 +25,7 @@ const RULES: { readonly [field in keyof GossiperConfig]: Rule } = {
   gossipFanOut: { kind: "whole", min: 1, max: 1_000, unit: "peers" },
   gossipMaxSend: { kind: "whole", min: 1, max: 10_000, unit: "member states" },
   heartbeatExpiration: { kind: "whole", min: 100, max: DAY, unit: "milliseconds" },
+  detectCrashes: { kind: "flag" },
   spread: { kind: "word", words: ["immediate", "interval"] },
   gossipActorName: { kind: "segment", max: 64 },
   blockedProbeInterval: { kind: "endless", min: 100, max: DAY, unit: "milliseconds" },
@@ -61,6 +63,9 @@ export function faultOf(field: string, value: unknown): Fault | undefined {
       problem: "is not a single URL path segment",
       allowed: `1 to ${rule.max} of the characters A–Z a–z 0–9 . _ ~ - (and neither . nor ..)`,
     };
+  }
+  if (rule.kind === "flag") {
+    return typeof value === "boolean" ? undefined : { problem: "is no yes or no", allowed: "true or false" };
   }
   if (rule.kind === "word") {
     if (rule.words.includes(value as string)) return undefined;

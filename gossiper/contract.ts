@@ -49,6 +49,8 @@ export interface Snapshot {
   readonly cluster: string;
   /** How far the spreading has come. */
   readonly phase: Phase;
+  /** Whether the member that took it hears no other, although the topology has others. */
+  readonly isolated: boolean;
   /** Equal digests mean equal state (rule E12). */
   readonly digest: string;
   /** Every member that is known. */

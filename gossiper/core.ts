@@ -47,6 +47,7 @@ export class Core {
   readonly #waiters = new Set<Waiter>();
   #afterCall: AfterCall = () => {};
   #isInside = false;
+  #heartbeatWatches = 0;
   #over: HearsayError | undefined;
 
   /** Makes an engine in the first moment of its life. */
@@ -78,6 +79,9 @@ export class Core {
   ): T {
     this.assertOutside();
     this.#isInside = true;
+    this.engine.observeHeartbeats(
+      this.#heartbeatWatches > 0 || this.#eventStream.isSubscribed("GossipUpdate"),
+    );
     let caused: T;
     try {
       caused = call(this.engine, this.now());
@@ -114,6 +118,12 @@ export class Core {
   listen(listener: (event: EngineEvent) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /** Asks for the events of heartbeats, which are emitted for listeners only; returns how to end that. */
+  watchHeartbeats(): () => void {
+    this.#heartbeatWatches++;
+    return () => this.#heartbeatWatches--;
   }
 
   /** Publishes an event that is not the engine's. */

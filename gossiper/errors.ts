@@ -43,6 +43,17 @@ export class HearsayError extends Error {
   }
 }
 
+/** Nobody listens at an address that was dialled: its machine answered, and no process did. */
+export class ConnectionRefused extends HearsayError {
+  /** The class's own name, also after minification. */
+  override readonly name: string = "ConnectionRefused";
+
+  /** Makes an error with a sentence for people. */
+  constructor(message: string, options?: ErrorOptions) {
+    super("connection", message, options);
+  }
+}
+
 /** The reason with which a connection is closed, by either side: a WebSocket close code and a few words. */
 export class ConnectionClosed extends HearsayError {
   /** The class's own name, also after minification. */

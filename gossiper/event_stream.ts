@@ -6,6 +6,7 @@
 
 import type { EngineEvent } from "../engine/events.ts";
 import type { ClusterTopology } from "./cluster.ts";
+import type { SettingDifference } from "./shared_settings.ts";
 import { assertNone, assertSignal, describe, nearestOf } from "./options.ts";
 
 /** Told to a slow subscriber in place of the events that it missed. */
@@ -92,6 +93,14 @@ export interface SignatureRefused {
   readonly reason: "key" | "signature" | "unsigned";
 }
 
+/** A setting of a peer differs from this member's in a way that matters. Emitted once for each peer and pair of values. */
+export interface SettingsDiffer extends SettingDifference {
+  /** The event's type. */
+  readonly type: "SettingsDiffer";
+  /** The peer. */
+  readonly peerId: string;
+}
+
 /** Everything that is told on an {@linkcode EventStream}. */
 export type HearsayEvent =
   | EngineEvent
@@ -102,6 +111,7 @@ export type HearsayEvent =
   | RequestFailed
   | SeedFailed
   | DiscoveryFailed
+  | SettingsDiffer
   | SignatureRefused;
 /** The name of a kind of event. */
 export type EventType = HearsayEvent["type"];
@@ -120,15 +130,19 @@ const EVENT_TYPES: { readonly [type in EventType]: true } = {
   Disseminated: true,
   EventsDropped: true,
   GossipUpdate: true,
+  Isolated: true,
   LifeRenewed: true,
   MemberBlocked: true,
   MemberForgotten: true,
+  MemberSuspected: true,
   MemberUnblocked: true,
   PhaseChanged: true,
   ReconcilingRequested: true,
+  Rejoined: true,
   RequestFailed: true,
   SeedFailed: true,
   SelfBlocked: true,
+  SettingsDiffer: true,
   SignatureRefused: true,
 };
 
@@ -193,6 +207,11 @@ export class EventStream {
     const subscribers = this.#byType.get(event.type);
     if (subscribers !== undefined) { for (const subscriber of subscribers) subscriber.take(event); }
     for (const subscriber of this.#toAll) subscriber.take(event);
+  }
+
+  /** Whether an event of this type would reach a subscriber. */
+  isSubscribed(type: EventType): boolean {
+    return this.#toAll.size > 0 || (this.#byType.get(type)?.size ?? 0) > 0;
   }
 
   /**

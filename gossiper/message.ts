@@ -4,11 +4,22 @@
  * @module
  */
 
-import type { BlockReason, Delta, Holds, Life, PartialDelta, SummaryPart } from "../engine/types.ts";
+import type {
+  BlockReason,
+  Delta,
+  Holds,
+  Life,
+  Liveness,
+  PartialDelta,
+  SummaryPart,
+} from "../engine/types.ts";
 import type { Member } from "./cluster.ts";
+import type { SharedSettings } from "./shared_settings.ts";
 
-/** The version of the protocol that a `hello` states. */
-export const PROTOCOL_VERSION = 1;
+/** The latest version of the protocol that is spoken here. */
+export const PROTOCOL_VERSION = 2;
+/** The oldest version that is spoken here. Two members use the latest that both speak. */
+export const OLDEST_VERSION = 2;
 
 /**
  * First from both sides, and again whenever one greets the other anew. The dialler greets, with an id of
@@ -25,12 +36,19 @@ export interface Hello {
   readonly member: Member;
   /** The sender's life. */
   readonly life: Life;
-  /** The version of the protocol. */
+  /** The sender's heartbeat. */
+  readonly count: number;
+  /** The latest version of the protocol that the sender speaks. */
   readonly version: number;
+  /** The oldest version that it speaks. */
+  readonly oldestVersion: number;
   /** What the sender can do beyond the version. */
   readonly capabilities: readonly string[];
-  /** The largest message; must be equal. */
-  readonly maxMessageBytes: number;
+  /**
+   * The settings that both have to agree on; a member that is not Hearsay's has none. The lower `maxMessageBytes` holds
+   * for the connection.
+   */
+  readonly settings?: SharedSettings;
   /** The digest of all active state. */
   readonly digest: string;
   /** The hash of the ids that the sender takes to be active. */
@@ -53,8 +71,32 @@ export interface Gossip {
   readonly memberId: string;
   /** What is told. */
   readonly delta: Delta;
+  /** Who is alive, as far as the sender knows. */
+  readonly liveness: Liveness;
   /** Whom the sender asks for, and what it holds of each; the lowest life there is where that is nothing. */
   readonly holds?: Holds;
+}
+
+/** Says that the sender is alive and that nothing else is to be said. It has no answer. */
+export interface HeartbeatMessage {
+  /** Tells this kind from the others. */
+  readonly type: "heartbeat";
+  /** Who is alive, as far as the sender knows. */
+  readonly liveness: Liveness;
+}
+
+/** The sender suspects a member of having crashed, or answers that it has heard it since (rule C2). It has no answer. */
+export interface Suspect {
+  /** Tells this kind from the others. */
+  readonly type: "suspect";
+  /** The suspected member. */
+  readonly memberId: string;
+  /** Its life that is meant. */
+  readonly life: Life;
+  /** Its heartbeat, as far as the sender knows. */
+  readonly count: number;
+  /** Whether this answers a suspicion with a newer heartbeat. */
+  readonly isAlive: boolean;
 }
 
 /**
@@ -78,6 +120,8 @@ export interface Reply {
   readonly id: string;
   /** What is told. */
   readonly delta: Delta;
+  /** Who is alive, as far as the sender knows. */
+  readonly liveness: Liveness;
   /** What the sender holds where that is not what was supposed. */
   readonly holds: Holds;
 }
@@ -104,6 +148,8 @@ export interface Reconcile {
 
 /** Why a peer was refused. */
 export type RefusalCode =
+  /** A code of a later version of the protocol. */
+  | "other"
   | "blocked"
   | "busy"
   | "id_conflict"
@@ -126,6 +172,8 @@ export interface Refusal {
   readonly message: string;
   /** With `blocked`: why. */
   readonly reason?: BlockReason;
+  /** With `incompatible`: the settings of the member that refuses. */
+  readonly settings?: SharedSettings;
   /** With `id_conflict`: the latest life that is known of the id refused, to begin another above. */
   readonly life?: Life;
   /** With keys, in the first message of the accepting side: proves that it has them too. */
@@ -141,4 +189,14 @@ export interface UnknownMessage {
 }
 
 /** Everything that one member can say to another. */
-export type Message = Ack | Gossip | Hello | Push | Reconcile | Refusal | Reply | UnknownMessage;
+export type Message =
+  | Ack
+  | Gossip
+  | HeartbeatMessage
+  | Hello
+  | Push
+  | Reconcile
+  | Refusal
+  | Reply
+  | Suspect
+  | UnknownMessage;

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { byCodePoint } from "../engine/murmur3.ts";
 import { Backoffs } from "./backoff.ts";
 import type { CloseInfo, Connection, Member, Transport } from "./cluster.ts";
 import { CLOSE, ConnectionClosed, HearsayError } from "./errors.ts";
@@ -17,6 +18,8 @@ export interface PeersOptions {
   readonly runtime: Runtime;
   /** Everything about a session but its opening and its end, which are seen to here. */
   readonly host: Omit<SessionHost, "opened" | "ended">;
+  /** The last connection with a member ended without a close code, as that of a killed process does. */
+  readonly onBroken: (memberId: string) => void;
   readonly settings: {
     readonly gossipInterval: number;
     readonly gossipRequestTimeout: number;
@@ -62,6 +65,8 @@ export class Peers {
       greeted: (hello, how) => host.greeted(hello, how),
       gossiped: (session, gossip, examined) => host.gossiped(session, gossip, examined),
       toPush: (session, ids) => host.toPush(session, ids),
+      suspected: (session, suspect) => host.suspected(session, suspect),
+      heartbeat: (session, liveness) => host.heartbeat(session, liveness),
       pushed: (session, push, examined) => host.pushed(session, push, examined),
       replied: (session, sent, told) => host.replied(session, sent, told),
       ...(host.examine && { examine: host.examine }),
@@ -211,7 +216,9 @@ export class Peers {
       this.#serving.delete(session);
       const id = session.peer?.id;
       const isGone = code === CLOSE.goingAway || code === CLOSE.goingAwayDialler;
-      if (id !== undefined && isGone && session.closedByPeer && !this.#open.has(id)) this.#goneAway.add(id);
+      if (id === undefined || !session.closedByPeer || this.#open.has(id)) return;
+      if (isGone) this.#goneAway.add(id);
+      else if (isBroken(code)) this.#options.onBroken(id);
     });
     this.#serving.set(session, serving);
     return session;
@@ -234,7 +241,7 @@ export class Peers {
   #replaces(newer: Session, older: Session): boolean {
     if (newer.peerLife !== older.peerLife) return newer.peerLife > older.peerLife;
     if (newer.role === older.role) return true;
-    return this.#diallerOf(newer) < this.#diallerOf(older);
+    return byCodePoint(this.#diallerOf(newer), this.#diallerOf(older)) < 0;
   }
 
   #diallerOf(session: Session): string {
@@ -256,6 +263,11 @@ export class Peers {
     const id = session.peer?.id;
     if (id !== undefined && this.#open.get(id) === session) this.#open.delete(id);
   }
+}
+
+/** Whether a connection ended without a close frame: 0 is what Deno gives, 1006 what browsers give. */
+function isBroken(code: number): boolean {
+  return code === 0 || code === 1006;
 }
 
 /** Serves one connection until it is closed. Whatever goes wrong in it is told by its end, and to nobody else. */

@@ -14,6 +14,7 @@ const ERROR_CODE: { readonly [code in RefusalCode]: ErrorCode } = {
   id_conflict: "refused",
   incompatible: "incompatible",
   invalid: "refused",
+  other: "refused",
   stopped: "refused",
   too_large: "too_large",
   unknown_member: "unknown_member",
@@ -41,7 +42,7 @@ export class PeerRefused extends HearsayError {
 export function refuse(
   code: RefusalCode,
   message: string,
-  details: Pick<Refusal, "reason" | "life"> = {},
+  details: Pick<Refusal, "reason" | "life" | "settings"> = {},
 ): Refusal {
   return { type: "error", code, message, ...details };
 }

@@ -15,6 +15,13 @@ import { abortable, type Deadline, deadlineAfter } from "./runtime.ts";
 import type { Session } from "./session.ts";
 import type { Signatures } from "./signatures.ts";
 import type { Topology } from "./topology.ts";
+import { Turns } from "./turns.ts";
+
+/**
+ * While nothing is to be exchanged, one round in so many reaches as many peers as ever, connected or not. 10: so that a
+ * change of the network is noticed within seconds. Fewer: more messages. More: connections are found broken later.
+ */
+const ROUNDS_PER_FULL_ROUND = 10;
 
 /** What {@linkcode Rounds} needs. */
 export interface RoundsOptions {
@@ -38,23 +45,56 @@ export class Rounds {
   readonly #background = new Set<Promise<void>>();
   readonly #lastGreetings = new Map<string, number>();
   readonly #ending = new AbortController();
+  readonly #inTurn: Turns;
+  readonly #connectedInTurn: Turns;
+  #idleRounds = 0;
 
   /** Makes the asking side; it asks nothing yet. */
   constructor(options: RoundsOptions) {
     this.#options = options;
     this.#core = options.core;
+    const { engine, runtime } = options.core;
+    const random = () => runtime.random();
+    this.#inTurn = new Turns(() => engine.activePeers(), random);
+    this.#connectedInTurn = new Turns(() => options.peers.sessions().map(({ peer }) => peer!.id), random);
   }
 
   /** One round (R2): never rejects for anything that a peer does. */
   async round({ signal }: { readonly signal: AbortSignal }): Promise<void> {
     const core = this.#core;
     const actorCount = this.#actorCount();
-    core.do((engine, now) => engine.beat(actorCount, now));
+    core.do((engine, now) => engine.countHeartbeat(actorCount, now));
     core.do((engine, now) => engine.tick(now));
     if (core.engine.silenced) return;
     if (this.#options.signatures) await this.#options.signatures.seal();
     for (const id of core.engine.dueProbes(core.now())) if (this.#isWithinReach(id)) this.greetLater(id);
     await Promise.all(this.#draw().map((id) => this.#attempt(id, () => this.#gossipWith(id, signal))));
+  }
+
+  /** Whether a heartbeat is all that there is to send to any peer that is connected. */
+  #isIdle(): boolean {
+    const { engine } = this.#core;
+    return engine.isIdle && this.#options.peers.sessions().every(({ peer }) => engine.isQuiet(peer!.id));
+  }
+
+  /** The peers of this round: `gossipFanOut`, and where nothing is to be exchanged one of those that are connected. */
+  #draw(): string[] {
+    if (!this.#isIdle() || this.#idleRounds++ % ROUNDS_PER_FULL_ROUND === 0) {
+      return this.#drawPeers(this.#inTurn, this.#options.settings.gossipFanOut);
+    }
+    const [id] = this.#drawPeers(this.#connectedInTurn, 1);
+    return id === undefined ? this.#drawPeers(this.#inTurn, 1) : [id];
+  }
+
+  /** Sends a heartbeat where nothing else is to be said; returns whether it was. */
+  #sendHeartbeat(id: string): boolean {
+    const { engine } = this.#core;
+    const session = this.#options.peers.session(id);
+    if (!session || session.toldLife !== engine.life || !engine.isQuiet(id) || engine.isSilent(id)) {
+      return false;
+    }
+    session.heartbeat(engine.liveness(id));
+    return true;
   }
 
   /** Sends a peer what it is not known to hold, and takes what it sends back. */
@@ -71,7 +111,9 @@ export class Rounds {
     if (session.isBusy) throw new HearsayError("busy", `${id} is busy; nothing was sent.`);
     const { peers } = this.#options;
     try {
-      await session.gossip(this.#core.do((engine) => engine.ask(id)), deadline);
+      const gossip = this.#core.do((engine) => engine.ask(id));
+      const liveness = this.#core.engine.liveness(id, gossip.sent);
+      await session.gossip({ ...gossip, liveness }, deadline);
       peers.noteAnswer(id, { inTime: true });
     } catch (error) {
       if (error instanceof HearsayError && error.code === "timeout") peers.noteAnswer(id, { inTime: false });
@@ -132,15 +174,11 @@ export class Rounds {
     await Promise.all(this.#background);
   }
 
-  /** The peers of this round: distinct, at random, and such as can be asked now. */
-  #draw(): string[] {
-    const { peers, settings } = this.#options;
-    const drawn: string[] = [];
-    for (const id of this.#peersAtRandom()) {
-      if (peers.isFree(id) && this.#isWithinReach(id)) drawn.push(id);
-      if (drawn.length === settings.gossipFanOut) break;
-    }
-    return drawn;
+  /** Distinct peers, each in its turn, that can be asked now. */
+  #drawPeers(turns: Turns, count: number): string[] {
+    const { peers } = this.#options;
+    const active = this.#core.engine.activeIds();
+    return turns.take(count, (id) => active.has(id) && peers.isFree(id) && this.#isWithinReach(id));
   }
 
   #peersAtRandom(): Iterable<string> {
@@ -155,6 +193,7 @@ export class Rounds {
   }
 
   async #gossipWith(id: string, signal: AbortSignal): Promise<void> {
+    if (this.#sendHeartbeat(id)) return;
     await this.exchange(id);
     if (signal.aborted || this.#core.engine.silenced) return;
     const { parts } = this.#core.do((engine) => engine.requestReconcile(id));

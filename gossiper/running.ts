@@ -4,6 +4,7 @@
  * @module
  */
 
+import { endsWithLife } from "../engine/block_list.ts";
 import { copyJson } from "../engine/json.ts";
 import { MEMBER_KEY, SIGNING_KEY } from "../engine/types.ts";
 import { Answers } from "./answers.ts";
@@ -11,6 +12,7 @@ import { jitteredDelay } from "./backoff.ts";
 import type { Cluster, ClusterTopology, DiscoverySite, Member } from "./cluster.ts";
 import type { GossiperConfig } from "./configuration.ts";
 import type { Core } from "./core.ts";
+import { CrashWatch } from "./crash_watch.ts";
 import { flushDeparture, type FlushResult } from "./departure.ts";
 import { LatestStream } from "./latest_stream.ts";
 import { Loop } from "./loop.ts";
@@ -41,6 +43,8 @@ export class Running {
   readonly #rounds: Rounds;
   /** Pushes changes between the rounds; missing where the configuration turns that off. */
   readonly #spread: Spread | undefined;
+  /** Finds crashed members; missing where the configuration turns that off. */
+  readonly #crashWatch: CrashWatch | undefined;
   readonly #loop: Loop;
   readonly #greeted: LatestStream<Member>;
   /** Ends the loop. */
@@ -68,12 +72,13 @@ export class Running {
       cluster: cluster.name,
       publicKey: signing?.publicKey,
       signatures,
-      maxMessageBytes: config.maxMessageBytes,
+      settings: config,
       byGreeting: cluster.discovery?.byGreeting ?? false,
       isStopping: () => this.#leaving.signal.aborted,
       isFull: () => topology.ids().size >= config.maxMembers,
       onStranger: (member) => this.#admit(member),
       onGreeted: (member) => this.#greeted.push(member),
+      onSuspect: (session, suspect) => this.#crashWatch?.onSuspect(session, suspect),
       onRefused: (session, { code, reason, life }) => {
         // Whoever leaves is blocked by all: that is what it asked for, and no news.
         if (this.#leaving.signal.aborted) return;
@@ -82,7 +87,7 @@ export class Running {
         const id = session.peerId;
         if (id === undefined) return;
         if (code === "blocked") core.do((engine) => engine.toldBlocked(id, reason ?? "expired"));
-        const isToGreet = code === "blocked" && reason === "expired" || core.engine.life !== before;
+        const isToGreet = code === "blocked" && endsWithLife(reason) || core.engine.life !== before;
         if (isToGreet) this.#rounds.greetAtOnce(id);
       },
       onBroken: options.onBroken,
@@ -93,6 +98,7 @@ export class Running {
       runtime,
       host: this.#answers,
       settings: config,
+      onBroken: (id) => this.#crashWatch?.onBroken(id),
     });
     this.#rounds = new Rounds({
       core,
@@ -102,10 +108,14 @@ export class Running {
       signatures,
       actorStatistics: cluster.actorStatistics,
     });
+    this.#crashWatch = config.detectCrashes
+      ? new CrashWatch({ core, peers: this.#peers, topology, settings: config })
+      : undefined;
     this.#spread = config.spread === "interval" ? undefined : new Spread({
       core,
       peers: this.#peers,
       fanOut: config.gossipFanOut,
+      maxMessagesPerSecond: config.maxMessagesPerSecond,
       signatures,
       onBroken: options.onBroken,
     });
@@ -134,8 +144,9 @@ export class Running {
       for (const { peer } of this.#peers.sessions()) this.#rounds.greetLater(peer!.id);
     });
     if (cluster.discovery?.byGreeting) {
-      const { id, host, port, kinds } = cluster.self;
-      core.do((engine, now) => engine.set(MEMBER_KEY, copyJson({ id, host, port, kinds }), now));
+      const { id, host, port, kinds, url } = cluster.self;
+      const record = { id, host, port, kinds, ...(url !== undefined && { url }) };
+      core.do((engine, now) => engine.set(MEMBER_KEY, copyJson(record), now));
     }
     if (cluster.signing) {
       const { publicKey } = cluster.signing;
@@ -177,7 +188,12 @@ export class Running {
   async end(reason: string): Promise<void> {
     this.#leaving.abort();
     this.#ending.abort();
-    await Promise.all([this.#rounds.end(), this.#spread?.end(), this.#peers.close(reason)]);
+    await Promise.all([
+      this.#rounds.end(),
+      this.#spread?.end(),
+      this.#crashWatch?.end(),
+      this.#peers.close(reason),
+    ]);
     await Promise.all([this.#looping, ...this.#tasks]);
   }
 

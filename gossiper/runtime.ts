@@ -82,6 +82,8 @@ export function deadlineAfter(
 
 /** The promise's outcome, or the signal's reason if that comes first. */
 export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  // The promise may have begun just now: without this, its failure would end the process as unhandled.
+  if (signal.aborted) promise.catch(() => {});
   signal.throwIfAborted();
   const { promise: aborted, reject } = Promise.withResolvers<never>();
   const abort = () => reject(signal.reason);

@@ -5,10 +5,10 @@
  */
 
 import type { Sent } from "../engine/engine.ts";
-import type { Delta, Holds, Life, PartialDelta, SummaryPart } from "../engine/types.ts";
+import type { Delta, Holds, Life, Liveness, PartialDelta, SummaryPart } from "../engine/types.ts";
 import type { Member } from "./cluster.ts";
 import { CLOSE, ConnectionClosed, HearsayError } from "./errors.ts";
-import type { Ack, Gossip, Hello, Message, Push, Reconcile, Refusal, Reply } from "./message.ts";
+import type { Ack, Gossip, Hello, Message, Push, Reconcile, Refusal, Reply, Suspect } from "./message.ts";
 import { Outbox } from "./outbox.ts";
 import { PeerRefused, refuse } from "./refusal.ts";
 import { type Answer, type Question, type Request, Requests } from "./requests.ts";
@@ -21,6 +21,7 @@ export const MAX_UNACKNOWLEDGED = 8;
 /** What answers a peer's gossip. */
 export interface GossipAnswer {
   readonly delta: Delta;
+  readonly liveness: Liveness;
   readonly holds: Holds;
   readonly sent: Sent;
 }
@@ -42,6 +43,10 @@ export interface SessionHost {
   readonly examine?: (session: Session, message: Gossip | Push | Reply) => Promise<Examined>;
   /** The entries to push to the peer; `undefined` where it needs none of these members. */
   toPush(session: Session, ids: Iterable<string>): PartialDelta | undefined;
+  /** The peer suspects a member, or says that it lives. */
+  suspected(session: Session, suspect: Suspect): void;
+  /** The peer said who is alive. */
+  heartbeat(session: Session, liveness: Liveness): void;
   /** Takes what the peer pushed; a refusal where it is invalid. */
   pushed(session: Session, push: Push, examined?: Examined): Refusal | undefined;
   gossiped(session: Session, gossip: Gossip, examined?: Examined): GossipAnswer | Refusal;
@@ -191,12 +196,30 @@ export class Session {
 
   /** Sends a delta; resolves when the reply has been merged and acknowledged. */
   async gossip(
-    { delta, sent, holds }: { readonly delta: Delta; readonly sent: Sent; readonly holds: Holds },
+    { delta, sent, holds, liveness }: {
+      readonly delta: Delta;
+      readonly sent: Sent;
+      readonly holds: Holds;
+      readonly liveness: Liveness;
+    },
     options: RequestOptions,
   ): Promise<void> {
     const memberId = this.#options.host.id;
-    const message = { type: "gossip", memberId, delta, ...(holds.size > 0 && { holds }) } as const;
+    const message = { type: "gossip", memberId, delta, liveness, ...(holds.size > 0 && { holds }) } as const;
     await this.#ask({ kind: "gossip", sent }, (id) => ({ ...message, id }), options);
+  }
+
+  /** Sends a suspicion, or the answer to one. */
+  suspect(suspect: Omit<Suspect, "type">): void {
+    if (this.#ended || !this.#peer || this.#outbox.isCongested) return;
+    this.#outbox.push({ type: "suspect", ...suspect });
+  }
+
+  /** Sends a heartbeat, unless the peer takes what it is sent too slowly: then an older one still waits. */
+  heartbeat(liveness: Liveness): void {
+    if (this.#ended || !this.#peer || this.#outbox.isCongested) return;
+    this.#usedMs = this.#options.runtime.monotonicMs();
+    this.#outbox.push({ type: "heartbeat", liveness });
   }
 
   /**
@@ -293,20 +316,23 @@ export class Session {
 
   #receive(message: Message, examined: Examined | undefined): void {
     if (this.#ended) return;
-    if (message.type === "unknown") {
-      return this.#invalid(
-        `Messages of the type ${JSON.stringify(message.name.slice(0, 40))} are unknown here.`,
-      );
-    }
     if (message.type === "error") return this.#receiveRefusal(message);
     if (!this.#peer && message.type !== "hello") {
       return this.#invalid("Whoever has not greeted has nothing else to say.");
     }
     switch (message.type) {
+      // A later version of the protocol may have messages that this one does not know.
+      case "unknown":
+        return;
       case "hello":
         return this.#isOwn(message.id) ? this.#receiveHelloAnswer(message) : this.#receiveHello(message);
       case "gossip":
         return this.#receiveGossip(message, examined);
+      case "heartbeat":
+        this.#usedMs = this.#options.runtime.monotonicMs();
+        return this.#options.host.heartbeat(this, message.liveness);
+      case "suspect":
+        return this.#options.host.suspected(this, message);
       case "push":
         return this.#receivePush(message, examined);
       case "reply":
@@ -367,11 +393,13 @@ export class Session {
     this.#usedMs = this.#options.runtime.monotonicMs();
     const answer = this.#options.host.gossiped(this, gossip, examined);
     if ("code" in answer) return this.#refuse(answer, gossip.id);
-    this.#unacknowledged.set(gossip.id, answer.sent);
+    const { delta, liveness, holds, sent } = answer;
+    // Without entries there is nothing to acknowledge.
+    if (delta.members.length > 0) this.#unacknowledged.set(gossip.id, sent);
     if (this.#unacknowledged.size > MAX_UNACKNOWLEDGED) {
       this.#unacknowledged.delete(this.#unacknowledged.keys().next().value!);
     }
-    this.#outbox.push({ type: "reply", id: gossip.id, delta: answer.delta, holds: answer.holds });
+    this.#outbox.push({ type: "reply", id: gossip.id, delta, liveness, holds });
   }
 
   #receivePush(push: Push, examined: Examined | undefined): void {
@@ -393,7 +421,8 @@ export class Session {
     const holds = this.#options.host.replied(this, request.question.sent, { reply, examined });
     request.answer.resolve(reply);
     if (holds && "code" in holds) return this.#invalid(holds.message);
-    if (holds) this.#outbox.push({ type: "ack", id: reply.id, holds });
+    const isToAcknowledge = reply.delta.members.length > 0 || (holds?.size ?? 0) > 0;
+    if (holds && isToAcknowledge) this.#outbox.push({ type: "ack", id: reply.id, holds });
   }
 
   #receiveAck(ack: Ack): void {

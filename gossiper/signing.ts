@@ -29,14 +29,24 @@ export function keyOfId(id: string): string | undefined {
   return KEY_ID.exec(id)?.[1];
 }
 
-/** The text that a member signs once a round: everything that it has set, up to a number. */
+/** The text that a member signs when it has set something: everything that it has set, up to a number. */
 export function claimText(cluster: string, claim: Claim): string {
-  const { id, life, number, lastLasting, entries } = claim;
-  let text = JSON.stringify(["hearsay-state-1", cluster, id, life, number, lastLasting]);
+  const { id, life, number, entries } = claim;
+  let text = JSON.stringify(["hearsay-state-2", cluster, id, life, number]);
   for (const { key, number, type, json } of entries) {
     text += `\n${JSON.stringify([number, key, type])}${json}`;
   }
   return text;
+}
+
+/**
+ * The SHA-256 of a connection's token as it was sent, in base64url. The token names who may use it and with whom, so that
+ * what is signed over this hash is good for no other pair of members. The random part of a token alone would not do: another
+ * token can repeat it.
+ */
+export async function tokenHash(token: string): Promise<string> {
+  const bytes = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(token)));
+  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replace("=", "");
 }
 
 /** The text that a member signs with each greeting: good for one connection, and one side of it. */
@@ -44,10 +54,10 @@ export function helloText(hello: {
   readonly cluster: string;
   readonly id: string;
   readonly life: string;
-  /** The `jti` of the connection's token. */
-  readonly token: string;
+  /** The {@linkcode tokenHash} of the connection's token. */
+  readonly tokenHash: string;
   readonly side: "dialler" | "acceptor";
 }): string {
-  const { cluster, id, life, token, side } = hello;
-  return JSON.stringify(["hearsay-hello-1", cluster, id, life, token, side]);
+  const { cluster, id, life, tokenHash, side } = hello;
+  return JSON.stringify(["hearsay-hello-2", cluster, id, life, tokenHash, side]);
 }

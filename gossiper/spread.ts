@@ -21,6 +21,13 @@ const COLLECT_MS = 2;
  * work of one member would grow with the cluster.
  */
 const DIRECT_MEMBERS = 64;
+/**
+ * What part of the messages that a peer takes in a second may be pushes. A half: the rest is for the rounds. A peer closes
+ * a connection that brings more than it takes.
+ */
+const PUSH_SHARE = 1 / 2;
+/** How many pushes to one peer a collection may cost: this member's own changes, and those that it passes on. */
+const PUSHES_AT_ONCE = 2;
 /** To how many peers a member passes a change on. 2: on average each member then receives it twice at most. */
 const RELAYS = 2;
 
@@ -30,6 +37,8 @@ export interface SpreadOptions {
   readonly peers: Peers;
   /** The number of peers that a member sends its own change to where there are many. */
   readonly fanOut: number;
+  /** How many messages a peer takes in a second. */
+  readonly maxMessagesPerSecond: number;
   /** Where members sign what they set. */
   readonly signatures: Signatures | undefined;
   /** The signing failed: an invariant is broken. */
@@ -39,6 +48,9 @@ export interface SpreadOptions {
 /** The changes that wait to be pushed. */
 export class Spread {
   readonly #options: SpreadOptions;
+  /** The least time between two pushes to a peer, in milliseconds. */
+  readonly #gapMs: number;
+  #pushedMs = -Infinity;
   #cancelTimer: (() => void) | undefined;
   #isOver = false;
   #signing: Promise<void> = Promise.resolve();
@@ -46,6 +58,7 @@ export class Spread {
   /** Makes a spread that pushes what changes from now on, until {@linkcode Spread.end}. */
   constructor(options: SpreadOptions) {
     this.#options = options;
+    this.#gapMs = 1_000 * PUSHES_AT_ONCE / (PUSH_SHARE * options.maxMessagesPerSecond);
     options.core.onAfterCall(() => this.#collect());
   }
 
@@ -59,8 +72,11 @@ export class Spread {
   #collect(): void {
     const { core } = this.#options;
     if (this.#isOver || this.#cancelTimer || !core.engine.hasChanges) return;
-    this.#cancelTimer = core.runtime.setTimer(COLLECT_MS, () => {
+    const { runtime } = core;
+    const waitMs = Math.max(COLLECT_MS, this.#pushedMs + this.#gapMs - runtime.monotonicMs());
+    this.#cancelTimer = runtime.setTimer(waitMs, () => {
       this.#cancelTimer = undefined;
+      this.#pushedMs = runtime.monotonicMs();
       this.#push();
     });
   }

@@ -51,9 +51,16 @@ export function snapshotOf(viewed: Viewed): Snapshot {
     ...view,
     address: member ? { host: member.host, port: member.port } : null,
     block: block ?? null,
-    entries: engine.entriesOf(view.id).map((entry) => ({ key: entry.key, ...keyValueOf(entry) })),
+    entries: engine.shownEntriesOf(view.id).map((entry) => ({ key: entry.key, ...keyValueOf(entry) })),
   }));
-  return { self: engine.id, cluster, phase: phaseOf(engine), digest: engine.digest, members };
+  return {
+    self: engine.id,
+    cluster,
+    phase: phaseOf(engine),
+    isolated: engine.isolated,
+    digest: engine.digest,
+    members,
+  };
 }
 
 /** How far the spreading has come; whoever takes part no more agrees with nobody. */

@@ -6,6 +6,7 @@
 
 import type { GossipUpdate } from "../engine/events.ts";
 import { deepFreeze } from "../engine/json.ts";
+import { HEARTBEAT_KEY } from "../engine/types.ts";
 import type { Core } from "./core.ts";
 import { LatestStream } from "./latest_stream.ts";
 
@@ -30,9 +31,13 @@ export class Watches {
    */
   watch(key: string, { signal }: { readonly signal?: AbortSignal } = {}): ReadableStream<GossipUpdate> {
     this.#core.assertOutside();
+    let endHeartbeats = () => {};
     const stream = new LatestStream<GossipUpdate>({
       keyOf: ({ memberId }) => memberId,
-      onEnd: (ended) => this.#remove(key, ended),
+      onEnd: (ended) => {
+        this.#remove(key, ended);
+        endHeartbeats();
+      },
       signal,
     });
     for (const [memberId, { value, number }] of this.#core.engine.state(key)) {
@@ -47,7 +52,10 @@ export class Watches {
       });
     }
     if (this.#isOver) stream.finish();
-    else if (!signal?.aborted) this.#add(key, stream);
+    else if (!signal?.aborted) {
+      this.#add(key, stream);
+      if (key === HEARTBEAT_KEY) endHeartbeats = this.#core.watchHeartbeats();
+    }
     return stream.readable;
   }
 

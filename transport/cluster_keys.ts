@@ -16,7 +16,7 @@ import { errors, type JWTPayload, jwtVerify, SignJWT } from "../deps/jose.ts";
 import { CLOSE, ConnectionClosed } from "../gossiper/errors.ts";
 import type { Hello, Message, Refusal } from "../gossiper/message.ts";
 import { realRuntime, type Runtime } from "../gossiper/runtime.ts";
-import { helloText, type Signing } from "../gossiper/signing.ts";
+import { helloText, type Signing, tokenHash } from "../gossiper/signing.ts";
 import { MAX_NAME_BYTES } from "../gossiper/validation.ts";
 import type {
   Admitted,
@@ -116,8 +116,8 @@ class KnownKey {
 
 /** One end of one connection, as signatures name it. */
 interface End {
-  /** The `jti` of the connection's token. */
-  readonly token: string;
+  /** The hash of the connection's token, see {@linkcode tokenHash}. */
+  readonly tokenHash: string;
   readonly side: "dialler" | "acceptor";
 }
 
@@ -152,7 +152,7 @@ class ClusterKeys implements Authentication {
     const key = this.#keys[0]!;
     const jti = this.#draw();
     const token = await this.#sign(key, TOKEN, { aud: this.#audience(authority), jti });
-    return { token, guard: this.#guardDialled({ key, jti }) };
+    return { token, guard: this.#guardDialled({ key, jti, hash: await tokenHash(token) }) };
   }
 
   async admit(
@@ -171,42 +171,49 @@ class ClusterKeys implements Authentication {
     const use = this.#used.use(jti, { untilMs, nowMs: this.#runtime.wallMs() });
     if (use === "used") return { refused: "The token was used before.", status: 401 };
     if (use === "full") return { refused: "More clients came than can be told apart.", status: 503 };
-    return { id: id!, guard: this.#guardAccepted({ key, jti, id: id! }) };
+    return { id: id!, guard: this.#guardAccepted({ key, jti, hash: await tokenHash(token), id: id! }) };
   }
 
   /** On a connection that this side opened nothing comes through before the peer has proved itself. */
-  #guardDialled({ key, jti: token }: { readonly key: KnownKey; readonly jti: string }): Guard {
+  #guardDialled(
+    { key, jti, hash }: { readonly key: KnownKey; readonly jti: string; readonly hash: string },
+  ): Guard {
     let peerId: string | undefined;
     const prove = async (message: Message) => {
-      peerId = await this.#provenId(message, { key, token });
-      return await this.#assertSpeaksAs(peerId, message, { token, side: "acceptor" });
+      peerId = await this.#provenId(message, { key, token: jti });
+      return await this.#assertSpeaksAs(peerId, message, { tokenHash: hash, side: "acceptor" });
     };
     return {
       signal: key.withdrawn.signal,
-      outgoing: (message) => this.#signed(message, { token, side: "dialler" }),
+      outgoing: (message) => this.#signed(message, { tokenHash: hash, side: "dialler" }),
       incoming: (message) => {
         if (peerId === undefined) return prove(message);
-        return this.#assertSpeaksAs(peerId, message, { token, side: "acceptor" });
+        return this.#assertSpeaksAs(peerId, message, { tokenHash: hash, side: "acceptor" });
       },
     };
   }
 
   /** On a connection that was accepted the peer speaks for its token's subject, and this side proves itself first. */
   #guardAccepted(
-    { key, jti: token, id }: { readonly key: KnownKey; readonly jti: string; readonly id: string },
+    { key, jti, hash, id }: {
+      readonly key: KnownKey;
+      readonly jti: string;
+      readonly hash: string;
+      readonly id: string;
+    },
   ): Guard {
     let isProven = false;
     const prove = async (message: Hello | Refusal) => {
-      const signed = await this.#signed(message, { token, side: "acceptor" });
+      const signed = await this.#signed(message, { tokenHash: hash, side: "acceptor" });
       // By the key of the token, whichever comes first here: the dialler has that one for certain.
-      return { ...signed, proof: await this.#sign(key, PROOF, { aud: this.#audience(), token }) };
+      return { ...signed, proof: await this.#sign(key, PROOF, { aud: this.#audience(), token: jti }) };
     };
     return {
       signal: key.withdrawn.signal,
-      incoming: (message) => this.#assertSpeaksAs(id, message, { token, side: "dialler" }),
+      incoming: (message) => this.#assertSpeaksAs(id, message, { tokenHash: hash, side: "dialler" }),
       outgoing: (message) => {
         if (isProven || (message.type !== "hello" && message.type !== "error")) {
-          return this.#signed(message, { token, side: "acceptor" });
+          return this.#signed(message, { tokenHash: hash, side: "acceptor" });
         }
         isProven = true;
         return prove(message);

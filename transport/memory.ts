@@ -133,6 +133,23 @@ export class MemoryNetwork implements AsyncDisposable {
   }
 
   /**
+   * Breaks every connection that was dialled at an address, and refuses new ones until
+   * {@linkcode MemoryNetwork.restoreProxy}: as a proxy in front of a living member does while it restarts. What the
+   * member dialled itself stays.
+   */
+  stopProxy(address: string): void {
+    this.#faults.refuse(address, true);
+    for (const { ends, addresses: [, accepting] } of this.#connections) {
+      if (accepting === address) { for (const end of ends) end.break({ tell: false }); }
+    }
+  }
+
+  /** Takes connections at an address again. */
+  restoreProxy(address: string): void {
+    this.#faults.refuse(address, false);
+  }
+
+  /**
    * Holds back everything on its way to an address, answers to its dials included, until
    * {@linkcode MemoryNetwork.resume}: as where a process stands still. What it sends arrives.
    */

@@ -53,6 +53,7 @@ export class FaultTable {
   readonly #rules = new Map<string, LinkFaults>();
 
   readonly #cuts = new Set<string>();
+  readonly #refusing = new Set<string>();
   readonly #paused = new Map<string, PromiseWithResolvers<void>>();
 
   /** Sets what goes wrong in a direction; `{}` is nothing. */
@@ -72,6 +73,17 @@ export class FaultTable {
   /** Cuts a link, whatever else is set for it. One direction that is cut is enough. */
   cut(one: string, other: string): void {
     this.#cuts.add(ruleKey({ from: one, to: other }));
+  }
+
+  /** Refuses dials to an address, or no longer. */
+  refuse(address: string, isRefusing: boolean): void {
+    if (isRefusing) this.#refusing.add(address);
+    else this.#refusing.delete(address);
+  }
+
+  /** Whether dials to an address are refused. */
+  refuses(address: string): boolean {
+    return this.#refusing.size > 0 && this.#refusing.has(address);
   }
 
   /** Holds back what is on its way to an address. */
@@ -94,6 +106,7 @@ export class FaultTable {
   clear(): void {
     this.#rules.clear();
     this.#cuts.clear();
+    this.#refusing.clear();
   }
 
   /** Ends all cuts and hangs, and leaves the rest as it is. */

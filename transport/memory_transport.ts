@@ -5,7 +5,7 @@
  */
 
 import type { Connection, Member, Transport } from "../gossiper/cluster.ts";
-import { HearsayError } from "../gossiper/errors.ts";
+import { ConnectionRefused, HearsayError } from "../gossiper/errors.ts";
 import { abortable, sleep } from "../gossiper/runtime.ts";
 import { connect, type EndOwner, type MemoryEnd } from "./memory_connection.ts";
 import { drawDelay } from "./memory_faults.ts";
@@ -100,7 +100,11 @@ export class MemoryEndpoint implements Transport {
   async #dial(address: string, signal: AbortSignal): Promise<MemoryEnd> {
     using stopped = eitherOf(signal, this.#closing.signal);
     await this.#travel([this.address, address], stopped.signal);
-    const end = this.#site.find(address)?.accept(this.#owner);
+    const endpoint = this.#site.faults.refuses(address) ? undefined : this.#site.find(address);
+    if (!endpoint) {
+      throw new ConnectionRefused(`No connection to ${address} was opened: nobody listens there.`);
+    }
+    const end = endpoint.accept(this.#owner);
     if (end === undefined) throw refusal(address, "nobody accepts connections there");
     this.#track(end);
     try {

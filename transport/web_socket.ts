@@ -234,7 +234,7 @@ export class WebSocketTransport implements Transport {
 
   /** The address under which {@linkcode WebSocketTransport.dial} reaches a member. */
   addressOf(member: Member): string {
-    return this.#addressOf(member.host, member.port);
+    return member.url ?? this.#addressOf(member.host, member.port);
   }
 
   /**

@@ -4,10 +4,10 @@
  * @module
  */
 
-import { HearsayError } from "../gossiper/errors.ts";
+import { ConnectionRefused, HearsayError } from "../gossiper/errors.ts";
 
 /** The subprotocol that both sides must speak (rule P1). */
-export const SUBPROTOCOL = "hearsay.v1";
+export const SUBPROTOCOL = "hearsay.v2";
 
 /** What a token follows in the name of a second subprotocol, by which a browser sends it. Never echoed. */
 export const TOKEN_PROTOCOL = "hearsay.token.";
@@ -48,6 +48,9 @@ export interface OpenOptions {
   readonly signal: AbortSignal;
 }
 
+/** What Deno's client socket says where no connection came about, whatever the reason. */
+const NOT_CONNECTED = /tcp connect error|connection refused/i;
+
 /**
  * A socket that has opened. Rejects with the signal's reason when it is aborted before, and with a
  * {@linkcode HearsayError} (`connection`) where the peer cannot be reached or refuses.
@@ -70,16 +73,34 @@ export function openSocket(url: URL, options: OpenOptions): Promise<WebSocket> {
       resolve(socket);
     }, on);
     socket.addEventListener("error", (event) => text = event instanceof ErrorEvent ? event.message : "", on);
-    socket.addEventListener("close", () => {
+    socket.addEventListener("close", async () => {
+      const isRefused = NOT_CONNECTED.test(text) && await refusesConnections(url, signal);
+      if (signal.aborted) return;
       listeners.abort();
-      reject(
-        new HearsayError(
-          /\b401\b/.test(text) ? "unauthorised" : "connection",
-          `${url.href} could not be reached: ${text || "no reason given"}.${hintOf(url, text)}`,
-        ),
-      );
+      const message = `${url.href} could not be reached: ${text || "no reason given"}.${hintOf(url, text)}`;
+      if (isRefused) return reject(new ConnectionRefused(message));
+      reject(new HearsayError(/\b401\b/.test(text) ? "unauthorised" : "connection", message));
     }, on);
   });
+}
+
+/**
+ * Whether no process listens at the host and port of a URL. A client socket does not say so, so that the port is
+ * connected to once more. Where only Web-standard APIs are there, nothing is known.
+ */
+async function refusesConnections({ hostname, port, protocol }: URL, signal: AbortSignal): Promise<boolean> {
+  if (typeof globalThis.Deno?.connect !== "function") return false;
+  try {
+    const options = {
+      hostname: hostname.replace(/^\[(.*)\]$/, "$1"),
+      port: port === "" ? (protocol === "wss:" ? 443 : 80) : Number(port),
+      signal,
+    };
+    (await Deno.connect(options)).close();
+    return false;
+  } catch (error) {
+    return error instanceof Deno.errors.ConnectionRefused;
+  }
 }
 
 /** Over TLS a WebSocket goes by HTTP/2, where Deno does not say with which status it was refused. */

@@ -150,9 +150,3 @@ export function readHash(value: unknown, place: Place): string {
   if (typeof value !== "string" || !HASH.test(value)) fail(place, "sixteen hexadecimal digits", value);
   return value;
 }
-
-/** One of a closed set of words. */
-export function readWord<Word extends string>(value: unknown, place: Place, words: readonly Word[]): Word {
-  const word = words.find((known) => known === value);
-  return word ?? fail(place, `one of ${words.join(", ")}`, value);
-}

@@ -4,8 +4,10 @@
  * @module
  */
 
+import { byCodePoint } from "../engine/murmur3.ts";
 import type { BlockReason, Summary, SummaryPart } from "../engine/types.ts";
 import type { Member } from "../gossiper/cluster.ts";
+import type { SharedSettings } from "../gossiper/shared_settings.ts";
 import { CLOSE, ConnectionClosed } from "../gossiper/errors.ts";
 import type { Hello, Message, Refusal, RefusalCode } from "../gossiper/message.ts";
 import {
@@ -21,10 +23,9 @@ import {
   readObject,
   readText,
   readWhole,
-  readWord,
   show,
 } from "./wire_check.ts";
-import { readDelta, readHolds, readPartialDelta } from "./wire_read_delta.ts";
+import { readDelta, readHolds, readLiveness, readPartialDelta } from "./wire_read_delta.ts";
 
 const REFUSAL_CODES: readonly RefusalCode[] = [
   "blocked",
@@ -39,7 +40,9 @@ const REFUSAL_CODES: readonly RefusalCode[] = [
 ];
 /** The longest proof of the accepting side. */
 const MAX_PROOF_BYTES = 2_048;
-const BLOCK_REASONS: readonly BlockReason[] = ["expired", "left", "topology"];
+/** The longest URL of a member. */
+const MAX_URL_BYTES = 2_048;
+const BLOCK_REASONS: readonly BlockReason[] = ["crashed", "expired", "left", "topology"];
 
 /** A message of any type but the transport's own; an unknown type keeps its name only. */
 export function readMessage(fields: Fields, type: string): Message {
@@ -51,7 +54,16 @@ export function readMessage(fields: Fields, type: string): Message {
       const memberId = readName(request.memberId ?? request.fromMemberId, place.field("memberId"));
       const delta = readDelta(fields, request, place);
       const asked = fields.holds === undefined ? {} : { holds: readHolds(fields.holds) };
-      return { type, id: readId(fields), memberId, delta, ...asked };
+      return { type, id: readId(fields), memberId, delta, liveness: readLiveness(fields), ...asked };
+    }
+    case "heartbeat":
+      return { type, liveness: readLiveness(fields) };
+    case "suspect": {
+      const isAlive = fields.alive ?? false;
+      if (typeof isAlive !== "boolean") fail(new Place("alive"), "true or false", isAlive);
+      const memberId = readName(fields.member, new Place("member"));
+      const life = readLife(fields.life, new Place("life"));
+      return { type, memberId, life, count: readNumber(fields.count, new Place("count")), isAlive };
     }
     case "push": {
       const place = new Place("request");
@@ -63,7 +75,8 @@ export function readMessage(fields: Fields, type: string): Message {
     case "reply": {
       const place = new Place("response");
       const delta = readDelta(fields, readObject(fields.response, place), place);
-      return { type, id: readId(fields), delta, holds: readHolds(fields.holds) };
+      const liveness = readLiveness(fields);
+      return { type, id: readId(fields), delta, liveness, holds: readHolds(fields.holds) };
     }
     case "ack":
       return { type, id: readId(fields), holds: readHolds(fields.holds) };
@@ -98,7 +111,7 @@ function readPart(fields: Fields): SummaryPart {
   const members = new Map<string, Summary>();
   for (const [id, raw] of Object.entries(readObject(fields.members ?? {}, place))) {
     readName(id, place.item(id));
-    if (id < from || (until !== undefined && id >= until)) {
+    if (byCodePoint(id, from) < 0 || (until !== undefined && byCodePoint(id, until) >= 0)) {
       const end = until === undefined ? "" : ` and below ${show(until)}`;
       fail(place.item(id), `an id that is at least ${show(from)}${end}`, id);
     }
@@ -114,19 +127,27 @@ function readSummary(raw: unknown, place: Place): Summary {
 }
 
 function readRefusal(fields: Fields): Refusal {
-  const code = readWord(fields.code, new Place("code"), REFUSAL_CODES);
+  const word = readName(fields.code, new Place("code"));
+  const code = REFUSAL_CODES.find((known) => known === word) ?? "other";
   const message = readText(fields.message, new Place("message"));
   return {
     type: "error",
     ...(fields.id === undefined ? {} : { id: readId(fields) }),
     code,
     message,
-    ...(fields.reason === undefined
-      ? {}
-      : { reason: readWord(fields.reason, new Place("reason"), BLOCK_REASONS) }),
+    ...reasonOf(fields),
+    ...(fields.settings === undefined ? {} : { settings: readSettings(fields.settings) }),
     ...(fields.life === undefined ? {} : { life: readLife(fields.life, new Place("life")) }),
     ...proofOf(fields),
   };
+}
+
+/** Why a peer blocks; a reason of a later version says nothing here. */
+function reasonOf({ reason }: Fields): { readonly reason?: BlockReason } {
+  if (reason === undefined) return {};
+  const word = readName(reason, new Place("reason"));
+  const known = BLOCK_REASONS.find((each) => each === word);
+  return known === undefined ? {} : { reason: known };
 }
 
 function readHello(fields: Fields): Hello {
@@ -136,13 +157,28 @@ function readHello(fields: Fields): Hello {
     cluster: readName(fields.cluster, new Place("cluster")),
     member: readMember(fields.member),
     life: readLife(fields.life, new Place("life")),
+    count: readNumber(fields.count, new Place("count")),
     version: readNumber(fields.version, new Place("version")),
+    oldestVersion: readNumber(fields.oldestVersion, new Place("oldestVersion")),
     capabilities: readNames(fields.capabilities ?? [], new Place("capabilities")),
-    maxMessageBytes: readNumber(fields.maxMessageBytes, new Place("maxMessageBytes")),
+    ...(fields.settings === undefined ? {} : { settings: readSettings(fields.settings) }),
     digest: readHash(fields.digest, new Place("digest")),
     active: readHash(fields.active, new Place("active")),
     ...proofOf(fields),
     ...signatureOf(fields),
+  };
+}
+
+function readSettings(raw: unknown): SharedSettings {
+  const place = new Place("settings");
+  const settings = readObject(raw, place);
+  const read = (name: keyof SharedSettings) =>
+    readWhole(settings[name], place.field(name), { min: 1, max: Number.MAX_SAFE_INTEGER });
+  return {
+    gossipInterval: read("gossipInterval"),
+    heartbeatExpiration: read("heartbeatExpiration"),
+    maxKeysPerMember: read("maxKeysPerMember"),
+    maxMessageBytes: read("maxMessageBytes"),
   };
 }
 
@@ -169,5 +205,6 @@ function readMember(raw: unknown): Member {
     host: readName(member.host, place.field("host")),
     port: readWhole(member.port, place.field("port"), { min: 0, max: 65535 }),
     kinds: readNames(member.kinds ?? [], place.field("kinds")),
+    ...(member.url === undefined ? {} : { url: readName(member.url, place.field("url"), MAX_URL_BYTES) }),
   };
 }

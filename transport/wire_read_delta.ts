@@ -10,6 +10,7 @@ import {
   type Delta,
   type Hold,
   type Holds,
+  type Liveness,
   MAX_NUMBER,
   type MemberDelta,
   type PartialDelta,
@@ -28,8 +29,12 @@ import {
   readName,
   readNumber,
   readObject,
+  readWhole,
   wholeOf,
 } from "./wire_check.ts";
+
+/** The largest stride that is read. 2^20: more intervals than any expiration has. */
+const MAX_STRIDE = 2 ** 20;
 
 /** The delta of a gossip or a reply; `body` is its request or response, standing at `place`. */
 export function readDelta(fields: Fields, body: Fields, place: Place): Delta {
@@ -37,7 +42,36 @@ export function readDelta(fields: Fields, body: Fields, place: Place): Delta {
   const partial = fields.partial ?? false;
   if (typeof partial !== "boolean") fail(new Place("partial"), "true or false", partial);
   const digest = readHash(fields.digest, new Place("digest"));
-  return { members, digest, active: readHash(fields.active, new Place("active")), partial };
+  const agreeing = fields.agreeing === undefined
+    ? {}
+    : { agreeing: readDigits(fields.agreeing, new Place("agreeing")) };
+  return { members, digest, active: readHash(fields.active, new Place("active")), partial, ...agreeing };
+}
+
+/** Who is alive, as far as the sender knows. */
+export function readLiveness(fields: Fields): Liveness {
+  const count = readNumber(fields.count, new Place("count"));
+  if (fields.live === undefined) return { count };
+  const place = new Place("live");
+  const live = readObject(fields.live, place);
+  const stride = readWhole(live.stride, place.field("stride"), { min: 1, max: MAX_STRIDE });
+  const counts = readCounts(live.counts, place.field("counts"));
+  const active = live.active === undefined ? {} : { active: readHash(live.active, place.field("active")) };
+  return { count, vector: { ...active, stride, counts } };
+}
+
+const NOT_DIGITS = /[^A-Za-z0-9_-]/;
+const NOT_COUNTS = /[^A-Za-z0-9_.-]/;
+
+function readDigits(value: unknown, place: Place): string {
+  if (typeof value !== "string" || NOT_DIGITS.test(value)) fail(place, "base64url digits", value);
+  return value;
+}
+
+/** A text of base64url digits, and dots for what is unknown. */
+function readCounts(value: unknown, place: Place): string {
+  if (typeof value !== "string" || NOT_COUNTS.test(value)) fail(place, "base64url digits and dots", value);
+  return value;
 }
 
 /** The member states of a message; `body` is its request or response, standing at `place`. */
@@ -51,14 +85,22 @@ export function readPartialDelta(fields: Fields, body: Fields, place: Place): Pa
   const resets = readResets(fields.resets, ranges);
   const proofs = readProofs(fields.signatures, ranges);
   const members = Object.keys(ranges).map((id): MemberDelta => {
-    const [life, after] = readRange(id, ranges[id], rangesPlace);
+    const [life, after, count] = readRange(id, ranges[id], rangesPlace);
     // Own properties only: an id may be called like something that every object inherits.
     const raw = Object.hasOwn(states, id) ? states[id] : undefined;
     // What is told of a foreign member is no prefix, and its own numbers may begin anew.
     const distinct = !isForeign(life);
     const entries = raw === undefined ? [] : readEntries(raw, below.item(id), { after, distinct });
     const proof = proofs.get(id);
-    return { id, life, after, reset: resets.has(id), entries, ...(proof === undefined ? {} : { proof }) };
+    return {
+      id,
+      life,
+      after,
+      reset: resets.has(id),
+      entries,
+      ...(count > 0 && { count }),
+      ...(proof === undefined ? {} : { proof }),
+    };
   });
   for (const id of Object.keys(states)) {
     if (!Object.hasOwn(ranges, id)) {
@@ -90,10 +132,20 @@ function readProofs(raw: unknown, ranges: Fields): ReadonlyMap<string, string> {
   return proofs;
 }
 
-function readRange(id: string, raw: unknown, place: Place): [life: string, after: number] {
+function readRange(id: string, raw: unknown, place: Place): [life: string, after: number, count: number] {
   readName(id, place.item(id));
-  const pair = readPair(raw, place.item(id));
-  return [readLife(pair[0], place.item(id).item(0)), readNumber(pair[1], place.item(id).item(1))];
+  const range = readRangeItems(raw, place.item(id));
+  return [
+    readLife(range[0], place.item(id).item(0)),
+    readNumber(range[1], place.item(id).item(1)),
+    readNumber(range[2] ?? 0, place.item(id).item(2)),
+  ];
+}
+
+function readRangeItems(raw: unknown, place: Place): readonly unknown[] {
+  const isRange = Array.isArray(raw) && (raw.length === 2 || raw.length === 3);
+  if (!isRange) fail(place, "a life, a number and a count that may be left out", raw);
+  return raw;
 }
 
 function readPair(raw: unknown, place: Place): readonly unknown[] {
@@ -167,7 +219,10 @@ export function readHolds(raw: unknown): Holds {
   const place = new Place("holds");
   const holds = new Map<string, Hold>();
   for (const [id, pair] of Object.entries(readObject(raw ?? {}, place))) {
-    const [life, number] = readRange(id, pair, place);
+    readName(id, place.item(id));
+    const [rawLife, rawNumber] = readPair(pair, place.item(id));
+    const life = readLife(rawLife, place.item(id).item(0));
+    const number = readNumber(rawNumber, place.item(id).item(1));
     holds.set(id, { life, number });
   }
   return holds;

@@ -5,7 +5,15 @@
  * @module
  */
 
-import type { Delta, Holds, MemberDelta, PartialDelta, SentEntry, SummaryPart } from "../engine/types.ts";
+import type {
+  Delta,
+  Holds,
+  Liveness,
+  MemberDelta,
+  PartialDelta,
+  SentEntry,
+  SummaryPart,
+} from "../engine/types.ts";
 import type { Gossip, Message, Push, Reply } from "../gossiper/message.ts";
 import { anyText } from "./wire_any.ts";
 
@@ -14,6 +22,13 @@ export function messageText(message: Message): string {
   switch (message.type) {
     case "gossip":
       return gossipText(message);
+    case "heartbeat":
+      return `{"type":"heartbeat",${livenessText(message.liveness)}}`;
+    case "suspect": {
+      const { memberId, life, count, isAlive } = message;
+      const alive = isAlive ? `,"alive":true` : "";
+      return `{"type":"suspect","member":${quote(memberId)},"life":"${life}","count":${count}${alive}}`;
+    }
     case "push":
       return pushText(message);
     case "reply":
@@ -33,14 +48,15 @@ export function messageText(message: Message): string {
 
 function gossipText(message: Gossip): string {
   const state = stateText(message.delta);
-  const rest = deltaText(message.delta) + (message.holds ? holdsText(message.holds) : "");
+  const rest = deltaText(message.delta) + `,${livenessText(message.liveness)}` +
+    (message.holds ? holdsText(message.holds) : "");
   const request = `{"memberId":${quote(message.memberId)}${state && `,${state}`}}`;
   return `{"type":"gossip","id":${quote(message.id)},"request":${request}${rest}}`;
 }
 
 function replyText(message: Reply): string {
   const response = `{${stateText(message.delta)}}`;
-  const rest = deltaText(message.delta) + holdsText(message.holds);
+  const rest = deltaText(message.delta) + `,${livenessText(message.liveness)}` + holdsText(message.holds);
   return `{"type":"reply","id":${quote(message.id)},"response":${response}${rest}}`;
 }
 
@@ -74,10 +90,21 @@ function entryText(entry: SentEntry & { readonly timestampMs?: number }): string
   return text + "}";
 }
 
+/** The sender's own heartbeat, and those that it knows. */
+function livenessText({ count, vector }: Liveness): string {
+  if (!vector) return `"count":${count}`;
+  const { active, stride, counts } = vector;
+  // Nothing in it needs an escape: hexadecimal digits, numbers and base64url digits.
+  return `"count":${count},"live":{${
+    active ? `"active":"${active}",` : ""
+  }"stride":${stride},"counts":"${counts}"}`;
+}
+
 /** What a delta says beside the state: ranges, resets, signatures, digests. */
 function deltaText(delta: Delta): string {
   return rangesText(delta) +
-    `,"digest":"${delta.digest}","active":"${delta.active}"${delta.partial ? `,"partial":true` : ""}`;
+    `,"digest":"${delta.digest}","active":"${delta.active}"${delta.partial ? `,"partial":true` : ""}` +
+    (delta.agreeing === undefined ? "" : `,"agreeing":"${delta.agreeing}"`);
 }
 
 /** Where the entries of each member start, and what proves them. */
@@ -85,9 +112,9 @@ function rangesText(delta: PartialDelta): string {
   let ranges = "";
   let resets = "";
   let proofs = "";
-  for (const { id, life, after, reset, proof } of delta.members) {
+  for (const { id, life, after, reset, proof, count } of delta.members) {
     const quoted = quote(id);
-    ranges += `${ranges && ","}${quoted}:["${life}",${after}]`;
+    ranges += `${ranges && ","}${quoted}:["${life}",${after}${count ? `,${count}` : ""}]`;
     if (reset) resets += `${resets && ","}${quoted}`;
     if (proof !== undefined) proofs += `${proofs && ","}${quoted}:${quote(proof)}`;
   }

@@ -62,7 +62,7 @@ export function matrix(members: readonly MemberProcess[]): string[] {
 }
 
 /** What the signs of a {@linkcode matrix} mean. */
-export const LEGEND = `${sign("active")} alive   ${sign("left")} left   ${sign("expired")} expired`;
+export const LEGEND = `${sign("active")} alive   ${sign("left")} left   ${sign("crashed")} crashed`;
 
 /** How each member ended, what it published last, and what it saw last. */
 export function lastViews(members: readonly MemberProcess[]): string[] {
@@ -100,6 +100,6 @@ function sightsOf(member: MemberProcess, others: readonly MemberProcess[]): stri
 function sign(kind: string | undefined): string {
   if (kind === "active") return colours.green("●");
   if (kind === "left") return colours.yellow("○");
-  if (kind === "expired") return colours.red("×");
+  if (kind === "crashed" || kind === "expired") return colours.red("×");
   return colours.dim("·");
 }

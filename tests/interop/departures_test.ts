@@ -73,10 +73,10 @@ Deno.test("the state of a departed member is dropped (E11; there: TestTheStateOf
 Deno.test("a member blocked as expired is freed by a newer heartbeat (E10; there: TestABlockIsForEver)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "c"], clock);
-  tell(a, "c", memberDelta("b", b!.life, [heartbeat(1)]), clock);
+  tell(a, "c", { ...memberDelta("b", b!.life, [heartbeat(1)]), count: 1 }, clock);
   blockTheSilent(a, clock);
   assertEquals(a.blockedMember("b")?.reason, "expired");
-  tell(a, "c", memberDelta("b", b!.life, [heartbeat(2)], { after: 1 }), clock);
+  tell(a, "c", { ...memberDelta("b", b!.life, [], { after: 1 }), count: 2 }, clock);
   assertEquals(a.blockedMember("b"), undefined);
 });
 

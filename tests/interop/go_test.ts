@@ -57,7 +57,7 @@ testWithGo(
     assertEquals(checked.wrong, []);
     assertEquals(checked.messages, written.length);
     assertGreater(checked.entries, 1_000);
-    // hearsay.v1 has `memberId`, which is what GossipRequest had before the version that is pinned here.
+    // hearsay.v2 has `memberId`, which is what GossipRequest had before the version that is pinned here.
     assertEquals(checked.earlier, written.filter(({ type }) => type === "cluster.GossipRequest").length);
   },
 );

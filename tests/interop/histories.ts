@@ -7,7 +7,7 @@
 
 import type { Engine, Sent } from "../../engine/engine.ts";
 import { topologyHash } from "../../engine/murmur3.ts";
-import { HEARTBEAT_KEY, type JsonValue, TOPOLOGY_KEY } from "../../engine/types.ts";
+import { type JsonValue, TOPOLOGY_KEY } from "../../engine/types.ts";
 import { decode, encode } from "../../transport/wire.ts";
 import { anyText, readAny } from "../../transport/wire_any.ts";
 import { Place } from "../../transport/wire_check.ts";
@@ -58,7 +58,8 @@ export interface Lived {
 /** Where some histories are kept, with what protoactor-go made of them. */
 export const HISTORIES_FILE = new URL("histories.json", import.meta.url);
 
-const KEYS = [HEARTBEAT_KEY, "load", "version", "note", "__proto__"];
+/** Not the heartbeat: that is an entry like any other there, and a count beside the state here. */
+const KEYS = ["load", "version", "note", "__proto__"];
 
 /** Whether every delivery of a history comes at once and once: then each changes the same here and there. */
 export function isInOrder({ name }: History | Outcome): boolean {
@@ -163,7 +164,10 @@ interface Letter {
 
 function write(from: Engine, to: string): Letter {
   const { delta, sent } = from.disseminate(to);
-  return { text: encode({ type: "gossip", id: "d1", memberId: from.id, delta }), sent };
+  return {
+    text: encode({ type: "gossip", liveness: { count: 0 }, id: "d1", memberId: from.id, delta }),
+    sent,
+  };
 }
 
 function deliver(

@@ -59,7 +59,7 @@ export function readBody({ type, json }: Vector): Gossip | Reply {
   // Written by hand, for an object would take a member called `__proto__` for something else.
   const ranges = valuesOf(json).map(([id]) => `${JSON.stringify(id)}:["${LIFE}",0]`);
   const [kind, field] = type === "cluster.GossipRequest" ? ["gossip", "request"] : ["reply", "response"];
-  const rest = `"ranges":{${ranges}},"digest":"${"0".repeat(16)}","active":"${"0".repeat(16)}"`;
+  const rest = `"count":0,"ranges":{${ranges}},"digest":"${"0".repeat(16)}","active":"${"0".repeat(16)}"`;
   const text = `{"type":"${kind}","id":"d1","${field}":${JSON.stringify(json)},${rest}}`;
   const message = decode(text, LIMITS);
   if (message.type !== "gossip" && message.type !== "reply") {

@@ -66,7 +66,7 @@ function without(entry: SentEntry): Omit<SentEntry, "json"> {
   return rest;
 }
 
-/** With the name that the field has in hearsay.v1, and stamps as far as a number can hold them. */
+/** With the name that the field has in hearsay.v2, and stamps as far as a number can hold them. */
 function asWritten({ json, lean = json }: Vector): Json {
   const copy = structuredClone(lean) as Record<string, unknown>;
   for (const [, values] of valuesOf(copy)) {

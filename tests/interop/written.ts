@@ -64,8 +64,8 @@ export function randomMessages(count: number): Written[] {
     );
     const delta: Delta = { members, digest: "0".repeat(16), active: "0".repeat(16), partial: false };
     const message: Gossip | Reply = dice.chance(0.5)
-      ? { type: "gossip", id: "d1", memberId: dice.pick(["a", "ä€😀"]), delta }
-      : { type: "reply", id: "d1", delta, holds: new Map() };
+      ? { type: "gossip", liveness: { count: 0 }, id: "d1", memberId: dice.pick(["a", "ä€😀"]), delta }
+      : { type: "reply", liveness: { count: 0 }, id: "d1", delta, holds: new Map() };
     return meant(`random message ${seed}`, { message, text: encode(message), members });
   });
 }

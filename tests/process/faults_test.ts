@@ -77,9 +77,13 @@ class MemberProcess implements AsyncDisposable {
 }
 
 /** Three members that know each other. */
-async function three(): Promise<readonly [MemberProcess, MemberProcess, MemberProcess]> {
-  const a = await MemberProcess.started("a");
-  const [b, c] = await Promise.all(["b", "c"].map((id) => MemberProcess.started(id, { seeds: [a.address] })));
+async function three(
+  config: MemberOptions["config"] = CONFIG,
+): Promise<readonly [MemberProcess, MemberProcess, MemberProcess]> {
+  const a = await MemberProcess.started("a", { config });
+  const [b, c] = await Promise.all(
+    ["b", "c"].map((id) => MemberProcess.started(id, { seeds: [a.address], config })),
+  );
   await allActive([a, b!, c!]);
   return [a, b!, c!];
 }
@@ -139,6 +143,34 @@ Deno.test("R9 a member that is ended by SIGTERM under load is known as left by a
   const { code } = await b.program.ended();
   assertEquals([code, b.told("stopped")[0]?.flush?.flushed], [0, true]);
   await becomesTrue("both know", () => a.blocked("b", "left") && c.blocked("b", "left"), { withinMs: 3_000 });
+});
+
+Deno.test("a process that is killed is blocked as crashed by all others within 3 s (C1, C3)", async () => {
+  // The settings are the defaults: by the expiration alone it would take 20 s.
+  const [a, b, c] = await three({});
+  await using _a = a, _b = b, _c = c;
+  b.program.kill("SIGKILL");
+  await becomesTrue("both block it", () => a.blocked("b", "crashed") && c.blocked("b", "crashed"), {
+    withinMs: 3_000,
+  });
+  for (const member of [a, c]) {
+    assertEquals(member.told("MemberSuspected").map(({ memberId }) => memberId), ["b"]);
+    assertEquals(member.told("MemberBlocked").map(({ memberId }) => memberId), ["b"]);
+  }
+});
+
+Deno.test("a process that is stopped for 2 s is not suspected, and suspects nobody (C1)", async () => {
+  const [a, b, c] = await three({});
+  await using _a = a, _b = b, _c = c;
+  b.program.kill("SIGSTOP");
+  await new Promise((resolve) => setTimeout(resolve, 2_000));
+  b.program.kill("SIGCONT");
+  await b.program.type("set back");
+  await becomesTrue("its news spreads", () => a.hears("b", "back") && c.hears("b", "back"));
+  await allActive([a, b, c]);
+  for (const member of [a, b, c]) {
+    assertEquals([member.told("MemberSuspected"), member.told("MemberBlocked")], [[], []], member.id);
+  }
 });
 
 Deno.test("E1 E11 a member that is killed and started ten times in a row, with one id and port, is itself each time", async () => {

@@ -263,10 +263,10 @@ Deno.test("R4.2 what JSON cannot carry is refused with the path to it, and nothi
   assertEquals(cluster.of("b").values("k"), { a: "new" });
 });
 
-/** The numbers of all that a member holds of itself. */
+/** The numbers of all that a member holds of itself; the heartbeat has its count in place of one. */
 function ownNumbers({ id, gossiper }: TestMember): number[] {
   const own = gossiper.snapshot().members.find((member) => member.id === id)!;
-  return own.entries.map(({ sequenceNumber }) => sequenceNumber);
+  return own.entries.filter(({ key }) => key !== HEARTBEAT_KEY).map(({ sequenceNumber }) => sequenceNumber);
 }
 
 Deno.test("R4.2 a value whose getter throws, or calls the gossiper, does no harm", async () => {
@@ -385,18 +385,33 @@ Deno.test("R4.3 every set and delete raises the number by one, across all keys, 
       else if (choice < 0.8) await a.gossiper.setStateRequest(key, step);
       else a.gossiper.deleteState(key);
     }
-    // Heartbeats take their numbers from the same row.
     await cluster.advance(300);
   }
-  const updates = a.told("GossipUpdate").filter(({ memberId }) => memberId === "a");
-  assert(updates.length > 80 && updates.some(({ deleted }) => deleted));
-  assertEquals(updates.map(({ sequenceNumber }) => sequenceNumber), updates.map((_, index) => index + 1));
-  assert(updates.some(({ key }) => key === HEARTBEAT_KEY));
+  const updates = a.told("GossipUpdate").filter(({ memberId, key }) =>
+    memberId === "a" && key !== HEARTBEAT_KEY
+  );
+  assert(updates.length > 75 && updates.some(({ deleted }) => deleted));
+  // The first number is that of the heartbeat's statistics, which have not changed since.
+  assertEquals(updates.map(({ sequenceNumber }) => sequenceNumber), updates.map((_, index) => index + 2));
   // At the peer they rise too, though it is not told of every one.
-  const merged = cluster.of("b").told("GossipUpdate").filter(({ memberId }) => memberId === "a")
+  const merged = cluster.of("b").told("GossipUpdate")
+    .filter(({ memberId, key }) => memberId === "a" && key !== HEARTBEAT_KEY)
     .map(({ sequenceNumber }) => sequenceNumber);
-  assert(merged.every((number, index) => index === 0 || number > merged[index - 1]!));
+  assert(merged.length > 0 && merged.every((number, index) => index === 0 || number > merged[index - 1]!));
   assertEquals(ownNumbers(a), ownNumbers(a).toSorted((one, other) => one - other));
+});
+
+Deno.test("R4.3 R6.1 a heartbeat takes no number from the keys, and its own count rises by one at every interval", async () => {
+  await using cluster = await TestCluster.started(["a"]);
+  const a = cluster.of("a");
+  a.gossiper.setState("k", 1);
+  const { sequenceNumber } = a.gossiper.getState("k").get("a")!;
+  await cluster.advance(3_000);
+  a.gossiper.setState("k", 2);
+  assertEquals(a.gossiper.getState("k").get("a")!.sequenceNumber, sequenceNumber + 1);
+  const counts = a.told("GossipUpdate").filter(({ key }) => key === HEARTBEAT_KEY)
+    .map((update) => update.sequenceNumber);
+  assertEquals(counts, Array.from({ length: 11 }, (_, index) => index + 1));
 });
 
 Deno.test("R4.3 a delete of nothing takes no number", async () => {
@@ -486,9 +501,13 @@ function holders(cluster: TestCluster, key: string, value: unknown): number {
 }
 
 Deno.test("R4.5 acknowledgedBy resolves as soon as so many others are known to hold the value, and not before", async () => {
-  for (const acknowledgedBy of [1, 2, 3, 4, "all"] as const) {
+  const spreads = ["interval", "immediate"] as const;
+  const cases = [1, 2, 3, 4, "all" as const].flatMap((acknowledgedBy) =>
+    spreads.map((spread) => ({ acknowledgedBy, spread }))
+  );
+  for (const { acknowledgedBy, spread } of cases) {
     await using cluster = await TestCluster.started(["a", "b", "c", "d", "e"], {
-      config: { gossipFanOut: 1 },
+      config: { gossipFanOut: 1, spread },
       seed: 5,
     });
     await cluster.runUntil(() => cluster.isConfirmed());
@@ -504,6 +523,8 @@ Deno.test("R4.5 acknowledgedBy resolves as soon as so many others are known to h
       return request.isDone;
     });
     await request.promise;
+    // A push brings the value to all before the first can acknowledge it.
+    if (acknowledgedBy === 1 && spread === "interval") assert(holders(cluster, "k", "v") < 4);
   }
 });
 

@@ -6,9 +6,10 @@ function strangers(): Promise<TestCluster> {
   return TestCluster.started(["a", "b", "c"], { fixed: false });
 }
 
-/** The ids of those to whom a member has sent gossip since a moment. */
+/** The addresses to which a member has sent gossip, or heartbeats or changes alone, since a moment. */
 function gossipedTo(cluster: TestCluster, id: string, sinceMs: number): string[] {
-  const to = cluster.sentBy(id, "gossip").filter(({ atMs }) => atMs >= sinceMs).map((sent) => sent.to);
+  const sent = [...cluster.gossipedBy(id), ...cluster.sentBy(id, "push")];
+  const to = sent.filter(({ atMs }) => atMs >= sinceMs).map((message) => message.to);
   return [...new Set(to)].sort();
 }
 

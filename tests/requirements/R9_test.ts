@@ -13,9 +13,11 @@ async function confirmed(ids = IDS, config = {}): Promise<TestCluster> {
 }
 
 Deno.test("R9.1 stop waits for the request under way, and its answer still counts", async () => {
-  await using cluster = await confirmed(["a", "b"]);
+  // Without pushes, so that the reply has something to acknowledge.
+  await using cluster = await confirmed(["a", "b"], { spread: "interval" });
   cluster.network.setFaults({ delayMs: 60 });
   const before = cluster.sentBy("a", "gossip").length;
+  for (const id of ["a", "b"]) cluster.of(id).gossiper.setState("k", id);
   await cluster.runUntil(() => cluster.sentBy("a", "gossip").length > before);
   const underWay = cluster.sentBy("a", "gossip").at(-1)!;
   const stopping = cluster.of("a").gossiper.stop();
@@ -92,6 +94,8 @@ Deno.test("R9.3 while it leaves, a member refuses gossip at once, with the code 
   cluster.network.setFaults({ loss: 1 }, { from: memoryAddress("a", 1) });
   await cluster.advance(50);
   const stopping = cluster.of("a").gossiper.stop();
+  // Heartbeats have no answer: only who has something to say asks.
+  for (const id of ["b", "c"]) cluster.of(id).gossiper.setState("k", id);
   await cluster.advance(250);
   const refusals = cluster.sentBy("a", "error").map(({ text }) => JSON.parse(text).code);
   assert(refusals.length > 0);

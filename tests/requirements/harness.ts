@@ -25,6 +25,8 @@ export interface TestMemberOptions {
   readonly actorStatistics?: () => Readonly<Record<string, number>>;
   /** Stands in for parts of the cluster that the gossiper is given. */
   readonly cluster?: Partial<Cluster>;
+  /** The largest message that its transport sends or takes, in bytes; 1 MiB by default. */
+  readonly transportBytes?: number;
 }
 
 /** How a {@linkcode TestCluster} is made. */
@@ -78,7 +80,11 @@ export class TestCluster implements AsyncDisposable {
     const { fixed = true } = this.#options;
     const made = new TestMember(recordOf(id), {
       runtime: this.runtime.machine(),
-      transport: this.network.transport(id, 1),
+      transport: this.network.transport(
+        id,
+        1,
+        options.transportBytes === undefined ? {} : { maxMessageBytes: options.transportBytes },
+      ),
       config: { ...this.#options.config, ...options.config },
       cluster: {
         ...(fixed && { discovery: fixedMembers(this.#ids.map(recordOf)) }),
@@ -106,6 +112,12 @@ export class TestCluster implements AsyncDisposable {
       sent.type === type && sent.from === memoryAddress(from, 1) &&
       (to === undefined || sent.to === memoryAddress(to, 1))
     );
+  }
+
+  /** The messages by which a member gossips in its rounds: a heartbeat stands for an exchange of nothing (R2.1). */
+  gossipedBy(from: string, options: { readonly to?: string } = {}): TimedMessage[] {
+    const messages = [...this.sentBy(from, "gossip", options), ...this.sentBy(from, "heartbeat", options)];
+    return messages.sort((one, other) => one.atMs - other.atMs);
   }
 
   /** Every member that was made, in the order of making. */
@@ -147,6 +159,22 @@ export class TestCluster implements AsyncDisposable {
   /** Stops a member in good order. */
   stop(id: string): Promise<FlushResult> {
     return this.finish(this.of(id).gossiper.stop());
+  }
+
+  /** Ends a member as SIGKILL ends a process: its connections break without a close code, and its address refuses. */
+  crash(id: string): void {
+    const { runtime, transport } = this.of(id);
+    this.#members.delete(id);
+    runtime.kill();
+    this.breakConnections(id);
+    void transport.close();
+  }
+
+  /** Breaks every connection of a member without a close code; new ones are possible at once. */
+  breakConnections(id: string): void {
+    const from = memoryAddress(id, 1);
+    this.network.setFaults({ cut: true }, { from });
+    this.network.setFaults({}, { from });
   }
 
   /** Whether every member is known to hold all that each of these holds. */

@@ -74,9 +74,11 @@ export class ScriptedPeer implements AsyncDisposable {
       cluster: "test",
       member: recordOf(this.id),
       life: this.life,
+      count: 0,
       version: PROTOCOL_VERSION,
+      oldestVersion: 2,
       capabilities: [],
-      maxMessageBytes: 2 ** 20,
+
       digest: "0".repeat(16),
       active: "0".repeat(16),
     };
@@ -124,5 +126,5 @@ export function deltaOf(members: readonly MemberDelta[], options: Partial<Delta>
 
 /** An answer that acknowledges all that was told, and tells nothing. */
 export function replyTo({ id }: Gossip, options: { readonly delta?: Partial<Delta> } = {}): Message {
-  return { type: "reply", id, delta: deltaOf([], options.delta), holds: new Map() };
+  return { type: "reply", liveness: { count: 0 }, id, delta: deltaOf([], options.delta), holds: new Map() };
 }

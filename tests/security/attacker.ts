@@ -6,18 +6,18 @@
 
 import { type JWTPayload, SignJWT } from "../../deps/jose.ts";
 import { makeLife } from "../../engine/life.ts";
-import { isRestless } from "../../engine/member_state.ts";
 import {
   type Claim,
   type Holds,
   type Life,
+  type Liveness,
   type MemberDelta,
   type SentEntry,
   SIGNING_KEY,
 } from "../../engine/types.ts";
 import { ed25519Signing, newSigningKey } from "../../gossiper/ed25519.ts";
 import { type Hello, type Message, PROTOCOL_VERSION } from "../../gossiper/message.ts";
-import { claimText, helloText, idOfKey, type Signing } from "../../gossiper/signing.ts";
+import { claimText, helloText, idOfKey, type Signing, tokenHash } from "../../gossiper/signing.ts";
 import { authorityOf } from "../../transport/authentication.ts";
 import { deltaOf } from "../requirements/scripted_peer.ts";
 import { entry } from "../unit/engine/harness.ts";
@@ -80,7 +80,7 @@ export class Wire implements AsyncDisposable {
   readonly #opened: Promise<void>;
   #changed = Promise.withResolvers<void>();
 
-  constructor(address: string, { token, headers = {}, protocols = ["hearsay.v1"], from }: WireOptions = {}) {
+  constructor(address: string, { token, headers = {}, protocols = ["hearsay.v2"], from }: WireOptions = {}) {
     const client = from === undefined ? undefined : Deno.createHttpClient({ localAddress: from });
     this.socket = new WebSocket(`${address}/gossip`, {
       protocols: [...protocols],
@@ -163,9 +163,11 @@ export function helloOf(id: string, options: Partial<Hello> = {}): Hello {
     cluster: "orders",
     member: { id, host: "127.0.0.1", port: 1, kinds: [] },
     life: makeLife(Date.now(), Math.random()),
+    count: 0,
     version: PROTOCOL_VERSION,
+    oldestVersion: 2,
     capabilities: [],
-    maxMessageBytes: 2 ** 20,
+
     digest: "0".repeat(16),
     active: "0".repeat(16),
     ...options,
@@ -193,6 +195,8 @@ export class Insider implements AsyncDisposable {
   readonly life: Life;
   readonly signing: Signing;
   readonly wire: Wire;
+  /** What it says, with its gossip, of who is alive; to be replaced. */
+  liveness: Liveness = { count: 0 };
   readonly #token: string;
   #asked = 0;
 
@@ -223,7 +227,7 @@ export class Insider implements AsyncDisposable {
   /** Greets, or greets anew. */
   async greet(options: Partial<Hello> = {}): Promise<void> {
     const id = `d${++this.#asked}`;
-    this.wire.say(await this.hello(jtiOf(this.#token), { id, ...options }));
+    this.wire.say(await this.hello(this.#token, { id, ...options }));
   }
 
   /** Its greeting, signed for the connection of a token. */
@@ -234,7 +238,7 @@ export class Insider implements AsyncDisposable {
       cluster: "orders",
       id: hello.member.id,
       life: hello.life,
-      token,
+      tokenHash: await tokenHash(token),
       side: "dialler",
     });
     return { ...hello, signature: await this.signing.sign(text) };
@@ -243,7 +247,8 @@ export class Insider implements AsyncDisposable {
   /** Tells these things of members; returns the request's id. */
   gossip(...members: readonly MemberDelta[]): string {
     const id = `d${++this.#asked}`;
-    this.wire.say({ type: "gossip", id, memberId: this.id, delta: deltaOf(members) });
+    const { liveness } = this;
+    this.wire.say({ type: "gossip", liveness, id, memberId: this.id, delta: deltaOf(members) });
     return id;
   }
 
@@ -251,18 +256,17 @@ export class Insider implements AsyncDisposable {
   reply(holds: Holds): boolean {
     const gossip = this.wire.heard.findLast(({ type }) => type === "gossip");
     if (gossip?.type !== "gossip") return false;
-    this.wire.say({ type: "reply", id: gossip.id, delta: deltaOf([]), holds });
+    this.wire.say({ type: "reply", liveness: { count: 0 }, id: gossip.id, delta: deltaOf([]), holds });
     this.wire.heard.splice(0);
     return true;
   }
 
   /** The whole state of a member, as this one would have it, under this one's signature and key. */
-  async forge(claim: Omit<Claim, "lastLasting" | "entries"> & { readonly entries: readonly SentEntry[] }) {
+  async forge(claim: Omit<Claim, "entries"> & { readonly entries: readonly SentEntry[] }) {
     const { id, life, number } = claim;
     const own = entry(SIGNING_KEY, 1, this.signing.publicKey);
     const entries = [own, ...claim.entries];
-    const lastLasting = entries.findLast(({ key }) => !isRestless(key))!.number;
-    const text = claimText("orders", { id, life, number, lastLasting, entries });
+    const text = claimText("orders", { id, life, number, entries });
     return { id, life, after: 0, reset: true, entries, proof: await this.signing.sign(text) };
   }
 

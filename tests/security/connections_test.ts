@@ -90,9 +90,9 @@ Deno.test("a client is refused with 401 before the upgrade, whatever is wrong wi
 
 Deno.test("a browser sends its token as a second subprotocol, which is never echoed", async () => {
   await using ada = await member("ada");
-  const protocols = ["hearsay.v1", `hearsay.token.${await tokenFor(ada)}`];
+  const protocols = ["hearsay.v2", `hearsay.token.${await tokenFor(ada)}`];
   await using wire = await Wire.opened(ada.address, { protocols });
-  assertEquals(wire.socket.protocol, "hearsay.v1");
+  assertEquals(wire.socket.protocol, "hearsay.v2");
   wire.say(helloOf("mallory"));
   assertEquals((await wire.hears("hello")).member.id, "ada");
   assertEquals(await Wire.status(ada.address, { protocols }), 401);
@@ -112,7 +112,7 @@ Deno.test("a member speaks as itself: a hello or gossip under another id than th
   lying.say(hello);
   await lying.hears("hello");
   const told = [memberDelta("ben", hello.life, [entry("k", 1, "a lie")])];
-  lying.say({ type: "gossip", id: "d2", memberId: "ben", delta: deltaOf(told) });
+  lying.say({ type: "gossip", liveness: { count: 0 }, id: "d2", memberId: "ben", delta: deltaOf(told) });
   assertEquals((await lying.closed).code, 4401);
   // And so does a second hello that changes its mind.
   await using turning = await Wire.opened(ada.address, { token: await tokenFor(ada) });
@@ -150,7 +150,7 @@ async function disbelief(answer: Impostor): Promise<{ readonly text: string; rea
   const heard: string[] = [];
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {
     const token = /^Bearer (.*)$/.exec(request.headers.get("authorization") ?? "")![1]!;
-    const { socket, response } = Deno.upgradeWebSocket(request, { protocol: "hearsay.v1" });
+    const { socket, response } = Deno.upgradeWebSocket(request, { protocol: "hearsay.v2" });
     socket.onmessage = async ({ data }) => {
       heard.push(data);
       if (heard.length === 1) socket.send(await answer({ hello: data, token }));
@@ -190,7 +190,7 @@ Deno.test("an accepting side with the key is believed: only so is it the proof t
   const gossiped = Promise.withResolvers<void>();
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {
     const token = /^Bearer (.*)$/.exec(request.headers.get("authorization") ?? "")![1]!;
-    const { socket, response } = Deno.upgradeWebSocket(request, { protocol: "hearsay.v1" });
+    const { socket, response } = Deno.upgradeWebSocket(request, { protocol: "hearsay.v2" });
     socket.onmessage = async ({ data }) => {
       const { type } = JSON.parse(data);
       if (type === "hello") socket.send(answerOf(data, await proofOf(token)));

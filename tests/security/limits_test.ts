@@ -104,7 +104,7 @@ Deno.test("insecure lets everybody in and says so once in the log; a member of t
 });
 
 Deno.test("a mounted handler without keys lets in this machine alone, and nobody of whom it does not know where he is", async () => {
-  const headers = { upgrade: "websocket", connection: "upgrade", "sec-websocket-protocol": "hearsay.v1" };
+  const headers = { upgrade: "websocket", connection: "upgrade", "sec-websocket-protocol": "hearsay.v2" };
   const statusFrom = async (hostname: string | undefined, options: Partial<JoinOptions> = {}) => {
     await using node = await member(options);
     const info = hostname === undefined
@@ -241,7 +241,7 @@ Deno.test("maxKeysPerMember: setState refuses one key more, what is set stays se
   await using node = await member({ config: { maxKeysPerMember: 16 } });
   const { gossiper } = node;
   await eventually(() =>
-    gossiper.getState("heathbeat").size === 1 && gossiper.getState("hearsay.digest").size === 1
+    gossiper.getState("heathbeat").size === 1 && gossiper.getState("topology").size === 1
   );
   let count = 0;
   const error = assertThrows(() => {
@@ -263,7 +263,7 @@ Deno.test("maxKeysPerMember: of a peer that sets twice as many nothing is taken,
   const tell = (from: number, count: number, id: string) => {
     const entries = Array.from({ length: count }, (_, each) => entry(`k${from + each}`, from + each, 0));
     const delta = deltaOf([memberDelta("b", peer.life, entries, { after: from - 1 })]);
-    return { type: "gossip", id, memberId: "b", delta } as const;
+    return { type: "gossip", liveness: { count: 0 }, id, memberId: "b", delta } as const;
   };
   await peer.say("a", tell(1, 32, "d2"), tell(33, 1, "d3"));
   const a = cluster.of("a");

@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertMatch, assertNotEquals } from "../../deps/std_assert.ts";
 import { assertRejects } from "../../deps/std_assert.ts";
+import { DIGITS } from "../../engine/base64_digits.ts";
 import { lifeAbove } from "../../engine/life.ts";
+import { MemberState } from "../../engine/member_state.ts";
 import { GRACEFULLY_LEFT_KEY, HEARTBEAT_KEY, type MemberDelta, TYPE } from "../../engine/types.ts";
 import type { EventType, HearsayEvent } from "../../gossiper/event_stream.ts";
 import { KeyBindings } from "../../gossiper/key_bindings.ts";
@@ -269,15 +271,25 @@ Deno.test("the heartbeat of a dead member cannot be made up: it is blocked howev
     json: "{}",
   });
   const told = await dead.forge({ id: dead.id, life: dead.life, number: 2, entries: [beatOf(2)] });
+  dead.liveness = { count: 2 };
   dead.gossip(told);
   await eventually(() => ada.gossiper.getState(HEARTBEAT_KEY).has(dead.id));
   await dead[Symbol.asyncDispose]();
   let number = 2;
+  const { tag } = new MemberState(dead.id, dead.life);
   const beating = setInterval(async () => {
     number++;
     const { id, life } = insider;
     const own = await insider.forge({ id, life, number, entries: [beatOf(number)] });
-    insider.gossip(own, { ...told, entries: [told.entries[0]!, beatOf(number)] });
+    // In every form there is: a vector by tags or by order, a count beside its true state, and an entry.
+    const ids = ada.gossiper.members.filter(({ status }) => status === "active").map((each) => each.id);
+    const digit = DIGITS[number]!;
+    const { active } = insider.wire.heard.findLast((message) => message.type === "gossip")!.delta;
+    const byOrder = { active, stride: 1, counts: ids.sort().map(() => digit).join("") };
+    const vector = number % 2 === 0 ? byOrder : { stride: 1, counts: `${tag}${digit}` };
+    insider.liveness = { count: number, vector };
+    insider.gossip(own, { ...told, count: number });
+    insider.gossip({ ...told, entries: [told.entries[0]!, beatOf(number)] });
   }, 300);
   try {
     await eventually(() => ada.gossiper.blockedMembers.some(({ id }) => id === dead.id));
@@ -316,13 +328,26 @@ Deno.test("whoever goes on telling what is not signed is told of once, and not l
 
 // ---- who signs
 
+Deno.test("a greeting that was made for another member proves nothing, though the token repeats its jti", async () => {
+  await using all = await withInsider();
+  const { ada, insider } = all;
+  // The insider greets a member that keeps the greeting, makes a token with the same jti, and plays it to ada.
+  const forMallory = await forge({ key: KEY, id: insider.id, authority: "127.0.0.1:1" });
+  const greeting = await insider.hello(forMallory);
+  const claims = { jti: jtiOf(forMallory) };
+  const token = await forge({ key: KEY, id: insider.id, authority: authorityOf(ada.address)!, claims });
+  await using replaying = await Wire.opened(ada.address, { token });
+  replaying.say(greeting);
+  assertEquals((await replaying.closed).code, 4401);
+});
+
 Deno.test("a greeting proves that the key in it is the greeter's own, for this connection alone", async () => {
   await using all = await withInsider();
   const { ada, ben } = all;
   // As another that is known here, with the insider's own key.
   const token = await forge({ key: KEY, id: ben.member.id, authority: authorityOf(ada.address)! });
   await using posing = await Wire.opened(ada.address, { token });
-  const helloAsBen = await all.insider.hello(jtiOf(token), {
+  const helloAsBen = await all.insider.hello(token, {
     member: { ...helloOf(ben.member.id).member },
   });
   posing.say(helloAsBen);

@@ -188,13 +188,23 @@ function conversation(peer: ScriptedPeer, dice: Dice): Message[] {
         4,
         () => ({
           type: "gossip",
+          liveness: { count: 0 },
           id: id(),
           memberId: "p",
           delta: deltaOf([member("p"), member(`m${dice.whole(0, 9)}`)]),
           ...(dice.chance(0.3) && { holds: holdsOf(peer, dice) }),
         }),
       ],
-      [1, () => ({ type: "reply", id: id(), delta: deltaOf([member("p")]), holds: new Map() })],
+      [
+        1,
+        () => ({
+          type: "reply",
+          liveness: { count: 0 },
+          id: id(),
+          delta: deltaOf([member("p")]),
+          holds: new Map(),
+        }),
+      ],
       [
         2,
         () => ({

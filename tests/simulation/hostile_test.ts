@@ -68,6 +68,7 @@ Deno.test("E7 P2 as many keys as a message holds are taken in one go; a million 
   const { cluster, peer } = both;
   const keys = (count: number): Message => ({
     type: "gossip",
+    liveness: { count: 0 },
     id: "d2",
     memberId: "p",
     delta: deltaOf([
@@ -104,7 +105,13 @@ Deno.test("E1 E2 whoever claims the highest number for everybody silences nobody
   const lies = lives.filter(([id]) => id !== "p").map(([id, life]) =>
     memberDelta(id, life, [entry("k", MAX_NUMBER, "a lie")])
   );
-  await peer.say("a", { type: "gossip", id: "d2", memberId: "p", delta: deltaOf(lies) });
+  await peer.say("a", {
+    type: "gossip",
+    liveness: { count: 0 },
+    id: "d2",
+    memberId: "p",
+    delta: deltaOf(lies),
+  });
   await cluster.runUntil(() => cluster.of("a").value("b", "k") === "true", { withinMs: 2_000 });
   await assertServed(cluster, 1);
   assert(["a", "b"].every((id) => cluster.of(id).told("LifeRenewed").length <= 1));

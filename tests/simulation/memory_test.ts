@@ -82,7 +82,7 @@ function churn(pair: readonly [Engine, Engine], clock: TestClock, from: number, 
     }
     exchange(a, b, { clock });
     for (const engine of pair) {
-      note(engine, engine.beat({}, clock.now));
+      note(engine, engine.countHeartbeat({}, clock.now));
       note(engine, engine.tick(clock.now));
     }
   }

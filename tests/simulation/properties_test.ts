@@ -269,6 +269,7 @@ Deno.test("P3 what is encoded and decoded is what it was, for any key and any JS
       );
       const gossip: Gossip = {
         type: "gossip",
+        liveness: { count: 0 },
         id: "d7",
         memberId: "a",
         delta: message(memberDelta("x", LIFE, sent)),

@@ -19,6 +19,7 @@ export type Trouble =
   | "heal"
   | "freeze"
   | "slow"
+  | "proxy"
   | "clock"
   | "crash"
   | "leave"
@@ -94,6 +95,7 @@ const ALL_TROUBLES: readonly (readonly [weight: number, trouble: Trouble])[] = [
   [4, "heal"],
   [2, "freeze"],
   [1, "slow"],
+  [2, "proxy"],
   [2, "clock"],
   [3, "crash"],
   [3, "leave"],
@@ -170,6 +172,7 @@ function drawConfig(dice: Dice, size: number): GossiperConfig {
     gossipFanOut,
     gossipMaxSend,
     heartbeatExpiration,
+    detectCrashes: dice.pick([true, true, true, false]),
     spread: dice.pick(["immediate", "immediate", "interval"]),
     gossipActorName: "gossip",
     blockedProbeInterval: Math.max(100, gossipInterval * dice.pick([2, 10, 30])),

@@ -37,7 +37,9 @@ const SWEPT_PROCESSES = 12;
 const SWEPT_OF_MANY = 100;
 /** What is counted. */
 const TALLIED: ReadonlySet<string> = new Set<HearsayEvent["type"]>([
+  "Isolated",
   "MemberBlocked",
+  "MemberSuspected",
   "MemberUnblocked",
   "MemberForgotten",
   "LifeRenewed",
@@ -85,6 +87,7 @@ export class Simulation {
   readonly #pending = new Set<Promise<void>>();
   /** How to cancel what is to happen later. */
   readonly #planned = new Set<() => void>();
+  readonly #proxiesDown = new Set<string>();
   #versions = 1;
   #values = 0;
   #started = 0;
@@ -278,7 +281,8 @@ export class Simulation {
     const names = new Set(survivors.map(({ gossiper }) => stateNameOf(gossiper)));
     if (names.size > 1) return `${names.size} different states are held`;
     for (const { id, gossiper } of isLarge(this.scenario) ? [] : survivors) {
-      const isAlone = survivors.length === 1 && this.scenario.discovery === "seeds";
+      // The last one cannot know that the others are gone for good.
+      const isAlone = survivors.length === 1;
       const phase = isAlone ? gossiper.phase : "confirmed";
       if (gossiper.phase !== phase) return `${id} is ${gossiper.phase}`;
     }
@@ -382,6 +386,19 @@ export class Simulation {
       case "heal":
         this.#note("", "partitions heal");
         return this.#weather.heal();
+      case "proxy": {
+        // A proxy in front of a member restarts: within a second, or as short as its cluster's times are.
+        const { heartbeatExpiration } = config;
+        // What refuses for longer than that, in one piece or in several, cannot be told from a crash.
+        if (this.#proxiesDown.has(host)) return;
+        this.#proxiesDown.add(host);
+        this.#later(3_000, () => this.#proxiesDown.delete(host));
+        const forMs = this.#dice.between(0, Math.min(1_000, heartbeatExpiration / 2.2));
+        this.#note(host, `its proxy is gone for ${Math.round(forMs)} ms`);
+        this.#network.stopProxy(memoryAddress(host, 1));
+        this.#later(forMs, () => this.#network.restoreProxy(memoryAddress(host, 1)));
+        return;
+      }
       case "slow":
         this.#note(host, "becomes slow");
         return this.#weather.slow(host);

@@ -5,7 +5,7 @@
  */
 
 import { WAITING_PER_MEMBER } from "../../engine/peer_memory.ts";
-import { DIGEST_KEY, HEARTBEAT_KEY, type Hold, type Life } from "../../engine/types.ts";
+import { HEARTBEAT_KEY, type Hold, type Life } from "../../engine/types.ts";
 import type { MemberSnapshot, Snapshot } from "../../gossiper/contract.ts";
 import type { HearsayEvent } from "../../gossiper/event_stream.ts";
 import { footprintOf } from "../../gossiper/gossiper.ts";
@@ -64,7 +64,6 @@ class Seen {
   readonly forgotten = new Set<string>();
   /** When each member last gave a sign of life, or was given time to. */
   readonly fresh = new Map<string, Awake>();
-  readonly beats = new Map<string, number>();
   readonly blockedAtMs = new Map<string, number>();
   readonly freedAtMs = new Map<string, number>();
   /** Since when state is kept of members that are not active, by how long the process had been awake. */
@@ -80,9 +79,13 @@ export class Witness {
   readonly #seen = new Map<Process, Seen>();
   /** Who has held what somebody waits for, or what its owner set after that; the first awaited first. */
   readonly #awaited = new Map<number, { readonly owner: string; readonly holders: Set<Process> }>();
+  /** The highest heartbeat that each id has ever counted, in whichever life. */
+  readonly #counts = new Map<string, number>();
   #messages = 0;
   /** How many members were blocked as expired though their process was running and not standing still. */
   falseBlocks = 0;
+  /** How many members were blocked as crashed. */
+  crashes = 0;
 
   constructor(options: WitnessOptions) {
     this.#options = options;
@@ -99,6 +102,15 @@ export class Witness {
         const { memberId, reason } = event;
         this.#ensure(process, memberId !== id, () => "it blocks itself");
         seen.blockedAtMs.set(memberId, this.#options.nowMs());
+        if (reason === "crashed") {
+          this.crashes++;
+          const living = this.#running(memberId);
+          return this.#ensure(
+            process,
+            living === undefined,
+            () => `it takes ${memberId} to have crashed, which lives`,
+          );
+        }
         if (reason !== "expired") return;
         const fresh = seen.fresh.get(memberId) ?? { awakeMs: -Infinity, freezes: 0 };
         const awakeMs = process.awakeMs - fresh.awakeMs;
@@ -185,9 +197,8 @@ export class Witness {
     const members = Object.keys(states).length;
     this.#ensure(sender, members <= gossipMaxSend, () => `it sends ${members} members' states at once`);
     if (!sender) return;
-    for (const { id, reason } of sender.gossiper.blockedMembers) {
-      if (reason === "left" || !Object.hasOwn(states, id)) continue;
-      const isTold = Object.hasOwn(states[id]!.values ?? {}, HEARTBEAT_KEY);
+    for (const { id } of sender.gossiper.blockedMembers) {
+      const isTold = message.ranges?.[id]?.length === 3;
       const isLate = isTold && this.#blockedFor(sender, id) >= underWayMs;
       this.#ensure(sender, !isLate, () => `it passes on a heartbeat of ${id}, which it has blocked for long`);
     }
@@ -242,7 +253,7 @@ export class Witness {
     if (life === undefined) return values;
     for (const [key, changes] of this.#ledger.changesOf(process.id, life)) {
       const json = changes.at(-1)?.json;
-      if (json !== undefined && isLasting(key)) values.set(key, json);
+      if (json !== undefined && isState(key)) values.set(key, json);
     }
     return values;
   }
@@ -250,6 +261,9 @@ export class Witness {
   #hearOwn(process: Process, event: Extract<HearsayEvent, { type: "GossipUpdate" }>): void {
     const seen = this.#of(process);
     const { key, value, sequenceNumber: number } = event;
+    if (key === HEARTBEAT_KEY) {
+      return void this.#counts.set(process.id, Math.max(number, this.#counts.get(process.id) ?? 0));
+    }
     if (seen.ownLife === undefined || number <= seen.ownNumber) {
       seen.formerLife = seen.ownLife;
       seen.lives++;
@@ -266,6 +280,15 @@ export class Witness {
     const { memberId, key, value, sequenceNumber: number, deleted } = event;
     if (deleted) return;
     seen.forgotten.delete(memberId);
+    if (key === HEARTBEAT_KEY) {
+      const most = this.#counts.get(memberId) ?? 0;
+      this.#ensure(
+        process,
+        number <= most,
+        () => `it heard heartbeat ${number} of ${memberId}, which is at ${most}`,
+      );
+      return void seen.fresh.set(memberId, momentOf(process));
+    }
     const json = JSON.stringify(value);
     this.#ensure(
       process,
@@ -277,13 +300,11 @@ export class Witness {
         if (owner === memberId && awaited <= (value as number)) holders.add(process);
       }
     }
-    if (key !== HEARTBEAT_KEY || number <= (seen.beats.get(memberId) ?? 0)) return;
-    seen.beats.set(memberId, number);
-    seen.fresh.set(memberId, momentOf(process));
   }
 
   /** What is held of a member is a prefix of what one of its lives set, and never less than before. */
-  #checkMember(process: Process, { id, life, entries }: MemberSnapshot): void {
+  #checkMember(process: Process, { id, life, entries: shown }: MemberSnapshot): void {
+    const entries = shown.filter(({ key }) => isState(key));
     if (life === undefined || entries.length === 0) return;
     const number = Math.max(...entries.map(({ sequenceNumber }) => sequenceNumber));
     const { most } = this.#of(process);
@@ -348,7 +369,10 @@ export class Witness {
   #checkFootprint(process: Process, { members }: Snapshot): void {
     const { maxMembers, maxKeysPerMember } = this.#options;
     const kept = footprintOf(process.gossiper);
-    const shown = members.reduce((sum, { entries }) => sum + entries.length, 0);
+    const shown = members.reduce(
+      (sum, { entries }) => sum + entries.filter(({ key }) => isState(key)).length,
+      0,
+    );
     const isWithin = kept.members <= maxMembers && kept.remembered <= maxMembers &&
       kept.waiting <= WAITING_PER_MEMBER * maxMembers &&
       kept.keys <= 2 * maxKeysPerMember * kept.members && kept.tombstones <= kept.keys - shown;
@@ -369,7 +393,7 @@ export class Witness {
     }
   }
 
-  #checkConsensus(process: Process, { members }: Snapshot): void {
+  #checkConsensus(process: Process, { members, isolated }: Snapshot): void {
     const { consensus, hasMet } = this.#of(process);
     const active = members.filter(({ status }) => status === "active");
     const values = active.map(({ entries }) =>
@@ -378,7 +402,7 @@ export class Witness {
     const agree = values.every((value) => value !== undefined && value === values[0]);
     // Who has met nobody cannot know whether it is alone.
     if (agree && consensus === undefined && this.#options.byGreeting && !hasMet) return;
-    const expected = agree && values.length > 0 ? values[0] : undefined;
+    const expected = agree && values.length > 0 && !isolated ? values[0] : undefined;
     const isTrue = consensus === expected || consensus === undefined && active.length === 1;
     this.#ensure(process, isTrue, () => `consensus is ${consensus}: ${values.join(" ")}`);
   }
@@ -421,15 +445,15 @@ export class Witness {
     if (life === undefined) return undefined;
     if (other?.life !== undefined && other.life > life) return undefined;
     for (const { key, sequenceNumber } of entries) {
-      if (!isLasting(key)) continue;
+      if (!isState(key)) continue;
       if (this.#ledger.changesOf(id, life).get(key)?.at(-1)?.number !== sequenceNumber) continue;
       const held = other?.life === life ? other.entries.find((entry) => entry.key === key) : undefined;
       if (held?.sequenceNumber !== sequenceNumber) return `${id} ${key}@${sequenceNumber}`;
     }
     // A deletion is not shown: whoever holds something later, and not the key, has heard of it.
-    const upTo = Math.max(0, ...entries.map(({ sequenceNumber }) => sequenceNumber));
+    const upTo = Math.max(0, ...entries.map(({ key, sequenceNumber }) => isState(key) ? sequenceNumber : 0));
     for (const { key } of other?.life === life ? other.entries : []) {
-      if (!isLasting(key) || entries.some((entry) => entry.key === key)) continue;
+      if (!isState(key) || entries.some((entry) => entry.key === key)) continue;
       const last = this.#ledger.changesOf(id, life).get(key)?.at(-1);
       const isDeleted = last !== undefined && last.json === undefined && last.number <= upTo;
       if (isDeleted) return `the deletion of ${id} ${key}@${last.number}`;
@@ -473,16 +497,16 @@ function describeState(
   return {
     name: `${digest} ${active.map(({ id }) => id).join()}`,
     state: active.map(({ id, life, entries }) => {
-      const lasting = entries.filter(({ key }) => isLasting(key))
+      const lasting = entries.filter(({ key }) => isState(key))
         .map(({ key, sequenceNumber, value }) => `${key}@${sequenceNumber}=${JSON.stringify(value)}`).sort();
       return lasting.length === 0 ? `${id} ` : `${id} ${life} ${lasting.join(" ")}`;
     }).join("\n"),
   };
 }
 
-/** Whether a key is more than a sign of life. */
-function isLasting(key: string): boolean {
-  return key !== HEARTBEAT_KEY && key !== DIGEST_KEY;
+/** Whether a key is state. The heartbeat shows a count that is none. */
+function isState(key: string): boolean {
+  return key !== HEARTBEAT_KEY;
 }
 
 function momentOf({ awakeMs, freezes }: Process): Awake {

@@ -25,7 +25,8 @@ async function withScripted(): Promise<{ cluster: TestCluster; a: TestMember; pe
   const peer = new ScriptedPeer(cluster, "p");
   const a = cluster.make("a");
   await a.gossiper.start();
-  await cluster.runUntil(() => peer.last("ack") !== undefined);
+  await cluster.runUntil(() => peer.last("gossip") !== undefined);
+  await cluster.runtime.settle();
   return { cluster, a, peer };
 }
 
@@ -149,6 +150,7 @@ Deno.test("E1 a member whose id is used twice falls silent: it asks nothing, ref
   await a.gossiper.start();
   const gossip = (id: string, delta: Partial<Delta> = {}): Message => ({
     type: "gossip",
+    liveness: { count: 0 },
     id,
     memberId: "p",
     delta: deltaOf([], delta),

@@ -6,7 +6,7 @@ import type { Message } from "../../gossiper/message.ts";
 import type { GossipState, Pid } from "../../transport/protoactor/definitions.ts";
 import { GoConnection, type GoSide } from "../../transport/protoactor/go_connection.ts";
 import { GoInbox } from "../../transport/protoactor/go_inbox.ts";
-import { deltaOf } from "../../transport/protoactor/state.ts";
+import { deltaOf, stateOf } from "../../transport/protoactor/state.ts";
 
 const OPTIONS = { cluster: "orders", maxMessageBytes: 65_536, decoders: {} };
 const ASKER: Pid = { address: "127.0.0.1:1", id: "future$1" };
@@ -75,9 +75,11 @@ function hello(id: string): Message {
     cluster: "orders",
     member: { id: "a", host: "127.0.0.1", port: 2, kinds: [] },
     life: makeLife(1, 0.5),
+    count: 0,
     version: 1,
+    oldestVersion: 2,
     capabilities: [],
-    maxMessageBytes: 65_536,
+
     digest: "1".repeat(16),
     active: "1".repeat(16),
   };
@@ -113,8 +115,8 @@ Deno.test("E10 a greeting is answered in a Go member's name only when it has ans
 
 Deno.test("E5 a gossip is acknowledged in a Go member's name only when it has answered, however late", async () => {
   const { side, said, say } = connect(false);
-  await say({ type: "gossip", id: "d2", memberId: "a", delta: deltaOf([]) });
-  await say({ type: "gossip", id: "d3", memberId: "a", delta: deltaOf([]) });
+  await say({ type: "gossip", liveness: { count: 0 }, id: "d2", memberId: "a", delta: deltaOf([]) });
+  await say({ type: "gossip", liveness: { count: 0 }, id: "d3", memberId: "a", delta: deltaOf([]) });
   assertEquals(said, []);
   side.answerNext();
   await settle();
@@ -124,7 +126,7 @@ Deno.test("E5 a gossip is acknowledged in a Go member's name only when it has an
   assertEquals(typesOf(said), ["reply d2", "reply d3"]);
 });
 
-Deno.test("E10 a Go member that has blocked this one refuses it in the words of hearsay.v1, for good", async () => {
+Deno.test("E10 a Go member that has blocked this one refuses it in the words of hearsay.v2, for good", async () => {
   const { side, said, say } = connect(false);
   side.isBlocking = true;
   await say(hello("d1"));
@@ -149,7 +151,7 @@ Deno.test("what a Go member has told is handed over once it was greeted, and ans
   connection.deliver();
   await settle();
   assertEquals(side.answered, []);
-  await say({ type: "reply", id: "d2", delta: deltaOf([]), holds: new Map() });
+  await say({ type: "reply", liveness: { count: 0 }, id: "d2", delta: deltaOf([]), holds: new Map() });
   assertEquals(side.answered, [{ id: "future$1", refused: false }]);
   assertEquals(keysIn(said[2]), ["y"]);
 });
@@ -172,7 +174,7 @@ Deno.test("E10 a Go member that is blocked as expired greets anew, and what it t
   assertEquals(typesOf(said), ["hello d1", "gossip d2", "hello d3"]);
   await say(hello("d3"));
   assertEquals(keysIn(said[3]), ["x"]);
-  await say({ type: "reply", id: "d4", delta: deltaOf([]), holds: new Map() });
+  await say({ type: "reply", liveness: { count: 0 }, id: "d4", delta: deltaOf([]), holds: new Map() });
   assertEquals(side.answered, [{ id: "future$1", refused: false }]);
 });
 
@@ -191,7 +193,7 @@ Deno.test("E12 a Go member compares nothing, and everything it says is partial",
   const { side, said, say } = connect(false);
   await say({ type: "reconcile", id: "d2", part: { from: "", until: undefined, members: new Map() } });
   assertEquals(said.map((each) => each.type === "error" && each.code), ["incompatible"]);
-  await say({ type: "gossip", id: "d3", memberId: "a", delta: deltaOf([]) });
+  await say({ type: "gossip", liveness: { count: 0 }, id: "d3", memberId: "a", delta: deltaOf([]) });
   side.answerNext();
   await settle();
   assertEquals(said[1]?.type === "reply" && said[1].delta.partial, true);
@@ -199,11 +201,32 @@ Deno.test("E12 a Go member compares nothing, and everything it says is partial",
 
 Deno.test("what an answer of a member of protoactor brings is taken, should it ever bring anything", async () => {
   const { side, said, say } = connect(false);
-  await say({ type: "gossip", id: "d2", memberId: "a", delta: deltaOf([]) });
+  await say({ type: "gossip", liveness: { count: 0 }, id: "d2", memberId: "a", delta: deltaOf([]) });
   const value = { typeUrl: "type.googleapis.com/google.protobuf.Empty", value: new Uint8Array() };
   side.answerNext({
     members: [{ key: "g", value: { values: [{ key: "x", value: { sequenceNumber: 1, value } }] } }],
   });
   await settle();
   assertEquals(said[0]?.type === "reply" && said[0].delta.members.map(({ id }) => id), ["g"]);
+});
+
+Deno.test("go connection: a push is sent as an ordinary request, and its answer brings nothing and acknowledges nothing", async () => {
+  const { side, said, say } = connect(false);
+  await say(hello("d1"));
+  side.answerNext();
+  await settle();
+  const entry = { key: "k", number: 3, type: TYPE.value, value: 1, json: "1" };
+  const member: MemberDelta = { id: "a", life: makeLife(1, 0.5), after: 2, reset: false, entries: [entry] };
+  await say({ type: "push", delta: { members: [member] }, relay: true });
+  assertEquals(side.asked.at(-1), stateOf({ members: [member] }));
+  assertEquals(side.asked.at(-1)!.members.map(({ key }) => key), ["a"]);
+  side.answerNext({ members: [] });
+  await settle();
+  assertEquals(typesOf(said), ["hello d1"]);
+});
+
+Deno.test("go connection: a heartbeat is not sent on, for a Go member has heartbeats as entries", async () => {
+  const { side, said, say } = connect(false);
+  await say({ type: "heartbeat", liveness: { count: 7, vector: { stride: 1, counts: "abcdA" } } });
+  assertEquals([side.asked, said], [[], []]);
 });

@@ -88,6 +88,7 @@ Deno.test("a registered decoder decides how a value is shown, and never what goe
   // Between Hearsay members it travels as it is, and the next one has decoders of its own.
   const message: Message = {
     type: "gossip",
+    liveness: { count: 0 },
     id: "d1",
     memberId: "a",
     delta: deltaOf([delta("g", [{ key: "k", number: 1, ...read }], FOREIGN_LIFE)]),
@@ -187,8 +188,8 @@ Deno.test("E2 what is no number that a member without lives can count to is told
 });
 
 Deno.test("no member is told of without an entry: protoactor-go could put nothing into it any more", () => {
-  const digest: SentEntry = { key: "hearsay.digest", number: 1, type: TYPE.value, value: {}, json: "{}" };
-  assertEquals(stateOf(deltaOf([delta("a", [digest]), delta("b", [])])), { members: [] });
+  const state = stateOf(deltaOf([delta("a", []), delta("b", [valueEntry("x", 4, 1)])]));
+  assertEquals(state.members.map(({ key }) => key), ["b"]);
 });
 
 Deno.test("E8 an entry without a value crosses both ways", () => {
@@ -274,6 +275,7 @@ Deno.test("E4 between Hearsay members two entries of a foreign member may have o
   const entries = [valueEntry("x", 4, 1), valueEntry("y", 4, 2)];
   const message: Message = {
     type: "gossip",
+    liveness: { count: 0 },
     id: "d1",
     memberId: "a",
     delta: deltaOf([delta("g", entries, FOREIGN_LIFE)]),

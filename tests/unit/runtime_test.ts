@@ -112,6 +112,22 @@ Deno.test("R1.3 what can be aborted ends with the promise or the signal, whichev
   await assertRejects(() => abortable(Promise.resolve(1), signal), Error, "enough");
 });
 
+Deno.test("abortable: a promise that fails after the signal was aborted is no unhandled rejection", async () => {
+  const unhandled: unknown[] = [];
+  const listen = (event: PromiseRejectionEvent) => {
+    event.preventDefault();
+    unhandled.push(event.reason);
+  };
+  globalThis.addEventListener("unhandledrejection", listen);
+  const { promise, reject } = Promise.withResolvers<never>();
+  const signal = AbortSignal.abort(new Error("enough"));
+  await assertRejects(() => abortable(promise, signal), Error, "enough");
+  reject(new Error("too late"));
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  globalThis.removeEventListener("unhandledrejection", listen);
+  assertEquals(unhandled, []);
+});
+
 Deno.test("R3.1 the real runtime is the machine's", async () => {
   const before = [performance.now(), Date.now()] as const;
   const { promise, resolve } = Promise.withResolvers<void>();

@@ -1,12 +1,23 @@
 import { assert, assertEquals, assertMatch } from "../../deps/std_assert.ts";
 import { seeds } from "../../discovery/seeds.ts";
 import { lifeAbove, makeLife } from "../../engine/life.ts";
-import type { Life, Summary, SummaryPart } from "../../engine/types.ts";
-import type { Hello, Message, Reconcile, RefusalCode, Reply } from "../../gossiper/message.ts";
-import { MAX_UNACKNOWLEDGED } from "../../gossiper/session.ts";
+import type { Life, Liveness, MemberDelta, Summary, SummaryPart } from "../../engine/types.ts";
+import { CLOSE } from "../../gossiper/errors.ts";
+import {
+  type Hello,
+  type Message,
+  PROTOCOL_VERSION,
+  type Reconcile,
+  type RefusalCode,
+  type Reply,
+} from "../../gossiper/message.ts";
+import { OUTBOX_HIGH_WATER } from "../../gossiper/outbox.ts";
+import { MAX_UNACKNOWLEDGED, Session, type SessionHost } from "../../gossiper/session.ts";
 import { memoryAddress } from "../../transport/memory.ts";
 import { TestCluster } from "../requirements/harness.ts";
 import { deltaOf, replyTo, ScriptedPeer } from "../requirements/scripted_peer.ts";
+import { VirtualRuntime } from "../virtual_runtime.ts";
+import { entry, memberDelta } from "./engine/harness.ts";
 
 const CONFIG = { gossipInterval: 100, gossipRequestTimeout: 200, heartbeatExpiration: 60_000 };
 
@@ -114,7 +125,8 @@ Deno.test("P4 two requests in a row that are not answered in time close the conn
   const { cluster, peer } = await withScripted();
   let unanswered = 0;
   peer.answer = (message) => message.type !== "gossip" || unanswered-- > 0 ? undefined : replyTo(message);
-  await cluster.runUntil(() => peer.last("ack") !== undefined);
+  await cluster.runUntil(() => peer.last("gossip") !== undefined);
+  await cluster.runtime.settle();
   const greetings = () => cluster.sentBy("a", "hello").length;
   const failures = () => cluster.of("a").told("RequestFailed").length;
   const before = greetings();
@@ -129,7 +141,8 @@ Deno.test("P4 two requests in a row that are not answered in time close the conn
 
 Deno.test("E5 a reply that comes after its timeout still counts", async () => {
   const { cluster, peer } = await withScripted();
-  await cluster.runUntil(() => peer.last("ack") !== undefined);
+  await cluster.runUntil(() => peer.last("gossip") !== undefined);
+  await cluster.runtime.settle();
   cluster.of("a").gossiper.setState("k", 1);
   cluster.network.setFaults({ delayMs: 150 });
   await cluster.runUntil(() => cluster.of("a").told("RequestFailed").length > 0);
@@ -143,13 +156,12 @@ Deno.test("E5 a reply that comes after its timeout still counts", async () => {
 const REFUSED: readonly (readonly [string, Message])[] = [
   [
     "a reply under an id that was never asked",
-    { type: "reply", id: "a99", delta: deltaOf([]), holds: new Map() } as Reply,
+    { type: "reply", liveness: { count: 0 }, id: "a99", delta: deltaOf([]), holds: new Map() } as Reply,
   ],
   ["an answer of another kind", { type: "error", id: "a77", code: "busy", message: "" }],
   ["a question under the answerer's own letter", { type: "reconcile", id: "a1", part: partOf({}) }],
   ["an acknowledgement of its own request", { type: "ack", id: "a1", holds: new Map() }],
   ["a question under a letter of neither side", { type: "reconcile", id: "z1", part: partOf({}) }],
-  ["a message of a type that nobody knows", { type: "unknown", name: "shout" }],
 ];
 
 for (const [what, message] of REFUSED) {
@@ -168,6 +180,7 @@ Deno.test("P4 of two connections dialled at once the one by the smaller id stays
   await cluster.runUntil(() => cluster.isConfirmed());
   await cluster.advance(1_000);
   const fromMs = cluster.runtime.monotonicMs();
+  for (const id of ["a", "b"]) cluster.of(id).gossiper.setState("k", id);
   await cluster.advance(1_000);
   const ids = (from: string) =>
     cluster.sentBy(from, "gossip").filter(({ atMs }) => atMs > fromMs).map(({ text }) =>
@@ -222,8 +235,25 @@ Deno.test("P2 R11.1 a member keeps its id for as long as a connection lasts", as
 const GREETED_BACK: readonly (readonly [string, (hello: Hello) => Message, RefusalCode])[] = [
   ["greets first instead of answering", (hello) => ({ ...hello, id: "a1" }), "invalid"],
   ["answers for another cluster", (hello) => ({ ...hello, cluster: "other" }), "wrong_cluster"],
-  ["answers with another version", (hello) => ({ ...hello, version: 2 }), "incompatible"],
-  ["answers with another limit", (hello) => ({ ...hello, maxMessageBytes: 2 ** 16 }), "incompatible"],
+  [
+    "answers with an earlier version",
+    (hello) => ({ ...hello, version: PROTOCOL_VERSION - 1, oldestVersion: 1 }),
+    "incompatible",
+  ],
+  [
+    "answers with later versions only",
+    (hello) => ({ ...hello, version: PROTOCOL_VERSION + 2, oldestVersion: PROTOCOL_VERSION + 1 }),
+    "incompatible",
+  ],
+  ["answers with an interval longer than heartbeats last", (hello) => ({
+    ...hello,
+    settings: {
+      gossipInterval: 3_600_000,
+      heartbeatExpiration: 7_200_000,
+      maxKeysPerMember: 4_096,
+      maxMessageBytes: 2 ** 20,
+    },
+  }), "incompatible"],
 ];
 
 for (const [what, answer, code] of GREETED_BACK) {
@@ -272,7 +302,13 @@ Deno.test("E5 of replies that were never acknowledged the latest eight are remem
     let isDone = false;
     request.then(() => isDone = true, () => {});
     const gossips = Array.from({ length: MAX_UNACKNOWLEDGED + 1 }, (_, index): Message => {
-      return { type: "gossip", id: `d${index + 2}`, memberId: "p", delta: deltaOf([]) };
+      return {
+        type: "gossip",
+        liveness: { count: 0 },
+        id: `d${index + 2}`,
+        memberId: "p",
+        delta: deltaOf([]),
+      };
     });
     await peer.say("a", ...gossips, { type: "ack", id: firstAck, holds: new Map() });
     return isDone;
@@ -350,5 +386,127 @@ Deno.test("P4 a later life's connection takes the place of an earlier one's, and
     "Another connection took the place of this one.",
     "Another connection between the two stays.",
   ]);
+  await end(cluster, peer);
+});
+
+/** A session of a dialler on which both sides have greeted; what it says is read only where a test reads it. */
+async function openSession() {
+  const peer: Hello = {
+    type: "hello",
+    id: "d1",
+    cluster: "test",
+    member: { id: "p", host: "p", port: 1, kinds: [] },
+    life: makeLife(1, 0.5),
+    count: 1,
+    version: PROTOCOL_VERSION,
+    oldestVersion: PROTOCOL_VERSION,
+    capabilities: [],
+    digest: "0".repeat(16),
+    active: "0".repeat(16),
+  };
+  const heard: Liveness[] = [];
+  const unused = () => {
+    throw new Error("Nothing asks for this.");
+  };
+  const { type: _type, id: _id, ...greeting } = peer;
+  const host: SessionHost = {
+    id: "a",
+    hello: () => ({ ...greeting, member: { ...peer.member, id: "a" } }),
+    greeted: () => undefined,
+    opened: () => {},
+    toPush: unused,
+    suspected: unused,
+    heartbeat: (_session, liveness) => void heard.push(liveness),
+    pushed: unused,
+    gossiped: unused,
+    replied: unused,
+    acknowledged: unused,
+    compare: unused,
+    compared: unused,
+    refused: unused,
+    ended: () => {},
+    failed: (error) => {
+      throw error;
+    },
+  };
+  const runtime = new VirtualRuntime();
+  const session = new Session({ role: "dialler", host, runtime, requestTimeout: 200 });
+  const reader = session.readable.getReader();
+  const writer = session.writable.getWriter();
+  const greet = session.greet(new AbortController());
+  assertEquals((await reader.read()).value?.type, "hello");
+  await writer.write(peer);
+  await greet;
+  return { session, reader, writer, heard, runtime };
+}
+
+Deno.test("session: a heartbeat goes out without an id, leaves the session free, and waits for no answer", async () => {
+  const { session, reader } = await openSession();
+  session.heartbeat({ count: 7 });
+  assertEquals(session.isBusy, false);
+  assertEquals((await reader.read()).value, { type: "heartbeat", liveness: { count: 7 } });
+  session.over(undefined);
+});
+
+Deno.test("session: a heartbeat that comes is handed on and answered by nothing", async () => {
+  const { session, reader, writer, heard, runtime } = await openSession();
+  const used = session.usedMs;
+  await runtime.advance(50);
+  const liveness = { count: 7, vector: { stride: 1, counts: "abcdA" } };
+  await writer.write({ type: "heartbeat", liveness });
+  assertEquals(heard, [liveness]);
+  // A connection that brings heartbeats is in use.
+  assertEquals(session.usedMs, used + 50);
+  const next = reader.read();
+  session.heartbeat({ count: 1 });
+  assertEquals((await next).value?.type, "heartbeat");
+  session.over(undefined);
+});
+
+Deno.test("session: heartbeats that a peer does not take are dropped, and cost no more than the outbox has", async () => {
+  const { session, reader } = await openSession();
+  for (let count = 1; count <= 100; count++) session.heartbeat({ count });
+  assertEquals(session.isBusy, true);
+  session.end(CLOSE.done, "over");
+  const counts: number[] = [];
+  for (let next = await reader.read(); !next.done; next = await reader.read()) {
+    if (next.value.type === "heartbeat") counts.push(next.value.liveness.count);
+  }
+  assertEquals(counts, Array.from({ length: OUTBOX_HIGH_WATER }, (_, index) => index + 1));
+  session.over(undefined);
+});
+
+Deno.test("session: no heartbeat goes out before the greeting, or after the end", async () => {
+  const { session, reader } = await openSession();
+  session.end(CLOSE.done, "over");
+  session.heartbeat({ count: 7 });
+  assertEquals((await reader.read()).done, true);
+  session.over(undefined);
+});
+
+Deno.test("session: a reply is acknowledged where it brought something, with what the asker holds after a gap (E5)", async () => {
+  const { cluster, peer } = await withScripted();
+  const acks = () => peer.heard.filter(({ type }) => type === "ack").length;
+  await cluster.advance(1_000);
+  assert(peer.heard.filter(({ type }) => type === "gossip").length > 5);
+  assertEquals(acks(), 0);
+  const answerOnce = async (members: readonly MemberDelta[]) => {
+    let isAnswered = false;
+    peer.answer = (message) => {
+      if (message.type !== "gossip" || isAnswered) return undefined;
+      isAnswered = true;
+      return replyTo(message, { delta: { members } });
+    };
+    await cluster.runUntil(() => isAnswered);
+    await cluster.runtime.settle();
+    peer.answer = (message) => message.type === "gossip" ? replyTo(message) : undefined;
+  };
+  await answerOnce([memberDelta("p", peer.life, [entry("k", 1, 1)])]);
+  assertEquals([acks(), [...peer.last("ack")!.holds]], [1, []]);
+  // A gap: it says what it holds instead.
+  await answerOnce([memberDelta("p", peer.life, [entry("k", 9, 1)], { after: 8 })]);
+  assertEquals([acks(), [...peer.last("ack")!.holds]], [2, [["p", { life: peer.life, number: 1 }]]]);
+  await answerOnce([]);
+  assertEquals(acks(), 2);
   await end(cluster, peer);
 });

@@ -36,6 +36,8 @@ Deno.test("spread: a set reaches every member within milliseconds, in one push p
   cluster.of("m3").gossiper.setState("k", 1);
   await cluster.advance(ONE_HOP_MS);
   assertEquals(holders(cluster, "m3", "k"), 8);
+  // Time enough for each to pass it on: none does, for all have it.
+  await cluster.advance(10);
   assertEquals(
     cluster.sent.map(({ type, from }) => [type, from]),
     Array(7).fill(["push", memoryAddress("m3", 1)]),
@@ -117,7 +119,7 @@ Deno.test("spread: a push does not count as acknowledged (E5)", async () => {
   assertEquals(isDone, false);
   peer.answer = (message: Message) =>
     message.type === "gossip"
-      ? { type: "reply", id: message.id, delta: NOTHING, holds: new Map() }
+      ? { type: "reply", liveness: { count: 0 }, id: message.id, delta: NOTHING, holds: new Map() }
       : undefined;
   await cluster.finish(request);
 });
@@ -173,4 +175,29 @@ Deno.test("spread: in a large cluster a set is passed on, and each member receiv
     await cluster.advance(970);
   }
   assertLessOrEqual(copies / 5, 2 * 66);
+});
+
+Deno.test("spread: pushes take at most half of the messages that a peer takes in a second", async () => {
+  await using cluster = await settledCluster(2, { maxMessagesPerSecond: 100 });
+  const { gossiper } = cluster.of("m0");
+  for (let value = 0; value < 2_000; value++) {
+    gossiper.setState("k", value);
+    await cluster.advance(1);
+  }
+  assertLessOrEqual(cluster.sentBy("m0", "push").length, 100);
+  // It is not slower than it must be either, and loses nothing.
+  assert(cluster.sentBy("m0", "push").length > 45, `${cluster.sentBy("m0", "push").length}`);
+  await cluster.advance(2 * 1_000 / 25);
+  assertEquals(cluster.of("m1").value("m0", "k"), 1_999);
+});
+
+Deno.test("spread: a change long after the last is not kept waiting by the limit", async () => {
+  await using cluster = await settledCluster(2, { maxMessagesPerSecond: 10 });
+  const { gossiper } = cluster.of("m0");
+  for (let value = 0; value < 3; value++) {
+    await cluster.advance(1_000);
+    gossiper.setState("k", value);
+    await cluster.advance(ONE_HOP_MS);
+    assertEquals(cluster.of("m1").value("m0", "k"), value);
+  }
 });

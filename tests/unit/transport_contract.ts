@@ -448,6 +448,7 @@ function everyMessage(): Message[] {
       life: LIFE,
       after: 2,
       reset: false,
+      count: 9,
       entries: [
         { key: "gone", number: 3, type: "", value: undefined, json: "" },
         {
@@ -464,6 +465,7 @@ function everyMessage(): Message[] {
     partial: true,
   };
   const holds = new Map([["__proto__", { life: LIFE, number: 0 }], ["b", { life: LIFE, number: 2 ** 52 }]]);
+  const vector = { active: DIGEST, stride: 5, counts: "A-_.z" };
   const summary = { life: LIFE, number: 5, sum: DIGEST };
   return [
     {
@@ -472,14 +474,18 @@ function everyMessage(): Message[] {
       cluster: "orders",
       member: { id: "a", host: "127.0.0.1", port: 7001, kinds: ["cart"] },
       life: LIFE,
-      version: 1,
+      count: 8,
+      version: 2,
+      oldestVersion: 2,
       capabilities: [],
-      maxMessageBytes: CONTRACT_MAX_MESSAGE_BYTES,
+
       digest: DIGEST,
       active: DIGEST,
     },
-    { type: "gossip", id: "2", memberId: "a", delta },
-    { type: "reply", id: "2", delta, holds },
+    { type: "gossip", liveness: { count: 8, vector }, id: "2", memberId: "a", delta },
+    { type: "reply", liveness: { count: 2 ** 52 }, id: "2", delta: { ...delta, agreeing: "-_" }, holds },
+    { type: "heartbeat", liveness: { count: 8, vector: { stride: 1, counts: "abcdA" } } },
+    { type: "push", delta: { members: delta.members }, relay: true },
     { type: "ack", id: "2", holds },
     {
       type: "reconcile",

@@ -306,14 +306,14 @@ Deno.test("P1 an unknown path is 404 at the own server, and left to the service 
   }
 });
 
-Deno.test("P1 a request that is no upgrade, or does not offer hearsay.v1, is 426", async () => {
+Deno.test("P1 a request that is no upgrade, or does not offer hearsay.v2, is 426", async () => {
   const server = new WebSocketTransport({ ...OPTIONS, listen: { port: 0 } });
   await using _ = closeEverything(server);
   const response = await fetch(`${httpOf(server)}/gossip`);
   assertEquals(response.status, 426);
   assertEquals(response.headers.get("upgrade"), "websocket");
-  assertStringIncludes(await response.text(), "hearsay.v1");
-  for (const protocol of [undefined, "hearsay.v2", "xhearsay.v1", ""]) {
+  assertStringIncludes(await response.text(), "hearsay.v2");
+  for (const protocol of [undefined, "hearsay.v1", "xhearsay.v2", ""]) {
     const { peer, head } = await RawPeer.dial(server.address!, {
       ...UPGRADE,
       "sec-websocket-protocol": protocol,
@@ -323,14 +323,14 @@ Deno.test("P1 a request that is no upgrade, or does not offer hearsay.v1, is 426
   }
 });
 
-Deno.test("P1 hearsay.v1 is found among other subprotocols, and only it is echoed", async () => {
+Deno.test("P1 hearsay.v2 is found among other subprotocols, and only it is echoed", async () => {
   const server = new WebSocketTransport({ ...OPTIONS, listen: { port: 0 } });
   await using _ = closeEverything(server);
-  const offered = { ...UPGRADE, "sec-websocket-protocol": "token.c2VjcmV0, hearsay.v1" };
+  const offered = { ...UPGRADE, "sec-websocket-protocol": "token.c2VjcmV0, hearsay.v2" };
   const { peer, head } = await RawPeer.dial(server.address!, offered);
   using _peer = peer;
   assertMatch(head, /^HTTP\/1\.1 101 /);
-  assertMatch(head, /^sec-websocket-protocol: hearsay\.v1\r$/im);
+  assertMatch(head, /^sec-websocket-protocol: hearsay\.v2\r$/im);
 });
 
 Deno.test("P1 an upgrade without its key is 400", async () => {
@@ -399,10 +399,10 @@ Deno.test("P1 a client that finds another subprotocol after opening closes with 
   const client = new WebSocketTransport(OPTIONS);
   await using _ = closeEverything(client);
   using tcp = listenTcp();
-  for (const headers of [{}, { "sec-websocket-protocol": "hearsay.v2" }]) {
+  for (const headers of [{}, { "sec-websocket-protocol": "hearsay.v1" }]) {
     const dialled = client.dial(tcp.address, { signal: never });
     using peer = await RawPeer.accept(tcp.listener, headers);
-    const error = await assertRejects(() => dialled, HearsayError, "must speak the subprotocol hearsay.v1");
+    const error = await assertRejects(() => dialled, HearsayError, "must speak the subprotocol hearsay.v2");
     assertEquals(error.code, "incompatible");
     const frame = await peer.readFrame();
     assertEquals([frame.opcode, frame.code], [8, 4400]);

@@ -6,13 +6,22 @@ import {
   assertMatch,
 } from "../../deps/std_assert.ts";
 import { assertStrictEquals, assertStringIncludes, assertThrows } from "../../deps/std_assert.ts";
-import { utf8Length } from "../../engine/json.ts";
-import { FOREIGN_LIFE } from "../../engine/life.ts";
+import { Engine } from "../../engine/engine.ts";
+import { copyJson, utf8Length } from "../../engine/json.ts";
+import { FOREIGN_LIFE, makeLife } from "../../engine/life.ts";
 import { entryBytes, ENVELOPE_BYTES, holdsBytes, memberBytes } from "../../engine/size.ts";
-import { type Delta, type JsonValue, type MemberDelta, type SentEntry, TYPE } from "../../engine/types.ts";
+import {
+  type Delta,
+  type JsonValue,
+  type Liveness,
+  type MemberDelta,
+  type SentEntry,
+  TYPE,
+} from "../../engine/types.ts";
 import { ConnectionClosed } from "../../gossiper/errors.ts";
 import type { Gossip, Hello, Message } from "../../gossiper/message.ts";
 import { decode, encode, MAX_ID_BYTES, MAX_KEY_BYTES, type Ping, type Pong } from "../../transport/wire.ts";
+import { SETTINGS, TestClock } from "./engine/harness.ts";
 
 const LIMITS = { maxMessageBytes: 1_048_576 };
 const LIFE = "0190f3a1b2c3-0badcafe";
@@ -44,8 +53,8 @@ function delta(members: readonly MemberDelta[], partial: boolean = false): Delta
   return { members, digest: DIGEST, active: ACTIVE, partial };
 }
 
-function gossip(members: readonly MemberDelta[]): Gossip {
-  return { type: "gossip", id: "7", memberId: "a", delta: delta(members) };
+function gossip(members: readonly MemberDelta[], liveness: Liveness = { count: 0 }): Gossip {
+  return { type: "gossip", liveness, id: "7", memberId: "a", delta: delta(members) };
 }
 
 /** The wire form of a gossip whose only entry is `raw`, under key `k` of member `x`. */
@@ -55,7 +64,15 @@ function gossipOf(raw: unknown, rest: object = {}): object {
 
 function gossipWith(members: unknown, rest: object): object {
   const request = { memberId: "a", state: { members } };
-  return { type: "gossip", id: "7", request, digest: DIGEST, active: ACTIVE, ...rest };
+  return {
+    type: "gossip",
+    count: 0,
+    id: "7",
+    request,
+    digest: DIGEST,
+    active: ACTIVE,
+    ...rest,
+  };
 }
 
 /** The one entry that a gossip of {@linkcode gossipOf} is read as. */
@@ -76,15 +93,15 @@ function refused(text: string | object, sentence: string | RegExp, code: number 
 
 Deno.test("P2 a gossip is written as documented", () => {
   const message = gossip([
-    memberDelta("a", [entry("load", 7, { cpu: 0.3 }), tombstone("old", 8)], { after: 6 }),
+    memberDelta("a", [entry("load", 7, { cpu: 0.3 }), tombstone("old", 8)], { after: 6, count: 40 }),
     memberDelta("b", [], { after: 5, reset: true }),
-  ]);
+  ], { count: 40 });
   assertEquals(
     encode(message),
     `{"type":"gossip","id":"7","request":{"memberId":"a","state":{"members":{"a":{"values":{` +
       `"load":{"sequenceNumber":"7","value":{"@type":"${ANY}google.protobuf.Value","value":{"cpu":0.3}}},` +
-      `"old":{"sequenceNumber":"8"}}}}}},"ranges":{"a":["${LIFE}",6],"b":["${LIFE}",5]},"resets":["b"],` +
-      `"digest":"${DIGEST}","active":"${ACTIVE}"}`,
+      `"old":{"sequenceNumber":"8"}}}}}},"ranges":{"a":["${LIFE}",6,40],"b":["${LIFE}",5]},"resets":["b"],` +
+      `"digest":"${DIGEST}","active":"${ACTIVE}","count":40}`,
   );
 });
 
@@ -94,7 +111,7 @@ Deno.test("P2 a gossip that asks for members says what is held of them", () => {
   assertEquals(
     text,
     `{"type":"gossip","id":"7","request":{"memberId":"a"},"digest":"${DIGEST}","active":"${ACTIVE}",` +
-      `"holds":{"c":["000000000000-00000000",0],"b":["${LIFE}",9]}}`,
+      `"count":0,"holds":{"c":["000000000000-00000000",0],"b":["${LIFE}",9]}}`,
   );
   assertEquals(read(text), { ...gossip([]), holds });
 });
@@ -102,16 +119,34 @@ Deno.test("P2 a gossip that asks for members says what is held of them", () => {
 Deno.test("P2 a reply is written as documented", () => {
   const text = encode({
     type: "reply",
+    liveness: { count: 41, vector: { active: ACTIVE, stride: 5, counts: "A_-.9" } },
     id: "7",
-    delta: delta([memberDelta("b", [entry("k", 1, null)])], true),
+    delta: { ...delta([memberDelta("b", [entry("k", 1, null)])], true), agreeing: "-A" },
     holds: new Map([["a", { life: LIFE, number: 3 }]]),
   });
   assertEquals(
     text,
     `{"type":"reply","id":"7","response":{"state":{"members":{"b":{"values":{"k":{"sequenceNumber":"1",` +
       `"value":{"@type":"${ANY}google.protobuf.Value","value":null}}}}}}},"ranges":{"b":["${LIFE}",0]},` +
-      `"digest":"${DIGEST}","active":"${ACTIVE}","partial":true,"holds":{"a":["${LIFE}",3]}}`,
+      `"digest":"${DIGEST}","active":"${ACTIVE}","partial":true,"agreeing":"-A","count":41,` +
+      `"live":{"active":"${ACTIVE}","stride":5,"counts":"A_-.9"},"holds":{"a":["${LIFE}",3]}}`,
   );
+});
+
+Deno.test("P2 a heartbeat is written as documented, with a vector of tags and without", () => {
+  assertEquals(encode({ type: "heartbeat", liveness: { count: 7 } }), '{"type":"heartbeat","count":7}');
+  assertEquals(
+    encode({ type: "heartbeat", liveness: { count: 7, vector: { stride: 1, counts: "abcdZ" } } }),
+    '{"type":"heartbeat","count":7,"live":{"stride":1,"counts":"abcdZ"}}',
+  );
+});
+
+Deno.test("P2 a push is written as documented", () => {
+  const told = memberDelta("a", [entry("load", 8, 0.7)], { after: 7 });
+  const text = `{"type":"push","request":{"state":{"members":{"a":{"values":{"load":{"sequenceNumber":"8",` +
+    `"value":{"@type":"${ANY}google.protobuf.Value","value":0.7}}}}}}},"ranges":{"a":["${LIFE}",7]}`;
+  assertEquals(encode({ type: "push", delta: { members: [told] }, relay: false }), `${text}}`);
+  assertEquals(encode({ type: "push", delta: { members: [told] }, relay: true }), `${text},"relay":true}`);
 });
 
 Deno.test("P2 an ack, a comparison, a refusal, a ping and a pong are written as documented", () => {
@@ -142,8 +177,11 @@ Deno.test("P3 an entry carries its holder's stamp as a string", () => {
 });
 
 Deno.test("P3 what has its default value is left out", () => {
-  const text = encode({ type: "reply", id: "7", delta: delta([]), holds: new Map() });
-  assertEquals(text, `{"type":"reply","id":"7","response":{},"digest":"${DIGEST}","active":"${ACTIVE}"}`);
+  const text = encode({ type: "reply", liveness: { count: 0 }, id: "7", delta: delta([]), holds: new Map() });
+  assertEquals(
+    text,
+    `{"type":"reply","id":"7","response":{},"digest":"${DIGEST}","active":"${ACTIVE}","count":0}`,
+  );
 });
 
 Deno.test("P3 the kept JSON text of a value is spliced in, not written anew", () => {
@@ -159,9 +197,16 @@ const HELLO: Hello = {
   cluster: "orders",
   member: { id: "a", host: "127.0.0.1", port: 7001, kinds: ["cart"] },
   life: LIFE,
-  version: 1,
+  count: 7,
+  version: 2,
+  oldestVersion: 2,
   capabilities: ["zip"],
-  maxMessageBytes: 1_048_576,
+  settings: {
+    gossipInterval: 300,
+    heartbeatExpiration: 20_000,
+    maxKeysPerMember: 4_096,
+    maxMessageBytes: 1_048_576,
+  },
   digest: DIGEST,
   active: ACTIVE,
 };
@@ -184,7 +229,39 @@ const ROUND_TRIPS: readonly (Message | Ping | Pong)[] = [
     memberDelta("b", [], { after: 2 ** 52 }),
     memberDelta("c", [entry("k", 4, 1)], { after: 3, reset: true }),
   ]),
-  { type: "reply", id: "7", delta: delta([], true), holds: new Map([["a", { life: LIFE, number: 0 }]]) },
+  {
+    type: "reply",
+    liveness: { count: 0 },
+    id: "7",
+    delta: delta([], true),
+    holds: new Map([["a", { life: LIFE, number: 0 }]]),
+  },
+  gossip([memberDelta("a", [entry("k", 4, 1)], { count: 2 ** 52 }), memberDelta("b", [], { count: 1 })], {
+    count: 2 ** 52,
+    vector: { active: ACTIVE, stride: 2 ** 20, counts: "AZaz09-_." },
+  }),
+  { ...gossip([]), delta: { ...delta([]), agreeing: "AZaz09-_" } },
+  { ...gossip([]), delta: { ...delta([]), agreeing: "" } },
+  {
+    type: "reply",
+    liveness: { count: 3, vector: { stride: 1, counts: "" } },
+    id: "7",
+    delta: { ...delta([]), agreeing: "_" },
+    holds: new Map(),
+  },
+  { type: "heartbeat", liveness: { count: 0 } },
+  { type: "heartbeat", liveness: { count: 2 ** 52, vector: { stride: 1, counts: "abcdAefgh_" } } },
+  { type: "push", delta: { members: [] }, relay: false },
+  {
+    type: "push",
+    delta: {
+      members: [
+        memberDelta("a", [entry("k", 4, 1), tombstone("gone", 5)], { after: 3, count: 9, proof: "c2lnbmVk" }),
+        memberDelta("b", [entry("k", 1, 1)], { reset: true }),
+      ],
+    },
+    relay: true,
+  },
   { type: "ack", id: "7", holds: new Map() },
   { type: "reconcile", id: "7", part: { from: "", until: undefined, members: new Map() } },
   {
@@ -437,9 +514,21 @@ const WRONG_HELLOS: readonly Wrong[] = [
   ],
   [{ life: LIFE.toUpperCase() }, "life: must be a life such as"],
   [{ life: `${LIFE}0` }, "life: must be"],
+  [{ count: undefined }, "count: must be a whole number from 0 to 4503599627370496, was left out."],
+  [{ count: -1 }, "count: must be a whole number from 0 to 4503599627370496, was -1."],
   [{ version: 1.5 }, "version: must be a whole number"],
   [{ capabilities: "zip" }, 'capabilities: must be an array, was "zip".'],
-  [{ maxMessageBytes: -1 }, "maxMessageBytes: must be a whole number"],
+  [{ oldestVersion: undefined }, "oldestVersion: must be a whole number"],
+  [{ settings: 7 }, "settings: must be an object, was 7."],
+  [
+    { settings: { ...HELLO.settings, maxMessageBytes: -1 } },
+    "settings.maxMessageBytes: must be a whole number",
+  ],
+  [
+    { settings: { ...HELLO.settings, gossipInterval: undefined } },
+    "settings.gossipInterval: must be a whole number",
+  ],
+  [{ member: { ...HELLO.member, url: "u".repeat(2_049) } }, "member.url: must be a well-formed string"],
   [{ digest: "0123456789ABCDEF" }, "digest: must be sixteen hexadecimal digits"],
   [{ active: "" }, "active: must be sixteen hexadecimal digits"],
 ];
@@ -457,8 +546,11 @@ const WRONG_GOSSIPS: readonly Wrong[] = [
   [{ request: { memberId: "a", state: { members: 1 } } }, "request.state.members: must be an object, was 1."],
   [{ ranges: {} }, 'ranges["x"]: must be a range for each member in the state, was left out.'],
   [{ ranges: [] }, "ranges: must be an object, was an array."],
-  [{ ranges: { x: [LIFE] } }, 'ranges["x"]: must be a pair of a life and a number'],
-  [{ ranges: { x: [LIFE, 0, 0] } }, 'ranges["x"]: must be a pair'],
+  [{ ranges: { x: [LIFE] } }, 'ranges["x"]: must be a life, a number and a count that may be left out'],
+  [{ ranges: { x: [LIFE, 0, 0, 0] } }, 'ranges["x"]: must be a life, a number and a count'],
+  [{ ranges: { x: [LIFE, 0, "1"] } }, 'ranges["x"]["2"]: must be a whole number from 0 to'],
+  [{ ranges: { x: [LIFE, 0, -1] } }, 'ranges["x"]["2"]: must be a whole number from 0 to'],
+  [{ ranges: { x: [LIFE, 0, 2 ** 52 + 1] } }, 'ranges["x"]["2"]: must be a whole number from 0 to'],
   [{ ranges: { x: ["now", 0] } }, 'ranges["x"]["0"]: must be a life'],
   [{ ranges: { x: [LIFE, -1] } }, 'ranges["x"]["1"]: must be a whole number from 0 to 4503599627370496'],
   [{ ranges: { x: [LIFE, 2 ** 52 + 1] } }, 'ranges["x"]["1"]: must be'],
@@ -474,7 +566,67 @@ const WRONG_GOSSIPS: readonly Wrong[] = [
   [{ partial: 1 }, "partial: must be true or false, was 1."],
   [{ digest: undefined }, "digest: must be sixteen hexadecimal digits, was left out."],
   [{ active: 1 }, "active: must be"],
+  [{ agreeing: 1 }, "agreeing: must be base64url digits, was 1."],
+  [{ agreeing: null }, "agreeing: must be base64url digits, was null."],
+  [{ agreeing: "AB=" }, "agreeing: must be base64url digits"],
+  [{ agreeing: "A." }, "agreeing: must be base64url digits"],
 ];
+
+/** What is wrong with what a message says of who is alive. */
+const WRONG_LIVENESS: readonly Wrong[] = [
+  [{ count: undefined }, "count: must be a whole number from 0 to 4503599627370496, was left out."],
+  [{ count: null }, "count: must be a whole number"],
+  [{ count: "7" }, 'count: must be a whole number from 0 to 4503599627370496, was "7".'],
+  [{ count: -1 }, "count: must be a whole number"],
+  [{ count: 0.5 }, "count: must be a whole number"],
+  [{ count: 2 ** 52 + 1 }, "count: must be a whole number"],
+  [{ live: null }, "live: must be an object, was null."],
+  [{ live: [] }, "live: must be an object, was an array."],
+  [{ live: { counts: "A" } }, "live.stride: must be a whole number from 1 to 1048576, was left out."],
+  [{ live: { stride: 0, counts: "A" } }, "live.stride: must be a whole number from 1 to"],
+  [{ live: { stride: -1, counts: "A" } }, "live.stride: must be a whole number from 1 to"],
+  [{ live: { stride: 2 ** 20 + 1, counts: "A" } }, "live.stride: must be a whole number from 1 to"],
+  [{ live: { stride: "1", counts: "A" } }, "live.stride: must be a whole number from 1 to"],
+  [{ live: { stride: 1 } }, "live.counts: must be base64url digits and dots, was left out."],
+  [{ live: { stride: 1, counts: [0] } }, "live.counts: must be base64url digits and dots"],
+  [{ live: { stride: 1, counts: "A B" } }, "live.counts: must be base64url digits and dots"],
+  [{ live: { stride: 1, counts: "A+" } }, "live.counts: must be base64url digits and dots"],
+  [{ live: { stride: 1, counts: "\ud83d\ude00" } }, "live.counts: must be base64url digits and dots"],
+  [{ live: { stride: 1, counts: "A", active: "x" } }, "live.active: must be sixteen hexadecimal digits"],
+  [{ live: { stride: 1, counts: "A", active: null } }, "live.active: must be sixteen hexadecimal digits"],
+];
+
+Deno.test("P2 counts and vectors of the wrong shape are refused in each message, and the sentence says where", () => {
+  const frame = { digest: DIGEST, active: ACTIVE, count: 1 };
+  const messages = [
+    { type: "heartbeat", count: 1 },
+    { type: "gossip", id: "7", request: { memberId: "a" }, ...frame },
+    { type: "reply", id: "7", response: {}, ...frame },
+  ];
+  for (const good of messages) {
+    assertEquals(read(good).type, good.type);
+    for (const [change, sentence] of WRONG_LIVENESS) refused({ ...good, ...change }, sentence);
+  }
+});
+
+const WRONG_PUSHES: readonly Wrong[] = [
+  [{ request: undefined }, "request: must be an object, was left out."],
+  [{ request: 7 }, "request: must be an object, was 7."],
+  [{ request: { state: { members: [] } } }, "request.state.members: must be an object, was an array."],
+  [{ ranges: {} }, 'ranges["x"]: must be a range for each member in the state, was left out.'],
+  [{ ranges: { x: [LIFE, 1] } }, ".sequenceNumber: must be above 1, where the range starts, was 1."],
+  [{ ranges: { x: [LIFE, 0, -1] } }, 'ranges["x"]["2"]: must be a whole number from 0 to'],
+  [{ resets: ["y"] }, 'resets["0"]: must be a member in ranges, was "y".'],
+  [{ signatures: { x: 1 } }, 'signatures["x"]: must be'],
+  [{ relay: 1 }, "relay: must be true or false, was 1."],
+  [{ relay: "true" }, 'relay: must be true or false, was "true".'],
+];
+
+Deno.test("P2 a push of the wrong shape is refused, and the sentence says where", () => {
+  const good = { type: "push", request: { state: { members: GOOD_STATE } }, ranges: { x: [LIFE, 0] } };
+  assertEquals(read(good).type, "push");
+  for (const [change, sentence] of WRONG_PUSHES) refused({ ...good, ...change }, sentence);
+});
 
 Deno.test("P2 a gossip of the wrong shape is refused, and the sentence says where", () => {
   const good = gossipWith(GOOD_STATE, { ranges: { x: [LIFE, 0] } });
@@ -575,7 +727,14 @@ Deno.test("P3 what JSON.parse lets through and JSON cannot carry is refused at e
 });
 
 Deno.test("P2 a reply, an ack, a comparison and a refusal of the wrong shape are refused", () => {
-  const reply = { type: "reply", id: "7", response: {}, digest: DIGEST, active: ACTIVE };
+  const reply = {
+    type: "reply",
+    count: 0,
+    id: "7",
+    response: {},
+    digest: DIGEST,
+    active: ACTIVE,
+  };
   assertEquals(read(reply).type, "reply");
   refused({ ...reply, response: undefined }, "response: must be an object, was left out.");
   refused({ ...reply, holds: { a: [LIFE, "1"] } }, 'holds["a"]["1"]: must be a whole number');
@@ -598,9 +757,14 @@ Deno.test("P2 a reply, an ack, a comparison and a refusal of the wrong shape are
     'members["b"]["2"]: must be sixteen hexadecimal digits',
   );
   const refusal = { type: "error", code: "busy", message: "No." };
-  refused({ ...refusal, code: "tired" }, "code: must be one of blocked, busy");
+  refused({ ...refusal, code: 7 }, "code: must be a well-formed string");
+  assertEquals(read({ ...refusal, code: "tired", reason: "age" }), {
+    type: "error",
+    code: "other",
+    message: "No.",
+  });
   refused({ ...refusal, message: undefined }, "message: must be a well-formed string, was left out.");
-  refused({ ...refusal, reason: "age" }, "reason: must be one of expired, left, topology");
+  refused({ ...refusal, reason: 7 }, "reason: must be a well-formed string");
   refused({ ...refusal, id: null }, "id: must be");
 });
 
@@ -641,7 +805,7 @@ Deno.test("E7 what is written never exceeds the sizes that the engine counts wit
   const empty = utf8Length(encode(gossip([])));
   for (const id of ["a", LONG_ID]) {
     for (const some of [[], ...entries.map((one) => [one]), entries]) {
-      const text = encode(gossip([memberDelta(id, some, { after: 2 ** 52, reset: true })]));
+      const text = encode(gossip([memberDelta(id, some, { after: 2 ** 52, reset: true, count: 2 ** 52 })]));
       const stated = some.reduce((sum, one) => sum + entryBytes(one), memberBytes(id));
       assertLessOrEqual(utf8Length(text) - empty, stated);
     }
@@ -652,8 +816,52 @@ Deno.test("E7 the frame of a message and what is held never exceed the sizes sta
   const holds = new Map([["a", { life: LIFE, number: 2 ** 52 }], [LONG_ID, { life: LIFE, number: 2 ** 52 }]]);
   const frame = encode({ ...gossip([]), id: LONG_ID, memberId: LONG_ID, delta: delta([], true) });
   assertLessOrEqual(utf8Length(frame), ENVELOPE_BYTES);
-  const reply: Message = { type: "reply", id: LONG_ID, delta: delta([], true), holds };
+  const reply: Message = {
+    type: "reply",
+    liveness: { count: 0 },
+    id: LONG_ID,
+    delta: delta([], true),
+    holds,
+  };
   assertLessOrEqual(utf8Length(encode(reply)), ENVELOPE_BYTES + holdsBytes(holds));
+});
+
+Deno.test("E7 a message that is full of state has as much of a vector as still fits", () => {
+  const maxMessageBytes = 1_048_576;
+  const clock = new TestClock();
+  const settings = { ...SETTINGS, maxMessageBytes, gossipMaxSend: 4 };
+  const life = makeLife(clock.wallMs, 0.25);
+  const engine = new Engine(settings, { id: "a", life, now: clock.now, random: 0.5, byGreeting: false });
+  const ids = Array.from({ length: 3_000 }, (_, index) => `m${index}`);
+  engine.setTopology({ members: ["a", ...ids], blocked: [] }, clock.now);
+  // Of one member there is nearly half a message to send, and of this one as much.
+  const members = ids.map((id) => {
+    const value = id === "m5" ? "x".repeat(518_000) : 1;
+    return memberDelta(id, [entry("k", 1, value)], { life, count: 5 });
+  });
+  for (const id of ["m0", "m1"]) {
+    engine.greeted({ id, life, digest: DIGEST, active: ACTIVE, count: 3 }, clock.now);
+  }
+  engine.applyIncoming("m0", delta(members, true), clock.now);
+  engine.countHeartbeat({}, clock.now);
+  let largest = 0;
+  const digits: number[] = [];
+  for (let length = 517_800; length < 519_200; length += 100) {
+    engine.set("k", copyJson("y".repeat(length)), clock.advance(1_000));
+    const { delta, sent, holds } = engine.ask("m1");
+    const liveness = engine.liveness("m1", sent);
+    const message: Message = { ...gossip([], liveness), delta, holds };
+    largest = Math.max(largest, utf8Length(encode(message)));
+    digits.push(liveness.vector!.counts.length);
+  }
+  assertLessOrEqual(largest, maxMessageBytes);
+  assert(largest > 0.95 * maxMessageBytes, `${largest} bytes`);
+  // Of some members, five digits each, where not all fit.
+  assert(digits.some((count) => count > 0 && count < 5 * 3_001), `${digits}`);
+  assertEquals(engine.liveness("m1").vector, undefined);
+  clock.advance(1_000);
+  engine.countHeartbeat({}, clock.now);
+  assertEquals(engine.liveness("m1").vector!.counts.length, 5 * 3_001);
 });
 
 Deno.test("P2 every refusal is a ConnectionClosed with the code to close with", () => {

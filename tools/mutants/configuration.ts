@@ -80,9 +80,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "gossiper/preset.ts",
-    find: "Math.ceil(members * 3 / 20)",
-    replace: "gossipMaxSend",
-    test: "E7 by a model, a preset's rounds suffice",
+    find: "Math.ceil(members / MEMBERS_PER_PLACE)",
+    replace: "DEFAULT_CONFIG.gossipMaxSend",
+    test: "E7 presetFor changes nothing up to 2,000 members",
     files: UNIT,
   },
   {

@@ -109,17 +109,17 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/store.ts",
-    find: "if (entry.value !== undefined || before) this.#emit(update(member.id, entry, entry.value));",
-    replace: "if (entry.value !== undefined && !before) this.#emit(update(member.id, entry, entry.value));",
+    find: "if (entry.value !== undefined || before) this.#emitUpdate(member.id, entry, entry.value);",
+    replace: "if (entry.value !== undefined && !before) this.#emitUpdate(member.id, entry, entry.value);",
     test: "R5.5 a delivery changes here",
     files: HISTORIES,
   },
   {
     file: "engine/exchange.ts",
-    find: "return { delta, sent: { peerId, peerLife: peer.life, members, outcome } };",
+    find:
+      "return { delta, sent: { peerId, peerLife: peer.life, members, outcome, state: this.state, bytes } };",
     replace:
-      "const sent = { peerId, peerLife: peer.life, members, outcome };\n    this.acknowledge(sent, new Map());\n" +
-      "    return { delta, sent };",
+      "const sent = { peerId, peerLife: peer.life, members, outcome, state: this.state, bytes };\n    this.acknowledge(sent, new Map());\n    return { delta, sent };",
     test: "a lost request is sent again",
     files: DEPARTURES,
   },
@@ -146,14 +146,14 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/membership.ts",
-    find: 'if (reason === "expired") this.free(id, now);',
-    replace: 'if (reason === "expired") return;',
+    find: "if (endsWithLife(reason)) this.free(id, now);",
+    replace: "if (endsWithLife(reason)) return;",
     test: "a member blocked as expired is freed",
     files: DEPARTURES,
   },
   {
     file: "engine/membership.ts",
-    find: "      this.#vigil.refresh(id, now.monotonicMs);\n      this.#place(id, now);",
+    find: "      this.#detector.heartbeat(id, now.monotonicMs);\n      this.#place(id, now);",
     replace: "      this.#place(id, now);",
     test: "a member that never sent a heartbeat expires",
     files: DEPARTURES,
@@ -174,8 +174,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/membership.ts",
-    find: "this.#vigil.look(now.monotonicMs, this.#settings.heartbeatExpiration)",
-    replace: "this.#vigil.look(now.wallMs, this.#settings.heartbeatExpiration)",
+    find: "this.#detector.expired(now.monotonicMs, this.#settings.heartbeatExpiration)",
+    replace: "this.#detector.expired(now.wallMs, this.#settings.heartbeatExpiration)",
     test: "ages are those of a clock that only goes forward",
     files: DEPARTURES,
   },

@@ -12,8 +12,8 @@ const CONTRACT = ["tests/unit/protoactor_transport_test.ts"];
 export const MUTANTS: readonly Mutant[] = [
   {
     file: "engine/merge.ts",
-    find: "number > (held?.get(key)?.entry.number ?? 0)",
-    replace: "number > (held?.highest ?? 0)",
+    find: "return entry.number > (mine?.number ?? 0);",
+    replace: "return entry.number > (held?.highest ?? 0);",
     test: "a foreign member's entries are taken key by key, whatever was missed before them",
     files: FOREIGN,
   },
@@ -32,9 +32,9 @@ export const MUTANTS: readonly Mutant[] = [
     files: FOREIGN,
   },
   {
-    file: "engine/member_state.ts",
-    find: "return this.isForeign ? key !== HEARTBEAT_KEY || below === Infinity : number < below;",
-    replace: "return this.isForeign || number < below;",
+    file: "engine/news.ts",
+    find: "? { ...delta, entries: delta.entries.filter(({ key }) => key !== HEARTBEAT_KEY) }",
+    replace: "? delta",
     test: "E10 of a foreign member that is blocked all goes on but its heartbeat",
     files: FOREIGN,
   },

@@ -51,9 +51,9 @@ export const MUTANTS: readonly Mutant[] = [
     files: R8,
   },
   {
-    file: "gossiper/rounds.ts",
-    find: "drawn.length === settings.gossipFanOut",
-    replace: "drawn.length > settings.gossipFanOut",
+    file: "gossiper/turns.ts",
+    find: "taken.size < count;",
+    replace: "taken.size <= count;",
     test: "R8.5 each round asks 3 distinct peers",
     files: R8,
   },

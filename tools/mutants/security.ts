@@ -222,7 +222,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/news.ts",
-    find: "if (this.#signs && delta.proof === undefined) return undefined;",
+    find:
+      "    if (this.#signs && (member.certified === 0 || (after >= member.certified && !reset))) return undefined;\n",
     replace: "",
     test: "E4 E8 E1 where members sign",
     files: CHAOS,
@@ -230,7 +231,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/merge.ts",
-    find: "after.raiseFloor({ number: forgotten, serial: after.changed.serial, lasting: false });",
+    find:
+      "    if (after.held === number) after.raiseFloor({ number: forgotten, serial: after.changed.serial });\n",
     replace: "",
     test: "E4 E8 E1 where members sign",
     files: CHAOS,

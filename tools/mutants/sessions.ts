@@ -166,7 +166,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/exchange.ts",
-    find: "const held = peer && !this.#isOutlived(peer) ? peer.ownHeld : 0;",
+    find: "const held = peer && !this.isOutlived(peer) ? peer.ownHeld : 0;",
     replace: "const held = peer?.ownHeld ?? 0;",
     test: "E5 what a peer held counts no more",
     files: ["tests/unit/engine/e5_acknowledged_test.ts"],
@@ -217,8 +217,8 @@ export const MUTANTS: readonly Mutant[] = [
     file: "gossiper/views.ts",
     find: 'return engine.silenced ? "diffusing" : engine.phase;',
     replace: "return engine.phase;",
-    test: "E1 two processes with one id that meet through a third",
-    files: GOSSIPER,
+    test: "phaseOf: a silenced member is diffusing",
+    files: ["tests/unit/views_test.ts"],
   },
   {
     file: "discovery/greeting.ts",
@@ -229,7 +229,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "gossiper/peers.ts",
-    find: " && session.closedByPeer",
+    find: " || !session.closedByPeer",
     replace: "",
     test: "R9.2 a peer whose connection this member closed itself",
     files: GOSSIPER,

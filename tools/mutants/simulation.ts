@@ -19,20 +19,20 @@ export const MUTANTS: readonly Mutant[] = [
   // Committed when it is sent, not when it is acknowledged.
   unseen(
     "engine/exchange.ts",
-    "    return { delta, sent: { peerId, peerLife: peer.life, members, outcome } };",
-    "    const sent = { peerId, peerLife: peer.life, members, outcome };\n    this.acknowledge(sent, new Map());\n    return { delta, sent };",
+    "return { delta, sent: { peerId, peerLife: peer.life, members, outcome, state: this.state, bytes } };",
+    "const sent = { peerId, peerLife: peer.life, members, outcome, state: this.state, bytes };\n    this.acknowledge(sent, new Map());\n    return { delta, sent };",
   ),
   // What is replied counts as held before it is acknowledged.
   unseen(
     "gossiper/answers.ts",
-    "    return { delta, sent, holds };",
-    "    this.#acknowledge(sent, new Map());\n    return { delta, sent, holds };",
+    "    return { delta, sent, holds, liveness",
+    "    this.#acknowledge(sent, new Map());\n    return { delta, sent, holds, liveness",
   ),
-  // Whoever holds all that lasts is taken to hold what a reset left out.
+  // A peer that has the state before a reset is taken to have the reset.
   unseen(
     "engine/store.ts",
-    "member.raiseFloor({ number: floor, serial: this.order.serial, lasting: false });",
-    "member.raiseFloor({ number: floor, serial: this.order.serial, lasting: true });",
+    "member.raiseFloor({ number: floor, serial: this.order.serial });",
+    "member.raiseFloor({ number: floor, serial: before.changed.serial });",
   ),
   // A gap is passed over.
   unseen(
@@ -59,20 +59,20 @@ export const MUTANTS: readonly Mutant[] = [
   // A deletion is not told.
   unseen(
     "engine/member_state.ts",
-    "if (this.#isPassable(held.entry, below)) entries.push(held.entry);",
-    "if (this.#isPassable(held.entry, below) && held.entry.value !== undefined) entries.push(held.entry);",
+    "      entries.push(held.entry);\n",
+    "      if (held.entry.value !== undefined) entries.push(held.entry);\n",
   ),
   // Expiry by a clock that steps.
   unseen(
     "engine/membership.ts",
-    "for (const id of this.#vigil.look(now.monotonicMs, this.#settings.heartbeatExpiration)) {",
-    "for (const id of this.#vigil.look(now.wallMs, this.#settings.heartbeatExpiration)) {",
+    "this.#detector.expired(now.monotonicMs, this.#settings.heartbeatExpiration)",
+    "this.#detector.expired(now.wallMs, this.#settings.heartbeatExpiration)",
   ),
   // Time in which this process stood still counts against others.
   unseen(
-    "engine/vigil.ts",
-    "Math.min(Math.max(0, nowMs - this.#lookedAtMs), this.#longestGapMs)",
-    "Math.max(0, nowMs - this.#lookedAtMs)",
+    "engine/liveness/failure_detector.ts",
+    "Math.min(Math.max(0, nowMs - this.#checkedAtMs), this.#longestGapMs)",
+    "Math.max(0, nowMs - this.#checkedAtMs)",
   ),
   // One member too many in a message.
   unseen(
@@ -93,7 +93,11 @@ export const MUTANTS: readonly Mutant[] = [
     "const news = told.entries;",
   ),
   // A block as expired is never lifted by proof of life.
-  unseen("engine/membership.ts", 'if (reason === "expired") this.free(id, now);\n    else if', "if"),
+  unseen(
+    "engine/membership.ts",
+    "if (endsWithLife(reason)) this.free(id, now);\n    else if",
+    "if",
+  ),
   // The digest does not follow the set of active members.
   unseen(
     "engine/store.ts",
@@ -131,8 +135,8 @@ export const MUTANTS: readonly Mutant[] = [
   // A gossiper is over while its connections are open.
   unseen(
     "gossiper/running.ts",
-    "await Promise.all([this.#rounds.end(), this.#spread?.end(), this.#peers.close(reason)]);",
-    "await Promise.all([this.#rounds.end(), this.#spread?.end(), reason]);",
+    "      this.#peers.close(reason),\n",
+    "",
   ),
   // The departed are kept for much longer than they may be.
   unseen(
@@ -142,9 +146,9 @@ export const MUTANTS: readonly Mutant[] = [
   ),
   // A heartbeat of a member that is blocked here is passed on.
   unseen(
-    "engine/membership.ts",
-    "return this.#store.order.get(id)?.lastHeartbeat || Infinity;",
-    "return Infinity;",
+    "engine/news.ts",
+    "if (this.#store.active.has(id)) return heartbeat",
+    "if (id) return heartbeat",
   ),
   // A key is lost where the owner begins a life anew.
   unseen(
@@ -155,7 +159,7 @@ export const MUTANTS: readonly Mutant[] = [
   // Who lacks a deletion counts as holding all.
   unseen(
     "engine/member_state.ts",
-    "      this.lastLasting = position;",
-    "      if (entry.value !== undefined) this.lastLasting = position;",
+    "if (!this.isForeign) return known.changes.has(this.changed.serial);",
+    "if (!this.isForeign && this.#entries.newest?.entry.value === undefined) return true;\n    if (!this.isForeign) return known.changes.has(this.changed.serial);",
   ),
 ];

@@ -154,8 +154,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "transport/wire_read.ts",
-    find: "if (id < from || (until !== undefined && id >= until)) {",
-    replace: "if (id < from || (until !== undefined && id > until)) {",
+    find: "(until !== undefined && byCodePoint(id, until) >= 0)",
+    replace: "(until !== undefined && byCodePoint(id, until) > 0)",
     test: "P2 a reply, an ack, a comparison and a refusal of the wrong shape",
     files: WIRE,
   },

@@ -1,5 +1,5 @@
 /**
- * A connection whose other side is a member of protoactor's own, which speaks no `hearsay.v1`: this speaks it in its
+ * A connection whose other side is a member of protoactor's own, which speaks no `hearsay.v2`: this speaks it in its
  * name, and says of it nothing but what it has said itself.
  *
  * Such a member is sent `cluster.GossipRequest`s and answers each by an empty response. The answer proves that its
@@ -15,15 +15,20 @@ import {
   type Gossip,
   type Hello,
   type Message,
+  OLDEST_VERSION,
   PROTOCOL_VERSION,
   type Refusal,
 } from "../../gossiper/message.ts";
 import { refuse } from "../../gossiper/refusal.ts";
+import { endsWithLife } from "../../engine/block_list.ts";
 import { FOREIGN_LIFE } from "../../engine/life.ts";
 import type { GossipState } from "./definitions.ts";
 import type { GoBatch, GoInbox } from "./go_inbox.ts";
 import { deltaOf, NO_DIGEST, readState, stateOf } from "./state.ts";
 import type { Decoders } from "./values.ts";
+
+/** Its heartbeats come as entries of its state. */
+const NOTHING_HEARD = { count: 0 };
 
 /** The member at the other side, and how to reach it. */
 export interface GoSide {
@@ -45,7 +50,6 @@ export interface GoConnectionOptions {
   /** Whether the member at the other side is taken to have dialled. */
   readonly theyDialled: boolean;
   readonly cluster: string;
-  readonly maxMessageBytes: number;
   readonly decoders: Decoders;
 }
 
@@ -103,7 +107,8 @@ export class GoConnection implements Connection {
     const batch = inbox.take();
     const id = this.#nextId();
     this.#underWay = { id, batch };
-    this.#say({ type: "gossip", id, memberId: member.id, delta: deltaOf(batch.members) });
+    const delta = deltaOf(batch.members);
+    this.#say({ type: "gossip", id, memberId: member.id, delta, liveness: NOTHING_HEARD });
   }
 
   /** Ends the connection, once. */
@@ -148,6 +153,9 @@ export class GoConnection implements Connection {
         return this.#say({ ...refuse("incompatible", why), id: message.id });
       }
       case "ack":
+      // Such a member has heartbeats as entries.
+      case "heartbeat":
+      case "suspect":
       case "unknown":
         return;
     }
@@ -180,7 +188,7 @@ export class GoConnection implements Connection {
     this.#side.ask(stateOf(delta), (state) => {
       if (this.#isOver) return;
       const members = state ? readState(state, this.#options.decoders) : [];
-      this.#say({ type: "reply", id, delta: deltaOf(members), holds: new Map() });
+      this.#say({ type: "reply", id, delta: deltaOf(members), liveness: NOTHING_HEARD, holds: new Map() });
     });
   }
 
@@ -196,7 +204,7 @@ export class GoConnection implements Connection {
     if (!this.#underWay || this.#underWay.id !== id) return;
     const { members, askers } = this.#underWay.batch;
     this.#underWay = undefined;
-    const isExpired = code === "blocked" && reason === "expired";
+    const isExpired = code === "blocked" && endsWithLife(reason);
     this.#side.inbox.add({ members, askers: isExpired ? askers : [] });
     if (isExpired) return this.#greet();
     this.#isOpen = false;
@@ -204,16 +212,17 @@ export class GoConnection implements Connection {
   }
 
   #helloUnder(id: string): Hello {
-    const { cluster, maxMessageBytes } = this.#options;
+    const { cluster } = this.#options;
     return {
       type: "hello",
       id,
       cluster,
       member: this.#side.member,
       life: FOREIGN_LIFE,
+      count: 0,
       version: PROTOCOL_VERSION,
+      oldestVersion: OLDEST_VERSION,
       capabilities: [],
-      maxMessageBytes,
       digest: NO_DIGEST,
       active: NO_DIGEST,
     };

@@ -236,8 +236,8 @@ export class GoLink implements GoSide {
   }
 
   #make({ theyDialled }: { readonly theyDialled: boolean }): GoConnection {
-    const { cluster, maxMessageBytes, decoders } = this.#context;
-    const connection = new GoConnection(this, { theyDialled, cluster, maxMessageBytes, decoders });
+    const { cluster, decoders } = this.#context;
+    const connection = new GoConnection(this, { theyDialled, cluster, decoders });
     this.#connections.add(connection);
     return connection;
   }

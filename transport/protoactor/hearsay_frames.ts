@@ -1,6 +1,6 @@
 /**
  * How two Hearsay members talk over protoactor's remoting: letters to the actor `hearsay`, both ways on one stream,
- * each an `Any` that holds one message of `hearsay.v1`. It is an `Any` because every member of protoactor-go knows
+ * each an `Any` that holds one message of `hearsay.v2`. It is an `Any` because every member of protoactor-go knows
  * that type: were one dialled by mistake, it would drop the letter, where a type that it does not know would end
  * its process.
  *
@@ -16,7 +16,7 @@ export const HEARSAY_ACTOR = "hearsay";
 /** The name of the type of their bodies. */
 export const ANY_TYPE = "google.protobuf.Any";
 
-const PREFIX = "hearsay.v1/";
+const PREFIX = "hearsay.v2/";
 const utf8 = new TextEncoder();
 const text = new TextDecoder("utf-8", { fatal: true });
 

@@ -8,7 +8,6 @@ import { utf8Length } from "../../engine/json.ts";
 import { FOREIGN_LIFE, isForeign } from "../../engine/life.ts";
 import {
   type Delta,
-  DIGEST_KEY,
   HEARTBEAT_KEY,
   type MemberDelta,
   type PartialDelta,
@@ -41,7 +40,7 @@ export function deltaOf(members: readonly MemberDelta[]): Delta {
 export function stateOf(delta: PartialDelta): GossipState {
   const members: MemberEntry[] = [];
   for (const { id, life, entries } of delta.members) {
-    const values = entries.filter(({ key }) => key !== DIGEST_KEY).flatMap((entry): KeyEntry[] => {
+    const values = entries.flatMap((entry): KeyEntry[] => {
       const { key, number } = entry;
       const sequenceNumber = isForeign(life) ? number : numberInLife(life, number);
       const value = { sequenceNumber, ...(entry.value !== undefined && { value: anyOf(entry) }) };

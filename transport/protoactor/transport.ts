@@ -24,7 +24,7 @@ import { Outbound } from "./outbound.ts";
 import type { Decoders } from "./values.ts";
 
 /** The kind by which Hearsay members know each other among protoactor's. Nothing can be activated of it. */
-export const HEARSAY_KIND = "hearsay.v1";
+export const HEARSAY_KIND = "hearsay.v2";
 /** How many accepted connections may wait to be taken from `incoming`; those beyond are refused. */
 export const MAX_UNTAKEN_CONNECTIONS = 128;
 /** How many streams others may have open to this member; beyond that the one ends that was silent for longest. */
@@ -33,7 +33,7 @@ export const MAX_STREAMS = 512;
 export const MAX_IDLE_LINKS = 64;
 /** The largest message that gRPC takes unless told otherwise, and so protoactor-go. */
 const GRPC_BYTES = 4 * 1024 * 1024;
-/** What is around a message of `hearsay.v1`, at most. */
+/** What is around a message of `hearsay.v2`, at most. */
 const FRAME_BYTES = 1_024;
 
 /** What a {@linkcode ProtoactorTransport} is made with. */
@@ -50,7 +50,7 @@ export interface ProtoactorTransportOptions {
   readonly advertise?: { readonly host: string; readonly port: number };
   /** The kinds of this member, beside {@linkcode HEARSAY_KIND}. */
   readonly kinds?: readonly string[];
-  /** The largest message of `hearsay.v1`, in bytes; the gossiper's own setting. */
+  /** The largest message of `hearsay.v2`, in bytes; the gossiper's own setting. */
   readonly maxMessageBytes: number;
   /** The name of the gossip actor; `"gossip"` by default, which protoactor-go knows no other than. */
   readonly gossipActorName?: string;

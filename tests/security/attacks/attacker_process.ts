@@ -196,7 +196,7 @@ const ATTACKS: Readonly<Record<string, () => Promise<void>>> = {
       await connection.write(bytes(
         `GET /gossip HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: Upgrade\r\n` +
           `sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n` +
-          `sec-websocket-protocol: hearsay.v1\r\nauthorization: Bearer ${token}\r\n\r\n`,
+          `sec-websocket-protocol: hearsay.v2\r\nauthorization: Bearer ${token}\r\n\r\n`,
       ));
       // A text frame of a megabyte, of which a byte comes now and then.
       await connection.write(new Uint8Array([0x81, 0xff, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, 0]));

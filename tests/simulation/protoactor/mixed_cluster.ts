@@ -7,7 +7,7 @@
 import { assertEquals } from "../../../deps/std_assert.ts";
 import { fixedMembers } from "../../../discovery/fixed.ts";
 import { isForeign } from "../../../engine/life.ts";
-import { DIGEST_KEY, HEARTBEAT_KEY } from "../../../engine/types.ts";
+import { HEARTBEAT_KEY } from "../../../engine/types.ts";
 import type { Member } from "../../../gossiper/cluster.ts";
 import { configure } from "../../../gossiper/configuration.ts";
 import { EventStream } from "../../../gossiper/event_stream.ts";
@@ -228,5 +228,5 @@ export class MixedCluster implements AsyncDisposable {
 }
 
 function isRestless(key: string): boolean {
-  return key === HEARTBEAT_KEY || key === DIGEST_KEY;
+  return key === HEARTBEAT_KEY;
 }

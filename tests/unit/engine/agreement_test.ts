@@ -1,11 +1,11 @@
 import { assertEquals } from "../../../deps/std_assert.ts";
 import { Agreement } from "../../../engine/agreement.ts";
 
-Deno.test("E12 a peer agrees by what it published or by what it acknowledged, and counts once", () => {
+Deno.test("agreement: a peer agrees by what it sent, acknowledged or was reported to have, and counts once (E12)", () => {
   const agreement = new Agreement();
   agreement.add("a");
   agreement.add("b");
-  agreement.set("a", { published: "S" });
+  agreement.set("a", { sent: "S" });
   assertEquals([agreement.agreeing("S"), agreement.agrees("a", "S"), agreement.agrees("b", "S")], [
     1,
     true,
@@ -14,7 +14,7 @@ Deno.test("E12 a peer agrees by what it published or by what it acknowledged, an
   agreement.set("a", { acknowledged: "S" });
   agreement.set("b", { acknowledged: "S" });
   assertEquals(agreement.agreeing("S"), 2);
-  agreement.set("a", { published: "T" });
+  agreement.set("a", { sent: "T" });
   assertEquals([agreement.agreeing("S"), agreement.agreeing("T")], [2, 1]);
   agreement.set("a", { acknowledged: undefined });
   assertEquals([agreement.agreeing("S"), agreement.agrees("a", "S"), agreement.agrees("a", "T")], [
@@ -29,7 +29,7 @@ Deno.test("E12 who is not active is not counted, and comes back knowing nothing"
   agreement.set("stranger", { acknowledged: "S" });
   assertEquals([agreement.peers, agreement.agreeing("S"), agreement.agrees("stranger", "S")], [0, 0, false]);
   agreement.add("a");
-  agreement.set("a", { acknowledged: "S", published: "S" });
+  agreement.set("a", { acknowledged: "S", sent: "S" });
   agreement.add("a");
   assertEquals([agreement.peers, agreement.agreeing("S")], [1, 1]);
   agreement.remove("a");
@@ -39,27 +39,29 @@ Deno.test("E12 who is not active is not counted, and comes back knowing nothing"
   assertEquals(agreement.agrees("a", "S"), false);
 });
 
-Deno.test("E12 what a peer published in another life counts only once that life is its own again", () => {
+Deno.test("agreement: what a third member reported stands beside what the peer sent (E12)", () => {
   const agreement = new Agreement();
   agreement.add("a");
-  agreement.set("a", { published: "S" });
-  agreement.set("a", { isOutlived: true });
-  assertEquals([agreement.agreeing("S"), agreement.agrees("a", "S")], [0, false]);
-  agreement.set("a", { published: "T" });
-  assertEquals(agreement.agreeing("T"), 0);
-  agreement.set("a", { acknowledged: "T" });
-  assertEquals(agreement.agreeing("T"), 1);
-  agreement.set("a", { isOutlived: false });
-  assertEquals([agreement.agreeing("S"), agreement.agreeing("T")], [0, 1]);
+  agreement.set("a", { reported: "S" });
+  assertEquals([agreement.agreeing("S"), agreement.agrees("a", "S")], [1, true]);
+  agreement.set("a", { sent: "T" });
+  assertEquals([agreement.agreeing("S"), agreement.agreeing("T")], [1, 1]);
+  agreement.set("a", { acknowledged: "S" });
+  assertEquals([agreement.agreeing("S"), agreement.agreeing("T")], [1, 1]);
+  agreement.set("a", { sent: undefined });
+  assertEquals([agreement.agreeing("S"), agreement.agreeing("T")], [1, 0]);
+  agreement.set("a", { reported: undefined });
+  assertEquals(agreement.agrees("a", "S"), true);
   agreement.set("a", { acknowledged: undefined });
-  assertEquals(agreement.agrees("a", "T"), true);
+  assertEquals([agreement.agreeing("S"), agreement.agrees("a", "S")], [0, false]);
+  agreement.set("a", { reported: "T" });
   agreement.remove("a");
   assertEquals(agreement.agreeing("T"), 0);
 });
 
 Deno.test("E6 the count stands after many random changes as counting anew would have it", () => {
   const agreement = new Agreement();
-  const known = new Map<string, { published?: string; acknowledged?: string }>();
+  const known = new Map<string, { sent?: string; reported?: string; acknowledged?: string }>();
   let state = 1;
   const draw = (below: number) => (state = (state * 48_271) % 2_147_483_647) % below;
   const name = () => ["S", "T", "U", undefined][draw(4)];
@@ -73,13 +75,13 @@ Deno.test("E6 the count stands after many random changes as counting anew would 
       agreement.remove(id);
       known.delete(id);
     } else {
-      const field = change % 2 === 0 ? { published: name() } : { acknowledged: name() };
+      const field = { [["sent", "reported", "acknowledged"][draw(3)]!]: name() };
       agreement.set(id, field);
       if (known.has(id)) Object.assign(known.get(id)!, field);
     }
     for (const each of ["S", "T", "U"]) {
       const agreeing = [...known.values()].filter((peer) =>
-        peer.published === each || peer.acknowledged === each
+        [peer.sent, peer.reported, peer.acknowledged].includes(each)
       );
       assertEquals(agreement.agreeing(each), agreeing.length);
     }

@@ -6,7 +6,7 @@ const LIFE = "018bcfe56800-80000000";
 
 function change(order: ChangeOrder, id: string): void {
   order.next();
-  order.changed(order.get(id)!, { lasting: true });
+  order.changed(order.get(id)!);
 }
 
 function orderOf(...ids: readonly string[]): ChangeOrder {
@@ -99,7 +99,7 @@ Deno.test("E6 the order stands after many random changes as a plain list would",
     else {
       const serial = order.next();
       if (!order.get(id)) order.hold(new MemberState(id, LIFE));
-      order.changed(order.get(id)!, { lasting: seed % 3 > 0 });
+      order.changed(order.get(id)!);
       list.push({ id, serial });
     }
     const from = order.serial - (seed % 12);
@@ -110,16 +110,16 @@ Deno.test("E6 the order stands after many random changes as a plain list would",
   }
 });
 
-Deno.test("E6 changes that last have an order of their own, and the oldest can be asked for first", () => {
+Deno.test("ChangeOrder.takeRecent: returns each member that changed since the last call, once (S1)", () => {
   const order = orderOf("a", "b", "c");
-  order.next();
-  order.changed(order.get("a")!, { lasting: false });
-  assertEquals(idsAfter(order, 0), "bca");
-  assertEquals([...order.lasting.newestFirst(0)].map(({ id }) => id).join(""), "cba");
-  assertEquals([...order.changes.oldestFirst()].map(({ id }) => id).join(""), "bca");
-  order.drop("b");
-  assertEquals([...order.changes.oldestFirst()].map(({ id }) => id).join(""), "ca");
-  assertEquals([...order.lasting.newestFirst(0)].map(({ id }) => id).join(""), "ca");
+  assertEquals([...order.takeRecent()], ["a", "b", "c"]);
+  assertEquals([...order.takeRecent()], []);
+  change(order, "b");
+  change(order, "b");
+  const recent = order.takeRecent();
+  change(order, "c");
+  // The set that was handed out does not change any more.
+  assertEquals([[...recent], [...order.takeRecent()]], [["b"], ["c"]]);
 });
 
 Deno.test("E7 every member has its turn, also where others go and come", () => {

@@ -7,14 +7,7 @@
 
 import type { Engine } from "../../../engine/engine.ts";
 import type { EngineEvent } from "../../../engine/events.ts";
-import {
-  DIGEST_KEY,
-  type Entry,
-  HEARTBEAT_KEY,
-  type Hold,
-  type Instant,
-  type Life,
-} from "../../../engine/types.ts";
+import { type Entry, HEARTBEAT_KEY, type Hold, type Instant, type Life } from "../../../engine/types.ts";
 
 /** The key that every engine of a simulation has a consensus check on. */
 export const CHECKED_KEY = "k0";
@@ -40,8 +33,8 @@ interface Logged {
 /** Everything that one life ever set, in rising order of number. */
 interface LifeLog {
   readonly byKey: Map<string, Logged[]>;
-  /** The numbers of what lasts. */
-  readonly lasting: number[];
+  /** How often its owner has counted. */
+  count: number;
 }
 
 /** What has been seen of one engine. */
@@ -57,14 +50,12 @@ export class View {
   hasMetAnyone = false;
   phase: string = "diffusing";
   consensus: string | undefined;
-  /** The text of the lasting state of each member. */
+  /** The text of the state of each member. */
   readonly prints = new Map<string, string>();
   /** The same of all active members, made where it is needed. */
   print: string | undefined;
   /** What the engine claimed when its claims were last checked. */
   claim = "";
-  /** The number of the last lasting entry of each member. */
-  readonly lasting = new Map<string, number>();
   /** Members of which something changed since they were last checked. */
   readonly changed = new Set<string>();
   calls = 0;
@@ -73,12 +64,17 @@ export class View {
 /** Throws where an engine claims or holds what it must not. */
 export class Oracle {
   readonly #lives = new Map<string, Map<Life, LifeLog>>();
-  /** Whether some heartbeat was held back (E10), so that what is held may lack what was superseded later. */
-  #withheld = false;
+  readonly #cutsDeltas: boolean;
+
+  /** Makes an oracle of a world in which all deltas find room in a message, or in which some are cut. */
+  constructor({ cutsDeltas }: { readonly cutsDeltas: boolean }) {
+    this.#cutsDeltas = cutsDeltas;
+  }
 
   /** Takes in what a call did; to be called after each. */
   witness(process: Process, events: readonly EngineEvent[], now: Instant): void {
     process.view.lives.add(process.engine.life);
+    this.#logHeartbeat(process);
     for (const event of events) this.#hear(process, event, now);
   }
 
@@ -107,7 +103,7 @@ export class Oracle {
     }
   }
 
-  /** The lasting state of active members, as text. */
+  /** The state of active members, as text. */
   print({ engine, view }: Process): string {
     return view.print ??= [...engine.activeIds()].sort().map((id) =>
       engine.holdOf(id) && view.prints.get(id) || `${id} `
@@ -126,8 +122,11 @@ export class Oracle {
         const { memberId, key, sequenceNumber: number } = event;
         const life = engine.lifeOf(memberId);
         view.changed.add(memberId);
-        if (memberId === id) this.#log(id, engine.life, { key, number, json: JSON.stringify(event.value) });
-        if (memberId === id || key !== HEARTBEAT_KEY || event.deleted || !life) return;
+        const isCount = key === HEARTBEAT_KEY && !event.deleted;
+        if (memberId === id && !isCount) {
+          this.#log(id, engine.life, { key, number, json: JSON.stringify(event.value) });
+        }
+        if (memberId === id || !isCount || !life) return;
         const last = view.lastBeat.get(memberId);
         if (last && !isAbove({ life, number }, last)) return;
         view.lastBeat.set(memberId, { life, number });
@@ -138,7 +137,6 @@ export class Oracle {
         view.freshAt.set(event.memberId, now.monotonicMs);
         return;
       case "MemberBlocked": {
-        this.#withheld = true;
         if (event.reason !== "expired") return;
         const age = now.monotonicMs - (view.freshAt.get(event.memberId) ?? -Infinity);
         ensure(age > heartbeatExpiration, `${event.memberId} expired after ${age} ms`);
@@ -167,16 +165,39 @@ export class Oracle {
   }
 
   #log(id: string, life: Life, set: { key: string } & Logged): void {
-    const lives = getOrMake(this.#lives, id, () => new Map<Life, LifeLog>());
-    const log = getOrMake(lives, life, () => ({ byKey: new Map(), lasting: [] }));
-    const key = getOrMake(log.byKey, set.key, () => []);
-    if (isLasting(set.key)) log.lasting.push(set.number);
+    const key = getOrMake(this.#logOf(id, life).byKey, set.key, () => []);
     ensure((key.at(-1)?.number ?? 0) < set.number, `its own numbers fell: ${set.key}@${set.number}`);
     key.push(set);
   }
 
+  #logOf(id: string, life: Life): LifeLog {
+    const lives = getOrMake(this.#lives, id, () => new Map<Life, LifeLog>());
+    return getOrMake(lives, life, () => ({ byKey: new Map(), count: 0 }));
+  }
+
+  /** Statistics are set without an event of their own, and what the owner counts is the truth about it. */
+  #logHeartbeat({ id, engine }: Process): void {
+    const log = this.#logOf(id, engine.life);
+    log.count = engine.heartbeatOf(id)?.number ?? 0;
+    const entry = engine.entriesOf(id).find(({ key }) => key === HEARTBEAT_KEY);
+    if (!entry || log.byKey.get(HEARTBEAT_KEY)?.at(-1)?.number === entry.number) return;
+    this.#log(id, engine.life, { key: HEARTBEAT_KEY, number: entry.number, json: entry.json });
+  }
+
+  /** No member is taken to have counted further than it has (L2). */
+  #checkCount({ engine }: Process, id: string): void {
+    const count = engine.heartbeatOf(id)?.number ?? 0;
+    const counted = this.#lives.get(id)?.get(engine.lifeOf(id)!)?.count ?? 0;
+    ensure(
+      count <= counted,
+      `${id} ${engine.lifeOf(id)} is at ${counted}, and ${engine.id} takes it to be at ${count}`,
+    );
+  }
+
   /** What is held is a prefix of what was set, and never shrinks. */
-  #checkMember({ id: selfId, engine, view }: Process, id: string): void {
+  #checkMember(process: Process, id: string): void {
+    const { engine, view } = process;
+    this.#checkCount(process, id);
     const hold = engine.holdOf(id)!;
     const log = this.#lives.get(id)?.get(hold.life)?.byKey;
     const most = view.mostHeld.get(id);
@@ -186,7 +207,6 @@ export class Oracle {
     const print = printOf(id, hold.life, entries);
     if (print !== view.prints.get(id)) view.print = undefined;
     view.prints.set(id, print);
-    view.lasting.set(id, this.#lastLasting(id, { hold, entries }));
     const held = new Map(entries.map((entry) => [entry.key, entry]));
     for (const [key, entry] of held) {
       const set = log?.get(key)?.findLast(({ number }) => number === entry.number);
@@ -198,8 +218,8 @@ export class Oracle {
       const latest = sets[index];
       const expected = latest?.json === undefined ? undefined : latest.number;
       if (held.get(key)?.number === expected) continue;
-      // What was superseded above what is held need not have been told.
-      if (this.#withheld && id !== selfId && index < sets.length - 1) continue;
+      // A delta that is cut leaves out what was superseded behind the cut.
+      if (this.#cutsDeltas && id !== process.id && index < sets.length - 1) continue;
       fail(`of ${id} up to ${show(hold)}, ${key}@${expected} is lacking: ${held.get(key)?.number} is held`);
     }
   }
@@ -207,7 +227,8 @@ export class Oracle {
   #checkConsensus({ engine, view, byGreeting }: Process): void {
     const values = new Set([...engine.activeIds()].map((id) => engine.get(id, CHECKED_KEY)?.json));
     const [value] = values;
-    const agreed = values.size === 1 && value !== undefined && (!byGreeting || view.hasMetAnyone);
+    const agreed = values.size === 1 && value !== undefined && (!byGreeting || view.hasMetAnyone) &&
+      !engine.isolated;
     const { reached } = engine.consensus(CHECK_ID);
     ensure(reached === agreed, `consensus is ${reached}: ${[...values].join(" | ")}`);
     ensure(view.consensus === (agreed ? value : undefined), `consensus was told as ${view.consensus}`);
@@ -219,26 +240,18 @@ export class Oracle {
     ensure(mine === theirs, `equal digests as ${other.id}, but\n${mine}\nis not\n${theirs}`);
   }
 
-  /** A peer that was greeted and lives on has held all that lasts, at some time. */
+  /** A peer that was greeted and lives on, or whose life is known, has held everything at some time. */
   #checkConfirmed({ engine, view }: Process, peer: Process): void {
-    if (!engine.activeIds().has(peer.id) || view.greeted.get(peer.id) !== peer) return;
+    const isKnown = view.greeted.get(peer.id) === peer || engine.lifeOf(peer.id) === peer.engine.life;
+    if (!engine.activeIds().has(peer.id) || !isKnown) return;
     for (const id of engine.activeIds()) {
       if (id === peer.id) continue;
-      const life = engine.lifeOf(id);
-      const number = view.lasting.get(id) ?? 0;
-      if (life === undefined || number === 0) continue;
+      const hold = engine.holdOf(id);
+      if (!hold || hold.number === 0) continue;
       const most = peer.view.mostHeld.get(id);
-      const lacks = !most || isAbove({ life, number }, most);
-      ensure(!lacks, `confirmed, but ${peer.id} lacks ${id} ${life}@${number}: ${most && show(most)}`);
+      const lacks = !most || isAbove(hold, most);
+      ensure(!lacks, `confirmed, but ${peer.id} lacks ${id} ${show(hold)}: ${most && show(most)}`);
     }
-  }
-
-  #lastLasting(id: string, held: { readonly hold: Hold; readonly entries: readonly Entry[] }): number {
-    const { hold, entries } = held;
-    const last = entries.findLast(({ key }) => isLasting(key))?.number ?? 0;
-    if (this.#withheld) return last;
-    const lasting = this.#lives.get(id)?.get(hold.life)?.lasting;
-    return Math.max(last, lasting?.findLast((number) => number <= hold.number) ?? 0);
   }
 }
 
@@ -247,14 +260,9 @@ export function isAbove(one: Hold, other: Hold): boolean {
   return one.life === other.life ? one.number > other.number : one.life > other.life;
 }
 
-function isLasting(key: string): boolean {
-  return key !== HEARTBEAT_KEY && key !== DIGEST_KEY;
-}
-
 function printOf(id: string, life: Life, entries: readonly Entry[]): string {
-  const lasting = entries.filter(({ key }) => isLasting(key));
-  if (lasting.length === 0) return `${id} `;
-  return `${id} ${life} ${lasting.map(({ key, number, json }) => `${key}@${number}=${json}`).join(" ")}`;
+  if (entries.length === 0) return `${id} `;
+  return `${id} ${life} ${entries.map(({ key, number, json }) => `${key}@${number}=${json}`).join(" ")}`;
 }
 
 function show({ life, number }: Hold): string {

@@ -53,7 +53,8 @@ function illOf(world: World): string | undefined {
     if (world.oracle.print(node) !== world.oracle.print(survivors[0]!)) return `the state of ${id} differs`;
     // Who never met anybody cannot know that nobody else is there (E13).
     const phase = node.byGreeting && !view.hasMetAnyone ? "diffusing" : "confirmed";
-    if (engine.phase !== phase) return `${id} is ${engine.phase}`;
+    // The last one cannot know that the others are gone for good (L5).
+    if (engine.phase !== phase && survivors.length > 1) return `${id} is ${engine.phase}`;
   }
   return undefined;
 }

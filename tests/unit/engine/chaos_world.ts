@@ -11,12 +11,32 @@ import type { EngineEvent } from "../../../engine/events.ts";
 import { copyJson } from "../../../engine/json.ts";
 import { makeLife } from "../../../engine/life.ts";
 import { Random } from "../../../engine/random.ts";
-import type { BlockReason, Claim, Delta, Holds, Instant, Life, SummaryPart } from "../../../engine/types.ts";
+import type {
+  BlockReason,
+  Claim,
+  Delta,
+  Holds,
+  Instant,
+  Life,
+  Liveness,
+  PartialDelta,
+  SummaryPart,
+} from "../../../engine/types.ts";
 import { CHECK_ID, CHECKED_KEY, Oracle, type Process, View } from "./chaos_oracle.ts";
 import { WALL_START_MS } from "./harness.ts";
 
 const INTERVAL_MS = 100;
 const TIMEOUT_MS = 100;
+/** So few bytes that not all that a member has to send always finds room. */
+const SMALLEST_MESSAGE = 16_384;
+/** In how many intervals a member is heard by all at the latest, through vectors, and where each speaks for itself. */
+const LEAST_INTERVALS = { vectors: 8, signed: 40 };
+/** For how long changes are collected before they are pushed. */
+const COLLECT_MS = 2;
+/** To how many peers a change of another member is pushed. */
+const RELAYS = 2;
+/** Up to how many expirations after it was sent liveness still arrives, see {@linkcode World}'s `#hearLiveness`. */
+const LATEST_LIVENESS = 1;
 
 /** A process, with what its gossiper would remember. */
 export interface Node extends Process {
@@ -26,6 +46,8 @@ export interface Node extends Process {
   /** Connections by the peer's id. */
   readonly connections: Map<string, Connection>;
   nextRoundMs: number;
+  /** When changes that were collected are pushed; `Infinity` where there are none. */
+  nextPushMs: number;
   isLeaving: boolean;
   hasLeft: boolean;
   lastMembers: ReadonlySet<string>;
@@ -54,6 +76,8 @@ interface Hello {
   readonly life: Life;
   readonly digest: string;
   readonly active: string;
+  readonly count: number;
+  readonly sentMs: number;
 }
 
 /** What may go wrong, drawn once for each seed. */
@@ -67,7 +91,7 @@ interface Faults {
 
 /** A cluster under chance. */
 export class World {
-  readonly oracle = new Oracle();
+  readonly oracle: Oracle;
   readonly trace: (() => string)[] = [];
   readonly nodes: Node[] = [];
   #nowMs = 0;
@@ -85,6 +109,8 @@ export class World {
   readonly #takesStrangers: boolean;
   readonly #restartsBack: boolean;
   readonly #signed: boolean;
+  /** Whether changes are pushed between the rounds. */
+  readonly #pushes: boolean;
   /** Of its own, so that a seed tells the same story with and without signatures, as far as it can. */
   readonly #chanceOfSigning: Random;
 
@@ -95,8 +121,7 @@ export class World {
     for (let each = 0; each < 8; each++) this.#random.next();
     const size = 2 + Math.floor(this.#random.next() * 11);
     const gossipMaxSend = this.#pick([1, 2, 3, 50]);
-    // Where few members find room in a message, heartbeats take longer to come round.
-    const leastExpiration = INTERVAL_MS * Math.ceil(4 * size / gossipMaxSend);
+    const leastExpiration = INTERVAL_MS * LEAST_INTERVALS[this.#signed ? "signed" : "vectors"];
     const heartbeatExpiration = Math.max(this.#pick([500, 1_000, 3_000]), leastExpiration);
     this.#settings = {
       gossipInterval: INTERVAL_MS,
@@ -106,14 +131,16 @@ export class World {
       blockedProbeInterval: this.#pick([100, 500, 2_000]),
       tombstoneRetention: this.#pick([100, 700, 100_000]),
       departedRetention: heartbeatExpiration * this.#pick([1, 2, 10]),
-      maxMessageBytes: this.#pick([16_384, 1_048_576]),
+      maxMessageBytes: this.#pick([SMALLEST_MESSAGE, 1_048_576]),
       maxMembers: 1_000,
       maxKeysPerMember: 4_096,
     };
+    this.oracle = new Oracle({ cutsDeltas: this.#settings.maxMessageBytes === SMALLEST_MESSAGE });
     this.#byGreeting = this.#chance(0.5);
     this.#ackFirst = this.#chance(0.5);
     this.#takesStrangers = this.#chance(0.5);
     this.#restartsBack = this.#chance(0.5);
+    this.#pushes = this.#chance(0.5);
     this.#faults = {
       loss: this.#pick([0, 0.1, 0.3]),
       repeat: this.#pick([0, 0.1]),
@@ -131,7 +158,8 @@ export class World {
 
   /** What is said of this world where something goes wrong in it. */
   get setting(): string {
-    return JSON.stringify({ ...this.#settings, ...this.#faults, byGreeting: this.#byGreeting });
+    const { byGreeting, pushes } = { byGreeting: this.#byGreeting, pushes: this.#pushes };
+    return JSON.stringify({ ...this.#settings, ...this.#faults, byGreeting, pushes });
   }
 
   /** Lets chance rule for so long. */
@@ -197,6 +225,7 @@ export class World {
     let act = () => {};
     for (const node of this.alive) {
       if (node.nextRoundMs < atMs) [atMs, act] = [node.nextRoundMs, () => this.#round(node)];
+      if (node.nextPushMs < atMs) [atMs, act] = [node.nextPushMs, () => this.#push(node)];
     }
     for (const message of this.#messages) {
       if (message.atMs < atMs) [atMs, act] = [message.atMs, () => this.#deliver(message)];
@@ -239,6 +268,7 @@ export class World {
       monotonicOffsetMs,
       connections: new Map(),
       nextRoundMs: this.#nowMs + Math.floor(this.#random.next() * INTERVAL_MS),
+      nextPushMs: Infinity,
       isAlive: true,
       isLeaving: false,
       hasLeft: false,
@@ -246,6 +276,7 @@ export class World {
     };
     this.nodes.push(node);
     this.#note(() => `${id} begins in ${life}`);
+    node.engine.observeHeartbeats(true);
     this.#do(node, () => node.engine.addCheck(CHECK_ID, CHECKED_KEY, (value) => JSON.stringify(value)));
     this.#tellTopology(node, { members: [...this.#members], blocked: [...this.#blocked] });
     return node;
@@ -271,13 +302,16 @@ export class World {
     this.#noteEvents(node, caused.events);
     this.oracle.witness(node, caused.events, this.#now(node));
     this.oracle.check(node, this.nodes);
+    if (this.#pushes && node.engine.hasChanges) {
+      node.nextPushMs = Math.min(node.nextPushMs, this.#nowMs + COLLECT_MS);
+    }
     return caused;
   }
 
   #round(node: Node): void {
     const { engine } = node;
     node.nextRoundMs = this.#nowMs + INTERVAL_MS;
-    this.#do(node, () => engine.beat({}, this.#now(node)));
+    this.#do(node, () => engine.countHeartbeat({}, this.#now(node)));
     this.#do(node, () => engine.tick(this.#now(node)));
     this.#sign(node);
     if (engine.silenced) return;
@@ -319,7 +353,9 @@ export class World {
   }
 
   #helloOf({ id, engine }: Node): Hello {
-    return { id, life: engine.life, digest: engine.digest, active: engine.active };
+    const count = engine.heartbeatOf(id)?.number ?? 0;
+    const { life, digest, active } = engine;
+    return { id, life, digest, active, count, sentMs: this.#nowMs };
   }
 
   /** Greets whoever answers under an id, and goes on once the greeting is answered. */
@@ -348,7 +384,8 @@ export class World {
     });
   }
 
-  #heedHello(node: Node, peer: Node, connection: Connection, hello: Hello): boolean {
+  #heedHello(node: Node, peer: Node, connection: Connection, sent: Hello): boolean {
+    const hello = this.#isInTime(sent) ? sent : { ...sent, count: 0 };
     const { refusal } = this.#do(node, () => {
       // Before the call: it may already confirm. Whoever is refused is not the one that was met before.
       const before = node.view.greeted.get(peer.id);
@@ -364,10 +401,10 @@ export class World {
       if (refusal !== "invalid") this.#refuse(connection, node, peer);
       return false;
     }
-    // The connection to a process that has died since is over as soon as it is made.
-    if (!peer.isAlive) return false;
+    // Of two connections to one id the later stays, also where its process has died since: then it is over at once.
     const before = node.connections.get(peer.id);
     if (before && before !== connection) this.#close(before);
+    if (!peer.isAlive) return false;
     node.connections.set(peer.id, connection);
     return true;
   }
@@ -393,31 +430,129 @@ export class World {
     if (!connection || connection.told.get(a) !== a.engine.life) {
       return this.#greet(a, id, (greeted) => this.#request(a, greeted));
     }
+    if (a.engine.isQuiet(id) && !a.engine.isSilent(id)) return this.#sendHeartbeat(a, connection);
     this.#request(a, connection);
   }
 
+  /** Where nothing else is to be said. It has no answer. */
+  #sendHeartbeat(a: Node, connection: Connection): void {
+    const b = otherEnd(connection, a);
+    const liveness = this.#livenessOf(connection, a);
+    const sentMs = this.#nowMs;
+    this.#send(connection, {
+      from: a,
+      to: b,
+      what: () => `heartbeat ${showLiveness(liveness)}`,
+      deliver: () => {
+        if (!this.#takesFrom(b, a)) return;
+        this.#hearLiveness(connection, b, { liveness, sentMs });
+      },
+    });
+  }
+
+  /** What a process says of who is alive; of a life that it has not greeted with on this connection no count. */
+  #livenessOf(connection: Connection, node: Node): Liveness {
+    const liveness = node.engine.liveness(otherEnd(connection, node).id);
+    return connection.told.get(node) === node.engine.life ? liveness : { ...liveness, count: 0 };
+  }
+
+  #takesFrom(node: Node, peer: Node): boolean {
+    const { engine } = node;
+    if (engine.silenced || engine.blockedMember(peer.id)) return false;
+    return this.#takesStrangers || engine.isMember(peer.id);
+  }
+
+  /**
+   * A count is of the life that was greeted with on this connection. A digit means what it says for as long as it takes
+   * to count through half of its values, 32 twelfths of an expiration: a connection that holds a message back for nearly
+   * as long has timed out.
+   */
+  #hearLiveness(
+    connection: Connection,
+    node: Node,
+    sent: { readonly liveness: Liveness; readonly sentMs: number },
+  ): void {
+    const peer = otherEnd(connection, node);
+    if (node.connections.get(peer.id) !== connection) return;
+    if (!this.#isInTime(sent)) return;
+    this.#do(node, () => node.engine.applyLiveness(peer.id, sent.liveness, this.#now(node)));
+  }
+
+  #isInTime({ sentMs }: { readonly sentMs: number }): boolean {
+    return this.#nowMs - sentMs <= LATEST_LIVENESS * this.#settings.heartbeatExpiration;
+  }
+
+  /** Pushes what changed, without an answer, as the gossiper does. */
+  #push(node: Node): void {
+    node.nextPushMs = Infinity;
+    const { engine } = node;
+    this.#sign(node);
+    const { own, others } = engine.takeChanges();
+    const peers = [...node.connections.values()].filter((connection) =>
+      engine.activeIds().has(otherEnd(connection, node).id)
+    );
+    const isAll = peers.length === engine.activePeers().length;
+    if (own) { for (const peer of peers) this.#pushTo(node, peer, { ids: [node.id], relay: !isAll }); }
+    if (others.size === 0) return;
+    for (const peer of this.#shuffled(peers).slice(0, RELAYS)) {
+      this.#pushTo(node, peer, { ids: others, relay: true });
+    }
+  }
+
+  #pushTo(
+    node: Node,
+    connection: Connection,
+    { ids, relay }: { readonly ids: Iterable<string>; readonly relay: boolean },
+  ): void {
+    const peer = otherEnd(connection, node);
+    if (connection.told.get(node) !== node.engine.life) return;
+    const { delta } = this.#do(node, () => node.engine.push(peer.id, ids));
+    if (delta.members.length === 0) return;
+    const pushed = unstamped(delta);
+    this.#send(connection, {
+      from: node,
+      to: peer,
+      what: () => `push ${showMembers(delta)}${relay ? " to relay" : ""}`,
+      deliver: () => {
+        if (!this.#takesFrom(peer, node)) return;
+        this.#verify(peer, node, pushed);
+        this.#do(
+          peer,
+          () => peer.engine.applyPush(node.id, { delta: pushed, relay }, this.#now(peer)),
+        );
+      },
+    });
+  }
+
   #request(a: Node, connection: Connection): void {
-    const b = connection.ends[0] === a ? connection.ends[1] : connection.ends[0];
+    const b = otherEnd(connection, a);
     if (!a.engine.activeIds().has(b.id)) return;
     this.#sign(a);
     const { delta, sent, holds: asked } = this.#do(a, () => a.engine.ask(b.id));
     const request = unstamped(delta);
+    const liveness = this.#livenessOf(connection, a);
+    const sentMs = this.#nowMs;
     this.#send(connection, {
       from: a,
       to: b,
-      what: () => `gossip ${describe(delta)}`,
+      what: () => `gossip ${describe(delta)} ${showLiveness(liveness)}`,
       deliver: () => {
         if (b.engine.silenced) return;
         if (b.engine.blockedMember(a.id)) return this.#refuse(connection, b, a);
         if (!this.#takesStrangers && !b.engine.isMember(a.id)) return;
         this.#verify(b, a, request);
         const { holds } = this.#do(b, () => b.engine.applyIncoming(a.id, request, this.#now(b)));
+        // First the state: the counts are of the lives that it is about.
+        this.#hearLiveness(connection, b, { liveness, sentMs });
         const back = this.#do(b, () => b.engine.disseminate(a.id, { holds, asked }));
-        const reply = { a, b, sent, holds, delta: unstamped(back.delta), replySent: back.sent };
+        const reply = {
+          ...{ a, b, sent, holds, delta: unstamped(back.delta), replySent: back.sent },
+          ...{ liveness: this.#livenessOf(connection, b), sentMs: this.#nowMs },
+        };
         this.#send(connection, {
           from: b,
           to: a,
-          what: () => `reply ${describe(back.delta)} ${showHolds(holds)}`,
+          what: () => `reply ${describe(back.delta)} ${showHolds(holds)} ${showLiveness(reply.liveness)}`,
           deliver: () => this.#takeReply(connection, reply),
         });
       },
@@ -426,7 +561,16 @@ export class World {
 
   #takeReply(
     connection: Connection,
-    reply: { a: Node; b: Node; sent: Sent; holds: Holds; delta: Delta; replySent: Sent },
+    reply: {
+      a: Node;
+      b: Node;
+      sent: Sent;
+      holds: Holds;
+      delta: Delta;
+      replySent: Sent;
+      liveness: Liveness;
+      sentMs: number;
+    },
   ): void {
     const { a, b, sent, holds, delta, replySent } = reply;
     if (a.engine.silenced || a.engine.blockedMember(b.id)) return;
@@ -434,6 +578,7 @@ export class World {
     if (this.#ackFirst) acknowledge();
     this.#verify(a, b, delta);
     const taken = this.#do(a, () => a.engine.applyIncoming(b.id, delta, this.#now(a)));
+    this.#hearLiveness(connection, a, reply);
     if (!this.#ackFirst) acknowledge();
     this.#send(connection, {
       from: a,
@@ -507,7 +652,7 @@ export class World {
   }
 
   /** Nobody here lies: whatever is told and would be taken is signed by its owner, whichever way it came. */
-  #verify(node: Node, from: Node, delta: Delta): void {
+  #verify(node: Node, from: Node, delta: PartialDelta): void {
     if (!this.#signed || node.engine.silenced) return;
     for (const told of delta.members) {
       const claim = node.engine.claimOf(told);
@@ -661,7 +806,7 @@ function signatureOf({ entries, ...claim }: Claim): string {
 }
 
 /** A delta after its journey, without the sender's stamps; entries are frozen, so that they may be shared. */
-function unstamped(delta: Delta): Delta {
+function unstamped<T extends PartialDelta>(delta: T): T {
   return {
     ...delta,
     members: delta.members.map((member) => ({
@@ -677,15 +822,26 @@ function unstamped(delta: Delta): Delta {
   };
 }
 
-function describe(delta: Delta): string {
-  const members = delta.members.map(({ id, life, after, reset, entries }) =>
+function otherEnd({ ends }: Connection, node: Node): Node {
+  return ends[0] === node ? ends[1] : ends[0];
+}
+
+function showMembers({ members }: PartialDelta): string {
+  return members.map(({ id, life, after, reset, entries, count }) =>
     `${id}/${life.slice(8, 12)}${reset ? "!" : ""}(${after},${
       entries.map(({ key, number, value }) => `${value === undefined ? "-" : ""}${key}@${number}`).join(" ")
-    }]`
-  );
-  return `${members.join(" ")} ${delta.digest.slice(0, 4)}/${delta.active.slice(0, 4)}${
+    }]${count === undefined ? "" : `♥${count}`}`
+  ).join(" ");
+}
+
+function showLiveness({ count, vector }: Liveness): string {
+  return `♥${count}${vector ? ` ${vector.active?.slice(0, 4) ?? "tags"} ${vector.counts}` : ""}`;
+}
+
+function describe(delta: Delta): string {
+  return `${showMembers(delta)} ${delta.digest.slice(0, 4)}/${delta.active.slice(0, 4)}${
     delta.partial ? " partial" : ""
-  }`;
+  }${delta.agreeing === undefined ? "" : ` agreeing ${delta.agreeing}`}`;
 }
 
 function showHolds(holds: Holds): string {

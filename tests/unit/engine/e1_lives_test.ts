@@ -12,6 +12,7 @@ import {
   makePair,
   memberDelta,
   note,
+  sendLiveness,
   set,
   settle,
   tell,
@@ -128,6 +129,7 @@ Deno.test("E1 a member restarted with its clock set back learns of its former li
   set(again, "k", "after", clock);
   exchange(again, a, { clock });
   assertGreater(again.life, former);
+  greet(again, a, clock);
   settle([a, again], { clock });
   assertEquals([valueOf(a, "b", "k"), a.lifeOf("b")], ["after", again.life]);
   assertEquals(a.digest, again.digest);
@@ -231,6 +233,7 @@ Deno.test("E1 a late acknowledgement of the life before counts for nothing in th
 Deno.test("E1 three higher lives within heartbeatExpiration silence the member: two events, no fourth life", () => {
   const clock = new TestClock();
   const [a] = makePair(clock, { settings: { heartbeatExpiration: 1_000 } });
+  set(a, "k", 1, clock);
   for (let times = 1; times <= 2; times++) {
     tellHigher(a, clock);
     clock.advance(499);
@@ -290,8 +293,11 @@ Deno.test("E1 of two processes with one id that share a peer one falls silent, a
   for (let round = 0; round < 20; round++) {
     for (const twin of [first, second]) {
       if (twin.silenced) continue;
-      note(twin, twin.beat({}, clock.now));
-      exchange(twin, peer!, { clock });
+      note(twin, twin.countHeartbeat({}, clock.now));
+      // The connection of one takes the place of the other's, so that each has to greet again.
+      if (greet(twin, peer!, clock).byB === "id_conflict") {
+        note(twin, twin.toldLife(peer!.latestLife("twin")!, clock.now));
+      } else exchange(twin, peer!, { clock });
     }
     clock.advance(300);
   }
@@ -313,4 +319,74 @@ Deno.test("E1 whoever tells of a lower life is told of the higher one, whatever 
   tell(b!, "c", memberDelta("c", lower, [entry("k", 9, "old")]), clock);
   exchange(b!, a, { clock });
   assertEquals(valueOf(b!, "c", "k"), "new");
+});
+
+Deno.test("applyIncoming: answers a peer whose life is over with the later one, though it sends nothing (E1)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  for (const engine of [a, b]) note(engine, engine.countHeartbeat({}, clock.now));
+  settle([a, b], { clock });
+  const later = lifeAt(clock, 5);
+  tell(a, "c", memberDelta("b", later, [entry("k", 1, "of another process")]), clock);
+  const { request, reply } = exchange(b, a, { clock });
+  assertEquals([request.members, reply?.holds.get("b")?.life], [[], later]);
+  assertGreater(b.life, later);
+});
+
+Deno.test("applyIncoming: two processes with one id that share no peer find out, and one falls silent (E1)", () => {
+  const clock = new TestClock();
+  const ids = ["twin", "p", "q"];
+  const [first, p, q] = makeCluster(ids, clock);
+  const second = makeEngine("twin", clock, { life: lifeAt(clock, 7), random: 0.75 });
+  note(second, second.setTopology({ members: ids, blocked: [] }, clock.now));
+  const sides = [[first, p!], [second, q!]] as const;
+  const greetedIn = new Map<Engine, string>();
+  greet(p!, q!, clock);
+  for (let round = 0; round < 30; round++) {
+    for (const [twin, peer] of sides) {
+      if (twin.silenced) continue;
+      note(twin, twin.countHeartbeat({}, clock.now));
+      // As the gossiper does: a connection serves for as long as the life that was greeted with.
+      if (greetedIn.get(twin) === twin.life) exchange(twin, peer, { clock });
+      else if (greet(twin, peer, clock).byB === "id_conflict") {
+        note(twin, twin.toldLife(peer.latestLife("twin")!, clock.now));
+      } else greetedIn.set(twin, twin.life);
+    }
+    exchange(p!, q!, { clock });
+    clock.advance(300);
+  }
+  assertEquals([first, second].filter(({ silenced }) => silenced).length, 1);
+});
+
+Deno.test("applyLiveness: the count of a process whose life is over says nothing of the later one (E1, L1)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock, { settings: { heartbeatExpiration: 5_000 } });
+  for (let interval = 0; interval < 40; interval++) note(b, b.countHeartbeat({}, clock.now));
+  settle([a, b], { clock });
+  sendLiveness(b, a, clock);
+  assertEquals(a.heartbeatOf("b")?.number, 40);
+  const later = lifeAt(clock, 5);
+  tell(a, "c", memberDelta("b", later, [entry("k", 1, 1)], { count: 2 }), clock);
+  for (let interval = 0; interval < 18; interval++) {
+    note(a, a.tick(clock.advance(300)));
+    note(b, b.countHeartbeat({}, clock.now));
+    sendLiveness(b, a, clock);
+  }
+  assertEquals([a.heartbeatOf("b")?.number, a.blockedMember("b")?.reason], [2, "expired"]);
+});
+
+Deno.test("applyLiveness: a count is not taken for that of an earlier life that is held still (E1, L1)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock, { settings: { heartbeatExpiration: 5_000 } });
+  for (let interval = 0; interval < 40; interval++) note(b, b.countHeartbeat({}, clock.now));
+  tell(a, "c", memberDelta("b", lifeAt(clock, -5), [entry("k", 1, 1)], { count: 3 }), clock);
+  for (let interval = 0; interval < 20; interval++) {
+    note(a, a.tick(clock.advance(300)));
+    note(b, b.countHeartbeat({}, clock.now));
+    sendLiveness(b, a, clock);
+  }
+  // All the same it shows that b lives.
+  assertEquals([a.heartbeatOf("b")?.number, a.blockedMember("b")], [3, undefined]);
+  exchange(b, a, { clock });
+  assertEquals(a.heartbeatOf("b")?.number, 60);
 });

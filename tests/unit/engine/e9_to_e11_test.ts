@@ -29,7 +29,7 @@ const LIFE = "018bcfe56800-00000001";
 
 /** One interval of an engine whose loop runs. */
 function tick(engine: Engine, clock: TestClock): void {
-  note(engine, engine.beat({}, clock.now));
+  note(engine, engine.countHeartbeat({}, clock.now));
   note(engine, engine.tick(clock.now));
 }
 
@@ -45,7 +45,7 @@ function blockedAt(engine: Engine): Record<string, string> {
   return Object.fromEntries(engine.blockedMembers().map(({ id, reason }) => [id, reason]));
 }
 
-/** Two members of which each beats and has heard of the other. */
+/** Two members that each count heartbeats and have heard of the other. */
 function beating(clock: TestClock): [Engine, Engine] {
   const [a, b] = makePair(clock, { settings: SETTINGS });
   tick(a, clock);
@@ -88,16 +88,28 @@ Deno.test("E9 the time for which the loop itself stood still counts for nobody",
   assertEquals(blockedAt(a), { b: "expired" });
 });
 
-Deno.test("E9 a heartbeat heard again is no newer one, and keeps nobody alive", () => {
+Deno.test("E9 a count that another member says again is no newer one, and keeps nobody alive", () => {
   const clock = new TestClock();
-  const [a] = beating(clock);
-  const { life } = a.holdOf("b")!;
-  const number = a.get("b", HEARTBEAT_KEY)!.number;
+  const [a, b] = beating(clock);
+  const { life, number } = b.holdOf("b")!;
+  const count = a.heartbeatOf("b")!.number;
   for (let seconds = 0; seconds < 6; seconds++) {
     live(a, clock, 1_000);
-    tell(a, "b", memberDelta("b", life, [heartbeat(number)], { after: number - 1 }), clock);
+    tell(a, "someone", memberDelta("b", life, [], { after: number, count }), clock);
   }
   assertEquals(blockedAt(a), { b: "expired" });
+});
+
+Deno.test("E9 news of a member's state alone keep nobody alive", () => {
+  const clock = new TestClock();
+  const [a, b] = beating(clock);
+  const { life, number } = b.holdOf("b")!;
+  for (let seconds = 0; seconds < 6; seconds++) {
+    live(a, clock, 1_000);
+    const after = number + seconds;
+    tell(a, "someone", memberDelta("b", life, [entry("k", after + 1, 1)], { after }), clock);
+  }
+  assertEquals([blockedAt(a), valueOf(a, "b", "k")], [{ b: "expired" }, 1]);
 });
 
 Deno.test("E9 a step of the wall clock ages nobody", () => {
@@ -115,7 +127,8 @@ Deno.test("E10 a newer heartbeat, from whomever, frees an expired member, and it
   const [a, b] = beating(clock);
   live(a, clock, 6_000);
   const { life, number } = b.holdOf("b")!;
-  tell(a, "someone", memberDelta("b", life, [heartbeat(number + 1)], { after: number }), clock);
+  const count = a.heartbeatOf("b")!.number + 1;
+  tell(a, "someone", memberDelta("b", life, [], { after: number, count }), clock);
   assertEquals(blockedAt(a), {});
   assertEquals(eventsOf(a).of("MemberUnblocked").map(({ memberId }) => memberId), ["b"]);
   live(a, clock, 4_900);
@@ -138,8 +151,9 @@ Deno.test("E10 one that left is freed by a later life alone, and no greeting or 
   assertEquals(blockedAt(a), { b: "left" });
   assertEquals(greet(a, b, clock).byA, "blocked");
   const { life, number } = b.holdOf("b")!;
-  tell(a, "someone", memberDelta("b", life, [heartbeat(number + 1)], { after: number }), clock);
-  assertEquals(blockedAt(a), { b: "left" });
+  tell(a, "someone", memberDelta("b", life, [], { after: number, count: 900 }), clock);
+  note(a, a.applyLiveness("b", { count: 901 }, clock.now));
+  assertEquals([blockedAt(a), a.heartbeatOf("b")?.number], [{ b: "left" }, 901]);
   const hello = { id: "b", life: lifeAbove(life, 0, 0), digest: b.digest, active: b.active };
   assertEquals(note(a, a.greeted(hello, clock.now)).refusal, undefined);
   assertEquals(blockedAt(a), {});
@@ -162,16 +176,21 @@ Deno.test("E10 left takes the place of expired without a second event", () => {
   assertEquals(eventsOf(a).of("MemberBlocked").length, 1);
 });
 
-Deno.test("E10 the heartbeat of a blocked member is not passed on, and what lies before it is", () => {
+Deno.test("E10 the state of a blocked member is passed on, and its count is not", () => {
   const clock = new TestClock();
   const [a, , c] = makeCluster(["a", "b", "c"], clock, { settings: SETTINGS });
-  tell(a, "b", memberDelta("b", LIFE, [entry("k", 1, "old"), heartbeat(2), entry("j", 3, "new")]), clock);
+  const told = memberDelta("b", LIFE, [entry("k", 1, "old"), heartbeat(2), entry("j", 3, "new")], {
+    count: 7,
+  });
+  tell(a, "b", told, clock);
+  const ofB = () => a.disseminate("c").delta.members.find(({ id }) => id === "b");
+  assertEquals(ofB()?.count, 7);
   live(a, clock, 6_000);
   // To c it is alive still.
   const { request } = exchange(a, c!, { clock });
-  const told = request.members.find(({ id }) => id === "b");
-  assertEquals(told?.entries.map(({ key }) => key), ["k"]);
-  assertEquals(c!.get("b", HEARTBEAT_KEY), undefined);
+  const sent = request.members.find(({ id }) => id === "b");
+  assertEquals([sent?.entries.map(({ key }) => key), sent?.count], [["k", HEARTBEAT_KEY, "j"], undefined]);
+  assertEquals([valueOf(c!, "b", "j"), c!.heartbeatOf("b")], ["new", undefined]);
 });
 
 Deno.test("E10 that a blocked member left is passed on", () => {

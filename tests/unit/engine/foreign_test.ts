@@ -141,7 +141,9 @@ Deno.test("E12 two that hold different parts of a foreign member's state find ou
   // Each takes the other to hold what it holds itself, as after memories were dropped.
   tellOfG(a, "b", [entry("x", 7, 1), entry("z", 9, 1)], clock);
   tellOfG(b, "a", [entry("y", 8, 1), entry("z", 9, 1)], clock);
+  // Lives are part of what is compared: each has to know the other's.
   set(a, "own", 1, clock);
+  set(b, "own", 1, clock);
   for (let round = 0; round < 4; round++) {
     exchange(a, b, { clock });
     reconcile(a, b);
@@ -200,9 +202,9 @@ Deno.test("E10 of a foreign member that is blocked all goes on but its heartbeat
   const [a, b] = makeMixed(clock);
   tellOfG(a, "g", [heartbeat(1), entry("x", 2, 1)], clock);
   for (let interval = 0; interval < 80; interval++) {
-    note(a, a.beat({}, clock.advance(300)));
+    note(a, a.countHeartbeat({}, clock.advance(300)));
     note(a, a.tick(clock.now));
-    note(b, b.beat({}, clock.now));
+    note(b, b.countHeartbeat({}, clock.now));
     tell(a, "b", b.disseminate("a").delta.members, clock);
   }
   assertEquals(a.blockedMember("g")?.reason, "expired");

@@ -23,6 +23,7 @@ import {
   type Instant,
   type JsonValue,
   type Life,
+  type Liveness,
   type MemberDelta,
   type SentEntry,
   TYPE,
@@ -132,6 +133,7 @@ export function greet(a: Engine, b: Engine, clock: TestClock) {
     life: engine.life,
     digest: engine.digest,
     active: engine.active,
+    count: engine.heartbeatOf(engine.id)?.number ?? 0,
   });
   const byB = note(b, b.greeted(helloOf(a), clock.now)).refusal;
   const byA = note(a, a.greeted(helloOf(b), clock.now)).refusal;
@@ -245,7 +247,7 @@ export function tombstone(key: string, number: number): SentEntry {
   return { key, number, type: "", value: undefined, json: "" };
 }
 
-/** A heartbeat as a peer would send it. */
+/** Statistics of a heartbeat as an entry: all that a heartbeat is to an unversioned member. */
 export function heartbeat(number: number): SentEntry {
   return { key: HEARTBEAT_KEY, number, type: TYPE.heartbeat, value: {}, json: "{}" };
 }
@@ -255,14 +257,21 @@ export function memberDelta(
   id: string,
   life: Life,
   entries: readonly SentEntry[],
-  options: { readonly after?: number; readonly reset?: boolean } = {},
+  options: { readonly after?: number; readonly reset?: boolean; readonly count?: number } = {},
 ): MemberDelta {
-  return { id, life, after: options.after ?? 0, reset: options.reset ?? false, entries };
+  return { id, life, after: 0, reset: false, entries, ...options };
 }
 
 /** A message of these deltas, from nobody whose digest could be compared. */
 export function message(...members: readonly MemberDelta[]): Delta {
   return { members, digest: "0".repeat(16), active: "0".repeat(16), partial: true };
+}
+
+/** Sends one engine's liveness to another, as beside a message or in place of one; returns what was sent. */
+export function sendLiveness(from: Engine, to: Engine, clock: TestClock): Liveness {
+  const liveness = structuredClone(from.liveness(to.id));
+  note(to, to.applyLiveness(from.id, liveness, clock.now));
+  return liveness;
 }
 
 /** Lets a peer tell an engine something; returns what the engine answers that it holds. */

@@ -1,8 +1,9 @@
-import { assertEquals } from "../../../deps/std_assert.ts";
+import { assert, assertEquals } from "../../../deps/std_assert.ts";
+import { Sum } from "../../../engine/digest.ts";
 import { type Known, MemberState } from "../../../engine/member_state.ts";
 import { Serials } from "../../../engine/serials.ts";
-import { entryBytes } from "../../../engine/size.ts";
-import { DIGEST_KEY, HEARTBEAT_KEY, type SentEntry } from "../../../engine/types.ts";
+import { entryBytes, memberBytes } from "../../../engine/size.ts";
+import { HEARTBEAT_KEY, type SentEntry } from "../../../engine/types.ts";
 import { entry, tombstone } from "./harness.ts";
 
 const LIFE = "018bcfe56800-80000000";
@@ -16,7 +17,7 @@ function stateOf(...entries: readonly SentEntry[]): MemberState {
 
 /** Someone who holds all changes up to a serial. */
 function knownTo(serial: number): Known {
-  const known = { changes: new Serials(), lasting: new Serials() };
+  const known = { changes: new Serials() };
   known.changes.add(0, serial);
   return known;
 }
@@ -60,13 +61,6 @@ Deno.test("E4 what someone is known to hold is up to the nearest live entry whos
   assertEquals(state.heldBy(known), 30);
 });
 
-Deno.test("E12 who knows of all that lasts is known to hold everything up to the last of it", () => {
-  const state = stateOf(entry("a", 1, 1), entry("b", 2, 1), entry(HEARTBEAT_KEY, 3, {}));
-  const known = knownTo(0);
-  known.lasting.add(0, 3);
-  assertEquals(state.heldBy(known), 2);
-});
-
 Deno.test("E6 what someone is known to hold is not below a floor that they know, so that a forgotten tombstone costs no reset", () => {
   const state = stateOf(entry("a", 1, 1), entry("b", 2, 1), tombstone("b", 3), entry(HEARTBEAT_KEY, 4, {}));
   state.forget(state.get("b")!);
@@ -78,13 +72,12 @@ Deno.test("E6 what someone is known to hold is not below a floor that they know,
   assertEquals(state.deltaAfter(state.heldBy(knownTo(2)))?.reset, true);
 });
 
-Deno.test("E8 who knows of all that lasts is not known to hold a reset that ended in a heartbeat", () => {
-  const state = stateOf(entry("a", 1, 1), entry(HEARTBEAT_KEY, 4, {}));
-  state.raiseFloor({ number: 4, serial: 2, lasting: false });
-  const known = knownTo(0);
-  known.lasting.add(0, 2);
+Deno.test("MemberState.heldBy: a floor counts only for someone who knows the change that raised it (E8)", () => {
+  const state = stateOf(entry("a", 1, 1), entry("b", 4, 1));
+  state.raiseFloor({ number: 4, serial: 7 });
+  const known = knownTo(1);
   assertEquals(state.heldBy(known), 1);
-  known.changes.add(1, 2);
+  known.changes.add(6, 7);
   assertEquals(state.heldBy(known), 4);
 });
 
@@ -113,12 +106,6 @@ Deno.test("E8 a reset that is asked for is the whole state whatever is held", ()
   assertEquals([reset, after, entries.length], [true, 0, 2]);
 });
 
-Deno.test("E10 a delta can be cut before an entry that is not to be passed on", () => {
-  const state = stateOf(entry("a", 1, 1), entry(HEARTBEAT_KEY, 2, {}), entry("b", 3, 1));
-  assertEquals(state.deltaAfter(0, { below: 2 })?.entries.map(({ number }) => number), [1]);
-  assertEquals(state.deltaAfter(1, { below: 2 }), undefined);
-});
-
 Deno.test("E7 the bytes are those of the entries present", () => {
   const [a, b, c] = [entry("a", 1, "xx"), entry("b", 2, "y"), entry("a", 3, "z".repeat(50))];
   const state = stateOf(a!, b!);
@@ -132,27 +119,55 @@ Deno.test("E7 the bytes are those of the entries present", () => {
   assertEquals(state.bytes, entryBytes(c!));
 });
 
-Deno.test("E12 the share of the digest depends on what is held and not on how it came about", () => {
+Deno.test("MemberState.sum: depends on what is held, not on how it came about (E12)", () => {
   const long = stateOf(
     entry("a", 1, 1),
     entry(HEARTBEAT_KEY, 2, {}),
     entry("b", 3, 1),
     tombstone("a", 4),
     entry("b", 5, 2),
-    entry(DIGEST_KEY, 6, "x"),
   );
-  const short = stateOf(tombstone("a", 4), entry("b", 5, 2));
+  const short = stateOf(entry(HEARTBEAT_KEY, 2, {}), tombstone("a", 4), entry("b", 5, 2));
   assertEquals(`${long.sum}`, `${short.sum}`);
-  assertEquals(long.lastLasting, 5);
-  assertEquals(long.lastHeartbeat, 2);
 });
 
-Deno.test("E12 the share of the digest is the sum over live entries and over the last set or delete", () => {
+Deno.test("MemberState.sum: adds up the live entries and the last set or delete, of every key (E12)", () => {
   // By github.com/twmb/murmur3: of "m\0<life>\0a\x001" and of "m\0<life>\x001".
   assertEquals(`${stateOf(entry("a", 1, "whatever")).sum}`, "07f33272f2c1daac");
   // Likewise of "m\0<life>\x002" alone: a tombstone is no live entry.
   assertEquals(`${stateOf(tombstone("a", 2)).sum}`, "89e4185e38a9a221");
-  assertEquals(`${stateOf(entry(HEARTBEAT_KEY, 1, {}), entry(DIGEST_KEY, 2, {})).sum}`, "0".repeat(16));
+  // Statistics of heartbeats are state like any other; the count is none.
+  const statistics = stateOf(entry(HEARTBEAT_KEY, 2, {}));
+  const before = `${statistics.sum}`;
+  const expected = new Sum();
+  expected.add("m", LIFE, HEARTBEAT_KEY, "2");
+  expected.add("m", LIFE, "2");
+  assertEquals(before, `${expected}`);
+  statistics.heartbeat.count = 17;
+  assertEquals(`${statistics.sum}`, before);
+});
+
+Deno.test("MemberState.sum: follows every put, also where it was not asked for in between (E12)", () => {
+  const [asked, unasked] = [stateOf(), stateOf()];
+  for (let number = 1; number <= 20; number++) {
+    const each = { ...(number % 5 === 0 ? tombstone("k0", number) : entry(`k${number % 3}`, number, 1)) };
+    for (const state of [asked, unasked]) state.put({ ...each, timestampMs: 0 }, number);
+    assertEquals(`${asked.sum}`.length, 16);
+  }
+  assertEquals(`${asked.sum}`, `${unasked.sum}`);
+});
+
+Deno.test("MemberState.tag: is four base64url digits of the id and the life, and of nothing else (L2)", () => {
+  const tags = new Set<string>();
+  for (const [id, life] of [["m", LIFE], ["n", LIFE], ["m", "018bcfe56800-80000001"]] as const) {
+    const state = new MemberState(id, life);
+    const before = state.tag;
+    state.put({ ...entry("a", 1, 1), timestampMs: 0 }, 1);
+    assertEquals([state.tag, new MemberState(id, life).tag], [before, before]);
+    assert(/^[A-Za-z0-9_-]{4}$/.test(before), before);
+    tags.add(before);
+  }
+  assertEquals(tags.size, 3);
 });
 
 Deno.test("E6 keys that change all the time leave no trail behind", () => {
@@ -164,7 +179,7 @@ Deno.test("E6 keys that change all the time leave no trail behind", () => {
   assertEquals(state.heldBy(knownTo(1_997)), 2);
 });
 
-Deno.test("E6 one heartbeat after another leaves no trail at all", () => {
+Deno.test("E6 one key set again and again leaves no trail at all", () => {
   const state = stateOf(entry("a", 1, 1));
   for (let number = 2; number < 1_000; number++) {
     state.put({ ...entry(HEARTBEAT_KEY, number, {}), timestampMs: 0 }, number);
@@ -186,4 +201,22 @@ Deno.test("E6 keys are found whether they are few or many, and counted", () => {
   }
   for (let key = 0; key < 20; key++) state.forget(state.get(`k${key}`)!);
   assertEquals([[...state.entries()], state.get("k7"), state.keysWith([])], [[], undefined, 0]);
+});
+
+Deno.test("MemberState.deltaAfter: is cut after an entry, and has one at least (E7)", () => {
+  const state = stateOf(entry("a", 1, "x"), entry("b", 2, "x"), entry("c", 3, "x"));
+  const each = entryBytes(entry("a", 1, "x"));
+  const counts = [0, 1, 2, 3].map((fit) => {
+    const room = memberBytes("m") + fit * each;
+    const sent = (maxBytes: number) => state.deltaAfter(0, { maxBytes })!.entries.length;
+    return [sent(room), sent(room + each - 1)];
+  });
+  assertEquals(counts, [[1, 1], [1, 1], [2, 2], [3, 3]]);
+});
+
+Deno.test("MemberState.deltaAfter: cuts no reset and no signed state (E7, E8)", () => {
+  const state = stateOf(entry("a", 1, "x"), entry("b", 2, "x"));
+  assertEquals(state.deltaAfter(0, { reset: true, maxBytes: 1 })!.entries.length, 2);
+  state.proof = "signature";
+  assertEquals(state.deltaAfter(0, { maxBytes: 1 })!.entries.length, 2);
 });

@@ -116,3 +116,12 @@ Deno.test("E6 a suspended peer goes on waiting, but for the repair", () => {
   memories.suspend("nobody");
   assertEquals(memories.peek("p")!.waiting.get("a"), { life: LIFE, after: 3, gap: false, reset: false });
 });
+
+Deno.test("PeerMemory.notePushed: forgets the oldest push of more than 1,024 members (S2)", () => {
+  const peer = new PeerMemories(10).of("p");
+  for (const id of ids(1_024)) peer.notePushed(id, { life: LIFE, number: 1 });
+  // Pushed again, it is the newest.
+  peer.notePushed("m0", { life: LIFE, number: 2 });
+  peer.notePushed("other", { life: LIFE, number: 1 });
+  assertEquals([peer.pushed.size, peer.pushed.has("m0"), peer.pushed.has("m1")], [1_024, true, false]);
+});

@@ -7,16 +7,16 @@ import {
   quarterOf,
   type Room,
   select,
+  selectInOrder,
 } from "../../../engine/selection.ts";
 import { entry, memberDelta } from "./harness.ts";
 
 const LIFE = "018bcfe56800-80000000";
 
-/** Candidates by their names: a capital has lasting changes; `size` bytes of value each. */
+/** Candidates by their names; `size` bytes of value each. */
 function candidates(names: string, options: { readonly size?: number } = {}): Candidate[] {
   return [...names].map((id) => ({
     id,
-    lasting: id !== id.toLowerCase(),
     delta: () => memberDelta(id, LIFE, [entry("k", 1, "x".repeat(options.size ?? 1))]),
   }));
 }
@@ -30,23 +30,21 @@ function chosen(inTurn: string, asked: string, names: string, room: Partial<Room
 
 function candidatesOf(inTurn: string, asked: string, names: string): Candidates {
   const all = candidates(names);
-  const others = all.filter(({ id }) => id !== "S");
   return {
     own: all.find(({ id }) => id === "S"),
     inTurn: candidates(inTurn),
     asked: candidates(asked),
-    lasting: others.filter(({ lasting }) => lasting),
-    restless: others.filter(({ lasting }) => !lasting),
+    changed: all.filter(({ id }) => id !== "S"),
   };
 }
 
-Deno.test("E7 own state goes first, then whose turn it is, then lasting changes, then the other turns and those asked for", () => {
+Deno.test("select: takes the own state, the member in turn, changes, the other turns, then those asked for (E7)", () => {
   assertEquals(chosen("ab", "cd", "EFGHIJS"), "SaEFGbcd");
 });
 
-Deno.test("E7 lasting changes go before heartbeats, in the order in which they are given", () => {
-  assertEquals(chosen("", "", "abEcFGdS"), "SEFGabcd");
-  assertEquals(chosen("", "", "abEcFGdS", { members: 5 }), "SEFGa");
+Deno.test("select: takes changed members in the order in which they are given (E7)", () => {
+  assertEquals(chosen("", "", "gbScfade"), "Sgbcfade");
+  assertEquals(chosen("", "", "gbScfade", { members: 4 }), "Sgbc");
 });
 
 Deno.test("E7 places that turns and asking do not need go to others", () => {
@@ -73,15 +71,15 @@ Deno.test("E7 a quarter of the places, and the half for which a peer is asked, a
 
 Deno.test("E7 a member goes in whole or not at all, and smaller ones take the room that it leaves", () => {
   const [big] = candidates("B", { size: 10_000 });
-  const small = deltaBytes(candidates("a")[0]!.delta());
-  const given = { ...candidatesOf("", "", "acS"), lasting: [big!] };
+  const small = deltaBytes(candidates("a")[0]!.delta(Infinity));
+  const given = { ...candidatesOf("", "", "acS"), changed: [big!, ...candidates("ac")] };
   const deltas = select(given, { members: 50, bytes: 3 * small, turnFirst: false });
   assertEquals(deltas.map(({ id }) => id), ["S", "a", "c"]);
   assertEquals(deltas.map(({ entries }) => entries.length), [1, 1, 1]);
 });
 
 Deno.test("E7 a message is filled to the last byte and not beyond", () => {
-  const small = deltaBytes(candidates("a")[0]!.delta());
+  const small = deltaBytes(candidates("a")[0]!.delta(Infinity));
   assertEquals(chosen("", "", "abcdefgh", { bytes: 5 * small }).length, 5);
   assertEquals(chosen("", "", "abcdefgh", { bytes: 5 * small - 1 }).length, 4);
   assertEquals(chosen("", "", "abcdefgh", { bytes: -1 }).length, 0);
@@ -89,10 +87,20 @@ Deno.test("E7 a message is filled to the last byte and not beyond", () => {
 
 Deno.test("E6 what would be told is worked out for no more members than there are places", () => {
   let workedOut = 0;
-  const restless = candidates("abcdefghijklmnopqrstuvwxyz").map((each) => ({
+  const changed = candidates("abcdefghijklmnopqrstuvwxyz").map((each) => ({
     ...each,
-    delta: () => (workedOut++, each.delta()),
+    delta: () => (workedOut++, each.delta(Infinity)),
   }));
-  select({ ...candidatesOf("", "", ""), restless }, { members: 3, bytes: 1_000_000, turnFirst: false });
+  select({ ...candidatesOf("", "", ""), changed }, { members: 3, bytes: 1_000_000, turnFirst: false });
   assertEquals(workedOut, 3);
+});
+
+Deno.test("selectInOrder: takes what fits in the order given, each member once (E7)", () => {
+  const small = deltaBytes(candidates("a")[0]!.delta(Infinity));
+  const [big] = candidates("B", { size: 10_000 });
+  const taken = (names: string, room: { members: number; bytes: number }) =>
+    selectInOrder([...candidates(names), big!], room).map(({ id }) => id).join("");
+  assertEquals(taken("cab", { members: 2, bytes: 1_000_000 }), "ca");
+  assertEquals(taken("caca", { members: 50, bytes: 1_000_000 }), "caB");
+  assertEquals(taken("cab", { members: 50, bytes: 3 * small }), "cab");
 });

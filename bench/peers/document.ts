@@ -1,0 +1,125 @@
+/**
+ * The page that the benchmark writes.
+ *
+ * @module
+ */
+
+import type { Load, Measurement } from "./measure_system.ts";
+import { FIGURES, type Figures, medianOfRuns, ratios } from "./statistics.ts";
+
+/** One system and what was measured of it: in no run where it could not be built. */
+export interface Row {
+  readonly name: string;
+  readonly settings: string;
+  /** The version, or why there is none. */
+  readonly version: string;
+  readonly runs: readonly Measurement[];
+}
+
+/** When, where and how it was measured. */
+export interface Circumstances {
+  /** The day, as `2026-01-31`. */
+  readonly day: string;
+  readonly command: string;
+  readonly cores: number;
+  /** The machine's load, averaged over a minute, before the first run. */
+  readonly loadAverage: number;
+  readonly load: Load;
+  readonly runs: number;
+}
+
+const HEADERS: Readonly<Record<keyof Figures, string>> = {
+  spreadMedianMs: "set → seen by all, median",
+  spreadP95Ms: "p95",
+  idleBytes: "wire bytes per member and second, idle",
+  idleCpuSeconds: "CPU s per member and minute, idle",
+  killSeconds: "SIGKILL → known to all",
+  joinSeconds: "all started at once → all see all",
+};
+
+const UNITS: Readonly<Record<keyof Figures, (figure: number) => string>> = {
+  spreadMedianMs: (ms) => `${Math.round(ms)} ms`,
+  spreadP95Ms: (ms) => `${Math.round(ms)} ms`,
+  idleBytes: (bytes) => bytes.toLocaleString("en", { maximumSignificantDigits: 3 }),
+  idleCpuSeconds: (seconds) => seconds.toFixed(2),
+  killSeconds: (seconds) => `${seconds.toFixed(1)} s`,
+  joinSeconds: (seconds) => `${seconds.toFixed(2)} s`,
+};
+
+/** The page, as Markdown that the formatter still lays out. The first row is compared with the others. */
+export function formatDocument(rows: readonly Row[], circumstances: Circumstances): string {
+  const { day, command, cores, loadAverage, load, runs } = circumstances;
+  const idleSeconds = load.idleMs / 1000;
+  return `# Benchmarks against peers
+
+This page is written by \`deno task bench:peers\`. It starts ${load.members} processes of each system in turn, on one
+machine, with a gossip interval of ${load.gossipIntervalMs} ms and a fan-out of ${load.fanOut}.
+
+${formatTable(rows)}
+
+- Measured on ${day} by \`${command}\`, on ${cores} cores, with a load average of ${
+    loadAverage.toFixed(2)
+  } before the
+  start. ${runs === 1 ? "One run." : `Each figure is the median of ${runs} runs.`}
+- Set → seen by all: from a set until the last member has the value, on the machine's clock; ${load.sets} sets in a
+  run, one at a time, at random moments.
+- Wire bytes: ${bytesNote(rows)}
+- CPU: user and system time of the processes in the same ${idleSeconds} s.
+- SIGKILL → known to all: until the last member has reported the loss${
+    load.kill ? "" : "; left out by `--no-kill`"
+  }.
+- All started at once: from the last process being ready until every member sees all ${load.members}.
+- The last line is Hearsay's figure divided by the best of the others: below 1, Hearsay is better.${
+    falseNote(rows)
+  }
+
+Versions and settings; all else is the default of each:
+
+${rows.map(({ name, version, settings }) => `- ${name} ${version}; ${settings}.`).join("\n")}
+`;
+}
+
+function formatTable(rows: readonly Row[]): string {
+  const measured = rows.filter(({ runs }) => runs.length > 0);
+  const figures = measured.map(({ runs }) => medianOfRuns(runs.map((run) => run.figures)));
+  const lines = measured.map(({ name }, index) => [
+    name,
+    ...FIGURES.map((figure) => {
+      const value = figures[index]![figure];
+      return value === null ? "n/a" : UNITS[figure](value);
+    }),
+  ]);
+  const [own, ...others] = figures;
+  if (own && others.length > 0 && measured[0] === rows[0]) {
+    const compared = ratios(own, others);
+    lines.push([
+      `${measured[0]!.name} / best other`,
+      ...FIGURES.map((figure) => ratioText(compared[figure])),
+    ]);
+  }
+  const header = ["system", ...FIGURES.map((figure) => HEADERS[figure])];
+  const rule = header.map((_, index) => index === 0 ? "---" : "---:");
+  return [header, rule, ...lines].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+}
+
+function ratioText(ratio: number | null): string {
+  return ratio === null ? "n/a" : `${ratio.toPrecision(ratio < 100 ? 2 : 3)}×`;
+}
+
+function bytesNote(rows: readonly Row[]): string {
+  const reasons = rows.flatMap(({ runs }) => runs.flatMap(({ whyNoBytes }) => whyNoBytes ?? []));
+  return reasons.length > 0
+    ? `not available, because ${reasons[0]}.`
+    : "what loopback sends in a network namespace of its own, with all headers, while nothing changes.";
+}
+
+function falseNote(rows: readonly Row[]): string {
+  const counts = rows.map(({ name, runs }) => ({
+    name,
+    count: runs.reduce((sum, { falselyGone }) => sum + falselyGone, 0),
+  }));
+  const some = counts.filter(({ count }) => count > 0);
+  if (some.length === 0) return "\n- Before the kill, no member of any system was reported as gone.";
+  const texts = some.map(({ name, count }) => `${name} ${count}`);
+  return `\n- Reports of members as gone that were alive: ${texts.join(", ")}.`;
+}

@@ -1,0 +1,51 @@
+/**
+ * A member of a Hearsay cluster for the benchmark, with the default configuration apart from the given interval
+ * and fan-out.
+ *
+ * @module
+ */
+
+import { TextLineStream } from "../../deps/std_streams.ts";
+import { join } from "../../mod.ts";
+import { formatEvent, type MemberOptions, parseSet } from "./line.ts";
+
+const VALUE_KEY = "value";
+
+const options: MemberOptions = JSON.parse(Deno.args[0] ?? "");
+const node = await join({
+  cluster: "bench",
+  id: options.id,
+  listen: { port: options.port },
+  seeds: options.seeds.map((seed) => `ws://${seed}`),
+  config: { gossipInterval: options.gossipIntervalMs, gossipFanOut: options.fanOut },
+});
+const { gossiper } = node;
+reportMembers();
+reportValues();
+console.log(formatEvent("ready", options.id));
+
+const lines = Deno.stdin.readable.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream());
+for await (const line of lines) {
+  const value = parseSet(line);
+  console.log(formatEvent("set", value));
+  gossiper.setState(VALUE_KEY, value);
+}
+// The process ends with its standard input, so none outlives the benchmark.
+Deno.exit();
+
+async function reportValues(): Promise<void> {
+  for await (const { memberId, value } of gossiper.watch(VALUE_KEY)) {
+    if (memberId !== options.id && typeof value === "string") console.log(formatEvent("seen", value));
+  }
+}
+
+async function reportMembers(): Promise<void> {
+  const types = ["ClusterTopology", "MemberBlocked", "MemberUnblocked"] as const;
+  let reported = 0;
+  for await (const event of gossiper.events.subscribe(types)) {
+    if (event.type === "MemberBlocked") console.log(formatEvent("gone", event.memberId));
+    const count = gossiper.members.filter(({ status }) => status === "active").length;
+    if (count !== reported) console.log(formatEvent("members", count));
+    reported = count;
+  }
+}

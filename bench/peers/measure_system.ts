@@ -1,0 +1,154 @@
+/**
+ * The measurement of one system: all members start at once, values spread, nothing happens for a while, and a
+ * member is killed.
+ *
+ * @module
+ */
+
+import { median } from "../measure.ts";
+import { openNetwork } from "./network.ts";
+import { ProcessCluster } from "./process_cluster.ts";
+import { processorSeconds } from "./processor_time.ts";
+import { type Figures, lastAfter, percentile } from "./statistics.ts";
+
+/** What is measured, and how long. */
+export interface Load {
+  /** The number of member processes. */
+  readonly members: number;
+  readonly gossipIntervalMs: number;
+  readonly fanOut: number;
+  /** How many values are set, one after another, by members in turn. */
+  readonly sets: number;
+  /** How long traffic and processor time are measured while nothing changes. */
+  readonly idleMs: number;
+  /** How long to wait after the start and before the idle window: effects of the phase before end in it. */
+  readonly settleMs: number;
+  /** False leaves the kill out, which takes as long as the slowest failure detector. */
+  readonly kill: boolean;
+}
+
+/** The figures of one run, and what a reader must know beside them. */
+export interface Measurement {
+  readonly figures: Figures;
+  /** Why bytes were not counted; `undefined` where they were. */
+  readonly whyNoBytes: string | undefined;
+  /** How often a member reported another as gone that was alive. */
+  readonly falselyGone: number;
+}
+
+/** Processes share two cores while they start, so this is generous. */
+const START_BOUND_MS = 180_000;
+const SPREAD_BOUND_MS = 60_000;
+/** Six times the slowest default expiration. */
+const KILL_BOUND_MS = 120_000;
+
+/** Measures one system, whose member is this command. */
+export async function measureSystem(
+  command: readonly string[],
+  { load, report }: { readonly load: Load; readonly report: (sentence: string) => void },
+): Promise<Measurement> {
+  await using network = await openNetwork();
+  const { members: size, gossipIntervalMs, fanOut } = load;
+  report(`${size} processes start.`);
+  await using cluster = new ProcessCluster({
+    size,
+    gossipIntervalMs,
+    fanOut,
+    command: network.command(command),
+  });
+  const joinMs = await timeOfJoin(cluster);
+  report(`All see all ${Math.round(joinMs)} ms after the last was ready; ${load.sets} values are set.`);
+  await sleep(load.settleMs);
+  const spreadMs = await timesOfSpread(cluster, load);
+  report(`Nothing happens for ${load.idleMs} ms.`);
+  await sleep(load.settleMs);
+  const idle = await idleCosts(cluster, { idleMs: load.idleMs, sentBytes: () => network.sentBytes() });
+  const falselyGone = cluster.members.reduce((sum, { gone }) => sum + gone.size, 0);
+  if (load.kill) report("A member is killed.");
+  const killMs = load.kill ? await timeOfKill(cluster) : null;
+  return {
+    figures: {
+      spreadMedianMs: median(spreadMs),
+      spreadP95Ms: percentile(spreadMs, 95),
+      ...idle,
+      killSeconds: killMs === null ? null : killMs / 1000,
+      joinSeconds: joinMs / 1000,
+    },
+    whyNoBytes: network.whyNoBytes,
+    falselyGone,
+  };
+}
+
+/** From the last process being ready until the last member sees all. */
+async function timeOfJoin(cluster: ProcessCluster): Promise<number> {
+  const { members } = cluster;
+  await cluster.until({
+    what: "all processes are ready",
+    withinMs: START_BOUND_MS,
+    isTrue: () => members.every(({ readyAtMs }) => readyAtMs !== undefined),
+  });
+  await cluster.until({
+    what: "all members see all",
+    withinMs: START_BOUND_MS,
+    isTrue: () => members.every(({ members: { count } }) => count >= members.length),
+  });
+  const lastReady = Math.max(...members.map(({ readyAtMs }) => readyAtMs!));
+  return lastAfter(lastReady, members.map(({ members: { sinceMs } }) => sinceMs));
+}
+
+/** From each set until the last other member has the value. */
+async function timesOfSpread(cluster: ProcessCluster, { sets, gossipIntervalMs }: Load): Promise<number[]> {
+  const { members } = cluster;
+  const times: number[] = [];
+  for (let set = 0; set < sets; set++) {
+    // At a random point of the interval, as a user's set would be.
+    await sleep(Math.random() * gossipIntervalMs);
+    const setter = members[set % members.length]!;
+    const others = members.filter((member) => member !== setter);
+    const value = `value-${set}`;
+    await setter.set(value);
+    await cluster.until({
+      what: `all members have ${value} of ${setter.id}`,
+      withinMs: SPREAD_BOUND_MS,
+      isTrue: () => setter.sets.has(value) && others.every(({ seen }) => seen.has(value)),
+    });
+    times.push(lastAfter(setter.sets.get(value)!, others.map(({ seen }) => seen.get(value)!)));
+  }
+  return times;
+}
+
+/** What each member costs while nothing changes. */
+async function idleCosts(
+  { members }: ProcessCluster,
+  { idleMs, sentBytes }: { readonly idleMs: number; readonly sentBytes: () => Promise<number | null> },
+): Promise<Pick<Figures, "idleBytes" | "idleCpuSeconds">> {
+  const pids = members.map(({ pid }) => pid);
+  const startMs = performance.now();
+  const [bytesBefore, secondsBefore] = await Promise.all([sentBytes(), processorSeconds(pids)]);
+  await sleep(idleMs);
+  const [bytesAfter, secondsAfter] = await Promise.all([sentBytes(), processorSeconds(pids)]);
+  const memberSeconds = (performance.now() - startMs) / 1000 * members.length;
+  return {
+    idleBytes: bytesBefore === null || bytesAfter === null
+      ? null
+      : (bytesAfter - bytesBefore) / memberSeconds,
+    idleCpuSeconds: (secondsAfter - secondsBefore) / memberSeconds * 60,
+  };
+}
+
+/** From the kill of the last member, which is no seed in a larger cluster, until the last other has noticed. */
+async function timeOfKill(cluster: ProcessCluster): Promise<number> {
+  const victim = cluster.members.at(-1)!;
+  const others = cluster.members.filter((member) => member !== victim);
+  const killedAtMs = victim.kill();
+  await cluster.until({
+    what: "all members have noticed the kill",
+    withinMs: KILL_BOUND_MS,
+    isTrue: () => others.every(({ gone }) => (gone.get(victim.id) ?? 0) >= killedAtMs),
+  });
+  return lastAfter(killedAtMs, others.map(({ gone }) => gone.get(victim.id)!));
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,48 @@
+/**
+ * Heartbeats as entries, for peers that know of no other form: members of protoactor-go expire a member whose heartbeat
+ * key does not rise.
+ *
+ * @module
+ */
+
+import type { MemberState } from "../member_state.ts";
+import { type Entry, HEARTBEAT_KEY, type MemberDelta, TYPE } from "../types.ts";
+
+const NO_STATISTICS = { json: "{}", value: Object.freeze({}) };
+
+/** A heartbeat as an entry: the statistics of the state, and the count in place of a sequence number. */
+export function heartbeatEntry(state: MemberState): Entry {
+  const { json, value } = state.live(HEARTBEAT_KEY) ?? NO_STATISTICS;
+  const { count: number, wallMs: timestampMs } = state.heartbeat;
+  return { key: HEARTBEAT_KEY, number, type: TYPE.heartbeat, value, json, timestampMs };
+}
+
+/** Deltas in which each heartbeat has its count, and the heartbeats of these members beside them. */
+export function withHeartbeatEntries(
+  deltas: readonly MemberDelta[],
+  { members, places, stateOf }: {
+    /** The members whose heartbeats may be sent, those first that are due. */
+    readonly members: Iterable<MemberState>;
+    /** The most members in all. */
+    readonly places: number;
+    readonly stateOf: (id: string) => MemberState | undefined;
+  },
+): MemberDelta[] {
+  const byId = new Map(deltas.map((delta) => [delta.id, withCount(delta, stateOf(delta.id))]));
+  if (byId.size >= places) return [...byId.values()];
+  for (const state of members) {
+    if (byId.has(state.id) || state.heartbeat.count === 0) continue;
+    const { id, life } = state;
+    byId.set(id, { id, life, after: 0, reset: false, entries: [heartbeatEntry(state)] });
+    // Before the next is asked for: it is the first in the next message.
+    if (byId.size >= places) break;
+  }
+  return [...byId.values()];
+}
+
+function withCount(delta: MemberDelta, state: MemberState | undefined): MemberDelta {
+  const entries = delta.entries.filter(({ key }) => key !== HEARTBEAT_KEY);
+  // The count of a blocked member is not passed on (E10).
+  const isKnown = state !== undefined && delta.count !== undefined;
+  return { ...delta, entries: isKnown ? [...entries, heartbeatEntry(state)] : entries };
+}

@@ -1,0 +1,73 @@
+/**
+ * The active members at one moment, in an order that all who agree on them share: so that a message can name a member
+ * by its index.
+ *
+ * @module
+ */
+
+import { digitAt, DIGITS } from "./base64_digits.ts";
+import type { ChangeOrder } from "./change_order.ts";
+import type { MemberState } from "./member_state.ts";
+import { byCodePoint } from "./murmur3.ts";
+import type { MemberSet } from "./types.ts";
+
+/** Active members in order. Made once for every change of who is active. */
+export class SortedMembers {
+  /** The ids in the order of their UTF-8 bytes. */
+  readonly ids: readonly string[];
+  /** The state at each index; `undefined` for an active member of which nothing is held. */
+  readonly states: readonly (MemberState | undefined)[];
+  #indices: Map<string, number> | undefined;
+  readonly #order: ChangeOrder;
+  #byTag: Map<string, MemberState | undefined> | undefined;
+
+  constructor(active: Iterable<string>, order: ChangeOrder) {
+    // The built-in order is fast and nearly the right one, so that hardly anything is left to the second sort.
+    this.ids = [...active].sort().sort(byCodePoint);
+    this.states = this.ids.map((id) => order.get(id));
+    this.#order = order;
+  }
+
+  /** The index of a member. */
+  indexOf(id: string): number | undefined {
+    this.#indices ??= new Map(this.ids.map((each, index) => [each, index]));
+    return this.#indices.get(id);
+  }
+
+  /**
+   * The only member with a tag, active or not: a newer heartbeat frees a blocked member (E10). None where two members share
+   * the tag.
+   */
+  withTag(tag: string): MemberState | undefined {
+    if (!this.#byTag) {
+      this.#byTag = new Map();
+      for (const state of this.#order.members()) {
+        this.#byTag.set(state.tag, this.#byTag.has(state.tag) ? undefined : state);
+      }
+    }
+    return this.#byTag.get(tag);
+  }
+
+  /** The members at the indices for which this is true. */
+  encode(isIn: (id: string) => boolean): MemberSet {
+    let text = "";
+    for (let start = 0; start < this.ids.length; start += 6) {
+      let bits = 0;
+      for (let bit = 0; bit < 6; bit++) {
+        const id = this.ids[start + bit];
+        if (id !== undefined && isIn(id)) bits |= 32 >> bit;
+      }
+      text += DIGITS[bits];
+    }
+    return text;
+  }
+
+  /** The ids of a set that a peer sent; none where it is of another number of members. */
+  *decode(set: MemberSet): Iterable<string> {
+    if (set.length !== Math.ceil(this.ids.length / 6)) return;
+    for (const [index, id] of this.ids.entries()) {
+      const value = digitAt(set, Math.floor(index / 6));
+      if (value >= 0 && (value & (32 >> (index % 6))) !== 0) yield id;
+    }
+  }
+}

@@ -1,0 +1,141 @@
+/**
+ * Finds crashed members by the evidence that their sockets leave (rules C1 to C4 in `docs/ALGORITHM.md`): a killed
+ * process resets its connections, and its port refuses new ones. A partition, a suspended process and a slow network leave
+ * other evidence, and are left to the expiration.
+ *
+ * @module
+ */
+
+import type { Suspect } from "./message.ts";
+import { isDialable } from "./cluster.ts";
+import type { Core } from "./core.ts";
+import { ConnectionRefused, HearsayError } from "./errors.ts";
+import type { Peers } from "./peers.ts";
+import { inRandomOrder } from "./random_order.ts";
+import { Rate } from "./rate.ts";
+import { deadlineAfter, sleep } from "./runtime.ts";
+import type { Session } from "./session.ts";
+import type { Topology } from "./topology.ts";
+
+/**
+ * How long nothing newer must be heard of a suspect, in milliseconds. 1,100: more than a proxy that restarts within a
+ * second refuses. Shorter: a restarting proxy blocks living members. Longer: crashes are found later.
+ */
+export const CONFIRM_AFTER_MS = 1_100;
+/** How often a suspect is dialled meanwhile. Its address must refuse each time. */
+const DIALS = 4;
+/** To how many peers a suspicion is sent. 8: all but certainly one of them hears the suspect, if it lives. */
+const INFORMED_PEERS = 8;
+/** How many suspicions of others lead to a dial in a second: a hostile peer must not make this member dial at will. */
+const MAX_HEARSAY_PER_SECOND = 32;
+
+/** What {@linkcode CrashWatch} needs. */
+export interface CrashWatchOptions {
+  readonly core: Core;
+  readonly peers: Peers;
+  readonly topology: Topology;
+  readonly settings: { readonly gossipRequestTimeout: number; readonly heartbeatExpiration: number };
+}
+
+/** The members that are being dialled because they may have crashed. */
+export class CrashWatch {
+  readonly #options: CrashWatchOptions;
+  readonly #watched = new Map<string, Promise<void>>();
+  readonly #ending = new AbortController();
+  readonly #hearsay: Rate;
+  readonly #waitMs: number;
+
+  /** Makes a watch that dials nobody yet. */
+  constructor(options: CrashWatchOptions) {
+    this.#options = options;
+    this.#hearsay = new Rate(MAX_HEARSAY_PER_SECOND, options.core.runtime);
+    this.#waitMs = Math.min(CONFIRM_AFTER_MS, options.settings.heartbeatExpiration / 2);
+  }
+
+  /** A connection with a member ended without a close code. */
+  onBroken(id: string): void {
+    this.#watch(id);
+  }
+
+  /** A peer suspects a member, or says that it has heard it. */
+  onSuspect(session: Session, { memberId, life, count, isAlive }: Suspect): void {
+    const { core, peers } = this.#options;
+    const { engine } = core;
+    if (memberId === engine.id) {
+      if (!this.#hearsay.take(1)) return;
+      // The answer has a count that the peer has not seen.
+      const own = engine.heartbeatOf(engine.id)?.number ?? 0;
+      if (count >= own) core.do((engine, now) => engine.countHeartbeat(undefined, now));
+      return session.heartbeat(engine.liveness(session.peer!.id));
+    }
+    if (engine.lifeOf(memberId) !== life) return;
+    core.do((engine, now) => engine.applyCount(memberId, count, now));
+    if (isAlive) return;
+    const known = engine.heartbeatOf(memberId)?.number ?? 0;
+    if (known > count) session.suspect({ memberId, life, count: known, isAlive: true });
+    if (!peers.session(memberId) && this.#hearsay.take(1)) this.#watch(memberId);
+  }
+
+  /** Dials no more; resolves when no dial is under way. */
+  async end(): Promise<void> {
+    this.#ending.abort(new HearsayError("stopped", "The gossiper has stopped."));
+    await Promise.all(this.#watched.values());
+  }
+
+  #watch(id: string): void {
+    const { core, topology } = this.#options;
+    const member = topology.get(id);
+    const isToWatch = member && isDialable(member) && id !== core.engine.id &&
+      core.engine.activeIds().has(id);
+    if (!isToWatch || this.#watched.has(id) || this.#ending.signal.aborted) return;
+    const watching = this.#dialUntilClear(id).catch(() => {}).finally(() => {
+      this.#watched.delete(id);
+      core.do((engine) => engine.clearSuspicion(id));
+    });
+    this.#watched.set(id, watching);
+  }
+
+  /** Dials a member until it answers, or its crash is confirmed, or the evidence is of another kind. */
+  async #dialUntilClear(id: string): Promise<void> {
+    const { core } = this.#options;
+    const { signal } = this.#ending;
+    while (core.engine.activeIds().has(id) && !signal.aborted) {
+      if (!await this.#isRefused(id)) return;
+      if (!core.engine.activeIds().has(id)) return;
+      core.do((engine, now) => engine.suspect(id, now));
+      const { isBlocked } = core.do((engine, now) => engine.confirmCrash(id, { waitMs: this.#waitMs }, now));
+      if (isBlocked) return;
+      this.#inform(id);
+      // Rounded up: timers may be whole milliseconds, and the last dial must not come just before the wait is over.
+      await sleep(core.runtime, Math.ceil(this.#waitMs / (DIALS - 1)), { signal });
+    }
+  }
+
+  async #isRefused(id: string): Promise<boolean> {
+    const { core, peers, topology, settings } = this.#options;
+    const member = topology.get(id);
+    if (!member) return false;
+    using deadline = deadlineAfter(core.runtime, settings.gossipRequestTimeout, `Dialling ${id}`, {
+      signal: this.#ending.signal,
+    });
+    try {
+      await peers.reach(member, deadline);
+      return false;
+    } catch (error) {
+      return error instanceof ConnectionRefused;
+    }
+  }
+
+  #inform(id: string): void {
+    const { core, peers } = this.#options;
+    const { engine, runtime } = core;
+    const life = engine.lifeOf(id);
+    if (life === undefined) return;
+    const count = engine.heartbeatOf(id)?.number ?? 0;
+    const active = engine.activeIds();
+    const sessions = peers.sessions().filter(({ peer }) => active.has(peer!.id) && peer!.id !== id);
+    for (const session of inRandomOrder(sessions, () => runtime.random()).take(INFORMED_PEERS)) {
+      session.suspect({ memberId: id, life, count, isAlive: false });
+    }
+  }
+}

@@ -1,0 +1,125 @@
+import { assert, assertEquals } from "../../deps/std_assert.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+const PRODUCT = ["engine", "gossiper", "transport", "discovery"];
+/** A rule: R… has parts, the others have not. */
+const CITATION = /\b(?:R[1-9]\d?(?:\.\d+)?|[EPLSC][1-9]\d?)\b/g;
+/** Several rules in a row, as in "rules C1 to C4". */
+const RANGE = /\b([EPLSC])(\d+) to \1(\d+)\b/g;
+
+interface Rule {
+  readonly number: string;
+  readonly code: string;
+  readonly tests: string;
+}
+
+async function textOf(path: string): Promise<string> {
+  return await Deno.readTextFile(new URL(path, ROOT));
+}
+
+async function rules(): Promise<readonly Rule[]> {
+  const rows = (await textOf("docs/rules.md")).split("\n").filter((line) => /^\| [A-Z]\d/.test(line));
+  return rows.map((row) => {
+    const [number = "", name = "", text = "", code = "", tests = ""] = row.split("|").slice(1)
+      .map((cell) => cell.trim());
+    assert(name !== "" && /^.+\.$/.test(text), row);
+    return { number, code: code.replaceAll("`", ""), tests: tests.replaceAll("`", "") };
+  });
+}
+
+async function filesUnder(folder: string): Promise<string[]> {
+  const files: string[] = [];
+  for await (const { name, isDirectory } of Deno.readDir(new URL(folder, ROOT))) {
+    if (isDirectory) files.push(...await filesUnder(`${folder}/${name}`));
+    else if (name.endsWith(".ts")) files.push(`${folder}/${name}`);
+  }
+  return files;
+}
+
+async function productFiles(): Promise<string[]> {
+  const files = (await Promise.all(PRODUCT.map(filesUnder))).flat();
+  for await (const { name, isFile } of Deno.readDir(ROOT)) {
+    if (isFile && name.endsWith(".ts")) files.push(name);
+  }
+  return files;
+}
+
+/** The comments of a source. */
+function commentsOf(source: string): string {
+  return source.split("\n").filter((line) => /^\s*(?:\/\*\*|\*|\/\/)/.test(line)).join("\n");
+}
+
+/** The rules that a text cites. */
+function citedIn(text: string): string[] {
+  const cited = [...text.matchAll(CITATION)].map(([citation]) => citation);
+  for (const [, letter = "", first, last] of text.matchAll(RANGE)) {
+    for (let number = Number(first); number <= Number(last); number++) cited.push(letter + number);
+  }
+  return cited;
+}
+
+/** The citations that lead to no rule, by file. */
+function leadingNowhere(path: string, text: string, numbers: ReadonlySet<string>): string[] {
+  // R2 stands for all its parts.
+  const isRule = (cited: string) => numbers.has(cited) || numbers.has(`${cited}.1`);
+  return citedIn(text).filter((cited) => !isRule(cited)).map((cited) => `${path}: ${cited}`);
+}
+
+Deno.test("rules: every citation in the code and in the names of tests leads to a row of docs/rules.md", async () => {
+  const numbers = new Set((await rules()).map(({ number }) => number));
+  const broken: string[] = [];
+  let cited = 0;
+  for (const path of await productFiles()) {
+    const comments = commentsOf(await textOf(path));
+    cited += citedIn(comments).length;
+    broken.push(...leadingNowhere(path, comments, numbers));
+  }
+  for (const path of await filesUnder("tests")) {
+    if (!path.endsWith("_test.ts")) continue;
+    const names = [...(await textOf(path)).matchAll(/Deno\.test\(\s*["'`](.+?)["'`],/g)].map(([, name]) =>
+      name
+    );
+    const inNames = names.map((name) => /^(\S+) |\(([^)]*)\)$/.exec(name!)).flatMap((found) =>
+      found?.slice(1) ?? []
+    );
+    broken.push(...leadingNowhere(path, inNames.join("\n"), numbers));
+  }
+  assert(cited > 100, `${cited}`);
+  assertEquals(broken, []);
+});
+
+Deno.test("rules: a citation of a rule that is not there is found", () => {
+  const numbers = new Set(["E1", "E2", "R2.1"]);
+  assertEquals(leadingNowhere("x", "Merges (rules E1, E9 and R2; R2.7).", numbers), ["x: E9", "x: R2.7"]);
+  assertEquals(leadingNowhere("x", "See rules E1 to E3.", numbers), ["x: E3", "x: E3"]);
+});
+
+Deno.test("rules: every row names files that exist, and no number twice", async () => {
+  const all = await rules();
+  const numbers = all.map(({ number }) => number);
+  assertEquals(numbers.filter((number, index) => numbers.indexOf(number) !== index), []);
+  const missing: string[] = [];
+  for (const { number, code, tests } of all) {
+    for (const path of [code, ...tests === "none yet" ? [] : [tests]]) {
+      const text = await textOf(path).catch(() => undefined);
+      if (text === undefined) missing.push(`${number}: ${path}`);
+    }
+  }
+  assertEquals(missing, []);
+});
+
+Deno.test("rules: the tests of an E, P or R rule name its number", async () => {
+  const silent: string[] = [];
+  for (const { number, tests } of await rules()) {
+    if (!/^[EPR]/.test(number)) continue;
+    if (!new RegExp(`\\b${number.replace(".", "\\.")}\\b`).test(await textOf(tests))) silent.push(number);
+  }
+  assertEquals(silent, []);
+});
+
+Deno.test("rules: docs/ALGORITHM.md has the text of every L, S and C rule", async () => {
+  const text = await textOf("docs/ALGORITHM.md");
+  const numbers = (await rules()).map(({ number }) => number).filter((number) => /^[LSC]/.test(number));
+  assertEquals(numbers.length, 12);
+  assertEquals(numbers.filter((number) => !text.includes(`- **${number}`)), []);
+});

@@ -1,0 +1,121 @@
+import { assertEquals, assertGreater } from "../../deps/std_assert.ts";
+import { HEARTBEAT_KEY } from "../../engine/types.ts";
+import { EventStream, type HearsayEvent } from "../../gossiper/event_stream.ts";
+import type { Gossiper } from "../../gossiper/gossiper.ts";
+import { TestCluster } from "../requirements/harness.ts";
+
+const INTERVALS = 10;
+
+/** A stream that counts what is published, whether somebody listens or not. */
+class CountedStream extends EventStream {
+  readonly published: HearsayEvent[] = [];
+
+  override publish(event: HearsayEvent): void {
+    this.published.push(event);
+    super.publish(event);
+  }
+
+  /** How many heartbeats were published, of which members. */
+  get heartbeats(): Record<string, number> {
+    const counts: Record<string, number> = {};
+    for (const event of this.published) {
+      if (event.type !== "GossipUpdate" || event.key !== HEARTBEAT_KEY) continue;
+      counts[event.memberId] = (counts[event.memberId] ?? 0) + 1;
+    }
+    return counts;
+  }
+}
+
+/** Two members, of which `a` has a stream to which nobody has subscribed. */
+async function withUnheard(): Promise<{ cluster: TestCluster; stream: CountedStream; gossiper: Gossiper }> {
+  const cluster = new TestCluster(["a", "b"]);
+  const stream = new CountedStream();
+  const { gossiper } = cluster.make("a", { cluster: { eventStream: stream } });
+  await gossiper.start();
+  await cluster.make("b").gossiper.start();
+  await cluster.advance(1_000);
+  stream.published.length = 0;
+  return { cluster, stream, gossiper };
+}
+
+/** Lets intervals pass; the heartbeats that were published meanwhile. */
+async function heartbeatsIn(cluster: TestCluster, stream: CountedStream): Promise<Record<string, number>> {
+  stream.published.length = 0;
+  await cluster.advance(INTERVALS * 300);
+  return stream.heartbeats;
+}
+
+const ALL = { a: INTERVALS, b: INTERVALS };
+
+Deno.test("events: heartbeats cost no event where nobody listens, and are shown all the same", async () => {
+  const { cluster, stream, gossiper } = await withUnheard();
+  await using _ = cluster;
+  const before = gossiper.getState(HEARTBEAT_KEY).get("b")!;
+  assertEquals(await heartbeatsIn(cluster, stream), {});
+  assertEquals(stream.published, []);
+  const after = gossiper.getState(HEARTBEAT_KEY).get("b")!;
+  assertEquals(after.sequenceNumber, before.sequenceNumber + INTERVALS);
+  assertGreater(after.localTimestampUnixMilliseconds, before.localTimestampUnixMilliseconds);
+});
+
+Deno.test("events: changes of other keys are published where nobody listens", async () => {
+  const { cluster, stream, gossiper } = await withUnheard();
+  await using _ = cluster;
+  gossiper.setState("k", 1);
+  assertEquals(stream.published.map(({ type }) => type).filter((type) => type === "GossipUpdate"), [
+    "GossipUpdate",
+  ]);
+});
+
+for (const types of [undefined, "GossipUpdate", ["MemberBlocked", "GossipUpdate"]] as const) {
+  Deno.test(`events: a subscriber to ${types ?? "all"} gets every heartbeat, for as long as it listens`, async () => {
+    const { cluster, stream, gossiper } = await withUnheard();
+    await using _ = cluster;
+    const over = new AbortController();
+    const listening = Array.fromAsync(gossiper.events.subscribe(types, over));
+    assertEquals(await heartbeatsIn(cluster, stream), ALL);
+    over.abort();
+    const counts = (await listening).flatMap((event) =>
+      event.type === "GossipUpdate" && event.memberId === "b" ? [event.sequenceNumber] : []
+    );
+    assertEquals(counts, counts.map((_, index) => counts[0]! + index));
+    assertEquals(counts.length, INTERVALS);
+    assertEquals(await heartbeatsIn(cluster, stream), {});
+  });
+}
+
+Deno.test("events: a subscriber to other types gets no heartbeats, and none are made for it", async () => {
+  const { cluster, stream, gossiper } = await withUnheard();
+  await using _ = cluster;
+  const reader = gossiper.events.subscribe(["MemberBlocked", "PhaseChanged"]).getReader();
+  assertEquals(await heartbeatsIn(cluster, stream), {});
+  await reader.cancel();
+});
+
+Deno.test("watch: the key of heartbeats brings every count while it is watched, and makes none after", async () => {
+  const { cluster, stream, gossiper } = await withUnheard();
+  await using _ = cluster;
+  const over = new AbortController();
+  const watching = Array.fromAsync(gossiper.watch(HEARTBEAT_KEY, over));
+  const another = gossiper.watch(HEARTBEAT_KEY).getReader();
+  assertEquals(await heartbeatsIn(cluster, stream), ALL);
+  over.abort();
+  const ofB = (await watching).filter(({ memberId }) => memberId === "b");
+  assertEquals(ofB.map(({ value, deleted }) => [value, deleted]), ofB.map(() => [{}, false]));
+  const counts = ofB.map(({ sequenceNumber }) => sequenceNumber);
+  // The one that it had when the watching began, and one an interval after that.
+  assertEquals(counts, Array.from({ length: INTERVALS + 1 }, (_, index) => counts[0]! + index));
+  // Somebody else still watches.
+  assertEquals(await heartbeatsIn(cluster, stream), ALL);
+  await another.cancel();
+  assertEquals(await heartbeatsIn(cluster, stream), {});
+});
+
+Deno.test("watch: another key makes no events of heartbeats, nor does a watch that is over from the start", async () => {
+  const { cluster, stream, gossiper } = await withUnheard();
+  await using _ = cluster;
+  const other = gossiper.watch("k").getReader();
+  await Array.fromAsync(gossiper.watch(HEARTBEAT_KEY, { signal: AbortSignal.abort() })).catch(() => {});
+  assertEquals(await heartbeatsIn(cluster, stream), {});
+  await other.cancel();
+});
