@@ -22,7 +22,7 @@ import type { Topology } from "./topology.ts";
  * second refuses. Shorter: a restarting proxy blocks living members. Longer: crashes are found later.
  */
 export const CONFIRM_AFTER_MS = 1_100;
-/** How often a suspect is dialled meanwhile. Its address must refuse each time. */
+/** How often a suspect is dialled meanwhile, at least. Its address must refuse each time. */
 const DIALS = 4;
 /** To how many peers a suspicion is sent. 8: all but certainly one of them hears the suspect, if it lives. */
 const INFORMED_PEERS = 8;
@@ -99,16 +99,21 @@ export class CrashWatch {
   async #dialUntilClear(id: string): Promise<void> {
     const { core } = this.#options;
     const { signal } = this.#ending;
-    while (core.engine.activeIds().has(id) && !signal.aborted) {
+    for (let refused = 1; core.engine.activeIds().has(id) && !signal.aborted; refused++) {
       if (!await this.#isRefused(id)) return;
       if (!core.engine.activeIds().has(id)) return;
       core.do((engine, now) => engine.suspect(id, now));
-      const { isBlocked } = core.do((engine, now) => engine.confirmCrash(id, { waitMs: this.#waitMs }, now));
-      if (isBlocked) return;
+      // Time alone proves nothing: a process that stood still has slept through it.
+      if (refused >= DIALS && this.#isConfirmed(id)) return;
       this.#inform(id);
       // Rounded up: timers may be whole milliseconds, and the last dial must not come just before the wait is over.
       await sleep(core.runtime, Math.ceil(this.#waitMs / (DIALS - 1)), { signal });
     }
+  }
+
+  #isConfirmed(id: string): boolean {
+    const { core } = this.#options;
+    return core.do((engine, now) => engine.confirmCrash(id, { waitMs: this.#waitMs }, now)).isBlocked;
   }
 
   async #isRefused(id: string): Promise<boolean> {

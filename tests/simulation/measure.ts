@@ -107,6 +107,7 @@ async function measureOne({ size, loss, settings, seed }: OneOptions): Promise<R
       id,
       host,
       machine: runtime.machine(),
+      nowMs: runtime.monotonicMs(),
       network,
       config,
       discovery,

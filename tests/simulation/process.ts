@@ -24,6 +24,8 @@ export interface ProcessOptions {
   /** The name of its machine: a process that starts again there has the same address. */
   readonly host: string;
   readonly machine: Machine;
+  /** When it starts, on the clock of the simulation. */
+  readonly nowMs: number;
   readonly network: MemoryNetwork;
   readonly config: GossiperConfig;
   readonly discovery: Discovery | undefined;
@@ -60,6 +62,8 @@ export class Process {
   readonly host: string;
   readonly record: Member;
   readonly machine: Machine;
+  /** On the clock of the simulation. */
+  readonly startedAtMs: number;
   readonly address: string;
   readonly gossiper: Gossiper;
   readonly stream: EventStream;
@@ -81,6 +85,7 @@ export class Process {
     this.id = id;
     this.host = host;
     this.machine = machine;
+    this.startedAtMs = options.nowMs;
     this.#network = network;
     this.record = { id, host, port: 1, kinds: [] };
     this.#transport = network.transport(host, 1, config);

@@ -525,6 +525,7 @@ export class Simulation {
       id,
       host,
       machine,
+      nowMs: this.#runtime.monotonicMs(),
       network: this.#network,
       config,
       discovery: this.#discovery(),

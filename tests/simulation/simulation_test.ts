@@ -9,6 +9,7 @@ const REGRESSIONS: readonly (readonly [seed: number, what: string])[] = [
   [186, "the floor of a reset was taken to be held by whoever held all that lasts"],
   [220, "the same, and repairs without end"],
   [914229, "a process that stood still learned of a refused dial, and went on"],
+  [70009861, "a process that stood still took the next refused dial for the end of its wait"],
 ];
 
 /** How many seeds are tried anew with every run. */

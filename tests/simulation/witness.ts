@@ -7,6 +7,7 @@
 import { WAITING_PER_MEMBER } from "../../engine/peer_memory.ts";
 import { HEARTBEAT_KEY, type Hold, type Life } from "../../engine/types.ts";
 import type { MemberSnapshot, Snapshot } from "../../gossiper/contract.ts";
+import { CONFIRM_AFTER_MS } from "../../gossiper/crash_watch.ts";
 import type { HearsayEvent } from "../../gossiper/event_stream.ts";
 import { footprintOf } from "../../gossiper/gossiper.ts";
 import type { SentMessage } from "../../transport/memory.ts";
@@ -105,9 +106,13 @@ export class Witness {
         if (reason === "crashed") {
           this.crashes++;
           const living = this.#running(memberId);
+          // A proxy that restarts just when the next process under the id does hides that one.
+          const { heartbeatExpiration } = this.#options;
+          const waitMs = Math.min(CONFIRM_AFTER_MS, heartbeatExpiration / 2);
+          const isNew = living !== undefined && this.#options.nowMs() - living.startedAtMs < waitMs;
           return this.#ensure(
             process,
-            living === undefined,
+            living === undefined || isNew,
             () => `it takes ${memberId} to have crashed, which lives`,
           );
         }

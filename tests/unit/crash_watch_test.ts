@@ -188,6 +188,28 @@ Deno.test("CrashWatch: a frozen process is not suspected, and suspects nobody (C
   for (const id of ["a", "b", "c"]) assertEquals(tellingOther(cluster, id, []), []);
 });
 
+Deno.test("CrashWatch: a process that stood still does not count that time as a wait (C3)", async () => {
+  await using cluster = await connectedCluster(["a", "b"], FEW_ROUNDS, { b: { detectCrashes: false } });
+  const { runtime } = cluster.of("a");
+  const address = memoryAddress("b", 1);
+  // Two restarts of the proxy before b, of which only the first refused dial of each is seen.
+  cluster.network.stopProxy(address);
+  await cluster.advance(100);
+  assertEquals(told(cluster.of("a"), "b"), ["suspected"]);
+  runtime.freeze();
+  cluster.network.pause(memoryAddress("a", 1));
+  cluster.network.restoreProxy(address);
+  await cluster.advance(2_000);
+  cluster.network.stopProxy(address);
+  cluster.network.resume(memoryAddress("a", 1));
+  runtime.thaw();
+  await cluster.advance(300);
+  assertEquals(told(cluster.of("a"), "b"), ["suspected"]);
+  cluster.network.restoreProxy(address);
+  await cluster.advance(LONG_MS);
+  assertEquals(cluster.of("a").blocked, {});
+});
+
 Deno.test("CrashWatch: a member that stops stays blocked as left (C1)", async () => {
   await using cluster = await connectedCluster(["a", "b", "c"]);
   const { transport } = cluster.of("c");

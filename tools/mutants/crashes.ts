@@ -114,6 +114,13 @@ export const MUTANTS: readonly Mutant[] = [
     files: WATCH,
   },
   {
+    file: "gossiper/crash_watch.ts",
+    find: "if (refused >= DIALS && this.#isConfirmed(id)) return;",
+    replace: "if (this.#isConfirmed(id)) return;",
+    test: "CrashWatch: a process that stood still does not count that time as a wait",
+    files: WATCH,
+  },
+  {
     file: "engine/engine.ts",
     find: 'if (isBlocked) this.#membership.block(memberId, "crashed", now);',
     replace: 'this.#membership.block(memberId, "crashed", now);',
