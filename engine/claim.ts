@@ -20,7 +20,8 @@ export function claimOf(told: MemberDelta, held: MemberState | undefined): Claim
   if (isForeign(told.life)) return undefined;
   const mine = held?.life === told.life ? held : undefined;
   if (told.reset) {
-    if (mine && last < mine.held) return undefined;
+    // What is signed is a whole state, never a part of one.
+    if (told.after > 0 || (mine && last < mine.held)) return undefined;
     return claimAfter([], told);
   }
   if ((mine?.held ?? 0) < told.after || last <= (mine?.held ?? 0)) return undefined;

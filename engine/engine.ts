@@ -22,7 +22,7 @@ import { Membership, type MembershipSettings } from "./membership.ts";
 import { topologyHash } from "./murmur3.ts";
 import { PeerMemories, WAITING_PER_MEMBER } from "./peer_memory.ts";
 import { Random } from "./random.ts";
-import { ENVELOPE_BYTES, memberBytes } from "./size.ts";
+import { entryBytes, ENVELOPE_BYTES, memberBytes } from "./size.ts";
 import { stateName, Store } from "./store.ts";
 import {
   type BlockedMember,
@@ -42,6 +42,7 @@ import {
   type MemberDelta,
   type PartialDelta,
   type Phase,
+  type SentEntry,
   SIGNING_KEY,
   type SummaryPart,
   TOPOLOGY_KEY,
@@ -245,7 +246,7 @@ export class Engine {
   /**
    * Sets a key of this member. The value was copied by `copyJson`.
    *
-   * @throws {RangeError} where the member's whole state would exceed half of `maxMessageBytes`.
+   * @throws {RangeError} where the value or the member's whole state would be larger than a limit allows.
    */
   set(
     key: string,
@@ -418,9 +419,17 @@ export class Engine {
       this.#checkIsolation(now);
       this.#heartbeats.tick(now);
       this.#membership.tick(now);
+      this.#settleDeletions();
       this.#store.forgetTombstones(now.monotonicMs, this.#settings.tombstoneRetention);
       return {};
     });
+  }
+
+  /** Deletions that all active members know of need not be told any more (rule E8). */
+  #settleDeletions(): void {
+    if (this.#store.tombstones === 0) return;
+    if (this.#phase === "confirmed") this.#store.settleAll();
+    else if (this.#self.deletions.size > 0) this.#store.settle(this.#self, this.#exchange.ownHeldByAll());
   }
 
   /** Sets the key that says that this member leaves (R9.2). */
@@ -624,7 +633,7 @@ export class Engine {
     return this.#act(now, () => {
       if (this.#silenced) return {};
       const credible = new Map([...holds].filter(([, hold]) => !isFarAhead(hold.life, now.wallMs)));
-      this.#exchange.acknowledge(sent, credible);
+      this.#exchange.acknowledge(sent, credible, now.monotonicMs);
       // A life of which nothing was set yet is told by no delta: only so is it known that the one held is over.
       for (const [id, { life }] of credible) {
         // Where members sign, nobody else can end one's life by saying so.
@@ -719,7 +728,7 @@ export class Engine {
     const { order, tombstones } = this.#store;
     const { gone, remembered } = this.#membership.departures;
     let keys = 0;
-    for (const member of order.members()) keys += member.keysWith([]);
+    for (const member of order.members()) keys += member.size.keys;
     return { members: order.size, keys, tombstones, gone, remembered, waiting: this.#memories.waiting };
   }
 
@@ -886,31 +895,44 @@ export class Engine {
     now: Instant,
   ): number {
     const entry = { key, number: this.#self.held + 1, type: TYPE.value as string, ...copy };
-    const limit = Math.floor(this.#settings.maxMessageBytes / 2) - ENVELOPE_BYTES;
-    const bytes = this.#self.bytesWith([entry]) + memberBytes(this.#id);
-    // What a member tells of itself is small, and must be told also where the user's state fills its half.
-    if (bytes > limit && !isOwnBusiness(key)) {
-      const deleted = this.#self.deletedBytes;
-      const share = deleted > 0
-        ? `, ${deleted} of them for deleted keys, which count for tombstoneRetention`
-        : "";
-      throw new RangeError(
-        `The state of a member may take ${limit} bytes, half of maxMessageBytes; with ${
-          JSON.stringify(key)
-        } ` +
-          `it would take ${bytes}${share}; nothing was changed.`,
-      );
-    }
-    const { maxKeysPerMember } = this.#settings;
-    const keys = this.#self.keysWith([entry]);
-    if (keys > maxKeysPerMember && !isOwnBusiness(key)) {
-      throw new RangeError(
-        `A member may have ${maxKeysPerMember} keys, those deleted of late and its own affairs among them; with ` +
-          `${JSON.stringify(key)} there would be ${keys}; nothing was changed.`,
-      );
-    }
+    // What a member tells of itself is small, and must be told also where the user's state is at its limit.
+    if (!isOwnBusiness(key)) this.#checkSize(entry);
     this.#store.put(this.#self, [entry], now);
     return entry.number;
+  }
+
+  /** Refuses to set what would make this member's state larger than the limits allow. */
+  #checkSize(entry: SentEntry): void {
+    const { maxKeysPerMember, maxMessageBytes, maxStateBytes } = this.#settings;
+    const { keys, bytes, sentBytes } = this.#self.sizeWith(entry);
+    const share = Math.floor(maxMessageBytes / 2) - ENVELOPE_BYTES - memberBytes(this.#id);
+    const refuse = (what: string, limit: string, size: number) => {
+      const name = JSON.stringify(entry.key);
+      const deleted = this.#self.deletions.size;
+      const counted = deleted > 0
+        ? ` ${deleted} deleted keys count until all active members know of the deletion.`
+        : "";
+      throw new RangeError(
+        `${what} may ${limit}; with ${name} it would be ${size}. Nothing was changed.${counted}`,
+      );
+    };
+    if (entryBytes(entry) > share) {
+      refuse("A value", `take ${share} bytes, half of maxMessageBytes`, entryBytes(entry));
+    }
+    // A signature covers all of a state, which therefore travels in one message.
+    if (this.#signs && sentBytes > share) {
+      refuse("The state of a member that signs", `take ${share} bytes, half of maxMessageBytes`, sentBytes);
+    }
+    if (bytes > maxStateBytes) {
+      refuse("The state of a member", `take ${maxStateBytes} bytes, maxStateBytes`, bytes);
+    }
+    if (keys > maxKeysPerMember) {
+      refuse(
+        "A member",
+        `have ${maxKeysPerMember} keys, its own affairs among them (maxKeysPerMember)`,
+        keys,
+      );
+    }
   }
 
   /** What a peer says of this member is never merged; a later life or number of it is somebody else's (E1). */

@@ -11,7 +11,7 @@ import { withHeartbeatEntries } from "./liveness/entries_for_unversioned.ts";
 import type { Membership } from "./membership.ts";
 import type { MemberState } from "./member_state.ts";
 import { Newsroom, type Outcome } from "./news.ts";
-import type { PeerMemories, PeerMemory, Waiting } from "./peer_memory.ts";
+import { NOT_REFUSED, type PeerMemories, type PeerMemory, type Waiting } from "./peer_memory.ts";
 import { askedOf, deltaBytes, select, selectInOrder } from "./selection.ts";
 import { ENVELOPE_BYTES, holdBytes, holdsBytes } from "./size.ts";
 import { stateName, type Store } from "./store.ts";
@@ -31,16 +31,25 @@ export interface Sent {
   readonly peerId: string;
   readonly peerLife: Life | undefined;
   /** By member id: where the delta of that member started and ended, as positions. */
-  readonly members: ReadonlyMap<
-    string,
-    { readonly life: Life; readonly after: number; readonly last: number; readonly reset: boolean }
-  >;
+  readonly members: ReadonlyMap<string, SentSpan>;
   /** What is to be remembered once the peer has taken this. */
   readonly outcome: Outcome;
   /** The name of the sender's state. */
   readonly state: string;
   /** What the message takes, but for its envelope and its liveness, in bytes. */
   readonly bytes: number;
+}
+
+/** What was sent of a member, as positions. */
+interface SentSpan {
+  readonly life: Life;
+  readonly after: number;
+  readonly last: number;
+  /** Up to where the member was held then: more is to be sent if the last is below it. */
+  readonly end: number;
+  readonly reset: boolean;
+  /** The floor then: see {@linkcode Waiting}. */
+  readonly floor: number;
 }
 
 /** News of a peer that is being merged. Opaque. */
@@ -50,8 +59,10 @@ export interface Merging {
   readonly serial: number;
 }
 
-/** The limits of a message. */
+/** The limits of a message, and how often one is sent. */
 export interface ExchangeSettings {
+  readonly gossipInterval: number;
+  readonly heartbeatExpiration: number;
   readonly gossipMaxSend: number;
   readonly maxMessageBytes: number;
 }
@@ -181,7 +192,7 @@ export class Exchange {
       turnFirst: peer.turnFirst,
     });
     this.#emitDisseminated(peerId, deltas);
-    const members = new Map(deltas.map((each) => [each.id, { ...this.#spanSent(each), reset: each.reset }]));
+    const members = new Map(deltas.map((each) => [each.id, this.#spanSent(each)]));
     const outcome = this.#newsroom.noteTold(peer, news, members);
     const delta = {
       members: isForeign(peer.life ?? "") ? this.#withHeartbeats(peer, deltas) : deltas,
@@ -222,7 +233,7 @@ export class Exchange {
   }
 
   /** The peer holds what was sent to it, but for what it says itself, which always wins. */
-  acknowledge(sent: Sent, holds: Holds): void {
+  acknowledge(sent: Sent, holds: Holds, nowMs: number): void {
     const peer = this.#memories.peek(sent.peerId);
     // What an earlier life of the peer held, this one may lack.
     if (!peer || peer.life !== sent.peerLife || this.isOutlived(peer)) return;
@@ -231,10 +242,10 @@ export class Exchange {
     peer.changes.add(...changes);
     if (turn !== undefined) peer.turn = Math.max(peer.turn ?? 0, turn);
     peer.turnFirst = turnFirst;
-    for (const [id, { life, last, reset }] of sent.members) {
-      if (!holds.has(id)) this.#noteHeld(peer, id, { life, number: last, reset });
+    for (const [id, { last, ...span }] of sent.members) {
+      if (!holds.has(id)) this.#noteHeld(peer, id, { ...span, number: last });
     }
-    for (const [id, hold] of holds) this.#noteSaid(peer, id, { hold, sent: sent.members.get(id) });
+    for (const [id, hold] of holds) this.#noteSaid(peer, id, { hold, sent: sent.members.get(id), nowMs });
     this.#review(peer);
   }
 
@@ -253,7 +264,8 @@ export class Exchange {
     this.noteState(merging.peer, delta, nowMs);
     this.#noteAgreeing(delta);
     const nothingLeft = this.#review(merging.peer);
-    this.#compareDigests(merging.peer, delta, nothingLeft);
+    // What was not taken is told anew, and until then the digests differ.
+    if (holds.size === 0) this.#compareDigests(merging.peer, delta, nothingLeft);
   }
 
   /** After entries of a peer were merged, whether a digest came with them or not. */
@@ -265,7 +277,15 @@ export class Exchange {
       const member = order.get(each.id);
       if (member?.isForeign && isForeign(life)) this.#noteTold(peer, member, each.entries);
       else if (!holds.has(each.id) && each.entries.length > 0) {
-        this.#noteHeld(peer, each.id, { life, number: last, reset: each.reset });
+        // It may hold more than this part, and that is told in another.
+        const end = each.end ?? last;
+        this.#noteHeld(peer, each.id, {
+          life,
+          number: last,
+          reset: each.reset && last === end,
+          end: last,
+          floor: 0,
+        });
       } else if (member && member.life > life && each.id !== peer.id) {
         // Whoever tells of an earlier life holds nothing of the later one, whatever was supposed.
         this.#wait(peer, member, { after: 0 });
@@ -334,10 +354,22 @@ export class Exchange {
   /** Whether an active peer is known to hold this member's own state up to a number. */
   isAcknowledgedBy(id: string, number: number): boolean {
     if (id === this.#selfId || !this.#store.active.has(id)) return false;
+    return this.#ownHeldBy(id) >= number;
+  }
+
+  /** Up to which number all active peers are known to hold this member's own state. */
+  ownHeldByAll(): number {
+    let number = this.#store.order.get(this.#selfId)!.held;
+    for (const id of this.#store.peers) number = Math.min(number, this.#ownHeldBy(id));
+    return number;
+  }
+
+  #ownHeldBy(id: string): number {
+    // It has the state that this member has.
+    if (this.#store.agreement.agrees(id, this.state)) return Infinity;
     const peer = this.#memories.peek(id);
     // What an earlier life of the peer held, this one may lack.
-    const held = peer && !this.isOutlived(peer) ? peer.ownHeld : 0;
-    return held >= number || this.#store.agreement.agrees(id, this.state);
+    return peer && !this.isOutlived(peer) ? peer.ownHeld : 0;
   }
 
   /** This member's own state begins anew: what peers held of it counts no more. */
@@ -382,21 +414,26 @@ export class Exchange {
     const { life } = member;
     // What a peer lacks that gets no gossip is no repair under way.
     const gap = waiting.gap === true && this.#store.active.has(peer.id);
-    this.#memories.wait(peer, member.id, { reset: false, ...waiting, life, gap });
+    const defaults = { reset: false, floor: member.floor, ...NOT_REFUSED };
+    this.#memories.wait(peer, member.id, { ...defaults, ...waiting, life, gap });
   }
 
   /** The peer is known to hold a member up to a number that was sent to it, or that it told. */
-  #noteHeld(peer: PeerMemory, id: string, hold: Hold & { readonly reset: boolean }): void {
+  #noteHeld(peer: PeerMemory, id: string, hold: Hold & Pick<SentSpan, "end" | "reset" | "floor">): void {
     const member = this.#store.order.get(id);
     if (!member || member.life !== hold.life) return;
     if (id === this.#selfId) peer.ownHeld = Math.max(peer.ownHeld, hold.number);
     if (peer.pushedAfter(member, 0) <= hold.number) peer.pushed.delete(id);
     const waiting = peer.waiting.get(id);
-    if (!waiting) return member.noteHeldBy(peer, hold.number);
+    const isPart = hold.number < hold.end;
+    if (!waiting && !isPart) return member.noteHeldBy(peer, hold.number);
     // A late acknowledgement takes nothing back, and of what a reset is to mend it says nothing.
-    if (waiting.life === hold.life && (waiting.reset ? !hold.reset : hold.number <= waiting.after)) return;
+    if (waiting?.life === hold.life) {
+      if ((waiting.reset && !hold.reset) || hold.number <= waiting.after) return;
+    }
     this.#memories.settle(peer, id);
-    if (hold.number < member.held) this.#wait(peer, member, { after: hold.number });
+    if (isPart) this.#wait(peer, member, { after: hold.number, reset: hold.reset, floor: hold.floor });
+    else if (hold.number < member.held) this.#wait(peer, member, { after: hold.number });
     else member.noteHeldBy(peer, hold.number);
   }
 
@@ -418,9 +455,12 @@ export class Exchange {
   }
 
   /** Where a delta that is about to be sent starts and ends, as positions. */
-  #spanSent(delta: MemberDelta): { life: Life; after: number; last: number } {
-    const member = this.#store.order.get(delta.id)!;
-    return member.isForeign ? { life: member.life, after: 0, last: member.held } : spanOf(delta);
+  #spanSent(delta: MemberDelta): SentSpan {
+    const { life, held, certified, floor, isForeign } = this.#store.order.get(delta.id)!;
+    const { reset } = delta;
+    if (isForeign) return { life, after: 0, last: held, end: held, reset, floor };
+    // Of a state that is not all signed yet the rest follows once it is.
+    return { ...spanOf(delta), end: this.#signs ? Math.min(certified, held) : held, reset, floor };
   }
 
   /** What the receiver says of itself wins over what was remembered; but it cannot raise it unsent (E5). */
@@ -429,10 +469,11 @@ export class Exchange {
     id: string,
     said: {
       readonly hold: Hold;
-      readonly sent: { readonly after: number; readonly last: number; readonly reset: boolean } | undefined;
+      readonly sent: SentSpan | undefined;
+      readonly nowMs: number;
     },
   ): void {
-    const { hold, sent } = said;
+    const { hold, sent, nowMs } = said;
     const member = this.#store.order.get(id);
     peer.pushed.delete(id);
     if (!member) return;
@@ -440,14 +481,32 @@ export class Exchange {
     // Of a foreign member numbers say nothing of what lies below.
     const number = hold.life === member.life && !member.isForeign ? hold.number : 0;
     if (number >= (sent?.last ?? member.held)) {
-      return sent && this.#noteHeld(peer, id, { life: member.life, number: sent.last, reset: sent.reset });
+      return sent && this.#noteHeld(peer, id, { ...sent, number: sent.last });
     }
     if (!sent && number >= peer.supposed(member).after) return;
     // It has lost some of the state that it once said it has.
     peer.receivedState = undefined;
     this.#store.agreement.set(peer.id, { sent: undefined, reported: undefined });
     if (id === this.#selfId) peer.ownHeld = number;
-    this.#wait(peer, member, { after: number, gap: sent === undefined || number < sent.after });
+    const gap = sent === undefined || number < sent.after;
+    this.#wait(peer, member, {
+      after: number,
+      gap,
+      ...(!gap && this.#afterRefusal(peer.waiting.get(id), number, nowMs)),
+    });
+  }
+
+  /** The peer took nothing of what it was sent, because more finds no room there: it is sent ever more rarely. */
+  #afterRefusal(
+    before: Waiting | undefined,
+    number: number,
+    nowMs: number,
+  ): Pick<Waiting, "refusals" | "notBeforeMs"> {
+    // A signature that could not be verified at once is verified with the next message.
+    if (this.#signs || number !== before?.after) return NOT_REFUSED;
+    const { gossipInterval, heartbeatExpiration } = this.#settings;
+    const refusals = before.refusals + 1;
+    return { refusals, notBeforeMs: nowMs + Math.min(heartbeatExpiration, gossipInterval * 2 ** refusals) };
   }
 
   /** Whether the peer lacks nothing; if so, that is noted as its acknowledgement of this state. */

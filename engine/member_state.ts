@@ -16,7 +16,7 @@ import { Sum } from "./digest.ts";
 import { isForeign } from "./life.ts";
 import { murmur32Pair } from "./murmur3.ts";
 import type { Serials } from "./serials.ts";
-import { entryBytes, memberBytes } from "./size.ts";
+import { entryBytes, heldBytes, memberBytes } from "./size.ts";
 import {
   type Claim,
   type Entry,
@@ -43,6 +43,7 @@ export interface Known {
 /** Of so few keys each is found by looking at all: a map of them would take more room than they do. */
 const FEW_KEYS = 8;
 const NO_FLOOR = { number: 0, serial: 0 };
+const NO_DELETIONS: ReadonlySet<HeldEntry> = new Set();
 
 /** One's own state at one moment, to be signed: later changes do not touch it. */
 export interface Draft {
@@ -65,13 +66,19 @@ export class MemberState {
   readonly heartbeat: Heartbeat = { count: 0, wallMs: 0, monotonicMs: -Infinity };
   /** The member's own signature over everything up to `held`, where it signs. */
   proof: string | undefined;
-  /** An upper bound of the bytes of all entries in a message. */
-  bytes = 0;
+  /** Up to where all active members are known to hold it (rule E8). */
+  settled = 0;
   /** The member's place in its holder's order of change: see `ChangeOrder`. */
   readonly changed: Place = new Place(this);
   turn = 0;
 
   #keys = 0;
+  /** What all entries count for where they are held. */
+  #bytes = 0;
+  /** The most bytes that all entries take in a message. */
+  #sentBytes = 0;
+  /** The deletions that are still told of, the first deleted first. */
+  #deletions: Set<HeldEntry> | undefined;
   /** Every entry in rising order of position. */
   readonly #entries = new Chain<HeldEntry>();
   /** The same by key, where there are many. */
@@ -174,28 +181,51 @@ export class MemberState {
     this.#certified = { number: claim.number, proof, entries };
   }
 
-  /** The bytes of keys that were deleted and are still told of. */
-  get deletedBytes(): number {
-    let bytes = 0;
-    for (const entry of this.entries()) if (entry.value === undefined) bytes += entryBytes(entry);
-    return bytes;
+  /** How large this state is, deletions that are still told of included. */
+  get size(): { readonly keys: number; readonly bytes: number; readonly sentBytes: number } {
+    return { keys: this.#keys, bytes: this.#bytes, sentBytes: this.#sentBytes };
   }
 
-  /** The bytes that this state would have if these entries were added. */
-  bytesWith(entries: readonly SentEntry[]): number {
-    let bytes = this.bytes;
-    for (const entry of entries) {
-      const before = this.get(entry.key);
-      bytes += entryBytes(entry) - (before ? entryBytes(before.entry) : 0);
+  /** How large this state would be with an entry. */
+  sizeWith(entry: SentEntry): MemberState["size"] {
+    const before = this.get(entry.key)?.entry;
+    return {
+      keys: this.#keys + (before ? 0 : 1),
+      bytes: this.#bytes + heldBytes(entry) - (before ? heldBytes(before) : 0),
+      sentBytes: this.#sentBytes + entryBytes(entry) - (before ? entryBytes(before) : 0),
+    };
+  }
+
+  /** The deletions that are still told of, the first deleted first. */
+  get deletions(): ReadonlySet<HeldEntry> {
+    return this.#deletions ?? NO_DELETIONS;
+  }
+
+  /**
+   * What would be held instead after a part of a reset; undefined where nothing of what is held has to go, so that
+   * entries above all others are all that it brings.
+   */
+  repairedBy({ after, entries }: MemberDelta): SentEntry[] | undefined {
+    const last = entries.at(-1)?.number ?? after;
+    const told = new Map(entries.map((entry) => [entry.key, entry]));
+    const kept: Entry[] = [];
+    let isWrong = false;
+    for (const entry of this.entries()) {
+      const inPart = told.get(entry.key);
+      if (entry.number > last) {
+        // It was set later than the state of which this is a part.
+        told.delete(entry.key);
+        kept.push(entry);
+      } else if (entry.number > after) {
+        isWrong ||= entry.value !== undefined && !isSame(entry, inPart);
+      } else if (!inPart) kept.push(entry);
     }
-    return bytes;
-  }
-
-  /** The number of keys, deleted ones that are still told of among them, if these entries were added. */
-  keysWith(entries: readonly SentEntry[]): number {
-    let keys = this.#keys;
-    for (const { key } of entries) if (!this.get(key)) keys++;
-    return keys;
+    for (const entry of told.values()) {
+      isWrong ||= entry.value !== undefined && entry.number <= this.held &&
+        !isSame(entry, this.live(entry.key));
+    }
+    if (!isWrong) return undefined;
+    return [...kept, ...told.values()].sort((one, other) => one.number - other.number);
   }
 
   /** Puts an entry above all others; of a foreign member, above the one of the same key, whose place it takes. */
@@ -209,7 +239,9 @@ export class MemberState {
     if (++this.#keys > FEW_KEYS) this.#byKey ??= this.#keyed();
     this.held = position;
     if (this.#isCompared(entry)) this.highest = Math.max(this.highest, entry.number);
-    this.bytes += entryBytes(entry);
+    this.#bytes += heldBytes(entry);
+    this.#sentBytes += entryBytes(entry);
+    if (entry.value === undefined) (this.#deletions ??= new Set()).add(held);
     if (entry.value !== undefined && this.#isCompared(entry)) this.#sum.add(...this.#share(entry));
     return held;
   }
@@ -254,10 +286,10 @@ export class MemberState {
   }
 
   /**
-   * What someone lacks who holds everything up to the position `after`: a delta, or the whole state where what
-   * lies between is partly forgotten. Undefined where nothing is lacking. A delta that is larger than `maxBytes` is cut
-   * after an entry: what is left is a prefix too (rule E7). A reset, a signed state and that of an unversioned member
-   * cannot be cut.
+   * What someone lacks who holds everything up to the position `after`: a delta, or a reset where what lies between is
+   * partly forgotten. Undefined where nothing is lacking. With `reset` the parts of a reset up to `after` arrived, and
+   * the next is returned. What is larger than `maxBytes` is cut after an entry: what is left is a prefix too, or a part
+   * of a reset (rules E7, E8). A signed state and that of an unversioned member cannot be cut.
    */
   deltaAfter(
     after: number,
@@ -265,34 +297,49 @@ export class MemberState {
   ): MemberDelta | undefined {
     const { maxBytes = Infinity } = options;
     const reset = options.reset === true || after < this.floor;
-    const start = reset ? 0 : after;
-    const { id, life } = this;
-    if (this.#certified) {
-      const { proof } = this.#certified;
-      const entries = this.#certified.entries.filter(({ number }) => number > start);
-      return entries.length === 0 ? undefined : { id, life, after: start, reset, entries, proof };
-    }
-    const entries: Entry[] = [];
-    for (let held = this.#entries.newest; held && held.position > start; held = held.older) {
-      entries.push(held.entry);
-    }
+    const isWhole = this.#certified !== undefined || this.proof !== undefined || this.isForeign;
+    const start = reset && (isWhole || options.reset !== true) ? 0 : after;
+    const entries = isWhole
+      ? this.#wholeAfter(start)
+      : this.#firstAfter(start, maxBytes - memberBytes(this.id));
     if (entries.length === 0) return undefined;
-    if (this.isForeign) {
-      return { id, life, after: 0, reset, entries: entries.sort((one, other) => one.number - other.number) };
-    }
-    // The signature is over all that is held, and no less.
-    const isWhole = entries[0]!.number === this.held && this.proof !== undefined;
-    entries.reverse();
+    const end = this.#certified?.number ?? this.held;
+    const proof = this.#certified?.proof ?? (entries.at(-1)!.number === end ? this.proof : undefined);
     return {
-      id,
-      life,
-      after: start,
+      id: this.id,
+      life: this.life,
+      after: this.isForeign ? 0 : start,
       reset,
-      entries: reset || this.proof !== undefined
-        ? entries
-        : firstThatFit(entries, maxBytes - memberBytes(id)),
-      ...(isWhole && { proof: this.proof! }),
+      ...(reset && !this.isForeign && { end }),
+      entries,
+      ...(proof !== undefined && { proof }),
     };
+  }
+
+  #wholeAfter(start: number): readonly Entry[] {
+    if (this.#certified) return this.#certified.entries.filter(({ number }) => number > start);
+    const entries = [...this.#newerThan(start)].map(({ entry }) => entry);
+    return this.isForeign ? entries.sort((one, other) => one.number - other.number) : entries;
+  }
+
+  /** The first entries above a position up to a number of bytes, and one at least. */
+  #firstAfter(start: number, maxBytes: number): readonly Entry[] {
+    const entries: Entry[] = [];
+    let bytes = 0;
+    for (const { entry } of this.#newerThan(start)) {
+      bytes += entryBytes(entry);
+      if (bytes > maxBytes && entries.length > 0) break;
+      entries.push(entry);
+    }
+    return entries;
+  }
+
+  /** What stands above a position, in rising order. */
+  *#newerThan(position: number): Iterable<HeldEntry> {
+    if (position === 0) return yield* this.#entries.oldestFirst();
+    let first: HeldEntry | undefined;
+    for (let held = this.#entries.newest; held && held.position > position; held = held.older) first = held;
+    for (let held = first; held; held = held.newer) yield held;
   }
 
   #heldOfForeign(known: Known): number {
@@ -321,15 +368,14 @@ export class MemberState {
     this.#keys--;
     this.#entries.drop(held);
     this.#byKey?.delete(held.entry.key);
-    this.bytes -= entryBytes(held.entry);
     const { entry } = held;
+    this.#bytes -= heldBytes(entry);
+    this.#sentBytes -= entryBytes(entry);
+    this.#deletions?.delete(held);
     if (entry.value !== undefined && this.#isCompared(entry)) this.#sum.remove(...this.#share(entry));
   }
 }
 
-/** The first entries up to a number of bytes, and one at least. */
-function firstThatFit(entries: readonly Entry[], maxBytes: number): readonly Entry[] {
-  let bytes = 0;
-  const end = entries.findIndex((entry) => (bytes += entryBytes(entry)) > maxBytes);
-  return end < 0 ? entries : entries.slice(0, Math.max(end, 1));
+function isSame(one: SentEntry, other: SentEntry | undefined): boolean {
+  return one.number === other?.number && one.json === other.json && one.type === other.type;
 }

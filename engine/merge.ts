@@ -13,7 +13,7 @@ import { isForeign } from "./life.ts";
 import type { Heartbeats } from "./liveness/heartbeats.ts";
 import type { MemberState } from "./member_state.ts";
 import type { Membership } from "./membership.ts";
-import { entryBytes, ENVELOPE_BYTES, memberBytes } from "./size.ts";
+import { entryBytes, ENVELOPE_BYTES, heldBytes, memberBytes } from "./size.ts";
 import type { Store } from "./store.ts";
 import {
   GRACEFULLY_LEFT_KEY,
@@ -24,6 +24,12 @@ import {
   type MemberDelta,
   type SentEntry,
 } from "./types.ts";
+
+/**
+ * How much more than its owner may set is held of a member: what the owner sets by itself, and deletions that the owner
+ * has dropped already.
+ */
+const MARGIN = 1.5;
 
 /** What came with a delta of a member. */
 export interface Telling {
@@ -37,6 +43,7 @@ export interface Telling {
 export interface MergeSettings {
   readonly maxMembers: number;
   readonly maxKeysPerMember: number;
+  readonly maxStateBytes: number;
   readonly maxMessageBytes: number;
 }
 
@@ -82,29 +89,41 @@ export class Merge {
     // Who knows nothing of lives signs nothing either.
     if (isForeign(life) && this.#signs) return this.refuse(told, telling);
     if (isForeign(life)) return this.#takeForeign(told, mine, telling);
+    if (mine && !this.#signs) this.#store.settle(mine, told.settled ?? 0);
     // A gap: what lies between is unknown, so that nothing after it can be taken (E4).
-    if (!told.reset && (mine?.held ?? 0) < told.after) {
+    if ((mine?.held ?? 0) < told.after) {
       return void telling.holds.set(told.id, { life, number: mine?.held ?? 0 });
     }
     if (told.entries.length === 0) {
-      if (mine && !this.#signs) this.#heartbeats.learn(mine, told.count ?? 0, telling.now);
+      if (mine) this.#learn(mine, told, telling);
       return;
     }
+    // Where members sign, a state is signed, and told anew, as a whole.
+    if (this.#signs && told.reset && told.after > 0) return this.refuse(told, telling);
+    // A reset of a state that ended below what is held is older than that.
+    const end = told.reset && !this.#signs ? told.end ?? number : number;
+    if (mine && told.reset && end < mine.held) return note(mine, telling);
     const { taken, forgotten } = this.#signs
       ? withoutIdleDeletions(told, mine)
       : { taken: told, forgotten: 0 };
-    const into = told.reset ? undefined : mine;
-    const added = taken.entries.filter((entry) => entry.number > (into?.held ?? 0));
-    if (this.#exceedsLimits(told.id, added, into)) return this.#noteLimit(told, mine, telling);
+    const fitting = this.#fitting(taken, mine);
+    if (fitting.entries.length < taken.entries.length) this.#noteLimit(told, telling);
+    if (fitting.entries.length === 0) return this.refuse(told, telling);
     // Where members sign, what was signed is the whole state that would be held; what was known before is talk.
-    const isWhole = told.reset && number >= (mine?.held ?? 0);
-    if (mine && (isWhole || !this.#signs)) this.#noteConflicts(mine, told.entries, telling);
-    const after = this.#takeEntries(taken, held, telling);
+    if (mine && (told.reset || !this.#signs)) this.#noteConflicts(mine, told.entries, telling);
+    const after = this.#takeEntries(fitting, held, telling);
+    if (fitting !== taken) note(after, telling);
     if (after.held === number) after.raiseFloor({ number: forgotten, serial: after.changed.serial });
-    // Where members sign, nobody speaks for another (rule L4).
-    if (!this.#signs) this.#heartbeats.learn(after, told.count ?? 0, telling.now);
+    this.#learn(after, told, telling);
     // Of itself the sender says less than it once gave out.
-    if (told.id === telling.peerId && number < after.held) note(after, telling);
+    if (told.id === telling.peerId && end < after.held) note(after, telling);
+  }
+
+  /** Takes what is said of a member beside its entries. Where members sign, nobody speaks for another (rule L4). */
+  #learn(member: MemberState, { count = 0, settled = 0 }: MemberDelta, { now }: Telling): void {
+    if (this.#signs) return;
+    this.#heartbeats.learn(member, count, now);
+    this.#store.settle(member, settled);
   }
 
   #takeForeign(told: MemberDelta, held: MemberState | undefined, telling: Telling): void {
@@ -115,7 +134,11 @@ export class Merge {
       if (entry.key === HEARTBEAT_KEY && mine && mine.json === entry.json) return false;
       return entry.number > (mine?.number ?? 0);
     });
-    if (this.#exceedsLimits(told.id, news, held)) return this.#noteLimit(told, held, telling);
+    const fitting = this.#fitting({ ...told, entries: news }, held);
+    if (fitting.entries.length < news.length) {
+      this.#noteLimit(told, telling);
+      return this.refuse(told, telling);
+    }
     if (held && news.length > 0) this.#store.put(held, news, telling.now);
     else if (news.length > 0) this.#begin({ ...told, entries: news }, { floor: 0, now: telling.now });
     this.#applyLeft(told.id, telling.now);
@@ -143,25 +166,21 @@ export class Merge {
   #takeEntries(told: MemberDelta, held: MemberState | undefined, telling: Telling): MemberState {
     const { now } = telling;
     const { life, last } = spanOf(told);
-    if (held?.life === life && !told.reset) {
+    const floor = told.reset ? last : 0;
+    const entries = held?.life === life && told.reset ? held.repairedBy(told) : undefined;
+    if (held?.life === life && entries === undefined) {
       const news = told.entries.filter((entry) => entry.number > held.held);
       this.#store.put(held, news, now);
-      if (news.length > 0) held.proof = told.proof;
+      if (news.length > 0) {
+        held.proof = told.proof;
+        held.raiseFloor({ number: floor, serial: held.changed.serial });
+      }
       this.#applyLeft(told.id, now);
       return held;
     }
-    if (held?.life === life) {
-      // A reset that ends below what is held is older than that.
-      if (last < held.held) {
-        note(held, telling);
-        return held;
-      }
-      if (isSame(held, told.entries)) return held;
-    }
-    const floor = told.reset ? last : 0;
     const before = held?.life ?? this.#membership.departures.memory(told.id)?.life;
     const member = held
-      ? this.#store.replace(held, told.entries, { life, floor, now })
+      ? this.#store.replace(held, entries ?? told.entries, { life, floor, now })
       : this.#begin(told, { floor, now });
     member.proof = told.proof;
     // A block may have outlasted the state, and the memory too, of the life that left.
@@ -204,19 +223,49 @@ export class Merge {
     }
   }
 
-  /** Whether more would be held than may be, with these entries added to `mine`, or in place of all. */
-  #exceedsLimits(id: string, entries: readonly SentEntry[], mine: MemberState | undefined): boolean {
-    if (!this.#store.order.get(id) && this.#store.order.size >= this.#settings.maxMembers) return true;
-    const bytes = mine ? mine.bytesWith(entries) : entries.reduce((sum, entry) => sum + entryBytes(entry), 0);
-    const keys = mine ? mine.keysWith(entries) : entries.length;
-    // Twice what an owner may set: a holder may keep tombstones that the owner has forgotten.
-    if (keys > 2 * this.#settings.maxKeysPerMember) return true;
-    return bytes + memberBytes(id) > this.#settings.maxMessageBytes - 2 * ENVELOPE_BYTES;
+  /** As much of what is told as finds room: all of it, or the first entries, or none. */
+  #fitting(told: MemberDelta, mine: MemberState | undefined): MemberDelta {
+    const none = { ...told, entries: [] };
+    if (!this.#store.order.get(told.id) && this.#store.order.size >= this.#settings.maxMembers) return none;
+    const repaired = mine && told.reset ? mine.repairedBy(told) : undefined;
+    const into = repaired ? undefined : mine;
+    const added = repaired ?? told.entries.filter(({ number, key }) => {
+      const before = mine?.isForeign ? mine.get(key)?.entry.number : mine?.held;
+      return number > (before ?? 0);
+    });
+    const count = this.#countFitting(added, into, told);
+    if (count === added.length) return told;
+    // What cannot be cut is taken whole or not at all.
+    if (repaired || this.#signs || isForeign(told.life)) return none;
+    const last = added[count - 1]?.number ?? 0;
+    return { ...told, entries: told.entries.filter(({ number }) => number <= last) };
   }
 
-  /** What found no room is not held, and must not be taken to be (E5). */
-  #noteLimit({ id, life }: MemberDelta, mine: MemberState | undefined, { peerId, holds }: Telling): void {
-    holds.set(id, { life, number: mine?.held ?? 0 });
+  /** How many of these entries find room beside what is held: the most after which the state is within the limits. */
+  #countFitting(
+    entries: readonly SentEntry[],
+    mine: MemberState | undefined,
+    { id, life }: MemberDelta,
+  ): number {
+    const { maxKeysPerMember, maxStateBytes, maxMessageBytes } = this.#settings;
+    const isCut = !this.#signs && !isForeign(life);
+    const maxSentBytes = isCut ? Infinity : maxMessageBytes - 2 * ENVELOPE_BYTES - memberBytes(id);
+    const size = mine?.size ?? { keys: 0, bytes: 0, sentBytes: 0 };
+    let { keys, bytes, sentBytes } = size;
+    let fitting = 0;
+    for (const [index, entry] of entries.entries()) {
+      const before = mine?.get(entry.key)?.entry;
+      keys += before ? 0 : 1;
+      bytes += heldBytes(entry) - (before ? heldBytes(before) : 0);
+      sentBytes += entryBytes(entry) - (before ? entryBytes(before) : 0);
+      const isWithin = keys <= MARGIN * maxKeysPerMember && bytes <= MARGIN * maxStateBytes &&
+        sentBytes <= maxSentBytes;
+      if (isWithin) fitting = index + 1;
+    }
+    return fitting;
+  }
+
+  #noteLimit({ id }: MemberDelta, { peerId }: Telling): void {
     this.#emit({ type: "ConflictDetected", memberId: id, reason: "limit", peerId });
   }
 }
@@ -239,15 +288,4 @@ function withoutIdleDeletions(
 
 function note(held: MemberState, telling: Telling): void {
   telling.holds.set(held.id, { life: held.life, number: held.held });
-}
-
-/** Whether a reset would change nothing. */
-function isSame(held: MemberState, entries: readonly SentEntry[]): boolean {
-  let count = 0;
-  for (const entry of held.entries()) if (entry.value !== undefined) count++;
-  const live = entries.filter((entry) => entry.value !== undefined);
-  return (entries.at(-1)?.number ?? 0) === held.held && count === live.length && live.every((entry) => {
-    const mine = held.live(entry.key);
-    return mine?.number === entry.number && mine.json === entry.json && mine.type === entry.type;
-  });
 }

@@ -7,7 +7,7 @@
 
 import type { Membership } from "./membership.ts";
 import type { MemberState } from "./member_state.ts";
-import type { PeerMemories, PeerMemory } from "./peer_memory.ts";
+import { NOT_REFUSED, type PeerMemories, type PeerMemory } from "./peer_memory.ts";
 import { askedOf, type Candidate, type Candidates, quarterOf } from "./selection.ts";
 import type { Store } from "./store.ts";
 import { HEARTBEAT_KEY, type Hold, type Holds, type MemberDelta } from "./types.ts";
@@ -85,6 +85,7 @@ export class Newsroom {
   /** What there is to tell a peer now. */
   of(peer: PeerMemory, { asked, nowMs }: { readonly asked: Holds; readonly nowMs: number }): News {
     const { order } = this.#store;
+    peer.heldBack = false;
     const own = this.#item(peer, order.get(this.#selfId)!, nowMs);
     const waiting = this.#waiting(peer, nowMs);
     const found = this.#changed(peer, nowMs);
@@ -114,7 +115,7 @@ export class Newsroom {
     return {
       turn: inTurn.find(isLeft)?.turn ?? news.turn,
       turnFirst: peer.crowded && (next === undefined || isLeft(next)),
-      partial: peer.crowded || found.length > this.#places,
+      partial: peer.crowded || peer.heldBack || found.length > this.#places,
       changes: [Math.max(0, ...left.map(({ member }) => member.changed.serial)), serial],
     };
   }
@@ -190,12 +191,28 @@ export class Newsroom {
   }
 
   /** The heartbeat of a blocked member is not passed on: it would free the member elsewhere (E10). */
-  #withCount({ id, heartbeat, isForeign }: MemberState, delta: MemberDelta): MemberDelta {
-    if (this.#store.active.has(id)) return heartbeat.count > 0 ? { ...delta, count: heartbeat.count } : delta;
+  #withCount({ id, heartbeat, settled, isForeign }: MemberState, delta: MemberDelta): MemberDelta {
+    if (this.#store.active.has(id)) {
+      return {
+        ...delta,
+        ...(heartbeat.count > 0 && { count: heartbeat.count }),
+        ...(settled > 0 && !this.#signs && { settled }),
+      };
+    }
     // The entry of an unversioned member has its count.
     return isForeign
       ? { ...delta, entries: delta.entries.filter(({ key }) => key !== HEARTBEAT_KEY) }
       : delta;
+  }
+
+  /**
+   * Up to where an active peer holds a member by its owner's word, unless it said itself what it holds. Without that it
+   * would be sent a reset whenever a deletion was forgotten that somebody else had told it of. If the word is wrong, the
+   * peer reports a gap.
+   */
+  #settledFor(peer: PeerMemory, { id, settled, floor }: MemberState): number {
+    const isBelieved = settled >= floor && this.#store.active.has(peer.id) && !peer.waiting.has(id);
+    return isBelieved ? settled : 0;
   }
 
   #otherItem(peer: PeerMemory, member: MemberState, nowMs: number, said?: Hold): Item | undefined {
@@ -207,6 +224,10 @@ export class Newsroom {
     const { id } = member;
     // Of itself a peer knows best (E1).
     if (id === peer.id) return undefined;
+    if ((peer.waiting.get(id)?.notBeforeMs ?? nowMs) > nowMs) {
+      peer.heldBack = true;
+      return undefined;
+    }
     const { after: supposed, reset } = peer.supposed(member);
     if (supposed >= member.held && !reset) return void this.#memories.settle(peer, id);
     const after = reset ? supposed : Math.max(supposed, numberOf(said, member));
@@ -214,12 +235,19 @@ export class Newsroom {
     const passesOn = this.#membership.passesOn(id, nowMs);
     const isWhole = passesOn && (!this.#signs || member.certified >= member.held);
     if (!isWhole && !peer.waiting.has(id)) {
-      this.#memories.wait(peer, id, { life: member.life, after: supposed, reset, gap: false });
+      this.#memories.wait(peer, id, {
+        life: member.life,
+        after: supposed,
+        reset,
+        floor: member.floor,
+        gap: false,
+        ...NOT_REFUSED,
+      });
     }
     // What is told without a signature over it would not be taken.
     if (this.#signs && (member.certified === 0 || (after >= member.certified && !reset))) return undefined;
     if (!passesOn) return undefined;
-    const start = reset ? after : peer.pushedAfter(member, after);
+    const start = reset ? after : Math.max(peer.pushedAfter(member, after), this.#settledFor(peer, member));
     return {
       id,
       member,

@@ -24,9 +24,18 @@ export interface Waiting {
   readonly after: number;
   /** Whether the peer itself said so, and it was less than supposed. */
   readonly gap: boolean;
-  /** Whether nothing less than the whole state will do. */
+  /** Whether nothing less than a reset will do; the parts of it up to `after` have arrived. */
   readonly reset: boolean;
+  /** The member's floor when the first part was sent: once it is higher, what a part said may be forgotten. */
+  readonly floor: number;
+  /** How often in a row the peer took less of it than it was sent. */
+  readonly refusals: number;
+  /** By the monotonic clock, when it may be sent again. */
+  readonly notBeforeMs: number;
 }
+
+/** Of a member that waits for another reason. */
+export const NOT_REFUSED: Pick<Waiting, "refusals" | "notBeforeMs"> = { refusals: 0, notBeforeMs: -Infinity };
 
 const NONE: ReadonlyMap<string, Waiting> = new Map();
 /** The most members whose push to one peer is remembered. A push that is forgotten is sent again by a round. */
@@ -63,6 +72,8 @@ export class PeerMemory {
   heartbeatTurn = 0;
   /** Whether somebody found no room in the last message. */
   crowded = false;
+  /** Whether somebody was left out of the last message because the peer refused to take more of it. */
+  heldBack = false;
   /** Whether the one whose turn it was found none, and comes first in the next. */
   turnFirst = false;
   /** How often in a row the digests differed with nothing left to send. */
@@ -94,11 +105,13 @@ export class PeerMemory {
     return pushed?.life === member.life ? Math.max(after, pushed.number) : after;
   }
 
-  /** Up to which position it is taken to hold a member, and whether nothing less than the whole state will do. */
+  /** Up to which position it is taken to hold a member, or the parts of a reset to have arrived. */
   supposed(member: MemberState): { readonly after: number; readonly reset: boolean } {
     const waiting = this.waiting.get(member.id);
     if (!waiting) return { after: member.heldBy(this), reset: false };
-    return waiting.life === member.life ? waiting : { after: 0, reset: false };
+    if (waiting.life !== member.life) return { after: 0, reset: false };
+    const { after, reset, floor } = waiting;
+    return { after: reset && after < member.floor && floor < member.floor ? 0 : after, reset };
   }
 }
 

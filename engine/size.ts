@@ -12,8 +12,10 @@ import { type Holds, type SentEntry, TYPE } from "./types.ts";
 export const ENVELOPE_BYTES = 4096;
 /** Braces, names, the number, the type's prefix and the timestamp of an entry, at most. */
 const ENTRY_OVERHEAD_BYTES = 192;
-/** Braces, names, the life, two numbers of a member, at most. */
-const MEMBER_OVERHEAD_BYTES = 96;
+/** What the number of an entry counts for where it is held. */
+const NUMBER_BYTES = 16;
+/** Braces, names, the life, four numbers of a member, at most. */
+const MEMBER_OVERHEAD_BYTES = 128;
 
 /** The most bytes that an entry takes in a message. */
 export function entryBytes(entry: SentEntry): number {
@@ -21,6 +23,11 @@ export function entryBytes(entry: SentEntry): number {
   // Counts in a heartbeat travel as strings, with quotes that the value in memory does not have.
   const quoted = entry.type === TYPE.heartbeat ? value * 2 : value;
   return ENTRY_OVERHEAD_BYTES + quotedBytes(entry.key) + entry.type.length + quoted;
+}
+
+/** What an entry counts for in a member's state: what its texts take, and a little for its number. */
+export function heldBytes({ key, type, json }: SentEntry): number {
+  return NUMBER_BYTES + utf8Length(key) + type.length + utf8Length(json);
 }
 
 /** The most bytes that a member takes in a message, without its entries. */

@@ -187,7 +187,10 @@ export class Store {
     // A serial of its own, also where nothing is set.
     if (entries.length === 0) this.order.next();
     member.raiseFloor({ number: floor, serial: this.order.serial });
-    if (life === before.life) Object.assign(member.heartbeat, before.heartbeat);
+    if (life === before.life) {
+      Object.assign(member.heartbeat, before.heartbeat);
+      member.settled = before.settled;
+    }
     if (active) this.#digest.addSum(member.sum);
     this.#bury(before);
     this.order.changed(member);
@@ -230,6 +233,26 @@ export class Store {
       if (isLatest || member.isForeign) this.#tombstones.set(tombstone, { member, sinceMs: nowMs });
       else member.forget(tombstone);
     }
+  }
+
+  /** All active members hold a member up to a number: older deletions need not be told any more (rule E8). */
+  settle(member: MemberState, number: number): void {
+    const settled = Math.min(number, member.held);
+    if (member.isForeign || settled <= member.settled) return;
+    member.settled = settled;
+    for (const tombstone of member.deletions) {
+      if (tombstone.entry.number > settled) return;
+      // The latest entry says up to where the member is held.
+      if (tombstone.entry.number === member.held) return;
+      this.#tombstones.delete(tombstone);
+      member.forget(tombstone);
+    }
+  }
+
+  /** All active members have the same state. */
+  settleAll(): void {
+    const members = new Set([...this.#tombstones.values()].map(({ member }) => member));
+    for (const member of members) if (this.#active.has(member.id)) this.settle(member, member.held);
   }
 
   #place(member: MemberState, entry: SentEntry, now: Instant): void {

@@ -58,7 +58,7 @@ export interface Entry extends SentEntry {
   readonly timestampMs: number;
 }
 
-/** What is told of one member: every live entry above `after`, in rising order of number (rule E4). */
+/** What is told of one member: every current entry above `after` up to the last, in rising order (rule E4). */
 export interface MemberDelta {
   /** The member's id. */
   readonly id: string;
@@ -66,12 +66,16 @@ export interface MemberDelta {
   readonly life: Life;
   /** The number that the entries start after; 0 is the beginning. */
   readonly after: number;
-  /** Whether the entries are the member's whole state, replacing what is held (rule E8). */
+  /** Whether what is held above `after` up to the last of the entries, and not among them, is gone (rule E8). */
   readonly reset: boolean;
+  /** With a reset: the number up to which the sender holds the member. More parts follow if the last is below it. */
+  readonly end?: number;
   /** The entries, in rising order of number. */
   readonly entries: readonly (Entry | SentEntry)[];
   /** The member's heartbeat, as far as the sender knows it: 0 or absent where it knows none. */
   readonly count?: number;
+  /** Up to where all active members are known to hold it, so that older deletions are forgotten (rule E8). */
+  readonly settled?: number;
   /** The member's own signature over its state up to the last of these numbers, where it signs. */
   readonly proof?: string;
 }

@@ -292,8 +292,9 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
   }
 
   get #sharedSettings(): SharedSettings {
-    const { gossipInterval, heartbeatExpiration, maxKeysPerMember, maxMessageBytes } = this.#options.settings;
-    return { gossipInterval, heartbeatExpiration, maxKeysPerMember, maxMessageBytes };
+    const { gossipInterval, heartbeatExpiration, maxKeysPerMember, maxMessageBytes, maxStateBytes } =
+      this.#options.settings;
+    return { gossipInterval, heartbeatExpiration, maxKeysPerMember, maxMessageBytes, maxStateBytes };
   }
 
   /** Emits an event for each setting that differs, once for each peer and pair of values. */

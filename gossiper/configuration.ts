@@ -97,10 +97,11 @@ export interface GossiperConfig {
    */
   readonly departedRetention: number;
   /**
-   * The largest message in UTF-8 bytes. 16 KiB to 32 MiB; default 1,048,576 (1 MiB). A member's whole state may take
-   * half of it. Between two members the lower one holds, and both emit `SettingsDiffer`.
+   * The largest message in UTF-8 bytes. 16 KiB to 32 MiB; default 1,048,576 (1 MiB). One value may take
+   * half of it, and where members sign, a member's whole state. Between two members the lower one holds, and both emit
+   * `SettingsDiffer`.
    *
-   * Lower: `setState` refuses sooner, and what is larger cannot be received. Higher: a hostile or faulty peer can make a member hold and parse more.
+   * Lower: `setState` refuses large values sooner. Higher: a hostile or faulty peer can make a member parse more at once.
    */
   readonly maxMessageBytes: number;
   /**
@@ -117,12 +118,19 @@ export interface GossiperConfig {
    */
   readonly maxMembers: number;
   /**
-   * The most keys that a member may have set, its own among them. 16 to 1,000,000; default 4,096.
+   * The most keys that a member may have set, its own among them. 16 to 1,000,000; default 65,536.
    *
    * Lower: `setState` refuses sooner. Higher: a hostile peer can make a member keep more, for a key costs
    * memory beside its bytes.
    */
   readonly maxKeysPerMember: number;
+  /**
+   * The most that a member's keys and values may take together, in bytes of UTF-8: those of each key and of the JSON
+   * text of its value, and about 40 more. 16 KiB to 1 GiB; default 8,388,608 (8 MiB).
+   *
+   * Lower: `setState` refuses sooner. Higher: a hostile peer can make a member keep more.
+   */
+  readonly maxStateBytes: number;
   /**
    * The most connections taken from one address; a further one is refused. 1 to 100,000; default 64.
    *
@@ -180,7 +188,8 @@ export const DEFAULT_CONFIG: GossiperConfig = Object.freeze({
   maxMessageBytes: 2 ** 20,
   maxConnections: 128,
   maxMembers: 10_000,
-  maxKeysPerMember: 4_096,
+  maxKeysPerMember: 2 ** 16,
+  maxStateBytes: 2 ** 23,
   maxConnectionsPerAddress: 64,
   maxHandshakes: 64,
   maxMessagesPerSecond: 1_000,

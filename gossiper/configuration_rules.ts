@@ -35,6 +35,7 @@ const RULES: { readonly [field in keyof GossiperConfig]: Rule } = {
   maxConnections: { kind: "whole", min: 1, max: 100_000, unit: "connections" },
   maxMembers: { kind: "whole", min: 1, max: 100_000, unit: "members" },
   maxKeysPerMember: { kind: "whole", min: 16, max: 1_000_000, unit: "keys" },
+  maxStateBytes: { kind: "whole", min: 2 ** 14, max: 2 ** 30, unit: "bytes" },
   maxConnectionsPerAddress: { kind: "whole", min: 1, max: 100_000, unit: "connections" },
   maxHandshakes: { kind: "whole", min: 1, max: 100_000, unit: "connections" },
   maxMessagesPerSecond: { kind: "whole", min: 10, max: 1_000_000, unit: "messages" },

@@ -192,8 +192,8 @@ export class Gossiper implements GossiperLike {
    * Sets a key of this member, to be told with the next gossip. The value is copied. Setting an equal value
    * is news too. Throws a `HearsayError`, and changes nothing: with code `invalid_key` for a key that is
    * empty, over 1,024 bytes or the gossiper's own, `invalid_value` for what JSON cannot carry (with the path
-   * to it), `too_large` where the member's whole state would exceed half of `maxMessageBytes`, `stopped`
-   * after the end.
+   * to it), `too_large` where the value or the member's whole state would be too large, or its keys too many (see
+   * `maxMessageBytes`, `maxStateBytes`, `maxKeysPerMember`), `stopped` after the end.
    */
   setState(key: string, value: unknown): void {
     this.#set(key, value);

@@ -14,6 +14,8 @@ export interface SharedSettings {
   readonly maxKeysPerMember: number;
   /** The largest message, in bytes. */
   readonly maxMessageBytes: number;
+  /** The largest state of a member, in bytes. */
+  readonly maxStateBytes: number;
 }
 
 /** A setting that differs between two members in a way that matters. */
@@ -38,7 +40,7 @@ export function settingDifferences(own: SharedSettings, theirs: SharedSettings):
   const isTooHasty = own.gossipInterval * 2 > theirs.heartbeatExpiration;
   if (isTooSlow) differences.push(differenceOf("gossipInterval", { own, theirs, isRefused: true }));
   if (isTooHasty) differences.push(differenceOf("heartbeatExpiration", { own, theirs, isRefused: true }));
-  for (const setting of ["maxKeysPerMember", "maxMessageBytes"] as const) {
+  for (const setting of ["maxKeysPerMember", "maxMessageBytes", "maxStateBytes"] as const) {
     if (own[setting] !== theirs[setting]) {
       differences.push(differenceOf(setting, { own, theirs, isRefused: false }));
     }

@@ -179,6 +179,7 @@ function readSettings(raw: unknown): SharedSettings {
     heartbeatExpiration: read("heartbeatExpiration"),
     maxKeysPerMember: read("maxKeysPerMember"),
     maxMessageBytes: read("maxMessageBytes"),
+    maxStateBytes: read("maxStateBytes"),
   };
 }
 

@@ -25,7 +25,6 @@ import {
   Place,
   readHash,
   readLife,
-  readList,
   readName,
   readNumber,
   readObject,
@@ -85,20 +84,27 @@ export function readPartialDelta(fields: Fields, body: Fields, place: Place): Pa
   const resets = readResets(fields.resets, ranges);
   const proofs = readProofs(fields.signatures, ranges);
   const members = Object.keys(ranges).map((id): MemberDelta => {
-    const [life, after, count] = readRange(id, ranges[id], rangesPlace);
+    const { life, after, count, settled } = readRange(id, ranges[id], rangesPlace);
     // Own properties only: an id may be called like something that every object inherits.
     const raw = Object.hasOwn(states, id) ? states[id] : undefined;
     // What is told of a foreign member is no prefix, and its own numbers may begin anew.
     const distinct = !isForeign(life);
     const entries = raw === undefined ? [] : readEntries(raw, below.item(id), { after, distinct });
     const proof = proofs.get(id);
+    const end = resets.get(id);
+    const last = entries.at(-1)?.number ?? after;
+    if (end !== undefined && end < last) {
+      fail(new Place("resets").item(id), `at least ${last}, the last entry`, end);
+    }
     return {
       id,
       life,
       after,
-      reset: resets.has(id),
+      reset: end !== undefined,
+      ...(end !== undefined && { end }),
       entries,
       ...(count > 0 && { count }),
+      ...(settled > 0 && { settled }),
       ...(proof === undefined ? {} : { proof }),
     };
   });
@@ -110,14 +116,13 @@ export function readPartialDelta(fields: Fields, body: Fields, place: Place): Pa
   return { members };
 }
 
-function readResets(raw: unknown, ranges: Fields): ReadonlySet<string> {
+/** By member id, where the state ends that a reset is a part of. */
+function readResets(raw: unknown, ranges: Fields): ReadonlyMap<string, number> {
   const place = new Place("resets");
-  const resets = new Set<string>();
-  for (const [index, id] of readList(raw ?? [], place).entries()) {
-    if (typeof id !== "string" || !Object.hasOwn(ranges, id)) {
-      fail(place.item(index), "a member in ranges", id);
-    }
-    resets.add(id);
+  const resets = new Map<string, number>();
+  for (const [id, end] of Object.entries(readObject(raw ?? {}, place))) {
+    if (!Object.hasOwn(ranges, id)) fail(place.item(id), "of a member in ranges", id);
+    resets.set(id, readNumber(end, place.item(id)));
   }
   return resets;
 }
@@ -132,19 +137,28 @@ function readProofs(raw: unknown, ranges: Fields): ReadonlyMap<string, string> {
   return proofs;
 }
 
-function readRange(id: string, raw: unknown, place: Place): [life: string, after: number, count: number] {
+interface Range {
+  readonly life: string;
+  readonly after: number;
+  readonly count: number;
+  readonly settled: number;
+}
+
+function readRange(id: string, raw: unknown, place: Place): Range {
   readName(id, place.item(id));
   const range = readRangeItems(raw, place.item(id));
-  return [
-    readLife(range[0], place.item(id).item(0)),
-    readNumber(range[1], place.item(id).item(1)),
-    readNumber(range[2] ?? 0, place.item(id).item(2)),
-  ];
+  const numberAt = (index: number) => readNumber(range[index] ?? 0, place.item(id).item(index));
+  return {
+    life: readLife(range[0], place.item(id).item(0)),
+    after: numberAt(1),
+    count: numberAt(2),
+    settled: numberAt(3),
+  };
 }
 
 function readRangeItems(raw: unknown, place: Place): readonly unknown[] {
-  const isRange = Array.isArray(raw) && (raw.length === 2 || raw.length === 3);
-  if (!isRange) fail(place, "a life, a number and a count that may be left out", raw);
+  const isRange = Array.isArray(raw) && raw.length >= 2 && raw.length <= 4;
+  if (!isRange) fail(place, "a life, a number and two numbers that may be left out", raw);
   return raw;
 }
 

@@ -112,13 +112,14 @@ function rangesText(delta: PartialDelta): string {
   let ranges = "";
   let resets = "";
   let proofs = "";
-  for (const { id, life, after, reset, proof, count } of delta.members) {
+  for (const { id, life, after, reset, end, proof, count = 0, settled = 0, entries } of delta.members) {
     const quoted = quote(id);
-    ranges += `${ranges && ","}${quoted}:["${life}",${after}${count ? `,${count}` : ""}]`;
-    if (reset) resets += `${resets && ","}${quoted}`;
+    const rest = settled > 0 ? `,${count},${settled}` : count > 0 ? `,${count}` : "";
+    ranges += `${ranges && ","}${quoted}:["${life}",${after}${rest}]`;
+    if (reset) resets += `${resets && ","}${quoted}:${end ?? entries.at(-1)?.number ?? after}`;
     if (proof !== undefined) proofs += `${proofs && ","}${quoted}:${quote(proof)}`;
   }
-  return (ranges && `,"ranges":{${ranges}}`) + (resets && `,"resets":[${resets}]`) +
+  return (ranges && `,"ranges":{${ranges}}`) + (resets && `,"resets":{${resets}}`) +
     (proofs && `,"signatures":{${proofs}}`);
 }
 

@@ -342,16 +342,21 @@ Deno.test("R4.2 keys that are the gossiper's own, or no keys at all, are refused
   for (const key of allowed) assertEquals(a.value("a", key), key);
 });
 
-Deno.test("R4.2 a state that would not fit into half a message is refused with the sizes", async () => {
-  await using cluster = await TestCluster.started(["a", "b"], { config: { maxMessageBytes: 64 * 1024 } });
+Deno.test("R4.2 a value over half a message, and a state over maxStateBytes, are refused with the sizes", async () => {
+  await using cluster = await TestCluster.started(["a", "b"], {
+    config: { maxMessageBytes: 64 * 1024, maxStateBytes: 40_000 },
+  });
   const a = cluster.of("a");
   a.gossiper.setState("first", "x".repeat(20_000));
   const before = everythingOf(a);
-  const error = assertThrows(() => a.gossiper.setState("second", "x".repeat(10_000)), HearsayError);
-  assertEquals(error.code, "too_large");
-  assertMatch(error.message, /\b28672\b.*"second".*\b3\d{4}\b.*nothing was changed/);
+  const errorOf = (value: string) =>
+    assertThrows(() => a.gossiper.setState("second", value), HearsayError) as HearsayError;
+  const [large, full] = [errorOf("x".repeat(29_000)), errorOf("x".repeat(25_000))];
+  assertEquals([large.code, full.code], ["too_large", "too_large"]);
+  assertMatch(large.message, /^A value may take 28\d{3} bytes.*"second".*\b29\d{3}\b.*Nothing was changed/);
+  assertMatch(full.message, /state.* 40000 bytes, maxStateBytes.*"second".*\b4\d{4}\b.*Nothing was changed/);
   // Many bytes of few characters are counted as what they are.
-  assertEquals(codeOf(() => a.gossiper.setState("second", "☃".repeat(3_000))), "too_large");
+  assertEquals(codeOf(() => a.gossiper.setState("second", "☃".repeat(9_600))), "too_large");
   assertEquals(everythingOf(a), before);
   a.gossiper.setState("second", "☃".repeat(2_000));
   a.gossiper.setState("first", "less");

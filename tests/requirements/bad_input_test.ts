@@ -123,6 +123,7 @@ const SETTINGS = {
   gossipInterval: 300,
   heartbeatExpiration: 20_000,
   maxKeysPerMember: 4_096,
+  maxStateBytes: 2 ** 23,
   maxMessageBytes: 1_048_576,
 };
 

@@ -183,6 +183,7 @@ function drawConfig(dice: Dice, size: number): GossiperConfig {
     // A thousand members share one process's memory here.
     maxMembers: large ? Math.ceil(size * 1.2) : 10_000,
     maxKeysPerMember: 4_096,
+    maxStateBytes: 2 ** 23,
     maxConnectionsPerAddress: 64,
     maxHandshakes: 64,
     maxMessagesPerSecond: 1_000,

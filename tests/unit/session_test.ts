@@ -251,6 +251,7 @@ const GREETED_BACK: readonly (readonly [string, (hello: Hello) => Message, Refus
       gossipInterval: 3_600_000,
       heartbeatExpiration: 7_200_000,
       maxKeysPerMember: 4_096,
+      maxStateBytes: 2 ** 23,
       maxMessageBytes: 2 ** 20,
     },
   }), "incompatible"],

@@ -459,7 +459,7 @@ function everyMessage(): Message[] {
           json: '{"deep":[1,null,"é😀"]}',
         },
       ],
-    }, { id: "b", life: LIFE, after: 0, reset: true, entries: [] }],
+    }, { id: "b", life: LIFE, after: 0, reset: true, end: 0, entries: [] }],
     digest: DIGEST,
     active: DIGEST,
     partial: true,

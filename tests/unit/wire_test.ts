@@ -94,13 +94,13 @@ function refused(text: string | object, sentence: string | RegExp, code: number 
 Deno.test("P2 a gossip is written as documented", () => {
   const message = gossip([
     memberDelta("a", [entry("load", 7, { cpu: 0.3 }), tombstone("old", 8)], { after: 6, count: 40 }),
-    memberDelta("b", [], { after: 5, reset: true }),
+    memberDelta("b", [], { after: 5, reset: true, end: 9 }),
   ], { count: 40 });
   assertEquals(
     encode(message),
     `{"type":"gossip","id":"7","request":{"memberId":"a","state":{"members":{"a":{"values":{` +
       `"load":{"sequenceNumber":"7","value":{"@type":"${ANY}google.protobuf.Value","value":{"cpu":0.3}}},` +
-      `"old":{"sequenceNumber":"8"}}}}}},"ranges":{"a":["${LIFE}",6,40],"b":["${LIFE}",5]},"resets":["b"],` +
+      `"old":{"sequenceNumber":"8"}}}}}},"ranges":{"a":["${LIFE}",6,40],"b":["${LIFE}",5]},"resets":{"b":9},` +
       `"digest":"${DIGEST}","active":"${ACTIVE}","count":40}`,
   );
 });
@@ -206,6 +206,7 @@ const HELLO: Hello = {
     heartbeatExpiration: 20_000,
     maxKeysPerMember: 4_096,
     maxMessageBytes: 1_048_576,
+    maxStateBytes: 2 ** 23,
   },
   digest: DIGEST,
   active: ACTIVE,
@@ -227,7 +228,7 @@ const ROUND_TRIPS: readonly (Message | Ping | Pong)[] = [
       entry("topology", 2 ** 52, { topologyHash: "18446744073709551615", blocked: ["b"] }, TYPE.topology),
     ]),
     memberDelta("b", [], { after: 2 ** 52 }),
-    memberDelta("c", [entry("k", 4, 1)], { after: 3, reset: true }),
+    memberDelta("c", [entry("k", 4, 1)], { after: 3, reset: true, end: 2 ** 52 }),
   ]),
   {
     type: "reply",
@@ -257,7 +258,7 @@ const ROUND_TRIPS: readonly (Message | Ping | Pong)[] = [
     delta: {
       members: [
         memberDelta("a", [entry("k", 4, 1), tombstone("gone", 5)], { after: 3, count: 9, proof: "c2lnbmVk" }),
-        memberDelta("b", [entry("k", 1, 1)], { reset: true }),
+        memberDelta("b", [entry("k", 1, 1)], { reset: true, end: 1, settled: 1 }),
       ],
     },
     relay: true,
@@ -546,8 +547,9 @@ const WRONG_GOSSIPS: readonly Wrong[] = [
   [{ request: { memberId: "a", state: { members: 1 } } }, "request.state.members: must be an object, was 1."],
   [{ ranges: {} }, 'ranges["x"]: must be a range for each member in the state, was left out.'],
   [{ ranges: [] }, "ranges: must be an object, was an array."],
-  [{ ranges: { x: [LIFE] } }, 'ranges["x"]: must be a life, a number and a count that may be left out'],
-  [{ ranges: { x: [LIFE, 0, 0, 0] } }, 'ranges["x"]: must be a life, a number and a count'],
+  [{ ranges: { x: [LIFE] } }, 'ranges["x"]: must be a life, a number and two numbers that may be left out'],
+  [{ ranges: { x: [LIFE, 0, 0, 0, 0] } }, 'ranges["x"]: must be a life, a number and two numbers'],
+  [{ ranges: { x: [LIFE, 0, 0, -1] } }, 'ranges["x"]["3"]: must be a whole number from 0 to'],
   [{ ranges: { x: [LIFE, 0, "1"] } }, 'ranges["x"]["2"]: must be a whole number from 0 to'],
   [{ ranges: { x: [LIFE, 0, -1] } }, 'ranges["x"]["2"]: must be a whole number from 0 to'],
   [{ ranges: { x: [LIFE, 0, 2 ** 52 + 1] } }, 'ranges["x"]["2"]: must be a whole number from 0 to'],
@@ -560,9 +562,11 @@ const WRONG_GOSSIPS: readonly Wrong[] = [
     { ranges: { x: [LIFE, 1] } },
     '.values["k"].sequenceNumber: must be above 1, where the range starts, was 1.',
   ],
-  [{ resets: ["y"] }, 'resets["0"]: must be a member in ranges, was "y".'],
-  [{ resets: ["constructor"] }, 'resets["0"]: must be a member in ranges'],
-  [{ resets: { x: true } }, "resets: must be an array, was an object."],
+  [{ resets: { y: 1 } }, 'resets["y"]: must be of a member in ranges, was "y".'],
+  [{ resets: { constructor: 1 } }, 'resets["constructor"]: must be of a member in ranges'],
+  [{ resets: { x: true } }, 'resets["x"]: must be a whole number from 0 to'],
+  [{ resets: { x: 0 } }, 'resets["x"]: must be at least 1, the last entry, was 0.'],
+  [{ resets: ["x"] }, "resets: must be an object, was an array."],
   [{ partial: 1 }, "partial: must be true or false, was 1."],
   [{ digest: undefined }, "digest: must be sixteen hexadecimal digits, was left out."],
   [{ active: 1 }, "active: must be"],
@@ -616,7 +620,7 @@ const WRONG_PUSHES: readonly Wrong[] = [
   [{ ranges: {} }, 'ranges["x"]: must be a range for each member in the state, was left out.'],
   [{ ranges: { x: [LIFE, 1] } }, ".sequenceNumber: must be above 1, where the range starts, was 1."],
   [{ ranges: { x: [LIFE, 0, -1] } }, 'ranges["x"]["2"]: must be a whole number from 0 to'],
-  [{ resets: ["y"] }, 'resets["0"]: must be a member in ranges, was "y".'],
+  [{ resets: { y: 1 } }, 'resets["y"]: must be of a member in ranges, was "y".'],
   [{ signatures: { x: 1 } }, 'signatures["x"]: must be'],
   [{ relay: 1 }, "relay: must be true or false, was 1."],
   [{ relay: "true" }, 'relay: must be true or false, was "true".'],
@@ -805,7 +809,10 @@ Deno.test("E7 what is written never exceeds the sizes that the engine counts wit
   const empty = utf8Length(encode(gossip([])));
   for (const id of ["a", LONG_ID]) {
     for (const some of [[], ...entries.map((one) => [one]), entries]) {
-      const text = encode(gossip([memberDelta(id, some, { after: 2 ** 52, reset: true, count: 2 ** 52 })]));
+      const counts = { count: 2 ** 52, settled: 2 ** 52 };
+      const text = encode(
+        gossip([memberDelta(id, some, { after: 2 ** 52, reset: true, end: 2 ** 52, ...counts })]),
+      );
       const stated = some.reduce((sum, one) => sum + entryBytes(one), memberBytes(id));
       assertLessOrEqual(utf8Length(text) - empty, stated);
     }

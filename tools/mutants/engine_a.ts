@@ -133,7 +133,7 @@ export const MUTANTS: readonly Mutant[] = [
   // E3 and R5
   {
     file: "engine/merge.ts",
-    find: "if (mine && (isWhole || !this.#signs)) this.#noteConflicts(mine, told.entries, telling);",
+    find: "if (mine && (told.reset || !this.#signs)) this.#noteConflicts(mine, told.entries, telling);",
     replace: "",
     test: "E3 an equal number with another value is ignored, with a ConflictDetected event",
     files: unit("e3_merge"),
@@ -176,8 +176,8 @@ export const MUTANTS: readonly Mutant[] = [
   // E4
   {
     file: "engine/merge.ts",
-    find: "if (!told.reset && (mine?.held ?? 0) < told.after) {",
-    replace: "if (!told.reset && mine && mine.held < told.after) {",
+    find: "if ((mine?.held ?? 0) < told.after) {",
+    replace: "if (mine && mine.held < told.after) {",
     test: "E4 of a life of which nothing is held, anything that does not start at 0 is a gap",
     files: unit("e4_prefix"),
   },
@@ -197,8 +197,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/member_state.ts",
-    find: "held && held.position > start; held = held.older",
-    replace: "held && held.position > start + 1; held = held.older",
+    find: "held && held.position > position; held = held.older) first = held;",
+    replace: "held && held.position > position + 1; held = held.older) first = held;",
     test: "E4 a delta lists every live entry above a number",
     files: unit("member_state"),
   },
@@ -211,8 +211,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/exchange.ts",
-    find: "this.#wait(peer, member, { after: number, gap: sent === undefined || number < sent.after });",
-    replace: "",
+    find: "      after: number,\n      gap,\n",
+    replace: "      after: 0,\n      gap,\n",
     test: "E4 what the receiver says it holds wins over what was remembered",
     files: unit("e4_prefix"),
   },
@@ -263,15 +263,15 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/exchange.ts",
-    find: "hold.number <= waiting.after)) return;",
-    replace: "false)) return;",
+    find: " || hold.number <= waiting.after) return;",
+    replace: ") return;",
     test: "E5 a late acknowledgement of less takes back nothing of what a gap was filled with",
     files: unit("e5_acknowledged"),
   },
   {
     file: "engine/exchange.ts",
-    find: "const held = peer && !this.isOutlived(peer) ? peer.ownHeld : 0;",
-    replace: "const held = peer?.ownHeld ?? 0;",
+    find: "return peer && !this.isOutlived(peer) ? peer.ownHeld : 0;",
+    replace: "return peer?.ownHeld ?? 0;",
     test: "E5 what a process held counts no more once others tell of a later one under its id",
     files: unit("e5_acknowledged"),
   },
@@ -447,9 +447,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/engine.ts",
-    find: "if (bytes > limit && !isOwnBusiness(key)) {",
-    replace: "if (bytes > limit) {",
-    test: "E7 what a member tells of itself it can tell also where its user has filled the half",
+    find: "if (!isOwnBusiness(key)) this.#checkSize(entry);",
+    replace: "this.#checkSize(entry);",
+    test: "E7 what a member tells of itself it can tell also where its user has filled maxStateBytes",
     files: unit("e7_limits"),
   },
   {
@@ -511,8 +511,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/merge.ts",
-    find: "if (last < held.held) {",
-    replace: "if (last <= held.held) {",
+    find: "if (mine && told.reset && end < mine.held) return note(mine, telling);",
+    replace: "if (mine && told.reset && end <= mine.held) return note(mine, telling);",
     test: "E8 a reset that ends exactly at what is held is taken",
     files: unit("e8_deleting"),
   },
@@ -525,15 +525,16 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/merge.ts",
-    find: "return (entries.at(-1)?.number ?? 0) === held.held && count",
-    replace: "return count",
+    find: "      const news = told.entries.filter((entry) => entry.number > held.held);\n      this",
+    replace:
+      "      const news = told.reset ? [] : told.entries.filter((entry) => entry.number > held.held);\n      this",
     test: "E8 a reset that brings only a later tombstone is a change",
     files: unit("e8_deleting"),
   },
   {
     file: "engine/exchange.ts",
-    find: "(waiting.reset ? !hold.reset : ",
-    replace: "(waiting.reset ? false : ",
+    find: "(waiting.reset && !hold.reset) || ",
+    replace: "",
     test: "E8 a repair by reset outlasts what else is acknowledged meanwhile",
     files: unit("e8_deleting"),
   },

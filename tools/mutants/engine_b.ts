@@ -53,8 +53,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/news.ts",
-    find: "if (this.#store.active.has(id)) return heartbeat",
-    replace: "if (id) return heartbeat",
+    find: "    if (this.#store.active.has(id)) {\n      return {",
+    replace: "    if (id) {\n      return {",
     test: "E10 the state of a blocked member is passed on, and its count is not",
     files: E9,
   },

@@ -58,8 +58,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/store.ts",
-    find: "    if (life === before.life) Object.assign(member.heartbeat, before.heartbeat);\n",
-    replace: "    Object.assign(member.heartbeat, before.heartbeat);\n",
+    find: "    if (life === before.life) {\n      Object.assign(member.heartbeat",
+    replace: "    if (life) {\n      Object.assign(member.heartbeat",
     test: "Store.replace: a reset keeps the count of a member",
     files: HEARTBEATS,
   },

@@ -40,8 +40,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/exchange.ts",
-    find: "return member.isForeign ? { life: member.life, after: 0, last: member.held } : spanOf(delta);",
-    replace: "return member.isForeign ? { life: member.life, after: 0, last: Infinity } : spanOf(delta);",
+    find: "if (isForeign) return { life, after: 0, last: held, end: held, reset, floor };",
+    replace: "if (isForeign) return { life, after: 0, last: Infinity, end: held, reset, floor };",
     test: "E5 an acknowledgement counts for what was sent of a foreign member, not for what came after",
     files: FOREIGN,
   },

@@ -310,9 +310,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/engine.ts",
-    find: "    if (bytes > limit && !isOwnBusiness(key)) {",
-    replace: "    if (bytes > 4 * limit && !isOwnBusiness(key)) {",
-    test: "R4.2 a state that would not fit into half a message",
+    find: "    if (entryBytes(entry) > share) {",
+    replace: "    if (entryBytes(entry) > 4 * share) {",
+    test: "R4.2 a value over half a message",
     files: of(4),
   },
   {

@@ -166,8 +166,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/exchange.ts",
-    find: "const held = peer && !this.isOutlived(peer) ? peer.ownHeld : 0;",
-    replace: "const held = peer?.ownHeld ?? 0;",
+    find: "return peer && !this.isOutlived(peer) ? peer.ownHeld : 0;",
+    replace: "return peer?.ownHeld ?? 0;",
     test: "E5 what a peer held counts no more",
     files: ["tests/unit/engine/e5_acknowledged_test.ts"],
   },

@@ -37,13 +37,17 @@ export const MUTANTS: readonly Mutant[] = [
   // A gap is passed over.
   unseen(
     "engine/merge.ts",
-    "if (!told.reset && (mine?.held ?? 0) < told.after) {",
-    "if (!told.reset && (mine?.held ?? 0) + 3 < told.after) {",
+    "if ((mine?.held ?? 0) < told.after) {",
+    "if ((mine?.held ?? 0) + 3 < told.after) {",
   ),
   // What is older is merged as well.
   unseen("engine/merge.ts", "if (held && held.life > life) return note(held, telling);", ""),
   // A reset drops nothing that is newer than itself.
-  unseen("engine/merge.ts", "      if (last < held.held) {\n", "      if (last < 0) {\n"),
+  unseen(
+    "engine/merge.ts",
+    "if (mine && told.reset && end < mine.held) return note(mine, telling);",
+    "",
+  ),
   // No memory of what was forgotten.
   unseen(
     "engine/membership.ts",
@@ -59,8 +63,8 @@ export const MUTANTS: readonly Mutant[] = [
   // A deletion is not told.
   unseen(
     "engine/member_state.ts",
-    "      entries.push(held.entry);\n",
-    "      if (held.entry.value !== undefined) entries.push(held.entry);\n",
+    "      entries.push(entry);\n",
+    "      if (entry.value !== undefined) entries.push(entry);\n",
   ),
   // Expiry by a clock that steps.
   unseen(
@@ -147,8 +151,8 @@ export const MUTANTS: readonly Mutant[] = [
   // A heartbeat of a member that is blocked here is passed on.
   unseen(
     "engine/news.ts",
-    "if (this.#store.active.has(id)) return heartbeat",
-    "if (id) return heartbeat",
+    "    if (this.#store.active.has(id)) {\n      return {",
+    "    if (id) {\n      return {",
   ),
   // A key is lost where the owner begins a life anew.
   unseen(

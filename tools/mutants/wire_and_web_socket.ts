@@ -63,8 +63,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "transport/wire_read_delta.ts",
-    find: 'if (typeof id !== "string" || !Object.hasOwn(ranges, id)) {',
-    replace: 'if (typeof id !== "string" || !(id in ranges)) {',
+    find: 'if (!Object.hasOwn(ranges, id)) fail(place.item(id), "of a member in ranges", id);\n    resets',
+    replace: 'if (!(id in ranges)) fail(place.item(id), "of a member in ranges", id);\n    resets',
     test: "P2 a gossip of the wrong shape is refused",
     files: WIRE,
   },

@@ -134,6 +134,7 @@ export class World {
       maxMessageBytes: this.#pick([SMALLEST_MESSAGE, 1_048_576]),
       maxMembers: 1_000,
       maxKeysPerMember: 4_096,
+      maxStateBytes: 2 ** 23,
     };
     this.oracle = new Oracle({ cutsDeltas: this.#settings.maxMessageBytes === SMALLEST_MESSAGE });
     this.#byGreeting = this.#chance(0.5);

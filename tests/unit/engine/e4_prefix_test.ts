@@ -69,7 +69,9 @@ Deno.test("E4 a first delta starts after 0, a later one after the nearest entry 
 
 Deno.test("E4 where nothing below is left the floor is what a delta starts after", () => {
   const clock = new TestClock();
-  const [a, b] = makePair(clock, { settings: { tombstoneRetention: 1_000 } });
+  const options = { settings: { tombstoneRetention: 1_000 } };
+  const [a, b] = makeCluster(["a", "b", "away"], clock, options) as [Engine, Engine, Engine];
+  greet(a, b, clock);
   set(a, "gone", 1, clock);
   remove(a, "gone", clock);
   set(a, "x", 1, clock);

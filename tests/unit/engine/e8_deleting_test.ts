@@ -1,4 +1,5 @@
 import { assertEquals } from "../../../deps/std_assert.ts";
+import type { Engine } from "../../../engine/engine.ts";
 import { makeLife } from "../../../engine/life.ts";
 import { HEARTBEAT_KEY } from "../../../engine/types.ts";
 import {
@@ -91,7 +92,9 @@ Deno.test("E8 a deleted key can be set again, and then lives", () => {
 
 Deno.test("E8 a tombstone is forgotten after tombstoneRetention and not before, by each holder's own clock", () => {
   const clock = new TestClock();
-  const [a, b] = makePair(clock, OPTIONS);
+  // While a member has not heard of the deletion, it is told.
+  const [a, b] = makeCluster(["a", "b", "away"], clock, OPTIONS) as [Engine, Engine, Engine];
+  greet(a, b, clock);
   set(a, "k", 1, clock);
   remove(a, "k", clock);
   set(a, "other", 1, clock);

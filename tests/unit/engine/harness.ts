@@ -40,6 +40,7 @@ export const SETTINGS: EngineSettings = {
   departedRetention: 600_000,
   maxMessageBytes: 1_048_576,
   maxKeysPerMember: 4_096,
+  maxStateBytes: 2 ** 23,
   maxMembers: 10_000,
 };
 
@@ -257,7 +258,7 @@ export function memberDelta(
   id: string,
   life: Life,
   entries: readonly SentEntry[],
-  options: { readonly after?: number; readonly reset?: boolean; readonly count?: number } = {},
+  options: Partial<Pick<MemberDelta, "after" | "reset" | "end" | "count" | "settled">> = {},
 ): MemberDelta {
   return { id, life, after: 0, reset: false, entries, ...options };
 }

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "../../../deps/std_assert.ts";
 import { Sum } from "../../../engine/digest.ts";
 import { type Known, MemberState } from "../../../engine/member_state.ts";
 import { Serials } from "../../../engine/serials.ts";
-import { entryBytes, memberBytes } from "../../../engine/size.ts";
+import { entryBytes, heldBytes, memberBytes } from "../../../engine/size.ts";
 import { HEARTBEAT_KEY, type SentEntry } from "../../../engine/types.ts";
 import { entry, tombstone } from "./harness.ts";
 
@@ -102,21 +102,62 @@ Deno.test("E8 the floor is the highest number forgotten, in whatever order", () 
 
 Deno.test("E8 a reset that is asked for is the whole state whatever is held", () => {
   const state = stateOf(entry("a", 1, 1), entry("b", 2, 1));
-  const { reset, after, entries } = state.deltaAfter(2, { reset: true })!;
-  assertEquals([reset, after, entries.length], [true, 0, 2]);
+  const { reset, after, end, entries } = state.deltaAfter(0, { reset: true })!;
+  assertEquals([reset, after, end, entries.length], [true, 0, 2, 2]);
+});
+
+Deno.test("E8 a reset that is cut goes on where the last part ended, and says where the state ends", () => {
+  const state = stateOf(entry("a", 1, 1), entry("b", 2, 1), tombstone("c", 3), entry("d", 4, 1));
+  state.forget(state.get("c")!);
+  const room = (entries: number) => memberBytes("x") + entries * entryBytes(entry("a", 1, 1));
+  const first = state.deltaAfter(1, { maxBytes: room(2) })!;
+  assertEquals([first.reset, first.after, first.end], [true, 0, 4]);
+  assertEquals(first.entries.map(({ number }) => number), [1, 2]);
+  const second = state.deltaAfter(2, { reset: true, maxBytes: room(2) })!;
+  assertEquals([second.reset, second.after, second.end], [true, 2, 4]);
+  assertEquals(second.entries.map(({ number }) => number), [4]);
+});
+
+Deno.test("MemberState.repairedBy: tells what has to go, and nothing where all that is held is confirmed (E8)", () => {
+  const state = stateOf(entry("a", 1, 1), entry("b", 2, 1), entry("c", 5, 1), entry("d", 8, 1));
+  const part = (after: number, ...entries: SentEntry[]) =>
+    state.repairedBy({ id: "x", life: LIFE, after, reset: true, entries })?.map((
+      { key, number },
+    ) => [key, number]);
+  // What is held is what is told, as far as the part goes.
+  assertEquals(part(0, entry("a", 1, 1), entry("b", 2, 1)), undefined);
+  assertEquals(part(8, entry("e", 9, 1)), undefined);
+  // A deletion that is not told of contradicts nothing.
+  assertEquals(part(2, tombstone("z", 4), entry("c", 5, 1)), undefined);
+  // One that is held and not told goes; what stands before the part and behind it stays.
+  assertEquals(part(1, entry("c", 5, 1)), [["a", 1], ["c", 5], ["d", 8]]);
+  // Another value under the same number.
+  assertEquals(part(1, entry("b", 2, 7)), [["a", 1], ["b", 2], ["c", 5], ["d", 8]]);
+  // A key that is held under an earlier number is told under a later one.
+  assertEquals(part(2, entry("a", 4, 1), entry("c", 5, 1)), [["b", 2], ["a", 4], ["c", 5], ["d", 8]]);
+  // A key that is held under a number behind the part was set later.
+  assertEquals(part(4, entry("c", 5, 1), entry("d", 6, 1)), undefined);
+  assertEquals(part(5, entry("d", 6, 1), entry("a", 7, 2)), [["b", 2], ["c", 5], ["a", 7], ["d", 8]]);
 });
 
 Deno.test("E7 the bytes are those of the entries present", () => {
   const [a, b, c] = [entry("a", 1, "xx"), entry("b", 2, "y"), entry("a", 3, "z".repeat(50))];
   const state = stateOf(a!, b!);
-  assertEquals(state.bytes, entryBytes(a!) + entryBytes(b!));
-  assertEquals(state.bytesWith([c!]), entryBytes(b!) + entryBytes(c!));
-  assertEquals(state.bytes, entryBytes(a!) + entryBytes(b!));
+  const sizeOf = (...entries: SentEntry[]) => ({
+    keys: entries.length,
+    bytes: entries.reduce((sum, each) => sum + heldBytes(each), 0),
+    sentBytes: entries.reduce((sum, each) => sum + entryBytes(each), 0),
+  });
+  assertEquals(state.size, sizeOf(a!, b!));
+  assertEquals(state.sizeWith(c!), sizeOf(b!, c!));
+  assertEquals(state.sizeWith(entry("d", 3, 1)), sizeOf(a!, b!, entry("d", 3, 1)));
+  assertEquals(state.size, sizeOf(a!, b!));
   state.put({ ...c!, timestampMs: 0 }, 3);
-  assertEquals(state.bytes, entryBytes(b!) + entryBytes(c!));
+  assertEquals(state.size, sizeOf(b!, c!));
   state.put({ ...tombstone("b", 4), timestampMs: 0 }, 4);
+  assertEquals(state.size, sizeOf(c!, tombstone("b", 4)));
   state.forget(state.get("b")!);
-  assertEquals(state.bytes, entryBytes(c!));
+  assertEquals(state.size, sizeOf(c!));
 });
 
 Deno.test("MemberState.sum: depends on what is held, not on how it came about (E12)", () => {
@@ -194,13 +235,11 @@ Deno.test("E6 keys are found whether they are few or many, and counted", () => {
     state.put({ ...entry(key, number, number), timestampMs: 0 }, number);
     assertEquals(state.get(key)?.entry.number, number);
     assertEquals(state.get(`k${(number + 1) % 20}`)?.entry.number, number < 20 ? undefined : number - 19);
-    assertEquals(
-      state.keysWith([entry("k0", 100, 1), entry("other", 101, 1)]),
-      Math.min(number, 20) + (number < 20 ? 2 : 1),
-    );
+    assertEquals(state.size.keys, Math.min(number, 20));
+    assertEquals(state.sizeWith(entry("k0", 100, 1)).keys, Math.min(number, 20) + (number < 20 ? 1 : 0));
   }
   for (let key = 0; key < 20; key++) state.forget(state.get(`k${key}`)!);
-  assertEquals([[...state.entries()], state.get("k7"), state.keysWith([])], [[], undefined, 0]);
+  assertEquals([[...state.entries()], state.get("k7"), state.size.keys], [[], undefined, 0]);
 });
 
 Deno.test("MemberState.deltaAfter: is cut after an entry, and has one at least (E7)", () => {
@@ -214,9 +253,8 @@ Deno.test("MemberState.deltaAfter: is cut after an entry, and has one at least (
   assertEquals(counts, [[1, 1], [1, 1], [2, 2], [3, 3]]);
 });
 
-Deno.test("MemberState.deltaAfter: cuts no reset and no signed state (E7, E8)", () => {
+Deno.test("MemberState.deltaAfter: cuts no signed state (E7)", () => {
   const state = stateOf(entry("a", 1, "x"), entry("b", 2, "x"));
-  assertEquals(state.deltaAfter(0, { reset: true, maxBytes: 1 })!.entries.length, 2);
   state.proof = "signature";
   assertEquals(state.deltaAfter(0, { maxBytes: 1 })!.entries.length, 2);
 });

@@ -1,8 +1,8 @@
 import { assert, assertEquals } from "../../../deps/std_assert.ts";
-import { PeerMemories, type Waiting } from "../../../engine/peer_memory.ts";
+import { NOT_REFUSED, PeerMemories, type Waiting } from "../../../engine/peer_memory.ts";
 
 const LIFE = "018bcfe56800-80000000";
-const WAITS: Waiting = { life: LIFE, after: 0, gap: false, reset: false };
+const WAITS: Waiting = { life: LIFE, after: 0, gap: false, floor: 0, reset: false, ...NOT_REFUSED };
 
 function waitFor(memories: PeerMemories, peerId: string, memberIds: readonly string[]): void {
   const peer = memories.of(peerId);
@@ -111,10 +111,10 @@ Deno.test("E6 what is forgotten with a peer is counted no more", () => {
 
 Deno.test("E6 a suspended peer goes on waiting, but for the repair", () => {
   const memories = new PeerMemories(100);
-  memories.wait(memories.of("p"), "a", { life: LIFE, after: 3, gap: true, reset: false });
+  memories.wait(memories.of("p"), "a", { ...WAITS, after: 3, gap: true });
   memories.suspend("p");
   memories.suspend("nobody");
-  assertEquals(memories.peek("p")!.waiting.get("a"), { life: LIFE, after: 3, gap: false, reset: false });
+  assertEquals(memories.peek("p")!.waiting.get("a"), { ...WAITS, after: 3 });
 });
 
 Deno.test("PeerMemory.notePushed: forgets the oldest push of more than 1,024 members (S2)", () => {

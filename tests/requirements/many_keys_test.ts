@@ -1,0 +1,44 @@
+/**
+ * A newcomer to a cluster of members with many keys each.
+ */
+
+import { assert, assertEquals, assertLess } from "../../deps/std_assert.ts";
+import { TestCluster } from "./harness.ts";
+
+/** Each member's state takes eleven messages, as 50,000 small keys do at the default `maxMessageBytes`. */
+const KEYS = 3_125;
+const CONFIG = { maxMessageBytes: 65_536, heartbeatExpiration: 5_000 };
+
+Deno.test("R4.1 a newcomer receives the many keys of ten members, and nobody's heartbeat waits for them", async () => {
+  const ids = Array.from({ length: 10 }, (_, index) => `m${index}`);
+  await using cluster = await TestCluster.started(ids, { config: CONFIG });
+  for (const id of ids) {
+    for (let key = 0; key < KEYS; key++) cluster.of(id).gossiper.setState(`client-10.1.2.${key}`, key);
+  }
+  const holdsAll = (id: string) => {
+    const { gossiper } = cluster.of(id);
+    return gossiper.getState(`client-10.1.2.${KEYS - 1}`).size === ids.length;
+  };
+  await cluster.runUntil(() => ids.every(holdsAll), { withinMs: 60_000 });
+  await cluster.make("newcomer").gossiper.start();
+  await cluster.publish([...ids, "newcomer"]);
+  const all = [...ids, "newcomer"];
+  let rounds = 0;
+  for (; !holdsAll("newcomer"); rounds++) {
+    assert(rounds < 200, "The newcomer does not receive all.");
+    await cluster.advance(300);
+    // A count that a message has no room for would lag behind by more and more intervals.
+    if (rounds < 15) continue;
+    for (const id of all) {
+      const own = cluster.of(id).gossiper.getState("heathbeat").get(id)!.sequenceNumber;
+      for (const other of all) {
+        const known = cluster.of(other).gossiper.getState("heathbeat").get(id)?.sequenceNumber ?? 0;
+        assertLess(own - known, 12, `${other} lags behind the heartbeat of ${id}`);
+      }
+    }
+  }
+  assert(rounds > 15, `${rounds} rounds`);
+  for (const member of cluster.members) {
+    assertEquals([member.told("MemberBlocked"), member.told("ConflictDetected")], [[], []], member.id);
+  }
+});

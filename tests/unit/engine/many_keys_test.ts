@@ -1,0 +1,355 @@
+import {
+  assert,
+  assertEquals,
+  assertLess,
+  assertLessOrEqual,
+  assertThrows,
+} from "../../../deps/std_assert.ts";
+import type { Engine } from "../../../engine/engine.ts";
+import { deltaBytes } from "../../../engine/selection.ts";
+import type { Delta } from "../../../engine/types.ts";
+import {
+  entry,
+  eventsOf,
+  exchange,
+  greet,
+  makeCluster,
+  makeEngine,
+  makePair,
+  memberDelta,
+  message,
+  note,
+  reconcile,
+  remove,
+  set,
+  settle,
+  TestClock,
+  tombstone,
+  valueOf,
+} from "./harness.ts";
+
+const KIB = 1_024;
+/** The least that may be set: a hundred small keys need two messages. */
+const SMALL = { maxMessageBytes: 16 * KIB };
+
+function setMany(engine: Engine, count: number, clock: TestClock, value: number | string = 0): void {
+  for (let key = 0; key < count; key++) set(engine, `k${key}`, value, clock);
+}
+
+/** The parts that one exchange brings of a member: whether a reset, from where, to where, and where the state ends. */
+function partsOf({ members }: Delta, id: string) {
+  return members.filter((each) => each.id === id).map(({ reset, after, end, entries }) => ({
+    reset,
+    after,
+    last: entries.at(-1)?.number ?? after,
+    end,
+  }));
+}
+
+function tick(engines: readonly Engine[], clock: TestClock): void {
+  clock.advance(300);
+  for (const engine of engines) {
+    note(engine, engine.countHeartbeat(undefined, clock.now));
+    const count = engine.heartbeatOf(engine.id)!.number;
+    for (const other of engines) note(other, other.applyCount(engine.id, count, clock.now));
+  }
+  for (const engine of engines) note(engine, engine.tick(clock.now));
+}
+
+Deno.test("a state of 300 keys travels in parts to one who holds nothing, each no larger than a message (E7)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock, { settings: SMALL });
+  setMany(a, 300, clock);
+  let parts = 0;
+  for (let held = 0; b.digest !== a.digest; parts++) {
+    const { request } = exchange(a, b, { clock });
+    const [part] = partsOf(request, "a");
+    assertEquals([part!.reset, part!.after], [false, held]);
+    held = part!.last;
+    assertLessOrEqual(deltaBytes(request.members[0]!), SMALL.maxMessageBytes);
+    assertEquals(request.partial, held < 300);
+  }
+  assert(parts > 3, `${parts} parts`);
+  assertEquals(valueOf(b, "a", "k299"), 0);
+  settle([a, b], { clock });
+  assertEquals([a.phase, b.phase], ["confirmed", "confirmed"]);
+});
+
+Deno.test("a reset travels in parts, and what the deletions had removed is gone at the end (E8)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock, { settings: { ...SMALL, tombstoneRetention: 1_000 } });
+  setMany(a, 200, clock);
+  settle([a, b], { clock });
+  // Of these deletions b learns nothing before they are forgotten.
+  for (let key = 0; key < 200; key += 2) remove(a, `k${key}`, clock);
+  setMany(a, 1, clock, "last");
+  clock.advance(2_000);
+  note(a, a.tick(clock.now));
+  assertEquals(a.footprint.tombstones, 0);
+  const seen = [];
+  for (let round = 0; b.digest !== a.digest; round++) {
+    assert(round < 20);
+    const { request } = exchange(a, b, { clock });
+    seen.push(...partsOf(request, "a"));
+  }
+  assert(seen.length > 1, `${seen.length} parts`);
+  // The first answers to what b holds; each further one begins where the last ended.
+  assertEquals(seen.map(({ reset, end }) => [reset, end]), seen.map(() => [true, 301]));
+  assertEquals(seen.map(({ after }) => after), [0, ...seen.slice(0, -1).map(({ last }) => last)]);
+  assertEquals([valueOf(b, "a", "k2"), valueOf(b, "a", "k1"), valueOf(b, "a", "k0")], [undefined, 0, "last"]);
+  settle([a, b], { clock });
+  assertEquals([a.phase, b.phase], ["confirmed", "confirmed"]);
+});
+
+Deno.test("a part of a reset that is lost is sent again (E5, E8)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock, { settings: { ...SMALL, tombstoneRetention: 1_000 } });
+  setMany(a, 200, clock);
+  settle([a, b], { clock });
+  for (let key = 0; key < 200; key += 2) remove(a, `k${key}`, clock);
+  clock.advance(2_000);
+  note(a, a.tick(clock.now));
+  exchange(a, b, { clock });
+  const lost = partsOf(exchange(a, b, { clock, lose: "request" }).request, "a");
+  assert(lost[0]!.after > 0);
+  assertEquals(partsOf(exchange(a, b, { clock, lose: "reply" }).request, "a"), lost);
+  assertEquals(partsOf(exchange(a, b, { clock }).request, "a"), lost);
+  settle([a, b], { clock });
+  assertEquals(b.digest, a.digest);
+});
+
+Deno.test("states that differ under one number are mended in parts (E12)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock, { settings: SMALL });
+  setMany(a, 200, clock);
+  settle([a, b], { clock });
+  // Somebody told b another value under the same number, and of a key that a never set.
+  const [, c] = makePair(clock, { settings: SMALL });
+  const twin = makeEngine("a", clock, { life: a.life, settings: SMALL });
+  note(twin, twin.setTopology({ members: ["a", "b"], blocked: [] }, clock.now));
+  greet(twin, c, clock);
+  setMany(twin, 150, clock);
+  set(twin, "false", 1, clock);
+  for (let key = 150; key < 199; key++) set(twin, `k${key}`, 0, clock);
+  settle([twin, c], { clock });
+  assertEquals([valueOf(c, "a", "false"), c.get("a", "k198")?.number], [1, 200]);
+  greet(a, c, clock);
+  for (let round = 0; c.digest !== a.digest; round++) {
+    assert(round < 30, "The states still differ.");
+    exchange(a, c, { clock });
+    reconcile(a, c);
+  }
+  assertEquals([valueOf(c, "a", "false"), valueOf(c, "a", "k199")], [undefined, 0]);
+});
+
+Deno.test("a part of a reset of a state older than what is held is refused, and what is held is said (E8)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  setMany(a, 5, clock);
+  settle([a, b], { clock });
+  const part = (after: number, number: number, end: number) => {
+    const told = memberDelta("a", a.life, [entry(`k${number - 1}`, number, 0)], { after, reset: true, end });
+    return note(b, b.applyIncoming("c", message(told), clock.now)).holds;
+  };
+  assertEquals([...part(0, 1, 4)], [["a", { life: a.life, number: 5 }]]);
+  assertEquals(b.digest, a.digest);
+  // One that begins behind what is held leaves a gap.
+  assertEquals([...part(6, 7, 9)], [["a", { life: a.life, number: 5 }]]);
+  // One of a state that is as new is taken.
+  assertEquals([...part(0, 2, 5)], []);
+  assertEquals([valueOf(b, "a", "k0"), valueOf(b, "a", "k1"), valueOf(b, "a", "k2")], [undefined, 0, 0]);
+});
+
+Deno.test("a reset begins anew where deletions were forgotten that its parts so far said nothing of (E8)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock, { settings: { ...SMALL, tombstoneRetention: 1_000 } });
+  setMany(a, 200, clock);
+  settle([a, b], { clock });
+  remove(a, "k199", clock);
+  setMany(a, 1, clock, "last");
+  clock.advance(2_000);
+  note(a, a.tick(clock.now));
+  exchange(a, b, { clock });
+  // A key of the part that has arrived is deleted, and the deletion forgotten, before the next part.
+  remove(a, "k1", clock);
+  setMany(a, 1, clock, "at last");
+  clock.advance(2_000);
+  note(a, a.tick(clock.now));
+  assertEquals(a.footprint.tombstones, 0);
+  assertEquals(partsOf(exchange(a, b, { clock }).request, "a")[0]!.after, 0);
+  settle([a, b], { clock });
+  assertEquals([b.digest, valueOf(b, "a", "k1")], [a.digest, undefined]);
+});
+
+Deno.test("a deletion is forgotten everywhere once all active members know of it, and costs nobody a reset (E8)", () => {
+  const clock = new TestClock();
+  const engines = makeCluster(["a", "b", "c"], clock);
+  const [a, b, c] = engines as [Engine, Engine, Engine];
+  for (const [one, other] of [[a, b], [b, c], [a, c]] as const) greet(one, other, clock);
+  setMany(a, 5, clock);
+  settle(engines, { clock });
+  remove(a, "k3", clock);
+  set(a, "k4", "last", clock);
+  // While c has yet to learn of it, it is kept.
+  exchange(a, b, { clock });
+  tick(engines, clock);
+  assertEquals([a.footprint.tombstones, b.footprint.tombstones, c.footprint.tombstones], [1, 1, 0]);
+  exchange(b, c, { clock });
+  // Not known to a, by whose word others forget it.
+  tick(engines, clock);
+  assertEquals(a.footprint.tombstones, 1);
+  exchange(a, c, { clock });
+  tick(engines, clock);
+  assertEquals(a.footprint.tombstones, 0);
+  set(a, "k4", "news", clock);
+  const told = [exchange(a, b, { clock }), exchange(b, c, { clock }), exchange(a, c, { clock })];
+  tick(engines, clock);
+  assertEquals(engines.map((engine) => engine.footprint.tombstones), [0, 0, 0]);
+  for (const { request, reply } of told) {
+    assertEquals([...request.members, ...reply!.delta.members].filter(({ reset }) => reset), []);
+  }
+  settle(engines, { clock });
+  assertEquals(
+    engines.map((engine) => [engine.digest, engine.phase]),
+    engines.map(() => [a.digest, "confirmed"]),
+  );
+});
+
+Deno.test("two who heard of a deletion from its owner alone owe each other no reset once it is forgotten (E8)", () => {
+  const clock = new TestClock();
+  const engines = makeCluster(["a", "b", "c"], clock);
+  const [a, b, c] = engines as [Engine, Engine, Engine];
+  for (const [one, other] of [[a, b], [b, c], [a, c]] as const) greet(one, other, clock);
+  setMany(a, 5, clock);
+  settle(engines, { clock });
+  remove(a, "k3", clock);
+  set(a, "k4", "last", clock);
+  exchange(a, b, { clock });
+  exchange(a, c, { clock });
+  tick(engines, clock);
+  set(a, "k4", "news", clock);
+  exchange(a, b, { clock });
+  tick(engines, clock);
+  assertEquals([a.footprint.tombstones, b.footprint.tombstones, c.footprint.tombstones], [0, 0, 1]);
+  const { request } = exchange(b, c, { clock });
+  assertEquals(partsOf(request, "a"), [{ reset: false, after: 7, last: 9, end: undefined }]);
+  assertEquals([valueOf(c, "a", "k3"), valueOf(c, "a", "k4")], [undefined, "news"]);
+});
+
+Deno.test("who was away while deletions were forgotten is told the whole state in its place (E8)", () => {
+  const clock = new TestClock();
+  const engines = makeCluster(["a", "b", "c"], clock);
+  const [a, b, c] = engines as [Engine, Engine, Engine];
+  for (const [one, other] of [[a, b], [b, c], [a, c]] as const) greet(one, other, clock);
+  setMany(a, 5, clock);
+  settle(engines, { clock });
+  for (const engine of [a, b]) {
+    note(engine, engine.setTopology({ members: ["a", "b"], blocked: [] }, clock.now));
+  }
+  remove(a, "k3", clock);
+  set(a, "k4", "last", clock);
+  settle([a, b], { clock });
+  tick([a, b], clock);
+  exchange(a, b, { clock });
+  tick([a, b], clock);
+  assertEquals([a.footprint.tombstones, b.footprint.tombstones], [0, 0]);
+  for (const engine of engines) {
+    note(engine, engine.setTopology({ members: ["a", "b", "c"], blocked: [] }, clock.now));
+  }
+  settle(engines, { clock });
+  assertEquals([valueOf(c, "a", "k3"), valueOf(c, "a", "k4")], [undefined, "last"]);
+  assertEquals(c.digest, a.digest);
+});
+
+Deno.test("what is said to be settled is believed only as far as it is held, and of no unversioned member (E8)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  const told = memberDelta("x", a.life, [entry("k", 1, 1), tombstone("d", 2), entry("l", 3, 1)], {
+    settled: 9,
+  });
+  note(b, b.applyIncoming("a", message(told), clock.now));
+  assertEquals(b.footprint.tombstones, 0);
+  note(
+    b,
+    b.applyIncoming("a", message(memberDelta("x", a.life, [tombstone("e", 4)], { after: 3 })), clock.now),
+  );
+  assertEquals(b.footprint.tombstones, 1);
+  const later = memberDelta("x", a.life, [entry("l", 5, 1)], { after: 4, settled: 5 });
+  note(b, b.applyIncoming("a", message(later), clock.now));
+  assertEquals(b.footprint.tombstones, 0);
+});
+
+Deno.test("100 deletions a second for an hour keep memory level, and none is refused (E8)", () => {
+  const clock = new TestClock();
+  const engines = makeCluster(["a", "b", "c", "d"], clock, { settings: { maxKeysPerMember: 1_000 } });
+  const [a] = engines as [Engine, ...Engine[]];
+  for (const one of engines) for (const other of engines) if (one.id < other.id) greet(one, other, clock);
+  let [most, resets] = [0, 0];
+  for (let round = 0, key = 0; round < 12_000; round++) {
+    for (const end = key + 30; key < end; key++) {
+      set(a, `client ${key}`, 1, clock);
+      remove(a, `client ${key - 100}`, clock);
+    }
+    tick(engines, clock);
+    const one = engines[round % 4]!;
+    const { request, reply } = exchange(one, engines[(round + 1 + round % 3) % 4]!, { clock });
+    resets += [...request.members, ...reply!.delta.members].filter(({ reset }) => reset).length;
+    most = Math.max(most, ...engines.map((engine) => engine.footprint.keys));
+  }
+  assertLess(most, 700);
+  assertEquals(resets, 0);
+  assertEquals(eventsOf(a).of("ConflictDetected"), []);
+});
+
+Deno.test("50,000 keys can be set by default, and reach another member (E7)", () => {
+  const clock = new TestClock();
+  const settings = { maxKeysPerMember: 65_536 };
+  const [a, b] = makePair(clock, { settings });
+  for (let key = 0; key < 50_000; key++) {
+    note(a, a.set(`client-10.1.2.${key}`, { value: key, json: `${key}` }, clock.now));
+  }
+  eventsOf(a).clear();
+  let exchanges = 0;
+  for (; b.digest !== a.digest; exchanges++) exchange(a, b, { clock });
+  assertLess(exchanges, 20);
+  assertEquals(valueOf(b, "a", "client-10.1.2.49999"), 49_999);
+});
+
+Deno.test("of a state that is larger than is allowed here the first part is held, and the rest asked for ever more rarely (E5)", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "b"], clock);
+  const b = makeEngine("b", clock, { settings: { maxKeysPerMember: 16 } });
+  note(b, b.setTopology({ members: ["a", "b"], blocked: [] }, clock.now));
+  greet(a, b, clock);
+  setMany(a, 100, clock);
+  let sent = 0;
+  for (let round = 0; round < 200; round++) {
+    tick([a, b], clock);
+    const { request } = exchange(a, b, { clock });
+    if (request.members.some(({ id, entries }) => id === "a" && entries.length > 0)) sent++;
+    else assertEquals(request.partial, true);
+  }
+  assertEquals([valueOf(b, "a", "k23"), valueOf(b, "a", "k24")], [0, undefined]);
+  assertLess(sent, 15);
+  assertEquals([a.phase, eventsOf(b).of("ConflictDetected").length], ["diffusing", sent]);
+  // What fits is told at once.
+  for (let key = 0; key < 90; key++) remove(a, `k${key}`, clock);
+  assertEquals(eventsOf(b).of("MemberBlocked"), []);
+});
+
+Deno.test("Engine.set: says which limit it would exceed, and changes nothing (E7)", () => {
+  const clock = new TestClock();
+  const settings = { maxMessageBytes: 16 * KIB, maxStateBytes: 20 * KIB, maxKeysPerMember: 50 };
+  const [a] = makePair(clock, { settings });
+  const message = (key: string, value: string) =>
+    assertThrows(() => set(a, key, value, clock), RangeError).message;
+  assert(
+    message("large", "x".repeat(5_000)).startsWith("A value may take "),
+    message("large", "x".repeat(5_000)),
+  );
+  for (let key = 0; key < 5; key++) set(a, `k${key}`, "x".repeat(3_500), clock);
+  assert(message("more", "x".repeat(3_500)).includes("maxStateBytes"), message("more", "x".repeat(3_500)));
+  for (let key = 0; key < 50; key++) set(a, `k${key}`, 0, clock);
+  assert(message("one more", "x").includes("maxKeysPerMember"), message("one more", "x"));
+  assertEquals([a.footprint.keys, valueOf(a, "a", "one more")], [50, undefined]);
+});
