@@ -10,7 +10,7 @@ import { ConsensusCheck, type ConsensusReader } from "./consensus.ts";
 import type { EngineEvent } from "./events.ts";
 import { Exchange, type ExchangeSettings, type Sent, spanOf } from "./exchange.ts";
 import { endsWithLife } from "./block_list.ts";
-import { isFarAhead, isForeign, lifeAbove } from "./life.ts";
+import { isFarAhead, isForeign, lifeAbove, lifeStartMs } from "./life.ts";
 import { deepFreeze, utf8Length } from "./json.ts";
 import { claimOf } from "./claim.ts";
 import { heartbeatEntry } from "./liveness/entries_for_unversioned.ts";
@@ -447,9 +447,15 @@ export class Engine {
     return this.#act(now, () => {
       if (!this.#byGreeting) this.#contact = true;
       this.#membership.setTopology(topology, now);
+      for (const id of this.#store.peers) this.#exchange.retell(id);
       for (const id of this.#blockedBy) if (!this.isMember(id)) this.#blockedBy.delete(id);
       return {};
     });
+  }
+
+  /** Under which number a peer last said that other members are active for it. */
+  #topologyNumber(peerId: string): number | undefined {
+    return this.#store.order.get(peerId)?.get(TOPOLOGY_KEY)?.entry.number;
   }
 
   /** Whether an id is in the topology; one's own always is. */
@@ -530,6 +536,7 @@ export class Engine {
       // Its clock has stepped back, or another process uses its id: it is to begin above what is known.
       if ((this.latestLife(peer.id) ?? "") > peer.life) return { refusal: "id_conflict" };
       this.#merge.beginLife(peer.id, peer.life, now);
+      if (this.#signs && this.#isBack(peer)) this.#membership.laterLife(peer.id, now);
       if (endsWithLife(this.#membership.blocks.reason(peer.id))) this.#membership.free(peer.id, now);
       if (this.#membership.blocks.has(peer.id)) return { refusal: "blocked" };
       this.#contact = true;
@@ -578,10 +585,12 @@ export class Engine {
     return this.#act(now, () => {
       if (this.#silenced) return { holds: NONE };
       const merging = this.#exchange.beforeMerge(peerId);
+      const topology = this.#topologyNumber(peerId);
       const { holds, laterLife } = this.#mergeMembers(peerId, delta, { ...options, now });
       // Without it the peer would not learn that its life is over for as long as it sets nothing (E1).
       if (this.#exchange.isOutlived(merging.peer)) holds.set(peerId, this.holdOf(peerId)!);
       this.#exchange.afterMerge(merging, delta, { holds, nowMs: now.monotonicMs });
+      if (this.#topologyNumber(peerId) !== topology) this.#exchange.retell(peerId);
       this.#renewAbove(laterLife, { ...options, now });
       return { holds };
     });
@@ -819,8 +828,11 @@ export class Engine {
     { verified, now }: { readonly verified?: ReadonlySet<string>; readonly now: Instant },
   ): void {
     if (life === undefined) return;
-    if (verified?.has(this.#id)) this.#renewLife(life, now);
-    else this.#renewUnproven(life, now);
+    if (!verified?.has(this.#id)) return this.#renewUnproven(life, now);
+    // A signed state of a life that has yet to begin is no sign of a second process: it may be one of an earlier process,
+    // played back.
+    if (lifeStartMs(life) > now.wallMs) this.#renewUncounted(life, now);
+    else this.#renewLife(life, now);
   }
 
   #settle(): void {
@@ -935,6 +947,13 @@ export class Engine {
     }
   }
 
+  /** Whether a peer that left has begun a later life, whose state came before its greeting. */
+  #isBack({ id, life }: { readonly id: string; readonly life: Life }): boolean {
+    const state = this.#store.order.get(id);
+    return this.#membership.blocks.reason(id) === "left" && state?.life === life &&
+      state.live(GRACEFULLY_LEFT_KEY) === undefined;
+  }
+
   /** What a peer says of this member is never merged; a later life or number of it is somebody else's (E1). */
   #answerOwn(told: MemberDelta, holds: Map<string, Hold>): Life | undefined {
     const { life, last: number } = spanOf(told);
@@ -954,11 +973,18 @@ export class Engine {
   #renewUnproven(told: Life, now: Instant): void {
     if (!this.#signs) return this.#renewLife(told, now);
     if (now.monotonicMs - this.#unprovenMs < this.#settings.heartbeatExpiration) return;
+    // Just under what is believed at all, it would be over that at members whose clocks are behind.
+    if (isFarAhead(told, now.wallMs, 0.5)) return;
     this.#unprovenMs = now.monotonicMs;
-    const proven = this.#renewals;
+    this.#renewUncounted(told, now);
+  }
+
+  /** Begins a new life without taking the one that was told for that of a second process. */
+  #renewUncounted(told: Life, now: Instant): void {
+    const counted = this.#renewals;
     this.#renewals = [];
     this.#renewLife(told, now);
-    this.#renewals = proven;
+    this.#renewals = counted;
   }
 
   /** Begins a new life above one that was told of, and sets every key anew in it (E1). */

@@ -125,6 +125,19 @@ export class Exchange {
     return peer;
   }
 
+  /**
+   * Tells an unversioned peer everything anew. When its members change, or this one's, it may have dropped what it held of
+   * members that it does not know yet, and says nothing of that.
+   */
+  retell(peerId: string): void {
+    const known = this.#memories.peek(peerId);
+    if (known?.life === undefined || !isForeign(known.life)) return;
+    this.#memories.forget(peerId);
+    const { life, maxMessageBytes, heartbeatTurn, heardMs } = known;
+    Object.assign(this.#memories.of(peerId), { life, maxMessageBytes, heartbeatTurn, heardMs });
+    this.#store.agreement.set(peerId, { acknowledged: undefined });
+  }
+
   /** Notes what a peer said of its state, and when. */
   noteState(peer: PeerMemory, { digest, active }: Pick<Delta, "digest" | "active">, nowMs: number): void {
     peer.receivedState = stateName(digest, active);

@@ -174,10 +174,10 @@ export class Membership {
     return this.departures.passesOn(id, nowMs);
   }
 
-  /** Whether what ends there is refused, because it was forgotten; of who is back, what was last held is taken. */
+  /** Whether what ends there is refused, because it was forgotten. Who is back is told in parts, and all are taken. */
   refuses(id: string, { life, number }: Hold): boolean {
     const isBack = this.#store.active.has(id);
-    return this.departures.refuses(id, { life, number: isBack ? number + 1 : number });
+    return this.departures.refuses(id, { life, number: isBack ? Infinity : number });
   }
 
   /** Puts a member where it belongs: active and awaited, or on the way out. */

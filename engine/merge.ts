@@ -140,7 +140,7 @@ export class Merge {
       return this.refuse(told, telling);
     }
     if (held && news.length > 0) this.#store.put(held, news, telling.now);
-    else if (news.length > 0) this.#begin({ ...told, entries: news }, { floor: 0, now: telling.now });
+    else if (news.length > 0) this.#begin({ ...told, entries: news }, { floor: 0, telling });
     this.#applyLeft(told.id, telling.now);
     const heartbeat = told.entries.find(({ key, value }) => key === HEARTBEAT_KEY && value !== undefined);
     const state = this.#store.order.get(told.id);
@@ -181,22 +181,29 @@ export class Merge {
     const before = held?.life ?? this.#membership.departures.memory(told.id)?.life;
     const member = held
       ? this.#store.replace(held, entries ?? told.entries, { life, floor, now })
-      : this.#begin(told, { floor, now });
+      : this.#begin(told, { floor, telling });
     member.proof = told.proof;
-    // A block may have outlasted the state, and the memory too, of the life that left.
+    // A block may have outlasted the state, and the memory too, of the life that left. Where members sign, a state may be
+    // an old one that was played back: only a greeting shows that its owner lives.
     const { blocks } = this.#membership;
-    if (before === undefined ? blocks.reason(told.id) === "left" : before < life) {
+    const isLater = before === undefined ? blocks.reason(told.id) === "left" : before < life;
+    if (isLater && !this.#signs) {
       this.#membership.laterLife(told.id, now);
     }
     this.#applyLeft(told.id, now);
     return member;
   }
 
-  #begin(told: MemberDelta, how: { readonly floor: number; readonly now: Instant }): MemberState {
+  #begin(told: MemberDelta, how: { readonly floor: number; readonly telling: Telling }): MemberState {
+    const { floor, telling: { now, peerId } } = how;
     const member = this.#store.hold(told.id, told.life);
-    this.#store.put(member, told.entries, how.now);
-    member.raiseFloor({ number: how.floor, serial: member.changed.serial });
-    this.#membership.heard(told.id, how.now);
+    this.#store.put(member, told.entries, now);
+    member.raiseFloor({ number: floor, serial: member.changed.serial });
+    const isForgotten = this.#membership.departures.memory(told.id) !== undefined;
+    this.#membership.heard(told.id, now);
+    // A signed state of one that was forgotten may be an old one that was played back.
+    const isProven = told.id === peerId || this.#store.active.has(told.id);
+    if (this.#signs && isForgotten && !isProven) this.#membership.block(told.id, "expired", now);
     return member;
   }
 

@@ -227,6 +227,7 @@ export class Running {
     this.#peers.retain(ids);
     this.#rounds.retain(ids);
     for (const id of before) {
+      if (!ids.has(id)) this.#spread?.forget(id);
       // Whoever says that it leaves closes its connections itself, when it has told enough others.
       if (ids.has(id) || core.engine.blockedMember(id)?.reason === "left") continue;
       this.#peers.session(id)?.leave("The peer is no member any more.");
@@ -238,9 +239,11 @@ export class Running {
     const { core, topology: known } = this.#options;
     const before = [...known.members()];
     this.#admitted.set(member.id, { member, atMs: core.runtime.monotonicMs() });
+    this.#spread?.introduce(member.id);
     this.#place([...before, member], this.#blocked);
     return () => {
       this.#admitted.delete(member.id);
+      this.#spread?.forget(member.id);
       this.#place(before, this.#blocked);
     };
   }

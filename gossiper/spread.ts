@@ -53,6 +53,8 @@ export class Spread {
   #pushedMs = -Infinity;
   #cancelTimer: (() => void) | undefined;
   #isOver = false;
+  /** Whoever was let in here, and has yet to say something of itself. */
+  readonly #newcomers = new Set<string>();
   #signing: Promise<void> = Promise.resolve();
 
   /** Makes a spread that pushes what changes from now on, until {@linkcode Spread.end}. */
@@ -60,6 +62,19 @@ export class Spread {
     this.#options = options;
     this.#gapMs = 1_000 * PUSHES_AT_ONCE / (PUSH_SHARE * options.maxMessagesPerSecond);
     options.core.onAfterCall(() => this.#collect());
+  }
+
+  /**
+   * A newcomer was let in here. Its first word goes to all that are connected: in a cluster that has just started, they
+   * may be connected with nobody else.
+   */
+  introduce(id: string): void {
+    this.#newcomers.add(id);
+  }
+
+  /** It was not let in after all, or is gone. */
+  forget(id: string): void {
+    this.#newcomers.delete(id);
   }
 
   /** Pushes nothing any more; resolves when no signature is being made. */
@@ -99,8 +114,17 @@ export class Spread {
     } else if (own) {
       for (const session of this.#some(sessions, fanOut)) session.push([core.engine.id], { relay: true });
     }
-    if (others.size > 0) {
-      for (const session of this.#some(sessions, RELAYS)) session.push(others, { relay: true });
+    if (others.size > 0) this.#passOn(others, sessions);
+  }
+
+  #passOn(changed: ReadonlySet<string>, sessions: readonly Session[]): void {
+    const introduced = [...changed].filter((id) => this.#newcomers.delete(id));
+    const relays = this.#some(sessions, RELAYS);
+    for (const session of relays) session.push(changed, { relay: true });
+    if (introduced.length === 0) return;
+    const isFew = sessions.length < DIRECT_MEMBERS;
+    for (const session of isFew ? sessions : this.#some(sessions, this.#options.fanOut)) {
+      if (!relays.includes(session)) session.push(introduced, { relay: true });
     }
   }
 

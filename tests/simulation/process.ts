@@ -62,6 +62,7 @@ export class Process {
   readonly host: string;
   readonly record: Member;
   readonly machine: Machine;
+  readonly maxMessageBytes: number;
   /** On the clock of the simulation. */
   readonly startedAtMs: number;
   readonly address: string;
@@ -86,6 +87,7 @@ export class Process {
     this.host = host;
     this.machine = machine;
     this.startedAtMs = options.nowMs;
+    this.maxMessageBytes = config.maxMessageBytes;
     this.#network = network;
     this.record = { id, host, port: 1, kinds: [] };
     this.#transport = network.transport(host, 1, config);

@@ -28,7 +28,8 @@ export type Trouble =
   | "restart all"
   | "rollout"
   | "topology"
-  | "large value";
+  | "large value"
+  | "many keys";
 
 /** How bad links are at worst; what is drawn for one is at most this. */
 export interface LinkLimits {
@@ -44,6 +45,8 @@ export interface Scenario {
   readonly size: number;
   readonly discovery: DiscoveryKind;
   readonly config: GossiperConfig;
+  /** The `maxMessageBytes` that members have, one of these each; `config` has the least. */
+  readonly messageBytes: readonly number[];
   readonly links: LinkLimits;
   /** What happens, each with its weight. */
   readonly troubles: readonly (readonly [weight: number, trouble: Trouble])[];
@@ -122,7 +125,7 @@ export function drawScenario(dice: Dice, wishes: Wishes = {}): Scenario {
   // Some go on until everything has been forgotten again and again.
   const isLong = size <= 6 && dice.chance(0.1);
   const rounds = wishes.rounds ?? dice.pick(isLong ? [300] : size > 24 ? [10, 20] : [20, 40, 80]);
-  return {
+  const scenario = {
     size,
     discovery,
     config,
@@ -139,6 +142,11 @@ export function drawScenario(dice: Dice, wishes: Wishes = {}): Scenario {
     clockStepMs: dice.pick([0, 1_000, 10 * 3_600_000]),
     drift: dice.pick([0, 0.001, 0.02]),
   };
+  if (!isLarge({ size }) && dice.chance(kept / 2)) troubles.push([1, "many keys"]);
+  const { maxMessageBytes } = config;
+  const isOneLimit = dice.chance(0.7);
+  const messageBytes = isOneLimit ? [1] : [1, 2, 16];
+  return { ...scenario, messageBytes: messageBytes.map((factor) => factor * maxMessageBytes) };
 }
 
 /** Mostly few: what goes wrong goes wrong with three. */
@@ -195,13 +203,14 @@ function drawConfig(dice: Dice, size: number): GossiperConfig {
 /** What was decided, in lines that a person can read. */
 export function describeScenario(scenario: Scenario): string[] {
   const { size, discovery, config, links, troubles, rageMs, troubleEveryMs, changeEveryMs } = scenario;
-  const { clockStepMs, drift } = scenario;
+  const { clockStepMs, drift, messageBytes } = scenario;
   const shown = (values: object) =>
     Object.entries(values).map(([name, value]) => `${name} ${value}`).join(", ");
   const { gossipActorName: _, maxMembers: __, eventCapacity: ___, ...settings } = config;
   return [
     `members   ${size} at the start, discovery: ${discovery}`,
     `settings  ${shown(settings)}`,
+    `messages  of up to ${messageBytes.join(", ")} bytes`,
     `links     ${shown(links)}, at worst`,
     `clocks    steps of up to ${clockStepMs} ms, drift of up to ${drift * 100} %`,
     `troubles  one in ${troubleEveryMs} ms, for ${rageMs} ms: ${troubles.map(([, each]) => each).join(", ")}`,

@@ -82,6 +82,8 @@ export class Simulation {
   readonly #processes: Process[] = [];
   /** Who belongs to the cluster, by id, where members are told so. */
   readonly #members = new Map<string, Member>();
+  /** Who has which limits. */
+  readonly #limitsDice: Dice;
   readonly #hosts: string[] = [];
   readonly #lives = new Map<string, number>();
   readonly #pending = new Set<Promise<void>>();
@@ -99,6 +101,7 @@ export class Simulation {
     this.seed = seed;
     this.#dice = new Dice(seed);
     this.scenario = drawScenario(this.#dice.fork(), wishes);
+    this.#limitsDice = new Dice(seed ^ 0x5bd1e995);
     const { config, links, discovery } = this.scenario;
     this.#runtime = new VirtualRuntime({ seed: this.#dice.whole(0, 2 ** 32 - 1) });
     this.#network = new MemoryNetwork({
@@ -446,7 +449,21 @@ export class Simulation {
         }
         return;
       }
+      case "many keys":
+        return process?.isRunning ? this.#changeMany(process) : undefined;
     }
+  }
+
+  /** A state that takes several of the smallest messages. */
+  #changeMany({ id, gossiper }: Process): void {
+    const count = this.#dice.whole(60, 150);
+    const isToDelete = this.#dice.chance(0.4);
+    for (let key = 0; key < count; key++) {
+      if (isToDelete) gossiper.deleteState(`many ${key}`);
+      else gossiper.setState(`many ${key}`, this.#value());
+    }
+    this.#note(id, `${isToDelete ? "deletes" : "sets"} ${count} keys`);
+    this.#count("many keys");
   }
 
   #freeze(process: Process): void {
@@ -515,7 +532,8 @@ export class Simulation {
   // ---- processes
 
   #start(host: string, id: string): void {
-    const { config, discovery, drift, clockStepMs } = this.scenario;
+    const { discovery, drift, clockStepMs, messageBytes } = this.scenario;
+    const config = { ...this.scenario.config, maxMessageBytes: this.#limitsDice.pick(messageBytes) };
     this.#lives.set(id, (this.#lives.get(id) ?? 0) + 1);
     const machine = this.#runtime.machine({
       wallMs: this.#runtime.wallMs() + Math.round(this.#dice.between(-clockStepMs, clockStepMs)),

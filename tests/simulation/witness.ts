@@ -185,12 +185,13 @@ export class Witness {
 
   /** To be called with every message when it is sent. */
   overhear({ from, to, text, bytes }: SentMessage): void {
-    const { maxMessageBytes, gossipMaxSend, underWayMs } = this.#options;
+    const { gossipMaxSend, underWayMs } = this.#options;
     const sender = this.#at(from);
-    this.#ensure(sender, bytes <= maxMessageBytes, () => `it sends ${bytes} bytes`);
+    const receiver = this.#at(to);
+    const maxBytes = Math.min(sender?.maxMessageBytes ?? Infinity, receiver?.maxMessageBytes ?? Infinity);
+    this.#ensure(sender, bytes <= maxBytes, () => `it sends ${bytes} bytes, and ${maxBytes} are allowed`);
     const type = /^\{"type":"(\w+)"/.exec(text)?.[1];
     if (type !== "gossip" && type !== "push" && type !== "reply") return;
-    const receiver = this.#at(to);
     if (sender && receiver) {
       const isLate = this.#blockedFor(sender, receiver.id) < underWayMs;
       this.#ensure(sender, isLate, () => `a ${type} went to ${receiver.id}, which it has blocked for long`);
@@ -280,11 +281,18 @@ export class Witness {
     this.#ensure(process, wrong === undefined, () => wrong!);
   }
 
+  /** The highest number that the process under an id has set. */
+  #lastNumberOf(id: string): number {
+    const owner = this.#running(id);
+    return owner === undefined ? 0 : this.#of(owner).ownNumber;
+  }
+
   #hearOther(process: Process, event: Extract<HearsayEvent, { type: "GossipUpdate" }>): void {
     const seen = this.#of(process);
     const { memberId, key, value, sequenceNumber: number, deleted } = event;
     if (deleted) return;
-    seen.forgotten.delete(memberId);
+    // It is back in parts, of which the last is up to what the owner set last.
+    if (seen.forgotten.has(memberId) && number >= this.#lastNumberOf(memberId)) seen.forgotten.delete(memberId);
     if (key === HEARTBEAT_KEY) {
       const most = this.#counts.get(memberId) ?? 0;
       this.#ensure(
@@ -380,7 +388,7 @@ export class Witness {
     );
     const isWithin = kept.members <= maxMembers && kept.remembered <= maxMembers &&
       kept.waiting <= WAITING_PER_MEMBER * maxMembers &&
-      kept.keys <= 2 * maxKeysPerMember * kept.members && kept.tombstones <= kept.keys - shown;
+      kept.keys <= 1.5 * maxKeysPerMember * kept.members && kept.tombstones <= kept.keys - shown;
     this.#ensure(process, isWithin, () => `it keeps more than it may: ${JSON.stringify({ ...kept, shown })}`);
   }
 

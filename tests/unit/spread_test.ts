@@ -143,6 +143,21 @@ Deno.test("spread: a newcomer receives everything, and is known to everybody, at
   for (const id of ids) assertEquals(cluster.of(id).value("c", "k"), 1, id);
 });
 
+Deno.test("spread: members that start together know each other before the second round, though connected with the seed alone", async () => {
+  const ids = Array.from({ length: 12 }, (_, index) => `m${index}`);
+  await using cluster = new TestCluster(ids, {
+    fixed: false,
+    config: { gossipInterval: 5_000, heartbeatExpiration: 60_000 },
+    cluster: { discovery: seeds([memoryAddress("m0", 1)]) },
+  });
+  for (const id of ids) await cluster.make(id).gossiper.start();
+  await cluster.advance(100);
+  const seen = cluster.members.map(({ gossiper }) =>
+    gossiper.members.filter(({ status }) => status === "active").length
+  );
+  assertEquals(seen, ids.map(() => ids.length));
+});
+
 Deno.test('spread: with spread "interval" nothing is pushed', async () => {
   await using cluster = await settledCluster(3, { spread: "interval" });
   cluster.of("m0").gossiper.setState("k", 1);

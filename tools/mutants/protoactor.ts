@@ -7,6 +7,7 @@ const STRANGERS = ["tests/unit/protoactor_strangers_test.ts"];
 const SIMULATION = ["tests/simulation/protoactor_test.ts"];
 const CALL = ["tests/unit/protoactor_call_test.ts"];
 const CONTRACT = ["tests/unit/protoactor_transport_test.ts"];
+const UNVERSIONED_PEER = ["tests/unit/engine/unversioned_peer_test.ts"];
 
 /** Breaks of how members without lives are held, and of how they are spoken with. */
 export const MUTANTS: readonly Mutant[] = [
@@ -258,5 +259,20 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "",
     test: "a batch of more letters than anybody sends, or of endless names, ends or answers nothing",
     files: STRANGERS,
+  },
+  // A member that purges
+  {
+    file: "engine/engine.ts",
+    find: "      for (const id of this.#store.peers) this.#exchange.retell(id);\n",
+    replace: "",
+    test: "an unversioned peer that purges what it held",
+    files: UNVERSIONED_PEER,
+  },
+  {
+    file: "engine/engine.ts",
+    find: "      if (this.#topologyNumber(peerId) !== topology) this.#exchange.retell(peerId);\n",
+    replace: "",
+    test: "an unversioned peer is told all anew when it says",
+    files: UNVERSIONED_PEER,
   },
 ];

@@ -155,9 +155,16 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "gossiper/spread.ts",
-    find: "for (const session of this.#some(sessions, RELAYS)) session.push(others, { relay: true });",
-    replace: "for (const session of this.#some(sessions, RELAYS)) session.push(others, { relay: false });",
+    find: "for (const session of relays) session.push(changed, { relay: true });",
+    replace: "for (const session of relays) session.push(changed, { relay: false });",
     test: "spread: in a large cluster a set is passed on",
+    files: SPREAD,
+  },
+  {
+    file: "gossiper/running.ts",
+    find: "    this.#spread?.introduce(member.id);\n",
+    replace: "",
+    test: "spread: members that start together know each other before the second round",
     files: SPREAD,
   },
   // Sets of agreeing members

@@ -5,6 +5,7 @@ const CONNECTIONS = ["tests/security/connections_test.ts"];
 const LIMITS = ["tests/security/limits_test.ts"];
 const SIGNATURES = ["tests/security/signatures_test.ts"];
 const CHAOS = ["tests/unit/engine/chaos_test.ts"];
+const PLAYBACK = ["tests/unit/engine/playback_test.ts"];
 
 /** Breaks of what keeps out whoever does not belong, and of what members sign. */
 export const MUTANTS: readonly Mutant[] = [
@@ -287,5 +288,48 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "if (this.#pending.length >= MAX_UNREAD_MESSAGES) throw tooMany();",
     test: "what waits for a peer's proof is bounded by its bytes as well",
     files: ["tests/security/limits_test.ts"],
+  },
+  // What was signed once, and is played back
+  {
+    file: "engine/engine.ts",
+    find: "if (lifeStartMs(life) > now.wallMs) this.#renewUncounted(life, now);\n    else ",
+    replace: "",
+    test: "played back: states of one's own id",
+    files: PLAYBACK,
+  },
+  {
+    file: "engine/engine.ts",
+    find: "if (lifeStartMs(life) > now.wallMs) this.#renewUncounted(life, now);",
+    replace: "if (life) this.#renewUncounted(life, now);",
+    test: "a second process under one's id, which begins lives of now",
+    files: PLAYBACK,
+  },
+  {
+    file: "engine/merge.ts",
+    find: "if (isLater && !this.#signs) {",
+    replace: "if (isLater) {",
+    test: "played back: states of ever later lives",
+    files: PLAYBACK,
+  },
+  {
+    file: "engine/engine.ts",
+    find: "      if (this.#signs && this.#isBack(peer)) this.#membership.laterLife(peer.id, now);\n",
+    replace: "",
+    test: "played back: a state does not bring back a member that left",
+    files: PLAYBACK,
+  },
+  {
+    file: "engine/merge.ts",
+    find: 'if (this.#signs && isForgotten && !isProven) this.#membership.block(told.id, "expired", now);',
+    replace: "",
+    test: "played back: a state of a member that was forgotten",
+    files: PLAYBACK,
+  },
+  {
+    file: "engine/engine.ts",
+    find: "    if (isFarAhead(told, now.wallMs, 0.5)) return;\n",
+    replace: "",
+    test: "what a peer says of one's later life without a signature",
+    files: PLAYBACK,
   },
 ];

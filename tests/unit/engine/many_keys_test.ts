@@ -22,6 +22,7 @@ import {
   reconcile,
   remove,
   set,
+  SETTINGS,
   settle,
   TestClock,
   tombstone,
@@ -99,6 +100,23 @@ Deno.test("a reset travels in parts, and what the deletions had removed is gone 
   assertEquals([valueOf(b, "a", "k2"), valueOf(b, "a", "k1"), valueOf(b, "a", "k0")], [undefined, 0, "last"]);
   settle([a, b], { clock });
   assertEquals([a.phase, b.phase], ["confirmed", "confirmed"]);
+});
+
+Deno.test("the state of a member that was forgotten and is back is taken in parts (E11)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock, { settings: SMALL });
+  setMany(a, 200, clock);
+  settle([a, b], { clock });
+  note(b, b.setTopology({ members: ["b"], blocked: [] }, clock.now));
+  note(b, b.tick(clock.advance(SETTINGS.departedRetention + 1)));
+  assertEquals(b.lifeOf("a"), undefined);
+  note(b, b.setTopology({ members: ["a", "b"], blocked: [] }, clock.now));
+  for (let round = 0; b.digest !== a.digest; round++) {
+    assert(round < 20, "The state does not arrive.");
+    exchange(a, b, { clock });
+    reconcile(a, b);
+  }
+  assertEquals(valueOf(b, "a", "k199"), 0);
 });
 
 Deno.test("a part of a reset that is lost is sent again (E5, E8)", () => {

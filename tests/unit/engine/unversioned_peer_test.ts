@@ -236,3 +236,51 @@ Deno.test("applyIncoming: an unversioned member's heartbeat is a count, and no c
   tell(a, "g", memberDelta("g", FOREIGN_LIFE, [{ ...statistics, number: 14 }]), clock);
   assertEquals(a.blockedMember("g")?.reason, "left");
 });
+
+/** The keys of each member, heartbeats aside, that the next message tells `g`. */
+function keysToGo(engine: Engine): Record<string, string[]> {
+  const { delta } = note(engine, engine.disseminate("g"));
+  return Object.fromEntries(delta.members.flatMap(({ id, entries }) => {
+    const keys = entries.map(({ key }) => key).filter((key) => key !== HEARTBEAT_KEY);
+    return keys.length > 0 ? [[id, keys]] : [];
+  }));
+}
+
+/** A member that has told `g` all that it has. */
+function makeWithToldGo(clock: TestClock): Engine {
+  const engine = makeWithGo(["b"], clock);
+  set(engine, "k", 1, clock);
+  tell(engine, "b", memberDelta("b", LIFE, [entry("k", 1, 1)]), clock);
+  note(engine, engine.handleAck(note(engine, engine.disseminate("g")).sent, new Map(), clock.now));
+  assertEquals(keysToGo(engine), {});
+  return engine;
+}
+
+Deno.test("an unversioned peer that purges what it held of members unknown to it is told all anew when the topology changes", () => {
+  const clock = new TestClock();
+  const a = makeWithToldGo(clock);
+  note(a, a.setTopology({ members: ["a", "b", "g", "c"], blocked: [] }, clock.now));
+  assertEquals(keysToGo(a), { a: ["k"], b: ["k"] });
+  note(a, a.handleAck(note(a, a.disseminate("g")).sent, new Map(), clock.now));
+  assertEquals(keysToGo(a), {});
+});
+
+Deno.test("an unversioned peer is told all anew when it says that its own topology changed", () => {
+  const clock = new TestClock();
+  const a = makeWithToldGo(clock);
+  const topology = (number: number) => ({ ...entry("topology", number, 1), type: TYPE.topology });
+  tell(a, "g", memberDelta("g", FOREIGN_LIFE, [topology(5)]), clock);
+  assertEquals(keysToGo(a), { a: ["k"], b: ["k"] });
+  note(a, a.handleAck(note(a, a.disseminate("g")).sent, new Map(), clock.now));
+  // Only news of it counts.
+  tell(a, "g", memberDelta("g", FOREIGN_LIFE, [topology(5)]), clock);
+  assertEquals(keysToGo(a), {});
+});
+
+Deno.test("an unversioned peer whose id leaves the topology and reappears is told all anew", () => {
+  const clock = new TestClock();
+  const a = makeWithToldGo(clock);
+  note(a, a.setTopology({ members: ["a", "b"], blocked: [] }, clock.now));
+  note(a, a.setTopology({ members: ["a", "b", "g"], blocked: [] }, clock.now));
+  assertEquals(keysToGo(a), { a: ["k"], b: ["k"] });
+});

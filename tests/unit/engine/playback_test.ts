@@ -1,0 +1,133 @@
+/**
+ * Where members sign: old states that somebody kept and plays back neither silence a living member nor revive a dead
+ * one. Only a greeting is fresh.
+ */
+
+import { assertEquals } from "../../../deps/std_assert.ts";
+import type { Engine } from "../../../engine/engine.ts";
+import { makeLife } from "../../../engine/life.ts";
+import { GRACEFULLY_LEFT_KEY, type Life, type SentEntry, TYPE } from "../../../engine/types.ts";
+import {
+  entry,
+  eventsOf,
+  greet,
+  makeCluster,
+  makeEngine,
+  memberDelta,
+  message,
+  note,
+  SETTINGS,
+  TestClock,
+} from "./harness.ts";
+
+const LEFT: SentEntry = { key: GRACEFULLY_LEFT_KEY, number: 2, type: TYPE.empty, value: {}, json: "{}" };
+
+/** b tells what x, or whoever, has signed. */
+function play(engine: Engine, id: string, life: Life, clock: TestClock, ...more: SentEntry[]): void {
+  const told = memberDelta(id, life, [entry("k", 1, 1), ...more], { reset: true, end: 1 + more.length });
+  note(engine, engine.applyIncoming("b", message(told), clock.now, { verified: new Set([id]) }));
+}
+
+/** Time passes in which b is heard and x is not. */
+function pass(engine: Engine, forMs: number, clock: TestClock): void {
+  for (const endMs = clock.now.monotonicMs + forMs; clock.now.monotonicMs < endMs;) {
+    clock.advance(SETTINGS.gossipInterval);
+    note(engine, engine.applyLiveness("b", { count: clock.now.monotonicMs }, clock.now));
+    note(engine, engine.tick(clock.now));
+  }
+}
+
+/** A member that signs, and has been greeted by b. */
+function makeNewcomer(clock: TestClock): Engine {
+  const [n, b] = makeCluster(["n", "b", "x"], clock, { signs: true }) as [Engine, Engine, Engine];
+  greet(n, b, clock);
+  return n;
+}
+
+function blockOf(engine: Engine, id: string): string | undefined {
+  return engine.blockedMember(id)?.reason;
+}
+
+Deno.test("played back: states of one's own id with lives ahead of the clock cost new lives, and not the voice (E1)", () => {
+  const clock = new TestClock();
+  const n = makeNewcomer(clock);
+  for (let hour = 1; hour <= 5; hour++) {
+    const inflated = makeLife(clock.wallMs + hour * 3_600_000, 0.5);
+    play(n, "n", inflated, clock);
+    assertEquals(n.life > inflated, true);
+  }
+  assertEquals([n.silenced, eventsOf(n).of("SelfBlocked")], [false, []]);
+});
+
+Deno.test("a second process under one's id, which begins lives of now, is noticed all the same (E1)", () => {
+  const clock = new TestClock();
+  const n = makeNewcomer(clock);
+  for (let time = 1; time <= 3; time++) {
+    clock.advance(1_000);
+    play(n, "n", makeLife(clock.wallMs, 0.9), clock);
+  }
+  assertEquals([n.silenced, eventsOf(n).of("SelfBlocked").length], [true, 1]);
+});
+
+Deno.test("played back: states of ever later lives keep no dead member active (E10)", () => {
+  const clock = new TestClock();
+  const n = makeNewcomer(clock);
+  const lifeOf = (age: number) => makeLife(clock.wallMs - age, 0.5);
+  const lives = [50_000, 40_000, 30_000].map(lifeOf);
+  play(n, "x", lives[0]!, clock);
+  pass(n, SETTINGS.heartbeatExpiration + 1_000, clock);
+  assertEquals(blockOf(n, "x"), "expired");
+  for (const life of lives.slice(1)) {
+    play(n, "x", life, clock);
+    assertEquals([blockOf(n, "x"), n.lifeOf("x")], ["expired", life]);
+  }
+  assertEquals(eventsOf(n).of("MemberUnblocked"), []);
+  const x = makeEngine("x", clock, { life: makeLife(clock.wallMs, 0.5), signs: true });
+  greet(n, x, clock);
+  assertEquals([blockOf(n, "x"), n.activeIds().has("x")], [undefined, true]);
+});
+
+Deno.test("played back: a state does not bring back a member that left; its greeting does, also where its state was there before (E10)", () => {
+  const clock = new TestClock();
+  const n = makeNewcomer(clock);
+  play(n, "x", makeLife(clock.wallMs - 9_000, 0.5), clock, LEFT);
+  assertEquals(blockOf(n, "x"), "left");
+  const life = makeLife(clock.wallMs, 0.5);
+  play(n, "x", life, clock);
+  assertEquals([blockOf(n, "x"), n.lifeOf("x")], ["left", life]);
+  note(n, n.tick(clock.advance(SETTINGS.gossipInterval)));
+  assertEquals(blockOf(n, "x"), "left");
+  const x = makeEngine("x", clock, { life, signs: true });
+  greet(n, x, clock);
+  assertEquals([blockOf(n, "x"), n.activeIds().has("x")], [undefined, true]);
+  note(n, n.tick(clock.advance(SETTINGS.gossipInterval)));
+  assertEquals(blockOf(n, "x"), undefined);
+});
+
+Deno.test("played back: a state of a member that was forgotten does not make it active, and its greeting does (E10, E11)", () => {
+  const clock = new TestClock();
+  const n = makeNewcomer(clock);
+  play(n, "x", makeLife(clock.wallMs - 9_000, 0.5), clock);
+  const topology = (...members: string[]) => note(n, n.setTopology({ members, blocked: [] }, clock.now));
+  topology("n", "b");
+  pass(n, SETTINGS.departedRetention + 1_000, clock);
+  assertEquals(n.lifeOf("x"), undefined);
+  const life = makeLife(clock.wallMs - 5_000, 0.5);
+  play(n, "x", life, clock);
+  topology("n", "b", "x");
+  assertEquals([n.lifeOf("x"), blockOf(n, "x"), n.activeIds().has("x")], [life, "expired", false]);
+  const x = makeEngine("x", clock, { life: makeLife(clock.wallMs, 0.5), signs: true });
+  greet(n, x, clock);
+  assertEquals([blockOf(n, "x"), n.activeIds().has("x")], [undefined, true]);
+});
+
+Deno.test("what a peer says of one's later life without a signature is believed for half a year at most (E1, E2)", () => {
+  const clock = new TestClock();
+  const [n] = makeCluster(["n", "b"], clock, { signs: true }) as [Engine, Engine];
+  const first = n.life;
+  const days = (count: number) => makeLife(clock.wallMs + count * 24 * 3_600_000, 0.5);
+  note(n, n.toldLife(days(360), clock.now));
+  assertEquals(n.life, first);
+  note(n, n.toldLife(days(180), clock.now));
+  assertEquals(n.life > days(180), true);
+});
