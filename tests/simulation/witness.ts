@@ -292,7 +292,9 @@ export class Witness {
     const { memberId, key, value, sequenceNumber: number, deleted } = event;
     if (deleted) return;
     // It is back in parts, of which the last is up to what the owner set last.
-    if (seen.forgotten.has(memberId) && number >= this.#lastNumberOf(memberId)) seen.forgotten.delete(memberId);
+    if (seen.forgotten.has(memberId) && number >= this.#lastNumberOf(memberId)) {
+      seen.forgotten.delete(memberId);
+    }
     if (key === HEARTBEAT_KEY) {
       const most = this.#counts.get(memberId) ?? 0;
       this.#ensure(
