@@ -174,10 +174,14 @@ export class Membership {
     return this.departures.passesOn(id, nowMs);
   }
 
-  /** Whether what ends there is refused, because it was forgotten. Who is back is told in parts, and all are taken. */
-  refuses(id: string, { life, number }: Hold): boolean {
+  /**
+   * Whether what a peer tells up to there is refused, because it was forgotten. Of who is back, what was last held is
+   * taken, and from itself any part: what others tell below that may be old.
+   */
+  refuses(id: string, { life, number }: Hold, peerId: string): boolean {
     const isBack = this.#store.active.has(id);
-    return this.departures.refuses(id, { life, number: isBack ? Infinity : number });
+    const least = id === peerId ? Infinity : number + 1;
+    return this.departures.refuses(id, { life, number: isBack ? least : number });
   }
 
   /** Puts a member where it belongs: active and awaited, or on the way out. */

@@ -79,7 +79,7 @@ export class Merge {
     const { life, last: number } = spanOf(told);
     const held = this.#store.order.get(told.id);
     if (held && held.life > life) return note(held, telling);
-    if (!held && this.#membership.refuses(told.id, { life, number })) {
+    if (!held && this.#membership.refuses(told.id, { life, number }, telling.peerId)) {
       const memory = this.#membership.departures.memory(told.id)!;
       // What was forgotten is not held; but an owner must learn of a later life of its id (E1).
       if (memory.life > life) telling.holds.set(told.id, { life: memory.life, number: 0 });

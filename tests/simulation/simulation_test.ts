@@ -9,6 +9,8 @@ const REGRESSIONS: readonly (readonly [seed: number, what: string])[] = [
   [186, "the floor of a reset was taken to be held by whoever held all that lasts"],
   [220, "the same, and repairs without end"],
   [914229, "a process that stood still learned of a refused dial, and went on"],
+  [91000935, "the state of a member that was forgotten and is back was refused where it came in parts"],
+  [97000280, "an old state of such a member was taken"],
   [70009861, "a process that stood still took the next refused dial for the end of its wait"],
 ];
 
