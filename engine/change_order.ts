@@ -32,11 +32,6 @@ export class Recency {
     }
   }
 
-  /** The members, the one that changed first before the others. */
-  *oldestFirst(): Iterable<MemberState> {
-    for (const { member } of this.#places.oldestFirst()) yield member;
-  }
-
   changed(place: Place, serial: number): void {
     place.serial = serial;
     this.#places.put(place);

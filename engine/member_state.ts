@@ -16,7 +16,7 @@ import { Sum } from "./digest.ts";
 import { isForeign } from "./life.ts";
 import { murmur32Pair } from "./murmur3.ts";
 import type { Serials } from "./serials.ts";
-import { entryBytes, heldBytes, memberBytes } from "./size.ts";
+import { entryBytes, heldBytes, memberBytes, sizeWith, type StateSize } from "./size.ts";
 import {
   type Claim,
   type Entry,
@@ -182,18 +182,13 @@ export class MemberState {
   }
 
   /** How large this state is, deletions that are still told of included. */
-  get size(): { readonly keys: number; readonly bytes: number; readonly sentBytes: number } {
+  get size(): StateSize {
     return { keys: this.#keys, bytes: this.#bytes, sentBytes: this.#sentBytes };
   }
 
   /** How large this state would be with an entry. */
-  sizeWith(entry: SentEntry): MemberState["size"] {
-    const before = this.get(entry.key)?.entry;
-    return {
-      keys: this.#keys + (before ? 0 : 1),
-      bytes: this.#bytes + heldBytes(entry) - (before ? heldBytes(before) : 0),
-      sentBytes: this.#sentBytes + entryBytes(entry) - (before ? entryBytes(before) : 0),
-    };
+  sizeWith(entry: SentEntry): StateSize {
+    return sizeWith(this.size, entry, this.get(entry.key)?.entry);
   }
 
   /** The deletions that are still told of, the first deleted first. */

@@ -13,7 +13,7 @@ import { isForeign } from "./life.ts";
 import type { Heartbeats } from "./liveness/heartbeats.ts";
 import type { MemberState } from "./member_state.ts";
 import type { Membership } from "./membership.ts";
-import { entryBytes, ENVELOPE_BYTES, heldBytes, memberBytes } from "./size.ts";
+import { ENVELOPE_BYTES, memberBytes, sizeWith, type StateSize } from "./size.ts";
 import type { Store } from "./store.ts";
 import {
   GRACEFULLY_LEFT_KEY,
@@ -257,16 +257,12 @@ export class Merge {
     const { maxKeysPerMember, maxStateBytes, maxMessageBytes } = this.#settings;
     const isCut = !this.#signs && !isForeign(life);
     const maxSentBytes = isCut ? Infinity : maxMessageBytes - 2 * ENVELOPE_BYTES - memberBytes(id);
-    const size = mine?.size ?? { keys: 0, bytes: 0, sentBytes: 0 };
-    let { keys, bytes, sentBytes } = size;
+    let size: StateSize = mine?.size ?? { keys: 0, bytes: 0, sentBytes: 0 };
     let fitting = 0;
     for (const [index, entry] of entries.entries()) {
-      const before = mine?.get(entry.key)?.entry;
-      keys += before ? 0 : 1;
-      bytes += heldBytes(entry) - (before ? heldBytes(before) : 0);
-      sentBytes += entryBytes(entry) - (before ? entryBytes(before) : 0);
-      const isWithin = keys <= MARGIN * maxKeysPerMember && bytes <= MARGIN * maxStateBytes &&
-        sentBytes <= maxSentBytes;
+      size = sizeWith(size, entry, mine?.get(entry.key)?.entry);
+      const isWithin = size.keys <= MARGIN * maxKeysPerMember && size.bytes <= MARGIN * maxStateBytes &&
+        size.sentBytes <= maxSentBytes;
       if (isWithin) fitting = index + 1;
     }
     return fitting;

@@ -30,6 +30,28 @@ export function heldBytes({ key, type, json }: SentEntry): number {
   return NUMBER_BYTES + utf8Length(key) + type.length + utf8Length(json);
 }
 
+/** How large a state is, deletions that are still told of included. */
+export interface StateSize {
+  readonly keys: number;
+  /** What all entries count for where they are held. */
+  readonly bytes: number;
+  /** The most bytes that all entries take in a message. */
+  readonly sentBytes: number;
+}
+
+/** How large a state is with an entry, which takes the place of the one `before` it. */
+export function sizeWith(
+  { keys, bytes, sentBytes }: StateSize,
+  entry: SentEntry,
+  before?: SentEntry,
+): StateSize {
+  return {
+    keys: keys + (before ? 0 : 1),
+    bytes: bytes + heldBytes(entry) - (before ? heldBytes(before) : 0),
+    sentBytes: sentBytes + entryBytes(entry) - (before ? entryBytes(before) : 0),
+  };
+}
+
 /** The most bytes that a member takes in a message, without its entries. */
 export function memberBytes(id: string): number {
   // The id is written with the state, the range and, for a reset, once more.

@@ -89,8 +89,8 @@ export const MUTANTS: readonly Mutant[] = [
   // Limits of a state
   {
     file: "engine/merge.ts",
-    find: "bytes <= MARGIN * maxStateBytes &&\n        sentBytes",
-    replace: "sentBytes",
+    find: "size.bytes <= MARGIN * maxStateBytes &&\n        size.sentBytes",
+    replace: "size.sentBytes",
     test: "E7 a member's state that is larger than it may be is taken as far as it fits",
     files: LIMITS,
   },

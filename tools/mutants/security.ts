@@ -158,8 +158,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/merge.ts",
-    find: "keys <= MARGIN * maxKeysPerMember && bytes",
-    replace: "bytes",
+    find: "size.keys <= MARGIN * maxKeysPerMember && size.bytes",
+    replace: "size.bytes",
     test: "maxKeysPerMember: of a peer that sets too many",
     files: LIMITS,
   },

@@ -47,6 +47,15 @@ function partsOf({ members }: Delta, id: string) {
   }));
 }
 
+/** Three members that have all met, and all hold five keys of the first. */
+function makeSettledThree(clock: TestClock): readonly [a: Engine, b: Engine, c: Engine] {
+  const [a, b, c] = makeCluster(["a", "b", "c"], clock) as [Engine, Engine, Engine];
+  for (const [one, other] of [[a, b], [b, c], [a, c]] as const) greet(one, other, clock);
+  setMany(a, 5, clock);
+  settle([a, b, c], { clock });
+  return [a, b, c];
+}
+
 function tick(engines: readonly Engine[], clock: TestClock): void {
   clock.advance(300);
   for (const engine of engines) {
@@ -201,11 +210,8 @@ Deno.test("a reset begins anew where deletions were forgotten that its parts so 
 
 Deno.test("a deletion is forgotten everywhere once all active members know of it, and costs nobody a reset (E8)", () => {
   const clock = new TestClock();
-  const engines = makeCluster(["a", "b", "c"], clock);
-  const [a, b, c] = engines as [Engine, Engine, Engine];
-  for (const [one, other] of [[a, b], [b, c], [a, c]] as const) greet(one, other, clock);
-  setMany(a, 5, clock);
-  settle(engines, { clock });
+  const engines = makeSettledThree(clock);
+  const [a, b, c] = engines;
   remove(a, "k3", clock);
   set(a, "k4", "last", clock);
   // While c has yet to learn of it, it is kept.
@@ -235,11 +241,8 @@ Deno.test("a deletion is forgotten everywhere once all active members know of it
 
 Deno.test("two who heard of a deletion from its owner alone owe each other no reset once it is forgotten (E8)", () => {
   const clock = new TestClock();
-  const engines = makeCluster(["a", "b", "c"], clock);
-  const [a, b, c] = engines as [Engine, Engine, Engine];
-  for (const [one, other] of [[a, b], [b, c], [a, c]] as const) greet(one, other, clock);
-  setMany(a, 5, clock);
-  settle(engines, { clock });
+  const engines = makeSettledThree(clock);
+  const [a, b, c] = engines;
   remove(a, "k3", clock);
   set(a, "k4", "last", clock);
   exchange(a, b, { clock });
@@ -256,11 +259,8 @@ Deno.test("two who heard of a deletion from its owner alone owe each other no re
 
 Deno.test("who was away while deletions were forgotten is told the whole state in its place (E8)", () => {
   const clock = new TestClock();
-  const engines = makeCluster(["a", "b", "c"], clock);
-  const [a, b, c] = engines as [Engine, Engine, Engine];
-  for (const [one, other] of [[a, b], [b, c], [a, c]] as const) greet(one, other, clock);
-  setMany(a, 5, clock);
-  settle(engines, { clock });
+  const engines = makeSettledThree(clock);
+  const [a, b, c] = engines;
   for (const engine of [a, b]) {
     note(engine, engine.setTopology({ members: ["a", "b"], blocked: [] }, clock.now));
   }
