@@ -435,10 +435,11 @@ export class Exchange {
   #noteHeld(peer: PeerMemory, id: string, hold: Hold & Pick<SentSpan, "end" | "reset" | "floor">): void {
     const member = this.#store.order.get(id);
     if (!member || member.life !== hold.life) return;
-    if (id === this.#selfId) peer.ownHeld = Math.max(peer.ownHeld, hold.number);
+    const isPart = hold.number < hold.end;
+    // A part lacks the keys that were set again beyond its end, whatever their numbers were before.
+    if (id === this.#selfId && !isPart) peer.ownHeld = Math.max(peer.ownHeld, hold.number);
     if (peer.pushedAfter(member, 0) <= hold.number) peer.pushed.delete(id);
     const waiting = peer.waiting.get(id);
-    const isPart = hold.number < hold.end;
     if (!waiting && !isPart) return member.noteHeldBy(peer, hold.number);
     // A late acknowledgement takes nothing back, and of what a reset is to mend it says nothing.
     if (waiting?.life === hold.life) {
@@ -500,7 +501,7 @@ export class Exchange {
     // It has lost some of the state that it once said it has.
     peer.receivedState = undefined;
     this.#store.agreement.set(peer.id, { sent: undefined, reported: undefined });
-    if (id === this.#selfId) peer.ownHeld = number;
+    if (id === this.#selfId) peer.ownHeld = Math.min(peer.ownHeld, number);
     const gap = sent === undefined || number < sent.after;
     this.#wait(peer, member, {
       after: number,

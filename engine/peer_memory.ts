@@ -64,7 +64,7 @@ export class PeerMemory {
   forgetful = false;
   /** By member id, the version that was last pushed to the peer and that it has not acknowledged. */
   readonly pushed: Map<string, Hold> = new Map();
-  /** The number of this member's own state that the peer is known to hold. */
+  /** Up to which number the peer is known to hold this member's own state, with nothing left out of it. */
   ownHeld = 0;
   /** Whose turn it is where not all find room. */
   turn: number | undefined;

@@ -338,3 +338,16 @@ Deno.test("E5 E12 what was forgotten of whom a peer lacks is not taken to be hel
   agree("p1");
   assertEquals([a.isAcknowledgedBy("p1", 1), a.phase], [true, "confirmed"]);
 });
+
+Deno.test("E5 E7 part of a state acknowledges no value: a later one may have taken its place, beyond the part", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock, { settings: { maxMessageBytes: 32_768 } });
+  const waited = set(a, "waited", 1, clock);
+  for (let key = 0; key < 3; key++) set(a, `large${key}`, "x".repeat(10_000), clock);
+  set(a, "waited", 2, clock);
+  exchange(a, b, { clock });
+  assertEquals([valueOf(b, "a", "waited"), b.holdOf("a")!.number > waited], [undefined, true]);
+  assertEquals([a.acknowledgedBy(waited), a.isAcknowledgedBy("b", waited)], [0, false]);
+  exchange(a, b, { clock });
+  assertEquals([valueOf(b, "a", "waited"), a.acknowledgedBy(waited)], [2, 1]);
+});
