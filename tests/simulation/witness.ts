@@ -188,7 +188,7 @@ export class Witness {
     const { gossipMaxSend, underWayMs } = this.#options;
     const sender = this.#at(from);
     const receiver = this.#at(to);
-    const maxBytes = Math.min(sender?.maxMessageBytes ?? Infinity, receiver?.maxMessageBytes ?? Infinity);
+    const maxBytes = Math.min(sender?.maxMessageBytes ?? Infinity, this.#mostTakenAt(to));
     this.#ensure(sender, bytes <= maxBytes, () => `it sends ${bytes} bytes, and ${maxBytes} are allowed`);
     const type = /^\{"type":"(\w+)"/.exec(text)?.[1];
     if (type !== "gossip" && type !== "push" && type !== "reply") return;
@@ -493,6 +493,15 @@ export class Witness {
   /** The process that answers under an id now. */
   #running(id: string): Process | undefined {
     return this.#options.processes().findLast((process) => process.id === id && !process.isOver);
+  }
+
+  /**
+   * The largest limit that a process at an address has told. A sender that stood still, or is far away, still answers
+   * the one that ran there before (seed 500007407).
+   */
+  #mostTakenAt(address: string): number {
+    const there = this.#options.processes().filter((process) => process.address === address);
+    return there.length === 0 ? Infinity : Math.max(...there.map(({ maxMessageBytes }) => maxMessageBytes));
   }
 
   #at(address: string): Process | undefined {
