@@ -884,8 +884,9 @@ export class Engine {
 
   #setStatistics(actorCount: Readonly<Record<string, number>>, now: Instant): void {
     const isEmpty = Object.keys(actorCount).length === 0;
-    const { json, value } = withJson(isEmpty ? {} : { actorStatistics: { actorCount } });
-    if (this.#self.live(HEARTBEAT_KEY)?.json === json) return;
+    const heartbeat: JsonValue = isEmpty ? {} : { actorStatistics: { actorCount } };
+    if (this.#self.live(HEARTBEAT_KEY)?.json === JSON.stringify(heartbeat)) return;
+    const { json, value } = withJson(heartbeat);
     this.#setOwn(HEARTBEAT_KEY, { json, value, type: TYPE.heartbeat }, now);
   }
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Runtime, sleep } from "./runtime.ts";
+import type { Runtime } from "./runtime.ts";
 
 /** What a {@linkcode Loop} does, and when. */
 export interface LoopOptions {
@@ -24,6 +24,8 @@ export class Loop {
   readonly #options: LoopOptions;
   #rounds = 0;
   #skipped = 0;
+  /** Ends the wait for the next round. */
+  #wake: () => void = () => {};
 
   /** Makes a loop that does not run yet. */
   constructor(options: LoopOptions) {
@@ -44,13 +46,20 @@ export class Loop {
   async run({ signal }: { readonly signal: AbortSignal }): Promise<void> {
     const { runtime, interval, round } = this.#options;
     const start = runtime.monotonicMs();
-    for (let tick = 0; !signal.aborted;) {
-      this.#rounds++;
-      await round();
-      const next = Math.max(tick + 1, Math.floor((runtime.monotonicMs() - start) / interval));
-      this.#skipped += next - tick - 1;
-      tick = next;
-      await this.#until(start + tick * interval, signal);
+    // One listener for all rounds: to add and remove one in each costs as much as a round without news.
+    const wake = () => this.#wake();
+    signal.addEventListener("abort", wake, { once: true });
+    try {
+      for (let tick = 0; !signal.aborted;) {
+        this.#rounds++;
+        await round();
+        const next = Math.max(tick + 1, Math.floor((runtime.monotonicMs() - start) / interval));
+        this.#skipped += next - tick - 1;
+        tick = next;
+        await this.#until(start + tick * interval, signal);
+      }
+    } finally {
+      signal.removeEventListener("abort", wake);
     }
   }
 
@@ -58,12 +67,18 @@ export class Loop {
     const { runtime } = this.#options;
     // A timer may fire a little early by the other clock: a round before its time would be one too many.
     for (let left = dueMs - runtime.monotonicMs(); left > 0; left = dueMs - runtime.monotonicMs()) {
-      try {
-        await sleep(runtime, left, { signal });
-      } catch (error) {
-        if (signal.aborted) return;
-        throw error;
-      }
+      if (signal.aborted) return;
+      await this.#sleep(left);
     }
+  }
+
+  #sleep(delayMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.#options.runtime.setTimer(delayMs, resolve);
+      this.#wake = () => {
+        cancel();
+        resolve();
+      };
+    });
   }
 }

@@ -18,10 +18,11 @@ import type { Topology } from "./topology.ts";
 import { Turns } from "./turns.ts";
 
 /**
- * While nothing is to be exchanged, one round in so many reaches as many peers as ever, connected or not. 10: so that a
- * change of the network is noticed within seconds. Fewer: more messages. More: connections are found broken later.
+ * While nothing is to be exchanged, one round in so many dials peers that are not connected. 10: so that lost connections
+ * are replaced within seconds. Fewer: more dials where members have more peers than connections. More: pushes take ways
+ * round for longer.
  */
-const ROUNDS_PER_FULL_ROUND = 10;
+const ROUNDS_PER_DIALLING_ROUND = 10;
 
 /** What {@linkcode Rounds} needs. */
 export interface RoundsOptions {
@@ -79,8 +80,11 @@ export class Rounds {
 
   /** The peers of this round: `gossipFanOut`, and where nothing is to be exchanged one of those that are connected. */
   #draw(): string[] {
-    if (!this.#isIdle() || this.#idleRounds++ % ROUNDS_PER_FULL_ROUND === 0) {
-      return this.#drawPeers(this.#inTurn, this.#options.settings.gossipFanOut);
+    const { gossipFanOut } = this.#options.settings;
+    if (!this.#isIdle()) return this.#drawPeers(this.#inTurn, gossipFanOut);
+    if (this.#idleRounds++ % ROUNDS_PER_DIALLING_ROUND === 0) {
+      const apart = this.#drawPeers(this.#inTurn, gossipFanOut, (id) => !this.#options.peers.session(id));
+      if (apart.length > 0) return apart;
     }
     const [id] = this.#drawPeers(this.#connectedInTurn, 1);
     return id === undefined ? this.#drawPeers(this.#inTurn, 1) : [id];
@@ -174,11 +178,14 @@ export class Rounds {
     await Promise.all(this.#background);
   }
 
-  /** Distinct peers, each in its turn, that can be asked now. */
-  #drawPeers(turns: Turns, count: number): string[] {
+  /** Distinct peers, each in its turn, that are meant and can be asked now. */
+  #drawPeers(turns: Turns, count: number, isMeant: (id: string) => boolean = () => true): string[] {
     const { peers } = this.#options;
     const active = this.#core.engine.activeIds();
-    return turns.take(count, (id) => active.has(id) && peers.isFree(id) && this.#isWithinReach(id));
+    return turns.take(
+      count,
+      (id) => active.has(id) && isMeant(id) && peers.isFree(id) && this.#isWithinReach(id),
+    );
   }
 
   #peersAtRandom(): Iterable<string> {

@@ -15,6 +15,13 @@ import { SUBPROTOCOL } from "./web_socket_dial.ts";
  */
 export type Authorise = (request: Request) => Refused | undefined | Promise<Refused | undefined>;
 
+/**
+ * After half of so many seconds without a message Deno sends a ping, and after the other half it closes the socket. 60: a
+ * connection of an idle cluster of 32 carries a heartbeat in some nine seconds, and proxies close what is silent for a
+ * minute. Fewer: pings wake both processes for nothing. More: proxies close connections that are in use.
+ */
+const IDLE_TIMEOUT_S = 60;
+
 /** The statuses that an {@linkcode Authorise} may answer with. */
 export type Refused = 401 | 403;
 
@@ -63,7 +70,7 @@ export function upgrade(request: Request, options: UpgradeOptions): Response {
   const { runtime, timeout, signal, opened, failed } = options;
   let upgraded: Deno.WebSocketUpgrade;
   try {
-    upgraded = Deno.upgradeWebSocket(request, { protocol: SUBPROTOCOL });
+    upgraded = Deno.upgradeWebSocket(request, { protocol: SUBPROTOCOL, idleTimeout: IDLE_TIMEOUT_S });
   } catch {
     failed();
     return new Response("The headers of the upgrade are not those of a WebSocket.\n", { status: 400 });

@@ -218,7 +218,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/exchange.ts",
-    find: "if (id === this.#selfId) peer.ownHeld = number;",
+    find: "if (id === this.#selfId) peer.ownHeld = Math.min(peer.ownHeld, number);",
     replace: "",
     test: "E4 what the receiver says it holds wins over what was remembered",
     files: unit("e4_prefix"),

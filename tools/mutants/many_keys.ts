@@ -45,6 +45,13 @@ export const MUTANTS: readonly Mutant[] = [
   },
   // Deletions that all know of
   {
+    file: "engine/exchange.ts",
+    find: "if (id === this.#selfId && !isPart) peer.ownHeld",
+    replace: "if (id === this.#selfId) peer.ownHeld",
+    test: "E5 E7 part of a state acknowledges no value",
+    files: ["tests/unit/engine/e5_acknowledged_test.ts"],
+  },
+  {
     file: "engine/engine.ts",
     find: "this.#store.settle(this.#self, this.#exchange.ownHeldByAll());",
     replace: "this.#store.settle(this.#self, this.#self.held);",
