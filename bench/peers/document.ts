@@ -61,6 +61,10 @@ ${formatTable(rows)}
     loadAverage.toFixed(2)
   } before the
   start. ${runs === 1 ? "One run." : `Each figure is the median of ${runs} runs.`}
+- Before the first set the members run for ${
+    load.warmUpMs / 1000
+  } s, so that a runtime has compiled what runs often. Members
+  that have just started are slower and cost more: \`--warm-up 0\`.
 - Set → seen by all: from a set until the last member has the value, on the machine's clock; ${load.sets} sets in a
   run, one at a time, at random moments.
 - Wire bytes: ${bytesNote(rows)}

@@ -22,6 +22,7 @@ Measures N processes of Hearsay and of each comparable system in turn.
   --interval <ms>    the gossip interval, 50 to 5000; 300 by default
   --runs <n>         how often all is measured; the table has the medians; 1 by default
   --sets <n>         how many values are set in a run; 40 by default
+  --warm-up <s>      how long the members run before values are set; 120 by default
   --idle <s>         how long nothing happens while costs are measured; 20 by default
   --no-kill          leaves out the kill, which takes most of the time
   --only <system>    measures this system (may be given more than once)
@@ -31,7 +32,7 @@ Measures N processes of Hearsay and of each comparable system in turn.
 
 const flags = readFlags({
   usage: USAGE,
-  once: ["members", "interval", "runs", "sets", "idle"],
+  once: ["members", "interval", "runs", "sets", "warm-up", "idle"],
   many: ["only"],
   boolean: ["no-kill", "print"],
 });
@@ -42,6 +43,7 @@ const load: Load = {
   fanOut: FAN_OUT,
   sets: flags.wholeNumber("sets", { least: 1, most: 10_000 }) ?? 40,
   idleMs: (flags.wholeNumber("idle", { least: 1, most: 3_600 }) ?? 20) * 1000,
+  warmUpMs: (flags.wholeNumber("warm-up", { least: 0, most: 3_600 }) ?? 120) * 1000,
   settleMs: 5_000,
   kill: !flags.isSet("no-kill"),
 };

@@ -21,7 +21,9 @@ export interface Load {
   readonly sets: number;
   /** How long traffic and processor time are measured while nothing changes. */
   readonly idleMs: number;
-  /** How long to wait after the start and before the idle window: effects of the phase before end in it. */
+  /** How long the members run before a value is set: by then a runtime has compiled what runs often. */
+  readonly warmUpMs: number;
+  /** How long to wait before the idle window: effects of the sets end in it. */
   readonly settleMs: number;
   /** False leaves the kill out, which takes as long as the slowest failure detector. */
   readonly kill: boolean;
@@ -57,8 +59,9 @@ export async function measureSystem(
     command: network.command(command),
   });
   const joinMs = await timeOfJoin(cluster);
-  report(`All see all ${Math.round(joinMs)} ms after the last was ready; ${load.sets} values are set.`);
-  await sleep(load.settleMs);
+  report(`All see all ${Math.round(joinMs)} ms after the last was ready.`);
+  await sleep(load.warmUpMs);
+  report(`${load.sets} values are set.`);
   const spreadMs = await timesOfSpread(cluster, load);
   report(`Nothing happens for ${load.idleMs} ms.`);
   await sleep(load.settleMs);

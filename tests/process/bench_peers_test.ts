@@ -15,6 +15,7 @@ Deno.test({
       fanOut: 3,
       sets: 3,
       idleMs: 500,
+      warmUpMs: 0,
       settleMs: 0,
       kill: false,
     };

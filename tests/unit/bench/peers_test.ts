@@ -133,6 +133,7 @@ Deno.test("document: a row for each measured system, the ratios, and a reason fo
       fanOut: 3,
       sets: 4,
       idleMs: 20_000,
+      warmUpMs: 0,
       settleMs: 0,
       kill: true,
     },
