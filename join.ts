@@ -12,6 +12,7 @@ import type { FlushResult } from "./gossiper/departure.ts";
 import { EventStream } from "./gossiper/event_stream.ts";
 import { Gossiper } from "./gossiper/gossiper.ts";
 import { idOfKey } from "./gossiper/signing.ts";
+import { TIMEOUTS_PER_DIAL } from "./gossiper/peers.ts";
 import { RunningNode, type RunningNodeParts } from "./gossiper/running_node.ts";
 import { realRuntime, type Runtime } from "./gossiper/runtime.ts";
 import { warn } from "./gossiper/log.ts";
@@ -131,7 +132,7 @@ function openTransport(
     maxConnectionsPerAddress: config.maxConnectionsPerAddress,
     maxHandshakes: config.maxHandshakes,
     maxMessagesPerSecond: config.maxMessagesPerSecond,
-    connectTimeout: config.gossipRequestTimeout,
+    connectTimeout: TIMEOUTS_PER_DIAL * config.gossipRequestTimeout,
     // With the half that a session takes to say its last, all closing is over within one request timeout.
     closeTimeout: config.gossipRequestTimeout / 2,
     runtime,

@@ -24,7 +24,8 @@ export interface GossiperConfig {
    */
   readonly gossipInterval: number;
   /**
-   * How long a dial, its greeting and one request may take together. 10 ms to 10 minutes; default 500 ms.
+   * How long a request may take, and whoever waits for a dial and its greeting; the dial itself goes on for four times
+   * as long. 10 ms to 10 minutes; default 500 ms.
    *
    * Lower: slow or distant peers time out though they are well. Higher: a dead peer holds its place in
    * the fan-out for longer, and `stop()` may take as long.

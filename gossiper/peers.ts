@@ -11,6 +11,13 @@ import { CLOSE, ConnectionClosed, HearsayError } from "./errors.ts";
 import { abortable, deadlineAfter, type Runtime } from "./runtime.ts";
 import { Session, type SessionHost } from "./session.ts";
 
+/**
+ * How many request timeouts a dial and its greeting may take together. 4: where many processes start at once on few
+ * processors, a greeting takes longer than a request later on, and whoever gives it up has to begin it again. Fewer: of
+ * many that start at once some dial several times. More: what does not answer holds a place for longer.
+ */
+export const TIMEOUTS_PER_DIAL = 4;
+
 /** What {@linkcode Peers} needs. */
 export interface PeersOptions {
   readonly selfId: string;
@@ -41,6 +48,8 @@ export class Peers {
   readonly #silent = new Set<Session>();
   /** By address, so that all who ask for a peer at the same time share one dial. */
   readonly #dials = new Map<string, Promise<Member>>();
+  /** Members that are being dialled. */
+  readonly #dialled = new Set<string>();
   readonly #serving = new Map<Session, Promise<void>>();
   /** Members whose last connection they closed because they went away, or had no more use for it. */
   readonly #goneAway = new Set<string>();
@@ -96,14 +105,14 @@ export class Peers {
   }
 
   /**
-   * Whether a request to the member could be begun now: it is not busy, and not left alone after a dial that failed
-   * or a request that it did not answer.
+   * Whether a request to the member could be begun now: it is not busy, not being dialled, and not left alone after a
+   * dial that failed or a request that it did not answer.
    */
   isFree(id: string): boolean {
     if (this.#mute.isResting(id, this.#options.runtime.monotonicMs())) return false;
     const session = this.#open.get(id);
     if (session) return !session.isBusy;
-    return !this.#backoffs.isResting(id, this.#options.runtime.monotonicMs());
+    return !this.#dialled.has(id) && !this.#backoffs.isResting(id, this.#options.runtime.monotonicMs());
   }
 
   /** A request to a member was answered, or not within its time. */
@@ -181,18 +190,22 @@ export class Peers {
   }
 
   #dial(address: string, memberId?: string): Promise<Member> {
+    if (memberId !== undefined) this.#dialled.add(memberId);
     const dial = this.#dialOnce(address, memberId).catch((error) => {
       if (memberId !== undefined) this.#failed(memberId);
       throw error;
-    }).finally(() => this.#dials.delete(address));
+    }).finally(() => {
+      this.#dials.delete(address);
+      if (memberId !== undefined) this.#dialled.delete(memberId);
+    });
     this.#dials.set(address, dial);
     return dial;
   }
 
   async #dialOnce(address: string, memberId: string | undefined): Promise<Member> {
-    const { runtime, transport, settings } = this.#options;
+    const { runtime, transport } = this.#options;
     const { signal } = this.#closing;
-    using deadline = deadlineAfter(runtime, settings.gossipRequestTimeout, `Dialling ${address}`, { signal });
+    using deadline = deadlineAfter(runtime, this.#dialTimeout, `Dialling ${address}`, { signal });
     const connection = await transport.dial(address, { signal: deadline.signal });
     const session = this.#serve(connection, "dialler", memberId);
     try {
@@ -203,6 +216,10 @@ export class Peers {
     }
   }
 
+  get #dialTimeout(): number {
+    return TIMEOUTS_PER_DIAL * this.#options.settings.gossipRequestTimeout;
+  }
+
   #failed(memberId: string): void {
     const { runtime } = this.#options;
     this.#backoffs.failed(memberId, { nowMs: runtime.monotonicMs(), random: runtime.random() });
@@ -210,8 +227,14 @@ export class Peers {
 
   #serve(connection: Connection, role: "dialler" | "acceptor", dialledId?: string): Session {
     const { runtime, settings } = this.#options;
-    const requestTimeout = settings.gossipRequestTimeout;
-    const session = new Session({ role, host: this.#host, runtime, requestTimeout, dialledId });
+    const session = new Session({
+      role,
+      host: this.#host,
+      runtime,
+      requestTimeout: settings.gossipRequestTimeout,
+      greetingTimeout: this.#dialTimeout,
+      dialledId,
+    });
     const serving = pump(connection, session).then(({ code }) => {
       this.#serving.delete(session);
       const id = session.peer?.id;

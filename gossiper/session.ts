@@ -73,8 +73,10 @@ export interface SessionOptions {
   readonly role: "dialler" | "acceptor";
   readonly host: SessionHost;
   readonly runtime: Runtime;
-  /** How long the accepting side waits for a greeting; either waits half as long for a close to come through. */
+  /** Either side waits half as long for a close to come through. */
   readonly requestTimeout: number;
+  /** How long the accepting side waits for a greeting. */
+  readonly greetingTimeout: number;
   /** The id of the member that was dialled, where it was one: who answers may be another. */
   readonly dialledId?: string | undefined;
 }
@@ -133,8 +135,8 @@ export class Session {
       abort: (reason) => this.over(reason),
     }, { highWaterMark: 1 });
     if (options.role === "acceptor") {
-      const tooLate = () => this.end(CLOSE.noHello, "No greeting came within the request timeout.");
-      this.#startTimer(tooLate, options.requestTimeout);
+      const tooLate = () => this.end(CLOSE.noHello, "No greeting came in time.");
+      this.#startTimer(tooLate, options.greetingTimeout);
     }
   }
 
@@ -302,7 +304,7 @@ export class Session {
     if (!this.#requests.expire(request)) return;
     if (!(reason instanceof HearsayError && reason.code === "timeout")) return;
     this.#timeouts++;
-    if (!this.#peer) this.end(CLOSE.noHello, "The greeting was not answered within the request timeout.");
+    if (!this.#peer) this.end(CLOSE.noHello, "The greeting was not answered in time.");
     else if (this.#timeouts >= 2) this.leave("Two requests in a row were not answered in time.");
   }
 

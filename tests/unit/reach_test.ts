@@ -160,3 +160,29 @@ Deno.test("R8.1 a member is reached where it advertises, and not where it listen
   const record = other.node.gossiper.members.find(({ id }) => id === behind.node.member.id);
   assertEquals([record?.member?.host, record?.member?.port], [advertise.host, advertise.port]);
 });
+
+Deno.test("a greeting that takes longer than a request is waited for by both sides", async () => {
+  await using cluster = new TestCluster(["a", "b"], { config: { ...CONFIG, heartbeatExpiration: 4_000 } });
+  // A connection takes 300 ms, and the greeting 300 more; a request may take 200.
+  cluster.network.setFaults({ delayMs: 150 });
+  for (const id of ["a", "b"]) await cluster.make(id).gossiper.start();
+  await cluster.advance(610);
+  cluster.network.clearFaults();
+  await cluster.runUntil(() => cluster.isConfirmed(), { withinMs: 300 });
+  // Both dialled, once.
+  assertEquals(["a", "b"].map((id) => cluster.sentBy(id, "hello").length), [2, 2]);
+  assert(cluster.sent.every(({ type, atMs }) => type !== "hello" || atMs < 610));
+});
+
+Deno.test("while a peer is being dialled no round waits for it", async () => {
+  await using cluster = new TestCluster(["a", "mute"], { config: CONFIG });
+  cluster.network.setFaults({ hang: true });
+  for (const id of ["mute", "a"]) await cluster.make(id).gossiper.start();
+  // The first round waits for as long as a request may take.
+  await cluster.advance(250);
+  assertEquals(failedTo(cluster, "a"), new Set(["mute"]));
+  const { skippedRounds } = cluster.of("a").gossiper;
+  await cluster.advance(500);
+  const { gossiper } = cluster.of("a");
+  assertEquals([cluster.of("a").told("RequestFailed").length, gossiper.skippedRounds], [1, skippedRounds]);
+});

@@ -433,7 +433,7 @@ async function openSession() {
     },
   };
   const runtime = new VirtualRuntime();
-  const session = new Session({ role: "dialler", host, runtime, requestTimeout: 200 });
+  const session = new Session({ role: "dialler", host, runtime, requestTimeout: 200, greetingTimeout: 800 });
   const reader = session.readable.getReader();
   const writer = session.writable.getWriter();
   const greet = session.greet(new AbortController());

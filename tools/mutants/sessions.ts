@@ -108,6 +108,20 @@ export const MUTANTS: readonly Mutant[] = [
     files: SESSION,
   },
   {
+    file: "gossiper/session.ts",
+    find: "this.#startTimer(tooLate, options.greetingTimeout);",
+    replace: "this.#startTimer(tooLate, options.requestTimeout);",
+    test: "a greeting that takes longer than a request is waited for by both sides",
+    files: ["tests/unit/reach_test.ts"],
+  },
+  {
+    file: "gossiper/peers.ts",
+    find: "return !this.#dialled.has(id) && ",
+    replace: "return ",
+    test: "while a peer is being dialled no round waits for it",
+    files: ["tests/unit/reach_test.ts"],
+  },
+  {
     file: "gossiper/peers.ts",
     find: "    if (newer.peerLife !== older.peerLife) return newer.peerLife > older.peerLife;\n",
     replace: "",
@@ -243,7 +257,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "gossiper/session.ts",
-    find: "      this.#startTimer(tooLate, options.requestTimeout);\n",
+    find: "      this.#startTimer(tooLate, options.greetingTimeout);\n",
     replace: "      void tooLate;\n",
     test: "P2 P6 P7 twenty thousand messages",
     files: FUZZ,
