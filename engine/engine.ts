@@ -453,9 +453,9 @@ export class Engine {
     });
   }
 
-  /** Under which number a peer last said that other members are active for it. */
-  #topologyNumber(peerId: string): number | undefined {
-    return this.#store.order.get(peerId)?.get(TOPOLOGY_KEY)?.entry.number;
+  /** Under which number a member last said that other members are active for it. */
+  #topologyNumber(id: string): number | undefined {
+    return this.#store.order.get(id)?.get(TOPOLOGY_KEY)?.entry.number;
   }
 
   /** Whether an id is in the topology; one's own always is. */
@@ -585,12 +585,11 @@ export class Engine {
     return this.#act(now, () => {
       if (this.#silenced) return { holds: NONE };
       const merging = this.#exchange.beforeMerge(peerId);
-      const topology = this.#topologyNumber(peerId);
-      const { holds, laterLife } = this.#mergeMembers(peerId, delta, { ...options, now });
+      const { holds, laterLife, newTopologies } = this.#mergeMembers(peerId, delta, { ...options, now });
       // Without it the peer would not learn that its life is over for as long as it sets nothing (E1).
       if (this.#exchange.isOutlived(merging.peer)) holds.set(peerId, this.holdOf(peerId)!);
       this.#exchange.afterMerge(merging, delta, { holds, nowMs: now.monotonicMs });
-      if (this.#topologyNumber(peerId) !== topology) this.#exchange.retell(peerId);
+      for (const id of newTopologies) this.#exchange.retell(id);
       this.#renewAbove(laterLife, { ...options, now });
       return { holds };
     });
@@ -610,8 +609,9 @@ export class Engine {
       if (this.#silenced) return {};
       const { delta } = push;
       const merging = this.#exchange.beforeMerge(peerId);
-      const { holds, laterLife } = this.#mergeMembers(peerId, delta, { ...options, now });
+      const { holds, laterLife, newTopologies } = this.#mergeMembers(peerId, delta, { ...options, now });
       this.#exchange.noteReceived(merging, delta, holds);
+      for (const id of newTopologies) this.#exchange.retell(id);
       this.#renewAbove(laterLife, { ...options, now });
       return {};
     }, { passOn: push.relay });
@@ -809,17 +809,23 @@ export class Engine {
     peerId: string,
     delta: PartialDelta,
     { refused, now }: { readonly refused?: ReadonlySet<string>; readonly now: Instant },
-  ): { holds: Map<string, Hold>; laterLife: Life | undefined } {
+  ): { holds: Map<string, Hold>; laterLife: Life | undefined; newTopologies: ReadonlySet<string> } {
     const holds = new Map<string, Hold>();
+    // Any sender counts: a relay may be faster than the member itself, whose own entry is then no news.
+    const newTopologies = new Set<string>();
     let laterLife: Life | undefined;
     for (const each of delta.members) {
       const isRefused = refused?.has(each.id) || isFarAhead(each.life, now.wallMs);
       if (isRefused && each.id !== this.#id) this.#merge.refuse(each, { holds });
       else if (isRefused) continue;
       else if (each.id === this.#id) laterLife = this.#answerOwn(each, holds) ?? laterLife;
-      else this.#merge.take(each, { peerId, holds, now });
+      else {
+        const topology = this.#topologyNumber(each.id);
+        this.#merge.take(each, { peerId, holds, now });
+        if (this.#topologyNumber(each.id) !== topology) newTopologies.add(each.id);
+      }
     }
-    return { holds, laterLife };
+    return { holds, laterLife, newTopologies };
   }
 
   /** A peer sent a later life of this member, or a higher number than its own (E1). */

@@ -30,6 +30,8 @@ const NOTHING: Hold = { life: FOREIGN_LIFE, number: 0 };
 export interface Sent {
   readonly peerId: string;
   readonly peerLife: Life | undefined;
+  /** How often the peer had been sent everything anew. */
+  readonly retold: number;
   /** By member id: where the delta of that member started and ended, as positions. */
   readonly members: ReadonlyMap<string, SentSpan>;
   /** What is to be remembered once the peer has taken this. */
@@ -127,14 +129,15 @@ export class Exchange {
 
   /**
    * Tells an unversioned peer everything anew. When its members change, or this one's, it may have dropped what it held of
-   * members that it does not know yet, and says nothing of that.
+   * members that it does not know yet, and says nothing of that. Acknowledgements of earlier messages do not count.
    */
   retell(peerId: string): void {
     const known = this.#memories.peek(peerId);
     if (known?.life === undefined || !isForeign(known.life)) return;
     this.#memories.forget(peerId);
     const { life, maxMessageBytes, heartbeatTurn, heardMs } = known;
-    Object.assign(this.#memories.of(peerId), { life, maxMessageBytes, heartbeatTurn, heardMs });
+    const retold = known.retold + 1;
+    Object.assign(this.#memories.of(peerId), { life, maxMessageBytes, heartbeatTurn, heardMs, retold });
     this.#store.agreement.set(peerId, { acknowledged: undefined });
   }
 
@@ -207,6 +210,7 @@ export class Exchange {
     this.#emitDisseminated(peerId, deltas);
     const members = new Map(deltas.map((each) => [each.id, this.#spanSent(each)]));
     const outcome = this.#newsroom.noteTold(peer, news, members);
+    const { life: peerLife, retold } = peer;
     const delta = {
       members: isForeign(peer.life ?? "") ? this.#withHeartbeats(peer, deltas) : deltas,
       digest: this.#store.digest,
@@ -216,7 +220,7 @@ export class Exchange {
     };
     const bytes = holdsBytes(options.holds) + (delta.agreeing?.length ?? 0) +
       delta.members.reduce((sum, each) => sum + deltaBytes(each), 0);
-    return { delta, sent: { peerId, peerLife: peer.life, members, outcome, state: this.state, bytes } };
+    return { delta, sent: { peerId, peerLife, retold, members, outcome, state: this.state, bytes } };
   }
 
   /** What changed of these members, to be sent to a peer at once and without an answer. */
@@ -250,6 +254,8 @@ export class Exchange {
     const peer = this.#memories.peek(sent.peerId);
     // What an earlier life of the peer held, this one may lack.
     if (!peer || peer.life !== sent.peerLife || this.isOutlived(peer)) return;
+    // An unversioned peer may have purged it since.
+    if (peer.retold !== sent.retold) return;
     const { changes, turn, turnFirst } = sent.outcome;
     peer.sentState = sent.state;
     peer.changes.add(...changes);

@@ -5,7 +5,9 @@
  */
 
 import { TextLineStream } from "../../deps/std_streams.ts";
-import type { PartialConfig } from "../../mod.ts";
+import type { Member, PartialConfig } from "../../mod.ts";
+import { HEARSAY_KIND } from "../../protoactor.ts";
+import { endpointOf } from "../../transport/protoactor/go_link.ts";
 import { freePorts } from "../process/ports.ts";
 import type { DenoMemberOptions } from "./deno_member.ts";
 
@@ -18,7 +20,10 @@ export type Answer = Readonly<Record<string, unknown>>;
 
 /** What one member has set a key to. */
 export interface Held {
+  /** Of a Hearsay member's entry that a Go member holds, larger than a number of JavaScript tells apart. */
   readonly number: number;
+  /** When it was set or merged here, in Unix milliseconds. */
+  readonly stamp: number;
   readonly value?: unknown;
   readonly text?: string;
   readonly type?: string;
@@ -27,6 +32,8 @@ export interface Held {
 /** A member as a process. Disposing of it kills it. */
 export class MemberProcess implements AsyncDisposable {
   readonly id: string;
+  /** How others list it. */
+  readonly record: Member;
   readonly kind: "go" | "deno";
   readonly #child: Deno.ChildProcess;
   readonly #input: WritableStreamDefaultWriter<Uint8Array>;
@@ -37,6 +44,7 @@ export class MemberProcess implements AsyncDisposable {
     kind: "go" | "deno",
     parts: {
       readonly id: string;
+      readonly address: string;
       readonly child: Deno.ChildProcess;
       readonly input: WritableStreamDefaultWriter<Uint8Array>;
       readonly lines: ReadableStreamDefaultReader<string>;
@@ -44,6 +52,7 @@ export class MemberProcess implements AsyncDisposable {
   ) {
     this.kind = kind;
     this.id = parts.id;
+    this.record = { id: this.id, ...endpointOf(parts.address), kinds: kind === "deno" ? [HEARSAY_KIND] : [] };
     this.#child = parts.child;
     this.#input = parts.input;
     this.#lines = parts.lines;
@@ -62,8 +71,8 @@ export class MemberProcess implements AsyncDisposable {
       .getReader();
     const { value } = await within(lines.read(), `the start of a ${kind} member`);
     if (value === undefined) throw new Error(`A ${kind} member ended before it ran.`);
-    const { id } = JSON.parse(value) as { readonly id: string };
-    return new MemberProcess(kind, { id, child, input: child.stdin.getWriter(), lines });
+    const { id, address } = JSON.parse(value) as { readonly id: string; readonly address: string };
+    return new MemberProcess(kind, { id, address, child, input: child.stdin.getWriter(), lines });
   }
 
   /** Asks for something; one question at a time. */
@@ -87,6 +96,11 @@ export class MemberProcess implements AsyncDisposable {
   /** The ids that this member lists as active. */
   async members(): Promise<readonly string[]> {
     return (await this.ask({ op: "members" })).members as readonly string[];
+  }
+
+  /** Lists these members, and no others, as those of the cluster. Only in a manual {@linkcode Cast}. */
+  async list(members: readonly MemberProcess[]): Promise<void> {
+    await this.ask({ op: "list", members: members.map(({ record }) => record) });
   }
 
   /** The ids that this member has blocked. */
@@ -136,6 +150,7 @@ export class Cast implements AsyncDisposable {
   readonly #hosts: readonly string[];
   readonly #heartbeatExpiration: number;
   readonly #etcd: string | undefined;
+  readonly #manual: boolean;
   #started = 0;
 
   /** Makes a cluster of at most so many members; none is started yet. */
@@ -146,8 +161,11 @@ export class Cast implements AsyncDisposable {
       readonly heartbeatExpiration?: number;
       /** An etcd through which members find each other; without one they ask each other. */
       readonly etcd?: string;
+      /** Whether each member lists whom {@linkcode MemberProcess.list} names, and none looks for others. */
+      readonly manual?: boolean;
     },
   ) {
+    this.#manual = options.manual ?? false;
     this.#etcd = options.etcd;
     this.#goProgram = options.goProgram;
     this.#heartbeatExpiration = options.heartbeatExpiration ?? 20_000;
@@ -156,8 +174,13 @@ export class Cast implements AsyncDisposable {
     this.#hosts = ports.slice(0, options.size).map((port) => `127.0.0.1:${port}`);
   }
 
-  /** Starts a member of protoactor-go. */
-  async go(): Promise<MemberProcess> {
+  /**
+   * Starts a member of protoactor-go, under an id of its own or this one. With `purges` it drops the state of members
+   * that it does not list.
+   */
+  async go({ id, purges = false }: { readonly id?: string; readonly purges?: boolean } = {}): Promise<
+    MemberProcess
+  > {
     const at = this.#started++;
     return this.#add(
       await MemberProcess.start("go", this.#goProgram, [
@@ -166,6 +189,9 @@ export class Cast implements AsyncDisposable {
         `-hosts=${this.#hosts.join()}`,
         `-expiration=${this.#heartbeatExpiration}ms`,
         ...(this.#etcd ? [`-etcd=${new URL(this.#etcd).host}`] : []),
+        ...(this.#manual ? ["-manual"] : []),
+        ...(purges ? ["-purges"] : []),
+        ...(id ? [`-id=${id}`] : []),
       ]),
     );
   }
@@ -178,6 +204,7 @@ export class Cast implements AsyncDisposable {
       managePort: this.#managePort(at),
       hosts: this.#hosts,
       ...(this.#etcd && { etcd: this.#etcd }),
+      manual: this.#manual,
       config: { heartbeatExpiration: this.#heartbeatExpiration, ...config },
     };
     const program = new URL("deno_member.ts", HERE).href;

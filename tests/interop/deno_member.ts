@@ -7,7 +7,8 @@
 
 import { TextLineStream } from "../../deps/std_streams.ts";
 import { autoManaged, protoactorEtcd } from "../../discovery/protoactor.ts";
-import { joinProtoactor, type PartialConfig } from "../../protoactor.ts";
+import type { DiscoverySite } from "../../gossiper/cluster.ts";
+import { type Discovery, joinProtoactor, type Member, type PartialConfig } from "../../protoactor.ts";
 
 /** How it is started, as JSON in its first argument. */
 export interface DenoMemberOptions {
@@ -16,6 +17,8 @@ export interface DenoMemberOptions {
   readonly hosts: readonly string[];
   /** The endpoint of an etcd: then members find each other there. */
   readonly etcd?: string;
+  /** Whether the members are those of the command `list`; then it looks for none. */
+  readonly manual?: boolean;
   readonly config: PartialConfig;
 }
 
@@ -23,10 +26,28 @@ interface Command {
   readonly op: string;
   readonly key: string;
   readonly value: unknown;
+  readonly members: readonly Member[];
 }
 
-const { cluster, managePort, hosts, etcd, config }: DenoMemberOptions = JSON.parse(Deno.args[0]!);
-const discovery = etcd
+/** A discovery that looks for no members: they are those of the last command `list`. */
+class ManualDiscovery implements Discovery {
+  readonly byGreeting = false;
+  #site: DiscoverySite | undefined;
+
+  run(site: DiscoverySite): Promise<void> {
+    this.#site = site;
+    return Promise.resolve();
+  }
+
+  list(members: readonly Member[]): void {
+    this.#site!.eventStream.publish({ type: "ClusterTopology", members, blocked: [] });
+  }
+}
+
+const options: DenoMemberOptions = JSON.parse(Deno.args[0]!);
+const { cluster, managePort, hosts, etcd, config } = options;
+const manual = new ManualDiscovery();
+const discovery = options.manual ? manual : etcd
   ? protoactorEtcd({ endpoints: [etcd] })
   // Members find each other much sooner than heartbeats expire; and who is gone stays listed, so that it is blocked
   // however late that comes.
@@ -63,11 +84,16 @@ const COMMANDS: Readonly<Record<string, (command: Command) => object | Promise<o
     });
     return { ok: true };
   },
+  list: ({ members }) => {
+    manual.list(members);
+    return { ok: true };
+  },
   delete: ({ key }) => ({ ok: gossiper.deleteState(key) }),
   get: ({ key }) => {
-    const held = [...gossiper.getState(key)].map(([id, { value, sequenceNumber }]) =>
-      [id, { number: sequenceNumber, value }] as const
-    );
+    const held = [...gossiper.getState(key)].map(([id, entry]) => {
+      const { value, sequenceNumber: number, localTimestampUnixMilliseconds: stamp } = entry;
+      return [id, { number, value, stamp }] as const;
+    });
     return { state: Object.fromEntries(held) };
   },
   members: () => ({

@@ -9,10 +9,8 @@ import type { PartialConfig } from "../../mod.ts";
 import { freePorts } from "../process/ports.ts";
 import { EtcdServer, withoutEtcd } from "../unit/discovery/etcd_server.ts";
 import { Cast, eventually, type MemberProcess } from "./cast.ts";
-import { build, run, whyNoGo } from "./go.ts";
-
-const reason = await whyNoGo();
-if (reason !== undefined) console.log(`SKIPPED: nothing was tested against protoactor-go, for ${reason}.`);
+import { run } from "./go.ts";
+import { allList, isSeen, live, seen, withoutGo } from "./live_harness.ts";
 
 /**
  * How long heartbeats last where somebody is to be blocked, in milliseconds: 30 of them, so that nobody is blocked for
@@ -22,39 +20,12 @@ const SOON_MS = 10_000;
 
 if (withoutEtcd !== undefined) console.log(`SKIPPED: nothing was tested with etcd, for ${withoutEtcd}.`);
 
-let built: Promise<string> | undefined;
-const folder = Deno.makeTempDirSync();
-addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
-
-function live(
-  name: string,
-  play: (goProgram: string) => Promise<void>,
-  { ignore = false }: { readonly ignore?: boolean } = {},
-): void {
-  Deno.test({
-    name,
-    ignore: ignore || reason !== undefined,
-    fn: async () =>
-      await play(await (built ??= build({ program: "member", into: folder, tell: console.error }))),
-  });
-}
-
 /** Three members of protoactor-go and two Hearsay members, each of which lists all five. */
 async function five(cast: Cast, config?: PartialConfig): Promise<MemberProcess[]> {
   const starting = [cast.go(), cast.go(), cast.go(), cast.deno(config), cast.deno(config)];
   const members = await Promise.all(starting);
   await allList(members);
   return members;
-}
-
-async function allList(members: readonly MemberProcess[], ids = members.map(({ id }) => id)): Promise<void> {
-  const expected = [...ids].sort().join();
-  for (const member of members) {
-    await eventually(`a ${member.kind} member lists ${ids.length}`, async () => {
-      const listed = await member.members();
-      return [...listed].sort().join() === expected || listed;
-    });
-  }
 }
 
 /** Listed is not yet heard: a Go member awaits no heartbeat of whom it has never heard. */
@@ -65,23 +36,6 @@ async function allHear(members: readonly MemberProcess[]): Promise<void> {
       await eventually(`${reader.kind} hears ${writer.kind}`, () => isSeen(reader, "heard", writer, true));
     }
   }
-}
-
-/** The value of one member under a key, as another holds it: whatever its own form is. */
-async function seen(by: MemberProcess, key: string, of: MemberProcess): Promise<unknown> {
-  const held = (await by.state(key))[of.id];
-  return held && (held.value ?? held.text);
-}
-
-async function isSeen(
-  by: MemberProcess,
-  key: string,
-  of: MemberProcess,
-  value: unknown,
-): Promise<true | unknown> {
-  const found = await seen(by, key, of);
-  const text = (each: unknown) => Deno.inspect(each, { sorted: true, depth: 9 });
-  return text(found) === text(value) || found;
 }
 
 live(
@@ -303,11 +257,15 @@ live(
   { ignore: withoutEtcd !== undefined },
 );
 
-Deno.test("the example shows a value that crosses each way", { ignore: reason !== undefined }, async () => {
-  const ports = freePorts(3).map(String);
-  const output = await run(Deno.execPath(), ["task", "protoactor", ...ports], { boundMs: 300_000 });
-  assertEquals(output.split("\n").slice(1, 3), [
-    'Deno reads: {"text":"hello from Go"}',
-    'Go reads:   {"text":"hello from Deno"}',
-  ]);
-});
+Deno.test(
+  "the example shows a value that crosses each way",
+  { ignore: withoutGo !== undefined },
+  async () => {
+    const ports = freePorts(3).map(String);
+    const output = await run(Deno.execPath(), ["task", "protoactor", ...ports], { boundMs: 300_000 });
+    assertEquals(output.split("\n").slice(1, 3), [
+      'Deno reads: {"text":"hello from Go"}',
+      'Go reads:   {"text":"hello from Deno"}',
+    ]);
+  },
+);

@@ -41,7 +41,7 @@ const STEPS: readonly Step[] = [
   {
     what: "Members of both kinds in one cluster",
     command: Deno.execPath(),
-    args: [...TEST, "live.ts"],
+    args: [...TEST, "live.ts", "live_purge.ts"],
     boundMs: 900_000,
   },
 ];

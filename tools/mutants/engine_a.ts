@@ -233,10 +233,9 @@ export const MUTANTS: readonly Mutant[] = [
   // E5
   {
     file: "engine/exchange.ts",
-    find:
-      "return { delta, sent: { peerId, peerLife: peer.life, members, outcome, state: this.state, bytes } };",
+    find: "return { delta, sent: { peerId, peerLife, retold, members, outcome, state: this.state, bytes } };",
     replace:
-      "peer.changes.add(...outcome.changes);\n    return { delta, sent: { peerId, peerLife: peer.life, members, outcome, state: this.state, bytes } };",
+      "peer.changes.add(...outcome.changes);\n    return { delta, sent: { peerId, peerLife, retold, members, outcome, state: this.state, bytes } };",
     test: "E5 a lost request is sent again with the next round",
     files: unit("e5_acknowledged"),
   },

@@ -116,10 +116,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/exchange.ts",
-    find:
-      "return { delta, sent: { peerId, peerLife: peer.life, members, outcome, state: this.state, bytes } };",
+    find: "return { delta, sent: { peerId, peerLife, retold, members, outcome, state: this.state, bytes } };",
     replace:
-      "const sent = { peerId, peerLife: peer.life, members, outcome, state: this.state, bytes };\n    this.acknowledge(sent, new Map());\n    return { delta, sent };",
+      "const sent = { peerId, peerLife, retold, members, outcome, state: this.state, bytes };\n    this.acknowledge(sent, new Map());\n    return { delta, sent };",
     test: "a lost request is sent again",
     files: DEPARTURES,
   },

@@ -270,9 +270,33 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/engine.ts",
-    find: "      if (this.#topologyNumber(peerId) !== topology) this.#exchange.retell(peerId);\n",
-    replace: "",
+    find:
+      "      for (const id of newTopologies) this.#exchange.retell(id);\n      this.#renewAbove(laterLife, { ...options, now });\n      return { holds };\n",
+    replace: "      this.#renewAbove(laterLife, { ...options, now });\n      return { holds };\n",
     test: "an unversioned peer is told all anew when it says",
+    files: UNVERSIONED_PEER,
+  },
+  {
+    file: "engine/engine.ts",
+    find:
+      "      for (const id of newTopologies) this.#exchange.retell(id);\n      this.#renewAbove(laterLife, { ...options, now });\n      return {};\n",
+    replace: "      this.#renewAbove(laterLife, { ...options, now });\n      return {};\n",
+    test: "an unversioned peer is told all anew when another peer says",
+    files: UNVERSIONED_PEER,
+  },
+  {
+    file: "engine/engine.ts",
+    find: "if (this.#topologyNumber(each.id) !== topology) newTopologies.add(each.id);",
+    replace:
+      "if (each.id === peerId && this.#topologyNumber(each.id) !== topology) newTopologies.add(each.id);",
+    test: "an unversioned peer is told all anew when another peer says",
+    files: UNVERSIONED_PEER,
+  },
+  {
+    file: "engine/exchange.ts",
+    find: "    if (peer.retold !== sent.retold) return;\n",
+    replace: "",
+    test: "an unversioned peer's acknowledgement of what it was sent before its topology changed",
     files: UNVERSIONED_PEER,
   },
 ];

@@ -19,8 +19,8 @@ export const MUTANTS: readonly Mutant[] = [
   // Committed when it is sent, not when it is acknowledged.
   unseen(
     "engine/exchange.ts",
-    "return { delta, sent: { peerId, peerLife: peer.life, members, outcome, state: this.state, bytes } };",
-    "const sent = { peerId, peerLife: peer.life, members, outcome, state: this.state, bytes };\n    this.acknowledge(sent, new Map());\n    return { delta, sent };",
+    "return { delta, sent: { peerId, peerLife, retold, members, outcome, state: this.state, bytes } };",
+    "const sent = { peerId, peerLife, retold, members, outcome, state: this.state, bytes };\n    this.acknowledge(sent, new Map());\n    return { delta, sent };",
   ),
   // What is replied counts as held before it is acknowledged.
   unseen(

@@ -34,11 +34,14 @@ type command struct {
 	Key   string          `json:"key"`
 	Value json.RawMessage `json:"value"`
 	Text  *string         `json:"text"`
+	// With -manual, who belongs to the cluster from now on.
+	Members cluster.Members `json:"members"`
 }
 
 // What one member has set a key to. One of the last three is there; none of them where the entry has no value.
 type entry struct {
 	Number int64   `json:"number"`
+	Stamp  int64   `json:"stamp"`
 	Type   string  `json:"type,omitempty"`
 	Value  any     `json:"value,omitempty"`
 	Text   *string `json:"text,omitempty"`
@@ -49,6 +52,7 @@ type member struct {
 	*cluster.Cluster
 	output *os.File
 	mutex  sync.Mutex
+	purged map[string]bool
 }
 
 func main() {
@@ -58,6 +62,9 @@ func main() {
 	hosts := flag.String("hosts", "", "host:port of every member's automanaged provider, with commas between")
 	refresh := flag.Duration("refresh", time.Second, "how often the automanaged provider looks")
 	endpoint := flag.String("etcd", "", "host:port of an etcd: then its provider takes the place of the automanaged one")
+	manual := flag.Bool("manual", false, "whether the members are those of the command list, and none is looked for")
+	purges := flag.Bool("purges", false, "whether the state of members that are not listed is dropped")
+	id := flag.String("id", "", "the member's id; one that protoactor-go draws where it is empty")
 	expiration := flag.Duration("expiration", 20*time.Second, "the heartbeat's expiration")
 	verbose := flag.Bool("verbose", false, "whether protoactor-go logs to the standard error")
 	flag.Parse()
@@ -72,8 +79,13 @@ func main() {
 	system := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
 		return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 	}))
+	if *id != "" {
+		system.ID = *id
+	}
 	var provider cluster.ClusterProvider
-	if *endpoint == "" {
+	if *manual {
+		provider = manualProvider{}
+	} else if *endpoint == "" {
 		provider = automanaged.NewWithConfig(*refresh, *managePort, strings.Split(*hosts, ",")...)
 	} else {
 		var err error
@@ -83,8 +95,11 @@ func main() {
 	}
 	config := cluster.Configure(*name, provider, disthash.New(), remote.Configure("127.0.0.1", *port),
 		cluster.WithHeartbeatExpiration(*expiration))
-	self := &member{Cluster: cluster.New(system, config), output: output}
+	self := &member{Cluster: cluster.New(system, config), output: output, purged: map[string]bool{}}
 	self.StartMember()
+	if *purges {
+		self.purgeUnlisted()
+	}
 	self.say(map[string]any{"event": "started", "id": system.ID, "address": system.Address()})
 
 	lines := bufio.NewScanner(os.Stdin)
@@ -129,7 +144,10 @@ func (m *member) do(asked command) any {
 		blocked := m.GetBlockedMembers().ToSlice()
 		sort.Strings(blocked)
 		hash := fmt.Sprint(m.MemberList.Members().TopologyHash())
-		return map[string]any{"members": ids, "blocked": blocked, "topologyHash": hash}
+		return map[string]any{"members": ids, "blocked": blocked, "topologyHash": hash, "purged": m.purgedKeys()}
+	case "list":
+		m.MemberList.UpdateClusterTopology(asked.Members)
+		return outcome(nil)
 	case "leave":
 		m.Shutdown(true)
 		return outcome(nil)
@@ -148,7 +166,7 @@ func valueOf(asked command) (proto.Message, error) {
 }
 
 func entryOf(held *cluster.GossipKeyValue) entry {
-	told := entry{Number: held.SequenceNumber}
+	told := entry{Number: held.SequenceNumber, Stamp: held.LocalTimestampUnixMilliseconds}
 	if held.Value == nil {
 		return told
 	}

@@ -265,16 +265,43 @@ Deno.test("an unversioned peer that purges what it held of members unknown to it
   assertEquals(keysToGo(a), {});
 });
 
+/** What says that the members that `g` lists have changed. */
+function topologyOfGo(number: number) {
+  return memberDelta("g", FOREIGN_LIFE, [{ ...entry("topology", number, 1), type: TYPE.topology }]);
+}
+
 Deno.test("an unversioned peer is told all anew when it says that its own topology changed", () => {
   const clock = new TestClock();
   const a = makeWithToldGo(clock);
-  const topology = (number: number) => ({ ...entry("topology", number, 1), type: TYPE.topology });
-  tell(a, "g", memberDelta("g", FOREIGN_LIFE, [topology(5)]), clock);
+  tell(a, "g", topologyOfGo(5), clock);
   assertEquals(keysToGo(a), { a: ["k"], b: ["k"] });
   note(a, a.handleAck(note(a, a.disseminate("g")).sent, new Map(), clock.now));
   // Only news of it counts.
-  tell(a, "g", memberDelta("g", FOREIGN_LIFE, [topology(5)]), clock);
+  tell(a, "g", topologyOfGo(5), clock);
   assertEquals(keysToGo(a), {});
+});
+
+Deno.test("an unversioned peer is told all anew when another peer says that its topology changed", () => {
+  const clock = new TestClock();
+  const a = makeWithToldGo(clock);
+  tell(a, "b", topologyOfGo(5), clock);
+  assertEquals(keysToGo(a), { a: ["k"], b: ["k"] });
+  note(a, a.handleAck(note(a, a.disseminate("g")).sent, new Map(), clock.now));
+  // It says so itself too, and later.
+  tell(a, "g", topologyOfGo(5), clock);
+  assertEquals(keysToGo(a), {});
+  note(a, a.applyPush("b", { delta: { members: [topologyOfGo(6)] }, relay: true }, clock.now));
+  assertEquals(keysToGo(a), { a: ["k"], b: ["k"] });
+});
+
+Deno.test("an unversioned peer's acknowledgement of what it was sent before its topology changed proves nothing (E5)", () => {
+  const clock = new TestClock();
+  const a = makeWithToldGo(clock);
+  set(a, "later", 1, clock);
+  const { sent } = note(a, a.disseminate("g"));
+  tell(a, "b", topologyOfGo(5), clock);
+  note(a, a.handleAck(sent, new Map(), clock.now));
+  assertEquals(keysToGo(a), { a: ["k", "later"], b: ["k"] });
 });
 
 Deno.test("an unversioned peer whose id leaves the topology and reappears is told all anew", () => {
