@@ -1,0 +1,115 @@
+/**
+ * Whether crash detection ever takes a living member for crashed: proxies and processes restart, again and again.
+ *
+ * @module
+ */
+
+import { fixedMembers } from "../../discovery/fixed.ts";
+import { configure } from "../../gossiper/configuration.ts";
+import type { HearsayEvent } from "../../gossiper/event_stream.ts";
+import { memoryAddress, MemoryNetwork } from "../../transport/memory.ts";
+import { VirtualRuntime } from "../virtual_runtime.ts";
+import { Dice } from "./dice.ts";
+import { Process } from "./process.ts";
+
+/** What is counted. */
+export interface RestartOptions {
+  /** How many restarts there are; one follows another. */
+  readonly restarts: number;
+  /** The share of messages that are lost. */
+  readonly loss: number;
+  readonly seed: number;
+  /** For how long an address refuses connections, at most, in milliseconds; 1,000 by default. */
+  readonly longestMs?: number;
+}
+
+/** What was counted. */
+export interface RestartCounts {
+  readonly restarts: number;
+  /** How often a member began to suspect another. */
+  readonly suspicions: number;
+  /** How often a member took another for crashed whose process was gone. */
+  readonly crashes: number;
+  /** How often it took one for crashed that was alive. */
+  readonly falseBlocks: number;
+}
+
+/** The defaults but for the interval: in longer ones fewer heartbeats refute a suspicion, and time passes faster here. */
+const MEMBERS = 5;
+const GOSSIP_INTERVAL_MS = 5_000;
+const HEARTBEAT_EXPIRATION_MS = 120_000;
+/** After so long everybody is connected again. */
+const SETTLE_MS = 3_000;
+/** How often progress is reported. */
+const REPORT_EVERY = 1_000;
+
+/** Restarts proxies and processes of a cluster, one at a time. */
+export async function countFalseBlocks(
+  { restarts, loss, seed, longestMs = 1_000 }: RestartOptions,
+  report: (counts: RestartCounts) => void = () => {},
+): Promise<RestartCounts> {
+  const runtime = new VirtualRuntime({ seed });
+  const dice = new Dice(seed);
+  const network = new MemoryNetwork({ runtime, seed });
+  const config = configure({
+    gossipInterval: GOSSIP_INTERVAL_MS,
+    heartbeatExpiration: HEARTBEAT_EXPIRATION_MS,
+  });
+  const hosts = Array.from({ length: MEMBERS }, (_, index) => `h${index}`);
+  const discovery = fixedMembers(hosts.map((host) => ({ id: host, host, port: 1, kinds: [] })));
+  const running = new Map<string, Process>();
+  const counts = { restarts: 0, suspicions: 0, crashes: 0, falseBlocks: 0 };
+  const onEvent = (process: Process, event: HearsayEvent) => {
+    if (process.isOver) return;
+    if (event.type === "MemberSuspected") counts.suspicions++;
+    if (event.type !== "MemberBlocked" || event.reason !== "crashed") return;
+    if (running.has(event.memberId)) counts.falseBlocks++;
+    else counts.crashes++;
+  };
+  const start = (host: string) => {
+    const machine = runtime.machine();
+    const process = new Process({
+      id: host,
+      host,
+      machine,
+      nowMs: runtime.monotonicMs(),
+      network,
+      config,
+      discovery,
+      onEvent,
+      onClosed: () => {},
+    });
+    running.set(host, process);
+    void process.start();
+  };
+  for (const host of hosts) start(host);
+  await runtime.advance(2 * GOSSIP_INTERVAL_MS);
+  network.setFaults({ loss });
+  while (counts.restarts < restarts) {
+    const host = dice.pick(hosts);
+    const address = memoryAddress(host, 1);
+    const forMs = dice.between(0, longestMs);
+    if (dice.chance(0.5)) {
+      network.stopProxy(address);
+      await runtime.advance(forMs);
+      network.restoreProxy(address);
+    } else {
+      running.get(host)!.kill();
+      running.delete(host);
+      network.stopProxy(address);
+      for (const other of hosts) if (other !== host) network.cut(address, memoryAddress(other, 1));
+      network.heal();
+      network.setFaults({ loss });
+      await runtime.advance(forMs);
+      network.restoreProxy(address);
+      start(host);
+    }
+    await runtime.advance(SETTLE_MS);
+    counts.restarts++;
+    if (counts.restarts % REPORT_EVERY === 0) report(counts);
+  }
+  for (const process of running.values()) process.leave();
+  await runtime.advance(4 * config.gossipRequestTimeout);
+  await network[Symbol.asyncDispose]();
+  return counts;
+}
