@@ -704,7 +704,12 @@ function lineOf(process: Process, event: HearsayEvent): string | undefined {
     case "ReconcilingRequested":
       return `compares with ${event.peerId}`;
     case "ClusterTopology":
-      return `knows of ${event.members.map(({ id }) => id).join()}`;
+      // Of many the names would take more memory than the cluster.
+      return `knows of ${
+        isLarge({ size: event.members.length })
+          ? event.members.length
+          : event.members.map(({ id }) => id).join()
+      }`;
     case "RequestFailed": {
       const { error } = event;
       return `fails to reach ${event.peerId}: ${error instanceof HearsayError ? error.code : error}`;
