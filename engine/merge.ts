@@ -79,7 +79,7 @@ export class Merge {
     const { life, last: number } = spanOf(told);
     const held = this.#store.order.get(told.id);
     if (held && held.life > life) return note(held, telling);
-    if (!held && this.#membership.refuses(told.id, { life, number }, telling.peerId)) {
+    if (this.#membership.refuses(told.id, { life, number }, telling.peerId)) {
       const memory = this.#membership.departures.memory(told.id)!;
       // What was forgotten is not held; but an owner must learn of a later life of its id (E1).
       if (memory.life > life) telling.holds.set(told.id, { life: memory.life, number: 0 });
@@ -111,9 +111,11 @@ export class Merge {
     if (fitting.entries.length === 0) return this.refuse(told, telling);
     // Where members sign, what was signed is the whole state that would be held; what was known before is talk.
     if (mine && (told.reset || !this.#signs)) this.#noteConflicts(mine, told.entries, telling);
+    const isNews = number > (mine?.held ?? 0);
     const after = this.#takeEntries(fitting, held, telling);
     if (fitting !== taken) note(after, telling);
-    if (after.held === number) after.raiseFloor({ number: forgotten, serial: after.changed.serial });
+    // What is no news was not verified.
+    if (isNews) after.raiseFloor({ number: forgotten, serial: after.changed.serial });
     this.#learn(after, told, telling);
     // Of itself the sender says less than it once gave out.
     if (told.id === telling.peerId && end < after.held) note(after, telling);
@@ -139,7 +141,7 @@ export class Merge {
       this.#noteLimit(told, telling);
       return this.refuse(told, telling);
     }
-    if (held && news.length > 0) this.#store.put(held, news, telling.now);
+    if (held) this.#store.put(held, news, telling.now);
     else if (news.length > 0) this.#begin({ ...told, entries: news }, { floor: 0, telling });
     this.#applyLeft(told.id, telling.now);
     const heartbeat = told.entries.find(({ key, value }) => key === HEARTBEAT_KEY && value !== undefined);
@@ -243,7 +245,7 @@ export class Merge {
     const count = this.#countFitting(added, into, told);
     if (count === added.length) return told;
     // What cannot be cut is taken whole or not at all.
-    if (repaired || this.#signs || isForeign(told.life)) return none;
+    if (repaired || this.#signs) return none;
     const last = added[count - 1]?.number ?? 0;
     return { ...told, entries: told.entries.filter(({ number }) => number <= last) };
   }
@@ -285,7 +287,6 @@ function withoutIdleDeletions(
   const isIdle = (entry: SentEntry) =>
     entry.value === undefined && !before?.live(entry.key) && entry !== told.entries.at(-1);
   const forgotten = told.entries.findLast(isIdle)?.number ?? 0;
-  if (forgotten === 0) return { taken: told, forgotten };
   return { taken: { ...told, entries: told.entries.filter((entry) => !isIdle(entry)) }, forgotten };
 }
 

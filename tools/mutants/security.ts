@@ -232,12 +232,10 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/merge.ts",
-    find:
-      "    if (after.held === number) after.raiseFloor({ number: forgotten, serial: after.changed.serial });\n",
+    find: "    if (isNews) after.raiseFloor({ number: forgotten, serial: after.changed.serial });\n",
     replace: "",
-    test: "E4 E8 E1 where members sign",
-    files: CHAOS,
-    limitMs: 60_000,
+    test: "merge: takes deletions of keys that are held, and of others the last alone",
+    files: ["tests/unit/engine/signed_merge_test.ts"],
   },
   {
     file: "transport/cluster_keys.ts",

@@ -390,3 +390,14 @@ Deno.test("applyLiveness: a count is not taken for that of an earlier life that 
   exchange(b, a, { clock });
   assertEquals(a.heartbeatOf("b")?.number, 60);
 });
+
+Deno.test("greeted: a life that a greeting began is passed on as a delta, not as a reset (E1)", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "b", "c"], clock);
+  tell(a, "b", memberDelta("b", lifeAt(clock, 0), [entry("k", 1, 1)]), clock);
+  const life = lifeAt(clock, 5);
+  note(a, a.greeted({ id: "b", life, digest: "0".repeat(16), active: "0".repeat(16) }, clock.now));
+  tell(a, "b", memberDelta("b", life, [entry("k", 1, 2)]), clock);
+  const [told] = a.disseminate("c").delta.members;
+  assertEquals([told?.id, told?.life, told?.reset], ["b", life, false]);
+});

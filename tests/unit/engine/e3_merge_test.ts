@@ -39,7 +39,8 @@ Deno.test("E3 for each key of a member the higher number wins", () => {
 
 Deno.test("E3 a lower number is ignored, without an event", () => {
   const a = holder();
-  tell(a, "c", memberDelta("b", LIFE, [entry("x", 2, "old"), entry("y", 4, "old")]), clock);
+  const old = memberDelta("b", LIFE, [entry("x", 2, "old"), entry("y", 4, "old")]);
+  assertEquals(tell(a, "c", old, clock), new Map());
   assertEquals([valueOf(a, "b", "x"), valueOf(a, "b", "y")], ["held", "held"]);
   assertEquals([conflicts(a), eventsOf(a).of("GossipUpdate")], [[], []]);
 });

@@ -294,3 +294,20 @@ function assertPrefix(
   }
   assert(held <= history.length);
 }
+
+Deno.test("merge: a member that sends less of itself than it once gave out learns what is held of it (E4)", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "b", "c"], clock);
+  const life = lifeOf(clock);
+  tell(a, "b", memberDelta("b", life, [entry("x", 1, 1), entry("y", 2, 1)]), clock);
+  const less = memberDelta("b", life, [entry("x", 1, 1)]);
+  assertEquals(tell(a, "c", less, clock), new Map());
+  assertEquals(tell(a, "b", less, clock), new Map([["b", { life, number: 2 }]]));
+});
+
+Deno.test("merge: a delta without entries of a member that is not held changes nothing (E4)", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "b", "c"], clock);
+  const empty = memberDelta("c", lifeOf(clock), [], { count: 5, settled: 3 });
+  assertEquals([tell(a, "b", empty, clock), a.holdOf("c")], [new Map(), undefined]);
+});

@@ -10,7 +10,7 @@ import { copyJson } from "../../../engine/json.ts";
 import { FOREIGN_LIFE, makeLife } from "../../../engine/life.ts";
 import { deltaBytes } from "../../../engine/selection.ts";
 import { entryBytes, ENVELOPE_BYTES, heldBytes, holdsBytes, memberBytes } from "../../../engine/size.ts";
-import { type Delta, HEARTBEAT_KEY, type Hold } from "../../../engine/types.ts";
+import { type Delta, HEARTBEAT_KEY, type Hold, type SentEntry } from "../../../engine/types.ts";
 import {
   drawFrom,
   entry,
@@ -539,4 +539,56 @@ Deno.test("E7 no more members are held than maxMembers, and that is told", () =>
   // Of those held, news is still taken.
   owners.change(a, ["m0"]);
   assertEquals(valueOf(a, "m0", "k"), 2);
+});
+
+Deno.test("merge: of a new member as many keys and bytes are taken as fit, to the last (E7)", () => {
+  const life = makeLife(new TestClock().wallMs, 0.5);
+  const heldOf = (settings: Partial<typeof SETTINGS>, entries: readonly SentEntry[]) => {
+    const clock = new TestClock();
+    const [a] = makeCluster(["a", "b", "c"], clock, { settings });
+    tell(a, "c", memberDelta("b", life, entries), clock);
+    return a.holdOf("b")?.number;
+  };
+  const keys = [1, 2, 3, 4].map((number) => entry(`k${number}`, number, 1));
+  assertEquals(heldOf({ maxKeysPerMember: 2 }, keys), 3);
+  const most = 1.5 * 16_384 - 2 * heldBytes(entry("k1", 1, "")) - 3;
+  const large = (length: number) => [entry("k1", 1, "x".repeat(length)), entry("k2", 2, "xxx")];
+  assertEquals(heldOf({ maxStateBytes: 16_384 }, large(most)), 2);
+  assertEquals(heldOf({ maxStateBytes: 16_384 }, large(most + 1)), 1);
+  // Not even the first entry fits.
+  assertEquals(heldOf({ maxStateBytes: 16_384 }, large(2 * most)), undefined);
+});
+
+Deno.test("merge: a repair by reset is measured by what is held after it, and refused whole if that is too much (E7)", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "b", "c"], clock, { settings: { maxKeysPerMember: 2 } });
+  const life = makeLife(clock.wallMs, 0.5);
+  const keys = (...numbers: number[]) => numbers.map((number) => entry(`k${number}`, number, 1));
+  tell(a, "c", memberDelta("b", life, keys(1, 2, 3)), clock);
+  // In place of k1 and k2, and then in place of one of them alone.
+  assertEquals(tell(a, "c", memberDelta("b", life, keys(3, 4, 5), { reset: true }), clock), new Map());
+  assertEquals(a.entriesOf("b").map(({ key }) => key), ["k3", "k4", "k5"]);
+  const tooMany = memberDelta("b", life, keys(4, 5, 6, 7), { reset: true });
+  assertEquals(tell(a, "c", tooMany, clock), new Map([["b", { life, number: 5 }]]));
+  assertEquals(a.entriesOf("b").map(({ key }) => key), ["k3", "k4", "k5"]);
+});
+
+Deno.test("merge: old entries of a delta take no room beside the news (E7)", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "b", "c"], clock, { settings: { maxKeysPerMember: 2 } });
+  const life = makeLife(clock.wallMs, 0.5);
+  const keys = [entry("k2", 2, 1), entry("k3", 3, 1), entry("k4", 4, 1)];
+  tell(a, "c", memberDelta("b", life, keys), clock);
+  tell(a, "c", memberDelta("b", life, [entry("k1", 1, 1), entry("k4", 5, 2)]), clock);
+  assertEquals([valueOf(a, "b", "k4"), eventsOf(a).of("ConflictDetected")], [2, []]);
+});
+
+Deno.test("merge: a delta that begins below what is held is cut where it exceeds a limit (E7)", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "b", "c"], clock, { settings: { maxKeysPerMember: 2 } });
+  const life = makeLife(clock.wallMs, 0.5);
+  tell(a, "c", memberDelta("b", life, [entry("k1", 1, 1), entry("k2", 2, 1)]), clock);
+  const more = [entry("k2", 2, 1), entry("k1", 3, 2), entry("k3", 4, 1), entry("k4", 5, 1)];
+  tell(a, "c", memberDelta("b", life, more), clock);
+  assertEquals([a.holdOf("b")?.number, valueOf(a, "b", "k1"), valueOf(a, "b", "k4")], [4, 2, undefined]);
 });

@@ -404,3 +404,19 @@ Deno.test("E8 E6 a key that is set and deleted without end leaves one tombstone,
   note(a, a.tick(clock.now));
   assertEquals([a.holdOf("x"), a.footprint.tombstones], [undefined, 0]);
 });
+
+Deno.test("merge: a reset that only adds to what is held raises the floor, for it may leave out deletions (E8)", () => {
+  const clock = new TestClock();
+  const [a, b] = makeCluster(["a", "b", "c"], clock);
+  greet(a, b!, clock);
+  const life = lifeOf(clock);
+  tell(a, "c", memberDelta("c", life, [entry("x", 1, 1), entry("y", 2, 1)]), clock);
+  tell(
+    a,
+    "c",
+    memberDelta("c", life, [entry("x", 1, 1), entry("y", 2, 1), entry("z", 5, 1)], { reset: true }),
+    clock,
+  );
+  const [told] = a.disseminate("b").delta.members;
+  assertEquals([told?.reset, told?.entries.length], [true, 3]);
+});

@@ -289,3 +289,73 @@ Deno.test("E10 that a peer blocks this member is forgotten with the peer, and to
   note(a, a.setTopology({ members: ["a", "b"], blocked: [] }, clock.now));
   assertEquals(told(), 1);
 });
+
+Deno.test("merge: a later life frees a member, a reset of the same life does not (E10)", () => {
+  const clock = new TestClock();
+  const [a] = beating(clock);
+  tell(a, "someone", memberDelta("b", LIFE, [entry("k", 1, 1), entry("l", 2, 1)]), clock);
+  const { life, number } = a.holdOf("b")!;
+  live(a, clock, 5_300);
+  assertEquals(blockedAt(a), { b: "expired" });
+  tell(a, "someone", memberDelta("b", life, [entry("k", number + 1, 1)], { reset: true }), clock);
+  assertEquals([a.holdOf("b")?.number, blockedAt(a)], [number + 1, { b: "expired" }]);
+  const later = lifeAbove(life, clock.wallMs, 0.5);
+  tell(a, "someone", memberDelta("b", later, [entry("k", 1, 1)]), clock);
+  assertEquals([a.lifeOf("b"), blockedAt(a)], [later, {}]);
+});
+
+Deno.test("merge: a later life frees a member that left and was forgotten, the same life does not (E10, E11)", () => {
+  const clock = new TestClock();
+  const [a] = beating(clock);
+  const { life, number } = a.holdOf("b")!;
+  tell(
+    a,
+    "b",
+    memberDelta("b", life, [entry(GRACEFULLY_LEFT_KEY, number + 1, {})], { after: number }),
+    clock,
+  );
+  live(a, clock, 20_300);
+  assertEquals([a.holdOf("b"), blockedAt(a)], [undefined, { b: "left" }]);
+  tell(a, "someone", memberDelta("b", life, [entry("k", number + 2, 1)]), clock);
+  assertEquals([a.lifeOf("b"), blockedAt(a)], [life, { b: "left" }]);
+  live(a, clock, 20_300);
+  const later = lifeAbove(life, clock.wallMs, 0.5);
+  tell(a, "someone", memberDelta("b", later, [entry("k", 1, 1)]), clock);
+  assertEquals([a.lifeOf("b"), blockedAt(a)], [later, {}]);
+});
+
+Deno.test("merge: a later life frees a member that left, also where no memory of it is left (E10, E11)", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "b", "c"], clock, { settings: { ...SETTINGS, maxMembers: 2 } });
+  tell(a, "b", memberDelta("b", LIFE, [entry(GRACEFULLY_LEFT_KEY, 1, {})]), clock);
+  for (const id of ["x", "y"]) {
+    live(a, clock, 20_300);
+    tell(a, "c", memberDelta(id, LIFE, [entry("k", 1, 1)]), clock);
+  }
+  live(a, clock, 20_300);
+  assertEquals([a.latestLife("b"), a.blockedMember("b")?.reason], [undefined, "left"]);
+  tell(a, "c", memberDelta("b", lifeAbove(LIFE, clock.wallMs, 0.5), [entry("k", 1, 1)]), clock);
+  assertEquals(a.blockedMember("b"), undefined);
+});
+
+Deno.test("merge: the owner of a forgotten member's earlier life learns of the later one (E1, E11)", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "b"], clock, { settings: SETTINGS });
+  const later = lifeAbove(LIFE, clock.wallMs, 0.5);
+  tell(a, "b", memberDelta("x", later, [entry("k", 4, 1)]), clock);
+  live(a, clock, 20_300);
+  assertEquals(a.holdOf("x"), undefined);
+  const earlier = memberDelta("x", LIFE, [entry("k", 9, 1)]);
+  assertEquals(tell(a, "x", earlier, clock), new Map([["x", { life: later, number: 0 }]]));
+  const old = memberDelta("x", later, [entry("k", 3, 1)]);
+  assertEquals([tell(a, "b", old, clock), a.holdOf("x")], [new Map(), undefined]);
+});
+
+Deno.test("merge: a member that was forgotten is not blocked when it is heard of again (E11)", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "b"], clock, { settings: SETTINGS });
+  tell(a, "b", memberDelta("x", LIFE, [entry("k", 1, 1)]), clock);
+  live(a, clock, 20_300);
+  tell(a, "b", memberDelta("x", LIFE, [entry("k", 2, 1)]), clock);
+  assertEquals([a.holdOf("x")?.number, a.blockedMember("x")], [2, undefined]);
+});

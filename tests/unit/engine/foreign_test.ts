@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "../../../deps/std_assert.ts";
 import type { Engine } from "../../../engine/engine.ts";
 import { FOREIGN_LIFE, makeLife } from "../../../engine/life.ts";
-import { GRACEFULLY_LEFT_KEY, type SentEntry } from "../../../engine/types.ts";
+import { GRACEFULLY_LEFT_KEY, HEARTBEAT_KEY, type SentEntry } from "../../../engine/types.ts";
 import {
   entry,
   eventsOf,
@@ -21,8 +21,8 @@ import {
 } from "./harness.ts";
 
 /** Two members with lives, `a` and `b`, and one without, `g`, that both have met. */
-function makeMixed(clock: TestClock): [a: Engine, b: Engine] {
-  const [a, b] = makeCluster(["a", "b", "g"], clock).slice(0, 2) as [Engine, Engine];
+function makeMixed(clock: TestClock, settings = {}): [a: Engine, b: Engine] {
+  const [a, b] = makeCluster(["a", "b", "g"], clock, { settings }).slice(0, 2) as [Engine, Engine];
   greet(a, b, clock);
   for (const engine of [a, b]) {
     const hello = { id: "g", life: FOREIGN_LIFE, digest: "0".repeat(16), active: "0".repeat(16) };
@@ -274,4 +274,43 @@ Deno.test("R3.5 a foreign member counts as holding all only when it has acknowle
   note(a, a.handleAck(sent, new Map(), clock.now));
   assertEquals(a.isAcknowledgedBy("g", 1), true);
   assertEquals(a.phase, "confirmed");
+});
+
+Deno.test("merge: of an unversioned member an equal value under a higher number is news", () => {
+  const clock = new TestClock();
+  const [a] = makeMixed(clock);
+  tellOfG(a, "g", [entry("x", 3, "v")], clock);
+  tellOfG(a, "g", [entry("x", 7, "v")], clock);
+  assertEquals([a.get("g", "x")?.number, wouldTellOfG(a, "b")], [7, ["x"]]);
+});
+
+Deno.test("merge: an unversioned member's heartbeat is no other entry, and none that was deleted (E9)", () => {
+  const clock = new TestClock();
+  const [a] = makeMixed(clock);
+  tellOfG(a, "g", [heartbeat(2)], clock);
+  for (let interval = 0; interval < 80; interval++) note(a, a.tick(clock.advance(300)));
+  assertEquals(a.blockedMember("g")?.reason, "expired");
+  tellOfG(a, "b", [entry("x", 9, 1)], clock);
+  tellOfG(a, "b", [tombstone(HEARTBEAT_KEY, 11)], clock);
+  assertEquals(a.blockedMember("g")?.reason, "expired");
+});
+
+Deno.test("merge: refuses what exceeds the limits of an unversioned member, and takes what replaces (E7)", () => {
+  const clock = new TestClock();
+  const [a] = makeMixed(clock, { maxKeysPerMember: 2 });
+  const keys = (...numbers: number[]) => numbers.map((number) => entry(`k${number}`, number, 1));
+  tellOfG(a, "g", keys(7, 8, 9), clock);
+  const tooMuch = memberDelta("g", FOREIGN_LIFE, keys(1, 2));
+  assertEquals(tell(a, "b", tooMuch, clock).size, 1);
+  assertEquals(a.entriesOf("g").length, 3);
+  assertEquals(eventsOf(a).of("ConflictDetected").map(({ reason }) => reason), ["limit"]);
+  tellOfG(a, "g", [entry("k8", 20, 2)], clock);
+  assertEquals([valueOf(a, "g", "k8"), eventsOf(a).of("ConflictDetected").length], [2, 1]);
+});
+
+Deno.test("merge: refuses an unversioned member's state that fits no message, for it cannot be cut (E7)", () => {
+  const clock = new TestClock();
+  const [a] = makeMixed(clock, { maxMessageBytes: 16_384 });
+  const large = memberDelta("g", FOREIGN_LIFE, [entry("x", 1, "x".repeat(9_000))]);
+  assertEquals([tell(a, "b", large, clock).size, a.holdOf("g")], [1, undefined]);
 });

@@ -24,6 +24,7 @@ import {
   set,
   SETTINGS,
   settle,
+  tell,
   TestClock,
   tombstone,
   valueOf,
@@ -370,4 +371,16 @@ Deno.test("Engine.set: says which limit it would exceed, and changes nothing (E7
   for (let key = 0; key < 50; key++) set(a, `k${key}`, 0, clock);
   assert(message("one more", "x").includes("maxKeysPerMember"), message("one more", "x"));
   assertEquals([a.footprint.keys, valueOf(a, "a", "one more")], [50, undefined]);
+});
+
+Deno.test("merge: a word of what is settled makes room for the entries beside it, and counts beside a gap too (E7, E8)", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "b", "c"], clock, { settings: { maxKeysPerMember: 2 } });
+  tell(a, "c", memberDelta("b", a.life, [entry("k", 1, 1), entry("l", 2, 1), entry("m", 3, 1)]), clock);
+  tell(a, "c", memberDelta("b", a.life, [tombstone("k", 4), entry("l", 5, 2)], { after: 3 }), clock);
+  tell(a, "c", memberDelta("b", a.life, [entry("n", 6, 1)], { after: 5, settled: 5 }), clock);
+  assertEquals([valueOf(a, "b", "n"), eventsOf(a).of("ConflictDetected")], [1, []]);
+  tell(a, "c", memberDelta("b", a.life, [tombstone("l", 7), entry("m", 8, 1)], { after: 6 }), clock);
+  tell(a, "c", memberDelta("b", a.life, [entry("m", 10, 1)], { after: 9, settled: 8 }), clock);
+  assertEquals([a.footprint.tombstones, a.holdOf("b")?.number], [0, 8]);
 });

@@ -1,0 +1,179 @@
+/**
+ * Where members sign: what the engine takes of a delta whose signatures were verified before, and what it must refuse
+ * itself because no signature covers it.
+ */
+
+import { assertEquals } from "../../../deps/std_assert.ts";
+import type { Engine } from "../../../engine/engine.ts";
+import { FOREIGN_LIFE, makeLife } from "../../../engine/life.ts";
+import { entryBytes, ENVELOPE_BYTES, memberBytes } from "../../../engine/size.ts";
+import type { MemberDelta, SentEntry } from "../../../engine/types.ts";
+import {
+  entry,
+  eventsOf,
+  greet,
+  makeCluster,
+  memberDelta,
+  note,
+  tell,
+  TestClock,
+  tombstone,
+  valueOf,
+} from "./harness.ts";
+
+/** Members that sign: `n` has greeted `b` and `c`; of `x` nothing is known but that it is a member. */
+function makeSigned(clock: TestClock, settings = {}) {
+  const ids = ["n", "b", "c", "x"];
+  const [n, b, c] = makeCluster(ids, clock, { signs: true, settings }) as [Engine, Engine, Engine, Engine];
+  greet(n, b, clock);
+  greet(n, c, clock);
+  const life = makeLife(clock.wallMs, 0.5);
+  const say = (entries: readonly SentEntry[], more: Partial<MemberDelta> = {}, peerId = "b") => {
+    const told = { ...memberDelta("x", life, entries), proof: `over ${entries.at(-1)?.number}`, ...more };
+    return [...tell(n, peerId, told, clock)].map(([, { number }]) => number);
+  };
+  /** What n would send c of x. */
+  const passedOn = () => n.disseminate("c").delta.members.find(({ id }) => id === "x");
+  return { n, life, say, passedOn };
+}
+
+Deno.test("merge: takes no state of an unversioned member, which signs nothing, where members sign", () => {
+  const clock = new TestClock();
+  const { n, say } = makeSigned(clock);
+  assertEquals(say([entry("k", 1, 1)], { life: FOREIGN_LIFE }), [0]);
+  assertEquals([n.lifeOf("x"), n.holdOf("x")], [undefined, undefined]);
+});
+
+Deno.test("merge: takes no part of a reset where members sign, and says what is held (E8)", () => {
+  const clock = new TestClock();
+  const { n, say } = makeSigned(clock);
+  say([entry("k", 1, 1), entry("l", 2, 1)]);
+  assertEquals(say([entry("l", 2, "a lie"), entry("m", 3, 1)], { reset: true, after: 1, end: 3 }), [2]);
+  assertEquals([valueOf(n, "x", "l"), valueOf(n, "x", "m")], [1, undefined]);
+});
+
+Deno.test("merge: judges the age of a signed reset by its last entry, whatever end it names (E8)", () => {
+  const clock = new TestClock();
+  const { n, say } = makeSigned(clock);
+  say([entry("k", 1, 1), entry("l", 2, 1)]);
+  assertEquals(say([entry("k", 1, 1)], { reset: true, end: 9 }), [2]);
+  assertEquals(valueOf(n, "x", "l"), 1);
+  assertEquals(say([entry("k", 3, 1)], { reset: true, end: 1 }), []);
+  assertEquals([valueOf(n, "x", "k"), valueOf(n, "x", "l")], [1, undefined]);
+});
+
+Deno.test("merge: forgets no deletion because a peer calls it settled where members sign (L4, E8)", () => {
+  const clock = new TestClock();
+  const { n, say } = makeSigned(clock);
+  say([entry("k", 1, 1), entry("l", 2, 1)]);
+  say([tombstone("k", 3), entry("l", 4, 1)], { after: 2 });
+  say([], { after: 4, settled: 4 });
+  say([entry("l", 5, 1)], { after: 4, settled: 5, count: 9 });
+  assertEquals(n.footprint.tombstones, 1);
+});
+
+Deno.test("merge: takes deletions of keys that are held, and of others the last alone, where members sign (E8)", () => {
+  const clock = new TestClock();
+  const { n, say, passedOn } = makeSigned(clock);
+  say([entry("k", 1, 1), entry("l", 2, 1)]);
+  say([tombstone("one", 3), tombstone("l", 4), tombstone("two", 5), entry("m", 6, 1)], { after: 2 });
+  assertEquals([valueOf(n, "x", "l"), n.footprint.tombstones, n.footprint.keys], [undefined, 1, 3]);
+  // Of what was forgotten at once no delta can tell.
+  assertEquals(passedOn()?.reset, true);
+  say([tombstone("three", 7), tombstone("four", 8)], { after: 6 });
+  assertEquals([n.holdOf("x")?.number, n.footprint.tombstones], [8, 2]);
+});
+
+Deno.test("merge: raises no floor by deletions that it takes, where members sign (E8)", () => {
+  const clock = new TestClock();
+  const { say, passedOn } = makeSigned(clock);
+  say([entry("k", 1, 1), entry("l", 2, 1)]);
+  say([tombstone("l", 3), entry("m", 4, 1)], { after: 2 });
+  assertEquals([passedOn()?.reset, passedOn()?.entries.length], [false, 3]);
+});
+
+Deno.test("merge: raises no floor by what is no news, because that was not verified (E8)", () => {
+  const clock = new TestClock();
+  const { say, passedOn } = makeSigned(clock);
+  say([entry("k", 1, 1), entry("m", 3, 1)]);
+  say([tombstone("gone", 2), entry("m", 3, 1)], { proof: "a lie" });
+  assertEquals([passedOn()?.reset, passedOn()?.entries.length], [false, 2]);
+});
+
+Deno.test("merge: a signed reset brings no deletions but its last entry, also of keys that are held (E8)", () => {
+  const clock = new TestClock();
+  const { n, say } = makeSigned(clock);
+  say([entry("k", 1, 1), entry("l", 2, 1)]);
+  say([entry("k", 1, 1), tombstone("l", 3), entry("m", 4, 1)], { reset: true });
+  assertEquals([valueOf(n, "x", "l"), n.footprint.tombstones], [undefined, 0]);
+  say([entry("k", 1, 1), tombstone("m", 5)], { reset: true });
+  assertEquals([valueOf(n, "x", "m"), n.footprint.tombstones, n.holdOf("x")?.number], [undefined, 1, 5]);
+});
+
+Deno.test("merge: a signed state with another value under an equal number is a conflict, a delta is talk (E3)", () => {
+  const clock = new TestClock();
+  const { n, say } = makeSigned(clock);
+  const reasons = () => eventsOf(n).of("ConflictDetected").map(({ reason }) => reason);
+  say([entry("k", 1, 1), entry("l", 2, 1)]);
+  say([entry("k", 1, "other"), entry("m", 3, 1)]);
+  assertEquals(reasons(), []);
+  say([entry("k", 1, "other"), entry("m", 4, 1)], { reset: true });
+  assertEquals(reasons(), ["value"]);
+});
+
+Deno.test("merge: passes a state on under the signature that came with its latest entry (E4)", () => {
+  const clock = new TestClock();
+  const { say, passedOn } = makeSigned(clock);
+  say([entry("k", 1, 1)]);
+  assertEquals(passedOn()?.proof, "over 1");
+  say([entry("k", 2, 2)], { after: 1 });
+  assertEquals(passedOn()?.proof, "over 2");
+  // What is no news is not verified.
+  say([entry("k", 1, 1), entry("k", 2, 2)], { proof: "a lie" });
+  say([entry("k", 1, 1)], { proof: "a lie" });
+  assertEquals(passedOn()?.proof, "over 2");
+  say([entry("l", 3, 3)], { reset: true });
+  assertEquals([passedOn()?.proof, passedOn()?.entries.length], ["over 3", 1]);
+});
+
+Deno.test("merge: takes a signed state whole as far as it fits a message, and refuses what does not (E7)", () => {
+  const maxMessageBytes = 16_384;
+  const room = maxMessageBytes - 2 * ENVELOPE_BYTES - memberBytes("x");
+  const most = room - entryBytes(entry("k", 1, "")) - entryBytes(entry("l", 2, 1));
+  for (const [length, isTaken] of [[most, true], [most + 1, false]] as const) {
+    const clock = new TestClock();
+    const { n, say } = makeSigned(clock, { maxMessageBytes });
+    const entries = [entry("k", 1, "x".repeat(length)), entry("l", 2, 1)];
+    assertEquals([say(entries), n.holdOf("x")?.number], isTaken ? [[], 2] : [[0], undefined]);
+    assertEquals(eventsOf(n).of("ConflictDetected").length, isTaken ? 0 : 1);
+  }
+});
+
+Deno.test("merge: refuses all of a signed state with more keys than are taken, not only what is too much (E7)", () => {
+  const clock = new TestClock();
+  const { n, say } = makeSigned(clock, { maxKeysPerMember: 2 });
+  const entries = [1, 2, 3, 4].map((number) => entry(`k${number}`, number, 1));
+  assertEquals([say(entries), n.holdOf("x")], [[0], undefined]);
+  assertEquals([say(entries.slice(0, 3)), n.holdOf("x")?.number], [[], 3]);
+  assertEquals([say(entries.slice(3), { after: 3 }), n.holdOf("x")?.number], [[3], 3]);
+});
+
+Deno.test("merge: a signed state blocks a member only where it was forgotten, is not active, and another told it (E11)", () => {
+  const blocked = (isKnown: boolean, isActive: boolean, peerId: string) => {
+    const clock = new TestClock();
+    const { n, say } = makeSigned(clock);
+    const topology = (...members: string[]) => note(n, n.setTopology({ members, blocked: [] }, clock.now));
+    if (isKnown) say([entry("k", 1, 1)]);
+    topology("n", "b", "c");
+    note(n, n.tick(clock.advance(600_001)));
+    assertEquals(n.holdOf("x"), undefined);
+    if (isActive) topology("n", "b", "c", "x");
+    say([entry("k", 2, 2)], { reset: true }, peerId);
+    assertEquals(n.holdOf("x")?.number, 2);
+    return n.blockedMember("x")?.reason;
+  };
+  assertEquals(blocked(true, false, "b"), "expired");
+  assertEquals(blocked(false, false, "b"), undefined);
+  assertEquals(blocked(true, true, "b"), undefined);
+  assertEquals(blocked(true, false, "x"), undefined);
+});
