@@ -480,7 +480,7 @@ export class Exchange {
     const { reset } = delta;
     if (isForeign) return { life, after: 0, last: held, end: held, reset, floor };
     // Of a state that is not all signed yet the rest follows once it is.
-    return { ...spanOf(delta), end: this.#signs ? Math.min(certified, held) : held, reset, floor };
+    return { ...spanOf(delta), end: this.#signs ? certified : held, reset, floor };
   }
 
   /** What the receiver says of itself wins over what was remembered; but it cannot raise it unsent (E5). */

@@ -109,13 +109,12 @@ export class Newsroom {
     const owns = own ? [own] : [];
     const [next] = inTurn;
     peer.crowded = [...owns, ...news.changed].some(isLeft);
+    // Of more than have places one is left, and those that were not looked at changed before it.
     const left = [...owns, ...found].filter((each) => isLeft(each) && !peer.waiting.has(each.id));
-    // Beyond as many as have places none was looked at.
-    if (found.length > this.#places) left.push(found.at(-1)!);
     return {
       turn: inTurn.find(isLeft)?.turn ?? news.turn,
       turnFirst: peer.crowded && (next === undefined || isLeft(next)),
-      partial: peer.crowded || peer.heldBack || found.length > this.#places,
+      partial: peer.crowded || peer.heldBack,
       changes: [Math.max(0, ...left.map(({ member }) => member.changed.serial)), serial],
     };
   }
@@ -134,7 +133,7 @@ export class Newsroom {
 
   /** Up to where a member can be sent. */
   #end(member: MemberState): number {
-    return this.#signs ? Math.min(member.certified, member.held) : member.held;
+    return this.#signs ? member.certified : member.held;
   }
 
   /** Those that are an exception to what the peer is known to hold. */
@@ -210,8 +209,8 @@ export class Newsroom {
    * would be sent a reset whenever a deletion was forgotten that somebody else had told it of. If the word is wrong, the
    * peer reports a gap.
    */
-  #settledFor(peer: PeerMemory, { id, settled, floor }: MemberState): number {
-    const isBelieved = settled >= floor && this.#store.active.has(peer.id) && !peer.waiting.has(id);
+  #settledFor(peer: PeerMemory, { id, settled }: MemberState): number {
+    const isBelieved = this.#store.active.has(peer.id) && !peer.waiting.has(id);
     return isBelieved ? settled : 0;
   }
 

@@ -1,7 +1,7 @@
 import type { Mutant } from "../mutant_run.ts";
 
 const FILE = "engine/merge.ts";
-const SIGNED = ["tests/unit/engine/signed_merge_test.ts"];
+const SIGNED = ["tests/unit/engine/signed_states_test.ts"];
 const LIMITS = ["tests/unit/engine/e7_limits_test.ts"];
 const GONE = ["tests/unit/engine/e9_to_e11_test.ts"];
 const FOREIGN = ["tests/unit/engine/foreign_test.ts"];

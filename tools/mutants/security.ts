@@ -235,7 +235,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: "    if (isNews) after.raiseFloor({ number: forgotten, serial: after.changed.serial });\n",
     replace: "",
     test: "merge: takes deletions of keys that are held, and of others the last alone",
-    files: ["tests/unit/engine/signed_merge_test.ts"],
+    files: ["tests/unit/engine/signed_states_test.ts"],
   },
   {
     file: "transport/cluster_keys.ts",

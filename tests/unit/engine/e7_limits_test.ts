@@ -592,3 +592,13 @@ Deno.test("merge: a delta that begins below what is held is cut where it exceeds
   tell(a, "c", memberDelta("b", life, more), clock);
   assertEquals([a.holdOf("b")?.number, valueOf(a, "b", "k1"), valueOf(a, "b", "k4")], [4, 2, undefined]);
 });
+
+Deno.test("disseminate: own state goes first again after a message in which all found room (E7)", () => {
+  const clock = new TestClock();
+  const { a, b, others } = pairAmong(4, clock, { gossipMaxSend: 1 });
+  set(a, "own", 1, clock);
+  exchange(a, b, { clock });
+  set(a, "own", 2, clock);
+  new Owners(clock).change(a, others);
+  assertEquals(idsOf(a.disseminate("b").delta), ["a"]);
+});

@@ -420,3 +420,20 @@ Deno.test("merge: a reset that only adds to what is held raises the floor, for i
   const [told] = a.disseminate("b").delta.members;
   assertEquals([told?.reset, told?.entries.length], [true, 3]);
 });
+
+Deno.test("disseminate: a repair by reset is sent whole, also where some of it was just pushed (E8, E12, S2)", () => {
+  const clock = new TestClock();
+  const [a, b, c] = makeCluster(["a", "b", "c"], clock);
+  greet(a, b!, clock);
+  for (const engine of [a, b!]) set(engine, "own", 1, clock);
+  const life = c!.life;
+  tell(a, "c", memberDelta("c", life, [entry("x", 1, "one"), entry("y", 2, 1)]), clock);
+  tell(b!, "c", memberDelta("c", life, [entry("z", 1, "other"), entry("y", 2, 1)]), clock);
+  for (let round = 0; round < 3; round++) exchange(a, b!, { clock });
+  tell(a, "c", memberDelta("c", life, [entry("w", 3, 1)], { after: 2 }), clock);
+  const { delta } = note(a, a.push("b", ["c"]));
+  note(b!, b!.applyPush("a", { delta, relay: false }, clock.now));
+  assertEquals([b!.holdOf("c")?.number, reconcile(a, b!)], [3, true]);
+  exchange(a, b!, { clock });
+  assertEquals([valueOf(b!, "c", "x"), valueOf(b!, "c", "z"), b!.digest], ["one", undefined, a.digest]);
+});

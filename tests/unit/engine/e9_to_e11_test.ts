@@ -359,3 +359,20 @@ Deno.test("merge: a member that was forgotten is not blocked when it is heard of
   tell(a, "b", memberDelta("x", LIFE, [entry("k", 2, 1)]), clock);
   assertEquals([a.holdOf("x")?.number, a.blockedMember("x")], [2, undefined]);
 });
+
+Deno.test("disseminate: what a peer lacks of a departed member is no repair under way, and waits for nothing (E11)", () => {
+  const clock = new TestClock();
+  const [a] = makePair(clock, { settings: { ...SETTINGS, departedRetention: 4_000 } });
+  tell(a, "someone", memberDelta("x", LIFE, [entry("k", 1, 1)]), clock);
+  const { sent } = note(a, a.disseminate("b"));
+  note(a, a.handleAck(sent, new Map(), clock.now));
+  note(a, a.handleAck(a.disseminate("b").sent, new Map([["x", { life: LIFE, number: 0 }]]), clock.now));
+  assertEquals([a.phase, a.footprint.waiting], ["reconciling", 1]);
+  live(a, clock, 2_000);
+  assertEquals(note(a, a.disseminate("b")).delta.members.map(({ id }) => id), ["a"]);
+  assertEquals([a.phase, a.footprint.waiting], ["diffusing", 1]);
+  live(a, clock, 2_300);
+  assertEquals([a.holdOf("x"), a.blockedMember("b")], [undefined, undefined]);
+  note(a, a.disseminate("b"));
+  assertEquals(a.footprint.waiting, 0);
+});

@@ -1,6 +1,6 @@
 /**
- * Where members sign: what the engine takes of a delta whose signatures were verified before, and what it must refuse
- * itself because no signature covers it.
+ * Where members sign: what the engine takes of a delta whose signatures were verified before, what it must refuse itself
+ * because no signature covers it, and what it sends of its own state.
  */
 
 import { assertEquals } from "../../../deps/std_assert.ts";
@@ -13,8 +13,11 @@ import {
   eventsOf,
   greet,
   makeCluster,
+  makePair,
   memberDelta,
   note,
+  remove,
+  set,
   tell,
   TestClock,
   tombstone,
@@ -176,4 +179,79 @@ Deno.test("merge: a signed state blocks a member only where it was forgotten, is
   assertEquals(blocked(false, false, "b"), undefined);
   assertEquals(blocked(true, true, "b"), undefined);
   assertEquals(blocked(true, false, "x"), undefined);
+});
+
+/** Two members that sign; b's messages do not matter here. */
+function makeSigningPair(clock: TestClock, settings = {}) {
+  const [a, b] = makePair(clock, { signs: true, settings });
+  const sign = (proof: string) => note(a, a.certify(a.draft()!, proof));
+  const sent = () => {
+    const { delta: { members, partial }, sent } = note(a, a.disseminate("b"));
+    const told = members.map(({ after, reset, entries, proof }) =>
+      `${proof}: ${reset ? "reset" : `after ${after}`} ${entries.map(({ number }) => number)}`
+    );
+    return { told, partial, acknowledge: () => note(a, a.handleAck(sent, new Map(), clock.now)) };
+  };
+  return { a, b, sign, sent };
+}
+
+Deno.test("disseminate: sends of its own state what is signed, and the rest once that is signed too (E4)", () => {
+  const clock = new TestClock();
+  const { a, sign, sent } = makeSigningPair(clock);
+  set(a, "k", 1, clock);
+  assertEquals([sent().told, sent().partial], [[], true]);
+  sign("one");
+  set(a, "l", 1, clock);
+  assertEquals([sent().told, sent().partial], [["one: after 0 1"], true]);
+  sent().acknowledge();
+  assertEquals([sent().told, sent().partial, a.phase], [[], true, "diffusing"]);
+  assertEquals([a.acknowledgedBy(1), a.acknowledgedBy(2)], [1, 0]);
+  sign("two");
+  assertEquals([sent().told, sent().partial], [["two: after 1 2"], false]);
+  sent().acknowledge();
+  assertEquals([sent().told, sent().partial], [[], false]);
+});
+
+Deno.test("disseminate: sends again what was signed, where the peer says that it lacks it (E4, E5)", () => {
+  const clock = new TestClock();
+  const { a, b, sign, sent } = makeSigningPair(clock);
+  set(a, "k", 1, clock);
+  sign("one");
+  sent().acknowledge();
+  set(a, "l", 1, clock);
+  const { sent: message } = note(a, a.disseminate("b"));
+  note(a, a.handleAck(message, new Map([["a", { life: a.life, number: 0 }]]), clock.now));
+  assertEquals(sent().told, ["one: after 0 1"]);
+  assertEquals(b.holdOf("a")?.number ?? 0, 0);
+});
+
+Deno.test("disseminate: sends the whole state as far as it is signed, after a deletion was forgotten (E8)", () => {
+  const clock = new TestClock();
+  const { a, sign, sent } = makeSigningPair(clock, { tombstoneRetention: 1_000 });
+  set(a, "k", 1, clock);
+  remove(a, "k", clock);
+  set(a, "l", 1, clock);
+  note(a, a.tick(clock.advance(2_000)));
+  set(a, "m", 1, clock);
+  sign("four");
+  set(a, "n", 1, clock);
+  assertEquals(sent().told, ["four: reset 3,4"]);
+});
+
+Deno.test("disseminate: says of no member what is settled where members sign, nor where nothing is (E8, L4)", () => {
+  const clock = new TestClock();
+  const { a, sign, sent } = makeSigningPair(clock);
+  const [plain] = makePair(clock);
+  set(plain, "k", 1, clock);
+  assertEquals("settled" in plain.disseminate("b").delta.members[0]!, false);
+  set(a, "k", 1, clock);
+  remove(a, "k", clock);
+  set(a, "l", 1, clock);
+  sign("one");
+  sent().acknowledge();
+  note(a, a.tick(clock.advance(300)));
+  assertEquals(a.footprint.tombstones, 0);
+  set(a, "l", 2, clock);
+  sign("two");
+  assertEquals(a.disseminate("b").delta.members.map((told) => "settled" in told), [false]);
 });
