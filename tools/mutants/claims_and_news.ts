@@ -150,4 +150,11 @@ export const MUTANTS: readonly Mutant[] = [
     test: "disseminate: sends of its own state what is signed",
     files: ["tests/unit/engine/signed_states_test.ts"],
   },
+  {
+    file: "engine/exchange.ts",
+    find: "partial: outcome.partial || options.silent || ",
+    replace: "partial: outcome.partial || ",
+    test: "E1 once silenced a member raises no more",
+    files: ["tests/unit/engine/e1_lives_test.ts"],
+  },
 ];

@@ -254,6 +254,8 @@ Deno.test("E1 once silenced a member raises no more, says no more of it, takes n
   const [a] = makePair(clock);
   for (let times = 0; times < 3; times++) tellHigher(a, clock);
   assert(a.silenced);
+  // It takes nothing any more: a peer that compared digests would begin a repair without end.
+  assertEquals(a.disseminate("b").delta.partial, true);
   const { life } = a;
   eventsOf(a).clear();
   set(a, "k", 1, clock);
