@@ -157,4 +157,11 @@ export const MUTANTS: readonly Mutant[] = [
     test: "E1 once silenced a member raises no more",
     files: ["tests/unit/engine/e1_lives_test.ts"],
   },
+  {
+    file: "engine/exchange.ts",
+    find: "reset: each.reset && last === end,",
+    replace: "reset: each.reset,",
+    test: "applyIncoming: a part of a reset ends no repair of its sender",
+    files: ["tests/unit/engine/e8_deleting_test.ts"],
+  },
 ];

@@ -437,3 +437,18 @@ Deno.test("disseminate: a repair by reset is sent whole, also where some of it w
   exchange(a, b!, { clock });
   assertEquals([valueOf(b!, "c", "x"), valueOf(b!, "c", "z"), b!.digest], ["one", undefined, a.digest]);
 });
+
+Deno.test("applyIncoming: a part of a reset ends no repair of its sender, which may hold what is wrong above it (E8)", () => {
+  const clock = new TestClock();
+  const [a, b, c] = makeCluster(["a", "b", "c"], clock);
+  greet(a, b!, clock);
+  for (const engine of [a, b!]) set(engine, "own", 1, clock);
+  const life = c!.life;
+  tell(a, "c", memberDelta("c", life, [entry("x", 1, 1), entry("y", 2, "one")]), clock);
+  tell(b!, "c", memberDelta("c", life, [entry("x", 1, 1), entry("z", 2, "other")]), clock);
+  for (let round = 0; round < 3; round++) exchange(a, b!, { clock });
+  assertEquals(reconcile(a, b!), true);
+  tell(a, "b", memberDelta("c", life, [entry("x", 1, 1)], { reset: true, end: 2 }), clock);
+  const sent = a.disseminate("b").delta.members.find(({ id }) => id === "c");
+  assertEquals([sent?.reset, sent?.after], [true, 0]);
+});
