@@ -5,8 +5,7 @@
  */
 
 import { GRACEFULLY_LEFT_KEY, MEMBER_KEY } from "../engine/types.ts";
-import type { Discovery, DiscoverySite, Member } from "../gossiper/cluster.ts";
-import { sleep } from "../gossiper/runtime.ts";
+import { type Discovery, type DiscoverySite, isDialable, type Member } from "../gossiper/cluster.ts";
 import { reasonOf, ToldReasons } from "../gossiper/told_reasons.ts";
 import { Gate } from "./gate.ts";
 import { MemberList } from "./member_list.ts";
@@ -18,6 +17,23 @@ export const MAX_GREETINGS = 8;
 export const MAX_ADDRESSES = 1_024;
 /** How long, in milliseconds, a place among the greetings is held where more wait than there are places. */
 const HELD_MS = 1_000;
+/**
+ * How often, in milliseconds, one of the addresses that led to this member or to an active one is dialled again, at most:
+ * a balancer may lead elsewhere next time. 30 s: islands merge within a minute or two. Shorter: more dials that find
+ * nothing new. Longer: islands stay apart for longer.
+ */
+const REDIAL_MS = 30_000;
+/**
+ * For how long, in milliseconds, the address of a member that went is dialled at short intervals. 30 s: longer than most
+ * programs take to start again. Shorter: a process that is back later is met later. Longer: more dials of empty addresses.
+ */
+const RETURN_MS = 30_000;
+/** The longest wait, in milliseconds, between these dials, so that a process is met within 2 s after it is back. */
+const RETURN_INTERVAL_MS = 1_000;
+/** How many members, on average, dial the address of one that went, however many there are: one of them is enough. */
+const RETURN_DIALLERS = 8;
+/** How many addresses of members that went are dialled at once, apart from those that a source names. */
+const MAX_RETURNS = 16;
 
 /** What looks for addresses is given. */
 export interface Finding {
@@ -37,6 +53,20 @@ export function byGreeting(find: (site: DiscoverySite, finding: Finding) => Prom
   };
 }
 
+/** An address that is greeted, and what is known of it. */
+interface Sought {
+  readonly address: string;
+  readonly ending: AbortController;
+  /** The id of the member that answered last. */
+  whoIsThere: string | undefined;
+  /** How often in a row nobody else answered. */
+  failures: number;
+  /** Until when the member that went from there is expected back, by the monotonic clock. */
+  expectedUntilMs: number;
+  /** Ends the wait for the next greeting. */
+  wake: () => void;
+}
+
 class Greeting {
   readonly #site: DiscoverySite;
   readonly #signal: AbortSignal;
@@ -51,8 +81,10 @@ class Greeting {
   readonly #left = new Set<string>();
   /** Who is known to be where, as the members say themselves. */
   #idAt: ReadonlyMap<string, string> = new Map();
-  /** What is greeted, or was found to be this member's own, by address, and how to end that. */
-  readonly #greeting = new Map<string, AbortController>();
+  /** What a source named, by address. */
+  readonly #greeting = new Map<string, Sought>();
+  /** Where members were that went, by address: for as long as they are expected back, and no source names it. */
+  readonly #returns = new Map<string, Sought>();
   readonly #tasks = new Set<Promise<void>>();
   #cancelPublishing: (() => void) | undefined;
 
@@ -71,7 +103,7 @@ class Greeting {
         this.#followGreetings(),
         this.#followRecords(),
         this.#followDepartures(),
-        this.#followForgetting(),
+        this.#followMembers(),
         find(this.#site, { found: (addresses) => this.#greetAll(addresses), signal }),
       ]);
       await Promise.all(this.#tasks);
@@ -107,9 +139,10 @@ class Greeting {
     }
   }
 
-  async #followForgetting(): Promise<void> {
-    const { eventStream } = this.#site;
-    for await (const event of eventStream.subscribe("MemberForgotten", { signal: this.#signal })) {
+  async #followMembers(): Promise<void> {
+    const types = ["MemberBlocked", "MemberForgotten"] as const;
+    for await (const event of this.#site.eventStream.subscribe(types, { signal: this.#signal })) {
+      if (event.type === "MemberBlocked") this.#expectBack(event.memberId);
       if (event.type !== "MemberForgotten") continue;
       this.#greeted.delete(event.memberId);
       this.#records.delete(event.memberId);
@@ -137,7 +170,7 @@ class Greeting {
   #greetAll(addresses: readonly string[]): void {
     if (this.#signal.aborted) return;
     const wanted = new Set(addresses.slice(0, MAX_ADDRESSES));
-    for (const [address, ending] of this.#greeting) {
+    for (const [address, { ending }] of this.#greeting) {
       if (wanted.has(address)) continue;
       ending.abort();
       this.#greeting.delete(address);
@@ -145,29 +178,97 @@ class Greeting {
     }
     for (const address of wanted) {
       if (this.#greeting.has(address)) continue;
-      const ending = new AbortController();
-      this.#greeting.set(address, ending);
-      const signal = AbortSignal.any([this.#signal, ending.signal]);
-      const task = this.#greetUntilActive(address, signal).finally(() => this.#tasks.delete(task));
-      this.#tasks.add(task);
+      const sought = soughtAt(address);
+      this.#greeting.set(address, sought);
+      this.#run(sought, (signal) => this.#keepGreeting(sought, signal));
     }
   }
 
-  /** Greets whoever is at an address, and again whenever nobody who is active is there. */
-  async #greetUntilActive(address: string, signal: AbortSignal): Promise<void> {
-    const { self, runtime, blockedProbeInterval } = this.#site;
-    let whoIsThere: string | undefined;
-    for (let failures = 0; !signal.aborted;) {
-      if (!this.#isActive(whoIsThere)) {
-        const met = await this.#greet(address, signal);
-        if (met === self.id || signal.aborted) return;
-        whoIsThere = met ?? whoIsThere;
-        failures = met === undefined ? failures + 1 : 0;
-      }
-      const delayMs = this.#hasContact ? blockedProbeInterval : this.#site.retryDelay(failures);
-      if (delayMs === Infinity) return;
-      await sleep(runtime, delayMs, { signal }).catch(() => {});
+  /** A member went: whoever starts again at its address, under whatever id, may know of nobody here. */
+  #expectBack(id: string): void {
+    const { runtime } = this.#site;
+    const active = this.#site.activeIds().size;
+    const member = this.#records.get(id) ?? this.#greeted.get(id);
+    const address = member && isDialable(member) ? this.#site.addressOf(member) : undefined;
+    const isDrawn = runtime.random() * active < RETURN_DIALLERS;
+    for (const sought of this.#greeting.values()) {
+      const wasThere = sought.whoIsThere === id || sought.address === address;
+      if (wasThere && isDrawn) sought.expectedUntilMs = runtime.monotonicMs() + RETURN_MS;
+      // Alone, this member needs whoever it may have left aside.
+      if (!wasThere && active > 1) continue;
+      sought.failures = 1;
+      sought.wake();
     }
+    if (address === undefined || address === this.#ownAddress || !isDrawn) return;
+    if (this.#greeting.has(address) || this.#returns.has(address) || this.#returns.size >= MAX_RETURNS) {
+      return;
+    }
+    const sought = soughtAt(address);
+    sought.expectedUntilMs = runtime.monotonicMs() + RETURN_MS;
+    this.#returns.set(address, sought);
+    this.#run(sought, (signal) => this.#awaitReturn(sought, signal));
+  }
+
+  #run(sought: Sought, action: (signal: AbortSignal) => Promise<void>): void {
+    const signal = AbortSignal.any([this.#signal, sought.ending.signal]);
+    signal.addEventListener("abort", () => sought.wake(), { once: true });
+    const task = action(signal).finally(() => this.#tasks.delete(task));
+    this.#tasks.add(task);
+  }
+
+  /** Greets whoever is at an address: often where nobody else is, and seldom where somebody active is. */
+  async #keepGreeting(sought: Sought, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      if (this.#isToGreet(sought)) {
+        const met = await this.#greet(sought.address, signal);
+        sought.whoIsThere = met ?? sought.whoIsThere;
+        sought.failures = met === undefined || met === this.#site.self.id ? sought.failures + 1 : 0;
+      }
+      if (!signal.aborted) await this.#rest(sought, this.#delayFor(sought));
+    }
+  }
+
+  /** Greets whoever is at the address of a member that went, until somebody is there or the time is over. */
+  async #awaitReturn(sought: Sought, signal: AbortSignal): Promise<void> {
+    const { address } = sought;
+    const isOver = () =>
+      signal.aborted || this.#greeting.has(address) || this.#isActive(sought.whoIsThere) ||
+      this.#site.runtime.monotonicMs() >= sought.expectedUntilMs;
+    for (sought.failures = 1; !isOver(); sought.failures++) {
+      await this.#rest(sought, this.#delayFor(sought));
+      if (isOver()) break;
+      const met = await this.#site.greet(address, { signal }).catch(() => undefined);
+      sought.whoIsThere = met?.id;
+    }
+    this.#returns.delete(address);
+  }
+
+  /** Whether there may be somebody else at an address than whoever was there last. */
+  #isToGreet({ address, whoIsThere }: Sought): boolean {
+    if (!this.#isThere(whoIsThere)) return true;
+    // Another member answered where it says that it is: no balancer leads there.
+    const isCertain = whoIsThere !== this.#site.self.id && this.#idAt.get(address) === whoIsThere;
+    if (isCertain) return false;
+    return this.#isAlone || this.#site.runtime.random() * this.#greeting.size < 1;
+  }
+
+  #delayFor({ address, whoIsThere, failures, expectedUntilMs }: Sought): number {
+    const { runtime, retryDelay, blockedProbeInterval } = this.#site;
+    const isOwn = whoIsThere === this.#site.self.id && address === this.#ownAddress;
+    const mayRest = isOwn || this.#isThere(whoIsThere) && !this.#isAlone;
+    // Not all at once, where all started at once.
+    if (mayRest) return Math.min(REDIAL_MS, blockedProbeInterval) * (0.5 + runtime.random() / 2);
+    const delayMs = retryDelay(failures);
+    return runtime.monotonicMs() < expectedUntilMs ? Math.min(delayMs, RETURN_INTERVAL_MS) : delayMs;
+  }
+
+  /** Waits so long, or until something has happened at the address. */
+  async #rest(sought: Sought, delayMs: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const cancel = this.#site.runtime.setTimer(delayMs, resolve);
+    sought.wake = resolve;
+    await promise;
+    cancel();
   }
 
   /** Who answers at an address, or is known by then to be there; where nobody does, why is told once. */
@@ -201,7 +302,21 @@ class Greeting {
     return id !== undefined && this.#site.activeIds().has(id);
   }
 
-  get #hasContact(): boolean {
-    return this.#greeted.size > 0;
+  /** Whether this member, or an active one, is known to be there. */
+  #isThere(id: string | undefined): boolean {
+    return id === this.#site.self.id || this.#isActive(id);
   }
+
+  get #isAlone(): boolean {
+    return this.#site.activeIds().size <= 1;
+  }
+
+  get #ownAddress(): string | undefined {
+    return isDialable(this.#site.self) ? this.#site.addressOf(this.#site.self) : undefined;
+  }
+}
+
+function soughtAt(address: string): Sought {
+  const ending = new AbortController();
+  return { address, ending, whoIsThere: undefined, failures: 0, expectedUntilMs: -Infinity, wake: () => {} };
 }

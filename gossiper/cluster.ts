@@ -115,7 +115,7 @@ export interface DiscoverySite {
   watch(key: string): ReadableStream<GossipUpdate>;
   /** How long to wait after so many failures in a row, in milliseconds: at random, up to a limit that grows. */
   retryDelay(failures: number): number;
-  /** How often seeds that are not active are greeted, in milliseconds; may be `Infinity`. */
+  /** How often blocked members are greeted, in milliseconds; may be `Infinity`. */
   readonly blockedProbeInterval: number;
 }
 

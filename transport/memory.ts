@@ -78,6 +78,8 @@ export class MemoryNetwork implements AsyncDisposable {
   readonly #connections = new Set<OpenConnection>();
   readonly #counts = new Map<string, Counter>();
   readonly #total = new Counter();
+  /** By the address of a balancer, the addresses behind it. */
+  readonly #balanced = new Map<string, readonly string[]>();
   readonly #site: TransportSite;
 
   /** Makes a network with nobody in it. */
@@ -90,7 +92,7 @@ export class MemoryNetwork implements AsyncDisposable {
         this.#count(sent);
         options.tap?.(sent);
       },
-      find: (address) => this.#transports.get(address),
+      find: (address) => this.#transports.get(this.#behind(address)),
       onConnected: (ends, addresses) => this.#keep({ ends, addresses }),
       onClosed: (transport) => this.#transports.delete(transport.address),
     };
@@ -150,6 +152,14 @@ export class MemoryNetwork implements AsyncDisposable {
   }
 
   /**
+   * Leads each dial of an address to one of others, at random among those that are open: as a load balancer or a name
+   * with several addresses does. In place of what was set for it before; with none behind it, nobody is there.
+   */
+  balance(address: string, behind: readonly string[]): void {
+    this.#balanced.set(address, [...behind]);
+  }
+
+  /**
    * Holds back everything on its way to an address, answers to its dials included, until
    * {@linkcode MemoryNetwork.resume}: as where a process stands still. What it sends arrives.
    */
@@ -195,6 +205,12 @@ export class MemoryNetwork implements AsyncDisposable {
   /** Closes every transport. */
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([...this.#transports.values()].map((transport) => transport.close()));
+  }
+
+  #behind(address: string): string {
+    const open = this.#balanced.get(address)?.filter((each) => this.#transports.has(each));
+    if (open === undefined || open.length === 0) return address;
+    return open[Math.floor(this.#site.random() * open.length)]!;
   }
 
   #count(sent: SentMessage): void {

@@ -7,6 +7,7 @@ const DNS = ["tests/unit/discovery/dns_test.ts"];
 const KUBERNETES = ["tests/unit/discovery/kubernetes_test.ts"];
 const ANY_OF = ["tests/unit/discovery/any_of_test.ts"];
 const GREETING = ["tests/unit/discovery/greeting_test.ts"];
+const SEEDS = ["tests/unit/discovery/seeds_test.ts"];
 const REACH = ["tests/unit/reach_test.ts"];
 
 /** Breaks of how members find each other. Those of etcd and DNS are noticed only where these are installed. */
@@ -283,6 +284,34 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "",
     test: "an address that is not found any more is greeted no more",
     files: GREETING,
+  },
+  {
+    file: "discovery/greeting.ts",
+    find: 'if (event.type === "MemberBlocked") this.#expectBack(event.memberId);',
+    replace: "",
+    test: "a seed of s that was stopped is met within 2 s after it is back from 300 ms",
+    files: SEEDS,
+  },
+  {
+    file: "discovery/greeting.ts",
+    find: "this.#run(sought, (signal) => this.#awaitReturn(sought, signal));",
+    replace: "",
+    test: "a member that is nobody's seed is met again",
+    files: SEEDS,
+  },
+  {
+    file: "discovery/greeting.ts",
+    find: "Math.min(delayMs, RETURN_INTERVAL_MS)",
+    replace: "delayMs",
+    test: "a seed that was down for 20 s is met within 2 s",
+    files: SEEDS,
+  },
+  {
+    file: "discovery/greeting.ts",
+    find: "if (isCertain) return false;",
+    replace: "return false;",
+    test: "a balancer as the only seed",
+    files: SEEDS,
   },
   {
     file: "discovery/any_of.ts",
