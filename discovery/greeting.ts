@@ -32,13 +32,21 @@ const RETURN_MS = 30_000;
 const RETURN_INTERVAL_MS = 1_000;
 /** How many members, on average, dial the address of one that went, however many there are: one of them is enough. */
 const RETURN_DIALLERS = 8;
+/** How long, in milliseconds, the addresses of a name are tried before the name itself. */
+const LAST_RESORT_MS = 1_000;
 /** How many addresses of members that went are dialled at once, apart from those that a source names. */
 const MAX_RETURNS = 16;
 
 /** What looks for addresses is given. */
 export interface Finding {
-  /** Tells all addresses that there are now; those told before and not now are greeted no more. */
-  readonly found: (addresses: readonly string[]) => void;
+  /**
+   * Tells all addresses that there are now; those told before and not now are greeted no more. An address among the
+   * `lastResorts` is greeted as well, but only while nobody is met at those that it is mapped to.
+   */
+  readonly found: (
+    addresses: readonly string[],
+    lastResorts?: ReadonlyMap<string, readonly string[]>,
+  ) => void;
   readonly signal: AbortSignal;
 }
 
@@ -85,6 +93,7 @@ class Greeting {
   readonly #greeting = new Map<string, Sought>();
   /** Where members were that went, by address: for as long as they are expected back, and no source names it. */
   readonly #returns = new Map<string, Sought>();
+  #lastResorts: ReadonlyMap<string, readonly string[]> = new Map();
   readonly #tasks = new Set<Promise<void>>();
   #cancelPublishing: (() => void) | undefined;
 
@@ -104,7 +113,7 @@ class Greeting {
         this.#followRecords(),
         this.#followDepartures(),
         this.#followMembers(),
-        find(this.#site, { found: (addresses) => this.#greetAll(addresses), signal }),
+        find(this.#site, { found: (...found) => this.#greetAll(...found), signal }),
       ]);
       await Promise.all(this.#tasks);
     } finally {
@@ -167,9 +176,10 @@ class Greeting {
     this.#list.publish(members);
   }
 
-  #greetAll(addresses: readonly string[]): void {
+  #greetAll(...[addresses, lastResorts = new Map()]: Parameters<Finding["found"]>): void {
     if (this.#signal.aborted) return;
-    const wanted = new Set(addresses.slice(0, MAX_ADDRESSES));
+    this.#lastResorts = lastResorts;
+    const wanted = new Set([...addresses, ...lastResorts.keys()].slice(0, MAX_ADDRESSES));
     for (const [address, { ending }] of this.#greeting) {
       if (wanted.has(address)) continue;
       ending.abort();
@@ -218,6 +228,8 @@ class Greeting {
 
   /** Greets whoever is at an address: often where nobody else is, and seldom where somebody active is. */
   async #keepGreeting(sought: Sought, signal: AbortSignal): Promise<void> {
+    // The addresses that may make a last resort needless are tried first.
+    if (this.#lastResorts.has(sought.address)) await this.#rest(sought, LAST_RESORT_MS);
     while (!signal.aborted) {
       if (this.#isToGreet(sought)) {
         const met = await this.#greet(sought.address, signal);
@@ -245,6 +257,8 @@ class Greeting {
 
   /** Whether there may be somebody else at an address than whoever was there last. */
   #isToGreet({ address, whoIsThere }: Sought): boolean {
+    const instead = this.#lastResorts.get(address) ?? [];
+    if (instead.some((other) => this.#isThere(this.#greeting.get(other)?.whoIsThere))) return false;
     if (!this.#isThere(whoIsThere)) return true;
     // Another member answered where it says that it is: no balancer leads there.
     const isCertain = whoIsThere !== this.#site.self.id && this.#idAt.get(address) === whoIsThere;

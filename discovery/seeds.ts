@@ -28,8 +28,9 @@ const OPTIONS = optionsOf<SeedOptions>({ nameServer: NAME_SERVER, resolveInterva
  * `blockedProbeInterval`: so that clusters that each started alone find each other.
  *
  * A seed may be a name with many addresses: all of them are greeted, and the name is resolved again from time to
- * time. Without a port an address means 80, or 443 with `wss`, as URLs do. Where it cannot be resolved, where the process may not dial just any address (`--allow-net` with a list),
- * and with `wss`, whose certificates are for names, the name is dialled as it is.
+ * time. While nobody is met at its addresses, the name itself is dialled as well: an ingress or a virtual host may answer to
+ * nothing else. Without a port an address means 80, or 443 with `wss`, as URLs do. Where it cannot be resolved, where the process may not dial just any
+ * address (`--allow-net` with a list), and with `wss`, whose certificates are for names, only the name is dialled.
  *
  * @example
  * ```ts
@@ -100,7 +101,10 @@ class Seeds {
   }
 
   #tell(): void {
-    this.#finding.found([...new Set([...this.#found.values()].flat())]);
+    const addresses = new Set([...this.#found.values()].flat());
+    // Where requests are routed by the name that is asked for, nobody answers at an address of it.
+    const names = [...this.#found].filter(([seed, found]) => found.length > 0 && !found.includes(seed));
+    this.#finding.found([...addresses], new Map(names));
   }
 }
 

@@ -314,6 +314,20 @@ export const MUTANTS: readonly Mutant[] = [
     files: SEEDS,
   },
   {
+    file: "discovery/greeting.ts",
+    find: "if (instead.some((other)",
+    replace: "if (!instead.every((other)",
+    test: "a name is dialled while nobody is met at its addresses",
+    files: GREETING,
+  },
+  {
+    file: "discovery/seeds.ts",
+    find: "new Map(names)",
+    replace: "new Map()",
+    test: "a seed that is a name is greeted at all its addresses",
+    files: DNS,
+  },
+  {
     file: "discovery/any_of.ts",
     find: "for (const stream of this.#greeted) stream.push(member);",
     replace: "this.#greeted[0]!.push(member);",

@@ -94,6 +94,38 @@ Deno.test("an address that is not found any more is greeted no more, and more th
   assertEquals(site.greetings.includes("after the end"), false);
 });
 
+Deno.test("a name is dialled while nobody is met at its addresses, and not otherwise", async () => {
+  await using cluster = new TestCluster(["a", "b", "c"], { fixed: false });
+  const greetings: string[] = [];
+  const name = "memory://name:1";
+  const addresses = [memoryAddress("b", 1), memoryAddress("nobody", 1)];
+  const { byGreeting: isByGreeting, run } = byGreeting((_, { found, signal }) => {
+    found(addresses, new Map([[name, addresses]]));
+    return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+  });
+  const discovery: Discovery = {
+    byGreeting: isByGreeting,
+    run: (site, options) => {
+      const greet: typeof site.greet = (address, options) => {
+        greetings.push(address);
+        return site.greet(address, options);
+      };
+      return run({ ...site, greet }, options);
+    },
+  };
+  await cluster.make("b", { cluster: { discovery: seeds([]) } }).gossiper.start();
+  await cluster.make("a", { cluster: { discovery } }).gossiper.start();
+  await cluster.advance(30_000);
+  assertEquals(greetings.includes(name), false);
+  cluster.crash("b");
+  // Only the name leads to the next process.
+  cluster.network.balance(name, [memoryAddress("c", 1)]);
+  await cluster.make("c", { cluster: { discovery: seeds([]) } }).gossiper.start();
+  await cluster.runUntil(() => cluster.of("a").gossiper.members.some(({ id }) => id === "c"), {
+    withinMs: 10_000,
+  });
+});
+
 Deno.test("times that are none are refused by every source that waits", () => {
   for (const time of [0, -1, NaN, Infinity, "x"] as number[]) {
     for (
