@@ -21,6 +21,9 @@ import { checkedConfig, type Endpoint, type JoinOptions } from "./join_options.t
 import type { Authentication } from "./transport/authentication.ts";
 import { WebSocketTransport } from "./transport/web_socket.ts";
 
+/** Of how many seeds the log line names the last failure. */
+const MAX_LOGGED_SEEDS = 8;
+
 /** A member that takes part in a cluster. */
 export interface Node extends AsyncDisposable {
   /** The gossiper that it runs. */
@@ -93,6 +96,7 @@ export async function join(options: JoinOptions): Promise<Node> {
       ...(actorStatistics && { actorStatistics }),
       ...(signing && { signing }),
     });
+    void logAlone(eventStream, { cluster, id });
     await gossiper.start(signal ? { signal } : {});
     return new WebSocketNode({ gossiper, member: self, transport, eventStream });
   } catch (error) {
@@ -149,6 +153,23 @@ function openTransport(
 function openToAll(address: string): string {
   return `Hearsay: ${address} lets in whoever can reach it, because \`insecure\` is set and no keys are. ` +
     "Anybody there may read and set what this cluster shares.";
+}
+
+/** Writes one line whenever this member has been alone for long: else who made it may never hear why. */
+async function logAlone(
+  eventStream: EventStream,
+  { cluster, id }: { readonly cluster: string; readonly id: string },
+): Promise<void> {
+  for await (const event of eventStream.subscribe("Alone")) {
+    if (event.type !== "Alone") continue;
+    const who = `${JSON.stringify(id)} of cluster ${JSON.stringify(cluster)}`;
+    const seeds = event.seeds.slice(0, MAX_LOGGED_SEEDS).map(({ address, reason, outcome }) =>
+      `${address}: ${reason ?? outcome}`
+    );
+    const more = event.seeds.length - seeds.length;
+    const rest = more > 0 ? `; and ${more} more` : "";
+    warn(`Hearsay: ${who} has met no other member for 10 s, and goes on trying. ${seeds.join("; ")}${rest}`);
+  }
 }
 
 function discoveryOf({ seeds = [], members, discovery }: JoinOptions): Discovery {

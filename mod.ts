@@ -75,6 +75,7 @@ export {
   isDialable,
   type Member,
   NOWHERE,
+  type SeedStatus,
   type Transport,
 } from "./gossiper/cluster.ts";
 export {
@@ -100,6 +101,7 @@ export type {
 export type { FlushResult } from "./gossiper/departure.ts";
 export { ConnectionClosed, type ErrorCode, HearsayError } from "./gossiper/errors.ts";
 export {
+  type Alone,
   type CallbackFailed,
   type ClientRefused,
   type DiscoveryFailed,
@@ -111,6 +113,7 @@ export {
   type HearsayEvent,
   type RequestFailed,
   type SeedFailed,
+  type SeedRecovered,
   type SettingsDiffer,
   type SignatureRefused,
   type SubscribeOptions,

@@ -102,6 +102,7 @@ class Union {
       greeted: this.#greeted[at]!.readable,
       watch: (key) => site.watch(key),
       retryDelay: (failures) => site.retryDelay(failures),
+      reportSeeds: (read) => site.reportSeeds(read),
       blockedProbeInterval: site.blockedProbeInterval,
     };
   }

@@ -5,7 +5,13 @@
  */
 
 import { GRACEFULLY_LEFT_KEY, MEMBER_KEY } from "../engine/types.ts";
-import { type Discovery, type DiscoverySite, isDialable, type Member } from "../gossiper/cluster.ts";
+import {
+  type Discovery,
+  type DiscoverySite,
+  isDialable,
+  type Member,
+  type SeedStatus,
+} from "../gossiper/cluster.ts";
 import { reasonOf, ToldReasons } from "../gossiper/told_reasons.ts";
 import { Gate } from "./gate.ts";
 import { MemberList } from "./member_list.ts";
@@ -61,6 +67,11 @@ export function byGreeting(find: (site: DiscoverySite, finding: Finding) => Prom
   };
 }
 
+/** How long, in milliseconds, a member is alone before it says so: longer than others take to start with it. */
+const ALONE_MS = 10_000;
+/** The longest reason in a {@linkcode SeedStatus}, in UTF-16 units. */
+const MAX_REASON_LENGTH = 300;
+
 /** An address that is greeted, and what is known of it. */
 interface Sought {
   readonly address: string;
@@ -73,6 +84,10 @@ interface Sought {
   expectedUntilMs: number;
   /** Ends the wait for the next greeting. */
   wake: () => void;
+  /** By the wall clock. */
+  lastAttemptMs: number | null;
+  nextAttemptMs: number | null;
+  outcome: Pick<SeedStatus, "outcome" | "memberId" | "reason">;
 }
 
 class Greeting {
@@ -96,6 +111,8 @@ class Greeting {
   #lastResorts: ReadonlyMap<string, readonly string[]> = new Map();
   readonly #tasks = new Set<Promise<void>>();
   #cancelPublishing: (() => void) | undefined;
+  #cancelAlone: (() => void) | undefined;
+  #hasSaidAlone = false;
 
   constructor(site: DiscoverySite, signal: AbortSignal) {
     this.#site = site;
@@ -106,6 +123,7 @@ class Greeting {
 
   async run(find: (site: DiscoverySite, finding: Finding) => Promise<void>): Promise<void> {
     const signal = this.#signal;
+    this.#site.reportSeeds(() => this.#seeds);
     this.#publish();
     try {
       await Promise.all([
@@ -118,6 +136,7 @@ class Greeting {
       await Promise.all(this.#tasks);
     } finally {
       this.#cancelPublishing?.();
+      this.#cancelAlone?.();
     }
   }
 
@@ -174,6 +193,33 @@ class Greeting {
     const members = [...byId.values()];
     this.#idAt = new Map(members.map((member) => [this.#site.addressOf(member), member.id]));
     this.#list.publish(members);
+    this.#watchAlone();
+  }
+
+  /** Says once that this member is alone, when it has been so for long and a seed has failed. */
+  #watchAlone(): void {
+    if (!this.#isAlone) {
+      this.#hasSaidAlone = false;
+      this.#cancelAlone?.();
+      this.#cancelAlone = undefined;
+    } else if (!this.#hasSaidAlone && !this.#signal.aborted) {
+      this.#cancelAlone ??= this.#site.runtime.setTimer(ALONE_MS, () => {
+        this.#cancelAlone = undefined;
+        const seeds = this.#seeds;
+        if (!this.#isAlone || !seeds.some(({ outcome }) => outcome === "failed")) return;
+        this.#hasSaidAlone = true;
+        this.#site.eventStream.publish({ type: "Alone", seeds });
+      });
+    }
+  }
+
+  get #seeds(): SeedStatus[] {
+    return [...this.#greeting.values()].map(({ address, lastAttemptMs, nextAttemptMs, outcome }) => ({
+      address: address.replace(/^(wss?:\/\/)[^/]*@/, "$1"),
+      lastAttemptUnixMilliseconds: lastAttemptMs,
+      ...outcome,
+      nextAttemptUnixMilliseconds: nextAttemptMs,
+    }));
   }
 
   #greetAll(...[addresses, lastResorts = new Map()]: Parameters<Finding["found"]>): void {
@@ -184,7 +230,7 @@ class Greeting {
       if (wanted.has(address)) continue;
       ending.abort();
       this.#greeting.delete(address);
-      this.#told.forget(address);
+      this.#recovered(address);
     }
     for (const address of wanted) {
       if (this.#greeting.has(address)) continue;
@@ -232,7 +278,7 @@ class Greeting {
     if (this.#lastResorts.has(sought.address)) await this.#rest(sought, LAST_RESORT_MS);
     while (!signal.aborted) {
       if (this.#isToGreet(sought)) {
-        const met = await this.#greet(sought.address, signal);
+        const met = await this.#greet(sought, signal);
         sought.whoIsThere = met ?? sought.whoIsThere;
         sought.failures = met === undefined || met === this.#site.self.id ? sought.failures + 1 : 0;
       }
@@ -281,31 +327,53 @@ class Greeting {
     const { promise, resolve } = Promise.withResolvers<void>();
     const cancel = this.#site.runtime.setTimer(delayMs, resolve);
     sought.wake = resolve;
+    sought.nextAttemptMs = this.#site.runtime.wallMs() + Math.ceil(delayMs);
     await promise;
     cancel();
   }
 
   /** Who answers at an address, or is known by then to be there; where nobody does, why is told once. */
-  async #greet(address: string, signal: AbortSignal): Promise<string | undefined> {
+  async #greet(sought: Sought, signal: AbortSignal): Promise<string | undefined> {
+    const { address } = sought;
     const known = () => this.#idAt.get(address);
     // A few are greeted whatever anybody says of them: a member might lie about where it is.
     const areMany = () => this.#greeting.size > MAX_GREETINGS;
     try {
-      const met = await this.#gate.pass(() => this.#site.greet(address, { signal }), {
+      sought.nextAttemptMs = null;
+      const met = await this.#gate.pass(() => this.#dial(sought, signal), {
         signal,
         unless: () => areMany() && this.#isActive(known()),
       });
-      this.#told.forget(address);
-      return met?.id ?? known();
+      const id = met?.id ?? known();
+      if (id === undefined) return undefined;
+      sought.outcome = { outcome: id === this.#site.self.id ? "self" : "met", memberId: id, reason: null };
+      this.#recovered(address, id);
+      return id;
     } catch (error) {
       if (signal.aborted) return undefined;
       // An address may lead nowhere; that is what the next attempt is for.
+      sought.outcome = { outcome: "failed", memberId: null, reason: textOf(error) };
       this.#tell(address, error);
       return undefined;
     }
   }
 
+  #dial(sought: Sought, signal: AbortSignal): Promise<Member> {
+    sought.lastAttemptMs = this.#site.runtime.wallMs();
+    return this.#site.greet(sought.address, { signal });
+  }
+
+  #recovered(address: string, memberId?: string): void {
+    if (!this.#told.forget(address)) return;
+    this.#site.eventStream.publish({
+      type: "SeedRecovered",
+      address,
+      ...(memberId !== undefined && { memberId }),
+    });
+  }
+
   #tell(address: string, error: unknown): void {
+    this.#watchAlone();
     const reason = reasonOf(error);
     if (!this.#told.isNews(address, reason)) return;
     this.#told.add(address, reason);
@@ -332,5 +400,21 @@ class Greeting {
 
 function soughtAt(address: string): Sought {
   const ending = new AbortController();
-  return { address, ending, whoIsThere: undefined, failures: 0, expectedUntilMs: -Infinity, wake: () => {} };
+  return {
+    address,
+    ending,
+    whoIsThere: undefined,
+    failures: 0,
+    expectedUntilMs: -Infinity,
+    wake: () => {},
+    lastAttemptMs: null,
+    nextAttemptMs: null,
+    outcome: { outcome: "pending", memberId: null, reason: null },
+  };
+}
+
+/** The text of an error, which a peer may have worded, on one line. */
+function textOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.replaceAll(/\p{C}+/gu, " ").slice(0, MAX_REASON_LENGTH).toWellFormed();
 }

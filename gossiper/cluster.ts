@@ -93,6 +93,25 @@ export interface ClusterTopology {
   readonly blocked: readonly string[];
 }
 
+/** What is known of one address at which a member looks for others. Times are of this member's wall clock. */
+export interface SeedStatus {
+  /** The address, without a user name and password. */
+  readonly address: string;
+  /** When it was dialled last; `null` before the first time. */
+  readonly lastAttemptUnixMilliseconds: number | null;
+  /**
+   * What came of the last attempt that has ended: `met` another member, found this member itself (`self`), or `failed`;
+   * `pending` before the first has ended.
+   */
+  readonly outcome: "pending" | "met" | "self" | "failed";
+  /** The id of the member that answered, with `met` and `self`; else `null`. */
+  readonly memberId: string | null;
+  /** Why it failed, in at most 300 characters; else `null`. */
+  readonly reason: string | null;
+  /** When it is decided again whether to dial; `null` while an attempt is under way, or before the first. */
+  readonly nextAttemptUnixMilliseconds: number | null;
+}
+
 /** What a discovery may ask of the gossiper that it serves. */
 export interface DiscoverySite {
   /** This member. */
@@ -115,6 +134,8 @@ export interface DiscoverySite {
   watch(key: string): ReadableStream<GossipUpdate>;
   /** How long to wait after so many failures in a row, in milliseconds: at random, up to a limit that grows. */
   retryDelay(failures: number): number;
+  /** Hands over how to read what is known of each address at which this discovery looks: `snapshot().seeds` shows it. */
+  reportSeeds(read: () => readonly SeedStatus[]): void;
   /** How often blocked members are greeted, in milliseconds; may be `Infinity`. */
   readonly blockedProbeInterval: number;
 }

@@ -6,7 +6,7 @@
 
 import type { GossipUpdate } from "../engine/events.ts";
 import type { BlockedMember, JsonValue, Life, Phase } from "../engine/types.ts";
-import type { Member } from "./cluster.ts";
+import type { Member, SeedStatus } from "./cluster.ts";
 import type { ConsensusCallbacks, ConsensusExtractor, ConsensusHandle } from "./consensus.ts";
 import type { FlushResult } from "./departure.ts";
 import type { EventStream } from "./event_stream.ts";
@@ -55,6 +55,8 @@ export interface Snapshot {
   readonly digest: string;
   /** Every member that is known. */
   readonly members: readonly MemberSnapshot[];
+  /** Each address at which members are looked for (`seeds`, `dns`, `kubernetes`); none with a fixed list. */
+  readonly seeds: readonly SeedStatus[];
 }
 
 /** One member in a {@linkcode Snapshot}. */

@@ -5,7 +5,7 @@
  */
 
 import type { EngineEvent } from "../engine/events.ts";
-import type { ClusterTopology } from "./cluster.ts";
+import type { ClusterTopology, SeedStatus } from "./cluster.ts";
 import type { SettingDifference } from "./shared_settings.ts";
 import { assertNone, assertSignal, describe, nearestOf } from "./options.ts";
 
@@ -45,6 +45,30 @@ export interface SeedFailed {
   readonly address: string;
   /** Why: usually a `HearsayError`, whose code is `refused` where a member of another cluster answered. */
   readonly error: unknown;
+}
+
+/**
+ * A seed's address that had failed works: a member answered there. Also emitted, without `memberId`, for one that is no
+ * seed any more because its name leads elsewhere.
+ */
+export interface SeedRecovered {
+  /** The event's type. */
+  readonly type: "SeedRecovered";
+  /** The address, as it was given. */
+  readonly address: string;
+  /** The id of the member that answered. */
+  readonly memberId?: string;
+}
+
+/**
+ * This member has had no other for 10 s, and at least one address at which it looks for others failed. Emitted once until it
+ * has another again; `join` writes it to the log as well.
+ */
+export interface Alone {
+  /** The event's type. */
+  readonly type: "Alone";
+  /** Each address at which it looks, with the reason of its last failure. */
+  readonly seeds: readonly SeedStatus[];
 }
 
 /**
@@ -110,6 +134,8 @@ export type HearsayEvent =
   | ClientRefused
   | RequestFailed
   | SeedFailed
+  | SeedRecovered
+  | Alone
   | DiscoveryFailed
   | SettingsDiffer
   | SignatureRefused;
@@ -119,6 +145,7 @@ export type EventType = HearsayEvent["type"];
 export type EventOf<T extends EventType> = Extract<HearsayEvent, { type: T }>;
 
 const EVENT_TYPES: { readonly [type in EventType]: true } = {
+  Alone: true,
   CallbackFailed: true,
   ClientRefused: true,
   ClusterTopology: true,
@@ -141,6 +168,7 @@ const EVENT_TYPES: { readonly [type in EventType]: true } = {
   Rejoined: true,
   RequestFailed: true,
   SeedFailed: true,
+  SeedRecovered: true,
   SelfBlocked: true,
   SettingsDiffer: true,
   SignatureRefused: true,
@@ -159,6 +187,9 @@ export interface SubscribeOptions {
   /** How many unread events are kept for this subscriber; the event stream's own number by default. */
   readonly capacity?: number;
 }
+
+/** Of how many seeds the last failure is kept for later subscribers: as many as are greeted. */
+const MAX_FAILED_SEEDS = 1_024;
 
 /** How many events are kept for a subscriber that does not read: enough for a burst, a few 100 KiB at most. */
 export const DEFAULT_EVENT_CAPACITY = 1024;
@@ -186,6 +217,8 @@ export class EventStream {
   readonly #toAll = new Set<Subscriber>();
   readonly #subscribers = new Set<Subscriber>();
   #topology: ClusterTopology | undefined;
+  /** The last failure of each seed that has not recovered, by address. */
+  readonly #failedSeeds = new Map<string, SeedFailed>();
   #closed = false;
 
   /**
@@ -203,7 +236,7 @@ export class EventStream {
    */
   publish(event: HearsayEvent): void {
     if (this.#closed) return;
-    if (event.type === "ClusterTopology") this.#topology = event;
+    this.#keep(event);
     const subscribers = this.#byType.get(event.type);
     if (subscribers !== undefined) { for (const subscriber of subscribers) subscriber.take(event); }
     for (const subscriber of this.#toAll) subscriber.take(event);
@@ -215,8 +248,8 @@ export class EventStream {
   }
 
   /**
-   * The events of the types named, or all, from now on. Who asks for `ClusterTopology` gets the latest one
-   * first, if there was one. Cancel the stream or abort the signal to unsubscribe: until then, events are
+   * The events of the types named, or all, from now on; first those that say how things stand: the latest
+   * `ClusterTopology`, and the last `SeedFailed` of each seed that has not recovered. Cancel the stream or abort the signal to unsubscribe: until then, events are
    * kept for it. After {@linkcode EventStream.close} the stream returned has ended already.
    *
    * @throws {ConfigurationError} where a type is none, of which nothing would ever come, or an option is wrong.
@@ -236,9 +269,8 @@ export class EventStream {
       subscriber.finish();
     } else {
       for (const set of sets) set.add(subscriber);
-      const topologies = this.#byType.get("ClusterTopology");
-      const asked = sets.includes(this.#toAll) || (topologies !== undefined && sets.includes(topologies));
-      if (asked && this.#topology !== undefined) subscriber.take(this.#topology);
+      const present = [...this.#failedSeeds.values(), ...(this.#topology ? [this.#topology] : [])];
+      for (const event of present) if (wanted?.has(event.type) ?? true) subscriber.take(event);
       subscriber.endWith(options.signal);
     }
     // Only events of the sets that it is in are ever handed to it.
@@ -249,6 +281,19 @@ export class EventStream {
   close(): void {
     this.#closed = true;
     for (const subscriber of this.#subscribers) subscriber.finish();
+  }
+
+  /** Keeps what says how things stand. */
+  #keep(event: HearsayEvent): void {
+    if (event.type === "ClusterTopology") this.#topology = event;
+    if (event.type === "SeedRecovered") this.#failedSeeds.delete(event.address);
+    if (event.type !== "SeedFailed") return;
+    // The latest last.
+    this.#failedSeeds.delete(event.address);
+    this.#failedSeeds.set(event.address, event);
+    if (this.#failedSeeds.size > MAX_FAILED_SEEDS) {
+      this.#failedSeeds.delete(this.#failedSeeds.keys().next().value!);
+    }
   }
 
   #setsFor(types: ReadonlySet<EventType> | undefined): Set<Subscriber>[] {

@@ -304,7 +304,12 @@ export class Gossiper implements GossiperLike {
   }
 
   get #viewed() {
-    return { engine: this.#core.engine, topology: this.#topology, cluster: this.#cluster.name };
+    return {
+      engine: this.#core.engine,
+      topology: this.#topology,
+      cluster: this.#cluster.name,
+      seeds: this.#running?.seeds ?? [],
+    };
   }
 
   #set(key: string, value: unknown): number {

@@ -9,7 +9,7 @@ import { copyJson } from "../engine/json.ts";
 import { MEMBER_KEY, SIGNING_KEY } from "../engine/types.ts";
 import { Answers } from "./answers.ts";
 import { jitteredDelay } from "./backoff.ts";
-import type { Cluster, ClusterTopology, DiscoverySite, Member } from "./cluster.ts";
+import type { Cluster, ClusterTopology, DiscoverySite, Member, SeedStatus } from "./cluster.ts";
 import type { GossiperConfig } from "./configuration.ts";
 import type { Core } from "./core.ts";
 import { CrashWatch } from "./crash_watch.ts";
@@ -52,6 +52,7 @@ export class Running {
   /** Ends everything else. */
   readonly #ending = new AbortController();
   readonly #tasks: Promise<void>[] = [];
+  readonly #seedReaders: (() => readonly SeedStatus[])[] = [];
   /** The ids that the latest topology blocks. */
   #blocked: readonly string[] = [];
   #looping: Promise<void> = Promise.resolve();
@@ -129,6 +130,11 @@ export class Running {
   /** The number of ticks that the loop had to skip. */
   get skippedRounds(): number {
     return this.#loop.skipped;
+  }
+
+  /** What is known of each address at which the discovery looks for members. */
+  get seeds(): readonly SeedStatus[] {
+    return this.#seedReaders.flatMap((read) => read());
   }
 
   /** The number of connections that are served. */
@@ -297,6 +303,7 @@ export class Running {
       greeted: this.#greeted.readable,
       watch: (key) => watches.watch(key, this.#ending),
       retryDelay: (failures) => jitteredDelay(failures, { base, cap, random: core.runtime.random() }),
+      reportSeeds: (read) => void this.#seedReaders.push(read),
       blockedProbeInterval: config.blockedProbeInterval,
     };
   }

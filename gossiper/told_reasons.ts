@@ -40,9 +40,9 @@ export class ToldReasons {
     this.#reasonsBy.clear();
   }
 
-  /** It worked, or is gone: whatever goes wrong now is news. */
-  forget(about: string): void {
-    this.#reasonsBy.delete(about);
+  /** It worked, or is gone: whatever goes wrong now is news. Returns whether anything was told about it. */
+  forget(about: string): boolean {
+    return this.#reasonsBy.delete(about);
   }
 }
 

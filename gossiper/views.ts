@@ -8,6 +8,7 @@ import type { Engine } from "../engine/engine.ts";
 import { deepFreeze } from "../engine/json.ts";
 import type { Entry, Phase } from "../engine/types.ts";
 import type { GossipKeyValue, MemberSnapshot, MemberView, Snapshot } from "./contract.ts";
+import type { SeedStatus } from "./cluster.ts";
 import type { Topology } from "./topology.ts";
 
 /** What {@linkcode membersOf} and {@linkcode snapshotOf} look at. */
@@ -16,6 +17,7 @@ export interface Viewed {
   readonly topology: Topology;
   /** The cluster's name. */
   readonly cluster: string;
+  readonly seeds: readonly SeedStatus[];
 }
 
 /** The value of an entry, as users see it. */
@@ -46,7 +48,7 @@ export function membersOf({ engine, topology }: Viewed): MemberView[] {
 
 /** Everything, as plain data. */
 export function snapshotOf(viewed: Viewed): Snapshot {
-  const { engine, cluster } = viewed;
+  const { engine, cluster, seeds } = viewed;
   const members = membersOf(viewed).map(({ member, block, ...view }): MemberSnapshot => ({
     ...view,
     address: member ? { host: member.host, port: member.port } : null,
@@ -60,6 +62,7 @@ export function snapshotOf(viewed: Viewed): Snapshot {
     isolated: engine.isolated,
     digest: engine.digest,
     members,
+    seeds,
   };
 }
 

@@ -105,6 +105,7 @@ Deno.test("the page of the embed example shows what members chose as text, never
       block: null,
       entries: [{ key: evil, value: { [evil]: evil }, sequenceNumber: 1, localTimestampUnixMilliseconds: 0 }],
     }],
+    seeds: [],
   });
   assert(!page.includes("<script"), page);
   assertStringIncludes(page, "&#60;script&#62;alert(&#34;&#38;&#39;&#34;)&#60;/script&#62;");

@@ -1,5 +1,13 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "../../deps/std_assert.ts";
-import { ConfigurationError, HearsayError, type HearsayEvent, join, type JoinOptions } from "../../mod.ts";
+import {
+  ConfigurationError,
+  HearsayError,
+  type HearsayEvent,
+  join,
+  type JoinOptions,
+  type SeedStatus,
+} from "../../mod.ts";
+import { abortable } from "../../gossiper/runtime.ts";
 
 const LISTEN = { port: 0 };
 
@@ -130,6 +138,33 @@ Deno.test("R7.2 whoever is on the list of members listens where the list says", 
   const response = await fetch(`http://127.0.0.1:${port}/gossip`);
   await response.body?.cancel();
   assertEquals(response.status, 426);
+});
+
+Deno.test("a member that is alone writes one line with the reason of each seed to the log", async () => {
+  const logged = Promise.withResolvers<string>();
+  const { warn } = console;
+  console.warn = logged.resolve;
+  try {
+    await using node = await join({ cluster: "c", id: "a", listen: LISTEN });
+    const seed: SeedStatus = {
+      address: "ws://a",
+      lastAttemptUnixMilliseconds: 0,
+      outcome: "failed",
+      memberId: null,
+      reason: "no",
+      nextAttemptUnixMilliseconds: 0,
+    };
+    const own: SeedStatus = { ...seed, address: "ws://own", outcome: "self", memberId: "a", reason: null };
+    node.gossiper.events.publish({ type: "Alone", seeds: [own, ...new Array(8).fill(seed)] });
+    const seven = new Array(7).fill("ws://a: no").join("; ");
+    assertEquals(
+      await abortable(logged.promise, AbortSignal.timeout(5_000)),
+      'Hearsay: "a" of cluster "c" has met no other member for 10 s, and goes on trying. ' +
+        `ws://own: self; ${seven}; and 1 more`,
+    );
+  } finally {
+    console.warn = warn;
+  }
 });
 
 /** Joins by a seed at which something is wrong, and waits until that is told. */

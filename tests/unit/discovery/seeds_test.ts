@@ -3,7 +3,8 @@ import { fixedMembers } from "../../../discovery/fixed.ts";
 import { readMember } from "../../../discovery/member_record.ts";
 import { seeds } from "../../../discovery/seeds.ts";
 import { ConfigurationError } from "../../../gossiper/configuration_error.ts";
-import type { Discovery } from "../../../gossiper/cluster.ts";
+import type { Discovery, SeedStatus } from "../../../gossiper/cluster.ts";
+import type { EventOf } from "../../../gossiper/event_stream.ts";
 import { memoryAddress } from "../../../transport/memory.ts";
 import { recordOf, TestCluster } from "../../requirements/harness.ts";
 
@@ -198,6 +199,66 @@ Deno.test("a member that is nobody's seed is met again at its address after it s
   await cluster.advance(1_000);
   await cluster.make("a", { cluster: { discovery: seeds([]), self } }).gossiper.start();
   await cluster.runUntil(() => activeAt(cluster, "a").length === 3, { withinMs: 2_000 });
+});
+
+Deno.test("a member that is alone for 10 s says why, once, and its snapshot shows each seed", async () => {
+  await using cluster = new TestCluster(["a", "b", "c"], { fixed: false });
+  await cluster.make("b", { cluster: { discovery: seeds([]), name: "other" } }).gossiper.start();
+  const { gossiper } = make(cluster, "a", "a", "b", "c");
+  assertEquals(gossiper.snapshot().seeds, []);
+  await gossiper.start();
+  await cluster.advance(9_000);
+  assertEquals(cluster.of("a").told("Alone"), []);
+  await cluster.advance(60_000);
+  const [{ seeds: told }, ...more] = cluster.of("a").told("Alone") as [EventOf<"Alone">];
+  assertEquals(more, []);
+  const briefOf = (
+    { address, outcome, memberId, reason }: SeedStatus,
+  ) => [address, outcome, memberId, reason];
+  assertEquals(told.map(briefOf), [
+    ["memory://a:1", "self", "a", null],
+    [
+      "memory://b:1",
+      "failed",
+      null,
+      'The peer refused (wrong_cluster): This is a member of "other", and no other cluster.',
+    ],
+    ["memory://c:1", "failed", null, "No connection to memory://c:1 was opened: nobody listens there."],
+  ]);
+  const nowMs = cluster.of("a").runtime.wallMs();
+  for (
+    const { lastAttemptUnixMilliseconds: last, nextAttemptUnixMilliseconds: next } of gossiper.snapshot()
+      .seeds
+  ) {
+    assert(last !== null && last <= nowMs && last > nowMs - 30_000, `${last}`);
+    assert(next !== null && next >= nowMs && next <= nowMs + 30_000, `${next}`);
+  }
+
+  const failedNow = async () => {
+    const addresses: string[] = [];
+    const ending = new AbortController();
+    const reading = (async () => {
+      for await (const event of gossiper.events.subscribe("SeedFailed", ending)) {
+        if (event.type === "SeedFailed") addresses.push(event.address);
+      }
+    })();
+    await cluster.runtime.settle();
+    ending.abort();
+    await reading;
+    return addresses;
+  };
+  // Whoever subscribes late hears how things stand.
+  assertEquals((await failedNow()).sort(), ["memory://b:1", "memory://c:1"]);
+  await make(cluster, "c").gossiper.start();
+  await cluster.runUntil(() => cluster.of("a").told("SeedRecovered").length > 0, { withinMs: 10_000 });
+  assertEquals(cluster.of("a").told("SeedRecovered"), [
+    { type: "SeedRecovered", address: "memory://c:1", memberId: "c" },
+  ]);
+  assertEquals(await failedNow(), ["memory://b:1"]);
+  await cluster.advance(20_000);
+  await end(cluster, "c", "stopped");
+  await cluster.advance(12_000);
+  assertEquals(cluster.of("a").told("Alone").length, 2);
 });
 
 const BALANCER = "memory://balancer:1";

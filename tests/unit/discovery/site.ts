@@ -71,6 +71,8 @@ export class TestSite implements DiscoverySite, AsyncDisposable {
     return ended(this.#ending.signal);
   }
 
+  reportSeeds(): void {}
+
   retryDelay(failures: number): number {
     return Math.min(20 * failures, 100);
   }
