@@ -5,11 +5,12 @@
  */
 
 import type { ConfigurationProblem } from "./gossiper/configuration.ts";
+import { authorityOf } from "./gossiper/canonical_address.ts";
 import { isLoopback } from "./gossiper/loopback.ts";
 import { describe, isEverywhere, listOf, optionsOf, PEM, unknownNames } from "./gossiper/options.ts";
 import type { Runtime } from "./gossiper/runtime.ts";
 import type { Signing } from "./gossiper/signing.ts";
-import { type Authentication, authorityOf, type ClusterKey } from "./transport/authentication.ts";
+import type { Authentication, ClusterKey } from "./transport/authentication.ts";
 import { keyProblems } from "./transport/key_strength.ts";
 
 /** Keys that the members of a cluster share. */

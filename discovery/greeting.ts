@@ -5,6 +5,7 @@
  */
 
 import { GRACEFULLY_LEFT_KEY, MEMBER_KEY } from "../engine/types.ts";
+import { canonicalAddress } from "../gossiper/canonical_address.ts";
 import {
   type Discovery,
   type DiscoverySite,
@@ -102,7 +103,7 @@ class Greeting {
   /** As members gossip about themselves. */
   readonly #records = new Map<string, Member>();
   readonly #left = new Set<string>();
-  /** Who is known to be where, as the members say themselves. */
+  /** Who is known to be where, as the members say themselves; by the one form of an address. */
   #idAt: ReadonlyMap<string, string> = new Map();
   /** What a source named, by address. */
   readonly #greeting = new Map<string, Sought>();
@@ -191,7 +192,7 @@ class Greeting {
     const byId = new Map([...this.#greeted, ...this.#records]);
     for (const id of this.#left) byId.delete(id);
     const members = [...byId.values()];
-    this.#idAt = new Map(members.map((member) => [this.#site.addressOf(member), member.id]));
+    this.#idAt = new Map(members.map((member) => [this.#placeOf(member), member.id]));
     this.#list.publish(members);
     this.#watchAlone();
   }
@@ -246,16 +247,17 @@ class Greeting {
     const active = this.#site.activeIds().size;
     const member = this.#records.get(id) ?? this.#greeted.get(id);
     const address = member && isDialable(member) ? this.#site.addressOf(member) : undefined;
+    const place = address && canonicalAddress(address);
     const isDrawn = runtime.random() * active < RETURN_DIALLERS;
     for (const sought of this.#greeting.values()) {
-      const wasThere = sought.whoIsThere === id || sought.address === address;
+      const wasThere = sought.whoIsThere === id || canonicalAddress(sought.address) === place;
       if (wasThere && isDrawn) sought.expectedUntilMs = runtime.monotonicMs() + RETURN_MS;
       // Alone, this member needs whoever it may have left aside.
       if (!wasThere && active > 1) continue;
       sought.failures = 1;
       sought.wake();
     }
-    if (address === undefined || address === this.#ownAddress || !isDrawn) return;
+    if (address === undefined || place === this.#ownPlace || !isDrawn) return;
     if (this.#greeting.has(address) || this.#returns.has(address) || this.#returns.size >= MAX_RETURNS) {
       return;
     }
@@ -307,14 +309,15 @@ class Greeting {
     if (instead.some((other) => this.#isThere(this.#greeting.get(other)?.whoIsThere))) return false;
     if (!this.#isThere(whoIsThere)) return true;
     // Another member answered where it says that it is: no balancer leads there.
-    const isCertain = whoIsThere !== this.#site.self.id && this.#idAt.get(address) === whoIsThere;
+    const isCertain = whoIsThere !== this.#site.self.id &&
+      this.#idAt.get(canonicalAddress(address)) === whoIsThere;
     if (isCertain) return false;
     return this.#isAlone || this.#site.runtime.random() * this.#greeting.size < 1;
   }
 
   #delayFor({ address, whoIsThere, failures, expectedUntilMs }: Sought): number {
     const { runtime, retryDelay, blockedProbeInterval } = this.#site;
-    const isOwn = whoIsThere === this.#site.self.id && address === this.#ownAddress;
+    const isOwn = whoIsThere === this.#site.self.id && canonicalAddress(address) === this.#ownPlace;
     const mayRest = isOwn || this.#isThere(whoIsThere) && !this.#isAlone;
     // Not all at once, where all started at once.
     if (mayRest) return Math.min(REDIAL_MS, blockedProbeInterval) * (0.5 + runtime.random() / 2);
@@ -335,7 +338,7 @@ class Greeting {
   /** Who answers at an address, or is known by then to be there; where nobody does, why is told once. */
   async #greet(sought: Sought, signal: AbortSignal): Promise<string | undefined> {
     const { address } = sought;
-    const known = () => this.#idAt.get(address);
+    const known = () => this.#idAt.get(canonicalAddress(address));
     // A few are greeted whatever anybody says of them: a member might lie about where it is.
     const areMany = () => this.#greeting.size > MAX_GREETINGS;
     try {
@@ -393,8 +396,13 @@ class Greeting {
     return this.#site.activeIds().size <= 1;
   }
 
-  get #ownAddress(): string | undefined {
-    return isDialable(this.#site.self) ? this.#site.addressOf(this.#site.self) : undefined;
+  get #ownPlace(): string | undefined {
+    return isDialable(this.#site.self) ? this.#placeOf(this.#site.self) : undefined;
+  }
+
+  /** The address of a member, to be compared with others. */
+  #placeOf(member: Member): string {
+    return canonicalAddress(this.#site.addressOf(member));
   }
 }
 

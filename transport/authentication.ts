@@ -64,15 +64,3 @@ export interface Authentication {
    */
   setKeys(keys: readonly ClusterKey[]): void;
 }
-
-/**
- * The authority of an address in one form, with its port; `localhost` is 127.0.0.1, because both name this very
- * machine. `undefined` where it is no address.
- */
-export function authorityOf(address: string): string | undefined {
-  const url = URL.parse(address);
-  if (!url || url.hostname === "") return undefined;
-  const host = url.hostname === "localhost" ? "127.0.0.1" : url.hostname;
-  const port = url.port || (["wss:", "https:"].includes(url.protocol) ? "443" : "80");
-  return `${host}:${port}`;
-}

@@ -8,9 +8,10 @@
 import type { CloseInfo, Connection, Member, Transport } from "../gossiper/cluster.ts";
 import { CLOSE, HearsayError } from "../gossiper/errors.ts";
 import { abortable, deadlineAfter, realRuntime, type Runtime } from "../gossiper/runtime.ts";
+import { authorityOf } from "../gossiper/canonical_address.ts";
 import { isLoopback } from "../gossiper/loopback.ts";
 import { Admission, type Place, type RefusedClient, remoteOf } from "./admission.ts";
-import { type Authentication, authorityOf, type ClusterKey } from "./authentication.ts";
+import type { Authentication, ClusterKey } from "./authentication.ts";
 import { serve } from "./listening.ts";
 import { type Authorise, upgrade } from "./web_socket_accept.ts";
 import {

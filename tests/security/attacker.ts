@@ -18,7 +18,7 @@ import {
 import { ed25519Signing, newSigningKey } from "../../gossiper/ed25519.ts";
 import { type Hello, type Message, PROTOCOL_VERSION } from "../../gossiper/message.ts";
 import { claimText, helloText, idOfKey, type Signing, tokenHash } from "../../gossiper/signing.ts";
-import { authorityOf } from "../../transport/authentication.ts";
+import { authorityOf } from "../../gossiper/canonical_address.ts";
 import { deltaOf } from "../requirements/scripted_peer.ts";
 import { entry } from "../unit/engine/harness.ts";
 import { decode, encode } from "../../transport/wire.ts";

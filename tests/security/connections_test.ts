@@ -3,7 +3,7 @@ import { assertThrows } from "../../deps/std_assert.ts";
 import type { EventType, HearsayEvent } from "../../gossiper/event_stream.ts";
 import { type Gossiper, HearsayError, join, type JoinOptions, type Node } from "../../mod.ts";
 import { newClusterKey } from "../../transport/cluster_keys.ts";
-import { authorityOf } from "../../transport/authentication.ts";
+import { authorityOf } from "../../gossiper/canonical_address.ts";
 import { deltaOf } from "../requirements/scripted_peer.ts";
 import { entry, memberDelta } from "../unit/engine/harness.ts";
 import { Program } from "../process/program.ts";

@@ -3,7 +3,7 @@ import { assertRejects } from "../../deps/std_assert.ts";
 import { ConfigurationError, parseConfig } from "../../gossiper/yaml.ts";
 import { realRuntime } from "../../gossiper/runtime.ts";
 import { join, type JoinOptions } from "../../mod.ts";
-import { authorityOf } from "../../transport/authentication.ts";
+import { authorityOf } from "../../gossiper/canonical_address.ts";
 import {
   clusterKeys,
   type ClusterKeysOptions,
@@ -249,7 +249,13 @@ Deno.test("an authority has one form, with its port", () => {
       ["ws://localhost:7001/gossip", "127.0.0.1:7001"],
       ["wss://A.Example/gossip", "a.example:443"],
       ["ws://a.example", "a.example:80"],
-      ["ws://[::1]:7001", "[::1]:7001"],
+      ["ws://[::1]:7001", "127.0.0.1:7001"],
+      ["ws://a.localhost.:7001", "127.0.0.1:7001"],
+      ["ws://[::ffff:127.0.0.1]:7001", "127.0.0.1:7001"],
+      ["ws://[::ffff:10.0.0.5]:7001", "10.0.0.5:7001"],
+      ["ws://a.example.:7001", "a.example:7001"],
+      ["ws://127.0.0.2:7001", "127.0.0.2:7001"],
+      ["ws://[fd00::0:1]:7001", "[fd00::1]:7001"],
       ["nonsense", undefined],
     ] as const
   ) assertEquals(authorityOf(address), authority);

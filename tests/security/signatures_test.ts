@@ -15,7 +15,7 @@ import {
   type JoinOptions,
   type Node,
 } from "../../mod.ts";
-import { authorityOf } from "../../transport/authentication.ts";
+import { authorityOf } from "../../gossiper/canonical_address.ts";
 import {
   ed25519Signing,
   newClusterKey,

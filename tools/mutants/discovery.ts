@@ -356,6 +356,20 @@ export const MUTANTS: readonly Mutant[] = [
     files: ["tests/unit/join_test.ts"],
   },
   {
+    file: "gossiper/canonical_address.ts",
+    find: ' || host === "[::1]"',
+    replace: "",
+    test: "an authority has one form, with its port",
+    files: ["tests/security/keys_test.ts"],
+  },
+  {
+    file: "discovery/greeting.ts",
+    find: "return canonicalAddress(this.#site.addressOf(member));",
+    replace: "return this.#site.addressOf(member);",
+    test: "a seed in another form than its member's own address",
+    files: GREETING,
+  },
+  {
     file: "discovery/any_of.ts",
     find: "for (const stream of this.#greeted) stream.push(member);",
     replace: "this.#greeted[0]!.push(member);",

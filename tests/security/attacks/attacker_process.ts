@@ -7,7 +7,7 @@
 
 import { lifeAbove } from "../../../engine/life.ts";
 import { HEARTBEAT_KEY, MAX_NUMBER, type MemberDelta, TYPE } from "../../../engine/types.ts";
-import { authorityOf } from "../../../transport/authentication.ts";
+import { authorityOf } from "../../../gossiper/canonical_address.ts";
 import { newClusterKey } from "../../../transport/cluster_keys.ts";
 import { deltaOf } from "../../requirements/scripted_peer.ts";
 import { entry } from "../../unit/engine/harness.ts";

@@ -94,6 +94,30 @@ Deno.test("an address that is not found any more is greeted no more, and more th
   assertEquals(site.greetings.includes("after the end"), false);
 });
 
+Deno.test("a seed in another form than its member's own address is known to be that member's", async () => {
+  const own = "127.0.0.1";
+  await using cluster = new TestCluster(["a", own], { fixed: false });
+  const addresses = ["memory://localhost:1", "memory://[::1]:1/"];
+  const { byGreeting, run } = seeds(addresses);
+  const greetings: string[] = [];
+  const discovery: Discovery = {
+    byGreeting,
+    run: (site, options) => {
+      const greet: typeof site.greet = (address, options) => {
+        greetings.push(address);
+        return site.greet(address, options);
+      };
+      return run({ ...site, greet }, options);
+    },
+  };
+  for (const address of addresses) cluster.network.balance(address, [memoryAddress(own, 1)]);
+  await cluster.make(own, { cluster: { discovery: seeds([]) } }).gossiper.start();
+  await cluster.make("a", { cluster: { discovery } }).gossiper.start();
+  await cluster.advance(5 * 60_000);
+  // An address of which it is not known is dialled again and again, as a balancer's.
+  assertEquals(greetings.length, 2);
+});
+
 Deno.test("a name is dialled while nobody is met at its addresses, and not otherwise", async () => {
   await using cluster = new TestCluster(["a", "b", "c"], { fixed: false });
   const greetings: string[] = [];
