@@ -17,7 +17,8 @@ import { RunningNode, type RunningNodeParts } from "./gossiper/running_node.ts";
 import { realRuntime, type Runtime } from "./gossiper/runtime.ts";
 import { warn } from "./gossiper/log.ts";
 import { authenticationOf, isOpenToAll, ownHosts, signingOf } from "./join_security.ts";
-import { checkedConfig, type Endpoint, type JoinOptions } from "./join_options.ts";
+import { endpointOf } from "./gossiper/place_options.ts";
+import { checkedConfig, type JoinOptions } from "./join_options.ts";
 import type { Authentication } from "./transport/authentication.ts";
 import { WebSocketTransport } from "./transport/web_socket.ts";
 
@@ -82,7 +83,9 @@ export async function join(options: JoinOptions): Promise<Node> {
     const self = selfOf(options, { transport, id });
     transport.answerTo(transport.addressOf(self));
     const { port } = endpointOf(transport.address ?? transport.addressOf(self));
-    for (const host of ownHosts(options)) transport.answerTo(transport.addressOf({ ...self, host, port }));
+    for (const host of ownHosts(options)) {
+      transport.answerTo(transport.addressOf({ id, host, port, kinds: [] }));
+    }
     for (const alias of options.authentication?.aliases ?? []) transport.answerTo(alias);
     if (isOpenToAll(options)) warn(openToAll(transport.addressOf(self)));
     const { actorStatistics } = options;
@@ -185,17 +188,10 @@ function selfOf(
   { transport, id }: { readonly transport: WebSocketTransport; readonly id: string },
 ): Member {
   const { kinds = [], advertise, dialOnly } = options;
-  const { host, port } = dialOnly
-    ? NOWHERE
-    : advertise ?? listedOf(options) ?? endpointOf(transport.address!);
+  if (dialOnly) return { id, ...NOWHERE, kinds };
+  if (advertise !== undefined) return { id, ...endpointOf(advertise), kinds };
+  const { host, port } = listedOf(options) ?? endpointOf(transport.address!);
   return { id, host, port, kinds };
-}
-
-function endpointOf(address: string): Endpoint {
-  const { hostname, port, protocol } = new URL(address);
-  // A port that goes without saying is not in the URL.
-  const usual = protocol === "wss:" ? 443 : 80;
-  return { host: hostname.replace(/^\[|\]$/g, ""), port: port === "" ? usual : Number(port) };
 }
 
 /** A UUID of version 4, of the runtime's chance. */

@@ -24,7 +24,7 @@ import {
   SIGNAL,
   unknownNames,
 } from "./gossiper/options.ts";
-import { placeProblems } from "./gossiper/place_options.ts";
+import { endpointOf, placeProblems } from "./gossiper/place_options.ts";
 import { configuredWith, KINDS, memberProblems, NAME, recordProblem } from "./gossiper/validation.ts";
 import type { Runtime } from "./gossiper/runtime.ts";
 import { SECURITY_OPTIONS, type SecurityOptions, securityProblems } from "./join_security.ts";
@@ -46,8 +46,12 @@ export interface JoinOptions extends SecurityOptions {
    * free port where `port` is 0 or left out. Without `listen`, mount {@linkcode Node.handler} in your own server and say by `advertise` where it is.
    */
   readonly listen?: { readonly hostname?: string; readonly port?: number };
-  /** Where others reach this member, if not where it listens. */
-  readonly advertise?: Endpoint;
+  /**
+   * Where others reach this member, if not where it listens: a host and a port, or a `ws:` or `wss:` URL such as
+   * `wss://example.com/orders/a`, where a proxy tells several members apart by path. Requests for the path of that URL are
+   * answered as well as those for `/<gossipActorName>`.
+   */
+  readonly advertise?: Endpoint | string;
   /**
    * Addresses of members to greet, such as `ws://127.0.0.1:7001` (without a port they mean 80, and 443 with `wss`,
    * as URLs do). They may be down, and may come later.
@@ -128,7 +132,8 @@ function roomProblems(
   { id = "", kinds = [], advertise, listen }: JoinOptions,
   { maxMessageBytes }: GossiperConfig,
 ): ConfigurationProblem[] {
-  const self = { id, host: advertise?.host ?? listen?.hostname ?? "", port: 0, kinds };
+  const place = advertise === undefined ? { host: listen?.hostname ?? "", port: 0 } : endpointOf(advertise);
+  const self = { id, kinds, ...place };
   return recordProblem("kinds", { self, maxMessageBytes });
 }
 
@@ -156,7 +161,7 @@ function whereProblems(options: JoinOptions): ConfigurationProblem[] {
       "`listen: { port }`, or `advertise: { host, port }` where `handler` is mounted, or `dialOnly`";
     return [{ field: "listen", problem: "is missing, and so is `advertise`", given: "neither", allowed }];
   }
-  return placeProblems(options);
+  return placeProblems(options, { mayBeUrl: true });
 }
 
 function seedProblems({ seeds, members }: JoinOptions): ConfigurationProblem[] {

@@ -82,7 +82,7 @@ export const SECURITY_OPTIONS: readonly (keyof SecurityOptions)[] = [
 interface Checked extends SecurityOptions {
   readonly id?: string;
   readonly listen?: { readonly hostname?: string };
-  readonly advertise?: { readonly host: string };
+  readonly advertise?: { readonly host: string } | string;
   readonly dialOnly?: boolean;
 }
 
@@ -236,7 +236,8 @@ function otherMachines(
   { listen, advertise, dialOnly }: Pick<Checked, "listen" | "advertise" | "dialOnly">,
 ): string | undefined {
   // Whoever only dials is reached by nobody.
-  const hosts: unknown[] = dialOnly ? [] : [listen?.hostname, advertise?.host];
+  const advertised = typeof advertise === "string" ? URL.parse(advertise)?.hostname : advertise?.host;
+  const hosts: unknown[] = dialOnly ? [] : [listen?.hostname, advertised];
   // What is no host at all is told elsewhere.
   return hosts.find((host): host is string =>
     typeof host === "string" && URL.canParse(`ws://${bracketed(host)}`) && !isLoopback(host)

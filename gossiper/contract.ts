@@ -62,7 +62,7 @@ export interface Snapshot {
 /** One member in a {@linkcode Snapshot}. */
 export interface MemberSnapshot extends Omit<MemberView, "member" | "block"> {
   /** Where it is, if that is known. */
-  readonly address: { readonly host: string; readonly port: number } | null;
+  readonly address: Pick<Member, "host" | "port" | "url"> | null;
   /** Why it is blocked, if it is. */
   readonly block: BlockedMember | null;
   /** A list and no object: the keys are whatever that member chose. */

@@ -6,12 +6,25 @@
 
 import type { Member } from "./cluster.ts";
 import type { ConfigurationProblem } from "./configuration_error.ts";
-import { describe, HOST, isEverywhere, LISTENING_PORT, optionsOf, PORT, type Rule } from "./options.ts";
+import { utf8Length } from "../engine/json.ts";
+import {
+  describe,
+  HOST,
+  isEverywhere,
+  isHost,
+  LISTENING_PORT,
+  optionsOf,
+  PORT,
+  type Rule,
+} from "./options.ts";
 
 const LISTEN: Rule = optionsOf<{ readonly hostname?: string; readonly port?: number }>({
   hostname: HOST,
   port: LISTENING_PORT,
 });
+/** The longest URL of a member, in bytes: longer ones are refused by others. */
+const MAX_URL_BYTES = 2_048;
+
 const ADVERTISE: Rule = optionsOf<Pick<Member, "host" | "port">>({ host: HOST, port: PORT }, [
   "host",
   "port",
@@ -20,11 +33,46 @@ const ADVERTISE: Rule = optionsOf<Pick<Member, "host" | "port">>({ host: HOST, p
 /** What is wrong with `listen` and `advertise`, where they are given; nothing is supposed of them. */
 export function placeProblems(
   { listen, advertise }: { readonly listen?: unknown; readonly advertise?: unknown },
+  { mayBeUrl = false } = {},
 ): ConfigurationProblem[] {
+  if (mayBeUrl && typeof advertise === "string") {
+    return [...(listen === undefined ? [] : LISTEN("listen", listen)), ...urlProblems(advertise)];
+  }
   return [
     ...(listen === undefined ? [] : LISTEN("listen", listen)),
     ...(advertise === undefined ? everywhereProblems(Object(listen)) : ADVERTISE("advertise", advertise)),
   ];
+}
+
+/** Where others reach a member that advertises a URL, or a host and a port. */
+export function endpointOf(
+  advertise: string | Pick<Member, "host" | "port">,
+): Pick<Member, "host" | "port" | "url"> {
+  if (typeof advertise !== "string") return advertise;
+  const { hostname, port, protocol } = new URL(advertise);
+  // A port that goes without saying is not in the URL.
+  const usual = protocol === "wss:" ? 443 : 80;
+  const host = hostname.replace(/^\[|\]$/g, "");
+  return { host, port: port === "" ? usual : Number(port), url: advertise };
+}
+
+/** What is wrong with a URL that is to be advertised. */
+function urlProblems(given: string): ConfigurationProblem[] {
+  const url = URL.parse(given);
+  const isRight = url && ["ws:", "wss:"].includes(url.protocol) && !given.includes("#") &&
+    url.username === "" &&
+    url.password === "" && isHost(url.hostname) && !isEverywhere(url.hostname) && url.port !== "0" &&
+    utf8Length(given) <= MAX_URL_BYTES;
+  if (isRight) return [];
+  const allowed =
+    `a URL such as "wss://orders.example/members/a", of at most ${MAX_URL_BYTES} bytes, without a user and a fragment`;
+  // It may have a password in it.
+  return [{
+    field: "advertise",
+    problem: "is no URL at which others can dial",
+    given: "another text",
+    allowed,
+  }];
 }
 
 /** Where a member listens on all addresses, it has to be said which others are to dial. */

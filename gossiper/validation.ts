@@ -164,7 +164,7 @@ export function recordProblem(
   field: string,
   { self, maxMessageBytes }: { readonly self: Member; readonly maxMessageBytes: number },
 ): ConfigurationProblem[] {
-  const bytes = utf8Length(JSON.stringify([self.id, self.host, self.port, self.kinds]));
+  const bytes = utf8Length(JSON.stringify([self.id, self.host, self.port, self.kinds, self.url]));
   const most = maxMessageBytes / 16;
   if (bytes <= most) return [];
   const problem = "make this member's record larger than a sixteenth of maxMessageBytes";

@@ -8,7 +8,7 @@ import type { Engine } from "../engine/engine.ts";
 import { deepFreeze } from "../engine/json.ts";
 import type { Entry, Phase } from "../engine/types.ts";
 import type { GossipKeyValue, MemberSnapshot, MemberView, Snapshot } from "./contract.ts";
-import type { SeedStatus } from "./cluster.ts";
+import type { Member, SeedStatus } from "./cluster.ts";
 import type { Topology } from "./topology.ts";
 
 /** What {@linkcode membersOf} and {@linkcode snapshotOf} look at. */
@@ -51,7 +51,7 @@ export function snapshotOf(viewed: Viewed): Snapshot {
   const { engine, cluster, seeds } = viewed;
   const members = membersOf(viewed).map(({ member, block, ...view }): MemberSnapshot => ({
     ...view,
-    address: member ? { host: member.host, port: member.port } : null,
+    address: member ? addressOf(member) : null,
     block: block ?? null,
     entries: engine.shownEntriesOf(view.id).map((entry) => ({ key: entry.key, ...keyValueOf(entry) })),
   }));
@@ -69,6 +69,10 @@ export function snapshotOf(viewed: Viewed): Snapshot {
 /** How far the spreading has come; whoever takes part no more agrees with nobody. */
 export function phaseOf(engine: Engine): Phase {
   return engine.silenced ? "diffusing" : engine.phase;
+}
+
+function addressOf({ host, port, url }: Member): MemberSnapshot["address"] {
+  return { host, port, ...(url !== undefined && { url }) };
 }
 
 function statusOf(engine: Engine, id: string): MemberView["status"] {

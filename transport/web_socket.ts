@@ -116,6 +116,8 @@ export class WebSocketTransport implements Transport {
   readonly #options: WebSocketTransportOptions;
   readonly #connectTimeout: number;
   readonly #path: string;
+  /** The paths at which requests are answered. */
+  readonly #paths: Set<string>;
   readonly #connections = new Set<SocketConnection>();
   /** Aborted by `close`; ends dials that are under way. */
   readonly #closing = new AbortController();
@@ -142,6 +144,7 @@ export class WebSocketTransport implements Transport {
     this.#runtime = options.runtime ?? realRuntime;
     this.#connectTimeout = options.connectTimeout ?? 10_000;
     this.#path = pathOf(options.path);
+    this.#paths = new Set([this.#path]);
     this.#limits = {
       maxMessageBytes: options.maxMessageBytes,
       highWaterMark: options.highWaterMark ?? 256 * 1024,
@@ -175,10 +178,13 @@ export class WebSocketTransport implements Transport {
     this.#client = options.caCerts && Deno.createHttpClient({ caCerts: [...options.caCerts] });
   }
 
-  /** Takes tokens for this address as well: whoever dials it is meant to reach this side. */
+  /** Takes tokens for this address, and requests for its path, as well: whoever dials it is meant to reach this side. */
   answerTo(address: string): void {
     const authority = authorityOf(address);
-    if (authority !== undefined) this.#authorities.add(authority);
+    if (authority === undefined) return;
+    this.#authorities.add(authority);
+    const { pathname } = new URL(address);
+    if (pathname !== "/") this.#paths.add(pathname);
   }
 
   /**
@@ -212,7 +218,7 @@ export class WebSocketTransport implements Transport {
     request: Request,
     info?: { readonly remoteAddr: Deno.Addr },
   ): Promise<Response | undefined> => {
-    if (new URL(request.url).pathname !== this.#path) return undefined;
+    if (!this.#paths.has(new URL(request.url).pathname)) return undefined;
     const unavailable = this.#refuseUnavailable();
     if (unavailable) return unavailable;
     const place = await this.#admission.admit(request, info?.remoteAddr);

@@ -5,6 +5,7 @@ import {
   type HearsayEvent,
   join,
   type JoinOptions,
+  type Node,
   type SeedStatus,
 } from "../../mod.ts";
 import { abortable } from "../../gossiper/runtime.ts";
@@ -138,6 +139,56 @@ Deno.test("R7.2 whoever is on the list of members listens where the list says", 
   const response = await fetch(`http://127.0.0.1:${port}/gossip`);
   await response.body?.cancel();
   assertEquals(response.status, 426);
+});
+
+Deno.test("members behind one proxy, told apart by path, are dialled by the URLs that they advertise", async () => {
+  const nodes = new Map<string, Node>();
+  const asked: string[] = [];
+  await using proxy = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request, info) => {
+    const { pathname } = new URL(request.url);
+    asked.push(pathname);
+    return await nodes.get(pathname)?.handler(request, info) ?? new Response("", { status: 404 });
+  });
+  const urlOf = (id: string) => `ws://127.0.0.1:${proxy.addr.port}/orders/${id}`;
+  const options = { cluster: "c", authentication: { keys: [new Uint8Array(32).map((_, at) => 7 * at)] } };
+  await using a = await join({ ...options, id: "a", advertise: urlOf("a") });
+  nodes.set("/orders/a", a);
+  assertEquals([a.address, a.member.url, a.member.host], [urlOf("a"), urlOf("a"), "127.0.0.1"]);
+  await using b = await join({ ...options, id: "b", advertise: urlOf("b"), seeds: [a.address] });
+  nodes.set("/orders/b", b);
+  await using c = await join({ ...options, id: "c", dialOnly: true, seeds: [a.address] });
+  const signal = AbortSignal.timeout(10_000);
+  for await (const event of c.gossiper.events.subscribe("ClusterTopology", { signal })) {
+    if (event.type === "ClusterTopology" && event.members.length === 3) break;
+  }
+  // Nobody can dial this one, so that it has to dial both.
+  await c.gossiper.setStateRequest("k", 1, { acknowledgedBy: 2, signal });
+  assertEquals(c.gossiper.snapshot().members.map(({ address }) => address?.url), [
+    urlOf("a"),
+    urlOf("b"),
+    undefined,
+  ]);
+  assertEquals(new Set(asked), new Set(["/orders/a", "/orders/b"]));
+});
+
+for (
+  const url of [
+    "http://a/b",
+    "ws://",
+    "ws://a/b#c",
+    "ws://u:p@a/b",
+    `ws://a/${"b".repeat(2_048)}`,
+    "ws://0.0.0.0/a",
+    "orders",
+  ]
+) {
+  Deno.test(`R12.3 join refuses to advertise ${url.slice(0, 30)}`, async () => {
+    assertEquals(await fieldsWrong({ cluster: "c", insecure: true, advertise: url }), ["advertise"]);
+  });
+}
+
+Deno.test("R12.3 a URL of another machine is advertised only with keys, or insecurely", async () => {
+  assertEquals(await fieldsWrong({ cluster: "c", advertise: "wss://orders.example/a" }), ["authentication"]);
 });
 
 Deno.test("a member that is alone writes one line with the reason of each seed to the log", async () => {

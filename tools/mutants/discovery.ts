@@ -364,10 +364,24 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "discovery/greeting.ts",
-    find: "return canonicalAddress(this.#site.addressOf(member));",
-    replace: "return this.#site.addressOf(member);",
+    find: "this.#idAt.get(canonicalAddress(address)) === whoIsThere",
+    replace: "this.#idAt.get(address) === whoIsThere",
     test: "a seed in another form than its member's own address",
     files: GREETING,
+  },
+  {
+    file: "transport/web_socket.ts",
+    find: 'if (pathname !== "/") this.#paths.add(pathname);',
+    replace: "",
+    test: "members behind one proxy, told apart by path",
+    files: ["tests/unit/join_test.ts"],
+  },
+  {
+    file: "gossiper/place_options.ts",
+    find: ", url: advertise };",
+    replace: " };",
+    test: "members behind one proxy, told apart by path",
+    files: ["tests/unit/join_test.ts"],
   },
   {
     file: "discovery/any_of.ts",

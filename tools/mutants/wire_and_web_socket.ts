@@ -161,7 +161,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "transport/web_socket.ts",
-    find: "if (new URL(request.url).pathname !== this.#path) return undefined;",
+    find: "if (!this.#paths.has(new URL(request.url).pathname)) return undefined;",
     replace: "if (!new URL(request.url).pathname.startsWith(this.#path)) return undefined;",
     test: "P1 an unknown path is 404",
     files: SOCKET,
