@@ -84,6 +84,8 @@ export class Simulation {
   readonly #members = new Map<string, Member>();
   /** Who has which limits. */
   readonly #limitsDice: Dice;
+  /** Who comes back after it left. */
+  readonly #returnsDice: Dice;
   readonly #hosts: string[] = [];
   readonly #lives = new Map<string, number>();
   readonly #pending = new Set<Promise<void>>();
@@ -102,6 +104,7 @@ export class Simulation {
     this.#dice = new Dice(seed);
     this.scenario = drawScenario(this.#dice.fork(), wishes);
     this.#limitsDice = new Dice(seed ^ 0x5bd1e995);
+    this.#returnsDice = new Dice(seed ^ 0x2545f491);
     const { config, links, discovery } = this.scenario;
     this.#runtime = new VirtualRuntime({ seed: this.#dice.whole(0, 2 ** 32 - 1) });
     this.#network = new MemoryNetwork({
@@ -418,7 +421,8 @@ export class Simulation {
       case "leave":
         if (!process?.isRunning) return;
         this.#note(process.id, "leaves");
-        return process.leave();
+        process.leave();
+        return this.#returnLater(process.host);
       case "join": {
         if (discovery === "fixed" || this.#alive.length > 1.5 * this.scenario.size + 1) return;
         const fresh = this.#newHost();
@@ -474,6 +478,18 @@ export class Simulation {
       if (process.isOver || !process.machine.isFrozen) return;
       this.#note(process.id, "goes on");
       process.thaw();
+    });
+  }
+
+  /** Half of those that leave start again at the same address, as after a save or a new version: mostly once they are gone. */
+  #returnLater(host: string): void {
+    const { discovery, config } = this.scenario;
+    if (discovery !== "seeds" || this.#returnsDice.chance(0.5)) return;
+    this.#later(this.#returnsDice.between(0, 6 * config.gossipRequestTimeout), () => {
+      if (this.#isCalm || this.#violation !== undefined) return;
+      if (this.#alive.some((process) => process.host === host && process.isRunning)) return;
+      this.#note(host, "starts again after it left");
+      this.#restart(host);
     });
   }
 
