@@ -147,6 +147,7 @@ function openTransport(
     allowedOrigins,
     secure: tls !== undefined,
     onClientRefused: (refused) => eventStream.publish({ type: "ClientRefused", ...refused }),
+    onListenFailed: (failure) => eventStream.publish({ type: "ListenFailed", ...failure }),
     ...(authentication && { authentication }),
     ...(caCerts && { caCerts }),
     ...(listen && { listen: { ...listen, port, ...(cert && key && { tls: { cert, key } }) } }),

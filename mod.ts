@@ -111,6 +111,7 @@ export {
   type EventStreamOptions,
   type EventType,
   type HearsayEvent,
+  type ListenFailed,
   type RequestFailed,
   type SeedFailed,
   type SeedRecovered,
@@ -155,6 +156,7 @@ export type {
   Guard,
   NotAdmitted,
 } from "./transport/authentication.ts";
+export { type ListenFailure, serve, type ServeOptions, type Server } from "./transport/listening.ts";
 export {
   type Authorise,
   type ListenOptions,

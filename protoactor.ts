@@ -110,6 +110,7 @@ export async function joinProtoactor(options: JoinProtoactorOptions): Promise<Pr
   const { cluster: name, discovery, listen = {}, advertise, kinds, decoders, signal } = options;
   const { actorStatistics, runtime = realRuntime } = options;
   signal?.throwIfAborted();
+  const eventStream = new EventStream({ capacity: config.eventCapacity });
   const transport = await ProtoactorTransport.listen({
     id: newId(runtime),
     cluster: name,
@@ -122,10 +123,10 @@ export async function joinProtoactor(options: JoinProtoactorOptions): Promise<Pr
     connectTimeout: config.gossipRequestTimeout,
     // With the half that a session takes to say its last, all closing is over within one request timeout.
     closeTimeout: config.gossipRequestTimeout / 2,
+    onListenFailed: (failure) => eventStream.publish({ type: "ListenFailed", ...failure }),
     runtime,
   });
   try {
-    const eventStream = new EventStream({ capacity: config.eventCapacity });
     const cluster: Cluster = {
       self: transport.self,
       name,

@@ -155,7 +155,7 @@ class AutoManaged {
     const source = `/_health, to be served at ${hostname}:${port}`;
     await keepTrying(async ({ succeeded }) => {
       const server = Deno.serve({ hostname, port, signal, onListen: () => {} }, (request) => {
-        const isHealth = request.method === "GET" && new URL(request.url).pathname === "/_health";
+        const isHealth = request.method === "GET" && URL.parse(request.url)?.pathname === "/_health";
         return isHealth ? Response.json(this.#health()) : new Response("Not found.\n", { status: 404 });
       });
       succeeded();

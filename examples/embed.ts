@@ -8,7 +8,7 @@
  * @module
  */
 
-import { type Gossiper, join, type Node } from "../mod.ts";
+import { type Gossiper, HearsayError, join, type Node, serve, type Server } from "../mod.ts";
 import { pageOf } from "./embed/page.ts";
 import { giveUp, readFlags } from "./flags.ts";
 import { leaveOnSignal } from "./leave.ts";
@@ -41,15 +41,16 @@ leaveOnSignal(node);
 console.log(`http://127.0.0.1:${server.addr.port}/members shows the members.`);
 console.log(`Another: deno task embed --port 0 --seed ${node.address}`);
 
-function listen(): Deno.HttpServer<Deno.NetAddr> {
+function listen(): Server {
   try {
-    return Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, async (request, info) => {
+    // Not `Deno.serve`, which ends the process when clients have opened more connections than it may have.
+    return serve({ port }, async (request, info) => {
       const { gossiper, handler } = await joined.promise;
       // What is not for the member is for the service.
       return await handler(request, info) ?? answer(request, gossiper);
     });
   } catch (error) {
-    if (error instanceof Deno.errors.AddrInUse) {
+    if (error instanceof HearsayError && error.code === "cannot_listen") {
       giveUp(`Port ${port} is in use; --port <number> takes another.`);
     }
     throw error;
@@ -57,7 +58,7 @@ function listen(): Deno.HttpServer<Deno.NetAddr> {
 }
 
 function answer(request: Request, gossiper: Gossiper): Response {
-  const { pathname } = new URL(request.url);
+  const pathname = URL.parse(request.url)?.pathname;
   if (pathname === "/") {
     gossiper.setState("greetings", ++greetings);
     return new Response("Hello. Who else is there stands at /members.\n");

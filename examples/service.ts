@@ -8,7 +8,7 @@
  * @module
  */
 
-import { join, leaveOnSignals, type Node } from "../mod.ts";
+import { join, leaveOnSignals, type Node, serve, type Server } from "../mod.ts";
 import { storyOf } from "./leave.ts";
 import { OrderBook } from "./service/order_book.ts";
 import { PriceList } from "./service/price_list.ts";
@@ -28,7 +28,7 @@ const traffic = new Traffic();
 const here: { instance?: Instance } = {};
 
 // The server is there first: who asks meanwhile whether this instance is alive or ready is told.
-const server = serve(settings);
+const server = listen(settings);
 const node = await joinCluster(settings).catch(explainSettings);
 here.instance = { node, prices: new PriceList(node), orders: new OrderBook(node), readiness };
 
@@ -56,10 +56,10 @@ console.log(`listening: ${origin}`);
 const how = await readiness.reached(node, { withinMs: settings.readyWithinMs });
 if (how !== undefined) console.log(`ready: ${how}`);
 
-function serve({ listenHost, port, cert, key }: Settings): Deno.HttpServer<Deno.NetAddr> {
-  const options = { hostname: listenHost, port, cert, key, onListen: () => {} };
+function listen({ listenHost, port, cert, key }: Settings): Server {
   try {
-    return Deno.serve(options, async (request, info) => {
+    // Not `Deno.serve`, which ends the process when clients have opened more connections than it may have.
+    return serve({ hostname: listenHost, port, cert, key }, async (request, info) => {
       // What is for the member is no request of a client.
       return await here.instance?.node.handler(request, info) ??
         await traffic.carry(() => respond(request, here.instance));

@@ -99,6 +99,19 @@ export interface ClientRefused {
 }
 
 /**
+ * This member takes no new connections for now, mostly because its process has as many files and sockets open as it
+ * may (`ulimit -n`). Those that are open stay, and it listens again after a second. Told at most once in a minute.
+ */
+export interface ListenFailed {
+  /** The event's type. */
+  readonly type: "ListenFailed";
+  /** Where it listens, as `host:port`. */
+  readonly address: string;
+  /** Deno's own error. */
+  readonly error: unknown;
+}
+
+/**
  * What a peer told of a member was not signed by that member, and was not taken; what is held of it stays. Told
  * once for each peer, member and reason until that peer tells something of it that is signed, and at most ten in a
  * second.
@@ -132,6 +145,7 @@ export type HearsayEvent =
   | EventsDropped
   | CallbackFailed
   | ClientRefused
+  | ListenFailed
   | RequestFailed
   | SeedFailed
   | SeedRecovered
@@ -159,6 +173,7 @@ const EVENT_TYPES: { readonly [type in EventType]: true } = {
   GossipUpdate: true,
   Isolated: true,
   LifeRenewed: true,
+  ListenFailed: true,
   MemberBlocked: true,
   MemberForgotten: true,
   MemberSuspected: true,

@@ -83,7 +83,8 @@ export class Admission {
       return { ...place, admitted };
     } catch (error) {
       place.leave();
-      throw error;
+      this.#tell(remote, `This client could not be examined: ${String(error)}`);
+      return busy("This client could not be examined.");
     }
   }
 
@@ -149,13 +150,17 @@ export class Admission {
   }
 
   #refuse(status: 401 | 403 | 503, remote: Deno.Addr | undefined, reason: string): Response {
+    this.#tell(remote, reason);
+    return new Response(`${reason}\n`, { status });
+  }
+
+  #tell(remote: Deno.Addr | undefined, reason: string): void {
     // By host: whoever tries again comes from another port.
     const host = hostOf(remote);
     if (this.#told.isNews(host, reason) && this.#rate.take(1)) {
       this.#told.add(host, reason);
       this.#options.onRefused({ remote: remoteOf(remote), reason });
     }
-    return new Response(`${reason}\n`, { status });
   }
 
   #take(remote: Deno.Addr | undefined): Omit<Place, "admitted"> {

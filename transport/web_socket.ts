@@ -12,7 +12,7 @@ import { authorityOf } from "../gossiper/canonical_address.ts";
 import { isLoopback } from "../gossiper/loopback.ts";
 import { Admission, type Place, type RefusedClient, remoteOf } from "./admission.ts";
 import type { Authentication, ClusterKey } from "./authentication.ts";
-import { serve } from "./listening.ts";
+import { type ListenFailure, serve, type Server } from "./listening.ts";
 import { type Authorise, upgrade } from "./web_socket_accept.ts";
 import {
   SocketConnection,
@@ -22,6 +22,7 @@ import {
 import { dialUrl, openSocket, pathOf, SUBPROTOCOL } from "./web_socket_dial.ts";
 
 export type { RefusedClient } from "./admission.ts";
+export type { ListenFailure } from "./listening.ts";
 export type { Authorise, Refused } from "./web_socket_accept.ts";
 export { SUBPROTOCOL } from "./web_socket_dial.ts";
 
@@ -83,6 +84,8 @@ export interface WebSocketTransportOptions {
   readonly maxMessagesPerSecond?: number;
   /** Hears of clients that were refused for what they are. Must not throw. */
   readonly onClientRefused?: (refused: RefusedClient) => void;
+  /** Hears that the server listens no more for now, see {@linkcode ListenFailure}. Must not throw. */
+  readonly onListenFailed?: (failure: ListenFailure) => void;
 }
 
 /**
@@ -125,7 +128,7 @@ export class WebSocketTransport implements Transport {
   /** Under which authorities this side is dialled: a token for another is not for it. */
   readonly #authorities = new Set<string>();
   readonly #client: Deno.HttpClient | undefined;
-  readonly #server: Deno.HttpServer<Deno.NetAddr> | undefined;
+  readonly #server: Server | undefined;
   readonly #unlisten = new AbortController();
   #incoming!: ReadableStreamDefaultController<Connection>;
   #refusing = false;
@@ -218,7 +221,9 @@ export class WebSocketTransport implements Transport {
     request: Request,
     info?: { readonly remoteAddr: Deno.Addr },
   ): Promise<Response | undefined> => {
-    if (!this.#paths.has(new URL(request.url).pathname)) return undefined;
+    const url = URL.parse(request.url);
+    if (!url) return new Response("The host of the request must be a name or an address.\n", { status: 400 });
+    if (!this.#paths.has(url.pathname)) return undefined;
     const unavailable = this.#refuseUnavailable();
     if (unavailable) return unavailable;
     const place = await this.#admission.admit(request, info?.remoteAddr);
@@ -293,18 +298,20 @@ export class WebSocketTransport implements Transport {
    * Nobody is let in from here on. A server also waits, and without end, for clients that have connected and do not
    * begin with TLS: these are left to themselves.
    */
-  async #shutDown(server: Deno.HttpServer): Promise<void> {
+  async #shutDown(server: Server): Promise<void> {
     using deadline = deadlineAfter(this.#runtime, this.#limits.closeTimeout, "Shutting the server down");
     await abortable(server.shutdown(), deadline.signal).catch((error) => {
       if (error !== deadline.signal.reason) throw error;
     });
   }
 
-  #listen(options: ListenOptions): Deno.HttpServer<Deno.NetAddr> {
+  #listen(options: ListenOptions): Server {
     const { hostname = "127.0.0.1", port, tls, signal } = options;
+    const { onListenFailed = () => {} } = this.#options;
     signal?.throwIfAborted();
     signal?.addEventListener("abort", () => void this.close(), { signal: this.#unlisten.signal });
-    return serve({ hostname, port, ...tls }, async (request, info) => {
+    const runtime = this.#runtime;
+    return serve({ hostname, port, ...tls, runtime, onListenFailed }, async (request, info) => {
       return await this.handler(request, info) ?? new Response("There is nothing here.\n", { status: 404 });
     });
   }

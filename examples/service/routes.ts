@@ -44,7 +44,7 @@ export async function respond(request: Request, instance: Instance | undefined):
 }
 
 async function answer(request: Request, instance: Instance | undefined): Promise<Response> {
-  const name = `${request.method} ${new URL(request.url).pathname}`;
+  const name = `${request.method} ${URL.parse(request.url)?.pathname}`;
   if (!Object.hasOwn(ROUTES, name)) return new Response("There is nothing here.\n", { status: 404 });
   if (!instance) {
     return name === "GET /live" ? new Response("alive\n") : unavailable("starting");

@@ -60,11 +60,13 @@ export async function readSettings(): Promise<Settings> {
 
 /** Ends the program with a message for whoever started it; what is nobody's mistake is thrown on. */
 export function explainSettings(error: unknown): never {
+  // The server is the service's own: the member listens nowhere.
+  if (error instanceof HearsayError && error.code === "cannot_listen") {
+    giveUp(`${error.message} PORT names another.`);
+  }
   const isMistake = error instanceof RangeError || error instanceof HearsayError ||
     error instanceof Deno.errors.InvalidData;
   if (isMistake) giveUp(error.message);
-  // The server is the service's own: the member listens nowhere.
-  if (error instanceof Deno.errors.AddrInUse) giveUp("The port is in use; PORT names another.");
   throw error;
 }
 

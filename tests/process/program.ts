@@ -16,6 +16,8 @@ export interface ProgramOptions {
   readonly args: readonly string[];
   /** What is added to its environment. */
   readonly env?: Readonly<Record<string, string>>;
+  /** How many files and sockets it may have open at once (`ulimit -n`). */
+  readonly maxDescriptors?: number | undefined;
 }
 
 /** A child process running Deno, and what it has printed. Disposing of it kills it. */
@@ -32,9 +34,10 @@ export class Program implements AsyncDisposable {
   #hasExited = false;
 
   /** Starts it in the root of the checkout. */
-  constructor({ args, env = {} }: ProgramOptions) {
-    this.#child = new Deno.Command(Deno.execPath(), {
-      args: [...args],
+  constructor({ args, env = {}, maxDescriptors }: ProgramOptions) {
+    const limited = ["-c", `ulimit -n ${maxDescriptors} && exec "$0" "$@"`, Deno.execPath(), ...args];
+    this.#child = new Deno.Command(maxDescriptors === undefined ? Deno.execPath() : "sh", {
+      args: maxDescriptors === undefined ? [...args] : limited,
       cwd: new URL("../../", import.meta.url),
       env: { ...env },
       stdin: "piped",
@@ -52,14 +55,22 @@ export class Program implements AsyncDisposable {
   }
 
   /** Starts an example that is told by the environment. */
-  static async exampleIn(env: Readonly<Record<string, string>>, name: string): Promise<Program> {
-    return new Program({ args: await commandOf(name), env });
+  static async exampleIn(
+    env: Readonly<Record<string, string>>,
+    name: string,
+    options: Pick<ProgramOptions, "maxDescriptors"> = {},
+  ): Promise<Program> {
+    return new Program({ args: await commandOf(name), env, ...options });
   }
 
   /** Starts a member that does what it is told by lines. */
-  static member(options: MemberOptions): Program {
+  static member(
+    options: MemberOptions,
+    { maxDescriptors }: Pick<ProgramOptions, "maxDescriptors"> = {},
+  ): Program {
     const permissions = ["--no-prompt", "--no-check", "--allow-net=127.0.0.1"];
-    return new Program({ args: ["run", ...permissions, "tests/process/member.ts", JSON.stringify(options)] });
+    const args = ["run", ...permissions, "tests/process/member.ts", JSON.stringify(options)];
+    return new Program({ args, maxDescriptors });
   }
 
   /** Resolves with the first match among its lines, those already printed included. */

@@ -9,6 +9,7 @@ import {
 import { newClusterKey } from "../../transport/cluster_keys.ts";
 import { Authority, type Certificate } from "../security/certificates.ts";
 import { Balancer } from "./balancer.ts";
+import { IdleConnections, MAX_DESCRIPTORS } from "./idle_connections.ts";
 import { freePorts } from "./ports.ts";
 import { eventually, Program } from "./program.ts";
 
@@ -256,6 +257,29 @@ Deno.test("a client that opens a connection and says nothing does not keep an in
   await deployment.ask(`https://127.0.0.1:${port}`, "/live");
   program.kill("SIGTERM");
   assertEquals([(await program.ended()).code, program.errors], [0, ""]);
+});
+
+Deno.test("an instance whose descriptors run out goes on, and answers again once there are some", async () => {
+  await using deployment = await Deployment.make();
+  const [port] = freePorts(1) as [number];
+  const env = await deployment.environment(port, { READY_WITHIN_MS: "0", DRAIN_MS: "0" });
+  await using program = await Program.exampleIn(env, "service", { maxDescriptors: MAX_DESCRIPTORS });
+  await program.until(/^ready: /);
+  {
+    using idle = new IdleConnections();
+    await idle.exhaust(port);
+    await eventually("it says so", () => Promise.resolve(program.errors.includes("takes no connections")));
+  }
+  await eventually("it answers again", async () => {
+    const answer = await deployment.ask(`https://127.0.0.1:${port}`, "/live").catch(() => undefined);
+    return answer?.[0] === 200;
+  });
+  program.kill("SIGTERM");
+  assertEquals((await program.ended()).code, 0);
+  assertMatch(
+    program.errors,
+    /^Hearsay: 127\.0\.0\.1:\d+ takes no connections: .*Too many open files[^\n]*\n$/,
+  );
 });
 
 Deno.test("an instance that is told to end before it is ready ends with 0", async () => {

@@ -333,6 +333,38 @@ Deno.test("P1 hearsay.v2 is found among other subprotocols, and only it is echoe
   assertMatch(head, /^sec-websocket-protocol: hearsay\.v2\r$/im);
 });
 
+Deno.test("P1 a request to a host that is none is 400", async () => {
+  const server = new WebSocketTransport({ ...OPTIONS, listen: { port: 0 } });
+  await using _ = closeEverything(server);
+  for (const host of ["a b", "[::1", "%"]) {
+    const { peer, head } = await RawPeer.dial(server.address!, { ...UPGRADE, host });
+    using _peer = peer;
+    assertMatch(head, /^HTTP\/1\.1 400 /);
+  }
+});
+
+Deno.test("P1 a client that cannot be examined is 503, and told once for each reason", async () => {
+  const told: string[] = [];
+  const server = new WebSocketTransport({
+    ...OPTIONS,
+    listen: { port: 0 },
+    authentication: {
+      credentials: () => Promise.reject(new Error("none")),
+      admit: () => Promise.reject(new Error("broken")),
+      setKeys: () => {},
+    },
+    onClientRefused: ({ reason }) => told.push(reason),
+  });
+  await using _ = closeEverything(server);
+  for (let attempt = 0; attempt < 3; attempt++) {
+    const headers = { ...UPGRADE, authorization: "Bearer t" };
+    const { peer, head } = await RawPeer.dial(server.address!, headers);
+    using _peer = peer;
+    assertMatch(head, /^HTTP\/1\.1 503 /);
+  }
+  assertEquals(told, ["This client could not be examined: Error: broken"]);
+});
+
 Deno.test("P1 an upgrade without its key is 400", async () => {
   const server = new WebSocketTransport({ ...OPTIONS, listen: { port: 0 } });
   await using _ = closeEverything(server);

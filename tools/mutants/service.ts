@@ -100,6 +100,20 @@ export const MUTANTS: readonly Mutant[] = [
     files: LEAVING,
   },
   {
+    file: "transport/listening.ts",
+    find: "if (this.#isUsed) this.#failed.push(served);",
+    replace: "if (this.#isUsed) served.ending.abort();",
+    test: "a member whose descriptors run out",
+    files: ["tests/process/descriptors_test.ts"],
+  },
+  {
+    file: "transport/listening.ts",
+    find: "        this.#listen(this.addr.port);\n",
+    replace: "",
+    test: "a member among protoactor's whose descriptors run out",
+    files: ["tests/process/descriptors_test.ts"],
+  },
+  {
     file: "transport/web_socket.ts",
     find: "await abortable(server.shutdown(), deadline.signal)",
     replace: "await server.shutdown()",

@@ -161,8 +161,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "transport/web_socket.ts",
-    find: "if (!this.#paths.has(new URL(request.url).pathname)) return undefined;",
-    replace: "if (!new URL(request.url).pathname.startsWith(this.#path)) return undefined;",
+    find: "if (!this.#paths.has(url.pathname)) return undefined;",
+    replace: "if (!url.pathname.startsWith(this.#path)) return undefined;",
     test: "P1 an unknown path is 404",
     files: SOCKET,
   },

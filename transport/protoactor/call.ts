@@ -10,7 +10,8 @@
  * @module
  */
 
-import { serve } from "../listening.ts";
+import type { Runtime } from "../../gossiper/runtime.ts";
+import { type ListenFailure, serve } from "../listening.ts";
 
 /** The one method of protoactor's remoting that members use. */
 const PATH = "/remote.Remoting/Receive";
@@ -42,6 +43,9 @@ export interface ListenOptions extends CallLimits {
   /** 0 takes a free one. */
   readonly port: number;
   readonly onCall: (call: Call) => void;
+  /** Hears that nobody is listened to for now, see {@linkcode ListenFailure}. Must not throw. */
+  readonly onListenFailed?: (failure: ListenFailure) => void;
+  readonly runtime?: Runtime;
 }
 
 /** Whoever answers calls. */
@@ -102,11 +106,11 @@ function open(address: string, { maxBytes }: CallLimits): Call {
   return { readable: heard.readable, writable: said.writable, remote: address, cancel };
 }
 
-async function listen({ hostname, port, maxBytes, onCall }: ListenOptions): Promise<Listening> {
+async function listen({ maxBytes, onCall, ...options }: ListenOptions): Promise<Listening> {
   const ending = new AbortController();
-  const server = serve({ hostname, port, signal: ending.signal }, (request, { remoteAddr }) => {
+  const server = serve({ ...options, signal: ending.signal }, (request, { remoteAddr }) => {
     const isGrpc = request.headers.get("content-type")?.startsWith(CONTENT_TYPE);
-    if (!isGrpc || !request.body || new URL(request.url).pathname !== PATH) {
+    if (!isGrpc || !request.body || URL.parse(request.url)?.pathname !== PATH) {
       return new Response("Only members of protoactor are answered here.\n", { status: 415 });
     }
     const said = framing();
@@ -126,7 +130,7 @@ async function listen({ hostname, port, maxBytes, onCall }: ListenOptions): Prom
   });
   const close = async () => {
     ending.abort();
-    await server.finished;
+    await server.shutdown();
   };
   return await Promise.resolve({ port: server.addr.port, close });
 }

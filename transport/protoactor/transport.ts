@@ -20,6 +20,7 @@ import {
   readLetters,
   readRemoteMessage,
 } from "./letters.ts";
+import type { ListenFailure } from "../listening.ts";
 import { Outbound } from "./outbound.ts";
 import type { Decoders } from "./values.ts";
 
@@ -60,6 +61,8 @@ export interface ProtoactorTransportOptions {
   readonly connectTimeout?: number;
   /** How long a peer may take to answer the closing of a connection, in milliseconds; 250 by default. */
   readonly closeTimeout?: number;
+  /** Hears that nobody is listened to for now, see {@linkcode ListenFailure}. Must not throw. */
+  readonly onListenFailed?: (failure: ListenFailure) => void;
   /** Time and chance; the real ones by default. */
   readonly runtime?: Runtime;
 }
@@ -131,7 +134,7 @@ export class ProtoactorTransport implements Transport {
    * @ignore
    */
   static async listenBy(calls: Calls, options: ProtoactorTransportOptions): Promise<ProtoactorTransport> {
-    const { hostname = "127.0.0.1", port = 0 } = options;
+    const { hostname = "127.0.0.1", port = 0, onListenFailed = () => {}, runtime = realRuntime } = options;
     const early: Call[] = [];
     let onCall = (call: Call) => void early.push(call);
     const server = await calls.listen({
@@ -139,6 +142,8 @@ export class ProtoactorTransport implements Transport {
       hostname,
       port,
       onCall: (call) => onCall(call),
+      onListenFailed,
+      runtime,
     });
     const transport = new ProtoactorTransport(options, { calls, server });
     onCall = (call) => void transport.#serve(call);

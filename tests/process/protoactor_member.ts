@@ -1,0 +1,18 @@
+/**
+ * A member of a cluster of protoactor-go that is alone, as a program of its own: it prints where it listens, and each
+ * `ListenFailed`, and ends when its standard input does.
+ *
+ * @module
+ */
+
+import { fixedMembers } from "../../mod.ts";
+import { joinProtoactor } from "../../protoactor.ts";
+
+const node = await joinProtoactor({ cluster: "faults", discovery: fixedMembers([]) });
+console.log(`listening: ${node.member.port}`);
+void (async () => {
+  for await (const event of node.gossiper.events.subscribe("ListenFailed")) console.log(event.type);
+})();
+for await (const _ of Deno.stdin.readable);
+await node.stop();
+console.log("stopped");
