@@ -41,6 +41,11 @@ export interface Node extends AsyncDisposable {
     request: Request,
     info?: { readonly remoteAddr: Deno.Addr },
   ) => Promise<Response | undefined>;
+  /**
+   * Aborted when this member begins to leave, however that comes. The streams of events and of watched keys end by
+   * themselves then, and drop what was not read; it is for timers and other loops that set something.
+   */
+  readonly signal: AbortSignal;
   /** Leaves the cluster and closes everything; says who was told. Rejects the second time. */
   stop(): Promise<FlushResult>;
 }

@@ -81,6 +81,11 @@ export interface ProtoactorNode extends AsyncDisposable {
   readonly gossiper: Gossiper;
   /** This member as others see it. Its id is new for every life: protoactor-go takes no id back that was gone. */
   readonly member: Member;
+  /**
+   * Aborted when this member begins to leave, however that comes. The streams of events and of watched keys end by
+   * themselves then, and drop what was not read; it is for timers and other loops that set something.
+   */
+  readonly signal: AbortSignal;
   /** Leaves the cluster and closes everything; says who was told. Rejects the second time. */
   stop(): Promise<FlushResult>;
 }

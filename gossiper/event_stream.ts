@@ -311,6 +311,12 @@ export class EventStream {
     }
   }
 
+  /** Ends every subscriber's stream at once, without what is buffered for it; what is published later is ignored. */
+  end(): void {
+    this.#closed = true;
+    for (const subscriber of this.#subscribers) subscriber.end();
+  }
+
   #setsFor(types: ReadonlySet<EventType> | undefined): Set<Subscriber>[] {
     if (types === undefined) return [this.#toAll];
     return Array.from(types, (type) => {
@@ -364,7 +370,7 @@ class Subscriber {
   /** Ends the stream, and forgets what is buffered, when the signal is aborted. */
   endWith(signal: AbortSignal | undefined): void {
     if (signal === undefined) return;
-    const abort = () => this.#end();
+    const abort = () => this.end();
     if (signal.aborted) return abort();
     signal.addEventListener("abort", abort, { once: true });
     this.#stopListening = () => signal.removeEventListener("abort", abort);
@@ -381,10 +387,11 @@ class Subscriber {
   }
 
   #endIfEmpty(): void {
-    if (this.#finishing && this.#buffer.isEmpty) this.#end();
+    if (this.#finishing && this.#buffer.isEmpty) this.end();
   }
 
-  #end(): void {
+  /** Ends the stream at once. */
+  end(): void {
     if (this.#ended) return;
     this.#release();
     this.#controller.close();

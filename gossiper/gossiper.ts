@@ -55,6 +55,7 @@ export class Gossiper implements GossiperLike {
   readonly #checks: ConsensusChecks;
   readonly #closed = Promise.withResolvers<GossiperClosed>();
   #running: Running | undefined;
+  readonly #leaving = new AbortController();
   #isStopping = false;
   #failure: { readonly error: unknown } | undefined;
   #unfollow: () => void = () => {};
@@ -95,6 +96,15 @@ export class Gossiper implements GossiperLike {
   /** Resolves when the gossiper is over, with the reason; never rejects. */
   get closed(): Promise<GossiperClosed> {
     return this.#closed.promise;
+  }
+
+  /**
+   * Aborted when this gossiper begins to leave, whether it is stopped, aborted or has failed: with a `HearsayError` of
+   * code `stopped`. Streams of {@linkcode Gossiper.watch} end by themselves then. It is for everything else that sets
+   * something: timers, and loops that wait for something between two steps.
+   */
+  get signal(): AbortSignal {
+    return this.#leaving.signal;
   }
 
   /** Where everything that happens is told. */
@@ -235,14 +245,15 @@ export class Gossiper implements GossiperLike {
 
   /**
    * The present values of a key, one update for each member, and then every change and deletion, until the
-   * gossiper stops, the signal is aborted or the stream is cancelled. A reader that falls behind by more than
+   * gossiper begins to leave, the signal is aborted or the stream is cancelled. Each ends it at once: what was not read
+   * is dropped, so that a loop over it can set something without being refused. A reader that falls behind by more than
    * 1,024 updates misses those that newer ones of the same member have superseded. Throws a `HearsayError` of code
    * `invalid_key` for what is no key.
    */
   watch(key: string, options: WaitOptions = {}): ReadableStream<GossipUpdate> {
     assertKey(key);
     assertSignal(options.signal);
-    return this.#watches.watch(key, options);
+    return this.#watches.watch(key, { signal: options.signal, untilLeaving: true });
   }
 
   /**
@@ -340,6 +351,8 @@ export class Gossiper implements GossiperLike {
     if (this.#isStopping) return nobody;
     this.#isStopping = true;
     this.#unfollow();
+    this.#leaving.abort(new HearsayError("stopped", "The gossiper has stopped."));
+    if (this.#running) this.#watches.leave();
     let flush: FlushResult | undefined;
     try {
       if (reason !== "failed") flush = await this.#running?.leave();

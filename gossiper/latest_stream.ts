@@ -33,7 +33,7 @@ export class LatestStream<T> {
   #isWaiting = false;
   #isFinishing = false;
   #isOver = false;
-  readonly #abort = () => this.#end();
+  readonly #abort = () => this.end();
 
   /** Makes an empty stream. */
   constructor(options: LatestStreamOptions<T>) {
@@ -48,7 +48,7 @@ export class LatestStream<T> {
       },
       cancel: () => this.#release(),
     }, { highWaterMark: 0 });
-    if (options.signal?.aborted) this.#end();
+    if (options.signal?.aborted) this.end();
     else options.signal?.addEventListener("abort", this.#abort, { once: true });
   }
 
@@ -63,7 +63,7 @@ export class LatestStream<T> {
   /** Ends the stream after what is in it. */
   finish(): void {
     this.#isFinishing = true;
-    if (this.#head === this.#items.length) this.#end();
+    if (this.#head === this.#items.length) this.end();
   }
 
   #deliver(): void {
@@ -76,7 +76,7 @@ export class LatestStream<T> {
     // Before the enqueueing: that may pull again at once.
     this.#isWaiting = false;
     this.#controller.enqueue(item);
-    if (this.#isFinishing && this.#head === this.#items.length) this.#end();
+    if (this.#isFinishing && this.#head === this.#items.length) this.end();
   }
 
   /** Drops what is superseded. Done when the items have doubled, it costs a constant for each. */
@@ -92,7 +92,8 @@ export class LatestStream<T> {
     this.#compactAt = Math.max(KEPT_ITEMS, 2 * this.#items.length);
   }
 
-  #end(): void {
+  /** Ends the stream at once. */
+  end(): void {
     if (this.#isOver) return;
     this.#release();
     this.#controller.close();

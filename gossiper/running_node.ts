@@ -26,10 +26,15 @@ export class RunningNode implements AsyncDisposable {
   constructor({ gossiper, member, transport, eventStream }: RunningNodeParts) {
     this.gossiper = gossiper;
     this.member = member;
+    gossiper.signal.addEventListener("abort", () => eventStream.end(), { once: true });
     this.#over = gossiper.closed.then(async () => {
-      eventStream.close();
+      eventStream.end();
       await transport.close();
     });
+  }
+
+  get signal(): AbortSignal {
+    return this.gossiper.signal;
   }
 
   async stop(): Promise<FlushResult> {

@@ -14,6 +14,7 @@ import { LatestStream } from "./latest_stream.ts";
 export class Watches {
   readonly #core: Core;
   readonly #byKey = new Map<string, Set<LatestStream<GossipUpdate>>>();
+  readonly #untilLeaving = new Set<LatestStream<GossipUpdate>>();
   #isOver = false;
 
   /** Makes an empty set, which listens to the core for as long as that tells anything. */
@@ -29,13 +30,20 @@ export class Watches {
    * The present values, and then changes and deletions. Between two calls of the engine the state and the
    * events agree, so that nothing is missed or told twice.
    */
-  watch(key: string, { signal }: { readonly signal?: AbortSignal } = {}): ReadableStream<GossipUpdate> {
+  watch(
+    key: string,
+    { signal, untilLeaving = false }: {
+      readonly signal?: AbortSignal | undefined;
+      readonly untilLeaving?: boolean;
+    } = {},
+  ): ReadableStream<GossipUpdate> {
     this.#core.assertOutside();
     let endHeartbeats = () => {};
     const stream = new LatestStream<GossipUpdate>({
       keyOf: ({ memberId }) => memberId,
       onEnd: (ended) => {
         this.#remove(key, ended);
+        this.#untilLeaving.delete(ended);
         endHeartbeats();
       },
       signal,
@@ -54,9 +62,15 @@ export class Watches {
     if (this.#isOver) stream.finish();
     else if (!signal?.aborted) {
       this.#add(key, stream);
+      if (untilLeaving) this.#untilLeaving.add(stream);
       if (key === HEARTBEAT_KEY) endHeartbeats = this.#core.watchHeartbeats();
     }
     return stream.readable;
+  }
+
+  /** Ends at once those streams that are to end when the member begins to leave. */
+  leave(): void {
+    for (const stream of [...this.#untilLeaving]) stream.end();
   }
 
   /** Ends every stream, after what is in it. */

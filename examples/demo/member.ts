@@ -39,8 +39,10 @@ gossiper.registerConsensusCheck("version", (version) => version, {
   onLost: () => report({ type: "consensus", version: null }),
 });
 
+// A member that leaves can set nothing any more; loops over its streams end by themselves.
+node.signal.addEventListener("abort", () => clearInterval(publishing));
+
 Deno.addSignalListener("SIGTERM", async () => {
-  clearInterval(publishing);
   report({ type: "stopped", flush: await node.stop() });
   Deno.exit();
 });

@@ -1,4 +1,10 @@
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "../../deps/std_assert.ts";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "../../deps/std_assert.ts";
 import {
   ConfigurationError,
   HearsayError,
@@ -244,4 +250,48 @@ Deno.test("R8.3 that a seed is down, of another cluster or otherwise unfit is to
   const down = await seedFailure({ seeds: ["ws://127.0.0.1:1"] });
   assertEquals(down.code, "connection");
   assertStringIncludes(down.message, "ws://127.0.0.1:1");
+});
+
+// ---- loops that set something, while the member leaves
+
+/** Leaves while a loop that sets something is behind: it still handles the first of three changes. */
+async function leaveWhileBehind(changes: (node: Node) => AsyncIterable<unknown>): Promise<void> {
+  const node = await join({ cluster: "c", listen: LISTEN });
+  const [first, going] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const loop = (async () => {
+    for await (const _ of changes(node)) {
+      node.gossiper.setState("seen", true);
+      first.resolve();
+      await going.promise;
+    }
+  })();
+  for (const value of [1, 2, 3]) node.gossiper.setState("k", value);
+  await first.promise;
+  const stopping = node.stop();
+  going.resolve();
+  const [stopped, looped] = await Promise.allSettled([stopping, loop]);
+  assertEquals([stopped.status, looped], ["fulfilled", { status: "fulfilled", value: undefined }]);
+}
+
+Deno.test("R9.2 a loop over events that sets something ends when the member begins to leave", async () => {
+  await leaveWhileBehind(({ gossiper }) => gossiper.events.subscribe("GossipUpdate"));
+});
+
+Deno.test("R9.2 a loop over a watched key that sets something ends when the member begins to leave", async () => {
+  await leaveWhileBehind(({ gossiper }) => gossiper.watch("k"));
+  const { signal } = new AbortController();
+  await leaveWhileBehind(({ gossiper }) => gossiper.watch("k", { signal }));
+});
+
+Deno.test("R9.2 the signal of a node is aborted when it begins to leave, however that comes", async () => {
+  const leaving = new AbortController();
+  const aborted = await join({ cluster: "c", listen: LISTEN, signal: leaving.signal });
+  const stopped = await join({ cluster: "c", listen: LISTEN });
+  assertEquals([aborted.signal.aborted, stopped.signal.aborted], [false, false]);
+  leaving.abort();
+  const stopping = stopped.stop();
+  assertEquals([aborted.signal.aborted, stopped.signal.aborted], [true, true]);
+  assertEquals(stopped.signal.reason.code, "stopped");
+  assertThrows(() => stopped.gossiper.setState("k", 1), HearsayError);
+  await Promise.all([stopping, aborted[Symbol.asyncDispose]()]);
 });

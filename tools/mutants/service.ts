@@ -100,6 +100,20 @@ export const MUTANTS: readonly Mutant[] = [
     files: LEAVING,
   },
   {
+    file: "gossiper/gossiper.ts",
+    find: "    if (this.#running) this.#watches.leave();\n",
+    replace: "",
+    test: "R9.2 a loop over a watched key that sets something ends",
+    files: ["tests/unit/join_test.ts"],
+  },
+  {
+    file: "gossiper/running_node.ts",
+    find: '    gossiper.signal.addEventListener("abort", () => eventStream.end(), { once: true });\n',
+    replace: "",
+    test: "R9.2 a loop over events that sets something ends",
+    files: ["tests/unit/join_test.ts"],
+  },
+  {
     file: "transport/listening.ts",
     find: "if (this.#isUsed) this.#failed.push(served);",
     replace: "if (this.#isUsed) served.ending.abort();",
