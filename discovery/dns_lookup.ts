@@ -4,6 +4,7 @@
  * @module
  */
 
+import { assertMayAsk } from "../gossiper/permission.ts";
 import { deadlineAfter, type Runtime } from "../gossiper/runtime.ts";
 
 /** How long, in milliseconds, a name server may take to answer. */
@@ -60,6 +61,7 @@ async function lookUp<T>(
   { runtime, signal, nameServer }: LookupOptions,
   resolve: (options: Deno.ResolveDnsOptions) => Promise<T>,
 ): Promise<T> {
+  assertMayAsk(nameServer);
   using deadline = deadlineAfter(runtime, ANSWER_TIMEOUT_MS, "Asking the name server", { signal });
   return await resolve({ signal: deadline.signal, ...(nameServer && { nameServer }) });
 }

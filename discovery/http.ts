@@ -5,6 +5,7 @@
  */
 
 import { HearsayError } from "../gossiper/errors.ts";
+import { assertMayConnect } from "../gossiper/permission.ts";
 import { deadlineAfter, type Runtime } from "../gossiper/runtime.ts";
 
 /** What a request needs. */
@@ -80,6 +81,7 @@ async function begin(url: string, options: AskOptions): Promise<Response> {
 
 async function request(url: string, options: AskOptions): Promise<Response> {
   const { body, headers = {}, client, signal, maxBytes } = options;
+  assertMayConnect(new URL(url));
   const response = await fetch(url, {
     method: body === undefined ? "GET" : "POST",
     headers: { accept: "application/json", ...headers },

@@ -7,6 +7,7 @@
 import type { Discovery, DiscoverySite } from "../gossiper/cluster.ts";
 import { HearsayError } from "../gossiper/errors.ts";
 import { assertNone, FLAG, isPort, optionsOf, rule, TEXT } from "../gossiper/options.ts";
+import { assertMayRead } from "../gossiper/permission.ts";
 import { deadlineAfter, sleep } from "../gossiper/runtime.ts";
 import { keepTrying } from "./failures.ts";
 import { byGreeting, type Finding } from "./greeting.ts";
@@ -219,7 +220,9 @@ class Pods {
 
   async #mounted(file: string): Promise<string> {
     const { serviceAccount = SERVICE_ACCOUNT } = this.#options;
-    return (await Deno.readTextFile(`${serviceAccount}/${file}`)).trim();
+    const path = `${serviceAccount}/${file}`;
+    assertMayRead(path);
+    return (await Deno.readTextFile(path)).trim();
   }
 }
 

@@ -5,6 +5,7 @@
  */
 
 import { ConnectionRefused, HearsayError } from "../gossiper/errors.ts";
+import { assertMayConnect } from "../gossiper/permission.ts";
 
 /** The subprotocol that both sides must speak (rule P1). */
 export const SUBPROTOCOL = "hearsay.v2";
@@ -113,6 +114,7 @@ function makeSocket(url: URL, { headers, token, tokenIn, client }: OpenOptions):
   const protocols = [SUBPROTOCOL];
   if (token !== undefined && tokenIn === "subprotocol") protocols.push(TOKEN_PROTOCOL + token);
   try {
+    assertMayConnect(url);
     // A browser's socket takes protocols alone.
     if (tokenIn === "subprotocol" && !headers && !client) return new WebSocket(url, protocols);
     const all = new Headers(headers);

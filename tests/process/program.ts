@@ -16,6 +16,8 @@ export interface ProgramOptions {
   readonly args: readonly string[];
   /** What is added to its environment. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Whether it runs on a terminal, by the program `script`; what it prints and what it is told then come together. */
+  readonly onTerminal?: boolean;
   /** How many files and sockets it may have open at once (`ulimit -n`). */
   readonly maxDescriptors?: number | undefined;
 }
@@ -34,10 +36,11 @@ export class Program implements AsyncDisposable {
   #hasExited = false;
 
   /** Starts it in the root of the checkout. */
-  constructor({ args, env = {}, maxDescriptors }: ProgramOptions) {
-    const limited = ["-c", `ulimit -n ${maxDescriptors} && exec "$0" "$@"`, Deno.execPath(), ...args];
-    this.#child = new Deno.Command(maxDescriptors === undefined ? Deno.execPath() : "sh", {
-      args: maxDescriptors === undefined ? [...args] : limited,
+  constructor(options: ProgramOptions) {
+    const { env = {} } = options;
+    const [command, ...args] = commandLineOf(options);
+    this.#child = new Deno.Command(command, {
+      args,
       cwd: new URL("../../", import.meta.url),
       env: { ...env },
       stdin: "piped",
@@ -173,6 +176,18 @@ export class Program implements AsyncDisposable {
   get #everything(): string {
     return `${this.lines.join("\n")}\n${this.errors}`;
   }
+}
+
+function commandLineOf(
+  { args, maxDescriptors, onTerminal = false }: ProgramOptions,
+): readonly [string, ...string[]] {
+  const deno = Deno.execPath();
+  if (onTerminal) {
+    const quoted = [deno, ...args].map((each) => `'${each}'`).join(" ");
+    return ["script", "--quiet", "--return", "--echo", "never", "--command", quoted, "/dev/null"];
+  }
+  if (maxDescriptors === undefined) return [deno, ...args];
+  return ["sh", "-c", `ulimit -n ${maxDescriptors} && exec "$0" "$@"`, deno, ...args];
 }
 
 /** How an example is run. */

@@ -114,6 +114,13 @@ export const MUTANTS: readonly Mutant[] = [
     files: ["tests/unit/join_test.ts"],
   },
   {
+    file: "transport/web_socket_dial.ts",
+    find: "    assertMayConnect(url);\n",
+    replace: "",
+    test: "a member on a terminal asks nobody",
+    files: ["tests/process/permissions_test.ts"],
+  },
+  {
     file: "transport/listening.ts",
     find: "if (this.#isUsed) this.#failed.push(served);",
     replace: "if (this.#isUsed) served.ending.abort();",

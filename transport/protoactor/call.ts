@@ -10,6 +10,7 @@
  * @module
  */
 
+import { assertMayConnect } from "../../gossiper/permission.ts";
 import type { Runtime } from "../../gossiper/runtime.ts";
 import { type ListenFailure, serve } from "../listening.ts";
 
@@ -70,14 +71,6 @@ export const grpcCalls: Calls = { open, listen };
 function open(address: string, { maxBytes }: CallLimits): Call {
   const said = framing();
   const heard = unframing(maxBytes);
-  const { hostname, port } = new URL(`http://${address}`);
-  // Said to be reached by itself, so that no proxy that the environment names comes between members.
-  const itself = {
-    transport: "tcp" as const,
-    hostname: hostname.replace(/^\[|\]$/g, ""),
-    port: Number(port || 80),
-  };
-  const client = Deno.createHttpClient({ http1: false, http2: true, proxy: itself });
   const ending = new AbortController();
   const init = {
     method: "POST",
@@ -86,24 +79,35 @@ function open(address: string, { maxBytes }: CallLimits): Call {
     redirect: "error" as const,
     // Its streams end nothing that has not connected yet, nor what the other side does not end.
     signal: ending.signal,
-    client,
   };
-  const answered = fetch(`http://${address}${PATH}`, init).then(async (response) => {
-    const isGrpc = response.headers.get("content-type")?.startsWith(CONTENT_TYPE);
-    if (response.status === 200 && isGrpc && response.body) return await response.body.pipeTo(heard.writable);
-    await response.body?.cancel();
-    throw new TypeError(`It answers ${response.status}, and no gRPC.`);
-  });
-  answered.catch((error) => {
+  converse(new URL(`http://${address}${PATH}`), init, heard.writable).catch((error) => {
     heard.error(error);
     said.error(error);
-  }).finally(() => client.close());
+  });
   const cancel = () => {
     said.error(ENDED);
     heard.error(ENDED);
     ending.abort(ENDED);
   };
   return { readable: heard.readable, writable: said.writable, remote: address, cancel };
+}
+
+/** Resolves when the other side has said all. */
+async function converse(url: URL, init: RequestInit, heard: WritableStream<Uint8Array>): Promise<void> {
+  assertMayConnect(url);
+  const { hostname, port } = url;
+  // Said to be reached by itself, so that no proxy that the environment names comes between members.
+  const itself = {
+    transport: "tcp" as const,
+    hostname: hostname.replace(/^\[|\]$/g, ""),
+    port: Number(port || 80),
+  };
+  using client = Deno.createHttpClient({ http1: false, http2: true, proxy: itself });
+  const response = await fetch(url, { ...init, client });
+  const isGrpc = response.headers.get("content-type")?.startsWith(CONTENT_TYPE);
+  if (response.status === 200 && isGrpc && response.body) return await response.body.pipeTo(heard);
+  await response.body?.cancel();
+  throw new TypeError(`It answers ${response.status}, and no gRPC.`);
 }
 
 async function listen({ maxBytes, onCall, ...options }: ListenOptions): Promise<Listening> {
