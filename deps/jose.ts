@@ -4,5 +4,5 @@
  * @module
  */
 
-export { errors, jwtVerify, SignJWT } from "npm:jose@6.2.3";
+export { SignJWT } from "npm:jose@6.2.3";
 export type { JWTPayload } from "npm:jose@6.2.3";

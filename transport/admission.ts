@@ -6,7 +6,7 @@
 
 import { isLoopback } from "../gossiper/loopback.ts";
 import type { Runtime } from "../gossiper/runtime.ts";
-import type { Admitted, Authentication } from "./authentication.ts";
+import type { Admitted, Authentication, NotAdmitted } from "./authentication.ts";
 import { Rate } from "../gossiper/rate.ts";
 import { ToldReasons } from "../gossiper/told_reasons.ts";
 import { type Authorise, refuseClient, refuseWithoutUpgrade } from "./web_socket_accept.ts";
@@ -67,24 +67,30 @@ export class Admission {
     this.#rate = new Rate(MAX_TOLD_PER_SECOND, options.runtime);
   }
 
-  /** A place for the client, or the answer that refuses it. */
-  async admit(request: Request, remote: Deno.Addr | undefined): Promise<Place | Response> {
+  /** A place for the client, or the answer that refuses it: at once where nothing has to be waited for. */
+  admit(request: Request, remote: Deno.Addr | undefined): Place | Response | Promise<Place | Response> {
     const refused = refuseWithoutUpgrade(request) ?? this.#refuseOrigin(request, remote) ??
       this.#refuseStranger(request, remote) ?? this.#refuseCrowd(remote);
     if (refused) return refused;
     const place = this.#take(remote);
-    try {
-      const admitted = await this.#recognise(request, remote);
+    const accept = (admitted: Admitted | Response | undefined) => {
       if (admitted instanceof Response) {
         place.leave();
         return admitted;
       }
       this.#told.forget(hostOf(remote));
       return { ...place, admitted };
-    } catch (error) {
+    };
+    const fail = (error: unknown) => {
       place.leave();
       this.#tell(remote, `This client could not be examined: ${String(error)}`);
       return busy("This client could not be examined.");
+    };
+    try {
+      const admitted = this.#recognise(request, remote);
+      return admitted instanceof Promise ? admitted.then(accept).catch(fail) : accept(admitted);
+    } catch (error) {
+      return fail(error);
     }
   }
 
@@ -133,20 +139,30 @@ export class Admission {
     return busy("Too many connections come from this address.");
   }
 
-  async #recognise(
+  #recognise(
     request: Request,
     remote: Deno.Addr | undefined,
-  ): Promise<Admitted | Response | undefined> {
-    const { authentication, authorise, authorities } = this.#options;
-    const refused = await refuseClient(request, authorise);
-    if (refused || !authentication) return refused;
+  ): Admitted | Response | undefined | Promise<Admitted | Response | undefined> {
+    const { authorise } = this.#options;
+    if (!authorise) return this.#authenticate(request, remote);
+    return refuseClient(request, authorise).then((refused) => refused ?? this.#authenticate(request, remote));
+  }
+
+  #authenticate(
+    request: Request,
+    remote: Deno.Addr | undefined,
+  ): Admitted | Response | undefined | Promise<Admitted | Response> {
+    const { authentication, authorities } = this.#options;
+    if (!authentication) return undefined;
     const token = tokenOf(request);
     if (token === undefined) {
       return this.#refuse(401, remote, "This client did not say who it is: it has no token.");
     }
     if (token.length > MAX_TOKEN_LENGTH) return this.#refuse(401, remote, "The token is too long.");
-    const outcome = await authentication.admit(token, { authorities: authorities() });
-    return "refused" in outcome ? this.#refuse(outcome.status, remote, outcome.refused) : outcome;
+    const judge = (outcome: Admitted | NotAdmitted) =>
+      "refused" in outcome ? this.#refuse(outcome.status, remote, outcome.refused) : outcome;
+    const outcome = authentication.admit(token, { authorities: authorities() });
+    return outcome instanceof Promise ? outcome.then(judge) : judge(outcome);
   }
 
   #refuse(status: 401 | 403 | 503, remote: Deno.Addr | undefined, reason: string): Response {

@@ -51,11 +51,14 @@ export interface NotAdmitted {
 export interface Authentication {
   /** What to say to whoever is dialled at that authority (`host:port`). */
   credentials(options: { readonly authority: string }): Promise<Credentials>;
-  /** Who a client is by its token; `authorities` are those under which this side is dialled. */
+  /**
+   * Who a client is by its token; `authorities` are those under which this side is dialled. Say so at once, without a
+   * promise, where that can be: of a client that goes away meanwhile Deno keeps the socket open for ever.
+   */
   admit(
     token: string,
     options: { readonly authorities: ReadonlySet<string> },
-  ): Promise<Admitted | NotAdmitted>;
+  ): Admitted | NotAdmitted | Promise<Admitted | NotAdmitted>;
   /**
    * Takes other keys from now on: the first signs, all verify. Connections that were opened under a key that is
    * no longer among them are closed with 4401.

@@ -12,7 +12,7 @@
  * @module
  */
 
-import { errors, type JWTPayload, jwtVerify, SignJWT } from "../deps/jose.ts";
+import { type JWTPayload, SignJWT } from "../deps/jose.ts";
 import { CLOSE, ConnectionClosed } from "../gossiper/errors.ts";
 import type { Hello, Message, Refusal } from "../gossiper/message.ts";
 import { realRuntime, type Runtime } from "../gossiper/runtime.ts";
@@ -27,6 +27,7 @@ import type {
   NotAdmitted,
 } from "./authentication.ts";
 import { strongKeys } from "./key_strength.ts";
+import { checkToken, sha256Hex, type TokenClaims } from "./token_check.ts";
 import { UsedTokens } from "./used_tokens.ts";
 import { fitsBytes } from "./wire_check.ts";
 
@@ -48,6 +49,9 @@ export const TOKEN_LIFETIME_MS = 5_000;
 export const MAX_TOKEN_LIFETIME_MS = 30_000;
 /** How far the clocks of two members may be apart, in milliseconds, unless it is said. */
 export const CLOCK_TOLERANCE_MS = 5_000;
+
+/** How many hexadecimal digits name a key. */
+const KID_LENGTH = 16;
 
 /** The types of the two tokens: neither can be taken for the other. */
 const TOKEN = "hearsay-token+jwt";
@@ -93,31 +97,37 @@ class KnownKey {
   readonly text: string;
   /** Closes the connections that were opened under it. */
   readonly withdrawn = new AbortController();
-  readonly #bytes: Uint8Array<ArrayBuffer>;
-  #kid: Promise<string> | undefined;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  #signingKid: Promise<string> | undefined;
+  #kid: string | undefined;
   #secret: Promise<CryptoKey> | undefined;
 
   constructor(bytes: Uint8Array<ArrayBuffer>) {
-    this.#bytes = bytes;
+    this.bytes = bytes;
     this.text = bytes.join();
   }
 
-  /** The beginning of its hash, by which tokens name it. */
-  get kid(): Promise<string> {
-    return this.#kid ??= crypto.subtle.digest("SHA-256", this.#bytes)
-      .then((hash) => new Uint8Array(hash).toHex().slice(0, 16));
+  /** The beginning of its hash, by which tokens name it: for the side that accepts, which must not wait for it. */
+  get kid(): string {
+    return this.#kid ??= sha256Hex(this.bytes).slice(0, KID_LENGTH);
+  }
+
+  /** The same for the side that dials, which may be a browser. */
+  get signingKid(): Promise<string> {
+    return this.#signingKid ??= crypto.subtle.digest("SHA-256", this.bytes)
+      .then((hash) => new Uint8Array(hash).toHex().slice(0, KID_LENGTH));
   }
 
   get secret(): Promise<CryptoKey> {
     const hmac = { name: "HMAC", hash: "SHA-256" };
-    return this.#secret ??= crypto.subtle.importKey("raw", this.#bytes, hmac, false, ["sign", "verify"]);
+    return this.#secret ??= crypto.subtle.importKey("raw", this.bytes, hmac, false, ["sign"]);
   }
 }
 
 /** One end of one connection, as signatures name it. */
 interface End {
-  /** The hash of the connection's token, see {@linkcode tokenHash}. */
-  readonly tokenHash: string;
+  /** The connection's token, of which {@linkcode tokenHash} is signed. */
+  readonly token: string;
   readonly side: "dialler" | "acceptor";
 }
 
@@ -152,68 +162,68 @@ class ClusterKeys implements Authentication {
     const key = this.#keys[0]!;
     const jti = this.#draw();
     const token = await this.#sign(key, TOKEN, { aud: this.#audience(authority), jti });
-    return { token, guard: this.#guardDialled({ key, jti, hash: await tokenHash(token) }) };
+    return { token, guard: this.#guardDialled({ key, jti, token }) };
   }
 
-  async admit(
+  admit(
     token: string,
     { authorities }: { readonly authorities: ReadonlySet<string> },
-  ): Promise<Admitted | NotAdmitted> {
-    const verified = await this.#verify(token, TOKEN, [...authorities].map((each) => this.#audience(each)));
+  ): Admitted | NotAdmitted {
+    const verified = this.#verify(token, TOKEN, [...authorities].map((each) => this.#audience(each)));
     if ("refused" in verified) return { refused: verified.refused, status: 401 };
-    const { key, payload } = verified;
+    const { key, claims: payload } = verified;
     const { jti, sub: id } = payload;
     if (typeof jti !== "string" || jti.length > 64) return { refused: "The token has no jti.", status: 401 };
     const refused = this.#faultOfTimes(payload);
     if (refused !== undefined) return { refused, status: 401 };
     // Ends are compared by whole seconds.
-    const untilMs = payload.exp! * 1_000 + this.#clockToleranceMs + 1_000;
+    const untilMs = payload.exp * 1_000 + this.#clockToleranceMs + 1_000;
     const use = this.#used.use(jti, { untilMs, nowMs: this.#runtime.wallMs() });
     if (use === "used") return { refused: "The token was used before.", status: 401 };
     if (use === "full") return { refused: "More clients came than can be told apart.", status: 503 };
-    return { id: id!, guard: this.#guardAccepted({ key, jti, hash: await tokenHash(token), id: id! }) };
+    return { id, guard: this.#guardAccepted({ key, jti, token, id }) };
   }
 
   /** On a connection that this side opened nothing comes through before the peer has proved itself. */
   #guardDialled(
-    { key, jti, hash }: { readonly key: KnownKey; readonly jti: string; readonly hash: string },
+    { key, jti, token }: { readonly key: KnownKey; readonly jti: string; readonly token: string },
   ): Guard {
     let peerId: string | undefined;
     const prove = async (message: Message) => {
-      peerId = await this.#provenId(message, { key, token: jti });
-      return await this.#assertSpeaksAs(peerId, message, { tokenHash: hash, side: "acceptor" });
+      peerId = this.#provenId(message, { key, token: jti });
+      return await this.#assertSpeaksAs(peerId, message, { token, side: "acceptor" });
     };
     return {
       signal: key.withdrawn.signal,
-      outgoing: (message) => this.#signed(message, { tokenHash: hash, side: "dialler" }),
+      outgoing: (message) => this.#signed(message, { token, side: "dialler" }),
       incoming: (message) => {
         if (peerId === undefined) return prove(message);
-        return this.#assertSpeaksAs(peerId, message, { tokenHash: hash, side: "acceptor" });
+        return this.#assertSpeaksAs(peerId, message, { token, side: "acceptor" });
       },
     };
   }
 
   /** On a connection that was accepted the peer speaks for its token's subject, and this side proves itself first. */
   #guardAccepted(
-    { key, jti, hash, id }: {
+    { key, jti, token, id }: {
       readonly key: KnownKey;
       readonly jti: string;
-      readonly hash: string;
+      readonly token: string;
       readonly id: string;
     },
   ): Guard {
     let isProven = false;
     const prove = async (message: Hello | Refusal) => {
-      const signed = await this.#signed(message, { tokenHash: hash, side: "acceptor" });
+      const signed = await this.#signed(message, { token, side: "acceptor" });
       // By the key of the token, whichever comes first here: the dialler has that one for certain.
       return { ...signed, proof: await this.#sign(key, PROOF, { aud: this.#audience(), token: jti }) };
     };
     return {
       signal: key.withdrawn.signal,
-      incoming: (message) => this.#assertSpeaksAs(id, message, { tokenHash: hash, side: "dialler" }),
+      incoming: (message) => this.#assertSpeaksAs(id, message, { token, side: "dialler" }),
       outgoing: (message) => {
         if (isProven || (message.type !== "hello" && message.type !== "error")) {
-          return this.#signed(message, { tokenHash: hash, side: "acceptor" });
+          return this.#signed(message, { token, side: "acceptor" });
         }
         isProven = true;
         return prove(message);
@@ -225,7 +235,8 @@ class ClusterKeys implements Authentication {
   #signed(message: Message, end: End): Message | Promise<Message> {
     const { signing } = this.#options;
     if (message.type !== "hello" || !signing) return message;
-    return signing.sign(this.#helloText(message, end)).then((signature) => ({ ...message, signature }));
+    return this.#helloText(message, end).then((text) => signing.sign(text))
+      .then((signature) => ({ ...message, signature }));
   }
 
   /** Nobody speaks for another, by id or by key. */
@@ -240,33 +251,37 @@ class ClusterKeys implements Authentication {
     const { signing } = this.#options;
     const { publicKey, signature = "" } = message;
     if (!signing || publicKey === undefined) return message;
-    return signing.verify(this.#helloText(message, end), { publicKey, signature }).then((isOwn) => {
+    const verdict = this.#helloText(message, end).then((text) =>
+      signing.verify(text, { publicKey, signature })
+    );
+    return verdict.then((isOwn) => {
       if (isOwn) return message;
       throw unauthorised("The peer has not proved that its public key is its own.");
     });
   }
 
-  #helloText({ member, life }: Hello, end: End): string {
-    return helloText({ cluster: this.#options.cluster, id: member.id, life, ...end });
+  async #helloText({ member, life }: Hello, { token, side }: End): Promise<string> {
+    const { cluster } = this.#options;
+    return helloText({ cluster, id: member.id, life, side, tokenHash: await tokenHash(token) });
   }
 
   /** The id that a peer's first message proves; a refusal proves one as well, so that nobody else can refuse. */
-  async #provenId(
+  #provenId(
     message: Message,
     { key, token }: { readonly key: KnownKey; readonly token: string },
-  ): Promise<string> {
+  ): string {
     const proof = message.type === "hello" || message.type === "error" ? message.proof : undefined;
     if (proof === undefined) throw unauthorised("The peer has not proved that it belongs to the cluster.");
-    const verified = await this.#verify(proof, PROOF, [this.#audience()]);
+    const verified = this.#verify(proof, PROOF, [this.#audience()]);
     if ("refused" in verified) throw unauthorised(`The peer's proof is no good: ${verified.refused}`);
-    if (verified.payload["token"] !== token) {
+    if (verified.claims["token"] !== token) {
       throw unauthorised("The peer's proof was made for another connection.");
     }
     // Else whoever has but a key that is about to be withdrawn would keep the connection after it.
     if (verified.key !== key) {
       throw unauthorised("The peer's proof is signed with another key than the token.");
     }
-    return verified.payload.sub!;
+    return verified.claims.sub;
   }
 
   async #sign(key: KnownKey, typ: string, claims: JWTPayload): Promise<string> {
@@ -276,69 +291,35 @@ class ClusterKeys implements Authentication {
       sub: this.#options.id,
       iat: nowMs / 1_000,
       exp: (nowMs + TOKEN_LIFETIME_MS) / 1_000,
-    }).setProtectedHeader({ alg: "HS256", typ, kid: await key.kid }).sign(await key.secret);
+    }).setProtectedHeader({ alg: "HS256", typ, kid: await key.signingKid }).sign(await key.secret);
   }
 
-  async #verify(
+  #verify(
     token: string,
     typ: string,
     audiences: readonly string[],
-  ): Promise<{ readonly key: KnownKey; readonly payload: JWTPayload } | { readonly refused: string }> {
-    let key: KnownKey | undefined;
-    try {
-      const { payload } = await jwtVerify(token, async ({ kid }) => {
-        key = await this.#keyOf(kid);
-        if (!key) throw new errors.JWKSNoMatchingKey();
-        return await key.secret;
-      }, {
-        algorithms: ["HS256"],
-        typ,
-        audience: [...audiences],
-        requiredClaims: ["sub", "iat", "exp"],
-        clockTolerance: this.#clockToleranceMs / 1_000,
-        currentDate: new Date(this.#runtime.wallMs()),
-      });
-      // Several audiences at once would be a token for several members.
-      if (typeof payload.aud !== "string") return { refused: "The token is for more than one member." };
-      if (!isName(payload.sub)) return { refused: "The token names no member." };
-      return { key: key!, payload };
-    } catch (error) {
-      return { refused: this.#reasonOf(error, audiences) };
-    }
+  ): { readonly key: KnownKey; readonly claims: TokenClaims } | { readonly refused: string } {
+    const verified = checkToken(token, {
+      typ,
+      audiences,
+      nowMs: this.#runtime.wallMs(),
+      clockToleranceMs: this.#clockToleranceMs,
+      keyOf: (kid) => this.#keys.find((key) => key.kid === kid),
+    });
+    if ("refused" in verified || isName(verified.claims.sub)) return verified;
+    return { refused: "The token names no member." };
   }
 
   /** What is wrong with the times of a token that has not ended yet. */
-  #faultOfTimes({ iat, exp }: JWTPayload): string | undefined {
+  #faultOfTimes({ iat, exp }: TokenClaims): string | undefined {
     const nowMs = this.#runtime.wallMs();
-    if (iat! * 1_000 > nowMs + this.#clockToleranceMs) {
+    if (iat * 1_000 > nowMs + this.#clockToleranceMs) {
       return "The token is from the future: the clocks of the two members are too far apart.";
     }
-    if ((exp! - iat!) * 1_000 > MAX_TOKEN_LIFETIME_MS) return "The token is good for too long.";
+    if ((exp - iat) * 1_000 > MAX_TOKEN_LIFETIME_MS) return "The token is good for too long.";
     // What was used before this member began is not remembered.
-    if (Math.round(iat! * 1_000) < this.#startedMs) return "The token is from before this member began.";
+    if (Math.round(iat * 1_000) < this.#startedMs) return "The token is from before this member began.";
     return undefined;
-  }
-
-  async #keyOf(kid: string | undefined): Promise<KnownKey | undefined> {
-    for (const key of this.#keys) if (await key.kid === kid) return key;
-    return undefined;
-  }
-
-  #reasonOf(error: unknown, audiences: readonly string[]): string {
-    if (error instanceof errors.JWTExpired) {
-      return "The token has expired, or the clocks of the two members are too far apart.";
-    }
-    if (error instanceof errors.JWTClaimValidationFailed && error.claim === "aud") {
-      const given = JSON.stringify(error.payload.aud ?? null).slice(0, 200);
-      return `The token is for ${given}, and this member is ${
-        audiences.join(" or ") || "not known by any address"
-      }.`;
-    }
-    if (error instanceof errors.JWTClaimValidationFailed) return `The token's ${error.claim} is not right.`;
-    if (error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWSSignatureVerificationFailed) {
-      return "The token is not signed with a key of this cluster.";
-    }
-    return "The token cannot be read.";
   }
 
   #audience(authority?: string): string {

@@ -226,12 +226,20 @@ export class WebSocketTransport implements Transport {
     if (!this.#paths.has(url.pathname)) return undefined;
     const unavailable = this.#refuseUnavailable();
     if (unavailable) return unavailable;
-    const place = await this.#admission.admit(request, info?.remoteAddr);
+    const admitted = this.#admission.admit(request, info?.remoteAddr);
+    // Where nothing has to be waited for, nothing runs between the request and its upgrade: of a client that is gone
+    // by then Deno keeps the socket open for ever. Elsewhere the signal says so.
+    const gone = admitted instanceof Promise ? request.signal : undefined;
+    const place = admitted instanceof Promise ? await admitted : admitted;
     if (place instanceof Response) return place;
-    const gone = this.#refuseUnavailable();
-    if (gone) {
+    if (gone?.aborted) {
       place.leave();
-      return gone;
+      return new Response("The client is gone.\n", { status: 400 });
+    }
+    const unavailableNow = this.#refuseUnavailable();
+    if (unavailableNow) {
+      place.leave();
+      return unavailableNow;
     }
     // Now: after the upgrade the request is no more, and reading its address throws.
     const remote = remoteOf(info?.remoteAddr);

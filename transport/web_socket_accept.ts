@@ -39,11 +39,11 @@ export function refuseWithoutUpgrade(request: Request): Response | undefined {
 /** The answer that refuses a client, where `authorise` says so. */
 export async function refuseClient(
   request: Request,
-  authorise: Authorise | undefined,
+  authorise: Authorise,
 ): Promise<Response | undefined> {
   let status: Refused | undefined;
   try {
-    status = await authorise?.(request);
+    status = await authorise(request);
   } catch {
     status = 403;
   }

@@ -1,8 +1,16 @@
 import { assertEquals } from "../../deps/std_assert.ts";
+import { newClusterKey } from "../../transport/cluster_keys.ts";
+import { forge } from "../security/attacker.ts";
 import { IdleConnections, MAX_DESCRIPTORS } from "./idle_connections.ts";
 import { eventually, Program } from "./program.ts";
 
 const CONFIG = { gossipInterval: 100, gossipRequestTimeout: 300, maxBackoff: 300 };
+
+/** How many descriptors a process has open. */
+async function descriptorsOf(pid: number): Promise<number> {
+  const { stdout } = await new Deno.Command("ls", { args: [`/proc/${pid}/fd`] }).output();
+  return new TextDecoder().decode(stdout).trim().split("\n").length;
+}
 
 /** Whether a server at the port answers a request. */
 async function answers(port: number, path: string): Promise<boolean> {
@@ -54,3 +62,39 @@ Deno.test("a member among protoactor's whose descriptors run out tells ListenFai
   await program.end();
   assertEquals([(await program.ended()).code, program.errors], [0, ""]);
 });
+
+Deno.test({
+  name: "a client with a token that disappears before the upgrade leaves no descriptor behind",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    const key = await newClusterKey();
+    const options = { id: "ada", port: 0, seeds: [], config: CONFIG, authentication: { keys: [key] } };
+    await using ada = Program.member(options);
+    const port = Number((await ada.until(/"port":(\d+)/))[1]);
+    const open = await descriptorsOf(ada.pid);
+    for (let attempt = 0; attempt < 200; attempt++) {
+      const token = await forge({ key, cluster: "faults", authority: `127.0.0.1:${port}` });
+      const connection = await Deno.connect({ hostname: "127.0.0.1", port });
+      await connection.write(new TextEncoder().encode(upgradeWith(token)));
+      connection.close();
+    }
+    // A process that has just started opens a few more of its own.
+    await eventually("its descriptors are gone", async () => await descriptorsOf(ada.pid) <= open + 20);
+    assertEquals(ada.errors, "");
+  },
+});
+
+function upgradeWith(token: string): string {
+  return [
+    "GET /gossip HTTP/1.1",
+    "host: 127.0.0.1",
+    "upgrade: websocket",
+    "connection: Upgrade",
+    "sec-websocket-version: 13",
+    "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==",
+    "sec-websocket-protocol: hearsay.v2",
+    `authorization: Bearer ${token}`,
+    "",
+    "",
+  ].join("\r\n");
+}
