@@ -46,7 +46,10 @@ export interface Node extends AsyncDisposable {
    * themselves then, and drop what was not read; it is for timers and other loops that set something.
    */
   readonly signal: AbortSignal;
-  /** Leaves the cluster and closes everything; says who was told. Rejects the second time. */
+  /**
+   * Leaves the cluster and closes everything; says who was told. Rejects the second time. A process that has nothing
+   * else to do should call `Deno.exit()` then: where a peer that it dialled hangs, Deno keeps it for a minute and more.
+   */
   stop(): Promise<FlushResult>;
 }
 
