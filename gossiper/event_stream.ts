@@ -7,6 +7,8 @@
 import type { EngineEvent } from "../engine/events.ts";
 import type { ClusterTopology, SeedStatus } from "./cluster.ts";
 import type { SettingDifference } from "./shared_settings.ts";
+import { Fifo } from "./fifo.ts";
+import { heapBytes } from "./heap_bytes.ts";
 import { assertNone, assertSignal, describe, nearestOf } from "./options.ts";
 
 /** Told to a slow subscriber in place of the events that it missed. */
@@ -206,14 +208,32 @@ export interface SubscribeOptions {
 /** Of how many seeds the last failure is kept for later subscribers: as many as are greeted. */
 const MAX_FAILED_SEEDS = 1_024;
 
-/** How many events are kept for a subscriber that does not read: enough for a burst, a few 100 KiB at most. */
+/** How many events are kept for a subscriber that does not read: enough for a burst. */
 export const DEFAULT_EVENT_CAPACITY = 1024;
+/**
+ * How many bytes of memory, as {@linkcode heapBytes} estimates, the unread events of one subscriber take: 16 MiB, so that
+ * a burst of 1,024 updates of 4 KiB is kept whole. One event is always kept, however large.
+ */
+export const MAX_BUFFERED_BYTES = 16_777_216;
+
+/** Events that outlive all others in a full buffer: each tells a change of membership once, updates follow updates. */
+const MEMBERSHIP_EVENTS: ReadonlySet<EventType> = new Set<EventType>([
+  "ClusterTopology",
+  "Isolated",
+  "MemberBlocked",
+  "MemberForgotten",
+  "MemberSuspected",
+  "MemberUnblocked",
+  "Rejoined",
+  "SelfBlocked",
+]);
 
 /**
  * Events for several subscribers, none of which can delay or break another, or whoever publishes.
  *
- * A subscriber that reads too slowly loses the oldest events, never the latest `ClusterTopology`, and is
- * told how many by an `EventsDropped`.
+ * Of the unread events of a subscriber at most `capacity`, and at most 16 MiB, are kept. Over that it loses the oldest
+ * events, those about membership last (`MemberBlocked` and its like), and never the latest `ClusterTopology`; an
+ * `EventsDropped` says how many.
  *
  * @example
  * ```ts
@@ -252,9 +272,10 @@ export class EventStream {
   publish(event: HearsayEvent): void {
     if (this.#closed) return;
     this.#keep(event);
-    const subscribers = this.#byType.get(event.type);
-    if (subscribers !== undefined) { for (const subscriber of subscribers) subscriber.take(event); }
-    for (const subscriber of this.#toAll) subscriber.take(event);
+    if (!this.isSubscribed(event.type)) return;
+    const bytes = heapBytes(event, MAX_BUFFERED_BYTES);
+    for (const subscriber of this.#byType.get(event.type) ?? []) subscriber.take(event, bytes);
+    for (const subscriber of this.#toAll) subscriber.take(event, bytes);
   }
 
   /** Whether an event of this type would reach a subscriber. */
@@ -285,7 +306,9 @@ export class EventStream {
     } else {
       for (const set of sets) set.add(subscriber);
       const present = [...this.#failedSeeds.values(), ...(this.#topology ? [this.#topology] : [])];
-      for (const event of present) if (wanted?.has(event.type) ?? true) subscriber.take(event);
+      for (const event of present) {
+        if (wanted?.has(event.type) ?? true) subscriber.take(event, heapBytes(event, MAX_BUFFERED_BYTES));
+      }
       subscriber.endWith(options.signal);
     }
     // Only events of the sets that it is in are ever handed to it.
@@ -330,7 +353,8 @@ export class EventStream {
 /** One subscriber: its buffer, and the stream that empties it. */
 class Subscriber {
   readonly readable: ReadableStream<HearsayEvent>;
-  readonly #buffer: EventBuffer;
+  readonly #capacity: number;
+  #buffer: EventBuffer;
   readonly #unsubscribe: (self: Subscriber) => void;
   #controller!: ReadableStreamDefaultController<HearsayEvent>;
   /** Whether the reader waits for an event, and there was none. */
@@ -341,6 +365,7 @@ class Subscriber {
   #stopListening: () => void = () => {};
 
   constructor(capacity: number, unsubscribe: (self: Subscriber) => void) {
+    this.#capacity = capacity;
     this.#buffer = new EventBuffer(capacity);
     this.#unsubscribe = unsubscribe;
     this.readable = new ReadableStream<HearsayEvent>({
@@ -355,8 +380,8 @@ class Subscriber {
     }, { highWaterMark: 0 });
   }
 
-  take(event: HearsayEvent): void {
-    this.#buffer.push(event);
+  take(event: HearsayEvent, bytes: number): void {
+    this.#buffer.push(event, bytes);
     this.#deliver();
   }
 
@@ -400,23 +425,32 @@ class Subscriber {
   #release(): void {
     this.#ended = true;
     this.#unsubscribe(this);
-    this.#buffer.clear();
+    this.#buffer = new EventBuffer(this.#capacity);
     this.#stopListening();
   }
 }
 
+/** An event that waits to be read. */
+interface Buffered {
+  readonly event: HearsayEvent;
+  readonly bytes: number;
+  /** Its place among all events of the buffer. */
+  readonly order: number;
+}
+
 /**
- * The latest events, up to a capacity: a ring that drops its oldest, but for the latest topology, and counts
- * what it drops. Positions count all events ever pushed; their low bits are places in the ring.
+ * The latest events, up to a number and a size. Over either it drops the oldest event that is not about membership,
+ * then the oldest that is, never the latest topology; and counts what it drops.
  */
 class EventBuffer {
   readonly #capacity: number;
-  #ring: (HearsayEvent | undefined)[] = new Array(8);
-  #head = 0;
-  #tail = 0;
-  #latestTopologyAt = -1;
-  /** A topology that would have been dropped, had it not been the latest: older than all in the ring. */
-  #kept: { readonly event: HearsayEvent; readonly at: number } | undefined;
+  readonly #membership = new Fifo<Buffered>();
+  readonly #others = new Fifo<Buffered>();
+  #latestTopology: Buffered | undefined;
+  /** A topology that would have been dropped, had it not been the latest: older than all other membership events. */
+  #kept: Buffered | undefined;
+  #order = 0;
+  #bytes = 0;
   #dropped = 0;
 
   constructor(capacity: number) {
@@ -428,15 +462,17 @@ class EventBuffer {
   }
 
   get #size(): number {
-    return this.#tail - this.#head + (this.#kept === undefined ? 0 : 1);
+    return this.#membership.size + this.#others.size + (this.#kept === undefined ? 0 : 1);
   }
 
-  push(event: HearsayEvent): void {
-    if (this.#tail - this.#head === this.#ring.length) this.#grow();
-    if (event.type === "ClusterTopology") this.#latestTopologyAt = this.#tail;
-    this.#ring[this.#tail & (this.#ring.length - 1)] = event;
-    this.#tail++;
-    if (this.#size > this.#capacity) this.#dropOldest();
+  push(event: HearsayEvent, bytes: number): void {
+    const buffered = { event, bytes, order: this.#order++ };
+    if (event.type === "ClusterTopology") this.#latestTopology = buffered;
+    (MEMBERSHIP_EVENTS.has(event.type) ? this.#membership : this.#others).push(buffered);
+    this.#bytes += bytes;
+    while (this.#size > 1 && (this.#size > this.#capacity || this.#bytes > MAX_BUFFERED_BYTES)) {
+      this.#dropOldest();
+    }
   }
 
   /** The next event to deliver: first of all what was missed. */
@@ -446,48 +482,38 @@ class EventBuffer {
       this.#dropped = 0;
       return { type: "EventsDropped", count };
     }
-    if (this.#kept !== undefined) {
-      const { event } = this.#kept;
-      this.#kept = undefined;
-      return event;
-    }
-    return this.#head === this.#tail ? undefined : this.#shiftRing();
+    const next = this.#takeOldest();
+    if (next !== undefined) this.#bytes -= next.bytes;
+    return next?.event;
   }
 
-  clear(): void {
-    this.#ring = new Array(8);
-    this.#head = this.#tail = this.#dropped = 0;
-    this.#latestTopologyAt = -1;
+  #takeOldest(): Buffered | undefined {
+    const membership = this.#kept ?? this.#membership.first;
+    const other = this.#others.first;
+    if (membership === undefined || (other !== undefined && other.order < membership.order)) {
+      return this.#others.shift();
+    }
+    if (this.#kept === undefined) return this.#membership.shift();
     this.#kept = undefined;
+    return membership;
   }
 
   #dropOldest(): void {
+    const dropped = this.#others.shift() ?? this.#takeOldestMembership();
+    this.#bytes -= dropped.bytes;
     this.#dropped++;
-    if (this.#kept !== undefined && this.#kept.at !== this.#latestTopologyAt) {
+  }
+
+  #takeOldestMembership(): Buffered {
+    if (this.#kept !== undefined && this.#kept !== this.#latestTopology) {
+      const superseded = this.#kept;
       this.#kept = undefined;
-      return;
+      return superseded;
     }
-    const at = this.#head;
-    const event = this.#shiftRing();
-    if (at !== this.#latestTopologyAt) return;
-    this.#kept = { event, at };
-    this.#shiftRing();
-  }
-
-  #shiftRing(): HearsayEvent {
-    const place = this.#head & (this.#ring.length - 1);
-    const event = this.#ring[place]!;
-    this.#ring[place] = undefined;
-    this.#head++;
-    return event;
-  }
-
-  #grow(): void {
-    const larger = new Array<HearsayEvent | undefined>(this.#ring.length * 2);
-    for (let at = this.#head; at < this.#tail; at++) {
-      larger[at & (larger.length - 1)] = this.#ring[at & (this.#ring.length - 1)];
-    }
-    this.#ring = larger;
+    const oldest = this.#membership.shift()!;
+    if (oldest !== this.#latestTopology) return oldest;
+    this.#kept = oldest;
+    return this.#membership.shift()!;
   }
 }
 

@@ -4,8 +4,12 @@
  * @module
  */
 
+import { heapBytes } from "./heap_bytes.ts";
+
 /** How many items are kept whole for a slow reader, before older ones make way for newer ones of their key. */
 export const KEPT_ITEMS = 1024;
+/** How many bytes of memory, about, those items may take before that. */
+export const KEPT_BYTES = 4_194_304;
 
 /** How a {@linkcode LatestStream} is made. */
 export interface LatestStreamOptions<T> {
@@ -17,18 +21,27 @@ export interface LatestStreamOptions<T> {
   readonly signal?: AbortSignal | undefined;
 }
 
+interface Kept<T> {
+  readonly item: T;
+  readonly bytes: number;
+}
+
 /**
- * Items in order. A reader that falls behind by more than {@linkcode KEPT_ITEMS} misses what has been
- * superseded, and nothing else: so the memory is bounded by the number of keys.
+ * Items in order. A reader that falls behind by more than {@linkcode KEPT_ITEMS} or
+ * {@linkcode KEPT_BYTES} misses what has been superseded, and nothing else: so the memory is bounded by what the latest
+ * items of all keys take.
  */
 export class LatestStream<T> {
   /** The items. */
   readonly readable: ReadableStream<T>;
   readonly #options: LatestStreamOptions<T>;
-  #items: T[] = [];
+  #items: Kept<T>[] = [];
   /** Items before this index have been read. */
   #head = 0;
   #compactAt = KEPT_ITEMS;
+  /** About how many bytes the items take that have not been read. */
+  #bytes = 0;
+  #compactAtBytes = KEPT_BYTES;
   #controller!: ReadableStreamDefaultController<T>;
   #isWaiting = false;
   #isFinishing = false;
@@ -55,8 +68,11 @@ export class LatestStream<T> {
   /** Adds an item. */
   push(item: T): void {
     if (this.#isOver || this.#isFinishing) return;
-    this.#items.push(item);
-    if (this.#items.length - this.#head >= this.#compactAt) this.#compact();
+    const bytes = heapBytes(item);
+    this.#items.push({ item, bytes });
+    this.#bytes += bytes;
+    const isLarge = this.#bytes >= this.#compactAtBytes;
+    if (isLarge || this.#items.length - this.#head >= this.#compactAt) this.#compact();
     this.#deliver();
   }
 
@@ -68,7 +84,8 @@ export class LatestStream<T> {
 
   #deliver(): void {
     if (!this.#isWaiting || this.#head === this.#items.length) return;
-    const item = this.#items[this.#head++]!;
+    const { item, bytes } = this.#items[this.#head++]!;
+    this.#bytes -= bytes;
     if (this.#head > KEPT_ITEMS) {
       this.#items = this.#items.slice(this.#head);
       this.#head = 0;
@@ -81,15 +98,18 @@ export class LatestStream<T> {
 
   /** Drops what is superseded. Done when the items have doubled, it costs a constant for each. */
   #compact(): void {
-    const latest = new Map<string, T>();
-    for (const item of this.#items.slice(this.#head)) {
-      const key = this.#options.keyOf(item);
+    const latest = new Map<string, Kept<T>>();
+    for (const kept of this.#items.slice(this.#head)) {
+      const key = this.#options.keyOf(kept.item);
       latest.delete(key);
-      latest.set(key, item);
+      latest.set(key, kept);
     }
     this.#items = [...latest.values()];
     this.#head = 0;
     this.#compactAt = Math.max(KEPT_ITEMS, 2 * this.#items.length);
+    this.#bytes = 0;
+    for (const { bytes } of this.#items) this.#bytes += bytes;
+    this.#compactAtBytes = Math.max(KEPT_BYTES, 2 * this.#bytes);
   }
 
   /** Ends the stream at once. */

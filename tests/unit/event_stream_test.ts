@@ -7,7 +7,13 @@ import {
 } from "../../deps/std_assert.ts";
 import type { ClusterTopology } from "../../gossiper/cluster.ts";
 import { ConfigurationError } from "../../gossiper/configuration_error.ts";
-import { EventStream, type EventType, type HearsayEvent } from "../../gossiper/event_stream.ts";
+import type { JsonValue } from "../../engine/types.ts";
+import {
+  EventStream,
+  type EventType,
+  type HearsayEvent,
+  MAX_BUFFERED_BYTES,
+} from "../../gossiper/event_stream.ts";
 
 function topology(...ids: string[]): ClusterTopology {
   const members = ids.map((id) => ({ id, host: "127.0.0.1", port: 1, kinds: [] }));
@@ -211,6 +217,62 @@ Deno.test("R3.4 publishing to a full buffer costs the same at any capacity", () 
   const least = (capacity: number) => Math.min(...Array.from({ length: 5 }, () => time(capacity)));
   least(10);
   assertLess(least(128 * 1024), 20 * least(2048) + 20);
+});
+
+function update(value: JsonValue): HearsayEvent {
+  return { type: "GossipUpdate", memberId: "m", key: "k", value, sequenceNumber: 1, deleted: false };
+}
+
+Deno.test("R3.4 a burst of updates drops updates, never what was told of membership", async () => {
+  const events = new EventStream({ capacity: 5 });
+  const slow = events.subscribe();
+  events.publish(update(1));
+  events.publish(blocked("a"));
+  for (let n = 0; n < 50; n++) events.publish(update(n));
+  events.publish({ type: "MemberUnblocked", memberId: "b" });
+  events.close();
+  assertEquals(await names(slow), ["dropped 48", "a", "m", "m", "m", "b"]);
+});
+
+Deno.test("R3.4 membership events alone drop the oldest of them", async () => {
+  const events = new EventStream({ capacity: 2 });
+  const slow = events.subscribe();
+  for (const id of ["a", "b", "c"]) events.publish(blocked(id));
+  events.publish(update(1));
+  events.close();
+  assertEquals(await names(slow), ["dropped 2", "b", "c"]);
+});
+
+Deno.test("R3.4 the unread events of a slow subscriber are bounded in bytes as they are in number", async () => {
+  // Nested empty arrays take far more memory than their text.
+  const values: readonly [JsonValue, number][] = [
+    ["x".repeat(1_048_576), 1_048_576],
+    [Array.from({ length: 30_000 }, () => []), 30_000 * 16],
+    [Object.fromEntries(Array.from({ length: 10_000 }, (_, n) => [`name ${n}`, {}])), 10_000 * 16],
+  ];
+  for (const [value, bytes] of values) {
+    const events = new EventStream();
+    const slow = events.subscribe("GossipUpdate");
+    for (let n = 0; n < 150; n++) events.publish(update(value));
+    events.close();
+    const got = await names(slow);
+    assertEquals(got.length > 3, true);
+    assertLess(got.length * bytes, MAX_BUFFERED_BYTES + 2 * bytes);
+  }
+});
+
+Deno.test("R3.4 an event larger than all that is kept unread is delivered to one that reads it", async () => {
+  const events = new EventStream();
+  const slow = events.subscribe();
+  events.publish(blocked("a"));
+  events.publish(update("x".repeat(MAX_BUFFERED_BYTES)));
+  const reader = slow.getReader();
+  assertEquals((await reader.read()).value, { type: "EventsDropped", count: 1 });
+  assertEquals((await reader.read()).value, blocked("a"));
+  events.publish(update("x".repeat(MAX_BUFFERED_BYTES)));
+  assertEquals((await reader.read()).value?.type, "GossipUpdate");
+  events.close();
+  await reader.cancel();
 });
 
 Deno.test("R12.3 a capacity that is no whole number of at least 1 is refused", () => {

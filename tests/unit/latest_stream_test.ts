@@ -1,5 +1,5 @@
-import { assertEquals } from "../../deps/std_assert.ts";
-import { KEPT_ITEMS, LatestStream } from "../../gossiper/latest_stream.ts";
+import { assertEquals, assertLess } from "../../deps/std_assert.ts";
+import { KEPT_BYTES, KEPT_ITEMS, LatestStream } from "../../gossiper/latest_stream.ts";
 
 interface Item {
   readonly key: string;
@@ -88,4 +88,29 @@ Deno.test("R8.2 a stream ends once: by its signal, its reader, or after the last
   finished.stream.push({ key: "k", value: 2 });
   assertEquals(await Array.fromAsync(finished.stream.readable), [{ key: "k", value: 1 }]);
   assertEquals([aborted, later, cancelled, finished].map(({ ends }) => ends()), [1, 1, 1, 1]);
+});
+
+Deno.test("R8.1 a reader that falls behind keeps few large items beside the latest of every key", async () => {
+  const stream = new LatestStream<{ key: string; value: string }>({ keyOf: ({ key }) => key });
+  const large = "x".repeat(1_048_576);
+  stream.push({ key: "rare", value: "" });
+  for (let n = 0; n < 100; n++) stream.push({ key: "often", value: large });
+  stream.finish();
+  const got = await Array.fromAsync(stream.readable);
+  assertEquals(got.some(({ key }) => key === "rare"), true);
+  assertEquals(got.at(-1)!.key, "often");
+  assertLess(got.length * large.length, 2 * KEPT_BYTES);
+});
+
+Deno.test("R8.1 a reader that keeps up with large items gets every one", async () => {
+  const stream = new LatestStream<{ key: string; value: string }>({ keyOf: ({ key }) => key });
+  const reader = stream.readable.getReader();
+  const values = Array.from({ length: 20 }, (_, n) => `${n}`.padEnd(1_048_576 / 2));
+  stream.push({ key: "k", value: "first" });
+  for (const value of values) {
+    stream.push({ key: "k", value });
+    await reader.read();
+  }
+  assertEquals((await reader.read()).value!.value, values.at(-1)!);
+  await reader.cancel();
 });
