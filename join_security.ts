@@ -6,6 +6,7 @@
 
 import type { ConfigurationProblem } from "./gossiper/configuration.ts";
 import { authorityOf } from "./gossiper/canonical_address.ts";
+import { bracketed } from "./gossiper/host_names.ts";
 import { isLoopback } from "./gossiper/loopback.ts";
 import { describe, isEverywhere, listOf, optionsOf, PEM, unknownNames } from "./gossiper/options.ts";
 import type { Runtime } from "./gossiper/runtime.ts";
@@ -253,8 +254,4 @@ function originProblems(origins: unknown): ConfigurationProblem[] {
 
 function isListOf(given: unknown, isRight: (item: string) => boolean): boolean {
   return Array.isArray(given) && given.every((item: unknown) => typeof item === "string" && isRight(item));
-}
-
-function bracketed(host: string): string {
-  return host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;
 }

@@ -5,6 +5,7 @@
  */
 
 import type { Discovery } from "../gossiper/cluster.ts";
+import { addressAt } from "../gossiper/host_names.ts";
 import { assertNone, FLAG, optionsOf, PORT, rule } from "../gossiper/options.ts";
 import { sleep } from "../gossiper/runtime.ts";
 import { duration, NAME_SERVER } from "./checks.ts";
@@ -82,20 +83,16 @@ async function addressesAt(
   const { port, secure = false } = options;
   if (port !== undefined) {
     const addresses = await addressesOfName(name, lookup);
-    return addresses.map((host) => urlOf(host, { port, secure }));
+    return addresses.map((host) => addressAt(host, { port, secure }));
   }
   const services = await servicesOfName(name, lookup);
-  if (secure) return services.map(({ host, port }) => urlOf(host, { port, secure }));
+  if (secure) return services.map(({ host, port }) => addressAt(host, { port, secure }));
   const found = await Promise.allSettled(services.map(async ({ host, port }) => {
     const addresses = await addressesOfName(host, lookup);
-    return addresses.map((address) => urlOf(address, { port, secure }));
+    return addresses.map((address) => addressAt(address, { port, secure }));
   }));
   const addresses = found.flatMap((outcome) => outcome.status === "fulfilled" ? outcome.value : []);
   // A target that is gone already does not hide the others.
   if (addresses.length > 0) return addresses;
   throw (found[0] as PromiseRejectedResult).reason;
-}
-
-function urlOf(host: string, { port, secure }: { readonly port: number; readonly secure: boolean }): string {
-  return `${secure ? "wss" : "ws"}://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }

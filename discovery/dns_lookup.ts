@@ -5,6 +5,8 @@
  */
 
 import { assertMayAsk } from "../gossiper/permission.ts";
+import { isHost } from "../gossiper/host_names.ts";
+import { isPort } from "../gossiper/options.ts";
 import { deadlineAfter, type Runtime } from "../gossiper/runtime.ts";
 
 /** How long, in milliseconds, a name server may take to answer. */
@@ -52,7 +54,7 @@ export async function servicesOfName(name: string, options: LookupOptions): Prom
   const records = await lookUp(options, (resolving) => Deno.resolveDns(name, "SRV", resolving));
   const services = records.map(({ target, port }) => ({ host: target.replace(/\.$/, ""), port }));
   // A target that is the root says that there is no such service.
-  const present = services.filter(({ host }) => host !== "");
+  const present = services.filter(({ host, port }) => isHost(host) && isPort(port));
   if (present.length === 0) throw missing(name);
   return present;
 }

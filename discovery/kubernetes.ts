@@ -6,6 +6,7 @@
 
 import type { Discovery, DiscoverySite } from "../gossiper/cluster.ts";
 import { HearsayError } from "../gossiper/errors.ts";
+import { addressAt, isHost } from "../gossiper/host_names.ts";
 import { assertNone, FLAG, isPort, optionsOf, rule, TEXT } from "../gossiper/options.ts";
 import { assertMayRead } from "../gossiper/permission.ts";
 import { deadlineAfter, sleep } from "../gossiper/runtime.ts";
@@ -258,9 +259,8 @@ function place(addresses: Map<string, string>, pod: Pod, options: KubernetesOpti
   const ip = status?.podIP;
   const port = portOf(pod, options.port);
   const runs = status?.phase === "Running" && metadata?.deletionTimestamp === undefined && isPort(port);
-  if (!runs || typeof ip !== "string" || !/^[\da-f.:]+$/i.test(ip)) return void addresses.delete(nameOf(pod));
-  const host = ip.includes(":") ? `[${ip}]` : ip;
-  addresses.set(nameOf(pod), `${options.secure ? "wss" : "ws"}://${host}:${port}`);
+  if (!runs || !isHost(ip) || !/^[\da-f.:]+$/i.test(ip)) return void addresses.delete(nameOf(pod));
+  addresses.set(nameOf(pod), addressAt(ip, { port, secure: options.secure ?? false }));
 }
 
 function portOf(pod: Pod, port: number | string): unknown {

@@ -6,19 +6,18 @@
 
 import type { JsonValue } from "../engine/types.ts";
 import type { Member } from "../gossiper/cluster.ts";
+import { isHost, isMemberUrl } from "../gossiper/host_names.ts";
 
 /** The longest id, host or kind, in UTF-16 units, and the most kinds. */
 const MAX_LENGTH = 256;
-/** The longest URL of a member. */
-const MAX_URL_LENGTH = 2_048;
 
 /** The record in a value; `undefined` where there is none. Fields that are not known are left out. */
 export function readMember(value: JsonValue | undefined): Member | undefined {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
   const { id, host, port, kinds = [], url } = value as { readonly [key: string]: JsonValue };
-  if (!isText(id) || !isText(host) || !isPort(port)) return undefined;
+  if (!isText(id) || !isText(host) || !isHost(host) || !isPort(port)) return undefined;
   if (!Array.isArray(kinds) || kinds.length > MAX_LENGTH || !kinds.every(isText)) return undefined;
-  if (url !== undefined && !isUrl(url)) return undefined;
+  if (url !== undefined && !isMemberUrl(url)) return undefined;
   return Object.freeze({
     id,
     host,
@@ -26,10 +25,6 @@ export function readMember(value: JsonValue | undefined): Member | undefined {
     kinds: Object.freeze([...kinds]),
     ...(url !== undefined && { url }),
   });
-}
-
-function isUrl(value: unknown): value is string {
-  return typeof value === "string" && value !== "" && value.length <= MAX_URL_LENGTH;
 }
 
 function isText(value: unknown): value is string {

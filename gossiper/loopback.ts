@@ -4,9 +4,11 @@
  * @module
  */
 
+import { bracketed } from "./host_names.ts";
+
 /** Whether a name or an address is one of the loopback: with it nothing leaves, or comes from outside of, the machine. */
 export function isLoopback(host: string): boolean {
-  const url = URL.parse(`ws://${host.includes(":") && !host.startsWith("[") ? `[${host}]` : host}`);
+  const url = URL.parse(`ws://${bracketed(host)}`);
   if (!url) return false;
   const { hostname } = url;
   if (hostname === "localhost" || hostname === "[::1]") return true;

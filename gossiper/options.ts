@@ -7,6 +7,7 @@
 import { levenshteinDistance } from "../deps/std_text.ts";
 import type { Discovery } from "./cluster.ts";
 import { ConfigurationError, type ConfigurationProblem } from "./configuration_error.ts";
+import { bracketed, isHost } from "./host_names.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** Throws one error that names all problems, where there are any. */
@@ -168,18 +169,9 @@ export function isPort(given: unknown, least = 1): given is number {
   return Number.isInteger(given) && (given as number) >= least && (given as number) <= 65_535;
 }
 
-/** Whether something names a machine. */
-export function isHost(given: unknown): given is string {
-  return typeof given === "string" && given !== "" && !/[\s/?#@]/.test(given) && URL.canParse(urlOf(given));
-}
-
 /** Whether a host stands for all addresses of the machine, none of which is meant. */
 export function isEverywhere(host: string): boolean {
-  return isHost(host) && ["0.0.0.0", "[::]"].includes(new URL(urlOf(host)).hostname);
-}
-
-function urlOf(host: string): string {
-  return `ws://${host.includes(":") && !host.startsWith("[") ? `[${host}]` : host}:1`;
+  return isHost(host) && ["0.0.0.0", "[::]"].includes(new URL(`ws://${bracketed(host)}`).hostname);
 }
 
 /** The name that a misspelt one was probably meant to be; none for what resembles none. */

@@ -16,6 +16,7 @@ import {
   type PartialConfig,
 } from "./configuration.ts";
 import { HearsayError } from "./errors.ts";
+import { isMemberUrl } from "./host_names.ts";
 import { assertNone, brokenBy, describe, HOST, LISTENING_PORT, listOf, type Rule, rule } from "./options.ts";
 
 /** The longest key, in bytes of UTF-8. */
@@ -39,6 +40,13 @@ export const KINDS: Rule = rule(
     allowed: `a list of at most ${MAX_KINDS} texts of 1 to ${MAX_NAME_BYTES} bytes; it may be empty`,
   },
 );
+
+/** Where others reach a member, in place of host and port. Not shown: what is wrong may be that it has a password. */
+const MEMBER_URL: Rule = rule(isMemberUrl, {
+  problem: "is no address of a member",
+  allowed: 'a URL without credentials, query and fragment, such as "wss://proxy.example/orders/a"',
+  show: () => "something else",
+});
 
 const RESERVED_KEYS: ReadonlySet<string> = new Set([TOPOLOGY_KEY, HEARTBEAT_KEY, GRACEFULLY_LEFT_KEY]);
 
@@ -111,7 +119,7 @@ export function memberProblems(
   given: unknown,
   { port }: { readonly port: Rule },
 ): readonly ConfigurationProblem[] {
-  const rules = { id: newNames(), host: HOST, port, kinds: KINDS };
+  const rules = { id: newNames(), host: HOST, port, kinds: KINDS, url: MEMBER_URL };
   const member: Rule = (field, each) =>
     // What else is said of a member is somebody else's affair.
     brokenBy<Member>(Object(each), { rules, required: ["id", "host", "port", "kinds"], within: field });
@@ -142,12 +150,14 @@ function clusterProblems(given: Cluster): ConfigurationProblem[] {
     host?: unknown;
     port?: unknown;
     kinds?: unknown;
+    url?: unknown;
   };
   return [
     ...NAME("cluster.name", cluster.name),
     ...NAME("cluster.self.id", self.id),
-    ...NAME("cluster.self.host", self.host),
+    ...HOST("cluster.self.host", self.host),
     ...LISTENING_PORT("cluster.self.port", self.port),
+    ...(self.url === undefined ? [] : MEMBER_URL("cluster.self.url", self.url)),
     ...KINDS("cluster.self.kinds", self.kinds),
     ...objectProblem("cluster.eventStream", cluster.eventStream),
     ...objectProblem("cluster.transport", cluster.transport),

@@ -7,6 +7,7 @@
 
 import type { CloseInfo, Connection, Member, Transport } from "../gossiper/cluster.ts";
 import { CLOSE, HearsayError } from "../gossiper/errors.ts";
+import { addressAt, isMemberUrl } from "../gossiper/host_names.ts";
 import { abortable, deadlineAfter, realRuntime, type Runtime } from "../gossiper/runtime.ts";
 import { authorityOf } from "../gossiper/canonical_address.ts";
 import { isLoopback } from "../gossiper/loopback.ts";
@@ -252,9 +253,19 @@ export class WebSocketTransport implements Transport {
     });
   };
 
-  /** The address under which {@linkcode WebSocketTransport.dial} reaches a member. */
+  /**
+   * The address under which {@linkcode WebSocketTransport.dial} reaches a member.
+   *
+   * @throws {HearsayError} with code `connection` where its host or `url` is none.
+   */
   addressOf(member: Member): string {
-    return member.url ?? this.#addressOf(member.host, member.port);
+    if (member.url === undefined) return this.#addressOf(member.host, member.port);
+    if (isMemberUrl(member.url as unknown)) return member.url;
+    throw new HearsayError(
+      "connection",
+      "The `url` of a member must be a ws: or wss: URL without credentials, query or fragment, was " +
+        `${JSON.stringify(member.url.slice(0, 60))}; nothing was dialled.`,
+    );
   }
 
   /**
@@ -354,9 +365,8 @@ export class WebSocketTransport implements Transport {
   }
 
   #addressOf(host: string, port: number): string {
-    const name = host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;
     const { secure = this.#options.listen?.tls !== undefined } = this.#options;
-    return `${secure ? "wss" : "ws"}://${name}:${port}`;
+    return addressAt(host, { port, secure });
   }
 }
 

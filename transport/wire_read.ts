@@ -7,6 +7,7 @@
 import { byCodePoint } from "../engine/murmur3.ts";
 import type { BlockReason, Summary, SummaryPart } from "../engine/types.ts";
 import type { Member } from "../gossiper/cluster.ts";
+import { isHost, isMemberUrl } from "../gossiper/host_names.ts";
 import type { SharedSettings } from "../gossiper/shared_settings.ts";
 import { CLOSE, ConnectionClosed } from "../gossiper/errors.ts";
 import type { Hello, Message, Refusal, RefusalCode } from "../gossiper/message.ts";
@@ -203,9 +204,21 @@ function readMember(raw: unknown): Member {
   const member = readObject(raw, place);
   return {
     id: readName(member.id, place.field("id")),
-    host: readName(member.host, place.field("host")),
+    host: readHost(member.host, place.field("host")),
     port: readWhole(member.port, place.field("port"), { min: 0, max: 65535 }),
     kinds: readNames(member.kinds ?? [], place.field("kinds")),
-    ...(member.url === undefined ? {} : { url: readName(member.url, place.field("url"), MAX_URL_BYTES) }),
+    ...(member.url === undefined ? {} : { url: readUrl(member.url, place.field("url")) }),
   };
+}
+
+function readHost(value: unknown, place: Place): string {
+  const host = readName(value, place);
+  return isHost(host) ? host : fail(place, "a name or an address", host);
+}
+
+function readUrl(value: unknown, place: Place): string {
+  const url = readName(value, place, MAX_URL_BYTES);
+  return isMemberUrl(url)
+    ? url
+    : fail(place, "a ws: or wss: URL without credentials, query or fragment", url);
 }

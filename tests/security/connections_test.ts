@@ -8,6 +8,9 @@ import { deltaOf } from "../requirements/scripted_peer.ts";
 import { entry, memberDelta } from "../unit/engine/harness.ts";
 import { Program } from "../process/program.ts";
 import { forge, helloOf, jtiOf, kidOf, Wire } from "./attacker.ts";
+import { makeLife } from "../../engine/life.ts";
+import { MEMBER_KEY } from "../../engine/types.ts";
+import { abortable } from "../../gossiper/runtime.ts";
 import { decode, encode } from "../../transport/wire.ts";
 
 const KEY = await newClusterKey();
@@ -367,4 +370,29 @@ Deno.test("a page of any origin is refused with 403, a page's own host included,
     }
     assertEquals(await status("https://app.example"), 101);
   }
+});
+
+Deno.test("a record that hides a path or credentials in its host makes no member send that to anybody", async () => {
+  const asked: string[] = [];
+  const dialled = Promise.withResolvers<void>();
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, ({ url }) => {
+    asked.push(new URL(url).pathname);
+    if (asked.length > 1) dialled.resolve();
+    return new Response(null, { status: 404 });
+  });
+  const { port } = server.addr;
+  await using ada = await member("ada");
+  await using wire = await Wire.opened(ada.address, { token: await tokenFor(ada) });
+  wire.say(helloOf("mallory"));
+  await wire.hears("hello");
+  const life = makeLife(Date.now(), 0);
+  const told = (id: string, host: string) =>
+    memberDelta(id, life, [entry(MEMBER_KEY, 1, { id, host, port, kinds: [] })]);
+  const hosts = [`x@127.0.0.1:${port}/admin?`, `127.0.0.1:${port}/admin?`, `127.0.0.1:${port}\\admin`];
+  const delta = deltaOf([...hosts.map((host, at) => told(`a${at}`, host)), told("good", "127.0.0.1")]);
+  wire.say({ type: "gossip", liveness: { count: 0 }, id: "d2", memberId: "mallory", delta });
+  // By its second attempt at the good one it would have tried the others.
+  await abortable(dialled.promise, AbortSignal.timeout(10_000));
+  assertEquals(new Set(asked), new Set(["/gossip"]));
+  await server.shutdown();
 });

@@ -15,6 +15,7 @@ import { SocketConnection } from "../../transport/web_socket_connection.ts";
 import { dialUrl } from "../../transport/web_socket_dial.ts";
 import { MAX_UNREAD_LARGEST, MAX_UNREAD_MESSAGES } from "../../transport/web_socket_inbox.ts";
 import { encode, PING_TEXT, PONG_TEXT } from "../../transport/wire.ts";
+import { HOSTILE_HOSTS, HOSTILE_URLS } from "./host_names.ts";
 import { CONTRACT_MAX_MESSAGE_BYTES, transportContract } from "./transport_contract.ts";
 
 const OPTIONS: WebSocketTransportOptions = { path: "gossip", maxMessageBytes: 65_536 };
@@ -1036,3 +1037,14 @@ class Disposer implements AsyncDisposable {
     await this.transport.close();
   }
 }
+
+Deno.test("P1 the address of a member is refused where its host or its URL is more than that", async () => {
+  const transport = new WebSocketTransport({ path: "gossip", maxMessageBytes: 1_000 });
+  const member = { id: "m", host: "10.0.0.5", port: 7001, kinds: [] };
+  assertEquals(transport.addressOf(member), "ws://10.0.0.5:7001");
+  assertEquals(transport.addressOf({ ...member, url: "wss://p.example/m" }), "wss://p.example/m");
+  const addressOf = (changed: object) => () => transport.addressOf({ ...member, ...changed });
+  for (const host of HOSTILE_HOSTS) assertThrows(addressOf({ host }), HearsayError, "nothing was dialled");
+  for (const url of HOSTILE_URLS) assertThrows(addressOf({ url }), HearsayError, "nothing was dialled");
+  await transport.close();
+});

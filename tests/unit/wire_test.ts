@@ -22,6 +22,7 @@ import { ConnectionClosed } from "../../gossiper/errors.ts";
 import type { Gossip, Hello, Message } from "../../gossiper/message.ts";
 import { decode, encode, MAX_ID_BYTES, MAX_KEY_BYTES, type Ping, type Pong } from "../../transport/wire.ts";
 import { SETTINGS, TestClock } from "./engine/harness.ts";
+import { HOSTILE_HOSTS, HOSTILE_URLS } from "./host_names.ts";
 
 const LIMITS = { maxMessageBytes: 1_048_576 };
 const LIFE = "0190f3a1b2c3-0badcafe";
@@ -500,6 +501,12 @@ const WRONG_HELLOS: readonly Wrong[] = [
   [{ member: { ...HELLO.member, id: "ü".repeat(129) } }, "member.id: must be"],
   [{ member: { ...HELLO.member, id: "\ud800" } }, "member.id: must be a well-formed string"],
   [{ member: { ...HELLO.member, host: 1 } }, "member.host: must be"],
+  ...HOSTILE_HOSTS.filter((host) => host !== "").map((host) =>
+    [{ member: { ...HELLO.member, host } }, "member.host: must be a name or an address, was"] as const
+  ),
+  ...HOSTILE_URLS.filter((url) => url !== "").map((url) =>
+    [{ member: { ...HELLO.member, url } }, "member.url: must be a ws: or wss: URL"] as const
+  ),
   [
     { member: { ...HELLO.member, port: 65536 } },
     "member.port: must be a whole number from 0 to 65535, was 65536.",

@@ -181,7 +181,7 @@ export const MUTANTS: readonly Mutant[] = [
     files: SOCKET,
   },
   {
-    file: "transport/web_socket.ts",
+    file: "gossiper/host_names.ts",
     find: 'host.includes(":") && !host.startsWith("[") ? `[${host}]` : host',
     replace: "host",
     test: "P1 the address of a member is ws or wss",

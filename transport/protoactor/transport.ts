@@ -7,6 +7,7 @@
 
 import type { CloseInfo, Connection, Member, Transport } from "../../gossiper/cluster.ts";
 import { CLOSE, HearsayError } from "../../gossiper/errors.ts";
+import { bracketed } from "../../gossiper/host_names.ts";
 import { deadlineAfter, realRuntime, type Runtime } from "../../gossiper/runtime.ts";
 import { type Call, type Calls, grpcCalls, type Listening } from "./call.ts";
 import { GOSSIP_REQUEST, GOSSIP_RESPONSE, type RemoteMessage } from "./definitions.ts";
@@ -386,7 +387,7 @@ function isAddress(text: string): boolean {
 }
 
 function hostPort({ host, port }: { readonly host: string; readonly port: number }): string {
-  return host.includes(":") && !host.startsWith("[") ? `[${host}]:${port}` : `${host}:${port}`;
+  return `${bracketed(host)}:${port}`;
 }
 
 /** The next message of a stream; undefined at its end. */

@@ -96,3 +96,10 @@ Deno.test("names and ports that are none are refused", () => {
     assertThrows(() => dns("a", { port }), ConfigurationError, String(port));
   }
 });
+
+dnsTest("services whose target is no host, or whose port is none, are not greeted", async () => {
+  const services = { "_gossip._tcp.orders.test": ["one.test:7001", "x@one.test:7002", "two.test:0"] };
+  await using server = await DnsServer.start({ services });
+  await using site = lookingFor("_gossip._tcp.orders.test", server, { secure: true });
+  await site.untilGreeted("wss://one.test:7001");
+});

@@ -6,6 +6,7 @@ import { ConfigurationError } from "../../../gossiper/configuration_error.ts";
 import type { Discovery, SeedStatus } from "../../../gossiper/cluster.ts";
 import type { EventOf } from "../../../gossiper/event_stream.ts";
 import { memoryAddress } from "../../../transport/memory.ts";
+import { HOSTILE_HOSTS, HOSTILE_URLS } from "../host_names.ts";
 import { recordOf, TestCluster } from "../../requirements/harness.ts";
 
 const CONFIG = {
@@ -348,6 +349,8 @@ Deno.test("a member's record is believed only where it is one", () => {
       },
       { ...record, kinds: [1] },
       { ...record, kinds: "k" },
+      ...HOSTILE_HOSTS.map((host) => ({ ...record, host })),
+      ...HOSTILE_URLS.map((url) => ({ ...record, url })),
     ]
   ) assertEquals(readMember(wrong as never), undefined, JSON.stringify(wrong));
   assert(Object.isFrozen(readMember(record)));
