@@ -26,6 +26,8 @@ export function jitteredDelay(failures: number, { base, cap, random }: BackoffOp
 export interface BackoffsOptions extends Omit<BackoffOptions, "random"> {
   /** How many failures in a row are let pass first; none by default. */
   readonly tolerated?: number;
+  /** How many are remembered; beyond that, those that failed first are forgotten. No limit by default. */
+  readonly most?: number;
 }
 
 /** Which peers are left alone, and until when. */
@@ -46,7 +48,8 @@ export class Backoffs {
 
   /** A peer could not be reached. */
   failed(id: string, { nowMs, random }: { readonly nowMs: number; readonly random: number }): void {
-    const { tolerated = 0, ...options } = this.#options;
+    const { tolerated = 0, most = Infinity, ...options } = this.#options;
+    if (this.#byId.size >= most && !this.#byId.has(id)) this.#byId.delete(this.#byId.keys().next().value!);
     const failures = (this.#byId.get(id)?.failures ?? 0) + 1;
     const untilMs = failures > tolerated
       ? nowMs + jitteredDelay(failures - tolerated, { ...options, random })

@@ -124,7 +124,7 @@ export class CrashWatch {
       signal: this.#ending.signal,
     });
     try {
-      await peers.reach(member, deadline);
+      await peers.reach(member, { signal: deadline.signal, evidence: true });
       return false;
     } catch (error) {
       return error instanceof ConnectionRefused;

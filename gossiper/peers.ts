@@ -7,6 +7,7 @@
 import { byCodePoint } from "../engine/murmur3.ts";
 import { Backoffs } from "./backoff.ts";
 import type { CloseInfo, Connection, Member, Transport } from "./cluster.ts";
+import { DialLimits } from "./dial_limits.ts";
 import { CLOSE, ConnectionClosed, HearsayError } from "./errors.ts";
 import { abortable, deadlineAfter, type Runtime } from "./runtime.ts";
 import { Session, type SessionHost } from "./session.ts";
@@ -59,6 +60,7 @@ export class Peers {
    * lost once or twice on the way is sent again with the next round (E5).
    */
   readonly #mute: Backoffs;
+  readonly #dialLimits: DialLimits;
   readonly #closing = new AbortController();
 
   /** Makes a set of peers with no connection. */
@@ -67,6 +69,7 @@ export class Peers {
     const { gossipInterval: base, maxBackoff: cap } = options.settings;
     this.#backoffs = new Backoffs({ base, cap });
     this.#mute = new Backoffs({ base, cap, tolerated: 2 });
+    this.#dialLimits = new DialLimits({ runtime: options.runtime, base, cap });
     const { host } = options;
     this.#host = {
       id: host.id,
@@ -106,13 +109,17 @@ export class Peers {
 
   /**
    * Whether a request to the member could be begun now: it is not busy, not being dialled, and not left alone after a
-   * dial that failed or a request that it did not answer.
+   * dial that failed or a request that it did not answer, nor is its address after dials in vain for others.
    */
-  isFree(id: string): boolean {
+  isFree(id: string, member: Member | undefined): boolean {
     if (this.#mute.isResting(id, this.#options.runtime.monotonicMs())) return false;
     const session = this.#open.get(id);
     if (session) return !session.isBusy;
-    return !this.#dialled.has(id) && !this.#backoffs.isResting(id, this.#options.runtime.monotonicMs());
+    if (this.#dialled.has(id) || this.#backoffs.isResting(id, this.#options.runtime.monotonicMs())) {
+      return false;
+    }
+    const address = member && this.#addressOf(member);
+    return address === undefined || this.#dialLimits.isFree({ memberId: id, address });
   }
 
   /** A request to a member was answered, or not within its time. */
@@ -137,14 +144,26 @@ export class Peers {
   retain(ids: ReadonlySet<string>): void {
     this.#backoffs.retain(ids);
     this.#mute.retain(ids);
+    this.#dialLimits.retain(ids);
     for (const id of this.#goneAway) if (!ids.has(id)) this.#goneAway.delete(id);
   }
 
-  /** The session with a member, dialled and greeted first where there is none. */
-  async reach(member: Member, { signal }: { readonly signal: AbortSignal }): Promise<Session> {
+  /**
+   * The session with a member, dialled and greeted first where there is none. Rejects with code `busy` where its address
+   * is left alone after dials in vain for others, unless there is `evidence` that it was connected until now.
+   */
+  async reach(
+    member: Member,
+    { signal, evidence = false }: { readonly signal: AbortSignal; readonly evidence?: boolean },
+  ): Promise<Session> {
     const open = this.#open.get(member.id);
     if (open) return open;
     const address = this.#options.transport.addressOf(member);
+    if (
+      !evidence && !this.#dials.has(address) && !this.#dialLimits.isFree({ memberId: member.id, address })
+    ) {
+      throw new HearsayError("busy", `${address} was dialled in vain for others; it was left alone.`);
+    }
     await abortable(this.#dials.get(address) ?? this.#dial(address, member.id), signal);
     // Not what was dialled, but what there is: the tie-break may have kept another.
     const session = this.#open.get(member.id);
@@ -191,15 +210,27 @@ export class Peers {
 
   #dial(address: string, memberId?: string): Promise<Member> {
     if (memberId !== undefined) this.#dialled.add(memberId);
-    const dial = this.#dialOnce(address, memberId).catch((error) => {
-      if (memberId !== undefined) this.#failed(memberId);
-      throw error;
-    }).finally(() => {
+    const dial = this.#dialFor(address, memberId).finally(() => {
       this.#dials.delete(address);
       if (memberId !== undefined) this.#dialled.delete(memberId);
     });
     this.#dials.set(address, dial);
     return dial;
+  }
+
+  async #dialFor(address: string, memberId: string | undefined): Promise<Member> {
+    if (memberId === undefined) return await this.#dialOnce(address, memberId);
+    try {
+      const found = await this.#dialLimits.dial(
+        { memberId, address },
+        () => this.#dialOnce(address, memberId),
+      );
+      if (found.id !== memberId) this.#failed(memberId);
+      return found;
+    } catch (error) {
+      this.#failed(memberId);
+      throw error;
+    }
   }
 
   async #dialOnce(address: string, memberId: string | undefined): Promise<Member> {
@@ -218,6 +249,15 @@ export class Peers {
 
   get #dialTimeout(): number {
     return TIMEOUTS_PER_DIAL * this.#options.settings.gossipRequestTimeout;
+  }
+
+  /** The address of a member; a source of members may name one that has none. */
+  #addressOf(member: Member): string | undefined {
+    try {
+      return this.#options.transport.addressOf(member);
+    } catch {
+      return undefined;
+    }
   }
 
   #failed(memberId: string): void {

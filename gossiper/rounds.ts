@@ -180,11 +180,12 @@ export class Rounds {
 
   /** Distinct peers, each in its turn, that are meant and can be asked now. */
   #drawPeers(turns: Turns, count: number, isMeant: (id: string) => boolean = () => true): string[] {
-    const { peers } = this.#options;
+    const { peers, topology } = this.#options;
     const active = this.#core.engine.activeIds();
+    const isFree = (id: string) => peers.isFree(id, topology.get(id));
     return turns.take(
       count,
-      (id) => active.has(id) && isMeant(id) && peers.isFree(id) && this.#isWithinReach(id),
+      (id) => active.has(id) && isMeant(id) && isFree(id) && this.#isWithinReach(id),
     );
   }
 
