@@ -161,7 +161,11 @@ export class Admission {
     if (token.length > MAX_TOKEN_LENGTH) return this.#refuse(401, remote, "The token is too long.");
     const judge = (outcome: Admitted | NotAdmitted) =>
       "refused" in outcome ? this.#refuse(outcome.status, remote, outcome.refused) : outcome;
-    const outcome = authentication.admit(token, { authorities: authorities() });
+    const address = addressOf(remote);
+    const outcome = authentication.admit(token, {
+      authorities: authorities(),
+      ...(address !== undefined && { address }),
+    });
     return outcome instanceof Promise ? outcome.then(judge) : judge(outcome);
   }
 

@@ -52,12 +52,13 @@ export interface Authentication {
   /** What to say to whoever is dialled at that authority (`host:port`). */
   credentials(options: { readonly authority: string }): Promise<Credentials>;
   /**
-   * Who a client is by its token; `authorities` are those under which this side is dialled. Say so at once, without a
-   * promise, where that can be: of a client that goes away meanwhile Deno keeps the socket open for ever.
+   * Who a client is by its token; `authorities` are those under which this side is dialled, `address` is where the
+   * client comes from, where that is known. Say so at once, without a promise, where that can be: of a client that goes
+   * away meanwhile Deno keeps the socket open for ever.
    */
   admit(
     token: string,
-    options: { readonly authorities: ReadonlySet<string> },
+    options: { readonly authorities: ReadonlySet<string>; readonly address?: string },
   ): Admitted | NotAdmitted | Promise<Admitted | NotAdmitted>;
   /**
    * Takes other keys from now on: the first signs, all verify. Connections that were opened under a key that is

@@ -134,6 +134,7 @@ interface End {
 class ClusterKeys implements Authentication {
   readonly #options: ClusterKeysOptions;
   readonly #runtime: Runtime;
+  /** By the monotonic clock: the wall clock may be corrected later. */
   readonly #startedMs: number;
   readonly #used = new UsedTokens();
   readonly #clockToleranceMs: number;
@@ -142,7 +143,7 @@ class ClusterKeys implements Authentication {
   constructor(options: ClusterKeysOptions) {
     this.#options = options;
     this.#runtime = options.runtime ?? realRuntime;
-    this.#startedMs = this.#runtime.wallMs();
+    this.#startedMs = this.#runtime.monotonicMs();
     this.#clockToleranceMs = options.clockTolerance ?? CLOCK_TOLERANCE_MS;
     this.#keys = strongKeys(options.keys).map((bytes) => new KnownKey(bytes));
   }
@@ -167,7 +168,7 @@ class ClusterKeys implements Authentication {
 
   admit(
     token: string,
-    { authorities }: { readonly authorities: ReadonlySet<string> },
+    { authorities, address }: { readonly authorities: ReadonlySet<string>; readonly address?: string },
   ): Admitted | NotAdmitted {
     const verified = this.#verify(token, TOKEN, [...authorities].map((each) => this.#audience(each)));
     if ("refused" in verified) return { refused: verified.refused, status: 401 };
@@ -178,9 +179,14 @@ class ClusterKeys implements Authentication {
     if (refused !== undefined) return { refused, status: 401 };
     // Ends are compared by whole seconds.
     const untilMs = payload.exp * 1_000 + this.#clockToleranceMs + 1_000;
-    const use = this.#used.use(jti, { untilMs, nowMs: this.#runtime.wallMs() });
+    const use = this.#used.use(jti, { id, address, untilMs, nowMs: this.#runtime.wallMs() });
     if (use === "used") return { refused: "The token was used before.", status: 401 };
-    if (use === "full") return { refused: "More clients came than can be told apart.", status: 503 };
+    if (use === "full") {
+      return {
+        refused: "Too many tokens of this id, or from this address, were used within their lifetime.",
+        status: 503,
+      };
+    }
     return { id, guard: this.#guardAccepted({ key, jti, token, id }) };
   }
 
@@ -317,8 +323,10 @@ class ClusterKeys implements Authentication {
       return "The token is from the future: the clocks of the two members are too far apart.";
     }
     if ((exp - iat) * 1_000 > MAX_TOKEN_LIFETIME_MS) return "The token is good for too long.";
-    // What was used before this member began is not remembered.
-    if (Math.round(iat * 1_000) < this.#startedMs) return "The token is from before this member began.";
+    // A process that ran here before may have let it in. When this one began, by the wall clock as it is now: a clock
+    // that was ahead then, and is corrected, would else keep newcomers out for as long as it was ahead.
+    const beganMs = nowMs - (this.#runtime.monotonicMs() - this.#startedMs);
+    if (Math.round(iat * 1_000) < Math.floor(beganMs)) return "The token is from before this member began.";
     return undefined;
   }
 

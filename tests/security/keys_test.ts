@@ -190,7 +190,11 @@ Deno.test("a token is good once, also while it is being looked at, and not at al
 
 Deno.test("a token that was used is remembered for as long as it would be good, by both clocks", async () => {
   let aheadMs = 0;
-  const runtime = { ...realRuntime, wallMs: () => Date.now() + aheadMs };
+  const runtime = {
+    ...realRuntime,
+    wallMs: () => Date.now() + aheadMs,
+    monotonicMs: () => performance.now() + aheadMs,
+  };
   const authentication = member({ runtime });
   const token = await forge({ key: KEY, authority: HERE });
   assertEquals(await refusalOf(token, authentication), undefined);
@@ -198,6 +202,43 @@ Deno.test("a token that was used is remembered for as long as it would be good, 
   assertEquals(await refusalOf(token, authentication), "The token was used before.");
   aheadMs = 11_100;
   assertStringIncludes(await refusalOf(token, authentication) ?? "", "expired");
+});
+
+Deno.test("a clock that was ahead when a member began, and is corrected, keeps nobody out and lets no token in twice", async () => {
+  let aheadMs = 60_000;
+  let atMs = 0;
+  const runtime = {
+    ...realRuntime,
+    wallMs: () => Date.now() + atMs + aheadMs,
+    monotonicMs: () => performance.now() + atMs,
+  };
+  const corrected = { ...realRuntime, wallMs: () => Date.now() + atMs };
+  const before = await forge({ key: KEY, authority: HERE });
+  atMs = 100;
+  const [ada, ben] = [member({ runtime }), member({ id: "ben", runtime })];
+  const newcomer = member({ id: "cem", runtime: corrected });
+  aheadMs = 0;
+  atMs = 1_000;
+  for (const [from, to] of [[newcomer, ada], [ada, ben], [ben, ada]] as const) {
+    const { token } = await from.credentials({ authority: HERE });
+    assertEquals(await refusalOf(token, to), undefined);
+    assertEquals(await refusalOf(token, to), "The token was used before.");
+  }
+  // It may have been used with the process that ran here before.
+  assertEquals(await refusalOf(before, ada), "The token is from before this member began.");
+});
+
+Deno.test("one id, and one address, fill their share of the used tokens, and no other's", () => {
+  const used = new UsedTokens();
+  const use = (jti: string, id: string, address: string) =>
+    used.use(jti, { id, address, untilMs: 1_000, nowMs: 0 });
+  for (let n = 0; n < MAX_USED_TOKENS; n++) use(`m${n}`, "mallory", "10.0.0.66");
+  assertEquals(use("m", "mallory", "10.0.0.66"), "full");
+  assertEquals(use("a", "ada", "10.0.0.66"), "ok");
+  for (let n = 0; n < MAX_USED_TOKENS; n++) use(`i${n}`, `invented ${n}`, "10.0.0.66");
+  assertEquals(use("b", "ben", "10.0.0.66"), "full");
+  assertEquals(use("b", "ben", "10.0.0.7"), "ok");
+  assertEquals(used.use("c", { id: "ada", address: "10.0.0.66", untilMs: 2_000, nowMs: 1_001 }), "ok");
 });
 
 Deno.test("clocks may be apart by the tolerance, and no further", async () => {
@@ -215,11 +256,13 @@ Deno.test("clocks may be apart by the tolerance, and no further", async () => {
 Deno.test("used tokens are bounded: while there are as many as are remembered nobody else is let in", () => {
   const used = new UsedTokens();
   for (let each = 0; each < MAX_USED_TOKENS; each++) {
-    assertEquals(used.use(`${each}`, { untilMs: 1_000 + each, nowMs: 0 }), "ok");
+    const from = { id: `${each}`, address: `10.0.0.${each % 256}` };
+    assertEquals(used.use(`${each}`, { ...from, untilMs: 1_000 + each, nowMs: 0 }), "ok");
   }
-  assertEquals(used.use("more", { untilMs: 1_000, nowMs: 500 }), "full");
-  assertEquals(used.use("0", { untilMs: 1_000, nowMs: 500 }), "used");
-  assertEquals(used.use("more", { untilMs: 1_000, nowMs: 1_001 }), "ok");
+  const from = { id: "more", address: "10.0.1.1" };
+  assertEquals(used.use("more", { ...from, untilMs: 1_000, nowMs: 500 }), "full");
+  assertEquals(used.use("0", { ...from, untilMs: 1_000, nowMs: 500 }), "used");
+  assertEquals(used.use("more", { ...from, untilMs: 1_000, nowMs: 1_001 }), "ok");
 });
 
 Deno.test("the first key signs, all verify: a key is brought in and taken out without a gap", async () => {

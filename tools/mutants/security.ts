@@ -89,7 +89,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "transport/cluster_keys.ts",
-    find: "< this.#startedMs) return",
+    find: "< Math.floor(beganMs)) return",
     replace: "< 0) return",
     test: "a token from before the member began is refused",
     files: KEYS,
