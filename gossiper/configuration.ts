@@ -133,7 +133,9 @@ export interface GossiperConfig {
    */
   readonly maxStateBytes: number;
   /**
-   * The most connections taken from one address; a further one is refused. 1 to 100,000; default 64.
+   * The most connections taken from one address. 1 to 100,000; default 64. For a further one the connection that is
+   * idle for longest makes room, where one is for 5 s; else it is refused (`ClientRefused`). With keys, those that have
+   * proved one are not counted.
    *
    * Lower: members that share an address, or come through one proxy, cannot all hold a connection. Higher: one
    * machine can take more of the places that there are for all.

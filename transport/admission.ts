@@ -14,6 +14,11 @@ import { TOKEN_PROTOCOL } from "./web_socket_dial.ts";
 
 /** How many refusals are told in a second: whoever makes up new reasons must not crowd out other news. */
 export const MAX_TOLD_PER_SECOND = 10;
+/**
+ * How long, in milliseconds, nothing must have come on a connection before it makes room for another of its address.
+ * Shorter: members behind one address push each other out though they talk. Longer: one that comes waits longer.
+ */
+export const IDLE_AFTER_MS = 5_000;
 /** The longest token that is looked at. */
 export const MAX_TOKEN_LENGTH = 2_048;
 
@@ -48,16 +53,31 @@ export interface RefusedClient {
 /** A client that may come in: its places are its own until they are given back. */
 export interface Place {
   readonly admitted: Admitted | undefined;
-  /** The upgrade is over, whatever came of it. */
-  upgraded(): void;
+  /** The upgrade is over; the connection has to make room for others of its address when it is idle. */
+  upgraded(connection: Idler): void;
   /** The connection is over. */
   leave(): void;
+}
+
+/** A connection that may have to make room for another. */
+export interface Idler {
+  /** When something came on it last, by the monotonic clock. */
+  readonly usedMs: number;
+  /** Closes it. */
+  end(reason: string): void;
+}
+
+/** What takes a place of its address. */
+interface Occupant extends Idler {
+  readonly leave: () => void;
 }
 
 /** Decides about clients. */
 export class Admission {
   readonly #options: AdmissionOptions;
   readonly #byAddress = new Map<string, number>();
+  /** The open connections that count for their address. */
+  readonly #open = new Map<string, Set<Occupant>>();
   readonly #told = new ToldReasons();
   readonly #rate: Rate;
   #handshakes = 0;
@@ -79,6 +99,8 @@ export class Admission {
         return admitted;
       }
       this.#told.forget(hostOf(remote));
+      // Of those that have a key the pool of connections keeps as many as it has room for, wherever they come from.
+      if (admitted) place.stopCounting();
       return { ...place, admitted };
     };
     const fail = (error: unknown) => {
@@ -136,7 +158,23 @@ export class Admission {
     if (address === undefined || (this.#byAddress.get(address) ?? 0) < maxConnectionsPerAddress) {
       return undefined;
     }
-    return busy("Too many connections come from this address.");
+    if (this.#makeRoom(address)) return undefined;
+    const reason =
+      `${maxConnectionsPerAddress} connections come from ${address}, and none of them is idle; ` +
+      "maxConnectionsPerAddress says how many may.";
+    return this.#refuse(503, remote, reason);
+  }
+
+  /** Ends the connection of an address that is idle for longest; false if none is. */
+  #makeRoom(address: string): boolean {
+    let idlest: Occupant | undefined;
+    for (const each of this.#open.get(address) ?? []) {
+      if (!idlest || each.usedMs < idlest.usedMs) idlest = each;
+    }
+    if (!idlest || this.#options.runtime.monotonicMs() - idlest.usedMs < IDLE_AFTER_MS) return false;
+    idlest.leave();
+    idlest.end("This connection was idle for longest, and there are too many from its address.");
+    return true;
   }
 
   #recognise(
@@ -183,22 +221,47 @@ export class Admission {
     }
   }
 
-  #take(remote: Deno.Addr | undefined): Omit<Place, "admitted"> {
+  #take(remote: Deno.Addr | undefined): Omit<Place, "admitted"> & { readonly stopCounting: () => void } {
     const address = addressOf(remote);
     this.#handshakes++;
     this.#count(address, 1);
     let isUpgrading = true;
     let isHere = true;
-    const upgraded = () => {
+    let occupant: Occupant | undefined;
+    const endUpgrade = () => {
       if (isUpgrading) this.#handshakes--;
       isUpgrading = false;
     };
-    const leave = () => {
-      upgraded();
+    const stopCounting = () => {
       if (isHere) this.#count(address, -1);
       isHere = false;
+      if (occupant) this.#remove(address!, occupant);
     };
-    return { upgraded, leave };
+    const leave = () => {
+      endUpgrade();
+      stopCounting();
+    };
+    const upgraded = (connection: Idler) => {
+      endUpgrade();
+      if (!isHere || address === undefined) return;
+      occupant = {
+        get usedMs() {
+          return connection.usedMs;
+        },
+        end: (reason) => connection.end(reason),
+        leave,
+      };
+      const open = this.#open.get(address);
+      if (open) open.add(occupant);
+      else this.#open.set(address, new Set([occupant]));
+    };
+    return { upgraded, leave, stopCounting };
+  }
+
+  #remove(address: string, occupant: Occupant): void {
+    const open = this.#open.get(address);
+    open?.delete(occupant);
+    if (open?.size === 0) this.#open.delete(address);
   }
 
   #count(address: string | undefined, step: number): void {

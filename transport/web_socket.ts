@@ -344,7 +344,12 @@ export class WebSocketTransport implements Transport {
 
   #accept(socket: WebSocket, { remote, place }: { readonly remote: string; readonly place: Place }): void {
     const connection = this.#keep(socket, { dialled: false, remote, guard: place.admitted?.guard });
-    place.upgraded();
+    place.upgraded({
+      get usedMs() {
+        return connection.usedMs;
+      },
+      end: (reason) => void connection.close(CLOSE.done, reason),
+    });
     void connection.closed.then(() => place.leave());
     if (this.#refusing) void goAway(connection);
     else this.#incoming.enqueue(connection);

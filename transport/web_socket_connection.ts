@@ -65,6 +65,7 @@ export class SocketConnection implements Connection {
   #cancelCloseTimer: (() => void) | undefined;
   #stopWaiting: (() => void) | undefined;
   #errorText = "";
+  #usedMs: number;
   /** What came and is still being looked at; nothing overtakes it. */
   readonly #pending: { readonly message: Message; readonly length: number }[] = [];
   /** How the connection ended, while something is still being looked at. */
@@ -76,6 +77,7 @@ export class SocketConnection implements Connection {
     this.#options = options;
     this.remote = options.remote;
     this.closed = this.#over.promise;
+    this.#usedMs = options.runtime.monotonicMs();
     this.#rate = new Rate(options.limits.maxMessagesPerSecond, options.runtime);
     this.#inbox = new Inbox(
       options.limits.maxMessageBytes,
@@ -99,6 +101,11 @@ export class SocketConnection implements Connection {
     const withdrawn = options.guard?.signal;
     withdrawn?.addEventListener("abort", () => void this.#closeFor(withdrawn.reason), { signal });
     if (withdrawn?.aborted) void this.#closeFor(withdrawn.reason);
+  }
+
+  /** When a message came last, or the connection was opened, by the monotonic clock. */
+  get usedMs(): number {
+    return this.#usedMs;
   }
 
   /** Closes the connection, once; resolves when it is over, within `closeTimeout` even if the peer is mute. */
@@ -138,6 +145,7 @@ export class SocketConnection implements Connection {
 
   /** An exception in a listener would end the process, so nothing may leave this function. */
   #receive(data: unknown): void {
+    this.#usedMs = this.#options.runtime.monotonicMs();
     if (this.#closing) return;
     try {
       if (typeof data !== "string") throw new ConnectionClosed(CLOSE.invalid, "A message was not text.");

@@ -396,3 +396,17 @@ Deno.test("a record that hides a path or credentials in its host makes no member
   assertEquals(new Set(asked), new Set(["/gossip"]));
   await server.shutdown();
 });
+
+Deno.test("maxConnectionsPerAddress: with keys it keeps out nobody that has one", async () => {
+  await using ada = await member("ada", { config: { ...CONFIG, maxConnectionsPerAddress: 2 } });
+  const wires: Wire[] = [];
+  for (let n = 0; n < 6; n++) {
+    const wire = await Wire.opened(ada.address, { token: await tokenFor(ada, `m${n}`) });
+    wires.push(wire);
+    wire.say(helloOf(`m${n}`));
+    await wire.hears("hello");
+  }
+  assertEquals(await Wire.status(ada.address), 401);
+  assertEquals(wires.map(({ socket }) => socket.readyState === WebSocket.OPEN), wires.map(() => true));
+  for (const wire of wires) await wire[Symbol.asyncDispose]();
+});
