@@ -144,10 +144,21 @@ export class Admission {
       return this.#refuse(403, remote, reason);
     }
     const address = addressOf(remote);
-    if (address !== undefined && isLoopback(address)) return undefined;
+    if (address !== undefined && isLoopback(address)) return this.#refuseForeignName(request, remote);
     const reason = address === undefined
       ? "It is not known where this client is: hand on the info of Deno.serve, or set keys, or insecure."
       : "Without keys only clients of this machine may take part, unless insecure is set.";
+    return this.#refuse(403, remote, reason);
+  }
+
+  /** A name that was made to lead to this machine brings clients here that mean to be elsewhere. */
+  #refuseForeignName(request: Request, remote: Deno.Addr | undefined): Response | undefined {
+    const host = request.headers.get("host") ?? new URL(request.url).host;
+    const name = URL.parse(`ws://${host}`)?.hostname;
+    if (name !== undefined && isLoopback(name)) return undefined;
+    const reason =
+      `Without keys only localhost and loopback addresses may be the Host, unless insecure is set; it was ` +
+      `${show(host)}.`;
     return this.#refuse(403, remote, reason);
   }
 

@@ -55,18 +55,19 @@ export async function newClusterKey(): Promise<string> {
 
 /**
  * The signing key in a file, made there where there is none yet: for a member whose id stays the same, so that its
- * next life can speak for that id too. Needs the permission to read and write it; nobody else should have it.
+ * next life can speak for that id too. Of several processes that make it at once all get the same key. Needs the
+ * permission to read and write the file's folder.
  *
- * @throws {HearsayError} with code `invalid_configuration` where the file holds no such key.
+ * @throws {HearsayError} with code `invalid_configuration` where the file holds no such key, or others than its owner
+ * may read it; nothing is changed then.
  */
 export async function signingKeyFromFile(file: string | URL): Promise<CryptoKeyPair> {
-  const text = await readOrUndefined(file);
+  let text = await readOrUndefined(file);
   if (text === undefined) {
-    const made = await newSigningKey();
-    const jwk = await crypto.subtle.exportKey("jwk", made.privateKey);
-    await Deno.writeTextFile(file, `${JSON.stringify(jwk)}\n`, { createNew: true, mode: 0o600 });
-    return made;
+    await createWhole(file, `${JSON.stringify(await newPrivateJwk())}\n`);
+    text = await Deno.readTextFile(file);
   }
+  await assertPrivate(file);
   try {
     const { kty, crv, x, d } = JSON.parse(text) as JsonWebKey;
     const jwk = { kty, crv, x } as JsonWebKey;
@@ -80,6 +81,40 @@ export async function signingKeyFromFile(file: string | URL): Promise<CryptoKeyP
     const text = "The file holds no signing key (an Ed25519 key pair as a JWK); nothing was made.";
     throw new HearsayError("invalid_configuration", text, { cause });
   }
+}
+
+async function newPrivateJwk(): Promise<JsonWebKey> {
+  const { privateKey } = await newSigningKey();
+  return await crypto.subtle.exportKey("jwk", privateKey);
+}
+
+/** Creates a file with all of its text at once, readable by its owner alone; another's that is there already stays. */
+async function createWhole(file: string | URL, text: string): Promise<void> {
+  const path = typeof file === "string" ? file : decodeURIComponent(file.pathname);
+  const dir = path.replace(/[^/\\]*$/, "") || ".";
+  // Made with mode 600. A process that ends while it writes leaves this behind, and no half key.
+  const whole = await Deno.makeTempFile({ dir, prefix: ".signing_key_" });
+  try {
+    await Deno.writeTextFile(whole, text);
+    await Deno.link(whole, path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  } finally {
+    await Deno.remove(whole);
+  }
+}
+
+async function assertPrivate(file: string | URL): Promise<void> {
+  const { mode } = await Deno.stat(file);
+  // Windows has no modes.
+  if (mode === null || (mode & 0o077) === 0) return;
+  throw new HearsayError(
+    "invalid_configuration",
+    `A signing key file must be readable by its owner alone (mode 600); ${file} has ${
+      (mode & 0o777).toString(8)
+    }. ` +
+      "`chmod 600` it, and make a new key if others have read it; nothing was changed.",
+  );
 }
 
 async function readOrUndefined(file: string | URL): Promise<string | undefined> {

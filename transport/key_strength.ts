@@ -64,8 +64,16 @@ function faultOf(key: unknown): Omit<ConfigurationProblem, "field"> | undefined 
   if (!bytes) return { problem: "is not base64", given: `a text of ${key.length} characters`, allowed };
   const given = `${bytes.length} bytes, of which ${new Set(bytes).size} differ`;
   if (bytes.length < MIN_KEY_BYTES) return { problem: "is weak: it is too short", given, allowed };
+  if (isSequence(bytes)) return { problem: "is weak: it is a sequence", given, allowed };
   if (new Set(bytes).size >= MIN_DISTINCT_BYTES) return undefined;
   return { problem: "is weak: it repeats itself", given, allowed };
+}
+
+/** True if half of the steps from byte to byte or more are alike and lead on: as in the bytes 0 to 31, or an alphabet. */
+function isSequence(bytes: Uint8Array): boolean {
+  const counts = new Array<number>(256).fill(0);
+  for (let at = 1; at < bytes.length; at++) counts[(bytes[at]! - bytes[at - 1]!) & 255]!++;
+  return counts.some((count, step) => step !== 0 && 2 * count >= bytes.length - 1);
 }
 
 function bytesOf(key: ClusterKey): Uint8Array<ArrayBuffer> | undefined {

@@ -39,6 +39,9 @@ const WEAK: readonly (readonly [string, unknown])[] = [
   ["is too short", new Uint8Array(31)],
   ["repeats itself", btoa("changeme".repeat(8))],
   ["repeats itself", new Uint8Array(64)],
+  ["is a sequence", Uint8Array.from({ length: 32 }, (_, at) => at).toBase64()],
+  ["is a sequence", Uint8Array.from({ length: 48 }, (_, at) => 255 - 3 * at)],
+  ["is a sequence", btoa("abcdefghijklmnopqrstuvwxyz0123456789")],
   ["is not base64", "a pass phrase that somebody thought of, long as it is"],
   ["is no key", 5],
 ];

@@ -133,6 +133,40 @@ Deno.test("without keys nobody comes in by a proxy on this machine that says tha
   assertEquals(await Wire.status(plain.address), 101);
 });
 
+/** The status of an upgrade with a `Host`, which no WebSocket of Deno lets its user set. */
+async function statusWithHost({ address }: Node, host: string): Promise<number> {
+  const { hostname, port } = new URL(address);
+  using socket = await Deno.connect({ hostname, port: Number(port) });
+  const head = [
+    "GET /gossip HTTP/1.1",
+    `Host: ${host}`,
+    "Upgrade: websocket",
+    "Connection: Upgrade",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==",
+    "Sec-WebSocket-Protocol: hearsay.v2",
+  ];
+  await socket.write(new TextEncoder().encode(`${head.join("\r\n")}\r\n\r\n`));
+  const answer = new Uint8Array(64);
+  await socket.read(answer);
+  return Number(new TextDecoder().decode(answer).split(" ")[1]);
+}
+
+Deno.test("without keys a client of this machine has to name this machine: a page's name that leads here is refused", async () => {
+  await using node = await member();
+  const refused = refusalsOf(node);
+  for (const host of ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "10.0.0.7"]) {
+    assertEquals(await statusWithHost(node, host), 403, host);
+  }
+  for (const host of ["localhost:7001", "127.0.0.1", "[::1]:7001"]) {
+    assertEquals(await statusWithHost(node, host), 101, host);
+  }
+  await using open = await member({ insecure: true });
+  assertEquals(await statusWithHost(open, "evil.example"), 101);
+  await node.stop();
+  assert((await refused)[0]!.includes('"evil.example"'));
+});
+
 // ---- how much of everything
 
 Deno.test("maxConnectionsPerAddress: one address takes so many places, and another still comes in", async () => {

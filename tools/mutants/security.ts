@@ -131,8 +131,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "transport/admission.ts",
-    find: "if (address !== undefined && isLoopback(address)) return undefined;",
-    replace: "if (address === undefined || isLoopback(address)) return undefined;",
+    find: "if (address !== undefined && isLoopback(address)) return",
+    replace: "if (address === undefined || isLoopback(address)) return",
     test: "a mounted handler without keys lets in this machine alone",
     files: LIMITS,
   },
