@@ -4,6 +4,8 @@
  * @module
  */
 
+import { printable } from "./printable.ts";
+
 /** What went wrong, as a stable word. */
 export type ErrorCode =
   | "already_started"
@@ -32,7 +34,8 @@ export class HearsayError extends Error {
 
   /** Makes an error with a stable code and a sentence for people. */
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options);
+    // Much of what a message quotes was written by a peer. Of what is configured nothing was, and it has lines.
+    super(code === "invalid_configuration" ? message : printable(message), options);
     this.code = code;
   }
 

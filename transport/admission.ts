@@ -5,6 +5,7 @@
  */
 
 import { isLoopback } from "../gossiper/loopback.ts";
+import { printable } from "../gossiper/printable.ts";
 import type { Runtime } from "../gossiper/runtime.ts";
 import type { Admitted, Authentication, NotAdmitted } from "./authentication.ts";
 import { Rate } from "../gossiper/rate.ts";
@@ -312,5 +313,5 @@ function busy(text: string): Response {
 }
 
 function show(text: string): string {
-  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);
+  return printable(JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text));
 }

@@ -7,6 +7,7 @@
 import { utf8Length } from "../engine/json.ts";
 import { type Life, MAX_NUMBER } from "../engine/types.ts";
 import { CLOSE, ConnectionClosed } from "../gossiper/errors.ts";
+import { printable } from "../gossiper/printable.ts";
 
 /** The longest id, of a member or of a request, in bytes of UTF-8. */
 export const MAX_ID_BYTES = 256;
@@ -61,7 +62,7 @@ export function show(given: unknown): string {
   if (given === undefined) return "left out";
   if (typeof given === "object" && given !== null) return Array.isArray(given) ? "an array" : "an object";
   if (typeof given !== "string") return String(given);
-  return given.length > 40 ? `${JSON.stringify(given.slice(0, 40))}…` : JSON.stringify(given);
+  return printable(given.length > 40 ? `${JSON.stringify(given.slice(0, 40))}…` : JSON.stringify(given));
 }
 
 /** Whether the text takes at most so many bytes of UTF-8; counts them only where the length leaves doubt. */
