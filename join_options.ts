@@ -24,6 +24,7 @@ import {
   SIGNAL,
   unknownNames,
 } from "./gossiper/options.ts";
+import { hasCredentials } from "./gossiper/host_names.ts";
 import { endpointOf, placeProblems } from "./gossiper/place_options.ts";
 import { configuredWith, KINDS, memberProblems, NAME, recordProblem } from "./gossiper/validation.ts";
 import type { Runtime } from "./gossiper/runtime.ts";
@@ -176,7 +177,7 @@ function seedProblems({ seeds, members }: JoinOptions): ConfigurationProblem[] {
   }
   return seeds.flatMap((seed: unknown, index): ConfigurationProblem[] => {
     const scheme = typeof seed === "string" && URL.canParse(seed) ? new URL(seed).protocol : "";
-    if (["ws:", "wss:"].includes(scheme)) return [];
+    if (["ws:", "wss:"].includes(scheme) && !hasCredentials(seed as string)) return [];
     const field = `seeds[${index}]`;
     const example = 'an address such as "ws://127.0.0.1:7001"';
     return [{ field, problem: "is no address of a member", given: describe(seed), allowed: example }];

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { hasCredentials } from "../gossiper/host_names.ts";
 import { listOf, optionsOf, PORT, type Rule, rule, type Rules, TEXT } from "../gossiper/options.ts";
 import type { NameServer } from "./dns_lookup.ts";
 
@@ -20,7 +21,9 @@ export function duration({ leastMs = 1 }: { readonly leastMs?: number } = {}): R
 
 /** Addresses of members, of whatever transport. */
 export const ADDRESSES: Rule = listOf(
-  rule((given) => typeof given === "string" && /^[a-z][a-z\d+.-]*:\/\/[^/]/i.test(given), {
+  rule((given) => {
+    return typeof given === "string" && /^[a-z][a-z\d+.-]*:\/\/[^/]/i.test(given) && !hasCredentials(given);
+  }, {
     problem: "is no address of a member",
     allowed: 'an address such as "ws://127.0.0.1:7001"',
   }),

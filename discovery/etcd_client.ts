@@ -68,10 +68,13 @@ export class Compacted extends HearsayError {
 /** What the options may be: endpoints that can be asked, and times that can be kept. */
 export const ETCD_RULES: Rules<EtcdOptions> = {
   endpoints: listOf(
-    rule((given) => typeof given === "string" && /^https?:\/\/[^/]+\/?$/.test(given) && URL.canParse(given), {
-      problem: "is no endpoint of etcd",
-      allowed: 'a URL such as "http://127.0.0.1:2379"',
-    }),
+    rule(
+      (given) => typeof given === "string" && /^https?:\/\/[^/@]+\/?$/.test(given) && URL.canParse(given),
+      {
+        problem: "is no endpoint of etcd",
+        allowed: 'a URL such as "http://127.0.0.1:2379", with `username` and `password` beside it',
+      },
+    ),
     'a list of URLs such as "http://127.0.0.1:2379"',
   ),
   username: TEXT,

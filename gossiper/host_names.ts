@@ -24,6 +24,11 @@ export function isMemberUrl(given: unknown): given is string {
   return url !== null && (url.protocol === "ws:" || url.protocol === "wss:");
 }
 
+/** Whether a text names a user or a password before a host. Such an address would be told by events. */
+export function hasCredentials(address: string): boolean {
+  return /:\/\/[^/?#]*@/.test(address);
+}
+
 /** A host as it stands in a URL. */
 export function bracketed(host: string): string {
   return host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;

@@ -7,7 +7,7 @@
 import { levenshteinDistance } from "../deps/std_text.ts";
 import type { Discovery } from "./cluster.ts";
 import { ConfigurationError, type ConfigurationProblem } from "./configuration_error.ts";
-import { bracketed, isHost } from "./host_names.ts";
+import { bracketed, hasCredentials, isHost } from "./host_names.ts";
 import { printable } from "./printable.ts";
 import type { Runtime } from "./runtime.ts";
 
@@ -198,6 +198,7 @@ export function nearestOf(given: string, names: readonly string[]): string | und
 export function describe(value: unknown): string {
   switch (typeof value) {
     case "string":
+      if (hasCredentials(value)) return "a URL with a user or a password";
       return printable(JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value));
     case "bigint":
       return `${value}n`;
