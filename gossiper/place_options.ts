@@ -7,16 +7,8 @@
 import type { Member } from "./cluster.ts";
 import type { ConfigurationProblem } from "./configuration_error.ts";
 import { utf8Length } from "../engine/json.ts";
-import {
-  describe,
-  HOST,
-  isEverywhere,
-  isHost,
-  LISTENING_PORT,
-  optionsOf,
-  PORT,
-  type Rule,
-} from "./options.ts";
+import { isHost } from "./host_names.ts";
+import { describe, HOST, isEverywhere, LISTENING_PORT, optionsOf, PORT, type Rule } from "./options.ts";
 
 const LISTEN: Rule = optionsOf<{ readonly hostname?: string; readonly port?: number }>({
   hostname: HOST,
