@@ -25,7 +25,7 @@ const ADVERTISE: Rule = optionsOf<Pick<Member, "host" | "port">>({ host: HOST, p
 /** What is wrong with `listen` and `advertise`, where they are given; nothing is supposed of them. */
 export function placeProblems(
   { listen, advertise }: { readonly listen?: unknown; readonly advertise?: unknown },
-  { mayBeUrl = false } = {},
+  { mayBeUrl = false }: { readonly mayBeUrl?: boolean } = {},
 ): ConfigurationProblem[] {
   if (mayBeUrl && typeof advertise === "string") {
     return [...(listen === undefined ? [] : LISTEN("listen", listen)), ...urlProblems(advertise)];

@@ -15,6 +15,7 @@ import {
   type SeedStatus,
 } from "../../mod.ts";
 import { abortable } from "../../gossiper/runtime.ts";
+import { newClusterKey } from "../../transport/cluster_keys.ts";
 
 const LISTEN = { port: 0 };
 
@@ -156,7 +157,7 @@ Deno.test("members behind one proxy, told apart by path, are dialled by the URLs
     return await nodes.get(pathname)?.handler(request, info) ?? new Response("", { status: 404 });
   });
   const urlOf = (id: string) => `ws://127.0.0.1:${proxy.addr.port}/orders/${id}`;
-  const options = { cluster: "c", authentication: { keys: [new Uint8Array(32).map((_, at) => 7 * at)] } };
+  const options = { cluster: "c", authentication: { keys: [await newClusterKey()] } };
   await using a = await join({ ...options, id: "a", advertise: urlOf("a") });
   nodes.set("/orders/a", a);
   assertEquals([a.address, a.member.url, a.member.host], [urlOf("a"), urlOf("a"), "127.0.0.1"]);
