@@ -22,7 +22,7 @@ import { Membership, type MembershipSettings } from "./membership.ts";
 import { topologyHash } from "./murmur3.ts";
 import { PeerMemories, WAITING_PER_MEMBER } from "./peer_memory.ts";
 import { Random } from "./random.ts";
-import { entryBytes, ENVELOPE_BYTES, memberBytes } from "./size.ts";
+import { entryBytes, ENVELOPE_BYTES, memberBytes, proofBytes } from "./size.ts";
 import { stateName, Store } from "./store.ts";
 import {
   type BlockedMember,
@@ -145,8 +145,6 @@ export class Engine {
   #nowMs: number;
   readonly #byGreeting: boolean;
   readonly #signs: boolean;
-  /** When a later life of this id was last told of by somebody who could not prove it. */
-  #unprovenMs = -Infinity;
   #contact: boolean;
   #phase: Phase = "diffusing";
   #silenced = false;
@@ -506,13 +504,42 @@ export class Engine {
 
   /**
    * A peer that refused this member knows this life of it: above a later one than its own it begins anew (E1).
-   * So a member whose clock was set back is heard again where an earlier life of it is known to have left.
+   * So a member whose clock was set back is heard again where an earlier life of it is known to have left. Where
+   * members sign, only a state of that life that this member signed counts.
    */
-  toldLife(life: Life, now: Instant): Caused {
+  toldLife(life: Life, now: Instant, { isSigned = false }: { readonly isSigned?: boolean } = {}): Caused {
     return this.#act(now, () => {
-      if (life > this.life && !isFarAhead(life, now.wallMs)) this.#renewUnproven(life, now);
+      const later = life > this.life && !isFarAhead(life, now.wallMs) ? life : undefined;
+      this.#renewAbove(later, { isSigned, now });
       return {};
     });
+  }
+
+  /**
+   * Proves the life of a member that is held: its whole state under its signature. Undefined where nothing is held that
+   * it signed, or where a message of that size has no room for it: that is what the member itself takes.
+   */
+  proofOfLife(id: string, maxMessageBytes?: number): MemberDelta | undefined {
+    if (!this.#canProve(id, maxMessageBytes)) return undefined;
+    return this.#store.order.get(id)!.deltaAfter(0, { reset: true });
+  }
+
+  /** The same without the entries. */
+  #canProve(id: string, maxMessageBytes = this.#memories.peek(id)?.maxMessageBytes ?? Infinity): boolean {
+    const state = this.#store.order.get(id);
+    if (!this.#signs || state?.signature === undefined) return false;
+    const room = Math.min(maxMessageBytes, this.#settings.maxMessageBytes) - ENVELOPE_BYTES;
+    return memberBytes(id) + proofBytes(id, state.signature) + state.signedBytes <= room;
+  }
+
+  /**
+   * Whether a later life is held of a peer than the one that it greeted with, so that it is to begin another one above;
+   * where members sign, only if that can be proved to it.
+   */
+  isOutlived(peerId: string): boolean {
+    const peer = this.#memories.peek(peerId);
+    if (!peer || !this.#exchange.isOutlived(peer)) return false;
+    return !this.#signs || this.#canProve(peerId);
   }
 
   /** A peer's greeting came, asked for or answered. A refusal says that nothing may follow. */
@@ -533,8 +560,12 @@ export class Engine {
         if (peer.life > this.life) this.#renewLife(peer.life, now);
         return { refusal: "id_conflict" };
       }
-      // Its clock has stepped back, or another process uses its id: it is to begin above what is known.
-      if ((this.latestLife(peer.id) ?? "") > peer.life) return { refusal: "id_conflict" };
+      if ((this.latestLife(peer.id) ?? "") > peer.life) {
+        // Its clock has stepped back, or another process uses its id: it is to begin above what is known.
+        if (!this.#signs || this.#canProve(peer.id, peer.maxMessageBytes)) return { refusal: "id_conflict" };
+        // It would not believe this: then its greeting, which is signed and of now, counts for more.
+        this.#merge.forgetLife(peer.id, peer.life, now);
+      }
       this.#merge.beginLife(peer.id, peer.life, now);
       if (this.#signs && this.#isBack(peer)) this.#membership.laterLife(peer.id, now);
       if (endsWithLife(this.#membership.blocks.reason(peer.id))) this.#membership.free(peer.id, now);
@@ -590,7 +621,7 @@ export class Engine {
       if (this.#exchange.isOutlived(merging.peer)) holds.set(peerId, this.holdOf(peerId)!);
       this.#exchange.afterMerge(merging, delta, { holds, nowMs: now.monotonicMs });
       for (const id of newTopologies) this.#exchange.retell(id);
-      this.#renewAbove(laterLife, { ...options, now });
+      this.#renewAbove(laterLife, { isSigned: options.verified?.has(this.#id), now });
       return { holds };
     });
   }
@@ -612,7 +643,7 @@ export class Engine {
       const { holds, laterLife, newTopologies } = this.#mergeMembers(peerId, delta, { ...options, now });
       this.#exchange.noteReceived(merging, delta, holds);
       for (const id of newTopologies) this.#exchange.retell(id);
-      this.#renewAbove(laterLife, { ...options, now });
+      this.#renewAbove(laterLife, { isSigned: options.verified?.has(this.#id), now });
       return {};
     }, { passOn: push.relay });
   }
@@ -650,7 +681,7 @@ export class Engine {
         if (id !== this.#id && this.#store.order.get(id)) this.#merge.beginLife(id, life, now);
       }
       const own = credible.get(this.#id);
-      if (own && this.#isAhead(own)) this.#renewUnproven(own.life, now);
+      if (own && this.#isAhead(own)) this.#renewAbove(own.life, { now });
       return {};
     });
   }
@@ -828,13 +859,15 @@ export class Engine {
     return { holds, laterLife, newTopologies };
   }
 
-  /** A peer sent a later life of this member, or a higher number than its own (E1). */
+  /** A peer knows a later life of this member, or a higher number than its own (E1). */
   #renewAbove(
     life: Life | undefined,
-    { verified, now }: { readonly verified?: ReadonlySet<string>; readonly now: Instant },
+    { isSigned = false, now }: { readonly isSigned?: boolean | undefined; readonly now: Instant },
   ): void {
     if (life === undefined) return;
-    if (!verified?.has(this.#id)) return this.#renewUnproven(life, now);
+    if (!this.#signs) return this.#renewLife(life, now);
+    // Anybody can say so. Whoever knows of a later life can prove it, see proofOfLife().
+    if (!isSigned) return;
     // A signed state of a life that has yet to begin is no sign of a second process: it may be one of an earlier process,
     // played back.
     if (lifeStartMs(life) > now.wallMs) this.#renewUncounted(life, now);
@@ -971,19 +1004,6 @@ export class Engine {
 
   #isAhead(own: Hold): boolean {
     return own.life > this.life || (own.life === this.life && own.number > this.#self.held);
-  }
-
-  /**
-   * The same by what a peer merely says. Where members sign, it may be a lie: then it costs a new life once in a
-   * while, and never the voice.
-   */
-  #renewUnproven(told: Life, now: Instant): void {
-    if (!this.#signs) return this.#renewLife(told, now);
-    if (now.monotonicMs - this.#unprovenMs < this.#settings.heartbeatExpiration) return;
-    // Just under what is believed at all, it would be over that at members whose clocks are behind.
-    if (isFarAhead(told, now.wallMs, 0.5)) return;
-    this.#unprovenMs = now.monotonicMs;
-    this.#renewUncounted(told, now);
   }
 
   /** Begins a new life without taking the one that was told for that of a second process. */

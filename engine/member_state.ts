@@ -50,6 +50,8 @@ export interface Draft {
   readonly claim: Claim;
   /** Everything that is to be told with it. */
   readonly entries: readonly Entry[];
+  /** The most bytes that these entries take in a message. */
+  readonly sentBytes: number;
 }
 
 /** What is held of one life of one member. */
@@ -85,7 +87,12 @@ export class MemberState {
   #byKey: Map<string, HeldEntry> | undefined;
   /** Of one's own state, as much as is signed: only that is told where what is not signed would not be taken. */
   #certified:
-    | { readonly number: number; readonly proof: string; readonly entries: readonly Entry[] }
+    | {
+      readonly number: number;
+      readonly proof: string;
+      readonly entries: readonly Entry[];
+      readonly sentBytes: number;
+    }
     | undefined;
   #floor = NO_FLOOR;
   #tag: string | undefined;
@@ -164,6 +171,16 @@ export class MemberState {
     return this.#certified?.number ?? (this.proof === undefined ? 0 : this.held);
   }
 
+  /** The signature over all that can be told. */
+  get signature(): string | undefined {
+    return this.#certified?.proof ?? this.proof;
+  }
+
+  /** The most bytes that the entries take in a message that the signature is over, deletions included. */
+  get signedBytes(): number {
+    return this.#certified?.sentBytes ?? this.#sentBytes;
+  }
+
   /** What is held now, as something to sign or to verify. */
   claim(): Claim {
     const entries = [...this.entries()].filter(({ value }) => value !== undefined);
@@ -173,12 +190,12 @@ export class MemberState {
 
   /** As much as is to be signed, deletions included: to be handed back with the signature. */
   draft(): Draft {
-    return { claim: this.claim(), entries: [...this.entries()] };
+    return { claim: this.claim(), entries: [...this.entries()], sentBytes: this.#sentBytes };
   }
 
   /** From now on this much is told, under this signature. */
-  certify({ claim, entries }: Draft, proof: string): void {
-    this.#certified = { number: claim.number, proof, entries };
+  certify({ claim, entries, sentBytes }: Draft, proof: string): void {
+    this.#certified = { number: claim.number, proof, entries, sentBytes };
   }
 
   /** How large this state is, deletions that are still told of included. */

@@ -165,6 +165,14 @@ export class Merge {
     this.#membership.laterLife(id, now);
   }
 
+  /** A greeting is of an earlier life than what is known of a member, and counts for more: that is dropped. */
+  forgetLife(id: string, life: Life, now: Instant): void {
+    const member = this.#store.order.get(id);
+    if (member) this.#store.replace(member, [], { life, floor: 0, now });
+    this.#membership.departures.recall(id);
+    this.#membership.laterLife(id, now);
+  }
+
   #takeEntries(told: MemberDelta, held: MemberState | undefined, telling: Telling): MemberState {
     const { now } = telling;
     const { life, last } = spanOf(told);

@@ -51,8 +51,8 @@ export interface AnswersOptions {
   readonly onStranger: (member: Member) => () => void;
   /** A peer was greeted, and let in. */
   readonly onGreeted: (member: Member) => void;
-  /** A peer refused something. */
-  readonly onRefused: (session: Session, refusal: Refusal) => void;
+  /** A peer refused something; `isSigned` if this member signed a state of the life that the refusal names. */
+  readonly onRefused: (session: Session, refusal: Refusal, proof: { readonly isSigned: boolean }) => void;
   /** A peer suspects a member of having crashed, or says that it lives. */
   readonly onSuspect: (session: Session, suspect: Suspect) => void;
   /** Where members sign what they set. */
@@ -68,14 +68,16 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
   /** What was said about the settings of each peer. */
   readonly #differences = new ToldReasons();
   readonly #forgeries = new WeakMap<Session, number>();
-  readonly examine?: (session: Session, message: Gossip | Push | Reply) => Promise<Examined>;
+  readonly examine?: (session: Session, message: Gossip | Push | Reply | Refusal) => Promise<Examined>;
 
   /** Makes the answering side of a gossiper. */
   constructor(options: AnswersOptions) {
     this.#options = options;
     this.#core = options.core;
     const { signatures } = options;
-    if (signatures) this.examine = (session, { delta }) => signatures.examine(session.peer!.id, delta);
+    if (signatures) {
+      this.examine = (session, message) => signatures.examine(session.peer?.id, this.#deltaOf(message));
+    }
   }
 
   get id(): string {
@@ -133,12 +135,7 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
     if (refusal) dismiss?.();
     if (refusal === "blocked") return this.#blocked(member.id);
     if (refusal === "invalid") return refuse("invalid", "A life more than a year ahead cannot be believed.");
-    if (refusal) {
-      const later = member.id === engine.id ? engine.life : engine.latestLife(member.id)!;
-      return refuse(refusal, `Another process uses, or has used later, the id ${member.id}.`, {
-        life: later,
-      });
-    }
+    if (refusal) return this.#conflict(member.id, hello.settings?.maxMessageBytes);
     this.#options.signatures?.meet(hello);
     this.#options.onGreeted(member);
     return undefined;
@@ -165,20 +162,20 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
   }
 
   suspected(session: Session, suspect: Suspect): void {
-    if (!this.#refusalOf(session.peer!.id)) this.#options.onSuspect(session, suspect);
+    if (this.#takesFrom(session.peer!.id)) this.#options.onSuspect(session, suspect);
   }
 
   heartbeat(session: Session, liveness: Liveness): void {
     const peerId = session.peer!.id;
     // It has no answer: a blocked or leaving peer learns of it from its next request.
-    if (this.#refusalOf(peerId)) return;
+    if (!this.#takesFrom(peerId)) return;
     this.#core.do((engine, now) => engine.applyLiveness(peerId, liveness, now));
   }
 
   pushed(session: Session, push: Push, examined?: Examined): Refusal | undefined {
     const peerId = session.peer!.id;
     // A push has no answer: a blocked or leaving peer learns of it from its next request.
-    if (this.#refusalOf(peerId)) return undefined;
+    if (!this.#takesFrom(peerId)) return undefined;
     const refusal = this.#countForgeries(session, examined);
     if (refusal) return refusal;
     const options = this.#verdict(push.delta, examined);
@@ -214,15 +211,27 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
     this.#core.do((engine) => engine.applyReconcile(peerId, part, options));
   }
 
-  refused(session: Session, refusal: Refusal): void {
+  refused(session: Session, refusal: Refusal, examined?: Examined): Refusal | undefined {
     if (refusal.settings && session.peerId !== undefined) {
       this.#compareSettings(session.peerId, refusal.settings);
     }
-    this.#options.onRefused(session, refusal);
+    const invalid = this.#countForgeries(session, examined);
+    const { id } = this.#core.engine;
+    const isSigned = refusal.state?.life === refusal.life && (examined?.verified.has(id) ?? false);
+    if (!invalid) this.#options.onRefused(session, refusal, { isSigned });
+    return invalid;
   }
 
   failed(error: unknown): void {
     this.#options.onBroken(error);
+  }
+
+  /** What is to be verified of a message: of a refusal, what says of this member itself that it lived later. */
+  #deltaOf(message: Gossip | Push | Reply | Refusal): PartialDelta {
+    if (message.type !== "error") return message.delta;
+    const { code, state } = message;
+    const isOwn = code === "id_conflict" && state?.id === this.id && state.life > this.#core.engine.life;
+    return { members: state && isOwn ? [state] : [] };
   }
 
   #apply(
@@ -313,6 +322,23 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
     return this.#options.byGreeting || this.#core.engine.isMember(id);
   }
 
+  /** Whether anything is taken from a peer now; what is refused has no answer. */
+  #takesFrom(peerId: string): boolean {
+    const { engine } = this.#core;
+    return !this.#options.isStopping() && !engine.silenced && !engine.blockedMember(peerId) &&
+      !this.#isOver(peerId) && this.#knows(peerId);
+  }
+
+  /**
+   * Whether a peer has to begin a later life before anything is taken from it: where members sign, or where the later one
+   * has left. Else it is told in the answer.
+   */
+  #isOver(peerId: string): boolean {
+    const { engine } = this.#core;
+    const isToProve = this.#options.signatures !== undefined;
+    return engine.isOutlived(peerId) && (isToProve || engine.blockedMember(peerId)?.reason === "left");
+  }
+
   /** Why nothing is taken from a peer now. */
   #refusalOf(peerId: string): Refusal | undefined {
     const { engine } = this.#core;
@@ -320,11 +346,22 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
     if (engine.silenced) {
       return refuse("id_conflict", `Another process uses the id ${engine.id}; this one takes part no more.`);
     }
+    if (this.#isOver(peerId)) return this.#conflict(peerId);
     if (engine.blockedMember(peerId)) return this.#blocked(peerId);
     if (!this.#knows(peerId)) {
       return refuse("unknown_member", `${peerId} is no member of this cluster any more.`);
     }
     return undefined;
+  }
+
+  /** Where members sign, only what proves the later life makes the peer begin another one above. */
+  #conflict(id: string, maxMessageBytes?: number): Refusal {
+    const { engine } = this.#core;
+    const state = engine.proofOfLife(id, maxMessageBytes);
+    return refuse("id_conflict", `Another process uses, or has used later, the id ${id}.`, {
+      life: id === engine.id ? engine.life : engine.latestLife(id)!,
+      ...(state && { state }),
+    });
   }
 
   #blocked(id: string): Refusal {

@@ -10,6 +10,7 @@ import type {
   Holds,
   Life,
   Liveness,
+  MemberDelta,
   PartialDelta,
   SummaryPart,
 } from "../engine/types.ts";
@@ -176,6 +177,8 @@ export interface Refusal {
   readonly settings?: SharedSettings;
   /** With `id_conflict`: the latest life that is known of the id refused, to begin another above. */
   readonly life?: Life;
+  /** The same where members sign: the state of that life, with its owner's signature. */
+  readonly state?: MemberDelta;
   /** With keys, in the first message of the accepting side: proves that it has them too. */
   readonly proof?: string;
 }

@@ -85,7 +85,7 @@ export class Peers {
       acknowledged: (session, sent, holds) => host.acknowledged(session, sent, holds),
       compare: (session, part) => host.compare(session, part),
       compared: (session, part, how) => host.compared(session, part, how),
-      refused: (session, refusal) => host.refused(session, refusal),
+      refused: (session, refusal, examined) => host.refused(session, refusal, examined),
       failed: (error) => host.failed(error),
       opened: (session) => this.#adopt(session),
       ended: (session) => this.#drop(session),

@@ -42,7 +42,7 @@ export class PeerRefused extends HearsayError {
 export function refuse(
   code: RefusalCode,
   message: string,
-  details: Pick<Refusal, "reason" | "life" | "settings"> = {},
+  details: Pick<Refusal, "reason" | "life" | "settings" | "state"> = {},
 ): Refusal {
   return { type: "error", code, message, ...details };
 }

@@ -80,11 +80,11 @@ export class Running {
       onStranger: (member) => this.#admit(member),
       onGreeted: (member) => this.#greeted.push(member),
       onSuspect: (session, suspect) => this.#crashWatch?.onSuspect(session, suspect),
-      onRefused: (session, { code, reason, life }) => {
+      onRefused: (session, { code, reason, life }, { isSigned }) => {
         // Whoever leaves is blocked by all: that is what it asked for, and no news.
         if (this.#leaving.signal.aborted) return;
         const before = core.engine.life;
-        if (life !== undefined) core.do((engine, now) => engine.toldLife(life, now));
+        if (life !== undefined) core.do((engine, now) => engine.toldLife(life, now, { isSigned }));
         const id = session.peerId;
         if (id === undefined) return;
         if (code === "blocked") core.do((engine) => engine.toldBlocked(id, reason ?? "expired"));

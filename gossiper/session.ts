@@ -40,7 +40,7 @@ export interface SessionHost {
   /** Both sides have greeted each other for the first time. */
   opened(session: Session): void;
   /** Where members sign what they set: verifies what a peer tells, before anything is done with it. */
-  readonly examine?: (session: Session, message: Gossip | Push | Reply) => Promise<Examined>;
+  readonly examine?: (session: Session, message: Gossip | Push | Reply | Refusal) => Promise<Examined>;
   /** The entries to push to the peer; `undefined` where it needs none of these members. */
   toPush(session: Session, ids: Iterable<string>): PartialDelta | undefined;
   /** The peer suspects a member, or says that it lives. */
@@ -59,8 +59,8 @@ export interface SessionHost {
   acknowledged(session: Session, sent: Sent, holds: Holds): void;
   compare(session: Session, part: SummaryPart): SummaryPart | Refusal;
   compared(session: Session, part: SummaryPart, options: { readonly last: boolean }): void;
-  /** The peer refused a request, or the connection. */
-  refused(session: Session, refusal: Refusal): void;
+  /** The peer refused a request, or the connection; returns a refusal where it is invalid. */
+  refused(session: Session, refusal: Refusal, examined?: Examined): Refusal | undefined;
   /** The session takes no more requests. */
   ended(session: Session): void;
   /** The host itself threw: an invariant is broken. */
@@ -311,14 +311,15 @@ export class Session {
   /** What is found out about a message before it is heeded; nothing, and at once, where that needs no time. */
   #examine(message: Message): Promise<Examined> | undefined {
     const { host } = this.#options;
-    if (!host.examine || !this.#peer || this.#ended) return undefined;
+    if (!host.examine || this.#ended) return undefined;
+    if (message.type === "error") return message.state && host.examine(this, message);
     const hasEntries = message.type === "gossip" || message.type === "push" || message.type === "reply";
-    return hasEntries ? host.examine(this, message) : undefined;
+    return hasEntries && this.#peer ? host.examine(this, message) : undefined;
   }
 
   #receive(message: Message, examined: Examined | undefined): void {
     if (this.#ended) return;
-    if (message.type === "error") return this.#receiveRefusal(message);
+    if (message.type === "error") return this.#receiveRefusal(message, examined);
     if (!this.#peer && message.type !== "hello") {
       return this.#invalid("Whoever has not greeted has nothing else to say.");
     }
@@ -452,7 +453,7 @@ export class Session {
     request.answer.resolve(answer);
   }
 
-  #receiveRefusal(refusal: Refusal): void {
+  #receiveRefusal(refusal: Refusal, examined: Examined | undefined): void {
     if (!this.#peer && this.role === "acceptor") {
       return this.#invalid("Whoever has not greeted has nothing else to say.");
     }
@@ -463,8 +464,9 @@ export class Session {
       ? this.#requests.takeUnderWay()
       : this.#requests.take(refusal.id);
     this.#timeouts = 0;
-    this.#options.host.refused(this, refusal);
+    const invalid = this.#options.host.refused(this, refusal, examined);
     request?.answer.reject(new PeerRefused(refusal));
+    if (invalid) return this.#invalid(invalid.message);
     if (!this.#peer) this.leave("The greeting was refused.");
   }
 

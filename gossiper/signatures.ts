@@ -74,8 +74,11 @@ export class Signatures {
     if (publicKey !== undefined) this.#bindings.bind(member.id, publicKey);
   }
 
-  /** Verifies whatever of a delta would be taken. At most `gossipMaxSend` members are looked at. */
-  async examine(peerId: string, delta: PartialDelta): Promise<Examined> {
+  /**
+   * Verifies whatever of a delta would be taken. At most `gossipMaxSend` members are looked at. What a peer tells that has
+   * not greeted is nobody's fault.
+   */
+  async examine(peerId: string | undefined, delta: PartialDelta): Promise<Examined> {
     const verified = new Map<string, Hold | undefined>();
     const claims: { readonly told: MemberDelta; readonly claim: Claim; readonly held: Hold | undefined }[] =
       [];
@@ -91,9 +94,10 @@ export class Signatures {
       const fault = faults[index];
       if (fault === undefined) {
         verified.set(told.id, held);
-        this.#told.forget(aboutOf(peerId, told.id));
+        if (peerId !== undefined) this.#told.forget(aboutOf(peerId, told.id));
         continue;
       }
+      if (peerId === undefined) continue;
       // An id that was shown with two keys is bound to one here and to the other elsewhere: a relay may be honest.
       if (fault !== "key") forged++;
       this.#tell(peerId, told.id, fault);

@@ -5,7 +5,7 @@
  */
 
 import { byCodePoint } from "../engine/murmur3.ts";
-import type { BlockReason, Summary, SummaryPart } from "../engine/types.ts";
+import type { BlockReason, MemberDelta, Summary, SummaryPart } from "../engine/types.ts";
 import type { Member } from "../gossiper/cluster.ts";
 import { isHost, isMemberUrl } from "../gossiper/host_names.ts";
 import type { SharedSettings } from "../gossiper/shared_settings.ts";
@@ -139,8 +139,17 @@ function readRefusal(fields: Fields): Refusal {
     ...reasonOf(fields),
     ...(fields.settings === undefined ? {} : { settings: readSettings(fields.settings) }),
     ...(fields.life === undefined ? {} : { life: readLife(fields.life, new Place("life")) }),
+    ...(fields.ranges === undefined ? {} : { state: readState(fields) }),
     ...proofOf(fields),
   };
+}
+
+/** The state of one member, beside a refusal that it proves. */
+function readState(fields: Fields): MemberDelta {
+  const place = new Place("request");
+  const { members } = readPartialDelta(fields, readObject(fields.request, place), place);
+  const [state, ...others] = members;
+  return state && others.length === 0 ? state : fail(new Place("ranges"), "one member", members.length);
 }
 
 /** Why a peer blocks; a reason of a later version says nothing here. */

@@ -14,7 +14,7 @@ import type {
   SentEntry,
   SummaryPart,
 } from "../engine/types.ts";
-import type { Gossip, Message, Push, Reply } from "../gossiper/message.ts";
+import type { Gossip, Message, Push, Refusal, Reply } from "../gossiper/message.ts";
 import { anyText } from "./wire_any.ts";
 
 /** The JSON text of one message. */
@@ -37,9 +37,10 @@ export function messageText(message: Message): string {
       return `{"type":"ack","id":${quote(message.id)}${holdsText(message.holds)}}`;
     case "reconcile":
       return `{"type":"reconcile","id":${quote(message.id)}${partText(message.part)}}`;
-    case "hello":
     case "error":
-      // Their fields are those of the wire; what is left out in memory is left out here.
+      return refusalText(message);
+    case "hello":
+      // Its fields are those of the wire; what is left out in memory is left out here.
       return JSON.stringify(message);
     case "unknown":
       return `{"type":${quote(message.name)}}`;
@@ -62,6 +63,13 @@ function replyText(message: Reply): string {
 
 function pushText({ delta, relay }: Push): string {
   return `{"type":"push","request":{${stateText(delta)}}${rangesText(delta)}${relay ? `,"relay":true` : ""}}`;
+}
+
+function refusalText({ state, ...fields }: Refusal): string {
+  const text = JSON.stringify(fields);
+  if (!state) return text;
+  const delta = { members: [state] };
+  return `${text.slice(0, -1)},"request":{${stateText(delta)}}${rangesText(delta)}}`;
 }
 
 /** The field `state` of a GossipRequest or GossipResponse; nothing where no member has an entry. */

@@ -16,7 +16,8 @@ import {
   SIGNING_KEY,
 } from "../../engine/types.ts";
 import { ed25519Signing, newSigningKey } from "../../gossiper/ed25519.ts";
-import { type Hello, type Message, PROTOCOL_VERSION } from "../../gossiper/message.ts";
+import { type Hello, type Message, PROTOCOL_VERSION, type Refusal } from "../../gossiper/message.ts";
+import { refuse } from "../../gossiper/refusal.ts";
 import { claimText, helloText, idOfKey, type Signing, tokenHash } from "../../gossiper/signing.ts";
 import { authorityOf } from "../../gossiper/canonical_address.ts";
 import { deltaOf } from "../requirements/scripted_peer.ts";
@@ -200,7 +201,8 @@ export class Insider implements AsyncDisposable {
   readonly #token: string;
   #asked = 0;
 
-  private constructor(
+  /** Speaks on a wire as somebody else, or as nobody that was greeted yet. */
+  constructor(
     { id, life, signing }: Identity,
     { wire, token }: { readonly wire: Wire; readonly token: string },
   ) {
@@ -250,6 +252,11 @@ export class Insider implements AsyncDisposable {
     const { liveness } = this;
     this.wire.say({ type: "gossip", liveness, id, memberId: this.id, delta: deltaOf(members) });
     return id;
+  }
+
+  /** Refuses whatever the member asked, as if another process used its id. */
+  refuse(details: Pick<Refusal, "life" | "state">): void {
+    this.wire.say(refuse("id_conflict", "Another process uses this id.", details));
   }
 
   /** Answers the last gossip that was heard, as if it held this. */

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertNotEquals } from "../../deps/std_assert.ts";
 import { assertRejects } from "../../deps/std_assert.ts";
 import { DIGITS } from "../../engine/base64_digits.ts";
-import { lifeAbove } from "../../engine/life.ts";
+import { lifeAbove, makeLife } from "../../engine/life.ts";
 import { MemberState } from "../../engine/member_state.ts";
 import { GRACEFULLY_LEFT_KEY, HEARTBEAT_KEY, type MemberDelta, TYPE } from "../../engine/types.ts";
 import type { EventType, HearsayEvent } from "../../gossiper/event_stream.ts";
@@ -23,7 +23,8 @@ import {
   signingKeyFromFile,
 } from "../../transport/cluster_keys.ts";
 import { entry } from "../unit/engine/harness.ts";
-import { forge, helloOf, Insider, jtiOf, Wire } from "./attacker.ts";
+import { decode, encode } from "../../transport/wire.ts";
+import { forge, helloOf, Insider, jtiOf, newIdentity, Wire } from "./attacker.ts";
 
 const KEY = await newClusterKey();
 const CONFIG = {
@@ -256,6 +257,130 @@ Deno.test("a member that lies about acknowledgements misses only what it says th
   assertEquals(ada.gossiper.members.filter(({ status }) => status === "active").length >= 2, true);
   ada.gossiper.setState("k", "still here");
   await hears(ben, ids.ada, "still here");
+});
+
+/** How an insider claims that a member has lived later than now, without a signature of that member. */
+const LATER_LIVES: Readonly<
+  Record<string, (at: { insider: Insider; life: string; own: MemberDelta }) => unknown>
+> = {
+  "a refusal": ({ insider, life }) => insider.refuse({ life }),
+  "a refusal with a state under the insider's key": async ({ insider, life, own }) => {
+    const state = await insider.forge({ id: own.id, life, number: 2, entries: [entry("k", 2, 1)] });
+    insider.refuse({ life, state });
+  },
+  "a refusal with the member's state under another life": ({ insider, life, own }) => {
+    insider.refuse({ life, state: { ...own, life } });
+  },
+  "a refusal with the insider's own state": async ({ insider, life }) => {
+    const { id } = insider;
+    insider.refuse({ life, state: await insider.forge({ id, life, number: 1, entries: [] }) });
+  },
+  "a refusal with no entries": ({ insider, life, own: { id } }) => {
+    insider.refuse({ life, state: { id, life, after: 0, reset: false, entries: [] } });
+  },
+  "a refusal with the member's state of now": ({ insider, life, own }) =>
+    insider.refuse({ life, state: own }),
+  "an acknowledgement": async ({ insider, life, own }) => {
+    while (!insider.reply(new Map([[own.id, { life, number: 7 }]]))) await insider.wire.hears("gossip");
+  },
+  "a gossip": ({ insider, life, own }) => insider.gossip({ ...own, life }),
+};
+
+for (const [what, claim] of Object.entries(LATER_LIVES)) {
+  Deno.test(`a claim that a member has a later life, in ${what}, raises nothing without that member's signature`, async () => {
+    await using all = await withInsider();
+    const { ada, ben, insider } = all;
+    const { id, life } = ada.gossiper.members.find(({ isSelf }) => isSelf)!;
+    const own = await stateOf(ada);
+    const lives: string[] = [];
+    const over = new AbortController();
+    const listening = (async () => {
+      for await (const event of ada.gossiper.events.subscribe("LifeRenewed", over)) {
+        if (event.type === "LifeRenewed") lives.push(event.life);
+      }
+    })();
+    await claim({ insider, life: lifeAbove(life!, Date.now() + 60_000, 0.5), own });
+    // One message is handled after another.
+    const asked = insider.gossip();
+    await eventually(() => insider.wire.heard.some((each) => each.type === "reply" && each.id === asked));
+    ada.gossiper.setState("k", "unmoved");
+    await hears(ben, id, "unmoved");
+    over.abort();
+    await listening;
+    assertEquals([lives, ada.gossiper.members.find(({ isSelf }) => isSelf)!.life], [[], life]);
+  });
+}
+
+Deno.test("a member that is refused when it dials raises nothing either, unless its own signature shows why", async () => {
+  const refused = Promise.withResolvers<void>();
+  let greetings = 0;
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {
+    const token = request.headers.get("authorization")!.slice("Bearer ".length);
+    const { socket, response } = Deno.upgradeWebSocket(request, { protocol: "hearsay.v2" });
+    socket.addEventListener("message", async ({ data }) => {
+      const hello = decode(String(data), { maxMessageBytes: 2 ** 20 });
+      if (hello.type !== "hello") return;
+      const claims = { token: jtiOf(token) };
+      const proof = await forge({ key: KEY, id: "mallory", typ: "hearsay-proof+jwt", claims });
+      const life = lifeAbove(hello.life, Date.now() + 60_000, 0.5);
+      const { id } = hello;
+      socket.send(encode({ type: "error", id, code: "id_conflict", message: "no", life, proof }));
+      if (++greetings === 3) refused.resolve();
+    });
+    return response;
+  });
+  await using ada = await member({ seeds: [`ws://127.0.0.1:${server.addr.port}`] });
+  const { life } = ada.gossiper.members[0]!;
+  await refused.promise;
+  assertEquals(ada.gossiper.members[0]!.life, life);
+  await ada.stop();
+  await server.shutdown();
+});
+
+Deno.test("a member whose clock stepped back is let in again: the refusal brings what it signed in the later life", async () => {
+  await using ada = await member();
+  const signingKey = await newSigningKey();
+  const signing = await ed25519Signing(signingKey);
+  const life = makeLife(Date.now() + 3_600_000, 0.5);
+  const before = await Insider.greeted(ada.address, { key: KEY, as: { id: "ben", life, signing } });
+  before.gossip(await before.forge({ id: "ben", life, number: 2, entries: [entry("k", 2, "before")] }));
+  await hears(ada, "ben", "before");
+  await before[Symbol.asyncDispose]();
+  await using ben = await member({
+    id: "ben",
+    seeds: [ada.address],
+    authentication: { keys: [KEY], sign: true, signingKey },
+  });
+  const first = ben.gossiper.members.find(({ isSelf }) => isSelf)!.life!;
+  assert(first < life);
+  ben.gossiper.setState("k", "after");
+  await hears(ada, "ben", "after");
+  const held = ada.gossiper.members.find(({ id }) => id === "ben")!;
+  assertEquals([held.life! > life, held.status], [true, "active"]);
+});
+
+Deno.test("a member of which an old state of a later life is played back to a peer hears so from that peer, and is taken again", async () => {
+  await using ada = await member();
+  const signingKey = await newSigningKey();
+  const signing = await ed25519Signing(signingKey);
+  await using ben = await member({
+    id: "ben",
+    seeds: [ada.address],
+    authentication: { keys: [KEY], sign: true, signingKey },
+  });
+  ben.gossiper.setState("k", "now");
+  await hears(ada, "ben", "now");
+  const life = makeLife(Date.now() + 3_600_000, 0.5);
+  const of = await newIdentity();
+  await using insider = await Insider.greeted(ada.address, { key: KEY, as: of });
+  const kept = new Insider({ id: "ben", life, signing }, { wire: insider.wire, token: "" });
+  const left = { key: GRACEFULLY_LEFT_KEY, number: 3, type: TYPE.empty, value: {}, json: "{}" };
+  const entries = [entry("k", 2, "long ago"), left];
+  insider.gossip(await kept.forge({ id: "ben", life, number: 3, entries }));
+  await eventually(() => ada.gossiper.blockedMembers.some(({ reason }) => reason === "left"));
+  await eventually(() => ada.gossiper.blockedMembers.length === 0);
+  ben.gossiper.setState("k", "again");
+  await hears(ada, "ben", "again");
 });
 
 Deno.test("the heartbeat of a dead member cannot be made up: it is blocked however often somebody says that it lives", async () => {

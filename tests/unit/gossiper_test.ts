@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertGreater, assertLess, assertRejects } from "../../deps/std_assert.ts";
 import { seeds } from "../../discovery/seeds.ts";
 import { lifeAbove, makeLife } from "../../engine/life.ts";
-import type { Delta, Life } from "../../engine/types.ts";
+import { type Delta, GRACEFULLY_LEFT_KEY, type Life, TYPE } from "../../engine/types.ts";
 import type { Connection } from "../../gossiper/cluster.ts";
 import { ConfigurationError } from "../../gossiper/configuration_error.ts";
 import { HearsayError } from "../../gossiper/errors.ts";
@@ -12,6 +12,7 @@ import { refuse } from "../../gossiper/refusal.ts";
 import { memoryAddress } from "../../transport/memory.ts";
 import { TestCluster, TestMember } from "../requirements/harness.ts";
 import { deltaOf, replyTo, ScriptedPeer } from "../requirements/scripted_peer.ts";
+import { memberDelta } from "./engine/harness.ts";
 
 const CONFIG = { gossipInterval: 100, gossipRequestTimeout: 200, heartbeatExpiration: 10_000 };
 
@@ -194,6 +195,28 @@ Deno.test("E1 R10.1 a member that left and comes back with a clock that stepped 
   await cluster.runUntil(() => cluster.isConfirmed());
   assertGreater(lifeOf(again), before);
   assertEquals([cluster.of("a").blocked, cluster.of("c").blocked], [{}, {}]);
+});
+
+Deno.test("E1 E10 a member of which a peer is told that it left in a later life hears so with its next request, and is let in again", async () => {
+  const cluster = new TestCluster(["a", "b", "p"], { config: CONFIG });
+  const peer = new ScriptedPeer(cluster, "p");
+  const [a, b] = [cluster.make("a"), cluster.make("b")];
+  for (const { gossiper } of [a, b]) await gossiper.start();
+  b.gossiper.setState("k", "first");
+  await cluster.runUntil(() => a.value("b", "k") === "first");
+  const claimed = lifeAbove(lifeOf(b), 0, 0.5);
+  const left = { key: GRACEFULLY_LEFT_KEY, number: 1, type: TYPE.empty, value: {}, json: "{}" };
+  peer.answer = (message) => {
+    if (message.type !== "gossip") return undefined;
+    if (message.memberId !== "a" || b.told("LifeRenewed").length > 0) return replyTo(message);
+    return replyTo(message, { delta: { members: [memberDelta("b", claimed, [left])] } });
+  };
+  await cluster.runUntil(() => a.blocked.b === "left");
+  await cluster.runUntil(() => a.blocked.b === undefined, { withinMs: CONFIG.heartbeatExpiration / 2 });
+  assertGreater(lifeOf(b), claimed);
+  b.gossiper.setState("k", "here");
+  await cluster.runUntil(() => a.value("b", "k") === "here");
+  await end(cluster, peer);
 });
 
 for (const meeting of ["through a third member", "directly"]) {

@@ -19,7 +19,7 @@ import {
   TYPE,
 } from "../../engine/types.ts";
 import { ConnectionClosed } from "../../gossiper/errors.ts";
-import type { Gossip, Hello, Message } from "../../gossiper/message.ts";
+import type { Gossip, Hello, Message, Refusal } from "../../gossiper/message.ts";
 import { decode, encode, MAX_ID_BYTES, MAX_KEY_BYTES, type Ping, type Pong } from "../../transport/wire.ts";
 import { SETTINGS, TestClock } from "./engine/harness.ts";
 import { HOSTILE_HOSTS, HOSTILE_URLS } from "./host_names.ts";
@@ -281,6 +281,13 @@ const ROUND_TRIPS: readonly (Message | Ping | Pong)[] = [
   },
   { type: "error", code: "busy", message: "" },
   { type: "error", id: "7", code: "blocked", message: "No.", reason: "expired" },
+  {
+    type: "error",
+    code: "id_conflict",
+    message: "No.",
+    life: LIFE,
+    state: memberDelta("a", [entry("k", 4, "v")], { reset: true, end: 4, proof: "signed" }),
+  },
   { type: "ping" },
   { type: "pong" },
 ];
@@ -777,6 +784,11 @@ Deno.test("P2 a reply, an ack, a comparison and a refusal of the wrong shape are
   refused({ ...refusal, message: undefined }, "message: must be a well-formed string, was left out.");
   refused({ ...refusal, reason: 7 }, "reason: must be a well-formed string");
   refused({ ...refusal, id: null }, "id: must be");
+  const proved = { ...refusal, request: { state: { members: {} } }, ranges: { a: [LIFE, 0] } };
+  assertEquals((read(proved) as Refusal).state, memberDelta("a", []));
+  refused({ ...proved, ranges: {} }, "ranges: must be one member, was 0");
+  refused({ ...proved, ranges: { a: [LIFE, 0], b: [LIFE, 0] } }, "ranges: must be one member, was 2");
+  refused({ ...proved, signatures: { b: "x" } }, 'signatures["b"]: must be of a member in ranges');
 });
 
 Deno.test("P6 what a peer sent is never repeated at length in what is said about it", () => {

@@ -54,7 +54,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/engine.ts",
-    find: "if (own && this.#isAhead(own)) this.#renewUnproven(own.life, now);",
+    find: "if (own && this.#isAhead(own)) this.#renewAbove(own.life, { now });",
     replace: "",
     test: "E1 an owner hears of a higher life from a greeting",
     files: unit("e1_lives"),

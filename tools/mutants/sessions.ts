@@ -18,14 +18,14 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "gossiper/answers.ts",
-    find: "        life: later,\n",
+    find: "      life: id === engine.id ? engine.life : engine.latestLife(id)!,\n",
     replace: "",
     test: "E1 R10.1 a member that left and comes back",
     files: GOSSIPER,
   },
   {
     file: "gossiper/running.ts",
-    find: "core.do((engine, now) => engine.toldLife(life, now));",
+    find: "core.do((engine, now) => engine.toldLife(life, now, { isSigned }));",
     replace: "before;",
     test: "E1 R10.1 a member that left and comes back",
     files: GOSSIPER,
@@ -194,8 +194,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/engine.ts",
-    find: 'if ((this.latestLife(peer.id) ?? "") > peer.life) return { refusal: "id_conflict" };',
-    replace: "",
+    find: 'if ((this.latestLife(peer.id) ?? "") > peer.life) {',
+    replace: "if (peer.life === this.life) {",
     test: "E1 two processes with one id that meet through a third",
     files: GOSSIPER,
   },

@@ -46,6 +46,8 @@ export class View {
   readonly lastBeat = new Map<string, Hold>();
   /** The processes that it has last greeted, by id. */
   readonly greeted = new Map<string, Process>();
+  /** The life that each member last greeted with, and was let in. */
+  readonly greetedIn = new Map<string, Life>();
   readonly lives = new Set<Life>();
   hasMetAnyone = false;
   phase: string = "diffusing";
@@ -201,8 +203,11 @@ export class Oracle {
     const hold = engine.holdOf(id)!;
     const log = this.#lives.get(id)?.get(hold.life)?.byKey;
     const most = view.mostHeld.get(id);
-    ensure(!most || !isAbove(most, hold), `${id} fell from ${most && show(most)} to ${show(hold)}`);
-    view.mostHeld.set(id, hold);
+    // Where members sign, a member is let in again with an earlier life if no later one can be proved to it.
+    const isBack = view.greetedIn.get(id) === hold.life;
+    const hasFallen = most !== undefined && isAbove(most, hold);
+    ensure(!hasFallen || isBack, `${id} fell from ${most && show(most)} to ${show(hold)}`);
+    if (!hasFallen) view.mostHeld.set(id, hold);
     const entries = engine.entriesOf(id);
     const print = printOf(id, hold.life, entries);
     if (print !== view.prints.get(id)) view.print = undefined;

@@ -393,6 +393,7 @@ export class World {
       if (before !== peer) node.view.print = undefined;
       node.view.greeted.set(peer.id, peer);
       const caused = node.engine.greeted(hello, this.#now(node));
+      if (!caused.refusal) node.view.greetedIn.set(peer.id, hello.life);
       if (!caused.refusal) node.view.hasMetAnyone = true;
       else if (before) node.view.greeted.set(peer.id, before);
       else node.view.greeted.delete(peer.id);
@@ -412,15 +413,18 @@ export class World {
 
   #refuse(connection: Connection, from: Node, to: Node): void {
     const reason: BlockReason | undefined = from.engine.blockedMember(to.id)?.reason;
-    const life = from.engine.latestLife(to.id);
+    const proof = this.#signed ? from.engine.proofOfLife(to.id) : undefined;
+    const life = this.#signed ? proof?.life : from.engine.latestLife(to.id);
     this.#send(connection, {
       from,
       to,
-      what: () => `refused ${reason ?? "id_conflict"}`,
+      what: () => `refused ${reason ?? "id_conflict"} ${life}`,
       deliver: () => {
         const before = to.engine.life;
         if (reason !== undefined) this.#do(to, () => to.engine.toldBlocked(from.id, reason));
-        if (life !== undefined) this.#do(to, () => to.engine.toldLife(life, this.#now(to)));
+        if (proof) this.#verify(to, from, unstamped({ members: [proof] }));
+        const how = { isSigned: this.#signed };
+        if (life !== undefined) this.#do(to, () => to.engine.toldLife(life, this.#now(to), how));
         if (reason === "expired" || to.engine.life !== before) this.#greet(to, from.id, () => {});
       },
     });
@@ -540,6 +544,7 @@ export class World {
       deliver: () => {
         if (b.engine.silenced) return;
         if (b.engine.blockedMember(a.id)) return this.#refuse(connection, b, a);
+        if (this.#signed && b.engine.isOutlived(a.id)) return this.#refuse(connection, b, a);
         if (!this.#takesStrangers && !b.engine.isMember(a.id)) return;
         this.#verify(b, a, request);
         const { holds } = this.#do(b, () => b.engine.applyIncoming(a.id, request, this.#now(b)));
@@ -602,7 +607,8 @@ export class World {
         to: b,
         what: () => `reconcile ${index + 1}/${parts.length}`,
         deliver: () => {
-          if (b.engine.blockedMember(a.id)) return this.#refuse(connection, b, a);
+          const isRefused = b.engine.blockedMember(a.id) || this.#signed && b.engine.isOutlived(a.id);
+          if (isRefused) return this.#refuse(connection, b, a);
           const { part } = this.#do(b, () => b.engine.answerReconcile(a.id, parts[index]!));
           const last = index === parts.length - 1;
           this.#send(connection, {

@@ -24,7 +24,11 @@ const LEFT: SentEntry = { key: GRACEFULLY_LEFT_KEY, number: 2, type: TYPE.empty,
 
 /** b tells what x, or whoever, has signed. */
 function play(engine: Engine, id: string, life: Life, clock: TestClock, ...more: SentEntry[]): void {
-  const told = memberDelta(id, life, [entry("k", 1, 1), ...more], { reset: true, end: 1 + more.length });
+  const entries = [entry("k", 1, 1), ...more];
+  const told = {
+    ...memberDelta(id, life, entries, { reset: true, end: entries.length }),
+    proof: `signed by ${id}`,
+  };
   note(engine, engine.applyIncoming("b", message(told), clock.now, { verified: new Set([id]) }));
 }
 
@@ -121,13 +125,64 @@ Deno.test("played back: a state of a member that was forgotten does not make it 
   assertEquals([blockOf(n, "x"), n.activeIds().has("x")], [undefined, true]);
 });
 
-Deno.test("what a peer says of one's later life without a signature is believed for half a year at most (E1, E2)", () => {
+Deno.test("toldLife, handleAck, applyIncoming: an unproven later life of one's own id raises nothing where members sign (E1)", () => {
   const clock = new TestClock();
-  const [n] = makeCluster(["n", "b"], clock, { signs: true }) as [Engine, Engine];
-  const first = n.life;
-  const days = (count: number) => makeLife(clock.wallMs + count * 24 * 3_600_000, 0.5);
-  note(n, n.toldLife(days(360), clock.now));
-  assertEquals(n.life, first);
-  note(n, n.toldLife(days(180), clock.now));
-  assertEquals(n.life > days(180), true);
+  const n = makeNewcomer(clock);
+  const { life } = n;
+  const later = makeLife(clock.wallMs + 1_000, 0.5);
+  note(n, n.toldLife(later, clock.now));
+  note(n, n.handleAck(n.disseminate("b").sent, new Map([["n", { life: later, number: 4 }]]), clock.now));
+  for (const entries of [[entry("k", 1, 1)], []]) {
+    const told = memberDelta("n", later, entries);
+    note(n, n.applyIncoming("b", message(told), clock.now));
+    note(n, n.applyPush("b", { delta: message(told), relay: false }, clock.now));
+  }
+  assertEquals([n.life, eventsOf(n).of("LifeRenewed")], [life, []]);
+  note(n, n.toldLife(later, clock.now, { isSigned: true }));
+  assertEquals([n.life > later, n.silenced], [true, false]);
+});
+
+Deno.test("greeted: a refusal for an earlier life is proved by the signed state that is held (E1)", () => {
+  const clock = new TestClock();
+  const n = makeNewcomer(clock);
+  const later = makeLife(clock.wallMs + 1_000, 0.5);
+  play(n, "x", later, clock);
+  const x = makeEngine("x", clock, { signs: true });
+  assertEquals(greet(x, n, clock).byB, "id_conflict");
+  const proof = n.proofOfLife("x");
+  assertEquals([proof?.life, proof?.after, proof?.entries.map(({ key }) => key), proof?.proof], [
+    later,
+    0,
+    ["k"],
+    "signed by x",
+  ]);
+  // A message of this size has no room for it.
+  assertEquals(n.proofOfLife("x", 4_000), undefined);
+});
+
+Deno.test("greeted: lets in an earlier life where no later one can be proved, and holds nothing of that (E1)", () => {
+  for (const why of ["it was forgotten", "nothing of it was set", "its state is too large for the greeter"]) {
+    const clock = new TestClock();
+    const n = makeNewcomer(clock);
+    const later = makeLife(clock.wallMs + 1_000, 0.5);
+    const topology = (...members: string[]) => note(n, n.setTopology({ members, blocked: [] }, clock.now));
+    if (why !== "nothing of it was set") play(n, "x", later, clock, LEFT);
+    else note(n, n.greeted({ id: "x", life: later, digest: "", active: "" }, clock.now));
+    if (why === "it was forgotten") {
+      topology("n", "b");
+      pass(n, SETTINGS.departedRetention + 1_000, clock);
+      topology("n", "b", "x");
+    }
+    const maxMessageBytes = why === "its state is too large for the greeter"
+      ? 4_300
+      : SETTINGS.maxMessageBytes;
+    const early = makeLife(Math.min(clock.wallMs, Number.parseInt(later.slice(0, 12), 16) - 500), 0.5);
+    const { refusal } = note(
+      n,
+      n.greeted({ id: "x", life: early, digest: "", active: "", maxMessageBytes }, clock.now),
+    );
+    assertEquals([refusal, blockOf(n, "x"), n.activeIds().has("x")], [undefined, undefined, true], why);
+    play(n, "x", early, clock);
+    assertEquals(n.holdOf("x"), { life: early, number: 1 }, why);
+  }
 });
