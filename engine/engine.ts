@@ -10,7 +10,7 @@ import { ConsensusCheck, type ConsensusReader } from "./consensus.ts";
 import type { EngineEvent } from "./events.ts";
 import { Exchange, type ExchangeSettings, type Sent, spanOf } from "./exchange.ts";
 import { endsWithLife } from "./block_list.ts";
-import { isFarAhead, isForeign, lifeAbove, lifeStartMs } from "./life.ts";
+import { isFarAhead, isForeign, lifeAbove } from "./life.ts";
 import { deepFreeze, utf8Length } from "./json.ts";
 import { claimOf } from "./claim.ts";
 import { heartbeatEntry } from "./liveness/entries_for_unversioned.ts";
@@ -22,6 +22,7 @@ import { Membership, type MembershipSettings } from "./membership.ts";
 import { topologyHash } from "./murmur3.ts";
 import { PeerMemories, WAITING_PER_MEMBER } from "./peer_memory.ts";
 import { Random } from "./random.ts";
+import { Renewals } from "./renewals.ts";
 import { entryBytes, ENVELOPE_BYTES, memberBytes, proofBytes } from "./size.ts";
 import { stateName, Store } from "./store.ts";
 import {
@@ -56,8 +57,6 @@ export type { Draft } from "./member_state.ts";
 const MAX_PUBLISHED_BLOCKED = 50;
 /** The most bytes of them: an id may have 256, and the smallest message 16 KiB. */
 const MAX_PUBLISHED_BYTES = 2_048;
-/** How often a higher life of this id may be told of before the id is taken to be in use twice (rule E1). */
-const MAX_RENEWALS = 3;
 /** A peer is asked for an answer if it was not heard for an expiration divided by this, so that it has time to answer. */
 const SILENT_SHARE = 4;
 /** A member is isolated if it hears nobody, and not idle if it hears one member no more, for an expiration over this. */
@@ -148,8 +147,7 @@ export class Engine {
   #contact: boolean;
   #phase: Phase = "diffusing";
   #silenced = false;
-  /** When higher lives of this id were told of, monotonic milliseconds. */
-  #renewals: number[] = [];
+  readonly #renewals: Renewals;
   /** Peers that say that this member is blocked. */
   readonly #blockedBy = new Set<string>();
   /** Changes that were not yet handed out by {@linkcode Engine.takeChanges}. */
@@ -167,6 +165,7 @@ export class Engine {
     this.#signs = start.signs ?? false;
     this.#contact = !start.byGreeting && !start.awaitsTopology;
     this.#random = new Random(start.random);
+    this.#renewals = new Renewals(settings.heartbeatExpiration);
     const emit = (event: EngineEvent) => void this.#events.push(event);
     const memories = new PeerMemories(WAITING_PER_MEMBER * settings.maxMembers);
     this.#memories = memories;
@@ -236,7 +235,10 @@ export class Engine {
     return this.#contact;
   }
 
-  /** Whether another process lives under this id, so that no gossip is sent or taken any more (rule E1). */
+  /**
+   * Whether another process lives under this id and proved it, so that no gossip is sent or taken any more (rule E1).
+   * Only where members sign.
+   */
   get silenced(): boolean {
     return this.#silenced;
   }
@@ -557,7 +559,7 @@ export class Engine {
     return this.#act(now, () => {
       if (isFarAhead(peer.life, now.wallMs)) return { refusal: "invalid" };
       if (peer.id === this.#id) {
-        if (peer.life > this.life) this.#renewLife(peer.life, now);
+        if (peer.life > this.life) this.#meetTwin(peer.life, now);
         return { refusal: "id_conflict" };
       }
       if ((this.latestLife(peer.id) ?? "") > peer.life) {
@@ -859,21 +861,6 @@ export class Engine {
     return { holds, laterLife, newTopologies };
   }
 
-  /** A peer knows a later life of this member, or a higher number than its own (E1). */
-  #renewAbove(
-    life: Life | undefined,
-    { isSigned = false, now }: { readonly isSigned?: boolean | undefined; readonly now: Instant },
-  ): void {
-    if (life === undefined) return;
-    if (!this.#signs) return this.#renewLife(life, now);
-    // Anybody can say so. Whoever knows of a later life can prove it, see proofOfLife().
-    if (!isSigned) return;
-    // A signed state of a life that has yet to begin is no sign of a second process: it may be one of an earlier process,
-    // played back.
-    if (lifeStartMs(life) > now.wallMs) this.#renewUncounted(life, now);
-    else this.#renewLife(life, now);
-  }
-
   #settle(): void {
     for (const check of this.#store.checks.values()) {
       const agreed = this.#contact && !this.#isIsolated ? check.evaluate(this.#store.active.size) : undefined;
@@ -1006,25 +993,34 @@ export class Engine {
     return own.life > this.life || (own.life === this.life && own.number > this.#self.held);
   }
 
-  /** Begins a new life without taking the one that was told for that of a second process. */
-  #renewUncounted(told: Life, now: Instant): void {
-    const counted = this.#renewals;
-    this.#renewals = [];
-    this.#renewLife(told, now);
-    this.#renewals = counted;
+  /** A peer knows a later life of this member, or a higher number than its own. That alone never silences it (E1). */
+  #renewAbove(
+    told: Life | undefined,
+    { isSigned = false, now }: { readonly isSigned?: boolean | undefined; readonly now: Instant },
+  ): void {
+    if (told === undefined || this.#silenced) return;
+    // Anybody can say so. Whoever knows of a later life can prove it, see proofOfLife().
+    if (this.#signs && !isSigned) return;
+    if (this.#renewals.hear(now.monotonicMs)) this.#emitConflict();
+    if (this.#renewals.begin(now.monotonicMs)) this.#renewLife(told, now);
   }
 
-  /** Begins a new life above one that was told of, and sets every key anew in it (E1). */
+  /** A process under this member's id greeted it in a later life. */
+  #meetTwin(told: Life, now: Instant): void {
+    // Without signatures anybody can greet under any id.
+    if (!this.#signs) return this.#renewAbove(told, { now });
+    if (this.#silenced || !this.#renewals.meet(now.monotonicMs)) return;
+    this.#emitConflict();
+    this.#events.push({ type: "SelfBlocked", reason: "identity" });
+    this.#silenced = true;
+  }
+
+  #emitConflict(): void {
+    this.#events.push({ type: "ConflictDetected", memberId: this.#id, reason: "identity" });
+  }
+
+  /** Begins a new life above another one, and sets every key anew in it (E1). */
   #renewLife(told: Life, now: Instant): void {
-    if (this.#silenced) return;
-    const recent = this.#renewals.filter((at) => now.monotonicMs - at < this.#settings.heartbeatExpiration);
-    this.#renewals = [...recent, now.monotonicMs];
-    if (this.#renewals.length >= MAX_RENEWALS) {
-      this.#events.push({ type: "ConflictDetected", memberId: this.#id, reason: "identity" });
-      this.#events.push({ type: "SelfBlocked", reason: "identity" });
-      this.#silenced = true;
-      return;
-    }
     const life = lifeAbove(told, now.wallMs, this.#random.next());
     const entries = this.entriesOf(this.#id).map((entry, index) => ({ ...entry, number: index + 1 }));
     this.#self = this.#store.replace(this.#self, entries, { life, floor: 0, now });

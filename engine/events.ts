@@ -49,7 +49,8 @@ export interface ConflictDetected {
   /** The member that it is about. */
   readonly memberId: string;
   /**
-   * `value`: one number, two values. `identity`: another process lives under this member's id.
+   * `value`: one number, two values. `identity`: later lives of this member's id are heard of again and again, as if
+   * another process lived under it; emitted at most once in `heartbeatExpiration`.
    * `digest`: a full comparison did not make the states equal. `limit`: a member's state would exceed
    * its limit, or there would be too many members, so that it was not taken.
    */
@@ -108,7 +109,7 @@ export interface MemberUnblocked {
   readonly memberId: string;
 }
 
-/** A peer, a topology, or a twin with the same id says that this member is not to take part. */
+/** A peer, a topology, or another process with the same id and key says that this member is not to take part. */
 export interface SelfBlocked {
   /** Tells this kind from the others. */
   readonly type: "SelfBlocked";

@@ -44,8 +44,8 @@ export function isLife(text: unknown): text is Life {
 
 /**
  * Whether a life starts so far ahead of this clock that it cannot be believed (rule E2): nothing could ever
- * be set above it. The one comparison with another's clock. What only somebody says is believed for fewer `years`.
+ * be set above it. The one comparison with another's clock.
  */
-export function isFarAhead(life: Life, wallMs: number, years = 1): boolean {
-  return lifeStartMs(life) > wallMs + years * YEAR_MS;
+export function isFarAhead(life: Life, wallMs: number): boolean {
+  return lifeStartMs(life) > wallMs + YEAR_MS;
 }

@@ -150,15 +150,22 @@ export class Peers {
 
   /**
    * The session with a member, dialled and greeted first where there is none. Rejects with code `busy` where its address
-   * is left alone after dials in vain for others, unless there is `evidence` that it was connected until now.
+   * is left alone after dials in vain for others, unless there is `evidence` that it was connected until now. With `anew`
+   * a dial that is under way does not count: its greeting may just have been refused.
    */
   async reach(
     member: Member,
-    { signal, evidence = false }: { readonly signal: AbortSignal; readonly evidence?: boolean },
+    { signal, evidence = false, anew = false }: {
+      readonly signal: AbortSignal;
+      readonly evidence?: boolean;
+      readonly anew?: boolean;
+    },
   ): Promise<Session> {
+    const address = this.#options.transport.addressOf(member);
+    const underWay = anew && this.#dials.get(address);
+    if (underWay) await abortable(underWay.then(() => {}, () => {}), signal);
     const open = this.#open.get(member.id);
     if (open) return open;
-    const address = this.#options.transport.addressOf(member);
     if (
       !evidence && !this.#dials.has(address) && !this.#dialLimits.isFree({ memberId: member.id, address })
     ) {

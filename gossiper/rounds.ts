@@ -220,12 +220,12 @@ export class Rounds {
   async #greet(id: string): Promise<void> {
     using deadline = this.#deadline(`The greeting of ${id}`);
     const session = this.#options.peers.session(id);
-    if (!session) return void await this.#reach(id, deadline.signal);
+    if (!session) return void await this.#reach(id, deadline.signal, { anew: true });
     await abortable(session.whenIdle(), deadline.signal);
     await session.greet(deadline);
   }
 
-  async #reach(id: string, signal: AbortSignal): Promise<Session> {
+  async #reach(id: string, signal: AbortSignal, { anew = false } = {}): Promise<Session> {
     const { peers, topology } = this.#options;
     const open = peers.session(id);
     if (open) return open;
@@ -239,7 +239,7 @@ export class Rounds {
         `${id} cannot be dialled, and is not connected; nothing was sent.`,
       );
     }
-    return await peers.reach(member, { signal });
+    return await peers.reach(member, { signal, anew });
   }
 
   /** What goes wrong with one peer is told, and touches nobody else. */

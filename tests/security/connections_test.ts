@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "../../deps/std_assert.ts";
 import { assertThrows } from "../../deps/std_assert.ts";
+import { makeLife } from "../../engine/life.ts";
 import type { EventType, HearsayEvent } from "../../gossiper/event_stream.ts";
 import { type Gossiper, HearsayError, join, type JoinOptions, type Node } from "../../mod.ts";
 import { newClusterKey } from "../../transport/cluster_keys.ts";
@@ -124,6 +125,39 @@ Deno.test("a member speaks as itself: a hello or gossip under another id than th
   turning.say(helloOf("ben", { id: "d2" }));
   assertEquals((await turning.closed).code, 4401);
   assertEquals(ada.gossiper.getState("k").get("ben")?.value, "true");
+});
+
+Deno.test("whoever greets in a member's name does not silence it, whatever it claims and however often", async () => {
+  await using ada = await member("ada");
+  await using ben = await member("ben", { seeds: [ada.address] });
+  const told = new Set<string>();
+  const over = new AbortController();
+  const listening = (async () => {
+    for await (const { type } of ada.gossiper.events.subscribe(["SelfBlocked", "ConflictDetected"], over)) {
+      told.add(type);
+    }
+  })();
+  for (let hour = 1; hour <= 8; hour++) {
+    const life = makeLife(Date.now() + hour * 3_600_000, 0.5);
+    await using posing = await Wire.opened(ada.address, { token: await tokenFor(ada, "ada") });
+    posing.say(helloOf("ada", { life }));
+    await posing.hears("error");
+    await using lying = await Wire.opened(ada.address, { token: await tokenFor(ada) });
+    lying.say(helloOf("mallory"));
+    await lying.hears("hello");
+    const claim = { id: "ada", life, after: 0, reset: false, entries: [entry("k", 1, "a lie")] };
+    lying.say(
+      { type: "error", code: "id_conflict", message: "no", life },
+      { type: "gossip", liveness: { count: 0 }, id: "d2", memberId: "mallory", delta: deltaOf([claim]) },
+    );
+    // Refused or not.
+    while (lying.heard.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  ada.gossiper.setState("k", "still here");
+  await hears(ben, "ada", "still here");
+  over.abort();
+  await listening;
+  assertEquals([...told], ["ConflictDetected"]);
 });
 
 Deno.test("E1 one id from two places: the earlier life is refused, and told which is the latest", async () => {

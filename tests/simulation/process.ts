@@ -95,7 +95,6 @@ export class Process {
     // What is told while the gossiper is made is heard when there is one.
     let early: HearsayEvent[] | undefined = [];
     this.stream = new OverheardStream((event) => {
-      if (event.type === "SelfBlocked" && event.reason === "identity") this.isSilenced = true;
       if (early) early.push(event);
       else options.onEvent(this, event);
     });

@@ -221,8 +221,8 @@ export class Simulation {
     for (const process of this.#alive) process.thaw();
     await this.#pass(3 * config.gossipRequestTimeout);
     for (const process of this.#alive) {
-      // One whose id was used too often has said that it takes part no more; one that still leaves has had its time.
-      if (!process.isRunning || process.isSilenced) this.#kill(process);
+      // One that still leaves has had its time.
+      if (!process.isRunning) this.#kill(process);
     }
     for (const host of this.#seedHosts()) {
       if (!this.#alive.some((process) => process.host === host)) this.#start(host, this.#idFor(host));

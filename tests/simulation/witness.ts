@@ -149,7 +149,7 @@ export class Witness {
           () => `it gossips to ${event.peerId}, which it blocks`,
         );
       case "ConflictDetected":
-        // Whoever was told three times of lives of other processes under its id takes the id to be in use.
+        // Told three times of lives of other processes under its id, a member says that there is a conflict.
         return this.#ensure(
           process,
           event.reason === "digest" ||
@@ -159,8 +159,8 @@ export class Witness {
       case "SelfBlocked":
         return this.#ensure(
           process,
-          event.peerId !== undefined || event.reason !== "expired",
-          () => "it expired in its own eyes",
+          event.peerId !== undefined || event.reason !== "expired" && event.reason !== "identity",
+          () => `it is ${event.reason} in its own eyes`,
         );
       case "CallbackFailed":
         return this.#options.onViolation(process, `a callback failed: ${event.where}: ${event.error}`);

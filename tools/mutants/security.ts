@@ -304,20 +304,6 @@ export const MUTANTS: readonly Mutant[] = [
   },
   // What was signed once, and is played back
   {
-    file: "engine/engine.ts",
-    find: "if (lifeStartMs(life) > now.wallMs) this.#renewUncounted(life, now);\n    else ",
-    replace: "",
-    test: "played back: states of one's own id",
-    files: PLAYBACK,
-  },
-  {
-    file: "engine/engine.ts",
-    find: "if (lifeStartMs(life) > now.wallMs) this.#renewUncounted(life, now);",
-    replace: "if (life) this.#renewUncounted(life, now);",
-    test: "a second process under one's id, which begins lives of now",
-    files: PLAYBACK,
-  },
-  {
     file: "engine/merge.ts",
     find: "if (isLater && !this.#signs) {",
     replace: "if (isLater) {",
@@ -340,7 +326,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/engine.ts",
-    find: "    if (!isSigned) return;\n",
+    find: "    if (this.#signs && !isSigned) return;\n",
     replace: "",
     test: "an unproven later life of one's own id raises nothing where members sign",
     files: PLAYBACK,

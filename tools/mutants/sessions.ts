@@ -24,6 +24,20 @@ export const MUTANTS: readonly Mutant[] = [
     files: GOSSIPER,
   },
   {
+    file: "gossiper/peers.ts",
+    find: "    if (underWay) await abortable(underWay.then(() => {}, () => {}), signal);\n",
+    replace: "",
+    test: "E1 two processes with one id that meet through a third member are both told so",
+    files: GOSSIPER,
+  },
+  {
+    file: "gossiper/answers.ts",
+    find: '(isToProve || engine.blockedMember(peerId)?.reason === "left")',
+    replace: "isToProve",
+    test: "E1 E10 a member of which a peer is told that it left in a later life",
+    files: GOSSIPER,
+  },
+  {
     file: "gossiper/running.ts",
     find: "core.do((engine, now) => engine.toldLife(life, now, { isSigned }));",
     replace: "before;",
@@ -48,7 +62,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: "gossiper/rounds.ts",
     find: "    if (core.engine.silenced) return;\n    if (this.#options.signatures)",
     replace: "    if (this.#options.signatures)",
-    test: "E1 a member whose id is used twice falls silent",
+    test: "E1 a member that signs, and is greeted by another process",
     files: GOSSIPER,
   },
   {
@@ -196,7 +210,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: "engine/engine.ts",
     find: 'if ((this.latestLife(peer.id) ?? "") > peer.life) {',
     replace: "if (peer.life === this.life) {",
-    test: "E1 two processes with one id that meet through a third",
+    test: "E1 two processes with one id that meet through a third member are both told so",
     files: GOSSIPER,
   },
   {
@@ -224,7 +238,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: "gossiper/views.ts",
     find: 'if (id === engine.id && engine.silenced) return "blocked";',
     replace: "",
-    test: "E1 two processes with one id that meet through a third",
+    test: "E1 a member that signs, and is greeted by another process",
     files: GOSSIPER,
   },
   {

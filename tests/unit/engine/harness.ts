@@ -286,6 +286,16 @@ export function tell(
   return note(engine, engine.applyIncoming(peerId, message(...list), clock.now)).holds;
 }
 
+/** Silences an engine that signs: another process that has its id and its key greets it again and again (rule E1). */
+export function silence(engine: Engine, clock: TestClock): void {
+  const { id, digest, active } = engine;
+  for (let times = 0; !engine.silenced; times++) {
+    if (times === 3) throw new Error("Three greetings did not silence it.");
+    const life = makeLife(clock.wallMs + 3_600_000 * (times + 1), 0.5);
+    note(engine, engine.greeted({ id, life, digest, active }, clock.now));
+  }
+}
+
 /** Whole numbers below a bound, by a seed. */
 export function drawFrom(seed: number): (below: number) => number {
   let state = seed * 7_919;

@@ -19,6 +19,7 @@ import {
   sendLiveness,
   set,
   settle,
+  silence,
   tell,
   TestClock,
   valueOf,
@@ -262,14 +263,11 @@ Deno.test("applyPush: merges the counts in a push, and renews the own life where
 
 Deno.test("push: a silenced member pushes nothing and takes nothing (E1)", () => {
   const clock = new TestClock();
-  const [a, b] = makeSettledPair(clock);
-  for (let times = 0; times < 3; times++) {
-    const later = makeLife(clock.wallMs + 60_000 * (times + 1), 0.5);
-    tell(a, "b", memberDelta("a", later, [entry("k", 1, "of another process")]), clock);
-  }
-  assertEquals(a.silenced, true);
+  const [a, b] = makePair(clock, { signs: true });
+  silence(a, clock);
   set(a, "k", 1, clock);
   set(b, "k", 1, clock);
+  for (const engine of [a, b]) note(engine, engine.certify(engine.draft()!, "signed"));
   assertEquals(pushOf(a, "b", ["a"]).members, []);
   push(b, a, { clock });
   assertEquals(valueOf(a, "b", "k"), undefined);
