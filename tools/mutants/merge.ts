@@ -181,8 +181,10 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: FILE,
-    find: "this.#store.replace(member, [], { life, floor: 0, now })",
-    replace: "this.#store.replace(member, [], { life, floor: 1, now })",
+    find:
+      "if (member) this.#store.replace(member, [], { life, floor: 0, now });\n    this.#membership.laterLife",
+    replace:
+      "if (member) this.#store.replace(member, [], { life, floor: 1, now });\n    this.#membership.laterLife",
     test: "greeted: a life that a greeting began is passed on as a delta",
     files: ["tests/unit/engine/e1_lives_test.ts"],
   },

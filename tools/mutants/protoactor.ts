@@ -271,16 +271,18 @@ export const MUTANTS: readonly Mutant[] = [
   {
     file: "engine/engine.ts",
     find:
-      "      for (const id of newTopologies) this.#exchange.retell(id);\n      this.#renewAbove(laterLife, { ...options, now });\n      return { holds };\n",
-    replace: "      this.#renewAbove(laterLife, { ...options, now });\n      return { holds };\n",
+      "      for (const id of newTopologies) this.#exchange.retell(id);\n      this.#renewAbove(laterLife, { isSigned: options.verified?.has(this.#id), now });\n      return { holds };\n",
+    replace:
+      "      this.#renewAbove(laterLife, { isSigned: options.verified?.has(this.#id), now });\n      return { holds };\n",
     test: "an unversioned peer is told all anew when it says",
     files: UNVERSIONED_PEER,
   },
   {
     file: "engine/engine.ts",
     find:
-      "      for (const id of newTopologies) this.#exchange.retell(id);\n      this.#renewAbove(laterLife, { ...options, now });\n      return {};\n",
-    replace: "      this.#renewAbove(laterLife, { ...options, now });\n      return {};\n",
+      "      for (const id of newTopologies) this.#exchange.retell(id);\n      this.#renewAbove(laterLife, { isSigned: options.verified?.has(this.#id), now });\n      return {};\n",
+    replace:
+      "      this.#renewAbove(laterLife, { isSigned: options.verified?.has(this.#id), now });\n      return {};\n",
     test: "an unversioned peer is told all anew when another peer says",
     files: UNVERSIONED_PEER,
   },
