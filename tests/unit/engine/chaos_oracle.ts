@@ -24,6 +24,12 @@ export interface Process {
   isAlive: boolean;
 }
 
+/** The member that greets, and its life. */
+interface Hello {
+  readonly id: string;
+  readonly life: Life;
+}
+
 interface Logged {
   readonly number: number;
   /** Undefined is a deletion. */
@@ -41,13 +47,13 @@ interface LifeLog {
 export class View {
   /** The most that it ever held of each member. */
   readonly mostHeld = new Map<string, Hold>();
+  /** What it last held of each member, which only a greeting lowers. */
+  readonly lastHeld = new Map<string, Hold>();
   /** When each member last gave a sign of life, or was given time to. */
   readonly freshAt = new Map<string, number>();
   readonly lastBeat = new Map<string, Hold>();
   /** The processes that it has last greeted, by id. */
   readonly greeted = new Map<string, Process>();
-  /** The life that each member last greeted with, and was let in. */
-  readonly greetedIn = new Map<string, Life>();
   readonly lives = new Set<Life>();
   hasMetAnyone = false;
   phase: string = "diffusing";
@@ -78,6 +84,19 @@ export class Oracle {
     process.view.lives.add(process.engine.life);
     this.#logHeartbeat(process);
     for (const event of events) this.#hear(process, event, now);
+  }
+
+  /**
+   * Where members sign, an engine believed a greeting. It may drop a later life of that member, if it could not prove
+   * that life.
+   */
+  believed({ view }: Process, { id, life }: Hello, provable: Life | undefined): void {
+    const last = view.lastHeld.get(id);
+    if (!last || last.life <= life) return;
+    ensure(!provable || provable <= life, `${id} was let in with ${life}, but ${provable} could be proved`);
+    view.lastHeld.set(id, { life, number: 0 });
+    view.lastBeat.delete(id);
+    view.changed.add(id);
   }
 
   /** Checks everything about one engine. */
@@ -114,8 +133,8 @@ export class Oracle {
 
   #hasMoved({ engine, view }: Process, id: string): boolean {
     const hold = engine.holdOf(id)!;
-    const most = view.mostHeld.get(id);
-    return most?.life !== hold.life || most.number !== hold.number;
+    const last = view.lastHeld.get(id);
+    return last?.life !== hold.life || last.number !== hold.number;
   }
 
   #hear({ id, engine, view, heartbeatExpiration }: Process, event: EngineEvent, now: Instant): void {
@@ -202,12 +221,11 @@ export class Oracle {
     this.#checkCount(process, id);
     const hold = engine.holdOf(id)!;
     const log = this.#lives.get(id)?.get(hold.life)?.byKey;
+    const last = view.lastHeld.get(id);
+    ensure(!last || !isAbove(last, hold), `${id} fell from ${last && show(last)} to ${show(hold)}`);
+    view.lastHeld.set(id, hold);
     const most = view.mostHeld.get(id);
-    // Where members sign, a member is let in again with an earlier life if no later one can be proved to it.
-    const isBack = view.greetedIn.get(id) === hold.life;
-    const hasFallen = most !== undefined && isAbove(most, hold);
-    ensure(!hasFallen || isBack, `${id} fell from ${most && show(most)} to ${show(hold)}`);
-    if (!hasFallen) view.mostHeld.set(id, hold);
+    if (!most || isAbove(hold, most)) view.mostHeld.set(id, hold);
     const entries = engine.entriesOf(id);
     const print = printOf(id, hold.life, entries);
     if (print !== view.prints.get(id)) view.print = undefined;

@@ -392,8 +392,11 @@ export class World {
       const before = node.view.greeted.get(peer.id);
       if (before !== peer) node.view.print = undefined;
       node.view.greeted.set(peer.id, peer);
+      const provable = node.engine.proofOfLife(peer.id)?.life;
       const caused = node.engine.greeted(hello, this.#now(node));
-      if (!caused.refusal) node.view.greetedIn.set(peer.id, hello.life);
+      // A topology may block a member whose greeting was believed.
+      const isBelieved = !caused.refusal || caused.refusal === "blocked";
+      if (this.#signed && isBelieved) this.oracle.believed(node, hello, provable);
       if (!caused.refusal) node.view.hasMetAnyone = true;
       else if (before) node.view.greeted.set(peer.id, before);
       else node.view.greeted.delete(peer.id);
