@@ -9,7 +9,6 @@ import { deltaOf } from "../requirements/scripted_peer.ts";
 import { entry, memberDelta } from "../unit/engine/harness.ts";
 import { Program } from "../process/program.ts";
 import { forge, helloOf, jtiOf, kidOf, Wire } from "./attacker.ts";
-import { makeLife } from "../../engine/life.ts";
 import { MEMBER_KEY } from "../../engine/types.ts";
 import { abortable } from "../../gossiper/runtime.ts";
 import { decode, encode } from "../../transport/wire.ts";
