@@ -24,7 +24,7 @@ Deno.test({
       report: (sentence) => phases.push(sentence),
     });
     assert(version.includes(Deno.version.deno));
-    assertEquals(phases.length, 3);
+    assertEquals(phases.length, 4);
     assert(figures.spreadMedianMs > 0 && figures.spreadP95Ms >= figures.spreadMedianMs);
     assert(figures.idleCpuSeconds >= 0 && figures.joinSeconds >= 0);
     assertEquals(figures.killSeconds, null);

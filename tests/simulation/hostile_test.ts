@@ -2,6 +2,7 @@ import { assert, assertEquals, assertLessOrEqual } from "../../deps/std_assert.t
 import { seeds } from "../../discovery/seeds.ts";
 import { MAX_NUMBER } from "../../engine/types.ts";
 import type { Connection } from "../../gossiper/cluster.ts";
+import { TIMEOUTS_PER_DIAL } from "../../gossiper/peers.ts";
 import type { Message } from "../../gossiper/message.ts";
 import { memoryAddress } from "../../transport/memory.ts";
 import { TestCluster } from "../requirements/harness.ts";
@@ -57,7 +58,7 @@ Deno.test("P4 ten thousand connections that say nothing push out only each other
   }
   assertLessOrEqual(most, CONFIG.maxConnections);
   // Those that wait are let go when their time is up.
-  await cluster.advance(2 * CONFIG.gossipRequestTimeout);
+  await cluster.advance((TIMEOUTS_PER_DIAL + 1) * CONFIG.gossipRequestTimeout);
   await cluster.runtime.settle();
   assertEquals(open.size, 0);
   await end(both);
