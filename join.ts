@@ -16,7 +16,7 @@ import { TIMEOUTS_PER_DIAL } from "./gossiper/peers.ts";
 import { RunningNode, type RunningNodeParts } from "./gossiper/running_node.ts";
 import { realRuntime, type Runtime } from "./gossiper/runtime.ts";
 import { warn } from "./gossiper/log.ts";
-import { authenticationOf, isOpenToAll, ownHosts, signingOf } from "./join_security.ts";
+import { authenticationOf, isOpenToAll, openToAll, ownHosts, signingOf } from "./join_security.ts";
 import { endpointOf } from "./gossiper/place_options.ts";
 import { checkedConfig, type JoinOptions } from "./join_options.ts";
 import type { Authentication } from "./transport/authentication.ts";
@@ -160,11 +160,6 @@ function openTransport(
     ...(caCerts && { caCerts }),
     ...(listen && { listen: { ...listen, port, ...(cert && key && { tls: { cert, key } }) } }),
   });
-}
-
-function openToAll(address: string): string {
-  return `Hearsay: ${address} lets in whoever can reach it, because \`insecure\` is set and no keys are. ` +
-    "Anybody there may read and set what this cluster shares.";
 }
 
 /** Writes one line whenever this member has been alone for long: else who made it may never hear why. */

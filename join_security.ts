@@ -102,6 +102,12 @@ export function isOpenToAll({ authentication, insecure, ...where }: Checked): bo
   return authentication === undefined && insecure === true && otherMachines(where) !== undefined;
 }
 
+/** What the log says of such a member. */
+export function openToAll(address: string): string {
+  return `Hearsay: ${address} lets in whoever can reach it, because \`insecure\` is set and no keys are. ` +
+    "Anybody there may read and set what this cluster shares.";
+}
+
 /** The authentication that the options ask for. What it takes is loaded only here. */
 export async function authenticationOf(
   options: AuthenticationOptions,
@@ -215,7 +221,11 @@ function tlsProblems({ tls, listen }: Checked): readonly ConfigurationProblem[] 
   return optionsOf<TlsOptions>(rules, isComplete ? ["cert", "key"] : [])("tls", tls);
 }
 
-function insecureProblems(options: Checked): ConfigurationProblem[] {
+/** Whether a member is open to other machines though nothing says that this is meant; of some, no option takes keys. */
+export function insecureProblems(
+  options: Checked,
+  { hasKeys = true }: { readonly hasKeys?: boolean } = {},
+): ConfigurationProblem[] {
   const { insecure, authentication } = options;
   if (insecure !== undefined && typeof insecure !== "boolean") {
     return [{
@@ -227,9 +237,16 @@ function insecureProblems(options: Checked): ConfigurationProblem[] {
   }
   const host = otherMachines(options);
   if (host === undefined || authentication !== undefined || insecure) return [];
-  const allowed = "`authentication: { keys: [...] }`, or `insecure: true` to let everybody in who gets there";
   const problem = "is missing, and other machines are to reach this member";
-  return [{ field: "authentication", problem, given: describe(host), allowed }];
+  const open = "`insecure: true` to let everybody in who gets there";
+  return hasKeys
+    ? [{
+      field: "authentication",
+      problem,
+      given: describe(host),
+      allowed: `\`authentication: { keys: [...] }\`, or ${open}`,
+    }]
+    : [{ field: "insecure", problem, given: describe(host), allowed: open }];
 }
 
 /** The host by which other machines reach this member; none where it is of this machine alone. */

@@ -26,6 +26,8 @@ import { RunningNode } from "./gossiper/running_node.ts";
 import { realRuntime, type Runtime } from "./gossiper/runtime.ts";
 import { configuredWith, KINDS, NAME } from "./gossiper/validation.ts";
 import { newId } from "./join.ts";
+import { insecureProblems, isOpenToAll, openToAll } from "./join_security.ts";
+import { warn } from "./gossiper/log.ts";
 import { ProtoactorTransport } from "./transport/protoactor/transport.ts";
 import type { Decoder, Decoders } from "./transport/protoactor/values.ts";
 
@@ -45,6 +47,11 @@ export interface JoinProtoactorOptions {
   readonly advertise?: { readonly host: string; readonly port: number };
   /** The kinds of this member, beside {@linkcode HEARSAY_KIND}: none whose actors others may want to activate. */
   readonly kinds?: readonly string[];
+  /**
+   * Lets everybody in who can reach this member: on a network that is nobody else's, for protoactor's remoting knows no
+   * keys. It says so once in the log. Without it only processes of this machine take part.
+   */
+  readonly insecure?: boolean;
   /** Settings that differ from the defaults. `gossipActorName` must be that of all, `"gossip"`. */
   readonly config?: PartialConfig;
   /**
@@ -67,6 +74,7 @@ const RULES: Rules<JoinProtoactorOptions> = {
   listen: checkedElsewhere,
   advertise: checkedElsewhere,
   kinds: KINDS,
+  insecure: checkedElsewhere,
   config: checkedElsewhere,
   decoders: (field, given) =>
     Object.entries(Object(given)).flatMap(([type, each]) => FUNCTION(`${field}.${type}`, each)),
@@ -94,8 +102,8 @@ export interface ProtoactorNode extends AsyncDisposable {
  * Joins a cluster of protoactor-go. Resolves as soon as the member listens and gossips; who else is there turns up by
  * and by.
  *
- * Nothing is encrypted and nobody is authenticated, as in protoactor-go unless it is told otherwise: whoever
- * reaches the port is believed.
+ * Nothing is encrypted and nobody is authenticated, as in protoactor-go unless it is told otherwise: whoever is let in is
+ * believed. So only processes of this machine are, unless `insecure` says otherwise.
  *
  * @throws {ConfigurationError} naming everything in the options that is wrong.
  * @throws {HearsayError} with code `cannot_listen` where the port to listen on is taken.
@@ -128,9 +136,12 @@ export async function joinProtoactor(options: JoinProtoactorOptions): Promise<Pr
     connectTimeout: config.gossipRequestTimeout,
     // With the half that a session takes to say its last, all closing is over within one request timeout.
     closeTimeout: config.gossipRequestTimeout / 2,
+    insecure: options.insecure ?? false,
+    onClientRefused: (refused) => eventStream.publish({ type: "ClientRefused", ...refused }),
     onListenFailed: (failure) => eventStream.publish({ type: "ListenFailed", ...failure }),
     runtime,
   });
+  if (isOpenToAll(options)) warn(openToAll(transport.addressOf(transport.self)));
   try {
     const cluster: Cluster = {
       self: transport.self,
@@ -156,6 +167,7 @@ function checkedConfig(options: JoinProtoactorOptions): GossiperConfig {
     ...unknownNames(undefined, options, Object.keys(RULES)),
     ...brokenBy(given, { rules: RULES, required: ["cluster", "discovery"] }),
     ...placeProblems(given),
+    ...insecureProblems(given, { hasKeys: false }),
   ];
   return configuredWith(given.config, { before });
 }

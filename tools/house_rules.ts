@@ -26,7 +26,7 @@ const LAYERS: ReadonlyMap<string, readonly string[]> = new Map([
     "join_options.ts",
   ]],
   ["leave_on_signals.ts", ["gossiper"]],
-  ["protoactor.ts", ["engine", "gossiper", "transport", "discovery", "deps", "join.ts"]],
+  ["protoactor.ts", ["engine", "gossiper", "transport", "discovery", "deps", "join.ts", "join_security.ts"]],
   ["mod.ts", [
     "engine",
     "gossiper",

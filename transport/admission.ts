@@ -4,17 +4,12 @@
  * @module
  */
 
-import { isLoopback } from "../gossiper/loopback.ts";
-import { printable } from "../gossiper/printable.ts";
 import type { Runtime } from "../gossiper/runtime.ts";
 import type { Admitted, Authentication, NotAdmitted } from "./authentication.ts";
-import { Rate } from "../gossiper/rate.ts";
-import { ToldReasons } from "../gossiper/told_reasons.ts";
+import { addressOf, Refusals, type RefusedClient, whyForeignPage, whyStranger } from "./strangers.ts";
 import { type Authorise, refuseClient, refuseWithoutUpgrade } from "./web_socket_accept.ts";
 import { TOKEN_PROTOCOL } from "./web_socket_dial.ts";
 
-/** How many refusals are told in a second: whoever makes up new reasons must not crowd out other news. */
-export const MAX_TOLD_PER_SECOND = 10;
 /**
  * How long, in milliseconds, nothing must have come on a connection before it makes room for another of its address.
  * Shorter: members behind one address push each other out though they talk. Longer: one that comes waits longer.
@@ -22,9 +17,6 @@ export const MAX_TOLD_PER_SECOND = 10;
 export const IDLE_AFTER_MS = 5_000;
 /** The longest token that is looked at. */
 export const MAX_TOKEN_LENGTH = 2_048;
-
-/** By these a proxy says that a request is another's. */
-const PROXY_HEADERS = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
 
 /** What an {@linkcode Admission} goes by. */
 export interface AdmissionOptions {
@@ -41,14 +33,6 @@ export interface AdmissionOptions {
   readonly runtime: Runtime;
   /** A client was refused for what it is or says: told once for each host and reason until one of there is let in. */
   readonly onRefused: (refused: RefusedClient) => void;
-}
-
-/** A client that was refused before the upgrade. */
-export interface RefusedClient {
-  /** Where it is. */
-  readonly remote: string;
-  /** Why, as a sentence. */
-  readonly reason: string;
 }
 
 /** A client that may come in: its places are its own until they are given back. */
@@ -79,13 +63,12 @@ export class Admission {
   readonly #byAddress = new Map<string, number>();
   /** The open connections that count for their address. */
   readonly #open = new Map<string, Set<Occupant>>();
-  readonly #told = new ToldReasons();
-  readonly #rate: Rate;
+  readonly #refusals: Refusals;
   #handshakes = 0;
 
   constructor(options: AdmissionOptions) {
     this.#options = options;
-    this.#rate = new Rate(MAX_TOLD_PER_SECOND, options.runtime);
+    this.#refusals = new Refusals(options.onRefused, options.runtime);
   }
 
   /** A place for the client, or the answer that refuses it: at once where nothing has to be waited for. */
@@ -99,14 +82,14 @@ export class Admission {
         place.leave();
         return admitted;
       }
-      this.#told.forget(hostOf(remote));
+      this.#refusals.forget(remote);
       // Of those that have a key the pool of connections keeps as many as it has room for, wherever they come from.
       if (admitted) place.stopCounting();
       return { ...place, admitted };
     };
     const fail = (error: unknown) => {
       place.leave();
-      this.#tell(remote, `This client could not be examined: ${String(error)}`);
+      this.#refusals.tell(remote, `This client could not be examined: ${String(error)}`);
       return busy("This client could not be examined.");
     };
     try {
@@ -119,48 +102,20 @@ export class Admission {
 
   /** The keys have changed: who is refused now is told anew. */
   keysChanged(): void {
-    this.#told.forgetAll();
+    this.#refusals.forgetAll();
   }
 
-  /** A page of another service must not take part with its visitor's browser: that reaches where the page cannot. */
   #refuseOrigin(request: Request, remote: Deno.Addr | undefined): Response | undefined {
-    const origin = request.headers.get("origin");
-    // A page's own host is no proof: it may be any name that was made to lead here.
-    if (origin === null || this.#options.allowedOrigins.includes(origin)) return undefined;
-    return this.#refuse(
-      403,
-      remote,
-      `Pages of ${show(origin)} may not take part; allowedOrigins says which may.`,
-    );
+    const reason = whyForeignPage(request, this.#options.allowedOrigins);
+    return reason === undefined ? undefined : this.#refuse(403, remote, reason);
   }
 
   /** Without keys only this machine takes part, however the handler was mounted. */
   #refuseStranger(request: Request, remote: Deno.Addr | undefined): Response | undefined {
     const { authentication, authorise, insecure } = this.#options;
     if (authentication || authorise || insecure) return undefined;
-    // A proxy on this machine comes from it, and so would everybody behind it.
-    if (PROXY_HEADERS.some((name) => request.headers.has(name))) {
-      const reason =
-        "This client comes by a proxy: without keys that lets nobody in, unless insecure is set.";
-      return this.#refuse(403, remote, reason);
-    }
-    const address = addressOf(remote);
-    if (address !== undefined && isLoopback(address)) return this.#refuseForeignName(request, remote);
-    const reason = address === undefined
-      ? "It is not known where this client is: hand on the info of Deno.serve, or set keys, or insecure."
-      : "Without keys only clients of this machine may take part, unless insecure is set.";
-    return this.#refuse(403, remote, reason);
-  }
-
-  /** A name that was made to lead to this machine brings clients here that mean to be elsewhere. */
-  #refuseForeignName(request: Request, remote: Deno.Addr | undefined): Response | undefined {
-    const host = request.headers.get("host") ?? new URL(request.url).host;
-    const name = URL.parse(`ws://${host}`)?.hostname;
-    if (name !== undefined && isLoopback(name)) return undefined;
-    const reason =
-      `Without keys only localhost and loopback addresses may be the Host, unless insecure is set; it was ` +
-      `${show(host)}.`;
-    return this.#refuse(403, remote, reason);
+    const reason = whyStranger(request, remote);
+    return reason === undefined ? undefined : this.#refuse(403, remote, reason);
   }
 
   #refuseCrowd(remote: Deno.Addr | undefined): Response | undefined {
@@ -220,17 +175,8 @@ export class Admission {
   }
 
   #refuse(status: 401 | 403 | 503, remote: Deno.Addr | undefined, reason: string): Response {
-    this.#tell(remote, reason);
+    this.#refusals.tell(remote, reason);
     return new Response(`${reason}\n`, { status });
-  }
-
-  #tell(remote: Deno.Addr | undefined, reason: string): void {
-    // By host: whoever tries again comes from another port.
-    const host = hostOf(remote);
-    if (this.#told.isNews(host, reason) && this.#rate.take(1)) {
-      this.#told.add(host, reason);
-      this.#options.onRefused({ remote: remoteOf(remote), reason });
-    }
   }
 
   #take(remote: Deno.Addr | undefined): Omit<Place, "admitted"> & { readonly stopCounting: () => void } {
@@ -284,22 +230,6 @@ export class Admission {
   }
 }
 
-/** Where a client is, for people to read. */
-export function remoteOf(address: Deno.Addr | undefined): string {
-  if (address?.transport !== "tcp") return "a client";
-  return address.hostname.includes(":")
-    ? `[${address.hostname}]:${address.port}`
-    : `${address.hostname}:${address.port}`;
-}
-
-function addressOf(remote: Deno.Addr | undefined): string | undefined {
-  return remote?.transport === "tcp" ? remote.hostname : undefined;
-}
-
-function hostOf(remote: Deno.Addr | undefined): string {
-  return addressOf(remote) ?? "";
-}
-
 /** The token: a bearer's, or the second subprotocol of a browser, which can send no headers. */
 function tokenOf(request: Request): string | undefined {
   const bearer = /^bearer +(\S+)$/i.exec(request.headers.get("authorization") ?? "")?.[1];
@@ -310,8 +240,4 @@ function tokenOf(request: Request): string | undefined {
 
 function busy(text: string): Response {
   return new Response(`${text}\n`, { status: 503 });
-}
-
-function show(text: string): string {
-  return printable(JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text));
 }

@@ -11,9 +11,10 @@ import { addressAt, isMemberUrl } from "../gossiper/host_names.ts";
 import { abortable, deadlineAfter, realRuntime, type Runtime } from "../gossiper/runtime.ts";
 import { authorityOf } from "../gossiper/canonical_address.ts";
 import { isLoopback } from "../gossiper/loopback.ts";
-import { Admission, type Place, type RefusedClient, remoteOf } from "./admission.ts";
+import { Admission, type Place } from "./admission.ts";
 import type { Authentication, ClusterKey } from "./authentication.ts";
 import { type ListenFailure, serve, type Server } from "./listening.ts";
+import { type RefusedClient, remoteOf } from "./strangers.ts";
 import { type Authorise, upgrade } from "./web_socket_accept.ts";
 import {
   SocketConnection,
@@ -22,7 +23,7 @@ import {
 } from "./web_socket_connection.ts";
 import { dialUrl, openSocket, pathOf, SUBPROTOCOL } from "./web_socket_dial.ts";
 
-export type { RefusedClient } from "./admission.ts";
+export type { RefusedClient } from "./strangers.ts";
 export type { ListenFailure } from "./listening.ts";
 export type { Authorise, Refused } from "./web_socket_accept.ts";
 export { SUBPROTOCOL } from "./web_socket_dial.ts";

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "../../deps/std_assert.ts";
-import { Admission, IDLE_AFTER_MS, type RefusedClient } from "../../transport/admission.ts";
+import { Admission, IDLE_AFTER_MS } from "../../transport/admission.ts";
+import type { RefusedClient } from "../../transport/strangers.ts";
 import { VirtualRuntime } from "../virtual_runtime.ts";
 
 const REQUEST = () =>

@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "../../deps/std_assert.ts";
+import { assertEquals, assertRejects, assertStringIncludes } from "../../deps/std_assert.ts";
 import { fixedMembers } from "../../discovery/fixed.ts";
 import { ConfigurationError } from "../../gossiper/configuration_error.ts";
 import { HEARSAY_KIND, joinProtoactor } from "../../protoactor.ts";
@@ -41,6 +41,7 @@ Deno.test("R12.3 everything that is wrong in the options is told at once, under 
     "signal",
     "listen.port",
     "advertise.port",
+    "insecure",
     "gossipFanOut",
   ]);
   const none = await assertRejects(() => joinProtoactor(undefined as never), ConfigurationError);
@@ -53,4 +54,59 @@ Deno.test("R1.3 a member whose signal was aborted before it joined opens nothing
     joinProtoactor({ cluster: "orders", discovery, signal: AbortSignal.abort(reason) })
   );
   assertEquals(error, reason);
+});
+
+Deno.test("a member that other machines are to reach is refused, unless insecure says that it is meant", async () => {
+  const listen = { hostname: "0.0.0.0" };
+  const open = { cluster: "orders", discovery, listen, advertise: { host: "10.0.0.5", port: 7_999 } };
+  const { problems } = await assertRejects(() => joinProtoactor(open), ConfigurationError);
+  assertEquals(problems.map(({ field, given }) => [field, given]), [["insecure", '"0.0.0.0"']]);
+  const warned: string[] = [];
+  const { warn } = console;
+  console.warn = (text: string) => void warned.push(text);
+  try {
+    // Advertised elsewhere, and listening on loopback alone: nothing is opened to others here.
+    const advertised = { ...open, listen: {}, insecure: true };
+    await using _node = await joinProtoactor(advertised);
+  } finally {
+    console.warn = warn;
+  }
+  assertEquals(warned.length, 1);
+  assertStringIncludes(warned[0]!, "lets in whoever can reach it, because `insecure` is set");
+});
+
+Deno.test("pages, proxies and foreign names are refused by the remoting's port, and told by events", async () => {
+  for (const insecure of [false, true]) {
+    await using node = await joinProtoactor({ cluster: "orders", discovery, insecure });
+    const reasons: string[] = [];
+    const events = node.gossiper.events.subscribe("ClientRefused");
+    void (async () => {
+      for await (const event of events) if (event.type === "ClientRefused") reasons.push(event.reason);
+    })();
+    const url = `http://127.0.0.1:${node.member.port}/remote.Remoting/Receive`;
+    const statuses: number[] = [];
+    for (
+      const headers of [
+        { origin: "https://evil.example" },
+        { "x-forwarded-for": "10.0.0.9" },
+        { host: "evil.example" },
+        {},
+      ] as readonly Record<string, string>[]
+    ) {
+      using client = Deno.createHttpClient({ http1: false, http2: true, allowHost: true });
+      const ending = new AbortController();
+      const response = await fetch(url, {
+        method: "POST",
+        client,
+        signal: ending.signal,
+        headers: { "content-type": "application/grpc", ...headers },
+        body: new ReadableStream({ start: (controller) => controller.enqueue(new Uint8Array(5)) }),
+      });
+      statuses.push(response.status);
+      ending.abort();
+      await response.body?.cancel().catch(() => {});
+    }
+    assertEquals(statuses, insecure ? [403, 200, 200, 200] : [403, 403, 403, 200]);
+    assertEquals(reasons.length, insecure ? 1 : 3);
+  }
 });

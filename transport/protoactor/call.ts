@@ -44,6 +44,8 @@ export interface ListenOptions extends CallLimits {
   /** 0 takes a free one. */
   readonly port: number;
   readonly onCall: (call: Call) => void;
+  /** Why a client is refused, as a sentence; `undefined` lets it in. */
+  readonly whyRefused?: (request: Request, remote: Deno.NetAddr) => string | undefined;
   /** Hears that nobody is listened to for now, see {@linkcode ListenFailure}. Must not throw. */
   readonly onListenFailed?: (failure: ListenFailure) => void;
   readonly runtime?: Runtime;
@@ -110,13 +112,15 @@ async function converse(url: URL, init: RequestInit, heard: WritableStream<Uint8
   throw new TypeError(`It answers ${response.status}, and no gRPC.`);
 }
 
-async function listen({ maxBytes, onCall, ...options }: ListenOptions): Promise<Listening> {
+async function listen({ maxBytes, onCall, whyRefused, ...options }: ListenOptions): Promise<Listening> {
   const ending = new AbortController();
   const server = serve({ ...options, signal: ending.signal }, (request, { remoteAddr }) => {
     const isGrpc = request.headers.get("content-type")?.startsWith(CONTENT_TYPE);
     if (!isGrpc || !request.body || URL.parse(request.url)?.pathname !== PATH) {
       return new Response("Only members of protoactor are answered here.\n", { status: 415 });
     }
+    const refused = whyRefused?.(request, remoteAddr);
+    if (refused !== undefined) return new Response(`${refused}\n`, { status: 403 });
     const said = framing();
     const heard = unframing(maxBytes);
     request.body.pipeTo(heard.writable).catch((error) => {

@@ -21,6 +21,7 @@ import {
   readLetters,
   readRemoteMessage,
 } from "./letters.ts";
+import { Refusals, type RefusedClient, whyForeignPage, whyStranger } from "../strangers.ts";
 import type { ListenFailure } from "../listening.ts";
 import { Outbound } from "./outbound.ts";
 import type { Decoders } from "./values.ts";
@@ -64,6 +65,10 @@ export interface ProtoactorTransportOptions {
   readonly closeTimeout?: number;
   /** Hears that nobody is listened to for now, see {@linkcode ListenFailure}. Must not throw. */
   readonly onListenFailed?: (failure: ListenFailure) => void;
+  /** Lets clients in from other machines and by proxies; false by default. Pages are never let in. */
+  readonly insecure?: boolean;
+  /** Hears of a client that was refused: once for each host and reason. Must not throw. */
+  readonly onClientRefused?: (refused: RefusedClient) => void;
   /** Time and chance; the real ones by default. */
   readonly runtime?: Runtime;
 }
@@ -136,6 +141,8 @@ export class ProtoactorTransport implements Transport {
    */
   static async listenBy(calls: Calls, options: ProtoactorTransportOptions): Promise<ProtoactorTransport> {
     const { hostname = "127.0.0.1", port = 0, onListenFailed = () => {}, runtime = realRuntime } = options;
+    const { insecure = false, onClientRefused = () => {} } = options;
+    const refusals = new Refusals(onClientRefused, runtime);
     const early: Call[] = [];
     let onCall = (call: Call) => void early.push(call);
     const server = await calls.listen({
@@ -143,6 +150,11 @@ export class ProtoactorTransport implements Transport {
       hostname,
       port,
       onCall: (call) => onCall(call),
+      whyRefused: (request, remote) => {
+        const reason = whyForeignPage(request, []) ?? (insecure ? undefined : whyStranger(request, remote));
+        if (reason !== undefined) refusals.tell(remote, reason);
+        return reason;
+      },
       onListenFailed,
       runtime,
     });
