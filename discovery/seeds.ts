@@ -4,6 +4,7 @@
  * @module
  */
 
+import { bracketed } from "../gossiper/host_names.ts";
 import type { Discovery, DiscoverySite } from "../gossiper/cluster.ts";
 import { assertNone, optionsOf } from "../gossiper/options.ts";
 import { sleep } from "../gossiper/runtime.ts";
@@ -124,6 +125,6 @@ function mayDialAnything(): boolean {
 
 function replaceHost(seed: string, address: string): string {
   const url = new URL(seed);
-  url.hostname = address.includes(":") ? `[${address}]` : address;
+  url.hostname = bracketed(address);
   return url.href.replace(/\/$/, "");
 }

@@ -322,13 +322,6 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
     return this.#options.byGreeting || this.#core.engine.isMember(id);
   }
 
-  /** Whether anything is taken from a peer now; what is refused has no answer. */
-  #takesFrom(peerId: string): boolean {
-    const { engine } = this.#core;
-    return !this.#options.isStopping() && !engine.silenced && !engine.blockedMember(peerId) &&
-      !this.#isOver(peerId) && this.#knows(peerId);
-  }
-
   /**
    * Whether a peer has to begin a later life before anything is taken from it: where members sign, or where the later one
    * has left. Else it is told in the answer.
@@ -339,19 +332,38 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
     return engine.isOutlived(peerId) && (isToProve || engine.blockedMember(peerId)?.reason === "left");
   }
 
-  /** Why nothing is taken from a peer now. */
-  #refusalOf(peerId: string): Refusal | undefined {
+  /** Whether anything is taken from a peer now; what is refused has no answer. */
+  #takesFrom(peerId: string): boolean {
+    return this.#obstacleOf(peerId) === undefined;
+  }
+
+  /** What stands in the way of taking anything from a peer now. */
+  #obstacleOf(peerId: string): "stopping" | "silenced" | "over" | "blocked" | "unknown" | undefined {
     const { engine } = this.#core;
-    if (this.#options.isStopping()) return refuse("stopped", "This member is leaving the cluster.");
-    if (engine.silenced) {
-      return refuse("id_conflict", `Another process uses the id ${engine.id}; this one takes part no more.`);
+    if (this.#options.isStopping()) return "stopping";
+    if (engine.silenced) return "silenced";
+    if (this.#isOver(peerId)) return "over";
+    if (engine.blockedMember(peerId)) return "blocked";
+    return this.#knows(peerId) ? undefined : "unknown";
+  }
+
+  /** Why nothing is taken from a peer now, as it is told: with the proof of its later life, which costs more to make. */
+  #refusalOf(peerId: string): Refusal | undefined {
+    const { id } = this.#core.engine;
+    switch (this.#obstacleOf(peerId)) {
+      case "stopping":
+        return refuse("stopped", "This member is leaving the cluster.");
+      case "silenced":
+        return refuse("id_conflict", `Another process uses the id ${id}; this one takes part no more.`);
+      case "over":
+        return this.#conflict(peerId);
+      case "blocked":
+        return this.#blocked(peerId);
+      case "unknown":
+        return refuse("unknown_member", `${peerId} is no member of this cluster any more.`);
+      case undefined:
+        return undefined;
     }
-    if (this.#isOver(peerId)) return this.#conflict(peerId);
-    if (engine.blockedMember(peerId)) return this.#blocked(peerId);
-    if (!this.#knows(peerId)) {
-      return refuse("unknown_member", `${peerId} is no member of this cluster any more.`);
-    }
-    return undefined;
   }
 
   /** Where members sign, only what proves the later life makes the peer begin another one above. */

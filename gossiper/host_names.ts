@@ -34,6 +34,11 @@ export function bracketed(host: string): string {
   return host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;
 }
 
+/** A host of a URL as whoever dials it takes it: an IPv6 address without its brackets. */
+export function unbracketed(hostname: string): string {
+  return hostname.replace(/^\[|\]$/g, "");
+}
+
 /**
  * The address of a host and a port.
  *

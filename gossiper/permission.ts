@@ -5,6 +5,8 @@
  * @module
  */
 
+import { bracketed } from "./host_names.ts";
+
 /**
  * Throws where this process may not connect to the host and port of a URL.
  *
@@ -33,7 +35,7 @@ export function assertMayRead(path: string): void {
 export function assertMayAsk(server: { readonly ipAddr: string; readonly port?: number } | undefined): void {
   if (server) {
     const { ipAddr, port = 53 } = server;
-    return assertMayConnect(new URL(`http://${ipAddr.includes(":") ? `[${ipAddr}]` : ipAddr}:${port}`));
+    return assertMayConnect(new URL(`http://${bracketed(ipAddr)}:${port}`));
   }
   if (Deno.stdin.isTerminal()) assertMay({ name: "net" }, "--allow-net, or a `nameServer` that is allowed,");
 }

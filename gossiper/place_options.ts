@@ -7,7 +7,7 @@
 import type { Member } from "./cluster.ts";
 import type { ConfigurationProblem } from "./configuration_error.ts";
 import { utf8Length } from "../engine/json.ts";
-import { isHost } from "./host_names.ts";
+import { isHost, unbracketed } from "./host_names.ts";
 import { describe, HOST, isEverywhere, LISTENING_PORT, optionsOf, PORT, type Rule } from "./options.ts";
 
 const LISTEN: Rule = optionsOf<{ readonly hostname?: string; readonly port?: number }>({
@@ -44,7 +44,7 @@ export function endpointOf(
   const { hostname, port, protocol } = new URL(advertise);
   // A port that goes without saying is not in the URL.
   const usual = protocol === "wss:" ? 443 : 80;
-  const host = hostname.replace(/^\[|\]$/g, "");
+  const host = unbracketed(hostname);
   return { host, port: port === "" ? usual : Number(port), url: advertise };
 }
 

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { bracketed } from "../gossiper/host_names.ts";
 import { HearsayError } from "../gossiper/errors.ts";
 import { warn } from "../gossiper/log.ts";
 import { realRuntime, type Runtime } from "../gossiper/runtime.ts";
@@ -201,5 +202,5 @@ function serveOnce(
 }
 
 function addressText({ hostname, port }: Pick<Deno.NetAddr, "hostname" | "port">): string {
-  return `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
+  return `${bracketed(hostname)}:${port}`;
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { bracketed } from "../gossiper/host_names.ts";
 import { isLoopback } from "../gossiper/loopback.ts";
 import { printable } from "../gossiper/printable.ts";
 import { Rate } from "../gossiper/rate.ts";
@@ -91,9 +92,7 @@ export class Refusals {
 /** Where a client is, for people to read. */
 export function remoteOf(address: Deno.Addr | undefined): string {
   if (address?.transport !== "tcp") return "a client";
-  return address.hostname.includes(":")
-    ? `[${address.hostname}]:${address.port}`
-    : `${address.hostname}:${address.port}`;
+  return `${bracketed(address.hostname)}:${address.port}`;
 }
 
 /** The address of a client's machine, where it is known. */

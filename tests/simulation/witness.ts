@@ -82,6 +82,11 @@ export class Witness {
   readonly #awaited = new Map<number, { readonly owner: string; readonly holders: Set<Process> }>();
   /** The highest heartbeat that each id has ever counted, in whichever life. */
   readonly #counts = new Map<string, number>();
+  /**
+   * By address, the largest limit that a process there has told. A sender that stood still, or is far away, still answers
+   * the one that ran there before (seed 500007407).
+   */
+  readonly #mostTaken = new Map<string, number>();
   #messages = 0;
   /** How many members were blocked as expired though their process was running and not standing still. */
   falseBlocks = 0;
@@ -188,7 +193,7 @@ export class Witness {
     const { gossipMaxSend, underWayMs } = this.#options;
     const sender = this.#at(from);
     const receiver = this.#at(to);
-    const maxBytes = Math.min(sender?.maxMessageBytes ?? Infinity, this.#mostTakenAt(to));
+    const maxBytes = Math.min(sender?.maxMessageBytes ?? Infinity, this.#mostTaken.get(to) ?? Infinity);
     this.#ensure(sender, bytes <= maxBytes, () => `it sends ${bytes} bytes, and ${maxBytes} are allowed`);
     const type = /^\{"type":"(\w+)"/.exec(text)?.[1];
     if (type !== "gossip" && type !== "push" && type !== "reply") return;
@@ -486,22 +491,16 @@ export class Witness {
 
   #of(process: Process): Seen {
     let seen = this.#seen.get(process);
-    if (seen === undefined) this.#seen.set(process, seen = new Seen());
+    if (seen !== undefined) return seen;
+    const { address, maxMessageBytes } = process;
+    this.#mostTaken.set(address, Math.max(maxMessageBytes, this.#mostTaken.get(address) ?? 0));
+    this.#seen.set(process, seen = new Seen());
     return seen;
   }
 
   /** The process that answers under an id now. */
   #running(id: string): Process | undefined {
     return this.#options.processes().findLast((process) => process.id === id && !process.isOver);
-  }
-
-  /**
-   * The largest limit that a process at an address has told. A sender that stood still, or is far away, still answers
-   * the one that ran there before (seed 500007407).
-   */
-  #mostTakenAt(address: string): number {
-    const there = this.#options.processes().filter((process) => process.address === address);
-    return there.length === 0 ? Infinity : Math.max(...there.map(({ maxMessageBytes }) => maxMessageBytes));
   }
 
   #at(address: string): Process | undefined {

@@ -109,7 +109,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "gossiper/answers.ts",
-    find: "if (engine.blockedMember(peerId)) return this.#blocked(peerId);",
+    find: 'if (engine.blockedMember(peerId)) return "blocked";',
     replace: "",
     test: "R10.2 gossip of a member that is blocked here is refused",
     files: R10,

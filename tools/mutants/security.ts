@@ -361,7 +361,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "gossiper/answers.ts",
-    find: "if (this.#isOver(peerId)) return this.#conflict(peerId);",
+    find: 'if (this.#isOver(peerId)) return "over";',
     replace: "",
     test: "a member of which an old state of a later life is played back",
     files: SIGNATURES,

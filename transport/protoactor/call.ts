@@ -10,6 +10,7 @@
  * @module
  */
 
+import { unbracketed } from "../../gossiper/host_names.ts";
 import { assertMayConnect } from "../../gossiper/permission.ts";
 import type { Runtime } from "../../gossiper/runtime.ts";
 import { type ListenFailure, serve } from "../listening.ts";
@@ -101,7 +102,7 @@ async function converse(url: URL, init: RequestInit, heard: WritableStream<Uint8
   // Said to be reached by itself, so that no proxy that the environment names comes between members.
   const itself = {
     transport: "tcp" as const,
-    hostname: hostname.replace(/^\[|\]$/g, ""),
+    hostname: unbracketed(hostname),
     port: Number(port || 80),
   };
   using client = Deno.createHttpClient({ http1: false, http2: true, proxy: itself });

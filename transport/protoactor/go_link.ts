@@ -5,6 +5,7 @@
  * @module
  */
 
+import { unbracketed } from "../../gossiper/host_names.ts";
 import type { CloseInfo, Connection, Member } from "../../gossiper/cluster.ts";
 import { CLOSE, HearsayError } from "../../gossiper/errors.ts";
 import { deadlineAfter, type Runtime } from "../../gossiper/runtime.ts";
@@ -260,5 +261,5 @@ const BROKEN: CloseInfo = { code: 0, reason: "The connection broke." };
 /** The parts of an address. */
 export function endpointOf(address: string): { host: string; port: number } {
   const { hostname, port } = new URL(`http://${address}`);
-  return { host: hostname.replace(/^\[|\]$/g, ""), port: Number(port || 80) };
+  return { host: unbracketed(hostname), port: Number(port || 80) };
 }

@@ -15,6 +15,23 @@ import { memberOf, TestSite } from "./site.ts";
 
 const never = new AbortController().signal;
 
+/** Discovery by seeds, and the addresses that it greets, as it greets them. */
+function watchedSeeds(addresses: readonly string[]): { discovery: Discovery; greetings: string[] } {
+  const { byGreeting, run } = seeds(addresses);
+  const greetings: string[] = [];
+  const discovery: Discovery = {
+    byGreeting,
+    run: (site, options) => {
+      const greet: typeof site.greet = (address, options) => {
+        greetings.push(address);
+        return site.greet(address, options);
+      };
+      return run({ ...site, greet }, options);
+    },
+  };
+  return { discovery, greetings };
+}
+
 Deno.test("a gate lets so many in at once, the others in their order, and keeps places from them for a while", async () => {
   const runtime = new VirtualRuntime();
   const gate = new Gate({ places: 2, heldMs: 1_000, runtime });
@@ -51,18 +68,7 @@ Deno.test("of many addresses those whose members gossip made known meanwhile are
   const all = ids.map((id) => memoryAddress(id, 1));
   for (const id of ids) await cluster.make(id, { cluster: { discovery: seeds([all[0]!]) } }).gossiper.start();
   await cluster.runUntil(() => ids.every((id) => cluster.of(id).gossiper.members.length === 24));
-  const { byGreeting, run } = seeds(all);
-  const greetings: string[] = [];
-  const discovery: Discovery = {
-    byGreeting,
-    run: (site, options) => {
-      const greet: typeof site.greet = (address, options) => {
-        greetings.push(address);
-        return site.greet(address, options);
-      };
-      return run({ ...site, greet }, options);
-    },
-  };
+  const { discovery, greetings } = watchedSeeds(all);
   await cluster.make("new", { cluster: { discovery } }).gossiper.start();
   await cluster.runUntil(() => cluster.of("new").gossiper.members.length === 25);
   await cluster.advance(5_000);
@@ -98,18 +104,7 @@ Deno.test("a seed in another form than its member's own address is known to be t
   const own = "127.0.0.1";
   await using cluster = new TestCluster(["a", own], { fixed: false });
   const addresses = ["memory://localhost:1", "memory://[::1]:1/"];
-  const { byGreeting, run } = seeds(addresses);
-  const greetings: string[] = [];
-  const discovery: Discovery = {
-    byGreeting,
-    run: (site, options) => {
-      const greet: typeof site.greet = (address, options) => {
-        greetings.push(address);
-        return site.greet(address, options);
-      };
-      return run({ ...site, greet }, options);
-    },
-  };
+  const { discovery, greetings } = watchedSeeds(addresses);
   for (const address of addresses) cluster.network.balance(address, [memoryAddress(own, 1)]);
   await cluster.make(own, { cluster: { discovery: seeds([]) } }).gossiper.start();
   await cluster.make("a", { cluster: { discovery } }).gossiper.start();

@@ -369,23 +369,28 @@ Deno.test("E8 a reset that was lost is sent again", () => {
   assertEquals(a.disseminate("b").delta.members, []);
 });
 
+/** Members `a` and `b` that hold other values of `c` under one number: what only a reset by the smaller id can mend. */
+function pairThatDiffers(clock: TestClock): { a: Engine; b: Engine; life: string } {
+  const [a, b, c] = makeCluster(["a", "b", "c"], clock) as [Engine, Engine, Engine];
+  greet(a, b, clock);
+  // Lives are part of what is compared: each has to know the other's.
+  for (const engine of [a, b]) set(engine, "own", 1, clock);
+  const { life } = c;
+  tell(a, "c", memberDelta("c", life, [entry("x", 1, "one"), entry("y", 2, 1)]), clock);
+  tell(b, "c", memberDelta("c", life, [entry("z", 1, "other"), entry("y", 2, 1)]), clock);
+  for (let round = 0; round < 3; round++) exchange(a, b, { clock });
+  return { a, b, life };
+}
+
 Deno.test("E8 a repair by reset outlasts what else is acknowledged meanwhile", () => {
   const clock = new TestClock();
-  const [a, b, c] = makeCluster(["a", "b", "c"], clock);
-  greet(a, b!, clock);
-  // Lives are part of what is compared: each has to know the other's.
-  for (const engine of [a, b!]) set(engine, "own", 1, clock);
-  const life = c!.life;
-  // One number, two values: what only a reset by the smaller id can mend.
-  tell(a, "c", memberDelta("c", life, [entry("x", 1, "one"), entry("y", 2, 1)]), clock);
-  tell(b!, "c", memberDelta("c", life, [entry("z", 1, "other"), entry("y", 2, 1)]), clock);
-  for (let round = 0; round < 3; round++) exchange(a, b!, { clock });
-  assertEquals(reconcile(a, b!), true);
+  const { a, b, life } = pairThatDiffers(clock);
+  assertEquals(reconcile(a, b), true);
   // Before the repair is sent, b tells of a heartbeat of c, and an old message is acknowledged.
   tell(a, "b", memberDelta("c", life, [heartbeat(3)], { after: 2 }), clock);
   assertEquals(a.disseminate("b").delta.members.map(({ id, reset }) => [id, reset]), [["c", true]]);
-  exchange(a, b!, { clock });
-  assertEquals([valueOf(b!, "c", "x"), valueOf(b!, "c", "z"), b!.digest], ["one", undefined, a.digest]);
+  exchange(a, b, { clock });
+  assertEquals([valueOf(b, "c", "x"), valueOf(b, "c", "z"), b.digest], ["one", undefined, a.digest]);
 });
 
 Deno.test("E8 E6 a key that is set and deleted without end leaves one tombstone, and who is dropped leaves none", () => {
@@ -423,19 +428,13 @@ Deno.test("merge: a reset that only adds to what is held raises the floor, for i
 
 Deno.test("disseminate: a repair by reset is sent whole, also where some of it was just pushed (E8, E12, S2)", () => {
   const clock = new TestClock();
-  const [a, b, c] = makeCluster(["a", "b", "c"], clock);
-  greet(a, b!, clock);
-  for (const engine of [a, b!]) set(engine, "own", 1, clock);
-  const life = c!.life;
-  tell(a, "c", memberDelta("c", life, [entry("x", 1, "one"), entry("y", 2, 1)]), clock);
-  tell(b!, "c", memberDelta("c", life, [entry("z", 1, "other"), entry("y", 2, 1)]), clock);
-  for (let round = 0; round < 3; round++) exchange(a, b!, { clock });
+  const { a, b, life } = pairThatDiffers(clock);
   tell(a, "c", memberDelta("c", life, [entry("w", 3, 1)], { after: 2 }), clock);
   const { delta } = note(a, a.push("b", ["c"]));
-  note(b!, b!.applyPush("a", { delta, relay: false }, clock.now));
-  assertEquals([b!.holdOf("c")?.number, reconcile(a, b!)], [3, true]);
-  exchange(a, b!, { clock });
-  assertEquals([valueOf(b!, "c", "x"), valueOf(b!, "c", "z"), b!.digest], ["one", undefined, a.digest]);
+  note(b, b.applyPush("a", { delta, relay: false }, clock.now));
+  assertEquals([b.holdOf("c")?.number, reconcile(a, b)], [3, true]);
+  exchange(a, b, { clock });
+  assertEquals([valueOf(b, "c", "x"), valueOf(b, "c", "z"), b.digest], ["one", undefined, a.digest]);
 });
 
 Deno.test("applyIncoming: a part of a reset ends no repair of its sender, which may hold what is wrong above it (E8)", () => {
