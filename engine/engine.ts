@@ -309,16 +309,19 @@ export class Engine {
     });
   }
 
-  /** Blocks a suspect of which nothing newer was heard for so long (rule C3). */
+  /**
+   * Blocks a suspect if no newer heartbeat of it arrived for `waitMs` (rule C3). Returns in how many milliseconds that will
+   * be the case: 0 or less if it is blocked.
+   */
   confirmCrash(
     memberId: string,
     { waitMs }: { readonly waitMs: number },
     now: Instant,
-  ): Caused<{ isBlocked: boolean }> {
+  ): Caused<{ dueInMs: number }> {
     return this.#act(now, () => {
-      const isBlocked = this.#suspicions.isDue(memberId, { nowMs: now.monotonicMs, waitMs });
-      if (isBlocked) this.#membership.block(memberId, "crashed", now);
-      return { isBlocked };
+      const dueInMs = this.#suspicions.dueInMs(memberId, { nowMs: now.monotonicMs, waitMs });
+      if (dueInMs <= 0) this.#membership.block(memberId, "crashed", now);
+      return { dueInMs };
     });
   }
 

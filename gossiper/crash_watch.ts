@@ -103,17 +103,18 @@ export class CrashWatch {
       if (!await this.#isRefused(id)) return;
       if (!core.engine.activeIds().has(id)) return;
       core.do((engine, now) => engine.suspect(id, now));
+      let delayMs = this.#waitMs / (DIALS - 1);
       // Time alone proves nothing: a process that stood still has slept through it.
-      if (refused >= DIALS && this.#isConfirmed(id)) return;
+      if (refused >= DIALS) {
+        const { dueInMs } = core.do((engine, now) => engine.confirmCrash(id, { waitMs: this.#waitMs }, now));
+        if (dueInMs <= 0) return;
+        // A heartbeat that was under way at the crash begins the wait again: the next dial is at its end.
+        delayMs = Math.min(delayMs, dueInMs);
+      }
       this.#inform(id);
       // Rounded up: timers may be whole milliseconds, and the last dial must not come just before the wait is over.
-      await sleep(core.runtime, Math.ceil(this.#waitMs / (DIALS - 1)), { signal });
+      await sleep(core.runtime, Math.ceil(delayMs), { signal });
     }
-  }
-
-  #isConfirmed(id: string): boolean {
-    const { core } = this.#options;
-    return core.do((engine, now) => engine.confirmCrash(id, { waitMs: this.#waitMs }, now)).isBlocked;
   }
 
   async #isRefused(id: string): Promise<boolean> {

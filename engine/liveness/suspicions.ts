@@ -36,9 +36,12 @@ export class Suspicions {
     this.#byId.delete(id);
   }
 
-  /** Whether a member has been suspected for so long without a newer heartbeat. */
-  isDue(id: string, { nowMs, waitMs }: { readonly nowMs: number; readonly waitMs: number }): boolean {
+  /**
+   * After how many milliseconds a member will have been suspected for `waitMs` without a newer heartbeat: 0 or less if it
+   * has been; `Infinity` if it is not suspected.
+   */
+  dueInMs(id: string, { nowMs, waitMs }: { readonly nowMs: number; readonly waitMs: number }): number {
     const suspicion = this.#byId.get(id);
-    return suspicion !== undefined && nowMs - suspicion.sinceMs >= waitMs;
+    return suspicion === undefined ? Infinity : suspicion.sinceMs + waitMs - nowMs;
   }
 }

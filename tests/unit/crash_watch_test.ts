@@ -103,6 +103,21 @@ Deno.test("CrashWatch: a member that is alone with a suspect confirms it by repe
   assertEquals([dials.length, told(cluster.of("a"), "b")], [4, ["suspected", "crashed"]]);
 });
 
+Deno.test("CrashWatch: a heartbeat that was under way begins the wait again, and the last dial is at its end (C3)", async () => {
+  await using cluster = await connectedCluster(["a", "b", "c"]);
+  cluster.network.setFaults({ delayMs: 200 }, { from: memoryAddress("b", 1), to: memoryAddress("a", 1) });
+  const a = cluster.of("a");
+  await cluster.runUntil(() => countOf(cluster.of("b"), "c") > countOf(a, "c"));
+  const before = countOf(a, "c");
+  const crashedAtMs = cluster.runtime.monotonicMs();
+  cluster.crash("c");
+  await cluster.runUntil(() => countOf(a, "c") > before);
+  const heardAtMs = cluster.runtime.monotonicMs();
+  assert(heardAtMs > crashedAtMs && heardAtMs < crashedAtMs + 300);
+  await cluster.runUntil(() => a.blocked.c === "crashed");
+  assertEquals(cluster.runtime.monotonicMs() - heardAtMs, 1_100);
+});
+
 Deno.test("CrashWatch: waits half of a short expiration (C3)", async () => {
   await using cluster = await connectedCluster(["a", "b"], {
     gossipInterval: 100,

@@ -100,7 +100,7 @@ Deno.test("Heartbeats.learn: a newer count restarts the wait of a suspicion, an 
   setup.suspicions.add("b", 0);
   setup.nowMs = 600;
   setup.heartbeats.learn(setup.of("b"), 4, setup.now);
-  const isDue = () => setup.suspicions.isDue("b", { nowMs: 1_100, waitMs: 1_100 });
+  const isDue = () => setup.suspicions.dueInMs("b", { nowMs: 1_100, waitMs: 1_100 }) <= 0;
   assertEquals(isDue(), true);
   setup.heartbeats.learn(setup.of("b"), 5, setup.now);
   assertEquals(isDue(), false);

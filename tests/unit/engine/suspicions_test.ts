@@ -4,7 +4,7 @@ import { Suspicions } from "../../../engine/liveness/suspicions.ts";
 const WAIT_MS = 1_100;
 
 function isDue(suspicions: Suspicions, nowMs: number): boolean {
-  return suspicions.isDue("a", { nowMs, waitMs: WAIT_MS });
+  return suspicions.dueInMs("a", { nowMs, waitMs: WAIT_MS }) <= 0;
 }
 
 Deno.test("Suspicions: a suspicion is due after the wait, and not before (C3)", () => {
