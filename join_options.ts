@@ -24,9 +24,16 @@ import {
   SIGNAL,
   unknownNames,
 } from "./gossiper/options.ts";
-import { hasCredentials } from "./gossiper/host_names.ts";
+import { isPlainAddress } from "./gossiper/host_names.ts";
 import { endpointOf, placeProblems } from "./gossiper/place_options.ts";
-import { configuredWith, KINDS, memberProblems, NAME, recordProblem } from "./gossiper/validation.ts";
+import {
+  CLUSTER_NAME,
+  configuredWith,
+  KINDS,
+  memberProblems,
+  NAME,
+  recordProblem,
+} from "./gossiper/validation.ts";
 import type { Runtime } from "./gossiper/runtime.ts";
 import { SECURITY_OPTIONS, type SecurityOptions, securityProblems } from "./join_security.ts";
 
@@ -140,7 +147,7 @@ function roomProblems(
 
 /** What can be said of an option alone. */
 const ALONE: Partial<Rules<JoinOptions>> = {
-  cluster: NAME,
+  cluster: CLUSTER_NAME,
   id: NAME,
   kinds: KINDS,
   dialOnly: FLAG,
@@ -177,9 +184,9 @@ function seedProblems({ seeds, members }: JoinOptions): ConfigurationProblem[] {
   }
   return seeds.flatMap((seed: unknown, index): ConfigurationProblem[] => {
     const scheme = typeof seed === "string" && URL.canParse(seed) ? new URL(seed).protocol : "";
-    if (["ws:", "wss:"].includes(scheme) && !hasCredentials(seed as string)) return [];
+    if (["ws:", "wss:"].includes(scheme) && isPlainAddress(seed as string)) return [];
     const field = `seeds[${index}]`;
-    const example = 'an address such as "ws://127.0.0.1:7001"';
+    const example = 'an address such as "ws://127.0.0.1:7001", without a user, a query and a fragment';
     return [{ field, problem: "is no address of a member", given: describe(seed), allowed: example }];
   });
 }
@@ -196,7 +203,7 @@ function listedProblems({ members, seeds, id, listen, advertise }: JoinOptions):
   }
   if (listed && listen?.port !== undefined && !advertise && listen.port !== listed.port) {
     const problem = "is not the port at which `members` lists this member";
-    const allowed = `${listed.port}, or \`advertise\` where others reach it by another port`;
+    const allowed = `${describe(listed.port)}, or \`advertise\` where others reach it by another port`;
     problems.push({ field: "listen.port", problem, given: describe(listen.port), allowed });
   }
   return problems;

@@ -6,7 +6,7 @@
 
 import type { ConfigurationProblem } from "./gossiper/configuration.ts";
 import { authorityOf } from "./gossiper/canonical_address.ts";
-import { bracketed } from "./gossiper/host_names.ts";
+import { bracketed, isPlainAddress } from "./gossiper/host_names.ts";
 import { isLoopback } from "./gossiper/loopback.ts";
 import { describe, isEverywhere, listOf, optionsOf, PEM, unknownNames } from "./gossiper/options.ts";
 import type { Runtime } from "./gossiper/runtime.ts";
@@ -162,8 +162,9 @@ function authenticationProblems(given: unknown, id: unknown): ConfigurationProbl
   }
   const { keys, aliases = [], clockTolerance = 0 } = given as { readonly [name: string]: unknown };
   const problems = [...unknownNames(field, given, AUTHENTICATION), ...keyProblems(keys)];
-  if (!isListOf(aliases, (alias) => authorityOf(alias) !== undefined)) {
-    const allowed = 'a list of addresses such as "wss://gossip.example:443"';
+  if (!isListOf(aliases, (alias) => isPlainAddress(alias) && authorityOf(alias) !== undefined)) {
+    const allowed =
+      'a list of addresses such as "wss://gossip.example:443", without a user, a query and a fragment';
     problems.push({
       field: `${field}.aliases`,
       problem: "is no list of addresses",

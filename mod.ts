@@ -134,6 +134,7 @@ export type {
   Suspect,
   UnknownMessage,
 } from "./gossiper/message.ts";
+export { printable } from "./gossiper/printable.ts";
 export { PeerRefused } from "./gossiper/refusal.ts";
 export type { SettingDifference, SharedSettings } from "./gossiper/shared_settings.ts";
 export type { Signing } from "./gossiper/signing.ts";

@@ -16,6 +16,7 @@ import {
   brokenBy,
   DISCOVERY,
   FUNCTION,
+  nameOf,
   type Rules,
   RUNTIME,
   SIGNAL,
@@ -24,7 +25,7 @@ import {
 import { placeProblems } from "./gossiper/place_options.ts";
 import { RunningNode } from "./gossiper/running_node.ts";
 import { realRuntime, type Runtime } from "./gossiper/runtime.ts";
-import { configuredWith, KINDS, NAME } from "./gossiper/validation.ts";
+import { CLUSTER_NAME, configuredWith, KINDS } from "./gossiper/validation.ts";
 import { newId } from "./join.ts";
 import { insecureProblems, isOpenToAll, openToAll } from "./join_security.ts";
 import { warn } from "./gossiper/log.ts";
@@ -69,7 +70,7 @@ export interface JoinProtoactorOptions {
 }
 
 const RULES: Rules<JoinProtoactorOptions> = {
-  cluster: NAME,
+  cluster: CLUSTER_NAME,
   discovery: DISCOVERY,
   listen: checkedElsewhere,
   advertise: checkedElsewhere,
@@ -77,7 +78,7 @@ const RULES: Rules<JoinProtoactorOptions> = {
   insecure: checkedElsewhere,
   config: checkedElsewhere,
   decoders: (field, given) =>
-    Object.entries(Object(given)).flatMap(([type, each]) => FUNCTION(`${field}.${type}`, each)),
+    Object.entries(Object(given)).flatMap(([type, each]) => FUNCTION(`${field}.${nameOf(type)}`, each)),
   actorStatistics: FUNCTION,
   signal: SIGNAL,
   runtime: RUNTIME,

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { hasCredentials } from "../gossiper/host_names.ts";
+import { isPlainAddress } from "../gossiper/host_names.ts";
 import { listOf, optionsOf, PORT, type Rule, rule, type Rules, TEXT } from "../gossiper/options.ts";
 import type { NameServer } from "./dns_lookup.ts";
 
@@ -22,10 +22,10 @@ export function duration({ leastMs = 1 }: { readonly leastMs?: number } = {}): R
 /** Addresses of members, of whatever transport. */
 export const ADDRESSES: Rule = listOf(
   rule((given) => {
-    return typeof given === "string" && /^[a-z][a-z\d+.-]*:\/\/[^/]/i.test(given) && !hasCredentials(given);
+    return typeof given === "string" && /^[a-z][a-z\d+.-]*:\/\/[^/]/i.test(given) && isPlainAddress(given);
   }, {
     problem: "is no address of a member",
-    allowed: 'an address such as "ws://127.0.0.1:7001"',
+    allowed: 'an address such as "ws://127.0.0.1:7001", without a user, a query and a fragment',
   }),
   'a list of addresses such as "ws://127.0.0.1:7001"',
 );

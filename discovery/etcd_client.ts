@@ -8,7 +8,7 @@ import { HearsayError } from "../gossiper/errors.ts";
 import { listOf, optionsOf, PEM, rule, type Rules, SECRET, TEXT } from "../gossiper/options.ts";
 import type { Runtime } from "../gossiper/runtime.ts";
 import { duration } from "./checks.ts";
-import { askJson, askLines, type AskOptions, HttpRefusal } from "./http.ts";
+import { askJson, askLines, type AskOptions, HttpRefusal, withoutSecrets } from "./http.ts";
 
 /** The most that one answer, or one message of a watch, may have, in bytes: some ten thousand members. */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
@@ -69,7 +69,8 @@ export class Compacted extends HearsayError {
 export const ETCD_RULES: Rules<EtcdOptions> = {
   endpoints: listOf(
     rule(
-      (given) => typeof given === "string" && /^https?:\/\/[^/@]+\/?$/.test(given) && URL.canParse(given),
+      (given) =>
+        typeof given === "string" && /^https?:\/\/[^/?#@\\\s]+\/?$/.test(given) && URL.canParse(given),
       {
         problem: "is no endpoint of etcd",
         allowed: 'a URL such as "http://127.0.0.1:2379", with `username` and `password` beside it',
@@ -137,7 +138,10 @@ export class EtcdClient implements Disposable {
       if (!result) throw nonsense("watch");
       const { canceled, compact_revision: compacted, cancel_reason: why, events = [] } = result;
       if (compacted !== undefined && compacted !== "0") throw new Compacted(String(compacted));
-      if (canceled) throw new HearsayError("refused", `etcd ended the watch: ${why ?? "without a reason"}.`);
+      if (canceled) {
+        const reason = withoutSecrets(String(why ?? "without a reason"), this.#secrets);
+        throw new HearsayError("refused", `etcd ended the watch: ${reason}.`);
+      }
       yield events.map(({ type, kv }) => ({
         key: fromBase64(kv?.key),
         value: type === "DELETE" ? undefined : fromBase64(kv?.value),
@@ -180,6 +184,11 @@ export class EtcdClient implements Disposable {
     this.#http?.close();
   }
 
+  get #secrets(): string[] {
+    const { password } = this.#options;
+    return [password, this.#token].filter((each) => each !== undefined);
+  }
+
   async #ask(method: string, body: unknown, { signal }: EtcdRequest): Promise<object> {
     try {
       const answer = await askJson(...await this.#request(method, body, { signal }));
@@ -210,6 +219,7 @@ export class EtcdClient implements Disposable {
       maxBytes: MAX_ANSWER_BYTES,
       body,
       client: this.#http,
+      secrets: this.#secrets,
       ...(this.#token !== undefined && { headers: { authorization: this.#token } }),
     }];
   }

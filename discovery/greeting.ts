@@ -13,6 +13,7 @@ import {
   type Member,
   type SeedStatus,
 } from "../gossiper/cluster.ts";
+import { printable } from "../gossiper/printable.ts";
 import { reasonOf, ToldReasons } from "../gossiper/told_reasons.ts";
 import { Gate } from "./gate.ts";
 import { MemberList } from "./member_list.ts";
@@ -216,7 +217,7 @@ class Greeting {
 
   get #seeds(): SeedStatus[] {
     return [...this.#greeting.values()].map(({ address, lastAttemptMs, nextAttemptMs, outcome }) => ({
-      address: address.replace(/^(wss?:\/\/)[^/]*@/, "$1"),
+      address,
       lastAttemptUnixMilliseconds: lastAttemptMs,
       ...outcome,
       nextAttemptUnixMilliseconds: nextAttemptMs,
@@ -423,6 +424,6 @@ function soughtAt(address: string): Sought {
 
 /** The text of an error, which a peer may have worded, on one line. */
 function textOf(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
-  return text.replaceAll(/\p{C}+/gu, " ").slice(0, MAX_REASON_LENGTH).toWellFormed();
+  return printable(error instanceof Error ? error.message : String(error)).slice(0, MAX_REASON_LENGTH)
+    .toWellFormed();
 }

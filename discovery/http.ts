@@ -5,6 +5,7 @@
  */
 
 import { HearsayError } from "../gossiper/errors.ts";
+import { withoutKeys } from "../gossiper/key_material.ts";
 import { assertMayConnect } from "../gossiper/permission.ts";
 import { deadlineAfter, type Runtime } from "../gossiper/runtime.ts";
 
@@ -19,6 +20,8 @@ export interface AskOptions {
   /** What is posted, as JSON; without it, it is a GET. */
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
+  /** What is sent and must not be shown, though the server may say it back. */
+  readonly secrets?: readonly string[];
   /** Whom to trust, and how to show who one is, where that is not the system's own way. */
   readonly client?: Deno.HttpClient | undefined;
 }
@@ -80,7 +83,7 @@ async function begin(url: string, options: AskOptions): Promise<Response> {
 }
 
 async function request(url: string, options: AskOptions): Promise<Response> {
-  const { body, headers = {}, client, signal, maxBytes } = options;
+  const { body, headers = {}, secrets = [], client, signal, maxBytes } = options;
   assertMayConnect(new URL(url));
   const response = await fetch(url, {
     method: body === undefined ? "GET" : "POST",
@@ -91,7 +94,8 @@ async function request(url: string, options: AskOptions): Promise<Response> {
     ...(client && { client }),
   });
   if (response.status === 200) return response;
-  throw new HttpRefusal(url, { status: response.status, text: await readText(response, { url, maxBytes }) });
+  const text = await readText(response, { url, maxBytes });
+  throw new HttpRefusal(url, { status: response.status, text: withoutSecrets(text, secrets) });
 }
 
 async function readText(
@@ -123,11 +127,21 @@ async function* linesOf(
   yield rest;
 }
 
+/** What a server said, without what this side had sent and whatever else may be a key. */
+export function withoutSecrets(text: string, secrets: readonly string[]): string {
+  const rest = secrets.filter((secret) => secret !== "").reduce(
+    (rest, each) => rest.replaceAll(each, "…"),
+    text,
+  );
+  return withoutKeys(rest);
+}
+
 function parsed(url: string, text: string): unknown {
   try {
     return JSON.parse(text);
-  } catch (cause) {
-    throw new HearsayError("incompatible", `What ${url} answered is no JSON.`, { cause });
+  } catch {
+    // The parser's error would quote the answer.
+    throw new HearsayError("incompatible", `What ${url} answered is no JSON.`);
   }
 }
 

@@ -6,13 +6,13 @@
 
 import type { Discovery, DiscoverySite } from "../gossiper/cluster.ts";
 import { HearsayError } from "../gossiper/errors.ts";
-import { addressAt, isHost } from "../gossiper/host_names.ts";
+import { addressAt, isHost, isPlainAddress } from "../gossiper/host_names.ts";
 import { assertNone, FLAG, isPort, optionsOf, rule, TEXT } from "../gossiper/options.ts";
 import { assertMayRead } from "../gossiper/permission.ts";
 import { deadlineAfter, sleep } from "../gossiper/runtime.ts";
 import { keepTrying } from "./failures.ts";
 import { byGreeting, type Finding } from "./greeting.ts";
-import { askJson, askLines, type AskOptions, HttpRefusal } from "./http.ts";
+import { askJson, askLines, type AskOptions, HttpRefusal, withoutSecrets } from "./http.ts";
 
 export type { Discovery } from "../gossiper/cluster.ts";
 
@@ -54,10 +54,14 @@ const OPTIONS = optionsOf<KubernetesOptions>({
     allowed: "a whole number from 1 to 65535, or a port's name",
   }),
   namespace: TEXT,
-  server: rule((given) => typeof given === "string" && /^https?:\/\//.test(given) && URL.canParse(given), {
-    problem: "is no URL",
-    allowed: 'one such as "https://kubernetes.default.svc"',
-  }),
+  server: rule(
+    (given) =>
+      typeof given === "string" && /^https?:\/\//.test(given) && isPlainAddress(given) && URL.canParse(given),
+    {
+      problem: "is no URL",
+      allowed: 'one such as "https://kubernetes.default.svc", without a user, a query and a fragment',
+    },
+  ),
   serviceAccount: TEXT,
   secure: FLAG,
 }, ["labelSelector", "port"]);
@@ -175,7 +179,8 @@ class Pods {
     const { type, object } = event ?? {};
     if (type === "ERROR") {
       if (object?.code === GONE) throw new Gone();
-      throw new HearsayError("refused", `The API ended the watch: ${object?.message ?? "without a word"}`);
+      const reason = withoutSecrets(String(object?.message ?? "without a word"), []);
+      throw new HearsayError("refused", `The API ended the watch: ${reason}`);
     }
     if (typeof object !== "object" || object === null) throw nonsense("an event");
     if (type === "ADDED" || type === "MODIFIED" || type === "DELETED") {
@@ -208,13 +213,15 @@ class Pods {
     const { server = "https://kubernetes.default.svc", labelSelector } = this.#options;
     const namespace = this.#options.namespace ?? await this.#mounted("namespace");
     const search = new URLSearchParams({ labelSelector, ...query });
+    const token = await this.#mounted("token");
     const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods`;
     return [`${server.replace(/\/$/, "")}${path}?${search}`, {
       runtime: this.#site.runtime,
       signal: this.#finding.signal,
       timeoutMs: ANSWER_TIMEOUT_MS,
       maxBytes: MAX_ANSWER_BYTES,
-      headers: { authorization: `Bearer ${await this.#mounted("token")}` },
+      headers: { authorization: `Bearer ${token}` },
+      secrets: [token],
       client,
     }];
   }

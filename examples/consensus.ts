@@ -8,7 +8,7 @@
  * @module
  */
 
-import { join, type JsonValue, type Node } from "../mod.ts";
+import { join, type JsonValue, type Node, printable } from "../mod.ts";
 import { readFlags } from "./flags.ts";
 
 const USAGE = `
@@ -50,7 +50,7 @@ async function everyoneReads(version: number): Promise<void> {
       acknowledgedBy: "all",
     });
     const dissenters = checks[index]!.dissenters();
-    if (dissenters.length > 0) say("", `out of step: ${dissenters.join(", ")}`);
+    if (dissenters.length > 0) say("", `out of step: ${printable(dissenters.join(", "))}`);
   }
   const versions = await Promise.all(checks.map((check) => check.reached({ signal })));
   if (versions.some((agreed) => agreed !== version)) throw new Error(`They agree on ${versions.join(", ")}.`);

@@ -54,7 +54,7 @@ export class Flags {
     const number = Number(text);
     if (/^\d+$/.test(text) && number >= least && number <= most) return number;
     return giveUp(
-      `--${flag} must be a whole number from ${least} to ${most}, and not ${JSON.stringify(text)}.`,
+      `--${flag} must be a whole number from ${least} to ${most}, and not ${shown(text)}.`,
     );
   }
 
@@ -67,7 +67,7 @@ export class Flags {
   seeds(flag = "seed"): readonly string[] {
     for (const text of this.texts(flag)) {
       if (!isAddress(text)) {
-        giveUp(`--${flag} must be an address such as ws://127.0.0.1:7001, and not ${JSON.stringify(text)}.`);
+        giveUp(`--${flag} must be an address such as ws://127.0.0.1:7001, and not ${shown(text)}.`);
       }
     }
     return this.texts(flag);
@@ -82,7 +82,7 @@ export function readFlags({ usage, once = [], many = [], boolean = [] }: FlagOpt
     string: [...once, ...many],
     collect: [...once, ...many],
     unknown: (argument) => {
-      strangers.push(JSON.stringify(argument));
+      strangers.push(shown(argument));
       return false;
     },
   });
@@ -100,6 +100,12 @@ export function readFlags({ usage, once = [], many = [], boolean = [] }: FlagOpt
     }
   }
   return new Flags(values, new Set(boolean.filter((flag) => given[flag] === true)));
+}
+
+/** A text that was not understood, where it is too short for a key and has no password in it. */
+export function shown(text: string): string {
+  const mayBeSecret = text.length > 20 || text.includes("@");
+  return mayBeSecret ? `a text of ${text.length} characters` : JSON.stringify(text);
 }
 
 /** Whether a text can be the address of a member. */

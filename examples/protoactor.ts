@@ -8,6 +8,7 @@
  * @module
  */
 
+import { printable } from "@hearsay/gossip";
 import { joinProtoactor } from "@hearsay/gossip/protoactor";
 import { autoManaged } from "@hearsay/gossip/protoactor-discovery";
 import { GoMember, whyNoGo } from "./protoactor/go_member.ts";
@@ -36,9 +37,9 @@ const signal = AbortSignal.timeout(BOUND_MS);
 await go.set("greeting", { text: "hello from Go" });
 for await (const { memberId, value } of gossiper.watch("greeting", { signal })) {
   if (memberId !== go.id) continue;
-  console.log("Deno reads:", JSON.stringify(value));
+  console.log("Deno reads:", printable(JSON.stringify(value)));
   break;
 }
 
 await gossiper.setStateRequest("greeting", { text: "hello from Deno" }, { acknowledgedBy: "all", signal });
-console.log("Go reads:  ", JSON.stringify(await go.get("greeting", member.id)));
+console.log("Go reads:  ", printable(JSON.stringify(await go.get("greeting", member.id))));

@@ -8,7 +8,7 @@
  * @module
  */
 
-import { join, leaveOnSignals, type Node, serve, type Server } from "../mod.ts";
+import { join, leaveOnSignals, type Node, printable, serve, type Server } from "../mod.ts";
 import { storyOf } from "./leave.ts";
 import { OrderBook } from "./service/order_book.ts";
 import { PriceList } from "./service/price_list.ts";
@@ -48,7 +48,7 @@ leaveOnSignals(node, {
 });
 void node.gossiper.closed.then(({ reason, error }) => {
   // A member that has failed does not come back: the platform starts another.
-  if (reason === "failed") giveUp(`The member has failed: ${error}`);
+  if (reason === "failed") giveUp(`The member has failed: ${printable(String(error))}`);
 });
 void tellWhoIsBlocked(node);
 const { origin } = new URL(node.address.replace(/^ws/, "http"));
@@ -83,8 +83,10 @@ function joinCluster({ advertiseHost, seeds, keys, caCerts, heartbeatExpiration 
 
 async function tellWhoIsBlocked({ gossiper }: Node): Promise<void> {
   for await (const event of gossiper.events.subscribe(["MemberBlocked", "SeedFailed", "ClientRefused"])) {
-    if (event.type === "MemberBlocked") console.log(`blocked: ${event.memberId} (${event.reason})`);
-    else if (event.type === "SeedFailed") console.log(`not reached: ${event.address}: ${event.error}`);
-    else if (event.type === "ClientRefused") console.log(`refused: ${event.remote}: ${event.reason}`);
+    if (event.type === "MemberBlocked") {
+      console.log(`blocked: ${printable(event.memberId)} (${event.reason})`);
+    } else if (event.type === "SeedFailed") {
+      console.log(`not reached: ${event.address}: ${printable(String(event.error))}`);
+    } else if (event.type === "ClientRefused") console.log(`refused: ${event.remote}: ${event.reason}`);
   }
 }

@@ -95,7 +95,7 @@ export interface ClusterTopology {
 
 /** What is known of one address at which a member looks for others. Times are of this member's wall clock. */
 export interface SeedStatus {
-  /** The address, without a user name and password. */
+  /** The address. */
   readonly address: string;
   /** When it was dialled last; `null` before the first time. */
   readonly lastAttemptUnixMilliseconds: number | null;

@@ -5,6 +5,8 @@
  */
 
 import { HearsayError } from "./errors.ts";
+import { withoutKeys } from "./key_material.ts";
+import { printable } from "./printable.ts";
 
 /** One thing that is wrong with a configuration. */
 export interface ConfigurationProblem {
@@ -28,7 +30,8 @@ export class ConfigurationError extends HearsayError {
   readonly problems: readonly ConfigurationProblem[];
 
   /** Makes the error that names these problems, one on a line. */
-  constructor(problems: readonly ConfigurationProblem[], options?: ErrorOptions) {
+  constructor(given: readonly ConfigurationProblem[], options?: ErrorOptions) {
+    const problems = given.map(fitForPrint);
     const lines = problems.map(({ field, problem, given, allowed, source }) =>
       `  ${field}${source === undefined ? "" : ` (${source})`} ${problem}: given ${given}, allowed ${allowed}`
     );
@@ -38,6 +41,18 @@ export class ConfigurationError extends HearsayError {
       `The configuration has ${count}; nothing was made of it.\n${lines.join("\n")}`,
       options,
     );
-    this.problems = Object.freeze(problems.map((problem) => Object.freeze({ ...problem })));
+    this.problems = Object.freeze(problems);
   }
+}
+
+/** A key may have been given as anything, a name too; and a file may hold any text. */
+function fitForPrint(problem: ConfigurationProblem): ConfigurationProblem {
+  const { field, problem: what, given, source } = problem;
+  return Object.freeze({
+    ...problem,
+    field: printable(withoutKeys(field)),
+    problem: printable(withoutKeys(what)),
+    given: printable(withoutKeys(given)),
+    ...(source !== undefined && { source: printable(source) }),
+  });
 }

@@ -6,7 +6,8 @@
 
 import type { GossiperConfig } from "./configuration.ts";
 import type { ConfigurationProblem } from "./configuration_error.ts";
-import { describe, nearestOf } from "./options.ts";
+import { isFormedAsKey } from "./key_material.ts";
+import { describe, nameOf, nearestOf } from "./options.ts";
 
 /** What one setting may be. */
 type Rule =
@@ -46,23 +47,27 @@ const RULES: { readonly [field in keyof GossiperConfig]: Rule } = {
 const FIELDS = Object.keys(RULES) as readonly (keyof GossiperConfig)[];
 
 /** What is wrong with a value, and what is allowed. */
-export type Fault = Pick<ConfigurationProblem, "problem" | "allowed">;
+export type Fault =
+  & Pick<ConfigurationProblem, "problem" | "allowed">
+  & Partial<Pick<ConfigurationProblem, "field" | "given">>;
 
 /** What is wrong with a setting's value alone; `undefined` where it is valid. */
 export function faultOf(field: string, value: unknown): Fault | undefined {
   if (!Object.hasOwn(RULES, field)) {
     const nearest = nearestOf(field, FIELDS);
+    // Not which text it is: what was misspelt may be a secret.
+    const given = typeof value === "string" ? { given: "a text" } : {};
     return nearest === undefined
-      ? { problem: "is no setting", allowed: FIELDS.join(", ") }
-      : { problem: `is no setting; did you mean ${nearest}?`, allowed: nearest };
+      ? { problem: "is no setting", allowed: FIELDS.join(", "), field: nameOf(field), ...given }
+      : { problem: `is no setting; did you mean ${nearest}?`, allowed: nearest, ...given };
   }
   const rule = RULES[field as keyof GossiperConfig];
   if (rule.kind === "segment") {
     const fits = typeof value === "string" && value.length <= rule.max &&
-      /^[A-Za-z0-9._~-]+$/.test(value) && value !== "." && value !== "..";
+      /^[A-Za-z0-9._~-]+$/.test(value) && value !== "." && value !== ".." && !isFormedAsKey(value);
     return fits ? undefined : {
       problem: "is not a single URL path segment",
-      allowed: `1 to ${rule.max} of the characters A–Z a–z 0–9 . _ ~ - (and neither . nor ..)`,
+      allowed: `1 to ${rule.max} of the characters A–Z a–z 0–9 . _ ~ - (and neither . nor .., nor a key)`,
     };
   }
   if (rule.kind === "flag") {

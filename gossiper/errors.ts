@@ -4,7 +4,7 @@
  * @module
  */
 
-import { printable } from "./printable.ts";
+import { printable, printableError } from "./printable.ts";
 
 /** What went wrong, as a stable word. */
 export type ErrorCode =
@@ -35,7 +35,10 @@ export class HearsayError extends Error {
   /** Makes an error with a stable code and a sentence for people. */
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
     // Much of what a message quotes was written by a peer. Of what is configured nothing was, and it has lines.
-    super(code === "invalid_configuration" ? message : printable(message), options);
+    super(
+      code === "invalid_configuration" ? message : printable(message),
+      options && "cause" in options ? { cause: printableError(options.cause) } : options,
+    );
     this.code = code;
   }
 

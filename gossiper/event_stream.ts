@@ -9,6 +9,7 @@ import type { ClusterTopology, SeedStatus } from "./cluster.ts";
 import type { SettingDifference } from "./shared_settings.ts";
 import { Fifo } from "./fifo.ts";
 import { heapBytes } from "./heap_bytes.ts";
+import { printableError } from "./printable.ts";
 import { assertNone, assertSignal, describe, nearestOf } from "./options.ts";
 
 /** Told to a slow subscriber in place of the events that it missed. */
@@ -269,8 +270,9 @@ export class EventStream {
    * Tells an event to all who subscribed to its type. Never throws and never waits; costs in proportion to
    * those subscribers. Does nothing once the stream is closed.
    */
-  publish(event: HearsayEvent): void {
+  publish(given: HearsayEvent): void {
     if (this.#closed) return;
+    const event = fitForPrint(given);
     this.#keep(event);
     if (!this.isSubscribed(event.type)) return;
     const bytes = heapBytes(event, MAX_BUFFERED_BYTES);
@@ -348,6 +350,13 @@ export class EventStream {
       return set;
     });
   }
+}
+
+/** What a peer or a server made an error say is fit for a log. What a callback threw is its user's own. */
+function fitForPrint(event: HearsayEvent): HearsayEvent {
+  if (!("error" in event) || event.type === "CallbackFailed") return event;
+  const error = printableError(event.error);
+  return error === event.error ? event : { ...event, error };
 }
 
 /** One subscriber: its buffer, and the stream that empties it. */

@@ -6,6 +6,7 @@
  */
 
 import { HearsayError } from "./errors.ts";
+import { withoutKeys } from "./key_material.ts";
 
 /** The longest URL of a member, in UTF-16 units. */
 const MAX_URL_LENGTH = 2_048;
@@ -24,9 +25,17 @@ export function isMemberUrl(given: unknown): given is string {
   return url !== null && (url.protocol === "ws:" || url.protocol === "wss:");
 }
 
-/** Whether a text names a user or a password before a host. Such an address would be told by events. */
+/**
+ * True if a text may name a user or a password before a host. Such an address would be shown by events. Every `@` counts: a
+ * password with a `/` in it is not where a URL's parser looks for one.
+ */
 export function hasCredentials(address: string): boolean {
-  return /:\/\/[^/?#]*@/.test(address);
+  return address.includes("@");
+}
+
+/** True if an address may be shown: it has neither a user, nor a query in which a token might stand, nor a fragment. */
+export function isPlainAddress(address: string): boolean {
+  return !/[?#@]/.test(address);
 }
 
 /** A host as it stands in a URL. */
@@ -49,7 +58,7 @@ export function addressAt(
   { port, secure }: { readonly port: number; readonly secure: boolean },
 ): string {
   if (isHost(host as unknown)) return `${secure ? "wss" : "ws"}://${bracketed(host)}:${port}`;
-  const given = JSON.stringify(host.slice(0, 60));
+  const given = hasCredentials(host) ? "a text with an @" : JSON.stringify(withoutKeys(host).slice(0, 60));
   throw new HearsayError(
     "connection",
     `A host must be a name or an address such as "10.0.0.5", was ${given}; nothing was dialled.`,

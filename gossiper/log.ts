@@ -5,7 +5,12 @@
  * @module
  */
 
+import { printable } from "./printable.ts";
+
+/** How many UTF-16 units of a line are written: eight addresses of seeds, and what was said at each. */
+const MAX_LOGGED = 8_000;
+
 /** Writes a warning to the log of the process. */
 export function warn(text: string): void {
-  console.warn(text);
+  console.warn(printable(text, MAX_LOGGED));
 }

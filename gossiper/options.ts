@@ -8,6 +8,7 @@ import { levenshteinDistance } from "../deps/std_text.ts";
 import type { Discovery } from "./cluster.ts";
 import { ConfigurationError, type ConfigurationProblem } from "./configuration_error.ts";
 import { bracketed, hasCredentials, isHost } from "./host_names.ts";
+import { isFormedAsKey, lengthOf, mayBeKey, withoutKeys } from "./key_material.ts";
 import { printable } from "./printable.ts";
 import type { Runtime } from "./runtime.ts";
 
@@ -29,7 +30,8 @@ export function unknownNames(
   return Object.keys(given).filter((name) => !known.includes(name)).map((name) => {
     const nearest = nearestOf(name, known);
     const problem = nearest === undefined ? "is no option" : `is no option; did you mean ${nearest}?`;
-    const path = field === undefined ? name : `${field}.${name}`;
+    const shown = nearest === undefined ? nameOf(name) : name;
+    const path = field === undefined ? shown : `${field}.${shown}`;
     // Not what it is: what was misspelt may be a secret.
     return { field: path, problem, given: "something", allowed: nearest ?? known.join(", ") };
   });
@@ -194,12 +196,33 @@ export function nearestOf(given: string, names: readonly string[]): string | und
   return nearest;
 }
 
-/** A value as a person would write it, short. */
+/** The name of an option that is none, short: it may be a key. */
+export function nameOf(given: string): string {
+  return mayBeKey(given) ? lengthOf(given) : printable(withoutKeys(given), 60);
+}
+
+/** A rule that a name keeps which is no key: names are sent to peers, and shown. */
+export function noKey(keeps: Rule): Rule {
+  const isNoKey = rule((given) => typeof given !== "string" || !isFormedAsKey(given), {
+    problem: "looks like a key, and is sent to others and shown",
+    allowed: "a name; keys belong in `authentication: { keys: [...] }`",
+  });
+  return (field, given) => {
+    const problems = keeps(field, given);
+    return problems.length > 0 ? problems : isNoKey(field, given);
+  };
+}
+
+/** A value as a person would write it, short, without anything in it that may be a key or a password. */
 export function describe(value: unknown): string {
   switch (typeof value) {
-    case "string":
-      if (hasCredentials(value)) return "a URL with a user or a password";
-      return printable(JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value));
+    case "string": {
+      if (hasCredentials(value)) return "a text with an @, which may have a password before it";
+      if (mayBeKey(value)) return lengthOf(value);
+      // Behind the ? of a URL a token may stand.
+      const text = withoutKeys(value.replace(/(:\/\/[^?]*\?).+$/s, "$1…"));
+      return printable(JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text));
+    }
     case "bigint":
       return `${value}n`;
     case "function":

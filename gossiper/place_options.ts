@@ -7,7 +7,7 @@
 import type { Member } from "./cluster.ts";
 import type { ConfigurationProblem } from "./configuration_error.ts";
 import { utf8Length } from "../engine/json.ts";
-import { isHost, unbracketed } from "./host_names.ts";
+import { isHost, isMemberUrl, unbracketed } from "./host_names.ts";
 import { describe, HOST, isEverywhere, LISTENING_PORT, optionsOf, PORT, type Rule } from "./options.ts";
 
 const LISTEN: Rule = optionsOf<{ readonly hostname?: string; readonly port?: number }>({
@@ -51,13 +51,12 @@ export function endpointOf(
 /** What is wrong with a URL that is to be advertised. */
 function urlProblems(given: string): ConfigurationProblem[] {
   const url = URL.parse(given);
-  const isRight = url && ["ws:", "wss:"].includes(url.protocol) && !given.includes("#") &&
-    url.username === "" &&
-    url.password === "" && isHost(url.hostname) && !isEverywhere(url.hostname) && url.port !== "0" &&
+  const isRight = url && isMemberUrl(given) && isHost(url.hostname) && !isEverywhere(url.hostname) &&
+    url.port !== "0" &&
     utf8Length(given) <= MAX_URL_BYTES;
   if (isRight) return [];
   const allowed =
-    `a URL such as "wss://orders.example/members/a", of at most ${MAX_URL_BYTES} bytes, without a user and a fragment`;
+    `a URL such as "wss://orders.example/members/a", of at most ${MAX_URL_BYTES} bytes, without a user, a query and a fragment`;
   // It may have a password in it.
   return [{
     field: "advertise",

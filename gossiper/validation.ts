@@ -17,7 +17,17 @@ import {
 } from "./configuration.ts";
 import { HearsayError } from "./errors.ts";
 import { isMemberUrl } from "./host_names.ts";
-import { assertNone, brokenBy, describe, HOST, LISTENING_PORT, listOf, type Rule, rule } from "./options.ts";
+import {
+  assertNone,
+  brokenBy,
+  describe,
+  HOST,
+  LISTENING_PORT,
+  listOf,
+  noKey,
+  type Rule,
+  rule,
+} from "./options.ts";
 
 /** The longest key, in bytes of UTF-8. */
 export const MAX_KEY_BYTES = 1024;
@@ -31,6 +41,9 @@ export const NAME: Rule = rule(isName, {
   problem: "is no name",
   allowed: `a text of 1 to ${MAX_NAME_BYTES} bytes`,
 });
+
+/** The name of a cluster, which every stranger is told that greets with another. */
+export const CLUSTER_NAME: Rule = noKey(NAME);
 
 /** The kinds of a member: a peer refuses the greeting of one whose kinds it would not read. */
 export const KINDS: Rule = rule(
@@ -153,7 +166,7 @@ function clusterProblems(given: Cluster): ConfigurationProblem[] {
     url?: unknown;
   };
   return [
-    ...NAME("cluster.name", cluster.name),
+    ...CLUSTER_NAME("cluster.name", cluster.name),
     ...NAME("cluster.self.id", self.id),
     ...HOST("cluster.self.host", self.host),
     ...LISTENING_PORT("cluster.self.port", self.port),

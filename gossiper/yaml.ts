@@ -23,6 +23,7 @@ import {
   type PartialConfig,
   settingsFrom,
 } from "./configuration.ts";
+import { describe } from "./options.ts";
 
 export { ConfigurationError } from "./configuration.ts";
 export type { ConfigurationProblem, GossiperConfig, PartialConfig } from "./configuration.ts";
@@ -126,7 +127,7 @@ function unreadable(
   return {
     field: "configuration",
     problem: `is not valid YAML (${rule})`,
-    given: given === "" ? "the end of the text" : JSON.stringify(given),
+    given: given === "" ? "the end of the text" : describe(given),
     allowed: "one YAML mapping of settings, each given once",
     source: `${name}, line ${line}`,
   };

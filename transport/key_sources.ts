@@ -6,6 +6,8 @@
 
 import { ConfigurationError } from "../gossiper/configuration_error.ts";
 import { HearsayError } from "../gossiper/errors.ts";
+import { isFormedAsKey, mayBeKey } from "../gossiper/key_material.ts";
+import { describe } from "../gossiper/options.ts";
 import { newSigningKey } from "../gossiper/ed25519.ts";
 import type { ClusterKey } from "./authentication.ts";
 import { keyProblems } from "./key_strength.ts";
@@ -21,6 +23,7 @@ export async function keysFromFile(
   file: string | URL,
   options: { readonly signal?: AbortSignal } = {},
 ): Promise<readonly ClusterKey[]> {
+  assertNoKey("file", file);
   const text = await Deno.readTextFile(file, options);
   return checked(
     text.split("\n").map((line) => line.trim()).filter((line) => line !== "" && !line.startsWith("#")),
@@ -34,6 +37,7 @@ export async function keysFromFile(
  * @throws {ConfigurationError} where it is not set, or has a weak key.
  */
 export function keysFromEnvironment(name: string = "HEARSAY_KEYS"): readonly ClusterKey[] {
+  assertNoKey("name", name);
   return checked((Deno.env.get(name) ?? "").split(/[\s,]+/).filter((key) => key !== ""));
 }
 
@@ -62,6 +66,7 @@ export async function newClusterKey(): Promise<string> {
  * may read it; nothing is changed then.
  */
 export async function signingKeyFromFile(file: string | URL): Promise<CryptoKeyPair> {
+  assertNoKey("file", file);
   let text = await readOrUndefined(file);
   if (text === undefined) {
     await createWhole(file, `${JSON.stringify(await newPrivateJwk())}\n`);
@@ -124,6 +129,17 @@ async function readOrUndefined(file: string | URL): Promise<string | undefined> 
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
   }
+}
+
+/** Deno's own errors show the path, or the name, that was not found. */
+function assertNoKey(field: "file" | "name", given: string | URL): void {
+  if (typeof given !== "string" || !mayBeKey(given) || !isFormedAsKey(given.trim())) return;
+  const allowed = field === "file"
+    ? "the path of a file with keys in it"
+    : "the name of a variable with keys in it";
+  throw new ConfigurationError([
+    { field, problem: "is a key itself", given: describe(given), allowed },
+  ]);
 }
 
 function checked(keys: readonly string[]): readonly string[] {

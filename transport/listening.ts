@@ -6,6 +6,7 @@
 
 import { bracketed } from "../gossiper/host_names.ts";
 import { HearsayError } from "../gossiper/errors.ts";
+import { withoutKeys } from "../gossiper/key_material.ts";
 import { warn } from "../gossiper/log.ts";
 import { realRuntime, type Runtime } from "../gossiper/runtime.ts";
 
@@ -202,5 +203,5 @@ function serveOnce(
 }
 
 function addressText({ hostname, port }: Pick<Deno.NetAddr, "hostname" | "port">): string {
-  return `${bracketed(hostname)}:${port}`;
+  return `${bracketed(withoutKeys(hostname))}:${port}`;
 }

@@ -75,7 +75,7 @@ export class Refusals {
     const host = addressOf(remote) ?? "";
     if (!this.#told.isNews(host, reason) || !this.#rate.take(1)) return;
     this.#told.add(host, reason);
-    this.#onRefused({ remote: remoteOf(remote), reason });
+    this.#onRefused({ remote: remoteOf(remote), reason: printable(reason) });
   }
 
   /** A client of this host was let in. */

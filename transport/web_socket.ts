@@ -10,6 +10,7 @@ import { CLOSE, HearsayError } from "../gossiper/errors.ts";
 import { addressAt, isMemberUrl } from "../gossiper/host_names.ts";
 import { abortable, deadlineAfter, realRuntime, type Runtime } from "../gossiper/runtime.ts";
 import { authorityOf } from "../gossiper/canonical_address.ts";
+import { describe } from "../gossiper/options.ts";
 import { isLoopback } from "../gossiper/loopback.ts";
 import { Admission, type Place } from "./admission.ts";
 import type { Authentication, ClusterKey } from "./authentication.ts";
@@ -21,7 +22,7 @@ import {
   type SocketConnectionOptions,
   type SocketLimits,
 } from "./web_socket_connection.ts";
-import { dialUrl, openSocket, pathOf, SUBPROTOCOL } from "./web_socket_dial.ts";
+import { dialUrl, openSocket, pathOf, SUBPROTOCOL, TOKEN_PROTOCOL } from "./web_socket_dial.ts";
 
 export type { RefusedClient } from "./strangers.ts";
 export type { ListenFailure } from "./listening.ts";
@@ -265,7 +266,7 @@ export class WebSocketTransport implements Transport {
     throw new HearsayError(
       "connection",
       "The `url` of a member must be a ws: or wss: URL without credentials, query or fragment, was " +
-        `${JSON.stringify(member.url.slice(0, 60))}; nothing was dialled.`,
+        `${describe(member.url)}; nothing was dialled.`,
     );
   }
 
@@ -293,7 +294,8 @@ export class WebSocketTransport implements Transport {
     const connection = this.#keep(socket, { dialled: true, remote: url.href, guard: credentials?.guard });
     if (socket.protocol === SUBPROTOCOL) return connection;
     void connection.close(CLOSE.invalid, `The subprotocol must be ${SUBPROTOCOL}.`);
-    const spoken = JSON.stringify(socket.protocol);
+    // A server may choose the one that is the token.
+    const spoken = socket.protocol.startsWith(TOKEN_PROTOCOL) ? "another" : describe(socket.protocol);
     throw new HearsayError(
       "incompatible",
       `${url.href} must speak the subprotocol ${SUBPROTOCOL}, spoke ${spoken}; the connection was closed.`,
@@ -394,6 +396,8 @@ function assertNotOpenToAll(
   if (isLoopback(hostname)) return;
   throw new HearsayError(
     "invalid_configuration",
-    `Without keys a member listens on loopback only, and not on ${hostname}, unless insecure is true; nothing was opened.`,
+    `Without keys a member listens on loopback only, and not on ${
+      describe(hostname)
+    }, unless insecure is true; nothing was opened.`,
   );
 }

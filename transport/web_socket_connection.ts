@@ -9,6 +9,7 @@ import type { CloseInfo, Connection } from "../gossiper/cluster.ts";
 import { CLOSE, ConnectionClosed, HearsayError } from "../gossiper/errors.ts";
 import type { Message } from "../gossiper/message.ts";
 import type { Runtime } from "../gossiper/runtime.ts";
+import { printable } from "../gossiper/printable.ts";
 import { Rate } from "../gossiper/rate.ts";
 import type { Guard } from "./authentication.ts";
 import { Inbox, MAX_UNREAD_LARGEST, MAX_UNREAD_MESSAGES, tooMany } from "./web_socket_inbox.ts";
@@ -125,10 +126,11 @@ export class SocketConnection implements Connection {
     socket.binaryType = "arraybuffer";
     socket.addEventListener("message", (event) => this.#receive(event.data), { signal });
     socket.addEventListener("error", (event) => {
-      this.#errorText = event instanceof ErrorEvent ? event.message : "";
+      this.#errorText = event instanceof ErrorEvent ? printable(event.message) : "";
     }, { signal });
     socket.addEventListener("close", ({ code, reason }) => {
-      const end = () => this.#endOf({ code, reason });
+      // A peer has written it.
+      const end = () => this.#endOf({ code, reason: printable(reason) });
       // What the peer said last may be why it closed.
       if (this.#pending.length === 0) end();
       else this.#ended = end;

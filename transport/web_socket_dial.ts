@@ -5,6 +5,8 @@
  */
 
 import { ConnectionRefused, HearsayError } from "../gossiper/errors.ts";
+import { hasCredentials } from "../gossiper/host_names.ts";
+import { describe } from "../gossiper/options.ts";
 import { assertMayConnect } from "../gossiper/permission.ts";
 
 /** The subprotocol that both sides must speak (rule P1). */
@@ -25,10 +27,12 @@ export function pathOf(gossipActorName: string): string {
  */
 export function dialUrl(address: string, path: string): URL {
   const url = URL.parse(address);
-  if (!url || (url.protocol !== "ws:" && url.protocol !== "wss:") || url.hash !== "") {
+  const isRight = url && ["ws:", "wss:"].includes(url.protocol) && url.hash === "" &&
+    !hasCredentials(address);
+  if (!isRight) {
     throw new HearsayError(
       "connection",
-      `An address must be a ws: or wss: URL without a fragment, was ${JSON.stringify(address)}; ` +
+      `An address must be a ws: or wss: URL without a user and a fragment, was ${describe(address)}; ` +
         "nothing was dialled.",
     );
   }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { printable } from "../../mod.ts";
 import { MemberProcess } from "./member_process.ts";
 
 /** A step of the demo. */
@@ -65,7 +66,9 @@ export class Cast implements AsyncDisposable {
           throw new StepFailed(`${dead.id}'s process ended by itself (${describe(dead)}) before "${what}".`);
         }
         if (isOver) {
-          throw new StepFailed(`"${what}" did not come true within ${boundMs} ms. Seen: ${seen()}.`);
+          throw new StepFailed(
+            `"${what}" did not come true within ${boundMs} ms. Seen: ${printable(seen(), 4_000)}.`,
+          );
         }
         await Promise.race([this.#changed.promise, timeUp.promise]);
       }

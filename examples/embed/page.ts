@@ -8,6 +8,7 @@ import {
   GRACEFULLY_LEFT_KEY,
   HEARTBEAT_KEY,
   type MemberSnapshot,
+  printable,
   type Snapshot,
   TOPOLOGY_KEY,
 } from "../../mod.ts";
@@ -53,9 +54,9 @@ function isInternal(key: string): boolean {
   return INTERNAL.has(key) || key.startsWith("hearsay.");
 }
 
-/** Names and values are whatever their members chose: none of it may become markup. */
+/** Names and values are whatever their members chose: none of it may become markup, or turn around what is beside it. */
 function escaped(text: string): string {
-  return text.replace(/[&<>"']/g, (sign) => `&#${sign.charCodeAt(0)};`);
+  return printable(text).replace(/[&<>"']/g, (sign) => `&#${sign.charCodeAt(0)};`);
 }
 
 const STYLE = `

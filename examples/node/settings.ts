@@ -7,7 +7,7 @@
 import { parse } from "../../deps/std_yaml.ts";
 import { loadConfig } from "../../gossiper/yaml.ts";
 import type { PartialConfig } from "../../mod.ts";
-import { type Flags, giveUp, isAddress } from "../flags.ts";
+import { type Flags, giveUp, isAddress, shown } from "../flags.ts";
 import { readAssignment } from "./assignment.ts";
 
 /** Everything that a member is started with. */
@@ -62,7 +62,7 @@ async function readFile(file: string): Promise<Partial<Settings>> {
   );
   if (wrong.length > 0) {
     const problems = wrong.map(([name, { allowed }]) =>
-      `  ${name} must be ${allowed}, and is ${JSON.stringify(fields.get(name))}`
+      `  ${name} must be ${allowed}, and is ${described(fields.get(name))}`
     );
     throw new RangeError(`In ${file} is something wrong:\n${problems.join("\n")}`);
   }
@@ -70,6 +70,11 @@ async function readFile(file: string): Promise<Partial<Settings>> {
     Settings
   >;
   return { ...given, state: new Map(Object.entries(fields.get("state") ?? {})), config };
+}
+
+function described(value: unknown): string {
+  const text = JSON.stringify(value);
+  return text.length > 20 || text.includes("@") ? "something longer" : text;
 }
 
 function readPair(text: string): [string, unknown] {
@@ -80,7 +85,7 @@ function readPair(text: string): [string, unknown] {
     if (!(error instanceof SyntaxError)) throw error;
     giveUp(`--set: ${error.message}`);
   }
-  return giveUp(`--set ${text} sets nothing: it must be key=json.`);
+  return giveUp(`--set ${shown(text)} sets nothing: it must be key=json.`);
 }
 
 function isText(value: unknown): boolean {

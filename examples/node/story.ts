@@ -11,6 +11,7 @@ import {
   HEARTBEAT_KEY,
   type Node,
   type Phase,
+  printable,
   TOPOLOGY_KEY,
 } from "../../mod.ts";
 
@@ -31,7 +32,7 @@ export async function tell({ gossiper, member }: Node): Promise<void> {
   for await (const event of gossiper.events.subscribe()) {
     if (event.type === "ClusterTopology") {
       for (const { id, host, port } of event.members) {
-        if (!known.has(id)) say("joined", `${name(id)} at ${host}:${port}`, green);
+        if (!known.has(id)) say("joined", `${name(id)} at ${printable(host)}:${port}`, green);
       }
       known = new Set(event.members.map(({ id }) => id));
     } else if (event.type === "RequestFailed") {
@@ -80,7 +81,7 @@ function tellEvent(event: HearsayEvent): void {
       if (isInternal(key)) return;
       return say(
         deleted ? "deleted" : "set",
-        `${name(memberId)} ${key}${deleted ? "" : ` = ${JSON.stringify(value)}`}`,
+        `${name(memberId)} ${printable(key)}${deleted ? "" : ` = ${printable(JSON.stringify(value))}`}`,
       );
     }
     case "MemberBlocked":
@@ -97,16 +98,16 @@ function tellEvent(event: HearsayEvent): void {
     case "RequestFailed":
       return say(
         "failed",
-        `${name(event.peerId)}: ${event.error instanceof Error ? event.error.message : event.error}`,
+        `${name(event.peerId)}: ${reasonOf(event.error)}`,
       );
     case "SeedFailed":
       return say(
         "failed",
-        `seed ${event.address}: ${event.error instanceof Error ? event.error.message : event.error}`,
+        `seed ${event.address}: ${reasonOf(event.error)}`,
         yellow,
       );
     case "CallbackFailed":
-      return say("failed", `${event.where}: ${event.error}`, red);
+      return say("failed", `${event.where}: ${reasonOf(event.error)}`, red);
     case "EventsDropped":
       return say("missed", `${event.count} events, because this terminal is too slow`, red);
   }
@@ -119,7 +120,11 @@ function isInternal(key: string): boolean {
 /** What gossipers tell each other about themselves. */
 const INTERNAL: ReadonlySet<string> = new Set([GRACEFULLY_LEFT_KEY, HEARTBEAT_KEY, TOPOLOGY_KEY]);
 
-/** The beginning is enough of an id that nobody chose. */
+function reasonOf(error: unknown): string {
+  return printable(error instanceof Error ? error.message : String(error));
+}
+
+/** The beginning is enough of an id that nobody chose; others are what their members like. */
 export function name(id: string): string {
-  return bold(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id) ? id.slice(0, 8) : id);
+  return bold(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id) ? id.slice(0, 8) : printable(id));
 }

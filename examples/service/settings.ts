@@ -6,7 +6,7 @@
 
 import { HearsayError } from "../../mod.ts";
 import { type ClusterKey, keysFromEnvironment } from "../../transport/cluster_keys.ts";
-import { giveUp, isAddress } from "../flags.ts";
+import { giveUp, isAddress, shown } from "../flags.ts";
 
 /** Everything that an instance is started with. */
 export interface Settings {
@@ -78,7 +78,7 @@ function wholeNumber(
   if (!text) return usual;
   if (/^\d+$/.test(text) && Number(text) <= most) return Number(text);
   throw new RangeError(
-    `${name} must be a whole number of at most ${most}, and not ${JSON.stringify(text)}.`,
+    `${name} must be a whole number of at most ${most}, and not ${shown(text)}.`,
   );
 }
 
@@ -87,13 +87,17 @@ function seedsOf(text: string): readonly string[] {
   const wrong = seeds.find((seed) => !isAddress(seed));
   if (wrong === undefined) return seeds;
   throw new RangeError(
-    `SEEDS must be addresses such as wss://127.0.0.1:8443, and not ${JSON.stringify(wrong)}.`,
+    `SEEDS must be addresses such as wss://127.0.0.1:8443, and not ${shown(wrong)}.`,
   );
 }
 
 async function readNamed(name: string): Promise<string> {
   const file = Deno.env.get(name);
   if (!file) throw new RangeError(`${name} must name a PEM file, and is not set.`);
+  // It may hold the key itself.
+  if (!/^\S+\.\w+$/.test(file)) {
+    throw new RangeError(`${name} must be the path of a PEM file, and not what is in it.`);
+  }
   const text = await Deno.readTextFile(file).catch((error) => {
     throw new RangeError(`${name} names ${file}, which cannot be read: ${error.message}`);
   });

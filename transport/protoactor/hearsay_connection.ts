@@ -4,6 +4,7 @@
  * @module
  */
 
+import { printable } from "../../gossiper/printable.ts";
 import type { CloseInfo, Connection } from "../../gossiper/cluster.ts";
 import { CLOSE, ConnectionClosed, HearsayError } from "../../gossiper/errors.ts";
 import type { Message } from "../../gossiper/message.ts";
@@ -114,7 +115,7 @@ export class HearsayConnection implements Connection {
       this.#broken("The connection broke.");
     } catch (error) {
       if (error instanceof ConnectionClosed) this.#invalid(error);
-      else this.#broken(error instanceof Error ? error.message : "The connection broke.");
+      else this.#broken(printable(error instanceof Error ? error.message : "The connection broke."));
     }
   }
 

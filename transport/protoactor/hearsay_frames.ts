@@ -7,6 +7,7 @@
  * @module
  */
 
+import { printable } from "../../gossiper/printable.ts";
 import type { CloseInfo } from "../../gossiper/cluster.ts";
 import { ANY } from "./definitions.ts";
 import { type Letter, letterBytes } from "./letters.ts";
@@ -67,5 +68,6 @@ export function readFrame(letter: Letter): Frame | undefined {
 function readCloseInfo(raw: unknown): CloseInfo {
   const { code, reason } = (raw ?? {}) as { readonly code?: unknown; readonly reason?: unknown };
   if (typeof code !== "number" || typeof reason !== "string") throw new TypeError("This closes nothing.");
-  return { code, reason: reason.slice(0, 123) };
+  // A peer has written it.
+  return { code, reason: printable(reason, 123) };
 }
