@@ -6,6 +6,7 @@
 
 import { ConfigurationError, type ConfigurationProblem } from "../gossiper/configuration_error.ts";
 import type { ClusterKey } from "./authentication.ts";
+import { isKnownKey } from "./known_keys.ts";
 
 /** The fewest bytes of a key: as many as the hash that signs with it has. */
 export const MIN_KEY_BYTES = 32;
@@ -63,17 +64,55 @@ function faultOf(key: unknown): Omit<ConfigurationProblem, "field"> | undefined 
   const bytes = bytesOf(key);
   if (!bytes) return { problem: "is not base64", given: `a text of ${key.length} characters`, allowed };
   const given = `${bytes.length} bytes, of which ${new Set(bytes).size} differ`;
-  if (bytes.length < MIN_KEY_BYTES) return { problem: "is weak: it is too short", given, allowed };
-  if (isSequence(bytes)) return { problem: "is weak: it is a sequence", given, allowed };
+  const weak = (why: string) => ({ problem: `is weak: ${why}`, given, allowed });
+  if (bytes.length < MIN_KEY_BYTES) return weak("it is too short");
+  if (isKnownKey(bytes)) return weak("it stands in a manual or a standard, where anybody can read it");
+  for (const form of formsOf(key, bytes)) {
+    const step = stepOf(form);
+    if (step !== undefined) return weak(step === 0 ? "it repeats itself" : "it is a sequence");
+    if (isWords(form)) return weak("it has words in it");
+  }
   if (new Set(bytes).size >= MIN_DISTINCT_BYTES) return undefined;
-  return { problem: "is weak: it repeats itself", given, allowed };
+  return weak("it repeats itself");
 }
 
-/** True if half of the steps from byte to byte or more are alike and lead on: as in the bytes 0 to 31, or an alphabet. */
-function isSequence(bytes: Uint8Array): boolean {
-  const counts = new Array<number>(256).fill(0);
-  for (let at = 1; at < bytes.length; at++) counts[(bytes[at]! - bytes[at - 1]!) & 255]!++;
-  return counts.some((count, step) => step !== 0 && 2 * count >= bytes.length - 1);
+/** What a person may have thought of as the key: its bytes, its text, and the bytes in a text of hexadecimal digits. */
+function formsOf(key: ClusterKey, bytes: Uint8Array): Uint8Array[] {
+  if (typeof key !== "string") return [bytes];
+  const text = key.trim();
+  const isHex = /^([\da-f]{2})+$/i.test(text);
+  return [bytes, new TextEncoder().encode(text), ...isHex ? [Uint8Array.fromHex(text)] : []];
+}
+
+/** How many bytes of a key are looked at for a rule in them; and how far apart those are that are compared. */
+const MAX_COMPARED = 256;
+const MAX_LAG = 32;
+
+/**
+ * The step by which half of the bytes or more follow those that stand a certain number of places before them: 1 as in an
+ * alphabet, 0 where a few bytes come again and again; `undefined` where there is none.
+ */
+function stepOf(form: Uint8Array): number | undefined {
+  const bytes = form.subarray(0, MAX_COMPARED);
+  for (let lag = 1; lag <= Math.min(MAX_LAG, bytes.length / 2); lag++) {
+    const counts = new Array<number>(256).fill(0);
+    for (let at = lag; at < bytes.length; at++) counts[(bytes[at]! - bytes[at - lag]!) & 255]!++;
+    const step = counts.findIndex((count) => 2 * count >= bytes.length - lag);
+    if (step >= 0) return step;
+  }
+  return undefined;
+}
+
+/** Words that stand in the place of a key until somebody draws one. */
+const TELLTALE =
+  /change.?me|example|password|passphrase|secret|default|replace|placeholder|insert|your.?key/i;
+
+/** True if bytes are a text that a person wrote, or that says of itself that it is no key. */
+function isWords(form: Uint8Array): boolean {
+  if (form.some((byte) => byte < 32 || byte > 126)) return false;
+  const text = String.fromCharCode(...form.subarray(0, 4_096));
+  const isOneCase = text === text.toLowerCase() || text === text.toUpperCase();
+  return TELLTALE.test(text) || /^\{"|.* .* /.test(text) || (isOneCase && !/\d/.test(text));
 }
 
 function bytesOf(key: ClusterKey): Uint8Array<ArrayBuffer> | undefined {

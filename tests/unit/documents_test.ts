@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "../../deps/std_assert.ts";
+import { keyProblems } from "../../transport/key_strength.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
@@ -155,4 +156,27 @@ async function outputUntil(code: string, text: string): Promise<string> {
   }
   await child.status;
   return output;
+}
+
+Deno.test("no key that stands in the documents, in comments or in an example can be a cluster's", async () => {
+  const texts = (await documents()).map(({ text }) => text);
+  for (const folder of ["docs/vectors", ".", "engine", "examples", "gossiper", "transport", "discovery"]) {
+    texts.push(...await textsUnder(new URL(`${folder}/`, ROOT), { deep: folder !== "." }));
+  }
+  const named = texts.flatMap((text) => text.match(/(?<![\w+/-])[\w+/-]{43,}={0,2}(?![\w+/-])/g) ?? []);
+  const accepted = new Set(named).values().filter((text) => keyProblems([text]).length === 0);
+  assert(named.length > 10);
+  assertEquals([...accepted], []);
+});
+
+async function textsUnder(folder: URL, { deep }: { readonly deep: boolean }): Promise<string[]> {
+  const texts: string[] = [];
+  for await (const { name, isDirectory, isFile } of Deno.readDir(folder)) {
+    if (isDirectory && deep) texts.push(...await textsUnder(new URL(`${name}/`, folder), { deep }));
+    // The list of keys that are refused is what this looks for.
+    const isText = /\.(ts|md|json|ya?ml|service)$/.test(name) &&
+      !["known_keys.ts", "deno.json"].includes(name);
+    if (isFile && isText) texts.push(await Deno.readTextFile(new URL(name, folder)));
+  }
+  return texts;
 }
