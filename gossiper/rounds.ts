@@ -5,7 +5,7 @@
  */
 
 import { checkedCounts } from "./actor_counts.ts";
-import { isDialable } from "./cluster.ts";
+import { isDialable, type Member } from "./cluster.ts";
 import type { Core } from "./core.ts";
 import { HearsayError } from "./errors.ts";
 import type { Peers } from "./peers.ts";
@@ -182,11 +182,11 @@ export class Rounds {
   #drawPeers(turns: Turns, count: number, isMeant: (id: string) => boolean = () => true): string[] {
     const { peers, topology } = this.#options;
     const active = this.#core.engine.activeIds();
-    const isFree = (id: string) => peers.isFree(id, topology.get(id));
-    return turns.take(
-      count,
-      (id) => active.has(id) && isMeant(id) && isFree(id) && this.#isWithinReach(id),
-    );
+    return turns.take(count, (id) => {
+      if (!active.has(id) || !isMeant(id)) return false;
+      const member = topology.get(id);
+      return peers.isFree(id, member) && this.#isWithinReach(id, member);
+    });
   }
 
   #peersAtRandom(): Iterable<string> {
@@ -194,9 +194,8 @@ export class Rounds {
   }
 
   /** Whether there is a way to a member: whoever cannot be dialled is reached over what it dialled itself. */
-  #isWithinReach(id: string): boolean {
-    const { peers, topology } = this.#options;
-    const member = topology.get(id);
+  #isWithinReach(id: string, member: Member | undefined = this.#options.topology.get(id)): boolean {
+    const { peers } = this.#options;
     return peers.session(id) !== undefined || (member !== undefined && isDialable(member));
   }
 

@@ -413,8 +413,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "gossiper/rounds.ts",
-    find: "active.has(id) && isMeant(id) && isFree(id) && this.#isWithinReach(id)",
-    replace: "active.has(id) && isMeant(id) && isFree(id)",
+    find: "return peers.isFree(id, member) && this.#isWithinReach(id, member);",
+    replace: "return peers.isFree(id, member);",
     test: "two members that only dial are known to all",
     files: REACH,
   },
