@@ -6,6 +6,7 @@
 
 import { fixedMembers } from "./discovery/fixed.ts";
 import { seeds as bySeeds } from "./discovery/seeds.ts";
+import { noticingSharedAddress } from "./discovery/shared_address.ts";
 import { type Discovery, isDialable, type Member, NOWHERE } from "./gossiper/cluster.ts";
 import type { GossiperConfig } from "./gossiper/configuration.ts";
 import type { FlushResult } from "./gossiper/departure.ts";
@@ -87,7 +88,11 @@ export async function join(options: JoinOptions): Promise<Node> {
     await authenticationOf(options.authentication, { cluster, id, runtime, signing });
   const transport = openTransport(options, { config, eventStream, authentication });
   try {
-    const discovery = discoveryOf(options);
+    const discovery = noticingSharedAddress(discoveryOf(options), {
+      heartbeatExpiration: config.heartbeatExpiration,
+      // A port that it listens on itself is shared with nobody.
+      probes: options.listen === undefined,
+    });
     const self = selfOf(options, { transport, id });
     transport.answerTo(transport.addressOf(self));
     const { port } = endpointOf(transport.address ?? transport.addressOf(self));
@@ -108,6 +113,7 @@ export async function join(options: JoinOptions): Promise<Node> {
       ...(signing && { signing }),
     });
     void logAlone(eventStream, { cluster, id });
+    void logSharedAddress(eventStream, id);
     await gossiper.start(signal ? { signal } : {});
     return new WebSocketNode({ gossiper, member: self, transport, eventStream });
   } catch (error) {
@@ -176,6 +182,21 @@ async function logAlone(
     const more = event.seeds.length - seeds.length;
     const rest = more > 0 ? `; and ${more} more` : "";
     warn(`Hearsay: ${who} has met no other member for 10 s, and goes on trying. ${seeds.join("; ")}${rest}`);
+  }
+}
+
+/** Writes one line where another member is at this member's address. */
+async function logSharedAddress(eventStream: EventStream, id: string): Promise<void> {
+  for await (const event of eventStream.subscribe("AddressShared")) {
+    if (event.type !== "AddressShared") continue;
+    const who = `${JSON.stringify(id)} is advertised at ${event.address}, and ${
+      JSON.stringify(event.memberId)
+    } answers there too`;
+    warn(
+      `Hearsay: ${who}. With \`deno serve --parallel\`, with several workers that mount a handler, or behind a load ` +
+        "balancer, each member needs an address of its own: else requests for one reach another.",
+    );
+    return;
   }
 }
 

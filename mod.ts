@@ -101,6 +101,7 @@ export type {
 export type { FlushResult } from "./gossiper/departure.ts";
 export { ConnectionClosed, type ErrorCode, HearsayError } from "./gossiper/errors.ts";
 export {
+  type AddressShared,
   type Alone,
   type CallbackFailed,
   type ClientRefused,

@@ -20,6 +20,20 @@ export interface EventsDropped {
   readonly count: number;
 }
 
+/**
+ * Another member is at this member's address, so that what is sent to one may reach the other: `deno serve --parallel`,
+ * several workers that mount a handler each, or an address of a load balancer that several members advertise. Emitted
+ * once; `join` writes it to the log as well. Give each member an address of its own.
+ */
+export interface AddressShared {
+  /** The event's type. */
+  readonly type: "AddressShared";
+  /** This member's address. */
+  readonly address: string;
+  /** The other member, or one of them. */
+  readonly memberId: string;
+}
+
 /** A callback of the user threw; whatever called it went on. */
 export interface CallbackFailed {
   /** The event's type. */
@@ -144,6 +158,7 @@ export interface SettingsDiffer extends SettingDifference {
 /** Everything that is told on an {@linkcode EventStream}. */
 export type HearsayEvent =
   | EngineEvent
+  | AddressShared
   | ClusterTopology
   | EventsDropped
   | CallbackFailed
@@ -162,6 +177,7 @@ export type EventType = HearsayEvent["type"];
 export type EventOf<T extends EventType> = Extract<HearsayEvent, { type: T }>;
 
 const EVENT_TYPES: { readonly [type in EventType]: true } = {
+  AddressShared: true,
   Alone: true,
   CallbackFailed: true,
   ClientRefused: true,

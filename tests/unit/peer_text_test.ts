@@ -65,6 +65,7 @@ function withoutSecret(value: unknown, where: string): void {
 
 /** Where each type of event may carry words of a peer: in errors and sentences, or as data that users ask for by name. */
 const KINDS: { readonly [type in EventType]: "error" | "sentence" | "data" | "own" } = {
+  AddressShared: "data",
   Alone: "sentence",
   CallbackFailed: "own",
   ClientRefused: "sentence",

@@ -1,0 +1,109 @@
+/**
+ * Noticing that another member is at this member's address: `deno serve --parallel`, workers that mount one handler each,
+ * or a load balancer's address that several members advertise. Requests for one of them then reach any of them.
+ *
+ * @module
+ */
+
+import { type Discovery, type DiscoverySite, isDialable, type Member } from "../gossiper/cluster.ts";
+import { assertMayConnect } from "../gossiper/permission.ts";
+import { sleep } from "../gossiper/runtime.ts";
+
+/**
+ * How long, in milliseconds, after its start a member dials its own address, again and again. Each of two isolates is
+ * reached by half of the dials: six miss the other once in 64 times, and those of both once in 4,096.
+ */
+const PROBES_MS = [500, 1_000, 2_000, 4_000, 8_000, 16_000];
+
+/** What {@linkcode noticingSharedAddress} goes by. */
+export interface SharedAddressOptions {
+  /** After how many milliseconds a silent member is blocked: whoever is active for longer is there. */
+  readonly heartbeatExpiration: number;
+  /** Whether this member dials its own address to see who answers: where it does not listen itself. */
+  readonly probes: boolean;
+}
+
+/** A discovery that emits one `AddressShared` where another member turns out to be at this member's address. */
+export function noticingSharedAddress(discovery: Discovery, options: SharedAddressOptions): Discovery {
+  const { byGreeting, members } = discovery;
+  return {
+    byGreeting,
+    ...(members && { members }),
+    run: async (site, running) => {
+      const watch = new SharedAddressWatch(site, { ...options, signal: running.signal });
+      await Promise.all([discovery.run(site, running), watch.run()]);
+    },
+  };
+}
+
+class SharedAddressWatch {
+  readonly #site: DiscoverySite;
+  readonly #options: SharedAddressOptions;
+  readonly #ending = new AbortController();
+  readonly #signal: AbortSignal;
+  /** Members with this member's address of which it is not known yet whether they are more than its former life. */
+  readonly #suspects = new Set<string>();
+
+  constructor(site: DiscoverySite, options: SharedAddressOptions & { readonly signal: AbortSignal }) {
+    this.#site = site;
+    this.#options = options;
+    this.#signal = AbortSignal.any([options.signal, this.#ending.signal]);
+  }
+
+  async run(): Promise<void> {
+    if (!isDialable(this.#site.self)) return;
+    await Promise.all([this.#followMembers(), this.#probe()]);
+  }
+
+  async #followMembers(): Promise<void> {
+    const { eventStream, self } = this.#site;
+    const options = { signal: this.#signal, capacity: 1 };
+    const tasks: Promise<void>[] = [];
+    for await (const event of eventStream.subscribe("ClusterTopology", options)) {
+      if (event.type !== "ClusterTopology") continue;
+      // One is enough to look at: of many, others follow when it has gone.
+      const other = event.members.find((member) => member.id !== self.id && isSamePlace(member, self));
+      if (other && this.#suspects.size === 0) tasks.push(this.#suspect(other));
+    }
+    await Promise.all(tasks);
+  }
+
+  /** A process that was killed and started again finds its former life at its address, until that is blocked. */
+  async #suspect({ id }: Member): Promise<void> {
+    this.#suspects.add(id);
+    const { runtime } = this.#site;
+    await sleep(runtime, 1.5 * this.#options.heartbeatExpiration, { signal: this.#signal }).catch(() => {});
+    this.#suspects.delete(id);
+    if (!this.#signal.aborted && this.#site.activeIds().has(id)) this.#emit(id);
+  }
+
+  async #probe(): Promise<void> {
+    const { self, runtime } = this.#site;
+    if (!this.#options.probes) return;
+    const address = this.#site.addressOf(self);
+    const startedMs = runtime.monotonicMs();
+    try {
+      assertMayConnect(new URL(address));
+      for (const afterMs of PROBES_MS) {
+        await sleep(runtime, startedMs + afterMs - runtime.monotonicMs(), { signal: this.#signal });
+        // Nobody may be able to dial this address from here; that is no fault.
+        const met = await this.#site.greet(address, { signal: this.#signal }).catch(() => undefined);
+        if (met && met.id !== self.id) return this.#emit(met.id);
+      }
+    } catch {
+      // Its time is over, or dialling would ask a person.
+    }
+  }
+
+  #emit(memberId: string): void {
+    if (this.#ending.signal.aborted) return;
+    this.#ending.abort();
+    const address = this.#site.addressOf(this.#site.self);
+    this.#site.eventStream.publish({ type: "AddressShared", address, memberId });
+  }
+}
+
+/** True if two members are advertised in the same words, as those are that one program makes. */
+function isSamePlace(one: Member, other: Member): boolean {
+  return one.port === other.port && one.host === other.host && one.url === other.url;
+}
