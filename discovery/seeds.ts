@@ -30,8 +30,9 @@ const OPTIONS = optionsOf<SeedOptions>({ nameServer: NAME_SERVER, resolveInterva
  *
  * A seed may be a name with many addresses: all of them are greeted, and the name is resolved again from time to
  * time. While nobody is met at its addresses, the name itself is dialled as well: an ingress or a virtual host may answer to
- * nothing else. Without a port an address means 80, or 443 with `wss`, as URLs do. Where it cannot be resolved, where the process may not dial just any
- * address (`--allow-net` with a list), and with `wss`, whose certificates are for names, only the name is dialled.
+ * nothing else. Without a port an address means 80, or 443 with `wss`, as URLs do. Where it cannot be resolved, and where
+ * the process may not dial just any address (`--allow-net` with a list), only the name is dialled. With `wss` an address of
+ * a name is shown as `wss://orders.example#10.0.0.5`: connected to is the address, and the certificate has to be the name's.
  *
  * @example
  * ```ts
@@ -114,8 +115,10 @@ function nameIn(seed: string, { nameServer }: SeedOptions): string | undefined {
   if (!URL.canParse(seed)) return undefined;
   const { protocol, hostname } = new URL(seed);
   const isAddress = /^[\d.]+$/.test(hostname) || hostname.startsWith("[");
-  if (protocol !== "ws:" || isAddress || hostname === "localhost") return undefined;
-  return nameServer || mayDialAnything() ? hostname : undefined;
+  if (!/^wss?:$/.test(protocol) || isAddress || hostname === "localhost") return undefined;
+  // Over TLS a name is dialled at one of its addresses through a tunnel, which listens on loopback.
+  const mayExpand = mayDialAnything() || (protocol === "ws:" && nameServer !== undefined);
+  return mayExpand ? hostname : undefined;
 }
 
 /** Whether resolving a name and dialling what comes of it asks the user for nothing. */
@@ -125,6 +128,8 @@ function mayDialAnything(): boolean {
 
 function replaceHost(seed: string, address: string): string {
   const url = new URL(seed);
+  // Its certificate is for the name.
+  if (url.protocol === "wss:") return `${seed}#${bracketed(address)}`;
   url.hostname = bracketed(address);
   return url.href.replace(/\/$/, "");
 }

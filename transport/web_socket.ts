@@ -22,7 +22,16 @@ import {
   type SocketConnectionOptions,
   type SocketLimits,
 } from "./web_socket_connection.ts";
-import { dialUrl, openSocket, pathOf, SUBPROTOCOL, TOKEN_PROTOCOL } from "./web_socket_dial.ts";
+import { Tunnel } from "./tunnel.ts";
+import {
+  addressIn,
+  dialUrl,
+  type OpenOptions,
+  openSocket,
+  pathOf,
+  SUBPROTOCOL,
+  TOKEN_PROTOCOL,
+} from "./web_socket_dial.ts";
 
 export type { RefusedClient } from "./strangers.ts";
 export type { ListenFailure } from "./listening.ts";
@@ -131,6 +140,7 @@ export class WebSocketTransport implements Transport {
   /** Under which authorities this side is dialled: a token for another is not for it. */
   readonly #authorities = new Set<string>();
   readonly #client: Deno.HttpClient | undefined;
+  readonly #tunnels = new Set<Tunnel>();
   readonly #server: Server | undefined;
   readonly #unlisten = new AbortController();
   #incoming!: ReadableStreamDefaultController<Connection>;
@@ -290,8 +300,9 @@ export class WebSocketTransport implements Transport {
     deadline.signal.throwIfAborted();
     const token = credentials?.token;
     const { signal } = deadline;
-    const socket = await openSocket(url, { headers, token, tokenIn, client: this.#client, signal });
+    const { socket, tunnel } = await this.#open(url, { headers, token, tokenIn, signal });
     const connection = this.#keep(socket, { dialled: true, remote: url.href, guard: credentials?.guard });
+    if (tunnel) void connection.closed.then(() => this.#endTunnel(tunnel));
     if (socket.protocol === SUBPROTOCOL) return connection;
     void connection.close(CLOSE.invalid, `The subprotocol must be ${SUBPROTOCOL}.`);
     // A server may choose the one that is the token.
@@ -300,6 +311,42 @@ export class WebSocketTransport implements Transport {
       "incompatible",
       `${url.href} must speak the subprotocol ${SUBPROTOCOL}, spoke ${spoken}; the connection was closed.`,
     );
+  }
+
+  /** Opens a socket: where the URL has one of its name's addresses, through a tunnel to that. */
+  async #open(
+    url: URL,
+    options: Omit<OpenOptions, "client">,
+  ): Promise<{ readonly socket: WebSocket; readonly tunnel?: Tunnel }> {
+    const hostname = addressIn(url);
+    if (hostname === undefined) {
+      return { socket: await openSocket(url, { ...options, client: this.#client }) };
+    }
+    const { caCerts } = this.#options;
+    const { newClusterKey } = await import("./key_sources.ts");
+    const password = await newClusterKey();
+    options.signal.throwIfAborted();
+    const tunnel = new Tunnel({ hostname, port: Number(url.port || 443), password, caCerts });
+    this.#tunnels.add(tunnel);
+    try {
+      const dialled = new URL(url);
+      dialled.hash = "";
+      return { socket: await openSocket(dialled, { ...options, client: tunnel.client }), tunnel };
+    } catch (error) {
+      await this.#endTunnel(tunnel);
+      if (options.signal.aborted || tunnel.failure === undefined) throw error;
+      const why = tunnel.failure instanceof Error ? tunnel.failure.message : String(tunnel.failure);
+      throw new HearsayError("connection", `${url.href} could not be reached: ${why}.`, {
+        cause: tunnel.failure,
+      });
+    } finally {
+      tunnel.stopListening();
+    }
+  }
+
+  async #endTunnel(tunnel: Tunnel): Promise<void> {
+    await tunnel.close();
+    this.#tunnels.delete(tunnel);
   }
 
   /** Closes every connection and stops accepting; resolves when nothing is left. May be called again. */
@@ -312,6 +359,7 @@ export class WebSocketTransport implements Transport {
     this.#unlisten.abort();
     if (!this.#refusing) this.#incoming.close();
     await Promise.all(Array.from(this.#connections, goAway));
+    await Promise.all(Array.from(this.#tunnels, (tunnel) => tunnel.close()));
     if (this.#server) await this.#shutDown(this.#server);
     this.#client?.close();
   }

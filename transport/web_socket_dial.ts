@@ -5,7 +5,7 @@
  */
 
 import { ConnectionRefused, HearsayError } from "../gossiper/errors.ts";
-import { hasCredentials } from "../gossiper/host_names.ts";
+import { hasCredentials, isHost, unbracketed } from "../gossiper/host_names.ts";
 import { describe } from "../gossiper/options.ts";
 import { assertMayConnect } from "../gossiper/permission.ts";
 
@@ -21,14 +21,15 @@ export function pathOf(gossipActorName: string): string {
 }
 
 /**
- * The URL to dial: the address, and the path where it has none of its own.
+ * The URL to dial: the address, and the path where it has none of its own. Behind a `#` a `wss:` URL may have the one of
+ * its name's addresses that is meant.
  *
  * @throws {HearsayError} with code `connection` where it is no `ws:` or `wss:` URL.
  */
 export function dialUrl(address: string, path: string): URL {
   const url = URL.parse(address);
-  const isRight = url && ["ws:", "wss:"].includes(url.protocol) && url.hash === "" &&
-    !hasCredentials(address);
+  const isRight = url && ["ws:", "wss:"].includes(url.protocol) && !hasCredentials(address) &&
+    (url.hash === "" || (url.protocol === "wss:" && addressIn(url) !== undefined));
   if (!isRight) {
     throw new HearsayError(
       "connection",
@@ -38,6 +39,13 @@ export function dialUrl(address: string, path: string): URL {
   }
   if (url.pathname === "/") url.pathname = path;
   return url;
+}
+
+/** The address behind the `#` of a URL with a name: where that name is dialled, whose certificate is asked for. */
+export function addressIn({ hash }: URL): string | undefined {
+  const address = hash.slice(1);
+  const isAddress = /^[\d.]+$|^\[[\da-f:.]+\]$/i.test(address) && isHost(address);
+  return isAddress ? unbracketed(address) : undefined;
 }
 
 /** How a socket is opened. */

@@ -175,8 +175,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "discovery/seeds.ts",
-    find: 'if (protocol !== "ws:" || isAddress',
-    replace: "if (isAddress",
+    find: 'mayDialAnything() || (protocol === "ws:" && nameServer !== undefined)',
+    replace: "mayDialAnything() || nameServer !== undefined",
     test: "a seed that is a name is greeted at all its addresses",
     files: DNS,
   },
