@@ -85,7 +85,9 @@ class SharedAddressWatch {
     try {
       assertMayConnect(new URL(address));
       for (const afterMs of PROBES_MS) {
-        await sleep(runtime, startedMs + afterMs - runtime.monotonicMs(), { signal: this.#signal });
+        // A dial may have taken longer than until the next.
+        const delayMs = Math.max(0, startedMs + afterMs - runtime.monotonicMs());
+        await sleep(runtime, delayMs, { signal: this.#signal });
         // Nobody may be able to dial this address from here; that is no fault.
         const met = await this.#site.greet(address, { signal: this.#signal }).catch(() => undefined);
         if (met && met.id !== self.id) return this.#emit(met.id);

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { isFormedAsKey } from "../../gossiper/key_material.ts";
 import { HearsayError } from "../../mod.ts";
 import { type ClusterKey, keysFromEnvironment } from "../../transport/cluster_keys.ts";
 import { giveUp, isAddress, shown } from "../flags.ts";
@@ -95,7 +96,7 @@ async function readNamed(name: string): Promise<string> {
   const file = Deno.env.get(name);
   if (!file) throw new RangeError(`${name} must name a PEM file, and is not set.`);
   // It may hold the key itself.
-  if (!/^\S+\.\w+$/.test(file)) {
+  if (/\s|-----BEGIN/.test(file) || isFormedAsKey(file)) {
     throw new RangeError(`${name} must be the path of a PEM file, and not what is in it.`);
   }
   const text = await Deno.readTextFile(file).catch((error) => {
