@@ -5,40 +5,27 @@
  * @module
  */
 
-import { Chain, type Link } from "./chain.ts";
+import { Chain } from "./chain.ts";
 import type { MemberState } from "./member_state.ts";
-
-/** Where a member stands in the order. */
-export class Place implements Link<Place> {
-  readonly member: MemberState;
-  /** The serial of the member's last change, 0 where there was none. */
-  serial = 0;
-  older: Place | undefined;
-  newer: Place | undefined;
-
-  constructor(member: MemberState) {
-    this.member = member;
-  }
-}
 
 /** Members by their last change. */
 export class Recency {
-  readonly #places = new Chain<Place>();
+  readonly #members = new Chain<MemberState>();
 
   /** The members that changed after a serial, the one that changed last before the others. */
   *newestFirst(after: number): Iterable<MemberState> {
-    for (let place = this.#places.newest; place && place.serial > after; place = place.older) {
-      yield place.member;
+    for (let member = this.#members.newest; member && member.changedSerial > after; member = member.older) {
+      yield member;
     }
   }
 
-  changed(place: Place, serial: number): void {
-    place.serial = serial;
-    this.#places.put(place);
+  changed(member: MemberState, serial: number): void {
+    member.changedSerial = serial;
+    this.#members.put(member);
   }
 
-  drop(place: Place): void {
-    this.#places.drop(place);
+  drop(member: MemberState): void {
+    this.#members.drop(member);
   }
 }
 
@@ -91,7 +78,7 @@ export class ChangeOrder {
 
   /** Notes that a member has just changed. */
   changed(member: MemberState): void {
-    this.changes.changed(member.changed, this.#serial);
+    this.changes.changed(member, this.#serial);
     this.#recent.add(member.id);
   }
 
@@ -106,7 +93,7 @@ export class ChangeOrder {
   drop(id: string): void {
     const member = this.#byId.get(id);
     if (!member) return;
-    this.changes.drop(member.changed);
+    this.changes.drop(member);
     this.#byId.delete(id);
     const last = this.#turns.pop()!;
     if (last === member) return;

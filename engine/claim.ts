@@ -7,7 +7,7 @@
 
 import { isForeign } from "./life.ts";
 import type { MemberState } from "./member_state.ts";
-import type { Claim, MemberDelta, SentEntry } from "./types.ts";
+import { type Claim, isTombstone, type MemberDelta, type SentEntry } from "./types.ts";
 
 /**
  * What would be held; `undefined` where nothing would be taken, because it is old news, of an earlier life, or
@@ -38,6 +38,6 @@ function claimAfter(before: readonly SentEntry[], told: MemberDelta, held?: Memb
     byKey.delete(entry.key);
     byKey.set(entry.key, entry);
   }
-  const entries = [...byKey.values()].filter(({ value }) => value !== undefined);
+  const entries = [...byKey.values()].filter((entry) => !isTombstone(entry));
   return { id: told.id, life: told.life, number, entries };
 }

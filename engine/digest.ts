@@ -38,12 +38,17 @@ export class Sum {
 
   /** Sixteen hexadecimal digits. */
   toString(): string {
-    return this.#text ??= [this.#a, this.#b].map((half) => half.toString(16).padStart(8, "0")).join("");
+    return this.#text ??= digitsOf(this.#a) + digitsOf(this.#b);
   }
 
+  /** Kept as signed: a larger number would take an object of its own. */
   #change(byA: number, byB: number): void {
-    this.#a = (this.#a + byA) >>> 0;
-    this.#b = (this.#b + byB) >>> 0;
+    this.#a = (this.#a + byA) | 0;
+    this.#b = (this.#b + byB) | 0;
     this.#text = undefined;
   }
+}
+
+function digitsOf(half: number): string {
+  return (half >>> 0).toString(16).padStart(8, "0");
 }

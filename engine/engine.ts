@@ -36,6 +36,7 @@ import {
   type Hold,
   type Holds,
   type Instant,
+  isTombstone,
   type JsonValue,
   type Life,
   type Liveness,
@@ -288,7 +289,7 @@ export class Engine {
   /** The heartbeat of a member, as a value of the key of heartbeats; none where nothing was heard of it. */
   heartbeatOf(memberId: string): Entry | undefined {
     const state = this.#store.order.get(memberId);
-    return state && state.heartbeat.count > 0 ? heartbeatEntry(state) : undefined;
+    return state && state.heartbeatCount > 0 ? heartbeatEntry(state) : undefined;
   }
 
   /** A peer said another member's count. Where members sign, nobody speaks for another (rule L4). */
@@ -343,7 +344,7 @@ export class Engine {
     const peer = this.#memories.peek(peerId);
     const maxBytes = Math.min(this.#settings.maxMessageBytes, peer?.maxMessageBytes ?? Infinity);
     // An unversioned peer would ignore a vector, which is then better sent to another.
-    if (peer?.life !== undefined && isForeign(peer.life)) return { count: this.#self.heartbeat.count };
+    if (peer?.life !== undefined && isForeign(peer.life)) return { count: this.#self.heartbeatCount };
     const room = maxBytes - ENVELOPE_BYTES - (sent?.bytes ?? 0);
     return this.#heartbeats.toSend(this.#self, { peerLives: peer?.lives, room, nowMs: this.#nowMs });
   }
@@ -458,7 +459,7 @@ export class Engine {
 
   /** Under which number a member last said that other members are active for it. */
   #topologyNumber(id: string): number | undefined {
-    return this.#store.order.get(id)?.get(TOPOLOGY_KEY)?.entry.number;
+    return this.#store.order.get(id)?.get(TOPOLOGY_KEY)?.number;
   }
 
   /** Whether an id is in the topology; one's own always is. */
@@ -741,7 +742,7 @@ export class Engine {
   /** The entries of a member that have a value, in rising order of number. */
   entriesOf(memberId: string): readonly Entry[] {
     const member = this.#store.order.get(memberId);
-    const live = [...member?.entries() ?? []].filter((entry) => entry.value !== undefined);
+    const live = [...member?.entries() ?? []].filter((entry) => !isTombstone(entry));
     return member?.isForeign ? live.sort((one, other) => one.number - other.number) : live;
   }
 
@@ -1025,7 +1026,7 @@ export class Engine {
   /** Begins a new life above another one, and sets every key anew in it (E1). */
   #renewLife(told: Life, now: Instant): void {
     const life = lifeAbove(told, now.wallMs, this.#random.next());
-    const entries = this.entriesOf(this.#id).map((entry, index) => ({ ...entry, number: index + 1 }));
+    const entries = this.entriesOf(this.#id).map((entry, index) => renumbered(entry, index + 1));
     this.#self = this.#store.replace(this.#self, entries, { life, floor: 0, now });
     this.#heartbeats.count(this.#self, now);
     this.#exchange.ownLifeRenewed();
@@ -1036,6 +1037,11 @@ export class Engine {
 function isOwnBusiness(key: string): boolean {
   return key === HEARTBEAT_KEY || key === TOPOLOGY_KEY || key === GRACEFULLY_LEFT_KEY || key === MEMBER_KEY ||
     key === SIGNING_KEY;
+}
+
+/** An entry with another number, and without what its holder noted beside it. */
+function renumbered({ key, type, value, json }: SentEntry, number: number): SentEntry {
+  return { key, number, type, value, json };
 }
 
 /** The first of the ids that fit into what a member may publish about others. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Agreement } from "./agreement.ts";
 import type { EngineEvent } from "./events.ts";
 import { FOREIGN_LIFE, isForeign } from "./life.ts";
 import { byCodePoint } from "./murmur3.ts";
@@ -14,8 +15,19 @@ import { Newsroom, type Outcome } from "./news.ts";
 import { NOT_REFUSED, type PeerMemories, type PeerMemory, type Waiting } from "./peer_memory.ts";
 import { askedOf, deltaBytes, select, selectInOrder } from "./selection.ts";
 import { ENVELOPE_BYTES, holdBytes, holdsBytes } from "./size.ts";
+import type { SortedMembers } from "./sorted_members.ts";
 import { stateName, type Store } from "./store.ts";
-import type { Delta, Hold, Holds, Life, MemberDelta, PartialDelta, Summary, SummaryPart } from "./types.ts";
+import type {
+  Delta,
+  Hold,
+  Holds,
+  Life,
+  MemberDelta,
+  MemberSet,
+  PartialDelta,
+  Summary,
+  SummaryPart,
+} from "./types.ts";
 
 /** The most members in one part of a comparison. 1,000: some 150 KB. */
 const MAX_SUMMARY_MEMBERS = 1_000;
@@ -78,6 +90,15 @@ export class Exchange {
   readonly #store: Store;
   readonly #newsroom: Newsroom;
   readonly #emit: (event: EngineEvent) => void;
+  /** Who is known to have a state, as it was last sent and changed since. */
+  #agreeingSet: { readonly sorted: SortedMembers; readonly state: string; set: MemberSet } | undefined;
+  /** The digits of all sets that were taken, so that a member is looked up once for each state. */
+  #taken: {
+    readonly sorted?: SortedMembers;
+    readonly state?: string;
+    readonly retractions?: number;
+    readonly digits: number[];
+  } = { digits: [] };
 
   constructor(
     settings: ExchangeSettings,
@@ -102,7 +123,7 @@ export class Exchange {
 
   /** The name of the state that this member holds. */
   get state(): string {
-    return stateName(this.#store.digest, this.#store.activeHash);
+    return this.#store.state;
   }
 
   /** Whether some of this member's own state is not signed yet, so that its digest covers more than it sends. */
@@ -116,11 +137,11 @@ export class Exchange {
     const known = this.#memories.peek(peerId);
     if (known && known.life !== life) {
       this.#memories.forget(peerId);
-      this.#store.agreement.set(peerId, { acknowledged: undefined });
+      this.#noteKnown(peerId, { acknowledged: undefined });
     }
     const peer = this.#memories.of(peerId);
     // A push that was under way when the last connection broke may be lost.
-    peer.pushed.clear();
+    peer.forgetPushes();
     const held = this.#store.order.get(peerId)?.life;
     // A greeting that was long under way, or a process that has yet to learn of that later life: it greets anew.
     peer.life = held !== undefined && held > life ? undefined : life;
@@ -138,19 +159,22 @@ export class Exchange {
     const { life, maxMessageBytes, heartbeatTurn, heardMs } = known;
     const retold = known.retold + 1;
     Object.assign(this.#memories.of(peerId), { life, maxMessageBytes, heartbeatTurn, heardMs, retold });
-    this.#store.agreement.set(peerId, { acknowledged: undefined });
+    this.#noteKnown(peerId, { acknowledged: undefined });
   }
 
   /** Notes what a peer said of its state, and when. */
   noteState(peer: PeerMemory, { digest, active }: Pick<Delta, "digest" | "active">, nowMs: number): void {
-    peer.receivedState = stateName(digest, active);
+    const { state } = this;
+    const received = stateName(digest, active);
+    // Of equal texts one is kept for all peers.
+    peer.receivedState = received === state ? state : received;
     // The digest covers lives.
-    if (peer.receivedState === this.state) peer.lives = this.#store.livesHash;
+    if (received === state) peer.lives = this.#store.livesHash;
     // Others are active there: a vector by index would say nothing to it.
     else if (active !== this.#store.activeHash) peer.lives = undefined;
     peer.heardMs = nowMs;
     // A sender of an earlier life, as far as others know, says nothing of the later one.
-    this.#store.agreement.set(peer.id, { sent: this.isOutlived(peer) ? undefined : peer.receivedState });
+    this.#noteKnown(peer.id, { sent: this.isOutlived(peer) ? undefined : peer.receivedState });
   }
 
   /** Notes that something of a peer arrived. */
@@ -444,7 +468,7 @@ export class Exchange {
     const isPart = hold.number < hold.end;
     // A part lacks the keys that were set again beyond its end, whatever their numbers were before.
     if (id === this.#selfId && !isPart) peer.ownHeld = Math.max(peer.ownHeld, hold.number);
-    if (peer.pushedAfter(member, 0) <= hold.number) peer.pushed.delete(id);
+    if (peer.pushedAfter(member, 0) <= hold.number) peer.forgetPush(id);
     const waiting = peer.waiting.get(id);
     if (!waiting && !isPart) return member.noteHeldBy(peer, hold.number);
     // A late acknowledgement takes nothing back, and of what a reset is to mend it says nothing.
@@ -468,7 +492,7 @@ export class Exchange {
     // Whoever tells of an earlier entry lacks the one that took its place, whatever was supposed.
     const lacked = told.flatMap(({ key, number }) => {
       const held = member.get(key);
-      return held && held.entry.number > number ? [held.position] : [];
+      return held && held.number > number ? [held.position] : [];
     });
     const after = Math.min(...lacked) - 1;
     if (after < supposed) this.#wait(peer, member, { after });
@@ -495,7 +519,7 @@ export class Exchange {
   ): void {
     const { hold, sent, nowMs } = said;
     const member = this.#store.order.get(id);
-    peer.pushed.delete(id);
+    peer.forgetPush(id);
     if (!member) return;
     if (hold.life > member.life) return this.#memories.settle(peer, id);
     // Of a foreign member numbers say nothing of what lies below.
@@ -506,7 +530,7 @@ export class Exchange {
     if (!sent && number >= peer.supposed(member).after) return;
     // It has lost some of the state that it once said it has.
     peer.receivedState = undefined;
-    this.#store.agreement.set(peer.id, { sent: undefined, reported: undefined });
+    this.#noteKnown(peer.id, { sent: undefined, reported: undefined });
     if (id === this.#selfId) peer.ownHeld = Math.min(peer.ownHeld, number);
     const gap = sent === undefined || number < sent.after;
     this.#wait(peer, member, {
@@ -535,8 +559,8 @@ export class Exchange {
     // late message says nothing of its successor.
     const isLacking = this.isOutlived(peer) || this.#isLacking(peer);
     if (!isLacking) this.#noteAllHeld(peer);
-    if (isLacking) this.#store.agreement.set(peer.id, { acknowledged: undefined });
-    else if (!peer.forgetful) this.#store.agreement.set(peer.id, { acknowledged: this.state });
+    if (isLacking) this.#noteKnown(peer.id, { acknowledged: undefined });
+    else if (!peer.forgetful) this.#noteKnown(peer.id, { acknowledged: this.state });
     return !isLacking;
   }
 
@@ -576,17 +600,38 @@ export class Exchange {
     // It has another state, so that it knows nothing about this one.
     if (this.#signs || peer.receivedState !== state || active.size <= 2) return {};
     // Not read before: to sort the members anew costs by their number (rule E6).
-    return {
-      agreeing: this.#store.sorted.encode((id) => id === this.#selfId || agreement.agrees(id, state)),
-    };
+    const { sorted } = this.#store;
+    if (this.#agreeingSet?.sorted !== sorted || this.#agreeingSet.state !== state) {
+      const set = sorted.encode((id) => id === this.#selfId || agreement.agrees(id, state));
+      this.#agreeingSet = { sorted, state, set };
+    }
+    return { agreeing: this.#agreeingSet.set };
+  }
+
+  /** Notes what a peer is known to hold, also in the set of those that agree. */
+  #noteKnown(id: string, known: Parameters<Agreement["set"]>[1]): void {
+    const { agreement } = this.#store;
+    if (!agreement.set(id, known)) return;
+    const encoded = this.#agreeingSet;
+    if (encoded?.state !== this.state) this.#agreeingSet = undefined;
+    else if (encoded) {
+      const isIn = (each: string) => each === this.#selfId || agreement.agrees(each, encoded.state);
+      encoded.set = encoded.sorted.encodeAnew(encoded.set, id, isIn);
+    }
   }
 
   /** Takes what a peer with the same state knows of others. Where members sign, nobody speaks for another. */
   #noteAgreeing({ agreeing, digest, active }: Delta): void {
     const { state } = this;
     if (agreeing === undefined || this.#signs || stateName(digest, active) !== state) return;
-    for (const id of this.#store.sorted.decode(agreeing)) {
-      if (id !== this.#selfId) this.#store.agreement.set(id, { reported: state });
+    const { sorted, agreement } = this.#store;
+    const { retractions } = agreement;
+    const before = this.#taken;
+    if (before.sorted !== sorted || before.state !== state || before.retractions !== retractions) {
+      this.#taken = { sorted, state, retractions, digits: [] };
+    }
+    for (const id of sorted.decode(agreeing, this.#taken.digits)) {
+      if (id !== this.#selfId) this.#noteKnown(id, { reported: state });
     }
   }
 
@@ -597,7 +642,7 @@ export class Exchange {
     if (delta.partial || !nothingLeft || delta.active !== this.#store.activeHash) return;
     if (peer.comparing) return;
     // That the digests differ proves that something is lacking, whatever was acknowledged.
-    this.#store.agreement.set(peer.id, { acknowledged: undefined });
+    this.#noteKnown(peer.id, { acknowledged: undefined });
     const differing = `${this.state} ${theirs}`;
     peer.mismatches = peer.differing === differing ? peer.mismatches + 1 : 1;
     peer.differing = differing;
@@ -615,9 +660,9 @@ export class Exchange {
     peer.tried = undefined;
     this.#recollect(peer);
     this.#memories.compare(peer, false);
-    this.#store.agreement.set(peer.id, { acknowledged: this.state });
+    this.#noteKnown(peer.id, { acknowledged: this.state });
     this.#noteAllHeld(peer);
-    peer.pushed.clear();
+    peer.forgetPushes();
     peer.ownHeld = Math.max(peer.ownHeld, this.#store.order.get(this.#selfId)!.held);
     for (const id of peer.waiting.keys()) {
       if (!this.#store.order.get(id) || this.#store.active.has(id)) this.#memories.settle(peer, id);

@@ -11,7 +11,6 @@
 
 import { DIGITS } from "./base64_digits.ts";
 import { Chain, type Link } from "./chain.ts";
-import { Place } from "./change_order.ts";
 import { Sum } from "./digest.ts";
 import { isForeign } from "./life.ts";
 import { murmur32Pair } from "./murmur3.ts";
@@ -20,19 +19,80 @@ import { entryBytes, heldBytes, memberBytes, sizeWith, type StateSize } from "./
 import {
   type Claim,
   type Entry,
-  type Heartbeat,
   HEARTBEAT_KEY,
+  isTombstone,
+  type JsonValue,
   type Life,
   type MemberDelta,
   type SentEntry,
+  TYPE,
 } from "./types.ts";
 
-/** An entry in its place: when, in the holder's own order of change, it was set or merged here. */
-export interface HeldEntry extends Link<HeldEntry> {
-  readonly entry: Entry;
+/**
+ * An entry in its place: when, in the holder's own order of change, it was set or merged here. One object for both, and
+ * only the text of the value: there are as many of these as members times keys.
+ */
+export class HeldEntry implements Entry, Link<HeldEntry> {
+  readonly key: string;
+  readonly number: number;
+  readonly type: string;
+  readonly json: string;
+  readonly timestampMs: number;
   readonly serial: number;
+  older: HeldEntry | undefined = undefined;
+  newer: HeldEntry | undefined = undefined;
+
+  constructor({ key, number, type, json, timestampMs }: Omit<Entry, "value">, serial: number) {
+    this.key = key;
+    this.number = number;
+    this.type = type;
+    this.json = json;
+    this.timestampMs = timestampMs;
+    this.serial = serial;
+  }
+
+  /** Made anew from its text each time: most values are passed on more often than they are read. */
+  get value(): JsonValue | undefined {
+    return isTombstone(this) ? undefined : JSON.parse(this.json);
+  }
+
   /** Where it stands: see the module. */
-  readonly position: number;
+  get position(): number {
+    return this.number;
+  }
+
+  /** The entry without its neighbours, which lead back to it. */
+  toJSON(): Entry {
+    const { key, number, type, value, json, timestampMs } = this;
+    return { key, number, type, value, json, timestampMs };
+  }
+}
+
+/** An entry of a foreign member. */
+class ForeignEntry extends HeldEntry {
+  override get position(): number {
+    return this.serial;
+  }
+}
+
+/** An entry in a form that nobody here can read: a decoder of this member's may have made another value of it. */
+class PackedEntry extends HeldEntry {
+  readonly #position: number;
+  readonly #value: JsonValue | undefined;
+
+  constructor(entry: Entry, options: { readonly serial: number; readonly position: number }) {
+    super(entry, options.serial);
+    this.#position = options.position;
+    this.#value = entry.value;
+  }
+
+  override get value(): JsonValue | undefined {
+    return this.#value;
+  }
+
+  override get position(): number {
+    return this.#position;
+  }
 }
 
 /** The changes made here that someone is known to hold. */
@@ -55,7 +115,7 @@ export interface Draft {
 }
 
 /** What is held of one life of one member. */
-export class MemberState {
+export class MemberState implements Link<MemberState> {
   readonly id: string;
   readonly life: Life;
   /** Whether it knows nothing of lives and prefixes. */
@@ -64,14 +124,20 @@ export class MemberState {
   held = 0;
   /** The highest number of any entry: of all but a foreign member, the same. */
   highest = 0;
-  /** The member's latest heartbeat that is known: how often it has counted in this life (rule L1). */
-  readonly heartbeat: Heartbeat = { count: 0, wallMs: 0, monotonicMs: -Infinity };
+  /** How often the member has counted in this life, as far as is known (rule L1). */
+  heartbeatCount = 0;
+  /** When that was learned, by this member's wall clock. */
+  heartbeatWallMs = 0;
+  /** The same by its monotonic clock; `-Infinity` where nothing was ever heard. */
+  heartbeatMonotonicMs: number = -Infinity;
   /** The member's own signature over everything up to `held`, where it signs. */
   proof: string | undefined;
   /** Up to where all active members are known to hold it (rule E8). */
   settled = 0;
-  /** The member's place in its holder's order of change: see `ChangeOrder`. */
-  readonly changed: Place = new Place(this);
+  /** The serial of the member's last change, 0 where there was none, and its neighbours by that: see `ChangeOrder`. */
+  changedSerial = 0;
+  older: MemberState | undefined = undefined;
+  newer: MemberState | undefined = undefined;
   turn = 0;
 
   #keys = 0;
@@ -142,26 +208,26 @@ export class MemberState {
   get(key: string): HeldEntry | undefined {
     if (this.#byKey) return this.#byKey.get(key);
     let held = this.#entries.newest;
-    while (held && held.entry.key !== key) held = held.older;
+    while (held && held.key !== key) held = held.older;
     return held;
   }
 
   /** The value's entry under a key; none where it was deleted. */
   live(key: string): Entry | undefined {
-    const entry = this.get(key)?.entry;
-    return entry?.value === undefined ? undefined : entry;
+    const entry = this.get(key);
+    return entry === undefined || isTombstone(entry) ? undefined : entry;
   }
 
   /** Every entry, tombstones included, in rising order of position. */
-  *entries(): Iterable<Entry> {
-    for (const { entry } of this.#entries.oldestFirst()) yield entry;
+  entries(): Iterable<Entry> {
+    return this.#entries.oldestFirst();
   }
 
   /** Whether entries that someone told are all, and no older than, what is held here above a position. */
   isCoveredBy(told: readonly SentEntry[], after: number): boolean {
     const numbers = new Map(told.map(({ key, number }) => [key, number]));
     for (let held = this.#entries.newest; held && held.position > after; held = held.older) {
-      if ((numbers.get(held.entry.key) ?? 0) < held.entry.number) return false;
+      if ((numbers.get(held.key) ?? 0) < held.number) return false;
     }
     return true;
   }
@@ -183,7 +249,7 @@ export class MemberState {
 
   /** What is held now, as something to sign or to verify. */
   claim(): Claim {
-    const entries = [...this.entries()].filter(({ value }) => value !== undefined);
+    const entries = [...this.entries()].filter((entry) => !isTombstone(entry));
     const { id, life } = this;
     return { id, life, number: this.held, entries };
   }
@@ -205,7 +271,7 @@ export class MemberState {
 
   /** How large this state would be with an entry. */
   sizeWith(entry: SentEntry): StateSize {
-    return sizeWith(this.size, entry, this.get(entry.key)?.entry);
+    return sizeWith(this.size, entry, this.get(entry.key));
   }
 
   /** The deletions that are still told of, the first deleted first. */
@@ -229,11 +295,11 @@ export class MemberState {
         told.delete(entry.key);
         kept.push(entry);
       } else if (entry.number > after) {
-        isWrong ||= entry.value !== undefined && !isSame(entry, inPart);
+        isWrong ||= !isTombstone(entry) && !isSame(entry, inPart);
       } else if (!inPart) kept.push(entry);
     }
     for (const entry of told.values()) {
-      isWrong ||= entry.value !== undefined && entry.number <= this.held &&
+      isWrong ||= !isTombstone(entry) && entry.number <= this.held &&
         !isSame(entry, this.live(entry.key));
     }
     if (!isWrong) return undefined;
@@ -244,24 +310,23 @@ export class MemberState {
   put(entry: Entry, serial: number): HeldEntry {
     const before = this.get(entry.key);
     if (before) this.#drop(before);
-    const position = this.isForeign ? serial : entry.number;
-    const held: HeldEntry = { entry, serial, position, older: undefined, newer: undefined };
+    const held = this.#placed(entry, serial);
     this.#entries.put(held);
-    this.#byKey?.set(entry.key, held);
+    this.#byKey?.set(held.key, held);
     if (++this.#keys > FEW_KEYS) this.#byKey ??= this.#keyed();
-    this.held = position;
-    if (this.#isCompared(entry)) this.highest = Math.max(this.highest, entry.number);
-    this.#bytes += heldBytes(entry);
-    this.#sentBytes += entryBytes(entry);
-    if (entry.value === undefined) (this.#deletions ??= new Set()).add(held);
-    if (entry.value !== undefined && this.#isCompared(entry)) this.#sum.add(...this.#share(entry));
+    this.held = held.position;
+    if (this.#isCompared(held)) this.highest = Math.max(this.highest, held.number);
+    this.#bytes += heldBytes(held);
+    this.#sentBytes += entryBytes(held);
+    if (isTombstone(held)) (this.#deletions ??= new Set()).add(held);
+    else if (this.#isCompared(held)) this.#sum.add(...this.#share(held));
     return held;
   }
 
   /** Forgets a tombstone that every peer has had time to learn of (rule E8). */
   forget(tombstone: HeldEntry): void {
     this.#drop(tombstone);
-    this.raiseFloor({ number: tombstone.entry.number, serial: tombstone.serial });
+    this.raiseFloor({ number: tombstone.number, serial: tombstone.serial });
   }
 
   /**
@@ -282,7 +347,7 @@ export class MemberState {
   /** Whether someone is known to hold everything here. */
   isHeldBy(known: Known): boolean {
     if (this.held === 0) return true;
-    if (!this.isForeign) return known.changes.has(this.changed.serial);
+    if (!this.isForeign) return known.changes.has(this.changedSerial);
     for (const { serial } of this.#entries.oldestFirst()) if (!known.changes.has(serial)) return false;
     return true;
   }
@@ -293,7 +358,7 @@ export class MemberState {
     // Of a foreign member one entry says nothing of another.
     const serials = this.isForeign
       ? [...this.#entries.oldestFirst()].map(({ serial }) => serial)
-      : [this.changed.serial];
+      : [this.changedSerial];
     for (const serial of serials) known.changes.add(serial - 1, serial);
   }
 
@@ -330,7 +395,7 @@ export class MemberState {
 
   #wholeAfter(start: number): readonly Entry[] {
     if (this.#certified) return this.#certified.entries.filter(({ number }) => number > start);
-    const entries = [...this.#newerThan(start)].map(({ entry }) => entry);
+    const entries = [...this.#newerThan(start)];
     return this.isForeign ? entries.sort((one, other) => one.number - other.number) : entries;
   }
 
@@ -338,7 +403,7 @@ export class MemberState {
   #firstAfter(start: number, maxBytes: number): readonly Entry[] {
     const entries: Entry[] = [];
     let bytes = 0;
-    for (const { entry } of this.#newerThan(start)) {
+    for (const entry of this.#newerThan(start)) {
       bytes += entryBytes(entry);
       if (bytes > maxBytes && entries.length > 0) break;
       entries.push(entry);
@@ -361,6 +426,14 @@ export class MemberState {
     return this.held;
   }
 
+  #placed(entry: Entry, serial: number): HeldEntry {
+    if (entry.type === TYPE.packed) {
+      const position = this.isForeign ? serial : entry.number;
+      return new PackedEntry(entry, { serial, position });
+    }
+    return this.isForeign ? new ForeignEntry(entry, serial) : new HeldEntry(entry, serial);
+  }
+
   /** The heartbeat of an unversioned member has the number under which each holder first heard its statistics. */
   #isCompared({ key }: Entry): boolean {
     return !this.isForeign || key !== HEARTBEAT_KEY;
@@ -372,19 +445,18 @@ export class MemberState {
 
   #keyed(): Map<string, HeldEntry> {
     const byKey = new Map<string, HeldEntry>();
-    for (const held of this.#entries.oldestFirst()) byKey.set(held.entry.key, held);
+    for (const held of this.#entries.oldestFirst()) byKey.set(held.key, held);
     return byKey;
   }
 
   #drop(held: HeldEntry): void {
     this.#keys--;
     this.#entries.drop(held);
-    this.#byKey?.delete(held.entry.key);
-    const { entry } = held;
-    this.#bytes -= heldBytes(entry);
-    this.#sentBytes -= entryBytes(entry);
-    this.#deletions?.delete(held);
-    if (entry.value !== undefined && this.#isCompared(entry)) this.#sum.remove(...this.#share(entry));
+    this.#byKey?.delete(held.key);
+    this.#bytes -= heldBytes(held);
+    this.#sentBytes -= entryBytes(held);
+    if (isTombstone(held)) this.#deletions?.delete(held);
+    else if (this.#isCompared(held)) this.#sum.remove(...this.#share(held));
   }
 }
 

@@ -20,6 +20,7 @@ import {
   HEARTBEAT_KEY,
   type Hold,
   type Instant,
+  isTombstone,
   type Life,
   type MemberDelta,
   type SentEntry,
@@ -115,7 +116,7 @@ export class Merge {
     const after = this.#takeEntries(fitting, held, telling);
     if (fitting !== taken) note(after, telling);
     // What is no news was not verified.
-    if (isNews) after.raiseFloor({ number: forgotten, serial: after.changed.serial });
+    if (isNews) after.raiseFloor({ number: forgotten, serial: after.changedSerial });
     this.#learn(after, told, telling);
     // Of itself the sender says less than it once gave out.
     if (told.id === telling.peerId && end < after.held) note(after, telling);
@@ -131,7 +132,7 @@ export class Merge {
   #takeForeign(told: MemberDelta, held: MemberState | undefined, telling: Telling): void {
     if (held) this.#noteConflicts(held, told.entries, telling);
     const news = told.entries.filter((entry) => {
-      const mine = held?.get(entry.key)?.entry;
+      const mine = held?.get(entry.key);
       // An unversioned member numbers its heartbeats like entries: only other statistics are a change of state.
       if (entry.key === HEARTBEAT_KEY && mine && mine.json === entry.json) return false;
       return entry.number > (mine?.number ?? 0);
@@ -144,7 +145,7 @@ export class Merge {
     if (held) this.#store.put(held, news, telling.now);
     else if (news.length > 0) this.#begin({ ...told, entries: news }, { floor: 0, telling });
     this.#applyLeft(told.id, telling.now);
-    const heartbeat = told.entries.find(({ key, value }) => key === HEARTBEAT_KEY && value !== undefined);
+    const heartbeat = told.entries.find((entry) => entry.key === HEARTBEAT_KEY && !isTombstone(entry));
     const state = this.#store.order.get(told.id);
     if (state && heartbeat) this.#heartbeats.learn(state, heartbeat.number, telling.now);
   }
@@ -183,7 +184,7 @@ export class Merge {
       this.#store.put(held, news, now);
       if (news.length > 0) {
         held.proof = told.proof;
-        held.raiseFloor({ number: floor, serial: held.changed.serial });
+        held.raiseFloor({ number: floor, serial: held.changedSerial });
       }
       this.#applyLeft(told.id, now);
       return held;
@@ -208,7 +209,7 @@ export class Merge {
     const { floor, telling: { now, peerId } } = how;
     const member = this.#store.hold(told.id, told.life);
     this.#store.put(member, told.entries, now);
-    member.raiseFloor({ number: floor, serial: member.changed.serial });
+    member.raiseFloor({ number: floor, serial: member.changedSerial });
     const isForgotten = this.#membership.departures.memory(told.id) !== undefined;
     this.#membership.heard(told.id, now);
     // A signed state of one that was forgotten may be an old one that was played back.
@@ -227,7 +228,7 @@ export class Merge {
   #noteConflicts(mine: MemberState, entries: readonly SentEntry[], telling: Telling): void {
     for (const entry of entries) {
       if (entry.number > mine.highest) return;
-      const held = mine.get(entry.key)?.entry;
+      const held = mine.get(entry.key);
       if (held?.number !== entry.number || (held.json === entry.json && held.type === entry.type)) continue;
       this.#emit({
         type: "ConflictDetected",
@@ -247,7 +248,7 @@ export class Merge {
     const repaired = mine && told.reset ? mine.repairedBy(told) : undefined;
     const into = repaired ? undefined : mine;
     const added = repaired ?? told.entries.filter(({ number, key }) => {
-      const before = mine?.isForeign ? mine.get(key)?.entry.number : mine?.held;
+      const before = mine?.isForeign ? mine.get(key)?.number : mine?.held;
       return number > (before ?? 0);
     });
     const count = this.#countFitting(added, into, told);
@@ -270,7 +271,7 @@ export class Merge {
     let size: StateSize = mine?.size ?? { keys: 0, bytes: 0, sentBytes: 0 };
     let fitting = 0;
     for (const [index, entry] of entries.entries()) {
-      size = sizeWith(size, entry, mine?.get(entry.key)?.entry);
+      size = sizeWith(size, entry, mine?.get(entry.key));
       const isWithin = size.keys <= MARGIN * maxKeysPerMember && size.bytes <= MARGIN * maxStateBytes &&
         size.sentBytes <= maxSentBytes;
       if (isWithin) fitting = index + 1;
@@ -293,7 +294,7 @@ function withoutIdleDeletions(
 ): { readonly taken: MemberDelta; readonly forgotten: number } {
   const before = told.reset ? undefined : mine;
   const isIdle = (entry: SentEntry) =>
-    entry.value === undefined && !before?.live(entry.key) && entry !== told.entries.at(-1);
+    isTombstone(entry) && !before?.live(entry.key) && entry !== told.entries.at(-1);
   const forgotten = told.entries.findLast(isIdle)?.number ?? 0;
   return { taken: { ...told, entries: told.entries.filter((entry) => !isIdle(entry)) }, forgotten };
 }

@@ -115,7 +115,7 @@ export class Newsroom {
       turn: inTurn.find(isLeft)?.turn ?? news.turn,
       turnFirst: peer.crowded && (next === undefined || isLeft(next)),
       partial: peer.crowded || peer.heldBack,
-      changes: [Math.max(0, ...left.map(({ member }) => member.changed.serial)), serial],
+      changes: [Math.max(0, ...left.map(({ member }) => member.changedSerial)), serial],
     };
   }
 
@@ -190,11 +190,14 @@ export class Newsroom {
   }
 
   /** The heartbeat of a blocked member is not passed on: it would free the member elsewhere (E10). */
-  #withCount({ id, heartbeat, settled, isForeign }: MemberState, delta: MemberDelta): MemberDelta {
+  #withCount(
+    { id, heartbeatCount: count, settled, isForeign }: MemberState,
+    delta: MemberDelta,
+  ): MemberDelta {
     if (this.#store.active.has(id)) {
       return {
         ...delta,
-        ...(heartbeat.count > 0 && { count: heartbeat.count }),
+        ...(count > 0 && { count }),
         ...(settled > 0 && !this.#signs && { settled }),
       };
     }

@@ -38,6 +38,8 @@ export interface Waiting {
 export const NOT_REFUSED: Pick<Waiting, "refusals" | "notBeforeMs"> = { refusals: 0, notBeforeMs: -Infinity };
 
 const NONE: ReadonlyMap<string, Waiting> = new Map();
+/** Of most peers of a large cluster there is none: an empty map for each takes more room than all else of it. */
+const NO_PUSHES: ReadonlyMap<string, Hold> = new Map();
 /** The most members whose push to one peer is remembered. A push that is forgotten is sent again by a round. */
 const MAX_PUSHED = 1_024;
 
@@ -65,7 +67,7 @@ export class PeerMemory {
   /** Whether waiting members were dropped, so that an empty list proves nothing. */
   forgetful = false;
   /** By member id, the version that was last pushed to the peer and that it has not acknowledged. */
-  readonly pushed: Map<string, Hold> = new Map();
+  pushed: ReadonlyMap<string, Hold> = NO_PUSHES;
   /** Up to which number the peer is known to hold this member's own state, with nothing left out of it. */
   ownHeld = 0;
   /** Whose turn it is where not all find room. */
@@ -93,9 +95,23 @@ export class PeerMemory {
 
   /** Notes that a member was pushed to the peer up to a number. */
   notePushed(id: string, version: Hold): void {
-    this.pushed.delete(id);
-    this.pushed.set(id, version);
-    if (this.pushed.size > MAX_PUSHED) this.pushed.delete(this.pushed.keys().next().value!);
+    if (this.pushed === NO_PUSHES) this.pushed = new Map();
+    const pushed = this.pushed as Map<string, Hold>;
+    pushed.delete(id);
+    pushed.set(id, version);
+    if (pushed.size > MAX_PUSHED) pushed.delete(pushed.keys().next().value!);
+  }
+
+  /** The last push of a member arrived, or may be lost. */
+  forgetPush(id: string): void {
+    if (!this.pushed.has(id)) return;
+    (this.pushed as Map<string, Hold>).delete(id);
+    if (this.pushed.size === 0) this.pushed = NO_PUSHES;
+  }
+
+  /** Every push arrived, or may be lost. */
+  forgetPushes(): void {
+    this.pushed = NO_PUSHES;
   }
 
   /**

@@ -51,23 +51,54 @@ export class SortedMembers {
   /** The members at the indices for which this is true. */
   encode(isIn: (id: string) => boolean): MemberSet {
     let text = "";
-    for (let start = 0; start < this.ids.length; start += 6) {
-      let bits = 0;
-      for (let bit = 0; bit < 6; bit++) {
-        const id = this.ids[start + bit];
-        if (id !== undefined && isIn(id)) bits |= 32 >> bit;
-      }
-      text += DIGITS[bits];
-    }
+    for (let at = 0; 6 * at < this.ids.length; at++) text += this.#digit(at, isIn);
     return text;
   }
 
-  /** The ids of a set that a peer sent; none where it is of another number of members. */
-  *decode(set: MemberSet): Iterable<string> {
+  /** A set that was encoded before, in which this may have become true or false of one member. */
+  encodeAnew(set: MemberSet, id: string, isIn: (id: string) => boolean): MemberSet {
+    const index = this.#find(id);
+    if (index === undefined) return set;
+    const at = Math.floor(index / 6);
+    const digit = this.#digit(at, isIn);
+    return digit === set[at] ? set : set.slice(0, at) + digit + set.slice(at + 1);
+  }
+
+  #digit(at: number, isIn: (id: string) => boolean): string {
+    let bits = 0;
+    for (let bit = 0; bit < 6; bit++) {
+      const id = this.ids[6 * at + bit];
+      if (id !== undefined && isIn(id)) bits |= 32 >> bit;
+    }
+    return DIGITS[bits]!;
+  }
+
+  /** The index of a member, by halves: a map of all would take more room than the list does. */
+  #find(id: string): number | undefined {
+    let [low, high] = [0, this.ids.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (byCodePoint(this.ids[middle]!, id) < 0) low = middle + 1;
+      else high = middle;
+    }
+    return this.ids[low] === id ? low : undefined;
+  }
+
+  /**
+   * The ids of a set that a peer sent; none where it is of another number of members. Those whose bits are set in the
+   * digits `before` are left out, and the others' bits are set there.
+   */
+  *decode(set: MemberSet, before: number[] = []): Iterable<string> {
     if (set.length !== Math.ceil(this.ids.length / 6)) return;
-    for (const [index, id] of this.ids.entries()) {
-      const value = digitAt(set, Math.floor(index / 6));
-      if (value >= 0 && (value & (32 >> (index % 6))) !== 0) yield id;
+    for (let at = 0; at < set.length; at++) {
+      const known = before[at] ?? 0;
+      const value = Math.max(0, digitAt(set, at)) & ~known;
+      before[at] = known | value;
+      if (value === 0) continue;
+      for (let bit = 0; bit < 6; bit++) {
+        const id = this.ids[6 * at + bit];
+        if (id !== undefined && (value & (32 >> bit)) !== 0) yield id;
+      }
     }
   }
 }

@@ -12,7 +12,14 @@ import { Sum } from "./digest.ts";
 import type { EngineEvent } from "./events.ts";
 import { type HeldEntry, MemberState } from "./member_state.ts";
 import { SortedMembers } from "./sorted_members.ts";
-import { HEARTBEAT_KEY, type Instant, type JsonValue, type Life, type SentEntry } from "./types.ts";
+import {
+  HEARTBEAT_KEY,
+  type Instant,
+  isTombstone,
+  type JsonValue,
+  type Life,
+  type SentEntry,
+} from "./types.ts";
 
 /** The name of a state that digests compare: its digest and the hash of the ids that are active. */
 export function stateName(digest: string, active: string): string {
@@ -38,6 +45,7 @@ export class Store {
   readonly #digest = new Sum();
   readonly #activeHash = new Sum();
   readonly #livesHash = new Sum();
+  #named = { digest: "", activeHash: "", state: "" };
   #sorted: SortedMembers | undefined;
   /** Deleted keys that are still told of, the first deleted first. */
   readonly #tombstones = new Map<HeldEntry, { readonly member: MemberState; readonly sinceMs: number }>();
@@ -55,6 +63,16 @@ export class Store {
   /** The hash of the active ids. */
   get activeHash(): string {
     return this.#activeHash.toString();
+  }
+
+  /** The name of the state that is held. Kept while it holds: it is compared with every message. */
+  get state(): string {
+    const { digest, activeHash } = this;
+    const named = this.#named;
+    if (named.digest === digest && named.activeHash === activeHash) return named.state;
+    const state = stateName(digest, activeHash);
+    this.#named = { digest, activeHash, state };
+    return state;
   }
 
   /** The hash of the active ids and the lives that are held of them: where two are equal, so is the meaning of an index. */
@@ -156,7 +174,7 @@ export class Store {
     for (const entry of entries) {
       const before = member.live(entry.key);
       this.#place(member, entry, now);
-      if (entry.value !== undefined || before) this.#emitUpdate(member.id, entry, entry.value);
+      if (!isTombstone(entry) || before) this.#emitUpdate(member.id, entry, entry.value);
       this.#noteValue(member.id, entry.key, entry.value);
     }
     if (active) this.#digest.addSum(member.sum);
@@ -181,21 +199,23 @@ export class Store {
         old.type === entry.type;
       // What was merged before is not merged anew (R5.4).
       this.#place(member, entry, unchanged ? { ...now, wallMs: old.timestampMs } : now);
-      if (!unchanged && (entry.value !== undefined || old)) this.#emitUpdate(member.id, entry, entry.value);
+      if (!unchanged && (!isTombstone(entry) || old)) this.#emitUpdate(member.id, entry, entry.value);
       this.#noteValue(member.id, entry.key, entry.value);
     }
     // A serial of its own, also where nothing is set.
     if (entries.length === 0) this.order.next();
     member.raiseFloor({ number: floor, serial: this.order.serial });
     if (life === before.life) {
-      Object.assign(member.heartbeat, before.heartbeat);
+      member.heartbeatCount = before.heartbeatCount;
+      member.heartbeatWallMs = before.heartbeatWallMs;
+      member.heartbeatMonotonicMs = before.heartbeatMonotonicMs;
       member.settled = before.settled;
     }
     if (active) this.#digest.addSum(member.sum);
     this.#bury(before);
     this.order.changed(member);
     for (const old of before.entries()) {
-      if (old.value === undefined || member.get(old.key)) continue;
+      if (isTombstone(old) || member.get(old.key)) continue;
       this.#emitUpdate(member.id, old, undefined);
       this.#noteValue(member.id, old.key, undefined);
     }
@@ -216,7 +236,7 @@ export class Store {
     if (isActive) this.#unheard.add(id);
     this.#bury(member);
     for (const entry of member.entries()) {
-      if (entry.value === undefined) continue;
+      if (isTombstone(entry)) continue;
       this.#emitUpdate(id, entry, undefined);
       this.#noteValue(id, entry.key, undefined);
     }
@@ -229,7 +249,7 @@ export class Store {
       this.#tombstones.delete(tombstone);
       // A member's latest entry says up to where it is held: it is looked at again later. Of a foreign member
       // nothing but the tombstone itself keeps an older value from coming back.
-      const isLatest = tombstone.entry.number === member.held;
+      const isLatest = tombstone.number === member.held;
       if (isLatest || member.isForeign) this.#tombstones.set(tombstone, { member, sinceMs: nowMs });
       else member.forget(tombstone);
     }
@@ -241,9 +261,9 @@ export class Store {
     if (member.isForeign || settled <= member.settled) return;
     member.settled = settled;
     for (const tombstone of member.deletions) {
-      if (tombstone.entry.number > settled) return;
+      if (tombstone.number > settled) return;
       // The latest entry says up to where the member is held.
-      if (tombstone.entry.number === member.held) return;
+      if (tombstone.number === member.held) return;
       this.#tombstones.delete(tombstone);
       member.forget(tombstone);
     }
@@ -262,14 +282,14 @@ export class Store {
     // Else a key that is set and deleted without end would leave a tombstone each time.
     if (before) this.#tombstones.delete(before);
     const held = member.put({ key, number, type, value, json, timestampMs: now.wallMs }, serial);
-    if (value === undefined) this.#tombstones.set(held, { member, sinceMs: now.monotonicMs });
+    if (isTombstone(held)) this.#tombstones.set(held, { member, sinceMs: now.monotonicMs });
     this.order.changed(member);
   }
 
   /** Of what is no longer held no tombstones are kept either. */
   #bury(member: MemberState): void {
     for (const entry of member.entries()) {
-      if (entry.value === undefined) this.#tombstones.delete(member.get(entry.key)!);
+      if (isTombstone(entry)) this.#tombstones.delete(member.get(entry.key)!);
     }
   }
 

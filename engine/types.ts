@@ -20,16 +20,6 @@ export type JsonValue =
  */
 export type Life = string;
 
-/** How often a member has counted in one life, and when this member learned that. */
-export interface Heartbeat {
-  /** Rises by one at every interval of its owner. */
-  count: number;
-  /** The holder's wall clock, in Unix milliseconds. */
-  wallMs: number;
-  /** The holder's monotonic clock, in milliseconds; `-Infinity` where nothing was ever heard. */
-  monotonicMs: number;
-}
-
 /** Both clocks at one moment. The engine reads neither: it is handed them. */
 export interface Instant {
   /** Milliseconds that only go forward; ages are taken from these. */
@@ -50,6 +40,11 @@ export interface SentEntry {
   readonly value: JsonValue | undefined;
   /** The JSON text of `value` (empty for a tombstone), kept because an entry never changes. */
   readonly json: string;
+}
+
+/** Whether an entry says that its key was deleted. */
+export function isTombstone({ json }: Pick<SentEntry, "json">): boolean {
+  return json === "";
 }
 
 /** An entry as a member holds it. Never changed once made. */

@@ -78,7 +78,8 @@ export class Running {
       isStopping: () => this.#leaving.signal.aborted,
       isFull: () => topology.ids().size >= config.maxMembers,
       onStranger: (member) => this.#admit(member),
-      onGreeted: (member) => this.#greeted.push(member),
+      // Without a discovery nobody reads it.
+      onGreeted: (member) => void (cluster.discovery && this.#greeted.push(member)),
       onSuspect: (session, suspect) => this.#crashWatch?.onSuspect(session, suspect),
       onRefused: (session, { code, reason, life }, { isSigned }) => {
         // Whoever leaves is blocked by all: that is what it asked for, and no news.

@@ -47,7 +47,7 @@ export function anyText(entry: SentEntry): string {
     case TYPE.empty:
       return EMPTY_TEXT;
     case TYPE.heartbeat:
-      return heartbeatText(entry.value as Fields);
+      return entry.json === "{}" ? `${HEARTBEAT_HEAD}}` : heartbeatText(entry.value as Fields);
     case TYPE.topology:
       return entry.json === "{}" ? `${TOPOLOGY_HEAD}}` : `${TOPOLOGY_HEAD},${entry.json.slice(1)}`;
     case TYPE.packed:

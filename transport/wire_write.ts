@@ -5,14 +5,15 @@
  * @module
  */
 
-import type {
-  Delta,
-  Holds,
-  Liveness,
-  MemberDelta,
-  PartialDelta,
-  SentEntry,
-  SummaryPart,
+import {
+  type Delta,
+  type Holds,
+  isTombstone,
+  type Liveness,
+  type MemberDelta,
+  type PartialDelta,
+  type SentEntry,
+  type SummaryPart,
 } from "../engine/types.ts";
 import type { Gossip, Message, Push, Refusal, Reply } from "../gossiper/message.ts";
 import { anyText } from "./wire_any.ts";
@@ -93,7 +94,7 @@ function entriesText(member: MemberDelta): string {
 
 function entryText(entry: SentEntry & { readonly timestampMs?: number }): string {
   let text = `{"sequenceNumber":"${entry.number}"`;
-  if (entry.value !== undefined) text += `,"value":${anyText(entry)}`;
+  if (!isTombstone(entry)) text += `,"value":${anyText(entry)}`;
   if (entry.timestampMs) text += `,"localTimestampUnixMilliseconds":"${Math.trunc(entry.timestampMs)}"`;
   return text + "}";
 }

@@ -13,7 +13,7 @@ const NO_STATISTICS = { json: "{}", value: Object.freeze({}) };
 /** A heartbeat as an entry: the statistics of the state, and the count in place of a sequence number. */
 export function heartbeatEntry(state: MemberState): Entry {
   const { json, value } = state.live(HEARTBEAT_KEY) ?? NO_STATISTICS;
-  const { count: number, wallMs: timestampMs } = state.heartbeat;
+  const { heartbeatCount: number, heartbeatWallMs: timestampMs } = state;
   return { key: HEARTBEAT_KEY, number, type: TYPE.heartbeat, value, json, timestampMs };
 }
 
@@ -31,7 +31,7 @@ export function withHeartbeatEntries(
   const byId = new Map(deltas.map((delta) => [delta.id, withCount(delta, stateOf(delta.id))]));
   if (byId.size >= places) return [...byId.values()];
   for (const state of members) {
-    if (byId.has(state.id) || state.heartbeat.count === 0) continue;
+    if (byId.has(state.id) || state.heartbeatCount === 0) continue;
     const { id, life } = state;
     byId.set(id, { id, life, after: 0, reset: false, entries: [heartbeatEntry(state)] });
     // Before the next is asked for: it is the first in the next message.

@@ -90,7 +90,7 @@ export class Heartbeats {
 
   /** Counts this member's own interval. */
   count(own: MemberState, now: Instant): void {
-    this.#raise(own, own.heartbeat.count + 1, now);
+    this.#raise(own, own.heartbeatCount + 1, now);
   }
 
   /** To be called once an interval. */
@@ -125,17 +125,17 @@ export class Heartbeats {
     const state = this.#store.order.get(id);
     // A member that has just started has no count, and a member whose state found no room here lives all the same.
     if (!state || (count === 0 && !state.isForeign)) return this.#membership.heartbeat(id, now);
-    const isFalse = count < state.heartbeat.count - MOST_AHEAD * this.#stride;
+    const isFalse = count < state.heartbeatCount - MOST_AHEAD * this.#stride;
     // An unversioned member has its counts in its entries. That it answers says nothing to the others, who hear no count.
-    if (state.isForeign || (!isFalse && count <= state.heartbeat.count)) return;
-    if (isFalse) state.heartbeat.count = count;
+    if (state.isForeign || (!isFalse && count <= state.heartbeatCount)) return;
+    if (isFalse) state.heartbeatCount = count;
     else this.#raise(state, count, now);
     this.#membership.heartbeat(id, now);
   }
 
   /** A peer said a count of another member: news if it is higher. */
   learn(state: MemberState, count: number, now: Instant): void {
-    if (count <= state.heartbeat.count || state.id === this.#selfId) return;
+    if (count <= state.heartbeatCount || state.id === this.#selfId) return;
     this.#raise(state, count, now);
     this.#membership.heartbeat(state.id, now);
   }
@@ -147,7 +147,7 @@ export class Heartbeats {
     readonly room: number;
     readonly nowMs: number;
   }): Liveness {
-    const { count } = own.heartbeat;
+    const { heartbeatCount: count } = own;
     const everyMs = this.#settings.heartbeatExpiration / VECTORS_PER_EXPIRATION;
     // Two members learn of each other by their own counts alone.
     if (!this.#trustsVectors || this.#store.active.size <= 2 || nowMs - this.#lastVectorMs < everyMs) {
@@ -182,8 +182,8 @@ export class Heartbeats {
     { stride, now }: { readonly stride: number; readonly now: Instant },
   ): void {
     // Of a member that was never heard a digit says nothing: whole counts come with its state.
-    if (digit < 0 || state.heartbeat.count === 0) return;
-    const mine = Math.floor(state.heartbeat.count / stride);
+    if (digit < 0 || state.heartbeatCount === 0) return;
+    const mine = Math.floor(state.heartbeatCount / stride);
     const ahead = (digit - mine % DIGIT_VALUES + DIGIT_VALUES) % DIGIT_VALUES;
     if (ahead > 0 && ahead < DIGIT_VALUES / 2) this.learn(state, (mine + ahead) * stride, now);
   }
@@ -211,14 +211,16 @@ export class Heartbeats {
 
   #digit(state: MemberState | undefined): string {
     if (!state) return UNKNOWN;
-    const { count, monotonicMs } = state.heartbeat;
+    const { heartbeatCount: count, heartbeatMonotonicMs: monotonicMs } = state;
     const isFresh = count > 0 && (state.id === this.#selfId || monotonicMs > this.#distrustedUpToMs);
     return isFresh ? DIGITS[Math.floor(count / this.#stride) % DIGIT_VALUES]! : UNKNOWN;
   }
 
   #raise(state: MemberState, count: number, now: Instant): void {
     this.#suspicions.restart(state.id, now.monotonicMs);
-    Object.assign(state.heartbeat, { count, wallMs: now.wallMs, monotonicMs: now.monotonicMs });
+    state.heartbeatCount = count;
+    state.heartbeatWallMs = now.wallMs;
+    state.heartbeatMonotonicMs = now.monotonicMs;
     if (!this.isObserved) return;
     const value: JsonValue = state.live(HEARTBEAT_KEY)?.value ?? {};
     this.#emit({

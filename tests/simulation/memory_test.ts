@@ -148,3 +148,32 @@ Deno.test("E11 E6 E8 after a hundred thousand members have come and gone memory 
   }
   assertLess(heapBytes() - early, 5_000_000);
 });
+
+/** How many members' states are held to find out what one takes. */
+const HELD_STATES = 5_000;
+
+Deno.test("a held state of four keys takes at most 1,450 bytes of heap, its place in the order and its texts included (E6)", () => {
+  const clock = new TestClock();
+  const [engine] = makePair(clock, { settings: { maxMembers: HELD_STATES + 2 } });
+  const ids = Array.from({ length: HELD_STATES }, (_, index) => `m${index}`);
+  note(engine, engine.setTopology({ members: ["a", "b", ...ids], blocked: [] }, clock.now));
+  const state = (id: string, index: number) =>
+    memberDelta(id, makeLife(clock.wallMs + index, 0.5), [
+      entry("version", 1, 1),
+      heartbeat(2),
+      entry("endpoint", 3, { host: `10.0.0.${index}`, port: index }),
+      entry("zone", 4, `z${index}`),
+    ]);
+  eventsOf(engine).clear();
+  const before = heapBytes();
+  for (const [index, id] of ids.entries()) {
+    // As the codec makes them: other objects for each state.
+    const told = structuredClone(state(id, index));
+    note(engine, engine.applyPush("b", { delta: { members: [told] }, relay: false }, clock.now));
+    eventsOf(engine).clear();
+  }
+  const each = (heapBytes() - before) / HELD_STATES;
+  // Read after the measurement: what is not used any more is collected.
+  assertEquals(engine.footprint.keys, 4 * HELD_STATES);
+  assertLessOrEqual(each, 1_450, `${each.toFixed(0)} bytes`);
+});

@@ -135,7 +135,7 @@ const LIFE = "018bcfe56800-1f3a9c02";
 function heardOnce(count: number): { store: Store; state: MemberState } {
   const store = storeOf([["a", LIFE], ["b", LIFE], ["c", LIFE]]);
   const state = store.order.get("a")!;
-  Object.assign(state.heartbeat, { count, monotonicMs: 0 });
+  Object.assign(state, { heartbeatCount: count, heartbeatMonotonicMs: 0 });
   return { store, state };
 }
 
@@ -167,7 +167,7 @@ Deno.test("vectors: what a receiver knows after a digit (L2)", async () => {
     const { store, state } = heardOnce(known);
     const counts = `${digit}..`;
     heartbeatsOf(store, stride).apply({ active: store.livesHash, stride, counts }, NOW);
-    assertEquals(state.heartbeat.count, count, `${known} ${digit}`);
+    assertEquals(state.heartbeatCount, count, `${known} ${digit}`);
   }
 });
 
@@ -177,10 +177,10 @@ Deno.test("vectors: what a receiver knows after a whole vector (L2)", async () =
     const store = storeOf(active.map((each) => each.split(" ") as [string, string]));
     const states = active.map((each) => store.order.get(each.split(" ")[0]!)!);
     for (const [index, state] of states.entries()) {
-      Object.assign(state.heartbeat, { count: known[index]!, monotonicMs: 0 });
+      Object.assign(state, { heartbeatCount: known[index]!, heartbeatMonotonicMs: 0 });
     }
     heartbeatsOf(store, live.stride).apply(live, NOW);
-    assertEquals(states.map(({ heartbeat }) => heartbeat.count), [...counts]);
+    assertEquals(states.map(({ heartbeatCount }) => heartbeatCount), [...counts]);
   }
 });
 

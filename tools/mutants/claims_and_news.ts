@@ -60,7 +60,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/claim.ts",
-    find: ".filter(({ value }) => value !== undefined)",
+    find: ".filter((entry) => !isTombstone(entry))",
     replace: "",
     test: "claimOf: is what would be held",
     files: ["tests/unit/engine/claim_test.ts"],

@@ -175,7 +175,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     file: "engine/engine.ts",
     find:
-      "    if (peer?.life !== undefined && isForeign(peer.life)) return { count: this.#self.heartbeat.count };\n",
+      "    if (peer?.life !== undefined && isForeign(peer.life)) return { count: this.#self.heartbeatCount };\n",
     replace: "",
     test: "Engine.liveness: sends no vector to an unversioned peer",
     files: ["tests/unit/engine/quiet_test.ts"],

@@ -89,8 +89,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/engine.ts",
-    find: "({ ...entry, number: index + 1 })",
-    replace: "({ ...entry, number: entry.number + index - index })",
+    find: "renumbered(entry, index + 1)",
+    replace: "renumbered(entry, entry.number + index - index)",
     test: "E1 in a renewed life every key is set anew",
     files: unit("e1_lives"),
   },
@@ -196,8 +196,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/store.ts",
-    find: "if (entry.value !== undefined || before) this.#emitUpdate(member.id, entry, entry.value);",
-    replace: "if (entry.value !== undefined) this.#emitUpdate(member.id, entry, entry.value);",
+    find: "if (!isTombstone(entry) || before) this.#emitUpdate(member.id, entry, entry.value);",
+    replace: "if (!isTombstone(entry)) this.#emitUpdate(member.id, entry, entry.value);",
     test: "R5.5 a deletion that was merged is a GossipUpdate too",
     files: R5,
   },
@@ -304,7 +304,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/news.ts",
-    find: "changes: [Math.max(0, ...left.map(({ member }) => member.changed.serial)), serial],",
+    find: "changes: [Math.max(0, ...left.map(({ member }) => member.changedSerial)), serial],",
     replace: "changes: [0, serial],",
     test: "E7 what found no room is told in later messages, though nothing changes any more",
     files: unit("e7_limits"),
@@ -312,8 +312,8 @@ export const MUTANTS: readonly Mutant[] = [
   // E6
   {
     file: "engine/change_order.ts",
-    find: "place && place.serial > after; place = place.older",
-    replace: "place; place = place.older",
+    find: "member && member.changedSerial > after; member = member.older",
+    replace: "member; member = member.older",
     test: "E6 finding what changed looks at no more members than changed",
     files: unit("change_order"),
   },
@@ -496,15 +496,15 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/store.ts",
-    find: "const isLatest = tombstone.entry.number === member.held;",
+    find: "const isLatest = tombstone.number === member.held;",
     replace: "const isLatest = false;",
     test: "E8 the latest entry of a member is not forgotten whatever its key",
     files: unit("e8_deleting"),
   },
   {
     file: "engine/store.ts",
-    find: "const isLatest = tombstone.entry.number === member.held;",
-    replace: "const isLatest = tombstone.entry.number === member.heartbeat.count;",
+    find: "const isLatest = tombstone.number === member.held;",
+    replace: "const isLatest = tombstone.number === member.heartbeatCount;",
     test: "E8 heartbeats are no entries: a latest tombstone is kept through them",
     files: unit("e8_deleting"),
   },

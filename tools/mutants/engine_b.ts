@@ -32,8 +32,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/liveness/heartbeats.ts",
-    find: "if (count <= state.heartbeat.count ||",
-    replace: "if (count < state.heartbeat.count ||",
+    find: "if (count <= state.heartbeatCount ||",
+    replace: "if (count < state.heartbeatCount ||",
     test: "E9 a count that another member says again is no newer one",
     files: E9,
   },

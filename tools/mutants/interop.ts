@@ -109,8 +109,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/store.ts",
-    find: "if (entry.value !== undefined || before) this.#emitUpdate(member.id, entry, entry.value);",
-    replace: "if (entry.value !== undefined && !before) this.#emitUpdate(member.id, entry, entry.value);",
+    find: "if (!isTombstone(entry) || before) this.#emitUpdate(member.id, entry, entry.value);",
+    replace: "if (!isTombstone(entry) && !before) this.#emitUpdate(member.id, entry, entry.value);",
     test: "R5.5 a delivery changes here",
     files: HISTORIES,
   },

@@ -15,8 +15,8 @@ export const MUTANTS: readonly Mutant[] = [
   // L1: counts
   {
     file: "engine/liveness/heartbeats.ts",
-    find: "(!isFalse && count <= state.heartbeat.count)",
-    replace: "(!isFalse && count < state.heartbeat.count)",
+    find: "(!isFalse && count <= state.heartbeatCount)",
+    replace: "(!isFalse && count < state.heartbeatCount)",
     test: "Heartbeats.heard: a newer count proves that its owner lives",
     files: HEARTBEATS,
   },
@@ -29,8 +29,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/liveness/heartbeats.ts",
-    find: "count < state.heartbeat.count - MOST_AHEAD * this.#stride",
-    replace: "count <= state.heartbeat.count - MOST_AHEAD * this.#stride",
+    find: "count < state.heartbeatCount - MOST_AHEAD * this.#stride",
+    replace: "count <= state.heartbeatCount - MOST_AHEAD * this.#stride",
     test: "Heartbeats.heard: lowers a count",
     files: HEARTBEATS,
   },
@@ -58,8 +58,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/store.ts",
-    find: "    if (life === before.life) {\n      Object.assign(member.heartbeat",
-    replace: "    if (life) {\n      Object.assign(member.heartbeat",
+    find: "    if (life === before.life) {\n      member.heartbeatCount =",
+    replace: "    if (life) {\n      member.heartbeatCount =",
     test: "Store.replace: a reset keeps the count of a member",
     files: HEARTBEATS,
   },
@@ -115,15 +115,15 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/liveness/heartbeats.ts",
-    find: "if (digit < 0 || state.heartbeat.count === 0) return;",
+    find: "if (digit < 0 || state.heartbeatCount === 0) return;",
     replace: "if (digit < 0) return;",
     test: "Heartbeats.apply: ignores a digit of a member that was never heard",
     files: HEARTBEATS,
   },
   {
     file: "engine/liveness/heartbeats.ts",
-    find: "if (digit < 0 || state.heartbeat.count === 0) return;",
-    replace: "if (state.heartbeat.count === 0) return;",
+    find: "if (digit < 0 || state.heartbeatCount === 0) return;",
+    replace: "if (state.heartbeatCount === 0) return;",
     test: "Heartbeats.apply: ignores a digit of a member that was never heard",
     files: HEARTBEATS,
   },
@@ -164,8 +164,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/sorted_members.ts",
-    find: "if (value >= 0 && ",
-    replace: "if (",
+    find: "Math.max(0, digitAt(set, at))",
+    replace: "digitAt(set, at)",
     test: "SortedMembers.decode: takes nothing from a set of another length",
     files: unit("sorted_members"),
   },

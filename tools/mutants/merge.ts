@@ -174,7 +174,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: FILE,
-    find: "        held.raiseFloor({ number: floor, serial: held.changed.serial });\n",
+    find: "        held.raiseFloor({ number: floor, serial: held.changedSerial });\n",
     replace: "",
     test: "merge: a reset that only adds to what is held raises the floor",
     files: ["tests/unit/engine/e8_deleting_test.ts"],
@@ -198,14 +198,14 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: FILE,
-    find: "find(({ key, value }) => key === HEARTBEAT_KEY && value !== undefined)",
+    find: "find((entry) => entry.key === HEARTBEAT_KEY && !isTombstone(entry))",
     replace: "find(({ key }) => key === HEARTBEAT_KEY)",
     test: "merge: an unversioned member's heartbeat is no other entry",
     files: FOREIGN,
   },
   {
     file: FILE,
-    find: "mine?.isForeign ? mine.get(key)?.entry.number : mine?.held",
+    find: "mine?.isForeign ? mine.get(key)?.number : mine?.held",
     replace: "mine?.held",
     test: "merge: refuses what exceeds the limits of an unversioned member",
     files: FOREIGN,

@@ -27,8 +27,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/member_state.ts",
-    find: "const position = this.isForeign ? serial : entry.number;",
-    replace: "const position = entry.number;",
+    find: "  override get position(): number {\n    return this.serial;",
+    replace: "  override get position(): number {\n    return this.number;",
     test: "what came late of a foreign member goes on although a higher number went on before",
     files: FOREIGN,
   },

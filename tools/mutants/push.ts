@@ -48,14 +48,14 @@ export const MUTANTS: readonly Mutant[] = [
   {
     file: "engine/exchange.ts",
     find:
-      "    // A push that was under way when the last connection broke may be lost.\n    peer.pushed.clear();\n",
+      "    // A push that was under way when the last connection broke may be lost.\n    peer.forgetPushes();\n",
     replace: "",
     test: "push: one that was lost with a connection is sent again",
     files: PUSH,
   },
   {
     file: "engine/exchange.ts",
-    find: "    peer.pushed.delete(id);\n    if (!member) return;\n",
+    find: "    peer.forgetPush(id);\n    if (!member) return;\n",
     replace: "    if (!member) return;\n",
     test: "push: one that was lost shows as a gap",
     files: PUSH,
@@ -69,7 +69,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/peer_memory.ts",
-    find: "    if (this.pushed.size > MAX_PUSHED) this.pushed.delete(this.pushed.keys().next().value!);\n",
+    find: "    if (pushed.size > MAX_PUSHED) pushed.delete(pushed.keys().next().value!);\n",
     replace: "",
     test: "PeerMemory.notePushed: forgets the oldest push of more than 1,024 members",
     files: ["tests/unit/engine/peer_memory_test.ts"],
@@ -198,15 +198,15 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/agreement.ts",
-    find: "return new Set([sent, reported, acknowledged]);",
-    replace: "return new Set([sent, acknowledged]);",
+    find: "    if (reported !== sent) this.#countState(reported, change);\n",
+    replace: "",
     test: "E12 of a third member it is known by the bitmap of another",
     files: E12,
   },
   {
     file: "engine/agreement.ts",
-    find: "return new Set([sent, reported, acknowledged]);",
-    replace: "return new Set([sent ?? reported, acknowledged]);",
+    find: "if (reported !== sent) this.#countState",
+    replace: "if (sent === undefined) this.#countState",
     test: "agreement: what a third member reported stands beside what the peer sent",
     files: ["tests/unit/engine/agreement_test.ts"],
   },

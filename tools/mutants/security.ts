@@ -247,7 +247,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "engine/merge.ts",
-    find: "    if (isNews) after.raiseFloor({ number: forgotten, serial: after.changed.serial });\n",
+    find: "    if (isNews) after.raiseFloor({ number: forgotten, serial: after.changedSerial });\n",
     replace: "",
     test: "merge: takes deletions of keys that are held, and of others the last alone",
     files: ["tests/unit/engine/signed_states_test.ts"],

@@ -32,7 +32,7 @@ export const MUTANTS: readonly Mutant[] = [
   unseen(
     "engine/store.ts",
     "member.raiseFloor({ number: floor, serial: this.order.serial });",
-    "member.raiseFloor({ number: floor, serial: before.changed.serial });",
+    "member.raiseFloor({ number: floor, serial: before.changedSerial });",
   ),
   // A gap is passed over.
   unseen(
@@ -157,13 +157,13 @@ export const MUTANTS: readonly Mutant[] = [
   // A key is lost where the owner begins a life anew.
   unseen(
     "engine/engine.ts",
-    "const entries = this.entriesOf(this.#id).map((entry, index) => ({ ...entry, number: index + 1 }));",
-    'const entries = this.entriesOf(this.#id).filter(({ key }) => key !== "awaited").map((entry, index) => ({ ...entry, number: index + 1 }));',
+    "const entries = this.entriesOf(this.#id).map(",
+    'const entries = this.entriesOf(this.#id).filter(({ key }) => key !== "awaited").map(',
   ),
   // Who lacks a deletion counts as holding all.
   unseen(
     "engine/member_state.ts",
-    "if (!this.isForeign) return known.changes.has(this.changed.serial);",
-    "if (!this.isForeign && this.#entries.newest?.entry.value === undefined) return true;\n    if (!this.isForeign) return known.changes.has(this.changed.serial);",
+    "if (!this.isForeign) return known.changes.has(this.changedSerial);",
+    "if (!this.isForeign && this.#entries.newest?.value === undefined) return true;\n    if (!this.isForeign) return known.changes.has(this.changedSerial);",
   ),
 ];

@@ -192,10 +192,9 @@ export function exchange(a: Engine, b: Engine, { clock, lose }: ExchangeOptions)
 
 /** A delta after its journey: the same words, other objects, and no stamps of the sender. */
 export function travelled(delta: Delta): Delta {
-  const copy = structuredClone(delta);
-  return {
-    ...copy,
-    members: copy.members.map((member) => ({
+  return structuredClone({
+    ...delta,
+    members: delta.members.map((member) => ({
       ...member,
       entries: member.entries.map(({ key, number, type, value, json }) => ({
         key,
@@ -205,7 +204,7 @@ export function travelled(delta: Delta): Delta {
         json,
       })),
     })),
-  };
+  });
 }
 
 /** Runs exchanges between every two until nothing is told any more, or fails after so many rounds. */

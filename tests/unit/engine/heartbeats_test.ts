@@ -49,7 +49,7 @@ class Setup {
   }
 
   countOf(id: string): number {
-    return this.of(id).heartbeat.count;
+    return this.of(id).heartbeatCount;
   }
 
   /** What would be sent to a peer that knows of the same members, or of others. */

@@ -156,6 +156,26 @@ Deno.test("applyIncoming: takes a set of agreeing members only from a peer with 
   }
 });
 
+Deno.test("applyIncoming: a set of agreeing members counts anew after a member has said that it lacks something (E12)", () => {
+  const clock = new TestClock();
+  const [a, b, c] = makeCluster(["a", "b", "c"], clock) as [Engine, Engine, Engine];
+  set(a, "k", 1, clock);
+  greet(a, b, clock);
+  greet(a, c, clock);
+  settle([a, b], { clock });
+  const agreeing = () => note(a, a.disseminate("b")).delta.agreeing;
+  const { digest, active } = a;
+  const delta = { members: [], partial: true, digest, active, agreeing: "4" };
+  assertEquals(agreeing(), "w");
+  note(a, a.applyIncoming("b", delta, clock.now));
+  assertEquals(agreeing(), "4");
+  const { sent } = note(a, a.disseminate("c"));
+  note(a, a.handleAck(sent, new Map([["a", { life: a.life, number: 0 }]]), clock.now));
+  assertEquals(agreeing(), "w");
+  note(a, a.applyIncoming("b", delta, clock.now));
+  assertEquals(agreeing(), "4");
+});
+
 /** Three members that have the same state, know it of each other, and were heard. */
 function three(clock: TestClock): [Engine, Engine, Engine] {
   const all = makeCluster(["a", "b", "c"], clock, { settings: SETTINGS }) as [Engine, Engine, Engine];

@@ -73,6 +73,28 @@ Deno.test("SortedMembers.encode: says one bit for each member, and decode reads 
   assertEquals(sorted.encode((id) => id === "m00" || id === "m07"), "gQA");
 });
 
+Deno.test("SortedMembers.encodeAnew: changes the bit of one member, and of none that is not there (E12)", () => {
+  const { sorted } = storeOf(IDS);
+  const chosen = new Set(["m00", "m07"]);
+  const isIn = (id: string) => chosen.has(id);
+  let set = sorted.encode(isIn);
+  for (const id of [...IDS, "none", "m00", "m12", ""]) {
+    if (!chosen.delete(id)) chosen.add(id);
+    set = sorted.encodeAnew(set, id, isIn);
+    assertEquals(set, sorted.encode(isIn), id);
+  }
+});
+
+Deno.test("SortedMembers.decode: leaves out those that were read before (E12)", () => {
+  const { sorted } = storeOf(IDS);
+  const before: number[] = [];
+  const read = (...ids: string[]) => [...sorted.decode(sorted.encode((id) => ids.includes(id)), before)];
+  assertEquals(read("m01", "m12"), ["m01", "m12"]);
+  assertEquals(read("m01", "m02", "m12"), ["m02"]);
+  assertEquals(read("m02"), []);
+  assertEquals([...sorted.decode("!!!", before)], []);
+});
+
 Deno.test("SortedMembers.decode: takes nothing from a set of another length, or from what is no digit (E12)", () => {
   const { sorted } = storeOf(IDS);
   for (const set of ["", "__", "____", "!!!"]) assertEquals([...sorted.decode(set)], [], set);
