@@ -76,7 +76,10 @@ export class MemoryNetwork implements AsyncDisposable {
   readonly #faults = new FaultTable();
   readonly #transports = new Map<string, MemoryEndpoint>();
   readonly #connections = new Set<OpenConnection>();
-  readonly #counts = new Map<string, Counter>();
+  /** The same by the address of either end: of many connections few are at one address. */
+  readonly #connectionsAt = new Map<string, Set<OpenConnection>>();
+  /** By the sender's address, and by the receiver's. */
+  readonly #counts = new Map<string, Map<string, Counter>>();
   readonly #total = new Counter();
   /** By the address of a balancer, the addresses behind it. */
   readonly #balanced = new Map<string, readonly string[]>();
@@ -141,7 +144,7 @@ export class MemoryNetwork implements AsyncDisposable {
    */
   stopProxy(address: string): void {
     this.#faults.refuse(address, true);
-    for (const { ends, addresses: [, accepting] } of this.#connections) {
+    for (const { ends, addresses: [, accepting] } of this.#at(address)) {
       if (accepting === address) { for (const end of ends) end.break({ tell: false }); }
     }
   }
@@ -170,7 +173,7 @@ export class MemoryNetwork implements AsyncDisposable {
   /** Lets everything that was held back for an address arrive. */
   resume(address: string): void {
     this.#faults.resume(address);
-    for (const { ends, addresses } of this.#connections) {
+    for (const { ends, addresses } of this.#at(address)) {
       for (const [index, end] of ends.entries()) if (addresses[index] === address) end.resume();
     }
   }
@@ -187,7 +190,7 @@ export class MemoryNetwork implements AsyncDisposable {
 
   /** What was sent from one address to another. */
   countsBetween(from: string, to: string): TrafficCounts {
-    return { ...this.#counts.get(`${from} ${to}`) ?? new Counter() };
+    return { ...this.#counts.get(from)?.get(to) ?? new Counter() };
   }
 
   /**
@@ -196,7 +199,7 @@ export class MemoryNetwork implements AsyncDisposable {
    */
   openAt(address: string): number {
     let open = 0;
-    for (const { ends, addresses } of this.#connections) {
+    for (const { ends, addresses } of this.#at(address)) {
       for (const [index, end] of ends.entries()) if (addresses[index] === address && end.isOpen) open++;
     }
     return open;
@@ -214,26 +217,43 @@ export class MemoryNetwork implements AsyncDisposable {
   }
 
   #count(sent: SentMessage): void {
-    const pair = `${sent.from} ${sent.to}`;
-    let counter = this.#counts.get(pair);
-    if (counter === undefined) this.#counts.set(pair, counter = new Counter());
+    let counters = this.#counts.get(sent.from);
+    if (counters === undefined) this.#counts.set(sent.from, counters = new Map());
+    let counter = counters.get(sent.to);
+    if (counter === undefined) counters.set(sent.to, counter = new Counter());
     counter.add(sent);
     this.#total.add(sent);
   }
 
   #keep(connection: OpenConnection): void {
     this.#connections.add(connection);
+    for (const address of connection.addresses) {
+      const at = this.#connectionsAt.get(address);
+      if (at) at.add(connection);
+      else this.#connectionsAt.set(address, new Set([connection]));
+    }
     // What is still under way when both ends are closed may be held back, and must be let go.
     const over = connection.ends.map(async (end) => {
       await end.closed;
       await end.flushed();
     });
-    Promise.all(over).then(() => this.#connections.delete(connection));
+    Promise.all(over).then(() => {
+      this.#connections.delete(connection);
+      for (const address of connection.addresses) {
+        const at = this.#connectionsAt.get(address);
+        at?.delete(connection);
+        if (at?.size === 0) this.#connectionsAt.delete(address);
+      }
+    });
+  }
+
+  #at(address: string): Iterable<OpenConnection> {
+    return this.#connectionsAt.get(address) ?? [];
   }
 
   /** Of all connections, or only of those with both ends among these addresses. */
-  #breakWhatIsCut(among?: readonly string[]): void {
-    for (const { ends, addresses: [one, other] } of this.#connections) {
+  #breakWhatIsCut(among?: readonly [string, string]): void {
+    for (const { ends, addresses: [one, other] } of among ? this.#at(among[0]) : this.#connections) {
       if (among && !(among.includes(one) && among.includes(other))) continue;
       if (!this.#faults.between(one, other).cut && !this.#faults.between(other, one).cut) continue;
       for (const [end, address] of [[ends[0], one], [ends[1], other]] as const) {

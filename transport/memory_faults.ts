@@ -47,32 +47,40 @@ export interface Direction {
 
 const NO_FAULTS: LinkFaults = {};
 const CUT: LinkFaults = { cut: true };
+/** Stands for every address. */
+const ANY = "*";
 
 /** Which faults stand in which direction. The closest rule holds alone: rules are not added up. */
 export class FaultTable {
-  readonly #rules = new Map<string, LinkFaults>();
-
-  readonly #cuts = new Set<string>();
+  /** By the sender's address, and by the receiver's; `*` is every address. */
+  readonly #rules = new Map<string, Map<string, LinkFaults>>();
+  /** The same, of links that are cut. */
+  readonly #cuts = new Map<string, Set<string>>();
   readonly #refusing = new Set<string>();
   readonly #paused = new Map<string, PromiseWithResolvers<void>>();
 
   /** Sets what goes wrong in a direction; `{}` is nothing. */
-  set(faults: LinkFaults, direction: Direction): void {
+  set(faults: LinkFaults, { from = ANY, to = ANY }: Direction): void {
     checkFaults(faults);
-    this.#rules.set(ruleKey(direction), { ...faults });
+    const rules = this.#rules.get(from);
+    if (rules) rules.set(to, { ...faults });
+    else this.#rules.set(from, new Map([[to, { ...faults }]]));
   }
 
   /** What goes wrong from one address to another: by the pair's rule, the sender's, the receiver's, or that for all. */
   between(from: string, to: string): LinkFaults {
-    if (this.#cuts.size > 0 && this.#cuts.has(ruleKey({ from, to }))) return CUT;
+    if (this.#cuts.size > 0 && this.#cuts.get(from)?.has(to)) return CUT;
     if (this.#rules.size === 0) return NO_FAULTS;
-    return this.#rules.get(ruleKey({ from, to })) ?? this.#rules.get(ruleKey({ from })) ??
-      this.#rules.get(ruleKey({ to })) ?? this.#rules.get(ruleKey({})) ?? NO_FAULTS;
+    const sender = this.#rules.get(from);
+    const all = this.#rules.get(ANY);
+    return sender?.get(to) ?? sender?.get(ANY) ?? all?.get(to) ?? all?.get(ANY) ?? NO_FAULTS;
   }
 
   /** Cuts a link, whatever else is set for it. One direction that is cut is enough. */
   cut(one: string, other: string): void {
-    this.#cuts.add(ruleKey({ from: one, to: other }));
+    const cuts = this.#cuts.get(one);
+    if (cuts) cuts.add(other);
+    else this.#cuts.set(one, new Set([other]));
   }
 
   /** Refuses dials to an address, or no longer. */
@@ -112,7 +120,11 @@ export class FaultTable {
   /** Ends all cuts and hangs, and leaves the rest as it is. */
   heal(): void {
     this.#cuts.clear();
-    for (const [key, { cut: _cut, hang: _hang, ...rest }] of this.#rules) this.#rules.set(key, rest);
+    for (const rules of this.#rules.values()) {
+      for (const [to, { cut, hang, ...rest }] of rules) {
+        if (cut !== undefined || hang !== undefined) rules.set(to, rest);
+      }
+    }
   }
 }
 
@@ -121,10 +133,6 @@ export function drawDelay(delay: LinkFaults["delayMs"], random: () => number): n
   if (delay === undefined || typeof delay === "number") return delay ?? 0;
   const drawn = delay.min - Math.log(1 - random()) * (delay.mean - delay.min);
   return Math.min(drawn, delay.max ?? Infinity);
-}
-
-function ruleKey({ from, to }: Direction): string {
-  return `${from ?? "*"} ${to ?? "*"}`;
 }
 
 function checkFaults(faults: LinkFaults): void {

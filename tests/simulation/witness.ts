@@ -78,6 +78,11 @@ export class Witness {
   readonly #options: WitnessOptions;
   readonly #ledger = new Ledger();
   readonly #seen = new Map<Process, Seen>();
+  /** The processes by id and by address, in the order of their start: each message asks for two. */
+  readonly #byId = new Map<string, Process[]>();
+  readonly #byAddress = new Map<string, Process[]>();
+  /** How many processes are in these. */
+  #indexed = 0;
   /** Who has held what somebody waits for, or what its owner set after that; the first awaited first. */
   readonly #awaited = new Map<number, { readonly owner: string; readonly holders: Set<Process> }>();
   /** The highest heartbeat that each id has ever counted, in whichever life. */
@@ -500,11 +505,26 @@ export class Witness {
 
   /** The process that answers under an id now. */
   #running(id: string): Process | undefined {
-    return this.#options.processes().findLast((process) => process.id === id && !process.isOver);
+    this.#index();
+    return this.#byId.get(id)?.findLast(({ isOver }) => !isOver);
   }
 
   #at(address: string): Process | undefined {
-    return this.#options.processes().findLast((process) => process.address === address && !process.isOver);
+    this.#index();
+    return this.#byAddress.get(address)?.findLast(({ isOver }) => !isOver);
+  }
+
+  /** Takes in the processes that were started since. */
+  #index(): void {
+    const processes = this.#options.processes();
+    for (; this.#indexed < processes.length; this.#indexed++) {
+      const process = processes[this.#indexed]!;
+      for (const [index, key] of [[this.#byId, process.id], [this.#byAddress, process.address]] as const) {
+        const known = index.get(key);
+        if (known) known.push(process);
+        else index.set(key, [process]);
+      }
+    }
   }
 
   #ensure(process: Process | undefined, isTrue: boolean, otherwise: () => string): void {
