@@ -42,6 +42,7 @@ export type {
   ReconcilingRequested,
   Rejoined,
   SelfBlocked,
+  StateDropped,
 } from "./engine/events.ts";
 export {
   type BlockedMember,
@@ -94,6 +95,7 @@ export type {
   GossipKeyValue,
   MemberSnapshot,
   MemberView,
+  RoomSnapshot,
   SetStateOptions,
   Snapshot,
   WaitOptions,

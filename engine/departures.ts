@@ -78,6 +78,14 @@ export class Departures {
     return this.#goneSince.size;
   }
 
+  /** The ids whose retention is running since a moment or before it, the first to go first. */
+  *goneUntil(untilMs: number = Infinity): Iterable<string> {
+    for (const [id, since] of this.#goneSince) {
+      if (since > untilMs) return;
+      yield id;
+    }
+  }
+
   /** The number of ids of which only a memory is left. */
   get remembered(): number {
     return this.#remembered.size;

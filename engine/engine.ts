@@ -23,6 +23,7 @@ import { topologyHash } from "./murmur3.ts";
 import { PeerMemories, WAITING_PER_MEMBER } from "./peer_memory.ts";
 import { Random } from "./random.ts";
 import { Renewals } from "./renewals.ts";
+import { Room, type RoomSettings } from "./room.ts";
 import { entryBytes, ENVELOPE_BYTES, memberBytes, proofBytes } from "./size.ts";
 import { stateName, Store } from "./store.ts";
 import {
@@ -71,7 +72,7 @@ const NONE: Holds = new Map();
 
 /** What the engine is set to; durations in milliseconds. */
 export interface EngineSettings
-  extends ExchangeSettings, HeartbeatSettings, MembershipSettings, MergeSettings {
+  extends ExchangeSettings, HeartbeatSettings, MembershipSettings, MergeSettings, RoomSettings {
   readonly tombstoneRetention: number;
 }
 
@@ -129,6 +130,7 @@ export class Engine {
   readonly #store: Store;
   readonly #membership: Membership;
   readonly #exchange: Exchange;
+  readonly #room: Room;
   readonly #merge: Merge;
   readonly #heartbeats: Heartbeats;
   readonly #suspicions = new Suspicions();
@@ -177,6 +179,7 @@ export class Engine {
       memories,
       emit,
       now: start.now,
+      byGreeting: start.byGreeting,
     });
     this.#exchange = new Exchange(settings, {
       selfId: start.id,
@@ -195,9 +198,16 @@ export class Engine {
       // Where members sign, nobody speaks for another, and vectors are not signed (rule L4).
       trustsVectors: !this.#signs,
     });
+    this.#room = new Room(settings, {
+      store: this.#store,
+      membership: this.#membership,
+      held: this.#store.held,
+      emit,
+    });
     this.#merge = new Merge(settings, {
       store: this.#store,
       membership: this.#membership,
+      room: this.#room,
       heartbeats: this.#heartbeats,
       emit,
       signs: this.#signs,
@@ -423,6 +433,7 @@ export class Engine {
       this.#checkIsolation(now);
       this.#heartbeats.tick(now);
       this.#membership.tick(now);
+      this.#room.tick(now);
       this.#settleDeletions();
       this.#store.forgetTombstones(now.monotonicMs, this.#settings.tombstoneRetention);
       return {};
@@ -776,6 +787,20 @@ export class Engine {
     let keys = 0;
     for (const member of order.members()) keys += member.size.keys;
     return { members: order.size, keys, tombstones, gone, remembered, waiting: this.#memories.waiting };
+  }
+
+  /** How much is held of other members, and how often there was no room for more (rule E15). */
+  get room(): { readonly bytes: number; readonly dropped: number; readonly refused: number } {
+    const { dropped, refused } = this.#room;
+    return { bytes: this.#store.held.bytes, dropped, refused };
+  }
+
+  /**
+   * Makes a place in the topology for a member that shakes hands, where all are taken; `id` is the member that lost its
+   * own, `undefined` where each place is of one that is trusted as much.
+   */
+  makePlace(now: Instant): Caused<{ id: string | undefined }> {
+    return this.#act(now, () => ({ id: this.#room.makePlaceInTopology(now) }));
   }
 
   /** How many active peers are known to hold this member's own state up to a number. */

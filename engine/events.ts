@@ -52,7 +52,7 @@ export interface ConflictDetected {
    * `value`: one number, two values. `identity`: later lives of this member's id are heard of again and again, as if
    * another process lived under it; emitted at most once in `heartbeatExpiration`.
    * `digest`: a full comparison did not make the states equal. `limit`: a member's state would exceed
-   * its limit, or there would be too many members, so that it was not taken.
+   * its limit, or there was no room for it beside the states of others, so that it was not taken.
    */
   readonly reason: "value" | "identity" | "digest" | "limit";
   /** The key. */
@@ -119,12 +119,27 @@ export interface SelfBlocked {
   readonly reason: BlockReason | "identity";
 }
 
-/** All that was kept about a departed member has been dropped (rule E11). */
+/** All that was kept about a member has been dropped: it departed (rule E11), or made room for another (rule E15). */
 export interface MemberForgotten {
   /** Tells this kind from the others. */
   readonly type: "MemberForgotten";
   /** The member that it is about. */
   readonly memberId: string;
+}
+
+/**
+ * The state of a member was dropped to make room (rule E15): that of members known by hearsay alone first. Emitted for the
+ * first, and then at most once in `heartbeatExpiration` for all since.
+ */
+export interface StateDropped {
+  /** Tells this kind from the others. */
+  readonly type: "StateDropped";
+  /** The member that it is about; of several, the last. */
+  readonly memberId: string;
+  /** The setting that says how much may be held. */
+  readonly limit: "maxHeldBytes" | "maxMembers";
+  /** How many states were dropped since the last event of this type. */
+  readonly count: number;
 }
 
 /** This member began a new life, because another under its id was heard of (rule E1). */
@@ -184,4 +199,5 @@ export type EngineEvent =
   | PhaseChanged
   | ReconcilingRequested
   | Rejoined
-  | SelfBlocked;
+  | SelfBlocked
+  | StateDropped;

@@ -12,6 +12,7 @@
 import { DIGITS } from "./base64_digits.ts";
 import { Chain, type Link } from "./chain.ts";
 import { Sum } from "./digest.ts";
+import { entryHeapBytes } from "./heap_estimate.ts";
 import { isForeign } from "./life.ts";
 import { murmur32Pair } from "./murmur3.ts";
 import type { Serials } from "./serials.ts";
@@ -145,6 +146,7 @@ export class MemberState implements Link<MemberState> {
   #bytes = 0;
   /** The most bytes that all entries take in a message. */
   #sentBytes = 0;
+  #heapBytes = 0;
   /** The deletions that are still told of, the first deleted first. */
   #deletions: Set<HeldEntry> | undefined;
   /** Every entry in rising order of position. */
@@ -266,7 +268,7 @@ export class MemberState implements Link<MemberState> {
 
   /** How large this state is, deletions that are still told of included. */
   get size(): StateSize {
-    return { keys: this.#keys, bytes: this.#bytes, sentBytes: this.#sentBytes };
+    return { keys: this.#keys, bytes: this.#bytes, sentBytes: this.#sentBytes, heapBytes: this.#heapBytes };
   }
 
   /** How large this state would be with an entry. */
@@ -318,6 +320,7 @@ export class MemberState implements Link<MemberState> {
     if (this.#isCompared(held)) this.highest = Math.max(this.highest, held.number);
     this.#bytes += heldBytes(held);
     this.#sentBytes += entryBytes(held);
+    this.#heapBytes += entryHeapBytes(held);
     if (isTombstone(held)) (this.#deletions ??= new Set()).add(held);
     else if (this.#isCompared(held)) this.#sum.add(...this.#share(held));
     return held;
@@ -455,6 +458,7 @@ export class MemberState implements Link<MemberState> {
     this.#byKey?.delete(held.key);
     this.#bytes -= heldBytes(held);
     this.#sentBytes -= entryBytes(held);
+    this.#heapBytes -= entryHeapBytes(held);
     if (isTombstone(held)) this.#deletions?.delete(held);
     else if (this.#isCompared(held)) this.#sum.remove(...this.#share(held));
   }

@@ -29,6 +29,7 @@ export class Membership {
   readonly departures: Departures;
   readonly #settings: MembershipSettings;
   readonly #selfId: string;
+  readonly #byGreeting: boolean;
   readonly #store: Store;
   readonly #memories: PeerMemories;
   readonly #emit: (event: EngineEvent) => void;
@@ -46,9 +47,12 @@ export class Membership {
       readonly memories: PeerMemories;
       readonly emit: (event: EngineEvent) => void;
       readonly now: Instant;
+      /** Whether the topology follows what members say of themselves, so that being in it proves nothing. */
+      readonly byGreeting: boolean;
     },
   ) {
     this.#settings = settings;
+    this.#byGreeting = context.byGreeting;
     this.#selfId = context.selfId;
     this.#store = context.store;
     this.#memories = context.memories;
@@ -94,6 +98,7 @@ export class Membership {
     for (const id of this.#topology) {
       // This member awaits no heartbeat of its own.
       if (before.has(id) || id === this.#selfId) continue;
+      if (!this.#byGreeting) this.#store.held.meet(id);
       this.#detector.heartbeat(id, now.monotonicMs);
       this.#place(id, now);
     }
@@ -133,6 +138,7 @@ export class Membership {
 
   /** A peer was greeted: what is remembered of one that never joins is forgotten like the departed. */
   met(id: string, now: Instant): void {
+    this.#store.held.meet(id);
     if (!this.#store.active.has(id)) this.departures.depart(id, now.monotonicMs);
   }
 
@@ -167,6 +173,19 @@ export class Membership {
     }
     for (const id of this.#leavers) if (!this.blocks.has(id)) this.block(id, "left", now);
     for (const id of this.departures.takeExpired(now.monotonicMs)) this.#forget(id);
+  }
+
+  /**
+   * Drops all that is held of a member, to make room for another (rule E15). It counts as forgotten: what others go on
+   * telling of it is refused, unless it is news. A topology that does not come from members still has it.
+   */
+  displace(id: string): void {
+    if (this.#byGreeting && this.#topology.delete(id)) {
+      this.#detector.remove(id);
+      this.#store.deactivate(id);
+    }
+    this.departures.comeBack(id);
+    this.#forget(id);
   }
 
   /** Whether what is held of a member is passed on (rule E11). */
@@ -205,6 +224,7 @@ export class Membership {
     this.#store.drop(id);
     this.#memories.forget(id);
     this.#leavers.delete(id);
+    this.#store.held.forget(id);
     // In the topology the block outlasts the state: else the dead would be greeted as the living again.
     if (!this.#topology.has(id) && !this.#topologyBlocked.has(id)) this.blocks.free(id);
     this.#emit({ type: "MemberForgotten", memberId: id });

@@ -13,6 +13,8 @@ import { isForeign } from "./life.ts";
 import type { Heartbeats } from "./liveness/heartbeats.ts";
 import type { MemberState } from "./member_state.ts";
 import type { Membership } from "./membership.ts";
+import type { Room } from "./room.ts";
+import { MEMBER_HEAP_BYTES } from "./heap_estimate.ts";
 import { ENVELOPE_BYTES, memberBytes, sizeWith, type StateSize } from "./size.ts";
 import type { Store } from "./store.ts";
 import {
@@ -42,7 +44,6 @@ export interface Telling {
 
 /** The limits of what is taken. */
 export interface MergeSettings {
-  readonly maxMembers: number;
   readonly maxKeysPerMember: number;
   readonly maxStateBytes: number;
   readonly maxMessageBytes: number;
@@ -53,6 +54,7 @@ export class Merge {
   readonly #settings: MergeSettings;
   readonly #store: Store;
   readonly #membership: Membership;
+  readonly #room: Room;
   readonly #emit: (event: EngineEvent) => void;
   readonly #signs: boolean;
   readonly #heartbeats: Heartbeats;
@@ -62,6 +64,7 @@ export class Merge {
     context: {
       readonly store: Store;
       readonly membership: Membership;
+      readonly room: Room;
       readonly emit: (event: EngineEvent) => void;
       readonly signs: boolean;
       readonly heartbeats: Heartbeats;
@@ -72,6 +75,7 @@ export class Merge {
     this.#signs = context.signs;
     this.#store = context.store;
     this.#membership = context.membership;
+    this.#room = context.room;
     this.#emit = context.emit;
   }
 
@@ -107,8 +111,7 @@ export class Merge {
     const { taken, forgotten } = this.#signs
       ? withoutIdleDeletions(told, mine)
       : { taken: told, forgotten: 0 };
-    const fitting = this.#fitting(taken, mine);
-    if (fitting.entries.length < taken.entries.length) this.#noteLimit(told, telling);
+    const fitting = this.#fitting(taken, mine, telling);
     if (fitting.entries.length === 0) return this.refuse(told, telling);
     // Where members sign, what was signed is the whole state that would be held; what was known before is talk.
     if (mine && (told.reset || !this.#signs)) this.#noteConflicts(mine, told.entries, telling);
@@ -137,11 +140,8 @@ export class Merge {
       if (entry.key === HEARTBEAT_KEY && mine && mine.json === entry.json) return false;
       return entry.number > (mine?.number ?? 0);
     });
-    const fitting = this.#fitting({ ...told, entries: news }, held);
-    if (fitting.entries.length < news.length) {
-      this.#noteLimit(told, telling);
-      return this.refuse(told, telling);
-    }
+    const fitting = this.#fitting({ ...told, entries: news }, held, telling);
+    if (fitting.entries.length < news.length) return this.refuse(told, telling);
     if (held) this.#store.put(held, news, telling.now);
     else if (news.length > 0) this.#begin({ ...told, entries: news }, { floor: 0, telling });
     this.#applyLeft(told.id, telling.now);
@@ -242,16 +242,15 @@ export class Merge {
   }
 
   /** As much of what is told as finds room: all of it, or the first entries, or none. */
-  #fitting(told: MemberDelta, mine: MemberState | undefined): MemberDelta {
+  #fitting(told: MemberDelta, mine: MemberState | undefined, telling: Telling): MemberDelta {
     const none = { ...told, entries: [] };
-    if (!this.#store.order.get(told.id) && this.#store.order.size >= this.#settings.maxMembers) return none;
     const repaired = mine && told.reset ? mine.repairedBy(told) : undefined;
     const into = repaired ? undefined : mine;
     const added = repaired ?? told.entries.filter(({ number, key }) => {
       const before = mine?.isForeign ? mine.get(key)?.number : mine?.held;
       return number > (before ?? 0);
     });
-    const count = this.#countFitting(added, into, told);
+    const count = this.#countFitting(added, into, { told, telling });
     if (count === added.length) return told;
     // What cannot be cut is taken whole or not at all.
     if (repaired || this.#signs) return none;
@@ -259,22 +258,40 @@ export class Merge {
     return { ...told, entries: told.entries.filter(({ number }) => number <= last) };
   }
 
-  /** How many of these entries find room beside what is held: the most after which the state is within the limits. */
+  /** How many of these entries find room beside what is held of the member, and beside what is held of the others. */
   #countFitting(
     entries: readonly SentEntry[],
     mine: MemberState | undefined,
-    { id, life }: MemberDelta,
+    { told, telling }: { readonly told: MemberDelta; readonly telling: Telling },
   ): number {
+    const most = this.#countWithin(entries, mine, told);
+    if (most.count < entries.length) this.#noteLimit(told, telling);
+    if (most.count === 0) return 0;
+    const { peerId, now } = telling;
+    const wanted = MEMBER_HEAP_BYTES + most.heapBytes;
+    const room = this.#room.makePlace(told.id, now) ? this.#room.makeBytes(told.id, wanted, now) : 0;
+    if (room === wanted) return most.count;
+    this.#room.noteRefused(told.id, peerId, now);
+    return this.#countWithin(entries, mine, told, room - MEMBER_HEAP_BYTES).count;
+  }
+
+  /** The most entries after which the state is within the limits of one member, and what it takes then. */
+  #countWithin(
+    entries: readonly SentEntry[],
+    mine: MemberState | undefined,
+    { id, life }: MemberDelta,
+    maxHeapBytes: number = Infinity,
+  ): { readonly count: number; readonly heapBytes: number } {
     const { maxKeysPerMember, maxStateBytes, maxMessageBytes } = this.#settings;
     const isCut = !this.#signs && !isForeign(life);
     const maxSentBytes = isCut ? Infinity : maxMessageBytes - 2 * ENVELOPE_BYTES - memberBytes(id);
-    let size: StateSize = mine?.size ?? { keys: 0, bytes: 0, sentBytes: 0 };
-    let fitting = 0;
+    let size: StateSize = mine?.size ?? { keys: 0, bytes: 0, sentBytes: 0, heapBytes: 0 };
+    let fitting = { count: 0, heapBytes: 0 };
     for (const [index, entry] of entries.entries()) {
       size = sizeWith(size, entry, mine?.get(entry.key));
       const isWithin = size.keys <= MARGIN * maxKeysPerMember && size.bytes <= MARGIN * maxStateBytes &&
-        size.sentBytes <= maxSentBytes;
-      if (isWithin) fitting = index + 1;
+        size.sentBytes <= maxSentBytes && size.heapBytes <= maxHeapBytes;
+      if (isWithin) fitting = { count: index + 1, heapBytes: size.heapBytes };
     }
     return fitting;
   }

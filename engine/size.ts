@@ -5,6 +5,7 @@
  * @module
  */
 
+import { entryHeapBytes } from "./heap_estimate.ts";
 import { utf8Length } from "./json.ts";
 import { type Holds, type SentEntry, TYPE } from "./types.ts";
 
@@ -37,11 +38,13 @@ export interface StateSize {
   readonly bytes: number;
   /** The most bytes that all entries take in a message. */
   readonly sentBytes: number;
+  /** About how many bytes of the heap all entries take. */
+  readonly heapBytes: number;
 }
 
 /** How large a state is with an entry, which takes the place of the one `before` it. */
 export function sizeWith(
-  { keys, bytes, sentBytes }: StateSize,
+  { keys, bytes, sentBytes, heapBytes }: StateSize,
   entry: SentEntry,
   before?: SentEntry,
 ): StateSize {
@@ -49,6 +52,7 @@ export function sizeWith(
     keys: keys + (before ? 0 : 1),
     bytes: bytes + heldBytes(entry) - (before ? heldBytes(before) : 0),
     sentBytes: sentBytes + entryBytes(entry) - (before ? entryBytes(before) : 0),
+    heapBytes: heapBytes + entryHeapBytes(entry) - (before ? entryHeapBytes(before) : 0),
   };
 }
 

@@ -10,6 +10,7 @@ import { ChangeOrder } from "./change_order.ts";
 import type { ConsensusCheck } from "./consensus.ts";
 import { Sum } from "./digest.ts";
 import type { EngineEvent } from "./events.ts";
+import { HeldMembers } from "./held_members.ts";
 import { type HeldEntry, MemberState } from "./member_state.ts";
 import { SortedMembers } from "./sorted_members.ts";
 import {
@@ -31,6 +32,8 @@ export class Store {
   readonly order: ChangeOrder = new ChangeOrder();
   readonly agreement: Agreement = new Agreement();
   readonly checks: Map<string, ConsensusCheck> = new Map();
+  /** The other members of which something is held, by size and by trust. */
+  readonly held: HeldMembers = new HeldMembers();
 
   readonly #selfId: string;
   readonly #emit: (event: EngineEvent) => void;
@@ -178,6 +181,7 @@ export class Store {
       this.#noteValue(member.id, entry.key, entry.value);
     }
     if (active) this.#digest.addSum(member.sum);
+    this.#noteSize(member);
   }
 
   /**
@@ -212,6 +216,7 @@ export class Store {
       member.settled = before.settled;
     }
     if (active) this.#digest.addSum(member.sum);
+    this.#noteSize(member);
     this.#bury(before);
     this.order.changed(member);
     for (const old of before.entries()) {
@@ -234,6 +239,7 @@ export class Store {
     if (isActive) this.#changeLife(id, { add: true });
     this.#inactive.delete(id);
     if (isActive) this.#unheard.add(id);
+    this.held.remove(id);
     this.#bury(member);
     for (const entry of member.entries()) {
       if (isTombstone(entry)) continue;
@@ -284,6 +290,11 @@ export class Store {
     const held = member.put({ key, number, type, value, json, timestampMs: now.wallMs }, serial);
     if (isTombstone(held)) this.#tombstones.set(held, { member, sinceMs: now.monotonicMs });
     this.order.changed(member);
+  }
+
+  /** A member's own state has limits of its own. Deletions that are forgotten are counted with the next change. */
+  #noteSize(member: MemberState): void {
+    if (member.id !== this.#selfId) this.held.update(member);
   }
 
   /** Of what is no longer held no tombstones are kept either. */

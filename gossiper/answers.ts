@@ -45,8 +45,8 @@ export interface AnswersOptions {
   readonly byGreeting: boolean;
   /** Whether this member takes no more requests (R9.3). */
   readonly isStopping: () => boolean;
-  /** Whether no more members can be taken in. */
-  readonly isFull: () => boolean;
+  /** Makes a place for one more member, if none is free; false where each is of a member that shook hands. */
+  readonly makePlace: () => boolean;
   /** A peer that is no member is about to be let in; returns how to undo that. */
   readonly onStranger: (member: Member) => () => void;
   /** A peer was greeted, and let in. */
@@ -115,7 +115,7 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
     }
     // A member first, and greeted then: met by nobody, this one would for a moment agree with itself alone.
     const isStranger = !engine.isMember(member.id) && !engine.blockedMember(member.id);
-    if (isStranger && this.#options.isFull()) {
+    if (isStranger && !this.#options.makePlace()) {
       return refuse("busy", "There are as many members as are taken in; maxMembers says how many.");
     }
     const dismiss = isStranger ? this.#options.onStranger(member) : undefined;

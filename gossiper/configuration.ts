@@ -113,7 +113,8 @@ export interface GossiperConfig {
    */
   readonly maxConnections: number;
   /**
-   * The most members of which state is held, this one and departed ones included. 1 to 100,000; default 10,000.
+   * The most members of which state is held, this one and departed ones included. 1 to 100,000; default 10,000. Above it
+   * a member that shakes hands takes the place of one that never did (`StateDropped`).
    *
    * Lower: members above it are not taken in. Higher: a hostile peer that invents members can fill more memory.
    */
@@ -132,6 +133,16 @@ export interface GossiperConfig {
    * Lower: `setState` refuses sooner. Higher: a hostile peer can make a member keep more.
    */
   readonly maxStateBytes: number;
+  /**
+   * About the most memory that the states of all other members may take together, in bytes of the heap: their texts, and
+   * what their values take once parsed, which may be 28 times as much. 1 MiB to 1 TiB; default 268,435,456 (256 MiB), a
+   * quarter of the heap that Deno has by default on a machine with 4 GiB. Above it the states of members that never
+   * shook hands with this one are dropped first, the largest before the others (`StateDropped`).
+   *
+   * Lower: of large states fewer are held, and until all are, members do not agree. Higher: a hostile peer can make a
+   * member keep more; a process that runs out of its heap ends.
+   */
+  readonly maxHeldBytes: number;
   /**
    * The most connections taken from one address. 1 to 100,000; default 64. For a further one the connection that is
    * idle for longest makes room, where one is for 5 s; else it is refused (`ClientRefused`). With keys, those that have
@@ -193,6 +204,7 @@ export const DEFAULT_CONFIG: GossiperConfig = Object.freeze({
   maxMembers: 10_000,
   maxKeysPerMember: 2 ** 16,
   maxStateBytes: 2 ** 23,
+  maxHeldBytes: 2 ** 28,
   maxConnectionsPerAddress: 64,
   maxHandshakes: 64,
   maxMessagesPerSecond: 1_000,

@@ -37,6 +37,7 @@ const RULES: { readonly [field in keyof GossiperConfig]: Rule } = {
   maxMembers: { kind: "whole", min: 1, max: 100_000, unit: "members" },
   maxKeysPerMember: { kind: "whole", min: 16, max: 1_000_000, unit: "keys" },
   maxStateBytes: { kind: "whole", min: 2 ** 14, max: 2 ** 30, unit: "bytes" },
+  maxHeldBytes: { kind: "whole", min: 2 ** 20, max: 2 ** 40, unit: "bytes" },
   maxConnectionsPerAddress: { kind: "whole", min: 1, max: 100_000, unit: "connections" },
   maxHandshakes: { kind: "whole", min: 1, max: 100_000, unit: "connections" },
   maxMessagesPerSecond: { kind: "whole", min: 10, max: 1_000_000, unit: "messages" },

@@ -55,8 +55,20 @@ export interface Snapshot {
   readonly digest: string;
   /** Every member that is known. */
   readonly members: readonly MemberSnapshot[];
+  /** How much is held of other members, and how often there was no room for more. */
+  readonly room: RoomSnapshot;
   /** Each address at which members are looked for (`seeds`, `dns`, `kubernetes`); none with a fixed list. */
   readonly seeds: readonly SeedStatus[];
+}
+
+/** How much is held of other members, in a {@linkcode Snapshot}; `maxHeldBytes` and `maxMembers` are its limits. */
+export interface RoomSnapshot {
+  /** About how many bytes of memory their states take. */
+  readonly bytes: number;
+  /** How often the state of a member was dropped to make room, since this member started. */
+  readonly dropped: number;
+  /** How often there was no room for what a peer sent, since this member started. */
+  readonly refused: number;
 }
 
 /** One member in a {@linkcode Snapshot}. */

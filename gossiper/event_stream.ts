@@ -206,6 +206,7 @@ const EVENT_TYPES: { readonly [type in EventType]: true } = {
   SelfBlocked: true,
   SettingsDiffer: true,
   SignatureRefused: true,
+  StateDropped: true,
 };
 
 /** How an {@linkcode EventStream} is made. */

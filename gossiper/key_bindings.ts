@@ -11,9 +11,14 @@ export class KeyBindings {
   readonly #max: number;
   readonly #isHeld: (id: string) => boolean;
   /** The one bound first at the front. */
-  readonly #keys = new Map<string, string>();
+  readonly #heard = new Map<string, string>();
+  /** The same of those that proved it in a greeting: what peers sent of others, however much, forgets none of them. */
+  readonly #met = new Map<string, string>();
 
-  /** Binds nobody yet; ids of which something is held are never forgotten to make room. */
+  /**
+   * Binds nobody yet. Ids of which something is held are never forgotten to make room; `max` counts those that were met
+   * and the others apart.
+   */
   constructor(options: { readonly max: number; readonly isHeld: (id: string) => boolean }) {
     this.#max = options.max;
     this.#isHeld = options.isHeld;
@@ -21,23 +26,26 @@ export class KeyBindings {
 
   /** The key that speaks for an id; `undefined` where none has been seen. */
   keyOf(id: string): string | undefined {
-    return keyOfId(id) ?? this.#keys.get(id);
+    return keyOfId(id) ?? this.#met.get(id) ?? this.#heard.get(id);
   }
 
   /** Binds a key to an id, unless one is; returns whether this one now speaks for it. */
-  bind(id: string, publicKey: string): boolean {
+  bind(id: string, publicKey: string, { met = false }: { readonly met?: boolean } = {}): boolean {
     const bound = this.keyOf(id);
-    if (bound !== undefined) return bound === publicKey;
-    if (this.#keys.size >= this.#max && !this.#makeRoom()) return false;
-    this.#keys.set(id, publicKey);
+    if (bound !== undefined && bound !== publicKey) return false;
+    if (keyOfId(id) !== undefined || this.#met.has(id) || (!met && bound !== undefined)) return true;
+    const keys = met ? this.#met : this.#heard;
+    if (keys.size >= this.#max && !this.#makeRoom(keys)) return bound !== undefined;
+    keys.set(id, publicKey);
+    if (met) this.#heard.delete(id);
     return true;
   }
 
   /** Forgets the key of whoever was bound first and is not held any more. */
-  #makeRoom(): boolean {
-    for (const id of this.#keys.keys()) {
+  #makeRoom(keys: Map<string, string>): boolean {
+    for (const id of keys.keys()) {
       if (this.#isHeld(id)) continue;
-      this.#keys.delete(id);
+      keys.delete(id);
       return true;
     }
     return false;

@@ -76,7 +76,7 @@ export class Running {
       settings: config,
       byGreeting: cluster.discovery?.byGreeting ?? false,
       isStopping: () => this.#leaving.signal.aborted,
-      isFull: () => topology.ids().size >= config.maxMembers,
+      makePlace: () => this.#makePlace(),
       onStranger: (member) => this.#admit(member),
       // Without a discovery nobody reads it.
       onGreeted: (member) => void (cluster.discovery && this.#greeted.push(member)),
@@ -239,6 +239,17 @@ export class Running {
       if (ids.has(id) || core.engine.blockedMember(id)?.reason === "left") continue;
       this.#peers.session(id)?.leave("The peer is no member any more.");
     }
+  }
+
+  /** A member that shakes hands takes the place of one that is known by hearsay alone (rule E15). */
+  #makePlace(): boolean {
+    const { core, config, topology: known } = this.#options;
+    if (known.size < config.maxMembers) return true;
+    const { id } = core.do((engine, now) => engine.makePlace(now));
+    if (id === undefined) return false;
+    // The discovery hears of it with the events, and says the same in a moment.
+    known.set([...known.members()].filter((member) => member.id !== id));
+    return true;
   }
 
   /** Takes a stranger for a member until a topology says the same; returns how to undo that. */

@@ -52,10 +52,10 @@ export class Signatures {
     this.#core = core;
     this.#rate = new Rate(MAX_TOLD_PER_SECOND, core.runtime);
     this.#bindings = new KeyBindings({
-      max: 2 * settings.maxMembers,
+      max: settings.maxMembers,
       isHeld: (id) => core.engine.lifeOf(id) !== undefined,
     });
-    this.#bindings.bind(core.engine.id, signing.publicKey);
+    this.#bindings.bind(core.engine.id, signing.publicKey, { met: true });
   }
 
   /** Signs what this member has set since it last signed; whoever asks meanwhile waits for the same. */
@@ -71,7 +71,7 @@ export class Signatures {
 
   /** Binds the key of a greeter that was let in to its id. */
   meet({ member, publicKey }: Hello): void {
-    if (publicKey !== undefined) this.#bindings.bind(member.id, publicKey);
+    if (publicKey !== undefined) this.#bindings.bind(member.id, publicKey, { met: true });
   }
 
   /**

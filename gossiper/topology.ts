@@ -20,6 +20,11 @@ export class Topology {
     this.#byId = new Map([...members].map((member) => [member.id, member]));
   }
 
+  /** The number of members. */
+  get size(): number {
+    return this.#byId.size;
+  }
+
   /** The records of all members. */
   members(): Iterable<Member> {
     return this.#byId.values();

@@ -61,6 +61,7 @@ export function snapshotOf(viewed: Viewed): Snapshot {
     phase: phaseOf(engine),
     isolated: engine.isolated,
     digest: engine.digest,
+    room: engine.room,
     members,
     seeds,
   };

@@ -96,6 +96,7 @@ Deno.test("the page of the embed example shows what members chose as text, never
     phase: "confirmed",
     isolated: false,
     digest: "",
+    room: { bytes: 0, dropped: 0, refused: 0 },
     members: [{
       id: evil,
       isSelf: false,

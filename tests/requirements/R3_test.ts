@@ -368,6 +368,7 @@ const EVERY_EVENT: { readonly [T in EngineEvent["type"]]: Extract<EngineEvent, {
   ReconcilingRequested: { type: "ReconcilingRequested", peerId: "b" },
   Rejoined: { type: "Rejoined" },
   SelfBlocked: { type: "SelfBlocked", reason: "expired", peerId: "b" },
+  StateDropped: { type: "StateDropped", memberId: "b", limit: "maxMembers", count: 2 },
 };
 
 Deno.test("R3.4 every kind of event that the engine causes is published, once, at once and in order", async () => {

@@ -595,3 +595,20 @@ Deno.test("bindings are bounded: who is held keeps its key, and among the others
   assert(!bindings.bind("newer", "four"));
   assertNotEquals(bindings.keyOf(idOfKey("x".repeat(43))), undefined);
 });
+
+Deno.test("bindings of those that greeted are not forgotten for what peers sent of others, however many these are (E15)", () => {
+  const bindings = new KeyBindings({ max: 2, isHeld: () => false });
+  assert(bindings.bind("heard", "one"));
+  assert(bindings.bind("heard", "one", { met: true }));
+  assert(bindings.bind("met", "two", { met: true }));
+  for (let index = 0; index < 10; index++) assert(bindings.bind(`i${index}`, "three"));
+  assertEquals([bindings.keyOf("heard"), bindings.keyOf("met"), bindings.keyOf("i9")], [
+    "one",
+    "two",
+    "three",
+  ]);
+  assert(!bindings.bind("heard", "other", { met: true }));
+  // Of those, too, the one bound first makes room, for one that greets.
+  assert(bindings.bind("new", "four", { met: true }));
+  assertEquals([bindings.keyOf("heard"), bindings.keyOf("met")], [undefined, "two"]);
+});

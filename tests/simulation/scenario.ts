@@ -192,6 +192,7 @@ function drawConfig(dice: Dice, size: number): GossiperConfig {
     maxMembers: large ? Math.ceil(size * 1.2) : 10_000,
     maxKeysPerMember: 4_096,
     maxStateBytes: 2 ** 23,
+    maxHeldBytes: 2 ** 28,
     maxConnectionsPerAddress: 64,
     maxHandshakes: 64,
     maxMessagesPerSecond: 1_000,

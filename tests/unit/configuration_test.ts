@@ -32,6 +32,7 @@ Deno.test("R2.6 R12.1 the defaults are protoactor-go's, and this library's own b
     maxMembers: 10_000,
     maxKeysPerMember: 65_536,
     maxStateBytes: 2 ** 23,
+    maxHeldBytes: 2 ** 28,
     maxConnectionsPerAddress: 64,
     maxHandshakes: 64,
     maxMessagesPerSecond: 1_000,
@@ -78,6 +79,7 @@ const LIMITS: readonly [keyof typeof DEFAULT_CONFIG, number, number, PartialConf
   ["maxMessageBytes", 16_384, 33_554_432],
   ["maxConnections", 1, 100_000, { gossipFanOut: 1 }],
   ["maxMembers", 1, 100_000],
+  ["maxHeldBytes", 1_048_576, 1_099_511_627_776],
   ["eventCapacity", 1, 1_000_000],
   ["maxBackoff", 10, 3_600_000],
 ];

@@ -94,6 +94,7 @@ const KINDS: { readonly [type in EventType]: "error" | "sentence" | "data" | "ow
   SelfBlocked: "data",
   SettingsDiffer: "data",
   SignatureRefused: "data",
+  StateDropped: "data",
 };
 
 Deno.test("events: an error of whatever class is fit for a log in every event, and keeps its class", async () => {

@@ -187,8 +187,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "gossiper/key_bindings.ts",
-    find: "if (bound !== undefined) return bound === publicKey;",
-    replace: "if (bound !== undefined) return true;",
+    find: "if (bound !== undefined && bound !== publicKey) return false;",
+    replace: "if (bound !== undefined && bound !== publicKey) return true;",
     test: "bindings are bounded",
     files: SIGNATURES,
   },

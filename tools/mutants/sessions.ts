@@ -222,7 +222,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "gossiper/answers.ts",
-    find: "if (isStranger && this.#options.isFull()) {",
+    find: "if (isStranger && !this.#options.makePlace()) {",
     replace: "if (isStranger && engine.silenced) {",
     test: "R11.1 where there are as many members",
     files: GOSSIPER,

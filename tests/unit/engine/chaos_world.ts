@@ -135,6 +135,7 @@ export class World {
       maxMembers: 1_000,
       maxKeysPerMember: 4_096,
       maxStateBytes: 2 ** 23,
+      maxHeldBytes: 2 ** 28,
     };
     this.oracle = new Oracle({ cutsDeltas: this.#settings.maxMessageBytes === SMALLEST_MESSAGE });
     this.#byGreeting = this.#chance(0.5);

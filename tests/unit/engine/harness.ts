@@ -42,6 +42,7 @@ export const SETTINGS: EngineSettings = {
   maxKeysPerMember: 4_096,
   maxStateBytes: 2 ** 23,
   maxMembers: 10_000,
+  maxHeldBytes: 2 ** 28,
 };
 
 /** When the clocks of the tests start. */

@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "../../../deps/std_assert.ts";
 import { Sum } from "../../../engine/digest.ts";
+import { entryHeapBytes } from "../../../engine/heap_estimate.ts";
 import { type Known, MemberState } from "../../../engine/member_state.ts";
 import { Serials } from "../../../engine/serials.ts";
 import { entryBytes, heldBytes, memberBytes } from "../../../engine/size.ts";
@@ -146,6 +147,7 @@ Deno.test("E7 the bytes are those of the entries present", () => {
     keys: entries.length,
     bytes: entries.reduce((sum, each) => sum + heldBytes(each), 0),
     sentBytes: entries.reduce((sum, each) => sum + entryBytes(each), 0),
+    heapBytes: entries.reduce((sum, each) => sum + entryHeapBytes(each), 0),
   });
   assertEquals(state.size, sizeOf(a!, b!));
   assertEquals(state.sizeWith(c!), sizeOf(b!, c!));
