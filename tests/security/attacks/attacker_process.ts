@@ -12,6 +12,7 @@ import { newClusterKey } from "../../../transport/cluster_keys.ts";
 import { deltaOf } from "../../requirements/scripted_peer.ts";
 import { entry } from "../../unit/engine/harness.ts";
 import { forge, Insider, newIdentity, type TokenOptions, Wire } from "../attacker.ts";
+import { HOARDING } from "./hoarding.ts";
 
 /** What an attacker is told. */
 export interface AttackerOptions {
@@ -246,6 +247,8 @@ const ATTACKS: Readonly<Record<string, () => Promise<void>>> = {
       }
     });
   },
+  "large states of many ids": saying(HOARDING["large states of many ids"]!, { everyMs: 500 }),
+  "invented members": saying(HOARDING["invented members"]!, { everyMs: 500 }),
   /** To compare with: a process that only uses its processor. */
   "nothing but work": () =>
     again(1, async () => {

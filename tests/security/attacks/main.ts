@@ -4,9 +4,9 @@
  * @module
  */
 
-import { ATTACKS, Siege } from "./measure.ts";
+import { ATTACKS, HOARDING_ATTACKS, Siege } from "./measure.ts";
 
-const chosen = Deno.args.length > 0 ? Deno.args : ATTACKS;
+const chosen = Deno.args.length > 0 ? Deno.args : [...ATTACKS, ...HOARDING_ATTACKS];
 console.log(`| ${"attack".padEnd(42)} | times |   mean | 90 of 100 | against peace |`);
 console.log(`| ${"-".repeat(42)} | ----: | -----: | --------: | ------------: |`);
 for (const attack of chosen) {

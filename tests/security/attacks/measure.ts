@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type HearsayEvent, join, type Node } from "../../../mod.ts";
+import { type HearsayEvent, join, type Node, type RoomSnapshot } from "../../../mod.ts";
 import { newClusterKey } from "../../../transport/cluster_keys.ts";
 import { Program } from "../../process/program.ts";
 import type { AttackerOptions } from "./attacker_process.ts";
@@ -29,6 +29,9 @@ export const ATTACKS = [
   "a flood of messages",
   "a flood of pings",
 ] as const;
+
+/** Attacks on memory: what they cost is mostly the time to parse and verify, so that no test bounds their figures. */
+export const HOARDING_ATTACKS = ["large states of many ids", "invented members"] as const;
 
 /** The defaults, but for time: everything is three times as fast. */
 export const CONFIG = {
@@ -120,6 +123,11 @@ export class Siege implements AsyncDisposable {
     return this.#nodes.flatMap(({ gossiper }) => gossiper.blockedMembers.map(({ id }) => id)).filter((id) =>
       honest.has(id)
     );
+  }
+
+  /** How much each holds of the others. */
+  rooms(): readonly RoomSnapshot[] {
+    return this.#nodes.map(({ gossiper }) => gossiper.snapshot().room);
   }
 
   /** What honest members hold of each other that none of them has set. */

@@ -1,0 +1,37 @@
+/**
+ * Attacks on memory: an insider tells of members that only it has heard of.
+ *
+ * @module
+ */
+
+import { makeLife } from "../../../engine/life.ts";
+import { type JsonValue, MEMBER_KEY, type MemberDelta } from "../../../engine/types.ts";
+import { entry } from "../../unit/engine/harness.ts";
+import { Insider, newIdentity } from "../attacker.ts";
+
+/** The state of a member that does not exist, under a key made for it, so that its signature is right. */
+export async function inventedState(insider: Insider, value?: JsonValue): Promise<MemberDelta> {
+  const identity = await newIdentity();
+  const invented = new Insider({ ...identity, life: makeLife(Date.now(), Math.random()) }, {
+    wire: insider.wire,
+    token: "",
+  });
+  const { id, life } = invented;
+  const record = entry(MEMBER_KEY, 2, { id, host: "127.0.0.1", port: 9, kinds: [] });
+  const entries = value === undefined ? [record] : [record, entry("large", 3, value)];
+  return await invented.forge({ id, life, number: entries.at(-1)!.number, entries });
+}
+
+/** 100 KiB of text, and about 1.3 MiB of heap: more of them travel than of larger ones. */
+const LARGE: JsonValue = Array.from({ length: 34_000 }, () => []);
+/** How many members a message has by default. */
+const PLACES = 50;
+
+/** What an insider that gets in says, again and again. */
+export const HOARDING: Readonly<Record<string, (insider: Insider) => Promise<void>>> = {
+  "large states of many ids": async (insider) => void insider.gossip(await inventedState(insider, LARGE)),
+  "invented members": async (insider) => {
+    const states = Array.from({ length: PLACES }, () => inventedState(insider));
+    insider.gossip(...await Promise.all(states));
+  },
+};
