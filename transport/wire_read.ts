@@ -35,7 +35,6 @@ const REFUSAL_CODES: readonly RefusalCode[] = [
   "incompatible",
   "invalid",
   "stopped",
-  "too_large",
   "unknown_member",
   "wrong_cluster",
 ];
