@@ -19,8 +19,18 @@ export const PROMPT_REFUSALS_PER_SECOND = 100;
  * connection of an outsider. Longer: dials end before.
  */
 export const REFUSAL_PAUSE_MS = 1_000;
+/** Of how many connections it is remembered that they were refused; of more, the ones refused last. */
+export const MAX_REFUSED_CONNECTIONS = 4_096;
 /** How many refusals wait at once; over that the one that waits for longest is answered. */
 export const MAX_PAUSED_REFUSALS = 4_096;
+/** How many clients in a second are looked at as soon as they come: as many as may be dialling when a cluster starts. */
+export const PROMPT_CLIENTS_PER_SECOND = 100;
+/**
+ * How long, in milliseconds, every other client waits before it is looked at. 200 ms: a small part of what a dial may take.
+ * Whoever is gone by then costs no upgrade. Shorter: clients that come and go at once are upgraded. Longer: where many
+ * come together, some come in later.
+ */
+export const CLIENT_PAUSE_MS = 200;
 
 /**
  * Lets refusals wait when there are many. Nobody is kept out by that: whether a client is refused is decided before, by
@@ -29,13 +39,22 @@ export const MAX_PAUSED_REFUSALS = 4_096;
 export class RefusalPace {
   readonly #runtime: Runtime;
   readonly #rate: Rate;
+  readonly #clients: Rate;
   /** What answers each refusal that waits, the oldest first. */
   readonly #paused = new Set<() => void>();
+  /** Connections that were refused, by where the client is, the oldest first. */
+  readonly #refused = new Set<string>();
   #isOver = false;
 
   constructor(runtime: Runtime) {
     this.#runtime = runtime;
     this.#rate = new Rate(PROMPT_REFUSALS_PER_SECOND, runtime);
+    this.#clients = new Rate(PROMPT_CLIENTS_PER_SECOND, runtime);
+  }
+
+  /** What a client has to wait for before it is looked at; nothing where few come. */
+  arrival(): Promise<void> | undefined {
+    return this.#isOver || this.#clients.take(1) ? undefined : this.#pause(CLIENT_PAUSE_MS);
   }
 
   /** The number of refusals that wait. */
@@ -43,24 +62,43 @@ export class RefusalPace {
     return this.#paused.size;
   }
 
-  /** The same response, now or later. */
-  pass(response: Response): Response | Promise<Response> {
-    if (this.#isOver || this.#rate.take(1)) return response;
-    if (this.#paused.size >= MAX_PAUSED_REFUSALS) this.#paused.values().next().value!();
-    return new Promise((resolve) => {
-      const answer = () => {
-        cancel();
-        this.#paused.delete(answer);
-        resolve(response);
-      };
-      const cancel = this.#runtime.setTimer(REFUSAL_PAUSE_MS, answer);
-      this.#paused.add(answer);
-    });
+  /**
+   * The same response, now or later. Now only the first time for a connection: requests that wait behind it cost Deno's
+   * server 30 times as much as one that came alone.
+   */
+  pass(response: Response, remote: Deno.Addr | undefined): Response | Promise<Response> {
+    const isFirst = this.#isFirst(remote);
+    if (this.#isOver || (isFirst && this.#rate.take(1))) return response;
+    return this.#pause(REFUSAL_PAUSE_MS).then(() => response);
   }
 
   /** Answers all that wait; from here on none does. */
   end(): void {
     this.#isOver = true;
     for (const answer of this.#paused) answer();
+  }
+
+  #isFirst(remote: Deno.Addr | undefined): boolean {
+    if (remote?.transport !== "tcp") return true;
+    const connection = `${remote.hostname} ${remote.port}`;
+    if (this.#refused.has(connection)) return false;
+    this.#refused.add(connection);
+    if (this.#refused.size > MAX_REFUSED_CONNECTIONS) {
+      this.#refused.delete(this.#refused.values().next().value!);
+    }
+    return true;
+  }
+
+  #pause(delayMs: number): Promise<void> {
+    if (this.#paused.size >= MAX_PAUSED_REFUSALS) this.#paused.values().next().value!();
+    return new Promise((resolve) => {
+      const answer = () => {
+        cancel();
+        this.#paused.delete(answer);
+        resolve();
+      };
+      const cancel = this.#runtime.setTimer(delayMs, answer);
+      this.#paused.add(answer);
+    });
   }
 }

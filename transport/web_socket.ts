@@ -231,17 +231,25 @@ export class WebSocketTransport implements Transport {
     if (!url) {
       return await this.#pace.pass(
         new Response("The host of the request must be a name or an address.\n", { status: 400 }),
+        info?.remoteAddr,
       );
     }
     if (!this.#paths.has(url.pathname)) return undefined;
     const unavailable = this.#refuseUnavailable();
-    if (unavailable) return await this.#pace.pass(unavailable);
+    if (unavailable) return await this.#pace.pass(unavailable, info?.remoteAddr);
+    const arrival = this.#pace.arrival();
+    // An upgrade of a client that is gone costs as much as any.
+    if (arrival) {
+      const { signal } = request;
+      await arrival;
+      if (signal.aborted) return new Response("The client is gone.\n", { status: 400 });
+    }
     const admitted = this.#admission.admit(request, info?.remoteAddr);
     // Where nothing has to be waited for, nothing runs between the request and its upgrade: of a client that is gone
     // by then Deno keeps the socket open for ever. Elsewhere the signal says so.
-    const gone = admitted instanceof Promise ? request.signal : undefined;
+    const gone = arrival || admitted instanceof Promise ? request.signal : undefined;
     const place = admitted instanceof Promise ? await admitted : admitted;
-    if (place instanceof Response) return await this.#pace.pass(place);
+    if (place instanceof Response) return await this.#pace.pass(place, info?.remoteAddr);
     if (gone?.aborted) {
       place.leave();
       return new Response("The client is gone.\n", { status: 400 });
@@ -249,7 +257,7 @@ export class WebSocketTransport implements Transport {
     const unavailableNow = this.#refuseUnavailable();
     if (unavailableNow) {
       place.leave();
-      return await this.#pace.pass(unavailableNow);
+      return await this.#pace.pass(unavailableNow, info?.remoteAddr);
     }
     // Now: after the upgrade the request is no more, and reading its address throws.
     const remote = remoteOf(info?.remoteAddr);
@@ -260,7 +268,7 @@ export class WebSocketTransport implements Transport {
       opened: (socket) => this.#accept(socket, { remote, place }),
       failed: () => place.leave(),
     });
-    return response.status === 101 ? response : await this.#pace.pass(response);
+    return response.status === 101 ? response : await this.#pace.pass(response, info?.remoteAddr);
   };
 
   /**
@@ -343,7 +351,7 @@ export class WebSocketTransport implements Transport {
     const runtime = this.#runtime;
     return serve({ hostname, port, ...tls, runtime, onListenFailed }, async (request, info) => {
       return await this.handler(request, info) ??
-        await this.#pace.pass(new Response("There is nothing here.\n", { status: 404 }));
+        await this.#pace.pass(new Response("There is nothing here.\n", { status: 404 }), info.remoteAddr);
     });
   }
 

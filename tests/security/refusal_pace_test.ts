@@ -2,7 +2,9 @@ import { assertEquals, assertLess, assertLessOrEqual } from "../../deps/std_asse
 import { join } from "../../mod.ts";
 import { newClusterKey } from "../../transport/cluster_keys.ts";
 import {
+  CLIENT_PAUSE_MS,
   MAX_PAUSED_REFUSALS,
+  PROMPT_CLIENTS_PER_SECOND,
   PROMPT_REFUSALS_PER_SECOND,
   REFUSAL_PAUSE_MS,
   RefusalPace,
@@ -16,7 +18,7 @@ function refusing() {
   let answered = 0;
   const refuse = (count: number) => {
     for (let each = 0; each < count; each++) {
-      void Promise.resolve(pace.pass(new Response(null, { status: 401 }))).then(() => answered++);
+      void Promise.resolve(pace.pass(new Response(null, { status: 401 }), undefined)).then(() => answered++);
     }
   };
   return { runtime, pace, refuse, answered: () => answered };
@@ -32,6 +34,32 @@ Deno.test("RefusalPace: answers so many refusals of a second at once, and the ot
   refuse(1);
   await runtime.advance(0);
   assertEquals(pace.paused, 0);
+});
+
+Deno.test("RefusalPace: looks at so many clients of a second at once, and at the others after a short pause", async () => {
+  const runtime = new VirtualRuntime();
+  const pace = new RefusalPace(runtime);
+  for (let count = 0; count < PROMPT_CLIENTS_PER_SECOND; count++) assertEquals(pace.arrival(), undefined);
+  let isOver = false;
+  const arrival = pace.arrival()!.then(() => isOver = true);
+  await runtime.advance(CLIENT_PAUSE_MS - 1);
+  assertEquals(isOver, false);
+  await runtime.advance(1);
+  await arrival;
+  pace.end();
+  assertEquals(pace.arrival(), undefined);
+});
+
+Deno.test("RefusalPace: lets a connection wait that was refused before", async () => {
+  const runtime = new VirtualRuntime();
+  const pace = new RefusalPace(runtime);
+  const response = new Response(null, { status: 401 });
+  const from = (port: number) => ({ transport: "tcp", hostname: "10.0.0.7", port }) as const;
+  assertEquals(pace.pass(response, from(1)), response);
+  const again = pace.pass(response, from(1));
+  assertEquals([pace.pass(response, from(2)), pace.paused], [response, 1]);
+  await runtime.advance(REFUSAL_PAUSE_MS);
+  assertEquals([await again, pace.paused], [response, 0]);
 });
 
 Deno.test("RefusalPace: keeps a bounded number waiting, of which the oldest makes room, and none after the end", async () => {
@@ -99,8 +127,8 @@ Deno.test("wrong tokens that are pipelined are refused at a bounded rate, and a 
     assertLess(performance.now() - startMs, 10_000);
     const seconds = (performance.now() - startMs) / 1_000;
     const answered = clients.reduce((sum, client) => sum + client.answered(), 0);
-    // A burst, the rate, and what each connection gets after each pause.
-    const most = (PROMPT_REFUSALS_PER_SECOND + connections) * (seconds + 1);
+    // One at once, and one after each pause, for each connection.
+    const most = connections * (seconds * 1_000 / REFUSAL_PAUSE_MS + 2);
     assertLessOrEqual(answered, most);
   }
 });

@@ -28,6 +28,12 @@ export const ATTACKS = [
   "a flood of connections",
   "a flood of messages",
   "a flood of pings",
+
+  "idle sockets",
+  "many valid tokens",
+  "aborted upgrades",
+  "pipelined wrong tokens",
+  "a message that never ends",
 ] as const;
 
 /** The defaults, but for time: everything is three times as fast. */
