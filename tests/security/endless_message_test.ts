@@ -175,7 +175,7 @@ async function opened(side: "accepted" | "dialled") {
 }
 
 for (const side of ["accepted", "dialled"] as const) {
-  Deno.test(`SocketConnection: a closed connection, ${side}, reads no further from a peer that does not answer the closing`, async () => {
+  Deno.test(`SocketConnection: reads no further from a peer that does not answer the closing, ${side}`, async () => {
     const { socket, tcp, end } = await opened(side);
     const connection = new SocketConnection(socket, {
       runtime: realRuntime,
