@@ -7,6 +7,7 @@
 import type { ClusterTopology, Discovery, DiscoverySite, Member } from "../gossiper/cluster.ts";
 import { LatestStream } from "../gossiper/latest_stream.ts";
 import { assertNone, DISCOVERY, listOf } from "../gossiper/options.ts";
+import { areSameMembers } from "./member_list.ts";
 
 /**
  * The members are all that any of the sources names; each goes on whatever becomes of the others. Where one of
@@ -48,7 +49,7 @@ class Union {
   readonly #topologies: (ClusterTopology | undefined)[];
   /** What each source that greets is told of greetings. */
   readonly #greeted: readonly LatestStream<Member>[];
-  #published = "";
+  #published: ClusterTopology | undefined;
 
   constructor(
     sources: readonly Discovery[],
@@ -115,11 +116,15 @@ class Union {
       members: distinct(known.flatMap(({ members }) => members)).sort((a, b) => a.id < b.id ? -1 : 1),
       blocked: [...new Set(known.flatMap(({ blocked }) => blocked))].sort(),
     };
-    const published = JSON.stringify(union);
-    if (published === this.#published) return;
-    this.#published = published;
+    if (this.#published && isSame(union, this.#published)) return;
+    this.#published = union;
     this.#site.eventStream.publish(union);
   }
+}
+
+function isSame(one: ClusterTopology, other: ClusterTopology): boolean {
+  return areSameMembers(one.members, other.members) && one.blocked.length === other.blocked.length &&
+    one.blocked.every((id, at) => id === other.blocked[at]);
 }
 
 /** Of two records with one id, the first. */

@@ -16,7 +16,7 @@ import {
 import { printable } from "../gossiper/printable.ts";
 import { reasonOf, ToldReasons } from "../gossiper/told_reasons.ts";
 import { Gate } from "./gate.ts";
-import { MemberList } from "./member_list.ts";
+import { isSameMember, MemberList } from "./member_list.ts";
 import { readMember } from "./member_record.ts";
 
 /** How many addresses are greeted at once: with a thousand of them, the first few bring the news of the rest. */
@@ -44,6 +44,14 @@ const RETURN_DIALLERS = 8;
 const LAST_RESORT_MS = 1_000;
 /** How many addresses of members that went are dialled at once, apart from those that a source names. */
 const MAX_RETURNS = 16;
+/**
+ * Of how many members, in a millisecond, the list is made anew. Making it costs by their number, and a peer causes it with
+ * each new record. More: a peer that changes its record with every message occupies a large cluster with it. Fewer: in a
+ * large cluster that starts, members are known later.
+ */
+const PUBLISHED_PER_MS = 10;
+/** The longest pause, in milliseconds, between two lists. */
+const MAX_PAUSE_MS = 100;
 
 /** What looks for addresses is given. */
 export interface Finding {
@@ -112,7 +120,11 @@ class Greeting {
   readonly #returns = new Map<string, Sought>();
   #lastResorts: ReadonlyMap<string, readonly string[]> = new Map();
   readonly #tasks = new Set<Promise<void>>();
+  /** The address of each record in one form: it costs a URL. */
+  readonly #places = new WeakMap<Member, string>();
   #cancelPublishing: (() => void) | undefined;
+  /** When the list may be made anew, by the monotonic clock. */
+  #publishNextMs = -Infinity;
   #cancelAlone: (() => void) | undefined;
   #hasSaidAlone = false;
 
@@ -145,6 +157,8 @@ class Greeting {
   /** Whoever was greeted is here now, whatever was said of an earlier life. */
   async #followGreetings(): Promise<void> {
     for await (const member of this.#site.greeted) {
+      const known = this.#greeted.get(member.id);
+      if (known && isSameMember(known, member) && !this.#left.has(member.id)) continue;
       this.#greeted.set(member.id, member);
       this.#left.delete(member.id);
       this.#publishSoon();
@@ -154,6 +168,8 @@ class Greeting {
   async #followRecords(): Promise<void> {
     for await (const { memberId, value, deleted } of this.#site.watch(MEMBER_KEY)) {
       const record = deleted ? undefined : readMember(value);
+      const known = this.#records.get(memberId);
+      if (known && record && isSameMember(known, record)) continue;
       // Nobody speaks for another.
       if (record?.id === memberId) this.#records.set(memberId, record);
       else this.#records.delete(memberId);
@@ -183,7 +199,9 @@ class Greeting {
 
   /** Publishes what came together at one moment at once: a first gossip may bring a thousand members. */
   #publishSoon(): void {
-    this.#cancelPublishing ??= this.#site.runtime.setTimer(0, () => {
+    const { runtime } = this.#site;
+    const delayMs = Math.max(0, this.#publishNextMs - runtime.monotonicMs());
+    this.#cancelPublishing ??= runtime.setTimer(delayMs, () => {
       this.#cancelPublishing = undefined;
       this.#publish();
     });
@@ -193,6 +211,8 @@ class Greeting {
     const byId = new Map([...this.#greeted, ...this.#records]);
     for (const id of this.#left) byId.delete(id);
     const members = [...byId.values()];
+    const pauseMs = Math.min(MAX_PAUSE_MS, Math.floor(members.length / PUBLISHED_PER_MS));
+    this.#publishNextMs = this.#site.runtime.monotonicMs() + pauseMs;
     this.#idAt = new Map(members.map((member) => [this.#placeOf(member), member.id]));
     this.#list.publish(members);
     this.#watchAlone();
@@ -403,7 +423,11 @@ class Greeting {
 
   /** The address of a member, to be compared with others. */
   #placeOf(member: Member): string {
-    return canonicalAddress(this.#site.addressOf(member));
+    let place = this.#places.get(member);
+    if (place === undefined) {
+      this.#places.set(member, place = canonicalAddress(this.#site.addressOf(member)));
+    }
+    return place;
   }
 }
 

@@ -9,7 +9,7 @@ import type { DiscoverySite, Member } from "../gossiper/cluster.ts";
 /** The members as a discovery last published them. */
 export class MemberList {
   readonly #site: Pick<DiscoverySite, "self" | "eventStream">;
-  #published = "";
+  #published: readonly Member[] | undefined;
 
   /** Nothing is published yet. */
   constructor(site: Pick<DiscoverySite, "self" | "eventStream">) {
@@ -23,9 +23,27 @@ export class MemberList {
     // Nobody knows better than this member where it is.
     byId.set(self.id, self);
     const members = [...byId.values()].sort((one, other) => one.id < other.id ? -1 : 1);
-    const published = JSON.stringify(members);
-    if (published === this.#published) return;
-    this.#published = published;
+    if (this.#published && areSameMembers(members, this.#published)) return;
+    this.#published = members;
     eventStream.publish({ type: "ClusterTopology", members, blocked: [] });
   }
+}
+
+/**
+ * Whether two lists have the same records in the same order. Compared field by field: a text of all records would grow
+ * with members times kinds, beyond what a text can be.
+ */
+export function areSameMembers(some: readonly Member[], others: readonly Member[]): boolean {
+  return some.length === others.length && some.every((member, at) => isSameMember(member, others[at]!));
+}
+
+/** Whether two records say the same. */
+export function isSameMember(one: Member, other: Member): boolean {
+  return one === other ||
+    one.id === other.id && one.host === other.host && one.port === other.port && one.url === other.url &&
+      areSameTexts(one.kinds, other.kinds);
+}
+
+function areSameTexts(some: readonly string[], others: readonly string[]): boolean {
+  return some === others || some.length === others.length && some.every((each, at) => each === others[at]);
 }

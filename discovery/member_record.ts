@@ -7,8 +7,9 @@
 import type { JsonValue } from "../engine/types.ts";
 import type { Member } from "../gossiper/cluster.ts";
 import { isHost, isMemberUrl } from "../gossiper/host_names.ts";
+import { areKinds } from "../gossiper/validation.ts";
 
-/** The longest id, host or kind, in UTF-16 units, and the most kinds. */
+/** The longest id or host, in UTF-16 units. */
 const MAX_LENGTH = 256;
 
 /** The record in a value; `undefined` where there is none. Fields that are not known are left out. */
@@ -16,7 +17,7 @@ export function readMember(value: JsonValue | undefined): Member | undefined {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
   const { id, host, port, kinds = [], url } = value as { readonly [key: string]: JsonValue };
   if (!isText(id) || !isText(host) || !isHost(host) || !isPort(port)) return undefined;
-  if (!Array.isArray(kinds) || kinds.length > MAX_LENGTH || !kinds.every(isText)) return undefined;
+  if (!areKinds(kinds)) return undefined;
   if (url !== undefined && !isMemberUrl(url)) return undefined;
   return Object.freeze({
     id,

@@ -708,9 +708,12 @@ export class Engine {
     return this.#act(undefined, () => ({ parts: this.#exchange.requestReconcile(peerId) }));
   }
 
-  /** Answers a peer's part of a comparison with what is held in the same range. */
-  answerReconcile(peerId: string, part: SummaryPart): Caused<{ part: SummaryPart }> {
-    return this.#act(undefined, () => ({ part: this.#exchange.answerReconcile(peerId, part) }));
+  /**
+   * Answers a peer's part of a comparison with what is held of the members in it; `undefined` where the peer has had more
+   * compared than it needs.
+   */
+  answerReconcile(peerId: string, part: SummaryPart): Caused<{ part: SummaryPart | undefined }> {
+    return this.#act(undefined, () => ({ part: this.#exchange.answerReconcile(peerId, part, this.#nowMs) }));
   }
 
   /** Takes a peer's answer to a part of a comparison. */

@@ -31,6 +31,11 @@ import type {
 
 /** The most members in one part of a comparison. 1,000: some 150 KB. */
 const MAX_SUMMARY_MEMBERS = 1_000;
+/**
+ * How many members a peer may have compared in a `gossipInterval`, however few there are; else twice as many as there are.
+ * A peer that keeps to the protocol compares all at most once in that time, after two exchanges.
+ */
+const MIN_COMPARED = 64;
 /** The most that a member takes in it: an id of 256 bytes that needs escapes, a life, a number and a sum. */
 const MAX_SUMMARY_BYTES = 600;
 /** Asking takes at most one in so many bytes of a message: what is to be told comes first. */
@@ -355,18 +360,31 @@ export class Exchange {
   }
 
   /** What this member says to a peer's part of a comparison; and what the peer turns out to lack waits for it. */
-  answerReconcile(peerId: string, part: SummaryPart): SummaryPart {
+  answerReconcile(peerId: string, part: SummaryPart, nowMs: number): SummaryPart | undefined {
     const peer = this.#memories.of(peerId);
-    const mine = this.#compareParts(peer, part);
-    const members = new Map([...mine].slice(0, 2 * this.#summaryMembers(peer)));
-    return { from: part.from, until: part.until, members };
+    const ids = this.#store.sorted.idsFrom(part.from, part.until);
+    if (!this.#mayCompare(peer, ids.length, nowMs)) return undefined;
+    this.#compareParts(peer, part, ids);
+    // What the peer did not list waits for it: to name it as well would make the answer larger than what it answers.
+    return { from: part.from, until: part.until, members: this.#summaries(part.members.keys()) };
+  }
+
+  /** Whether a peer may have so many members compared now: a comparison costs by their number, and its request does not. */
+  #mayCompare(peer: PeerMemory, members: number, nowMs: number): boolean {
+    if (nowMs - peer.comparedSinceMs >= this.#settings.gossipInterval) {
+      peer.comparedSinceMs = nowMs;
+      peer.compared = 0;
+    }
+    if (peer.compared > Math.max(MIN_COMPARED, 2 * this.#store.sorted.ids.length)) return false;
+    peer.compared += Math.max(1, members);
+    return true;
   }
 
   /** A peer's answer to a part of a comparison. */
   applyReconcile(peerId: string, part: SummaryPart, options: { readonly last: boolean }): void {
     const peer = this.#memories.peek(peerId);
     if (!peer?.comparing) return;
-    this.#compareParts(peer, part);
+    this.#compareParts(peer, part, this.#store.sorted.idsFrom(part.from, part.until));
     if (options.last) this.endReconcile(peerId);
   }
 
@@ -689,18 +707,13 @@ export class Exchange {
     return summaries;
   }
 
-  /** Finds what the peer lacks in the range of its part, lets that wait, and returns what is held there. */
-  #compareParts(peer: PeerMemory, part: SummaryPart): Map<string, Summary> {
-    const inRange = this.#store.sorted.ids.filter((id) =>
-      byCodePoint(id, part.from) >= 0 && (part.until === undefined || byCodePoint(id, part.until) < 0)
-    );
-    const mine = this.#summaries(inRange);
-    for (const [id, summary] of mine) {
+  /** Finds what the peer lacks of the members in the range of its part, and lets that wait. */
+  #compareParts(peer: PeerMemory, part: SummaryPart, ids: readonly string[]): void {
+    for (const [id, summary] of this.#summaries(ids)) {
       const member = this.#store.order.get(id)!;
       const lacking = id === peer.id ? undefined : this.#lacking(peer, id, summary, part.members.get(id));
       if (lacking) this.#wait(peer, member, { ...lacking, gap: true });
     }
-    return mine;
   }
 
   /** What the peer lacks of one member, by both summaries (E12). */

@@ -88,6 +88,9 @@ export class PeerMemory {
   tried: string | undefined;
   /** Whether a full comparison is under way. */
   comparing = false;
+  /** How many members it had compared here, since that time by the monotonic clock. */
+  compared = 0;
+  comparedSinceMs: number = -Infinity;
 
   constructor(id: string) {
     this.id = id;

@@ -28,6 +28,22 @@ export class SortedMembers {
     this.#order = order;
   }
 
+  /** The ids from this one on, up to another that is not among them. */
+  idsFrom(from: string, until: string | undefined): readonly string[] {
+    return this.ids.slice(this.#indexFrom(from), until === undefined ? undefined : this.#indexFrom(until));
+  }
+
+  /** The index of the first id that is not below this text. */
+  #indexFrom(text: string): number {
+    let low = 0;
+    for (let high = this.ids.length; low < high;) {
+      const middle = (low + high) >> 1;
+      if (byCodePoint(this.ids[middle]!, text) < 0) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
   /** The index of a member. */
   indexOf(id: string): number | undefined {
     this.#indices ??= new Map(this.ids.map((each, index) => [each, index]));

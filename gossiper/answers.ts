@@ -202,7 +202,9 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
 
   compare(session: Session, part: SummaryPart): SummaryPart | Refusal {
     const peerId = session.peer!.id;
-    return this.#refusalOf(peerId) ?? this.#core.do((engine) => engine.answerReconcile(peerId, part)).part;
+    return this.#refusalOf(peerId) ??
+      this.#core.do((engine) => engine.answerReconcile(peerId, part)).part ??
+      refuse("busy", "More was compared for this peer than the protocol needs.");
   }
 
   compared(session: Session, part: SummaryPart, options: { readonly last: boolean }): void {

@@ -157,7 +157,6 @@ export type RefusalCode =
   | "incompatible"
   | "invalid"
   | "stopped"
-  | "too_large"
   | "unknown_member"
   | "wrong_cluster";
 

@@ -16,7 +16,6 @@ const ERROR_CODE: { readonly [code in RefusalCode]: ErrorCode } = {
   invalid: "refused",
   other: "refused",
   stopped: "refused",
-  too_large: "too_large",
   unknown_member: "unknown_member",
   wrong_cluster: "refused",
 };

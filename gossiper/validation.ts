@@ -35,6 +35,12 @@ export const MAX_KEY_BYTES = 1024;
 export const MAX_NAME_BYTES = 256;
 /** The most kinds of actors that a member may host. */
 export const MAX_KINDS = 256;
+/**
+ * How many bytes of UTF-8 the names of a member's kinds may have together. 16 KiB: 256 names of 64 bytes. Fewer: a member
+ * of protoactor-go with many kinds is refused. More: each member costs all others that much memory, and 10,000 members
+ * 10,000 times as much.
+ */
+export const MAX_KINDS_BYTES = 16_384;
 
 /** The name of a member, of its host or of a cluster. */
 export const NAME: Rule = rule(isName, {
@@ -46,13 +52,11 @@ export const NAME: Rule = rule(isName, {
 export const CLUSTER_NAME: Rule = noKey(NAME);
 
 /** The kinds of a member: a peer refuses the greeting of one whose kinds it would not read. */
-export const KINDS: Rule = rule(
-  (given) => Array.isArray(given) && given.length <= MAX_KINDS && given.every(isName),
-  {
-    problem: "is no list of kinds",
-    allowed: `a list of at most ${MAX_KINDS} texts of 1 to ${MAX_NAME_BYTES} bytes; it may be empty`,
-  },
-);
+export const KINDS: Rule = rule(areKinds, {
+  problem: "is no list of kinds",
+  allowed: `a list of at most ${MAX_KINDS} texts of 1 to ${MAX_NAME_BYTES} bytes, together at most ` +
+    `${MAX_KINDS_BYTES} bytes; it may be empty`,
+});
 
 /** Where others reach a member, in place of host and port. Not shown: what is wrong may be that it has a password. */
 const MEMBER_URL: Rule = rule(isMemberUrl, {
@@ -175,6 +179,16 @@ function clusterProblems(given: Cluster): ConfigurationProblem[] {
     ...objectProblem("cluster.eventStream", cluster.eventStream),
     ...objectProblem("cluster.transport", cluster.transport),
   ];
+}
+
+/** Whether this is a list of kinds that a member may have, wherever it comes from. */
+export function areKinds(given: unknown): given is readonly string[] {
+  return Array.isArray(given) && given.length <= MAX_KINDS && given.every(isName) && fitKinds(given);
+}
+
+/** Whether the names of kinds are short enough together. */
+export function fitKinds(kinds: readonly string[]): boolean {
+  return kinds.reduce((sum, kind) => sum + utf8Length(kind), 0) <= MAX_KINDS_BYTES;
 }
 
 function isName(given: unknown): given is string {

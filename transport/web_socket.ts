@@ -15,6 +15,7 @@ import { isLoopback } from "../gossiper/loopback.ts";
 import { Admission, type Place } from "./admission.ts";
 import type { Authentication, ClusterKey } from "./authentication.ts";
 import { type ListenFailure, serve, type Server } from "./listening.ts";
+import { RefusalPace } from "./refusal_pace.ts";
 import { type RefusedClient, remoteOf } from "./strangers.ts";
 import { type Authorise, upgrade } from "./web_socket_accept.ts";
 import {
@@ -137,6 +138,7 @@ export class WebSocketTransport implements Transport {
   /** Aborted by `close`; ends dials that are under way. */
   readonly #closing = new AbortController();
   readonly #admission: Admission;
+  readonly #pace: RefusalPace;
   /** Under which authorities this side is dialled: a token for another is not for it. */
   readonly #authorities = new Set<string>();
   readonly #client: Deno.HttpClient | undefined;
@@ -178,6 +180,7 @@ export class WebSocketTransport implements Transport {
       runtime: this.#runtime,
       onRefused: (refused) => options.onClientRefused?.(refused),
     });
+    this.#pace = new RefusalPace(this.#runtime);
     this.incoming = new ReadableStream<Connection>({
       start: (controller) => {
         this.#incoming = controller;
@@ -227,7 +230,8 @@ export class WebSocketTransport implements Transport {
 
   /**
    * Answers requests for this transport's path, to be called from a service's own `Deno.serve`: with the
-   * upgrade, or with why not (400, 401, 403, 426, 503). `undefined` where the path is another. `info` is
+   * upgrade, or with why not (400, 401, 403, 426, 503). Where many clients are refused, each waits for a second before
+   * it is told, so that one connection cannot cause much work. `undefined` where the path is another. `info` is
    * what `Deno.serve` hands to its handler: it tells where the peer is.
    */
   readonly handler = async (
@@ -235,16 +239,28 @@ export class WebSocketTransport implements Transport {
     info?: { readonly remoteAddr: Deno.Addr },
   ): Promise<Response | undefined> => {
     const url = URL.parse(request.url);
-    if (!url) return new Response("The host of the request must be a name or an address.\n", { status: 400 });
+    if (!url) {
+      return await this.#pace.pass(
+        new Response("The host of the request must be a name or an address.\n", { status: 400 }),
+        info?.remoteAddr,
+      );
+    }
     if (!this.#paths.has(url.pathname)) return undefined;
     const unavailable = this.#refuseUnavailable();
-    if (unavailable) return unavailable;
+    if (unavailable) return await this.#pace.pass(unavailable, info?.remoteAddr);
+    const arrival = this.#pace.arrival();
+    // An upgrade of a client that is gone costs as much as any.
+    if (arrival) {
+      const { signal } = request;
+      await arrival;
+      if (signal.aborted) return new Response("The client is gone.\n", { status: 400 });
+    }
     const admitted = this.#admission.admit(request, info?.remoteAddr);
     // Where nothing has to be waited for, nothing runs between the request and its upgrade: of a client that is gone
     // by then Deno keeps the socket open for ever. Elsewhere the signal says so.
-    const gone = admitted instanceof Promise ? request.signal : undefined;
+    const gone = arrival || admitted instanceof Promise ? request.signal : undefined;
     const place = admitted instanceof Promise ? await admitted : admitted;
-    if (place instanceof Response) return place;
+    if (place instanceof Response) return await this.#pace.pass(place, info?.remoteAddr);
     if (gone?.aborted) {
       place.leave();
       return new Response("The client is gone.\n", { status: 400 });
@@ -252,17 +268,18 @@ export class WebSocketTransport implements Transport {
     const unavailableNow = this.#refuseUnavailable();
     if (unavailableNow) {
       place.leave();
-      return unavailableNow;
+      return await this.#pace.pass(unavailableNow, info?.remoteAddr);
     }
     // Now: after the upgrade the request is no more, and reading its address throws.
     const remote = remoteOf(info?.remoteAddr);
-    return upgrade(request, {
+    const response = upgrade(request, {
       runtime: this.#runtime,
       timeout: this.#connectTimeout,
       signal: this.#closing.signal,
       opened: (socket) => this.#accept(socket, { remote, place }),
       failed: () => place.leave(),
     });
+    return response.status === 101 ? response : await this.#pace.pass(response, info?.remoteAddr);
   };
 
   /**
@@ -357,6 +374,7 @@ export class WebSocketTransport implements Transport {
   async #close(): Promise<void> {
     this.#closing.abort(new HearsayError("stopped", "The transport is closed; nothing was dialled."));
     this.#unlisten.abort();
+    this.#pace.end();
     if (!this.#refusing) this.#incoming.close();
     await Promise.all(Array.from(this.#connections, goAway));
     await Promise.all(Array.from(this.#tunnels, (tunnel) => tunnel.close()));
@@ -382,7 +400,8 @@ export class WebSocketTransport implements Transport {
     signal?.addEventListener("abort", () => void this.close(), { signal: this.#unlisten.signal });
     const runtime = this.#runtime;
     return serve({ hostname, port, ...tls, runtime, onListenFailed }, async (request, info) => {
-      return await this.handler(request, info) ?? new Response("There is nothing here.\n", { status: 404 });
+      return await this.handler(request, info) ??
+        await this.#pace.pass(new Response("There is nothing here.\n", { status: 404 }), info.remoteAddr);
     });
   }
 

@@ -7,6 +7,7 @@
 
 import { CLOSE } from "../gossiper/errors.ts";
 import type { Runtime } from "../gossiper/runtime.ts";
+import { destroySocket } from "./web_socket_destroy.ts";
 import { SUBPROTOCOL } from "./web_socket_dial.ts";
 
 /**
@@ -90,10 +91,17 @@ export function upgrade(request: Request, options: UpgradeOptions): Response {
   signal.addEventListener("abort", giveUp);
   socket.addEventListener("error", giveUp, { once: true });
   socket.addEventListener("open", () => {
-    if (!waiting) return socket.close(CLOSE.goingAway);
+    if (!waiting) return closeLate(socket, options);
     socket.removeEventListener("error", giveUp);
     stopWaiting();
     opened(socket);
   }, { once: true });
   return response;
+}
+
+/** Closes a socket that no connection was waiting for any more, and ends it if the client does not answer that. */
+function closeLate(socket: WebSocket, { runtime, timeout }: UpgradeOptions): void {
+  const cancel = runtime.setTimer(timeout, () => destroySocket(socket));
+  socket.addEventListener("close", cancel, { once: true });
+  socket.close(CLOSE.goingAway);
 }

@@ -8,6 +8,7 @@ import { utf8Length } from "../engine/json.ts";
 import { type Life, MAX_NUMBER } from "../engine/types.ts";
 import { CLOSE, ConnectionClosed } from "../gossiper/errors.ts";
 import { printable } from "../gossiper/printable.ts";
+import { MAX_KINDS } from "../gossiper/validation.ts";
 
 /** The longest id, of a member or of a request, in bytes of UTF-8. */
 export const MAX_ID_BYTES = 256;
@@ -15,8 +16,8 @@ export const MAX_ID_BYTES = 256;
 export const MAX_KEY_BYTES = 1024;
 /** The longest public key or signature, in bytes. */
 export const MAX_SIGNATURE_BYTES = 128;
-/** The most kinds, or capabilities, that a greeting may list. */
-export const MAX_LISTED = 1024;
+/** The most kinds, or capabilities, that a greeting may list: as many kinds as a member may have. */
+export const MAX_LISTED: number = MAX_KINDS;
 
 /** A JSON object of a peer, before its fields are checked. */
 export type Fields = Readonly<Record<string, unknown>>;

@@ -11,6 +11,7 @@ import { isHost, isMemberUrl } from "../gossiper/host_names.ts";
 import type { SharedSettings } from "../gossiper/shared_settings.ts";
 import { CLOSE, ConnectionClosed } from "../gossiper/errors.ts";
 import type { Hello, Message, Refusal, RefusalCode } from "../gossiper/message.ts";
+import { fitKinds, MAX_KINDS_BYTES } from "../gossiper/validation.ts";
 import {
   fail,
   type Fields,
@@ -35,7 +36,6 @@ const REFUSAL_CODES: readonly RefusalCode[] = [
   "incompatible",
   "invalid",
   "stopped",
-  "too_large",
   "unknown_member",
   "wrong_cluster",
 ];
@@ -215,9 +215,14 @@ function readMember(raw: unknown): Member {
     id: readName(member.id, place.field("id")),
     host: readHost(member.host, place.field("host")),
     port: readWhole(member.port, place.field("port"), { min: 0, max: 65535 }),
-    kinds: readNames(member.kinds ?? [], place.field("kinds")),
+    kinds: readKinds(member.kinds ?? [], place.field("kinds")),
     ...(member.url === undefined ? {} : { url: readUrl(member.url, place.field("url")) }),
   };
+}
+
+function readKinds(value: unknown, place: Place): readonly string[] {
+  const kinds = readNames(value, place);
+  return fitKinds(kinds) ? kinds : fail(place, `names of at most ${MAX_KINDS_BYTES} bytes together`, kinds);
 }
 
 function readHost(value: unknown, place: Place): string {

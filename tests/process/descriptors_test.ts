@@ -80,7 +80,8 @@ Deno.test({
     }
     // A process that has just started opens a few more of its own.
     await eventually("its descriptors are gone", async () => await descriptorsOf(ada.pid) <= open + 20);
-    assertEquals(ada.errors, "");
+    // Deno says once that it tells of clients that are gone by a signal of the request.
+    assertEquals(ada.errors.replace(/^Deno\.serve: request\.signal aborts .*\n/, ""), "");
   },
 });
 

@@ -270,6 +270,7 @@ Deno.test("R12.3 kinds that a peer would refuse in the greeting are refused here
     ["k".repeat(257)],
     ["\ud800"],
     Array.from({ length: 257 }, (_, index) => `k${index}`),
+    Array.from({ length: 65 }, (_, index) => `${index}`.padEnd(256, "k")),
   ];
   for (const kinds of refused) {
     const error = assertThrows(() => make(kinds), ConfigurationError);
@@ -277,4 +278,5 @@ Deno.test("R12.3 kinds that a peer would refuse in the greeting are refused here
   }
   make(["k".repeat(256)]);
   make(Array.from({ length: 256 }, (_, index) => `k${index}`));
+  make(Array.from({ length: 64 }, (_, index) => `${index}`.padEnd(256, "k")));
 });

@@ -11,10 +11,8 @@ import { CLOSE } from "../../gossiper/errors.ts";
 import { decode, encode } from "../../transport/wire.ts";
 
 const ROOT = new URL("../../", import.meta.url);
-/**
- * Codes that the code reads and never sends. They have no row in the table: an implementer needs to know what can come.
- */
-const NEVER_SENT = ["other", "too_large"];
+/** How the code reads a code that it does not know; no member sends it. */
+const NEVER_SENT = ["other"];
 
 async function textOf(path: string): Promise<string> {
   return await Deno.readTextFile(new URL(path, ROOT));

@@ -524,8 +524,12 @@ const WRONG_HELLOS: readonly Wrong[] = [
   ],
   [{ member: { ...HELLO.member, kinds: ["a", 2] } }, 'member.kinds["1"]: must be'],
   [
-    { member: { ...HELLO.member, kinds: Array(1025).fill("k") } },
-    "member.kinds: must be a list of at most 1024",
+    { member: { ...HELLO.member, kinds: Array(257).fill("k") } },
+    "member.kinds: must be a list of at most 256",
+  ],
+  [
+    { member: { ...HELLO.member, kinds: Array(65).fill("k".repeat(256)) } },
+    "member.kinds: must be names of at most 16384 bytes together",
   ],
   [{ life: LIFE.toUpperCase() }, "life: must be a life such as"],
   [{ life: `${LIFE}0` }, "life: must be"],

@@ -392,7 +392,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "discovery/any_of.ts",
-    find: "if (published === this.#published) return;",
+    find: "if (this.#published && isSame(union, this.#published)) return;",
     replace: "",
     test: "the members are all that any source names",
     files: ANY_OF,

@@ -394,4 +394,25 @@ export const MUTANTS: readonly Mutant[] = [
     test: "a member that other machines are to reach is refused, unless insecure",
     files: ["tests/unit/protoactor_join_test.ts"],
   },
+  {
+    file: "transport/web_socket_connection.ts",
+    find: "        destroySocket(socket);\n",
+    replace: "",
+    test: "SocketConnection: reads no further from a peer that does not answer the closing, accepted",
+    files: ["tests/security/endless_message_test.ts"],
+  },
+  {
+    file: "transport/refusal_pace.ts",
+    find: "    if (this.#refused.has(connection)) return false;\n",
+    replace: "",
+    test: "RefusalPace: lets a connection wait that was refused before",
+    files: ["tests/security/refusal_pace_test.ts"],
+  },
+  {
+    file: "engine/exchange.ts",
+    find: "    if (!this.#mayCompare(peer, ids.length, nowMs)) return undefined;\n",
+    replace: "",
+    test: "answerReconcile: in an interval a peer has all members compared twice",
+    files: ["tests/unit/engine/e12_to_e14_test.ts"],
+  },
 ];

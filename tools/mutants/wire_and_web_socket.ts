@@ -217,7 +217,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "transport/web_socket_accept.ts",
-    find: "if (!waiting) return socket.close(CLOSE.goingAway);",
+    find: "if (!waiting) return closeLate(socket, options);",
     replace: "",
     test: "R9.4 an upgrade that does not reach its client",
     files: SOCKET,
@@ -259,8 +259,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: "transport/web_socket_connection.ts",
-    find: "() => this.#finish(this.#closing!)",
-    replace: "() => {}",
+    find: "        this.#finish(this.#closing!);\n",
+    replace: "",
     test: "P6 a write to a socket that ended in silence",
     files: SOCKET,
   },

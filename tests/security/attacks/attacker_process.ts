@@ -102,6 +102,30 @@ async function tcp(index: number): Promise<Deno.TcpConn> {
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
+/** The head of an upgrade. */
+function upgradeWith(token: string): Uint8Array {
+  return bytes(
+    `GET /gossip HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: Upgrade\r\n` +
+      `sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n` +
+      `sec-websocket-protocol: hearsay.v2\r\nauthorization: Bearer ${token}\r\n\r\n`,
+  );
+}
+
+/** A token that a target would take, of an id that nobody else has. */
+async function validToken(index: number): Promise<string> {
+  return await forge({ key, id: `someone-${crypto.randomUUID()}`, authority: authorityOf(target(index))! });
+}
+
+async function writeAll(connection: Deno.Conn, data: Uint8Array): Promise<void> {
+  for (let from = 0; from < data.length;) from += await connection.write(data.subarray(from));
+}
+
+/** Reads what comes, and heeds none of it. */
+async function drain(connection: Deno.Conn): Promise<void> {
+  const buffer = new Uint8Array(65_536);
+  while (await connection.read(buffer).catch(() => null) !== null);
+}
+
 /** Holds something open for as long as it is let. */
 async function untilClosed(connection: Deno.Conn, trickle: Uint8Array): Promise<void> {
   try {
@@ -194,11 +218,7 @@ const ATTACKS: Readonly<Record<string, () => Promise<void>>> = {
       const address = target(index);
       const token = await forge({ key, id: `slow-${index}`, authority: authorityOf(address)! });
       const connection = await tcp(index);
-      await connection.write(bytes(
-        `GET /gossip HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: Upgrade\r\n` +
-          `sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n` +
-          `sec-websocket-protocol: hearsay.v2\r\nauthorization: Bearer ${token}\r\n\r\n`,
-      ));
+      await connection.write(upgradeWith(token));
       // A text frame of a megabyte, of which a byte comes now and then.
       await connection.write(new Uint8Array([0x81, 0xff, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, 0]));
       await untilClosed(connection, bytes(" "));
@@ -249,6 +269,41 @@ const ATTACKS: Readonly<Record<string, () => Promise<void>>> = {
   },
   "large states of many ids": saying(HOARDING["large states of many ids"]!, { everyMs: 500 }),
   "invented members": saying(HOARDING["invented members"]!, { everyMs: 500 }),
+  "idle sockets": () =>
+    again(300, async (index) => {
+      using connection = await tcp(index);
+      while (!over && await Promise.race([connection.read(new Uint8Array(1)), pause(100)]) === undefined);
+    }),
+  "many valid tokens": () =>
+    again(8, async (index) => void await Wire.status(target(index), { token: await validToken(index) })),
+  "aborted upgrades": () =>
+    again(8, async (index) => {
+      using connection = await tcp(index);
+      await connection.write(upgradeWith(await validToken(index)));
+    }),
+  "pipelined wrong tokens": async () => {
+    const many = bytes(new TextDecoder().decode(upgradeWith("x".repeat(200))).repeat(100));
+    await again(12, async (index) => {
+      using connection = await tcp(index);
+      const draining = drain(connection);
+      while (!over) await writeAll(connection, many);
+      await draining;
+    });
+  },
+  "a message that never ends": () =>
+    again(targets.length, async (index) => {
+      using connection = await tcp(index);
+      await connection.write(upgradeWith(await validToken(index)));
+      const draining = drain(connection);
+      // Frames of a text without the bit that says that one is the last.
+      const frame = new Uint8Array(14 + 2 ** 20).fill(0x20);
+      frame.set([0x01, 0xff, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, 0]);
+      for (; !over; frame[0] = 0) {
+        await writeAll(connection, frame);
+        await pause(50);
+      }
+      await draining;
+    }),
   /** To compare with: a process that only uses its processor. */
   "nothing but work": () =>
     again(1, async () => {

@@ -28,6 +28,12 @@ export const ATTACKS = [
   "a flood of connections",
   "a flood of messages",
   "a flood of pings",
+
+  "idle sockets",
+  "many valid tokens",
+  "aborted upgrades",
+  "pipelined wrong tokens",
+  "a message that never ends",
 ] as const;
 
 /** Attacks on memory: what they cost is mostly the time to parse and verify, so that no test bounds their figures. */

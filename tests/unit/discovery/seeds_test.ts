@@ -349,6 +349,9 @@ Deno.test("a member's record is believed only where it is one", () => {
       },
       { ...record, kinds: [1] },
       { ...record, kinds: "k" },
+      { ...record, kinds: Array(257).fill("k") },
+      { ...record, kinds: ["☃".repeat(86)] },
+      { ...record, kinds: Array(65).fill("k".repeat(256)) },
       ...HOSTILE_HOSTS.map((host) => ({ ...record, host })),
       ...HOSTILE_URLS.map((url) => ({ ...record, url })),
     ]

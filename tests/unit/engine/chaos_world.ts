@@ -614,6 +614,7 @@ export class World {
           const isRefused = b.engine.blockedMember(a.id) || this.#signed && b.engine.isOutlived(a.id);
           if (isRefused) return this.#refuse(connection, b, a);
           const { part } = this.#do(b, () => b.engine.answerReconcile(a.id, parts[index]!));
+          if (!part) throw new Error(`${b.id} compared no more for ${a.id}, which keeps to the protocol.`);
           const last = index === parts.length - 1;
           this.#send(connection, {
             from: b,

@@ -187,6 +187,44 @@ Deno.test("E12 where neither is the owner the smaller id resets, and the other d
   }
 });
 
+/** A member that holds something of each of so many others, and a part that asks for all of them. */
+function crowd(members: number) {
+  const clock = new TestClock();
+  const ids = Array.from({ length: members }, (_, index) => `m${index}`);
+  const [a] = makeCluster(["a", "b", ...ids], clock);
+  for (const id of ids) tell(a, id, memberDelta(id, LIFE, [entry("k", 1, id)]), clock);
+  return { a, clock, ids };
+}
+
+const ALL = { from: "", until: undefined };
+
+Deno.test("answerReconcile: names only the members that the request names, so that it is no larger (E12)", () => {
+  const { a, clock, ids } = crowd(200);
+  const listed = ids.slice(0, 3).concat("unknown");
+  const summary = { life: LIFE, number: 1, sum: "0".repeat(16) };
+  const part = { ...ALL, members: new Map(listed.map((id) => [id, summary])) };
+  const answer = note(a, a.answerReconcile("b", part)).part!;
+  assertEquals([...answer.members.keys()], ids.slice(0, 3));
+  // The others are sent all the same.
+  const told = new Set<string>();
+  for (let message = a.disseminate("b"); message.delta.members.length > 0; message = a.disseminate("b")) {
+    for (const { id } of message.delta.members) told.add(id);
+    note(a, a.handleAck(message.sent, new Map(), clock.now));
+  }
+  assertEquals(ids.filter((id) => !told.has(id)), []);
+});
+
+Deno.test("answerReconcile: in an interval a peer has all members compared twice and a part more, then no more, and then again (E12)", () => {
+  const { a, clock, ids } = crowd(200);
+  const ask = () => note(a, a.answerReconcile("b", { ...ALL, members: new Map() })).part !== undefined;
+  assertEquals(Array.from({ length: 10 }, ask), [true, true, true, ...Array(7).fill(false)]);
+  // Of a part that has few members more is compared.
+  const few = { from: ids[0]!, until: `${ids[0]!}!`, members: new Map() };
+  note(a, a.tick(clock.advance(1_000)));
+  for (let times = 0; times < 50; times++) assert(note(a, a.answerReconcile("b", few)).part);
+  assertEquals(Array.from({ length: 4 }, ask), [true, true, false, false]);
+});
+
 Deno.test("E13 the first contact, and not a member alone, makes consensus where peers are found by greeting", () => {
   const clock = new TestClock();
   const alone = makeEngine("a", clock, { byGreeting: true });

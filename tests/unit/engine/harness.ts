@@ -232,7 +232,7 @@ export function settle(
 export function reconcile(a: Engine, b: Engine): boolean {
   const { parts } = note(a, a.requestReconcile(b.id));
   for (const [index, part] of parts.entries()) {
-    const answer = note(b, b.answerReconcile(a.id, structuredClone(part))).part;
+    const answer = note(b, b.answerReconcile(a.id, structuredClone(part))).part!;
     note(a, a.applyReconcile(b.id, structuredClone(answer), { last: index === parts.length - 1 }));
   }
   return parts.length > 0;

@@ -1,0 +1,37 @@
+/**
+ * Ending a WebSocket whose peer does not answer the closing.
+ *
+ * @module
+ */
+
+/** What of Deno's own parts is used. */
+interface Internals {
+  readonly core?: { readonly tryClose?: (rid: number) => void };
+}
+
+/**
+ * Ends a socket at once, without the peer. A socket of Deno that was closed reads on until the peer answers, without a
+ * limit: a peer that sends a message without an end fills the memory, long after its connection counts nowhere. No public
+ * name ends it, so this uses two parts of Deno that have none: the number of the socket's resource, and what closes
+ * resources. Returns false where they are missing, as in browsers, which end such sockets themselves.
+ */
+export function destroySocket(socket: WebSocket): boolean {
+  const rid = resourceOf(socket);
+  const tryClose = internals()?.core?.tryClose;
+  if (rid === undefined || !tryClose) return false;
+  tryClose(rid);
+  return true;
+}
+
+function resourceOf(socket: WebSocket): number | undefined {
+  const name = Object.getOwnPropertySymbols(socket).find(({ description }) => description === "[[rid]]");
+  const rid = name && (socket as unknown as Readonly<Record<symbol, unknown>>)[name];
+  return typeof rid === "number" ? rid : undefined;
+}
+
+function internals(): Internals | undefined {
+  const { Deno: deno } = globalThis as { readonly Deno?: unknown };
+  const parts = deno as Readonly<Record<PropertyKey, unknown>> | undefined;
+  const name = parts?.["internal"];
+  return typeof name === "symbol" ? parts?.[name] as Internals | undefined : undefined;
+}
