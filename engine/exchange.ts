@@ -243,6 +243,7 @@ export class Exchange {
     // As state they have other numbers than counts: after such a one the peer would ignore every count below it.
     return withHeartbeatEntries(deltas, {
       members: [],
+      // mutant replace-value: no members are offered for any place.
       places: 0,
       stateOf: (id) => this.#store.order.get(id),
     })

@@ -132,6 +132,7 @@ export class MemberState {
    */
   get tag(): string {
     if (this.#tag === undefined) {
+      // mutant replace-value 2: the seed of the second hash, which is not used.
       const [hash] = murmur32Pair(`${this.id}\0${this.life}`, 0, 1);
       this.#tag = [18, 12, 6, 0].map((shift) => DIGITS[(hash >>> shift) & 63]).join("");
     }

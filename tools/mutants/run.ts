@@ -8,10 +8,13 @@ import { type Mutant, textWith } from "./mutants_of.ts";
 import type { Step } from "./plan.ts";
 
 /**
- * The fate of a mutant. `failed`: a test failed. `timed out`: the tests took five times as long as without the
- * mutant. `survived`: all tests passed.
+ * The fate of a mutant. `failed`: a test failed. `timed out`: the tests took several times as long as without
+ * the mutant. `survived`: all tests passed.
  */
 export type Outcome = "failed" | "timed out" | "survived";
+
+/** Another load of the machine makes tests take twice as long; an endless loop takes any time. */
+const LIMIT_FACTOR = 4;
 
 /** A mutant's fate. */
 export interface Verdict {
@@ -83,32 +86,35 @@ async function judge(
   return { name: mutant.name, outcome: "survived", elapsedMs };
 }
 
-/** A step without a mutant: green, and how long it takes. Each is run once, when it is first needed. */
+/** The tests without a mutant: they pass, and take so long. Each file runs once, when a step first needs it. */
 class Baseline {
   readonly #leastLimitMs: number;
-  readonly #limitsMs = new Map<string, Promise<number>>();
+  /** By file, or by the arguments of a step without files. */
+  readonly #elapsedMs = new Map<string, Promise<number>>();
 
   constructor(leastLimitMs: number) {
     this.#leastLimitMs = leastLimitMs;
   }
 
-  limitMs(step: Step, tree: string): Promise<number> {
-    // The order of the files differs from mutant to mutant, and makes no difference here.
-    const key = step.args.toSorted().join(" ");
-    const known = this.#limitsMs.get(key);
-    if (known !== undefined) return known;
-    const measured = this.#measure(step, tree);
-    this.#limitsMs.set(key, measured);
-    return measured;
+  async limitMs(step: Step, tree: string): Promise<number> {
+    const keys = step.files.length > 0 ? step.files : [step.args.join(" ")];
+    const missing = keys.filter((key) => !this.#elapsedMs.has(key));
+    if (missing.length > 0) {
+      const args = step.args.filter((each) => !step.files.includes(each) || missing.includes(each));
+      const measured = measure({ args, files: step.files.length > 0 ? missing : [] }, tree);
+      for (const key of missing) this.#elapsedMs.set(key, measured.then((ms) => ms / missing.length));
+    }
+    const elapsed = await Promise.all(keys.map((key) => this.#elapsedMs.get(key)!));
+    return Math.max(this.#leastLimitMs, LIMIT_FACTOR * elapsed.reduce((a, b) => a + b, 0));
   }
+}
 
-  async #measure(step: Step, tree: string): Promise<number> {
-    const { passed, failed, output, elapsedMs } = await runStep(step, { tree, limitMs: 600_000 });
-    if (passed) return Math.max(this.#leastLimitMs, 5 * elapsedMs);
-    throw new Error(
-      `The tests must pass without a mutant; ${failed ?? subjectOf(step)} failed.\n${output.slice(-4_000)}`,
-    );
-  }
+async function measure(step: Step, tree: string): Promise<number> {
+  const { passed, failed, output, elapsedMs } = await runStep(step, { tree, limitMs: 600_000 });
+  if (passed) return elapsedMs;
+  throw new Error(
+    `The tests must pass without a mutant; ${failed ?? subjectOf(step)} failed.\n${output.slice(-4_000)}`,
+  );
 }
 
 function subjectOf({ args, files }: Step): string {

@@ -93,6 +93,16 @@ Deno.test("E8 forgetting a tombstone raises the floor, and who holds less gets t
   assertEquals(numbersOf(state, 3), [4]);
 });
 
+Deno.test("MemberState.deletions: are those that are still told of, the first deleted first (E8)", () => {
+  const state = stateOf(entry("a", 1, 1), tombstone("a", 2), tombstone("b", 3), tombstone("c", 4));
+  const keys = () => [...state.deletions].map((each) => each.entry.key);
+  assertEquals([keys(), [...stateOf(entry("a", 1, 1)).deletions]], [["a", "b", "c"], []]);
+  state.forget(state.get("b")!);
+  assertEquals(keys(), ["a", "c"]);
+  state.put({ ...entry("a", 5, 2), timestampMs: 0 }, 5);
+  assertEquals(keys(), ["c"]);
+});
+
 Deno.test("E8 the floor is the highest number forgotten, in whatever order", () => {
   const state = stateOf(tombstone("a", 1), tombstone("b", 2), entry("c", 3, 1));
   state.forget(state.get("b")!);
@@ -209,6 +219,8 @@ Deno.test("MemberState.tag: is four base64url digits of the id and the life, and
     tags.add(before);
   }
   assertEquals(tags.size, 3);
+  // By another implementation of murmur3: the lower 24 of 32 bits over "m\0<life>" with seed 0.
+  assertEquals(stateOf().tag, "MLSG");
 });
 
 Deno.test("E6 keys that change all the time leave no trail behind", () => {

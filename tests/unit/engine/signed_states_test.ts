@@ -255,3 +255,18 @@ Deno.test("disseminate: says of no member what is settled where members sign, no
   sign("two");
   assertEquals(a.disseminate("b").delta.members.map((told) => "settled" in told), [false]);
 });
+
+Deno.test("Engine.isOutlived: a later life that is held counts, where members sign only if it can be proved (E1)", () => {
+  const cases = [[false, undefined, true], [true, "proof", true], [true, undefined, false]] as const;
+  for (const [signs, proof, isOutlived] of cases) {
+    const clock = new TestClock();
+    const [a] = makeCluster(["a", "b", "c"], clock, { signs }) as [Engine, Engine, Engine];
+    const of = (id: string) => ({ id, life: makeLife(clock.wallMs, 0.5), digest: "", active: "" });
+    note(a, a.greeted(of("b"), clock.now));
+    note(a, a.greeted(of("c"), clock.now));
+    assertEquals(a.isOutlived("b"), false);
+    const later = memberDelta("b", makeLife(clock.wallMs + 1_000, 0.5), [entry("k", 1, 1)]);
+    tell(a, "c", { ...later, ...(proof !== undefined && { proof }) }, clock);
+    assertEquals([a.isOutlived("b"), a.isOutlived("c")], [isOutlived, false], `signs: ${signs}`);
+  }
+});
