@@ -25,6 +25,7 @@ Deno.test("mutants: each operator makes its faults, and no others", () => {
       "for (;;) if (a) continue; else ;",
     ]],
     ["delete-statement", "function f() { g(); return; }", ["function f() { ; return; }"]],
+    ["delete-statement", "function f() { return undefined; }", []],
     ["delete-statement", "class A extends B { constructor() { super(); } }", []],
     ["delete-statement", "switch (a) { case 1: break; }", []],
     ["delete-statement", "console.log(1);", []],

@@ -46,8 +46,9 @@ function deleteStatement(node: ts.Node): Edit | undefined {
     return replace(node, ";");
   }
   if (ts.isReturnStatement(node)) {
-    // A bare `return` at the end of a function returns anyway.
-    return node.expression === undefined && isLastOfFunction(node) ? undefined : replace(node, ";");
+    // A function whose end is reached returns undefined anyway.
+    const isNothing = node.expression === undefined || node.expression.getText() === "undefined";
+    return isNothing && isLastOfFunction(node) ? undefined : replace(node, ";");
   }
   if (ts.isThrowStatement(node) || ts.isContinueStatement(node)) return replace(node, ";");
   // A `break` of a loop; the last one of a `switch` breaks nothing.
