@@ -192,13 +192,15 @@ Deno.test("mutants: engine, gossiper and transport have thousands, each with a n
   );
 });
 
-Deno.test("mutants: a seed decides the sample, and a longer one begins with the shorter", () => {
-  const all = Array.from({ length: 1_000 }, (_, index) => index);
+Deno.test("mutants: a seed decides the sample, a longer one begins with the shorter, and other mutants change nothing", () => {
+  const all = mutantsOf("a.ts", Array.from({ length: 1_000 }, (_, index) => `f${index}();`).join("\n"));
   const sample = sampleOf(all, { seed: 7, count: 100 });
   assertEquals(new Set(sample).size, 100);
   assertEquals(sampleOf(all, { seed: 7, count: 300 }).slice(0, 100), sample);
   assertNotEquals(sampleOf(all, { seed: 8, count: 100 }), sample);
-  assertEquals(sampleOf(all, { seed: 7, count: 2_000 }).toSorted((a, b) => a - b), all);
+  assertEquals(new Set(sampleOf(all, { seed: 7, count: 2_000 })), new Set(all));
+  const others = all.filter((mutant) => mutant !== sample[3]);
+  assertEquals(sampleOf(others, { seed: 7, count: 99 }), sample.filter((mutant) => others.includes(mutant)));
 });
 
 Deno.test("mutants: the imports of a file are those that run", () => {
