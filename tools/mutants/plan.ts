@@ -51,7 +51,11 @@ const SIMULATE = [
   "1",
 ];
 
-const TEST = ["test", "--no-check", "--no-prompt", "--allow-all", "--fail-fast"];
+/** The permissions are those of `deno task test`: a few tests need that one is missing. */
+const TEST = [
+  ...["test", "--no-check", "--no-prompt", "--fail-fast"],
+  ...["--allow-net=127.0.0.1", "--allow-read", "--allow-write", "--allow-run"],
+];
 
 /** Plans the steps for a file; `isNearOnly` leaves out all but the first, which takes seconds. */
 export function planFor(
