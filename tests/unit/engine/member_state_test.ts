@@ -1,10 +1,11 @@
 import { assert, assertEquals } from "../../../deps/std_assert.ts";
 import { Sum } from "../../../engine/digest.ts";
 import { type Known, MemberState } from "../../../engine/member_state.ts";
+import { FOREIGN_LIFE } from "../../../engine/life.ts";
 import { Serials } from "../../../engine/serials.ts";
 import { entryBytes, heldBytes, memberBytes } from "../../../engine/size.ts";
 import { HEARTBEAT_KEY, type SentEntry } from "../../../engine/types.ts";
-import { entry, tombstone } from "./harness.ts";
+import { entry, heartbeat, tombstone } from "./harness.ts";
 
 const LIFE = "018bcfe56800-80000000";
 
@@ -79,6 +80,85 @@ Deno.test("MemberState.heldBy: a floor counts only for someone who knows the cha
   assertEquals(state.heldBy(known), 1);
   known.changes.add(6, 7);
   assertEquals(state.heldBy(known), 4);
+  // The same floor again is no other change.
+  state.raiseFloor({ number: 4, serial: 9 });
+  assertEquals(state.heldBy(known), 4);
+});
+
+Deno.test("MemberState: begins with nothing held, heard or settled", () => {
+  const { held, highest, heartbeat, settled, turn, floor, size } = stateOf();
+  assertEquals({ held, highest, settled, turn, floor }, {
+    held: 0,
+    highest: 0,
+    settled: 0,
+    turn: 0,
+    floor: 0,
+  });
+  assertEquals(heartbeat, { count: 0, wallMs: 0, monotonicMs: -Infinity });
+  assertEquals(size, { keys: 0, bytes: 0, sentBytes: 0 });
+});
+
+Deno.test("MemberState.isCoveredBy: compares what is held above a position with what was told", () => {
+  const state = stateOf(entry("a", 1, 1), entry("b", 2, 1), entry("c", 5, 1));
+  const told = (...numbers: readonly [key: string, number: number][]) =>
+    numbers.map(([key, number]) => entry(key, number, 1));
+  assertEquals(state.isCoveredBy(told(["a", 1], ["b", 2], ["c", 5]), 0), true);
+  assertEquals(state.isCoveredBy(told(["b", 3], ["c", 5]), 1), true);
+  assertEquals(state.isCoveredBy(told(["b", 2], ["c", 5]), 0), false);
+  assertEquals(state.isCoveredBy(told(["b", 1], ["c", 5]), 1), false);
+  assertEquals(state.isCoveredBy(told(["b", 2]), 2), false);
+  assertEquals(state.isCoveredBy([], 5), true);
+});
+
+Deno.test("MemberState: of an unversioned member positions are serials, and the highest number counts (E1)", () => {
+  const state = new MemberState("m", FOREIGN_LIFE);
+  state.put({ ...entry("a", 9, 1), timestampMs: 0 }, 1);
+  state.put({ ...entry("b", 3, 1), timestampMs: 0 }, 2);
+  state.put({ ...heartbeat(50), timestampMs: 0 }, 3);
+  assertEquals([state.isForeign, state.held, state.highest], [true, 3, 9]);
+  // In rising order of number, whole, and never as a reset with an end.
+  const { after, reset, end, entries } = state.deltaAfter(1, { maxBytes: 1 })!;
+  assertEquals([after, reset, end, entries.map(({ number }) => number)], [0, false, undefined, [3, 50]]);
+  const known = knownTo(1);
+  assertEquals([state.heldBy(known), state.isHeldBy(known)], [1, false]);
+  known.changes.add(2, 3);
+  assertEquals([state.heldBy(known), state.isHeldBy(known)], [1, false]);
+  state.noteHeldBy(known, 2);
+  assertEquals(state.isHeldBy(known), false);
+  state.noteHeldBy(known, 3);
+  assertEquals([state.heldBy(known), state.isHeldBy(known)], [3, true]);
+});
+
+Deno.test("MemberState.isHeldBy: everything is held by whoever knows the latest change, and nothing by everybody (E5)", () => {
+  assertEquals(stateOf().isHeldBy(knownTo(0)), true);
+  const state = stateOf(entry("a", 1, 1), entry("b", 2, 1));
+  state.changed.serial = 2;
+  assertEquals([1, 2].map((serial) => state.isHeldBy(knownTo(serial))), [false, true]);
+  const known = knownTo(0);
+  state.noteHeldBy(known, 1);
+  assertEquals(state.isHeldBy(known), false);
+  state.noteHeldBy(known, 2);
+  assertEquals([1, 2, 3].map((serial) => known.changes.has(serial)), [false, true, false]);
+});
+
+Deno.test("MemberState.certify: as much is told as is signed, and under this signature (E7)", () => {
+  const state = stateOf(entry("a", 1, 1), tombstone("b", 2));
+  assertEquals([state.certified, state.signature], [0, undefined]);
+  const draft = state.draft();
+  const { claim } = draft;
+  assertEquals([claim.id, claim.life, claim.number], ["m", LIFE, 2]);
+  assertEquals(claim.entries.map(({ key }) => key), ["a"]);
+  assertEquals(draft.entries.map(({ number }) => number), [1, 2]);
+  state.certify(draft, "signature");
+  state.put({ ...entry("c", 3, 1), timestampMs: 0 }, 3);
+  assertEquals([state.certified, state.signature], [2, "signature"]);
+  assertEquals(state.signedBytes, entryBytes(entry("a", 1, 1)) + entryBytes(tombstone("b", 2)));
+  const whole = state.deltaAfter(0)!;
+  assertEquals([whole.proof, whole.entries.map(({ number }) => number)], ["signature", [1, 2]]);
+  assertEquals(state.deltaAfter(1)!.entries.map(({ number }) => number), [2]);
+  assertEquals(state.deltaAfter(2), undefined);
+  const { after, reset, end } = state.deltaAfter(1, { reset: true })!;
+  assertEquals([after, reset, end], [0, true, 2]);
 });
 
 Deno.test("E8 forgetting a tombstone raises the floor, and who holds less gets the whole state as a reset", () => {
@@ -268,5 +348,6 @@ Deno.test("MemberState.deltaAfter: is cut after an entry, and has one at least (
 Deno.test("MemberState.deltaAfter: cuts no signed state (E7)", () => {
   const state = stateOf(entry("a", 1, "x"), entry("b", 2, "x"));
   state.proof = "signature";
+  assertEquals([state.certified, state.signature, state.signedBytes], [2, "signature", state.size.sentBytes]);
   assertEquals(state.deltaAfter(0, { maxBytes: 1 })!.entries.length, 2);
 });
