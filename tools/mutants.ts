@@ -28,7 +28,7 @@ the tests that reach the broken file until one fails.
   --near             runs the near tests alone: seconds for each mutant; a survivor may be noticed by others
   --list             prints the names, and runs nothing
 
-Exits with 1 where less than ${LEAST_PERCENT} % are noticed. A comment beside the code gives the reason of a mutant that
+Exits with 1 where less than ${LEAST_PERCENT} % are noticed, or where a test fails without a mutant. A comment beside the code gives the reason of a mutant that
 no test can notice: \`// mutant move-bound: <reason>\`. Such a mutant is left out, unless it is named.`;
 
 if (import.meta.main) Deno.exit(await main(Deno.args));
@@ -52,8 +52,11 @@ async function main(args: string[]): Promise<number> {
   const known = await readVerdicts(flags.resume);
   const done = chosen.filter(({ name }) => known.has(name)).map(({ name }) => known.get(name)!);
   const ahead = chosen.filter(({ name }) => !known.has(name));
-  const verdicts = [...done, ...await run(ahead, { resume: flags.resume, isNearOnly: Boolean(flags.near) })];
-  return await report(verdicts, new Map(chosen.map((mutant) => [mutant.name, mutant])));
+  const { verdicts, red } = await run(ahead, { resume: flags.resume, isNearOnly: Boolean(flags.near) });
+  const code = await report([...done, ...verdicts], new Map(chosen.map((mutant) => [mutant.name, mutant])));
+  if (red.length === 0) return code;
+  console.log(`\nLeft out, for they fail without a mutant:\n${red.map((each) => `  ${each}`).join("\n")}`);
+  return 1;
 }
 
 async function chooseBy(flags: Readonly<Partial<Record<string, string>>>): Promise<Mutant[]> {
@@ -88,7 +91,7 @@ function fail(text: string): never {
 async function run(
   mutants: readonly Mutant[],
   { resume, isNearOnly }: { readonly resume: string | undefined; readonly isNearOnly: boolean },
-): Promise<Verdict[]> {
+): ReturnType<typeof runMutants> {
   const graph = await readImportGraph(ROOT, [...FOLDERS, "discovery", "tests"]);
   let done = 0;
   return await runMutants(mutants, {

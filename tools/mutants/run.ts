@@ -13,6 +13,8 @@ import type { Step } from "./plan.ts";
  */
 export type Outcome = "failed" | "timed out" | "survived";
 
+/** No step takes longer without a mutant. */
+const LONGEST_MS = 600_000;
 /** The tests differ by half from run to run; an endless loop takes any time. */
 const LIMIT_FACTOR = 4;
 
@@ -40,11 +42,13 @@ export interface RunOptions {
 }
 
 /**
- * Runs all of them; returns the verdicts in the order of the mutants.
- *
- * @throws {Error} if the tests of a step fail without any mutant.
+ * Runs all of them; returns the verdicts in the order of the mutants, and the tests that were left out because they fail
+ * without a mutant.
  */
-export async function runMutants(mutants: readonly Mutant[], options: RunOptions): Promise<Verdict[]> {
+export async function runMutants(
+  mutants: readonly Mutant[],
+  options: RunOptions,
+): Promise<{ verdicts: Verdict[]; red: string[] }> {
   const { root, plan, parallel = navigator.hardwareConcurrency, leastLimitMs = 20_000, onVerdict } = options;
   const verdicts: Verdict[] = [];
   const waiting = [...mutants.entries()];
@@ -59,7 +63,7 @@ export async function runMutants(mutants: readonly Mutant[], options: RunOptions
     }
   };
   await Promise.all(Array.from({ length: Math.min(parallel, mutants.length) }, work));
-  return verdicts;
+  return { verdicts, red: [...baseline.red] };
 }
 
 async function judge(
@@ -74,51 +78,71 @@ async function judge(
   const text = await Deno.readTextFile(path);
   let elapsedMs = 0;
   for (const step of steps) {
+    const prepared = await baseline.prepare(step, tree);
+    if (prepared === undefined) continue;
+    const { green, limitMs } = prepared;
     const run = async (limitMs: number) => {
       await Deno.writeTextFile(path, textWith(text, mutant));
-      return await runStep(step, { tree, limitMs }).finally(() => Deno.writeTextFile(path, text));
+      return await runStep(green, { tree, limitMs }).finally(() => Deno.writeTextFile(path, text));
     };
-    const limitMs = await baseline.limitMs(step, tree);
     let result = await run(limitMs);
     if (result.isTimedOut) {
       // The machine may be busier than it was, and the mutant harmless.
-      const limitNowMs = await baseline.limitNowMs(step, tree);
+      const limitNowMs = await baseline.limitNowMs(green, tree);
       if (limitNowMs > limitMs) result = await run(limitNowMs);
     }
     elapsedMs += result.elapsedMs;
-    if (result.isTimedOut) return { name: mutant.name, outcome: "timed out", by: subjectOf(step), elapsedMs };
+    if (result.isTimedOut) return { name: mutant.name, outcome: "timed out", by: subjectOf(green), elapsedMs };
     if (!result.passed) {
-      return { name: mutant.name, outcome: "failed", by: result.failed ?? subjectOf(step), elapsedMs };
+      return { name: mutant.name, outcome: "failed", by: result.failed?.text ?? subjectOf(green), elapsedMs };
     }
   }
   return { name: mutant.name, outcome: "survived", elapsedMs };
 }
 
-/** The tests without a mutant: they pass, and take so long. Each file runs once, when a step first needs it. */
+/** The tests without a mutant: whether they pass, and how long they take. Each file runs when a step first needs it. */
 class Baseline {
   readonly #leastLimitMs: number;
-  /** By file, or by the arguments of a step without files. */
-  readonly #elapsedMs = new Map<string, Promise<number>>();
+  /** By file, or by the arguments of a step without files; undefined where it is red. */
+  readonly #elapsedMs = new Map<string, Promise<number | undefined>>();
+  /** The tests that fail without a mutant, and say nothing about one. */
+  readonly red = new Set<string>();
 
   constructor(leastLimitMs: number) {
     this.#leastLimitMs = leastLimitMs;
   }
 
-  async limitMs(step: Step, tree: string): Promise<number> {
-    const keys = step.files.length > 0 ? step.files : [step.args.join(" ")];
+  /** A step without its red files, and how long it may take; undefined where none is left. */
+  async prepare(step: Step, tree: string): Promise<{ green: Step; limitMs: number } | undefined> {
+    const keys = keysOf(step);
     const missing = keys.filter((key) => !this.#elapsedMs.has(key));
     if (missing.length > 0) {
-      const args = step.args.filter((each) => !step.files.includes(each) || missing.includes(each));
-      const measured = measure({ args, files: step.files.length > 0 ? missing : [] }, tree);
-      for (const key of missing) this.#elapsedMs.set(key, measured.then((ms) => ms / missing.length));
+      const measured = this.#measure(only(step, missing), tree);
+      for (const key of missing) {
+        this.#elapsedMs.set(key, measured.then((ms) => this.red.has(key) ? undefined : ms / missing.length));
+      }
     }
     const elapsed = await Promise.all(keys.map((key) => this.#elapsedMs.get(key)!));
-    return this.#limitFor(elapsed.reduce((a, b) => a + b, 0));
+    const green = keys.filter((_, index) => elapsed[index] !== undefined);
+    if (green.length === 0) return undefined;
+    const elapsedMs = elapsed.reduce<number>((sum, each) => sum + (each ?? 0), 0);
+    return { green: only(step, green), limitMs: this.#limitFor(elapsedMs) };
   }
 
-  /** The limit of a step, measured anew. */
+  /** The limit of a green step, measured anew. */
   async limitNowMs(step: Step, tree: string): Promise<number> {
-    return this.#limitFor(await measure(step, tree));
+    return this.#limitFor((await runStep(step, { tree, limitMs: LONGEST_MS })).elapsedMs);
+  }
+
+  /** Runs a step, and again without the file that fails, until all others have passed. */
+  async #measure(step: Step, tree: string): Promise<number> {
+    const { passed, failed, elapsedMs } = await runStep(step, { tree, limitMs: LONGEST_MS });
+    if (passed) return elapsedMs;
+    const keys = keysOf(step);
+    const bad = keys.filter((key) => key === failed?.file);
+    for (const key of bad.length > 0 ? bad : keys) this.red.add(key);
+    const rest = keys.filter((key) => !this.red.has(key));
+    return rest.length === 0 ? 0 : await this.#measure(only(step, rest), tree);
   }
 
   #limitFor(elapsedMs: number): number {
@@ -126,12 +150,14 @@ class Baseline {
   }
 }
 
-async function measure(step: Step, tree: string): Promise<number> {
-  const { passed, failed, output, elapsedMs } = await runStep(step, { tree, limitMs: 600_000 });
-  if (passed) return elapsedMs;
-  throw new Error(
-    `The tests must pass without a mutant; ${failed ?? subjectOf(step)} failed.\n${output.slice(-4_000)}`,
-  );
+function keysOf({ args, files }: Step): readonly string[] {
+  return files.length > 0 ? files : [args.join(" ")];
+}
+
+/** A step with some of its files alone. */
+function only({ args, files }: Step, chosen: readonly string[]): Step {
+  const isLeft = (each: string) => files.includes(each) && !chosen.includes(each);
+  return { args: args.filter((each) => !isLeft(each)), files: files.filter((each) => !isLeft(each)) };
 }
 
 function subjectOf({ args, files }: Step): string {
@@ -141,9 +167,7 @@ function subjectOf({ args, files }: Step): string {
 interface StepResult {
   readonly passed: boolean;
   readonly isTimedOut: boolean;
-  /** The first test that failed, with its file. */
-  readonly failed: string | undefined;
-  readonly output: string;
+  readonly failed: Failed | undefined;
   readonly elapsedMs: number;
 }
 
@@ -173,15 +197,22 @@ async function runStep(
     passed: success,
     isTimedOut,
     failed: firstFailed(output),
-    output,
     elapsedMs: performance.now() - startedMs,
   };
 }
 
-/** The reporter's line of a failure: `name => ./tests/unit/x_test.ts:3:6`. */
-function firstFailed(output: string): string | undefined {
+/** The first test that failed. */
+interface Failed {
+  readonly file: string;
+  readonly text: string;
+}
+
+/** The reporter's line of a failure: `name => ./tests/unit/x_test.ts:3:6`, or of a file that could not be loaded. */
+function firstFailed(output: string): Failed | undefined {
   const [, name, file] = /^(.+) => \.\/(.+?_test\.ts):\d+:\d+$/m.exec(output) ?? [];
-  return file === undefined ? undefined : `${file}: ${name}`;
+  if (file !== undefined) return { file, text: `${file}: ${name}` };
+  const [, unloaded] = /^\.\/(.+?_test\.ts) \(uncaught error\)/m.exec(output) ?? [];
+  return unloaded === undefined ? undefined : { file: unloaded, text: unloaded };
 }
 
 /** Not needed to run a test. */
