@@ -252,6 +252,7 @@ export class MemberState {
     const held: HeldEntry = { entry, serial, position, older: undefined, newer: undefined };
     this.#entries.put(held);
     this.#byKey?.set(entry.key, held);
+    // mutant negate-condition, move-bound, delete-statement: with and without the map the same is found.
     if (++this.#keys > FEW_KEYS) this.#byKey ??= this.#keyed();
     this.held = position;
     if (this.#isCompared(entry)) this.highest = Math.max(this.highest, entry.number);
@@ -277,6 +278,7 @@ export class MemberState {
     const { number, serial } = this.#floor;
     // Else, once a tombstone was forgotten or a reset taken, every later change would cost a reset.
     const least = known.changes.has(serial) ? number : 0;
+    // mutant move-bound: an entry at the floor would give the floor.
     for (let held = this.#entries.newest; held && held.position > least; held = held.older) {
       if (known.changes.has(held.serial)) return held.position;
     }

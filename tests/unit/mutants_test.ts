@@ -147,6 +147,8 @@ f(a < b, 1); // mutant replace-value: a reason
 // mutant replace-value 2: only this one
 f(1, 2, 3);
 f(a < b);
+// mutant move-bound, replace-value 1: of two operators
+f(a < 2, 3);
 `;
   assertEquals(
     mutantsOf("a.ts", text).filter(({ reason }) => reason !== undefined).map(({ operator, line, reason }) => [
@@ -158,6 +160,8 @@ f(a < b);
       ["move-bound", 3, "at equality"],
       ["replace-value", 4, "a reason"],
       ["replace-value", 6, "only this one"],
+      ["move-bound", 9, "of two operators"],
+      ["replace-value", 9, "of two operators"],
     ],
   );
 });

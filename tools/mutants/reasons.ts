@@ -2,7 +2,8 @@
  * The reasons beside the code for mutants that no test notices.
  *
  * `// mutant move-bound: <reason>` covers the mutants of that operator on its own line, or on the next line of code
- * where the comment has a line to itself. `// mutant move-bound 2: <reason>` covers the second of that line alone.
+ * where the comment has a line to itself. `// mutant move-bound 2: <reason>` covers the second of that line alone, and
+ * `// mutant move-bound, swap-logic: <reason>` those of two operators.
  *
  * @module
  */
@@ -22,16 +23,16 @@ export function reasonsIn(text: string): Reason[] {
   const lines = text.split("\n");
   const reasons: Reason[] = [];
   for (const [index, line] of lines.entries()) {
-    const [, code = "", operator, ordinal, reason] =
-      /^(.*?)\/\/ mutant ([a-z-]+)(?: (\d+))?: (.+)$/.exec(line) ?? [];
-    if (operator === undefined || reason === undefined) continue;
+    const [, code = "", operators, reason] = /^(.*?)\/\/ mutant ([a-z-]+[a-z0-9, -]*): (.+)$/.exec(line) ??
+      [];
+    if (operators === undefined || reason === undefined) continue;
     const isAlone = code.trim() === "";
-    reasons.push({
-      operator,
-      ...(ordinal === undefined ? {} : { ordinal: Number(ordinal) }),
-      line: (isAlone ? nextCode(lines, index) : index) + 1,
-      text: reason,
-    });
+    const beside = (isAlone ? nextCode(lines, index) : index) + 1;
+    for (const each of operators.split(", ")) {
+      const [operator = "", ordinal] = each.split(" ");
+      const which = ordinal === undefined ? {} : { ordinal: Number(ordinal) };
+      reasons.push({ operator, ...which, line: beside, text: reason });
+    }
   }
   return reasons;
 }

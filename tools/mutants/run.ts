@@ -92,7 +92,9 @@ async function judge(
       if (limitNowMs > limitMs) result = await run(limitNowMs);
     }
     elapsedMs += result.elapsedMs;
-    if (result.isTimedOut) return { name: mutant.name, outcome: "timed out", by: subjectOf(green), elapsedMs };
+    if (result.isTimedOut) {
+      return { name: mutant.name, outcome: "timed out", by: subjectOf(green), elapsedMs };
+    }
     if (!result.passed) {
       return { name: mutant.name, outcome: "failed", by: result.failed?.text ?? subjectOf(green), elapsedMs };
     }

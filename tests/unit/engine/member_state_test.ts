@@ -49,6 +49,7 @@ Deno.test("E8 a delta lists tombstones like any entry", () => {
 });
 
 Deno.test("E4 held is the number of the last entry put", () => {
+  assertEquals(new MemberState("m", LIFE).put({ ...entry("a", 3, 1), timestampMs: 0 }, 7).position, 3);
   assertEquals(stateOf().held, 0);
   assertEquals(stateOf(entry("a", 3, 1), entry("b", 8, 1)).held, 8);
 });
@@ -76,6 +77,7 @@ Deno.test("E6 what someone is known to hold is not below a floor that they know,
 Deno.test("MemberState.heldBy: a floor counts only for someone who knows the change that raised it (E8)", () => {
   const state = stateOf(entry("a", 1, 1), entry("b", 4, 1));
   state.raiseFloor({ number: 4, serial: 7 });
+  assertEquals(state.heldBy(knownTo(0)), 0);
   const known = knownTo(1);
   assertEquals(state.heldBy(known), 1);
   known.changes.add(6, 7);
@@ -130,7 +132,9 @@ Deno.test("MemberState: of an unversioned member positions are serials, and the 
 });
 
 Deno.test("MemberState.isHeldBy: everything is held by whoever knows the latest change, and nothing by everybody (E5)", () => {
-  assertEquals(stateOf().isHeldBy(knownTo(0)), true);
+  const empty = stateOf();
+  empty.changed.serial = 5;
+  assertEquals(empty.isHeldBy(knownTo(0)), true);
   const state = stateOf(entry("a", 1, 1), entry("b", 2, 1));
   state.changed.serial = 2;
   assertEquals([1, 2].map((serial) => state.isHeldBy(knownTo(serial))), [false, true]);
@@ -139,6 +143,7 @@ Deno.test("MemberState.isHeldBy: everything is held by whoever knows the latest 
   assertEquals(state.isHeldBy(known), false);
   state.noteHeldBy(known, 2);
   assertEquals([1, 2, 3].map((serial) => known.changes.has(serial)), [false, true, false]);
+  assertEquals(state.isHeldBy(known), true);
 });
 
 Deno.test("MemberState.certify: as much is told as is signed, and under this signature (E7)", () => {
@@ -217,6 +222,9 @@ Deno.test("MemberState.repairedBy: tells what has to go, and nothing where all t
   // What is held is what is told, as far as the part goes.
   assertEquals(part(0, entry("a", 1, 1), entry("b", 2, 1)), undefined);
   assertEquals(part(8, entry("e", 9, 1)), undefined);
+  assertEquals(part(2), undefined);
+  // As far as the last entry of the part, whatever the first is.
+  assertEquals(part(0, entry("a", 1, 1), entry("c", 5, 1)), [["a", 1], ["c", 5], ["d", 8]]);
   // A deletion that is not told of contradicts nothing.
   assertEquals(part(2, tombstone("z", 4), entry("c", 5, 1)), undefined);
   // One that is held and not told goes; what stands before the part and behind it stays.
@@ -228,6 +236,10 @@ Deno.test("MemberState.repairedBy: tells what has to go, and nothing where all t
   // A key that is held under a number behind the part was set later.
   assertEquals(part(4, entry("c", 5, 1), entry("d", 6, 1)), undefined);
   assertEquals(part(5, entry("d", 6, 1), entry("a", 7, 2)), [["b", 2], ["c", 5], ["a", 7], ["d", 8]]);
+  // A key under the number of a deletion that was forgotten, which was the last of all.
+  state.put({ ...tombstone("z", 9), timestampMs: 0 }, 5);
+  state.forget(state.get("z")!);
+  assertEquals(part(8, entry("y", 9, 1)), [["a", 1], ["b", 2], ["c", 5], ["d", 8], ["y", 9]]);
 });
 
 Deno.test("E7 the bytes are those of the entries present", () => {
