@@ -121,6 +121,7 @@ Deno.test("MemberState: of an unversioned member positions are serials, and the 
   // In rising order of number, whole, and never as a reset with an end.
   const { after, reset, end, entries } = state.deltaAfter(1, { maxBytes: 1 })!;
   assertEquals([after, reset, end, entries.map(({ number }) => number)], [0, false, undefined, [3, 50]]);
+  assertEquals(numbersOf(state, 0), [3, 9, 50]);
   const known = knownTo(1);
   assertEquals([state.heldBy(known), state.isHeldBy(known)], [1, false]);
   known.changes.add(2, 3);
@@ -361,5 +362,10 @@ Deno.test("MemberState.deltaAfter: cuts no signed state (E7)", () => {
   const state = stateOf(entry("a", 1, "x"), entry("b", 2, "x"));
   state.proof = "signature";
   assertEquals([state.certified, state.signature, state.signedBytes], [2, "signature", state.size.sentBytes]);
-  assertEquals(state.deltaAfter(0, { maxBytes: 1 })!.entries.length, 2);
+  const { entries, proof } = state.deltaAfter(0, { maxBytes: 1 })!;
+  assertEquals([entries.length, proof], [2, "signature"]);
+  // It is over the whole state, so that one without its end has none.
+  state.put({ ...tombstone("c", 3), timestampMs: 0 }, 3);
+  state.forget(state.get("c")!);
+  assertEquals(state.deltaAfter(0)!.proof, undefined);
 });
