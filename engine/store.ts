@@ -138,6 +138,7 @@ export class Store {
     const isActive = this.#active.has(id);
     if (isActive) this.#changeLife(id, { add: false });
     this.order.hold(member);
+    // mutant delete-statement: #changeLife() does the same for those that are active, and no others are sorted.
     this.#sorted = undefined;
     if (isActive) this.#changeLife(id, { add: true });
     this.#unheard.delete(id);
@@ -210,6 +211,7 @@ export class Store {
     if (isActive) this.#digest.removeSum(member.sum);
     if (isActive) this.#changeLife(id, { add: false });
     this.order.drop(id);
+    // mutant delete-statement: as in hold().
     this.#sorted = undefined;
     if (isActive) this.#changeLife(id, { add: true });
     this.#inactive.delete(id);

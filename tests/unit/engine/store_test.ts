@@ -3,7 +3,7 @@ import { ConsensusCheck } from "../../../engine/consensus.ts";
 import { Sum } from "../../../engine/digest.ts";
 import type { EngineEvent } from "../../../engine/events.ts";
 import { FOREIGN_LIFE } from "../../../engine/life.ts";
-import { Store } from "../../../engine/store.ts";
+import { stateName, Store } from "../../../engine/store.ts";
 import { HEARTBEAT_KEY, type Instant } from "../../../engine/types.ts";
 import { entry, heartbeat, tombstone } from "./harness.ts";
 
@@ -67,6 +67,8 @@ Deno.test("Store: digest, active hash and hash of lives follow every change (E12
   store.deactivate("a");
   store.deactivate("a");
   assertNamed(store);
+  store.activate("a");
+  assertNamed(store);
   store.drop("gone");
   assertNamed(store);
   store.drop("gone");
@@ -109,6 +111,23 @@ Deno.test("Store: an id is active, inactive, or unheard of, by what is held and 
   store.drop("a");
   store.drop("c");
   assertEquals(sets(), [["self", "c"], [], ["c"]]);
+});
+
+Deno.test("stateName: is the digest and the hash of those that are active", () => {
+  assertEquals(stateName("digest", "active"), "digest/active");
+});
+
+Deno.test("Store.agreement: counts the active peers, and no others (E12)", () => {
+  const { store } = makeStore("self", "a");
+  store.agreement.set("a", { acknowledged: "state" });
+  store.agreement.set("b", { acknowledged: "state" });
+  const agreeing = () => ["self", "a", "b"].filter((id) => store.agreement.agrees(id, "state"));
+  assertEquals(agreeing(), ["a"]);
+  store.activate("b");
+  store.agreement.set("b", { acknowledged: "state" });
+  assertEquals(agreeing(), ["a", "b"]);
+  store.deactivate("a");
+  assertEquals(agreeing(), ["b"]);
 });
 
 Deno.test("Store.takeUnheard: takes so many, each in its turn", () => {
@@ -221,6 +240,10 @@ Deno.test("Store.addCheck: a check follows the values of active members (E13)", 
   assertEquals(agreed(), undefined);
   store.deactivate("c");
   assertEquals(agreed(), "1");
+  store.put(store.order.get("c")!, [entry("k", 2, 1)], at(1));
+  store.activate("c");
+  assertEquals(agreed(), "1");
+  store.deactivate("c");
   const renewed = store.replace(b, [entry("k", 1, 3)], { life: LATER, floor: 0, now: at(2) });
   assertEquals(agreed(), undefined);
   store.put(renewed, [entry("k", 2, 1)], at(2));
