@@ -240,6 +240,7 @@ export class Store {
   /** All active members hold a member up to a number: older deletions need not be told any more (rule E8). */
   settle(member: MemberState, number: number): void {
     const settled = Math.min(number, member.held);
+    // mutant move-bound: settled as far as before, what was the latest entry then may go a little sooner.
     if (member.isForeign || settled <= member.settled) return;
     member.settled = settled;
     for (const tombstone of member.deletions) {
