@@ -283,6 +283,7 @@ export class Store {
 
   /** A member became active or ceased to be, or is held in another life. */
   #changeLife(id: string, { add }: { readonly add: boolean }): void {
+    // mutant drop-fallback: join() writes undefined as "" too; the type needs it.
     const fields = [id, this.order.get(id)?.life ?? ""];
     if (add) this.#livesHash.add(...fields);
     else this.#livesHash.remove(...fields);
@@ -300,6 +301,7 @@ export class Store {
   #removePeer(id: string): void {
     const place = this.#places.get(id);
     if (place === undefined) return;
+    // mutant delete-statement: a place left behind is read by nothing, and only takes memory.
     this.#places.delete(id);
     const last = this.#peers.pop()!;
     if (last === id) return;

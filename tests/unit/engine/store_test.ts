@@ -160,6 +160,8 @@ Deno.test("Store.put: emits an update for each key that is set, and for each val
   store.put(a, [tombstone(HEARTBEAT_KEY, 5)], at(5));
   assertEquals(updates(), [["a", HEARTBEAT_KEY, 5, "deleted"]]);
   assertEquals(a.get("k")?.entry.timestampMs, 1_000_005);
+  assertEquals([...store.order.changes.newestFirst(0)][0], a);
+  assertEquals(a.changed.serial, store.order.serial);
 });
 
 Deno.test("Store.replace: emits what differs, and keeps the times of what does not (R5.4, E8)", () => {
