@@ -8,7 +8,7 @@ import { parseArgs } from "../deps/std_cli.ts";
 import { FOLDERS, readMutants, sampleOf, within } from "./mutants/choice.ts";
 import { readImportGraph } from "./mutants/import_graph.ts";
 import { type Mutant, textWith } from "./mutants/mutants_of.ts";
-import { planFor } from "./mutants/plan.ts";
+import { type Extent, planFor } from "./mutants/plan.ts";
 import { runMutants, type Verdict } from "./mutants/run.ts";
 
 const ROOT = decodeURIComponent(new URL("..", import.meta.url).pathname);
@@ -21,7 +21,7 @@ the tests that reach the broken file until one fails.
 
   --sample <number>  how many, 100 by default
   --seed <number>    decides which; drawn at random, and printed, by default
-  --all              all of them: a night of two cores
+  --all              all of them, without the slowest tests: for a night of two cores
   --file <path>      only those of a file or a folder, such as engine/merge.ts; all of them without --sample
   --mutant <name>    one, with its diff
   --resume <file>    notes each verdict there, and goes on from there the next time
@@ -52,7 +52,8 @@ async function main(args: string[]): Promise<number> {
   const known = await readVerdicts(flags.resume);
   const done = chosen.filter(({ name }) => known.has(name)).map(({ name }) => known.get(name)!);
   const ahead = chosen.filter(({ name }) => !known.has(name));
-  const { verdicts, red } = await run(ahead, { resume: flags.resume, isNearOnly: Boolean(flags.near) });
+  const extent = flags.near ? "near" : flags.all ? "quick" : "all";
+  const { verdicts, red } = await run(ahead, { resume: flags.resume, extent });
   const code = await report([...done, ...verdicts], new Map(chosen.map((mutant) => [mutant.name, mutant])));
   if (red.length === 0) return code;
   console.log(`\nLeft out, for they fail without a mutant:\n${red.map((each) => `  ${each}`).join("\n")}`);
@@ -90,13 +91,13 @@ function fail(text: string): never {
 
 async function run(
   mutants: readonly Mutant[],
-  { resume, isNearOnly }: { readonly resume: string | undefined; readonly isNearOnly: boolean },
+  { resume, extent }: { readonly resume: string | undefined; readonly extent: Extent },
 ): ReturnType<typeof runMutants> {
   const graph = await readImportGraph(ROOT, [...FOLDERS, "discovery", "tests"]);
   let done = 0;
   return await runMutants(mutants, {
     root: ROOT,
-    plan: (file) => planFor(file, graph, { isNearOnly }),
+    plan: (file) => planFor(file, graph, extent),
     onVerdict: async (verdict) => {
       done++;
       console.log(`${`${done}/${mutants.length}`.padStart(9)}  ${lineOf(verdict)}`);

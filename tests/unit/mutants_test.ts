@@ -228,7 +228,12 @@ Deno.test("mutants: the near tests of a file come first, the slow ones and the s
   assert(plan[0]!.files.every((file) => file.startsWith("tests/unit/engine/") && !SLOW_TESTS.has(file)));
   assert(plan[1]!.files.includes("tests/requirements/R2_test.ts"));
   assert(plan.at(-1)!.args.includes("--seeds"));
-  assertEquals(planFor("engine/merge.ts", graph, { isNearOnly: true }), plan.slice(0, 1));
+  assertEquals(planFor("engine/merge.ts", graph, "near"), plan.slice(0, 1));
+  const quick = planFor("engine/merge.ts", graph, "quick");
+  assert(
+    quick.length < plan.length && quick.every(({ files }) => (SLOW_TESTS.get(files[0] ?? "") ?? 0) <= 15),
+  );
+  assertEquals(quick.at(-1), plan.at(-1));
   assertEquals(planFor("transport/wire_read.ts", graph)[0]!.files[0], "tests/unit/memory_test.ts");
   for (const test of SLOW_TESTS.keys()) assert(graph.has(test), test);
 });

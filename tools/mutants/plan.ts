@@ -57,12 +57,14 @@ const TEST = [
   ...["--allow-net=127.0.0.1", "--allow-read", "--allow-write", "--allow-run"],
 ];
 
-/** Plans the steps for a file; `isNearOnly` leaves out all but the first, which takes seconds. */
-export function planFor(
-  file: string,
-  graph: ImportGraph,
-  { isNearOnly = false }: { readonly isNearOnly?: boolean } = {},
-): Step[] {
+/** The extent of a plan: the near tests alone, all but the slowest, or all. */
+export type Extent = "near" | "quick" | "all";
+
+/** In a quick plan no test file takes longer: what thousands of survivors would spend a week in is left out. */
+const QUICK_SECONDS = 15;
+
+/** Plans the steps for a file. */
+export function planFor(file: string, graph: ImportGraph, extent: Extent = "all"): Step[] {
   const tests = [...graph.keys()].filter((each) => each.endsWith("_test.ts") && !LEFT_OUT.test(each))
     .map((test) => ({ test, distance: distancesFrom(test, graph).get(file) ?? Infinity }))
     .filter(({ distance }) => distance < Infinity)
@@ -70,9 +72,11 @@ export function planFor(
   const isNear = ({ test, distance }: Reaching) => distance === 1 || isOfRoom(test, file);
   const isSlow = ({ test }: Reaching) => SLOW_TESTS.has(test);
   const near = tests.filter((each) => isNear(each) && !isSlow(each));
-  if (isNearOnly) return stepsOf([near]);
+  if (extent === "near") return stepsOf([near]);
   const wide = tests.filter((each) => !isNear(each) && isWide(each) && !isSlow(each));
+  const mostSeconds = extent === "quick" ? QUICK_SECONDS : Infinity;
   const slow = tests.filter((each) => isSlow(each) && (isNear(each) || isWide(each)))
+    .filter(({ test }) => SLOW_TESTS.get(test)! <= mostSeconds)
     .sort((a, b) => SLOW_TESTS.get(a.test)! - SLOW_TESTS.get(b.test)!);
   const isSimulated = distancesFrom(SIMULATOR, graph).has(file);
   return [
