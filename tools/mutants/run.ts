@@ -35,7 +35,7 @@ export interface RunOptions {
   readonly plan: (file: string) => readonly Step[];
   /** How many run at once; the number of cores by default. */
   readonly parallel?: number;
-  /** A mutant never times out earlier; 20 s by default. */
+  /** A mutant never times out earlier; 60 s by default. */
   readonly leastLimitMs?: number;
   /** Called with each verdict as it comes. */
   readonly onVerdict?: (verdict: Verdict, mutant: Mutant) => void | Promise<void>;
@@ -49,7 +49,7 @@ export async function runMutants(
   mutants: readonly Mutant[],
   options: RunOptions,
 ): Promise<{ verdicts: Verdict[]; red: string[] }> {
-  const { root, plan, parallel = navigator.hardwareConcurrency, leastLimitMs = 20_000, onVerdict } = options;
+  const { root, plan, parallel = navigator.hardwareConcurrency, leastLimitMs = 60_000, onVerdict } = options;
   const verdicts: Verdict[] = [];
   const waiting = [...mutants.entries()];
   const baseline = new Baseline(leastLimitMs);
@@ -78,77 +78,93 @@ async function judge(
   const text = await Deno.readTextFile(path);
   let elapsedMs = 0;
   for (const step of steps) {
-    const prepared = await baseline.prepare(step, tree);
-    if (prepared === undefined) continue;
-    const { green, limitMs } = prepared;
-    const run = async (limitMs: number) => {
+    const run = async (green: Step, limitMs: number) => {
       await Deno.writeTextFile(path, textWith(text, mutant));
       return await runStep(green, { tree, limitMs }).finally(() => Deno.writeTextFile(path, text));
     };
-    let result = await run(limitMs);
-    if (result.isTimedOut) {
-      // The machine may be busier than it was, and the mutant harmless.
-      const limitNowMs = await baseline.limitNowMs(green, tree);
-      if (limitNowMs > limitMs) result = await run(limitNowMs);
-    }
-    elapsedMs += result.elapsedMs;
-    if (result.isTimedOut) {
-      return { name: mutant.name, outcome: "timed out", by: subjectOf(green), elapsedMs };
-    }
-    if (!result.passed) {
-      return { name: mutant.name, outcome: "failed", by: result.failed?.text ?? subjectOf(green), elapsedMs };
-    }
+    const noticed = await meet(step, { run, tree, baseline });
+    elapsedMs += noticed.elapsedMs;
+    if (noticed.outcome !== "survived") return { ...noticed, name: mutant.name, elapsedMs };
   }
   return { name: mutant.name, outcome: "survived", elapsedMs };
 }
 
-/** The tests without a mutant: whether they pass, and how long they take. Each file runs when a step first needs it. */
+/** Runs one step with a mutant, and again wherever the failure says nothing of the mutant. */
+async function meet(
+  step: Step,
+  { run, tree, baseline }: {
+    readonly run: (green: Step, limitMs: number) => Promise<StepResult>;
+    readonly tree: string;
+    readonly baseline: Baseline;
+  },
+): Promise<Omit<Verdict, "name">> {
+  let elapsedMs = 0;
+  for (let green = baseline.green(step); green !== undefined; green = baseline.green(step)) {
+    const limitMs = baseline.limitMs(green);
+    const result = await run(green, limitMs);
+    ({ elapsedMs } = result);
+    if (result.passed) break;
+    if (result.isTimedOut) {
+      // The machine may be busy, and the mutant harmless.
+      if (await baseline.measure(green, tree) <= limitMs) {
+        return { outcome: "timed out", by: subjectOf(green), elapsedMs };
+      }
+    } else if (await baseline.isGreen(green, result.failed?.file, tree)) {
+      return { outcome: "failed", by: result.failed?.text ?? subjectOf(green), elapsedMs };
+    }
+  }
+  return { outcome: "survived", elapsedMs };
+}
+
+/**
+ * The tests without a mutant. They run when something depends on them: a file when it first notices a mutant, a step when
+ * a mutant first takes too long. So a mutant is decided in seconds, and no red test counts.
+ */
 class Baseline {
-  readonly #leastLimitMs: number;
-  /** By file, or by the arguments of a step without files; undefined where it is red. */
-  readonly #elapsedMs = new Map<string, Promise<number | undefined>>();
   /** The tests that fail without a mutant, and say nothing about one. */
   readonly red = new Set<string>();
+  readonly #leastLimitMs: number;
+  readonly #limitsMs = new Map<string, number>();
+  readonly #checked = new Map<string, Promise<boolean>>();
 
   constructor(leastLimitMs: number) {
     this.#leastLimitMs = leastLimitMs;
   }
 
-  /** A step without its red files, and how long it may take; undefined where none is left. */
-  async prepare(step: Step, tree: string): Promise<{ green: Step; limitMs: number } | undefined> {
-    const keys = keysOf(step);
-    const missing = keys.filter((key) => !this.#elapsedMs.has(key));
-    if (missing.length > 0) {
-      const measured = this.#measure(only(step, missing), tree);
-      for (const key of missing) {
-        this.#elapsedMs.set(key, measured.then((ms) => this.red.has(key) ? undefined : ms / missing.length));
-      }
-    }
-    const elapsed = await Promise.all(keys.map((key) => this.#elapsedMs.get(key)!));
-    const green = keys.filter((_, index) => elapsed[index] !== undefined);
-    if (green.length === 0) return undefined;
-    const elapsedMs = elapsed.reduce<number>((sum, each) => sum + (each ?? 0), 0);
-    return { green: only(step, green), limitMs: this.#limitFor(elapsedMs) };
+  /** A step without its red files; undefined where none is left. */
+  green(step: Step): Step | undefined {
+    const keys = keysOf(step).filter((key) => !this.red.has(key));
+    return keys.length === 0 ? undefined : only(step, keys);
   }
 
-  /** The limit of a green step, measured anew. */
-  async limitNowMs(step: Step, tree: string): Promise<number> {
-    return this.#limitFor((await runStep(step, { tree, limitMs: LONGEST_MS })).elapsedMs);
+  limitMs({ args }: Step): number {
+    return this.#limitsMs.get(args.toSorted().join(" ")) ?? this.#leastLimitMs;
   }
 
-  /** Runs a step, and again without the file that fails, until all others have passed. */
-  async #measure(step: Step, tree: string): Promise<number> {
+  /** Measures a step, and returns how long it may take from now on. */
+  async measure(step: Step, tree: string): Promise<number> {
     const { passed, failed, elapsedMs } = await runStep(step, { tree, limitMs: LONGEST_MS });
-    if (passed) return elapsedMs;
-    const keys = keysOf(step);
-    const bad = keys.filter((key) => key === failed?.file);
-    for (const key of bad.length > 0 ? bad : keys) this.red.add(key);
-    const rest = keys.filter((key) => !this.red.has(key));
-    return rest.length === 0 ? 0 : await this.#measure(only(step, rest), tree);
+    if (!passed) this.#noteRed(step, failed?.file);
+    const limitMs = passed ? Math.max(this.#leastLimitMs, LIMIT_FACTOR * elapsedMs) : Infinity;
+    if (passed) this.#limitsMs.set(step.args.toSorted().join(" "), limitMs);
+    return limitMs;
   }
 
-  #limitFor(elapsedMs: number): number {
-    return Math.max(this.#leastLimitMs, LIMIT_FACTOR * elapsedMs);
+  /** Whether the file that failed, or the whole step, passes without a mutant. */
+  isGreen(step: Step, file: string | undefined, tree: string): Promise<boolean> {
+    const checked = file !== undefined && step.files.includes(file) ? only(step, [file]) : step;
+    const key = checked.args.join(" ");
+    const known = this.#checked.get(key) ?? runStep(checked, { tree, limitMs: LONGEST_MS }).then((result) => {
+      if (!result.passed) this.#noteRed(checked, result.failed?.file);
+      return result.passed;
+    });
+    this.#checked.set(key, known);
+    return known;
+  }
+
+  #noteRed(step: Step, file: string | undefined): void {
+    const keys = keysOf(step);
+    for (const key of file !== undefined && keys.includes(file) ? [file] : keys) this.red.add(key);
   }
 }
 
