@@ -11,7 +11,7 @@ const GRAVITY: { readonly [reason in BlockReason]: number } = {
   crashed: 0,
   expired: 0,
   left: 1,
-  topology: 2,
+  topology: 2, // mutant replace-value: only the order counts.
 };
 
 /** Whether proof of life ends a block: a newer heartbeat or a greeting (rule E10). */

@@ -149,6 +149,7 @@ export class Exchange {
     peer.forgetPushes();
     const held = this.#store.order.get(peerId)?.life;
     // A greeting that was long under way, or a process that has yet to learn of that later life: it greets anew.
+    // mutant negate-condition 2: Engine.greeted() refuses a greeting in an earlier life than the one that is held.
     peer.life = held !== undefined && held > life ? undefined : life;
     return peer;
   }
@@ -272,6 +273,7 @@ export class Exchange {
     // As state they have other numbers than counts: after such a one the peer would ignore every count below it.
     return withHeartbeatEntries(deltas, {
       members: [],
+      // mutant replace-value: no members are offered for any place.
       places: 0,
       stateOf: (id) => this.#store.order.get(id),
     })
@@ -452,6 +454,7 @@ export class Exchange {
   *#heartbeatsInTurn(peer: PeerMemory): Iterable<MemberState> {
     const { order, peers } = this.#store;
     yield order.get(this.#selfId)!;
+    // mutant move-bound: who comes twice is sent once, and after a whole turn any may be the first of the next.
     for (let looked = 0; looked < peers.length; looked++) {
       const id = peers[peer.heartbeatTurn++ % peers.length]!;
       const state = order.get(id);

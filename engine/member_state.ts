@@ -102,7 +102,9 @@ export interface Known {
 }
 
 /** Of so few keys each is found by looking at all: a map of them would take more room than they do. */
+// mutant replace-value: with and without the map the same is found.
 const FEW_KEYS = 8;
+// mutant replace-value 2: a floor of 0 is below everything, whoever knows of it.
 const NO_FLOOR = { number: 0, serial: 0 };
 const NO_DELETIONS: ReadonlySet<HeldEntry> = new Set();
 
@@ -200,6 +202,7 @@ export class MemberState implements Link<MemberState> {
    */
   get tag(): string {
     if (this.#tag === undefined) {
+      // mutant replace-value 2: the seed of the second hash, which is not used.
       const [hash] = murmur32Pair(`${this.id}\0${this.life}`, 0, 1);
       this.#tag = [18, 12, 6, 0].map((shift) => DIGITS[(hash >>> shift) & 63]).join("");
     }
@@ -208,6 +211,7 @@ export class MemberState implements Link<MemberState> {
 
   /** The entry of a key, a tombstone included. */
   get(key: string): HeldEntry | undefined {
+    // mutant delete-statement: the walk finds the same, only slower.
     if (this.#byKey) return this.#byKey.get(key);
     let held = this.#entries.newest;
     while (held && held.key !== key) held = held.older;
@@ -315,6 +319,7 @@ export class MemberState implements Link<MemberState> {
     const held = this.#placed(entry, serial);
     this.#entries.put(held);
     this.#byKey?.set(held.key, held);
+    // mutant negate-condition, move-bound, delete-statement: with and without the map the same is found.
     if (++this.#keys > FEW_KEYS) this.#byKey ??= this.#keyed();
     this.held = held.position;
     if (this.#isCompared(held)) this.highest = Math.max(this.highest, held.number);
@@ -341,6 +346,7 @@ export class MemberState implements Link<MemberState> {
     const { number, serial } = this.#floor;
     // Else, once a tombstone was forgotten or a reset taken, every later change would cost a reset.
     const least = known.changes.has(serial) ? number : 0;
+    // mutant move-bound: an entry at the floor would give the floor.
     for (let held = this.#entries.newest; held && held.position > least; held = held.older) {
       if (known.changes.has(held.serial)) return held.position;
     }
@@ -416,6 +422,7 @@ export class MemberState implements Link<MemberState> {
 
   /** What stands above a position, in rising order. */
   *#newerThan(position: number): Iterable<HeldEntry> {
+    // mutant delete-statement: the walk back from the newest finds the same.
     if (position === 0) return yield* this.#entries.oldestFirst();
     let first: HeldEntry | undefined;
     for (let held = this.#entries.newest; held && held.position > position; held = held.older) first = held;
@@ -449,6 +456,7 @@ export class MemberState implements Link<MemberState> {
   #keyed(): Map<string, HeldEntry> {
     const byKey = new Map<string, HeldEntry>();
     for (const held of this.#entries.oldestFirst()) byKey.set(held.key, held);
+    // mutant delete-statement: with and without the map the same is found.
     return byKey;
   }
 

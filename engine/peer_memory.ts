@@ -49,7 +49,7 @@ export class PeerMemory {
   /** The life that the peer was last heard in. */
   life: Life | undefined;
   /** How often it was sent everything anew in this life, whatever it had acknowledged. */
-  retold = 0;
+  retold = 0; // mutant replace-value: counts are only compared with counts, so any start is as good.
   /** The changes that it is known to hold, but for the members that wait. */
   readonly changes: Serials = new Serials();
   /** The name of this member's state that the peer was last sent, if it is known to have arrived. */

@@ -39,6 +39,7 @@ export class Serials {
     }
     let at = 0;
     for (; at < this.#ranges.length; at += 2) {
+      // mutant swap-arithmetic: a shortcut alone; without it the same ranges are made anew.
       if (after >= this.#ranges[at]! && upTo <= this.#ranges[at + 1]!) return;
     }
     const ranges: number[] = [];

@@ -159,6 +159,7 @@ export class Store {
     const isActive = this.#active.has(id);
     if (isActive) this.#changeLife(id, { add: false });
     this.order.hold(member);
+    // mutant delete-statement: #changeLife() does the same for those that are active, and no others are sorted.
     this.#sorted = undefined;
     if (isActive) this.#changeLife(id, { add: true });
     this.#unheard.delete(id);
@@ -235,6 +236,7 @@ export class Store {
     if (isActive) this.#digest.removeSum(member.sum);
     if (isActive) this.#changeLife(id, { add: false });
     this.order.drop(id);
+    // mutant delete-statement: as in hold().
     this.#sorted = undefined;
     if (isActive) this.#changeLife(id, { add: true });
     this.#inactive.delete(id);
@@ -264,6 +266,7 @@ export class Store {
   /** All active members hold a member up to a number: older deletions need not be told any more (rule E8). */
   settle(member: MemberState, number: number): void {
     const settled = Math.min(number, member.held);
+    // mutant move-bound: settled as far as before, what was the latest entry then may go a little sooner.
     if (member.isForeign || settled <= member.settled) return;
     member.settled = settled;
     for (const tombstone of member.deletions) {
@@ -311,6 +314,7 @@ export class Store {
 
   /** A member became active or ceased to be, or is held in another life. */
   #changeLife(id: string, { add }: { readonly add: boolean }): void {
+    // mutant drop-fallback: join() writes undefined as "" too; the type needs it.
     const fields = [id, this.order.get(id)?.life ?? ""];
     if (add) this.#livesHash.add(...fields);
     else this.#livesHash.remove(...fields);
@@ -328,6 +332,7 @@ export class Store {
   #removePeer(id: string): void {
     const place = this.#places.get(id);
     if (place === undefined) return;
+    // mutant delete-statement: a place left behind is read by nothing, and only takes memory.
     this.#places.delete(id);
     const last = this.#peers.pop()!;
     if (last === id) return;

@@ -256,6 +256,7 @@ export class Session {
     this.#requests.takeUnderWay()?.answer.reject(this.#ended);
     this.#outbox.end(closeCode === CLOSE.done ? undefined : this.#ended);
     // A peer that takes nothing any more must not hold the connection: what was said is then dropped.
+    // mutant replace-value: a third of the timeout would do as well.
     this.#startTimer(() => this.over(this.#ended), this.#options.requestTimeout / 2);
     this.#options.host.ended(this);
   }

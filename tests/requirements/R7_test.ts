@@ -84,10 +84,19 @@ Deno.test("R7.4 topologies come by the event stream alone: published by anyone, 
 Deno.test("R7.4 a topology that is none is refused and told, and the one before it stays", async () => {
   await using cluster = await strangers();
   await cluster.publish(["a", "b"], { to: ["a"] });
-  const broken = { type: "ClusterTopology", members: [{ id: "" }], blocked: [] } as never;
-  cluster.of("a").stream.publish(broken);
-  await cluster.runtime.settle();
-  assertEquals(cluster.of("a").told("CallbackFailed").map(({ where }) => where), ["ClusterTopology"]);
+  const members = [recordOf("a")];
+  const broken = [
+    ...[undefined, [{ id: "" }], [{ id: 7 }], [{ id: "\ud800" }], [undefined]].map((each) => ({
+      members: each,
+    })),
+    ...[undefined, [""], [7], ["\ud800"]].map((blocked) => ({ members, blocked })),
+  ];
+  for (const topology of broken) {
+    cluster.of("a").stream.publish({ type: "ClusterTopology", blocked: [], ...topology } as never);
+    await cluster.runtime.settle();
+  }
+  const told = cluster.of("a").told("CallbackFailed");
+  assertEquals(told.map(({ where }) => where), broken.map(() => "ClusterTopology"));
   assertEquals(cluster.of("a").gossiper.members.map(({ id }) => id), ["a", "b"]);
 });
 

@@ -88,6 +88,25 @@ Deno.test("R4.2 a key named __proto__ is a key like any other and pollutes nothi
   assertEquals(({} as { evil?: unknown }).evil, undefined);
 });
 
+Deno.test("copyJson: a key named __proto__ sets no prototype where assigning to it would (R4.2)", () => {
+  const given = JSON.parse('{"__proto__":{"evil":true},"plain":1}');
+  // Browsers have this accessor; Deno has it not, unless it is told to.
+  const before = Object.getOwnPropertyDescriptor(Object.prototype, "__proto__");
+  Object.defineProperty(Object.prototype, "__proto__", {
+    configurable: true,
+    set(prototype) {
+      Object.setPrototypeOf(this, prototype);
+    },
+  });
+  try {
+    const copy = copyJson(given).value as object;
+    assertEquals([Object.keys(copy), "evil" in copy], [["__proto__", "plain"], false]);
+  } finally {
+    Reflect.deleteProperty(Object.prototype, "__proto__");
+    if (before) Object.defineProperty(Object.prototype, "__proto__", before);
+  }
+});
+
 Deno.test("R4.2 an object without a prototype is a plain one, and -0 is 0 as in JSON", () => {
   const bare = Object.assign(Object.create(null), { a: 1 });
   assertEquals(copyJson(bare).json, '{"a":1}');

@@ -2,10 +2,11 @@ import { assert, assertEquals } from "../../../deps/std_assert.ts";
 import { Sum } from "../../../engine/digest.ts";
 import { entryHeapBytes } from "../../../engine/heap_estimate.ts";
 import { type Known, MemberState } from "../../../engine/member_state.ts";
+import { FOREIGN_LIFE } from "../../../engine/life.ts";
 import { Serials } from "../../../engine/serials.ts";
 import { entryBytes, heldBytes, memberBytes } from "../../../engine/size.ts";
 import { HEARTBEAT_KEY, type SentEntry, TYPE } from "../../../engine/types.ts";
-import { entry, tombstone } from "./harness.ts";
+import { entry, heartbeat, tombstone } from "./harness.ts";
 
 const LIFE = "018bcfe56800-80000000";
 
@@ -48,6 +49,7 @@ Deno.test("E8 a delta lists tombstones like any entry", () => {
 });
 
 Deno.test("E4 held is the number of the last entry put", () => {
+  assertEquals(new MemberState("m", LIFE).put({ ...entry("a", 3, 1), timestampMs: 0 }, 7).position, 3);
   assertEquals(stateOf().held, 0);
   assertEquals(stateOf(entry("a", 3, 1), entry("b", 8, 1)).held, 8);
 });
@@ -75,10 +77,95 @@ Deno.test("E6 what someone is known to hold is not below a floor that they know,
 Deno.test("MemberState.heldBy: a floor counts only for someone who knows the change that raised it (E8)", () => {
   const state = stateOf(entry("a", 1, 1), entry("b", 4, 1));
   state.raiseFloor({ number: 4, serial: 7 });
+  assertEquals(state.heldBy(knownTo(0)), 0);
   const known = knownTo(1);
   assertEquals(state.heldBy(known), 1);
   known.changes.add(6, 7);
   assertEquals(state.heldBy(known), 4);
+  // The same floor again is no other change.
+  state.raiseFloor({ number: 4, serial: 9 });
+  assertEquals(state.heldBy(known), 4);
+});
+
+Deno.test("MemberState: begins with nothing held, heard or settled", () => {
+  const { held, highest, heartbeatCount, heartbeatWallMs, heartbeatMonotonicMs, settled, turn, floor, size } =
+    stateOf();
+  assertEquals({ held, highest, settled, turn, floor }, {
+    held: 0,
+    highest: 0,
+    settled: 0,
+    turn: 0,
+    floor: 0,
+  });
+  assertEquals([heartbeatCount, heartbeatWallMs, heartbeatMonotonicMs], [0, 0, -Infinity]);
+  assertEquals(size, { keys: 0, bytes: 0, sentBytes: 0, heapBytes: 0 });
+});
+
+Deno.test("MemberState.isCoveredBy: compares what is held above a position with what was told", () => {
+  const state = stateOf(entry("a", 1, 1), entry("b", 2, 1), entry("c", 5, 1));
+  const told = (...numbers: readonly [key: string, number: number][]) =>
+    numbers.map(([key, number]) => entry(key, number, 1));
+  assertEquals(state.isCoveredBy(told(["a", 1], ["b", 2], ["c", 5]), 0), true);
+  assertEquals(state.isCoveredBy(told(["b", 3], ["c", 5]), 1), true);
+  assertEquals(state.isCoveredBy(told(["b", 2], ["c", 5]), 0), false);
+  assertEquals(state.isCoveredBy(told(["b", 1], ["c", 5]), 1), false);
+  assertEquals(state.isCoveredBy(told(["b", 2]), 2), false);
+  assertEquals(state.isCoveredBy([], 5), true);
+});
+
+Deno.test("MemberState: of an unversioned member positions are serials, and the highest number counts (E1)", () => {
+  const state = new MemberState("m", FOREIGN_LIFE);
+  state.put({ ...entry("a", 9, 1), timestampMs: 0 }, 1);
+  state.put({ ...entry("b", 3, 1), timestampMs: 0 }, 2);
+  state.put({ ...heartbeat(50), timestampMs: 0 }, 3);
+  assertEquals([state.isForeign, state.held, state.highest], [true, 3, 9]);
+  // In rising order of number, whole, and never as a reset with an end.
+  const { after, reset, end, entries } = state.deltaAfter(1, { maxBytes: 1 })!;
+  assertEquals([after, reset, end, entries.map(({ number }) => number)], [0, false, undefined, [3, 50]]);
+  assertEquals(numbersOf(state, 0), [3, 9, 50]);
+  const known = knownTo(1);
+  assertEquals([state.heldBy(known), state.isHeldBy(known)], [1, false]);
+  known.changes.add(2, 3);
+  assertEquals([state.heldBy(known), state.isHeldBy(known)], [1, false]);
+  state.noteHeldBy(known, 2);
+  assertEquals(state.isHeldBy(known), false);
+  state.noteHeldBy(known, 3);
+  assertEquals([state.heldBy(known), state.isHeldBy(known)], [3, true]);
+});
+
+Deno.test("MemberState.isHeldBy: everything is held by whoever knows the latest change, and nothing by everybody (E5)", () => {
+  const empty = stateOf();
+  empty.changedSerial = 5;
+  assertEquals(empty.isHeldBy(knownTo(0)), true);
+  const state = stateOf(entry("a", 1, 1), entry("b", 2, 1));
+  state.changedSerial = 2;
+  assertEquals([1, 2].map((serial) => state.isHeldBy(knownTo(serial))), [false, true]);
+  const known = knownTo(0);
+  state.noteHeldBy(known, 1);
+  assertEquals(state.isHeldBy(known), false);
+  state.noteHeldBy(known, 2);
+  assertEquals([1, 2, 3].map((serial) => known.changes.has(serial)), [false, true, false]);
+  assertEquals(state.isHeldBy(known), true);
+});
+
+Deno.test("MemberState.certify: as much is told as is signed, and under this signature (E7)", () => {
+  const state = stateOf(entry("a", 1, 1), tombstone("b", 2));
+  assertEquals([state.certified, state.signature], [0, undefined]);
+  const draft = state.draft();
+  const { claim } = draft;
+  assertEquals([claim.id, claim.life, claim.number], ["m", LIFE, 2]);
+  assertEquals(claim.entries.map(({ key }) => key), ["a"]);
+  assertEquals(draft.entries.map(({ number }) => number), [1, 2]);
+  state.certify(draft, "signature");
+  state.put({ ...entry("c", 3, 1), timestampMs: 0 }, 3);
+  assertEquals([state.certified, state.signature], [2, "signature"]);
+  assertEquals(state.signedBytes, entryBytes(entry("a", 1, 1)) + entryBytes(tombstone("b", 2)));
+  const whole = state.deltaAfter(0)!;
+  assertEquals([whole.proof, whole.entries.map(({ number }) => number)], ["signature", [1, 2]]);
+  assertEquals(state.deltaAfter(1)!.entries.map(({ number }) => number), [2]);
+  assertEquals(state.deltaAfter(2), undefined);
+  const { after, reset, end } = state.deltaAfter(1, { reset: true })!;
+  assertEquals([after, reset, end], [0, true, 2]);
 });
 
 Deno.test("E8 forgetting a tombstone raises the floor, and who holds less gets the whole state as a reset", () => {
@@ -91,6 +178,16 @@ Deno.test("E8 forgetting a tombstone raises the floor, and who holds less gets t
   assertEquals([reset, after, entries.map(({ number }) => number)], [true, 0, [1, 4]]);
   assertEquals(state.deltaAfter(3)?.reset, false);
   assertEquals(numbersOf(state, 3), [4]);
+});
+
+Deno.test("MemberState.deletions: are those that are still told of, the first deleted first (E8)", () => {
+  const state = stateOf(entry("a", 1, 1), tombstone("a", 2), tombstone("b", 3), tombstone("c", 4));
+  const keys = () => [...state.deletions].map((each) => each.key);
+  assertEquals([keys(), [...stateOf(entry("a", 1, 1)).deletions]], [["a", "b", "c"], []]);
+  state.forget(state.get("b")!);
+  assertEquals(keys(), ["a", "c"]);
+  state.put({ ...entry("a", 5, 2), timestampMs: 0 }, 5);
+  assertEquals(keys(), ["c"]);
 });
 
 Deno.test("E8 the floor is the highest number forgotten, in whatever order", () => {
@@ -127,6 +224,9 @@ Deno.test("MemberState.repairedBy: tells what has to go, and nothing where all t
   // What is held is what is told, as far as the part goes.
   assertEquals(part(0, entry("a", 1, 1), entry("b", 2, 1)), undefined);
   assertEquals(part(8, entry("e", 9, 1)), undefined);
+  assertEquals(part(2), undefined);
+  // As far as the last entry of the part, whatever the first is.
+  assertEquals(part(0, entry("a", 1, 1), entry("c", 5, 1)), [["a", 1], ["c", 5], ["d", 8]]);
   // A deletion that is not told of contradicts nothing.
   assertEquals(part(2, tombstone("z", 4), entry("c", 5, 1)), undefined);
   // One that is held and not told goes; what stands before the part and behind it stays.
@@ -138,6 +238,10 @@ Deno.test("MemberState.repairedBy: tells what has to go, and nothing where all t
   // A key that is held under a number behind the part was set later.
   assertEquals(part(4, entry("c", 5, 1), entry("d", 6, 1)), undefined);
   assertEquals(part(5, entry("d", 6, 1), entry("a", 7, 2)), [["b", 2], ["c", 5], ["a", 7], ["d", 8]]);
+  // A key under the number of a deletion that was forgotten, which was the last of all.
+  state.put({ ...tombstone("z", 9), timestampMs: 0 }, 5);
+  state.forget(state.get("z")!);
+  assertEquals(part(8, entry("y", 9, 1)), [["a", 1], ["b", 2], ["c", 5], ["d", 8], ["y", 9]]);
 });
 
 Deno.test("E7 the bytes are those of the entries present", () => {
@@ -171,6 +275,8 @@ Deno.test("MemberState.sum: depends on what is held, not on how it came about (E
   );
   const short = stateOf(entry(HEARTBEAT_KEY, 2, {}), tombstone("a", 4), entry("b", 5, 2));
   assertEquals(`${long.sum}`, `${short.sum}`);
+  const setAnew = stateOf(entry("a", 1, 1), tombstone("a", 2), entry("a", 3, 1));
+  assertEquals(`${setAnew.sum}`, `${stateOf(entry("a", 3, 1)).sum}`);
 });
 
 Deno.test("MemberState.sum: adds up the live entries and the last set or delete, of every key (E12)", () => {
@@ -226,6 +332,8 @@ Deno.test("MemberState.tag: is four base64url digits of the id and the life, and
     tags.add(before);
   }
   assertEquals(tags.size, 3);
+  // By another implementation of murmur3: the lower 24 of 32 bits over "m\0<life>" with seed 0.
+  assertEquals(stateOf().tag, "MLSG");
 });
 
 Deno.test("E6 keys that change all the time leave no trail behind", () => {
@@ -273,5 +381,11 @@ Deno.test("MemberState.deltaAfter: is cut after an entry, and has one at least (
 Deno.test("MemberState.deltaAfter: cuts no signed state (E7)", () => {
   const state = stateOf(entry("a", 1, "x"), entry("b", 2, "x"));
   state.proof = "signature";
-  assertEquals(state.deltaAfter(0, { maxBytes: 1 })!.entries.length, 2);
+  assertEquals([state.certified, state.signature, state.signedBytes], [2, "signature", state.size.sentBytes]);
+  const { entries, proof } = state.deltaAfter(0, { maxBytes: 1 })!;
+  assertEquals([entries.length, proof], [2, "signature"]);
+  // It is over the whole state, so that one without its end has none.
+  state.put({ ...tombstone("c", 3), timestampMs: 0 }, 3);
+  state.forget(state.get("c")!);
+  assertEquals(state.deltaAfter(0)!.proof, undefined);
 });

@@ -6,7 +6,7 @@
 import { assertEquals } from "../../../deps/std_assert.ts";
 import type { Engine } from "../../../engine/engine.ts";
 import { FOREIGN_LIFE, makeLife } from "../../../engine/life.ts";
-import { entryBytes, ENVELOPE_BYTES, memberBytes } from "../../../engine/size.ts";
+import { entryBytes, ENVELOPE_BYTES, memberBytes, proofBytes } from "../../../engine/size.ts";
 import type { MemberDelta, SentEntry } from "../../../engine/types.ts";
 import {
   entry,
@@ -254,4 +254,35 @@ Deno.test("disseminate: says of no member what is settled where members sign, no
   set(a, "l", 2, clock);
   sign("two");
   assertEquals(a.disseminate("b").delta.members.map((told) => "settled" in told), [false]);
+});
+
+Deno.test("Engine.isOutlived: a life whose proof fits the largest message to the last byte can be proved (E1, E7)", () => {
+  const proof = "proof";
+  const told = entry("k", 1, "value");
+  const fits = ENVELOPE_BYTES + memberBytes("b") + proofBytes("b", proof) + entryBytes(told);
+  for (const [maxMessageBytes, isOutlived] of [[fits, true], [fits - 1, false]] as const) {
+    const clock = new TestClock();
+    const [a] = makeCluster(["a", "b", "c"], clock, { signs: true });
+    for (const id of ["b", "c"]) {
+      const hello = { id, life: makeLife(clock.wallMs, 0.5), digest: "", active: "", maxMessageBytes };
+      note(a, a.greeted(hello, clock.now));
+    }
+    tell(a, "c", { ...memberDelta("b", makeLife(clock.wallMs + 1_000, 0.5), [told]), proof }, clock);
+    assertEquals(a.isOutlived("b"), isOutlived);
+  }
+});
+
+Deno.test("Engine.isOutlived: a later life that is held counts, where members sign only if it can be proved (E1)", () => {
+  const cases = [[false, undefined, true], [true, "proof", true], [true, undefined, false]] as const;
+  for (const [signs, proof, isOutlived] of cases) {
+    const clock = new TestClock();
+    const [a] = makeCluster(["a", "b", "c"], clock, { signs }) as [Engine, Engine, Engine];
+    const of = (id: string) => ({ id, life: makeLife(clock.wallMs, 0.5), digest: "", active: "" });
+    note(a, a.greeted(of("b"), clock.now));
+    note(a, a.greeted(of("c"), clock.now));
+    assertEquals(a.isOutlived("b"), false);
+    const later = memberDelta("b", makeLife(clock.wallMs + 1_000, 0.5), [entry("k", 1, 1)]);
+    tell(a, "c", { ...later, ...(proof !== undefined && { proof }) }, clock);
+    assertEquals([a.isOutlived("b"), a.isOutlived("c")], [isOutlived, false], `signs: ${signs}`);
+  }
 });

@@ -1,7 +1,16 @@
 import { assert, assertEquals } from "../../../deps/std_assert.ts";
+import { entryHeapBytes } from "../../../engine/heap_estimate.ts";
 import { deltaBytes } from "../../../engine/selection.ts";
-import { entryBytes, holdsBytes, memberBytes } from "../../../engine/size.ts";
-import { HEARTBEAT_KEY, type JsonValue, TYPE } from "../../../engine/types.ts";
+import {
+  entryBytes,
+  heldBytes,
+  holdBytes,
+  holdsBytes,
+  memberBytes,
+  proofBytes,
+  sizeWith,
+} from "../../../engine/size.ts";
+import { HEARTBEAT_KEY, type JsonValue, type SentEntry, TYPE } from "../../../engine/types.ts";
 import { entry, memberDelta, tombstone } from "./harness.ts";
 
 const encoder = new TextEncoder();
@@ -73,4 +82,54 @@ Deno.test("E7 a delta's bytes are those of its member and of every entry", () =>
   const entries = [entry("a", 1, "x"), tombstone("b", 2)];
   const bytes = memberBytes("m") + entryBytes(entries[0]!) + entryBytes(entries[1]!);
   assertEquals(deltaBytes(memberDelta("m", LIFE, entries)), bytes);
+});
+
+Deno.test("memberBytes: counts a character of an id three times, each as JSON writes it (E7)", () => {
+  const empty = memberBytes("");
+  for (const text of ["a", " ", "\u0001", "\u001f", '"', "\\", "é", "日", "😀", "~"]) {
+    // Twice, so that the first and the last character both count.
+    const taken = 2 * encoder.encode(text).length;
+    const escaped = 2 * (bytesOf(text) - 2);
+    assertEquals(memberBytes(text + text) - empty, 3 * Math.max(taken, escaped), text);
+  }
+  // The two quotes of an id.
+  assertEquals(memberBytes("") - holdBytes(""), 2 * bytesOf(""));
+});
+
+Deno.test("holdBytes: an answer takes its id once, and answers add up (E7)", () => {
+  assertEquals(holdBytes("abc") - holdBytes(""), 3);
+  const holds = new Map(["a", "bc"].map((id) => [id, { life: LIFE, number: 1 }]));
+  assertEquals(holdsBytes(holds), holdBytes("a") + holdBytes("bc"));
+});
+
+Deno.test("proofBytes: a signature takes what JSON takes for it beside its id (E7)", () => {
+  for (const [id, proof] of [["m", "AAAA"], ["ид", ""], ["m", "B".repeat(128)]] as const) {
+    // The braces of the object are those of the members.
+    assertEquals(proofBytes(id, proof), bytesOf({ [id]: proof }) - 2 + 1);
+  }
+});
+
+Deno.test("entryBytes: counts the type, and the value of a heartbeat twice for the quotes of its counts (E7)", () => {
+  const bytes = (type: string, json: string) => entryBytes({ ...entry("k", 1, null), type, json });
+  assertEquals(bytes("abcdefgh", "1") - bytes("ab", "1"), 6);
+  assertEquals(bytes(TYPE.value, "12345678") - bytes(TYPE.value, "12"), 6);
+  assertEquals(bytes(TYPE.heartbeat, "12345678") - bytes(TYPE.heartbeat, "12"), 12);
+});
+
+Deno.test("heldBytes: an entry counts its key, its type and its value in UTF-8, and 16 bytes (E7)", () => {
+  const held = heldBytes({ ...entry("ключ", 1, null), type: "abc", json: '"日本"' });
+  assertEquals(held, 8 + 3 + 8 + 16);
+});
+
+Deno.test("sizeWith: an entry comes on top, or takes the place of the one before it (E7)", () => {
+  const size = { keys: 7, bytes: 1_000, sentBytes: 2_000, heapBytes: 3_000 };
+  const [first, second]: readonly SentEntry[] = [entry("a", 1, "x"), entry("a", 2, "x".repeat(30))];
+  assertEquals(sizeWith(size, first!), {
+    keys: 8,
+    bytes: 1_000 + heldBytes(first!),
+    sentBytes: 2_000 + entryBytes(first!),
+    heapBytes: 3_000 + entryHeapBytes(first!),
+  });
+  const heapBytes = 3_000 + entryHeapBytes(second!) - entryHeapBytes(first!);
+  assertEquals(sizeWith(size, second!, first), { keys: 7, bytes: 1_029, sentBytes: 2_029, heapBytes });
 });

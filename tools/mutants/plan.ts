@@ -1,0 +1,110 @@
+/**
+ * The tests that must notice a mutant of a file, the nearest and cheapest first.
+ *
+ * @module
+ */
+
+import { distancesFrom, type ImportGraph } from "./import_graph.ts";
+
+/** One process: its arguments for Deno, and the test files that it runs. */
+export interface Step {
+  readonly args: readonly string[];
+  /** Empty for the simulator. */
+  readonly files: readonly string[];
+}
+
+/** The slow test files, with the seconds that each took on one busy core: each is a step of its own, at the end. */
+export const SLOW_TESTS: ReadonlyMap<string, number> = new Map([
+  ["tests/simulation/fuzz_test.ts", 7],
+  ["tests/simulation/properties_test.ts", 8],
+  ["tests/unit/engine/e7_limits_test.ts", 8],
+  ["tests/unit/protoactor_call_test.ts", 9],
+  ["tests/unit/spread_test.ts", 12],
+  ["tests/security/signatures_test.ts", 13],
+  ["tests/requirements/many_keys_test.ts", 24],
+  ["tests/requirements/bad_input_test.ts", 25],
+  ["tests/unit/engine/e6_cost_test.ts", 27],
+  ["tests/simulation/protoactor_test.ts", 32],
+  ["tests/unit/engine/many_keys_test.ts", 62],
+  ["tests/unit/engine/chaos_test.ts", 65],
+]);
+
+/**
+ * Tests that start programs, measure the process's memory, read the source, or draw their seeds: a mutant must meet the
+ * same tests every time.
+ */
+const LEFT_OUT =
+  /^tests\/(process|interop|security\/attacks)\/|\/(simulation\/(simulation|memory)|import_by_url)_test\.ts$/;
+
+const SIMULATOR = "tests/simulation/main.ts";
+/** 40 seeds take about as long as the slowest test file. */
+const SIMULATE = [
+  "run",
+  "--no-check",
+  "--allow-read",
+  SIMULATOR,
+  "--from",
+  "1",
+  "--seeds",
+  "40",
+  "--threads",
+  "1",
+];
+
+/** The permissions are those of `deno task test`: a few tests need that one is missing. */
+const TEST = [
+  ...["test", "--no-check", "--no-prompt", "--fail-fast"],
+  ...["--allow-net=127.0.0.1", "--allow-read", "--allow-write", "--allow-run"],
+];
+
+/** The extent of a plan: the near tests alone, all but the slowest, or all. */
+export type Extent = "near" | "quick" | "all";
+
+/** In a quick plan no test file takes longer: what thousands of survivors would spend a week in is left out. */
+const QUICK_SECONDS = 15;
+
+/** Plans the steps for a file. */
+export function planFor(file: string, graph: ImportGraph, extent: Extent = "all"): Step[] {
+  const tests = [...graph.keys()].filter((each) => each.endsWith("_test.ts") && !LEFT_OUT.test(each))
+    .map((test) => ({ test, distance: distancesFrom(test, graph).get(file) ?? Infinity }))
+    .filter(({ distance }) => distance < Infinity)
+    .sort((a, b) => a.distance - b.distance || (a.test < b.test ? -1 : 1));
+  const isNear = ({ test, distance }: Reaching) => distance === 1 || isOfRoom(test, file);
+  const isSlow = ({ test }: Reaching) => SLOW_TESTS.has(test);
+  const near = tests.filter((each) => isNear(each) && !isSlow(each));
+  if (extent === "near") return stepsOf([near]);
+  const wide = tests.filter((each) => !isNear(each) && isWide(each) && !isSlow(each));
+  const mostSeconds = extent === "quick" ? QUICK_SECONDS : Infinity;
+  const slow = tests.filter((each) => isSlow(each) && (isNear(each) || isWide(each)))
+    .filter(({ test }) => SLOW_TESTS.get(test)! <= mostSeconds)
+    .sort((a, b) => SLOW_TESTS.get(a.test)! - SLOW_TESTS.get(b.test)!);
+  const isSimulated = distancesFrom(SIMULATOR, graph).has(file);
+  return [
+    ...stepsOf([near, wide, ...slow.map((each) => [each])]),
+    ...(isSimulated ? [{ args: SIMULATE, files: [] }] : []),
+  ];
+}
+
+interface Reaching {
+  readonly test: string;
+  readonly distance: number;
+}
+
+function stepsOf(groups: readonly (readonly Reaching[])[]): Step[] {
+  return groups.filter(({ length }) => length > 0).map((group) => {
+    const files = group.map(({ test }) => test);
+    return { args: [...TEST, ...files], files };
+  });
+}
+
+/** The unit tests of the engine are its own; those of the other rooms stand beside each other. */
+function isOfRoom(test: string, file: string): boolean {
+  return file.startsWith("engine/")
+    ? test.startsWith("tests/unit/engine/")
+    : /^tests\/unit\/[^/]+$/.test(test);
+}
+
+/** The tests that are about no single room. */
+function isWide({ test }: Reaching): boolean {
+  return /^tests\/(requirements|security|simulation)\//.test(test);
+}
