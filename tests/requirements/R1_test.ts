@@ -25,7 +25,7 @@ async function outcomes(promises: readonly Promise<unknown>[]) {
   return { fulfilled: results.length - codes.length, codes };
 }
 
-Deno.test("R1.1 a Gossiper has everything that the interface promises", async () => {
+Deno.test("Gossiper: implements the whole interface (R1.1)", async () => {
   await using cluster = new TestCluster(["a"]);
   const gossiper: GossiperLike = cluster.make("a").gossiper;
   assertInstanceOf(gossiper, Gossiper);
@@ -55,7 +55,7 @@ Deno.test("R1.1 a Gossiper has everything that the interface promises", async ()
   }
 });
 
-Deno.test("R1.1 await using leaves the cluster at the end of the block, as stop() does", async () => {
+Deno.test("await using: leaves the cluster at the end of the block, as stop() does (R1.1)", async () => {
   await using cluster = await TestCluster.started(["a", "b"]);
   await cluster.advance(300);
   const { gossiper } = cluster.of("a");
@@ -75,14 +75,14 @@ Deno.test("R1.1 await using leaves the cluster at the end of the block, as stop(
   assertEquals(order, ["stopped", "disposed", "disposed"]);
 });
 
-Deno.test("R1.1 to dispose of a gossiper that was never started does nothing", async () => {
+Deno.test("await using: does nothing for a gossiper that was never started (R1.1)", async () => {
   await using cluster = await TestCluster.started(["a"]);
   const { gossiper } = cluster.make("b");
   await gossiper[Symbol.asyncDispose]();
   assertEquals(cluster.sent, []);
 });
 
-Deno.test("R1.2 nothing runs before start(), and state can be set", async () => {
+Deno.test("start: nothing runs before it, and state can be set (R1.2)", async () => {
   await using cluster = new TestCluster(["a", "b"]);
   const { gossiper } = cluster.make("a");
   gossiper.setState("k", 1);
@@ -92,7 +92,7 @@ Deno.test("R1.2 nothing runs before start(), and state can be set", async () => 
   assertEquals([...gossiper.getState(HEARTBEAT_KEY)], []);
 });
 
-Deno.test("R1.2 start() starts the loop, with the first round at once", async () => {
+Deno.test("start: starts the loop, with the first round at once (R1.2)", async () => {
   await using cluster = new TestCluster(["a", "b"]);
   const a = cluster.make("a");
   const b = cluster.make("b");
@@ -104,7 +104,7 @@ Deno.test("R1.2 start() starts the loop, with the first round at once", async ()
   assertEquals(b.value("a", "k"), "before");
 });
 
-Deno.test("R1.2 an aborted signal rejects with its reason and starts nothing", async () => {
+Deno.test("start: an aborted signal rejects with its reason and starts nothing (R1.2)", async () => {
   await using cluster = new TestCluster(["a", "b"]);
   const { gossiper } = cluster.make("a");
   const reason = new Error("not now");
@@ -119,7 +119,7 @@ Deno.test("R1.2 an aborted signal rejects with its reason and starts nothing", a
   assertEquals(gossiper.getState(HEARTBEAT_KEY).size, 1);
 });
 
-Deno.test("R1.3 stop() tells the others, and resolves when nothing runs any more", async () => {
+Deno.test("stop: sends the departure, and resolves when nothing runs any more (R1.3)", async () => {
   await using cluster = await TestCluster.started(["a", "b", "c"]);
   await cluster.advance(450);
   const result = await cluster.stop("a");
@@ -168,7 +168,7 @@ async function departure(leave: (gossiper: Gossiper, controller: AbortController
   };
 }
 
-Deno.test("R1.3 aborting the signal given to start does exactly what stop() does", async () => {
+Deno.test("stop: an abort of the signal of start does exactly the same (R1.3)", async () => {
   const stopped = await departure((gossiper) => void gossiper.stop());
   const aborted = await departure((_gossiper, controller) => controller.abort());
   assertEquals([stopped.reason, aborted.reason], ["stopped", "aborted"]);
@@ -178,7 +178,7 @@ Deno.test("R1.3 aborting the signal given to start does exactly what stop() does
   assert(aborted.seen.rest.flush?.flushed);
 });
 
-Deno.test("R1.3 the loop stops gracefully also where nobody answers, within two request timeouts", async () => {
+Deno.test("stop: ends gracefully within two request timeouts where no peer answers (R1.3)", async () => {
   await using cluster = await TestCluster.started(["a", "b"]);
   await cluster.advance(450);
   cluster.network.setFaults({ hang: true });
@@ -187,7 +187,7 @@ Deno.test("R1.3 the loop stops gracefully also where nobody answers, within two 
   assert(cluster.runtime.monotonicMs() - startMs <= 1_000);
 });
 
-Deno.test("R1.3 aborting the signal after stop() changes nothing", async () => {
+Deno.test("stop: a later abort of the signal changes nothing (R1.3)", async () => {
   await using cluster = new TestCluster(["a", "b"]);
   const controller = new AbortController();
   const { gossiper } = cluster.make("a");
@@ -198,7 +198,7 @@ Deno.test("R1.3 aborting the signal after stop() changes nothing", async () => {
   await assertCode(gossiper.start(), "stopped");
 });
 
-Deno.test("R1.4 start() fails where it was started, and the loop is not doubled", async () => {
+Deno.test("start: fails where the gossiper runs, and does not start a second loop (R1.4)", async () => {
   await using cluster = await TestCluster.started(["a", "b"]);
   const { gossiper } = cluster.of("a");
   await assertCode(gossiper.start(), "already_started");
@@ -218,7 +218,7 @@ Deno.test("R1.4 start() fails where it was started, and the loop is not doubled"
   ]);
 });
 
-Deno.test("R1.4 a signal given to a start() that fails does not stop the gossiper", async () => {
+Deno.test("start: the signal of a failed second start does not stop the gossiper (R1.4)", async () => {
   await using cluster = await TestCluster.started(["a"]);
   const controller = new AbortController();
   const { gossiper } = cluster.of("a");
@@ -228,7 +228,7 @@ Deno.test("R1.4 a signal given to a start() that fails does not stop the gossipe
   gossiper.setState("k", 1);
 });
 
-Deno.test("R1.4 start() fails after the end: a new life is a new object", async () => {
+Deno.test("start: fails after the end: a new incarnation needs a new object (R1.4)", async () => {
   await using cluster = await TestCluster.started(["a"]);
   const { gossiper } = cluster.of("a");
   const stopping = gossiper.stop();
@@ -238,7 +238,7 @@ Deno.test("R1.4 start() fails after the end: a new life is a new object", async 
   assertEquals(cluster.runtime.timers, 0);
 });
 
-Deno.test("R1.5 stop() fails where it was not started, and changes nothing", async () => {
+Deno.test("stop: fails before the start, and changes nothing (R1.5)", async () => {
   await using cluster = new TestCluster(["a"]);
   const { gossiper } = cluster.make("a");
   await assertCode(gossiper.stop(), "not_started");
@@ -247,7 +247,7 @@ Deno.test("R1.5 stop() fails where it was not started, and changes nothing", asy
   await cluster.finish(gossiper.stop());
 });
 
-Deno.test("R1.5 stop() fails where it has stopped already, however that came", async () => {
+Deno.test("stop: fails after any end (R1.5)", async () => {
   await using cluster = await TestCluster.started(["a", "b"]);
   await cluster.stop("a");
   await assertCode(cluster.of("a").gossiper.stop(), "stopped");
@@ -263,7 +263,7 @@ Deno.test("R1.5 stop() fails where it has stopped already, however that came", a
   await assertCode(gossiper.stop(), "stopped");
 });
 
-Deno.test("R1.6 of several starts and stops at once, one does it and the others say why not", async () => {
+Deno.test("start, stop: of several calls at once one succeeds and the others fail with the reason (R1.6)", async () => {
   await using cluster = new TestCluster(["a", "b"]);
   await cluster.make("b").gossiper.start();
   const { gossiper } = cluster.make("a");
@@ -277,7 +277,7 @@ Deno.test("R1.6 of several starts and stops at once, one does it and the others 
   assertEquals(cluster.of("b").blocked, { a: "left" });
 });
 
-Deno.test("R1.6 a start and a stop at once leave nothing running, in either order", async () => {
+Deno.test("start, stop: one call of each at once leaves nothing running, in either order (R1.6)", async () => {
   await using cluster = new TestCluster(["a"]);
   const first = cluster.make("a").gossiper;
   assertEquals(await cluster.finish(outcomes([first.start(), first.stop()])), { fulfilled: 2, codes: [] });
@@ -288,7 +288,7 @@ Deno.test("R1.6 a start and a stop at once leave nothing running, in either orde
   assertEquals(await outcomes([second.stop(), second.start()]), { fulfilled: 1, codes: ["not_started"] });
 });
 
-Deno.test("R1.6 an extractor that calls the gossiper is refused, and nothing is torn", async () => {
+Deno.test("extractor: a call to the gossiper from within it is refused, and the state stays consistent (R1.6)", async () => {
   await using cluster = await TestCluster.started(["a"]);
   const { gossiper } = cluster.of("a");
   const codes: unknown[] = [];
@@ -426,7 +426,7 @@ async function tellStory(seed: number): Promise<Story> {
   return story;
 }
 
-Deno.test("R1.6 any interleaving of concurrent calls leaves the state consistent", async () => {
+Deno.test("concurrency: any interleaving of calls leaves the state consistent (R1.6)", async () => {
   let stopped = 0;
   for (let seed = 1; seed <= 40; seed++) {
     try {

@@ -28,7 +28,7 @@ function heartbeatsOf(cluster: TestCluster, { stream, id }: TestMember): number[
   return times;
 }
 
-Deno.test("R2.1 gossip is sent at every interval while the gossiper runs, and not after", async () => {
+Deno.test("round: gossip is sent at every interval while the gossiper runs, and not after (R2.1)", async () => {
   await using cluster = new TestCluster(["a", "b"]);
   const { gossiper } = cluster.make("a");
   await cluster.make("b").gossiper.start();
@@ -47,7 +47,7 @@ Deno.test("R2.1 gossip is sent at every interval while the gossiper runs, and no
   assertEquals(cluster.sent.slice(count).filter(({ from }) => from === "memory://a:1"), []);
 });
 
-Deno.test("R2.1 what a member sets is told with the next interval, and needs no second one", async () => {
+Deno.test("round: a value that was set is sent with the next round alone (R2.1)", async () => {
   await using cluster = await TestCluster.started(["a", "b"], { config: { spread: "interval" } });
   await cluster.advance(1_000);
   cluster.of("a").gossiper.setState("k", 1);
@@ -55,7 +55,7 @@ Deno.test("R2.1 what a member sets is told with the next interval, and needs no 
   assertEquals(await cluster.runUntil(() => cluster.of("b").value("a", "k") === 1), 200);
 });
 
-Deno.test("R2.2 the own heartbeat is refreshed at every interval, and reaches the peers as often", async () => {
+Deno.test("heartbeat: is refreshed at every interval, and reaches the peers as often (R2.2)", async () => {
   await using cluster = await TestCluster.started(["a", "b"]);
   await cluster.advance(100);
   cluster.of("b").events.length = 0;
@@ -72,14 +72,14 @@ Deno.test("R2.2 the own heartbeat is refreshed at every interval, and reaches th
   assertEquals(merged, merged.toSorted((one, other) => one - other));
 });
 
-Deno.test("R2.2 a member alone goes on to refresh its heartbeat", async () => {
+Deno.test("heartbeat: a member alone refreshes its own too (R2.2)", async () => {
   await using cluster = await TestCluster.started(["a"]);
   const own = heartbeatsOf(cluster, cluster.of("a"));
   await cluster.advance(1_500);
   assertEquals(own.length, 5);
 });
 
-Deno.test("R2.3 members whose heartbeat has expired are looked for at every interval", async () => {
+Deno.test("expiration: expired members are blocked at every interval (R2.3)", async () => {
   await using cluster = await TestCluster.started(["a", "b", "c", "d"], {
     config: { heartbeatExpiration: 2_000 },
   });
@@ -107,7 +107,7 @@ async function silence(cluster: TestCluster, id: string) {
   await cluster.runtime.settle();
 }
 
-Deno.test("R2.4 a member that left is blocked, and anew at the next interval where it was freed", async () => {
+Deno.test("departure: a member that left is blocked, and blocked again at the next interval if it was freed (R2.4)", async () => {
   await using cluster = await TestCluster.started(["a", "b", "c"]);
   await cluster.advance(1_000);
   await cluster.stop("c");
@@ -141,7 +141,7 @@ function looping(options: { readonly runtime: VirtualRuntime; readonly lasts: (r
   return { loop, starts, controller, running: loop.run(controller) };
 }
 
-Deno.test("R2.5 over 1,000 intervals no round is a millisecond beside the grid, and none is left out", async () => {
+Deno.test("loop: no round of 1,000 is a millisecond off the grid, and none is skipped (R2.5)", async () => {
   const runtime = new VirtualRuntime();
   const random = seededRandom(3);
   // Some take no time at all, some almost the whole interval.
@@ -154,7 +154,7 @@ Deno.test("R2.5 over 1,000 intervals no round is a millisecond beside the grid, 
   await running;
 });
 
-Deno.test("R2.5 timers that come early or late do not add up, and no round comes before its time", async () => {
+Deno.test("loop: early and late timers do not add up, and no round comes before its time (R2.5)", async () => {
   const runtime = new VirtualRuntime();
   const random = seededRandom(5);
   const unsteady: Runtime = {
@@ -177,7 +177,7 @@ Deno.test("R2.5 timers that come early or late do not add up, and no round comes
   await running;
 });
 
-Deno.test("R2.5 steps of the wall clock do not move the rounds", async () => {
+Deno.test("loop: steps of the wall clock do not move the rounds (R2.5)", async () => {
   await using cluster = await TestCluster.started(["a"]);
   const own = heartbeatsOf(cluster, cluster.of("a"));
   await cluster.advance(1_000);
@@ -188,7 +188,7 @@ Deno.test("R2.5 steps of the wall clock do not move the rounds", async () => {
   assertEquals(own, grid(10, { from: 1 }));
 });
 
-Deno.test("R2.5 a slow round delays the tick behind it, and those before that one are skipped", async () => {
+Deno.test("loop: a slow round delays the tick after it, and earlier ticks are skipped (R2.5)", async () => {
   const cases: readonly [lastsMs: number, starts: number[], skipped: number][] = [
     // As long as the interval: nobody notices.
     [300, [0, 300, 600, 900, 1_200, 1_500], 0],
@@ -214,7 +214,7 @@ Deno.test("R2.5 a slow round delays the tick behind it, and those before that on
   }
 });
 
-Deno.test("R2.5 where every round is slow they follow each other without a queue behind them", async () => {
+Deno.test("loop: slow rounds follow each other without a queue (R2.5)", async () => {
   const runtime = new VirtualRuntime();
   let slow = true;
   const { starts, controller, running } = looping({ runtime, lasts: () => slow ? 1_000 : 0 });
@@ -228,7 +228,7 @@ Deno.test("R2.5 where every round is slow they follow each other without a queue
   await running;
 });
 
-Deno.test("R2.5 the loop stops at once when aborted: between two rounds without any time", async () => {
+Deno.test("loop: an abort between two rounds ends it at once (R2.5)", async () => {
   const runtime = new VirtualRuntime();
   const { starts, controller, running } = looping({ runtime, lasts: () => 0 });
   await runtime.advance(450);
@@ -237,7 +237,7 @@ Deno.test("R2.5 the loop stops at once when aborted: between two rounds without 
   assertEquals([runtime.monotonicMs(), runtime.timers, starts], [450, 0, [0, 300]]);
 });
 
-Deno.test("R2.5 the loop stops at once when aborted: after the round under way, without another", async () => {
+Deno.test("loop: an abort during a round ends it after that round (R2.5)", async () => {
   const runtime = new VirtualRuntime();
   const { starts, controller, running } = looping({ runtime, lasts: () => 1_000 });
   await runtime.advance(450);
@@ -251,7 +251,7 @@ Deno.test("R2.5 the loop stops at once when aborted: after the round under way, 
   assertEquals([runtime.timers, starts], [0, [0]]);
 });
 
-Deno.test("R2.5 a loop whose signal is aborted before does nothing, and what a round throws ends it", async () => {
+Deno.test("loop: an earlier abort starts nothing, and an error of a round ends the loop (R2.5)", async () => {
   const runtime = new VirtualRuntime();
   let rounds = 0;
   const round = () => Promise.resolve(void rounds++);
@@ -262,7 +262,7 @@ Deno.test("R2.5 a loop whose signal is aborted before does nothing, and what a r
   assertEquals(await failing.run({ signal }).catch((error) => error.message), "broken");
 });
 
-Deno.test("R2.5 a gossiper keeps the grid over 1,000 intervals, however long its requests take", async () => {
+Deno.test("gossiper: keeps the grid over 1,000 intervals, however long its requests take (R2.5)", async () => {
   await using cluster = new TestCluster(["a", "b"]);
   await cluster.make("a").gossiper.start();
   await cluster.make("b", { config: { gossipInterval: 3_000 } }).gossiper.start();
@@ -273,7 +273,7 @@ Deno.test("R2.5 a gossiper keeps the grid over 1,000 intervals, however long its
   assertEquals(cluster.of("a").gossiper.skippedRounds, 0);
 });
 
-Deno.test("R2.5 a gossiper whose peers do not answer skips ticks, and never has two rounds at once", async () => {
+Deno.test("gossiper: skips ticks where peers do not answer, and never runs two rounds at once (R2.5)", async () => {
   await using cluster = await TestCluster.started(["a", "b"], {
     // Two rounds that wait for their time-out are 1,800 ms.
     config: { gossipRequestTimeout: 900, heartbeatExpiration: 20_000 },
@@ -293,7 +293,7 @@ Deno.test("R2.5 a gossiper whose peers do not answer skips ticks, and never has 
   assert(failed!.error instanceof HearsayError && failed!.error.code === "timeout");
 });
 
-Deno.test("R2.5 a gossiper that is aborted between two rounds is over without any time", async () => {
+Deno.test("gossiper: an abort between two rounds ends it at once (R2.5)", async () => {
   await using cluster = new TestCluster(["a", "b"]);
   const controller = new AbortController();
   await cluster.make("a").gossiper.start(controller);
@@ -305,7 +305,7 @@ Deno.test("R2.5 a gossiper that is aborted between two rounds is over without an
   assertEquals(cluster.of("b").blocked, { a: "left" });
 });
 
-Deno.test("R2.6 the interval is taken from the configuration", async () => {
+Deno.test("interval: is read from the configuration (R2.6)", async () => {
   for (const gossipInterval of [10, 70, 1_000, 3_600_000]) {
     await using cluster = await TestCluster.started(["a"], {
       config: { gossipInterval, heartbeatExpiration: 8_000_000, departedRetention: 8_000_000 },
@@ -316,7 +316,7 @@ Deno.test("R2.6 the interval is taken from the configuration", async () => {
   }
 });
 
-Deno.test("R2.6 without a configuration a gossiper behaves as protoactor-go does", async () => {
+Deno.test("configuration: the defaults are those of protoactor-go (R2.6)", async () => {
   const {
     gossipInterval,
     gossipRequestTimeout,
@@ -354,7 +354,7 @@ Deno.test("R2.6 without a configuration a gossiper behaves as protoactor-go does
   assert(blockedMs > 20_000 && blockedMs <= 21_500, `blocked after ${blockedMs} ms`);
 });
 
-Deno.test("R2.6 without a configuration a message has the states of 50 members at most", async () => {
+Deno.test("configuration: a message has the states of at most 50 members by default (R2.6)", async () => {
   await using cluster = new TestCluster(["a", "b", "c"]);
   await using peer = new ScriptedPeer(cluster, "b");
   const members = Array.from(

@@ -76,7 +76,7 @@ function impurities(file: string, text: string): string[] {
   return Deno.lint.runPlugin(purity, file, text).map(({ message }) => message);
 }
 
-Deno.test("R3.1 the engine does no I/O, reads no clock, draws no random number and waits for nothing", async () => {
+Deno.test("engine: does no I/O, reads no clock, draws no random number and awaits nothing (R3.1)", async () => {
   const files = await sourcesIn(ENGINE);
   assert(files.includes("engine.ts") && files.includes("liveness/heartbeats.ts") && files.length > 10);
   for (const file of files) {
@@ -179,7 +179,7 @@ function withoutClockAndChance<T>(run: () => T): T {
   }
 }
 
-Deno.test("R3.1 the same inputs give the same outputs, bit for bit", () => {
+Deno.test("engine: equal inputs give equal outputs, bit for bit (R3.1)", () => {
   const kinds = new Set<string>();
   for (let seed = 1; seed <= 5; seed++) {
     const first = runScript(seed);
@@ -194,7 +194,7 @@ Deno.test("R3.1 the same inputs give the same outputs, bit for bit", () => {
   }
 });
 
-Deno.test("R3.1 chance is handed in: with another number a renewed life is another", () => {
+Deno.test("engine: random numbers are passed in: another one gives another renewed incarnation (R3.1)", () => {
   const lives = [0.25, 0.25, 0.75].map((random) =>
     runScript(3, { random }).join("\n").match(/"type":"LifeRenewed","life":"[^"]+"/g)
   );
@@ -203,7 +203,7 @@ Deno.test("R3.1 chance is handed in: with another number a renewed life is anoth
   assertNotEquals(lives[0], lives[2]);
 });
 
-Deno.test("R3.2 what is to be spread is what the engine disseminates, and it says so", async () => {
+Deno.test("disseminate: the engine decides what is sent, and emits an event (R3.2)", async () => {
   await using cluster = await TestCluster.started(["a", "b"], { config: { spread: "interval" } });
   await cluster.advance(1_000);
   const a = cluster.of("a");
@@ -226,7 +226,7 @@ Deno.test("R3.2 what is to be spread is what the engine disseminates, and it say
   ]);
 });
 
-Deno.test("R3.2 what a peer acknowledged is not disseminated to it again, what it did not is", async () => {
+Deno.test("disseminate: sends an entry again unless the peer acknowledged it (R3.2)", async () => {
   await using cluster = new TestCluster(["a", "b"], { config: { spread: "interval" } });
   await using peer = new ScriptedPeer(cluster, "b");
   const a = cluster.make("a");
@@ -239,7 +239,7 @@ Deno.test("R3.2 what a peer acknowledged is not disseminated to it again, what i
   assertEquals(tellings().slice(0, 4), [true, true, false, false]);
 });
 
-Deno.test("R3.2 the reply to a peer's gossip disseminates what that peer lacks", async () => {
+Deno.test("disseminate: the reply to gossip has what the peer lacks (R3.2)", async () => {
   await using cluster = new TestCluster(["a", "b"], { config: { gossipInterval: 9_000 } });
   await cluster.make("a").gossiper.start();
   await cluster.make("b", { config: { gossipInterval: 300 } }).gossiper.start();
@@ -250,7 +250,7 @@ Deno.test("R3.2 the reply to a peer's gossip disseminates what that peer lacks",
   assertEquals(cluster.of("a").told("Disseminated").map(({ peerId }) => peerId), ["b"]);
 });
 
-Deno.test("R3.2 a member of a cluster larger than a message asks for those of which it holds nothing", async () => {
+Deno.test("disseminate: in a cluster larger than a message, asks for members without state here (R3.2)", async () => {
   const ids = ["a", "b", "c", "d", "e", "f"];
   await using cluster = new TestCluster(ids, { config: { gossipMaxSend: 4 } });
   await using peer = new ScriptedPeer(cluster, "b");
@@ -275,7 +275,7 @@ Deno.test("R3.2 a member of a cluster larger than a message asks for those of wh
   assertEquals(asked(), []);
 });
 
-Deno.test("R3.2 whom a peer asks for it is told of from where it says", async () => {
+Deno.test("disseminate: sends a member that the peer asks for from the version that the peer reports (R3.2)", async () => {
   const ids = ["a", "b", "c", "d", "e", "f", "g", "h"];
   await using cluster = new TestCluster(ids, { config: { gossipMaxSend: 4, gossipInterval: 9_000 } });
   await cluster.make("a").gossiper.start();
@@ -302,7 +302,7 @@ Deno.test("R3.2 whom a peer asks for it is told of from where it says", async ()
   assertEquals(members.slice(0, 4).filter((each) => each.endsWith("1")), ["e after 1", "f after 1"]);
 });
 
-Deno.test("R3.3 gossip that arrives is applied, and answered", async () => {
+Deno.test("applyIncoming: merges and answers gossip (R3.3)", async () => {
   await using cluster = new TestCluster(["a", "b", "c"]);
   const a = cluster.make("a");
   await a.gossiper.start();
@@ -325,7 +325,7 @@ Deno.test("R3.3 gossip that arrives is applied, and answered", async () => {
   assert(reply!.delta.members.some(({ id }) => id === "a"));
 });
 
-Deno.test("R3.3 what a reply brings is applied too, and a gap in it is told", async () => {
+Deno.test("applyIncoming: merges a reply too, and reports a gap in it (R3.3)", async () => {
   await using cluster = new TestCluster(["a", "b"]);
   await using peer = new ScriptedPeer(cluster, "b");
   let told = memberDelta("b", peer.life, [entry("k", 1, "first")]);
@@ -370,7 +370,7 @@ const EVERY_EVENT: { readonly [T in EngineEvent["type"]]: Extract<EngineEvent, {
   SelfBlocked: { type: "SelfBlocked", reason: "expired", peerId: "b" },
 };
 
-Deno.test("R3.4 every kind of event that the engine causes is published, once, at once and in order", async () => {
+Deno.test("events: every kind of event of the engine is published once, at once and in order (R3.4)", async () => {
   const eventStream = new EventStream();
   const core = new Core({
     id: "a",
@@ -394,7 +394,7 @@ Deno.test("R3.4 every kind of event that the engine causes is published, once, a
   for (const [stream, event] of byType) assertEquals(await Array.fromAsync(stream), [event, event]);
 });
 
-Deno.test("R3.4 a gossiper's events tell the story of a cluster", async () => {
+Deno.test("events: report the whole history of a cluster (R3.4)", async () => {
   await using cluster = await TestCluster.started(["a", "b", "c"], {
     config: { heartbeatExpiration: 2_000, blockedProbeInterval: 1_000, departedRetention: 5_000 },
   });
@@ -452,7 +452,7 @@ function phasesOf(cluster: TestCluster, id: string): Phase[] {
   return [...changes.slice(0, 1).map(({ from }) => from), ...changes.map(({ to }) => to)];
 }
 
-Deno.test("R3.5 diffusing: from a set until every active peer has acknowledged it", async () => {
+Deno.test("phase: is diffusing from a set until every active peer acknowledged it (R3.5)", async () => {
   await using cluster = await TestCluster.started(["a", "b", "c"]);
   cluster.network.setFaults({ delayMs: 50 });
   const a = cluster.of("a").gossiper;
@@ -470,7 +470,7 @@ Deno.test("R3.5 diffusing: from a set until every active peer has acknowledged i
   assertEquals([a.phase, cluster.of("b").values("k"), cluster.of("c").values("k")], ["confirmed", {}, {}]);
 });
 
-Deno.test("R3.5 diffusing: also for what a peer lacks of a third member, and for as long as one is out of reach", async () => {
+Deno.test("phase: is diffusing while a peer lacks state of a third member, or one cannot be reached (R3.5)", async () => {
   await using cluster = await TestCluster.started(["a", "b", "c"]);
   await cluster.runUntil(() => cluster.isConfirmed());
   cluster.network.cut("memory://a:1", "memory://c:1");
@@ -484,7 +484,7 @@ Deno.test("R3.5 diffusing: also for what a peer lacks of a third member, and for
   assertEquals([cluster.of("a").blocked, cluster.of("c").value("b", "k")], [{ c: "expired" }, undefined]);
 });
 
-Deno.test("R3.5 heartbeats alone do not leave confirmed", async () => {
+Deno.test("phase: heartbeats alone do not end confirmed (R3.5)", async () => {
   await using cluster = await TestCluster.started(["a", "b", "c"]);
   await cluster.runUntil(() => cluster.isConfirmed());
   const count = () => cluster.members.map((member) => member.told("PhaseChanged").length);
@@ -493,7 +493,7 @@ Deno.test("R3.5 heartbeats alone do not leave confirmed", async () => {
   assertEquals(count(), before);
 });
 
-Deno.test("R3.5 reconciling: a peer that lost what it had acknowledged says so, until that is repaired", async () => {
+Deno.test("phase: is reconciling while a peer lacks state that it had acknowledged (R3.5)", async () => {
   await using cluster = new TestCluster(["a", "b"]);
   await using peer = new ScriptedPeer(cluster, "b");
   const a = cluster.make("a");
@@ -519,7 +519,7 @@ Deno.test("R3.5 reconciling: a peer that lost what it had acknowledged says so, 
   assertEquals(phasesOf(cluster, "a").slice(-3), ["confirmed", "reconciling", "confirmed"]);
 });
 
-Deno.test("R3.5 reconciling: digests that go on to differ are compared member by member", async () => {
+Deno.test("phase: is reconciling while digests still differ and members are compared one by one (R3.5)", async () => {
   await using cluster = new TestCluster(["a", "b"]);
   await using peer = new ScriptedPeer(cluster, "b");
   const a = cluster.make("a");
@@ -549,7 +549,7 @@ Deno.test("R3.5 reconciling: digests that go on to differ are compared member by
   assertEquals(told.after, 0);
 });
 
-Deno.test("R3.5 a member that has a list of its peers is not confirmed before it has met them", async () => {
+Deno.test("phase: a member with a list of its peers is not confirmed before it has met them (R3.5)", async () => {
   await using cluster = new TestCluster(["a", "b"]);
   const a = cluster.make("a");
   await cluster.make("b").gossiper.start();
@@ -585,7 +585,7 @@ function holdsAll(
   });
 }
 
-Deno.test("R3.5 confirmed is never claimed where it is not true, whatever the network does", async () => {
+Deno.test("phase: confirmed is never reported wrongly, whatever the network does (R3.5)", async () => {
   const ids = ["a", "b", "c"];
   for (let seed = 1; seed <= 2; seed++) {
     await using cluster = await TestCluster.started(ids, { seed, config: { gossipRequestTimeout: 200 } });

@@ -37,7 +37,7 @@ function watched<T>(promise: Promise<T>) {
   return state;
 }
 
-Deno.test("R4.1 getState returns the value of the key for every member that has one", async () => {
+Deno.test("getState: returns the value of the key for every member that has one (R4.1)", async () => {
   await using cluster = await TestCluster.started(["a", "b", "c", "d"]);
   cluster.of("a").gossiper.setState("load", { cpu: 0.5 });
   cluster.of("b").gossiper.setState("load", { cpu: 0.25 });
@@ -55,7 +55,7 @@ Deno.test("R4.1 getState returns the value of the key for every member that has 
   for (const member of cluster.members) assertEquals(member.values("load"), { b: { cpu: 0.25 } });
 });
 
-Deno.test("R4.1 every value comes with its sequence number and the time at which it came here", async () => {
+Deno.test("getState: every value has its sequence number and its local merge time (R4.1)", async () => {
   await using cluster = await TestCluster.started(["a", "b"]);
   const [a, b] = [cluster.of("a"), cluster.of("b")];
   b.runtime.stepWall(86_400_000);
@@ -73,7 +73,7 @@ Deno.test("R4.1 every value comes with its sequence number and the time at which
   assertEquals(theirs, { value: "v", sequenceNumber, localTimestampUnixMilliseconds: mergedMs });
 });
 
-Deno.test("R4.1 a snapshot is not changed by later gossip, by later sets, or by who reads it", async () => {
+Deno.test("getState: a snapshot is not changed by later gossip, later sets or its readers (R4.1)", async () => {
   await using cluster = await TestCluster.started(["a", "b"]);
   const [a, b] = [cluster.of("a").gossiper, cluster.of("b").gossiper];
   a.setState("k", { deep: [1, { deeper: "first" }] });
@@ -94,7 +94,7 @@ Deno.test("R4.1 a snapshot is not changed by later gossip, by later sets, or by 
   assertEquals(cluster.of("b").values("k"), { b: "of b, later" });
 });
 
-Deno.test("R4.1 what is returned is frozen at every depth, here and at the peers", async () => {
+Deno.test("getState: every value is frozen at every depth, here and at the peers (R4.1)", async () => {
   await using cluster = await TestCluster.started(["a", "b"]);
   cluster.of("a").gossiper.setState("k", { deep: [1, { deeper: ["x"] }] });
   await cluster.runUntil(() => cluster.isConfirmed());
@@ -111,7 +111,7 @@ Deno.test("R4.1 what is returned is frozen at every depth, here and at the peers
   }
 });
 
-Deno.test("R4.1 state of members that are blocked is still shown, and keys of objects are no members", async () => {
+Deno.test("getState: includes blocked members, and no inherited property of objects (R4.1)", async () => {
   await using cluster = await TestCluster.started(["a", "b"]);
   cluster.of("b").gossiper.setState("k", 1);
   await cluster.runUntil(() => cluster.isConfirmed());
@@ -123,7 +123,7 @@ Deno.test("R4.1 state of members that are blocked is still shown, and keys of ob
   }
 });
 
-Deno.test("R4.2 setState updates the own state at once, and the next gossip spreads it", async () => {
+Deno.test("setState: updates the own state at once, and the next gossip sends it (R4.2)", async () => {
   await using cluster = await TestCluster.started(["a", "b", "c"], { config: { spread: "interval" } });
   await cluster.advance(1_000);
   const { gossiper } = cluster.of("a");
@@ -138,7 +138,7 @@ Deno.test("R4.2 setState updates the own state at once, and the next gossip spre
   for (const id of ["b", "c"]) assertEquals(cluster.of(id).values("k"), { a: 2 });
 });
 
-Deno.test("R4.2 every JSON value arrives as it was set", async () => {
+Deno.test("setState: every JSON value arrives unchanged (R4.2)", async () => {
   await using cluster = await TestCluster.started(["a", "b"]);
   const values = [
     null,
@@ -174,7 +174,7 @@ function nested(depth: number): unknown {
   return value;
 }
 
-Deno.test("R4.2 the value is copied: what its owner does with it later changes nothing", async () => {
+Deno.test("setState: copies the value: a later change by its owner has no effect (R4.2)", async () => {
   await using cluster = await TestCluster.started(["a", "b"]);
   const value = { list: [1], same: { x: 1 } };
   cluster.of("a").gossiper.setState("k", value);
@@ -235,7 +235,7 @@ function refusedValues(): readonly [value: unknown, path: string, what: RegExp][
   ];
 }
 
-Deno.test("R4.2 what JSON cannot carry is refused with the path to it, and nothing is changed", async () => {
+Deno.test("setState: refuses a value that JSON cannot carry, with the path, and changes nothing (R4.2)", async () => {
   await using cluster = await TestCluster.started(["a", "b"]);
   const a = cluster.of("a");
   a.gossiper.setState("k", "kept");
@@ -269,7 +269,7 @@ function ownNumbers({ id, gossiper }: TestMember): number[] {
   return own.entries.filter(({ key }) => key !== HEARTBEAT_KEY).map(({ sequenceNumber }) => sequenceNumber);
 }
 
-Deno.test("R4.2 a value whose getter throws, or calls the gossiper, does no harm", async () => {
+Deno.test("setState: a getter that throws, or calls the gossiper, does no harm (R4.2)", async () => {
   await using cluster = await TestCluster.started(["a", "b"]);
   await cluster.runtime.settle();
   const a = cluster.of("a");
@@ -296,7 +296,7 @@ Deno.test("R4.2 a value whose getter throws, or calls the gossiper, does no harm
   }]);
 });
 
-Deno.test("R4.2 what is no key cannot be asked for either: nothing would ever come of it", async () => {
+Deno.test("getState, watch: refuse an invalid key, which could never have a value (R4.2)", async () => {
   await using cluster = await TestCluster.started(["a"]);
   const { gossiper } = cluster.of("a");
   for (const key of [undefined, null, "", 5, "\ud800", "x".repeat(1_025), ["k"]] as string[]) {
@@ -310,7 +310,7 @@ Deno.test("R4.2 what is no key cannot be asked for either: nothing would ever co
   await gossiper.watch(HEARTBEAT_KEY).cancel();
 });
 
-Deno.test("R4.2 keys that are the gossiper's own, or no keys at all, are refused", async () => {
+Deno.test("setState: refuses reserved and invalid keys (R4.2)", async () => {
   await using cluster = await TestCluster.started(["a"]);
   await cluster.runtime.settle();
   const a = cluster.of("a");
@@ -342,7 +342,7 @@ Deno.test("R4.2 keys that are the gossiper's own, or no keys at all, are refused
   for (const key of allowed) assertEquals(a.value("a", key), key);
 });
 
-Deno.test("R4.2 a value over half a message, and a state over maxStateBytes, are refused with the sizes", async () => {
+Deno.test("setState: refuses a value over half a message and a state over maxStateBytes, with the sizes (R4.2)", async () => {
   await using cluster = await TestCluster.started(["a", "b"], {
     config: { maxMessageBytes: 64 * 1024, maxStateBytes: 40_000 },
   });
@@ -365,7 +365,7 @@ Deno.test("R4.2 a value over half a message, and a state over maxStateBytes, are
   assertEquals(cluster.of("b").value("a", "second"), "x".repeat(25_000));
 });
 
-Deno.test("R4.2 after the end state can be read, and not be set", async () => {
+Deno.test("setState: is refused after the end, while state can still be read (R4.2)", async () => {
   await using cluster = await TestCluster.started(["a"]);
   const { gossiper } = cluster.of("a");
   gossiper.setState("k", 1);
@@ -378,7 +378,7 @@ Deno.test("R4.2 after the end state can be read, and not be set", async () => {
   assertEquals(cluster.of("a").values("k"), { a: 1 });
 });
 
-Deno.test("R4.3 every set and delete raises the number by one, across all keys, an equal value included", async () => {
+Deno.test("sequence number: every set and delete of any key raises it by one, also with an equal value (R4.3)", async () => {
   await using cluster = await TestCluster.started(["a", "b"]);
   const a = cluster.of("a");
   const random = seededRandom(11);
@@ -406,7 +406,7 @@ Deno.test("R4.3 every set and delete raises the number by one, across all keys, 
   assertEquals(ownNumbers(a), ownNumbers(a).toSorted((one, other) => one - other));
 });
 
-Deno.test("R4.3 R6.1 a heartbeat takes no number from the keys, and its own count rises by one at every interval", async () => {
+Deno.test("sequence number: a heartbeat does not raise it; the heartbeat's own count rises by one an interval (R4.3, R6.1)", async () => {
   await using cluster = await TestCluster.started(["a"]);
   const a = cluster.of("a");
   a.gossiper.setState("k", 1);
@@ -419,7 +419,7 @@ Deno.test("R4.3 R6.1 a heartbeat takes no number from the keys, and its own coun
   assertEquals(counts, Array.from({ length: 11 }, (_, index) => index + 1));
 });
 
-Deno.test("R4.3 a delete of nothing takes no number", async () => {
+Deno.test("sequence number: a delete of a missing key does not raise it (R4.3)", async () => {
   await using cluster = await TestCluster.started(["a"]);
   const { gossiper } = cluster.of("a");
   gossiper.setState("k", 1);
@@ -433,7 +433,7 @@ Deno.test("R4.3 a delete of nothing takes no number", async () => {
   assertEquals(gossiper.getState("k").get("a")!.sequenceNumber, sequenceNumber + 2);
 });
 
-Deno.test("R4.4 every set records the wall clock of this machine, whichever way that was stepped", async () => {
+Deno.test("timestamp: every set records the wall clock of this machine, also after a step of it (R4.4)", async () => {
   await using cluster = new TestCluster(["a", "b"]);
   const a = cluster.make("a");
   const stamp = (key = "k") => a.gossiper.getState(key).get("a")!.localTimestampUnixMilliseconds;
@@ -453,7 +453,7 @@ Deno.test("R4.4 every set records the wall clock of this machine, whichever way 
   assertEquals(stamp(HEARTBEAT_KEY), a.runtime.wallMs() - 150);
 });
 
-Deno.test("R4.5 setStateRequest resolves when the value has been set, without any time", async () => {
+Deno.test("setStateRequest: resolves when the value is set, without a delay (R4.5)", async () => {
   await using cluster = new TestCluster(["a"]);
   const { gossiper } = cluster.make("a");
   const request = gossiper.setStateRequest("k", { x: 1 });
@@ -465,7 +465,7 @@ Deno.test("R4.5 setStateRequest resolves when the value has been set, without an
   assertEquals(cluster.runtime.timers, 0);
 });
 
-Deno.test("R4.5 a signal that is aborted before rejects with its reason, and sets nothing", async () => {
+Deno.test("setStateRequest: a signal aborted before it rejects with its reason and sets nothing (R4.5)", async () => {
   await using cluster = await TestCluster.started(["a"]);
   await cluster.runtime.settle();
   const a = cluster.of("a");
@@ -482,7 +482,7 @@ Deno.test("R4.5 a signal that is aborted before rejects with its reason, and set
   assertEquals(everythingOf(a), before);
 });
 
-Deno.test("R4.5 a signal that is aborted while it waits ends the waiting; the value stays set", async () => {
+Deno.test("setStateRequest: a signal aborted during the wait ends the wait; the value stays (R4.5)", async () => {
   await using cluster = await TestCluster.started(["a", "b"]);
   await cluster.advance(300);
   cluster.network.cut("memory://a:1", "memory://b:1");
@@ -505,7 +505,7 @@ function holders(cluster: TestCluster, key: string, value: unknown): number {
   return cluster.members.filter((member) => member.id !== "a" && member.value("a", key) === value).length;
 }
 
-Deno.test("R4.5 acknowledgedBy resolves as soon as so many others are known to hold the value, and not before", async () => {
+Deno.test("acknowledgedBy: resolves as soon as so many other members acknowledged the value, and not before (R4.5)", async () => {
   const spreads = ["interval", "immediate"] as const;
   const cases = [1, 2, 3, 4, "all" as const].flatMap((acknowledgedBy) =>
     spreads.map((spread) => ({ acknowledgedBy, spread }))
@@ -533,7 +533,7 @@ Deno.test("R4.5 acknowledgedBy resolves as soon as so many others are known to h
   }
 });
 
-Deno.test("R4.5 a peer that has the message and does not acknowledge it does not count", async () => {
+Deno.test("acknowledgedBy: a peer that received the message without an acknowledgement does not count (R4.5)", async () => {
   await using cluster = new TestCluster(["a", "b"]);
   await using peer = new ScriptedPeer(cluster, "b");
   let silent = false;
@@ -550,7 +550,7 @@ Deno.test("R4.5 a peer that has the message and does not acknowledge it does not
   await cluster.finish(request.promise);
 });
 
-Deno.test("R4.5 a later set of the same key does not keep the earlier request waiting", async () => {
+Deno.test("acknowledgedBy: a later set of the key does not delay an earlier request (R4.5)", async () => {
   await using cluster = await TestCluster.started(["a", "b"]);
   const { gossiper } = cluster.of("a");
   await cluster.advance(450);
@@ -562,7 +562,7 @@ Deno.test("R4.5 a later set of the same key does not keep the earlier request wa
   await Promise.all([first.promise, second.promise]);
 });
 
-Deno.test("R4.5 where there are fewer others than asked for it waits until there are enough", async () => {
+Deno.test("acknowledgedBy: waits for more members where there are too few (R4.5)", async () => {
   await using cluster = await TestCluster.started(["a", "b", "c"], { fixed: false });
   await cluster.publish(["a", "b"], { to: ["a", "b"] });
   const { gossiper } = cluster.of("a");
@@ -574,7 +574,7 @@ Deno.test("R4.5 where there are fewer others than asked for it waits until there
   assertEquals(holders(cluster, "k", 1), 2);
 });
 
-Deno.test("R4.5 for all, members that are blocked or gone are not waited for, and those that join are", async () => {
+Deno.test('acknowledgedBy "all": does not wait for blocked or departed members, and waits for new ones (R4.5)', async () => {
   await using cluster = await TestCluster.started(["a", "b", "c", "d"], {
     fixed: false,
     config: { heartbeatExpiration: 2_000 },
@@ -599,7 +599,7 @@ Deno.test("R4.5 for all, members that are blocked or gone are not waited for, an
   await Promise.all([blocked.promise, gone.promise]);
 });
 
-Deno.test("R4.5 for all, a list of peers is waited for from the first moment, before the start included", async () => {
+Deno.test('acknowledgedBy "all": waits for a list of peers from the first moment, also before the start (R4.5)', async () => {
   await using cluster = new TestCluster(["a", "b", "c"]);
   const { gossiper } = cluster.make("a");
   for (const id of ["b", "c"]) await cluster.make(id).gossiper.start();
@@ -612,7 +612,7 @@ Deno.test("R4.5 for all, a list of peers is waited for from the first moment, be
   assertEquals(holders(cluster, "k", 2), 2);
 });
 
-Deno.test("R4.5 for all, with a discovery that takes its time, a member waits until that has spoken", async () => {
+Deno.test('acknowledgedBy "all": waits until a slow discovery has published (R4.5)', async () => {
   await using cluster = new TestCluster(["a", "b"], { fixed: false });
   const discovery: Discovery = {
     byGreeting: false,
@@ -631,7 +631,7 @@ Deno.test("R4.5 for all, with a discovery that takes its time, a member waits un
   assertEquals(holders(cluster, "k", 1), 1);
 });
 
-Deno.test("R4.5 for all, with seeds, a member that has not found anybody yet waits until it has", async () => {
+Deno.test('acknowledgedBy "all": with seeds, waits until the first other member is found (R4.5)', async () => {
   await using cluster = new TestCluster(["a", "b"], { fixed: false });
   const { gossiper } = cluster.make("a", { cluster: { discovery: seeds(["memory://b:1"]) } });
   const request = watched(gossiper.setStateRequest("k", 1, { acknowledgedBy: "all" }));
@@ -643,7 +643,7 @@ Deno.test("R4.5 for all, with seeds, a member that has not found anybody yet wai
   assertEquals(holders(cluster, "k", 1), 1);
 });
 
-Deno.test("R4.5 acknowledgedBy must be a whole number or all, else nothing is set", async () => {
+Deno.test('acknowledgedBy: must be an integer or "all"; otherwise nothing is set (R4.5)', async () => {
   await using cluster = await TestCluster.started(["a"]);
   const { gossiper } = cluster.of("a");
   for (const given of [-1, 0.5, NaN, Infinity, "some", null, true]) {
@@ -657,7 +657,7 @@ Deno.test("R4.5 acknowledgedBy must be a whole number or all, else nothing is se
   assertEquals(gossiper.getState("k").size, 0);
 });
 
-Deno.test("R4.5 a stop ends what still waits, with the code stopped", async () => {
+Deno.test('setStateRequest: stop() rejects pending requests with the code "stopped" (R4.5)', async () => {
   await using cluster = await TestCluster.started(["a", "b"]);
   await cluster.advance(300);
   cluster.network.setFaults({ hang: true });
@@ -672,7 +672,7 @@ Deno.test("R4.5 a stop ends what still waits, with the code stopped", async () =
   assertEquals((await request).code, "stopped");
 });
 
-Deno.test("R4.5 in a renewed life the request waits for the value under its new number", async () => {
+Deno.test("setStateRequest: in a renewed incarnation, waits for the value under its new number (R4.5)", async () => {
   await using cluster = await TestCluster.started(["a", "b"]);
   await cluster.advance(600);
   const { gossiper } = cluster.of("a");

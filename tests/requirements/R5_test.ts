@@ -41,7 +41,7 @@ function holder() {
   return { a, life, clock };
 }
 
-Deno.test("R5.1 of one message only the entries with newer numbers are applied", () => {
+Deno.test("merge: takes only the entries of a message with newer numbers (R5.1)", () => {
   const { a, life, clock } = holder();
   const told = [entry("older", 4, 1), entry("k", 5, "equal"), entry("newer", 7, 1)];
   tell(a, "b", memberDelta("b", life, told), clock);
@@ -54,7 +54,7 @@ Deno.test("R5.1 of one message only the entries with newer numbers are applied",
   assertEquals(updatesOf(a).map(({ key }) => key), ["newer"]);
 });
 
-Deno.test("R5.1 numbers are compared as numbers and not as text", () => {
+Deno.test("merge: compares numbers as numbers and not as text (R5.1)", () => {
   const { a, life, clock } = holder();
   tell(a, "b", memberDelta("b", life, [entry("k", 10, "ten")], { after: 6 }), clock);
   tell(a, "b", memberDelta("b", life, [entry("k", 9, "nine")], { after: 6 }), clock);
@@ -63,13 +63,13 @@ Deno.test("R5.1 numbers are compared as numbers and not as text", () => {
   assertEquals(a.get("b", "k")?.number, 2 ** 52);
 });
 
-Deno.test("R5.2 the local value is overwritten where the remote number is higher", () => {
+Deno.test("merge: a higher number overwrites the local value (R5.2)", () => {
   const { a, life, clock } = holder();
   tell(a, "b", memberDelta("b", life, [entry("k", 7, "remote")], { after: 6 }), clock);
   assertEquals([valueOf(a, "b", "k"), a.get("b", "k")?.number, a.state("k").size], ["remote", 7, 1]);
 });
 
-Deno.test("R5.2 the last of two writes wins at every member, also where they come in one message", () => {
+Deno.test("merge: the last of two writes wins at every member, also within one message (R5.2)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(a, "k", "first", clock);
@@ -78,7 +78,7 @@ Deno.test("R5.2 the last of two writes wins at every member, also where they com
   assertEquals([valueOf(a, "a", "k"), valueOf(b, "a", "k")], ["last", "last"]);
 });
 
-Deno.test("R5.2 a higher number wins whatever its value is, null and equal ones included", () => {
+Deno.test("merge: a higher number wins with any value, also null or an equal one (R5.2)", () => {
   const { a, life, clock } = holder();
   for (const [number, value] of [[7, "held"], [8, null], [9, 0], [10, ""], [11, false]] as const) {
     tell(a, "b", memberDelta("b", life, [entry("k", number, value)], { after: number - 1 }), clock);
@@ -86,19 +86,19 @@ Deno.test("R5.2 a higher number wins whatever its value is, null and equal ones 
   }
 });
 
-Deno.test("R5.3 a remote value with an equal sequence number is ignored", () => {
+Deno.test("merge: ignores a value with an equal number (R5.3)", () => {
   const { a, life, clock } = holder();
   tell(a, "b", memberDelta("b", life, [entry("k", 5, "remote"), entry("other", 6, 1)]), clock);
   assertEquals([valueOf(a, "b", "k"), updatesOf(a)], ["held", []]);
 });
 
-Deno.test("R5.3 a remote value with a lower sequence number is ignored", () => {
+Deno.test("merge: ignores a value with a lower number (R5.3)", () => {
   const { a, life, clock } = holder();
   tell(a, "b", memberDelta("b", life, [entry("k", 4, "remote")]), clock);
   assertEquals([valueOf(a, "b", "k"), updatesOf(a)], ["held", []]);
 });
 
-Deno.test("R5.3 a message that comes twice, or late, changes nothing the second time", () => {
+Deno.test("merge: a repeated or late message changes nothing (R5.3)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(a, "k", 1, clock);
@@ -111,7 +111,7 @@ Deno.test("R5.3 a message that comes twice, or late, changes nothing the second 
   assertEquals([valueOf(b, "a", "k"), updatesOf(b)], [2, []]);
 });
 
-Deno.test("R5.4 a merged value has the receiver's present as its timestamp, whatever the sender's clock says", () => {
+Deno.test("merge: a merged value has the receiver's time, whatever the sender's clock says (R5.4)", () => {
   const ahead = new TestClock();
   ahead.wallMs += 3_600_000;
   const clock = new TestClock();
@@ -125,7 +125,7 @@ Deno.test("R5.4 a merged value has the receiver's present as its timestamp, what
   assertEquals(b.get("a", "k")?.timestampMs, WALL_START_MS + 700);
 });
 
-Deno.test("R5.4 each merge sets the timestamp anew, and what is ignored leaves it alone", () => {
+Deno.test("merge: every merge sets the timestamp, and an ignored entry does not (R5.4)", () => {
   const { a, life, clock } = holder();
   clock.advance(100);
   tell(a, "b", memberDelta("b", life, [entry("k", 5, "held"), entry("other", 6, 1)]), clock);
@@ -135,7 +135,7 @@ Deno.test("R5.4 each merge sets the timestamp anew, and what is ignored leaves i
   assertEquals(a.get("b", "other")?.timestampMs, WALL_START_MS);
 });
 
-Deno.test("R5.5 every change gives one GossipUpdate with member, key, value and sequence number", () => {
+Deno.test("GossipUpdate: every change emits one with member, key, value and sequence number (R5.5)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(a, "x", { deep: [1] }, clock);
@@ -151,7 +151,7 @@ Deno.test("R5.5 every change gives one GossipUpdate with member, key, value and 
   assertEquals(updatesOf(b), expected);
 });
 
-Deno.test("R5.5 a deletion that was merged is a GossipUpdate too", () => {
+Deno.test("GossipUpdate: a merged deletion emits one too (R5.5)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(a, "x", 1, clock);
@@ -164,7 +164,7 @@ Deno.test("R5.5 a deletion that was merged is a GossipUpdate too", () => {
   ]);
 });
 
-Deno.test("R5.5 updates are told in the order of their numbers", () => {
+Deno.test("GossipUpdate: events come in the order of their numbers (R5.5)", () => {
   const { a, life, clock } = holder();
   const told = [entry("z", 7, 1), tombstone("k", 8), entry("a", 9, 1)];
   tell(a, "b", memberDelta("b", life, told, { after: 6 }), clock);

@@ -13,7 +13,7 @@ function gossipedTo(cluster: TestCluster, id: string, sinceMs: number): string[]
   return [...new Set(to)].sort();
 }
 
-Deno.test("R7.1 R7.2 a member that joined by a ClusterTopology is gossiped to, and no other", async () => {
+Deno.test("topology: a member that joined by a ClusterTopology gets gossip, and no other (R7.1, R7.2)", async () => {
   await using cluster = await strangers();
   await cluster.advance(1_000);
   assertEquals(cluster.sent, []);
@@ -31,7 +31,7 @@ Deno.test("R7.1 R7.2 a member that joined by a ClusterTopology is gossiped to, a
   assertEquals(gossipedTo(cluster, "a", joinedMs), ["memory://b:1", "memory://c:1"]);
 });
 
-Deno.test("R7.3 a member that left the topology is gossiped to no more, and its connection is closed", async () => {
+Deno.test("topology: a member that left it gets no more gossip, and its connection is closed (R7.3)", async () => {
   await using cluster = await strangers();
   await cluster.publish(["a", "b", "c"]);
   await cluster.runUntil(() => cluster.isConfirmed());
@@ -53,7 +53,7 @@ Deno.test("R7.3 a member that left the topology is gossiped to no more, and its 
   assert(cluster.sentBy("c", "hello").length > greetings);
 });
 
-Deno.test("R7.3 gossip of one that left the topology is refused, and changes nothing", async () => {
+Deno.test("topology: gossip of a member that left it is refused and changes nothing (R7.3)", async () => {
   await using cluster = await strangers();
   await cluster.publish(["a", "b", "c"]);
   await cluster.runUntil(() => cluster.isConfirmed());
@@ -70,7 +70,7 @@ Deno.test("R7.3 gossip of one that left the topology is refused, and changes not
   assert(refusals.length > 0);
 });
 
-Deno.test("R7.4 topologies come by the event stream alone: published by anyone, in any order, the last one counts", async () => {
+Deno.test("topology: is taken from the event stream alone; the last one published counts (R7.4)", async () => {
   await using cluster = await strangers();
   const { stream } = cluster.of("a");
   stream.publish({ type: "ClusterTopology", members: ["a", "b", "c"].map(recordOf), blocked: [] });
@@ -81,7 +81,7 @@ Deno.test("R7.4 topologies come by the event stream alone: published by anyone, 
   assertEquals(active.map(({ id }) => id), ["a", "b"]);
 });
 
-Deno.test("R7.4 a topology that is none is refused and told, and the one before it stays", async () => {
+Deno.test("topology: an invalid one is refused with an event, and the one before it stays (R7.4)", async () => {
   await using cluster = await strangers();
   await cluster.publish(["a", "b"], { to: ["a"] });
   const broken = { type: "ClusterTopology", members: [{ id: "" }], blocked: [] } as never;
@@ -91,7 +91,7 @@ Deno.test("R7.4 a topology that is none is refused and told, and the one before 
   assertEquals(cluster.of("a").gossiper.members.map(({ id }) => id), ["a", "b"]);
 });
 
-Deno.test("R7.1 R10.1 those that a topology names as blocked are blocked, and free again when it no longer does", async () => {
+Deno.test("topology: the members that it lists as blocked are blocked, and freed when it no longer lists them (R7.1, R10.1)", async () => {
   await using cluster = await strangers();
   await cluster.publish(["a", "b", "c"]);
   await cluster.runUntil(() => cluster.isConfirmed());

@@ -226,7 +226,7 @@ const REFUSED: readonly (readonly [string, string, number])[] = [
 ];
 
 for (const [what, text, code] of REFUSED) {
-  Deno.test(`P2 P6 R8.2 ${what} closes the connection with ${code}, and nobody else notices`, async () => {
+  Deno.test(`bad input: ${what} closes the connection with ${code}, and no other member is affected (P2, P6, R8.2)`, async () => {
     await using victims = await Victims.make();
     const raw = await Raw.greeted(victims.victim);
     raw.say(text);
@@ -235,7 +235,7 @@ for (const [what, text, code] of REFUSED) {
   });
 }
 
-Deno.test("P7 messages of unknown types, unknown fields and unknown codes of later versions are passed over", async () => {
+Deno.test("bad input: messages, fields and codes of later versions are ignored (P7)", async () => {
   await using victims = await Victims.make();
   const raw = await Raw.to(victims.victim);
   raw.say(hello({ version: PROTOCOL_VERSION + 1, capabilities: ["shouting"], mood: "fine" }));
@@ -248,7 +248,7 @@ Deno.test("P7 messages of unknown types, unknown fields and unknown codes of lat
   await raw.hangUp();
 });
 
-Deno.test("E2 a life more than a year ahead is refused in a greeting, and in gossip nothing of it is taken", async () => {
+Deno.test("bad input: an incarnation more than a year ahead is refused in a handshake and not merged from gossip (E2)", async () => {
   await using victims = await Victims.make();
   const far = `${(Date.now() + 2 * 366 * 86_400_000).toString(16).padStart(12, "0")}-00000000`;
   const stranger = await Raw.to(victims.victim);
@@ -265,7 +265,7 @@ Deno.test("E2 a life more than a year ahead is refused in a greeting, and in gos
 });
 
 for (const id of ["__proto__", "constructor", "toString", "hasOwnProperty"]) {
-  Deno.test(`P2 the id ${id} is an id like any other, as member, owner and key`, async () => {
+  Deno.test(`bad input: the id ${id} is valid as member, owner and key (P2)`, async () => {
     await using victims = await Victims.make();
     const raw = await Raw.greeted(victims.victim, id);
     const text = JSON.stringify(gossip({ owner: "OWNER", from: id })).replaceAll('"OWNER"', `"${id}"`)
@@ -281,7 +281,7 @@ for (const id of ["__proto__", "constructor", "toString", "hasOwnProperty"]) {
   });
 }
 
-Deno.test("P2 a peer of another cluster, or with other limits, is refused with the reason, before anything else", async () => {
+Deno.test("bad input: a peer of another cluster, or with other limits, is refused with the reason before anything else (P2)", async () => {
   await using victims = await Victims.make();
   for (
     const [fields, code] of [
@@ -301,7 +301,7 @@ Deno.test("P2 a peer of another cluster, or with other limits, is refused with t
   await victims.assertServed();
 });
 
-Deno.test("P4 P6 a greeting that never comes closes with 4408, and gossip before it with 4400", async () => {
+Deno.test("bad input: a handshake that never comes closes with 4408, and gossip before it with 4400 (P4, P6)", async () => {
   await using victims = await Victims.make();
   const silent = await Raw.to(victims.victim);
   const hasty = await Raw.to(victims.victim);
@@ -310,7 +310,7 @@ Deno.test("P4 P6 a greeting that never comes closes with 4408, and gossip before
   await victims.assertServed();
 });
 
-Deno.test("E1 a peer that claims to be this member is refused, and this member keeps its state", async () => {
+Deno.test("bad input: a peer that claims to be this member is refused, and this member keeps its state (E1)", async () => {
   await using victims = await Victims.make();
   victims.victim.gossiper.setState("mine", "kept");
   const raw = await Raw.to(victims.victim);
@@ -321,7 +321,7 @@ Deno.test("E1 a peer that claims to be this member is refused, and this member k
   await victims.assertServed();
 });
 
-Deno.test("E1 what a peer tells of this member is not taken", async () => {
+Deno.test("bad input: entries of a peer about this member are not merged (E1)", async () => {
   await using victims = await Victims.make();
   const raw = await Raw.greeted(victims.victim);
   raw.say(gossip({ owner: "victim", number: "900000" }));
@@ -331,7 +331,7 @@ Deno.test("E1 what a peer tells of this member is not taken", async () => {
   await raw.hangUp();
 });
 
-Deno.test("E3 E5 the same request twice is answered once, and changes what it changes once", async () => {
+Deno.test("bad input: a repeated request is answered once and merged once (E3, E5)", async () => {
   await using victims = await Victims.make();
   const raw = await Raw.greeted(victims.victim);
   const updates: unknown[] = [];
@@ -348,7 +348,7 @@ Deno.test("E3 E5 the same request twice is answered once, and changes what it ch
   await watching;
 });
 
-Deno.test("E5 an acknowledgement of what was never sent is passed over", async () => {
+Deno.test("bad input: an acknowledgement of unsent entries is ignored (E5)", async () => {
   await using victims = await Victims.make();
   const raw = await Raw.greeted(victims.victim);
   raw.say({ type: "ack", id: "d77", holds: { victim: ["ffffffffffff-ffffffff", 9] } });
@@ -358,7 +358,7 @@ Deno.test("E5 an acknowledgement of what was never sent is passed over", async (
   await raw.hangUp();
 });
 
-Deno.test("E2 a push that tells of a life more than a year ahead is refused, and nothing of it is taken", async () => {
+Deno.test("bad input: a push with an incarnation more than a year ahead is refused and not merged (E2)", async () => {
   await using victims = await Victims.make();
   const far = `${(Date.now() + 2 * 366 * 86_400_000).toString(16).padStart(12, "0")}-00000000`;
   const raw = await Raw.greeted(victims.victim);
@@ -370,7 +370,7 @@ Deno.test("E2 a push that tells of a life more than a year ahead is refused, and
   await raw.hangUp();
 });
 
-Deno.test("P4 a push or a heartbeat before the greeting closes with 4400", async () => {
+Deno.test("bad input: a push or a heartbeat before the handshake closes with 4400 (P4)", async () => {
   await using victims = await Victims.make();
   for (const message of [push(), { type: "heartbeat", count: 1 }]) {
     const hasty = await Raw.to(victims.victim);
@@ -380,7 +380,7 @@ Deno.test("P4 a push or a heartbeat before the greeting closes with 4400", async
   await victims.assertServed();
 });
 
-Deno.test("E1 E4 what a push tells of this member, or after a gap, is not taken, and the rest of it is", async () => {
+Deno.test("bad input: a push about this member, or after a gap, is not merged, and the rest of it is (E1, E4)", async () => {
   await using victims = await Victims.make();
   const { gossiper } = victims.victim;
   gossiper.setState("mine", "kept");
@@ -401,7 +401,7 @@ Deno.test("E1 E4 what a push tells of this member, or after a gap, is not taken,
   await raw.hangUp();
 });
 
-Deno.test("L2 counts and vectors that lie block nobody, and delay nobody", async () => {
+Deno.test("bad input: false counts and vectors block no member and delay none (L2)", async () => {
   await using victims = await Victims.make({ heartbeatExpiration: 1_000 });
   const raw = await Raw.greeted(victims.victim);
   const { active } = await raw.hears("gossip");
@@ -431,7 +431,7 @@ Deno.test("L2 counts and vectors that lie block nobody, and delay nobody", async
   await raw.hangUp();
 });
 
-Deno.test("P5 a flood of pings is answered, and delays nobody", async () => {
+Deno.test("bad input: a flood of pings is answered and delays no member (P5)", async () => {
   await using victims = await Victims.make();
   const raw = await Raw.greeted(victims.victim);
   for (let count = 0; count < 20_000; count++) raw.say('{"type":"ping"}');
@@ -439,7 +439,7 @@ Deno.test("P5 a flood of pings is answered, and delays nobody", async () => {
   await raw.hangUp();
 });
 
-Deno.test("R9.3 P1 after the end a client gets 503 from a mounted handler, and a sentence", async () => {
+Deno.test("bad input: after the end a client of a mounted handler gets 503 and a sentence (R9.3, P1)", async () => {
   const node = await join({ cluster: "honest", advertise: { host: "127.0.0.1", port: 1 }, config: CONFIG });
   await node.stop();
   const headers = { upgrade: "websocket", connection: "upgrade", "sec-websocket-protocol": "hearsay.v2" };
@@ -448,7 +448,7 @@ Deno.test("R9.3 P1 after the end a client gets 503 from a mounted handler, and a
   assertStringIncludes(await response!.text(), "stopped");
 });
 
-Deno.test("R4.2 what JSON cannot carry is refused with the path to it, and nothing changes", async () => {
+Deno.test("bad input: setState refuses a value that JSON cannot carry, with the path, and changes nothing (R4.2)", async () => {
   await using victims = await Victims.make();
   const { gossiper } = victims.victim;
   const cycle: Record<string, unknown> = {};

@@ -177,7 +177,7 @@ Deno.test("CrashWatch: a connection that breaks while the address answers is no 
   assertEquals([told(cluster.of("a"), "b"), told(cluster.of("b"), "a")], [[], []]);
 });
 
-Deno.test("CrashWatch: a frozen process is not suspected, and suspects nobody (C1)", async () => {
+Deno.test("CrashWatch: a frozen process is not suspected, and suspects no member (C1)", async () => {
   await using cluster = await connectedCluster(["a", "b", "c"]);
   cluster.of("c").runtime.freeze();
   cluster.network.pause(memoryAddress("c", 1));
@@ -188,7 +188,7 @@ Deno.test("CrashWatch: a frozen process is not suspected, and suspects nobody (C
   for (const id of ["a", "b", "c"]) assertEquals(tellingOther(cluster, id, []), []);
 });
 
-Deno.test("CrashWatch: a process that stood still does not count that time as a wait (C3)", async () => {
+Deno.test("CrashWatch: the time in which this process stood still does not count as a wait (C3)", async () => {
   await using cluster = await connectedCluster(["a", "b"], FEW_ROUNDS, { b: { detectCrashes: false } });
   const { runtime } = cluster.of("a");
   const address = memoryAddress("b", 1);
@@ -252,7 +252,7 @@ Deno.test("CrashWatch: a member that only dials is blocked as expired, and never
   assertEquals(tellingOther(cluster, "x", ["expired"]), []);
 });
 
-Deno.test("CrashWatch: with detectCrashes false nobody is suspected, and a crashed member expires (C1, C2)", async () => {
+Deno.test("CrashWatch: with detectCrashes false no member is suspected, and a crashed member expires (C1, C2)", async () => {
   await using cluster = await connectedCluster(["a", "b", "c"], { detectCrashes: false });
   const dials = dialsOf(cluster, "a", "c");
   cluster.crash("c");
@@ -287,7 +287,7 @@ Deno.test("CrashWatch: a restart under the same id within the wait ends the susp
   await cluster.runUntil(() => cluster.isConfirmed());
 });
 
-Deno.test("CrashWatch: a crashed member that comes back is freed by its greeting (C4)", async () => {
+Deno.test("CrashWatch: a crashed member that comes back is freed by its handshake (C4)", async () => {
   await using cluster = await connectedCluster(["a", "b", "c"]);
   cluster.crash("c");
   await cluster.runUntil(() => cluster.members.every(({ blocked }) => blocked.c === "crashed"));
@@ -298,7 +298,7 @@ Deno.test("CrashWatch: a crashed member that comes back is freed by its greeting
   await cluster.runUntil(() => cluster.isConfirmed());
 });
 
-Deno.test("CrashWatch: a living member that was blocked as crashed is freed by its greeting, and refused nothing (C4)", async () => {
+Deno.test("CrashWatch: a living member that was blocked as crashed is freed by its handshake, and no request is refused (C4)", async () => {
   await using cluster = await clusterWithPassiveMember();
   const { life } = cluster.of("c").gossiper.members.find(({ isSelf }) => isSelf)!;
   cluster.network.stopProxy(memoryAddress("c", 1));
@@ -348,7 +348,7 @@ async function withScriptedPeer(
   return { cluster, peer };
 }
 
-Deno.test("CrashWatch: a suspicion is sent to connected peers, with the count that is known (C2)", async () => {
+Deno.test("CrashWatch: a suspicion is sent to connected peers, with the known count (C2)", async () => {
   const { cluster, peer } = await withScriptedPeer();
   await using _cluster = cluster, _peer = peer;
   const count = countOf(cluster.of("a"), "b");
@@ -358,7 +358,7 @@ Deno.test("CrashWatch: a suspicion is sent to connected peers, with the count th
   assertEquals(peer.last("suspect"), { type: "suspect", memberId: "b", life, count, isAlive: false });
 });
 
-Deno.test("CrashWatch: a suspicion of a peer about a suspect leads to no more dials (C3)", async () => {
+Deno.test("CrashWatch: a suspicion of a peer about a suspect causes no more dials (C3)", async () => {
   const { cluster, peer } = await withScriptedPeer(FEW_ROUNDS);
   await using _cluster = cluster, _peer = peer;
   const dials = dialsOf(cluster, "a", "b");
@@ -372,7 +372,7 @@ Deno.test("CrashWatch: a suspicion of a peer about a suspect leads to no more di
   assertEquals([cluster.of("a").blocked, dials.length], [{ b: "crashed" }, 4]);
 });
 
-Deno.test("CrashWatch: a dial that fails otherwise ends the suspicion, and the next begins a new wait (C4)", async () => {
+Deno.test("CrashWatch: a dial that fails otherwise ends the suspicion, and the next suspicion waits in full (C4)", async () => {
   const { cluster, peer } = await withScriptedPeer(FEW_ROUNDS);
   await using _cluster = cluster, _peer = peer;
   const [one, other] = [memoryAddress("a", 1), memoryAddress("b", 1)];
@@ -414,7 +414,7 @@ Deno.test("CrashWatch: a member that leaves the topology while it is dialled is 
   assertEquals([told(cluster.of("a"), "b"), cluster.of("a").blocked], [["suspected"], {}]);
 });
 
-Deno.test("CrashWatch: a newer count that a third member passes on begins the wait anew (C4)", async () => {
+Deno.test("CrashWatch: a newer count from a third member restarts the wait (C4)", async () => {
   const { cluster, peer } = await withScriptedPeer();
   await using _cluster = cluster, _peer = peer;
   const count = countOf(cluster.of("a"), "b");
@@ -430,7 +430,7 @@ Deno.test("CrashWatch: a newer count that a third member passes on begins the wa
   assertEquals(told(cluster.of("a"), "b"), ["suspected", "crashed"]);
 });
 
-Deno.test("CrashWatch: a count that is no newer does not begin the wait anew (C4)", async () => {
+Deno.test("CrashWatch: a count that is not newer does not restart the wait (C4)", async () => {
   const { cluster, peer } = await withScriptedPeer();
   await using _cluster = cluster, _peer = peer;
   const count = countOf(cluster.of("a"), "b");
@@ -442,7 +442,7 @@ Deno.test("CrashWatch: a count that is no newer does not begin the wait anew (C4
   assertEquals(cluster.of("a").blocked, { b: "crashed" });
 });
 
-Deno.test("CrashWatch: a member that has heard the suspect since answers with its count (C2)", async () => {
+Deno.test("CrashWatch: a member that heard the suspect later answers with its count (C2)", async () => {
   const { cluster, peer } = await withScriptedPeer();
   await using _cluster = cluster, _peer = peer;
   const life = lifeOf(cluster, "b");
@@ -468,7 +468,7 @@ Deno.test("CrashWatch: a suspect answers its suspicion with a new count (C2)", a
   assertEquals(peer.last("heartbeat")?.liveness.count, count + 1);
 });
 
-Deno.test("CrashWatch: a suspicion of an earlier life is ignored (C2)", async () => {
+Deno.test("CrashWatch: a suspicion of an earlier incarnation is ignored (C2)", async () => {
   const { cluster, peer } = await withScriptedPeer();
   await using _cluster = cluster, _peer = peer;
   const dials = dialsOf(cluster, "a", "b");
@@ -497,7 +497,7 @@ async function withManyMembers(): Promise<
   return { cluster, peer, ids, life };
 }
 
-Deno.test("CrashWatch: a member without a connection to a suspect dials it, and finds evidence of its own (C2)", async () => {
+Deno.test("CrashWatch: a member without a connection to a suspect dials it and collects its own evidence (C2)", async () => {
   const { cluster, peer, life } = await withManyMembers();
   await using _cluster = cluster, _peer = peer;
   await peer.say("a", suspectOf("m7", { life, count: 0 }));
@@ -506,7 +506,7 @@ Deno.test("CrashWatch: a member without a connection to a suspect dials it, and 
   assertEquals(cluster.of("a").blocked, { m7: "crashed" });
 });
 
-Deno.test("CrashWatch: a message that a member lives leads to no dial (C2)", async () => {
+Deno.test("CrashWatch: a message that a member is alive causes no dial (C2)", async () => {
   const { cluster, peer, life } = await withManyMembers();
   await using _cluster = cluster, _peer = peer;
   const dials = dialsOf(cluster, "a");
@@ -515,7 +515,7 @@ Deno.test("CrashWatch: a message that a member lives leads to no dial (C2)", asy
   assertEquals([dials, told(cluster.of("a"), "m7")], [[], []]);
 });
 
-Deno.test("CrashWatch: a flood of suspicions leads to at most 32 dials a second (C2)", async () => {
+Deno.test("CrashWatch: a flood of suspicions causes at most 32 dials a second (C2)", async () => {
   const { cluster, peer, ids, life } = await withManyMembers();
   await using _cluster = cluster, _peer = peer;
   for (const id of ids) cluster.network.setFaults({ hang: true }, { to: memoryAddress(id, 1) });
@@ -550,7 +550,7 @@ Deno.test("CrashWatch: a flood of suspicions raises the suspect's own count at m
   assertLessOrEqual(countOf(cluster.of("a"), "a") - before, rounds + 32 + 32 * elapsedMs / 1_000);
 });
 
-Deno.test("CrashWatch: a false count of a hostile peer is set right by the member itself (C2, C4)", async () => {
+Deno.test("CrashWatch: a false count of a hostile peer is corrected by the member itself (C2, C4)", async () => {
   const { cluster, peer } = await withScriptedPeer();
   await using _cluster = cluster, _peer = peer;
   const life = lifeOf(cluster, "b");

@@ -42,7 +42,7 @@ function anchorOf(heading: string): string {
   return heading.toLowerCase().replace(/[^\p{L}\p{N}\s_-]/gu, "").trim().replace(/\s/g, "-");
 }
 
-Deno.test("every relative link of the documents leads to a file, and to a heading where it names one", async () => {
+Deno.test("documents: every relative link leads to a file, and to a heading where it names one", async () => {
   const broken: string[] = [];
   for (const document of await documents()) {
     for (const [, link = ""] of proseOf(document).matchAll(/\]\(([^)\s]+)\)/g)) {
@@ -63,7 +63,7 @@ Deno.test("every relative link of the documents leads to a file, and to a headin
   assertEquals(broken, []);
 });
 
-Deno.test("every task that the documents name exists, and every task is named in the README", async () => {
+Deno.test("documents: every task that they name exists, and the README names every task", async () => {
   const { tasks } = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT))) as {
     tasks: Record<string, unknown>;
   };
@@ -79,7 +79,7 @@ Deno.test("every task that the documents name exists, and every task is named in
   assertEquals(Object.keys(tasks).filter((task) => !named.has(task)), []);
 });
 
-Deno.test("every test that docs/SECURITY.md names for a claim is there", async () => {
+Deno.test("documents: every test that docs/SECURITY.md names exists", async () => {
   const text = await Deno.readTextFile(new URL("docs/SECURITY.md", ROOT));
   const tests = (await sourcesUnder(new URL("tests/", ROOT))).join("\n");
   const rows = text.split("\n").filter((line) => line.startsWith("| "));
@@ -107,7 +107,7 @@ async function sourcesUnder(folder: URL): Promise<string[]> {
   return texts;
 }
 
-Deno.test("every TypeScript example of the documents is run: by `deno test --doc`, or here if it says what it prints", async () => {
+Deno.test("documents: every TypeScript example is run by `deno test --doc`, or here where its output is stated", async () => {
   let count = 0;
   for (const document of await documents()) {
     for (const { info, code, prints } of examplesIn(document)) {

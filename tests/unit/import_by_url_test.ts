@@ -40,7 +40,7 @@ for await (const update of two.gossiper.watch("greeting")) {
 `;
 }
 
-Deno.test("mod.ts imported by its URL, from an empty folder with no configuration, forms two members and passes state", async () => {
+Deno.test("import: mod.ts imported by its URL, from an empty folder with no configuration, forms two members that exchange state", async () => {
   await using checkout = serveCheckout();
   const folder = await Deno.makeTempDir();
   try {
@@ -97,7 +97,7 @@ const COMPILER_OPTIONS: Readonly<Record<string, Readonly<Record<string, boolean>
 };
 
 for (const [much, compilerOptions] of Object.entries(COMPILER_OPTIONS)) {
-  Deno.test(`a copy imported by its path passes the type check of a project that asks for ${much}`, async () => {
+  Deno.test(`import: a copy imported by its path passes the type check of a project that asks for ${much}`, async () => {
     const folder = await Deno.makeTempDir();
     try {
       const modules = [

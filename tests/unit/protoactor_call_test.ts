@@ -56,7 +56,7 @@ async function joined(...frames: Uint8Array<ArrayBuffer>[]): Promise<Uint8Array<
   return new Uint8Array(await new Blob(frames).arrayBuffer());
 }
 
-Deno.test("messages arrive whole, wherever what carries them was cut", async () => {
+Deno.test("gRPC call: messages arrive whole, wherever their bytes were split", async () => {
   const lengths = [0, 1, 0, 300, 4, 70_000, 0];
   const bytes = await joined(...lengths.map((length) => framed(length)));
   for (const every of [1, 4, 5, 6, 1_000, 100_000]) {
@@ -69,7 +69,7 @@ Deno.test("messages arrive whole, wherever what carries them was cut", async () 
   }
 });
 
-Deno.test("a message that says it is compressed, or larger than is taken, ends the call before its bytes come", async () => {
+Deno.test("gRPC call: a compressed or too large message ends the call before its bytes come", async () => {
   for (
     const [head, why] of [
       [framed(9, 1).slice(0, 5), "A message is compressed."],
@@ -87,7 +87,7 @@ Deno.test("a message that says it is compressed, or larger than is taken, ends t
   }
 });
 
-Deno.test("a message that comes byte by byte takes no more memory than it is long", async () => {
+Deno.test("gRPC call: a message that comes byte by byte takes no more memory than its length", async () => {
   const before = Deno.memoryUsage().external;
   let most = 0;
   await rawly(async function* () {
@@ -102,7 +102,7 @@ Deno.test("a message that comes byte by byte takes no more memory than it is lon
   assertLess(most, 100 * 1024 * 1024);
 });
 
-Deno.test("a call that is cancelled before it has connected leaves nothing behind", async () => {
+Deno.test("gRPC call: one that is canceled before it has connected leaves nothing", async () => {
   // Whose queue of connections is full answers no further one, neither with yes nor with no.
   const full = Deno.listen({ hostname: "127.0.0.1", port: 0, tcpBacklog: 1 });
   const { port } = full.addr as Deno.NetAddr;
@@ -119,7 +119,7 @@ Deno.test("a call that is cancelled before it has connected leaves nothing behin
   full.close();
 });
 
-Deno.test("a peer that answers by another place is not followed there", async () => {
+Deno.test("gRPC call: a redirect is not followed", async () => {
   let asked = 0;
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, () => {
     asked++;

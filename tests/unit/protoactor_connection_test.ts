@@ -95,7 +95,7 @@ function keysIn(message: Message | undefined): string[] {
     : [];
 }
 
-Deno.test("E10 a greeting is answered in a Go member's name only when it has answered itself", async () => {
+Deno.test("Go connection: a handshake is answered in a Go member's name only when that has answered (E10)", async () => {
   const { side, said, say } = connect(false);
   await say(hello("d1"));
   assertEquals(side.asked, [{ members: [] }]);
@@ -113,7 +113,7 @@ Deno.test("E10 a greeting is answered in a Go member's name only when it has ans
   assertEquals(typesOf(said), ["hello d1"]);
 });
 
-Deno.test("E5 a gossip is acknowledged in a Go member's name only when it has answered, however late", async () => {
+Deno.test("Go connection: gossip is acknowledged in a Go member's name only when that has answered, however late (E5)", async () => {
   const { side, said, say } = connect(false);
   await say({ type: "gossip", liveness: { count: 0 }, id: "d2", memberId: "a", delta: deltaOf([]) });
   await say({ type: "gossip", liveness: { count: 0 }, id: "d3", memberId: "a", delta: deltaOf([]) });
@@ -126,7 +126,7 @@ Deno.test("E5 a gossip is acknowledged in a Go member's name only when it has an
   assertEquals(typesOf(said), ["reply d2", "reply d3"]);
 });
 
-Deno.test("E10 a Go member that has blocked this one refuses it in the words of hearsay.v2, for good", async () => {
+Deno.test("Go connection: a Go member that has blocked this one refuses it in the words of hearsay.v2, permanently (E10)", async () => {
   const { side, said, say } = connect(false);
   side.isBlocking = true;
   await say(hello("d1"));
@@ -138,7 +138,7 @@ Deno.test("E10 a Go member that has blocked this one refuses it in the words of 
   ]]);
 });
 
-Deno.test("what a Go member has told is handed over once it was greeted, and answered once it was taken", async () => {
+Deno.test("Go connection: state of a Go member is delivered after the handshake, and answered after the merge", async () => {
   const { side, connection, said, say } = connect(true);
   side.tell("x", 1);
   connection.deliver();
@@ -156,7 +156,7 @@ Deno.test("what a Go member has told is handed over once it was greeted, and ans
   assertEquals(keysIn(said[2]), ["y"]);
 });
 
-Deno.test("what was refused is kept, for a Go member tells it only once, and who asked is told at once", async () => {
+Deno.test("Go connection: refused state is kept, because a Go member sends it only once, and its sender is answered at once", async () => {
   const { side, said, say } = connect(true);
   side.tell("x", 1);
   await say(hello("d1"));
@@ -166,7 +166,7 @@ Deno.test("what was refused is kept, for a Go member tells it only once, and who
   assertEquals(typesOf(said), ["hello d1", "gossip d2"]);
 });
 
-Deno.test("E10 a Go member that is blocked as expired greets anew, and what it told is told again", async () => {
+Deno.test("Go connection: a Go member that is blocked as expired handshakes again, and its state is delivered again (E10)", async () => {
   const { side, said, say } = connect(true);
   side.tell("x", 1);
   await say(hello("d1"));
@@ -178,7 +178,7 @@ Deno.test("E10 a Go member that is blocked as expired greets anew, and what it t
   assertEquals(side.answered, [{ id: "future$1", refused: false }]);
 });
 
-Deno.test("what was under way when a connection ended is kept for the next", async () => {
+Deno.test("Go connection: state under way when a connection ended is kept for the next", async () => {
   const { side, connection, say } = connect(true);
   side.tell("x", 1);
   await say(hello("d1"));
@@ -189,7 +189,7 @@ Deno.test("what was under way when a connection ended is kept for the next", asy
   assertEquals(side.inbox.take().askers, [ASKER]);
 });
 
-Deno.test("E12 a Go member compares nothing, and everything it says is partial", async () => {
+Deno.test("Go connection: a Go member compares nothing, and all its messages are partial (E12)", async () => {
   const { side, said, say } = connect(false);
   await say({ type: "reconcile", id: "d2", part: { from: "", until: undefined, members: new Map() } });
   assertEquals(said.map((each) => each.type === "error" && each.code), ["incompatible"]);
@@ -199,7 +199,7 @@ Deno.test("E12 a Go member compares nothing, and everything it says is partial",
   assertEquals(said[1]?.type === "reply" && said[1].delta.partial, true);
 });
 
-Deno.test("what an answer of a member of protoactor brings is taken, should it ever bring anything", async () => {
+Deno.test("Go connection: state in an answer of a protoactor member would be merged", async () => {
   const { side, said, say } = connect(false);
   await say({ type: "gossip", liveness: { count: 0 }, id: "d2", memberId: "a", delta: deltaOf([]) });
   const value = { typeUrl: "type.googleapis.com/google.protobuf.Empty", value: new Uint8Array() };
@@ -210,7 +210,7 @@ Deno.test("what an answer of a member of protoactor brings is taken, should it e
   assertEquals(said[0]?.type === "reply" && said[0].delta.members.map(({ id }) => id), ["g"]);
 });
 
-Deno.test("go connection: a push is sent as an ordinary request, and its answer brings nothing and acknowledges nothing", async () => {
+Deno.test("Go connection: a push is sent as an ordinary request, and its answer has no state and acknowledges nothing", async () => {
   const { side, said, say } = connect(false);
   await say(hello("d1"));
   side.answerNext();
@@ -225,7 +225,7 @@ Deno.test("go connection: a push is sent as an ordinary request, and its answer 
   assertEquals(typesOf(said), ["hello d1"]);
 });
 
-Deno.test("go connection: a heartbeat is not sent on, for a Go member has heartbeats as entries", async () => {
+Deno.test("Go connection: a heartbeat is not sent on, because a Go member has heartbeats as entries", async () => {
   const { side, said, say } = connect(false);
   await say({ type: "heartbeat", liveness: { count: 7, vector: { stride: 1, counts: "abcdA" } } });
   assertEquals([side.asked, said], [[], []]);

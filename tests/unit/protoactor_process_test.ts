@@ -18,7 +18,7 @@ addEventListener("unload", () => console.log(performance.now() - start < 5000 ? 
 await Promise.all([a.close(), b.close()]);
 `;
 
-Deno.test("R9.4 a process whose transports are closed ends by itself, at once (protoactor)", async () => {
+Deno.test("protoactor: a process ends by itself, at once, when its transports are closed (R9.4)", async () => {
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", "--no-prompt", "--no-lock", "--allow-net=127.0.0.1", "-"],
     stdin: "piped",

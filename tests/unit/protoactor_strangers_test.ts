@@ -83,7 +83,7 @@ function request(here: string, there: string): Uint8Array {
   });
 }
 
-Deno.test("a member that comes by itself is answered, dialled back, and handed to the gossiper", async () => {
+Deno.test("inbound stream: a member that connects is answered, dialed back, and passed to the gossiper", async () => {
   const { here, there, connections, answerAs, say, said, close } = await makeStage();
   await answerAs("g");
   await say(connectRequestBytes({ id: "g", address: there }));
@@ -94,7 +94,7 @@ Deno.test("a member that comes by itself is answered, dialled back, and handed t
   await close();
 });
 
-Deno.test("of who says to be another than answers at its address nothing is taken", async () => {
+Deno.test("inbound stream: nothing of a sender is taken where another member answers at its address", async () => {
   const { here, there, connections, answerAs, say, close } = await makeStage();
   await answerAs("somebody else");
   await say(connectRequestBytes({ id: "g", address: there }));
@@ -103,7 +103,7 @@ Deno.test("of who says to be another than answers at its address nothing is take
   await close();
 });
 
-Deno.test("of who cannot be dialled back nothing is taken", async () => {
+Deno.test("inbound stream: nothing of a sender is taken that cannot be dialed back", async () => {
   const { here, there, connections, say, close } = await makeStage();
   await say(connectRequestBytes({ id: "g", address: there }));
   await say(request(here, there));
@@ -111,7 +111,7 @@ Deno.test("of who cannot be dialled back nothing is taken", async () => {
   await close();
 });
 
-Deno.test("who does not say who it is in time is listened to no more", async () => {
+Deno.test("inbound stream: one without an identification in time is closed", async () => {
   const { runtime, here, there, connections, answerAs, say, close } = await makeStage();
   await answerAs("g");
   await runtime.advance(600);
@@ -121,7 +121,7 @@ Deno.test("who does not say who it is in time is listened to no more", async () 
   await close();
 });
 
-Deno.test("what is sent to an actor that is not here is answered, so that nobody waits for it", async () => {
+Deno.test("inbound stream: a message to a missing actor is answered, so that no sender waits for it", async () => {
   const { here, there, heard, answerAs, say, close } = await makeStage();
   await answerAs("g");
   await say(connectRequestBytes({ id: "g", address: there }));
@@ -135,7 +135,7 @@ Deno.test("what is sent to an actor that is not here is answered, so that nobody
   await close();
 });
 
-Deno.test("who comes under ever new ids, and is never found at its address, is remembered for a few of them only", async () => {
+Deno.test("inbound stream: a sender with ever new ids that is never found at its address is remembered for a few of them", async () => {
   const { runtime, network, here, there, transport, connections, close } = await makeStage();
   for (let each = 0; each < 3 * MAX_IDLE_LINKS; each++) {
     const call = network.of(there).open(here, { maxBytes: 0 });
@@ -149,7 +149,7 @@ Deno.test("who comes under ever new ids, and is never found at its address, is r
   await close();
 });
 
-Deno.test("R9.3 a transport that is closed takes and answers nothing any more", async () => {
+Deno.test("inbound stream: a closed transport neither takes nor answers (R9.3)", async () => {
   const { here, there, transport, heard, answerAs, say, close } = await makeStage();
   await answerAs("g");
   await say(connectRequestBytes({ id: "g", address: there }));
@@ -159,7 +159,7 @@ Deno.test("R9.3 a transport that is closed takes and answers nothing any more", 
   assertEquals((await transport.incoming.getReader().read().catch(() => ({ done: true }))).done, true);
 });
 
-Deno.test("who names more than a host and a port as its address is not answered, and never dialled", async () => {
+Deno.test("inbound stream: a sender whose address is more than a host and a port is neither answered nor dialed", async () => {
   const addresses = [
     "127.0.0.1:1/path?query=",
     "127.0.0.1:1#",
@@ -179,7 +179,7 @@ Deno.test("who names more than a host and a port as its address is not answered,
   }
 });
 
-Deno.test("streams on which nobody speaks keep nobody out: the one that was silent for longest goes", async () => {
+Deno.test("inbound stream: silent streams exclude no member: the one that is silent for longest is closed", async () => {
   const { runtime, network, here, there, answerAs, say, said, connections, close } = await makeStage();
   await say(connectRequestBytes({ id: "speaks", address: "127.0.0.1:99" }));
   const ended: number[] = [];
@@ -207,7 +207,7 @@ Deno.test("streams on which nobody speaks keep nobody out: the one that was sile
   await close();
 });
 
-Deno.test("who was named with a wrong address by somebody is written to at the one where it answers", async () => {
+Deno.test("inbound stream: a member that another named with a wrong address is sent to where it answers", async () => {
   const { runtime, here, there, transport, heard, answerAs, say, close } = await makeStage();
   await say(connectRequestBytes({ id: "g", address: "127.0.0.1:99" }));
   await say(request(here, "127.0.0.1:99"));
@@ -221,7 +221,7 @@ Deno.test("who was named with a wrong address by somebody is written to at the o
   await close();
 });
 
-Deno.test("a batch of more letters than anybody sends, or of endless names, ends or answers nothing", async () => {
+Deno.test("inbound stream: a batch of too many letters, or of endless names, ends or answers nothing", async () => {
   const { here, there, heard, answerAs, say, close } = await makeStage();
   await answerAs("g");
   await say(connectRequestBytes({ id: "g", address: there }));
@@ -245,7 +245,7 @@ Deno.test("a batch of more letters than anybody sends, or of endless names, ends
   await close();
 });
 
-Deno.test("R9.4 a stream that the other side does not end is ended by this one", async () => {
+Deno.test("inbound stream: one that the other side does not end is ended by this one (R9.4)", async () => {
   const { runtime, network, there, transport, close } = await makeStage();
   const answered = Promise.withResolvers<WritableStreamDefaultWriter<Uint8Array>>();
   const onCall = async (call: Call) => {

@@ -83,13 +83,13 @@ Deno.test("vectors: the digest and the sum of each member (E12)", async () => {
   }
 });
 
-Deno.test("vectors: the active hash (E12)", async () => {
+Deno.test("vectors: the hash of the active members (E12)", async () => {
   for (const { ids, active } of await casesOf<{ ids: readonly string[]; active: string }>("active")) {
     assertEquals(storeOf(ids.map((id) => [id, ""])).activeHash, active);
   }
 });
 
-Deno.test("vectors: the lives hash (L2)", async () => {
+Deno.test("vectors: the hash of the incarnations (L2)", async () => {
   for (const { members, lives } of await casesOf<{ members: [string, string][]; lives: string }>("lives")) {
     assertEquals(storeOf(members).livesHash, lives);
   }
@@ -162,7 +162,7 @@ Deno.test("vectors: the stride, and the digit of a count (L2)", async () => {
   }
 });
 
-Deno.test("vectors: what a receiver knows after a digit (L2)", async () => {
+Deno.test("vectors: the counts that a receiver knows after a digit (L2)", async () => {
   const { decode } = await read<LivenessVectors>("liveness");
   for (const { stride, known, digit, count } of decode) {
     const { store, state } = heardOnce(known);
@@ -172,7 +172,7 @@ Deno.test("vectors: what a receiver knows after a digit (L2)", async () => {
   }
 });
 
-Deno.test("vectors: what a receiver knows after a whole vector (L2)", async () => {
+Deno.test("vectors: the counts that a receiver knows after a whole vector (L2)", async () => {
   const { vectors } = await read<LivenessVectors>("liveness");
   for (const { active, known, live, counts } of vectors) {
     const store = storeOf(active.map((each) => each.split(" ") as [string, string]));
@@ -200,7 +200,7 @@ interface SignatureVectors {
   readonly hello: Parameters<typeof helloText>[0] & { readonly text: string; readonly signature: string };
 }
 
-Deno.test("vectors: what members sign, and the signatures over it", async () => {
+Deno.test("vectors: the signed bytes, and their signatures", async () => {
   const { privateKey: d, publicKey: x, state, hello } = await read<SignatureVectors>("signatures");
   const key = { kty: "OKP", crv: "Ed25519", x };
   const signing = await ed25519Signing({
@@ -228,7 +228,7 @@ interface TokenVectors {
   readonly proof: { readonly claims: Readonly<Record<string, string | number>>; text: string };
 }
 
-Deno.test("vectors: a token lets its subject in, and the proof covers it", async () => {
+Deno.test("vectors: a token admits its subject, and the proof covers it", async () => {
   const { key, kid, cluster, authority, token, proof } = await read<TokenVectors>("tokens");
   const part = (jwt: string, index: number) =>
     JSON.parse(

@@ -65,7 +65,7 @@ function leadingNowhere(path: string, text: string, numbers: ReadonlySet<string>
   return citedIn(text).filter((cited) => !isRule(cited)).map((cited) => `${path}: ${cited}`);
 }
 
-Deno.test("rules: every citation in the code and in the names of tests leads to a row of docs/rules.md", async () => {
+Deno.test("rules: every citation in code and test names leads to a row of docs/rules.md", async () => {
   const numbers = new Set((await rules()).map(({ number }) => number));
   const broken: string[] = [];
   let cited = 0;
@@ -88,13 +88,13 @@ Deno.test("rules: every citation in the code and in the names of tests leads to 
   assertEquals(broken, []);
 });
 
-Deno.test("rules: a citation of a rule that is not there is found", () => {
+Deno.test("rules: finds a citation of a missing rule", () => {
   const numbers = new Set(["E1", "E2", "R2.1"]);
   assertEquals(leadingNowhere("x", "Merges (rules E1, E9 and R2; R2.7).", numbers), ["x: E9", "x: R2.7"]);
   assertEquals(leadingNowhere("x", "See rules E1 to E3.", numbers), ["x: E3", "x: E3"]);
 });
 
-Deno.test("rules: every row names files that exist, and no number twice", async () => {
+Deno.test("rules: every row names existing files, and no number stands twice", async () => {
   const all = await rules();
   const numbers = all.map(({ number }) => number);
   assertEquals(numbers.filter((number, index) => numbers.indexOf(number) !== index), []);

@@ -54,7 +54,7 @@ function partOf(members: Record<string, Summary>): SummaryPart {
   return { from: "", until: undefined, members: new Map(Object.entries(members)) };
 }
 
-Deno.test("E12 digests that differ twice in a row are compared member by member, and what the peer lacks is sent", async () => {
+Deno.test("reconcile: digests that differ twice in a row are compared by member, and the missing state is sent (E12)", async () => {
   const { cluster, peer } = await withScripted();
   const { gossiper } = cluster.of("a");
   gossiper.setState("k", "v");
@@ -76,7 +76,7 @@ Deno.test("E12 digests that differ twice in a row are compared member by member,
   await end(cluster, peer);
 });
 
-Deno.test("E12 where numbers are equal and sums differ the owner sends its state as a reset; if that does not help, it says so once", async () => {
+Deno.test("reconcile: with equal numbers and different sums the owner sends a reset; if that fails, it emits one event (E12)", async () => {
   const { cluster, peer } = await withScripted();
   cluster.of("a").gossiper.setState("k", "v");
   const resets: boolean[] = [];
@@ -99,7 +99,7 @@ Deno.test("E12 where numbers are equal and sums differ the owner sends its state
   await end(cluster, peer);
 });
 
-Deno.test("E12 a comparison that is not answered is given up and begun anew", async () => {
+Deno.test("reconcile: a comparison without an answer is given up and started again (E12)", async () => {
   const { cluster, peer } = await withScripted();
   peer.answer = differing;
   await cluster.runUntil(() => peer.heard.filter(({ type }) => type === "reconcile").length >= 2);
@@ -107,7 +107,7 @@ Deno.test("E12 a comparison that is not answered is given up and begun anew", as
   await end(cluster, peer);
 });
 
-Deno.test("E12 a peer's comparison is answered for the same range, with life, number and sum", async () => {
+Deno.test("reconcile: a peer's comparison is answered for the same range, with incarnation, number and sum (E12)", async () => {
   const { cluster, peer } = await withStranger();
   cluster.of("a").gossiper.setState("k", "v");
   const question: Reconcile = { type: "reconcile", id: "d2", part: partOf({}) };
@@ -121,7 +121,7 @@ Deno.test("E12 a peer's comparison is answered for the same range, with life, nu
   await end(cluster, peer);
 });
 
-Deno.test("P4 two requests in a row that are not answered in time close the connection, and one does not", async () => {
+Deno.test("session: two requests in a row without an answer in time close the connection, and one does not (P4)", async () => {
   const { cluster, peer } = await withScripted();
   let unanswered = 0;
   peer.answer = (message) => message.type !== "gossip" || unanswered-- > 0 ? undefined : replyTo(message);
@@ -139,7 +139,7 @@ Deno.test("P4 two requests in a row that are not answered in time close the conn
   await end(cluster, peer);
 });
 
-Deno.test("E5 a reply that comes after its timeout still counts", async () => {
+Deno.test("session: a reply after its timeout still counts (E5)", async () => {
   const { cluster, peer } = await withScripted();
   await cluster.runUntil(() => peer.last("gossip") !== undefined);
   await cluster.runtime.settle();
@@ -165,7 +165,7 @@ const REFUSED: readonly (readonly [string, Message])[] = [
 ];
 
 for (const [what, message] of REFUSED) {
-  Deno.test(`P6 P7 ${what} is refused as invalid`, async () => {
+  Deno.test(`session: ${what} is refused as invalid (P6, P7)`, async () => {
     const { cluster, peer } = await withStranger();
     await peer.say("a", message);
     assertEquals(peer.last("error")?.code, "invalid");
@@ -173,7 +173,7 @@ for (const [what, message] of REFUSED) {
   });
 }
 
-Deno.test("P4 of two connections dialled at once the one by the smaller id stays, at both ends", async () => {
+Deno.test("session: of two connections dialed at once, both ends keep the one of the smaller id (P4)", async () => {
   await using cluster = new TestCluster(["a", "b"], { config: CONFIG });
   cluster.network.setFaults({ delayMs: 5 });
   for (const id of ["b", "a"]) await cluster.make(id).gossiper.start();
@@ -192,7 +192,7 @@ Deno.test("P4 of two connections dialled at once the one by the smaller id stays
   cluster.network.heal();
 });
 
-Deno.test("P4 at most maxConnections are kept: the longest unused goes first, and all are still told", async () => {
+Deno.test("session: at most maxConnections are kept: the longest unused is closed first, and all members still get state (P4)", async () => {
   const ids = ["a", "b", "c", "d", "e", "f"];
   const config = { ...CONFIG, gossipFanOut: 2, maxConnections: 2 };
   await using cluster = await TestCluster.started(ids, { config });
@@ -202,7 +202,7 @@ Deno.test("P4 at most maxConnections are kept: the longest unused goes first, an
   assertEquals(ids.map((id) => cluster.of(id).blocked), ids.map(() => ({})));
 });
 
-Deno.test("P4 a peer that cannot be reached is dialled ever less often, and at once forgiven when it is back", async () => {
+Deno.test("session: an unreachable peer is dialed ever less often, and at once as usual when it returns (P4)", async () => {
   await using cluster = new TestCluster(["a", "b"], { config: { ...CONFIG, maxBackoff: 2_000 } });
   await cluster.make("a").gossiper.start();
   await cluster.advance(30_000);
@@ -214,7 +214,7 @@ Deno.test("P4 a peer that cannot be reached is dialled ever less often, and at o
   assertEquals(memoryAddress("b", 1), cluster.of("b").transport.address);
 });
 
-Deno.test("P2 whoever speaks before it has greeted is refused, be it only to refuse", async () => {
+Deno.test("session: any message before the handshake is refused, also a refusal (P2)", async () => {
   const { cluster, peer } = await withStranger();
   await peer.sayUngreeted("a", { type: "error", code: "busy", message: "" });
   await peer.sayUngreeted("a", { type: "reconcile", id: "d1", part: partOf({}) });
@@ -222,7 +222,7 @@ Deno.test("P2 whoever speaks before it has greeted is refused, be it only to ref
   await end(cluster, peer);
 });
 
-Deno.test("P2 R11.1 a member keeps its id for as long as a connection lasts", async () => {
+Deno.test("session: a member keeps its id for as long as a connection lasts (P2, R11.1)", async () => {
   const { cluster, peer } = await withStranger();
   const other = { ...peer.hello("d2"), member: { ...peer.hello("d2").member, id: "q" } };
   await peer.say("a", other);
@@ -258,7 +258,7 @@ const GREETED_BACK: readonly (readonly [string, (hello: Hello) => Message, Refus
 ];
 
 for (const [what, answer, code] of GREETED_BACK) {
-  Deno.test(`P2 a peer that ${what} is refused as ${code}, and told nothing`, async () => {
+  Deno.test(`session: a peer that ${what} is refused as ${code}, and gets no state (P2)`, async () => {
     const cluster = new TestCluster(["a", "p"], { config: CONFIG });
     const peer = new ScriptedPeer(cluster, "p");
     peer.greeting = ({ id }) => answer(peer.hello(id));
@@ -272,7 +272,7 @@ for (const [what, answer, code] of GREETED_BACK) {
   });
 }
 
-Deno.test("P6 an answer of another kind than what was asked is refused as invalid, and the request fails", async () => {
+Deno.test("session: an answer of another kind is refused as invalid, and the request fails (P6)", async () => {
   const { cluster, peer } = await withScripted();
   peer.answer = (message) =>
     message.type === "gossip" ? { type: "reconcile", id: message.id, part: partOf({}) } : undefined;
@@ -282,7 +282,7 @@ Deno.test("P6 an answer of another kind than what was asked is refused as invali
   await end(cluster, peer);
 });
 
-Deno.test("E1 P6 of a reply that tells of a life that cannot be nothing is taken of that member, and the rest is", async () => {
+Deno.test("session: of a reply with an impossible incarnation nothing of that member is merged, and the rest is (E1, P6)", async () => {
   const { cluster, peer } = await withScripted();
   const farAhead = makeLife(cluster.runtime.wallMs() + 2 * 366 * 86_400_000, 0);
   const members = [
@@ -298,7 +298,7 @@ Deno.test("E1 P6 of a reply that tells of a life that cannot be nothing is taken
   await end(cluster, peer);
 });
 
-Deno.test("E5 of replies that were never acknowledged the latest eight are remembered, and those still count", async () => {
+Deno.test("session: of unacknowledged replies the latest eight are remembered, and those still count (E5)", async () => {
   const { cluster, peer } = await withStranger();
   const isHeld = async (firstAck: string) => {
     const request = cluster.of("a").gossiper.setStateRequest("k", firstAck, { acknowledgedBy: 1 });
@@ -321,7 +321,7 @@ Deno.test("E5 of replies that were never acknowledged the latest eight are remem
   await end(cluster, peer);
 });
 
-Deno.test("R11.1 whoever is no member any more is hung up on, and not let in again", async () => {
+Deno.test("session: the connection of a removed member is closed, and it is not admitted again (R11.1)", async () => {
   await using cluster = new TestCluster(["a", "p"], { config: CONFIG, fixed: false });
   const peer = new ScriptedPeer(cluster, "p");
   await cluster.make("a").gossiper.start();
@@ -340,7 +340,7 @@ Deno.test("R11.1 whoever is no member any more is hung up on, and not let in aga
   await peer[Symbol.asyncDispose]();
 });
 
-Deno.test("P4 P7 a peer that asks and does not read what it is answered is heard no more, and the others are served", async () => {
+Deno.test("session: a peer that requests and does not read the answers is ignored, and the others are served (P4, P7)", async () => {
   await using cluster = new TestCluster(["a", "b"], { config: CONFIG });
   await using peer = new ScriptedPeer(cluster, "p");
   for (const id of ["a", "b"]) {
@@ -365,7 +365,7 @@ Deno.test("P4 P7 a peer that asks and does not read what it is answered is heard
   await speaking;
 });
 
-Deno.test("P4 a later life's connection takes the place of an earlier one's, and of two of one life the later", async () => {
+Deno.test("session: a later incarnation's connection replaces an earlier one's, and of two of one incarnation the later (P4)", async () => {
   const { cluster, peer } = await withStranger();
   const reasons: string[] = [];
   const open = async (life: Life) => {
@@ -443,7 +443,7 @@ async function openSession() {
   return { session, reader, writer, heard, runtime };
 }
 
-Deno.test("session: a heartbeat goes out without an id, leaves the session free, and waits for no answer", async () => {
+Deno.test("session: a heartbeat is sent without an id, leaves the session free, and waits for no answer", async () => {
   const { session, reader } = await openSession();
   session.heartbeat({ count: 7 });
   assertEquals(session.isBusy, false);
@@ -451,7 +451,7 @@ Deno.test("session: a heartbeat goes out without an id, leaves the session free,
   session.over(undefined);
 });
 
-Deno.test("session: a heartbeat that comes is handed on and answered by nothing", async () => {
+Deno.test("session: a received heartbeat is passed on and not answered", async () => {
   const { session, reader, writer, heard, runtime } = await openSession();
   const used = session.usedMs;
   await runtime.advance(50);
@@ -466,7 +466,7 @@ Deno.test("session: a heartbeat that comes is handed on and answered by nothing"
   session.over(undefined);
 });
 
-Deno.test("session: heartbeats that a peer does not take are dropped, and cost no more than the outbox has", async () => {
+Deno.test("session: heartbeats that a peer does not read are dropped, within the bound of the outbox", async () => {
   const { session, reader } = await openSession();
   for (let count = 1; count <= 100; count++) session.heartbeat({ count });
   assertEquals(session.isBusy, true);
@@ -479,7 +479,7 @@ Deno.test("session: heartbeats that a peer does not take are dropped, and cost n
   session.over(undefined);
 });
 
-Deno.test("session: no heartbeat goes out before the greeting, or after the end", async () => {
+Deno.test("session: no heartbeat is sent before the handshake, or after the end", async () => {
   const { session, reader } = await openSession();
   session.end(CLOSE.done, "over");
   session.heartbeat({ count: 7 });
@@ -487,7 +487,7 @@ Deno.test("session: no heartbeat goes out before the greeting, or after the end"
   session.over(undefined);
 });
 
-Deno.test("session: a reply is acknowledged where it brought something, with what the asker holds after a gap (E5)", async () => {
+Deno.test("session: a reply with new state is acknowledged, with the asker's version after a gap (E5)", async () => {
   const { cluster, peer } = await withScripted();
   const acks = () => peer.heard.filter(({ type }) => type === "ack").length;
   await cluster.advance(1_000);

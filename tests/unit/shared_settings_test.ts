@@ -63,7 +63,7 @@ function heldKeys(member: TestMember, of: string): number {
   return entries.filter(({ key }) => key.startsWith("k")).length;
 }
 
-Deno.test("settingDifferences: equal settings, and durations that work together, differ in nothing", () => {
+Deno.test("settingDifferences: is empty for equal settings, and for durations that work together", () => {
   assertEquals(namesOf({}, {}), []);
   assertEquals(namesOf({ gossipInterval: 100 }, { gossipInterval: 10_000 }), []);
   assertEquals(namesOf({ gossipInterval: 10_000 }, { gossipInterval: 100 }), []);
@@ -119,7 +119,7 @@ for (const [dialler, acceptor] of [["a", "b"], ["b", "a"]] as const) {
   });
 }
 
-Deno.test("SettingsDiffer: members with different limits emit one event a setting, and work together", async () => {
+Deno.test("SettingsDiffer: members with different limits emit one event per setting, and work together", async () => {
   await using cluster = await startedWith({
     a: { maxKeysPerMember: 100, maxMessageBytes: 64 * KIB },
     b: {},
@@ -187,7 +187,7 @@ for (
     ["maxStateBytes", { maxStateBytes: 16 * KIB }, 60],
   ] as const
 ) {
-  Deno.test(`${setting}: what is over the smaller member's limit is left out there, both say so, and nobody flaps (E7)`, async () => {
+  Deno.test(`${setting}: state over the smaller member's limit is not stored there, both emit an event, and no member flaps (E7)`, async () => {
     await using cluster = await startedWith({ a: {}, b: limits, c: {} });
     fill(cluster.of("a"), count);
     for (const id of ["b", "c"]) cluster.of(id).gossiper.setState("k", id);

@@ -80,7 +80,7 @@ Deno.test("spread: changes join the push that waits for a peer that does not rea
   assertEquals(cluster.of("m1").value("m0", "k"), 59);
 });
 
-Deno.test("spread: the round after a push asks whether it arrived, and does not send the entry again", async () => {
+Deno.test("spread: the round after a push checks its arrival, and does not send the entry again", async () => {
   await using cluster = await settledCluster(2);
   const { gossiper } = cluster.of("m0");
   gossiper.setState("k", "the value");
@@ -92,7 +92,7 @@ Deno.test("spread: the round after a push asks whether it arrived, and does not 
   ]);
 });
 
-Deno.test("spread: a push that was lost is repaired by a round (E5)", async () => {
+Deno.test("spread: a lost push is repaired by a round (E5)", async () => {
   await using cluster = await settledCluster(3);
   const { gossiper } = cluster.of("m0");
   cluster.network.setFaults({ loss: 1 });
@@ -126,7 +126,7 @@ Deno.test("spread: a push does not count as acknowledged (E5)", async () => {
 
 const NOTHING = { members: [], digest: "0".repeat(16), active: "0".repeat(16), partial: true };
 
-Deno.test("spread: a newcomer receives everything, and is known to everybody, at once", async () => {
+Deno.test("spread: a new member receives all state, and all members know it, at once", async () => {
   const ids = ["s", "a", "b", "c"];
   await using cluster = new TestCluster(ids, { config: { gossipInterval: 2_000 } });
   const make = (id: string) =>
@@ -165,7 +165,7 @@ Deno.test('spread: with spread "interval" nothing is pushed', async () => {
   assertEquals(cluster.sent, []);
 });
 
-Deno.test("spread: a blocked member is pushed nothing (R10.2)", async () => {
+Deno.test("spread: a blocked member is sent no push (R10.2)", async () => {
   await using cluster = await settledCluster(3);
   await cluster.publish(["m0", "m1", "m2"], { blocked: ["m1"], to: ["m0"] });
   cluster.of("m0").gossiper.setState("k", 1);
@@ -173,7 +173,7 @@ Deno.test("spread: a blocked member is pushed nothing (R10.2)", async () => {
   assertEquals(cluster.sentBy("m0", "push").map(({ to }) => to), [memoryAddress("m2", 1)]);
 });
 
-Deno.test("spread: in a large cluster a set is passed on, and each member receives it twice at most on average", async () => {
+Deno.test("spread: in a large cluster a set is passed on, and each member receives it at most twice on average", async () => {
   const ids = Array.from({ length: 66 }, (_, index) => `m${index}`);
   await using cluster = await TestCluster.started(ids, {
     config: { gossipInterval: 1_000, gossipMaxSend: 100 },
@@ -192,7 +192,7 @@ Deno.test("spread: in a large cluster a set is passed on, and each member receiv
   assertLessOrEqual(copies / 5, 2 * 66);
 });
 
-Deno.test("spread: pushes take at most half of the messages that a peer takes in a second", async () => {
+Deno.test("spread: pushes take at most half of the messages that a peer accepts in a second", async () => {
   await using cluster = await settledCluster(2, { maxMessagesPerSecond: 100 });
   const { gossiper } = cluster.of("m0");
   for (let value = 0; value < 2_000; value++) {
@@ -206,7 +206,7 @@ Deno.test("spread: pushes take at most half of the messages that a peer takes in
   assertEquals(cluster.of("m1").value("m0", "k"), 1_999);
 });
 
-Deno.test("spread: a change long after the last is not kept waiting by the limit", async () => {
+Deno.test("spread: a change long after the last is not delayed by the limit", async () => {
   await using cluster = await settledCluster(2, { maxMessagesPerSecond: 10 });
   const { gossiper } = cluster.of("m0");
   for (let value = 0; value < 3; value++) {

@@ -2,7 +2,7 @@ import { assertEquals } from "../../deps/std_assert.ts";
 import { HearsayError } from "../../gossiper/errors.ts";
 import { MAX_REASONS, MAX_TOLD_ABOUT, reasonOf, ToldReasons } from "../../gossiper/told_reasons.ts";
 
-Deno.test("a reason is news until it was told, and again once what failed has worked", () => {
+Deno.test("reported reasons: a reason is reported once, and again after a success", () => {
   const told = new ToldReasons();
   assertEquals([told.isNews("a", "down"), told.isNews("a", "down")], [true, true]);
   told.add("a", "down");
@@ -17,7 +17,7 @@ Deno.test("a reason is news until it was told, and again once what failed has wo
   assertEquals([told.isNews("a", "down"), told.isNews("a", "late")], [true, true]);
 });
 
-Deno.test("whoever comes from ever other places, or gives ever other reasons, fills no memory, and displaces nobody who goes on failing", () => {
+Deno.test("reported reasons: ever other sources or reasons stay within the bound, and displace no continuing failure", () => {
   const told = new ToldReasons();
   told.add("first", "down");
   told.add("neighbour", "down");
@@ -30,7 +30,7 @@ Deno.test("whoever comes from ever other places, or gives ever other reasons, fi
   assertEquals([told.isNews("neighbour", "down"), told.isNews("neighbour", "reason 0")], [true, false]);
 });
 
-Deno.test("two errors of one code are the same reason, whatever their texts", () => {
+Deno.test("reported reasons: two errors with one code are one reason, whatever their texts", () => {
   const reasons = [new HearsayError("timeout", "after 5 ms"), new HearsayError("timeout", "after 6 ms")];
   assertEquals(reasons.map(reasonOf), ["timeout", "timeout"]);
   assertEquals(reasonOf(new TypeError("no")), "TypeError: no");

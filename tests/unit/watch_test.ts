@@ -47,7 +47,7 @@ async function heartbeatsIn(cluster: TestCluster, stream: CountedStream): Promis
 
 const ALL = { a: INTERVALS, b: INTERVALS };
 
-Deno.test("events: heartbeats cost no event where nobody listens, and are shown all the same", async () => {
+Deno.test("events: heartbeats cost no event without a subscriber, and are shown all the same", async () => {
   const { cluster, stream, gossiper } = await withUnheard();
   await using _ = cluster;
   const before = gossiper.getState(HEARTBEAT_KEY).get("b")!;
@@ -58,7 +58,7 @@ Deno.test("events: heartbeats cost no event where nobody listens, and are shown 
   assertGreater(after.localTimestampUnixMilliseconds, before.localTimestampUnixMilliseconds);
 });
 
-Deno.test("events: changes of other keys are published where nobody listens", async () => {
+Deno.test("events: changes of other keys are published without a subscriber", async () => {
   const { cluster, stream, gossiper } = await withUnheard();
   await using _ = cluster;
   gossiper.setState("k", 1);
@@ -92,7 +92,7 @@ Deno.test("events: a subscriber to other types gets no heartbeats, and none are 
   await reader.cancel();
 });
 
-Deno.test("watch: the key of heartbeats brings every count while it is watched, and makes none after", async () => {
+Deno.test("watch: the heartbeat key emits every count while it is watched, and none after", async () => {
   const { cluster, stream, gossiper } = await withUnheard();
   await using _ = cluster;
   const over = new AbortController();
@@ -111,7 +111,7 @@ Deno.test("watch: the key of heartbeats brings every count while it is watched, 
   assertEquals(await heartbeatsIn(cluster, stream), {});
 });
 
-Deno.test("watch: another key makes no events of heartbeats, nor does a watch that is over from the start", async () => {
+Deno.test("watch: another key emits no heartbeat, nor does a watch that has ended from the start", async () => {
   const { cluster, stream, gossiper } = await withUnheard();
   await using _ = cluster;
   const other = gossiper.watch("k").getReader();

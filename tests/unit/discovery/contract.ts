@@ -52,7 +52,7 @@ export function discoveryContract(
 ): void {
   const test = (title: string, run: (members: Members) => Promise<void>) => {
     Deno.test({
-      name: `${title} (${name})${without === undefined ? "" : ` (skipped: ${without})`}`,
+      name: `${name}: ${title}${without === undefined ? "" : ` (skipped: ${without})`}`,
       ignore: without !== undefined,
       async fn() {
         const places = ["a", "b", "c"].map((id) => ({ id, port: freePort() }));
@@ -69,7 +69,7 @@ export function discoveryContract(
     await members.untilNewsCrosses();
   });
 
-  test("one that leaves in good order is no member any more, and may come back", async (members) => {
+  test("a member that leaves in order is removed, and may come back", async (members) => {
     for (const id of ["a", "b", "c"]) await members.join(id);
     await members.untilAllKnow("a", "b", "c");
     await members.stop("b");
@@ -79,7 +79,7 @@ export function discoveryContract(
     await members.untilNewsCrosses();
   });
 
-  test("members agree once the last of them does, and not before", async (members) => {
+  test("members report consensus once the last of them has the value, and not before", async (members) => {
     for (const id of ["a", "b", "c"]) await members.join(id);
     await members.untilAllKnow("a", "b", "c");
     const { gossiper } = members.node("a");
@@ -93,7 +93,7 @@ export function discoveryContract(
 
   if (isFixed) return;
 
-  test("one that comes later is found", async (members) => {
+  test("a member that joins later is found", async (members) => {
     for (const id of ["a", "b"]) await members.join(id);
     await members.untilAllKnow("a", "b");
     await members.join("c");
@@ -103,7 +103,7 @@ export function discoveryContract(
 
   if (!canBeDown) return;
 
-  test("a source that is down at first is told by an event, and made up for", async (members) => {
+  test("a source that is down at first emits an event, and its members are found later", async (members) => {
     await members.down();
     await members.join("a");
     await members.join("b");
@@ -112,7 +112,7 @@ export function discoveryContract(
     await members.untilAllKnow("a", "b");
   });
 
-  test("a source that goes down later takes nobody away, and nobody's news", async (members) => {
+  test("a source that goes down later removes no member and delays no state", async (members) => {
     for (const id of ["a", "b"]) await members.join(id);
     await members.untilAllKnow("a", "b");
     await members.untilNewsCrosses();

@@ -64,7 +64,7 @@ const REFUSED: readonly (readonly [call: () => unknown, wrong: readonly string[]
 ];
 
 for (const [call, wrong] of REFUSED) {
-  Deno.test(`R12.3 a source refuses what is wrong in its options: ${wrong[0]}`, () => {
+  Deno.test(`discovery options: a source refuses invalid options: ${wrong[0]} (R12.3)`, () => {
     const { problems, code } = assertThrows(call, ConfigurationError);
     assertEquals(problems.map(({ field, problem, given }) => `${field} ${problem}: given ${given}`), wrong);
     assertEquals(code, "invalid_configuration");

@@ -49,7 +49,7 @@ function agreeingOf(engine: Engine, agreeing: string): Delta {
   return { members: [], digest: engine.digest, active: engine.active, partial: false, agreeing };
 }
 
-Deno.test("agreeing: every member confirms through third parties that it never spoke with (E12, R3.5)", () => {
+Deno.test("agreeing: every member confirms through third parties without a contact of its own (E12, R3.5)", () => {
   const clock = new TestClock();
   const engines = makeLine(["a", "b", "c", "d", "e", "f", "g", "h"], clock);
   for (let round = 0; round < 4; round++) passAlong(engines, clock);
@@ -61,7 +61,7 @@ Deno.test("agreeing: every member confirms through third parties that it never s
   assertEquals(engines.map(({ phase }) => phase), engines.map(() => "confirmed"));
 });
 
-Deno.test("agreeing: nobody is confirmed before all have the state, in whatever order messages come (E12)", () => {
+Deno.test("agreeing: no member is confirmed before all have the state, in any order of messages (E12)", () => {
   const clock = new TestClock();
   const engines = makeLine(["a", "b", "c", "d", "e"], clock);
   for (let round = 0; round < 3; round++) {
@@ -115,7 +115,7 @@ Deno.test("agreeing: counts each member whose bit is set, and no other (E12)", (
   assertEquals([agreed(), a.phase], [[true, true, true, true], "confirmed"]);
 });
 
-Deno.test("agreeing: a set about another state is ignored (E12)", () => {
+Deno.test("agreeing: ignores a set about another state (E12)", () => {
   for (const other of [{ digest: "f".repeat(16) }, { active: "f".repeat(16) }]) {
     const clock = new TestClock();
     const a = makeUnconfirmed(clock);
@@ -124,7 +124,7 @@ Deno.test("agreeing: a set about another state is ignored (E12)", () => {
   }
 });
 
-Deno.test("agreeing: a set of another length, or of what is no digit, is ignored (E12)", () => {
+Deno.test("agreeing: ignores a set of another length or with an invalid digit (E12)", () => {
   for (const set of ["", "__", "!", "é"]) {
     const clock = new TestClock();
     const a = makeUnconfirmed(clock);
@@ -134,7 +134,7 @@ Deno.test("agreeing: a set of another length, or of what is no digit, is ignored
   }
 });
 
-Deno.test("agreeing: what was reported of one state says nothing of the next (E12)", () => {
+Deno.test("agreeing: a report about one state does not count for the next (E12)", () => {
   const clock = new TestClock();
   const a = makeUnconfirmed(clock);
   note(a, a.applyIncoming("b", agreeingOf(a, "_"), clock.now));
@@ -143,7 +143,7 @@ Deno.test("agreeing: what was reported of one state says nothing of the next (E1
   assertEquals([a.phase, a.acknowledgedBy(2)], ["diffusing", 0]);
 });
 
-Deno.test("agreeing: what was reported of a member says nothing of its later life (E1, E12)", () => {
+Deno.test("agreeing: a report about a member does not count for its later incarnation (E1, E12)", () => {
   const clock = new TestClock();
   const a = makeUnconfirmed(clock);
   note(a, a.applyIncoming("b", agreeingOf(a, "_"), clock.now));
@@ -151,7 +151,7 @@ Deno.test("agreeing: what was reported of a member says nothing of its later lif
   assertEquals([a.phase, a.isAcknowledgedBy("c", 1)], ["diffusing", false]);
 });
 
-Deno.test("agreeing: where members sign a set is neither sent nor believed (L4)", () => {
+Deno.test("agreeing: where members sign, sets are neither sent nor believed (L4)", () => {
   const clock = new TestClock();
   const a = makeUnconfirmed(clock, true);
   note(a, a.applyIncoming("b", agreeingOf(a, "_"), clock.now));
@@ -163,7 +163,7 @@ Deno.test("agreeing: where members sign a set is neither sent nor believed (L4)"
   assertEquals(a.disseminate("b").delta.agreeing, undefined);
 });
 
-Deno.test("agreeing: an unversioned member counts by its own acknowledgement, and is passed on then (R3.5, E12)", () => {
+Deno.test("agreeing: an unversioned member counts by its own acknowledgement, and is then passed on (R3.5, E12)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "g"], clock);
   greet(a, b!, clock);

@@ -28,7 +28,7 @@ const SIGNED_REGRESSIONS: readonly (readonly [seed: number, what: string])[] = [
 const SEEDS = 200;
 const SIGNED_SEEDS = 100;
 
-Deno.test("E1, E3, E4, E5, E8 to E13 whatever the network does, nothing untrue is held or claimed, and all ends well", () => {
+Deno.test("chaos: whatever the network does, no member has or reports wrong state, and all converge (E1, E3, E4, E5, E8 to E13)", () => {
   for (const [seed] of REGRESSIONS) run(seed, { rageMs: 6_000 });
   for (const [seed] of LIVENESS_REGRESSIONS) run(seed, { rageMs: 3_000 });
   const base = crypto.getRandomValues(new Uint32Array(1))[0]! >>> 1;
@@ -36,7 +36,7 @@ Deno.test("E1, E3, E4, E5, E8 to E13 whatever the network does, nothing untrue i
   for (let seed = base; seed < base + SEEDS; seed++) run(seed, { rageMs: 2_000 });
 });
 
-Deno.test("E4 E8 E1 where members sign, whatever would be taken is signed by its owner, and all ends as well", () => {
+Deno.test("chaos: where members sign, all state that would be merged is signed by its owner, and all converge (E1, E4, E8)", () => {
   for (const [seed] of REGRESSIONS) run(seed, { rageMs: 6_000, signed: true });
   for (const [seed] of SIGNED_REGRESSIONS) run(seed, { rageMs: 2_000, signed: true });
   const base = crypto.getRandomValues(new Uint32Array(1))[0]! >>> 1;

@@ -42,7 +42,7 @@ function meetTwin(engine: Engine, clock: TestClock): void {
   note(engine, engine.greeted({ id: engine.id, life, digest: "", active: "" }, clock.now));
 }
 
-Deno.test("E1 what a peer says about me is never merged, be its number higher", () => {
+Deno.test("incarnation: a peer's entries about this member are never merged, also with a higher number (E1)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock);
   set(a, "k", "mine", clock);
@@ -54,7 +54,7 @@ Deno.test("E1 what a peer says about me is never merged, be its number higher", 
   assertEquals([valueOf(a, "a", "k"), valueOf(a, "a", "x")], ["mine", undefined]);
 });
 
-Deno.test("E1 what a peer says about me in a higher life is not merged either", () => {
+Deno.test("incarnation: a peer's entries about this member in a higher incarnation are not merged (E1)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock);
   set(a, "k", "mine", clock);
@@ -62,7 +62,7 @@ Deno.test("E1 what a peer says about me in a higher life is not merged either", 
   assertEquals([valueOf(a, "a", "k"), valueOf(a, "a", "x")], ["mine", undefined]);
 });
 
-Deno.test("E1 a higher life replaces a lower one whole: not one key of it is left", () => {
+Deno.test("incarnation: a higher one replaces a lower one whole, without any of its keys (E1)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
   tell(a, "b", memberDelta("b", lifeAt(clock, 0), [entry("k", 8, "old"), entry("gone", 9, 1)]), clock);
@@ -76,7 +76,7 @@ Deno.test("E1 a higher life replaces a lower one whole: not one key of it is lef
   );
 });
 
-Deno.test("E1 lives with the same milliseconds are told apart by their random parts", () => {
+Deno.test("incarnation: two with equal milliseconds differ by their random parts (E1)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
   tell(a, "b", memberDelta("b", lifeAt(clock, 0, 0.2), [entry("k", 9, "lower")]), clock);
@@ -85,7 +85,7 @@ Deno.test("E1 lives with the same milliseconds are told apart by their random pa
   assertEquals(valueOf(a, "b", "k"), "higher");
 });
 
-Deno.test("E1 what comes of a lower life is answered with what is held and is not merged", () => {
+Deno.test("incarnation: entries of a lower one are not merged, and are answered with the known version (E1)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
   const held = lifeAt(clock, 1);
@@ -99,7 +99,7 @@ Deno.test("E1 what comes of a lower life is answered with what is held and is no
   assertEquals(eventsOf(a).of("GossipUpdate"), []);
 });
 
-Deno.test("E1 a greeting in a higher life ends what is held of the lower one", () => {
+Deno.test("handshake: a higher incarnation ends the state of the lower one (E1)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(b, "k", "old", clock);
@@ -111,7 +111,7 @@ Deno.test("E1 a greeting in a higher life ends what is held of the lower one", (
   assertEquals(a.holdOf("b"), { life: again.life, number: 0 });
 });
 
-Deno.test("E1 a greeting in a lower life is refused, and changes nothing of what is held", () => {
+Deno.test("handshake: a lower incarnation is refused and changes no state (E1)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(b, "k", "held", clock);
@@ -124,7 +124,7 @@ Deno.test("E1 a greeting in a lower life is refused, and changes nothing of what
   assertEquals([valueOf(a, "b", "k"), a.lifeOf("b"), a.latestLife("b")], ["held", b.life, b.life]);
 });
 
-Deno.test("E1 a member restarted with its clock set back learns of its former life and lives above it", () => {
+Deno.test("incarnation: a member restarted with its clock set back learns of its earlier one and begins a higher one (E1)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(b, "k", "before", clock);
@@ -143,7 +143,7 @@ Deno.test("E1 a member restarted with its clock set back learns of its former li
   assertEquals(a.phase, "confirmed");
 });
 
-Deno.test("E1 an owner told of a higher life draws a new one above it, with a random part of its own", () => {
+Deno.test("incarnation: an owner that learns of a higher one draws one above it, with a random part of its own (E1)", () => {
   const lives = [0.1, 0.9].map((random) => {
     const clock = new TestClock();
     const [a] = makePair(clock, { random });
@@ -158,7 +158,7 @@ Deno.test("E1 an owner told of a higher life draws a new one above it, with a ra
   assertNotEquals(lives[0], lives[1]);
 });
 
-Deno.test("E1 an owner hears of a higher life from a greeting, from a delta, and from an answer alike", () => {
+Deno.test("incarnation: an owner learns of a higher one from a handshake, a delta and an answer alike (E1)", () => {
   for (const way of ["greeting", "delta", "answer", "empty delta"] as const) {
     const clock = new TestClock();
     const [a] = makePair(clock);
@@ -176,7 +176,7 @@ Deno.test("E1 an owner hears of a higher life from a greeting, from a delta, and
   }
 });
 
-Deno.test("E1 a lower or equal life of my own is no reason for a new one", () => {
+Deno.test("incarnation: a lower or equal one causes no new one (E1)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock);
   const { life } = a;
@@ -191,7 +191,7 @@ Deno.test("E1 a lower or equal life of my own is no reason for a new one", () =>
   assertEquals([refusal, a.life], ["id_conflict", life]);
 });
 
-Deno.test("E1 a peer that holds more of me than I ever gave out has met another process: I live anew", () => {
+Deno.test("incarnation: a peer with a higher version of this member than it ever sent causes a new one (E1)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock);
   set(a, "k", 1, clock);
@@ -200,7 +200,7 @@ Deno.test("E1 a peer that holds more of me than I ever gave out has met another 
   assertGreater(a.life, life);
 });
 
-Deno.test("E1 in a renewed life every key is set anew, from number 1, and deleted keys are not", () => {
+Deno.test("incarnation: a renewed one sets every live key again, from number 1, and no deleted key (E1)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(a, "x", 1, clock);
@@ -223,7 +223,7 @@ Deno.test("E1 in a renewed life every key is set anew, from number 1, and delete
   assertEquals([b.lifeOf("a"), a.acknowledgedBy(3)], [a.life, 1]);
 });
 
-Deno.test("E1 a late acknowledgement of the life before counts for nothing in the new one", () => {
+Deno.test("incarnation: a late acknowledgement of the earlier one does not count in the new one (E1)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(a, "x", 1, clock);
@@ -237,7 +237,7 @@ Deno.test("E1 a late acknowledgement of the life before counts for nothing in th
   assertEquals(valueOf(b, "a", "y"), 1);
 });
 
-Deno.test("E1 of claims, two in half of heartbeatExpiration are believed: the third is told as a conflict, and costs nothing else", () => {
+Deno.test("identity conflict: of false claims, two in half of heartbeatExpiration are believed, and the third only emits an event (E1)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, { settings: { heartbeatExpiration: 1_000 } });
   for (let times = 1; times <= 2; times++) {
@@ -260,7 +260,7 @@ Deno.test("E1 of claims, two in half of heartbeatExpiration are believed: the th
   assertGreater(a.life, life);
 });
 
-Deno.test("E1 no claim silences, in whatever form it comes and however often, and a conflict is told once in heartbeatExpiration", () => {
+Deno.test("identity conflict: no claim silences a member, in any form or number, and one event is emitted per heartbeatExpiration (E1)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock, { settings: { heartbeatExpiration: 1_000 } });
   const ways = [
@@ -282,7 +282,7 @@ Deno.test("E1 no claim silences, in whatever form it comes and however often, an
   assertEquals(eventsOf(a).of("ConflictDetected").length, 3);
 });
 
-Deno.test("E1 where members sign, three greetings by another process under the id within heartbeatExpiration silence the member", () => {
+Deno.test("identity conflict: where members sign, three handshakes by another process within heartbeatExpiration silence the member (E1)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock, { signs: true, settings: { heartbeatExpiration: 1_000 } });
   for (const advanceMs of [499, 499, 2]) {
@@ -302,7 +302,7 @@ Deno.test("E1 where members sign, three greetings by another process under the i
   assertEquals([later.silenced, eventsOf(later).of("ConflictDetected")], [false, []]);
 });
 
-Deno.test("E1 once silenced a member raises no more, says no more of it, takes nothing and tells nothing", () => {
+Deno.test("identity conflict: a silenced member begins no incarnation, emits no further event, and neither merges nor sends (E1)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock, { signs: true });
   silence(a, clock);
@@ -326,7 +326,7 @@ Deno.test("E1 once silenced a member raises no more, says no more of it, takes n
   assertEquals(eventsOf(a).all, []);
 });
 
-Deno.test("E1 higher lives further apart than a quarter of heartbeatExpiration are all believed", () => {
+Deno.test("identity conflict: higher incarnations more than a quarter of heartbeatExpiration apart are all believed (E1)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock, { settings: { heartbeatExpiration: 1_000 } });
   for (let times = 0; times < 12; times++) {
@@ -341,7 +341,7 @@ Deno.test("E1 higher lives further apart than a quarter of heartbeatExpiration a
   assertEquals([eventsOf(a).of("ConflictDetected").length, eventsOf(a).of("LifeRenewed").length], [3, 24]);
 });
 
-Deno.test("E1 of two processes with one id that share a peer both are told so, and each takes its turn", () => {
+Deno.test("identity conflict: two processes with one id that share a peer both emit an event and take turns (E1)", () => {
   const clock = new TestClock();
   const ids = ["twin", "c"];
   const [first, peer] = makeCluster(ids, clock);
@@ -369,7 +369,7 @@ Deno.test("E1 of two processes with one id that share a peer both are told so, a
   }
 });
 
-Deno.test("E1 whoever tells of a lower life is told of the higher one, whatever it was taken to hold", () => {
+Deno.test("incarnation: a peer that sends a lower one receives the higher one, whatever version it was known to have (E1)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "c"], clock);
   greet(a, b!, clock);
@@ -383,7 +383,7 @@ Deno.test("E1 whoever tells of a lower life is told of the higher one, whatever 
   assertEquals(valueOf(b!, "c", "k"), "new");
 });
 
-Deno.test("applyIncoming: answers a peer whose life is over with the later one, though it sends nothing (E1)", () => {
+Deno.test("incarnation: a peer whose own is over receives the later one, though it sends no entries (E1)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   for (const engine of [a, b]) note(engine, engine.countHeartbeat({}, clock.now));
@@ -395,7 +395,7 @@ Deno.test("applyIncoming: answers a peer whose life is over with the later one, 
   assertGreater(b.life, later);
 });
 
-Deno.test("applyIncoming: two processes with one id that share no peer are both told so (E1)", () => {
+Deno.test("identity conflict: two processes with one id that share no peer both emit an event (E1)", () => {
   const clock = new TestClock();
   const ids = ["twin", "p", "q"];
   const [first, p, q] = makeCluster(ids, clock);
@@ -421,7 +421,7 @@ Deno.test("applyIncoming: two processes with one id that share no peer are both 
   }
 });
 
-Deno.test("applyLiveness: the count of a process whose life is over says nothing of the later one (E1, L1)", () => {
+Deno.test("applyLiveness: a count of a process whose incarnation is over does not count for the later one (E1, L1)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, { settings: { heartbeatExpiration: 5_000 } });
   for (let interval = 0; interval < 40; interval++) note(b, b.countHeartbeat({}, clock.now));
@@ -438,7 +438,7 @@ Deno.test("applyLiveness: the count of a process whose life is over says nothing
   assertEquals([a.heartbeatOf("b")?.number, a.blockedMember("b")?.reason], [2, "expired"]);
 });
 
-Deno.test("applyLiveness: a count is not taken for that of an earlier life that is held still (E1, L1)", () => {
+Deno.test("applyLiveness: a count of a later incarnation does not count for the earlier one that is still stored (E1, L1)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, { settings: { heartbeatExpiration: 5_000 } });
   for (let interval = 0; interval < 40; interval++) note(b, b.countHeartbeat({}, clock.now));
@@ -454,7 +454,7 @@ Deno.test("applyLiveness: a count is not taken for that of an earlier life that 
   assertEquals(a.heartbeatOf("b")?.number, 60);
 });
 
-Deno.test("greeted: a life that a greeting began is passed on as a delta, not as a reset (E1)", () => {
+Deno.test("handshake: an incarnation that began with one is passed on as a delta, not as a reset (E1)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
   tell(a, "b", memberDelta("b", lifeAt(clock, 0), [entry("k", 1, 1)]), clock);

@@ -30,14 +30,14 @@ function conflicts(a: ReturnType<typeof holder>): readonly ConflictDetected[] {
   return eventsOf(a).of("ConflictDetected");
 }
 
-Deno.test("E3 for each key of a member the higher number wins", () => {
+Deno.test("merge: for each key of a member the higher number wins (E3)", () => {
   const a = holder();
   tell(a, "c", memberDelta("b", LIFE, [entry("x", 6, "new")], { after: 5 }), clock);
   assertEquals([valueOf(a, "b", "x"), valueOf(a, "b", "y")], ["new", "held"]);
   assertEquals(a.get("b", "x")?.number, 6);
 });
 
-Deno.test("E3 a lower number is ignored, without an event", () => {
+Deno.test("merge: ignores a lower number, without an event (E3)", () => {
   const a = holder();
   const old = memberDelta("b", LIFE, [entry("x", 2, "old"), entry("y", 4, "old")]);
   assertEquals(tell(a, "c", old, clock), new Map());
@@ -45,14 +45,14 @@ Deno.test("E3 a lower number is ignored, without an event", () => {
   assertEquals([conflicts(a), eventsOf(a).of("GossipUpdate")], [[], []]);
 });
 
-Deno.test("E3 an equal number with the same value is ignored, without an event", () => {
+Deno.test("merge: ignores an equal number with an equal value, without an event (E3)", () => {
   const a = holder();
   tell(a, "c", memberDelta("b", LIFE, [entry("x", 3, "held"), entry("y", 5, "held")]), clock);
   assertEquals(a.holdOf("b"), { life: LIFE, number: 5 });
   assertEquals([conflicts(a), eventsOf(a).of("GossipUpdate")], [[], []]);
 });
 
-Deno.test("E3 an equal number with another value is ignored, with a ConflictDetected event", () => {
+Deno.test("merge: ignores an equal number with another value, and emits ConflictDetected (E3)", () => {
   const a = holder();
   tell(a, "c", memberDelta("b", LIFE, [entry("x", 3, "other"), entry("y", 5, "held")]), clock);
   assertEquals(valueOf(a, "b", "x"), "held");
@@ -62,7 +62,7 @@ Deno.test("E3 an equal number with another value is ignored, with a ConflictDete
   assertEquals(eventsOf(a).of("GossipUpdate"), []);
 });
 
-Deno.test("E3 another type, or a deletion, under an equal number is another value", () => {
+Deno.test("merge: another type, or a deletion, under an equal number is another value (E3)", () => {
   const others: SentEntry[] = [{ ...entry("y", 5, "held"), type: TYPE.heartbeat }, tombstone("y", 5)];
   for (const other of others) {
     const a = holder();
@@ -72,14 +72,14 @@ Deno.test("E3 another type, or a deletion, under an equal number is another valu
   }
 });
 
-Deno.test("E3 of one message the news are merged though another of its entries is in conflict", () => {
+Deno.test("merge: takes the newer entries of a message that also has a conflicting one (E3)", () => {
   const a = holder();
   tell(a, "c", memberDelta("b", LIFE, [entry("x", 3, "other"), entry("y", 6, "new")]), clock);
   assertEquals([valueOf(a, "b", "x"), valueOf(a, "b", "y")], ["held", "new"]);
   assertEquals(conflicts(a).map(({ key }) => key), ["x"]);
 });
 
-Deno.test("E3 equal numbers of different lives, or of different members, are no conflict", () => {
+Deno.test("merge: equal numbers of different incarnations or members are no conflict (E3)", () => {
   const a = holder();
   tell(a, "c", memberDelta("c", LIFE, [entry("x", 3, "of c")]), clock);
   tell(a, "c", memberDelta("b", makeLife(clock.wallMs - 1, 0.5), [entry("x", 3, "earlier life")]), clock);
@@ -88,7 +88,7 @@ Deno.test("E3 equal numbers of different lives, or of different members, are no 
   assertEquals(valueOf(a, "b", "x"), "later life");
 });
 
-Deno.test("E3 keys are per member: what one sets under a key leaves the others' alone", () => {
+Deno.test("merge: keys belong to one member: a set at one leaves the key of others unchanged (E3)", () => {
   const [a, b] = makeCluster(["a", "b"], clock);
   set(a, "k", "of a", clock);
   set(b!, "k", "of b", clock);
@@ -98,7 +98,7 @@ Deno.test("E3 keys are per member: what one sets under a key leaves the others' 
   }
 });
 
-Deno.test("E3 ids and keys such as __proto__ are ids and keys like any other", () => {
+Deno.test("merge: ids and keys such as __proto__ are valid (E3)", () => {
   const ids = ["a", "__proto__", "constructor", "toString"];
   const [a] = makeCluster(ids, clock);
   for (const id of ids.slice(1)) {

@@ -25,7 +25,7 @@ function told(from: Engine, to: string): string {
     );
 }
 
-Deno.test("E5 what was only handed out counts for nothing: it is handed out again", () => {
+Deno.test("acknowledgement: entries that were only prepared do not count, and are prepared again (E5)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock);
   set(a, "x", 1, clock);
@@ -33,7 +33,7 @@ Deno.test("E5 what was only handed out counts for nothing: it is handed out agai
   assertEquals([a.acknowledgedBy(1), a.phase], [0, "diffusing"]);
 });
 
-Deno.test("E5 a lost request is sent again with the next round", () => {
+Deno.test("acknowledgement: a lost request is sent again in the next round (E5)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(a, "x", 1, clock);
@@ -44,7 +44,7 @@ Deno.test("E5 a lost request is sent again with the next round", () => {
   assertEquals([told(a, "b"), a.acknowledgedBy(1)], ["", 1]);
 });
 
-Deno.test("E5 where the reply is lost the request is sent again, and so is the reply", () => {
+Deno.test("acknowledgement: after a lost reply both request and reply are sent again (E5)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(a, "x", 1, clock);
@@ -55,7 +55,7 @@ Deno.test("E5 where the reply is lost the request is sent again, and so is the r
   assertEquals([valueOf(b, "a", "x"), valueOf(a, "b", "y"), told(a, "b"), told(b, "a")], [1, 1, "", ""]);
 });
 
-Deno.test("E5 where the acknowledgement is lost only what was replied is sent again", () => {
+Deno.test("acknowledgement: a lost one causes only the reply's entries to be sent again (E5)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(a, "x", 1, clock);
@@ -68,7 +68,7 @@ Deno.test("E5 where the acknowledgement is lost only what was replied is sent ag
   assertEquals([told(a, "b"), told(b, "a")], ["", ""]);
 });
 
-Deno.test("E12 where the acknowledgement is lost an equal digest with the next request takes its place", () => {
+Deno.test("acknowledgement: an equal digest in the next request replaces a lost one (E12)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   // Lives are part of what is compared: each has to know the other's.
@@ -84,7 +84,7 @@ Deno.test("E12 where the acknowledgement is lost an equal digest with the next r
   assertEquals([b.acknowledgedBy(2), b.acknowledgedBy(3)], [1, 0]);
 });
 
-Deno.test("greeted: an equal digest takes the place of every acknowledgement (E12)", () => {
+Deno.test("acknowledgement: an equal digest in a handshake replaces every one (E12)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   for (const engine of [a, b]) note(engine, engine.countHeartbeat({}, clock.now));
@@ -95,7 +95,7 @@ Deno.test("greeted: an equal digest takes the place of every acknowledgement (E1
   assertEquals([told(b, "a"), b.phase], ["", "confirmed"]);
 });
 
-Deno.test("E5 an acknowledgement counts however late it comes, but only for what it acknowledges", () => {
+Deno.test("acknowledgement: counts however late it comes, but only for its own entries (E5)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(a, "x", 1, clock);
@@ -112,7 +112,7 @@ Deno.test("E5 an acknowledgement counts however late it comes, but only for what
   assertEquals(a.acknowledgedBy(3), 1);
 });
 
-Deno.test("E5 a late acknowledgement of less takes back nothing of a later one", () => {
+Deno.test("acknowledgement: a late one of less does not lower a later one (E5)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock);
   set(a, "x", 1, clock);
@@ -128,7 +128,7 @@ Deno.test("E5 a late acknowledgement of less takes back nothing of a later one",
   assertEquals([told(a, "b"), a.acknowledgedBy(2)], ["a>2:3", 1]);
 });
 
-Deno.test("E5 a late acknowledgement of less takes back nothing of what a gap was filled with", () => {
+Deno.test("acknowledgement: a late one of less does not lower what repaired a gap (E5)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock);
   set(a, "x", 1, clock);
@@ -143,7 +143,7 @@ Deno.test("E5 a late acknowledgement of less takes back nothing of what a gap wa
   assertEquals([told(a, "b"), a.acknowledgedBy(2)], ["a>2:3", 1]);
 });
 
-Deno.test("E5 what a process held counts no more once others tell of a later one under its id", () => {
+Deno.test("acknowledgement: those of a process do not count after a report of a later one under its id (E5)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(b, "k", 1, clock);
@@ -155,7 +155,7 @@ Deno.test("E5 what a process held counts no more once others tell of a later one
   assertEquals(a.acknowledgedBy(1), 0);
 });
 
-Deno.test("E5 an acknowledgement that comes twice counts once", () => {
+Deno.test("acknowledgement: a repeated one counts once (E5)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock);
   set(a, "x", 1, clock);
@@ -164,7 +164,7 @@ Deno.test("E5 an acknowledgement that comes twice counts once", () => {
   assertEquals([told(a, "b"), a.acknowledgedBy(1)], ["", 1]);
 });
 
-Deno.test("E5 what was sent to one peer is not known to be held by another", () => {
+Deno.test("acknowledgement: state sent to one peer is not recorded for another (E5)", () => {
   const clock = new TestClock();
   const [a, b, c] = makeCluster(["a", "b", "c"], clock);
   greet(a, b!, clock);
@@ -174,7 +174,7 @@ Deno.test("E5 what was sent to one peer is not known to be held by another", () 
   assertEquals([told(a, "b"), told(a, "c"), a.acknowledgedBy(1), a.phase], ["", "a>0:1", 1, "diffusing"]);
 });
 
-Deno.test("E5 a peer that says it holds what was never sent to it raises nothing", () => {
+Deno.test("acknowledgement: a peer that reports a version never sent to it raises nothing (E5)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock);
   const empty = a.disseminate("b").sent;
@@ -185,7 +185,7 @@ Deno.test("E5 a peer that says it holds what was never sent to it raises nothing
   }
 });
 
-Deno.test("E5 a peer that says it holds more than was sent to it is believed as far as that", () => {
+Deno.test("acknowledgement: a peer that reports more than was sent is believed up to what was sent (E5)", () => {
   for (const number of [3, 2]) {
     const clock = new TestClock();
     const [a] = makePair(clock);
@@ -198,7 +198,7 @@ Deno.test("E5 a peer that says it holds more than was sent to it is believed as 
   }
 });
 
-Deno.test("E5 the same holds for other members' state", () => {
+Deno.test("acknowledgement: the rules hold for other members' state too (E5)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "c"], clock);
   greet(a, b!, clock);
@@ -211,7 +211,7 @@ Deno.test("E5 the same holds for other members' state", () => {
   }
 });
 
-Deno.test("E5 of several members those count as held of which the peer says nothing else", () => {
+Deno.test("acknowledgement: of several members, those without a reported version count as acknowledged (E5)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "c"], clock);
   greet(a, b!, clock);
@@ -223,7 +223,7 @@ Deno.test("E5 of several members those count as held of which the peer says noth
   assertEquals(told(a, "b"), "c>1:2");
 });
 
-Deno.test("E5 a number that an earlier life of the peer held counts for nothing in its next", () => {
+Deno.test("acknowledgement: a number from the peer's earlier incarnation does not count in its next (E5)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(a, "x", 1, clock);
@@ -238,7 +238,7 @@ Deno.test("E5 a number that an earlier life of the peer held counts for nothing 
   assertEquals([told(a, "b"), a.acknowledgedBy(1)], ["a>0:1,2", 0]);
 });
 
-Deno.test("E5 what a peer held counts no more as soon as anybody tells of a later life of it", () => {
+Deno.test("acknowledgement: a peer's versions do not count after any report of its later incarnation (E5)", () => {
   const clock = new TestClock();
   const [a, b, c] = makeCluster(["a", "b", "c"], clock);
   greet(a, b!, clock);
@@ -251,7 +251,7 @@ Deno.test("E5 what a peer held counts no more as soon as anybody tells of a late
   assertEquals([a.acknowledgedBy(number), a.isAcknowledgedBy("b", number)], [0, false]);
 });
 
-Deno.test("E5 to greet again in the same life changes nothing of what is known", () => {
+Deno.test("handshake: a second one in one incarnation changes no known version (E5)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(a, "x", 1, clock);
@@ -261,7 +261,7 @@ Deno.test("E5 to greet again in the same life changes nothing of what is known",
   assertEquals([told(a, "b"), a.acknowledgedBy(1)], ["a>1:2", 1]);
 });
 
-Deno.test("E5 what a peer told itself it holds: it is not told that again", () => {
+Deno.test("acknowledgement: state that a peer itself sent is not sent back to it (E5)", () => {
   const clock = new TestClock();
   const [a, b, c] = makeCluster(["a", "b", "c"], clock);
   greet(a, b!, clock);
@@ -277,7 +277,7 @@ Deno.test("E5 what a peer told itself it holds: it is not told that again", () =
   assertEquals(told(a, "b"), "");
 });
 
-Deno.test("E5 whatever is lost for a while, both sides end with the same state and know it", () => {
+Deno.test("acknowledgement: after any losses both sides converge and know it (E5)", () => {
   for (const lost of ["request", "reply", "ack"] as const) {
     const clock = new TestClock();
     const [a, b] = makePair(clock);
@@ -294,7 +294,7 @@ Deno.test("E5 whatever is lost for a while, both sides end with the same state a
   }
 });
 
-Deno.test("E5 E7 what a peer has no room for is not acknowledged, however well its reply arrives", () => {
+Deno.test("acknowledgement: state that a peer has no room for is not acknowledged, though its reply arrives (E5, E7)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b"], clock) as [Engine, Engine];
   const full = makeEngine("full", clock, { settings: { maxMembers: 2 } });
@@ -312,7 +312,7 @@ Deno.test("E5 E7 what a peer has no room for is not acknowledged, however well i
   assertEquals([b.acknowledgedBy(number), b.isAcknowledgedBy("full", number)], [0, false]);
 });
 
-Deno.test("E5 E12 what was forgotten of whom a peer lacks is not taken to be held when that member becomes active", () => {
+Deno.test("acknowledgement: a forgotten pending member does not count as acknowledged when it becomes active (E5, E12)", () => {
   const clock = new TestClock();
   const peers = Array.from({ length: 14 }, (_, index) => `p${index}`);
   const newcomers = Array.from({ length: 15 }, (_, index) => `x${index}`);
@@ -339,7 +339,7 @@ Deno.test("E5 E12 what was forgotten of whom a peer lacks is not taken to be hel
   assertEquals([a.isAcknowledgedBy("p1", 1), a.phase], [true, "confirmed"]);
 });
 
-Deno.test("E5 E7 part of a state acknowledges no value: a later one may have taken its place, beyond the part", () => {
+Deno.test("acknowledgement: part of a state acknowledges no value, since a later one may replace it beyond the part (E5, E7)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, { settings: { maxMessageBytes: 32_768 } });
   const waited = set(a, "waited", 1, clock);

@@ -142,7 +142,7 @@ function agreeWithAll(a: Engine, clock: TestClock): void {
   note(a, a.handleAck(a.disseminate("b").sent, new Map(), clock.now));
 }
 
-Deno.test("E6 where nothing changed nothing is looked at, at 10,000 members", () => {
+Deno.test("cost: without changes no member is read, at 10,000 members (E6)", () => {
   const clock = new TestClock();
   const a = largeCluster(clock);
   const work = workOf(() => {
@@ -159,7 +159,7 @@ Deno.test("E6 where nothing changed nothing is looked at, at 10,000 members", ()
   assertEquals(work, { changed: 0, deltas: 1, hashes: 0, named: 0 });
 });
 
-Deno.test("E6 where all are known to agree a round is one heartbeat, which looks at no member, at 10,000", () => {
+Deno.test("cost: with convergence a round is one heartbeat, which reads no member, at 10,000 members (E6)", () => {
   const clock = new TestClock();
   const a = largeCluster(clock);
   note(a, a.countHeartbeat({}, clock.now));
@@ -177,7 +177,7 @@ Deno.test("E6 where all are known to agree a round is one heartbeat, which looks
   assertEquals(work, { changed: 0, deltas: 0, hashes: 0, named: 0 });
 });
 
-Deno.test("E6 vectors are so rare that naming all members costs a bounded share of the time", () => {
+Deno.test("cost: vectors are rare enough that naming all members takes a bounded share of the time (E6)", () => {
   const clock = new TestClock();
   const a = largeCluster(clock);
   const intervals = 2 * SETTINGS.heartbeatExpiration / SETTINGS.gossipInterval;
@@ -192,7 +192,7 @@ Deno.test("E6 vectors are so rare that naming all members costs a bounded share 
   assert(work.named > 60 * MANY, `${work.named}`);
 });
 
-Deno.test("E6 after one change one member is looked at, whoever it is of and whoever the peer, at 10,000", () => {
+Deno.test("cost: after one change one member is read, for any member and any peer, at 10,000 members (E6)", () => {
   const clock = new TestClock();
   const a = largeCluster(clock);
   const life = makeLife(clock.wallMs, 0.5);
@@ -216,7 +216,7 @@ Deno.test("E6 after one change one member is looked at, whoever it is of and who
   assertEquals(again.named, 0);
 });
 
-Deno.test("E6 what a delta costs grows with what changed", () => {
+Deno.test("cost: that of a delta grows with the changes (E6)", () => {
   const clock = new TestClock();
   const a = largeCluster(clock);
   const life = makeLife(clock.wallMs, 0.5);
@@ -236,7 +236,7 @@ Deno.test("E6 what a delta costs grows with what changed", () => {
   }
 });
 
-Deno.test("E6 a delta costs by the keys that changed, not by those that there are", () => {
+Deno.test("cost: that of a delta depends on the changed keys, not on all keys (E6)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   for (let key = 0; key < 2_000; key++) set(a, `k${key}`, key, clock);
@@ -252,7 +252,7 @@ Deno.test("E6 a delta costs by the keys that changed, not by those that there ar
   assert(looked > 0 && looked < 12, `${looked} entries were looked at`);
 });
 
-Deno.test("E6 blocking and freeing costs no walk over members, at 10,000", () => {
+Deno.test("cost: a block or a release reads no other member, at 10,000 members (E6)", () => {
   const clock = new TestClock();
   const a = largeCluster(clock);
   const ids = [...a.activeIds()];
@@ -266,7 +266,7 @@ Deno.test("E6 blocking and freeing costs no walk over members, at 10,000", () =>
   assertEquals(a.digest, digest);
 });
 
-Deno.test("E6 heartbeats cost no delta, also where a tombstone was forgotten or a reset taken", () => {
+Deno.test("cost: heartbeats need no delta, also after a forgotten tombstone or a reset (E6)", () => {
   const clock = new TestClock();
   const [a, b, c] = makeCluster(["a", "b", "c"], clock, { settings: { tombstoneRetention: 1_000 } });
   for (const [left, right] of [[a, b!], [b!, c!]] as const) greet(left, right, clock);
@@ -305,7 +305,7 @@ function loseAll(a: Engine, peer: string, clock: TestClock): void {
   note(a, a.answerReconcile(peer, { from: "", until: undefined, members: new Map() }));
 }
 
-Deno.test("E6 what is remembered of peers is bounded, never a table of peers and members", () => {
+Deno.test("cost: the memory of peers is bounded, never a table of peers and members (E6)", () => {
   const clock = new TestClock();
   const a = largeCluster(clock);
   for (let peer = 0; peer < 20; peer++) note(a, a.disseminate(`m${peer}`));
@@ -316,7 +316,7 @@ Deno.test("E6 what is remembered of peers is bounded, never a table of peers and
   assert(a.footprint.waiting > limit / 2);
 });
 
-Deno.test("E6 a peer of which something was dropped is taken to be up to date, and is not called confirmed", () => {
+Deno.test("cost: a peer with dropped pending entries counts as up to date, but not as confirmed (E6)", () => {
   const clock = new TestClock();
   const a = largeCluster(clock);
   for (let peer = 0; peer < 8; peer++) loseAll(a, `m${peer}`, clock);
@@ -328,7 +328,7 @@ Deno.test("E6 a peer of which something was dropped is taken to be up to date, a
   assertEquals([a.acknowledgedBy(1), a.phase], [1, "reconciling"]);
 });
 
-Deno.test("E6 what a peer lacks though it was dropped, its own answer brings", () => {
+Deno.test("cost: entries that were dropped as pending are sent after the peer's own answer (E6)", () => {
   const clock = new TestClock();
   const a = largeCluster(clock);
   for (let peer = 0; peer < 8; peer++) loseAll(a, `m${peer}`, clock);
@@ -343,7 +343,7 @@ Deno.test("E6 what a peer lacks though it was dropped, its own answer brings", (
   assertEquals(["x", "y"].map((key) => empty.get("m5000", key)?.number), [3, 2]);
 });
 
-Deno.test("E6 the peers to draw from are those that are active, without this member, whoever comes and goes", () => {
+Deno.test("cost: peers are drawn from the active members without this one, whatever members come and go (E6)", () => {
   const clock = new TestClock();
   const engine = makeEngine("self", clock);
   const random = new Random(0.5);

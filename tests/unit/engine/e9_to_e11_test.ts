@@ -54,7 +54,7 @@ function beating(clock: TestClock): [Engine, Engine] {
   return [a, b];
 }
 
-Deno.test("E9 a member that is silent for longer than the expiration is blocked, and not before", () => {
+Deno.test("age: a member silent for longer than the expiration is blocked, and not before (E9)", () => {
   const clock = new TestClock();
   const [a] = beating(clock);
   live(a, clock, 5_000);
@@ -63,7 +63,7 @@ Deno.test("E9 a member that is silent for longer than the expiration is blocked,
   assertEquals(blockedAt(a), { b: "expired" });
 });
 
-Deno.test("E9 a member that never sent a heartbeat expires too, counted from when it joined", () => {
+Deno.test("age: a member that never sent a heartbeat expires too, counted from its join (E9)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a"], clock, { settings: SETTINGS });
   live(a, clock, 4_000);
@@ -74,7 +74,7 @@ Deno.test("E9 a member that never sent a heartbeat expires too, counted from whe
   assertEquals(blockedAt(a), { late: "expired" });
 });
 
-Deno.test("E9 the time for which the loop itself stood still counts for nobody", () => {
+Deno.test("age: the time in which the loop itself stood still does not count (E9)", () => {
   const clock = new TestClock();
   const [a] = beating(clock);
   live(a, clock, 3_000);
@@ -88,7 +88,7 @@ Deno.test("E9 the time for which the loop itself stood still counts for nobody",
   assertEquals(blockedAt(a), { b: "expired" });
 });
 
-Deno.test("E9 a count that another member says again is no newer one, and keeps nobody alive", () => {
+Deno.test("age: a count that another member repeats is not newer, and keeps no member alive (E9)", () => {
   const clock = new TestClock();
   const [a, b] = beating(clock);
   const { life, number } = b.holdOf("b")!;
@@ -100,7 +100,7 @@ Deno.test("E9 a count that another member says again is no newer one, and keeps 
   assertEquals(blockedAt(a), { b: "expired" });
 });
 
-Deno.test("E9 news of a member's state alone keep nobody alive", () => {
+Deno.test("age: new state of a member alone does not keep it alive (E9)", () => {
   const clock = new TestClock();
   const [a, b] = beating(clock);
   const { life, number } = b.holdOf("b")!;
@@ -112,7 +112,7 @@ Deno.test("E9 news of a member's state alone keep nobody alive", () => {
   assertEquals([blockedAt(a), valueOf(a, "b", "k")], [{ b: "expired" }, 1]);
 });
 
-Deno.test("E9 a step of the wall clock ages nobody", () => {
+Deno.test("age: a step of the wall clock has no effect (E9)", () => {
   const clock = new TestClock();
   const [a] = beating(clock);
   clock.wallMs += 86_400_000;
@@ -122,7 +122,7 @@ Deno.test("E9 a step of the wall clock ages nobody", () => {
   assertEquals(blockedAt(a), {});
 });
 
-Deno.test("E10 a newer heartbeat, from whomever, frees an expired member, and its age begins anew", () => {
+Deno.test("block: a newer heartbeat from any peer frees an expired member, and its age restarts (E10)", () => {
   const clock = new TestClock();
   const [a, b] = beating(clock);
   live(a, clock, 6_000);
@@ -135,7 +135,7 @@ Deno.test("E10 a newer heartbeat, from whomever, frees an expired member, and it
   assertEquals(blockedAt(a), {});
 });
 
-Deno.test("E10 its own greeting frees an expired member", () => {
+Deno.test("block: an expired member's own handshake frees it (E10)", () => {
   const clock = new TestClock();
   const [a, b] = beating(clock);
   live(a, clock, 6_000);
@@ -143,7 +143,7 @@ Deno.test("E10 its own greeting frees an expired member", () => {
   assertEquals(blockedAt(a), {});
 });
 
-Deno.test("E10 one that left is freed by a later life alone, and no greeting or heartbeat of the same", () => {
+Deno.test("block: only a later incarnation frees a member that left, no handshake or heartbeat of the same one (E10)", () => {
   const clock = new TestClock();
   const [a, b] = beating(clock);
   note(b, b.leave(clock.now));
@@ -161,7 +161,7 @@ Deno.test("E10 one that left is freed by a later life alone, and no greeting or 
   assertEquals(blockedAt(a), {});
 });
 
-Deno.test("E10 left takes the place of expired without a second event", () => {
+Deno.test("block: left replaces expired without a second event (E10)", () => {
   const clock = new TestClock();
   const [a, b] = beating(clock);
   live(a, clock, 6_000);
@@ -176,7 +176,7 @@ Deno.test("E10 left takes the place of expired without a second event", () => {
   assertEquals(eventsOf(a).of("MemberBlocked").length, 1);
 });
 
-Deno.test("E10 the state of a blocked member is passed on, and its count is not", () => {
+Deno.test("block: the state of a blocked member is passed on, and its count is not (E10)", () => {
   const clock = new TestClock();
   const [a, , c] = makeCluster(["a", "b", "c"], clock, { settings: SETTINGS });
   const told = memberDelta("b", LIFE, [entry("k", 1, "old"), heartbeat(2), entry("j", 3, "new")], {
@@ -193,7 +193,7 @@ Deno.test("E10 the state of a blocked member is passed on, and its count is not"
   assertEquals([valueOf(c!, "b", "j"), c!.heartbeatOf("b")], ["new", undefined]);
 });
 
-Deno.test("E10 that a blocked member left is passed on", () => {
+Deno.test("block: the departure of a blocked member is passed on (E10)", () => {
   const clock = new TestClock();
   const [a, , c] = makeCluster(["a", "b", "c"], clock, { settings: SETTINGS });
   tell(a, "b", memberDelta("b", LIFE, [heartbeat(1), entry(GRACEFULLY_LEFT_KEY, 2, {})]), clock);
@@ -201,7 +201,7 @@ Deno.test("E10 that a blocked member left is passed on", () => {
   assertEquals(blockedAt(c!), { b: "left" });
 });
 
-Deno.test("E10 that a peer blocks this member is told once, until the peer is greeted", () => {
+Deno.test("self-block: emits one event per peer until the next handshake with it (E10)", () => {
   const clock = new TestClock();
   const [a, b] = beating(clock);
   for (let times = 0; times < 3; times++) note(a, a.toldBlocked("b", "expired"));
@@ -211,7 +211,7 @@ Deno.test("E10 that a peer blocks this member is told once, until the peer is gr
   assertEquals(eventsOf(a).of("SelfBlocked").length, 2);
 });
 
-Deno.test("E10 R6.5 a topology that names this member as blocked is told, and blocks nobody", () => {
+Deno.test("self-block: a topology that lists this member as blocked emits an event, and blocks no member (E10, R6.5)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
   note(a, a.setTopology({ members: ["a", "b"], blocked: ["a"] }, clock.now));
@@ -219,7 +219,7 @@ Deno.test("E10 R6.5 a topology that names this member as blocked is told, and bl
   assertEquals(eventsOf(a).of("SelfBlocked"), [{ type: "SelfBlocked", reason: "topology" }]);
 });
 
-Deno.test("E11 what departed is passed on for half the retention, and kept for all of it", () => {
+Deno.test("forget: state of a departed member is passed on for half the retention, and kept for all of it (E11)", () => {
   const clock = new TestClock();
   const [a, , c] = makeCluster(["a", "b", "c"], clock, {
     settings: { ...SETTINGS, heartbeatExpiration: 60_000 },
@@ -241,7 +241,7 @@ Deno.test("E11 what departed is passed on for half the retention, and kept for a
   assertEquals(deletions.map(({ key }) => key), ["k", GRACEFULLY_LEFT_KEY]);
 });
 
-Deno.test("E11 no slower peer brings back what was forgotten; a higher number does, from nothing", () => {
+Deno.test("forget: a slower peer does not bring forgotten state back; a higher number does, from the beginning (E11)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a"], clock, { settings: SETTINGS });
   tell(a, "p", memberDelta("x", LIFE, [entry("k", 5, "v")]), clock);
@@ -259,7 +259,7 @@ Deno.test("E11 no slower peer brings back what was forgotten; a higher number do
   assertEquals(valueOf(a, "x", "k"), "w");
 });
 
-Deno.test("E11 state of one that is in no topology is held inactive, and forgotten from when it was first heard", () => {
+Deno.test("forget: state of a member in no topology is inactive, and forgotten from its first arrival (E11)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a"], clock, { settings: SETTINGS });
   tell(a, "p", memberDelta("x", LIFE, [entry("k", 1, "v")]), clock);
@@ -270,7 +270,7 @@ Deno.test("E11 state of one that is in no topology is held inactive, and forgott
   assertEquals(valueOf(a, "x", "k"), undefined);
 });
 
-Deno.test("E11 one that comes into the topology in time is kept", () => {
+Deno.test("forget: a member that joins the topology in time is kept (E11)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a"], clock, { settings: { ...SETTINGS, heartbeatExpiration: 60_000 } });
   tell(a, "p", memberDelta("x", LIFE, [entry("k", 1, "v")]), clock);
@@ -280,7 +280,7 @@ Deno.test("E11 one that comes into the topology in time is kept", () => {
   assertEquals(valueOf(a, "x", "k"), "v");
 });
 
-Deno.test("E10 that a peer blocks this member is forgotten with the peer, and told anew when it is back", () => {
+Deno.test("self-block: is forgotten with the peer, and emits an event again when it returns (E10)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock);
   const told = () => note(a, a.toldBlocked("b", "expired")).events.length;
@@ -290,7 +290,7 @@ Deno.test("E10 that a peer blocks this member is forgotten with the peer, and to
   assertEquals(told(), 1);
 });
 
-Deno.test("merge: a later life frees a member, a reset of the same life does not (E10)", () => {
+Deno.test("merge: a later incarnation frees a member, a reset of the same one does not (E10)", () => {
   const clock = new TestClock();
   const [a] = beating(clock);
   tell(a, "someone", memberDelta("b", LIFE, [entry("k", 1, 1), entry("l", 2, 1)]), clock);
@@ -304,7 +304,7 @@ Deno.test("merge: a later life frees a member, a reset of the same life does not
   assertEquals([a.lifeOf("b"), blockedAt(a)], [later, {}]);
 });
 
-Deno.test("merge: a later life frees a member that left and was forgotten, the same life does not (E10, E11)", () => {
+Deno.test("merge: a later incarnation frees a member that left and was forgotten, the same one does not (E10, E11)", () => {
   const clock = new TestClock();
   const [a] = beating(clock);
   const { life, number } = a.holdOf("b")!;
@@ -324,7 +324,7 @@ Deno.test("merge: a later life frees a member that left and was forgotten, the s
   assertEquals([a.lifeOf("b"), blockedAt(a)], [later, {}]);
 });
 
-Deno.test("merge: a later life frees a member that left, also where no memory of it is left (E10, E11)", () => {
+Deno.test("merge: a later incarnation frees a member that left, also where no memory of it remains (E10, E11)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock, { settings: { ...SETTINGS, maxMembers: 2 } });
   tell(a, "b", memberDelta("b", LIFE, [entry(GRACEFULLY_LEFT_KEY, 1, {})]), clock);
@@ -338,7 +338,7 @@ Deno.test("merge: a later life frees a member that left, also where no memory of
   assertEquals(a.blockedMember("b"), undefined);
 });
 
-Deno.test("merge: the owner of a forgotten member's earlier life learns of the later one (E1, E11)", () => {
+Deno.test("merge: the owner of a forgotten member's earlier incarnation learns of the later one (E1, E11)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock, { settings: SETTINGS });
   const later = lifeAbove(LIFE, clock.wallMs, 0.5);
@@ -351,7 +351,7 @@ Deno.test("merge: the owner of a forgotten member's earlier life learns of the l
   assertEquals([tell(a, "b", old, clock), a.holdOf("x")], [new Map(), undefined]);
 });
 
-Deno.test("merge: a member that was forgotten is not blocked when it is heard of again (E11)", () => {
+Deno.test("merge: a forgotten member is not blocked when its state arrives again (E11)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock, { settings: SETTINGS });
   tell(a, "b", memberDelta("x", LIFE, [entry("k", 1, 1)]), clock);
@@ -360,7 +360,7 @@ Deno.test("merge: a member that was forgotten is not blocked when it is heard of
   assertEquals([a.holdOf("x")?.number, a.blockedMember("x")], [2, undefined]);
 });
 
-Deno.test("disseminate: what a peer lacks of a departed member is no repair under way, and waits for nothing (E11)", () => {
+Deno.test("disseminate: missing state of a departed member is no repair, and no wait needs it (E11)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock, { settings: { ...SETTINGS, departedRetention: 4_000 } });
   tell(a, "someone", memberDelta("x", LIFE, [entry("k", 1, 1)]), clock);

@@ -41,7 +41,7 @@ function wouldTellOfG(engine: Engine, peerId: string): string[] | undefined {
   return engine.disseminate(peerId).delta.members.find(({ id }) => id === "g")?.entries.map(({ key }) => key);
 }
 
-Deno.test("a foreign member's entries are taken key by key, whatever was missed before them", () => {
+Deno.test("unversioned member: its entries are merged key by key, also after missed ones", () => {
   const clock = new TestClock();
   const [a] = makeMixed(clock);
   tellOfG(a, "g", [entry("x", 7, "new")], clock);
@@ -49,7 +49,7 @@ Deno.test("a foreign member's entries are taken key by key, whatever was missed 
   assertEquals([valueOf(a, "g", "x"), valueOf(a, "g", "y")], ["new", "late"]);
 });
 
-Deno.test("of a foreign member the higher number of a key wins, in whatever order they come", () => {
+Deno.test("unversioned member: the higher number of a key wins, in any order of arrival", () => {
   const clock = new TestClock();
   const [a, b] = makeMixed(clock);
   tellOfG(a, "g", [entry("x", 7, "new")], clock);
@@ -60,7 +60,7 @@ Deno.test("of a foreign member the higher number of a key wins, in whatever orde
   assertEquals(a.digest, b.digest);
 });
 
-Deno.test("an equal number with another value of a foreign member is a conflict and is ignored", () => {
+Deno.test("unversioned member: an equal number with another value is a conflict and is ignored", () => {
   const clock = new TestClock();
   const [a] = makeMixed(clock);
   tellOfG(a, "g", [entry("x", 7, 1)], clock);
@@ -69,7 +69,7 @@ Deno.test("an equal number with another value of a foreign member is a conflict 
   assertEquals(eventsOf(a).of("ConflictDetected").map(({ reason }) => reason), ["value"]);
 });
 
-Deno.test("what came late of a foreign member goes on although a higher number went on before", () => {
+Deno.test("unversioned member: a late entry is passed on, although a higher number was passed on before", () => {
   const clock = new TestClock();
   const [a, b] = makeMixed(clock);
   tellOfG(a, "g", [entry("x", 7, 1)], clock);
@@ -81,7 +81,7 @@ Deno.test("what came late of a foreign member goes on although a higher number w
   assertEquals(wouldTellOfG(a, "b"), undefined);
 });
 
-Deno.test("E5 what was sent of a foreign member is sent again until it is acknowledged", () => {
+Deno.test("unversioned member: its entries are sent again until they are acknowledged (E5)", () => {
   const clock = new TestClock();
   const [a, b] = makeMixed(clock);
   tellOfG(a, "g", [entry("x", 7, 1)], clock);
@@ -93,7 +93,7 @@ Deno.test("E5 what was sent of a foreign member is sent again until it is acknow
   assertEquals(wouldTellOfG(a, "b"), undefined);
 });
 
-Deno.test("E5 an acknowledgement counts for what was sent of a foreign member, not for what came after", () => {
+Deno.test("unversioned member: an acknowledgement counts for the sent entries, not for later ones (E5)", () => {
   const clock = new TestClock();
   const [a, b] = makeMixed(clock);
   tellOfG(a, "g", [entry("x", 7, 1)], clock);
@@ -106,7 +106,7 @@ Deno.test("E5 an acknowledgement counts for what was sent of a foreign member, n
   assertEquals(wouldTellOfG(a, "b"), ["y"]);
 });
 
-Deno.test("what a peer tells of a foreign member does not go back to it, and what it lacks of it goes", () => {
+Deno.test("unversioned member: its entries are not sent back to their sender, and missing ones are sent", () => {
   const clock = new TestClock();
   const [a] = makeMixed(clock);
   tellOfG(a, "b", [entry("x", 7, 1)], clock);
@@ -118,7 +118,7 @@ Deno.test("what a peer tells of a foreign member does not go back to it, and wha
   assertEquals(wouldTellOfG(a, "b"), undefined);
 });
 
-Deno.test("a peer that tells an earlier entry of a foreign member lacks the later one, whatever it acknowledged", () => {
+Deno.test("unversioned member: a peer that sends an earlier entry lacks the later one, whatever it acknowledged", () => {
   const clock = new TestClock();
   const [a, b] = makeMixed(clock);
   tellOfG(a, "g", [entry("w", 1, 1), entry("x", 9, 2)], clock);
@@ -127,7 +127,7 @@ Deno.test("a peer that tells an earlier entry of a foreign member lacks the late
   assertEquals(wouldTellOfG(a, "b"), ["x"]);
 });
 
-Deno.test("E1 a foreign member is never told of itself", () => {
+Deno.test("unversioned member: its own entries are never sent to it (E1)", () => {
   const clock = new TestClock();
   const [a] = makeMixed(clock);
   tellOfG(a, "g", [entry("x", 9, 2)], clock);
@@ -135,7 +135,7 @@ Deno.test("E1 a foreign member is never told of itself", () => {
   assertEquals([wouldTellOfG(a, "g"), a.footprint.waiting], [undefined, 0]);
 });
 
-Deno.test("E12 two that hold different parts of a foreign member's state find out, and both get all", () => {
+Deno.test("unversioned member: two peers with different parts of its state notice that, and both get all (E12)", () => {
   const clock = new TestClock();
   const [a, b] = makeMixed(clock);
   // Each takes the other to hold what it holds itself, as after memories were dropped.
@@ -155,7 +155,7 @@ Deno.test("E12 two that hold different parts of a foreign member's state find ou
   assertEquals(a.digest, b.digest);
 });
 
-Deno.test("E8 a whole state of a foreign member takes away nothing that it does not list", () => {
+Deno.test("unversioned member: a whole state removes no entry that it omits (E8)", () => {
   const clock = new TestClock();
   const [a] = makeMixed(clock);
   tellOfG(a, "g", [entry("x", 7, 1)], clock);
@@ -163,7 +163,7 @@ Deno.test("E8 a whole state of a foreign member takes away nothing that it does 
   assertEquals(a.entriesOf("g").map(({ key }) => key), ["x", "y"]);
 });
 
-Deno.test("E8 a foreign member's entry without a value deletes, and is kept for as long as the member", () => {
+Deno.test("unversioned member: an entry without a value deletes, and is kept as long as the member (E8)", () => {
   const clock = new TestClock();
   const [a, b] = makeMixed(clock);
   tellOfG(a, "g", [entry("x", 7, 1), entry("y", 8, 1)], clock);
@@ -178,7 +178,7 @@ Deno.test("E8 a foreign member's entry without a value deletes, and is kept for 
   assertEquals(b.entriesOf("g"), []);
 });
 
-Deno.test("E9 a newer heartbeat of a foreign member is a sign of life, by whatever way it came", () => {
+Deno.test("unversioned member: a newer heartbeat is a sign of life by any way (E9)", () => {
   const clock = new TestClock();
   const [a] = makeMixed(clock);
   const live = (number: number, by: string) => {
@@ -197,7 +197,7 @@ Deno.test("E9 a newer heartbeat of a foreign member is a sign of life, by whatev
   assertEquals(a.blockedMember("g"), undefined);
 });
 
-Deno.test("E10 of a foreign member that is blocked all goes on but its heartbeat", () => {
+Deno.test("unversioned member: a blocked one's state is passed on without its heartbeat (E10)", () => {
   const clock = new TestClock();
   const [a, b] = makeMixed(clock);
   tellOfG(a, "g", [heartbeat(1), entry("x", 2, 1)], clock);
@@ -215,7 +215,7 @@ Deno.test("E10 of a foreign member that is blocked all goes on but its heartbeat
   assert(wouldTellOfG(a, "b")!.includes("x"));
 });
 
-Deno.test("E10 a foreign member that says it left is blocked as such", () => {
+Deno.test("unversioned member: one with the gracefully-left key is blocked as left (E10)", () => {
   const clock = new TestClock();
   const [a] = makeMixed(clock);
   tellOfG(a, "b", [entry(GRACEFULLY_LEFT_KEY, 5, {})], clock);
@@ -224,7 +224,7 @@ Deno.test("E10 a foreign member that says it left is blocked as such", () => {
   assertEquals(a.blockedMember("g")?.reason, "left");
 });
 
-Deno.test("E11 what was forgotten of a foreign member comes back only with a higher number", () => {
+Deno.test("unversioned member: forgotten state comes back only with a higher number (E11)", () => {
   const clock = new TestClock();
   const [a] = makeMixed(clock);
   tellOfG(a, "g", [entry("x", 7, 1), entry("y", 9, 1)], clock);
@@ -239,7 +239,7 @@ Deno.test("E11 what was forgotten of a foreign member comes back only with a hig
   assertEquals(a.entriesOf("g").map(({ key }) => key), ["x"]);
 });
 
-Deno.test("E5 a late acknowledgement of what was forgotten since says nothing of what is held anew", () => {
+Deno.test("unversioned member: a late acknowledgement of forgotten state does not count for new state (E5)", () => {
   const clock = new TestClock();
   const [a] = makeMixed(clock);
   tellOfG(a, "g", [entry("x", 7, 1)], clock);
@@ -253,7 +253,7 @@ Deno.test("E5 a late acknowledgement of what was forgotten since says nothing of
   assertEquals(wouldTellOfG(a, "b"), ["x"]);
 });
 
-Deno.test("E1 a life takes the place of what was held of the id as a foreign member's, whole", () => {
+Deno.test("unversioned member: an incarnation of its id replaces all its state (E1)", () => {
   const clock = new TestClock();
   const [a] = makeMixed(clock);
   tellOfG(a, "g", [entry("x", 9, 1)], clock);
@@ -263,7 +263,7 @@ Deno.test("E1 a life takes the place of what was held of the id as a foreign mem
   assertEquals(valueOf(a, "g", "x"), undefined);
 });
 
-Deno.test("R3.5 a foreign member counts as holding all only when it has acknowledged all", () => {
+Deno.test("unversioned member: counts as up to date only after it acknowledged everything (R3.5)", () => {
   const clock = new TestClock();
   const [a, b] = makeMixed(clock);
   set(a, "x", 1, clock);
@@ -276,7 +276,7 @@ Deno.test("R3.5 a foreign member counts as holding all only when it has acknowle
   assertEquals(a.phase, "confirmed");
 });
 
-Deno.test("merge: of an unversioned member an equal value under a higher number is news", () => {
+Deno.test("merge: takes an equal value of an unversioned member under a higher number", () => {
   const clock = new TestClock();
   const [a] = makeMixed(clock);
   tellOfG(a, "g", [entry("x", 3, "v")], clock);
@@ -284,7 +284,7 @@ Deno.test("merge: of an unversioned member an equal value under a higher number 
   assertEquals([a.get("g", "x")?.number, wouldTellOfG(a, "b")], [7, ["x"]]);
 });
 
-Deno.test("merge: an unversioned member's heartbeat is no other entry, and none that was deleted (E9)", () => {
+Deno.test("merge: an unversioned member's heartbeat is no other entry, and no deleted one (E9)", () => {
   const clock = new TestClock();
   const [a] = makeMixed(clock);
   tellOfG(a, "g", [heartbeat(2)], clock);
@@ -295,7 +295,7 @@ Deno.test("merge: an unversioned member's heartbeat is no other entry, and none 
   assertEquals(a.blockedMember("g")?.reason, "expired");
 });
 
-Deno.test("merge: refuses what exceeds the limits of an unversioned member, and takes what replaces (E7)", () => {
+Deno.test("merge: refuses entries over the limits of an unversioned member, and takes replacements (E7)", () => {
   const clock = new TestClock();
   const [a] = makeMixed(clock, { maxKeysPerMember: 2 });
   const keys = (...numbers: number[]) => numbers.map((number) => entry(`k${number}`, number, 1));
@@ -308,7 +308,7 @@ Deno.test("merge: refuses what exceeds the limits of an unversioned member, and 
   assertEquals([valueOf(a, "g", "k8"), eventsOf(a).of("ConflictDetected").length], [2, 1]);
 });
 
-Deno.test("merge: refuses an unversioned member's state that fits no message, for it cannot be cut (E7)", () => {
+Deno.test("merge: refuses an unversioned member's state that fits no message, because it cannot be cut (E7)", () => {
   const clock = new TestClock();
   const [a] = makeMixed(clock, { maxMessageBytes: 16_384 });
   const large = memberDelta("g", FOREIGN_LIFE, [entry("x", 1, "x".repeat(9_000))]);

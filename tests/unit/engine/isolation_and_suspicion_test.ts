@@ -31,7 +31,7 @@ Deno.test("Suspicions: a suspicion is due after the wait, and not before (C3)", 
   assertEquals([suspicions.has("a"), suspicions.has("b")], [true, false]);
 });
 
-Deno.test("Suspicions: a restart begins the wait anew, and suspects nobody (C4)", () => {
+Deno.test("Suspicions: a second start restarts the wait, and suspects no member (C4)", () => {
   const suspicions = new Suspicions();
   suspicions.restart("a", 0);
   assertEquals(suspicions.has("a"), false);
@@ -84,7 +84,7 @@ Deno.test("Engine.suspect: suspects only active members (C2)", () => {
   assertEquals(a.blockedMember("c")?.reason, "topology");
 });
 
-Deno.test("Engine.applyCount: a newer count begins the wait anew, an equal or older one does not (C4)", () => {
+Deno.test("Engine.applyCount: a newer count restarts the wait, an equal or older one does not (C4)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   for (let interval = 0; interval < 5; interval++) note(b, b.countHeartbeat({}, clock.now));
@@ -106,7 +106,7 @@ Deno.test("Engine.applyCount: a newer count begins the wait anew, an equal or ol
   assertEquals(confirm(a, "b", clock), true);
 });
 
-Deno.test("Engine.greeted: ends a suspicion, and a block as crashed (C4, E10)", () => {
+Deno.test("Engine.greeted: a handshake ends a suspicion, and a block as crashed (C4, E10)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   suspect(a, "b", clock);

@@ -60,7 +60,7 @@ Deno.test("isolation: a member that hears no other for a third of the expiration
   assertEquals(told(a), ["Isolated"]);
 });
 
-Deno.test("isolation: an isolated member reports neither consensus nor confirmed until it hears a member (L5, E13)", () => {
+Deno.test("isolation: an isolated member reports neither consensus nor confirmed until it hears another (L5, E13)", () => {
   const clock = new TestClock();
   const [a, b] = confirmedPair(clock);
   note(a, a.addCheck("check", "k", (value) => JSON.stringify(value)));
@@ -83,7 +83,7 @@ Deno.test("isolation: a member that has blocked all others as expired stays isol
   assertEquals([a.isolated, told(a)], [false, ["Isolated", "Rejoined"]]);
 });
 
-Deno.test("isolation: a member that was heard counts from then on (L5)", () => {
+Deno.test("isolation: a member that was heard counts from that time (L5)", () => {
   const clock = new TestClock();
   const [a, b] = confirmedPair(clock);
   for (let time = 0; time < 5; time++) {
@@ -139,7 +139,7 @@ Deno.test("isolation: the time in which this process stood still does not count 
   assertEquals(told(a), ["Isolated"]);
 });
 
-Deno.test("isolation: a message between a suspension and the next tick does not put it off (L5)", () => {
+Deno.test("isolation: a message between a suspension and the next tick does not delay it (L5)", () => {
   const clock = new TestClock();
   const [a, b] = confirmedPair(clock);
   clock.advance(3_600_000);

@@ -112,7 +112,7 @@ Deno.test("liveness: a vector raises exactly the members whose count is ahead (L
   assertEquals(["a", "c", "d"].map((id) => countOf(b!, id)), [1, 10, 1]);
 });
 
-Deno.test("liveness: members that differ in who is active name each other by tags (L2)", () => {
+Deno.test("liveness: members with different active members name each other by tags (L2)", () => {
   const clock = new TestClock();
   const [a, b, c] = makeAgreeing(["a", "b", "c", "d"], clock);
   note(b!, b!.setTopology({ members: ["a", "b", "c"], blocked: [] }, clock.now));
@@ -150,7 +150,7 @@ Deno.test("liveness: a count of a member whose tag another shares is not sent (L
   assertEquals(countOf(b!, one), 10);
 });
 
-Deno.test("liveness: no count rises above what its owner has counted, through whatever relays and strides (L2)", () => {
+Deno.test("liveness: no count rises above its owner's, through any relays and strides (L2)", () => {
   for (let seed = 1; seed <= 12; seed++) relayAtRandom(seed);
 });
 
@@ -195,7 +195,7 @@ function relayAtRandom(seed: number): void {
   assert(raised > 100, `seed ${seed}: ${raised} counts came by a relay`);
 }
 
-Deno.test("liveness: a relay that knows less changes nothing, across the wrap of the digit as well (L2)", () => {
+Deno.test("liveness: a relay with lower counts changes nothing, also across the wrap of the digit (L2)", () => {
   for (const behind of [1, 20, 30]) {
     const clock = new TestClock();
     const [a, b, c] = makeAgreeing(["a", "b", "c"], clock);
@@ -211,7 +211,7 @@ Deno.test("liveness: a relay that knows less changes nothing, across the wrap of
   }
 });
 
-Deno.test("liveness: after a suspension passes on no old count until it is heard anew (L3)", () => {
+Deno.test("liveness: after a suspension, sends an old count only once it was heard again (L3)", () => {
   for (const shownBy of ["both clocks", "the wall clock"] as const) {
     const clock = new TestClock();
     const [a, b, c] = makeAgreeing(["a", "b", "c"], clock);
@@ -237,7 +237,7 @@ Deno.test("liveness: after a suspension passes on no old count until it is heard
   }
 });
 
-Deno.test("liveness: what arrives after a suspension, before the next tick, is answered with no old count (L3)", () => {
+Deno.test("liveness: a message after a suspension and before the next tick is answered without old counts (L3)", () => {
   for (const shownBy of ["both clocks", "the wall clock"] as const) {
     const clock = new TestClock();
     const [a, b] = makeAgreeing(["a", "b", "c"], clock);
@@ -260,7 +260,7 @@ Deno.test("liveness: what arrives after a suspension, before the next tick, is a
   }
 });
 
-Deno.test("liveness: a member that is blocked for silence passes on no old count (L3)", () => {
+Deno.test("liveness: a member that is blocked as expired sends no old count (L3)", () => {
   for (
     const [reason, expected] of [["expired", -1], ["crashed", -1], ["topology", 0], ["left", 0]] as const
   ) {
@@ -271,7 +271,7 @@ Deno.test("liveness: a member that is blocked for silence passes on no old count
   }
 });
 
-Deno.test("liveness: a later life begins at 0, and counts of the earlier one cannot raise it (L1, E1)", () => {
+Deno.test("liveness: a later incarnation begins at 0, and counts of the earlier one cannot raise it (L1, E1)", () => {
   const clock = new TestClock();
   const [a, b, c] = makeAgreeing(["a", "b", "c"], clock);
   count(c!, 400, clock);
@@ -290,7 +290,7 @@ Deno.test("liveness: a later life begins at 0, and counts of the earlier one can
   assertEquals(countOf(a!, "c"), 300);
 });
 
-Deno.test("liveness: a false count is corrected by its owner's own word, and passed on no more (L1)", () => {
+Deno.test("liveness: a false count is corrected by its owner's own message, and not passed on (L1)", () => {
   const clock = new TestClock();
   const [a, b, c] = makeAgreeing(["a", "b", "c"], clock);
   count(c!, 100, clock);
@@ -331,7 +331,7 @@ Deno.test("liveness: the count of a blocked member is not passed on (E10)", () =
   assertEquals(b!.blockedMember("c"), undefined);
 });
 
-Deno.test("liveness: a newer count frees a member that is blocked for silence, whoever says it (E10)", () => {
+Deno.test("liveness: a newer count from any peer frees a member that is blocked as expired (E10)", () => {
   for (const way of ["a delta", "its own word", "a tag", "an answer to a suspicion"] as const) {
     const clock = new TestClock();
     const [a, b, c] = makeAgreeing(["a", "b", "c"], clock);
@@ -350,7 +350,7 @@ Deno.test("liveness: a newer count frees a member that is blocked for silence, w
   }
 });
 
-Deno.test("liveness: an equal count of another, by whatever way, frees no blocked member (E10)", () => {
+Deno.test("liveness: an equal count from a peer frees no blocked member (E10)", () => {
   const clock = new TestClock();
   const [a, , c] = makeAgreeing(["a", "b", "c"], clock);
   expire(a!, "c", clock);
@@ -361,7 +361,7 @@ Deno.test("liveness: an equal count of another, by whatever way, frees no blocke
   assertEquals(a!.blockedMember("c")?.reason, "expired");
 });
 
-Deno.test("liveness: a member that left is not freed by a late count, whoever says it (E10)", () => {
+Deno.test("liveness: a late count from any peer does not free a member that left (E10)", () => {
   const clock = new TestClock();
   const [a, b, c] = makeAgreeing(["a", "b", "c"], clock);
   note(c!, c!.leave(clock.now));
@@ -377,7 +377,7 @@ Deno.test("liveness: a member that left is not freed by a late count, whoever sa
   assertEquals(countOf(b!, "c"), 1);
 });
 
-Deno.test("liveness: where members sign, only a member's own word raises its count (L4)", () => {
+Deno.test("liveness: where members sign, only a member's own message raises its count (L4)", () => {
   const clock = new TestClock();
   const [a, , c] = makeAgreeing(["a", "b", "c"], clock, true);
   tell(a!, "b", memberDelta("c", c!.life, [entry("k", 1, 1)], { count: 40 }), clock);
@@ -395,7 +395,7 @@ Deno.test("liveness: where members sign, only a member's own word raises its cou
   assertEquals(countOf(a!, "c"), 5);
 });
 
-Deno.test("observeHeartbeats: events of counts are emitted for observers only, with the count as their number (R6.1)", () => {
+Deno.test("observeHeartbeats: emits events of counts for observers only, with the count as their number (R6.1)", () => {
   const clock = new TestClock();
   const [a, , c] = makeAgreeing(["a", "b", "c"], clock);
   const seen = () =>

@@ -67,7 +67,7 @@ function tick(engines: readonly Engine[], clock: TestClock): void {
   for (const engine of engines) note(engine, engine.tick(clock.now));
 }
 
-Deno.test("a state of 300 keys travels in parts to one who holds nothing, each no larger than a message (E7)", () => {
+Deno.test("many keys: a state of 300 keys goes in parts to a peer without any, each no larger than a message (E7)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, { settings: SMALL });
   setMany(a, 300, clock);
@@ -86,7 +86,7 @@ Deno.test("a state of 300 keys travels in parts to one who holds nothing, each n
   assertEquals([a.phase, b.phase], ["confirmed", "confirmed"]);
 });
 
-Deno.test("a reset travels in parts, and what the deletions had removed is gone at the end (E8)", () => {
+Deno.test("many keys: a reset goes in parts, and its last part removes the deleted keys (E8)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, { settings: { ...SMALL, tombstoneRetention: 1_000 } });
   setMany(a, 200, clock);
@@ -112,7 +112,7 @@ Deno.test("a reset travels in parts, and what the deletions had removed is gone 
   assertEquals([a.phase, b.phase], ["confirmed", "confirmed"]);
 });
 
-Deno.test("the state of a member that was forgotten and is back is taken in parts (E11)", () => {
+Deno.test("many keys: the state of a member that was forgotten and returns is merged in parts (E11)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, { settings: SMALL });
   setMany(a, 200, clock);
@@ -129,7 +129,7 @@ Deno.test("the state of a member that was forgotten and is back is taken in part
   assertEquals(valueOf(b, "a", "k199"), 0);
 });
 
-Deno.test("a part of a reset that is lost is sent again (E5, E8)", () => {
+Deno.test("many keys: a lost part of a reset is sent again (E5, E8)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, { settings: { ...SMALL, tombstoneRetention: 1_000 } });
   setMany(a, 200, clock);
@@ -146,7 +146,7 @@ Deno.test("a part of a reset that is lost is sent again (E5, E8)", () => {
   assertEquals(b.digest, a.digest);
 });
 
-Deno.test("states that differ under one number are mended in parts (E12)", () => {
+Deno.test("many keys: states that differ under one number are repaired in parts (E12)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, { settings: SMALL });
   setMany(a, 200, clock);
@@ -170,7 +170,7 @@ Deno.test("states that differ under one number are mended in parts (E12)", () =>
   assertEquals([valueOf(c, "a", "false"), valueOf(c, "a", "k199")], [undefined, 0]);
 });
 
-Deno.test("a part of a reset of a state older than what is held is refused, and what is held is said (E8)", () => {
+Deno.test("many keys: a part of a reset of an older state is refused, and answered with the version (E8)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   setMany(a, 5, clock);
@@ -188,7 +188,7 @@ Deno.test("a part of a reset of a state older than what is held is refused, and 
   assertEquals([valueOf(b, "a", "k0"), valueOf(b, "a", "k1"), valueOf(b, "a", "k2")], [undefined, 0, 0]);
 });
 
-Deno.test("a reset begins anew where deletions were forgotten that its parts so far said nothing of (E8)", () => {
+Deno.test("many keys: a reset restarts where deletions were forgotten that its parts so far did not contain (E8)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, { settings: { ...SMALL, tombstoneRetention: 1_000 } });
   setMany(a, 200, clock);
@@ -209,7 +209,7 @@ Deno.test("a reset begins anew where deletions were forgotten that its parts so 
   assertEquals([b.digest, valueOf(b, "a", "k1")], [a.digest, undefined]);
 });
 
-Deno.test("a deletion is forgotten everywhere once all active members know of it, and costs nobody a reset (E8)", () => {
+Deno.test("settled: a deletion is forgotten by all once all active members have it, and costs no reset (E8)", () => {
   const clock = new TestClock();
   const engines = makeSettledThree(clock);
   const [a, b, c] = engines;
@@ -240,7 +240,7 @@ Deno.test("a deletion is forgotten everywhere once all active members know of it
   );
 });
 
-Deno.test("two who heard of a deletion from its owner alone owe each other no reset once it is forgotten (E8)", () => {
+Deno.test("settled: two members with a deletion from its owner need no reset between them once it is forgotten (E8)", () => {
   const clock = new TestClock();
   const engines = makeSettledThree(clock);
   const [a, b, c] = engines;
@@ -258,7 +258,7 @@ Deno.test("two who heard of a deletion from its owner alone owe each other no re
   assertEquals([valueOf(c, "a", "k3"), valueOf(c, "a", "k4")], [undefined, "news"]);
 });
 
-Deno.test("who was away while deletions were forgotten is told the whole state in its place (E8)", () => {
+Deno.test("settled: a member that was away while deletions were forgotten is sent the whole state (E8)", () => {
   const clock = new TestClock();
   const engines = makeSettledThree(clock);
   const [a, b, c] = engines;
@@ -280,7 +280,7 @@ Deno.test("who was away while deletions were forgotten is told the whole state i
   assertEquals(c.digest, a.digest);
 });
 
-Deno.test("what is said to be settled is believed only as far as it is held, and of no unversioned member (E8)", () => {
+Deno.test("settled: a report is believed only up to the known version, and for no unversioned member (E8)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   const told = memberDelta("x", a.life, [entry("k", 1, 1), tombstone("d", 2), entry("l", 3, 1)], {
@@ -298,7 +298,7 @@ Deno.test("what is said to be settled is believed only as far as it is held, and
   assertEquals(b.footprint.tombstones, 0);
 });
 
-Deno.test("100 deletions a second for an hour keep memory level, and none is refused (E8)", () => {
+Deno.test("settled: 100 deletions a second for an hour keep memory level, and none is refused (E8)", () => {
   const clock = new TestClock();
   const engines = makeCluster(["a", "b", "c", "d"], clock, { settings: { maxKeysPerMember: 1_000 } });
   const [a] = engines as [Engine, ...Engine[]];
@@ -320,7 +320,7 @@ Deno.test("100 deletions a second for an hour keep memory level, and none is ref
   assertEquals(eventsOf(a).of("ConflictDetected"), []);
 });
 
-Deno.test("50,000 keys can be set by default, and reach another member (E7)", () => {
+Deno.test("many keys: 50,000 keys can be set by default, and reach another member (E7)", () => {
   const clock = new TestClock();
   const settings = { maxKeysPerMember: 65_536 };
   const [a, b] = makePair(clock, { settings });
@@ -334,7 +334,7 @@ Deno.test("50,000 keys can be set by default, and reach another member (E7)", ()
   assertEquals(valueOf(b, "a", "client-10.1.2.49999"), 49_999);
 });
 
-Deno.test("of a state that is larger than is allowed here the first part is held, and the rest asked for ever more rarely (E5)", () => {
+Deno.test("many keys: of a state over the local limit the first part is stored, and the rest is requested ever more rarely (E5)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
   const b = makeEngine("b", clock, { settings: { maxKeysPerMember: 16 } });
@@ -357,7 +357,7 @@ Deno.test("of a state that is larger than is allowed here the first part is held
   assertEquals(eventsOf(b).of("MemberBlocked"), []);
 });
 
-Deno.test("Engine.set: says which limit it would exceed, and changes nothing (E7)", () => {
+Deno.test("Engine.set: names the limit that it would exceed, and changes nothing (E7)", () => {
   const clock = new TestClock();
   const settings = { maxMessageBytes: 16 * KIB, maxStateBytes: 20 * KIB, maxKeysPerMember: 50 };
   const [a] = makePair(clock, { settings });
@@ -374,7 +374,7 @@ Deno.test("Engine.set: says which limit it would exceed, and changes nothing (E7
   assertEquals([a.footprint.keys, valueOf(a, "a", "one more")], [50, undefined]);
 });
 
-Deno.test("merge: a word of what is settled makes room for the entries beside it, and counts beside a gap too (E7, E8)", () => {
+Deno.test("merge: a settled report makes room for the entries beside it, and also counts beside a gap (E7, E8)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock, { settings: { maxKeysPerMember: 2 } });
   tell(a, "c", memberDelta("b", a.life, [entry("k", 1, 1), entry("l", 2, 1), entry("m", 3, 1)]), clock);
@@ -386,7 +386,7 @@ Deno.test("merge: a word of what is settled makes room for the entries beside it
   assertEquals([a.footprint.tombstones, a.holdOf("b")?.number], [0, 8]);
 });
 
-Deno.test("disseminate: an active peer holds what is settled by its owner's word, another is sent all (E8)", () => {
+Deno.test("disseminate: an active peer has settled entries by its owner's report, and another is sent all (E8)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c", "x"], clock);
   note(a, a.setTopology({ members: ["a", "b", "c"], blocked: [] }, clock.now));

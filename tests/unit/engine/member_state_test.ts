@@ -26,7 +26,7 @@ function numbersOf(state: MemberState, after: number): number[] | undefined {
   return state.deltaAfter(after)?.entries.map(({ number }) => number);
 }
 
-Deno.test("E4 a delta lists every live entry above a number, in rising order, and says the number", () => {
+Deno.test("delta: lists every live entry above a number, in rising order, with that number (E4)", () => {
   const state = stateOf(entry("a", 1, 1), entry("b", 2, 1), entry("c", 3, 1), entry("a", 4, 2));
   assertEquals(state.deltaAfter(2), {
     id: "m",
@@ -40,19 +40,19 @@ Deno.test("E4 a delta lists every live entry above a number, in rising order, an
   assertEquals(state.deltaAfter(9), undefined);
 });
 
-Deno.test("E8 a delta lists tombstones like any entry", () => {
+Deno.test("delta: lists tombstones like any entry (E8)", () => {
   const state = stateOf(entry("a", 1, 1), tombstone("a", 2));
   assertEquals(numbersOf(state, 0), [2]);
   assertEquals(state.live("a"), undefined);
   assertEquals(state.get("a")?.entry.number, 2);
 });
 
-Deno.test("E4 held is the number of the last entry put", () => {
+Deno.test("MemberState: the version is the number of the last entry put (E4)", () => {
   assertEquals(stateOf().held, 0);
   assertEquals(stateOf(entry("a", 3, 1), entry("b", 8, 1)).held, 8);
 });
 
-Deno.test("E4 what someone is known to hold is up to the nearest live entry whose change they know", () => {
+Deno.test("MemberState: a known version is that of the nearest live entry whose change the peer has (E4)", () => {
   const state = stateOf(entry("a", 10, 1), entry("b", 20, 1), entry("c", 30, 1), entry("b", 40, 2));
   // Serial 2 is that of b under 20, whose place 40 has taken.
   assertEquals([0, 1, 2, 3, 4, 9].map((serial) => state.heldBy(knownTo(serial))), [0, 10, 10, 30, 40, 40]);
@@ -61,7 +61,7 @@ Deno.test("E4 what someone is known to hold is up to the nearest live entry whos
   assertEquals(state.heldBy(known), 30);
 });
 
-Deno.test("E6 what someone is known to hold is not below a floor that they know, so that a forgotten tombstone costs no reset", () => {
+Deno.test("MemberState: a known version is not below a floor that the peer has, so a forgotten tombstone costs no reset (E6)", () => {
   const state = stateOf(entry("a", 1, 1), entry("b", 2, 1), tombstone("b", 3), entry(HEARTBEAT_KEY, 4, {}));
   state.forget(state.get("b")!);
   state.put({ ...entry(HEARTBEAT_KEY, 5, {}), timestampMs: 0 }, 5);
@@ -72,7 +72,7 @@ Deno.test("E6 what someone is known to hold is not below a floor that they know,
   assertEquals(state.deltaAfter(state.heldBy(knownTo(2)))?.reset, true);
 });
 
-Deno.test("MemberState.heldBy: a floor counts only for someone who knows the change that raised it (E8)", () => {
+Deno.test("MemberState.heldBy: a floor counts only for a peer with the change that raised it (E8)", () => {
   const state = stateOf(entry("a", 1, 1), entry("b", 4, 1));
   state.raiseFloor({ number: 4, serial: 7 });
   const known = knownTo(1);
@@ -81,7 +81,7 @@ Deno.test("MemberState.heldBy: a floor counts only for someone who knows the cha
   assertEquals(state.heldBy(known), 4);
 });
 
-Deno.test("E8 forgetting a tombstone raises the floor, and who holds less gets the whole state as a reset", () => {
+Deno.test("MemberState: a forgotten tombstone raises the floor, and a peer below it gets the whole state as a reset (E8)", () => {
   const state = stateOf(entry("a", 1, 1), entry("b", 2, 1), tombstone("b", 3), entry("c", 4, 1));
   assertEquals(state.floor, 0);
   state.forget(state.get("b")!);
@@ -93,20 +93,20 @@ Deno.test("E8 forgetting a tombstone raises the floor, and who holds less gets t
   assertEquals(numbersOf(state, 3), [4]);
 });
 
-Deno.test("E8 the floor is the highest number forgotten, in whatever order", () => {
+Deno.test("MemberState: the floor is the highest forgotten number, in any order (E8)", () => {
   const state = stateOf(tombstone("a", 1), tombstone("b", 2), entry("c", 3, 1));
   state.forget(state.get("b")!);
   state.forget(state.get("a")!);
   assertEquals(state.floor, 2);
 });
 
-Deno.test("E8 a reset that is asked for is the whole state whatever is held", () => {
+Deno.test("MemberState: a reset has the whole state for any version (E8)", () => {
   const state = stateOf(entry("a", 1, 1), entry("b", 2, 1));
   const { reset, after, end, entries } = state.deltaAfter(0, { reset: true })!;
   assertEquals([reset, after, end, entries.length], [true, 0, 2, 2]);
 });
 
-Deno.test("E8 a reset that is cut goes on where the last part ended, and says where the state ends", () => {
+Deno.test("MemberState: a reset that is cut continues after its last part, and has the end of the state (E8)", () => {
   const state = stateOf(entry("a", 1, 1), entry("b", 2, 1), tombstone("c", 3), entry("d", 4, 1));
   state.forget(state.get("c")!);
   const room = (entries: number) => memberBytes("x") + entries * entryBytes(entry("a", 1, 1));
@@ -118,7 +118,7 @@ Deno.test("E8 a reset that is cut goes on where the last part ended, and says wh
   assertEquals(second.entries.map(({ number }) => number), [4]);
 });
 
-Deno.test("MemberState.repairedBy: tells what has to go, and nothing where all that is held is confirmed (E8)", () => {
+Deno.test("MemberState.repairedBy: lists the entries to remove, and none where every stored entry is confirmed (E8)", () => {
   const state = stateOf(entry("a", 1, 1), entry("b", 2, 1), entry("c", 5, 1), entry("d", 8, 1));
   const part = (after: number, ...entries: SentEntry[]) =>
     state.repairedBy({ id: "x", life: LIFE, after, reset: true, entries })?.map((
@@ -140,7 +140,7 @@ Deno.test("MemberState.repairedBy: tells what has to go, and nothing where all t
   assertEquals(part(5, entry("d", 6, 1), entry("a", 7, 2)), [["b", 2], ["c", 5], ["a", 7], ["d", 8]]);
 });
 
-Deno.test("E7 the bytes are those of the entries present", () => {
+Deno.test("MemberState: the bytes are those of the present entries (E7)", () => {
   const [a, b, c] = [entry("a", 1, "xx"), entry("b", 2, "y"), entry("a", 3, "z".repeat(50))];
   const state = stateOf(a!, b!);
   const sizeOf = (...entries: SentEntry[]) => ({
@@ -160,7 +160,7 @@ Deno.test("E7 the bytes are those of the entries present", () => {
   assertEquals(state.size, sizeOf(c!));
 });
 
-Deno.test("MemberState.sum: depends on what is held, not on how it came about (E12)", () => {
+Deno.test("MemberState.sum: depends on the stored state, not on its history (E12)", () => {
   const long = stateOf(
     entry("a", 1, 1),
     entry(HEARTBEAT_KEY, 2, {}),
@@ -188,7 +188,7 @@ Deno.test("MemberState.sum: adds up the live entries and the last set or delete,
   assertEquals(`${statistics.sum}`, before);
 });
 
-Deno.test("MemberState.sum: follows every put, also where it was not asked for in between (E12)", () => {
+Deno.test("MemberState.sum: follows every put, also without a read in between (E12)", () => {
   const [asked, unasked] = [stateOf(), stateOf()];
   for (let number = 1; number <= 20; number++) {
     const each = { ...(number % 5 === 0 ? tombstone("k0", number) : entry(`k${number % 3}`, number, 1)) };
@@ -198,7 +198,7 @@ Deno.test("MemberState.sum: follows every put, also where it was not asked for i
   assertEquals(`${asked.sum}`, `${unasked.sum}`);
 });
 
-Deno.test("MemberState.tag: is four base64url digits of the id and the life, and of nothing else (L2)", () => {
+Deno.test("MemberState.tag: is four base64url digits of the id and the incarnation alone (L2)", () => {
   const tags = new Set<string>();
   for (const [id, life] of [["m", LIFE], ["n", LIFE], ["m", "018bcfe56800-80000001"]] as const) {
     const state = new MemberState(id, life);
@@ -211,7 +211,7 @@ Deno.test("MemberState.tag: is four base64url digits of the id and the life, and
   assertEquals(tags.size, 3);
 });
 
-Deno.test("E6 keys that change all the time leave no trail behind", () => {
+Deno.test("MemberState: keys that change all the time leave no trail (E6)", () => {
   const state = stateOf(entry("a", 1, 1), entry("b", 2, 1));
   for (let number = 3; number < 2_000; number++) {
     state.put({ ...entry(number % 2 === 0 ? "c" : "d", number, number), timestampMs: 0 }, number);
@@ -220,7 +220,7 @@ Deno.test("E6 keys that change all the time leave no trail behind", () => {
   assertEquals(state.heldBy(knownTo(1_997)), 2);
 });
 
-Deno.test("E6 one key set again and again leaves no trail at all", () => {
+Deno.test("MemberState: one key that is set again and again leaves no trail (E6)", () => {
   const state = stateOf(entry("a", 1, 1));
   for (let number = 2; number < 1_000; number++) {
     state.put({ ...entry(HEARTBEAT_KEY, number, {}), timestampMs: 0 }, number);
@@ -228,7 +228,7 @@ Deno.test("E6 one key set again and again leaves no trail at all", () => {
   assertEquals(numbersOf(state, 0), [1, 999]);
 });
 
-Deno.test("E6 keys are found whether they are few or many, and counted", () => {
+Deno.test("MemberState: finds and counts few keys and many (E6)", () => {
   const state = stateOf();
   for (let number = 1; number <= 60; number++) {
     const key = `k${number % 20}`;
@@ -242,7 +242,7 @@ Deno.test("E6 keys are found whether they are few or many, and counted", () => {
   assertEquals([[...state.entries()], state.get("k7"), state.size.keys], [[], undefined, 0]);
 });
 
-Deno.test("MemberState.deltaAfter: is cut after an entry, and has one at least (E7)", () => {
+Deno.test("MemberState.deltaAfter: is cut after an entry, and has at least one (E7)", () => {
   const state = stateOf(entry("a", 1, "x"), entry("b", 2, "x"), entry("c", 3, "x"));
   const each = entryBytes(entry("a", 1, "x"));
   const counts = [0, 1, 2, 3].map((fit) => {

@@ -52,7 +52,7 @@ function blockOf(engine: Engine, id: string): string | undefined {
   return engine.blockedMember(id)?.reason;
 }
 
-Deno.test("played back: states of one's own id cost new lives, wherever their clock stood, and never the voice (E1)", () => {
+Deno.test("replay: old states of the own id cause new incarnations with any clock, and never silence the member (E1)", () => {
   for (const aheadMs of [3_600_000, 0]) {
     const clock = new TestClock();
     const n = makeNewcomer(clock);
@@ -68,7 +68,7 @@ Deno.test("played back: states of one's own id cost new lives, wherever their cl
   }
 });
 
-Deno.test("played back: states of ever later lives keep no dead member active (E10)", () => {
+Deno.test("replay: states of ever later incarnations keep no dead member active (E10)", () => {
   const clock = new TestClock();
   const n = makeNewcomer(clock);
   const lifeOf = (age: number) => makeLife(clock.wallMs - age, 0.5);
@@ -86,7 +86,7 @@ Deno.test("played back: states of ever later lives keep no dead member active (E
   assertEquals([blockOf(n, "x"), n.activeIds().has("x")], [undefined, true]);
 });
 
-Deno.test("played back: a state does not bring back a member that left; its greeting does, also where its state was there before (E10)", () => {
+Deno.test("replay: a state does not free a member that left; its handshake does, also after its state (E10)", () => {
   const clock = new TestClock();
   const n = makeNewcomer(clock);
   play(n, "x", makeLife(clock.wallMs - 9_000, 0.5), clock, LEFT);
@@ -103,7 +103,7 @@ Deno.test("played back: a state does not bring back a member that left; its gree
   assertEquals(blockOf(n, "x"), undefined);
 });
 
-Deno.test("played back: a state of a member that was forgotten does not make it active, and its greeting does (E10, E11)", () => {
+Deno.test("replay: a state of a forgotten member does not make it active, and its handshake does (E10, E11)", () => {
   const clock = new TestClock();
   const n = makeNewcomer(clock);
   play(n, "x", makeLife(clock.wallMs - 9_000, 0.5), clock);
@@ -120,7 +120,7 @@ Deno.test("played back: a state of a member that was forgotten does not make it 
   assertEquals([blockOf(n, "x"), n.activeIds().has("x")], [undefined, true]);
 });
 
-Deno.test("toldLife, handleAck, applyIncoming: an unproven later life of one's own id raises nothing where members sign (E1)", () => {
+Deno.test("replay: an unverified later incarnation of the own id raises nothing where members sign (E1)", () => {
   const clock = new TestClock();
   const n = makeNewcomer(clock);
   const { life } = n;
@@ -137,7 +137,7 @@ Deno.test("toldLife, handleAck, applyIncoming: an unproven later life of one's o
   assertEquals(n.life > later, true);
 });
 
-Deno.test("greeted: a refusal for an earlier life is proved by the signed state that is held (E1)", () => {
+Deno.test("handshake: a refusal of an earlier incarnation has the stored signed state as proof (E1)", () => {
   const clock = new TestClock();
   const n = makeNewcomer(clock);
   const later = makeLife(clock.wallMs + 1_000, 0.5);
@@ -155,7 +155,7 @@ Deno.test("greeted: a refusal for an earlier life is proved by the signed state 
   assertEquals(n.proofOfLife("x", 4_000), undefined);
 });
 
-Deno.test("greeted: lets in an earlier life where no later one can be proved, and holds nothing of that (E1)", () => {
+Deno.test("handshake: admits an earlier incarnation where no later one can be proved, and stores nothing of it (E1)", () => {
   for (const why of ["it was forgotten", "nothing of it was set", "its state is too large for the greeter"]) {
     const clock = new TestClock();
     const n = makeNewcomer(clock);

@@ -90,7 +90,7 @@ Deno.test("disseminate: sends an unversioned peer the statistics under the count
   assertEquals(heartbeatsToGo(late), {});
 });
 
-Deno.test("disseminate: sends an unversioned peer the counts of others in turn, as many as have places (L1)", () => {
+Deno.test("disseminate: sends an unversioned peer the counts of others by round-robin, as many as have slots (L1)", () => {
   const clock = new TestClock();
   const ids = Array.from({ length: 20 }, (_, index) => `m${index}`);
   const a = makeWithGo(ids, clock, { settings: { gossipMaxSend: 5 } });
@@ -112,7 +112,7 @@ Deno.test("disseminate: sends an unversioned peer the counts of others in turn, 
   for (const [index, id] of ids.entries()) assertEquals(named.get(id), 100 + index);
 });
 
-Deno.test("disseminate: each unversioned peer gets all counts, however many peers and messages there are (L1)", () => {
+Deno.test("disseminate: every unversioned peer gets all counts, however many peers and messages there are (L1)", () => {
   for (const others of [8, 9, 10, 13]) {
     const clock = new TestClock();
     const ids = Array.from({ length: others }, (_, index) => `m${index}`);
@@ -158,7 +158,7 @@ Deno.test("disseminate: an unversioned peer is not sent its own heartbeat (E1)",
   assertEquals(heartbeatsToGo(a), { a: [1], m: [7] });
 });
 
-Deno.test("disseminate: the heartbeats in a message are not taken to be acknowledged state (E5)", () => {
+Deno.test("disseminate: the heartbeats in a message do not count as acknowledged state (E5)", () => {
   const clock = new TestClock();
   const a = makeWithGo(["m"], clock);
   note(a, a.countHeartbeat({}, clock.now));
@@ -172,7 +172,7 @@ Deno.test("disseminate: the heartbeats in a message are not taken to be acknowle
   assertEquals(a.disseminate("g").sent.members.size, 1);
 });
 
-Deno.test("disseminate: a peer with lives gets statistics as entries when they change, and counts beside (L1)", () => {
+Deno.test("disseminate: a peer with incarnations gets statistics as entries when they change, and counts beside (L1)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "m"], clock);
   greet(a, b!, clock);
@@ -204,7 +204,7 @@ Deno.test("push: sends an unversioned peer the statistics under the count, and n
   ]);
 });
 
-Deno.test("push: to a peer with lives an unversioned member's heartbeat goes as its entry, and none if it is blocked (E10)", () => {
+Deno.test("push: to a peer with incarnations an unversioned member's heartbeat goes as an entry, and none if it is blocked (E10)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "g"], clock);
   greet(a, b!, clock);
@@ -216,7 +216,7 @@ Deno.test("push: to a peer with lives an unversioned member's heartbeat goes as 
   assertEquals(members.map(({ entries }) => entries.map(({ key }) => key)), [["x"]]);
 });
 
-Deno.test("applyIncoming: an unversioned member's heartbeat is a count, and no change of state while its statistics stay (L1)", () => {
+Deno.test("applyIncoming: an unversioned member's heartbeat is a count, and no change while its statistics are equal (L1)", () => {
   const clock = new TestClock();
   const a = makeWithGo([], clock);
   tell(a, "g", memberDelta("g", FOREIGN_LIFE, [entry("x", 1, 1), heartbeat(2)]), clock);
@@ -256,7 +256,7 @@ function makeWithToldGo(clock: TestClock): Engine {
   return engine;
 }
 
-Deno.test("an unversioned peer that purges what it held of members unknown to it is told all anew when the topology changes", () => {
+Deno.test("unversioned peer: one that purges members unknown to it is sent all again when the topology changes", () => {
   const clock = new TestClock();
   const a = makeWithToldGo(clock);
   note(a, a.setTopology({ members: ["a", "b", "g", "c"], blocked: [] }, clock.now));
@@ -270,7 +270,7 @@ function topologyOfGo(number: number) {
   return memberDelta("g", FOREIGN_LIFE, [{ ...entry("topology", number, 1), type: TYPE.topology }]);
 }
 
-Deno.test("an unversioned peer is told all anew when it says that its own topology changed", () => {
+Deno.test("unversioned peer: is sent all again when it reports that its own topology changed", () => {
   const clock = new TestClock();
   const a = makeWithToldGo(clock);
   tell(a, "g", topologyOfGo(5), clock);
@@ -281,7 +281,7 @@ Deno.test("an unversioned peer is told all anew when it says that its own topolo
   assertEquals(keysToGo(a), {});
 });
 
-Deno.test("an unversioned peer is told all anew when another peer says that its topology changed", () => {
+Deno.test("unversioned peer: is sent all again when another peer reports that its topology changed", () => {
   const clock = new TestClock();
   const a = makeWithToldGo(clock);
   tell(a, "b", topologyOfGo(5), clock);
@@ -294,7 +294,7 @@ Deno.test("an unversioned peer is told all anew when another peer says that its 
   assertEquals(keysToGo(a), { a: ["k"], b: ["k"] });
 });
 
-Deno.test("an unversioned peer's acknowledgement of what it was sent before its topology changed proves nothing (E5)", () => {
+Deno.test("unversioned peer: an acknowledgement of state from before its topology changed proves nothing (E5)", () => {
   const clock = new TestClock();
   const a = makeWithToldGo(clock);
   set(a, "later", 1, clock);
@@ -304,7 +304,7 @@ Deno.test("an unversioned peer's acknowledgement of what it was sent before its 
   assertEquals(keysToGo(a), { a: ["k", "later"], b: ["k"] });
 });
 
-Deno.test("an unversioned peer whose id leaves the topology and reappears is told all anew", () => {
+Deno.test("unversioned peer: is sent all again when its id leaves the topology and reappears", () => {
   const clock = new TestClock();
   const a = makeWithToldGo(clock);
   note(a, a.setTopology({ members: ["a", "b"], blocked: [] }, clock.now));
