@@ -4,7 +4,7 @@ import { TestCluster } from "./harness.ts";
 
 const CONFIG = { gossipInterval: 100, gossipRequestTimeout: 200, heartbeatExpiration: 2_000 };
 
-/** Three members, confirmed, of which c is then cut off until a and b have blocked it, and it them. */
+/** Three confirmed members; c is then isolated until it and the others have blocked each other. */
 async function withCutOff(config: { readonly blockedProbeInterval?: number } = {}): Promise<TestCluster> {
   const cluster = await TestCluster.started(["a", "b", "c"], { config: { ...CONFIG, ...config } });
   await cluster.runUntil(() => cluster.isConfirmed());

@@ -5,7 +5,7 @@ import { TestCluster } from "./harness.ts";
 const IDS = ["a", "b", "c"];
 const CONFIG = { gossipInterval: 100, gossipRequestTimeout: 200, heartbeatExpiration: 2_000 };
 
-/** Three members that know of each other. */
+/** Three members with a completed handshake each. */
 async function confirmed(): Promise<TestCluster> {
   const cluster = await TestCluster.started(IDS, { config: CONFIG });
   await cluster.runUntil(() => cluster.isConfirmed());
@@ -26,7 +26,7 @@ Deno.test("consensus check: is reached when all members have one value, emits on
   assertEquals(check.value, undefined);
   assertEquals(check.dissenters(), ["c"]);
 
-  // The order of an object's fields is no difference.
+  // The order of an object's fields does not count.
   cluster.of("c").gossiper.setState("version", { minor: 0, major: 2 });
   assertEquals(await cluster.finish(reached), { major: 2, minor: 0 });
   await cluster.advance(2_000);

@@ -31,7 +31,7 @@ heartbeatExpiration: 9000
 gossipActorName: rumours
 `;
 
-/** Runs with a file of that text; the file is gone afterwards. */
+/** Runs `use` with a temporary file of this text. */
 async function withFile<T>(text: string, use: (file: string) => Promise<T>): Promise<T> {
   const file = await Deno.makeTempFile({ suffix: ".yaml" });
   try {
@@ -42,7 +42,7 @@ async function withFile<T>(text: string, use: (file: string) => Promise<T>): Pro
   }
 }
 
-/** The problems of a text that must be refused. */
+/** The problems in the error for an invalid text. */
 function problemsOf(text: string, options?: Parameters<typeof parseConfig>[1]) {
   return assertThrows(() => parseConfig(text, options), ConfigurationError).problems;
 }
@@ -196,7 +196,7 @@ Deno.test("YAML: a setting without a value, or of another YAML type, is refused 
   ]);
 });
 
-/** A cluster reference whose member is alone on a network in memory. */
+/** A cluster reference of a member alone on an in-memory network. */
 function aloneOn(network: MemoryNetwork, runtime: VirtualRuntime) {
   return {
     self: { id: "a", host: "a", port: 1, kinds: [] },

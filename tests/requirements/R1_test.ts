@@ -18,7 +18,7 @@ async function assertCode(promise: Promise<unknown>, code: string) {
   assertEquals(error.code, code);
 }
 
-/** How many promises were fulfilled, and with which codes the others were rejected. */
+/** The number of fulfilled promises, and the codes of the rejected ones. */
 async function outcomes(promises: readonly Promise<unknown>[]) {
   const results = await Promise.allSettled(promises);
   const codes = results.flatMap((result) => result.status === "rejected" ? [result.reason.code] : []);
@@ -29,7 +29,7 @@ Deno.test("Gossiper: implements the whole interface (R1.1)", async () => {
   await using cluster = new TestCluster(["a"]);
   const gossiper: GossiperLike = cluster.make("a").gossiper;
   assertInstanceOf(gossiper, Gossiper);
-  // The record makes the compiler name whatever is added to the interface.
+  // The type makes the compiler report every member that is added to the interface.
   const kinds: Record<keyof GossiperLike, string> = {
     blockedMembers: "object",
     closed: "object",
@@ -65,7 +65,7 @@ Deno.test("await using: leaves the cluster at the end of the block, as stop() do
   })());
   assertEquals((await gossiper.closed).reason, "stopped");
   assertEquals(cluster.of("b").blocked, { a: "left" });
-  // Once more, and while it is under way, does no harm.
+  // A second dispose during the first does no harm.
   await gossiper[Symbol.asyncDispose]();
   const other = cluster.of("b").gossiper;
   const order: string[] = [];
@@ -113,7 +113,7 @@ Deno.test("start: an aborted signal rejects with its reason and starts nothing (
   await cluster.advance(1_000);
   assertEquals([cluster.runtime.timers, cluster.sent.length], [0, 0]);
   assertEquals(gossiper.getState(HEARTBEAT_KEY).size, 0);
-  // Nothing has begun, so that it can still begin.
+  // Nothing has started, so start is still possible.
   await assertCode(gossiper.stop(), "not_started");
   await gossiper.start();
   assertEquals(gossiper.getState(HEARTBEAT_KEY).size, 1);
@@ -138,7 +138,10 @@ Deno.test("stop: sends the departure, and resolves when nothing runs any more (R
   assertEquals(await cluster.of("a").gossiper.closed, { reason: "stopped", flush: result });
 });
 
-/** Three members of which one leaves after a while, on links that take time: how it leaves, and what was seen. */
+/**
+ * Three members on slow links, one of which leaves after a while: the way it leaves, and the resulting
+ * traffic.
+ */
 async function departure(leave: (gossiper: Gossiper, controller: AbortController) => void) {
   await using cluster = new TestCluster(["a", "b", "c"], { seed: 7 });
   cluster.network.setFaults({ delayMs: 40 });
@@ -172,7 +175,7 @@ Deno.test("stop: an abort of the signal of start does exactly the same (R1.3)", 
   const stopped = await departure((gossiper) => void gossiper.stop());
   const aborted = await departure((_gossiper, controller) => controller.abort());
   assertEquals([stopped.reason, aborted.reason], ["stopped", "aborted"]);
-  // Down to every message, with its time and its text.
+  // Compares every message, with its time and its text.
   assertEquals(aborted.seen, stopped.seen);
   assertEquals(aborted.seen.blocked, { a: "left" });
   assert(aborted.seen.rest.flush?.flushed);
@@ -300,13 +303,13 @@ Deno.test("extractor: a call to the gossiper from within it is refused, and the 
   assertEquals([codes, gossiper.getState("other").size], [["busy"], 0]);
 });
 
-/** What one run of random concurrent calls has to keep an eye on. */
+/** The record of one run of random concurrent calls. */
 interface Story {
   readonly cluster: TestCluster;
   readonly random: () => number;
-  /** What the calls that succeeded have made of each key, in the order of the calls. */
+  /** The result of the successful calls for each key, in the order of the calls. */
   readonly model: Map<string, { n: number; twice: number }>;
-  /** The keys of the calls that succeeded, deletions included. */
+  /** The keys of the successful calls, deletions included. */
   readonly done: string[];
   readonly starts: boolean[];
   readonly stops: boolean[];
@@ -315,7 +318,7 @@ interface Story {
 
 const KEYS = ["k0", "k1", "k2", "k3"];
 
-/** Fails where a picture shows anything but one moment of the model. */
+/** Fails if a snapshot shows a mixture of two moments of the model. */
 function assertNotTorn({ cluster, model, done }: Story) {
   const { gossiper } = cluster.of("a");
   let last = 0;
@@ -324,7 +327,7 @@ function assertNotTorn({ cluster, model, done }: Story) {
     assertEquals(seen?.value, model.get(key), key);
     if (seen) last = Math.max(last, seen.sequenceNumber);
   }
-  // The heartbeat has its count in place of a number.
+  // The heartbeat has its count instead of a number.
   const own = gossiper.snapshot().members.find(({ id }) => id === "a")!.entries
     .filter(({ key }) => key !== HEARTBEAT_KEY);
   const numbers = own.map(({ sequenceNumber }) => sequenceNumber);
@@ -333,7 +336,7 @@ function assertNotTorn({ cluster, model, done }: Story) {
   assertEquals(own.filter(({ key }) => KEYS.includes(key)).length, model.size, `${done}`);
 }
 
-/** One call, whichever chance picks; what it did, if it did it, is noted at the moment of the call. */
+/** One random call; its effect is recorded at the moment of the call. */
 async function act(story: Story): Promise<void> {
   const { cluster, random, model, done } = story;
   const { gossiper } = cluster.of("a");
@@ -351,7 +354,7 @@ async function act(story: Story): Promise<void> {
       note();
     } else if (choice < 0.6) {
       const request = gossiper.setStateRequest(key, value, random() < 0.3 ? { acknowledgedBy: 1 } : {});
-      // It is set by the call itself, or never.
+      // The call itself sets it, or nothing does.
       if (gossiper.getState<typeof value>(key).get("a")?.value.n === n) note();
       await request;
     } else if (choice < 0.75) {
@@ -373,7 +376,7 @@ async function act(story: Story): Promise<void> {
   }
 }
 
-/** Tasks that each call again and again, with a wait of random length between, and time passing beside them. */
+/** Tasks with repeated calls and random waits between them, while time advances. */
 async function tellStory(seed: number): Promise<Story> {
   await using cluster = new TestCluster(["a", "b"], { seed });
   const random = seededRandom(seed);
@@ -406,7 +409,7 @@ async function tellStory(seed: number): Promise<Story> {
     await cluster.stop("a");
   }
   await cluster.finish(cluster.of("a").dispose());
-  // No update is lost, none is told twice, and the numbers have no gap.
+  // No update is lost or repeated, and the numbers have no gap.
   const own = events.filter((event) => event.type === "GossipUpdate")
     .filter(({ memberId }) => memberId === "a");
   const heartbeats = own.filter(({ key }) => key === HEARTBEAT_KEY).map(({ sequenceNumber }) =>
@@ -415,7 +418,7 @@ async function tellStory(seed: number): Promise<Story> {
   assertEquals(heartbeats, heartbeats.map((_, index) => index + 1));
   const keys = own.map(({ key }) => key).filter((key) => key !== HEARTBEAT_KEY);
   const numbers = own.filter(({ key }) => key !== HEARTBEAT_KEY).map(({ sequenceNumber }) => sequenceNumber);
-  // One number is that of the heartbeat's statistics, which are set once; its events have the count.
+  // One number belongs to the heartbeat's statistics, which are set once; its events have the count.
   const missing = Array.from({ length: numbers.length + 1 }, (_, index) => index + 1)
     .filter((number) => !numbers.includes(number));
   assertEquals([missing.length, new Set(numbers).size], [1, numbers.length]);
@@ -437,6 +440,6 @@ Deno.test("concurrency: any interleaving of calls leaves the state consistent (R
       });
     }
   }
-  // Else the seeds have lost what they were to show.
+  // Otherwise the seeds no longer cover both cases.
   assert(stopped > 2 && stopped < 35, `${stopped} of the stories had a stop in the middle`);
 });

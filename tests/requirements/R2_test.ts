@@ -10,13 +10,13 @@ import { VirtualRuntime } from "../virtual_runtime.ts";
 import { TestCluster, type TestMember } from "./harness.ts";
 import { replyTo, ScriptedPeer } from "./scripted_peer.ts";
 
-/** The whole multiples of an interval, as many as asked for. */
+/** The first `count` multiples of an interval. */
 function grid(count: number, options: { readonly interval?: number; readonly from?: number } = {}): number[] {
   const { interval = 300, from = 0 } = options;
   return Array.from({ length: count }, (_, index) => (from + index) * interval);
 }
 
-/** The times at which a member set its own heartbeat, from now on, as long as the listening lasts. */
+/** The times of a member's own heartbeats, from now until the stream ends. */
 function heartbeatsOf(cluster: TestCluster, { stream, id }: TestMember): number[] {
   const times: number[] = [];
   void (async () => {
@@ -36,10 +36,10 @@ Deno.test("round: gossip is sent at every interval while the gossiper runs, and 
   assertEquals(cluster.gossipedBy("a"), []);
   await gossiper.start();
   await cluster.advance(6_100);
-  // Whether the first round knows anybody to tell is another matter.
+  // Other tests check whether the first round has a peer.
   const sent = cluster.gossipedBy("a", { to: "b" }).filter(({ atMs }) => atMs > 1_000);
   assertEquals(sent.map(({ atMs }) => atMs - 1_000), grid(20, { from: 1 }));
-  // Each says how often the member has counted so far, the start included.
+  // Each has the member's current count, the start included.
   assertEquals(sent.map(({ text }) => JSON.parse(text).count), sent.map((_, index) => index + 2));
   await cluster.stop("a");
   const count = cluster.sent.length;
@@ -84,7 +84,8 @@ Deno.test("expiration: expired members are blocked at every interval (R2.3)", as
     config: { heartbeatExpiration: 2_000 },
   });
   await cluster.advance(3_000);
-  // They fall silent at one moment. Each was heard last in one of the rounds before, by itself or by way of another.
+  // They are silenced at one time. Each was last heard in one of the rounds before, directly or through
+  // another member.
   for (const id of ["b", "c", "d"]) await silence(cluster, id);
   const blocked = () => Object.keys(cluster.of("a").blocked);
   const times: number[] = [];
@@ -99,7 +100,7 @@ Deno.test("expiration: expired members are blocked at every interval (R2.3)", as
   assert(times.at(-1)! <= 3_000 + 2_100 + 300, `${times}`);
 });
 
-/** Cuts a member off from everybody: what it is to others when its machine burns down. */
+/** Isolates a member: to the others it looks like a failed machine. */
 async function silence(cluster: TestCluster, id: string) {
   for (const other of cluster.members) {
     if (other.id !== id) cluster.network.cut(cluster.of(id).transport.address, other.transport.address);
@@ -121,7 +122,7 @@ Deno.test("departure: a member that left is blocked, and blocked again at the ne
   }
 });
 
-/** A loop on a virtual clock whose rounds take as long as they are told; what it did. */
+/** A loop on a virtual clock with rounds of a given duration, and its record. */
 function looping(options: { readonly runtime: VirtualRuntime; readonly lasts: (round: number) => number }) {
   const { runtime, lasts } = options;
   const controller = new AbortController();
@@ -144,7 +145,7 @@ function looping(options: { readonly runtime: VirtualRuntime; readonly lasts: (r
 Deno.test("loop: no round of 1,000 is a millisecond off the grid, and none is skipped (R2.5)", async () => {
   const runtime = new VirtualRuntime();
   const random = seededRandom(3);
-  // Some take no time at all, some almost the whole interval.
+  // Some take no time, some almost the whole interval.
   const { loop, starts, controller, running } = looping({ runtime, lasts: () => random() * 299.9 });
   await runtime.advance(300 * 999 + 1);
   assertEquals(starts, grid(1_000));
@@ -190,12 +191,12 @@ Deno.test("loop: steps of the wall clock do not move the rounds (R2.5)", async (
 
 Deno.test("loop: a slow round delays the tick after it, and earlier ticks are skipped (R2.5)", async () => {
   const cases: readonly [lastsMs: number, starts: number[], skipped: number][] = [
-    // As long as the interval: nobody notices.
+    // As long as the interval: no tick is late.
     [300, [0, 300, 600, 900, 1_200, 1_500], 0],
     // A little longer: one tick comes late, none is lost.
     [310, [0, 310, 600, 900, 1_200, 1_500], 0],
     [599, [0, 599, 600, 900, 1_200, 1_500], 0],
-    // More than two: of the ticks missed only the latest is made up for.
+    // More than two intervals: only the latest missed tick is made up for.
     [610, [0, 610, 900, 1_200, 1_500, 1_800], 1],
     [1_000, [0, 1_000, 1_200, 1_500, 1_800, 2_100], 2],
     [300_000, [0, 300_000, 300_300, 300_600, 300_900, 301_200], 999],
@@ -221,7 +222,7 @@ Deno.test("loop: slow rounds follow each other without a queue (R2.5)", async ()
   await runtime.advance(10_000);
   assertEquals(starts, grid(11, { interval: 1_000 }));
   slow = false;
-  // The round of 10,000 still takes its time; then the rhythm is as before, and nothing is caught up.
+  // The round of 10,000 still takes its time; then the grid continues, and no tick is made up for.
   await runtime.advance(1_900);
   assertEquals(starts.slice(11), [11_000, 11_100, 11_400, 11_700]);
   controller.abort();
@@ -275,18 +276,18 @@ Deno.test("gossiper: keeps the grid over 1,000 intervals, however long its reque
 
 Deno.test("gossiper: skips ticks where peers do not answer, and never runs two rounds at once (R2.5)", async () => {
   await using cluster = await TestCluster.started(["a", "b"], {
-    // Two rounds that wait for their time-out are 1,800 ms.
+    // Two rounds that wait for their timeout take 1,800 ms.
     config: { gossipRequestTimeout: 900, heartbeatExpiration: 20_000 },
   });
   const a = cluster.of("a");
   await cluster.advance(300);
   const own = heartbeatsOf(cluster, a);
   cluster.network.setFaults({ hang: true });
-  // Something to ask about: an idle round sends heartbeats, which have no answer.
+  // A change causes a request; an idle round sends heartbeats, which have no answer.
   a.gossiper.setState("k", 1);
   await cluster.runUntil(() => a.told("RequestFailed").length === 1);
   assertEquals(cluster.runtime.monotonicMs(), 1_500);
-  // The rounds of 900 and 1,200 were left out; that of 1,500 is due now.
+  // The rounds of 900 and 1,200 were skipped; that of 1,500 is due now.
   await cluster.runtime.settle();
   assertEquals([own, a.gossiper.skippedRounds], [[600, 1_500], 2]);
   const [failed] = a.told("RequestFailed");
@@ -338,13 +339,13 @@ Deno.test("configuration: the defaults are those of protoactor-go (R2.6)", async
     a.gossiper.setState("k", value);
     await cluster.advance(150);
   }
-  // Three peers at every 300 ms, as long as there is something to exchange.
+  // Three peers every 300 ms, as long as there is state to send.
   assertEquals(cluster.gossipedBy("a").map(({ atMs }) => atMs).filter((atMs) => atMs > 0), [
     ...[300, 300, 300],
     ...[600, 600, 600],
     ...[900, 900, 900],
   ]);
-  // Silence: a request is given up after 500 ms, and a member blocked after 20 s.
+  // Without answers a request is given up after 500 ms, and a member is blocked after 20 s.
   cluster.network.setFaults({ hang: true });
   a.gossiper.setState("k", 1);
   await cluster.runUntil(() => a.told("RequestFailed").length > 0);

@@ -27,7 +27,7 @@ import { deltaOf, replyTo, ScriptedPeer } from "./scripted_peer.ts";
 
 const ENGINE = new URL("../../engine/", import.meta.url);
 
-/** What reads a clock, draws lots, waits or talks to anybody, by whatever name it is called. */
+/** The globals for clocks, random numbers, waits and I/O, by every name. */
 const OUTSIDE = new Set([
   ...["Date", "Temporal", "performance", "crypto", "setTimeout", "setInterval", "setImmediate"],
   ...["queueMicrotask", "Promise", "fetch", "WebSocket", "EventTarget", "ReadableStream", "WritableStream"],
@@ -35,7 +35,7 @@ const OUTSIDE = new Set([
   ...["localStorage", "globalThis", "self", "window", "eval", "Function", "WeakRef", "FinalizationRegistry"],
 ]);
 
-/** Finds, in the syntax tree, whatever a pure and synchronous module has no use for. */
+/** Finds in the syntax tree the constructs with no use in a pure and synchronous module. */
 const purity: Deno.lint.Plugin = {
   name: "purity",
   rules: {
@@ -71,7 +71,7 @@ async function sourcesIn(folder: URL, prefix = ""): Promise<string[]> {
   return paths;
 }
 
-/** What of the outside a text uses. */
+/** The impure names in a text. */
 function impurities(file: string, text: string): string[] {
   return Deno.lint.runPlugin(purity, file, text).map(({ message }) => message);
 }
@@ -84,7 +84,7 @@ Deno.test("engine: does no I/O, reads no clock, draws no random number and await
     assertEquals(impurities(file, text), [], file);
     assertEquals(Deno.lint.runPlugin(houseRules, `engine/${file}`, text).map(({ id }) => id), [], file);
   }
-  // The look itself can see.
+  // The check itself finds each of these.
   const impure = [
     "export const a = Date.now();",
     "export const a = Math.random();",
@@ -97,7 +97,7 @@ Deno.test("engine: does no I/O, reads no clock, draws no random number and await
   for (const text of impure) assertNotEquals(impurities("a.ts", text), [], text);
 });
 
-/** Text that tells any two outcomes apart, maps and missing values included. */
+/** Text with every difference between two results, also maps and missing values. */
 function written(outcome: unknown): string {
   return JSON.stringify(outcome, (_key, value) => {
     if (value instanceof Map) return { map: [...value] };
@@ -106,7 +106,7 @@ function written(outcome: unknown): string {
   });
 }
 
-/** A few members through much of what can happen to them, as the seed will have it: everything they said. */
+/** All output of a few members in a random script by this seed. */
 function runScript(seed: number, { random = 0.25 }: { readonly random?: number } = {}): string[] {
   const clock = new TestClock();
   const draw = seededRandom(seed);
@@ -136,7 +136,7 @@ function runScript(seed: number, { random = 0.25 }: { readonly random?: number }
     (engine, other) => note(engine, engine.toldBlocked(other.id, "expired")),
     (engine) => draw() < 0.05 ? note(engine, engine.leave(clock.now)) : engine.dueProbes(clock.now),
     (engine) => {
-      // Another process under its id, so that it draws a new life.
+      // Another process under its id draws a new incarnation.
       if (draw() > 0.1) return undefined;
       const life = `${engine.life.slice(0, 12)}-ffffffff`;
       const told = deltaOf([memberDelta(engine.id, life, [entry("k1", 1, "other")])]);
@@ -159,7 +159,7 @@ function runScript(seed: number, { random = 0.25 }: { readonly random?: number }
   return said;
 }
 
-/** Runs something on a machine that has neither clock nor chance. */
+/** Runs a function without clock and random source. */
 function withoutClockAndChance<T>(run: () => T): T {
   const { now } = Date;
   const { random } = Math;
@@ -188,7 +188,7 @@ Deno.test("engine: equal inputs give equal outputs, bit for bit (R3.1)", () => {
     assertEquals(second.length, first.length);
     for (const [, kind] of first.join("\n").matchAll(/"type":"([A-Z]\w+)"/g)) kinds.add(kind!);
   }
-  // Else the script has lost what it was to show.
+  // Otherwise the script no longer covers these events.
   for (const kind of ["LifeRenewed", "MemberBlocked", "MemberUnblocked", "Confirmed", "ConsensusReached"]) {
     assert(kinds.has(kind), `${kind} is not among ${[...kinds]}`);
   }
@@ -308,7 +308,7 @@ Deno.test("applyIncoming: merges and answers gossip (R3.3)", async () => {
   await a.gossiper.start();
   a.gossiper.setState("mine", 1);
   await cluster.runtime.settle();
-  // Nobody was there when a dialled: of two connections only one would stay.
+  // No peer existed when a dialed; of two connections only one would stay.
   await using peer = new ScriptedPeer(cluster, "b");
   const told = memberDelta("b", peer.life, [entry("k", 1, "of b"), entry("other", 2, [1, 2])]);
   const delta = deltaOf([told, memberDelta("c", peer.life, [entry("k", 7, "of c")])]);
@@ -336,14 +336,14 @@ Deno.test("applyIncoming: merges a reply too, and reports a gap in it (R3.3)", a
   await cluster.advance(300);
   assertEquals(a.values("k"), { b: "first" });
   assertEquals([...peer.last("ack")!.holds], []);
-  // Everything after the fifth is no use to one that has the first only.
+  // Without the first five entries this is a gap.
   told = memberDelta("b", peer.life, [entry("k", 6, "sixth")], { after: 5 });
   await cluster.advance(300);
   assertEquals(a.values("k"), { b: "first" });
   assertEquals([...peer.last("ack")!.holds], [["b", { life: peer.life, number: 1 }]]);
 });
 
-/** One event of every kind that the engine can cause: the compiler asks for those that are missing. */
+/** One event of every kind of the engine; the compiler reports a missing one. */
 const EVERY_EVENT: { readonly [T in EngineEvent["type"]]: Extract<EngineEvent, { type: T }> } = {
   ConflictDetected: { type: "ConflictDetected", memberId: "b", reason: "value", key: "k", sequenceNumber: 1 },
   Confirmed: { type: "Confirmed", digest: "0123456789abcdef" },
@@ -421,7 +421,7 @@ Deno.test("events: report the whole history of a cluster (R3.4)", async () => {
     { type: "Confirmed", digest },
   ]);
   assertEquals(new Set(a.told("Disseminated").map(({ peerId }) => peerId)), new Set(["b", "c"]));
-  // The link to c breaks, and heals.
+  // The link to c breaks and heals.
   cluster.network.cut("memory://a:1", "memory://c:1");
   cluster.network.cut("memory://b:1", "memory://c:1");
   const hasBlocked = (id: string) => cluster.of(id).told("MemberBlocked").length > 0;
@@ -443,7 +443,7 @@ function ownNumber({ id, gossiper }: TestMember, key: string): number {
   return gossiper.getState(key).get(id)!.sequenceNumber;
 }
 
-/** The phases that a member went through, in order, the first of which it was in before. */
+/** The phases of a member in order, its present one first. */
 function phasesOf(cluster: TestCluster, id: string): Phase[] {
   const changes = cluster.of(id).told("PhaseChanged");
   for (const [index, { from }] of changes.entries()) {
@@ -461,7 +461,7 @@ Deno.test("phase: is diffusing from a set until every active peer acknowledged i
   assertEquals(a.phase, "diffusing");
   const holders = () => ["b", "c"].filter((id) => cluster.of(id).value("a", "k") === 1).length;
   await cluster.runUntil(() => holders() === 2);
-  // Both hold it; that they do is not known before their replies come.
+  // Both have the state, but neither knows that before the replies arrive.
   assertEquals(a.phase, "diffusing");
   await cluster.runUntil(() => a.phase === "confirmed");
   a.deleteState("k");
@@ -479,7 +479,7 @@ Deno.test("phase: is diffusing while a peer lacks state of a third member, or on
   await cluster.advance(5_000);
   assertEquals(cluster.of("a").value("b", "k"), 1);
   assertEquals(cluster.of("a").gossiper.phase, "diffusing");
-  // Once blocked it is active no more, and nobody waits for it.
+  // Once it is blocked it is inactive, and no wait needs it.
   await cluster.runUntil(() => cluster.isConfirmed(["a", "b"]));
   assertEquals([cluster.of("a").blocked, cluster.of("c").value("b", "k")], [{ c: "expired" }, undefined]);
 });
@@ -530,7 +530,7 @@ Deno.test("phase: is reconciling while digests still differ and members are comp
   peer.answer = (message) => {
     phases.add(a.gossiper.phase);
     if (message.type === "reconcile") {
-      // It holds nothing, whatever it acknowledged.
+      // It has no state, whatever it acknowledged.
       return { ...message, part: { ...message.part, members: new Map() } };
     }
     if (message.type !== "gossip") return undefined;
@@ -560,7 +560,7 @@ Deno.test("phase: a member with a list of its peers is not confirmed before it h
   assertEquals(await cluster.finish(converged), 1);
 });
 
-/** What of a member's state lasts: all but heartbeats and digests, which change for ever. */
+/** A member's durable state: without heartbeats and digests, which change all the time. */
 function lasting(cluster: TestCluster, holder: string): Map<string, string> {
   const { members } = cluster.of(holder).gossiper.snapshot();
   return new Map(
@@ -573,7 +573,7 @@ function lasting(cluster: TestCluster, holder: string): Map<string, string> {
   );
 }
 
-/** Whether a peer holds all that a member holds, or newer. */
+/** True if a peer has all state of a member, or newer state. */
 function holdsAll(
   cluster: TestCluster,
   { of, peer }: { readonly of: string; readonly peer: string },

@@ -19,17 +19,17 @@ import { seededRandom } from "../../transport/memory_random.ts";
 import { recordOf, TestCluster, type TestMember } from "./harness.ts";
 import { replyTo, ScriptedPeer } from "./scripted_peer.ts";
 
-/** The code of what a call throws, which must be an error of this library. */
+/** The code of the error of this library that a call throws. */
 function codeOf(call: () => unknown): string {
   return assertThrows(call, HearsayError).code;
 }
 
-/** Everything that a member shows, heartbeats included, and what it has told. */
+/** All visible state and events of a member, heartbeats included. */
 function everythingOf({ gossiper, events }: TestMember): string {
   return JSON.stringify([gossiper.snapshot(), events.length]);
 }
 
-/** A promise, and whether it is settled. */
+/** A promise, and its state. */
 function watched<T>(promise: Promise<T>) {
   const state = { promise, isDone: false };
   const settle = () => void (state.isDone = true);
@@ -49,7 +49,7 @@ Deno.test("getState: returns the value of the key for every member that has one 
     assertEquals(new Map(cpus as [string, number][]), new Map([["a", 0.5], ["b", 0.25]]));
     assertEquals(member.gossiper.getState("nothing"), new Map());
   }
-  // A deleted key has no value, and its member is gone from the answer.
+  // A deleted key has no value, and its member is not in the answer.
   cluster.of("a").gossiper.deleteState("load");
   await cluster.runUntil(() => cluster.isConfirmed());
   for (const member of cluster.members) assertEquals(member.values("load"), { b: { cpu: 0.25 } });
@@ -89,7 +89,7 @@ Deno.test("getState: a snapshot is not changed by later gossip, later sets or it
   await cluster.runUntil(() => cluster.isConfirmed());
   assertEquals(JSON.stringify([...before]), text);
   assertEquals(cluster.of("b").values("k"), { b: "of b, later" });
-  // The map is the caller's own; what is in it cannot be written to.
+  // The map belongs to the caller; its values cannot be changed.
   before.clear();
   assertEquals(cluster.of("b").values("k"), { b: "of b, later" });
 });
@@ -167,7 +167,7 @@ Deno.test("setState: every JSON value arrives unchanged (R4.2)", async () => {
   assertEquals(({} as { polluted?: boolean }).polluted, undefined);
 });
 
-/** Arrays in arrays, so many deep. */
+/** Nested arrays of this depth. */
 function nested(depth: number): unknown {
   let value: unknown = [];
   for (let level = 1; level < depth; level++) value = [value];
@@ -183,7 +183,7 @@ Deno.test("setState: copies the value: a later change by its owner has no effect
   assertEquals(cluster.of("a").values("k"), { a: { list: [1], same: { x: 1 } } });
   await cluster.runUntil(() => cluster.isConfirmed());
   assertEquals(cluster.of("b").values("k"), { a: { list: [1], same: { x: 1 } } });
-  // It is still the caller's: not frozen, and one object may stand in two places of it.
+  // It still belongs to the caller: it is not frozen, and one object may stand in it twice.
   value.list.push(3);
   cluster.of("a").gossiper.setState("k", [value.same, value.same]);
   assertEquals(cluster.of("a").values("k"), { a: [{ x: 2 }, { x: 2 }] });
@@ -193,7 +193,7 @@ class Point {
   x = 1;
 }
 
-/** What JSON cannot carry, where it is, and how that is put. */
+/** Values that JSON cannot carry, with their path and the expected text. */
 function refusedValues(): readonly [value: unknown, path: string, what: RegExp][] {
   const loop: { inner: { list: unknown[] } } = { inner: { list: [] } };
   loop.inner.list.push(loop);
@@ -253,7 +253,7 @@ Deno.test("setState: refuses a value that JSON cannot carry, with the path, and 
     await cluster.runtime.settle();
     assertEquals(everythingOf(a), before, path);
   }
-  // It goes on as if nothing had been: the very next number, and the next gossip.
+  // The member continues unaffected: with the very next number, and the next gossip.
   const last = a.gossiper.getState("k").get("a")!.sequenceNumber;
   const latest = Math.max(...ownNumbers(a));
   assert(latest >= last);
@@ -263,7 +263,7 @@ Deno.test("setState: refuses a value that JSON cannot carry, with the path, and 
   assertEquals(cluster.of("b").values("k"), { a: "new" });
 });
 
-/** The numbers of all that a member holds of itself; the heartbeat has its count in place of one. */
+/** The numbers of a member's own entries; the heartbeat has its count instead of one. */
 function ownNumbers({ id, gossiper }: TestMember): number[] {
   const own = gossiper.snapshot().members.find((member) => member.id === id)!;
   return own.entries.filter(({ key }) => key !== HEARTBEAT_KEY).map(({ sequenceNumber }) => sequenceNumber);
@@ -305,7 +305,7 @@ Deno.test("getState, watch: refuse an invalid key, which could never have a valu
     assertEquals(codeOf(() => gossiper.getState(key)), "invalid_key", told);
     assertEquals(codeOf(() => gossiper.registerConsensusCheck(key)), "invalid_key", told);
   }
-  // The gossiper's own keys may be looked at.
+  // Reserved keys may be read.
   assertEquals([...gossiper.getState(HEARTBEAT_KEY).keys()], ["a"]);
   await gossiper.watch(HEARTBEAT_KEY).cancel();
 });
@@ -327,7 +327,7 @@ Deno.test("setState: refuses reserved and invalid keys (R4.2)", async () => {
     assertEquals(rejected.code, "invalid_key");
   }
   assertEquals(everythingOf(a), before);
-  // What only looks like them is allowed, and so are the names of an object's own parts.
+  // Similar names are allowed, also those of inherited properties.
   const allowed = [
     "Topology",
     "heartbeat",
@@ -355,7 +355,7 @@ Deno.test("setState: refuses a value over half a message and a state over maxSta
   assertEquals([large.code, full.code], ["too_large", "too_large"]);
   assertMatch(large.message, /^A value may take 28\d{3} bytes.*"second".*\b29\d{3}\b.*Nothing was changed/);
   assertMatch(full.message, /state.* 40000 bytes, maxStateBytes.*"second".*\b4\d{4}\b.*Nothing was changed/);
-  // Many bytes of few characters are counted as what they are.
+  // The bytes count, not the characters.
   assertEquals(codeOf(() => a.gossiper.setState("second", "☃".repeat(9_600))), "too_large");
   assertEquals(everythingOf(a), before);
   a.gossiper.setState("second", "☃".repeat(2_000));
@@ -396,9 +396,9 @@ Deno.test("sequence number: every set and delete of any key raises it by one, al
     memberId === "a" && key !== HEARTBEAT_KEY
   );
   assert(updates.length > 75 && updates.some(({ deleted }) => deleted));
-  // The first number is that of the heartbeat's statistics, which have not changed since.
+  // The first number belongs to the heartbeat's statistics, which have not changed since.
   assertEquals(updates.map(({ sequenceNumber }) => sequenceNumber), updates.map((_, index) => index + 2));
-  // At the peer they rise too, though it is not told of every one.
+  // At the peer they rise too, though not every one is emitted.
   const merged = cluster.of("b").told("GossipUpdate")
     .filter(({ memberId, key }) => memberId === "a" && key !== HEARTBEAT_KEY)
     .map(({ sequenceNumber }) => sequenceNumber);
@@ -500,7 +500,7 @@ Deno.test("setStateRequest: a signal aborted during the wait ends the wait; the 
   await cluster.runUntil(() => cluster.of("b").value("a", "k") === 1);
 });
 
-/** The members other than a that hold a value of it. */
+/** The members other than a with this value of it. */
 function holders(cluster: TestCluster, key: string, value: unknown): number {
   return cluster.members.filter((member) => member.id !== "a" && member.value("a", key) === value).length;
 }
@@ -523,7 +523,7 @@ Deno.test("acknowledgedBy: resolves as soon as so many other members acknowledge
     await cluster.runtime.settle();
     assert(!request.isDone);
     await cluster.runUntil(() => {
-      // Whenever it resolves, it is true.
+      // The condition holds whenever it resolves.
       if (request.isDone) assert(holders(cluster, "k", "v") >= wanted, `${acknowledgedBy}`);
       return request.isDone;
     });
@@ -605,7 +605,7 @@ Deno.test('acknowledgedBy "all": waits for a list of peers from the first moment
   for (const id of ["b", "c"]) await cluster.make(id).gossiper.start();
   const early = watched(gossiper.setStateRequest("k", 1, { acknowledgedBy: "all" }));
   await cluster.runtime.settle();
-  assert(!early.isDone, "nobody but this member holds the value");
+  assert(!early.isDone, "only this member has the value");
   await gossiper.start();
   const late = watched(gossiper.setStateRequest("k", 2, { acknowledgedBy: "all" }));
   await cluster.runUntil(() => early.isDone && late.isDone);
@@ -680,7 +680,7 @@ Deno.test("setStateRequest: in a renewed incarnation, waits for the value under 
   const before = lifeOf();
   cluster.network.cut("memory://a:1", "memory://b:1");
   const request = watched(gossiper.setStateRequest("k", "v", { acknowledgedBy: 1 }));
-  // Somebody under the same id, of a later life, greets.
+  // Another process under the same id, in a later incarnation, sends a handshake.
   await using twin = new ScriptedPeer(cluster, "twin");
   const hello = { ...twin.hello("d1"), member: { id: "a", host: "a", port: 1, kinds: [] } };
   twin.hello = () => ({ ...hello, life: `${before.slice(0, 12)}-ffffffff` });

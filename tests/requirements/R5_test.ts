@@ -18,7 +18,7 @@ import {
   WALL_START_MS,
 } from "../unit/engine/harness.ts";
 
-/** What an engine tells that changed, without what members tell of themselves. */
+/** The emitted changes of an engine, without the entries that members publish about themselves. */
 function updatesOf(engine: Engine) {
   return eventsOf(engine).of("GossipUpdate")
     .filter(({ key }) => key !== HEARTBEAT_KEY)
@@ -31,7 +31,7 @@ function updatesOf(engine: Engine) {
     }));
 }
 
-/** A member that holds of b: `k` under 5 with "held", `other` under 6. */
+/** A member with `k` under 5 with "held" and `other` under 6 of b. */
 function holder() {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
@@ -119,7 +119,7 @@ Deno.test("merge: a merged value has the receiver's time, whatever the sender's 
   const [, b] = makePair(clock);
   set(a, "k", 1, ahead);
   clock.advance(700);
-  // The sender's own stamps go with it, and are not believed.
+  // The sender's own stamps are sent too, and ignored.
   b.applyIncoming("a", a.disseminate("b").delta, clock.now);
   assertEquals(a.get("a", "k")?.timestampMs, WALL_START_MS + 3_600_000);
   assertEquals(b.get("a", "k")?.timestampMs, WALL_START_MS + 700);

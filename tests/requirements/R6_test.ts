@@ -4,7 +4,7 @@ import { entry, memberDelta } from "../unit/engine/harness.ts";
 import { TestCluster, type TestMember } from "./harness.ts";
 import { replyTo, ScriptedPeer } from "./scripted_peer.ts";
 
-/** The counts in the heartbeat of a member, as another holds it. */
+/** The actor counts in the heartbeat of a member, as another has them. */
 function countsOf(holder: TestMember, id: string): unknown {
   const heartbeat = holder.value(id, HEARTBEAT_KEY) as {
     readonly actorStatistics?: { readonly actorCount?: unknown };
@@ -12,7 +12,7 @@ function countsOf(holder: TestMember, id: string): unknown {
   return heartbeat.actorStatistics?.actorCount;
 }
 
-/** Cuts a member off from everybody. */
+/** Isolates a member from all others. */
 async function cutOff(cluster: TestCluster, id: string): Promise<void> {
   for (const other of cluster.members) {
     if (other.id !== id) cluster.network.cut(cluster.of(id).transport.address, other.transport.address);
@@ -34,7 +34,7 @@ Deno.test("heartbeat: a MemberHeartbeat is set under the heartbeat key at every 
   assertEquals(numbers, [...new Set(numbers)].toSorted((one, other) => one - other));
   assertEquals(b.values(HEARTBEAT_KEY), { a: {}, b: {} });
   assertEquals(HEARTBEAT_KEY, "heathbeat");
-  // On the way it is a number, beside statistics that have the type that protoactor-go knows them by.
+  // On the wire it is a number, beside statistics with the type name of protoactor-go.
   const counts = cluster.gossipedBy("a").map(({ text }) => JSON.parse(text).count);
   assertEquals(counts.slice(-10), numbers);
   const texts = cluster.sent.map(({ text }) => text);
@@ -130,7 +130,7 @@ Deno.test("actor counts: counts that a peer would refuse emit an event and do no
     { "": 1 },
     { ["x".repeat(1_025)]: 1 },
     { ["é".repeat(513)]: 1 },
-    // More than a message may carry.
+    // More than fits a message.
     Object.fromEntries(many),
   ];
   for (const [index, counts] of wrong.entries()) {
@@ -168,7 +168,7 @@ Deno.test("expiration: a member without a heartbeat for longer than the limit is
   await using cluster = await TestCluster.started(["a", "c"], { config: { heartbeatExpiration: 3_000 } });
   await cluster.advance(1_500);
   await cutOff(cluster, "c");
-  // Its last heartbeat came at 1,500: at 4,500 it is as old as it may be, and not older.
+  // Its last heartbeat came at 1,500: at 4,500 it is exactly as old as the limit.
   await cluster.advance(3_000);
   assertEquals(cluster.of("a").blocked, {});
   await cluster.advance(300);
@@ -178,7 +178,7 @@ Deno.test("expiration: a member without a heartbeat for longer than the limit is
   ]);
   const [block] = cluster.of("a").gossiper.blockedMembers;
   assertEquals(block!.sinceMs, cluster.of("a").runtime.wallMs());
-  // The other side is as much alone, and says the same.
+  // The other side is isolated as well, and blocks the first.
   assertEquals(cluster.of("c").blocked, { a: "expired" });
 });
 
@@ -191,7 +191,7 @@ Deno.test("expiration: a member that never sent a heartbeat expires, counted fro
   assertEquals(await cluster.runUntil(() => a.blocked.b === "expired"), 2_100);
 });
 
-/** A peer b that answers all gossip, and passes on what it calls the state and the heartbeat of c. */
+/** A peer b that answers all gossip, and passes on scripted state and heartbeats of c. */
 async function passingOn(heartbeatOf: (answers: number) => number) {
   const cluster = new TestCluster(["a", "b", "c"], { config: { heartbeatExpiration: 2_000 } });
   const peer = new ScriptedPeer(cluster, "b");
@@ -302,7 +302,7 @@ Deno.test("expiration: a member never blocks itself: alone, isolated, or after a
     const self = gossiper.members.find(({ isSelf }) => isSelf);
     assertEquals([self?.status, self?.block], ["active", undefined]);
   }
-  // Nor does it believe that it should.
+  // It emits no SelfBlocked either.
   assertEquals(cluster.of("a").told("SelfBlocked"), []);
 });
 
@@ -313,7 +313,7 @@ Deno.test("self-block: a member that a topology lists as blocked emits an event 
   await cluster.advance(1_000);
   assertEquals(a.told("SelfBlocked"), [{ type: "SelfBlocked", reason: "topology" }]);
   assertEquals([a.blocked, a.told("MemberBlocked")], [{}, []]);
-  // Its own heart goes on beating.
+  // Its own heartbeat continues.
   const { localTimestampUnixMilliseconds } = a.gossiper.getState(HEARTBEAT_KEY).get("a")!;
   assertEquals(localTimestampUnixMilliseconds, a.runtime.wallMs() - 100);
   a.gossiper.setState("k", 1);
@@ -321,7 +321,7 @@ Deno.test("self-block: a member that a topology lists as blocked emits an event 
 });
 
 for (
-  const [when, metMs] of [["after they have met", 1_000], ["when it greets for the first time", 0]] as const
+  const [when, metMs] of [["after they have met", 1_000], ["at its first handshake", 0]] as const
 ) {
   Deno.test(`self-block: a member that a peer lists as blocked emits one event and does not block itself: ${when} (R6.5)`, async () => {
     await using cluster = await TestCluster.started(["a", "b"], { fixed: false });
@@ -330,7 +330,7 @@ for (
     await cluster.advance(metMs);
     await cluster.publish(["a", "b"], { to: ["a"] });
     await cluster.publish(["a", "b"], { to: ["b"], blocked: ["a"] });
-    // A heartbeat has no answer: it is silence that makes a member ask, after a quarter of the expiration.
+    // A heartbeat has no answer: a member sends a request only after silence for a quarter of the expiration.
     await cluster.advance(20_000 / 4 + 600);
     assertEquals([a.blocked, cluster.of("b").blocked], [{}, { a: "topology" }]);
     assertEquals(a.told("SelfBlocked"), [{ type: "SelfBlocked", peerId: "b", reason: "topology" }]);

@@ -1,12 +1,12 @@
 import { assert, assertEquals } from "../../deps/std_assert.ts";
 import { recordOf, TestCluster } from "./harness.ts";
 
-/** Three members, none of which was told of any other. */
+/** Three members without a topology. */
 function strangers(): Promise<TestCluster> {
   return TestCluster.started(["a", "b", "c"], { fixed: false });
 }
 
-/** The addresses to which a member has sent gossip, or heartbeats or changes alone, since a moment. */
+/** The addresses of a member's gossip, heartbeats and pushes since this time. */
 function gossipedTo(cluster: TestCluster, id: string, sinceMs: number): string[] {
   const sent = [...cluster.gossipedBy(id), ...cluster.sentBy(id, "push")];
   const to = sent.filter(({ atMs }) => atMs >= sinceMs).map((message) => message.to);
@@ -49,7 +49,7 @@ Deno.test("topology: a member that left it gets no more gossip, and its connecti
   const statuses = cluster.of("a").gossiper.members.map(({ id, status }) => [id, status]);
   assertEquals(statuses, [["a", "active"], ["b", "active"], ["c", "inactive"]]);
   assertEquals(cluster.of("a").told("RequestFailed"), []);
-  // It was not told, and has to dial anew.
+  // It did not learn of the end, and has to dial again.
   assert(cluster.sentBy("c", "hello").length > greetings);
 });
 
@@ -60,7 +60,7 @@ Deno.test("topology: gossip of a member that left it is refused and changes noth
   await cluster.publish(["a", "b"], { to: ["a", "b"] });
   await cluster.advance(600);
 
-  // It was not told, and goes on.
+  // It has not learned of the topology, and goes on.
   cluster.of("c").gossiper.setState("k", "unheard");
   await cluster.advance(3_000);
   assertEquals(cluster.of("a").values("k"), {});

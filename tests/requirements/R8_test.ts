@@ -5,7 +5,7 @@ import { TestCluster } from "./harness.ts";
 
 const IDS = Array.from({ length: 12 }, (_, index) => `m${`${index}`.padStart(2, "0")}`);
 
-/** The members told of in a message. */
+/** The members in a message. */
 function membersIn(text: string): string[] {
   const message = JSON.parse(text);
   return Object.keys((message.request ?? message.response).state?.members ?? {});
@@ -33,10 +33,10 @@ Deno.test("gossipRequestTimeout: a request that takes longer fails with a timeou
   await using cluster = await TestCluster.started(["a", "b"], { config });
   await cluster.runUntil(() => cluster.isConfirmed());
   await cluster.advance(1_000);
-  // Everything to b hangs; what was open stays so.
+  // All messages to b hang; open connections stay open.
   cluster.network.setFaults({ hang: true }, { to: memoryAddress("b", 1) });
   const before = cluster.sentBy("a", "gossip").length;
-  // Something to ask about: an idle round sends a heartbeat, which has no answer.
+  // A change causes a request; an idle round sends a heartbeat, which has no answer.
   cluster.of("a").gossiper.setState("k", 1);
   await cluster.runUntil(() => cluster.sentBy("a", "gossip").length > before);
   const sentMs = cluster.runtime.monotonicMs();

@@ -72,7 +72,7 @@ Deno.test("stop: members that all leave at once receive each other's departure, 
 
 Deno.test("stop: a peer that received the departure from another member counts, and its answer changes nothing (R9.2)", async () => {
   await using cluster = await confirmed(IDS, { gossipFanOut: 4 });
-  // What e says to b takes so long that b hears it from another, and refuses e as one that has left.
+  // The link from e to b is so slow that b receives the departure from another member, and refuses e.
   cluster.network.setFaults({ delayMs: 180 }, { from: memoryAddress("e", 1), to: memoryAddress("b", 1) });
   await cluster.advance(450);
   const result = await cluster.stop("e");
@@ -90,11 +90,11 @@ Deno.test("stop: a member without peers leaves at once (R9.2)", async () => {
 
 Deno.test('stop: a member that leaves refuses gossip at once with the code "stopped" (R9.3)', async () => {
   await using cluster = await confirmed(["a", "b", "c"]);
-  // Its own news does not get through, so that it stays for its whole bound; what others say does.
+  // Its own messages are lost, so that it waits for its whole bound; those of others arrive.
   cluster.network.setFaults({ loss: 1 }, { from: memoryAddress("a", 1) });
   await cluster.advance(50);
   const stopping = cluster.of("a").gossiper.stop();
-  // Heartbeats have no answer: only who has something to say asks.
+  // Heartbeats have no answer: only a change causes a request.
   for (const id of ["b", "c"]) cluster.of(id).gossiper.setState("k", id);
   await cluster.advance(250);
   const refusals = cluster.sentBy("a", "error").map(({ text }) => JSON.parse(text).code);

@@ -9,7 +9,7 @@ const LIFE = "018bcfe56800-00000001";
 const ZERO = "0".repeat(16);
 const BOUND_MS = 5_000;
 
-/** Two honest members, of which one is attacked; and proof that they have not noticed. */
+/** Two honest members, one of them under attack, and proof that neither is affected. */
 class Victims implements AsyncDisposable {
   readonly victim: Node;
   readonly friend: Node;
@@ -29,7 +29,7 @@ class Victims implements AsyncDisposable {
     return victims;
   }
 
-  /** State still passes, both ways, and nobody else is believed to be there. */
+  /** State still passes both ways, and no other member became known. */
   async assertServed(known: readonly string[] = []): Promise<void> {
     const round = ++this.#rounds;
     for (const [from, to] of [[this.victim, this.friend], [this.friend, this.victim]] as const) {
@@ -54,7 +54,7 @@ class Victims implements AsyncDisposable {
   }
 }
 
-/** A client that speaks the wire by hand. */
+/** A client with hand-written wire messages. */
 class Raw {
   readonly socket: WebSocket;
   readonly heard: { readonly type: string; readonly [field: string]: unknown }[] = [];
@@ -84,7 +84,7 @@ class Raw {
     return raw;
   }
 
-  /** A client that has greeted as this member, and was let in. */
+  /** A client with a completed handshake under this id. */
   static async greeted(node: Node, id = "raw"): Promise<Raw> {
     const raw = await Raw.to(node);
     raw.say(hello({ member: { id, host: "127.0.0.1", port: 1, kinds: [] } }));
@@ -96,7 +96,7 @@ class Raw {
     this.socket.send(typeof message === "string" ? message : JSON.stringify(message));
   }
 
-  /** The next message of that type. */
+  /** The next message of this type. */
   async hears(type: string): Promise<Record<string, unknown>> {
     const signal = AbortSignal.timeout(BOUND_MS);
     for (;;) {
@@ -107,12 +107,12 @@ class Raw {
     }
   }
 
-  /** The code with which the other side closes. */
+  /** The other side's close code. */
   async closes(): Promise<number> {
     return await abortable(this.#closed.promise, AbortSignal.timeout(BOUND_MS));
   }
 
-  /** Hangs up, and waits until that is done. */
+  /** Closes, and waits for the end. */
   async hangUp(): Promise<void> {
     this.socket.close();
     await this.closes();
@@ -145,7 +145,7 @@ function hello(fields: Record<string, unknown> = {}) {
   };
 }
 
-/** A gossip of one entry `k` of one member, which these fields make wrong. */
+/** A gossip of one entry `k` of one member; the fields make it invalid. */
 function gossip(
   {
     id = "d2",
@@ -174,13 +174,13 @@ function gossip(
   };
 }
 
-/** A push of the same. */
+/** A push of the same entry. */
 function push(fields: Parameters<typeof gossip>[0] = {}, { relay = true } = {}) {
   const { request: { state }, ranges } = gossip(fields);
   return { type: "push", request: { state }, ranges, relay };
 }
 
-/** What is no message, and the code that it gets. */
+/** Invalid messages, and the expected close code. */
 const REFUSED: readonly (readonly [string, string, number])[] = [
   ["text that is not JSON", "{", 4400],
   ["JSON that is not an object", "[1]", 4400],
@@ -257,7 +257,7 @@ Deno.test("bad input: an incarnation more than a year ahead is refused in a hand
   assertEquals(await stranger.closes(), 4400);
 
   const raw = await Raw.greeted(victims.victim);
-  // The sender may be an honest relay whose clock is ahead: nothing is taken, and the connection stays.
+  // The sender may be an honest relay whose clock is ahead: nothing is merged, and the connection stays.
   raw.say(gossip({ life: far }));
   await raw.hears("reply");
   await victims.assertServed(["raw"]);
@@ -419,7 +419,7 @@ Deno.test("bad input: false counts and vectors block no member and delay none (L
   raw.say({ type: "ping" });
   await raw.hears("pong");
   await victims.assertServed(["raw"]);
-  // For two expirations the others are alive for each other, whatever was said of them.
+  // For two expirations the others stay alive for each other, whatever was sent about them.
   const endMs = Date.now() + 2_000;
   while (Date.now() < endMs) {
     for (const { gossiper } of [victims.victim, victims.friend]) {

@@ -1,6 +1,4 @@
-/**
- * A newcomer to a cluster of members with many keys each.
- */
+/** A new member in a cluster of members with many keys each. */
 
 import { assert, assertEquals, assertLess } from "../../deps/std_assert.ts";
 import { TestCluster } from "./harness.ts";
@@ -27,7 +25,7 @@ Deno.test("many keys: a new member receives the many keys of ten members, and no
   for (; !holdsAll("newcomer"); rounds++) {
     assert(rounds < 200, "The newcomer does not receive all.");
     await cluster.advance(300);
-    // A count that a message has no room for would lag behind by more and more intervals.
+    // A count without room in its message would lag behind by more and more intervals.
     if (rounds < 15) continue;
     for (const id of all) {
       const own = cluster.of(id).gossiper.getState("heathbeat").get(id)!.sequenceNumber;
