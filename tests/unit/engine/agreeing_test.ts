@@ -17,7 +17,7 @@ import {
 
 const LIFE = "018bcfe56800-00000001";
 
-/** A line of members of which each speaks with its neighbors alone. */
+/** A line of members; each has handshakes with its neighbors alone. */
 function makeLine(ids: readonly string[], clock: TestClock, signs = false): Engine[] {
   const engines = makeCluster(ids, clock, { signs });
   for (const [index, engine] of engines.entries()) {
@@ -44,7 +44,7 @@ function passAlong(engines: readonly Engine[], clock: TestClock): Delta[] {
   return messages;
 }
 
-/** A message of a peer that has the same state, and knows that of these members. */
+/** A message of a peer with the same state, and with these agreeing members. */
 function agreeingOf(engine: Engine, agreeing: string): Delta {
   return { members: [], digest: engine.digest, active: engine.active, partial: false, agreeing };
 }
@@ -91,7 +91,7 @@ Deno.test("agreeing: is sent to a peer that last sent the same state, where ther
   assertEquals(d!.disseminate("e").delta.agreeing, undefined);
 });
 
-/** A member and four others that all hold something, of which none is known to have its state. */
+/** A member and four others with state, none of them known to agree. */
 function makeUnconfirmed(clock: TestClock, signs = false): Engine {
   const [a, b] = makeCluster(["a", "b", "c", "d", "e"], clock, { signs });
   greet(a, b!, clock);
@@ -107,7 +107,7 @@ function makeUnconfirmed(clock: TestClock, signs = false): Engine {
 Deno.test("agreeing: counts each member whose bit is set, and no other (E12)", () => {
   const clock = new TestClock();
   const a = makeUnconfirmed(clock);
-  // Of a, b, c, d, e: the bits from the most significant on.
+  // The members are a, b, c, d, e: the bits from the most significant on.
   note(a, a.applyIncoming("b", agreeingOf(a, "0"), clock.now));
   const agreed = () => ["b", "c", "d", "e"].map((id) => a.isAcknowledgedBy(id, 1));
   assertEquals([agreed(), a.phase], [[true, false, true, false], "diffusing"]);
@@ -129,7 +129,7 @@ Deno.test("agreeing: ignores a set of another length or with an invalid digit (E
     const clock = new TestClock();
     const a = makeUnconfirmed(clock);
     note(a, a.applyIncoming("b", agreeingOf(a, set), clock.now));
-    // That of the sender itself its digest says.
+    // The sender's own state is known by its digest.
     assertEquals([a.phase, a.acknowledgedBy(1)], ["diffusing", 1], set);
   }
 });

@@ -48,7 +48,7 @@ Deno.test("block list: only a member blocked as expired is probed, once an inter
   assertEquals(list.dueProbes(1_599), []);
   assertEquals(list.dueProbes(1_600), ["b"]);
   assertEquals(list.dueProbes(2_599), ["a"]);
-  // One that was late is not greeted twice to make up for it.
+  // A late one is not probed twice to make up for it.
   assertEquals(list.dueProbes(9_000), ["a", "b"]);
   assertEquals(list.dueProbes(9_999), []);
   assertEquals(list.dueProbes(10_000), ["a", "b"]);

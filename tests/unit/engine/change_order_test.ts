@@ -118,7 +118,7 @@ Deno.test("ChangeOrder.takeRecent: returns each member that changed since the la
   change(order, "b");
   const recent = order.takeRecent();
   change(order, "c");
-  // The set that was handed out does not change any more.
+  // A set that was returned does not change any more.
   assertEquals([[...recent], [...order.takeRecent()]], [["b"], ["c"]]);
 });
 

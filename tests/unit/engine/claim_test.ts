@@ -18,7 +18,7 @@ function held(): MemberState {
   return member;
 }
 
-/** What a delta of the life that is held would come to, as pairs of key and number. */
+/** The claim of a delta of the stored incarnation, as pairs of key and number. */
 function claimed(entries: readonly SentEntry[], more: Partial<MemberDelta> = {}): string | undefined {
   const told = { ...memberDelta("m", LIFE, entries), ...more };
   const claim = claimOf(told, held());

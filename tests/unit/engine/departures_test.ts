@@ -13,7 +13,7 @@ Deno.test("departures: state of a departed member is passed on for half the rete
     false,
     false,
   ]);
-  assertEquals(departures.passesOn("who never departed", 9_999), true);
+  assertEquals(departures.passesOn("a member that never departed", 9_999), true);
 });
 
 Deno.test("departures: state of a departed member is dropped once, after all of the retention (E11)", () => {

@@ -20,7 +20,7 @@ Deno.test("digest: a hash is that of the fields joined by U+0000, seed 0 before 
 });
 
 Deno.test("digest: a sum adds each half modulo 2^32 (E12)", () => {
-  // b3dd93fa + 43ed676a = f7cafb64; aa75e9ff + 9bf54592 = 1466b2f91, of which the carry is dropped.
+  // b3dd93fa + 43ed676a = f7cafb64; aa75e9ff + 9bf54592 = 1466b2f91, whose carry is dropped.
   assertEquals(sumOf(["abc"], ["abcd"]), "f7cafb64466b2f91");
   // b3dd93fa + 9bbfd75f = 14f9d6b59; aa75e9ff + b8079b46 = 1627d8545.
   assertEquals(sumOf(["abc"], ["ab"]), "4f9d6b59627d8545");

@@ -40,7 +40,9 @@ function digestOf(summands: readonly (readonly string[])[]): string {
   return sums.map((sum) => sum.toString(16).padStart(8, "0")).join("");
 }
 
-/** A hash of active members by its definition: half a sum over the ids, half one over ids and lives. */
+/**
+ * A hash of active members by its definition: half a sum over the ids, half one over ids and incarnations.
+ */
 function activeOf(ids: readonly string[]): string {
   return digestOf(ids.map((id) => [id]));
 }
@@ -113,7 +115,7 @@ Deno.test("phase: the bitmap of another member shows that a third member has the
   greet(a, b!, clock);
   greet(b!, c!, clock);
   set(a, "k", 1, clock);
-  // a and c never speak with each other.
+  // a and c have no connection with each other.
   for (let rounds = 0; rounds < 6; rounds++) {
     for (const engine of [a, b!, c!]) count(engine, clock);
     exchange(a, b!, { clock });
@@ -146,7 +148,7 @@ Deno.test("digest: is compared also where the peer has another incarnation, or n
     greet(a, b!, clock);
     for (const engine of [a, b!]) set(engine, "own", 1, clock);
     tell(a, "c", memberDelta("c", LIFE, [entry("k", 1, "later")]), clock);
-    // b acknowledges it, and does not hold it: as where it has forgotten c since, or a was told so long ago.
+    // b acknowledges it without storing it: as if it had forgotten c since, or the message to a was very old.
     note(a, a.handleAck(a.disseminate("b").sent, new Map(), clock.now));
     if (held !== "nothing") {
       tell(b!, "a", memberDelta("c", "018bcfe56800-00000000", [entry("k", 7, "earlier")]), clock);

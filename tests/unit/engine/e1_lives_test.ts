@@ -21,7 +21,7 @@ import {
   valueOf,
 } from "./harness.ts";
 
-/** A life that starts so many milliseconds after the tests do. */
+/** An incarnation that starts this many milliseconds after the tests. */
 function lifeAt(clock: TestClock, ms: number, random = 0.5): string {
   return makeLife(clock.wallMs + ms, random);
 }
@@ -30,13 +30,16 @@ function membersOf(deltas: readonly { readonly id: string }[]): string[] {
   return deltas.map(({ id }) => id).sort();
 }
 
-/** Tells an engine of a higher life of its own. */
+/** Delivers a higher incarnation of an engine's own id. */
 function tellHigher(engine: Engine, clock: TestClock): void {
   const higher = makeLife(lifeStartMs(engine.life) + 10, 0.5);
   tell(engine, "b", memberDelta(engine.id, higher, [entry("k", 1, "other")]), clock);
 }
 
-/** Another process with the id and, where members sign, its key greets an engine, in a higher life. */
+/**
+ * A handshake by another process with the engine's id and, where members sign, its key, in a higher
+ * incarnation.
+ */
 function meetTwin(engine: Engine, clock: TestClock): void {
   const life = makeLife(lifeStartMs(engine.life) + 10, 0.5);
   note(engine, engine.greeted({ id: engine.id, life, digest: "", active: "" }, clock.now));
@@ -154,7 +157,7 @@ Deno.test("incarnation: an owner that learns of a higher one draws one above it,
     assertEquals(eventsOf(a).of("LifeRenewed"), [{ type: "LifeRenewed", life: a.life }]);
     return a.life;
   });
-  // Two processes that are told of the same life must not draw the same one.
+  // Two processes that learn of the same incarnation must not draw the same one.
   assertNotEquals(lives[0], lives[1]);
 });
 
@@ -250,7 +253,7 @@ Deno.test("identity conflict: of false claims, two in half of heartbeatExpiratio
   for (let times = 0; times < 5; times++) tellHigher(a, clock);
   assertEquals([a.silenced, a.life], [false, life]);
   assertEquals(eventsOf(a).all, [{ type: "ConflictDetected", memberId: "a", reason: "identity" }]);
-  // It goes on as before, and begins a later life as soon as it may.
+  // It continues, and begins a later incarnation as soon as it may.
   greet(a, b, clock);
   set(a, "k", 1, clock);
   exchange(a, b, { clock });
@@ -306,7 +309,7 @@ Deno.test("identity conflict: a silenced member begins no incarnation, emits no 
   const clock = new TestClock();
   const [a] = makePair(clock, { signs: true });
   silence(a, clock);
-  // It takes nothing any more: a peer that compared digests would begin a repair without end.
+  // It merges nothing any more: a peer that compared digests would begin a repair without end.
   assertEquals(a.disseminate("b").delta.partial, true);
   const { life } = a;
   eventsOf(a).clear();
@@ -353,7 +356,7 @@ Deno.test("identity conflict: two processes with one id that share a peer both e
   for (let round = 0; round < 200; round++) {
     for (const twin of [first, second]) {
       note(twin, twin.countHeartbeat({}, clock.now));
-      // The connection of one takes the place of the other's, so that each has to greet again.
+      // The connection of one replaces the other's, so that each needs a new handshake.
       if (greet(twin, peer!, clock).byB === "id_conflict") {
         note(twin, twin.toldLife(peer!.latestLife("twin")!, clock.now));
       } else exchange(twin, peer!, { clock });
@@ -375,7 +378,7 @@ Deno.test("incarnation: a peer that sends a lower one receives the higher one, w
   greet(a, b!, clock);
   const [lower, higher] = [lifeAt(clock, 0), lifeAt(clock, 1)];
   tell(a, "c", memberDelta("c", higher, [entry("k", 1, "new")]), clock);
-  // An acknowledgement whose sender lost what it acknowledged.
+  // An acknowledgement whose sender lost the acknowledged state.
   note(a, a.handleAck(a.disseminate("b").sent, new Map(), clock.now));
   assertEquals(a.disseminate("b").delta.members, []);
   tell(b!, "c", memberDelta("c", lower, [entry("k", 9, "old")]), clock);
@@ -407,7 +410,7 @@ Deno.test("identity conflict: two processes with one id that share no peer both 
   for (let round = 0; round < 100; round++) {
     for (const [twin, peer] of sides) {
       note(twin, twin.countHeartbeat({}, clock.now));
-      // As the gossiper does: a connection serves for as long as the life that was greeted with.
+      // As in the gossiper: a connection is valid for the incarnation of its handshake.
       if (greetedIn.get(twin) === twin.life) exchange(twin, peer, { clock });
       else if (greet(twin, peer, clock).byB === "id_conflict") {
         note(twin, twin.toldLife(peer.latestLife("twin")!, clock.now));
@@ -448,7 +451,7 @@ Deno.test("applyLiveness: a count of a later incarnation does not count for the 
     note(b, b.countHeartbeat({}, clock.now));
     sendLiveness(b, a, clock);
   }
-  // All the same it shows that b lives.
+  // It still shows that b is alive.
   assertEquals([a.heartbeatOf("b")?.number, a.blockedMember("b")], [3, undefined]);
   exchange(b, a, { clock });
   assertEquals(a.heartbeatOf("b")?.number, 60);

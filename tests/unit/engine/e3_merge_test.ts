@@ -18,7 +18,7 @@ import {
 const clock = new TestClock();
 const LIFE = makeLife(clock.wallMs, 0.5);
 
-/** An engine that holds of b: x under 3, y under 5. */
+/** An engine with x under 3 and y under 5 of b. */
 function holder() {
   const [a] = makeCluster(["a", "b", "c"], clock);
   tell(a, "c", memberDelta("b", LIFE, [entry("x", 3, "held"), entry("y", 5, "held")]), clock);

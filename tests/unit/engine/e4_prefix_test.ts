@@ -23,7 +23,7 @@ import {
   valueOf,
 } from "./harness.ts";
 
-/** What would be told of one member. */
+/** The next delta of one member to another. */
 function deltaOf(from: Engine, to: string, id: string): MemberDelta | undefined {
   return from.disseminate(to).delta.members.find((each) => each.id === id);
 }
@@ -61,7 +61,7 @@ Deno.test("delta: a first one starts after 0, a later one after the nearest entr
   set(a, "z", 1, clock);
   assertEquals(deltaOf(a, "b", "a")?.after, 2);
   exchange(a, b, { clock });
-  // What the peer last held was z under 3; that has gone, and the nearest entry below is y under 2.
+  // The peer's last version was z under 3; that is gone, and the nearest entry below is y under 2.
   set(a, "z", 2, clock);
   const { after, entries } = deltaOf(a, "b", "a")!;
   assertEquals([after, entries.map(({ number }) => number)], [2, [4]]);
@@ -140,7 +140,7 @@ Deno.test("gap: for an unknown incarnation, a delta that does not start at 0 is 
   assertEquals(tell(a, "c", fromOne(life), clock), new Map([["b", { life, number: 0 }]]));
   assertEquals(a.holdOf("b"), undefined);
   tell(a, "c", memberDelta("b", life, [entry("x", 5, "held")]), clock);
-  // What is held of an earlier life does not count.
+  // A version of an earlier incarnation does not count.
   assertEquals(tell(a, "c", fromOne(later), clock), new Map([["b", { life: later, number: 0 }]]));
   assertEquals(a.holdOf("b"), { life, number: 5 });
 });
@@ -166,7 +166,7 @@ Deno.test("gap: the next message repairs it, and starts from the receiver's vers
   set(a, "own", 1, clock);
   tell(a, "c", memberDelta("c", lifeOf(clock), [entry("x", 4, 1), entry("y", 5, 1)]), clock);
   exchange(a, b!, { clock });
-  // The peer has lost everything but does not know: a process whose memory failed, in the same life.
+  // The peer lost everything without noticing: a process whose memory failed, in the same incarnation.
   const empty = makeEngine("b", clock, { life: b!.life });
   empty.setTopology({ members: ids, blocked: [] }, clock.now);
   set(a, "own", 2, clock);
@@ -248,7 +248,7 @@ Deno.test("merge: whatever is lost, the state of a member is a prefix of its set
   for (let seed = 1; seed <= 40; seed++) runWithLoss(seed);
 });
 
-/** Two members set and delete at random while messages get lost; then nothing does, and both must agree. */
+/** Two members set and delete at random while messages are lost; then none is lost, and both must agree. */
 function runWithLoss(seed: number): void {
   const draw = drawFrom(seed);
   const clock = new TestClock();

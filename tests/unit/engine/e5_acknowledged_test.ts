@@ -17,7 +17,7 @@ import {
   valueOf,
 } from "./harness.ts";
 
-/** What would be told now: by member, from where, and the numbers. */
+/** The next delta by member, its start and its numbers. */
 function told(from: Engine, to: string): string {
   return from.disseminate(to).delta.members
     .map(({ id, after, entries }) => `${id}>${after}:${entries.map(({ number }) => number).join()}`).join(
@@ -71,7 +71,7 @@ Deno.test("acknowledgement: a lost one causes only the reply's entries to be sen
 Deno.test("acknowledgement: an equal digest in the next request replaces a lost one (E12)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
-  // Lives are part of what is compared: each has to know the other's.
+  // Incarnations are part of the comparison: each has to know the other's.
   set(a, "x", 1, clock);
   set(b, "x", 1, clock);
   settle([a, b], { clock });
@@ -233,7 +233,7 @@ Deno.test("acknowledgement: a number from the peer's earlier incarnation does no
   assertEquals(a.acknowledgedBy(1), 1);
   const again = makeEngine("b", clock, { life: makeLife(clock.wallMs + 1, 0.5) });
   greet(again, a, clock);
-  // The reply of the process before comes only now.
+  // The reply of the earlier process arrives only now.
   note(a, a.handleAck(sent, new Map(), clock.now));
   assertEquals([told(a, "b"), a.acknowledgedBy(1)], ["a>0:1,2", 0]);
 });
@@ -270,7 +270,7 @@ Deno.test("acknowledgement: state that a peer itself sent is not sent back to it
   tell(a, "b", memberDelta("b", b!.life, [entry("x", 1, 1)]), clock);
   assertEquals(told(a, "b"), "");
   assertEquals(told(a, c!.id), "b>0:1");
-  // It waits for both, and one of them tells it.
+  // Both are pending, and one of the peers sends it.
   tell(a, "d", memberDelta("c", life, [entry("y", 2, 1)], { after: 1 }), clock);
   assertEquals(told(a, "b"), "c>1:2");
   tell(a, "b", memberDelta("c", life, [entry("y", 2, 1)], { after: 1 }), clock);
@@ -316,7 +316,7 @@ Deno.test("acknowledgement: a forgotten pending member does not count as acknowl
   const clock = new TestClock();
   const peers = Array.from({ length: 14 }, (_, index) => `p${index}`);
   const newcomers = Array.from({ length: 15 }, (_, index) => `x${index}`);
-  // Fewer may wait than these peers lack together.
+  // Fewer may be pending than these peers lack together.
   const [a, ...others] = makeCluster(["a", ...peers], clock, { settings: { maxMembers: 30 } });
   for (const peer of others) greet(a, peer, clock);
   const life = makeLife(clock.wallMs, 0.1);
@@ -327,14 +327,14 @@ Deno.test("acknowledgement: a forgotten pending member does not count as acknowl
   };
   for (const id of [...peers, ...peers]) agree(id);
   note(a, a.setTopology({ members: ["a", ...peers, ...newcomers], blocked: [] }, clock.now));
-  // All but one acknowledge what they are told; that one is told nothing, and says nothing of what it holds.
+  // All but one acknowledge their messages; that one is sent nothing, and reports no version.
   for (const id of [...peers, ...newcomers]) {
     if (id !== "p1") note(a, a.handleAck(a.disseminate(id).sent, new Map(), clock.now));
   }
   tell(a, "p1", [], clock);
   assertEquals(told(a, "p1"), "");
   assertEquals([a.isAcknowledgedBy("p1", 1), a.phase], [false, "diffusing"]);
-  // Once it holds the same, that is known.
+  // Its equal digest shows that it has the state.
   agree("p1");
   assertEquals([a.isAcknowledgedBy("p1", 1), a.phase], [true, "confirmed"]);
 });

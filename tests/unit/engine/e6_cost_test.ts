@@ -27,19 +27,19 @@ import {
   TestClock,
 } from "./harness.ts";
 
-/** How much work was done, in operations; the time that they take is the benchmark's affair. */
+/** Work in operations; the benchmark measures its time. */
 interface Work {
-  /** Members looked at as changed. */
+  /** Members read as changed. */
   changed: number;
-  /** Deltas and numbers worked out. */
+  /** Planned deltas and versions. */
   deltas: number;
-  /** Hashes added to or taken out of a sum. */
+  /** Hashes added to or subtracted from a sum. */
   hashes: number;
-  /** Members looked up or named one by one: peers known to agree, digits of counts, bits of sets. */
+  /** Members named one by one: agreeing peers, digits of counts, bits of sets. */
   named: number;
 }
 
-/** Counts what the engine does meanwhile. */
+/** Counts the engine's operations during an action. */
 function workOf(action: () => void): Work {
   const work: Work = { changed: 0, deltas: 0, hashes: 0, named: 0 };
   const order = ChangeOrder.prototype;
@@ -119,7 +119,7 @@ function workOf(action: () => void): Work {
 
 const MANY = 10_000;
 
-/** A member of a large cluster that holds two keys of each, and its peer b, which holds them too. */
+/** A member of a large cluster with two keys of each, and its peer b with the same state. */
 function largeCluster(clock: TestClock): Engine {
   const ids = ["a", "b", ...Array.from({ length: MANY - 2 }, (_, index) => `m${index}`)];
   const a = makeEngine("a", clock, { settings: { gossipMaxSend: MANY } });
@@ -132,13 +132,13 @@ function largeCluster(clock: TestClock): Engine {
   return a;
 }
 
-/** Lets b say that it has the same state, and that it knows the same of all others. */
+/** Makes b report the same state, at itself and at all others. */
 function agreeWithAll(a: Engine, clock: TestClock): void {
   note(a, a.handleAck(a.disseminate("b").sent, new Map(), clock.now));
   const agreeing = "_".repeat(Math.ceil(a.activeIds().size / 6));
   const delta = { members: [], digest: a.digest, active: a.active, partial: false, agreeing };
   note(a, a.applyIncoming("b", delta, clock.now));
-  // What is acknowledged is the state that was sent: it has to be sent once more.
+  // The acknowledgement is for the sent state: it has to be sent once more.
   note(a, a.handleAck(a.disseminate("b").sent, new Map(), clock.now));
 }
 
@@ -155,7 +155,7 @@ Deno.test("cost: without changes no member is read, at 10,000 members (E6)", () 
     );
     note(a, a.tick(clock.advance(300)));
   });
-  // Only whether there is news of the member itself is asked.
+  // Only the member itself is checked for changes.
   assertEquals(work, { changed: 0, deltas: 1, hashes: 0, named: 0 });
 });
 
@@ -187,7 +187,7 @@ Deno.test("cost: vectors are rare enough that naming all members takes a bounded
       for (const peer of ["b", "m0", "m1"]) for (let times = 0; times < 5; times++) a.liveness(peer);
     }
   });
-  // One an interval at the most, with these settings.
+  // At most one an interval, with these settings.
   assertLessOrEqual(work.named, 2 * 70 * MANY);
   assert(work.named > 60 * MANY, `${work.named}`);
 });
@@ -203,7 +203,7 @@ Deno.test("cost: after one change one member is read, for any member and any pee
     note(a, a.handleAck(sent, new Map(), clock.now));
     assertEquals(a.disseminate("b").delta.members, []);
   });
-  // Its teller is new here, and everything else waits for it: that is looked at once.
+  // Its sender is new here, and everything else is pending for it: that is read once.
   assertLessOrEqual(work.changed, MANY + 2);
   const again = workOf(() => {
     tell(a, "m7", memberDelta("m7", life, [entry("x", 4, 4)], { after: 3 }), clock);
@@ -280,7 +280,7 @@ Deno.test("cost: heartbeats need no delta, also after a forgotten tombstone or a
     note(a, a.tick(clock.now));
   }
   assertEquals(a.footprint.tombstones, 0);
-  // b knows nothing of a yet, and takes its whole state as a reset; and c after it.
+  // b knows nothing of a yet, and gets its whole state as a reset; and c after it.
   const ofA = (from: Engine, to: Engine) =>
     exchange(from, to, { clock }).request.members.find(({ id }) => id === "a");
   assertEquals([ofA(a, b!)?.reset, ofA(b!, c!)?.reset], [true, true]);
@@ -295,7 +295,7 @@ Deno.test("cost: heartbeats need no delta, also after a forgotten tombstone or a
   }
 });
 
-/** A peer that acknowledged all turns out to lack everything. */
+/** Makes a peer lack everything that it had acknowledged. */
 function loseAll(a: Engine, peer: string, clock: TestClock): void {
   for (let told = a.disseminate(peer); told.delta.members.length > 0; told = a.disseminate(peer)) {
     note(a, a.handleAck(told.sent, new Map(), clock.now));
@@ -320,7 +320,7 @@ Deno.test("cost: a peer with dropped pending entries counts as up to date, but n
   const clock = new TestClock();
   const a = largeCluster(clock);
   for (let peer = 0; peer < 8; peer++) loseAll(a, `m${peer}`, clock);
-  // b told all that there is; m0 was told longest ago, and acknowledged nothing since.
+  // b has received all; m0 was sent to longest ago, and acknowledged nothing since.
   assertEquals(a.acknowledgedBy(1), 1);
   const { delta, sent } = a.disseminate("m0");
   assertEquals(delta.members, []);

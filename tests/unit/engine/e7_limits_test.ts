@@ -39,7 +39,7 @@ function bytesOf(delta: Delta): number {
   return delta.members.reduce((sum, each) => sum + deltaBytes(each), 0);
 }
 
-/** An engine `a` and its peer `b`, both knowing a cluster of so many more members. */
+/** An engine `a` and its peer `b`, both with the state of this many more members. */
 function pairAmong(others: number, clock: TestClock, settings: Partial<typeof SETTINGS> = {}) {
   const ids = ["a", "b", ...Array.from({ length: others }, (_, index) => `m${index}`)];
   const a = makeEngine("a", clock, { settings });
@@ -49,7 +49,7 @@ function pairAmong(others: number, clock: TestClock, settings: Partial<typeof SE
   return { a, b, others: ids.slice(2) };
 }
 
-/** The owners of other members' state, who set something new each time they are asked. */
+/** The owners of other members' state; each call sets new values. */
 class Owners {
   readonly #numbers = new Map<string, number>();
   readonly #life: string;
@@ -62,7 +62,7 @@ class Owners {
     this.#entry = makeEntry;
   }
 
-  /** Every one of them sets something, and an engine hears of it from somebody else than its peer. */
+  /** Sets a value at every one of them, and delivers it to an engine from another than its peer. */
   change(engine: Engine, ids: readonly string[]): void {
     for (const id of ids) {
       const number = (this.#numbers.get(id) ?? 0) + 1;
@@ -73,7 +73,7 @@ class Owners {
   }
 }
 
-/** By member, the longest that a peer went without hearing anything new of it, in rounds. */
+/** By member, the longest wait of a peer for a change of it, in rounds. */
 function longestWaits(
   a: Engine,
   b: Engine,
@@ -175,7 +175,7 @@ Deno.test("disseminate: with gossipMaxSend 1 the own state and that of others al
 });
 
 Deno.test("starvation: no member starves where everything changes all the time, with any gossipMaxSend (E7)", () => {
-  // In rounds: by the quarter of the places of 1 (every other round), 2, 3 and 5, and one to spare.
+  // In rounds: by the quarter of the slots of 1 (every other round), 2, 3 and 5, and one to spare.
   for (const [gossipMaxSend, bound] of [[1, 80], [2, 41], [3, 41], [5, 21]] as const) {
     const clock = new TestClock();
     const { a, b, others } = pairAmong(40, clock, { gossipMaxSend });
@@ -264,7 +264,7 @@ Deno.test("starvation: no member starves where each takes nearly half of a messa
 
 Deno.test("starvation: a member too large to go beside own state goes alone, and does not starve (E7)", () => {
   const clock = new TestClock();
-  // Tombstones that its owner has forgotten can make what a holder holds larger than half.
+  // Tombstones that its owner has forgotten can make the state larger than half at another member.
   const { a, b, others } = pairAmong(5, clock, { maxMessageBytes: 32_768 });
   const large = new Owners(clock, (number) => entry("k", number, "x".repeat(20_000)));
   const small = new Owners(clock, (number) => entry("k", number, "x".repeat(9_000)));
@@ -303,7 +303,7 @@ Deno.test("limits: a delta larger than the room left is cut after an entry (E7)"
   const counts = () => a.disseminate("b").delta.members.map(({ id, entries }) => `${id} ${entries.length}`);
   assertEquals(counts(), ["a 10", "m1 10", "m0 5"]);
   exchange(a, b, { clock });
-  // What was left out is sent after what was acknowledged.
+  // The rest is sent after the acknowledgement.
   exchange(a, b, { clock });
   assertEquals([counts(), b.entriesOf("m0").length, b.entriesOf("m1").length], [[], 10, 10]);
 });
@@ -330,7 +330,7 @@ Deno.test("ask: names members without state here, by round-robin, where not all 
   owners.change(a, ["m2", "m0", "m1"]);
   const asked = () => [...note(a, a.ask("b")).holds].map(([id, hold]) => [id, hold.life, hold.number]);
   const nothing = (...ids: string[]) => ids.map((id) => [id, FOREIGN_LIFE, 0]);
-  // The peer itself is never among them, though its turn is taken.
+  // The peer itself is never among them, though it uses its turn.
   assertEquals(asked(), nothing("m3", "m4", "m5"));
   assertEquals(asked(), nothing("m6", "m7", "m8"));
   assertEquals(asked(), nothing("m3", "m4", "m5", "m6"));
@@ -374,10 +374,10 @@ Deno.test("ask: a member that the peer asks for is sent from the peer's version,
   assertEquals(told(new Map()).slice(1), ["m19 after 0", "m18 after 0", "m17 after 0"]);
   const asked = new Map([["m7", { life, number: 1 }], ["m3", { life: FOREIGN_LIFE, number: 0 }]]);
   assertEquals(told(asked).slice(1), ["m19 after 0", "m7 after 1", "m3 after 0"]);
-  // Of more than half of the places nobody is heard.
+  // An ask for more than half of the slots is ignored beyond them.
   const all = new Map(others.map((id) => [id, { life, number: 1 }]));
   assertEquals(told(all).slice(1), ["m19 after 0", "m0 after 1", "m1 after 1"]);
-  // What is held already, and who is not known here, is nothing to be told of.
+  // State that the peer has already, and an unknown member, cause no delta.
   const idle = new Map([["m7", { life, number: 2 }], ["who", { life, number: 0 }], ["a", {
     life,
     number: 0,
@@ -403,7 +403,7 @@ Deno.test("disseminate: does not remember the versions in a peer's ask (E7)", ()
   const { a, others } = pairAmong(20, clock, { gossipMaxSend: 4, departedRetention: 10_000 });
   const life = makeLife(clock.wallMs, 0.5);
   const owners = new Owners(clock);
-  // Neither in turn now nor among the latest.
+  // Neither next by round-robin nor among the latest.
   owners.change(a, others.slice(0, 5));
   tell(a, "teller", memberDelta("m5", life, [entry("k", 1, 1), entry("l", 2, 1)]), clock);
   owners.change(a, others.slice(6));
@@ -411,7 +411,8 @@ Deno.test("disseminate: does not remember the versions in a peer's ask (E7)", ()
     note(a, a.disseminate("b", { asked })).delta.members.find(({ id }) => id === "m5")?.after;
   const claim = new Map([["m5", { life, number: 1 }]]);
   assertEquals(afterOf(claim), 1);
-  // Of a member that is gone for half the retention nothing is sent, and the claim is not kept either (E11).
+  // State of a member that has been gone for half the retention is not sent, and the claim is not kept either
+  // (E11).
   const withoutM5 = ["a", "b", ...others.filter((id) => id !== "m5")];
   note(a, a.setTopology({ members: withoutM5, blocked: [] }, clock.now));
   clock.advance(5_000);
@@ -536,7 +537,7 @@ Deno.test("limits: at most maxMembers members are stored, and an event is emitte
     "m7 limit",
     "m8 limit",
   ]);
-  // Of those held, news is still taken.
+  // Changes of known members are still merged.
   owners.change(a, ["m0"]);
   assertEquals(valueOf(a, "m0", "k"), 2);
 });

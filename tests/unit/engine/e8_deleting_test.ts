@@ -82,7 +82,7 @@ Deno.test("delete: a deleted key can be set again (E8)", () => {
   settle([a, b], { clock });
   set(a, "k", 2, clock);
   settle([a, b], { clock });
-  // The tombstone whose place was taken is gone already, and is not forgotten in its stead.
+  // The replaced tombstone is gone already, and is not forgotten in its stead.
   const kept = [a.footprint, b.footprint].map(({ keys, tombstones }) => [keys, tombstones]);
   assertEquals(kept, [[1, 0], [1, 0]]);
   for (const engine of [a, b]) note(engine, engine.tick(clock.advance(RETENTION_MS)));
@@ -92,7 +92,7 @@ Deno.test("delete: a deleted key can be set again (E8)", () => {
 
 Deno.test("tombstone: is forgotten after tombstoneRetention and not before, by each member's own clock (E8)", () => {
   const clock = new TestClock();
-  // While a member has not heard of the deletion, it is told.
+  // While a member lacks the deletion, it is sent.
   const [a, b] = makeCluster(["a", "b", "away"], clock, OPTIONS) as [Engine, Engine, Engine];
   greet(a, b, clock);
   set(a, "k", 1, clock);
@@ -182,7 +182,7 @@ Deno.test("reset: a peer below the floor is sent the whole state as one (E8)", (
   exchange(a, b, { clock });
   remove(a, "k", clock);
   set(a, "later", 1, clock);
-  // b was not told of the deletion in time.
+  // b did not receive the deletion in time.
   note(a, a.disseminate("b"));
   note(a, a.tick(clock.advance(RETENTION_MS)));
   const { request } = exchange(a, b, { clock });
@@ -215,7 +215,7 @@ Deno.test("reset: removes the keys that are not in it, with one deleted GossipUp
   eventsOf(a).clear();
   tell(a, "c", memberDelta("b", life, [entry("y", 2, 2), entry("new", 6, 4)], { reset: true }), clock);
   assertEquals(["x", "y", "z", "new"].map((key) => valueOf(a, "b", key)), [undefined, 2, undefined, 4]);
-  // Nothing is told of y, which stays as it was, nor of z, which was deleted before.
+  // No event of y, which is unchanged, nor of z, which was deleted before.
   assertEquals(
     eventsOf(a).of("GossipUpdate").map(({ key, value, deleted }) => [key, value, deleted]),
     [["new", 4, false], ["x", undefined, true]],
@@ -345,7 +345,7 @@ Deno.test("reset: passes from member to member, to every member that still has a
   set(a, "later", 1, clock);
   note(a, a.tick(clock.advance(RETENTION_MS)));
   exchange(a, b!, { clock });
-  // b is supposed to hold up to the floor, answers that it does not, and gets the reset; likewise c.
+  // b is expected to be at the floor, answers that it is not, and gets the reset; likewise c.
   exchange(a, b!, { clock });
   assertEquals([valueOf(b!, "a", "k"), valueOf(c!, "a", "k")], [undefined, 1]);
   exchange(b!, c!, { clock });
@@ -369,11 +369,14 @@ Deno.test("reset: a lost one is sent again (E8)", () => {
   assertEquals(a.disseminate("b").delta.members, []);
 });
 
-/** Members `a` and `b` that hold other values of `c` under one number: what only a reset by the smaller id can mend. */
+/**
+ * Members `a` and `b` with different values of `c` under one number: only a reset by the smaller id can
+ * repair it.
+ */
 function pairThatDiffers(clock: TestClock): { a: Engine; b: Engine; life: string } {
   const [a, b, c] = makeCluster(["a", "b", "c"], clock) as [Engine, Engine, Engine];
   greet(a, b, clock);
-  // Lives are part of what is compared: each has to know the other's.
+  // Incarnations are part of the comparison: each has to know the other's.
   for (const engine of [a, b]) set(engine, "own", 1, clock);
   const { life } = c;
   tell(a, "c", memberDelta("c", life, [entry("x", 1, "one"), entry("y", 2, 1)]), clock);
@@ -386,7 +389,7 @@ Deno.test("reset: a repair continues through other acknowledgements (E8)", () =>
   const clock = new TestClock();
   const { a, b, life } = pairThatDiffers(clock);
   assertEquals(reconcile(a, b), true);
-  // Before the repair is sent, b tells of a heartbeat of c, and an old message is acknowledged.
+  // Before the repair is sent, b sends a heartbeat of c, and an old message is acknowledged.
   tell(a, "b", memberDelta("c", life, [heartbeat(3)], { after: 2 }), clock);
   assertEquals(a.disseminate("b").delta.members.map(({ id, reset }) => [id, reset]), [["c", true]]);
   exchange(a, b, { clock });

@@ -33,7 +33,7 @@ function tick(engine: Engine, clock: TestClock): void {
   note(engine, engine.tick(clock.now));
 }
 
-/** Lets so much time pass for an engine whose loop is never late. */
+/** Advances time for an engine whose loop is never late. */
 function live(engine: Engine, clock: TestClock, ms: number): void {
   for (const end = clock.monotonicMs + ms; clock.monotonicMs < end;) {
     clock.advance(Math.min(300, end - clock.monotonicMs));
@@ -45,7 +45,7 @@ function blockedAt(engine: Engine): Record<string, string> {
   return Object.fromEntries(engine.blockedMembers().map(({ id, reason }) => [id, reason]));
 }
 
-/** Two members that each count heartbeats and have heard of the other. */
+/** Two members that count heartbeats and have heard each other. */
 function beating(clock: TestClock): [Engine, Engine] {
   const [a, b] = makePair(clock, { settings: SETTINGS });
   tick(a, clock);
@@ -186,7 +186,7 @@ Deno.test("block: the state of a blocked member is passed on, and its count is n
   const ofB = () => a.disseminate("c").delta.members.find(({ id }) => id === "b");
   assertEquals(ofB()?.count, 7);
   live(a, clock, 6_000);
-  // To c it is alive still.
+  // c still has it as active.
   const { request } = exchange(a, c!, { clock });
   const sent = request.members.find(({ id }) => id === "b");
   assertEquals([sent?.entries.map(({ key }) => key), sent?.count], [["k", HEARTBEAT_KEY, "j"], undefined]);
@@ -252,7 +252,7 @@ Deno.test("forget: a slower peer does not bring forgotten state back; a higher n
 
   const above = memberDelta("x", LIFE, [entry("k", 6, "w")], { after: 5 });
   assertEquals(tell(a, "p", above, clock), new Map([["x", { life: LIFE, number: 0 }]]));
-  // The gap erased nothing: what is old is refused still.
+  // The gap deleted nothing: old state is still refused.
   assertEquals(tell(a, "p", memberDelta("x", LIFE, [entry("k", 5, "v")]), clock), new Map());
   assertEquals(a.holdOf("x"), undefined);
   tell(a, "p", memberDelta("x", LIFE, [entry("k", 6, "w")]), clock);

@@ -4,7 +4,7 @@ import { FailureDetector } from "../../../engine/liveness/failure_detector.ts";
 const GAP_MS = 800;
 const LIMIT_MS = 20_000;
 
-/** Looks every 300 ms up to a moment; returns who was found silent, and when. */
+/** Checks every 300 ms up to a time; returns the expired members and the times. */
 function lookUntil(
   detector: FailureDetector,
   span: { readonly fromMs: number; readonly untilMs: number },
@@ -32,7 +32,7 @@ Deno.test("failure detector: counts the age from the last sign of life, not from
   detector.heartbeat("b", 0);
   assertEquals(lookUntil(detector, { fromMs: 0, untilMs: 15_000 }), []);
   detector.heartbeat("a", 15_000);
-  // The first looks after 20,000 and after 35,000.
+  // The first checks after 20,000 and after 35,000.
   assertEquals(lookUntil(detector, { fromMs: 15_000, untilMs: 40_000 }), ["b at 20100", "a at 35100"]);
 });
 
@@ -104,6 +104,6 @@ Deno.test("failure detector: the cost of a check is in proportion to the silent 
   for (let each = 0; each < 100_000; each++) detector.heartbeat(`m${each}`, each < 2 ? 0 : 400);
   const start = performance.now();
   for (let each = 0; each < 10_000; each++) assertEquals(detector.expired(501, 500).length, 2);
-  // Looking at all of them each time would be a thousand million steps.
+  // A check of all of them each time would take a thousand million steps.
   assertEquals(performance.now() - start < 2_000, true);
 });

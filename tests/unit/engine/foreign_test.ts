@@ -20,7 +20,7 @@ import {
   valueOf,
 } from "./harness.ts";
 
-/** Two members with lives, `a` and `b`, and one without, `g`, that both have met. */
+/** Two members with incarnations, `a` and `b`, and one without, `g`, that both have met. */
 function makeMixed(clock: TestClock, settings = {}): [a: Engine, b: Engine] {
   const [a, b] = makeCluster(["a", "b", "g"], clock, { settings }).slice(0, 2) as [Engine, Engine];
   greet(a, b, clock);
@@ -31,12 +31,12 @@ function makeMixed(clock: TestClock, settings = {}): [a: Engine, b: Engine] {
   return [a, b];
 }
 
-/** What `g` tells of itself, or another of it. */
+/** Delivers state of `g`, by `g` itself or by another. */
 function tellOfG(engine: Engine, by: string, entries: readonly SentEntry[], clock: TestClock): void {
   assertEquals(tell(engine, by, memberDelta("g", FOREIGN_LIFE, entries), clock).size, 0);
 }
 
-/** The keys that an engine would tell a peer of `g`. */
+/** The keys of `g` in the engine's next delta to a peer. */
 function wouldTellOfG(engine: Engine, peerId: string): string[] | undefined {
   return engine.disseminate(peerId).delta.members.find(({ id }) => id === "g")?.entries.map(({ key }) => key);
 }
@@ -138,10 +138,10 @@ Deno.test("unversioned member: its own entries are never sent to it (E1)", () =>
 Deno.test("unversioned member: two peers with different parts of its state notice that, and both get all (E12)", () => {
   const clock = new TestClock();
   const [a, b] = makeMixed(clock);
-  // Each takes the other to hold what it holds itself, as after memories were dropped.
+  // Each takes the other as up to date, as after dropped memories.
   tellOfG(a, "b", [entry("x", 7, 1), entry("z", 9, 1)], clock);
   tellOfG(b, "a", [entry("y", 8, 1), entry("z", 9, 1)], clock);
-  // Lives are part of what is compared: each has to know the other's.
+  // Incarnations are part of the comparison: each has to know the other's.
   set(a, "own", 1, clock);
   set(b, "own", 1, clock);
   for (let round = 0; round < 4; round++) {

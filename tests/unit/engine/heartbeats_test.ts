@@ -13,7 +13,7 @@ const STRIDE = 2;
 const SETTINGS = { gossipInterval: 100, heartbeatExpiration: 2_400, maxMessageBytes: 16_384 };
 const ROOM = 1_000;
 
-/** The heartbeats of a member `self` of a cluster, and whom they proved to be alive. */
+/** The heartbeats of a member `self` of a cluster, and the members that they proved alive. */
 class Setup {
   readonly events: EngineEvent[] = [];
   readonly alive: string[] = [];
@@ -52,7 +52,7 @@ class Setup {
     return this.of(id).heartbeat.count;
   }
 
-  /** What would be sent to a peer that knows of the same members, or of others. */
+  /** The liveness for a peer that knows the same members, or others. */
   send({ peerLives = this.store.livesHash, room = ROOM }: { peerLives?: string; room?: number } = {}) {
     return this.heartbeats.toSend(this.of("self"), { peerLives, room, nowMs: this.nowMs });
   }
@@ -152,7 +152,7 @@ Deno.test("Heartbeats.toSend: sends no count from before a suspension, except it
   setup.heartbeats.tick(setup.now);
   setup.nowMs = 2_400;
   setup.heartbeats.tick(setup.now);
-  // Just an expiration: what was heard may be passed on.
+  // Exactly an expiration: received counts may be passed on.
   assertEquals(setup.send().vector!.counts, "B.A");
   setup.nowMs += 2_401;
   setup.heartbeats.tick(setup.now);
@@ -185,7 +185,7 @@ Deno.test("Heartbeats.apply: ignores a digit of a member without a known count, 
   setup.apply(".EE");
   setup.apply("!EE");
   assertEquals([setup.countOf("b"), setup.countOf("c"), setup.countOf("self")], [2, 0, 1]);
-  // What is no digit must not be read as the value below 0.
+  // An invalid digit must not be read as the value below 0.
   setup.heartbeats.learn(setup.of("b"), 62 * STRIDE, setup.now);
   setup.apply("...");
   assertEquals(setup.countOf("b"), 62 * STRIDE);

@@ -20,7 +20,7 @@ import {
 /** A third of the expiration. */
 const ISOLATED_AFTER_MS = SETTINGS.heartbeatExpiration / 3;
 
-/** Lets intervals pass in which nobody is heard. */
+/** Advances by intervals in which no member is heard. */
 function passSilently(engine: Engine, clock: TestClock, forMs: number): void {
   for (let passed = 0; passed + SETTINGS.gossipInterval <= forMs; passed += SETTINGS.gossipInterval) {
     clock.advance(SETTINGS.gossipInterval);
@@ -36,7 +36,7 @@ function told(engine: Engine): string[] {
   );
 }
 
-/** Two members that have the same state and know it. */
+/** Two members that know that they have the same state. */
 function confirmedPair(clock: TestClock): [a: Engine, b: Engine] {
   const [a, b] = makePair(clock);
   for (const engine of [a, b]) {

@@ -35,13 +35,13 @@ function count(engine: Engine, intervals: number, clock: TestClock): void {
   for (let each = 0; each < intervals; each++) note(engine, engine.countHeartbeat({}, clock.now));
 }
 
-/** Lets a member say another's count, as beside a delta that brings nothing else. */
+/** Delivers a member's count of another, as beside a delta without state. */
 function sayCount(engine: Engine, by: string, said: { id: string; count: number }, clock: TestClock): void {
   const { life, number } = engine.holdOf(said.id)!;
   tell(engine, by, memberDelta(said.id, life, [], { after: number, count: said.count }), clock);
 }
 
-/** Members that all have counted once, hold each other and agree. */
+/** Members with one count each that agree and know each other's state. */
 function makeAgreeing(ids: readonly string[], clock: TestClock, signs = false): Engine[] {
   const engines = makeCluster(ids, clock, { settings: SETTINGS, signs });
   for (const a of engines) for (const b of engines) if (a.id < b.id) greet(a, b, clock);
@@ -50,9 +50,9 @@ function makeAgreeing(ids: readonly string[], clock: TestClock, signs = false): 
   return engines;
 }
 
-/** Lets so much time pass for a member that its next message has a vector. */
+/** Advances time until a member's next message has a vector. */
 function awaitVector(engine: Engine, clock: TestClock): void {
-  // A call that does nothing but tell the time.
+  // A call whose only effect is the time.
   note(engine, engine.unblock("no such member", clock.advance(VECTOR_MS)));
 }
 
@@ -68,7 +68,7 @@ function sendVector(from: Engine, to: Engine, clock: TestClock): LivenessVector 
   return sendLiveness(from, to, clock).vector!;
 }
 
-/** The digit that a vector has of a member, by whichever way it names it; -1 where it has none. */
+/** The digit of a member in a vector, by index or by tag; -1 without one. */
 function digitOf(vector: LivenessVector, holder: Engine, id: string): number {
   if (vector.active !== undefined) {
     return digitAt(vector.counts, [...holder.activeIds()].sort().indexOf(id));
@@ -105,7 +105,7 @@ Deno.test("liveness: a vector raises exactly the members whose count is ahead (L
   const [a, b, c, d] = makeAgreeing(["a", "b", "c", "d"], clock);
   count(c!, 12, clock);
   count(d!, 2, clock);
-  // Of c it knows more than b, of d what b knows.
+  // It has a higher count of c than b, and the same of d.
   sendLiveness(c!, a!, clock);
   assertEquals(vectorFor(a!, "b", clock).active !== undefined, true);
   sendVector(a!, b!, clock);
@@ -154,7 +154,7 @@ Deno.test("liveness: no count rises above its owner's, through any relays and st
   for (let seed = 1; seed <= 12; seed++) relayAtRandom(seed);
 });
 
-/** Members with different intervals, and so with strides of 10, 5 and 2, send each other what they know. */
+/** Members with different intervals, and so with strides of 10, 5 and 2, exchange their counts. */
 function relayAtRandom(seed: number): void {
   const draw = drawFrom(seed);
   const clock = new TestClock();
@@ -168,7 +168,7 @@ function relayAtRandom(seed: number): void {
   for (const a of engines) for (const b of engines) if (a.id < b.id) greet(a, b, clock);
   for (const engine of engines) count(engine, 1 + draw(400), clock);
   settle(engines, { clock });
-  // Of every third cluster one takes another not to be active, so that counts travel by tags.
+  // In every third cluster one takes another as inactive, so that counts go by tags.
   if (seed % 3 === 0) {
     const [odd] = engines;
     note(odd!, odd!.setTopology({ members: ids.slice(0, 5), blocked: [] }, clock.now));
@@ -284,7 +284,7 @@ Deno.test("liveness: a later incarnation begins at 0, and counts of the earlier 
   tell(a!, "b", memberDelta("c", c!.life, [entry("k", 90, 1)], { count: 500 }), clock);
   sendVector(b!, a!, clock);
   assertEquals([a!.lifeOf("c"), countOf(a!, "c")], [later, undefined]);
-  // Nor where it has counted since: the vector of b is about the earlier life.
+  // Nor where it has counted since: the vector of b is about the earlier incarnation.
   tell(a!, "b", memberDelta("c", later, [entry("k", 2, 1)], { after: 1, count: 300 }), clock);
   sendVector(b!, a!, clock);
   assertEquals(countOf(a!, "c"), 300);
@@ -306,7 +306,7 @@ Deno.test("liveness: a false count is corrected by its owner's own message, and 
   assertEquals(countOf(a!, "c"), 101);
 });
 
-/** Lets time pass for one member that ticks and hears all others, until another is blocked by it. */
+/** Advances time at one member, which ticks and hears all others, until it blocks another. */
 function expire(engine: Engine, id: string, clock: TestClock): void {
   for (let interval = 0; interval < 70 && !engine.blockedMember(id); interval++) {
     clock.advance(100);
@@ -332,13 +332,13 @@ Deno.test("liveness: the count of a blocked member is not passed on (E10)", () =
 });
 
 Deno.test("liveness: a newer count from any peer frees a member that is blocked as expired (E10)", () => {
-  for (const way of ["a delta", "its own word", "a tag", "an answer to a suspicion"] as const) {
+  for (const way of ["a delta", "its own message", "a tag", "an answer to a suspicion"] as const) {
     const clock = new TestClock();
     const [a, b, c] = makeAgreeing(["a", "b", "c"], clock);
     expire(a!, "c", clock);
     count(c!, 10, clock);
     if (way === "a delta") sayCount(a!, "b", { id: "c", count: 11 }, clock);
-    else if (way === "its own word") sendLiveness(c!, a!, clock);
+    else if (way === "its own message") sendLiveness(c!, a!, clock);
     else if (way === "an answer to a suspicion") note(a!, a!.applyCount("c", 11, clock.now));
     else {
       const vector = { stride: STRIDE, counts: `${tagOf(c!)}C` };

@@ -31,14 +31,14 @@ import {
 } from "./harness.ts";
 
 const KIB = 1_024;
-/** The least that may be set: a hundred small keys need two messages. */
+/** The least valid value: a hundred small keys need two messages. */
 const SMALL = { maxMessageBytes: 16 * KIB };
 
 function setMany(engine: Engine, count: number, clock: TestClock, value: number | string = 0): void {
   for (let key = 0; key < count; key++) set(engine, `k${key}`, value, clock);
 }
 
-/** The parts that one exchange brings of a member: whether a reset, from where, to where, and where the state ends. */
+/** The parts of a member in one exchange: reset or not, start, end, and end of the state. */
 function partsOf({ members }: Delta, id: string) {
   return members.filter((each) => each.id === id).map(({ reset, after, end, entries }) => ({
     reset,
@@ -48,7 +48,7 @@ function partsOf({ members }: Delta, id: string) {
   }));
 }
 
-/** Three members that have all met, and all hold five keys of the first. */
+/** Three members with handshakes; each has five keys of the first. */
 function makeSettledThree(clock: TestClock): readonly [a: Engine, b: Engine, c: Engine] {
   const [a, b, c] = makeCluster(["a", "b", "c"], clock) as [Engine, Engine, Engine];
   for (const [one, other] of [[a, b], [b, c], [a, c]] as const) greet(one, other, clock);
@@ -91,7 +91,7 @@ Deno.test("many keys: a reset goes in parts, and its last part removes the delet
   const [a, b] = makePair(clock, { settings: { ...SMALL, tombstoneRetention: 1_000 } });
   setMany(a, 200, clock);
   settle([a, b], { clock });
-  // Of these deletions b learns nothing before they are forgotten.
+  // b receives none of these deletions before they are forgotten.
   for (let key = 0; key < 200; key += 2) remove(a, `k${key}`, clock);
   setMany(a, 1, clock, "last");
   clock.advance(2_000);
@@ -104,7 +104,7 @@ Deno.test("many keys: a reset goes in parts, and its last part removes the delet
     seen.push(...partsOf(request, "a"));
   }
   assert(seen.length > 1, `${seen.length} parts`);
-  // The first answers to what b holds; each further one begins where the last ended.
+  // The first answers b's version; each further one begins at the end of the last.
   assertEquals(seen.map(({ reset, end }) => [reset, end]), seen.map(() => [true, 301]));
   assertEquals(seen.map(({ after }) => after), [0, ...seen.slice(0, -1).map(({ last }) => last)]);
   assertEquals([valueOf(b, "a", "k2"), valueOf(b, "a", "k1"), valueOf(b, "a", "k0")], [undefined, 0, "last"]);
@@ -151,7 +151,7 @@ Deno.test("many keys: states that differ under one number are repaired in parts 
   const [a, b] = makePair(clock, { settings: SMALL });
   setMany(a, 200, clock);
   settle([a, b], { clock });
-  // Somebody told b another value under the same number, and of a key that a never set.
+  // Another peer sent b another value under the same number, and a key that a never set.
   const [, c] = makePair(clock, { settings: SMALL });
   const twin = makeEngine("a", clock, { life: a.life, settings: SMALL });
   note(twin, twin.setTopology({ members: ["a", "b"], blocked: [] }, clock.now));
@@ -181,9 +181,9 @@ Deno.test("many keys: a part of a reset of an older state is refused, and answer
   };
   assertEquals([...part(0, 1, 4)], [["a", { life: a.life, number: 5 }]]);
   assertEquals(b.digest, a.digest);
-  // One that begins behind what is held leaves a gap.
+  // One that begins above the version is a gap.
   assertEquals([...part(6, 7, 9)], [["a", { life: a.life, number: 5 }]]);
-  // One of a state that is as new is taken.
+  // One of a state that is as new is merged.
   assertEquals([...part(0, 2, 5)], []);
   assertEquals([valueOf(b, "a", "k0"), valueOf(b, "a", "k1"), valueOf(b, "a", "k2")], [undefined, 0, 0]);
 });
@@ -198,7 +198,7 @@ Deno.test("many keys: a reset restarts where deletions were forgotten that its p
   clock.advance(2_000);
   note(a, a.tick(clock.now));
   exchange(a, b, { clock });
-  // A key of the part that has arrived is deleted, and the deletion forgotten, before the next part.
+  // A key of the received part is deleted, and the deletion forgotten, before the next part.
   remove(a, "k1", clock);
   setMany(a, 1, clock, "at last");
   clock.advance(2_000);
@@ -215,12 +215,12 @@ Deno.test("settled: a deletion is forgotten by all once all active members have 
   const [a, b, c] = engines;
   remove(a, "k3", clock);
   set(a, "k4", "last", clock);
-  // While c has yet to learn of it, it is kept.
+  // While c lacks it, it is kept.
   exchange(a, b, { clock });
   tick(engines, clock);
   assertEquals([a.footprint.tombstones, b.footprint.tombstones, c.footprint.tombstones], [1, 1, 0]);
   exchange(b, c, { clock });
-  // Not known to a, by whose word others forget it.
+  // Unknown to a, by whose report others forget it.
   tick(engines, clock);
   assertEquals(a.footprint.tombstones, 1);
   exchange(a, c, { clock });
@@ -352,7 +352,7 @@ Deno.test("many keys: of a state over the local limit the first part is stored, 
   assertEquals([valueOf(b, "a", "k23"), valueOf(b, "a", "k24")], [0, undefined]);
   assertLess(sent, 15);
   assertEquals([a.phase, eventsOf(b).of("ConflictDetected").length], ["diffusing", sent]);
-  // What fits is told at once.
+  // A part that fits is sent at once.
   for (let key = 0; key < 90; key++) remove(a, `k${key}`, clock);
   assertEquals(eventsOf(b).of("MemberBlocked"), []);
 });

@@ -8,14 +8,14 @@ import { entry, tombstone } from "./harness.ts";
 
 const LIFE = "018bcfe56800-80000000";
 
-/** A state with these entries, each put under a serial of its own, rising by one from 1. */
+/** A state with these entries, each put under its own serial, from 1 up. */
 function stateOf(...entries: readonly SentEntry[]): MemberState {
   const state = new MemberState("m", LIFE);
   entries.forEach((each, index) => state.put({ ...each, timestampMs: 0 }, index + 1));
   return state;
 }
 
-/** Someone who holds all changes up to a serial. */
+/** A peer with all changes up to a serial. */
 function knownTo(serial: number): Known {
   const known = { changes: new Serials() };
   known.changes.add(0, serial);
@@ -54,7 +54,7 @@ Deno.test("MemberState: the version is the number of the last entry put (E4)", (
 
 Deno.test("MemberState: a known version is that of the nearest live entry whose change the peer has (E4)", () => {
   const state = stateOf(entry("a", 10, 1), entry("b", 20, 1), entry("c", 30, 1), entry("b", 40, 2));
-  // Serial 2 is that of b under 20, whose place 40 has taken.
+  // Serial 2 is that of b under 20, which 40 has replaced.
   assertEquals([0, 1, 2, 3, 4, 9].map((serial) => state.heldBy(knownTo(serial))), [0, 10, 10, 30, 40, 40]);
   const known = knownTo(0);
   known.changes.add(2, 3);
@@ -124,18 +124,18 @@ Deno.test("MemberState.repairedBy: lists the entries to remove, and none where e
     state.repairedBy({ id: "x", life: LIFE, after, reset: true, entries })?.map((
       { key, number },
     ) => [key, number]);
-  // What is held is what is told, as far as the part goes.
+  // The stored entries equal the sent ones, as far as the part goes.
   assertEquals(part(0, entry("a", 1, 1), entry("b", 2, 1)), undefined);
   assertEquals(part(8, entry("e", 9, 1)), undefined);
-  // A deletion that is not told of contradicts nothing.
+  // An omitted deletion contradicts nothing.
   assertEquals(part(2, tombstone("z", 4), entry("c", 5, 1)), undefined);
-  // One that is held and not told goes; what stands before the part and behind it stays.
+  // A stored entry that is not sent is removed; entries before the part and after it stay.
   assertEquals(part(1, entry("c", 5, 1)), [["a", 1], ["c", 5], ["d", 8]]);
   // Another value under the same number.
   assertEquals(part(1, entry("b", 2, 7)), [["a", 1], ["b", 2], ["c", 5], ["d", 8]]);
-  // A key that is held under an earlier number is told under a later one.
+  // A key that is stored under an earlier number is sent under a later one.
   assertEquals(part(2, entry("a", 4, 1), entry("c", 5, 1)), [["b", 2], ["a", 4], ["c", 5], ["d", 8]]);
-  // A key that is held under a number behind the part was set later.
+  // A key that is stored under a number after the part was set later.
   assertEquals(part(4, entry("c", 5, 1), entry("d", 6, 1)), undefined);
   assertEquals(part(5, entry("d", 6, 1), entry("a", 7, 2)), [["b", 2], ["c", 5], ["a", 7], ["d", 8]]);
 });
@@ -177,7 +177,7 @@ Deno.test("MemberState.sum: adds up the live entries and the last set or delete,
   assertEquals(`${stateOf(entry("a", 1, "whatever")).sum}`, "07f33272f2c1daac");
   // Likewise of "m\0<life>\x002" alone: a tombstone is no live entry.
   assertEquals(`${stateOf(tombstone("a", 2)).sum}`, "89e4185e38a9a221");
-  // Statistics of heartbeats are state like any other; the count is none.
+  // Statistics of heartbeats are state like any other; the count is not.
   const statistics = stateOf(entry(HEARTBEAT_KEY, 2, {}));
   const before = `${statistics.sum}`;
   const expected = new Sum();

@@ -1,7 +1,7 @@
 import { assertEquals } from "../../../deps/std_assert.ts";
 import { byCodePoint, murmur32Pair, murmur64, topologyHash } from "../../../engine/murmur3.ts";
 
-/** Computed with github.com/twmb/murmur3 v1.2.2, the package that protoactor-go uses. */
+/** Computed with github.com/twmb/murmur3 v1.2.2, the package of protoactor-go. */
 const VECTORS: readonly [text: string, seed0: number, seed1: number, sum64: bigint][] = [
   ["", 0x00000000, 0x514e28b7, 0x0000000000000000n],
   ["a", 0x3c2569b2, 0x588adce8, 0x85555565f6597889n],

@@ -29,7 +29,7 @@ Deno.test("PeerMemory: drops whole the peers that were sent to longest ago, and 
   const memories = new PeerMemories(10);
   waitFor(memories, "p", ids(4));
   waitFor(memories, "q", ids(4));
-  // Spoken with again: p is now the one told last.
+  // Used again: p is now the newest.
   memories.of("p");
   waitFor(memories, "r", ids(3));
   assertEquals([waitingOf(memories, "p").length, waitingOf(memories, "q").length], [4, 0]);

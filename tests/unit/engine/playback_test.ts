@@ -1,6 +1,6 @@
 /**
- * Where members sign: old states that somebody kept and plays back neither silence a living member nor revive a dead
- * one. Only a greeting is fresh.
+ * Where members sign: replayed old states neither silence a living member nor revive a dead one. Only a
+ * handshake is fresh.
  */
 
 import { assertEquals } from "../../../deps/std_assert.ts";
@@ -22,7 +22,7 @@ import {
 
 const LEFT: SentEntry = { key: GRACEFULLY_LEFT_KEY, number: 2, type: TYPE.empty, value: {}, json: "{}" };
 
-/** b tells what x, or whoever, has signed. */
+/** b delivers state signed by x, or by another id. */
 function play(engine: Engine, id: string, life: Life, clock: TestClock, ...more: SentEntry[]): void {
   const entries = [entry("k", 1, 1), ...more];
   const told = {
@@ -32,7 +32,7 @@ function play(engine: Engine, id: string, life: Life, clock: TestClock, ...more:
   note(engine, engine.applyIncoming("b", message(told), clock.now, { verified: new Set([id]) }));
 }
 
-/** Time passes in which b is heard and x is not. */
+/** Advances time while b is heard and x is not. */
 function pass(engine: Engine, forMs: number, clock: TestClock): void {
   for (const endMs = clock.now.monotonicMs + forMs; clock.now.monotonicMs < endMs;) {
     clock.advance(SETTINGS.gossipInterval);
@@ -41,7 +41,7 @@ function pass(engine: Engine, forMs: number, clock: TestClock): void {
   }
 }
 
-/** A member that signs, and has been greeted by b. */
+/** A signing member after a handshake with b. */
 function makeNewcomer(clock: TestClock): Engine {
   const [n, b] = makeCluster(["n", "b", "x"], clock, { signs: true }) as [Engine, Engine, Engine];
   greet(n, b, clock);
@@ -156,7 +156,7 @@ Deno.test("handshake: a refusal of an earlier incarnation has the stored signed 
 });
 
 Deno.test("handshake: admits an earlier incarnation where no later one can be proved, and stores nothing of it (E1)", () => {
-  for (const why of ["it was forgotten", "nothing of it was set", "its state is too large for the greeter"]) {
+  for (const why of ["it was forgotten", "nothing of it was set", "its state is too large for the peer"]) {
     const clock = new TestClock();
     const n = makeNewcomer(clock);
     const later = makeLife(clock.wallMs + 1_000, 0.5);
@@ -168,9 +168,7 @@ Deno.test("handshake: admits an earlier incarnation where no later one can be pr
       pass(n, SETTINGS.departedRetention + 1_000, clock);
       topology("n", "b", "x");
     }
-    const maxMessageBytes = why === "its state is too large for the greeter"
-      ? 4_300
-      : SETTINGS.maxMessageBytes;
+    const maxMessageBytes = why === "its state is too large for the peer" ? 4_300 : SETTINGS.maxMessageBytes;
     const early = makeLife(Math.min(clock.wallMs, Number.parseInt(later.slice(0, 12), 16) - 500), 0.5);
     const { refusal } = note(
       n,

@@ -27,12 +27,12 @@ import {
 
 const LIFE = "018bcfe56800-00000001";
 
-/** What is pushed to a peer of these members. */
+/** The next push of these members to a peer. */
 function pushOf(from: Engine, to: string, ids: Iterable<string>): PartialDelta {
   return note(from, from.push(to, ids)).delta;
 }
 
-/** Pushes members to another engine; returns what was pushed. */
+/** Pushes members to another engine; returns the deltas. */
 function push(
   from: Engine,
   to: Engine,
@@ -44,7 +44,7 @@ function push(
   return delta;
 }
 
-/** Members, from where, and the numbers: of a push, or of what a round would send. */
+/** Members, start and numbers: of a push, or of a round's next message. */
 function show({ members }: { readonly members: readonly MemberDelta[] }): string {
   return members.map(({ id, after, reset, entries }) =>
     `${id}${reset ? "!" : ""}>${after}:${entries.map(({ number }) => number).join()}`
@@ -60,7 +60,7 @@ function takeChanges(engine: Engine): { own: boolean; others: string[] } {
   return { own, others: [...others].sort() };
 }
 
-/** A pair that holds each other and has nothing left to send. */
+/** A pair with all state exchanged. */
 function makeSettledPair(clock: TestClock): [Engine, Engine] {
   const [a, b] = makePair(clock);
   for (const engine of [a, b]) set(engine, "first", 0, clock);
@@ -104,7 +104,7 @@ Deno.test("push: stays within the members and bytes of a message, and leaves the
   assertEquals(pushOf(a, "b", ids).members.map(({ id }) => id), ids.slice(0, 4));
   const text = "x".repeat(6_000);
   for (const id of ids) tell(a, "teller", memberDelta(id, LIFE, [entry("l", 2, text)], { after: 1 }), clock);
-  // One whole, and of three that were never pushed what there is room for.
+  // One whole, and as many of three that were never pushed as there is room for.
   assertEquals(show(pushOf(a, "b", ids)), "m0>1:2 m4>0:1 m5>0:1 m6>0:1");
   settle([a, b!], { clock });
   assertEquals(ids.map((id) => b!.holdOf(id)?.number), ids.map(() => 2));
@@ -277,7 +277,7 @@ Deno.test("push: with any lost, repeated or late pushes, the rounds bring all me
   for (let seed = 1; seed <= 25; seed++) pushAtRandom(seed);
 });
 
-/** Four members push what changes, to some of the others and not always with success; then the rounds alone go on. */
+/** Four members push their changes to some of the others, with losses; then the rounds alone continue. */
 function pushAtRandom(seed: number): void {
   const draw = drawFrom(seed);
   const clock = new TestClock();
@@ -310,7 +310,7 @@ function pushAtRandom(seed: number): void {
     for (const engine of engines) note(engine, engine.tick(clock.now));
   }
   settle(engines, { clock });
-  // That nothing is left to send is not yet that all know it.
+  // With nothing left to send, they may not all know it yet.
   for (let round = 0; round < 2; round++) {
     for (const a of engines) {
       for (const b of engines) {

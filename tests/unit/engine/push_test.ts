@@ -18,7 +18,7 @@ import {
   valueOf,
 } from "./harness.ts";
 
-/** Pushes the changes of some members as the gossiper does it; returns the numbers that were pushed of each. */
+/** Pushes the changes of some members as the gossiper does; returns the pushed numbers of each. */
 function push(from: Engine, to: Engine, ids: readonly string[], { clock, lose = false, relay = false }: {
   readonly clock: TestClock;
   readonly lose?: boolean;
@@ -30,7 +30,7 @@ function push(from: Engine, to: Engine, ids: readonly string[], { clock, lose = 
   return delta.members.map((each) => `${each.id} ${each.entries.map(({ number }) => number)}`);
 }
 
-/** Two members that have the same state and know it; what changed so far was taken. */
+/** Two members that know that they have the same state; their changes so far were taken. */
 function agreeing(clock: TestClock): [Engine, Engine] {
   const [a, b] = makePair(clock);
   set(a, "k", 1, clock);
@@ -70,7 +70,7 @@ Deno.test("push: a lost one shows as a gap, and the round after repairs it (S2, 
   push(a, b, ["a"], { clock, lose: true });
   exchange(a, b, { clock });
   assertEquals(valueOf(b, "a", "k"), 1);
-  // A member that waits is for the rounds.
+  // A pending member is for the rounds.
   assertEquals(push(a, b, ["a"], { clock }), []);
   exchange(a, b, { clock });
   assertEquals([valueOf(b, "a", "k"), a.phase], [2, "confirmed"]);
@@ -115,7 +115,7 @@ Deno.test("applyPush: passes new entries on only where it relays (S1)", () => {
     push(a, b, ["a"], { clock, relay });
     assertEquals(b.hasChanges, relay);
     assertEquals([...b.takeChanges().others], relay ? ["a"] : []);
-    // What is known already is not passed on.
+    // Known entries are not passed on.
     set(a, "k", 3, clock);
     exchange(a, b, { clock });
     b.takeChanges();

@@ -17,7 +17,7 @@ import {
 
 const SETTINGS = { heartbeatExpiration: 20_000, departedRetention: 10_000 };
 
-/** Members that all hold each other, agree, and know it. */
+/** Members with each other's state that agree and know it. */
 function makeQuiet(ids: readonly string[], clock: TestClock): Engine[] {
   const engines = makeCluster(ids, clock, { settings: SETTINGS });
   for (const a of engines) for (const b of engines) if (a.id < b.id) greet(a, b, clock);
@@ -56,10 +56,10 @@ Deno.test("isQuiet: is false after any change, until both sides know of it and a
   for (const [index, change] of changes.entries()) {
     change(a!, clock);
     assertEquals([a!.isQuiet("b"), a!.isQuiet("c")], [false, false], `change ${index}`);
-    // b still has what it had: it cannot know.
+    // b still has its earlier state: it cannot know.
     assertEquals(b!.isQuiet("c"), true, `change ${index}`);
     exchange(a!, b!, { clock });
-    // a knows that b has it, and that c has not.
+    // a knows that b has it, and that c does not.
     assertEquals(
       [a!.isQuiet("b"), b!.isQuiet("a"), b!.isQuiet("c")],
       [false, false, false],
@@ -107,7 +107,7 @@ Deno.test("isQuiet: is false while a third member is not known to agree (L1)", (
 Deno.test("isQuiet: is false while a member is pending for the peer (L1)", () => {
   const clock = new TestClock();
   const [a, b] = makeQuiet(["a", "b"], clock);
-  // b says that it lost what it had acknowledged.
+  // b reports that it lost the acknowledged state.
   const { sent } = a!.disseminate("b");
   note(a!, a!.handleAck(sent, new Map([["a", { life: a!.life, number: 1 }]]), clock.now));
   assertEquals(a!.isQuiet("b"), false);
@@ -124,7 +124,7 @@ Deno.test("isQuiet: is false after a late answer that the peer has less (L1, E4)
   const { digest, active } = a!;
   note(a!, a!.applyIncoming("b", { members: [], digest, active, partial: false }, clock.now));
   assertEquals(a!.phase, "confirmed");
-  // What b answered before it had the state comes late.
+  // An answer of b from before it had the state comes late.
   note(a!, a!.handleAck(sent, new Map([["a", { life: a!.life, number: 2 }]]), clock.now));
   assertEquals([a!.phase, a!.isQuiet("b")], ["diffusing", false]);
 });

@@ -25,7 +25,7 @@ const SETTINGS = {
   departedRetention: 60_000,
 };
 
-/** Two members that have the same state and know it of each other. */
+/** Two members that know of each other that they have the same state. */
 function agreeing(clock: TestClock): [Engine, Engine] {
   const [a, b] = makePair(clock, { settings: SETTINGS });
   // Each publishes its topology, so that later intervals change no state.
@@ -36,7 +36,7 @@ function agreeing(clock: TestClock): [Engine, Engine] {
   return [a, b];
 }
 
-/** Lets intervals pass in which nothing is heard. */
+/** Advances by intervals in which no member is heard. */
 function live(engine: Engine, clock: TestClock, ms: number): void {
   for (let left = ms; left > 0; left -= 300) {
     note(engine, engine.countHeartbeat(undefined, clock.advance(Math.min(300, left))));
@@ -51,7 +51,7 @@ Deno.test("isQuiet: is true only if both sides know that they have one state (L1
   set(a, "k", 2, clock);
   assertEquals(a.isQuiet("b"), false);
   exchange(a, b, { clock });
-  // What a had sent was acknowledged, and was another state than it has now.
+  // a's acknowledged state was another than the present one.
   assertEquals([a.phase, b.phase], ["confirmed", "confirmed"]);
   exchange(a, b, { clock });
   assertEquals([a.isQuiet("b"), b.isQuiet("a")], [true, true]);
@@ -156,7 +156,7 @@ Deno.test("applyIncoming: takes a set of agreeing members only from a peer with 
   }
 });
 
-/** Three members that have the same state, know it of each other, and were heard. */
+/** Three members with the same state that know it of each other, and were heard. */
 function three(clock: TestClock): [Engine, Engine, Engine] {
   const all = makeCluster(["a", "b", "c"], clock, { settings: SETTINGS }) as [Engine, Engine, Engine];
   const [a, b, c] = all;
@@ -166,7 +166,7 @@ function three(clock: TestClock): [Engine, Engine, Engine] {
   return all;
 }
 
-/** Whether the next vector for a peer names members by their index. */
+/** True if the next vector for a peer names members by their index. */
 function isByIndex(engine: Engine, peerId: string, clock: TestClock): boolean {
   // So long that a vector is due.
   note(engine, engine.countHeartbeat(undefined, clock.advance(300)));

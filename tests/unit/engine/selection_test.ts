@@ -21,7 +21,7 @@ function candidates(names: string, options: { readonly size?: number } = {}): Ca
   }));
 }
 
-/** What is chosen among members: first those whose turn it is, then those asked for, then the others; S is the own state. */
+/** The selected members of those given: round-robin, asked and others; S is the own state. */
 function chosen(inTurn: string, asked: string, names: string, room: Partial<Room> = {}): string {
   const given = candidatesOf(inTurn, asked, names);
   const deltas = select(given, { members: 8, bytes: 1_000_000, turnFirst: false, ...room });

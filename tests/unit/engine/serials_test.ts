@@ -2,7 +2,7 @@ import { assertEquals } from "../../../deps/std_assert.ts";
 import { Random } from "../../../engine/random.ts";
 import { Serials } from "../../../engine/serials.ts";
 
-/** What of the serials up to some belongs to the set. */
+/** The serials of a set up to a bound. */
 function has(serials: Serials, upTo: number): number[] {
   return Array.from({ length: upTo }, (_, index) => index + 1).filter((serial) => serials.has(serial));
 }

@@ -1,6 +1,6 @@
 /**
- * Where members sign: what the engine takes of a delta whose signatures were verified before, what it must refuse itself
- * because no signature covers it, and what it sends of its own state.
+ * Where members sign: the engine's merge of verified deltas, its own refusals where no signature covers, and
+ * its own sent state.
  */
 
 import { assertEquals } from "../../../deps/std_assert.ts";
@@ -24,7 +24,7 @@ import {
   valueOf,
 } from "./harness.ts";
 
-/** Members that sign: `n` has greeted `b` and `c`; of `x` nothing is known but that it is a member. */
+/** Members that sign: `n` has a handshake with `b` and `c`; `x` is a member without state. */
 function makeSigned(clock: TestClock, settings = {}) {
   const ids = ["n", "b", "c", "x"];
   const [n, b, c] = makeCluster(ids, clock, { signs: true, settings }) as [Engine, Engine, Engine, Engine];
@@ -35,7 +35,7 @@ function makeSigned(clock: TestClock, settings = {}) {
     const told = { ...memberDelta("x", life, entries), proof: `over ${entries.at(-1)?.number}`, ...more };
     return [...tell(n, peerId, told, clock)].map(([, { number }]) => number);
   };
-  /** What n would send c of x. */
+  /** The next delta of x from n to c. */
   const passedOn = () => n.disseminate("c").delta.members.find(({ id }) => id === "x");
   return { n, life, say, passedOn };
 }
@@ -81,7 +81,7 @@ Deno.test("merge: where members sign, takes deletions of stored keys, and of oth
   say([entry("k", 1, 1), entry("l", 2, 1)]);
   say([tombstone("one", 3), tombstone("l", 4), tombstone("two", 5), entry("m", 6, 1)], { after: 2 });
   assertEquals([valueOf(n, "x", "l"), n.footprint.tombstones, n.footprint.keys], [undefined, 1, 3]);
-  // Of what was forgotten at once no delta can tell.
+  // No delta can contain a deletion that was forgotten at once.
   assertEquals(passedOn()?.reset, true);
   say([tombstone("three", 7), tombstone("four", 8)], { after: 6 });
   assertEquals([n.holdOf("x")?.number, n.footprint.tombstones], [8, 2]);
@@ -131,7 +131,7 @@ Deno.test("merge: passes a state on with the signature that came with its latest
   assertEquals(passedOn()?.proof, "over 1");
   say([entry("k", 2, 2)], { after: 1 });
   assertEquals(passedOn()?.proof, "over 2");
-  // What is no news is not verified.
+  // Entries that are not newer are not verified.
   say([entry("k", 1, 1), entry("k", 2, 2)], { proof: "a lie" });
   say([entry("k", 1, 1)], { proof: "a lie" });
   assertEquals(passedOn()?.proof, "over 2");

@@ -11,7 +11,7 @@ function bytesOf(value: unknown): number {
   return encoder.encode(JSON.stringify(value)).length;
 }
 
-/** An entry as P3 writes it, with the longest numbers that there are. */
+/** An entry in the form of P3, with the longest numbers. */
 function onTheWire(key: string, type: string, value: JsonValue) {
   const any = { "@type": `type.googleapis.com/${type}`, value };
   const numbers = { sequenceNumber: `${2 ** 52}`, localTimestampUnixMilliseconds: "9007199254740991" };

@@ -2,7 +2,7 @@ import { assertEquals } from "../../../deps/std_assert.ts";
 import { makeLife } from "../../../engine/life.ts";
 import { Store } from "../../../engine/store.ts";
 
-/** A store in which these members are active and held. */
+/** A store with state of these active members. */
 function storeOf(ids: readonly string[]): Store {
   const store = new Store("self", () => {});
   for (const id of ids) {

@@ -24,7 +24,7 @@ import {
 const LIFE = "018bcfe56800-00000001";
 const STATISTICS = { actorStatistics: { actorCount: { worker: 1 } } };
 
-/** A member `a` that has met an unversioned peer `g`, among these others. */
+/** A member `a` after a handshake with an unversioned peer `g`, among these others. */
 function makeWithGo(others: readonly string[], clock: TestClock, options: EngineOptions = {}): Engine {
   const [a] = makeCluster(["a", "g", ...others], clock, options);
   meetGo(a, clock);
@@ -49,7 +49,7 @@ function heartbeatsToGo(engine: Engine): Record<string, number[]> {
   return heartbeatsIn(note(engine, engine.disseminate("g")).delta);
 }
 
-/** Lets a peer bring a member with statistics of a heartbeat, under a number above its count. */
+/** Delivers from a peer a member with statistics of a heartbeat, under a number above its count. */
 function bring(engine: Engine, id: string, count: number, clock: TestClock): void {
   const statistics = { key: HEARTBEAT_KEY, number: 40, type: TYPE.heartbeat };
   const value: JsonValue = STATISTICS;
@@ -196,7 +196,7 @@ Deno.test("push: sends an unversioned peer the statistics under the count, and n
   note(a, a.setTopology({ members: ["a", "g", "m", "n", "o"], blocked: ["n"] }, clock.now));
   const { delta } = note(a, a.push("g", ["a", "m", "n", "o"]));
   assertEquals(heartbeatsIn(delta), { a: [1], m: [7] });
-  // Of o, which has not counted, nothing is left.
+  // Nothing is left of o, which has not counted.
   assertEquals(delta.members.map(({ id, entries }) => [id, entries.map(({ key }) => key)]), [
     ["a", ["k", "topology", HEARTBEAT_KEY]],
     ["m", ["k", HEARTBEAT_KEY]],
@@ -223,21 +223,21 @@ Deno.test("applyIncoming: an unversioned member's heartbeat is a count, and no c
   const { digest } = a;
   a.takeChanges();
   for (const number of [3, 9, 7]) tell(a, "g", memberDelta("g", FOREIGN_LIFE, [heartbeat(number)]), clock);
-  // Else every interval of such a member would be spread as a change.
+  // Otherwise every interval of such a member would be spread as a change.
   assertEquals(a.hasChanges, false);
   assertEquals([a.heartbeatOf("g")?.number, a.digest], [9, digest]);
   const value: JsonValue = STATISTICS;
   const statistics = { ...heartbeat(12), value, json: JSON.stringify(value) };
   tell(a, "g", memberDelta("g", FOREIGN_LIFE, [statistics]), clock);
   assertEquals([a.heartbeatOf("g")?.number, a.get("g", HEARTBEAT_KEY)?.value], [12, STATISTICS]);
-  // Each holder has them under the number that it heard them with first: they are not compared.
+  // Each member stores them under the first number that it received: they are not compared.
   assertEquals(a.digest, digest);
   tell(a, "g", memberDelta("g", FOREIGN_LIFE, [entry(GRACEFULLY_LEFT_KEY, 13, {})]), clock);
   tell(a, "g", memberDelta("g", FOREIGN_LIFE, [{ ...statistics, number: 14 }]), clock);
   assertEquals(a.blockedMember("g")?.reason, "left");
 });
 
-/** The keys of each member, heartbeats aside, that the next message tells `g`. */
+/** The keys of each member, without heartbeats, in the next message to `g`. */
 function keysToGo(engine: Engine): Record<string, string[]> {
   const { delta } = note(engine, engine.disseminate("g"));
   return Object.fromEntries(delta.members.flatMap(({ id, entries }) => {
@@ -246,7 +246,7 @@ function keysToGo(engine: Engine): Record<string, string[]> {
   }));
 }
 
-/** A member that has told `g` all that it has. */
+/** A member with all its state sent to `g`. */
 function makeWithToldGo(clock: TestClock): Engine {
   const engine = makeWithGo(["b"], clock);
   set(engine, "k", 1, clock);
@@ -265,7 +265,7 @@ Deno.test("unversioned peer: one that purges members unknown to it is sent all a
   assertEquals(keysToGo(a), {});
 });
 
-/** What says that the members that `g` lists have changed. */
+/** A report that the member list of `g` has changed. */
 function topologyOfGo(number: number) {
   return memberDelta("g", FOREIGN_LIFE, [{ ...entry("topology", number, 1), type: TYPE.topology }]);
 }
@@ -276,7 +276,7 @@ Deno.test("unversioned peer: is sent all again when it reports that its own topo
   tell(a, "g", topologyOfGo(5), clock);
   assertEquals(keysToGo(a), { a: ["k"], b: ["k"] });
   note(a, a.handleAck(note(a, a.disseminate("g")).sent, new Map(), clock.now));
-  // Only news of it counts.
+  // Only a newer one counts.
   tell(a, "g", topologyOfGo(5), clock);
   assertEquals(keysToGo(a), {});
 });
@@ -287,7 +287,7 @@ Deno.test("unversioned peer: is sent all again when another peer reports that it
   tell(a, "b", topologyOfGo(5), clock);
   assertEquals(keysToGo(a), { a: ["k"], b: ["k"] });
   note(a, a.handleAck(note(a, a.disseminate("g")).sent, new Map(), clock.now));
-  // It says so itself too, and later.
+  // It reports it itself too, and later.
   tell(a, "g", topologyOfGo(5), clock);
   assertEquals(keysToGo(a), {});
   note(a, a.applyPush("b", { delta: { members: [topologyOfGo(6)] }, relay: true }, clock.now));
