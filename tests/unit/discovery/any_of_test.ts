@@ -12,7 +12,7 @@ import { TestCluster } from "../../requirements/harness.ts";
 import { memoryAddress } from "../../../transport/memory.ts";
 import { memberOf, TestSite } from "./site.ts";
 
-/** A source whose topologies the test publishes. */
+/** A source with topologies published by the test. */
 class Source implements Discovery {
   readonly byGreeting = false;
   site!: DiscoverySite;

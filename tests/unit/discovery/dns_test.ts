@@ -4,7 +4,7 @@ import { dns, type DnsOptions, seeds } from "../../../mod.ts";
 import { DnsServer, dnsTest } from "./dns_server.ts";
 import { memberOf, TestSite } from "./site.ts";
 
-/** A source that looks often, and where it is made to greet. */
+/** A source with frequent lookups, and the site that records its dials. */
 function lookingFor(name: string, server: DnsServer, options: DnsOptions = {}): TestSite {
   const { nameServer } = server;
   return new TestSite(dns(name, { nameServer, interval: 50, ...options }), { self: memberOf("a") });

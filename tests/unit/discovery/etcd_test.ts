@@ -73,7 +73,7 @@ etcdTest("etcd: a revoked lease and a deleted key are registered again", async (
   await a.untilIds("a", "b");
   await b.untilIds("a", "b");
   await server.delete("/hearsay/orders/b");
-  // Long before the lease would be looked at.
+  // Long before the next check of the lease.
   await a.untilIds("a");
   await a.untilIds("a", "b");
   const { leases } = await server.call("lease/leases", {}) as { leases: { ID: string }[] };
@@ -164,7 +164,7 @@ etcdTest("etcd: a watch that stalls is corrected when all keys are read again", 
   await a.untilIds("a");
   await server.put("/hearsay/orders/b", JSON.stringify(memberOf("b")));
   await a.untilIds("a", "b");
-  // That came by the watch, which is the connection that is muffled.
+  // That came by the watch, whose connection is muffled.
   way.muffle();
   await server.put("/hearsay/orders/c", JSON.stringify(memberOf("c")));
   await a.untilIds("a", "b", "c");
@@ -201,7 +201,7 @@ etcdTest(
     });
     await using b = member("b", server.endpoint, { username: "root", password: "secret" });
     await a.untilIds("a", "b");
-    // Changing the password, be it to the same, ends all tokens.
+    // A change of the password, even to the same one, ends all tokens.
     const { token } = await server.call("auth/authenticate", { name: "root", password: "secret" });
     const changed = { name: "root", password: "secret" };
     await server.call("auth/user/changepw", changed, { authorization: String(token) });

@@ -15,7 +15,7 @@ import { memberOf, TestSite } from "./site.ts";
 
 const never = new AbortController().signal;
 
-/** Discovery by seeds, and the addresses that it greets, as it greets them. */
+/** Discovery by seeds, and a record of its dials. */
 function watchedSeeds(addresses: readonly string[]): { discovery: Discovery; greetings: string[] } {
   const { byGreeting, run } = seeds(addresses);
   const greetings: string[] = [];
@@ -109,7 +109,7 @@ Deno.test("greeting discovery: a seed in another form than its member's own addr
   await cluster.make(own, { cluster: { discovery: seeds([]) } }).gossiper.start();
   await cluster.make("a", { cluster: { discovery } }).gossiper.start();
   await cluster.advance(5 * 60_000);
-  // An address of which it is not known is dialled again and again, as a balancer's.
+  // An address without a known member is dialed again and again, as a balancer's.
   assertEquals(greetings.length, 2);
 });
 

@@ -5,7 +5,7 @@ import { makeCertificates, withoutOpenssl } from "./certificates.ts";
 import { KubernetesStandIn } from "./kubernetes_server.ts";
 import { memberOf, TestSite } from "./site.ts";
 
-/** A source that asks a stand-in. */
+/** A source of a stand-in. */
 function asking(standIn: KubernetesStandIn, options: Partial<KubernetesOptions> = {}): TestSite {
   const { server, serviceAccount } = standIn;
   const discovery = kubernetes({
@@ -66,7 +66,7 @@ Deno.test("Kubernetes stand-in: a watch that closes continues at the last bookma
   await untilGreeted(site, "10.0.0.1");
   await site.until(() => standIn.watches === 1);
   standIn.bookmark();
-  // From below the bookmark it could not go on.
+  // From below the bookmark it could not continue.
   standIn.compact();
   standIn.closeWatches();
   standIn.set("b", { ip: "10.0.0.2" });

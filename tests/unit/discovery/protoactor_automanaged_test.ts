@@ -3,7 +3,7 @@ import { autoManaged, TOLERATED_MISSES } from "../../../discovery/protoactor.ts"
 import { ConfigurationError } from "../../../gossiper/configuration_error.ts";
 import { freePort, memberOf, TestSite } from "./site.ts";
 
-/** A member of its own host among some. */
+/** A member with its own host among some. */
 function member(
   id: string,
   hosts: readonly number[],
@@ -21,7 +21,7 @@ function member(
   return new TestSite(discovery, { self: memberOf(id, 7001 + at), ...site });
 }
 
-/** What a protoactor-go member answers with at `/_health`: the names and types of its `NodeModel`. */
+/** The answer of a protoactor-go member at `/_health`: the names and types of its `NodeModel`. */
 function goHealth(id: string, options: { readonly cluster?: string; readonly kinds?: string[] | null } = {}) {
   const { cluster = "test", kinds = ["grain"] } = options;
   return {
@@ -34,7 +34,7 @@ function goHealth(id: string, options: { readonly cluster?: string; readonly kin
   };
 }
 
-/** Something that answers at `/_health` as it is told. */
+/** A server at `/_health` with scripted answers. */
 function host(answer: (path: string) => Response) {
   const server = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen: () => {} },

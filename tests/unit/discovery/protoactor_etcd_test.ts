@@ -9,7 +9,7 @@ function member(id: string, etcd: EtcdServer): TestSite {
   return new TestSite(discovery, { self: memberOf(id), cluster: "orders" });
 }
 
-/** What protoactor-go puts under its key: the names and types of its `Node`. */
+/** The value of protoactor-go under its key: the names and types of its `Node`. */
 function goNode(id: string, more: Readonly<Record<string, unknown>> = {}): string {
   const name = `orders@${id}`;
   const place = { host: "10.0.0.9", address: "10.0.0.9", port: 8090 };

@@ -17,7 +17,7 @@ const CONFIG = {
   departedRetention: 10_000,
 };
 
-/** A member that greets these others. */
+/** A member with these others as seeds. */
 function make(cluster: TestCluster, id: string, ...others: readonly string[]) {
   const discovery = seeds(others.map((other) => memoryAddress(other, 1)));
   return cluster.make(id, { cluster: { discovery } });
@@ -27,7 +27,7 @@ function emptyCluster(ids: readonly string[]): TestCluster {
   return new TestCluster(ids, { fixed: false, config: CONFIG });
 }
 
-/** The ids that a member takes to be active. */
+/** The active members by this member's view. */
 function activeAt(cluster: TestCluster, id: string): string[] {
   return cluster.of(id).gossiper.members.filter(({ status }) => status === "active").map((member) =>
     member.id
@@ -106,7 +106,7 @@ Deno.test("seeds: the own address among the seeds does no harm, and is seldom di
   await cluster.runUntil(() => cluster.isConfirmed());
   await cluster.advance(20_000);
   assertEquals([activeAt(cluster, "a"), activeAt(cluster, "b")], [["a", "b"], ["a", "b"]]);
-  // The two ends of each dial: one at first, and then one in half a `blockedProbeInterval` at most.
+  // The two ends of each dial: one at first, and then at most one in half a `blockedProbeInterval`.
   const dials = cluster.sentBy("a", "hello", { to: "a" }).length / 2;
   assert(dials > 1 && dials <= 2 + 20_000 / (CONFIG.blockedProbeInterval / 2), `${dials} dials`);
 });
@@ -147,7 +147,7 @@ Deno.test("seeds: a partition longer than every retention heals (E10)", async ()
   });
 });
 
-/** Ends a process in good order, or kills it; its address is free then. */
+/** Ends a process in order or by a crash; its address is free then. */
 async function end(cluster: TestCluster, id: string, how: "killed" | "stopped"): Promise<void> {
   if (how === "killed") return cluster.crash(id);
   await cluster.stop(id);
@@ -248,7 +248,7 @@ Deno.test("seeds: a member that is alone for 10 s reports the reason once, and i
     await reading;
     return addresses;
   };
-  // Whoever subscribes late hears how things stand.
+  // A late subscriber gets the present failures.
   assertEquals((await failedNow()).sort(), ["memory://b:1", "memory://c:1"]);
   await make(cluster, "c").gossiper.start();
   await cluster.runUntil(() => cluster.of("a").told("SeedRecovered").length > 0, { withinMs: 10_000 });
