@@ -8,7 +8,7 @@ import {
 } from "../../gossiper/configuration.ts";
 import { HearsayError } from "../../gossiper/errors.ts";
 
-/** The problems of a configuration that must be refused, given as anything. */
+/** The problems in the error for an invalid configuration. */
 function problemsOf(given: unknown) {
   const error = assertThrows(() => configure(given as PartialConfig), ConfigurationError);
   return error.problems;
@@ -57,7 +57,7 @@ Deno.test("configuration: an undefined setting gets the default (R12.1)", () => 
   assertEquals(configure({ gossipFanOut: undefined } as unknown as PartialConfig), DEFAULT_CONFIG);
 });
 
-/** The first and the last valid value of every numeric setting, with what else they need. */
+/** The first and the last valid value of every numeric setting, with the other settings that these need. */
 const LIMITS: readonly [keyof typeof DEFAULT_CONFIG, number, number, PartialConfig?][] = [
   ["gossipInterval", 10, 3_600_000, { heartbeatExpiration: 86_400_000, departedRetention: 86_400_000 }],
   ["gossipRequestTimeout", 10, 600_000, { heartbeatExpiration: 86_400_000, departedRetention: 86_400_000 }],
@@ -250,7 +250,7 @@ Deno.test("presetFor: refuses an invalid or too large number of members (E7)", (
   }
 });
 
-/** The most rounds for which any member heard nothing newer of another, where each sends one vector a round. */
+/** The most rounds without a newer count of another member, if each sends one vector a round. */
 function longestSilence(members: number, rounds: number): number {
   let state = 1;
   const draw = (below: number) => {

@@ -1,5 +1,6 @@
 /**
- * Crashed members are found by the evidence of their sockets, and living ones are not blocked by it (rules C1 to C4).
+ * Crashed members are found by the evidence of their sockets, and living ones are not blocked by it (rules C1
+ * to C4).
  */
 
 import { assert, assertEquals, assertGreater, assertLessOrEqual } from "../../deps/std_assert.ts";
@@ -12,14 +13,14 @@ import { TestCluster, type TestMember } from "../requirements/harness.ts";
 import { deltaOf, ScriptedPeer } from "../requirements/scripted_peer.ts";
 import { entry, memberDelta } from "./engine/harness.ts";
 
-/** Within so long a crash is found at the default settings: 1.1 s, and the time of the dials. */
+/** The bound for a crash at the default settings: 1.1 s, and the time of the dials. */
 const FOUND_WITHIN_MS = 1_200;
 /** Longer than a crash needs to be found, and shorter than the expiration. */
 const LONG_MS = 5_000;
-/** Rounds so far apart that within a second nobody dials but to confirm a suspicion. */
+/** Rounds so rare that within a second every dial is for a suspicion. */
 const FEW_ROUNDS = { gossipInterval: 5_000, heartbeatExpiration: 60_000 };
 
-/** Members at the default settings that are all connected and have the same state; `own` are settings of some alone. */
+/** Connected members at the default settings with one state; `own` has settings of some alone. */
 async function connectedCluster(
   ids: readonly string[],
   config: PartialConfig = {},
@@ -35,7 +36,7 @@ async function connectedCluster(
   return cluster;
 }
 
-/** Three members of which `c` dials nobody for seconds, so that its only connections are those to its address. */
+/** Three members; `c` dials none for seconds, so that its only connections are those to its address. */
 function clusterWithPassiveMember(): Promise<TestCluster> {
   return connectedCluster(["a", "b", "c"], FEW_ROUNDS, { c: { detectCrashes: false } });
 }
@@ -49,13 +50,13 @@ function told(member: TestMember, about: string): string[] {
   });
 }
 
-/** The members whose events about suspicions and blocks of another are not these. */
+/** The members with other events about suspicions and blocks than these. */
 function tellingOther(cluster: TestCluster, about: string, expected: readonly string[]): string[] {
   const others = cluster.members.filter(({ id }) => id !== about);
   return others.filter((member) => told(member, about).join() !== expected.join()).map(({ id }) => id);
 }
 
-/** When a member dialled an address, in virtual milliseconds, from now on. */
+/** The times of a member's dials to an address, in virtual milliseconds, from now on. */
 function dialsOf(cluster: TestCluster, id: string, to?: string): number[] {
   const { transport } = cluster.of(id);
   const dial = transport.dial.bind(transport);
@@ -130,7 +131,7 @@ Deno.test("CrashWatch: blockedMembers, members and the snapshot show the reason 
 
 Deno.test("CrashWatch: a proxy that refuses for a second blocks no member that has connections of its own (C1)", async () => {
   await using cluster = await connectedCluster(["a", "b", "c"]);
-  // Of two that dial at once, the connection of the lower id stays: all of a's are its own.
+  // If two dial at once, the connection of the lower id stays: all of a's are its own.
   cluster.network.stopProxy(memoryAddress("a", 1));
   assertEquals(cluster.network.openAt(memoryAddress("a", 1)), 2);
   await cluster.advance(1_000);
@@ -192,7 +193,7 @@ Deno.test("CrashWatch: the time in which this process stood still does not count
   await using cluster = await connectedCluster(["a", "b"], FEW_ROUNDS, { b: { detectCrashes: false } });
   const { runtime } = cluster.of("a");
   const address = memoryAddress("b", 1);
-  // Two restarts of the proxy before b, of which only the first refused dial of each is seen.
+  // Two restarts of the proxy before b; only the first refused dial of each is seen.
   cluster.network.stopProxy(address);
   await cluster.advance(100);
   assertEquals(told(cluster.of("a"), "b"), ["suspected"]);
@@ -316,7 +317,7 @@ Deno.test("CrashWatch: a living member that was blocked as crashed is freed by i
   await cluster.runUntil(() => cluster.isConfirmed());
 });
 
-/** A message that suspects a member, or that says that it lives. */
+/** A message with a suspicion of a member, or its refutation. */
 function suspectOf(
   memberId: string,
   { life, count, isAlive = false }: {
@@ -333,8 +334,8 @@ function lifeOf(cluster: TestCluster, id: string): string {
 }
 
 /**
- * A member `a` whose peers `b`, which is a real one, and `P`, which is scripted, are connected. The name sorts before `a`,
- * so that of two connections the one that `P` dialled stays.
+ * A member `a` connected with a real peer `b` and a scripted peer `P`. The name sorts before `a`, so that of
+ * two connections the one that `P` dialed stays.
  */
 async function withScriptedPeer(
   config: PartialConfig = {},
@@ -481,7 +482,7 @@ Deno.test("CrashWatch: a suspicion of an earlier incarnation is ignored (C2)", a
   assertEquals(dials.length, 1);
 });
 
-/** A member `a` that has heard of 100 members by `P` and is connected with none of them. */
+/** A member `a` that knows 100 members through `P` and is connected with none of them. */
 async function withManyMembers(): Promise<
   { cluster: TestCluster; peer: ScriptedPeer; ids: readonly string[]; life: string }
 > {

@@ -8,28 +8,28 @@ function textOf(path: string): Promise<string> {
   return Deno.readTextFile(new URL(path, ROOT));
 }
 
-/** As much of a probe as is looked at here. */
+/** The fields of a probe in these tests. */
 interface Probe {
   readonly httpGet: { readonly path: string; readonly port: string; readonly scheme: string };
   readonly periodSeconds: number;
   readonly failureThreshold: number;
 }
 
-/** As much of a container. */
+/** The fields of a container in these tests. */
 interface Container extends Readonly<Record<"startupProbe" | "readinessProbe" | "livenessProbe", Probe>> {
   readonly env: readonly { readonly name: string; readonly value: string }[];
   readonly ports: readonly { readonly name: string }[];
   readonly lifecycle: { readonly preStop: { readonly sleep: { readonly seconds: number } } };
 }
 
-/** As much of a Service. */
+/** The fields of a Service in these tests. */
 interface Service {
   readonly kind: "Service";
   readonly metadata: { readonly name: string };
   readonly spec: { readonly clusterIP?: string; readonly publishNotReadyAddresses?: boolean };
 }
 
-/** As much of a StatefulSet. */
+/** The fields of a StatefulSet in these tests. */
 interface StatefulSet {
   readonly kind: "StatefulSet";
   readonly metadata: { readonly name: string };
@@ -54,7 +54,7 @@ async function statefulSet(): Promise<StatefulSet> {
   return (await manifests()).find((manifest) => manifest.kind === "StatefulSet")!;
 }
 
-/** The lists of variables that a text lets Deno read. */
+/** The lists of environment variables that a text permits Deno to read. */
 function allowedIn(text: string): string[][] {
   return [...text.matchAll(/--allow-env=(\S+?)["\s]/g)].map(([, names = ""]) => names.split(","));
 }

@@ -12,7 +12,7 @@ import { entry, memberDelta } from "./engine/harness.ts";
 
 const INVENTED = 600;
 
-/** A transport that counts what it dials, by address. */
+/** A transport that counts its dials by address. */
 function counted(
   transport: Transport,
 ): { readonly transport: Transport; readonly dials: Map<string, number> } {

@@ -8,7 +8,7 @@ interface Document {
   readonly text: string;
 }
 
-/** The README and everything written in docs/. */
+/** The README and all files in docs/. */
 async function documents(): Promise<Document[]> {
   const paths = ["README.md"];
   for await (const { name } of Deno.readDir(new URL("docs", ROOT))) {
@@ -19,14 +19,14 @@ async function documents(): Promise<Document[]> {
   );
 }
 
-/** A block of code, and what the comment above it says that it prints. */
+/** A block of code, and its output by the comment above it. */
 interface Example {
   readonly info: string;
   readonly code: string;
   readonly prints: string | undefined;
 }
 
-/** All fenced blocks. `<!-- prints: some text -->` above one says that it runs until stopped. */
+/** All fenced blocks. `<!-- prints: some text -->` above one marks an example to run until stopped. */
 function examplesIn({ text }: Document): Example[] {
   const blocks = text.matchAll(/(?:^<!-- prints: (.+?) -->\s*)?^```([^\n]*)\n(.*?)^```$/gms);
   return [...blocks].map(([, prints, info = "", code = ""]) => ({ info, code, prints }));
@@ -37,7 +37,7 @@ function proseOf({ text }: Document): string {
   return text.replace(/^```.*?^```$/gms, "");
 }
 
-/** The id that a heading gets, as GitHub makes it. */
+/** The id of a heading, as on GitHub. */
 function anchorOf(heading: string): string {
   return heading.toLowerCase().replace(/[^\p{L}\p{N}\s_-]/gu, "").trim().replace(/\s/g, "-");
 }
@@ -122,10 +122,12 @@ Deno.test("documents: every TypeScript example is run by `deno test --doc`, or h
   assert(count > 0);
 });
 
-/** What an example prints until the text has come, or it ends, or half a minute has passed; it is stopped then. */
+/**
+ * The output of an example until the text appears, it ends, or half a minute has passed; then it is stopped.
+ */
 async function outputUntil(code: string, text: string): Promise<string> {
   const runnable = code
-    // The checkout itself, wherever the reader is told to import from, and a port that is free.
+    // The checkout itself, whatever the document imports from, and a free port.
     .replace(/(from ")[^"]*?((?:mod|gossiper\/yaml)\.ts")/g, (_, from, file) => `${from}${ROOT.href}${file}`)
     .replaceAll('"@hearsay/gossip"', JSON.stringify(new URL("mod.ts", ROOT).href))
     .replaceAll('"@hearsay/gossip/auth"', JSON.stringify(new URL("transport/cluster_keys.ts", ROOT).href))

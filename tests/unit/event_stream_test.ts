@@ -28,7 +28,7 @@ function blocked(memberId: string): HearsayEvent {
   return { type: "MemberBlocked", memberId, reason: "left" };
 }
 
-/** What the event says, in a word: enough to compare lists of them. */
+/** The event in one word, enough to compare lists of them. */
 function name(event: HearsayEvent): string {
   if (event.type === "ClusterTopology") return event.members.map(({ id }) => id).join("+");
   if (event.type === "EventsDropped") return `dropped ${event.count}`;
@@ -165,7 +165,7 @@ Deno.test("event stream: a canceled stream is unsubscribed, and does not affect 
   events.publish(blocked("b"));
   for await (const event of other) {
     assertEquals(event, blocked("a"));
-    break; // Leaving the loop cancels the stream, too.
+    break; // A break from the loop cancels the stream, too.
   }
   events.publish(blocked("c"));
   const reader = events.subscribe("MemberBlocked").getReader();
@@ -205,7 +205,7 @@ Deno.test("event stream: events that a reader leaves when it releases its lock g
 });
 
 Deno.test("event stream: a publish to a full buffer costs the same at any capacity (R3.4)", () => {
-  // Of an array that is shifted, a buffer 64 times as large costs 64 times as much.
+  // With an array that is shifted, a buffer 64 times as large costs 64 times as much.
   const time = (capacity: number) => {
     const events = new EventStream({ capacity });
     events.subscribe();
@@ -306,12 +306,12 @@ Deno.test("event stream: refuses a subscription to unknown types, with the list 
   assertThrows(() => events.subscribe("SeedFailed", { signal }), ConfigurationError, "signal is no signal");
 });
 
-/** Lets all that streams do by themselves be done. */
+/** Waits until the streams have run all pending work. */
 function turn(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 0));
 }
 
-/** A signal that counts who listens to it. */
+/** A signal that counts its listeners. */
 function abortable(): { signal: AbortSignal; abort: () => void; listeners: () => number } {
   const controller = new AbortController();
   const { signal } = controller;

@@ -22,7 +22,7 @@ function lifeOf({ gossiper }: TestMember): Life {
   return gossiper.members.find(({ isSelf }) => isSelf)!.life!;
 }
 
-/** Signatures that anybody could forge, which take no time: that of a virtual clock does not wait for real ones. */
+/** Signatures without security and without time: a virtual clock does not wait for real ones. */
 function signingOf(publicKey: string): Signing {
   const sign = (text: string, key = publicKey) => `${key} ${murmur32Pair(text, 0, 1)}`;
   return {
@@ -32,7 +32,7 @@ function signingOf(publicKey: string): Signing {
   };
 }
 
-/** A real member `a` whose only peer is `p`, which has answered it once. */
+/** A real member `a` whose only peer is `p`, after one answer of it. */
 async function withScripted(): Promise<{ cluster: TestCluster; a: TestMember; peer: ScriptedPeer }> {
   const cluster = new TestCluster(["a", "p"], { config: CONFIG });
   const peer = new ScriptedPeer(cluster, "p");
@@ -48,7 +48,7 @@ async function end(cluster: TestCluster, peer: ScriptedPeer): Promise<void> {
   await peer[Symbol.asyncDispose]();
 }
 
-/** What says that a later life of `a` has been heard of. */
+/** A claim of a later incarnation of `a`. */
 function claimOf(life: Life): Partial<Delta> {
   return { members: [{ id: "a", life, after: 0, reset: false, entries: [] }] };
 }
@@ -169,7 +169,7 @@ Deno.test("identity conflict: a signing member that meets another process with i
     life: makeLife(cluster.runtime.wallMs() + hours * 3_600_000, 0),
     publicKey,
   });
-  // With another key it is another's id.
+  // With another key the id is another member's.
   for (const hours of [1, 2, 3, 4]) await peer.sayUngreeted("a", hello(hours, "a", other));
   assertEquals([lifeOf(a), a.told("SelfBlocked")], [before, []]);
   for (const hours of [1, 2]) await peer.sayUngreeted("a", hello(hours));
@@ -296,7 +296,7 @@ for (const meeting of ["through a third member", "directly"]) {
       );
     await cluster.runUntil(() => isTold(one) && isTold(twin), { withinMs: 20_000 });
     assertEquals([one.told("SelfBlocked"), twin.told("SelfBlocked")], [[], []]);
-    // Once one of them has ended, the other is all that others see.
+    // Once one of them has ended, the others see only the other one.
     await cluster.finish(twin.dispose());
     one.gossiper.setState("k", "mine");
     await cluster.runUntil(() => a.value("x", "k") === "mine", { withinMs: 10_000 });
@@ -371,7 +371,7 @@ Deno.test("stop: a peer that is gone, and not there at a second dial, is not wai
 
 Deno.test("stop: an unreachable peer whose connection this member closed itself does not count (R9.2)", async () => {
   const { cluster, a, peer } = await withScripted();
-  // It falls silent, so that its connection is given up, and is dead when it is dialled again.
+  // It answers nothing, so that its connection is given up, and is dead when it is dialed again.
   peer.greeting = peer.answer = () => undefined;
   const timeouts = () => a.told("RequestFailed").length;
   await cluster.runUntil(() => timeouts() === 2);
@@ -437,7 +437,7 @@ Deno.test("backoff: a peer that answers nothing is left alone for longer and lon
   const asked = () => peer.heard.filter(({ type }) => type === "gossip").length;
   const before = asked();
   await cluster.advance(30_000);
-  // Unheeded it would be asked 150 times, and every one of these rounds would take twice its time.
+  // Without backoff it would get 150 requests, and every one of these rounds would take twice its time.
   assertLess(asked() - before, 40);
   peer.answer = (message) => message.type === "gossip" ? replyTo(message) : undefined;
   const silent = asked();
@@ -468,7 +468,7 @@ Deno.test("backoff: a request after two lost ones is made in the next round (E5)
     const before = asked();
     elapsedMs += await cluster.runUntil(() => asked() === before + 3, { withinMs: 5_000 });
   }
-  // Each time two that are lost and one that is answered: a round each, and none without.
+  // Each time two that are lost and one that is answered: a round each, and none skipped.
   assertEquals(elapsedMs, 20 * 3 * config.gossipInterval);
   await cluster[Symbol.asyncDispose]();
   await peer[Symbol.asyncDispose]();

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "../../deps/std_assert.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
-/** The checkout over HTTP on loopback, and what was asked of it. */
+/** The checkout over HTTP on loopback, and its requests. */
 function serveCheckout() {
   const served = new Set<string>();
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
@@ -26,7 +26,7 @@ function contentType(path: string): string {
   return path.endsWith(".ts") ? "application/typescript" : "text/plain";
 }
 
-/** What a user writes who has nothing but the URL. */
+/** The program of a user with nothing but the URL. */
 function program(host: string): string {
   return `import { join } from "http://${host}/mod.ts";
 const listen = { port: 0 };
@@ -80,7 +80,7 @@ Deno.test("import: mod.ts imported by its URL, from an empty folder with no conf
   );
 });
 
-/** What a user's own project may ask of types: this library's own settings do not hold there. */
+/** Type checks of a user's own project: this library's own settings do not apply there. */
 const COMPILER_OPTIONS: Readonly<Record<string, Readonly<Record<string, boolean>>>> = {
   "nothing": {},
   "much": {

@@ -19,13 +19,13 @@ import { newClusterKey } from "../../transport/cluster_keys.ts";
 
 const LISTEN = { port: 0 };
 
-/** What is wrong with options, as far as `join` says, and with how many problems. */
+/** The invalid options by the error of `join`, and the number of problems. */
 async function fieldsWrong(options: unknown): Promise<string[]> {
   const error = await assertRejects(() => join(options as JoinOptions), ConfigurationError);
   return error.problems.map(({ field }) => field);
 }
 
-/** Options that are refused, by the fields that are wrong in them. */
+/** Refused options, by their invalid fields. */
 const REFUSED: readonly (readonly [wrong: string, options: unknown])[] = [
   ["options", undefined],
   ["options", null],
@@ -168,7 +168,7 @@ Deno.test("join: members behind one proxy, distinguished by path, are dialed by 
   for await (const event of c.gossiper.events.subscribe("ClusterTopology", { signal })) {
     if (event.type === "ClusterTopology" && event.members.length === 3) break;
   }
-  // Nobody can dial this one, so that it has to dial both.
+  // No member can dial this one, so that it has to dial both.
   await c.gossiper.setStateRequest("k", 1, { acknowledgedBy: 2, signal });
   assertEquals(c.gossiper.snapshot().members.map(({ address }) => address?.url), [
     urlOf("a"),
@@ -225,12 +225,12 @@ Deno.test("join: a member that is alone logs one line with the reason of each se
   }
 });
 
-/** Joins by a seed at which something is wrong, and waits until that is told. */
+/** Joins by a faulty seed, and waits for the event. */
 async function seedFailure(options: Partial<JoinOptions>): Promise<HearsayError> {
   await using node = await join({ cluster: "red", listen: LISTEN, ...options });
   const failed: Promise<HearsayEvent> = (async () => {
     for await (const event of node.gossiper.events.subscribe("SeedFailed")) return event;
-    throw new Error("nothing was told");
+    throw new Error("no event was emitted");
   })();
   const event = await failed;
   assert(event.type === "SeedFailed");
@@ -253,9 +253,9 @@ Deno.test("join: a seed that is down, of another cluster or otherwise unfit emit
   assertStringIncludes(down.message, "ws://127.0.0.1:1");
 });
 
-// ---- loops that set something, while the member leaves
+// ---- loops that set values while the member leaves
 
-/** Leaves while a loop that sets something is behind: it still handles the first of three changes. */
+/** Leaves while a loop with sets is behind: it still handles the first of three changes. */
 async function leaveWhileBehind(changes: (node: Node) => AsyncIterable<unknown>): Promise<void> {
   const node = await join({ cluster: "c", listen: LISTEN });
   const [first, going] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];

@@ -389,7 +389,7 @@ Deno.test("memory network: a writer waits as soon as its window is full, until t
     const fulfilled = async () =>
       (await Promise.all(writes.map(stateOf))).filter((state) => state === "fulfilled");
     assertEquals((await fulfilled()).length, most - 1);
-    // Whoever waits has sent already; the next is sent once there is room.
+    // A waiting writer has sent already; the next message is sent once there is room.
     assertEquals(world.network.counts.messages, most);
     far.read();
     await runtime.settle();
@@ -504,7 +504,7 @@ Deno.test("memory network: refuses invalid faults (R12.3)", () => {
   }
 });
 
-/** A virtual clock that also counts the timers that were ever set. */
+/** A virtual clock that also counts all timers. */
 class CountingRuntime extends VirtualRuntime {
   timersSet = 0;
 
@@ -514,7 +514,7 @@ class CountingRuntime extends VirtualRuntime {
   }
 }
 
-/** One end of a connection, as a test sees it: what it received, and how it ended. */
+/** One end of a connection: its received messages, and its end. */
 class End {
   readonly received: string[] = [];
   ended: { readonly code: number; readonly reason: string } | undefined;
@@ -533,7 +533,7 @@ class End {
     await this.#writer.write(refusal(text));
   }
 
-  /** Writes, and does not care what becomes of it. */
+  /** Writes, and ignores the outcome. */
   send(text: string): void {
     this.write(text).catch(() => {});
   }
@@ -542,7 +542,7 @@ class End {
     this.#writer.close();
   }
 
-  /** Begins to read, and goes on until the end. */
+  /** Reads until the end. */
   async read(): Promise<void> {
     try {
       for await (const message of this.#connection.readable) this.received.push((message as Refusal).message);
@@ -558,7 +558,7 @@ class World implements AsyncDisposable {
   readonly network: MemoryNetwork;
   readonly a: MemoryTransport;
   readonly b: MemoryTransport;
-  /** All that `b` accepted, `far` first. */
+  /** All connections accepted by `b`, `far` first. */
   readonly accepted: End[] = [];
   near!: End;
 
@@ -603,7 +603,7 @@ function refusal(message: string): Refusal {
   return { type: "error", code: "busy", message };
 }
 
-/** What has become of a promise by now. */
+/** The present state of a promise. */
 function stateOf(promise: Promise<unknown>): Promise<string> {
   return Promise.race([promise.then(() => "fulfilled", () => "rejected"), pendingSoon()]);
 }

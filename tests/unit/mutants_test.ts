@@ -36,7 +36,7 @@ Deno.test("R1.6 nothing goes wrong outside", async () => {
 });
 `;
 
-/** A small tree of code and tests, removed when it is disposed of. */
+/** A small temporary tree of code and tests. */
 async function smallTree() {
   const path = await Deno.makeTempDir();
   await Deno.writeTextFile(`${path}/deno.json`, "{}");

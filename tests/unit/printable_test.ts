@@ -5,7 +5,7 @@ import { MAX_PRINTED, printable } from "../../gossiper/printable.ts";
 import { PeerRefused } from "../../gossiper/refusal.ts";
 import { show } from "../../transport/wire_check.ts";
 
-/** A terminal's commands, a line that looks like another entry of a log, and marks that turn text around. */
+/** Terminal commands, a line that resembles another log entry, and marks that reverse text. */
 const HOSTILE = "\x1b[2J\x1b]0;owned\x07\r\n2026-01-01 root logged in\x7f\x9b31m\u2028\u202e\u2066\u200f";
 // deno-lint-ignore no-control-regex
 const UNPRINTABLE = /[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/;

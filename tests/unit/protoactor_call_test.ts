@@ -3,7 +3,7 @@ import { type Call, grpcCalls } from "../../transport/protoactor/call.ts";
 
 const LIMITS = { maxBytes: 1024 * 1024 };
 
-/** Listens, and opens what is not framed by the call's own code: bytes as they are given. */
+/** A server with unframed bytes as answers, and a call to it. */
 async function rawly(
   chunks: () => AsyncIterable<Uint8Array>,
   onEnd: () => void = () => {},
@@ -94,7 +94,7 @@ Deno.test("gRPC call: a message that comes byte by byte takes no more memory tha
     yield framed(LIMITS.maxBytes).slice(0, 5);
     for (let each = 0; each < 2_500; each++) {
       yield new Uint8Array(1);
-      // In an event loop's turn of its own each, so that they do not travel as one.
+      // Each in its own turn of the event loop, so that they are not sent as one.
       await new Promise((resolve) => setTimeout(resolve, 0));
       if (each % 100 === 99) most = Math.max(most, Deno.memoryUsage().external - before);
     }
@@ -103,7 +103,7 @@ Deno.test("gRPC call: a message that comes byte by byte takes no more memory tha
 });
 
 Deno.test("gRPC call: one that is canceled before it has connected leaves nothing", async () => {
-  // Whose queue of connections is full answers no further one, neither with yes nor with no.
+  // A full backlog neither accepts nor refuses a further connection.
   const full = Deno.listen({ hostname: "127.0.0.1", port: 0, tcpBacklog: 1 });
   const { port } = full.addr as Deno.NetAddr;
   const waiting: Deno.Conn[] = [];
@@ -113,7 +113,7 @@ Deno.test("gRPC call: one that is canceled before it has connected leaves nothin
   await new Promise((resolve) => setTimeout(resolve, 50));
   call.cancel();
   await assertRejects(() => reading, Error, "The call was ended.");
-  // That nothing is under way any more is what the sanitizers see.
+  // The sanitizers check that nothing is under way any more.
   await new Promise((resolve) => setTimeout(resolve, 0));
   for (const each of waiting) each.close();
   full.close();

@@ -11,7 +11,7 @@ import { deltaOf, stateOf } from "../../transport/protoactor/state.ts";
 const OPTIONS = { cluster: "orders", maxMessageBytes: 65_536, decoders: {} };
 const ASKER: Pid = { address: "127.0.0.1:1", id: "future$1" };
 
-/** A member of protoactor that answers when the test says so. */
+/** A member of protoactor that answers on a call of the test. */
 class FakeSide implements GoSide {
   readonly member: Member = { id: "g", host: "127.0.0.1", port: 1, kinds: [] };
   readonly inbox = new GoInbox(65_536);
@@ -34,12 +34,12 @@ class FakeSide implements GoSide {
     this.ended++;
   }
 
-  /** Answers what was asked first. */
+  /** Answers the oldest request. */
   answerNext(state?: GossipState): void {
     this.#waiting.shift()!(state);
   }
 
-  /** Tells a key of its own, and waits for an answer. */
+  /** Sends a key of its own, and waits for an answer. */
   tell(key: string, number: number): void {
     const entry = { key, number, type: TYPE.value, value: number, json: `${number}` };
     const member: MemberDelta = { id: "g", life: FOREIGN_LIFE, after: 0, reset: false, entries: [entry] };

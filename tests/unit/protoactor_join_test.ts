@@ -65,7 +65,7 @@ Deno.test("joinProtoActor: an address for other machines is refused without `ins
   const { warn } = console;
   console.warn = (text: string) => void warned.push(text);
   try {
-    // Advertised elsewhere, and listening on loopback alone: nothing is opened to others here.
+    // Advertised elsewhere, and listening on loopback alone: nothing is opened to other machines here.
     const advertised = { ...open, listen: {}, insecure: true };
     await using _node = await joinProtoactor(advertised);
   } finally {

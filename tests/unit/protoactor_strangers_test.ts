@@ -21,7 +21,7 @@ import { MAX_IDLE_LINKS, MAX_STREAMS, ProtoactorTransport } from "../../transpor
 import { CallNetwork } from "../simulation/protoactor/call_network.ts";
 import { VirtualRuntime } from "../virtual_runtime.ts";
 
-/** A transport, and somebody at another address who speaks protoactor's remoting by hand. */
+/** A transport, and a hand-written protoactor remoting at another address. */
 async function makeStage() {
   const runtime = new VirtualRuntime();
   const network = new CallNetwork(runtime);

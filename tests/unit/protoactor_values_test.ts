@@ -40,7 +40,7 @@ function big({ low, high }: Int64): bigint {
   return (BigInt(high) << 32n) | BigInt(low >>> 0);
 }
 
-/** What arrives of a state that a member of protoactor passes on: its own objects, as after a journey. */
+/** A state as received from a member of protoactor: its own objects, as after decoding. */
 function received(state: GossipState): GossipState {
   return structuredClone(state);
 }
@@ -85,7 +85,7 @@ Deno.test("protoactor values: a registered decoder changes what is shown, and ne
   const read = readBinaryAny(textAny(), decoders);
   assertEquals(read.value, "hi");
   assertEquals(anyOf({ key: "k", number: 1, ...read }), textAny());
-  // Between Hearsay members it travels as it is, and the next one has decoders of its own.
+  // Between Hearsay members it is sent unchanged, and the next one has decoders of its own.
   const message: Message = {
     type: "gossip",
     liveness: { count: 0 },

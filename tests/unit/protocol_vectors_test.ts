@@ -15,7 +15,7 @@ import { clusterKeys } from "../../transport/cluster_keys.ts";
 const VECTORS = new URL("../../docs/vectors/", import.meta.url);
 const NOW = { monotonicMs: 1_000, wallMs: 1_700_000_000_000 };
 
-/** The vectors in a file. What is in them is as the test that reads them says. */
+/** The vectors in a file; each test states their type. */
 async function read<T>(name: string): Promise<T> {
   return JSON.parse(await Deno.readTextFile(new URL(`${name}.json`, VECTORS))) as T;
 }
@@ -32,7 +32,7 @@ function entryOf([key, number, deleted = false]: EntryVector): SentEntry {
   return { key, number, type: TYPE.value, value: deleted ? undefined : 1, json: deleted ? "" : "1" };
 }
 
-/** A store in which these members are active; an empty life is a member of which nothing is held. */
+/** A store with these active members; an empty incarnation is a member without state. */
 function storeOf(members: readonly (readonly [id: string, life: string])[]): Store {
   const store = new Store(members[0]?.[0] ?? "none", () => {});
   for (const [id, life] of members) {
@@ -42,7 +42,7 @@ function storeOf(members: readonly (readonly [id: string, life: string])[]): Sto
   return store;
 }
 
-/** The heartbeats of the members of a store, set so that their stride is this. */
+/** The heartbeats of the members of a store with this stride. */
 function heartbeatsOf(store: Store, stride: number): Heartbeats {
   const settings = { gossipInterval: 1, heartbeatExpiration: 12 * stride, maxMessageBytes: 2 ** 20 };
   return new Heartbeats(settings, {
@@ -58,7 +58,7 @@ function heartbeatsOf(store: Store, stride: number): Heartbeats {
 Deno.test("vectors: the ids are in the order of their UTF-8 bytes", async () => {
   const { sorted } = await read<{ sorted: readonly string[] }>("id_order");
   assertEquals([...sorted].reverse().sort(byCodePoint), [...sorted]);
-  // Else nothing would tell this order from that of UTF-16.
+  // Otherwise the vectors would not distinguish this order from that of UTF-16.
   assert([...sorted].sort().join() !== sorted.join());
 });
 
@@ -132,7 +132,7 @@ interface LivenessVectors {
 
 const LIFE = "018bcfe56800-1f3a9c02";
 
-/** Three active members, of which the first was heard with this count. */
+/** Three active members; the first was heard with this count. */
 function heardOnce(count: number): { store: Store; state: MemberState } {
   const store = storeOf([["a", LIFE], ["b", LIFE], ["c", LIFE]]);
   const state = store.order.get("a")!;

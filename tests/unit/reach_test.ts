@@ -13,7 +13,7 @@ const CONFIG = {
   maxBackoff: 500,
 };
 
-/** Members that listen, and others that nobody can dial; all greet the first. */
+/** Listening members, and hidden ones without an address; all dial the first. */
 async function startedCluster(listening: readonly string[], hidden: readonly string[]): Promise<TestCluster> {
   const cluster = new TestCluster([...listening, ...hidden], {
     fixed: false,
@@ -32,7 +32,7 @@ function knowsAll(cluster: TestCluster, ids: readonly string[]): boolean {
   );
 }
 
-/** The ids of those to whom requests of a member failed. */
+/** The peers of a member's failed requests. */
 function failedTo(cluster: TestCluster, id: string): Set<string> {
   return new Set(cluster.of(id).told("RequestFailed").map(({ peerId }) => peerId));
 }
@@ -45,7 +45,7 @@ Deno.test("dialOnly: all members know two members that only dial, and exchange s
   await cluster.runUntil(() => ids.every((id) => ids.every((of) => cluster.of(id).value(of, "k") === of)));
   await cluster.runUntil(() => cluster.isConfirmed());
   assertEquals(cluster.sentBy("x", "gossip", { to: "y" }).length, 0);
-  // Nobody asked in vain.
+  // No request failed.
   for (const id of ids) assertEquals(failedTo(cluster, id), new Set());
 });
 
@@ -54,11 +54,11 @@ Deno.test("dialOnly: over the connections of a member that only dials, peers sen
   await cluster.runUntil(() => cluster.isConfirmed());
   cluster.sent.length = 0;
   for (let value = 0; value < 20; value++) {
-    // Without news a round sends a heartbeat, which asks nothing.
+    // Without changes a round sends a heartbeat, which is no request.
     for (const id of ["a", "b"]) cluster.of(id).gossiper.setState("news", value);
     await cluster.advance(100);
   }
-  // Nobody is at its address: what was sent to it went by what it opened.
+  // Its address is unused: messages to it used its own connections.
   for (const id of ["a", "b"]) {
     const asked = cluster.sentBy(id, "gossip", { to: "x" });
     assert(asked.length > 5, `${id} asked ${asked.length} times`);
@@ -105,7 +105,7 @@ Deno.test("dialOnly: a member that only dials leaves in order, and a member that
   assertEquals(cluster.of("y").blocked.a, "left");
 });
 
-/** Joins, and keeps what is told. */
+/** Joins, and records the events. */
 async function joined(options: Partial<JoinOptions>): Promise<{ node: Node; events: HearsayEvent[] }> {
   const node = await join({ cluster: "orders", config: { gossipInterval: 50 }, ...options });
   const events: HearsayEvent[] = [];
@@ -163,13 +163,13 @@ Deno.test("advertise: a member is reached at its advertised URL, and not where i
 
 Deno.test("handshake: both sides wait for one that takes longer than a request", async () => {
   await using cluster = new TestCluster(["a", "b"], { config: { ...CONFIG, heartbeatExpiration: 4_000 } });
-  // A connection takes 300 ms, and the greeting 300 more; a request may take 200.
+  // A connection takes 300 ms, and the handshake 300 more; a request may take 200.
   cluster.network.setFaults({ delayMs: 150 });
   for (const id of ["a", "b"]) await cluster.make(id).gossiper.start();
   await cluster.advance(610);
   cluster.network.clearFaults();
   await cluster.runUntil(() => cluster.isConfirmed(), { withinMs: 300 });
-  // Both dialled, once.
+  // Both dialed, once.
   assertEquals(["a", "b"].map((id) => cluster.sentBy(id, "hello").length), [2, 2]);
   assert(cluster.sent.every(({ type, atMs }) => type !== "hello" || atMs < 610));
 });
@@ -178,7 +178,7 @@ Deno.test("rounds: none waits for a dial under way", async () => {
   await using cluster = new TestCluster(["a", "mute"], { config: CONFIG });
   cluster.network.setFaults({ hang: true });
   for (const id of ["mute", "a"]) await cluster.make(id).gossiper.start();
-  // The first round waits for as long as a request may take.
+  // The first round waits for the length of a request timeout.
   await cluster.advance(250);
   assertEquals(failedTo(cluster, "a"), new Set(["mute"]));
   const { skippedRounds } = cluster.of("a").gossiper;

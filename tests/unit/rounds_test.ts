@@ -13,7 +13,7 @@ const CONFIG: PartialConfig = {
   heartbeatExpiration: 4_000,
 };
 
-/** Members that have the same state, know it of each other, and have nothing to exchange. */
+/** Members that know of each other that they have the same state, with nothing to exchange. */
 async function idleCluster(count: number, config: PartialConfig = {}): Promise<TestCluster> {
   const ids = Array.from({ length: count }, (_, index) => `m${index}`);
   const cluster = await TestCluster.started(ids, { config: { ...CONFIG, ...config } });
@@ -25,7 +25,7 @@ async function idleCluster(count: number, config: PartialConfig = {}): Promise<T
   return cluster;
 }
 
-/** Lets time pass until there were heartbeats alone for some rounds. */
+/** Advances time until some rounds had heartbeats alone. */
 async function untilIdle(cluster: TestCluster): Promise<void> {
   await cluster.runUntil(() => {
     const fromMs = cluster.runtime.monotonicMs() - 10 * INTERVAL_MS;
@@ -60,7 +60,7 @@ Deno.test("rounds: two idle members exchange a heartbeat each way in an interval
 });
 
 Deno.test("rounds: in an idle cluster one sends one heartbeat and no gossip", async () => {
-  // Among eight a peer may by chance be silent for many rounds.
+  // Among eight, a peer may by chance be silent for many rounds.
   await using cluster = await idleCluster(8, { heartbeatExpiration: 60_000, departedRetention: 60_000 });
   await cluster.advance(50 * INTERVAL_MS);
   assertEquals(typesOf(cluster.sent), ["heartbeat"]);
@@ -116,18 +116,18 @@ Deno.test("rounds: a connection without messages gets a request after a quarter 
   await using cluster = await idleCluster(2);
   const a = cluster.of("m0");
   const silentMs = cluster.sent.length === 0 ? cluster.runtime.monotonicMs() : 0;
-  // What m0 says arrives nowhere, and nothing comes: the connection looks open.
+  // No message of m0 arrives, and none comes: the connection looks open.
   cluster.network.setFaults({ hang: true });
   const askedMs = silentMs + await cluster.runUntil(() => cluster.sentBy("m0", "gossip").length > 0);
   const quarterMs = 4_000 / 4;
-  // It was heard half an interval before the silence, and is asked in the first round after a quarter.
+  // It was heard half an interval before the silence, and gets a request in the first round after a quarter.
   assert(askedMs > silentMs + quarterMs - INTERVAL_MS && askedMs <= silentMs + quarterMs + INTERVAL_MS);
   assertEquals(cluster.sentBy("m0", "hello"), []);
   await cluster.runUntil(() => a.told("RequestFailed").length === 2);
   for (const { peerId, error } of a.told("RequestFailed")) {
     assertEquals([peerId, error instanceof HearsayError && error.code], ["m1", "timeout"]);
   }
-  // The connection was given up: nothing more is asked on it, and the next round dials anew.
+  // The connection was given up: no more requests go over it, and the next round dials again.
   await cluster.advance(4 * INTERVAL_MS);
   assertEquals(cluster.sentBy("m0", "gossip").length, 2);
   cluster.network.heal();
@@ -135,7 +135,7 @@ Deno.test("rounds: a connection without messages gets a request after a quarter 
   assertEquals(cluster.members.map(({ blocked }) => blocked), [{}, {}]);
 });
 
-/** A member `a` whose peer `b` claims, in each answer, to have the same state as `a`. */
+/** A member `a` whose peer `b` claims, in each answer, to have the same state. */
 async function withAgreeing(life?: string): Promise<{ cluster: TestCluster; peer: ScriptedPeer }> {
   const cluster = new TestCluster(["a", "b"], { config: { ...CONFIG, heartbeatExpiration: 60_000 } });
   const peer = new ScriptedPeer(cluster, "b");

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "../../deps/std_assert.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 const PRODUCT = ["engine", "gossiper", "transport", "discovery"];
-/** A rule: R… has parts, the others have not. */
+/** A rule: R… has parts, the others do not. */
 const CITATION = /\b(?:R[1-9]\d?(?:\.\d+)?|[EPLSC][1-9]\d?)\b/g;
 /** Several rules in a row, as in "rules C1 to C4". */
 const RANGE = /\b([EPLSC])(\d+) to \1(\d+)\b/g;
@@ -49,7 +49,7 @@ function commentsOf(source: string): string {
   return source.split("\n").filter((line) => /^\s*(?:\/\*\*|\*|\/\/)/.test(line)).join("\n");
 }
 
-/** The rules that a text cites. */
+/** The rules cited in a text. */
 function citedIn(text: string): string[] {
   const cited = [...text.matchAll(CITATION)].map(([citation]) => citation);
   for (const [, letter = "", first, last] of text.matchAll(RANGE)) {
@@ -58,7 +58,7 @@ function citedIn(text: string): string[] {
   return cited;
 }
 
-/** The citations that lead to no rule, by file. */
+/** The citations without a rule, by file. */
 function leadingNowhere(path: string, text: string, numbers: ReadonlySet<string>): string[] {
   // R2 stands for all its parts.
   const isRule = (cited: string) => numbers.has(cited) || numbers.has(`${cited}.1`);

@@ -9,7 +9,7 @@ import { HearsayError } from "../../gossiper/errors.ts";
 import { abortable, deadlineAfter, realRuntime, sleep } from "../../gossiper/runtime.ts";
 import { VirtualRuntime } from "../virtual_runtime.ts";
 
-/** What a promise has come to, without waiting for it. */
+/** The outcome of a promise, without waiting for it. */
 function watch<T>(promise: Promise<T>): { outcome: string } {
   const watched = { outcome: "pending" };
   promise.then(
@@ -19,7 +19,7 @@ function watch<T>(promise: Promise<T>): { outcome: string } {
   return watched;
 }
 
-/** How many listeners the signal has. */
+/** The number of the signal's listeners. */
 function countListeners(signal: AbortSignal): () => number {
   let count = 0;
   const add = signal.addEventListener.bind(signal);
@@ -148,7 +148,7 @@ Deno.test("virtual runtime: timers run by time, then by the order in which they 
   const timers = Array.from({ length: 2000 }, (_, order) => ({ atMs: (order * 7919) % 97, order }));
   for (const { atMs, order } of timers) {
     runtime.setTimer(atMs, () => ran.push(`${runtime.monotonicMs()}/${order}`));
-    // So many that the cancelled ones are swept out in between.
+    // So many that the canceled ones are swept out in between.
     for (const more of [1, 2]) runtime.setTimer(atMs + more, () => ran.push("cancelled"))();
   }
   timers.sort((one, other) => one.atMs - other.atMs || one.order - other.order);

@@ -21,7 +21,7 @@ import { entry, memberDelta } from "./engine/harness.ts";
 
 const CONFIG = { gossipInterval: 100, gossipRequestTimeout: 200, heartbeatExpiration: 60_000 };
 
-/** A real member `a` and, as its only peer, one that follows a script. */
+/** A real member `a`, and a scripted peer as its only one. */
 async function withScripted(): Promise<{ cluster: TestCluster; peer: ScriptedPeer }> {
   const cluster = new TestCluster(["a", "p"], { config: CONFIG });
   const peer = new ScriptedPeer(cluster, "p");
@@ -29,7 +29,7 @@ async function withScripted(): Promise<{ cluster: TestCluster; peer: ScriptedPee
   return { cluster, peer };
 }
 
-/** A real member `a` that dials nobody, and a peer that will dial it. */
+/** A real member `a` that dials none, and a peer that will dial it. */
 async function withStranger(): Promise<{ cluster: TestCluster; peer: ScriptedPeer }> {
   const cluster = new TestCluster(["a", "p"], { config: CONFIG });
   const peer = new ScriptedPeer(cluster, "p");
@@ -42,14 +42,14 @@ async function end(cluster: TestCluster, peer: ScriptedPeer): Promise<void> {
   await peer[Symbol.asyncDispose]();
 }
 
-/** Answers gossip as one whose state has another digest, though nothing is left to tell. */
+/** Answers gossip with another digest, though no state is left to send. */
 function differing(message: Message): Message | undefined {
   if (message.type !== "gossip") return undefined;
   const { active } = message.delta;
   return replyTo(message, { delta: { active, digest: "f".repeat(16), partial: false } });
 }
 
-/** The part of a comparison in which these members are compared. */
+/** The part of a comparison with these members. */
 function partOf(members: Record<string, Summary>): SummaryPart {
   return { from: "", until: undefined, members: new Map(Object.entries(members)) };
 }
@@ -152,7 +152,7 @@ Deno.test("session: a reply after its timeout still counts (E5)", async () => {
   await end(cluster, peer);
 });
 
-/** What a dialler says, and the code of the error that it gets. */
+/** Invalid messages of a dialer, and the codes of the expected errors. */
 const REFUSED: readonly (readonly [string, Message])[] = [
   [
     "a reply under an id that was never asked",
@@ -186,7 +186,7 @@ Deno.test("session: of two connections dialed at once, both ends keep the one of
     cluster.sentBy(from, "gossip").filter(({ atMs }) => atMs > fromMs).map(({ text }) =>
       JSON.parse(text).id[0]
     );
-  // Both ask on the connection that a dialled.
+  // Both send requests on the connection that a dialed.
   assertEquals([new Set(ids("a")), new Set(ids("b"))], [new Set(["d"]), new Set(["a"])]);
   assertEquals(cluster.sentBy("a", "hello").length, 2);
   cluster.network.heal();
@@ -231,9 +231,9 @@ Deno.test("session: a member keeps its id for as long as a connection lasts (P2,
   await end(cluster, peer);
 });
 
-/** What whoever is dialled says to the greeting, and the refusal that it gets. */
+/** Invalid answers of a dialed peer to the handshake, and the expected refusals. */
 const GREETED_BACK: readonly (readonly [string, (hello: Hello) => Message, RefusalCode])[] = [
-  ["greets first instead of answering", (hello) => ({ ...hello, id: "a1" }), "invalid"],
+  ["sends a handshake of its own instead of an answer", (hello) => ({ ...hello, id: "a1" }), "invalid"],
   ["answers for another cluster", (hello) => ({ ...hello, cluster: "other" }), "wrong_cluster"],
   [
     "answers with an earlier version",
@@ -245,7 +245,7 @@ const GREETED_BACK: readonly (readonly [string, (hello: Hello) => Message, Refus
     (hello) => ({ ...hello, version: PROTOCOL_VERSION + 2, oldestVersion: PROTOCOL_VERSION + 1 }),
     "incompatible",
   ],
-  ["answers with an interval longer than heartbeats last", (hello) => ({
+  ["answers with an interval above the expiration", (hello) => ({
     ...hello,
     settings: {
       gossipInterval: 3_600_000,
@@ -333,7 +333,7 @@ Deno.test("session: the connection of a removed member is closed, and it is not 
   assertEquals((await reader.read()).value?.type, "hello");
   await cluster.publish(["a"]);
   await reader.read().catch(() => {});
-  // The connection is over with the membership; a new one is not let in either.
+  // The connection ends with the membership; a new one is refused as well.
   await writer.close().catch(() => {});
   await peer.say("a");
   assertEquals(peer.last("error")?.code, "unknown_member");
@@ -392,7 +392,7 @@ Deno.test("session: a later incarnation's connection replaces an earlier one's, 
   await end(cluster, peer);
 });
 
-/** A session of a dialler on which both sides have greeted; what it says is read only where a test reads it. */
+/** A dialer's session after both handshakes; its output is read only by the test. */
 async function openSession() {
   const peer: Hello = {
     type: "hello",
@@ -458,7 +458,7 @@ Deno.test("session: a received heartbeat is passed on and not answered", async (
   const liveness = { count: 7, vector: { stride: 1, counts: "abcdA" } };
   await writer.write({ type: "heartbeat", liveness });
   assertEquals(heard, [liveness]);
-  // A connection that brings heartbeats is in use.
+  // A connection with heartbeats is in use.
   assertEquals(session.usedMs, used + 50);
   const next = reader.read();
   session.heartbeat({ count: 1 });
@@ -506,7 +506,7 @@ Deno.test("session: a reply with new state is acknowledged, with the asker's ver
   };
   await answerOnce([memberDelta("p", peer.life, [entry("k", 1, 1)])]);
   assertEquals([acks(), [...peer.last("ack")!.holds]], [1, []]);
-  // A gap: it says what it holds instead.
+  // A gap: it answers with its version instead.
   await answerOnce([memberDelta("p", peer.life, [entry("k", 9, 1)], { after: 8 })]);
   assertEquals([acks(), [...peer.last("ack")!.holds]], [2, [["p", { life: peer.life, number: 1 }]]]);
   await answerOnce([]);

@@ -1,6 +1,4 @@
-/**
- * Settings that two members have to agree on: what is compared, who hears of it, and what still works.
- */
+/** Settings that two members have to share: the comparison, the events, and the working combinations. */
 
 import {
   assert,
@@ -28,14 +26,14 @@ const SETTINGS: SharedSettings = {
 };
 const KIB = 1_024;
 
-/** The settings that differ, and those of them that are refused. */
+/** The differing settings, and the refused ones of them. */
 function namesOf(own: Partial<SharedSettings>, theirs: Partial<SharedSettings>): string[] {
   return settingDifferences({ ...SETTINGS, ...own }, { ...SETTINGS, ...theirs }).map((
     { setting, isRefused },
   ) => isRefused ? `${setting}!` : setting);
 }
 
-/** Members with settings of their own, all started; a smaller `maxMessageBytes` is its transport's too. */
+/** Started members with their own settings; a smaller `maxMessageBytes` is its transport's too. */
 async function startedWith(configs: { readonly [id: string]: PartialConfig }): Promise<TestCluster> {
   const cluster = new TestCluster(Object.keys(configs));
   for (const [id, config] of Object.entries(configs)) {
@@ -57,7 +55,7 @@ function fill(member: TestMember, keys: number): void {
   for (let key = 0; key < keys; key++) member.gossiper.setState(`k${key}`, "x".repeat(KIB));
 }
 
-/** How many of these keys a member holds of another. */
+/** The number of these keys of another at a member. */
 function heldKeys(member: TestMember, of: string): number {
   const { entries } = member.gossiper.snapshot().members.find(({ id }) => id === of)!;
   return entries.filter(({ key }) => key.startsWith("k")).length;
@@ -146,7 +144,7 @@ Deno.test("SettingsDiffer: members with different limits emit one event per sett
   assert(cluster.isConfirmed());
 });
 
-/** How many keys of a member each message to another has, where it has some. */
+/** The number of a member's keys in each message to another with any. */
 function keysSent(cluster: TestCluster, { of, to }: { readonly of: string; readonly to: string }): number[] {
   const sent = cluster.sent.filter((each) => each.to === memoryAddress(to, 1));
   return sent.flatMap(({ text }) => {

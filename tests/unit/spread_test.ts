@@ -1,5 +1,6 @@
 /**
- * Changes are pushed to peers between the rounds: how soon, to whom, how often, and what repairs a lost push.
+ * Changes are pushed to peers between the rounds: the delay, the peers, the number of messages, and the
+ * repair of a lost push.
  */
 
 import { assert, assertEquals, assertLessOrEqual } from "../../deps/std_assert.ts";
@@ -13,7 +14,7 @@ import { ScriptedPeer } from "../requirements/scripted_peer.ts";
 /** Long enough for a push of one hop: changes are collected for 2 ms. */
 const ONE_HOP_MS = 3;
 
-/** A cluster in which every two members are connected and everybody knows everything. */
+/** A cluster with a connection between every two members and one state. */
 async function settledCluster(count: number, config = {}): Promise<TestCluster> {
   const ids = Array.from({ length: count }, (_, index) => `m${index}`);
   const cluster = await TestCluster.started(ids, { config: { gossipInterval: 1_000, ...config } });
@@ -36,7 +37,7 @@ Deno.test("spread: a set reaches every member within milliseconds, in one push p
   cluster.of("m3").gossiper.setState("k", 1);
   await cluster.advance(ONE_HOP_MS);
   assertEquals(holders(cluster, "m3", "k"), 8);
-  // Time enough for each to pass it on: none does, for all have it.
+  // Time enough for each to pass it on: none does, because all have it.
   await cluster.advance(10);
   assertEquals(
     cluster.sent.map(({ type, from }) => [type, from]),
@@ -200,7 +201,7 @@ Deno.test("spread: pushes take at most half of the messages that a peer accepts 
     await cluster.advance(1);
   }
   assertLessOrEqual(cluster.sentBy("m0", "push").length, 100);
-  // It is not slower than it must be either, and loses nothing.
+  // It is not slower than necessary, and loses nothing.
   assert(cluster.sentBy("m0", "push").length > 45, `${cluster.sentBy("m0", "push").length}`);
   await cluster.advance(2 * 1_000 / 25);
   assertEquals(cluster.of("m1").value("m0", "k"), 1_999);

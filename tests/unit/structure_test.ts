@@ -3,7 +3,7 @@ import houseRules from "../../tools/house_rules.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
-/** The rules that a text breaks when it stands in the file. */
+/** The rules that a text breaks in this file. */
 function brokenBy(file: string, text: string): string[] {
   return Deno.lint.runPlugin(houseRules, file, text).map(({ id }) => id);
 }
@@ -165,7 +165,7 @@ interface Dependency {
   readonly code?: { readonly specifier: string };
 }
 
-/** The graph of modules behind a file. */
+/** The graph of modules of a file. */
 async function graphOf(file: string): Promise<readonly Module[]> {
   const { stdout, success } = await new Deno.Command(Deno.execPath(), {
     args: ["info", "--json", "--no-config", new URL(file, ROOT).href],
@@ -178,12 +178,12 @@ async function graphOf(file: string): Promise<readonly Module[]> {
   return modules;
 }
 
-/** Every module that the file reaches, by its path in the checkout or, from elsewhere, by its specifier. */
+/** Every module reached by the file, by its path in the checkout or, from elsewhere, by its specifier. */
 async function reachedFrom(file: string): Promise<string[]> {
   return (await graphOf(file)).map(({ specifier }) => specifier.replace(ROOT.href, "")).sort();
 }
 
-/** The same without what is imported only when it is asked for. */
+/** The modules reached by the file without dynamic imports. */
 async function loadedWith(file: string): Promise<string[]> {
   const modules = new Map((await graphOf(file)).map((module) => [module.specifier, module]));
   const loaded = new Set<string>();
@@ -216,7 +216,7 @@ Deno.test("mod.ts: reaches no optional module, and loads no package but the stan
   assertEquals(reached.filter((path) => /yaml|assert|etcd|kubernetes|protoactor/.test(path)), []);
   const packages = (paths: readonly string[]) =>
     paths.filter((path) => /^[a-z]+:/.test(path) && !/^npm:\/?deno-std@1.4.0/.test(path));
-  // Tokens are read and written by a package that is imported by those who use keys, when they do.
+  // A package for tokens is imported dynamically, only with keys.
   assertEquals(packages(reached), ["npm:/jose@6.2.3"]);
   const loaded = await loadedWith("mod.ts");
   assert(loaded.includes("join_security.ts"));

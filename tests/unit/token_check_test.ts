@@ -19,7 +19,7 @@ function part(value: unknown): string {
   return bytes.toBase64({ alphabet: "base64url", omitPadding: true });
 }
 
-/** A token that is signed rightly, by WebCrypto, whatever it says. */
+/** A token with a valid signature by WebCrypto and any claims. */
 async function signed(claims: unknown, header: unknown = HEADER): Promise<string> {
   const text = `${part(header)}.${part(claims)}`;
   const hmac = { name: "HMAC", hash: "SHA-256" };

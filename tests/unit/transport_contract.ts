@@ -1,5 +1,5 @@
 /**
- * What every transport must do, as tests that each of them runs.
+ * The tests that every transport must pass.
  *
  * @module
  */
@@ -17,21 +17,21 @@ import { CLOSE, ConnectionClosed, HearsayError } from "../../gossiper/errors.ts"
 import type { Message, Refusal } from "../../gossiper/message.ts";
 import { encode } from "../../transport/wire.ts";
 
-/** The `maxMessageBytes` that both transports of a pair must be made with. */
+/** The `maxMessageBytes` of both transports of a pair. */
 export const CONTRACT_MAX_MESSAGE_BYTES = 64 * 1024;
 
-/** Two transports; `b` can be dialled, at an address that `a` understands. */
+/** Two transports; `a` can dial `b` at this address. */
 export interface TransportPair extends AsyncDisposable {
   readonly a: Transport;
   readonly b: Transport;
   readonly addressOfB: string;
 }
 
-/** For how long, in milliseconds, anything may take before a test fails. */
+/** The longest time of any step before a test fails, in milliseconds. */
 const BOUND_MS = 5_000;
-/** A write that takes so long, in milliseconds, waits for the peer to read. */
+/** A write of this many milliseconds is waiting for the peer to read. */
 const STALL_MS = 250;
-/** A peer that does not read must be noticed before so many bytes are on their way to it. */
+/** A peer that does not read must be detected before this many bytes are under way. */
 const MOST_UNREAD_BYTES = 64 * 1024 * 1024;
 
 const never = new AbortController().signal;
@@ -280,7 +280,7 @@ export function transportContract(name: string, makePair: () => Promise<Transpor
     for (const [from, to] of await bothWays(pair)) {
       await send(from, refusal("before"));
       await assertCode("too_large", send(from, sized(CONTRACT_MAX_MESSAGE_BYTES + 1, "é")));
-      // A stream is errored by a failed write, so that its connection is of no use any more.
+      // A failed write errors the stream, so that its connection cannot be used any more.
       assertEquals((await within(from.closed)).code, CLOSE.tooLarge);
       assertEquals((await within(to.closed)).code, CLOSE.tooLarge);
       assertEquals(await readAll(to.readable), [refusal("before")]);
@@ -294,7 +294,7 @@ export function transportContract(name: string, makePair: () => Promise<Transpor
       const { written, state, last } = await writeUntilStalled(writer, message);
       assert(written * CONTRACT_MAX_MESSAGE_BYTES < MOST_UNREAD_BYTES, `${written} writes did not wait`);
       if (state === "rejected") {
-        // What the writer sees of it may be no more than that the connection broke.
+        // The writer may see only that the connection broke.
         assertEquals((await within(to.closed)).code, CLOSE.tooLarge);
         await within(from.closed);
         continue;
@@ -323,7 +323,7 @@ export function transportContract(name: string, makePair: () => Promise<Transpor
   });
 }
 
-/** Reads that many equal messages; false where the receiving end closes because there are too many. */
+/** Reads this many equal messages; false if the receiving end closes because of their number. */
 async function readsAll(
   reader: ReadableStreamDefaultReader<Message>,
   expected: { readonly count: number; readonly message: Message },
@@ -346,7 +346,7 @@ async function connect(pair: TransportPair): Promise<{ near: Connection; far: Co
   return { near, far: await taking };
 }
 
-/** Two connections, so that a test can be done from the dialler's end and from the acceptor's. */
+/** Two connections, for a test from the dialer's end and from the acceptor's. */
 async function bothWays(pair: TransportPair): Promise<[[Connection, Connection], [Connection, Connection]]> {
   const one = await connect(pair);
   const two = await connect(pair);
@@ -381,7 +381,7 @@ async function readAll<T>(stream: ReadableStream<T>): Promise<T[]> {
   return await within(Array.fromAsync(stream));
 }
 
-/** Writes until a write waits, or fails; the promise of that one is returned inside, unawaited. */
+/** Writes until a write waits or fails; returns that promise inside, not awaited. */
 async function writeUntilStalled(
   writer: WritableStreamDefaultWriter<Message>,
   message: Message,
@@ -397,7 +397,7 @@ async function writeUntilStalled(
   }
 }
 
-/** What becomes of a promise within a time; `pending` where that is nothing. */
+/** The state of a promise after this time: `pending`, or its outcome. */
 async function stateOf(promise: Promise<unknown>, withinMs = 0): Promise<string> {
   const { promise: late, resolve } = Promise.withResolvers<string>();
   const timer = setTimeout(resolve, withinMs, "pending");
@@ -431,7 +431,7 @@ function refusal(message: string): Refusal {
   return { type: "error", code: "busy", message };
 }
 
-/** A message that takes exactly so many bytes, filled up with one character. */
+/** A message of exactly this many bytes, filled with one character. */
 function sized(bytes: number, character: string): Refusal {
   const size = (text: string) => new TextEncoder().encode(text).length;
   const space = bytes - size(encode(refusal("")));

@@ -6,7 +6,7 @@ import { TestCluster } from "../requirements/harness.ts";
 
 const INTERVALS = 10;
 
-/** A stream that counts what is published, whether somebody listens or not. */
+/** A stream that counts published events, with and without subscribers. */
 class CountedStream extends EventStream {
   readonly published: HearsayEvent[] = [];
 
@@ -15,7 +15,7 @@ class CountedStream extends EventStream {
     super.publish(event);
   }
 
-  /** How many heartbeats were published, of which members. */
+  /** The number of published heartbeats, by member. */
   get heartbeats(): Record<string, number> {
     const counts: Record<string, number> = {};
     for (const event of this.published) {
@@ -26,7 +26,7 @@ class CountedStream extends EventStream {
   }
 }
 
-/** Two members, of which `a` has a stream to which nobody has subscribed. */
+/** Two members; `a` has a stream without subscribers. */
 async function withUnheard(): Promise<{ cluster: TestCluster; stream: CountedStream; gossiper: Gossiper }> {
   const cluster = new TestCluster(["a", "b"]);
   const stream = new CountedStream();
@@ -38,7 +38,7 @@ async function withUnheard(): Promise<{ cluster: TestCluster; stream: CountedStr
   return { cluster, stream, gossiper };
 }
 
-/** Lets intervals pass; the heartbeats that were published meanwhile. */
+/** Advances by intervals; returns the heartbeats published in them. */
 async function heartbeatsIn(cluster: TestCluster, stream: CountedStream): Promise<Record<string, number>> {
   stream.published.length = 0;
   await cluster.advance(INTERVALS * 300);
@@ -103,9 +103,9 @@ Deno.test("watch: the heartbeat key emits every count while it is watched, and n
   const ofB = (await watching).filter(({ memberId }) => memberId === "b");
   assertEquals(ofB.map(({ value, deleted }) => [value, deleted]), ofB.map(() => [{}, false]));
   const counts = ofB.map(({ sequenceNumber }) => sequenceNumber);
-  // The one that it had when the watching began, and one an interval after that.
+  // The count at the beginning of the watch, and one an interval after that.
   assertEquals(counts, Array.from({ length: INTERVALS + 1 }, (_, index) => counts[0]! + index));
-  // Somebody else still watches.
+  // Another watch is still open.
   assertEquals(await heartbeatsIn(cluster, stream), ALL);
   await another.cancel();
   assertEquals(await heartbeatsIn(cluster, stream), {});

@@ -41,7 +41,7 @@ transportContract("WebSocket", async () => {
 
 transportContract("WebSocket behind a guard", async () => {
   const { signal } = new AbortController();
-  // What is said is looked at for a while, or at once; all of it passes.
+  // The guard examines messages for a while, or at once; all of them pass.
   let count = 0;
   const look = (message: Message) =>
     ++count % 3 > 0 ? message : new Promise<Message>((resolve) => setTimeout(() => resolve(message), 1));
@@ -64,7 +64,7 @@ transportContract("WebSocket behind a guard", async () => {
 
 // ---- helpers
 
-/** Timers that fire only when the test says so. */
+/** Timers that fire only on a call of the test. */
 class HandRuntime implements Runtime {
   readonly monotonicMs = realRuntime.monotonicMs;
   readonly wallMs = realRuntime.wallMs;
@@ -77,7 +77,7 @@ class HandRuntime implements Runtime {
     return () => this.#timers.delete(timer);
   }
 
-  /** The delays of the timers that are set. */
+  /** The delays of the pending timers. */
   get set(): number[] {
     return Array.from(this.#timers, (timer) => timer.delayMs);
   }
@@ -93,11 +93,11 @@ class HandRuntime implements Runtime {
   }
 }
 
-/** A socket of which the test says when it has sent what it was given, and when it is closed. */
+/** A socket under the test's control: the end of each send, and the close. */
 class FakeSocket extends EventTarget {
   readyState: number = WebSocket.OPEN;
   bufferedAmount = 0;
-  /** Whether all is sent at once, so that nothing waits. */
+  /** True if all is sent at once, so that nothing waits. */
   quick = false;
   binaryType = "blob";
   readonly sent: string[] = [];
@@ -123,7 +123,7 @@ class FakeSocket extends EventTarget {
   }
 }
 
-/** A connection over a {@linkcode FakeSocket}, whose timers are fired by hand. */
+/** A connection over a {@linkcode FakeSocket}, with timers fired by the test. */
 function fake(options: { dialled?: boolean; guard?: Guard } = {}) {
   const socket = new FakeSocket();
   const runtime = new HandRuntime();
@@ -143,7 +143,7 @@ function ackOf(id: string | number): Ack {
   return { ...ACK, id: String(id) };
 }
 
-/** A message whose text takes exactly so many bytes. */
+/** A message whose text takes exactly this many bytes. */
 function messageOf(bytes: number, filling: string = "x"): Message {
   const refusal = (message: string): Message => ({ type: "error", code: "busy", message });
   const rest = bytes - encode(refusal("")).length;
@@ -177,7 +177,7 @@ async function take(server: WebSocketTransport): Promise<Connection> {
   return value!;
 }
 
-/** A TCP connection that speaks WebSocket only as far as the test says. */
+/** A TCP connection with hand-written WebSocket frames. */
 class RawPeer implements Disposable {
   readonly tcp: Deno.TcpConn;
   #unread = new Uint8Array();
@@ -217,7 +217,7 @@ class RawPeer implements Disposable {
     writer.releaseLock();
   }
 
-  /** Sends a frame as a client does, masked (with nothing). */
+  /** Sends a frame as a client does, masked with zeros. */
   async sendFrame(opcode: number, payload: string | Uint8Array): Promise<void> {
     const bytes = typeof payload === "string" ? new TextEncoder().encode(payload) : payload;
     const frame = new Uint8Array(8 + bytes.length);
@@ -294,7 +294,7 @@ function listenTcp() {
   return { listener, address, [Symbol.dispose]: () => listener.close() };
 }
 
-// ---- what is refused before the upgrade (P1)
+// ---- refusals before the upgrade (P1)
 
 Deno.test("upgrade: an unknown path is 404 at the own server, and left to the service elsewhere (P1)", async () => {
   const server = new WebSocketTransport({ ...OPTIONS, listen: { port: 0 } });
@@ -462,7 +462,7 @@ Deno.test("handler: a service mounts it in its own server, and may answer the ot
   await service.shutdown();
 });
 
-// ---- addresses and dialling
+// ---- addresses and dials
 
 Deno.test("addressOf: is ws or wss, with an IPv6 host in brackets (P1)", () => {
   const member = { id: "a", host: "10.0.0.1", port: 7001, kinds: [] };
@@ -750,7 +750,7 @@ Deno.test("connection: a peer that pings on without reading gets no answers abov
 
 // ---- the high-water mark
 
-/** Whether a promise has settled, once everything that was ready has run. */
+/** True if a promise has settled after all ready work has run. */
 async function settled(promise: Promise<unknown>): Promise<boolean> {
   let done = false;
   promise.then(() => done = true, () => done = true);

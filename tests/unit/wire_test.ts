@@ -58,7 +58,7 @@ function gossip(members: readonly MemberDelta[], liveness: Liveness = { count: 0
   return { type: "gossip", liveness, id: "7", memberId: "a", delta: delta(members) };
 }
 
-/** The wire form of a gossip whose only entry is `raw`, under key `k` of member `x`. */
+/** The wire form of a gossip with `raw` as its only entry, under key `k` of member `x`. */
 function gossipOf(raw: unknown, rest: object = {}): object {
   return gossipWith({ x: { values: { k: raw } } }, { ranges: { x: [LIFE, 0] }, ...rest });
 }
@@ -76,7 +76,7 @@ function gossipWith(members: unknown, rest: object): object {
   };
 }
 
-/** The one entry that a gossip of {@linkcode gossipOf} is read as. */
+/** The one entry read from a gossip of {@linkcode gossipOf}. */
 function entryOf(raw: unknown): SentEntry {
   const message = read(gossipOf(raw));
   assert(message.type === "gossip");
@@ -90,7 +90,7 @@ function refused(text: string | object, sentence: string | RegExp, code: number 
   else assertMatch(error.message, sentence);
 }
 
-// ---- what the messages look like
+// ---- the form of the messages
 
 Deno.test("encode: writes a gossip as documented (P2)", () => {
   const message = gossip([
@@ -190,7 +190,7 @@ Deno.test("encode: splices in the kept JSON text of a value (P3)", () => {
   assertStringIncludes(encode(gossip([memberDelta("a", [odd])])), '"value":{ "a" : 1.0 }}');
 });
 
-// ---- what is written is read as it was
+// ---- messages are read as they were written
 
 const HELLO: Hello = {
   type: "hello",
@@ -462,7 +462,7 @@ Deno.test("decode: known versions and comparisons may have hostile ids too (P2)"
   assertEquals(new Set(reconcile.part.members.keys()), new Set(HOSTILE));
 });
 
-// ---- what is refused
+// ---- refusals
 
 Deno.test("decode: refuses text that is not JSON with 4400 (P2)", () => {
   for (const text of ["", "{", "hello", '{"type":"ack","id":"7"}x', "NaN"]) {
@@ -496,7 +496,7 @@ Deno.test("decode: refuses a message nested a million deep without exhausting th
   refused(`${"[".repeat(500_000)}${"]".repeat(500_000)}`, "must be a JSON object");
 });
 
-/** What to change in a message that is right, and what is said then. */
+/** A change of a valid message, and the expected sentence. */
 type Wrong = readonly [change: object, sentence: string];
 
 const WRONG_HELLOS: readonly Wrong[] = [
@@ -590,7 +590,7 @@ const WRONG_GOSSIPS: readonly Wrong[] = [
   [{ agreeing: "A." }, "agreeing: must be base64url digits"],
 ];
 
-/** What is wrong with what a message says of who is alive. */
+/** Faults in a message's liveness. */
 const WRONG_LIVENESS: readonly Wrong[] = [
   [{ count: undefined }, "count: must be a whole number from 0 to 4503599627370496, was left out."],
   [{ count: null }, "count: must be a whole number"],
@@ -858,10 +858,10 @@ Deno.test("encode: a message full of state has as much of a vector as still fits
   const settings = { ...SETTINGS, maxMessageBytes, gossipMaxSend: 4 };
   const life = makeLife(clock.wallMs, 0.25);
   const engine = new Engine(settings, { id: "a", life, now: clock.now, random: 0.5, byGreeting: false });
-  // With this letter no two of them share a tag: of two that do, nothing could be said.
+  // With this letter no two of them share a tag: counts of two that do could not be sent.
   const ids = Array.from({ length: 3_000 }, (_, index) => `n${index}`);
   engine.setTopology({ members: ["a", ...ids], blocked: [] }, clock.now);
-  // Of one member there is nearly half a message to send, and of this one as much.
+  // One member has nearly half a message to send, and this one as much.
   const members = ids.map((id) => {
     const value = id === "n5" ? "x".repeat(518_000) : 1;
     return memberDelta(id, [entry("k", 1, value)], { life, count: 5 });
@@ -883,7 +883,7 @@ Deno.test("encode: a message full of state has as much of a vector as still fits
   }
   assertLessOrEqual(largest, maxMessageBytes);
   assert(largest > 0.95 * maxMessageBytes, `${largest} bytes`);
-  // Of some members, five digits each, where not all fit.
+  // Some members have five digits each, where not all fit.
   assert(digits.some((count) => count > 0 && count < 5 * 3_001), `${digits}`);
   assertEquals(engine.liveness("n1").vector, undefined);
   clock.advance(1_000);

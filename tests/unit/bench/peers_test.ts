@@ -53,7 +53,7 @@ Deno.test("line protocol: parses its own output, with the machine's clock", () =
   const { type, subject, atMs } = parseEvent(formatEvent("members", 3));
   assertEquals([type, subject], ["members", 3]);
   assertEquals(before <= atMs && atMs <= wallClockMs(), true);
-  // Members of other languages read the wall clock: a monotonic clock with another origin would not do.
+  // Members in other languages read the wall clock: a monotonic clock with another origin would not do.
   assertEquals(Math.abs(atMs - Date.now()) < 1_000, true);
 });
 
