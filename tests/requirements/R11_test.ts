@@ -64,11 +64,11 @@ Deno.test("consensus check: consensus on A and then on B calls back twice (R11.3
   await using cluster = new TestCluster(["a"]);
   const { gossiper } = cluster.make("a");
   await gossiper.start();
-  const told: unknown[] = [];
-  gossiper.registerConsensusCheck("k", (value) => value, { onReached: (value) => told.push(value) });
+  const reached: unknown[] = [];
+  gossiper.registerConsensusCheck("k", (value) => value, { onReached: (value) => reached.push(value) });
   for (const value of ["A", "A", "B"]) gossiper.setState("k", value);
   await cluster.runtime.settle();
-  assertEquals(told, ["A", "B"]);
+  assertEquals(reached, ["A", "B"]);
 });
 
 Deno.test("consensus check: the extractor decides what is compared; one that throws counts as no value and emits an event (R11.1)", async () => {
@@ -111,8 +111,8 @@ Deno.test("consensus check: a callback that throws or rejects emits CallbackFail
 Deno.test("consensus check: a removed check is not evaluated, and its waits reject (R11.4)", async () => {
   await using cluster = await confirmed();
   const { gossiper } = cluster.of("a");
-  let told = 0;
-  const check = gossiper.registerConsensusCheck("k", (value) => value, { onReached: () => told++ });
+  let calls = 0;
+  const check = gossiper.registerConsensusCheck("k", (value) => value, { onReached: () => calls++ });
   const waiting = assertRejects(() => check.reached(), HearsayError);
   assertEquals([gossiper.removeConsensusCheck(check.id), gossiper.removeConsensusCheck(check.id)], [
     true,
@@ -121,7 +121,7 @@ Deno.test("consensus check: a removed check is not evaluated, and its waits reje
   assertEquals((await waiting).code, "stopped");
   for (const id of IDS) cluster.of(id).gossiper.setState("k", 1);
   await cluster.advance(2_000);
-  assertEquals(told, 0);
+  assertEquals(calls, 0);
 });
 
 Deno.test("consensus check: a wait ends with the reason of its signal (R11.3)", async () => {

@@ -304,7 +304,7 @@ Deno.test("extractor: a call to the gossiper from within it is refused, and the 
 });
 
 /** The record of one run of random concurrent calls. */
-interface Story {
+interface RunRecord {
   readonly cluster: TestCluster;
   readonly random: () => number;
   /** The result of the successful calls for each key, in the order of the calls. */
@@ -319,7 +319,7 @@ interface Story {
 const KEYS = ["k0", "k1", "k2", "k3"];
 
 /** Fails if a snapshot shows a mixture of two moments of the model. */
-function assertNotTorn({ cluster, model, done }: Story) {
+function assertNotTorn({ cluster, model, done }: RunRecord) {
   const { gossiper } = cluster.of("a");
   let last = 0;
   for (const key of KEYS) {
@@ -337,11 +337,11 @@ function assertNotTorn({ cluster, model, done }: Story) {
 }
 
 /** One random call; its effect is recorded at the moment of the call. */
-async function act(story: Story): Promise<void> {
-  const { cluster, random, model, done } = story;
+async function act(record: RunRecord): Promise<void> {
+  const { cluster, random, model, done } = record;
   const { gossiper } = cluster.of("a");
   const key = KEYS[Math.floor(random() * KEYS.length)]!;
-  const n = story.set++;
+  const n = record.set++;
   const value = { n, twice: 2 * n };
   const note = () => {
     model.set(key, value);
@@ -363,12 +363,12 @@ async function act(story: Story): Promise<void> {
       if (was) done.push(key);
     } else if (choice < 0.8) {
       const starting = gossiper.start();
-      await starting.then(() => story.starts.push(true), () => {});
+      await starting.then(() => record.starts.push(true), () => {});
     } else if (choice < 0.802 && gossiper.members.length > 1) {
       await gossiper.stop();
-      story.stops.push(true);
+      record.stops.push(true);
     } else {
-      assertNotTorn(story);
+      assertNotTorn(record);
     }
   } catch (error) {
     if (!(error instanceof HearsayError)) throw error;
@@ -377,13 +377,13 @@ async function act(story: Story): Promise<void> {
 }
 
 /** Tasks with repeated calls and random waits between them, while time advances. */
-async function tellStory(seed: number): Promise<Story> {
+async function runRandomCalls(seed: number): Promise<RunRecord> {
   await using cluster = new TestCluster(["a", "b"], { seed });
   const random = seededRandom(seed);
   cluster.network.setFaults({ delayMs: { min: 0, mean: 20, max: 100 } });
   await cluster.make("b").gossiper.start();
   const { gossiper, events } = cluster.make("a");
-  const story: Story = { cluster, random, model: new Map(), done: [], starts: [], stops: [], set: 1 };
+  const record: RunRecord = { cluster, random, model: new Map(), done: [], starts: [], stops: [], set: 1 };
   const pause = async () => {
     const turns = Math.floor(random() * 6);
     for (let turn = 0; turn < turns; turn++) await Promise.resolve();
@@ -393,18 +393,18 @@ async function tellStory(seed: number): Promise<Story> {
   };
   const task = async () => {
     for (let call = 0; call < 20; call++) {
-      await act(story);
+      await act(record);
       await pause();
     }
   };
   const tasks = Array.from({ length: 6 }, task);
   await cluster.finish(
-    Promise.all([gossiper.start().then(() => story.starts.push(true), () => {}), ...tasks]),
+    Promise.all([gossiper.start().then(() => record.starts.push(true), () => {}), ...tasks]),
   );
-  assertEquals(story.starts.length, 1);
-  assert(story.stops.length <= 1);
-  assertNotTorn(story);
-  if (story.stops.length === 0) {
+  assertEquals(record.starts.length, 1);
+  assert(record.stops.length <= 1);
+  assertNotTorn(record);
+  if (record.stops.length === 0) {
     await cluster.runUntil(() => cluster.isConfirmed());
     await cluster.stop("a");
   }
@@ -423,17 +423,17 @@ async function tellStory(seed: number): Promise<Story> {
     .filter((number) => !numbers.includes(number));
   assertEquals([missing.length, new Set(numbers).size], [1, numbers.length]);
   assertEquals(numbers, numbers.toSorted((one, other) => one - other));
-  assertEquals(keys.filter((key) => KEYS.includes(key)), story.done);
+  assertEquals(keys.filter((key) => KEYS.includes(key)), record.done);
   const held = new Map(KEYS.map((key) => [key, cluster.of("b").value("a", key)]));
-  assertEquals(held, new Map(KEYS.map((key) => [key, story.model.get(key)])));
-  return story;
+  assertEquals(held, new Map(KEYS.map((key) => [key, record.model.get(key)])));
+  return record;
 }
 
 Deno.test("concurrency: any interleaving of calls leaves the state consistent (R1.6)", async () => {
   let stopped = 0;
   for (let seed = 1; seed <= 40; seed++) {
     try {
-      stopped += (await tellStory(seed)).stops.length;
+      stopped += (await runRandomCalls(seed)).stops.length;
     } catch (error) {
       throw new Error(`With seed ${seed}: ${error instanceof Error ? error.message : error}`, {
         cause: error,
@@ -441,5 +441,5 @@ Deno.test("concurrency: any interleaving of calls leaves the state consistent (R
     }
   }
   // Otherwise the seeds no longer cover both cases.
-  assert(stopped > 2 && stopped < 35, `${stopped} of the stories had a stop in the middle`);
+  assert(stopped > 2 && stopped < 35, `${stopped} of the runs had a stop in the middle`);
 });

@@ -117,7 +117,7 @@ function runScript(seed: number, { random = 0.25 }: { readonly random?: number }
   for (const engine of engines) {
     note(engine, engine.addCheck("check", "k1", (value) => JSON.stringify(value)));
   }
-  const said: string[] = [];
+  const output: string[] = [];
   const acts: readonly ((engine: Engine, other: Engine) => unknown)[] = [
     (engine) => set(engine, pick(["k1", "k2", "k3"]), pick([1, "one", [1], { one: 1 }, null]), clock),
     (engine) => remove(engine, pick(["k1", "k2", "k3"]), clock),
@@ -139,24 +139,24 @@ function runScript(seed: number, { random = 0.25 }: { readonly random?: number }
       // Another process under its id draws a new incarnation.
       if (draw() > 0.1) return undefined;
       const life = `${engine.life.slice(0, 12)}-ffffffff`;
-      const told = deltaOf([memberDelta(engine.id, life, [entry("k1", 1, "other")])]);
-      return note(engine, engine.applyIncoming("b", told, clock.now));
+      const delta = deltaOf([memberDelta(engine.id, life, [entry("k1", 1, "other")])]);
+      return note(engine, engine.applyIncoming("b", delta, clock.now));
     },
   ];
   for (let step = 0; step < 400; step++) {
     const engine = pick(engines);
     const other = pick(engines.filter((each) => each !== engine));
-    said.push(written(pick(acts)(engine, other)));
+    output.push(written(pick(acts)(engine, other)));
     if (draw() < 0.4) clock.advance(Math.floor(draw() * 500));
   }
   for (const engine of engines) {
-    said.push(
+    output.push(
       written([engine.digest, engine.active, engine.phase, engine.blockedMembers(), engine.footprint]),
     );
-    said.push(written(ids.map((id) => [engine.lifeOf(id), engine.holdOf(id), engine.entriesOf(id)])));
-    said.push(written(eventsOf(engine).all));
+    output.push(written(ids.map((id) => [engine.lifeOf(id), engine.holdOf(id), engine.entriesOf(id)])));
+    output.push(written(eventsOf(engine).all));
   }
-  return said;
+  return output;
 }
 
 /** Runs a function without clock and random source. */
@@ -195,12 +195,12 @@ Deno.test("engine: equal inputs give equal outputs, bit for bit (R3.1)", () => {
 });
 
 Deno.test("engine: random numbers are passed in: another one gives another renewed incarnation (R3.1)", () => {
-  const lives = [0.25, 0.25, 0.75].map((random) =>
+  const incarnations = [0.25, 0.25, 0.75].map((random) =>
     runScript(3, { random }).join("\n").match(/"type":"LifeRenewed","life":"[^"]+"/g)
   );
-  assert(lives[0] !== null);
-  assertEquals(lives[0], lives[1]);
-  assertNotEquals(lives[0], lives[2]);
+  assert(incarnations[0] !== null);
+  assertEquals(incarnations[0], incarnations[1]);
+  assertNotEquals(incarnations[0], incarnations[2]);
 });
 
 Deno.test("disseminate: the engine decides what is sent, and emits an event (R3.2)", async () => {
@@ -232,11 +232,11 @@ Deno.test("disseminate: sends an entry again unless the peer acknowledged it (R3
   const a = cluster.make("a");
   a.gossiper.setState("k", "once");
   await a.gossiper.start();
-  const tellings = () => cluster.sentBy("a", "gossip").map(({ text }) => text.includes('"once"'));
+  const includesOnce = () => cluster.sentBy("a", "gossip").map(({ text }) => text.includes('"once"'));
   let asked = 0;
   peer.answer = (message) => message.type === "gossip" && ++asked > 1 ? replyTo(message) : undefined;
   await cluster.advance(2_000);
-  assertEquals(tellings().slice(0, 4), [true, true, false, false]);
+  assertEquals(includesOnce().slice(0, 4), [true, true, false, false]);
 });
 
 Deno.test("disseminate: the reply to gossip has what the peer lacks (R3.2)", async () => {
@@ -280,13 +280,13 @@ Deno.test("disseminate: sends a member that the peer asks for from the version t
   await using cluster = new TestCluster(ids, { config: { gossipMaxSend: 4, gossipInterval: 9_000 } });
   await cluster.make("a").gossiper.start();
   await using other = new ScriptedPeer(cluster, "c");
-  const told = ids.slice(3).map((id) => memberDelta(id, other.life, [entry("k", 1, 1), entry("l", 2, 1)]));
+  const deltas = ids.slice(3).map((id) => memberDelta(id, other.life, [entry("k", 1, 1), entry("l", 2, 1)]));
   await other.say("a", {
     type: "gossip",
     liveness: { count: 0 },
     id: "d2",
     memberId: "c",
-    delta: deltaOf(told),
+    delta: deltaOf(deltas),
   });
   await using peer = new ScriptedPeer(cluster, "b");
   const holds = new Map([["e", { life: other.life, number: 1 }], ["f", { life: other.life, number: 1 }]]);
@@ -310,8 +310,8 @@ Deno.test("applyIncoming: merges and answers gossip (R3.3)", async () => {
   await cluster.runtime.settle();
   // No peer existed when a dialed; of two connections only one would stay.
   await using peer = new ScriptedPeer(cluster, "b");
-  const told = memberDelta("b", peer.life, [entry("k", 1, "of b"), entry("other", 2, [1, 2])]);
-  const delta = deltaOf([told, memberDelta("c", peer.life, [entry("k", 7, "of c")])]);
+  const deltaOfB = memberDelta("b", peer.life, [entry("k", 1, "of b"), entry("other", 2, [1, 2])]);
+  const delta = deltaOf([deltaOfB, memberDelta("c", peer.life, [entry("k", 7, "of c")])]);
   await peer.say("a", { type: "gossip", liveness: { count: 0 }, id: "d2", memberId: "b", delta });
   assertEquals([a.values("k"), a.values("other")], [{ b: "of b", c: "of c" }, { b: [1, 2] }]);
   const updates = a.told("GossipUpdate").filter(({ memberId }) => memberId !== "a");
@@ -328,16 +328,16 @@ Deno.test("applyIncoming: merges and answers gossip (R3.3)", async () => {
 Deno.test("applyIncoming: merges a reply too, and reports a gap in it (R3.3)", async () => {
   await using cluster = new TestCluster(["a", "b"]);
   await using peer = new ScriptedPeer(cluster, "b");
-  let told = memberDelta("b", peer.life, [entry("k", 1, "first")]);
+  let deltaOfB = memberDelta("b", peer.life, [entry("k", 1, "first")]);
   peer.answer = (message) =>
-    message.type === "gossip" ? replyTo(message, { delta: { members: [told] } }) : undefined;
+    message.type === "gossip" ? replyTo(message, { delta: { members: [deltaOfB] } }) : undefined;
   const a = cluster.make("a");
   await a.gossiper.start();
   await cluster.advance(300);
   assertEquals(a.values("k"), { b: "first" });
   assertEquals([...peer.last("ack")!.holds], []);
   // Without the first five entries this is a gap.
-  told = memberDelta("b", peer.life, [entry("k", 6, "sixth")], { after: 5 });
+  deltaOfB = memberDelta("b", peer.life, [entry("k", 6, "sixth")], { after: 5 });
   await cluster.advance(300);
   assertEquals(a.values("k"), { b: "first" });
   assertEquals([...peer.last("ack")!.holds], [["b", { life: peer.life, number: 1 }]]);
@@ -404,8 +404,8 @@ Deno.test("events: report the whole history of a cluster (R3.4)", async () => {
   a.gossiper.setState("k", 1);
   await cluster.runUntil(() => cluster.isConfirmed());
   const { digest } = a.gossiper.snapshot();
-  const telling = a.events.filter(({ type }) => type !== "Disseminated");
-  assertEquals(telling.filter((event) => !("key" in event && event.key === HEARTBEAT_KEY)).slice(0, 2), [
+  const reported = a.events.filter(({ type }) => type !== "Disseminated");
+  assertEquals(reported.filter((event) => !("key" in event && event.key === HEARTBEAT_KEY)).slice(0, 2), [
     {
       type: "GossipUpdate",
       memberId: "a",
@@ -416,7 +416,7 @@ Deno.test("events: report the whole history of a cluster (R3.4)", async () => {
     },
     { type: "PhaseChanged", from: "confirmed", to: "diffusing" },
   ]);
-  assertEquals(telling.filter(({ type }) => type === "PhaseChanged" || type === "Confirmed").slice(-2), [
+  assertEquals(reported.filter(({ type }) => type === "PhaseChanged" || type === "Confirmed").slice(-2), [
     { type: "PhaseChanged", from: "diffusing", to: "confirmed" },
     { type: "Confirmed", digest },
   ]);
@@ -512,9 +512,9 @@ Deno.test("phase: is reconciling while a peer lacks state that it had acknowledg
   gap = false;
   await cluster.runUntil(() => a.gossiper.phase !== "reconciling");
   // It was sent everything again, from the beginning.
-  const told = peer.last("gossip")!.delta.members.find(({ id }) => id === "a")!;
-  assertEquals(told.after, 0);
-  assert(told.entries.some(({ key, value }) => key === "k" && value === "kept"));
+  const own = peer.last("gossip")!.delta.members.find(({ id }) => id === "a")!;
+  assertEquals(own.after, 0);
+  assert(own.entries.some(({ key, value }) => key === "k" && value === "kept"));
   assertEquals(a.gossiper.phase, "confirmed");
   assertEquals(phasesOf(cluster, "a").slice(-3), ["confirmed", "reconciling", "confirmed"]);
 });
@@ -545,8 +545,8 @@ Deno.test("phase: is reconciling while digests still differ and members are comp
   digest = undefined;
   await cluster.runUntil(() => a.gossiper.phase === "confirmed");
   assert(phases.has("diffusing") && phases.has("reconciling"));
-  const told = peer.last("gossip")!.delta.members.find(({ id }) => id === "a")!;
-  assertEquals(told.after, 0);
+  const own = peer.last("gossip")!.delta.members.find(({ id }) => id === "a")!;
+  assertEquals(own.after, 0);
 });
 
 Deno.test("phase: a member with a list of its peers is not confirmed before it has met them (R3.5)", async () => {
@@ -598,7 +598,7 @@ Deno.test("phase: confirmed is never reported wrongly, whatever the network does
     });
     const random = seededRandom(seed);
     let confirmed = 0;
-    const look = () => {
+    const check = () => {
       for (const of of ids) {
         if (cluster.of(of).gossiper.phase !== "confirmed") continue;
         confirmed++;
@@ -611,7 +611,7 @@ Deno.test("phase: confirmed is never reported wrongly, whatever the network does
     for (let step = 0; step < 8; step++) {
       cluster.of(ids[Math.floor(random() * 3)]!).gossiper.setState(`k${Math.floor(random() * 4)}`, step);
       const untilMs = cluster.runtime.monotonicMs() + random() * 3_000;
-      await cluster.runUntil(() => look() || cluster.runtime.monotonicMs() >= untilMs);
+      await cluster.runUntil(() => check() || cluster.runtime.monotonicMs() >= untilMs);
     }
     cluster.network.setFaults({});
     await cluster.runUntil(() => cluster.isConfirmed());

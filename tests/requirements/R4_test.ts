@@ -300,10 +300,10 @@ Deno.test("getState, watch: refuse an invalid key, which could never have a valu
   await using cluster = await TestCluster.started(["a"]);
   const { gossiper } = cluster.of("a");
   for (const key of [undefined, null, "", 5, "\ud800", "x".repeat(1_025), ["k"]] as string[]) {
-    const told = String(key).slice(0, 40);
-    assertEquals(codeOf(() => gossiper.watch(key)), "invalid_key", told);
-    assertEquals(codeOf(() => gossiper.getState(key)), "invalid_key", told);
-    assertEquals(codeOf(() => gossiper.registerConsensusCheck(key)), "invalid_key", told);
+    const label = String(key).slice(0, 40);
+    assertEquals(codeOf(() => gossiper.watch(key)), "invalid_key", label);
+    assertEquals(codeOf(() => gossiper.getState(key)), "invalid_key", label);
+    assertEquals(codeOf(() => gossiper.registerConsensusCheck(key)), "invalid_key", label);
   }
   // Reserved keys may be read.
   assertEquals([...gossiper.getState(HEARTBEAT_KEY).keys()], ["a"]);
@@ -501,7 +501,7 @@ Deno.test("setStateRequest: a signal aborted during the wait ends the wait; the 
 });
 
 /** The members other than a with this value of it. */
-function holders(cluster: TestCluster, key: string, value: unknown): number {
+function membersWith(cluster: TestCluster, key: string, value: unknown): number {
   return cluster.members.filter((member) => member.id !== "a" && member.value("a", key) === value).length;
 }
 
@@ -524,12 +524,12 @@ Deno.test("acknowledgedBy: resolves as soon as so many other members acknowledge
     assert(!request.isDone);
     await cluster.runUntil(() => {
       // The condition holds whenever it resolves.
-      if (request.isDone) assert(holders(cluster, "k", "v") >= wanted, `${acknowledgedBy}`);
+      if (request.isDone) assert(membersWith(cluster, "k", "v") >= wanted, `${acknowledgedBy}`);
       return request.isDone;
     });
     await request.promise;
     // A push brings the value to all before the first can acknowledge it.
-    if (acknowledgedBy === 1 && spread === "interval") assert(holders(cluster, "k", "v") < 4);
+    if (acknowledgedBy === 1 && spread === "interval") assert(membersWith(cluster, "k", "v") < 4);
   }
 });
 
@@ -571,7 +571,7 @@ Deno.test("acknowledgedBy: waits for more members where there are too few (R4.5)
   assert(!request.isDone);
   await cluster.publish(["a", "b", "c"]);
   await cluster.finish(request.promise);
-  assertEquals(holders(cluster, "k", 1), 2);
+  assertEquals(membersWith(cluster, "k", 1), 2);
 });
 
 Deno.test('acknowledgedBy "all": does not wait for blocked or departed members, and waits for new ones (R4.5)', async () => {
@@ -584,7 +584,7 @@ Deno.test('acknowledgedBy "all": does not wait for blocked or departed members, 
   const { gossiper } = cluster.of("a");
   cluster.network.setFaults({ cut: true }, { to: "memory://c:1" });
   const blocked = watched(gossiper.setStateRequest("k", 1, { acknowledgedBy: "all" }));
-  await cluster.runUntil(() => holders(cluster, "k", 1) === 1);
+  await cluster.runUntil(() => membersWith(cluster, "k", 1) === 1);
   await cluster.advance(600);
   assert(!blocked.isDone);
   await cluster.runUntil(() => blocked.isDone);
@@ -609,7 +609,7 @@ Deno.test('acknowledgedBy "all": waits for a list of peers from the first moment
   await gossiper.start();
   const late = watched(gossiper.setStateRequest("k", 2, { acknowledgedBy: "all" }));
   await cluster.runUntil(() => early.isDone && late.isDone);
-  assertEquals(holders(cluster, "k", 2), 2);
+  assertEquals(membersWith(cluster, "k", 2), 2);
 });
 
 Deno.test('acknowledgedBy "all": waits until a slow discovery has published (R4.5)', async () => {
@@ -628,7 +628,7 @@ Deno.test('acknowledgedBy "all": waits until a slow discovery has published (R4.
   assert(!request.isDone);
   assertNotEquals(gossiper.phase, "confirmed");
   await cluster.runUntil(() => request.isDone);
-  assertEquals(holders(cluster, "k", 1), 1);
+  assertEquals(membersWith(cluster, "k", 1), 1);
 });
 
 Deno.test('acknowledgedBy "all": with seeds, waits until the first other member is found (R4.5)', async () => {
@@ -640,7 +640,7 @@ Deno.test('acknowledgedBy "all": with seeds, waits until the first other member 
   assert(!request.isDone);
   await cluster.make("b", { cluster: { discovery: seeds([]) } }).gossiper.start();
   await cluster.runUntil(() => request.isDone);
-  assertEquals(holders(cluster, "k", 1), 1);
+  assertEquals(membersWith(cluster, "k", 1), 1);
 });
 
 Deno.test('acknowledgedBy: must be an integer or "all"; otherwise nothing is set (R4.5)', async () => {

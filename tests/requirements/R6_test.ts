@@ -201,8 +201,8 @@ async function passingOn(heartbeatOf: (answers: number) => number) {
     if (message.type !== "gossip") return undefined;
     answers++;
     const count = heartbeatOf(answers);
-    const told = { ...memberDelta("c", peer.life, [entry("k", answers, answers)]), count };
-    const reply = replyTo(message, { delta: { members: [told] } });
+    const delta = { ...memberDelta("c", peer.life, [entry("k", answers, answers)]), count };
+    const reply = replyTo(message, { delta: { members: [delta] } });
     return { ...reply, liveness: { count: answers } };
   };
   await a.gossiper.start();

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "../../deps/std_assert.ts";
 import { recordOf, TestCluster } from "./harness.ts";
 
 /** Three members without a topology. */
-function strangers(): Promise<TestCluster> {
+function unconnected(): Promise<TestCluster> {
   return TestCluster.started(["a", "b", "c"], { fixed: false });
 }
 
@@ -14,7 +14,7 @@ function gossipedTo(cluster: TestCluster, id: string, sinceMs: number): string[]
 }
 
 Deno.test("topology: a member that joined by a ClusterTopology gets gossip, and no other (R7.1, R7.2)", async () => {
-  await using cluster = await strangers();
+  await using cluster = await unconnected();
   await cluster.advance(1_000);
   assertEquals(cluster.sent, []);
 
@@ -32,14 +32,14 @@ Deno.test("topology: a member that joined by a ClusterTopology gets gossip, and 
 });
 
 Deno.test("topology: a member that left it gets no more gossip, and its connection is closed (R7.3)", async () => {
-  await using cluster = await strangers();
+  await using cluster = await unconnected();
   await cluster.publish(["a", "b", "c"]);
   await cluster.runUntil(() => cluster.isConfirmed());
 
   await cluster.publish(["a", "b"], { to: ["a", "b"] });
   await cluster.advance(600);
   const leftMs = cluster.runtime.monotonicMs();
-  const greetings = cluster.sentBy("c", "hello").length;
+  const handshakes = cluster.sentBy("c", "hello").length;
   cluster.of("a").gossiper.setState("later", 1);
   await cluster.runUntil(() => cluster.of("b").value("a", "later") === 1);
   await cluster.advance(3_000);
@@ -50,11 +50,11 @@ Deno.test("topology: a member that left it gets no more gossip, and its connecti
   assertEquals(statuses, [["a", "active"], ["b", "active"], ["c", "inactive"]]);
   assertEquals(cluster.of("a").told("RequestFailed"), []);
   // It did not learn of the end, and has to dial again.
-  assert(cluster.sentBy("c", "hello").length > greetings);
+  assert(cluster.sentBy("c", "hello").length > handshakes);
 });
 
 Deno.test("topology: gossip of a member that left it is refused and changes nothing (R7.3)", async () => {
-  await using cluster = await strangers();
+  await using cluster = await unconnected();
   await cluster.publish(["a", "b", "c"]);
   await cluster.runUntil(() => cluster.isConfirmed());
   await cluster.publish(["a", "b"], { to: ["a", "b"] });
@@ -71,7 +71,7 @@ Deno.test("topology: gossip of a member that left it is refused and changes noth
 });
 
 Deno.test("topology: is taken from the event stream alone; the last one published counts (R7.4)", async () => {
-  await using cluster = await strangers();
+  await using cluster = await unconnected();
   const { stream } = cluster.of("a");
   stream.publish({ type: "ClusterTopology", members: ["a", "b", "c"].map(recordOf), blocked: [] });
   stream.publish({ type: "ClusterTopology", members: ["a", "c"].map(recordOf), blocked: [] });
@@ -82,7 +82,7 @@ Deno.test("topology: is taken from the event stream alone; the last one publishe
 });
 
 Deno.test("topology: an invalid one is refused with an event, and the one before it stays (R7.4)", async () => {
-  await using cluster = await strangers();
+  await using cluster = await unconnected();
   await cluster.publish(["a", "b"], { to: ["a"] });
   const broken = { type: "ClusterTopology", members: [{ id: "" }], blocked: [] } as never;
   cluster.of("a").stream.publish(broken);
@@ -92,7 +92,7 @@ Deno.test("topology: an invalid one is refused with an event, and the one before
 });
 
 Deno.test("topology: the members that it lists as blocked are blocked, and freed when it no longer lists them (R7.1, R10.1)", async () => {
-  await using cluster = await strangers();
+  await using cluster = await unconnected();
   await cluster.publish(["a", "b", "c"]);
   await cluster.runUntil(() => cluster.isConfirmed());
   await cluster.publish(["a", "b", "c"], { blocked: ["c"], to: ["a", "b"] });

@@ -42,7 +42,7 @@ function clusterWithPassiveMember(): Promise<TestCluster> {
 }
 
 /** The events of a member about suspicions and blocks of another, in order. */
-function told(member: TestMember, about: string): string[] {
+function eventsAbout(member: TestMember, about: string): string[] {
   return member.events.flatMap((event) => {
     if (event.type === "MemberSuspected" && event.memberId === about) return ["suspected"];
     if (event.type === "MemberBlocked" && event.memberId === about) return [event.reason];
@@ -51,9 +51,9 @@ function told(member: TestMember, about: string): string[] {
 }
 
 /** The members with other events about suspicions and blocks than these. */
-function tellingOther(cluster: TestCluster, about: string, expected: readonly string[]): string[] {
+function withOtherEvents(cluster: TestCluster, about: string, expected: readonly string[]): string[] {
   const others = cluster.members.filter(({ id }) => id !== about);
-  return others.filter((member) => told(member, about).join() !== expected.join()).map(({ id }) => id);
+  return others.filter((member) => eventsAbout(member, about).join() !== expected.join()).map(({ id }) => id);
 }
 
 /** The times of a member's dials to an address, in virtual milliseconds, from now on. */
@@ -76,12 +76,12 @@ Deno.test("CrashWatch: a crashed member is suspected at once and blocked by all 
   await using cluster = await connectedCluster(["a", "b", "c", "d", "e"]);
   cluster.crash("c");
   await cluster.runtime.settle();
-  assertEquals(tellingOther(cluster, "c", ["suspected"]), []);
+  assertEquals(withOtherEvents(cluster, "c", ["suspected"]), []);
   await cluster.runUntil(() => cluster.members.every(({ blocked }) => blocked.c === "crashed"), {
     withinMs: FOUND_WITHIN_MS,
   });
   await cluster.advance(LONG_MS);
-  assertEquals(tellingOther(cluster, "c", ["suspected", "crashed"]), []);
+  assertEquals(withOtherEvents(cluster, "c", ["suspected", "crashed"]), []);
   for (const member of cluster.members) assertEquals(member.blocked, { c: "crashed" });
   assert(cluster.isConfirmed(["a", "b", "d", "e"]));
 });
@@ -101,7 +101,7 @@ Deno.test("CrashWatch: a member that is alone with a suspect confirms it by repe
   await cluster.runUntil(() => cluster.of("a").blocked.b === "crashed", { withinMs: FOUND_WITHIN_MS });
   assertEquals(dials.map((atMs) => atMs - startMs), [0, 367, 734, 1_101]);
   await cluster.advance(4_000);
-  assertEquals([dials.length, told(cluster.of("a"), "b")], [4, ["suspected", "crashed"]]);
+  assertEquals([dials.length, eventsAbout(cluster.of("a"), "b")], [4, ["suspected", "crashed"]]);
 });
 
 Deno.test("CrashWatch: waits half of a short expiration (C3)", async () => {
@@ -137,7 +137,7 @@ Deno.test("CrashWatch: a proxy that refuses for a second blocks no member that h
   await cluster.advance(1_000);
   cluster.network.restoreProxy(memoryAddress("a", 1));
   await cluster.advance(LONG_MS);
-  assertEquals(tellingOther(cluster, "a", []), []);
+  assertEquals(withOtherEvents(cluster, "a", []), []);
 });
 
 Deno.test("CrashWatch: a proxy that refuses for a second blocks no member that has no connections of its own (C3, C4)", async () => {
@@ -148,9 +148,9 @@ Deno.test("CrashWatch: a proxy that refuses for a second blocks no member that h
   assertEquals(cluster.network.openAt(address), 0);
   await cluster.advance(1_000);
   cluster.network.restoreProxy(address);
-  assertEquals(tellingOther(cluster, "c", ["suspected"]), []);
+  assertEquals(withOtherEvents(cluster, "c", ["suspected"]), []);
   await cluster.advance(LONG_MS);
-  assertEquals(tellingOther(cluster, "c", ["suspected"]), []);
+  assertEquals(withOtherEvents(cluster, "c", ["suspected"]), []);
   assertEquals(cluster.network.openAt(address), 2);
 });
 
@@ -158,7 +158,7 @@ Deno.test("CrashWatch: a partition is no evidence (C1)", async () => {
   await using cluster = await connectedCluster(["a", "b", "c"]);
   for (const id of ["a", "b"]) cluster.network.cut(memoryAddress(id, 1), memoryAddress("c", 1));
   await cluster.advance(LONG_MS);
-  for (const id of ["a", "b", "c"]) assertEquals(tellingOther(cluster, id, []), []);
+  for (const id of ["a", "b", "c"]) assertEquals(withOtherEvents(cluster, id, []), []);
   await cluster.runUntil(() => cluster.of("a").blocked.c === "expired");
 });
 
@@ -167,7 +167,7 @@ Deno.test("CrashWatch: a connection that breaks while dials hang is no evidence 
   cluster.breakConnections("b");
   cluster.network.setFaults({ hang: true });
   await cluster.advance(LONG_MS);
-  assertEquals([told(cluster.of("a"), "b"), told(cluster.of("b"), "a")], [[], []]);
+  assertEquals([eventsAbout(cluster.of("a"), "b"), eventsAbout(cluster.of("b"), "a")], [[], []]);
   cluster.network.clearFaults();
 });
 
@@ -175,7 +175,7 @@ Deno.test("CrashWatch: a connection that breaks while the address answers is no 
   await using cluster = await connectedCluster(["a", "b"]);
   cluster.breakConnections("b");
   await cluster.advance(LONG_MS);
-  assertEquals([told(cluster.of("a"), "b"), told(cluster.of("b"), "a")], [[], []]);
+  assertEquals([eventsAbout(cluster.of("a"), "b"), eventsAbout(cluster.of("b"), "a")], [[], []]);
 });
 
 Deno.test("CrashWatch: a frozen process is not suspected, and suspects no member (C1)", async () => {
@@ -186,7 +186,7 @@ Deno.test("CrashWatch: a frozen process is not suspected, and suspects no member
   cluster.network.resume(memoryAddress("c", 1));
   cluster.of("c").runtime.thaw();
   await cluster.advance(LONG_MS);
-  for (const id of ["a", "b", "c"]) assertEquals(tellingOther(cluster, id, []), []);
+  for (const id of ["a", "b", "c"]) assertEquals(withOtherEvents(cluster, id, []), []);
 });
 
 Deno.test("CrashWatch: the time in which this process stood still does not count as a wait (C3)", async () => {
@@ -196,7 +196,7 @@ Deno.test("CrashWatch: the time in which this process stood still does not count
   // Two restarts of the proxy before b; only the first refused dial of each is seen.
   cluster.network.stopProxy(address);
   await cluster.advance(100);
-  assertEquals(told(cluster.of("a"), "b"), ["suspected"]);
+  assertEquals(eventsAbout(cluster.of("a"), "b"), ["suspected"]);
   runtime.freeze();
   cluster.network.pause(memoryAddress("a", 1));
   cluster.network.restoreProxy(address);
@@ -205,7 +205,7 @@ Deno.test("CrashWatch: the time in which this process stood still does not count
   cluster.network.resume(memoryAddress("a", 1));
   runtime.thaw();
   await cluster.advance(300);
-  assertEquals(told(cluster.of("a"), "b"), ["suspected"]);
+  assertEquals(eventsAbout(cluster.of("a"), "b"), ["suspected"]);
   cluster.network.restoreProxy(address);
   await cluster.advance(LONG_MS);
   assertEquals(cluster.of("a").blocked, {});
@@ -218,7 +218,7 @@ Deno.test("CrashWatch: a member that stops stays blocked as left (C1)", async ()
   await cluster.finish(transport.close());
   await cluster.advance(LONG_MS);
   for (const id of ["a", "b"]) {
-    assertEquals([told(cluster.of(id), "c"), cluster.of(id).blocked], [["left"], { c: "left" }]);
+    assertEquals([eventsAbout(cluster.of(id), "c"), cluster.of(id).blocked], [["left"], { c: "left" }]);
   }
 });
 
@@ -227,7 +227,7 @@ Deno.test("CrashWatch: a member that closes its transport with a close code is n
   cluster.of("c").runtime.freeze();
   await cluster.finish(cluster.of("c").transport.close());
   await cluster.advance(LONG_MS);
-  assertEquals(tellingOther(cluster, "c", []), []);
+  assertEquals(withOtherEvents(cluster, "c", []), []);
   cluster.of("c").runtime.thaw();
 });
 
@@ -248,9 +248,9 @@ Deno.test("CrashWatch: a member that only dials is blocked as expired, and never
   await cluster.advance(1_000);
   cluster.crash("x");
   await cluster.advance(3_500);
-  assertEquals(tellingOther(cluster, "x", []), []);
+  assertEquals(withOtherEvents(cluster, "x", []), []);
   await cluster.advance(1_500);
-  assertEquals(tellingOther(cluster, "x", ["expired"]), []);
+  assertEquals(withOtherEvents(cluster, "x", ["expired"]), []);
 });
 
 Deno.test("CrashWatch: with detectCrashes false no member is suspected, and a crashed member expires (C1, C2)", async () => {
@@ -260,10 +260,10 @@ Deno.test("CrashWatch: with detectCrashes false no member is suspected, and a cr
   await cluster.runtime.settle();
   assertEquals(dials, []);
   await cluster.advance(18_000);
-  assertEquals(tellingOther(cluster, "c", []), []);
+  assertEquals(withOtherEvents(cluster, "c", []), []);
   assertEquals(cluster.sent.filter(({ type }) => type === "suspect"), []);
   await cluster.advance(4_000);
-  assertEquals(tellingOther(cluster, "c", ["expired"]), []);
+  assertEquals(withOtherEvents(cluster, "c", ["expired"]), []);
 });
 
 Deno.test("CrashWatch: with detectCrashes false a suspicion of a peer is ignored (C2)", async () => {
@@ -284,7 +284,7 @@ Deno.test("CrashWatch: a restart under the same id within the wait ends the susp
   await cluster.advance(700);
   await cluster.make("c").gossiper.start();
   await cluster.advance(LONG_MS);
-  assertEquals(tellingOther(cluster, "c", ["suspected"]), []);
+  assertEquals(withOtherEvents(cluster, "c", ["suspected"]), []);
   await cluster.runUntil(() => cluster.isConfirmed());
 });
 
@@ -294,7 +294,7 @@ Deno.test("CrashWatch: a crashed member that comes back is freed by its handshak
   await cluster.runUntil(() => cluster.members.every(({ blocked }) => blocked.c === "crashed"));
   await cluster.make("c").gossiper.start();
   await cluster.advance(1_000);
-  assertEquals(tellingOther(cluster, "c", ["suspected", "crashed", "unblocked"]), []);
+  assertEquals(withOtherEvents(cluster, "c", ["suspected", "crashed", "unblocked"]), []);
   assertEquals(cluster.of("c").told("SelfBlocked"), []);
   await cluster.runUntil(() => cluster.isConfirmed());
 });
@@ -383,10 +383,10 @@ Deno.test("CrashWatch: a dial that fails otherwise ends the suspicion, and the n
   cluster.network.cut(one, other);
   await cluster.advance(1_500);
   cluster.network.heal();
-  assertEquals(told(cluster.of("a"), "b"), ["suspected"]);
+  assertEquals(eventsAbout(cluster.of("a"), "b"), ["suspected"]);
   await peer.say("a", suspicion);
   await cluster.advance(1_099);
-  assertEquals(told(cluster.of("a"), "b"), ["suspected", "suspected"]);
+  assertEquals(eventsAbout(cluster.of("a"), "b"), ["suspected", "suspected"]);
   await cluster.advance(10);
   assertEquals(cluster.of("a").blocked, { b: "crashed" });
 });
@@ -397,7 +397,7 @@ Deno.test("CrashWatch: a peer that closes with a close code is not suspected, th
   cluster.network.stopProxy(memoryAddress("P", 1));
   await peer.say("a");
   await cluster.advance(4_000);
-  assertEquals(told(cluster.of("a"), "P"), []);
+  assertEquals(eventsAbout(cluster.of("a"), "P"), []);
 });
 
 Deno.test("CrashWatch: a member that leaves the topology while it is dialled is not blocked (C3)", async () => {
@@ -409,10 +409,10 @@ Deno.test("CrashWatch: a member that leaves the topology while it is dialled is 
   cluster.network.setFaults({ delayMs: 100 }, { from: memoryAddress("a", 1) });
   cluster.crash("b");
   await cluster.advance(1_450);
-  assertEquals(told(cluster.of("a"), "b"), ["suspected"]);
+  assertEquals(eventsAbout(cluster.of("a"), "b"), ["suspected"]);
   await cluster.publish(["a"], { to: ["a"] });
   await cluster.advance(1_000);
-  assertEquals([told(cluster.of("a"), "b"), cluster.of("a").blocked], [["suspected"], {}]);
+  assertEquals([eventsAbout(cluster.of("a"), "b"), cluster.of("a").blocked], [["suspected"], {}]);
 });
 
 Deno.test("CrashWatch: a newer count from a third member restarts the wait (C4)", async () => {
@@ -428,7 +428,7 @@ Deno.test("CrashWatch: a newer count from a third member restarts the wait (C4)"
   assertEquals(countOf(cluster.of("a"), "b"), count + 1);
   await cluster.advance(400);
   assertEquals(cluster.of("a").blocked, { b: "crashed" });
-  assertEquals(told(cluster.of("a"), "b"), ["suspected", "crashed"]);
+  assertEquals(eventsAbout(cluster.of("a"), "b"), ["suspected", "crashed"]);
 });
 
 Deno.test("CrashWatch: a count that is not newer does not restart the wait (C4)", async () => {
@@ -453,7 +453,7 @@ Deno.test("CrashWatch: a member that heard the suspect later answers with its co
   peer.heard.length = 0;
   await peer.say("a", suspectOf("b", { life, count }));
   assertEquals(peer.last("suspect"), undefined);
-  assertEquals(told(cluster.of("a"), "b"), []);
+  assertEquals(eventsAbout(cluster.of("a"), "b"), []);
 });
 
 Deno.test("CrashWatch: a suspect answers its suspicion with a new count (C2)", async () => {
@@ -502,7 +502,7 @@ Deno.test("CrashWatch: a member without a connection to a suspect dials it and c
   const { cluster, peer, life } = await withManyMembers();
   await using _cluster = cluster, _peer = peer;
   await peer.say("a", suspectOf("m7", { life, count: 0 }));
-  assertEquals(told(cluster.of("a"), "m7"), ["suspected"]);
+  assertEquals(eventsAbout(cluster.of("a"), "m7"), ["suspected"]);
   await cluster.advance(FOUND_WITHIN_MS);
   assertEquals(cluster.of("a").blocked, { m7: "crashed" });
 });
@@ -513,7 +513,7 @@ Deno.test("CrashWatch: a message that a member is alive causes no dial (C2)", as
   const dials = dialsOf(cluster, "a");
   await peer.say("a", suspectOf("m7", { life, count: 0, isAlive: true }));
   await cluster.advance(1_000);
-  assertEquals([dials, told(cluster.of("a"), "m7")], [[], []]);
+  assertEquals([dials, eventsAbout(cluster.of("a"), "m7")], [[], []]);
 });
 
 Deno.test("CrashWatch: a flood of suspicions causes at most 32 dials a second (C2)", async () => {
@@ -558,5 +558,5 @@ Deno.test("CrashWatch: a false count of a hostile peer is corrected by the membe
   await peer.say("a", suspectOf("b", { life, count: 1e12 }));
   await cluster.advance(LONG_MS);
   assertLessOrEqual(countOf(cluster.of("a"), "b"), countOf(cluster.of("b"), "b"));
-  assertEquals(told(cluster.of("a"), "b"), []);
+  assertEquals(eventsAbout(cluster.of("a"), "b"), []);
 });

@@ -117,18 +117,18 @@ Deno.test("gossiper: cannot be constructed without a cluster, and the error name
 
 Deno.test("gossiper: a member that learns that it is blocked as expired dials that peer at once, but not after every refusal (R10.3, E10)", async () => {
   const { cluster, a, peer } = await withScripted();
-  const greetings = () => peer.heard.filter(({ type }) => type === "hello").length;
-  const before = greetings();
+  const handshakes = () => peer.heard.filter(({ type }) => type === "hello").length;
+  const before = handshakes();
   const blocked = { ...refuse("blocked", "a is blocked here (expired).", { reason: "expired" }) };
   peer.answer = (message) => message.type === "gossip" ? { ...blocked, id: message.id } : undefined;
   await cluster.runUntil(() => a.told("SelfBlocked").length > 0);
-  await cluster.runUntil(() => greetings() > before, { withinMs: CONFIG.gossipInterval / 2 });
+  await cluster.runUntil(() => handshakes() > before, { withinMs: CONFIG.gossipInterval / 2 });
   assertEquals(a.told("SelfBlocked").map(({ peerId, reason }) => [peerId, reason]), [["p", "expired"]]);
 
-  const [fromMs, fromGreetings] = [cluster.runtime.monotonicMs(), greetings()];
+  const [fromMs, fromHandshakes] = [cluster.runtime.monotonicMs(), handshakes()];
   await cluster.advance(2_000);
   const most = (cluster.runtime.monotonicMs() - fromMs) / CONFIG.gossipRequestTimeout;
-  assertLess(greetings() - fromGreetings, most + 1);
+  assertLess(handshakes() - fromHandshakes, most + 1);
   await end(cluster, peer);
 });
 
@@ -176,9 +176,9 @@ Deno.test("identity conflict: a signing member that meets another process with i
   assertEquals(a.told("SelfBlocked"), []);
   const connection = await peer.dial("a");
   const writer = connection.writable.getWriter();
-  const heard: Message[] = [];
+  const received: Message[] = [];
   const reading = connection.readable.pipeTo(
-    new WritableStream({ write: (message) => void heard.push(message) }),
+    new WritableStream({ write: (message) => void received.push(message) }),
   );
   await writer.write(hello(0, "p", other));
   await cluster.runtime.settle();
@@ -199,7 +199,7 @@ Deno.test("identity conflict: a signing member that meets another process with i
     part: { from: "", until: undefined, members: new Map() },
   });
   await cluster.runtime.settle();
-  const refusals = heard.filter((message) => message.type === "error");
+  const refusals = received.filter((message) => message.type === "error");
   assertEquals(refusals.map(({ id, code }) => [id, code]), [["d2", "id_conflict"], ["d3", "id_conflict"]]);
 
   const from = cluster.sent.length;
@@ -290,11 +290,11 @@ for (const meeting of ["through a third member", "directly"]) {
       await gossiper.start();
       await cluster.advance(1_000);
     }
-    const isTold = (member: TestMember) =>
+    const hasConflict = (member: TestMember) =>
       member.told("ConflictDetected").some(({ memberId, reason }) =>
         memberId === "x" && reason === "identity"
       );
-    await cluster.runUntil(() => isTold(one) && isTold(twin), { withinMs: 20_000 });
+    await cluster.runUntil(() => hasConflict(one) && hasConflict(twin), { withinMs: 20_000 });
     assertEquals([one.told("SelfBlocked"), twin.told("SelfBlocked")], [[], []]);
     // Once one of them has ended, the others see only the other one.
     await cluster.finish(twin.dispose());
@@ -326,9 +326,11 @@ for (const meeting of ["through a third member", "directly"]) {
     }
     const isSilent = (member: TestMember) =>
       member.told("SelfBlocked").some(({ reason }) => reason === "identity");
-    const isTold = (member: TestMember) =>
+    const hasConflict = (member: TestMember) =>
       member.told("ConflictDetected").some(({ reason }) => reason === "identity");
-    await cluster.runUntil(() => isTold(one) && isTold(twin) || isSilent(one), { withinMs: 30_000 });
+    await cluster.runUntil(() => hasConflict(one) && hasConflict(twin) || isSilent(one), {
+      withinMs: 30_000,
+    });
     assertEquals([isSilent(one), isSilent(twin)], [meeting === "directly", false]);
     await cluster.finish(twin.dispose());
   });

@@ -626,15 +626,15 @@ Deno.test("memory network: messages, dials and closes to a paused address are de
   await writer.close();
   let dialled = false;
   const dialling = a.dial(b.address, { signal }).then(() => dialled = true);
-  const heard: string[] = [];
+  const received: string[] = [];
   const reading = (async () => {
-    for await (const message of far.readable) heard.push(message.type === "ack" ? message.id : "");
+    for await (const message of far.readable) received.push(message.type === "ack" ? message.id : "");
   })();
   await runtime.advance(60_000);
-  assertEquals([heard, dialled], [[], false]);
+  assertEquals([received, dialled], [[], false]);
   network.resume(b.address);
   await runtime.advance(0);
-  assertEquals([heard, dialled], [["1", "2"], true]);
+  assertEquals([received, dialled], [["1", "2"], true]);
   await Promise.all([reading, dialling]);
   assertEquals((await far.closed).code, 1000);
 });

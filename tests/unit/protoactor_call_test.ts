@@ -7,7 +7,7 @@ const LIMITS = { maxBytes: 1024 * 1024 };
 async function rawly(
   chunks: () => AsyncIterable<Uint8Array>,
   onEnd: () => void = () => {},
-): Promise<{ heard: number[]; error: unknown }> {
+): Promise<{ received: number[]; error: unknown }> {
   const called = Promise.withResolvers<Call>();
   const server = await grpcCalls.listen({
     ...LIMITS,
@@ -23,10 +23,10 @@ async function rawly(
     client,
   }).then((response) => response.body!.cancel()).catch(() => {});
   const call = await called.promise;
-  const heard: number[] = [];
+  const received: number[] = [];
   let error: unknown;
   try {
-    for await (const message of call.readable) heard.push(message.length);
+    for await (const message of call.readable) received.push(message.length);
   } catch (thrown) {
     error = thrown;
   }
@@ -35,7 +35,7 @@ async function rawly(
   await answer;
   client.close();
   await server.close();
-  return { heard, error };
+  return { received, error };
 }
 
 function framed(length: number, flag = 0): Uint8Array<ArrayBuffer> {
@@ -61,11 +61,11 @@ Deno.test("gRPC call: messages arrive whole, wherever their bytes were split", a
   const bytes = await joined(...lengths.map((length) => framed(length)));
   for (const every of [1, 4, 5, 6, 1_000, 100_000]) {
     const of = every === 1 ? bytes.slice(0, 5 * 5 + 305) : bytes;
-    const { heard, error } = await rawly(async function* () {
+    const { received, error } = await rawly(async function* () {
       yield* cut(of, every);
     });
     assertEquals(error, undefined);
-    assertEquals(heard, every === 1 ? lengths.slice(0, 5) : lengths, `every ${every}`);
+    assertEquals(received, every === 1 ? lengths.slice(0, 5) : lengths, `every ${every}`);
   }
 });
 
@@ -77,12 +77,12 @@ Deno.test("gRPC call: a compressed or too large message ends the call before its
     ] as const
   ) {
     const ended = Promise.withResolvers<void>();
-    const { heard, error } = await rawly(async function* () {
+    const { received, error } = await rawly(async function* () {
       yield framed(3);
       yield head;
       await ended.promise;
     }, ended.resolve);
-    assertEquals(heard, [3]);
+    assertEquals(received, [3]);
     assertEquals((error as Error).message, why);
   }
 });

@@ -37,7 +37,7 @@ async function makeStage() {
   void (async () => {
     for await (const connection of transport.incoming) connections.push(connection);
   })();
-  const heard: Letter[] = [];
+  const received: Letter[] = [];
   /** Answers calls under an id. */
   const answerAs = async (id: string) => {
     const onCall = async (call: Call) => {
@@ -45,7 +45,7 @@ async function makeStage() {
       for await (const bytes of call.readable) {
         const { connectRequest, messageBatch } = readRemoteMessage(bytes);
         if (connectRequest) await writer.write(connectResponseBytes(id));
-        if (messageBatch) heard.push(...readLetters(messageBatch));
+        if (messageBatch) received.push(...readLetters(messageBatch));
       }
     };
     const options = {
@@ -58,11 +58,11 @@ async function makeStage() {
   };
   const call = network.of(there).open(here, { maxBytes: 0 });
   const writer = call.writable.getWriter();
-  const said: RemoteMessage[] = [];
+  const answers: RemoteMessage[] = [];
   void (async () => {
-    for await (const bytes of call.readable) said.push(readRemoteMessage(bytes));
+    for await (const bytes of call.readable) answers.push(readRemoteMessage(bytes));
   })().catch(() => {});
-  const say = async (bytes: Uint8Array) => {
+  const send = async (bytes: Uint8Array) => {
     await writer.write(bytes);
     await runtime.advance(100);
   };
@@ -71,7 +71,7 @@ async function makeStage() {
     await runtime.advance(2_000);
     await closing;
   };
-  return { runtime, network, here, there, transport, connections, heard, answerAs, say, said, close };
+  return { runtime, network, here, there, transport, connections, received, answerAs, send, answers, close };
 }
 
 function request(here: string, there: string): Uint8Array {
@@ -84,52 +84,52 @@ function request(here: string, there: string): Uint8Array {
 }
 
 Deno.test("inbound stream: a member that connects is answered, dialed back, and passed to the gossiper", async () => {
-  const { here, there, connections, answerAs, say, said, close } = await makeStage();
+  const { here, there, connections, answerAs, send, answers, close } = await makeStage();
   await answerAs("g");
-  await say(connectRequestBytes({ id: "g", address: there }));
-  assertEquals(said.map(({ connectResponse }) => connectResponse?.memberId), ["a"]);
-  await say(request(here, there));
+  await send(connectRequestBytes({ id: "g", address: there }));
+  assertEquals(answers.map(({ connectResponse }) => connectResponse?.memberId), ["a"]);
+  await send(request(here, there));
   assertEquals(connections.length, 1);
   assertEquals(connections[0]!.remote, `protoactor://${there}`);
   await close();
 });
 
 Deno.test("inbound stream: nothing of a sender is taken where another member answers at its address", async () => {
-  const { here, there, connections, answerAs, say, close } = await makeStage();
+  const { here, there, connections, answerAs, send, close } = await makeStage();
   await answerAs("somebody else");
-  await say(connectRequestBytes({ id: "g", address: there }));
-  await say(request(here, there));
+  await send(connectRequestBytes({ id: "g", address: there }));
+  await send(request(here, there));
   assertEquals(connections, []);
   await close();
 });
 
 Deno.test("inbound stream: nothing of a sender is taken that cannot be dialed back", async () => {
-  const { here, there, connections, say, close } = await makeStage();
-  await say(connectRequestBytes({ id: "g", address: there }));
-  await say(request(here, there));
+  const { here, there, connections, send, close } = await makeStage();
+  await send(connectRequestBytes({ id: "g", address: there }));
+  await send(request(here, there));
   assertEquals(connections, []);
   await close();
 });
 
 Deno.test("inbound stream: one without an identification in time is closed", async () => {
-  const { runtime, here, there, connections, answerAs, say, close } = await makeStage();
+  const { runtime, here, there, connections, answerAs, send, close } = await makeStage();
   await answerAs("g");
   await runtime.advance(600);
-  await say(connectRequestBytes({ id: "g", address: there })).catch(() => {});
-  await say(request(here, there)).catch(() => {});
+  await send(connectRequestBytes({ id: "g", address: there })).catch(() => {});
+  await send(request(here, there)).catch(() => {});
   assertEquals(connections, []);
   await close();
 });
 
 Deno.test("inbound stream: a message to a missing actor is answered, so that no sender waits for it", async () => {
-  const { here, there, heard, answerAs, say, close } = await makeStage();
+  const { here, there, received, answerAs, send, close } = await makeStage();
   await answerAs("g");
-  await say(connectRequestBytes({ id: "g", address: there }));
-  await say(request(here, there));
+  await send(connectRequestBytes({ id: "g", address: there }));
+  await send(request(here, there));
   const target = { address: here, id: "partition-activator" };
   const sender = { address: there, id: "future$2" };
-  await say(letterBytes({ target, sender, type: "cluster.ActivationRequest", body: new Uint8Array() }));
-  const answer = heard.find(({ target }) => target.id === "future$2");
+  await send(letterBytes({ target, sender, type: "cluster.ActivationRequest", body: new Uint8Array() }));
+  const answer = received.find(({ target }) => target.id === "future$2");
   assertEquals(answer?.type, "actor.DeadLetterResponse");
   assertEquals(DEAD_LETTER_RESPONSE.decode(answer!.body).target.id, "partition-activator");
   await close();
@@ -150,12 +150,12 @@ Deno.test("inbound stream: a sender with ever new ids that is never found at its
 });
 
 Deno.test("inbound stream: a closed transport neither takes nor answers (R9.3)", async () => {
-  const { here, there, transport, heard, answerAs, say, close } = await makeStage();
+  const { here, there, transport, received, answerAs, send, close } = await makeStage();
   await answerAs("g");
-  await say(connectRequestBytes({ id: "g", address: there }));
+  await send(connectRequestBytes({ id: "g", address: there }));
   await close();
-  await say(request(here, there)).catch(() => {});
-  assertEquals(heard.filter(({ type }) => type === "cluster.GossipResponse"), []);
+  await send(request(here, there)).catch(() => {});
+  assertEquals(received.filter(({ type }) => type === "cluster.GossipResponse"), []);
   assertEquals((await transport.incoming.getReader().read().catch(() => ({ done: true }))).done, true);
 });
 
@@ -170,18 +170,18 @@ Deno.test("inbound stream: a sender whose address is more than a host and a port
     "",
   ];
   for (const address of addresses) {
-    const { here, say, said, transport, close } = await makeStage();
-    await say(connectRequestBytes({ id: "g", address })).catch(() => {});
-    await say(request(here, address)).catch(() => {});
-    assertEquals(said, [], address);
+    const { here, send, answers, transport, close } = await makeStage();
+    await send(connectRequestBytes({ id: "g", address })).catch(() => {});
+    await send(request(here, address)).catch(() => {});
+    assertEquals(answers, [], address);
     assertEquals(transport.footprint, 0, address);
     await close();
   }
 });
 
 Deno.test("inbound stream: silent streams exclude no member: the one that is silent for longest is closed", async () => {
-  const { runtime, network, here, there, answerAs, say, said, connections, close } = await makeStage();
-  await say(connectRequestBytes({ id: "speaks", address: "127.0.0.1:99" }));
+  const { runtime, network, here, there, answerAs, send, answers, connections, close } = await makeStage();
+  await send(connectRequestBytes({ id: "speaks", address: "127.0.0.1:99" }));
   const ended: number[] = [];
   for (let each = 0; each < MAX_STREAMS; each++) {
     const call = network.of(there).open(here, { maxBytes: 0 });
@@ -193,10 +193,10 @@ Deno.test("inbound stream: silent streams exclude no member: the one that is sil
       ended.push(each);
     })();
     await runtime.advance(10);
-    if (each === MAX_STREAMS - 2) await say(request(here, "127.0.0.1:99"));
+    if (each === MAX_STREAMS - 2) await send(request(here, "127.0.0.1:99"));
   }
   assertEquals(ended, [0]);
-  assertEquals(said.length, 1);
+  assertEquals(answers.length, 1);
   await answerAs("late");
   const call = network.of(there).open(here, { maxBytes: 0 });
   const writer = call.writable.getWriter();
@@ -208,31 +208,31 @@ Deno.test("inbound stream: silent streams exclude no member: the one that is sil
 });
 
 Deno.test("inbound stream: a member that another named with a wrong address is sent to where it answers", async () => {
-  const { runtime, here, there, transport, heard, answerAs, say, close } = await makeStage();
-  await say(connectRequestBytes({ id: "g", address: "127.0.0.1:99" }));
-  await say(request(here, "127.0.0.1:99"));
+  const { runtime, here, there, transport, received, answerAs, send, close } = await makeStage();
+  await send(connectRequestBytes({ id: "g", address: "127.0.0.1:99" }));
+  await send(request(here, "127.0.0.1:99"));
   await answerAs("g");
   const dialling = transport.dial(`protoactor://${there}`, { signal: new AbortController().signal });
   await runtime.advance(100);
   const connection = await dialling;
   await connection.writable.getWriter().write({ type: "hello", id: "1" } as Message);
   await runtime.advance(100);
-  assertEquals(heard.map(({ target }) => target.address), [there]);
+  assertEquals(received.map(({ target }) => target.address), [there]);
   await close();
 });
 
 Deno.test("inbound stream: a batch of too many letters, or of endless names, ends or answers nothing", async () => {
-  const { here, there, heard, answerAs, say, close } = await makeStage();
+  const { here, there, received, answerAs, send, close } = await makeStage();
   await answerAs("g");
-  await say(connectRequestBytes({ id: "g", address: there }));
-  await say(request(here, there));
+  await send(connectRequestBytes({ id: "g", address: there }));
+  await send(request(here, there));
   const sender = { address: there, id: "future$2" };
   const named = (id: string) =>
     letterBytes({ target: { address: here, id }, sender, type: "x.Y", body: new Uint8Array() });
-  await say(named("n".repeat(100_000)));
-  assertEquals(heard.filter(({ target }) => target.id === "future$2").length, 0);
-  await say(named("n"));
-  assertEquals(heard.filter(({ target }) => target.id === "future$2").length, 1);
+  await send(named("n".repeat(100_000)));
+  assertEquals(received.filter(({ target }) => target.id === "future$2").length, 0);
+  await send(named("n"));
+  assertEquals(received.filter(({ target }) => target.id === "future$2").length, 1);
   const envelope = { typeId: 0, messageData: new Uint8Array(), target: 0, sender: 1 };
   const messageBatch = {
     typeNames: ["x.Y"],
@@ -240,8 +240,8 @@ Deno.test("inbound stream: a batch of too many letters, or of endless names, end
     senders: [sender],
     envelopes: Array.from({ length: MAX_LETTERS + 1 }, () => envelope),
   };
-  await say(REMOTE_MESSAGE.encode({ messageBatch })).catch(() => {});
-  assertEquals(heard.filter(({ target }) => target.id === "future$2").length, 1);
+  await send(REMOTE_MESSAGE.encode({ messageBatch })).catch(() => {});
+  assertEquals(received.filter(({ target }) => target.id === "future$2").length, 1);
   await close();
 });
 

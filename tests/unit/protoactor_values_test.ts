@@ -234,11 +234,11 @@ Deno.test("protoactor values: an entry that could not be passed on is not taken,
 });
 
 Deno.test("protoactor values: of a key that comes twice the higher number is taken", () => {
-  const told = (sequenceNumber: number) => ({
+  const entryWith = (sequenceNumber: number) => ({
     key: "x",
     value: { sequenceNumber, value: anyOf(valueEntry("x", 1, sequenceNumber)) },
   });
-  const state = { members: [{ key: "g", value: { values: [told(9), told(3)] } }] };
+  const state = { members: [{ key: "g", value: { values: [entryWith(9), entryWith(3)] } }] };
   assertEquals(readState(state, {})[0]!.entries.map(({ number, value }) => [number, value]), [[9, 9]]);
 });
 

@@ -65,8 +65,8 @@ Deno.test("vectors: the ids are in the order of their UTF-8 bytes", async () => 
 Deno.test("vectors: incarnations have their form, and rise (E1)", async () => {
   const cases = await casesOf<{ startMs: number; random: number; life: string }>("incarnations");
   for (const { startMs, random, life } of cases) assertEquals(makeLife(startMs, random / 2 ** 32), life);
-  const lives = cases.map(({ life }) => life);
-  assertEquals([...lives].sort(), lives);
+  const incarnations = cases.map(({ life }) => life);
+  assertEquals([...incarnations].sort(), incarnations);
 });
 
 Deno.test("vectors: the digest and the sum of each member (E12)", async () => {

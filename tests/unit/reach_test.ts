@@ -127,14 +127,14 @@ Deno.test("dialOnly: a member that joins with it listens nowhere, and state pass
   assertEquals([hidden.node.address, hidden.node.member.port], ["", 0]);
   hidden.node.gossiper.setState("from", "inside");
   two.node.gossiper.setState("from", "outside");
-  const hear = async (at: Node, of: Node) => {
+  const waitFor = async (at: Node, of: Node) => {
     for await (const { memberId, value } of at.gossiper.watch("from", { signal })) {
       if (memberId === of.member.id) return value;
     }
   };
-  assertEquals(await hear(two.node, hidden.node), "inside");
-  assertEquals(await hear(one.node, hidden.node), "inside");
-  assertEquals(await hear(hidden.node, two.node), "outside");
+  assertEquals(await waitFor(two.node, hidden.node), "inside");
+  assertEquals(await waitFor(one.node, hidden.node), "inside");
+  assertEquals(await waitFor(hidden.node, two.node), "outside");
   for (const { node } of [one, two, hidden]) await node.gossiper.converged({ signal });
   const failed = [one, two, hidden].flatMap(({ events }) => events.filter(({ type }) => /Failed/.test(type)));
   assertEquals(failed, []);

@@ -75,8 +75,8 @@ Deno.test("rounds: in an idle cluster peers that lost their connection are conne
   for (const address of lost) cluster.network.cut(own, address);
   cluster.network.heal();
   await cluster.advance(10 * INTERVAL_MS);
-  const greetings = cluster.sent.filter(({ type }) => type === "hello");
-  const greeted = new Set(greetings.map(({ from, to }) => [from, to].sort().join()));
+  const handshakes = cluster.sent.filter(({ type }) => type === "hello");
+  const greeted = new Set(handshakes.map(({ from, to }) => [from, to].sort().join()));
   assertEquals([...greeted].sort(), lost.map((address) => `${own},${address}`));
 });
 

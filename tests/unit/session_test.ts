@@ -30,7 +30,7 @@ async function withScripted(): Promise<{ cluster: TestCluster; peer: ScriptedPee
 }
 
 /** A real member `a` that dials none, and a peer that will dial it. */
-async function withStranger(): Promise<{ cluster: TestCluster; peer: ScriptedPeer }> {
+async function withUnknownPeer(): Promise<{ cluster: TestCluster; peer: ScriptedPeer }> {
   const cluster = new TestCluster(["a", "p"], { config: CONFIG });
   const peer = new ScriptedPeer(cluster, "p");
   await cluster.make("a", { cluster: { discovery: seeds([]) } }).gossiper.start();
@@ -108,7 +108,7 @@ Deno.test("reconcile: a comparison without an answer is given up and started aga
 });
 
 Deno.test("reconcile: a peer's comparison is answered for the same range, with incarnation, number and sum (E12)", async () => {
-  const { cluster, peer } = await withStranger();
+  const { cluster, peer } = await withUnknownPeer();
   cluster.of("a").gossiper.setState("k", "v");
   const question: Reconcile = { type: "reconcile", id: "d2", part: partOf({}) };
   await peer.say("a", question, { ...question, id: "d3", part: { ...question.part, until: "Z" } });
@@ -127,15 +127,15 @@ Deno.test("session: two requests in a row without an answer in time close the co
   peer.answer = (message) => message.type !== "gossip" || unanswered-- > 0 ? undefined : replyTo(message);
   await cluster.runUntil(() => peer.last("gossip") !== undefined);
   await cluster.runtime.settle();
-  const greetings = () => cluster.sentBy("a", "hello").length;
+  const handshakes = () => cluster.sentBy("a", "hello").length;
   const failures = () => cluster.of("a").told("RequestFailed").length;
-  const before = greetings();
+  const before = handshakes();
   unanswered = 1;
   await cluster.advance(2_000);
-  assertEquals([failures(), greetings()], [1, before]);
+  assertEquals([failures(), handshakes()], [1, before]);
   unanswered = 2;
   await cluster.advance(2_000);
-  assertEquals([failures(), greetings()], [3, before + 1]);
+  assertEquals([failures(), handshakes()], [3, before + 1]);
   await end(cluster, peer);
 });
 
@@ -166,7 +166,7 @@ const REFUSED: readonly (readonly [string, Message])[] = [
 
 for (const [what, message] of REFUSED) {
   Deno.test(`session: ${what} is refused as invalid (P6, P7)`, async () => {
-    const { cluster, peer } = await withStranger();
+    const { cluster, peer } = await withUnknownPeer();
     await peer.say("a", message);
     assertEquals(peer.last("error")?.code, "invalid");
     await end(cluster, peer);
@@ -215,7 +215,7 @@ Deno.test("session: an unreachable peer is dialed ever less often, and at once a
 });
 
 Deno.test("session: any message before the handshake is refused, also a refusal (P2)", async () => {
-  const { cluster, peer } = await withStranger();
+  const { cluster, peer } = await withUnknownPeer();
   await peer.sayUngreeted("a", { type: "error", code: "busy", message: "" });
   await peer.sayUngreeted("a", { type: "reconcile", id: "d1", part: partOf({}) });
   assertEquals(peer.heard.map((message) => message.type === "error" && message.code), ["invalid", "invalid"]);
@@ -223,7 +223,7 @@ Deno.test("session: any message before the handshake is refused, also a refusal 
 });
 
 Deno.test("session: a member keeps its id for as long as a connection lasts (P2, R11.1)", async () => {
-  const { cluster, peer } = await withStranger();
+  const { cluster, peer } = await withUnknownPeer();
   const other = { ...peer.hello("d2"), member: { ...peer.hello("d2").member, id: "q" } };
   await peer.say("a", other);
   assertEquals(peer.last("error")?.code, "invalid");
@@ -299,7 +299,7 @@ Deno.test("session: of a reply with an impossible incarnation nothing of that me
 });
 
 Deno.test("session: of unacknowledged replies the latest eight are remembered, and those still count (E5)", async () => {
-  const { cluster, peer } = await withStranger();
+  const { cluster, peer } = await withUnknownPeer();
   const isHeld = async (firstAck: string) => {
     const request = cluster.of("a").gossiper.setStateRequest("k", firstAck, { acknowledgedBy: 1 });
     let isDone = false;
@@ -349,24 +349,24 @@ Deno.test("session: a peer that requests and does not read the answers is ignore
   await cluster.runUntil(() => cluster.isConfirmed());
   const connection = await peer.dial("a");
   const writer = connection.writable.getWriter();
-  const said = { count: 0 };
+  const sent = { count: 0 };
   const speaking = (async () => {
     await writer.write(peer.hello("d1"));
     for (let id = 2; id < 1_000; id++) {
       await writer.write({ type: "reconcile", id: `d${id}`, part: partOf({}) });
-      said.count = id;
+      sent.count = id;
     }
   })().catch(() => {});
   cluster.of("a").gossiper.setState("k", 1);
   await cluster.runUntil(() => cluster.of("b").value("a", "k") === 1, { withinMs: 1_000 });
-  assert(said.count < 100, `${said.count} questions were taken`);
+  assert(sent.count < 100, `${sent.count} requests were taken`);
   await connection.readable.cancel();
   await writer.abort().catch(() => {});
   await speaking;
 });
 
 Deno.test("session: a later incarnation's connection replaces an earlier one's, and of two of one incarnation the later (P4)", async () => {
-  const { cluster, peer } = await withStranger();
+  const { cluster, peer } = await withUnknownPeer();
   const reasons: string[] = [];
   const open = async (life: Life) => {
     const connection = await peer.dial("a");
@@ -407,7 +407,7 @@ async function openSession() {
     digest: "0".repeat(16),
     active: "0".repeat(16),
   };
-  const heard: Liveness[] = [];
+  const received: Liveness[] = [];
   const unused = () => {
     throw new Error("Nothing asks for this.");
   };
@@ -419,7 +419,7 @@ async function openSession() {
     opened: () => {},
     toPush: unused,
     suspected: unused,
-    heartbeat: (_session, liveness) => void heard.push(liveness),
+    heartbeat: (_session, liveness) => void received.push(liveness),
     pushed: unused,
     gossiped: unused,
     replied: unused,
@@ -440,7 +440,7 @@ async function openSession() {
   assertEquals((await reader.read()).value?.type, "hello");
   await writer.write(peer);
   await greet;
-  return { session, reader, writer, heard, runtime };
+  return { session, reader, writer, received, runtime };
 }
 
 Deno.test("session: a heartbeat is sent without an id, leaves the session free, and waits for no answer", async () => {
@@ -452,12 +452,12 @@ Deno.test("session: a heartbeat is sent without an id, leaves the session free, 
 });
 
 Deno.test("session: a received heartbeat is passed on and not answered", async () => {
-  const { session, reader, writer, heard, runtime } = await openSession();
+  const { session, reader, writer, received, runtime } = await openSession();
   const used = session.usedMs;
   await runtime.advance(50);
   const liveness = { count: 7, vector: { stride: 1, counts: "abcdA" } };
   await writer.write({ type: "heartbeat", liveness });
-  assertEquals(heard, [liveness]);
+  assertEquals(received, [liveness]);
   // A connection with heartbeats is in use.
   assertEquals(session.usedMs, used + 50);
   const next = reader.read();

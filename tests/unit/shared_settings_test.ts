@@ -44,7 +44,7 @@ async function startedWith(configs: { readonly [id: string]: PartialConfig }): P
   return cluster;
 }
 
-function differencesTold(member: TestMember): [string, string, number, number, boolean][] {
+function emittedDifferences(member: TestMember): [string, string, number, number, boolean][] {
   return member.told("SettingsDiffer").map((
     { peerId, setting, own, theirs, isRefused },
   ) => [peerId, setting, own, theirs, isRefused]);
@@ -94,8 +94,8 @@ Deno.test("SettingsDiffer: members whose durations cannot work together refuse e
   const [a, b] = [cluster.of("a"), cluster.of("b")];
   a.gossiper.setState("k", 1);
   await cluster.advance(15_000);
-  assertEquals(differencesTold(a), [["b", "heartbeatExpiration", 20_000, 1_500, true]]);
-  assertEquals(differencesTold(b), [["a", "gossipInterval", 100, 1_000, true]]);
+  assertEquals(emittedDifferences(a), [["b", "heartbeatExpiration", 20_000, 1_500, true]]);
+  assertEquals(emittedDifferences(b), [["a", "gossipInterval", 100, 1_000, true]]);
   assertEquals(b.value("a", "k"), undefined);
   const codes = cluster.sent.filter(({ type }) => type === "error").map(({ text }) => JSON.parse(text).code);
   assertEquals([...new Set(codes)], ["incompatible"]);
@@ -110,9 +110,9 @@ for (const [dialler, acceptor] of [["a", "b"], ["b", "a"]] as const) {
     await using cluster = new TestCluster(["a", "b"], { fixed: false });
     for (const id of ["a", "b"] as const) await cluster.make(id, { config: configs[id] }).gossiper.start();
     await cluster.publish(["a", "b"], { to: [dialler] });
-    await cluster.runUntil(() => cluster.members.every((member) => differencesTold(member).length > 0));
+    await cluster.runUntil(() => cluster.members.every((member) => emittedDifferences(member).length > 0));
     await cluster.advance(10_000);
-    for (const member of cluster.members) assertEquals(differencesTold(member).length, 1, member.id);
+    for (const member of cluster.members) assertEquals(emittedDifferences(member).length, 1, member.id);
     assertEquals(cluster.sentBy(acceptor, "hello").length, 0);
   });
 }
@@ -127,12 +127,12 @@ Deno.test("SettingsDiffer: members with different limits emit one event per sett
   await cluster.runUntil(() => cluster.isConfirmed());
   await cluster.advance(60_000);
   for (const id of ["b", "c"]) {
-    assertEquals(differencesTold(cluster.of(id)), [
+    assertEquals(emittedDifferences(cluster.of(id)), [
       ["a", "maxKeysPerMember", 65_536, 100, false],
       ["a", "maxMessageBytes", 1_048_576, 65_536, false],
     ]);
   }
-  assertEquals(differencesTold(cluster.of("a")).sort(), [
+  assertEquals(emittedDifferences(cluster.of("a")).sort(), [
     ["b", "maxKeysPerMember", 100, 65_536, false],
     ["b", "maxMessageBytes", 65_536, 1_048_576, false],
     ["c", "maxKeysPerMember", 100, 65_536, false],
@@ -197,8 +197,11 @@ for (
     for (const member of cluster.members) {
       assertEquals([member.told("MemberBlocked"), member.told("SelfBlocked")], [[], []], member.id);
     }
-    assertEquals(differencesTold(cluster.of("a")).map(([peerId, name]) => [peerId, name]), [["b", setting]]);
-    assertEquals(differencesTold(cluster.of("b")).map(([, name]) => name), [setting, setting]);
+    assertEquals(emittedDifferences(cluster.of("a")).map(([peerId, name]) => [peerId, name]), [[
+      "b",
+      setting,
+    ]]);
+    assertEquals(emittedDifferences(cluster.of("b")).map(([, name]) => name), [setting, setting]);
     const reasons = cluster.of("b").told("ConflictDetected").map(({ memberId, reason }) =>
       `${memberId} ${reason}`
     );

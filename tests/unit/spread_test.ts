@@ -28,7 +28,7 @@ async function settledCluster(count: number, config = {}): Promise<TestCluster> 
   return cluster;
 }
 
-function holders(cluster: TestCluster, owner: string, key: string): number {
+function countWithKey(cluster: TestCluster, owner: string, key: string): number {
   return cluster.members.filter((member) => member.value(owner, key) !== undefined).length;
 }
 
@@ -36,7 +36,7 @@ Deno.test("spread: a set reaches every member within milliseconds, in one push p
   await using cluster = await settledCluster(8);
   cluster.of("m3").gossiper.setState("k", 1);
   await cluster.advance(ONE_HOP_MS);
-  assertEquals(holders(cluster, "m3", "k"), 8);
+  assertEquals(countWithKey(cluster, "m3", "k"), 8);
   // Time enough for each to pass it on: none does, because all have it.
   await cluster.advance(10);
   assertEquals(
@@ -52,7 +52,7 @@ Deno.test("spread: a delete and a departure are pushed like a set", async () => 
   await cluster.advance(ONE_HOP_MS);
   gossiper.deleteState("k");
   await cluster.advance(ONE_HOP_MS);
-  assertEquals(holders(cluster, "m0", "k"), 0);
+  assertEquals(countWithKey(cluster, "m0", "k"), 0);
   const stopping = gossiper.stop();
   await cluster.advance(ONE_HOP_MS);
   for (const id of ["m1", "m2", "m3"]) assertEquals(cluster.of(id).blocked, { m0: "left" });
@@ -100,10 +100,10 @@ Deno.test("spread: a lost push is repaired by a round (E5)", async () => {
   gossiper.setState("k", "the value");
   await cluster.advance(ONE_HOP_MS);
   cluster.network.setFaults({ loss: 0 });
-  assertEquals(holders(cluster, "m0", "k"), 1);
+  assertEquals(countWithKey(cluster, "m0", "k"), 1);
   const request = gossiper.setStateRequest("other", 1, { acknowledgedBy: "all" });
   await cluster.finish(request);
-  assertEquals(holders(cluster, "m0", "k"), 3);
+  assertEquals(countWithKey(cluster, "m0", "k"), 3);
 });
 
 Deno.test("spread: a push does not count as acknowledged (E5)", async () => {
@@ -187,7 +187,7 @@ Deno.test("spread: in a large cluster a set is passed on, and each member receiv
     await cluster.advance(30);
     copies += cluster.sent.filter(({ text }) => text.includes("the value")).length;
     // The rest is for the rounds.
-    assert(holders(cluster, `m${round}`, "k") > 33, `${holders(cluster, `m${round}`, "k")}`);
+    assert(countWithKey(cluster, `m${round}`, "k") > 33, `${countWithKey(cluster, `m${round}`, "k")}`);
     await cluster.advance(970);
   }
   assertLessOrEqual(copies / 5, 2 * 66);

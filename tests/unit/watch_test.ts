@@ -27,7 +27,9 @@ class CountedStream extends EventStream {
 }
 
 /** Two members; `a` has a stream without subscribers. */
-async function withUnheard(): Promise<{ cluster: TestCluster; stream: CountedStream; gossiper: Gossiper }> {
+async function withoutSubscribers(): Promise<
+  { cluster: TestCluster; stream: CountedStream; gossiper: Gossiper }
+> {
   const cluster = new TestCluster(["a", "b"]);
   const stream = new CountedStream();
   const { gossiper } = cluster.make("a", { cluster: { eventStream: stream } });
@@ -48,7 +50,7 @@ async function heartbeatsIn(cluster: TestCluster, stream: CountedStream): Promis
 const ALL = { a: INTERVALS, b: INTERVALS };
 
 Deno.test("events: heartbeats cost no event without a subscriber, and are shown all the same", async () => {
-  const { cluster, stream, gossiper } = await withUnheard();
+  const { cluster, stream, gossiper } = await withoutSubscribers();
   await using _ = cluster;
   const before = gossiper.getState(HEARTBEAT_KEY).get("b")!;
   assertEquals(await heartbeatsIn(cluster, stream), {});
@@ -59,7 +61,7 @@ Deno.test("events: heartbeats cost no event without a subscriber, and are shown 
 });
 
 Deno.test("events: changes of other keys are published without a subscriber", async () => {
-  const { cluster, stream, gossiper } = await withUnheard();
+  const { cluster, stream, gossiper } = await withoutSubscribers();
   await using _ = cluster;
   gossiper.setState("k", 1);
   assertEquals(stream.published.map(({ type }) => type).filter((type) => type === "GossipUpdate"), [
@@ -69,7 +71,7 @@ Deno.test("events: changes of other keys are published without a subscriber", as
 
 for (const types of [undefined, "GossipUpdate", ["MemberBlocked", "GossipUpdate"]] as const) {
   Deno.test(`events: a subscriber to ${types ?? "all"} gets every heartbeat, for as long as it listens`, async () => {
-    const { cluster, stream, gossiper } = await withUnheard();
+    const { cluster, stream, gossiper } = await withoutSubscribers();
     await using _ = cluster;
     const over = new AbortController();
     const listening = Array.fromAsync(gossiper.events.subscribe(types, over));
@@ -85,7 +87,7 @@ for (const types of [undefined, "GossipUpdate", ["MemberBlocked", "GossipUpdate"
 }
 
 Deno.test("events: a subscriber to other types gets no heartbeats, and none are made for it", async () => {
-  const { cluster, stream, gossiper } = await withUnheard();
+  const { cluster, stream, gossiper } = await withoutSubscribers();
   await using _ = cluster;
   const reader = gossiper.events.subscribe(["MemberBlocked", "PhaseChanged"]).getReader();
   assertEquals(await heartbeatsIn(cluster, stream), {});
@@ -93,7 +95,7 @@ Deno.test("events: a subscriber to other types gets no heartbeats, and none are 
 });
 
 Deno.test("watch: the heartbeat key emits every count while it is watched, and none after", async () => {
-  const { cluster, stream, gossiper } = await withUnheard();
+  const { cluster, stream, gossiper } = await withoutSubscribers();
   await using _ = cluster;
   const over = new AbortController();
   const watching = Array.fromAsync(gossiper.watch(HEARTBEAT_KEY, over));
@@ -112,7 +114,7 @@ Deno.test("watch: the heartbeat key emits every count while it is watched, and n
 });
 
 Deno.test("watch: another key emits no heartbeat, nor does a watch that has ended from the start", async () => {
-  const { cluster, stream, gossiper } = await withUnheard();
+  const { cluster, stream, gossiper } = await withoutSubscribers();
   await using _ = cluster;
   const other = gossiper.watch("k").getReader();
   await Array.fromAsync(gossiper.watch(HEARTBEAT_KEY, { signal: AbortSignal.abort() })).catch(() => {});

@@ -193,8 +193,8 @@ export class Oracle {
   }
 
   #logOf(id: string, life: Life): LifeLog {
-    const lives = getOrMake(this.#lives, id, () => new Map<Life, LifeLog>());
-    return getOrMake(lives, life, () => ({ byKey: new Map(), count: 0 }));
+    const incarnations = getOrMake(this.#lives, id, () => new Map<Life, LifeLog>());
+    return getOrMake(incarnations, life, () => ({ byKey: new Map(), count: 0 }));
   }
 
   /** Statistics are set without an event, and the owner's own count is the true one. */

@@ -32,8 +32,8 @@ export function run(seed: number, { rageMs, signed = false, lines = 60 }: RunOpt
     }
   } catch (error) {
     const reason = error instanceof Error ? error.message : `${error}`;
-    const story = world.trace.slice(-lines).map((line) => line()).join("\n");
-    throw new Error(`seed ${seed}${signed ? ", signed" : ""}: ${reason}\n${world.setting}\n${story}`, {
+    const trace = world.trace.slice(-lines).map((line) => line()).join("\n");
+    throw new Error(`seed ${seed}${signed ? ", signed" : ""}: ${reason}\n${world.setting}\n${trace}`, {
       cause: error,
     });
   }

@@ -20,9 +20,9 @@ function held(): MemberState {
 
 /** The claim of a delta of the stored incarnation, as pairs of key and number. */
 function claimed(entries: readonly SentEntry[], more: Partial<MemberDelta> = {}): string | undefined {
-  const told = { ...memberDelta("m", LIFE, entries), ...more };
-  const claim = claimOf(told, held());
-  if (claim) assertEquals([claim.id, claim.life], ["m", told.life]);
+  const delta = { ...memberDelta("m", LIFE, entries), ...more };
+  const claim = claimOf(delta, held());
+  if (claim) assertEquals([claim.id, claim.life], ["m", delta.life]);
   return claim && `${claim.number}: ${claim.entries.map(({ key, number }) => `${key}${number}`).join(" ")}`;
 }
 
@@ -50,11 +50,11 @@ Deno.test("claimOf: is empty for an earlier incarnation, and is the delta alone 
 });
 
 Deno.test("claimOf: is the delta for an unknown member, and empty for an unversioned one", () => {
-  const told = memberDelta("m", LIFE, [entry("w", 1, 1), entry("v", 2, 1)]);
-  assertEquals(claimOf(told, undefined)?.entries.map(({ key }) => key), ["w", "v"]);
-  assertEquals(claimOf({ ...told, reset: true }, undefined)?.number, 2);
-  assertEquals(claimOf({ ...told, after: 1 }, undefined), undefined);
-  assertEquals(claimOf({ ...told, life: FOREIGN_LIFE }, undefined), undefined);
+  const delta = memberDelta("m", LIFE, [entry("w", 1, 1), entry("v", 2, 1)]);
+  assertEquals(claimOf(delta, undefined)?.entries.map(({ key }) => key), ["w", "v"]);
+  assertEquals(claimOf({ ...delta, reset: true }, undefined)?.number, 2);
+  assertEquals(claimOf({ ...delta, after: 1 }, undefined), undefined);
+  assertEquals(claimOf({ ...delta, life: FOREIGN_LIFE }, undefined), undefined);
 });
 
 Deno.test("claimOf: is the whole reset alone, and empty for a part or an older state (E8)", () => {

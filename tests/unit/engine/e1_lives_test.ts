@@ -31,7 +31,7 @@ function membersOf(deltas: readonly { readonly id: string }[]): string[] {
 }
 
 /** Delivers a higher incarnation of an engine's own id. */
-function tellHigher(engine: Engine, clock: TestClock): void {
+function sendHigherIncarnation(engine: Engine, clock: TestClock): void {
   const higher = makeLife(lifeStartMs(engine.life) + 10, 0.5);
   tell(engine, "b", memberDelta(engine.id, higher, [entry("k", 1, "other")]), clock);
 }
@@ -147,35 +147,35 @@ Deno.test("incarnation: a member restarted with its clock set back learns of its
 });
 
 Deno.test("incarnation: an owner that learns of a higher one draws one above it, with a random part of its own (E1)", () => {
-  const lives = [0.1, 0.9].map((random) => {
+  const incarnations = [0.1, 0.9].map((random) => {
     const clock = new TestClock();
     const [a] = makePair(clock, { random });
-    const told = lifeAt(clock, 5_000);
-    tell(a, "b", memberDelta("a", told, [entry("k", 1, 1)]), clock);
-    assertGreater(a.life, told);
-    assertEquals(lifeStartMs(a.life), lifeStartMs(told) + 1);
+    const claimed = lifeAt(clock, 5_000);
+    tell(a, "b", memberDelta("a", claimed, [entry("k", 1, 1)]), clock);
+    assertGreater(a.life, claimed);
+    assertEquals(lifeStartMs(a.life), lifeStartMs(claimed) + 1);
     assertEquals(eventsOf(a).of("LifeRenewed"), [{ type: "LifeRenewed", life: a.life }]);
     return a.life;
   });
   // Two processes that learn of the same incarnation must not draw the same one.
-  assertNotEquals(lives[0], lives[1]);
+  assertNotEquals(incarnations[0], incarnations[1]);
 });
 
 Deno.test("incarnation: an owner learns of a higher one from a handshake, a delta and an answer alike (E1)", () => {
   for (const way of ["greeting", "delta", "answer", "empty delta"] as const) {
     const clock = new TestClock();
     const [a] = makePair(clock);
-    const told = lifeAt(clock, 5);
+    const claimed = lifeAt(clock, 5);
     const sent = a.disseminate("b").sent;
     if (way === "greeting") {
-      const { refusal } = note(a, a.greeted({ id: "a", life: told, digest: "", active: "" }, clock.now));
+      const { refusal } = note(a, a.greeted({ id: "a", life: claimed, digest: "", active: "" }, clock.now));
       assertEquals(refusal, "id_conflict");
     } else if (way === "answer") {
-      note(a, a.handleAck(sent, new Map([["a", { life: told, number: 4 }]]), clock.now));
+      note(a, a.handleAck(sent, new Map([["a", { life: claimed, number: 4 }]]), clock.now));
     } else {
-      tell(a, "b", memberDelta("a", told, way === "delta" ? [entry("k", 1, 1)] : []), clock);
+      tell(a, "b", memberDelta("a", claimed, way === "delta" ? [entry("k", 1, 1)] : []), clock);
     }
-    assertGreater(a.life, told, way);
+    assertGreater(a.life, claimed, way);
   }
 });
 
@@ -213,7 +213,7 @@ Deno.test("incarnation: a renewed one sets every live key again, from number 1, 
   a.delete("gone", clock.now);
   settle([a, b], { clock });
   clock.advance(40);
-  tellHigher(a, clock);
+  sendHigherIncarnation(a, clock);
   assertEquals(
     a.entriesOf("a").map(({ key, number, value, timestampMs }) => [key, number, value, timestampMs]),
     [["y", 1, 2, clock.wallMs], ["x", 2, 4, clock.wallMs]],
@@ -232,7 +232,7 @@ Deno.test("incarnation: a late acknowledgement of the earlier one does not count
   set(a, "x", 1, clock);
   set(a, "y", 1, clock);
   const { sent } = a.disseminate("b");
-  tellHigher(a, clock);
+  sendHigherIncarnation(a, clock);
   note(a, a.handleAck(sent, new Map(), clock.now));
   assertEquals(a.acknowledgedBy(1), 0);
   assertEquals(membersOf(a.disseminate("b").delta.members), ["a"]);
@@ -244,13 +244,13 @@ Deno.test("identity conflict: of false claims, two in half of heartbeatExpiratio
   const clock = new TestClock();
   const [a, b] = makePair(clock, { settings: { heartbeatExpiration: 1_000 } });
   for (let times = 1; times <= 2; times++) {
-    tellHigher(a, clock);
+    sendHigherIncarnation(a, clock);
     clock.advance(100);
     assertEquals(eventsOf(a).of("LifeRenewed").length, times);
   }
   const { life } = a;
   eventsOf(a).clear();
-  for (let times = 0; times < 5; times++) tellHigher(a, clock);
+  for (let times = 0; times < 5; times++) sendHigherIncarnation(a, clock);
   assertEquals([a.silenced, a.life], [false, life]);
   assertEquals(eventsOf(a).all, [{ type: "ConflictDetected", memberId: "a", reason: "identity" }]);
   // It continues, and begins a later incarnation as soon as it may.
@@ -259,7 +259,7 @@ Deno.test("identity conflict: of false claims, two in half of heartbeatExpiratio
   exchange(a, b, { clock });
   assertEquals(valueOf(b, "a", "k"), 1);
   clock.advance(400);
-  tellHigher(a, clock);
+  sendHigherIncarnation(a, clock);
   assertGreater(a.life, life);
 });
 
@@ -333,12 +333,12 @@ Deno.test("identity conflict: higher incarnations more than a quarter of heartbe
   const clock = new TestClock();
   const [a] = makePair(clock, { settings: { heartbeatExpiration: 1_000 } });
   for (let times = 0; times < 12; times++) {
-    tellHigher(a, clock);
+    sendHigherIncarnation(a, clock);
     clock.advance(500);
   }
   assertEquals([eventsOf(a).of("ConflictDetected"), eventsOf(a).of("LifeRenewed").length], [[], 12]);
   for (let times = 0; times < 12; times++) {
-    tellHigher(a, clock);
+    sendHigherIncarnation(a, clock);
     clock.advance(250);
   }
   assertEquals([eventsOf(a).of("ConflictDetected").length, eventsOf(a).of("LifeRenewed").length], [3, 24]);
@@ -405,16 +405,16 @@ Deno.test("identity conflict: two processes with one id that share no peer both 
   const second = makeEngine("twin", clock, { life: lifeAt(clock, 7), random: 0.75 });
   note(second, second.setTopology({ members: ids, blocked: [] }, clock.now));
   const sides = [[first, p!], [second, q!]] as const;
-  const greetedIn = new Map<Engine, string>();
+  const handshakeIncarnation = new Map<Engine, string>();
   greet(p!, q!, clock);
   for (let round = 0; round < 100; round++) {
     for (const [twin, peer] of sides) {
       note(twin, twin.countHeartbeat({}, clock.now));
       // As in the gossiper: a connection is valid for the incarnation of its handshake.
-      if (greetedIn.get(twin) === twin.life) exchange(twin, peer, { clock });
+      if (handshakeIncarnation.get(twin) === twin.life) exchange(twin, peer, { clock });
       else if (greet(twin, peer, clock).byB === "id_conflict") {
         note(twin, twin.toldLife(peer.latestLife("twin")!, clock.now));
-      } else greetedIn.set(twin, twin.life);
+      } else handshakeIncarnation.set(twin, twin.life);
     }
     exchange(p!, q!, { clock });
     clock.advance(300);

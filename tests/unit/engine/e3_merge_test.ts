@@ -19,26 +19,26 @@ const clock = new TestClock();
 const LIFE = makeLife(clock.wallMs, 0.5);
 
 /** An engine with x under 3 and y under 5 of b. */
-function holder() {
+function makeWithState() {
   const [a] = makeCluster(["a", "b", "c"], clock);
   tell(a, "c", memberDelta("b", LIFE, [entry("x", 3, "held"), entry("y", 5, "held")]), clock);
   eventsOf(a).clear();
   return a;
 }
 
-function conflicts(a: ReturnType<typeof holder>): readonly ConflictDetected[] {
+function conflicts(a: ReturnType<typeof makeWithState>): readonly ConflictDetected[] {
   return eventsOf(a).of("ConflictDetected");
 }
 
 Deno.test("merge: for each key of a member the higher number wins (E3)", () => {
-  const a = holder();
+  const a = makeWithState();
   tell(a, "c", memberDelta("b", LIFE, [entry("x", 6, "new")], { after: 5 }), clock);
   assertEquals([valueOf(a, "b", "x"), valueOf(a, "b", "y")], ["new", "held"]);
   assertEquals(a.get("b", "x")?.number, 6);
 });
 
 Deno.test("merge: ignores a lower number, without an event (E3)", () => {
-  const a = holder();
+  const a = makeWithState();
   const old = memberDelta("b", LIFE, [entry("x", 2, "old"), entry("y", 4, "old")]);
   assertEquals(tell(a, "c", old, clock), new Map());
   assertEquals([valueOf(a, "b", "x"), valueOf(a, "b", "y")], ["held", "held"]);
@@ -46,14 +46,14 @@ Deno.test("merge: ignores a lower number, without an event (E3)", () => {
 });
 
 Deno.test("merge: ignores an equal number with an equal value, without an event (E3)", () => {
-  const a = holder();
+  const a = makeWithState();
   tell(a, "c", memberDelta("b", LIFE, [entry("x", 3, "held"), entry("y", 5, "held")]), clock);
   assertEquals(a.holdOf("b"), { life: LIFE, number: 5 });
   assertEquals([conflicts(a), eventsOf(a).of("GossipUpdate")], [[], []]);
 });
 
 Deno.test("merge: ignores an equal number with another value, and emits ConflictDetected (E3)", () => {
-  const a = holder();
+  const a = makeWithState();
   tell(a, "c", memberDelta("b", LIFE, [entry("x", 3, "other"), entry("y", 5, "held")]), clock);
   assertEquals(valueOf(a, "b", "x"), "held");
   assertEquals(conflicts(a), [
@@ -65,7 +65,7 @@ Deno.test("merge: ignores an equal number with another value, and emits Conflict
 Deno.test("merge: another type, or a deletion, under an equal number is another value (E3)", () => {
   const others: SentEntry[] = [{ ...entry("y", 5, "held"), type: TYPE.heartbeat }, tombstone("y", 5)];
   for (const other of others) {
-    const a = holder();
+    const a = makeWithState();
     tell(a, "c", memberDelta("b", LIFE, [entry("x", 3, "held"), other]), clock);
     assertEquals(valueOf(a, "b", "y"), "held");
     assertEquals(conflicts(a).map(({ key }) => key), ["y"]);
@@ -73,14 +73,14 @@ Deno.test("merge: another type, or a deletion, under an equal number is another 
 });
 
 Deno.test("merge: takes the newer entries of a message that also has a conflicting one (E3)", () => {
-  const a = holder();
+  const a = makeWithState();
   tell(a, "c", memberDelta("b", LIFE, [entry("x", 3, "other"), entry("y", 6, "new")]), clock);
   assertEquals([valueOf(a, "b", "x"), valueOf(a, "b", "y")], ["held", "new"]);
   assertEquals(conflicts(a).map(({ key }) => key), ["x"]);
 });
 
 Deno.test("merge: equal numbers of different incarnations or members are no conflict (E3)", () => {
-  const a = holder();
+  const a = makeWithState();
   tell(a, "c", memberDelta("c", LIFE, [entry("x", 3, "of c")]), clock);
   tell(a, "c", memberDelta("b", makeLife(clock.wallMs - 1, 0.5), [entry("x", 3, "earlier life")]), clock);
   tell(a, "c", memberDelta("b", makeLife(clock.wallMs + 1, 0.5), [entry("x", 3, "later life")]), clock);

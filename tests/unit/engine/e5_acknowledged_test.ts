@@ -18,7 +18,7 @@ import {
 } from "./harness.ts";
 
 /** The next delta by member, its start and its numbers. */
-function told(from: Engine, to: string): string {
+function nextDelta(from: Engine, to: string): string {
   return from.disseminate(to).delta.members
     .map(({ id, after, entries }) => `${id}>${after}:${entries.map(({ number }) => number).join()}`).join(
       " ",
@@ -29,7 +29,7 @@ Deno.test("acknowledgement: entries that were only prepared do not count, and ar
   const clock = new TestClock();
   const [a] = makePair(clock);
   set(a, "x", 1, clock);
-  assertEquals([told(a, "b"), told(a, "b"), told(a, "b")], ["a>0:1", "a>0:1", "a>0:1"]);
+  assertEquals([nextDelta(a, "b"), nextDelta(a, "b"), nextDelta(a, "b")], ["a>0:1", "a>0:1", "a>0:1"]);
   assertEquals([a.acknowledgedBy(1), a.phase], [0, "diffusing"]);
 });
 
@@ -41,7 +41,7 @@ Deno.test("acknowledgement: a lost request is sent again in the next round (E5)"
   assertEquals(valueOf(b, "a", "x"), undefined);
   exchange(a, b, { clock });
   assertEquals(valueOf(b, "a", "x"), 1);
-  assertEquals([told(a, "b"), a.acknowledgedBy(1)], ["", 1]);
+  assertEquals([nextDelta(a, "b"), a.acknowledgedBy(1)], ["", 1]);
 });
 
 Deno.test("acknowledgement: after a lost reply both request and reply are sent again (E5)", () => {
@@ -50,9 +50,14 @@ Deno.test("acknowledgement: after a lost reply both request and reply are sent a
   set(a, "x", 1, clock);
   set(b, "y", 1, clock);
   exchange(a, b, { clock, lose: "reply" });
-  assertEquals([told(a, "b"), told(b, "a")], ["a>0:1", "b>0:1"]);
+  assertEquals([nextDelta(a, "b"), nextDelta(b, "a")], ["a>0:1", "b>0:1"]);
   exchange(a, b, { clock });
-  assertEquals([valueOf(b, "a", "x"), valueOf(a, "b", "y"), told(a, "b"), told(b, "a")], [1, 1, "", ""]);
+  assertEquals([valueOf(b, "a", "x"), valueOf(a, "b", "y"), nextDelta(a, "b"), nextDelta(b, "a")], [
+    1,
+    1,
+    "",
+    "",
+  ]);
 });
 
 Deno.test("acknowledgement: a lost one causes only the reply's entries to be sent again (E5)", () => {
@@ -61,11 +66,11 @@ Deno.test("acknowledgement: a lost one causes only the reply's entries to be sen
   set(a, "x", 1, clock);
   set(b, "y", 1, clock);
   exchange(a, b, { clock, lose: "ack" });
-  assertEquals([told(a, "b"), told(b, "a")], ["", "b>0:1"]);
+  assertEquals([nextDelta(a, "b"), nextDelta(b, "a")], ["", "b>0:1"]);
   set(b, "z", 2, clock);
   const { reply } = exchange(a, b, { clock });
   assertEquals(reply?.delta.members.map(({ id, after }) => [id, after]), [["b", 0]]);
-  assertEquals([told(a, "b"), told(b, "a")], ["", ""]);
+  assertEquals([nextDelta(a, "b"), nextDelta(b, "a")], ["", ""]);
 });
 
 Deno.test("acknowledgement: an equal digest in the next request replaces a lost one (E12)", () => {
@@ -77,9 +82,9 @@ Deno.test("acknowledgement: an equal digest in the next request replaces a lost 
   settle([a, b], { clock });
   set(b, "y", 1, clock);
   exchange(a, b, { clock, lose: "ack" });
-  assertEquals([told(b, "a"), b.acknowledgedBy(2)], ["b>1:2", 0]);
+  assertEquals([nextDelta(b, "a"), b.acknowledgedBy(2)], ["b>1:2", 0]);
   const { reply } = exchange(a, b, { clock });
-  assertEquals([reply?.delta.members.length, told(b, "a"), b.acknowledgedBy(2)], [0, "", 1]);
+  assertEquals([reply?.delta.members.length, nextDelta(b, "a"), b.acknowledgedBy(2)], [0, "", 1]);
   set(b, "z", 2, clock);
   assertEquals([b.acknowledgedBy(2), b.acknowledgedBy(3)], [1, 0]);
 });
@@ -90,9 +95,9 @@ Deno.test("acknowledgement: an equal digest in a handshake replaces every one (E
   for (const engine of [a, b]) note(engine, engine.countHeartbeat({}, clock.now));
   settle([a, b], { clock });
   note(b, b.countHeartbeat({ worker: 1 }, clock.now));
-  assertEquals([told(b, "a"), b.phase], ["b>2:3", "diffusing"]);
+  assertEquals([nextDelta(b, "a"), b.phase], ["b>2:3", "diffusing"]);
   note(b, b.greeted({ id: "a", life: a.life, digest: b.digest, active: b.active }, clock.now));
-  assertEquals([told(b, "a"), b.phase], ["", "confirmed"]);
+  assertEquals([nextDelta(b, "a"), b.phase], ["", "confirmed"]);
 });
 
 Deno.test("acknowledgement: counts however late it comes, but only for its own entries (E5)", () => {
@@ -105,9 +110,9 @@ Deno.test("acknowledgement: counts however late it comes, but only for its own e
   set(a, "z", 1, clock);
   clock.advance(60_000);
   note(a, a.handleAck(first, new Map(), clock.now));
-  assertEquals([told(a, "b"), a.acknowledgedBy(1), a.acknowledgedBy(2)], ["a>1:2,3", 1, 0]);
+  assertEquals([nextDelta(a, "b"), a.acknowledgedBy(1), a.acknowledgedBy(2)], ["a>1:2,3", 1, 0]);
   note(a, a.handleAck(second, new Map(), clock.now));
-  assertEquals([told(a, "b"), a.acknowledgedBy(2), a.acknowledgedBy(3)], ["a>2:3", 1, 0]);
+  assertEquals([nextDelta(a, "b"), a.acknowledgedBy(2), a.acknowledgedBy(3)], ["a>2:3", 1, 0]);
   settle([a, b], { clock });
   assertEquals(a.acknowledgedBy(3), 1);
 });
@@ -121,11 +126,11 @@ Deno.test("acknowledgement: a late one of less does not lower a later one (E5)",
   const second = a.disseminate("b").sent;
   note(a, a.handleAck(second, new Map(), clock.now));
   note(a, a.handleAck(first, new Map(), clock.now));
-  assertEquals([told(a, "b"), a.acknowledgedBy(2)], ["", 1]);
+  assertEquals([nextDelta(a, "b"), a.acknowledgedBy(2)], ["", 1]);
   set(a, "z", 1, clock);
-  assertEquals(told(a, "b"), "a>2:3");
+  assertEquals(nextDelta(a, "b"), "a>2:3");
   note(a, a.handleAck(first, new Map(), clock.now));
-  assertEquals([told(a, "b"), a.acknowledgedBy(2)], ["a>2:3", 1]);
+  assertEquals([nextDelta(a, "b"), a.acknowledgedBy(2)], ["a>2:3", 1]);
 });
 
 Deno.test("acknowledgement: a late one of less does not lower what repaired a gap (E5)", () => {
@@ -135,12 +140,12 @@ Deno.test("acknowledgement: a late one of less does not lower what repaired a ga
   const first = a.disseminate("b").sent;
   set(a, "y", 1, clock);
   note(a, a.handleAck(a.disseminate("b").sent, new Map([["a", { life: a.life, number: 0 }]]), clock.now));
-  assertEquals(told(a, "b"), "a>0:1,2");
+  assertEquals(nextDelta(a, "b"), "a>0:1,2");
   const filling = a.disseminate("b").sent;
   set(a, "z", 1, clock);
   note(a, a.handleAck(filling, new Map(), clock.now));
   note(a, a.handleAck(first, new Map(), clock.now));
-  assertEquals([told(a, "b"), a.acknowledgedBy(2)], ["a>2:3", 1]);
+  assertEquals([nextDelta(a, "b"), a.acknowledgedBy(2)], ["a>2:3", 1]);
 });
 
 Deno.test("acknowledgement: those of a process do not count after a report of a later one under its id (E5)", () => {
@@ -161,7 +166,7 @@ Deno.test("acknowledgement: a repeated one counts once (E5)", () => {
   set(a, "x", 1, clock);
   const { sent } = a.disseminate("b");
   for (let times = 0; times < 3; times++) note(a, a.handleAck(sent, new Map(), clock.now));
-  assertEquals([told(a, "b"), a.acknowledgedBy(1)], ["", 1]);
+  assertEquals([nextDelta(a, "b"), a.acknowledgedBy(1)], ["", 1]);
 });
 
 Deno.test("acknowledgement: state sent to one peer is not recorded for another (E5)", () => {
@@ -171,7 +176,12 @@ Deno.test("acknowledgement: state sent to one peer is not recorded for another (
   greet(a, c!, clock);
   set(a, "x", 1, clock);
   note(a, a.handleAck(a.disseminate("b").sent, new Map(), clock.now));
-  assertEquals([told(a, "b"), told(a, "c"), a.acknowledgedBy(1), a.phase], ["", "a>0:1", 1, "diffusing"]);
+  assertEquals([nextDelta(a, "b"), nextDelta(a, "c"), a.acknowledgedBy(1), a.phase], [
+    "",
+    "a>0:1",
+    1,
+    "diffusing",
+  ]);
 });
 
 Deno.test("acknowledgement: a peer that reports a version never sent to it raises nothing (E5)", () => {
@@ -181,7 +191,11 @@ Deno.test("acknowledgement: a peer that reports a version never sent to it raise
   for (const key of ["x", "y", "z"]) set(a, key, 1, clock);
   for (const number of [3, 2, 1]) {
     note(a, a.handleAck(empty, new Map([["a", { life: a.life, number }]]), clock.now));
-    assertEquals([told(a, "b"), a.acknowledgedBy(1), a.phase], ["a>0:1,2,3", 0, "diffusing"], `${number}`);
+    assertEquals(
+      [nextDelta(a, "b"), a.acknowledgedBy(1), a.phase],
+      ["a>0:1,2,3", 0, "diffusing"],
+      `${number}`,
+    );
   }
 });
 
@@ -194,7 +208,11 @@ Deno.test("acknowledgement: a peer that reports more than was sent is believed u
     set(a, "y", 1, clock);
     set(a, "z", 1, clock);
     note(a, a.handleAck(sent, new Map([["a", { life: a.life, number }]]), clock.now));
-    assertEquals([told(a, "b"), a.acknowledgedBy(1), a.acknowledgedBy(2)], ["a>1:2,3", 1, 0], `${number}`);
+    assertEquals(
+      [nextDelta(a, "b"), a.acknowledgedBy(1), a.acknowledgedBy(2)],
+      ["a>1:2,3", 1, 0],
+      `${number}`,
+    );
   }
 });
 
@@ -207,7 +225,7 @@ Deno.test("acknowledgement: the rules hold for other members' state too (E5)", (
   tell(a, "c", memberDelta("c", life, [entry("x", 1, 1), entry("y", 2, 1)]), clock);
   for (const number of [9, 2, 1]) {
     note(a, a.handleAck(empty, new Map([["c", { life, number }]]), clock.now));
-    assertEquals(told(a, "b"), "c>0:1,2", `${number}`);
+    assertEquals(nextDelta(a, "b"), "c>0:1,2", `${number}`);
   }
 });
 
@@ -220,7 +238,7 @@ Deno.test("acknowledgement: of several members, those without a reported version
   tell(a, "c", memberDelta("c", life, [entry("x", 1, 1), entry("y", 2, 1)]), clock);
   const { sent } = a.disseminate("b");
   note(a, a.handleAck(sent, new Map([["c", { life, number: 1 }]]), clock.now));
-  assertEquals(told(a, "b"), "c>1:2");
+  assertEquals(nextDelta(a, "b"), "c>1:2");
 });
 
 Deno.test("acknowledgement: a number from the peer's earlier incarnation does not count in its next (E5)", () => {
@@ -235,7 +253,7 @@ Deno.test("acknowledgement: a number from the peer's earlier incarnation does no
   greet(again, a, clock);
   // The reply of the earlier process arrives only now.
   note(a, a.handleAck(sent, new Map(), clock.now));
-  assertEquals([told(a, "b"), a.acknowledgedBy(1)], ["a>0:1,2", 0]);
+  assertEquals([nextDelta(a, "b"), a.acknowledgedBy(1)], ["a>0:1,2", 0]);
 });
 
 Deno.test("acknowledgement: a peer's versions do not count after any report of its later incarnation (E5)", () => {
@@ -258,7 +276,7 @@ Deno.test("handshake: a second one in one incarnation changes no known version (
   exchange(a, b, { clock });
   set(a, "y", 1, clock);
   greet(a, b, clock);
-  assertEquals([told(a, "b"), a.acknowledgedBy(1)], ["a>1:2", 1]);
+  assertEquals([nextDelta(a, "b"), a.acknowledgedBy(1)], ["a>1:2", 1]);
 });
 
 Deno.test("acknowledgement: state that a peer itself sent is not sent back to it (E5)", () => {
@@ -268,13 +286,13 @@ Deno.test("acknowledgement: state that a peer itself sent is not sent back to it
   const life = makeLife(clock.wallMs, 0.5);
   tell(a, "b", memberDelta("c", life, [entry("x", 1, 1)]), clock);
   tell(a, "b", memberDelta("b", b!.life, [entry("x", 1, 1)]), clock);
-  assertEquals(told(a, "b"), "");
-  assertEquals(told(a, c!.id), "b>0:1");
+  assertEquals(nextDelta(a, "b"), "");
+  assertEquals(nextDelta(a, c!.id), "b>0:1");
   // Both are pending, and one of the peers sends it.
   tell(a, "d", memberDelta("c", life, [entry("y", 2, 1)], { after: 1 }), clock);
-  assertEquals(told(a, "b"), "c>1:2");
+  assertEquals(nextDelta(a, "b"), "c>1:2");
   tell(a, "b", memberDelta("c", life, [entry("y", 2, 1)], { after: 1 }), clock);
-  assertEquals(told(a, "b"), "");
+  assertEquals(nextDelta(a, "b"), "");
 });
 
 Deno.test("acknowledgement: after any losses both sides converge and know it (E5)", () => {
@@ -332,7 +350,7 @@ Deno.test("acknowledgement: a forgotten pending member does not count as acknowl
     if (id !== "p1") note(a, a.handleAck(a.disseminate(id).sent, new Map(), clock.now));
   }
   tell(a, "p1", [], clock);
-  assertEquals(told(a, "p1"), "");
+  assertEquals(nextDelta(a, "p1"), "");
   assertEquals([a.isAcknowledgedBy("p1", 1), a.phase], [false, "diffusing"]);
   // Its equal digest shows that it has the state.
   agree("p1");

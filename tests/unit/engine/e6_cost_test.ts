@@ -127,8 +127,8 @@ function largeCluster(clock: TestClock): Engine {
   a.setTopology({ members: ids, blocked: [] }, clock.now);
   greet(a, b, clock);
   const life = makeLife(clock.wallMs, 0.5);
-  const told = ids.slice(2).map((id) => memberDelta(id, life, [entry("x", 1, 1), entry("y", 2, 2)]));
-  tell(a, "b", told, clock);
+  const deltas = ids.slice(2).map((id) => memberDelta(id, life, [entry("x", 1, 1), entry("y", 2, 2)]));
+  tell(a, "b", deltas, clock);
   return a;
 }
 
@@ -222,12 +222,15 @@ Deno.test("cost: that of a delta grows with the changes (E6)", () => {
   const life = makeLife(clock.wallMs, 0.5);
   for (const changes of [1, 10, 100]) {
     const number = 2 + changes;
-    const told = Array.from(
+    const deltas = Array.from(
       { length: changes },
       (_, index) => memberDelta(`m${index}`, life, [entry("x", number, number)], { after: 2 }),
     );
     tell(a, "b", memberDelta("b", makeLife(clock.wallMs, 0.5), [heartbeat(number)]), clock);
-    note(a, a.applyIncoming("someone", { members: told, digest: "", active: "", partial: true }, clock.now));
+    note(
+      a,
+      a.applyIncoming("someone", { members: deltas, digest: "", active: "", partial: true }, clock.now),
+    );
     const work = workOf(() => assertEquals(a.disseminate("b").delta.members.length, changes));
     assertLessOrEqual(work.changed, changes + 2);
     assertLessOrEqual(work.deltas, 2 * changes + 3);
@@ -242,14 +245,14 @@ Deno.test("cost: that of a delta depends on the changed keys, not on all keys (E
   for (let key = 0; key < 2_000; key++) set(a, `k${key}`, key, clock);
   settle([a, b], { clock });
   set(a, "k5", "new", clock);
-  let looked = 0;
+  let reads = 0;
   for (const { key } of a.entriesOf("a")) {
     const kept = a.get("a", key)!;
     const { number } = kept;
-    Object.defineProperty(kept, "number", { get: () => (looked++, number) });
+    Object.defineProperty(kept, "number", { get: () => (reads++, number) });
   }
   assertEquals(a.disseminate("b").delta.members[0]?.entries.map(({ key }) => key), ["k5"]);
-  assert(looked > 0 && looked < 12, `${looked} entries were looked at`);
+  assert(reads > 0 && reads < 12, `${reads} entries were read`);
 });
 
 Deno.test("cost: a block or a release reads no other member, at 10,000 members (E6)", () => {
@@ -297,8 +300,8 @@ Deno.test("cost: heartbeats need no delta, also after a forgotten tombstone or a
 
 /** Makes a peer lack everything that it had acknowledged. */
 function loseAll(a: Engine, peer: string, clock: TestClock): void {
-  for (let told = a.disseminate(peer); told.delta.members.length > 0; told = a.disseminate(peer)) {
-    note(a, a.handleAck(told.sent, new Map(), clock.now));
+  for (let next = a.disseminate(peer); next.delta.members.length > 0; next = a.disseminate(peer)) {
+    note(a, a.handleAck(next.sent, new Map(), clock.now));
   }
   const delta = { members: [], digest: "0".repeat(16), active: a.active, partial: false };
   note(a, a.applyIncoming(peer, delta, clock.now));

@@ -165,13 +165,13 @@ Deno.test("disseminate: with gossipMaxSend 1 the own state and that of others al
   const clock = new TestClock();
   const { a, b, others } = pairAmong(4, clock, { gossipMaxSend: 1 });
   const owners = new Owners(clock);
-  const told: string[] = [];
+  const sentIds: string[] = [];
   for (let round = 0; round < 8; round++) {
     set(a, "own", round, clock);
     owners.change(a, others);
-    told.push(...idsOf(exchange(a, b, { clock }).request));
+    sentIds.push(...idsOf(exchange(a, b, { clock }).request));
   }
-  assertEquals(told, ["a", "m0", "a", "m1", "a", "m2", "a", "m3"]);
+  assertEquals(sentIds, ["a", "m0", "a", "m1", "a", "m2", "a", "m3"]);
 });
 
 Deno.test("starvation: no member starves where everything changes all the time, with any gossipMaxSend (E7)", () => {
@@ -218,9 +218,9 @@ Deno.test("starvation: state without room is sent in later messages, though noth
     const clock = new TestClock();
     const { a, b, others } = pairAmong(20, clock, { gossipMaxSend: 4 });
     new Owners(clock, makeEntry).change(a, others);
-    const told: number[] = [];
-    for (let round = 0; round < 7; round++) told.push(exchange(a, b, { clock }).request.members.length);
-    assertEquals([told, others.filter((id) => b.holdOf(id)?.number !== 1)], [[4, 4, 4, 4, 4, 0, 0], []]);
+    const counts: number[] = [];
+    for (let round = 0; round < 7; round++) counts.push(exchange(a, b, { clock }).request.members.length);
+    assertEquals([counts, others.filter((id) => b.holdOf(id)?.number !== 1)], [[4, 4, 4, 4, 4, 0, 0], []]);
   }
 });
 
@@ -369,20 +369,20 @@ Deno.test("ask: a member that the peer asks for is sent from the peer's version,
   const life = makeLife(clock.wallMs, 0.5);
   const owners = new Owners(clock);
   for (let change = 0; change < 2; change++) owners.change(a, others);
-  const told = (asked: ReadonlyMap<string, Hold>) =>
+  const sentFor = (asked: ReadonlyMap<string, Hold>) =>
     note(a, a.disseminate("b", { asked })).delta.members.map(({ id, after }) => `${id} after ${after}`);
-  assertEquals(told(new Map()).slice(1), ["m19 after 0", "m18 after 0", "m17 after 0"]);
+  assertEquals(sentFor(new Map()).slice(1), ["m19 after 0", "m18 after 0", "m17 after 0"]);
   const asked = new Map([["m7", { life, number: 1 }], ["m3", { life: FOREIGN_LIFE, number: 0 }]]);
-  assertEquals(told(asked).slice(1), ["m19 after 0", "m7 after 1", "m3 after 0"]);
+  assertEquals(sentFor(asked).slice(1), ["m19 after 0", "m7 after 1", "m3 after 0"]);
   // An ask for more than half of the slots is ignored beyond them.
   const all = new Map(others.map((id) => [id, { life, number: 1 }]));
-  assertEquals(told(all).slice(1), ["m19 after 0", "m0 after 1", "m1 after 1"]);
+  assertEquals(sentFor(all).slice(1), ["m19 after 0", "m0 after 1", "m1 after 1"]);
   // State that the peer has already, and an unknown member, cause no delta.
   const idle = new Map([["m7", { life, number: 2 }], ["who", { life, number: 0 }], ["a", {
     life,
     number: 0,
   }]]);
-  assertEquals(told(idle).slice(1), ["m19 after 0", "m18 after 0", "m17 after 0"]);
+  assertEquals(sentFor(idle).slice(1), ["m19 after 0", "m18 after 0", "m17 after 0"]);
 });
 
 Deno.test("ask: neither raises nor lowers a known version of the peer (E7)", () => {
@@ -428,9 +428,9 @@ Deno.test("limits: where a message has room for a tenth of the cluster, all rece
   const engines = makeCluster(ids, clock, { settings: { gossipMaxSend: 6 } });
   const draw = drawFrom(7);
   for (const one of engines) set(one, "k", 1, clock);
-  const unheard = () => engines.reduce((sum, one) => sum + ids.length - [...one.memberIds()].length, 0);
+  const missing = () => engines.reduce((sum, one) => sum + ids.length - [...one.memberIds()].length, 0);
   let rounds = 0;
-  for (; unheard() > 0 && rounds < 100; rounds++) {
+  for (; missing() > 0 && rounds < 100; rounds++) {
     for (const one of engines) {
       const other = engines[draw(engines.length)]!;
       if (other === one) continue;

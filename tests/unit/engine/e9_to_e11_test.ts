@@ -46,7 +46,7 @@ function blockedAt(engine: Engine): Record<string, string> {
 }
 
 /** Two members that count heartbeats and have heard each other. */
-function beating(clock: TestClock): [Engine, Engine] {
+function makePairWithHeartbeats(clock: TestClock): [Engine, Engine] {
   const [a, b] = makePair(clock, { settings: SETTINGS });
   tick(a, clock);
   tick(b, clock);
@@ -56,7 +56,7 @@ function beating(clock: TestClock): [Engine, Engine] {
 
 Deno.test("age: a member silent for longer than the expiration is blocked, and not before (E9)", () => {
   const clock = new TestClock();
-  const [a] = beating(clock);
+  const [a] = makePairWithHeartbeats(clock);
   live(a, clock, 5_000);
   assertEquals(blockedAt(a), {});
   live(a, clock, 300);
@@ -76,7 +76,7 @@ Deno.test("age: a member that never sent a heartbeat expires too, counted from i
 
 Deno.test("age: the time in which the loop itself stood still does not count (E9)", () => {
   const clock = new TestClock();
-  const [a] = beating(clock);
+  const [a] = makePairWithHeartbeats(clock);
   live(a, clock, 3_000);
   // Suspended for an hour.
   clock.advance(3_600_000);
@@ -90,7 +90,7 @@ Deno.test("age: the time in which the loop itself stood still does not count (E9
 
 Deno.test("age: a count that another member repeats is not newer, and keeps no member alive (E9)", () => {
   const clock = new TestClock();
-  const [a, b] = beating(clock);
+  const [a, b] = makePairWithHeartbeats(clock);
   const { life, number } = b.holdOf("b")!;
   const count = a.heartbeatOf("b")!.number;
   for (let seconds = 0; seconds < 6; seconds++) {
@@ -102,7 +102,7 @@ Deno.test("age: a count that another member repeats is not newer, and keeps no m
 
 Deno.test("age: new state of a member alone does not keep it alive (E9)", () => {
   const clock = new TestClock();
-  const [a, b] = beating(clock);
+  const [a, b] = makePairWithHeartbeats(clock);
   const { life, number } = b.holdOf("b")!;
   for (let seconds = 0; seconds < 6; seconds++) {
     live(a, clock, 1_000);
@@ -114,7 +114,7 @@ Deno.test("age: new state of a member alone does not keep it alive (E9)", () => 
 
 Deno.test("age: a step of the wall clock has no effect (E9)", () => {
   const clock = new TestClock();
-  const [a] = beating(clock);
+  const [a] = makePairWithHeartbeats(clock);
   clock.wallMs += 86_400_000;
   tick(a, clock);
   clock.wallMs -= 2 * 86_400_000;
@@ -124,7 +124,7 @@ Deno.test("age: a step of the wall clock has no effect (E9)", () => {
 
 Deno.test("block: a newer heartbeat from any peer frees an expired member, and its age restarts (E10)", () => {
   const clock = new TestClock();
-  const [a, b] = beating(clock);
+  const [a, b] = makePairWithHeartbeats(clock);
   live(a, clock, 6_000);
   const { life, number } = b.holdOf("b")!;
   const count = a.heartbeatOf("b")!.number + 1;
@@ -137,7 +137,7 @@ Deno.test("block: a newer heartbeat from any peer frees an expired member, and i
 
 Deno.test("block: an expired member's own handshake frees it (E10)", () => {
   const clock = new TestClock();
-  const [a, b] = beating(clock);
+  const [a, b] = makePairWithHeartbeats(clock);
   live(a, clock, 6_000);
   assertEquals(greet(a, b, clock).byA, undefined);
   assertEquals(blockedAt(a), {});
@@ -145,7 +145,7 @@ Deno.test("block: an expired member's own handshake frees it (E10)", () => {
 
 Deno.test("block: only a later incarnation frees a member that left, no handshake or heartbeat of the same one (E10)", () => {
   const clock = new TestClock();
-  const [a, b] = beating(clock);
+  const [a, b] = makePairWithHeartbeats(clock);
   note(b, b.leave(clock.now));
   settle([b, a], { clock });
   assertEquals(blockedAt(a), { b: "left" });
@@ -163,7 +163,7 @@ Deno.test("block: only a later incarnation frees a member that left, no handshak
 
 Deno.test("block: left replaces expired without a second event (E10)", () => {
   const clock = new TestClock();
-  const [a, b] = beating(clock);
+  const [a, b] = makePairWithHeartbeats(clock);
   live(a, clock, 6_000);
   const { life, number } = b.holdOf("b")!;
   tell(
@@ -179,10 +179,10 @@ Deno.test("block: left replaces expired without a second event (E10)", () => {
 Deno.test("block: the state of a blocked member is passed on, and its count is not (E10)", () => {
   const clock = new TestClock();
   const [a, , c] = makeCluster(["a", "b", "c"], clock, { settings: SETTINGS });
-  const told = memberDelta("b", LIFE, [entry("k", 1, "old"), heartbeat(2), entry("j", 3, "new")], {
+  const delta = memberDelta("b", LIFE, [entry("k", 1, "old"), heartbeat(2), entry("j", 3, "new")], {
     count: 7,
   });
-  tell(a, "b", told, clock);
+  tell(a, "b", delta, clock);
   const ofB = () => a.disseminate("c").delta.members.find(({ id }) => id === "b");
   assertEquals(ofB()?.count, 7);
   live(a, clock, 6_000);
@@ -203,7 +203,7 @@ Deno.test("block: the departure of a blocked member is passed on (E10)", () => {
 
 Deno.test("self-block: emits one event per peer until the next handshake with it (E10)", () => {
   const clock = new TestClock();
-  const [a, b] = beating(clock);
+  const [a, b] = makePairWithHeartbeats(clock);
   for (let times = 0; times < 3; times++) note(a, a.toldBlocked("b", "expired"));
   assertEquals(eventsOf(a).of("SelfBlocked"), [{ type: "SelfBlocked", peerId: "b", reason: "expired" }]);
   greet(a, b, clock);
@@ -283,16 +283,16 @@ Deno.test("forget: a member that joins the topology in time is kept (E11)", () =
 Deno.test("self-block: is forgotten with the peer, and emits an event again when it returns (E10)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock);
-  const told = () => note(a, a.toldBlocked("b", "expired")).events.length;
-  assertEquals([told(), told()], [1, 0]);
+  const countEvents = () => note(a, a.toldBlocked("b", "expired")).events.length;
+  assertEquals([countEvents(), countEvents()], [1, 0]);
   note(a, a.setTopology({ members: ["a"], blocked: [] }, clock.now));
   note(a, a.setTopology({ members: ["a", "b"], blocked: [] }, clock.now));
-  assertEquals(told(), 1);
+  assertEquals(countEvents(), 1);
 });
 
 Deno.test("merge: a later incarnation frees a member, a reset of the same one does not (E10)", () => {
   const clock = new TestClock();
-  const [a] = beating(clock);
+  const [a] = makePairWithHeartbeats(clock);
   tell(a, "someone", memberDelta("b", LIFE, [entry("k", 1, 1), entry("l", 2, 1)]), clock);
   const { life, number } = a.holdOf("b")!;
   live(a, clock, 5_300);
@@ -306,7 +306,7 @@ Deno.test("merge: a later incarnation frees a member, a reset of the same one do
 
 Deno.test("merge: a later incarnation frees a member that left and was forgotten, the same one does not (E10, E11)", () => {
   const clock = new TestClock();
-  const [a] = beating(clock);
+  const [a] = makePairWithHeartbeats(clock);
   const { life, number } = a.holdOf("b")!;
   tell(
     a,

@@ -5,7 +5,7 @@ const GAP_MS = 800;
 const LIMIT_MS = 20_000;
 
 /** Checks every 300 ms up to a time; returns the expired members and the times. */
-function lookUntil(
+function checkUntil(
   detector: FailureDetector,
   span: { readonly fromMs: number; readonly untilMs: number },
 ): string[] {
@@ -30,10 +30,10 @@ Deno.test("failure detector: counts the age from the last sign of life, not from
   const detector = new FailureDetector(GAP_MS, 0);
   detector.heartbeat("a", 0);
   detector.heartbeat("b", 0);
-  assertEquals(lookUntil(detector, { fromMs: 0, untilMs: 15_000 }), []);
+  assertEquals(checkUntil(detector, { fromMs: 0, untilMs: 15_000 }), []);
   detector.heartbeat("a", 15_000);
   // The first checks after 20,000 and after 35,000.
-  assertEquals(lookUntil(detector, { fromMs: 15_000, untilMs: 40_000 }), ["b at 20100", "a at 35100"]);
+  assertEquals(checkUntil(detector, { fromMs: 15_000, untilMs: 40_000 }), ["b at 20100", "a at 35100"]);
 });
 
 Deno.test("failure detector: a sign of life between two checks counts from its own time (E9)", () => {
@@ -49,13 +49,13 @@ Deno.test("failure detector: a sign of life between two checks counts from its o
 Deno.test("failure detector: time that the process lost counts against no member (E9)", () => {
   const detector = new FailureDetector(GAP_MS, 0);
   detector.heartbeat("a", 0);
-  assertEquals(lookUntil(detector, { fromMs: 300, untilMs: 9_000 }), []);
+  assertEquals(checkUntil(detector, { fromMs: 300, untilMs: 9_000 }), []);
   // An hour's suspension counts as one slow round.
   assertEquals(detector.expired(3_609_000, LIMIT_MS), []);
   assertEquals(detector.expired(3_609_300, LIMIT_MS), []);
   const rest = LIMIT_MS - 9_000 - GAP_MS - 300;
   assertEquals(detector.expired(3_609_300 + GAP_MS, rest + 9_000 + GAP_MS + 300), []);
-  assertEquals(lookUntil(detector, { fromMs: 3_610_200, untilMs: 3_630_000 }), ["a at 3619500"]);
+  assertEquals(checkUntil(detector, { fromMs: 3_610_200, untilMs: 3_630_000 }), ["a at 3619500"]);
 });
 
 Deno.test("failure detector: a sign of life after a stall and before the next check is no older than the stall may count (E9)", () => {

@@ -14,7 +14,7 @@ function confirm(engine: Engine, id: string, clock: TestClock): boolean {
 }
 
 /** The types of the events about suspicions and blocks, with the member. */
-function told(engine: Engine): string[] {
+function eventTypes(engine: Engine): string[] {
   return eventsOf(engine).all.flatMap((event) => {
     if (event.type === "MemberSuspected") return [`suspected ${event.memberId}`];
     if (event.type === "MemberBlocked") return [`${event.reason} ${event.memberId}`];
@@ -60,7 +60,7 @@ Deno.test("Engine.confirmCrash: blocks a suspect after the wait, with one event 
   clock.advance(1);
   assertEquals(confirm(a, "b", clock), true);
   confirm(a, "b", clock);
-  assertEquals(told(a), ["suspected b", "crashed b"]);
+  assertEquals(eventTypes(a), ["suspected b", "crashed b"]);
   assertEquals(a.blockedMember("b")?.reason, "crashed");
 });
 
@@ -69,7 +69,7 @@ Deno.test("Engine.confirmCrash: blocks no member that is not suspected (C3)", ()
   const [a] = makePair(clock);
   clock.advance(10_000);
   assertEquals(confirm(a, "b", clock), false);
-  assertEquals(told(a), []);
+  assertEquals(eventTypes(a), []);
 });
 
 Deno.test("Engine.suspect: suspects only active members (C2)", () => {
@@ -80,7 +80,7 @@ Deno.test("Engine.suspect: suspects only active members (C2)", () => {
   for (const id of ["c", "stranger"]) suspect(a, id, clock);
   clock.advance(WAIT_MS);
   for (const id of ["c", "stranger"]) assertEquals(confirm(a, id, clock), false);
-  assertEquals(told(a), []);
+  assertEquals(eventTypes(a), []);
   assertEquals(a.blockedMember("c")?.reason, "topology");
 });
 
@@ -117,7 +117,7 @@ Deno.test("Engine.greeted: a handshake ends a suspicion, and a block as crashed 
   clock.advance(WAIT_MS);
   assertEquals(confirm(a, "b", clock), true);
   assertEquals(greet(a, b, clock), { byA: undefined, byB: undefined });
-  assertEquals(told(a), ["suspected b", "suspected b", "crashed b", "unblocked b"]);
+  assertEquals(eventTypes(a), ["suspected b", "suspected b", "crashed b", "unblocked b"]);
 });
 
 Deno.test("Engine.clearSuspicion: the next suspicion is a new one (C4)", () => {
@@ -129,5 +129,5 @@ Deno.test("Engine.clearSuspicion: the next suspicion is a new one (C4)", () => {
   suspect(a, "b", clock);
   clock.advance(WAIT_MS - 1);
   assertEquals(confirm(a, "b", clock), false);
-  assertEquals(told(a), ["suspected b", "suspected b"]);
+  assertEquals(eventTypes(a), ["suspected b", "suspected b"]);
 });

@@ -22,11 +22,11 @@ Deno.test("incarnation: a clock before 1970 gives a valid one (E1)", () => {
 });
 
 Deno.test("incarnation: one above another is later, also with a clock behind, random part included (E1)", () => {
-  const told = makeLife(5_000, 1 - Number.EPSILON);
+  const known = makeLife(5_000, 1 - Number.EPSILON);
   for (const wallMs of [0, 4_999, 5_000, 5_001, 9_000]) {
-    for (const random of [0, 0.5]) assert(lifeAbove(told, wallMs, random) > told, `${wallMs} ${random}`);
+    for (const random of [0, 0.5]) assert(lifeAbove(known, wallMs, random) > known, `${wallMs} ${random}`);
   }
-  assertEquals(lifeAbove(told, 4_000, 0.25), makeLife(5_001, 0.25));
+  assertEquals(lifeAbove(known, 4_000, 0.25), makeLife(5_001, 0.25));
 });
 
 Deno.test("incarnation: one above another does not start before the clock (E1)", () => {

@@ -36,9 +36,9 @@ function count(engine: Engine, intervals: number, clock: TestClock): void {
 }
 
 /** Delivers a member's count of another, as beside a delta without state. */
-function sayCount(engine: Engine, by: string, said: { id: string; count: number }, clock: TestClock): void {
-  const { life, number } = engine.holdOf(said.id)!;
-  tell(engine, by, memberDelta(said.id, life, [], { after: number, count: said.count }), clock);
+function sendCount(engine: Engine, by: string, claim: { id: string; count: number }, clock: TestClock): void {
+  const { life, number } = engine.holdOf(claim.id)!;
+  tell(engine, by, memberDelta(claim.id, life, [], { after: number, count: claim.count }), clock);
 }
 
 /** Members with one count each that agree and know each other's state. */
@@ -201,8 +201,8 @@ Deno.test("liveness: a relay with lower counts changes nothing, also across the 
     const [a, b, c] = makeAgreeing(["a", "b", "c"], clock);
     // The digit of b is about to wrap, or has wrapped since.
     for (const known of [63, 64, 70].map((digit) => digit * STRIDE)) {
-      sayCount(a!, "c", { id: "b", count: known }, clock);
-      sayCount(c!, "a", { id: "b", count: known - behind * STRIDE }, clock);
+      sendCount(a!, "c", { id: "b", count: known }, clock);
+      sendCount(c!, "a", { id: "b", count: known - behind * STRIDE }, clock);
       const vector = sendVector(c!, a!, clock);
       assertEquals(digitOf(vector, c!, "b"), (known / STRIDE - behind) % 64);
       assertEquals(countOf(a!, "b"), known, `${behind} behind ${known}`);
@@ -294,7 +294,7 @@ Deno.test("liveness: a false count is corrected by its owner's own message, and 
   const clock = new TestClock();
   const [a, b, c] = makeAgreeing(["a", "b", "c"], clock);
   count(c!, 100, clock);
-  sayCount(a!, "b", { id: "c", count: 3_000 }, clock);
+  sendCount(a!, "b", { id: "c", count: 3_000 }, clock);
   assertEquals(countOf(a!, "c"), 3_000);
   sendLiveness(c!, a!, clock);
   assertEquals(countOf(a!, "c"), 101);
@@ -337,7 +337,7 @@ Deno.test("liveness: a newer count from any peer frees a member that is blocked 
     const [a, b, c] = makeAgreeing(["a", "b", "c"], clock);
     expire(a!, "c", clock);
     count(c!, 10, clock);
-    if (way === "a delta") sayCount(a!, "b", { id: "c", count: 11 }, clock);
+    if (way === "a delta") sendCount(a!, "b", { id: "c", count: 11 }, clock);
     else if (way === "its own message") sendLiveness(c!, a!, clock);
     else if (way === "an answer to a suspicion") note(a!, a!.applyCount("c", 11, clock.now));
     else {
@@ -354,7 +354,7 @@ Deno.test("liveness: an equal count from a peer frees no blocked member (E10)", 
   const clock = new TestClock();
   const [a, , c] = makeAgreeing(["a", "b", "c"], clock);
   expire(a!, "c", clock);
-  sayCount(a!, "b", { id: "c", count: 1 }, clock);
+  sendCount(a!, "b", { id: "c", count: 1 }, clock);
   note(a!, a!.applyCount("c", 1, clock.now));
   const vector = { stride: STRIDE, counts: `${tagOf(c!)}A` };
   note(a!, a!.applyLiveness("b", { count: 1, vector }, clock.now));
@@ -368,7 +368,7 @@ Deno.test("liveness: a late count from any peer does not free a member that left
   exchange(c!, a!, { clock });
   assertEquals(a!.blockedMember("c")?.reason, "left");
   count(c!, 10, clock);
-  sayCount(a!, "b", { id: "c", count: 5 }, clock);
+  sendCount(a!, "b", { id: "c", count: 5 }, clock);
   note(a!, a!.applyCount("c", 6, clock.now));
   const vector = { stride: STRIDE, counts: `${tagOf(c!)}C` };
   note(a!, a!.applyLiveness("b", { count: 1, vector }, clock.now));
@@ -384,7 +384,7 @@ Deno.test("liveness: where members sign, only a member's own message raises its 
   assertEquals([a!.lifeOf("c"), countOf(a!, "c")], [c!.life, undefined]);
   sendLiveness(c!, a!, clock);
   assertEquals(countOf(a!, "c"), 1);
-  sayCount(a!, "b", { id: "c", count: 40 }, clock);
+  sendCount(a!, "b", { id: "c", count: 40 }, clock);
   note(a!, a!.applyCount("c", 40, clock.now));
   const vector = { stride: STRIDE, counts: `${tagOf(c!)}C` };
   note(a!, a!.applyLiveness("b", { count: 1, vector }, clock.now));

@@ -176,8 +176,8 @@ Deno.test("many keys: a part of a reset of an older state is refused, and answer
   setMany(a, 5, clock);
   settle([a, b], { clock });
   const part = (after: number, number: number, end: number) => {
-    const told = memberDelta("a", a.life, [entry(`k${number - 1}`, number, 0)], { after, reset: true, end });
-    return note(b, b.applyIncoming("c", message(told), clock.now)).holds;
+    const delta = memberDelta("a", a.life, [entry(`k${number - 1}`, number, 0)], { after, reset: true, end });
+    return note(b, b.applyIncoming("c", message(delta), clock.now)).holds;
   };
   assertEquals([...part(0, 1, 4)], [["a", { life: a.life, number: 5 }]]);
   assertEquals(b.digest, a.digest);
@@ -227,10 +227,10 @@ Deno.test("settled: a deletion is forgotten by all once all active members have 
   tick(engines, clock);
   assertEquals(a.footprint.tombstones, 0);
   set(a, "k4", "news", clock);
-  const told = [exchange(a, b, { clock }), exchange(b, c, { clock }), exchange(a, c, { clock })];
+  const exchanges = [exchange(a, b, { clock }), exchange(b, c, { clock }), exchange(a, c, { clock })];
   tick(engines, clock);
   assertEquals(engines.map((engine) => engine.footprint.tombstones), [0, 0, 0]);
-  for (const { request, reply } of told) {
+  for (const { request, reply } of exchanges) {
     assertEquals([...request.members, ...reply!.delta.members].filter(({ reset }) => reset), []);
   }
   settle(engines, { clock });
@@ -283,10 +283,10 @@ Deno.test("settled: a member that was away while deletions were forgotten is sen
 Deno.test("settled: a report is believed only up to the known version, and for no unversioned member (E8)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
-  const told = memberDelta("x", a.life, [entry("k", 1, 1), tombstone("d", 2), entry("l", 3, 1)], {
+  const delta = memberDelta("x", a.life, [entry("k", 1, 1), tombstone("d", 2), entry("l", 3, 1)], {
     settled: 9,
   });
-  note(b, b.applyIncoming("a", message(told), clock.now));
+  note(b, b.applyIncoming("a", message(delta), clock.now));
   assertEquals(b.footprint.tombstones, 0);
   note(
     b,

@@ -25,11 +25,11 @@ const LEFT: SentEntry = { key: GRACEFULLY_LEFT_KEY, number: 2, type: TYPE.empty,
 /** b delivers state signed by x, or by another id. */
 function play(engine: Engine, id: string, life: Life, clock: TestClock, ...more: SentEntry[]): void {
   const entries = [entry("k", 1, 1), ...more];
-  const told = {
+  const delta = {
     ...memberDelta(id, life, entries, { reset: true, end: entries.length }),
     proof: `signed by ${id}`,
   };
-  note(engine, engine.applyIncoming("b", message(told), clock.now, { verified: new Set([id]) }));
+  note(engine, engine.applyIncoming("b", message(delta), clock.now, { verified: new Set([id]) }));
 }
 
 /** Advances time while b is heard and x is not. */
@@ -72,11 +72,11 @@ Deno.test("replay: states of ever later incarnations keep no dead member active 
   const clock = new TestClock();
   const n = makeNewcomer(clock);
   const lifeOf = (age: number) => makeLife(clock.wallMs - age, 0.5);
-  const lives = [50_000, 40_000, 30_000].map(lifeOf);
-  play(n, "x", lives[0]!, clock);
+  const incarnations = [50_000, 40_000, 30_000].map(lifeOf);
+  play(n, "x", incarnations[0]!, clock);
   pass(n, SETTINGS.heartbeatExpiration + 1_000, clock);
   assertEquals(blockOf(n, "x"), "expired");
-  for (const life of lives.slice(1)) {
+  for (const life of incarnations.slice(1)) {
     play(n, "x", life, clock);
     assertEquals([blockOf(n, "x"), n.lifeOf("x")], ["expired", life]);
   }
@@ -128,9 +128,9 @@ Deno.test("replay: an unverified later incarnation of the own id raises nothing 
   note(n, n.toldLife(later, clock.now));
   note(n, n.handleAck(n.disseminate("b").sent, new Map([["n", { life: later, number: 4 }]]), clock.now));
   for (const entries of [[entry("k", 1, 1)], []]) {
-    const told = memberDelta("n", later, entries);
-    note(n, n.applyIncoming("b", message(told), clock.now));
-    note(n, n.applyPush("b", { delta: message(told), relay: false }, clock.now));
+    const delta = memberDelta("n", later, entries);
+    note(n, n.applyIncoming("b", message(delta), clock.now));
+    note(n, n.applyPush("b", { delta: message(delta), relay: false }, clock.now));
   }
   assertEquals([n.life, eventsOf(n).of("LifeRenewed")], [life, []]);
   note(n, n.toldLife(later, clock.now, { isSigned: true }));

@@ -247,7 +247,7 @@ function keysToGo(engine: Engine): Record<string, string[]> {
 }
 
 /** A member with all its state sent to `g`. */
-function makeWithToldGo(clock: TestClock): Engine {
+function makeWithUpToDateGo(clock: TestClock): Engine {
   const engine = makeWithGo(["b"], clock);
   set(engine, "k", 1, clock);
   tell(engine, "b", memberDelta("b", LIFE, [entry("k", 1, 1)]), clock);
@@ -258,7 +258,7 @@ function makeWithToldGo(clock: TestClock): Engine {
 
 Deno.test("unversioned peer: one that purges members unknown to it is sent all again when the topology changes", () => {
   const clock = new TestClock();
-  const a = makeWithToldGo(clock);
+  const a = makeWithUpToDateGo(clock);
   note(a, a.setTopology({ members: ["a", "b", "g", "c"], blocked: [] }, clock.now));
   assertEquals(keysToGo(a), { a: ["k"], b: ["k"] });
   note(a, a.handleAck(note(a, a.disseminate("g")).sent, new Map(), clock.now));
@@ -272,7 +272,7 @@ function topologyOfGo(number: number) {
 
 Deno.test("unversioned peer: is sent all again when it reports that its own topology changed", () => {
   const clock = new TestClock();
-  const a = makeWithToldGo(clock);
+  const a = makeWithUpToDateGo(clock);
   tell(a, "g", topologyOfGo(5), clock);
   assertEquals(keysToGo(a), { a: ["k"], b: ["k"] });
   note(a, a.handleAck(note(a, a.disseminate("g")).sent, new Map(), clock.now));
@@ -283,7 +283,7 @@ Deno.test("unversioned peer: is sent all again when it reports that its own topo
 
 Deno.test("unversioned peer: is sent all again when another peer reports that its topology changed", () => {
   const clock = new TestClock();
-  const a = makeWithToldGo(clock);
+  const a = makeWithUpToDateGo(clock);
   tell(a, "b", topologyOfGo(5), clock);
   assertEquals(keysToGo(a), { a: ["k"], b: ["k"] });
   note(a, a.handleAck(note(a, a.disseminate("g")).sent, new Map(), clock.now));
@@ -296,7 +296,7 @@ Deno.test("unversioned peer: is sent all again when another peer reports that it
 
 Deno.test("unversioned peer: an acknowledgement of state from before its topology changed proves nothing (E5)", () => {
   const clock = new TestClock();
-  const a = makeWithToldGo(clock);
+  const a = makeWithUpToDateGo(clock);
   set(a, "later", 1, clock);
   const { sent } = note(a, a.disseminate("g"));
   tell(a, "b", topologyOfGo(5), clock);
@@ -306,7 +306,7 @@ Deno.test("unversioned peer: an acknowledgement of state from before its topolog
 
 Deno.test("unversioned peer: is sent all again when its id leaves the topology and reappears", () => {
   const clock = new TestClock();
-  const a = makeWithToldGo(clock);
+  const a = makeWithUpToDateGo(clock);
   note(a, a.setTopology({ members: ["a", "b"], blocked: [] }, clock.now));
   note(a, a.setTopology({ members: ["a", "b", "g"], blocked: [] }, clock.now));
   assertEquals(keysToGo(a), { a: ["k"], b: ["k"] });
