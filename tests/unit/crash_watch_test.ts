@@ -400,7 +400,7 @@ Deno.test("CrashWatch: a peer that closes with a close code is not suspected, th
   assertEquals(eventsAbout(cluster.of("a"), "P"), []);
 });
 
-Deno.test("CrashWatch: a member that leaves the topology while it is dialled is not blocked (C3)", async () => {
+Deno.test("CrashWatch: a member that leaves the topology while it is dialed is not blocked (C3)", async () => {
   await using cluster = new TestCluster(["a", "b"], { fixed: false, config: FEW_ROUNDS });
   for (const id of ["a", "b"]) await cluster.make(id).gossiper.start();
   await cluster.publish(["a", "b"]);

@@ -36,7 +36,7 @@ Deno.test("R1.6 nothing goes wrong outside", async () => {
 });
 `;
 
-/** A small temporary tree of code and tests. */
+/** A small tree of code and tests, removed when it is disposed of. */
 async function smallTree() {
   const path = await Deno.makeTempDir();
   await Deno.writeTextFile(`${path}/deno.json`, "{}");
@@ -54,7 +54,7 @@ const DOUBLE: Mutant = {
 };
 const FIRST = { ...DOUBLE, find: '"a";', test: "R1.3 first" };
 
-Deno.test("mutants: the runner reports killed, surviving and invalid mutants", async () => {
+Deno.test("the runner of the mutants tells what is noticed, what survives, and what is no mutant", async () => {
   await using tree = await smallTree();
   const cases: readonly [Mutant, string, string?][] = [
     [DOUBLE, "killed"],
@@ -85,7 +85,7 @@ Deno.test("mutants: the runner reports killed, surviving and invalid mutants", a
   assertEquals(await Deno.readTextFile(`${tree.path}/code.ts`), CODE);
 });
 
-Deno.test("mutants: every one breaks a text that stands exactly once in its file, and names existing test files", async () => {
+Deno.test("every mutant breaks a text that stands exactly once in its file, and names files of tests that exist", async () => {
   const root = new URL("../../", import.meta.url);
   const texts = new Map<string, string>();
   const read = async (file: string) => {
@@ -101,7 +101,7 @@ Deno.test("mutants: every one breaks a text that stands exactly once in its file
   assertEquals(wrong, []);
 });
 
-Deno.test("mutants: the README states their number, and the number that only the simulator can detect", async () => {
+Deno.test("the README says how many mutants there are, and how many only the simulator can notice", async () => {
   const root = new URL("../../", import.meta.url);
   const all = await readLists(new URL("tools/mutants/", root));
   const simulated = all.filter(({ files }) => files.includes("tests/simulation/simulation_test.ts"));

@@ -5,14 +5,14 @@ import { HEARSAY_KIND, joinProtoactor } from "../../protoactor.ts";
 
 const discovery = fixedMembers([]);
 
-Deno.test("joinProtoActor: a member has a new id for every incarnation, and the actor kind that protoactor members expect", async () => {
+Deno.test("joinProtoactor: a member has a new id for every incarnation, and the actor kind that protoactor members expect", async () => {
   await using one = await joinProtoactor({ cluster: "orders", discovery, kinds: ["cart"] });
   await using two = await joinProtoactor({ cluster: "orders", discovery });
   assertEquals(one.member.id === two.member.id, false);
   assertEquals([one.member.host, one.member.kinds], ["127.0.0.1", ["cart", HEARSAY_KIND]]);
 });
 
-Deno.test("joinProtoActor: a member advertises its address, and must name one where it listens at every address", async () => {
+Deno.test("joinProtoactor: a member advertises its address, and must name one where it listens at every address", async () => {
   const advertise = { host: "127.0.0.1", port: 7_999 };
   await using node = await joinProtoactor({ cluster: "orders", discovery, advertise });
   assertEquals([node.member.host, node.member.port], ["127.0.0.1", 7_999]);
@@ -20,7 +20,7 @@ Deno.test("joinProtoActor: a member advertises its address, and must name one wh
   await assertRejects(() => joinProtoactor(everywhere), ConfigurationError, "advertise is missing");
 });
 
-Deno.test("joinProtoActor: one error names every invalid option (R12.3)", async () => {
+Deno.test("joinProtoactor: one error names every invalid option (R12.3)", async () => {
   const options = {
     cluster: "",
     discovry: discovery,
@@ -48,7 +48,7 @@ Deno.test("joinProtoActor: one error names every invalid option (R12.3)", async 
   assertEquals(none.problems[0]?.field, "options");
 });
 
-Deno.test("joinProtoActor: a signal that is aborted before the join opens nothing (R1.3)", async () => {
+Deno.test("joinProtoactor: a signal that is aborted before the join opens nothing (R1.3)", async () => {
   const reason = new Error("enough");
   const error = await assertRejects(() =>
     joinProtoactor({ cluster: "orders", discovery, signal: AbortSignal.abort(reason) })
@@ -56,7 +56,7 @@ Deno.test("joinProtoActor: a signal that is aborted before the join opens nothin
   assertEquals(error, reason);
 });
 
-Deno.test("joinProtoActor: an address for other machines is refused without `insecure`", async () => {
+Deno.test("joinProtoactor: an address for other machines is refused without `insecure`", async () => {
   const listen = { hostname: "0.0.0.0" };
   const open = { cluster: "orders", discovery, listen, advertise: { host: "10.0.0.5", port: 7_999 } };
   const { problems } = await assertRejects(() => joinProtoactor(open), ConfigurationError);
@@ -75,7 +75,7 @@ Deno.test("joinProtoActor: an address for other machines is refused without `ins
   assertStringIncludes(warned[0]!, "lets in whoever can reach it, because `insecure` is set");
 });
 
-Deno.test("joinProtoActor: web pages, proxies and foreign names are refused by the remoting port, with events", async () => {
+Deno.test("joinProtoactor: web pages, proxies and foreign names are refused by the remoting port, with events", async () => {
   for (const insecure of [false, true]) {
     await using node = await joinProtoactor({ cluster: "orders", discovery, insecure });
     const reasons: string[] = [];

@@ -61,7 +61,7 @@ Deno.test("Gate: a wait that is aborted takes no slot from the others", async ()
   assert(isIn);
 });
 
-Deno.test("greeting discovery: does not dial an address whose member became known by gossip meanwhile", async () => {
+Deno.test("handshake discovery: does not dial an address whose member became known by gossip meanwhile", async () => {
   const ids = Array.from({ length: 24 }, (_, at) => `m${String(at).padStart(2, "0")}`);
   const config = { gossipInterval: 100, gossipRequestTimeout: 200, blockedProbeInterval: 1_000 };
   await using cluster = new TestCluster(["new", ...ids], { fixed: false, config });
@@ -75,7 +75,7 @@ Deno.test("greeting discovery: does not dial an address whose member became know
   assertEquals(greetings.length, MAX_GREETINGS);
 });
 
-Deno.test("greeting discovery: an address that is no longer found is not dialed, and their number is bounded", async () => {
+Deno.test("handshake discovery: an address that is no longer found is not dialed, and their number is bounded", async () => {
   let tell!: (addresses: readonly string[]) => void;
   const source = byGreeting((_, { found, signal }) => {
     tell = found;
@@ -100,7 +100,7 @@ Deno.test("greeting discovery: an address that is no longer found is not dialed,
   assertEquals(site.greetings.includes("after the end"), false);
 });
 
-Deno.test("greeting discovery: a seed in another form than its member's own address is recognized as that member's", async () => {
+Deno.test("handshake discovery: a seed in another form than its member's own address is recognized as that member's", async () => {
   const own = "127.0.0.1";
   await using cluster = new TestCluster(["a", own], { fixed: false });
   const addresses = ["memory://localhost:1", "memory://[::1]:1/"];
@@ -113,7 +113,7 @@ Deno.test("greeting discovery: a seed in another form than its member's own addr
   assertEquals(greetings.length, 2);
 });
 
-Deno.test("greeting discovery: a name is dialed only while no member is met at its addresses", async () => {
+Deno.test("handshake discovery: a name is dialed only while no member is met at its addresses", async () => {
   await using cluster = new TestCluster(["a", "b", "c"], { fixed: false });
   const greetings: string[] = [];
   const name = "memory://name:1";

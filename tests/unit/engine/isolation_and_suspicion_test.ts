@@ -106,7 +106,7 @@ Deno.test("Engine.applyCount: a newer count restarts the wait, an equal or older
   assertEquals(confirm(a, "b", clock), true);
 });
 
-Deno.test("Engine.greeted: a handshake ends a suspicion, and a block as crashed (C4, E10)", () => {
+Deno.test("handshake: ends a suspicion, and a block as crashed (C4, E10)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   suspect(a, "b", clock);
