@@ -5,7 +5,7 @@ import { ConfigurationError, join } from "../../mod.ts";
 
 const SECRET = "hunter2";
 
-Deno.test("credentials: a URL with a user or a password is refused for members and for etcd, and the error shows neither", async () => {
+Deno.test("a URL with a user or a password is refused where members or etcd are named, and neither is shown", async () => {
   const failures: ConfigurationError[] = [];
   for (const scheme of ["ws", "wss", "http", "nonsense"]) {
     const url = `${scheme}://ada:${SECRET}@10.0.0.5:7001`;

@@ -12,8 +12,7 @@ import { decode, encode } from "../../transport/wire.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 /**
- * Codes that the code reads and never sends. They have no row in the table, which lists the codes that can
- * come.
+ * Codes that the code reads and never sends. They have no row in the table: an implementer needs to know what can come.
  */
 const NEVER_SENT = ["other", "too_large"];
 
