@@ -670,7 +670,7 @@ export class World {
     });
   }
 
-  /** Checks that no process is forged here: all state to be merged is signed by its owner, by any way. */
+  /** Checks that all state to be merged is signed by its owner, whichever way it came. */
   #verify(node: Node, from: Node, delta: PartialDelta): void {
     if (!this.#signed || node.engine.silenced) return;
     for (const told of delta.members) {
