@@ -4,7 +4,7 @@ import { TestCluster } from "./harness.ts";
 
 const CONFIG = { gossipInterval: 100, gossipRequestTimeout: 200, heartbeatExpiration: 2_000 };
 
-/** Three members, confirmed, of which c is then cut off until a and b have blocked it, and it them. */
+/** Three confirmed members; c is then isolated until it and the others have blocked each other. */
 async function withCutOff(config: { readonly blockedProbeInterval?: number } = {}): Promise<TestCluster> {
   const cluster = await TestCluster.started(["a", "b", "c"], { config: { ...CONFIG, ...config } });
   await cluster.runUntil(() => cluster.isConfirmed());
@@ -18,7 +18,7 @@ async function withCutOff(config: { readonly blockedProbeInterval?: number } = {
   return cluster;
 }
 
-Deno.test("R10.1 blockedMembers lists who is blocked, why and since when", async () => {
+Deno.test("blockedMembers: lists each blocked member with the reason and the time (R10.1)", async () => {
   await using cluster = await withCutOff();
   const [block] = cluster.of("a").gossiper.blockedMembers;
   assertEquals(block?.id, "c");
@@ -32,7 +32,7 @@ Deno.test("R10.1 blockedMembers lists who is blocked, why and since when", async
   ]);
 });
 
-Deno.test("R10.2 E10 a blocked member gets greetings and no gossip, until it answers; then all hear of all", async () => {
+Deno.test("block: a blocked member gets handshakes and no gossip until it answers, and then all members get all state (R10.2, E10)", async () => {
   await using cluster = await withCutOff({ blockedProbeInterval: 3_000 });
   cluster.of("a").gossiper.setState("k", "of a");
   cluster.of("c").gossiper.setState("k", "of c");
@@ -54,7 +54,7 @@ Deno.test("R10.2 E10 a blocked member gets greetings and no gossip, until it ans
   assertEquals(cluster.of("a").told("MemberUnblocked").map(({ memberId }) => memberId), ["c"]);
 });
 
-Deno.test("R10.2 gossip of a member that is blocked here is refused with that reason, and nothing of it is taken", async () => {
+Deno.test("block: gossip of a blocked member is refused with the reason, and nothing of it is merged (R10.2)", async () => {
   await using cluster = await TestCluster.started(["a", "b"], { config: CONFIG, fixed: false });
   await cluster.publish(["a", "b"]);
   await cluster.runUntil(() => cluster.isConfirmed());
@@ -71,7 +71,7 @@ Deno.test("R10.2 gossip of a member that is blocked here is refused with that re
   ]]);
 });
 
-Deno.test("R10.3 R2.4 a member with the gracefully-left key is blocked as left by everybody", async () => {
+Deno.test("departure: a member with the gracefully-left key is blocked as left by every member (R10.3, R2.4)", async () => {
   await using cluster = await TestCluster.started(["a", "b", "c", "d"], {
     config: { ...CONFIG, gossipFanOut: 1 },
   });
@@ -83,7 +83,7 @@ Deno.test("R10.3 R2.4 a member with the gracefully-left key is blocked as left b
   }
 });
 
-Deno.test("R10.4 what blocks a blocked member again is told once, also where the reason becomes another", async () => {
+Deno.test("block: a second block of a member emits no event, also with another reason (R10.4)", async () => {
   await using cluster = await withCutOff({ blockedProbeInterval: Infinity });
   await cluster.publish(["a", "b", "c"], { blocked: ["c"], to: ["a"] });
   await cluster.advance(5_000);
@@ -93,7 +93,7 @@ Deno.test("R10.4 what blocks a blocked member again is told once, also where the
   ]);
 });
 
-Deno.test("R10.1 a member freed by hand is gossiped to again", async () => {
+Deno.test("unblock: a member that was freed by hand gets gossip again (R10.1)", async () => {
   await using cluster = await withCutOff({ blockedProbeInterval: Infinity });
   cluster.network.heal();
   await cluster.advance(3_000);

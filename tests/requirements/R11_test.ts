@@ -5,14 +5,14 @@ import { TestCluster } from "./harness.ts";
 const IDS = ["a", "b", "c"];
 const CONFIG = { gossipInterval: 100, gossipRequestTimeout: 200, heartbeatExpiration: 2_000 };
 
-/** Three members that know of each other. */
+/** Three members with a completed handshake each. */
 async function confirmed(): Promise<TestCluster> {
   const cluster = await TestCluster.started(IDS, { config: CONFIG });
   await cluster.runUntil(() => cluster.isConfirmed());
   return cluster;
 }
 
-Deno.test("R11.1 R11.2 R11.3 a check is reached when all have the same value, is told once, and is lost when one has another", async () => {
+Deno.test("consensus check: is reached when all members have one value, emits once, and is lost when a member has another (R11.1, R11.2, R11.3)", async () => {
   await using cluster = await confirmed();
   const { gossiper } = cluster.of("a");
   const told: unknown[] = [];
@@ -26,7 +26,7 @@ Deno.test("R11.1 R11.2 R11.3 a check is reached when all have the same value, is
   assertEquals(check.value, undefined);
   assertEquals(check.dissenters(), ["c"]);
 
-  // The order of an object's fields is no difference.
+  // The order of an object's fields does not count.
   cluster.of("c").gossiper.setState("version", { minor: 0, major: 2 });
   assertEquals(await cluster.finish(reached), { major: 2, minor: 0 });
   await cluster.advance(2_000);
@@ -39,7 +39,7 @@ Deno.test("R11.1 R11.2 R11.3 a check is reached when all have the same value, is
   assertEquals([check.value, check.dissenters()], [undefined, ["b"]]);
 });
 
-Deno.test("R11.2 a member with no value means no consensus, and so does one whose value is deleted", async () => {
+Deno.test("consensus check: a member without a value, or with a deleted one, prevents consensus (R11.2)", async () => {
   await using cluster = await confirmed();
   const check = cluster.of("a").gossiper.registerConsensusCheck("k", (value) => value);
   for (const id of IDS) cluster.of(id).gossiper.setState("k", 1);
@@ -49,7 +49,7 @@ Deno.test("R11.2 a member with no value means no consensus, and so does one whos
   assertEquals(check.dissenters(), ["c"]);
 });
 
-Deno.test("R11.2 a blocked member is not asked: its dissent ends with its life", async () => {
+Deno.test("consensus check: the value of a blocked member does not count (R11.2)", async () => {
   await using cluster = await confirmed();
   const check = cluster.of("a").gossiper.registerConsensusCheck("k", (value) => value);
   for (const id of ["a", "b"]) cluster.of(id).gossiper.setState("k", 1);
@@ -60,18 +60,18 @@ Deno.test("R11.2 a blocked member is not asked: its dissent ends with its life",
   await cluster.runUntil(() => check.value === 1);
 });
 
-Deno.test("R11.3 consensus on A and then on B is told twice", async () => {
+Deno.test("consensus check: consensus on A and then on B calls back twice (R11.3)", async () => {
   await using cluster = new TestCluster(["a"]);
   const { gossiper } = cluster.make("a");
   await gossiper.start();
-  const told: unknown[] = [];
-  gossiper.registerConsensusCheck("k", (value) => value, { onReached: (value) => told.push(value) });
+  const reached: unknown[] = [];
+  gossiper.registerConsensusCheck("k", (value) => value, { onReached: (value) => reached.push(value) });
   for (const value of ["A", "A", "B"]) gossiper.setState("k", value);
   await cluster.runtime.settle();
-  assertEquals(told, ["A", "B"]);
+  assertEquals(reached, ["A", "B"]);
 });
 
-Deno.test("R11.1 an extractor decides what is compared; one that throws means no value, is told, and does no harm", async () => {
+Deno.test("consensus check: the extractor decides what is compared; one that throws counts as no value and emits an event (R11.1)", async () => {
   await using cluster = await confirmed();
   const { gossiper } = cluster.of("a");
   const check = gossiper.registerConsensusCheck(
@@ -88,7 +88,7 @@ Deno.test("R11.1 an extractor decides what is compared; one that throws means no
   await cluster.runUntil(() => check.value === "EU");
 });
 
-Deno.test("R11.3 callbacks that throw or reject are told as CallbackFailed, and gossip goes on", async () => {
+Deno.test("consensus check: a callback that throws or rejects emits CallbackFailed, and gossip continues (R11.3)", async () => {
   await using cluster = await confirmed();
   const { gossiper } = cluster.of("a");
   gossiper.registerConsensusCheck("k", (value) => value, {
@@ -108,11 +108,11 @@ Deno.test("R11.3 callbacks that throw or reject are told as CallbackFailed, and 
   ]);
 });
 
-Deno.test("R11.4 a dropped check is evaluated no more, and whoever waits for it is told", async () => {
+Deno.test("consensus check: a removed check is not evaluated, and its waits reject (R11.4)", async () => {
   await using cluster = await confirmed();
   const { gossiper } = cluster.of("a");
-  let told = 0;
-  const check = gossiper.registerConsensusCheck("k", (value) => value, { onReached: () => told++ });
+  let calls = 0;
+  const check = gossiper.registerConsensusCheck("k", (value) => value, { onReached: () => calls++ });
   const waiting = assertRejects(() => check.reached(), HearsayError);
   assertEquals([gossiper.removeConsensusCheck(check.id), gossiper.removeConsensusCheck(check.id)], [
     true,
@@ -121,10 +121,10 @@ Deno.test("R11.4 a dropped check is evaluated no more, and whoever waits for it 
   assertEquals((await waiting).code, "stopped");
   for (const id of IDS) cluster.of(id).gossiper.setState("k", 1);
   await cluster.advance(2_000);
-  assertEquals(told, 0);
+  assertEquals(calls, 0);
 });
 
-Deno.test("R11.3 waiting for a check ends with the signal's reason", async () => {
+Deno.test("consensus check: a wait ends with the reason of its signal (R11.3)", async () => {
   await using cluster = await confirmed();
   const check = cluster.of("a").gossiper.registerConsensusCheck("k", (value) => value);
   const controller = new AbortController();
@@ -133,7 +133,7 @@ Deno.test("R11.3 waiting for a check ends with the signal's reason", async () =>
   await waiting;
 });
 
-Deno.test("R11.2 E13 a member that joins must agree too: consensus is lost until it does", async () => {
+Deno.test("consensus check: a member that joins ends the consensus until it has the value (R11.2, E13)", async () => {
   await using cluster = await TestCluster.started(IDS, { config: CONFIG, fixed: false });
   await cluster.publish(["a", "b"], { to: ["a", "b"] });
   const check = cluster.of("a").gossiper.registerConsensusCheck("k", (value) => value);

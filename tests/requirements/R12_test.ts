@@ -31,7 +31,7 @@ heartbeatExpiration: 9000
 gossipActorName: rumours
 `;
 
-/** Runs with a file of that text; the file is gone afterwards. */
+/** Runs `use` with a temporary file of this text. */
 async function withFile<T>(text: string, use: (file: string) => Promise<T>): Promise<T> {
   const file = await Deno.makeTempFile({ suffix: ".yaml" });
   try {
@@ -42,31 +42,31 @@ async function withFile<T>(text: string, use: (file: string) => Promise<T>): Pro
   }
 }
 
-/** The problems of a text that must be refused. */
+/** The problems in the error for an invalid text. */
 function problemsOf(text: string, options?: Parameters<typeof parseConfig>[1]) {
   return assertThrows(() => parseConfig(text, options), ConfigurationError).problems;
 }
 
-Deno.test("R12.1 the six settings are taken from code", () => {
+Deno.test("configuration: the six settings are read from code (R12.1)", () => {
   assertEquals(configure(SIX), { ...DEFAULT_CONFIG, ...SIX });
 });
 
-Deno.test("R12.1 the actor name is gossip unless another is given", () => {
+Deno.test('configuration: the actor name is "gossip" by default (R12.1)', () => {
   assertEquals(configure().gossipActorName, "gossip");
 });
 
-Deno.test("R12.1 the six settings are taken from a YAML text", () => {
+Deno.test("configuration: the six settings are read from a YAML text (R12.1)", () => {
   assertEquals(parseConfig(SIX_AS_YAML), SIX);
 });
 
-Deno.test("R12.1 the six settings are taken from a YAML file, named by a path or by a URL", async () => {
+Deno.test("configuration: the six settings are read from a YAML file, named by a path or by a URL (R12.1)", async () => {
   await withFile(SIX_AS_YAML, async (file) => {
     assertEquals(await loadConfig(file), { ...DEFAULT_CONFIG, ...SIX });
     assertEquals(await loadConfig(new URL(`file://${file}`)), { ...DEFAULT_CONFIG, ...SIX });
   });
 });
 
-Deno.test("R12.1 where the file and the code give a setting, the code wins", async () => {
+Deno.test("configuration: a setting in code takes precedence over the file (R12.1)", async () => {
   await withFile(SIX_AS_YAML, async (file) => {
     const config = await loadConfig(file, { override: { gossipFanOut: 7, maxMembers: 20 } });
     assertEquals(config, { ...DEFAULT_CONFIG, ...SIX, gossipFanOut: 7, maxMembers: 20 });
@@ -74,16 +74,16 @@ Deno.test("R12.1 where the file and the code give a setting, the code wins", asy
   });
 });
 
-Deno.test("R12.1 .inf is YAML's Infinity", () => {
+Deno.test("YAML: .inf is read as Infinity (R12.1)", () => {
   assertEquals(parseConfig("blockedProbeInterval: .inf"), { blockedProbeInterval: Infinity });
 });
 
-Deno.test("R12.1 a mapping of nothing gives the defaults", async () => {
+Deno.test("YAML: an empty mapping gives the defaults (R12.1)", async () => {
   assertEquals(parseConfig("{}"), {});
   await withFile("{}", async (file) => assertEquals(await loadConfig(file), DEFAULT_CONFIG));
 });
 
-Deno.test("R12.1 names that are the caller's own are not looked at", async () => {
+Deno.test("YAML: names that belong to the caller are ignored (R12.1)", async () => {
   const text = "cluster: orders\nseeds: [ws://127.0.0.1:7001]\ngossipFanOut: 4\n";
   assertEquals(parseConfig(text, { ignore: ["cluster", "seeds"] }), { gossipFanOut: 4 });
   await withFile(text, async (file) => {
@@ -92,11 +92,11 @@ Deno.test("R12.1 names that are the caller's own are not looked at", async () =>
   });
 });
 
-Deno.test("R12.1 a file that is not there is told by the platform's own error", async () => {
+Deno.test("YAML: a missing file rejects with the error of the platform (R12.1)", async () => {
   await assertRejects(() => loadConfig("/no/such/file.yaml"), Deno.errors.NotFound);
 });
 
-Deno.test("R12.1 an aborted signal stops the reading, with its reason", async () => {
+Deno.test("YAML: an aborted signal stops the read and rejects with its reason (R12.1)", async () => {
   const reason = new Error("enough");
   await withFile(SIX_AS_YAML, async (file) => {
     const error = await assertRejects(() => loadConfig(file, { signal: AbortSignal.abort(reason) }));
@@ -104,7 +104,7 @@ Deno.test("R12.1 an aborted signal stops the reading, with its reason", async ()
   });
 });
 
-Deno.test("R12.3 a wrong setting in a YAML text is named with its line", () => {
+Deno.test("YAML: an invalid setting is named with its line (R12.3)", () => {
   assertEquals(problemsOf("# first\ngossipFanOut: 4\n'gossipInterval': 1.5\n", { name: "x.yaml" }), [{
     field: "gossipInterval",
     problem: "is not a whole number",
@@ -114,7 +114,7 @@ Deno.test("R12.3 a wrong setting in a YAML text is named with its line", () => {
   }]);
 });
 
-Deno.test("R12.3 one error says of everything wrong in file and code where it came from", async () => {
+Deno.test("configuration: one error names every invalid setting in file and code with its place (R12.3)", async () => {
   await withFile("gossipFanout: 3\ngossipInterval: fast\nheartbeatExpiration: 900\n", async (file) => {
     const override = { gossipInterval: 0, gossipRequestTimeout: 10, nonsense: 1 } as PartialConfig;
     const error = await assertRejects(() => loadConfig(file, { override }), ConfigurationError);
@@ -131,7 +131,7 @@ Deno.test("R12.3 one error says of everything wrong in file and code where it ca
   });
 });
 
-Deno.test("R12.3 a rule between settings holds across file and code, and names the place of the one at fault", async () => {
+Deno.test("configuration: a rule between settings holds across file and code, and names the place of the invalid one (R12.3)", async () => {
   await withFile("gossipFanOut: 4\nheartbeatExpiration: 900\n", async (file) => {
     const error = await assertRejects(
       () => loadConfig(file, { override: { gossipInterval: 1_000, maxConnections: 2 } }),
@@ -144,7 +144,7 @@ Deno.test("R12.3 a rule between settings holds across file and code, and names t
   });
 });
 
-Deno.test("R12.3 a text that is no valid YAML is told with its line, beside what is wrong in code", async () => {
+Deno.test("YAML: a syntax error is reported with its line, beside the invalid settings in code (R12.3)", async () => {
   const bad = "gossipFanOut: 4\n  gossipInterval: 5\n";
   const [problem] = problemsOf(bad, { name: "bad.yaml" });
   assertEquals(problem?.source, "bad.yaml, line 2");
@@ -156,7 +156,7 @@ Deno.test("R12.3 a text that is no valid YAML is told with its line, beside what
   });
 });
 
-Deno.test("R12.3 a name given twice in a YAML text is told with the second line", () => {
+Deno.test("YAML: a duplicate name is reported with the second line (R12.3)", () => {
   const [problem, ...others] = problemsOf("gossipFanOut: 4\n\ngossipFanOut: 5\n");
   assertEquals(others, []);
   assertStringIncludes(problem?.problem ?? "", "duplicated key");
@@ -164,7 +164,7 @@ Deno.test("R12.3 a name given twice in a YAML text is told with the second line"
   assertEquals(problem?.source, "YAML, line 3");
 });
 
-Deno.test("R12.3 an empty text is no configuration, nor is one of comments", () => {
+Deno.test("YAML: an empty text, or one of comments alone, is refused (R12.3)", () => {
   for (const text of ["", "\n\n", "# gossipFanOut: 4\n", "~\n"]) {
     assertEquals(problemsOf(text, { name: "x.yaml" }), [{
       field: "configuration",
@@ -176,7 +176,7 @@ Deno.test("R12.3 an empty text is no configuration, nor is one of comments", () 
   }
 });
 
-Deno.test("R12.3 a text that is no mapping is no configuration", () => {
+Deno.test("YAML: a text that is not a mapping is refused (R12.3)", () => {
   for (const [text, given] of [["# a\n- gossipFanOut\n", "an array"], ["\nfast\n", '"fast"']] as const) {
     const [problem, ...others] = problemsOf(text, { name: "x.yaml" });
     assertEquals(others, []);
@@ -185,7 +185,7 @@ Deno.test("R12.3 a text that is no mapping is no configuration", () => {
   assertEquals(problemsOf("a: 1\n---\nb: 2\n")[0]?.source, "YAML, line 2");
 });
 
-Deno.test("R12.3 a setting with no value, or with YAML's other kinds of value, is wrong", () => {
+Deno.test("YAML: a setting without a value, or of another YAML type, is refused (R12.3)", () => {
   const text =
     "gossipInterval:\ngossipFanOut: 2026-01-01\ngossipMaxSend: yes\nmaxMembers: 0x10\n__proto__: {}\n";
   assertEquals(problemsOf(text).map(({ field, given }) => [field, given]), [
@@ -196,7 +196,7 @@ Deno.test("R12.3 a setting with no value, or with YAML's other kinds of value, i
   ]);
 });
 
-/** A cluster reference whose member is alone on a network in memory. */
+/** A cluster reference of a member alone on an in-memory network. */
 function aloneOn(network: MemoryNetwork, runtime: VirtualRuntime) {
   return {
     self: { id: "a", host: "a", port: 1, kinds: [] },
@@ -207,7 +207,7 @@ function aloneOn(network: MemoryNetwork, runtime: VirtualRuntime) {
   };
 }
 
-Deno.test("R12.2 a gossiper is made from a configuration and a cluster, and runs by both", async () => {
+Deno.test("gossiper: is constructed from a configuration and a cluster, and uses both (R12.2)", async () => {
   const runtime = new VirtualRuntime();
   await using network = new MemoryNetwork({ runtime });
   const config = configure({ gossipInterval: 70, heartbeatExpiration: 5_000 });
@@ -227,7 +227,7 @@ Deno.test("R12.2 a gossiper is made from a configuration and a cluster, and runs
   await stopped;
 });
 
-Deno.test("R12.3 a gossiper is not made where a setting is wrong: one error names every one", async () => {
+Deno.test("gossiper: is not constructed with invalid settings: one error names them all (R12.3)", async () => {
   const runtime = new VirtualRuntime();
   await using network = new MemoryNetwork({ runtime });
   const cluster = aloneOn(network, runtime);
@@ -243,7 +243,7 @@ Deno.test("R12.3 a gossiper is not made where a setting is wrong: one error name
   assertEquals(runtime.timers, 0);
 });
 
-Deno.test("R12.3 a gossiper is not made where what it needs of the cluster is missing", async () => {
+Deno.test("gossiper: is not constructed where the cluster lacks a required part (R12.3)", async () => {
   const runtime = new VirtualRuntime();
   await using network = new MemoryNetwork({ runtime });
   const cluster = aloneOn(network, runtime);
@@ -260,7 +260,7 @@ Deno.test("R12.3 a gossiper is not made where what it needs of the cluster is mi
   ]);
 });
 
-Deno.test("R12.3 kinds that a peer would refuse in the greeting are refused here, and those it takes are not", async () => {
+Deno.test("gossiper: refuses exactly the actor kinds that a peer would refuse in the handshake (R12.3)", async () => {
   const runtime = new VirtualRuntime();
   await using network = new MemoryNetwork({ runtime });
   const cluster = aloneOn(network, runtime);

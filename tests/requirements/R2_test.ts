@@ -10,13 +10,13 @@ import { VirtualRuntime } from "../virtual_runtime.ts";
 import { TestCluster, type TestMember } from "./harness.ts";
 import { replyTo, ScriptedPeer } from "./scripted_peer.ts";
 
-/** The whole multiples of an interval, as many as asked for. */
+/** The first `count` multiples of an interval. */
 function grid(count: number, options: { readonly interval?: number; readonly from?: number } = {}): number[] {
   const { interval = 300, from = 0 } = options;
   return Array.from({ length: count }, (_, index) => (from + index) * interval);
 }
 
-/** The times at which a member set its own heartbeat, from now on, as long as the listening lasts. */
+/** The times of a member's own heartbeats, from now until the stream ends. */
 function heartbeatsOf(cluster: TestCluster, { stream, id }: TestMember): number[] {
   const times: number[] = [];
   void (async () => {
@@ -28,7 +28,7 @@ function heartbeatsOf(cluster: TestCluster, { stream, id }: TestMember): number[
   return times;
 }
 
-Deno.test("R2.1 gossip is sent at every interval while the gossiper runs, and not after", async () => {
+Deno.test("round: gossip is sent at every interval while the gossiper runs, and not after (R2.1)", async () => {
   await using cluster = new TestCluster(["a", "b"]);
   const { gossiper } = cluster.make("a");
   await cluster.make("b").gossiper.start();
@@ -36,10 +36,10 @@ Deno.test("R2.1 gossip is sent at every interval while the gossiper runs, and no
   assertEquals(cluster.gossipedBy("a"), []);
   await gossiper.start();
   await cluster.advance(6_100);
-  // Whether the first round knows anybody to tell is another matter.
+  // Other tests check whether the first round has a peer.
   const sent = cluster.gossipedBy("a", { to: "b" }).filter(({ atMs }) => atMs > 1_000);
   assertEquals(sent.map(({ atMs }) => atMs - 1_000), grid(20, { from: 1 }));
-  // Each says how often the member has counted so far, the start included.
+  // Each has the member's current count, the start included.
   assertEquals(sent.map(({ text }) => JSON.parse(text).count), sent.map((_, index) => index + 2));
   await cluster.stop("a");
   const count = cluster.sent.length;
@@ -47,7 +47,7 @@ Deno.test("R2.1 gossip is sent at every interval while the gossiper runs, and no
   assertEquals(cluster.sent.slice(count).filter(({ from }) => from === "memory://a:1"), []);
 });
 
-Deno.test("R2.1 what a member sets is told with the next interval, and needs no second one", async () => {
+Deno.test("round: a value that was set is sent with the next round alone (R2.1)", async () => {
   await using cluster = await TestCluster.started(["a", "b"], { config: { spread: "interval" } });
   await cluster.advance(1_000);
   cluster.of("a").gossiper.setState("k", 1);
@@ -55,7 +55,7 @@ Deno.test("R2.1 what a member sets is told with the next interval, and needs no 
   assertEquals(await cluster.runUntil(() => cluster.of("b").value("a", "k") === 1), 200);
 });
 
-Deno.test("R2.2 the own heartbeat is refreshed at every interval, and reaches the peers as often", async () => {
+Deno.test("heartbeat: is refreshed at every interval, and reaches the peers as often (R2.2)", async () => {
   await using cluster = await TestCluster.started(["a", "b"]);
   await cluster.advance(100);
   cluster.of("b").events.length = 0;
@@ -72,19 +72,20 @@ Deno.test("R2.2 the own heartbeat is refreshed at every interval, and reaches th
   assertEquals(merged, merged.toSorted((one, other) => one - other));
 });
 
-Deno.test("R2.2 a member alone goes on to refresh its heartbeat", async () => {
+Deno.test("heartbeat: a member alone refreshes its own too (R2.2)", async () => {
   await using cluster = await TestCluster.started(["a"]);
   const own = heartbeatsOf(cluster, cluster.of("a"));
   await cluster.advance(1_500);
   assertEquals(own.length, 5);
 });
 
-Deno.test("R2.3 members whose heartbeat has expired are looked for at every interval", async () => {
+Deno.test("expiration: expired members are blocked at every interval (R2.3)", async () => {
   await using cluster = await TestCluster.started(["a", "b", "c", "d"], {
     config: { heartbeatExpiration: 2_000 },
   });
   await cluster.advance(3_000);
-  // They fall silent at one moment. Each was heard last in one of the rounds before, by itself or by way of another.
+  // They are silenced at one time. Each was last heard in one of the rounds before, directly or through
+  // another member.
   for (const id of ["b", "c", "d"]) await silence(cluster, id);
   const blocked = () => Object.keys(cluster.of("a").blocked);
   const times: number[] = [];
@@ -99,7 +100,7 @@ Deno.test("R2.3 members whose heartbeat has expired are looked for at every inte
   assert(times.at(-1)! <= 3_000 + 2_100 + 300, `${times}`);
 });
 
-/** Cuts a member off from everybody: what it is to others when its machine burns down. */
+/** Isolates a member: to the others it looks like a failed machine. */
 async function silence(cluster: TestCluster, id: string) {
   for (const other of cluster.members) {
     if (other.id !== id) cluster.network.cut(cluster.of(id).transport.address, other.transport.address);
@@ -107,7 +108,7 @@ async function silence(cluster: TestCluster, id: string) {
   await cluster.runtime.settle();
 }
 
-Deno.test("R2.4 a member that left is blocked, and anew at the next interval where it was freed", async () => {
+Deno.test("departure: a member that left is blocked, and blocked again at the next interval if it was freed (R2.4)", async () => {
   await using cluster = await TestCluster.started(["a", "b", "c"]);
   await cluster.advance(1_000);
   await cluster.stop("c");
@@ -121,7 +122,7 @@ Deno.test("R2.4 a member that left is blocked, and anew at the next interval whe
   }
 });
 
-/** A loop on a virtual clock whose rounds take as long as they are told; what it did. */
+/** A loop on a virtual clock with rounds of a given duration, and its record. */
 function looping(options: { readonly runtime: VirtualRuntime; readonly lasts: (round: number) => number }) {
   const { runtime, lasts } = options;
   const controller = new AbortController();
@@ -141,10 +142,10 @@ function looping(options: { readonly runtime: VirtualRuntime; readonly lasts: (r
   return { loop, starts, controller, running: loop.run(controller) };
 }
 
-Deno.test("R2.5 over 1,000 intervals no round is a millisecond beside the grid, and none is left out", async () => {
+Deno.test("loop: no round of 1,000 is a millisecond off the grid, and none is skipped (R2.5)", async () => {
   const runtime = new VirtualRuntime();
   const random = seededRandom(3);
-  // Some take no time at all, some almost the whole interval.
+  // Some take no time, some almost the whole interval.
   const { loop, starts, controller, running } = looping({ runtime, lasts: () => random() * 299.9 });
   await runtime.advance(300 * 999 + 1);
   assertEquals(starts, grid(1_000));
@@ -154,7 +155,7 @@ Deno.test("R2.5 over 1,000 intervals no round is a millisecond beside the grid, 
   await running;
 });
 
-Deno.test("R2.5 timers that come early or late do not add up, and no round comes before its time", async () => {
+Deno.test("loop: early and late timers do not add up, and no round comes before its time (R2.5)", async () => {
   const runtime = new VirtualRuntime();
   const random = seededRandom(5);
   const unsteady: Runtime = {
@@ -177,7 +178,7 @@ Deno.test("R2.5 timers that come early or late do not add up, and no round comes
   await running;
 });
 
-Deno.test("R2.5 steps of the wall clock do not move the rounds", async () => {
+Deno.test("loop: steps of the wall clock do not move the rounds (R2.5)", async () => {
   await using cluster = await TestCluster.started(["a"]);
   const own = heartbeatsOf(cluster, cluster.of("a"));
   await cluster.advance(1_000);
@@ -188,14 +189,14 @@ Deno.test("R2.5 steps of the wall clock do not move the rounds", async () => {
   assertEquals(own, grid(10, { from: 1 }));
 });
 
-Deno.test("R2.5 a slow round delays the tick behind it, and those before that one are skipped", async () => {
+Deno.test("loop: a slow round delays the tick after it, and earlier ticks are skipped (R2.5)", async () => {
   const cases: readonly [lastsMs: number, starts: number[], skipped: number][] = [
-    // As long as the interval: nobody notices.
+    // As long as the interval: no tick is late.
     [300, [0, 300, 600, 900, 1_200, 1_500], 0],
     // A little longer: one tick comes late, none is lost.
     [310, [0, 310, 600, 900, 1_200, 1_500], 0],
     [599, [0, 599, 600, 900, 1_200, 1_500], 0],
-    // More than two: of the ticks missed only the latest is made up for.
+    // More than two intervals: only the latest missed tick is made up for.
     [610, [0, 610, 900, 1_200, 1_500, 1_800], 1],
     [1_000, [0, 1_000, 1_200, 1_500, 1_800, 2_100], 2],
     [300_000, [0, 300_000, 300_300, 300_600, 300_900, 301_200], 999],
@@ -214,21 +215,21 @@ Deno.test("R2.5 a slow round delays the tick behind it, and those before that on
   }
 });
 
-Deno.test("R2.5 where every round is slow they follow each other without a queue behind them", async () => {
+Deno.test("loop: slow rounds follow each other without a queue (R2.5)", async () => {
   const runtime = new VirtualRuntime();
   let slow = true;
   const { starts, controller, running } = looping({ runtime, lasts: () => slow ? 1_000 : 0 });
   await runtime.advance(10_000);
   assertEquals(starts, grid(11, { interval: 1_000 }));
   slow = false;
-  // The round of 10,000 still takes its time; then the rhythm is as before, and nothing is caught up.
+  // The round of 10,000 still takes its time; then the grid continues, and no tick is made up for.
   await runtime.advance(1_900);
   assertEquals(starts.slice(11), [11_000, 11_100, 11_400, 11_700]);
   controller.abort();
   await running;
 });
 
-Deno.test("R2.5 the loop stops at once when aborted: between two rounds without any time", async () => {
+Deno.test("loop: an abort between two rounds ends it at once (R2.5)", async () => {
   const runtime = new VirtualRuntime();
   const { starts, controller, running } = looping({ runtime, lasts: () => 0 });
   await runtime.advance(450);
@@ -237,7 +238,7 @@ Deno.test("R2.5 the loop stops at once when aborted: between two rounds without 
   assertEquals([runtime.monotonicMs(), runtime.timers, starts], [450, 0, [0, 300]]);
 });
 
-Deno.test("R2.5 the loop stops at once when aborted: after the round under way, without another", async () => {
+Deno.test("loop: an abort during a round ends it after that round (R2.5)", async () => {
   const runtime = new VirtualRuntime();
   const { starts, controller, running } = looping({ runtime, lasts: () => 1_000 });
   await runtime.advance(450);
@@ -251,7 +252,7 @@ Deno.test("R2.5 the loop stops at once when aborted: after the round under way, 
   assertEquals([runtime.timers, starts], [0, [0]]);
 });
 
-Deno.test("R2.5 a loop whose signal is aborted before does nothing, and what a round throws ends it", async () => {
+Deno.test("loop: an earlier abort starts nothing, and an error of a round ends the loop (R2.5)", async () => {
   const runtime = new VirtualRuntime();
   let rounds = 0;
   const round = () => Promise.resolve(void rounds++);
@@ -262,7 +263,7 @@ Deno.test("R2.5 a loop whose signal is aborted before does nothing, and what a r
   assertEquals(await failing.run({ signal }).catch((error) => error.message), "broken");
 });
 
-Deno.test("R2.5 a gossiper keeps the grid over 1,000 intervals, however long its requests take", async () => {
+Deno.test("gossiper: keeps the grid over 1,000 intervals, however long its requests take (R2.5)", async () => {
   await using cluster = new TestCluster(["a", "b"]);
   await cluster.make("a").gossiper.start();
   await cluster.make("b", { config: { gossipInterval: 3_000 } }).gossiper.start();
@@ -273,27 +274,27 @@ Deno.test("R2.5 a gossiper keeps the grid over 1,000 intervals, however long its
   assertEquals(cluster.of("a").gossiper.skippedRounds, 0);
 });
 
-Deno.test("R2.5 a gossiper whose peers do not answer skips ticks, and never has two rounds at once", async () => {
+Deno.test("gossiper: skips ticks where peers do not answer, and never runs two rounds at once (R2.5)", async () => {
   await using cluster = await TestCluster.started(["a", "b"], {
-    // Two rounds that wait for their time-out are 1,800 ms.
+    // Two rounds that wait for their timeout take 1,800 ms.
     config: { gossipRequestTimeout: 900, heartbeatExpiration: 20_000 },
   });
   const a = cluster.of("a");
   await cluster.advance(300);
   const own = heartbeatsOf(cluster, a);
   cluster.network.setFaults({ hang: true });
-  // Something to ask about: an idle round sends heartbeats, which have no answer.
+  // A change causes a request; an idle round sends heartbeats, which have no answer.
   a.gossiper.setState("k", 1);
   await cluster.runUntil(() => a.told("RequestFailed").length === 1);
   assertEquals(cluster.runtime.monotonicMs(), 1_500);
-  // The rounds of 900 and 1,200 were left out; that of 1,500 is due now.
+  // The rounds of 900 and 1,200 were skipped; that of 1,500 is due now.
   await cluster.runtime.settle();
   assertEquals([own, a.gossiper.skippedRounds], [[600, 1_500], 2]);
   const [failed] = a.told("RequestFailed");
   assert(failed!.error instanceof HearsayError && failed!.error.code === "timeout");
 });
 
-Deno.test("R2.5 a gossiper that is aborted between two rounds is over without any time", async () => {
+Deno.test("gossiper: an abort between two rounds ends it at once (R2.5)", async () => {
   await using cluster = new TestCluster(["a", "b"]);
   const controller = new AbortController();
   await cluster.make("a").gossiper.start(controller);
@@ -305,7 +306,7 @@ Deno.test("R2.5 a gossiper that is aborted between two rounds is over without an
   assertEquals(cluster.of("b").blocked, { a: "left" });
 });
 
-Deno.test("R2.6 the interval is taken from the configuration", async () => {
+Deno.test("interval: is read from the configuration (R2.6)", async () => {
   for (const gossipInterval of [10, 70, 1_000, 3_600_000]) {
     await using cluster = await TestCluster.started(["a"], {
       config: { gossipInterval, heartbeatExpiration: 8_000_000, departedRetention: 8_000_000 },
@@ -316,7 +317,7 @@ Deno.test("R2.6 the interval is taken from the configuration", async () => {
   }
 });
 
-Deno.test("R2.6 without a configuration a gossiper behaves as protoactor-go does", async () => {
+Deno.test("configuration: the defaults are those of protoactor-go (R2.6)", async () => {
   const {
     gossipInterval,
     gossipRequestTimeout,
@@ -338,13 +339,13 @@ Deno.test("R2.6 without a configuration a gossiper behaves as protoactor-go does
     a.gossiper.setState("k", value);
     await cluster.advance(150);
   }
-  // Three peers at every 300 ms, as long as there is something to exchange.
+  // Three peers every 300 ms, as long as there is state to send.
   assertEquals(cluster.gossipedBy("a").map(({ atMs }) => atMs).filter((atMs) => atMs > 0), [
     ...[300, 300, 300],
     ...[600, 600, 600],
     ...[900, 900, 900],
   ]);
-  // Silence: a request is given up after 500 ms, and a member blocked after 20 s.
+  // Without answers a request is given up after 500 ms, and a member is blocked after 20 s.
   cluster.network.setFaults({ hang: true });
   a.gossiper.setState("k", 1);
   await cluster.runUntil(() => a.told("RequestFailed").length > 0);
@@ -354,7 +355,7 @@ Deno.test("R2.6 without a configuration a gossiper behaves as protoactor-go does
   assert(blockedMs > 20_000 && blockedMs <= 21_500, `blocked after ${blockedMs} ms`);
 });
 
-Deno.test("R2.6 without a configuration a message has the states of 50 members at most", async () => {
+Deno.test("configuration: a message has the states of at most 50 members by default (R2.6)", async () => {
   await using cluster = new TestCluster(["a", "b", "c"]);
   await using peer = new ScriptedPeer(cluster, "b");
   const members = Array.from(

@@ -27,7 +27,7 @@ import { deltaOf, replyTo, ScriptedPeer } from "./scripted_peer.ts";
 
 const ENGINE = new URL("../../engine/", import.meta.url);
 
-/** What reads a clock, draws lots, waits or talks to anybody, by whatever name it is called. */
+/** The globals for clocks, random numbers, waits and I/O, by every name. */
 const OUTSIDE = new Set([
   ...["Date", "Temporal", "performance", "crypto", "setTimeout", "setInterval", "setImmediate"],
   ...["queueMicrotask", "Promise", "fetch", "WebSocket", "EventTarget", "ReadableStream", "WritableStream"],
@@ -35,7 +35,7 @@ const OUTSIDE = new Set([
   ...["localStorage", "globalThis", "self", "window", "eval", "Function", "WeakRef", "FinalizationRegistry"],
 ]);
 
-/** Finds, in the syntax tree, whatever a pure and synchronous module has no use for. */
+/** Finds in the syntax tree the constructs with no use in a pure and synchronous module. */
 const purity: Deno.lint.Plugin = {
   name: "purity",
   rules: {
@@ -71,12 +71,12 @@ async function sourcesIn(folder: URL, prefix = ""): Promise<string[]> {
   return paths;
 }
 
-/** What of the outside a text uses. */
+/** The impure names in a text. */
 function impurities(file: string, text: string): string[] {
   return Deno.lint.runPlugin(purity, file, text).map(({ message }) => message);
 }
 
-Deno.test("R3.1 the engine does no I/O, reads no clock, draws no random number and waits for nothing", async () => {
+Deno.test("engine: does no I/O, reads no clock, draws no random number and awaits nothing (R3.1)", async () => {
   const files = await sourcesIn(ENGINE);
   assert(files.includes("engine.ts") && files.includes("liveness/heartbeats.ts") && files.length > 10);
   for (const file of files) {
@@ -84,7 +84,7 @@ Deno.test("R3.1 the engine does no I/O, reads no clock, draws no random number a
     assertEquals(impurities(file, text), [], file);
     assertEquals(Deno.lint.runPlugin(houseRules, `engine/${file}`, text).map(({ id }) => id), [], file);
   }
-  // The look itself can see.
+  // The check itself finds each of these.
   const impure = [
     "export const a = Date.now();",
     "export const a = Math.random();",
@@ -97,7 +97,7 @@ Deno.test("R3.1 the engine does no I/O, reads no clock, draws no random number a
   for (const text of impure) assertNotEquals(impurities("a.ts", text), [], text);
 });
 
-/** Text that tells any two outcomes apart, maps and missing values included. */
+/** Text with every difference between two results, also maps and missing values. */
 function written(outcome: unknown): string {
   return JSON.stringify(outcome, (_key, value) => {
     if (value instanceof Map) return { map: [...value] };
@@ -106,7 +106,7 @@ function written(outcome: unknown): string {
   });
 }
 
-/** A few members through much of what can happen to them, as the seed will have it: everything they said. */
+/** All output of a few members in a random script by this seed. */
 function runScript(seed: number, { random = 0.25 }: { readonly random?: number } = {}): string[] {
   const clock = new TestClock();
   const draw = seededRandom(seed);
@@ -117,7 +117,7 @@ function runScript(seed: number, { random = 0.25 }: { readonly random?: number }
   for (const engine of engines) {
     note(engine, engine.addCheck("check", "k1", (value) => JSON.stringify(value)));
   }
-  const said: string[] = [];
+  const output: string[] = [];
   const acts: readonly ((engine: Engine, other: Engine) => unknown)[] = [
     (engine) => set(engine, pick(["k1", "k2", "k3"]), pick([1, "one", [1], { one: 1 }, null]), clock),
     (engine) => remove(engine, pick(["k1", "k2", "k3"]), clock),
@@ -136,30 +136,30 @@ function runScript(seed: number, { random = 0.25 }: { readonly random?: number }
     (engine, other) => note(engine, engine.toldBlocked(other.id, "expired")),
     (engine) => draw() < 0.05 ? note(engine, engine.leave(clock.now)) : engine.dueProbes(clock.now),
     (engine) => {
-      // Another process under its id, so that it draws a new life.
+      // Another process under its id draws a new incarnation.
       if (draw() > 0.1) return undefined;
       const life = `${engine.life.slice(0, 12)}-ffffffff`;
-      const told = deltaOf([memberDelta(engine.id, life, [entry("k1", 1, "other")])]);
-      return note(engine, engine.applyIncoming("b", told, clock.now));
+      const delta = deltaOf([memberDelta(engine.id, life, [entry("k1", 1, "other")])]);
+      return note(engine, engine.applyIncoming("b", delta, clock.now));
     },
   ];
   for (let step = 0; step < 400; step++) {
     const engine = pick(engines);
     const other = pick(engines.filter((each) => each !== engine));
-    said.push(written(pick(acts)(engine, other)));
+    output.push(written(pick(acts)(engine, other)));
     if (draw() < 0.4) clock.advance(Math.floor(draw() * 500));
   }
   for (const engine of engines) {
-    said.push(
+    output.push(
       written([engine.digest, engine.active, engine.phase, engine.blockedMembers(), engine.footprint]),
     );
-    said.push(written(ids.map((id) => [engine.lifeOf(id), engine.holdOf(id), engine.entriesOf(id)])));
-    said.push(written(eventsOf(engine).all));
+    output.push(written(ids.map((id) => [engine.lifeOf(id), engine.holdOf(id), engine.entriesOf(id)])));
+    output.push(written(eventsOf(engine).all));
   }
-  return said;
+  return output;
 }
 
-/** Runs something on a machine that has neither clock nor chance. */
+/** Runs a function without clock and random source. */
 function withoutClockAndChance<T>(run: () => T): T {
   const { now } = Date;
   const { random } = Math;
@@ -179,7 +179,7 @@ function withoutClockAndChance<T>(run: () => T): T {
   }
 }
 
-Deno.test("R3.1 the same inputs give the same outputs, bit for bit", () => {
+Deno.test("engine: equal inputs give equal outputs, bit for bit (R3.1)", () => {
   const kinds = new Set<string>();
   for (let seed = 1; seed <= 5; seed++) {
     const first = runScript(seed);
@@ -188,22 +188,22 @@ Deno.test("R3.1 the same inputs give the same outputs, bit for bit", () => {
     assertEquals(second.length, first.length);
     for (const [, kind] of first.join("\n").matchAll(/"type":"([A-Z]\w+)"/g)) kinds.add(kind!);
   }
-  // Else the script has lost what it was to show.
+  // Otherwise the script no longer covers these events.
   for (const kind of ["LifeRenewed", "MemberBlocked", "MemberUnblocked", "Confirmed", "ConsensusReached"]) {
     assert(kinds.has(kind), `${kind} is not among ${[...kinds]}`);
   }
 });
 
-Deno.test("R3.1 chance is handed in: with another number a renewed life is another", () => {
-  const lives = [0.25, 0.25, 0.75].map((random) =>
+Deno.test("engine: random numbers are passed in: another one gives another renewed incarnation (R3.1)", () => {
+  const incarnations = [0.25, 0.25, 0.75].map((random) =>
     runScript(3, { random }).join("\n").match(/"type":"LifeRenewed","life":"[^"]+"/g)
   );
-  assert(lives[0] !== null);
-  assertEquals(lives[0], lives[1]);
-  assertNotEquals(lives[0], lives[2]);
+  assert(incarnations[0] !== null);
+  assertEquals(incarnations[0], incarnations[1]);
+  assertNotEquals(incarnations[0], incarnations[2]);
 });
 
-Deno.test("R3.2 what is to be spread is what the engine disseminates, and it says so", async () => {
+Deno.test("disseminate: the engine decides what is sent, and emits an event (R3.2)", async () => {
   await using cluster = await TestCluster.started(["a", "b"], { config: { spread: "interval" } });
   await cluster.advance(1_000);
   const a = cluster.of("a");
@@ -226,20 +226,20 @@ Deno.test("R3.2 what is to be spread is what the engine disseminates, and it say
   ]);
 });
 
-Deno.test("R3.2 what a peer acknowledged is not disseminated to it again, what it did not is", async () => {
+Deno.test("disseminate: sends an entry again unless the peer acknowledged it (R3.2)", async () => {
   await using cluster = new TestCluster(["a", "b"], { config: { spread: "interval" } });
   await using peer = new ScriptedPeer(cluster, "b");
   const a = cluster.make("a");
   a.gossiper.setState("k", "once");
   await a.gossiper.start();
-  const tellings = () => cluster.sentBy("a", "gossip").map(({ text }) => text.includes('"once"'));
+  const includesOnce = () => cluster.sentBy("a", "gossip").map(({ text }) => text.includes('"once"'));
   let asked = 0;
   peer.answer = (message) => message.type === "gossip" && ++asked > 1 ? replyTo(message) : undefined;
   await cluster.advance(2_000);
-  assertEquals(tellings().slice(0, 4), [true, true, false, false]);
+  assertEquals(includesOnce().slice(0, 4), [true, true, false, false]);
 });
 
-Deno.test("R3.2 the reply to a peer's gossip disseminates what that peer lacks", async () => {
+Deno.test("disseminate: the reply to gossip has what the peer lacks (R3.2)", async () => {
   await using cluster = new TestCluster(["a", "b"], { config: { gossipInterval: 9_000 } });
   await cluster.make("a").gossiper.start();
   await cluster.make("b", { config: { gossipInterval: 300 } }).gossiper.start();
@@ -250,7 +250,7 @@ Deno.test("R3.2 the reply to a peer's gossip disseminates what that peer lacks",
   assertEquals(cluster.of("a").told("Disseminated").map(({ peerId }) => peerId), ["b"]);
 });
 
-Deno.test("R3.2 a member of a cluster larger than a message asks for those of which it holds nothing", async () => {
+Deno.test("disseminate: in a cluster larger than a message, asks for members without state here (R3.2)", async () => {
   const ids = ["a", "b", "c", "d", "e", "f"];
   await using cluster = new TestCluster(ids, { config: { gossipMaxSend: 4 } });
   await using peer = new ScriptedPeer(cluster, "b");
@@ -275,18 +275,18 @@ Deno.test("R3.2 a member of a cluster larger than a message asks for those of wh
   assertEquals(asked(), []);
 });
 
-Deno.test("R3.2 whom a peer asks for it is told of from where it says", async () => {
+Deno.test("disseminate: sends a member that the peer asks for from the version that the peer reports (R3.2)", async () => {
   const ids = ["a", "b", "c", "d", "e", "f", "g", "h"];
   await using cluster = new TestCluster(ids, { config: { gossipMaxSend: 4, gossipInterval: 9_000 } });
   await cluster.make("a").gossiper.start();
   await using other = new ScriptedPeer(cluster, "c");
-  const told = ids.slice(3).map((id) => memberDelta(id, other.life, [entry("k", 1, 1), entry("l", 2, 1)]));
+  const deltas = ids.slice(3).map((id) => memberDelta(id, other.life, [entry("k", 1, 1), entry("l", 2, 1)]));
   await other.say("a", {
     type: "gossip",
     liveness: { count: 0 },
     id: "d2",
     memberId: "c",
-    delta: deltaOf(told),
+    delta: deltaOf(deltas),
   });
   await using peer = new ScriptedPeer(cluster, "b");
   const holds = new Map([["e", { life: other.life, number: 1 }], ["f", { life: other.life, number: 1 }]]);
@@ -302,16 +302,16 @@ Deno.test("R3.2 whom a peer asks for it is told of from where it says", async ()
   assertEquals(members.slice(0, 4).filter((each) => each.endsWith("1")), ["e after 1", "f after 1"]);
 });
 
-Deno.test("R3.3 gossip that arrives is applied, and answered", async () => {
+Deno.test("applyIncoming: merges and answers gossip (R3.3)", async () => {
   await using cluster = new TestCluster(["a", "b", "c"]);
   const a = cluster.make("a");
   await a.gossiper.start();
   a.gossiper.setState("mine", 1);
   await cluster.runtime.settle();
-  // Nobody was there when a dialled: of two connections only one would stay.
+  // No peer existed when a dialed; of two connections only one would stay.
   await using peer = new ScriptedPeer(cluster, "b");
-  const told = memberDelta("b", peer.life, [entry("k", 1, "of b"), entry("other", 2, [1, 2])]);
-  const delta = deltaOf([told, memberDelta("c", peer.life, [entry("k", 7, "of c")])]);
+  const deltaOfB = memberDelta("b", peer.life, [entry("k", 1, "of b"), entry("other", 2, [1, 2])]);
+  const delta = deltaOf([deltaOfB, memberDelta("c", peer.life, [entry("k", 7, "of c")])]);
   await peer.say("a", { type: "gossip", liveness: { count: 0 }, id: "d2", memberId: "b", delta });
   assertEquals([a.values("k"), a.values("other")], [{ b: "of b", c: "of c" }, { b: [1, 2] }]);
   const updates = a.told("GossipUpdate").filter(({ memberId }) => memberId !== "a");
@@ -325,25 +325,25 @@ Deno.test("R3.3 gossip that arrives is applied, and answered", async () => {
   assert(reply!.delta.members.some(({ id }) => id === "a"));
 });
 
-Deno.test("R3.3 what a reply brings is applied too, and a gap in it is told", async () => {
+Deno.test("applyIncoming: merges a reply too, and reports a gap in it (R3.3)", async () => {
   await using cluster = new TestCluster(["a", "b"]);
   await using peer = new ScriptedPeer(cluster, "b");
-  let told = memberDelta("b", peer.life, [entry("k", 1, "first")]);
+  let deltaOfB = memberDelta("b", peer.life, [entry("k", 1, "first")]);
   peer.answer = (message) =>
-    message.type === "gossip" ? replyTo(message, { delta: { members: [told] } }) : undefined;
+    message.type === "gossip" ? replyTo(message, { delta: { members: [deltaOfB] } }) : undefined;
   const a = cluster.make("a");
   await a.gossiper.start();
   await cluster.advance(300);
   assertEquals(a.values("k"), { b: "first" });
   assertEquals([...peer.last("ack")!.holds], []);
-  // Everything after the fifth is no use to one that has the first only.
-  told = memberDelta("b", peer.life, [entry("k", 6, "sixth")], { after: 5 });
+  // Without the first five entries this is a gap.
+  deltaOfB = memberDelta("b", peer.life, [entry("k", 6, "sixth")], { after: 5 });
   await cluster.advance(300);
   assertEquals(a.values("k"), { b: "first" });
   assertEquals([...peer.last("ack")!.holds], [["b", { life: peer.life, number: 1 }]]);
 });
 
-/** One event of every kind that the engine can cause: the compiler asks for those that are missing. */
+/** One event of every kind of the engine; the compiler reports a missing one. */
 const EVERY_EVENT: { readonly [T in EngineEvent["type"]]: Extract<EngineEvent, { type: T }> } = {
   ConflictDetected: { type: "ConflictDetected", memberId: "b", reason: "value", key: "k", sequenceNumber: 1 },
   Confirmed: { type: "Confirmed", digest: "0123456789abcdef" },
@@ -371,7 +371,7 @@ const EVERY_EVENT: { readonly [T in EngineEvent["type"]]: Extract<EngineEvent, {
   StateDropped: { type: "StateDropped", memberId: "b", limit: "maxMembers", count: 2 },
 };
 
-Deno.test("R3.4 every kind of event that the engine causes is published, once, at once and in order", async () => {
+Deno.test("events: every kind of event of the engine is published once, at once and in order (R3.4)", async () => {
   const eventStream = new EventStream();
   const core = new Core({
     id: "a",
@@ -395,7 +395,7 @@ Deno.test("R3.4 every kind of event that the engine causes is published, once, a
   for (const [stream, event] of byType) assertEquals(await Array.fromAsync(stream), [event, event]);
 });
 
-Deno.test("R3.4 a gossiper's events tell the story of a cluster", async () => {
+Deno.test("events: report the whole history of a cluster (R3.4)", async () => {
   await using cluster = await TestCluster.started(["a", "b", "c"], {
     config: { heartbeatExpiration: 2_000, blockedProbeInterval: 1_000, departedRetention: 5_000 },
   });
@@ -405,8 +405,8 @@ Deno.test("R3.4 a gossiper's events tell the story of a cluster", async () => {
   a.gossiper.setState("k", 1);
   await cluster.runUntil(() => cluster.isConfirmed());
   const { digest } = a.gossiper.snapshot();
-  const telling = a.events.filter(({ type }) => type !== "Disseminated");
-  assertEquals(telling.filter((event) => !("key" in event && event.key === HEARTBEAT_KEY)).slice(0, 2), [
+  const reported = a.events.filter(({ type }) => type !== "Disseminated");
+  assertEquals(reported.filter((event) => !("key" in event && event.key === HEARTBEAT_KEY)).slice(0, 2), [
     {
       type: "GossipUpdate",
       memberId: "a",
@@ -417,12 +417,12 @@ Deno.test("R3.4 a gossiper's events tell the story of a cluster", async () => {
     },
     { type: "PhaseChanged", from: "confirmed", to: "diffusing" },
   ]);
-  assertEquals(telling.filter(({ type }) => type === "PhaseChanged" || type === "Confirmed").slice(-2), [
+  assertEquals(reported.filter(({ type }) => type === "PhaseChanged" || type === "Confirmed").slice(-2), [
     { type: "PhaseChanged", from: "diffusing", to: "confirmed" },
     { type: "Confirmed", digest },
   ]);
   assertEquals(new Set(a.told("Disseminated").map(({ peerId }) => peerId)), new Set(["b", "c"]));
-  // The link to c breaks, and heals.
+  // The link to c breaks and heals.
   cluster.network.cut("memory://a:1", "memory://c:1");
   cluster.network.cut("memory://b:1", "memory://c:1");
   const hasBlocked = (id: string) => cluster.of(id).told("MemberBlocked").length > 0;
@@ -444,7 +444,7 @@ function ownNumber({ id, gossiper }: TestMember, key: string): number {
   return gossiper.getState(key).get(id)!.sequenceNumber;
 }
 
-/** The phases that a member went through, in order, the first of which it was in before. */
+/** The phases of a member in order, its present one first. */
 function phasesOf(cluster: TestCluster, id: string): Phase[] {
   const changes = cluster.of(id).told("PhaseChanged");
   for (const [index, { from }] of changes.entries()) {
@@ -453,7 +453,7 @@ function phasesOf(cluster: TestCluster, id: string): Phase[] {
   return [...changes.slice(0, 1).map(({ from }) => from), ...changes.map(({ to }) => to)];
 }
 
-Deno.test("R3.5 diffusing: from a set until every active peer has acknowledged it", async () => {
+Deno.test("phase: is diffusing from a set until every active peer acknowledged it (R3.5)", async () => {
   await using cluster = await TestCluster.started(["a", "b", "c"]);
   cluster.network.setFaults({ delayMs: 50 });
   const a = cluster.of("a").gossiper;
@@ -462,7 +462,7 @@ Deno.test("R3.5 diffusing: from a set until every active peer has acknowledged i
   assertEquals(a.phase, "diffusing");
   const holders = () => ["b", "c"].filter((id) => cluster.of(id).value("a", "k") === 1).length;
   await cluster.runUntil(() => holders() === 2);
-  // Both hold it; that they do is not known before their replies come.
+  // Both have the state, but neither knows that before the replies arrive.
   assertEquals(a.phase, "diffusing");
   await cluster.runUntil(() => a.phase === "confirmed");
   a.deleteState("k");
@@ -471,7 +471,7 @@ Deno.test("R3.5 diffusing: from a set until every active peer has acknowledged i
   assertEquals([a.phase, cluster.of("b").values("k"), cluster.of("c").values("k")], ["confirmed", {}, {}]);
 });
 
-Deno.test("R3.5 diffusing: also for what a peer lacks of a third member, and for as long as one is out of reach", async () => {
+Deno.test("phase: is diffusing while a peer lacks state of a third member, or one cannot be reached (R3.5)", async () => {
   await using cluster = await TestCluster.started(["a", "b", "c"]);
   await cluster.runUntil(() => cluster.isConfirmed());
   cluster.network.cut("memory://a:1", "memory://c:1");
@@ -480,12 +480,12 @@ Deno.test("R3.5 diffusing: also for what a peer lacks of a third member, and for
   await cluster.advance(5_000);
   assertEquals(cluster.of("a").value("b", "k"), 1);
   assertEquals(cluster.of("a").gossiper.phase, "diffusing");
-  // Once blocked it is active no more, and nobody waits for it.
+  // Once it is blocked it is inactive, and no wait needs it.
   await cluster.runUntil(() => cluster.isConfirmed(["a", "b"]));
   assertEquals([cluster.of("a").blocked, cluster.of("c").value("b", "k")], [{ c: "expired" }, undefined]);
 });
 
-Deno.test("R3.5 heartbeats alone do not leave confirmed", async () => {
+Deno.test("phase: heartbeats alone do not end confirmed (R3.5)", async () => {
   await using cluster = await TestCluster.started(["a", "b", "c"]);
   await cluster.runUntil(() => cluster.isConfirmed());
   const count = () => cluster.members.map((member) => member.told("PhaseChanged").length);
@@ -494,7 +494,7 @@ Deno.test("R3.5 heartbeats alone do not leave confirmed", async () => {
   assertEquals(count(), before);
 });
 
-Deno.test("R3.5 reconciling: a peer that lost what it had acknowledged says so, until that is repaired", async () => {
+Deno.test("phase: is reconciling while a peer lacks state that it had acknowledged (R3.5)", async () => {
   await using cluster = new TestCluster(["a", "b"]);
   await using peer = new ScriptedPeer(cluster, "b");
   const a = cluster.make("a");
@@ -513,14 +513,14 @@ Deno.test("R3.5 reconciling: a peer that lost what it had acknowledged says so, 
   gap = false;
   await cluster.runUntil(() => a.gossiper.phase !== "reconciling");
   // It was sent everything again, from the beginning.
-  const told = peer.last("gossip")!.delta.members.find(({ id }) => id === "a")!;
-  assertEquals(told.after, 0);
-  assert(told.entries.some(({ key, value }) => key === "k" && value === "kept"));
+  const own = peer.last("gossip")!.delta.members.find(({ id }) => id === "a")!;
+  assertEquals(own.after, 0);
+  assert(own.entries.some(({ key, value }) => key === "k" && value === "kept"));
   assertEquals(a.gossiper.phase, "confirmed");
   assertEquals(phasesOf(cluster, "a").slice(-3), ["confirmed", "reconciling", "confirmed"]);
 });
 
-Deno.test("R3.5 reconciling: digests that go on to differ are compared member by member", async () => {
+Deno.test("phase: is reconciling while digests still differ and members are compared one by one (R3.5)", async () => {
   await using cluster = new TestCluster(["a", "b"]);
   await using peer = new ScriptedPeer(cluster, "b");
   const a = cluster.make("a");
@@ -531,7 +531,7 @@ Deno.test("R3.5 reconciling: digests that go on to differ are compared member by
   peer.answer = (message) => {
     phases.add(a.gossiper.phase);
     if (message.type === "reconcile") {
-      // It holds nothing, whatever it acknowledged.
+      // It has no state, whatever it acknowledged.
       return { ...message, part: { ...message.part, members: new Map() } };
     }
     if (message.type !== "gossip") return undefined;
@@ -546,11 +546,11 @@ Deno.test("R3.5 reconciling: digests that go on to differ are compared member by
   digest = undefined;
   await cluster.runUntil(() => a.gossiper.phase === "confirmed");
   assert(phases.has("diffusing") && phases.has("reconciling"));
-  const told = peer.last("gossip")!.delta.members.find(({ id }) => id === "a")!;
-  assertEquals(told.after, 0);
+  const own = peer.last("gossip")!.delta.members.find(({ id }) => id === "a")!;
+  assertEquals(own.after, 0);
 });
 
-Deno.test("R3.5 a member that has a list of its peers is not confirmed before it has met them", async () => {
+Deno.test("phase: a member with a list of its peers is not confirmed before it has met them (R3.5)", async () => {
   await using cluster = new TestCluster(["a", "b"]);
   const a = cluster.make("a");
   await cluster.make("b").gossiper.start();
@@ -561,7 +561,7 @@ Deno.test("R3.5 a member that has a list of its peers is not confirmed before it
   assertEquals(await cluster.finish(converged), 1);
 });
 
-/** What of a member's state lasts: all but heartbeats and digests, which change for ever. */
+/** A member's durable state: without heartbeats and digests, which change all the time. */
 function lasting(cluster: TestCluster, holder: string): Map<string, string> {
   const { members } = cluster.of(holder).gossiper.snapshot();
   return new Map(
@@ -574,7 +574,7 @@ function lasting(cluster: TestCluster, holder: string): Map<string, string> {
   );
 }
 
-/** Whether a peer holds all that a member holds, or newer. */
+/** True if a peer has all state of a member, or newer state. */
 function holdsAll(
   cluster: TestCluster,
   { of, peer }: { readonly of: string; readonly peer: string },
@@ -586,7 +586,7 @@ function holdsAll(
   });
 }
 
-Deno.test("R3.5 confirmed is never claimed where it is not true, whatever the network does", async () => {
+Deno.test("phase: confirmed is never reported wrongly, whatever the network does (R3.5)", async () => {
   const ids = ["a", "b", "c"];
   for (let seed = 1; seed <= 2; seed++) {
     await using cluster = await TestCluster.started(ids, { seed, config: { gossipRequestTimeout: 200 } });
@@ -599,7 +599,7 @@ Deno.test("R3.5 confirmed is never claimed where it is not true, whatever the ne
     });
     const random = seededRandom(seed);
     let confirmed = 0;
-    const look = () => {
+    const check = () => {
       for (const of of ids) {
         if (cluster.of(of).gossiper.phase !== "confirmed") continue;
         confirmed++;
@@ -612,7 +612,7 @@ Deno.test("R3.5 confirmed is never claimed where it is not true, whatever the ne
     for (let step = 0; step < 8; step++) {
       cluster.of(ids[Math.floor(random() * 3)]!).gossiper.setState(`k${Math.floor(random() * 4)}`, step);
       const untilMs = cluster.runtime.monotonicMs() + random() * 3_000;
-      await cluster.runUntil(() => look() || cluster.runtime.monotonicMs() >= untilMs);
+      await cluster.runUntil(() => check() || cluster.runtime.monotonicMs() >= untilMs);
     }
     cluster.network.setFaults({});
     await cluster.runUntil(() => cluster.isConfirmed());

@@ -19,17 +19,17 @@ import { seededRandom } from "../../transport/memory_random.ts";
 import { recordOf, TestCluster, type TestMember } from "./harness.ts";
 import { replyTo, ScriptedPeer } from "./scripted_peer.ts";
 
-/** The code of what a call throws, which must be an error of this library. */
+/** The code of the error of this library that a call throws. */
 function codeOf(call: () => unknown): string {
   return assertThrows(call, HearsayError).code;
 }
 
-/** Everything that a member shows, heartbeats included, and what it has told. */
+/** All visible state and events of a member, heartbeats included. */
 function everythingOf({ gossiper, events }: TestMember): string {
   return JSON.stringify([gossiper.snapshot(), events.length]);
 }
 
-/** A promise, and whether it is settled. */
+/** A promise, and its state. */
 function watched<T>(promise: Promise<T>) {
   const state = { promise, isDone: false };
   const settle = () => void (state.isDone = true);
@@ -37,7 +37,7 @@ function watched<T>(promise: Promise<T>) {
   return state;
 }
 
-Deno.test("R4.1 getState returns the value of the key for every member that has one", async () => {
+Deno.test("getState: returns the value of the key for every member that has one (R4.1)", async () => {
   await using cluster = await TestCluster.started(["a", "b", "c", "d"]);
   cluster.of("a").gossiper.setState("load", { cpu: 0.5 });
   cluster.of("b").gossiper.setState("load", { cpu: 0.25 });
@@ -49,13 +49,13 @@ Deno.test("R4.1 getState returns the value of the key for every member that has 
     assertEquals(new Map(cpus as [string, number][]), new Map([["a", 0.5], ["b", 0.25]]));
     assertEquals(member.gossiper.getState("nothing"), new Map());
   }
-  // A deleted key has no value, and its member is gone from the answer.
+  // A deleted key has no value, and its member is not in the answer.
   cluster.of("a").gossiper.deleteState("load");
   await cluster.runUntil(() => cluster.isConfirmed());
   for (const member of cluster.members) assertEquals(member.values("load"), { b: { cpu: 0.25 } });
 });
 
-Deno.test("R4.1 every value comes with its sequence number and the time at which it came here", async () => {
+Deno.test("getState: every value has its sequence number and its local merge time (R4.1)", async () => {
   await using cluster = await TestCluster.started(["a", "b"]);
   const [a, b] = [cluster.of("a"), cluster.of("b")];
   b.runtime.stepWall(86_400_000);
@@ -73,7 +73,7 @@ Deno.test("R4.1 every value comes with its sequence number and the time at which
   assertEquals(theirs, { value: "v", sequenceNumber, localTimestampUnixMilliseconds: mergedMs });
 });
 
-Deno.test("R4.1 a snapshot is not changed by later gossip, by later sets, or by who reads it", async () => {
+Deno.test("getState: a snapshot is not changed by later gossip, later sets or its readers (R4.1)", async () => {
   await using cluster = await TestCluster.started(["a", "b"]);
   const [a, b] = [cluster.of("a").gossiper, cluster.of("b").gossiper];
   a.setState("k", { deep: [1, { deeper: "first" }] });
@@ -89,12 +89,12 @@ Deno.test("R4.1 a snapshot is not changed by later gossip, by later sets, or by 
   await cluster.runUntil(() => cluster.isConfirmed());
   assertEquals(JSON.stringify([...before]), text);
   assertEquals(cluster.of("b").values("k"), { b: "of b, later" });
-  // The map is the caller's own; what is in it cannot be written to.
+  // The map belongs to the caller; its values cannot be changed.
   before.clear();
   assertEquals(cluster.of("b").values("k"), { b: "of b, later" });
 });
 
-Deno.test("R4.1 what is returned is frozen at every depth, here and at the peers", async () => {
+Deno.test("getState: every value is frozen at every depth, here and at the peers (R4.1)", async () => {
   await using cluster = await TestCluster.started(["a", "b"]);
   cluster.of("a").gossiper.setState("k", { deep: [1, { deeper: ["x"] }] });
   await cluster.runUntil(() => cluster.isConfirmed());
@@ -111,7 +111,7 @@ Deno.test("R4.1 what is returned is frozen at every depth, here and at the peers
   }
 });
 
-Deno.test("R4.1 state of members that are blocked is still shown, and keys of objects are no members", async () => {
+Deno.test("getState: includes blocked members, and no inherited property of objects (R4.1)", async () => {
   await using cluster = await TestCluster.started(["a", "b"]);
   cluster.of("b").gossiper.setState("k", 1);
   await cluster.runUntil(() => cluster.isConfirmed());
@@ -123,7 +123,7 @@ Deno.test("R4.1 state of members that are blocked is still shown, and keys of ob
   }
 });
 
-Deno.test("R4.2 setState updates the own state at once, and the next gossip spreads it", async () => {
+Deno.test("setState: updates the own state at once, and the next gossip sends it (R4.2)", async () => {
   await using cluster = await TestCluster.started(["a", "b", "c"], { config: { spread: "interval" } });
   await cluster.advance(1_000);
   const { gossiper } = cluster.of("a");
@@ -138,7 +138,7 @@ Deno.test("R4.2 setState updates the own state at once, and the next gossip spre
   for (const id of ["b", "c"]) assertEquals(cluster.of(id).values("k"), { a: 2 });
 });
 
-Deno.test("R4.2 every JSON value arrives as it was set", async () => {
+Deno.test("setState: every JSON value arrives unchanged (R4.2)", async () => {
   await using cluster = await TestCluster.started(["a", "b"]);
   const values = [
     null,
@@ -167,14 +167,14 @@ Deno.test("R4.2 every JSON value arrives as it was set", async () => {
   assertEquals(({} as { polluted?: boolean }).polluted, undefined);
 });
 
-/** Arrays in arrays, so many deep. */
+/** Nested arrays of this depth. */
 function nested(depth: number): unknown {
   let value: unknown = [];
   for (let level = 1; level < depth; level++) value = [value];
   return value;
 }
 
-Deno.test("R4.2 the value is copied: what its owner does with it later changes nothing", async () => {
+Deno.test("setState: copies the value: a later change by its owner has no effect (R4.2)", async () => {
   await using cluster = await TestCluster.started(["a", "b"]);
   const value = { list: [1], same: { x: 1 } };
   cluster.of("a").gossiper.setState("k", value);
@@ -183,7 +183,7 @@ Deno.test("R4.2 the value is copied: what its owner does with it later changes n
   assertEquals(cluster.of("a").values("k"), { a: { list: [1], same: { x: 1 } } });
   await cluster.runUntil(() => cluster.isConfirmed());
   assertEquals(cluster.of("b").values("k"), { a: { list: [1], same: { x: 1 } } });
-  // It is still the caller's: not frozen, and one object may stand in two places of it.
+  // It still belongs to the caller: it is not frozen, and one object may stand in it twice.
   value.list.push(3);
   cluster.of("a").gossiper.setState("k", [value.same, value.same]);
   assertEquals(cluster.of("a").values("k"), { a: [{ x: 2 }, { x: 2 }] });
@@ -193,7 +193,7 @@ class Point {
   x = 1;
 }
 
-/** What JSON cannot carry, where it is, and how that is put. */
+/** Values that JSON cannot carry, with their path and the expected text. */
 function refusedValues(): readonly [value: unknown, path: string, what: RegExp][] {
   const loop: { inner: { list: unknown[] } } = { inner: { list: [] } };
   loop.inner.list.push(loop);
@@ -235,7 +235,7 @@ function refusedValues(): readonly [value: unknown, path: string, what: RegExp][
   ];
 }
 
-Deno.test("R4.2 what JSON cannot carry is refused with the path to it, and nothing is changed", async () => {
+Deno.test("setState: refuses a value that JSON cannot carry, with the path, and changes nothing (R4.2)", async () => {
   await using cluster = await TestCluster.started(["a", "b"]);
   const a = cluster.of("a");
   a.gossiper.setState("k", "kept");
@@ -253,7 +253,7 @@ Deno.test("R4.2 what JSON cannot carry is refused with the path to it, and nothi
     await cluster.runtime.settle();
     assertEquals(everythingOf(a), before, path);
   }
-  // It goes on as if nothing had been: the very next number, and the next gossip.
+  // The member continues unaffected: with the very next number, and the next gossip.
   const last = a.gossiper.getState("k").get("a")!.sequenceNumber;
   const latest = Math.max(...ownNumbers(a));
   assert(latest >= last);
@@ -263,13 +263,13 @@ Deno.test("R4.2 what JSON cannot carry is refused with the path to it, and nothi
   assertEquals(cluster.of("b").values("k"), { a: "new" });
 });
 
-/** The numbers of all that a member holds of itself; the heartbeat has its count in place of one. */
+/** The numbers of a member's own entries; the heartbeat has its count instead of one. */
 function ownNumbers({ id, gossiper }: TestMember): number[] {
   const own = gossiper.snapshot().members.find((member) => member.id === id)!;
   return own.entries.filter(({ key }) => key !== HEARTBEAT_KEY).map(({ sequenceNumber }) => sequenceNumber);
 }
 
-Deno.test("R4.2 a value whose getter throws, or calls the gossiper, does no harm", async () => {
+Deno.test("setState: a getter that throws, or calls the gossiper, does no harm (R4.2)", async () => {
   await using cluster = await TestCluster.started(["a", "b"]);
   await cluster.runtime.settle();
   const a = cluster.of("a");
@@ -296,21 +296,21 @@ Deno.test("R4.2 a value whose getter throws, or calls the gossiper, does no harm
   }]);
 });
 
-Deno.test("R4.2 what is no key cannot be asked for either: nothing would ever come of it", async () => {
+Deno.test("getState, watch: refuse an invalid key, which could never have a value (R4.2)", async () => {
   await using cluster = await TestCluster.started(["a"]);
   const { gossiper } = cluster.of("a");
   for (const key of [undefined, null, "", 5, "\ud800", "x".repeat(1_025), ["k"]] as string[]) {
-    const told = String(key).slice(0, 40);
-    assertEquals(codeOf(() => gossiper.watch(key)), "invalid_key", told);
-    assertEquals(codeOf(() => gossiper.getState(key)), "invalid_key", told);
-    assertEquals(codeOf(() => gossiper.registerConsensusCheck(key)), "invalid_key", told);
+    const label = String(key).slice(0, 40);
+    assertEquals(codeOf(() => gossiper.watch(key)), "invalid_key", label);
+    assertEquals(codeOf(() => gossiper.getState(key)), "invalid_key", label);
+    assertEquals(codeOf(() => gossiper.registerConsensusCheck(key)), "invalid_key", label);
   }
-  // The gossiper's own keys may be looked at.
+  // Reserved keys may be read.
   assertEquals([...gossiper.getState(HEARTBEAT_KEY).keys()], ["a"]);
   await gossiper.watch(HEARTBEAT_KEY).cancel();
 });
 
-Deno.test("R4.2 keys that are the gossiper's own, or no keys at all, are refused", async () => {
+Deno.test("setState: refuses reserved and invalid keys (R4.2)", async () => {
   await using cluster = await TestCluster.started(["a"]);
   await cluster.runtime.settle();
   const a = cluster.of("a");
@@ -327,7 +327,7 @@ Deno.test("R4.2 keys that are the gossiper's own, or no keys at all, are refused
     assertEquals(rejected.code, "invalid_key");
   }
   assertEquals(everythingOf(a), before);
-  // What only looks like them is allowed, and so are the names of an object's own parts.
+  // Similar names are allowed, also those of inherited properties.
   const allowed = [
     "Topology",
     "heartbeat",
@@ -342,7 +342,7 @@ Deno.test("R4.2 keys that are the gossiper's own, or no keys at all, are refused
   for (const key of allowed) assertEquals(a.value("a", key), key);
 });
 
-Deno.test("R4.2 a value over half a message, and a state over maxStateBytes, are refused with the sizes", async () => {
+Deno.test("setState: refuses a value over half a message and a state over maxStateBytes, with the sizes (R4.2)", async () => {
   await using cluster = await TestCluster.started(["a", "b"], {
     config: { maxMessageBytes: 64 * 1024, maxStateBytes: 40_000 },
   });
@@ -355,7 +355,7 @@ Deno.test("R4.2 a value over half a message, and a state over maxStateBytes, are
   assertEquals([large.code, full.code], ["too_large", "too_large"]);
   assertMatch(large.message, /^A value may take 28\d{3} bytes.*"second".*\b29\d{3}\b.*Nothing was changed/);
   assertMatch(full.message, /state.* 40000 bytes, maxStateBytes.*"second".*\b4\d{4}\b.*Nothing was changed/);
-  // Many bytes of few characters are counted as what they are.
+  // The bytes count, not the characters.
   assertEquals(codeOf(() => a.gossiper.setState("second", "☃".repeat(9_600))), "too_large");
   assertEquals(everythingOf(a), before);
   a.gossiper.setState("second", "☃".repeat(2_000));
@@ -365,7 +365,7 @@ Deno.test("R4.2 a value over half a message, and a state over maxStateBytes, are
   assertEquals(cluster.of("b").value("a", "second"), "x".repeat(25_000));
 });
 
-Deno.test("R4.2 after the end state can be read, and not be set", async () => {
+Deno.test("setState: is refused after the end, while state can still be read (R4.2)", async () => {
   await using cluster = await TestCluster.started(["a"]);
   const { gossiper } = cluster.of("a");
   gossiper.setState("k", 1);
@@ -378,7 +378,7 @@ Deno.test("R4.2 after the end state can be read, and not be set", async () => {
   assertEquals(cluster.of("a").values("k"), { a: 1 });
 });
 
-Deno.test("R4.3 every set and delete raises the number by one, across all keys, an equal value included", async () => {
+Deno.test("sequence number: every set and delete of any key raises it by one, also with an equal value (R4.3)", async () => {
   await using cluster = await TestCluster.started(["a", "b"]);
   const a = cluster.of("a");
   const random = seededRandom(11);
@@ -396,9 +396,9 @@ Deno.test("R4.3 every set and delete raises the number by one, across all keys, 
     memberId === "a" && key !== HEARTBEAT_KEY
   );
   assert(updates.length > 75 && updates.some(({ deleted }) => deleted));
-  // The first number is that of the heartbeat's statistics, which have not changed since.
+  // The first number belongs to the heartbeat's statistics, which have not changed since.
   assertEquals(updates.map(({ sequenceNumber }) => sequenceNumber), updates.map((_, index) => index + 2));
-  // At the peer they rise too, though it is not told of every one.
+  // At the peer they rise too, though not every one is emitted.
   const merged = cluster.of("b").told("GossipUpdate")
     .filter(({ memberId, key }) => memberId === "a" && key !== HEARTBEAT_KEY)
     .map(({ sequenceNumber }) => sequenceNumber);
@@ -406,7 +406,7 @@ Deno.test("R4.3 every set and delete raises the number by one, across all keys, 
   assertEquals(ownNumbers(a), ownNumbers(a).toSorted((one, other) => one - other));
 });
 
-Deno.test("R4.3 R6.1 a heartbeat takes no number from the keys, and its own count rises by one at every interval", async () => {
+Deno.test("sequence number: a heartbeat does not raise it; the heartbeat's own count rises by one an interval (R4.3, R6.1)", async () => {
   await using cluster = await TestCluster.started(["a"]);
   const a = cluster.of("a");
   a.gossiper.setState("k", 1);
@@ -419,7 +419,7 @@ Deno.test("R4.3 R6.1 a heartbeat takes no number from the keys, and its own coun
   assertEquals(counts, Array.from({ length: 11 }, (_, index) => index + 1));
 });
 
-Deno.test("R4.3 a delete of nothing takes no number", async () => {
+Deno.test("sequence number: a delete of a missing key does not raise it (R4.3)", async () => {
   await using cluster = await TestCluster.started(["a"]);
   const { gossiper } = cluster.of("a");
   gossiper.setState("k", 1);
@@ -433,7 +433,7 @@ Deno.test("R4.3 a delete of nothing takes no number", async () => {
   assertEquals(gossiper.getState("k").get("a")!.sequenceNumber, sequenceNumber + 2);
 });
 
-Deno.test("R4.4 every set records the wall clock of this machine, whichever way that was stepped", async () => {
+Deno.test("timestamp: every set records the wall clock of this machine, also after a step of it (R4.4)", async () => {
   await using cluster = new TestCluster(["a", "b"]);
   const a = cluster.make("a");
   const stamp = (key = "k") => a.gossiper.getState(key).get("a")!.localTimestampUnixMilliseconds;
@@ -453,7 +453,7 @@ Deno.test("R4.4 every set records the wall clock of this machine, whichever way 
   assertEquals(stamp(HEARTBEAT_KEY), a.runtime.wallMs() - 150);
 });
 
-Deno.test("R4.5 setStateRequest resolves when the value has been set, without any time", async () => {
+Deno.test("setStateRequest: resolves when the value is set, without a delay (R4.5)", async () => {
   await using cluster = new TestCluster(["a"]);
   const { gossiper } = cluster.make("a");
   const request = gossiper.setStateRequest("k", { x: 1 });
@@ -465,7 +465,7 @@ Deno.test("R4.5 setStateRequest resolves when the value has been set, without an
   assertEquals(cluster.runtime.timers, 0);
 });
 
-Deno.test("R4.5 a signal that is aborted before rejects with its reason, and sets nothing", async () => {
+Deno.test("setStateRequest: a signal aborted before it rejects with its reason and sets nothing (R4.5)", async () => {
   await using cluster = await TestCluster.started(["a"]);
   await cluster.runtime.settle();
   const a = cluster.of("a");
@@ -482,7 +482,7 @@ Deno.test("R4.5 a signal that is aborted before rejects with its reason, and set
   assertEquals(everythingOf(a), before);
 });
 
-Deno.test("R4.5 a signal that is aborted while it waits ends the waiting; the value stays set", async () => {
+Deno.test("setStateRequest: a signal aborted during the wait ends the wait; the value stays (R4.5)", async () => {
   await using cluster = await TestCluster.started(["a", "b"]);
   await cluster.advance(300);
   cluster.network.cut("memory://a:1", "memory://b:1");
@@ -500,12 +500,12 @@ Deno.test("R4.5 a signal that is aborted while it waits ends the waiting; the va
   await cluster.runUntil(() => cluster.of("b").value("a", "k") === 1);
 });
 
-/** The members other than a that hold a value of it. */
-function holders(cluster: TestCluster, key: string, value: unknown): number {
+/** The members other than a with this value of it. */
+function membersWith(cluster: TestCluster, key: string, value: unknown): number {
   return cluster.members.filter((member) => member.id !== "a" && member.value("a", key) === value).length;
 }
 
-Deno.test("R4.5 acknowledgedBy resolves as soon as so many others are known to hold the value, and not before", async () => {
+Deno.test("acknowledgedBy: resolves as soon as so many other members acknowledged the value, and not before (R4.5)", async () => {
   const spreads = ["interval", "immediate"] as const;
   const cases = [1, 2, 3, 4, "all" as const].flatMap((acknowledgedBy) =>
     spreads.map((spread) => ({ acknowledgedBy, spread }))
@@ -523,17 +523,17 @@ Deno.test("R4.5 acknowledgedBy resolves as soon as so many others are known to h
     await cluster.runtime.settle();
     assert(!request.isDone);
     await cluster.runUntil(() => {
-      // Whenever it resolves, it is true.
-      if (request.isDone) assert(holders(cluster, "k", "v") >= wanted, `${acknowledgedBy}`);
+      // The condition holds whenever it resolves.
+      if (request.isDone) assert(membersWith(cluster, "k", "v") >= wanted, `${acknowledgedBy}`);
       return request.isDone;
     });
     await request.promise;
     // A push brings the value to all before the first can acknowledge it.
-    if (acknowledgedBy === 1 && spread === "interval") assert(holders(cluster, "k", "v") < 4);
+    if (acknowledgedBy === 1 && spread === "interval") assert(membersWith(cluster, "k", "v") < 4);
   }
 });
 
-Deno.test("R4.5 a peer that has the message and does not acknowledge it does not count", async () => {
+Deno.test("acknowledgedBy: a peer that received the message without an acknowledgement does not count (R4.5)", async () => {
   await using cluster = new TestCluster(["a", "b"]);
   await using peer = new ScriptedPeer(cluster, "b");
   let silent = false;
@@ -550,7 +550,7 @@ Deno.test("R4.5 a peer that has the message and does not acknowledge it does not
   await cluster.finish(request.promise);
 });
 
-Deno.test("R4.5 a later set of the same key does not keep the earlier request waiting", async () => {
+Deno.test("acknowledgedBy: a later set of the key does not delay an earlier request (R4.5)", async () => {
   await using cluster = await TestCluster.started(["a", "b"]);
   const { gossiper } = cluster.of("a");
   await cluster.advance(450);
@@ -562,7 +562,7 @@ Deno.test("R4.5 a later set of the same key does not keep the earlier request wa
   await Promise.all([first.promise, second.promise]);
 });
 
-Deno.test("R4.5 where there are fewer others than asked for it waits until there are enough", async () => {
+Deno.test("acknowledgedBy: waits for more members where there are too few (R4.5)", async () => {
   await using cluster = await TestCluster.started(["a", "b", "c"], { fixed: false });
   await cluster.publish(["a", "b"], { to: ["a", "b"] });
   const { gossiper } = cluster.of("a");
@@ -571,10 +571,10 @@ Deno.test("R4.5 where there are fewer others than asked for it waits until there
   assert(!request.isDone);
   await cluster.publish(["a", "b", "c"]);
   await cluster.finish(request.promise);
-  assertEquals(holders(cluster, "k", 1), 2);
+  assertEquals(membersWith(cluster, "k", 1), 2);
 });
 
-Deno.test("R4.5 for all, members that are blocked or gone are not waited for, and those that join are", async () => {
+Deno.test('acknowledgedBy "all": does not wait for blocked or departed members, and waits for new ones (R4.5)', async () => {
   await using cluster = await TestCluster.started(["a", "b", "c", "d"], {
     fixed: false,
     config: { heartbeatExpiration: 2_000 },
@@ -584,7 +584,7 @@ Deno.test("R4.5 for all, members that are blocked or gone are not waited for, an
   const { gossiper } = cluster.of("a");
   cluster.network.setFaults({ cut: true }, { to: "memory://c:1" });
   const blocked = watched(gossiper.setStateRequest("k", 1, { acknowledgedBy: "all" }));
-  await cluster.runUntil(() => holders(cluster, "k", 1) === 1);
+  await cluster.runUntil(() => membersWith(cluster, "k", 1) === 1);
   await cluster.advance(600);
   assert(!blocked.isDone);
   await cluster.runUntil(() => blocked.isDone);
@@ -599,20 +599,20 @@ Deno.test("R4.5 for all, members that are blocked or gone are not waited for, an
   await Promise.all([blocked.promise, gone.promise]);
 });
 
-Deno.test("R4.5 for all, a list of peers is waited for from the first moment, before the start included", async () => {
+Deno.test('acknowledgedBy "all": waits for a list of peers from the first moment, also before the start (R4.5)', async () => {
   await using cluster = new TestCluster(["a", "b", "c"]);
   const { gossiper } = cluster.make("a");
   for (const id of ["b", "c"]) await cluster.make(id).gossiper.start();
   const early = watched(gossiper.setStateRequest("k", 1, { acknowledgedBy: "all" }));
   await cluster.runtime.settle();
-  assert(!early.isDone, "nobody but this member holds the value");
+  assert(!early.isDone, "only this member has the value");
   await gossiper.start();
   const late = watched(gossiper.setStateRequest("k", 2, { acknowledgedBy: "all" }));
   await cluster.runUntil(() => early.isDone && late.isDone);
-  assertEquals(holders(cluster, "k", 2), 2);
+  assertEquals(membersWith(cluster, "k", 2), 2);
 });
 
-Deno.test("R4.5 for all, with a discovery that takes its time, a member waits until that has spoken", async () => {
+Deno.test('acknowledgedBy "all": waits until a slow discovery has published (R4.5)', async () => {
   await using cluster = new TestCluster(["a", "b"], { fixed: false });
   const discovery: Discovery = {
     byGreeting: false,
@@ -628,10 +628,10 @@ Deno.test("R4.5 for all, with a discovery that takes its time, a member waits un
   assert(!request.isDone);
   assertNotEquals(gossiper.phase, "confirmed");
   await cluster.runUntil(() => request.isDone);
-  assertEquals(holders(cluster, "k", 1), 1);
+  assertEquals(membersWith(cluster, "k", 1), 1);
 });
 
-Deno.test("R4.5 for all, with seeds, a member that has not found anybody yet waits until it has", async () => {
+Deno.test('acknowledgedBy "all": with seeds, waits until the first other member is found (R4.5)', async () => {
   await using cluster = new TestCluster(["a", "b"], { fixed: false });
   const { gossiper } = cluster.make("a", { cluster: { discovery: seeds(["memory://b:1"]) } });
   const request = watched(gossiper.setStateRequest("k", 1, { acknowledgedBy: "all" }));
@@ -640,10 +640,10 @@ Deno.test("R4.5 for all, with seeds, a member that has not found anybody yet wai
   assert(!request.isDone);
   await cluster.make("b", { cluster: { discovery: seeds([]) } }).gossiper.start();
   await cluster.runUntil(() => request.isDone);
-  assertEquals(holders(cluster, "k", 1), 1);
+  assertEquals(membersWith(cluster, "k", 1), 1);
 });
 
-Deno.test("R4.5 acknowledgedBy must be a whole number or all, else nothing is set", async () => {
+Deno.test('acknowledgedBy: must be an integer or "all"; otherwise nothing is set (R4.5)', async () => {
   await using cluster = await TestCluster.started(["a"]);
   const { gossiper } = cluster.of("a");
   for (const given of [-1, 0.5, NaN, Infinity, "some", null, true]) {
@@ -657,7 +657,7 @@ Deno.test("R4.5 acknowledgedBy must be a whole number or all, else nothing is se
   assertEquals(gossiper.getState("k").size, 0);
 });
 
-Deno.test("R4.5 a stop ends what still waits, with the code stopped", async () => {
+Deno.test('setStateRequest: stop() rejects pending requests with the code "stopped" (R4.5)', async () => {
   await using cluster = await TestCluster.started(["a", "b"]);
   await cluster.advance(300);
   cluster.network.setFaults({ hang: true });
@@ -672,7 +672,7 @@ Deno.test("R4.5 a stop ends what still waits, with the code stopped", async () =
   assertEquals((await request).code, "stopped");
 });
 
-Deno.test("R4.5 in a renewed life the request waits for the value under its new number", async () => {
+Deno.test("setStateRequest: in a renewed incarnation, waits for the value under its new number (R4.5)", async () => {
   await using cluster = await TestCluster.started(["a", "b"]);
   await cluster.advance(600);
   const { gossiper } = cluster.of("a");
@@ -680,7 +680,7 @@ Deno.test("R4.5 in a renewed life the request waits for the value under its new 
   const before = lifeOf();
   cluster.network.cut("memory://a:1", "memory://b:1");
   const request = watched(gossiper.setStateRequest("k", "v", { acknowledgedBy: 1 }));
-  // Somebody under the same id, of a later life, greets.
+  // Another process under the same id, in a later incarnation, sends a handshake.
   await using twin = new ScriptedPeer(cluster, "twin");
   const hello = { ...twin.hello("d1"), member: { id: "a", host: "a", port: 1, kinds: [] } };
   twin.hello = () => ({ ...hello, life: `${before.slice(0, 12)}-ffffffff` });

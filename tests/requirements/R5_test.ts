@@ -18,7 +18,7 @@ import {
   WALL_START_MS,
 } from "../unit/engine/harness.ts";
 
-/** What an engine tells that changed, without what members tell of themselves. */
+/** The emitted changes of an engine, without the entries that members publish about themselves. */
 function updatesOf(engine: Engine) {
   return eventsOf(engine).of("GossipUpdate")
     .filter(({ key }) => key !== HEARTBEAT_KEY)
@@ -31,8 +31,8 @@ function updatesOf(engine: Engine) {
     }));
 }
 
-/** A member that holds of b: `k` under 5 with "held", `other` under 6. */
-function holder() {
+/** A member with `k` under 5 with "held" and `other` under 6 of b. */
+function makeWithState() {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
   const life = makeLife(clock.wallMs, 0.5);
@@ -41,10 +41,10 @@ function holder() {
   return { a, life, clock };
 }
 
-Deno.test("R5.1 of one message only the entries with newer numbers are applied", () => {
-  const { a, life, clock } = holder();
-  const told = [entry("older", 4, 1), entry("k", 5, "equal"), entry("newer", 7, 1)];
-  tell(a, "b", memberDelta("b", life, told), clock);
+Deno.test("merge: takes only the entries of a message with newer numbers (R5.1)", () => {
+  const { a, life, clock } = makeWithState();
+  const entries = [entry("older", 4, 1), entry("k", 5, "equal"), entry("newer", 7, 1)];
+  tell(a, "b", memberDelta("b", life, entries), clock);
   assertEquals(["older", "k", "newer", "other"].map((key) => valueOf(a, "b", key)), [
     undefined,
     "held",
@@ -54,8 +54,8 @@ Deno.test("R5.1 of one message only the entries with newer numbers are applied",
   assertEquals(updatesOf(a).map(({ key }) => key), ["newer"]);
 });
 
-Deno.test("R5.1 numbers are compared as numbers and not as text", () => {
-  const { a, life, clock } = holder();
+Deno.test("merge: compares numbers as numbers and not as text (R5.1)", () => {
+  const { a, life, clock } = makeWithState();
   tell(a, "b", memberDelta("b", life, [entry("k", 10, "ten")], { after: 6 }), clock);
   tell(a, "b", memberDelta("b", life, [entry("k", 9, "nine")], { after: 6 }), clock);
   assertEquals(valueOf(a, "b", "k"), "ten");
@@ -63,13 +63,13 @@ Deno.test("R5.1 numbers are compared as numbers and not as text", () => {
   assertEquals(a.get("b", "k")?.number, 2 ** 52);
 });
 
-Deno.test("R5.2 the local value is overwritten where the remote number is higher", () => {
-  const { a, life, clock } = holder();
+Deno.test("merge: a higher number overwrites the local value (R5.2)", () => {
+  const { a, life, clock } = makeWithState();
   tell(a, "b", memberDelta("b", life, [entry("k", 7, "remote")], { after: 6 }), clock);
   assertEquals([valueOf(a, "b", "k"), a.get("b", "k")?.number, a.state("k").size], ["remote", 7, 1]);
 });
 
-Deno.test("R5.2 the last of two writes wins at every member, also where they come in one message", () => {
+Deno.test("merge: the last of two writes wins at every member, also within one message (R5.2)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(a, "k", "first", clock);
@@ -78,27 +78,27 @@ Deno.test("R5.2 the last of two writes wins at every member, also where they com
   assertEquals([valueOf(a, "a", "k"), valueOf(b, "a", "k")], ["last", "last"]);
 });
 
-Deno.test("R5.2 a higher number wins whatever its value is, null and equal ones included", () => {
-  const { a, life, clock } = holder();
+Deno.test("merge: a higher number wins with any value, also null or an equal one (R5.2)", () => {
+  const { a, life, clock } = makeWithState();
   for (const [number, value] of [[7, "held"], [8, null], [9, 0], [10, ""], [11, false]] as const) {
     tell(a, "b", memberDelta("b", life, [entry("k", number, value)], { after: number - 1 }), clock);
     assertEquals([valueOf(a, "b", "k"), a.get("b", "k")?.number], [value, number]);
   }
 });
 
-Deno.test("R5.3 a remote value with an equal sequence number is ignored", () => {
-  const { a, life, clock } = holder();
+Deno.test("merge: ignores a value with an equal number (R5.3)", () => {
+  const { a, life, clock } = makeWithState();
   tell(a, "b", memberDelta("b", life, [entry("k", 5, "remote"), entry("other", 6, 1)]), clock);
   assertEquals([valueOf(a, "b", "k"), updatesOf(a)], ["held", []]);
 });
 
-Deno.test("R5.3 a remote value with a lower sequence number is ignored", () => {
-  const { a, life, clock } = holder();
+Deno.test("merge: ignores a value with a lower number (R5.3)", () => {
+  const { a, life, clock } = makeWithState();
   tell(a, "b", memberDelta("b", life, [entry("k", 4, "remote")]), clock);
   assertEquals([valueOf(a, "b", "k"), updatesOf(a)], ["held", []]);
 });
 
-Deno.test("R5.3 a message that comes twice, or late, changes nothing the second time", () => {
+Deno.test("merge: a repeated or late message changes nothing (R5.3)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(a, "k", 1, clock);
@@ -111,7 +111,7 @@ Deno.test("R5.3 a message that comes twice, or late, changes nothing the second 
   assertEquals([valueOf(b, "a", "k"), updatesOf(b)], [2, []]);
 });
 
-Deno.test("R5.4 a merged value has the receiver's present as its timestamp, whatever the sender's clock says", () => {
+Deno.test("merge: a merged value has the receiver's time, whatever the sender's clock says (R5.4)", () => {
   const ahead = new TestClock();
   ahead.wallMs += 3_600_000;
   const clock = new TestClock();
@@ -119,14 +119,14 @@ Deno.test("R5.4 a merged value has the receiver's present as its timestamp, what
   const [, b] = makePair(clock);
   set(a, "k", 1, ahead);
   clock.advance(700);
-  // The sender's own stamps go with it, and are not believed.
+  // The sender's own stamps are sent too, and ignored.
   b.applyIncoming("a", a.disseminate("b").delta, clock.now);
   assertEquals(a.get("a", "k")?.timestampMs, WALL_START_MS + 3_600_000);
   assertEquals(b.get("a", "k")?.timestampMs, WALL_START_MS + 700);
 });
 
-Deno.test("R5.4 each merge sets the timestamp anew, and what is ignored leaves it alone", () => {
-  const { a, life, clock } = holder();
+Deno.test("merge: every merge sets the timestamp, and an ignored entry does not (R5.4)", () => {
+  const { a, life, clock } = makeWithState();
   clock.advance(100);
   tell(a, "b", memberDelta("b", life, [entry("k", 5, "held"), entry("other", 6, 1)]), clock);
   assertEquals(a.get("b", "k")?.timestampMs, WALL_START_MS);
@@ -135,7 +135,7 @@ Deno.test("R5.4 each merge sets the timestamp anew, and what is ignored leaves i
   assertEquals(a.get("b", "other")?.timestampMs, WALL_START_MS);
 });
 
-Deno.test("R5.5 every change gives one GossipUpdate with member, key, value and sequence number", () => {
+Deno.test("GossipUpdate: every change emits one with member, key, value and sequence number (R5.5)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(a, "x", { deep: [1] }, clock);
@@ -151,7 +151,7 @@ Deno.test("R5.5 every change gives one GossipUpdate with member, key, value and 
   assertEquals(updatesOf(b), expected);
 });
 
-Deno.test("R5.5 a deletion that was merged is a GossipUpdate too", () => {
+Deno.test("GossipUpdate: a merged deletion emits one too (R5.5)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(a, "x", 1, clock);
@@ -164,9 +164,9 @@ Deno.test("R5.5 a deletion that was merged is a GossipUpdate too", () => {
   ]);
 });
 
-Deno.test("R5.5 updates are told in the order of their numbers", () => {
-  const { a, life, clock } = holder();
-  const told = [entry("z", 7, 1), tombstone("k", 8), entry("a", 9, 1)];
-  tell(a, "b", memberDelta("b", life, told, { after: 6 }), clock);
+Deno.test("GossipUpdate: events come in the order of their numbers (R5.5)", () => {
+  const { a, life, clock } = makeWithState();
+  const entries = [entry("z", 7, 1), tombstone("k", 8), entry("a", 9, 1)];
+  tell(a, "b", memberDelta("b", life, entries, { after: 6 }), clock);
   assertEquals(updatesOf(a).map(({ sequenceNumber }) => sequenceNumber), [7, 8, 9]);
 });

@@ -4,7 +4,7 @@ import { entry, memberDelta } from "../unit/engine/harness.ts";
 import { TestCluster, type TestMember } from "./harness.ts";
 import { replyTo, ScriptedPeer } from "./scripted_peer.ts";
 
-/** The counts in the heartbeat of a member, as another holds it. */
+/** The actor counts in the heartbeat of a member, as another has them. */
 function countsOf(holder: TestMember, id: string): unknown {
   const heartbeat = holder.value(id, HEARTBEAT_KEY) as {
     readonly actorStatistics?: { readonly actorCount?: unknown };
@@ -12,7 +12,7 @@ function countsOf(holder: TestMember, id: string): unknown {
   return heartbeat.actorStatistics?.actorCount;
 }
 
-/** Cuts a member off from everybody. */
+/** Isolates a member from all others. */
 async function cutOff(cluster: TestCluster, id: string): Promise<void> {
   for (const other of cluster.members) {
     if (other.id !== id) cluster.network.cut(cluster.of(id).transport.address, other.transport.address);
@@ -20,7 +20,7 @@ async function cutOff(cluster: TestCluster, id: string): Promise<void> {
   await cluster.runtime.settle();
 }
 
-Deno.test("R6.1 at every interval a MemberHeartbeat is set under the heartbeat key", async () => {
+Deno.test("heartbeat: a MemberHeartbeat is set under the heartbeat key at every interval (R6.1)", async () => {
   await using cluster = await TestCluster.started(["a", "b"]);
   const [a, b] = [cluster.of("a"), cluster.of("b")];
   const numbers: number[] = [];
@@ -34,14 +34,14 @@ Deno.test("R6.1 at every interval a MemberHeartbeat is set under the heartbeat k
   assertEquals(numbers, [...new Set(numbers)].toSorted((one, other) => one - other));
   assertEquals(b.values(HEARTBEAT_KEY), { a: {}, b: {} });
   assertEquals(HEARTBEAT_KEY, "heathbeat");
-  // On the way it is a number, beside statistics that have the type that protoactor-go knows them by.
+  // On the wire it is a number, beside statistics with the type name of protoactor-go.
   const counts = cluster.gossipedBy("a").map(({ text }) => JSON.parse(text).count);
   assertEquals(counts.slice(-10), numbers);
   const texts = cluster.sent.map(({ text }) => text);
   assert(texts.some((text) => text.includes(`type.googleapis.com/${TYPE.heartbeat}`)));
 });
 
-Deno.test("R6.2 the heartbeat carries the number of actors of every kind, as it is at that moment", async () => {
+Deno.test("heartbeat: has the current number of actors of every kind (R6.2)", async () => {
   const counts: Record<string, number> = { user: 3, order: 0 };
   await using cluster = new TestCluster(["a", "b"]);
   await cluster.make("a", { actorStatistics: () => counts }).gossiper.start();
@@ -59,7 +59,7 @@ Deno.test("R6.2 the heartbeat carries the number of actors of every kind, as it 
   assertEquals(countsOf(cluster.of("a"), "b"), undefined);
 });
 
-Deno.test("R6.2 the counts are asked for once an interval, and kinds named like an object's parts are kinds", async () => {
+Deno.test("actor counts: are read once an interval, and a kind may have the name of an inherited property (R6.2)", async () => {
   let asked = 0;
   const counts = JSON.parse('{"__proto__": 1, "constructor": 2}');
   await using cluster = await TestCluster.started(["a"], {
@@ -73,7 +73,7 @@ Deno.test("R6.2 the counts are asked for once an interval, and kinds named like 
   assertEquals(JSON.stringify(countsOf(cluster.of("a"), "a")), JSON.stringify(counts));
 });
 
-Deno.test("R6.2 a function that throws is told of, and the heartbeat goes on without counts", async () => {
+Deno.test("actor counts: a function that throws emits an event, and the heartbeat continues without counts (R6.2)", async () => {
   const error = new Error("no statistics today");
   let broken = false;
   await using cluster = new TestCluster(["a", "b"]);
@@ -99,7 +99,7 @@ Deno.test("R6.2 a function that throws is told of, and the heartbeat goes on wit
   await cluster.stop("a");
 });
 
-Deno.test("R6.2 what are no counts is told of, and no heartbeat is lost by it", async () => {
+Deno.test("actor counts: invalid counts emit an event, and no heartbeat is lost (R6.2)", async () => {
   const wrong: readonly unknown[] = [
     ...[undefined, null, 5, "many"],
     ...[{ user: -1 }, { user: 0.5 }, { user: NaN }, { user: "3" }, { user: 2 ** 53 }, { user: 1n }],
@@ -123,14 +123,14 @@ Deno.test("R6.2 what are no counts is told of, and no heartbeat is lost by it", 
   }
 });
 
-Deno.test("R6.2 counts that no peer would take do not cut the member off: they are told of as wrong", async () => {
+Deno.test("actor counts: counts that a peer would refuse emit an event and do not isolate the member (R6.2)", async () => {
   const many = Array.from({ length: 100 }, (_, index) => [`kind ${index} ${"x".repeat(200)}`, index]);
   const wrong: readonly Record<string, number>[] = [
     { user: 2 ** 52 + 1 },
     { "": 1 },
     { ["x".repeat(1_025)]: 1 },
     { ["é".repeat(513)]: 1 },
-    // More than a message may carry.
+    // More than fits a message.
     Object.fromEntries(many),
   ];
   for (const [index, counts] of wrong.entries()) {
@@ -147,7 +147,7 @@ Deno.test("R6.2 counts that no peer would take do not cut the member off: they a
   }
 });
 
-Deno.test("R6.2 a function that calls the gossiper does no harm", async () => {
+Deno.test("actor counts: a function that calls the gossiper does no harm (R6.2)", async () => {
   await using cluster = new TestCluster(["a", "b"]);
   let count = 0;
   const a: TestMember = cluster.make("a", {
@@ -164,11 +164,11 @@ Deno.test("R6.2 a function that calls the gossiper does no harm", async () => {
   assertEquals(a.told("CallbackFailed"), []);
 });
 
-Deno.test("R6.3 a member from which no heartbeat came for longer than the limit is blocked, and no sooner", async () => {
+Deno.test("expiration: a member without a heartbeat for longer than the limit is blocked, and no sooner (R6.3)", async () => {
   await using cluster = await TestCluster.started(["a", "c"], { config: { heartbeatExpiration: 3_000 } });
   await cluster.advance(1_500);
   await cutOff(cluster, "c");
-  // Its last heartbeat came at 1,500: at 4,500 it is as old as it may be, and not older.
+  // Its last heartbeat came at 1,500: at 4,500 it is exactly as old as the limit.
   await cluster.advance(3_000);
   assertEquals(cluster.of("a").blocked, {});
   await cluster.advance(300);
@@ -178,11 +178,11 @@ Deno.test("R6.3 a member from which no heartbeat came for longer than the limit 
   ]);
   const [block] = cluster.of("a").gossiper.blockedMembers;
   assertEquals(block!.sinceMs, cluster.of("a").runtime.wallMs());
-  // The other side is as much alone, and says the same.
+  // The other side is isolated as well, and blocks the first.
   assertEquals(cluster.of("c").blocked, { a: "expired" });
 });
 
-Deno.test("R6.3 a member that never sent a heartbeat expires from when it joined", async () => {
+Deno.test("expiration: a member that never sent a heartbeat expires, counted from its join (R6.3)", async () => {
   await using cluster = new TestCluster(["a", "b"], { config: { heartbeatExpiration: 2_000 }, fixed: false });
   const a = cluster.make("a");
   await a.gossiper.start();
@@ -191,7 +191,7 @@ Deno.test("R6.3 a member that never sent a heartbeat expires from when it joined
   assertEquals(await cluster.runUntil(() => a.blocked.b === "expired"), 2_100);
 });
 
-/** A peer b that answers all gossip, and passes on what it calls the state and the heartbeat of c. */
+/** A peer b that answers all gossip, and passes on scripted state and heartbeats of c. */
 async function passingOn(heartbeatOf: (answers: number) => number) {
   const cluster = new TestCluster(["a", "b", "c"], { config: { heartbeatExpiration: 2_000 } });
   const peer = new ScriptedPeer(cluster, "b");
@@ -201,8 +201,8 @@ async function passingOn(heartbeatOf: (answers: number) => number) {
     if (message.type !== "gossip") return undefined;
     answers++;
     const count = heartbeatOf(answers);
-    const told = { ...memberDelta("c", peer.life, [entry("k", answers, answers)]), count };
-    const reply = replyTo(message, { delta: { members: [told] } });
+    const delta = { ...memberDelta("c", peer.life, [entry("k", answers, answers)]), count };
+    const reply = replyTo(message, { delta: { members: [delta] } });
     return { ...reply, liveness: { count: answers } };
   };
   await a.gossiper.start();
@@ -210,7 +210,7 @@ async function passingOn(heartbeatOf: (answers: number) => number) {
   return { cluster, peer, a, answers: () => answers };
 }
 
-Deno.test("R6.3 only a newer heartbeat is a sign of life: other state and repeated heartbeats are none", async () => {
+Deno.test("expiration: only a newer heartbeat is a sign of life, not other state or a repeated heartbeat (R6.3)", async () => {
   const { cluster, peer, a, answers } = await passingOn(() => 1);
   const waitedMs = await cluster.runUntil(() => a.blocked.c === "expired");
   assertEquals(waitedMs, 2_100);
@@ -222,7 +222,7 @@ Deno.test("R6.3 only a newer heartbeat is a sign of life: other state and repeat
   await cluster[Symbol.asyncDispose]();
 });
 
-Deno.test("R6.3 newer heartbeats that a peer passes on are a sign of life", async () => {
+Deno.test("expiration: a newer heartbeat that a peer forwards is a sign of life (R6.3)", async () => {
   const { cluster, peer, a } = await passingOn((answers) => answers);
   await cluster.advance(10_000);
   assertEquals([a.blocked, a.told("MemberBlocked")], [{}, []]);
@@ -230,7 +230,7 @@ Deno.test("R6.3 newer heartbeats that a peer passes on are a sign of life", asyn
   await cluster[Symbol.asyncDispose]();
 });
 
-Deno.test("R6.3 a heartbeat that came by way of another member counts as much", async () => {
+Deno.test("expiration: a heartbeat by way of another member counts as much (R6.3)", async () => {
   await using cluster = await TestCluster.started(["a", "b", "c"], {
     config: { heartbeatExpiration: 2_500 },
   });
@@ -240,7 +240,7 @@ Deno.test("R6.3 a heartbeat that came by way of another member counts as much", 
   assertEquals(cluster.members.map(({ blocked }) => blocked), [{}, {}, {}]);
 });
 
-Deno.test("R6.3 steps of any wall clock block nobody", async () => {
+Deno.test("expiration: a step of any wall clock blocks no member (R6.3)", async () => {
   await using cluster = await TestCluster.started(["a", "b"], { config: { heartbeatExpiration: 2_000 } });
   await cluster.advance(1_000);
   cluster.of("a").runtime.stepWall(7 * 86_400_000);
@@ -249,7 +249,7 @@ Deno.test("R6.3 steps of any wall clock block nobody", async () => {
   assertEquals(cluster.members.map(({ blocked }) => blocked), [{}, {}]);
 });
 
-Deno.test("R6.3 to set what cannot be set takes no heartbeat from anybody", async () => {
+Deno.test("expiration: a refused set delays no heartbeat (R6.3)", async () => {
   await using cluster = await TestCluster.started(["a", "b"], { config: { heartbeatExpiration: 2_000 } });
   const cycle: unknown[] = [];
   cycle.push(cycle);
@@ -268,7 +268,7 @@ Deno.test("R6.3 to set what cannot be set takes no heartbeat from anybody", asyn
   assertEquals(cluster.of("b").value("a", HEARTBEAT_KEY), {});
 });
 
-Deno.test("R6.4 how long that may be is taken from the configuration", async () => {
+Deno.test("heartbeatExpiration: is read from the configuration (R6.4)", async () => {
   for (const [heartbeatExpiration, afterMs] of [[1_700, 1_800], [5_000, 5_100], [20_000, 20_100]] as const) {
     await using cluster = new TestCluster(["a", "b"], { config: { heartbeatExpiration } });
     const a = cluster.make("a");
@@ -277,7 +277,7 @@ Deno.test("R6.4 how long that may be is taken from the configuration", async () 
   }
 });
 
-Deno.test("R6.4 each member goes by its own configuration, and 20 s is the default", async () => {
+Deno.test("heartbeatExpiration: each member uses its own value, 20 s by default (R6.4)", async () => {
   await using cluster = new TestCluster(["a", "b", "c"]);
   await cluster.make("a").gossiper.start();
   await cluster.make("b", { config: { heartbeatExpiration: 4_000 } }).gossiper.start();
@@ -289,7 +289,7 @@ Deno.test("R6.4 each member goes by its own configuration, and 20 s is the defau
   assertEquals(cluster.of("a").blocked, { c: "expired" });
 });
 
-Deno.test("R6.5 a member never blocks itself: alone, cut off, or after its process was suspended", async () => {
+Deno.test("expiration: a member never blocks itself: alone, isolated, or after a suspension of its process (R6.5)", async () => {
   await using cluster = await TestCluster.started(["a", "b", "c"], {
     config: { heartbeatExpiration: 2_000 },
   });
@@ -302,18 +302,18 @@ Deno.test("R6.5 a member never blocks itself: alone, cut off, or after its proce
     const self = gossiper.members.find(({ isSelf }) => isSelf);
     assertEquals([self?.status, self?.block], ["active", undefined]);
   }
-  // Nor does it believe that it should.
+  // It emits no SelfBlocked either.
   assertEquals(cluster.of("a").told("SelfBlocked"), []);
 });
 
-Deno.test("R6.5 a member that a topology calls blocked says so, and does not block itself", async () => {
+Deno.test("self-block: a member that a topology lists as blocked emits an event and does not block itself (R6.5)", async () => {
   await using cluster = await TestCluster.started(["a"], { fixed: false });
   const a = cluster.of("a");
   await cluster.publish(["a"], { blocked: ["a"] });
   await cluster.advance(1_000);
   assertEquals(a.told("SelfBlocked"), [{ type: "SelfBlocked", reason: "topology" }]);
   assertEquals([a.blocked, a.told("MemberBlocked")], [{}, []]);
-  // Its own heart goes on beating.
+  // Its own heartbeat continues.
   const { localTimestampUnixMilliseconds } = a.gossiper.getState(HEARTBEAT_KEY).get("a")!;
   assertEquals(localTimestampUnixMilliseconds, a.runtime.wallMs() - 100);
   a.gossiper.setState("k", 1);
@@ -321,16 +321,16 @@ Deno.test("R6.5 a member that a topology calls blocked says so, and does not blo
 });
 
 for (
-  const [when, metMs] of [["after they have met", 1_000], ["when it greets for the first time", 0]] as const
+  const [when, metMs] of [["after they have met", 1_000], ["at its first handshake", 0]] as const
 ) {
-  Deno.test(`R6.5 a member that a peer calls blocked says so once, and does not block itself: ${when}`, async () => {
+  Deno.test(`self-block: a member that a peer lists as blocked emits one event and does not block itself: ${when} (R6.5)`, async () => {
     await using cluster = await TestCluster.started(["a", "b"], { fixed: false });
     const a = cluster.of("a");
     if (metMs > 0) await cluster.publish(["a", "b"]);
     await cluster.advance(metMs);
     await cluster.publish(["a", "b"], { to: ["a"] });
     await cluster.publish(["a", "b"], { to: ["b"], blocked: ["a"] });
-    // A heartbeat has no answer: it is silence that makes a member ask, after a quarter of the expiration.
+    // A heartbeat has no answer: a member sends a request only after silence for a quarter of the expiration.
     await cluster.advance(20_000 / 4 + 600);
     assertEquals([a.blocked, cluster.of("b").blocked], [{}, { a: "topology" }]);
     assertEquals(a.told("SelfBlocked"), [{ type: "SelfBlocked", peerId: "b", reason: "topology" }]);
@@ -338,7 +338,7 @@ for (
   });
 }
 
-Deno.test("R6.5 a member that leaves, or of which a peer says that it left, does not block itself", async () => {
+Deno.test("self-block: a member that leaves, or that a peer lists as left, does not block itself (R6.5)", async () => {
   await using cluster = new TestCluster(["a", "b"]);
   await using peer = new ScriptedPeer(cluster, "b");
   const a = cluster.make("a");

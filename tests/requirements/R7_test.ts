@@ -1,20 +1,20 @@
 import { assert, assertEquals } from "../../deps/std_assert.ts";
 import { recordOf, TestCluster } from "./harness.ts";
 
-/** Three members, none of which was told of any other. */
-function strangers(): Promise<TestCluster> {
+/** Three members without a topology. */
+function unconnected(): Promise<TestCluster> {
   return TestCluster.started(["a", "b", "c"], { fixed: false });
 }
 
-/** The addresses to which a member has sent gossip, or heartbeats or changes alone, since a moment. */
+/** The addresses of a member's gossip, heartbeats and pushes since this time. */
 function gossipedTo(cluster: TestCluster, id: string, sinceMs: number): string[] {
   const sent = [...cluster.gossipedBy(id), ...cluster.sentBy(id, "push")];
   const to = sent.filter(({ atMs }) => atMs >= sinceMs).map((message) => message.to);
   return [...new Set(to)].sort();
 }
 
-Deno.test("R7.1 R7.2 a member that joined by a ClusterTopology is gossiped to, and no other", async () => {
-  await using cluster = await strangers();
+Deno.test("topology: a member that joined by a ClusterTopology gets gossip, and no other (R7.1, R7.2)", async () => {
+  await using cluster = await unconnected();
   await cluster.advance(1_000);
   assertEquals(cluster.sent, []);
 
@@ -31,15 +31,15 @@ Deno.test("R7.1 R7.2 a member that joined by a ClusterTopology is gossiped to, a
   assertEquals(gossipedTo(cluster, "a", joinedMs), ["memory://b:1", "memory://c:1"]);
 });
 
-Deno.test("R7.3 a member that left the topology is gossiped to no more, and its connection is closed", async () => {
-  await using cluster = await strangers();
+Deno.test("topology: a member that left it gets no more gossip, and its connection is closed (R7.3)", async () => {
+  await using cluster = await unconnected();
   await cluster.publish(["a", "b", "c"]);
   await cluster.runUntil(() => cluster.isConfirmed());
 
   await cluster.publish(["a", "b"], { to: ["a", "b"] });
   await cluster.advance(600);
   const leftMs = cluster.runtime.monotonicMs();
-  const greetings = cluster.sentBy("c", "hello").length;
+  const handshakes = cluster.sentBy("c", "hello").length;
   cluster.of("a").gossiper.setState("later", 1);
   await cluster.runUntil(() => cluster.of("b").value("a", "later") === 1);
   await cluster.advance(3_000);
@@ -49,18 +49,18 @@ Deno.test("R7.3 a member that left the topology is gossiped to no more, and its 
   const statuses = cluster.of("a").gossiper.members.map(({ id, status }) => [id, status]);
   assertEquals(statuses, [["a", "active"], ["b", "active"], ["c", "inactive"]]);
   assertEquals(cluster.of("a").told("RequestFailed"), []);
-  // It was not told, and has to dial anew.
-  assert(cluster.sentBy("c", "hello").length > greetings);
+  // It did not learn of the end, and has to dial again.
+  assert(cluster.sentBy("c", "hello").length > handshakes);
 });
 
-Deno.test("R7.3 gossip of one that left the topology is refused, and changes nothing", async () => {
-  await using cluster = await strangers();
+Deno.test("topology: gossip of a member that left it is refused and changes nothing (R7.3)", async () => {
+  await using cluster = await unconnected();
   await cluster.publish(["a", "b", "c"]);
   await cluster.runUntil(() => cluster.isConfirmed());
   await cluster.publish(["a", "b"], { to: ["a", "b"] });
   await cluster.advance(600);
 
-  // It was not told, and goes on.
+  // It has not learned of the topology, and goes on.
   cluster.of("c").gossiper.setState("k", "unheard");
   await cluster.advance(3_000);
   assertEquals(cluster.of("a").values("k"), {});
@@ -70,8 +70,8 @@ Deno.test("R7.3 gossip of one that left the topology is refused, and changes not
   assert(refusals.length > 0);
 });
 
-Deno.test("R7.4 topologies come by the event stream alone: published by anyone, in any order, the last one counts", async () => {
-  await using cluster = await strangers();
+Deno.test("topology: is taken from the event stream alone; the last one published counts (R7.4)", async () => {
+  await using cluster = await unconnected();
   const { stream } = cluster.of("a");
   stream.publish({ type: "ClusterTopology", members: ["a", "b", "c"].map(recordOf), blocked: [] });
   stream.publish({ type: "ClusterTopology", members: ["a", "c"].map(recordOf), blocked: [] });
@@ -81,8 +81,8 @@ Deno.test("R7.4 topologies come by the event stream alone: published by anyone, 
   assertEquals(active.map(({ id }) => id), ["a", "b"]);
 });
 
-Deno.test("R7.4 a topology that is none is refused and told, and the one before it stays", async () => {
-  await using cluster = await strangers();
+Deno.test("topology: an invalid one is refused with an event, and the one before it stays (R7.4)", async () => {
+  await using cluster = await unconnected();
   await cluster.publish(["a", "b"], { to: ["a"] });
   const members = [recordOf("a")];
   const broken = [
@@ -100,8 +100,8 @@ Deno.test("R7.4 a topology that is none is refused and told, and the one before 
   assertEquals(cluster.of("a").gossiper.members.map(({ id }) => id), ["a", "b"]);
 });
 
-Deno.test("R7.1 R10.1 those that a topology names as blocked are blocked, and free again when it no longer does", async () => {
-  await using cluster = await strangers();
+Deno.test("topology: the members that it lists as blocked are blocked, and freed when it no longer lists them (R7.1, R10.1)", async () => {
+  await using cluster = await unconnected();
   await cluster.publish(["a", "b", "c"]);
   await cluster.runUntil(() => cluster.isConfirmed());
   await cluster.publish(["a", "b", "c"], { blocked: ["c"], to: ["a", "b"] });

@@ -5,13 +5,13 @@ import { TestCluster } from "./harness.ts";
 
 const IDS = Array.from({ length: 12 }, (_, index) => `m${`${index}`.padStart(2, "0")}`);
 
-/** The members told of in a message. */
+/** The members in a message. */
 function membersIn(text: string): string[] {
   const message = JSON.parse(text);
   return Object.keys((message.request ?? message.response).state?.members ?? {});
 }
 
-Deno.test("R8.1 R8.2 a request tells what the peer lacks; its answer acknowledges that and tells what the requester lacks", async () => {
+Deno.test("request: has what the peer lacks; the answer acknowledges that and has what the requester lacks (R8.1, R8.2)", async () => {
   await using cluster = new TestCluster(["a", "b"]);
   const [a, b] = [cluster.make("a"), cluster.make("b")];
   a.gossiper.setState("k", "of a");
@@ -28,15 +28,15 @@ Deno.test("R8.1 R8.2 a request tells what the peer lacks; its answer acknowledge
   assertEquals(JSON.parse(reply.text).id, JSON.parse(gossip.text).id);
 });
 
-Deno.test("R8.3 R8.4 a request that takes longer than gossipRequestTimeout fails with a timeout, and no sooner", async () => {
+Deno.test("gossipRequestTimeout: a request that takes longer fails with a timeout, and no sooner (R8.3, R8.4)", async () => {
   const config = { gossipRequestTimeout: 900, gossipInterval: 300 };
   await using cluster = await TestCluster.started(["a", "b"], { config });
   await cluster.runUntil(() => cluster.isConfirmed());
   await cluster.advance(1_000);
-  // Everything to b hangs; what was open stays so.
+  // All messages to b hang; open connections stay open.
   cluster.network.setFaults({ hang: true }, { to: memoryAddress("b", 1) });
   const before = cluster.sentBy("a", "gossip").length;
-  // Something to ask about: an idle round sends a heartbeat, which has no answer.
+  // A change causes a request; an idle round sends a heartbeat, which has no answer.
   cluster.of("a").gossiper.setState("k", 1);
   await cluster.runUntil(() => cluster.sentBy("a", "gossip").length > before);
   const sentMs = cluster.runtime.monotonicMs();
@@ -51,7 +51,7 @@ Deno.test("R8.3 R8.4 a request that takes longer than gossipRequestTimeout fails
   cluster.network.heal();
 });
 
-Deno.test("R8.3 a dial to nobody fails within the request timeout, and touches no other peer", async () => {
+Deno.test("dial: to an unused address fails within the request timeout, and affects no other peer (R8.3)", async () => {
   await using cluster = new TestCluster(["a", "b", "gone"]);
   for (const member of [cluster.make("b"), cluster.make("a")]) await member.gossiper.start();
   cluster.of("a").gossiper.setState("k", 1);
@@ -61,7 +61,7 @@ Deno.test("R8.3 a dial to nobody fails within the request timeout, and touches n
 });
 
 for (const gossipFanOut of [1, 3, 5]) {
-  Deno.test(`R8.5 each round asks ${gossipFanOut} distinct peers, with that fan-out, at once`, async () => {
+  Deno.test(`gossipFanOut: each round sends to ${gossipFanOut} distinct peers at once (R8.5)`, async () => {
     await using cluster = await TestCluster.started(IDS, { config: { gossipFanOut } });
     await cluster.advance(3_000);
     const fromMs = cluster.runtime.monotonicMs();
@@ -85,7 +85,7 @@ for (const gossipFanOut of [1, 3, 5]) {
 }
 
 for (const gossipMaxSend of [1, 2, 5]) {
-  Deno.test(`R8.6 at most ${gossipMaxSend} member states to a message, and every state reaches everybody`, async () => {
+  Deno.test(`gossipMaxSend: a message has at most ${gossipMaxSend} member states, and every state reaches every member (R8.6)`, async () => {
     await using cluster = await TestCluster.started(IDS, { config: { gossipMaxSend } });
     for (const id of IDS) cluster.of(id).gossiper.setState("k", id);
     await cluster.runUntil(() =>

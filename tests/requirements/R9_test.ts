@@ -12,7 +12,7 @@ async function confirmed(ids = IDS, config = {}): Promise<TestCluster> {
   return cluster;
 }
 
-Deno.test("R9.1 stop waits for the request under way, and its answer still counts", async () => {
+Deno.test("stop: waits for the request under way, and its answer still counts (R9.1)", async () => {
   // Without pushes, so that the reply has something to acknowledge.
   await using cluster = await confirmed(["a", "b"], { spread: "interval" });
   cluster.network.setFaults({ delayMs: 60 });
@@ -27,7 +27,7 @@ Deno.test("R9.1 stop waits for the request under way, and its answer still count
   assertEquals(acknowledged.length, 1);
 });
 
-Deno.test("R9.1 stop is bounded where a peer never answers", async () => {
+Deno.test("stop: is bounded where a peer never answers (R9.1)", async () => {
   await using cluster = await confirmed(["a", "b"]);
   cluster.network.setFaults({ hang: true }, { to: memoryAddress("b", 1) });
   await cluster.advance(150);
@@ -41,7 +41,7 @@ Deno.test("R9.1 stop is bounded where a peer never answers", async () => {
 
 for (const gossipFanOut of [1, 3, 9]) {
   const wanted = Math.min(gossipFanOut, IDS.length - 1);
-  Deno.test(`R9.2 when stop resolves, ${wanted} of 4 peers know of the departure with a fan-out of ${gossipFanOut}`, async () => {
+  Deno.test(`stop: resolves when ${wanted} of 4 peers have the departure with a fan-out of ${gossipFanOut} (R9.2)`, async () => {
     await using cluster = await confirmed(IDS, { gossipFanOut });
     const result = await cluster.stop("e");
     const knowing = IDS.slice(0, 4).filter((id) => cluster.of(id).blocked.e === "left");
@@ -52,7 +52,7 @@ for (const gossipFanOut of [1, 3, 9]) {
   });
 }
 
-Deno.test("R9.2 another takes the place of a peer that cannot be told", async () => {
+Deno.test("stop: sends the departure to another peer where one cannot be reached (R9.2)", async () => {
   await using cluster = await confirmed(IDS, { gossipFanOut: 2 });
   for (const id of ["a", "b"]) cluster.network.cut(memoryAddress("e", 1), memoryAddress(id, 1));
   const result = await cluster.stop("e");
@@ -61,7 +61,7 @@ Deno.test("R9.2 another takes the place of a peer that cannot be told", async ()
   cluster.network.heal();
 });
 
-Deno.test("R9.2 members that all leave at once know of each other's leaving, and none waits for its bound", async () => {
+Deno.test("stop: members that all leave at once receive each other's departure, and none waits for its bound (R9.2)", async () => {
   await using cluster = await confirmed();
   const fromMs = cluster.runtime.monotonicMs();
   const results = await cluster.finish(Promise.all(IDS.map((id) => cluster.of(id).gossiper.stop())));
@@ -70,9 +70,9 @@ Deno.test("R9.2 members that all leave at once know of each other's leaving, and
   assert(tookMs < CONFIG.gossipRequestTimeout, `${tookMs} ms`);
 });
 
-Deno.test("R9.2 a peer that heard of the departure from others counts as told, and what it says is no news", async () => {
+Deno.test("stop: a peer that received the departure from another member counts, and its answer changes nothing (R9.2)", async () => {
   await using cluster = await confirmed(IDS, { gossipFanOut: 4 });
-  // What e says to b takes so long that b hears it from another, and refuses e as one that has left.
+  // The link from e to b is so slow that b receives the departure from another member, and refuses e.
   cluster.network.setFaults({ delayMs: 180 }, { from: memoryAddress("e", 1), to: memoryAddress("b", 1) });
   await cluster.advance(450);
   const result = await cluster.stop("e");
@@ -82,19 +82,19 @@ Deno.test("R9.2 a peer that heard of the departure from others counts as told, a
   assertEquals(cluster.of("e").told("SelfBlocked"), []);
 });
 
-Deno.test("R9.2 a member with no peers leaves at once", async () => {
+Deno.test("stop: a member without peers leaves at once (R9.2)", async () => {
   await using cluster = await TestCluster.started(["a"], { config: CONFIG });
   assertEquals(await cluster.stop("a"), { acknowledgedBy: 0, wanted: 0, flushed: true });
   assertEquals(cluster.runtime.monotonicMs(), 0);
 });
 
-Deno.test("R9.3 while it leaves, a member refuses gossip at once, with the code stopped", async () => {
+Deno.test('stop: a member that leaves refuses gossip at once with the code "stopped" (R9.3)', async () => {
   await using cluster = await confirmed(["a", "b", "c"]);
-  // Its own news does not get through, so that it stays for its whole bound; what others say does.
+  // Its own messages are lost, so that it waits for its whole bound; those of others arrive.
   cluster.network.setFaults({ loss: 1 }, { from: memoryAddress("a", 1) });
   await cluster.advance(50);
   const stopping = cluster.of("a").gossiper.stop();
-  // Heartbeats have no answer: only who has something to say asks.
+  // Heartbeats have no answer: only a change causes a request.
   for (const id of ["b", "c"]) cluster.of(id).gossiper.setState("k", id);
   await cluster.advance(250);
   const refusals = cluster.sentBy("a", "error").map(({ text }) => JSON.parse(text).code);
@@ -104,7 +104,7 @@ Deno.test("R9.3 while it leaves, a member refuses gossip at once, with the code 
   cluster.network.heal();
 });
 
-Deno.test("R9.3 after shutdown nothing of a peer is taken, and the gossiper says so to its user", async () => {
+Deno.test("stop: after it nothing of a peer is merged, and the gossiper refuses calls of its user (R9.3)", async () => {
   await using cluster = await confirmed(["a", "b"]);
   await cluster.stop("a");
   const { gossiper } = cluster.of("a");
@@ -115,7 +115,7 @@ Deno.test("R9.3 after shutdown nothing of a peer is taken, and the gossiper says
   assertEquals(error.code, "stopped");
 });
 
-Deno.test("R9.4 when stop resolves no timer is set, and the watches and waits have ended", async () => {
+Deno.test("stop: when it resolves no timer is set, and all watches and waits have ended (R9.4)", async () => {
   const cluster = await confirmed(["a", "b"]);
   const { gossiper } = cluster.of("a");
   const watch = gossiper.watch("k").getReader();

@@ -9,7 +9,7 @@ const LIFE = "018bcfe56800-00000001";
 const ZERO = "0".repeat(16);
 const BOUND_MS = 5_000;
 
-/** Two honest members, of which one is attacked; and proof that they have not noticed. */
+/** Two honest members, one of them under attack, and proof that neither is affected. */
 class Victims implements AsyncDisposable {
   readonly victim: Node;
   readonly friend: Node;
@@ -29,7 +29,7 @@ class Victims implements AsyncDisposable {
     return victims;
   }
 
-  /** State still passes, both ways, and nobody else is believed to be there. */
+  /** State still passes both ways, and no other member became known. */
   async assertServed(known: readonly string[] = []): Promise<void> {
     const round = ++this.#rounds;
     for (const [from, to] of [[this.victim, this.friend], [this.friend, this.victim]] as const) {
@@ -54,7 +54,7 @@ class Victims implements AsyncDisposable {
   }
 }
 
-/** A client that speaks the wire by hand. */
+/** A client with hand-written wire messages. */
 class Raw {
   readonly socket: WebSocket;
   readonly heard: { readonly type: string; readonly [field: string]: unknown }[] = [];
@@ -84,7 +84,7 @@ class Raw {
     return raw;
   }
 
-  /** A client that has greeted as this member, and was let in. */
+  /** A client with a completed handshake under this id. */
   static async greeted(node: Node, id = "raw"): Promise<Raw> {
     const raw = await Raw.to(node);
     raw.say(hello({ member: { id, host: "127.0.0.1", port: 1, kinds: [] } }));
@@ -96,7 +96,7 @@ class Raw {
     this.socket.send(typeof message === "string" ? message : JSON.stringify(message));
   }
 
-  /** The next message of that type. */
+  /** The next message of this type. */
   async hears(type: string): Promise<Record<string, unknown>> {
     const signal = AbortSignal.timeout(BOUND_MS);
     for (;;) {
@@ -107,12 +107,12 @@ class Raw {
     }
   }
 
-  /** The code with which the other side closes. */
+  /** The other side's close code. */
   async closes(): Promise<number> {
     return await abortable(this.#closed.promise, AbortSignal.timeout(BOUND_MS));
   }
 
-  /** Hangs up, and waits until that is done. */
+  /** Closes, and waits for the end. */
   async hangUp(): Promise<void> {
     this.socket.close();
     await this.closes();
@@ -145,7 +145,7 @@ function hello(fields: Record<string, unknown> = {}) {
   };
 }
 
-/** A gossip of one entry `k` of one member, which these fields make wrong. */
+/** A gossip of one entry `k` of one member; the fields make it invalid. */
 function gossip(
   {
     id = "d2",
@@ -174,13 +174,13 @@ function gossip(
   };
 }
 
-/** A push of the same. */
+/** A push of the same entry. */
 function push(fields: Parameters<typeof gossip>[0] = {}, { relay = true } = {}) {
   const { request: { state }, ranges } = gossip(fields);
   return { type: "push", request: { state }, ranges, relay };
 }
 
-/** What is no message, and the code that it gets. */
+/** Invalid messages, and the expected close code. */
 const REFUSED: readonly (readonly [string, string, number])[] = [
   ["text that is not JSON", "{", 4400],
   ["JSON that is not an object", "[1]", 4400],
@@ -226,7 +226,7 @@ const REFUSED: readonly (readonly [string, string, number])[] = [
 ];
 
 for (const [what, text, code] of REFUSED) {
-  Deno.test(`P2 P6 R8.2 ${what} closes the connection with ${code}, and nobody else notices`, async () => {
+  Deno.test(`bad input: ${what} closes the connection with ${code}, and no other member is affected (P2, P6, R8.2)`, async () => {
     await using victims = await Victims.make();
     const raw = await Raw.greeted(victims.victim);
     raw.say(text);
@@ -235,7 +235,7 @@ for (const [what, text, code] of REFUSED) {
   });
 }
 
-Deno.test("P7 messages of unknown types, unknown fields and unknown codes of later versions are passed over", async () => {
+Deno.test("bad input: messages, fields and codes of later versions are ignored (P7)", async () => {
   await using victims = await Victims.make();
   const raw = await Raw.to(victims.victim);
   raw.say(hello({ version: PROTOCOL_VERSION + 1, capabilities: ["shouting"], mood: "fine" }));
@@ -248,7 +248,7 @@ Deno.test("P7 messages of unknown types, unknown fields and unknown codes of lat
   await raw.hangUp();
 });
 
-Deno.test("E2 a life more than a year ahead is refused in a greeting, and in gossip nothing of it is taken", async () => {
+Deno.test("bad input: an incarnation more than a year ahead is refused in a handshake and not merged from gossip (E2)", async () => {
   await using victims = await Victims.make();
   const far = `${(Date.now() + 2 * 366 * 86_400_000).toString(16).padStart(12, "0")}-00000000`;
   const stranger = await Raw.to(victims.victim);
@@ -257,7 +257,7 @@ Deno.test("E2 a life more than a year ahead is refused in a greeting, and in gos
   assertEquals(await stranger.closes(), 4400);
 
   const raw = await Raw.greeted(victims.victim);
-  // The sender may be an honest relay whose clock is ahead: nothing is taken, and the connection stays.
+  // The sender may be an honest relay whose clock is ahead: nothing is merged, and the connection stays.
   raw.say(gossip({ life: far }));
   await raw.hears("reply");
   await victims.assertServed(["raw"]);
@@ -265,7 +265,7 @@ Deno.test("E2 a life more than a year ahead is refused in a greeting, and in gos
 });
 
 for (const id of ["__proto__", "constructor", "toString", "hasOwnProperty"]) {
-  Deno.test(`P2 the id ${id} is an id like any other, as member, owner and key`, async () => {
+  Deno.test(`bad input: the id ${id} is valid as member, owner and key (P2)`, async () => {
     await using victims = await Victims.make();
     const raw = await Raw.greeted(victims.victim, id);
     const text = JSON.stringify(gossip({ owner: "OWNER", from: id })).replaceAll('"OWNER"', `"${id}"`)
@@ -281,7 +281,7 @@ for (const id of ["__proto__", "constructor", "toString", "hasOwnProperty"]) {
   });
 }
 
-Deno.test("P2 a peer of another cluster, or with other limits, is refused with the reason, before anything else", async () => {
+Deno.test("bad input: a peer of another cluster, or with other limits, is refused with the reason before anything else (P2)", async () => {
   await using victims = await Victims.make();
   for (
     const [fields, code] of [
@@ -301,7 +301,7 @@ Deno.test("P2 a peer of another cluster, or with other limits, is refused with t
   await victims.assertServed();
 });
 
-Deno.test("P4 P6 a greeting that never comes closes with 4408, and gossip before it with 4400", async () => {
+Deno.test("bad input: a handshake that never comes closes with 4408, and gossip before it with 4400 (P4, P6)", async () => {
   await using victims = await Victims.make();
   const silent = await Raw.to(victims.victim);
   const hasty = await Raw.to(victims.victim);
@@ -310,7 +310,7 @@ Deno.test("P4 P6 a greeting that never comes closes with 4408, and gossip before
   await victims.assertServed();
 });
 
-Deno.test("E1 a peer that claims to be this member is refused, and this member keeps its state", async () => {
+Deno.test("bad input: a peer that claims to be this member is refused, and this member keeps its state (E1)", async () => {
   await using victims = await Victims.make();
   victims.victim.gossiper.setState("mine", "kept");
   const raw = await Raw.to(victims.victim);
@@ -321,7 +321,7 @@ Deno.test("E1 a peer that claims to be this member is refused, and this member k
   await victims.assertServed();
 });
 
-Deno.test("E1 what a peer tells of this member is not taken", async () => {
+Deno.test("bad input: entries of a peer about this member are not merged (E1)", async () => {
   await using victims = await Victims.make();
   const raw = await Raw.greeted(victims.victim);
   raw.say(gossip({ owner: "victim", number: "900000" }));
@@ -331,7 +331,7 @@ Deno.test("E1 what a peer tells of this member is not taken", async () => {
   await raw.hangUp();
 });
 
-Deno.test("E3 E5 the same request twice is answered once, and changes what it changes once", async () => {
+Deno.test("bad input: a repeated request is answered once and merged once (E3, E5)", async () => {
   await using victims = await Victims.make();
   const raw = await Raw.greeted(victims.victim);
   const updates: unknown[] = [];
@@ -348,7 +348,7 @@ Deno.test("E3 E5 the same request twice is answered once, and changes what it ch
   await watching;
 });
 
-Deno.test("E5 an acknowledgement of what was never sent is passed over", async () => {
+Deno.test("bad input: an acknowledgement of unsent entries is ignored (E5)", async () => {
   await using victims = await Victims.make();
   const raw = await Raw.greeted(victims.victim);
   raw.say({ type: "ack", id: "d77", holds: { victim: ["ffffffffffff-ffffffff", 9] } });
@@ -358,7 +358,7 @@ Deno.test("E5 an acknowledgement of what was never sent is passed over", async (
   await raw.hangUp();
 });
 
-Deno.test("E2 a push that tells of a life more than a year ahead is refused, and nothing of it is taken", async () => {
+Deno.test("bad input: a push with an incarnation more than a year ahead is refused and not merged (E2)", async () => {
   await using victims = await Victims.make();
   const far = `${(Date.now() + 2 * 366 * 86_400_000).toString(16).padStart(12, "0")}-00000000`;
   const raw = await Raw.greeted(victims.victim);
@@ -370,7 +370,7 @@ Deno.test("E2 a push that tells of a life more than a year ahead is refused, and
   await raw.hangUp();
 });
 
-Deno.test("P4 a push or a heartbeat before the greeting closes with 4400", async () => {
+Deno.test("bad input: a push or a heartbeat before the handshake closes with 4400 (P4)", async () => {
   await using victims = await Victims.make();
   for (const message of [push(), { type: "heartbeat", count: 1 }]) {
     const hasty = await Raw.to(victims.victim);
@@ -380,7 +380,7 @@ Deno.test("P4 a push or a heartbeat before the greeting closes with 4400", async
   await victims.assertServed();
 });
 
-Deno.test("E1 E4 what a push tells of this member, or after a gap, is not taken, and the rest of it is", async () => {
+Deno.test("bad input: a push about this member, or after a gap, is not merged, and the rest of it is (E1, E4)", async () => {
   await using victims = await Victims.make();
   const { gossiper } = victims.victim;
   gossiper.setState("mine", "kept");
@@ -401,7 +401,7 @@ Deno.test("E1 E4 what a push tells of this member, or after a gap, is not taken,
   await raw.hangUp();
 });
 
-Deno.test("L2 counts and vectors that lie block nobody, and delay nobody", async () => {
+Deno.test("bad input: false counts and vectors block no member and delay none (L2)", async () => {
   await using victims = await Victims.make({ heartbeatExpiration: 1_000 });
   const raw = await Raw.greeted(victims.victim);
   const { active } = await raw.hears("gossip");
@@ -419,7 +419,7 @@ Deno.test("L2 counts and vectors that lie block nobody, and delay nobody", async
   raw.say({ type: "ping" });
   await raw.hears("pong");
   await victims.assertServed(["raw"]);
-  // For two expirations the others are alive for each other, whatever was said of them.
+  // For two expirations the others stay alive for each other, whatever was sent about them.
   const endMs = Date.now() + 2_000;
   while (Date.now() < endMs) {
     for (const { gossiper } of [victims.victim, victims.friend]) {
@@ -431,7 +431,7 @@ Deno.test("L2 counts and vectors that lie block nobody, and delay nobody", async
   await raw.hangUp();
 });
 
-Deno.test("P5 a flood of pings is answered, and delays nobody", async () => {
+Deno.test("bad input: a flood of pings is answered and delays no member (P5)", async () => {
   await using victims = await Victims.make();
   const raw = await Raw.greeted(victims.victim);
   for (let count = 0; count < 20_000; count++) raw.say('{"type":"ping"}');
@@ -439,7 +439,7 @@ Deno.test("P5 a flood of pings is answered, and delays nobody", async () => {
   await raw.hangUp();
 });
 
-Deno.test("R9.3 P1 after the end a client gets 503 from a mounted handler, and a sentence", async () => {
+Deno.test("bad input: after the end a client of a mounted handler gets 503 and a sentence (R9.3, P1)", async () => {
   const node = await join({ cluster: "honest", advertise: { host: "127.0.0.1", port: 1 }, config: CONFIG });
   await node.stop();
   const headers = { upgrade: "websocket", connection: "upgrade", "sec-websocket-protocol": "hearsay.v2" };
@@ -448,7 +448,7 @@ Deno.test("R9.3 P1 after the end a client gets 503 from a mounted handler, and a
   assertStringIncludes(await response!.text(), "stopped");
 });
 
-Deno.test("R4.2 what JSON cannot carry is refused with the path to it, and nothing changes", async () => {
+Deno.test("bad input: setState refuses a value that JSON cannot carry, with the path, and changes nothing (R4.2)", async () => {
   await using victims = await Victims.make();
   const { gossiper } = victims.victim;
   const cycle: Record<string, unknown> = {};

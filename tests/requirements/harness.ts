@@ -1,5 +1,5 @@
 /**
- * A cluster of real gossipers on an in-memory network and a clock that moves only when a test says so.
+ * A cluster of real gossipers on an in-memory network and a virtual clock.
  *
  * @module
  */
@@ -18,41 +18,41 @@ import {
 } from "../../transport/memory.ts";
 import { type Machine, VirtualRuntime } from "../virtual_runtime.ts";
 
-/** How one member of a test is made. */
+/** Options of one member. */
 export interface TestMemberOptions {
-  /** Settings that differ from the defaults. */
+  /** Settings other than the defaults. */
   readonly config?: PartialConfig;
   readonly actorStatistics?: () => Readonly<Record<string, number>>;
-  /** Stands in for parts of the cluster that the gossiper is given. */
+  /** Replaces parts of the cluster reference. */
   readonly cluster?: Partial<Cluster>;
-  /** The largest message that its transport sends or takes, in bytes; 1 MiB by default. */
+  /** The largest message of its transport, in bytes; 1 MiB by default. */
   readonly transportBytes?: number;
 }
 
-/** How a {@linkcode TestCluster} is made. */
+/** Options of a {@linkcode TestCluster}. */
 export interface TestClusterOptions extends TestMemberOptions {
-  /** Whether all ids are one another's members from the start; else topologies are published by hand. */
+  /** True (default): all ids are members from the start. False: the test publishes topologies. */
   readonly fixed?: boolean;
   readonly seed?: number;
 }
 
-/** A message that was sent, and when, in virtual milliseconds from the start. */
+/** A sent message and its time, in virtual milliseconds from the start. */
 export interface TimedMessage extends SentMessage {
   readonly atMs: number;
   readonly type: string;
 }
 
-/** The members of one test, all on one time. To be disposed of, which stops whoever still runs. */
+/** The members of one test, all on one clock. Dispose it to stop the running ones. */
 export class TestCluster implements AsyncDisposable {
   readonly runtime: VirtualRuntime;
   readonly network: MemoryNetwork;
-  /** Every message that was sent by anybody, in order. */
+  /** Every message of every member, in order of sending. */
   readonly sent: TimedMessage[] = [];
   readonly #options: TestClusterOptions;
   readonly #ids: readonly string[];
   readonly #members = new Map<string, TestMember>();
 
-  /** Makes a cluster in which these ids may take part; nobody does yet. */
+  /** Makes a cluster for these ids, still without members. */
   constructor(ids: readonly string[], options: TestClusterOptions = {}) {
     this.#ids = ids;
     this.#options = options;
@@ -67,7 +67,7 @@ export class TestCluster implements AsyncDisposable {
     });
   }
 
-  /** A cluster whose members have all been started, at one moment, in the order of their ids. */
+  /** A cluster whose members all started at one time, in the order of their ids. */
   static async started(ids: readonly string[], options: TestClusterOptions = {}): Promise<TestCluster> {
     const cluster = new TestCluster(ids, options);
     for (const id of ids) cluster.make(id);
@@ -75,7 +75,7 @@ export class TestCluster implements AsyncDisposable {
     return cluster;
   }
 
-  /** Makes a member that is not started; one of the same id that is over gives up its place. */
+  /** Makes a member without starting it; it replaces an ended one with the same id. */
   make(id: string, options: TestMemberOptions = {}): TestMember {
     const { fixed = true } = this.#options;
     const made = new TestMember(recordOf(id), {
@@ -98,14 +98,14 @@ export class TestCluster implements AsyncDisposable {
     return made;
   }
 
-  /** The member made last under that id. */
+  /** The newest member with this id. */
   of(id: string): TestMember {
     const member = this.#members.get(id);
     if (!member) throw new Error(`No member ${id} was made.`);
     return member;
   }
 
-  /** The messages of a type that were sent from one member to others, or to one of them. */
+  /** The messages of a type from one member to all others, or to one of them. */
   sentBy(from: string, type: string, options: { readonly to?: string } = {}): TimedMessage[] {
     const { to } = options;
     return this.sent.filter((sent) =>
@@ -114,18 +114,18 @@ export class TestCluster implements AsyncDisposable {
     );
   }
 
-  /** The messages by which a member gossips in its rounds: a heartbeat stands for an exchange of nothing (R2.1). */
+  /** The messages of a member's rounds: a heartbeat replaces an exchange without state (R2.1). */
   gossipedBy(from: string, options: { readonly to?: string } = {}): TimedMessage[] {
     const messages = [...this.sentBy(from, "gossip", options), ...this.sentBy(from, "heartbeat", options)];
     return messages.sort((one, other) => one.atMs - other.atMs);
   }
 
-  /** Every member that was made, in the order of making. */
+  /** Every member ever made, in order. */
   get members(): readonly TestMember[] {
     return [...this.#members.values()];
   }
 
-  /** Tells some of the members, by default all, who belongs to the cluster. */
+  /** Publishes a topology at some members, by default at all. */
   async publish(
     ids: readonly string[],
     options: { readonly blocked?: readonly string[]; readonly to?: readonly string[] } = {},
@@ -137,17 +137,17 @@ export class TestCluster implements AsyncDisposable {
     await this.runtime.settle();
   }
 
-  /** Lets so many milliseconds pass. */
+  /** Advances time by this many milliseconds. */
   advance(byMs: number): Promise<void> {
     return this.runtime.advance(byMs);
   }
 
-  /** Lets time pass until the condition holds; resolves with how long that took, and rejects after 60 s. */
+  /** Advances time until the condition holds; resolves with the elapsed time, and rejects after 60 s. */
   runUntil(condition: () => boolean, { withinMs = 60_000 } = {}): Promise<number> {
     return this.runtime.runUntil(condition, { withinMs });
   }
 
-  /** Lets time pass until the promise is settled; its outcome. */
+  /** Advances time until the promise settles; returns its outcome. */
   async finish<T>(promise: Promise<T>): Promise<T> {
     let isSettled = false;
     const settle = () => void (isSettled = true);
@@ -156,7 +156,7 @@ export class TestCluster implements AsyncDisposable {
     return await promise;
   }
 
-  /** Stops a member in good order. */
+  /** Stops a member in order. */
   stop(id: string): Promise<FlushResult> {
     return this.finish(this.of(id).gossiper.stop());
   }
@@ -177,7 +177,7 @@ export class TestCluster implements AsyncDisposable {
     this.network.setFaults({}, { from });
   }
 
-  /** Whether every member is known to hold all that each of these holds. */
+  /** True if these members are confirmed and have each other's whole state. */
   isConfirmed(ids: readonly string[] = this.#ids): boolean {
     return ids.every((id) => this.of(id).gossiper.phase === "confirmed");
   }
@@ -188,7 +188,7 @@ export class TestCluster implements AsyncDisposable {
   }
 }
 
-/** One member: its gossiper, what that is given, and every event that it told. */
+/** One member: its gossiper, the parts of that, and every event of it. */
 export class TestMember {
   readonly id: string;
   readonly record: Member;
@@ -196,7 +196,7 @@ export class TestMember {
   readonly transport: MemoryTransport;
   readonly stream = new EventStream({ capacity: 1_000_000 });
   readonly gossiper: Gossiper;
-  /** Every event that the gossiper, or the test, published, in order. */
+  /** Every event of the gossiper or the test, in order. */
   readonly events: HearsayEvent[] = [];
   readonly #collecting: Promise<void>;
 
@@ -227,23 +227,23 @@ export class TestMember {
     return this.events.filter((event): event is EventOf<T> => event.type === type);
   }
 
-  /** What this member holds under a key, by member id, in the order of the ids. */
+  /** The values of a key at this member by member id, in the order of the ids. */
   values(key: string): Record<string, unknown> {
     const values = [...this.gossiper.getState(key)].map(([id, { value }]) => [id, value] as const);
     return Object.fromEntries(values.sort(([one], [other]) => one < other ? -1 : 1));
   }
 
-  /** The value of one key of one member as this one holds it. */
+  /** The value of one key of one member at this one. */
   value(id: string, key: string): unknown {
     return this.gossiper.getState(key).get(id)?.value;
   }
 
-  /** Who is blocked here, with the reason. */
+  /** The blocked members, with the reason. */
   get blocked(): Record<string, string> {
     return Object.fromEntries(this.gossiper.blockedMembers.map(({ id, reason }) => [id, reason]));
   }
 
-  /** Ends all that this member is made of. */
+  /** Ends this member and all its parts. */
   async dispose(): Promise<void> {
     await this.gossiper[Symbol.asyncDispose]();
     await this.transport.close();
@@ -256,7 +256,7 @@ export class TestMember {
   }
 }
 
-/** Where a member of that id is. */
+/** The record of the member with this id. */
 export function recordOf(id: string): Member {
   return { id, host: id, port: 1, kinds: [] };
 }

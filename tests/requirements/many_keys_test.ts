@@ -1,6 +1,4 @@
-/**
- * A newcomer to a cluster of members with many keys each.
- */
+/** A new member in a cluster of members with many keys each. */
 
 import { assert, assertEquals, assertLess } from "../../deps/std_assert.ts";
 import { TestCluster } from "./harness.ts";
@@ -9,7 +7,7 @@ import { TestCluster } from "./harness.ts";
 const KEYS = 3_125;
 const CONFIG = { maxMessageBytes: 65_536, heartbeatExpiration: 5_000 };
 
-Deno.test("R4.1 a newcomer receives the many keys of ten members, and nobody's heartbeat waits for them", async () => {
+Deno.test("many keys: a new member receives the many keys of ten members, and no heartbeat waits for them (R4.1)", async () => {
   const ids = Array.from({ length: 10 }, (_, index) => `m${index}`);
   await using cluster = await TestCluster.started(ids, { config: CONFIG });
   for (const id of ids) {
@@ -27,7 +25,7 @@ Deno.test("R4.1 a newcomer receives the many keys of ten members, and nobody's h
   for (; !holdsAll("newcomer"); rounds++) {
     assert(rounds < 200, "The newcomer does not receive all.");
     await cluster.advance(300);
-    // A count that a message has no room for would lag behind by more and more intervals.
+    // A count without room in its message would lag behind by more and more intervals.
     if (rounds < 15) continue;
     for (const id of all) {
       const own = cluster.of(id).gossiper.getState("heathbeat").get(id)!.sequenceNumber;

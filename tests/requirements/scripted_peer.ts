@@ -1,5 +1,5 @@
 /**
- * A peer that says what a test wants it to say: for what no real gossiper would.
+ * A peer with scripted answers, for messages that no real gossiper would send.
  *
  * @module
  */
@@ -11,18 +11,18 @@ import { type Gossip, type Hello, type Message, PROTOCOL_VERSION } from "../../g
 import type { MemoryTransport } from "../../transport/memory.ts";
 import { recordOf, type TestCluster } from "./harness.ts";
 
-/** What a scripted peer answers to a message; `undefined` for nothing. */
+/** A scripted peer's answer to a message; `undefined` for none. */
 export type Answering = (message: Message) => Message | undefined;
 
-/** A peer with a transport of its own that accepts what the members of a cluster dial, and answers by a script. */
+/** A peer with a transport of its own: it accepts dials of cluster members, and answers by a script. */
 export class ScriptedPeer implements AsyncDisposable {
   readonly id: string;
   readonly life: Life;
-  /** Answers greetings; to be replaced as the test goes on. */
+  /** Answers handshakes; a test may replace it. */
   greeting: (hello: Hello) => Message | undefined = (hello) => this.hello(hello.id);
-  /** Answers everything else; to be replaced as well. */
+  /** Answers every other message; a test may replace it. */
   answer: Answering = (message) => message.type === "gossip" ? replyTo(message) : undefined;
-  /** What it heard, in order. */
+  /** All received messages, in order. */
   readonly heard: Message[] = [];
   readonly #cluster: TestCluster;
   readonly #transport: MemoryTransport;
@@ -36,23 +36,26 @@ export class ScriptedPeer implements AsyncDisposable {
     this.#serving = this.#serve();
   }
 
-  /** The last message of a type that was heard. */
+  /** The last received message of a type. */
   last<T extends Message["type"]>(type: T): Extract<Message, { type: T }> | undefined {
     return this.heard.findLast((message): message is Extract<Message, { type: T }> => message.type === type);
   }
 
-  /** Dials a member, greets it, says these things, each after what came before has had its effect, and hangs up. */
+  /**
+   * Dials a member, sends a handshake and then these messages, each after the effect of the one before, and
+   * closes.
+   */
   say(to: string, ...messages: readonly Message[]): Promise<void> {
     return this.sayUngreeted(to, this.hello("d1"), ...messages);
   }
 
-  /** A connection to a member, on which nothing was said yet. */
+  /** A connection to a member, without a handshake. */
   async dial(to: string): Promise<Connection> {
     const { signal } = new AbortController();
     return await this.#transport.dial(this.#transport.addressOf(recordOf(to)), { signal });
   }
 
-  /** The same as {@linkcode ScriptedPeer.say} without the greeting. */
+  /** Does the same as {@linkcode ScriptedPeer.say}, without a handshake. */
   async sayUngreeted(to: string, ...messages: readonly Message[]): Promise<void> {
     const connection = await this.dial(to);
     const reading = this.#listen(connection);
@@ -66,7 +69,7 @@ export class ScriptedPeer implements AsyncDisposable {
     await reading;
   }
 
-  /** This peer's greeting. */
+  /** This peer's handshake. */
   hello(id: string): Hello {
     return {
       type: "hello",
@@ -106,7 +109,7 @@ export class ScriptedPeer implements AsyncDisposable {
       }
       await writer.close();
     } catch {
-      // The other side has gone; that is its affair.
+      // The other side has gone, which the test permits.
     }
   }
 
@@ -114,17 +117,17 @@ export class ScriptedPeer implements AsyncDisposable {
     try {
       for await (const message of readable) this.heard.push(message);
     } catch {
-      // How it ends is not what is looked at.
+      // The test does not check how it ends.
     }
   }
 }
 
-/** A delta of these members that is not to be compared. */
+/** A delta of these members, not to be compared. */
 export function deltaOf(members: readonly MemberDelta[], options: Partial<Delta> = {}): Delta {
   return { members, digest: "0".repeat(16), active: "0".repeat(16), partial: true, ...options };
 }
 
-/** An answer that acknowledges all that was told, and tells nothing. */
+/** An answer with an acknowledgement of everything, and no state. */
 export function replyTo({ id }: Gossip, options: { readonly delta?: Partial<Delta> } = {}): Message {
   return { type: "reply", liveness: { count: 0 }, id, delta: deltaOf([], options.delta), holds: new Map() };
 }

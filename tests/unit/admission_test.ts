@@ -14,7 +14,7 @@ const REQUEST = () =>
     },
   });
 
-Deno.test("maxConnectionsPerAddress: the connection that is idle for longest makes room; without one, the event names the setting", async () => {
+Deno.test("maxConnectionsPerAddress: the longest idle connection is closed for a new one; without one, the event names the setting", async () => {
   const runtime = new VirtualRuntime({ seed: 1 });
   const refusals: RefusedClient[] = [];
   const admission = new Admission({

@@ -8,13 +8,13 @@ import {
 } from "../../gossiper/configuration.ts";
 import { HearsayError } from "../../gossiper/errors.ts";
 
-/** The problems of a configuration that must be refused, given as anything. */
+/** The problems in the error for an invalid configuration. */
 function problemsOf(given: unknown) {
   const error = assertThrows(() => configure(given as PartialConfig), ConfigurationError);
   return error.problems;
 }
 
-Deno.test("R2.6 R12.1 the defaults are protoactor-go's, and this library's own beside them", () => {
+Deno.test("configuration: the defaults are those of protoactor-go and of this library (R2.6, R12.1)", () => {
   assertEquals(configure(), {
     gossipInterval: 300,
     gossipRequestTimeout: 500,
@@ -42,23 +42,23 @@ Deno.test("R2.6 R12.1 the defaults are protoactor-go's, and this library's own b
   assertEquals(configure(), DEFAULT_CONFIG);
 });
 
-Deno.test("R12.1 a configuration is frozen, and so are the defaults", () => {
+Deno.test("configuration: is frozen, and so are the defaults (R12.1)", () => {
   assert(Object.isFrozen(configure({ gossipFanOut: 4 })));
   assert(Object.isFrozen(DEFAULT_CONFIG));
 });
 
-Deno.test("R12.1 a configuration is a copy: changing what was given changes nothing", () => {
+Deno.test("configuration: is a copy: a later change of the options has no effect (R12.1)", () => {
   const given = { gossipFanOut: 4 };
   const config = configure(given);
   given.gossipFanOut = 5;
   assertEquals(config.gossipFanOut, 4);
 });
 
-Deno.test("R12.1 a setting that is undefined counts as not given", () => {
+Deno.test("configuration: an undefined setting gets the default (R12.1)", () => {
   assertEquals(configure({ gossipFanOut: undefined } as unknown as PartialConfig), DEFAULT_CONFIG);
 });
 
-/** The first and the last valid value of every numeric setting, with what else they need. */
+/** The first and the last valid value of every numeric setting, with the other settings that these need. */
 const LIMITS: readonly [keyof typeof DEFAULT_CONFIG, number, number, PartialConfig?][] = [
   ["gossipInterval", 10, 3_600_000, { heartbeatExpiration: 86_400_000, departedRetention: 86_400_000 }],
   ["gossipRequestTimeout", 10, 600_000, { heartbeatExpiration: 86_400_000, departedRetention: 86_400_000 }],
@@ -85,7 +85,7 @@ const LIMITS: readonly [keyof typeof DEFAULT_CONFIG, number, number, PartialConf
 ];
 
 for (const [field, least, most, besides = {}] of LIMITS) {
-  Deno.test(`R12.3 ${field} may be ${least} to ${most} and nothing beside it`, () => {
+  Deno.test(`configuration: ${field} must be from ${least} to ${most} (R12.3)`, () => {
     assertEquals(configure({ ...besides, [field]: least })[field], least);
     assertEquals(configure({ ...besides, [field]: most })[field], most);
     for (const value of [least - 1, most + 1, -1]) {
@@ -98,7 +98,7 @@ for (const [field, least, most, besides = {}] of LIMITS) {
     }
   });
 
-  Deno.test(`R12.3 ${field} is refused where it is no whole number, whatever it is instead`, () => {
+  Deno.test(`configuration: ${field} must be an integer (R12.3)`, () => {
     const wrong: [unknown, string][] = [
       [least + 0.5, `${least + 0.5}`],
       [NaN, "NaN"],
@@ -122,11 +122,11 @@ for (const [field, least, most, besides = {}] of LIMITS) {
   });
 }
 
-Deno.test("E10 R12.1 blockedProbeInterval may be Infinity, for never", () => {
+Deno.test("configuration: blockedProbeInterval may be Infinity, for never (E10, R12.1)", () => {
   assertEquals(configure({ blockedProbeInterval: Infinity }).blockedProbeInterval, Infinity);
 });
 
-Deno.test("R12.3 gossipActorName must be a single URL path segment", () => {
+Deno.test("configuration: gossipActorName must be one segment of a URL path (R12.3)", () => {
   for (const name of ["gossip", "a", "A-Z_0.9~", "..."]) {
     assertEquals(configure({ gossipActorName: name }).gossipActorName, name);
   }
@@ -141,7 +141,7 @@ Deno.test("R12.3 gossipActorName must be a single URL path segment", () => {
   }
 });
 
-Deno.test("R12.3 heartbeatExpiration must be twice the interval and the request timeout together", () => {
+Deno.test("configuration: heartbeatExpiration must be at least twice the sum of interval and request timeout (R12.3)", () => {
   const times = { gossipInterval: 100, gossipRequestTimeout: 200 };
   assertEquals(configure({ ...times, heartbeatExpiration: 600 }).heartbeatExpiration, 600);
   assertEquals(problemsOf({ ...times, heartbeatExpiration: 599 }), [{
@@ -152,29 +152,29 @@ Deno.test("R12.3 heartbeatExpiration must be twice the interval and the request 
   }]);
 });
 
-Deno.test("R12.3 a default that other settings make too small is named as the default", () => {
+Deno.test("configuration: a default that other settings make too small is named as the default (R12.3)", () => {
   const [problem] = problemsOf({ gossipInterval: 60_000 });
   assertEquals(problem?.field, "heartbeatExpiration");
   assertEquals(problem?.given, "20000 (the default)");
 });
 
-Deno.test("R12.3 departedRetention must be at least heartbeatExpiration", () => {
+Deno.test("configuration: departedRetention must be at least heartbeatExpiration (R12.3)", () => {
   assertEquals(configure({ departedRetention: 20_000 }).departedRetention, 20_000);
   assertEquals(problemsOf({ departedRetention: 19_999 }).map(({ field }) => field), ["departedRetention"]);
 });
 
-Deno.test("R12.3 maxConnections must be at least gossipFanOut", () => {
+Deno.test("configuration: maxConnections must be at least gossipFanOut (R12.3)", () => {
   assertEquals(configure({ maxConnections: 3 }).maxConnections, 3);
   assertEquals(problemsOf({ maxConnections: 2 }).map(({ field }) => field), ["maxConnections"]);
 });
 
-Deno.test("R12.3 a rule between settings is silent while one of them is wrong by itself", () => {
+Deno.test("configuration: a rule between settings is not checked while one of them is invalid by itself (R12.3)", () => {
   assertEquals(problemsOf({ gossipInterval: "1 s", heartbeatExpiration: 100 }).map(({ field }) => field), [
     "gossipInterval",
   ]);
 });
 
-Deno.test("R12.3 an unknown setting is a wrong one, with the nearest right name", () => {
+Deno.test("configuration: an unknown setting is refused with the nearest valid name (R12.3)", () => {
   const nearest = {
     gossipIntervall: "gossipInterval",
     gossip_fan_out: "gossipFanOut",
@@ -195,7 +195,7 @@ Deno.test("R12.3 an unknown setting is a wrong one, with the nearest right name"
   }
 });
 
-Deno.test("R12.3 a name that resembles no setting gets no suggestion, but all that there are", () => {
+Deno.test("configuration: an unknown setting without a near name is refused with the list of all (R12.3)", () => {
   const far = ["xyzzy", "", "a", "port", "clusterName", "heartbeat of a member", "gossip".repeat(100)];
   for (const given of [...far, "constructor", "toString"]) {
     const [problem] = problemsOf({ [given]: 1 });
@@ -206,7 +206,7 @@ Deno.test("R12.3 a name that resembles no setting gets no suggestion, but all th
   assertEquals(problemsOf(own)[0]?.field, "__proto__");
 });
 
-Deno.test("R12.3 one error names every wrong setting, with what was given and what is allowed", () => {
+Deno.test("configuration: one error names every invalid setting, its value and the valid ones (R12.3)", () => {
   const error = assertThrows(
     () =>
       configure({ gossipInterval: 0, gossipFanOutt: 1, gossipMaxSend: "many" } as unknown as PartialConfig),
@@ -224,11 +224,11 @@ Deno.test("R12.3 one error names every wrong setting, with what was given and wh
   assert(Object.isFrozen(error.problems));
 });
 
-Deno.test("R12.3 a long wrong value is cut short in the error", () => {
+Deno.test("configuration: a long invalid value is truncated in the error (R12.3)", () => {
   assert(problemsOf({ gossipInterval: "x".repeat(1_000) })[0]!.given.length < 80);
 });
 
-Deno.test("R12.3 what is no plain object is no configuration", () => {
+Deno.test("configuration: must be a plain object (R12.3)", () => {
   for (
     const given of [null, 5, "gossipInterval", [], new Map([["gossipInterval", 5]]), new Date(), () => {}]
   ) {
@@ -236,7 +236,7 @@ Deno.test("R12.3 what is no plain object is no configuration", () => {
   }
 });
 
-Deno.test("E7 presetFor changes nothing up to 2,000 members, where the defaults serve", () => {
+Deno.test("presetFor: changes nothing up to 2,000 members, where the defaults suffice (E7)", () => {
   for (const members of [1, 10, 100, 1_000, 2_000]) assertEquals(presetFor(members), {});
   assertEquals(presetFor(2_001), { gossipMaxSend: 51 });
   assertEquals(presetFor(10_000), { gossipMaxSend: 250, maxMembers: 20_000 });
@@ -246,13 +246,13 @@ Deno.test("E7 presetFor changes nothing up to 2,000 members, where the defaults 
   }
 });
 
-Deno.test("E7 presetFor refuses what is no number of members, or too large a one", () => {
+Deno.test("presetFor: refuses an invalid or too large number of members (E7)", () => {
   for (const members of [0, -1, 1.5, NaN, Infinity, 10_001, "10" as unknown as number]) {
     assertThrows(() => presetFor(members), ConfigurationError, "members is no number of members");
   }
 });
 
-/** The most rounds for which any member heard nothing newer of another, where each sends one vector a round. */
+/** The most rounds without a newer count of another member, if each sends one vector a round. */
 function longestSilence(members: number, rounds: number): number {
   let state = 1;
   const draw = (below: number) => {
@@ -274,7 +274,7 @@ function longestSilence(members: number, rounds: number): number {
   return longest;
 }
 
-Deno.test("L2 with the defaults the heartbeat of each of 1,000 members reaches all well before it expires", () => {
+Deno.test("defaults: each heartbeat of 1,000 members reaches all well before it expires (L2)", () => {
   const { heartbeatExpiration, gossipInterval } = DEFAULT_CONFIG;
   // A digit may be a twelfth of the expiration old when it is sent.
   const most = heartbeatExpiration / gossipInterval * 11 / 12;

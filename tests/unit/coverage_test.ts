@@ -1,7 +1,7 @@
 import { assertEquals } from "../../deps/std_assert.ts";
 import { parseLcov } from "../../tools/coverage.ts";
 
-Deno.test("the coverage counts the lines of the product's folders, and of nothing else", () => {
+Deno.test("coverage: counts the lines in the product's folders alone", () => {
   const lcov = `SF:/house/engine/a.ts
 FN:1,f
 DA:1,1

@@ -1,5 +1,6 @@
 /**
- * Crashed members are found by the evidence of their sockets, and living ones are not blocked by it (rules C1 to C4).
+ * Crashed members are found by the evidence of their sockets, and living ones are not blocked by it (rules C1
+ * to C4).
  */
 
 import { assert, assertEquals, assertGreater, assertLessOrEqual } from "../../deps/std_assert.ts";
@@ -12,14 +13,14 @@ import { TestCluster, type TestMember } from "../requirements/harness.ts";
 import { deltaOf, ScriptedPeer } from "../requirements/scripted_peer.ts";
 import { entry, memberDelta } from "./engine/harness.ts";
 
-/** Within so long a crash is found at the default settings: 1.1 s, and the time of the dials. */
+/** The bound for a crash at the default settings: 1.1 s, and the time of the dials. */
 const FOUND_WITHIN_MS = 1_200;
 /** Longer than a crash needs to be found, and shorter than the expiration. */
 const LONG_MS = 5_000;
-/** Rounds so far apart that within a second nobody dials but to confirm a suspicion. */
+/** Rounds so rare that within a second every dial is for a suspicion. */
 const FEW_ROUNDS = { gossipInterval: 5_000, heartbeatExpiration: 60_000 };
 
-/** Members at the default settings that are all connected and have the same state; `own` are settings of some alone. */
+/** Connected members at the default settings with one state; `own` has settings of some alone. */
 async function connectedCluster(
   ids: readonly string[],
   config: PartialConfig = {},
@@ -35,13 +36,13 @@ async function connectedCluster(
   return cluster;
 }
 
-/** Three members of which `c` dials nobody for seconds, so that its only connections are those to its address. */
+/** Three members; `c` dials none for seconds, so that its only connections are those to its address. */
 function clusterWithPassiveMember(): Promise<TestCluster> {
   return connectedCluster(["a", "b", "c"], FEW_ROUNDS, { c: { detectCrashes: false } });
 }
 
 /** The events of a member about suspicions and blocks of another, in order. */
-function told(member: TestMember, about: string): string[] {
+function eventsAbout(member: TestMember, about: string): string[] {
   return member.events.flatMap((event) => {
     if (event.type === "MemberSuspected" && event.memberId === about) return ["suspected"];
     if (event.type === "MemberBlocked" && event.memberId === about) return [event.reason];
@@ -49,13 +50,13 @@ function told(member: TestMember, about: string): string[] {
   });
 }
 
-/** The members whose events about suspicions and blocks of another are not these. */
-function tellingOther(cluster: TestCluster, about: string, expected: readonly string[]): string[] {
+/** The members with other events about suspicions and blocks than these. */
+function withOtherEvents(cluster: TestCluster, about: string, expected: readonly string[]): string[] {
   const others = cluster.members.filter(({ id }) => id !== about);
-  return others.filter((member) => told(member, about).join() !== expected.join()).map(({ id }) => id);
+  return others.filter((member) => eventsAbout(member, about).join() !== expected.join()).map(({ id }) => id);
 }
 
-/** When a member dialled an address, in virtual milliseconds, from now on. */
+/** The times of a member's dials to an address, in virtual milliseconds, from now on. */
 function dialsOf(cluster: TestCluster, id: string, to?: string): number[] {
   const { transport } = cluster.of(id);
   const dial = transport.dial.bind(transport);
@@ -75,12 +76,12 @@ Deno.test("CrashWatch: a crashed member is suspected at once and blocked by all 
   await using cluster = await connectedCluster(["a", "b", "c", "d", "e"]);
   cluster.crash("c");
   await cluster.runtime.settle();
-  assertEquals(tellingOther(cluster, "c", ["suspected"]), []);
+  assertEquals(withOtherEvents(cluster, "c", ["suspected"]), []);
   await cluster.runUntil(() => cluster.members.every(({ blocked }) => blocked.c === "crashed"), {
     withinMs: FOUND_WITHIN_MS,
   });
   await cluster.advance(LONG_MS);
-  assertEquals(tellingOther(cluster, "c", ["suspected", "crashed"]), []);
+  assertEquals(withOtherEvents(cluster, "c", ["suspected", "crashed"]), []);
   for (const member of cluster.members) assertEquals(member.blocked, { c: "crashed" });
   assert(cluster.isConfirmed(["a", "b", "d", "e"]));
 });
@@ -100,7 +101,7 @@ Deno.test("CrashWatch: a member that is alone with a suspect confirms it by repe
   await cluster.runUntil(() => cluster.of("a").blocked.b === "crashed", { withinMs: FOUND_WITHIN_MS });
   assertEquals(dials.map((atMs) => atMs - startMs), [0, 367, 734, 1_101]);
   await cluster.advance(4_000);
-  assertEquals([dials.length, told(cluster.of("a"), "b")], [4, ["suspected", "crashed"]]);
+  assertEquals([dials.length, eventsAbout(cluster.of("a"), "b")], [4, ["suspected", "crashed"]]);
 });
 
 Deno.test("CrashWatch: a heartbeat that was under way begins the wait again, and the last dial is at its end (C3)", async () => {
@@ -145,13 +146,13 @@ Deno.test("CrashWatch: blockedMembers, members and the snapshot show the reason 
 
 Deno.test("CrashWatch: a proxy that refuses for a second blocks no member that has connections of its own (C1)", async () => {
   await using cluster = await connectedCluster(["a", "b", "c"]);
-  // Of two that dial at once, the connection of the lower id stays: all of a's are its own.
+  // If two dial at once, the connection of the lower id stays: all of a's are its own.
   cluster.network.stopProxy(memoryAddress("a", 1));
   assertEquals(cluster.network.openAt(memoryAddress("a", 1)), 2);
   await cluster.advance(1_000);
   cluster.network.restoreProxy(memoryAddress("a", 1));
   await cluster.advance(LONG_MS);
-  assertEquals(tellingOther(cluster, "a", []), []);
+  assertEquals(withOtherEvents(cluster, "a", []), []);
 });
 
 Deno.test("CrashWatch: a proxy that refuses for a second blocks no member that has no connections of its own (C3, C4)", async () => {
@@ -162,9 +163,9 @@ Deno.test("CrashWatch: a proxy that refuses for a second blocks no member that h
   assertEquals(cluster.network.openAt(address), 0);
   await cluster.advance(1_000);
   cluster.network.restoreProxy(address);
-  assertEquals(tellingOther(cluster, "c", ["suspected"]), []);
+  assertEquals(withOtherEvents(cluster, "c", ["suspected"]), []);
   await cluster.advance(LONG_MS);
-  assertEquals(tellingOther(cluster, "c", ["suspected"]), []);
+  assertEquals(withOtherEvents(cluster, "c", ["suspected"]), []);
   assertEquals(cluster.network.openAt(address), 2);
 });
 
@@ -172,7 +173,7 @@ Deno.test("CrashWatch: a partition is no evidence (C1)", async () => {
   await using cluster = await connectedCluster(["a", "b", "c"]);
   for (const id of ["a", "b"]) cluster.network.cut(memoryAddress(id, 1), memoryAddress("c", 1));
   await cluster.advance(LONG_MS);
-  for (const id of ["a", "b", "c"]) assertEquals(tellingOther(cluster, id, []), []);
+  for (const id of ["a", "b", "c"]) assertEquals(withOtherEvents(cluster, id, []), []);
   await cluster.runUntil(() => cluster.of("a").blocked.c === "expired");
 });
 
@@ -181,7 +182,7 @@ Deno.test("CrashWatch: a connection that breaks while dials hang is no evidence 
   cluster.breakConnections("b");
   cluster.network.setFaults({ hang: true });
   await cluster.advance(LONG_MS);
-  assertEquals([told(cluster.of("a"), "b"), told(cluster.of("b"), "a")], [[], []]);
+  assertEquals([eventsAbout(cluster.of("a"), "b"), eventsAbout(cluster.of("b"), "a")], [[], []]);
   cluster.network.clearFaults();
 });
 
@@ -189,10 +190,10 @@ Deno.test("CrashWatch: a connection that breaks while the address answers is no 
   await using cluster = await connectedCluster(["a", "b"]);
   cluster.breakConnections("b");
   await cluster.advance(LONG_MS);
-  assertEquals([told(cluster.of("a"), "b"), told(cluster.of("b"), "a")], [[], []]);
+  assertEquals([eventsAbout(cluster.of("a"), "b"), eventsAbout(cluster.of("b"), "a")], [[], []]);
 });
 
-Deno.test("CrashWatch: a frozen process is not suspected, and suspects nobody (C1)", async () => {
+Deno.test("CrashWatch: a frozen process is not suspected, and suspects no member (C1)", async () => {
   await using cluster = await connectedCluster(["a", "b", "c"]);
   cluster.of("c").runtime.freeze();
   cluster.network.pause(memoryAddress("c", 1));
@@ -200,17 +201,17 @@ Deno.test("CrashWatch: a frozen process is not suspected, and suspects nobody (C
   cluster.network.resume(memoryAddress("c", 1));
   cluster.of("c").runtime.thaw();
   await cluster.advance(LONG_MS);
-  for (const id of ["a", "b", "c"]) assertEquals(tellingOther(cluster, id, []), []);
+  for (const id of ["a", "b", "c"]) assertEquals(withOtherEvents(cluster, id, []), []);
 });
 
-Deno.test("CrashWatch: a process that stood still does not count that time as a wait (C3)", async () => {
+Deno.test("CrashWatch: the time in which this process stood still does not count as a wait (C3)", async () => {
   await using cluster = await connectedCluster(["a", "b"], FEW_ROUNDS, { b: { detectCrashes: false } });
   const { runtime } = cluster.of("a");
   const address = memoryAddress("b", 1);
-  // Two restarts of the proxy before b, of which only the first refused dial of each is seen.
+  // Two restarts of the proxy before b; only the first refused dial of each is seen.
   cluster.network.stopProxy(address);
   await cluster.advance(100);
-  assertEquals(told(cluster.of("a"), "b"), ["suspected"]);
+  assertEquals(eventsAbout(cluster.of("a"), "b"), ["suspected"]);
   runtime.freeze();
   cluster.network.pause(memoryAddress("a", 1));
   cluster.network.restoreProxy(address);
@@ -219,7 +220,7 @@ Deno.test("CrashWatch: a process that stood still does not count that time as a 
   cluster.network.resume(memoryAddress("a", 1));
   runtime.thaw();
   await cluster.advance(300);
-  assertEquals(told(cluster.of("a"), "b"), ["suspected"]);
+  assertEquals(eventsAbout(cluster.of("a"), "b"), ["suspected"]);
   cluster.network.restoreProxy(address);
   await cluster.advance(LONG_MS);
   assertEquals(cluster.of("a").blocked, {});
@@ -232,7 +233,7 @@ Deno.test("CrashWatch: a member that stops stays blocked as left (C1)", async ()
   await cluster.finish(transport.close());
   await cluster.advance(LONG_MS);
   for (const id of ["a", "b"]) {
-    assertEquals([told(cluster.of(id), "c"), cluster.of(id).blocked], [["left"], { c: "left" }]);
+    assertEquals([eventsAbout(cluster.of(id), "c"), cluster.of(id).blocked], [["left"], { c: "left" }]);
   }
 });
 
@@ -241,7 +242,7 @@ Deno.test("CrashWatch: a member that closes its transport with a close code is n
   cluster.of("c").runtime.freeze();
   await cluster.finish(cluster.of("c").transport.close());
   await cluster.advance(LONG_MS);
-  assertEquals(tellingOther(cluster, "c", []), []);
+  assertEquals(withOtherEvents(cluster, "c", []), []);
   cluster.of("c").runtime.thaw();
 });
 
@@ -262,22 +263,22 @@ Deno.test("CrashWatch: a member that only dials is blocked as expired, and never
   await cluster.advance(1_000);
   cluster.crash("x");
   await cluster.advance(3_500);
-  assertEquals(tellingOther(cluster, "x", []), []);
+  assertEquals(withOtherEvents(cluster, "x", []), []);
   await cluster.advance(1_500);
-  assertEquals(tellingOther(cluster, "x", ["expired"]), []);
+  assertEquals(withOtherEvents(cluster, "x", ["expired"]), []);
 });
 
-Deno.test("CrashWatch: with detectCrashes false nobody is suspected, and a crashed member expires (C1, C2)", async () => {
+Deno.test("CrashWatch: with detectCrashes false no member is suspected, and a crashed member expires (C1, C2)", async () => {
   await using cluster = await connectedCluster(["a", "b", "c"], { detectCrashes: false });
   const dials = dialsOf(cluster, "a", "c");
   cluster.crash("c");
   await cluster.runtime.settle();
   assertEquals(dials, []);
   await cluster.advance(18_000);
-  assertEquals(tellingOther(cluster, "c", []), []);
+  assertEquals(withOtherEvents(cluster, "c", []), []);
   assertEquals(cluster.sent.filter(({ type }) => type === "suspect"), []);
   await cluster.advance(4_000);
-  assertEquals(tellingOther(cluster, "c", ["expired"]), []);
+  assertEquals(withOtherEvents(cluster, "c", ["expired"]), []);
 });
 
 Deno.test("CrashWatch: with detectCrashes false a suspicion of a peer is ignored (C2)", async () => {
@@ -298,22 +299,22 @@ Deno.test("CrashWatch: a restart under the same id within the wait ends the susp
   await cluster.advance(700);
   await cluster.make("c").gossiper.start();
   await cluster.advance(LONG_MS);
-  assertEquals(tellingOther(cluster, "c", ["suspected"]), []);
+  assertEquals(withOtherEvents(cluster, "c", ["suspected"]), []);
   await cluster.runUntil(() => cluster.isConfirmed());
 });
 
-Deno.test("CrashWatch: a crashed member that comes back is freed by its greeting (C4)", async () => {
+Deno.test("CrashWatch: a crashed member that comes back is freed by its handshake (C4)", async () => {
   await using cluster = await connectedCluster(["a", "b", "c"]);
   cluster.crash("c");
   await cluster.runUntil(() => cluster.members.every(({ blocked }) => blocked.c === "crashed"));
   await cluster.make("c").gossiper.start();
   await cluster.advance(1_000);
-  assertEquals(tellingOther(cluster, "c", ["suspected", "crashed", "unblocked"]), []);
+  assertEquals(withOtherEvents(cluster, "c", ["suspected", "crashed", "unblocked"]), []);
   assertEquals(cluster.of("c").told("SelfBlocked"), []);
   await cluster.runUntil(() => cluster.isConfirmed());
 });
 
-Deno.test("CrashWatch: a living member that was blocked as crashed is freed by its greeting, and refused nothing (C4)", async () => {
+Deno.test("CrashWatch: a living member that was blocked as crashed is freed by its handshake, and no request is refused (C4)", async () => {
   await using cluster = await clusterWithPassiveMember();
   const { life } = cluster.of("c").gossiper.members.find(({ isSelf }) => isSelf)!;
   cluster.network.stopProxy(memoryAddress("c", 1));
@@ -331,7 +332,7 @@ Deno.test("CrashWatch: a living member that was blocked as crashed is freed by i
   await cluster.runUntil(() => cluster.isConfirmed());
 });
 
-/** A message that suspects a member, or that says that it lives. */
+/** A message with a suspicion of a member, or its refutation. */
 function suspectOf(
   memberId: string,
   { life, count, isAlive = false }: {
@@ -348,8 +349,8 @@ function lifeOf(cluster: TestCluster, id: string): string {
 }
 
 /**
- * A member `a` whose peers `b`, which is a real one, and `P`, which is scripted, are connected. The name sorts before `a`,
- * so that of two connections the one that `P` dialled stays.
+ * A member `a` connected with a real peer `b` and a scripted peer `P`. The name sorts before `a`, so that of
+ * two connections the one that `P` dialed stays.
  */
 async function withScriptedPeer(
   config: PartialConfig = {},
@@ -363,7 +364,7 @@ async function withScriptedPeer(
   return { cluster, peer };
 }
 
-Deno.test("CrashWatch: a suspicion is sent to connected peers, with the count that is known (C2)", async () => {
+Deno.test("CrashWatch: a suspicion is sent to connected peers, with the known count (C2)", async () => {
   const { cluster, peer } = await withScriptedPeer();
   await using _cluster = cluster, _peer = peer;
   const count = countOf(cluster.of("a"), "b");
@@ -373,7 +374,7 @@ Deno.test("CrashWatch: a suspicion is sent to connected peers, with the count th
   assertEquals(peer.last("suspect"), { type: "suspect", memberId: "b", life, count, isAlive: false });
 });
 
-Deno.test("CrashWatch: a suspicion of a peer about a suspect leads to no more dials (C3)", async () => {
+Deno.test("CrashWatch: a suspicion of a peer about a suspect causes no more dials (C3)", async () => {
   const { cluster, peer } = await withScriptedPeer(FEW_ROUNDS);
   await using _cluster = cluster, _peer = peer;
   const dials = dialsOf(cluster, "a", "b");
@@ -387,7 +388,7 @@ Deno.test("CrashWatch: a suspicion of a peer about a suspect leads to no more di
   assertEquals([cluster.of("a").blocked, dials.length], [{ b: "crashed" }, 4]);
 });
 
-Deno.test("CrashWatch: a dial that fails otherwise ends the suspicion, and the next begins a new wait (C4)", async () => {
+Deno.test("CrashWatch: a dial that fails otherwise ends the suspicion, and the next suspicion waits in full (C4)", async () => {
   const { cluster, peer } = await withScriptedPeer(FEW_ROUNDS);
   await using _cluster = cluster, _peer = peer;
   const [one, other] = [memoryAddress("a", 1), memoryAddress("b", 1)];
@@ -397,10 +398,10 @@ Deno.test("CrashWatch: a dial that fails otherwise ends the suspicion, and the n
   cluster.network.cut(one, other);
   await cluster.advance(1_500);
   cluster.network.heal();
-  assertEquals(told(cluster.of("a"), "b"), ["suspected"]);
+  assertEquals(eventsAbout(cluster.of("a"), "b"), ["suspected"]);
   await peer.say("a", suspicion);
   await cluster.advance(1_099);
-  assertEquals(told(cluster.of("a"), "b"), ["suspected", "suspected"]);
+  assertEquals(eventsAbout(cluster.of("a"), "b"), ["suspected", "suspected"]);
   await cluster.advance(10);
   assertEquals(cluster.of("a").blocked, { b: "crashed" });
 });
@@ -411,10 +412,10 @@ Deno.test("CrashWatch: a peer that closes with a close code is not suspected, th
   cluster.network.stopProxy(memoryAddress("P", 1));
   await peer.say("a");
   await cluster.advance(4_000);
-  assertEquals(told(cluster.of("a"), "P"), []);
+  assertEquals(eventsAbout(cluster.of("a"), "P"), []);
 });
 
-Deno.test("CrashWatch: a member that leaves the topology while it is dialled is not blocked (C3)", async () => {
+Deno.test("CrashWatch: a member that leaves the topology while it is dialed is not blocked (C3)", async () => {
   await using cluster = new TestCluster(["a", "b"], { fixed: false, config: FEW_ROUNDS });
   for (const id of ["a", "b"]) await cluster.make(id).gossiper.start();
   await cluster.publish(["a", "b"]);
@@ -423,13 +424,13 @@ Deno.test("CrashWatch: a member that leaves the topology while it is dialled is 
   cluster.network.setFaults({ delayMs: 100 }, { from: memoryAddress("a", 1) });
   cluster.crash("b");
   await cluster.advance(1_450);
-  assertEquals(told(cluster.of("a"), "b"), ["suspected"]);
+  assertEquals(eventsAbout(cluster.of("a"), "b"), ["suspected"]);
   await cluster.publish(["a"], { to: ["a"] });
   await cluster.advance(1_000);
-  assertEquals([told(cluster.of("a"), "b"), cluster.of("a").blocked], [["suspected"], {}]);
+  assertEquals([eventsAbout(cluster.of("a"), "b"), cluster.of("a").blocked], [["suspected"], {}]);
 });
 
-Deno.test("CrashWatch: a newer count that a third member passes on begins the wait anew (C4)", async () => {
+Deno.test("CrashWatch: a newer count from a third member restarts the wait (C4)", async () => {
   const { cluster, peer } = await withScriptedPeer();
   await using _cluster = cluster, _peer = peer;
   const count = countOf(cluster.of("a"), "b");
@@ -442,10 +443,10 @@ Deno.test("CrashWatch: a newer count that a third member passes on begins the wa
   assertEquals(countOf(cluster.of("a"), "b"), count + 1);
   await cluster.advance(400);
   assertEquals(cluster.of("a").blocked, { b: "crashed" });
-  assertEquals(told(cluster.of("a"), "b"), ["suspected", "crashed"]);
+  assertEquals(eventsAbout(cluster.of("a"), "b"), ["suspected", "crashed"]);
 });
 
-Deno.test("CrashWatch: a count that is no newer does not begin the wait anew (C4)", async () => {
+Deno.test("CrashWatch: a count that is not newer does not restart the wait (C4)", async () => {
   const { cluster, peer } = await withScriptedPeer();
   await using _cluster = cluster, _peer = peer;
   const count = countOf(cluster.of("a"), "b");
@@ -457,7 +458,7 @@ Deno.test("CrashWatch: a count that is no newer does not begin the wait anew (C4
   assertEquals(cluster.of("a").blocked, { b: "crashed" });
 });
 
-Deno.test("CrashWatch: a member that has heard the suspect since answers with its count (C2)", async () => {
+Deno.test("CrashWatch: a member that heard the suspect later answers with its count (C2)", async () => {
   const { cluster, peer } = await withScriptedPeer();
   await using _cluster = cluster, _peer = peer;
   const life = lifeOf(cluster, "b");
@@ -467,7 +468,7 @@ Deno.test("CrashWatch: a member that has heard the suspect since answers with it
   peer.heard.length = 0;
   await peer.say("a", suspectOf("b", { life, count }));
   assertEquals(peer.last("suspect"), undefined);
-  assertEquals(told(cluster.of("a"), "b"), []);
+  assertEquals(eventsAbout(cluster.of("a"), "b"), []);
 });
 
 Deno.test("CrashWatch: a suspect answers its suspicion with a new count (C2)", async () => {
@@ -483,7 +484,7 @@ Deno.test("CrashWatch: a suspect answers its suspicion with a new count (C2)", a
   assertEquals(peer.last("heartbeat")?.liveness.count, count + 1);
 });
 
-Deno.test("CrashWatch: a suspicion of an earlier life is ignored (C2)", async () => {
+Deno.test("CrashWatch: a suspicion of an earlier incarnation is ignored (C2)", async () => {
   const { cluster, peer } = await withScriptedPeer();
   await using _cluster = cluster, _peer = peer;
   const dials = dialsOf(cluster, "a", "b");
@@ -496,7 +497,7 @@ Deno.test("CrashWatch: a suspicion of an earlier life is ignored (C2)", async ()
   assertEquals(dials.length, 1);
 });
 
-/** A member `a` that has heard of 100 members by `P` and is connected with none of them. */
+/** A member `a` that knows 100 members through `P` and is connected with none of them. */
 async function withManyMembers(): Promise<
   { cluster: TestCluster; peer: ScriptedPeer; ids: readonly string[]; life: string }
 > {
@@ -512,25 +513,25 @@ async function withManyMembers(): Promise<
   return { cluster, peer, ids, life };
 }
 
-Deno.test("CrashWatch: a member without a connection to a suspect dials it, and finds evidence of its own (C2)", async () => {
+Deno.test("CrashWatch: a member without a connection to a suspect dials it and collects its own evidence (C2)", async () => {
   const { cluster, peer, life } = await withManyMembers();
   await using _cluster = cluster, _peer = peer;
   await peer.say("a", suspectOf("m7", { life, count: 0 }));
-  assertEquals(told(cluster.of("a"), "m7"), ["suspected"]);
+  assertEquals(eventsAbout(cluster.of("a"), "m7"), ["suspected"]);
   await cluster.advance(FOUND_WITHIN_MS);
   assertEquals(cluster.of("a").blocked, { m7: "crashed" });
 });
 
-Deno.test("CrashWatch: a message that a member lives leads to no dial (C2)", async () => {
+Deno.test("CrashWatch: a message that a member is alive causes no dial (C2)", async () => {
   const { cluster, peer, life } = await withManyMembers();
   await using _cluster = cluster, _peer = peer;
   const dials = dialsOf(cluster, "a");
   await peer.say("a", suspectOf("m7", { life, count: 0, isAlive: true }));
   await cluster.advance(1_000);
-  assertEquals([dials, told(cluster.of("a"), "m7")], [[], []]);
+  assertEquals([dials, eventsAbout(cluster.of("a"), "m7")], [[], []]);
 });
 
-Deno.test("CrashWatch: a flood of suspicions leads to at most 32 dials a second (C2)", async () => {
+Deno.test("CrashWatch: a flood of suspicions causes at most 32 dials a second (C2)", async () => {
   const { cluster, peer, ids, life } = await withManyMembers();
   await using _cluster = cluster, _peer = peer;
   for (const id of ids) cluster.network.setFaults({ hang: true }, { to: memoryAddress(id, 1) });
@@ -565,12 +566,12 @@ Deno.test("CrashWatch: a flood of suspicions raises the suspect's own count at m
   assertLessOrEqual(countOf(cluster.of("a"), "a") - before, rounds + 32 + 32 * elapsedMs / 1_000);
 });
 
-Deno.test("CrashWatch: a false count of a hostile peer is set right by the member itself (C2, C4)", async () => {
+Deno.test("CrashWatch: a false count of a hostile peer is corrected by the member itself (C2, C4)", async () => {
   const { cluster, peer } = await withScriptedPeer();
   await using _cluster = cluster, _peer = peer;
   const life = lifeOf(cluster, "b");
   await peer.say("a", suspectOf("b", { life, count: 1e12 }));
   await cluster.advance(LONG_MS);
   assertLessOrEqual(countOf(cluster.of("a"), "b"), countOf(cluster.of("b"), "b"));
-  assertEquals(told(cluster.of("a"), "b"), []);
+  assertEquals(eventsAbout(cluster.of("a"), "b"), []);
 });

@@ -8,28 +8,28 @@ function textOf(path: string): Promise<string> {
   return Deno.readTextFile(new URL(path, ROOT));
 }
 
-/** As much of a probe as is looked at here. */
+/** The fields of a probe in these tests. */
 interface Probe {
   readonly httpGet: { readonly path: string; readonly port: string; readonly scheme: string };
   readonly periodSeconds: number;
   readonly failureThreshold: number;
 }
 
-/** As much of a container. */
+/** The fields of a container in these tests. */
 interface Container extends Readonly<Record<"startupProbe" | "readinessProbe" | "livenessProbe", Probe>> {
   readonly env: readonly { readonly name: string; readonly value: string }[];
   readonly ports: readonly { readonly name: string }[];
   readonly lifecycle: { readonly preStop: { readonly sleep: { readonly seconds: number } } };
 }
 
-/** As much of a Service. */
+/** The fields of a Service in these tests. */
 interface Service {
   readonly kind: "Service";
   readonly metadata: { readonly name: string };
   readonly spec: { readonly clusterIP?: string; readonly publishNotReadyAddresses?: boolean };
 }
 
-/** As much of a StatefulSet. */
+/** The fields of a StatefulSet in these tests. */
 interface StatefulSet {
   readonly kind: "StatefulSet";
   readonly metadata: { readonly name: string };
@@ -54,12 +54,12 @@ async function statefulSet(): Promise<StatefulSet> {
   return (await manifests()).find((manifest) => manifest.kind === "StatefulSet")!;
 }
 
-/** The lists of variables that a text lets Deno read. */
+/** The lists of environment variables that a text permits Deno to read. */
 function allowedIn(text: string): string[][] {
   return [...text.matchAll(/--allow-env=(\S+?)["\s]/g)].map(([, names = ""]) => names.split(","));
 }
 
-Deno.test("the task and the manifests of the service let it read what it reads of the environment, and no more", async () => {
+Deno.test("deployment: the task and the manifests of the service permit exactly the environment variables that it reads", async () => {
   const settings = await textOf("examples/service/settings.ts");
   const read = [...settings.matchAll(/(?:Deno\.env\.get|wholeNumber|readNamed)\("([A-Z_]+)"/g)];
   const names = [...new Set([...read.map(([, name]) => name!), "HEARSAY_KEYS"])].sort();
@@ -70,7 +70,7 @@ Deno.test("the task and the manifests of the service let it read what it reads o
   }
 });
 
-Deno.test("the manifests of the service set nothing that it does not read", async () => {
+Deno.test("deployment: the manifests of the service set no variable that it does not read", async () => {
   const [names = []] = allowedIn(await textOf("examples/service/kubernetes.yaml"));
   const [container] = (await statefulSet()).spec.template.spec.containers;
   const inPod = container.env.map(({ name }) => name);
@@ -81,7 +81,7 @@ Deno.test("the manifests of the service set nothing that it does not read", asyn
   assertEquals(inUnit.filter((name) => !names.includes(name)), []);
 });
 
-Deno.test("the platforms give the service more time to end than it takes", async () => {
+Deno.test("deployment: the platforms give the service more time to end than it takes", async () => {
   const { terminationGracePeriodSeconds, containers: [container] } = (await statefulSet()).spec.template.spec;
   const beforeSeconds = container.lifecycle.preStop.sleep.seconds;
   assertGreater(terminationGracePeriodSeconds * 1_000, beforeSeconds * 1_000 + SHUTDOWN_TIMEOUT);
@@ -92,7 +92,7 @@ Deno.test("the platforms give the service more time to end than it takes", async
   assertGreater(Number(/^TimeoutStopSec=(\d+)$/m.exec(unit)![1]) * 1_000, SHUTDOWN_TIMEOUT);
 });
 
-Deno.test("the probes of the manifests ask what the service answers", async () => {
+Deno.test("deployment: the probes of the manifests use the paths that the service answers", async () => {
   const routes = await textOf("examples/service/routes.ts");
   const [container] = (await statefulSet()).spec.template.spec.containers;
   const ports = container.ports.map(({ name }) => name);
@@ -103,7 +103,7 @@ Deno.test("the probes of the manifests ask what the service answers", async () =
   }
 });
 
-Deno.test("the pods of the manifests find each other by names that a headless service gives them before they are ready", async () => {
+Deno.test("deployment: the pods find each other by the names of a headless service before they are ready", async () => {
   const { metadata, spec } = await statefulSet();
   const services = (await manifests()).filter((manifest) => manifest.kind === "Service");
   const headless = services.find((service) => service.metadata.name === spec.serviceName)!;

@@ -12,7 +12,7 @@ import { entry, memberDelta } from "./engine/harness.ts";
 
 const INVENTED = 600;
 
-/** A transport that counts what it dials, by address. */
+/** A transport that counts its dials by address. */
 function counted(
   transport: Transport,
 ): { readonly transport: Transport; readonly dials: Map<string, number> } {
@@ -29,7 +29,7 @@ function counted(
   };
 }
 
-Deno.test("many ids that are invented at one address make a member dial that address rarely", async () => {
+Deno.test("DialLimits: many invented ids at one address cause few dials to that address", async () => {
   for (const isThere of [false, true]) {
     const cluster = new TestCluster(["a", "victim"], { config: { gossipInterval: 100 } });
     const transport = cluster.network.transport("a2", 1);
@@ -67,7 +67,7 @@ function limits(): { readonly limits: DialLimits; readonly runtime: VirtualRunti
 
 const failing = () => Promise.reject(new HearsayError("connection", "No."));
 
-Deno.test("DialLimits: a dial in vain counts for all addresses of its host and port, and for no other", async () => {
+Deno.test("DialLimits: a failed dial counts for all addresses of its host and port, and for no other", async () => {
   const { limits: all } = limits();
   for (let n = 0; n < 8; n++) {
     const address = `ws://localhost:1/path${n}`;
@@ -78,7 +78,7 @@ Deno.test("DialLimits: a dial in vain counts for all addresses of its host and p
   assert(all.isFree({ memberId: "m", address: "ws://127.0.0.1:2" }));
 });
 
-Deno.test("DialLimits: a member that was found at an address is dialled whatever others were not", async () => {
+Deno.test("DialLimits: a member that was met at an address is dialed there, whatever failed for others", async () => {
   const { limits: all } = limits();
   const address = "ws://10.0.0.5:1";
   assertEquals(await all.dial({ memberId: "real", address }, () => Promise.resolve({ id: "real" })), {
@@ -94,7 +94,7 @@ Deno.test("DialLimits: a member that was found at an address is dialled whatever
   assertEquals(all.isFree({ memberId: "real", address }), false);
 });
 
-Deno.test("DialLimits: one address is dialled for few members at once", async () => {
+Deno.test("DialLimits: one address is dialed for few members at once", async () => {
   const { limits: all } = limits();
   const pending = Promise.withResolvers<{ id: string }>();
   const dial = (n: number) =>

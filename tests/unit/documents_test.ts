@@ -9,7 +9,7 @@ interface Document {
   readonly text: string;
 }
 
-/** The README and everything written in docs/. */
+/** The README and all files in docs/. */
 async function documents(): Promise<Document[]> {
   const paths = ["README.md"];
   for await (const { name } of Deno.readDir(new URL("docs", ROOT))) {
@@ -20,14 +20,14 @@ async function documents(): Promise<Document[]> {
   );
 }
 
-/** A block of code, and what the comment above it says that it prints. */
+/** A block of code, and its output by the comment above it. */
 interface Example {
   readonly info: string;
   readonly code: string;
   readonly prints: string | undefined;
 }
 
-/** All fenced blocks. `<!-- prints: some text -->` above one says that it runs until stopped. */
+/** All fenced blocks. `<!-- prints: some text -->` above one marks an example to run until stopped. */
 function examplesIn({ text }: Document): Example[] {
   const blocks = text.matchAll(/(?:^<!-- prints: (.+?) -->\s*)?^```([^\n]*)\n(.*?)^```$/gms);
   return [...blocks].map(([, prints, info = "", code = ""]) => ({ info, code, prints }));
@@ -38,12 +38,12 @@ function proseOf({ text }: Document): string {
   return text.replace(/^```.*?^```$/gms, "");
 }
 
-/** The id that a heading gets, as GitHub makes it. */
+/** The id of a heading, as on GitHub. */
 function anchorOf(heading: string): string {
   return heading.toLowerCase().replace(/[^\p{L}\p{N}\s_-]/gu, "").trim().replace(/\s/g, "-");
 }
 
-Deno.test("every relative link of the documents leads to a file, and to a heading where it names one", async () => {
+Deno.test("documents: every relative link leads to a file, and to a heading where it names one", async () => {
   const broken: string[] = [];
   for (const document of await documents()) {
     for (const [, link = ""] of proseOf(document).matchAll(/\]\(([^)\s]+)\)/g)) {
@@ -64,7 +64,7 @@ Deno.test("every relative link of the documents leads to a file, and to a headin
   assertEquals(broken, []);
 });
 
-Deno.test("every task that the documents name exists, and every task is named in the README", async () => {
+Deno.test("documents: every task that they name exists, and the README names every task", async () => {
   const { tasks } = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT))) as {
     tasks: Record<string, unknown>;
   };
@@ -99,7 +99,7 @@ function lastCell(line: string): string {
   return /^\|.*\|\s*([^|]*?)\s*\|$/.exec(line)?.[1] ?? "";
 }
 
-Deno.test("every TypeScript example of the documents is run: by `deno test --doc`, or here if it says what it prints", async () => {
+Deno.test("documents: every TypeScript example is run by `deno test --doc`, or here where its output is stated", async () => {
   let count = 0;
   for (const document of await documents()) {
     for (const { info, code, prints } of examplesIn(document)) {
@@ -114,10 +114,12 @@ Deno.test("every TypeScript example of the documents is run: by `deno test --doc
   assert(count > 0);
 });
 
-/** What an example prints until the text has come, or it ends, or half a minute has passed; it is stopped then. */
+/**
+ * The output of an example until the text appears, it ends, or half a minute has passed; then it is stopped.
+ */
 async function outputUntil(code: string, text: string): Promise<string> {
   const runnable = code
-    // The checkout itself, wherever the reader is told to import from, and a port that is free.
+    // The checkout itself, whatever the document imports from, and a free port.
     .replace(/(from ")[^"]*?((?:mod|gossiper\/yaml)\.ts")/g, (_, from, file) => `${from}${ROOT.href}${file}`)
     .replaceAll('"@hearsay/gossip"', JSON.stringify(new URL("mod.ts", ROOT).href))
     .replaceAll('"@hearsay/gossip/auth"', JSON.stringify(new URL("transport/cluster_keys.ts", ROOT).href))

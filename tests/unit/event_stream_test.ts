@@ -28,7 +28,7 @@ function blocked(memberId: string): HearsayEvent {
   return { type: "MemberBlocked", memberId, reason: "left" };
 }
 
-/** What the event says, in a word: enough to compare lists of them. */
+/** The event in one word, enough to compare lists of them. */
 function name(event: HearsayEvent): string {
   if (event.type === "ClusterTopology") return event.members.map(({ id }) => id).join("+");
   if (event.type === "EventsDropped") return `dropped ${event.count}`;
@@ -41,7 +41,7 @@ async function names(stream: ReadableStream<HearsayEvent>): Promise<string[]> {
   return all;
 }
 
-Deno.test("R3.4 every subscriber gets the events of the types that it named, in order", async () => {
+Deno.test("event stream: every subscriber gets the events of its types, in order (R3.4)", async () => {
   const events = new EventStream();
   const one = events.subscribe("MemberBlocked");
   const two = events.subscribe(["MemberBlocked", "MemberForgotten", "MemberBlocked"]);
@@ -58,7 +58,7 @@ Deno.test("R3.4 every subscriber gets the events of the types that it named, in 
   assertEquals(await names(none), []);
 });
 
-Deno.test("R3.4 a waiting reader gets an event as soon as it is published", async () => {
+Deno.test("event stream: a waiting reader gets an event as soon as it is published (R3.4)", async () => {
   const events = new EventStream();
   const reader = events.subscribe().getReader();
   const first = reader.read();
@@ -74,7 +74,7 @@ Deno.test("R3.4 a waiting reader gets an event as soon as it is published", asyn
   assertEquals((await third).done, true);
 });
 
-Deno.test("R3.4 a slow subscriber loses the oldest events and is told how many, before the next", async () => {
+Deno.test("event stream: a slow subscriber loses the oldest events and gets their number before the next (R3.4)", async () => {
   const events = new EventStream({ capacity: 3 });
   const slow = events.subscribe("MemberForgotten");
   const roomy = events.subscribe("MemberForgotten", { capacity: 100 });
@@ -89,7 +89,7 @@ Deno.test("R3.4 a slow subscriber loses the oldest events and is told how many, 
   assertEquals(await names(roomy), ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13"]);
 });
 
-Deno.test("R7.4 a slow subscriber never loses the latest topology, whatever it loses otherwise", async () => {
+Deno.test("event stream: a slow subscriber never loses the latest topology (R7.4)", async () => {
   for (const capacity of [1, 2, 3, 7, 8, 9]) {
     const events = new EventStream({ capacity });
     const slow = events.subscribe();
@@ -102,7 +102,7 @@ Deno.test("R7.4 a slow subscriber never loses the latest topology, whatever it l
   }
 });
 
-Deno.test("R7.4 a topology that is no longer the latest is dropped like any other event", async () => {
+Deno.test("event stream: a topology that is no longer the latest is dropped like any other event (R7.4)", async () => {
   const events = new EventStream({ capacity: 2 });
   const slow = events.subscribe();
   events.publish(topology("a"));
@@ -114,7 +114,7 @@ Deno.test("R7.4 a topology that is no longer the latest is dropped like any othe
   assertEquals(await names(slow), ["dropped 7", "a+b", "7"]);
 });
 
-Deno.test("R7.4 the same topology published twice is kept once it is the oldest", async () => {
+Deno.test("event stream: a topology that is published twice is kept once it is the oldest event (R7.4)", async () => {
   const events = new EventStream({ capacity: 2 });
   const slow = events.subscribe();
   const same = topology("a");
@@ -123,7 +123,7 @@ Deno.test("R7.4 the same topology published twice is kept once it is the oldest"
   assertEquals(await names(slow), ["dropped 2", "a", "2"]);
 });
 
-Deno.test("R7.4 who subscribes late gets the latest topology first", async () => {
+Deno.test("event stream: a late subscriber gets the latest topology first (R7.4)", async () => {
   const events = new EventStream();
   events.publish(topology("a"));
   events.publish(topology("a", "b"));
@@ -137,7 +137,7 @@ Deno.test("R7.4 who subscribes late gets the latest topology first", async () =>
   assertEquals(await names(other), ["b"]);
 });
 
-Deno.test("R9.4 aborting the signal ends a stream quietly and drops what is buffered", async () => {
+Deno.test("event stream: an abort of the signal ends a stream without an error and drops its buffer (R9.4)", async () => {
   const events = new EventStream();
   const { signal, abort } = abortable();
   const buffered = events.subscribe("MemberBlocked", { signal });
@@ -153,7 +153,7 @@ Deno.test("R9.4 aborting the signal ends a stream quietly and drops what is buff
   events.close();
 });
 
-Deno.test("R9.4 a cancelled stream is subscribed no more, and does not disturb the others", async () => {
+Deno.test("event stream: a canceled stream is unsubscribed, and does not affect the others (R9.4)", async () => {
   const events = new EventStream();
   const { signal, listeners } = abortable();
   const cancelled = events.subscribe("MemberBlocked", { signal });
@@ -165,7 +165,7 @@ Deno.test("R9.4 a cancelled stream is subscribed no more, and does not disturb t
   events.publish(blocked("b"));
   for await (const event of other) {
     assertEquals(event, blocked("a"));
-    break; // Leaving the loop cancels the stream, too.
+    break; // A break from the loop cancels the stream, too.
   }
   events.publish(blocked("c"));
   const reader = events.subscribe("MemberBlocked").getReader();
@@ -179,7 +179,7 @@ Deno.test("R9.4 a cancelled stream is subscribed no more, and does not disturb t
   events.close();
 });
 
-Deno.test("R9.4 a closed event stream ends everyone after what is buffered, and ignores what comes later", async () => {
+Deno.test("event stream: close ends every stream after its buffer, and ignores later events (R9.4)", async () => {
   const events = new EventStream();
   const { signal, listeners } = abortable();
   const early = events.subscribe(["MemberBlocked", "MemberForgotten"], { signal });
@@ -192,7 +192,7 @@ Deno.test("R9.4 a closed event stream ends everyone after what is buffered, and 
   assertEquals(await names(events.subscribe()), []);
 });
 
-Deno.test("R3.4 what a reader leaves behind by releasing its lock goes to the next reader", async () => {
+Deno.test("event stream: events that a reader leaves when it releases its lock go to the next reader (R3.4)", async () => {
   const events = new EventStream();
   const stream = events.subscribe();
   const reader = stream.getReader();
@@ -204,8 +204,8 @@ Deno.test("R3.4 what a reader leaves behind by releasing its lock goes to the ne
   assertEquals(await names(stream), ["1", "2", "3"]);
 });
 
-Deno.test("R3.4 publishing to a full buffer costs the same at any capacity", () => {
-  // Of an array that is shifted, a buffer 64 times as large costs 64 times as much.
+Deno.test("event stream: a publish to a full buffer costs the same at any capacity (R3.4)", () => {
+  // With an array that is shifted, a buffer 64 times as large costs 64 times as much.
   const time = (capacity: number) => {
     const events = new EventStream({ capacity });
     events.subscribe();
@@ -223,7 +223,7 @@ function update(value: JsonValue): HearsayEvent {
   return { type: "GossipUpdate", memberId: "m", key: "k", value, sequenceNumber: 1, deleted: false };
 }
 
-Deno.test("R3.4 a burst of updates drops updates, never what was told of membership", async () => {
+Deno.test("event stream: a burst of updates drops updates, never membership events (R3.4)", async () => {
   const events = new EventStream({ capacity: 5 });
   const slow = events.subscribe();
   events.publish(update(1));
@@ -234,7 +234,7 @@ Deno.test("R3.4 a burst of updates drops updates, never what was told of members
   assertEquals(await names(slow), ["dropped 48", "a", "m", "m", "m", "b"]);
 });
 
-Deno.test("R3.4 membership events alone drop the oldest of them", async () => {
+Deno.test("event stream: of membership events alone the oldest are dropped (R3.4)", async () => {
   const events = new EventStream({ capacity: 2 });
   const slow = events.subscribe();
   for (const id of ["a", "b", "c"]) events.publish(blocked(id));
@@ -243,7 +243,7 @@ Deno.test("R3.4 membership events alone drop the oldest of them", async () => {
   assertEquals(await names(slow), ["dropped 2", "b", "c"]);
 });
 
-Deno.test("R3.4 the unread events of a slow subscriber are bounded in bytes as they are in number", async () => {
+Deno.test("event stream: the unread events of a slow subscriber are bounded in bytes and in number (R3.4)", async () => {
   // Nested empty arrays take far more memory than their text.
   const values: readonly [JsonValue, number][] = [
     ["x".repeat(1_048_576), 1_048_576],
@@ -261,7 +261,7 @@ Deno.test("R3.4 the unread events of a slow subscriber are bounded in bytes as t
   }
 });
 
-Deno.test("R3.4 an event larger than all that is kept unread is delivered to one that reads it", async () => {
+Deno.test("event stream: an event larger than the whole buffer is delivered to a reading subscriber (R3.4)", async () => {
   const events = new EventStream();
   const slow = events.subscribe();
   events.publish(blocked("a"));
@@ -275,7 +275,7 @@ Deno.test("R3.4 an event larger than all that is kept unread is delivered to one
   await reader.cancel();
 });
 
-Deno.test("R12.3 a capacity that is no whole number of at least 1 is refused", () => {
+Deno.test("event stream: refuses a capacity that is not an integer of at least 1 (R12.3)", () => {
   for (const capacity of [0, -1, 1.5, NaN, Infinity]) {
     assertThrows(() => new EventStream({ capacity }), ConfigurationError, `given ${capacity}`);
     assertThrows(
@@ -286,7 +286,7 @@ Deno.test("R12.3 a capacity that is no whole number of at least 1 is refused", (
   }
 });
 
-Deno.test("R12.3 who asks for events that there are not, of which none would ever come, is told at once which there are", () => {
+Deno.test("event stream: refuses a subscription to unknown types, with the list of the known ones (R12.3)", () => {
   const events = new EventStream();
   const refused = (types: unknown) => {
     const error = assertThrows(() => events.subscribe(types as EventType), ConfigurationError);
@@ -306,12 +306,12 @@ Deno.test("R12.3 who asks for events that there are not, of which none would eve
   assertThrows(() => events.subscribe("SeedFailed", { signal }), ConfigurationError, "signal is no signal");
 });
 
-/** Lets all that streams do by themselves be done. */
+/** Waits until the streams have run all pending work. */
 function turn(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 0));
 }
 
-/** A signal that counts who listens to it. */
+/** A signal that counts its listeners. */
 function abortable(): { signal: AbortSignal; abort: () => void; listeners: () => number } {
   const controller = new AbortController();
   const { signal } = controller;

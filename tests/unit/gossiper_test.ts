@@ -22,7 +22,7 @@ function lifeOf({ gossiper }: TestMember): Life {
   return gossiper.members.find(({ isSelf }) => isSelf)!.life!;
 }
 
-/** Signatures that anybody could forge, which take no time: that of a virtual clock does not wait for real ones. */
+/** Signatures without security and without time: a virtual clock does not wait for real ones. */
 function signingOf(publicKey: string): Signing {
   const sign = (text: string, key = publicKey) => `${key} ${murmur32Pair(text, 0, 1)}`;
   return {
@@ -32,7 +32,7 @@ function signingOf(publicKey: string): Signing {
   };
 }
 
-/** A real member `a` whose only peer is `p`, which has answered it once. */
+/** A real member `a` whose only peer is `p`, after one answer of it. */
 async function withScripted(): Promise<{ cluster: TestCluster; a: TestMember; peer: ScriptedPeer }> {
   const cluster = new TestCluster(["a", "p"], { config: CONFIG });
   const peer = new ScriptedPeer(cluster, "p");
@@ -48,12 +48,12 @@ async function end(cluster: TestCluster, peer: ScriptedPeer): Promise<void> {
   await peer[Symbol.asyncDispose]();
 }
 
-/** What says that a later life of `a` has been heard of. */
+/** A claim of a later incarnation of `a`. */
 function claimOf(life: Life): Partial<Delta> {
   return { members: [{ id: "a", life, after: 0, reset: false, entries: [] }] };
 }
 
-Deno.test("R12.1 a gossiper whose transport breaks ends at once and says why, and takes nothing more", async () => {
+Deno.test("gossiper: ends at once with the reason when its transport breaks, and accepts nothing more (R12.1)", async () => {
   await using elsewhere = new TestCluster(["a"]);
   const { transport } = elsewhere.make("a");
   await using cluster = new TestCluster(["a"]);
@@ -74,7 +74,7 @@ Deno.test("R12.1 a gossiper whose transport breaks ends at once and says why, an
   assertEquals(error.code, "stopped");
 });
 
-Deno.test("R9.3 a gossiper that is disposed of before it was started is over: its streams end, and it cannot be started", async () => {
+Deno.test("gossiper: dispose before the start ends it: its streams end, and it cannot be started (R9.3)", async () => {
   await using cluster = new TestCluster(["a"]);
   const { gossiper } = cluster.make("a");
   gossiper.setState("k", 1);
@@ -86,14 +86,14 @@ Deno.test("R9.3 a gossiper that is disposed of before it was started is over: it
   await gossiper[Symbol.asyncDispose]();
 });
 
-Deno.test("R8.2 watching with a signal that is aborted already gives a stream that has ended", async () => {
+Deno.test("watch: a signal that is already aborted gives a stream that has ended (R8.2)", async () => {
   await using cluster = new TestCluster(["a"]);
   const { gossiper } = cluster.make("a");
   gossiper.setState("k", 1);
   assertEquals(await Array.fromAsync(gossiper.watch("k", { signal: AbortSignal.abort() })), []);
 });
 
-Deno.test("R9.1 stopping twice at once stops once, and the second is told so", async () => {
+Deno.test("stop: of two calls at once one stops, and the second is refused (R9.1)", async () => {
   await using cluster = await TestCluster.started(["a", "b"], { config: CONFIG });
   const { gossiper } = cluster.of("a");
   const first = gossiper.stop();
@@ -102,7 +102,7 @@ Deno.test("R9.1 stopping twice at once stops once, and the second is told so", a
   assertEquals((await cluster.finish(first)).flushed, true);
 });
 
-Deno.test("R12.2 without a cluster a gossiper cannot be made, and the error says what is missing", () => {
+Deno.test("gossiper: cannot be constructed without a cluster, and the error names the missing part (R12.2)", () => {
   for (const given of [undefined, null, "cluster"]) {
     let error: unknown;
     try {
@@ -115,24 +115,24 @@ Deno.test("R12.2 without a cluster a gossiper cannot be made, and the error says
   }
 });
 
-Deno.test("R10.3 E10 a member that hears that it is blocked as expired greets that peer at once, and not with every refusal", async () => {
+Deno.test("gossiper: a member that learns that it is blocked as expired dials that peer at once, but not after every refusal (R10.3, E10)", async () => {
   const { cluster, a, peer } = await withScripted();
-  const greetings = () => peer.heard.filter(({ type }) => type === "hello").length;
-  const before = greetings();
+  const handshakes = () => peer.heard.filter(({ type }) => type === "hello").length;
+  const before = handshakes();
   const blocked = { ...refuse("blocked", "a is blocked here (expired).", { reason: "expired" }) };
   peer.answer = (message) => message.type === "gossip" ? { ...blocked, id: message.id } : undefined;
   await cluster.runUntil(() => a.told("SelfBlocked").length > 0);
-  await cluster.runUntil(() => greetings() > before, { withinMs: CONFIG.gossipInterval / 2 });
+  await cluster.runUntil(() => handshakes() > before, { withinMs: CONFIG.gossipInterval / 2 });
   assertEquals(a.told("SelfBlocked").map(({ peerId, reason }) => [peerId, reason]), [["p", "expired"]]);
 
-  const [fromMs, fromGreetings] = [cluster.runtime.monotonicMs(), greetings()];
+  const [fromMs, fromHandshakes] = [cluster.runtime.monotonicMs(), handshakes()];
   await cluster.advance(2_000);
   const most = (cluster.runtime.monotonicMs() - fromMs) / CONFIG.gossipRequestTimeout;
-  assertLess(greetings() - fromGreetings, most + 1);
+  assertLess(handshakes() - fromHandshakes, most + 1);
   await end(cluster, peer);
 });
 
-Deno.test("E1 a member that hears of a later life of its id begins one above it, and tells its peers so before anything else", async () => {
+Deno.test("incarnation: a member that learns of a later one of its id begins one above it and sends that first (E1)", async () => {
   const { cluster, a, peer } = await withScripted();
   a.gossiper.setState("k", "v");
   const before = lifeOf(a);
@@ -156,7 +156,7 @@ Deno.test("E1 a member that hears of a later life of its id begins one above it,
   await end(cluster, peer);
 });
 
-Deno.test("E1 a member that signs, and is greeted by another process with its id and key, falls silent: it asks nothing, refuses what it is asked, and still stops", async () => {
+Deno.test("identity conflict: a signing member that meets another process with its id and key is silenced: it asks nothing, refuses requests, and still stops (E1)", async () => {
   const cluster = new TestCluster(["a", "p"], { config: CONFIG });
   const peer = new ScriptedPeer(cluster, "p");
   const [own, other] = [signingOf("own"), signingOf("other")];
@@ -169,16 +169,16 @@ Deno.test("E1 a member that signs, and is greeted by another process with its id
     life: makeLife(cluster.runtime.wallMs() + hours * 3_600_000, 0),
     publicKey,
   });
-  // With another key it is another's id.
+  // With another key the id is another member's.
   for (const hours of [1, 2, 3, 4]) await peer.sayUngreeted("a", hello(hours, "a", other));
   assertEquals([lifeOf(a), a.told("SelfBlocked")], [before, []]);
   for (const hours of [1, 2]) await peer.sayUngreeted("a", hello(hours));
   assertEquals(a.told("SelfBlocked"), []);
   const connection = await peer.dial("a");
   const writer = connection.writable.getWriter();
-  const heard: Message[] = [];
+  const received: Message[] = [];
   const reading = connection.readable.pipeTo(
-    new WritableStream({ write: (message) => void heard.push(message) }),
+    new WritableStream({ write: (message) => void received.push(message) }),
   );
   await writer.write(hello(0, "p", other));
   await cluster.runtime.settle();
@@ -199,7 +199,7 @@ Deno.test("E1 a member that signs, and is greeted by another process with its id
     part: { from: "", until: undefined, members: new Map() },
   });
   await cluster.runtime.settle();
-  const refusals = heard.filter((message) => message.type === "error");
+  const refusals = received.filter((message) => message.type === "error");
   assertEquals(refusals.map(({ id, code }) => [id, code]), [["d2", "id_conflict"], ["d3", "id_conflict"]]);
 
   const from = cluster.sent.length;
@@ -210,7 +210,7 @@ Deno.test("E1 a member that signs, and is greeted by another process with its id
   await reading.catch(() => {});
 });
 
-Deno.test("E1 a member that hears of ever later lives of its id goes on: it begins some of them, says that there is a conflict, and answers", async () => {
+Deno.test("identity conflict: a member that learns of ever later incarnations begins some of them, emits a conflict, and still answers (E1)", async () => {
   const { cluster, a, peer } = await withScripted();
   peer.answer = (message) =>
     message.type === "gossip"
@@ -230,7 +230,7 @@ Deno.test("E1 a member that hears of ever later lives of its id goes on: it begi
   await end(cluster, peer);
 });
 
-Deno.test("E1 R10.1 a member that left and comes back with a clock that stepped back is let in again within a second", async () => {
+Deno.test("incarnation: a member that left and returns with a clock set back is admitted again within a second (E1, R10.1)", async () => {
   await using cluster = await TestCluster.started(["a", "b", "c"], { config: CONFIG });
   await cluster.runUntil(() => cluster.isConfirmed());
   const before = lifeOf(cluster.of("b"));
@@ -249,7 +249,7 @@ Deno.test("E1 R10.1 a member that left and comes back with a clock that stepped 
   assertEquals([cluster.of("a").blocked, cluster.of("c").blocked], [{}, {}]);
 });
 
-Deno.test("E1 E10 a member of which a peer is told that it left in a later life hears so with its next request, and is let in again", async () => {
+Deno.test("incarnation: a member with a claimed departure in a later one learns of it with its next request, and is admitted again (E1, E10)", async () => {
   const cluster = new TestCluster(["a", "b", "p"], { config: CONFIG });
   const peer = new ScriptedPeer(cluster, "p");
   const [a, b] = [cluster.make("a"), cluster.make("b")];
@@ -272,7 +272,7 @@ Deno.test("E1 E10 a member of which a peer is told that it left in a later life 
 });
 
 for (const meeting of ["through a third member", "directly"]) {
-  Deno.test(`E1 two processes with one id that meet ${meeting} are both told so, and neither falls silent`, async () => {
+  Deno.test(`identity conflict: two processes with one id that meet ${meeting} both emit an event, and neither is silenced (E1)`, async () => {
     const config = { ...CONFIG, heartbeatExpiration: 5_000 };
     await using cluster = new TestCluster(["a", "x"], { config });
     const a = cluster.make("a", { cluster: { discovery: seeds([]) } });
@@ -290,13 +290,13 @@ for (const meeting of ["through a third member", "directly"]) {
       await gossiper.start();
       await cluster.advance(1_000);
     }
-    const isTold = (member: TestMember) =>
+    const hasConflict = (member: TestMember) =>
       member.told("ConflictDetected").some(({ memberId, reason }) =>
         memberId === "x" && reason === "identity"
       );
-    await cluster.runUntil(() => isTold(one) && isTold(twin), { withinMs: 20_000 });
+    await cluster.runUntil(() => hasConflict(one) && hasConflict(twin), { withinMs: 20_000 });
     assertEquals([one.told("SelfBlocked"), twin.told("SelfBlocked")], [[], []]);
-    // Once one of them has ended, the other is all that others see.
+    // Once one of them has ended, the others see only the other one.
     await cluster.finish(twin.dispose());
     one.gossiper.setState("k", "mine");
     await cluster.runUntil(() => a.value("x", "k") === "mine", { withinMs: 10_000 });
@@ -306,7 +306,7 @@ for (const meeting of ["through a third member", "directly"]) {
 }
 
 for (const meeting of ["through a third member", "directly"]) {
-  Deno.test(`E1 two processes with one id and one key that meet ${meeting} are both told so; one that the other greets falls silent`, async () => {
+  Deno.test(`identity conflict: two processes with one id and one key that meet ${meeting} both emit an event, and one that the other dials is silenced (E1)`, async () => {
     const config = { ...CONFIG, heartbeatExpiration: 5_000 };
     const [signing, others] = [signingOf("one"), signingOf("other")];
     await using cluster = new TestCluster(["a", "x"], { config });
@@ -326,15 +326,17 @@ for (const meeting of ["through a third member", "directly"]) {
     }
     const isSilent = (member: TestMember) =>
       member.told("SelfBlocked").some(({ reason }) => reason === "identity");
-    const isTold = (member: TestMember) =>
+    const hasConflict = (member: TestMember) =>
       member.told("ConflictDetected").some(({ reason }) => reason === "identity");
-    await cluster.runUntil(() => isTold(one) && isTold(twin) || isSilent(one), { withinMs: 30_000 });
+    await cluster.runUntil(() => hasConflict(one) && hasConflict(twin) || isSilent(one), {
+      withinMs: 30_000,
+    });
     assertEquals([isSilent(one), isSilent(twin)], [meeting === "directly", false]);
     await cluster.finish(twin.dispose());
   });
 }
 
-Deno.test("R1.3 an extractor may abort the signal, which stops the gossiper in good order; to stop it is refused", async () => {
+Deno.test("extractor: may abort the signal, which stops the gossiper in order; a stop() from it is refused (R1.3)", async () => {
   await using cluster = await TestCluster.started(["a", "b"], { config: CONFIG });
   await cluster.runUntil(() => cluster.isConfirmed());
   const [{ gossiper: a }, { gossiper: b }] = [cluster.of("a"), cluster.of("b")];
@@ -350,7 +352,7 @@ Deno.test("R1.3 an extractor may abort the signal, which stops the gossiper in g
   assertEquals(b.members.map(({ status }) => status), ["active", "active"]);
 });
 
-Deno.test("R9.2 members that all stop at once are done at once, and know that they were told", async () => {
+Deno.test("stop: members that all stop at once are done at once, and have each other's departure (R9.2)", async () => {
   const ids = ["a", "b", "c", "d", "e", "f"];
   for (let seed = 1; seed <= 10; seed++) {
     await using cluster = await TestCluster.started(ids, { config: CONFIG, seed });
@@ -360,7 +362,7 @@ Deno.test("R9.2 members that all stop at once are done at once, and know that th
   }
 });
 
-Deno.test("R9.2 a peer that has gone, and is not there when it is dialled again, needs not be told", async () => {
+Deno.test("stop: a peer that is gone, and not there at a second dial, is not waited for (R9.2)", async () => {
   await using cluster = await TestCluster.started(["a", "b"], { config: CONFIG });
   await cluster.runUntil(() => cluster.isConfirmed());
   await cluster.of("b").transport.close();
@@ -369,9 +371,9 @@ Deno.test("R9.2 a peer that has gone, and is not there when it is dialled again,
   assertLess(cluster.runtime.monotonicMs() - fromMs, CONFIG.gossipRequestTimeout);
 });
 
-Deno.test("R9.2 a peer whose connection this member closed itself, and that cannot be reached, does not count as told", async () => {
+Deno.test("stop: an unreachable peer whose connection this member closed itself does not count (R9.2)", async () => {
   const { cluster, a, peer } = await withScripted();
-  // It falls silent, so that its connection is given up, and is dead when it is dialled again.
+  // It answers nothing, so that its connection is given up, and is dead when it is dialed again.
   peer.greeting = peer.answer = () => undefined;
   const timeouts = () => a.told("RequestFailed").length;
   await cluster.runUntil(() => timeouts() === 2);
@@ -381,7 +383,7 @@ Deno.test("R9.2 a peer whose connection this member closed itself, and that cann
   await cluster[Symbol.asyncDispose]();
 });
 
-Deno.test("R12.3 kinds that would leave no room for anything else are refused when the gossiper is made", async () => {
+Deno.test("gossiper: refuses actor kinds that would leave no room for anything else (R12.3)", async () => {
   await using cluster = new TestCluster(["a"]);
   const kinds = Array.from({ length: 36 }, (_, index) => `${index}`.padEnd(250, "k"));
   const { record: self } = cluster.make("a");
@@ -402,7 +404,7 @@ Deno.test("R12.3 kinds that would leave no room for anything else are refused wh
   assertEquals(error.problems.map(({ field }) => field), ["cluster.self.kinds"]);
 });
 
-Deno.test("R11.1 where there are as many members as are taken in, another is refused, and those that are in stay", async () => {
+Deno.test("maxMembers: a member above it is refused, and the earlier ones stay (R11.1)", async () => {
   const config = { ...CONFIG, heartbeatExpiration: 3_000, maxMembers: 3 };
   await using cluster = new TestCluster(["a", "b", "c", "d"], { config });
   const seed = memoryAddress("a", 1);
@@ -422,7 +424,7 @@ Deno.test("R11.1 where there are as many members as are taken in, another is ref
   }
 });
 
-Deno.test("R2.5 R8.3 a peer that answers nothing is left alone for longer and longer, so that it holds up ever fewer rounds", async () => {
+Deno.test("backoff: a peer that answers nothing is left alone for longer and longer, so that it delays ever fewer rounds (R2.5, R8.3)", async () => {
   const config = {
     gossipInterval: 100,
     gossipRequestTimeout: 200,
@@ -437,7 +439,7 @@ Deno.test("R2.5 R8.3 a peer that answers nothing is left alone for longer and lo
   const asked = () => peer.heard.filter(({ type }) => type === "gossip").length;
   const before = asked();
   await cluster.advance(30_000);
-  // Unheeded it would be asked 150 times, and every one of these rounds would take twice its time.
+  // Without backoff it would get 150 requests, and every one of these rounds would take twice its time.
   assertLess(asked() - before, 40);
   peer.answer = (message) => message.type === "gossip" ? replyTo(message) : undefined;
   const silent = asked();
@@ -446,7 +448,7 @@ Deno.test("R2.5 R8.3 a peer that answers nothing is left alone for longer and lo
   await peer[Symbol.asyncDispose]();
 });
 
-Deno.test("E5 a request that is lost, and another after it, is made again with the next round", async () => {
+Deno.test("backoff: a request after two lost ones is made in the next round (E5)", async () => {
   const config = {
     gossipInterval: 100,
     gossipRequestTimeout: 100,
@@ -468,7 +470,7 @@ Deno.test("E5 a request that is lost, and another after it, is made again with t
     const before = asked();
     elapsedMs += await cluster.runUntil(() => asked() === before + 3, { withinMs: 5_000 });
   }
-  // Each time two that are lost and one that is answered: a round each, and none without.
+  // Each time two that are lost and one that is answered: a round each, and none skipped.
   assertEquals(elapsedMs, 20 * 3 * config.gossipInterval);
   await cluster[Symbol.asyncDispose]();
   await peer[Symbol.asyncDispose]();

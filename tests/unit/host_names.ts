@@ -1,4 +1,4 @@
-/** Hosts that are more than a host once they stand in a URL. */
+/** Hosts that contain other parts of a URL. */
 export const HOSTILE_HOSTS = [
   "x@127.0.0.1",
   "127.0.0.1:8080",
@@ -16,7 +16,7 @@ export const HOSTILE_HOSTS = [
   "",
 ];
 
-/** Addresses of members that would send the dialler elsewhere, or carry something along. */
+/** Addresses of members that would redirect the dialer, or carry credentials. */
 export const HOSTILE_URLS = [
   "http://10.0.0.5:1",
   "ws://user:secret@10.0.0.5:1",

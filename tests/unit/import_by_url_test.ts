@@ -2,7 +2,7 @@ import { assert, assertEquals } from "../../deps/std_assert.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
-/** The checkout over HTTP on loopback, and what was asked of it. */
+/** The checkout over HTTP on loopback, and its requests. */
 function serveCheckout() {
   const served = new Set<string>();
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
@@ -26,7 +26,7 @@ function contentType(path: string): string {
   return path.endsWith(".ts") ? "application/typescript" : "text/plain";
 }
 
-/** What a user writes who has nothing but the URL. */
+/** The program of a user with nothing but the URL. */
 function program(host: string): string {
   return `import { join } from "http://${host}/mod.ts";
 const listen = { port: 0 };
@@ -40,7 +40,7 @@ for await (const update of two.gossiper.watch("greeting")) {
 `;
 }
 
-Deno.test("mod.ts imported by its URL, from an empty folder with no configuration, forms two members and passes state", async () => {
+Deno.test("import: mod.ts imported by its URL, from an empty folder with no configuration, forms two members that exchange state", async () => {
   await using checkout = serveCheckout();
   const folder = await Deno.makeTempDir();
   try {
@@ -80,7 +80,7 @@ Deno.test("mod.ts imported by its URL, from an empty folder with no configuratio
   );
 });
 
-/** What a user's own project may ask of types: this library's own settings do not hold there. */
+/** Type checks of a user's own project: this library's own settings do not apply there. */
 const COMPILER_OPTIONS: Readonly<Record<string, Readonly<Record<string, boolean>>>> = {
   "nothing": {},
   "much": {
@@ -97,7 +97,7 @@ const COMPILER_OPTIONS: Readonly<Record<string, Readonly<Record<string, boolean>
 };
 
 for (const [much, compilerOptions] of Object.entries(COMPILER_OPTIONS)) {
-  Deno.test(`a copy imported by its path passes the type check of a project that asks for ${much}`, async () => {
+  Deno.test(`import: a copy imported by its path passes the type check of a project that asks for ${much}`, async () => {
     const folder = await Deno.makeTempDir();
     try {
       const modules = [

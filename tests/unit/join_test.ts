@@ -19,13 +19,13 @@ import { newClusterKey } from "../../transport/cluster_keys.ts";
 
 const LISTEN = { port: 0 };
 
-/** What is wrong with options, as far as `join` says, and with how many problems. */
+/** The invalid options by the error of `join`, and the number of problems. */
 async function fieldsWrong(options: unknown): Promise<string[]> {
   const error = await assertRejects(() => join(options as JoinOptions), ConfigurationError);
   return error.problems.map(({ field }) => field);
 }
 
-/** Options that are refused, by the fields that are wrong in them. */
+/** Refused options, by their invalid fields. */
 const REFUSED: readonly (readonly [wrong: string, options: unknown])[] = [
   ["options", undefined],
   ["options", null],
@@ -112,18 +112,18 @@ const REFUSED: readonly (readonly [wrong: string, options: unknown])[] = [
 ];
 
 for (const [wrong, options] of REFUSED) {
-  Deno.test(`R12.3 join refuses ${JSON.stringify(options)} for its ${wrong}`, async () => {
+  Deno.test(`join: refuses ${JSON.stringify(options)} for its ${wrong} (R12.3)`, async () => {
     assertEquals(await fieldsWrong(options), wrong.split(" "));
   });
 }
 
-Deno.test("R12.3 a misspelt option is told with the one that was meant", async () => {
+Deno.test("join: a misspelled option is refused with the intended one (R12.3)", async () => {
   const options = { cluster: "c", listen: LISTEN, seed: [] };
   const error = await assertRejects(() => join(options as JoinOptions), ConfigurationError);
   assertEquals(error.problems[0]?.problem, "is no option; did you mean seeds?");
 });
 
-Deno.test("R12.3 a path in place of a PEM is told as one, and what may be a secret is not shown", async () => {
+Deno.test("join: a path in place of a PEM is named as one, and a possible secret is not shown (R12.3)", async () => {
   const options = { cluster: "c", listen: LISTEN, tls: { cert: "/etc/tls/cert.pem", key: "SECRET" } };
   const { problems } = await assertRejects(() => join(options), ConfigurationError);
   assertEquals(problems.map(({ field, given }) => [field, given]), [
@@ -136,7 +136,7 @@ Deno.test("R12.3 a path in place of a PEM is told as one, and what may be a secr
   assertEquals(message.includes("SECRET"), false);
 });
 
-Deno.test("R7.2 whoever is on the list of members listens where the list says", async () => {
+Deno.test("join: a member on the fixed list listens where the list says (R7.2)", async () => {
   const probe = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = probe.addr;
   probe.close();
@@ -148,7 +148,7 @@ Deno.test("R7.2 whoever is on the list of members listens where the list says", 
   assertEquals(response.status, 426);
 });
 
-Deno.test("members behind one proxy, told apart by path, are dialled by the URLs that they advertise", async () => {
+Deno.test("join: members behind one proxy, distinguished by path, are dialed by their advertised URLs", async () => {
   const nodes = new Map<string, Node>();
   const asked: string[] = [];
   await using proxy = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request, info) => {
@@ -168,7 +168,7 @@ Deno.test("members behind one proxy, told apart by path, are dialled by the URLs
   for await (const event of c.gossiper.events.subscribe("ClusterTopology", { signal })) {
     if (event.type === "ClusterTopology" && event.members.length === 3) break;
   }
-  // Nobody can dial this one, so that it has to dial both.
+  // No member can dial this one, so that it has to dial both.
   await c.gossiper.setStateRequest("k", 1, { acknowledgedBy: 2, signal });
   assertEquals(c.gossiper.snapshot().members.map(({ address }) => address?.url), [
     urlOf("a"),
@@ -189,16 +189,16 @@ for (
     "orders",
   ]
 ) {
-  Deno.test(`R12.3 join refuses to advertise ${url.slice(0, 30)}`, async () => {
+  Deno.test(`join: refuses to advertise ${url.slice(0, 30)} (R12.3)`, async () => {
     assertEquals(await fieldsWrong({ cluster: "c", insecure: true, advertise: url }), ["advertise"]);
   });
 }
 
-Deno.test("R12.3 a URL of another machine is advertised only with keys, or insecurely", async () => {
+Deno.test("join: a URL of another machine is advertised only with keys, or insecurely (R12.3)", async () => {
   assertEquals(await fieldsWrong({ cluster: "c", advertise: "wss://orders.example/a" }), ["authentication"]);
 });
 
-Deno.test("a member that is alone writes one line with the reason of each seed to the log", async () => {
+Deno.test("join: a member that is alone logs one line with the reason of each seed", async () => {
   const logged = Promise.withResolvers<string>();
   const { warn } = console;
   console.warn = logged.resolve;
@@ -225,12 +225,12 @@ Deno.test("a member that is alone writes one line with the reason of each seed t
   }
 });
 
-/** Joins by a seed at which something is wrong, and waits until that is told. */
+/** Joins by a faulty seed, and waits for the event. */
 async function seedFailure(options: Partial<JoinOptions>): Promise<HearsayError> {
   await using node = await join({ cluster: "red", listen: LISTEN, ...options });
   const failed: Promise<HearsayEvent> = (async () => {
     for await (const event of node.gossiper.events.subscribe("SeedFailed")) return event;
-    throw new Error("nothing was told");
+    throw new Error("no event was emitted");
   })();
   const event = await failed;
   assert(event.type === "SeedFailed");
@@ -239,7 +239,7 @@ async function seedFailure(options: Partial<JoinOptions>): Promise<HearsayError>
   return event.error;
 }
 
-Deno.test("R8.3 that a seed is down, of another cluster or otherwise unfit is told by an event, once for each reason", async () => {
+Deno.test("join: a seed that is down, of another cluster or otherwise unfit emits an event, once for each reason (R8.3)", async () => {
   await using blue = await join({ cluster: "blue", listen: LISTEN });
   const other = await seedFailure({ seeds: [blue.address] });
   assertEquals(other.code, "refused");
@@ -253,9 +253,9 @@ Deno.test("R8.3 that a seed is down, of another cluster or otherwise unfit is to
   assertStringIncludes(down.message, "ws://127.0.0.1:1");
 });
 
-// ---- loops that set something, while the member leaves
+// ---- loops that set values while the member leaves
 
-/** Leaves while a loop that sets something is behind: it still handles the first of three changes. */
+/** Leaves while a loop with sets is behind: it still handles the first of three changes. */
 async function leaveWhileBehind(changes: (node: Node) => AsyncIterable<unknown>): Promise<void> {
   const node = await join({ cluster: "c", listen: LISTEN });
   const [first, going] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
@@ -274,17 +274,17 @@ async function leaveWhileBehind(changes: (node: Node) => AsyncIterable<unknown>)
   assertEquals([stopped.status, looped], ["fulfilled", { status: "fulfilled", value: undefined }]);
 }
 
-Deno.test("R9.2 a loop over events that sets something ends when the member begins to leave", async () => {
+Deno.test("leave: ends a loop over events that sets values (R9.2)", async () => {
   await leaveWhileBehind(({ gossiper }) => gossiper.events.subscribe("GossipUpdate"));
 });
 
-Deno.test("R9.2 a loop over a watched key that sets something ends when the member begins to leave", async () => {
+Deno.test("leave: ends a loop over a watched key that sets values (R9.2)", async () => {
   await leaveWhileBehind(({ gossiper }) => gossiper.watch("k"));
   const { signal } = new AbortController();
   await leaveWhileBehind(({ gossiper }) => gossiper.watch("k", { signal }));
 });
 
-Deno.test("R9.2 the signal of a node is aborted when it begins to leave, however that comes", async () => {
+Deno.test("leave: aborts the signal of a node at its beginning, by any way (R9.2)", async () => {
   const leaving = new AbortController();
   const aborted = await join({ cluster: "c", listen: LISTEN, signal: leaving.signal });
   const stopped = await join({ cluster: "c", listen: LISTEN });

@@ -37,7 +37,7 @@ for (const [name, delayMs] of [["in memory", 0], ["in memory, with a delay", 3]]
   });
 }
 
-Deno.test("without a fault everything arrives at once, and no timer is set", async () => {
+Deno.test("memory network: without a fault everything arrives at once, and no timer is set", async () => {
   await using world = await World.make();
   const { runtime, near, far } = world;
   for (let n = 0; n < 10; n++) near.send(`${n}`);
@@ -46,7 +46,7 @@ Deno.test("without a fault everything arrives at once, and no timer is set", asy
   assertEquals([runtime.timersSet, runtime.monotonicMs()], [0, 0]);
 });
 
-Deno.test("messages and their bytes in UTF-8 are counted, in all and for each direction", async () => {
+Deno.test("memory network: counts messages and their bytes in UTF-8, in all and for each direction", async () => {
   const taps: SentMessage[] = [];
   await using world = await World.make({ tap: (sent) => taps.push(sent) });
   const { network, near, far, a, b } = world;
@@ -69,7 +69,7 @@ Deno.test("messages and their bytes in UTF-8 are counted, in all and for each di
   );
 });
 
-Deno.test("a fixed delay holds everything up for exactly so long: dials, messages and closings", async () => {
+Deno.test("memory network: a fixed delay delays dials, messages and closes for exactly that long", async () => {
   await using world = await World.make();
   const { runtime, network, a, b } = world;
   network.setFaults({ delayMs: 10 }, { from: a.address, to: b.address });
@@ -99,7 +99,7 @@ Deno.test("a fixed delay holds everything up for exactly so long: dials, message
   assertEquals(runtime.timers, 0);
 });
 
-Deno.test("E4 random delays keep the order; their mean, tail and limit are those that were set", async () => {
+Deno.test("memory network: random delays keep the order, and their mean, tail and limit are the configured ones (E4)", async () => {
   await using world = await World.make();
   const { runtime, network, near, far } = world;
   network.setFaults({ delayMs: { min: 10, mean: 30, max: 100 } });
@@ -119,7 +119,7 @@ Deno.test("E4 random delays keep the order; their mean, tail and limit are those
   assertEquals(far.received, Array.from({ length: 2020 }, (_, n) => `${n}`));
 });
 
-Deno.test("E4 what is sent at the moment at which something else is due does not overtake it", async () => {
+Deno.test("memory network: a message sent when another is due does not overtake it (E4)", async () => {
   await using world = await World.make();
   const { runtime, network, near, far } = world;
   runtime.setTimer(10, () => {
@@ -132,7 +132,7 @@ Deno.test("E4 what is sent at the moment at which something else is due does not
   assertEquals(far.received, ["one", "two"]);
 });
 
-Deno.test("E5 messages are lost by chance, in one direction only, and closings never", async () => {
+Deno.test("memory network: loses messages at random, in one direction only, and never a close (E5)", async () => {
   await using world = await World.make();
   const { runtime, network, near, far, a, b } = world;
   network.setFaults({ loss: 0.3 }, { from: a.address });
@@ -154,7 +154,7 @@ Deno.test("E5 messages are lost by chance, in one direction only, and closings n
   assert(!far.received.includes("lost"));
 });
 
-Deno.test("messages are duplicated by chance", async () => {
+Deno.test("memory network: duplicates messages at random", async () => {
   await using world = await World.make();
   const { runtime, network, near, far } = world;
   network.setFaults({ duplicate: 0.25 });
@@ -168,7 +168,7 @@ Deno.test("messages are duplicated by chance", async () => {
   assertEquals(network.counts.duplicated, twice);
 });
 
-Deno.test("a message that is held back is overtaken, but not by the closing", async () => {
+Deno.test("memory network: a reordered message is overtaken, but not by the close", async () => {
   await using world = await World.make();
   const { runtime, network, near, far } = world;
   network.setFaults({ reorder: 1, reorderMs: 20 });
@@ -186,7 +186,7 @@ Deno.test("a message that is held back is overtaken, but not by the closing", as
   assertEquals(far.ended, { code: CLOSE.done, reason: "" });
 });
 
-Deno.test("messages that are held back by chance all arrive, in another order", async () => {
+Deno.test("memory network: randomly reordered messages all arrive, in another order", async () => {
   await using world = await World.make();
   const { runtime, network, near, far } = world;
   network.setFaults({ reorder: 0.3, delayMs: 1 });
@@ -200,7 +200,7 @@ Deno.test("messages that are held back by chance all arrive, in another order", 
   assertEquals(far.received.toSorted(), sent.toSorted());
 });
 
-Deno.test("R3.1 the same seed makes the same faults, and another seed others", async () => {
+Deno.test("memory network: equal seeds make equal faults, and another seed others (R3.1)", async () => {
   const play = async (seed: number) => {
     await using world = await World.make({ seed });
     const { runtime, network, near, far } = world;
@@ -217,7 +217,7 @@ Deno.test("R3.1 the same seed makes the same faults, and another seed others", a
   assertNotEquals(await play(7), await play(8));
 });
 
-Deno.test("of several rules the closest holds alone", async () => {
+Deno.test("memory network: of several rules the closest alone applies", async () => {
   await using world = await World.make();
   const { runtime, network, near, far, a, b } = world;
   const arrives = async () => {
@@ -238,7 +238,7 @@ Deno.test("of several rules the closest holds alone", async () => {
   assert(!await arrives());
 });
 
-Deno.test("P6 a cut breaks what is open with code 0 and refuses dials, until it heals", async () => {
+Deno.test("memory network: a cut breaks open connections with code 0 and refuses dials, until it heals (P6)", async () => {
   await using world = await World.make();
   const { runtime, network, near, far, a, b } = world;
   const c = network.transport("c", 1);
@@ -261,7 +261,7 @@ Deno.test("P6 a cut breaks what is open with code 0 and refuses dials, until it 
   await a.dial(b.address, { signal: never });
 });
 
-Deno.test("what was set or cut in any direction is taken back at once", async () => {
+Deno.test("memory network: heal removes every fault and cut in any direction at once", async () => {
   await using world = await World.make();
   const { runtime, network, a, b } = world;
   network.setFaults({ loss: 1 });
@@ -275,7 +275,7 @@ Deno.test("what was set or cut in any direction is taken back at once", async ()
   assertEquals(world.accepted[1]!.received, ["arrives"]);
 });
 
-Deno.test("whoever stands still learns of a refused dial when it runs again", async () => {
+Deno.test("memory network: a process that stands still learns of a refused dial when it runs again", async () => {
   await using world = await World.make();
   const { runtime, network, a, b } = world;
   network.setFaults({ delayMs: 5 }, { from: a.address });
@@ -289,7 +289,7 @@ Deno.test("whoever stands still learns of a refused dial when it runs again", as
   for (const refusal of refusals) assertEquals((await refusal).code, "connection");
 });
 
-Deno.test("one direction that is cut is enough to break a connection, also one that is being opened", async () => {
+Deno.test("memory network: a cut of one direction breaks a connection, also one being opened", async () => {
   await using world = await World.make();
   const { runtime, network, near, far, a, b } = world;
   network.setFaults({ cut: true }, { from: b.address });
@@ -306,7 +306,7 @@ Deno.test("one direction that is cut is enough to break a connection, also one t
   assertEquals(world.accepted[1]!.ended?.code, 0);
 });
 
-Deno.test("R8.3 a link that hangs swallows everything, and dials hang until their signal is aborted", async () => {
+Deno.test("memory network: a link that hangs delivers nothing, and dials hang until their signal is aborted (R8.3)", async () => {
   await using world = await World.make();
   const { runtime, network, near, far, a, b } = world;
   network.setFaults({ hang: true }, { from: a.address });
@@ -331,7 +331,7 @@ Deno.test("R8.3 a link that hangs swallows everything, and dials hang until thei
   assertEquals([near.ended?.code, far.ended], [CLOSE.done, undefined]);
 });
 
-Deno.test("an end that does not know that its peer is gone learns it by code 0 when it next sends", async () => {
+Deno.test("memory network: an end whose peer is gone without notice learns it by code 0 when it next sends", async () => {
   await using world = await World.make();
   const { runtime, network, near, far } = world;
   network.setFaults({ hang: true });
@@ -345,7 +345,7 @@ Deno.test("an end that does not know that its peer is gone learns it by code 0 w
   assertEquals(far.ended, { code: 0, reason: "The connection broke." });
 });
 
-Deno.test("P2 P6 a peer that breaks the protocol errors readable, and is closed with 4400 or 4413", async () => {
+Deno.test("memory network: a peer that breaks the protocol errors readable, and is closed with 4400 or 4413 (P2, P6)", async () => {
   const oversized = JSON.stringify({ type: "ack", id: "x".repeat(2 ** 20) });
   for (const [text, code] of [["no JSON", 4400], ["[]", 4400], [oversized, 4413]] as const) {
     await using world = await World.make({ farReads: false });
@@ -364,7 +364,7 @@ Deno.test("P2 P6 a peer that breaks the protocol errors readable, and is closed 
   }
 });
 
-Deno.test("P5 a ping from a peer is never seen above the transport", async () => {
+Deno.test("memory network: a ping from a peer is never visible above the transport (P5)", async () => {
   await using world = await World.make();
   const { runtime, network, near, far } = world;
   network.setFaults({ rewrite: (text) => text.includes("pong") ? '{"type":"pong"}' : '{"type":"ping"}' });
@@ -379,7 +379,7 @@ Deno.test("P5 a ping from a peer is never seen above the transport", async () =>
   assertEquals(far.received, ["seen"]);
 });
 
-Deno.test("R8.2 a writer waits as soon as its window is full, until the peer reads", async () => {
+Deno.test("memory network: a writer waits as soon as its window is full, until the peer reads (R8.2)", async () => {
   const large = "x".repeat(WINDOW_BYTES / 4);
   for (const [text, most] of [["x", WINDOW_MESSAGES], [large, 4]] as const) {
     await using world = await World.make({ farReads: false });
@@ -389,7 +389,7 @@ Deno.test("R8.2 a writer waits as soon as its window is full, until the peer rea
     const fulfilled = async () =>
       (await Promise.all(writes.map(stateOf))).filter((state) => state === "fulfilled");
     assertEquals((await fulfilled()).length, most - 1);
-    // Whoever waits has sent already; the next is sent once there is room.
+    // A waiting writer has sent already; the next message is sent once there is room.
     assertEquals(world.network.counts.messages, most);
     far.read();
     await runtime.settle();
@@ -398,7 +398,7 @@ Deno.test("R8.2 a writer waits as soon as its window is full, until the peer rea
   }
 });
 
-Deno.test("R9.4 a dial under way ends at once when its transport closes, and both ends know", async () => {
+Deno.test("memory network: a dial under way ends at once when its transport closes, and both ends learn of it (R9.4)", async () => {
   for (const delayed of ["a", "b"]) {
     await using world = await World.make();
     const { runtime, network, a, b } = world;
@@ -415,7 +415,7 @@ Deno.test("R9.4 a dial under way ends at once when its transport closes, and bot
   }
 });
 
-Deno.test("R9.4 a transport that closes waits for what is under way from it", async () => {
+Deno.test("memory network: a transport that closes waits for its own messages under way (R9.4)", async () => {
   await using world = await World.make();
   const { runtime, network, near, far, a } = world;
   const before = new End(await a.dial(world.b.address, { signal: never }));
@@ -437,7 +437,7 @@ Deno.test("R9.4 a transport that closes waits for what is under way from it", as
   assertEquals(runtime.timers, 0);
 });
 
-Deno.test("R9.4 what is under way to a transport that closes is forgotten", async () => {
+Deno.test("memory network: messages to a transport that closes are dropped (R9.4)", async () => {
   await using world = await World.make();
   const { runtime, network, far, a, b } = world;
   network.setFaults({ delayMs: 500 }, { from: b.address });
@@ -448,7 +448,7 @@ Deno.test("R9.4 what is under way to a transport that closes is forgotten", asyn
   assertEquals([runtime.timers, far.ended?.code], [0, CLOSE.goingAwayDialler]);
 });
 
-Deno.test("R9.4 a dial leaves nothing at its signal, however it ends", async () => {
+Deno.test("memory network: a dial leaves nothing at its signal, however it ends (R9.4)", async () => {
   await using world = await World.make();
   const { a, b } = world;
   const { signal } = new AbortController();
@@ -462,7 +462,7 @@ Deno.test("R9.4 a dial leaves nothing at its signal, however it ends", async () 
   assertEquals(listeners, 0);
 });
 
-Deno.test("an address is taken by one transport at a time", async () => {
+Deno.test("memory network: an address belongs to one transport at a time", async () => {
   const network = new MemoryNetwork({ runtime: realRuntime });
   const first = network.transport("a", 1);
   assertEquals(first.address, "memory://a:1");
@@ -476,7 +476,7 @@ Deno.test("an address is taken by one transport at a time", async () => {
   await network[Symbol.asyncDispose]();
 });
 
-Deno.test("R8.2 connections that nobody takes are bounded, and given up when incoming is cancelled", async () => {
+Deno.test("memory network: connections that are not accepted are bounded, and closed when incoming is canceled (R8.2)", async () => {
   await using network = new MemoryNetwork({ runtime: realRuntime });
   const [a, b] = [network.transport("a", 1), network.transport("b", 1)];
   const open = () => a.dial(b.address, { signal: never });
@@ -487,7 +487,7 @@ Deno.test("R8.2 connections that nobody takes are bounded, and given up when inc
   for (const { closed } of connections) assertEquals((await closed).code, CLOSE.goingAway);
 });
 
-Deno.test("R12.3 faults that make no sense are refused", () => {
+Deno.test("memory network: refuses invalid faults (R12.3)", () => {
   const network = new MemoryNetwork({ runtime: realRuntime });
   const wrong: LinkFaults[] = [
     { loss: -0.1 },
@@ -504,7 +504,7 @@ Deno.test("R12.3 faults that make no sense are refused", () => {
   }
 });
 
-/** A virtual clock that also counts the timers that were ever set. */
+/** A virtual clock that also counts all timers. */
 class CountingRuntime extends VirtualRuntime {
   timersSet = 0;
 
@@ -514,7 +514,7 @@ class CountingRuntime extends VirtualRuntime {
   }
 }
 
-/** One end of a connection, as a test sees it: what it received, and how it ended. */
+/** One end of a connection: its received messages, and its end. */
 class End {
   readonly received: string[] = [];
   ended: { readonly code: number; readonly reason: string } | undefined;
@@ -533,7 +533,7 @@ class End {
     await this.#writer.write(refusal(text));
   }
 
-  /** Writes, and does not care what becomes of it. */
+  /** Writes, and ignores the outcome. */
   send(text: string): void {
     this.write(text).catch(() => {});
   }
@@ -542,7 +542,7 @@ class End {
     this.#writer.close();
   }
 
-  /** Begins to read, and goes on until the end. */
+  /** Reads until the end. */
   async read(): Promise<void> {
     try {
       for await (const message of this.#connection.readable) this.received.push((message as Refusal).message);
@@ -558,7 +558,7 @@ class World implements AsyncDisposable {
   readonly network: MemoryNetwork;
   readonly a: MemoryTransport;
   readonly b: MemoryTransport;
-  /** All that `b` accepted, `far` first. */
+  /** All connections accepted by `b`, `far` first. */
   readonly accepted: End[] = [];
   near!: End;
 
@@ -603,7 +603,7 @@ function refusal(message: string): Refusal {
   return { type: "error", code: "busy", message };
 }
 
-/** What has become of a promise by now. */
+/** The present state of a promise. */
 function stateOf(promise: Promise<unknown>): Promise<string> {
   return Promise.race([promise.then(() => "fulfilled", () => "rejected"), pendingSoon()]);
 }
@@ -613,7 +613,7 @@ async function pendingSoon(): Promise<string> {
   return "pending";
 }
 
-Deno.test("what is on its way to a paused address is held back, dials and closings too, and comes in order when it is resumed", async () => {
+Deno.test("memory network: messages, dials and closes to a paused address are delayed, and come in order after it", async () => {
   const runtime = new VirtualRuntime();
   await using network = new MemoryNetwork({ runtime });
   const [a, b] = [network.transport("a", 1), network.transport("b", 1)];
@@ -626,20 +626,20 @@ Deno.test("what is on its way to a paused address is held back, dials and closin
   await writer.close();
   let dialled = false;
   const dialling = a.dial(b.address, { signal }).then(() => dialled = true);
-  const heard: string[] = [];
+  const received: string[] = [];
   const reading = (async () => {
-    for await (const message of far.readable) heard.push(message.type === "ack" ? message.id : "");
+    for await (const message of far.readable) received.push(message.type === "ack" ? message.id : "");
   })();
   await runtime.advance(60_000);
-  assertEquals([heard, dialled], [[], false]);
+  assertEquals([received, dialled], [[], false]);
   network.resume(b.address);
   await runtime.advance(0);
-  assertEquals([heard, dialled], [["1", "2"], true]);
+  assertEquals([received, dialled], [["1", "2"], true]);
   await Promise.all([reading, dialling]);
   assertEquals((await far.closed).code, 1000);
 });
 
-Deno.test("what a paused address sends arrives, and a dial to it ends with its signal", async () => {
+Deno.test("memory network: messages from a paused address arrive, and a dial to it ends with its signal", async () => {
   const runtime = new VirtualRuntime();
   await using network = new MemoryNetwork({ runtime });
   const [a, b] = [network.transport("a", 1), network.transport("b", 1)];
@@ -654,7 +654,7 @@ Deno.test("what a paused address sends arrives, and a dial to it ends with its s
   await assertRejects(() => dial, Error, "enough");
 });
 
-Deno.test("a cut breaks a paused address's end when it is resumed, and the other end at once", async () => {
+Deno.test("memory network: a cut breaks a paused address's end when it is resumed, and the other end at once", async () => {
   const runtime = new VirtualRuntime();
   await using network = new MemoryNetwork({ runtime });
   const [a, b] = [network.transport("a", 1), network.transport("b", 1)];
@@ -673,7 +673,7 @@ Deno.test("a cut breaks a paused address's end when it is resumed, and the other
   assertEquals(over, ["near", "far 0"]);
 });
 
-Deno.test("a connection counts as open at an address until that side has ended it or heard that it is over", async () => {
+Deno.test("memory network: a connection counts as open at an address until that side ended it or learned that it is over", async () => {
   const runtime = new VirtualRuntime();
   await using network = new MemoryNetwork({ runtime });
   network.setFaults({ delayMs: { min: 10, mean: 10, max: 10 } });

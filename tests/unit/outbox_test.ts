@@ -11,7 +11,7 @@ function ack(id: number): Message {
   return { type: "ack", id: `${id}`, holds: new Map() };
 }
 
-/** Lets the stream ask for what it wants. */
+/** Waits until the stream has pulled. */
 function settle(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 0));
 }

@@ -26,7 +26,7 @@ Deno.test("permissions: an address that is allowed may be connected to, any othe
   assertMayRead("deno.json");
 });
 
-Deno.test("permissions: whatever is dialled or asked is refused before Deno could ask a person", async () => {
+Deno.test("permissions: every dial and request is refused before Deno could prompt", async () => {
   const transport = new WebSocketTransport({ path: "gossip", maxMessageBytes: 65_536 });
   const nameServer = { ipAddr: "10.1.2.3" };
   const asked = { runtime: realRuntime, signal, timeoutMs: 1_000, maxBytes: 1_000 };

@@ -5,12 +5,12 @@ import { MAX_PRINTED, printable } from "../../gossiper/printable.ts";
 import { PeerRefused } from "../../gossiper/refusal.ts";
 import { show } from "../../transport/wire_check.ts";
 
-/** A terminal's commands, a line that looks like another entry of a log, and marks that turn text around. */
+/** Terminal commands, a line that resembles another log entry, and marks that reverse text. */
 const HOSTILE = "\x1b[2J\x1b]0;owned\x07\r\n2026-01-01 root logged in\x7f\x9b31m\u2028\u202e\u2066\u200f";
 // deno-lint-ignore no-control-regex
 const UNPRINTABLE = /[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/;
 
-Deno.test("printable: escapes what a terminal or a log takes for more than text, and cuts what is long", () => {
+Deno.test("printable: escapes the control characters of terminals and logs, and truncates long text", () => {
   assertEquals(printable("a\x1b[0m\n\u202e\x9b"), "a\\u001b[0m\\u000a\\u202e\\u009b");
   assertEquals(printable("bücher 日本 🎉"), "bücher 日本 🎉");
   assertEquals(printable("a".repeat(50), 10), `${"a".repeat(10)}…`);
@@ -18,7 +18,7 @@ Deno.test("printable: escapes what a terminal or a log takes for more than text,
   assert(printable("\ud800").isWellFormed());
 });
 
-Deno.test("no error and no shown value hands on what a peer wrote unescaped or at any length", () => {
+Deno.test("printable: no error and no shown value has unescaped or unbounded text of a peer", () => {
   const texts = [
     new PeerRefused({ type: "error", code: "busy", message: HOSTILE }).message,
     new PeerRefused({ type: "error", code: "busy", message: "x".repeat(100_000) }).message,

@@ -3,11 +3,11 @@ import { type Call, grpcCalls } from "../../transport/protoactor/call.ts";
 
 const LIMITS = { maxBytes: 1024 * 1024 };
 
-/** Listens, and opens what is not framed by the call's own code: bytes as they are given. */
+/** A server with unframed bytes as answers, and a call to it. */
 async function rawly(
   chunks: () => AsyncIterable<Uint8Array>,
   onEnd: () => void = () => {},
-): Promise<{ heard: number[]; error: unknown }> {
+): Promise<{ received: number[]; error: unknown }> {
   const called = Promise.withResolvers<Call>();
   const server = await grpcCalls.listen({
     ...LIMITS,
@@ -23,10 +23,10 @@ async function rawly(
     client,
   }).then((response) => response.body!.cancel()).catch(() => {});
   const call = await called.promise;
-  const heard: number[] = [];
+  const received: number[] = [];
   let error: unknown;
   try {
-    for await (const message of call.readable) heard.push(message.length);
+    for await (const message of call.readable) received.push(message.length);
   } catch (thrown) {
     error = thrown;
   }
@@ -35,7 +35,7 @@ async function rawly(
   await answer;
   client.close();
   await server.close();
-  return { heard, error };
+  return { received, error };
 }
 
 function framed(length: number, flag = 0): Uint8Array<ArrayBuffer> {
@@ -56,20 +56,20 @@ async function joined(...frames: Uint8Array<ArrayBuffer>[]): Promise<Uint8Array<
   return new Uint8Array(await new Blob(frames).arrayBuffer());
 }
 
-Deno.test("messages arrive whole, wherever what carries them was cut", async () => {
+Deno.test("gRPC call: messages arrive whole, wherever their bytes were split", async () => {
   const lengths = [0, 1, 0, 300, 4, 70_000, 0];
   const bytes = await joined(...lengths.map((length) => framed(length)));
   for (const every of [1, 4, 5, 6, 1_000, 100_000]) {
     const of = every === 1 ? bytes.slice(0, 5 * 5 + 305) : bytes;
-    const { heard, error } = await rawly(async function* () {
+    const { received, error } = await rawly(async function* () {
       yield* cut(of, every);
     });
     assertEquals(error, undefined);
-    assertEquals(heard, every === 1 ? lengths.slice(0, 5) : lengths, `every ${every}`);
+    assertEquals(received, every === 1 ? lengths.slice(0, 5) : lengths, `every ${every}`);
   }
 });
 
-Deno.test("a message that says it is compressed, or larger than is taken, ends the call before its bytes come", async () => {
+Deno.test("gRPC call: a compressed or too large message ends the call before its bytes come", async () => {
   for (
     const [head, why] of [
       [framed(9, 1).slice(0, 5), "A message is compressed."],
@@ -77,24 +77,24 @@ Deno.test("a message that says it is compressed, or larger than is taken, ends t
     ] as const
   ) {
     const ended = Promise.withResolvers<void>();
-    const { heard, error } = await rawly(async function* () {
+    const { received, error } = await rawly(async function* () {
       yield framed(3);
       yield head;
       await ended.promise;
     }, ended.resolve);
-    assertEquals(heard, [3]);
+    assertEquals(received, [3]);
     assertEquals((error as Error).message, why);
   }
 });
 
-Deno.test("a message that comes byte by byte takes no more memory than it is long", async () => {
+Deno.test("gRPC call: a message that comes byte by byte takes no more memory than its length", async () => {
   const before = Deno.memoryUsage().external;
   let most = 0;
   await rawly(async function* () {
     yield framed(LIMITS.maxBytes).slice(0, 5);
     for (let each = 0; each < 2_500; each++) {
       yield new Uint8Array(1);
-      // In an event loop's turn of its own each, so that they do not travel as one.
+      // Each in its own turn of the event loop, so that they are not sent as one.
       await new Promise((resolve) => setTimeout(resolve, 0));
       if (each % 100 === 99) most = Math.max(most, Deno.memoryUsage().external - before);
     }
@@ -102,8 +102,8 @@ Deno.test("a message that comes byte by byte takes no more memory than it is lon
   assertLess(most, 100 * 1024 * 1024);
 });
 
-Deno.test("a call that is cancelled before it has connected leaves nothing behind", async () => {
-  // Whose queue of connections is full answers no further one, neither with yes nor with no.
+Deno.test("gRPC call: one that is canceled before it has connected leaves nothing", async () => {
+  // A full backlog neither accepts nor refuses a further connection.
   const full = Deno.listen({ hostname: "127.0.0.1", port: 0, tcpBacklog: 1 });
   const { port } = full.addr as Deno.NetAddr;
   const waiting: Deno.Conn[] = [];
@@ -113,13 +113,13 @@ Deno.test("a call that is cancelled before it has connected leaves nothing behin
   await new Promise((resolve) => setTimeout(resolve, 50));
   call.cancel();
   await assertRejects(() => reading, Error, "The call was ended.");
-  // That nothing is under way any more is what the sanitizers see.
+  // The sanitizers check that nothing is under way any more.
   await new Promise((resolve) => setTimeout(resolve, 0));
   for (const each of waiting) each.close();
   full.close();
 });
 
-Deno.test("a peer that answers by another place is not followed there", async () => {
+Deno.test("gRPC call: a redirect is not followed", async () => {
   let asked = 0;
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, () => {
     asked++;

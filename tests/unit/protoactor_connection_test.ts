@@ -11,7 +11,7 @@ import { deltaOf, stateOf } from "../../transport/protoactor/state.ts";
 const OPTIONS = { cluster: "orders", maxMessageBytes: 65_536, decoders: {} };
 const ASKER: Pid = { address: "127.0.0.1:1", id: "future$1" };
 
-/** A member of protoactor that answers when the test says so. */
+/** A member of protoactor that answers on a call of the test. */
 class FakeSide implements GoSide {
   readonly member: Member = { id: "g", host: "127.0.0.1", port: 1, kinds: [] };
   readonly inbox = new GoInbox(65_536);
@@ -34,12 +34,12 @@ class FakeSide implements GoSide {
     this.ended++;
   }
 
-  /** Answers what was asked first. */
+  /** Answers the oldest request. */
   answerNext(state?: GossipState): void {
     this.#waiting.shift()!(state);
   }
 
-  /** Tells a key of its own, and waits for an answer. */
+  /** Sends a key of its own, and waits for an answer. */
   tell(key: string, number: number): void {
     const entry = { key, number, type: TYPE.value, value: number, json: `${number}` };
     const member: MemberDelta = { id: "g", life: FOREIGN_LIFE, after: 0, reset: false, entries: [entry] };
@@ -53,15 +53,15 @@ function connect(theyDialled: boolean) {
   const connection = new GoConnection(side, { theyDialled, ...OPTIONS });
   const reader = connection.readable.getReader();
   const writer = connection.writable.getWriter();
-  const said: Message[] = [];
+  const received: Message[] = [];
   void (async () => {
-    for (let next = await reader.read(); !next.done; next = await reader.read()) said.push(next.value);
+    for (let next = await reader.read(); !next.done; next = await reader.read()) received.push(next.value);
   })().catch(() => {});
-  const say = async (message: Message) => {
+  const send = async (message: Message) => {
     await writer.write(message);
     await settle();
   };
-  return { side, connection, said, say };
+  return { side, connection, received, send };
 }
 
 async function settle(): Promise<void> {
@@ -85,8 +85,8 @@ function hello(id: string): Message {
   };
 }
 
-function typesOf(said: readonly Message[]): string[] {
-  return said.map((message) => `${message.type} ${"id" in message ? message.id : ""}`.trim());
+function typesOf(received: readonly Message[]): string[] {
+  return received.map((message) => `${message.type} ${"id" in message ? message.id : ""}`.trim());
 }
 
 function keysIn(message: Message | undefined): string[] {
@@ -95,93 +95,93 @@ function keysIn(message: Message | undefined): string[] {
     : [];
 }
 
-Deno.test("E10 a greeting is answered in a Go member's name only when it has answered itself", async () => {
-  const { side, said, say } = connect(false);
-  await say(hello("d1"));
+Deno.test("Go connection: a handshake is answered in a Go member's name only when that has answered (E10)", async () => {
+  const { side, received, send } = connect(false);
+  await send(hello("d1"));
   assertEquals(side.asked, [{ members: [] }]);
-  assertEquals(said, []);
+  assertEquals(received, []);
   side.answerNext();
   await settle();
-  assertEquals(typesOf(said), ["hello d1"]);
-  const [answer] = said;
+  assertEquals(typesOf(received), ["hello d1"]);
+  const [answer] = received;
   assertEquals(answer?.type === "hello" && [answer.life, answer.member.id, answer.cluster], [
     FOREIGN_LIFE,
     "g",
     "orders",
   ]);
-  await say(hello("d2"));
-  assertEquals(typesOf(said), ["hello d1"]);
+  await send(hello("d2"));
+  assertEquals(typesOf(received), ["hello d1"]);
 });
 
-Deno.test("E5 a gossip is acknowledged in a Go member's name only when it has answered, however late", async () => {
-  const { side, said, say } = connect(false);
-  await say({ type: "gossip", liveness: { count: 0 }, id: "d2", memberId: "a", delta: deltaOf([]) });
-  await say({ type: "gossip", liveness: { count: 0 }, id: "d3", memberId: "a", delta: deltaOf([]) });
-  assertEquals(said, []);
+Deno.test("Go connection: gossip is acknowledged in a Go member's name only when that has answered, however late (E5)", async () => {
+  const { side, received, send } = connect(false);
+  await send({ type: "gossip", liveness: { count: 0 }, id: "d2", memberId: "a", delta: deltaOf([]) });
+  await send({ type: "gossip", liveness: { count: 0 }, id: "d3", memberId: "a", delta: deltaOf([]) });
+  assertEquals(received, []);
   side.answerNext();
   await settle();
-  assertEquals(typesOf(said), ["reply d2"]);
+  assertEquals(typesOf(received), ["reply d2"]);
   side.answerNext();
   await settle();
-  assertEquals(typesOf(said), ["reply d2", "reply d3"]);
+  assertEquals(typesOf(received), ["reply d2", "reply d3"]);
 });
 
-Deno.test("E10 a Go member that has blocked this one refuses it in the words of hearsay.v2, for good", async () => {
-  const { side, said, say } = connect(false);
+Deno.test("Go connection: a Go member that has blocked this one refuses it in the words of hearsay.v2, permanently (E10)", async () => {
+  const { side, received, send } = connect(false);
   side.isBlocking = true;
-  await say(hello("d1"));
+  await send(hello("d1"));
   assertEquals(side.asked, []);
-  assertEquals(said.map((each) => each.type === "error" && [each.id, each.code, each.reason]), [[
+  assertEquals(received.map((each) => each.type === "error" && [each.id, each.code, each.reason]), [[
     "d1",
     "blocked",
     "topology",
   ]]);
 });
 
-Deno.test("what a Go member has told is handed over once it was greeted, and answered once it was taken", async () => {
-  const { side, connection, said, say } = connect(true);
+Deno.test("Go connection: state of a Go member is delivered after the handshake, and answered after the merge", async () => {
+  const { side, connection, received, send } = connect(true);
   side.tell("x", 1);
   connection.deliver();
   await settle();
-  assertEquals(typesOf(said), ["hello d1"]);
-  await say(hello("d1"));
-  assertEquals(typesOf(said), ["hello d1", "gossip d2"]);
-  assertEquals(keysIn(said[1]), ["x"]);
+  assertEquals(typesOf(received), ["hello d1"]);
+  await send(hello("d1"));
+  assertEquals(typesOf(received), ["hello d1", "gossip d2"]);
+  assertEquals(keysIn(received[1]), ["x"]);
   side.tell("y", 2);
   connection.deliver();
   await settle();
   assertEquals(side.answered, []);
-  await say({ type: "reply", liveness: { count: 0 }, id: "d2", delta: deltaOf([]), holds: new Map() });
+  await send({ type: "reply", liveness: { count: 0 }, id: "d2", delta: deltaOf([]), holds: new Map() });
   assertEquals(side.answered, [{ id: "future$1", refused: false }]);
-  assertEquals(keysIn(said[2]), ["y"]);
+  assertEquals(keysIn(received[2]), ["y"]);
 });
 
-Deno.test("what was refused is kept, for a Go member tells it only once, and who asked is told at once", async () => {
-  const { side, said, say } = connect(true);
+Deno.test("Go connection: refused state is kept, because a Go member sends it only once, and its sender is answered at once", async () => {
+  const { side, received, send } = connect(true);
   side.tell("x", 1);
-  await say(hello("d1"));
-  await say({ type: "error", id: "d2", code: "unknown_member", message: "no" });
+  await send(hello("d1"));
+  await send({ type: "error", id: "d2", code: "unknown_member", message: "no" });
   assertEquals(side.answered, [{ id: "future$1", refused: true }]);
   assertEquals(side.inbox.take().members.flatMap(({ entries }) => entries.map(({ key }) => key)), ["x"]);
-  assertEquals(typesOf(said), ["hello d1", "gossip d2"]);
+  assertEquals(typesOf(received), ["hello d1", "gossip d2"]);
 });
 
-Deno.test("E10 a Go member that is blocked as expired greets anew, and what it told is told again", async () => {
-  const { side, said, say } = connect(true);
+Deno.test("Go connection: a Go member that is blocked as expired handshakes again, and its state is delivered again (E10)", async () => {
+  const { side, received, send } = connect(true);
   side.tell("x", 1);
-  await say(hello("d1"));
-  await say({ type: "error", id: "d2", code: "blocked", message: "no", reason: "expired" });
-  assertEquals(typesOf(said), ["hello d1", "gossip d2", "hello d3"]);
-  await say(hello("d3"));
-  assertEquals(keysIn(said[3]), ["x"]);
-  await say({ type: "reply", liveness: { count: 0 }, id: "d4", delta: deltaOf([]), holds: new Map() });
+  await send(hello("d1"));
+  await send({ type: "error", id: "d2", code: "blocked", message: "no", reason: "expired" });
+  assertEquals(typesOf(received), ["hello d1", "gossip d2", "hello d3"]);
+  await send(hello("d3"));
+  assertEquals(keysIn(received[3]), ["x"]);
+  await send({ type: "reply", liveness: { count: 0 }, id: "d4", delta: deltaOf([]), holds: new Map() });
   assertEquals(side.answered, [{ id: "future$1", refused: false }]);
 });
 
-Deno.test("what was under way when a connection ended is kept for the next", async () => {
-  const { side, connection, say } = connect(true);
+Deno.test("Go connection: state under way when a connection ended is kept for the next", async () => {
+  const { side, connection, send } = connect(true);
   side.tell("x", 1);
-  await say(hello("d1"));
+  await send(hello("d1"));
   connection.end({ code: 4409, reason: "another" });
   connection.end({ code: 1000, reason: "" });
   assertEquals(await connection.closed, { code: 4409, reason: "another" });
@@ -189,44 +189,44 @@ Deno.test("what was under way when a connection ended is kept for the next", asy
   assertEquals(side.inbox.take().askers, [ASKER]);
 });
 
-Deno.test("E12 a Go member compares nothing, and everything it says is partial", async () => {
-  const { side, said, say } = connect(false);
-  await say({ type: "reconcile", id: "d2", part: { from: "", until: undefined, members: new Map() } });
-  assertEquals(said.map((each) => each.type === "error" && each.code), ["incompatible"]);
-  await say({ type: "gossip", liveness: { count: 0 }, id: "d3", memberId: "a", delta: deltaOf([]) });
+Deno.test("Go connection: a Go member compares nothing, and all its messages are partial (E12)", async () => {
+  const { side, received, send } = connect(false);
+  await send({ type: "reconcile", id: "d2", part: { from: "", until: undefined, members: new Map() } });
+  assertEquals(received.map((each) => each.type === "error" && each.code), ["incompatible"]);
+  await send({ type: "gossip", liveness: { count: 0 }, id: "d3", memberId: "a", delta: deltaOf([]) });
   side.answerNext();
   await settle();
-  assertEquals(said[1]?.type === "reply" && said[1].delta.partial, true);
+  assertEquals(received[1]?.type === "reply" && received[1].delta.partial, true);
 });
 
-Deno.test("what an answer of a member of protoactor brings is taken, should it ever bring anything", async () => {
-  const { side, said, say } = connect(false);
-  await say({ type: "gossip", liveness: { count: 0 }, id: "d2", memberId: "a", delta: deltaOf([]) });
+Deno.test("Go connection: state in an answer of a protoactor member would be merged", async () => {
+  const { side, received, send } = connect(false);
+  await send({ type: "gossip", liveness: { count: 0 }, id: "d2", memberId: "a", delta: deltaOf([]) });
   const value = { typeUrl: "type.googleapis.com/google.protobuf.Empty", value: new Uint8Array() };
   side.answerNext({
     members: [{ key: "g", value: { values: [{ key: "x", value: { sequenceNumber: 1, value } }] } }],
   });
   await settle();
-  assertEquals(said[0]?.type === "reply" && said[0].delta.members.map(({ id }) => id), ["g"]);
+  assertEquals(received[0]?.type === "reply" && received[0].delta.members.map(({ id }) => id), ["g"]);
 });
 
-Deno.test("go connection: a push is sent as an ordinary request, and its answer brings nothing and acknowledges nothing", async () => {
-  const { side, said, say } = connect(false);
-  await say(hello("d1"));
+Deno.test("Go connection: a push is sent as an ordinary request, and its answer has no state and acknowledges nothing", async () => {
+  const { side, received, send } = connect(false);
+  await send(hello("d1"));
   side.answerNext();
   await settle();
   const entry = { key: "k", number: 3, type: TYPE.value, value: 1, json: "1" };
   const member: MemberDelta = { id: "a", life: makeLife(1, 0.5), after: 2, reset: false, entries: [entry] };
-  await say({ type: "push", delta: { members: [member] }, relay: true });
+  await send({ type: "push", delta: { members: [member] }, relay: true });
   assertEquals(side.asked.at(-1), stateOf({ members: [member] }));
   assertEquals(side.asked.at(-1)!.members.map(({ key }) => key), ["a"]);
   side.answerNext({ members: [] });
   await settle();
-  assertEquals(typesOf(said), ["hello d1"]);
+  assertEquals(typesOf(received), ["hello d1"]);
 });
 
-Deno.test("go connection: a heartbeat is not sent on, for a Go member has heartbeats as entries", async () => {
-  const { side, said, say } = connect(false);
-  await say({ type: "heartbeat", liveness: { count: 7, vector: { stride: 1, counts: "abcdA" } } });
-  assertEquals([side.asked, said], [[], []]);
+Deno.test("Go connection: a heartbeat is not sent on, because a Go member has heartbeats as entries", async () => {
+  const { side, received, send } = connect(false);
+  await send({ type: "heartbeat", liveness: { count: 7, vector: { stride: 1, counts: "abcdA" } } });
+  assertEquals([side.asked, received], [[], []]);
 });

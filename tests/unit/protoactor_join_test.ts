@@ -5,14 +5,14 @@ import { HEARSAY_KIND, joinProtoactor } from "../../protoactor.ts";
 
 const discovery = fixedMembers([]);
 
-Deno.test("a member that joins has an id of its own for every life, and the kind that its own kind knows it by", async () => {
+Deno.test("joinProtoactor: a member has a new id for every incarnation, and the actor kind that protoactor members expect", async () => {
   await using one = await joinProtoactor({ cluster: "orders", discovery, kinds: ["cart"] });
   await using two = await joinProtoactor({ cluster: "orders", discovery });
   assertEquals(one.member.id === two.member.id, false);
   assertEquals([one.member.host, one.member.kinds], ["127.0.0.1", ["cart", HEARSAY_KIND]]);
 });
 
-Deno.test("a member says where others reach it, and must where it listens at every address", async () => {
+Deno.test("joinProtoactor: a member advertises its address, and must name one where it listens at every address", async () => {
   const advertise = { host: "127.0.0.1", port: 7_999 };
   await using node = await joinProtoactor({ cluster: "orders", discovery, advertise });
   assertEquals([node.member.host, node.member.port], ["127.0.0.1", 7_999]);
@@ -20,7 +20,7 @@ Deno.test("a member says where others reach it, and must where it listens at eve
   await assertRejects(() => joinProtoactor(everywhere), ConfigurationError, "advertise is missing");
 });
 
-Deno.test("R12.3 everything that is wrong in the options is told at once, under its own name", async () => {
+Deno.test("joinProtoactor: one error names every invalid option (R12.3)", async () => {
   const options = {
     cluster: "",
     discovry: discovery,
@@ -48,7 +48,7 @@ Deno.test("R12.3 everything that is wrong in the options is told at once, under 
   assertEquals(none.problems[0]?.field, "options");
 });
 
-Deno.test("R1.3 a member whose signal was aborted before it joined opens nothing", async () => {
+Deno.test("joinProtoactor: a signal that is aborted before the join opens nothing (R1.3)", async () => {
   const reason = new Error("enough");
   const error = await assertRejects(() =>
     joinProtoactor({ cluster: "orders", discovery, signal: AbortSignal.abort(reason) })
@@ -56,7 +56,7 @@ Deno.test("R1.3 a member whose signal was aborted before it joined opens nothing
   assertEquals(error, reason);
 });
 
-Deno.test("a member that other machines are to reach is refused, unless insecure says that it is meant", async () => {
+Deno.test("joinProtoactor: an address for other machines is refused without `insecure`", async () => {
   const listen = { hostname: "0.0.0.0" };
   const open = { cluster: "orders", discovery, listen, advertise: { host: "10.0.0.5", port: 7_999 } };
   const { problems } = await assertRejects(() => joinProtoactor(open), ConfigurationError);
@@ -65,7 +65,7 @@ Deno.test("a member that other machines are to reach is refused, unless insecure
   const { warn } = console;
   console.warn = (text: string) => void warned.push(text);
   try {
-    // Advertised elsewhere, and listening on loopback alone: nothing is opened to others here.
+    // Advertised elsewhere, and listening on loopback alone: nothing is opened to other machines here.
     const advertised = { ...open, listen: {}, insecure: true };
     await using _node = await joinProtoactor(advertised);
   } finally {
@@ -75,7 +75,7 @@ Deno.test("a member that other machines are to reach is refused, unless insecure
   assertStringIncludes(warned[0]!, "lets in whoever can reach it, because `insecure` is set");
 });
 
-Deno.test("pages, proxies and foreign names are refused by the remoting's port, and told by events", async () => {
+Deno.test("joinProtoactor: web pages, proxies and foreign names are refused by the remoting port, with events", async () => {
   for (const insecure of [false, true]) {
     await using node = await joinProtoactor({ cluster: "orders", discovery, insecure });
     const reasons: string[] = [];

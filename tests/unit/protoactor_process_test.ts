@@ -1,6 +1,9 @@
 import { assertEquals } from "../../deps/std_assert.ts";
 
-/** Two transports talk, one dials nobody, and both close: what is left then must keep no process alive. */
+/**
+ * Two transports exchange messages, one dials an unused address, and both close: no remaining resource may
+ * keep a process alive.
+ */
 const PROGRAM = `
 import { ProtoactorTransport } from ${
   JSON.stringify(import.meta.resolve("../../transport/protoactor/transport.ts"))
@@ -11,14 +14,14 @@ const b = await ProtoactorTransport.listen({ ...options, id: "b" });
 const never = new AbortController().signal;
 const near = await a.dial(a.addressOf(b.self), { signal: never });
 await near.writable.getWriter().write({ type: "error", code: "busy", message: "hello" });
-const nobody = { id: "nobody", host: "127.0.0.1", port: 1, kinds: [] };
-await a.dial(a.addressOf(nobody), { signal: never }).catch((error) => console.log(error.code));
+const absent = { id: "absent", host: "127.0.0.1", port: 1, kinds: [] };
+await a.dial(a.addressOf(absent), { signal: never }).catch((error) => console.log(error.code));
 const start = performance.now();
 addEventListener("unload", () => console.log(performance.now() - start < 5000 ? "at once" : "late"));
 await Promise.all([a.close(), b.close()]);
 `;
 
-Deno.test("R9.4 a process whose transports are closed ends by itself, at once (protoactor)", async () => {
+Deno.test("protoactor: a process ends by itself, at once, when its transports are closed (R9.4)", async () => {
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", "--no-prompt", "--no-lock", "--allow-net=127.0.0.1", "-"],
     stdin: "piped",

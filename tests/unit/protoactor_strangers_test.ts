@@ -21,7 +21,7 @@ import { MAX_IDLE_LINKS, MAX_STREAMS, ProtoactorTransport } from "../../transpor
 import { CallNetwork } from "../simulation/protoactor/call_network.ts";
 import { VirtualRuntime } from "../virtual_runtime.ts";
 
-/** A transport, and somebody at another address who speaks protoactor's remoting by hand. */
+/** A transport, and a hand-written protoactor remoting at another address. */
 async function makeStage() {
   const runtime = new VirtualRuntime();
   const network = new CallNetwork(runtime);
@@ -37,7 +37,7 @@ async function makeStage() {
   void (async () => {
     for await (const connection of transport.incoming) connections.push(connection);
   })();
-  const heard: Letter[] = [];
+  const received: Letter[] = [];
   /** Answers calls under an id. */
   const answerAs = async (id: string) => {
     const onCall = async (call: Call) => {
@@ -45,7 +45,7 @@ async function makeStage() {
       for await (const bytes of call.readable) {
         const { connectRequest, messageBatch } = readRemoteMessage(bytes);
         if (connectRequest) await writer.write(connectResponseBytes(id));
-        if (messageBatch) heard.push(...readLetters(messageBatch));
+        if (messageBatch) received.push(...readLetters(messageBatch));
       }
     };
     const options = {
@@ -58,11 +58,11 @@ async function makeStage() {
   };
   const call = network.of(there).open(here, { maxBytes: 0 });
   const writer = call.writable.getWriter();
-  const said: RemoteMessage[] = [];
+  const answers: RemoteMessage[] = [];
   void (async () => {
-    for await (const bytes of call.readable) said.push(readRemoteMessage(bytes));
+    for await (const bytes of call.readable) answers.push(readRemoteMessage(bytes));
   })().catch(() => {});
-  const say = async (bytes: Uint8Array) => {
+  const send = async (bytes: Uint8Array) => {
     await writer.write(bytes);
     await runtime.advance(100);
   };
@@ -71,7 +71,7 @@ async function makeStage() {
     await runtime.advance(2_000);
     await closing;
   };
-  return { runtime, network, here, there, transport, connections, heard, answerAs, say, said, close };
+  return { runtime, network, here, there, transport, connections, received, answerAs, send, answers, close };
 }
 
 function request(here: string, there: string): Uint8Array {
@@ -83,59 +83,59 @@ function request(here: string, there: string): Uint8Array {
   });
 }
 
-Deno.test("a member that comes by itself is answered, dialled back, and handed to the gossiper", async () => {
-  const { here, there, connections, answerAs, say, said, close } = await makeStage();
+Deno.test("inbound stream: a member that connects is answered, dialed back, and passed to the gossiper", async () => {
+  const { here, there, connections, answerAs, send, answers, close } = await makeStage();
   await answerAs("g");
-  await say(connectRequestBytes({ id: "g", address: there }));
-  assertEquals(said.map(({ connectResponse }) => connectResponse?.memberId), ["a"]);
-  await say(request(here, there));
+  await send(connectRequestBytes({ id: "g", address: there }));
+  assertEquals(answers.map(({ connectResponse }) => connectResponse?.memberId), ["a"]);
+  await send(request(here, there));
   assertEquals(connections.length, 1);
   assertEquals(connections[0]!.remote, `protoactor://${there}`);
   await close();
 });
 
-Deno.test("of who says to be another than answers at its address nothing is taken", async () => {
-  const { here, there, connections, answerAs, say, close } = await makeStage();
+Deno.test("inbound stream: nothing of a sender is taken where another member answers at its address", async () => {
+  const { here, there, connections, answerAs, send, close } = await makeStage();
   await answerAs("somebody else");
-  await say(connectRequestBytes({ id: "g", address: there }));
-  await say(request(here, there));
+  await send(connectRequestBytes({ id: "g", address: there }));
+  await send(request(here, there));
   assertEquals(connections, []);
   await close();
 });
 
-Deno.test("of who cannot be dialled back nothing is taken", async () => {
-  const { here, there, connections, say, close } = await makeStage();
-  await say(connectRequestBytes({ id: "g", address: there }));
-  await say(request(here, there));
+Deno.test("inbound stream: nothing of a sender is taken that cannot be dialed back", async () => {
+  const { here, there, connections, send, close } = await makeStage();
+  await send(connectRequestBytes({ id: "g", address: there }));
+  await send(request(here, there));
   assertEquals(connections, []);
   await close();
 });
 
-Deno.test("who does not say who it is in time is listened to no more", async () => {
-  const { runtime, here, there, connections, answerAs, say, close } = await makeStage();
+Deno.test("inbound stream: one without an identification in time is closed", async () => {
+  const { runtime, here, there, connections, answerAs, send, close } = await makeStage();
   await answerAs("g");
   await runtime.advance(600);
-  await say(connectRequestBytes({ id: "g", address: there })).catch(() => {});
-  await say(request(here, there)).catch(() => {});
+  await send(connectRequestBytes({ id: "g", address: there })).catch(() => {});
+  await send(request(here, there)).catch(() => {});
   assertEquals(connections, []);
   await close();
 });
 
-Deno.test("what is sent to an actor that is not here is answered, so that nobody waits for it", async () => {
-  const { here, there, heard, answerAs, say, close } = await makeStage();
+Deno.test("inbound stream: a message to a missing actor is answered, so that no sender waits for it", async () => {
+  const { here, there, received, answerAs, send, close } = await makeStage();
   await answerAs("g");
-  await say(connectRequestBytes({ id: "g", address: there }));
-  await say(request(here, there));
+  await send(connectRequestBytes({ id: "g", address: there }));
+  await send(request(here, there));
   const target = { address: here, id: "partition-activator" };
   const sender = { address: there, id: "future$2" };
-  await say(letterBytes({ target, sender, type: "cluster.ActivationRequest", body: new Uint8Array() }));
-  const answer = heard.find(({ target }) => target.id === "future$2");
+  await send(letterBytes({ target, sender, type: "cluster.ActivationRequest", body: new Uint8Array() }));
+  const answer = received.find(({ target }) => target.id === "future$2");
   assertEquals(answer?.type, "actor.DeadLetterResponse");
   assertEquals(DEAD_LETTER_RESPONSE.decode(answer!.body).target.id, "partition-activator");
   await close();
 });
 
-Deno.test("who comes under ever new ids, and is never found at its address, is remembered for a few of them only", async () => {
+Deno.test("inbound stream: a sender with ever new ids that is never found at its address is remembered for a few of them", async () => {
   const { runtime, network, here, there, transport, connections, close } = await makeStage();
   for (let each = 0; each < 3 * MAX_IDLE_LINKS; each++) {
     const call = network.of(there).open(here, { maxBytes: 0 });
@@ -149,17 +149,17 @@ Deno.test("who comes under ever new ids, and is never found at its address, is r
   await close();
 });
 
-Deno.test("R9.3 a transport that is closed takes and answers nothing any more", async () => {
-  const { here, there, transport, heard, answerAs, say, close } = await makeStage();
+Deno.test("inbound stream: a closed transport neither takes nor answers (R9.3)", async () => {
+  const { here, there, transport, received, answerAs, send, close } = await makeStage();
   await answerAs("g");
-  await say(connectRequestBytes({ id: "g", address: there }));
+  await send(connectRequestBytes({ id: "g", address: there }));
   await close();
-  await say(request(here, there)).catch(() => {});
-  assertEquals(heard.filter(({ type }) => type === "cluster.GossipResponse"), []);
+  await send(request(here, there)).catch(() => {});
+  assertEquals(received.filter(({ type }) => type === "cluster.GossipResponse"), []);
   assertEquals((await transport.incoming.getReader().read().catch(() => ({ done: true }))).done, true);
 });
 
-Deno.test("who names more than a host and a port as its address is not answered, and never dialled", async () => {
+Deno.test("inbound stream: a sender whose address is more than a host and a port is neither answered nor dialed", async () => {
   const addresses = [
     "127.0.0.1:1/path?query=",
     "127.0.0.1:1#",
@@ -170,18 +170,18 @@ Deno.test("who names more than a host and a port as its address is not answered,
     "",
   ];
   for (const address of addresses) {
-    const { here, say, said, transport, close } = await makeStage();
-    await say(connectRequestBytes({ id: "g", address })).catch(() => {});
-    await say(request(here, address)).catch(() => {});
-    assertEquals(said, [], address);
+    const { here, send, answers, transport, close } = await makeStage();
+    await send(connectRequestBytes({ id: "g", address })).catch(() => {});
+    await send(request(here, address)).catch(() => {});
+    assertEquals(answers, [], address);
     assertEquals(transport.footprint, 0, address);
     await close();
   }
 });
 
-Deno.test("streams on which nobody speaks keep nobody out: the one that was silent for longest goes", async () => {
-  const { runtime, network, here, there, answerAs, say, said, connections, close } = await makeStage();
-  await say(connectRequestBytes({ id: "speaks", address: "127.0.0.1:99" }));
+Deno.test("inbound stream: silent streams exclude no member: the one that is silent for longest is closed", async () => {
+  const { runtime, network, here, there, answerAs, send, answers, connections, close } = await makeStage();
+  await send(connectRequestBytes({ id: "speaks", address: "127.0.0.1:99" }));
   const ended: number[] = [];
   for (let each = 0; each < MAX_STREAMS; each++) {
     const call = network.of(there).open(here, { maxBytes: 0 });
@@ -193,10 +193,10 @@ Deno.test("streams on which nobody speaks keep nobody out: the one that was sile
       ended.push(each);
     })();
     await runtime.advance(10);
-    if (each === MAX_STREAMS - 2) await say(request(here, "127.0.0.1:99"));
+    if (each === MAX_STREAMS - 2) await send(request(here, "127.0.0.1:99"));
   }
   assertEquals(ended, [0]);
-  assertEquals(said.length, 1);
+  assertEquals(answers.length, 1);
   await answerAs("late");
   const call = network.of(there).open(here, { maxBytes: 0 });
   const writer = call.writable.getWriter();
@@ -207,32 +207,32 @@ Deno.test("streams on which nobody speaks keep nobody out: the one that was sile
   await close();
 });
 
-Deno.test("who was named with a wrong address by somebody is written to at the one where it answers", async () => {
-  const { runtime, here, there, transport, heard, answerAs, say, close } = await makeStage();
-  await say(connectRequestBytes({ id: "g", address: "127.0.0.1:99" }));
-  await say(request(here, "127.0.0.1:99"));
+Deno.test("inbound stream: a member that another named with a wrong address is sent to where it answers", async () => {
+  const { runtime, here, there, transport, received, answerAs, send, close } = await makeStage();
+  await send(connectRequestBytes({ id: "g", address: "127.0.0.1:99" }));
+  await send(request(here, "127.0.0.1:99"));
   await answerAs("g");
   const dialling = transport.dial(`protoactor://${there}`, { signal: new AbortController().signal });
   await runtime.advance(100);
   const connection = await dialling;
   await connection.writable.getWriter().write({ type: "hello", id: "1" } as Message);
   await runtime.advance(100);
-  assertEquals(heard.map(({ target }) => target.address), [there]);
+  assertEquals(received.map(({ target }) => target.address), [there]);
   await close();
 });
 
-Deno.test("a batch of more letters than anybody sends, or of endless names, ends or answers nothing", async () => {
-  const { here, there, heard, answerAs, say, close } = await makeStage();
+Deno.test("inbound stream: a batch of too many letters, or of endless names, ends or answers nothing", async () => {
+  const { here, there, received, answerAs, send, close } = await makeStage();
   await answerAs("g");
-  await say(connectRequestBytes({ id: "g", address: there }));
-  await say(request(here, there));
+  await send(connectRequestBytes({ id: "g", address: there }));
+  await send(request(here, there));
   const sender = { address: there, id: "future$2" };
   const named = (id: string) =>
     letterBytes({ target: { address: here, id }, sender, type: "x.Y", body: new Uint8Array() });
-  await say(named("n".repeat(100_000)));
-  assertEquals(heard.filter(({ target }) => target.id === "future$2").length, 0);
-  await say(named("n"));
-  assertEquals(heard.filter(({ target }) => target.id === "future$2").length, 1);
+  await send(named("n".repeat(100_000)));
+  assertEquals(received.filter(({ target }) => target.id === "future$2").length, 0);
+  await send(named("n"));
+  assertEquals(received.filter(({ target }) => target.id === "future$2").length, 1);
   const envelope = { typeId: 0, messageData: new Uint8Array(), target: 0, sender: 1 };
   const messageBatch = {
     typeNames: ["x.Y"],
@@ -240,12 +240,12 @@ Deno.test("a batch of more letters than anybody sends, or of endless names, ends
     senders: [sender],
     envelopes: Array.from({ length: MAX_LETTERS + 1 }, () => envelope),
   };
-  await say(REMOTE_MESSAGE.encode({ messageBatch })).catch(() => {});
-  assertEquals(heard.filter(({ target }) => target.id === "future$2").length, 1);
+  await send(REMOTE_MESSAGE.encode({ messageBatch })).catch(() => {});
+  assertEquals(received.filter(({ target }) => target.id === "future$2").length, 1);
   await close();
 });
 
-Deno.test("R9.4 a stream that the other side does not end is ended by this one", async () => {
+Deno.test("inbound stream: one that the other side does not end is ended by this one (R9.4)", async () => {
   const { runtime, network, there, transport, close } = await makeStage();
   const answered = Promise.withResolvers<WritableStreamDefaultWriter<Uint8Array>>();
   const onCall = async (call: Call) => {

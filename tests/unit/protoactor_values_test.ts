@@ -40,12 +40,12 @@ function big({ low, high }: Int64): bigint {
   return (BigInt(high) << 32n) | BigInt(low >>> 0);
 }
 
-/** What arrives of a state that a member of protoactor passes on: its own objects, as after a journey. */
+/** A state as received from a member of protoactor: its own objects, as after decoding. */
 function received(state: GossipState): GossipState {
   return structuredClone(state);
 }
 
-Deno.test("every JSON value crosses to google.protobuf.Value and back", () => {
+Deno.test("protoactor values: every JSON value converts to google.protobuf.Value and back", () => {
   const values: JsonValue[] = [
     null,
     true,
@@ -70,7 +70,7 @@ Deno.test("every JSON value crosses to google.protobuf.Value and back", () => {
   }
 });
 
-Deno.test("a protobuf value of another type is { typeUrl, bytes }, and goes on byte for byte", () => {
+Deno.test("protoactor values: a protobuf value of another type is { typeUrl, bytes }, and is passed on byte for byte", () => {
   const read = readBinaryAny(textAny(), {});
   assertEquals(read.value, TEXT);
   assertEquals(anyOf({ key: "k", number: 1, ...read }), textAny());
@@ -78,14 +78,14 @@ Deno.test("a protobuf value of another type is { typeUrl, bytes }, and goes on b
   assertEquals(empty.value, { typeUrl: TEXT.typeUrl, bytes: "" });
 });
 
-Deno.test("a registered decoder decides how a value is shown, and never what goes on", () => {
+Deno.test("protoactor values: a registered decoder changes what is shown, and never what is passed on", () => {
   const decoders = {
     "google.protobuf.StringValue": (bytes: Uint8Array) => new TextDecoder().decode(bytes.subarray(2)),
   };
   const read = readBinaryAny(textAny(), decoders);
   assertEquals(read.value, "hi");
   assertEquals(anyOf({ key: "k", number: 1, ...read }), textAny());
-  // Between Hearsay members it travels as it is, and the next one has decoders of its own.
+  // Between Hearsay members it is sent unchanged, and the next one has decoders of its own.
   const message: Message = {
     type: "gossip",
     liveness: { count: 0 },
@@ -100,7 +100,7 @@ Deno.test("a registered decoder decides how a value is shown, and never what goe
   assertEquals(decoded(entry!, decoders).value, "hi");
 });
 
-Deno.test("what a decoder throws, or returns that is no JSON, leaves the value as it came", () => {
+Deno.test("protoactor values: an error of a decoder, or a result that is not JSON, leaves the value unchanged", () => {
   const throwing = {
     "google.protobuf.StringValue": () => {
       throw new Error("no");
@@ -111,7 +111,7 @@ Deno.test("what a decoder throws, or returns that is no JSON, leaves the value a
   assertEquals(readBinaryAny(textAny(), odd).value, TEXT);
 });
 
-Deno.test("a Value that JSON cannot carry, or that is too deep, is kept as it came", () => {
+Deno.test("protoactor values: a Value that JSON cannot carry, or that is too deep, is kept unchanged", () => {
   const name = `type.googleapis.com/${TYPE.value}`;
   let deep: ProtoValue = { nullValue: 0 };
   for (let depth = 0; depth < 80; depth++) {
@@ -125,20 +125,20 @@ Deno.test("a Value that JSON cannot carry, or that is too deep, is kept as it ca
   }
 });
 
-Deno.test("bytes that are no message of their type are kept as they came", () => {
+Deno.test("protoactor values: bytes that are not a message of their type are kept unchanged", () => {
   for (const type of [TYPE.value, TYPE.heartbeat, TYPE.topology, TYPE.empty]) {
     const any = { typeUrl: `type.googleapis.com/${type}`, value: new Uint8Array([0xff, 0xff, 0xff]) };
     assertEquals(readBinaryAny(any, {}).type, TYPE.packed);
   }
 });
 
-Deno.test("R6.2 a heartbeat's counts cross both ways", () => {
+Deno.test("protoactor values: a heartbeat's counts convert both ways (R6.2)", () => {
   const value = { actorStatistics: { actorCount: { cart: 3, __proto__x: 0 } } };
   const entry = { key: "heathbeat", number: 1, type: TYPE.heartbeat, ...copyJson(value) };
   assertEquals(readBinaryAny(anyOf(entry), {}).value, value);
 });
 
-Deno.test("a heartbeat goes out under both names that protoactor-go has had for it, and comes in from either", () => {
+Deno.test("protoactor values: a heartbeat is sent under both names of protoactor-go's history, and read under either", () => {
   const value = anyOf({ key: "", number: 1, type: TYPE.heartbeat, value: {}, json: "{}" });
   const beat: SentEntry = { key: "heathbeat", number: 5, type: TYPE.heartbeat, value: {}, json: "{}" };
   const [member] = stateOf(deltaOf([delta("a", [beat])])).members;
@@ -155,7 +155,7 @@ Deno.test("a heartbeat goes out under both names that protoactor-go has had for 
   assertEquals(read[0]!.entries[0]!.key, "heartbeat");
 });
 
-Deno.test("E14 a topology keeps all 64 bits of its hash, and names to protoactor's members nobody as blocked", () => {
+Deno.test("protoactor values: a topology keeps all 64 bits of its hash, and lists no blocked member to protoactor members (E14)", () => {
   const value = { topologyHash: "18446744073709551615", blocked: ["x"] };
   const entry = { key: "topology", number: 1, type: TYPE.topology, ...copyJson(value) };
   const any = anyOf(entry);
@@ -168,7 +168,7 @@ Deno.test("E14 a topology keeps all 64 bits of its hash, and names to protoactor
   assertEquals(readBinaryAny(theirs, {}).value, { topologyHash: "7", members, left: members });
 });
 
-Deno.test("E1 towards members without lives a later life's numbers are above all of an earlier one's", () => {
+Deno.test("protoactor values: for members without incarnations, the numbers of a later one exceed all of an earlier one (E1)", () => {
   const later = lifeAbove(LIFE, 0, 0.1);
   const numbers = [numberInLife(LIFE, 1), numberInLife(LIFE, 1_000_000), numberInLife(later, 1)].map(big);
   assert(numbers[0]! < numbers[1]! && numbers[1]! < numbers[2]!, numbers.join());
@@ -176,7 +176,7 @@ Deno.test("E1 towards members without lives a later life's numbers are above all
   assert(numbers[0]! > 2n ** 52n);
 });
 
-Deno.test("E2 what is no number that a member without lives can count to is told from what is", () => {
+Deno.test("protoactor values: numbers that a member without incarnations cannot reach are recognized (E2)", () => {
   assertEquals(countedNumber(1), 1);
   assertEquals(countedNumber({ low: 0, high: 2 ** 20, unsigned: false }), 2 ** 52);
   assertEquals(countedNumber({ low: 1, high: 2 ** 20, unsigned: false }), undefined);
@@ -187,25 +187,25 @@ Deno.test("E2 what is no number that a member without lives can count to is told
   assertEquals(unsignedDigits({ low: -1, high: -1, unsigned: true }), `${2n ** 64n - 1n}`);
 });
 
-Deno.test("no member is told of without an entry: protoactor-go could put nothing into it any more", () => {
+Deno.test("protoactor values: no member is sent without an entry, because protoactor-go could not add to it", () => {
   const state = stateOf(deltaOf([delta("a", []), delta("b", [valueEntry("x", 4, 1)])]));
   assertEquals(state.members.map(({ key }) => key), ["b"]);
 });
 
-Deno.test("E8 an entry without a value crosses both ways", () => {
+Deno.test("protoactor values: an entry without a value converts both ways (E8)", () => {
   const gone: SentEntry = { key: "x", number: 4, type: "", value: undefined, json: "" };
   const state = stateOf(deltaOf([delta("g", [gone], FOREIGN_LIFE)]));
   assertEquals(state.members[0]!.value!.values, [{ key: "x", value: { sequenceNumber: 4 } }]);
   assertEquals(readState(received(state), {})[0]!.entries, [gone]);
 });
 
-Deno.test("what a Hearsay member set is not taken from a member of protoactor that passes it on", () => {
+Deno.test("protoactor values: an entry of a Hearsay member is not taken from a protoactor member that passes it on", () => {
   const entries = [valueEntry("x", 4, 1)];
   const state = stateOf(deltaOf([delta("a", entries), delta("g", entries, FOREIGN_LIFE)]));
   assertEquals(readState(received(state), {}).map(({ id, life }) => [id, life]), [["g", FOREIGN_LIFE]]);
 });
 
-Deno.test("what could not go on to other members is not taken, and the rest is", () => {
+Deno.test("protoactor values: an entry that could not be passed on is not taken, and the rest is", () => {
   const value = anyOf(valueEntry("x", 1, 1));
   const entry = (key: string, sequenceNumber = 1) => ({ key, value: { sequenceNumber, value } });
   const nameless = {
@@ -233,16 +233,16 @@ Deno.test("what could not go on to other members is not taken, and the rest is",
   ]]]);
 });
 
-Deno.test("of one key that is told twice the higher number is taken", () => {
-  const told = (sequenceNumber: number) => ({
+Deno.test("protoactor values: of a key that comes twice the higher number is taken", () => {
+  const entryWith = (sequenceNumber: number) => ({
     key: "x",
     value: { sequenceNumber, value: anyOf(valueEntry("x", 1, sequenceNumber)) },
   });
-  const state = { members: [{ key: "g", value: { values: [told(9), told(3)] } }] };
+  const state = { members: [{ key: "g", value: { values: [entryWith(9), entryWith(3)] } }] };
   assertEquals(readState(state, {})[0]!.entries.map(({ number, value }) => [number, value]), [[9, 9]]);
 });
 
-Deno.test("letters name targets from zero and senders from one, and keep who asked", () => {
+Deno.test("protoactor values: letters number targets from zero and senders from one, and keep the requester", () => {
   const target = { address: "127.0.0.1:1", id: "gossip" };
   const sender = { address: "127.0.0.1:2", id: "future$1", requestId: 7 };
   const body = new Uint8Array([1]);
@@ -256,7 +256,7 @@ Deno.test("letters name targets from zero and senders from one, and keep who ask
   assertEquals(readLetters({ ...batch, typeNames: [] }), []);
 });
 
-Deno.test("an inbox keeps the newest of each key until it is taken, and no more than it has room for", () => {
+Deno.test("protoactor values: an inbox keeps the newest entry of each key until it is read, within its bound", () => {
   const inbox = new GoInbox(2_000);
   const asker = { address: "127.0.0.1:2", id: "future$1" };
   inbox.add({ members: [delta("g", [valueEntry("x", 3, "old")], FOREIGN_LIFE)], askers: [asker] });
@@ -271,7 +271,7 @@ Deno.test("an inbox keeps the newest of each key until it is taken, and no more 
   assertEquals(inbox.take().askers.length, 16);
 });
 
-Deno.test("E4 between Hearsay members two entries of a foreign member may have one number", () => {
+Deno.test("protoactor values: between Hearsay members two entries of an unversioned member may have one number (E4)", () => {
   const entries = [valueEntry("x", 4, 1), valueEntry("y", 4, 2)];
   const message: Message = {
     type: "gossip",
@@ -285,7 +285,7 @@ Deno.test("E4 between Hearsay members two entries of a foreign member may have o
   assertEquals(read.delta.members[0]!.entries.length, 2);
 });
 
-Deno.test("heartbeats that protoactor-go writes without statistics are read", () => {
+Deno.test("protoactor values: reads heartbeats that protoactor-go writes without statistics", () => {
   const any = { typeUrl: `type.googleapis.com/${TYPE.heartbeat}`, value: HEARTBEAT.encode({}) };
   assertEquals(readBinaryAny(any, {}).value, {});
   assertMatch(anyOf({ key: "k", number: 1, ...readBinaryAny(any, {}) }).typeUrl, /MemberHeartbeat$/);

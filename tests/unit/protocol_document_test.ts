@@ -25,7 +25,7 @@ async function section(heading: string): Promise<string> {
   return rest.split("\n## ")[0]!;
 }
 
-/** What stands first in the rows of the tables of a text, in backticks or bare. */
+/** The first cells in the rows of a text's tables, in backticks or bare. */
 function firstCells(text: string): string[] {
   return [...text.matchAll(/^\| `?([^`|\s-][^`|\s]*)`? +\|/gm)].map(([, cell]) => cell!);
 }
@@ -42,7 +42,7 @@ async function sourcesOf(folders: readonly string[]): Promise<string[]> {
   return texts;
 }
 
-/** The words in quotes behind the name of a constant or a type, up to the end of its statement. */
+/** The quoted words after the name of a constant or a type, up to the end of its statement. */
 function wordsOf(text: string, name: string): string[] {
   const [, statement = ""] = text.split(new RegExp(`\\b${name}\\b`), 2);
   return [...statement.split(/;\n/)[0]!.matchAll(/"([a-z_]+)"/g)].map(([, word]) => word!);

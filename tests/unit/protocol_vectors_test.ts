@@ -14,7 +14,7 @@ import { checkToken, sha256Hex } from "../../transport/token_check.ts";
 const VECTORS = new URL("../../docs/vectors/", import.meta.url);
 const NOW = { monotonicMs: 1_000, wallMs: 1_700_000_000_000 };
 
-/** The vectors in a file. What is in them is as the test that reads them says. */
+/** The vectors in a file; each test states their type. */
 async function read<T>(name: string): Promise<T> {
   return JSON.parse(await Deno.readTextFile(new URL(`${name}.json`, VECTORS))) as T;
 }
@@ -31,7 +31,7 @@ function entryOf([key, number, deleted = false]: EntryVector): SentEntry {
   return { key, number, type: TYPE.value, value: deleted ? undefined : 1, json: deleted ? "" : "1" };
 }
 
-/** A store in which these members are active; an empty life is a member of which nothing is held. */
+/** A store with these active members; an empty incarnation is a member without state. */
 function storeOf(members: readonly (readonly [id: string, life: string])[]): Store {
   const store = new Store(members[0]?.[0] ?? "none", () => {});
   for (const [id, life] of members) {
@@ -41,7 +41,7 @@ function storeOf(members: readonly (readonly [id: string, life: string])[]): Sto
   return store;
 }
 
-/** The heartbeats of the members of a store, set so that their stride is this. */
+/** The heartbeats of the members of a store with this stride. */
 function heartbeatsOf(store: Store, stride: number): Heartbeats {
   const settings = { gossipInterval: 1, heartbeatExpiration: 12 * stride, maxMessageBytes: 2 ** 20 };
   return new Heartbeats(settings, {
@@ -57,15 +57,15 @@ function heartbeatsOf(store: Store, stride: number): Heartbeats {
 Deno.test("vectors: the ids are in the order of their UTF-8 bytes", async () => {
   const { sorted } = await read<{ sorted: readonly string[] }>("id_order");
   assertEquals([...sorted].reverse().sort(byCodePoint), [...sorted]);
-  // Else nothing would tell this order from that of UTF-16.
+  // Otherwise the vectors would not distinguish this order from that of UTF-16.
   assert([...sorted].sort().join() !== sorted.join());
 });
 
 Deno.test("vectors: incarnations have their form, and rise (E1)", async () => {
   const cases = await casesOf<{ startMs: number; random: number; life: string }>("incarnations");
   for (const { startMs, random, life } of cases) assertEquals(makeLife(startMs, random / 2 ** 32), life);
-  const lives = cases.map(({ life }) => life);
-  assertEquals([...lives].sort(), lives);
+  const incarnations = cases.map(({ life }) => life);
+  assertEquals([...incarnations].sort(), incarnations);
 });
 
 Deno.test("vectors: the digest and the sum of each member (E12)", async () => {
@@ -82,13 +82,13 @@ Deno.test("vectors: the digest and the sum of each member (E12)", async () => {
   }
 });
 
-Deno.test("vectors: the active hash (E12)", async () => {
+Deno.test("vectors: the hash of the active members (E12)", async () => {
   for (const { ids, active } of await casesOf<{ ids: readonly string[]; active: string }>("active")) {
     assertEquals(storeOf(ids.map((id) => [id, ""])).activeHash, active);
   }
 });
 
-Deno.test("vectors: the lives hash (L2)", async () => {
+Deno.test("vectors: the hash of the incarnations (L2)", async () => {
   for (const { members, lives } of await casesOf<{ members: [string, string][]; lives: string }>("lives")) {
     assertEquals(storeOf(members).livesHash, lives);
   }
@@ -131,7 +131,7 @@ interface LivenessVectors {
 
 const LIFE = "018bcfe56800-1f3a9c02";
 
-/** Three active members, of which the first was heard with this count. */
+/** Three active members; the first was heard with this count. */
 function heardOnce(count: number): { store: Store; state: MemberState } {
   const store = storeOf([["a", LIFE], ["b", LIFE], ["c", LIFE]]);
   const state = store.order.get("a")!;
@@ -161,7 +161,7 @@ Deno.test("vectors: the stride, and the digit of a count (L2)", async () => {
   }
 });
 
-Deno.test("vectors: what a receiver knows after a digit (L2)", async () => {
+Deno.test("vectors: the counts that a receiver knows after a digit (L2)", async () => {
   const { decode } = await read<LivenessVectors>("liveness");
   for (const { stride, known, digit, count } of decode) {
     const { store, state } = heardOnce(known);
@@ -171,7 +171,7 @@ Deno.test("vectors: what a receiver knows after a digit (L2)", async () => {
   }
 });
 
-Deno.test("vectors: what a receiver knows after a whole vector (L2)", async () => {
+Deno.test("vectors: the counts that a receiver knows after a whole vector (L2)", async () => {
   const { vectors } = await read<LivenessVectors>("liveness");
   for (const { active, known, live, counts } of vectors) {
     const store = storeOf(active.map((each) => each.split(" ") as [string, string]));
@@ -199,7 +199,7 @@ interface SignatureVectors {
   readonly hello: Parameters<typeof helloText>[0] & { readonly text: string; readonly signature: string };
 }
 
-Deno.test("vectors: what members sign, and the signatures over it", async () => {
+Deno.test("vectors: the signed bytes, and their signatures", async () => {
   const { privateKey: d, publicKey: x, state, hello } = await read<SignatureVectors>("signatures");
   const key = { kty: "OKP", crv: "Ed25519", x };
   const signing = await ed25519Signing({
@@ -227,7 +227,7 @@ interface TokenVectors {
   readonly proof: { readonly claims: Readonly<Record<string, string | number>>; text: string };
 }
 
-Deno.test("vectors: a token lets its subject in, and the proof covers it", async () => {
+Deno.test("vectors: a token admits its subject, and the proof covers it", async () => {
   const { key, kid, cluster, authority, token, proof } = await read<TokenVectors>("tokens");
   const part = (jwt: string, index: number) =>
     JSON.parse(

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "../../deps/std_assert.ts";
 import { Random } from "../../engine/random.ts";
 import { inRandomOrder } from "../../gossiper/random_order.ts";
 
-Deno.test("R2.2 lots are drawn so that every order is as likely as any other, and nobody is drawn twice", () => {
+Deno.test("random order: every order is equally likely, and no member is drawn twice (R2.2)", () => {
   const random = new Random(0.5);
   const counts = new Map<string, number>();
   for (let run = 0; run < 24_000; run++) {
@@ -17,7 +17,7 @@ Deno.test("R2.2 lots are drawn so that every order is as likely as any other, an
   }
 });
 
-Deno.test("E6 whoever draws three of very many reads three of them", () => {
+Deno.test("random order: a draw of three of very many reads three of them (E6)", () => {
   let reads = 0;
   const items = new Proxy(Array.from({ length: 100_000 }, (_, index) => index), {
     get(target, name, receiver) {

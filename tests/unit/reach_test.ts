@@ -13,7 +13,7 @@ const CONFIG = {
   maxBackoff: 500,
 };
 
-/** Members that listen, and others that nobody can dial; all greet the first. */
+/** Listening members, and hidden ones without an address; all dial the first. */
 async function startedCluster(listening: readonly string[], hidden: readonly string[]): Promise<TestCluster> {
   const cluster = new TestCluster([...listening, ...hidden], {
     fixed: false,
@@ -32,12 +32,12 @@ function knowsAll(cluster: TestCluster, ids: readonly string[]): boolean {
   );
 }
 
-/** The ids of those to whom requests of a member failed. */
+/** The peers of a member's failed requests. */
 function failedTo(cluster: TestCluster, id: string): Set<string> {
   return new Set(cluster.of(id).told("RequestFailed").map(({ peerId }) => peerId));
 }
 
-Deno.test("two members that only dial are known to all, and their state reaches all, each other's too", async () => {
+Deno.test("dialOnly: all members know two members that only dial, and exchange state with both", async () => {
   const ids = ["a", "b", "c", "x", "y"];
   await using cluster = await startedCluster(["a", "b", "c"], ["x", "y"]);
   await cluster.runUntil(() => knowsAll(cluster, ids), { withinMs: 5_000 });
@@ -45,27 +45,27 @@ Deno.test("two members that only dial are known to all, and their state reaches 
   await cluster.runUntil(() => ids.every((id) => ids.every((of) => cluster.of(id).value(of, "k") === of)));
   await cluster.runUntil(() => cluster.isConfirmed());
   assertEquals(cluster.sentBy("x", "gossip", { to: "y" }).length, 0);
-  // Nobody asked in vain.
+  // No request failed.
   for (const id of ids) assertEquals(failedTo(cluster, id), new Set());
 });
 
-Deno.test("over the connections of a member that only dials, others ask as well as it does", async () => {
+Deno.test("dialOnly: over the connections of a member that only dials, peers send requests as well", async () => {
   await using cluster = await startedCluster(["a", "b"], ["x"]);
   await cluster.runUntil(() => cluster.isConfirmed());
   cluster.sent.length = 0;
   for (let value = 0; value < 20; value++) {
-    // Without news a round sends a heartbeat, which asks nothing.
+    // Without changes a round sends a heartbeat, which is no request.
     for (const id of ["a", "b"]) cluster.of(id).gossiper.setState("news", value);
     await cluster.advance(100);
   }
-  // Nobody is at its address: what was sent to it went by what it opened.
+  // Its address is unused: messages to it used its own connections.
   for (const id of ["a", "b"]) {
     const asked = cluster.sentBy(id, "gossip", { to: "x" });
     assert(asked.length > 5, `${id} asked ${asked.length} times`);
   }
 });
 
-Deno.test("E13 all are asked for agreement, those that only dial among them", async () => {
+Deno.test("dialOnly: consensus needs the members that only dial too (E13)", async () => {
   const ids = ["a", "b", "x", "y"];
   await using cluster = await startedCluster(["a", "b"], ["x", "y"]);
   await cluster.runUntil(() => knowsAll(cluster, ids));
@@ -82,7 +82,7 @@ Deno.test("E13 all are asked for agreement, those that only dial among them", as
   await cluster.finish(acknowledged);
 });
 
-Deno.test("E10 a member that only dials and was cut off is blocked, dialled by nobody, and freed when it is back", async () => {
+Deno.test("dialOnly: an isolated member that only dials is blocked, dialed by none, and freed when it returns (E10)", async () => {
   await using cluster = await startedCluster(["a", "b"], ["x"]);
   await cluster.runUntil(() => cluster.isConfirmed());
   for (const id of ["a", "b"]) cluster.network.cut(memoryAddress("x", 1), memoryAddress(id, 1));
@@ -96,7 +96,7 @@ Deno.test("E10 a member that only dials and was cut off is blocked, dialled by n
   await cluster.runUntil(() => cluster.isConfirmed());
 });
 
-Deno.test("R9.2 a member that only dials leaves in good order, and one that leaves does not wait for it in vain", async () => {
+Deno.test("dialOnly: a member that only dials leaves in order, and a member that leaves does not wait for it in vain (R9.2)", async () => {
   await using cluster = await startedCluster(["a"], ["x", "y"]);
   await cluster.runUntil(() => cluster.isConfirmed());
   assertEquals(await cluster.stop("x"), { acknowledgedBy: 1, wanted: 1, flushed: true });
@@ -105,7 +105,7 @@ Deno.test("R9.2 a member that only dials leaves in good order, and one that leav
   assertEquals(cluster.of("y").blocked.a, "left");
 });
 
-/** Joins, and keeps what is told. */
+/** Joins, and records the events. */
 async function joined(options: Partial<JoinOptions>): Promise<{ node: Node; events: HearsayEvent[] }> {
   const node = await join({ cluster: "orders", config: { gossipInterval: 50 }, ...options });
   const events: HearsayEvent[] = [];
@@ -115,7 +115,7 @@ async function joined(options: Partial<JoinOptions>): Promise<{ node: Node; even
   return { node, events };
 }
 
-Deno.test("R8.1 a member that joins with dialOnly listens nowhere, and news crosses both ways over WebSocket", async () => {
+Deno.test("dialOnly: a member that joins with it listens nowhere, and state passes both ways over WebSocket (R8.1)", async () => {
   const signal = AbortSignal.timeout(10_000);
   const one = await joined({ listen: { port: 0 } });
   await using _one = one.node;
@@ -127,20 +127,20 @@ Deno.test("R8.1 a member that joins with dialOnly listens nowhere, and news cros
   assertEquals([hidden.node.address, hidden.node.member.port], ["", 0]);
   hidden.node.gossiper.setState("from", "inside");
   two.node.gossiper.setState("from", "outside");
-  const hear = async (at: Node, of: Node) => {
+  const waitFor = async (at: Node, of: Node) => {
     for await (const { memberId, value } of at.gossiper.watch("from", { signal })) {
       if (memberId === of.member.id) return value;
     }
   };
-  assertEquals(await hear(two.node, hidden.node), "inside");
-  assertEquals(await hear(one.node, hidden.node), "inside");
-  assertEquals(await hear(hidden.node, two.node), "outside");
+  assertEquals(await waitFor(two.node, hidden.node), "inside");
+  assertEquals(await waitFor(one.node, hidden.node), "inside");
+  assertEquals(await waitFor(hidden.node, two.node), "outside");
   for (const { node } of [one, two, hidden]) await node.gossiper.converged({ signal });
   const failed = [one, two, hidden].flatMap(({ events }) => events.filter(({ type }) => /Failed/.test(type)));
   assertEquals(failed, []);
 });
 
-Deno.test("R8.1 a member is reached where it advertises, and not where it listens", async () => {
+Deno.test("advertise: a member is reached at its advertised URL, and not where it listens (R8.1)", async () => {
   const signal = AbortSignal.timeout(10_000);
   const port = freePort();
   await using way = new Proxy(`http://127.0.0.1:${port}`);
@@ -161,24 +161,24 @@ Deno.test("R8.1 a member is reached where it advertises, and not where it listen
   assertEquals([record?.member?.host, record?.member?.port], [advertise.host, advertise.port]);
 });
 
-Deno.test("a greeting that takes longer than a request is waited for by both sides", async () => {
+Deno.test("handshake: both sides wait for one that takes longer than a request", async () => {
   await using cluster = new TestCluster(["a", "b"], { config: { ...CONFIG, heartbeatExpiration: 4_000 } });
-  // A connection takes 300 ms, and the greeting 300 more; a request may take 200.
+  // A connection takes 300 ms, and the handshake 300 more; a request may take 200.
   cluster.network.setFaults({ delayMs: 150 });
   for (const id of ["a", "b"]) await cluster.make(id).gossiper.start();
   await cluster.advance(610);
   cluster.network.clearFaults();
   await cluster.runUntil(() => cluster.isConfirmed(), { withinMs: 300 });
-  // Both dialled, once.
+  // Both dialed, once.
   assertEquals(["a", "b"].map((id) => cluster.sentBy(id, "hello").length), [2, 2]);
   assert(cluster.sent.every(({ type, atMs }) => type !== "hello" || atMs < 610));
 });
 
-Deno.test("while a peer is being dialled no round waits for it", async () => {
+Deno.test("rounds: none waits for a dial under way", async () => {
   await using cluster = new TestCluster(["a", "mute"], { config: CONFIG });
   cluster.network.setFaults({ hang: true });
   for (const id of ["mute", "a"]) await cluster.make(id).gossiper.start();
-  // The first round waits for as long as a request may take.
+  // The first round waits for the length of a request timeout.
   await cluster.advance(250);
   assertEquals(failedTo(cluster, "a"), new Set(["mute"]));
   const { skippedRounds } = cluster.of("a").gossiper;

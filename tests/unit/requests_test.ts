@@ -4,7 +4,7 @@ import { MAX_LATE_REQUESTS, type Question, Requests } from "../../gossiper/reque
 
 const HELLO: Question = { kind: "hello" };
 
-Deno.test("R2.5 one request is under way at a time: another is refused as busy until the first is answered", () => {
+Deno.test("requests: a second one is refused as busy until the first is answered (R2.5)", () => {
   const requests = new Requests("d");
   const first = requests.begin(HELLO);
   assertEquals([first.id, requests.isBusy], ["d1", true]);
@@ -14,7 +14,7 @@ Deno.test("R2.5 one request is under way at a time: another is refused as busy u
   assertEquals(requests.begin(HELLO).id, "d2");
 });
 
-Deno.test("E5 an answer to a request that timed out still finds it, once, and only the latest are remembered", () => {
+Deno.test("requests: a late answer is matched once, and only the latest timed-out requests are remembered (E5)", () => {
   const requests = new Requests("a");
   const late = Array.from({ length: MAX_LATE_REQUESTS + 1 }, () => {
     const request = requests.begin(HELLO);
@@ -26,7 +26,7 @@ Deno.test("E5 an answer to a request that timed out still finds it, once, and on
   assertEquals(requests.expire(late[1]!), false);
 });
 
-Deno.test("P6 what was never asked is told apart from what was asked long ago", () => {
+Deno.test("requests: an answer without a request is distinguished from a late one (P6)", () => {
   const requests = new Requests("d");
   requests.take(requests.begin(HELLO).id);
   const made = ["d1", "d2", "d0", "d01", "d", "a1", "d1e0", "d9999999999999999"];
@@ -34,7 +34,7 @@ Deno.test("P6 what was never asked is told apart from what was asked long ago", 
   assertEquals(requests.take("d1"), undefined);
 });
 
-Deno.test("R9.1 whoever waits until no request is under way waits for those that follow at once as well", async () => {
+Deno.test("requests: a wait until none is under way includes those that follow at once (R9.1)", async () => {
   const requests = new Requests("d");
   const first = requests.begin(HELLO);
   let isIdle = false;

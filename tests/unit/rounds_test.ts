@@ -13,7 +13,7 @@ const CONFIG: PartialConfig = {
   heartbeatExpiration: 4_000,
 };
 
-/** Members that have the same state, know it of each other, and have nothing to exchange. */
+/** Members that know of each other that they have the same state, with nothing to exchange. */
 async function idleCluster(count: number, config: PartialConfig = {}): Promise<TestCluster> {
   const ids = Array.from({ length: count }, (_, index) => `m${index}`);
   const cluster = await TestCluster.started(ids, { config: { ...CONFIG, ...config } });
@@ -25,7 +25,7 @@ async function idleCluster(count: number, config: PartialConfig = {}): Promise<T
   return cluster;
 }
 
-/** Lets time pass until there were heartbeats alone for some rounds. */
+/** Advances time until some rounds had heartbeats alone. */
 async function untilIdle(cluster: TestCluster): Promise<void> {
   await cluster.runUntil(() => {
     const fromMs = cluster.runtime.monotonicMs() - 10 * INTERVAL_MS;
@@ -59,8 +59,8 @@ Deno.test("rounds: two idle members exchange a heartbeat each way in an interval
   }
 });
 
-Deno.test("rounds: in an idle cluster a round sends one heartbeat and no gossip", async () => {
-  // Among eight a peer may by chance be silent for many rounds.
+Deno.test("rounds: in an idle cluster one sends one heartbeat and no gossip", async () => {
+  // Among eight, a peer may by chance be silent for many rounds.
   await using cluster = await idleCluster(8, { heartbeatExpiration: 60_000, departedRetention: 60_000 });
   await cluster.advance(50 * INTERVAL_MS);
   assertEquals(typesOf(cluster.sent), ["heartbeat"]);
@@ -75,12 +75,12 @@ Deno.test("rounds: in an idle cluster peers that lost their connection are conne
   for (const address of lost) cluster.network.cut(own, address);
   cluster.network.heal();
   await cluster.advance(10 * INTERVAL_MS);
-  const greetings = cluster.sent.filter(({ type }) => type === "hello");
-  const greeted = new Set(greetings.map(({ from, to }) => [from, to].sort().join()));
+  const handshakes = cluster.sent.filter(({ type }) => type === "hello");
+  const greeted = new Set(handshakes.map(({ from, to }) => [from, to].sort().join()));
   assertEquals([...greeted].sort(), lost.map((address) => `${own},${address}`));
 });
 
-Deno.test("rounds: a round reaches as many peers as ever once one member is silent for a third of the expiration (L4)", async () => {
+Deno.test("rounds: one reaches as many peers as ever once a member is silent for a third of the expiration (L4)", async () => {
   await using cluster = await idleCluster(5, { heartbeatExpiration: 12_000, departedRetention: 60_000 });
   for (const direction of [{ from: memoryAddress("m4", 1) }, { to: memoryAddress("m4", 1) }]) {
     cluster.network.setFaults({ hang: true }, direction);
@@ -93,7 +93,7 @@ Deno.test("rounds: a round reaches as many peers as ever once one member is sile
   assertEquals(cluster.of("m0").gossiper.phase, "confirmed");
 });
 
-Deno.test("rounds: after a change gossip goes on until all is confirmed, and then heartbeats again", async () => {
+Deno.test("rounds: after a change gossip continues until all is confirmed, and then heartbeats", async () => {
   for (const spread of ["immediate", "interval"] as const) {
     const config = { heartbeatExpiration: 60_000, departedRetention: 60_000 };
     // More than a round reaches, so that some have confirmed while others have not.
@@ -112,22 +112,22 @@ Deno.test("rounds: after a change gossip goes on until all is confirmed, and the
   }
 });
 
-Deno.test("rounds: a connection that brings nothing is asked after a quarter of the expiration, and closed after two timeouts", async () => {
+Deno.test("rounds: a connection without messages gets a request after a quarter of the expiration, and is closed after two timeouts", async () => {
   await using cluster = await idleCluster(2);
   const a = cluster.of("m0");
   const silentMs = cluster.sent.length === 0 ? cluster.runtime.monotonicMs() : 0;
-  // What m0 says arrives nowhere, and nothing comes: the connection looks open.
+  // No message of m0 arrives, and none comes: the connection looks open.
   cluster.network.setFaults({ hang: true });
   const askedMs = silentMs + await cluster.runUntil(() => cluster.sentBy("m0", "gossip").length > 0);
   const quarterMs = 4_000 / 4;
-  // It was heard half an interval before the silence, and is asked in the first round after a quarter.
+  // It was heard half an interval before the silence, and gets a request in the first round after a quarter.
   assert(askedMs > silentMs + quarterMs - INTERVAL_MS && askedMs <= silentMs + quarterMs + INTERVAL_MS);
   assertEquals(cluster.sentBy("m0", "hello"), []);
   await cluster.runUntil(() => a.told("RequestFailed").length === 2);
   for (const { peerId, error } of a.told("RequestFailed")) {
     assertEquals([peerId, error instanceof HearsayError && error.code], ["m1", "timeout"]);
   }
-  // The connection was given up: nothing more is asked on it, and the next round dials anew.
+  // The connection was given up: no more requests go over it, and the next round dials again.
   await cluster.advance(4 * INTERVAL_MS);
   assertEquals(cluster.sentBy("m0", "gossip").length, 2);
   cluster.network.heal();
@@ -135,7 +135,7 @@ Deno.test("rounds: a connection that brings nothing is asked after a quarter of 
   assertEquals(cluster.members.map(({ blocked }) => blocked), [{}, {}]);
 });
 
-/** A member `a` whose peer `b` claims, in each answer, to have the same state as `a`. */
+/** A member `a` whose peer `b` claims, in each answer, to have the same state. */
 async function withAgreeing(life?: string): Promise<{ cluster: TestCluster; peer: ScriptedPeer }> {
   const cluster = new TestCluster(["a", "b"], { config: { ...CONFIG, heartbeatExpiration: 60_000 } });
   const peer = new ScriptedPeer(cluster, "b");
@@ -152,7 +152,7 @@ async function withAgreeing(life?: string): Promise<{ cluster: TestCluster; peer
   return { cluster, peer };
 }
 
-Deno.test("rounds: a peer that has the same state is sent heartbeats, one that knows no lives is asked in each round", async () => {
+Deno.test("rounds: a peer with the same state gets heartbeats, one without incarnations gets a request in each round", async () => {
   const expected = [[undefined, "heartbeat"], [FOREIGN_LIFE, "gossip"]] as const;
   for (const [life, type] of expected) {
     const { cluster, peer } = await withAgreeing(life);
@@ -163,7 +163,7 @@ Deno.test("rounds: a peer that has the same state is sent heartbeats, one that k
   }
 });
 
-Deno.test("rounds: a peer that acknowledges and says that it has another state is not sent heartbeats alone", async () => {
+Deno.test("rounds: a peer that acknowledges and reports another state does not get heartbeats alone", async () => {
   const cluster = new TestCluster(["a", "b"], { config: CONFIG });
   const peer = new ScriptedPeer(cluster, "b");
   const { gossiper } = cluster.make("a");
@@ -177,7 +177,7 @@ Deno.test("rounds: a peer that acknowledges and says that it has another state i
   await cluster[Symbol.asyncDispose]();
 });
 
-Deno.test("rounds: a peer that has the same state and has not acknowledged this member's is not sent heartbeats alone", async () => {
+Deno.test("rounds: a peer with the same state that has not acknowledged this member's does not get heartbeats alone", async () => {
   const cluster = new TestCluster(["a", "b"], { config: CONFIG });
   const peer = new ScriptedPeer(cluster, "b");
   peer.greeting = ({ id, digest, active }) => ({ ...peer.hello(id), digest, active });

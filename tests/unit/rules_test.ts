@@ -2,7 +2,7 @@ import { assert, assertEquals } from "../../deps/std_assert.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 const PRODUCT = ["engine", "gossiper", "transport", "discovery"];
-/** A rule: R… has parts, the others have not. */
+/** A rule: R… has parts, the others do not. */
 const CITATION = /\b(?:R[1-9]\d?(?:\.\d+)?|[EPLSC][1-9]\d?)\b/g;
 /** Several rules in a row, as in "rules C1 to C4". */
 const RANGE = /\b([EPLSC])(\d+) to \1(\d+)\b/g;
@@ -49,7 +49,7 @@ function commentsOf(source: string): string {
   return source.split("\n").filter((line) => /^\s*(?:\/\*\*|\*|\/\/)/.test(line)).join("\n");
 }
 
-/** The rules that a text cites. */
+/** The rules cited in a text. */
 function citedIn(text: string): string[] {
   const cited = [...text.matchAll(CITATION)].map(([citation]) => citation);
   for (const [, letter = "", first, last] of text.matchAll(RANGE)) {
@@ -58,14 +58,14 @@ function citedIn(text: string): string[] {
   return cited;
 }
 
-/** The citations that lead to no rule, by file. */
+/** The citations without a rule, by file. */
 function leadingNowhere(path: string, text: string, numbers: ReadonlySet<string>): string[] {
   // R2 stands for all its parts.
   const isRule = (cited: string) => numbers.has(cited) || numbers.has(`${cited}.1`);
   return citedIn(text).filter((cited) => !isRule(cited)).map((cited) => `${path}: ${cited}`);
 }
 
-Deno.test("rules: every citation in the code and in the names of tests leads to a row of docs/rules.md", async () => {
+Deno.test("rules: every citation in code and test names leads to a row of docs/rules.md", async () => {
   const numbers = new Set((await rules()).map(({ number }) => number));
   const broken: string[] = [];
   let cited = 0;
@@ -88,13 +88,13 @@ Deno.test("rules: every citation in the code and in the names of tests leads to 
   assertEquals(broken, []);
 });
 
-Deno.test("rules: a citation of a rule that is not there is found", () => {
+Deno.test("rules: finds a citation of a missing rule", () => {
   const numbers = new Set(["E1", "E2", "R2.1"]);
   assertEquals(leadingNowhere("x", "Merges (rules E1, E9 and R2; R2.7).", numbers), ["x: E9", "x: R2.7"]);
   assertEquals(leadingNowhere("x", "See rules E1 to E3.", numbers), ["x: E3", "x: E3"]);
 });
 
-Deno.test("rules: every row names files that exist, and no number twice", async () => {
+Deno.test("rules: every row names existing files, and no number stands twice", async () => {
   const all = await rules();
   const numbers = all.map(({ number }) => number);
   assertEquals(numbers.filter((number, index) => numbers.indexOf(number) !== index), []);

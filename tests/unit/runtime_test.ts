@@ -9,7 +9,7 @@ import { HearsayError } from "../../gossiper/errors.ts";
 import { abortable, deadlineAfter, realRuntime, sleep } from "../../gossiper/runtime.ts";
 import { VirtualRuntime } from "../virtual_runtime.ts";
 
-/** What a promise has come to, without waiting for it. */
+/** The outcome of a promise, without waiting for it. */
 function watch<T>(promise: Promise<T>): { outcome: string } {
   const watched = { outcome: "pending" };
   promise.then(
@@ -19,7 +19,7 @@ function watch<T>(promise: Promise<T>): { outcome: string } {
   return watched;
 }
 
-/** How many listeners the signal has. */
+/** The number of the signal's listeners. */
 function countListeners(signal: AbortSignal): () => number {
   let count = 0;
   const add = signal.addEventListener.bind(signal);
@@ -29,7 +29,7 @@ function countListeners(signal: AbortSignal): () => number {
   return () => count;
 }
 
-Deno.test("R2.5 a sleep ends at its time, not before", async () => {
+Deno.test("sleep: ends at its time, not before (R2.5)", async () => {
   const runtime = new VirtualRuntime();
   const slept = watch(sleep(runtime, 100));
   await runtime.advance(99.9);
@@ -38,7 +38,7 @@ Deno.test("R2.5 a sleep ends at its time, not before", async () => {
   assertEquals(slept.outcome, "resolved undefined");
 });
 
-Deno.test("R2.5 a sleep that is aborted rejects with the reason and frees its timer and listener", async () => {
+Deno.test("sleep: an abort rejects with the reason and frees its timer and listener (R2.5)", async () => {
   const runtime = new VirtualRuntime();
   const controller = new AbortController();
   const { signal } = controller;
@@ -60,7 +60,7 @@ Deno.test("R2.5 a sleep that is aborted rejects with the reason and frees its ti
   assertEquals(listeners(), 1, "an abort takes its own listener away, so only the addition is seen");
 });
 
-Deno.test("R8.3 a deadline aborts with a timeout that says what was waited for", async () => {
+Deno.test("deadline: aborts with a timeout that names the pending operation (R8.3)", async () => {
   const runtime = new VirtualRuntime();
   using deadline = deadlineAfter(runtime, 500, "The reply of b");
   await runtime.advance(499);
@@ -72,7 +72,7 @@ Deno.test("R8.3 a deadline aborts with a timeout that says what was waited for",
   assertEquals(reason.message, "The reply of b took longer than 500 ms.");
 });
 
-Deno.test("R9.4 a deadline that is disposed of leaves neither timer nor listener", async () => {
+Deno.test("deadline: a dispose leaves neither timer nor listener (R9.4)", async () => {
   const runtime = new VirtualRuntime();
   const controller = new AbortController();
   const listeners = countListeners(controller.signal);
@@ -88,7 +88,7 @@ Deno.test("R9.4 a deadline that is disposed of leaves neither timer nor listener
   assert(!signal.aborted);
 });
 
-Deno.test("R1.3 a deadline follows its parent, also one that is aborted already", () => {
+Deno.test("deadline: follows its parent, also one that is already aborted (R1.3)", () => {
   const runtime = new VirtualRuntime();
   const controller = new AbortController();
   using before = deadlineAfter(runtime, 500, "It", { signal: controller.signal });
@@ -99,7 +99,7 @@ Deno.test("R1.3 a deadline follows its parent, also one that is aborted already"
   assertStrictEquals(after.signal.reason, reason);
 });
 
-Deno.test("R1.3 what can be aborted ends with the promise or the signal, whichever comes first", async () => {
+Deno.test("abortable: ends with the promise or the signal, whichever comes first (R1.3)", async () => {
   const controller = new AbortController();
   const { signal } = controller;
   const listeners = countListeners(signal);
@@ -112,7 +112,7 @@ Deno.test("R1.3 what can be aborted ends with the promise or the signal, whichev
   await assertRejects(() => abortable(Promise.resolve(1), signal), Error, "enough");
 });
 
-Deno.test("abortable: a promise that fails after the signal was aborted is no unhandled rejection", async () => {
+Deno.test("abortable: a promise that rejects after the abort is no unhandled rejection", async () => {
   const unhandled: unknown[] = [];
   const listen = (event: PromiseRejectionEvent) => {
     event.preventDefault();
@@ -128,7 +128,7 @@ Deno.test("abortable: a promise that fails after the signal was aborted is no un
   assertEquals(unhandled, []);
 });
 
-Deno.test("R3.1 the real runtime is the machine's", async () => {
+Deno.test("real runtime: is the machine's (R3.1)", async () => {
   const before = [performance.now(), Date.now()] as const;
   const { promise, resolve } = Promise.withResolvers<void>();
   realRuntime.setTimer(1, () => resolve());
@@ -141,14 +141,14 @@ Deno.test("R3.1 the real runtime is the machine's", async () => {
   assert(drawn.size > 90);
 });
 
-Deno.test("virtual timers run by time, then by the order in which they were set", async () => {
+Deno.test("virtual runtime: timers run by time, then by the order in which they were set", async () => {
   const runtime = new VirtualRuntime();
   const expected: string[] = [];
   const ran: string[] = [];
   const timers = Array.from({ length: 2000 }, (_, order) => ({ atMs: (order * 7919) % 97, order }));
   for (const { atMs, order } of timers) {
     runtime.setTimer(atMs, () => ran.push(`${runtime.monotonicMs()}/${order}`));
-    // So many that the cancelled ones are swept out in between.
+    // So many that the canceled ones are swept out in between.
     for (const more of [1, 2]) runtime.setTimer(atMs + more, () => ran.push("cancelled"))();
   }
   timers.sort((one, other) => one.atMs - other.atMs || one.order - other.order);
@@ -162,7 +162,7 @@ Deno.test("virtual timers run by time, then by the order in which they were set"
   assertEquals(runtime.timers, 0);
 });
 
-Deno.test("a virtual timer can be cancelled by one of the same moment, and after it ran", async () => {
+Deno.test("virtual runtime: a timer can be canceled by one of the same time, and after it ran", async () => {
   const runtime = new VirtualRuntime();
   const ran: string[] = [];
   const cancelFirst = runtime.setTimer(1, () => {
@@ -179,7 +179,7 @@ Deno.test("a virtual timer can be cancelled by one of the same moment, and after
   assertEquals(ran, ["first", "third"]);
 });
 
-Deno.test("between two virtual timers promises and streams go as far as they can", async () => {
+Deno.test("virtual runtime: between two timers promises and streams run to their end", async () => {
   const runtime = new VirtualRuntime();
   const log: string[] = [];
   const { readable, writable } = new TransformStream<number, number>();
@@ -208,7 +208,7 @@ Deno.test("between two virtual timers promises and streams go as far as they can
   assertEquals(piped.outcome, "resolved undefined");
 });
 
-Deno.test("a timer that is set while virtual time passes runs in the same passing, at its own time", async () => {
+Deno.test("virtual runtime: a timer that is set while time advances runs in the same advance, at its own time", async () => {
   const runtime = new VirtualRuntime();
   const moments: number[] = [];
   const loop = async () => {
@@ -225,7 +225,7 @@ Deno.test("a timer that is set while virtual time passes runs in the same passin
   await looped;
 });
 
-Deno.test("E1 a step of the wall clock moves neither the monotonic clock nor another machine's", async () => {
+Deno.test("virtual runtime: a step of the wall clock moves neither the monotonic clock nor another machine's (E1)", async () => {
   const runtime = new VirtualRuntime({ wallMs: 5_000 });
   const wrong = runtime.machine({ wallMs: 1_000_000 });
   const right = runtime.machine();
@@ -241,7 +241,7 @@ Deno.test("E1 a step of the wall clock moves neither the monotonic clock nor ano
   assert(ran);
 });
 
-Deno.test("R3.1 the same seed draws the same numbers, and another one others, evenly", () => {
+Deno.test("virtual runtime: equal seeds draw equal numbers, and another one others, evenly (R3.1)", () => {
   const draw = (seed: number) => {
     const runtime = new VirtualRuntime({ seed });
     const machine = runtime.machine();
@@ -257,7 +257,7 @@ Deno.test("R3.1 the same seed draws the same numbers, and another one others, ev
   }
 });
 
-Deno.test("virtual time runs until a condition holds, and says how long that took", async () => {
+Deno.test("virtual runtime: runs until a condition holds, and returns the elapsed time", async () => {
   const runtime = new VirtualRuntime();
   let ticks = 0;
   const tick = () => {
@@ -273,7 +273,7 @@ Deno.test("virtual time runs until a condition holds, and says how long that too
   await assertRejects(() => runtime.runUntil(() => false, { withinMs: 1 }), Error, "no timer is left");
 });
 
-Deno.test("virtual time does not pass twice at once, nor stand still for ever", async () => {
+Deno.test("virtual runtime: time does not advance twice at once, nor stand still for ever", async () => {
   const runtime = new VirtualRuntime();
   const advancing = runtime.advance(1);
   await assertRejects(() => runtime.advance(1), Error, "await the call before");

@@ -21,7 +21,7 @@ import { entry, memberDelta } from "./engine/harness.ts";
 
 const CONFIG = { gossipInterval: 100, gossipRequestTimeout: 200, heartbeatExpiration: 60_000 };
 
-/** A real member `a` and, as its only peer, one that follows a script. */
+/** A real member `a`, and a scripted peer as its only one. */
 async function withScripted(): Promise<{ cluster: TestCluster; peer: ScriptedPeer }> {
   const cluster = new TestCluster(["a", "p"], { config: CONFIG });
   const peer = new ScriptedPeer(cluster, "p");
@@ -29,8 +29,8 @@ async function withScripted(): Promise<{ cluster: TestCluster; peer: ScriptedPee
   return { cluster, peer };
 }
 
-/** A real member `a` that dials nobody, and a peer that will dial it. */
-async function withStranger(): Promise<{ cluster: TestCluster; peer: ScriptedPeer }> {
+/** A real member `a` that dials none, and a peer that will dial it. */
+async function withUnknownPeer(): Promise<{ cluster: TestCluster; peer: ScriptedPeer }> {
   const cluster = new TestCluster(["a", "p"], { config: CONFIG });
   const peer = new ScriptedPeer(cluster, "p");
   await cluster.make("a", { cluster: { discovery: seeds([]) } }).gossiper.start();
@@ -42,19 +42,19 @@ async function end(cluster: TestCluster, peer: ScriptedPeer): Promise<void> {
   await peer[Symbol.asyncDispose]();
 }
 
-/** Answers gossip as one whose state has another digest, though nothing is left to tell. */
+/** Answers gossip with another digest, though no state is left to send. */
 function differing(message: Message): Message | undefined {
   if (message.type !== "gossip") return undefined;
   const { active } = message.delta;
   return replyTo(message, { delta: { active, digest: "f".repeat(16), partial: false } });
 }
 
-/** The part of a comparison in which these members are compared. */
+/** The part of a comparison with these members. */
 function partOf(members: Record<string, Summary>): SummaryPart {
   return { from: "", until: undefined, members: new Map(Object.entries(members)) };
 }
 
-Deno.test("E12 digests that differ twice in a row are compared member by member, and what the peer lacks is sent", async () => {
+Deno.test("reconcile: digests that differ twice in a row are compared by member, and the missing state is sent (E12)", async () => {
   const { cluster, peer } = await withScripted();
   const { gossiper } = cluster.of("a");
   gossiper.setState("k", "v");
@@ -76,7 +76,7 @@ Deno.test("E12 digests that differ twice in a row are compared member by member,
   await end(cluster, peer);
 });
 
-Deno.test("E12 where numbers are equal and sums differ the owner sends its state as a reset; if that does not help, it says so once", async () => {
+Deno.test("reconcile: with equal numbers and different sums the owner sends a reset; if that fails, it emits one event (E12)", async () => {
   const { cluster, peer } = await withScripted();
   cluster.of("a").gossiper.setState("k", "v");
   const resets: boolean[] = [];
@@ -99,7 +99,7 @@ Deno.test("E12 where numbers are equal and sums differ the owner sends its state
   await end(cluster, peer);
 });
 
-Deno.test("E12 a comparison that is not answered is given up and begun anew", async () => {
+Deno.test("reconcile: a comparison without an answer is given up and started again (E12)", async () => {
   const { cluster, peer } = await withScripted();
   peer.answer = differing;
   await cluster.runUntil(() => peer.heard.filter(({ type }) => type === "reconcile").length >= 2);
@@ -107,8 +107,8 @@ Deno.test("E12 a comparison that is not answered is given up and begun anew", as
   await end(cluster, peer);
 });
 
-Deno.test("E12 a peer's comparison is answered for the members that it names, with life, number and sum", async () => {
-  const { cluster, peer } = await withStranger();
+Deno.test("reconcile: a peer's comparison is answered for the members that it names, with incarnation, number and sum (E12)", async () => {
+  const { cluster, peer } = await withUnknownPeer();
   cluster.of("a").gossiper.setState("k", "v");
   const summary = { life: peer.life, number: 0, sum: "0".repeat(16) };
   const members = new Map(["a", "unknown"].map((id) => [id, summary]));
@@ -123,25 +123,25 @@ Deno.test("E12 a peer's comparison is answered for the members that it names, wi
   await end(cluster, peer);
 });
 
-Deno.test("P4 two requests in a row that are not answered in time close the connection, and one does not", async () => {
+Deno.test("session: two requests in a row without an answer in time close the connection, and one does not (P4)", async () => {
   const { cluster, peer } = await withScripted();
   let unanswered = 0;
   peer.answer = (message) => message.type !== "gossip" || unanswered-- > 0 ? undefined : replyTo(message);
   await cluster.runUntil(() => peer.last("gossip") !== undefined);
   await cluster.runtime.settle();
-  const greetings = () => cluster.sentBy("a", "hello").length;
+  const handshakes = () => cluster.sentBy("a", "hello").length;
   const failures = () => cluster.of("a").told("RequestFailed").length;
-  const before = greetings();
+  const before = handshakes();
   unanswered = 1;
   await cluster.advance(2_000);
-  assertEquals([failures(), greetings()], [1, before]);
+  assertEquals([failures(), handshakes()], [1, before]);
   unanswered = 2;
   await cluster.advance(2_000);
-  assertEquals([failures(), greetings()], [3, before + 1]);
+  assertEquals([failures(), handshakes()], [3, before + 1]);
   await end(cluster, peer);
 });
 
-Deno.test("E5 a reply that comes after its timeout still counts", async () => {
+Deno.test("session: a reply after its timeout still counts (E5)", async () => {
   const { cluster, peer } = await withScripted();
   await cluster.runUntil(() => peer.last("gossip") !== undefined);
   await cluster.runtime.settle();
@@ -154,7 +154,7 @@ Deno.test("E5 a reply that comes after its timeout still counts", async () => {
   await end(cluster, peer);
 });
 
-/** What a dialler says, and the code of the error that it gets. */
+/** Invalid messages of a dialer, and the codes of the expected errors. */
 const REFUSED: readonly (readonly [string, Message])[] = [
   [
     "a reply under an id that was never asked",
@@ -167,15 +167,15 @@ const REFUSED: readonly (readonly [string, Message])[] = [
 ];
 
 for (const [what, message] of REFUSED) {
-  Deno.test(`P6 P7 ${what} is refused as invalid`, async () => {
-    const { cluster, peer } = await withStranger();
+  Deno.test(`session: ${what} is refused as invalid (P6, P7)`, async () => {
+    const { cluster, peer } = await withUnknownPeer();
     await peer.say("a", message);
     assertEquals(peer.last("error")?.code, "invalid");
     await end(cluster, peer);
   });
 }
 
-Deno.test("P4 of two connections dialled at once the one by the smaller id stays, at both ends", async () => {
+Deno.test("session: of two connections dialed at once, both ends keep the one of the smaller id (P4)", async () => {
   await using cluster = new TestCluster(["a", "b"], { config: CONFIG });
   cluster.network.setFaults({ delayMs: 5 });
   for (const id of ["b", "a"]) await cluster.make(id).gossiper.start();
@@ -188,13 +188,13 @@ Deno.test("P4 of two connections dialled at once the one by the smaller id stays
     cluster.sentBy(from, "gossip").filter(({ atMs }) => atMs > fromMs).map(({ text }) =>
       JSON.parse(text).id[0]
     );
-  // Both ask on the connection that a dialled.
+  // Both send requests on the connection that a dialed.
   assertEquals([new Set(ids("a")), new Set(ids("b"))], [new Set(["d"]), new Set(["a"])]);
   assertEquals(cluster.sentBy("a", "hello").length, 2);
   cluster.network.heal();
 });
 
-Deno.test("P4 at most maxConnections are kept: the longest unused goes first, and all are still told", async () => {
+Deno.test("session: at most maxConnections are kept: the longest unused is closed first, and all members still get state (P4)", async () => {
   const ids = ["a", "b", "c", "d", "e", "f"];
   const config = { ...CONFIG, gossipFanOut: 2, maxConnections: 2 };
   await using cluster = await TestCluster.started(ids, { config });
@@ -204,7 +204,7 @@ Deno.test("P4 at most maxConnections are kept: the longest unused goes first, an
   assertEquals(ids.map((id) => cluster.of(id).blocked), ids.map(() => ({})));
 });
 
-Deno.test("P4 a peer that cannot be reached is dialled ever less often, and at once forgiven when it is back", async () => {
+Deno.test("session: an unreachable peer is dialed ever less often, and at once as usual when it returns (P4)", async () => {
   await using cluster = new TestCluster(["a", "b"], { config: { ...CONFIG, maxBackoff: 2_000 } });
   await cluster.make("a").gossiper.start();
   await cluster.advance(30_000);
@@ -216,16 +216,16 @@ Deno.test("P4 a peer that cannot be reached is dialled ever less often, and at o
   assertEquals(memoryAddress("b", 1), cluster.of("b").transport.address);
 });
 
-Deno.test("P2 whoever speaks before it has greeted is refused, be it only to refuse", async () => {
-  const { cluster, peer } = await withStranger();
+Deno.test("session: any message before the handshake is refused, also a refusal (P2)", async () => {
+  const { cluster, peer } = await withUnknownPeer();
   await peer.sayUngreeted("a", { type: "error", code: "busy", message: "" });
   await peer.sayUngreeted("a", { type: "reconcile", id: "d1", part: partOf({}) });
   assertEquals(peer.heard.map((message) => message.type === "error" && message.code), ["invalid", "invalid"]);
   await end(cluster, peer);
 });
 
-Deno.test("P2 R11.1 a member keeps its id for as long as a connection lasts", async () => {
-  const { cluster, peer } = await withStranger();
+Deno.test("session: a member keeps its id for as long as a connection lasts (P2, R11.1)", async () => {
+  const { cluster, peer } = await withUnknownPeer();
   const other = { ...peer.hello("d2"), member: { ...peer.hello("d2").member, id: "q" } };
   await peer.say("a", other);
   assertEquals(peer.last("error")?.code, "invalid");
@@ -233,9 +233,9 @@ Deno.test("P2 R11.1 a member keeps its id for as long as a connection lasts", as
   await end(cluster, peer);
 });
 
-/** What whoever is dialled says to the greeting, and the refusal that it gets. */
+/** Invalid answers of a dialed peer to the handshake, and the expected refusals. */
 const GREETED_BACK: readonly (readonly [string, (hello: Hello) => Message, RefusalCode])[] = [
-  ["greets first instead of answering", (hello) => ({ ...hello, id: "a1" }), "invalid"],
+  ["sends a handshake of its own instead of an answer", (hello) => ({ ...hello, id: "a1" }), "invalid"],
   ["answers for another cluster", (hello) => ({ ...hello, cluster: "other" }), "wrong_cluster"],
   [
     "answers with an earlier version",
@@ -247,7 +247,7 @@ const GREETED_BACK: readonly (readonly [string, (hello: Hello) => Message, Refus
     (hello) => ({ ...hello, version: PROTOCOL_VERSION + 2, oldestVersion: PROTOCOL_VERSION + 1 }),
     "incompatible",
   ],
-  ["answers with an interval longer than heartbeats last", (hello) => ({
+  ["answers with an interval above the expiration", (hello) => ({
     ...hello,
     settings: {
       gossipInterval: 3_600_000,
@@ -260,7 +260,7 @@ const GREETED_BACK: readonly (readonly [string, (hello: Hello) => Message, Refus
 ];
 
 for (const [what, answer, code] of GREETED_BACK) {
-  Deno.test(`P2 a peer that ${what} is refused as ${code}, and told nothing`, async () => {
+  Deno.test(`session: a peer that ${what} is refused as ${code}, and gets no state (P2)`, async () => {
     const cluster = new TestCluster(["a", "p"], { config: CONFIG });
     const peer = new ScriptedPeer(cluster, "p");
     peer.greeting = ({ id }) => answer(peer.hello(id));
@@ -274,7 +274,7 @@ for (const [what, answer, code] of GREETED_BACK) {
   });
 }
 
-Deno.test("P6 an answer of another kind than what was asked is refused as invalid, and the request fails", async () => {
+Deno.test("session: an answer of another kind is refused as invalid, and the request fails (P6)", async () => {
   const { cluster, peer } = await withScripted();
   peer.answer = (message) =>
     message.type === "gossip" ? { type: "reconcile", id: message.id, part: partOf({}) } : undefined;
@@ -284,7 +284,7 @@ Deno.test("P6 an answer of another kind than what was asked is refused as invali
   await end(cluster, peer);
 });
 
-Deno.test("E1 P6 of a reply that tells of a life that cannot be nothing is taken of that member, and the rest is", async () => {
+Deno.test("session: of a reply with an impossible incarnation nothing of that member is merged, and the rest is (E1, P6)", async () => {
   const { cluster, peer } = await withScripted();
   const farAhead = makeLife(cluster.runtime.wallMs() + 2 * 366 * 86_400_000, 0);
   const members = [
@@ -300,8 +300,8 @@ Deno.test("E1 P6 of a reply that tells of a life that cannot be nothing is taken
   await end(cluster, peer);
 });
 
-Deno.test("E5 of replies that were never acknowledged the latest eight are remembered, and those still count", async () => {
-  const { cluster, peer } = await withStranger();
+Deno.test("session: of unacknowledged replies the latest eight are remembered, and those still count (E5)", async () => {
+  const { cluster, peer } = await withUnknownPeer();
   const isHeld = async (firstAck: string) => {
     const request = cluster.of("a").gossiper.setStateRequest("k", firstAck, { acknowledgedBy: 1 });
     let isDone = false;
@@ -323,7 +323,7 @@ Deno.test("E5 of replies that were never acknowledged the latest eight are remem
   await end(cluster, peer);
 });
 
-Deno.test("R11.1 whoever is no member any more is hung up on, and not let in again", async () => {
+Deno.test("session: the connection of a removed member is closed, and it is not admitted again (R11.1)", async () => {
   await using cluster = new TestCluster(["a", "p"], { config: CONFIG, fixed: false });
   const peer = new ScriptedPeer(cluster, "p");
   await cluster.make("a").gossiper.start();
@@ -335,14 +335,14 @@ Deno.test("R11.1 whoever is no member any more is hung up on, and not let in aga
   assertEquals((await reader.read()).value?.type, "hello");
   await cluster.publish(["a"]);
   await reader.read().catch(() => {});
-  // The connection is over with the membership; a new one is not let in either.
+  // The connection ends with the membership; a new one is refused as well.
   await writer.close().catch(() => {});
   await peer.say("a");
   assertEquals(peer.last("error")?.code, "unknown_member");
   await peer[Symbol.asyncDispose]();
 });
 
-Deno.test("P4 P7 a peer that asks and does not read what it is answered is heard no more, and the others are served", async () => {
+Deno.test("session: a peer that requests and does not read the answers is ignored, and the others are served (P4, P7)", async () => {
   await using cluster = new TestCluster(["a", "b"], { config: CONFIG });
   await using peer = new ScriptedPeer(cluster, "p");
   for (const id of ["a", "b"]) {
@@ -351,24 +351,24 @@ Deno.test("P4 P7 a peer that asks and does not read what it is answered is heard
   await cluster.runUntil(() => cluster.isConfirmed());
   const connection = await peer.dial("a");
   const writer = connection.writable.getWriter();
-  const said = { count: 0 };
+  const sent = { count: 0 };
   const speaking = (async () => {
     await writer.write(peer.hello("d1"));
     for (let id = 2; id < 1_000; id++) {
       await writer.write({ type: "reconcile", id: `d${id}`, part: partOf({}) });
-      said.count = id;
+      sent.count = id;
     }
   })().catch(() => {});
   cluster.of("a").gossiper.setState("k", 1);
   await cluster.runUntil(() => cluster.of("b").value("a", "k") === 1, { withinMs: 1_000 });
-  assert(said.count < 100, `${said.count} questions were taken`);
+  assert(sent.count < 100, `${sent.count} requests were taken`);
   await connection.readable.cancel();
   await writer.abort().catch(() => {});
   await speaking;
 });
 
-Deno.test("P4 a later life's connection takes the place of an earlier one's, and of two of one life the later", async () => {
-  const { cluster, peer } = await withStranger();
+Deno.test("session: a later incarnation's connection replaces an earlier one's, and of two of one incarnation the later (P4)", async () => {
+  const { cluster, peer } = await withUnknownPeer();
   const reasons: string[] = [];
   const open = async (life: Life) => {
     const connection = await peer.dial("a");
@@ -394,7 +394,7 @@ Deno.test("P4 a later life's connection takes the place of an earlier one's, and
   await end(cluster, peer);
 });
 
-/** A session of a dialler on which both sides have greeted; what it says is read only where a test reads it. */
+/** A dialer's session after both handshakes; its output is read only by the test. */
 async function openSession() {
   const peer: Hello = {
     type: "hello",
@@ -409,7 +409,7 @@ async function openSession() {
     digest: "0".repeat(16),
     active: "0".repeat(16),
   };
-  const heard: Liveness[] = [];
+  const received: Liveness[] = [];
   const unused = () => {
     throw new Error("Nothing asks for this.");
   };
@@ -421,7 +421,7 @@ async function openSession() {
     opened: () => {},
     toPush: unused,
     suspected: unused,
-    heartbeat: (_session, liveness) => void heard.push(liveness),
+    heartbeat: (_session, liveness) => void received.push(liveness),
     pushed: unused,
     gossiped: unused,
     replied: unused,
@@ -442,10 +442,10 @@ async function openSession() {
   assertEquals((await reader.read()).value?.type, "hello");
   await writer.write(peer);
   await greet;
-  return { session, reader, writer, heard, runtime };
+  return { session, reader, writer, received, runtime };
 }
 
-Deno.test("session: a heartbeat goes out without an id, leaves the session free, and waits for no answer", async () => {
+Deno.test("session: a heartbeat is sent without an id, leaves the session free, and waits for no answer", async () => {
   const { session, reader } = await openSession();
   session.heartbeat({ count: 7 });
   assertEquals(session.isBusy, false);
@@ -453,14 +453,14 @@ Deno.test("session: a heartbeat goes out without an id, leaves the session free,
   session.over(undefined);
 });
 
-Deno.test("session: a heartbeat that comes is handed on and answered by nothing", async () => {
-  const { session, reader, writer, heard, runtime } = await openSession();
+Deno.test("session: a received heartbeat is passed on and not answered", async () => {
+  const { session, reader, writer, received, runtime } = await openSession();
   const used = session.usedMs;
   await runtime.advance(50);
   const liveness = { count: 7, vector: { stride: 1, counts: "abcdA" } };
   await writer.write({ type: "heartbeat", liveness });
-  assertEquals(heard, [liveness]);
-  // A connection that brings heartbeats is in use.
+  assertEquals(received, [liveness]);
+  // A connection with heartbeats is in use.
   assertEquals(session.usedMs, used + 50);
   const next = reader.read();
   session.heartbeat({ count: 1 });
@@ -468,7 +468,7 @@ Deno.test("session: a heartbeat that comes is handed on and answered by nothing"
   session.over(undefined);
 });
 
-Deno.test("session: heartbeats that a peer does not take are dropped, and cost no more than the outbox has", async () => {
+Deno.test("session: heartbeats that a peer does not read are dropped, within the bound of the outbox", async () => {
   const { session, reader } = await openSession();
   for (let count = 1; count <= 100; count++) session.heartbeat({ count });
   assertEquals(session.isBusy, true);
@@ -481,7 +481,7 @@ Deno.test("session: heartbeats that a peer does not take are dropped, and cost n
   session.over(undefined);
 });
 
-Deno.test("session: no heartbeat goes out before the greeting, or after the end", async () => {
+Deno.test("session: no heartbeat is sent before the handshake, or after the end", async () => {
   const { session, reader } = await openSession();
   session.end(CLOSE.done, "over");
   session.heartbeat({ count: 7 });
@@ -489,7 +489,7 @@ Deno.test("session: no heartbeat goes out before the greeting, or after the end"
   session.over(undefined);
 });
 
-Deno.test("session: a reply is acknowledged where it brought something, with what the asker holds after a gap (E5)", async () => {
+Deno.test("session: a reply with new state is acknowledged, with the asker's version after a gap (E5)", async () => {
   const { cluster, peer } = await withScripted();
   const acks = () => peer.heard.filter(({ type }) => type === "ack").length;
   await cluster.advance(1_000);
@@ -508,7 +508,7 @@ Deno.test("session: a reply is acknowledged where it brought something, with wha
   };
   await answerOnce([memberDelta("p", peer.life, [entry("k", 1, 1)])]);
   assertEquals([acks(), [...peer.last("ack")!.holds]], [1, []]);
-  // A gap: it says what it holds instead.
+  // A gap: it answers with its version instead.
   await answerOnce([memberDelta("p", peer.life, [entry("k", 9, 1)], { after: 8 })]);
   assertEquals([acks(), [...peer.last("ack")!.holds]], [2, [["p", { life: peer.life, number: 1 }]]]);
   await answerOnce([]);

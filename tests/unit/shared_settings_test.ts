@@ -1,6 +1,4 @@
-/**
- * Settings that two members have to agree on: what is compared, who hears of it, and what still works.
- */
+/** Settings that two members have to share: the comparison, the events, and the working combinations. */
 
 import {
   assert,
@@ -28,14 +26,14 @@ const SETTINGS: SharedSettings = {
 };
 const KIB = 1_024;
 
-/** The settings that differ, and those of them that are refused. */
+/** The differing settings, and the refused ones of them. */
 function namesOf(own: Partial<SharedSettings>, theirs: Partial<SharedSettings>): string[] {
   return settingDifferences({ ...SETTINGS, ...own }, { ...SETTINGS, ...theirs }).map((
     { setting, isRefused },
   ) => isRefused ? `${setting}!` : setting);
 }
 
-/** Members with settings of their own, all started; a smaller `maxMessageBytes` is its transport's too. */
+/** Started members with their own settings; a smaller `maxMessageBytes` is its transport's too. */
 async function startedWith(configs: { readonly [id: string]: PartialConfig }): Promise<TestCluster> {
   const cluster = new TestCluster(Object.keys(configs));
   for (const [id, config] of Object.entries(configs)) {
@@ -46,7 +44,7 @@ async function startedWith(configs: { readonly [id: string]: PartialConfig }): P
   return cluster;
 }
 
-function differencesTold(member: TestMember): [string, string, number, number, boolean][] {
+function emittedDifferences(member: TestMember): [string, string, number, number, boolean][] {
   return member.told("SettingsDiffer").map((
     { peerId, setting, own, theirs, isRefused },
   ) => [peerId, setting, own, theirs, isRefused]);
@@ -57,13 +55,13 @@ function fill(member: TestMember, keys: number): void {
   for (let key = 0; key < keys; key++) member.gossiper.setState(`k${key}`, "x".repeat(KIB));
 }
 
-/** How many of these keys a member holds of another. */
+/** The number of these keys of another at a member. */
 function heldKeys(member: TestMember, of: string): number {
   const { entries } = member.gossiper.snapshot().members.find(({ id }) => id === of)!;
   return entries.filter(({ key }) => key.startsWith("k")).length;
 }
 
-Deno.test("settingDifferences: equal settings, and durations that work together, differ in nothing", () => {
+Deno.test("settingDifferences: is empty for equal settings, and for durations that work together", () => {
   assertEquals(namesOf({}, {}), []);
   assertEquals(namesOf({ gossipInterval: 100 }, { gossipInterval: 10_000 }), []);
   assertEquals(namesOf({ gossipInterval: 10_000 }, { gossipInterval: 100 }), []);
@@ -96,8 +94,8 @@ Deno.test("SettingsDiffer: members whose durations cannot work together refuse e
   const [a, b] = [cluster.of("a"), cluster.of("b")];
   a.gossiper.setState("k", 1);
   await cluster.advance(15_000);
-  assertEquals(differencesTold(a), [["b", "heartbeatExpiration", 20_000, 1_500, true]]);
-  assertEquals(differencesTold(b), [["a", "gossipInterval", 100, 1_000, true]]);
+  assertEquals(emittedDifferences(a), [["b", "heartbeatExpiration", 20_000, 1_500, true]]);
+  assertEquals(emittedDifferences(b), [["a", "gossipInterval", 100, 1_000, true]]);
   assertEquals(b.value("a", "k"), undefined);
   const codes = cluster.sent.filter(({ type }) => type === "error").map(({ text }) => JSON.parse(text).code);
   assertEquals([...new Set(codes)], ["incompatible"]);
@@ -112,14 +110,14 @@ for (const [dialler, acceptor] of [["a", "b"], ["b", "a"]] as const) {
     await using cluster = new TestCluster(["a", "b"], { fixed: false });
     for (const id of ["a", "b"] as const) await cluster.make(id, { config: configs[id] }).gossiper.start();
     await cluster.publish(["a", "b"], { to: [dialler] });
-    await cluster.runUntil(() => cluster.members.every((member) => differencesTold(member).length > 0));
+    await cluster.runUntil(() => cluster.members.every((member) => emittedDifferences(member).length > 0));
     await cluster.advance(10_000);
-    for (const member of cluster.members) assertEquals(differencesTold(member).length, 1, member.id);
+    for (const member of cluster.members) assertEquals(emittedDifferences(member).length, 1, member.id);
     assertEquals(cluster.sentBy(acceptor, "hello").length, 0);
   });
 }
 
-Deno.test("SettingsDiffer: members with different limits emit one event a setting, and work together", async () => {
+Deno.test("SettingsDiffer: members with different limits emit one event per setting, and work together", async () => {
   await using cluster = await startedWith({
     a: { maxKeysPerMember: 100, maxMessageBytes: 64 * KIB },
     b: {},
@@ -129,12 +127,12 @@ Deno.test("SettingsDiffer: members with different limits emit one event a settin
   await cluster.runUntil(() => cluster.isConfirmed());
   await cluster.advance(60_000);
   for (const id of ["b", "c"]) {
-    assertEquals(differencesTold(cluster.of(id)), [
+    assertEquals(emittedDifferences(cluster.of(id)), [
       ["a", "maxKeysPerMember", 65_536, 100, false],
       ["a", "maxMessageBytes", 1_048_576, 65_536, false],
     ]);
   }
-  assertEquals(differencesTold(cluster.of("a")).sort(), [
+  assertEquals(emittedDifferences(cluster.of("a")).sort(), [
     ["b", "maxKeysPerMember", 100, 65_536, false],
     ["b", "maxMessageBytes", 65_536, 1_048_576, false],
     ["c", "maxKeysPerMember", 100, 65_536, false],
@@ -146,7 +144,7 @@ Deno.test("SettingsDiffer: members with different limits emit one event a settin
   assert(cluster.isConfirmed());
 });
 
-/** How many keys of a member each message to another has, where it has some. */
+/** The number of a member's keys in each message to another with any. */
 function keysSent(cluster: TestCluster, { of, to }: { readonly of: string; readonly to: string }): number[] {
   const sent = cluster.sent.filter((each) => each.to === memoryAddress(to, 1));
   return sent.flatMap(({ text }) => {
@@ -187,7 +185,7 @@ for (
     ["maxStateBytes", { maxStateBytes: 16 * KIB }, 60],
   ] as const
 ) {
-  Deno.test(`${setting}: what is over the smaller member's limit is left out there, both say so, and nobody flaps (E7)`, async () => {
+  Deno.test(`${setting}: state over the smaller member's limit is not stored there, both emit an event, and no member flaps (E7)`, async () => {
     await using cluster = await startedWith({ a: {}, b: limits, c: {} });
     fill(cluster.of("a"), count);
     for (const id of ["b", "c"]) cluster.of(id).gossiper.setState("k", id);
@@ -199,8 +197,11 @@ for (
     for (const member of cluster.members) {
       assertEquals([member.told("MemberBlocked"), member.told("SelfBlocked")], [[], []], member.id);
     }
-    assertEquals(differencesTold(cluster.of("a")).map(([peerId, name]) => [peerId, name]), [["b", setting]]);
-    assertEquals(differencesTold(cluster.of("b")).map(([, name]) => name), [setting, setting]);
+    assertEquals(emittedDifferences(cluster.of("a")).map(([peerId, name]) => [peerId, name]), [[
+      "b",
+      setting,
+    ]]);
+    assertEquals(emittedDifferences(cluster.of("b")).map(([, name]) => name), [setting, setting]);
     const reasons = cluster.of("b").told("ConflictDetected").map(({ memberId, reason }) =>
       `${memberId} ${reason}`
     );

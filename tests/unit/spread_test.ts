@@ -1,5 +1,6 @@
 /**
- * Changes are pushed to peers between the rounds: how soon, to whom, how often, and what repairs a lost push.
+ * Changes are pushed to peers between the rounds: the delay, the peers, the number of messages, and the
+ * repair of a lost push.
  */
 
 import { assert, assertEquals, assertLessOrEqual } from "../../deps/std_assert.ts";
@@ -13,7 +14,7 @@ import { ScriptedPeer } from "../requirements/scripted_peer.ts";
 /** Long enough for a push of one hop: changes are collected for 2 ms. */
 const ONE_HOP_MS = 3;
 
-/** A cluster in which every two members are connected and everybody knows everything. */
+/** A cluster with a connection between every two members and one state. */
 async function settledCluster(count: number, config = {}): Promise<TestCluster> {
   const ids = Array.from({ length: count }, (_, index) => `m${index}`);
   const cluster = await TestCluster.started(ids, { config: { gossipInterval: 1_000, ...config } });
@@ -27,7 +28,7 @@ async function settledCluster(count: number, config = {}): Promise<TestCluster> 
   return cluster;
 }
 
-function holders(cluster: TestCluster, owner: string, key: string): number {
+function countWithKey(cluster: TestCluster, owner: string, key: string): number {
   return cluster.members.filter((member) => member.value(owner, key) !== undefined).length;
 }
 
@@ -35,8 +36,8 @@ Deno.test("spread: a set reaches every member within milliseconds, in one push p
   await using cluster = await settledCluster(8);
   cluster.of("m3").gossiper.setState("k", 1);
   await cluster.advance(ONE_HOP_MS);
-  assertEquals(holders(cluster, "m3", "k"), 8);
-  // Time enough for each to pass it on: none does, for all have it.
+  assertEquals(countWithKey(cluster, "m3", "k"), 8);
+  // Time enough for each to pass it on: none does, because all have it.
   await cluster.advance(10);
   assertEquals(
     cluster.sent.map(({ type, from }) => [type, from]),
@@ -51,7 +52,7 @@ Deno.test("spread: a delete and a departure are pushed like a set", async () => 
   await cluster.advance(ONE_HOP_MS);
   gossiper.deleteState("k");
   await cluster.advance(ONE_HOP_MS);
-  assertEquals(holders(cluster, "m0", "k"), 0);
+  assertEquals(countWithKey(cluster, "m0", "k"), 0);
   const stopping = gossiper.stop();
   await cluster.advance(ONE_HOP_MS);
   for (const id of ["m1", "m2", "m3"]) assertEquals(cluster.of(id).blocked, { m0: "left" });
@@ -80,7 +81,7 @@ Deno.test("spread: changes join the push that waits for a peer that does not rea
   assertEquals(cluster.of("m1").value("m0", "k"), 59);
 });
 
-Deno.test("spread: the round after a push asks whether it arrived, and does not send the entry again", async () => {
+Deno.test("spread: the round after a push checks its arrival, and does not send the entry again", async () => {
   await using cluster = await settledCluster(2);
   const { gossiper } = cluster.of("m0");
   gossiper.setState("k", "the value");
@@ -92,17 +93,17 @@ Deno.test("spread: the round after a push asks whether it arrived, and does not 
   ]);
 });
 
-Deno.test("spread: a push that was lost is repaired by a round (E5)", async () => {
+Deno.test("spread: a lost push is repaired by a round (E5)", async () => {
   await using cluster = await settledCluster(3);
   const { gossiper } = cluster.of("m0");
   cluster.network.setFaults({ loss: 1 });
   gossiper.setState("k", "the value");
   await cluster.advance(ONE_HOP_MS);
   cluster.network.setFaults({ loss: 0 });
-  assertEquals(holders(cluster, "m0", "k"), 1);
+  assertEquals(countWithKey(cluster, "m0", "k"), 1);
   const request = gossiper.setStateRequest("other", 1, { acknowledgedBy: "all" });
   await cluster.finish(request);
-  assertEquals(holders(cluster, "m0", "k"), 3);
+  assertEquals(countWithKey(cluster, "m0", "k"), 3);
 });
 
 Deno.test("spread: a push does not count as acknowledged (E5)", async () => {
@@ -126,7 +127,7 @@ Deno.test("spread: a push does not count as acknowledged (E5)", async () => {
 
 const NOTHING = { members: [], digest: "0".repeat(16), active: "0".repeat(16), partial: true };
 
-Deno.test("spread: a newcomer receives everything, and is known to everybody, at once", async () => {
+Deno.test("spread: a new member receives all state, and all members know it, at once", async () => {
   const ids = ["s", "a", "b", "c"];
   await using cluster = new TestCluster(ids, { config: { gossipInterval: 2_000 } });
   const make = (id: string) =>
@@ -165,7 +166,7 @@ Deno.test('spread: with spread "interval" nothing is pushed', async () => {
   assertEquals(cluster.sent, []);
 });
 
-Deno.test("spread: a blocked member is pushed nothing (R10.2)", async () => {
+Deno.test("spread: a blocked member is sent no push (R10.2)", async () => {
   await using cluster = await settledCluster(3);
   await cluster.publish(["m0", "m1", "m2"], { blocked: ["m1"], to: ["m0"] });
   cluster.of("m0").gossiper.setState("k", 1);
@@ -173,7 +174,7 @@ Deno.test("spread: a blocked member is pushed nothing (R10.2)", async () => {
   assertEquals(cluster.sentBy("m0", "push").map(({ to }) => to), [memoryAddress("m2", 1)]);
 });
 
-Deno.test("spread: in a large cluster a set is passed on, and each member receives it twice at most on average", async () => {
+Deno.test("spread: in a large cluster a set is passed on, and each member receives it at most twice on average", async () => {
   const ids = Array.from({ length: 66 }, (_, index) => `m${index}`);
   await using cluster = await TestCluster.started(ids, {
     config: { gossipInterval: 1_000, gossipMaxSend: 100 },
@@ -186,13 +187,13 @@ Deno.test("spread: in a large cluster a set is passed on, and each member receiv
     await cluster.advance(30);
     copies += cluster.sent.filter(({ text }) => text.includes("the value")).length;
     // The rest is for the rounds.
-    assert(holders(cluster, `m${round}`, "k") > 33, `${holders(cluster, `m${round}`, "k")}`);
+    assert(countWithKey(cluster, `m${round}`, "k") > 33, `${countWithKey(cluster, `m${round}`, "k")}`);
     await cluster.advance(970);
   }
   assertLessOrEqual(copies / 5, 2 * 66);
 });
 
-Deno.test("spread: pushes take at most half of the messages that a peer takes in a second", async () => {
+Deno.test("spread: pushes take at most half of the messages that a peer accepts in a second", async () => {
   await using cluster = await settledCluster(2, { maxMessagesPerSecond: 100 });
   const { gossiper } = cluster.of("m0");
   for (let value = 0; value < 2_000; value++) {
@@ -200,13 +201,13 @@ Deno.test("spread: pushes take at most half of the messages that a peer takes in
     await cluster.advance(1);
   }
   assertLessOrEqual(cluster.sentBy("m0", "push").length, 100);
-  // It is not slower than it must be either, and loses nothing.
+  // It is not slower than necessary, and loses nothing.
   assert(cluster.sentBy("m0", "push").length > 45, `${cluster.sentBy("m0", "push").length}`);
   await cluster.advance(2 * 1_000 / 25);
   assertEquals(cluster.of("m1").value("m0", "k"), 1_999);
 });
 
-Deno.test("spread: a change long after the last is not kept waiting by the limit", async () => {
+Deno.test("spread: a change long after the last is not delayed by the limit", async () => {
   await using cluster = await settledCluster(2, { maxMessagesPerSecond: 10 });
   const { gossiper } = cluster.of("m0");
   for (let value = 0; value < 3; value++) {

@@ -3,7 +3,7 @@ import houseRules from "../../tools/house_rules.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
-/** The rules that a text breaks when it stands in the file. */
+/** The rules that a text breaks in this file. */
 function brokenBy(file: string, text: string): string[] {
   return Deno.lint.runPlugin(houseRules, file, text).map(({ id }) => id);
 }
@@ -20,7 +20,7 @@ function assertClean(cases: Readonly<Record<string, readonly string[]>>) {
   }
 }
 
-Deno.test("imports go one way: engine, gossiper, transport and discovery, join.ts, mod.ts", () => {
+Deno.test("imports: go one way: engine, gossiper, transport and discovery, join.ts, mod.ts", () => {
   assertBreaks("house/imports", {
     "engine/x.ts": [
       'import { a } from "../gossiper/a.ts";',
@@ -50,7 +50,7 @@ Deno.test("imports go one way: engine, gossiper, transport and discovery, join.t
   });
 });
 
-Deno.test("what mod.ts can reach uses no bare specifier", () => {
+Deno.test("imports: the code that mod.ts can reach uses no bare specifier", () => {
   const text = 'import { assert } from "@std/assert";';
   for (
     const file of ["engine/x.ts", "gossiper/x.ts", "transport/x.ts", "discovery/x.ts", "deps/x.ts", "join.ts"]
@@ -61,7 +61,7 @@ Deno.test("what mod.ts can reach uses no bare specifier", () => {
   assertClean({ "examples/x.ts": ['import { join } from "@hearsay/gossip";'] });
 });
 
-Deno.test("third-party code comes in through deps/ only, with one exact version", () => {
+Deno.test("imports: third-party code comes in through deps/ only, with one exact version", () => {
   assertBreaks("house/imports", {
     "gossiper/x.ts": ['import { a } from "npm:a@1.0.0";', 'import { a } from "node:fs";'],
     "transport/x.ts": [
@@ -80,7 +80,7 @@ Deno.test("third-party code comes in through deps/ only, with one exact version"
   });
 });
 
-Deno.test("R3.1 nothing but the runtime is a clock, a timer or chance", () => {
+Deno.test("house rules: only the runtime is a clock, a timer or a random source (R3.1)", () => {
   const texts = [
     "export const a = Date.now();",
     "export const a = Date['now']();",
@@ -111,7 +111,7 @@ Deno.test("R3.1 nothing but the runtime is a clock, a timer or chance", () => {
   assertClean({ "gossiper/runtime.ts": texts, "tests/unit/x_test.ts": texts, "examples/x.ts": texts });
 });
 
-Deno.test("R3.1 what only looks like a clock, a timer or chance is allowed", () => {
+Deno.test("house rules: code that only resembles a clock, a timer or a random source is allowed (R3.1)", () => {
   assertClean({
     "gossiper/x.ts": [
       "export const a = new Date(5).toISOString();",
@@ -129,7 +129,7 @@ Deno.test("R3.1 what only looks like a clock, a timer or chance is allowed", () 
   });
 });
 
-Deno.test("the library prints nothing but through its one log", () => {
+Deno.test("house rules: the library prints only through its one log", () => {
   const texts = ["console.log(1);", "globalThis.console.error(1);", "const { log } = console;"];
   for (const file of ["engine/x.ts", "gossiper/x.ts", "transport/x.ts", "discovery/x.ts", "join.ts"]) {
     assertBreaks("house/no-console", { [file]: texts });
@@ -141,7 +141,7 @@ Deno.test("the library prints nothing but through its one log", () => {
   });
 });
 
-Deno.test("mod.ts is a list of exports and no code", () => {
+Deno.test("mod.ts: is a list of exports and no code", () => {
   assertBreaks("house/mod-exports-only", {
     "mod.ts": [
       'import { a } from "./join.ts";',
@@ -165,7 +165,7 @@ interface Dependency {
   readonly code?: { readonly specifier: string };
 }
 
-/** The graph of modules behind a file. */
+/** The graph of modules of a file. */
 async function graphOf(file: string): Promise<readonly Module[]> {
   const { stdout, success } = await new Deno.Command(Deno.execPath(), {
     args: ["info", "--json", "--no-config", new URL(file, ROOT).href],
@@ -178,12 +178,12 @@ async function graphOf(file: string): Promise<readonly Module[]> {
   return modules;
 }
 
-/** Every module that the file reaches, by its path in the checkout or, from elsewhere, by its specifier. */
+/** Every module reached by the file, by its path in the checkout or, from elsewhere, by its specifier. */
 async function reachedFrom(file: string): Promise<string[]> {
   return (await graphOf(file)).map(({ specifier }) => specifier.replace(ROOT.href, "")).sort();
 }
 
-/** The same without what is imported only when it is asked for. */
+/** The modules reached by the file without dynamic imports. */
 async function loadedWith(file: string): Promise<string[]> {
   const modules = new Map((await graphOf(file)).map((module) => [module.specifier, module]));
   const loaded = new Set<string>();
@@ -198,7 +198,7 @@ async function loadedWith(file: string): Promise<string[]> {
   return [...loaded].map((specifier) => specifier.replace(ROOT.href, "")).sort();
 }
 
-Deno.test("mod.ts reaches nothing that only some users need, and loads no package but the standard library", async () => {
+Deno.test("mod.ts: reaches no optional module, and loads no package but the standard library", async () => {
   const reached = await reachedFrom("mod.ts");
   const folders = new Set(reached.filter((path) => !path.includes(":")).map((path) => path.split("/")[0]));
   assertEquals([...folders].sort(), [
@@ -216,14 +216,14 @@ Deno.test("mod.ts reaches nothing that only some users need, and loads no packag
   assertEquals(reached.filter((path) => /yaml|assert|etcd|kubernetes|protoactor/.test(path)), []);
   const packages = (paths: readonly string[]) =>
     paths.filter((path) => /^[a-z]+:/.test(path) && !/^npm:\/?deno-std@1.4.0/.test(path));
-  // Tokens are read and written by a package that is imported by those who use keys, when they do.
+  // A package for tokens is imported dynamically, only with keys.
   assertEquals(packages(reached), ["npm:/jose@6.2.3"]);
   const loaded = await loadedWith("mod.ts");
   assert(loaded.includes("join_security.ts"));
   assertEquals([packages(loaded), loaded.filter((path) => /jose|cluster_keys/.test(path))], [[], []]);
 });
 
-Deno.test("every file of the product is reached by mod.ts or is an export of its own", async () => {
+Deno.test("product files: mod.ts reaches every one, or it is an export of its own", async () => {
   const { exports } = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT))) as {
     exports: Record<string, string>;
   };

@@ -19,7 +19,7 @@ function part(value: unknown): string {
   return bytes.toBase64({ alphabet: "base64url", omitPadding: true });
 }
 
-/** A token that is signed rightly, by WebCrypto, whatever it says. */
+/** A token with a valid signature by WebCrypto and any claims. */
 async function signed(claims: unknown, header: unknown = HEADER): Promise<string> {
   const text = `${part(header)}.${part(claims)}`;
   const hmac = { name: "HMAC", hash: "SHA-256" };
@@ -28,13 +28,13 @@ async function signed(claims: unknown, header: unknown = HEADER): Promise<string
   return `${text}.${new Uint8Array(signature).toBase64({ alphabet: "base64url", omitPadding: true })}`;
 }
 
-Deno.test("token: one that is signed as WebCrypto does is read", async () => {
+Deno.test("token: reads one that is signed as WebCrypto does", async () => {
   assertEquals(checkToken(await signed(CLAIMS), RULES), { key: KEY, claims: CLAIMS });
   const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", KEY.bytes)).toHex();
   assertEquals(sha256Hex(KEY.bytes), hash);
 });
 
-Deno.test("token: whatever is wrong in one that is signed rightly is refused", async () => {
+Deno.test("token: refuses any fault in one with a valid signature", async () => {
   const refused: readonly (readonly [reason: RegExp, claims: unknown, header?: unknown])[] = [
     [/cannot be read/, CLAIMS, { ...HEADER, alg: "none" }],
     [/cannot be read/, CLAIMS, { ...HEADER, alg: "HS512" }],

@@ -1,5 +1,5 @@
 /**
- * What every transport must do, as tests that each of them runs.
+ * The tests that every transport must pass.
  *
  * @module
  */
@@ -17,21 +17,21 @@ import { CLOSE, ConnectionClosed, HearsayError } from "../../gossiper/errors.ts"
 import type { Message, Refusal } from "../../gossiper/message.ts";
 import { encode } from "../../transport/wire.ts";
 
-/** The `maxMessageBytes` that both transports of a pair must be made with. */
+/** The `maxMessageBytes` of both transports of a pair. */
 export const CONTRACT_MAX_MESSAGE_BYTES = 64 * 1024;
 
-/** Two transports; `b` can be dialled, at an address that `a` understands. */
+/** Two transports; `a` can dial `b` at this address. */
 export interface TransportPair extends AsyncDisposable {
   readonly a: Transport;
   readonly b: Transport;
   readonly addressOfB: string;
 }
 
-/** For how long, in milliseconds, anything may take before a test fails. */
+/** The longest time of any step before a test fails, in milliseconds. */
 const BOUND_MS = 5_000;
-/** A write that takes so long, in milliseconds, waits for the peer to read. */
+/** A write of this many milliseconds is waiting for the peer to read. */
 const STALL_MS = 250;
-/** A peer that does not read must be noticed before so many bytes are on their way to it. */
+/** A peer that does not read must be detected before this many bytes are under way. */
 const MOST_UNREAD_BYTES = 64 * 1024 * 1024;
 
 const never = new AbortController().signal;
@@ -39,13 +39,13 @@ const never = new AbortController().signal;
 /** Registers the tests for one transport; `makePair` uses {@linkcode CONTRACT_MAX_MESSAGE_BYTES}. */
 export function transportContract(name: string, makePair: () => Promise<TransportPair>): void {
   const test = (title: string, run: (pair: TransportPair) => Promise<void>) => {
-    Deno.test(`${title} (${name})`, async () => {
+    Deno.test(`${name}: ${title}`, async () => {
       await using pair = await makePair();
       await run(pair);
     });
   };
 
-  test("R8.1 R8.2 a dial becomes a connection at both ends", async (pair) => {
+  test("a dial becomes a connection at both ends (R8.1, R8.2)", async (pair) => {
     const taking = readOne(pair.b.incoming);
     const [near, far] = [await dial(pair), await taking];
     for (const end of [near, far]) {
@@ -56,7 +56,7 @@ export function transportContract(name: string, makePair: () => Promise<Transpor
     }
   });
 
-  test("R8.2 every dial becomes a connection of its own", async (pair) => {
+  test("every dial becomes a connection of its own (R8.2)", async (pair) => {
     const one = await connect(pair);
     const two = await connect(pair);
     await send(one.near, refusal("one"));
@@ -69,7 +69,7 @@ export function transportContract(name: string, makePair: () => Promise<Transpor
     assertEquals(await readOne(two.near.readable), refusal("still open"));
   });
 
-  test("P2 R8.1 a message of every type arrives equal, and shares nothing with what was sent", async (pair) => {
+  test("a message of every type arrives equal, and shares nothing with the sent one (P2, R8.1)", async (pair) => {
     const { near, far } = await connect(pair);
     for (const [from, to] of [[near, far], [far, near]] as const) {
       for (const message of everyMessage()) {
@@ -84,7 +84,7 @@ export function transportContract(name: string, makePair: () => Promise<Transpor
     }
   });
 
-  test("R8.1 what is changed after sending arrives as it was sent", async (pair) => {
+  test("a message that is changed after it was sent arrives as it was sent (R8.1)", async (pair) => {
     const { near, far } = await connect(pair);
     const holds = new Map([["a", { life: LIFE, number: 1 }]]);
     await send(near, { type: "ack", id: "1", holds });
@@ -93,7 +93,7 @@ export function transportContract(name: string, makePair: () => Promise<Transpor
     assertEquals(received, { type: "ack", id: "1", holds: new Map([["a", { life: LIFE, number: 1 }]]) });
   });
 
-  test("E4 R8.1 messages keep their order, with both directions at work at once", async (pair) => {
+  test("messages keep their order, with both directions at work at once (E4, R8.1)", async (pair) => {
     const { near, far } = await connect(pair);
     const texts = (from: string) =>
       Array.from({ length: 300 }, (_, n) => `${from} ${n} ${"x".repeat(n * 7)}`);
@@ -119,7 +119,7 @@ export function transportContract(name: string, makePair: () => Promise<Transpor
     assertEquals(atNear, fromFar);
   });
 
-  test("P6 closing writable closes both ends with 1000, after what was sent", async (pair) => {
+  test("a close of writable closes both ends with 1000, after the sent messages (P6)", async (pair) => {
     for (const [from, to] of await bothWays(pair)) {
       await send(from, refusal("last"));
       await within(from.writable.close());
@@ -131,7 +131,7 @@ export function transportContract(name: string, makePair: () => Promise<Transpor
     }
   });
 
-  test("P6 aborting writable closes both ends with its code and reason, after what was sent", async (pair) => {
+  test("an abort of writable closes both ends with its code and reason, after the sent messages (P6)", async (pair) => {
     for (const [from, to] of await bothWays(pair)) {
       await send(from, refusal("last"));
       await within(from.writable.abort(new ConnectionClosed(CLOSE.secondConnection, "one too many")));
@@ -144,7 +144,7 @@ export function transportContract(name: string, makePair: () => Promise<Transpor
     }
   });
 
-  test("P6 cancelling readable closes both ends with its code and reason", async (pair) => {
+  test("a cancel of readable closes both ends with its code and reason (P6)", async (pair) => {
     for (const [from, to] of await bothWays(pair)) {
       await within(from.readable.cancel(new ConnectionClosed(CLOSE.refused, "not you")));
       const info: CloseInfo = { code: CLOSE.refused, reason: "not you" };
@@ -155,14 +155,14 @@ export function transportContract(name: string, makePair: () => Promise<Transpor
     }
   });
 
-  test("P6 cancelling readable without a reason closes with 1000", async (pair) => {
+  test("a cancel of readable without a reason closes with 1000 (P6)", async (pair) => {
     for (const [from, to] of await bothWays(pair)) {
       await within(from.readable.cancel());
       assertEquals((await within(to.closed)).code, CLOSE.done);
     }
   });
 
-  test("P6 who goes away says 4001 where it dialled and 1001 where it accepted", async (pair) => {
+  test("an end that goes away closes with 4001 where it dialed and with 1001 where it accepted (P6)", async (pair) => {
     for (const code of [CLOSE.goingAway, CLOSE.goingAwayDialler]) {
       const [[near, far], [farToo, nearToo]] = await bothWays(pair);
       await within(near.writable.abort(new ConnectionClosed(code, "bye")));
@@ -172,7 +172,7 @@ export function transportContract(name: string, makePair: () => Promise<Transpor
     }
   });
 
-  test("P6 a stream that is aborted for another reason goes away", async (pair) => {
+  test("a stream that is aborted for another reason goes away (P6)", async (pair) => {
     for (const [from, to] of await bothWays(pair)) {
       await within(from.writable.abort(new HearsayError("timeout", "It took too long.")));
       const { code } = await within(to.closed);
@@ -180,7 +180,7 @@ export function transportContract(name: string, makePair: () => Promise<Transpor
     }
   });
 
-  test("P6 closing twice, or in two ways, changes nothing", async (pair) => {
+  test("a second close, in any way, changes nothing (P6)", async (pair) => {
     for (const [from, to] of await bothWays(pair)) {
       const first = new ConnectionClosed(CLOSE.refused, "first");
       const second = new ConnectionClosed(CLOSE.invalid, "second");
@@ -194,7 +194,7 @@ export function transportContract(name: string, makePair: () => Promise<Transpor
     }
   });
 
-  test("R1.3 a pipe that its signal aborts closes the connection", async (pair) => {
+  test("a pipe whose signal is aborted closes the connection (R1.3)", async (pair) => {
     const { near, far } = await connect(pair);
     const controller = new AbortController();
     const echo = new TransformStream<Message, Message>();
@@ -208,7 +208,7 @@ export function transportContract(name: string, makePair: () => Promise<Transpor
     assertEquals((await within(far.closed)).code, CLOSE.refused);
   });
 
-  test("R1.3 a dial whose signal is aborted rejects with its reason", async (pair) => {
+  test("a dial whose signal is aborted rejects with its reason (R1.3)", async (pair) => {
     const controller = new AbortController();
     const dialling = pair.a.dial(pair.addressOfB, { signal: controller.signal });
     const reason = new Error("enough");
@@ -218,7 +218,7 @@ export function transportContract(name: string, makePair: () => Promise<Transpor
     assertStrictEquals(await within(assertRejects(() => again)), reason);
   });
 
-  test("R1.3 a signal that is aborted after the dial leaves the connection alone", async (pair) => {
+  test("a signal that is aborted after the dial leaves the connection open (R1.3)", async (pair) => {
     const controller = new AbortController();
     const taking = readOne(pair.b.incoming);
     const near = await within(pair.a.dial(pair.addressOfB, { signal: controller.signal }));
@@ -228,13 +228,13 @@ export function transportContract(name: string, makePair: () => Promise<Transpor
     assertEquals(await readOne(far.readable), refusal("open"));
   });
 
-  test("R8.1 a dial to where nobody is rejects", async (pair) => {
+  test("a dial to an unused address rejects (R8.1)", async (pair) => {
     const address = pair.a.addressOf({ id: "nobody", host: "127.0.0.1", port: 1, kinds: [] });
     await assertCode("connection", pair.a.dial(address, { signal: never }));
     await assertCode("connection", pair.a.dial("no address", { signal: never }));
   });
 
-  test("R9.4 a transport that closes closes its connections, and dials no more", async (pair) => {
+  test("a transport that closes closes its connections, and dials no more (R9.4)", async (pair) => {
     const [[near, far]] = await bothWays(pair);
     await within(pair.a.close());
     assertEquals((await within(near.closed)).code, CLOSE.goingAwayDialler);
@@ -246,7 +246,7 @@ export function transportContract(name: string, makePair: () => Promise<Transpor
     await within(pair.a.close());
   });
 
-  test("R9.3 R9.4 a transport that closes accepts no more", async (pair) => {
+  test("a transport that closes accepts no more (R9.3, R9.4)", async (pair) => {
     const { near, far } = await connect(pair);
     const untaken = await dial(pair);
     await within(Promise.all([pair.b.close(), pair.b.close()]));
@@ -256,7 +256,7 @@ export function transportContract(name: string, makePair: () => Promise<Transpor
     await assertCode("connection", pair.a.dial(pair.addressOfB, { signal: never }));
   });
 
-  test("R9.3 who cancels incoming refuses all that come later, and keeps what is open", async (pair) => {
+  test("a cancel of incoming refuses later connections, and keeps open ones (R9.3)", async (pair) => {
     const { near, far } = await connect(pair);
     await within(pair.b.incoming.cancel());
     await assertCode("connection", pair.a.dial(pair.addressOfB, { signal: never }));
@@ -264,7 +264,7 @@ export function transportContract(name: string, makePair: () => Promise<Transpor
     assertEquals(await readOne(far.readable), refusal("open"));
   });
 
-  test("E7 P2 a message as large as is allowed arrives", async (pair) => {
+  test("a message of the largest size arrives (E7, P2)", async (pair) => {
     const { near, far } = await connect(pair);
     for (const [from, to] of [[near, far], [far, near]] as const) {
       for (const character of ["x", "é", "😀"]) {
@@ -276,25 +276,25 @@ export function transportContract(name: string, makePair: () => Promise<Transpor
     }
   });
 
-  test("E7 P2 a message one byte larger is refused by its sender, and closes with 4413", async (pair) => {
+  test("a message one byte larger is refused by its sender, and closes with 4413 (E7, P2)", async (pair) => {
     for (const [from, to] of await bothWays(pair)) {
       await send(from, refusal("before"));
       await assertCode("too_large", send(from, sized(CONTRACT_MAX_MESSAGE_BYTES + 1, "é")));
-      // A stream is errored by a failed write, so that its connection is of no use any more.
+      // A failed write errors the stream, so that its connection cannot be used any more.
       assertEquals((await within(from.closed)).code, CLOSE.tooLarge);
       assertEquals((await within(to.closed)).code, CLOSE.tooLarge);
       assertEquals(await readAll(to.readable), [refusal("before")]);
     }
   });
 
-  test("R8.2 a peer that does not read makes writes wait, or is closed, before memory fills up", async (pair) => {
+  test("a peer that does not read makes writes wait, or is closed, before memory fills up (R8.2)", async (pair) => {
     for (const [from, to] of await bothWays(pair)) {
       const writer = from.writable.getWriter();
       const message = sized(CONTRACT_MAX_MESSAGE_BYTES, "x");
       const { written, state, last } = await writeUntilStalled(writer, message);
       assert(written * CONTRACT_MAX_MESSAGE_BYTES < MOST_UNREAD_BYTES, `${written} writes did not wait`);
       if (state === "rejected") {
-        // What the writer sees of it may be no more than that the connection broke.
+        // The writer may see only that the connection broke.
         assertEquals((await within(to.closed)).code, CLOSE.tooLarge);
         await within(from.closed);
         continue;
@@ -312,7 +312,7 @@ export function transportContract(name: string, makePair: () => Promise<Transpor
     }
   });
 
-  test("R9.4 a write that waits for its peer does not hold up the closing", async (pair) => {
+  test("a write that waits for its peer does not delay the close (R9.4)", async (pair) => {
     const [[near]] = await bothWays(pair);
     const writer = near.writable.getWriter();
     const { last } = await writeUntilStalled(writer, sized(CONTRACT_MAX_MESSAGE_BYTES, "x"));
@@ -323,7 +323,7 @@ export function transportContract(name: string, makePair: () => Promise<Transpor
   });
 }
 
-/** Reads that many equal messages; false where the receiving end closes because there are too many. */
+/** Reads this many equal messages; false if the receiving end closes because of their number. */
 async function readsAll(
   reader: ReadableStreamDefaultReader<Message>,
   expected: { readonly count: number; readonly message: Message },
@@ -346,7 +346,7 @@ async function connect(pair: TransportPair): Promise<{ near: Connection; far: Co
   return { near, far: await taking };
 }
 
-/** Two connections, so that a test can be done from the dialler's end and from the acceptor's. */
+/** Two connections, for a test from the dialer's end and from the acceptor's. */
 async function bothWays(pair: TransportPair): Promise<[[Connection, Connection], [Connection, Connection]]> {
   const one = await connect(pair);
   const two = await connect(pair);
@@ -381,7 +381,7 @@ async function readAll<T>(stream: ReadableStream<T>): Promise<T[]> {
   return await within(Array.fromAsync(stream));
 }
 
-/** Writes until a write waits, or fails; the promise of that one is returned inside, unawaited. */
+/** Writes until a write waits or fails; returns that promise inside, not awaited. */
 async function writeUntilStalled(
   writer: WritableStreamDefaultWriter<Message>,
   message: Message,
@@ -397,7 +397,7 @@ async function writeUntilStalled(
   }
 }
 
-/** What becomes of a promise within a time; `pending` where that is nothing. */
+/** The state of a promise after this time: `pending`, or its outcome. */
 async function stateOf(promise: Promise<unknown>, withinMs = 0): Promise<string> {
   const { promise: late, resolve } = Promise.withResolvers<string>();
   const timer = setTimeout(resolve, withinMs, "pending");
@@ -431,7 +431,7 @@ function refusal(message: string): Refusal {
   return { type: "error", code: "busy", message };
 }
 
-/** A message that takes exactly so many bytes, filled up with one character. */
+/** A message of exactly this many bytes, filled with one character. */
 function sized(bytes: number, character: string): Refusal {
   const size = (text: string) => new TextEncoder().encode(text).length;
   const space = bytes - size(encode(refusal("")));

@@ -17,7 +17,7 @@ Deno.test("turns: each id comes once before any comes twice (R2.2)", () => {
   }
 });
 
-Deno.test("turns: returns distinct ids, also where the turns begin anew in between (R2.2)", () => {
+Deno.test("turns: returns distinct ids, also where a new turn begins in between (R2.2)", () => {
   const turns = turnsOf();
   for (let times = 0; times < 50; times++) {
     const taken = turns.take(3, () => true);
@@ -25,7 +25,7 @@ Deno.test("turns: returns distinct ids, also where the turns begin anew in betwe
   }
 });
 
-Deno.test("turns: takes no more than there are, and none that is unfit (R2.2)", () => {
+Deno.test("turns: takes no more than there are, and no unfit one (R2.2)", () => {
   const turns = turnsOf();
   assertEquals(turns.take(9, () => true).toSorted(), IDS);
   assertEquals(turns.take(9, (id) => id !== "c").toSorted(), ["a", "b", "d", "e"]);
@@ -33,7 +33,7 @@ Deno.test("turns: takes no more than there are, and none that is unfit (R2.2)", 
   assertEquals(turnsOf(() => []).take(3, () => true), []);
 });
 
-Deno.test("turns: ids that come later have their turn when the turns begin anew (R2.2)", () => {
+Deno.test("turns: ids that come later have their turn in the next one (R2.2)", () => {
   let ids = ["a", "b"];
   const turns = turnsOf(() => ids);
   turns.take(1, () => true);

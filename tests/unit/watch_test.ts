@@ -6,7 +6,7 @@ import { TestCluster } from "../requirements/harness.ts";
 
 const INTERVALS = 10;
 
-/** A stream that counts what is published, whether somebody listens or not. */
+/** A stream that counts published events, with and without subscribers. */
 class CountedStream extends EventStream {
   readonly published: HearsayEvent[] = [];
 
@@ -15,7 +15,7 @@ class CountedStream extends EventStream {
     super.publish(event);
   }
 
-  /** How many heartbeats were published, of which members. */
+  /** The number of published heartbeats, by member. */
   get heartbeats(): Record<string, number> {
     const counts: Record<string, number> = {};
     for (const event of this.published) {
@@ -26,8 +26,10 @@ class CountedStream extends EventStream {
   }
 }
 
-/** Two members, of which `a` has a stream to which nobody has subscribed. */
-async function withUnheard(): Promise<{ cluster: TestCluster; stream: CountedStream; gossiper: Gossiper }> {
+/** Two members; `a` has a stream without subscribers. */
+async function withoutSubscribers(): Promise<
+  { cluster: TestCluster; stream: CountedStream; gossiper: Gossiper }
+> {
   const cluster = new TestCluster(["a", "b"]);
   const stream = new CountedStream();
   const { gossiper } = cluster.make("a", { cluster: { eventStream: stream } });
@@ -38,7 +40,7 @@ async function withUnheard(): Promise<{ cluster: TestCluster; stream: CountedStr
   return { cluster, stream, gossiper };
 }
 
-/** Lets intervals pass; the heartbeats that were published meanwhile. */
+/** Advances by intervals; returns the heartbeats published in them. */
 async function heartbeatsIn(cluster: TestCluster, stream: CountedStream): Promise<Record<string, number>> {
   stream.published.length = 0;
   await cluster.advance(INTERVALS * 300);
@@ -47,8 +49,8 @@ async function heartbeatsIn(cluster: TestCluster, stream: CountedStream): Promis
 
 const ALL = { a: INTERVALS, b: INTERVALS };
 
-Deno.test("events: heartbeats cost no event where nobody listens, and are shown all the same", async () => {
-  const { cluster, stream, gossiper } = await withUnheard();
+Deno.test("events: heartbeats cost no event without a subscriber, and are shown all the same", async () => {
+  const { cluster, stream, gossiper } = await withoutSubscribers();
   await using _ = cluster;
   const before = gossiper.getState(HEARTBEAT_KEY).get("b")!;
   assertEquals(await heartbeatsIn(cluster, stream), {});
@@ -58,8 +60,8 @@ Deno.test("events: heartbeats cost no event where nobody listens, and are shown 
   assertGreater(after.localTimestampUnixMilliseconds, before.localTimestampUnixMilliseconds);
 });
 
-Deno.test("events: changes of other keys are published where nobody listens", async () => {
-  const { cluster, stream, gossiper } = await withUnheard();
+Deno.test("events: changes of other keys are published without a subscriber", async () => {
+  const { cluster, stream, gossiper } = await withoutSubscribers();
   await using _ = cluster;
   gossiper.setState("k", 1);
   assertEquals(stream.published.map(({ type }) => type).filter((type) => type === "GossipUpdate"), [
@@ -69,7 +71,7 @@ Deno.test("events: changes of other keys are published where nobody listens", as
 
 for (const types of [undefined, "GossipUpdate", ["MemberBlocked", "GossipUpdate"]] as const) {
   Deno.test(`events: a subscriber to ${types ?? "all"} gets every heartbeat, for as long as it listens`, async () => {
-    const { cluster, stream, gossiper } = await withUnheard();
+    const { cluster, stream, gossiper } = await withoutSubscribers();
     await using _ = cluster;
     const over = new AbortController();
     const listening = Array.fromAsync(gossiper.events.subscribe(types, over));
@@ -85,15 +87,15 @@ for (const types of [undefined, "GossipUpdate", ["MemberBlocked", "GossipUpdate"
 }
 
 Deno.test("events: a subscriber to other types gets no heartbeats, and none are made for it", async () => {
-  const { cluster, stream, gossiper } = await withUnheard();
+  const { cluster, stream, gossiper } = await withoutSubscribers();
   await using _ = cluster;
   const reader = gossiper.events.subscribe(["MemberBlocked", "PhaseChanged"]).getReader();
   assertEquals(await heartbeatsIn(cluster, stream), {});
   await reader.cancel();
 });
 
-Deno.test("watch: the key of heartbeats brings every count while it is watched, and makes none after", async () => {
-  const { cluster, stream, gossiper } = await withUnheard();
+Deno.test("watch: the heartbeat key emits every count while it is watched, and none after", async () => {
+  const { cluster, stream, gossiper } = await withoutSubscribers();
   await using _ = cluster;
   const over = new AbortController();
   const watching = Array.fromAsync(gossiper.watch(HEARTBEAT_KEY, over));
@@ -103,16 +105,16 @@ Deno.test("watch: the key of heartbeats brings every count while it is watched, 
   const ofB = (await watching).filter(({ memberId }) => memberId === "b");
   assertEquals(ofB.map(({ value, deleted }) => [value, deleted]), ofB.map(() => [{}, false]));
   const counts = ofB.map(({ sequenceNumber }) => sequenceNumber);
-  // The one that it had when the watching began, and one an interval after that.
+  // The count at the beginning of the watch, and one an interval after that.
   assertEquals(counts, Array.from({ length: INTERVALS + 1 }, (_, index) => counts[0]! + index));
-  // Somebody else still watches.
+  // Another watch is still open.
   assertEquals(await heartbeatsIn(cluster, stream), ALL);
   await another.cancel();
   assertEquals(await heartbeatsIn(cluster, stream), {});
 });
 
-Deno.test("watch: another key makes no events of heartbeats, nor does a watch that is over from the start", async () => {
-  const { cluster, stream, gossiper } = await withUnheard();
+Deno.test("watch: another key emits no heartbeat, nor does a watch that has ended from the start", async () => {
+  const { cluster, stream, gossiper } = await withoutSubscribers();
   await using _ = cluster;
   const other = gossiper.watch("k").getReader();
   await Array.fromAsync(gossiper.watch(HEARTBEAT_KEY, { signal: AbortSignal.abort() })).catch(() => {});

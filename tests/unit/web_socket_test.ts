@@ -41,7 +41,7 @@ transportContract("WebSocket", async () => {
 
 transportContract("WebSocket behind a guard", async () => {
   const { signal } = new AbortController();
-  // What is said is looked at for a while, or at once; all of it passes.
+  // The guard examines messages for a while, or at once; all of them pass.
   let count = 0;
   const look = (message: Message) =>
     ++count % 3 > 0 ? message : new Promise<Message>((resolve) => setTimeout(() => resolve(message), 1));
@@ -64,7 +64,7 @@ transportContract("WebSocket behind a guard", async () => {
 
 // ---- helpers
 
-/** Timers that fire only when the test says so. */
+/** Timers that fire only on a call of the test. */
 class HandRuntime implements Runtime {
   readonly monotonicMs = realRuntime.monotonicMs;
   readonly wallMs = realRuntime.wallMs;
@@ -77,7 +77,7 @@ class HandRuntime implements Runtime {
     return () => this.#timers.delete(timer);
   }
 
-  /** The delays of the timers that are set. */
+  /** The delays of the pending timers. */
   get set(): number[] {
     return Array.from(this.#timers, (timer) => timer.delayMs);
   }
@@ -93,11 +93,11 @@ class HandRuntime implements Runtime {
   }
 }
 
-/** A socket of which the test says when it has sent what it was given, and when it is closed. */
+/** A socket under the test's control: the end of each send, and the close. */
 class FakeSocket extends EventTarget {
   readyState: number = WebSocket.OPEN;
   bufferedAmount = 0;
-  /** Whether all is sent at once, so that nothing waits. */
+  /** True if all is sent at once, so that nothing waits. */
   quick = false;
   binaryType = "blob";
   readonly sent: string[] = [];
@@ -123,7 +123,7 @@ class FakeSocket extends EventTarget {
   }
 }
 
-/** A connection over a {@linkcode FakeSocket}, whose timers are fired by hand. */
+/** A connection over a {@linkcode FakeSocket}, with timers fired by the test. */
 function fake(options: { dialled?: boolean; guard?: Guard } = {}) {
   const socket = new FakeSocket();
   const runtime = new HandRuntime();
@@ -143,7 +143,7 @@ function ackOf(id: string | number): Ack {
   return { ...ACK, id: String(id) };
 }
 
-/** A message whose text takes exactly so many bytes. */
+/** A message whose text takes exactly this many bytes. */
 function messageOf(bytes: number, filling: string = "x"): Message {
   const refusal = (message: string): Message => ({ type: "error", code: "busy", message });
   const rest = bytes - encode(refusal("")).length;
@@ -177,7 +177,7 @@ async function take(server: WebSocketTransport): Promise<Connection> {
   return value!;
 }
 
-/** A TCP connection that speaks WebSocket only as far as the test says. */
+/** A TCP connection with hand-written WebSocket frames. */
 class RawPeer implements Disposable {
   readonly tcp: Deno.TcpConn;
   #unread = new Uint8Array();
@@ -217,7 +217,7 @@ class RawPeer implements Disposable {
     writer.releaseLock();
   }
 
-  /** Sends a frame as a client does, masked (with nothing). */
+  /** Sends a frame as a client does, masked with zeros. */
   async sendFrame(opcode: number, payload: string | Uint8Array): Promise<void> {
     const bytes = typeof payload === "string" ? new TextEncoder().encode(payload) : payload;
     const frame = new Uint8Array(8 + bytes.length);
@@ -294,9 +294,9 @@ function listenTcp() {
   return { listener, address, [Symbol.dispose]: () => listener.close() };
 }
 
-// ---- what is refused before the upgrade (P1)
+// ---- refusals before the upgrade (P1)
 
-Deno.test("P1 an unknown path is 404 at the own server, and left to the service elsewhere", async () => {
+Deno.test("upgrade: an unknown path is 404 at the own server, and left to the service elsewhere (P1)", async () => {
   const server = new WebSocketTransport({ ...OPTIONS, listen: { port: 0 } });
   await using _ = closeEverything(server);
   for (const path of ["/", "/gossip/", "/gossip2", "/other"]) {
@@ -307,7 +307,7 @@ Deno.test("P1 an unknown path is 404 at the own server, and left to the service 
   }
 });
 
-Deno.test("P1 a request that is no upgrade, or does not offer hearsay.v2, is 426", async () => {
+Deno.test("upgrade: a request that is no upgrade, or does not offer hearsay.v2, is 426 (P1)", async () => {
   const server = new WebSocketTransport({ ...OPTIONS, listen: { port: 0 } });
   await using _ = closeEverything(server);
   const response = await fetch(`${httpOf(server)}/gossip`);
@@ -324,7 +324,7 @@ Deno.test("P1 a request that is no upgrade, or does not offer hearsay.v2, is 426
   }
 });
 
-Deno.test("P1 hearsay.v2 is found among other subprotocols, and only it is echoed", async () => {
+Deno.test("upgrade: hearsay.v2 is found among other subprotocols, and only it is echoed (P1)", async () => {
   const server = new WebSocketTransport({ ...OPTIONS, listen: { port: 0 } });
   await using _ = closeEverything(server);
   const offered = { ...UPGRADE, "sec-websocket-protocol": "token.c2VjcmV0, hearsay.v2" };
@@ -334,7 +334,7 @@ Deno.test("P1 hearsay.v2 is found among other subprotocols, and only it is echoe
   assertMatch(head, /^sec-websocket-protocol: hearsay\.v2\r$/im);
 });
 
-Deno.test("P1 a request to a host that is none is 400", async () => {
+Deno.test("upgrade: a request to an invalid host is 400 (P1)", async () => {
   const server = new WebSocketTransport({ ...OPTIONS, listen: { port: 0 } });
   await using _ = closeEverything(server);
   for (const host of ["a b", "[::1", "%"]) {
@@ -344,7 +344,7 @@ Deno.test("P1 a request to a host that is none is 400", async () => {
   }
 });
 
-Deno.test("P1 a client that cannot be examined is 503, and told once for each reason", async () => {
+Deno.test("upgrade: a client that cannot be examined is 503, with one event for each reason (P1)", async () => {
   const told: string[] = [];
   const server = new WebSocketTransport({
     ...OPTIONS,
@@ -366,7 +366,7 @@ Deno.test("P1 a client that cannot be examined is 503, and told once for each re
   assertEquals(told, ["This client could not be examined: Error: broken"]);
 });
 
-Deno.test("P1 an upgrade without its key is 400", async () => {
+Deno.test("upgrade: one without its key is 400 (P1)", async () => {
   const server = new WebSocketTransport({ ...OPTIONS, listen: { port: 0 } });
   await using _ = closeEverything(server);
   const { peer, head } = await RawPeer.dial(server.address!, { ...UPGRADE, "sec-websocket-key": undefined });
@@ -374,7 +374,7 @@ Deno.test("P1 an upgrade without its key is 400", async () => {
   assertMatch(head, /^HTTP\/1\.1 400 /);
 });
 
-Deno.test("P1 authorise refuses with 401 or 403 before the upgrade, and an exception in it with 403", async () => {
+Deno.test("upgrade: authorise refuses with 401 or 403 before it, and an exception in it with 403 (P1)", async () => {
   const server = new WebSocketTransport({
     ...OPTIONS,
     listen: { port: 0 },
@@ -402,7 +402,7 @@ Deno.test("P1 authorise refuses with 401 or 403 before the upgrade, and an excep
   assertEquals(error.code, "unauthorised");
 });
 
-Deno.test("P1 R9.3 after close, and after incoming is cancelled, clients get 503 and a sentence", async () => {
+Deno.test("upgrade: after close, and after a cancel of incoming, clients get 503 and a sentence (P1, R9.3)", async () => {
   const request = () => new Request("http://127.0.0.1/gossip", { headers: UPGRADE });
   const closed = new WebSocketTransport(OPTIONS);
   await closed.close();
@@ -416,7 +416,7 @@ Deno.test("P1 R9.3 after close, and after incoming is cancelled, clients get 503
   await cancelled.close();
 });
 
-Deno.test("P1 clients beyond those that wait to be taken get 503", async () => {
+Deno.test("upgrade: clients above the limit of waiting connections get 503 (P1)", async () => {
   const server = new WebSocketTransport({ ...OPTIONS, listen: { port: 0 }, maxConnectionsPerAddress: 1_000 });
   const client = new WebSocketTransport(OPTIONS);
   await using _ = closeEverything(server, client);
@@ -428,7 +428,7 @@ Deno.test("P1 clients beyond those that wait to be taken get 503", async () => {
   await client.dial(server.address!, { signal: never });
 });
 
-Deno.test("P1 a client that finds another subprotocol after opening closes with 4400", async () => {
+Deno.test("dial: a client that finds another subprotocol after opening closes with 4400 (P1)", async () => {
   const client = new WebSocketTransport(OPTIONS);
   await using _ = closeEverything(client);
   using tcp = listenTcp();
@@ -442,7 +442,7 @@ Deno.test("P1 a client that finds another subprotocol after opening closes with 
   }
 });
 
-Deno.test("P1 R8.2 a service mounts the handler in its own server, and may use the rest itself", async () => {
+Deno.test("handler: a service mounts it in its own server, and may answer the other paths itself (P1, R8.2)", async () => {
   const transport = new WebSocketTransport(OPTIONS);
   const service = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen: () => {} },
@@ -462,9 +462,9 @@ Deno.test("P1 R8.2 a service mounts the handler in its own server, and may use t
   await service.shutdown();
 });
 
-// ---- addresses and dialling
+// ---- addresses and dials
 
-Deno.test("P1 the address of a member is ws or wss, with an IPv6 host in brackets", () => {
+Deno.test("addressOf: is ws or wss, with an IPv6 host in brackets (P1)", () => {
   const member = { id: "a", host: "10.0.0.1", port: 7001, kinds: [] };
   const plain = new WebSocketTransport(OPTIONS);
   const secure = new WebSocketTransport({ ...OPTIONS, secure: true });
@@ -474,13 +474,13 @@ Deno.test("P1 the address of a member is ws or wss, with an IPv6 host in bracket
   assertEquals(secure.addressOf({ ...member, host: "a.example" }), "wss://a.example:7001");
 });
 
-Deno.test("P1 an address without a path is dialled at the gossip actor's name", () => {
+Deno.test("dial: an address without a path is dialed at the gossip actor's name (P1)", () => {
   assertEquals(dialUrl("ws://h:1", "/gossip").href, "ws://h:1/gossip");
   assertEquals(dialUrl("ws://h:1/", "/gossip").href, "ws://h:1/gossip");
   assertEquals(dialUrl("wss://h/behind/proxy?a=1", "/gossip").href, "wss://h/behind/proxy?a=1");
 });
 
-Deno.test("P1 what is no ws or wss address is refused, and nothing is dialled", async () => {
+Deno.test("dial: an address that is not ws or wss is refused, and nothing is dialed (P1)", async () => {
   const client = new WebSocketTransport(OPTIONS);
   await using _ = closeEverything(client);
   for (const address of ["", "127.0.0.1:7001", "http://h:1", "ws://", "ws://h:1/#x", "ws://h:99999"]) {
@@ -490,7 +490,7 @@ Deno.test("P1 what is no ws or wss address is refused, and nothing is dialled", 
   }
 });
 
-Deno.test("P1 a name that is no plain path segment is served and dialled all the same", async () => {
+Deno.test("dial: a name that is not a plain path segment is served and dialed all the same (P1)", async () => {
   const options = { ...OPTIONS, path: "a b/ü?" };
   const server = new WebSocketTransport({ ...options, listen: { port: 0 } });
   const client = new WebSocketTransport(options);
@@ -498,7 +498,7 @@ Deno.test("P1 a name that is no plain path segment is served and dialled all the
   await client.dial(server.address!, { signal: never });
 });
 
-Deno.test("P4 dialling where nobody listens rejects with a connection error that names the address", async () => {
+Deno.test("dial: rejects at an unused address with a connection error that names it (P4)", async () => {
   const client = new WebSocketTransport(OPTIONS);
   await using _ = closeEverything(client);
   const { listener, address } = listenTcp();
@@ -511,7 +511,7 @@ Deno.test("P4 dialling where nobody listens rejects with a connection error that
   assertEquals(error.code, "connection");
 });
 
-Deno.test("P4 aborting the signal ends a dial to a mute peer at once, with the signal's reason", async () => {
+Deno.test("dial: an abort of the signal ends one to a mute peer at once, with the signal's reason (P4)", async () => {
   const client = new WebSocketTransport(OPTIONS);
   await using _ = closeEverything(client);
   using tcp = listenTcp();
@@ -525,7 +525,7 @@ Deno.test("P4 aborting the signal ends a dial to a mute peer at once, with the s
   assertEquals(await dialled.catch((error) => error), reason);
 });
 
-Deno.test("P4 a dial that no signal ends is ended by connectTimeout", async () => {
+Deno.test("dial: connectTimeout ends one that no signal ends (P4)", async () => {
   const runtime = new HandRuntime();
   const client = new WebSocketTransport({ ...OPTIONS, runtime, connectTimeout: 3_000 });
   await using _ = closeEverything(client);
@@ -538,7 +538,7 @@ Deno.test("P4 a dial that no signal ends is ended by connectTimeout", async () =
   assertEquals(runtime.set, []);
 });
 
-Deno.test("R9.4 a dial under way when the transport closes, and one after, are refused as stopped", async () => {
+Deno.test("dial: one under way when the transport closes, and one after, are refused as stopped (R9.4)", async () => {
   const client = new WebSocketTransport(OPTIONS);
   using tcp = listenTcp();
   const dialled = client.dial(tcp.address, { signal: never });
@@ -550,13 +550,13 @@ Deno.test("R9.4 a dial under way when the transport closes, and one after, are r
   assertEquals(late.code, "stopped");
 });
 
-Deno.test("R8.2 a transport listens on loopback unless told otherwise, and tells its real port", async () => {
+Deno.test("listen: uses loopback by default, and returns its real port (R8.2)", async () => {
   const server = new WebSocketTransport({ ...OPTIONS, listen: { port: 0 } });
   await using _ = closeEverything(server);
   assertMatch(server.address!, /^ws:\/\/127\.0\.0\.1:[1-9]\d*$/);
 });
 
-Deno.test("R8.2 a port that is taken is told with the place and why, and what Deno says of it is the cause", () => {
+Deno.test("listen: a port in use is refused with the address and the reason, and Deno's error is the cause (R8.2)", () => {
   using taken = listenTcp();
   const { port } = taken.listener.addr;
   const error = assertThrows(() => new WebSocketTransport({ ...OPTIONS, listen: { port } }), HearsayError);
@@ -565,7 +565,7 @@ Deno.test("R8.2 a port that is taken is told with the place and why, and what De
   assert(error.cause instanceof Deno.errors.AddrInUse);
 });
 
-Deno.test("R9.4 aborting the signal given to listen closes the transport and frees the port", async () => {
+Deno.test("listen: an abort of its signal closes the transport and frees the port (R9.4)", async () => {
   const controller = new AbortController();
   const server = new WebSocketTransport({ ...OPTIONS, listen: { port: 0, signal: controller.signal } });
   const port = Number(new URL(server.address!).port);
@@ -576,7 +576,7 @@ Deno.test("R9.4 aborting the signal given to listen closes the transport and fre
 
 // ---- messages
 
-Deno.test("P2 messages pass both ways, in order", async () => {
+Deno.test("connection: messages pass both ways, in order (P2)", async () => {
   await using two = await pair();
   for (const [from, to] of [[two.dialled, two.accepted], [two.accepted, two.dialled]] as const) {
     const writer = from.writable.getWriter();
@@ -586,7 +586,7 @@ Deno.test("P2 messages pass both ways, in order", async () => {
   }
 });
 
-Deno.test("P2 a message of the largest size passes both ways", async () => {
+Deno.test("connection: a message of the largest size passes both ways (P2)", async () => {
   await using two = await pair();
   for (const [from, to] of [[two.dialled, two.accepted], [two.accepted, two.dialled]] as const) {
     const message = messageOf(OPTIONS.maxMessageBytes, "ü");
@@ -595,7 +595,7 @@ Deno.test("P2 a message of the largest size passes both ways", async () => {
   }
 });
 
-Deno.test("P2 what is too large to be received closes with 4413, on both sides and with the same words", async () => {
+Deno.test("connection: a message too large to receive closes with 4413, on both sides with one reason (P2)", async () => {
   await using two = await pair({ dialler: { maxMessageBytes: 100_000 } });
   const reading = two.accepted.readable.getReader().read();
   await two.dialled.writable.getWriter().write(messageOf(OPTIONS.maxMessageBytes + 1));
@@ -606,7 +606,7 @@ Deno.test("P2 what is too large to be received closes with 4413, on both sides a
   assertEquals(await two.dialled.closed, info);
 });
 
-Deno.test("P2 what is too large to be sent is not sent, and closes the connection with 4413", async () => {
+Deno.test("connection: a message too large to send is not sent, and closes with 4413 (P2)", async () => {
   const { socket, connection } = fake();
   const writing = connection.writable.getWriter().write(messageOf(LIMITS.maxMessageBytes + 1));
   const error = await assertRejects(() => writing, HearsayError, "larger than 65536 bytes. It was not sent");
@@ -617,7 +617,7 @@ Deno.test("P2 what is too large to be sent is not sent, and closes the connectio
   await connection.closed;
 });
 
-Deno.test("P7 text that is no message errors the readable and closes with 4400", async () => {
+Deno.test("connection: text that is no message errors the readable and closes with 4400 (P7)", async () => {
   await using server = new Disposer(new WebSocketTransport({ ...OPTIONS, listen: { port: 0 } }));
   for (
     const [opcode, text] of [[1, "hello"], [1, '{"type":"ack"}'], [2, '{"type":"ack","id":"1"}']] as const
@@ -635,7 +635,7 @@ Deno.test("P7 text that is no message errors the readable and closes with 4400",
   }
 });
 
-Deno.test("P7 a message of an unknown type is shown, for those to judge who know the peer's capabilities", () => {
+Deno.test("connection: a message of an unknown type is delivered, since the session knows the peer's capabilities (P7)", () => {
   const { socket, connection } = fake();
   socket.receive('{"type":"whisper"}');
   assertEquals(socket.closes, []);
@@ -643,7 +643,7 @@ Deno.test("P7 a message of an unknown type is shown, for those to judge who know
     .then(({ value }) => assertEquals(value, { type: "unknown", name: "whisper" }));
 });
 
-Deno.test("P6 a close reason is cut to the 123 bytes that a frame has room for, between characters", async () => {
+Deno.test("connection: a close reason is cut to the 123 bytes of a frame, between characters (P6)", async () => {
   const { socket, connection } = fake();
   const closing = connection.writable.abort(new ConnectionClosed(4400, "a" + "ü".repeat(100)));
   assertEquals(socket.closes, [{ code: 4400, reason: "a" + "ü".repeat(61) }]);
@@ -651,7 +651,7 @@ Deno.test("P6 a close reason is cut to the 123 bytes that a frame has room for, 
   await closing;
 });
 
-Deno.test("P2 a peer that floods is closed with 4413 before its messages fill the memory", async () => {
+Deno.test("connection: a peer that floods is closed with 4413 before its messages fill the memory (P2)", async () => {
   const { socket, connection } = fake();
   for (let id = 0; id < MAX_UNREAD_MESSAGES; id++) socket.receive(encode(ackOf(id)));
   assertEquals(socket.closes, []);
@@ -662,7 +662,7 @@ Deno.test("P2 a peer that floods is closed with 4413 before its messages fill th
   socket.over(4413);
 });
 
-Deno.test("P2 more messages than maxMessagesPerSecond close with 4413, before they are parsed, pings among them", async () => {
+Deno.test("connection: more messages than maxMessagesPerSecond close with 4413 before they are parsed, also pings (P2)", async () => {
   const { socket, connection, runtime } = fake();
   for (let count = 0; count < 1_000; count++) socket.receive(PING_TEXT);
   assertEquals(socket.closes, []);
@@ -673,7 +673,7 @@ Deno.test("P2 more messages than maxMessagesPerSecond close with 4413, before th
   runtime.fire(LIMITS.closeTimeout);
 });
 
-Deno.test("P2 large messages that wait unread are fewer", () => {
+Deno.test("connection: fewer large messages may wait unread (P2)", () => {
   const { socket } = fake();
   const text = encode(messageOf(LIMITS.maxMessageBytes));
   for (let count = 0; count < MAX_UNREAD_LARGEST; count++) socket.receive(text);
@@ -683,7 +683,7 @@ Deno.test("P2 large messages that wait unread are fewer", () => {
   socket.over(4413);
 });
 
-Deno.test("P2 a reader that keeps up is sent any number of messages", async () => {
+Deno.test("connection: a reader that keeps up receives any number of messages (P2)", async () => {
   const { socket, connection } = fake();
   const reader = connection.readable.getReader();
   for (let id = 0; id < 3 * MAX_UNREAD_MESSAGES; id++) {
@@ -695,7 +695,7 @@ Deno.test("P2 a reader that keeps up is sent any number of messages", async () =
 
 // ---- ping and pong (P5)
 
-Deno.test("P5 a ping is answered at once, and neither is shown", async () => {
+Deno.test("connection: a ping is answered at once, and neither is delivered (P5)", async () => {
   await using server = new Disposer(new WebSocketTransport({ ...OPTIONS, listen: { port: 0 } }));
   const { peer } = await RawPeer.dial(server.transport.address!);
   using _peer = peer;
@@ -707,7 +707,7 @@ Deno.test("P5 a ping is answered at once, and neither is shown", async () => {
   assertEquals((await accepted.readable.getReader().read()).value, ACK);
 });
 
-Deno.test("P5 the dialler sends a ping just before a message of more than 1,024 bytes and less than 64 KiB", async () => {
+Deno.test("connection: the dialer sends a ping just before a message of more than 1,024 bytes and less than 64 KiB (P5)", async () => {
   for (
     const [bytes, filling, pinged] of [
       [1_024, "x", false],
@@ -730,7 +730,7 @@ Deno.test("P5 the dialler sends a ping just before a message of more than 1,024 
   }
 });
 
-Deno.test("P5 the side that accepted sends no ping, since its messages do not wait", async () => {
+Deno.test("connection: the side that accepted sends no ping, because its messages do not wait (P5)", async () => {
   const { socket, connection } = fake({ dialled: false });
   socket.quick = true;
   const message = messageOf(5_000);
@@ -738,7 +738,7 @@ Deno.test("P5 the side that accepted sends no ping, since its messages do not wa
   assertEquals(socket.sent, [encode(message)]);
 });
 
-Deno.test("P5 a peer that asks on without reading the answers gets none above the high-water mark", () => {
+Deno.test("connection: a peer that pings on without reading gets no answers above the high-water mark (P5)", () => {
   const { socket } = fake();
   socket.bufferedAmount = LIMITS.highWaterMark + 1;
   socket.receive(PING_TEXT);
@@ -750,7 +750,7 @@ Deno.test("P5 a peer that asks on without reading the answers gets none above th
 
 // ---- the high-water mark
 
-/** Whether a promise has settled, once everything that was ready has run. */
+/** True if a promise has settled after all ready work has run. */
 async function settled(promise: Promise<unknown>): Promise<boolean> {
   let done = false;
   promise.then(() => done = true, () => done = true);
@@ -758,7 +758,7 @@ async function settled(promise: Promise<unknown>): Promise<boolean> {
   return done;
 }
 
-Deno.test("P5 a write resolves once at most highWaterMark bytes wait to be sent", async () => {
+Deno.test("connection: a write resolves once at most highWaterMark bytes wait to be sent (P5)", async () => {
   const { socket, runtime, connection } = fake();
   const writer = connection.writable.getWriter();
   await writer.write(ACK);
@@ -773,7 +773,7 @@ Deno.test("P5 a write resolves once at most highWaterMark bytes wait to be sent"
   assertEquals(runtime.set, [SILENT_MS]);
 });
 
-Deno.test("P6 a write that waits for room rejects when the connection ends", async () => {
+Deno.test("connection: a write that waits for room rejects when the connection ends (P6)", async () => {
   const { socket, runtime, connection } = fake();
   const writing = connection.writable.getWriter().write(messageOf(2 * LIMITS.highWaterMark));
   assert(!await settled(writing));
@@ -782,7 +782,7 @@ Deno.test("P6 a write that waits for room rejects when the connection ends", asy
   assertEquals(runtime.set, []);
 });
 
-Deno.test("P6 aborting ends a write that waits for room, at once, with the code of the reason", async () => {
+Deno.test("connection: an abort ends a write that waits for room at once, with the code of the reason (P6)", async () => {
   const { socket, runtime, connection } = fake();
   const writer = connection.writable.getWriter();
   const writing = writer.write(messageOf(2 * LIMITS.highWaterMark));
@@ -797,7 +797,7 @@ Deno.test("P6 aborting ends a write that waits for room, at once, with the code 
   assertEquals(runtime.set, []);
 });
 
-Deno.test("P6 a write to a socket that ended in silence rejects, and the connection is over in time", async () => {
+Deno.test("connection: a write to a socket that ended without notice rejects, and the connection ends in time (P6)", async () => {
   const { socket, runtime, connection } = fake();
   socket.readyState = WebSocket.CLOSED;
   await assertRejects(() => connection.writable.getWriter().write(ACK), ConnectionClosed);
@@ -808,7 +808,7 @@ Deno.test("P6 a write to a socket that ended in silence rejects, and the connect
 
 // ---- closing (P6)
 
-Deno.test("P6 closing the writable closes with 1000, and what was sent before is read first", async () => {
+Deno.test("connection: a close of the writable closes with 1000, and the messages before it are read first (P6)", async () => {
   await using two = await pair();
   const writer = two.dialled.writable.getWriter();
   await writer.write(ACK);
@@ -819,7 +819,7 @@ Deno.test("P6 closing the writable closes with 1000, and what was sent before is
   assertEquals(await two.dialled.closed, { code: 1000, reason: "" });
 });
 
-Deno.test("P6 aborting, or cancelling, with a ConnectionClosed closes with its code, from either side", async () => {
+Deno.test("connection: an abort or a cancel with a ConnectionClosed closes with its code, from either side (P6)", async () => {
   for (const side of ["dialled", "accepted"] as const) {
     for (const by of ["abort", "cancel"] as const) {
       await using two = await pair();
@@ -833,7 +833,7 @@ Deno.test("P6 aborting, or cancelling, with a ConnectionClosed closes with its c
   }
 });
 
-Deno.test("P6 going away is 1001 from the side that accepted, and 4001 from the dialler", async () => {
+Deno.test("connection: going away is 1001 from the side that accepted, and 4001 from the dialer (P6)", async () => {
   for (const [closer, other, code] of [["server", "dialled", 1001], ["client", "accepted", 4001]] as const) {
     await using two = await pair();
     const reading = readAll(two[other].readable);
@@ -844,7 +844,7 @@ Deno.test("P6 going away is 1001 from the side that accepted, and 4001 from the 
   }
 });
 
-Deno.test("P6 a code that this side may not send becomes going away", () => {
+Deno.test("connection: a code that this side may not send becomes going away (P6)", () => {
   for (
     const [dialled, given, sent] of [
       [true, 1000, 1000],
@@ -867,7 +867,7 @@ Deno.test("P6 a code that this side may not send becomes going away", () => {
   }
 });
 
-Deno.test("P6 any other reason to abort is going away, and none at all is done", async () => {
+Deno.test("connection: any other reason of an abort is going away, and none is a normal close (P6)", async () => {
   const stopped = fake();
   const aborting = stopped.connection.writable.abort(new HearsayError("stopped", "It has stopped."));
   assertEquals(stopped.socket.closes, [{ code: 4001, reason: "It has stopped." }]);
@@ -880,7 +880,7 @@ Deno.test("P6 any other reason to abort is going away, and none at all is done",
   await cancelling;
 });
 
-Deno.test("P6 closing twice, and hearing of it twice, is closing once", async () => {
+Deno.test("connection: a second close, by either side, changes nothing (P6)", async () => {
   const { socket, runtime, connection } = fake();
   void connection.close(CLOSE.refused, "first");
   void connection.close(CLOSE.invalid, "second");
@@ -894,7 +894,7 @@ Deno.test("P6 closing twice, and hearing of it twice, is closing once", async ()
   assertEquals(socket.closes.length, 1);
 });
 
-Deno.test("P6 what is read but not yet taken when the peer closes can still be read", async () => {
+Deno.test("connection: received messages can be read after the peer closed (P6)", async () => {
   const { socket, connection } = fake();
   socket.receive(encode(ackOf(1)));
   socket.receive(encode(ackOf(2)));
@@ -902,7 +902,7 @@ Deno.test("P6 what is read but not yet taken when the peer closes can still be r
   assertEquals(await readAll(connection.readable), [ackOf(1), ackOf(2)]);
 });
 
-Deno.test("P6 what the peer said last is heard though it closed while that was still looked at", async () => {
+Deno.test("connection: the peer's last message is delivered, though it closed while that was still examined (P6)", async () => {
   const { promise: looking, resolve: letThrough } = Promise.withResolvers<void>();
   const look = async (message: Message) => {
     await looking;
@@ -918,7 +918,7 @@ Deno.test("P6 what the peer said last is heard though it closed while that was s
   assertEquals(await connection.closed, { code: 4403, reason: "refused" });
 });
 
-Deno.test("P2 no more messages wait to be looked at than may wait unread", async () => {
+Deno.test("connection: no more messages wait for examination than may wait unread (P2)", async () => {
   const look = () => new Promise<Message>(() => {});
   const { signal } = new AbortController();
   const { socket, connection, runtime } = fake({ guard: { incoming: look, outgoing: look, signal } });
@@ -928,7 +928,7 @@ Deno.test("P2 no more messages wait to be looked at than may wait unread", async
   runtime.fire(LIMITS.closeTimeout);
 });
 
-Deno.test("P6 nothing that comes after this side has closed is shown or answered", async () => {
+Deno.test("connection: messages after this side's close are neither delivered nor answered (P6)", async () => {
   const { socket, connection } = fake();
   void connection.close(CLOSE.done, "");
   socket.receive(encode(ACK));
@@ -939,7 +939,7 @@ Deno.test("P6 nothing that comes after this side has closed is shown or answered
   assertEquals(socket.sent, []);
 });
 
-Deno.test("P6 a connection that breaks has code 0, and errors its readable", async () => {
+Deno.test("connection: one that breaks has code 0, and errors its readable (P6)", async () => {
   await using server = new Disposer(new WebSocketTransport({ ...OPTIONS, listen: { port: 0 } }));
   const { peer } = await RawPeer.dial(server.transport.address!);
   const accepted = await take(server.transport);
@@ -951,7 +951,7 @@ Deno.test("P6 a connection that breaks has code 0, and errors its readable", asy
   assertEquals((await reading).closeCode, 0);
 });
 
-Deno.test("P6 R9.4 a mute server does not keep a dialler: its close timer ends the connection", async () => {
+Deno.test("close: a mute server does not keep a dialer: its close timer ends the connection (P6, R9.4)", async () => {
   const runtime = new HandRuntime();
   const client = new WebSocketTransport({ ...OPTIONS, runtime, closeTimeout: 700 });
   using tcp = listenTcp();
@@ -968,7 +968,7 @@ Deno.test("P6 R9.4 a mute server does not keep a dialler: its close timer ends t
   assertEquals(runtime.set, []);
 });
 
-Deno.test("P6 R9.4 a mute client does not keep a server: nothing is left when close resolves", async () => {
+Deno.test("close: a mute client does not keep a server: nothing is left when close resolves (P6, R9.4)", async () => {
   const runtime = new HandRuntime();
   const server = new WebSocketTransport({ ...OPTIONS, runtime, closeTimeout: 700, listen: { port: 0 } });
   const { peer } = await RawPeer.dial(server.address!);
@@ -982,7 +982,7 @@ Deno.test("P6 R9.4 a mute client does not keep a server: nothing is left when cl
   assertEquals(runtime.set, []);
 });
 
-Deno.test("R9.4 closing does not wait for clients that never finish their request", async () => {
+Deno.test("close: does not wait for clients that never finish their request (R9.4)", async () => {
   const server = new WebSocketTransport({ ...OPTIONS, listen: { port: 0 } });
   const { hostname, port } = new URL(server.address!);
   using silent = new RawPeer(await Deno.connect({ hostname, port: Number(port) }));
@@ -992,7 +992,7 @@ Deno.test("R9.4 closing does not wait for clients that never finish their reques
   assertEquals(await silent.tcp.read(new Uint8Array(1)), null);
 });
 
-Deno.test("R9.4 an upgrade that does not reach its client in time, or before close, is given up", async () => {
+Deno.test("close: an upgrade that does not reach its client in time, or before it, is given up (R9.4)", async () => {
   for (const end of ["timeout", "close"] as const) {
     const runtime = new HandRuntime();
     const transport = new WebSocketTransport({ ...OPTIONS, runtime, connectTimeout: 3_000 });
@@ -1022,7 +1022,7 @@ Deno.test("R9.4 an upgrade that does not reach its client in time, or before clo
   }
 });
 
-Deno.test("R9.4 close may be called again, and resolves alike", async () => {
+Deno.test("close: may be called again, and resolves alike (R9.4)", async () => {
   await using two = await pair();
   await Promise.all([two.server.close(), two.server.close(), two.client.close()]);
   await two.server.close();
@@ -1038,7 +1038,7 @@ class Disposer implements AsyncDisposable {
   }
 }
 
-Deno.test("P1 the address of a member is refused where its host or its URL is more than that", async () => {
+Deno.test("addressOf: refuses a host or a URL with more parts than that (P1)", async () => {
   const transport = new WebSocketTransport({ path: "gossip", maxMessageBytes: 1_000 });
   const member = { id: "m", host: "10.0.0.5", port: 7001, kinds: [] };
   assertEquals(transport.addressOf(member), "ws://10.0.0.5:7001");

@@ -58,7 +58,7 @@ function gossip(members: readonly MemberDelta[], liveness: Liveness = { count: 0
   return { type: "gossip", liveness, id: "7", memberId: "a", delta: delta(members) };
 }
 
-/** The wire form of a gossip whose only entry is `raw`, under key `k` of member `x`. */
+/** The wire form of a gossip with `raw` as its only entry, under key `k` of member `x`. */
 function gossipOf(raw: unknown, rest: object = {}): object {
   return gossipWith({ x: { values: { k: raw } } }, { ranges: { x: [LIFE, 0] }, ...rest });
 }
@@ -76,7 +76,7 @@ function gossipWith(members: unknown, rest: object): object {
   };
 }
 
-/** The one entry that a gossip of {@linkcode gossipOf} is read as. */
+/** The one entry read from a gossip of {@linkcode gossipOf}. */
 function entryOf(raw: unknown): SentEntry {
   const message = read(gossipOf(raw));
   assert(message.type === "gossip");
@@ -90,9 +90,9 @@ function refused(text: string | object, sentence: string | RegExp, code: number 
   else assertMatch(error.message, sentence);
 }
 
-// ---- what the messages look like
+// ---- the form of the messages
 
-Deno.test("P2 a gossip is written as documented", () => {
+Deno.test("encode: writes a gossip as documented (P2)", () => {
   const message = gossip([
     memberDelta("a", [entry("load", 7, { cpu: 0.3 }), tombstone("old", 8)], { after: 6, count: 40 }),
     memberDelta("b", [], { after: 5, reset: true, end: 9 }),
@@ -106,7 +106,7 @@ Deno.test("P2 a gossip is written as documented", () => {
   );
 });
 
-Deno.test("P2 a gossip that asks for members says what is held of them", () => {
+Deno.test("encode: writes a gossip that asks for members with its known versions (P2)", () => {
   const holds = new Map([["c", { life: FOREIGN_LIFE, number: 0 }], ["b", { life: LIFE, number: 9 }]]);
   const text = encode({ ...gossip([]), holds });
   assertEquals(
@@ -117,7 +117,7 @@ Deno.test("P2 a gossip that asks for members says what is held of them", () => {
   assertEquals(read(text), { ...gossip([]), holds });
 });
 
-Deno.test("P2 a reply is written as documented", () => {
+Deno.test("encode: writes a reply as documented (P2)", () => {
   const text = encode({
     type: "reply",
     liveness: { count: 41, vector: { active: ACTIVE, stride: 5, counts: "A_-.9" } },
@@ -134,7 +134,7 @@ Deno.test("P2 a reply is written as documented", () => {
   );
 });
 
-Deno.test("P2 a heartbeat is written as documented, with a vector of tags and without", () => {
+Deno.test("encode: writes a heartbeat as documented, with a vector of tags and without (P2)", () => {
   assertEquals(encode({ type: "heartbeat", liveness: { count: 7 } }), '{"type":"heartbeat","count":7}');
   assertEquals(
     encode({ type: "heartbeat", liveness: { count: 7, vector: { stride: 1, counts: "abcdZ" } } }),
@@ -142,7 +142,7 @@ Deno.test("P2 a heartbeat is written as documented, with a vector of tags and wi
   );
 });
 
-Deno.test("P2 a push is written as documented", () => {
+Deno.test("encode: writes a push as documented (P2)", () => {
   const told = memberDelta("a", [entry("load", 8, 0.7)], { after: 7 });
   const text = `{"type":"push","request":{"state":{"members":{"a":{"values":{"load":{"sequenceNumber":"8",` +
     `"value":{"@type":"${ANY}google.protobuf.Value","value":0.7}}}}}}},"ranges":{"a":["${LIFE}",7]}`;
@@ -150,7 +150,7 @@ Deno.test("P2 a push is written as documented", () => {
   assertEquals(encode({ type: "push", delta: { members: [told] }, relay: true }), `${text},"relay":true}`);
 });
 
-Deno.test("P2 an ack, a comparison, a refusal, a ping and a pong are written as documented", () => {
+Deno.test("encode: writes an ack, a comparison, a refusal, a ping and a pong as documented (P2)", () => {
   const holds = new Map([["a", { life: LIFE, number: 0 }]]);
   assertEquals(
     encode({ type: "ack", id: "7", holds }),
@@ -169,7 +169,7 @@ Deno.test("P2 an ack, a comparison, a refusal, a ping and a pong are written as 
   assertEquals(encode({ type: "pong" }), '{"type":"pong"}');
 });
 
-Deno.test("P3 an entry carries its holder's stamp as a string", () => {
+Deno.test("encode: writes an entry with its holder's stamp as a string (P3)", () => {
   const stamped = { ...entry("k", 1, true), timestampMs: 1_700_000_000_000.5 };
   assertStringIncludes(
     encode(gossip([memberDelta("a", [stamped])])),
@@ -177,7 +177,7 @@ Deno.test("P3 an entry carries its holder's stamp as a string", () => {
   );
 });
 
-Deno.test("P3 what has its default value is left out", () => {
+Deno.test("encode: omits default values (P3)", () => {
   const text = encode({ type: "reply", liveness: { count: 0 }, id: "7", delta: delta([]), holds: new Map() });
   assertEquals(
     text,
@@ -185,12 +185,12 @@ Deno.test("P3 what has its default value is left out", () => {
   );
 });
 
-Deno.test("P3 the kept JSON text of a value is spliced in, not written anew", () => {
+Deno.test("encode: splices in the kept JSON text of a value (P3)", () => {
   const odd = { ...entry("k", 1, { a: 1 }), json: '{ "a" : 1.0 }' };
   assertStringIncludes(encode(gossip([memberDelta("a", [odd])])), '"value":{ "a" : 1.0 }}');
 });
 
-// ---- what is written is read as it was
+// ---- messages are read as they were written
 
 const HELLO: Hello = {
   type: "hello",
@@ -293,17 +293,17 @@ const ROUND_TRIPS: readonly (Message | Ping | Pong)[] = [
 ];
 
 for (const message of ROUND_TRIPS) {
-  Deno.test(`P2 ${encode(message).slice(0, 60)}… comes back as it was`, () => {
+  Deno.test(`decode: ${encode(message).slice(0, 60)}… comes back unchanged (P2)`, () => {
     assertEquals(read(encode(message)), message);
     assertEquals(encode(read(encode(message))), encode(message));
   });
 }
 
-Deno.test("P7 a message of an unknown type comes back with its name", () => {
+Deno.test("decode: returns a message of an unknown type with its name (P7)", () => {
   assertEquals(read({ type: "whisper", secret: 1 }), { type: "unknown", name: "whisper" });
 });
 
-Deno.test("P7 unknown fields are ignored", () => {
+Deno.test("decode: ignores unknown fields (P7)", () => {
   const ack: Message = { type: "ack", id: "7", holds: new Map() };
   assertEquals(read({ type: "ack", id: "7", colour: "red", holds: {} }), ack);
   assertEquals(entryOf({ sequenceNumber: "1", colour: "red" }), tombstone("k", 1));
@@ -311,13 +311,13 @@ Deno.test("P7 unknown fields are ignored", () => {
 
 // ---- values of every type (P3)
 
-Deno.test("P3 sequence numbers and stamps are read as strings and as numbers", () => {
+Deno.test("decode: reads sequence numbers and stamps from strings and from numbers (P3)", () => {
   assertEquals(entryOf({ sequenceNumber: "4503599627370496" }).number, 2 ** 52);
   assertEquals(entryOf({ sequenceNumber: 7, localTimestampUnixMilliseconds: 1_700_000_000_000 }).number, 7);
   assertEquals(entryOf({ sequenceNumber: 7, localTimestampUnixMilliseconds: "-1" }), tombstone("k", 7));
 });
 
-Deno.test("P3 a heartbeat's counts are strings on the wire and numbers in memory", () => {
+Deno.test("heartbeat: counts are strings on the wire and numbers in memory (P3)", () => {
   const raw = {
     "@type": `${ANY}cluster.MemberHeartbeat`,
     actorStatistics: { actorCount: { kind: "3", other: 4 } },
@@ -331,7 +331,7 @@ Deno.test("P3 a heartbeat's counts are strings on the wire and numbers in memory
   );
 });
 
-Deno.test("P3 a heartbeat without statistics is read and written without", () => {
+Deno.test("heartbeat: is read and written without statistics (P3)", () => {
   for (const statistics of [{}, { actorStatistics: {} }, { actorStatistics: { actorCount: {} } }]) {
     const any = { "@type": `${ANY}cluster.MemberHeartbeat`, ...statistics };
     const read = entryOf({ sequenceNumber: "1", value: any });
@@ -343,7 +343,7 @@ Deno.test("P3 a heartbeat without statistics is read and written without", () =>
   }
 });
 
-Deno.test("P3 an Empty is read with and without a value, and written with one", () => {
+Deno.test("value: an Empty is read with and without a value, and written with one (P3)", () => {
   for (const rest of [{}, { value: {} }]) {
     const read = entryOf({ sequenceNumber: "1", value: { "@type": `${ANY}google.protobuf.Empty`, ...rest } });
     assertEquals(read, entry("k", 1, {}, TYPE.empty));
@@ -354,7 +354,7 @@ Deno.test("P3 an Empty is read with and without a value, and written with one", 
   }
 });
 
-Deno.test("P3 E14 a topology of protoactor-go, member list and all, is read and passed on", () => {
+Deno.test("value: a topology of protoactor-go, with its member list, is read and passed on (P3, E14)", () => {
   const topology = {
     topologyHash: "12345678901234567890",
     members: [{ host: "h", port: 1, id: "a", kinds: ["k"] }, { id: "b" }],
@@ -372,7 +372,7 @@ Deno.test("P3 E14 a topology of protoactor-go, member list and all, is read and 
   );
 });
 
-Deno.test("P3 a topology's hash may be a number, and defaults are left out", () => {
+Deno.test("value: a topology's hash may be a number, and defaults are omitted (P3)", () => {
   const any = { "@type": `${ANY}cluster.ClusterTopology`, topologyHash: 12, members: [], blocked: null };
   assertEquals(entryOf({ sequenceNumber: "1", value: any }).value, { topologyHash: "12" });
   const empty = { "@type": `${ANY}cluster.ClusterTopology`, topologyHash: "0" };
@@ -384,20 +384,20 @@ Deno.test("P3 a topology's hash may be a number, and defaults are left out", () 
   );
 });
 
-Deno.test("P3 a value of an unknown type is kept and passed on unchanged", () => {
+Deno.test("value: one of an unknown type is kept and passed on unchanged (P3)", () => {
   const any = { seats: [1, { x: null }], "@type": "types.example/shop.Cart", note: "ü" };
   const read = entryOf({ sequenceNumber: "1", value: any });
   assertEquals(read, entry("k", 1, any, "shop.Cart"));
   assertStringIncludes(encode(gossip([memberDelta("x", [read])])), `"value":${JSON.stringify(any)}`);
 });
 
-Deno.test("P3 null stands for a field that is left out", () => {
+Deno.test("decode: reads null as an omitted field (P3)", () => {
   assertEquals(entryOf({ sequenceNumber: "1", value: null }), tombstone("k", 1));
   const message = read({ ...gossipWith(null, {}), request: { memberId: "a", state: null } });
   assertEquals(message, gossip([]));
 });
 
-Deno.test("E4 entries come back in rising order of number, whatever order they came in", () => {
+Deno.test("decode: returns entries in rising order of number, from any order (E4)", () => {
   const values = { b: { sequenceNumber: "9" }, 5: { sequenceNumber: "3" }, a: { sequenceNumber: "7" } };
   const message = read(gossipWith({ x: { values } }, { ranges: { x: [LIFE, 2] } }));
   assert(message.type === "gossip");
@@ -417,7 +417,7 @@ const HOSTILE = [
   "\u{1F600}",
 ];
 
-Deno.test("P2 ids and keys such as __proto__ are names like any other", () => {
+Deno.test("decode: ids and keys such as __proto__ are valid (P2)", () => {
   const members = HOSTILE.map((id) =>
     memberDelta(id, HOSTILE.map((key, index) => entry(key, index + 1, { __proto__x: key })))
   );
@@ -428,13 +428,13 @@ Deno.test("P2 ids and keys such as __proto__ are names like any other", () => {
   for (const id of HOSTILE) assertEquals(byId.get(id)!.entries.map((entry) => entry.key), HOSTILE);
 });
 
-Deno.test("P2 a member called like an inherited property has no state unless it was sent", () => {
+Deno.test("decode: a member named like an inherited property has no state unless it was sent (P2)", () => {
   const members = ["__proto__", "constructor"].map((id) => memberDelta(id, []));
   const text = encode(gossip([memberDelta("x", [entry("k", 1, 1)]), ...members]));
   assertEquals(read(text), gossip([memberDelta("x", [entry("k", 1, 1)]), ...members]));
 });
 
-Deno.test("P3 __proto__ inside a value and among the kinds of a heartbeat stays an own property", () => {
+Deno.test("decode: __proto__ inside a value and among the kinds of a heartbeat stays an own property (P3)", () => {
   const text =
     `{"sequenceNumber":"1","value":{"@type":"${ANY}google.protobuf.Value","value":{"__proto__":1}}}`;
   const wrap = (raw: string) => JSON.stringify(gossipOf("HERE")).replace('"HERE"', raw);
@@ -449,7 +449,7 @@ Deno.test("P3 __proto__ inside a value and among the kinds of a heartbeat stays 
   assertStringIncludes(encode(read(wrap(beat)) as Message), '"actorCount":{"__proto__":"3"}');
 });
 
-Deno.test("P2 holds and comparisons take hostile ids too", () => {
+Deno.test("decode: known versions and comparisons may have hostile ids too (P2)", () => {
   const holds = new Map(HOSTILE.map((id) => [id, { life: LIFE, number: 1 }]));
   const ack = read(encode({ type: "ack", id: "7", holds }));
   assert(ack.type === "ack");
@@ -462,21 +462,21 @@ Deno.test("P2 holds and comparisons take hostile ids too", () => {
   assertEquals(new Set(reconcile.part.members.keys()), new Set(HOSTILE));
 });
 
-// ---- what is refused
+// ---- refusals
 
-Deno.test("P2 text that is not JSON is refused with 4400", () => {
+Deno.test("decode: refuses text that is not JSON with 4400 (P2)", () => {
   for (const text of ["", "{", "hello", '{"type":"ack","id":"7"}x', "NaN"]) {
     refused(text, "A message is not JSON.");
   }
 });
 
-Deno.test("P2 JSON that is not a message is refused with 4400", () => {
+Deno.test("decode: refuses JSON that is not a message with 4400 (P2)", () => {
   for (const text of ["null", "1", '"ack"', "[]", "true"]) refused(text, "A message must be a JSON object");
   refused("{}", "type: must be a well-formed string of 1 to 256 bytes, was left out.");
   for (const type of [1, "", null, "x".repeat(257), ["ack"]]) refused({ type }, "type: must be");
 });
 
-Deno.test("P2 a message of maxMessageBytes is read, and one byte more is 4413, unparsed", () => {
+Deno.test("decode: reads a message of maxMessageBytes, and refuses one byte more with 4413, unparsed (P2)", () => {
   const pad = (bytes: number) => `{"type":"ping","pad":"${"x".repeat(bytes - 24)}"}`;
   assertEquals(utf8Length(pad(1_048_576)), 1_048_576);
   assertEquals(read(pad(1_048_576)), { type: "ping" });
@@ -484,19 +484,19 @@ Deno.test("P2 a message of maxMessageBytes is read, and one byte more is 4413, u
   refused("{".repeat(1_048_577), "larger than 1048576 bytes", 4413);
 });
 
-Deno.test("P2 the size is that of the UTF-8, not the number of characters", () => {
+Deno.test("decode: the size is in UTF-8 bytes, not in characters (P2)", () => {
   const text = `{"type":"ping","pad":"${"ü".repeat(100)}"}`;
   assertEquals(decode(text, { maxMessageBytes: utf8Length(text) }), { type: "ping" });
   const error = assertThrows(() => decode(text, { maxMessageBytes: utf8Length(text) - 1 }), ConnectionClosed);
   assertEquals(error.closeCode, 4413);
 });
 
-Deno.test("P2 a message nested a million deep is refused without exhausting the stack", () => {
+Deno.test("decode: refuses a message nested a million deep without exhausting the stack (P2)", () => {
   refused("[".repeat(1_000_000), "not JSON");
   refused(`${"[".repeat(500_000)}${"]".repeat(500_000)}`, "must be a JSON object");
 });
 
-/** What to change in a message that is right, and what is said then. */
+/** A change of a valid message, and the expected sentence. */
 type Wrong = readonly [change: object, sentence: string];
 
 const WRONG_HELLOS: readonly Wrong[] = [
@@ -552,7 +552,7 @@ const WRONG_HELLOS: readonly Wrong[] = [
   [{ active: "" }, "active: must be sixteen hexadecimal digits"],
 ];
 
-Deno.test("P2 a hello of the wrong shape is refused, and the sentence says where", () => {
+Deno.test("decode: refuses an invalid hello, and names the field (P2)", () => {
   for (const [change, sentence] of WRONG_HELLOS) refused({ ...HELLO, ...change }, sentence);
 });
 
@@ -594,7 +594,7 @@ const WRONG_GOSSIPS: readonly Wrong[] = [
   [{ agreeing: "A." }, "agreeing: must be base64url digits"],
 ];
 
-/** What is wrong with what a message says of who is alive. */
+/** Faults in a message's liveness. */
 const WRONG_LIVENESS: readonly Wrong[] = [
   [{ count: undefined }, "count: must be a whole number from 0 to 4503599627370496, was left out."],
   [{ count: null }, "count: must be a whole number"],
@@ -618,7 +618,7 @@ const WRONG_LIVENESS: readonly Wrong[] = [
   [{ live: { stride: 1, counts: "A", active: null } }, "live.active: must be sixteen hexadecimal digits"],
 ];
 
-Deno.test("P2 counts and vectors of the wrong shape are refused in each message, and the sentence says where", () => {
+Deno.test("decode: refuses invalid counts and vectors in each message, and names the field (P2)", () => {
   const frame = { digest: DIGEST, active: ACTIVE, count: 1 };
   const messages = [
     { type: "heartbeat", count: 1 },
@@ -644,13 +644,13 @@ const WRONG_PUSHES: readonly Wrong[] = [
   [{ relay: "true" }, 'relay: must be true or false, was "true".'],
 ];
 
-Deno.test("P2 a push of the wrong shape is refused, and the sentence says where", () => {
+Deno.test("decode: refuses an invalid push, and names the field (P2)", () => {
   const good = { type: "push", request: { state: { members: GOOD_STATE } }, ranges: { x: [LIFE, 0] } };
   assertEquals(read(good).type, "push");
   for (const [change, sentence] of WRONG_PUSHES) refused({ ...good, ...change }, sentence);
 });
 
-Deno.test("P2 a gossip of the wrong shape is refused, and the sentence says where", () => {
+Deno.test("decode: refuses an invalid gossip, and names the field (P2)", () => {
   const good = gossipWith(GOOD_STATE, { ranges: { x: [LIFE, 0] } });
   assertEquals(read(good).type, "gossip");
   for (const [change, sentence] of WRONG_GOSSIPS) refused({ ...good, ...change }, sentence);
@@ -658,14 +658,14 @@ Deno.test("P2 a gossip of the wrong shape is refused, and the sentence says wher
 
 const AT = 'request.state.members["x"].values["k"]';
 
-Deno.test("E2 a sequence number that is not a whole number from 1 to 2^52 is refused", () => {
+Deno.test("decode: refuses a sequence number that is not an integer from 1 to 2^52 (E2)", () => {
   const numbers = [undefined, null, 0, "0", -1, "-1", 1.5, "1.5", "1e3", "01", "", " 1", [1], true];
   for (const number of [...numbers, 2 ** 52 + 1, "4503599627370497", "9".repeat(16), "9".repeat(400)]) {
     refused(gossipOf({ sequenceNumber: number }), `${AT}.sequenceNumber: must be a whole number from 1 to`);
   }
 });
 
-Deno.test("E4 two entries with one number are refused", () => {
+Deno.test("decode: refuses two entries with one number (E4)", () => {
   const values = { a: { sequenceNumber: "2" }, b: { sequenceNumber: "2" } };
   refused(
     gossipWith({ x: { values } }, { ranges: { x: [LIFE, 0] } }),
@@ -673,7 +673,7 @@ Deno.test("E4 two entries with one number are refused", () => {
   );
 });
 
-Deno.test("P3 an entry of the wrong shape is refused, and the sentence says where", () => {
+Deno.test("decode: refuses an invalid entry, and names the field (P3)", () => {
   const value = (any: unknown) => gossipOf({ sequenceNumber: "1", value: any });
   refused(gossipOf(1), `${AT}: must be an object, was 1.`);
   refused(gossipOf(null), `${AT}: must be an object, was null.`);
@@ -708,7 +708,7 @@ Deno.test("P3 an entry of the wrong shape is refused, and the sentence says wher
   }
 });
 
-Deno.test("P3 a heartbeat of the wrong shape is refused, and the sentence says where", () => {
+Deno.test("decode: refuses an invalid heartbeat, and names the field (P3)", () => {
   const beat = (rest: object) =>
     gossipOf({ sequenceNumber: "1", value: { "@type": `x/${TYPE.heartbeat}`, ...rest } });
   refused(beat({ actorStatistics: 1 }), `${AT}.value.actorStatistics: must be an object`);
@@ -724,7 +724,7 @@ Deno.test("P3 a heartbeat of the wrong shape is refused, and the sentence says w
   }
 });
 
-Deno.test("P3 a topology of the wrong shape is refused, and the sentence says where", () => {
+Deno.test("decode: refuses an invalid topology, and names the field (P3)", () => {
   const topology = (rest: object) =>
     gossipOf({ sequenceNumber: "1", value: { "@type": `x/${TYPE.topology}`, ...rest } });
   for (const topologyHash of [-1, 1.5, 2 ** 53, "18446744073709551616", "0x1", "", {}]) {
@@ -735,7 +735,7 @@ Deno.test("P3 a topology of the wrong shape is refused, and the sentence says wh
   refused(topology({ members: [1] }), `${AT}.value.members["0"]: must be an object`);
 });
 
-Deno.test("P3 what JSON.parse lets through and JSON cannot carry is refused at every depth", () => {
+Deno.test("decode: refuses at every depth what JSON.parse accepts and JSON cannot carry (P3)", () => {
   const value = (text: string, type: string = TYPE.value) =>
     JSON.stringify(gossipOf({ sequenceNumber: "1", value: { "@type": `${ANY}${type}`, value: "HERE" } }))
       .replace('"HERE"', text);
@@ -748,7 +748,7 @@ Deno.test("P3 what JSON.parse lets through and JSON cannot carry is refused at e
   assertEquals(read(value(`${"[".repeat(64)}${"]".repeat(64)}`)).type, "gossip");
 });
 
-Deno.test("P2 a reply, an ack, a comparison and a refusal of the wrong shape are refused", () => {
+Deno.test("decode: refuses an invalid reply, ack, comparison and refusal (P2)", () => {
   const reply = {
     type: "reply",
     count: 0,
@@ -795,7 +795,7 @@ Deno.test("P2 a reply, an ack, a comparison and a refusal of the wrong shape are
   refused({ ...proved, signatures: { b: "x" } }, 'signatures["b"]: must be of a member in ranges');
 });
 
-Deno.test("P6 what a peer sent is never repeated at length in what is said about it", () => {
+Deno.test("decode: an error never repeats a peer's text at length (P6)", () => {
   const error = assertThrows(() => read({ ...HELLO, cluster: "x".repeat(100_000) }), ConnectionClosed);
   assertLessOrEqual(error.message.length, 200);
   const long = { [`${"y".repeat(100_000)}`]: "HERE" };
@@ -806,7 +806,7 @@ Deno.test("P6 what a peer sent is never repeated at length in what is said about
   assertLessOrEqual(deep.message.length, 1000);
 });
 
-Deno.test("R5.4 a stamp of the sender's clock is dropped", () => {
+Deno.test("decode: drops a stamp of the sender's clock (R5.4)", () => {
   const value = { "@type": `${ANY}google.protobuf.Value`, value: 1 };
   for (const rest of [{}, { value }]) {
     const read = entryOf({ sequenceNumber: "1", localTimestampUnixMilliseconds: "5", ...rest });
@@ -818,7 +818,7 @@ Deno.test("R5.4 a stamp of the sender's clock is dropped", () => {
 
 const LONG_ID = "\u0001".repeat(MAX_ID_BYTES);
 
-Deno.test("E7 what is written never exceeds the sizes that the engine counts with", () => {
+Deno.test("encode: a message never exceeds the sizes that the engine counts with (E7)", () => {
   const kinds = Object.fromEntries(Array.from({ length: 100 }, (_, index) => [String(index), 3]));
   const entries = [
     entry("k", 2 ** 52, "ü".repeat(10)),
@@ -842,7 +842,7 @@ Deno.test("E7 what is written never exceeds the sizes that the engine counts wit
   }
 });
 
-Deno.test("E7 the frame of a message and what is held never exceed the sizes stated", () => {
+Deno.test("encode: the frame of a message and known versions never exceed the stated sizes (E7)", () => {
   const holds = new Map([["a", { life: LIFE, number: 2 ** 52 }], [LONG_ID, { life: LIFE, number: 2 ** 52 }]]);
   const frame = encode({ ...gossip([]), id: LONG_ID, memberId: LONG_ID, delta: delta([], true) });
   assertLessOrEqual(utf8Length(frame), ENVELOPE_BYTES);
@@ -856,16 +856,16 @@ Deno.test("E7 the frame of a message and what is held never exceed the sizes sta
   assertLessOrEqual(utf8Length(encode(reply)), ENVELOPE_BYTES + holdsBytes(holds));
 });
 
-Deno.test("E7 a message that is full of state has as much of a vector as still fits", () => {
+Deno.test("encode: a message full of state has as much of a vector as still fits (E7)", () => {
   const maxMessageBytes = 1_048_576;
   const clock = new TestClock();
   const settings = { ...SETTINGS, maxMessageBytes, gossipMaxSend: 4 };
   const life = makeLife(clock.wallMs, 0.25);
   const engine = new Engine(settings, { id: "a", life, now: clock.now, random: 0.5, byGreeting: false });
-  // With this letter no two of them share a tag: of two that do, nothing could be said.
+  // With this letter no two of them share a tag: counts of two that do could not be sent.
   const ids = Array.from({ length: 3_000 }, (_, index) => `n${index}`);
   engine.setTopology({ members: ["a", ...ids], blocked: [] }, clock.now);
-  // Of one member there is nearly half a message to send, and of this one as much.
+  // One member has nearly half a message to send, and this one as much.
   const members = ids.map((id) => {
     const value = id === "n5" ? "x".repeat(518_000) : 1;
     return memberDelta(id, [entry("k", 1, value)], { life, count: 5 });
@@ -887,7 +887,7 @@ Deno.test("E7 a message that is full of state has as much of a vector as still f
   }
   assertLessOrEqual(largest, maxMessageBytes);
   assert(largest > 0.95 * maxMessageBytes, `${largest} bytes`);
-  // Of some members, five digits each, where not all fit.
+  // Some members have five digits each, where not all fit.
   assert(digits.some((count) => count > 0 && count < 5 * 3_001), `${digits}`);
   assertEquals(engine.liveness("n1").vector, undefined);
   clock.advance(1_000);
@@ -895,7 +895,7 @@ Deno.test("E7 a message that is full of state has as much of a vector as still f
   assertEquals(engine.liveness("n1").vector!.counts.length, 5 * 3_001);
 });
 
-Deno.test("P2 every refusal is a ConnectionClosed with the code to close with", () => {
+Deno.test("decode: every refusal is a ConnectionClosed with its close code (P2)", () => {
   const error = assertThrows(() => read("x"));
   assertInstanceOf(error, ConnectionClosed);
   assertEquals(error.code, "connection");

@@ -20,7 +20,7 @@ const FIGURES: Figures = {
   joinSeconds: 1.5,
 };
 
-Deno.test("line protocol: each event of a member is parsed", () => {
+Deno.test("line protocol: parses each event of a member", () => {
   assertEquals(parseEvent('{"ready":"m0","at":1.5}'), { type: "ready", subject: "m0", atMs: 1.5 });
   assertEquals(parseEvent('{"at":1.5,"set":"a"}'), { type: "set", subject: "a", atMs: 1.5 });
   assertEquals(parseEvent('{"seen":"a","at":2}'), { type: "seen", subject: "a", atMs: 2 });
@@ -28,7 +28,7 @@ Deno.test("line protocol: each event of a member is parsed", () => {
   assertEquals(parseEvent('{"gone":"m1","at":2}'), { type: "gone", subject: "m1", atMs: 2 });
 });
 
-Deno.test("line protocol: a line that is no event is refused", () => {
+Deno.test("line protocol: refuses a line that is not an event", () => {
   const lines = [
     "",
     "ready",
@@ -46,18 +46,18 @@ Deno.test("line protocol: a line that is no event is refused", () => {
   for (const line of lines) assertThrows(() => parseEvent(line), SyntaxError, undefined, line);
 });
 
-Deno.test("line protocol: what one side formats the other side parses, with the machine's clock", () => {
+Deno.test("line protocol: parses its own output, with the machine's clock", () => {
   assertEquals(parseSet(formatSet("ä \n")), "ä \n");
   for (const line of ["{}", "null", '{"set":1}']) assertThrows(() => parseSet(line), SyntaxError);
   const before = wallClockMs();
   const { type, subject, atMs } = parseEvent(formatEvent("members", 3));
   assertEquals([type, subject], ["members", 3]);
   assertEquals(before <= atMs && atMs <= wallClockMs(), true);
-  // Members of other languages read the wall clock: a monotonic clock with another origin would not do.
+  // Members in other languages read the wall clock: a monotonic clock with another origin would not do.
   assertEquals(Math.abs(atMs - Date.now()) < 1_000, true);
 });
 
-Deno.test("percentile: the smallest number that so many percent do not exceed", () => {
+Deno.test("percentile: is the smallest number that this share of the numbers does not exceed", () => {
   const numbers = Array.from({ length: 20 }, (_, index) => 20 - index);
   assertEquals(percentile(numbers, 95), 19);
   assertEquals(percentile(numbers, 100), 20);
@@ -67,12 +67,12 @@ Deno.test("percentile: the smallest number that so many percent do not exceed", 
   assertThrows(() => percentile([], 95), RangeError);
 });
 
-Deno.test("lastAfter: the last member counts, and none before the start", () => {
+Deno.test("lastAfter: counts the last member, and none before the start", () => {
   assertEquals(lastAfter(100, [150, 420.5, 90]), 320.5);
   assertEquals(lastAfter(100, [90, 95]), 0);
 });
 
-Deno.test("medianOfRuns: each figure by itself, and none where a run lacks it", () => {
+Deno.test("medianOfRuns: takes each figure separately, and none where a run lacks it", () => {
   const runs = [
     { ...FIGURES, spreadMedianMs: 1, killSeconds: 9 },
     { ...FIGURES, spreadMedianMs: 3, killSeconds: 7 },
@@ -81,7 +81,7 @@ Deno.test("medianOfRuns: each figure by itself, and none where a run lacks it", 
   assertEquals(medianOfRuns(runs), { ...FIGURES, spreadMedianMs: 2, killSeconds: 8, idleBytes: null });
 });
 
-Deno.test("ratios: against the best of the others", () => {
+Deno.test("ratios: compare with the best of the other systems", () => {
   const others = [{ ...FIGURES, spreadMedianMs: 800, idleBytes: null }, { ...FIGURES, joinSeconds: 0 }];
   const compared = ratios({ ...FIGURES, spreadMedianMs: 200, killSeconds: null }, others);
   assertEquals(compared, {
@@ -94,13 +94,13 @@ Deno.test("ratios: against the best of the others", () => {
   });
 });
 
-Deno.test("processor time: user and system ticks, whatever the process is called", () => {
+Deno.test("processor time: adds user and system ticks, whatever the name of the process", () => {
   const stat = "17 (a (b) c) S 1 17 17 0 -1 4194304 900 0 0 0 250 40 0 0 20 0 9 0 1234 0 0";
   assertEquals(ticksOf(stat), 290);
   assertThrows(() => ticksOf("17 (a)"), SyntaxError);
 });
 
-Deno.test("network: the bytes that loopback has sent", () => {
+Deno.test("network: reads the bytes sent over loopback", () => {
   const text = `Inter-|   Receive                            |  Transmit
  face |bytes packets errs drop fifo frame compressed multicast|bytes packets errs drop fifo colls carrier compressed
   flo:      1       2    0    0    0     0          0         0        3       4    0    0    0     0       0          0
@@ -110,7 +110,7 @@ Deno.test("network: the bytes that loopback has sent", () => {
   assertThrows(() => sentBytesOf(text, "eth0"), SyntaxError);
 });
 
-Deno.test("document: a row for each measured system, the ratios, and a reason for what is missing", () => {
+Deno.test("document: has a row for each measured system, the ratios, and a reason for each missing figure", () => {
   const row = (name: string, figures: Figures): Row => ({
     name,
     settings: "defaults",

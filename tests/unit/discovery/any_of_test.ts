@@ -12,7 +12,7 @@ import { TestCluster } from "../../requirements/harness.ts";
 import { memoryAddress } from "../../../transport/memory.ts";
 import { memberOf, TestSite } from "./site.ts";
 
-/** A source whose topologies the test publishes. */
+/** A source with topologies published by the test. */
 class Source implements Discovery {
   readonly byGreeting = false;
   site!: DiscoverySite;
@@ -34,7 +34,7 @@ function topologiesOf(site: TestSite): ClusterTopology[] {
   return site.events.filter((event) => event.type === "ClusterTopology");
 }
 
-Deno.test("the members are all that any source names, each by what it named last", async () => {
+Deno.test("anyOf: publishes all members of all sources, each as its source last published it", async () => {
   const [one, two] = [new Source(), new Source()];
   await using site = new TestSite(anyOf(one, two), { self: memberOf("a") });
   one.names("a", "b");
@@ -55,7 +55,7 @@ Deno.test("the members are all that any source names, each by what it named last
   assertEquals(topologiesOf(site).length, length + 1);
 });
 
-Deno.test("of two records with one id that of the source named first is taken, whoever published last", async () => {
+Deno.test("anyOf: of two records with one id the record of the first source counts, whichever published last", async () => {
   const [one, two] = [new Source(), new Source()];
   await using site = new TestSite(anyOf(one, two), { self: memberOf("a") });
   const publish = (source: Source, port: number, ...blocked: readonly string[]) =>
@@ -70,7 +70,7 @@ Deno.test("of two records with one id that of the source named first is taken, w
   });
 });
 
-Deno.test("a source that throws is told, and the others go on", async () => {
+Deno.test("anyOf: a source that throws emits an event, and the others continue", async () => {
   const source = new Source();
   const broken: Discovery = { byGreeting: false, run: () => Promise.reject(new Error("no")) };
   await using site = new TestSite(anyOf(broken, source), { self: memberOf("a") });
@@ -82,7 +82,7 @@ Deno.test("a source that throws is told, and the others go on", async () => {
   assertEquals(site.failures, ["source 1 of anyOf, for good"]);
 });
 
-Deno.test("what is known before anything runs is known, and greeting is told where one source learns by it", () => {
+Deno.test("anyOf: has its known members before the start, and needs handshakes where one source does", () => {
   const list = fixedMembers([memberOf("a"), memberOf("b")]);
   const both = anyOf(list, seeds(["ws://127.0.0.1:1"]), fixedMembers([memberOf("b", 9), memberOf("c")]));
   assertEquals(both.members, [memberOf("a"), memberOf("b"), memberOf("c")]);
@@ -92,7 +92,7 @@ Deno.test("what is known before anything runs is known, and greeting is told whe
   assertThrows(() => anyOf([list] as never), ConfigurationError, "anyOf[0] is no discovery: given an array");
 });
 
-Deno.test("every source hears of all greetings", async () => {
+Deno.test("anyOf: passes every handshake to every source", async () => {
   const met: string[][] = [[], []];
   const sources = met.map((ids): Discovery => ({
     byGreeting: true,
@@ -106,7 +106,7 @@ Deno.test("every source hears of all greetings", async () => {
   await site.until(() => met.every((ids) => ids.join() === "b,c"));
 });
 
-Deno.test("one that left is gone from all sources that greet", async () => {
+Deno.test("anyOf: removes a member that left from every source that needs handshakes", async () => {
   const ids = ["a", "b", "c"];
   await using cluster = new TestCluster(ids, { fixed: false, config: { gossipInterval: 100 } });
   const at = (id: string) => seeds([memoryAddress(id, 1)]);

@@ -1,12 +1,12 @@
 /**
- * Certificates made on the spot, where the machine has openssl.
+ * Certificates generated for a test, if the machine has openssl.
  *
  * @module
  */
 
 import { reasonWithout } from "./etcd_server.ts";
 
-/** Why none can be made; `undefined` where they can. */
+/** The reason why none can be made; `undefined` if they can. */
 export const withoutOpenssl: string | undefined = await reasonWithout("openssl", {
   args: ["version"],
   package: "openssl",
@@ -19,7 +19,7 @@ export interface Certificates {
   readonly key: string;
 }
 
-/** Makes a new authority, and one certificate of it. */
+/** Makes a new authority and one certificate. */
 export async function makeCertificates(): Promise<Certificates> {
   const folder = await Deno.makeTempDir({ prefix: "certificates_" });
   try {

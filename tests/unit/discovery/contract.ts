@@ -1,5 +1,5 @@
 /**
- * What every source of members must do for members that run, as tests that each of them runs.
+ * The tests that every source of members must pass with running members.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { assert, assertEquals } from "../../../deps/std_assert.ts";
 import { type Discovery, type HearsayEvent, join, type Node } from "../../../mod.ts";
 import { freePort } from "./site.ts";
 
-/** How long, in milliseconds, anything may take before a test fails. */
+/** The longest time of any step before a test fails, in milliseconds. */
 const BOUND_MS = 15_000;
 const CONFIG = {
   gossipInterval: 50,
@@ -17,31 +17,31 @@ const CONFIG = {
   maxBackoff: 200,
 };
 
-/** One member of a test: its id, and where it listens. */
+/** One member of a test: its id and its port. */
 export interface Place {
   readonly id: string;
   readonly port: number;
 }
 
-/** A source that some members share. */
+/** A source shared by some members. */
 export interface World extends AsyncDisposable {
-  /** The discovery for a member that is about to join. */
+  /** The discovery of a member before its join. */
   discoveryFor(place: Place): Discovery | Promise<Discovery>;
-  /** Nothing can be asked any more; only where a source depends on something that can be down. */
+  /** Makes the source unreachable; only for a source with a server. */
   readonly down?: () => void | Promise<void>;
-  /** It can be asked again. */
+  /** Makes the source reachable again. */
   readonly up?: () => void | Promise<void>;
 }
 
-/** What a {@linkcode World} is made of. */
+/** Options of {@linkcode discoveryContract}. */
 export interface ContractOptions {
   /** Makes the source; the members of a test will be at some of these places. */
   readonly makeWorld: (places: readonly Place[]) => Promise<World>;
-  /** Whether members that join later are in it from the start; false by default. */
+  /** True if the source has later members from the start; false by default. */
   readonly isFixed?: boolean;
-  /** Whether the source depends on something that can be down. */
+  /** True if the source has a server, which can be down. */
   readonly canBeDown: boolean;
-  /** Why it cannot be tested here. */
+  /** The reason why it cannot be tested here. */
   readonly without?: string | undefined;
 }
 
@@ -52,7 +52,7 @@ export function discoveryContract(
 ): void {
   const test = (title: string, run: (members: Members) => Promise<void>) => {
     Deno.test({
-      name: `${title} (${name})${without === undefined ? "" : ` (skipped: ${without})`}`,
+      name: `${name}: ${title}${without === undefined ? "" : ` (skipped: ${without})`}`,
       ignore: without !== undefined,
       async fn() {
         const places = ["a", "b", "c"].map((id) => ({ id, port: freePort() }));
@@ -69,7 +69,7 @@ export function discoveryContract(
     await members.untilNewsCrosses();
   });
 
-  test("one that leaves in good order is no member any more, and may come back", async (members) => {
+  test("a member that leaves in order is removed, and may come back", async (members) => {
     for (const id of ["a", "b", "c"]) await members.join(id);
     await members.untilAllKnow("a", "b", "c");
     await members.stop("b");
@@ -79,7 +79,7 @@ export function discoveryContract(
     await members.untilNewsCrosses();
   });
 
-  test("members agree once the last of them does, and not before", async (members) => {
+  test("members report consensus once the last of them has the value, and not before", async (members) => {
     for (const id of ["a", "b", "c"]) await members.join(id);
     await members.untilAllKnow("a", "b", "c");
     const { gossiper } = members.node("a");
@@ -93,7 +93,7 @@ export function discoveryContract(
 
   if (isFixed) return;
 
-  test("one that comes later is found", async (members) => {
+  test("a member that joins later is found", async (members) => {
     for (const id of ["a", "b"]) await members.join(id);
     await members.untilAllKnow("a", "b");
     await members.join("c");
@@ -103,7 +103,7 @@ export function discoveryContract(
 
   if (!canBeDown) return;
 
-  test("a source that is down at first is told by an event, and made up for", async (members) => {
+  test("a source that is down at first emits an event, and its members are found later", async (members) => {
     await members.down();
     await members.join("a");
     await members.join("b");
@@ -112,7 +112,7 @@ export function discoveryContract(
     await members.untilAllKnow("a", "b");
   });
 
-  test("a source that goes down later takes nobody away, and nobody's news", async (members) => {
+  test("a source that goes down later removes no member and delays no state", async (members) => {
     for (const id of ["a", "b"]) await members.join(id);
     await members.untilAllKnow("a", "b");
     await members.untilNewsCrosses();
@@ -175,18 +175,18 @@ class Members implements AsyncDisposable {
     await node.stop();
   }
 
-  /** The ids that a member takes to be active. */
+  /** The active members by this member's view. */
   active(id: string): string[] {
     const { members } = this.node(id).gossiper;
     return members.filter(({ status }) => status === "active").map(({ id }) => id);
   }
 
-  /** Everyone who has joined takes just these to be active. */
+  /** Waits until every member has exactly these as active members. */
   async untilAllKnow(...ids: readonly string[]): Promise<void> {
     await this.until(() => [...this.#nodes.keys()].every((id) => this.active(id).join() === ids.join()));
   }
 
-  /** What each sets, everyone else comes to know. */
+  /** Sets a value at each member, and waits until all others have it. */
   async untilNewsCrosses(): Promise<void> {
     const news = crypto.randomUUID();
     for (const { gossiper } of this.#nodes.values()) gossiper.setState("news", news);
@@ -198,7 +198,7 @@ class Members implements AsyncDisposable {
     );
   }
 
-  /** Takes the source down; what was told of failures before counts no more. */
+  /** Takes the source down, and drops earlier failure events. */
   async down(): Promise<void> {
     for (const told of this.#told.values()) told.length = 0;
     await this.#world.down?.();
@@ -208,7 +208,7 @@ class Members implements AsyncDisposable {
     await this.#world.up?.();
   }
 
-  /** A member has told, since the source is down, that it cannot be asked. */
+  /** Waits until a member has reported since then that the source does not answer. */
   async untilTold(id: string): Promise<void> {
     await this.until(() => this.#told.get(id)!.some(({ type }) => type === "DiscoveryFailed"));
   }

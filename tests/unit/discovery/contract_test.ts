@@ -53,7 +53,7 @@ discoveryContract("DNS", {
     const there: string[] = [];
     return {
       async discoveryFor({ port }) {
-        // The one that comes is in the records before it joins; who is there learns of it when next it looks.
+        // The new member is in the records before it joins; the others find it at their next lookup.
         if (!there.includes(`gossip.test:${port}`)) there.push(`gossip.test:${port}`);
         await server.set({
           hosts: { "gossip.test": ["127.0.0.1"] },
@@ -96,7 +96,7 @@ discoveryContract("protoactor-go's etcd provider", {
   },
 });
 
-/** A stand-in in which a pod appears for every member that is about to join. */
+/** A stand-in with a new pod for every member about to join. */
 async function kubernetesWorld() {
   const standIn = await KubernetesStandIn.start();
   const { server, serviceAccount } = standIn;

@@ -1,6 +1,7 @@
 /**
- * A real DNS server for tests, where the machine has one: dnsmasq, which is a single small program with no service
- * that the package would start, answers A, AAAA and SRV from two files, and takes new ones within milliseconds.
+ * A real DNS server for tests, if the machine has one. dnsmasq is a single small program without a service
+ * that the package would start. It answers A, AAAA and SRV from two files, and reads new ones within
+ * milliseconds.
  *
  * @module
  */
@@ -9,32 +10,32 @@ import type { NameServer } from "../../../mod.ts";
 import { reasonWithout } from "./etcd_server.ts";
 import { freePort } from "./site.ts";
 
-/** Why there is no DNS server to test against; `undefined` where there is. */
+/** The reason why there is no DNS server; `undefined` if there is one. */
 export const withoutDns: string | undefined = await reasonWithout("dnsmasq", {
   args: ["--version"],
   package: "dnsmasq-base",
 });
 
-/** Registers a test that needs a DNS server; where there is none it is skipped, and its name says why. */
+/** Registers a test that needs a DNS server. Without one it is skipped, and its name has the reason. */
 export function dnsTest(name: string, run: () => Promise<void>): void {
   const ignore = withoutDns !== undefined;
   Deno.test({ name: ignore ? `${name} (skipped: ${withoutDns})` : name, ignore, fn: run });
 }
 
-/** What a {@linkcode DnsServer} answers with. */
+/** The records of a {@linkcode DnsServer}. */
 export interface Records {
   /** The addresses of each name. */
   readonly hosts?: Readonly<Record<string, readonly string[]>>;
-  /** The places of each service, as `host:port`. */
+  /** The endpoints of each service, as `host:port`. */
   readonly services?: Readonly<Record<string, readonly string[]>>;
 }
 
-/** A DNS server that knows what it was told, and nothing else under `.test`. */
+/** A DNS server with these records and no others under `.test`. */
 export class DnsServer implements AsyncDisposable {
   readonly nameServer: NameServer & { readonly port: number };
   readonly #folder: string;
   #child: Deno.ChildProcess | undefined;
-  /** One change after the other. */
+  /** Changes run one after the other. */
   #setting: Promise<void> = Promise.resolve();
 
   private constructor(folder: string) {
@@ -42,7 +43,7 @@ export class DnsServer implements AsyncDisposable {
     this.nameServer = { ipAddr: "127.0.0.1", port: freePort() };
   }
 
-  /** Starts one with these records. */
+  /** Starts a server with these records. */
   static async start(records: Records = {}): Promise<DnsServer> {
     const server = new DnsServer(await Deno.makeTempDir({ prefix: "dns_" }));
     await server.set(records);
@@ -50,7 +51,7 @@ export class DnsServer implements AsyncDisposable {
     return server;
   }
 
-  /** Answers with other records from now on, or from when it is up again. */
+  /** Answers with other records from now on, or from the next start. */
   set(records: Records): Promise<void> {
     this.#setting = this.#setting.then(() => this.#set(records));
     return this.#setting;
@@ -68,7 +69,7 @@ export class DnsServer implements AsyncDisposable {
     await this.up();
   }
 
-  /** Starts it again, with what it knew. */
+  /** Starts it again with the same records. */
   async up(): Promise<void> {
     // A shell that ends it when its own standard input ends, and so also when the test is killed.
     const script =
@@ -85,7 +86,6 @@ export class DnsServer implements AsyncDisposable {
     throw new Error("The DNS server did not begin to answer.");
   }
 
-  /** Kills it. */
   async down(): Promise<void> {
     await this.#child?.stdin.close();
     await this.#child?.status;

@@ -4,13 +4,13 @@ import { dns, type DnsOptions, seeds } from "../../../mod.ts";
 import { DnsServer, dnsTest } from "./dns_server.ts";
 import { memberOf, TestSite } from "./site.ts";
 
-/** A source that looks often, and where it is made to greet. */
+/** A source with frequent lookups, and the site that records its dials. */
 function lookingFor(name: string, server: DnsServer, options: DnsOptions = {}): TestSite {
   const { nameServer } = server;
   return new TestSite(dns(name, { nameServer, interval: 50, ...options }), { self: memberOf("a") });
 }
 
-dnsTest("all addresses of a name are greeted, of both versions, and those that come later", async () => {
+dnsTest("DNS: handshakes with all addresses of a name, of both versions, also with later ones", async () => {
   await using server = await DnsServer.start({
     hosts: { "orders.test": ["10.0.0.1", "10.0.0.2", "fd00::1"] },
   });
@@ -21,7 +21,7 @@ dnsTest("all addresses of a name are greeted, of both versions, and those that c
   await site.untilGreeted("ws://10.0.0.2:7001", "ws://10.0.0.3:7001");
 });
 
-dnsTest("services are greeted at the addresses of their targets, each at its port", async () => {
+dnsTest("DNS: handshakes with services at the addresses of their targets, each at its port", async () => {
   const services = { "_gossip._tcp.orders.test": ["one.test:7001", "two.test:7002", "gone.test:7003"] };
   const hosts = { "one.test": ["10.0.0.1"], "two.test": ["10.0.0.2", "fd00::2"] };
   await using server = await DnsServer.start({ services, hosts });
@@ -30,14 +30,14 @@ dnsTest("services are greeted at the addresses of their targets, each at its por
   assertEquals(site.failures, []);
 });
 
-dnsTest("with TLS the targets of services are greeted by their names", async () => {
+dnsTest("DNS: with TLS dials the targets of services by their names", async () => {
   const services = { "_gossip._tcp.orders.test": ["one.test:7001"] };
   await using server = await DnsServer.start({ services });
   await using site = lookingFor("_gossip._tcp.orders.test", server, { secure: true });
   await site.untilGreeted("wss://one.test:7001");
 });
 
-dnsTest("a name with no records is told once, and the addresses from before are greeted on", async () => {
+dnsTest("DNS: a name without records emits one event, and the addresses from before are kept", async () => {
   await using server = await DnsServer.start();
   await using site = lookingFor("orders.test", server, { port: 7001 });
   await site.until(() => site.failures.length > 0);
@@ -51,7 +51,7 @@ dnsTest("a name with no records is told once, and the addresses from before are 
 });
 
 dnsTest(
-  "a seed that is a name is greeted at all its addresses and by its name, and resolved again",
+  "DNS: a seed that is a name is dialed at all its addresses and by its name, and resolved again",
   async () => {
     await using server = await DnsServer.start({ hosts: { "seed.test": ["10.0.0.1", "10.0.0.2"] } });
     const { nameServer } = server;
@@ -68,7 +68,7 @@ dnsTest(
   },
 );
 
-dnsTest("a seed whose name the name server does not know is dialled as it is", async () => {
+dnsTest("DNS: a seed whose name the name server does not know is dialed unresolved", async () => {
   await using server = await DnsServer.start();
   const { nameServer } = server;
   await using site = new TestSite(seeds(["ws://seed.test:7001"], { nameServer, resolveInterval: 50 }), {
@@ -81,14 +81,14 @@ dnsTest("a seed whose name the name server does not know is dialled as it is", a
 });
 
 const mayDialLoopback = { net: ["127.0.0.1"] };
-Deno.test("a seed's name that may not be resolved is dialled as it is", {
+Deno.test("DNS: a seed whose name may not be resolved is dialed unresolved", {
   permissions: mayDialLoopback,
 }, async () => {
   await using site = new TestSite(seeds(["ws://seed.test:7001"]), { self: memberOf("a") });
   await site.untilGreeted("ws://seed.test:7001");
 });
 
-Deno.test("names and ports that are none are refused", () => {
+Deno.test("DNS: refuses invalid names and ports", () => {
   for (const name of ["", "a b", "ws://a", "a:1", 7]) {
     assertThrows(() => dns(name as string), ConfigurationError, "orders.default.svc.cluster.local");
   }
@@ -97,7 +97,7 @@ Deno.test("names and ports that are none are refused", () => {
   }
 });
 
-dnsTest("services whose target is no host, or whose port is none, are not greeted", async () => {
+dnsTest("DNS: ignores services with an invalid target or port", async () => {
   const services = { "_gossip._tcp.orders.test": ["one.test:7001", "x@one.test:7002", "two.test:0"] };
   await using server = await DnsServer.start({ services });
   await using site = lookingFor("_gossip._tcp.orders.test", server, { secure: true });

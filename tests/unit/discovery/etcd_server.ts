@@ -1,24 +1,24 @@
 /**
- * A real etcd for tests, where the machine has one.
+ * A real etcd for tests, if the machine has one.
  *
  * @module
  */
 
 import { freePort } from "./site.ts";
 
-/** Why there is no etcd to test against; `undefined` where there is. */
+/** The reason why there is no etcd; `undefined` if there is one. */
 export const withoutEtcd: string | undefined = await reasonWithout("etcd", {
   args: ["--version"],
   package: "etcd-server",
 });
 
-/** Registers a test that needs etcd; where there is none it is skipped, and its name says why. */
+/** Registers a test that needs etcd. Without one it is skipped, and its name has the reason. */
 export function etcdTest(name: string, run: () => Promise<void>): void {
   const ignore = withoutEtcd !== undefined;
   Deno.test({ name: ignore ? `${name} (skipped: ${withoutEtcd})` : name, ignore, fn: run });
 }
 
-/** Why a program cannot be run, as far as one call of it says. */
+/** The reason why a program cannot be run, from one call of it. */
 export async function reasonWithout(
   program: string,
   options: { readonly args: readonly string[]; readonly package: string },
@@ -32,7 +32,7 @@ export async function reasonWithout(
   }
 }
 
-/** One etcd with data of its own, at one address for as long as this is not disposed of. */
+/** One etcd with its own data, at one address until it is disposed of. */
 export class EtcdServer implements AsyncDisposable {
   readonly endpoint: string;
   readonly #folder: string;
@@ -51,7 +51,7 @@ export class EtcdServer implements AsyncDisposable {
     return server;
   }
 
-  /** Starts it again, with the data that it had. */
+  /** Starts it again with the same data. */
   async up(): Promise<void> {
     // A shell that ends it when its own standard input ends, and so also when the test is killed.
     const script = 'etcd "$@" </dev/null >/dev/null 2>&1 & pid=$!; cat >/dev/null; kill -9 $pid; wait $pid';
@@ -69,14 +69,13 @@ export class EtcdServer implements AsyncDisposable {
     throw new Error("etcd did not begin to answer.");
   }
 
-  /** Kills it. */
   async down(): Promise<void> {
     await this.#child?.stdin.close();
     await this.#child?.status;
     this.#child = undefined;
   }
 
-  /** Calls its gateway. */
+  /** Calls its HTTP gateway. */
   async call(
     method: string,
     body: unknown,
@@ -92,24 +91,23 @@ export class EtcdServer implements AsyncDisposable {
     return JSON.parse(text);
   }
 
-  /** All keys that begin so, with their values. */
+  /** All keys with this prefix, with their values. */
   async values(prefix: string): Promise<Record<string, string>> {
     const { kvs = [] } = await this.call("kv/range", { key: btoa(prefix), range_end: btoa(`${prefix}\xff`) });
     const pairs = (kvs as { key: string; value: string }[]).map(({ key, value }) => [atob(key), atob(value)]);
     return Object.fromEntries(pairs);
   }
 
-  /** Sets a key with no lease. */
+  /** Sets a key without a lease. */
   async put(key: string, value: string): Promise<void> {
     await this.call("kv/put", { key: btoa(key), value: btoa(value) });
   }
 
-  /** Deletes a key. */
   async delete(key: string): Promise<void> {
     await this.call("kv/deleterange", { key: btoa(key) });
   }
 
-  /** Drops all history up to now. */
+  /** Compacts all history up to now. */
   async compact(): Promise<void> {
     const { header } = await this.call("kv/range", { key: btoa("none") }) as { header: { revision: string } };
     await this.call("kv/compaction", { revision: header.revision, physical: true });
@@ -141,7 +139,7 @@ export class EtcdServer implements AsyncDisposable {
   }
 }
 
-/** A way to a server that can be cut: what goes through it is for one client alone. */
+/** A proxy of one client to a server; a test can cut it. */
 export class Proxy implements AsyncDisposable {
   readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   #target: URL;
@@ -149,16 +147,16 @@ export class Proxy implements AsyncDisposable {
   readonly #accepting: Promise<void>;
   readonly #piping = new Set<Promise<unknown>>();
   #isCut = false;
-  /** How often it was muffled: connections from before say nothing any more. */
+  /** The number of calls of {@linkcode Proxy.muffle}: older connections deliver nothing any more. */
   #muffled = 0;
 
-  /** Leads to the server at a URL. */
+  /** Forwards to the server at this URL. */
   constructor(target: string) {
     this.#target = new URL(target);
     this.#accepting = this.#accept();
   }
 
-  /** Where clients find it. */
+  /** The URL for clients. */
   get endpoint(): string {
     return `http://127.0.0.1:${(this.#listener.addr as Deno.NetAddr).port}`;
   }
@@ -175,12 +173,12 @@ export class Proxy implements AsyncDisposable {
     this.#isCut = false;
   }
 
-  /** Swallows what comes back over the connections that are open now; later ones are let through. */
+  /** Drops all answers on connections open now; later ones work. */
   muffle(): void {
     this.#muffled++;
   }
 
-  /** Leads to another server from now on. */
+  /** Forwards to another server from now on. */
   lead(target: string): void {
     this.#target = new URL(target);
     this.cut();
@@ -221,7 +219,7 @@ export class Proxy implements AsyncDisposable {
       close(far);
       this.#open.delete(far);
     } catch {
-      // Whoever dialled sees that the connection ends.
+      // The dialer sees that the connection ends.
     }
     close(near);
     this.#open.delete(near);

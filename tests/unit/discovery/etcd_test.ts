@@ -22,7 +22,7 @@ function topologiesOf(site: TestSite): number {
 }
 
 etcdTest(
-  "members of one cluster are found, those of another whose name begins the same are not",
+  "etcd: finds the members of its own cluster, and none of a cluster with a longer name",
   async () => {
     await using server = await EtcdServer.start();
     const { endpoint } = server;
@@ -44,7 +44,7 @@ etcdTest(
   },
 );
 
-etcdTest("a member whose lease was lost comes back to its own list and to those of others", async () => {
+etcdTest("etcd: a member whose lease was lost registers again for itself and others", async () => {
   await using server = await EtcdServer.start();
   await using way = new Proxy(server.endpoint);
   await using a = member("a", server.endpoint);
@@ -66,14 +66,14 @@ etcdTest("a member whose lease was lost comes back to its own list and to those 
   await c.untilIds("a", "b", "c");
 });
 
-etcdTest("a lease that somebody revoked, and a key that somebody deleted, are made up for", async () => {
+etcdTest("etcd: a revoked lease and a deleted key are registered again", async () => {
   await using server = await EtcdServer.start();
   await using a = member("a", server.endpoint, { leaseTtl: 30_000 });
   await using b = member("b", server.endpoint, { leaseTtl: 30_000 });
   await a.untilIds("a", "b");
   await b.untilIds("a", "b");
   await server.delete("/hearsay/orders/b");
-  // Long before the lease would be looked at.
+  // Long before the next check of the lease.
   await a.untilIds("a");
   await a.untilIds("a", "b");
   const { leases } = await server.call("lease/leases", {}) as { leases: { ID: string }[] };
@@ -84,7 +84,7 @@ etcdTest("a lease that somebody revoked, and a key that somebody deleted, are ma
   await b.untilIds("a", "b");
 });
 
-etcdTest("within the grace a member whose key is gone still counts, and after it no more", async () => {
+etcdTest("etcd: a member whose key is gone counts during the grace period, and not after it", async () => {
   await using server = await EtcdServer.start();
   await using a = member("a", server.endpoint, { grace: 1_000 });
   const other = JSON.stringify(memberOf("b"));
@@ -102,7 +102,7 @@ etcdTest("within the grace a member whose key is gone still counts, and after it
   assert(performance.now() - deletedMs > 900);
 });
 
-etcdTest("an etcd that lost all its data takes nobody away", async () => {
+etcdTest("etcd: an etcd that lost all its data removes no member", async () => {
   const first = await EtcdServer.start();
   await using way = new Proxy(first.endpoint);
   await using b = member("b", way.endpoint, { grace: 5_000 });
@@ -121,14 +121,14 @@ etcdTest("an etcd that lost all its data takes nobody away", async () => {
   assertEquals(topologiesOf(b), before + 1);
 });
 
-Deno.test("before etcd has answered nothing is published, and that it does not is told once", async () => {
+Deno.test("etcd: before its first answer nothing is published, and the failure emits one event", async () => {
   await using a = member("a", `http://127.0.0.1:${freePort()}`);
   await a.until(() => a.failures.length === 2);
   await new Promise((resolve) => setTimeout(resolve, 500));
   assertEquals([a.members, a.failures.length], [[], 2]);
 });
 
-etcdTest("a watch that is cut goes on where history was compacted meanwhile", async () => {
+etcdTest("etcd: an interrupted watch continues where history was compacted meanwhile", async () => {
   await using server = await EtcdServer.start();
   await using way = new Proxy(server.endpoint);
   await using a = member("a", way.endpoint, { leaseTtl: 30_000 });
@@ -144,7 +144,7 @@ etcdTest("a watch that is cut goes on where history was compacted meanwhile", as
   await a.untilIds("a", "c", "d", "e");
 });
 
-etcdTest("a watch from before what was compacted says so", async () => {
+etcdTest("etcd: a watch from before a compaction reports that", async () => {
   await using server = await EtcdServer.start();
   await server.put("/hearsay/orders/b", "1");
   await server.put("/hearsay/orders/b", "2");
@@ -157,20 +157,20 @@ etcdTest("a watch from before what was compacted says so", async () => {
   }, Compacted);
 });
 
-etcdTest("a watch that says nothing any more is made up for when everything is read anew", async () => {
+etcdTest("etcd: a watch that stalls is corrected when all keys are read again", async () => {
   await using server = await EtcdServer.start();
   await using way = new Proxy(server.endpoint);
   await using a = member("a", way.endpoint, { leaseTtl: 30_000, resyncInterval: 500 });
   await a.untilIds("a");
   await server.put("/hearsay/orders/b", JSON.stringify(memberOf("b")));
   await a.untilIds("a", "b");
-  // That came by the watch, which is the connection that is muffled.
+  // That came by the watch, whose connection is muffled.
   way.muffle();
   await server.put("/hearsay/orders/c", JSON.stringify(memberOf("c")));
   await a.untilIds("a", "b", "c");
 });
 
-etcdTest("of several endpoints one that is up is found", async () => {
+etcdTest("etcd: finds one endpoint of several that is up", async () => {
   await using server = await EtcdServer.start();
   const endpoints = [
     `http://127.0.0.1:${freePort()}`,
@@ -185,7 +185,7 @@ etcdTest("of several endpoints one that is up is found", async () => {
 });
 
 etcdTest(
-  "where etcd wants a name and a password they are shown, and shown anew when the token is over",
+  "etcd: sends name and password where etcd needs them, and again when the token has expired",
   async () => {
     await using server = await EtcdServer.start();
     await server.call("auth/user/add", { name: "root", password: "secret" });
@@ -201,7 +201,7 @@ etcdTest(
     });
     await using b = member("b", server.endpoint, { username: "root", password: "secret" });
     await a.untilIds("a", "b");
-    // Changing the password, be it to the same, ends all tokens.
+    // A change of the password, even to the same one, ends all tokens.
     const { token } = await server.call("auth/authenticate", { name: "root", password: "secret" });
     const changed = { name: "root", password: "secret" };
     await server.call("auth/user/changepw", changed, { authorization: String(token) });
@@ -214,6 +214,6 @@ etcdTest(
   },
 );
 
-Deno.test("endpoints that are none are refused", () => {
+Deno.test("etcd: refuses invalid endpoints", () => {
   assertThrows(() => etcd({ endpoints: ["127.0.0.1:2379"] }), ConfigurationError, "http://127.0.0.1:2379");
 });

@@ -15,7 +15,7 @@ import { memberOf, TestSite } from "./site.ts";
 
 const never = new AbortController().signal;
 
-/** Discovery by seeds, and the addresses that it greets, as it greets them. */
+/** Discovery by seeds, and a record of its dials. */
 function watchedSeeds(addresses: readonly string[]): { discovery: Discovery; greetings: string[] } {
   const { byGreeting, run } = seeds(addresses);
   const greetings: string[] = [];
@@ -32,7 +32,7 @@ function watchedSeeds(addresses: readonly string[]): { discovery: Discovery; gre
   return { discovery, greetings };
 }
 
-Deno.test("a gate lets so many in at once, the others in their order, and keeps places from them for a while", async () => {
+Deno.test("Gate: admits a limited number at once, the others in order, and reserves slots for a while", async () => {
   const runtime = new VirtualRuntime();
   const gate = new Gate({ places: 2, heldMs: 1_000, runtime });
   const entered: [number, number][] = [];
@@ -44,7 +44,7 @@ Deno.test("a gate lets so many in at once, the others in their order, and keeps 
   assertEquals(entered, [[1, 0], [2, 0], [3, 1_000], [4, 1_000], [5, 2_000]]);
 });
 
-Deno.test("who gives up waiting at a gate takes no place from those who wait on", async () => {
+Deno.test("Gate: a wait that is aborted takes no slot from the others", async () => {
   const runtime = new VirtualRuntime();
   const gate = new Gate({ places: 1, heldMs: 0, runtime });
   const first = Promise.withResolvers<void>();
@@ -61,7 +61,7 @@ Deno.test("who gives up waiting at a gate takes no place from those who wait on"
   assert(isIn);
 });
 
-Deno.test("of many addresses those whose members gossip made known meanwhile are not greeted", async () => {
+Deno.test("handshake discovery: does not dial an address whose member became known by gossip meanwhile", async () => {
   const ids = Array.from({ length: 24 }, (_, at) => `m${String(at).padStart(2, "0")}`);
   const config = { gossipInterval: 100, gossipRequestTimeout: 200, blockedProbeInterval: 1_000 };
   await using cluster = new TestCluster(["new", ...ids], { fixed: false, config });
@@ -75,7 +75,7 @@ Deno.test("of many addresses those whose members gossip made known meanwhile are
   assertEquals(greetings.length, MAX_GREETINGS);
 });
 
-Deno.test("an address that is not found any more is greeted no more, and more than so many are not taken", async () => {
+Deno.test("handshake discovery: an address that is no longer found is not dialed, and their number is bounded", async () => {
   let tell!: (addresses: readonly string[]) => void;
   const source = byGreeting((_, { found, signal }) => {
     tell = found;
@@ -100,7 +100,7 @@ Deno.test("an address that is not found any more is greeted no more, and more th
   assertEquals(site.greetings.includes("after the end"), false);
 });
 
-Deno.test("a seed in another form than its member's own address is known to be that member's", async () => {
+Deno.test("handshake discovery: a seed in another form than its member's own address is recognized as that member's", async () => {
   const own = "127.0.0.1";
   await using cluster = new TestCluster(["a", own], { fixed: false });
   const addresses = ["memory://localhost:1", "memory://[::1]:1/"];
@@ -109,11 +109,11 @@ Deno.test("a seed in another form than its member's own address is known to be t
   await cluster.make(own, { cluster: { discovery: seeds([]) } }).gossiper.start();
   await cluster.make("a", { cluster: { discovery } }).gossiper.start();
   await cluster.advance(5 * 60_000);
-  // An address of which it is not known is dialled again and again, as a balancer's.
+  // An address without a known member is dialed again and again, as a balancer's.
   assertEquals(greetings.length, 2);
 });
 
-Deno.test("a name is dialled while nobody is met at its addresses, and not otherwise", async () => {
+Deno.test("handshake discovery: a name is dialed only while no member is met at its addresses", async () => {
   await using cluster = new TestCluster(["a", "b", "c"], { fixed: false });
   const greetings: string[] = [];
   const name = "memory://name:1";
@@ -145,7 +145,7 @@ Deno.test("a name is dialled while nobody is met at its addresses, and not other
   });
 });
 
-Deno.test("times that are none are refused by every source that waits", () => {
+Deno.test("discovery: every source with waits refuses invalid durations", () => {
   for (const time of [0, -1, NaN, Infinity, "x"] as number[]) {
     for (
       const make of [
@@ -174,7 +174,7 @@ Deno.test("times that are none are refused by every source that waits", () => {
   );
 });
 
-Deno.test("what fails is tried again after waits that grow, and told once for each reason", async () => {
+Deno.test("keepTrying: a failure is tried again after growing waits, and each reason is reported once", async () => {
   const runtime = new VirtualRuntime();
   const published: unknown[] = [];
   const waits: number[] = [];

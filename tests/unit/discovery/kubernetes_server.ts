@@ -1,11 +1,11 @@
 /**
- * A stand-in for the API of Kubernetes, of which there is none in a test: it replays what the API answers to a
- * list and a watch of pods, in the API's own JSON, and everything that it does on a bad day.
+ * A stand-in for the API of Kubernetes, which no test has. It replays the API's answers to a list and a watch
+ * of pods, in the API's own JSON, and its failures.
  *
  * @module
  */
 
-/** A pod, as far as it matters here. */
+/** The fields of a pod in these tests. */
 export interface PodOptions {
   readonly ip?: string;
   readonly port?: number;
@@ -21,15 +21,15 @@ interface Event {
 const NAMESPACE = "shop";
 const PATH = `/api/v1/namespaces/${NAMESPACE}/pods`;
 
-/** The stand-in, and the folder of a service account that may ask it. */
+/** The stand-in, and the folder of a service account with access to it. */
 export class KubernetesStandIn implements AsyncDisposable {
   /** The folder. */
   readonly serviceAccount: string;
   /** The queries of all requests, in order. */
   readonly asked: URLSearchParams[] = [];
-  /** What is answered in place of anything else, while there is something. */
+  /** If set, replaces every answer. */
   failure: (() => Response) | undefined;
-  /** How many pods a page has at most. */
+  /** The most pods in a page. */
   pageSize = 2;
   readonly #pods = new Map<string, Readonly<Record<string, unknown>>>();
   readonly #watches = new Set<ReadableStreamDefaultController<string>>();
@@ -39,7 +39,7 @@ export class KubernetesStandIn implements AsyncDisposable {
   #server: Deno.HttpServer<Deno.NetAddr>;
   #token = "first";
   #version = 1_000;
-  /** Watches from below this version are told that it is gone. */
+  /** The answer to a watch from below this version is 410. */
   #oldest = 0;
 
   private constructor(folder: string, tls: { readonly cert: string; readonly key: string } | undefined) {
@@ -55,7 +55,7 @@ export class KubernetesStandIn implements AsyncDisposable {
     this.#server = this.#serve();
   }
 
-  /** Starts one; with a certificate it speaks TLS, and `ca.crt` is in the folder. */
+  /** Starts one. With a certificate it uses TLS, and `ca.crt` is in the folder. */
   static async start(
     tls?: { readonly ca: string; readonly cert: string; readonly key: string },
   ): Promise<KubernetesStandIn> {
@@ -67,28 +67,28 @@ export class KubernetesStandIn implements AsyncDisposable {
     return standIn;
   }
 
-  /** Where it is. */
+  /** Its URL. */
   get server(): string {
     return `${this.#scheme}://127.0.0.1:${this.#server.addr.port}`;
   }
 
-  /** How many watches are open. */
+  /** The number of open watches. */
   get watches(): number {
     return this.#watches.size;
   }
 
-  /** How often all pods were listed, whatever the number of pages. */
+  /** The number of lists of all pods, whatever their pages. */
   get lists(): number {
     return this.asked.filter((query) => !query.has("watch") && !query.has("continue")).length;
   }
 
-  /** Another token is valid from now on, and mounted. */
+  /** Makes another token valid from now on, and mounts it. */
   async rotateToken(token: string): Promise<void> {
     this.#token = token;
     await Deno.writeTextFile(`${this.serviceAccount}/token`, `${token}\n`);
   }
 
-  /** A pod is there, or is now otherwise. */
+  /** Adds or changes a pod. */
   set(name: string, options: PodOptions = {}): void {
     const type = this.#pods.has(name) ? "MODIFIED" : "ADDED";
     const pod = podOf(name, { ...options, version: ++this.#version });
@@ -96,7 +96,7 @@ export class KubernetesStandIn implements AsyncDisposable {
     this.#tell({ type, object: pod });
   }
 
-  /** A pod is gone. */
+  /** Removes a pod. */
   delete(name: string): void {
     const pod = this.#pods.get(name)!;
     this.#pods.delete(name);
@@ -104,7 +104,10 @@ export class KubernetesStandIn implements AsyncDisposable {
     this.#tell({ type: "DELETED", object: { ...pod, metadata } });
   }
 
-  /** Tells all watches how far they are, as happens about once a minute; something else has moved the version on. */
+  /**
+   * Sends a bookmark to all watches, as happens about once a minute; a change elsewhere has raised the
+   * version.
+   */
   bookmark(): void {
     this.#version += 10;
     const metadata = { resourceVersion: String(this.#version), creationTimestamp: null };
@@ -112,37 +115,37 @@ export class KubernetesStandIn implements AsyncDisposable {
     this.#tell({ type: "BOOKMARK", object: { kind: "Pod", apiVersion: "v1", metadata, spec, status: {} } });
   }
 
-  /** Forgets all that happened up to now; what watches there are are not told. */
+  /** Drops all history up to now, without a message to the watches. */
   compact(): void {
     this.#oldest = this.#version;
     this.#log.length = 0;
   }
 
-  /** Tells all watches that what they watch is gone, and ends them. */
+  /** Sends 410 to all watches, and ends them. */
   expire(): void {
     this.compact();
     this.#tell({ type: "ERROR", object: statusOf(410, "Expired", "too old resource version: 1 (1000)") });
     this.closeWatches();
   }
 
-  /** Ends all watches without a word, as the API does every few minutes. */
+  /** Ends all watches without a message, as the API does every few minutes. */
   closeWatches(): void {
     for (const watch of this.#watches) watch.close();
     this.#watches.clear();
   }
 
-  /** Says something to all watches that is no event. */
+  /** Sends all watches a line other than an event. */
   babble(line: string): void {
     for (const watch of this.#watches) watch.enqueue(`${line}\n`);
   }
 
-  /** Nothing answers any more. */
+  /** Stops answering. */
   async down(): Promise<void> {
     this.closeWatches();
     await this.#server.shutdown();
   }
 
-  /** It answers again. */
+  /** Answers again. */
   up(): void {
     this.#server = this.#serve();
   }

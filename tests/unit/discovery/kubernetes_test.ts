@@ -5,7 +5,7 @@ import { makeCertificates, withoutOpenssl } from "./certificates.ts";
 import { KubernetesStandIn } from "./kubernetes_server.ts";
 import { memberOf, TestSite } from "./site.ts";
 
-/** A source that asks a stand-in. */
+/** A source of a stand-in. */
 function asking(standIn: KubernetesStandIn, options: Partial<KubernetesOptions> = {}): TestSite {
   const { server, serviceAccount } = standIn;
   const discovery = kubernetes({
@@ -22,7 +22,7 @@ function untilGreeted(site: TestSite, ...ips: readonly string[]): Promise<void> 
   return site.untilGreeted(...ips.map((ip) => `ws://${ip}:7001`));
 }
 
-Deno.test("Kubernetes, a stand-in: all pods of all pages are greeted, and those that come, change and go", async () => {
+Deno.test("Kubernetes stand-in: handshakes with all pods of all pages, also with later, changed and removed ones", async () => {
   await using standIn = await KubernetesStandIn.start();
   for (const at of [1, 2, 3, 4, 5]) standIn.set(`pod-${at}`, { ip: `10.0.0.${at}` });
   await using site = asking(standIn);
@@ -39,7 +39,7 @@ Deno.test("Kubernetes, a stand-in: all pods of all pages are greeted, and those 
   assertEquals(site.failures, []);
 });
 
-Deno.test("Kubernetes, a stand-in: a pod that is not ready is greeted, one that has ended or has no address is not", async () => {
+Deno.test("Kubernetes stand-in: dials a pod that is not ready, and none that has ended or has no address", async () => {
   await using standIn = await KubernetesStandIn.start();
   standIn.set("ended", { ip: "10.0.0.1", phase: "Succeeded" });
   standIn.set("nowhere", {});
@@ -49,7 +49,7 @@ Deno.test("Kubernetes, a stand-in: a pod that is not ready is greeted, one that 
   await untilGreeted(site, "[fd00::7]");
 });
 
-Deno.test("Kubernetes, a stand-in: the port may be the name of a container's port", async () => {
+Deno.test("Kubernetes stand-in: the port may be the name of a container's port", async () => {
   await using standIn = await KubernetesStandIn.start();
   standIn.set("a", { ip: "10.0.0.1", port: 7007 });
   await using site = asking(standIn, { port: "gossip", secure: true });
@@ -59,14 +59,14 @@ Deno.test("Kubernetes, a stand-in: the port may be the name of a container's por
   assertEquals(none.greetings, []);
 });
 
-Deno.test("Kubernetes, a stand-in: a watch that closes is taken up where the last bookmark was, with no new list", async () => {
+Deno.test("Kubernetes stand-in: a watch that closes continues at the last bookmark, without a new list", async () => {
   await using standIn = await KubernetesStandIn.start();
   standIn.set("a", { ip: "10.0.0.1" });
   await using site = asking(standIn);
   await untilGreeted(site, "10.0.0.1");
   await site.until(() => standIn.watches === 1);
   standIn.bookmark();
-  // From below the bookmark it could not go on.
+  // From below the bookmark it could not continue.
   standIn.compact();
   standIn.closeWatches();
   standIn.set("b", { ip: "10.0.0.2" });
@@ -75,7 +75,7 @@ Deno.test("Kubernetes, a stand-in: a watch that closes is taken up where the las
   assertEquals(site.failures, []);
 });
 
-Deno.test("Kubernetes, a stand-in: what is gone (410), told by an event, a status or an answer, is listed anew", async () => {
+Deno.test("Kubernetes stand-in: a 410 in an event, a status or an answer causes a new list", async () => {
   await using standIn = await KubernetesStandIn.start();
   standIn.set("a", { ip: "10.0.0.1" });
   await using site = asking(standIn);
@@ -101,7 +101,7 @@ Deno.test("Kubernetes, a stand-in: what is gone (410), told by an event, a statu
   assertEquals(site.failures, []);
 });
 
-Deno.test("Kubernetes, a stand-in: a token that is replaced is read anew", async () => {
+Deno.test("Kubernetes stand-in: reads a replaced token again", async () => {
   await using standIn = await KubernetesStandIn.start();
   await using site = asking(standIn);
   await site.until(() => standIn.watches === 1);
@@ -112,7 +112,7 @@ Deno.test("Kubernetes, a stand-in: a token that is replaced is read anew", async
   await untilGreeted(site, "10.0.0.1");
 });
 
-Deno.test("Kubernetes, a stand-in: what it refuses is told with its words, and the pods known before are greeted on", async () => {
+Deno.test("Kubernetes stand-in: a refusal emits its text, and the known pods are kept", async () => {
   await using standIn = await KubernetesStandIn.start();
   standIn.set("a", { ip: "10.0.0.1" });
   await using site = asking(standIn);
@@ -126,7 +126,7 @@ Deno.test("Kubernetes, a stand-in: what it refuses is told with its words, and t
   await untilGreeted(site, "10.0.0.1");
 });
 
-Deno.test("Kubernetes, a stand-in: what is not understood is told, and made up for by a new list", async () => {
+Deno.test("Kubernetes stand-in: an invalid answer emits an event and causes a new list", async () => {
   for (
     const line of ["{", "null", "7", '{"type":"ADDED"}', '{"type":"ADDED","object":{}}', '{"type":"ERROR"}']
   ) {
@@ -141,7 +141,7 @@ Deno.test("Kubernetes, a stand-in: what is not understood is told, and made up f
   }
 });
 
-Deno.test("a folder without a token is told, and what is no selector and no port is refused", async () => {
+Deno.test("Kubernetes: a folder without a token emits an event, and an invalid selector or port is refused", async () => {
   const options = { labelSelector: "app=orders", port: 7001, serviceAccount: "/nowhere" };
   await using site = new TestSite(kubernetes(options), { self: memberOf("a") });
   await site.until(() => site.failures.length > 0);
@@ -152,7 +152,7 @@ Deno.test("a folder without a token is told, and what is no selector and no port
 });
 
 Deno.test({
-  name: `Kubernetes, a stand-in: only the authority in the service account's folder is trusted${
+  name: `Kubernetes stand-in: trusts only the authority in the service account's folder${
     withoutOpenssl === undefined ? "" : ` (skipped: ${withoutOpenssl})`
   }`,
   ignore: withoutOpenssl !== undefined,

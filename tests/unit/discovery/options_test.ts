@@ -11,7 +11,7 @@ import { ConfigurationError } from "../../../gossiper/configuration_error.ts";
 const POD = { labelSelector: "app=orders", port: 7001 };
 const MEMBER = { id: "a", host: "10.0.0.1", port: 1, kinds: [] };
 
-/** Calls that are refused, and what is said of them. */
+/** Refused calls, and the expected texts. */
 const REFUSED: readonly (readonly [call: () => unknown, wrong: readonly string[]])[] = [
   [() => dns("a", { prot: 1 } as never), ["dns.prot is no option: given something"]],
   [() => dns("a", 7001 as never), ["dns is no object: given 7001"]],
@@ -64,7 +64,7 @@ const REFUSED: readonly (readonly [call: () => unknown, wrong: readonly string[]
 ];
 
 for (const [call, wrong] of REFUSED) {
-  Deno.test(`R12.3 a source refuses what is wrong in its options: ${wrong[0]}`, () => {
+  Deno.test(`discovery options: a source refuses invalid options: ${wrong[0]} (R12.3)`, () => {
     const { problems, code } = assertThrows(call, ConfigurationError);
     assertEquals(problems.map(({ field, problem, given }) => `${field} ${problem}: given ${given}`), wrong);
     assertEquals(code, "invalid_configuration");

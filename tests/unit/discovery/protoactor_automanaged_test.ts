@@ -3,7 +3,7 @@ import { autoManaged, TOLERATED_MISSES } from "../../../discovery/protoactor.ts"
 import { ConfigurationError } from "../../../gossiper/configuration_error.ts";
 import { freePort, memberOf, TestSite } from "./site.ts";
 
-/** A member of its own host among some. */
+/** A member with its own host among some. */
 function member(
   id: string,
   hosts: readonly number[],
@@ -21,7 +21,7 @@ function member(
   return new TestSite(discovery, { self: memberOf(id, 7001 + at), ...site });
 }
 
-/** What a protoactor-go member answers with at `/_health`: the names and types of its `NodeModel`. */
+/** The answer of a protoactor-go member at `/_health`: the names and types of its `NodeModel`. */
 function goHealth(id: string, options: { readonly cluster?: string; readonly kinds?: string[] | null } = {}) {
   const { cluster = "test", kinds = ["grain"] } = options;
   return {
@@ -34,7 +34,7 @@ function goHealth(id: string, options: { readonly cluster?: string; readonly kin
   };
 }
 
-/** Something that answers at `/_health` as it is told. */
+/** A server at `/_health` with scripted answers. */
 function host(answer: (path: string) => Response) {
   const server = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen: () => {} },
@@ -43,7 +43,7 @@ function host(answer: (path: string) => Response) {
   return { port: server.addr.port, [Symbol.asyncDispose]: () => server.shutdown() };
 }
 
-Deno.test("a member serves who it is at /_health, with the names that protoactor-go reads", async () => {
+Deno.test("protoactor automanaged: a member publishes itself at /_health, under the names that protoactor-go reads", async () => {
   const port = freePort();
   await using a = member("a", [port], 0);
   await a.untilIds("a");
@@ -63,7 +63,7 @@ Deno.test("a member serves who it is at /_health, with the names that protoactor
   assertEquals(other.status, 404);
 });
 
-Deno.test("members list each other, and what a protoactor-go member says with no kinds is understood", async () => {
+Deno.test("protoactor automanaged: members list each other, and read an answer of a protoactor-go member without kinds", async () => {
   await using go = host(() => Response.json(goHealth("go", { kinds: null })));
   const hosts = [freePort(), freePort(), go.port];
   await using a = member("a", hosts, 0);
@@ -77,14 +77,14 @@ Deno.test("members list each other, and what a protoactor-go member says with no
   ]);
 });
 
-Deno.test("whoever answers in the name of another cluster is no member", async () => {
+Deno.test("protoactor automanaged: an answer in the name of another cluster adds no member", async () => {
   await using other = host(() => Response.json(goHealth("x", { cluster: "other" })));
   await using go = host(() => Response.json(goHealth("go")));
   await using a = member("a", [freePort(), other.port, go.port], 0);
   await a.untilIds("a", "go");
 });
 
-Deno.test("before any other has answered nothing is published: a member that met nobody agrees with nobody", async () => {
+Deno.test("protoactor automanaged: nothing is published before another member answers, so a member alone reports no consensus", async () => {
   const hosts = [freePort(), freePort()];
   await using a = member("a", hosts, 0);
   await a.until(() => a.failures.some((source) => source.includes(String(hosts[1]))));
@@ -96,7 +96,7 @@ Deno.test("before any other has answered nothing is published: a member that met
   await a.untilIds("a", "b");
 });
 
-Deno.test("a host that leaves a poll unanswered keeps its member, one that leaves three does not", async () => {
+Deno.test("protoactor automanaged: a host that misses one poll keeps its member, one that misses three does not", async () => {
   let misses = 0;
   const shaky = goHealth("shaky");
   await using other = host(() => Response.json(goHealth("steady")));
@@ -112,7 +112,7 @@ Deno.test("a host that leaves a poll unanswered keeps its member, one that leave
   await a.untilIds("a", "steady");
 });
 
-Deno.test("where every miss is tolerated, a member goes only when another answers at its host", async () => {
+Deno.test("protoactor automanaged: where every miss is tolerated, a member is removed only when another answers at its host", async () => {
   let answers: "shaky" | "anew" | undefined = "shaky";
   let misses = 0;
   await using other = host(() => Response.json(goHealth("steady")));
@@ -130,7 +130,7 @@ Deno.test("where every miss is tolerated, a member goes only when another answer
   await a.untilIds("a", "anew", "steady");
 });
 
-Deno.test("another member at a host takes the place of the one before at once", async () => {
+Deno.test("protoactor automanaged: another member at a host replaces the one before at once", async () => {
   let id = "before";
   await using go = host(() => Response.json(goHealth(id)));
   await using a = member("a", [freePort(), go.port], 0);
@@ -139,7 +139,7 @@ Deno.test("another member at a host takes the place of the one before at once", 
   await a.untilIds("a", "life2");
 });
 
-Deno.test("where no other host answers, the members that were known last stay", async () => {
+Deno.test("protoactor automanaged: where no other host answers, the last known members stay", async () => {
   const hosts = [freePort(), freePort()];
   await using a = member("a", hosts, 0);
   {
@@ -153,7 +153,7 @@ Deno.test("where no other host answers, the members that were known last stay", 
   await a.untilIds("a", "c");
 });
 
-Deno.test("what is no answer is told by an event, once for each reason, and does no harm", async () => {
+Deno.test("protoactor automanaged: an invalid answer emits an event, once for each reason", async () => {
   const answers = ["[", "null", "[]", '{"id":""}', JSON.stringify(goHealth("x")).padEnd(100_000)];
   let at = 0;
   await using go = host(() => Response.json(goHealth("go")));
@@ -168,7 +168,7 @@ Deno.test("what is no answer is told by an event, once for each reason, and does
   assert(codes.length < at, `${codes.length} events of ${at} answers`);
 });
 
-Deno.test("a port that is taken is told by an event, and served once it is free", async () => {
+Deno.test("protoactor automanaged: a port in use emits an event, and is served once it is free", async () => {
   const port = freePort();
   const taken = Deno.listen({ hostname: "127.0.0.1", port });
   await using a = member("a", [port], 0);
@@ -177,13 +177,13 @@ Deno.test("a port that is taken is told by an event, and served once it is free"
   await a.untilIds("a");
 });
 
-Deno.test("hosts that are none are refused", () => {
+Deno.test("protoactor automanaged: refuses invalid hosts", () => {
   for (const host of ["127.0.0.1", "http://127.0.0.1:1", ":1", "a:b", "", 7]) {
     assertThrows(() => autoManaged({ hosts: [host as string] }), ConfigurationError, "127.0.0.1:6330");
   }
 });
 
-Deno.test("a number of misses that is none is refused", () => {
+Deno.test("protoactor automanaged: refuses an invalid number of misses", () => {
   for (const toleratedMisses of [0, -1, 1.5, NaN]) {
     assertThrows(() => autoManaged({ hosts: [], toleratedMisses }), ConfigurationError, "toleratedMisses");
   }

@@ -9,7 +9,7 @@ function member(id: string, etcd: EtcdServer): TestSite {
   return new TestSite(discovery, { self: memberOf(id), cluster: "orders" });
 }
 
-/** What protoactor-go puts under its key: the names and types of its `Node`. */
+/** The value of protoactor-go under its key: the names and types of its `Node`. */
 function goNode(id: string, more: Readonly<Record<string, unknown>> = {}): string {
   const name = `orders@${id}`;
   const place = { host: "10.0.0.9", address: "10.0.0.9", port: 8090 };
@@ -17,7 +17,7 @@ function goNode(id: string, more: Readonly<Record<string, unknown>> = {}): strin
 }
 
 etcdTest(
-  "a member is at /protoactor/<cluster>/<cluster>@<id>, with the names that protoactor-go reads",
+  "protoactor etcd: a member is at /protoactor/<cluster>/<cluster>@<id>, under the names that protoactor-go reads",
   async () => {
     await using etcd = await EtcdServer.start();
     await using a = member("a", etcd);
@@ -39,7 +39,7 @@ etcdTest(
 );
 
 etcdTest(
-  "what protoactor-go registers is a member under its own id, and another cluster's is none",
+  "protoactor etcd: a registration of protoactor-go is a member under its own id, and another cluster's is not",
   async () => {
     await using etcd = await EtcdServer.start();
     await etcd.put("/protoactor/orders/orders@go1", goNode("go1"));
@@ -57,7 +57,7 @@ etcdTest(
   },
 );
 
-etcdTest("what is no node is passed over", async () => {
+etcdTest("protoactor etcd: ignores keys that are not nodes", async () => {
   await using etcd = await EtcdServer.start();
   const wrong = ["", "{", "null", "[]", "7", goNode("x", { port: "1" }), goNode("x", { id: 7 })];
   for (const [at, text] of wrong.entries()) await etcd.put(`/protoactor/orders/w${at}`, text);
@@ -67,7 +67,7 @@ etcdTest("what is no node is passed over", async () => {
 });
 
 etcdTest(
-  "a member that stops is gone from etcd at once, and one that is killed when its lease is over",
+  "protoactor etcd: a member that stops is removed from etcd at once, and a killed one when its lease ends",
   async () => {
     await using etcd = await EtcdServer.start();
     await using a = member("a", etcd);
@@ -84,7 +84,7 @@ etcdTest(
   },
 );
 
-etcdTest("the lease is kept for longer than it lasts", async () => {
+etcdTest("protoactor etcd: renews the lease before it ends", async () => {
   await using etcd = await EtcdServer.start();
   await using a = member("a", etcd);
   await using b = member("b", etcd);
@@ -95,7 +95,7 @@ etcdTest("the lease is kept for longer than it lasts", async () => {
   assertEquals(a.failures, []);
 });
 
-Deno.test("endpoints that are none are refused", () => {
+Deno.test("protoactor etcd: refuses invalid endpoints", () => {
   for (const endpoint of ["127.0.0.1:2379", "ftp://a", "", 7]) {
     assertThrows(
       () => protoactorEtcd({ endpoints: [endpoint as string] }),

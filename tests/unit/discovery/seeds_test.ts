@@ -17,7 +17,7 @@ const CONFIG = {
   departedRetention: 10_000,
 };
 
-/** A member that greets these others. */
+/** A member with these others as seeds. */
 function make(cluster: TestCluster, id: string, ...others: readonly string[]) {
   const discovery = seeds(others.map((other) => memoryAddress(other, 1)));
   return cluster.make(id, { cluster: { discovery } });
@@ -27,14 +27,14 @@ function emptyCluster(ids: readonly string[]): TestCluster {
   return new TestCluster(ids, { fixed: false, config: CONFIG });
 }
 
-/** The ids that a member takes to be active. */
+/** The active members by this member's view. */
 function activeAt(cluster: TestCluster, id: string): string[] {
   return cluster.of(id).gossiper.members.filter(({ status }) => status === "active").map((member) =>
     member.id
   );
 }
 
-Deno.test("a member that greets one seed learns of all others, and all derive the same topology", async () => {
+Deno.test("seeds: a member that handshakes with one seed learns of all members, and all derive one topology", async () => {
   const ids = ["a", "b", "c", "d", "e"];
   await using cluster = emptyCluster(ids);
   await make(cluster, "a").gossiper.start();
@@ -48,7 +48,7 @@ Deno.test("a member that greets one seed learns of all others, and all derive th
   assertEquals(last[0]?.members, ids.map(recordOf));
 });
 
-Deno.test("E13 before the first contact there is neither consensus nor confirmed, and after it not with itself alone", async () => {
+Deno.test("seeds: before the first contact there is neither consensus nor confirmed, and after it not with itself alone (E13)", async () => {
   await using cluster = emptyCluster(["a", "b"]);
   const { gossiper } = make(cluster, "a", "b");
   const told: unknown[] = [];
@@ -68,7 +68,7 @@ Deno.test("E13 before the first contact there is neither consensus nor confirmed
   assertEquals(told, [1]);
 });
 
-Deno.test("a seed that comes later is found, and one that stays down does no harm", async () => {
+Deno.test("seeds: a seed that starts later is found, and one that stays down does no harm", async () => {
   await using cluster = emptyCluster(["a", "late"]);
   await make(cluster, "a", "never", "late").gossiper.start();
   await cluster.advance(20_000);
@@ -77,7 +77,7 @@ Deno.test("a seed that comes later is found, and one that stays down does no har
   await cluster.runUntil(() => activeAt(cluster, "a").length === 2, { withinMs: 6_000 });
 });
 
-Deno.test("two islands that each started alone become one cluster as soon as one can greet the other", async () => {
+Deno.test("seeds: two islands that started apart merge as soon as one can dial the other", async () => {
   const ids = ["a", "b", "c", "d"];
   await using cluster = emptyCluster(ids);
   for (const [one, other] of [["a", "c"], ["a", "d"], ["b", "c"], ["b", "d"]] as const) {
@@ -99,19 +99,19 @@ Deno.test("two islands that each started alone become one cluster as soon as one
   );
 });
 
-Deno.test("the own address among the seeds does no harm, and is seldom dialled", async () => {
+Deno.test("seeds: the own address among the seeds does no harm, and is seldom dialed", async () => {
   await using cluster = emptyCluster(["a", "b"]);
   await make(cluster, "a", "a").gossiper.start();
   await make(cluster, "b", "b", "a").gossiper.start();
   await cluster.runUntil(() => cluster.isConfirmed());
   await cluster.advance(20_000);
   assertEquals([activeAt(cluster, "a"), activeAt(cluster, "b")], [["a", "b"], ["a", "b"]]);
-  // The two ends of each dial: one at first, and then one in half a `blockedProbeInterval` at most.
+  // The two ends of each dial: one at first, and then at most one in half a `blockedProbeInterval`.
   const dials = cluster.sentBy("a", "hello", { to: "a" }).length / 2;
   assert(dials > 1 && dials <= 2 + 20_000 / (CONFIG.blockedProbeInterval / 2), `${dials} dials`);
 });
 
-Deno.test("E11 one that left is out of the topology at once, one that expired once it is forgotten", async () => {
+Deno.test("seeds: a member that left is removed from the topology at once, an expired one once it is forgotten (E11)", async () => {
   const ids = ["a", "b", "c"];
   await using cluster = emptyCluster(ids);
   await make(cluster, "a").gossiper.start();
@@ -132,7 +132,7 @@ Deno.test("E11 one that left is out of the topology at once, one that expired on
   cluster.network.heal();
 });
 
-Deno.test("E10 a partition longer than every retention heals by the seeds", async () => {
+Deno.test("seeds: a partition longer than every retention heals (E10)", async () => {
   await using cluster = emptyCluster(["a", "b"]);
   await make(cluster, "a", "b").gossiper.start();
   await make(cluster, "b", "a").gossiper.start();
@@ -147,7 +147,7 @@ Deno.test("E10 a partition longer than every retention heals by the seeds", asyn
   });
 });
 
-/** Ends a process in good order, or kills it; its address is free then. */
+/** Ends a process in order or by a crash; its address is free then. */
 async function end(cluster: TestCluster, id: string, how: "killed" | "stopped"): Promise<void> {
   if (how === "killed") return cluster.crash(id);
   await cluster.stop(id);
@@ -161,7 +161,7 @@ for (const how of ["stopped", "killed"] as const) {
       3_000,
     ]] as const
   ) {
-    Deno.test(`a seed of ${seedIds} that was ${how} is met within 2 s after it is back from ${downMs} ms`, async () => {
+    Deno.test(`seeds: a seed of ${seedIds} that was ${how} is met within 2 s after it is back from ${downMs} ms`, async () => {
       await using cluster = new TestCluster(["s", "t", "a", "b"], { fixed: false });
       const ids = ["s", "a", "b", ...(seedIds as readonly string[]).filter((id) => id === "t")];
       for (const id of ids) await make(cluster, id, ...seedIds).gossiper.start();
@@ -178,7 +178,7 @@ for (const how of ["stopped", "killed"] as const) {
   }
 }
 
-Deno.test("a seed that was down for 20 s is met within 2 s, whatever chance says", async () => {
+Deno.test("seeds: a seed that was down for 20 s is met within 2 s with any random numbers", async () => {
   for (let seed = 1; seed <= 12; seed++) {
     await using cluster = new TestCluster(["s", "a"], { fixed: false, seed });
     for (const id of ["s", "a"]) await make(cluster, id, "s").gossiper.start();
@@ -190,7 +190,7 @@ Deno.test("a seed that was down for 20 s is met within 2 s, whatever chance says
   }
 });
 
-Deno.test("a member that is nobody's seed is met again at its address after it stopped", async () => {
+Deno.test("seeds: a member that is no seed is met again at its address after a stop", async () => {
   await using cluster = new TestCluster(["s", "a", "b"], { fixed: false });
   await make(cluster, "s").gossiper.start();
   for (const id of ["a", "b"]) await make(cluster, id, "s").gossiper.start();
@@ -202,7 +202,7 @@ Deno.test("a member that is nobody's seed is met again at its address after it s
   await cluster.runUntil(() => activeAt(cluster, "a").length === 3, { withinMs: 2_000 });
 });
 
-Deno.test("a member that is alone for 10 s says why, once, and its snapshot shows each seed", async () => {
+Deno.test("seeds: a member that is alone for 10 s reports the reason once, and its snapshot shows each seed", async () => {
   await using cluster = new TestCluster(["a", "b", "c"], { fixed: false });
   await cluster.make("b", { cluster: { discovery: seeds([]), name: "other" } }).gossiper.start();
   const { gossiper } = make(cluster, "a", "a", "b", "c");
@@ -248,7 +248,7 @@ Deno.test("a member that is alone for 10 s says why, once, and its snapshot show
     await reading;
     return addresses;
   };
-  // Whoever subscribes late hears how things stand.
+  // A late subscriber gets the present failures.
   assertEquals((await failedNow()).sort(), ["memory://b:1", "memory://c:1"]);
   await make(cluster, "c").gossiper.start();
   await cluster.runUntil(() => cluster.of("a").told("SeedRecovered").length > 0, { withinMs: 10_000 });
@@ -264,7 +264,7 @@ Deno.test("a member that is alone for 10 s says why, once, and its snapshot show
 
 const BALANCER = "memory://balancer:1";
 
-Deno.test("a balancer as the only seed brings two members together, whom it leads to themselves first", async () => {
+Deno.test("seeds: a balancer as the only seed connects two members, though it leads each to itself first", async () => {
   await using cluster = new TestCluster(["a", "b"], { fixed: false });
   for (const id of ["a", "b"]) {
     cluster.network.balance(BALANCER, [memoryAddress(id, 1)]);
@@ -279,7 +279,7 @@ Deno.test("a balancer as the only seed brings two members together, whom it lead
 
 for (const own of [true, false]) {
   const theirs = own ? "have addresses" : "name the balancer as theirs";
-  Deno.test(`islands behind one balancer merge, where members ${theirs}`, async () => {
+  Deno.test(`seeds: islands behind one balancer merge, where members ${theirs}`, async () => {
     const islands = [["a", "b"], ["c", "d"]] as const;
     const ids = islands.flat();
     await using cluster = new TestCluster(ids, { fixed: false });
@@ -301,7 +301,7 @@ for (const own of [true, false]) {
   });
 }
 
-Deno.test("a member of a fixed list refuses whoever is not on it", async () => {
+Deno.test("fixed list: a member refuses a peer that is not on its list", async () => {
   await using cluster = emptyCluster(["a", "b"]);
   const alone: Discovery = fixedMembers([recordOf("a")]);
   await cluster.make("a", { cluster: { discovery: alone } }).gossiper.start();
@@ -313,7 +313,7 @@ Deno.test("a member of a fixed list refuses whoever is not on it", async () => {
   assertEquals(new Set(refusals), new Set(["unknown_member"]));
 });
 
-Deno.test("a fixed list is known before the first round, this member in it or not", async () => {
+Deno.test("fixed list: is known before the first round, with this member on it or not", async () => {
   await using cluster = emptyCluster(["a", "b"]);
   for (const id of ["a", "b"]) {
     cluster.make(id, { cluster: { discovery: fixedMembers([recordOf("b"), recordOf("a")]) } });
@@ -323,13 +323,13 @@ Deno.test("a fixed list is known before the first round, this member in it or no
   await cluster.runUntil(() => cluster.isConfirmed());
 });
 
-Deno.test("a list with one id twice, and seeds that are no addresses, are refused", () => {
+Deno.test("discovery: refuses a list with a duplicate id, and seeds that are not addresses", () => {
   assertThrows(() => fixedMembers([recordOf("a"), recordOf("a")]), ConfigurationError, '"a"');
   assertThrows(() => seeds([""]), ConfigurationError, "ws://127.0.0.1:7001");
   assertThrows(() => seeds([7 as unknown as string]), ConfigurationError, "7");
 });
 
-Deno.test("a member's record is believed only where it is one", () => {
+Deno.test("discovery: takes a member's record only where it is valid", () => {
   const record = { id: "a", host: "h", port: 1, kinds: ["k"] };
   assertEquals(readMember({ ...record, more: 1 }), record);
   assertEquals(readMember({ id: "a", host: "h", port: 1 }), { ...record, kinds: [] });

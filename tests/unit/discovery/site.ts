@@ -1,5 +1,5 @@
 /**
- * What a source of members is given, without a gossiper: for tests of what it publishes.
+ * The environment of a source without a gossiper, for tests of its topologies.
  *
  * @module
  */
@@ -9,15 +9,15 @@ import { EventStream, type HearsayEvent } from "../../../gossiper/event_stream.t
 import { HearsayError } from "../../../gossiper/errors.ts";
 import { realRuntime, type Runtime } from "../../../gossiper/runtime.ts";
 
-/** How long, in milliseconds, anything may take before a test fails. */
+/** The longest time of any step before a test fails, in milliseconds. */
 const BOUND_MS = 10_000;
 
-/** A member record at some place. */
+/** A member record at some address. */
 export function memberOf(id: string, port = 7001): Member {
   return { id, host: "127.0.0.1", port, kinds: ["worker"] };
 }
 
-/** A site whose source runs from the start, and stops when this is disposed of. */
+/** A site with a source that runs until this is disposed of. */
 export class TestSite implements DiscoverySite, AsyncDisposable {
   readonly cluster: string;
   readonly self: Member;
@@ -25,9 +25,9 @@ export class TestSite implements DiscoverySite, AsyncDisposable {
   readonly eventStream = new EventStream({ capacity: 10_000 });
   readonly greeted: ReadableStream<Member>;
   readonly blockedProbeInterval = 100;
-  /** The addresses that were greeted, in order. */
+  /** The addresses of all handshakes, in order. */
   readonly greetings: string[] = [];
-  /** Everything that was published, in order. */
+  /** All published events, in order. */
   readonly events: HearsayEvent[] = [];
   readonly #ending = new AbortController();
   #greeting!: ReadableStreamDefaultController<Member>;
@@ -64,7 +64,7 @@ export class TestSite implements DiscoverySite, AsyncDisposable {
 
   greet(address: string): Promise<Member> {
     this.greetings.push(address);
-    return Promise.reject(new HearsayError("connection", `Nobody is greeted here: ${address}`));
+    return Promise.reject(new HearsayError("connection", `No handshake is possible here: ${address}`));
   }
 
   watch(): ReadableStream<never> {
@@ -77,23 +77,25 @@ export class TestSite implements DiscoverySite, AsyncDisposable {
     return Math.min(20 * failures, 100);
   }
 
-  /** The members as they were last published; none before that. */
+  /** The members as last published; none before. */
   get members(): readonly Member[] {
     for (const event of this.events.toReversed()) if (event.type === "ClusterTopology") return event.members;
     return [];
   }
 
-  /** Their ids. */
   get ids(): readonly string[] {
     return this.members.map(({ id }) => id);
   }
 
-  /** What was told of failures: the sources' names, in order. */
+  /** The names of the sources of all failures, in order. */
   get failures(): readonly string[] {
     return this.events.flatMap((event) => event.type === "DiscoveryFailed" ? [event.source] : []);
   }
 
-  /** Resolves when the condition holds: looked at with every event, and from time to time for what is none. */
+  /**
+   * Resolves when the condition holds. It is checked at every event, and at intervals for changes without
+   * one.
+   */
   async until(condition: () => boolean, { withinMs = BOUND_MS } = {}): Promise<void> {
     const lateAt = performance.now() + withinMs;
     while (!condition()) {
@@ -105,12 +107,12 @@ export class TestSite implements DiscoverySite, AsyncDisposable {
     }
   }
 
-  /** Resolves when just these are members. */
+  /** Resolves when exactly these are members. */
   untilIds(...ids: readonly string[]): Promise<void> {
     return this.until(() => this.ids.join() === ids.join());
   }
 
-  /** Resolves when each of these addresses was greeted again and again, and no other meanwhile. */
+  /** Resolves when each of these addresses was dialed repeatedly, and no other meanwhile. */
   async untilGreeted(...addresses: readonly string[]): Promise<void> {
     let from = this.greetings.length;
     await this.until(() => {
@@ -121,7 +123,7 @@ export class TestSite implements DiscoverySite, AsyncDisposable {
     });
   }
 
-  /** Somebody was greeted, or greeted this member. */
+  /** Reports a handshake with a member, in either direction. */
   meet(member: Member): void {
     this.#greeting.enqueue(member);
   }
@@ -147,14 +149,14 @@ export class TestSite implements DiscoverySite, AsyncDisposable {
   }
 }
 
-/** A stream that brings nothing until the signal ends it. */
+/** A stream without items until the signal ends it. */
 function ended(signal: AbortSignal): ReadableStream<never> {
   return new ReadableStream({
     start: (controller) => signal.addEventListener("abort", () => controller.close(), { once: true }),
   });
 }
 
-/** A port on loopback at which nobody listens now. */
+/** A free port on loopback. */
 export function freePort(): number {
   const probe = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = probe.addr as Deno.NetAddr;

@@ -17,7 +17,7 @@ import {
 
 const LIFE = "018bcfe56800-00000001";
 
-/** A line of members of which each speaks with its neighbors alone. */
+/** A line of members; each has handshakes with its neighbors alone. */
 function makeLine(ids: readonly string[], clock: TestClock, signs = false): Engine[] {
   const engines = makeCluster(ids, clock, { signs });
   for (const [index, engine] of engines.entries()) {
@@ -44,12 +44,12 @@ function passAlong(engines: readonly Engine[], clock: TestClock): Delta[] {
   return messages;
 }
 
-/** A message of a peer that has the same state, and knows that of these members. */
+/** A message of a peer with the same state, and with these agreeing members. */
 function agreeingOf(engine: Engine, agreeing: string): Delta {
   return { members: [], digest: engine.digest, active: engine.active, partial: false, agreeing };
 }
 
-Deno.test("agreeing: every member confirms through third parties that it never spoke with (E12, R3.5)", () => {
+Deno.test("agreeing: every member confirms through third parties without a contact of its own (E12, R3.5)", () => {
   const clock = new TestClock();
   const engines = makeLine(["a", "b", "c", "d", "e", "f", "g", "h"], clock);
   for (let round = 0; round < 4; round++) passAlong(engines, clock);
@@ -61,7 +61,7 @@ Deno.test("agreeing: every member confirms through third parties that it never s
   assertEquals(engines.map(({ phase }) => phase), engines.map(() => "confirmed"));
 });
 
-Deno.test("agreeing: nobody is confirmed before all have the state, in whatever order messages come (E12)", () => {
+Deno.test("agreeing: no member is confirmed before all have the state, in any order of messages (E12)", () => {
   const clock = new TestClock();
   const engines = makeLine(["a", "b", "c", "d", "e"], clock);
   for (let round = 0; round < 3; round++) {
@@ -91,7 +91,7 @@ Deno.test("agreeing: is sent to a peer that last sent the same state, where ther
   assertEquals(d!.disseminate("e").delta.agreeing, undefined);
 });
 
-/** A member and four others that all hold something, of which none is known to have its state. */
+/** A member and four others with state, none of them known to agree. */
 function makeUnconfirmed(clock: TestClock, signs = false): Engine {
   const [a, b] = makeCluster(["a", "b", "c", "d", "e"], clock, { signs });
   greet(a, b!, clock);
@@ -107,7 +107,7 @@ function makeUnconfirmed(clock: TestClock, signs = false): Engine {
 Deno.test("agreeing: counts each member whose bit is set, and no other (E12)", () => {
   const clock = new TestClock();
   const a = makeUnconfirmed(clock);
-  // Of a, b, c, d, e: the bits from the most significant on.
+  // The members are a, b, c, d, e: the bits from the most significant on.
   note(a, a.applyIncoming("b", agreeingOf(a, "0"), clock.now));
   const agreed = () => ["b", "c", "d", "e"].map((id) => a.isAcknowledgedBy(id, 1));
   assertEquals([agreed(), a.phase], [[true, false, true, false], "diffusing"]);
@@ -115,7 +115,7 @@ Deno.test("agreeing: counts each member whose bit is set, and no other (E12)", (
   assertEquals([agreed(), a.phase], [[true, true, true, true], "confirmed"]);
 });
 
-Deno.test("agreeing: a set about another state is ignored (E12)", () => {
+Deno.test("agreeing: ignores a set about another state (E12)", () => {
   for (const other of [{ digest: "f".repeat(16) }, { active: "f".repeat(16) }]) {
     const clock = new TestClock();
     const a = makeUnconfirmed(clock);
@@ -124,17 +124,17 @@ Deno.test("agreeing: a set about another state is ignored (E12)", () => {
   }
 });
 
-Deno.test("agreeing: a set of another length, or of what is no digit, is ignored (E12)", () => {
+Deno.test("agreeing: ignores a set of another length or with an invalid digit (E12)", () => {
   for (const set of ["", "__", "!", "é"]) {
     const clock = new TestClock();
     const a = makeUnconfirmed(clock);
     note(a, a.applyIncoming("b", agreeingOf(a, set), clock.now));
-    // That of the sender itself its digest says.
+    // The sender's own state is known by its digest.
     assertEquals([a.phase, a.acknowledgedBy(1)], ["diffusing", 1], set);
   }
 });
 
-Deno.test("agreeing: what was reported of one state says nothing of the next (E12)", () => {
+Deno.test("agreeing: a report about one state does not count for the next (E12)", () => {
   const clock = new TestClock();
   const a = makeUnconfirmed(clock);
   note(a, a.applyIncoming("b", agreeingOf(a, "_"), clock.now));
@@ -143,7 +143,7 @@ Deno.test("agreeing: what was reported of one state says nothing of the next (E1
   assertEquals([a.phase, a.acknowledgedBy(2)], ["diffusing", 0]);
 });
 
-Deno.test("agreeing: what was reported of a member says nothing of its later life (E1, E12)", () => {
+Deno.test("agreeing: a report about a member does not count for its later incarnation (E1, E12)", () => {
   const clock = new TestClock();
   const a = makeUnconfirmed(clock);
   note(a, a.applyIncoming("b", agreeingOf(a, "_"), clock.now));
@@ -151,7 +151,7 @@ Deno.test("agreeing: what was reported of a member says nothing of its later lif
   assertEquals([a.phase, a.isAcknowledgedBy("c", 1)], ["diffusing", false]);
 });
 
-Deno.test("agreeing: where members sign a set is neither sent nor believed (L4)", () => {
+Deno.test("agreeing: where members sign, sets are neither sent nor believed (L4)", () => {
   const clock = new TestClock();
   const a = makeUnconfirmed(clock, true);
   note(a, a.applyIncoming("b", agreeingOf(a, "_"), clock.now));
@@ -163,7 +163,7 @@ Deno.test("agreeing: where members sign a set is neither sent nor believed (L4)"
   assertEquals(a.disseminate("b").delta.agreeing, undefined);
 });
 
-Deno.test("agreeing: an unversioned member counts by its own acknowledgement, and is passed on then (R3.5, E12)", () => {
+Deno.test("agreeing: an unversioned member counts by its own acknowledgement, and is then passed on (R3.5, E12)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "g"], clock);
   greet(a, b!, clock);

@@ -1,7 +1,7 @@
 import { assertEquals } from "../../../deps/std_assert.ts";
 import { Agreement } from "../../../engine/agreement.ts";
 
-Deno.test("agreement: a peer agrees by what it sent, acknowledged or was reported to have, and counts once (E12)", () => {
+Deno.test("agreement: a peer counts once, by what it sent, acknowledged or was reported to have (E12)", () => {
   const agreement = new Agreement();
   agreement.add("a");
   agreement.add("b");
@@ -24,7 +24,7 @@ Deno.test("agreement: a peer agrees by what it sent, acknowledged or was reporte
   ]);
 });
 
-Deno.test("E12 who is not active is not counted, and comes back knowing nothing", () => {
+Deno.test("agreement: an inactive member is not counted, and has no known state when it returns (E12)", () => {
   const agreement = new Agreement();
   agreement.set("stranger", { acknowledged: "S" });
   assertEquals([agreement.peers, agreement.agreeing("S"), agreement.agrees("stranger", "S")], [0, 0, false]);
@@ -39,7 +39,7 @@ Deno.test("E12 who is not active is not counted, and comes back knowing nothing"
   assertEquals(agreement.agrees("a", "S"), false);
 });
 
-Deno.test("agreement: what a third member reported stands beside what the peer sent (E12)", () => {
+Deno.test("agreement: a third member's report counts beside what the peer sent (E12)", () => {
   const agreement = new Agreement();
   agreement.add("a");
   agreement.set("a", { reported: "S" });
@@ -59,7 +59,7 @@ Deno.test("agreement: what a third member reported stands beside what the peer s
   assertEquals(agreement.agreeing("T"), 0);
 });
 
-Deno.test("E6 the count stands after many random changes as counting anew would have it", () => {
+Deno.test("agreement: the count equals a full recount after many random changes (E6)", () => {
   const agreement = new Agreement();
   const known = new Map<string, { sent?: string; reported?: string; acknowledged?: string }>();
   let state = 1;

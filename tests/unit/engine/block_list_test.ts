@@ -6,7 +6,7 @@ function at(monotonicMs: number): Instant {
   return { monotonicMs, wallMs: 1_000_000 + monotonicMs };
 }
 
-Deno.test("R10.1 a block says who, why, and since when by the wall clock", () => {
+Deno.test("block list: a block has the member, the reason and the wall-clock time (R10.1)", () => {
   const list = new BlockList(60_000);
   assertEquals(list.block("a", "expired", at(5)), true);
   assertEquals(list.block("b", "topology", at(7)), true);
@@ -16,7 +16,7 @@ Deno.test("R10.1 a block says who, why, and since when by the wall clock", () =>
   assertEquals(list.ids(), ["a", "b"]);
 });
 
-Deno.test("R10.4, E10 a graver reason takes the place of another, and nobody is blocked twice", () => {
+Deno.test("block list: a graver reason replaces another, and no member is blocked twice (R10.4, E10)", () => {
   const reasons: BlockReason[] = ["expired", "left", "topology"];
   for (const [first, before] of reasons.entries()) {
     for (const [second, reason] of reasons.entries()) {
@@ -62,7 +62,7 @@ Deno.test("BlockList.expired: counts the members that are blocked as expired, an
   assertEquals(counts, [1, 2, 2, 2, 2, 1, 1, 0, 0]);
 });
 
-Deno.test("E10 a member that is freed is blocked no more, and can be blocked anew", () => {
+Deno.test("block list: a freed member is not blocked, and can be blocked again (E10)", () => {
   const list = new BlockList(60_000);
   list.block("a", "left", at(1));
   assertEquals([list.free("a"), list.free("a"), list.has("a")], [true, false, false]);
@@ -70,7 +70,7 @@ Deno.test("E10 a member that is freed is blocked no more, and can be blocked ane
   assertEquals(list.get("a"), { id: "a", reason: "expired", sinceMs: 1_000_009 });
 });
 
-Deno.test("E10 only who is blocked as expired is to be greeted, once an interval, from one interval on", () => {
+Deno.test("block list: only a member blocked as expired is probed, once an interval, after one interval (E10)", () => {
   const list = new BlockList(1_000);
   list.block("left", "left", at(0));
   list.block("topology", "topology", at(0));
@@ -81,13 +81,13 @@ Deno.test("E10 only who is blocked as expired is to be greeted, once an interval
   assertEquals(list.dueProbes(1_599), []);
   assertEquals(list.dueProbes(1_600), ["b"]);
   assertEquals(list.dueProbes(2_599), ["a"]);
-  // One that was late is not greeted twice to make up for it.
+  // A late one is not probed twice to make up for it.
   assertEquals(list.dueProbes(9_000), ["a", "b"]);
   assertEquals(list.dueProbes(9_999), []);
   assertEquals(list.dueProbes(10_000), ["a", "b"]);
 });
 
-Deno.test("E10 who leaves, or is freed, is greeted no more", () => {
+Deno.test("block list: a member that leaves or is freed is not probed (E10)", () => {
   const list = new BlockList(1_000);
   for (const id of ["a", "b", "c"]) list.block(id, "expired", at(0));
   list.block("a", "left", at(100));
@@ -96,13 +96,13 @@ Deno.test("E10 who leaves, or is freed, is greeted no more", () => {
   assertEquals(list.dueProbes(100_000), ["c"]);
 });
 
-Deno.test("E10 with an interval of Infinity nobody is ever greeted: protoactor-go's behaviour", () => {
+Deno.test("block list: with an interval of Infinity no member is probed, as in protoactor-go (E10)", () => {
   const list = new BlockList(Infinity);
   list.block("a", "expired", at(0));
   assertEquals(list.dueProbes(Number.MAX_SAFE_INTEGER), []);
 });
 
-Deno.test("E6 looking for greetings costs nothing while none is due", () => {
+Deno.test("block list: a check for probes costs nothing while none is due (E6)", () => {
   const list = new BlockList(1_000);
   for (let each = 0; each < 10_000; each++) list.block(`m${each}`, "expired", at(0));
   const start = performance.now();

@@ -22,13 +22,13 @@ function idsAfter(order: ChangeOrder, serial: number): string {
   return [...order.changes.newestFirst(serial)].map(({ id }) => id).reverse().join("");
 }
 
-Deno.test("E6 what changed after a serial is told in the order of change", () => {
+Deno.test("change order: lists members changed after a serial in the order of change (E6)", () => {
   const order = orderOf("a", "b", "c");
   assertEquals(order.serial, 3);
   assertEquals([0, 1, 2, 3].map((serial) => idsAfter(order, serial)), ["abc", "bc", "c", ""]);
 });
 
-Deno.test("E6 a member that changes again moves to the end, from wherever it was", () => {
+Deno.test("change order: a member that changes again moves to the end, from any position (E6)", () => {
   const order = orderOf("a", "b", "c");
   change(order, "b");
   assertEquals(idsAfter(order, 0), "acb");
@@ -41,7 +41,7 @@ Deno.test("E6 a member that changes again moves to the end, from wherever it was
   assertEquals(order.size, 3);
 });
 
-Deno.test("E6 a member that is dropped is told of no more, from wherever it was", () => {
+Deno.test("change order: a removed member is not listed, from any position (E6)", () => {
   for (const [dropped, left] of [["a", "bc"], ["b", "ac"], ["c", "ab"]] as const) {
     const order = orderOf("a", "b", "c");
     order.drop(dropped);
@@ -57,7 +57,7 @@ Deno.test("E6 a member that is dropped is told of no more, from wherever it was"
   assertEquals(idsAfter(order, 0), "");
 });
 
-Deno.test("E1 a later life takes the place of an earlier one", () => {
+Deno.test("change order: a later incarnation replaces an earlier one (E1)", () => {
   const order = orderOf("a", "b");
   const renewed = new MemberState("a", "018bcfe56801-80000000");
   order.hold(renewed);
@@ -67,7 +67,7 @@ Deno.test("E1 a later life takes the place of an earlier one", () => {
   assertEquals([...order.members()].length, 2);
 });
 
-Deno.test("E6 finding what changed looks at no more members than changed, whatever is held", () => {
+Deno.test("change order: reads only the members that changed, however many there are (E6)", () => {
   const order = orderOf(...Array.from({ length: 10_000 }, (_, index) => `m${index}`));
   change(order, "m17");
   change(order, "m4711");
@@ -86,7 +86,7 @@ Deno.test("E6 finding what changed looks at no more members than changed, whatev
   assertEquals(looked, 0);
 });
 
-Deno.test("E6 the order stands after many random changes as a plain list would", () => {
+Deno.test("change order: equals a plain list after many random changes (E6)", () => {
   const ids = [..."abcdefgh"];
   const order = orderOf(...ids);
   let list = ids.map((id, index) => ({ id, serial: index + 1 }));
@@ -118,11 +118,11 @@ Deno.test("ChangeOrder.takeRecent: returns each member that changed since the la
   change(order, "b");
   const recent = order.takeRecent();
   change(order, "c");
-  // The set that was handed out does not change any more.
+  // A set that was returned does not change any more.
   assertEquals([[...recent], [...order.takeRecent()]], [["b"], ["c"]]);
 });
 
-Deno.test("E7 every member has its turn, also where others go and come", () => {
+Deno.test("change order: every member has its turn, also where others come and go (E7)", () => {
   const order = orderOf("a", "b", "c", "d");
   const turns = (from: number, count: number) =>
     Array.from({ length: count }, (_, each) => order.inTurn(from + each).id).join("");

@@ -1,6 +1,6 @@
 /**
- * What is true of engines at every moment, whatever the network does: checked against a record of everything
- * that every life of every member ever set.
+ * The invariants of engines at every moment, whatever the network does: checked against a record of all sets
+ * and deletes of every incarnation of every member.
  *
  * @module
  */
@@ -9,9 +9,9 @@ import type { Engine } from "../../../engine/engine.ts";
 import type { EngineEvent } from "../../../engine/events.ts";
 import { type Entry, HEARTBEAT_KEY, type Hold, type Instant, type Life } from "../../../engine/types.ts";
 
-/** The key that every engine of a simulation has a consensus check on. */
+/** The key of the consensus check of every engine in a simulation. */
 export const CHECKED_KEY = "k0";
-/** The name of that check. */
+/** The id of that check. */
 export const CHECK_ID = "agreed";
 
 /** One process of a simulation. */
@@ -24,7 +24,7 @@ export interface Process {
   isAlive: boolean;
 }
 
-/** The member that greets, and its life. */
+/** The member of a handshake, and its incarnation. */
 interface Hello {
   readonly id: string;
   readonly life: Life;
@@ -36,23 +36,23 @@ interface Logged {
   readonly json: string | undefined;
 }
 
-/** Everything that one life ever set, in rising order of number. */
+/** All sets and deletes of one incarnation, in rising order of number. */
 interface LifeLog {
   readonly byKey: Map<string, Logged[]>;
-  /** How often its owner has counted. */
+  /** Its owner's own count. */
   count: number;
 }
 
-/** What has been seen of one engine. */
+/** The history of one engine. */
 export class View {
-  /** The most that it ever held of each member. */
+  /** The highest version of each member that it ever had. */
   readonly mostHeld = new Map<string, Hold>();
-  /** What it last held of each member, which only a greeting lowers. */
+  /** The last version of each member; only a handshake lowers it. */
   readonly lastHeld = new Map<string, Hold>();
-  /** When each member last gave a sign of life, or was given time to. */
+  /** The last sign of life of each member, or the last extension. */
   readonly freshAt = new Map<string, number>();
   readonly lastBeat = new Map<string, Hold>();
-  /** The processes that it has last greeted, by id. */
+  /** The processes of its latest handshakes, by id. */
   readonly greeted = new Map<string, Process>();
   readonly lives = new Set<Life>();
   hasMetAnyone = false;
@@ -60,26 +60,26 @@ export class View {
   consensus: string | undefined;
   /** The text of the state of each member. */
   readonly prints = new Map<string, string>();
-  /** The same of all active members, made where it is needed. */
+  /** The text of all active members, made when it is needed. */
   print: string | undefined;
-  /** What the engine claimed when its claims were last checked. */
+  /** The engine's claims at the last check of them. */
   claim = "";
-  /** Members of which something changed since they were last checked. */
+  /** Members with a change since their last check. */
   readonly changed = new Set<string>();
   calls = 0;
 }
 
-/** Throws where an engine claims or holds what it must not. */
+/** Throws if an engine breaks an invariant. */
 export class Oracle {
   readonly #lives = new Map<string, Map<Life, LifeLog>>();
   readonly #cutsDeltas: boolean;
 
-  /** Makes an oracle of a world in which all deltas find room in a message, or in which some are cut. */
+  /** Makes an oracle of a world in which all deltas fit a message, or in which some are cut. */
   constructor({ cutsDeltas }: { readonly cutsDeltas: boolean }) {
     this.#cutsDeltas = cutsDeltas;
   }
 
-  /** Takes in what a call did; to be called after each. */
+  /** Records the effect of a call; to be called after each. */
   witness(process: Process, events: readonly EngineEvent[], now: Instant): void {
     process.view.lives.add(process.engine.life);
     this.#logHeartbeat(process);
@@ -87,34 +87,34 @@ export class Oracle {
   }
 
   /**
-   * Where members sign, an engine believed a greeting. It may drop a later life of that member, if it could not prove
-   * that life.
+   * Records a believed handshake where members sign. The engine may drop a later incarnation of that member
+   * that it could not prove.
    */
   believed({ view }: Process, { id, life }: Hello, provable: Life | undefined): void {
     const last = view.lastHeld.get(id);
     if (!last || last.life <= life) return;
-    ensure(!provable || provable <= life, `${id} was let in with ${life}, but ${provable} could be proved`);
+    ensure(!provable || provable <= life, `${id} was admitted with ${life}, but ${provable} could be proved`);
     view.lastHeld.set(id, { life, number: 0 });
     view.lastBeat.delete(id);
     view.changed.add(id);
   }
 
-  /** Checks everything about one engine. */
+  /** Checks all invariants of one engine. */
   check(process: Process, processes: Iterable<Process>): void {
     const { engine, view } = process;
     ensure(engine.blockedMember(process.id) === undefined, "it blocks itself");
     ensure(engine.activeIds().has(process.id), "it is not active to itself");
-    // Now and then everything; else what is known to have changed.
+    // Check everything at times; otherwise the changed members.
     const isWhole = ++view.calls % 50 === 0;
     for (const id of engine.memberIds()) {
       if (isWhole || view.changed.has(id) || this.#hasMoved(process, id)) this.#checkMember(process, id);
     }
     view.changed.clear();
     this.#checkConsensus(process);
-    ensure(view.phase === engine.phase, `its phase is ${engine.phase}, but ${view.phase} was told`);
+    ensure(view.phase === engine.phase, `its phase is ${engine.phase}, but ${view.phase} was emitted`);
     const claim = `${engine.digest} ${engine.active} ${engine.phase}`;
     if (claim !== view.claim) view.print = undefined;
-    // What others hold only grows: what was true of a claim stays so while nothing changes here.
+    // Other engines' state only grows: a claim that held stays true while nothing changes here.
     if (!isWhole && view.print !== undefined) return;
     view.claim = claim;
     for (const other of processes) {
@@ -171,7 +171,7 @@ export class Oracle {
         view.phase = event.to;
         return;
       case "ConsensusReached":
-        ensure(view.consensus !== JSON.stringify(event.value), "one consensus was told twice");
+        ensure(view.consensus !== JSON.stringify(event.value), "one consensus was emitted twice");
         view.consensus = JSON.stringify(event.value);
         return;
       case "ConsensusLost":
@@ -179,7 +179,8 @@ export class Oracle {
         view.consensus = undefined;
         return;
       case "ConflictDetected":
-        // Where some have forgotten what others still hold, a comparison may not help until all have.
+        // Where some have forgotten state that others still have, a comparison may not help until all have
+        // forgotten it.
         ensure(["identity", "digest"].includes(event.reason), `a false conflict: ${JSON.stringify(event)}`);
         return;
     }
@@ -192,11 +193,11 @@ export class Oracle {
   }
 
   #logOf(id: string, life: Life): LifeLog {
-    const lives = getOrMake(this.#lives, id, () => new Map<Life, LifeLog>());
-    return getOrMake(lives, life, () => ({ byKey: new Map(), count: 0 }));
+    const incarnations = getOrMake(this.#lives, id, () => new Map<Life, LifeLog>());
+    return getOrMake(incarnations, life, () => ({ byKey: new Map(), count: 0 }));
   }
 
-  /** Statistics are set without an event of their own, and what the owner counts is the truth about it. */
+  /** Statistics are set without an event, and the owner's own count is the true one. */
   #logHeartbeat({ id, engine }: Process): void {
     const log = this.#logOf(id, engine.life);
     log.count = engine.heartbeatOf(id)?.number ?? 0;
@@ -205,7 +206,7 @@ export class Oracle {
     this.#log(id, engine.life, { key: HEARTBEAT_KEY, number: entry.number, json: entry.json });
   }
 
-  /** No member is taken to have counted further than it has (L2). */
+  /** Checks that no known count exceeds its owner's (L2). */
   #checkCount({ engine }: Process, id: string): void {
     const count = engine.heartbeatOf(id)?.number ?? 0;
     const counted = this.#lives.get(id)?.get(engine.lifeOf(id)!)?.count ?? 0;
@@ -215,14 +216,17 @@ export class Oracle {
     );
   }
 
-  /** What is held is a prefix of what was set, and never shrinks. */
+  /** Checks that the state is a prefix of the sets and deletes, and never shrinks. */
   #checkMember(process: Process, id: string): void {
     const { engine, view } = process;
     this.#checkCount(process, id);
     const hold = engine.holdOf(id)!;
     const log = this.#lives.get(id)?.get(hold.life)?.byKey;
     const last = view.lastHeld.get(id);
-    ensure(!last || !isAbove(last, hold), `${id} fell from ${last && show(last)} to ${show(hold)}`);
+    ensure(
+      !last || !isAbove(last, hold),
+      `the version of ${id} fell from ${last && show(last)} to ${show(hold)}`,
+    );
     view.lastHeld.set(id, hold);
     const most = view.mostHeld.get(id);
     if (!most || isAbove(hold, most)) view.mostHeld.set(id, hold);
@@ -241,9 +245,9 @@ export class Oracle {
       const latest = sets[index];
       const expected = latest?.json === undefined ? undefined : latest.number;
       if (held.get(key)?.number === expected) continue;
-      // A delta that is cut leaves out what was superseded behind the cut.
+      // A delta that is cut omits superseded entries after the cut.
       if (this.#cutsDeltas && id !== process.id && index < sets.length - 1) continue;
-      fail(`of ${id} up to ${show(hold)}, ${key}@${expected} is lacking: ${held.get(key)?.number} is held`);
+      fail(`of ${id} up to ${show(hold)}, ${key}@${expected} is missing: it has ${held.get(key)?.number}`);
     }
   }
 
@@ -254,7 +258,7 @@ export class Oracle {
       !engine.isolated;
     const { reached } = engine.consensus(CHECK_ID);
     ensure(reached === agreed, `consensus is ${reached}: ${[...values].join(" | ")}`);
-    ensure(view.consensus === (agreed ? value : undefined), `consensus was told as ${view.consensus}`);
+    ensure(view.consensus === (agreed ? value : undefined), `consensus was emitted as ${view.consensus}`);
   }
 
   #checkDigests(one: Process, other: Process): void {
@@ -263,7 +267,7 @@ export class Oracle {
     ensure(mine === theirs, `equal digests as ${other.id}, but\n${mine}\nis not\n${theirs}`);
   }
 
-  /** A peer that was greeted and lives on, or whose life is known, has held everything at some time. */
+  /** A living peer with a handshake, or with a known incarnation, has had everything at some time. */
   #checkConfirmed({ engine, view }: Process, peer: Process): void {
     const isKnown = view.greeted.get(peer.id) === peer || engine.lifeOf(peer.id) === peer.engine.life;
     if (!engine.activeIds().has(peer.id) || !isKnown) return;
@@ -278,7 +282,7 @@ export class Oracle {
   }
 }
 
-/** Whether a hold is more than another. */
+/** True if a version is above another. */
 export function isAbove(one: Hold, other: Hold): boolean {
   return one.life === other.life ? one.number > other.number : one.life > other.life;
 }
@@ -298,7 +302,7 @@ function getOrMake<K, V>(map: Map<K, V>, key: K, make: () => V): V {
   return value;
 }
 
-/** Throws with a reason unless something is true. */
+/** Throws with a reason unless the condition is true. */
 export function ensure(isTrue: boolean, otherwise: string): asserts isTrue {
   if (!isTrue) fail(otherwise);
 }

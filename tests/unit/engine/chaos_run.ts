@@ -7,20 +7,20 @@
 import { ensure } from "./chaos_oracle.ts";
 import { World } from "./chaos_world.ts";
 
-/** How often it is looked whether all is well again. */
+/** The interval between checks of convergence. */
 const LOOK_MS = 300;
 
-/** How much is simulated and told. */
+/** The length and the output of a simulation. */
 export interface RunOptions {
-  /** For how long chance rules. */
+  /** The duration of the faults. */
   readonly rageMs: number;
-  /** Whether members sign what they set, and take only what is signed. */
+  /** True if members sign their state, and merge signed state only. */
   readonly signed?: boolean;
-  /** How many lines of the story are told where it goes wrong. */
+  /** The number of trace lines in an error. */
   readonly lines?: number;
 }
 
-/** Runs the simulation of a seed; throws what went wrong, with the seed and the end of the story. */
+/** Runs the simulation of a seed. Throws the first fault with the seed and the end of the trace. */
 export function run(seed: number, { rageMs, signed = false, lines = 60 }: RunOptions): void {
   const world = new World(seed, { signed });
   try {
@@ -32,14 +32,14 @@ export function run(seed: number, { rageMs, signed = false, lines = 60 }: RunOpt
     }
   } catch (error) {
     const reason = error instanceof Error ? error.message : `${error}`;
-    const story = world.trace.slice(-lines).map((line) => line()).join("\n");
-    throw new Error(`seed ${seed}${signed ? ", signed" : ""}: ${reason}\n${world.setting}\n${story}`, {
+    const trace = world.trace.slice(-lines).map((line) => line()).join("\n");
+    throw new Error(`seed ${seed}${signed ? ", signed" : ""}: ${reason}\n${world.setting}\n${trace}`, {
       cause: error,
     });
   }
 }
 
-/** What is not yet well; undefined where all is. */
+/** The reason why there is no convergence yet; undefined after it. */
 function illOf(world: World): string | undefined {
   const survivors = world.alive;
   const ids = survivors.map(({ id }) => id).sort().join();
@@ -51,7 +51,7 @@ function illOf(world: World): string | undefined {
     if (active !== ids) return `${id} sees ${active}, and not ${ids}`;
     if (engine.digest !== survivors[0]!.engine.digest) return `the digest of ${id} differs`;
     if (world.oracle.print(node) !== world.oracle.print(survivors[0]!)) return `the state of ${id} differs`;
-    // Who never met anybody cannot know that nobody else is there (E13).
+    // A member that met no other cannot know that it is alone (E13).
     const phase = node.byGreeting && !view.hasMetAnyone ? "diffusing" : "confirmed";
     // The last one cannot know that the others are gone for good (L5).
     if (engine.phase !== phase && survivors.length > 1) return `${id} is ${engine.phase}`;

@@ -1,7 +1,7 @@
 /**
- * A cluster of engines under chance: a network that loses, repeats, delays and reorders, processes that die,
- * leave, stall and come back, clocks that are set back, views of the topology that differ. All of it follows
- * from one seed.
+ * A cluster of engines under random faults. The network loses, repeats, delays and reorders; processes crash,
+ * leave, stall and return; clocks are set back; views of the topology differ. All of it follows from one
+ * seed.
  *
  * @module
  */
@@ -27,18 +27,21 @@ import { WALL_START_MS } from "./harness.ts";
 
 const INTERVAL_MS = 100;
 const TIMEOUT_MS = 100;
-/** So few bytes that not all that a member has to send always finds room. */
+/** So few bytes that a member's messages do not always have room for all. */
 const SMALLEST_MESSAGE = 16_384;
-/** In how many intervals a member is heard by all at the latest, through vectors, and where each speaks for itself. */
+/** The most intervals until all members hear a count, through vectors, and where each sends its own. */
 const LEAST_INTERVALS = { vectors: 8, signed: 40 };
-/** For how long changes are collected before they are pushed. */
+/** The delay in milliseconds between a change and its push. */
 const COLLECT_MS = 2;
-/** To how many peers a change of another member is pushed. */
+/** The number of peers for a push of another member's change. */
 const RELAYS = 2;
-/** Up to how many expirations after it was sent liveness still arrives, see {@linkcode World}'s `#hearLiveness`. */
+/**
+ * The most expirations after which a late liveness message still arrives; see {@linkcode World}'s
+ * `#hearLiveness`.
+ */
 const LATEST_LIVENESS = 1;
 
-/** A process, with what its gossiper would remember. */
+/** A process, with the memory of its gossiper. */
 export interface Node extends Process {
   readonly settings: EngineSettings;
   readonly wallOffsetMs: number;
@@ -46,14 +49,14 @@ export interface Node extends Process {
   /** Connections by the peer's id. */
   readonly connections: Map<string, Connection>;
   nextRoundMs: number;
-  /** When changes that were collected are pushed; `Infinity` where there are none. */
+  /** The time of the next push; `Infinity` without collected changes. */
   nextPushMs: number;
   isLeaving: boolean;
   hasLeft: boolean;
   lastMembers: ReadonlySet<string>;
 }
 
-/** Two processes that greeted each other, or are about to. */
+/** Two processes with a handshake, done or under way. */
 interface Connection {
   readonly ends: readonly [Node, Node];
   readonly told: Map<Node, Life>;
@@ -65,7 +68,7 @@ interface Message {
   readonly from: Node;
   readonly to: Node;
   readonly connection: Connection;
-  /** Whether it still counts when the connection is over. */
+  /** True if it still counts when the connection is over. */
   readonly isTimeless: boolean;
   readonly deliver: () => void;
   atMs: number;
@@ -80,16 +83,16 @@ interface Hello {
   readonly sentMs: number;
 }
 
-/** What may go wrong, drawn once for each seed. */
+/** The possible faults, drawn once for each seed. */
 interface Faults {
   loss: number;
   repeat: number;
   delay: number;
-  /** The chance that something happens to somebody between two steps. */
+  /** The probability of a fault between two steps. */
   trouble: number;
 }
 
-/** A cluster under chance. */
+/** A cluster under random faults. */
 export class World {
   readonly oracle: Oracle;
   readonly trace: (() => string)[] = [];
@@ -109,9 +112,12 @@ export class World {
   readonly #takesStrangers: boolean;
   readonly #restartsBack: boolean;
   readonly #signed: boolean;
-  /** Whether changes are pushed between the rounds. */
+  /** True if changes are pushed between the rounds. */
   readonly #pushes: boolean;
-  /** Of its own, so that a seed tells the same story with and without signatures, as far as it can. */
+  /**
+   * A random source of its own, so that a seed gives the same trace with and without signatures, as far as
+   * possible.
+   */
   readonly #chanceOfSigning: Random;
 
   constructor(seed: number, options: { readonly signed?: boolean } = {}) {
@@ -153,30 +159,30 @@ export class World {
     for (const id of this.#members) this.#begin(id);
   }
 
-  /** The processes that run. */
+  /** The running processes. */
   get alive(): Node[] {
     return this.nodes.filter((node) => node.isAlive);
   }
 
-  /** What is said of this world where something goes wrong in it. */
+  /** The description of this world in an error. */
   get setting(): string {
     const { byGreeting, pushes } = { byGreeting: this.#byGreeting, pushes: this.#pushes };
     return JSON.stringify({ ...this.#settings, ...this.#faults, byGreeting, pushes });
   }
 
-  /** Lets chance rule for so long. */
+  /** Runs with faults for this time. */
   rage(forMs: number): void {
     this.#runUntil(this.#nowMs + forMs, () => {
       if (this.#chance(this.#faults.trouble)) this.#trouble();
     });
   }
 
-  /** Ends all faults; everyone learns the one topology. */
+  /** Ends all faults; every process gets the one topology. */
   calm(): void {
     this.#faults = { loss: 0, repeat: 0, delay: 5, trouble: 0 };
     this.#sides.clear();
     this.#blocked.clear();
-    // What is still under way arrives soon.
+    // Messages still under way arrive soon.
     for (const message of this.#messages) {
       message.atMs = Math.min(message.atMs, this.#nowMs + 5 * INTERVAL_MS);
     }
@@ -195,12 +201,12 @@ export class World {
     }
   }
 
-  /** Lets time pass without trouble. */
+  /** Advances time without faults. */
   rest(forMs: number): void {
     this.#runUntil(this.#nowMs + forMs, () => {});
   }
 
-  /** How long it may take, at most, until all is well again. */
+  /** The longest time until convergence. */
   get recoveryMs(): number {
     const { heartbeatExpiration, blockedProbeInterval, gossipMaxSend } = this.#settings;
     const spread = Math.ceil(2 * this.#members.size / gossipMaxSend) * 6 + 30;
@@ -208,7 +214,7 @@ export class World {
     return 2 * heartbeatExpiration + 2 * blockedProbeInterval + spread * INTERVAL_MS;
   }
 
-  /** The process that answers under an id. */
+  /** The running process with this id. */
   current(id: string): Node | undefined {
     return this.nodes.findLast((node) => node.id === id && node.isAlive);
   }
@@ -297,7 +303,7 @@ export class World {
     }
   }
 
-  /** Calls an engine, and checks everything there is to check. */
+  /** Calls an engine, and checks all invariants. */
   #do<T>(node: Node, call: () => Caused<T>): Caused<T> {
     this.#calls++;
     const caused = call();
@@ -360,7 +366,7 @@ export class World {
     return { id, life, digest, active, count, sentMs: this.#nowMs };
   }
 
-  /** Greets whoever answers under an id, and goes on once the greeting is answered. */
+  /** Sends a handshake to the process with this id, and calls `then` after the answer. */
   #greet(a: Node, id: string, then: (connection: Connection) => void): void {
     const b = this.current(id);
     if (!b || b === a || b.engine.silenced) return;
@@ -389,13 +395,13 @@ export class World {
   #heedHello(node: Node, peer: Node, connection: Connection, sent: Hello): boolean {
     const hello = this.#isInTime(sent) ? sent : { ...sent, count: 0 };
     const { refusal } = this.#do(node, () => {
-      // Before the call: it may already confirm. Whoever is refused is not the one that was met before.
+      // Before the call: it may already confirm. A refused process is not the one that was met before.
       const before = node.view.greeted.get(peer.id);
       if (before !== peer) node.view.print = undefined;
       node.view.greeted.set(peer.id, peer);
       const provable = node.engine.proofOfLife(peer.id)?.life;
       const caused = node.engine.greeted(hello, this.#now(node));
-      // A topology may block a member whose greeting was believed.
+      // A topology may block a member whose handshake was believed.
       const isBelieved = !caused.refusal || caused.refusal === "blocked";
       if (this.#signed && isBelieved) this.oracle.believed(node, hello, provable);
       if (!caused.refusal) node.view.hasMetAnyone = true;
@@ -407,7 +413,7 @@ export class World {
       if (refusal !== "invalid") this.#refuse(connection, node, peer);
       return false;
     }
-    // Of two connections to one id the later stays, also where its process has died since: then it is over at once.
+    // The later of two connections to one id stays. If its process has died since, it is over at once.
     const before = node.connections.get(peer.id);
     if (before && before !== connection) this.#close(before);
     if (!peer.isAlive) return false;
@@ -443,7 +449,7 @@ export class World {
     this.#request(a, connection);
   }
 
-  /** Where nothing else is to be said. It has no answer. */
+  /** Sends a heartbeat in place of gossip. It has no answer. */
   #sendHeartbeat(a: Node, connection: Connection): void {
     const b = otherEnd(connection, a);
     const liveness = this.#livenessOf(connection, a);
@@ -459,7 +465,10 @@ export class World {
     });
   }
 
-  /** What a process says of who is alive; of a life that it has not greeted with on this connection no count. */
+  /**
+   * The liveness of a process's message, without a count of an incarnation other than that of this
+   * connection's handshake.
+   */
   #livenessOf(connection: Connection, node: Node): Liveness {
     const liveness = node.engine.liveness(otherEnd(connection, node).id);
     return connection.told.get(node) === node.engine.life ? liveness : { ...liveness, count: 0 };
@@ -472,9 +481,9 @@ export class World {
   }
 
   /**
-   * A count is of the life that was greeted with on this connection. A digit means what it says for as long as it takes
-   * to count through half of its values, 32 twelfths of an expiration: a connection that holds a message back for nearly
-   * as long has timed out.
+   * Applies liveness. A count belongs to the incarnation of this connection's handshake. A digit is valid for
+   * the time of half of its values, 32 twelfths of an expiration: a connection that delays a message for
+   * nearly as long has timed out.
    */
   #hearLiveness(
     connection: Connection,
@@ -491,7 +500,7 @@ export class World {
     return this.#nowMs - sentMs <= LATEST_LIVENESS * this.#settings.heartbeatExpiration;
   }
 
-  /** Pushes what changed, without an answer, as the gossiper does. */
+  /** Pushes changes without an answer, as the gossiper does. */
   #push(node: Node): void {
     node.nextPushMs = Infinity;
     const { engine } = node;
@@ -552,7 +561,7 @@ export class World {
         if (!this.#takesStrangers && !b.engine.isMember(a.id)) return;
         this.#verify(b, a, request);
         const { holds } = this.#do(b, () => b.engine.applyIncoming(a.id, request, this.#now(b)));
-        // First the state: the counts are of the lives that it is about.
+        // First the state: the counts belong to its incarnations.
         this.#hearLiveness(connection, b, { liveness, sentMs });
         const back = this.#do(b, () => b.engine.disseminate(a.id, { holds, asked }));
         const reply = {
@@ -646,7 +655,7 @@ export class World {
 
   // ---- signatures
 
-  /** Signs what a member has set; that takes a while at times, during which more may be set. */
+  /** Signs a member's new state. At times that takes a while, during which more may be set. */
   #sign(node: Node): void {
     const draft = this.#signed ? node.engine.draft() : undefined;
     if (!draft) return;
@@ -663,13 +672,13 @@ export class World {
     });
   }
 
-  /** Nobody here lies: whatever is told and would be taken is signed by its owner, whichever way it came. */
+  /** Checks that all state to be merged is signed by its owner, whichever way it came. */
   #verify(node: Node, from: Node, delta: PartialDelta): void {
     if (!this.#signed || node.engine.silenced) return;
     for (const told of delta.members) {
       const claim = node.engine.claimOf(told);
       if (!claim || told.proof === signatureOf(claim)) continue;
-      throw new Error(`${from.id} tells ${node.id} of ${told.id} what that has not signed`);
+      throw new Error(`${from.id} sends ${node.id} state of ${told.id} without its signature`);
     }
   }
 
@@ -763,7 +772,7 @@ export class World {
   }
 
   #hearTopology(told: { node: Node; members: string[]; blocked: string[] }): void {
-    // One process hears them in order.
+    // One process receives them in order.
     const index = this.#topologies.findIndex(({ node }) => node === told.node);
     const [next] = this.#topologies.splice(index, 1);
     if (next!.node.isAlive) this.#tellTopology(next!.node, next!);
@@ -771,7 +780,7 @@ export class World {
 
   #tellTopology(node: Node, topology: { members: string[]; blocked: string[] }): void {
     const now = this.#now(node);
-    this.#note(() => `${node.id} hears topology ${topology.members} blocked ${topology.blocked}`);
+    this.#note(() => `${node.id} gets topology ${topology.members} blocked ${topology.blocked}`);
     for (const id of topology.members) {
       if (!node.lastMembers.has(id)) node.view.freshAt.set(id, now.monotonicMs);
     }
@@ -798,7 +807,7 @@ export class World {
     return shuffled;
   }
 
-  /** Lines of the story cost something only where somebody reads them. */
+  /** A trace line is built only if it is read. */
   #note(line: () => string): void {
     const atMs = this.#nowMs;
     this.trace.push(() => `${atMs} ${line()}`);
@@ -812,12 +821,12 @@ export class World {
   }
 }
 
-/** What stands for a signature: everything that it is over. */
+/** A stand-in for a signature: all fields that it would cover. */
 function signatureOf({ entries, ...claim }: Claim): string {
   return JSON.stringify([claim, entries.map(({ key, number, type, json }) => [key, number, type, json])]);
 }
 
-/** A delta after its journey, without the sender's stamps; entries are frozen, so that they may be shared. */
+/** A delta as received, without the sender's stamps. Entries are frozen, so they may be shared. */
 function unstamped<T extends PartialDelta>(delta: T): T {
   return {
     ...delta,

@@ -10,7 +10,7 @@ function check(): ConsensusCheck {
   );
 }
 
-Deno.test("R11.2, E13 all members have to have the same value", () => {
+Deno.test("consensus: needs one value at all members (R11.2, E13)", () => {
   const { note, evaluate } = bound(check());
   assertEquals(evaluate(0), undefined);
   note("a", 1);
@@ -23,7 +23,7 @@ Deno.test("R11.2, E13 all members have to have the same value", () => {
   assertEquals([evaluate(2), evaluate(1)], [undefined, "1"]);
 });
 
-Deno.test("R11.2 what the extractor finds no value in counts as no value", () => {
+Deno.test("consensus: a value from which the extractor returns nothing counts as none (R11.2)", () => {
   const { note, evaluate } = bound(check());
   note("a", 1);
   note("b", null);
@@ -33,7 +33,7 @@ Deno.test("R11.2 what the extractor finds no value in counts as no value", () =>
   assertEquals([evaluate(1), evaluate(2)], ["1", undefined]);
 });
 
-Deno.test("E13 the extractor is given the value and whose it is", () => {
+Deno.test("consensus: the extractor receives the value and the id of its member (E13)", () => {
   const given: unknown[] = [];
   const own = new ConsensusCheck("c", "k", (value, memberId) => {
     given.push([value, memberId]);
@@ -43,7 +43,7 @@ Deno.test("E13 the extractor is given the value and whose it is", () => {
   assertEquals(given, [[{ v: 1 }, "a"]]);
 });
 
-Deno.test("E13 dissenters have no value, or another than most; among equals the least text leads", () => {
+Deno.test("consensus: dissenters have no value or another than most; among equals the least text leads (E13)", () => {
   const { note, dissenters } = bound(check());
   assertEquals(dissenters(["b", "a"]), ["a", "b"]);
   note("a", 1);
@@ -58,7 +58,7 @@ Deno.test("E13 dissenters have no value, or another than most; among equals the 
   assertEquals(dissenters(["a", "b", "c", "d"]), []);
 });
 
-Deno.test("E6 the counts stand after many random changes as counting anew would have it", () => {
+Deno.test("consensus: the counts equal a full recount after many random changes (E6)", () => {
   const { note, evaluate } = bound(check());
   const values = new Map<string, number>();
   let state = 7;

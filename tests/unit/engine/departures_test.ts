@@ -4,7 +4,7 @@ import { Departures } from "../../../engine/departures.ts";
 const EARLY = "018bcfe56800-00000000";
 const LATE = "018bcfe56801-00000000";
 
-Deno.test("E11 what departed is passed on for half the retention", () => {
+Deno.test("departures: state of a departed member is passed on for half the retention (E11)", () => {
   const departures = new Departures(600, 10);
   departures.depart("a", 1_000);
   assertEquals([1_000, 1_299, 1_300, 9_999].map((atMs) => departures.passesOn("a", atMs)), [
@@ -13,10 +13,10 @@ Deno.test("E11 what departed is passed on for half the retention", () => {
     false,
     false,
   ]);
-  assertEquals(departures.passesOn("who never departed", 9_999), true);
+  assertEquals(departures.passesOn("a member that never departed", 9_999), true);
 });
 
-Deno.test("E11 what departed is dropped after all of the retention, once", () => {
+Deno.test("departures: state of a departed member is dropped once, after all of the retention (E11)", () => {
   const departures = new Departures(600, 10);
   departures.depart("a", 1_000);
   departures.depart("b", 1_200);
@@ -27,7 +27,7 @@ Deno.test("E11 what departed is dropped after all of the retention, once", () =>
   assertEquals(departures.takeExpired(99_999), []);
 });
 
-Deno.test("E11 the clock starts with the first departure and ends with the return", () => {
+Deno.test("departures: the retention starts with the first departure and ends with the return (E11)", () => {
   const departures = new Departures(600, 10);
   departures.depart("a", 1_000);
   departures.depart("a", 1_500);
@@ -39,7 +39,7 @@ Deno.test("E11 the clock starts with the first departure and ends with the retur
   assertEquals([departures.takeExpired(2_599), departures.takeExpired(2_600)], [[], ["a"]]);
 });
 
-Deno.test("E11 the memory refuses what ends at or below it, and every earlier life", () => {
+Deno.test("departures: the memory refuses state that ends at or below it, and every earlier incarnation (E11)", () => {
   const departures = new Departures(600, 10);
   departures.remember("a", { life: LATE, number: 7 });
   assertEquals(departures.refuses("a", { life: LATE, number: 6 }), true);
@@ -49,7 +49,7 @@ Deno.test("E11 the memory refuses what ends at or below it, and every earlier li
   assertEquals(departures.memory("a"), { life: LATE, number: 7 });
 });
 
-Deno.test("E11 a higher number and a later life are let in, and the memory goes only when something is held", () => {
+Deno.test("departures: a higher number and a later incarnation pass, and the memory is removed only when state is stored (E11)", () => {
   const departures = new Departures(600, 10);
   departures.remember("a", { life: EARLY, number: 7 });
   assertEquals(departures.refuses("a", { life: EARLY, number: 8 }), false);
@@ -62,7 +62,7 @@ Deno.test("E11 a higher number and a later life are let in, and the memory goes 
   ]);
 });
 
-Deno.test("E11 the memories are bounded: the oldest makes room", () => {
+Deno.test("departures: the number of memories is bounded: the oldest is removed (E11)", () => {
   const departures = new Departures(600, 2);
   departures.remember("a", { life: EARLY, number: 1 });
   departures.remember("b", { life: EARLY, number: 1 });

@@ -40,7 +40,9 @@ function digestOf(summands: readonly (readonly string[])[]): string {
   return sums.map((sum) => sum.toString(16).padStart(8, "0")).join("");
 }
 
-/** A hash of active members by its definition: half a sum over the ids, half one over ids and lives. */
+/**
+ * A hash of active members by its definition: half a sum over the ids, half one over ids and incarnations.
+ */
 function activeOf(ids: readonly string[]): string {
   return digestOf(ids.map((id) => [id]));
 }
@@ -66,7 +68,7 @@ Deno.test("Engine.digest: is the sum over live entries and last sets or deletes 
   assertEquals(a.digest, digestOf(summands.slice(0, 2)));
 });
 
-Deno.test("Engine.active: is a sum over the ids of active members, whatever their lives (E12)", () => {
+Deno.test("Engine.active: is a sum over the ids of active members, whatever their incarnations (E12)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
   assertEquals(a.active, activeOf(["a", "b"]));
@@ -96,7 +98,7 @@ Deno.test("countHeartbeat: changes neither the digest nor the phase (E12, L1)", 
   assertEquals(a.disseminate("b").delta.members, []);
 });
 
-Deno.test("E12 R3.5 confirmed comes by acknowledgement, or by a digest that is equal, and goes with a change", () => {
+Deno.test("phase: becomes confirmed by acknowledgement or an equal digest, and a change ends it (E12, R3.5)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(a, "k", 1, clock);
@@ -107,13 +109,13 @@ Deno.test("E12 R3.5 confirmed comes by acknowledgement, or by a digest that is e
   assertEquals(a.phase, "diffusing");
 });
 
-Deno.test("E12 of a third member it is known by the bitmap of another that it has the same state", () => {
+Deno.test("phase: the bitmap of another member shows that a third member has the state (E12)", () => {
   const clock = new TestClock();
   const [a, b, c] = makeCluster(["a", "b", "c"], clock);
   greet(a, b!, clock);
   greet(b!, c!, clock);
   set(a, "k", 1, clock);
-  // a and c never speak with each other.
+  // a and c have no connection with each other.
   for (let rounds = 0; rounds < 6; rounds++) {
     for (const engine of [a, b!, c!]) count(engine, clock);
     exchange(a, b!, { clock });
@@ -123,7 +125,7 @@ Deno.test("E12 of a third member it is known by the bitmap of another that it ha
   assertEquals([a.phase, c!.phase], ["confirmed", "confirmed"]);
 });
 
-Deno.test("E12 digests are not compared where something was left out, or where others are active", () => {
+Deno.test("digest: is not compared where a message is partial, or where other members are active (E12)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock);
   const told = { members: [], digest: "f".repeat(16), active: a.active, partial: false };
@@ -139,14 +141,14 @@ Deno.test("E12 digests are not compared where something was left out, or where o
   assertEquals(a.phase, "reconciling");
 });
 
-Deno.test("applyIncoming: compares digests also where the peer holds another life, or none, of an active member (E12)", () => {
+Deno.test("digest: is compared also where the peer has another incarnation, or none, of an active member (E12)", () => {
   for (const held of ["nothing", "an earlier life"] as const) {
     const clock = new TestClock();
     const [a, b] = makeCluster(["a", "b", "c"], clock);
     greet(a, b!, clock);
     for (const engine of [a, b!]) set(engine, "own", 1, clock);
     tell(a, "c", memberDelta("c", LIFE, [entry("k", 1, "later")]), clock);
-    // b acknowledges it, and does not hold it: as where it has forgotten c since, or a was told so long ago.
+    // b acknowledges it without storing it: as if it had forgotten c since, or the message to a was very old.
     note(a, a.handleAck(a.disseminate("b").sent, new Map(), clock.now));
     if (held !== "nothing") {
       tell(b!, "a", memberDelta("c", "018bcfe56800-00000000", [entry("k", 7, "earlier")]), clock);
@@ -161,7 +163,7 @@ Deno.test("applyIncoming: compares digests also where the peer holds another lif
   }
 });
 
-Deno.test("applyIncoming: a message of a process whose life is over confirms nothing of the later one (E12)", () => {
+Deno.test("digest: a message of a process whose incarnation is over confirms nothing of the later one (E12)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   for (const engine of [a, b]) set(engine, "own", 1, clock);
@@ -174,7 +176,7 @@ Deno.test("applyIncoming: a message of a process whose life is over confirms not
   assertEquals([a.phase, a.acknowledgedBy(1)], ["diffusing", 0]);
 });
 
-Deno.test("E12 where neither is the owner the smaller id resets, and the other does not", () => {
+Deno.test("reconcile: where neither peer is the owner, the smaller id alone sends a reset (E12)", () => {
   const clock = new TestClock();
   for (const [self, other, resets] of [["a", "b", true], ["b", "a", false]] as const) {
     const [engine] = makeCluster([self, other, "x"], clock);
@@ -225,7 +227,7 @@ Deno.test("answerReconcile: in an interval a peer has all members compared twice
   assertEquals(Array.from({ length: 4 }, ask), [true, true, false, false]);
 });
 
-Deno.test("E13 the first contact, and not a member alone, makes consensus where peers are found by greeting", () => {
+Deno.test("consensus: with discovery by handshakes, needs a first contact, and not a member alone (E13)", () => {
   const clock = new TestClock();
   const alone = makeEngine("a", clock, { byGreeting: true });
   set(alone, "k", 1, clock);
@@ -238,7 +240,7 @@ Deno.test("E13 the first contact, and not a member alone, makes consensus where 
   assertEquals([settled.consensus("check"), settled.phase], [{ reached: true, value: 1 }, "confirmed"]);
 });
 
-Deno.test("E13 consensus is evaluated anew with every change of the key and of who is active", () => {
+Deno.test("consensus: is evaluated after every change of the key or of the active members (E13)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
   note(a, a.addCheck("check", "k", (value) => JSON.stringify(value)));
@@ -259,7 +261,7 @@ Deno.test("E13 consensus is evaluated anew with every change of the key and of w
   assertEquals(a.removeCheck("check"), false);
 });
 
-Deno.test("E14 the topology entry has protoactor-go's hash and the blocked ids, no members, and is set when that changes", () => {
+Deno.test("topology entry: has the hash of protoactor-go and the blocked ids, no members, and is set when they change (E14)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
   count(a, clock);
@@ -272,7 +274,7 @@ Deno.test("E14 the topology entry has protoactor-go's hash and the blocked ids, 
   assertEquals(valueOf(a, "a", TOPOLOGY_KEY), { topologyHash: topologyHash(["a", "b"]), blocked: ["c"] });
 });
 
-Deno.test("E14 what a member publishes of itself does not grow with the cluster", () => {
+Deno.test("self-description: does not grow with the cluster (E14)", () => {
   const clock = new TestClock();
   const ids = Array.from({ length: 500 }, (_, index) => `member-${index}`);
   const [a] = makeCluster(["a"], clock);

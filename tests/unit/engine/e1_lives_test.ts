@@ -21,7 +21,7 @@ import {
   valueOf,
 } from "./harness.ts";
 
-/** A life that starts so many milliseconds after the tests do. */
+/** An incarnation that starts this many milliseconds after the tests. */
 function lifeAt(clock: TestClock, ms: number, random = 0.5): string {
   return makeLife(clock.wallMs + ms, random);
 }
@@ -30,19 +30,22 @@ function membersOf(deltas: readonly { readonly id: string }[]): string[] {
   return deltas.map(({ id }) => id).sort();
 }
 
-/** Tells an engine of a higher life of its own. */
-function tellHigher(engine: Engine, clock: TestClock): void {
+/** Delivers a higher incarnation of an engine's own id. */
+function sendHigherIncarnation(engine: Engine, clock: TestClock): void {
   const higher = makeLife(lifeStartMs(engine.life) + 10, 0.5);
   tell(engine, "b", memberDelta(engine.id, higher, [entry("k", 1, "other")]), clock);
 }
 
-/** Another process with the id and, where members sign, its key greets an engine, in a higher life. */
+/**
+ * A handshake by another process with the engine's id and, where members sign, its key, in a higher
+ * incarnation.
+ */
 function meetTwin(engine: Engine, clock: TestClock): void {
   const life = makeLife(lifeStartMs(engine.life) + 10, 0.5);
   note(engine, engine.greeted({ id: engine.id, life, digest: "", active: "" }, clock.now));
 }
 
-Deno.test("E1 what a peer says about me is never merged, be its number higher", () => {
+Deno.test("incarnation: a peer's entries about this member are never merged, also with a higher number (E1)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock);
   set(a, "k", "mine", clock);
@@ -54,7 +57,7 @@ Deno.test("E1 what a peer says about me is never merged, be its number higher", 
   assertEquals([valueOf(a, "a", "k"), valueOf(a, "a", "x")], ["mine", undefined]);
 });
 
-Deno.test("E1 what a peer says about me in a higher life is not merged either", () => {
+Deno.test("incarnation: a peer's entries about this member in a higher incarnation are not merged (E1)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock);
   set(a, "k", "mine", clock);
@@ -62,7 +65,7 @@ Deno.test("E1 what a peer says about me in a higher life is not merged either", 
   assertEquals([valueOf(a, "a", "k"), valueOf(a, "a", "x")], ["mine", undefined]);
 });
 
-Deno.test("E1 a higher life replaces a lower one whole: not one key of it is left", () => {
+Deno.test("incarnation: a higher one replaces a lower one whole, without any of its keys (E1)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
   tell(a, "b", memberDelta("b", lifeAt(clock, 0), [entry("k", 8, "old"), entry("gone", 9, 1)]), clock);
@@ -76,7 +79,7 @@ Deno.test("E1 a higher life replaces a lower one whole: not one key of it is lef
   );
 });
 
-Deno.test("E1 lives with the same milliseconds are told apart by their random parts", () => {
+Deno.test("incarnation: two with equal milliseconds differ by their random parts (E1)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
   tell(a, "b", memberDelta("b", lifeAt(clock, 0, 0.2), [entry("k", 9, "lower")]), clock);
@@ -85,7 +88,7 @@ Deno.test("E1 lives with the same milliseconds are told apart by their random pa
   assertEquals(valueOf(a, "b", "k"), "higher");
 });
 
-Deno.test("E1 what comes of a lower life is answered with what is held and is not merged", () => {
+Deno.test("incarnation: entries of a lower one are not merged, and are answered with the known version (E1)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
   const held = lifeAt(clock, 1);
@@ -99,7 +102,7 @@ Deno.test("E1 what comes of a lower life is answered with what is held and is no
   assertEquals(eventsOf(a).of("GossipUpdate"), []);
 });
 
-Deno.test("E1 a greeting in a higher life ends what is held of the lower one", () => {
+Deno.test("handshake: a higher incarnation ends the state of the lower one (E1)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(b, "k", "old", clock);
@@ -111,7 +114,7 @@ Deno.test("E1 a greeting in a higher life ends what is held of the lower one", (
   assertEquals(a.holdOf("b"), { life: again.life, number: 0 });
 });
 
-Deno.test("E1 a greeting in a lower life is refused, and changes nothing of what is held", () => {
+Deno.test("handshake: a lower incarnation is refused and changes no state (E1)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(b, "k", "held", clock);
@@ -124,7 +127,7 @@ Deno.test("E1 a greeting in a lower life is refused, and changes nothing of what
   assertEquals([valueOf(a, "b", "k"), a.lifeOf("b"), a.latestLife("b")], ["held", b.life, b.life]);
 });
 
-Deno.test("E1 a member restarted with its clock set back learns of its former life and lives above it", () => {
+Deno.test("incarnation: a member restarted with its clock set back learns of its earlier one and begins a higher one (E1)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(b, "k", "before", clock);
@@ -143,40 +146,40 @@ Deno.test("E1 a member restarted with its clock set back learns of its former li
   assertEquals(a.phase, "confirmed");
 });
 
-Deno.test("E1 an owner told of a higher life draws a new one above it, with a random part of its own", () => {
-  const lives = [0.1, 0.9].map((random) => {
+Deno.test("incarnation: an owner that learns of a higher one draws one above it, with a random part of its own (E1)", () => {
+  const incarnations = [0.1, 0.9].map((random) => {
     const clock = new TestClock();
     const [a] = makePair(clock, { random });
-    const told = lifeAt(clock, 5_000);
-    tell(a, "b", memberDelta("a", told, [entry("k", 1, 1)]), clock);
-    assertGreater(a.life, told);
-    assertEquals(lifeStartMs(a.life), lifeStartMs(told) + 1);
+    const claimed = lifeAt(clock, 5_000);
+    tell(a, "b", memberDelta("a", claimed, [entry("k", 1, 1)]), clock);
+    assertGreater(a.life, claimed);
+    assertEquals(lifeStartMs(a.life), lifeStartMs(claimed) + 1);
     assertEquals(eventsOf(a).of("LifeRenewed"), [{ type: "LifeRenewed", life: a.life }]);
     return a.life;
   });
-  // Two processes that are told of the same life must not draw the same one.
-  assertNotEquals(lives[0], lives[1]);
+  // Two processes that learn of the same incarnation must not draw the same one.
+  assertNotEquals(incarnations[0], incarnations[1]);
 });
 
-Deno.test("E1 an owner hears of a higher life from a greeting, from a delta, and from an answer alike", () => {
+Deno.test("incarnation: an owner learns of a higher one from a handshake, a delta and an answer alike (E1)", () => {
   for (const way of ["greeting", "delta", "answer", "empty delta"] as const) {
     const clock = new TestClock();
     const [a] = makePair(clock);
-    const told = lifeAt(clock, 5);
+    const claimed = lifeAt(clock, 5);
     const sent = a.disseminate("b").sent;
     if (way === "greeting") {
-      const { refusal } = note(a, a.greeted({ id: "a", life: told, digest: "", active: "" }, clock.now));
+      const { refusal } = note(a, a.greeted({ id: "a", life: claimed, digest: "", active: "" }, clock.now));
       assertEquals(refusal, "id_conflict");
     } else if (way === "answer") {
-      note(a, a.handleAck(sent, new Map([["a", { life: told, number: 4 }]]), clock.now));
+      note(a, a.handleAck(sent, new Map([["a", { life: claimed, number: 4 }]]), clock.now));
     } else {
-      tell(a, "b", memberDelta("a", told, way === "delta" ? [entry("k", 1, 1)] : []), clock);
+      tell(a, "b", memberDelta("a", claimed, way === "delta" ? [entry("k", 1, 1)] : []), clock);
     }
-    assertGreater(a.life, told, way);
+    assertGreater(a.life, claimed, way);
   }
 });
 
-Deno.test("E1 a lower or equal life of my own is no reason for a new one", () => {
+Deno.test("incarnation: a lower or equal one causes no new one (E1)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock);
   const { life } = a;
@@ -191,7 +194,7 @@ Deno.test("E1 a lower or equal life of my own is no reason for a new one", () =>
   assertEquals([refusal, a.life], ["id_conflict", life]);
 });
 
-Deno.test("E1 a peer that holds more of me than I ever gave out has met another process: I live anew", () => {
+Deno.test("incarnation: a peer with a higher version of this member than it ever sent causes a new one (E1)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock);
   set(a, "k", 1, clock);
@@ -200,7 +203,7 @@ Deno.test("E1 a peer that holds more of me than I ever gave out has met another 
   assertGreater(a.life, life);
 });
 
-Deno.test("E1 in a renewed life every key is set anew, from number 1, and deleted keys are not", () => {
+Deno.test("incarnation: a renewed one sets every live key again, from number 1, and no deleted key (E1)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(a, "x", 1, clock);
@@ -210,7 +213,7 @@ Deno.test("E1 in a renewed life every key is set anew, from number 1, and delete
   a.delete("gone", clock.now);
   settle([a, b], { clock });
   clock.advance(40);
-  tellHigher(a, clock);
+  sendHigherIncarnation(a, clock);
   assertEquals(
     a.entriesOf("a").map(({ key, number, value, timestampMs }) => [key, number, value, timestampMs]),
     [["y", 1, 2, clock.wallMs], ["x", 2, 4, clock.wallMs]],
@@ -223,13 +226,13 @@ Deno.test("E1 in a renewed life every key is set anew, from number 1, and delete
   assertEquals([b.lifeOf("a"), a.acknowledgedBy(3)], [a.life, 1]);
 });
 
-Deno.test("E1 a late acknowledgement of the life before counts for nothing in the new one", () => {
+Deno.test("incarnation: a late acknowledgement of the earlier one does not count in the new one (E1)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(a, "x", 1, clock);
   set(a, "y", 1, clock);
   const { sent } = a.disseminate("b");
-  tellHigher(a, clock);
+  sendHigherIncarnation(a, clock);
   note(a, a.handleAck(sent, new Map(), clock.now));
   assertEquals(a.acknowledgedBy(1), 0);
   assertEquals(membersOf(a.disseminate("b").delta.members), ["a"]);
@@ -237,30 +240,30 @@ Deno.test("E1 a late acknowledgement of the life before counts for nothing in th
   assertEquals(valueOf(b, "a", "y"), 1);
 });
 
-Deno.test("E1 of claims, two in half of heartbeatExpiration are believed: the third is told as a conflict, and costs nothing else", () => {
+Deno.test("identity conflict: of false claims, two in half of heartbeatExpiration are believed, and the third only emits an event (E1)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, { settings: { heartbeatExpiration: 1_000 } });
   for (let times = 1; times <= 2; times++) {
-    tellHigher(a, clock);
+    sendHigherIncarnation(a, clock);
     clock.advance(100);
     assertEquals(eventsOf(a).of("LifeRenewed").length, times);
   }
   const { life } = a;
   eventsOf(a).clear();
-  for (let times = 0; times < 5; times++) tellHigher(a, clock);
+  for (let times = 0; times < 5; times++) sendHigherIncarnation(a, clock);
   assertEquals([a.silenced, a.life], [false, life]);
   assertEquals(eventsOf(a).all, [{ type: "ConflictDetected", memberId: "a", reason: "identity" }]);
-  // It goes on as before, and begins a later life as soon as it may.
+  // It continues, and begins a later incarnation as soon as it may.
   greet(a, b, clock);
   set(a, "k", 1, clock);
   exchange(a, b, { clock });
   assertEquals(valueOf(b, "a", "k"), 1);
   clock.advance(400);
-  tellHigher(a, clock);
+  sendHigherIncarnation(a, clock);
   assertGreater(a.life, life);
 });
 
-Deno.test("E1 no claim silences, in whatever form it comes and however often, and a conflict is told once in heartbeatExpiration", () => {
+Deno.test("identity conflict: no claim silences a member, in any form or number, and one event is emitted per heartbeatExpiration (E1)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock, { settings: { heartbeatExpiration: 1_000 } });
   const ways = [
@@ -282,7 +285,7 @@ Deno.test("E1 no claim silences, in whatever form it comes and however often, an
   assertEquals(eventsOf(a).of("ConflictDetected").length, 3);
 });
 
-Deno.test("E1 where members sign, three greetings by another process under the id within heartbeatExpiration silence the member", () => {
+Deno.test("identity conflict: where members sign, three handshakes by another process within heartbeatExpiration silence the member (E1)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock, { signs: true, settings: { heartbeatExpiration: 1_000 } });
   for (const advanceMs of [499, 499, 2]) {
@@ -302,11 +305,11 @@ Deno.test("E1 where members sign, three greetings by another process under the i
   assertEquals([later.silenced, eventsOf(later).of("ConflictDetected")], [false, []]);
 });
 
-Deno.test("E1 once silenced a member raises no more, says no more of it, takes nothing and tells nothing", () => {
+Deno.test("identity conflict: a silenced member begins no incarnation, emits no further event, and neither merges nor sends (E1)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock, { signs: true });
   silence(a, clock);
-  // It takes nothing any more: a peer that compared digests would begin a repair without end.
+  // It merges nothing any more: a peer that compared digests would begin a repair without end.
   assertEquals(a.disseminate("b").delta.partial, true);
   const { life } = a;
   eventsOf(a).clear();
@@ -326,22 +329,22 @@ Deno.test("E1 once silenced a member raises no more, says no more of it, takes n
   assertEquals(eventsOf(a).all, []);
 });
 
-Deno.test("E1 higher lives further apart than a quarter of heartbeatExpiration are all believed", () => {
+Deno.test("identity conflict: higher incarnations more than a quarter of heartbeatExpiration apart are all believed (E1)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock, { settings: { heartbeatExpiration: 1_000 } });
   for (let times = 0; times < 12; times++) {
-    tellHigher(a, clock);
+    sendHigherIncarnation(a, clock);
     clock.advance(500);
   }
   assertEquals([eventsOf(a).of("ConflictDetected"), eventsOf(a).of("LifeRenewed").length], [[], 12]);
   for (let times = 0; times < 12; times++) {
-    tellHigher(a, clock);
+    sendHigherIncarnation(a, clock);
     clock.advance(250);
   }
   assertEquals([eventsOf(a).of("ConflictDetected").length, eventsOf(a).of("LifeRenewed").length], [3, 24]);
 });
 
-Deno.test("E1 of two processes with one id that share a peer both are told so, and each takes its turn", () => {
+Deno.test("identity conflict: two processes with one id that share a peer both emit an event and take turns (E1)", () => {
   const clock = new TestClock();
   const ids = ["twin", "c"];
   const [first, peer] = makeCluster(ids, clock);
@@ -353,7 +356,7 @@ Deno.test("E1 of two processes with one id that share a peer both are told so, a
   for (let round = 0; round < 200; round++) {
     for (const twin of [first, second]) {
       note(twin, twin.countHeartbeat({}, clock.now));
-      // The connection of one takes the place of the other's, so that each has to greet again.
+      // The connection of one replaces the other's, so that each needs a new handshake.
       if (greet(twin, peer!, clock).byB === "id_conflict") {
         note(twin, twin.toldLife(peer!.latestLife("twin")!, clock.now));
       } else exchange(twin, peer!, { clock });
@@ -369,13 +372,13 @@ Deno.test("E1 of two processes with one id that share a peer both are told so, a
   }
 });
 
-Deno.test("E1 whoever tells of a lower life is told of the higher one, whatever it was taken to hold", () => {
+Deno.test("incarnation: a peer that sends a lower one receives the higher one, whatever version it was known to have (E1)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "c"], clock);
   greet(a, b!, clock);
   const [lower, higher] = [lifeAt(clock, 0), lifeAt(clock, 1)];
   tell(a, "c", memberDelta("c", higher, [entry("k", 1, "new")]), clock);
-  // An acknowledgement whose sender lost what it acknowledged.
+  // An acknowledgement whose sender lost the acknowledged state.
   note(a, a.handleAck(a.disseminate("b").sent, new Map(), clock.now));
   assertEquals(a.disseminate("b").delta.members, []);
   tell(b!, "c", memberDelta("c", lower, [entry("k", 9, "old")]), clock);
@@ -383,7 +386,7 @@ Deno.test("E1 whoever tells of a lower life is told of the higher one, whatever 
   assertEquals(valueOf(b!, "c", "k"), "new");
 });
 
-Deno.test("applyIncoming: answers a peer whose life is over with the later one, though it sends nothing (E1)", () => {
+Deno.test("incarnation: a peer whose own is over receives the later one, though it sends no entries (E1)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   for (const engine of [a, b]) note(engine, engine.countHeartbeat({}, clock.now));
@@ -395,23 +398,23 @@ Deno.test("applyIncoming: answers a peer whose life is over with the later one, 
   assertGreater(b.life, later);
 });
 
-Deno.test("applyIncoming: two processes with one id that share no peer are both told so (E1)", () => {
+Deno.test("identity conflict: two processes with one id that share no peer both emit an event (E1)", () => {
   const clock = new TestClock();
   const ids = ["twin", "p", "q"];
   const [first, p, q] = makeCluster(ids, clock);
   const second = makeEngine("twin", clock, { life: lifeAt(clock, 7), random: 0.75 });
   note(second, second.setTopology({ members: ids, blocked: [] }, clock.now));
   const sides = [[first, p!], [second, q!]] as const;
-  const greetedIn = new Map<Engine, string>();
+  const handshakeIncarnation = new Map<Engine, string>();
   greet(p!, q!, clock);
   for (let round = 0; round < 100; round++) {
     for (const [twin, peer] of sides) {
       note(twin, twin.countHeartbeat({}, clock.now));
-      // As the gossiper does: a connection serves for as long as the life that was greeted with.
-      if (greetedIn.get(twin) === twin.life) exchange(twin, peer, { clock });
+      // As in the gossiper: a connection is valid for the incarnation of its handshake.
+      if (handshakeIncarnation.get(twin) === twin.life) exchange(twin, peer, { clock });
       else if (greet(twin, peer, clock).byB === "id_conflict") {
         note(twin, twin.toldLife(peer.latestLife("twin")!, clock.now));
-      } else greetedIn.set(twin, twin.life);
+      } else handshakeIncarnation.set(twin, twin.life);
     }
     exchange(p!, q!, { clock });
     clock.advance(300);
@@ -421,7 +424,7 @@ Deno.test("applyIncoming: two processes with one id that share no peer are both 
   }
 });
 
-Deno.test("applyLiveness: the count of a process whose life is over says nothing of the later one (E1, L1)", () => {
+Deno.test("applyLiveness: a count of a process whose incarnation is over does not count for the later one (E1, L1)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, { settings: { heartbeatExpiration: 5_000 } });
   for (let interval = 0; interval < 40; interval++) note(b, b.countHeartbeat({}, clock.now));
@@ -438,7 +441,7 @@ Deno.test("applyLiveness: the count of a process whose life is over says nothing
   assertEquals([a.heartbeatOf("b")?.number, a.blockedMember("b")?.reason], [2, "expired"]);
 });
 
-Deno.test("applyLiveness: a count is not taken for that of an earlier life that is held still (E1, L1)", () => {
+Deno.test("applyLiveness: a count of a later incarnation does not count for the earlier one that is still stored (E1, L1)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, { settings: { heartbeatExpiration: 5_000 } });
   for (let interval = 0; interval < 40; interval++) note(b, b.countHeartbeat({}, clock.now));
@@ -448,13 +451,13 @@ Deno.test("applyLiveness: a count is not taken for that of an earlier life that 
     note(b, b.countHeartbeat({}, clock.now));
     sendLiveness(b, a, clock);
   }
-  // All the same it shows that b lives.
+  // It still shows that b is alive.
   assertEquals([a.heartbeatOf("b")?.number, a.blockedMember("b")], [3, undefined]);
   exchange(b, a, { clock });
   assertEquals(a.heartbeatOf("b")?.number, 60);
 });
 
-Deno.test("greeted: a life that a greeting began is passed on as a delta, not as a reset (E1)", () => {
+Deno.test("handshake: an incarnation that began with one is passed on as a delta, not as a reset (E1)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
   tell(a, "b", memberDelta("b", lifeAt(clock, 0), [entry("k", 1, 1)]), clock);

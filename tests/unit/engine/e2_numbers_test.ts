@@ -18,21 +18,21 @@ import {
 
 const DAY_MS = 24 * 3_600_000;
 
-Deno.test("E2 sequence numbers begin at 1 and rise by one at every set of any key", () => {
+Deno.test("numbers: begin at 1 and rise by one at every set of any key (E2)", () => {
   const clock = new TestClock();
   const a = makeEngine("a", clock);
   assertEquals(["x", "y", "x", "x", "z"].map((key) => set(a, key, 1, clock)), [1, 2, 3, 4, 5]);
   assertEquals(a.holdOf("a")?.number, 5);
 });
 
-Deno.test("E2 setting an equal value is a new number", () => {
+Deno.test("numbers: a set of an equal value takes one (E2)", () => {
   const clock = new TestClock();
   const a = makeEngine("a", clock);
   assertEquals([set(a, "x", 1, clock), set(a, "x", 1, clock)], [1, 2]);
   assertEquals(eventsOf(a).of("GossipUpdate").map(({ sequenceNumber }) => sequenceNumber), [1, 2]);
 });
 
-Deno.test("E2 a deletion is a number too, and deleting what is not there is none", () => {
+Deno.test("numbers: a deletion takes one, and a deletion of a missing key does not (E2)", () => {
   const clock = new TestClock();
   const a = makeEngine("a", clock);
   set(a, "x", 1, clock);
@@ -42,7 +42,7 @@ Deno.test("E2 a deletion is a number too, and deleting what is not there is none
   assertEquals(set(a, "y", 1, clock), 3);
 });
 
-Deno.test("E2 what a member tells of itself takes numbers from the same row", () => {
+Deno.test("numbers: the entries that a member publishes about itself take them from the same sequence (E2)", () => {
   const clock = new TestClock();
   const a = makeEngine("a", clock);
   set(a, "x", 1, clock);
@@ -66,7 +66,7 @@ Deno.test("countHeartbeat: takes a number only where the actor statistics change
   assertEquals([a.holdOf("a")?.number, a.heartbeatOf("a")?.number], [5, 6]);
 });
 
-Deno.test("E2 a member's own view is not moved by the numbers of others", () => {
+Deno.test("numbers: those of other members do not affect a member's own (E2)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
   const { holds } = note(
@@ -81,7 +81,7 @@ Deno.test("E2 a member's own view is not moved by the numbers of others", () => 
   assertEquals(set(a, "x", 1, clock), 1);
 });
 
-Deno.test("E2 a life more than a year ahead of my clock is refused, and the rest of its message is merged", () => {
+Deno.test("incarnation: one more than a year ahead is refused, and the rest of the message is merged (E2)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
   const good = memberDelta("b", makeLife(clock.wallMs, 0.5), [entry("k", 1, 1)]);
@@ -93,7 +93,7 @@ Deno.test("E2 a life more than a year ahead of my clock is refused, and the rest
   assertEquals(valueOf(a, "c", "k"), undefined);
 });
 
-Deno.test("E2 a life less than a year ahead is believed: clocks differ", () => {
+Deno.test("incarnation: one less than a year ahead is believed, because clocks differ (E2)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
   const ahead = memberDelta("b", makeLife(clock.wallMs + 364 * DAY_MS, 0.5), [entry("k", 1, 1)]);
@@ -101,7 +101,7 @@ Deno.test("E2 a life less than a year ahead is believed: clocks differ", () => {
   assertEquals(valueOf(a, "b", "k"), 1);
 });
 
-Deno.test("E2 my own id in a life more than a year ahead moves me nowhere, however it is told", () => {
+Deno.test("incarnation: one of the own id more than a year ahead changes nothing, in any form (E2)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock);
   set(a, "k", 1, clock);
@@ -115,7 +115,7 @@ Deno.test("E2 my own id in a life more than a year ahead moves me nowhere, howev
   assertEquals(eventsOf(a).of("LifeRenewed"), []);
 });
 
-Deno.test("E2 a greeting in a life more than a year ahead is refused as invalid and changes nothing", () => {
+Deno.test("handshake: an incarnation more than a year ahead is refused as invalid and changes nothing (E2)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   const before = makeLife(clock.wallMs, 0.5);

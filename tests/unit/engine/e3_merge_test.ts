@@ -18,42 +18,42 @@ import {
 const clock = new TestClock();
 const LIFE = makeLife(clock.wallMs, 0.5);
 
-/** An engine that holds of b: x under 3, y under 5. */
-function holder() {
+/** An engine with x under 3 and y under 5 of b. */
+function makeWithState() {
   const [a] = makeCluster(["a", "b", "c"], clock);
   tell(a, "c", memberDelta("b", LIFE, [entry("x", 3, "held"), entry("y", 5, "held")]), clock);
   eventsOf(a).clear();
   return a;
 }
 
-function conflicts(a: ReturnType<typeof holder>): readonly ConflictDetected[] {
+function conflicts(a: ReturnType<typeof makeWithState>): readonly ConflictDetected[] {
   return eventsOf(a).of("ConflictDetected");
 }
 
-Deno.test("E3 for each key of a member the higher number wins", () => {
-  const a = holder();
+Deno.test("merge: for each key of a member the higher number wins (E3)", () => {
+  const a = makeWithState();
   tell(a, "c", memberDelta("b", LIFE, [entry("x", 6, "new")], { after: 5 }), clock);
   assertEquals([valueOf(a, "b", "x"), valueOf(a, "b", "y")], ["new", "held"]);
   assertEquals(a.get("b", "x")?.number, 6);
 });
 
-Deno.test("E3 a lower number is ignored, without an event", () => {
-  const a = holder();
+Deno.test("merge: ignores a lower number, without an event (E3)", () => {
+  const a = makeWithState();
   const old = memberDelta("b", LIFE, [entry("x", 2, "old"), entry("y", 4, "old")]);
   assertEquals(tell(a, "c", old, clock), new Map());
   assertEquals([valueOf(a, "b", "x"), valueOf(a, "b", "y")], ["held", "held"]);
   assertEquals([conflicts(a), eventsOf(a).of("GossipUpdate")], [[], []]);
 });
 
-Deno.test("E3 an equal number with the same value is ignored, without an event", () => {
-  const a = holder();
+Deno.test("merge: ignores an equal number with an equal value, without an event (E3)", () => {
+  const a = makeWithState();
   tell(a, "c", memberDelta("b", LIFE, [entry("x", 3, "held"), entry("y", 5, "held")]), clock);
   assertEquals(a.holdOf("b"), { life: LIFE, number: 5 });
   assertEquals([conflicts(a), eventsOf(a).of("GossipUpdate")], [[], []]);
 });
 
-Deno.test("E3 an equal number with another value is ignored, with a ConflictDetected event", () => {
-  const a = holder();
+Deno.test("merge: ignores an equal number with another value, and emits ConflictDetected (E3)", () => {
+  const a = makeWithState();
   tell(a, "c", memberDelta("b", LIFE, [entry("x", 3, "other"), entry("y", 5, "held")]), clock);
   assertEquals(valueOf(a, "b", "x"), "held");
   assertEquals(conflicts(a), [
@@ -62,25 +62,25 @@ Deno.test("E3 an equal number with another value is ignored, with a ConflictDete
   assertEquals(eventsOf(a).of("GossipUpdate"), []);
 });
 
-Deno.test("E3 another type, or a deletion, under an equal number is another value", () => {
+Deno.test("merge: another type, or a deletion, under an equal number is another value (E3)", () => {
   const others: SentEntry[] = [{ ...entry("y", 5, "held"), type: TYPE.heartbeat }, tombstone("y", 5)];
   for (const other of others) {
-    const a = holder();
+    const a = makeWithState();
     tell(a, "c", memberDelta("b", LIFE, [entry("x", 3, "held"), other]), clock);
     assertEquals(valueOf(a, "b", "y"), "held");
     assertEquals(conflicts(a).map(({ key }) => key), ["y"]);
   }
 });
 
-Deno.test("E3 of one message the news are merged though another of its entries is in conflict", () => {
-  const a = holder();
+Deno.test("merge: takes the newer entries of a message that also has a conflicting one (E3)", () => {
+  const a = makeWithState();
   tell(a, "c", memberDelta("b", LIFE, [entry("x", 3, "other"), entry("y", 6, "new")]), clock);
   assertEquals([valueOf(a, "b", "x"), valueOf(a, "b", "y")], ["held", "new"]);
   assertEquals(conflicts(a).map(({ key }) => key), ["x"]);
 });
 
-Deno.test("E3 equal numbers of different lives, or of different members, are no conflict", () => {
-  const a = holder();
+Deno.test("merge: equal numbers of different incarnations or members are no conflict (E3)", () => {
+  const a = makeWithState();
   tell(a, "c", memberDelta("c", LIFE, [entry("x", 3, "of c")]), clock);
   tell(a, "c", memberDelta("b", makeLife(clock.wallMs - 1, 0.5), [entry("x", 3, "earlier life")]), clock);
   tell(a, "c", memberDelta("b", makeLife(clock.wallMs + 1, 0.5), [entry("x", 3, "later life")]), clock);
@@ -88,7 +88,7 @@ Deno.test("E3 equal numbers of different lives, or of different members, are no 
   assertEquals(valueOf(a, "b", "x"), "later life");
 });
 
-Deno.test("E3 keys are per member: what one sets under a key leaves the others' alone", () => {
+Deno.test("merge: keys belong to one member: a set at one leaves the key of others unchanged (E3)", () => {
   const [a, b] = makeCluster(["a", "b"], clock);
   set(a, "k", "of a", clock);
   set(b!, "k", "of b", clock);
@@ -98,7 +98,7 @@ Deno.test("E3 keys are per member: what one sets under a key leaves the others' 
   }
 });
 
-Deno.test("E3 ids and keys such as __proto__ are ids and keys like any other", () => {
+Deno.test("merge: ids and keys such as __proto__ are valid (E3)", () => {
   const ids = ["a", "__proto__", "constructor", "toString"];
   const [a] = makeCluster(ids, clock);
   for (const id of ids.slice(1)) {

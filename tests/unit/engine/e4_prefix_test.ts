@@ -23,7 +23,7 @@ import {
   valueOf,
 } from "./harness.ts";
 
-/** What would be told of one member. */
+/** The next delta of one member to another. */
 function deltaOf(from: Engine, to: string, id: string): MemberDelta | undefined {
   return from.disseminate(to).delta.members.find((each) => each.id === id);
 }
@@ -36,7 +36,7 @@ function lifeOf(clock: TestClock): string {
   return makeLife(clock.wallMs, 0.5);
 }
 
-Deno.test("E4 a delta lists every live entry above after in rising order, statistics and tombstones too", () => {
+Deno.test("delta: has every live entry above `after` in rising order, also statistics and tombstones (E4)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(a, "x", 1, clock);
@@ -51,7 +51,7 @@ Deno.test("E4 a delta lists every live entry above after in rising order, statis
   assertEquals(delta?.entries[0]?.value, undefined);
 });
 
-Deno.test("E4 a first delta starts after 0, a later one after the nearest entry below", () => {
+Deno.test("delta: a first one starts after 0, a later one after the nearest entry below (E4)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(a, "x", 1, clock);
@@ -61,13 +61,13 @@ Deno.test("E4 a first delta starts after 0, a later one after the nearest entry 
   set(a, "z", 1, clock);
   assertEquals(deltaOf(a, "b", "a")?.after, 2);
   exchange(a, b, { clock });
-  // What the peer last held was z under 3; that has gone, and the nearest entry below is y under 2.
+  // The peer's last version was z under 3; that is gone, and the nearest entry below is y under 2.
   set(a, "z", 2, clock);
   const { after, entries } = deltaOf(a, "b", "a")!;
   assertEquals([after, entries.map(({ number }) => number)], [2, [4]]);
 });
 
-Deno.test("E4 where nothing below is left the floor is what a delta starts after", () => {
+Deno.test("delta: without an entry below, it starts after the floor (E4)", () => {
   const clock = new TestClock();
   const options = { settings: { tombstoneRetention: 1_000 } };
   const [a, b] = makeCluster(["a", "b", "away"], clock, options) as [Engine, Engine, Engine];
@@ -83,7 +83,7 @@ Deno.test("E4 where nothing below is left the floor is what a delta starts after
   assertEquals([after, reset, entries.length], [2, false, 1]);
 });
 
-Deno.test("E4 held becomes the last number listed", () => {
+Deno.test("version: becomes the last number of the merged delta (E4)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
   tell(a, "b", memberDelta("b", lifeOf(clock), [entry("x", 2, 1), entry("y", 7, 1)]), clock);
@@ -92,7 +92,7 @@ Deno.test("E4 held becomes the last number listed", () => {
   assertEquals(a.holdOf("b")?.number, 9);
 });
 
-Deno.test("E4 held is never a number that is not an entry's own", () => {
+Deno.test("version: is always the number of an entry (E4)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
   assertEquals(
@@ -108,7 +108,7 @@ Deno.test("E4 held is never a number that is not an entry's own", () => {
   assertEquals(a.holdOf("b"), { life: lifeOf(clock), number: 3 });
 });
 
-Deno.test("E4 a receiver with a gap takes nothing of that member, and answers with what it holds", () => {
+Deno.test("gap: a receiver merges nothing of that member and answers with its version (E4)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
   const life = lifeOf(clock);
@@ -120,7 +120,7 @@ Deno.test("E4 a receiver with a gap takes nothing of that member, and answers wi
   assertEquals(eventsOf(a).of("GossipUpdate"), []);
 });
 
-Deno.test("E4 to hold exactly up to after is no gap", () => {
+Deno.test("gap: a version equal to `after` is none (E4)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
   tell(a, "b", memberDelta("b", lifeOf(clock), [entry("x", 3, 1)]), clock);
@@ -131,7 +131,7 @@ Deno.test("E4 to hold exactly up to after is no gap", () => {
   assertEquals(valueOf(a, "b", "x"), 2);
 });
 
-Deno.test("E4 of a life of which nothing is held, anything that does not start at 0 is a gap", () => {
+Deno.test("gap: for an unknown incarnation, a delta that does not start at 0 is one (E4)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
   const life = lifeOf(clock);
@@ -140,12 +140,12 @@ Deno.test("E4 of a life of which nothing is held, anything that does not start a
   assertEquals(tell(a, "c", fromOne(life), clock), new Map([["b", { life, number: 0 }]]));
   assertEquals(a.holdOf("b"), undefined);
   tell(a, "c", memberDelta("b", life, [entry("x", 5, "held")]), clock);
-  // What is held of an earlier life does not count.
+  // A version of an earlier incarnation does not count.
   assertEquals(tell(a, "c", fromOne(later), clock), new Map([["b", { life: later, number: 0 }]]));
   assertEquals(a.holdOf("b"), { life, number: 5 });
 });
 
-Deno.test("E4 a gap in one member does not keep the others of the message from being taken", () => {
+Deno.test("gap: one in a member does not stop the merge of others in the message (E4)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c", "d"], clock);
   const life = lifeOf(clock);
@@ -158,7 +158,7 @@ Deno.test("E4 a gap in one member does not keep the others of the message from b
   assertEquals(["b", "c", "d"].map((id) => valueOf(a, id, "x")), ["of b", undefined, "of d"]);
 });
 
-Deno.test("E4 a gap is healed with the next message: the sender starts from what the receiver holds", () => {
+Deno.test("gap: the next message repairs it, and starts from the receiver's version (E4)", () => {
   const clock = new TestClock();
   const ids = ["a", "b", "c"];
   const [a, b] = makeCluster(ids, clock);
@@ -166,7 +166,7 @@ Deno.test("E4 a gap is healed with the next message: the sender starts from what
   set(a, "own", 1, clock);
   tell(a, "c", memberDelta("c", lifeOf(clock), [entry("x", 4, 1), entry("y", 5, 1)]), clock);
   exchange(a, b!, { clock });
-  // The peer has lost everything but does not know: a process whose memory failed, in the same life.
+  // The peer lost everything without noticing: a process whose memory failed, in the same incarnation.
   const empty = makeEngine("b", clock, { life: b!.life });
   empty.setTopology({ members: ids, blocked: [] }, clock.now);
   set(a, "own", 2, clock);
@@ -182,7 +182,7 @@ Deno.test("E4 a gap is healed with the next message: the sender starts from what
   assertEquals([valueOf(empty, "c", "x"), valueOf(empty, "c", "y"), a.phase], [2, 1, "diffusing"]);
 });
 
-Deno.test("E4 what the receiver says it holds wins over what was remembered, also where nothing was waiting", () => {
+Deno.test("gap: the version that the receiver reports replaces the remembered one, also where nothing was pending (E4)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   for (const key of ["x", "y", "z"]) set(a, key, 1, clock);
@@ -195,7 +195,7 @@ Deno.test("E4 what the receiver says it holds wins over what was remembered, als
   assertEquals([a.phase, a.acknowledgedBy(3), a.acknowledgedBy(1)], ["reconciling", 0, 1]);
 });
 
-Deno.test("E4 a receiver that holds of an earlier life is told the present one from the beginning", () => {
+Deno.test("incarnation: a receiver with an earlier one is sent the present one from the beginning (E4)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock);
   set(a, "x", 1, clock);
@@ -206,7 +206,7 @@ Deno.test("E4 a receiver that holds of an earlier life is told the present one f
   assertEquals([deltaOf(a, "b", "a")?.after, a.acknowledgedBy(1)], [0, 0]);
 });
 
-Deno.test("E4 a receiver that holds a later life is told nothing of the earlier one", () => {
+Deno.test("incarnation: a receiver with a later one is sent nothing of the earlier one (E4)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "c"], clock);
   greet(a, b!, clock);
@@ -217,7 +217,7 @@ Deno.test("E4 a receiver that holds a later life is told nothing of the earlier 
   assertEquals(deltaOf(a, "b", "c"), undefined);
 });
 
-Deno.test("E4 of a delta that starts below what is held only the news is taken", () => {
+Deno.test("merge: of a delta that starts below the version, takes only the newer entries (E4)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
   const life = lifeOf(clock);
@@ -228,7 +228,7 @@ Deno.test("E4 of a delta that starts below what is held only the news is taken",
   assertEquals(eventsOf(a).of("GossipUpdate").map(({ key }) => key), ["x"]);
 });
 
-Deno.test("E4 an entry at or below held is ignored also where its key is gone: nothing deleted comes back", () => {
+Deno.test("merge: ignores an entry at or below the version also where its key is gone, so that no deleted key returns (E4)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock, { settings: { tombstoneRetention: 1_000 } });
   const life = lifeOf(clock);
@@ -244,11 +244,11 @@ Deno.test("E4 an entry at or below held is ignored also where its key is gone: n
   }
 });
 
-Deno.test("E4 whatever is lost, what is held of a member is everything up to some number of its own", () => {
+Deno.test("merge: whatever is lost, the state of a member is a prefix of its sets and deletes (E4)", () => {
   for (let seed = 1; seed <= 40; seed++) runWithLoss(seed);
 });
 
-/** Two members set and delete at random while messages get lost; then nothing does, and both must agree. */
+/** Two members set and delete at random while messages are lost; then none is lost, and both must agree. */
 function runWithLoss(seed: number): void {
   const draw = drawFrom(seed);
   const clock = new TestClock();
@@ -295,7 +295,7 @@ function assertPrefix(
   assert(held <= history.length);
 }
 
-Deno.test("merge: a member that sends less of itself than it once gave out learns what is held of it (E4)", () => {
+Deno.test("merge: a member that sends less of itself than it once sent receives the known version (E4)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
   const life = lifeOf(clock);
@@ -305,7 +305,7 @@ Deno.test("merge: a member that sends less of itself than it once gave out learn
   assertEquals(tell(a, "b", less, clock), new Map([["b", { life, number: 2 }]]));
 });
 
-Deno.test("merge: a delta without entries of a member that is not held changes nothing (E4)", () => {
+Deno.test("merge: a delta without entries of an unknown member changes nothing (E4)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
   const empty = memberDelta("c", lifeOf(clock), [], { count: 5, settled: 3 });

@@ -27,19 +27,19 @@ import {
   TestClock,
 } from "./harness.ts";
 
-/** How much work was done, in operations; the time that they take is the benchmark's affair. */
+/** Work in operations; the benchmark measures its time. */
 interface Work {
-  /** Members looked at as changed. */
+  /** Members read as changed. */
   changed: number;
-  /** Deltas and numbers worked out. */
+  /** Planned deltas and versions. */
   deltas: number;
-  /** Hashes added to or taken out of a sum. */
+  /** Hashes added to or subtracted from a sum. */
   hashes: number;
-  /** Members looked up or named one by one: peers known to agree, digits of counts, bits of sets. */
+  /** Members named one by one: agreeing peers, digits of counts, bits of sets. */
   named: number;
 }
 
-/** Counts what the engine does meanwhile. */
+/** Counts the engine's operations during an action. */
 function workOf(action: () => void): Work {
   const work: Work = { changed: 0, deltas: 0, hashes: 0, named: 0 };
   const order = ChangeOrder.prototype;
@@ -119,7 +119,7 @@ function workOf(action: () => void): Work {
 
 const MANY = 10_000;
 
-/** A member of a large cluster that holds two keys of each, and its peer b, which holds them too. */
+/** A member of a large cluster with two keys of each, and its peer b with the same state. */
 function largeCluster(clock: TestClock): Engine {
   const ids = ["a", "b", ...Array.from({ length: MANY - 2 }, (_, index) => `m${index}`)];
   const a = makeEngine("a", clock, { settings: { gossipMaxSend: MANY } });
@@ -127,22 +127,22 @@ function largeCluster(clock: TestClock): Engine {
   a.setTopology({ members: ids, blocked: [] }, clock.now);
   greet(a, b, clock);
   const life = makeLife(clock.wallMs, 0.5);
-  const told = ids.slice(2).map((id) => memberDelta(id, life, [entry("x", 1, 1), entry("y", 2, 2)]));
-  tell(a, "b", told, clock);
+  const deltas = ids.slice(2).map((id) => memberDelta(id, life, [entry("x", 1, 1), entry("y", 2, 2)]));
+  tell(a, "b", deltas, clock);
   return a;
 }
 
-/** Lets b say that it has the same state, and that it knows the same of all others. */
+/** Makes b report the same state, at itself and at all others. */
 function agreeWithAll(a: Engine, clock: TestClock): void {
   note(a, a.handleAck(a.disseminate("b").sent, new Map(), clock.now));
   const agreeing = "_".repeat(Math.ceil(a.activeIds().size / 6));
   const delta = { members: [], digest: a.digest, active: a.active, partial: false, agreeing };
   note(a, a.applyIncoming("b", delta, clock.now));
-  // What is acknowledged is the state that was sent: it has to be sent once more.
+  // The acknowledgement is for the sent state: it has to be sent once more.
   note(a, a.handleAck(a.disseminate("b").sent, new Map(), clock.now));
 }
 
-Deno.test("E6 where nothing changed nothing is looked at, at 10,000 members", () => {
+Deno.test("cost: without changes no member is read, at 10,000 members (E6)", () => {
   const clock = new TestClock();
   const a = largeCluster(clock);
   const work = workOf(() => {
@@ -155,11 +155,11 @@ Deno.test("E6 where nothing changed nothing is looked at, at 10,000 members", ()
     );
     note(a, a.tick(clock.advance(300)));
   });
-  // Only whether there is news of the member itself is asked.
+  // Only the member itself is checked for changes.
   assertEquals(work, { changed: 0, deltas: 1, hashes: 0, named: 0 });
 });
 
-Deno.test("E6 where all are known to agree a round is one heartbeat, which looks at no member, at 10,000", () => {
+Deno.test("cost: with convergence a round is one heartbeat, which reads no member, at 10,000 members (E6)", () => {
   const clock = new TestClock();
   const a = largeCluster(clock);
   note(a, a.countHeartbeat({}, clock.now));
@@ -177,7 +177,7 @@ Deno.test("E6 where all are known to agree a round is one heartbeat, which looks
   assertEquals(work, { changed: 0, deltas: 0, hashes: 0, named: 0 });
 });
 
-Deno.test("E6 vectors are so rare that naming all members costs a bounded share of the time", () => {
+Deno.test("cost: vectors are rare enough that naming all members takes a bounded share of the time (E6)", () => {
   const clock = new TestClock();
   const a = largeCluster(clock);
   const intervals = 2 * SETTINGS.heartbeatExpiration / SETTINGS.gossipInterval;
@@ -187,12 +187,12 @@ Deno.test("E6 vectors are so rare that naming all members costs a bounded share 
       for (const peer of ["b", "m0", "m1"]) for (let times = 0; times < 5; times++) a.liveness(peer);
     }
   });
-  // One an interval at the most, with these settings.
+  // At most one an interval, with these settings.
   assertLessOrEqual(work.named, 2 * 70 * MANY);
   assert(work.named > 60 * MANY, `${work.named}`);
 });
 
-Deno.test("E6 after one change one member is looked at, whoever it is of and whoever the peer, at 10,000", () => {
+Deno.test("cost: after one change one member is read, for any member and any peer, at 10,000 members (E6)", () => {
   const clock = new TestClock();
   const a = largeCluster(clock);
   const life = makeLife(clock.wallMs, 0.5);
@@ -203,7 +203,7 @@ Deno.test("E6 after one change one member is looked at, whoever it is of and who
     note(a, a.handleAck(sent, new Map(), clock.now));
     assertEquals(a.disseminate("b").delta.members, []);
   });
-  // Its teller is new here, and everything else waits for it: that is looked at once.
+  // Its sender is new here, and everything else is pending for it: that is read once.
   assertLessOrEqual(work.changed, MANY + 2);
   const again = workOf(() => {
     tell(a, "m7", memberDelta("m7", life, [entry("x", 4, 4)], { after: 3 }), clock);
@@ -216,18 +216,21 @@ Deno.test("E6 after one change one member is looked at, whoever it is of and who
   assertEquals(again.named, 0);
 });
 
-Deno.test("E6 what a delta costs grows with what changed", () => {
+Deno.test("cost: that of a delta grows with the changes (E6)", () => {
   const clock = new TestClock();
   const a = largeCluster(clock);
   const life = makeLife(clock.wallMs, 0.5);
   for (const changes of [1, 10, 100]) {
     const number = 2 + changes;
-    const told = Array.from(
+    const deltas = Array.from(
       { length: changes },
       (_, index) => memberDelta(`m${index}`, life, [entry("x", number, number)], { after: 2 }),
     );
     tell(a, "b", memberDelta("b", makeLife(clock.wallMs, 0.5), [heartbeat(number)]), clock);
-    note(a, a.applyIncoming("someone", { members: told, digest: "", active: "", partial: true }, clock.now));
+    note(
+      a,
+      a.applyIncoming("someone", { members: deltas, digest: "", active: "", partial: true }, clock.now),
+    );
     const work = workOf(() => assertEquals(a.disseminate("b").delta.members.length, changes));
     assertLessOrEqual(work.changed, changes + 2);
     assertLessOrEqual(work.deltas, 2 * changes + 3);
@@ -236,23 +239,23 @@ Deno.test("E6 what a delta costs grows with what changed", () => {
   }
 });
 
-Deno.test("E6 a delta costs by the keys that changed, not by those that there are", () => {
+Deno.test("cost: that of a delta depends on the changed keys, not on all keys (E6)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   for (let key = 0; key < 2_000; key++) set(a, `k${key}`, key, clock);
   settle([a, b], { clock });
   set(a, "k5", "new", clock);
-  let looked = 0;
+  let reads = 0;
   for (const { key } of a.entriesOf("a")) {
     const kept = a.get("a", key)!;
     const { number } = kept;
-    Object.defineProperty(kept, "number", { get: () => (looked++, number) });
+    Object.defineProperty(kept, "number", { get: () => (reads++, number) });
   }
   assertEquals(a.disseminate("b").delta.members[0]?.entries.map(({ key }) => key), ["k5"]);
-  assert(looked > 0 && looked < 12, `${looked} entries were looked at`);
+  assert(reads > 0 && reads < 12, `${reads} entries were read`);
 });
 
-Deno.test("E6 blocking and freeing costs no walk over members, at 10,000", () => {
+Deno.test("cost: a block or a release reads no other member, at 10,000 members (E6)", () => {
   const clock = new TestClock();
   const a = largeCluster(clock);
   const ids = [...a.activeIds()];
@@ -266,7 +269,7 @@ Deno.test("E6 blocking and freeing costs no walk over members, at 10,000", () =>
   assertEquals(a.digest, digest);
 });
 
-Deno.test("E6 heartbeats cost no delta, also where a tombstone was forgotten or a reset taken", () => {
+Deno.test("cost: heartbeats need no delta, also after a forgotten tombstone or a reset (E6)", () => {
   const clock = new TestClock();
   const [a, b, c] = makeCluster(["a", "b", "c"], clock, { settings: { tombstoneRetention: 1_000 } });
   for (const [left, right] of [[a, b!], [b!, c!]] as const) greet(left, right, clock);
@@ -280,7 +283,7 @@ Deno.test("E6 heartbeats cost no delta, also where a tombstone was forgotten or 
     note(a, a.tick(clock.now));
   }
   assertEquals(a.footprint.tombstones, 0);
-  // b knows nothing of a yet, and takes its whole state as a reset; and c after it.
+  // b knows nothing of a yet, and gets its whole state as a reset; and c after it.
   const ofA = (from: Engine, to: Engine) =>
     exchange(from, to, { clock }).request.members.find(({ id }) => id === "a");
   assertEquals([ofA(a, b!)?.reset, ofA(b!, c!)?.reset], [true, true]);
@@ -295,17 +298,17 @@ Deno.test("E6 heartbeats cost no delta, also where a tombstone was forgotten or 
   }
 });
 
-/** A peer that acknowledged all turns out to lack everything. */
+/** Makes a peer lack everything that it had acknowledged. */
 function loseAll(a: Engine, peer: string, clock: TestClock): void {
-  for (let told = a.disseminate(peer); told.delta.members.length > 0; told = a.disseminate(peer)) {
-    note(a, a.handleAck(told.sent, new Map(), clock.now));
+  for (let next = a.disseminate(peer); next.delta.members.length > 0; next = a.disseminate(peer)) {
+    note(a, a.handleAck(next.sent, new Map(), clock.now));
   }
   const delta = { members: [], digest: "0".repeat(16), active: a.active, partial: false };
   note(a, a.applyIncoming(peer, delta, clock.now));
   note(a, a.answerReconcile(peer, { from: "", until: undefined, members: new Map() }));
 }
 
-Deno.test("E6 what is remembered of peers is bounded, never a table of peers and members", () => {
+Deno.test("cost: the memory of peers is bounded, never a table of peers and members (E6)", () => {
   const clock = new TestClock();
   const a = largeCluster(clock);
   for (let peer = 0; peer < 20; peer++) note(a, a.disseminate(`m${peer}`));
@@ -316,11 +319,11 @@ Deno.test("E6 what is remembered of peers is bounded, never a table of peers and
   assert(a.footprint.waiting > limit / 2);
 });
 
-Deno.test("E6 a peer of which something was dropped is taken to be up to date, and is not called confirmed", () => {
+Deno.test("cost: a peer with dropped pending entries counts as up to date, but not as confirmed (E6)", () => {
   const clock = new TestClock();
   const a = largeCluster(clock);
   for (let peer = 0; peer < 8; peer++) loseAll(a, `m${peer}`, clock);
-  // b told all that there is; m0 was told longest ago, and acknowledged nothing since.
+  // b has received all; m0 was sent to longest ago, and acknowledged nothing since.
   assertEquals(a.acknowledgedBy(1), 1);
   const { delta, sent } = a.disseminate("m0");
   assertEquals(delta.members, []);
@@ -328,7 +331,7 @@ Deno.test("E6 a peer of which something was dropped is taken to be up to date, a
   assertEquals([a.acknowledgedBy(1), a.phase], [1, "reconciling"]);
 });
 
-Deno.test("E6 what a peer lacks though it was dropped, its own answer brings", () => {
+Deno.test("cost: entries that were dropped as pending are sent after the peer's own answer (E6)", () => {
   const clock = new TestClock();
   const a = largeCluster(clock);
   for (let peer = 0; peer < 8; peer++) loseAll(a, `m${peer}`, clock);
@@ -343,7 +346,7 @@ Deno.test("E6 what a peer lacks though it was dropped, its own answer brings", (
   assertEquals(["x", "y"].map((key) => empty.get("m5000", key)?.number), [3, 2]);
 });
 
-Deno.test("E6 the peers to draw from are those that are active, without this member, whoever comes and goes", () => {
+Deno.test("cost: peers are drawn from the active members without this one, whatever members come and go (E6)", () => {
   const clock = new TestClock();
   const engine = makeEngine("self", clock);
   const random = new Random(0.5);

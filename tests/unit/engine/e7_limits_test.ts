@@ -39,7 +39,7 @@ function bytesOf(delta: Delta): number {
   return delta.members.reduce((sum, each) => sum + deltaBytes(each), 0);
 }
 
-/** An engine `a` and its peer `b`, both knowing a cluster of so many more members. */
+/** An engine `a` and its peer `b`, both with the state of this many more members. */
 function pairAmong(others: number, clock: TestClock, settings: Partial<typeof SETTINGS> = {}) {
   const ids = ["a", "b", ...Array.from({ length: others }, (_, index) => `m${index}`)];
   const a = makeEngine("a", clock, { settings });
@@ -49,7 +49,7 @@ function pairAmong(others: number, clock: TestClock, settings: Partial<typeof SE
   return { a, b, others: ids.slice(2) };
 }
 
-/** The owners of other members' state, who set something new each time they are asked. */
+/** The owners of other members' state; each call sets new values. */
 class Owners {
   readonly #numbers = new Map<string, number>();
   readonly #life: string;
@@ -62,7 +62,7 @@ class Owners {
     this.#entry = makeEntry;
   }
 
-  /** Every one of them sets something, and an engine hears of it from somebody else than its peer. */
+  /** Sets a value at every one of them, and delivers it to an engine from another than its peer. */
   change(engine: Engine, ids: readonly string[]): void {
     for (const id of ids) {
       const number = (this.#numbers.get(id) ?? 0) + 1;
@@ -73,7 +73,7 @@ class Owners {
   }
 }
 
-/** By member, the longest that a peer went without hearing anything new of it, in rounds. */
+/** By member, the longest wait of a peer for a change of it, in rounds. */
 function longestWaits(
   a: Engine,
   b: Engine,
@@ -103,7 +103,7 @@ function longestWaits(
   return longest;
 }
 
-Deno.test("E7 a message tells of gossipMaxSend members exactly where more wait, own state included", () => {
+Deno.test("limits: a message has gossipMaxSend members exactly where more are pending, own state included (E7)", () => {
   for (const gossipMaxSend of [1, 2, 3, 7, 50]) {
     const clock = new TestClock();
     const { a, b, others } = pairAmong(80, clock, { gossipMaxSend });
@@ -117,7 +117,7 @@ Deno.test("E7 a message tells of gossipMaxSend members exactly where more wait, 
   }
 });
 
-Deno.test("E7 a reply keeps the same limit", () => {
+Deno.test("limits: a reply has the same limit (E7)", () => {
   const clock = new TestClock();
   const { a, b, others } = pairAmong(20, clock, { gossipMaxSend: 4 });
   set(b, "own", 1, clock);
@@ -127,7 +127,7 @@ Deno.test("E7 a reply keeps the same limit", () => {
   assertEquals(reply?.delta.members[0]?.id, "b");
 });
 
-Deno.test("E7 where everything finds room the message is not partial", () => {
+Deno.test("limits: a message with room for everything is not partial (E7)", () => {
   const clock = new TestClock();
   const { a, others } = pairAmong(9, clock, { gossipMaxSend: 10 });
   set(a, "own", 1, clock);
@@ -136,7 +136,7 @@ Deno.test("E7 where everything finds room the message is not partial", () => {
   assertEquals([delta.members.length, delta.partial], [10, false]);
 });
 
-Deno.test("disseminate: sends the own state, then the latest changes, but for a quarter in turn (E7)", () => {
+Deno.test("disseminate: sends the own state, then the latest changes, except a quarter by round-robin (E7)", () => {
   const clock = new TestClock();
   const { a, others } = pairAmong(40, clock, { gossipMaxSend: 8 });
   const [earlier, later] = [others.slice(0, 20), others.slice(20)];
@@ -161,21 +161,21 @@ Deno.test("disseminate: treats statistics of heartbeats like any other change (E
   assertEquals(sent.filter((id) => counting.includes(id)), counting.slice(-6).reverse());
 });
 
-Deno.test("E7 with gossipMaxSend 1 own state and that of others take turns", () => {
+Deno.test("disseminate: with gossipMaxSend 1 the own state and that of others alternate (E7)", () => {
   const clock = new TestClock();
   const { a, b, others } = pairAmong(4, clock, { gossipMaxSend: 1 });
   const owners = new Owners(clock);
-  const told: string[] = [];
+  const sentIds: string[] = [];
   for (let round = 0; round < 8; round++) {
     set(a, "own", round, clock);
     owners.change(a, others);
-    told.push(...idsOf(exchange(a, b, { clock }).request));
+    sentIds.push(...idsOf(exchange(a, b, { clock }).request));
   }
-  assertEquals(told, ["a", "m0", "a", "m1", "a", "m2", "a", "m3"]);
+  assertEquals(sentIds, ["a", "m0", "a", "m1", "a", "m2", "a", "m3"]);
 });
 
-Deno.test("E7 nobody starves where everything changes all the time, whatever gossipMaxSend is", () => {
-  // In rounds: by the quarter of the places of 1 (every other round), 2, 3 and 5, and one to spare.
+Deno.test("starvation: no member starves where everything changes all the time, with any gossipMaxSend (E7)", () => {
+  // In rounds: by the quarter of the slots of 1 (every other round), 2, 3 and 5, and one to spare.
   for (const [gossipMaxSend, bound] of [[1, 80], [2, 41], [3, 41], [5, 21]] as const) {
     const clock = new TestClock();
     const { a, b, others } = pairAmong(40, clock, { gossipMaxSend });
@@ -195,7 +195,7 @@ Deno.test("E7 nobody starves where everything changes all the time, whatever gos
   }
 });
 
-Deno.test("E7 statistics do not starve beside other changes, nor others beside them", () => {
+Deno.test("starvation: neither statistics nor other changes starve beside each other (E7)", () => {
   for (const [gossipMaxSend, bound] of [[1, 80], [3, 40], [8, 20]] as const) {
     const clock = new TestClock();
     const { a, b, others } = pairAmong(40, clock, { gossipMaxSend });
@@ -213,18 +213,18 @@ Deno.test("E7 statistics do not starve beside other changes, nor others beside t
   }
 });
 
-Deno.test("E7 what found no room is told in later messages, though nothing changes any more", () => {
+Deno.test("starvation: state without room is sent in later messages, though nothing changes any more (E7)", () => {
   for (const makeEntry of [heartbeat, (number: number) => entry("k", number, 1)]) {
     const clock = new TestClock();
     const { a, b, others } = pairAmong(20, clock, { gossipMaxSend: 4 });
     new Owners(clock, makeEntry).change(a, others);
-    const told: number[] = [];
-    for (let round = 0; round < 7; round++) told.push(exchange(a, b, { clock }).request.members.length);
-    assertEquals([told, others.filter((id) => b.holdOf(id)?.number !== 1)], [[4, 4, 4, 4, 4, 0, 0], []]);
+    const counts: number[] = [];
+    for (let round = 0; round < 7; round++) counts.push(exchange(a, b, { clock }).request.members.length);
+    assertEquals([counts, others.filter((id) => b.holdOf(id)?.number !== 1)], [[4, 4, 4, 4, 4, 0, 0], []]);
   }
 });
 
-Deno.test("E7 nobody starves where every other reply is lost", () => {
+Deno.test("starvation: no member starves where every other reply is lost (E7)", () => {
   const clock = new TestClock();
   const { a, b, others } = pairAmong(40, clock, { gossipMaxSend: 3 });
   const owners = new Owners(clock);
@@ -240,7 +240,7 @@ Deno.test("E7 nobody starves where every other reply is lost", () => {
   for (const [id, wait] of longest) assertLessOrEqual(wait, 82, id);
 });
 
-Deno.test("E7 nobody starves where members take nearly half of a message each, and none exceeds it", () => {
+Deno.test("starvation: no member starves where each takes nearly half of a message, and no message is too large (E7)", () => {
   const clock = new TestClock();
   const maxMessageBytes = 32_768;
   const { a, b, others } = pairAmong(40, clock, { maxMessageBytes });
@@ -262,9 +262,9 @@ Deno.test("E7 nobody starves where members take nearly half of a message each, a
   for (const [id, wait] of longest) assertLessOrEqual(wait, id === "a" ? 1 : 42, id);
 });
 
-Deno.test("E7 a member too large to go beside own state goes alone, and does not starve", () => {
+Deno.test("starvation: a member too large to go beside own state goes alone, and does not starve (E7)", () => {
   const clock = new TestClock();
-  // Tombstones that its owner has forgotten can make what a holder holds larger than half.
+  // Tombstones that its owner has forgotten can make the state larger than half at another member.
   const { a, b, others } = pairAmong(5, clock, { maxMessageBytes: 32_768 });
   const large = new Owners(clock, (number) => entry("k", number, "x".repeat(20_000)));
   const small = new Owners(clock, (number) => entry("k", number, "x".repeat(9_000)));
@@ -281,7 +281,7 @@ Deno.test("E7 a member too large to go beside own state goes alone, and does not
   for (const [id, wait] of longest) assertLessOrEqual(wait, id === "a" ? 2 : 8, id);
 });
 
-Deno.test("E7 small members find room beside large ones", () => {
+Deno.test("limits: small members fit beside large ones (E7)", () => {
   const clock = new TestClock();
   const { a, others } = pairAmong(10, clock, { maxMessageBytes: 32_768 });
   const large = new Owners(clock, (number) => entry("k", number, "x".repeat(11_000)));
@@ -293,7 +293,7 @@ Deno.test("E7 small members find room beside large ones", () => {
   assert(delta.partial);
 });
 
-Deno.test("E7 a delta that is larger than what a message has left is cut after an entry", () => {
+Deno.test("limits: a delta larger than the room left is cut after an entry (E7)", () => {
   const clock = new TestClock();
   const { a, b } = pairAmong(2, clock, { maxMessageBytes: 32_768 });
   for (let key = 0; key < 10; key++) set(a, `k${key}`, "x".repeat(900), clock);
@@ -303,12 +303,12 @@ Deno.test("E7 a delta that is larger than what a message has left is cut after a
   const counts = () => a.disseminate("b").delta.members.map(({ id, entries }) => `${id} ${entries.length}`);
   assertEquals(counts(), ["a 10", "m1 10", "m0 5"]);
   exchange(a, b, { clock });
-  // What was left out is sent after what was acknowledged.
+  // The rest is sent after the acknowledgement.
   exchange(a, b, { clock });
   assertEquals([counts(), b.entriesOf("m0").length, b.entriesOf("m1").length], [[], 10, 10]);
 });
 
-Deno.test("E7 an answer of what is held leaves that much less room for members", () => {
+Deno.test("limits: reported versions in an answer reduce the room for members (E7)", () => {
   const clock = new TestClock();
   const { a, others } = pairAmong(60, clock, { maxMessageBytes: 16_384 });
   const life = makeLife(clock.wallMs, 0.5);
@@ -323,14 +323,14 @@ Deno.test("E7 an answer of what is held leaves that much less room for members",
   assert(bytesOf(beside) + holdsBytes(holds) > room - 1_000);
 });
 
-Deno.test("ask: names members of which nothing is held, in turn, where not all find room (E7)", () => {
+Deno.test("ask: names members without state here, by round-robin, where not all have room (E7)", () => {
   const clock = new TestClock();
   const { a, others } = pairAmong(9, clock, { gossipMaxSend: 8 });
   const owners = new Owners(clock);
   owners.change(a, ["m2", "m0", "m1"]);
   const asked = () => [...note(a, a.ask("b")).holds].map(([id, hold]) => [id, hold.life, hold.number]);
   const nothing = (...ids: string[]) => ids.map((id) => [id, FOREIGN_LIFE, 0]);
-  // The peer itself is never among them, though its turn is taken.
+  // The peer itself is never among them, though it uses its turn.
   assertEquals(asked(), nothing("m3", "m4", "m5"));
   assertEquals(asked(), nothing("m6", "m7", "m8"));
   assertEquals(asked(), nothing("m3", "m4", "m5", "m6"));
@@ -340,7 +340,7 @@ Deno.test("ask: names members of which nothing is held, in turn, where not all f
   assertEquals(asked(), []);
 });
 
-Deno.test("ask: names nobody where all find room, nor the peer, nor who is blocked (E7)", () => {
+Deno.test("ask: names no member where all have room, nor the peer, nor a blocked member (E7)", () => {
   const clock = new TestClock();
   const { a, others } = pairAmong(9, clock, { gossipMaxSend: 8 });
   new Owners(clock).change(a, others.slice(4));
@@ -353,7 +353,7 @@ Deno.test("ask: names nobody where all find room, nor the peer, nor who is block
   assertEquals(asked(), []);
 });
 
-Deno.test("E7 asking takes an eighth of a message at most", () => {
+Deno.test("ask: takes at most an eighth of a message (E7)", () => {
   const clock = new TestClock();
   const a = makeEngine("a", clock, { settings: { maxMessageBytes: 16_384 } });
   const ids = Array.from({ length: 60 }, (_, index) => `${index}`.padStart(200, "x"));
@@ -363,29 +363,29 @@ Deno.test("E7 asking takes an eighth of a message at most", () => {
   assertEquals(holds.size, 6);
 });
 
-Deno.test("E7 whom a peer asks for it is told of from where it says, before others that changed as well", () => {
+Deno.test("ask: a member that the peer asks for is sent from the peer's version, before other changed members (E7)", () => {
   const clock = new TestClock();
   const { a, others } = pairAmong(20, clock, { gossipMaxSend: 4 });
   const life = makeLife(clock.wallMs, 0.5);
   const owners = new Owners(clock);
   for (let change = 0; change < 2; change++) owners.change(a, others);
-  const told = (asked: ReadonlyMap<string, Hold>) =>
+  const sentFor = (asked: ReadonlyMap<string, Hold>) =>
     note(a, a.disseminate("b", { asked })).delta.members.map(({ id, after }) => `${id} after ${after}`);
-  assertEquals(told(new Map()).slice(1), ["m19 after 0", "m18 after 0", "m17 after 0"]);
+  assertEquals(sentFor(new Map()).slice(1), ["m19 after 0", "m18 after 0", "m17 after 0"]);
   const asked = new Map([["m7", { life, number: 1 }], ["m3", { life: FOREIGN_LIFE, number: 0 }]]);
-  assertEquals(told(asked).slice(1), ["m19 after 0", "m7 after 1", "m3 after 0"]);
-  // Of more than half of the places nobody is heard.
+  assertEquals(sentFor(asked).slice(1), ["m19 after 0", "m7 after 1", "m3 after 0"]);
+  // An ask for more than half of the slots is ignored beyond them.
   const all = new Map(others.map((id) => [id, { life, number: 1 }]));
-  assertEquals(told(all).slice(1), ["m19 after 0", "m0 after 1", "m1 after 1"]);
-  // What is held already, and who is not known here, is nothing to be told of.
+  assertEquals(sentFor(all).slice(1), ["m19 after 0", "m0 after 1", "m1 after 1"]);
+  // State that the peer has already, and an unknown member, cause no delta.
   const idle = new Map([["m7", { life, number: 2 }], ["who", { life, number: 0 }], ["a", {
     life,
     number: 0,
   }]]);
-  assertEquals(told(idle).slice(1), ["m19 after 0", "m18 after 0", "m17 after 0"]);
+  assertEquals(sentFor(idle).slice(1), ["m19 after 0", "m18 after 0", "m17 after 0"]);
 });
 
-Deno.test("E7 asking raises nothing that a peer is known to hold, and takes nothing back", () => {
+Deno.test("ask: neither raises nor lowers a known version of the peer (E7)", () => {
   const clock = new TestClock();
   const { a, b, others } = pairAmong(6, clock, { gossipMaxSend: 4 });
   const life = makeLife(clock.wallMs, 0.5);
@@ -398,12 +398,12 @@ Deno.test("E7 asking raises nothing that a peer is known to hold, and takes noth
   assertEquals(note(a, a.disseminate("b", { asked: forgotten })).delta.members, []);
 });
 
-Deno.test("disseminate: does not remember what a peer says it holds when it asks (E7)", () => {
+Deno.test("disseminate: does not remember the versions in a peer's ask (E7)", () => {
   const clock = new TestClock();
   const { a, others } = pairAmong(20, clock, { gossipMaxSend: 4, departedRetention: 10_000 });
   const life = makeLife(clock.wallMs, 0.5);
   const owners = new Owners(clock);
-  // Neither in turn now nor among the latest.
+  // Neither next by round-robin nor among the latest.
   owners.change(a, others.slice(0, 5));
   tell(a, "teller", memberDelta("m5", life, [entry("k", 1, 1), entry("l", 2, 1)]), clock);
   owners.change(a, others.slice(6));
@@ -411,7 +411,8 @@ Deno.test("disseminate: does not remember what a peer says it holds when it asks
     note(a, a.disseminate("b", { asked })).delta.members.find(({ id }) => id === "m5")?.after;
   const claim = new Map([["m5", { life, number: 1 }]]);
   assertEquals(afterOf(claim), 1);
-  // Of a member that is gone for half the retention nothing is sent, and the claim is not kept either (E11).
+  // State of a member that has been gone for half the retention is not sent, and the claim is not kept either
+  // (E11).
   const withoutM5 = ["a", "b", ...others.filter((id) => id !== "m5")];
   note(a, a.setTopology({ members: withoutM5, blocked: [] }, clock.now));
   clock.advance(5_000);
@@ -421,15 +422,15 @@ Deno.test("disseminate: does not remember what a peer says it holds when it asks
   assertEquals(afterOf(new Map([["m5", { life, number: 0 }]])), 0);
 });
 
-Deno.test("E7 where a message has room for a tenth of the cluster, all hear of all within some twenty rounds", () => {
+Deno.test("limits: where a message has room for a tenth of the cluster, all receive all within some twenty rounds (E7)", () => {
   const clock = new TestClock();
   const ids = Array.from({ length: 60 }, (_, index) => `m${index}`);
   const engines = makeCluster(ids, clock, { settings: { gossipMaxSend: 6 } });
   const draw = drawFrom(7);
   for (const one of engines) set(one, "k", 1, clock);
-  const unheard = () => engines.reduce((sum, one) => sum + ids.length - [...one.memberIds()].length, 0);
+  const missing = () => engines.reduce((sum, one) => sum + ids.length - [...one.memberIds()].length, 0);
   let rounds = 0;
-  for (; unheard() > 0 && rounds < 100; rounds++) {
+  for (; missing() > 0 && rounds < 100; rounds++) {
     for (const one of engines) {
       const other = engines[draw(engines.length)]!;
       if (other === one) continue;
@@ -440,7 +441,7 @@ Deno.test("E7 where a message has room for a tenth of the cluster, all hear of a
   assertLessOrEqual(rounds, 22);
 });
 
-Deno.test("E7 a value over half of maxMessageBytes is refused with the sizes, and nothing is changed", () => {
+Deno.test("limits: a value over half of maxMessageBytes is refused with the sizes, and nothing is changed (E7)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, { settings: { maxMessageBytes: 32_768 } });
   set(a, "k", "before", clock);
@@ -459,7 +460,7 @@ Deno.test("E7 a value over half of maxMessageBytes is refused with the sizes, an
   assertEquals([set(a, "k", "after", clock), eventsOf(a).of("GossipUpdate").length], [3, 1]);
 });
 
-Deno.test("E7 E8 where deleted keys take the room, it is said how many, and they make room when they are forgotten", () => {
+Deno.test("limits: an error counts the deleted keys that take room, and the room is free when they are forgotten (E7, E8)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock, { settings: { maxStateBytes: 16_384, tombstoneRetention: 1_000 } });
   for (let index = 0; index < 20; index++) {
@@ -472,7 +473,7 @@ Deno.test("E7 E8 where deleted keys take the room, it is said how many, and they
   assertEquals(set(a, "k", "x".repeat(15_900), clock), 41);
 });
 
-Deno.test("E7 half of the message is usable to the last byte, of which é takes two", () => {
+Deno.test("limits: half of a message is usable to the last byte, where é takes two (E7)", () => {
   const clock = new TestClock();
   const a = makeEngine("a", clock, { settings: { maxMessageBytes: 32_768 } });
   const limit = 32_768 / 2 - ENVELOPE_BYTES;
@@ -483,7 +484,7 @@ Deno.test("E7 half of the message is usable to the last byte, of which é takes 
   assertThrows(() => set(a, "k", "é".repeat(most / 2 + 1), clock), RangeError);
 });
 
-Deno.test("E7 maxStateBytes is usable to the last byte, and what is replaced or deleted makes room", () => {
+Deno.test("limits: maxStateBytes is usable to the last byte, and a replaced or deleted value frees its bytes (E7)", () => {
   const clock = new TestClock();
   const a = makeEngine("a", clock, { settings: { maxStateBytes: 16_384 } });
   const most = 16_384 - heldBytes(entry("k", 1, ""));
@@ -495,7 +496,7 @@ Deno.test("E7 maxStateBytes is usable to the last byte, and what is replaced or 
   set(a, "l", 1, clock);
 });
 
-Deno.test("E7 what a member tells of itself it can tell also where its user has filled maxStateBytes", () => {
+Deno.test("limits: a member publishes its own entries also where its user has filled maxStateBytes (E7)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, { settings: { maxStateBytes: 16_384 } });
   const most = 16_384 - heldBytes(entry("k", 1, ""));
@@ -507,7 +508,7 @@ Deno.test("E7 what a member tells of itself it can tell also where its user has 
   assertEquals(b.get("a", HEARTBEAT_KEY)?.value, { actorStatistics: { actorCount: { worker: 7 } } });
 });
 
-Deno.test("E7 a member's state that is larger than it may be is taken as far as it fits, and that is told", () => {
+Deno.test("limits: the state of a member that exceeds the limit is merged as far as it fits, and an event is emitted (E7)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock, { settings: { maxStateBytes: 16_384 } });
   const life = makeLife(clock.wallMs, 0.5);
@@ -523,7 +524,7 @@ Deno.test("E7 a member's state that is larger than it may be is taken as far as 
   assertEquals([valueOf(a, "b", "x"), valueOf(a, "c", "x"), valueOf(a, "c", "k")], [undefined, undefined, 1]);
 });
 
-Deno.test("E7 no more members are held than maxMembers, and that is told", () => {
+Deno.test("limits: at most maxMembers members are stored, and an event is emitted (E7)", () => {
   const clock = new TestClock();
   const { a, others } = pairAmong(9, clock, { maxMembers: 5 });
   const owners = new Owners(clock);
@@ -536,12 +537,12 @@ Deno.test("E7 no more members are held than maxMembers, and that is told", () =>
     "m7 limit",
     "m8 limit",
   ]);
-  // Of those held, news is still taken.
+  // Changes of known members are still merged.
   owners.change(a, ["m0"]);
   assertEquals(valueOf(a, "m0", "k"), 2);
 });
 
-Deno.test("merge: of a new member as many keys and bytes are taken as fit, to the last (E7)", () => {
+Deno.test("merge: of a new member, takes as many keys and bytes as fit, to the last (E7)", () => {
   const life = makeLife(new TestClock().wallMs, 0.5);
   const heldOf = (settings: Partial<typeof SETTINGS>, entries: readonly SentEntry[]) => {
     const clock = new TestClock();
@@ -559,7 +560,7 @@ Deno.test("merge: of a new member as many keys and bytes are taken as fit, to th
   assertEquals(heldOf({ maxStateBytes: 16_384 }, large(2 * most)), undefined);
 });
 
-Deno.test("merge: a repair by reset is measured by what is held after it, and refused whole if that is too much (E7)", () => {
+Deno.test("merge: measures a repair by reset by the state after it, and refuses it whole if that is too large (E7)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock, { settings: { maxKeysPerMember: 2 } });
   const life = makeLife(clock.wallMs, 0.5);
@@ -573,7 +574,7 @@ Deno.test("merge: a repair by reset is measured by what is held after it, and re
   assertEquals(a.entriesOf("b").map(({ key }) => key), ["k3", "k4", "k5"]);
 });
 
-Deno.test("merge: old entries of a delta take no room beside the news (E7)", () => {
+Deno.test("merge: old entries of a delta take no room from the newer ones (E7)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock, { settings: { maxKeysPerMember: 2 } });
   const life = makeLife(clock.wallMs, 0.5);
@@ -583,7 +584,7 @@ Deno.test("merge: old entries of a delta take no room beside the news (E7)", () 
   assertEquals([valueOf(a, "b", "k4"), eventsOf(a).of("ConflictDetected")], [2, []]);
 });
 
-Deno.test("merge: a delta that begins below what is held is cut where it exceeds a limit (E7)", () => {
+Deno.test("merge: cuts a delta that begins below the version where it exceeds a limit (E7)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock, { settings: { maxKeysPerMember: 2 } });
   const life = makeLife(clock.wallMs, 0.5);
@@ -593,7 +594,7 @@ Deno.test("merge: a delta that begins below what is held is cut where it exceeds
   assertEquals([a.holdOf("b")?.number, valueOf(a, "b", "k1"), valueOf(a, "b", "k4")], [4, 2, undefined]);
 });
 
-Deno.test("disseminate: own state goes first again after a message in which all found room (E7)", () => {
+Deno.test("disseminate: own state goes first again after a message in which all had room (E7)", () => {
   const clock = new TestClock();
   const { a, b, others } = pairAmong(4, clock, { gossipMaxSend: 1 });
   set(a, "own", 1, clock);

@@ -30,7 +30,7 @@ function lifeOf(clock: TestClock): string {
   return makeLife(clock.wallMs, 0.5);
 }
 
-Deno.test("E8 a deletion is an entry with no value under a new number, and is told once", () => {
+Deno.test("delete: is an entry without a value under a new number, and emits one event (E8)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock);
   set(a, "k", 1, clock);
@@ -44,7 +44,7 @@ Deno.test("E8 a deletion is an entry with no value under a new number, and is to
   ]);
 });
 
-Deno.test("E8 a tombstone spreads like any value, over a third member too, and is told once at each", () => {
+Deno.test("tombstone: spreads like any value, also over a third member, and emits one event at each (E8)", () => {
   const clock = new TestClock();
   const [a, b, c] = makeCluster(["a", "b", "c"], clock);
   set(a, "k", 1, clock);
@@ -64,7 +64,7 @@ Deno.test("E8 a tombstone spreads like any value, over a third member too, and i
   }
 });
 
-Deno.test("E8 a tombstone of a key that was never seen here is no change to tell", () => {
+Deno.test("tombstone: one of an unknown key emits no event (E8)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(a, "k", 1, clock);
@@ -74,7 +74,7 @@ Deno.test("E8 a tombstone of a key that was never seen here is no change to tell
   assertEquals(eventsOf(b).of("GossipUpdate"), []);
 });
 
-Deno.test("E8 a deleted key can be set again, and then lives", () => {
+Deno.test("delete: a deleted key can be set again (E8)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, OPTIONS);
   set(a, "k", 1, clock);
@@ -82,7 +82,7 @@ Deno.test("E8 a deleted key can be set again, and then lives", () => {
   settle([a, b], { clock });
   set(a, "k", 2, clock);
   settle([a, b], { clock });
-  // The tombstone whose place was taken is gone already, and is not forgotten in its stead.
+  // The replaced tombstone is gone already, and is not forgotten in its stead.
   const kept = [a.footprint, b.footprint].map(({ keys, tombstones }) => [keys, tombstones]);
   assertEquals(kept, [[1, 0], [1, 0]]);
   for (const engine of [a, b]) note(engine, engine.tick(clock.advance(RETENTION_MS)));
@@ -90,9 +90,9 @@ Deno.test("E8 a deleted key can be set again, and then lives", () => {
   assertEquals([a.footprint, b.footprint].map(({ keys, tombstones }) => [keys, tombstones]), kept);
 });
 
-Deno.test("E8 a tombstone is forgotten after tombstoneRetention and not before, by each holder's own clock", () => {
+Deno.test("tombstone: is forgotten after tombstoneRetention and not before, by each member's own clock (E8)", () => {
   const clock = new TestClock();
-  // While a member has not heard of the deletion, it is told.
+  // While a member lacks the deletion, it is sent.
   const [a, b] = makeCluster(["a", "b", "away"], clock, OPTIONS) as [Engine, Engine, Engine];
   greet(a, b, clock);
   set(a, "k", 1, clock);
@@ -112,7 +112,7 @@ Deno.test("E8 a tombstone is forgotten after tombstoneRetention and not before, 
   assertEquals(tombstones(), [0, 0]);
 });
 
-Deno.test("E8 to forget is no event and changes no digest: who forgot and who did not agree", () => {
+Deno.test("tombstone: forgetting it emits no event and changes no digest, so members that forgot and others agree (E8)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, OPTIONS);
   set(a, "k", 1, clock);
@@ -125,7 +125,7 @@ Deno.test("E8 to forget is no event and changes no digest: who forgot and who di
   assertEquals([a.digest, a.phase, eventsOf(a).all], [b.digest, "confirmed", []]);
 });
 
-Deno.test("E8 a member's latest entry is not forgotten, for it says up to where the member is held", () => {
+Deno.test("tombstone: a member's latest entry is not forgotten, because it has the version (E8)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, OPTIONS);
   set(a, "k", 1, clock);
@@ -140,7 +140,7 @@ Deno.test("E8 a member's latest entry is not forgotten, for it says up to where 
   assertEquals(a.footprint.tombstones, 0);
 });
 
-Deno.test("E8 the latest entry of a member is not forgotten whatever its key", () => {
+Deno.test("tombstone: the latest entry of a member is not forgotten, whatever its key (E8)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock, OPTIONS);
   const life = lifeOf(clock);
@@ -149,7 +149,7 @@ Deno.test("E8 the latest entry of a member is not forgotten whatever its key", (
   assertEquals([a.footprint.tombstones, a.holdOf("b")?.number], [1, 2]);
 });
 
-Deno.test("E8 heartbeats are no entries: a latest tombstone is kept through them, so that a newcomer can agree", () => {
+Deno.test("tombstone: the latest one is kept through heartbeats, which are not entries, so that a new member can agree (E8)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, OPTIONS);
   for (const engine of [a, b]) note(engine, engine.countHeartbeat({}, clock.now));
@@ -174,7 +174,7 @@ Deno.test("E8 heartbeats are no entries: a latest tombstone is kept through them
   assertEquals([late.digest, a.phase], [a.digest, "confirmed"]);
 });
 
-Deno.test("E8 a peer that holds less than the floor gets the whole state as a reset", () => {
+Deno.test("reset: a peer below the floor is sent the whole state as one (E8)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, OPTIONS);
   set(a, "k", 1, clock);
@@ -182,7 +182,7 @@ Deno.test("E8 a peer that holds less than the floor gets the whole state as a re
   exchange(a, b, { clock });
   remove(a, "k", clock);
   set(a, "later", 1, clock);
-  // b was not told of the deletion in time.
+  // b did not receive the deletion in time.
   note(a, a.disseminate("b"));
   note(a, a.tick(clock.advance(RETENTION_MS)));
   const { request } = exchange(a, b, { clock });
@@ -193,7 +193,7 @@ Deno.test("E8 a peer that holds less than the floor gets the whole state as a re
   assertEquals([b.holdOf("a")?.number, b.digest], [4, a.digest]);
 });
 
-Deno.test("E8 a peer that holds exactly up to the floor needs no reset", () => {
+Deno.test("reset: a peer exactly at the floor needs none (E8)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, OPTIONS);
   set(a, "k", 1, clock);
@@ -206,7 +206,7 @@ Deno.test("E8 a peer that holds exactly up to the floor needs no reset", () => {
   assertEquals([delta?.reset, delta?.after, delta?.entries.length], [false, 2, 1]);
 });
 
-Deno.test("E8 a reset drops the keys that are not in it, with one deleted GossipUpdate each", () => {
+Deno.test("reset: removes the keys that are not in it, with one deleted GossipUpdate each (E8)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
   const life = lifeOf(clock);
@@ -215,7 +215,7 @@ Deno.test("E8 a reset drops the keys that are not in it, with one deleted Gossip
   eventsOf(a).clear();
   tell(a, "c", memberDelta("b", life, [entry("y", 2, 2), entry("new", 6, 4)], { reset: true }), clock);
   assertEquals(["x", "y", "z", "new"].map((key) => valueOf(a, "b", key)), [undefined, 2, undefined, 4]);
-  // Nothing is told of y, which stays as it was, nor of z, which was deleted before.
+  // No event of y, which is unchanged, nor of z, which was deleted before.
   assertEquals(
     eventsOf(a).of("GossipUpdate").map(({ key, value, deleted }) => [key, value, deleted]),
     [["new", 4, false], ["x", undefined, true]],
@@ -223,7 +223,7 @@ Deno.test("E8 a reset drops the keys that are not in it, with one deleted Gossip
   assertEquals(a.holdOf("b"), { life, number: 6 });
 });
 
-Deno.test("E8 a reset that brings a tombstone of a key that is held deletes it, told once", () => {
+Deno.test("reset: a tombstone in it deletes a stored key, with one event (E8)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
   const life = lifeOf(clock);
@@ -233,7 +233,7 @@ Deno.test("E8 a reset that brings a tombstone of a key that is held deletes it, 
   assertEquals(eventsOf(a).of("GossipUpdate").map(({ key, deleted }) => [key, deleted]), [["x", true]]);
 });
 
-Deno.test("E8 a reset starts anew where a gap would be", () => {
+Deno.test("reset: begins from nothing where a delta would have a gap (E8)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
   const life = lifeOf(clock);
@@ -241,7 +241,7 @@ Deno.test("E8 a reset starts anew where a gap would be", () => {
   assertEquals([valueOf(a, "b", "x"), a.holdOf("b")?.number], [1, 7]);
 });
 
-Deno.test("E8 a reset that ends below what is held of the same life is ignored, and answered with what is held", () => {
+Deno.test("reset: one that ends below the version of the same incarnation is ignored, and answered with the version (E8)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
   const life = lifeOf(clock);
@@ -253,7 +253,7 @@ Deno.test("E8 a reset that ends below what is held of the same life is ignored, 
   assertEquals(eventsOf(a).of("GossipUpdate"), []);
 });
 
-Deno.test("E8 a reset that ends exactly at what is held is taken", () => {
+Deno.test("reset: one that ends exactly at the version is merged (E8)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
   const life = lifeOf(clock);
@@ -262,7 +262,7 @@ Deno.test("E8 a reset that ends exactly at what is held is taken", () => {
   assertEquals(["wrong", "y"].map((key) => valueOf(a, "b", key)), [undefined, 2]);
 });
 
-Deno.test("E8 a reset of a later life that ends below what is held of an earlier one is taken", () => {
+Deno.test("reset: one of a later incarnation that ends below the version of an earlier one is merged (E8)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
   tell(a, "c", memberDelta("b", lifeOf(clock), [entry("x", 900, 1)]), clock);
@@ -271,7 +271,7 @@ Deno.test("E8 a reset of a later life that ends below what is held of an earlier
   assertEquals([valueOf(a, "b", "x"), valueOf(a, "b", "y"), a.holdOf("b")?.number], [undefined, 1, 3]);
 });
 
-Deno.test("E8 the last number of a reset is the floor of whoever took it, and not of its owner", () => {
+Deno.test("reset: its last number is the floor of its receiver, and not of its owner (E8)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "c"], clock, OPTIONS);
   greet(a, b!, clock);
@@ -288,7 +288,7 @@ Deno.test("E8 the last number of a reset is the floor of whoever took it, and no
   }
 });
 
-Deno.test("E8 a reset that changes nothing is not passed on, and raises no floor", () => {
+Deno.test("reset: one that changes nothing is not passed on, and raises no floor (E8)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "c"], clock);
   greet(a, b!, clock);
@@ -302,7 +302,7 @@ Deno.test("E8 a reset that changes nothing is not passed on, and raises no floor
   assertEquals([eventsOf(a).of("GossipUpdate"), a.disseminate("b").delta.members], [[], []]);
 });
 
-Deno.test("E8 a reset that brings only a later tombstone is a change: its number is part of the digest", () => {
+Deno.test("reset: one with only a later tombstone is a change, since its number is part of the digest (E8)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "c"], clock);
   const life = lifeOf(clock);
@@ -313,7 +313,7 @@ Deno.test("E8 a reset that brings only a later tombstone is a change: its number
   assertEquals([a.holdOf("c"), a.digest], [b!.holdOf("c"), b!.digest]);
 });
 
-Deno.test("E8 an entry that a reset leaves as it was keeps the time at which it was merged", () => {
+Deno.test("reset: an unchanged entry keeps its merge time (E8)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
   const life = lifeOf(clock);
@@ -324,7 +324,7 @@ Deno.test("E8 an entry that a reset leaves as it was keeps the time at which it 
   assertEquals([a.get("b", "x")?.timestampMs, a.get("b", "y")?.timestampMs], [before, clock.wallMs]);
 });
 
-Deno.test("E8 after a reset nothing that it dropped comes back by an old delta", () => {
+Deno.test("reset: an old delta brings no removed key back (E8)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
   const life = lifeOf(clock);
@@ -335,7 +335,7 @@ Deno.test("E8 after a reset nothing that it dropped comes back by an old delta",
   assertEquals([valueOf(a, "b", "x"), valueOf(a, "b", "y")], [undefined, 3]);
 });
 
-Deno.test("E8 a reset passes on from member to member and reaches whoever still holds what it dropped", () => {
+Deno.test("reset: passes from member to member, to every member that still has a removed key (E8)", () => {
   const clock = new TestClock();
   const [a, b, c] = makeCluster(["a", "b", "c"], clock, OPTIONS);
   set(a, "k", 1, clock);
@@ -345,7 +345,7 @@ Deno.test("E8 a reset passes on from member to member and reaches whoever still 
   set(a, "later", 1, clock);
   note(a, a.tick(clock.advance(RETENTION_MS)));
   exchange(a, b!, { clock });
-  // b is supposed to hold up to the floor, answers that it does not, and gets the reset; likewise c.
+  // b is expected to be at the floor, answers that it is not, and gets the reset; likewise c.
   exchange(a, b!, { clock });
   assertEquals([valueOf(b!, "a", "k"), valueOf(c!, "a", "k")], [undefined, 1]);
   exchange(b!, c!, { clock });
@@ -354,7 +354,7 @@ Deno.test("E8 a reset passes on from member to member and reaches whoever still 
   assertEquals([a, b!, c!].map(({ phase }) => phase), ["confirmed", "confirmed", "confirmed"]);
 });
 
-Deno.test("E8 a reset that was lost is sent again", () => {
+Deno.test("reset: a lost one is sent again (E8)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, OPTIONS);
   set(a, "k", 1, clock);
@@ -369,11 +369,14 @@ Deno.test("E8 a reset that was lost is sent again", () => {
   assertEquals(a.disseminate("b").delta.members, []);
 });
 
-/** Members `a` and `b` that hold other values of `c` under one number: what only a reset by the smaller id can mend. */
+/**
+ * Members `a` and `b` with different values of `c` under one number: only a reset by the smaller id can
+ * repair it.
+ */
 function pairThatDiffers(clock: TestClock): { a: Engine; b: Engine; life: string } {
   const [a, b, c] = makeCluster(["a", "b", "c"], clock) as [Engine, Engine, Engine];
   greet(a, b, clock);
-  // Lives are part of what is compared: each has to know the other's.
+  // Incarnations are part of the comparison: each has to know the other's.
   for (const engine of [a, b]) set(engine, "own", 1, clock);
   const { life } = c;
   tell(a, "c", memberDelta("c", life, [entry("x", 1, "one"), entry("y", 2, 1)]), clock);
@@ -382,18 +385,18 @@ function pairThatDiffers(clock: TestClock): { a: Engine; b: Engine; life: string
   return { a, b, life };
 }
 
-Deno.test("E8 a repair by reset outlasts what else is acknowledged meanwhile", () => {
+Deno.test("reset: a repair continues through other acknowledgements (E8)", () => {
   const clock = new TestClock();
   const { a, b, life } = pairThatDiffers(clock);
   assertEquals(reconcile(a, b), true);
-  // Before the repair is sent, b tells of a heartbeat of c, and an old message is acknowledged.
+  // Before the repair is sent, b sends a heartbeat of c, and an old message is acknowledged.
   tell(a, "b", memberDelta("c", life, [heartbeat(3)], { after: 2 }), clock);
   assertEquals(a.disseminate("b").delta.members.map(({ id, reset }) => [id, reset]), [["c", true]]);
   exchange(a, b, { clock });
   assertEquals([valueOf(b, "c", "x"), valueOf(b, "c", "z"), b.digest], ["one", undefined, a.digest]);
 });
 
-Deno.test("E8 E6 a key that is set and deleted without end leaves one tombstone, and who is dropped leaves none", () => {
+Deno.test("tombstone: an endlessly set and deleted key leaves one, and a removed member leaves none (E8, E6)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock, { settings: { departedRetention: 1_000 } });
   for (let time = 1; time <= 100; time++) {
@@ -410,7 +413,7 @@ Deno.test("E8 E6 a key that is set and deleted without end leaves one tombstone,
   assertEquals([a.holdOf("x"), a.footprint.tombstones], [undefined, 0]);
 });
 
-Deno.test("merge: a reset that only adds to what is held raises the floor, for it may leave out deletions (E8)", () => {
+Deno.test("merge: a reset that only adds entries raises the floor, because it may omit deletions (E8)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "c"], clock);
   greet(a, b!, clock);
@@ -437,7 +440,7 @@ Deno.test("disseminate: a repair by reset is sent whole, also where some of it w
   assertEquals([valueOf(b, "c", "x"), valueOf(b, "c", "z"), b.digest], ["one", undefined, a.digest]);
 });
 
-Deno.test("applyIncoming: a part of a reset ends no repair of its sender, which may hold what is wrong above it (E8)", () => {
+Deno.test("applyIncoming: a part of a reset ends no repair of its sender, which may have wrong entries above it (E8)", () => {
   const clock = new TestClock();
   const [a, b, c] = makeCluster(["a", "b", "c"], clock);
   greet(a, b!, clock);

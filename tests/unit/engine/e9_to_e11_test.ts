@@ -33,7 +33,7 @@ function tick(engine: Engine, clock: TestClock): void {
   note(engine, engine.tick(clock.now));
 }
 
-/** Lets so much time pass for an engine whose loop is never late. */
+/** Advances time for an engine whose loop is never late. */
 function live(engine: Engine, clock: TestClock, ms: number): void {
   for (const end = clock.monotonicMs + ms; clock.monotonicMs < end;) {
     clock.advance(Math.min(300, end - clock.monotonicMs));
@@ -45,8 +45,8 @@ function blockedAt(engine: Engine): Record<string, string> {
   return Object.fromEntries(engine.blockedMembers().map(({ id, reason }) => [id, reason]));
 }
 
-/** Two members that each count heartbeats and have heard of the other. */
-function beating(clock: TestClock): [Engine, Engine] {
+/** Two members that count heartbeats and have heard each other. */
+function makePairWithHeartbeats(clock: TestClock): [Engine, Engine] {
   const [a, b] = makePair(clock, { settings: SETTINGS });
   tick(a, clock);
   tick(b, clock);
@@ -54,16 +54,16 @@ function beating(clock: TestClock): [Engine, Engine] {
   return [a, b];
 }
 
-Deno.test("E9 a member that is silent for longer than the expiration is blocked, and not before", () => {
+Deno.test("age: a member silent for longer than the expiration is blocked, and not before (E9)", () => {
   const clock = new TestClock();
-  const [a] = beating(clock);
+  const [a] = makePairWithHeartbeats(clock);
   live(a, clock, 5_000);
   assertEquals(blockedAt(a), {});
   live(a, clock, 300);
   assertEquals(blockedAt(a), { b: "expired" });
 });
 
-Deno.test("E9 a member that never sent a heartbeat expires too, counted from when it joined", () => {
+Deno.test("age: a member that never sent a heartbeat expires too, counted from its join (E9)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a"], clock, { settings: SETTINGS });
   live(a, clock, 4_000);
@@ -74,9 +74,9 @@ Deno.test("E9 a member that never sent a heartbeat expires too, counted from whe
   assertEquals(blockedAt(a), { late: "expired" });
 });
 
-Deno.test("E9 the time for which the loop itself stood still counts for nobody", () => {
+Deno.test("age: the time in which the loop itself stood still does not count (E9)", () => {
   const clock = new TestClock();
-  const [a] = beating(clock);
+  const [a] = makePairWithHeartbeats(clock);
   live(a, clock, 3_000);
   // Suspended for an hour.
   clock.advance(3_600_000);
@@ -88,9 +88,9 @@ Deno.test("E9 the time for which the loop itself stood still counts for nobody",
   assertEquals(blockedAt(a), { b: "expired" });
 });
 
-Deno.test("E9 a count that another member says again is no newer one, and keeps nobody alive", () => {
+Deno.test("age: a count that another member repeats is not newer, and keeps no member alive (E9)", () => {
   const clock = new TestClock();
-  const [a, b] = beating(clock);
+  const [a, b] = makePairWithHeartbeats(clock);
   const { life, number } = b.holdOf("b")!;
   const count = a.heartbeatOf("b")!.number;
   for (let seconds = 0; seconds < 6; seconds++) {
@@ -100,9 +100,9 @@ Deno.test("E9 a count that another member says again is no newer one, and keeps 
   assertEquals(blockedAt(a), { b: "expired" });
 });
 
-Deno.test("E9 news of a member's state alone keep nobody alive", () => {
+Deno.test("age: new state of a member alone does not keep it alive (E9)", () => {
   const clock = new TestClock();
-  const [a, b] = beating(clock);
+  const [a, b] = makePairWithHeartbeats(clock);
   const { life, number } = b.holdOf("b")!;
   for (let seconds = 0; seconds < 6; seconds++) {
     live(a, clock, 1_000);
@@ -112,9 +112,9 @@ Deno.test("E9 news of a member's state alone keep nobody alive", () => {
   assertEquals([blockedAt(a), valueOf(a, "b", "k")], [{ b: "expired" }, 1]);
 });
 
-Deno.test("E9 a step of the wall clock ages nobody", () => {
+Deno.test("age: a step of the wall clock has no effect (E9)", () => {
   const clock = new TestClock();
-  const [a] = beating(clock);
+  const [a] = makePairWithHeartbeats(clock);
   clock.wallMs += 86_400_000;
   tick(a, clock);
   clock.wallMs -= 2 * 86_400_000;
@@ -122,9 +122,9 @@ Deno.test("E9 a step of the wall clock ages nobody", () => {
   assertEquals(blockedAt(a), {});
 });
 
-Deno.test("E10 a newer heartbeat, from whomever, frees an expired member, and its age begins anew", () => {
+Deno.test("block: a newer heartbeat from any peer frees an expired member, and its age restarts (E10)", () => {
   const clock = new TestClock();
-  const [a, b] = beating(clock);
+  const [a, b] = makePairWithHeartbeats(clock);
   live(a, clock, 6_000);
   const { life, number } = b.holdOf("b")!;
   const count = a.heartbeatOf("b")!.number + 1;
@@ -135,17 +135,17 @@ Deno.test("E10 a newer heartbeat, from whomever, frees an expired member, and it
   assertEquals(blockedAt(a), {});
 });
 
-Deno.test("E10 its own greeting frees an expired member", () => {
+Deno.test("block: an expired member's own handshake frees it (E10)", () => {
   const clock = new TestClock();
-  const [a, b] = beating(clock);
+  const [a, b] = makePairWithHeartbeats(clock);
   live(a, clock, 6_000);
   assertEquals(greet(a, b, clock).byA, undefined);
   assertEquals(blockedAt(a), {});
 });
 
-Deno.test("E10 one that left is freed by a later life alone, and no greeting or heartbeat of the same", () => {
+Deno.test("block: only a later incarnation frees a member that left, no handshake or heartbeat of the same one (E10)", () => {
   const clock = new TestClock();
-  const [a, b] = beating(clock);
+  const [a, b] = makePairWithHeartbeats(clock);
   note(b, b.leave(clock.now));
   settle([b, a], { clock });
   assertEquals(blockedAt(a), { b: "left" });
@@ -161,9 +161,9 @@ Deno.test("E10 one that left is freed by a later life alone, and no greeting or 
   assertEquals(blockedAt(a), {});
 });
 
-Deno.test("E10 left takes the place of expired without a second event", () => {
+Deno.test("block: left replaces expired without a second event (E10)", () => {
   const clock = new TestClock();
-  const [a, b] = beating(clock);
+  const [a, b] = makePairWithHeartbeats(clock);
   live(a, clock, 6_000);
   const { life, number } = b.holdOf("b")!;
   tell(
@@ -176,24 +176,24 @@ Deno.test("E10 left takes the place of expired without a second event", () => {
   assertEquals(eventsOf(a).of("MemberBlocked").length, 1);
 });
 
-Deno.test("E10 the state of a blocked member is passed on, and its count is not", () => {
+Deno.test("block: the state of a blocked member is passed on, and its count is not (E10)", () => {
   const clock = new TestClock();
   const [a, , c] = makeCluster(["a", "b", "c"], clock, { settings: SETTINGS });
-  const told = memberDelta("b", LIFE, [entry("k", 1, "old"), heartbeat(2), entry("j", 3, "new")], {
+  const delta = memberDelta("b", LIFE, [entry("k", 1, "old"), heartbeat(2), entry("j", 3, "new")], {
     count: 7,
   });
-  tell(a, "b", told, clock);
+  tell(a, "b", delta, clock);
   const ofB = () => a.disseminate("c").delta.members.find(({ id }) => id === "b");
   assertEquals(ofB()?.count, 7);
   live(a, clock, 6_000);
-  // To c it is alive still.
+  // c still has it as active.
   const { request } = exchange(a, c!, { clock });
   const sent = request.members.find(({ id }) => id === "b");
   assertEquals([sent?.entries.map(({ key }) => key), sent?.count], [["k", HEARTBEAT_KEY, "j"], undefined]);
   assertEquals([valueOf(c!, "b", "j"), c!.heartbeatOf("b")], ["new", undefined]);
 });
 
-Deno.test("E10 that a blocked member left is passed on", () => {
+Deno.test("block: the departure of a blocked member is passed on (E10)", () => {
   const clock = new TestClock();
   const [a, , c] = makeCluster(["a", "b", "c"], clock, { settings: SETTINGS });
   tell(a, "b", memberDelta("b", LIFE, [heartbeat(1), entry(GRACEFULLY_LEFT_KEY, 2, {})]), clock);
@@ -201,9 +201,9 @@ Deno.test("E10 that a blocked member left is passed on", () => {
   assertEquals(blockedAt(c!), { b: "left" });
 });
 
-Deno.test("E10 that a peer blocks this member is told once, until the peer is greeted", () => {
+Deno.test("self-block: emits one event per peer until the next handshake with it (E10)", () => {
   const clock = new TestClock();
-  const [a, b] = beating(clock);
+  const [a, b] = makePairWithHeartbeats(clock);
   for (let times = 0; times < 3; times++) note(a, a.toldBlocked("b", "expired"));
   assertEquals(eventsOf(a).of("SelfBlocked"), [{ type: "SelfBlocked", peerId: "b", reason: "expired" }]);
   greet(a, b, clock);
@@ -211,7 +211,7 @@ Deno.test("E10 that a peer blocks this member is told once, until the peer is gr
   assertEquals(eventsOf(a).of("SelfBlocked").length, 2);
 });
 
-Deno.test("E10 R6.5 a topology that names this member as blocked is told, and blocks nobody", () => {
+Deno.test("self-block: a topology that lists this member as blocked emits an event, and blocks no member (E10, R6.5)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
   note(a, a.setTopology({ members: ["a", "b"], blocked: ["a"] }, clock.now));
@@ -219,7 +219,7 @@ Deno.test("E10 R6.5 a topology that names this member as blocked is told, and bl
   assertEquals(eventsOf(a).of("SelfBlocked"), [{ type: "SelfBlocked", reason: "topology" }]);
 });
 
-Deno.test("E11 what departed is passed on for half the retention, and kept for all of it", () => {
+Deno.test("forget: state of a departed member is passed on for half the retention, and kept for all of it (E11)", () => {
   const clock = new TestClock();
   const [a, , c] = makeCluster(["a", "b", "c"], clock, {
     settings: { ...SETTINGS, heartbeatExpiration: 60_000 },
@@ -241,7 +241,7 @@ Deno.test("E11 what departed is passed on for half the retention, and kept for a
   assertEquals(deletions.map(({ key }) => key), ["k", GRACEFULLY_LEFT_KEY]);
 });
 
-Deno.test("E11 no slower peer brings back what was forgotten; a higher number does, from nothing", () => {
+Deno.test("forget: a slower peer does not bring forgotten state back; a higher number does, from the beginning (E11)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a"], clock, { settings: SETTINGS });
   tell(a, "p", memberDelta("x", LIFE, [entry("k", 5, "v")]), clock);
@@ -252,14 +252,14 @@ Deno.test("E11 no slower peer brings back what was forgotten; a higher number do
 
   const above = memberDelta("x", LIFE, [entry("k", 6, "w")], { after: 5 });
   assertEquals(tell(a, "p", above, clock), new Map([["x", { life: LIFE, number: 0 }]]));
-  // The gap erased nothing: what is old is refused still.
+  // The gap deleted nothing: old state is still refused.
   assertEquals(tell(a, "p", memberDelta("x", LIFE, [entry("k", 5, "v")]), clock), new Map());
   assertEquals(a.holdOf("x"), undefined);
   tell(a, "p", memberDelta("x", LIFE, [entry("k", 6, "w")]), clock);
   assertEquals(valueOf(a, "x", "k"), "w");
 });
 
-Deno.test("E11 state of one that is in no topology is held inactive, and forgotten from when it was first heard", () => {
+Deno.test("forget: state of a member in no topology is inactive, and forgotten from its first arrival (E11)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a"], clock, { settings: SETTINGS });
   tell(a, "p", memberDelta("x", LIFE, [entry("k", 1, "v")]), clock);
@@ -270,7 +270,7 @@ Deno.test("E11 state of one that is in no topology is held inactive, and forgott
   assertEquals(valueOf(a, "x", "k"), undefined);
 });
 
-Deno.test("E11 one that comes into the topology in time is kept", () => {
+Deno.test("forget: a member that joins the topology in time is kept (E11)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a"], clock, { settings: { ...SETTINGS, heartbeatExpiration: 60_000 } });
   tell(a, "p", memberDelta("x", LIFE, [entry("k", 1, "v")]), clock);
@@ -280,19 +280,19 @@ Deno.test("E11 one that comes into the topology in time is kept", () => {
   assertEquals(valueOf(a, "x", "k"), "v");
 });
 
-Deno.test("E10 that a peer blocks this member is forgotten with the peer, and told anew when it is back", () => {
+Deno.test("self-block: is forgotten with the peer, and emits an event again when it returns (E10)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock);
-  const told = () => note(a, a.toldBlocked("b", "expired")).events.length;
-  assertEquals([told(), told()], [1, 0]);
+  const countEvents = () => note(a, a.toldBlocked("b", "expired")).events.length;
+  assertEquals([countEvents(), countEvents()], [1, 0]);
   note(a, a.setTopology({ members: ["a"], blocked: [] }, clock.now));
   note(a, a.setTopology({ members: ["a", "b"], blocked: [] }, clock.now));
-  assertEquals(told(), 1);
+  assertEquals(countEvents(), 1);
 });
 
-Deno.test("merge: a later life frees a member, a reset of the same life does not (E10)", () => {
+Deno.test("merge: a later incarnation frees a member, a reset of the same one does not (E10)", () => {
   const clock = new TestClock();
-  const [a] = beating(clock);
+  const [a] = makePairWithHeartbeats(clock);
   tell(a, "someone", memberDelta("b", LIFE, [entry("k", 1, 1), entry("l", 2, 1)]), clock);
   const { life, number } = a.holdOf("b")!;
   live(a, clock, 5_300);
@@ -304,9 +304,9 @@ Deno.test("merge: a later life frees a member, a reset of the same life does not
   assertEquals([a.lifeOf("b"), blockedAt(a)], [later, {}]);
 });
 
-Deno.test("merge: a later life frees a member that left and was forgotten, the same life does not (E10, E11)", () => {
+Deno.test("merge: a later incarnation frees a member that left and was forgotten, the same one does not (E10, E11)", () => {
   const clock = new TestClock();
-  const [a] = beating(clock);
+  const [a] = makePairWithHeartbeats(clock);
   const { life, number } = a.holdOf("b")!;
   tell(
     a,
@@ -324,7 +324,7 @@ Deno.test("merge: a later life frees a member that left and was forgotten, the s
   assertEquals([a.lifeOf("b"), blockedAt(a)], [later, {}]);
 });
 
-Deno.test("merge: a later life frees a member that left, also where no memory of it is left (E10, E11)", () => {
+Deno.test("merge: a later incarnation frees a member that left, also where no memory of it remains (E10, E11)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock, { settings: { ...SETTINGS, maxMembers: 2 } });
   tell(a, "b", memberDelta("b", LIFE, [entry(GRACEFULLY_LEFT_KEY, 1, {})]), clock);
@@ -338,7 +338,7 @@ Deno.test("merge: a later life frees a member that left, also where no memory of
   assertEquals(a.blockedMember("b"), undefined);
 });
 
-Deno.test("merge: the owner of a forgotten member's earlier life learns of the later one (E1, E11)", () => {
+Deno.test("merge: the owner of a forgotten member's earlier incarnation learns of the later one (E1, E11)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock, { settings: SETTINGS });
   const later = lifeAbove(LIFE, clock.wallMs, 0.5);
@@ -351,7 +351,7 @@ Deno.test("merge: the owner of a forgotten member's earlier life learns of the l
   assertEquals([tell(a, "b", old, clock), a.holdOf("x")], [new Map(), undefined]);
 });
 
-Deno.test("merge: a member that was forgotten is not blocked when it is heard of again (E11)", () => {
+Deno.test("merge: a forgotten member is not blocked when its state arrives again (E11)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock, { settings: SETTINGS });
   tell(a, "b", memberDelta("x", LIFE, [entry("k", 1, 1)]), clock);
@@ -360,7 +360,7 @@ Deno.test("merge: a member that was forgotten is not blocked when it is heard of
   assertEquals([a.holdOf("x")?.number, a.blockedMember("x")], [2, undefined]);
 });
 
-Deno.test("disseminate: what a peer lacks of a departed member is no repair under way, and waits for nothing (E11)", () => {
+Deno.test("disseminate: missing state of a departed member is no repair, and no wait needs it (E11)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock, { settings: { ...SETTINGS, departedRetention: 4_000 } });
   tell(a, "someone", memberDelta("x", LIFE, [entry("k", 1, 1)]), clock);

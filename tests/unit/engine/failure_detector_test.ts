@@ -4,8 +4,8 @@ import { FailureDetector } from "../../../engine/liveness/failure_detector.ts";
 const GAP_MS = 800;
 const LIMIT_MS = 20_000;
 
-/** Looks every 300 ms up to a moment; returns who was found silent, and when. */
-function lookUntil(
+/** Checks every 300 ms up to a time; returns the expired members and the times. */
+function checkUntil(
   detector: FailureDetector,
   span: { readonly fromMs: number; readonly untilMs: number },
 ): string[] {
@@ -19,24 +19,24 @@ function lookUntil(
   return found;
 }
 
-Deno.test("E9 who is silent for longer than the limit is found, and not before", () => {
+Deno.test("failure detector: finds a member silent for longer than the limit, and not before (E9)", () => {
   const detector = new FailureDetector(GAP_MS, 0);
   detector.heartbeat("a", 0);
   assertEquals(detector.expired(500, 500), []);
   assertEquals(detector.expired(501, 500), ["a"]);
 });
 
-Deno.test("E9 the age is counted from the last sign of life, not from the first", () => {
+Deno.test("failure detector: counts the age from the last sign of life, not from the first (E9)", () => {
   const detector = new FailureDetector(GAP_MS, 0);
   detector.heartbeat("a", 0);
   detector.heartbeat("b", 0);
-  assertEquals(lookUntil(detector, { fromMs: 0, untilMs: 15_000 }), []);
+  assertEquals(checkUntil(detector, { fromMs: 0, untilMs: 15_000 }), []);
   detector.heartbeat("a", 15_000);
-  // The first looks after 20,000 and after 35,000.
-  assertEquals(lookUntil(detector, { fromMs: 15_000, untilMs: 40_000 }), ["b at 20100", "a at 35100"]);
+  // The first checks after 20,000 and after 35,000.
+  assertEquals(checkUntil(detector, { fromMs: 15_000, untilMs: 40_000 }), ["b at 20100", "a at 35100"]);
 });
 
-Deno.test("E9 a sign of life between two looks counts from its own moment", () => {
+Deno.test("failure detector: a sign of life between two checks counts from its own time (E9)", () => {
   const detector = new FailureDetector(GAP_MS, 0);
   detector.expired(300, 1_000);
   detector.heartbeat("a", 500);
@@ -46,19 +46,19 @@ Deno.test("E9 a sign of life between two looks counts from its own moment", () =
   assertEquals(detector.expired(1_501, 1_000), ["a"]);
 });
 
-Deno.test("E9 the time that the process lost counts against nobody", () => {
+Deno.test("failure detector: time that the process lost counts against no member (E9)", () => {
   const detector = new FailureDetector(GAP_MS, 0);
   detector.heartbeat("a", 0);
-  assertEquals(lookUntil(detector, { fromMs: 300, untilMs: 9_000 }), []);
+  assertEquals(checkUntil(detector, { fromMs: 300, untilMs: 9_000 }), []);
   // An hour's suspension counts as one slow round.
   assertEquals(detector.expired(3_609_000, LIMIT_MS), []);
   assertEquals(detector.expired(3_609_300, LIMIT_MS), []);
   const rest = LIMIT_MS - 9_000 - GAP_MS - 300;
   assertEquals(detector.expired(3_609_300 + GAP_MS, rest + 9_000 + GAP_MS + 300), []);
-  assertEquals(lookUntil(detector, { fromMs: 3_610_200, untilMs: 3_630_000 }), ["a at 3619500"]);
+  assertEquals(checkUntil(detector, { fromMs: 3_610_200, untilMs: 3_630_000 }), ["a at 3619500"]);
 });
 
-Deno.test("E9 what is heard after a stall and before the next look is no older than that stall may count", () => {
+Deno.test("failure detector: a sign of life after a stall and before the next check is no older than the stall may count (E9)", () => {
   const detector = new FailureDetector(GAP_MS, 0);
   detector.heartbeat("a", 0);
   detector.heartbeat("b", 60_000);
@@ -68,7 +68,7 @@ Deno.test("E9 what is heard after a stall and before the next look is no older t
   assertEquals(detector.expired(60_701, 700), ["b"]);
 });
 
-Deno.test("E9 a gap of just the longest that a round may take counts in full", () => {
+Deno.test("failure detector: a gap of exactly the longest round counts in full (E9)", () => {
   const detector = new FailureDetector(GAP_MS, 0);
   detector.heartbeat("a", 0);
   assertEquals(detector.expired(800, 799), ["a"]);
@@ -77,21 +77,21 @@ Deno.test("E9 a gap of just the longest that a round may take counts in full", (
   assertEquals(stalled.expired(801, 800), []);
 });
 
-Deno.test("E9 a clock that stands still, or is asked for an earlier moment, makes nobody older", () => {
+Deno.test("failure detector: a clock that stands still or steps back ages no member (E9)", () => {
   const detector = new FailureDetector(GAP_MS, 1_000);
   detector.heartbeat("a", 1_000);
   for (let each = 0; each < 100; each++) assertEquals(detector.expired(1_000, 0), []);
   assertEquals(detector.expired(500, 0), []);
 });
 
-Deno.test("E9 a clock that steps back keeps nobody alive for longer", () => {
+Deno.test("failure detector: a clock that steps back keeps no member alive for longer (E9)", () => {
   const detector = new FailureDetector(GAP_MS, 3_600_000);
   detector.heartbeat("a", 3_600_000);
   assertEquals(detector.expired(0, 500), []);
   assertEquals([detector.expired(500, 500), detector.expired(501, 500)], [[], ["a"]]);
 });
 
-Deno.test("E9 who is awaited no more is not found", () => {
+Deno.test("failure detector: does not find a removed member (E9)", () => {
   const detector = new FailureDetector(GAP_MS, 0);
   detector.heartbeat("a", 0);
   detector.heartbeat("b", 0);
@@ -99,11 +99,11 @@ Deno.test("E9 who is awaited no more is not found", () => {
   assertEquals(detector.expired(600, 500), ["b"]);
 });
 
-Deno.test("E6 a look costs no more than the silent are many", () => {
+Deno.test("failure detector: the cost of a check is in proportion to the silent members (E6)", () => {
   const detector = new FailureDetector(GAP_MS, 0);
   for (let each = 0; each < 100_000; each++) detector.heartbeat(`m${each}`, each < 2 ? 0 : 400);
   const start = performance.now();
   for (let each = 0; each < 10_000; each++) assertEquals(detector.expired(501, 500).length, 2);
-  // Looking at all of them each time would be a thousand million steps.
+  // A check of all of them each time would take a thousand million steps.
   assertEquals(performance.now() - start < 2_000, true);
 });

@@ -20,7 +20,7 @@ import {
   valueOf,
 } from "./harness.ts";
 
-/** Two members with lives, `a` and `b`, and one without, `g`, that both have met. */
+/** Two members with incarnations, `a` and `b`, and one without, `g`, that both have met. */
 function makeMixed(clock: TestClock, settings = {}): [a: Engine, b: Engine] {
   const [a, b] = makeCluster(["a", "b", "g"], clock, { settings }).slice(0, 2) as [Engine, Engine];
   greet(a, b, clock);
@@ -31,117 +31,117 @@ function makeMixed(clock: TestClock, settings = {}): [a: Engine, b: Engine] {
   return [a, b];
 }
 
-/** What `g` tells of itself, or another of it. */
-function tellOfG(engine: Engine, by: string, entries: readonly SentEntry[], clock: TestClock): void {
+/** Delivers state of `g`, by `g` itself or by another. */
+function sendStateOfG(engine: Engine, by: string, entries: readonly SentEntry[], clock: TestClock): void {
   assertEquals(tell(engine, by, memberDelta("g", FOREIGN_LIFE, entries), clock).size, 0);
 }
 
-/** The keys that an engine would tell a peer of `g`. */
-function wouldTellOfG(engine: Engine, peerId: string): string[] | undefined {
+/** The keys of `g` in the engine's next delta to a peer. */
+function nextKeysOfG(engine: Engine, peerId: string): string[] | undefined {
   return engine.disseminate(peerId).delta.members.find(({ id }) => id === "g")?.entries.map(({ key }) => key);
 }
 
-Deno.test("a foreign member's entries are taken key by key, whatever was missed before them", () => {
+Deno.test("unversioned member: its entries are merged key by key, also after missed ones", () => {
   const clock = new TestClock();
   const [a] = makeMixed(clock);
-  tellOfG(a, "g", [entry("x", 7, "new")], clock);
-  tellOfG(a, "g", [entry("y", 3, "late")], clock);
+  sendStateOfG(a, "g", [entry("x", 7, "new")], clock);
+  sendStateOfG(a, "g", [entry("y", 3, "late")], clock);
   assertEquals([valueOf(a, "g", "x"), valueOf(a, "g", "y")], ["new", "late"]);
 });
 
-Deno.test("of a foreign member the higher number of a key wins, in whatever order they come", () => {
+Deno.test("unversioned member: the higher number of a key wins, in any order of arrival", () => {
   const clock = new TestClock();
   const [a, b] = makeMixed(clock);
-  tellOfG(a, "g", [entry("x", 7, "new")], clock);
-  tellOfG(a, "g", [entry("x", 3, "old")], clock);
-  tellOfG(b, "g", [entry("x", 3, "old")], clock);
-  tellOfG(b, "g", [entry("x", 7, "new")], clock);
+  sendStateOfG(a, "g", [entry("x", 7, "new")], clock);
+  sendStateOfG(a, "g", [entry("x", 3, "old")], clock);
+  sendStateOfG(b, "g", [entry("x", 3, "old")], clock);
+  sendStateOfG(b, "g", [entry("x", 7, "new")], clock);
   assertEquals([valueOf(a, "g", "x"), valueOf(b, "g", "x")], ["new", "new"]);
   assertEquals(a.digest, b.digest);
 });
 
-Deno.test("an equal number with another value of a foreign member is a conflict and is ignored", () => {
+Deno.test("unversioned member: an equal number with another value is a conflict and is ignored", () => {
   const clock = new TestClock();
   const [a] = makeMixed(clock);
-  tellOfG(a, "g", [entry("x", 7, 1)], clock);
-  tellOfG(a, "g", [entry("x", 7, 2)], clock);
+  sendStateOfG(a, "g", [entry("x", 7, 1)], clock);
+  sendStateOfG(a, "g", [entry("x", 7, 2)], clock);
   assertEquals(valueOf(a, "g", "x"), 1);
   assertEquals(eventsOf(a).of("ConflictDetected").map(({ reason }) => reason), ["value"]);
 });
 
-Deno.test("what came late of a foreign member goes on although a higher number went on before", () => {
+Deno.test("unversioned member: a late entry is passed on, although a higher number was passed on before", () => {
   const clock = new TestClock();
   const [a, b] = makeMixed(clock);
-  tellOfG(a, "g", [entry("x", 7, 1)], clock);
+  sendStateOfG(a, "g", [entry("x", 7, 1)], clock);
   exchange(a, b, { clock });
-  tellOfG(a, "g", [entry("y", 3, 1)], clock);
-  assertEquals(wouldTellOfG(a, "b"), ["y"]);
+  sendStateOfG(a, "g", [entry("y", 3, 1)], clock);
+  assertEquals(nextKeysOfG(a, "b"), ["y"]);
   exchange(a, b, { clock });
   assertEquals(valueOf(b, "g", "y"), 1);
-  assertEquals(wouldTellOfG(a, "b"), undefined);
+  assertEquals(nextKeysOfG(a, "b"), undefined);
 });
 
-Deno.test("E5 what was sent of a foreign member is sent again until it is acknowledged", () => {
+Deno.test("unversioned member: its entries are sent again until they are acknowledged (E5)", () => {
   const clock = new TestClock();
   const [a, b] = makeMixed(clock);
-  tellOfG(a, "g", [entry("x", 7, 1)], clock);
+  sendStateOfG(a, "g", [entry("x", 7, 1)], clock);
   exchange(a, b, { clock, lose: "request" });
-  assertEquals(wouldTellOfG(a, "b"), ["x"]);
+  assertEquals(nextKeysOfG(a, "b"), ["x"]);
   exchange(a, b, { clock, lose: "reply" });
-  assertEquals(wouldTellOfG(a, "b"), ["x"]);
+  assertEquals(nextKeysOfG(a, "b"), ["x"]);
   exchange(a, b, { clock });
-  assertEquals(wouldTellOfG(a, "b"), undefined);
+  assertEquals(nextKeysOfG(a, "b"), undefined);
 });
 
-Deno.test("E5 an acknowledgement counts for what was sent of a foreign member, not for what came after", () => {
+Deno.test("unversioned member: an acknowledgement counts for the sent entries, not for later ones (E5)", () => {
   const clock = new TestClock();
   const [a, b] = makeMixed(clock);
-  tellOfG(a, "g", [entry("x", 7, 1)], clock);
+  sendStateOfG(a, "g", [entry("x", 7, 1)], clock);
   const { delta, sent } = a.disseminate("b");
-  tellOfG(a, "g", [entry("y", 3, 1)], clock);
+  sendStateOfG(a, "g", [entry("y", 3, 1)], clock);
   // Sent too, and lost.
   note(a, a.disseminate("b"));
   note(b, b.applyIncoming("a", delta, clock.now));
   note(a, a.handleAck(sent, new Map(), clock.now));
-  assertEquals(wouldTellOfG(a, "b"), ["y"]);
+  assertEquals(nextKeysOfG(a, "b"), ["y"]);
 });
 
-Deno.test("what a peer tells of a foreign member does not go back to it, and what it lacks of it goes", () => {
+Deno.test("unversioned member: its entries are not sent back to their sender, and missing ones are sent", () => {
   const clock = new TestClock();
   const [a] = makeMixed(clock);
-  tellOfG(a, "b", [entry("x", 7, 1)], clock);
-  assertEquals(wouldTellOfG(a, "b"), undefined);
-  tellOfG(a, "g", [entry("x", 9, 2), entry("y", 8, 1)], clock);
-  tellOfG(a, "b", [entry("y", 8, 1)], clock);
-  assertEquals(wouldTellOfG(a, "b"), ["y", "x"]);
-  tellOfG(a, "b", [entry("y", 8, 1), entry("x", 9, 2)], clock);
-  assertEquals(wouldTellOfG(a, "b"), undefined);
+  sendStateOfG(a, "b", [entry("x", 7, 1)], clock);
+  assertEquals(nextKeysOfG(a, "b"), undefined);
+  sendStateOfG(a, "g", [entry("x", 9, 2), entry("y", 8, 1)], clock);
+  sendStateOfG(a, "b", [entry("y", 8, 1)], clock);
+  assertEquals(nextKeysOfG(a, "b"), ["y", "x"]);
+  sendStateOfG(a, "b", [entry("y", 8, 1), entry("x", 9, 2)], clock);
+  assertEquals(nextKeysOfG(a, "b"), undefined);
 });
 
-Deno.test("a peer that tells an earlier entry of a foreign member lacks the later one, whatever it acknowledged", () => {
+Deno.test("unversioned member: a peer that sends an earlier entry lacks the later one, whatever it acknowledged", () => {
   const clock = new TestClock();
   const [a, b] = makeMixed(clock);
-  tellOfG(a, "g", [entry("w", 1, 1), entry("x", 9, 2)], clock);
+  sendStateOfG(a, "g", [entry("w", 1, 1), entry("x", 9, 2)], clock);
   exchange(a, b, { clock });
-  tellOfG(a, "b", [entry("x", 4, 1)], clock);
-  assertEquals(wouldTellOfG(a, "b"), ["x"]);
+  sendStateOfG(a, "b", [entry("x", 4, 1)], clock);
+  assertEquals(nextKeysOfG(a, "b"), ["x"]);
 });
 
-Deno.test("E1 a foreign member is never told of itself", () => {
+Deno.test("unversioned member: its own entries are never sent to it (E1)", () => {
   const clock = new TestClock();
   const [a] = makeMixed(clock);
-  tellOfG(a, "g", [entry("x", 9, 2)], clock);
-  tellOfG(a, "g", [entry("x", 4, 1)], clock);
-  assertEquals([wouldTellOfG(a, "g"), a.footprint.waiting], [undefined, 0]);
+  sendStateOfG(a, "g", [entry("x", 9, 2)], clock);
+  sendStateOfG(a, "g", [entry("x", 4, 1)], clock);
+  assertEquals([nextKeysOfG(a, "g"), a.footprint.waiting], [undefined, 0]);
 });
 
-Deno.test("E12 two that hold different parts of a foreign member's state find out, and both get all", () => {
+Deno.test("unversioned member: two peers with different parts of its state notice that, and both get all (E12)", () => {
   const clock = new TestClock();
   const [a, b] = makeMixed(clock);
-  // Each takes the other to hold what it holds itself, as after memories were dropped.
-  tellOfG(a, "b", [entry("x", 7, 1), entry("z", 9, 1)], clock);
-  tellOfG(b, "a", [entry("y", 8, 1), entry("z", 9, 1)], clock);
-  // Lives are part of what is compared: each has to know the other's.
+  // Each takes the other as up to date, as after dropped memories.
+  sendStateOfG(a, "b", [entry("x", 7, 1), entry("z", 9, 1)], clock);
+  sendStateOfG(b, "a", [entry("y", 8, 1), entry("z", 9, 1)], clock);
+  // Incarnations are part of the comparison: each has to know the other's.
   set(a, "own", 1, clock);
   set(b, "own", 1, clock);
   for (let round = 0; round < 4; round++) {
@@ -155,35 +155,35 @@ Deno.test("E12 two that hold different parts of a foreign member's state find ou
   assertEquals(a.digest, b.digest);
 });
 
-Deno.test("E8 a whole state of a foreign member takes away nothing that it does not list", () => {
+Deno.test("unversioned member: a whole state removes no entry that it omits (E8)", () => {
   const clock = new TestClock();
   const [a] = makeMixed(clock);
-  tellOfG(a, "g", [entry("x", 7, 1)], clock);
+  sendStateOfG(a, "g", [entry("x", 7, 1)], clock);
   tell(a, "b", memberDelta("g", FOREIGN_LIFE, [entry("y", 9, 1)], { reset: true }), clock);
   assertEquals(a.entriesOf("g").map(({ key }) => key), ["x", "y"]);
 });
 
-Deno.test("E8 a foreign member's entry without a value deletes, and is kept for as long as the member", () => {
+Deno.test("unversioned member: an entry without a value deletes, and is kept as long as the member (E8)", () => {
   const clock = new TestClock();
   const [a, b] = makeMixed(clock);
-  tellOfG(a, "g", [entry("x", 7, 1), entry("y", 8, 1)], clock);
-  tellOfG(a, "g", [tombstone("x", 9), entry("y", 10, 2)], clock);
+  sendStateOfG(a, "g", [entry("x", 7, 1), entry("y", 8, 1)], clock);
+  sendStateOfG(a, "g", [tombstone("x", 9), entry("y", 10, 2)], clock);
   assertEquals(valueOf(a, "g", "x"), undefined);
   clock.advance(3_600_001);
   note(a, a.tick(clock.now));
   clock.advance(3_600_001);
   note(a, a.tick(clock.now));
-  tellOfG(a, "b", [entry("x", 7, 1)], clock);
+  sendStateOfG(a, "b", [entry("x", 7, 1)], clock);
   assertEquals(valueOf(a, "g", "x"), undefined);
   assertEquals(b.entriesOf("g"), []);
 });
 
-Deno.test("E9 a newer heartbeat of a foreign member is a sign of life, by whatever way it came", () => {
+Deno.test("unversioned member: a newer heartbeat is a sign of life by any way (E9)", () => {
   const clock = new TestClock();
   const [a] = makeMixed(clock);
   const live = (number: number, by: string) => {
     for (let interval = 0; interval < 50; interval++) note(a, a.tick(clock.advance(300)));
-    tellOfG(a, by, [heartbeat(number)], clock);
+    sendStateOfG(a, by, [heartbeat(number)], clock);
   };
   live(1, "g");
   live(2, "b");
@@ -191,16 +191,16 @@ Deno.test("E9 a newer heartbeat of a foreign member is a sign of life, by whatev
   assertEquals(eventsOf(a).of("MemberBlocked").map(({ memberId }) => memberId), ["b"]);
   for (let interval = 0; interval < 10; interval++) note(a, a.tick(clock.advance(300)));
   assertEquals(a.blockedMember("g")?.reason, "expired");
-  tellOfG(a, "b", [heartbeat(2)], clock);
+  sendStateOfG(a, "b", [heartbeat(2)], clock);
   assertEquals(a.blockedMember("g")?.reason, "expired");
-  tellOfG(a, "b", [heartbeat(3)], clock);
+  sendStateOfG(a, "b", [heartbeat(3)], clock);
   assertEquals(a.blockedMember("g"), undefined);
 });
 
-Deno.test("E10 of a foreign member that is blocked all goes on but its heartbeat", () => {
+Deno.test("unversioned member: a blocked one's state is passed on without its heartbeat (E10)", () => {
   const clock = new TestClock();
   const [a, b] = makeMixed(clock);
-  tellOfG(a, "g", [heartbeat(1), entry("x", 2, 1)], clock);
+  sendStateOfG(a, "g", [heartbeat(1), entry("x", 2, 1)], clock);
   for (let interval = 0; interval < 80; interval++) {
     note(a, a.countHeartbeat({}, clock.advance(300)));
     note(a, a.tick(clock.now));
@@ -208,62 +208,62 @@ Deno.test("E10 of a foreign member that is blocked all goes on but its heartbeat
     tell(a, "b", b.disseminate("a").delta.members, clock);
   }
   assertEquals(a.blockedMember("g")?.reason, "expired");
-  tellOfG(a, "b", [entry("y", 1, 1)], clock);
+  sendStateOfG(a, "b", [entry("y", 1, 1)], clock);
   const late = memberDelta("g", FOREIGN_LIFE, [entry("w", 1, 1)]);
   tell(a, "g", late, clock);
-  assertEquals(wouldTellOfG(a, "b")?.includes("heathbeat"), false);
-  assert(wouldTellOfG(a, "b")!.includes("x"));
+  assertEquals(nextKeysOfG(a, "b")?.includes("heathbeat"), false);
+  assert(nextKeysOfG(a, "b")!.includes("x"));
 });
 
-Deno.test("E10 a foreign member that says it left is blocked as such", () => {
+Deno.test("unversioned member: one with the gracefully-left key is blocked as left (E10)", () => {
   const clock = new TestClock();
   const [a] = makeMixed(clock);
-  tellOfG(a, "b", [entry(GRACEFULLY_LEFT_KEY, 5, {})], clock);
+  sendStateOfG(a, "b", [entry(GRACEFULLY_LEFT_KEY, 5, {})], clock);
   assertEquals(a.blockedMember("g")?.reason, "left");
-  tellOfG(a, "b", [heartbeat(6)], clock);
+  sendStateOfG(a, "b", [heartbeat(6)], clock);
   assertEquals(a.blockedMember("g")?.reason, "left");
 });
 
-Deno.test("E11 what was forgotten of a foreign member comes back only with a higher number", () => {
+Deno.test("unversioned member: forgotten state comes back only with a higher number (E11)", () => {
   const clock = new TestClock();
   const [a] = makeMixed(clock);
-  tellOfG(a, "g", [entry("x", 7, 1), entry("y", 9, 1)], clock);
+  sendStateOfG(a, "g", [entry("x", 7, 1), entry("y", 9, 1)], clock);
   note(a, a.setTopology({ members: ["a", "b"], blocked: [] }, clock.now));
   clock.advance(600_001);
   note(a, a.tick(clock.now));
   assertEquals(a.entriesOf("g"), []);
-  tellOfG(a, "b", [entry("y", 9, 1)], clock);
-  tellOfG(a, "b", [entry("x", 8, 1)], clock);
+  sendStateOfG(a, "b", [entry("y", 9, 1)], clock);
+  sendStateOfG(a, "b", [entry("x", 8, 1)], clock);
   assertEquals(a.entriesOf("g"), []);
-  tellOfG(a, "b", [entry("x", 10, 1)], clock);
+  sendStateOfG(a, "b", [entry("x", 10, 1)], clock);
   assertEquals(a.entriesOf("g").map(({ key }) => key), ["x"]);
 });
 
-Deno.test("E5 a late acknowledgement of what was forgotten since says nothing of what is held anew", () => {
+Deno.test("unversioned member: a late acknowledgement of forgotten state does not count for new state (E5)", () => {
   const clock = new TestClock();
   const [a] = makeMixed(clock);
-  tellOfG(a, "g", [entry("x", 7, 1)], clock);
+  sendStateOfG(a, "g", [entry("x", 7, 1)], clock);
   const { sent } = a.disseminate("b");
   note(a, a.setTopology({ members: ["a", "b"], blocked: [] }, clock.now));
   clock.advance(600_001);
   note(a, a.tick(clock.now));
   note(a, a.setTopology({ members: ["a", "b", "g"], blocked: [] }, clock.now));
-  tellOfG(a, "g", [entry("x", 8, 1)], clock);
+  sendStateOfG(a, "g", [entry("x", 8, 1)], clock);
   note(a, a.handleAck(sent, new Map(), clock.now));
-  assertEquals(wouldTellOfG(a, "b"), ["x"]);
+  assertEquals(nextKeysOfG(a, "b"), ["x"]);
 });
 
-Deno.test("E1 a life takes the place of what was held of the id as a foreign member's, whole", () => {
+Deno.test("unversioned member: an incarnation of its id replaces all its state (E1)", () => {
   const clock = new TestClock();
   const [a] = makeMixed(clock);
-  tellOfG(a, "g", [entry("x", 9, 1)], clock);
+  sendStateOfG(a, "g", [entry("x", 9, 1)], clock);
   tell(a, "b", memberDelta("g", makeLife(clock.wallMs, 0.5), [entry("y", 1, 1)]), clock);
   assertEquals(a.entriesOf("g").map(({ key, number }) => [key, number]), [["y", 1]]);
   assertEquals(tell(a, "b", memberDelta("g", FOREIGN_LIFE, [entry("x", 10, 1)]), clock).get("g")?.number, 1);
   assertEquals(valueOf(a, "g", "x"), undefined);
 });
 
-Deno.test("R3.5 a foreign member counts as holding all only when it has acknowledged all", () => {
+Deno.test("unversioned member: counts as up to date only after it acknowledged everything (R3.5)", () => {
   const clock = new TestClock();
   const [a, b] = makeMixed(clock);
   set(a, "x", 1, clock);
@@ -276,39 +276,39 @@ Deno.test("R3.5 a foreign member counts as holding all only when it has acknowle
   assertEquals(a.phase, "confirmed");
 });
 
-Deno.test("merge: of an unversioned member an equal value under a higher number is news", () => {
+Deno.test("merge: takes an equal value of an unversioned member under a higher number", () => {
   const clock = new TestClock();
   const [a] = makeMixed(clock);
-  tellOfG(a, "g", [entry("x", 3, "v")], clock);
-  tellOfG(a, "g", [entry("x", 7, "v")], clock);
-  assertEquals([a.get("g", "x")?.number, wouldTellOfG(a, "b")], [7, ["x"]]);
+  sendStateOfG(a, "g", [entry("x", 3, "v")], clock);
+  sendStateOfG(a, "g", [entry("x", 7, "v")], clock);
+  assertEquals([a.get("g", "x")?.number, nextKeysOfG(a, "b")], [7, ["x"]]);
 });
 
-Deno.test("merge: an unversioned member's heartbeat is no other entry, and none that was deleted (E9)", () => {
+Deno.test("merge: an unversioned member's heartbeat is no other entry, and no deleted one (E9)", () => {
   const clock = new TestClock();
   const [a] = makeMixed(clock);
-  tellOfG(a, "g", [heartbeat(2)], clock);
+  sendStateOfG(a, "g", [heartbeat(2)], clock);
   for (let interval = 0; interval < 80; interval++) note(a, a.tick(clock.advance(300)));
   assertEquals(a.blockedMember("g")?.reason, "expired");
-  tellOfG(a, "b", [entry("x", 9, 1)], clock);
-  tellOfG(a, "b", [tombstone(HEARTBEAT_KEY, 11)], clock);
+  sendStateOfG(a, "b", [entry("x", 9, 1)], clock);
+  sendStateOfG(a, "b", [tombstone(HEARTBEAT_KEY, 11)], clock);
   assertEquals(a.blockedMember("g")?.reason, "expired");
 });
 
-Deno.test("merge: refuses what exceeds the limits of an unversioned member, and takes what replaces (E7)", () => {
+Deno.test("merge: refuses entries over the limits of an unversioned member, and takes replacements (E7)", () => {
   const clock = new TestClock();
   const [a] = makeMixed(clock, { maxKeysPerMember: 2 });
   const keys = (...numbers: number[]) => numbers.map((number) => entry(`k${number}`, number, 1));
-  tellOfG(a, "g", keys(7, 8, 9), clock);
+  sendStateOfG(a, "g", keys(7, 8, 9), clock);
   const tooMuch = memberDelta("g", FOREIGN_LIFE, keys(1, 2));
   assertEquals(tell(a, "b", tooMuch, clock).size, 1);
   assertEquals(a.entriesOf("g").length, 3);
   assertEquals(eventsOf(a).of("ConflictDetected").map(({ reason }) => reason), ["limit"]);
-  tellOfG(a, "g", [entry("k8", 20, 2)], clock);
+  sendStateOfG(a, "g", [entry("k8", 20, 2)], clock);
   assertEquals([valueOf(a, "g", "k8"), eventsOf(a).of("ConflictDetected").length], [2, 1]);
 });
 
-Deno.test("merge: refuses an unversioned member's state that fits no message, for it cannot be cut (E7)", () => {
+Deno.test("merge: refuses an unversioned member's state that fits no message, because it cannot be cut (E7)", () => {
   const clock = new TestClock();
   const [a] = makeMixed(clock, { maxMessageBytes: 16_384 });
   const large = memberDelta("g", FOREIGN_LIFE, [entry("x", 1, "x".repeat(9_000))]);

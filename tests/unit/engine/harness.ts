@@ -1,6 +1,6 @@
 /**
- * Engines on one settable clock, and the exchange of messages between them as the gossiper does it, with
- * what a network may lose.
+ * Engines on one settable clock, and the exchange of messages between them as in the gossiper, with losses of
+ * a network.
  *
  * @module
  */
@@ -45,10 +45,10 @@ export const SETTINGS: EngineSettings = {
   maxHeldBytes: 2 ** 28,
 };
 
-/** When the clocks of the tests start. */
+/** The start of the test clocks. */
 export const WALL_START_MS = 1_700_000_000_000;
 
-/** Both clocks, moved by hand. */
+/** Both clocks, moved by the test. */
 export class TestClock {
   monotonicMs = 1_000;
   wallMs = WALL_START_MS;
@@ -64,7 +64,7 @@ export class TestClock {
   }
 }
 
-/** What one engine says in a test, in the order in which it happened. */
+/** The events of one engine in a test, in order. */
 export class EventLog {
   readonly all: EngineEvent[] = [];
 
@@ -79,23 +79,23 @@ export class EventLog {
 
 const logs = new WeakMap<Engine, EventLog>();
 
-/** All events that an engine caused through this harness; those of direct calls are noted by `note`. */
+/** All events of an engine through this harness; a test passes those of direct calls to `note`. */
 export function eventsOf(engine: Engine): EventLog {
   return logs.get(engine)!;
 }
 
-/** Notes the events of a direct call, and passes on what it returned. */
+/** Records the events of a direct call, and returns its result. */
 export function note<T>(engine: Engine, caused: Caused<T>): Caused<T> {
   eventsOf(engine).all.push(...caused.events);
   return caused;
 }
 
-/** What an engine of a test may differ in. */
+/** Options of a test engine. */
 export interface EngineOptions extends Partial<EngineStart> {
   readonly settings?: Partial<EngineSettings>;
 }
 
-/** An engine; without other wishes its life begins now. */
+/** An engine; by default its incarnation begins now. */
 export function makeEngine(id: string, clock: TestClock, options: EngineOptions = {}): Engine {
   const { settings, ...start } = options;
   const engine = new Engine({ ...SETTINGS, ...settings }, {
@@ -110,7 +110,7 @@ export function makeEngine(id: string, clock: TestClock, options: EngineOptions 
   return engine;
 }
 
-/** Engines with these ids, all in one topology, which have not greeted each other. */
+/** Engines with these ids in one topology, without handshakes. */
 export function makeCluster(
   ids: readonly string[],
   clock: TestClock,
@@ -121,14 +121,14 @@ export function makeCluster(
   return engines as [Engine, ...Engine[]];
 }
 
-/** Two members that know each other: the usual start. */
+/** Two members with a completed handshake: the usual start. */
 export function makePair(clock: TestClock, options: EngineOptions = {}): [a: Engine, b: Engine] {
   const [a, b] = makeCluster(["a", "b"], clock, options);
   greet(a, b!, clock);
   return [a, b!];
 }
 
-/** Each hears the greeting of the other, as when a connection opens; returns what each of them refused. */
+/** A handshake of both, as when a connection opens; returns the refusals. */
 export function greet(a: Engine, b: Engine, clock: TestClock) {
   const helloOf = (engine: Engine) => ({
     id: engine.id,
@@ -142,41 +142,39 @@ export function greet(a: Engine, b: Engine, clock: TestClock) {
   return { byA, byB };
 }
 
-/** Sets a key. */
 export function set(engine: Engine, key: string, value: JsonValue, clock: TestClock): number {
   return note(engine, engine.set(key, copyJson(value), clock.now)).number;
 }
 
-/** Deletes a key. */
 export function remove(engine: Engine, key: string, clock: TestClock): number | undefined {
   return note(engine, engine.delete(key, clock.now)).number;
 }
 
-/** The value that an engine holds. */
+/** The value at an engine. */
 export function valueOf(engine: Engine, memberId: string, key: string): JsonValue | undefined {
   return engine.get(memberId, key)?.value;
 }
 
-/** What passed in one exchange. */
+/** The messages of one exchange. */
 export interface Exchanged {
   readonly request: Delta;
   readonly sent: Sent;
-  /** Undefined where the request was lost. */
+  /** Undefined if the request was lost. */
   readonly reply: { readonly delta: Delta; readonly holds: Holds; readonly sent: Sent } | undefined;
-  /** What the requester acknowledged with; undefined where the request or the reply was lost. */
+  /** The requester's acknowledgement; undefined if the request or the reply was lost. */
   readonly ack: Holds | undefined;
 }
 
-/** What may happen to an exchange. */
+/** Options of an exchange. */
 export interface ExchangeOptions {
   readonly clock: TestClock;
-  /** Which message does not arrive. */
+  /** The message that is lost. */
   readonly lose?: "request" | "reply" | "ack";
 }
 
 /**
- * One round with one peer, as the gossiper does it: gossip, reply, acknowledgement. Every message goes
- * through `travelled`, so that nothing is shared but what was told.
+ * One round with one peer, as in the gossiper: gossip, reply, acknowledgement. Every message goes through
+ * `travelled`, so that no other object is shared.
  */
 export function exchange(a: Engine, b: Engine, { clock, lose }: ExchangeOptions): Exchanged {
   const { delta: request, sent, holds: asked } = note(a, a.ask(b.id));
@@ -191,7 +189,7 @@ export function exchange(a: Engine, b: Engine, { clock, lose }: ExchangeOptions)
   return { request, sent, reply, ack };
 }
 
-/** A delta after its journey: the same words, other objects, and no stamps of the sender. */
+/** A delta as received: equal text, other objects, and no stamps of the sender. */
 export function travelled(delta: Delta): Delta {
   return structuredClone({
     ...delta,
@@ -208,7 +206,7 @@ export function travelled(delta: Delta): Delta {
   });
 }
 
-/** Runs exchanges between every two until nothing is told any more, or fails after so many rounds. */
+/** Runs exchanges between every two until no state is sent, or fails after this many rounds. */
 export function settle(
   engines: readonly Engine[],
   options: { readonly clock: TestClock; readonly rounds?: number },
@@ -225,10 +223,10 @@ export function settle(
     }
     if (told === 0) return;
   }
-  throw new Error(`After ${rounds} rounds there was still something to tell.`);
+  throw new Error(`After ${rounds} rounds there was still state to send.`);
 }
 
-/** Lets the two compare member by member where that is due; returns whether it was. */
+/** Runs a comparison by member if one is due; returns true if it was. */
 export function reconcile(a: Engine, b: Engine): boolean {
   const { parts } = note(a, a.requestReconcile(b.id));
   for (const [index, part] of parts.entries()) {
@@ -248,7 +246,7 @@ export function tombstone(key: string, number: number): SentEntry {
   return { key, number, type: "", value: undefined, json: "" };
 }
 
-/** Statistics of a heartbeat as an entry: all that a heartbeat is to an unversioned member. */
+/** Statistics of a heartbeat as an entry: the whole heartbeat for an unversioned member. */
 export function heartbeat(number: number): SentEntry {
   return { key: HEARTBEAT_KEY, number, type: TYPE.heartbeat, value: {}, json: "{}" };
 }
@@ -263,19 +261,19 @@ export function memberDelta(
   return { id, life, after: 0, reset: false, entries, ...options };
 }
 
-/** A message of these deltas, from nobody whose digest could be compared. */
+/** A message of these deltas, without a digest to compare. */
 export function message(...members: readonly MemberDelta[]): Delta {
   return { members, digest: "0".repeat(16), active: "0".repeat(16), partial: true };
 }
 
-/** Sends one engine's liveness to another, as beside a message or in place of one; returns what was sent. */
+/** Sends one engine's liveness to another, beside a message or in place of one; returns it. */
 export function sendLiveness(from: Engine, to: Engine, clock: TestClock): Liveness {
   const liveness = structuredClone(from.liveness(to.id));
   note(to, to.applyLiveness(from.id, liveness, clock.now));
   return liveness;
 }
 
-/** Lets a peer tell an engine something; returns what the engine answers that it holds. */
+/** Delivers a peer's deltas to an engine; returns the versions in its answer. */
 export function tell(
   engine: Engine,
   peerId: string,
@@ -286,17 +284,17 @@ export function tell(
   return note(engine, engine.applyIncoming(peerId, message(...list), clock.now)).holds;
 }
 
-/** Silences an engine that signs: another process that has its id and its key greets it again and again (rule E1). */
+/** Silences an engine that signs, by repeated handshakes of another process with its id and key (rule E1). */
 export function silence(engine: Engine, clock: TestClock): void {
   const { id, digest, active } = engine;
   for (let times = 0; !engine.silenced; times++) {
-    if (times === 3) throw new Error("Three greetings did not silence it.");
+    if (times === 3) throw new Error("Three handshakes did not silence it.");
     const life = makeLife(clock.wallMs + 3_600_000 * (times + 1), 0.5);
     note(engine, engine.greeted({ id, life, digest, active }, clock.now));
   }
 }
 
-/** Whole numbers below a bound, by a seed. */
+/** Integers from 0 below a bound, by a seed. */
 export function drawFrom(seed: number): (below: number) => number {
   let state = seed * 7_919;
   return (below) => {

@@ -13,7 +13,7 @@ const STRIDE = 2;
 const SETTINGS = { gossipInterval: 100, heartbeatExpiration: 2_400, maxMessageBytes: 16_384 };
 const ROOM = 1_000;
 
-/** The heartbeats of a member `self` of a cluster, and whom they proved to be alive. */
+/** The heartbeats of a member `self` of a cluster, and the members that they proved alive. */
 class Setup {
   readonly events: EngineEvent[] = [];
   readonly alive: string[] = [];
@@ -52,7 +52,7 @@ class Setup {
     return this.of(id).heartbeatCount;
   }
 
-  /** What would be sent to a peer that knows of the same members, or of others. */
+  /** The liveness for a peer that knows the same members, or others. */
   send({ peerLives = this.store.livesHash, room = ROOM }: { peerLives?: string; room?: number } = {}) {
     return this.heartbeats.toSend(this.of("self"), { peerLives, room, nowMs: this.nowMs });
   }
@@ -62,7 +62,7 @@ class Setup {
   }
 }
 
-Deno.test("Heartbeats.heard: a newer count proves that its owner lives, a repeated or overtaken one nothing (E9)", () => {
+Deno.test("Heartbeats.heard: a newer count proves that its owner is alive, a repeated or older one does not (E9)", () => {
   const setup = new Setup(["b"]);
   for (const count of [5, 5, 3]) setup.heartbeats.heard("b", count, setup.now);
   assertEquals([setup.countOf("b"), setup.alive], [5, ["b"]]);
@@ -77,7 +77,7 @@ Deno.test("Heartbeats.heard: lowers a count that is more than a third of an expi
   assertEquals(setup.countOf("b"), 11);
 });
 
-Deno.test("Heartbeats.heard: a member that has counted nothing, or of which nothing is held, lives too (L1)", () => {
+Deno.test("Heartbeats.heard: a member without a count or without stored state is alive too (L1)", () => {
   const setup = new Setup(["b"]);
   setup.heartbeats.heard("b", 0, setup.now);
   setup.heartbeats.heard("unknown", 7, setup.now);
@@ -85,7 +85,7 @@ Deno.test("Heartbeats.heard: a member that has counted nothing, or of which noth
   assertEquals([setup.alive, setup.countOf("self")], [["b", "unknown"], 1]);
 });
 
-Deno.test("Heartbeats.learn: takes a count that is higher, and none of this member (L1)", () => {
+Deno.test("Heartbeats.learn: takes a higher count, and none of this member (L1)", () => {
   const setup = new Setup(["b"]);
   setup.heartbeats.learn(setup.of("b"), 4, setup.now);
   setup.heartbeats.learn(setup.of("b"), 4, setup.now);
@@ -123,7 +123,7 @@ Deno.test("Heartbeats.toSend: sends no vector where two members are all, and no 
   assertEquals(vectors, 69);
 });
 
-Deno.test("Heartbeats.toSend: digits need no names for a peer that knows of the same lives, and tags for another (L2)", () => {
+Deno.test("Heartbeats.toSend: digits need no names for a peer with the same incarnations, and tags for another (L2)", () => {
   const setup = new Setup(["b", "c"]);
   setup.heartbeats.learn(setup.of("b"), 9, setup.now);
   assertEquals(setup.send().vector, { active: setup.store.livesHash, stride: STRIDE, counts: "E.A" });
@@ -132,7 +132,7 @@ Deno.test("Heartbeats.toSend: digits need no names for a peer that knows of the 
   assertEquals(setup.send({ peerLives: "other" }).vector, { stride: STRIDE, counts: tagged });
 });
 
-Deno.test("Heartbeats.toSend: a vector that has no room for all goes on where the last one ended (L2)", () => {
+Deno.test("Heartbeats.toSend: a vector without room for all continues where the last one ended (L2)", () => {
   const setup = new Setup(["b", "c", "d"]);
   for (const id of ["b", "c", "d"]) setup.heartbeats.learn(setup.of(id), 2, setup.now);
   const named: string[] = [];
@@ -146,13 +146,13 @@ Deno.test("Heartbeats.toSend: a vector that has no room for all goes on where th
   assertEquals(named, ["b", "c", "d", "self"]);
 });
 
-Deno.test("Heartbeats.toSend: passes on no count that was heard before a suspension, but its own (L3)", () => {
+Deno.test("Heartbeats.toSend: sends no count from before a suspension, except its own (L3)", () => {
   const setup = new Setup(["b", "c"]);
   setup.heartbeats.learn(setup.of("b"), 2, setup.now);
   setup.heartbeats.tick(setup.now);
   setup.nowMs = 2_400;
   setup.heartbeats.tick(setup.now);
-  // Just an expiration: what was heard may be passed on.
+  // Exactly an expiration: received counts may be passed on.
   assertEquals(setup.send().vector!.counts, "B.A");
   setup.nowMs += 2_401;
   setup.heartbeats.tick(setup.now);
@@ -170,7 +170,7 @@ Deno.test("Heartbeats.tick: notices by the wall clock that the machine slept (L3
   assertEquals(setup.send().vector!.counts, "..A");
 });
 
-Deno.test("Heartbeats.apply: takes a digit that is up to 31 strides ahead for a newer count, across the wrap (L2)", () => {
+Deno.test("Heartbeats.apply: takes a digit up to 31 strides ahead as a newer count, across the wrap (L2)", () => {
   for (const [ahead, expected] of [[31, 60 + 31], [32, 60], [63, 60], [0, 60]] as const) {
     const setup = new Setup(["b", "c"]);
     setup.heartbeats.learn(setup.of("b"), 60 * STRIDE + 1, setup.now);
@@ -179,19 +179,19 @@ Deno.test("Heartbeats.apply: takes a digit that is up to 31 strides ahead for a 
   }
 });
 
-Deno.test("Heartbeats.apply: ignores a digit of a member that was never heard, and no digits (L2)", () => {
+Deno.test("Heartbeats.apply: ignores a digit of a member without a known count, and invalid digits (L2)", () => {
   const setup = new Setup(["b", "c"]);
   setup.heartbeats.learn(setup.of("b"), 2, setup.now);
   setup.apply(".EE");
   setup.apply("!EE");
   assertEquals([setup.countOf("b"), setup.countOf("c"), setup.countOf("self")], [2, 0, 1]);
-  // What is no digit must not be read as the value below 0.
+  // An invalid digit must not be read as the value below 0.
   setup.heartbeats.learn(setup.of("b"), 62 * STRIDE, setup.now);
   setup.apply("...");
   assertEquals(setup.countOf("b"), 62 * STRIDE);
 });
 
-Deno.test("Heartbeats.apply: ignores a vector of other lives, or of another number of members (L2)", () => {
+Deno.test("Heartbeats.apply: ignores a vector of other incarnations, or of another number of members (L2)", () => {
   const setup = new Setup(["b", "c"]);
   setup.heartbeats.learn(setup.of("b"), 2, setup.now);
   setup.apply("E..", { active: "f".repeat(16) });
@@ -201,7 +201,7 @@ Deno.test("Heartbeats.apply: ignores a vector of other lives, or of another numb
   assertEquals(setup.countOf("b"), 8);
 });
 
-Deno.test("Heartbeats.apply: finds members by their tags, and leaves a count that is cut off (L2)", () => {
+Deno.test("Heartbeats.apply: finds members by their tags, and ignores a truncated count (L2)", () => {
   const setup = new Setup(["b", "c"]);
   for (const id of ["b", "c"]) setup.heartbeats.learn(setup.of(id), 2, setup.now);
   const counts = `${setup.of("c").tag}D????E${setup.of("b").tag}`;

@@ -14,7 +14,7 @@ function confirm(engine: Engine, id: string, clock: TestClock): boolean {
 }
 
 /** The types of the events about suspicions and blocks, with the member. */
-function told(engine: Engine): string[] {
+function eventTypes(engine: Engine): string[] {
   return eventsOf(engine).all.flatMap((event) => {
     if (event.type === "MemberSuspected") return [`suspected ${event.memberId}`];
     if (event.type === "MemberBlocked") return [`${event.reason} ${event.memberId}`];
@@ -31,7 +31,7 @@ Deno.test("Suspicions: a suspicion is due after the wait, and not before (C3)", 
   assertEquals([suspicions.has("a"), suspicions.has("b")], [true, false]);
 });
 
-Deno.test("Suspicions: a restart begins the wait anew, and suspects nobody (C4)", () => {
+Deno.test("Suspicions: a second start restarts the wait, and suspects no member (C4)", () => {
   const suspicions = new Suspicions();
   suspicions.restart("a", 0);
   assertEquals(suspicions.has("a"), false);
@@ -63,7 +63,7 @@ Deno.test("Engine.confirmCrash: blocks a suspect after the wait, with one event 
   clock.advance(1);
   assertEquals(confirm(a, "b", clock), true);
   confirm(a, "b", clock);
-  assertEquals(told(a), ["suspected b", "crashed b"]);
+  assertEquals(eventTypes(a), ["suspected b", "crashed b"]);
   assertEquals(a.blockedMember("b")?.reason, "crashed");
 });
 
@@ -72,7 +72,7 @@ Deno.test("Engine.confirmCrash: blocks no member that is not suspected (C3)", ()
   const [a] = makePair(clock);
   clock.advance(10_000);
   assertEquals(confirm(a, "b", clock), false);
-  assertEquals(told(a), []);
+  assertEquals(eventTypes(a), []);
 });
 
 Deno.test("Engine.suspect: suspects only active members (C2)", () => {
@@ -83,11 +83,11 @@ Deno.test("Engine.suspect: suspects only active members (C2)", () => {
   for (const id of ["c", "stranger"]) suspect(a, id, clock);
   clock.advance(WAIT_MS);
   for (const id of ["c", "stranger"]) assertEquals(confirm(a, id, clock), false);
-  assertEquals(told(a), []);
+  assertEquals(eventTypes(a), []);
   assertEquals(a.blockedMember("c")?.reason, "topology");
 });
 
-Deno.test("Engine.applyCount: a newer count begins the wait anew, an equal or older one does not (C4)", () => {
+Deno.test("Engine.applyCount: a newer count restarts the wait, an equal or older one does not (C4)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   for (let interval = 0; interval < 5; interval++) note(b, b.countHeartbeat({}, clock.now));
@@ -109,7 +109,7 @@ Deno.test("Engine.applyCount: a newer count begins the wait anew, an equal or ol
   assertEquals(confirm(a, "b", clock), true);
 });
 
-Deno.test("Engine.greeted: ends a suspicion, and a block as crashed (C4, E10)", () => {
+Deno.test("handshake: ends a suspicion, and a block as crashed (C4, E10)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   suspect(a, "b", clock);
@@ -120,7 +120,7 @@ Deno.test("Engine.greeted: ends a suspicion, and a block as crashed (C4, E10)", 
   clock.advance(WAIT_MS);
   assertEquals(confirm(a, "b", clock), true);
   assertEquals(greet(a, b, clock), { byA: undefined, byB: undefined });
-  assertEquals(told(a), ["suspected b", "suspected b", "crashed b", "unblocked b"]);
+  assertEquals(eventTypes(a), ["suspected b", "suspected b", "crashed b", "unblocked b"]);
 });
 
 Deno.test("Engine.clearSuspicion: the next suspicion is a new one (C4)", () => {
@@ -132,5 +132,5 @@ Deno.test("Engine.clearSuspicion: the next suspicion is a new one (C4)", () => {
   suspect(a, "b", clock);
   clock.advance(WAIT_MS - 1);
   assertEquals(confirm(a, "b", clock), false);
-  assertEquals(told(a), ["suspected b", "suspected b"]);
+  assertEquals(eventTypes(a), ["suspected b", "suspected b"]);
 });

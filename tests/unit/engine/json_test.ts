@@ -14,7 +14,7 @@ function nested(depth: number): unknown {
   return value;
 }
 
-Deno.test("R4.2 any JSON value is copied, with its text", () => {
+Deno.test("JSON: copies any JSON value, with its text (R4.2)", () => {
   for (
     const value of [null, true, false, 0, -1.5, 1e300, "", "żółć 😀", [], {}, [[null]], {
       a: [1, { b: "c" }],
@@ -26,7 +26,7 @@ Deno.test("R4.2 any JSON value is copied, with its text", () => {
   }
 });
 
-Deno.test("R4.2 a copy shares nothing with what was given, and is frozen at every depth", () => {
+Deno.test("JSON: a copy shares nothing with the original, and is frozen at every depth (R4.2)", () => {
   const given = { list: [{ deep: 1 }] };
   const { value } = copyJson(given);
   given.list[0]!.deep = 2;
@@ -37,7 +37,7 @@ Deno.test("R4.2 a copy shares nothing with what was given, and is frozen at ever
   assert(!Object.isFrozen(given) && !Object.isFrozen(given.list[0]));
 });
 
-Deno.test("R4.2 what JSON cannot carry is refused with the path to it", () => {
+Deno.test("JSON: refuses a value that JSON cannot carry, with the path (R4.2)", () => {
   const cases: readonly [unknown, string][] = [
     [undefined, "value is undefined"],
     [() => 1, "value is a function"],
@@ -64,24 +64,24 @@ Deno.test("R4.2 what JSON cannot carry is refused with the path to it", () => {
   }
 });
 
-Deno.test("R4.2 a cycle is refused at the place that leads back", () => {
+Deno.test("JSON: refuses a cycle at the property that leads back (R4.2)", () => {
   const cycle: Record<string, unknown> = { list: [] };
   (cycle.list as unknown[]).push({ back: cycle });
   assertThrows(() => copyJson(cycle), JsonValueError, "value.list[0].back leads back to itself");
 });
 
-Deno.test("R4.2 the same object twice, but not within itself, is no cycle", () => {
+Deno.test("JSON: one object twice, but not within itself, is no cycle (R4.2)", () => {
   const shared = { a: 1 };
   assertEquals(copyJson([shared, { again: shared }]).json, '[{"a":1},{"again":{"a":1}}]');
 });
 
-Deno.test("R4.2 values may be nested as deep as the limit and no deeper", () => {
+Deno.test("JSON: values may be nested as deep as the limit and no deeper (R4.2)", () => {
   copyJson(nested(MAX_DEPTH));
   assertThrows(() => copyJson(nested(MAX_DEPTH + 1)), JsonValueError, `deeper than ${MAX_DEPTH}`);
   assertThrows(() => copyJson(nested(100_000)), JsonValueError, `deeper than ${MAX_DEPTH}`);
 });
 
-Deno.test("R4.2 a key named __proto__ is a key like any other and pollutes nothing", () => {
+Deno.test("JSON: a key named __proto__ is valid and pollutes nothing (R4.2)", () => {
   const { value, json } = copyJson(JSON.parse('{"__proto__":{"evil":true},"constructor":1}'));
   assertEquals(json, '{"__proto__":{"evil":true},"constructor":1}');
   assertEquals(Object.getPrototypeOf(value), Object.prototype);
@@ -107,13 +107,13 @@ Deno.test("copyJson: a key named __proto__ sets no prototype where assigning to 
   }
 });
 
-Deno.test("R4.2 an object without a prototype is a plain one, and -0 is 0 as in JSON", () => {
+Deno.test("JSON: an object without a prototype is plain, and -0 becomes 0 (R4.2)", () => {
   const bare = Object.assign(Object.create(null), { a: 1 });
   assertEquals(copyJson(bare).json, '{"a":1}');
   assert(Object.is(copyJson(-0).value, 0));
 });
 
-Deno.test("P2 what JSON.parse returned is checked for what JSON.parse lets through", () => {
+Deno.test("JSON: refuses values that JSON.parse accepts and JSON cannot carry (P2)", () => {
   assertEquals(checkJson(JSON.parse('{"a":[1,null,true,"x",{"b":{}}]}')), undefined);
   assertEquals(checkJson(JSON.parse('{"a":[1,1e999]}')), 'value["a"][1] is the number Infinity.');
   assertEquals(checkJson(JSON.parse('["\\ud800"]'), "it"), "it[0] is a string with a lone surrogate.");
@@ -124,13 +124,13 @@ Deno.test("P2 what JSON.parse returned is checked for what JSON.parse lets throu
   assertEquals(checkJson(undefined), "value is undefined.");
 });
 
-Deno.test("P2 depth is checked without walking deeper than the limit", () => {
+Deno.test("JSON: checks the depth without reading deeper than the limit (P2)", () => {
   assertEquals(checkJson(nested(MAX_DEPTH)), undefined);
   assert(checkJson(nested(MAX_DEPTH + 1))?.endsWith("is nested deeper than 64 levels."));
   assert(checkJson(nested(100_000))?.endsWith("is nested deeper than 64 levels."));
 });
 
-Deno.test("R4.1 freezing reaches every depth and returns the same object", () => {
+Deno.test("JSON: a freeze reaches every depth and returns its argument (R4.1)", () => {
   const value = { a: [{ b: 1 }], c: null };
   assert(deepFreeze(value) === value);
   assert(Object.isFrozen(value) && Object.isFrozen(value.a) && Object.isFrozen(value.a[0]));
@@ -138,7 +138,7 @@ Deno.test("R4.1 freezing reaches every depth and returns the same object", () =>
   assertEquals(deepFreeze(undefined), undefined);
 });
 
-Deno.test("E7 the length of a text in UTF-8 is what an encoder makes of it", () => {
+Deno.test("JSON: the length of a text in UTF-8 is that of its encoding (E7)", () => {
   const encoder = new TextEncoder();
   for (
     const text of [
@@ -157,7 +157,7 @@ Deno.test("E7 the length of a text in UTF-8 is what an encoder makes of it", () 
   ) assertEquals(utf8Length(text), encoder.encode(text).length, JSON.stringify(text));
 });
 
-Deno.test("R4.2 what JSON would leave out without a word is refused with its path", () => {
+Deno.test("JSON: refuses with the path a value that JSON would silently omit (R4.2)", () => {
   const withItem = Object.assign([1], { more: 2 });
   const hidden = Object.defineProperty({}, "secret", { value: 1, enumerable: false });
   for (

@@ -35,13 +35,13 @@ function count(engine: Engine, intervals: number, clock: TestClock): void {
   for (let each = 0; each < intervals; each++) note(engine, engine.countHeartbeat({}, clock.now));
 }
 
-/** Lets a member say another's count, as beside a delta that brings nothing else. */
-function sayCount(engine: Engine, by: string, said: { id: string; count: number }, clock: TestClock): void {
-  const { life, number } = engine.holdOf(said.id)!;
-  tell(engine, by, memberDelta(said.id, life, [], { after: number, count: said.count }), clock);
+/** Delivers a member's count of another, as beside a delta without state. */
+function sendCount(engine: Engine, by: string, claim: { id: string; count: number }, clock: TestClock): void {
+  const { life, number } = engine.holdOf(claim.id)!;
+  tell(engine, by, memberDelta(claim.id, life, [], { after: number, count: claim.count }), clock);
 }
 
-/** Members that all have counted once, hold each other and agree. */
+/** Members with one count each that agree and know each other's state. */
 function makeAgreeing(ids: readonly string[], clock: TestClock, signs = false): Engine[] {
   const engines = makeCluster(ids, clock, { settings: SETTINGS, signs });
   for (const a of engines) for (const b of engines) if (a.id < b.id) greet(a, b, clock);
@@ -50,9 +50,9 @@ function makeAgreeing(ids: readonly string[], clock: TestClock, signs = false): 
   return engines;
 }
 
-/** Lets so much time pass for a member that its next message has a vector. */
+/** Advances time until a member's next message has a vector. */
 function awaitVector(engine: Engine, clock: TestClock): void {
-  // A call that does nothing but tell the time.
+  // A call whose only effect is the time.
   note(engine, engine.unblock("no such member", clock.advance(VECTOR_MS)));
 }
 
@@ -68,7 +68,7 @@ function sendVector(from: Engine, to: Engine, clock: TestClock): LivenessVector 
   return sendLiveness(from, to, clock).vector!;
 }
 
-/** The digit that a vector has of a member, by whichever way it names it; -1 where it has none. */
+/** The digit of a member in a vector, by index or by tag; -1 without one. */
 function digitOf(vector: LivenessVector, holder: Engine, id: string): number {
   if (vector.active !== undefined) {
     return digitAt(vector.counts, [...holder.activeIds()].sort().indexOf(id));
@@ -105,14 +105,14 @@ Deno.test("liveness: a vector raises exactly the members whose count is ahead (L
   const [a, b, c, d] = makeAgreeing(["a", "b", "c", "d"], clock);
   count(c!, 12, clock);
   count(d!, 2, clock);
-  // Of c it knows more than b, of d what b knows.
+  // It has a higher count of c than b, and the same of d.
   sendLiveness(c!, a!, clock);
   assertEquals(vectorFor(a!, "b", clock).active !== undefined, true);
   sendVector(a!, b!, clock);
   assertEquals(["a", "c", "d"].map((id) => countOf(b!, id)), [1, 10, 1]);
 });
 
-Deno.test("liveness: members that differ in who is active name each other by tags (L2)", () => {
+Deno.test("liveness: members with different active members name each other by tags (L2)", () => {
   const clock = new TestClock();
   const [a, b, c] = makeAgreeing(["a", "b", "c", "d"], clock);
   note(b!, b!.setTopology({ members: ["a", "b", "c"], blocked: [] }, clock.now));
@@ -150,11 +150,11 @@ Deno.test("liveness: a count of a member whose tag another shares is not sent (L
   assertEquals(countOf(b!, one), 10);
 });
 
-Deno.test("liveness: no count rises above what its owner has counted, through whatever relays and strides (L2)", () => {
+Deno.test("liveness: no count rises above its owner's, through any relays and strides (L2)", () => {
   for (let seed = 1; seed <= 12; seed++) relayAtRandom(seed);
 });
 
-/** Members with different intervals, and so with strides of 10, 5 and 2, send each other what they know. */
+/** Members with different intervals, and so with strides of 10, 5 and 2, exchange their counts. */
 function relayAtRandom(seed: number): void {
   const draw = drawFrom(seed);
   const clock = new TestClock();
@@ -168,7 +168,7 @@ function relayAtRandom(seed: number): void {
   for (const a of engines) for (const b of engines) if (a.id < b.id) greet(a, b, clock);
   for (const engine of engines) count(engine, 1 + draw(400), clock);
   settle(engines, { clock });
-  // Of every third cluster one takes another not to be active, so that counts travel by tags.
+  // In every third cluster one takes another as inactive, so that counts go by tags.
   if (seed % 3 === 0) {
     const [odd] = engines;
     note(odd!, odd!.setTopology({ members: ids.slice(0, 5), blocked: [] }, clock.now));
@@ -195,14 +195,14 @@ function relayAtRandom(seed: number): void {
   assert(raised > 100, `seed ${seed}: ${raised} counts came by a relay`);
 }
 
-Deno.test("liveness: a relay that knows less changes nothing, across the wrap of the digit as well (L2)", () => {
+Deno.test("liveness: a relay with lower counts changes nothing, also across the wrap of the digit (L2)", () => {
   for (const behind of [1, 20, 30]) {
     const clock = new TestClock();
     const [a, b, c] = makeAgreeing(["a", "b", "c"], clock);
     // The digit of b is about to wrap, or has wrapped since.
     for (const known of [63, 64, 70].map((digit) => digit * STRIDE)) {
-      sayCount(a!, "c", { id: "b", count: known }, clock);
-      sayCount(c!, "a", { id: "b", count: known - behind * STRIDE }, clock);
+      sendCount(a!, "c", { id: "b", count: known }, clock);
+      sendCount(c!, "a", { id: "b", count: known - behind * STRIDE }, clock);
       const vector = sendVector(c!, a!, clock);
       assertEquals(digitOf(vector, c!, "b"), (known / STRIDE - behind) % 64);
       assertEquals(countOf(a!, "b"), known, `${behind} behind ${known}`);
@@ -211,7 +211,7 @@ Deno.test("liveness: a relay that knows less changes nothing, across the wrap of
   }
 });
 
-Deno.test("liveness: after a suspension passes on no old count until it is heard anew (L3)", () => {
+Deno.test("liveness: after a suspension, sends an old count only once it was heard again (L3)", () => {
   for (const shownBy of ["both clocks", "the wall clock"] as const) {
     const clock = new TestClock();
     const [a, b, c] = makeAgreeing(["a", "b", "c"], clock);
@@ -237,7 +237,7 @@ Deno.test("liveness: after a suspension passes on no old count until it is heard
   }
 });
 
-Deno.test("liveness: what arrives after a suspension, before the next tick, is answered with no old count (L3)", () => {
+Deno.test("liveness: a message after a suspension and before the next tick is answered without old counts (L3)", () => {
   for (const shownBy of ["both clocks", "the wall clock"] as const) {
     const clock = new TestClock();
     const [a, b] = makeAgreeing(["a", "b", "c"], clock);
@@ -260,7 +260,7 @@ Deno.test("liveness: what arrives after a suspension, before the next tick, is a
   }
 });
 
-Deno.test("liveness: a member that is blocked for silence passes on no old count (L3)", () => {
+Deno.test("liveness: a member that is blocked as expired sends no old count (L3)", () => {
   for (
     const [reason, expected] of [["expired", -1], ["crashed", -1], ["topology", 0], ["left", 0]] as const
   ) {
@@ -271,7 +271,7 @@ Deno.test("liveness: a member that is blocked for silence passes on no old count
   }
 });
 
-Deno.test("liveness: a later life begins at 0, and counts of the earlier one cannot raise it (L1, E1)", () => {
+Deno.test("liveness: a later incarnation begins at 0, and counts of the earlier one cannot raise it (L1, E1)", () => {
   const clock = new TestClock();
   const [a, b, c] = makeAgreeing(["a", "b", "c"], clock);
   count(c!, 400, clock);
@@ -284,17 +284,17 @@ Deno.test("liveness: a later life begins at 0, and counts of the earlier one can
   tell(a!, "b", memberDelta("c", c!.life, [entry("k", 90, 1)], { count: 500 }), clock);
   sendVector(b!, a!, clock);
   assertEquals([a!.lifeOf("c"), countOf(a!, "c")], [later, undefined]);
-  // Nor where it has counted since: the vector of b is about the earlier life.
+  // Nor where it has counted since: the vector of b is about the earlier incarnation.
   tell(a!, "b", memberDelta("c", later, [entry("k", 2, 1)], { after: 1, count: 300 }), clock);
   sendVector(b!, a!, clock);
   assertEquals(countOf(a!, "c"), 300);
 });
 
-Deno.test("liveness: a false count is corrected by its owner's own word, and passed on no more (L1)", () => {
+Deno.test("liveness: a false count is corrected by its owner's own message, and not passed on (L1)", () => {
   const clock = new TestClock();
   const [a, b, c] = makeAgreeing(["a", "b", "c"], clock);
   count(c!, 100, clock);
-  sayCount(a!, "b", { id: "c", count: 3_000 }, clock);
+  sendCount(a!, "b", { id: "c", count: 3_000 }, clock);
   assertEquals(countOf(a!, "c"), 3_000);
   sendLiveness(c!, a!, clock);
   assertEquals(countOf(a!, "c"), 101);
@@ -306,7 +306,7 @@ Deno.test("liveness: a false count is corrected by its owner's own word, and pas
   assertEquals(countOf(a!, "c"), 101);
 });
 
-/** Lets time pass for one member that ticks and hears all others, until another is blocked by it. */
+/** Advances time at one member, which ticks and hears all others, until it blocks another. */
 function expire(engine: Engine, id: string, clock: TestClock): void {
   for (let interval = 0; interval < 70 && !engine.blockedMember(id); interval++) {
     clock.advance(100);
@@ -331,14 +331,14 @@ Deno.test("liveness: the count of a blocked member is not passed on (E10)", () =
   assertEquals(b!.blockedMember("c"), undefined);
 });
 
-Deno.test("liveness: a newer count frees a member that is blocked for silence, whoever says it (E10)", () => {
-  for (const way of ["a delta", "its own word", "a tag", "an answer to a suspicion"] as const) {
+Deno.test("liveness: a newer count from any peer frees a member that is blocked as expired (E10)", () => {
+  for (const way of ["a delta", "its own message", "a tag", "an answer to a suspicion"] as const) {
     const clock = new TestClock();
     const [a, b, c] = makeAgreeing(["a", "b", "c"], clock);
     expire(a!, "c", clock);
     count(c!, 10, clock);
-    if (way === "a delta") sayCount(a!, "b", { id: "c", count: 11 }, clock);
-    else if (way === "its own word") sendLiveness(c!, a!, clock);
+    if (way === "a delta") sendCount(a!, "b", { id: "c", count: 11 }, clock);
+    else if (way === "its own message") sendLiveness(c!, a!, clock);
     else if (way === "an answer to a suspicion") note(a!, a!.applyCount("c", 11, clock.now));
     else {
       const vector = { stride: STRIDE, counts: `${tagOf(c!)}C` };
@@ -350,25 +350,25 @@ Deno.test("liveness: a newer count frees a member that is blocked for silence, w
   }
 });
 
-Deno.test("liveness: an equal count of another, by whatever way, frees no blocked member (E10)", () => {
+Deno.test("liveness: an equal count from a peer frees no blocked member (E10)", () => {
   const clock = new TestClock();
   const [a, , c] = makeAgreeing(["a", "b", "c"], clock);
   expire(a!, "c", clock);
-  sayCount(a!, "b", { id: "c", count: 1 }, clock);
+  sendCount(a!, "b", { id: "c", count: 1 }, clock);
   note(a!, a!.applyCount("c", 1, clock.now));
   const vector = { stride: STRIDE, counts: `${tagOf(c!)}A` };
   note(a!, a!.applyLiveness("b", { count: 1, vector }, clock.now));
   assertEquals(a!.blockedMember("c")?.reason, "expired");
 });
 
-Deno.test("liveness: a member that left is not freed by a late count, whoever says it (E10)", () => {
+Deno.test("liveness: a late count from any peer does not free a member that left (E10)", () => {
   const clock = new TestClock();
   const [a, b, c] = makeAgreeing(["a", "b", "c"], clock);
   note(c!, c!.leave(clock.now));
   exchange(c!, a!, { clock });
   assertEquals(a!.blockedMember("c")?.reason, "left");
   count(c!, 10, clock);
-  sayCount(a!, "b", { id: "c", count: 5 }, clock);
+  sendCount(a!, "b", { id: "c", count: 5 }, clock);
   note(a!, a!.applyCount("c", 6, clock.now));
   const vector = { stride: STRIDE, counts: `${tagOf(c!)}C` };
   note(a!, a!.applyLiveness("b", { count: 1, vector }, clock.now));
@@ -377,14 +377,14 @@ Deno.test("liveness: a member that left is not freed by a late count, whoever sa
   assertEquals(countOf(b!, "c"), 1);
 });
 
-Deno.test("liveness: where members sign, only a member's own word raises its count (L4)", () => {
+Deno.test("liveness: where members sign, only a member's own message raises its count (L4)", () => {
   const clock = new TestClock();
   const [a, , c] = makeAgreeing(["a", "b", "c"], clock, true);
   tell(a!, "b", memberDelta("c", c!.life, [entry("k", 1, 1)], { count: 40 }), clock);
   assertEquals([a!.lifeOf("c"), countOf(a!, "c")], [c!.life, undefined]);
   sendLiveness(c!, a!, clock);
   assertEquals(countOf(a!, "c"), 1);
-  sayCount(a!, "b", { id: "c", count: 40 }, clock);
+  sendCount(a!, "b", { id: "c", count: 40 }, clock);
   note(a!, a!.applyCount("c", 40, clock.now));
   const vector = { stride: STRIDE, counts: `${tagOf(c!)}C` };
   note(a!, a!.applyLiveness("b", { count: 1, vector }, clock.now));
@@ -395,7 +395,7 @@ Deno.test("liveness: where members sign, only a member's own word raises its cou
   assertEquals(countOf(a!, "c"), 5);
 });
 
-Deno.test("observeHeartbeats: events of counts are emitted for observers only, with the count as their number (R6.1)", () => {
+Deno.test("observeHeartbeats: emits events of counts for observers only, with the count as their number (R6.1)", () => {
   const clock = new TestClock();
   const [a, , c] = makeAgreeing(["a", "b", "c"], clock);
   const seen = () =>

@@ -31,14 +31,14 @@ import {
 } from "./harness.ts";
 
 const KIB = 1_024;
-/** The least that may be set: a hundred small keys need two messages. */
+/** The least valid value: a hundred small keys need two messages. */
 const SMALL = { maxMessageBytes: 16 * KIB };
 
 function setMany(engine: Engine, count: number, clock: TestClock, value: number | string = 0): void {
   for (let key = 0; key < count; key++) set(engine, `k${key}`, value, clock);
 }
 
-/** The parts that one exchange brings of a member: whether a reset, from where, to where, and where the state ends. */
+/** The parts of a member in one exchange: reset or not, start, end, and end of the state. */
 function partsOf({ members }: Delta, id: string) {
   return members.filter((each) => each.id === id).map(({ reset, after, end, entries }) => ({
     reset,
@@ -48,7 +48,7 @@ function partsOf({ members }: Delta, id: string) {
   }));
 }
 
-/** Three members that have all met, and all hold five keys of the first. */
+/** Three members with handshakes; each has five keys of the first. */
 function makeSettledThree(clock: TestClock): readonly [a: Engine, b: Engine, c: Engine] {
   const [a, b, c] = makeCluster(["a", "b", "c"], clock) as [Engine, Engine, Engine];
   for (const [one, other] of [[a, b], [b, c], [a, c]] as const) greet(one, other, clock);
@@ -67,7 +67,7 @@ function tick(engines: readonly Engine[], clock: TestClock): void {
   for (const engine of engines) note(engine, engine.tick(clock.now));
 }
 
-Deno.test("a state of 300 keys travels in parts to one who holds nothing, each no larger than a message (E7)", () => {
+Deno.test("many keys: a state of 300 keys goes in parts to a peer without any, each no larger than a message (E7)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, { settings: SMALL });
   setMany(a, 300, clock);
@@ -86,12 +86,12 @@ Deno.test("a state of 300 keys travels in parts to one who holds nothing, each n
   assertEquals([a.phase, b.phase], ["confirmed", "confirmed"]);
 });
 
-Deno.test("a reset travels in parts, and what the deletions had removed is gone at the end (E8)", () => {
+Deno.test("many keys: a reset goes in parts, and its last part removes the deleted keys (E8)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, { settings: { ...SMALL, tombstoneRetention: 1_000 } });
   setMany(a, 200, clock);
   settle([a, b], { clock });
-  // Of these deletions b learns nothing before they are forgotten.
+  // b receives none of these deletions before they are forgotten.
   for (let key = 0; key < 200; key += 2) remove(a, `k${key}`, clock);
   setMany(a, 1, clock, "last");
   clock.advance(2_000);
@@ -104,7 +104,7 @@ Deno.test("a reset travels in parts, and what the deletions had removed is gone 
     seen.push(...partsOf(request, "a"));
   }
   assert(seen.length > 1, `${seen.length} parts`);
-  // The first answers to what b holds; each further one begins where the last ended.
+  // The first answers b's version; each further one begins at the end of the last.
   assertEquals(seen.map(({ reset, end }) => [reset, end]), seen.map(() => [true, 301]));
   assertEquals(seen.map(({ after }) => after), [0, ...seen.slice(0, -1).map(({ last }) => last)]);
   assertEquals([valueOf(b, "a", "k2"), valueOf(b, "a", "k1"), valueOf(b, "a", "k0")], [undefined, 0, "last"]);
@@ -112,7 +112,7 @@ Deno.test("a reset travels in parts, and what the deletions had removed is gone 
   assertEquals([a.phase, b.phase], ["confirmed", "confirmed"]);
 });
 
-Deno.test("the state of a member that was forgotten and is back is taken in parts (E11)", () => {
+Deno.test("many keys: the state of a member that was forgotten and returns is merged in parts (E11)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, { settings: SMALL });
   setMany(a, 200, clock);
@@ -129,7 +129,7 @@ Deno.test("the state of a member that was forgotten and is back is taken in part
   assertEquals(valueOf(b, "a", "k199"), 0);
 });
 
-Deno.test("a part of a reset that is lost is sent again (E5, E8)", () => {
+Deno.test("many keys: a lost part of a reset is sent again (E5, E8)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, { settings: { ...SMALL, tombstoneRetention: 1_000 } });
   setMany(a, 200, clock);
@@ -146,12 +146,12 @@ Deno.test("a part of a reset that is lost is sent again (E5, E8)", () => {
   assertEquals(b.digest, a.digest);
 });
 
-Deno.test("states that differ under one number are mended in parts (E12)", () => {
+Deno.test("many keys: states that differ under one number are repaired in parts (E12)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, { settings: SMALL });
   setMany(a, 200, clock);
   settle([a, b], { clock });
-  // Somebody told b another value under the same number, and of a key that a never set.
+  // Another peer sent b another value under the same number, and a key that a never set.
   const [, c] = makePair(clock, { settings: SMALL });
   const twin = makeEngine("a", clock, { life: a.life, settings: SMALL });
   note(twin, twin.setTopology({ members: ["a", "b"], blocked: [] }, clock.now));
@@ -170,25 +170,25 @@ Deno.test("states that differ under one number are mended in parts (E12)", () =>
   assertEquals([valueOf(c, "a", "false"), valueOf(c, "a", "k199")], [undefined, 0]);
 });
 
-Deno.test("a part of a reset of a state older than what is held is refused, and what is held is said (E8)", () => {
+Deno.test("many keys: a part of a reset of an older state is refused, and answered with the version (E8)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   setMany(a, 5, clock);
   settle([a, b], { clock });
   const part = (after: number, number: number, end: number) => {
-    const told = memberDelta("a", a.life, [entry(`k${number - 1}`, number, 0)], { after, reset: true, end });
-    return note(b, b.applyIncoming("c", message(told), clock.now)).holds;
+    const delta = memberDelta("a", a.life, [entry(`k${number - 1}`, number, 0)], { after, reset: true, end });
+    return note(b, b.applyIncoming("c", message(delta), clock.now)).holds;
   };
   assertEquals([...part(0, 1, 4)], [["a", { life: a.life, number: 5 }]]);
   assertEquals(b.digest, a.digest);
-  // One that begins behind what is held leaves a gap.
+  // One that begins above the version is a gap.
   assertEquals([...part(6, 7, 9)], [["a", { life: a.life, number: 5 }]]);
-  // One of a state that is as new is taken.
+  // One of a state that is as new is merged.
   assertEquals([...part(0, 2, 5)], []);
   assertEquals([valueOf(b, "a", "k0"), valueOf(b, "a", "k1"), valueOf(b, "a", "k2")], [undefined, 0, 0]);
 });
 
-Deno.test("a reset begins anew where deletions were forgotten that its parts so far said nothing of (E8)", () => {
+Deno.test("many keys: a reset restarts where deletions were forgotten that its parts so far did not contain (E8)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, { settings: { ...SMALL, tombstoneRetention: 1_000 } });
   setMany(a, 200, clock);
@@ -198,7 +198,7 @@ Deno.test("a reset begins anew where deletions were forgotten that its parts so 
   clock.advance(2_000);
   note(a, a.tick(clock.now));
   exchange(a, b, { clock });
-  // A key of the part that has arrived is deleted, and the deletion forgotten, before the next part.
+  // A key of the received part is deleted, and the deletion forgotten, before the next part.
   remove(a, "k1", clock);
   setMany(a, 1, clock, "at last");
   clock.advance(2_000);
@@ -209,28 +209,28 @@ Deno.test("a reset begins anew where deletions were forgotten that its parts so 
   assertEquals([b.digest, valueOf(b, "a", "k1")], [a.digest, undefined]);
 });
 
-Deno.test("a deletion is forgotten everywhere once all active members know of it, and costs nobody a reset (E8)", () => {
+Deno.test("settled: a deletion is forgotten by all once all active members have it, and costs no reset (E8)", () => {
   const clock = new TestClock();
   const engines = makeSettledThree(clock);
   const [a, b, c] = engines;
   remove(a, "k3", clock);
   set(a, "k4", "last", clock);
-  // While c has yet to learn of it, it is kept.
+  // While c lacks it, it is kept.
   exchange(a, b, { clock });
   tick(engines, clock);
   assertEquals([a.footprint.tombstones, b.footprint.tombstones, c.footprint.tombstones], [1, 1, 0]);
   exchange(b, c, { clock });
-  // Not known to a, by whose word others forget it.
+  // Unknown to a, by whose report others forget it.
   tick(engines, clock);
   assertEquals(a.footprint.tombstones, 1);
   exchange(a, c, { clock });
   tick(engines, clock);
   assertEquals(a.footprint.tombstones, 0);
   set(a, "k4", "news", clock);
-  const told = [exchange(a, b, { clock }), exchange(b, c, { clock }), exchange(a, c, { clock })];
+  const exchanges = [exchange(a, b, { clock }), exchange(b, c, { clock }), exchange(a, c, { clock })];
   tick(engines, clock);
   assertEquals(engines.map((engine) => engine.footprint.tombstones), [0, 0, 0]);
-  for (const { request, reply } of told) {
+  for (const { request, reply } of exchanges) {
     assertEquals([...request.members, ...reply!.delta.members].filter(({ reset }) => reset), []);
   }
   settle(engines, { clock });
@@ -240,7 +240,7 @@ Deno.test("a deletion is forgotten everywhere once all active members know of it
   );
 });
 
-Deno.test("two who heard of a deletion from its owner alone owe each other no reset once it is forgotten (E8)", () => {
+Deno.test("settled: two members with a deletion from its owner need no reset between them once it is forgotten (E8)", () => {
   const clock = new TestClock();
   const engines = makeSettledThree(clock);
   const [a, b, c] = engines;
@@ -258,7 +258,7 @@ Deno.test("two who heard of a deletion from its owner alone owe each other no re
   assertEquals([valueOf(c, "a", "k3"), valueOf(c, "a", "k4")], [undefined, "news"]);
 });
 
-Deno.test("who was away while deletions were forgotten is told the whole state in its place (E8)", () => {
+Deno.test("settled: a member that was away while deletions were forgotten is sent the whole state (E8)", () => {
   const clock = new TestClock();
   const engines = makeSettledThree(clock);
   const [a, b, c] = engines;
@@ -280,13 +280,13 @@ Deno.test("who was away while deletions were forgotten is told the whole state i
   assertEquals(c.digest, a.digest);
 });
 
-Deno.test("what is said to be settled is believed only as far as it is held, and of no unversioned member (E8)", () => {
+Deno.test("settled: a report is believed only up to the known version, and for no unversioned member (E8)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
-  const told = memberDelta("x", a.life, [entry("k", 1, 1), tombstone("d", 2), entry("l", 3, 1)], {
+  const delta = memberDelta("x", a.life, [entry("k", 1, 1), tombstone("d", 2), entry("l", 3, 1)], {
     settled: 9,
   });
-  note(b, b.applyIncoming("a", message(told), clock.now));
+  note(b, b.applyIncoming("a", message(delta), clock.now));
   assertEquals(b.footprint.tombstones, 0);
   note(
     b,
@@ -298,7 +298,7 @@ Deno.test("what is said to be settled is believed only as far as it is held, and
   assertEquals(b.footprint.tombstones, 0);
 });
 
-Deno.test("100 deletions a second for an hour keep memory level, and none is refused (E8)", () => {
+Deno.test("settled: 100 deletions a second for an hour keep memory level, and none is refused (E8)", () => {
   const clock = new TestClock();
   const engines = makeCluster(["a", "b", "c", "d"], clock, { settings: { maxKeysPerMember: 1_000 } });
   const [a] = engines as [Engine, ...Engine[]];
@@ -320,7 +320,7 @@ Deno.test("100 deletions a second for an hour keep memory level, and none is ref
   assertEquals(eventsOf(a).of("ConflictDetected"), []);
 });
 
-Deno.test("50,000 keys can be set by default, and reach another member (E7)", () => {
+Deno.test("many keys: 50,000 keys can be set by default, and reach another member (E7)", () => {
   const clock = new TestClock();
   const settings = { maxKeysPerMember: 65_536 };
   const [a, b] = makePair(clock, { settings });
@@ -334,7 +334,7 @@ Deno.test("50,000 keys can be set by default, and reach another member (E7)", ()
   assertEquals(valueOf(b, "a", "client-10.1.2.49999"), 49_999);
 });
 
-Deno.test("of a state that is larger than is allowed here the first part is held, and the rest asked for ever more rarely (E5)", () => {
+Deno.test("many keys: of a state over the local limit the first part is stored, and the rest is requested ever more rarely (E5)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
   const b = makeEngine("b", clock, { settings: { maxKeysPerMember: 16 } });
@@ -352,12 +352,12 @@ Deno.test("of a state that is larger than is allowed here the first part is held
   assertEquals([valueOf(b, "a", "k23"), valueOf(b, "a", "k24")], [0, undefined]);
   assertLess(sent, 15);
   assertEquals([a.phase, eventsOf(b).of("ConflictDetected").length], ["diffusing", sent]);
-  // What fits is told at once.
+  // A part that fits is sent at once.
   for (let key = 0; key < 90; key++) remove(a, `k${key}`, clock);
   assertEquals(eventsOf(b).of("MemberBlocked"), []);
 });
 
-Deno.test("Engine.set: says which limit it would exceed, and changes nothing (E7)", () => {
+Deno.test("Engine.set: names the limit that it would exceed, and changes nothing (E7)", () => {
   const clock = new TestClock();
   const settings = { maxMessageBytes: 16 * KIB, maxStateBytes: 20 * KIB, maxKeysPerMember: 50 };
   const [a] = makePair(clock, { settings });
@@ -374,7 +374,7 @@ Deno.test("Engine.set: says which limit it would exceed, and changes nothing (E7
   assertEquals([a.footprint.keys, valueOf(a, "a", "one more")], [50, undefined]);
 });
 
-Deno.test("merge: a word of what is settled makes room for the entries beside it, and counts beside a gap too (E7, E8)", () => {
+Deno.test("merge: a settled report makes room for the entries beside it, and also counts beside a gap (E7, E8)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock, { settings: { maxKeysPerMember: 2 } });
   tell(a, "c", memberDelta("b", a.life, [entry("k", 1, 1), entry("l", 2, 1), entry("m", 3, 1)]), clock);
@@ -386,7 +386,7 @@ Deno.test("merge: a word of what is settled makes room for the entries beside it
   assertEquals([a.footprint.tombstones, a.holdOf("b")?.number], [0, 8]);
 });
 
-Deno.test("disseminate: an active peer holds what is settled by its owner's word, another is sent all (E8)", () => {
+Deno.test("disseminate: an active peer has settled entries by its owner's report, and another is sent all (E8)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c", "x"], clock);
   note(a, a.setTopology({ members: ["a", "b", "c"], blocked: [] }, clock.now));

@@ -10,14 +10,14 @@ import { entry, heartbeat, tombstone } from "./harness.ts";
 
 const LIFE = "018bcfe56800-80000000";
 
-/** A state with these entries, each put under a serial of its own, rising by one from 1. */
+/** A state with these entries, each put under its own serial, from 1 up. */
 function stateOf(...entries: readonly SentEntry[]): MemberState {
   const state = new MemberState("m", LIFE);
   entries.forEach((each, index) => state.put({ ...each, timestampMs: 0 }, index + 1));
   return state;
 }
 
-/** Someone who holds all changes up to a serial. */
+/** A peer with all changes up to a serial. */
 function knownTo(serial: number): Known {
   const known = { changes: new Serials() };
   known.changes.add(0, serial);
@@ -28,7 +28,7 @@ function numbersOf(state: MemberState, after: number): number[] | undefined {
   return state.deltaAfter(after)?.entries.map(({ number }) => number);
 }
 
-Deno.test("E4 a delta lists every live entry above a number, in rising order, and says the number", () => {
+Deno.test("delta: lists every live entry above a number, in rising order, with that number (E4)", () => {
   const state = stateOf(entry("a", 1, 1), entry("b", 2, 1), entry("c", 3, 1), entry("a", 4, 2));
   const { entries, ...rest } = state.deltaAfter(2)!;
   assertEquals(rest, { id: "m", life: LIFE, after: 2, reset: false });
@@ -41,29 +41,29 @@ Deno.test("E4 a delta lists every live entry above a number, in rising order, an
   assertEquals(state.deltaAfter(9), undefined);
 });
 
-Deno.test("E8 a delta lists tombstones like any entry", () => {
+Deno.test("delta: lists tombstones like any entry (E8)", () => {
   const state = stateOf(entry("a", 1, 1), tombstone("a", 2));
   assertEquals(numbersOf(state, 0), [2]);
   assertEquals(state.live("a"), undefined);
   assertEquals(state.get("a")?.number, 2);
 });
 
-Deno.test("E4 held is the number of the last entry put", () => {
+Deno.test("MemberState: the version is the number of the last entry put (E4)", () => {
   assertEquals(new MemberState("m", LIFE).put({ ...entry("a", 3, 1), timestampMs: 0 }, 7).position, 3);
   assertEquals(stateOf().held, 0);
   assertEquals(stateOf(entry("a", 3, 1), entry("b", 8, 1)).held, 8);
 });
 
-Deno.test("E4 what someone is known to hold is up to the nearest live entry whose change they know", () => {
+Deno.test("MemberState: a known version is that of the nearest live entry whose change the peer has (E4)", () => {
   const state = stateOf(entry("a", 10, 1), entry("b", 20, 1), entry("c", 30, 1), entry("b", 40, 2));
-  // Serial 2 is that of b under 20, whose place 40 has taken.
+  // Serial 2 is that of b under 20, which 40 has replaced.
   assertEquals([0, 1, 2, 3, 4, 9].map((serial) => state.heldBy(knownTo(serial))), [0, 10, 10, 30, 40, 40]);
   const known = knownTo(0);
   known.changes.add(2, 3);
   assertEquals(state.heldBy(known), 30);
 });
 
-Deno.test("E6 what someone is known to hold is not below a floor that they know, so that a forgotten tombstone costs no reset", () => {
+Deno.test("MemberState: a known version is not below a floor that the peer has, so a forgotten tombstone costs no reset (E6)", () => {
   const state = stateOf(entry("a", 1, 1), entry("b", 2, 1), tombstone("b", 3), entry(HEARTBEAT_KEY, 4, {}));
   state.forget(state.get("b")!);
   state.put({ ...entry(HEARTBEAT_KEY, 5, {}), timestampMs: 0 }, 5);
@@ -74,7 +74,7 @@ Deno.test("E6 what someone is known to hold is not below a floor that they know,
   assertEquals(state.deltaAfter(state.heldBy(knownTo(2)))?.reset, true);
 });
 
-Deno.test("MemberState.heldBy: a floor counts only for someone who knows the change that raised it (E8)", () => {
+Deno.test("MemberState.heldBy: a floor counts only for a peer with the change that raised it (E8)", () => {
   const state = stateOf(entry("a", 1, 1), entry("b", 4, 1));
   state.raiseFloor({ number: 4, serial: 7 });
   assertEquals(state.heldBy(knownTo(0)), 0);
@@ -168,7 +168,7 @@ Deno.test("MemberState.certify: as much is told as is signed, and under this sig
   assertEquals([after, reset, end], [0, true, 2]);
 });
 
-Deno.test("E8 forgetting a tombstone raises the floor, and who holds less gets the whole state as a reset", () => {
+Deno.test("MemberState: a forgotten tombstone raises the floor, and a peer below it gets the whole state as a reset (E8)", () => {
   const state = stateOf(entry("a", 1, 1), entry("b", 2, 1), tombstone("b", 3), entry("c", 4, 1));
   assertEquals(state.floor, 0);
   state.forget(state.get("b")!);
@@ -190,20 +190,20 @@ Deno.test("MemberState.deletions: are those that are still told of, the first de
   assertEquals(keys(), ["c"]);
 });
 
-Deno.test("E8 the floor is the highest number forgotten, in whatever order", () => {
+Deno.test("MemberState: the floor is the highest forgotten number, in any order (E8)", () => {
   const state = stateOf(tombstone("a", 1), tombstone("b", 2), entry("c", 3, 1));
   state.forget(state.get("b")!);
   state.forget(state.get("a")!);
   assertEquals(state.floor, 2);
 });
 
-Deno.test("E8 a reset that is asked for is the whole state whatever is held", () => {
+Deno.test("MemberState: a reset has the whole state for any version (E8)", () => {
   const state = stateOf(entry("a", 1, 1), entry("b", 2, 1));
   const { reset, after, end, entries } = state.deltaAfter(0, { reset: true })!;
   assertEquals([reset, after, end, entries.length], [true, 0, 2, 2]);
 });
 
-Deno.test("E8 a reset that is cut goes on where the last part ended, and says where the state ends", () => {
+Deno.test("MemberState: a reset that is cut continues after its last part, and has the end of the state (E8)", () => {
   const state = stateOf(entry("a", 1, 1), entry("b", 2, 1), tombstone("c", 3), entry("d", 4, 1));
   state.forget(state.get("c")!);
   const room = (entries: number) => memberBytes("x") + entries * entryBytes(entry("a", 1, 1));
@@ -215,27 +215,27 @@ Deno.test("E8 a reset that is cut goes on where the last part ended, and says wh
   assertEquals(second.entries.map(({ number }) => number), [4]);
 });
 
-Deno.test("MemberState.repairedBy: tells what has to go, and nothing where all that is held is confirmed (E8)", () => {
+Deno.test("MemberState.repairedBy: lists the entries to remove, and none where every stored entry is confirmed (E8)", () => {
   const state = stateOf(entry("a", 1, 1), entry("b", 2, 1), entry("c", 5, 1), entry("d", 8, 1));
   const part = (after: number, ...entries: SentEntry[]) =>
     state.repairedBy({ id: "x", life: LIFE, after, reset: true, entries })?.map((
       { key, number },
     ) => [key, number]);
-  // What is held is what is told, as far as the part goes.
+  // The stored entries equal the sent ones, as far as the part goes.
   assertEquals(part(0, entry("a", 1, 1), entry("b", 2, 1)), undefined);
   assertEquals(part(8, entry("e", 9, 1)), undefined);
   assertEquals(part(2), undefined);
   // As far as the last entry of the part, whatever the first is.
   assertEquals(part(0, entry("a", 1, 1), entry("c", 5, 1)), [["a", 1], ["c", 5], ["d", 8]]);
-  // A deletion that is not told of contradicts nothing.
+  // An omitted deletion contradicts nothing.
   assertEquals(part(2, tombstone("z", 4), entry("c", 5, 1)), undefined);
-  // One that is held and not told goes; what stands before the part and behind it stays.
+  // A stored entry that is not sent is removed; entries before the part and after it stay.
   assertEquals(part(1, entry("c", 5, 1)), [["a", 1], ["c", 5], ["d", 8]]);
   // Another value under the same number.
   assertEquals(part(1, entry("b", 2, 7)), [["a", 1], ["b", 2], ["c", 5], ["d", 8]]);
-  // A key that is held under an earlier number is told under a later one.
+  // A key that is stored under an earlier number is sent under a later one.
   assertEquals(part(2, entry("a", 4, 1), entry("c", 5, 1)), [["b", 2], ["a", 4], ["c", 5], ["d", 8]]);
-  // A key that is held under a number behind the part was set later.
+  // A key that is stored under a number after the part was set later.
   assertEquals(part(4, entry("c", 5, 1), entry("d", 6, 1)), undefined);
   assertEquals(part(5, entry("d", 6, 1), entry("a", 7, 2)), [["b", 2], ["c", 5], ["a", 7], ["d", 8]]);
   // A key under the number of a deletion that was forgotten, which was the last of all.
@@ -244,7 +244,7 @@ Deno.test("MemberState.repairedBy: tells what has to go, and nothing where all t
   assertEquals(part(8, entry("y", 9, 1)), [["a", 1], ["b", 2], ["c", 5], ["d", 8], ["y", 9]]);
 });
 
-Deno.test("E7 the bytes are those of the entries present", () => {
+Deno.test("MemberState: the bytes are those of the present entries (E7)", () => {
   const [a, b, c] = [entry("a", 1, "xx"), entry("b", 2, "y"), entry("a", 3, "z".repeat(50))];
   const state = stateOf(a!, b!);
   const sizeOf = (...entries: SentEntry[]) => ({
@@ -265,7 +265,7 @@ Deno.test("E7 the bytes are those of the entries present", () => {
   assertEquals(state.size, sizeOf(c!));
 });
 
-Deno.test("MemberState.sum: depends on what is held, not on how it came about (E12)", () => {
+Deno.test("MemberState.sum: depends on the stored state, not on its history (E12)", () => {
   const long = stateOf(
     entry("a", 1, 1),
     entry(HEARTBEAT_KEY, 2, {}),
@@ -284,7 +284,7 @@ Deno.test("MemberState.sum: adds up the live entries and the last set or delete,
   assertEquals(`${stateOf(entry("a", 1, "whatever")).sum}`, "07f33272f2c1daac");
   // Likewise of "m\0<life>\x002" alone: a tombstone is no live entry.
   assertEquals(`${stateOf(tombstone("a", 2)).sum}`, "89e4185e38a9a221");
-  // Statistics of heartbeats are state like any other; the count is none.
+  // Statistics of heartbeats are state like any other; the count is not.
   const statistics = stateOf(entry(HEARTBEAT_KEY, 2, {}));
   const before = `${statistics.sum}`;
   const expected = new Sum();
@@ -295,7 +295,7 @@ Deno.test("MemberState.sum: adds up the live entries and the last set or delete,
   assertEquals(`${statistics.sum}`, before);
 });
 
-Deno.test("MemberState.sum: follows every put, also where it was not asked for in between (E12)", () => {
+Deno.test("MemberState.sum: follows every put, also without a read in between (E12)", () => {
   const [asked, unasked] = [stateOf(), stateOf()];
   for (let number = 1; number <= 20; number++) {
     const each = { ...(number % 5 === 0 ? tombstone("k0", number) : entry(`k${number % 3}`, number, 1)) };
@@ -321,7 +321,7 @@ Deno.test("MemberState.get: a value is as its text says, and of a packed one as 
   assertEquals([state.get("p")?.json, state.live("t")], [put.json, undefined]);
 });
 
-Deno.test("MemberState.tag: is four base64url digits of the id and the life, and of nothing else (L2)", () => {
+Deno.test("MemberState.tag: is four base64url digits of the id and the incarnation alone (L2)", () => {
   const tags = new Set<string>();
   for (const [id, life] of [["m", LIFE], ["n", LIFE], ["m", "018bcfe56800-80000001"]] as const) {
     const state = new MemberState(id, life);
@@ -336,7 +336,7 @@ Deno.test("MemberState.tag: is four base64url digits of the id and the life, and
   assertEquals(stateOf().tag, "MLSG");
 });
 
-Deno.test("E6 keys that change all the time leave no trail behind", () => {
+Deno.test("MemberState: keys that change all the time leave no trail (E6)", () => {
   const state = stateOf(entry("a", 1, 1), entry("b", 2, 1));
   for (let number = 3; number < 2_000; number++) {
     state.put({ ...entry(number % 2 === 0 ? "c" : "d", number, number), timestampMs: 0 }, number);
@@ -345,7 +345,7 @@ Deno.test("E6 keys that change all the time leave no trail behind", () => {
   assertEquals(state.heldBy(knownTo(1_997)), 2);
 });
 
-Deno.test("E6 one key set again and again leaves no trail at all", () => {
+Deno.test("MemberState: one key that is set again and again leaves no trail (E6)", () => {
   const state = stateOf(entry("a", 1, 1));
   for (let number = 2; number < 1_000; number++) {
     state.put({ ...entry(HEARTBEAT_KEY, number, {}), timestampMs: 0 }, number);
@@ -353,7 +353,7 @@ Deno.test("E6 one key set again and again leaves no trail at all", () => {
   assertEquals(numbersOf(state, 0), [1, 999]);
 });
 
-Deno.test("E6 keys are found whether they are few or many, and counted", () => {
+Deno.test("MemberState: finds and counts few keys and many (E6)", () => {
   const state = stateOf();
   for (let number = 1; number <= 60; number++) {
     const key = `k${number % 20}`;
@@ -367,7 +367,7 @@ Deno.test("E6 keys are found whether they are few or many, and counted", () => {
   assertEquals([[...state.entries()], state.get("k7"), state.size.keys], [[], undefined, 0]);
 });
 
-Deno.test("MemberState.deltaAfter: is cut after an entry, and has one at least (E7)", () => {
+Deno.test("MemberState.deltaAfter: is cut after an entry, and has at least one (E7)", () => {
   const state = stateOf(entry("a", 1, "x"), entry("b", 2, "x"), entry("c", 3, "x"));
   const each = entryBytes(entry("a", 1, "x"));
   const counts = [0, 1, 2, 3].map((fit) => {

@@ -1,7 +1,7 @@
 import { assertEquals } from "../../../deps/std_assert.ts";
 import { byCodePoint, murmur32Pair, murmur64, topologyHash } from "../../../engine/murmur3.ts";
 
-/** Computed with github.com/twmb/murmur3 v1.2.2, the package that protoactor-go uses. */
+/** Computed with github.com/twmb/murmur3 v1.2.2, the package of protoactor-go. */
 const VECTORS: readonly [text: string, seed0: number, seed1: number, sum64: bigint][] = [
   ["", 0x00000000, 0x514e28b7, 0x0000000000000000n],
   ["a", 0x3c2569b2, 0x588adce8, 0x85555565f6597889n],
@@ -36,35 +36,35 @@ const VECTORS: readonly [text: string, seed0: number, seed1: number, sum64: bigi
   ["x".repeat(5000), 0xd59aef3c, 0x94e3167b, 0x9588af73caa3175dn],
 ];
 
-Deno.test("E12 murmur3 of 32 bits equals the reference under both seeds, for every length of tail and beyond ASCII", () => {
+Deno.test("murmur3: 32 bits equal the reference with both seeds, for every length of tail and beyond ASCII (E12)", () => {
   for (const [text, seed0, seed1] of VECTORS) assertEquals(murmur32Pair(text, 0, 1), [seed0, seed1], text);
 });
 
-Deno.test("E12 the two seeds of murmur3 are independent of each other's place", () => {
+Deno.test("murmur3: the results of both seeds are independent of their order (E12)", () => {
   const [a, b] = murmur32Pair("hello", 0, 1);
   assertEquals(murmur32Pair("hello", 1, 0), [b, a]);
   assertEquals(murmur32Pair("hello", 0, 0), [a, a]);
 });
 
-Deno.test("E14 murmur3 of 64 bits equals the reference, for every length of tail and beyond ASCII", () => {
+Deno.test("murmur3: 64 bits equal the reference, for every length of tail and beyond ASCII (E14)", () => {
   for (const [text, , , sum64] of VECTORS) assertEquals(murmur64(text), sum64, text);
 });
 
-Deno.test("E12 a hash does not depend on what was hashed before it", () => {
+Deno.test("murmur3: a hash does not depend on the one before it (E12)", () => {
   const [text, seed0, seed1] = VECTORS[7]!;
   murmur32Pair("z".repeat(100_000), 0, 1);
   assertEquals(murmur32Pair(text, 0, 1), [seed0, seed1]);
   assertEquals(murmur32Pair("", 0, 1), [0, 0x514e28b7]);
 });
 
-Deno.test("E14 the topology hash is that of the sorted and joined ids, in decimal digits", () => {
+Deno.test("topology hash: is that of the sorted and joined ids, in decimal digits (E14)", () => {
   const joined = murmur64("abc").toString();
   assertEquals(topologyHash(["c", "a", "b"]), joined);
   assertEquals(topologyHash(new Set(["b", "c", "a"])), joined);
   assertEquals(joined, "13012657714217449575");
 });
 
-Deno.test("E14 ids are sorted as Go sorts them, by their UTF-8 bytes and not by UTF-16 units", () => {
+Deno.test("topology hash: ids are sorted as in Go, by UTF-8 bytes and not by UTF-16 units (E14)", () => {
   const encoder = new TextEncoder();
   const ids = ["", "a", "ab", "b", "\uffff", "\ue000", "\u{10000}", "😀", "é", "日", "a😀", "a\ue000"];
   const hex = (id: string) =>

@@ -17,7 +17,7 @@ function waitingOf(memories: PeerMemories, peerId: string): string[] {
   return [...memories.peek(peerId)!.waiting.keys()];
 }
 
-Deno.test("E6 the memory of all peers together is bounded", () => {
+Deno.test("PeerMemory: the memory of all peers together is bounded (E6)", () => {
   const memories = new PeerMemories(60_000);
   for (let peer = 0; peer < 40; peer++) waitFor(memories, `p${peer}`, ids(2_000));
   assertEquals(memories.waiting, 60_000);
@@ -25,11 +25,11 @@ Deno.test("E6 the memory of all peers together is bounded", () => {
   assertEquals(kept, memories.waiting);
 });
 
-Deno.test("E6 the peers told longest ago make room, wholly, and only as many as needed", () => {
+Deno.test("PeerMemory: drops whole the peers that were sent to longest ago, and only as many as needed (E6)", () => {
   const memories = new PeerMemories(10);
   waitFor(memories, "p", ids(4));
   waitFor(memories, "q", ids(4));
-  // Spoken with again: p is now the one told last.
+  // Used again: p is now the newest.
   memories.of("p");
   waitFor(memories, "r", ids(3));
   assertEquals([waitingOf(memories, "p").length, waitingOf(memories, "q").length], [4, 0]);
@@ -37,7 +37,7 @@ Deno.test("E6 the peers told longest ago make room, wholly, and only as many as 
   assertEquals(memories.waiting, 7);
 });
 
-Deno.test("E6 it is known of which peer something was dropped, so that its empty list proves nothing", () => {
+Deno.test("PeerMemory: records that pending entries of a peer were dropped, so that its empty list proves nothing (E6)", () => {
   const memories = new PeerMemories(5);
   memories.of("idle");
   waitFor(memories, "p", ids(3));
@@ -45,7 +45,7 @@ Deno.test("E6 it is known of which peer something was dropped, so that its empty
   assertEquals(["idle", "p", "q"].map((id) => memories.peek(id)!.forgetful), [false, true, false]);
 });
 
-Deno.test("E6 one peer alone keeps as many as the limit, and those that waited longest", () => {
+Deno.test("PeerMemory: one peer alone keeps as many members as the limit, the longest pending ones (E6)", () => {
   const memories = new PeerMemories(5);
   waitFor(memories, "p", ids(9));
   assertEquals(waitingOf(memories, "p"), ids(5));
@@ -53,7 +53,7 @@ Deno.test("E6 one peer alone keeps as many as the limit, and those that waited l
   assert(memories.peek("p")!.forgetful);
 });
 
-Deno.test("E7 a member that waits keeps its place when more is to be told of it", () => {
+Deno.test("PeerMemory: a pending member keeps its position when it changes again (E7)", () => {
   const memories = new PeerMemories(100);
   waitFor(memories, "p", ["a", "b", "c"]);
   memories.wait(memories.of("p"), "a", { ...WAITS, after: 7 });
@@ -65,7 +65,7 @@ Deno.test("E7 a member that waits keeps its place when more is to be told of it"
   assertEquals(memories.waiting, 3);
 });
 
-Deno.test("R3.5 a repair is under way while some peer has a gap or is being compared with", () => {
+Deno.test("PeerMemory: a repair is under way while some peer has a gap or a comparison (R3.5)", () => {
   const memories = new PeerMemories(100);
   const [p, q] = [memories.of("p"), memories.of("q")];
   memories.wait(p, "a", WAITS);
@@ -86,7 +86,7 @@ Deno.test("R3.5 a repair is under way while some peer has a gap or is being comp
   assertEquals(memories.inRepair, false);
 });
 
-Deno.test("R3.5 a repair ends with the memory of the peer, with its suspension, and where it makes room", () => {
+Deno.test("PeerMemory: a repair ends with the memory of the peer, with its suspension, and when it is dropped (R3.5)", () => {
   for (const end of ["forget", "suspend", "makeRoom"] as const) {
     const memories = new PeerMemories(3);
     const peer = memories.of("p");
@@ -98,7 +98,7 @@ Deno.test("R3.5 a repair ends with the memory of the peer, with its suspension, 
   }
 });
 
-Deno.test("E6 what is forgotten with a peer is counted no more", () => {
+Deno.test("PeerMemory: members pending for a forgotten peer are not counted (E6)", () => {
   const memories = new PeerMemories(100);
   waitFor(memories, "p", ids(3));
   waitFor(memories, "q", ids(2));
@@ -109,7 +109,7 @@ Deno.test("E6 what is forgotten with a peer is counted no more", () => {
   assertEquals(memories.peek("p"), undefined);
 });
 
-Deno.test("E6 a suspended peer goes on waiting, but for the repair", () => {
+Deno.test("PeerMemory: a suspended peer keeps its pending members, but not its repair (E6)", () => {
   const memories = new PeerMemories(100);
   memories.wait(memories.of("p"), "a", { ...WAITS, after: 3, gap: true });
   memories.suspend("p");

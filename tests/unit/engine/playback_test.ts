@@ -1,6 +1,6 @@
 /**
- * Where members sign: old states that somebody kept and plays back neither silence a living member nor revive a dead
- * one. Only a greeting is fresh.
+ * Where members sign: replayed old states neither silence a living member nor revive a dead one. Only a
+ * handshake is fresh.
  */
 
 import { assertEquals } from "../../../deps/std_assert.ts";
@@ -22,17 +22,17 @@ import {
 
 const LEFT: SentEntry = { key: GRACEFULLY_LEFT_KEY, number: 2, type: TYPE.empty, value: {}, json: "{}" };
 
-/** b tells what x, or whoever, has signed. */
+/** b delivers state signed by x, or by another id. */
 function play(engine: Engine, id: string, life: Life, clock: TestClock, ...more: SentEntry[]): void {
   const entries = [entry("k", 1, 1), ...more];
-  const told = {
+  const delta = {
     ...memberDelta(id, life, entries, { reset: true, end: entries.length }),
     proof: `signed by ${id}`,
   };
-  note(engine, engine.applyIncoming("b", message(told), clock.now, { verified: new Set([id]) }));
+  note(engine, engine.applyIncoming("b", message(delta), clock.now, { verified: new Set([id]) }));
 }
 
-/** Time passes in which b is heard and x is not. */
+/** Advances time while b is heard and x is not. */
 function pass(engine: Engine, forMs: number, clock: TestClock): void {
   for (const endMs = clock.now.monotonicMs + forMs; clock.now.monotonicMs < endMs;) {
     clock.advance(SETTINGS.gossipInterval);
@@ -41,7 +41,7 @@ function pass(engine: Engine, forMs: number, clock: TestClock): void {
   }
 }
 
-/** A member that signs, and has been greeted by b. */
+/** A signing member after a handshake with b. */
 function makeNewcomer(clock: TestClock): Engine {
   const [n, b] = makeCluster(["n", "b", "x"], clock, { signs: true }) as [Engine, Engine, Engine];
   greet(n, b, clock);
@@ -52,7 +52,7 @@ function blockOf(engine: Engine, id: string): string | undefined {
   return engine.blockedMember(id)?.reason;
 }
 
-Deno.test("played back: states of one's own id cost new lives, wherever their clock stood, and never the voice (E1)", () => {
+Deno.test("replay: old states of the own id cause new incarnations with any clock, and never silence the member (E1)", () => {
   for (const aheadMs of [3_600_000, 0]) {
     const clock = new TestClock();
     const n = makeNewcomer(clock);
@@ -68,15 +68,15 @@ Deno.test("played back: states of one's own id cost new lives, wherever their cl
   }
 });
 
-Deno.test("played back: states of ever later lives keep no dead member active (E10)", () => {
+Deno.test("replay: states of ever later incarnations keep no dead member active (E10)", () => {
   const clock = new TestClock();
   const n = makeNewcomer(clock);
   const lifeOf = (age: number) => makeLife(clock.wallMs - age, 0.5);
-  const lives = [50_000, 40_000, 30_000].map(lifeOf);
-  play(n, "x", lives[0]!, clock);
+  const incarnations = [50_000, 40_000, 30_000].map(lifeOf);
+  play(n, "x", incarnations[0]!, clock);
   pass(n, SETTINGS.heartbeatExpiration + 1_000, clock);
   assertEquals(blockOf(n, "x"), "expired");
-  for (const life of lives.slice(1)) {
+  for (const life of incarnations.slice(1)) {
     play(n, "x", life, clock);
     assertEquals([blockOf(n, "x"), n.lifeOf("x")], ["expired", life]);
   }
@@ -86,7 +86,7 @@ Deno.test("played back: states of ever later lives keep no dead member active (E
   assertEquals([blockOf(n, "x"), n.activeIds().has("x")], [undefined, true]);
 });
 
-Deno.test("played back: a state does not bring back a member that left; its greeting does, also where its state was there before (E10)", () => {
+Deno.test("replay: a state does not free a member that left; its handshake does, also after its state (E10)", () => {
   const clock = new TestClock();
   const n = makeNewcomer(clock);
   play(n, "x", makeLife(clock.wallMs - 9_000, 0.5), clock, LEFT);
@@ -103,7 +103,7 @@ Deno.test("played back: a state does not bring back a member that left; its gree
   assertEquals(blockOf(n, "x"), undefined);
 });
 
-Deno.test("played back: a state of a member that was forgotten does not make it active, and its greeting does (E10, E11)", () => {
+Deno.test("replay: a state of a forgotten member does not make it active, and its handshake does (E10, E11)", () => {
   const clock = new TestClock();
   const n = makeNewcomer(clock);
   play(n, "x", makeLife(clock.wallMs - 9_000, 0.5), clock);
@@ -120,7 +120,7 @@ Deno.test("played back: a state of a member that was forgotten does not make it 
   assertEquals([blockOf(n, "x"), n.activeIds().has("x")], [undefined, true]);
 });
 
-Deno.test("toldLife, handleAck, applyIncoming: an unproven later life of one's own id raises nothing where members sign (E1)", () => {
+Deno.test("replay: an unverified later incarnation of the own id raises nothing where members sign (E1)", () => {
   const clock = new TestClock();
   const n = makeNewcomer(clock);
   const { life } = n;
@@ -128,16 +128,16 @@ Deno.test("toldLife, handleAck, applyIncoming: an unproven later life of one's o
   note(n, n.toldLife(later, clock.now));
   note(n, n.handleAck(n.disseminate("b").sent, new Map([["n", { life: later, number: 4 }]]), clock.now));
   for (const entries of [[entry("k", 1, 1)], []]) {
-    const told = memberDelta("n", later, entries);
-    note(n, n.applyIncoming("b", message(told), clock.now));
-    note(n, n.applyPush("b", { delta: message(told), relay: false }, clock.now));
+    const delta = memberDelta("n", later, entries);
+    note(n, n.applyIncoming("b", message(delta), clock.now));
+    note(n, n.applyPush("b", { delta: message(delta), relay: false }, clock.now));
   }
   assertEquals([n.life, eventsOf(n).of("LifeRenewed")], [life, []]);
   note(n, n.toldLife(later, clock.now, { isSigned: true }));
   assertEquals(n.life > later, true);
 });
 
-Deno.test("greeted: a refusal for an earlier life is proved by the signed state that is held (E1)", () => {
+Deno.test("handshake: a refusal of an earlier incarnation has the stored signed state as proof (E1)", () => {
   const clock = new TestClock();
   const n = makeNewcomer(clock);
   const later = makeLife(clock.wallMs + 1_000, 0.5);
@@ -155,8 +155,8 @@ Deno.test("greeted: a refusal for an earlier life is proved by the signed state 
   assertEquals(n.proofOfLife("x", 4_000), undefined);
 });
 
-Deno.test("greeted: lets in an earlier life where no later one can be proved, and holds nothing of that (E1)", () => {
-  for (const why of ["it was forgotten", "nothing of it was set", "its state is too large for the greeter"]) {
+Deno.test("handshake: admits an earlier incarnation where no later one can be proved, and stores nothing of it (E1)", () => {
+  for (const why of ["it was forgotten", "nothing of it was set", "its state is too large for the peer"]) {
     const clock = new TestClock();
     const n = makeNewcomer(clock);
     const later = makeLife(clock.wallMs + 1_000, 0.5);
@@ -168,9 +168,7 @@ Deno.test("greeted: lets in an earlier life where no later one can be proved, an
       pass(n, SETTINGS.departedRetention + 1_000, clock);
       topology("n", "b", "x");
     }
-    const maxMessageBytes = why === "its state is too large for the greeter"
-      ? 4_300
-      : SETTINGS.maxMessageBytes;
+    const maxMessageBytes = why === "its state is too large for the peer" ? 4_300 : SETTINGS.maxMessageBytes;
     const early = makeLife(Math.min(clock.wallMs, Number.parseInt(later.slice(0, 12), 16) - 500), 0.5);
     const { refusal } = note(
       n,

@@ -27,12 +27,12 @@ import {
 
 const LIFE = "018bcfe56800-00000001";
 
-/** What is pushed to a peer of these members. */
+/** The next push of these members to a peer. */
 function pushOf(from: Engine, to: string, ids: Iterable<string>): PartialDelta {
   return note(from, from.push(to, ids)).delta;
 }
 
-/** Pushes members to another engine; returns what was pushed. */
+/** Pushes members to another engine; returns the deltas. */
 function push(
   from: Engine,
   to: Engine,
@@ -44,7 +44,7 @@ function push(
   return delta;
 }
 
-/** Members, from where, and the numbers: of a push, or of what a round would send. */
+/** Members, start and numbers: of a push, or of a round's next message. */
 function show({ members }: { readonly members: readonly MemberDelta[] }): string {
   return members.map(({ id, after, reset, entries }) =>
     `${id}${reset ? "!" : ""}>${after}:${entries.map(({ number }) => number).join()}`
@@ -60,7 +60,7 @@ function takeChanges(engine: Engine): { own: boolean; others: string[] } {
   return { own, others: [...others].sort() };
 }
 
-/** A pair that holds each other and has nothing left to send. */
+/** A pair with all state exchanged. */
 function makeSettledPair(clock: TestClock): [Engine, Engine] {
   const [a, b] = makePair(clock);
   for (const engine of [a, b]) set(engine, "first", 0, clock);
@@ -69,7 +69,7 @@ function makeSettledPair(clock: TestClock): [Engine, Engine] {
   return [a, b];
 }
 
-Deno.test("push: brings what changed since what the peer acknowledged, and the peer merges it (S1)", () => {
+Deno.test("push: has the changes since the last acknowledgement, and the peer merges them (S1)", () => {
   const clock = new TestClock();
   const [a, b] = makeSettledPair(clock);
   set(a, "k", 1, clock);
@@ -84,7 +84,7 @@ Deno.test("push: brings what changed since what the peer acknowledged, and the p
   });
 });
 
-Deno.test("push: brings each change once, and a later one from where the last ended (S1)", () => {
+Deno.test("push: sends each change once, and a later one from the end of the last (S1)", () => {
   const clock = new TestClock();
   const [a] = makeSettledPair(clock);
   set(a, "k", 1, clock);
@@ -93,7 +93,7 @@ Deno.test("push: brings each change once, and a later one from where the last en
   assertEquals(show(pushOf(a, "b", ["a"])), "a>2:3");
 });
 
-Deno.test("push: keeps to the members and bytes of a message, and leaves the rest to the rounds (E7)", () => {
+Deno.test("push: stays within the members and bytes of a message, and leaves the rest to the rounds (E7)", () => {
   const clock = new TestClock();
   const ids = Array.from({ length: 9 }, (_, index) => `m${index}`);
   const [a, b] = makeCluster(["a", "b", ...ids], clock, {
@@ -104,13 +104,13 @@ Deno.test("push: keeps to the members and bytes of a message, and leaves the res
   assertEquals(pushOf(a, "b", ids).members.map(({ id }) => id), ids.slice(0, 4));
   const text = "x".repeat(6_000);
   for (const id of ids) tell(a, "teller", memberDelta(id, LIFE, [entry("l", 2, text)], { after: 1 }), clock);
-  // One whole, and of three that were never pushed what there is room for.
+  // One whole, and as many of three that were never pushed as there is room for.
   assertEquals(show(pushOf(a, "b", ids)), "m0>1:2 m4>0:1 m5>0:1 m6>0:1");
   settle([a, b!], { clock });
   assertEquals(ids.map((id) => b!.holdOf(id)?.number), ids.map(() => 2));
 });
 
-Deno.test("push: does not count as acknowledged: not for the phase, nor for what is awaited (S2, E5)", () => {
+Deno.test("push: does not count as acknowledged, neither for the phase nor for a wait (S2, E5)", () => {
   const clock = new TestClock();
   const [a, b] = makeSettledPair(clock);
   const number = set(a, "k", 1, clock);
@@ -120,7 +120,7 @@ Deno.test("push: does not count as acknowledged: not for the phase, nor for what
   assertEquals([a.phase, a.acknowledgedBy(number), b.phase], ["confirmed", 1, "confirmed"]);
 });
 
-Deno.test("disseminate: starts after what was pushed, with no entries, until that is acknowledged (S2)", () => {
+Deno.test("disseminate: starts after the pushed version, without entries, until that is acknowledged (S2)", () => {
   const clock = new TestClock();
   const [a, b] = makeSettledPair(clock);
   set(a, "k", 1, clock);
@@ -132,7 +132,7 @@ Deno.test("disseminate: starts after what was pushed, with no entries, until tha
   assertEquals([reply?.holds, roundOf(a, "b"), a.acknowledgedBy(3)], [new Map(), "", 1]);
 });
 
-Deno.test("disseminate: a push that was lost is reported as a gap, and then all is sent again (S2, E4)", () => {
+Deno.test("disseminate: a lost push is reported as a gap, and then all is sent again (S2, E4)", () => {
   const clock = new TestClock();
   const [a, b] = makeSettledPair(clock);
   set(a, "k", 1, clock);
@@ -148,7 +148,7 @@ Deno.test("disseminate: a push that was lost is reported as a gap, and then all 
   assertEquals([valueOf(b, "a", "k"), valueOf(b, "a", "l"), a.phase], [1, 2, "confirmed"]);
 });
 
-Deno.test("disseminate: where the first of two pushes was lost the gap shows with the second as well (S2, E4)", () => {
+Deno.test("disseminate: a gap shows with the second push as well where the first was lost (S2, E4)", () => {
   const clock = new TestClock();
   const [a, b] = makeSettledPair(clock);
   set(a, "k", 1, clock);
@@ -172,7 +172,7 @@ Deno.test("disseminate: a lost push of another member is repaired alike (S2, E4)
   assertEquals([valueOf(b!, "c", "k"), valueOf(b!, "c", "l")], [1, 1]);
 });
 
-Deno.test("applyIncoming: an equal digest acknowledges what was pushed (S2, E12)", () => {
+Deno.test("applyIncoming: an equal digest acknowledges pushed state (S2, E12)", () => {
   const clock = new TestClock();
   const [a, b] = makeSettledPair(clock);
   const number = set(a, "k", 1, clock);
@@ -181,7 +181,7 @@ Deno.test("applyIncoming: an equal digest acknowledges what was pushed (S2, E12)
   assertEquals([roundOf(a, "b"), a.acknowledgedBy(number), a.phase], ["", 1, "confirmed"]);
 });
 
-Deno.test("push: a member that is to be reset is left to a round, which sends the whole (E8, S2)", () => {
+Deno.test("push: a member that needs a reset is left to a round, which sends the whole (E8, S2)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "c"], clock);
   greet(a, b!, clock);
@@ -197,7 +197,7 @@ Deno.test("push: a member that is to be reset is left to a round, which sends th
   assertEquals([valueOf(b!, "c", "one"), valueOf(b!, "c", "other")], ["one", undefined]);
 });
 
-Deno.test("push: a pushed reset that was lost is sent again, whole (E8, S2)", () => {
+Deno.test("push: a lost pushed reset is sent again, whole (E8, S2)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, { settings: { tombstoneRetention: 1_000 } });
   for (const engine of [a, b]) set(engine, "k", 0, clock);
@@ -212,7 +212,7 @@ Deno.test("push: a pushed reset that was lost is sent again, whole (E8, S2)", ()
   assertEquals([valueOf(b, "a", "gone"), valueOf(b, "a", "k"), a.phase], [undefined, 1, "confirmed"]);
 });
 
-Deno.test("push: of an unversioned member, and to an unversioned peer, nothing is taken to have arrived (S2)", () => {
+Deno.test("push: state of an unversioned member, or to an unversioned peer, does not count as arrived (S2)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "g"], clock);
   greet(a, b!, clock);
@@ -224,7 +224,7 @@ Deno.test("push: of an unversioned member, and to an unversioned peer, nothing i
   assertEquals([show(pushOf(a, "g", ["a", "g"])), roundOf(a, "g")], ["a>0:1", "a>0:1"]);
 });
 
-Deno.test("push: remembers 1,024 members of a peer at the most, and a round sends again what was forgotten (S2)", () => {
+Deno.test("push: remembers at most 1,024 members of a peer, and a round sends the forgotten ones again (S2)", () => {
   const clock = new TestClock();
   const ids = Array.from({ length: 1_030 }, (_, index) => `m${index}`);
   const [a, b] = makeCluster(["a", "b"], clock, { settings: { gossipMaxSend: 2_000 } });
@@ -237,7 +237,7 @@ Deno.test("push: remembers 1,024 members of a peer at the most, and a round send
   assertEquals([members.length, sentAgain.sort()], [1_030, ids.slice(0, 6)]);
 });
 
-Deno.test("applyPush: what was known before is not passed on, so that a push ends (S1)", () => {
+Deno.test("applyPush: known entries are not passed on, so that a push ends (S1)", () => {
   const clock = new TestClock();
   const [a, b] = makeSettledPair(clock);
   set(a, "k", 1, clock);
@@ -248,7 +248,7 @@ Deno.test("applyPush: what was known before is not passed on, so that a push end
   }
 });
 
-Deno.test("applyPush: merges the counts in a push, and renews the own life where it is told of a later one (E1, L1)", () => {
+Deno.test("applyPush: merges the counts in a push, and renews the own incarnation on a later one (E1, L1)", () => {
   const clock = new TestClock();
   const [a] = makeSettledPair(clock);
   const apply = (...members: MemberDelta[]) =>
@@ -261,7 +261,7 @@ Deno.test("applyPush: merges the counts in a push, and renews the own life where
   assertEquals([valueOf(a, "a", "first"), valueOf(a, "a", "k")], [0, undefined]);
 });
 
-Deno.test("push: a silenced member pushes nothing and takes nothing (E1)", () => {
+Deno.test("push: a silenced member neither pushes nor merges (E1)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, { signs: true });
   silence(a, clock);
@@ -273,11 +273,11 @@ Deno.test("push: a silenced member pushes nothing and takes nothing (E1)", () =>
   assertEquals(valueOf(a, "b", "k"), undefined);
 });
 
-Deno.test("push: with whatever pushes lost, repeated or late, the rounds bring all members to one state (S2, E5)", () => {
+Deno.test("push: with any lost, repeated or late pushes, the rounds bring all members to one state (S2, E5)", () => {
   for (let seed = 1; seed <= 25; seed++) pushAtRandom(seed);
 });
 
-/** Four members push what changes, to some of the others and not always with success; then the rounds alone go on. */
+/** Four members push their changes to some of the others, with losses; then the rounds alone continue. */
 function pushAtRandom(seed: number): void {
   const draw = drawFrom(seed);
   const clock = new TestClock();
@@ -310,7 +310,7 @@ function pushAtRandom(seed: number): void {
     for (const engine of engines) note(engine, engine.tick(clock.now));
   }
   settle(engines, { clock });
-  // That nothing is left to send is not yet that all know it.
+  // With nothing left to send, they may not all know it yet.
   for (let round = 0; round < 2; round++) {
     for (const a of engines) {
       for (const b of engines) {
@@ -329,7 +329,7 @@ function pushAtRandom(seed: number): void {
   }
 }
 
-Deno.test("push: among newcomers a push is a whole state, and a process without memory gets it by a round (S2)", () => {
+Deno.test("push: among new members a push is a whole state, and a process without memory gets it by a round (S2)", () => {
   const clock = new TestClock();
   const [a, b] = makeSettledPair(clock);
   set(a, "k", 1, clock);

@@ -18,7 +18,7 @@ import {
   valueOf,
 } from "./harness.ts";
 
-/** Pushes the changes of some members as the gossiper does it; returns the numbers that were pushed of each. */
+/** Pushes the changes of some members as the gossiper does; returns the pushed numbers of each. */
 function push(from: Engine, to: Engine, ids: readonly string[], { clock, lose = false, relay = false }: {
   readonly clock: TestClock;
   readonly lose?: boolean;
@@ -30,7 +30,7 @@ function push(from: Engine, to: Engine, ids: readonly string[], { clock, lose = 
   return delta.members.map((each) => `${each.id} ${each.entries.map(({ number }) => number)}`);
 }
 
-/** Two members that have the same state and know it; what changed so far was taken. */
+/** Two members that know that they have the same state; their changes so far were taken. */
 function agreeing(clock: TestClock): [Engine, Engine] {
   const [a, b] = makePair(clock);
   set(a, "k", 1, clock);
@@ -40,7 +40,7 @@ function agreeing(clock: TestClock): [Engine, Engine] {
   return [a, b];
 }
 
-Deno.test("push: sends what the peer is not known to have, and nothing twice (S2)", () => {
+Deno.test("push: sends the state that the peer is not known to have, and nothing twice (S2)", () => {
   const clock = new TestClock();
   const [a, b] = agreeing(clock);
   assertEquals(push(a, b, ["a"], { clock }), []);
@@ -63,14 +63,14 @@ Deno.test("push: does not count as acknowledged, and the next round asks whether
   assertEquals([a.phase, a.isAcknowledgedBy("b", number)], ["confirmed", true]);
 });
 
-Deno.test("push: one that was lost shows as a gap, and the round after repairs it (S2, E4)", () => {
+Deno.test("push: a lost one shows as a gap, and the round after repairs it (S2, E4)", () => {
   const clock = new TestClock();
   const [a, b] = agreeing(clock);
   set(a, "k", 2, clock);
   push(a, b, ["a"], { clock, lose: true });
   exchange(a, b, { clock });
   assertEquals(valueOf(b, "a", "k"), 1);
-  // A member that waits is for the rounds.
+  // A pending member is for the rounds.
   assertEquals(push(a, b, ["a"], { clock }), []);
   exchange(a, b, { clock });
   assertEquals([valueOf(b, "a", "k"), a.phase], [2, "confirmed"]);
@@ -107,7 +107,7 @@ Deno.test("push: a peer without incarnations reports no gap, so that the next ro
   assertEquals(own?.entries.map((each) => each.number), [number]);
 });
 
-Deno.test("applyPush: passes on what was news only where it is to be relayed (S1)", () => {
+Deno.test("applyPush: passes new entries on only where it relays (S1)", () => {
   const clock = new TestClock();
   for (const relay of [true, false]) {
     const [a, b] = agreeing(clock);
@@ -115,7 +115,7 @@ Deno.test("applyPush: passes on what was news only where it is to be relayed (S1
     push(a, b, ["a"], { clock, relay });
     assertEquals(b.hasChanges, relay);
     assertEquals([...b.takeChanges().others], relay ? ["a"] : []);
-    // What is known already is not passed on.
+    // Known entries are not passed on.
     set(a, "k", 3, clock);
     exchange(a, b, { clock });
     b.takeChanges();
@@ -124,7 +124,7 @@ Deno.test("applyPush: passes on what was news only where it is to be relayed (S1
   }
 });
 
-Deno.test("applyPush: takes nothing after a gap, and nothing of an incarnation far ahead (E2, E4)", () => {
+Deno.test("applyPush: merges nothing after a gap, and nothing of an incarnation far ahead (E2, E4)", () => {
   const clock = new TestClock();
   const [a] = agreeing(clock);
   const life = makeLife(clock.wallMs, 0.5);
@@ -149,14 +149,14 @@ Deno.test("takeChanges: has this member and others, each once, and is empty afte
   assertEquals([empty.own, empty.others.size], [false, 0]);
 });
 
-Deno.test("takeChanges: what an interval changes is left for the rounds (S1)", () => {
+Deno.test("takeChanges: leaves the changes of an interval to the rounds (S1)", () => {
   const clock = new TestClock();
   const [a] = agreeing(clock);
   note(a, a.countHeartbeat({ cart: 1 }, clock.advance(300)));
   assertEquals(a.hasChanges, false);
 });
 
-Deno.test("takeChanges: of more than 1,024 changed members the rest is for the rounds (S1)", () => {
+Deno.test("takeChanges: leaves the members above 1,024 changed ones to the rounds (S1)", () => {
   const clock = new TestClock();
   const [a] = agreeing(clock);
   const life = makeLife(clock.wallMs, 0.5);
@@ -169,7 +169,7 @@ Deno.test("takeChanges: of more than 1,024 changed members the rest is for the r
   assertEquals(a.takeChanges().others.size, 1_024);
 });
 
-Deno.test("applyPush: the peer is not told what it pushed itself (S2)", () => {
+Deno.test("applyPush: entries that the peer itself pushed are not sent to it (S2)", () => {
   const clock = new TestClock();
   const [a, b] = agreeing(clock);
   const life = makeLife(clock.wallMs, 0.5);

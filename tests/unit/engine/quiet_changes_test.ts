@@ -17,7 +17,7 @@ import {
 
 const SETTINGS = { heartbeatExpiration: 20_000, departedRetention: 10_000 };
 
-/** Members that all hold each other, agree, and know it. */
+/** Members with each other's state that agree and know it. */
 function makeQuiet(ids: readonly string[], clock: TestClock): Engine[] {
   const engines = makeCluster(ids, clock, { settings: SETTINGS });
   for (const a of engines) for (const b of engines) if (a.id < b.id) greet(a, b, clock);
@@ -27,7 +27,7 @@ function makeQuiet(ids: readonly string[], clock: TestClock): Engine[] {
   return engines;
 }
 
-Deno.test("isQuiet: is true once both sides know that they have the same state, and all are confirmed (L1)", () => {
+Deno.test("isQuiet: is true once both sides know that they have one state, and all are confirmed (L1)", () => {
   const clock = new TestClock();
   const [a, b, c] = makeQuiet(["a", "b", "c"], clock);
   for (const [one, other] of [[a, "b"], [b, "a"], [c, "a"], [a, "c"]] as const) {
@@ -45,7 +45,7 @@ Deno.test("isQuiet: is false for a peer that was never met (L1)", () => {
   assertEquals(a!.isQuiet("unknown"), false);
 });
 
-Deno.test("isQuiet: any change ends it, until both sides know of it and all are confirmed again (L1)", () => {
+Deno.test("isQuiet: is false after any change, until both sides know of it and all are confirmed again (L1)", () => {
   const changes: readonly ((engine: Engine, clock: TestClock) => void)[] = [
     (engine, clock) => void set(engine, "k", 1, clock),
     (engine, clock) => void remove(engine, "k", clock),
@@ -56,10 +56,10 @@ Deno.test("isQuiet: any change ends it, until both sides know of it and all are 
   for (const [index, change] of changes.entries()) {
     change(a!, clock);
     assertEquals([a!.isQuiet("b"), a!.isQuiet("c")], [false, false], `change ${index}`);
-    // b still has what it had: it cannot know.
+    // b still has its earlier state: it cannot know.
     assertEquals(b!.isQuiet("c"), true, `change ${index}`);
     exchange(a!, b!, { clock });
-    // a knows that b has it, and that c has not.
+    // a knows that b has it, and that c does not.
     assertEquals(
       [a!.isQuiet("b"), b!.isQuiet("a"), b!.isQuiet("c")],
       [false, false, false],
@@ -74,7 +74,7 @@ Deno.test("isQuiet: any change ends it, until both sides know of it and all are 
   }
 });
 
-Deno.test("isQuiet: is false where the peer has not acknowledged this state, though it has said that it has it (L1)", () => {
+Deno.test("isQuiet: is false where the peer has not acknowledged this state, though it reports to have it (L1)", () => {
   const clock = new TestClock();
   const [a, b] = makeQuiet(["a", "b"], clock);
   set(b!, "k", 1, clock);
@@ -87,7 +87,7 @@ Deno.test("isQuiet: is false where the peer has not acknowledged this state, tho
   assertEquals(b!.isQuiet("a"), true);
 });
 
-Deno.test("isQuiet: is false where the peer's own state was not heard since the change (L1)", () => {
+Deno.test("isQuiet: is false where the peer's own state did not arrive since the change (L1)", () => {
   const clock = new TestClock();
   const [a] = makeQuiet(["a", "b"], clock);
   set(a!, "k", 1, clock);
@@ -104,10 +104,10 @@ Deno.test("isQuiet: is false while a third member is not known to agree (L1)", (
   assertEquals([a!.digest === b!.digest, a!.phase, a!.isQuiet("b")], [true, "diffusing", false]);
 });
 
-Deno.test("isQuiet: is false while something waits for the peer (L1)", () => {
+Deno.test("isQuiet: is false while a member is pending for the peer (L1)", () => {
   const clock = new TestClock();
   const [a, b] = makeQuiet(["a", "b"], clock);
-  // b says that it lost what it had acknowledged.
+  // b reports that it lost the acknowledged state.
   const { sent } = a!.disseminate("b");
   note(a!, a!.handleAck(sent, new Map([["a", { life: a!.life, number: 1 }]]), clock.now));
   assertEquals(a!.isQuiet("b"), false);
@@ -116,7 +116,7 @@ Deno.test("isQuiet: is false while something waits for the peer (L1)", () => {
   assertEquals(a!.isQuiet("b"), true);
 });
 
-Deno.test("isQuiet: a late answer that says that the peer has less ends it (L1, E4)", () => {
+Deno.test("isQuiet: is false after a late answer that the peer has less (L1, E4)", () => {
   const clock = new TestClock();
   const [a] = makeQuiet(["a", "b"], clock);
   set(a!, "k", 1, clock);
@@ -124,12 +124,12 @@ Deno.test("isQuiet: a late answer that says that the peer has less ends it (L1, 
   const { digest, active } = a!;
   note(a!, a!.applyIncoming("b", { members: [], digest, active, partial: false }, clock.now));
   assertEquals(a!.phase, "confirmed");
-  // What b answered before it had the state comes late.
+  // An answer of b from before it had the state comes late.
   note(a!, a!.handleAck(sent, new Map([["a", { life: a!.life, number: 2 }]]), clock.now));
   assertEquals([a!.phase, a!.isQuiet("b")], ["diffusing", false]);
 });
 
-Deno.test("isQuiet: is false while state is held of a member that is not active (E11)", () => {
+Deno.test("isQuiet: is false while the state of an inactive member is stored (E11)", () => {
   const clock = new TestClock();
   const [a, b] = makeQuiet(["a", "b"], clock);
   tell(a!, "b", memberDelta("gone", a!.life, [entry("k", 1, 1)]), clock);
@@ -144,7 +144,7 @@ Deno.test("isQuiet: is false while state is held of a member that is not active 
   assertEquals([a!.holdOf("gone"), a!.isQuiet("b")], [undefined, true]);
 });
 
-Deno.test("isQuiet: is false for an unversioned peer, which hears heartbeats in entries alone (L1)", () => {
+Deno.test("isQuiet: is false for an unversioned peer, which reads heartbeats in entries alone (L1)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "g"], clock, { settings: SETTINGS });
   note(a, a.greeted({ id: "g", life: FOREIGN_LIFE, digest: a.digest, active: a.active }, clock.now));
@@ -157,7 +157,7 @@ Deno.test("isQuiet: is false for an unversioned peer, which hears heartbeats in 
   assertEquals([a.phase, a.isQuiet("g")], ["confirmed", false]);
 });
 
-Deno.test("isQuiet: is false for a peer in a later life, until that has the state too (E1)", () => {
+Deno.test("isQuiet: is false for a peer in a later incarnation, until that has the state too (E1)", () => {
   const clock = new TestClock();
   const [a, b] = makeQuiet(["a", "b"], clock);
   clock.advance(5);

@@ -25,7 +25,7 @@ const SETTINGS = {
   departedRetention: 60_000,
 };
 
-/** Two members that have the same state and know it of each other. */
+/** Two members that know of each other that they have the same state. */
 function agreeing(clock: TestClock): [Engine, Engine] {
   const [a, b] = makePair(clock, { settings: SETTINGS });
   // Each publishes its topology, so that later intervals change no state.
@@ -36,7 +36,7 @@ function agreeing(clock: TestClock): [Engine, Engine] {
   return [a, b];
 }
 
-/** Lets intervals pass in which nothing is heard. */
+/** Advances by intervals in which no member is heard. */
 function live(engine: Engine, clock: TestClock, ms: number): void {
   for (let left = ms; left > 0; left -= 300) {
     note(engine, engine.countHeartbeat(undefined, clock.advance(Math.min(300, left))));
@@ -44,20 +44,20 @@ function live(engine: Engine, clock: TestClock, ms: number): void {
   }
 }
 
-Deno.test("isQuiet: both sides have to know that they have the same state (L1)", () => {
+Deno.test("isQuiet: is true only if both sides know that they have one state (L1)", () => {
   const clock = new TestClock();
   const [a, b] = agreeing(clock);
   assertEquals([a.isQuiet("b"), b.isQuiet("a"), a.isQuiet("unknown")], [true, true, false]);
   set(a, "k", 2, clock);
   assertEquals(a.isQuiet("b"), false);
   exchange(a, b, { clock });
-  // What a had sent was acknowledged, and was another state than it has now.
+  // a's acknowledged state was another than the present one.
   assertEquals([a.phase, b.phase], ["confirmed", "confirmed"]);
   exchange(a, b, { clock });
   assertEquals([a.isQuiet("b"), b.isQuiet("a")], [true, true]);
 });
 
-Deno.test("isQuiet: not while the peer lacks something of a member that is not active (E11)", () => {
+Deno.test("isQuiet: is false while the peer lacks state of an inactive member (E11)", () => {
   const clock = new TestClock();
   const [a] = agreeing(clock);
   assertEquals(a.isQuiet("b"), true);
@@ -65,7 +65,7 @@ Deno.test("isQuiet: not while the peer lacks something of a member that is not a
   assertEquals([a.phase, a.isQuiet("b")], ["confirmed", false]);
 });
 
-Deno.test("isSilent: a peer that was not heard for a quarter of the expiration is to be asked (L3)", () => {
+Deno.test("isSilent: is true for a peer that was not heard for a quarter of the expiration (L3)", () => {
   const clock = new TestClock();
   const [a, b] = agreeing(clock);
   live(a, clock, 3_000);
@@ -76,7 +76,7 @@ Deno.test("isSilent: a peer that was not heard for a quarter of the expiration i
   assertEquals(a.isSilent("b"), false);
 });
 
-Deno.test("isIdle: not once one member was silent for a third of the expiration, nor where members sign (L4)", () => {
+Deno.test("isIdle: is false once one member was silent for a third of the expiration, and where members sign (L4)", () => {
   const clock = new TestClock();
   const [a, b, c] = makeCluster(["a", "b", "c"], clock, { settings: SETTINGS }) as [Engine, Engine, Engine];
   for (const [one, other] of [[a, b], [b, c], [a, c]] as const) greet(one, other, clock);
@@ -93,7 +93,7 @@ Deno.test("isIdle: not once one member was silent for a third of the expiration,
   assertEquals([alone.phase, alone.isIdle], ["confirmed", false]);
 });
 
-Deno.test("tick: a member that hears nobody for a third of the expiration is isolated until it does (L5)", () => {
+Deno.test("tick: a member that hears no other for a third of the expiration is isolated until it does (L5)", () => {
   const clock = new TestClock();
   const [a, b] = agreeing(clock);
   live(a, clock, 4_000);
@@ -106,7 +106,7 @@ Deno.test("tick: a member that hears nobody for a third of the expiration is iso
   assertEquals([eventsOf(a).of("Isolated").length, eventsOf(a).of("Rejoined").length], [1, 1]);
 });
 
-Deno.test("tick: a member alone in its topology is not isolated, nor one whose process stood still (L5)", () => {
+Deno.test("tick: a member alone in its topology, or whose process stood still, is not isolated (L5)", () => {
   const clock = new TestClock();
   const alone = makeEngine("a", clock, { settings: SETTINGS });
   note(alone, alone.setTopology({ members: ["a"], blocked: [] }, clock.now));
@@ -118,14 +118,14 @@ Deno.test("tick: a member alone in its topology is not isolated, nor one whose p
   assertEquals(a.isolated, false);
 });
 
-Deno.test("tick: a member that blocked all others for silence stays isolated (L5)", () => {
+Deno.test("tick: a member that blocked all others as expired stays isolated (L5)", () => {
   const clock = new TestClock();
   const [a] = agreeing(clock);
   live(a, clock, 15_000);
   assertEquals([a.blockedMembers().map(({ reason }) => reason), a.isolated], [["expired"], true]);
 });
 
-Deno.test("disseminate: says who is known to agree to a peer with the same state, where there are more than two (E12)", () => {
+Deno.test("disseminate: names the agreeing members to a peer with the same state, where there are more than two (E12)", () => {
   const clock = new TestClock();
   const [a, b, c] = makeCluster(["a", "b", "c"], clock) as [Engine, Engine, Engine];
   for (const [one, other] of [[a, b], [b, c], [a, c]] as const) greet(one, other, clock);
@@ -176,7 +176,7 @@ Deno.test("applyIncoming: a set of agreeing members counts anew after a member h
   assertEquals(agreeing(), "4");
 });
 
-/** Three members that have the same state, know it of each other, and were heard. */
+/** Three members with the same state that know it of each other, and were heard. */
 function three(clock: TestClock): [Engine, Engine, Engine] {
   const all = makeCluster(["a", "b", "c"], clock, { settings: SETTINGS }) as [Engine, Engine, Engine];
   const [a, b, c] = all;
@@ -186,7 +186,7 @@ function three(clock: TestClock): [Engine, Engine, Engine] {
   return all;
 }
 
-/** Whether the next vector for a peer names members by their index. */
+/** True if the next vector for a peer names members by their index. */
 function isByIndex(engine: Engine, peerId: string, clock: TestClock): boolean {
   // So long that a vector is due.
   note(engine, engine.countHeartbeat(undefined, clock.advance(300)));
@@ -204,7 +204,7 @@ Deno.test("Engine.liveness: sends no vector to an unversioned peer, and leaves i
   assertEquals([a.liveness("go").vector, a.liveness("b").vector !== undefined], [undefined, true]);
 });
 
-Deno.test("Engine.liveness: names members by tags to a peer that does (L2)", () => {
+Deno.test("Engine.liveness: names members by tags to a peer that does so (L2)", () => {
   const clock = new TestClock();
   const [a] = three(clock);
   assertEquals(isByIndex(a, "b", clock), true);
@@ -221,7 +221,7 @@ Deno.test("Engine.liveness: names members by tags to a peer with other active me
   assertEquals(isByIndex(a, "b", clock), false);
 });
 
-Deno.test("tick: a message after a gap and before the tick does not put off isolation (L5)", () => {
+Deno.test("tick: a message after a gap and before the tick does not delay isolation (L5)", () => {
   const clock = new TestClock();
   const [a, b] = agreeing(clock);
   live(a, clock, 300);

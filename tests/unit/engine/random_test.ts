@@ -6,12 +6,12 @@ function draw(seed: number, count: number): number[] {
   return Array.from({ length: count }, () => random.next());
 }
 
-Deno.test("R3.1 the same number handed in draws the same numbers, another draws others", () => {
+Deno.test("random: equal seeds draw equal numbers, another seed draws others (R3.1)", () => {
   assertEquals(draw(0.25, 20), draw(0.25, 20));
   assertNotEquals(draw(0.25, 20), draw(0.75, 20));
 });
 
-Deno.test("R3.1 what is drawn is at least 0, less than 1, and spread evenly", () => {
+Deno.test("random: numbers are at least 0, less than 1, and spread evenly (R3.1)", () => {
   const tenths = new Array<number>(10).fill(0);
   for (const number of draw(0, 10_000)) {
     assert(number >= 0 && number < 1);

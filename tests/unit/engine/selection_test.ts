@@ -21,7 +21,7 @@ function candidates(names: string, options: { readonly size?: number } = {}): Ca
   }));
 }
 
-/** What is chosen among members: first those whose turn it is, then those asked for, then the others; S is the own state. */
+/** The selected members of those given: round-robin, asked and others; S is the own state. */
 function chosen(inTurn: string, asked: string, names: string, room: Partial<Room> = {}): string {
   const given = candidatesOf(inTurn, asked, names);
   const deltas = select(given, { members: 8, bytes: 1_000_000, turnFirst: false, ...room });
@@ -38,7 +38,7 @@ function candidatesOf(inTurn: string, asked: string, names: string): Candidates 
   };
 }
 
-Deno.test("select: takes the own state, the member in turn, changes, the other turns, then those asked for (E7)", () => {
+Deno.test("select: takes the own state, the round-robin member, changes, the other round-robin members, then those asked for (E7)", () => {
   assertEquals(chosen("ab", "cd", "EFGHIJS"), "SaEFGbcd");
 });
 
@@ -47,29 +47,29 @@ Deno.test("select: takes changed members in the order in which they are given (E
   assertEquals(chosen("", "", "gbScfade", { members: 4 }), "Sgbc");
 });
 
-Deno.test("E7 places that turns and asking do not need go to others", () => {
+Deno.test("select: slots that round-robin and ask do not need go to others (E7)", () => {
   assertEquals(chosen("", "", "ABCDEFGHIS"), "SABCDEFG");
   assertEquals(chosen("A", "", "ABCDEFGHIS"), "SABCDEFG");
   assertEquals(chosen("A", "AB", "ABCDEFGHIS"), "SABCDEFG");
 });
 
-Deno.test("E7 nobody is told of twice, whoever names it", () => {
+Deno.test("select: sends no member twice, by whichever list (E7)", () => {
   assertEquals(chosen("aB", "aB", "aBS"), "SaB");
 });
 
-Deno.test("E7 with one place own state goes, unless the one whose turn it is was left out before", () => {
+Deno.test("select: with one slot takes own state, unless the round-robin member was left out before (E7)", () => {
   assertEquals(chosen("a", "", "aBS", { members: 1 }), "S");
   assertEquals(chosen("a", "", "aBS", { members: 1, turnFirst: true }), "a");
   assertEquals(chosen("a", "", "aB", { members: 1 }), "a");
   assertEquals(chosen("", "", "", { members: 1, turnFirst: true }), "");
 });
 
-Deno.test("E7 a quarter of the places, and the half for which a peer is asked, are rounded up", () => {
+Deno.test("select: rounds up the quarter for round-robin, and the half for asked members (E7)", () => {
   assertEquals([1, 4, 5, 50].map(quarterOf), [1, 1, 2, 13]);
   assertEquals([1, 4, 5, 50].map(askedOf), [1, 2, 3, 25]);
 });
 
-Deno.test("E7 a member goes in whole or not at all, and smaller ones take the room that it leaves", () => {
+Deno.test("select: takes a member whole or not at all, and smaller ones use the room that it leaves (E7)", () => {
   const [big] = candidates("B", { size: 10_000 });
   const small = deltaBytes(candidates("a")[0]!.delta(Infinity));
   const given = { ...candidatesOf("", "", "acS"), changed: [big!, ...candidates("ac")] };
@@ -78,14 +78,14 @@ Deno.test("E7 a member goes in whole or not at all, and smaller ones take the ro
   assertEquals(deltas.map(({ entries }) => entries.length), [1, 1, 1]);
 });
 
-Deno.test("E7 a message is filled to the last byte and not beyond", () => {
+Deno.test("select: fills a message to the last byte and not beyond (E7)", () => {
   const small = deltaBytes(candidates("a")[0]!.delta(Infinity));
   assertEquals(chosen("", "", "abcdefgh", { bytes: 5 * small }).length, 5);
   assertEquals(chosen("", "", "abcdefgh", { bytes: 5 * small - 1 }).length, 4);
   assertEquals(chosen("", "", "abcdefgh", { bytes: -1 }).length, 0);
 });
 
-Deno.test("E6 what would be told is worked out for no more members than there are places", () => {
+Deno.test("select: plans deltas for no more members than there are slots (E6)", () => {
   let workedOut = 0;
   const changed = candidates("abcdefghijklmnopqrstuvwxyz").map((each) => ({
     ...each,
@@ -95,7 +95,7 @@ Deno.test("E6 what would be told is worked out for no more members than there ar
   assertEquals(workedOut, 3);
 });
 
-Deno.test("selectInOrder: takes what fits in the order given, each member once (E7)", () => {
+Deno.test("selectInOrder: takes the members that fit in the given order, each once (E7)", () => {
   const small = deltaBytes(candidates("a")[0]!.delta(Infinity));
   const [big] = candidates("B", { size: 10_000 });
   const taken = (names: string, room: { members: number; bytes: number }) =>

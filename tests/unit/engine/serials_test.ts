@@ -2,12 +2,12 @@ import { assertEquals } from "../../../deps/std_assert.ts";
 import { Random } from "../../../engine/random.ts";
 import { Serials } from "../../../engine/serials.ts";
 
-/** What of the serials up to some belongs to the set. */
+/** The serials of a set up to a bound. */
 function has(serials: Serials, upTo: number): number[] {
   return Array.from({ length: upTo }, (_, index) => index + 1).filter((serial) => serials.has(serial));
 }
 
-Deno.test("E6 a set of serials has those that were added, and no others", () => {
+Deno.test("serials: a set has the added ones, and no others (E6)", () => {
   const serials = new Serials();
   assertEquals([serials.has(0), serials.has(1)], [true, false]);
   serials.add(4, 6);
@@ -24,7 +24,7 @@ Deno.test("E6 a set of serials has those that were added, and no others", () => 
   assertEquals([has(serials, 12).length, serials.upTo], [9, 9]);
 });
 
-Deno.test("E6 a set of serials is what a plain set would be, but that the narrowest ranges may be gone", () => {
+Deno.test("serials: a set equals a plain set, except that the narrowest ranges may be dropped (E6)", () => {
   const random = new Random(0.5);
   for (let run = 0; run < 200; run++) {
     const serials = new Serials();
@@ -39,7 +39,7 @@ Deno.test("E6 a set of serials is what a plain set would be, but that the narrow
   }
 });
 
-Deno.test("E6 of more ranges than are kept the narrowest goes, and of these the lowest", () => {
+Deno.test("serials: above the limit of ranges the narrowest is dropped, and of these the lowest (E6)", () => {
   const serials = new Serials();
   for (let range = 0; range < 16; range++) serials.add(10 * range + 1, 10 * range + (range === 3 ? 3 : 4));
   serials.add(500, 502);

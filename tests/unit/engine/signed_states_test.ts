@@ -1,6 +1,6 @@
 /**
- * Where members sign: what the engine takes of a delta whose signatures were verified before, what it must refuse itself
- * because no signature covers it, and what it sends of its own state.
+ * Where members sign: the engine's merge of verified deltas, its own refusals where no signature covers, and
+ * its own sent state.
  */
 
 import { assertEquals } from "../../../deps/std_assert.ts";
@@ -24,7 +24,7 @@ import {
   valueOf,
 } from "./harness.ts";
 
-/** Members that sign: `n` has greeted `b` and `c`; of `x` nothing is known but that it is a member. */
+/** Members that sign: `n` has a handshake with `b` and `c`; `x` is a member without state. */
 function makeSigned(clock: TestClock, settings = {}) {
   const ids = ["n", "b", "c", "x"];
   const [n, b, c] = makeCluster(ids, clock, { signs: true, settings }) as [Engine, Engine, Engine, Engine];
@@ -35,19 +35,19 @@ function makeSigned(clock: TestClock, settings = {}) {
     const told = { ...memberDelta("x", life, entries), proof: `over ${entries.at(-1)?.number}`, ...more };
     return [...tell(n, peerId, told, clock)].map(([, { number }]) => number);
   };
-  /** What n would send c of x. */
+  /** The next delta of x from n to c. */
   const passedOn = () => n.disseminate("c").delta.members.find(({ id }) => id === "x");
   return { n, life, say, passedOn };
 }
 
-Deno.test("merge: takes no state of an unversioned member, which signs nothing, where members sign", () => {
+Deno.test("merge: where members sign, takes no state of an unversioned member, which signs nothing (L4)", () => {
   const clock = new TestClock();
   const { n, say } = makeSigned(clock);
   assertEquals(say([entry("k", 1, 1)], { life: FOREIGN_LIFE }), [0]);
   assertEquals([n.lifeOf("x"), n.holdOf("x")], [undefined, undefined]);
 });
 
-Deno.test("merge: takes no part of a reset where members sign, and says what is held (E8)", () => {
+Deno.test("merge: takes no part of a reset where members sign, and answers with the version (E8)", () => {
   const clock = new TestClock();
   const { n, say } = makeSigned(clock);
   say([entry("k", 1, 1), entry("l", 2, 1)]);
@@ -55,7 +55,7 @@ Deno.test("merge: takes no part of a reset where members sign, and says what is 
   assertEquals([valueOf(n, "x", "l"), valueOf(n, "x", "m")], [1, undefined]);
 });
 
-Deno.test("merge: judges the age of a signed reset by its last entry, whatever end it names (E8)", () => {
+Deno.test("merge: takes the age of a signed reset from its last entry, whatever end it names (E8)", () => {
   const clock = new TestClock();
   const { n, say } = makeSigned(clock);
   say([entry("k", 1, 1), entry("l", 2, 1)]);
@@ -65,7 +65,7 @@ Deno.test("merge: judges the age of a signed reset by its last entry, whatever e
   assertEquals([valueOf(n, "x", "k"), valueOf(n, "x", "l")], [1, undefined]);
 });
 
-Deno.test("merge: forgets no deletion because a peer calls it settled where members sign (L4, E8)", () => {
+Deno.test("merge: forgets no deletion on a peer's settled report where members sign (L4, E8)", () => {
   const clock = new TestClock();
   const { n, say } = makeSigned(clock);
   say([entry("k", 1, 1), entry("l", 2, 1)]);
@@ -75,19 +75,19 @@ Deno.test("merge: forgets no deletion because a peer calls it settled where memb
   assertEquals(n.footprint.tombstones, 1);
 });
 
-Deno.test("merge: takes deletions of keys that are held, and of others the last alone, where members sign (E8)", () => {
+Deno.test("merge: where members sign, takes deletions of stored keys, and of others the last alone (E8)", () => {
   const clock = new TestClock();
   const { n, say, passedOn } = makeSigned(clock);
   say([entry("k", 1, 1), entry("l", 2, 1)]);
   say([tombstone("one", 3), tombstone("l", 4), tombstone("two", 5), entry("m", 6, 1)], { after: 2 });
   assertEquals([valueOf(n, "x", "l"), n.footprint.tombstones, n.footprint.keys], [undefined, 1, 3]);
-  // Of what was forgotten at once no delta can tell.
+  // No delta can contain a deletion that was forgotten at once.
   assertEquals(passedOn()?.reset, true);
   say([tombstone("three", 7), tombstone("four", 8)], { after: 6 });
   assertEquals([n.holdOf("x")?.number, n.footprint.tombstones], [8, 2]);
 });
 
-Deno.test("merge: raises no floor by deletions that it takes, where members sign (E8)", () => {
+Deno.test("merge: raises no floor by merged deletions, where members sign (E8)", () => {
   const clock = new TestClock();
   const { say, passedOn } = makeSigned(clock);
   say([entry("k", 1, 1), entry("l", 2, 1)]);
@@ -95,7 +95,7 @@ Deno.test("merge: raises no floor by deletions that it takes, where members sign
   assertEquals([passedOn()?.reset, passedOn()?.entries.length], [false, 3]);
 });
 
-Deno.test("merge: raises no floor by what is no news, because that was not verified (E8)", () => {
+Deno.test("merge: raises no floor by entries that are not newer, because they were not verified (E8)", () => {
   const clock = new TestClock();
   const { say, passedOn } = makeSigned(clock);
   say([entry("k", 1, 1), entry("m", 3, 1)]);
@@ -103,7 +103,7 @@ Deno.test("merge: raises no floor by what is no news, because that was not verif
   assertEquals([passedOn()?.reset, passedOn()?.entries.length], [false, 2]);
 });
 
-Deno.test("merge: a signed reset brings no deletions but its last entry, also of keys that are held (E8)", () => {
+Deno.test("merge: a signed reset brings no deletions but its last entry, also of stored keys (E8)", () => {
   const clock = new TestClock();
   const { n, say } = makeSigned(clock);
   say([entry("k", 1, 1), entry("l", 2, 1)]);
@@ -113,7 +113,7 @@ Deno.test("merge: a signed reset brings no deletions but its last entry, also of
   assertEquals([valueOf(n, "x", "m"), n.footprint.tombstones, n.holdOf("x")?.number], [undefined, 1, 5]);
 });
 
-Deno.test("merge: a signed state with another value under an equal number is a conflict, a delta is talk (E3)", () => {
+Deno.test("merge: another value under an equal number is a conflict in a signed state, and ignored in a delta (E3)", () => {
   const clock = new TestClock();
   const { n, say } = makeSigned(clock);
   const reasons = () => eventsOf(n).of("ConflictDetected").map(({ reason }) => reason);
@@ -124,14 +124,14 @@ Deno.test("merge: a signed state with another value under an equal number is a c
   assertEquals(reasons(), ["value"]);
 });
 
-Deno.test("merge: passes a state on under the signature that came with its latest entry (E4)", () => {
+Deno.test("merge: passes a state on with the signature that came with its latest entry (E4)", () => {
   const clock = new TestClock();
   const { say, passedOn } = makeSigned(clock);
   say([entry("k", 1, 1)]);
   assertEquals(passedOn()?.proof, "over 1");
   say([entry("k", 2, 2)], { after: 1 });
   assertEquals(passedOn()?.proof, "over 2");
-  // What is no news is not verified.
+  // Entries that are not newer are not verified.
   say([entry("k", 1, 1), entry("k", 2, 2)], { proof: "a lie" });
   say([entry("k", 1, 1)], { proof: "a lie" });
   assertEquals(passedOn()?.proof, "over 2");
@@ -139,7 +139,7 @@ Deno.test("merge: passes a state on under the signature that came with its lates
   assertEquals([passedOn()?.proof, passedOn()?.entries.length], ["over 3", 1]);
 });
 
-Deno.test("merge: takes a signed state whole as far as it fits a message, and refuses what does not (E7)", () => {
+Deno.test("merge: takes a signed state whole if it fits a message, and refuses one that does not (E7)", () => {
   const maxMessageBytes = 16_384;
   const room = maxMessageBytes - 2 * ENVELOPE_BYTES - memberBytes("x");
   const most = room - entryBytes(entry("k", 1, "")) - entryBytes(entry("l", 2, 1));
@@ -152,7 +152,7 @@ Deno.test("merge: takes a signed state whole as far as it fits a message, and re
   }
 });
 
-Deno.test("merge: refuses all of a signed state with more keys than are taken, not only what is too much (E7)", () => {
+Deno.test("merge: refuses a signed state with too many keys whole, not only the excess (E7)", () => {
   const clock = new TestClock();
   const { n, say } = makeSigned(clock, { maxKeysPerMember: 2 });
   const entries = [1, 2, 3, 4].map((number) => entry(`k${number}`, number, 1));
@@ -161,7 +161,7 @@ Deno.test("merge: refuses all of a signed state with more keys than are taken, n
   assertEquals([say(entries.slice(3), { after: 3 }), n.holdOf("x")?.number], [[3], 3]);
 });
 
-Deno.test("merge: a signed state blocks a member only where it was forgotten, is not active, and another told it (E11)", () => {
+Deno.test("merge: a signed state blocks only a member that was forgotten, is inactive, and was sent by another (E11)", () => {
   const blocked = (isKnown: boolean, isActive: boolean, peerId: string) => {
     const clock = new TestClock();
     const { n, say } = makeSigned(clock);
@@ -195,7 +195,7 @@ function makeSigningPair(clock: TestClock, settings = {}) {
   return { a, b, sign, sent };
 }
 
-Deno.test("disseminate: sends of its own state what is signed, and the rest once that is signed too (E4)", () => {
+Deno.test("disseminate: sends the signed part of its own state, and the rest once it is signed (E4)", () => {
   const clock = new TestClock();
   const { a, sign, sent } = makeSigningPair(clock);
   set(a, "k", 1, clock);
@@ -212,7 +212,7 @@ Deno.test("disseminate: sends of its own state what is signed, and the rest once
   assertEquals([sent().told, sent().partial], [[], false]);
 });
 
-Deno.test("disseminate: sends again what was signed, where the peer says that it lacks it (E4, E5)", () => {
+Deno.test("disseminate: sends signed state again where the peer reports that it lacks it (E4, E5)", () => {
   const clock = new TestClock();
   const { a, b, sign, sent } = makeSigningPair(clock);
   set(a, "k", 1, clock);
@@ -225,7 +225,7 @@ Deno.test("disseminate: sends again what was signed, where the peer says that it
   assertEquals(b.holdOf("a")?.number ?? 0, 0);
 });
 
-Deno.test("disseminate: sends the whole state as far as it is signed, after a deletion was forgotten (E8)", () => {
+Deno.test("disseminate: sends the whole signed state after a deletion was forgotten (E8)", () => {
   const clock = new TestClock();
   const { a, sign, sent } = makeSigningPair(clock, { tombstoneRetention: 1_000 });
   set(a, "k", 1, clock);
@@ -238,7 +238,7 @@ Deno.test("disseminate: sends the whole state as far as it is signed, after a de
   assertEquals(sent().told, ["four: reset 3,4"]);
 });
 
-Deno.test("disseminate: says of no member what is settled where members sign, nor where nothing is (E8, L4)", () => {
+Deno.test("disseminate: reports no settled version where members sign, nor where there is none (E8, L4)", () => {
   const clock = new TestClock();
   const { a, sign, sent } = makeSigningPair(clock);
   const [plain] = makePair(clock);

@@ -20,14 +20,14 @@ function bytesOf(value: unknown): number {
   return encoder.encode(JSON.stringify(value)).length;
 }
 
-/** An entry as P3 writes it, with the longest numbers that there are. */
+/** An entry in the form of P3, with the longest numbers. */
 function onTheWire(key: string, type: string, value: JsonValue) {
   const any = { "@type": `type.googleapis.com/${type}`, value };
   const numbers = { sequenceNumber: `${2 ** 52}`, localTimestampUnixMilliseconds: "9007199254740991" };
   return { [key]: { ...numbers, value: any } };
 }
 
-Deno.test("E7 the bytes of an entry are not less than what it takes on the wire, in UTF-8", () => {
+Deno.test("size: the bytes of an entry are not less than its bytes on the wire, in UTF-8 (E7)", () => {
   const values: JsonValue[] = [null, "", "x".repeat(500), "é".repeat(500), "😀".repeat(99), {
     "żółć": ["日本"],
   }];
@@ -41,7 +41,7 @@ Deno.test("E7 the bytes of an entry are not less than what it takes on the wire,
   }
 });
 
-Deno.test("E7 the counts of a heartbeat travel as strings, and their quotes are counted", () => {
+Deno.test("size: the counts of a heartbeat are sent as strings, and their quotes are counted (E7)", () => {
   const actorCount = Object.fromEntries(Array.from({ length: 300 }, (_, index) => [`k${index}`, index % 10]));
   const kept: JsonValue = { actorStatistics: { actorCount } };
   const asStrings = Object.fromEntries(Object.entries(actorCount).map(([kind, n]) => [kind, `${n}`]));
@@ -50,7 +50,7 @@ Deno.test("E7 the counts of a heartbeat travel as strings, and their quotes are 
   assert(bound >= bytesOf(onTheWire(HEARTBEAT_KEY, TYPE.heartbeat, sent)));
 });
 
-Deno.test("E7 a tombstone takes room too", () => {
+Deno.test("size: a tombstone takes room too (E7)", () => {
   const key = "k".repeat(100);
   const bound = entryBytes(tombstone(key, 2 ** 52));
   assert(
@@ -61,7 +61,7 @@ Deno.test("E7 a tombstone takes room too", () => {
   );
 });
 
-Deno.test("E7 a member's bytes cover its id in state, range and reset, and what is around them", () => {
+Deno.test("size: a member's bytes include its id in state, range and reset, and their frame (E7)", () => {
   for (const id of ["m", "ид-участника", 'a "b" \\', "x".repeat(200)]) {
     const number = 2 ** 52;
     const range = [LIFE, number, number, number];
@@ -71,14 +71,14 @@ Deno.test("E7 a member's bytes cover its id in state, range and reset, and what 
   }
 });
 
-Deno.test("E7 what is held takes the room of an id, a life and a number for each member", () => {
+Deno.test("size: a reported version takes the room of an id, an incarnation and a number (E7)", () => {
   const holds = new Map(["a", "é", "x".repeat(100)].map((id) => [id, { life: LIFE, number: 2 ** 52 }]));
   const taken = bytesOf(Object.fromEntries([...holds].map(([id, { life, number }]) => [id, [life, number]])));
   assert(holdsBytes(holds) >= taken);
   assertEquals(holdsBytes(new Map()), 0);
 });
 
-Deno.test("E7 a delta's bytes are those of its member and of every entry", () => {
+Deno.test("size: a delta's bytes are those of its member and of every entry (E7)", () => {
   const entries = [entry("a", 1, "x"), tombstone("b", 2)];
   const bytes = memberBytes("m") + entryBytes(entries[0]!) + entryBytes(entries[1]!);
   assertEquals(deltaBytes(memberDelta("m", LIFE, entries)), bytes);

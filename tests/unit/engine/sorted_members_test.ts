@@ -2,7 +2,7 @@ import { assertEquals } from "../../../deps/std_assert.ts";
 import { makeLife } from "../../../engine/life.ts";
 import { Store } from "../../../engine/store.ts";
 
-/** A store in which these members are active and held. */
+/** A store with state of these active members. */
 function storeOf(ids: readonly string[]): Store {
   const store = new Store("self", () => {});
   for (const id of ids) {
@@ -21,7 +21,7 @@ Deno.test("SortedMembers: has the ids in the order of their UTF-8 bytes, with th
   assertEquals([sorted.indexOf("b"), sorted.indexOf("none")], [1, undefined]);
 });
 
-Deno.test("Store.sorted: is made anew when a member comes, goes, or is held in another life (L2)", () => {
+Deno.test("Store.sorted: is rebuilt when a member comes, goes, or has another incarnation (L2)", () => {
   const store = storeOf(["a", "b"]);
   const before = store.sorted;
   assertEquals(store.sorted === before, true);
@@ -38,7 +38,7 @@ Deno.test("Store.sorted: is made anew when a member comes, goes, or is held in a
   assertEquals(store.sorted.ids, ["a", "c"]);
 });
 
-Deno.test("Store.sorted: finds an inactive member by its tag as long as it is held (E10, L2)", () => {
+Deno.test("Store.sorted: finds an inactive member by its tag as long as it is stored (E10, L2)", () => {
   const store = storeOf(["a"]);
   assertEquals(store.sorted.withTag("none"), undefined);
   const state = store.hold("gone", makeLife(1_700_000_000_000, 0.5));
@@ -64,7 +64,7 @@ Deno.test("SortedMembers.withTag: finds inactive members too, and none where two
   assertEquals(shared.sorted.withTag("same"), undefined);
 });
 
-Deno.test("SortedMembers.encode: says one bit for each member, and decode reads it (E12)", () => {
+Deno.test("SortedMembers.encode: writes one bit for each member, and decode reads it (E12)", () => {
   const { sorted } = storeOf(IDS);
   for (const chosen of [[], ["m00"], ["m05", "m06"], ["m12"], IDS]) {
     const set = sorted.encode((id) => chosen.includes(id));
@@ -95,7 +95,7 @@ Deno.test("SortedMembers.decode: leaves out those that were read before (E12)", 
   assertEquals([...sorted.decode("!!!", before)], []);
 });
 
-Deno.test("SortedMembers.decode: takes nothing from a set of another length, or from what is no digit (E12)", () => {
+Deno.test("SortedMembers.decode: takes nothing from a set of another length or with an invalid digit (E12)", () => {
   const { sorted } = storeOf(IDS);
   for (const set of ["", "__", "____", "!!!"]) assertEquals([...sorted.decode(set)], [], set);
 });

@@ -14,13 +14,13 @@ Deno.test("Suspicions: a suspicion is due after the wait, and not before (C3)", 
   assertEquals([isDue(suspicions, 1_199), isDue(suspicions, 1_200)], [false, true]);
 });
 
-Deno.test("Suspicions: more evidence does not begin the wait anew (C3)", () => {
+Deno.test("Suspicions: more evidence does not restart the wait (C3)", () => {
   const suspicions = new Suspicions();
   suspicions.add("a", 0);
   assertEquals([suspicions.add("a", 1_000), isDue(suspicions, WAIT_MS)], [false, true]);
 });
 
-Deno.test("Suspicions: a newer count begins the wait anew, and suspects nobody (C4)", () => {
+Deno.test("Suspicions: a newer count restarts the wait, and suspects no member (C4)", () => {
   const suspicions = new Suspicions();
   suspicions.restart("a", 0);
   assertEquals(suspicions.has("a"), false);
@@ -29,7 +29,7 @@ Deno.test("Suspicions: a newer count begins the wait anew, and suspects nobody (
   assertEquals([isDue(suspicions, 1_599), isDue(suspicions, 1_600)], [false, true]);
 });
 
-Deno.test("Suspicions: a member that is suspected no more is not due (C4)", () => {
+Deno.test("Suspicions: a member that is no longer suspected is not due (C4)", () => {
   const suspicions = new Suspicions();
   suspicions.add("a", 0);
   suspicions.remove("a");

@@ -24,7 +24,7 @@ import {
 const LIFE = "018bcfe56800-00000001";
 const STATISTICS = { actorStatistics: { actorCount: { worker: 1 } } };
 
-/** A member `a` that has met an unversioned peer `g`, among these others. */
+/** A member `a` after a handshake with an unversioned peer `g`, among these others. */
 function makeWithGo(others: readonly string[], clock: TestClock, options: EngineOptions = {}): Engine {
   const [a] = makeCluster(["a", "g", ...others], clock, options);
   meetGo(a, clock);
@@ -49,7 +49,7 @@ function heartbeatsToGo(engine: Engine): Record<string, number[]> {
   return heartbeatsIn(note(engine, engine.disseminate("g")).delta);
 }
 
-/** Lets a peer bring a member with statistics of a heartbeat, under a number above its count. */
+/** Delivers from a peer a member with statistics of a heartbeat, under a number above its count. */
 function bring(engine: Engine, id: string, count: number, clock: TestClock): void {
   const statistics = { key: HEARTBEAT_KEY, number: 40, type: TYPE.heartbeat };
   const value: JsonValue = STATISTICS;
@@ -90,7 +90,7 @@ Deno.test("disseminate: sends an unversioned peer the statistics under the count
   assertEquals(heartbeatsToGo(late), {});
 });
 
-Deno.test("disseminate: sends an unversioned peer the counts of others in turn, as many as have places (L1)", () => {
+Deno.test("disseminate: sends an unversioned peer the counts of others by round-robin, as many as have slots (L1)", () => {
   const clock = new TestClock();
   const ids = Array.from({ length: 20 }, (_, index) => `m${index}`);
   const a = makeWithGo(ids, clock, { settings: { gossipMaxSend: 5 } });
@@ -112,7 +112,7 @@ Deno.test("disseminate: sends an unversioned peer the counts of others in turn, 
   for (const [index, id] of ids.entries()) assertEquals(named.get(id), 100 + index);
 });
 
-Deno.test("disseminate: each unversioned peer gets all counts, however many peers and messages there are (L1)", () => {
+Deno.test("disseminate: every unversioned peer gets all counts, however many peers and messages there are (L1)", () => {
   for (const others of [8, 9, 10, 13]) {
     const clock = new TestClock();
     const ids = Array.from({ length: others }, (_, index) => `m${index}`);
@@ -158,7 +158,7 @@ Deno.test("disseminate: an unversioned peer is not sent its own heartbeat (E1)",
   assertEquals(heartbeatsToGo(a), { a: [1], m: [7] });
 });
 
-Deno.test("disseminate: the heartbeats in a message are not taken to be acknowledged state (E5)", () => {
+Deno.test("disseminate: the heartbeats in a message do not count as acknowledged state (E5)", () => {
   const clock = new TestClock();
   const a = makeWithGo(["m"], clock);
   note(a, a.countHeartbeat({}, clock.now));
@@ -172,7 +172,7 @@ Deno.test("disseminate: the heartbeats in a message are not taken to be acknowle
   assertEquals(a.disseminate("g").sent.members.size, 1);
 });
 
-Deno.test("disseminate: a peer with lives gets statistics as entries when they change, and counts beside (L1)", () => {
+Deno.test("disseminate: a peer with incarnations gets statistics as entries when they change, and counts beside (L1)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "m"], clock);
   greet(a, b!, clock);
@@ -196,7 +196,7 @@ Deno.test("push: sends an unversioned peer the statistics under the count, and n
   note(a, a.setTopology({ members: ["a", "g", "m", "n", "o"], blocked: ["n"] }, clock.now));
   const { delta } = note(a, a.push("g", ["a", "m", "n", "o"]));
   assertEquals(heartbeatsIn(delta), { a: [1], m: [7] });
-  // Of o, which has not counted, nothing is left.
+  // Nothing is left of o, which has not counted.
   assertEquals(delta.members.map(({ id, entries }) => [id, entries.map(({ key }) => key)]), [
     ["a", ["k", "topology", HEARTBEAT_KEY]],
     ["m", ["k", HEARTBEAT_KEY]],
@@ -204,7 +204,7 @@ Deno.test("push: sends an unversioned peer the statistics under the count, and n
   ]);
 });
 
-Deno.test("push: to a peer with lives an unversioned member's heartbeat goes as its entry, and none if it is blocked (E10)", () => {
+Deno.test("push: to a peer with incarnations an unversioned member's heartbeat goes as an entry, and none if it is blocked (E10)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "g"], clock);
   greet(a, b!, clock);
@@ -216,28 +216,28 @@ Deno.test("push: to a peer with lives an unversioned member's heartbeat goes as 
   assertEquals(members.map(({ entries }) => entries.map(({ key }) => key)), [["x"]]);
 });
 
-Deno.test("applyIncoming: an unversioned member's heartbeat is a count, and no change of state while its statistics stay (L1)", () => {
+Deno.test("applyIncoming: an unversioned member's heartbeat is a count, and no change while its statistics are equal (L1)", () => {
   const clock = new TestClock();
   const a = makeWithGo([], clock);
   tell(a, "g", memberDelta("g", FOREIGN_LIFE, [entry("x", 1, 1), heartbeat(2)]), clock);
   const { digest } = a;
   a.takeChanges();
   for (const number of [3, 9, 7]) tell(a, "g", memberDelta("g", FOREIGN_LIFE, [heartbeat(number)]), clock);
-  // Else every interval of such a member would be spread as a change.
+  // Otherwise every interval of such a member would be spread as a change.
   assertEquals(a.hasChanges, false);
   assertEquals([a.heartbeatOf("g")?.number, a.digest], [9, digest]);
   const value: JsonValue = STATISTICS;
   const statistics = { ...heartbeat(12), value, json: JSON.stringify(value) };
   tell(a, "g", memberDelta("g", FOREIGN_LIFE, [statistics]), clock);
   assertEquals([a.heartbeatOf("g")?.number, a.get("g", HEARTBEAT_KEY)?.value], [12, STATISTICS]);
-  // Each holder has them under the number that it heard them with first: they are not compared.
+  // Each member stores them under the first number that it received: they are not compared.
   assertEquals(a.digest, digest);
   tell(a, "g", memberDelta("g", FOREIGN_LIFE, [entry(GRACEFULLY_LEFT_KEY, 13, {})]), clock);
   tell(a, "g", memberDelta("g", FOREIGN_LIFE, [{ ...statistics, number: 14 }]), clock);
   assertEquals(a.blockedMember("g")?.reason, "left");
 });
 
-/** The keys of each member, heartbeats aside, that the next message tells `g`. */
+/** The keys of each member, without heartbeats, in the next message to `g`. */
 function keysToGo(engine: Engine): Record<string, string[]> {
   const { delta } = note(engine, engine.disseminate("g"));
   return Object.fromEntries(delta.members.flatMap(({ id, entries }) => {
@@ -246,8 +246,8 @@ function keysToGo(engine: Engine): Record<string, string[]> {
   }));
 }
 
-/** A member that has told `g` all that it has. */
-function makeWithToldGo(clock: TestClock): Engine {
+/** A member with all its state sent to `g`. */
+function makeWithUpToDateGo(clock: TestClock): Engine {
   const engine = makeWithGo(["b"], clock);
   set(engine, "k", 1, clock);
   tell(engine, "b", memberDelta("b", LIFE, [entry("k", 1, 1)]), clock);
@@ -256,47 +256,47 @@ function makeWithToldGo(clock: TestClock): Engine {
   return engine;
 }
 
-Deno.test("an unversioned peer that purges what it held of members unknown to it is told all anew when the topology changes", () => {
+Deno.test("unversioned peer: one that purges members unknown to it is sent all again when the topology changes", () => {
   const clock = new TestClock();
-  const a = makeWithToldGo(clock);
+  const a = makeWithUpToDateGo(clock);
   note(a, a.setTopology({ members: ["a", "b", "g", "c"], blocked: [] }, clock.now));
   assertEquals(keysToGo(a), { a: ["k"], b: ["k"] });
   note(a, a.handleAck(note(a, a.disseminate("g")).sent, new Map(), clock.now));
   assertEquals(keysToGo(a), {});
 });
 
-/** What says that the members that `g` lists have changed. */
+/** A report that the member list of `g` has changed. */
 function topologyOfGo(number: number) {
   return memberDelta("g", FOREIGN_LIFE, [{ ...entry("topology", number, 1), type: TYPE.topology }]);
 }
 
-Deno.test("an unversioned peer is told all anew when it says that its own topology changed", () => {
+Deno.test("unversioned peer: is sent all again when it reports that its own topology changed", () => {
   const clock = new TestClock();
-  const a = makeWithToldGo(clock);
+  const a = makeWithUpToDateGo(clock);
   tell(a, "g", topologyOfGo(5), clock);
   assertEquals(keysToGo(a), { a: ["k"], b: ["k"] });
   note(a, a.handleAck(note(a, a.disseminate("g")).sent, new Map(), clock.now));
-  // Only news of it counts.
+  // Only a newer one counts.
   tell(a, "g", topologyOfGo(5), clock);
   assertEquals(keysToGo(a), {});
 });
 
-Deno.test("an unversioned peer is told all anew when another peer says that its topology changed", () => {
+Deno.test("unversioned peer: is sent all again when another peer reports that its topology changed", () => {
   const clock = new TestClock();
-  const a = makeWithToldGo(clock);
+  const a = makeWithUpToDateGo(clock);
   tell(a, "b", topologyOfGo(5), clock);
   assertEquals(keysToGo(a), { a: ["k"], b: ["k"] });
   note(a, a.handleAck(note(a, a.disseminate("g")).sent, new Map(), clock.now));
-  // It says so itself too, and later.
+  // It reports it itself too, and later.
   tell(a, "g", topologyOfGo(5), clock);
   assertEquals(keysToGo(a), {});
   note(a, a.applyPush("b", { delta: { members: [topologyOfGo(6)] }, relay: true }, clock.now));
   assertEquals(keysToGo(a), { a: ["k"], b: ["k"] });
 });
 
-Deno.test("an unversioned peer's acknowledgement of what it was sent before its topology changed proves nothing (E5)", () => {
+Deno.test("unversioned peer: an acknowledgement of state from before its topology changed proves nothing (E5)", () => {
   const clock = new TestClock();
-  const a = makeWithToldGo(clock);
+  const a = makeWithUpToDateGo(clock);
   set(a, "later", 1, clock);
   const { sent } = note(a, a.disseminate("g"));
   tell(a, "b", topologyOfGo(5), clock);
@@ -304,9 +304,9 @@ Deno.test("an unversioned peer's acknowledgement of what it was sent before its 
   assertEquals(keysToGo(a), { a: ["k", "later"], b: ["k"] });
 });
 
-Deno.test("an unversioned peer whose id leaves the topology and reappears is told all anew", () => {
+Deno.test("unversioned peer: is sent all again when its id leaves the topology and reappears", () => {
   const clock = new TestClock();
-  const a = makeWithToldGo(clock);
+  const a = makeWithUpToDateGo(clock);
   note(a, a.setTopology({ members: ["a", "b"], blocked: [] }, clock.now));
   note(a, a.setTopology({ members: ["a", "b", "g"], blocked: [] }, clock.now));
   assertEquals(keysToGo(a), { a: ["k"], b: ["k"] });
