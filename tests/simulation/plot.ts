@@ -1,5 +1,5 @@
 /**
- * Measurements as a picture.
+ * Draws measurements as an SVG chart.
  *
  * @module
  */
@@ -27,7 +27,7 @@ interface Panel {
 
 const PANELS: readonly Panel[] = [
   {
-    title: "How long it takes",
+    title: "Time to spread",
     unit: "rounds",
     lines: [
       { name: "started", colour: "#8d99ae", of: ({ start }) => start },
@@ -36,13 +36,13 @@ const PANELS: readonly Panel[] = [
     ],
   },
   {
-    title: "What it costs at rest",
-    unit: "KiB a second and member",
+    title: "Cost at rest",
+    unit: "KiB per second and member",
     lines: [{ name: "sent", colour: "#3d5a80", of: ({ bytes }) => bytes / 1_024 }],
   },
 ];
 
-/** An SVG of two panels over the size of the cluster; the caption says what was measured. */
+/** An SVG with two panels over the cluster size; the caption names the settings. */
 export function plot(rows: readonly Row[], caption: string): string {
   const width = PANELS.length * (LEFT + WIDTH + RIGHT);
   const height = TOP + HEIGHT + BOTTOM + 26;
