@@ -1,5 +1,5 @@
 /**
- * `deno task attacks`: the figures of docs/SECURITY.md, measured anew.
+ * `deno task attacks`: measures the figures of docs/SECURITY.md and prints them as a table.
  *
  * @module
  */
