@@ -19,7 +19,7 @@ export async function benchDelta(report: Report): Promise<void> {
     const { engine, peerId } = settledEngine(members);
     const name = `${members.toLocaleString("en")} members`;
     nothing.push({ name, run: () => void engine.disseminate(peerId) });
-    change.push({ name, run: () => tellOneChange(engine, peerId) });
+    change.push({ name, run: () => sendOneChange(engine, peerId) });
   }
   const title = `members of 10 keys`;
   report.table(`Delta for an up-to-date peer, ${title}`, lines(await measure(nothing)));
@@ -31,7 +31,7 @@ export async function benchDelta(report: Report): Promise<void> {
 
 let changes = 0;
 
-function tellOneChange(engine: Engine, peerId: string): void {
+function sendOneChange(engine: Engine, peerId: string): void {
   const value = changes++;
   engine.set("key-1", { value, json: `${value}` }, moment(3));
   const { sent } = engine.disseminate(peerId);

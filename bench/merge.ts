@@ -15,21 +15,21 @@ const MEMBERS = 1_000;
 /** Measures a merge into an empty engine, a repeated merge, and the naive minimum. */
 export async function benchMerge(report: Report): Promise<void> {
   const delta = deltaOf(MEMBERS);
-  const teller = memberId(1);
-  const told = naiveState(MEMBERS);
+  const senderId = memberId(1);
+  const received = naiveState(MEMBERS);
   const settled = engineOf(MEMBERS);
-  settled.applyIncoming(teller, delta, moment(1));
+  settled.applyIncoming(senderId, delta, moment(1));
   const held: NaiveState = {};
-  mergeNaive(held, told);
+  mergeNaive(held, received);
 
   const medians = await measure([
     {
       name: "new",
-      run: () => timed(engineOf(MEMBERS), (engine) => engine.applyIncoming(teller, delta, moment(1))),
+      run: () => timed(engineOf(MEMBERS), (engine) => engine.applyIncoming(senderId, delta, moment(1))),
     },
-    { name: "again", run: () => void settled.applyIncoming(teller, delta, moment(2)) },
-    { name: "naive new", run: () => void mergeNaive({}, told) },
-    { name: "naive again", run: () => void mergeNaive(held, told) },
+    { name: "again", run: () => void settled.applyIncoming(senderId, delta, moment(2)) },
+    { name: "naive new", run: () => void mergeNaive({}, received) },
+    { name: "naive again", run: () => void mergeNaive(held, received) },
   ], { samples: 41 });
   const ms = (name: string) => medians.get(name)!;
   report.table(`Merging ${MEMBERS.toLocaleString("en")} members of ${KEYS} keys`, [

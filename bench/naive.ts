@@ -13,19 +13,19 @@ import { KEYS, memberId, valueOf } from "./states.ts";
 export type NaiveState = Record<string, Record<string, [number: number, value: JsonValue]>>;
 
 /** Merges entries with a higher number; returns how many. */
-export function mergeNaive(held: NaiveState, told: NaiveState): number {
-  let news = 0;
-  for (const id of Object.keys(told)) {
+export function mergeNaive(held: NaiveState, received: NaiveState): number {
+  let newEntries = 0;
+  for (const id of Object.keys(received)) {
     const mine = held[id] ??= {};
-    const theirs = told[id]!;
+    const theirs = received[id]!;
     for (const key of Object.keys(theirs)) {
       const entry = theirs[key]!;
       if (entry[0] <= (mine[key]?.[0] ?? 0)) continue;
       mine[key] = entry;
-      news++;
+      newEntries++;
     }
   }
-  return news;
+  return newEntries;
 }
 
 /** The full state of this many members. */

@@ -80,8 +80,8 @@ export function engineOf(
 /** An engine with the full state of this many members, and the id of a peer that has acknowledged all of it. */
 export function settledEngine(members: number): { engine: Engine; peerId: string } {
   const engine = engineOf(members, { gossipMaxSend: members });
-  const [teller, peerId] = [memberId(1), memberId(2)];
-  engine.applyIncoming(teller, deltaOf(members), moment(1));
+  const [senderId, peerId] = [memberId(1), memberId(2)];
+  engine.applyIncoming(senderId, deltaOf(members), moment(1));
   for (let key = 1; key < KEYS; key++) engine.set(`key-${key}`, copyJson(valueOf(0, key)), moment(1));
   const { sent } = engine.disseminate(peerId);
   engine.handleAck(sent, new Map(), moment(2));

@@ -50,7 +50,7 @@ void node.gossiper.closed.then(({ reason, error }) => {
   // A failed member does not recover. The platform restarts the process.
   if (reason === "failed") giveUp(`The member failed: ${error}`);
 });
-void tellWhoIsBlocked(node);
+void logEvents(node);
 const { origin } = new URL(node.address.replace(/^ws/, "http"));
 console.log(`listening: ${origin}`);
 const how = await readiness.reached(node, { withinMs: settings.readyWithinMs });
@@ -81,7 +81,7 @@ function joinCluster({ advertiseHost, seeds, keys, caCerts, heartbeatExpiration 
   });
 }
 
-async function tellWhoIsBlocked({ gossiper }: Node): Promise<void> {
+async function logEvents({ gossiper }: Node): Promise<void> {
   for await (const event of gossiper.events.subscribe(["MemberBlocked", "SeedFailed", "ClientRefused"])) {
     if (event.type === "MemberBlocked") console.log(`blocked: ${event.memberId} (${event.reason})`);
     else if (event.type === "SeedFailed") console.log(`not reached: ${event.address}: ${event.error}`);

@@ -32,8 +32,8 @@ gossiper.setState("load", load());
 const publishing = setInterval(() => gossiper.setState("load", load()), 1_000);
 
 // Values of all members, its own included.
-for (const key of KEYS) tellValues(key);
-tellMembers();
+for (const key of KEYS) reportValues(key);
+reportMembers();
 gossiper.registerConsensusCheck("version", (version) => version, {
   onReached: (version) => report({ type: "consensus", version }),
   onLost: () => report({ type: "consensus", version: null }),
@@ -65,28 +65,28 @@ function load(): Load {
   };
 }
 
-async function tellValues(key: Key): Promise<void> {
+async function reportValues(key: Key): Promise<void> {
   for await (const { memberId, value = null } of gossiper.watch(key)) {
     report({ type: "value", of: memberId, key, value });
   }
 }
 
-async function tellMembers(): Promise<void> {
+async function reportMembers(): Promise<void> {
   const types = ["ClusterTopology", "GossipUpdate", "MemberBlocked", "MemberUnblocked"] as const;
-  let told = "";
+  let reported = "";
   for await (const _ of gossiper.events.subscribe(types)) {
     const members = gossiper.members.map(({ id, status, block }) => ({
       id,
       status,
       reason: block?.reason ?? null,
     }));
-    if (JSON.stringify(members) === told) continue;
-    told = JSON.stringify(members);
+    if (JSON.stringify(members) === reported) continue;
+    reported = JSON.stringify(members);
     report({ type: "members", members });
   }
 }
 
-function report(news: News): void {
-  const line: Report = { ...news, atMs: wallClockMs() };
+function report(event: News): void {
+  const line: Report = { ...event, atMs: wallClockMs() };
   console.log(JSON.stringify(line));
 }

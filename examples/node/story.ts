@@ -36,12 +36,12 @@ export async function tell({ gossiper, member }: Node): Promise<void> {
       known = new Set(event.members.map(({ id }) => id));
     } else if (event.type === "RequestFailed") {
       // Every retry fails until the peer answers or is blocked.
-      if (!silent.has(event.peerId)) tellEvent(event);
+      if (!silent.has(event.peerId)) printEvent(event);
       silent.add(event.peerId);
     } else if (event.type === "PhaseChanged") {
       phases.change(event.to);
     } else {
-      tellEvent(event);
+      printEvent(event);
       if ("memberId" in event) silent.delete(event.memberId);
     }
   }
@@ -73,7 +73,7 @@ const PHASES = {
   confirmed: "all members are known to have this member's state",
 };
 
-function tellEvent(event: HearsayEvent): void {
+function printEvent(event: HearsayEvent): void {
   switch (event.type) {
     case "GossipUpdate": {
       const { memberId, key, value, deleted } = event;

@@ -59,7 +59,7 @@ const node = await joinProtoactor({
   decoders: { "google.protobuf.StringValue": (bytes) => new TextDecoder().decode(bytes.subarray(2)) },
 });
 const { gossiper, member } = node;
-const tell = (line: object) => console.log(JSON.stringify(line));
+const print = (line: object) => console.log(JSON.stringify(line));
 /** All blocks and their ends so far. */
 const blocks: object[] = [];
 void (async () => {
@@ -69,7 +69,7 @@ void (async () => {
     }
   }
 })();
-tell({ event: "started", id: member.id, address: `${member.host}:${member.port}` });
+print({ event: "started", id: member.id, address: `${member.host}:${member.port}` });
 
 const COMMANDS: Readonly<Record<string, (command: Command) => object | Promise<object>>> = {
   set: async ({ key, value }) => {
@@ -113,9 +113,9 @@ const lines = Deno.stdin.readable.pipeThrough(new TextDecoderStream()).pipeThrou
 for await (const line of lines) {
   const command: Command = JSON.parse(line);
   try {
-    tell(await COMMANDS[command.op]!(command));
+    print(await COMMANDS[command.op]!(command));
   } catch (error) {
-    tell({ error: String(error) });
+    print({ error: String(error) });
   }
   if (command.op === "leave") break;
 }

@@ -100,8 +100,10 @@ Deno.test("departures: leaving takes as long as it needs to spread (R9.2; there:
   await cluster.runUntil(() => cluster.isConfirmed());
   const result = await cluster.stop("a");
   assertEquals([result.wanted, result.flushed], [3, true]);
-  const told = ids.slice(1).filter((id) => cluster.of(id).gossiper.getState(GRACEFULLY_LEFT_KEY).has("a"));
-  assertEquals(told.length >= 3, true, `${told} were informed`);
+  const informed = ids.slice(1).filter((id) =>
+    cluster.of(id).gossiper.getState(GRACEFULLY_LEFT_KEY).has("a")
+  );
+  assertEquals(informed.length >= 3, true, `${informed} were informed`);
 });
 
 Deno.test("departures: ages come from the monotonic clock (E9; there: TestAgesCompareWallClocks)", () => {

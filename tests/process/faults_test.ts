@@ -47,20 +47,20 @@ class MemberProcess implements AsyncDisposable {
   /** Its events of a type. */
   told(type: string): Told[] {
     return this.program.lines.flatMap((line) => {
-      const told = line.startsWith("{") ? JSON.parse(line) as Told : { type: "" };
-      return told.type === type ? [told] : [];
+      const event = line.startsWith("{") ? JSON.parse(line) as Told : { type: "" };
+      return event.type === type ? [event] : [];
     });
   }
 
   blocked(id: string, reason?: string): boolean {
-    return this.told("MemberBlocked").some((told) =>
-      told.memberId === id && (!reason || told.reason === reason)
+    return this.told("MemberBlocked").some((event) =>
+      event.memberId === id && (!reason || event.reason === reason)
     );
   }
 
   /** True if it has received this value of a member's key `k`. */
   hears(id: string, value: string): boolean {
-    return this.told("GossipUpdate").some((told) => told.memberId === id && told.value === value);
+    return this.told("GossipUpdate").some((event) => event.memberId === id && event.value === value);
   }
 
   /** Its members with their status. */

@@ -53,8 +53,8 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
     await Promise.all([one, two].map(({ program }) => program.until(/^sees 2$/)));
     const { code } = await endedBy(two.program, signal);
     assertEquals([code, two.program.errors], [0, ""]);
-    const said = two.program.lines.filter((line) => /^(before|after)/.test(line));
-    assertEquals(said, ["before, 2 members", "after, flushed true, 1 acknowledged"]);
+    const printed = two.program.lines.filter((line) => /^(before|after)/.test(line));
+    assertEquals(printed, ["before, 2 members", "after, flushed true, 1 acknowledged"]);
     await one.program.until(/^blocks \S+ as left$/);
   });
 }

@@ -33,14 +33,14 @@ const node = await join({
   ...(authentication && { authentication }),
   ...(tls && { tls }),
 });
-const tell = (line: object) => console.log(JSON.stringify(line));
-tell({ type: "listening", address: node.address, port: Number(new URL(node.address).port) });
+const print = (line: object) => console.log(JSON.stringify(line));
+print({ type: "listening", address: node.address, port: Number(new URL(node.address).port) });
 
 const QUIET = new Set(["Disseminated", "RequestFailed", "PhaseChanged", "Confirmed", "EventsDropped"]);
-const telling = (async () => {
+const printing = (async () => {
   for await (const event of node.gossiper.events.subscribe()) {
     if (event.type === "GossipUpdate" && (event.memberId === id || event.key !== "k")) continue;
-    if (!QUIET.has(event.type)) tell(event.type === "ClusterTopology" ? { type: event.type } : event);
+    if (!QUIET.has(event.type)) print(event.type === "ClusterTopology" ? { type: event.type } : event);
   }
 })();
 
@@ -49,8 +49,8 @@ let loading: ReturnType<typeof setInterval> | undefined;
 async function stop(): Promise<never> {
   clearInterval(loading);
   const flush = await node.stop();
-  await telling;
-  tell({ type: "stopped", flush });
+  await printing;
+  print({ type: "stopped", flush });
   Deno.exit(0);
 }
 Deno.addSignalListener("SIGTERM", () => void stop());
@@ -68,18 +68,18 @@ const COMMANDS: Readonly<Record<string, (value: string) => void>> = {
   /** Sets the cluster's keys. */
   keys: (value) => {
     node.gossiper.setKeys(value.split(","));
-    tell({ type: "keys", count: value.split(",").length });
+    print({ type: "keys", count: value.split(",").length });
   },
   /** Blocks the event loop for this many milliseconds. */
   block: (value) => {
     const endMs = performance.now() + Number(value);
     while (performance.now() < endMs);
-    tell({ type: "unblocked" });
+    print({ type: "unblocked" });
   },
   members: () =>
-    tell({ type: "members", members: node.gossiper.members.map(({ id, status }) => `${id} ${status}`) }),
+    print({ type: "members", members: node.gossiper.members.map(({ id, status }) => `${id} ${status}`) }),
   memory: () =>
-    tell({
+    print({
       type: "memory",
       rss: Deno.memoryUsage().rss,
       timers: timersSet(),

@@ -111,14 +111,14 @@ class Instances implements AsyncDisposable {
   /** Ends an instance with SIGTERM and starts it again; resolves with its exit code, the time to end and its output. */
   async roll(
     port: number,
-  ): Promise<{ readonly code: number; readonly elapsedMs: number; readonly said: string }> {
+  ): Promise<{ readonly code: number; readonly elapsedMs: number; readonly output: string }> {
     const program = this.#present.get(port)!;
     const beginMs = performance.now();
     program.kill("SIGTERM");
     const { code } = await program.ended();
     const elapsedMs = performance.now() - beginMs;
     await this.start(port);
-    return { code, elapsedMs, said: `${program.lines.join("\n")}\n${program.errors}` };
+    return { code, elapsedMs, output: `${program.lines.join("\n")}\n${program.errors}` };
   }
 
   /** Waits until every instance sees three members, and all have the same prices. */
@@ -159,8 +159,8 @@ Deno.test("service example: in a rolling restart of three instances under load n
   for (const [index, port] of ports.entries()) {
     // The instance that set the list may be the next to restart; the others have a copy.
     await balancer.send("/prices", { method: "PUT", body: `{"tea":${300 + index}}`, status: 200 });
-    const { code, elapsedMs, said } = await instances.roll(port);
-    assertEquals(code, 0, said);
+    const { code, elapsedMs, output } = await instances.roll(port);
+    assertEquals(code, 0, output);
     assertLess(elapsedMs, 5_000);
     await eventually("it is ready again", () => Promise.resolve(balancer.isReady(origins[index]!)));
   }

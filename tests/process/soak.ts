@@ -52,7 +52,7 @@ async function soak(lastsMs: number): Promise<number> {
     console.log(
       "   minute      processes started   memory per stable member, MiB   sockets each   timers each",
     );
-    for (let toldMs = -Infinity; performance.now() - startMs < lastsMs;) {
+    for (let sampledMs = -Infinity; performance.now() - startMs < lastsMs;) {
       const index = STAYING + Math.floor(Math.random() * (MEMBERS - STAYING));
       const program = programs.get(index)!;
       program.kill(Math.random() < 0.5 ? "SIGKILL" : "SIGTERM");
@@ -60,8 +60,8 @@ async function soak(lastsMs: number): Promise<number> {
       await new Promise((resolve) => setTimeout(resolve, 500));
       await start(index);
       const elapsedMs = performance.now() - startMs;
-      if (elapsedMs - toldMs < lastsMs / 30) continue;
-      toldMs = elapsedMs;
+      if (elapsedMs - sampledMs < lastsMs / 30) continue;
+      sampledMs = elapsedMs;
       const now = await Promise.all(staying.map((index) => levelOf(programs.get(index)!)));
       for (const [index, level] of now.entries()) levels.get(index)!.push(level);
       const cells = [

@@ -114,8 +114,8 @@ Deno.test("handshake: a member speaks as itself: a hello or gossip under another
   const hello = helloOf("mallory");
   lying.say(hello);
   await lying.hears("hello");
-  const told = [memberDelta("ben", hello.life, [entry("k", 1, "a lie")])];
-  lying.say({ type: "gossip", liveness: { count: 0 }, id: "d2", memberId: "ben", delta: deltaOf(told) });
+  const lie = [memberDelta("ben", hello.life, [entry("k", 1, "a lie")])];
+  lying.say({ type: "gossip", liveness: { count: 0 }, id: "d2", memberId: "ben", delta: deltaOf(lie) });
   assertEquals((await lying.closed).code, 4401);
   // A second hello with another id does the same.
   await using turning = await Wire.opened(ada.address, { token: await tokenFor(ada) });
@@ -129,11 +129,11 @@ Deno.test("handshake: a member speaks as itself: a hello or gossip under another
 Deno.test("handshake: a handshake in a member's name does not silence it, for any claim and any number of times", async () => {
   await using ada = await member("ada");
   await using ben = await member("ben", { seeds: [ada.address] });
-  const told = new Set<string>();
+  const emitted = new Set<string>();
   const over = new AbortController();
   const listening = (async () => {
     for await (const { type } of ada.gossiper.events.subscribe(["SelfBlocked", "ConflictDetected"], over)) {
-      told.add(type);
+      emitted.add(type);
     }
   })();
   for (let hour = 1; hour <= 8; hour++) {
@@ -156,7 +156,7 @@ Deno.test("handshake: a handshake in a member's name does not silence it, for an
   await hears(ben, "ada", "still here");
   over.abort();
   await listening;
-  assertEquals([...told], ["ConflictDetected"]);
+  assertEquals([...emitted], ["ConflictDetected"]);
 });
 
 Deno.test("handshake: one id from two places: the earlier incarnation is refused, and the refusal names the latest (E1)", async () => {
@@ -284,15 +284,15 @@ Deno.test("events: a client refused for its key is reported once, and again afte
   const strangers = await newClusterKey();
   const token = () => forge({ key: strangers, authority: authorityOf(ada.address)! });
   const over = new AbortController();
-  const told: HearsayEvent[] = [];
+  const events: HearsayEvent[] = [];
   const listening = (async () => {
-    for await (const event of ada.gossiper.events.subscribe("ClientRefused", over)) told.push(event);
+    for await (const event of ada.gossiper.events.subscribe("ClientRefused", over)) events.push(event);
   })();
   const numbers: number[] = [];
   for (const keys of [undefined, undefined, [KEY], undefined]) {
     if (keys) ada.gossiper.setKeys(keys);
     assertEquals(await Wire.status(ada.address, { token: await token() }), 401);
-    numbers.push(told.length);
+    numbers.push(events.length);
   }
   over.abort();
   await listening;
@@ -419,10 +419,10 @@ Deno.test("dial: a path or credentials in the host of a record are never sent", 
   wire.say(helloOf("mallory"));
   await wire.hears("hello");
   const life = makeLife(Date.now(), 0);
-  const told = (id: string, host: string) =>
+  const stateOf = (id: string, host: string) =>
     memberDelta(id, life, [entry(MEMBER_KEY, 1, { id, host, port, kinds: [] })]);
   const hosts = [`x@127.0.0.1:${port}/admin?`, `127.0.0.1:${port}/admin?`, `127.0.0.1:${port}\\admin`];
-  const delta = deltaOf([...hosts.map((host, at) => told(`a${at}`, host)), told("good", "127.0.0.1")]);
+  const delta = deltaOf([...hosts.map((host, at) => stateOf(`a${at}`, host)), stateOf("good", "127.0.0.1")]);
   wire.say({ type: "gossip", liveness: { count: 0 }, id: "d2", memberId: "mallory", delta });
   // When the good one is dialed a second time, the others have been due.
   await abortable(dialled.promise, AbortSignal.timeout(10_000));

@@ -88,16 +88,16 @@ Deno.test("admission: without keys a member for other machines is refused, by it
 });
 
 Deno.test("admission: insecure admits every client and logs one warning; a member for this machine alone logs none", async () => {
-  const said: string[] = [];
+  const warnings: string[] = [];
   const { warn } = console;
-  console.warn = (text) => void said.push(text);
+  console.warn = (text) => void warnings.push(text);
   try {
     await using _open = await member({ insecure: true, advertise: { host: "10.0.0.7", port: 7001 } });
-    assertEquals(said.length, 1);
-    assert(said[0]!.includes("ws://10.0.0.7:7001 lets in whoever can reach it"), said[0]);
+    assertEquals(warnings.length, 1);
+    assert(warnings[0]!.includes("ws://10.0.0.7:7001 lets in whoever can reach it"), warnings[0]);
     await using _own = await member({ insecure: true });
     await using _plain = await member();
-    assertEquals(said.length, 1);
+    assertEquals(warnings.length, 1);
   } finally {
     console.warn = warn;
   }
@@ -294,12 +294,12 @@ Deno.test("maxKeysPerMember: a peer's keys above the limit are not merged, and C
   // Without a seed `a` dials no member, so there is one connection.
   await cluster.make("a", { cluster: { discovery: seeds([]) } }).gossiper.start();
   const peer = new ScriptedPeer(cluster, "b");
-  const tell = (from: number, count: number, id: string) => {
+  const gossipOf = (from: number, count: number, id: string) => {
     const entries = Array.from({ length: count }, (_, each) => entry(`k${from + each}`, from + each, 0));
     const delta = deltaOf([memberDelta("b", peer.life, entries, { after: from - 1 })]);
     return { type: "gossip", liveness: { count: 0 }, id, memberId: "b", delta } as const;
   };
-  await peer.say("a", tell(1, 24, "d2"), tell(25, 1, "d3"));
+  await peer.say("a", gossipOf(1, 24, "d2"), gossipOf(25, 1, "d3"));
   const a = cluster.of("a");
   assertEquals(a.value("b", "k24"), 0);
   assertEquals(a.value("b", "k25"), undefined);
@@ -327,9 +327,9 @@ Deno.test("events: refusals for many reasons are emitted, at a bounded rate", as
     assertEquals(await Wire.status(node.address, { headers: { origin: `https://e${count}.example` } }), 403);
   }
   await node.stop();
-  const told = (await refusals).length;
-  assertGreater(told, 0);
-  assertLessOrEqual(told, 30);
+  const count = (await refusals).length;
+  assertGreater(count, 0);
+  assertLessOrEqual(count, 30);
 });
 
 Deno.test("events: a client that is refused again and again is reported once per reason, and again after a client of its host was admitted", async () => {

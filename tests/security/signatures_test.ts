@@ -94,47 +94,47 @@ const LIES: Readonly<
     string,
     readonly [
       "key" | "signature" | "unsigned",
-      (at: { insider: Insider; told: MemberDelta }) => Promise<MemberDelta>,
+      (at: { insider: Insider; state: MemberDelta }) => Promise<MemberDelta>,
     ]
   >
 > = {
-  "a new value without a signature": ["unsigned", ({ told }) => {
+  "a new value without a signature": ["unsigned", ({ state }) => {
     const { proof: _, ...unsigned } = {
-      ...told,
+      ...state,
       after: 0,
       entries: [entry("k", 1_000, "a lie")],
     };
     return Promise.resolve({ ...unsigned, reset: false });
   }],
-  "a new value under the owner's last signature": ["signature", ({ told }) => {
-    return Promise.resolve({ ...told, entries: [...told.entries, entry("k", 1_000, "a lie")] });
+  "a new value under the owner's last signature": ["signature", ({ state }) => {
+    return Promise.resolve({ ...state, entries: [...state.entries, entry("k", 1_000, "a lie")] });
   }],
-  "an altered value": ["signature", ({ told }) => {
-    const number = told.entries.at(-1)!.number + 5_000;
-    const entries = told.entries.map((each) =>
+  "an altered value": ["signature", ({ state }) => {
+    const number = state.entries.at(-1)!.number + 5_000;
+    const entries = state.entries.map((each) =>
       each.key === "k" ? { ...entry("k", each.number, "a lie") } : each
     );
-    return Promise.resolve({ ...told, entries: [...entries, { ...told.entries.at(-1)!, number }] });
+    return Promise.resolve({ ...state, entries: [...entries, { ...state.entries.at(-1)!, number }] });
   }],
-  "a state without one of the keys": ["signature", ({ told }) => {
-    const number = told.entries.at(-1)!.number + 5_000;
-    const entries = told.entries.filter(({ key }) => key !== "k");
-    return Promise.resolve({ ...told, entries: [...entries.slice(0, -1), { ...entries.at(-1)!, number }] });
+  "a state without one of the keys": ["signature", ({ state }) => {
+    const number = state.entries.at(-1)!.number + 5_000;
+    const entries = state.entries.filter(({ key }) => key !== "k");
+    return Promise.resolve({ ...state, entries: [...entries.slice(0, -1), { ...entries.at(-1)!, number }] });
   }],
-  "a whole state under the liar's own key": ["key", async ({ insider, told }) => {
+  "a whole state under the liar's own key": ["key", async ({ insider, state }) => {
     return await insider.forge({
-      id: told.id,
-      life: told.life,
+      id: state.id,
+      life: state.life,
       number: 1_000,
       entries: [entry("k", 1_000, "a lie")],
     });
   }],
-  "a later incarnation under the liar's own key": ["key", async ({ insider, told }) => {
-    const life = lifeAbove(told.life, Date.now(), 0.5);
-    return await insider.forge({ id: told.id, life, number: 2, entries: [entry("k", 2, "a lie")] });
+  "a later incarnation under the liar's own key": ["key", async ({ insider, state }) => {
+    const life = lifeAbove(state.life, Date.now(), 0.5);
+    return await insider.forge({ id: state.id, life, number: 2, entries: [entry("k", 2, "a lie")] });
   }],
-  "a departure": ["unsigned", ({ told }) => {
-    const { proof: _, ...unsigned } = told;
+  "a departure": ["unsigned", ({ state }) => {
+    const { proof: _, ...unsigned } = state;
     const left = { key: GRACEFULLY_LEFT_KEY, number: 1_000, type: TYPE.empty, value: {}, json: "{}" };
     return Promise.resolve({
       ...unsigned,
@@ -152,13 +152,13 @@ async function stateOf(node: Node): Promise<MemberDelta> {
   return { ...gossip.delta.members.find(({ id }) => id === node.member.id)!, reset: true };
 }
 
-for (const [lie, [reason, tell]] of Object.entries(LIES)) {
+for (const [lie, [reason, lieOf]] of Object.entries(LIES)) {
   Deno.test(`signatures: a member that lies about another is not believed, and leaves no gap: ${lie}`, async () => {
     await using all = await withInsider();
     const { ada, ben, insider, benId } = all;
-    const told = await stateOf(ben);
+    const state = await stateOf(ben);
     const refused = next(ada.gossiper, "SignatureRefused");
-    insider.gossip(await tell({ insider, told }));
+    insider.gossip(await lieOf({ insider, state }));
     assertEquals(await refused, {
       type: "SignatureRefused",
       memberId: benId,
@@ -177,7 +177,7 @@ for (const [lie, [reason, tell]] of Object.entries(LIES)) {
 Deno.test("signatures: a lie about an older value of a member causes no ConflictDetected", async () => {
   await using all = await withInsider();
   const { ada, ben, insider, benId } = all;
-  const told = await stateOf(ben);
+  const state = await stateOf(ben);
   ben.gossiper.setState("k", "later");
   await hears(ada, benId, "later");
   const conflicts: HearsayEvent[] = [];
@@ -191,8 +191,8 @@ Deno.test("signatures: a lie about an older value of a member causes no Conflict
   const entries = (await stateOf(ben)).entries.map((each) =>
     each.key === "k" ? entry("k", each.number, "a lie") : each
   );
-  insider.gossip({ ...told, after: 0, reset: false, entries });
-  insider.gossip({ ...told, entries });
+  insider.gossip({ ...state, after: 0, reset: false, entries });
+  insider.gossip({ ...state, entries });
   await insider.wire.hears("reply");
   ben.gossiper.setState("k", "last");
   await hears(ada, benId, "last");
@@ -395,9 +395,9 @@ Deno.test("signatures: the heartbeat of a dead member cannot be forged: it is bl
     value: {},
     json: "{}",
   });
-  const told = await dead.forge({ id: dead.id, life: dead.life, number: 2, entries: [beatOf(2)] });
+  const state = await dead.forge({ id: dead.id, life: dead.life, number: 2, entries: [beatOf(2)] });
   dead.liveness = { count: 2 };
-  dead.gossip(told);
+  dead.gossip(state);
   await eventually(() => ada.gossiper.getState(HEARTBEAT_KEY).has(dead.id));
   await dead[Symbol.asyncDispose]();
   let number = 2;
@@ -413,8 +413,8 @@ Deno.test("signatures: the heartbeat of a dead member cannot be forged: it is bl
     const byOrder = { active, stride: 1, counts: ids.sort().map(() => digit).join("") };
     const vector = number % 2 === 0 ? byOrder : { stride: 1, counts: `${tag}${digit}` };
     insider.liveness = { count: number, vector };
-    insider.gossip(own, { ...told, count: number });
-    insider.gossip({ ...told, entries: [told.entries[0]!, beatOf(number)] });
+    insider.gossip(own, { ...state, count: number });
+    insider.gossip({ ...state, entries: [state.entries[0]!, beatOf(number)] });
   }, 300);
   try {
     await eventually(() => ada.gossiper.blockedMembers.some(({ id }) => id === dead.id));
@@ -430,9 +430,9 @@ Deno.test("signatures: a peer that keeps sending unsigned state is reported once
   await using all = await withInsider();
   const { ada, insider, benId, benLife } = all;
   const over = new AbortController();
-  let told = 0;
+  let refusals = 0;
   const counting = (async () => {
-    for await (const _ of ada.gossiper.events.subscribe("SignatureRefused", over)) told++;
+    for await (const _ of ada.gossiper.events.subscribe("SignatureRefused", over)) refusals++;
   })();
   for (let count = 0; count < 8; count++) {
     insider.gossip({
@@ -448,7 +448,7 @@ Deno.test("signatures: a peer that keeps sending unsigned state is reported once
   assertMatch(reason, /not signed/);
   over.abort();
   await counting;
-  assertEquals(told, 1);
+  assertEquals(refusals, 1);
 });
 
 // ---- keys and ids

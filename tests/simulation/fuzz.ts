@@ -49,7 +49,7 @@ export type Kept = Readonly<Record<typeof KEPT[number], number>>;
 /** Sends `messages` messages to a member. Throws if the member breaks a rule. */
 export async function fuzz(
   { seed, messages }: { readonly seed: number; readonly messages: number },
-  onProgress: (said: number) => void = () => {},
+  onProgress: (sent: number) => void = () => {},
 ): Promise<FuzzResult> {
   const dice = new Dice(seed);
   await using cluster = new TestCluster(["a", "b"], { config: CONFIG, seed });
@@ -64,7 +64,7 @@ export async function fuzz(
   await using peer = new ScriptedPeer(cluster, "p");
   // A reply of this peer would come between the messages of the conversation.
   peer.greeting = peer.answer = () => undefined;
-  let [said, unreadable, mostMembers, conversations] = [0, 0, 0, 0];
+  let [sent, unreadable, mostMembers, conversations] = [0, 0, 0, 0];
   /** False: only the order of messages is changed. */
   let isChanged = true;
   /** The state before an unreadable message; the message must not change it. */
@@ -76,7 +76,7 @@ export async function fuzz(
   };
   const rewrite = (text: string): string => {
     check(text);
-    said++;
+    sent++;
     // Rarely for `hello`: the member ignores everything that follows a broken handshake.
     const changed = isChanged && dice.chance(text.startsWith('{"type":"hello"') ? 0.2 : 0.6)
       ? mutate(text, dice)
@@ -90,7 +90,7 @@ export async function fuzz(
     }
     return changed;
   };
-  while (said < messages) {
+  while (sent < messages) {
     cluster.network.setFaults({ rewrite }, { from: memoryAddress("p", 1), to: seedAddress });
     isChanged = dice.chance(0.8);
     const messages = conversation(peer, dice);
@@ -104,7 +104,7 @@ export async function fuzz(
     peer.heard.length = 0;
     cluster.sent.length = 0;
     if (++conversations % CHECKED_EVERY !== 0) continue;
-    onProgress(said);
+    onProgress(sent);
     await assertServed(cluster, conversations);
   }
   cluster.network.setFaults({});
@@ -112,7 +112,7 @@ export async function fuzz(
   await cluster.advance(4 * CONFIG.departedRetention + 4 * CONFIG.heartbeatExpiration);
   await assertServed(cluster, conversations + 1);
   const keptAfter = await leastKept(cluster);
-  return { messages: said, unreadable, mostMembers, before: keptBefore, after: keptAfter };
+  return { messages: sent, unreadable, mostMembers, before: keptBefore, after: keptAfter };
 }
 
 /**
@@ -336,11 +336,11 @@ if (import.meta.main) {
     Deno.exit(2);
   }
   console.log(`seed ${seed}, ${messages} messages`);
-  let toldAt = 0;
-  const result = await fuzz({ seed, messages }, (said) => {
-    if (said - toldAt < messages / 20) return;
-    toldAt = said;
-    console.error(`${said} messages sent`);
+  let reportedAt = 0;
+  const result = await fuzz({ seed, messages }, (sent) => {
+    if (sent - reportedAt < messages / 20) return;
+    reportedAt = sent;
+    console.error(`${sent} messages sent`);
   });
   console.log(result);
 }

@@ -83,7 +83,7 @@ async function main(args: string[]): Promise<number> {
     ...(flags.members !== undefined && { members: wholeOf("members", flags.members) }),
     ...(flags.rounds !== undefined && { rounds: wholeOf("rounds", flags.rounds) }),
   };
-  if (flags.seed !== undefined) return await tellOne(wholeOf("seed", flags.seed), wishes);
+  if (flags.seed !== undefined) return await runOne(wholeOf("seed", flags.seed), wishes);
   const count = wholeOf("seeds", flags.seeds ?? "300");
   const progress = await readProgress(flags.resume);
   const from = progress?.from ?? (flags.from === undefined ? drawBase() : wholeOf("from", flags.from));
@@ -98,7 +98,7 @@ async function main(args: string[]): Promise<number> {
   });
 }
 
-async function tellOne(seed: number, wishes: Wishes): Promise<number> {
+async function runOne(seed: number, wishes: Wishes): Promise<number> {
   const simulation = new Simulation(seed, wishes);
   console.log(simulation.describe().join("\n") + "\n");
   const outcome = await simulation.run();
@@ -130,7 +130,7 @@ async function runMany({ from, count, done, resume, ...options }: ManyOptions): 
   const startMs = performance.now();
   let wrong = 0;
   let ran = 0;
-  let toldMs = startMs;
+  let reportedMs = startMs;
   const sum = { virtualMs: 0, messages: 0, processes: 0, falseBlocks: 0, slowest: 0 };
   const tally = new Map<string, number>();
   for await (const { outcome, story } of simulateAll(seeds, options)) {
@@ -156,8 +156,8 @@ async function runMany({ from, count, done, resume, ...options }: ManyOptions): 
       await Deno.writeTextFile(resume, JSON.stringify({ from, done: [...done] }));
     }
     const nowMs = performance.now();
-    if (nowMs - toldMs < 5_000) continue;
-    toldMs = nowMs;
+    if (nowMs - reportedMs < 5_000) continue;
+    reportedMs = nowMs;
     const leftS = (nowMs - startMs) / ran * (seeds.length - ran) / 1_000;
     console.error(`${`${ran}/${seeds.length}`.padStart(11)}  ${wrong} failed, ${leftS.toFixed(0)} s left`);
   }

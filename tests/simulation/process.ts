@@ -107,9 +107,9 @@ export class Process {
       ...(discovery && { discovery }),
     });
     this.gossiper.registerConsensusCheck(CHECKED_KEY);
-    const told = early;
+    const earlyEvents = early;
     early = undefined;
-    for (const event of told) options.onEvent(this, event);
+    for (const event of earlyEvents) options.onEvent(this, event);
     this.gossiper.closed.then(async (closed) => {
       this.hasStopped = true;
       const left = { connections: network.openAt(this.address), timers: machine.timers };

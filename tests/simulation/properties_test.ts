@@ -117,10 +117,10 @@ Deno.test("merge: is commutative, associative and idempotent over states of seve
   );
   const orders = fc.tuple(fc.array(fc.integer({ min: 0, max: 5 }), { maxLength: 20 }), states);
   fc.assert(
-    fc.property(orders, ([order, told]) => {
+    fc.property(orders, ([order, given]) => {
       // Every owner has one history; all deltas are parts of it.
-      const histories = new Map(told.map(([id, acts]) => [id, acts]));
-      const deltas = told.map(([id, , count]) => {
+      const histories = new Map(given.map(([id, acts]) => [id, acts]));
+      const deltas = given.map(([id, , count]) => {
         const acts = histories.get(id)!;
         return { ...deltaOf(acts, { from: 0, to: Math.min(count, acts.length) }), id };
       });

@@ -134,12 +134,12 @@ const ATTACKS: Readonly<Record<string, () => Promise<void>>> = {
   "a token for another member": forged({ authority: "10.0.0.7:7001" }),
 
   "a member that lies about others": saying(async (insider, turn) => {
-    const lies = others(insider).map((told) => ({
-      ...told,
+    const lies = others(insider).map((state) => ({
+      ...state,
       after: 0,
       reset: true,
       entries: [entry("k", MAX_NUMBER - 10_000 + turn, "a lie")],
-      proof: told.proof ?? "x".repeat(86),
+      proof: state.proof ?? "x".repeat(86),
     }));
     const later = await Promise.all(lies.map(({ id, life }) => {
       return insider.forge({
@@ -153,12 +153,12 @@ const ATTACKS: Readonly<Record<string, () => Promise<void>>> = {
   }),
   "a member that lies about itself": saying(async (insider, turn) => {
     // Another number for the same value, another value for the same number, and a new incarnation every tenth time.
-    const told = await ownState(
+    const state = await ownState(
       insider,
       turn % 3 === 0 ? 1_000_000 : turn,
       turn % 2 === 0 ? "one" : "another",
     );
-    insider.gossip(told);
+    insider.gossip(state);
     if (turn % 10 === 9) await insider.greet({ life: lifeAbove(insider.life, Date.now() + turn, 0.5) });
   }),
   "a member that lies about acknowledgements": saying(async (insider, turn) => {

@@ -144,11 +144,14 @@ export class ModelGoMember {
     const others = [...this.state.keys()].filter((id) => id !== this.id).slice(0, MAX_SEND);
     const members = [this.id, ...others].flatMap((id) => {
       const mark = `${target}.${id}`;
-      const told = this.#told.get(mark) ?? 0n;
-      const news = [...this.state.get(id) ?? []].filter(([, { number }]) => number > told);
-      if (news.length === 0) return [];
-      this.#told.set(mark, news.reduce((most, [, { number }]) => number > most ? number : most, told));
-      return [{ key: id, value: { values: news.map(entryOf) } }];
+      const sentUpTo = this.#told.get(mark) ?? 0n;
+      const newEntries = [...this.state.get(id) ?? []].filter(([, { number }]) => number > sentUpTo);
+      if (newEntries.length === 0) return [];
+      this.#told.set(
+        mark,
+        newEntries.reduce((most, [, { number }]) => number > most ? number : most, sentUpTo),
+      );
+      return [{ key: id, value: { values: newEntries.map(entryOf) } }];
     });
     return { members };
   }
@@ -172,9 +175,9 @@ export class ModelGoMember {
     if (!state) throw new Error(`${this.id} would crash: the request has no state.`);
     for (const { key: id, value } of state.members) {
       if (!value?.values?.length) throw new Error(`${this.id} would crash: member ${id} has no values.`);
-      for (const { key, value: told } of value.values) {
-        const number = bigOf(told!.sequenceNumber);
-        this.#merge(id, key, { number, value: told!.value ?? undefined, atMs: this.#runtime.monotonicMs() });
+      for (const { key, value: entry } of value.values) {
+        const number = bigOf(entry!.sequenceNumber);
+        this.#merge(id, key, { number, value: entry!.value ?? undefined, atMs: this.#runtime.monotonicMs() });
       }
     }
     // protoactor-go counts this delta as sent although its response carries no state.
