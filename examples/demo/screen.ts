@@ -4,16 +4,16 @@
  * @module
  */
 
-import * as colours from "../../deps/std_fmt.ts";
+import * as colors from "../../deps/std_fmt.ts";
 import type { MemberProcess } from "./member_process.ts";
 import type { Load } from "./protocol.ts";
 
 // No colors in a file, or with NO_COLOR.
-colours.setColorEnabled(Deno.stdout.isTerminal() && !Deno.noColor);
+colors.setColorEnabled(Deno.stdout.isTerminal() && !Deno.noColor);
 
-export const { bold, red } = colours;
+export const { bold, red } = colors;
 
-const PALETTE = [colours.cyan, colours.green, colours.magenta, colours.blue, colours.yellow];
+const PALETTE = [colors.cyan, colors.green, colors.magenta, colors.blue, colors.yellow];
 const started = performance.now();
 const hues = new Map<string, (text: string) => string>();
 
@@ -37,12 +37,12 @@ export function duration(ms: number): string {
 /** Prints a line with the time since the start of the demo. */
 export function say(text: string): void {
   const time = `+${((performance.now() - started) / 1_000).toFixed(3)} s`;
-  console.log(`${colours.dim(time.padStart(10))}  ${text}`);
+  console.log(`${colors.dim(time.padStart(10))}  ${text}`);
 }
 
 /** Prints the title of a chapter. */
 export function chapter(text: string): void {
-  console.log(`\n${" ".repeat(12)}${colours.bold(text)}`);
+  console.log(`\n${" ".repeat(12)}${colors.bold(text)}`);
 }
 
 /** Prints lines without a time. */
@@ -52,13 +52,13 @@ export function write(lines: readonly string[]): void {
 
 /** A bar with the first `count` of `total` places filled. */
 export function progress(count: number, total: number): string {
-  return colours.green("■".repeat(count)) + colours.dim("□".repeat(total - count));
+  return colors.green("■".repeat(count)) + colors.dim("□".repeat(total - count));
 }
 
 /** A table with a row for each member and its view of the others. */
 export function matrix(members: readonly MemberProcess[]): string[] {
   const rows = members.map((member) => `${name(member.id, 6)}  ${sightsOf(member, members)}`);
-  return [`${colours.dim("sees".padStart(6))}  ${headOf(members)}`, ...rows];
+  return [`${colors.dim("sees".padStart(6))}  ${headOf(members)}`, ...rows];
 }
 
 /** The meaning of the signs in a {@linkcode matrix}. */
@@ -67,7 +67,7 @@ export const LEGEND = `${sign("active")} alive   ${sign("left")} left   ${sign("
 /** A table with each member's state, its last values and its last view. */
 export function lastViews(members: readonly MemberProcess[]): string[] {
   const titles = ["member", "process", "state", "version", "load", "memory"];
-  const head = `${colours.dim(titles.map(padded).join(""))}  ${colours.dim("sees")}  ${headOf(members)}`;
+  const head = `${colors.dim(titles.map(padded).join(""))}  ${colors.dim("sees")}  ${headOf(members)}`;
   return [head, ...members.map((member) => `${rowOf(member)}        ${sightsOf(member, members)}`)];
 }
 
@@ -98,8 +98,8 @@ function sightsOf(member: MemberProcess, others: readonly MemberProcess[]): stri
 }
 
 function sign(kind: string | undefined): string {
-  if (kind === "active") return colours.green("●");
-  if (kind === "left") return colours.yellow("○");
-  if (kind === "crashed" || kind === "expired") return colours.red("×");
-  return colours.dim("·");
+  if (kind === "active") return colors.green("●");
+  if (kind === "left") return colors.yellow("○");
+  if (kind === "crashed" || kind === "expired") return colors.red("×");
+  return colors.dim("·");
 }

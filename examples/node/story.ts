@@ -17,9 +17,9 @@ import {
 setColorEnabled(Deno.stdout.isTerminal() && !Deno.noColor);
 
 /** Prints a line with the time of day, the kind of event and a text. */
-export function say(kind: string, text: string, colour = dim): void {
+export function say(kind: string, text: string, color = dim): void {
   const [, time = ""] = new Date().toISOString().split(/[TZ]/);
-  console.log(`${dim(time)}  ${colour(kind.padEnd(8))}  ${text}`);
+  console.log(`${dim(time)}  ${color(kind.padEnd(8))}  ${text}`);
 }
 
 /** Prints a line for each event until the member has ended. */
