@@ -1,5 +1,5 @@
 /**
- * What it costs to write and read a whole state, beside what JSON itself takes for the same text.
+ * Cost of encoding and decoding a full state, compared with JSON for the same text.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { deltaOf, KEYS, memberId } from "./states.ts";
 const MEMBERS = 1_000;
 const LIMITS = { maxMessageBytes: 32 * 1024 * 1024 };
 
-/** Measures a gossip of 1,000 members both ways. */
+/** Measures both directions of a gossip message with 1,000 members. */
 export async function benchCodec(report: Report): Promise<void> {
   const gossip: Gossip = {
     type: "gossip",
@@ -23,7 +23,7 @@ export async function benchCodec(report: Report): Promise<void> {
     delta: deltaOf(MEMBERS + 1),
   };
   const text = encode(gossip);
-  // The same object that the text says, as any JSON library would be given it.
+  // A plain object of this text, as the input of JSON.stringify.
   const plain = JSON.parse(text);
   const medians = await measure([
     { name: "encode", run: () => void flat(encode(gossip)) },
@@ -44,7 +44,7 @@ export async function benchCodec(report: Report): Promise<void> {
     },
     { what: "JSON.parse", value: duration(ms("parse")) },
     {
-      what: "decode, which checks everything",
+      what: "decode, with all checks",
       value: duration(ms("decode")),
       against: "JSON.parse",
       ratio: ms("decode") / ms("parse"),
@@ -53,7 +53,7 @@ export async function benchCodec(report: Report): Promise<void> {
   ]);
 }
 
-/** A text put together from parts is made into one only when it is looked into: here, as a socket would. */
+/** Flattens a concatenated string, which V8 does only when a character is read. A socket does the same. */
 function flat(text: string): number {
   return text.charCodeAt(text.length >> 1);
 }

@@ -1,5 +1,5 @@
 /**
- * What it costs to find what a peer lacks (rule E6): it must not grow with the members.
+ * Cost of a delta: it must not grow with the number of members (rule E6).
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { moment, settledEngine } from "./states.ts";
 
 const SIZES = [10, 1_000, 10_000] as const;
 
-/** Measures deltas at every size, side by side. */
+/** Measures deltas at every size in turn. */
 export async function benchDelta(report: Report): Promise<void> {
   const nothing: Subject[] = [];
   const change: Subject[] = [];
@@ -19,19 +19,19 @@ export async function benchDelta(report: Report): Promise<void> {
     const { engine, peerId } = settledEngine(members);
     const name = `${members.toLocaleString("en")} members`;
     nothing.push({ name, run: () => void engine.disseminate(peerId) });
-    change.push({ name, run: () => tellOneChange(engine, peerId) });
+    change.push({ name, run: () => sendOneChange(engine, peerId) });
   }
   const title = `members of 10 keys`;
-  report.table(`A delta for a peer that lacks nothing, ${title}`, lines(await measure(nothing)));
+  report.table(`Delta for an up-to-date peer, ${title}`, lines(await measure(nothing)));
   report.table(
-    `Setting one key, the delta with it, and its acknowledgement, ${title}`,
+    `Set, delta and acknowledgement of one key, ${title}`,
     lines(await measure(change)),
   );
 }
 
 let changes = 0;
 
-function tellOneChange(engine: Engine, peerId: string): void {
+function sendOneChange(engine: Engine, peerId: string): void {
   const value = changes++;
   engine.set("key-1", { value, json: `${value}` }, moment(3));
   const { sent } = engine.disseminate(peerId);

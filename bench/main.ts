@@ -1,9 +1,9 @@
 /**
- * `deno task bench`: what the parts of the gossiper cost. Times depend on the machine, so what is claimed are
- * ratios, of things that took turns in this one run. Exits with 1 where a claim does not hold.
+ * `deno task bench`: the cost of the gossiper's parts. Times depend on the machine, so the claims are ratios of subjects
+ * measured in turn in one run. Exits with 1 if a claim fails.
  *
- * `--only NAME` (more than once, if you like) runs one part: `delta`, `merge`, `codec`, `request`, `rivals`,
- * `signatures`, `steady`, `one-of-many`; or `steady-large`, which runs only where it is named.
+ * `--only NAME` runs one part and may be repeated: `delta`, `merge`, `codec`, `request`, `rivals`, `signatures`,
+ * `steady`, `one-of-many`, or `steady-large`, which runs only by name.
  *
  * @module
  */
@@ -29,7 +29,7 @@ const PARTS = new Map<string, (report: Report) => Promise<void>>([
   ["one-of-many", benchOneOfMany],
   ["steady-large", benchSteadyLarge],
 ]);
-/** Too long and too large to run unnamed. */
+/** Parts that need too much time and memory to run by default. */
 const ONLY_NAMED: ReadonlySet<string> = new Set(["steady-large"]);
 
 /** The names of the parts to run. */
@@ -49,7 +49,7 @@ function chosen(args: readonly string[]): string[] {
 const report = new Report();
 const start = performance.now();
 console.log(
-  `Deno ${Deno.version.deno}, V8 ${Deno.version.v8}, ${Deno.build.target}. Medians; parts take turns.`,
+  `Deno ${Deno.version.deno}, V8 ${Deno.version.v8}, ${Deno.build.target}. Medians of subjects measured in turn.`,
 );
 for (const name of chosen(Deno.args)) {
   console.error(`… ${name}`);
@@ -57,6 +57,6 @@ for (const name of chosen(Deno.args)) {
 }
 const seconds = (performance.now() - start) / 1000;
 console.log(
-  `\n${report.claims - report.failed} of ${report.claims} claims hold; it took ${seconds.toFixed(0)} s.`,
+  `\n${report.claims - report.failed} of ${report.claims} claims hold; ${seconds.toFixed(0)} s.`,
 );
 if (report.failed > 0) Deno.exit(1);

@@ -1,29 +1,29 @@
 /**
- * Measuring side by side: everything that is compared takes turns in one run, so that whatever else the machine
- * does falls on all alike; what is told is the median.
+ * Measures several subjects in turn, so that other load of the machine affects all of them alike. The result is the
+ * median.
  *
  * @module
  */
 
-/** Something to be measured. */
+/** Code to measure. */
 export interface Subject {
   readonly name: string;
-  /** Does it once, and returns nothing; or how many milliseconds of what it did count. */
+  /** Runs it once. May return the milliseconds to count, if setup must not count. */
   readonly run: () => number | void | Promise<number | void>;
 }
 
-/** How long to measure. */
+/** Options of {@linkcode measure}. */
 export interface MeasureOptions {
-  /** How many samples are taken of each subject, after some that do not count. */
+  /** Samples per subject, after a quarter as many for the warm-up. */
   readonly samples?: number;
-  /** How many milliseconds a sample takes at least: what is faster is repeated. */
+  /** The minimum length of a sample in milliseconds; faster code is repeated. */
   readonly sampleMs?: number;
 }
 
-/** The most repetitions in a sample. */
+/** The most repetitions per sample. */
 const MAX_REPEATS = 1 << 16;
 
-/** The median of what each subject takes, in milliseconds, by its name. */
+/** The median time of each subject in milliseconds, by name. */
 export async function measure(
   subjects: readonly Subject[],
   options: MeasureOptions = {},
@@ -34,7 +34,7 @@ export async function measure(
   const times = new Map<Subject, number[]>(subjects.map((subject) => [subject, []]));
   const warmUp = Math.ceil(samples / 4);
   for (let sample = -warmUp; sample < samples; sample++) {
-    // Each time another one goes first, so that nobody always runs in another's wake.
+    // Another subject goes first each time, so that none always follows the same one.
     for (let turn = 0; turn < subjects.length; turn++) {
       const subject = subjects[(turn + sample + warmUp) % subjects.length]!;
       const ms = await timeOf(subject, repeats.get(subject)!);
@@ -44,7 +44,7 @@ export async function measure(
   return new Map(subjects.map((subject) => [subject.name, median(times.get(subject)!)]));
 }
 
-/** The middle one of some numbers. */
+/** The median. */
 export function median(numbers: readonly number[]): number {
   const sorted = [...numbers].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
@@ -63,7 +63,7 @@ async function timeOf({ run }: Subject, repeats: number): Promise<number> {
   const start = performance.now();
   for (let repeat = 0; repeat < repeats; repeat++) {
     const returned = run();
-    // Awaiting what is no promise would take longer than much of what is measured.
+    // An `await` of a non-promise would take longer than much of the measured code.
     counted += (returned instanceof Promise ? await returned : returned) ?? 0;
   }
   return (counted || performance.now() - start) / repeats;

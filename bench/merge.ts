@@ -1,5 +1,5 @@
 /**
- * What it costs to merge what a peer tells: all of it new, and none of it.
+ * Cost of merging a delta with new entries alone, and with known entries alone.
  *
  * @module
  */
@@ -12,52 +12,54 @@ import { deltaOf, engineOf, KEYS, memberId, moment } from "./states.ts";
 
 const MEMBERS = 1_000;
 
-/** Measures merging into an empty engine, the same again, and the least that any merging must do. */
+/** Measures a merge into an empty engine, a repeated merge, and the naive minimum. */
 export async function benchMerge(report: Report): Promise<void> {
   const delta = deltaOf(MEMBERS);
-  const teller = memberId(1);
-  const told = naiveState(MEMBERS);
+  const senderId = memberId(1);
+  const received = naiveState(MEMBERS);
   const settled = engineOf(MEMBERS);
-  settled.applyIncoming(teller, delta, moment(1));
+  settled.applyIncoming(senderId, delta, moment(1));
   const held: NaiveState = {};
-  mergeNaive(held, told);
+  mergeNaive(held, received);
 
   const medians = await measure([
     {
       name: "new",
-      run: () => timed(engineOf(MEMBERS), (engine) => engine.applyIncoming(teller, delta, moment(1))),
+      run: () => timed(engineOf(MEMBERS), (engine) => engine.applyIncoming(senderId, delta, moment(1))),
     },
-    { name: "again", run: () => void settled.applyIncoming(teller, delta, moment(2)) },
-    { name: "naive new", run: () => void mergeNaive({}, told) },
-    { name: "naive again", run: () => void mergeNaive(held, told) },
+    { name: "again", run: () => void settled.applyIncoming(senderId, delta, moment(2)) },
+    { name: "naive new", run: () => void mergeNaive({}, received) },
+    { name: "naive again", run: () => void mergeNaive(held, received) },
   ], { samples: 41 });
   const ms = (name: string) => medians.get(name)!;
   report.table(`Merging ${MEMBERS.toLocaleString("en")} members of ${KEYS} keys`, [
-    { what: "all of it new", value: duration(ms("new")) },
+    { what: "all entries new", value: duration(ms("new")) },
     {
-      what: "nothing of it new",
+      what: "no entry new",
       value: duration(ms("again")),
-      against: "all of it new",
+      against: "all entries new",
       ratio: ms("again") / ms("new"),
       limit: 0.25,
     },
     {
-      what: "all of it new, compared by number and no more",
+      what: "all entries new, naive",
       value: duration(ms("naive new")),
-      against: "all of it new",
+      against: "all entries new",
       ratio: ms("naive new") / ms("new"),
     },
     {
-      what: "nothing of it new, compared by number and no more",
+      what: "no entry new, naive",
       value: duration(ms("naive again")),
-      against: "nothing of it new",
+      against: "no entry new",
       ratio: ms("naive again") / ms("again"),
     },
   ]);
-  report.note("Merging also keeps the order of change, sizes, digest and events; plain comparing does not.");
+  report.note(
+    "The naive merge compares numbers alone. Hearsay also keeps change order, sizes, digest and events.",
+  );
 }
 
-/** How long something takes with what had to be made for it before. */
+/** The time of an action without the setup of its argument. */
 function timed(engine: Engine, action: (engine: Engine) => unknown): number {
   const start = performance.now();
   action(engine);

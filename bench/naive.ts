@@ -1,7 +1,6 @@
 /**
- * What gossip is compared with: the simplest that works. Everybody sends all that it holds, as JSON, to a few
- * others in each round, and is sent all that they hold. It has no sockets, timers, limits or checks, which all
- * favours it.
+ * The baseline: the simplest gossip that works. In each round every member sends its full state as JSON to a few peers
+ * and receives theirs. It has no sockets, timers, limits or checks, which all makes it faster.
  *
  * @module
  */
@@ -10,26 +9,26 @@ import { utf8Length } from "../engine/json.ts";
 import { HEARTBEAT_KEY, type JsonValue } from "../engine/types.ts";
 import { KEYS, memberId, valueOf } from "./states.ts";
 
-/** By member and key, the number of the last set and what was set. */
+/** The number of the last set and its value, by member and key. */
 export type NaiveState = Record<string, Record<string, [number: number, value: JsonValue]>>;
 
-/** Takes over what has a higher number; returns how much that was. */
-export function mergeNaive(held: NaiveState, told: NaiveState): number {
-  let news = 0;
-  for (const id of Object.keys(told)) {
+/** Merges entries with a higher number; returns how many. */
+export function mergeNaive(held: NaiveState, received: NaiveState): number {
+  let newEntries = 0;
+  for (const id of Object.keys(received)) {
     const mine = held[id] ??= {};
-    const theirs = told[id]!;
+    const theirs = received[id]!;
     for (const key of Object.keys(theirs)) {
       const entry = theirs[key]!;
       if (entry[0] <= (mine[key]?.[0] ?? 0)) continue;
       mine[key] = entry;
-      news++;
+      newEntries++;
     }
   }
-  return news;
+  return newEntries;
 }
 
-/** The whole state of so many members. */
+/** The full state of this many members. */
 export function naiveState(members: number): NaiveState {
   const state: NaiveState = {};
   for (let member = 0; member < members; member++) {
@@ -40,7 +39,7 @@ export function naiveState(members: number): NaiveState {
   return state;
 }
 
-/** Members that hold all there is to hold, and go on telling each other. */
+/** Members with the full state that keep sending it to each other. */
 export class NaiveCluster {
   readonly #states: NaiveState[];
   readonly #fanOut: number;
@@ -53,18 +52,18 @@ export class NaiveCluster {
     this.#fanOut = fanOut;
   }
 
-  /** What was sent. */
+  /** Messages and bytes sent so far. */
   get counts(): { readonly messages: number; readonly bytes: number } {
     return { messages: this.#messages, bytes: this.#bytes };
   }
 
-  /** One round of all members. */
+  /** Runs one round of all members. */
   round(): void {
     this.#round++;
     for (const [index, state] of this.#states.entries()) {
       state[memberId(index)]![HEARTBEAT_KEY] = [this.#round, { order: 3 }];
       for (let turn = 1; turn <= Math.min(this.#fanOut, this.#states.length - 1); turn++) {
-        // Not at random, which matters to spreading but not to cost.
+        // Not random: that affects how fast updates spread, but not the cost.
         const peer = this.#states[(index + turn * this.#round) % this.#states.length]!;
         if (peer === state) continue;
         mergeNaive(peer, this.#carry(state));

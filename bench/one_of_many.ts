@@ -1,7 +1,6 @@
 /**
- * What one member of a large cluster costs in each round while nothing changes: its engine, its messages and the engine of
- * the peer that it talks to are real. All other members exist as state and as counts, which reach the peer between two
- * rounds as they would from the rest of the cluster.
+ * Cost of one member of a large cluster per round while nothing changes. Its engine, its messages and the engine of one
+ * peer are real. All other members exist only as state and as counts, which reach the peer between two rounds.
  *
  * @module
  */
@@ -21,7 +20,7 @@ const ROUNDS = 60;
 const LIMITS = { maxMessageBytes: DEFAULT_CONFIG.maxMessageBytes };
 const ACTORS = { order: 3 };
 
-/** Measures one member at each size. */
+/** Measures one member for each size. */
 export function benchOneOfMany(report: Report): Promise<void> {
   for (const members of SIZES) {
     console.error(`  … one of ${members.toLocaleString("en")} members`);
@@ -53,7 +52,7 @@ function costOfOne(members: number): { heapBytes: number; cpuMs: number; bytes: 
   for (let round = 1; round <= WARM_UP_ROUNDS + ROUNDS; round++) {
     if (round === WARM_UP_ROUNDS + 1) cpuMs = bytes = 0;
     const now = moment(round * DEFAULT_CONFIG.gossipInterval);
-    // The peer has heard of all others in this round, which is more than it would.
+    // More counts than a real peer would receive in one round.
     for (let index = 2; index < members; index++) peer.applyCount(memberId(index), round, now);
     peer.countHeartbeat(ACTORS, now);
     peer.tick(now);
@@ -70,7 +69,7 @@ function costOfOne(members: number): { heapBytes: number; cpuMs: number; bytes: 
   return { heapBytes: heapAfter - heapBefore, cpuMs: cpuMs / ROUNDS, bytes: bytes / ROUNDS };
 }
 
-/** The engine of a member that has its own state and that of all others. */
+/** The engine of a member with the state of all members. */
 function holder(members: number, index: number): Engine {
   const engine = engineOf(members, { index });
   const states = deltaOf(members).members.map((state) => ({ ...state, count: 1 }));

@@ -1,37 +1,37 @@
 /**
- * What the benchmark says: a line for every measurement, and a verdict for every claim.
+ * Output of the benchmark: a line per measurement, with a verdict if it claims something.
  *
  * @module
  */
 
 /** One line of the report. */
 export interface Line {
-  /** What was measured. */
+  /** The measured subject. */
   readonly what: string;
-  /** The measurement, with its unit. */
+  /** The result with its unit. */
   readonly value: string;
-  /** What it is held against, in the words of the report: "10 members". */
+  /** The name of the line to compare with, such as "10 members". */
   readonly against?: string;
-  /** How many times that it is. */
+  /** This result divided by the other. */
   readonly ratio?: number;
-  /** The most that the ratio may be; without one the line claims nothing. */
+  /** The highest allowed ratio; a line without it claims nothing. */
   readonly limit?: number;
 }
 
 /** The widths of the columns after the first. */
 const WIDTHS = [12, 9, 9] as const;
 
-/** Gathers lines, prints them, and knows whether every claim held. */
+/** Prints lines and counts claims. */
 export class Report {
   #claims = 0;
   #failed = 0;
 
-  /** The number of claims that were checked. */
+  /** Claims so far. */
   get claims(): number {
     return this.#claims;
   }
 
-  /** The number of claims that did not hold. */
+  /** Failed claims so far. */
   get failed(): number {
     return this.#failed;
   }
@@ -43,7 +43,7 @@ export class Report {
     for (const line of lines) console.log(this.#line(line, width));
   }
 
-  /** Prints a sentence that belongs to the table before. */
+  /** Prints a sentence below the last table. */
   note(text: string): void {
     console.log(`  ${text}`);
   }
@@ -66,18 +66,18 @@ function row(first: string, cells: readonly string[], width: number): string {
   return first.padEnd(width) + cells.map((cell, index) => cell.padStart(WIDTHS[index]!)).join("");
 }
 
-/** A number with three digits that count. */
+/** A number with three significant digits. */
 export function figure(number: number): string {
   if (number === 0) return "0";
   return number >= 100 ? Math.round(number).toLocaleString("en") : number.toPrecision(number >= 1 ? 3 : 2);
 }
 
-/** A time in the unit that suits it. */
+/** A time in a suitable unit. */
 export function duration(ms: number): string {
   return ms < 1 ? `${figure(ms * 1000)} µs` : `${figure(ms)} ms`;
 }
 
-/** A size in the unit that suits it. */
+/** A size in a suitable unit. */
 export function size(bytes: number): string {
   return bytes < 1024 ? `${figure(bytes)} B` : `${figure(bytes / 1024)} KiB`;
 }

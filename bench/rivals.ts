@@ -1,11 +1,11 @@
 /**
- * The same work done by other libraries in this process, as far as they do it: none does all. They are
- * fetched from npm when this runs, and only then; without a network the part is left out.
+ * Comparable work of other libraries in this process; none of them does all that Hearsay does. They are downloaded from
+ * npm only when this part runs. Without a network the part is left out.
  *
- * - `y-protocols` (Yjs' awareness): what browsers use for "who is here". A member's whole state under one
- *   clock, written as binary with JSON inside; every change sends the member's whole state, to everybody.
- * - `grapevine` (a Cassandra-like gossip for Node, last released in 2015): keys with version numbers by
- *   member, like here; every gossip begins with a digest that lists all members.
+ * - `y-protocols` (awareness of Yjs): presence in browsers. A member's full state has one clock and is encoded as binary
+ *   with JSON inside. Every change sends that full state to all members.
+ * - `grapevine` (Cassandra-like gossip for Node, last released in 2015): keys with version numbers by member. Every
+ *   gossip begins with a digest that lists all members.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import { measure, type Subject } from "./measure.ts";
 import { duration, type Line, type Report, size } from "./report.ts";
 import { deltaOf, engineOf, KEYS, memberId, memberIds, moment, settledEngine, valueOf } from "./states.ts";
 
-/** What is used of `y-protocols`. */
+/** The used part of `y-protocols`. */
 interface AwarenessModule {
   Awareness: new (document: unknown) => Awareness;
   applyAwarenessUpdate(awareness: Awareness, update: Uint8Array, origin: unknown): void;
@@ -30,7 +30,7 @@ interface Awareness {
   destroy(): void;
 }
 
-/** What is used of `grapevine`. */
+/** The used part of `grapevine`. */
 interface Scuttle {
   digest(): object;
   scuttle(digest: object): { deltas: unknown[] };
@@ -42,7 +42,7 @@ interface GrapevineModules {
   readonly PeerState: new (port: number, address: string) => object;
 }
 
-/** Specifiers that are not written where they are imported are neither fetched nor locked before they are used. */
+/** In an object, because a literal specifier in `import()` would be downloaded and locked in advance. */
 const SPECIFIERS = {
   awareness: "npm:y-protocols@1.0.7/awareness.js",
   scuttle: "npm:grapevine@1.0.6/lib/scuttle.js",
@@ -52,7 +52,7 @@ const MEMBERS = 1_000;
 const MANY = 10_000;
 const LIMITS = { maxMessageBytes: 32 * 1024 * 1024 };
 
-/** Measures what can be compared. */
+/** Measures all comparable operations. */
 export async function benchRivals(report: Report): Promise<void> {
   let awareness: AwarenessModule;
   let grapevine: GrapevineModules;
@@ -63,7 +63,9 @@ export async function benchRivals(report: Report): Promise<void> {
     grapevine = { Scuttle, PeerState };
   } catch (error) {
     console.log(
-      `\nOther libraries were left out: ${error instanceof Error ? error.message.split("\n")[0] : error}`,
+      `\nThe part with other libraries was left out: ${
+        error instanceof Error ? error.message.split("\n")[0] : error
+      }`,
     );
     return;
   }
@@ -72,7 +74,7 @@ export async function benchRivals(report: Report): Promise<void> {
   await benchQuiet(report, grapevine);
 }
 
-/** From bytes on the wire to state held: what a member does that has just joined. */
+/** From bytes on the wire to merged state: the work of a member that has just joined. */
 async function benchJoining(report: Report, module: AwarenessModule): Promise<void> {
   const gossip: Gossip = {
     type: "gossip",
@@ -104,12 +106,12 @@ async function benchJoining(report: Report, module: AwarenessModule): Promise<vo
       },
     },
   ], { samples: 21 });
-  const title = `Taking in a message of ${MEMBERS.toLocaleString("en")} members of ${KEYS} keys`;
+  const title = `Decoding and merging a message with ${MEMBERS.toLocaleString("en")} members of ${KEYS} keys`;
   report.table(title, beside(medians, { "Hearsay": text.length, "y-protocols": update.length }));
-  report.note("y-protocols keeps one clock a member, not one a key, and checks nothing of what comes in.");
+  report.note("y-protocols has one clock per member, not per key, and does not check its input.");
 }
 
-/** From values in memory to state held. */
+/** From values in memory to merged state. */
 async function benchMerging(report: Report, { Scuttle, PeerState }: GrapevineModules): Promise<void> {
   const delta = deltaOf(MEMBERS + 1);
   const medians = await measure([
@@ -131,19 +133,19 @@ async function benchMerging(report: Report, { Scuttle, PeerState }: GrapevineMod
         );
         const start = performance.now();
         scuttle.updateKnownState(deltas);
-        // It tells each change by a `setImmediate` of its own; this one comes after all of them.
+        // grapevine emits each change in its own `setImmediate`; this one runs after all of them.
         await new Promise((resolve) => setImmediate(resolve));
         return performance.now() - start;
       },
     },
   ], { samples: 21 });
   report.table(
-    `Merging ${MEMBERS.toLocaleString("en")} members of ${KEYS} keys that are all new, and telling it`,
+    `Merging ${MEMBERS.toLocaleString("en")} members of ${KEYS} new keys, with events`,
     beside(medians),
   );
 }
 
-/** What is done for a peer that lacks nothing. */
+/** The work for a peer that is up to date. */
 async function benchQuiet(report: Report, { Scuttle, PeerState }: GrapevineModules): Promise<void> {
   const { engine, peerId } = settledEngine(MANY);
   const peers = Object.fromEntries(memberIds(MANY).map((id) => [id, new PeerState(1, id)]));
@@ -154,7 +156,7 @@ async function benchQuiet(report: Report, { Scuttle, PeerState }: GrapevineModul
   const life = engine.lifeOf(peerId)!;
   engine.greeted({ id: peerId, life, digest, active, count: 1 }, moment(2));
   let ms = 2;
-  // The most that an interval costs: with the heartbeats of all, which are sent less often than gossip.
+  // The most expensive case: with the counts of all members, which are sent less often than gossip.
   const message = () => {
     engine.countHeartbeat({}, moment(ms += 1_000));
     const { delta, sent } = engine.disseminate(peerId);
@@ -170,17 +172,17 @@ async function benchQuiet(report: Report, { Scuttle, PeerState }: GrapevineModul
   message();
   const subjects: Subject[] = [
     { name: "Hearsay", run: () => void message() },
-    // The asker's digest is written, read, and held against what the other has.
+    // The requester's digest is encoded, decoded and compared with the state.
     { name: "grapevine", run: () => void scuttle.scuttle(JSON.parse(JSON.stringify(scuttle.digest()))) },
   ];
   const bytes = { "Hearsay": message().length, "grapevine": JSON.stringify(scuttle.digest()).length };
   report.table(
-    `A gossip with nothing to tell, ${MANY.toLocaleString("en")} members`,
+    `A gossip without new entries, ${MANY.toLocaleString("en")} members`,
     beside(await measure(subjects), bytes),
   );
 }
 
-/** Each library's time, and what it is to Hearsay's; and the same of bytes. */
+/** Lines with the time and bytes of each library, and their ratios to Hearsay's. */
 function beside(medians: ReadonlyMap<string, number>, bytes: Readonly<Record<string, number>> = {}): Line[] {
   const [[base, baseMs]] = [...medians] as [[string, number]];
   return [...medians].flatMap(([name, ms]): Line[] => {
@@ -200,7 +202,7 @@ function beside(medians: ReadonlyMap<string, number>, bytes: Readonly<Record<str
 }
 
 function newAwareness({ Awareness }: AwarenessModule): Awareness {
-  // All that it asks of a Yjs document.
+  // The only fields of a Yjs document that it reads.
   return new Awareness({ clientID: 1, on: () => {} });
 }
 

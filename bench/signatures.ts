@@ -1,6 +1,5 @@
 /**
- * What it costs that members sign what they set, and verify what they take: once a round each, by the size of the
- * state that the signature is over.
+ * Cost of signing a member's state and of verifying it, each once per round, by the size of the state.
  *
  * @module
  */
@@ -13,7 +12,7 @@ import { duration, type Report } from "./report.ts";
 
 const KEYS = [10, 100, 1_000];
 
-/** Measures signing and verifying, the text that they are over included. */
+/** Measures signing and verifying, both with the text to sign. */
 export async function benchSignatures(report: Report): Promise<void> {
   const signing = await ed25519Signing(await newSigningKey());
   const subjects = await Promise.all(KEYS.map(async (count) => {
@@ -29,19 +28,19 @@ export async function benchSignatures(report: Report): Promise<void> {
   const medians = await measure(subjects.flat());
   const ms = (name: string) => medians.get(name)!;
   report.table(
-    "Signing a member's state once, and verifying it once",
+    "Signing and verifying a member's state once",
     KEYS.flatMap((count) => [
       { what: `signing ${count} keys`, value: duration(ms(`sign ${count}`)) },
       { what: `verifying ${count} keys`, value: duration(ms(`verify ${count}`)) },
-      { what: `of it the text of ${count} keys`, value: duration(ms(`text ${count}`)) },
+      { what: `of which the text of ${count} keys`, value: duration(ms(`text ${count}`)) },
     ]),
   );
   report.note(
-    "A member signs when it has set something, and verifies each member once a round, however often it hears of it.",
+    "A member signs after a set. It verifies each other member at most once per round.",
   );
 }
 
-/** The state of a member with so many keys of some fifty bytes. */
+/** The state of a member with this many keys of about fifty bytes. */
 function claimOf(count: number): Claim {
   const entries = Array.from({ length: count }, (_, index) => {
     const value = { cpu: 0.25, at: "somewhere", index };

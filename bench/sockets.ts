@@ -1,6 +1,6 @@
 /**
- * Two ends of a real WebSocket on loopback: by the transport, and by bare sockets with the same codec, which
- * do without the ping of rule P5.
+ * Both ends of a real WebSocket on loopback: by the transport, or by bare sockets with the same codec and without the
+ * ping of rule P5.
  *
  * @module
  */
@@ -9,13 +9,13 @@ import type { Message } from "../gossiper/message.ts";
 import { SUBPROTOCOL, WebSocketTransport } from "../transport/web_socket.ts";
 import { decode, encode } from "../transport/wire.ts";
 
-/** One end of a line. */
+/** One end of a connection. */
 export interface End {
   send(message: Message): Promise<void>;
   receive(): Promise<unknown>;
 }
 
-/** Both ends of something that carries messages. */
+/** Both ends of a connection. */
 export interface Line extends AsyncDisposable {
   readonly dialler: End;
   readonly acceptor: End;
@@ -23,7 +23,7 @@ export interface Line extends AsyncDisposable {
 
 const LIMITS = { maxMessageBytes: 1_048_576 };
 
-/** A line by the transport. */
+/** A connection by the transport. */
 export async function transportLine(): Promise<Line> {
   const options = { path: "bench", ...LIMITS };
   const server = new WebSocketTransport({ ...options, listen: { port: 0 } });
@@ -41,7 +41,7 @@ export async function transportLine(): Promise<Line> {
   };
 }
 
-/** A line by bare sockets. */
+/** A connection by bare sockets. */
 export async function bareLine(): Promise<Line> {
   const accepted = Promise.withResolvers<WebSocket>();
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {

@@ -1,5 +1,5 @@
 /**
- * States to measure with: members of ten keys, one of them the heartbeat, the others small objects.
+ * States for measurements: members with ten keys, a heartbeat and nine small objects.
  *
  * @module
  */
@@ -18,37 +18,37 @@ import {
 } from "../engine/types.ts";
 import { DEFAULT_CONFIG } from "../gossiper/configuration.ts";
 
-/** How many keys a member has. */
+/** Keys per member. */
 export const KEYS = 10;
 const START_MS = 1_700_000_000_000;
 /** The incarnation of all members. */
 export const LIFE = makeLife(START_MS, 0.5);
-/** What 1,000 members of ten keys take, and more. */
+/** More than 1,000 members with ten keys take. */
 const ROOMY_BYTES = 32 * 1024 * 1024;
 
-/** A moment, so many milliseconds after the start. */
+/** The moment this many milliseconds after the start. */
 export function moment(ms: number): Instant {
   return { monotonicMs: ms, wallMs: START_MS + ms };
 }
 
-/** The id of a member by its index: as long as a UUID, in no order. */
+/** The id of the member with this index: as long as a UUID, in no order. */
 export function memberId(index: number): string {
   return `${
     (Math.imul(index + 1, 0x9e3779b1) >>> 0).toString(16).padStart(8, "0")
   }-4b1d-4f0e-9d3c-5a6b7c8d9e0f`;
 }
 
-/** The ids of so many members. */
+/** The ids of this many members. */
 export function memberIds(members: number): string[] {
   return Array.from({ length: members }, (_, index) => memberId(index));
 }
 
-/** What a member sets under one of its keys. */
+/** The value of a member's key. */
 export function valueOf(member: number, key: number): JsonValue {
   return { cpu: (member % 97) / 97, resident: 1_000_000 + member * 100 + key };
 }
 
-/** The whole state of one member. */
+/** The full state of one member. */
 export function memberState(index: number): MemberDelta {
   const entries = Array.from({ length: KEYS }, (_, key): SentEntry => {
     const heartbeat = { actorStatistics: { actorCount: { order: 3 } } };
@@ -58,13 +58,13 @@ export function memberState(index: number): MemberDelta {
   return { id: memberId(index), life: LIFE, after: 0, reset: false, entries };
 }
 
-/** The states of all members but the first, as one message would tell them. */
+/** The states of all members but the first, in one delta. */
 export function deltaOf(members: number): Delta {
   const states = Array.from({ length: members - 1 }, (_, index) => memberState(index + 1));
   return { members: states, digest: "0".repeat(16), active: "0".repeat(16), partial: false };
 }
 
-/** The engine of one of so many members, by default the first, without any state yet. */
+/** The engine of one of this many members, without any state; by default of the first. */
 export function engineOf(
   members: number,
   { index = 0, ...settings }: Partial<EngineSettings> & { readonly index?: number } = {},
@@ -77,15 +77,15 @@ export function engineOf(
   return engine;
 }
 
-/** An engine that holds the whole state of so many members, and a peer that is known to hold it too. */
+/** An engine with the full state of this many members, and the id of a peer that has acknowledged all of it. */
 export function settledEngine(members: number): { engine: Engine; peerId: string } {
   const engine = engineOf(members, { gossipMaxSend: members });
-  const [teller, peerId] = [memberId(1), memberId(2)];
-  engine.applyIncoming(teller, deltaOf(members), moment(1));
+  const [senderId, peerId] = [memberId(1), memberId(2)];
+  engine.applyIncoming(senderId, deltaOf(members), moment(1));
   for (let key = 1; key < KEYS; key++) engine.set(`key-${key}`, copyJson(valueOf(0, key)), moment(1));
   const { sent } = engine.disseminate(peerId);
   engine.handleAck(sent, new Map(), moment(2));
-  if (engine.disseminate(peerId).delta.members.length > 0) throw new Error("The peer still lacks something.");
+  if (engine.disseminate(peerId).delta.members.length > 0) throw new Error("The peer is not up to date.");
   return { engine, peerId };
 }
 

@@ -1,7 +1,6 @@
 /**
- * A steady state: nothing changes but heartbeats, which never rest. What that costs each member in each round,
- * measured with whole gossipers over the in-memory transport, which writes and parses every message, on a
- * virtual clock.
+ * Cost per member and round of an idle cluster, where only heartbeats change. Measured with complete gossipers on a
+ * virtual clock and the in-memory transport, which encodes and decodes every message.
  *
  * @module
  */
@@ -18,19 +17,19 @@ import { NaiveCluster } from "./naive.ts";
 import { duration, type Line, type Report, size } from "./report.ts";
 import { KEYS, memberId, valueOf } from "./states.ts";
 
-/** What one member spends in one round. */
+/** The cost of one member in one round. */
 export interface RoundCost {
   readonly cpuMs: number;
   readonly bytes: number;
   readonly messages: number;
 }
 
-/** A cluster that is measured. */
+/** A cluster to measure. */
 interface Size {
   readonly members: number;
-  /** How many keys each member has, its heartbeat included. */
+  /** Keys per member, with the heartbeat. */
   readonly keys: number;
-  /** Over how many rounds it is measured. */
+  /** Measured rounds. */
   readonly rounds: number;
 }
 
@@ -40,21 +39,21 @@ const SIZES: readonly Size[] = [
   { members: 100, keys: KEYS, rounds: 20 },
   { members: 300, keys: KEYS, rounds: 4 },
 ];
-/** Two keys: with ten, a million states do not fit into 8 GB. Keys at rest cost no traffic. */
+/** Two keys, because a million states with ten keys exceed 8 GB. Unchanged keys cause no traffic. */
 const LARGE: Size = { members: 1_000, keys: 2, rounds: 2 };
-/** How long members may take to learn of all others, in rounds. */
+/** The most rounds until all members have all state. */
 const MAX_ROUNDS_TO_AGREE = 100;
-/** How many rounds pass then before the measurement. */
+/** Rounds between that and the measurement. */
 const ROUNDS_TO_REST = 3;
 
-/** Measures each size, and beside it a gossip that sends everything in every message. */
+/** Measures each size, and beside it a gossip that sends the full state in every message. */
 export async function benchSteady(report: Report): Promise<void> {
   for (const measured of SIZES) {
     const { members, keys, rounds } = measured;
     console.error(`  … ${members} members`);
     const cost = await steadyCost(measured);
     const naive = naiveCost(members, Math.max(2, Math.ceil(rounds / 5)));
-    const whole = "everything in every message";
+    const whole = "full state in every message";
     report.table(titleOf(members, keys), [
       { what: "processor time", value: duration(cost.cpuMs) },
       {
@@ -74,14 +73,14 @@ export async function benchSteady(report: Report): Promise<void> {
     ]);
   }
   report.note(
-    "Processor time is that of whole gossipers: codec, streams and the virtual clock included. What they",
+    "Processor time is that of complete gossipers with codec, streams and the virtual clock. The baseline",
   );
   report.note(
-    "are compared with only writes, parses and merges: it has no transport, no timers and no checks.",
+    "only encodes, decodes and merges: it has no transport, no timers and no checks.",
   );
 }
 
-/** Measures 1,000 whole gossipers, which takes six minutes and several gigabytes. */
+/** Measures 1,000 complete gossipers, which takes six minutes and several gigabytes. */
 export async function benchSteadyLarge(report: Report): Promise<void> {
   const cost = await steadyCost(LARGE);
   report.table(titleOf(LARGE.members, LARGE.keys), [
@@ -101,7 +100,7 @@ function restOf({ cpuMs, bytes, messages, agreedAfter }: SteadyCost): Line[] {
     { what: "messages", value: messages.toFixed(1) },
     { what: "processor time a minute", value: duration(cpuMs * roundsPerSecond * 60) },
     { what: "bytes a second", value: size(bytes * roundsPerSecond) },
-    { what: "rounds from the start until all held all", value: `${agreedAfter}` },
+    { what: "rounds from the start to convergence", value: `${agreedAfter}` },
   ];
 }
 
@@ -155,7 +154,7 @@ function gossipersOf(
   });
 }
 
-/** After how many rounds from a common start everyone holds everything. */
+/** Rounds from a common start until every member has all state. */
 async function roundsToAgree(
   gossipers: readonly Gossiper[],
   { keys, runtime }: { readonly keys: number; readonly runtime: VirtualRuntime },
@@ -165,7 +164,7 @@ async function roundsToAgree(
     await runtime.advance(DEFAULT_CONFIG.gossipInterval);
     if (gossipers.every(holdsAll)) return rounds;
   }
-  throw new Error(`Not everyone held everything after ${MAX_ROUNDS_TO_AGREE} rounds.`);
+  throw new Error(`No convergence after ${MAX_ROUNDS_TO_AGREE} rounds.`);
 }
 
 async function stopAll(gossipers: readonly Gossiper[], runtime: VirtualRuntime): Promise<void> {

@@ -1,5 +1,5 @@
 /**
- * JSON Web Tokens. Loaded by those who use keys, and by nobody else.
+ * JSON Web Tokens. Loaded only if keys are used.
  *
  * @module
  */

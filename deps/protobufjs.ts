@@ -1,12 +1,12 @@
 /**
- * Protocol Buffers: the reader of definitions, and the codec that it makes of them.
+ * Protocol Buffers: the parser of definitions, and the codec that it makes from them.
  *
  * @module
  */
 
 import protobuf from "npm:protobufjs@7.6.6";
 
-/** The messages of one type, as bytes and back. */
+/** Encodes and decodes messages of one type. */
 export type Type = protobuf.Type;
-/** Reads definitions. */
+/** Parses definitions. */
 export const parse: typeof protobuf.parse = protobuf.parse;

@@ -1,9 +1,9 @@
-// The package carries no types: these are of what the tests use of `deno-std/assert/mod.js`.
+// Types of the functions that the tests use; the package `deno-std/assert/mod.js` has none.
 
 type Constructor<T> = abstract new (...args: never[]) => T;
 type ErrorConstructorOf<E extends Error> = new (...args: never[]) => E;
 
-/** What a failed assertion throws. */
+/** The error of a failed assertion. */
 export class AssertionError extends Error {
   constructor(message: string, options?: ErrorOptions);
 }
@@ -12,13 +12,13 @@ export class AssertionError extends Error {
 export function assert(expr: unknown, msg?: string): asserts expr;
 /** Throws unless both are equal at every depth. */
 export function assertEquals<T>(actual: T, expected: T, msg?: string): void;
-/** Throws where both are equal at every depth. */
+/** Throws if both are equal at every depth. */
 export function assertNotEquals<T>(actual: T, expected: T, msg?: string): void;
 /** Throws unless both are the same, as `Object.is` sees it. */
 export function assertStrictEquals<T>(actual: unknown, expected: T, msg?: string): asserts actual is T;
-/** Throws where `actual` is `null` or `undefined`. */
+/** Throws if `actual` is `null` or `undefined`. */
 export function assertExists<T>(actual: T, msg?: string): asserts actual is NonNullable<T>;
-/** Throws unless `actual` was made by the class. */
+/** Throws unless `actual` is an instance of the class. */
 export function assertInstanceOf<T>(
   actual: unknown,
   expectedType: Constructor<T>,
@@ -36,14 +36,14 @@ export function assertLessOrEqual<T>(actual: T, expected: T, msg?: string): void
 export function assertMatch(actual: string, expected: RegExp, msg?: string): void;
 /** Throws unless the text contains the other. */
 export function assertStringIncludes(actual: string, expected: string, msg?: string): void;
-/** Throws unless `actual` has at least what `expected` has. */
+/** Throws unless `actual` has all fields of `expected`. */
 export function assertObjectMatch(
   // deno-lint-ignore no-explicit-any -- an interface has no index signature, so `unknown` would refuse it
   actual: Record<PropertyKey, any>,
   expected: Record<PropertyKey, unknown>,
   msg?: string,
 ): void;
-/** Throws unless the function throws; returns what it threw. */
+/** Throws unless the function throws; returns the thrown value. */
 export function assertThrows(fn: () => unknown, msg?: string): unknown;
 /** Throws unless the function throws an error of the class whose text contains `msgIncludes`; returns it. */
 export function assertThrows<E extends Error = Error>(

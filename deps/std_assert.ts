@@ -1,5 +1,5 @@
 /**
- * The standard library's assertions, as the tests use them.
+ * Assertions of the standard library that the tests use.
  *
  * @module
  */

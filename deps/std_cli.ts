@@ -1,5 +1,5 @@
 /**
- * The standard library's reader of command lines.
+ * The command-line parser of the standard library.
  *
  * @module
  */

@@ -1,8 +1,8 @@
-/** Whether the other functions change anything. */
+/** Turns the colors of all functions on or off. */
 export function setColorEnabled(value: boolean): void;
 /** The text in bold. */
 export function bold(text: string): string;
-/** The text in a fainter colour. */
+/** The text in a fainter color. */
 export function dim(text: string): string;
 /** The text in blue. */
 export function blue(text: string): string;

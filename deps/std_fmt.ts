@@ -1,5 +1,5 @@
 /**
- * The standard library's colours for terminals.
+ * Terminal colors of the standard library.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * The standard library's canonical JSON (RFC 8785): equal values have equal text.
+ * Canonical JSON of the standard library (RFC 8785): equal values have equal text.
  *
  * @module
  */

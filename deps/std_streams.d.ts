@@ -1,4 +1,4 @@
-/** Chunks of text in, lines without their ends out. */
+/** Splits chunks of text into lines without their ends. */
 export class TextLineStream extends TransformStream<string, string> {
   constructor(options?: { readonly allowCR?: boolean });
 }

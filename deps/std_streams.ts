@@ -1,5 +1,5 @@
 /**
- * The standard library's streams.
+ * Streams of the standard library.
  *
  * @module
  */

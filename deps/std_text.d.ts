@@ -1,2 +1,2 @@
-/** The number of characters to insert, remove or replace to make one string of the other. */
+/** The number of characters to insert, remove or replace to turn one string into the other. */
 export function levenshteinDistance(str1: string, str2: string): number;

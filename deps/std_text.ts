@@ -1,5 +1,5 @@
 /**
- * The standard library's measures of likeness between strings.
+ * String distance of the standard library.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
  * The value of a YAML document; `null` for an empty one.
  *
- * @throws {YamlSyntaxError} where it is not one valid document.
+ * @throws {YamlSyntaxError} if the text is not one valid document.
  */
 export function parse(content: string): unknown;

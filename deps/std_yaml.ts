@@ -1,5 +1,5 @@
 /**
- * The standard library's YAML reader.
+ * The YAML parser of the standard library.
  *
  * @module
  */

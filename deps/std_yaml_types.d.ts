@@ -1,7 +1,7 @@
-/** A text that is not one valid YAML document. */
+/** The error for a text that is not one valid YAML document. */
 export class YamlSyntaxError extends SyntaxError {
-  /** The line, counted from 1. */
+  /** The line, from 1. */
   readonly line: number;
-  /** The column, counted from 1. */
+  /** The column, from 1. */
   readonly column: number;
 }

@@ -1,9 +1,8 @@
 /**
- * Three members agree on a version of their configuration before any of them acts on it:
- * `deno task consensus`.
+ * Three members agree on a configuration version before any of them uses it: `deno task consensus`.
  *
- * Each has read the new version at a time of its own. None may use it before all have it; so each waits for
- * consensus, and stops using it when the consensus is lost.
+ * Each member reads the new version at another time. It waits for consensus before it uses the version, and stops using
+ * it when the consensus is lost.
  *
  * @module
  */
@@ -12,7 +11,7 @@ import { join, type JsonValue, type Node, printable } from "../mod.ts";
 import { readFlags } from "./flags.ts";
 
 const USAGE = `
-Three members in one process agree on a version before any acts on it.
+Three members in one process agree on a version before any of them uses it.
 
   --help   this text
 `;
@@ -26,25 +25,25 @@ await using ben = await joinAs("ben", ada);
 await using cleo = await joinAs("cleo", ada);
 const nodes = [ada, ben, cleo];
 await Promise.all(nodes.map(meetingAll));
-say("", "three members know each other");
+say("", "three members have joined");
 
-// Each looks at the version alone: the rest of what they publish may differ.
+// The check reads the version alone: other fields of the value may differ.
 const checks = nodes.map(({ gossiper, member: { id } }) =>
   gossiper.registerConsensusCheck("configuration", versionOf, {
-    onReached: (version) => say(id, `all have version ${version}, so I use it`),
-    onLost: () => say(id, "not all have the same version, so I wait"),
+    onReached: (version) => say(id, `uses version ${version}: all members have it`),
+    onLost: () => say(id, "waits: not all members have the same version"),
   })
 );
 
 await everyoneReads(1);
 await everyoneReads(2);
-say("", "that was all: they leave");
+say("", "done: all members leave");
 
-/** Every member reads a version, one after the other; resolves when each knows that all have. */
+/** Every member reads the version, one after another. Resolves when all checks report it. */
 async function everyoneReads(version: number): Promise<void> {
   for (const [index, { gossiper, member: { id } }] of nodes.entries()) {
-    say(id, `I have read version ${version}`);
-    // Told to all before the next one follows, so that the story has an order.
+    say(id, `reads version ${version}`);
+    // The acknowledgement of all keeps the lines of the output in order.
     await gossiper.setStateRequest("configuration", { version, readBy: id }, {
       signal,
       acknowledgedBy: "all",
@@ -53,7 +52,9 @@ async function everyoneReads(version: number): Promise<void> {
     if (dissenters.length > 0) say("", `out of step: ${printable(dissenters.join(", "))}`);
   }
   const versions = await Promise.all(checks.map((check) => check.reached({ signal })));
-  if (versions.some((agreed) => agreed !== version)) throw new Error(`They agree on ${versions.join(", ")}.`);
+  if (versions.some((agreed) => agreed !== version)) {
+    throw new Error(`The members agree on ${versions.join(", ")}; expected ${version}.`);
+  }
 }
 
 async function joinAs(id: string, seed?: Node): Promise<Node> {
@@ -67,7 +68,7 @@ async function joinAs(id: string, seed?: Node): Promise<Node> {
   });
 }
 
-/** Resolves when a member sees all three. */
+/** Resolves when a member has all three members in its list. */
 async function meetingAll({ gossiper }: Node): Promise<void> {
   for await (const _ of gossiper.events.subscribe("GossipUpdate", { signal })) {
     if (gossiper.members.filter(({ status }) => status === "active").length === 3) return;

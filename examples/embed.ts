@@ -1,9 +1,8 @@
 /**
  * A member inside a service's own `Deno.serve`: `deno task embed`.
  *
- * The service greets whoever asks at `/`, tells the other members how often it did, and shows at `/members`
- * what it knows of all of them: as JSON, or as a page for a browser. A second copy is
- * `deno task embed --port 8001 --seed ws://127.0.0.1:8000`.
+ * The service answers `/` with a greeting and publishes how often it did. `/members` shows the state of all members, as
+ * JSON or as a page for a browser. Start a second copy with `deno task embed --port 8001 --seed ws://127.0.0.1:8000`.
  *
  * @module
  */
@@ -14,10 +13,10 @@ import { giveUp, readFlags } from "./flags.ts";
 import { leaveOnSignal } from "./leave.ts";
 
 const USAGE = `
-A service that is a member of a cluster, and shows the others at /members.
+A service that is a member of a cluster and shows all members at /members.
 
-  --port <number>     where it listens on 127.0.0.1; 8000 by default, 0 takes a free one
-  --seed <address>    a member to greet, such as ws://127.0.0.1:8000; may be given more than once
+  --port <number>     the port to listen on at 127.0.0.1 (default: 8000); 0 for a free one
+  --seed <address>    a member to dial, such as ws://127.0.0.1:8000; may be repeated
   --help              this text
 `;
 const flags = readFlags({ usage: USAGE, once: ["port"], many: ["seed"] });
@@ -27,7 +26,7 @@ const seeds = flags.seeds();
 const joined = Promise.withResolvers<Node>();
 let greetings = 0;
 
-// The server is there first: its port, which others are to dial, may be any free one.
+// The server starts first, because members publish its port, which may be a free one.
 const server = listen();
 const node = await join({
   cluster: "embed",
@@ -39,19 +38,19 @@ joined.resolve(node);
 node.gossiper.setState("greetings", greetings);
 leaveOnSignal(node);
 console.log(`http://127.0.0.1:${server.addr.port}/members shows the members.`);
-console.log(`Another: deno task embed --port 0 --seed ${node.address}`);
+console.log(`Start another with: deno task embed --port 0 --seed ${node.address}`);
 
 function listen(): Server {
   try {
-    // Not `Deno.serve`, which ends the process when clients have opened more connections than it may have.
+    // Not `Deno.serve`: it would end the process when clients open more connections than it may have.
     return serve({ port }, async (request, info) => {
       const { gossiper, handler } = await joined.promise;
-      // What is not for the member is for the service.
+      // `undefined`: the request is not for the member.
       return await handler(request, info) ?? answer(request, gossiper);
     });
   } catch (error) {
     if (error instanceof HearsayError && error.code === "cannot_listen") {
-      giveUp(`Port ${port} is in use; --port <number> takes another.`);
+      giveUp(`Port ${port} is in use. Choose another with --port <number>.`);
     }
     throw error;
   }
@@ -61,9 +60,9 @@ function answer(request: Request, gossiper: Gossiper): Response {
   const pathname = URL.parse(request.url)?.pathname;
   if (pathname === "/") {
     gossiper.setState("greetings", ++greetings);
-    return new Response("Hello. Who else is there stands at /members.\n");
+    return new Response("Hello. See all members at /members.\n");
   }
-  if (pathname !== "/members") return new Response("There is nothing here.\n", { status: 404 });
+  if (pathname !== "/members") return new Response("Not found.\n", { status: 404 });
   const snapshot = gossiper.snapshot();
   const headers = { vary: "accept" };
   if (!request.headers.get("accept")?.includes("text/html")) return Response.json(snapshot, { headers });

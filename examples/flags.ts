@@ -1,14 +1,14 @@
 /**
- * Flags of the examples, with errors for people.
+ * Command-line flags of the examples.
  *
  * @module
  */
 
 import { parseArgs } from "../deps/std_cli.ts";
 
-/** What an example can be told. */
+/** The flags of an example. */
 export interface FlagOptions {
-  /** What `--help` prints. */
+  /** The text of `--help`. */
   readonly usage: string;
   /** Flags with a value that may be given once. */
   readonly once?: readonly string[];
@@ -18,12 +18,12 @@ export interface FlagOptions {
   readonly boolean?: readonly string[];
 }
 
-/** What an example was told. */
+/** The flags that were given. */
 export class Flags {
   readonly #values: ReadonlyMap<string, readonly string[]>;
   readonly #set: ReadonlySet<string>;
 
-  /** Keeps the values by flag, and which flags without a value were given. */
+  /** Stores the values by flag, and the given flags without a value. */
   constructor(values: ReadonlyMap<string, readonly string[]>, set: ReadonlySet<string>) {
     this.#values = values;
     this.#set = set;
@@ -34,7 +34,7 @@ export class Flags {
     return this.#set.has(flag);
   }
 
-  /** The value of a flag; `undefined` where it was not given. */
+  /** The value of a flag; `undefined` if it was not given. */
   text(flag: string): string | undefined {
     return this.#values.get(flag)?.[0];
   }
@@ -44,7 +44,7 @@ export class Flags {
     return this.#values.get(flag) ?? [];
   }
 
-  /** The value of a flag that has to be a whole number; ends the program where it is not. */
+  /** The value of a flag as an integer; ends the program if it is none, or out of range. */
   wholeNumber(
     flag: string,
     { least, most }: { readonly least: number; readonly most: number },
@@ -54,27 +54,27 @@ export class Flags {
     const number = Number(text);
     if (/^\d+$/.test(text) && number >= least && number <= most) return number;
     return giveUp(
-      `--${flag} must be a whole number from ${least} to ${most}, and not ${shown(text)}.`,
+      `--${flag} must be an integer from ${least} to ${most}; got ${shown(text)}.`,
     );
   }
 
-  /** The value of a flag that has to be a port; ends the program where it is not. */
+  /** The value of a flag as a port from 0 to 65535; ends the program if it is none. */
   port(flag = "port"): number | undefined {
     return this.wholeNumber(flag, { least: 0, most: 65_535 });
   }
 
-  /** The values of a flag that have to be addresses of members; ends the program where one is not. */
+  /** The values of a flag as addresses of members; ends the program if one is none. */
   seeds(flag = "seed"): readonly string[] {
     for (const text of this.texts(flag)) {
       if (!isAddress(text)) {
-        giveUp(`--${flag} must be an address such as ws://127.0.0.1:7001, and not ${shown(text)}.`);
+        giveUp(`--${flag} must be an address such as ws://127.0.0.1:7001; got ${shown(text)}.`);
       }
     }
     return this.texts(flag);
   }
 }
 
-/** Reads the command line; `--help` and what cannot be understood end the program. */
+/** Reads the command line. Ends the program after `--help`, and with code 2 after an error. */
 export function readFlags({ usage, once = [], many = [], boolean = [] }: FlagOptions): Flags {
   const strangers: string[] = [];
   const given = parseArgs(Deno.args, {
@@ -90,13 +90,15 @@ export function readFlags({ usage, once = [], many = [], boolean = [] }: FlagOpt
     console.log(usage.trim());
     Deno.exit(0);
   }
-  if (strangers.length > 0) giveUp(`${strangers.join(" and ")} cannot be understood; --help says what can.`);
+  if (strangers.length > 0) {
+    giveUp(`Unknown argument: ${strangers.join(", ")}. Run with --help for the flags.`);
+  }
   const values = new Map<string, readonly string[]>();
   for (const flag of [...once, ...many]) values.set(flag, given[flag] as string[]);
   for (const [flag, texts] of values) {
-    if (texts.includes("")) giveUp(`--${flag} needs a value; --help says which.`);
+    if (texts.includes("")) giveUp(`--${flag} needs a value. Run with --help for the flags.`);
     if (once.includes(flag) && texts.length > 1) {
-      giveUp(`--${flag} was given ${texts.length} times, and may be once.`);
+      giveUp(`--${flag} must be given at most once; got ${texts.length} values.`);
     }
   }
   return new Flags(values, new Set(boolean.filter((flag) => given[flag] === true)));
@@ -108,13 +110,13 @@ export function shown(text: string): string {
   return mayBeSecret ? `a text of ${text.length} characters` : JSON.stringify(text);
 }
 
-/** Whether a text can be the address of a member. */
+/** True if a text is a ws: or wss: address with a host. */
 export function isAddress(text: string): boolean {
   const url = URL.parse(text);
   return url !== null && /^wss?:$/.test(url.protocol) && url.hostname !== "";
 }
 
-/** Ends the program with a message for whoever started it. */
+/** Prints a message and ends the program with code 2. */
 export function giveUp(message: string): never {
   console.error(message);
   Deno.exit(2);

@@ -1,12 +1,12 @@
 /**
- * Ending an example in good order.
+ * A graceful end of the examples.
  *
  * @module
  */
 
 import { type FlushResult, leaveOnSignals, type Node } from "../mod.ts";
 
-/** At SIGINT or SIGTERM the member leaves, says who knows, and the program ends; at once at the second. */
+/** Leaves at SIGINT or SIGTERM and prints the result; a second signal ends the program at once. */
 export function leaveOnSignal(node: Node): void {
   leaveOnSignals(node, {
     beforeLeaving: () => console.log("Leaving …"),
@@ -14,11 +14,11 @@ export function leaveOnSignal(node: Node): void {
   });
 }
 
-/** Who knows that a member has left. */
+/** The result of a departure as a sentence. */
 export function storyOf(flush: FlushResult | undefined): string {
-  if (!flush) return "This member had failed; nobody was told.";
+  if (!flush) return "The member had failed, so no other member was notified.";
   const { acknowledgedBy, wanted } = flush;
-  if (wanted === 0) return "Left; there was nobody to tell.";
+  if (wanted === 0) return "Left; there was no other member.";
   return `Left; ${acknowledgedBy} of ${wanted} other ${
     wanted === 1 ? "member has" : "members have"
   } acknowledged it.`;

@@ -1,8 +1,7 @@
 /**
- * One member from a YAML file and flags, to be started on several terminals: `deno task node`.
+ * One member with settings from a YAML file and flags, for several terminals: `deno task node`.
  *
- * It prints a line for each thing that happens. What is typed as `key=json` it says of itself, and `key=`
- * takes that back. Ctrl-C leaves the cluster.
+ * It prints a line for each event. Type `key=json` to set a key and `key=` to delete it. Ctrl-C leaves the cluster.
  *
  * @module
  */
@@ -16,21 +15,21 @@ import { readSettings } from "./node/settings.ts";
 import { name, say, tell } from "./node/story.ts";
 
 const USAGE = `
-One member of a cluster, which prints what happens. On three terminals:
+One member of a cluster that prints its events. On three terminals:
 
   deno task node --config examples/node.yaml --id ada --port 7001
   deno task node --config examples/node.yaml --id ben --port 7002
   deno task node --config examples/node.yaml --id cleo --port 7003
 
-Type key=json and Enter to say something of this member, key= to take it back, Ctrl-C to leave.
+Type key=json and Enter to set a key, key= to delete it, Ctrl-C to leave.
 
-  --config <file>       a YAML file; what a flag says wins
-  --cluster <name>      the cluster's name; members of another are refused
-  --id <text>           this member's id; a new one for every life if left out
-  --hostname <address>  where to listen; 127.0.0.1 if left out
-  --port <number>       0 or left out: a free one
-  --seed <address>      a member to greet, such as ws://127.0.0.1:7001; may be given more than once
-  --set <key=json>      what it says of itself from the beginning; may be given more than once
+  --config <file>       a YAML file; flags replace its fields
+  --cluster <name>      the name of the cluster; members of other clusters are refused
+  --id <text>           the id of this member (default: a new one at every start)
+  --hostname <address>  the address to listen on (default: 127.0.0.1)
+  --port <number>       the port to listen on (default: 0, a free one)
+  --seed <address>      a member to dial, such as ws://127.0.0.1:7001; may be repeated
+  --set <key=json>      a key to set at the start; may be repeated
   --help                this text
 `;
 
@@ -74,10 +73,10 @@ function obey(line: string): void {
   }
 }
 
-/** Ends the program with a message, for whoever started it can put that right. */
+/** Ends the program with a message if the user can correct the error; throws it otherwise. */
 function explain(error: unknown): never {
   if (error instanceof HearsayError && error.code === "cannot_listen") {
-    giveUp(`${error.message} --port <number> takes another.`);
+    giveUp(`${error.message} Choose another with --port <number>.`);
   }
   if (error instanceof Deno.errors.NotFound) giveUp(`${flags.text("config")} does not exist.`);
   if (error instanceof Error && !(error instanceof TypeError)) giveUp(error.message);

@@ -1,5 +1,5 @@
 /**
- * A member of protoactor-go and a Hearsay member in one cluster: each sets a value, and each reads the other's. Needs Go.
+ * A member of protoactor-go and a Hearsay member in one cluster: each sets a value and reads the other's. Needs Go.
  *
  * ```sh
  * deno task protoactor
@@ -13,19 +13,19 @@ import { joinProtoactor } from "@hearsay/gossip/protoactor";
 import { autoManaged } from "@hearsay/gossip/protoactor-discovery";
 import { GoMember, whyNoGo } from "./protoactor/go_member.ts";
 
-/** The ports where each serves `/_health`, and that of the Go member's remoting; others may be given as arguments. */
+/** The ports of both `/_health` servers and of the Go member's remoting; arguments replace them. */
 const [GO_HEALTH_PORT = 6330, HEALTH_PORT = 6331, GO_PORT = 6340] = Deno.args.map(Number);
 const HEALTH = [`127.0.0.1:${GO_HEALTH_PORT}`, `127.0.0.1:${HEALTH_PORT}`];
-/** How long what is waited for may take. */
+/** The time limit of each step. */
 const BOUND_MS = 30_000;
 
 const reason = await whyNoGo();
 if (reason !== undefined) {
-  console.error(`This example starts a member of protoactor-go, for which Go is needed: ${reason}.`);
+  console.error(`This example builds a member of protoactor-go and needs Go: ${reason}.`);
   Deno.exit(1);
 }
 
-console.log("Building a member of protoactor-go; the first time that takes a minute …");
+console.log("Building a member of protoactor-go (the first build takes about a minute) …");
 await using go = await GoMember.start({ cluster: "greetings", port: GO_PORT, health: HEALTH });
 await using node = await joinProtoactor({
   cluster: "greetings",

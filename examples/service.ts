@@ -1,8 +1,8 @@
 /**
- * A service as it is deployed: `deno task service`. It takes orders at prices that all its instances share.
+ * A service ready for deployment: `deno task service`. It takes orders at prices that all its instances share.
  *
- * The instances gossip on the port at which they serve, behind TLS, with keys from the environment; each is ready when
- * it knows what the others know, and leaves in good order when it is told to end. README.md says how to start three;
+ * The instances gossip on the port of their HTTP server, behind TLS, with keys from the environment. An instance is
+ * ready after it has the state of the others, and leaves gracefully at SIGTERM. README.md shows how to start three;
  * `examples/service/` has units for systemd and Kubernetes.
  *
  * @module
@@ -18,16 +18,16 @@ import { explainSettings, readSettings, type Settings } from "./service/settings
 import { Traffic } from "./service/traffic.ts";
 import { giveUp } from "./flags.ts";
 
-/** How long the server may take to shut down when no request is under way. */
+/** The longest shutdown of the server after the last request was answered. */
 const SHUTDOWN_MS = 500;
 
 const settings = await readSettings().catch(explainSettings);
 const readiness = new Readiness();
 const traffic = new Traffic();
-/** Empty while this instance joins. */
+/** Empty until this instance has joined. */
 const here: { instance?: Instance } = {};
 
-// The server is there first: who asks meanwhile whether this instance is alive or ready is told.
+// The server starts first: probes of `/live` and `/ready` have to be answered while the instance joins.
 const server = listen(settings);
 const node = await joinCluster(settings).catch(explainSettings);
 here.instance = { node, prices: new PriceList(node), orders: new OrderBook(node), readiness };
@@ -35,22 +35,22 @@ here.instance = { node, prices: new PriceList(node), orders: new OrderBook(node)
 leaveOnSignals(node, {
   async beforeLeaving({ signal }) {
     readiness.leave();
-    console.log("leaving: not ready any more");
-    // Until whoever sends requests here has noticed; what comes meanwhile is answered.
+    console.log("leaving: no longer ready");
+    // Clients and load balancers need this time to notice; their requests are still answered.
     await traffic.drained({ forMs: settings.drainMs, signal });
   },
   async afterLeaving({ flush }) {
     console.log(storyOf(flush));
-    // Not before: it would end the connections of peers too. The requests were waited for; it would wait for
-    // connections as well on which nobody says anything.
+    // Only now: a shutdown also closes the connections of peers. All requests are answered by then, but the shutdown
+    // would also wait for idle connections.
     await Promise.race([server.shutdown(), new Promise((resolve) => setTimeout(resolve, SHUTDOWN_MS))]);
   },
 });
 void node.gossiper.closed.then(({ reason, error }) => {
-  // A member that has failed does not come back: the platform starts another.
-  if (reason === "failed") giveUp(`The member has failed: ${printable(String(error))}`);
+  // A failed member does not recover. The platform restarts the process.
+  if (reason === "failed") giveUp(`The member failed: ${printable(String(error))}`);
 });
-void tellWhoIsBlocked(node);
+void logEvents(node);
 const { origin } = new URL(node.address.replace(/^ws/, "http"));
 console.log(`listening: ${origin}`);
 const how = await readiness.reached(node, { withinMs: settings.readyWithinMs });
@@ -58,9 +58,9 @@ if (how !== undefined) console.log(`ready: ${how}`);
 
 function listen({ listenHost, port, cert, key }: Settings): Server {
   try {
-    // Not `Deno.serve`, which ends the process when clients have opened more connections than it may have.
+    // Not `Deno.serve`: it would end the process when clients open more connections than it may have.
     return serve({ hostname: listenHost, port, cert, key }, async (request, info) => {
-      // What is for the member is no request of a client.
+      // Requests for the member do not count as traffic: they last as long as a connection.
       return await here.instance?.node.handler(request, info) ??
         await traffic.carry(() => respond(request, here.instance));
     });
@@ -75,13 +75,13 @@ function joinCluster({ advertiseHost, seeds, keys, caCerts, heartbeatExpiration 
     advertise: { host: advertiseHost, port: server.addr.port },
     seeds,
     authentication: { keys },
-    // The certificate is the server's; what is trusted when others are dialled is said here.
+    // The server has the certificate. These authorities are for dials.
     tls: { caCerts },
     config: { heartbeatExpiration },
   });
 }
 
-async function tellWhoIsBlocked({ gossiper }: Node): Promise<void> {
+async function logEvents({ gossiper }: Node): Promise<void> {
   for await (const event of gossiper.events.subscribe(["MemberBlocked", "SeedFailed", "ClientRefused"])) {
     if (event.type === "MemberBlocked") {
       console.log(`blocked: ${printable(event.memberId)} (${event.reason})`);

@@ -1,5 +1,5 @@
 /**
- * `deno task coverage`: runs all tests, and fails where less than 95 % of the lines of a folder have run.
+ * `deno task coverage`: runs all tests and fails if less than 95 % of the lines of a folder were run.
  *
  * @module
  */
@@ -8,7 +8,7 @@ const ROOT = new URL("..", import.meta.url);
 const FOLDERS = ["engine", "gossiper", "transport", "discovery"];
 const LEAST_PERCENT = 95;
 
-/** How many lines of a file there are to run, and how many have run. */
+/** The executable lines of a file, and how many of them were run. */
 interface Lines {
   readonly found: number;
   readonly hit: number;
@@ -21,7 +21,7 @@ async function main(): Promise<number> {
   try {
     const passed = await deno(["task", "test", `--coverage=${profile}`]);
     if (!passed) {
-      console.error("The tests have failed; the coverage says nothing.");
+      console.error("The tests failed, so the coverage is not reported.");
       return 1;
     }
     const lcov = `${profile}/lcov.info`;
@@ -38,7 +38,7 @@ async function deno(args: string[]): Promise<boolean> {
   return (await child.status).success;
 }
 
-/** The lines of each file of the folders, by its path from the root. */
+/** The lines of each file in the folders, by its path from the root. */
 export function parseLcov(text: string, root: URL = ROOT): Map<string, Lines> {
   const files = new Map<string, Lines>();
   for (const record of text.split("end_of_record")) {
@@ -50,13 +50,13 @@ export function parseLcov(text: string, root: URL = ROOT): Map<string, Lines> {
   return files;
 }
 
-/** Files with code that no test has loaded: the coverage does not know of them. */
+/** Files with code that no test loads; the coverage profile does not contain them. */
 async function neverLoaded(files: ReadonlyMap<string, Lines>): Promise<string[]> {
   const missing: string[] = [];
   for (const folder of FOLDERS) {
     for await (const path of modulesUnder(folder)) {
       if (files.has(path)) continue;
-      // A file of types alone is never loaded, and has nothing to run.
+      // A file with types alone is never loaded and has no code.
       const module = await import(new URL(path, ROOT).href) as object;
       if (Object.keys(module).length > 0) missing.push(path);
     }
@@ -81,7 +81,7 @@ function report(files: ReadonlyMap<string, Lines>, missing: readonly string[]): 
     console.log(rowOf(`${folder}/`, lines));
     return percentOf(lines) < LEAST_PERCENT;
   });
-  for (const path of missing) console.error(`${path} was loaded by no test.`);
+  for (const path of missing) console.error(`No test loads ${path}.`);
   for (const folder of poor) console.error(`${folder}/ is below ${LEAST_PERCENT} %.`);
   return missing.length + poor.length === 0 ? 0 : 1;
 }

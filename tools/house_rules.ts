@@ -1,13 +1,13 @@
 /**
- * The house rules of the syntax tree, as a plugin for `deno lint`: which folder may import what, and that
- * nothing but the runtime reads a clock, sets a timer, or draws a random number.
+ * House rules as a plugin for `deno lint`: the layers of imports, and no clock, timer or random source except in the
+ * runtime.
  *
  * @module
  */
 
 const ROOT = new URL("..", import.meta.url).pathname;
 
-/** The folders (and the files beside them) of the product, each with those it may import besides itself. */
+/** Folders and files of the product, each with the layers that it may import. */
 const LAYERS: ReadonlyMap<string, readonly string[]> = new Map([
   ["engine", []],
   ["gossiper", ["engine", "deps"]],
@@ -39,7 +39,7 @@ const LAYERS: ReadonlyMap<string, readonly string[]> = new Map([
   ]],
 ]);
 
-/** Where time and chance come in only by the runtime, and nothing is printed. */
+/** Layers without a clock, a timer, a random source or output of their own. */
 const PURE = new Set([
   "engine",
   "gossiper",
@@ -52,12 +52,12 @@ const PURE = new Set([
   "protoactor.ts",
 ]);
 const RUNTIME = "gossiper/runtime.ts";
-/** The only file that prints. */
+/** The only file that may print. */
 const LOG = "gossiper/log.ts";
 
-/** Global names that are a clock, a timer or chance, whatever is done with them. */
+/** Globals that are forbidden as a whole. */
 const FORBIDDEN = new Set(["Temporal", "performance", "setImmediate", "setInterval", "setTimeout"]);
-/** Members that are, of globals that have harmless ones too. */
+/** Forbidden members of globals with harmless members. */
 const FORBIDDEN_MEMBERS: ReadonlyMap<string, readonly string[]> = new Map([
   ["AbortSignal", ["timeout"]],
   ["Date", ["now"]],
@@ -66,18 +66,18 @@ const FORBIDDEN_MEMBERS: ReadonlyMap<string, readonly string[]> = new Map([
 ]);
 const GLOBAL_OBJECTS = new Set(["globalThis", "self", "window"]);
 
-/** The file's path from the root of the checkout. */
+/** The path from the root of the checkout. */
 function pathOf(filename: string): string {
   const path = filename.replaceAll("\\", "/");
   return path.startsWith(ROOT) ? path.slice(ROOT.length) : path.replace(/^\.?\//, "");
 }
 
-/** The folder of the first level that a path is in, or the file's own name at the root. */
+/** The first folder of a path, or the name of a file at the root. */
 function layerOf(path: string): string {
   return path.split("/")[0] ?? "";
 }
 
-/** What is wrong with an import, if anything is. */
+/** The error text for an import; `undefined` if it is allowed. */
 function importFault(path: string, specifier: string): string | undefined {
   const layer = layerOf(path);
   const allowed = LAYERS.get(layer);
@@ -86,17 +86,17 @@ function importFault(path: string, specifier: string): string | undefined {
     const target = new URL(specifier, `file:///${path}`).pathname.slice(1);
     const to = layerOf(target);
     if (to === layer || allowed.includes(to)) return undefined;
-    return `${layer} must not import ${to}: imports go engine ← gossiper ← transport, discovery ← join.ts ← mod.ts.`;
+    return `${layer} must not import ${to}. Imports go engine ← gossiper ← transport, discovery ← join.ts ← mod.ts.`;
   }
   const scheme = /^([a-z][a-z0-9+.-]*):/.exec(specifier)?.[1];
   if (scheme === undefined) {
     if (allowed === undefined) return undefined;
-    return `"${specifier}" is a bare specifier: the import map of a module imported by URL is not applied.`;
+    return `"${specifier}" must not be a bare specifier: a module imported by URL has no import map.`;
   }
   if (scheme === "node" && allowed === undefined) return undefined;
-  if (layer !== "deps") return `"${specifier}" comes in through a file of deps/ only.`;
+  if (layer !== "deps") return `"${specifier}" must be imported by a file in deps/ only.`;
   if (scheme === "npm" && !/^npm:(@[^/@]+\/)?[^/@]+@\d+\.\d+\.\d+(\/|$)/.test(specifier)) {
-    return `"${specifier}" does not state one exact version.`;
+    return `"${specifier}" must have one exact version.`;
   }
   return undefined;
 }
@@ -113,7 +113,7 @@ const imports: Deno.lint.Rule = {
       const specifier = literal(source);
       if (specifier === undefined) {
         if (!LAYERS.has(layerOf(path))) return;
-        context.report({ node, message: "The specifier of an import must be written out." });
+        context.report({ node, message: "The specifier of an import must be a literal." });
         return;
       }
       const message = importFault(path, specifier);
@@ -130,7 +130,7 @@ const imports: Deno.lint.Rule = {
   },
 };
 
-/** Whether an identifier stands for a value in scope, and not for a member, a key or a type. */
+/** True if an identifier is a value in scope, and not a member, a key or a type. */
 function isReference(node: Deno.lint.Identifier): boolean {
   const parent = node.parent as Deno.lint.Node & { computed?: boolean; shorthand?: boolean };
   const at = (other: Deno.lint.Node | null | undefined) =>
@@ -148,18 +148,18 @@ function isReference(node: Deno.lint.Identifier): boolean {
     case "LabeledStatement":
       return false;
     default:
-      // Types neither run nor read; `typeof x` in a type is one too.
+      // Types do not run. A `typeof x` in a type is a type, too.
       return !parent.type.startsWith("TS") || parent.type.endsWith("Expression");
   }
 }
 
-/** The name of the member that is taken of an object, where the source says it. */
+/** The name of an accessed member; `undefined` if it is computed at run time. */
 function memberName(node: Deno.lint.MemberExpression): string | undefined {
   if (!node.computed) return node.property.type === "Identifier" ? node.property.name : undefined;
   return literal(node.property);
 }
 
-/** The global that an expression is: `x`, or `globalThis.x`. */
+/** The name of the global in the expression `x` or `globalThis.x`. */
 function globalName(node: Deno.lint.Node): string | undefined {
   if (node.type === "Identifier") return GLOBAL_OBJECTS.has(node.name) ? undefined : node.name;
   if (node.type !== "MemberExpression" || node.object.type !== "Identifier") return undefined;
@@ -172,12 +172,15 @@ const runtimeOnly: Deno.lint.Rule = {
     if (!PURE.has(layerOf(path)) || path === RUNTIME) return {};
     const reported = new Set<number>();
     const report = (node: Deno.lint.Node, what: string) => {
-      // The two names of a shorthand property are one place.
+      // A shorthand property has two nodes at one place.
       if (reported.has(node.range[0])) return;
       reported.add(node.range[0]);
-      context.report({ node, message: `${what} is a clock, a timer or chance: take it from the Runtime.` });
+      context.report({
+        node,
+        message: `${what} must not be used: clocks, timers and random numbers come from the Runtime.`,
+      });
     };
-    /** Taking a whole global by another name would hide what is done with it. */
+    /** A global assigned to another name would hide uses of its members. */
     const isHidden = ({ parent }: Deno.lint.Identifier | Deno.lint.MemberExpression) =>
       !["MemberExpression", "NewExpression", "BinaryExpression"].includes(parent.type) &&
       !parent.type.startsWith("TS");
@@ -212,7 +215,7 @@ const noConsole: Deno.lint.Rule = {
     if (!PURE.has(layerOf(path)) || path === LOG) return {};
     const check = (node: Deno.lint.Identifier | Deno.lint.MemberExpression) => {
       if (globalName(node) !== "console") return;
-      context.report({ node, message: "A library prints nothing: say it as an event or an error." });
+      context.report({ node, message: "A library must not print. Emit an event or throw an error." });
     };
     return {
       Identifier: (node) => isReference(node) && check(node),
@@ -229,7 +232,7 @@ const modExportsOnly: Deno.lint.Rule = {
         for (const node of program.body) {
           const named = node.type === "ExportNamedDeclaration" && node.source !== null;
           if (!named) {
-            context.report({ node, message: "mod.ts is a list of `export { … } from …` and nothing else." });
+            context.report({ node, message: "mod.ts must contain only `export { … } from …`." });
           }
         }
       },

@@ -1,30 +1,30 @@
 /**
- * Commands that are run to their end, with a bound and progress.
+ * Runs commands to their end, with a time limit and progress.
  *
  * @module
  */
 
 import { TextLineStream } from "../../deps/std_streams.ts";
 
-/** A command that takes no longer than this needs no bound of its own. */
+/** The default time limit, for short commands. */
 const BOUND_MS = 10_000;
-/** How many lines of the standard error an error repeats. */
+/** Lines of the standard error in an error's text. */
 const ERROR_LINES = 20;
 
-/** How a command is run. */
+/** Options of {@linkcode output}. */
 export interface CommandOptions {
   readonly cwd?: URL;
   readonly env?: Readonly<Record<string, string>>;
-  /** How long it may take, in milliseconds. */
+  /** The time limit, in milliseconds; 10,000 by default. */
   readonly boundMs?: number;
   /** Called with each line of the standard error. */
   readonly onLine?: (line: string) => void;
 }
 
 /**
- * Runs a command, and returns its standard output.
+ * Runs a command and returns its standard output.
  *
- * @throws {Error} where there is no such program, it fails, or it takes too long.
+ * @throws {Error} if the program does not exist, fails, or exceeds its time limit.
  */
 export async function output(command: readonly string[], options: CommandOptions = {}): Promise<string> {
   const { boundMs = BOUND_MS, cwd, env, onLine } = options;

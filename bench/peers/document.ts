@@ -1,5 +1,5 @@
 /**
- * The page that the benchmark writes.
+ * The page with the results.
  *
  * @module
  */
@@ -7,22 +7,22 @@
 import type { Load, Measurement } from "./measure_system.ts";
 import { FIGURES, type Figures, medianOfRuns, ratios } from "./statistics.ts";
 
-/** One system and what was measured of it: in no run where it could not be built. */
+/** One system with its runs; it has none if the system could not be built. */
 export interface Row {
   readonly name: string;
   readonly settings: string;
-  /** The version, or why there is none. */
+  /** The version, or why the system was not measured. */
   readonly version: string;
   readonly runs: readonly Measurement[];
 }
 
-/** When, where and how it was measured. */
+/** Date, machine and settings of the measurement. */
 export interface Circumstances {
-  /** The day, as `2026-01-31`. */
+  /** The date, as `2026-01-31`. */
   readonly day: string;
   readonly command: string;
   readonly cores: number;
-  /** The machine's load, averaged over a minute, before the first run. */
+  /** The machine's load average over one minute, before the first run. */
   readonly loadAverage: number;
   readonly load: Load;
   readonly runs: number;
@@ -46,7 +46,7 @@ const UNITS: Readonly<Record<keyof Figures, (figure: number) => string>> = {
   joinSeconds: (seconds) => `${seconds.toFixed(2)} s`,
 };
 
-/** The page, as Markdown that the formatter still lays out. The first row is compared with the others. */
+/** The page as Markdown, before formatting. The first row is compared with the best of the others. */
 export function formatDocument(rows: readonly Row[], circumstances: Circumstances): string {
   const { day, command, cores, loadAverage, load, runs } = circumstances;
   const idleSeconds = load.idleMs / 1000;

@@ -19,20 +19,20 @@
  * @module
  */
 
-/** How a member is started: as JSON in the program's last argument. */
+/** Options of a member, as JSON in the program's last argument. */
 export interface MemberOptions {
   readonly id: string;
   /** The port to listen on, at 127.0.0.1. */
   readonly port: number;
-  /** Where the first members listen, as `host:port`, without this member. */
+  /** Addresses of the first members as `host:port`, without this member. */
   readonly seeds: readonly string[];
-  /** All members, for a system that is given the whole list. */
+  /** All members, for a system that needs the whole list. */
   readonly members: readonly { readonly id: string; readonly port: number }[];
   readonly gossipIntervalMs: number;
   readonly fanOut: number;
 }
 
-/** What a member reports. */
+/** An event of a member. */
 export type MemberEvent =
   & ({ readonly type: "members"; readonly subject: number } | {
     readonly type: "ready" | "set" | "seen" | "gone";
@@ -48,7 +48,7 @@ const TEXT_EVENTS = ["ready", "set", "seen", "gone"] as const;
 /**
  * Parses one line of a member.
  *
- * @throws {SyntaxError} where it is not one of the events.
+ * @throws {SyntaxError} if it is none of the events.
  */
 export function parseEvent(text: string): MemberEvent {
   const object: unknown = JSON.parse(text);
@@ -65,22 +65,22 @@ export function parseEvent(text: string): MemberEvent {
   throw unknownLine(text);
 }
 
-/** The line by which a member reports an event, at this moment. */
+/** The line of an event at this moment. */
 export function formatEvent(type: "members", subject: number): string;
 export function formatEvent(type: typeof TEXT_EVENTS[number], subject: string): string;
 export function formatEvent(type: string, subject: number | string): string {
   return JSON.stringify({ [type]: subject, at: wallClockMs() });
 }
 
-/** The line by which a value is set. */
+/** The line that sets a value. */
 export function formatSet(value: string): string {
   return JSON.stringify({ set: value });
 }
 
 /**
- * Parses a line sent to a member, and returns the value to set.
+ * Parses a line sent to a member; returns the value to set.
  *
- * @throws {SyntaxError} where it is no command.
+ * @throws {SyntaxError} if it is no command.
  */
 export function parseSet(text: string): string {
   const { set }: { readonly set?: unknown } = Object(JSON.parse(text));

@@ -1,6 +1,6 @@
 /**
- * `deno task bench:peers`: processes of Hearsay and of each comparable system in turn, on this machine, measured in
- * the same way. Writes the table to `docs/BENCHMARKS.md`. A system that cannot be built here is left out.
+ * `deno task bench:peers`: measures Hearsay and comparable systems in turn on this machine, and writes the table to
+ * `docs/BENCHMARKS.md`. A system that cannot be built here is left out.
  *
  * @module
  */
@@ -12,21 +12,21 @@ import { type Load, type Measurement, measureSystem } from "./measure_system.ts"
 import { type Program, SYSTEMS } from "./systems.ts";
 
 const DOCUMENT = new URL("../../docs/BENCHMARKS.md", import.meta.url);
-/** The default of all systems; chitchat's cannot be set. */
+/** The default of all systems. chitchat has no setting for it. */
 const FAN_OUT = 3;
 
 const USAGE = `
 Measures N processes of Hearsay and of each comparable system in turn.
 
-  --members <n>      how many processes, 2 to 60; 32 by default
-  --interval <ms>    the gossip interval, 50 to 5000; 300 by default
-  --runs <n>         how often all is measured; the table has the medians; 1 by default
-  --sets <n>         how many values are set in a run; 40 by default
-  --warm-up <s>      how long the members run before values are set; 120 by default
-  --idle <s>         how long nothing happens while costs are measured; 20 by default
-  --no-kill          leaves out the kill, which takes most of the time
-  --only <system>    measures this system (may be given more than once)
-  --print            prints the page instead of writing docs/BENCHMARKS.md
+  --members <n>      processes per system, 2 to 60 (default: 32)
+  --interval <ms>    gossip interval, 50 to 5000 (default: 300)
+  --runs <n>         runs per system; the table has the medians (default: 1)
+  --sets <n>         sets per run (default: 40)
+  --warm-up <s>      seconds before the first set (default: 120)
+  --idle <s>         seconds to measure the idle cost (default: 20)
+  --no-kill          leave out the kill, which takes most of the time
+  --only <system>    measure this system alone; may be repeated
+  --print            print the page instead of writing docs/BENCHMARKS.md
   --help             this text
 `;
 
@@ -37,7 +37,7 @@ const flags = readFlags({
   boolean: ["no-kill", "print"],
 });
 const load: Load = {
-  // One address takes 64 connections by default.
+  // At most 60: one address may have 64 connections by default.
   members: flags.wholeNumber("members", { least: 2, most: 60 }) ?? 32,
   gossipIntervalMs: flags.wholeNumber("interval", { least: 50, most: 5_000 }) ?? 300,
   fanOut: FAN_OUT,

@@ -1,6 +1,5 @@
 /**
- * The measurement of one system: all members start at once, values spread, nothing happens for a while, and a
- * member is killed.
+ * Measures one system: all members start at once, values spread, the cluster is idle, and a member is killed.
  *
  * @module
  */
@@ -11,47 +10,47 @@ import { ProcessCluster } from "./process_cluster.ts";
 import { processorSeconds } from "./processor_time.ts";
 import { type Figures, lastAfter, percentile } from "./statistics.ts";
 
-/** What is measured, and how long. */
+/** The load and its phases. */
 export interface Load {
   /** The number of member processes. */
   readonly members: number;
   readonly gossipIntervalMs: number;
   readonly fanOut: number;
-  /** How many values are set, one after another, by members in turn. */
+  /** Sets, one after another, by members in turn. */
   readonly sets: number;
-  /** How long traffic and processor time are measured while nothing changes. */
+  /** The length of the idle phase, in milliseconds. */
   readonly idleMs: number;
-  /** How long the members run before a value is set: by then a runtime has compiled what runs often. */
+  /** Milliseconds before the first set, so that a runtime has compiled its hot code. */
   readonly warmUpMs: number;
-  /** How long to wait before the idle window: effects of the sets end in it. */
+  /** Milliseconds between the last set and the idle phase, for the effects of sets to end. */
   readonly settleMs: number;
-  /** False leaves the kill out, which takes as long as the slowest failure detector. */
+  /** False leaves out the kill, which takes as long as the slowest failure detector. */
   readonly kill: boolean;
 }
 
-/** The figures of one run, and what a reader must know beside them. */
+/** The figures of one run, with notes for the reader. */
 export interface Measurement {
   readonly figures: Figures;
-  /** Why bytes were not counted; `undefined` where they were. */
+  /** Why bytes were not counted; `undefined` if they were. */
   readonly whyNoBytes: string | undefined;
-  /** How often a member reported another as gone that was alive. */
+  /** How often a member reported a running member as gone. */
   readonly falselyGone: number;
 }
 
-/** Processes share two cores while they start, so this is generous. */
+/** Generous: all processes share the processors while they start. */
 const START_BOUND_MS = 180_000;
 const SPREAD_BOUND_MS = 60_000;
 /** Six times the slowest default expiration. */
 const KILL_BOUND_MS = 120_000;
 
-/** Measures one system, whose member is this command. */
+/** Measures the system of this member program. */
 export async function measureSystem(
   command: readonly string[],
   { load, report }: { readonly load: Load; readonly report: (sentence: string) => void },
 ): Promise<Measurement> {
   await using network = await openNetwork();
   const { members: size, gossipIntervalMs, fanOut } = load;
-  report(`${size} processes start.`);
+  report(`Starting ${size} processes.`);
   await using cluster = new ProcessCluster({
     size,
     gossipIntervalMs,
@@ -59,15 +58,15 @@ export async function measureSystem(
     command: network.command(command),
   });
   const joinMs = await timeOfJoin(cluster);
-  report(`All see all ${Math.round(joinMs)} ms after the last was ready.`);
+  report(`All members see all ${Math.round(joinMs)} ms after the last was ready.`);
   await sleep(load.warmUpMs);
-  report(`${load.sets} values are set.`);
+  report(`Setting ${load.sets} values.`);
   const spreadMs = await timesOfSpread(cluster, load);
-  report(`Nothing happens for ${load.idleMs} ms.`);
+  report(`Measuring the idle cost for ${load.idleMs} ms.`);
   await sleep(load.settleMs);
   const idle = await idleCosts(cluster, { idleMs: load.idleMs, sentBytes: () => network.sentBytes() });
   const falselyGone = cluster.members.reduce((sum, { gone }) => sum + gone.size, 0);
-  if (load.kill) report("A member is killed.");
+  if (load.kill) report("Killing a member.");
   const killMs = load.kill ? await timeOfKill(cluster) : null;
   return {
     figures: {
@@ -82,7 +81,7 @@ export async function measureSystem(
   };
 }
 
-/** From the last process being ready until the last member sees all. */
+/** Milliseconds from the last process being ready until every member sees all. */
 async function timeOfJoin(cluster: ProcessCluster): Promise<number> {
   const { members } = cluster;
   await cluster.until({
@@ -99,12 +98,12 @@ async function timeOfJoin(cluster: ProcessCluster): Promise<number> {
   return lastAfter(lastReady, members.map(({ members: { sinceMs } }) => sinceMs));
 }
 
-/** From each set until the last other member has the value. */
+/** Milliseconds from each set until the last other member has the value. */
 async function timesOfSpread(cluster: ProcessCluster, { sets, gossipIntervalMs }: Load): Promise<number[]> {
   const { members } = cluster;
   const times: number[] = [];
   for (let set = 0; set < sets; set++) {
-    // At a random point of the interval, as a user's set would be.
+    // At a random moment of the interval, as a user's set would be.
     await sleep(Math.random() * gossipIntervalMs);
     const setter = members[set % members.length]!;
     const others = members.filter((member) => member !== setter);
@@ -120,7 +119,7 @@ async function timesOfSpread(cluster: ProcessCluster, { sets, gossipIntervalMs }
   return times;
 }
 
-/** What each member costs while nothing changes. */
+/** The cost per member while nothing changes. */
 async function idleCosts(
   { members }: ProcessCluster,
   { idleMs, sentBytes }: { readonly idleMs: number; readonly sentBytes: () => Promise<number | null> },
@@ -139,7 +138,7 @@ async function idleCosts(
   };
 }
 
-/** From the kill of the last member, which is no seed in a larger cluster, until the last other has noticed. */
+/** Milliseconds from the kill of the last member, which is no seed, until every other member reported it. */
 async function timeOfKill(cluster: ProcessCluster): Promise<number> {
   const victim = cluster.members.at(-1)!;
   const others = cluster.members.filter((member) => member !== victim);

@@ -7,7 +7,7 @@
 import { TextLineStream } from "../../deps/std_streams.ts";
 import { formatSet, type MemberEvent, parseEvent, wallClockMs } from "./line.ts";
 
-/** How a {@linkcode MemberProcess} is started. */
+/** Options of a {@linkcode MemberProcess}. */
 export interface MemberProcessOptions {
   readonly id: string;
   /** The program and its arguments. */
@@ -16,20 +16,20 @@ export interface MemberProcessOptions {
   readonly onChange: () => void;
 }
 
-/** One member. Its process ends when its standard input does, so it never outlives this one. */
+/** One member. Its process ends with its standard input, so it never outlives this process. */
 export class MemberProcess implements AsyncDisposable {
   readonly id: string;
-  /** When it was ready; `undefined` before. */
+  /** The time when it was ready; `undefined` before. */
   readyAtMs: number | undefined;
-  /** The last count of members that it reported, and when that count began. */
+  /** The last reported count of members, and the time of that. */
   members = { count: 1, sinceMs: 0 };
-  /** By value, when it set its own. */
+  /** The time of each set, by value. */
   readonly sets = new Map<string, number>();
-  /** By value, when it received the value of another member. */
+  /** The first receipt of another member's value, by value. */
   readonly seen = new Map<string, number>();
-  /** By member id, when it last reported it as gone. */
+  /** The time of the last report of a member as gone, by member id. */
   readonly gone = new Map<string, number>();
-  /** Why this member can no longer take part; `undefined` while it can. */
+  /** Why this member has failed; `undefined` while it works. */
   failure: string | undefined;
   readonly #child: Deno.ChildProcess;
   readonly #input: WritableStreamDefaultWriter<Uint8Array>;
@@ -51,21 +51,21 @@ export class MemberProcess implements AsyncDisposable {
     return this.#child.pid;
   }
 
-  /** Asks it to set its value. */
+  /** Sends it a value to set. */
   async set(value: string): Promise<void> {
     await this.#input.write(new TextEncoder().encode(`${formatSet(value)}\n`));
   }
 
-  /** Ends it as a crash would; returns when that was. */
+  /** Kills it with SIGKILL; returns the time of that. */
   kill(): number {
     this.#isKilled = true;
     const atMs = wallClockMs();
-    // It may have ended by itself in the meantime.
+    // The process may have ended before.
     if (this.failure === undefined) this.#child.kill("SIGKILL");
     return atMs;
   }
 
-  /** Kills it, and waits for its end. */
+  /** Kills it and waits for its end. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#isKilled) this.kill();
     await this.#input.abort().catch(() => {});
@@ -103,7 +103,7 @@ export class MemberProcess implements AsyncDisposable {
         this.sets.set(subject, atMs);
         break;
       case "seen":
-        // Only the first time counts.
+        // A later receipt is a repetition.
         if (!this.seen.has(subject)) this.seen.set(subject, atMs);
         break;
       case "gone":

@@ -1,5 +1,5 @@
 /**
- * A network of their own for the members of one system, so that the bytes on its loopback interface are theirs.
+ * A network namespace for the members of one system, so that all bytes on its loopback interface are theirs.
  *
  * @module
  */
@@ -7,17 +7,17 @@
 import { TextLineStream } from "../../deps/std_streams.ts";
 import { output } from "./command.ts";
 
-/** Where members run. Disposal removes it. */
+/** A network for members. Disposal removes it. */
 export interface Network extends AsyncDisposable {
-  /** Why bytes are not counted here; `undefined` where they are. */
+  /** Why bytes are not counted; `undefined` if they are. */
   readonly whyNoBytes: string | undefined;
-  /** The command that runs a command in this network, in the same process. */
+  /** Wraps a command to run in this network, in one process. */
   command(command: readonly string[]): readonly string[];
-  /** What was sent so far, in bytes, headers included; `null` where that is not known. */
+  /** Bytes sent so far with headers; `null` if unknown. */
   sentBytes(): Promise<number | null>;
 }
 
-/** Ways to make a network namespace: as root, or in a user namespace where these are permitted. */
+/** Commands to make a network namespace: as root, or in a user namespace if these are permitted. */
 const WAYS = [
   { unshare: ["unshare", "--net"], enter: ["nsenter"] },
   {
@@ -25,10 +25,10 @@ const WAYS = [
     enter: ["nsenter", "--user", "--preserve-credentials"],
   },
 ] as const;
-/** Brings loopback up, says so, and keeps the namespace until the standard input ends. */
+/** Enables loopback, prints a line, and keeps the namespace until the standard input ends. */
 const KEEP = "ip link set lo up && echo up && exec cat";
 
-/** Opens a network namespace, or the machine's own network where namespaces are not permitted. */
+/** Opens a network namespace, or uses the machine's network if namespaces are not permitted. */
 export async function openNetwork(): Promise<Network> {
   for (const { unshare, enter } of WAYS) {
     const [program, ...args] = [...unshare, "sh", "-c", KEEP] as [string, ...string[]];
@@ -49,10 +49,10 @@ export async function openNetwork(): Promise<Network> {
   return new SharedNetwork("network namespaces are not permitted here");
 }
 
-/** The bytes that an interface has sent, by the text of `/proc/net/dev`. */
+/** The bytes sent by an interface, from the text of `/proc/net/dev`. */
 export function sentBytesOf(text: string, name: string): number {
   const counters = new RegExp(`^\\s*${name}:(.*)$`, "m").exec(text)?.[1]?.trim().split(/\s+/) ?? [];
-  // Eight counters of what was received, then those of what was sent.
+  // The ninth counter: the first eight are for received data.
   const bytes = Number(counters[8]);
   if (!Number.isSafeInteger(bytes)) throw new SyntaxError(`The interface ${name} is not listed: ${text}`);
   return bytes;

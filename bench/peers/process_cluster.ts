@@ -1,5 +1,5 @@
 /**
- * The members of one system together, and waits for a condition on their events.
+ * All members of one system, and a wait for conditions on their events.
  *
  * @module
  */
@@ -8,28 +8,28 @@ import { freePorts } from "../../tests/process/ports.ts";
 import type { MemberOptions } from "./line.ts";
 import { MemberProcess } from "./member_process.ts";
 
-/** How many of the first members are the seeds of all. */
+/** The first members are the seeds of all. */
 const SEEDS = 3;
 
-/** What {@linkcode ProcessCluster} starts. */
+/** Options of a {@linkcode ProcessCluster}. */
 export interface ProcessClusterOptions {
   readonly size: number;
   readonly gossipIntervalMs: number;
   readonly fanOut: number;
-  /** The program and its arguments, to which the member's options are added. */
+  /** The program and its arguments; the member's options are added. */
   readonly command: readonly string[];
 }
 
-/** A wait. */
+/** A condition to wait for. */
 export interface Wait {
   /** The condition, as a sentence without its full stop. */
   readonly what: string;
-  /** How long it may take, in milliseconds. */
+  /** The time limit, in milliseconds. */
   readonly withinMs: number;
   readonly isTrue: () => boolean;
 }
 
-/** All members of one system, started at once. Disposal kills them, and waits for their ends. */
+/** All members of one system, started at once. Disposal kills them and waits for their end. */
 export class ProcessCluster implements AsyncDisposable {
   readonly members: readonly MemberProcess[];
   #changed = Promise.withResolvers<void>();
@@ -56,9 +56,9 @@ export class ProcessCluster implements AsyncDisposable {
   }
 
   /**
-   * Resolves when the condition holds. It is tested after every event of a member.
+   * Resolves when the condition is true; checks it after every event of a member.
    *
-   * @throws {Error} when the bound has passed, or a member failed.
+   * @throws {Error} if the time limit passes first, or a member fails.
    */
   async until({ what, withinMs, isTrue }: Wait): Promise<void> {
     const timeUp = Promise.withResolvers<void>();

@@ -1,22 +1,22 @@
 /**
- * What is computed from the events of members.
+ * Statistics over the events of members.
  *
  * @module
  */
 
 import { median } from "../measure.ts";
 
-/** What one system did, in one run or as the median of several. `null` where it could not be measured. */
+/** The figures of a system, of one run or as medians of several; `null` for a missing measurement. */
 export interface Figures {
-  /** From a set until the last member has the value: the median. */
+  /** From a set until the last member has the value, median. */
   readonly spreadMedianMs: number;
-  /** From a set until the last member has the value: 95 % took at most this long. */
+  /** From a set until the last member has the value, 95th percentile. */
   readonly spreadP95Ms: number;
-  /** What crosses the network per member and second while nothing changes, headers included. */
+  /** Bytes on the network per member and second while nothing changes, with headers. */
   readonly idleBytes: number | null;
   /** Processor time per member and minute while nothing changes. */
   readonly idleCpuSeconds: number;
-  /** From SIGKILL until the last member has noticed. */
+  /** From SIGKILL until the last member has reported it. */
   readonly killSeconds: number | null;
   /** From the last process being ready until all members see all. */
   readonly joinSeconds: number;
@@ -32,19 +32,19 @@ export const FIGURES = [
   "joinSeconds",
 ] as const satisfies readonly (keyof Figures)[];
 
-/** The smallest of the numbers that at least so many percent of them do not exceed. */
+/** The smallest of the numbers that is at least as large as this percentage of them. */
 export function percentile(numbers: readonly number[], percent: number): number {
   if (numbers.length === 0) throw new RangeError("There is no percentile of no numbers.");
   const sorted = numbers.toSorted((a, b) => a - b);
   return sorted[Math.max(0, Math.ceil(sorted.length * percent / 100) - 1)]!;
 }
 
-/** From a moment until the last of others, in milliseconds; 0 where all of them were earlier. */
+/** Milliseconds from the start to the last moment; 0 if all moments are earlier. */
 export function lastAfter(startMs: number, momentsMs: readonly number[]): number {
   return Math.max(0, ...momentsMs.map((momentMs) => momentMs - startMs));
 }
 
-/** The median of each figure over several runs; `null` where a run lacks it. */
+/** The median of each figure over several runs; `null` if it is missing in a run. */
 export function medianOfRuns(runs: readonly Figures[]): Figures {
   const medians = FIGURES.map((name) => {
     const numbers = runs.map((run) => run[name]).filter((number) => number !== null);
@@ -53,7 +53,7 @@ export function medianOfRuns(runs: readonly Figures[]): Figures {
   return Object.fromEntries(medians);
 }
 
-/** Each figure of one system by the smallest among others: below 1 it is the best of all. */
+/** Each figure divided by the best of the other systems: below 1 it is the best. */
 export function ratios(
   figures: Figures,
   others: readonly Figures[],

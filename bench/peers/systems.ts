@@ -1,5 +1,5 @@
 /**
- * The systems that are compared: how the program of each is built, and which settings it runs with.
+ * The compared systems: how to build each program, and its settings.
  *
  * @module
  */
@@ -14,30 +14,30 @@ export interface System {
   /**
    * Builds the program of a member.
    *
-   * @throws {Error} where that cannot be done on this machine.
+   * @throws {Error} if it cannot be built on this machine.
    */
   readonly build: (report: (sentence: string) => void) => Promise<Program>;
 }
 
-/** The program of a member. */
+/** A member program. */
 export interface Program {
-  /** The program and its first arguments. */
+  /** The program with its first arguments. */
   readonly command: readonly string[];
-  /** What it was built from and with. */
+  /** The version of the system and of its compiler or runtime. */
   readonly version: string;
 }
 
 const HERE = new URL("./", import.meta.url);
-/** Not committed, and kept between runs: the first build of each takes a minute or two of two cores. */
+/** Not committed and kept between runs: each first build takes one or two minutes. */
 const BUILDS = new URL(".build/", HERE);
-/** A first build with all its downloads. */
+/** Enough for a first build with all downloads. */
 const BUILD_BOUND_MS = 900_000;
-/** How often the progress of a build is reported. */
+/** The interval of progress reports. */
 const PROGRESS_MS = 10_000;
 
 const CHITCHAT_SETTINGS = "default failure detector: phi threshold 8, initial interval 5 s";
 
-/** In the order in which they are measured. */
+/** In the order of measurement. */
 export const SYSTEMS: readonly System[] = [
   {
     name: "Hearsay",
@@ -106,7 +106,7 @@ async function buildChitchat(
   };
 }
 
-/** Runs a build, and reports now and then how far it is. */
+/** Runs a build and reports its progress at intervals. */
 async function withProgress(
   command: readonly string[],
   { report, ...options }: CommandOptions & { readonly report: (sentence: string) => void },

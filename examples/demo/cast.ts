@@ -1,5 +1,5 @@
 /**
- * The members of the demo together, and waiting for something to come true about them.
+ * The processes of the demo, and a wait for conditions on their reports.
  *
  * @module
  */
@@ -9,32 +9,32 @@ import { MemberProcess } from "./member_process.ts";
 
 /** A step of the demo. */
 export interface Step {
-  /** What is to come true, as a sentence without its full stop. */
+  /** The condition as a sentence without its full stop, for the error. */
   readonly what: string;
-  /** How long that may take, in milliseconds. */
+  /** The time limit, in milliseconds. */
   readonly withinMs: number;
   readonly isTrue: () => boolean;
-  /** What is the case instead, for people. */
+  /** The present state, for the error. */
   readonly seen: () => string;
 }
 
-/** A step did not come true. */
+/** The condition of a step did not become true. */
 export class StepFailed extends Error {}
 
-/** Everybody who takes part. Disposing of it ends all their processes, and waits for that. */
+/** All processes of the demo. Disposal ends them and waits for their end. */
 export class Cast implements AsyncDisposable {
-  /** In the order in which they started. */
+  /** In the order of their start. */
   readonly members: MemberProcess[] = [];
-  /** Replaces the bound of every step, where it is given. */
+  /** Replaces the time limit of every step. */
   readonly #boundMs: number | undefined;
   #changed = Promise.withResolvers<void>();
 
-  /** Starts nobody yet. */
+  /** Starts no process yet. */
   constructor(options: { readonly boundMs?: number | undefined } = {}) {
     this.#boundMs = options.boundMs;
   }
 
-  /** Starts a member. */
+  /** Starts a member. The others need a `seed`. */
   start(id: string, seed?: MemberProcess): MemberProcess {
     const onChange = () => {
       this.#changed.resolve();
@@ -47,9 +47,9 @@ export class Cast implements AsyncDisposable {
   }
 
   /**
-   * Resolves when a step has come true; looks after every report of a member.
+   * Resolves when the condition of a step is true; checks it after every report of a member.
    *
-   * @throws {StepFailed} where its bound passes before, or a process ends that should not.
+   * @throws {StepFailed} if the time limit passes first, or a process ends unexpectedly.
    */
   async until({ what, withinMs, isTrue, seen }: Step): Promise<void> {
     const boundMs = this.#boundMs ?? withinMs;
@@ -63,11 +63,13 @@ export class Cast implements AsyncDisposable {
       while (!isTrue()) {
         const dead = this.members.find((member) => member.ended && !member.isToEnd);
         if (dead) {
-          throw new StepFailed(`${dead.id}'s process ended by itself (${describe(dead)}) before "${what}".`);
+          throw new StepFailed(
+            `${dead.id}'s process ended unexpectedly (${describe(dead)}) before "${what}".`,
+          );
         }
         if (isOver) {
           throw new StepFailed(
-            `"${what}" did not come true within ${boundMs} ms. Seen: ${printable(seen(), 4_000)}.`,
+            `"${what}" did not become true within ${boundMs} ms. Seen: ${printable(seen(), 4_000)}.`,
           );
         }
         await Promise.race([this.#changed.promise, timeUp.promise]);

@@ -1,6 +1,6 @@
 /**
- * One member of the demo, in a process of its own: it joins, publishes its load and its version, and tells
- * on its standard output what it sees of the others.
+ * One member of the demo in a process of its own. It joins, publishes its load and version, and reports the other
+ * members on its standard output.
  *
  * `deno run --allow-net=127.0.0.1 --allow-sys=loadavg,systemMemoryInfo member.ts <id> [<address of a seed>]`
  *
@@ -20,26 +20,26 @@ import {
   wallClockMs,
 } from "./protocol.ts";
 
-const [id = "nobody", ...seeds] = Deno.args;
+const [id = "member", ...seeds] = Deno.args;
 const sinceMs = wallClockMs();
 const node = await join({ cluster: "demo", id, seeds, listen: { port: 0 }, config: CONFIG });
 const { gossiper } = node;
 report({ type: "listening", address: node.address, sinceMs });
 
-// What this member says of itself.
+// The member's own state.
 gossiper.setState("version", "1.0.0");
 gossiper.setState("load", load());
 const publishing = setInterval(() => gossiper.setState("load", load()), 1_000);
 
-// What it hears of everybody, itself included.
-for (const key of KEYS) tellValues(key);
-tellMembers();
+// Values of all members, its own included.
+for (const key of KEYS) reportValues(key);
+reportMembers();
 gossiper.registerConsensusCheck("version", (version) => version, {
   onReached: (version) => report({ type: "consensus", version }),
   onLost: () => report({ type: "consensus", version: null }),
 });
 
-// A member that leaves can set nothing any more; loops over its streams end by themselves.
+// A member that leaves can set no more values. Loops over its streams end without this.
 node.signal.addEventListener("abort", () => clearInterval(publishing));
 
 Deno.addSignalListener("SIGTERM", async () => {
@@ -52,7 +52,7 @@ for await (const line of lines) {
   const { version }: Command = JSON.parse(line);
   gossiper.setState("version", version);
 }
-// Whoever started this process is gone, however that came: nothing of the demo may stay behind.
+// The demo closed this input or has ended: no process of it may stay.
 Deno.exit();
 
 function load(): Load {
@@ -65,28 +65,28 @@ function load(): Load {
   };
 }
 
-async function tellValues(key: Key): Promise<void> {
+async function reportValues(key: Key): Promise<void> {
   for await (const { memberId, value = null } of gossiper.watch(key)) {
     report({ type: "value", of: memberId, key, value });
   }
 }
 
-async function tellMembers(): Promise<void> {
+async function reportMembers(): Promise<void> {
   const types = ["ClusterTopology", "GossipUpdate", "MemberBlocked", "MemberUnblocked"] as const;
-  let told = "";
+  let reported = "";
   for await (const _ of gossiper.events.subscribe(types)) {
     const members = gossiper.members.map(({ id, status, block }) => ({
       id,
       status,
       reason: block?.reason ?? null,
     }));
-    if (JSON.stringify(members) === told) continue;
-    told = JSON.stringify(members);
+    if (JSON.stringify(members) === reported) continue;
+    reported = JSON.stringify(members);
     report({ type: "members", members });
   }
 }
 
-function report(news: News): void {
-  const line: Report = { ...news, atMs: wallClockMs() };
+function report(event: News): void {
+  const line: Report = { ...event, atMs: wallClockMs() };
   console.log(JSON.stringify(line));
 }

@@ -1,5 +1,5 @@
 /**
- * A member of the demo, as the demo sees it from outside: a process, and what it has told so far.
+ * A member of the demo, seen by the demo: a child process and its reports.
  *
  * @module
  */
@@ -8,40 +8,40 @@ import { TextLineStream } from "../../deps/std_streams.ts";
 import type { FlushResult, JsonValue } from "../../mod.ts";
 import { type Command, type Key, KEYS, type Report, type Sight, wallClockMs } from "./protocol.ts";
 
-/** Something that came true, and when. */
+/** A fact with its time. */
 export interface Fact<T> {
   readonly is: T;
-  /** The wall clock's milliseconds. */
+  /** Milliseconds of the wall clock. */
   readonly atMs: number;
 }
 
-/** How a {@linkcode MemberProcess} is started. */
+/** Options of a {@linkcode MemberProcess}. */
 export interface MemberOptions {
-  /** The address of a member that runs already. */
+  /** The address of a running member. */
   readonly seed?: string;
-  /** Called whenever there is something new to look at. */
+  /** Called after every report and at the end of the process. */
   readonly onChange: () => void;
 }
 
-/** One member: a child process that ends when this one does. */
+/** A child process with one member; it ends when this process ends. */
 export class MemberProcess implements AsyncDisposable {
   readonly id: string;
-  /** Where it can be reached, and when it called `join`. */
+  /** Its address, with the time of its call of `join`. */
   address: Fact<string> | undefined;
-  /** By member id, since when it sees that member as it does. */
+  /** Its view of each member by id, with the time of the last change. */
   readonly sights = new Map<string, Fact<Sight>>();
-  /** By key and member id, what it has heard last. */
+  /** The last value that it reported, by key and member id. */
   readonly values: Readonly<Record<Key, Map<string, Fact<JsonValue>>>> = {
     version: new Map(),
     load: new Map(),
   };
-  /** The version that, as it sees it, all have; `null` while there is none. */
+  /** The version on which it reports consensus; `null` without consensus. */
   agreed: Fact<JsonValue> = { is: null, atMs: 0 };
-  /** What it said when it had left. */
+  /** The result of its departure. */
   stopped: Fact<FlushResult> | undefined;
-  /** How its process ended, and when that was noticed. */
+  /** The status of its process, with the time when this process learned of it. */
   ended: Fact<Deno.CommandStatus> | undefined;
-  /** Whether the demo wanted it to end. */
+  /** True if the demo ends it on purpose. */
   isToEnd = false;
   readonly #child: Deno.ChildProcess;
   readonly #input: WritableStreamDefaultWriter<Uint8Array>;
@@ -63,24 +63,24 @@ export class MemberProcess implements AsyncDisposable {
     this.#whenOver = this.#followEnd(this.#followReports());
   }
 
-  /** The process's number. */
+  /** The id of the process. */
   get pid(): number {
     return this.#child.pid;
   }
 
-  /** The ids of the members that it takes to be alive, itself included. */
+  /** The ids of members that are active in its view, its own included. */
   get activeIds(): readonly string[] {
     return [...this.sights.values()].filter(({ is }) => is.status === "active").map(({ is }) => is.id);
   }
 
-  /** How long it took from its call of `join` until it saw another member; `undefined` before that. */
+  /** Milliseconds from its call of `join` until it saw another member; `undefined` before that. */
   get joinedAfterMs(): number | undefined {
     const others = [...this.sights.values()].filter(({ is }) => is.id !== this.id && is.status === "active");
     if (this.address === undefined || others.length === 0) return undefined;
     return Math.min(...others.map(({ atMs }) => atMs)) - this.address.atMs;
   }
 
-  /** Everything it has heard of everybody, as a text that is equal where the knowledge is. */
+  /** All values that it reported, as text: equal texts mean equal values. */
   get knowledge(): string {
     const known = KEYS.flatMap((key) =>
       [...this.values[key]].map(([id, { is }]) => JSON.stringify([id, key, is]))
@@ -88,26 +88,26 @@ export class MemberProcess implements AsyncDisposable {
     return known.sort().join("\n");
   }
 
-  /** Tells it something. */
+  /** Sends it a command. */
   async command(command: Command): Promise<void> {
     await this.#input.write(new TextEncoder().encode(`${JSON.stringify(command)}\n`));
   }
 
-  /** Sends it a signal that is to end it; returns when that was. */
+  /** Sends it a signal that ends it; returns the time of that. */
   signal(signal: "SIGKILL" | "SIGTERM"): number {
     this.isToEnd = true;
     this.#child.kill(signal);
     return wallClockMs();
   }
 
-  /** Ends its standard input, which is to end the process. */
+  /** Closes its standard input, which ends the process. */
   endInput(): void {
     this.isToEnd = true;
-    // A process that is gone has closed the pipe already.
+    // The pipe of an ended process is closed already.
     this.#input.close().catch(() => {});
   }
 
-  /** Kills the process if it still runs; resolves when it is gone and everything it said has been read. */
+  /** Kills the process if it still runs. Resolves when it has ended and its output was read. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.ended) this.signal("SIGKILL");
     this.endInput();
@@ -126,7 +126,7 @@ export class MemberProcess implements AsyncDisposable {
   async #followEnd(whenAllRead: Promise<void>): Promise<void> {
     const status = await this.#child.status;
     const atMs = wallClockMs();
-    // Its last words may still be in the pipe.
+    // Its last reports may still be in the pipe.
     await whenAllRead;
     this.ended = { is: status, atMs };
     this.#onChange();

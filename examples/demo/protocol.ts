@@ -1,12 +1,12 @@
 /**
- * What the demo and its members say to each other, a JSON text a line.
+ * Messages between the demo and its members: one JSON text per line.
  *
  * @module
  */
 
 import type { FlushResult, JsonValue, MemberView, PartialConfig } from "../../mod.ts";
 
-/** Short times, so that the demo is over soon. */
+/** Short times, so that the demo ends soon. */
 export const CONFIG = {
   gossipInterval: 100,
   gossipRequestTimeout: 800,
@@ -14,52 +14,52 @@ export const CONFIG = {
   heartbeatExpiration: 2_000,
 } as const satisfies PartialConfig;
 
-/** What every member publishes about itself. */
+/** The keys that every member publishes. */
 export const KEYS = ["version", "load"] as const;
-/** One of the keys. */
+/** A published key. */
 export type Key = typeof KEYS[number];
 
 /** The value of `load`. */
 export interface Load {
-  /** The load of the machine, averaged over a minute. */
+  /** The machine's load average over one minute. */
   readonly average: number;
-  /** The memory that the machine has to spare, in MiB. */
+  /** The machine's available memory, in MiB. */
   readonly availableMiB: number;
-  /** The memory that this process takes, in MiB. */
+  /** The memory of this process, in MiB. */
   readonly residentMiB: number;
 }
 
-/** How a member sees another. */
+/** A member in the view of another. */
 export interface Sight {
   readonly id: string;
   readonly status: MemberView["status"];
-  /** Why it is blocked, if it is. */
+  /** The reason of its block; `null` if it is not blocked. */
   readonly reason: string | null;
 }
 
-/** What a member tells on its standard output. */
+/** A report of a member. */
 export type News =
-  /** It can be reached, and looks for the others since it called `join`. */
+  /** It listens; `sinceMs` is the time of its call of `join`. */
   | { readonly type: "listening"; readonly address: string; readonly sinceMs: number }
-  /** It sees the members so. */
+  /** Its view of all members. */
   | { readonly type: "members"; readonly members: readonly Sight[] }
-  /** It has heard (or has set) a value. */
+  /** It has received or set a value. */
   | { readonly type: "value"; readonly of: string; readonly key: Key; readonly value: JsonValue }
-  /** As it sees it, all active members have this version; `null` while they do not. */
+  /** All active members have this version in its view; `null` if they do not. */
   | { readonly type: "consensus"; readonly version: JsonValue }
-  /** It has left, and so many others have acknowledged that. */
+  /** It has left; the result has the number of acknowledgements. */
   | { readonly type: "stopped"; readonly flush: FlushResult };
 
-/** News, and the wall clock's milliseconds when it came true. */
+/** A report with its time, in milliseconds of the wall clock. */
 export type Report = News & { readonly atMs: number };
 
-/** What a member is told on its standard input. */
+/** A command to a member, on its standard input. */
 export interface Command {
-  /** The version to run from now on. */
+  /** The new version. */
   readonly version: string;
 }
 
-/** The wall clock, which all processes of a machine share, in milliseconds with fractions. */
+/** The wall clock in milliseconds with fractions; all processes of a machine share it. */
 export function wallClockMs(): number {
   return performance.timeOrigin + performance.now();
 }

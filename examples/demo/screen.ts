@@ -1,79 +1,79 @@
 /**
- * How the demo looks: a timeline, and tables.
+ * The output of the demo: a timeline and tables.
  *
  * @module
  */
 
-import * as colours from "../../deps/std_fmt.ts";
+import * as colors from "../../deps/std_fmt.ts";
 import type { MemberProcess } from "./member_process.ts";
 import type { Load } from "./protocol.ts";
 
-// What is written into a file, or for someone who does not want it, is free of colours.
-colours.setColorEnabled(Deno.stdout.isTerminal() && !Deno.noColor);
+// No colors in a file, or with NO_COLOR.
+colors.setColorEnabled(Deno.stdout.isTerminal() && !Deno.noColor);
 
-export const { bold, red } = colours;
+export const { bold, red } = colors;
 
-const PALETTE = [colours.cyan, colours.green, colours.magenta, colours.blue, colours.yellow];
+const PALETTE = [colors.cyan, colors.green, colors.magenta, colors.blue, colors.yellow];
 const started = performance.now();
 const hues = new Map<string, (text: string) => string>();
 
-/** A member's name in the colour that is its own, and padded to a width where one is given. */
+/** A member's name in its own color, padded to `width`. */
 export function name(id: string, width = 0): string {
   if (!hues.has(id)) hues.set(id, PALETTE[hues.size % PALETTE.length]!);
   return hues.get(id)!(id.padEnd(width));
 }
 
-/** Several names, as people say them. */
+/** Several names as a list in words. */
 export function names(ids: readonly string[]): string {
   const [last, ...others] = ids.map((id) => name(id)).reverse();
-  return others.length === 0 ? last ?? "nobody" : `${others.reverse().join(", ")} and ${last}`;
+  return others.length === 0 ? last ?? "no member" : `${others.reverse().join(", ")} and ${last}`;
 }
 
-/** Milliseconds, as people say them. */
+/** Milliseconds as text, in seconds from 1,000 on. */
 export function duration(ms: number): string {
   return ms < 1_000 ? `${Math.max(0, Math.round(ms))} ms` : `${(ms / 1_000).toFixed(2)} s`;
 }
 
-/** Says what has come true, with the time since the demo began. */
+/** Prints a line with the time since the start of the demo. */
 export function say(text: string): void {
   const time = `+${((performance.now() - started) / 1_000).toFixed(3)} s`;
-  console.log(`${colours.dim(time.padStart(10))}  ${text}`);
+  console.log(`${colors.dim(time.padStart(10))}  ${text}`);
 }
 
-/** Begins a chapter. */
+/** Prints the title of a chapter. */
 export function chapter(text: string): void {
-  console.log(`\n${" ".repeat(12)}${colours.bold(text)}`);
+  console.log(`\n${" ".repeat(12)}${colors.bold(text)}`);
 }
 
-/** Writes lines below the text of the timeline. */
+/** Prints lines without a time. */
 export function write(lines: readonly string[]): void {
   for (const line of lines) console.log(`${" ".repeat(12)}${line}`.trimEnd());
 }
 
-/** The first of so many places filled: how far something has come. */
+/** A bar with the first `count` of `total` places filled. */
 export function progress(count: number, total: number): string {
-  return colours.green("■".repeat(count)) + colours.dim("□".repeat(total - count));
+  return colors.green("■".repeat(count)) + colors.dim("□".repeat(total - count));
 }
 
-/** Who sees whom: a row for each member, with what it sees of the others. */
+/** A table with a row for each member and its view of the others. */
 export function matrix(members: readonly MemberProcess[]): string[] {
   const rows = members.map((member) => `${name(member.id, 6)}  ${sightsOf(member, members)}`);
-  return [`${colours.dim("sees".padStart(6))}  ${headOf(members)}`, ...rows];
+  return [`${colors.dim("sees".padStart(6))}  ${headOf(members)}`, ...rows];
 }
 
-/** What the signs of a {@linkcode matrix} mean. */
+/** The meaning of the signs in a {@linkcode matrix}. */
 export const LEGEND = `${sign("active")} alive   ${sign("left")} left   ${sign("crashed")} crashed`;
 
-/** How each member ended, what it published last, and what it saw last. */
+/** A table with each member's state, its last values and its last view. */
 export function lastViews(members: readonly MemberProcess[]): string[] {
   const titles = ["member", "process", "state", "version", "load", "memory"];
-  const head = `${colours.dim(titles.map(padded).join(""))}  ${colours.dim("sees")}  ${headOf(members)}`;
+  const head = `${colors.dim(titles.map(padded).join(""))}  ${colors.dim("sees")}  ${headOf(members)}`;
   return [head, ...members.map((member) => `${rowOf(member)}        ${sightsOf(member, members)}`)];
 }
 
 function rowOf({ id, pid, ended, values }: MemberProcess): string {
   const state = ended === undefined ? "running" : ended.is.signal === "SIGKILL" ? "killed" : "left";
-  // What it set itself: it reports these as the demo's `Load` and a text.
+  // The member's own values: `member.ts` sets a `Load` and a text.
   const load = values.load.get(id)!.is as unknown as Load;
   const version = String(values.version.get(id)!.is);
   const cells = [String(pid), state, version, load.average.toFixed(2), `${load.residentMiB} MiB`];
@@ -98,8 +98,8 @@ function sightsOf(member: MemberProcess, others: readonly MemberProcess[]): stri
 }
 
 function sign(kind: string | undefined): string {
-  if (kind === "active") return colours.green("●");
-  if (kind === "left") return colours.yellow("○");
-  if (kind === "crashed" || kind === "expired") return colours.red("×");
-  return colours.dim("·");
+  if (kind === "active") return colors.green("●");
+  if (kind === "left") return colors.yellow("○");
+  if (kind === "crashed" || kind === "expired") return colors.red("×");
+  return colors.dim("·");
 }

@@ -1,5 +1,5 @@
 /**
- * The members as a page for a browser.
+ * The page with all members.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import {
   TOPOLOGY_KEY,
 } from "../../mod.ts";
 
-/** The page; it loads itself anew every second. */
+/** The page; it reloads every second. */
 export function pageOf({ self, cluster, phase, members }: Snapshot): string {
   return `<!doctype html>
 <html lang="en">
@@ -23,7 +23,7 @@ export function pageOf({ self, cluster, phase, members }: Snapshot): string {
 <title>Members of ${escaped(cluster)}</title>
 <style>${STYLE}</style>
 <h1>Members of ${escaped(cluster)}</h1>
-<p>as <code>${escaped(self)}</code> sees them. What it knows is ${PHASES[phase]}.</p>
+<p>as <code>${escaped(self)}</code> sees them. Its state is ${PHASES[phase]}.</p>
 <table>
 <tr><th>member<th>address<th>status<th>state</tr>
 ${members.map(rowOf).join("\n")}
@@ -34,8 +34,8 @@ ${members.map(rowOf).join("\n")}
 
 const PHASES = {
   diffusing: "still spreading",
-  reconciling: "being compared with others'",
-  confirmed: "known to all",
+  reconciling: "compared with a peer's",
+  confirmed: "at all members",
 };
 
 function rowOf({ id, isSelf, address, status, block, entries }: MemberSnapshot): string {
@@ -47,14 +47,14 @@ function rowOf({ id, isSelf, address, status, block, entries }: MemberSnapshot):
     `<td><i></i> ${escaped(block?.reason ?? status)}<td>${state.join("<br>") || "–"}</tr>`;
 }
 
-/** What gossipers tell each other about themselves. */
+/** Keys that gossipers set themselves; the page leaves them out. */
 const INTERNAL: ReadonlySet<string> = new Set([GRACEFULLY_LEFT_KEY, HEARTBEAT_KEY, TOPOLOGY_KEY]);
 
 function isInternal(key: string): boolean {
   return INTERNAL.has(key) || key.startsWith("hearsay.");
 }
 
-/** Names and values are whatever their members chose: none of it may become markup, or turn around what is beside it. */
+/** Members choose their names and values, so none of them may become markup, or turn the text beside it around. */
 function escaped(text: string): string {
   return printable(text).replace(/[&<>"']/g, (sign) => `&#${sign.charCodeAt(0)};`);
 }

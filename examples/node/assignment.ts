@@ -1,32 +1,34 @@
 /**
- * What a member says of itself, as a person types it.
+ * Assignments that a user types to set a key.
  *
  * @module
  */
 
 import type { JsonValue } from "../../mod.ts";
 
-/** A key and what it is set to. */
+/** A key and its new value. */
 export interface Assignment {
   readonly key: string;
-  /** `undefined` where the key is to be deleted. */
+  /** `undefined` deletes the key. */
   readonly value: JsonValue | undefined;
 }
 
 /**
- * Reads `key=json`, or `key=` to delete.
+ * Parses `key=json`, or `key=` to delete.
  *
- * @throws {SyntaxError} saying what is wrong.
+ * @throws {SyntaxError} if the text has another form, or the value is not JSON.
  */
 export function readAssignment(text: string): Assignment {
   const at = text.indexOf("=");
-  if (at < 1) throw new SyntaxError(`${text} is no assignment: it must be key=json, or key= to delete.`);
+  if (at < 1) throw new SyntaxError(`${text} must be key=json, or key= to delete.`);
   const key = text.slice(0, at).trim();
   const json = text.slice(at + 1).trim();
   if (json === "") return { key, value: undefined };
   try {
     return { key, value: JSON.parse(json) };
   } catch {
-    throw new SyntaxError(`${json} is not JSON, as in ${key}=42, ${key}="some text" or ${key}={"cpu":0.5}.`);
+    throw new SyntaxError(
+      `${json} is not JSON. Examples: ${key}=42, ${key}="some text", ${key}={"cpu":0.5}.`,
+    );
   }
 }

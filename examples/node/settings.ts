@@ -1,5 +1,5 @@
 /**
- * What a member is to be: from a YAML file and from flags, which win.
+ * Settings of the member, from a YAML file and from flags. Flags win.
  *
  * @module
  */
@@ -10,21 +10,21 @@ import type { PartialConfig } from "../../mod.ts";
 import { type Flags, giveUp, isAddress, shown } from "../flags.ts";
 import { readAssignment } from "./assignment.ts";
 
-/** Everything that a member is started with. */
+/** The settings of the member. */
 export interface Settings {
   readonly cluster: string;
-  /** A new one for every life where there is none. */
+  /** `undefined` for a new id at every start. */
   readonly id: string | undefined;
   readonly hostname: string;
   readonly port: number;
   readonly seeds: readonly string[];
-  /** What it says of itself from the beginning. */
+  /** Keys to set at the start. */
   readonly state: ReadonlyMap<string, unknown>;
-  /** The gossiper's own settings. */
+  /** Settings of the gossiper. */
   readonly config: PartialConfig;
 }
 
-/** Puts both together; what is wrong with a flag ends the program. */
+/** Reads the file and the flags. An invalid flag ends the program. */
 export async function readSettings(flags: Flags): Promise<Settings> {
   const file = flags.text("config");
   const { config = {}, ...inFile } = file === undefined ? {} : await readFile(file);
@@ -40,19 +40,19 @@ export async function readSettings(flags: Flags): Promise<Settings> {
   };
 }
 
-/** How the fields are checked that stand in the file beside the gossiper's own settings. */
+/** Checks of the fields beside the gossiper's settings. */
 const OWN = {
   cluster: { allowed: "a text", isRight: isText },
   hostname: { allowed: "a text", isRight: isText },
   id: { allowed: "a text", isRight: isText },
-  port: { allowed: "a whole number from 0 to 65535", isRight: isPort },
+  port: { allowed: "an integer from 0 to 65535", isRight: isPort },
   seeds: { allowed: "a list of addresses such as ws://127.0.0.1:7001", isRight: isListOfAddresses },
   state: { allowed: "values by name", isRight: isMapping },
 } as const;
 
 /**
- * @throws {ConfigurationError} if it is no YAML mapping, or a setting of the gossiper is wrong.
- * @throws {RangeError} if another field is.
+ * @throws {ConfigurationError} if the file is no YAML mapping, or a setting of the gossiper is invalid.
+ * @throws {RangeError} if another field is invalid.
  */
 async function readFile(file: string): Promise<Partial<Settings>> {
   const config = await loadConfig(file, { ignore: Object.keys(OWN) });
@@ -62,9 +62,9 @@ async function readFile(file: string): Promise<Partial<Settings>> {
   );
   if (wrong.length > 0) {
     const problems = wrong.map(([name, { allowed }]) =>
-      `  ${name} must be ${allowed}, and is ${described(fields.get(name))}`
+      `  ${name} must be ${allowed}; got ${described(fields.get(name))}`
     );
-    throw new RangeError(`In ${file} is something wrong:\n${problems.join("\n")}`);
+    throw new RangeError(`${file} has invalid fields:\n${problems.join("\n")}`);
   }
   const given = Object.fromEntries([...fields].filter(([name]) => Object.hasOwn(OWN, name))) as Partial<
     Settings
@@ -85,7 +85,7 @@ function readPair(text: string): [string, unknown] {
     if (!(error instanceof SyntaxError)) throw error;
     giveUp(`--set: ${error.message}`);
   }
-  return giveUp(`--set ${shown(text)} sets nothing: it must be key=json.`);
+  return giveUp(`--set must be key=json; got ${shown(text)}.`);
 }
 
 function isText(value: unknown): boolean {

@@ -1,5 +1,5 @@
 /**
- * What happens to a member, as lines for people.
+ * Prints the events of a member as lines for people.
  *
  * @module
  */
@@ -17,16 +17,16 @@ import {
 
 setColorEnabled(Deno.stdout.isTerminal() && !Deno.noColor);
 
-/** Prints a line: the time of day, what kind of thing happened, and what. */
-export function say(kind: string, text: string, colour = dim): void {
+/** Prints a line with the time of day, the kind of event and a text. */
+export function say(kind: string, text: string, color = dim): void {
   const [, time = ""] = new Date().toISOString().split(/[TZ]/);
-  console.log(`${dim(time)}  ${colour(kind.padEnd(8))}  ${text}`);
+  console.log(`${dim(time)}  ${color(kind.padEnd(8))}  ${text}`);
 }
 
-/** Prints a line for each thing that happens, until the member is over. */
+/** Prints a line for each event until the member has ended. */
 export async function tell({ gossiper, member }: Node): Promise<void> {
   let known = new Set([member.id]);
-  /** Peers that could not be asked, and of which nothing has been told since. */
+  /** Peers with a failed request and no event since: their next failures are not printed. */
   const silent = new Set<string>();
   const phases = new SettledPhase();
   for await (const event of gossiper.events.subscribe()) {
@@ -36,20 +36,20 @@ export async function tell({ gossiper, member }: Node): Promise<void> {
       }
       known = new Set(event.members.map(({ id }) => id));
     } else if (event.type === "RequestFailed") {
-      // It is tried again and again, until it answers or is blocked.
-      if (!silent.has(event.peerId)) tellEvent(event);
+      // Every retry fails until the peer answers or is blocked.
+      if (!silent.has(event.peerId)) printEvent(event);
       silent.add(event.peerId);
     } else if (event.type === "PhaseChanged") {
       phases.change(event.to);
     } else {
-      tellEvent(event);
+      printEvent(event);
       if ("memberId" in event) silent.delete(event.memberId);
     }
   }
   phases.end();
 }
 
-/** With every heartbeat the phase may change for a moment: only what lasts is told. */
+/** Prints a phase after one second: with every update it changes for a moment. */
 class SettledPhase {
   #told: Phase = "diffusing";
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -69,12 +69,12 @@ class SettledPhase {
 }
 
 const PHASES = {
-  diffusing: "not all are known to have what this member has",
-  reconciling: "this member and another compare all they have",
-  confirmed: "all are known to have what this member has",
+  diffusing: "not all members are known to have this member's state",
+  reconciling: "this member compares its state with a peer's",
+  confirmed: "all members are known to have this member's state",
 };
 
-function tellEvent(event: HearsayEvent): void {
+function printEvent(event: HearsayEvent): void {
   switch (event.type) {
     case "GossipUpdate": {
       const { memberId, key, value, deleted } = event;
@@ -85,14 +85,18 @@ function tellEvent(event: HearsayEvent): void {
       );
     }
     case "MemberBlocked":
-      if (event.reason === "left") return say("left", `${name(event.memberId)} said so`, yellow);
+      if (event.reason === "left") return say("left", name(event.memberId), yellow);
       return say("blocked", `${name(event.memberId)} (${event.reason})`, red);
     case "MemberUnblocked":
       return say("back", name(event.memberId), green);
     case "MemberForgotten":
       return say("forgot", name(event.memberId));
     case "SelfBlocked":
-      return say("blocked", `this member, by ${name(event.peerId ?? "everybody")} (${event.reason})`, red);
+      return say(
+        "blocked",
+        `this member, by ${event.peerId === undefined ? "itself" : name(event.peerId)} (${event.reason})`,
+        red,
+      );
     case "ConflictDetected":
       return say("conflict", `about ${name(event.memberId)} (${event.reason})`, red);
     case "RequestFailed":
@@ -109,7 +113,7 @@ function tellEvent(event: HearsayEvent): void {
     case "CallbackFailed":
       return say("failed", `${event.where}: ${reasonOf(event.error)}`, red);
     case "EventsDropped":
-      return say("missed", `${event.count} events, because this terminal is too slow`, red);
+      return say("dropped", `${event.count} events: this terminal is too slow`, red);
   }
 }
 
@@ -117,14 +121,14 @@ function isInternal(key: string): boolean {
   return INTERNAL.has(key) || key.startsWith("hearsay.");
 }
 
-/** What gossipers tell each other about themselves. */
+/** Keys that gossipers set themselves; they are not printed. */
 const INTERNAL: ReadonlySet<string> = new Set([GRACEFULLY_LEFT_KEY, HEARTBEAT_KEY, TOPOLOGY_KEY]);
 
 function reasonOf(error: unknown): string {
   return printable(error instanceof Error ? error.message : String(error));
 }
 
-/** The beginning is enough of an id that nobody chose; others are what their members like. */
+/** A name in bold; of a generated id only the first 8 characters. */
 export function name(id: string): string {
   return bold(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id) ? id.slice(0, 8) : printable(id));
 }

@@ -8,7 +8,7 @@ import { TextLineStream } from "../../deps/std_streams.ts";
 
 const MODULE = new URL("../../tests/interop/", import.meta.url);
 
-/** Why no member can be built; nothing where it can. */
+/** The reason why Go is not usable; `undefined` if it is. */
 export async function whyNoGo(): Promise<string | undefined> {
   try {
     const { success } = await new Deno.Command("go", { args: ["version"] }).output();
@@ -18,16 +18,16 @@ export async function whyNoGo(): Promise<string | undefined> {
   }
 }
 
-/** Where a Go member is started. */
+/** Options of a {@linkcode GoMember}. */
 export interface GoMemberOptions {
   readonly cluster: string;
   /** The port of its remoting. */
   readonly port: number;
-  /** Where all members serve `/_health`, itself first. */
+  /** The addresses of all `/_health` servers, its own first. */
   readonly health: readonly string[];
 }
 
-/** A running member of protoactor-go. Disposing of it lets it leave. */
+/** A running member of protoactor-go. Disposal makes it leave. */
 export class GoMember implements AsyncDisposable {
   /** Its id in the cluster. */
   readonly id: string;
@@ -49,14 +49,14 @@ export class GoMember implements AsyncDisposable {
     this.#lines = streams.lines;
   }
 
-  /** Builds the member, starts it, and waits until it runs. */
+  /** Builds and starts the member; resolves when it runs. */
   static async start({ cluster, port, health }: GoMemberOptions): Promise<GoMember> {
     const folder = await Deno.makeTempDir();
     try {
       const program = `${folder}/member`;
       const build = new Deno.Command("go", { args: ["build", "-o", program, "./member"], cwd: MODULE });
       const { success, stderr } = await build.output();
-      if (!success) throw new Error(`The member was not built: ${new TextDecoder().decode(stderr)}`);
+      if (!success) throw new Error(`\`go build\` failed: ${new TextDecoder().decode(stderr)}`);
       const managePort = health[0]!.split(":")[1];
       const args = [
         `-cluster=${cluster}`,
@@ -69,7 +69,9 @@ export class GoMember implements AsyncDisposable {
       const text = child.stdout.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream());
       const lines = text.getReader();
       const { value } = await lines.read();
-      if (value === undefined) throw new Error("The member ended at once: are its ports free?");
+      if (value === undefined) {
+        throw new Error("The Go member ended at its start. Check that its ports are free.");
+      }
       return new GoMember(JSON.parse(value).id, { child, input: child.stdin.getWriter(), lines });
     } finally {
       await Deno.remove(folder, { recursive: true });
@@ -81,7 +83,7 @@ export class GoMember implements AsyncDisposable {
     await this.#ask({ op: "set", key, value });
   }
 
-  /** What the Go member holds of another under a key. */
+  /** The value that the Go member has of another member's key. */
   async get(key: string, memberId: string): Promise<unknown> {
     const { state } = await this.#ask({ op: "get", key }) as {
       readonly state: Readonly<Record<string, { readonly value?: unknown }>>;

@@ -1,18 +1,18 @@
 /**
- * Bodies of requests, which are anything until they were looked at.
+ * Parsing of request bodies, which clients control.
  *
  * @module
  */
 
-/** The largest body that is read, in bytes. */
+/** The largest accepted body, in bytes. */
 const MAX_BYTES = 16_384;
 
-/** What a client did wrong, and the status that says so. */
+/** An error of the client, with its HTTP status. */
 export class ClientError extends Error {
-  /** The status to answer with. */
+  /** The HTTP status of the response. */
   readonly status: number;
 
-  /** The message is for the client. */
+  /** The message is sent to the client. */
   constructor(status: number, message: string) {
     super(message);
     this.status = status;
@@ -22,7 +22,7 @@ export class ClientError extends Error {
 /**
  * The JSON object in the body.
  *
- * @throws {ClientError} where it is too large, or no JSON object.
+ * @throws {ClientError} if the body is too large, or no JSON object.
  */
 export async function readObject(request: Request): Promise<Readonly<Record<string, unknown>>> {
   let value: unknown;

@@ -1,5 +1,5 @@
 /**
- * The orders that were taken, counted by all instances for all.
+ * The number of orders, counted by all instances.
  *
  * @module
  */
@@ -8,22 +8,22 @@ import type { Node } from "../../mod.ts";
 
 const KEY = "orders";
 
-/** How many orders each instance has taken. The orders themselves belong in a database. */
+/** Counts orders of all instances. The orders themselves belong in a database. */
 export class OrderBook {
   readonly #node: Node;
   #taken = 0;
 
-  /** Counts from nought. */
+  /** Starts at 0. */
   constructor(node: Node) {
     this.#node = node;
   }
 
-  /** Counts one more; the others hear of it with the next round. */
+  /** Counts one order of this instance. */
   take(): void {
     this.#node.gossiper.setState(KEY, ++this.#taken);
   }
 
-  /** The orders of all instances, those that have left included until they are forgotten (`departedRetention`). */
+  /** The orders of all instances; those of an instance that left count until it is forgotten (`departedRetention`). */
   get total(): number {
     const counts = [...this.#node.gossiper.getState<unknown>(KEY).values()].map(({ value }) => value);
     return counts.filter((count) => typeof count === "number").reduce((sum, count) => sum + count, 0);

@@ -1,9 +1,9 @@
 /**
- * Prices that all instances share: a configuration that no instance owns.
+ * Prices that all instances share: a configuration without an owner.
  *
- * A member alone writes its own state, and what it said is forgotten some time after it has left. So each instance
- * takes over the newest list that it hears of as its own: the list outlives whoever set it, and that all have the same
- * is a consensus like any other.
+ * Only a member itself writes its state, and its state is dropped some time after it left. So each instance copies the
+ * newest list into its own state. The list then outlives the instance that set it, and a consensus check shows that all
+ * instances have it.
  *
  * @module
  */
@@ -12,10 +12,10 @@ import type { ConsensusHandle, Node } from "../../mod.ts";
 
 const KEY = "prices";
 
-/** A list of prices. Of two the one with the higher revision counts; of equal ones the one of the greater id. */
+/** A list of prices. The list with the higher revision wins; with equal revisions the greater id. */
 export interface Prices {
   readonly revision: number;
-  /** The id of the member at which it was set. */
+  /** The id of the member that set it. */
   readonly by: string;
   /** Cents by item. */
   readonly cents: Readonly<Record<string, number>>;
@@ -23,12 +23,12 @@ export interface Prices {
 
 const NONE: Prices = { revision: 0, by: "", cents: {} };
 
-/** The prices as this instance knows them. */
+/** The prices in the view of this instance. */
 export class PriceList {
   readonly #node: Node;
   readonly #check: ConsensusHandle;
 
-  /** Follows what the others say, until the node is over. */
+  /** Copies newer lists of other instances until the node ends. */
   constructor(node: Node) {
     this.#node = node;
     this.#check = node.gossiper.registerConsensusCheck(KEY);
@@ -36,7 +36,7 @@ export class PriceList {
     void this.#follow();
   }
 
-  /** The list that counts. */
+  /** The winning list. */
   get newest(): Prices {
     let newest = NONE;
     for (const { value } of this.#node.gossiper.getState<unknown>(KEY).values()) {
@@ -45,14 +45,14 @@ export class PriceList {
     return newest;
   }
 
-  /** Whether all members have the same list. */
+  /** True if all members have one list. */
   get isAgreed(): boolean {
     return this.#check.value !== undefined;
   }
 
   /**
-   * Sets the prices for all. Resolves when another member knows, which then tells the others even if this instance
-   * ends: `isKept` is false where none did in time. Set at two instances at once, one of the lists is dropped.
+   * Sets the prices for all instances. Resolves when another member has them and can spread them if this instance ends;
+   * `isKept` is false if none had them within a second. If two lists are set at once, one is dropped.
    */
   async set(cents: Prices["cents"]): Promise<{ readonly prices: Prices; readonly isKept: boolean }> {
     const prices = { revision: this.newest.revision + 1, by: this.#node.member.id, cents };
@@ -76,13 +76,13 @@ export class PriceList {
   }
 }
 
-/** Whether cents by item are prices. */
+/** True for an object with non-negative integers. */
 export function areCents(value: unknown): value is Prices["cents"] {
   return typeof value === "object" && value !== null && !Array.isArray(value) &&
     Object.values(value).every((cents) => Number.isSafeInteger(cents) && cents >= 0);
 }
 
-/** What another version of this service has said may be of another shape. */
+/** Another version of this service may publish another type. */
 function isPrices(value: unknown): value is Prices {
   const { revision, by, cents } = (value ?? {}) as { readonly [name: string]: unknown };
   return Number.isSafeInteger(revision) && typeof by === "string" && areCents(cents);

@@ -1,30 +1,29 @@
 /**
- * Whether an instance wants requests.
+ * The state that `/ready` reports.
  *
  * @module
  */
 
 import type { Node } from "../../mod.ts";
 
-/** From starting to ready, and in the end to leaving. */
+/** The state of an instance: starting, ready, then leaving. */
 export class Readiness {
   #state: "starting" | "ready" | "leaving" = "starting";
 
-  /** Where it stands. */
+  /** The current state. */
   get state(): "starting" | "ready" | "leaving" {
     return this.#state;
   }
 
-  /** It takes requests still, and wants no more. */
+  /** Reports `leaving`; requests are still answered. */
   leave(): void {
     this.#state = "leaving";
   }
 
   /**
-   * Becomes ready when the member has met others and all know what all know: so that no instance answers by what
-   * was so before it started. After `withinMs` it becomes ready all the same: the first of a cluster is alone, and one
-   * that cannot reach the others serves by what it has. Resolves with how it came to be ready, or
-   * with nothing where it was told to end before that.
+   * Becomes ready after convergence with at least one other member, so that no instance answers with older prices than
+   * the others have. After `withinMs` it becomes ready in any case: the first instance is alone, and a partitioned one
+   * serves with its own state. Resolves with the reason, or with `undefined` if it began to leave first.
    */
   async reached(
     { gossiper }: Node,
@@ -39,9 +38,7 @@ export class Readiness {
     if (this.#state !== "starting") return undefined;
     this.#state = "ready";
     const others = gossiper.members.filter(({ status, isSelf }) => status === "active" && !isSelf).length;
-    if (!waiting.aborted) return `${others + 1} members know the same`;
-    return others === 0
-      ? `alone, after ${withinMs} ms`
-      : `after ${withinMs} ms, though not all know the same`;
+    if (!waiting.aborted) return `${others + 1} members have the same state`;
+    return others === 0 ? `alone, after ${withinMs} ms` : `after ${withinMs} ms, without convergence`;
   }
 }

@@ -1,8 +1,7 @@
 /**
- * What the service answers.
+ * The routes of the service.
  *
- * Who may call it is this service's affair, not the gossip's: in front of a network that is not trusted it needs a
- * login of its own.
+ * There is no login here; cluster keys protect the gossip alone. A service on an untrusted network needs its own.
  *
  * @module
  */
@@ -35,17 +34,17 @@ const ROUTES: Readonly<Record<string, Route>> = {
   "PUT /prices": setPrices,
 };
 
-/** Answers a request; the instance is missing while it joins. */
+/** Answers a request; `instance` is `undefined` while it joins. */
 export async function respond(request: Request, instance: Instance | undefined): Promise<Response> {
   const response = await answer(request, instance);
-  // A client that holds its connection open would send the next request here too.
+  // With keep-alive the client would send its next request here as well.
   if (instance?.readiness.state === "leaving") response.headers.set("connection", "close");
   return response;
 }
 
 async function answer(request: Request, instance: Instance | undefined): Promise<Response> {
   const name = `${request.method} ${URL.parse(request.url)?.pathname}`;
-  if (!Object.hasOwn(ROUTES, name)) return new Response("There is nothing here.\n", { status: 404 });
+  if (!Object.hasOwn(ROUTES, name)) return new Response("Not found.\n", { status: 404 });
   if (!instance) {
     return name === "GET /live" ? new Response("alive\n") : unavailable("starting");
   }
@@ -53,7 +52,7 @@ async function answer(request: Request, instance: Instance | undefined): Promise
     return await ROUTES[name]!(instance, request);
   } catch (error) {
     if (error instanceof ClientError) return new Response(`${error.message}\n`, { status: error.status });
-    // It has left by now: nobody would hear of what was to be set.
+    // The member has left, so a new value would reach no other member.
     if (error instanceof HearsayError && error.code === "stopped") return unavailable("leaving");
     throw error;
   }
@@ -94,6 +93,6 @@ async function setPrices({ prices }: Instance, request: Request): Promise<Respon
     throw new ClientError(400, 'Prices must be whole cents by item, such as {"tea":250}.');
   }
   const set = await prices.set(cents);
-  // 202: it stands here, and would be gone if this instance ended now.
+  // 202: only this instance has the list. It would be lost if the instance ended now.
   return Response.json(set.prices, { status: set.isKept ? 200 : 202 });
 }

@@ -1,5 +1,5 @@
 /**
- * What an instance is told, by the environment.
+ * Settings of an instance, from the environment.
  *
  * @module
  */
@@ -9,37 +9,37 @@ import { HearsayError } from "../../mod.ts";
 import { type ClusterKey, keysFromEnvironment } from "../../transport/cluster_keys.ts";
 import { giveUp, isAddress, shown } from "../flags.ts";
 
-/** Everything that an instance is started with. */
+/** The settings of an instance. */
 export interface Settings {
   /** `LISTEN_HOST`: the address to listen on; 127.0.0.1 by default, 0.0.0.0 for all. */
   readonly listenHost: string;
   /** `PORT`; 8443 by default. */
   readonly port: number;
-  /** `ADVERTISE_HOST`: the name or address by which the others reach this one; `LISTEN_HOST` by default. */
+  /** `ADVERTISE_HOST`: the name or address that other members dial; `LISTEN_HOST` by default. */
   readonly advertiseHost: string;
-  /** `SEEDS`: addresses of some members, such as `wss://10.0.0.1:8443`, between spaces or commas. */
+  /** `SEEDS`: addresses of some members, such as `wss://10.0.0.1:8443`, separated by spaces or commas. */
   readonly seeds: readonly string[];
-  /** `HEARSAY_KEYS`: the cluster's keys, between spaces or commas; the first signs. */
+  /** `HEARSAY_KEYS`: the cluster's keys, separated by spaces or commas; the first one signs. */
   readonly keys: readonly ClusterKey[];
-  /** The certificate in `TLS_CERT_FILE`, as PEM; it has to be good for `ADVERTISE_HOST`. */
+  /** The PEM certificate in `TLS_CERT_FILE`; it must be valid for `ADVERTISE_HOST`. */
   readonly cert: string;
-  /** Its private key, in `TLS_KEY_FILE`. */
+  /** Its PEM private key in `TLS_KEY_FILE`. */
   readonly key: string;
-  /** What is in `TLS_CA_FILE`: the authorities that the others' certificates are of, where they are private. */
+  /** The PEM authorities in `TLS_CA_FILE`, if certificates of members have a private authority. */
   readonly caCerts: readonly string[];
-  /** `READY_WITHIN_MS`: after this it is ready, whoever was met; 10,000 by default. */
+  /** `READY_WITHIN_MS`: the instance is ready after this time in any case; 10,000 by default. */
   readonly readyWithinMs: number;
-  /** `HEARTBEAT_EXPIRATION_MS`: after this a silent member is blocked; 20,000 by default. */
+  /** `HEARTBEAT_EXPIRATION_MS`: a member silent for longer is blocked; 20,000 by default. */
   readonly heartbeatExpiration: number;
-  /** `DRAIN_MS`: for how long it still takes requests when it is told to end; 1,000 by default, 1,500 at most. */
+  /** `DRAIN_MS`: how long it takes requests after SIGTERM; 1,000 by default, 1,500 at most. */
   readonly drainMs: number;
 }
 
 /**
- * Reads them.
+ * Reads the settings.
  *
- * @throws {RangeError} where one cannot be used, or the file that it names.
- * @throws {ConfigurationError} where a key is weak or missing.
+ * @throws {RangeError} if a variable, or the file that it names, is invalid.
+ * @throws {ConfigurationError} if a key is weak or missing.
  */
 export async function readSettings(): Promise<Settings> {
   const listenHost = Deno.env.get("LISTEN_HOST") || "127.0.0.1";
@@ -54,16 +54,16 @@ export async function readSettings(): Promise<Settings> {
     caCerts: Deno.env.get("TLS_CA_FILE") ? [await readNamed("TLS_CA_FILE")] : [],
     readyWithinMs: wholeNumber("READY_WITHIN_MS", { usual: 10_000, most: 3_600_000 }),
     heartbeatExpiration: wholeNumber("HEARTBEAT_EXPIRATION_MS", { usual: 20_000, most: 3_600_000 }),
-    // Half of the time to leave in is for what comes before.
+    // At most 1,500 ms: `beforeLeaving` has half of the shutdown timeout.
     drainMs: wholeNumber("DRAIN_MS", { usual: 1_000, most: 1_500 }),
   };
 }
 
-/** Ends the program with a message for whoever started it; what is nobody's mistake is thrown on. */
+/** Ends the program with a message if the user can correct the error; throws it otherwise. */
 export function explainSettings(error: unknown): never {
-  // The server is the service's own: the member listens nowhere.
+  // `PORT` sets the port: the server listens, not the member.
   if (error instanceof HearsayError && error.code === "cannot_listen") {
-    giveUp(`${error.message} PORT names another.`);
+    giveUp(`${error.message} Choose another with PORT.`);
   }
   const isMistake = error instanceof RangeError || error instanceof HearsayError ||
     error instanceof Deno.errors.InvalidData;
@@ -79,7 +79,7 @@ function wholeNumber(
   if (!text) return usual;
   if (/^\d+$/.test(text) && Number(text) <= most) return Number(text);
   throw new RangeError(
-    `${name} must be a whole number of at most ${most}, and not ${shown(text)}.`,
+    `${name} must be an integer from 0 to ${most}; got ${shown(text)}.`,
   );
 }
 
@@ -88,13 +88,13 @@ function seedsOf(text: string): readonly string[] {
   const wrong = seeds.find((seed) => !isAddress(seed));
   if (wrong === undefined) return seeds;
   throw new RangeError(
-    `SEEDS must be addresses such as wss://127.0.0.1:8443, and not ${shown(wrong)}.`,
+    `SEEDS must be addresses such as wss://127.0.0.1:8443; got ${shown(wrong)}.`,
   );
 }
 
 async function readNamed(name: string): Promise<string> {
   const file = Deno.env.get(name);
-  if (!file) throw new RangeError(`${name} must name a PEM file, and is not set.`);
+  if (!file) throw new RangeError(`${name} must name a PEM file; it is not set.`);
   // It may hold the key itself.
   if (/\s|-----BEGIN/.test(file) || isFormedAsKey(file)) {
     throw new RangeError(`${name} must be the path of a PEM file, and not what is in it.`);

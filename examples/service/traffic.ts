@@ -1,10 +1,10 @@
 /**
- * The requests under way.
+ * The number of requests in progress.
  *
  * @module
  */
 
-/** Counts them, and tells when there are none. */
+/** Counts requests in progress and waits until there are none. */
 export class Traffic {
   #underWay = 0;
   #idle = Promise.withResolvers<void>();
@@ -22,7 +22,7 @@ export class Traffic {
     }
   }
 
-  /** Resolves when the time has passed and then no request is under way; rejects when the signal is aborted before. */
+  /** Resolves after this time, once no request is in progress. After an abort it waits for the present ones alone. */
   async drained({ forMs, signal }: { readonly forMs: number; readonly signal: AbortSignal }): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, forMs));
     while (this.#underWay > 0 && !signal.aborted) await this.#idle.promise;

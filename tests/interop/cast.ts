@@ -1,5 +1,5 @@
 /**
- * Members of both kinds as processes on loopback, asked and told by lines of JSON.
+ * Members of both kinds in processes on loopback, controlled by lines of JSON.
  *
  * @module
  */
@@ -12,27 +12,27 @@ import { freePorts } from "../process/ports.ts";
 import type { DenoMemberOptions } from "./deno_member.ts";
 
 const HERE = new URL("./", import.meta.url);
-/** How long anything may take that is not bounded otherwise, in milliseconds: far longer than it does. */
+/** The default time limit of every wait, in milliseconds; far above what any needs. */
 const BOUND_MS = 30_000;
 
-/** What a member says that it was asked for. */
+/** The answer of a member to a command. */
 export type Answer = Readonly<Record<string, unknown>>;
 
-/** What one member has set a key to. */
+/** An entry of a member. */
 export interface Held {
-  /** Of a Hearsay member's entry that a Go member holds, larger than a number of JavaScript tells apart. */
+  /** For a Hearsay member's entry at a Go member it exceeds `Number.MAX_SAFE_INTEGER` and is not exact. */
   readonly number: number;
-  /** When it was set or merged here, in Unix milliseconds. */
+  /** The time of the set or merge at this member, in Unix milliseconds. */
   readonly stamp: number;
   readonly value?: unknown;
   readonly text?: string;
   readonly type?: string;
 }
 
-/** A member as a process. Disposing of it kills it. */
+/** A member in a process. Disposal kills it. */
 export class MemberProcess implements AsyncDisposable {
   readonly id: string;
-  /** How others list it. */
+  /** Its record in the lists of other members. */
   readonly record: Member;
   readonly kind: "go" | "deno";
   readonly #child: Deno.ChildProcess;
@@ -58,7 +58,7 @@ export class MemberProcess implements AsyncDisposable {
     this.#lines = parts.lines;
   }
 
-  /** Starts a program, and waits until it says that it runs. */
+  /** Starts a program; resolves when it reports that it runs. */
   static async start(kind: "go" | "deno", program: string, args: readonly string[]): Promise<MemberProcess> {
     const command = new Deno.Command(program, {
       args: [...args],
@@ -70,17 +70,17 @@ export class MemberProcess implements AsyncDisposable {
     const lines = child.stdout.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream())
       .getReader();
     const { value } = await within(lines.read(), `the start of a ${kind} member`);
-    if (value === undefined) throw new Error(`A ${kind} member ended before it ran.`);
+    if (value === undefined) throw new Error(`A ${kind} member ended before it was ready.`);
     const { id, address } = JSON.parse(value) as { readonly id: string; readonly address: string };
     return new MemberProcess(kind, { id, address, child, input: child.stdin.getWriter(), lines });
   }
 
-  /** Asks for something; one question at a time. */
+  /** Sends a command and resolves with the answer; one command at a time. */
   ask(command: Readonly<Record<string, unknown>>): Promise<Answer> {
     const asked = this.#asking.then(async () => {
       await this.#input.write(new TextEncoder().encode(`${JSON.stringify(command)}\n`));
       const { value } = await within(this.#lines.read(), `${this.kind} ${JSON.stringify(command)}`);
-      const answer = JSON.parse(value ?? `{"error":"It has ended."}`) as Answer;
+      const answer = JSON.parse(value ?? `{"error":"Its process has ended."}`) as Answer;
       if (answer.error !== undefined) throw new Error(`${this.kind} member: ${answer.error}`);
       return answer;
     });
@@ -88,17 +88,17 @@ export class MemberProcess implements AsyncDisposable {
     return asked;
   }
 
-  /** What this member holds under a key, by member id. */
+  /** The entries of a key at this member, by member id. */
   async state(key: string): Promise<Readonly<Record<string, Held>>> {
     return (await this.ask({ op: "get", key })).state as Readonly<Record<string, Held>>;
   }
 
-  /** The ids that this member lists as active. */
+  /** The ids of members that are active at this member. */
   async members(): Promise<readonly string[]> {
     return (await this.ask({ op: "members" })).members as readonly string[];
   }
 
-  /** Lists these members, and no others, as those of the cluster. Only in a manual {@linkcode Cast}. */
+  /** Replaces the list of members. Only in a manual {@linkcode Cast}. */
   async list(members: readonly MemberProcess[]): Promise<void> {
     await this.ask({ op: "list", members: members.map(({ record }) => record) });
   }
@@ -110,21 +110,21 @@ export class MemberProcess implements AsyncDisposable {
     return blocked.map((each) => typeof each === "string" ? each : each.id);
   }
 
-  /** Asks it to leave, and waits until its process has ended. */
+  /** Makes it leave; resolves with the answer when its process has ended. */
   async leave(): Promise<Answer> {
     const answer = await this.ask({ op: "leave" });
     await within(this.#child.status, "the end of a process");
     return answer;
   }
 
-  /** Ends it as a crash would. */
+  /** Kills it with SIGKILL. */
   kill(): void {
     this.#child.kill("SIGKILL");
   }
 
   /**
-   * Lets it stand still as a machine that is suspended: for so long, in milliseconds, and on until what the others are
-   * to have done by then is done.
+   * Suspends the process for at least `forMs` milliseconds, and until `until` has resolved, such as when all other
+   * members have blocked it.
    */
   async standStill(forMs: number, { until }: { readonly until: () => Promise<void> }): Promise<void> {
     this.#child.kill("SIGSTOP");
@@ -142,7 +142,7 @@ export class MemberProcess implements AsyncDisposable {
   }
 }
 
-/** A cluster in which members of both kinds are started, at ports that all of them know. */
+/** A cluster for members of both kinds, with ports that all of them know. */
 export class Cast implements AsyncDisposable {
   readonly members: MemberProcess[] = [];
   readonly #goProgram: string;
@@ -153,15 +153,15 @@ export class Cast implements AsyncDisposable {
   readonly #manual: boolean;
   #started = 0;
 
-  /** Makes a cluster of at most so many members; none is started yet. */
+  /** Makes a cluster for at most `size` members; starts none yet. */
   constructor(
     options: {
       readonly goProgram: string;
       readonly size: number;
       readonly heartbeatExpiration?: number;
-      /** An etcd through which members find each other; without one they ask each other. */
+      /** An etcd for discovery; without it members ask each other's `/_health`. */
       readonly etcd?: string;
-      /** Whether each member lists whom {@linkcode MemberProcess.list} names, and none looks for others. */
+      /** True: there is no discovery, and {@linkcode MemberProcess.list} sets each member's list. */
       readonly manual?: boolean;
     },
   ) {
@@ -175,8 +175,8 @@ export class Cast implements AsyncDisposable {
   }
 
   /**
-   * Starts a member of protoactor-go, under an id of its own or this one. With `purges` it drops the state of members
-   * that it does not list.
+   * Starts a member of protoactor-go, by default with an id of its own. With `purges` it drops the state of members that
+   * it does not list.
    */
   async go({ id, purges = false }: { readonly id?: string; readonly purges?: boolean } = {}): Promise<
     MemberProcess
@@ -233,7 +233,7 @@ export class Cast implements AsyncDisposable {
   }
 }
 
-/** Looks again and again until it is so; throws what was seen last where it does not become so in time. */
+/** Polls until `look` returns true; resolves with the time taken. Throws with the last result after the time limit. */
 export async function eventually(
   what: string,
   look: () => Promise<true | unknown>,
@@ -245,7 +245,7 @@ export async function eventually(
     const took = performance.now() - start;
     if (seen === true) return took;
     if (took > withinMs) {
-      throw new Error(`Not within ${withinMs} ms: ${what}. Seen last: ${JSON.stringify(seen)}`);
+      throw new Error(`Not true within ${withinMs} ms: ${what}. Last result: ${JSON.stringify(seen)}`);
     }
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
@@ -253,7 +253,7 @@ export async function eventually(
 
 async function within<T>(promise: Promise<T>, what: string): Promise<T> {
   const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error(`Not within ${BOUND_MS} ms: ${what}.`)), BOUND_MS);
+  const timer = setTimeout(() => reject(new Error(`Timeout after ${BOUND_MS} ms: ${what}.`)), BOUND_MS);
   try {
     return await Promise.race([promise, late]);
   } finally {

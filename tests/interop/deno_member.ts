@@ -1,6 +1,6 @@
 /**
- * A Hearsay member in a cluster of protoactor-go, as a program of its own: it says as lines of JSON what it is asked
- * for by lines of JSON, in the words of `member/main.go`. It ends when its standard input does.
+ * A program with a Hearsay member in a cluster of protoactor-go. It runs commands from its standard input and prints
+ * the answers, both as lines of JSON in the format of `member/main.go`. It ends with its standard input.
  *
  * @module
  */
@@ -10,14 +10,14 @@ import { autoManaged, protoactorEtcd } from "../../discovery/protoactor.ts";
 import type { DiscoverySite } from "../../gossiper/cluster.ts";
 import { type Discovery, joinProtoactor, type Member, type PartialConfig } from "../../protoactor.ts";
 
-/** How it is started, as JSON in its first argument. */
+/** Options of the member, as JSON in the first argument. */
 export interface DenoMemberOptions {
   readonly cluster: string;
   readonly managePort: number;
   readonly hosts: readonly string[];
-  /** The endpoint of an etcd: then members find each other there. */
+  /** The endpoint of an etcd for discovery. */
   readonly etcd?: string;
-  /** Whether the members are those of the command `list`; then it looks for none. */
+  /** True: there is no discovery, and the command `list` sets the members. */
   readonly manual?: boolean;
   readonly config: PartialConfig;
 }
@@ -29,7 +29,7 @@ interface Command {
   readonly members: readonly Member[];
 }
 
-/** A discovery that looks for no members: they are those of the last command `list`. */
+/** A discovery that finds no members; the command `list` sets them. */
 class ManualDiscovery implements Discovery {
   readonly byGreeting = false;
   #site: DiscoverySite | undefined;
@@ -49,8 +49,8 @@ const { cluster, managePort, hosts, etcd, config } = options;
 const manual = new ManualDiscovery();
 const discovery = options.manual ? manual : etcd
   ? protoactorEtcd({ endpoints: [etcd] })
-  // Members find each other much sooner than heartbeats expire; and who is gone stays listed, so that it is blocked
-  // however late that comes.
+  // A crashed member stays in the list, so that gossip blocks it, at whatever time that is. The refresh is much shorter
+  // than heartbeatExpiration.
   : autoManaged({ hosts, port: managePort, refreshInterval: 1_000, toleratedMisses: Infinity });
 const node = await joinProtoactor({
   cluster,
@@ -59,8 +59,8 @@ const node = await joinProtoactor({
   decoders: { "google.protobuf.StringValue": (bytes) => new TextDecoder().decode(bytes.subarray(2)) },
 });
 const { gossiper, member } = node;
-const tell = (line: object) => console.log(JSON.stringify(line));
-/** Every block and its end so far, whoever caused it. */
+const print = (line: object) => console.log(JSON.stringify(line));
+/** All blocks and their ends so far. */
 const blocks: object[] = [];
 void (async () => {
   for await (const event of gossiper.events.subscribe()) {
@@ -69,14 +69,14 @@ void (async () => {
     }
   }
 })();
-tell({ event: "started", id: member.id, address: `${member.host}:${member.port}` });
+print({ event: "started", id: member.id, address: `${member.host}:${member.port}` });
 
 const COMMANDS: Readonly<Record<string, (command: Command) => object | Promise<object>>> = {
   set: async ({ key, value }) => {
     await gossiper.setStateRequest(key, value);
     return { ok: true };
   },
-  /** Resolves when all active members are known to hold the value. */
+  /** Resolves when all active members have acknowledged the value. */
   setEverywhere: async ({ key, value }) => {
     await gossiper.setStateRequest(key, value, {
       acknowledgedBy: "all",
@@ -113,9 +113,9 @@ const lines = Deno.stdin.readable.pipeThrough(new TextDecoderStream()).pipeThrou
 for await (const line of lines) {
   const command: Command = JSON.parse(line);
   try {
-    tell(await COMMANDS[command.op]!(command));
+    print(await COMMANDS[command.op]!(command));
   } catch (error) {
-    tell({ error: String(error) });
+    print({ error: String(error) });
   }
   if (command.op === "leave") break;
 }

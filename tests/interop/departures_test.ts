@@ -1,6 +1,6 @@
 /**
- * What is done here otherwise than in protoactor-go, on purpose. What protoactor-go does is shown by the tests of
- * the same names in `tests/interop/departures`, which `deno task interop` runs.
+ * Behavior in which Hearsay departs from protoactor-go on purpose. The tests with the same names in
+ * `tests/interop/departures` show what protoactor-go does; `deno task interop` runs them.
  *
  * @module
  */
@@ -24,7 +24,7 @@ import {
   valueOf,
 } from "../unit/engine/harness.ts";
 
-Deno.test("a lost request is sent again (E5; there: TestALostRequestIsNeverSentAgain)", () => {
+Deno.test("departures: a lost request is sent again (E5; there: TestALostRequestIsNeverSentAgain)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(a, "k", "first", clock);
@@ -34,7 +34,7 @@ Deno.test("a lost request is sent again (E5; there: TestALostRequestIsNeverSentA
   assertEquals(valueOf(b, "a", "k"), "first");
 });
 
-Deno.test("whether there is something to tell is known (E5; there: TestARequestIsSentThoughThereIsNothingToTell)", () => {
+Deno.test("departures: a delta without entries is recognized as empty (E5; there: TestARequestIsSentThoughThereIsNothingToTell)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(a, "k", 1, clock);
@@ -44,7 +44,7 @@ Deno.test("whether there is something to tell is known (E5; there: TestARequestI
   assertEquals([delta.members, sent.members.size, eventsOf(a).of("Disseminated")], [[], 0, []]);
 });
 
-Deno.test("never more than gossipMaxSend members are sent (E7; there: TestOneMemberMoreThanTheMostIsSent)", () => {
+Deno.test("departures: at most gossipMaxSend members are sent (E7; there: TestOneMemberMoreThanTheMostIsSent)", () => {
   const clock = new TestClock();
   const ids = ["a", "b", "c", "d", "e", "f"];
   const [a, , ...others] = makeCluster(ids, clock, { settings: { gossipMaxSend: 3 } });
@@ -56,7 +56,7 @@ Deno.test("never more than gossipMaxSend members are sent (E7; there: TestOneMem
   assertEquals(a.disseminate("b").delta.members.length, 3);
 });
 
-Deno.test("the state of a departed member is dropped (E11; there: TestTheStateOfADepartedMemberIsKeptAndPassedOn)", () => {
+Deno.test("departures: the state of a departed member is dropped (E11; there: TestTheStateOfADepartedMemberIsKeptAndPassedOn)", () => {
   const clock = new TestClock();
   const [a, b, c] = makeCluster(["a", "b", "c"], clock);
   set(c!, "k", "here", clock);
@@ -70,7 +70,7 @@ Deno.test("the state of a departed member is dropped (E11; there: TestTheStateOf
   assertEquals([valueOf(a, "c", "k"), eventsOf(a).of("MemberForgotten").length], [undefined, 1]);
 });
 
-Deno.test("a member blocked as expired is freed by a newer heartbeat (E10; there: TestABlockIsForEver)", () => {
+Deno.test("departures: a newer heartbeat unblocks an expired member (E10; there: TestABlockIsForEver)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "c"], clock);
   tell(a, "c", { ...memberDelta("b", b!.life, [heartbeat(1)]), count: 1 }, clock);
@@ -80,35 +80,37 @@ Deno.test("a member blocked as expired is freed by a newer heartbeat (E10; there
   assertEquals(a.blockedMember("b"), undefined);
 });
 
-Deno.test("a member that never sent a heartbeat expires (E9; there: TestAMemberThatNeverSentAHeartbeatNeverExpires)", () => {
+Deno.test("departures: a member that never sent a heartbeat expires (E9; there: TestAMemberThatNeverSentAHeartbeatNeverExpires)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
   blockTheSilent(a, clock);
   assertEquals(a.blockedMember("b")?.reason, "expired");
 });
 
-Deno.test("a consensus check succeeds (E13; there: TestAConsensusCheckNeverSucceeds)", async () => {
+Deno.test("departures: a consensus check succeeds (E13; there: TestAConsensusCheckNeverSucceeds)", async () => {
   await using cluster = await TestCluster.started(["a", "b"]);
   const check = cluster.of("a").gossiper.registerConsensusCheck("k", (value) => value);
   for (const { gossiper } of cluster.members) gossiper.setState("k", "same");
   assertEquals(await cluster.finish(check.reached()), "same");
 });
 
-Deno.test("leaving takes the time it needs to spread (R9.2; there: TestLeavingHasOneTickAtMostToSpread)", async () => {
+Deno.test("departures: leaving takes as long as it needs to spread (R9.2; there: TestLeavingHasOneTickAtMostToSpread)", async () => {
   const ids = ["a", "b", "c", "d", "e"];
   await using cluster = await TestCluster.started(ids, { config: { gossipFanOut: 3 } });
   await cluster.runUntil(() => cluster.isConfirmed());
   const result = await cluster.stop("a");
   assertEquals([result.wanted, result.flushed], [3, true]);
-  const told = ids.slice(1).filter((id) => cluster.of(id).gossiper.getState(GRACEFULLY_LEFT_KEY).has("a"));
-  assertEquals(told.length >= 3, true, `${told} were told`);
+  const informed = ids.slice(1).filter((id) =>
+    cluster.of(id).gossiper.getState(GRACEFULLY_LEFT_KEY).has("a")
+  );
+  assertEquals(informed.length >= 3, true, `${informed} were informed`);
 });
 
-Deno.test("ages are those of a clock that only goes forward (E9; there: TestAgesCompareWallClocks)", () => {
+Deno.test("departures: ages come from the monotonic clock (E9; there: TestAgesCompareWallClocks)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b"], clock);
   tell(a, "b", memberDelta("b", b!.life, [heartbeat(1)]), clock);
-  // The wall clock goes forward by an hour again and again, and then back, in less than the silence allowed.
+  // The wall clock steps forward by an hour several times, then back, in less than heartbeatExpiration.
   const steps = SETTINGS.heartbeatExpiration / SETTINGS.gossipInterval - 1;
   for (let step = 0; step < steps; step++) {
     clock.wallMs += step < steps - 1 ? 3_600_000 : -100 * 3_600_000;
@@ -117,19 +119,19 @@ Deno.test("ages are those of a clock that only goes forward (E9; there: TestAges
   assertEquals(a.blockedMembers(), []);
 });
 
-/** Lets as much time pass as a member may be silent, in steps such as a process has that is not late. */
+/** Lets heartbeatExpiration pass in steps of one round, so that the process does not count as suspended. */
 function blockTheSilent(engine: Parameters<typeof note>[0], clock: TestClock) {
   const steps = SETTINGS.heartbeatExpiration / SETTINGS.gossipInterval + 1;
   for (let step = 0; step < steps; step++) note(engine, engine.tick(clock.advance(SETTINGS.gossipInterval)));
 }
 
-Deno.test("every departure is shown on both sides", () => {
+Deno.test("departures: each has a test on both sides", () => {
   const folder = new URL("departures/", import.meta.url);
   const go = [...Deno.readDirSync(folder)].map(({ name }) => Deno.readTextFileSync(new URL(name, folder)))
     .join();
   const theirs = [...go.matchAll(/^func (Test\w+)/gm)].map(([, name]) => name);
   const ours = Deno.readTextFileSync(new URL(import.meta.url)).matchAll(/; there: (Test\w+)\)/g);
   const counterparts = [...ours].map(([, name]) => name);
-  // The names of that version have their counterpart in the vectors.
+  // This test has its counterpart in the vectors.
   assertEquals([...counterparts, "TestWhatThePinnedVersionIsCalled"].sort(), theirs.sort());
 });

@@ -1,31 +1,31 @@
 /**
- * Go, where there is one: whether protoactor-go can be built here, and programs that were built of it.
+ * Builds and runs Go programs with protoactor-go, if Go is installed.
  *
  * @module
  */
 
 import { TextLineStream } from "../../deps/std_streams.ts";
 
-/** Where the Go module is. */
+/** The folder of the Go module. */
 const DIRECTORY = new URL("./", import.meta.url);
-/** What may come over the network the first time. */
+/** The time limit of a first download. */
 const DOWNLOAD_BOUND_MS = 180_000;
-/** protoactor-go and what it stands on take about a minute of two processors the first time. */
+/** The time limit of a build; the first one takes about a minute on two processors. */
 const BUILD_BOUND_MS = 300_000;
-/** How often it is said how far a build has come. */
+/** The interval of progress reports. */
 const PROGRESS_MS = 10_000;
 
-/** How a command is run. */
+/** Options of {@linkcode run}. */
 export interface RunOptions {
-  /** What it reads. */
+  /** Its standard input. */
   readonly input?: string;
-  /** How long it may take, in milliseconds. */
+  /** The time limit, in milliseconds. */
   readonly boundMs: number;
   /** Called with each line of its standard error. */
   readonly onLine?: (line: string) => void;
 }
 
-/** Why nothing of Go can be built here; nothing where it can. What is missing is downloaded. */
+/** The reason why Go programs cannot be built here; `undefined` if they can. Downloads missing modules. */
 export async function whyNoGo(): Promise<string | undefined> {
   try {
     await run("go", ["version"], { boundMs: 10_000 });
@@ -34,15 +34,15 @@ export async function whyNoGo(): Promise<string | undefined> {
     return `\`go version\` fails: ${(error as Error).message}`;
   }
   try {
-    // Needs the sources of every package, and compiles none.
+    // Downloads the sources of all packages without compiling them.
     await run("go", ["list", "-deps", "-test", "./..."], { boundMs: DOWNLOAD_BOUND_MS });
     return undefined;
   } catch (error) {
-    return `the Go modules cannot be had: ${(error as Error).message}`;
+    return `the Go modules cannot be downloaded: ${(error as Error).message}`;
   }
 }
 
-/** Builds a program of the module and returns its path; tells now and then how far it has come. */
+/** Builds a program of the module and returns its path. Reports progress at intervals. */
 export async function build(
   { program, into, tell }: {
     readonly program: string;
@@ -52,7 +52,7 @@ export async function build(
 ): Promise<string> {
   let packages = 0;
   const progress = setInterval(
-    () => tell(`Building ${program} of protoactor-go: ${packages} packages were compiled so far.`),
+    () => tell(`Building ${program} of protoactor-go: ${packages} packages compiled so far.`),
     PROGRESS_MS,
   );
   try {
@@ -65,7 +65,7 @@ export async function build(
   }
 }
 
-/** Runs a command in the module's folder; returns what it printed, and throws with its errors where it fails. */
+/** Runs a command in the module's folder and returns its standard output. Throws with its errors if it fails. */
 export async function run(command: string, args: readonly string[], options: RunOptions): Promise<string> {
   const { input, boundMs, onLine } = options;
   const child = new Deno.Command(command, {
@@ -89,9 +89,9 @@ export async function run(command: string, args: readonly string[], options: Run
     ]);
     if (success) return output;
     const why = late
-      ? `it took more than ${boundMs} ms`
+      ? `it exceeded its limit of ${boundMs} ms`
       : `${errors.slice(-40).join("\n")}${output.slice(-4000)}`;
-    throw new Error(`${command} ${args.join(" ")} fails: ${why}`);
+    throw new Error(`${command} ${args.join(" ")} failed: ${why}`);
   } finally {
     clearTimeout(bound);
   }
@@ -106,17 +106,17 @@ async function linesOf(
   for await (const line of decoded) {
     lines.push(line);
     onLine?.(line);
-    // Only the end is ever shown.
+    // Only the last lines are shown.
     if (lines.length > 100) lines.shift();
   }
   return lines;
 }
 
-/** Writes it all; a program that ends before it has read everything says why by itself. */
+/** Writes the text. A program that ends before it has read all of it reports the error itself. */
 async function write(stream: WritableStream<Uint8Array>, text: string): Promise<void> {
   try {
     await new Response(text).body!.pipeTo(stream);
   } catch {
-    // Its exit status tells.
+    // Its exit status reports the failure.
   }
 }

@@ -1,6 +1,5 @@
 /**
- * What can only be said with protoactor-go's own code at hand. Needs Go; without it these tests are ignored, and
- * it is said why.
+ * Tests that need protoactor-go's own code. Without Go they are ignored, and the reason is printed.
  *
  * @module
  */
@@ -12,7 +11,7 @@ import { readVectors } from "./vectors.ts";
 import { clusterMessages, randomMessages, rewritten } from "./written.ts";
 
 const why = await whyNoGo();
-if (why !== undefined) console.warn(`The tests with protoactor-go's own code are ignored: ${why}.`);
+if (why !== undefined) console.warn(`The tests with protoactor-go's code are ignored: ${why}.`);
 
 const directory = why === undefined ? await Deno.makeTempDir({ prefix: "hearsay_go_" }) : "";
 globalThis.addEventListener(
@@ -20,14 +19,14 @@ globalThis.addEventListener(
   () => why === undefined && Deno.removeSync(directory, { recursive: true }),
 );
 
-/** How long the program may take for one thing: far longer than it does. */
+/** The time limit of a run, far above what any needs. */
 const BOUND_MS = 60_000;
-/** How many histories are lived through anew. */
+/** Random histories per run. */
 const HISTORIES = 300;
 
 let program: Promise<string> | undefined;
 
-/** What the Go program says to an input. */
+/** The output of the Go program for an input. */
 async function ask<T>(command: "write" | "check" | "replay", input: unknown): Promise<T> {
   program ??= build({ program: "vectors", into: directory, tell: console.warn });
   const text = await run(await program, [command], { input: JSON.stringify(input), boundMs: BOUND_MS });
@@ -38,12 +37,12 @@ function testWithGo(name: string, action: () => Promise<void>) {
   Deno.test({ name, ignore: why !== undefined, fn: action });
 }
 
-testWithGo("the committed vectors are what protoactor-go writes", async () => {
+testWithGo("vectors: the committed file equals the output of protoactor-go", async () => {
   assertEquals(await ask("write", null), readVectors());
 });
 
 testWithGo(
-  "P3 what the codec writes is read strictly by protojson, and every field is as it was meant",
+  "codec: protojson reads its output strictly, and every field has the intended value (P3)",
   async () => {
     const written = [
       ...rewritten(readVectors().messages),
@@ -57,13 +56,13 @@ testWithGo(
     assertEquals(checked.wrong, []);
     assertEquals(checked.messages, written.length);
     assertGreater(checked.entries, 1_000);
-    // hearsay.v2 has `memberId`, which is what GossipRequest had before the version that is pinned here.
+    // hearsay.v2 writes `memberId`, the name of the field before the pinned version of protoactor-go.
     assertEquals(checked.earlier, written.filter(({ type }) => type === "cluster.GossipRequest").length);
   },
 );
 
 testWithGo(
-  "R5 histories end here as they end in protoactor-go: members, keys, numbers and values",
+  "merge: random histories lead to the state of protoactor-go: members, keys, numbers and values (R5)",
   async () => {
     const from = crypto.getRandomValues(new Uint32Array(1))[0]!;
     const histories = Array.from(

@@ -1,6 +1,6 @@
 /**
- * Histories of members that set keys and gossip, and what the engine makes of them; protoactor-go's own gossip
- * actors live through the same in `tests/interop/vectors`.
+ * Histories of members that set keys and gossip, replayed with Hearsay's engine. The Go program in
+ * `tests/interop/vectors` replays them with protoactor-go's gossip actors.
  *
  * @module
  */
@@ -15,58 +15,58 @@ import { Dice } from "../simulation/dice.ts";
 import { greet, makeCluster, TestClock } from "../unit/engine/harness.ts";
 import { randomAny } from "./values.ts";
 
-/** What some members do, one step after the other. All know of each other from the start. */
+/** Steps of some members, which all know each other from the start. */
 export interface History {
   readonly name: string;
   readonly members: readonly string[];
   readonly steps: readonly Step[];
 }
 
-/** A member sets a key; or tells all others what is new to them; or that, from the given send, reaches one. */
+/** A member sets a key, or sends its new state to all others, or one of them receives what an earlier send had. */
 export type Step =
   | { readonly set: { readonly member: string; readonly key: string; readonly any: JsonValue } }
   | { readonly send: string }
   | { readonly deliver: { readonly send: number; readonly to: string } };
 
-/** What came of a history: what each delivery changed, and what every member holds of every other. */
+/** The result of a history: changes of each delivery, and the final state of every member. */
 export interface Outcome {
   readonly name: string;
   readonly updates: readonly (readonly Update[])[];
-  /** By who holds it, by whose it is, by key. */
+  /** By the member with the state, the owner, and the key. */
   readonly states: Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, Held>>>>>>;
 }
 
-/** One key that a delivery changed. */
+/** A key that a delivery changed. */
 export interface Update {
   readonly member: string;
   readonly key: string;
   readonly number: number;
 }
 
-/** What a key is set to. */
+/** An entry. */
 export interface Held {
   readonly number: number;
   readonly any: JsonValue;
 }
 
-/** A history in the committed file, with what protoactor-go made of it. */
+/** A history with its result in protoactor-go, as in the committed file. */
 export interface Lived {
   readonly history: History;
   readonly outcome: Outcome;
 }
 
-/** Where some histories are kept, with what protoactor-go made of them. */
+/** The committed histories. */
 export const HISTORIES_FILE = new URL("histories.json", import.meta.url);
 
-/** Not the heartbeat: that is an entry like any other there, and a count beside the state here. */
+/** Without the heartbeat: it is an entry in protoactor-go, and a count beside the state in Hearsay. */
 const KEYS = ["load", "version", "note", "__proto__"];
 
-/** Whether every delivery of a history comes at once and once: then each changes the same here and there. */
+/** True if every delivery follows its send at once and once. Only then the updates of both kinds are equal. */
 export function isInOrder({ name }: History | Outcome): boolean {
   return name.startsWith("in order");
 }
 
-/** A history that follows from its seed: half of them in order, half with deliveries late, twice and in any order. */
+/** A random history from a seed. Half of them are in order; in the others deliveries are late, repeated and reordered. */
 export function randomHistory(seed: number, { steps }: { readonly steps: number }): History {
   const dice = new Dice(seed);
   const inOrder = dice.chance(0.5);
@@ -79,7 +79,7 @@ export function randomHistory(seed: number, { steps }: { readonly steps: number 
     if (inOrder) writer.deliverAll();
   }
   writer.deliverAll();
-  // What went astray only for a while reaches everybody now, and what they then know too.
+  // The last rounds deliver everything to all members, also what was delayed before.
   for (const _ of members) {
     for (const member of members) {
       writer.send(member);
@@ -89,7 +89,7 @@ export function randomHistory(seed: number, { steps }: { readonly steps: number 
   return { name: `${inOrder ? "in order" : "late"}, ${seed}`, members, steps: writer.steps };
 }
 
-/** Writes a history down. */
+/** Builds the steps of a history. */
 class Writer {
   readonly steps: Step[] = [];
   readonly #members: readonly string[];
@@ -113,7 +113,7 @@ class Writer {
     for (const to of this.#members) if (to !== member) this.#underWay.push({ send, to });
   }
 
-  /** One of what is under way arrives, and perhaps once more later. */
+  /** Delivers a random pending letter, and sometimes keeps it for a second delivery. */
   deliverSome(): void {
     if (this.#underWay.length === 0) return;
     const deliver = this.#dice.pick(this.#underWay);
@@ -128,7 +128,7 @@ class Writer {
   }
 }
 
-/** What engines make of a history. Every message goes through its text. */
+/** The result of a history with Hearsay's engines. Every message is encoded and decoded. */
 export function replay(history: History): Outcome {
   const clock = new TestClock();
   const engines = new Map(makeCluster(history.members, clock).map((engine) => [engine.id, engine]));
@@ -156,7 +156,7 @@ export function replay(history: History): Outcome {
   return { name: history.name, updates, states: statesOf([...engines.values()]) };
 }
 
-/** What one member tells another: its text, and what the teller remembers of it. */
+/** An encoded message, with the sender's record of it. */
 interface Letter {
   readonly text: string;
   readonly sent: Sent;
@@ -192,11 +192,11 @@ function setAny(
   what: { readonly key: string; readonly any: JsonValue; readonly clock: TestClock },
 ) {
   const { type, value, json } = readAny(what.any, new Place("any"));
-  if (value === undefined) throw new Error("An Any has a value.");
+  if (value === undefined) throw new Error("The Any has no value.");
   engine.set(what.key, { type, value, json }, what.clock.now);
 }
 
-/** What a Go member makes of the same list: it gets the topology by itself. */
+/** The topology as a Go member sets it itself for these members. */
 function topologyOf({ members }: History): JsonValue {
   const records = members.map((id) => ({ host: id, port: 1, id }));
   const hash = topologyHash(members);

@@ -1,5 +1,5 @@
 /**
- * Real members of protoactor-go and Hearsay members in one cluster, each a process of its own.
+ * Real members of protoactor-go and Hearsay members in one cluster, each in its own process.
  *
  * @module
  */
@@ -13,14 +13,14 @@ import { run } from "./go.ts";
 import { allList, isSeen, live, seen, withoutGo } from "./live_harness.ts";
 
 /**
- * How long heartbeats last where somebody is to be blocked, in milliseconds: 30 of them, so that nobody is blocked for
- * being slow, as members are while other processes have the processors. A Go member takes nobody back.
+ * The heartbeatExpiration of tests with a block, in milliseconds. It has room for 30 heartbeats, so that no member is
+ * blocked for being slow while other processes use the processors. A Go member never unblocks.
  */
 const SOON_MS = 10_000;
 
-if (withoutEtcd !== undefined) console.log(`SKIPPED: nothing was tested with etcd, for ${withoutEtcd}.`);
+if (withoutEtcd !== undefined) console.log(`SKIPPED: the tests with etcd, because ${withoutEtcd}.`);
 
-/** Three members of protoactor-go and two Hearsay members, each of which lists all five. */
+/** Starts three members of protoactor-go and two Hearsay members; each lists all five. */
 async function five(cast: Cast, config?: PartialConfig): Promise<MemberProcess[]> {
   const starting = [cast.go(), cast.go(), cast.go(), cast.deno(config), cast.deno(config)];
   const members = await Promise.all(starting);
@@ -28,18 +28,21 @@ async function five(cast: Cast, config?: PartialConfig): Promise<MemberProcess[]
   return members;
 }
 
-/** Listed is not yet heard: a Go member awaits no heartbeat of whom it has never heard. */
+/** A Go member expects no heartbeats from a member before the first one, so a list of members is not enough. */
 async function allHear(members: readonly MemberProcess[]): Promise<void> {
   for (const member of members) await member.ask({ op: "set", key: "heard", value: true });
   for (const reader of members) {
     for (const writer of members) {
-      await eventually(`${reader.kind} hears ${writer.kind}`, () => isSeen(reader, "heard", writer, true));
+      await eventually(
+        `${reader.kind} receives from ${writer.kind}`,
+        () => isSeen(reader, "heard", writer, true),
+      );
     }
   }
 }
 
 live(
-  "three members of protoactor-go and two of Hearsay list all five, and what any sets each reads",
+  "mixed cluster: three Go and two Hearsay members list all five, and read each other's values",
   async (goProgram) => {
     await using cast = new Cast({ goProgram, size: 5 });
     const members = await five(cast);
@@ -64,22 +67,22 @@ live(
     }
     await one.ask({ op: "delete", key: "fact" });
     await eventually(
-      "a Hearsay member reads no more what was deleted",
+      "a Hearsay member no longer has the deleted key",
       () => isSeen(other, "fact", one, undefined),
     );
-    await eventually("a Go member holds an entry without a value", async () => {
+    await eventually("a Go member has an entry without a value", async () => {
       const held = (await members[0]!.state("fact"))[one.id];
       return held?.type === undefined || held;
     });
   },
 );
 
-live("who is killed is blocked by members of the other kind", async (goProgram) => {
+live("mixed cluster: members of the other kind block a killed member", async (goProgram) => {
   await using cast = new Cast({ goProgram, size: 5, heartbeatExpiration: SOON_MS });
   const [go, ...others] = await five(cast) as [MemberProcess, ...MemberProcess[]];
   go.kill();
   for (const member of others.filter(({ kind }) => kind === "deno")) {
-    await eventually("a Go member is blocked here, and nobody else", async () => {
+    await eventually("the Go member is blocked here, and no other", async () => {
       const { blocked } = await member.ask({ op: "members" });
       const [one, ...rest] = blocked as readonly { readonly id: string; readonly reason: string }[];
       return one?.id === go.id && one.reason === "expired" && rest.length === 0 || blocked;
@@ -88,7 +91,7 @@ live("who is killed is blocked by members of the other kind", async (goProgram) 
   const killed = others.pop()!;
   killed.kill();
   for (const member of others.filter(({ kind }) => kind === "go")) {
-    await eventually("a Hearsay member is blocked there", async () => {
+    await eventually("the Hearsay member is blocked there", async () => {
       const blocked = await member.blocked();
       return blocked.includes(killed.id) || blocked;
     });
@@ -97,10 +100,10 @@ live("who is killed is blocked by members of the other kind", async (goProgram) 
 });
 
 live(
-  "a Hearsay member that leaves is known as left, and one that joins later gets everything",
+  "mixed cluster: all know that a Hearsay member left, and a later member receives all state",
   async (goProgram) => {
     await using cast = new Cast({ goProgram, size: 6 });
-    // What bounds the telling of a departure: it is looked at here who was told, and not how fast.
+    // A generous timeout: this test checks which members learn of the departure, not how fast.
     const members = await five(cast, { gossipRequestTimeout: 5_000 });
     const [go, , , stays, leaves] = members as [
       MemberProcess,
@@ -114,11 +117,11 @@ live(
     assertEquals((flush as { readonly flushed: boolean }).flushed, true);
     const rest = members.filter((member) => member !== leaves);
     for (const member of rest) {
-      await eventually(`${member.kind} knows who left`, async () => {
+      await eventually(`${member.kind} knows that the member left`, async () => {
         const left = await member.state("left");
         return left[leaves.id] !== undefined || left;
       });
-      await eventually(`${member.kind} has blocked who left`, async () => {
+      await eventually(`${member.kind} has blocked the member that left`, async () => {
         const blocked = await member.blocked();
         return blocked.includes(leaves.id) || blocked;
       });
@@ -126,17 +129,17 @@ live(
     const late = await cast.deno();
     await allList([...rest, late]);
     for (const member of rest) {
-      await eventually("the latecomer reads it", () => isSeen(late, "fact", member, member.kind));
+      await eventually("the late member has it", () => isSeen(late, "fact", member, member.kind));
     }
     await late.ask({ op: "set", key: "fact", value: "late" });
     for (const member of rest) {
-      await eventually("what the latecomer sets is read", () => isSeen(member, "fact", late, "late"));
+      await eventually("the late member's value arrives", () => isSeen(member, "fact", late, "late"));
     }
     assert(go.kind === "go" && stays.kind === "deno");
   },
 );
 
-live("a minute passes without a false block", async (goProgram) => {
+live("mixed cluster: a minute passes without a false block", async (goProgram) => {
   await using cast = new Cast({ goProgram, size: 5 });
   const members = await five(cast);
   const end = performance.now() + 60_000;
@@ -146,7 +149,7 @@ live("a minute passes without a false block", async (goProgram) => {
   }
   await allList(members);
   const digests: unknown[] = [];
-  await eventually("both Hearsay members hold the same, and know that all do", async () => {
+  await eventually("both Hearsay members have equal state and are confirmed", async () => {
     const seen = await Promise.all(members.slice(3).map((member) => member.ask({ op: "members" })));
     for (const { blocks } of seen) assertEquals(blocks, []);
     digests.splice(0, 2, ...seen.map(({ digest }) => digest));
@@ -154,10 +157,10 @@ live("a minute passes without a false block", async (goProgram) => {
   });
 });
 
-/** Everyone in the list has blocked the one. */
+/** Waits until all others have blocked the member. */
 async function allApart(one: MemberProcess, others: readonly MemberProcess[]): Promise<void> {
   for (const other of others) {
-    await eventually(`a ${other.kind} member has blocked who stands still`, async () => {
+    await eventually(`a ${other.kind} member has blocked the suspended member`, async () => {
       const blocked = await other.blocked();
       return blocked.includes(one.id) || blocked;
     });
@@ -165,7 +168,7 @@ async function allApart(one: MemberProcess, others: readonly MemberProcess[]): P
 }
 
 live(
-  "protoactor-go alone: a member that stood still for longer than heartbeats last is blocked for ever",
+  "protoactor-go alone: a member suspended for longer than heartbeatExpiration is blocked for ever",
   async (goProgram) => {
     await using cast = new Cast({ goProgram, size: 3, heartbeatExpiration: SOON_MS });
     const [still, ...others] = await Promise.all([cast.go(), cast.go(), cast.go()]);
@@ -179,7 +182,7 @@ live(
 );
 
 live(
-  "a Hearsay member that stood still for longer than heartbeats last blocks nobody, and is told that Go members block it",
+  "mixed cluster: a Hearsay member suspended for longer than heartbeatExpiration blocks no member, and learns that Go members block it",
   async (goProgram) => {
     await using cast = new Cast({ goProgram, size: 4, heartbeatExpiration: SOON_MS });
     const [still, hearsay, ...others] = await Promise.all([cast.deno(), cast.deno(), cast.go(), cast.go()]);
@@ -187,27 +190,27 @@ live(
     await allHear([still!, hearsay!, ...others]);
     const all = [hearsay!, ...others];
     await still!.standStill(1.5 * SOON_MS, { until: () => allApart(still!, all) });
-    await eventually("it hears that both Go members have blocked it", async () => {
+    await eventually("it learns that both Go members have blocked it", async () => {
       const { blocks } = await still!.ask({ op: "members" }) as {
         readonly blocks: readonly { type: string; peerId: string }[];
       };
       const by = blocks.filter(({ type }) => type === "SelfBlocked").map(({ peerId }) => peerId);
       return others.every(({ id }) => by.includes(id)) || blocks;
     });
-    await eventually("its own kind takes it back", async () => {
+    await eventually("the other Hearsay member unblocks it", async () => {
       const { blocked } = await hearsay!.ask({ op: "members" });
       return (blocked as readonly unknown[]).length === 0 || blocked;
     });
     for (const other of all) await other.ask({ op: "set", key: "heard", value: "again" });
     for (const other of all) {
-      await eventually(`it hears ${other.kind} again`, () => isSeen(still!, "heard", other, "again"));
+      await eventually(`it receives from ${other.kind} again`, () => isSeen(still!, "heard", other, "again"));
     }
     const { blocks } = await still!.ask({ op: "members" });
     assertEquals((blocks as readonly { type: string }[]).filter(({ type }) => type === "MemberBlocked"), []);
   },
 );
 
-/** A Go member hears of nobody who registers between its reading of etcd and its watching: so one after the other. */
+/** One after another: a Go member misses registrations between its first read of etcd and the start of its watch. */
 async function fourInEtcd(cast: Cast, etcd: EtcdServer): Promise<MemberProcess[]> {
   const members: MemberProcess[] = [];
   for (const start of [() => cast.go(), () => cast.deno(), () => cast.go(), () => cast.deno()]) {
@@ -221,13 +224,13 @@ async function fourInEtcd(cast: Cast, etcd: EtcdServer): Promise<MemberProcess[]
   return members;
 }
 
-/** How many watch something in an etcd, as it says itself. */
+/** The number of watchers in the metrics of an etcd. */
 async function watchersOf({ endpoint }: EtcdServer): Promise<number> {
   const text = await (await fetch(`${endpoint}/metrics`)).text();
   return Number(/^etcd_debugging_mvcc_watcher_total (\d+)$/m.exec(text)?.[1]);
 }
 
-/** With etcd, protoactor-go lists a member by the cluster's name and its id. */
+/** With etcd, protoactor-go lists a member under the name of the cluster and its id. */
 async function allListInEtcd(members: readonly MemberProcess[]): Promise<void> {
   const ids = members.map(({ id }) => id);
   const listed = { deno: ids, go: ids.map((id) => `interop@${id}`) };
@@ -235,16 +238,16 @@ async function allListInEtcd(members: readonly MemberProcess[]): Promise<void> {
 }
 
 live(
-  "members of both kinds find each other through etcd, read what each sets, and hear who leaves and who is gone",
+  "mixed cluster: members find each other through etcd, read each other's values, and learn of departures and crashes",
   async (goProgram) => {
     await using etcd = await EtcdServer.start();
-    // Longer than anything is waited for: it is etcd that tells who is gone.
+    // Longer than any wait: members must learn of the crash from etcd.
     await using cast = new Cast({ goProgram, size: 4, etcd: etcd.endpoint, heartbeatExpiration: 60_000 });
     const members = await fourInEtcd(cast, etcd);
     for (const member of members) await member.ask({ op: "set", key: "fact", value: member.id });
     for (const reader of members) {
       for (const writer of members) {
-        const what = `${reader.kind} reads what ${writer.kind} set`;
+        const what = `${reader.kind} reads the value of ${writer.kind}`;
         await eventually(what, () => isSeen(reader, "fact", writer, writer.id));
       }
     }
@@ -258,7 +261,7 @@ live(
 );
 
 Deno.test(
-  "the example shows a value that crosses each way",
+  "protoactor example: prints a value in each direction",
   { ignore: withoutGo !== undefined },
   async () => {
     const ports = freePorts(3).map(String);

@@ -1,5 +1,5 @@
 /**
- * What the tests with real members of protoactor-go share: how one is declared, and what is looked at.
+ * Helpers of tests with real members of protoactor-go.
  *
  * @module
  */
@@ -7,17 +7,17 @@
 import { eventually, type MemberProcess } from "./cast.ts";
 import { build, whyNoGo } from "./go.ts";
 
-/** Why nothing of Go can be built here; nothing where it can. */
+/** The reason why Go programs cannot be built here; `undefined` if they can. */
 export const withoutGo: string | undefined = await whyNoGo();
 if (withoutGo !== undefined) {
-  console.log(`SKIPPED: nothing was tested against protoactor-go, for ${withoutGo}.`);
+  console.log(`SKIPPED: the tests with protoactor-go, because ${withoutGo}.`);
 }
 
 let built: Promise<string> | undefined;
 const folder = Deno.makeTempDirSync();
 addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
 
-/** A test with the program of a Go member; ignored where there is no Go. */
+/** Declares a test with the program of a Go member; ignored without Go. */
 export function live(
   name: string,
   play: (goProgram: string) => Promise<void>,
@@ -31,7 +31,7 @@ export function live(
   });
 }
 
-/** Each of the members lists exactly these ids as active. */
+/** Waits until each of the members lists exactly these ids as active. */
 export async function allList(
   members: readonly MemberProcess[],
   ids = members.map(({ id }) => id),
@@ -45,13 +45,13 @@ export async function allList(
   }
 }
 
-/** The value of one member under a key, as another holds it: whatever its own form is. */
+/** A member's value at another member, in either form. */
 export async function seen(by: MemberProcess, key: string, of: MemberProcess): Promise<unknown> {
   const held = (await by.state(key))[of.id];
   return held && (held.value ?? held.text);
 }
 
-/** Whether one member holds this value of another under a key; what it holds instead where it does not. */
+/** True if a member has this value of another member's key; otherwise the value that it has. */
 export async function isSeen(
   by: MemberProcess,
   key: string,

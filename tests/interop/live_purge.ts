@@ -1,6 +1,6 @@
 /**
- * Hearsay members and a real Go member that purges: it drops the state of members that it does not list. Who lists
- * whom, and when, is decided here.
+ * Hearsay members with a real Go member that purges: it drops the state of members that it does not list. The tests
+ * decide the list of every member.
  *
  * @module
  */
@@ -10,25 +10,25 @@ import { HEARTBEAT_KEY } from "../../engine/types.ts";
 import { Cast, eventually, type MemberProcess } from "./cast.ts";
 import { isSeen, live } from "./live_harness.ts";
 
-/** Lists the same members on each of these. */
+/** Sets the list of each of these members. */
 async function listOn(members: readonly MemberProcess[], listed: readonly MemberProcess[]): Promise<void> {
   for (const member of members) await member.list(listed);
 }
 
-/** Waits until one member holds what each of the others has set under a key. */
+/** Waits until a member has the key of each of the others. */
 async function holdsAll(
   reader: MemberProcess,
   { key, of }: { readonly key: string; readonly of: readonly MemberProcess[] },
 ): Promise<void> {
   for (const writer of of) {
     await eventually(
-      `${reader.kind} holds ${key} of a ${writer.kind} member`,
+      `${reader.kind} has ${key} of a ${writer.kind} member`,
       () => isSeen(reader, key, writer, writer.id),
     );
   }
 }
 
-/** Waits until a Go member has had a key of another member, and has purged it. */
+/** Waits until a Go member has purged another member's key. */
 async function hasPurged(
   go: MemberProcess,
   { key, of }: { readonly key: string; readonly of: MemberProcess },
@@ -40,30 +40,30 @@ async function hasPurged(
   assertEquals((await go.state(key))[of.id], undefined);
 }
 
-/** Waits until one member hears a later heartbeat of another than it had heard before. */
+/** Waits until a member receives a new heartbeat of another. */
 async function hearsHeartbeat(reader: MemberProcess, writer: MemberProcess): Promise<void> {
-  // A Hearsay member shows a heartbeat under protoactor-go's earlier name for it.
+  // A Hearsay member shows heartbeats under the key of earlier versions of protoactor-go.
   const key = reader.kind === "go" ? "heartbeat" : HEARTBEAT_KEY;
   const stamp = async () => (await reader.state(key))[writer.id]?.stamp ?? 0;
   const before = await stamp();
-  await eventually(`${reader.kind} hears the heartbeat of ${writer.kind}`, async () => {
+  await eventually(`${reader.kind} receives a heartbeat of ${writer.kind}`, async () => {
     const now = await stamp();
     return now > before || now;
   });
 }
 
-/** Four members, of which the first purges. It lists the second only; all others list all. */
+/** Four members. The first purges and lists only the second; all others list all four. */
 interface Purging {
   readonly purges: MemberProcess;
   readonly listed: MemberProcess;
-  /** A Hearsay and a Go member, which the first does not list. */
+  /** A Hearsay and a Go member that the first does not list. */
   readonly unlisted: readonly MemberProcess[];
   readonly all: readonly MemberProcess[];
 }
 
 /**
- * All have set `fact`, and the first has purged that of the members that it does not list, after the Hearsay members had
- * its acknowledgement.
+ * Sets `fact` at all members. Resolves when the first has acknowledged it to the Hearsay members and has then purged it
+ * for the members that it does not list.
  */
 async function untilPurged(cast: Cast): Promise<Purging> {
   const starting = [cast.go({ purges: true }), cast.deno(), cast.deno(), cast.go()];
@@ -79,13 +79,13 @@ async function untilPurged(cast: Cast): Promise<Purging> {
   for (const member of unlisted) await hasPurged(purges, { key: "fact", of: member });
   await holdsAll(purges, { key: "fact", of: [purges, listed] });
   for (const member of [listed, ...unlisted]) await holdsAll(member, { key: "fact", of: all });
-  // What a Go member holds of another Go member nobody awaits: time enough for its acknowledgement.
+  // Nothing shows when a Go member acknowledges another Go member's state; a second is enough.
   await new Promise((resolve) => setTimeout(resolve, 1_000));
   for (const member of unlisted) assertEquals((await purges.state("fact"))[member.id], undefined);
   return { purges, listed, unlisted, all };
 }
 
-/** All members hold what each set, now and before, and hear each other's heartbeats; none has blocked another. */
+/** All members must have all values and receive each other's heartbeats, and none has blocked another. */
 async function isWhole(all: readonly MemberProcess[]): Promise<void> {
   for (const member of all) await holdsAll(member, { key: "fact", of: all });
   for (const member of all) await member.ask({ op: "set", key: "later", value: member.id });
@@ -97,7 +97,7 @@ async function isWhole(all: readonly MemberProcess[]): Promise<void> {
 }
 
 live(
-  "a Go member that purged members it had not listed yet receives everything again when it lists them",
+  "purge: a Go member that purged unlisted members receives all state again when it lists them",
   async (goProgram) => {
     await using cast = new Cast({ goProgram, size: 4, manual: true });
     const { purges, all } = await untilPurged(cast);
@@ -107,7 +107,7 @@ live(
 );
 
 live(
-  "a Go member that purged receives everything again though only another Go member says that its topology changed",
+  "purge: a Go member receives all state again even if only another Go member reports its new topology",
   async (goProgram) => {
     await using cast = new Cast({ goProgram, size: 4, manual: true });
     const starting = [cast.go({ purges: true }), cast.go(), cast.go(), cast.deno()];
@@ -126,7 +126,7 @@ live(
     await hearsay.ask({ op: "setEverywhere", key: "fact", value: hearsay.id });
     await hasPurged(purges, { key: "fact", of: unlisted });
     await holdsAll(hearsay, { key: "fact", of: all });
-    // It sends nothing to the Hearsay member, which it goes on not to list.
+    // The first still does not list the Hearsay member, so it sends nothing to it.
     await purges.list([purges, listed, unlisted]);
     await holdsAll(purges, { key: "fact", of: [purges, listed, unlisted] });
     await purges.list(all);
@@ -135,12 +135,12 @@ live(
 );
 
 live(
-  "a Go member that purged receives everything again when its id disappears from the topology and reappears",
+  "purge: a Go member receives all state again when its id disappears from the topology and reappears",
   async (goProgram) => {
     await using cast = new Cast({ goProgram, size: 4, manual: true });
     const { purges, listed, unlisted, all } = await untilPurged(cast);
     const hearsay = [listed, unlisted[0]!];
-    // The other Go member goes on listing it: protoactor-go takes no id back.
+    // The other Go member keeps it in its list: protoactor-go never accepts a removed id again.
     await listOn(hearsay, all.filter((member) => member !== purges));
     await purges.list(all);
     await listOn(hearsay, all);
@@ -149,7 +149,7 @@ live(
 );
 
 live(
-  "a Go member that is started anew under its id receives everything again when the id reappears",
+  "purge: a Go member restarted with its id receives all state again when the id reappears",
   async (goProgram) => {
     await using cast = new Cast({ goProgram, size: 4, manual: true });
     const others = await Promise.all([cast.deno(), cast.deno()]);

@@ -1,6 +1,6 @@
 /**
- * `deno task interop`: everything that is tested against protoactor-go itself. Needs Go, and says so where there is
- * none. With `--write` it writes the committed vectors and histories anew, as a new version of protoactor-go wants.
+ * `deno task interop`: all tests against protoactor-go. Needs Go; without it the reason is printed. `--write` writes the
+ * committed vectors and histories again, for a new version of protoactor-go.
  *
  * @module
  */
@@ -8,12 +8,12 @@
 import { whyNoGo } from "./go.ts";
 import { writeAnew } from "./write_anew.ts";
 
-/** One thing to run; a later one runs although an earlier one has failed. */
+/** A command to run. A failure does not stop the later ones. */
 interface Step {
   readonly what: string;
   readonly command: string;
   readonly args: readonly string[];
-  /** How long it may take, in milliseconds. */
+  /** The time limit, in milliseconds. */
   readonly boundMs: number;
 }
 
@@ -21,25 +21,25 @@ const TEST = ["test", "--no-prompt", "--allow-net=127.0.0.1", "--allow-read", "-
 
 const STEPS: readonly Step[] = [
   {
-    what: "Building what is tested against: a minute the first time, each package told as it is compiled",
+    what: "Build of protoactor-go (the first one takes about a minute; compiled packages are printed)",
     command: "go",
     args: ["build", "-v", "./..."],
     boundMs: 600_000,
   },
   {
-    what: "What protoactor-go writes is read, what is written it reads, and histories end alike",
+    what: "Messages in both directions, and histories",
     command: Deno.execPath(),
     args: [...TEST, "vectors_test.ts", "histories_test.ts", "go_test.ts"],
     boundMs: 600_000,
   },
   {
-    what: "What protoactor-go does otherwise",
+    what: "Departures: behavior of protoactor-go",
     command: "go",
     args: ["test", "-count=1", "-v", "./departures"],
     boundMs: 600_000,
   },
   {
-    what: "Members of both kinds in one cluster",
+    what: "Mixed clusters",
     command: Deno.execPath(),
     args: [...TEST, "live.ts", "live_purge.ts"],
     boundMs: 900_000,
@@ -51,7 +51,7 @@ if (import.meta.main) Deno.exit(await main(Deno.args));
 async function main(args: readonly string[]): Promise<number> {
   const why = await whyNoGo();
   if (why !== undefined) {
-    console.log(`SKIPPED: nothing was tested against protoactor-go, for ${why}.`);
+    console.log(`SKIPPED: the tests with protoactor-go, because ${why}.`);
     return 0;
   }
   if (args.includes("--write")) {
@@ -60,7 +60,7 @@ async function main(args: readonly string[]): Promise<number> {
   }
   let failed = 0;
   for (const step of STEPS) if (!await passes(step)) failed++;
-  console.log(failed === 0 ? "All as it should be." : `${failed} of ${STEPS.length} steps have failed.`);
+  console.log(failed === 0 ? "All steps passed." : `${failed} of ${STEPS.length} steps failed.`);
   return failed === 0 ? 0 : 1;
 }
 
@@ -74,6 +74,6 @@ async function passes({ what, command, args, boundMs }: Step): Promise<boolean> 
     signal: bound,
   }).spawn();
   const { success } = await child.status;
-  if (bound.aborted) console.error(`It took more than ${boundMs} ms.`);
+  if (bound.aborted) console.error(`The step exceeded its limit of ${boundMs} ms.`);
   return success;
 }

@@ -1,5 +1,5 @@
 /**
- * Values at random, as protobuf's `Any` in JSON: of every type that members of protoactor-go set.
+ * Random values as protobuf's `Any` in JSON, of all types that members of protoactor-go set.
  *
  * @module
  */
@@ -11,7 +11,7 @@ const PREFIX = "type.googleapis.com/";
 const TEXTS = ["", "plain", "ä€😀", '"\\\n\u0000\u2028', "__proto__", "@type", "<&>", "1e400"];
 const NUMBERS = [0, 1, -1, 0.1, 1e21, 1e-7, 2 ** 53, -(2 ** 53), 5e-324, 1.7976931348623157e308];
 
-/** A JSON value of at most so many levels. */
+/** A random JSON value with at most this many levels. */
 export function randomJson(dice: Dice, levels: number): JsonValue {
   switch (dice.whole(0, levels > 0 ? 6 : 4)) {
     case 0:
@@ -33,7 +33,7 @@ export function randomJson(dice: Dice, levels: number): JsonValue {
   }
 }
 
-/** What a member may set a key to. */
+/** A random value for a key. */
 export function randomAny(dice: Dice): { readonly [field: string]: JsonValue } {
   const of = (type: string, fields: object) => ({ "@type": PREFIX + type, ...fields });
   return dice.weighted<() => { readonly [field: string]: JsonValue }>([
@@ -41,7 +41,7 @@ export function randomAny(dice: Dice): { readonly [field: string]: JsonValue } {
     [1, () => of("google.protobuf.Empty", { value: {} })],
     [2, () => of("cluster.MemberHeartbeat", randomStatistics(dice))],
     [2, () => of("cluster.ClusterTopology", randomTopology(dice))],
-    // Known to Go only.
+    // Types that only Go knows.
     [1, () => of("google.protobuf.StringValue", { value: dice.pick(TEXTS) })],
     [1, () => of("google.protobuf.Struct", { value: { a: randomJson(dice, 2) } })],
     [1, () => of("cluster.ClusterIdentity", { identity: dice.pick(TEXTS.slice(1)), kind: "k" })],

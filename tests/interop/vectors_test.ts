@@ -23,7 +23,7 @@ import {
 const { defaults, keys, messages, topologyHashes } = readVectors();
 const taken = messages.filter(({ name }) => !name.startsWith("refused: "));
 
-/** Why each of what is not taken is refused. */
+/** The error of each refused message. */
 const REFUSALS: Readonly<Record<string, string>> = {
   "no member's id": "request.memberId: must be a well-formed string",
   "an entry of zeros": "sequenceNumber: must be a whole number from 1",
@@ -39,7 +39,7 @@ const REFUSALS: Readonly<Record<string, string>> = {
   "a port that is none": "port: must be a whole number from 0 to 65535",
 };
 
-/** What an entry of protoactor-go's is in memory: said once more, in other words than the codec's. */
+/** The entry of protoactor-go in memory. Written independently of the codec, so that both check each other. */
 function inMemory(key: string, entry: Json): Omit<SentEntry, "json"> {
   const number = Number(entry.sequenceNumber);
   if (entry.value === undefined) return { key, number, type: "", value: undefined };
@@ -66,7 +66,7 @@ function without(entry: SentEntry): Omit<SentEntry, "json"> {
   return rest;
 }
 
-/** With the name that the field has in hearsay.v2, and stamps as far as a number can hold them. */
+/** The expected JSON: with the field name of hearsay.v2, and stamps rounded as a number rounds them. */
 function asWritten({ json, lean = json }: Vector): Json {
   const copy = structuredClone(lean) as Record<string, unknown>;
   for (const [, values] of valuesOf(copy)) {
@@ -81,7 +81,7 @@ function asWritten({ json, lean = json }: Vector): Json {
   return { memberId, ...rest };
 }
 
-Deno.test("P3 what protoactor-go writes is read: every member, key, number and value", async (t) => {
+Deno.test("codec: decodes every member, key, number and value of protoactor-go's messages (P3)", async (t) => {
   for (const vector of taken) {
     await t.step(vector.name, () => {
       const message = readBody(vector);
@@ -98,7 +98,7 @@ Deno.test("P3 what protoactor-go writes is read: every member, key, number and v
   }
 });
 
-Deno.test("P3 what was read of protoactor-go is written as protoactor-go writes it", async (t) => {
+Deno.test("codec: encodes decoded messages of protoactor-go as protoactor-go does (P3)", async (t) => {
   for (const vector of taken) {
     await t.step(vector.name, () => {
       assertEquals(writtenBody(withStamps(readBody(vector), vector.json)), asWritten(vector));
@@ -106,7 +106,7 @@ Deno.test("P3 what was read of protoactor-go is written as protoactor-go writes 
   }
 });
 
-Deno.test("P3 what protoactor-go could write and never does is refused, with the reason", async (t) => {
+Deno.test("codec: refuses messages that protoactor-go can write but never does, with the reason (P3)", async (t) => {
   const refused = messages.filter((vector) => !taken.includes(vector));
   assertEquals(refused.map(({ name }) => name.slice("refused: ".length)), Object.keys(REFUSALS));
   for (const vector of refused) {
@@ -117,7 +117,7 @@ Deno.test("P3 what protoactor-go could write and never does is refused, with the
   }
 });
 
-Deno.test("E14 the topology hash is protoactor-go's, whatever the order of the members", () => {
+Deno.test("topology hash: equals protoactor-go's for any order of the members (E14)", () => {
   assert(topologyHashes.length > 10);
   for (const { ids, hash } of topologyHashes) {
     assertEquals(topologyHash(ids), hash, ids.join(" "));
@@ -125,12 +125,12 @@ Deno.test("E14 the topology hash is protoactor-go's, whatever the order of the m
   }
 });
 
-Deno.test("R2.6 the defaults are protoactor-go's", () => {
+Deno.test("configuration: the defaults equal protoactor-go's (R2.6)", () => {
   const ours = Object.entries(DEFAULT_CONFIG).filter(([name]) => name in defaults);
   assertEquals(Object.fromEntries(ours), defaults);
 });
 
-Deno.test("the keys are protoactor-go's; that of heartbeats is spelled as it was until it was corrected there", () => {
+Deno.test("keys: equal protoactor-go's; the heartbeat key has its earlier spelling", () => {
   assertEquals([TOPOLOGY_KEY, GRACEFULLY_LEFT_KEY], [keys.topology, keys.gracefullyLeft]);
   assertEquals([HEARTBEAT_KEY, keys.heartbeat], ["heathbeat", "heartbeat"]);
 });

@@ -1,5 +1,5 @@
 /**
- * Writes what protoactor-go says into the committed files.
+ * Writes protoactor-go's results into the committed files.
  *
  * @module
  */
@@ -9,11 +9,11 @@ import { HISTORIES_FILE, type Lived, type Outcome, randomHistory } from "./histo
 import { VECTORS_FILE } from "./vectors.ts";
 
 const BOUND_MS = 60_000;
-/** How many histories are committed, and how long each is before everything is told to everybody. */
+/** The number of committed histories, and the steps of each before the final rounds. */
 const HISTORIES = 10;
 const STEPS = 25;
 
-/** Writes the vectors, and some histories with their outcomes. */
+/** Writes the vectors, and histories with their results. */
 export async function writeAnew(): Promise<void> {
   const into = await Deno.makeTempDir({ prefix: "hearsay_go_" });
   try {

@@ -1,5 +1,5 @@
 /**
- * Messages as the codec writes them, with what they are to say: for protojson to read.
+ * Messages of the codec with their intended content, for protojson to read.
  *
  * @module
  */
@@ -14,15 +14,15 @@ import { Dice } from "../simulation/dice.ts";
 import { randomAny } from "./values.ts";
 import { type Json, LIFE, readBody, valuesOf, type Vector, withStamps } from "./vectors.ts";
 
-/** The body of a message that was written, as `tests/interop/vectors` takes it. */
+/** The body of an encoded message, as input of `tests/interop/vectors`. */
 export interface Written {
   readonly name: string;
   readonly type: Vector["type"];
   /** The JSON of the request or the response alone. */
   readonly text: string;
-  /** The name of the vector that it is to equal. */
+  /** The name of the vector that it must equal. */
   readonly sample?: string;
-  /** Else what it is to say. */
+  /** Without a vector: the intended content. */
   readonly memberId?: string;
   readonly entries?: readonly WrittenEntry[];
 }
@@ -39,7 +39,7 @@ export interface WrittenEntry {
 
 type Stamped = SentEntry & { readonly timestampMs: number };
 
-/** Every vector that is taken, read and written again. Stamps that no number can hold are left alone. */
+/** Every accepted vector, decoded and encoded again, except vectors with stamps that a number cannot represent. */
 export function rewritten(vectors: readonly Vector[]): Written[] {
   const holdable = vectors.filter(({ name, json }) =>
     !name.startsWith("refused: ") &&
@@ -55,7 +55,7 @@ export function rewritten(vectors: readonly Vector[]): Written[] {
   }));
 }
 
-/** Messages of any members, keys, numbers and values. */
+/** Messages with random members, keys, numbers and values. */
 export function randomMessages(count: number): Written[] {
   return Array.from({ length: count }, (_, seed) => {
     const dice = new Dice(seed);
@@ -83,7 +83,7 @@ function randomMember(dice: Dice, id: string): MemberDelta {
   return { id, life: LIFE, after: 0, reset: false, entries };
 }
 
-/** What three gossipers say to each other: they start, set and delete keys, and one after the other they leave. */
+/** Messages of three gossipers that start, set and delete keys, and leave one after another. */
 export async function clusterMessages(): Promise<Written[]> {
   const actorStatistics = () => ({ cart: 3, order: 0 });
   await using cluster = await TestCluster.started(["a", "b", "c"], { actorStatistics });
@@ -117,7 +117,7 @@ function meant(
       number,
       stamp,
       type,
-      // An Empty has nothing to be compared.
+      // An Empty has no content to compare.
       ...(type !== TYPE.empty && { value }),
     }))
   );
@@ -126,7 +126,7 @@ function meant(
   return { name, type: "cluster.GossipRequest", text: body, memberId: message.memberId, entries };
 }
 
-/** What of a message is protoactor-go's, as it was written. */
+/** The part of a message in protoactor-go's format, as it was encoded. */
 function bodyText(text: string): string {
   const message: Json = JSON.parse(text);
   return JSON.stringify(message.request ?? message.response);

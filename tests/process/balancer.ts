@@ -1,37 +1,36 @@
 /**
- * Clients behind a load balancer, as far as a test needs one: requests go to addresses that have said lately that they
- * are ready, each once.
+ * Clients behind a load balancer: each request is sent once, to an instance whose readiness probe succeeded recently.
  *
  * @module
  */
 
-/** How often each address is asked whether it is ready. */
+/** The interval of readiness probes. */
 const PROBE_INTERVAL_MS = 100;
-/** For how long an answer counts, from when it was asked for. */
+/** How long a probe is valid, from its start. */
 const PROBE_COUNTS_MS = 1_000;
-/** How long a request may take, with waiting until somebody is ready. */
+/** The time limit of a request, with the wait for a ready instance. */
 const REQUEST_TIMEOUT_MS = 5_000;
 
-/** One request that was not answered as it should be. */
+/** A request without the expected response. */
 export interface Failure {
   readonly request: string;
   readonly reason: string;
 }
 
-/** What became of the load. */
+/** The results of all requests. */
 export interface LoadResult {
-  /** By method and path, how many were answered as they should be. */
+  /** Expected responses, by method and path. */
   readonly answered: ReadonlyMap<string, number>;
   readonly failures: readonly Failure[];
-  /** By address, how many requests were sent there. */
+  /** Requests sent, by address. */
   readonly sentTo: ReadonlyMap<string, number>;
 }
 
-/** Asks all addresses whether they are ready, and sends requests to those that are. Nothing is sent twice. */
+/** Probes all addresses and sends requests to ready ones. It never repeats a request. */
 export class Balancer implements AsyncDisposable {
   readonly #origins: readonly string[];
   readonly #clients: readonly Deno.HttpClient[];
-  /** By origin, when the last probe was begun that was answered by 200. */
+  /** The start of the last successful probe, by origin. */
   readonly #readySince = new Map<string, number>();
   readonly #over = new AbortController();
   readonly #probing: Promise<unknown>;
@@ -40,32 +39,32 @@ export class Balancer implements AsyncDisposable {
   readonly #failures: Failure[] = [];
   #turn = 0;
 
-  /** Begins to probe. */
+  /** Starts the probes. */
   constructor(origins: readonly string[], { caCerts }: { readonly caCerts: readonly string[] }) {
     this.#origins = origins;
-    // Clients of both kinds: with a connection for each request under way, and with one for all.
+    // HTTP/1 has a connection for each request in progress, HTTP/2 one for all.
     this.#clients = [false, true].map((http2) =>
       Deno.createHttpClient({ caCerts: [...caCerts], http1: !http2, http2 })
     );
     this.#probing = Promise.all(origins.map((origin) => this.#probe(origin)));
   }
 
-  /** What became of all that was sent so far. */
+  /** The results so far. */
   get result(): LoadResult {
     return { answered: this.#answered, failures: this.#failures, sentTo: this.#sentTo };
   }
 
-  /** Whether an address takes requests, as far as is known. */
+  /** True if the last probe succeeded and is still valid. */
   isReady(origin: string): boolean {
     return performance.now() - (this.#readySince.get(origin) ?? -Infinity) < PROBE_COUNTS_MS;
   }
 
-  /** Sends a request to one of those that are ready; what it should be answered with is given. */
+  /** Sends a request to a ready instance. A response with another status than `status` is a failure. */
   async send(path: string, { status, ...init }: RequestInit & { readonly status: number }): Promise<unknown> {
     const request = `${init.method ?? "GET"} ${path}`;
     const origin = await this.#nextReady();
     const reason = origin === undefined
-      ? "nobody was ready"
+      ? "no instance was ready"
       : await this.#sendTo(origin, path, { ...init, status });
     if (typeof reason !== "string") {
       this.#answered.set(request, (this.#answered.get(request) ?? 0) + 1);
@@ -75,7 +74,7 @@ export class Balancer implements AsyncDisposable {
     return undefined;
   }
 
-  /** Goes on sending until the signal is aborted: orders and questions, by so many clients at once. */
+  /** Sends orders and price requests from this many clients until the signal is aborted. */
   async load({ clients, signal }: { readonly clients: number; readonly signal: AbortSignal }): Promise<void> {
     await Promise.all(Array.from({ length: clients }, async (_, client) => {
       const body = JSON.stringify({ item: "tea", quantity: client + 1 });
@@ -93,7 +92,7 @@ export class Balancer implements AsyncDisposable {
     for (const client of this.#clients) client.close();
   }
 
-  /** One of those that are ready, in turn. */
+  /** A ready instance, round-robin. */
   async #nextReady(): Promise<string | undefined> {
     const untilMs = performance.now() + REQUEST_TIMEOUT_MS;
     while (performance.now() < untilMs) {

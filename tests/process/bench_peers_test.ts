@@ -3,8 +3,8 @@ import { measureSystem } from "../../bench/peers/measure_system.ts";
 import { SYSTEMS } from "../../bench/peers/systems.ts";
 
 Deno.test({
-  name: "bench:peers measures three Hearsay processes",
-  // Processor time is read from /proc.
+  name: "bench:peers: measures three Hearsay processes",
+  // The benchmark reads processor time from /proc.
   ignore: Deno.build.os !== "linux",
   fn: async () => {
     const { command, version } = await SYSTEMS[0]!.build(() => {});

@@ -1,5 +1,5 @@
 /**
- * How many timers a process has set, as everything in Hearsay sets them.
+ * Counts the timers that Hearsay sets in this process.
  *
  * @module
  */
@@ -22,7 +22,7 @@ realRuntime.setTimer = (delayMs, callback) => {
   };
 };
 
-/** The number of timers that are set and have neither fired nor been cancelled; counted from this import on. */
+/** The number of pending timers that were set after this import. */
 export function timersSet(): number {
   return pending.size;
 }

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "../../deps/std_assert.ts";
 import { eventually, isRunning, Program } from "./program.ts";
 
-/** The demo by itself, without `deno task` before it, so that its process is the one that is signalled. */
+/** Runs the demo without `deno task`, so that signals reach its process. */
 function demo(...args: string[]): Program {
   const permissions = [
     "--allow-net=127.0.0.1",
@@ -11,12 +11,12 @@ function demo(...args: string[]): Program {
   return new Program({ args: ["run", "--no-prompt", ...permissions, "examples/demo.ts", ...args] });
 }
 
-/** The processes of the members that the demo has named so far. */
+/** The process ids that the demo printed so far. */
 function pidsIn(program: Program): number[] {
   return program.lines.flatMap((line) => /\(process (\d+)\)/.exec(line)?.slice(1) ?? []).map(Number);
 }
 
-/** Asserts that no process runs any more, soon; those that do are ended, so that a failure leaves nothing behind. */
+/** Asserts that all processes end soon. Kills the others, so that a failure leaves no process behind. */
 async function assertAllGone(pids: readonly number[]): Promise<void> {
   try {
     for (const pid of pids) {
@@ -28,32 +28,32 @@ async function assertAllGone(pids: readonly number[]): Promise<void> {
   }
 }
 
-Deno.test("R6.3 R9.2 R10.3 R11.3 deno task demo tells of joining, agreement, a roll-out, a crash and a departure", async () => {
+Deno.test("demo: prints joining, convergence, a roll-out, a crash and a departure (R6.3, R9.2, R10.3, R11.3)", async () => {
   const started = performance.now();
   await using program = new Program({ args: ["task", "demo"] });
   const { code } = await program.ended({ withinMs: 30_000 });
   assertEquals(code, 0, program.errors);
   assert(performance.now() - started < 30_000);
   const text = program.lines.join("\n");
-  assert(!text.includes("\x1b"), "There are colours in what is not written to a terminal.");
+  assert(!text.includes("\x1b"), "The output has colors although it is no terminal.");
   const story = [
     /a round every 100 ms with 4 peers/,
     /ada +listens on ws:\/\/127\.0\.0\.1:\d+/,
     /joined in \d+ ms/,
-    /everyone sees everyone/,
-    /everyone agrees: all 5 hold the same 10 values/,
-    /consensus: each of the 5 says that all have version 1\.0\.0/,
+    /every member sees all 5/,
+    /convergence: all 5 members have the same 10 values/,
+    /consensus: each of the 5 members reports that all have version 1\.0\.0/,
     /■□□□□ +ada +has 2\.0\.0/,
     /■■■■■ +eve +has 2\.0\.0/,
-    /consensus on 2\.0\.0, as each of the 5 says/,
+    /all 5 members report consensus on 2\.0\.0/,
     /eve is killed \(SIGKILL\)/,
     /ada, ben, cleo and dan have blocked it, /,
-    /dan is asked to end \(SIGTERM\)/,
+    /dan receives SIGTERM/,
     /known as left by ada after \d+ ms, by ben after \d+ ms, by cleo after \d+ ms/,
-    /when 3 of 3 had acknowledged that/,
-    /only then its process ended/,
+    /acknowledged by 3 of 3 members/,
+    /its process ended [\d.]+ m?s after the last of them/,
     /^ +ada .* running .* 2\.0\.0 .*● +● +● +○ +×/,
-    /all 5 processes are gone/,
+    /all 5 processes have ended/,
   ];
   assertInOrder(program.lines, story);
   assertTimesRise(program.lines);
@@ -61,53 +61,53 @@ Deno.test("R6.3 R9.2 R10.3 R11.3 deno task demo tells of joining, agreement, a r
   await assertAllGone(pidsIn(program));
 });
 
-Deno.test("a demo killed with SIGKILL half-way leaves no process behind", async () => {
+Deno.test("demo: leaves no process behind after SIGKILL", async () => {
   await using program = demo();
-  await program.until(/everyone agrees/);
+  await program.until(/convergence/);
   const pids = pidsIn(program);
   assertEquals(pids.length, 5);
   for (const pid of pids) assert(await isRunning(pid));
   program.kill("SIGKILL");
-  // Not until its output ends: that is held by its children too.
+  // `ended()` would wait for the output, which the children keep open.
   assertEquals((await program.status).signal, "SIGKILL");
   await assertAllGone(pids);
 });
 
-Deno.test("a step of the demo that does not come true names itself, its bound and what was seen", async () => {
+Deno.test("demo: a failed step prints its name, its time limit and the state", async () => {
   await using program = demo("--bound-ms", "1");
   assertEquals((await program.ended()).code, 1);
   assertStringIncludes(
     program.errors,
-    '"The seed listens" did not come true within 1 ms. Seen: its process has not',
+    '"The seed listens" did not become true within 1 ms. Seen: its process has not',
   );
   assert(!program.lines.some((line) => line.includes("listens")));
 });
 
-Deno.test("a demo that fails on the way ends its processes before itself", async () => {
-  // A crash is confirmed after a second: this bound is met by all steps before it, where the machine is not too busy.
+Deno.test("demo: ends its processes before itself after a failure", async () => {
+  // 900 ms: enough for all steps before the crash, which is confirmed only after a second.
   await using program = demo("--bound-ms", "900");
   assertEquals((await program.ended()).code, 1);
-  assertMatch(program.errors, /"[^"]+" did not come true within 900 ms\. Seen: .+\./);
+  assertMatch(program.errors, /"[^"]+" did not become true within 900 ms\. Seen: .+\./);
   for (const pid of pidsIn(program)) assert(!await isRunning(pid));
 });
 
-Deno.test("the demo refuses a bound that is no number", async () => {
+Deno.test("demo: refuses a time limit that is no number", async () => {
   await using program = demo("--bound-ms", "soon");
   assertEquals((await program.ended()).code, 2);
-  assertStringIncludes(program.errors, '--bound-ms must be a whole number from 1 to 60000, and not "soon".');
+  assertStringIncludes(program.errors, '--bound-ms must be an integer from 1 to 60000; got "soon".');
 });
 
-/** Asserts that each pattern matches a line after the one that the pattern before it matched. */
+/** Asserts that the patterns match lines in this order. */
 function assertInOrder(lines: readonly string[], patterns: readonly RegExp[]): void {
   let from = 0;
   for (const pattern of patterns) {
     const found = lines.findIndex((line, index) => index >= from && pattern.test(line));
-    assert(found >= 0, `${pattern} is not among the lines from ${from} on:\n${lines.join("\n")}`);
+    assert(found >= 0, `${pattern} matches no line from line ${from} on:\n${lines.join("\n")}`);
     from = found + 1;
   }
 }
 
-/** Asserts that every statement has its time, and that none comes before the one above it. */
+/** Asserts that at least 15 lines have a time, and that the times rise. */
 function assertTimesRise(lines: readonly string[]): void {
   const times = lines.flatMap((line) => /^ *\+(\d+\.\d{3}) s +/.exec(line)?.slice(1) ?? []).map(Number);
   assert(times.length >= 15, `${times.length} lines have a time.`);

@@ -6,13 +6,13 @@ import { eventually, Program } from "./program.ts";
 
 const CONFIG = { gossipInterval: 100, gossipRequestTimeout: 300, maxBackoff: 300 };
 
-/** How many descriptors a process has open. */
+/** The number of open descriptors of a process. */
 async function descriptorsOf(pid: number): Promise<number> {
   const { stdout } = await new Deno.Command("ls", { args: [`/proc/${pid}/fd`] }).output();
   return new TextDecoder().decode(stdout).trim().split("\n").length;
 }
 
-/** Whether a server at the port answers a request. */
+/** True if a server at the port answers a request. */
 async function answers(port: number, path: string): Promise<boolean> {
   const signal = AbortSignal.timeout(1_000);
   try {
@@ -23,7 +23,7 @@ async function answers(port: number, path: string): Promise<boolean> {
   }
 }
 
-Deno.test("a member whose descriptors run out keeps its connections, tells ListenFailed, and listens again", async () => {
+Deno.test("descriptors: a member without free ones keeps its connections, emits ListenFailed and listens again", async () => {
   await using ada = Program.member({ id: "ada", port: 0, seeds: [], config: CONFIG }, {
     maxDescriptors: MAX_DESCRIPTORS,
   });
@@ -41,14 +41,14 @@ Deno.test("a member whose descriptors run out keeps its connections, tells Liste
   await using cleo = Program.member({ id: "cleo", port: 0, seeds: [address], config: CONFIG });
   await cleo.type("set after");
   await ada.until(/"GossipUpdate".*"cleo".*"after"/);
-  // A connection that had broken meanwhile would have led to an address that refuses new ones.
+  // A broken connection would lead to a suspicion, because new dials are refused.
   assertEquals(ben.lines.filter((line) => line.includes("MemberSuspected")), []);
   assertEquals([ada.lines.filter((line) => line.includes("MemberBlocked")), ada.errors], [[], ""]);
   await ada.end();
   assertEquals((await ada.ended()).code, 0);
 });
 
-Deno.test("a member among protoactor's whose descriptors run out tells ListenFailed, and listens again", async () => {
+Deno.test("descriptors: a member among protoactor's without free ones emits ListenFailed and listens again", async () => {
   const permissions = ["--no-prompt", "--no-check", "--allow-net=127.0.0.1"];
   const args = ["run", ...permissions, "tests/process/protoactor_member.ts"];
   await using program = new Program({ args, maxDescriptors: MAX_DESCRIPTORS });
@@ -64,7 +64,7 @@ Deno.test("a member among protoactor's whose descriptors run out tells ListenFai
 });
 
 Deno.test({
-  name: "a client with a token that disappears before the upgrade leaves no descriptor behind",
+  name: "descriptors: a client that disconnects before the upgrade leaves none open",
   ignore: Deno.build.os !== "linux",
   async fn() {
     const key = await newClusterKey();
@@ -78,7 +78,7 @@ Deno.test({
       await connection.write(new TextEncoder().encode(upgradeWith(token)));
       connection.close();
     }
-    // A process that has just started opens a few more of its own.
+    // A new process opens a few more of its own.
     await eventually("its descriptors are gone", async () => await descriptorsOf(ada.pid) <= open + 20);
     // Deno says once that it tells of clients that are gone by a signal of the request.
     assertEquals(ada.errors.replace(/^Deno\.serve: request\.signal aborts .*\n/, ""), "");

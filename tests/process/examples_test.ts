@@ -3,7 +3,7 @@ import { pageOf } from "../../examples/embed/page.ts";
 import type { Snapshot } from "../../mod.ts";
 import { eventually, Program } from "./program.ts";
 
-Deno.test("R11.3 the consensus example agrees on two versions, loses the first between them, and ends", async () => {
+Deno.test("consensus example: reaches consensus on version 1, loses it, reaches it on version 2 and ends (R11.3)", async () => {
   await using program = await Program.example("consensus");
   const { code } = await program.ended();
   assertEquals([code, program.errors], [0, ""]);
@@ -11,20 +11,20 @@ Deno.test("R11.3 the consensus example agrees on two versions, loses the first b
   for (const id of ["ada", "ben", "cleo"]) {
     const own = story.filter((line) => line.startsWith(`${id} `)).map((line) => line.replace(/^\w+ +/, ""));
     assertEquals(own.toSorted(), [
-      "I have read version 1",
-      "I have read version 2",
-      "all have version 1, so I use it",
-      "all have version 2, so I use it",
-      "not all have the same version, so I wait",
+      "reads version 1",
+      "reads version 2",
+      "uses version 1: all members have it",
+      "uses version 2: all members have it",
+      "waits: not all members have the same version",
     ]);
-    const waits = own.indexOf("not all have the same version, so I wait");
-    assert(own.indexOf("all have version 1, so I use it") < waits);
-    assert(waits < own.indexOf("all have version 2, so I use it"));
+    const waits = own.indexOf("waits: not all members have the same version");
+    assert(own.indexOf("uses version 1: all members have it") < waits);
+    assert(waits < own.indexOf("uses version 2: all members have it"));
   }
   assert(story.includes("out of step: ada"), story.join("\n"));
 });
 
-/** Starts the service, and resolves when it listens. */
+/** Starts the embed example; resolves when it listens. */
 async function service(...args: string[]): Promise<{ readonly program: Program; readonly origin: string }> {
   const program = await Program.example("embed", "--port", "0", ...args);
   const [, origin = ""] = await program.until(/(http:\S+)\/members shows/);
@@ -41,7 +41,7 @@ function greetingsIn({ members }: Snapshot): unknown[] {
   return members.map(({ entries }) => entries.find(({ key }) => key === "greetings")?.value);
 }
 
-Deno.test("the embed example serves its own pages and its members' beside the gossip, also alone", async () => {
+Deno.test("embed example: serves its own pages, the members and the gossip, also alone", async () => {
   const { program, origin } = await service();
   await using _ = program;
   const greeting = await fetch(origin);
@@ -57,16 +57,16 @@ Deno.test("the embed example serves its own pages and its members' beside the go
   assertEquals(page.headers.get("content-type"), "text/html; charset=utf-8");
   assertStringIncludes(await page.text(), "<code>greetings = 1</code>");
   const unknown = await fetch(`${origin}/nothing`);
-  assertEquals([unknown.status, await unknown.text()], [404, "There is nothing here.\n"]);
+  assertEquals([unknown.status, await unknown.text()], [404, "Not found.\n"]);
   const gossip = await fetch(`${origin}/gossip`);
   await gossip.body?.cancel();
   assertEquals(gossip.status, 426);
   program.kill("SIGTERM");
-  await program.until(/^Left; there was nobody to tell\.$/);
+  await program.until(/^Left; there was no other member\.$/);
   assertEquals((await program.ended()).code, 0);
 });
 
-Deno.test("R8.2 R9.2 two copies of the embed example see each other's state, and one the other's departure", async () => {
+Deno.test("embed example: two copies see each other's state and departure (R8.2, R9.2)", async () => {
   const one = await service();
   await using _ = one.program;
   const two = await service("--seed", one.origin.replace("http:", "ws:"));
@@ -83,12 +83,12 @@ Deno.test("R8.2 R9.2 two copies of the embed example see each other's state, and
   two.program.kill("SIGINT");
   await two.program.until(/^Left; 1 of 1 other member has acknowledged it\.$/);
   assertEquals((await two.program.ended()).code, 0);
-  // It has acknowledged it: there is nothing to wait for.
+  // The other copy has acknowledged the departure, so its view is up to date.
   const { members } = await membersAt(one.origin);
   assertEquals(members.find(({ id }) => id === self)?.status, "left");
 });
 
-Deno.test("the page of the embed example shows what members chose as text, never as markup", () => {
+Deno.test("embed example: the page shows names and values of members as text, never as markup", () => {
   const evil = `<script>alert("&'")</script>`;
   const page = pageOf({
     self: evil,
@@ -112,7 +112,7 @@ Deno.test("the page of the embed example shows what members chose as text, never
   assertStringIncludes(page, "&#60;script&#62;alert(&#34;&#38;&#39;&#34;)&#60;/script&#62;");
 });
 
-/** A configuration with short times, in a file that is gone afterwards. */
+/** A temporary configuration file; disposal removes it. */
 class ConfigFile implements AsyncDisposable {
   readonly path: string;
   constructor(path: string) {
@@ -128,7 +128,7 @@ class ConfigFile implements AsyncDisposable {
   }
 }
 
-Deno.test("R6.3 R9.2 R12.1 three nodes tell of each other's joining, state, departure and crash", async () => {
+Deno.test("node example: prints joining, state, departure and crash of other members (R6.3, R9.2, R12.1)", async () => {
   await using file = await ConfigFile.of(`
 cluster: test
 port: 0
@@ -171,23 +171,23 @@ heartbeatExpiration: 1500
   assertEquals([ada.errors, ben.errors], ["", ""]);
 });
 
-Deno.test("the node example starts with the file that lies beside it", async () => {
+Deno.test("node example: starts with the file beside it", async () => {
   await using program = await Program.example("node", "--config", "examples/node.yaml", "--port", "0");
   await program.until(/here +[0-9a-f]{8} listens on ws:\/\/127\.0\.0\.1:\d+/);
   program.kill("SIGTERM");
   assertEquals((await program.ended()).code, 0);
 });
 
-/** Asserts that the example ends at once with code 2 and one message for people. */
+/** Asserts that the example ends with code 2 and prints one message without a stack trace. */
 async function assertGivesUp(name: string, args: readonly string[], message: RegExp): Promise<void> {
   await using program = await Program.example(name, ...args);
   const { code } = await program.ended();
   assertEquals([code, program.lines], [2, []], program.errors);
   assertMatch(program.errors, message);
-  assert(!/\n +at /.test(program.errors), `A stack trace is no message:\n${program.errors}`);
+  assert(!/\n +at /.test(program.errors), `The message has a stack trace:\n${program.errors}`);
 }
 
-Deno.test("R12.3 the node example says what is wrong with its file", async () => {
+Deno.test("node example: prints the errors of its file (R12.3)", async () => {
   await using broken = await ConfigFile.of("seeds: [\nport: }");
   await assertGivesUp("node", ["--config", broken.path], /line 2\) is not valid YAML/);
   await using unknown = await ConfigFile.of("gossipIntervall: 100\nheartbeatExpiration: -1");
@@ -198,36 +198,44 @@ Deno.test("R12.3 the node example says what is wrong with its file", async () =>
   await assertGivesUp("node", ["--config", "/nowhere.yaml"], /^\/nowhere\.yaml does not exist\.\n$/);
 });
 
-Deno.test("the examples say what is wrong with their flags", async () => {
-  await assertGivesUp("node", ["--bogus"], /^"--bogus" cannot be understood; --help says what can\.\n$/);
+Deno.test("examples: print the errors of their flags", async () => {
+  await assertGivesUp(
+    "node",
+    ["--bogus"],
+    /^Unknown argument: "--bogus"\. Run with --help for the flags\.\n$/,
+  );
   await assertGivesUp("node", ["--port"], /^--port needs a value/);
   await assertGivesUp(
     "node",
     ["--port", "70000"],
-    /^--port must be a whole number from 0 to 65535, and not "70000"\.\n$/,
+    /^--port must be an integer from 0 to 65535; got "70000"\.\n$/,
   );
-  await assertGivesUp("node", ["--id", "a", "--id", "b"], /^--id was given 2 times, and may be once\.\n$/);
+  await assertGivesUp(
+    "node",
+    ["--id", "a", "--id", "b"],
+    /^--id must be given at most once; got 2 values\.\n$/,
+  );
   await assertGivesUp(
     "node",
     ["--seed", "here"],
     /^--seed must be an address such as ws:\/\/127\.0\.0\.1:7001/,
   );
   await assertGivesUp("node", ["--set", "colour=blue"], /^--set: blue is not JSON/);
-  await assertGivesUp("consensus", ["now"], /^"now" cannot be understood/);
+  await assertGivesUp("consensus", ["now"], /^Unknown argument: "now"/);
 });
 
-Deno.test("the examples say that a port is in use", async () => {
+Deno.test("examples: print that a port is in use", async () => {
   using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const port = String((taken.addr as Deno.NetAddr).port);
   await assertGivesUp(
     "embed",
     ["--port", port],
-    new RegExp(`^Port ${port} is in use; --port <number> takes another`),
+    new RegExp(`^Port ${port} is in use. Choose another with --port <number>`),
   );
   await assertGivesUp("node", ["--port", port], /^127\.0\.0\.1:\d+ cannot be listened on: another program/);
 });
 
-Deno.test("every example tells its flags when asked for help", async () => {
+Deno.test("examples: print their flags after --help", async () => {
   for (const name of ["consensus", "demo", "embed", "node"]) {
     await using program = await Program.example(name, "--help");
     assertEquals((await program.ended()).code, 0, program.errors);

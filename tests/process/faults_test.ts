@@ -10,7 +10,7 @@ const CONFIG = {
   maxBackoff: 300,
 };
 
-/** A line that a member tells. */
+/** A line of a member's output. */
 interface Told {
   readonly type: string;
   readonly memberId?: string;
@@ -22,7 +22,7 @@ interface Told {
   readonly skipped?: number;
 }
 
-/** A member in a process of its own. */
+/** A member in its own process. */
 class MemberProcess implements AsyncDisposable {
   readonly program: Program;
   readonly id: string;
@@ -44,30 +44,33 @@ class MemberProcess implements AsyncDisposable {
     return `ws://127.0.0.1:${this.port}`;
   }
 
-  /** What it has told of a type. */
+  /** Its events of a type. */
   told(type: string): Told[] {
     return this.program.lines.flatMap((line) => {
-      const told = line.startsWith("{") ? JSON.parse(line) as Told : { type: "" };
-      return told.type === type ? [told] : [];
+      const event = line.startsWith("{") ? JSON.parse(line) as Told : { type: "" };
+      return event.type === type ? [event] : [];
     });
   }
 
   blocked(id: string, reason?: string): boolean {
-    return this.told("MemberBlocked").some((told) =>
-      told.memberId === id && (!reason || told.reason === reason)
+    return this.told("MemberBlocked").some((event) =>
+      event.memberId === id && (!reason || event.reason === reason)
     );
   }
 
-  /** Whether it has heard the value of a member's key `k`. */
+  /** True if it has received this value of a member's key `k`. */
   hears(id: string, value: string): boolean {
-    return this.told("GossipUpdate").some((told) => told.memberId === id && told.value === value);
+    return this.told("GossipUpdate").some((event) => event.memberId === id && event.value === value);
   }
 
-  /** The members with their status, now. */
+  /** Its members with their status. */
   async members(): Promise<readonly string[]> {
     const before = this.told("members").length;
     await this.program.type("members");
-    await eventually(`${this.id} answers`, () => Promise.resolve(this.told("members").length > before));
+    await eventually(
+      `${this.id} prints its members`,
+      () => Promise.resolve(this.told("members").length > before),
+    );
     return this.told("members").at(-1)!.members!;
   }
 
@@ -76,7 +79,7 @@ class MemberProcess implements AsyncDisposable {
   }
 }
 
-/** Three members that know each other. */
+/** Three members that have found each other. */
 async function three(
   config: MemberOptions["config"] = CONFIG,
 ): Promise<readonly [MemberProcess, MemberProcess, MemberProcess]> {
@@ -106,7 +109,7 @@ function becomesTrue(
   return eventually(what, () => Promise.resolve(isTrue()), options);
 }
 
-Deno.test("R10 E9 a process that is stopped for longer than the expiration is blocked, freed when it goes on, and blocks nobody", async () => {
+Deno.test("suspension: a process suspended for longer than heartbeatExpiration is blocked, unblocked when it resumes, and blocks no member (R10, E9)", async () => {
   const [a, b, c] = await three();
   await using _a = a, _b = b, _c = c;
   b.program.kill("SIGSTOP");
@@ -115,11 +118,11 @@ Deno.test("R10 E9 a process that is stopped for longer than the expiration is bl
   b.program.kill("SIGCONT");
   await allActive([a, b, c]);
   await b.program.type("set back");
-  await becomesTrue("its news spreads", () => a.hears("b", "back") && c.hears("b", "back"));
+  await becomesTrue("its value spreads", () => a.hears("b", "back") && c.hears("b", "back"));
   assertEquals(b.told("MemberBlocked"), []);
 });
 
-Deno.test("E9 R8.4 a member whose event loop is blocked for 5 s blocks nobody, and goes on without catching up", async () => {
+Deno.test("suspension: a member with its event loop blocked for 5 s blocks no member and skips the missed rounds (E9, R8.4)", async () => {
   const [a, b, c] = await three();
   await using _a = a, _b = b, _c = c;
   await b.program.type("block 5000");
@@ -129,12 +132,12 @@ Deno.test("E9 R8.4 a member whose event loop is blocked for 5 s blocks nobody, a
   assert(a.blocked("b", "expired"));
   await b.program.type("memory");
   await b.program.until(/"memory"/);
-  // Some fifty rounds were due: they are left out and not made up for.
+  // About fifty rounds were due. They are skipped, not caught up.
   const { skipped } = b.told("memory")[0]!;
-  assert(skipped! >= 40, `${skipped} rounds were left out`);
+  assert(skipped! >= 40, `${skipped} rounds were skipped`);
 });
 
-Deno.test("R9 a member that is ended by SIGTERM under load is known as left by all, and its process ends well", async () => {
+Deno.test("leaving: after SIGTERM under load all members know that it left, and its process ends with 0 (R9)", async () => {
   const [a, b, c] = await three();
   await using _a = a, _b = b, _c = c;
   await b.program.type("load");
@@ -142,11 +145,13 @@ Deno.test("R9 a member that is ended by SIGTERM under load is known as left by a
   b.program.kill("SIGTERM");
   const { code } = await b.program.ended();
   assertEquals([code, b.told("stopped")[0]?.flush?.flushed], [0, true]);
-  await becomesTrue("both know", () => a.blocked("b", "left") && c.blocked("b", "left"), { withinMs: 3_000 });
+  await becomesTrue("both know that it left", () => a.blocked("b", "left") && c.blocked("b", "left"), {
+    withinMs: 3_000,
+  });
 });
 
-Deno.test("a process that is killed is blocked as crashed by all others within 3 s (C1, C3)", async () => {
-  // The settings are the defaults: by the expiration alone it would take 20 s.
+Deno.test("crash detection: all members block a killed process as crashed within 3 s (C1, C3)", async () => {
+  // Default settings: expiration alone would take 20 s.
   const [a, b, c] = await three({});
   await using _a = a, _b = b, _c = c;
   b.program.kill("SIGKILL");
@@ -159,21 +164,21 @@ Deno.test("a process that is killed is blocked as crashed by all others within 3
   }
 });
 
-Deno.test("a process that is stopped for 2 s is not suspected, and suspects nobody (C1)", async () => {
+Deno.test("crash detection: a process suspended for 2 s is not suspected and suspects no member (C1)", async () => {
   const [a, b, c] = await three({});
   await using _a = a, _b = b, _c = c;
   b.program.kill("SIGSTOP");
   await new Promise((resolve) => setTimeout(resolve, 2_000));
   b.program.kill("SIGCONT");
   await b.program.type("set back");
-  await becomesTrue("its news spreads", () => a.hears("b", "back") && c.hears("b", "back"));
+  await becomesTrue("its value spreads", () => a.hears("b", "back") && c.hears("b", "back"));
   await allActive([a, b, c]);
   for (const member of [a, b, c]) {
     assertEquals([member.told("MemberSuspected"), member.told("MemberBlocked")], [[], []], member.id);
   }
 });
 
-Deno.test("E1 E11 a member that is killed and started ten times in a row, with one id and port, is itself each time", async () => {
+Deno.test("incarnation: a member killed and restarted ten times with one id and port is accepted each time (E1, E11)", async () => {
   const [a, b, c] = await three();
   await using _a = a, _b = b, _c = c;
   let last = b;
@@ -183,7 +188,7 @@ Deno.test("E1 E11 a member that is killed and started ten times in a row, with o
     last = await MemberProcess.started("b", { port: b.port, seeds: [a.address, c.address] });
     await last.program.type(`set time-${time}`);
     await becomesTrue(
-      `${time}: both hear it`,
+      `${time}: both receive it`,
       () => a.hears("b", `time-${time}`) && c.hears("b", `time-${time}`),
     );
   }
@@ -191,7 +196,7 @@ Deno.test("E1 E11 a member that is killed and started ten times in a row, with o
   await allActive([a, last, c]);
 });
 
-Deno.test("R7 all members killed and started at once, on their ports and with new ids, find each other again", async () => {
+Deno.test("joining: members that are all killed and restarted on their ports with new ids find each other (R7)", async () => {
   const before = await three();
   const ports = before.map(({ port }) => port);
   const addresses = before.map(({ address }) => address);
@@ -205,7 +210,7 @@ Deno.test("R7 all members killed and started at once, on their ports and with ne
   await allActive(after);
 });
 
-/** A way between members that cuts, stalls and trickles, as it is told. */
+/** A TCP proxy between members that can cut, stall and slow connections. */
 class Proxy implements AsyncDisposable {
   readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   readonly #connections = new Set<Deno.Conn>();
@@ -239,7 +244,7 @@ class Proxy implements AsyncDisposable {
     try {
       for await (const near of this.#listener) all.push(this.#carry(near));
     } catch {
-      // It was closed.
+      // The listener was closed.
     }
     await Promise.all(all);
   }
@@ -267,7 +272,7 @@ class Proxy implements AsyncDisposable {
         }
       }
     } catch {
-      // One of the ends was closed; then both are.
+      // One end was closed; both are closed below.
     }
     close(from);
     close(to);
@@ -282,29 +287,29 @@ function close(connection: Deno.Conn): void {
   try {
     connection.close();
   } catch {
-    // It is closed.
+    // It was closed before.
   }
 }
 
-Deno.test("P4 a way between members that is cut, stalls and trickles: news comes through whatever can come through", async () => {
+Deno.test("connections: values arrive over a proxy that cuts, stalls and slows connections (P4)", async () => {
   const port = freePort();
   await using proxy = new Proxy(port);
-  // Others reach `a` through the proxy alone; `a` reaches them without.
+  // Other members reach `a` through the proxy alone; `a` dials them directly.
   await using a = await MemberProcess.started("a", { port, advertised: proxy.port });
   await using b = await MemberProcess.started("b", { seeds: [`ws://127.0.0.1:${proxy.port}`] });
   await allActive([a, b]);
   for (const [time, mode] of (["pass", "trickle", "stall", "pass"] as const).entries()) {
     proxy.cut();
     proxy.mode = mode;
-    // A stall that lasts: each has to dial anew, and one way is enough.
+    // During a stall both dial again, and one direction is enough.
     await b.program.type(`set b-${time}`);
     await a.program.type(`set a-${time}`);
-    await becomesTrue(`${mode}: both hear`, () => a.hears("b", `b-${time}`) && b.hears("a", `a-${time}`));
+    await becomesTrue(`${mode}: both receive`, () => a.hears("b", `b-${time}`) && b.hears("a", `a-${time}`));
   }
   await allActive([a, b]);
 });
 
-/** A port that nobody listens on at the moment. */
+/** A port without a listener. */
 function freePort(): number {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   return listener.addr.port;

@@ -1,17 +1,17 @@
 /**
- * A client that opens connections until a process has no descriptors left, and says nothing on them.
+ * A client that opens silent connections until a process has no free descriptor.
  *
  * @module
  */
 
-/** How many a process may have: as few as let it start, so that a test need not open many. */
+/** The descriptors of a process: just enough to start, so that few connections exhaust them. */
 export const MAX_DESCRIPTORS = 128;
 
-/** Connections of a client that says nothing. Disposing of it closes them. */
+/** Silent connections. Disposal closes them. */
 export class IdleConnections implements Disposable {
   readonly #open: Deno.TcpConn[] = [];
 
-  /** Opens connections until one is refused, or there are as many as the process may have descriptors. */
+  /** Opens connections until one is refused, or their number is the process's limit. */
   async exhaust(port: number): Promise<void> {
     try {
       while (this.#open.length < MAX_DESCRIPTORS) {

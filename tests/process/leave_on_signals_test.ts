@@ -17,10 +17,10 @@ import type { LeaverOptions } from "./leaver.ts";
 import { Program } from "./program.ts";
 
 const CONFIG = { gossipInterval: 100, gossipRequestTimeout: 400, heartbeatExpiration: 30_000 };
-/** What a process takes to end, on a machine that does other things too, beside what it was told to take. */
+/** How long a process may take to end beside its own limit, on a busy machine. */
 const SLACK_MS = 1_500;
 
-/** Starts a leaver, and resolves with it and its address. */
+/** Starts a leaver; resolves when it listens. */
 async function started(options: LeaverOptions = {}): Promise<{ program: Program; address: string }> {
   const program = new Program({
     args: [
@@ -36,7 +36,7 @@ async function started(options: LeaverOptions = {}): Promise<{ program: Program;
   return { program, address: address! };
 }
 
-/** How a program ends when it is sent a signal, and how long that takes. */
+/** Sends a signal; resolves with the exit code and the time until the end. */
 async function endedBy(program: Program, signal: EndingSignal): Promise<{ code: number; elapsedMs: number }> {
   const beginMs = performance.now();
   program.kill(signal);
@@ -45,7 +45,7 @@ async function endedBy(program: Program, signal: EndingSignal): Promise<{ code: 
 }
 
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
-  Deno.test(`R9.2 at ${signal} a member prepares, leaves, tells the others, and its process ends with 0`, async () => {
+  Deno.test(`leaveOnSignals: at ${signal} a member prepares, leaves with acknowledgements, and its process ends with 0 (R9.2)`, async () => {
     const one = await started();
     await using _one = one.program;
     const two = await started({ seeds: [one.address] });
@@ -53,13 +53,13 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
     await Promise.all([one, two].map(({ program }) => program.until(/^sees 2$/)));
     const { code } = await endedBy(two.program, signal);
     assertEquals([code, two.program.errors], [0, ""]);
-    const said = two.program.lines.filter((line) => /^(before|after)/.test(line));
-    assertEquals(said, ["before, 2 members", "after, flushed true, 1 know"]);
+    const printed = two.program.lines.filter((line) => /^(before|after)/.test(line));
+    assertEquals(printed, ["before, 2 members", "after, flushed true, 1 acknowledged"]);
     await one.program.until(/^blocks \S+ as left$/);
   });
 }
 
-Deno.test("a member whose peers are frozen leaves within three request timeouts, and its process ends with 0", async () => {
+Deno.test("leaveOnSignals: a member with suspended peers leaves within three request timeouts, and its process ends with 0", async () => {
   const one = await started();
   await using _one = one.program;
   const two = await started({ seeds: [one.address] });
@@ -68,11 +68,11 @@ Deno.test("a member whose peers are frozen leaves within three request timeouts,
   one.program.kill("SIGSTOP");
   const { code, elapsedMs } = await endedBy(two.program, "SIGTERM");
   assertEquals(code, 0);
-  await two.program.until(/^after, flushed false, 0 know$/);
+  await two.program.until(/^after, flushed false, 0 acknowledged$/);
   assertLess(elapsedMs, 3 * CONFIG.gossipRequestTimeout + SLACK_MS);
 });
 
-Deno.test("a member whose peers are frozen ends within shutdownTimeout, however long its requests may take, and says so", async () => {
+Deno.test("leaveOnSignals: a member with suspended peers ends within shutdownTimeout, for any gossipRequestTimeout, and logs that", async () => {
   const config = { ...CONFIG, gossipRequestTimeout: 60_000, heartbeatExpiration: 300_000 };
   const one = await started({ config });
   await using _one = one.program;
@@ -87,7 +87,7 @@ Deno.test("a member whose peers are frozen ends within shutdownTimeout, however 
   assertLess(elapsedMs, 1_000 + SLACK_MS);
 });
 
-Deno.test("a process takes 4 s to end at most where nothing else is said", async () => {
+Deno.test("leaveOnSignals: a process ends within 4 s by default", async () => {
   const { program } = await started({ after: "hangs" });
   await using _ = program;
   const { code, elapsedMs } = await endedBy(program, "SIGTERM");
@@ -96,7 +96,7 @@ Deno.test("a process takes 4 s to end at most where nothing else is said", async
   assertLess(elapsedMs, 5_000);
 });
 
-Deno.test("what comes before leaving has half of the time; the member leaves then, and others know", async () => {
+Deno.test("leaveOnSignals: beforeLeaving has half of the time; then the member leaves with acknowledgements", async () => {
   const one = await started();
   await using _one = one.program;
   const two = await started({ seeds: [one.address], before: "hangs", shutdownTimeout: 3_000 });
@@ -105,12 +105,12 @@ Deno.test("what comes before leaving has half of the time; the member leaves the
   const { code, elapsedMs } = await endedBy(two.program, "SIGTERM");
   assertEquals(code, 0);
   assertGreater(elapsedMs, 1_400);
-  assert(two.program.lines.includes("the time before is up"), two.program.lines.join("\n"));
-  assert(two.program.lines.includes("after, flushed true, 1 know"), two.program.lines.join("\n"));
+  assert(two.program.lines.includes("beforeLeaving was aborted"), two.program.lines.join("\n"));
+  assert(two.program.lines.includes("after, flushed true, 1 acknowledged"), two.program.lines.join("\n"));
 });
 
 for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
-  Deno.test(`a second signal ends the process at once, with ${code} for ${signal}`, async () => {
+  Deno.test(`leaveOnSignals: a second signal ends the process at once, with ${code} for ${signal}`, async () => {
     const { program } = await started({ before: "hangs", shutdownTimeout: 60_000 });
     await using _ = program;
     program.kill("SIGTERM");
@@ -120,18 +120,18 @@ for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
   });
 }
 
-// At Ctrl-C a terminal signals all its processes, and `deno task` hands its own on: two of a kind may come as one.
-Deno.test("signals that come together are one: the member leaves in good order", async () => {
+// At Ctrl-C a terminal signals all its processes, and `deno task` forwards its own signal: one key press can send two.
+Deno.test("leaveOnSignals: two signals at once count as one, and the member leaves gracefully", async () => {
   const { program } = await started();
   await using _ = program;
   program.kill("SIGINT");
   program.kill("SIGTERM");
   assertEquals((await program.ended()).code, 0);
-  assert(program.lines.includes("after, flushed true, 0 know"), program.lines.join("\n"));
+  assert(program.lines.includes("after, flushed true, 0 acknowledged"), program.lines.join("\n"));
 });
 
 for (const when of ["before", "after"] as const) {
-  Deno.test(`what throws ${when} leaving is printed, and all else is done all the same`, async () => {
+  Deno.test(`leaveOnSignals: an error ${when} leaving is printed, and the other steps are done`, async () => {
     const one = await started();
     await using _one = one.program;
     const two = await started({ seeds: [one.address], [when]: "throws" });
@@ -139,12 +139,12 @@ for (const when of ["before", "after"] as const) {
     await Promise.all([one, two].map(({ program }) => program.until(/^sees 2$/)));
     const { code } = await endedBy(two.program, "SIGTERM");
     assertEquals(code, 1);
-    assertMatch(two.program.errors, new RegExp(`It went wrong ${when} leaving\\.`));
-    assert(two.program.lines.includes("after, flushed true, 1 know"), two.program.lines.join("\n"));
+    assertMatch(two.program.errors, new RegExp(`Failed ${when} leaving\\.`));
+    assert(two.program.lines.includes("after, flushed true, 1 acknowledged"), two.program.lines.join("\n"));
   });
 }
 
-Deno.test("a node that is over by other means lets the signals go: they end its process as without it", async () => {
+Deno.test("leaveOnSignals: stops listening when its node has stopped, so signals end the process", async () => {
   const { program } = await started();
   await using _ = program;
   await program.type("stop");
@@ -154,7 +154,7 @@ Deno.test("a node that is over by other means lets the signals go: they end its 
   assert(!program.lines.some((line) => line.startsWith("before")));
 });
 
-Deno.test("only the signals that were named are listened for", async () => {
+Deno.test("leaveOnSignals: listens for the given signals alone", async () => {
   const { program } = await started({ signals: ["SIGHUP"] });
   await using _ = program;
   assertEquals((await endedBy(program, "SIGHUP")).code, 0);
@@ -164,7 +164,7 @@ Deno.test("only the signals that were named are listened for", async () => {
   assertEquals((await other.program.ended()).signal, "SIGTERM");
 });
 
-Deno.test("disposing of it lets the signals go while the node goes on", async () => {
+Deno.test("leaveOnSignals: disposal stops listening while the node runs", async () => {
   const { program } = await started();
   await using _ = program;
   await program.type("let go");
@@ -174,7 +174,7 @@ Deno.test("disposing of it lets the signals go while the node goes on", async ()
   assert(!program.lines.some((line) => line.startsWith("before")));
 });
 
-Deno.test("a time to leave in, or a signal, that cannot be is refused, and nothing is listened for", async () => {
+Deno.test("leaveOnSignals: refuses an invalid timeout or signal, and then listens for none", async () => {
   await using node = await join({ cluster: "leavers", listen: { port: 0 }, config: CONFIG });
   for (const shutdownTimeout of [0, -1, NaN, Infinity, 2 ** 31]) {
     assertThrows(

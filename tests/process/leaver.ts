@@ -1,6 +1,6 @@
 /**
- * A member that leaves on signals, as a program of its own: how is JSON in its first argument. It says what it does.
- * Told `stop` it ends its node by itself, told `let go` it leaves on signals no more.
+ * A program with a member that leaves on signals; its options are JSON in the first argument. It prints its steps. The
+ * line `stop` on its standard input stops the node, `let go` disposes of the signal listeners.
  *
  * @module
  */
@@ -8,15 +8,15 @@
 import { TextLineStream } from "../../deps/std_streams.ts";
 import { type EndingSignal, join, leaveOnSignals, type PartialConfig } from "../../mod.ts";
 
-/** How a leaver is started. */
+/** Options of a leaver. */
 export interface LeaverOptions {
   readonly seeds?: readonly string[];
   readonly config?: PartialConfig;
   readonly shutdownTimeout?: number;
   readonly signals?: readonly EndingSignal[];
-  /** What it does before it leaves: nothing for ever, or throwing. */
+  /** `beforeLeaving` never resolves, or throws. */
   readonly before?: "hangs" | "throws";
-  /** What it does after it has left. */
+  /** `afterLeaving` never resolves, or throws. */
   readonly after?: "hangs" | "throws";
 }
 
@@ -28,11 +28,11 @@ const listening = leaveOnSignals(node, {
   ...(signals && { signals }),
   beforeLeaving: async ({ signal }) => {
     console.log(`before, ${node.gossiper.members.length} members`);
-    signal.addEventListener("abort", () => console.log("the time before is up"));
+    signal.addEventListener("abort", () => console.log("beforeLeaving was aborted"));
     await behave(before, "before");
   },
   afterLeaving: async ({ flush }) => {
-    console.log(`after, flushed ${flush?.flushed}, ${flush?.acknowledgedBy} know`);
+    console.log(`after, flushed ${flush?.flushed}, ${flush?.acknowledgedBy} acknowledged`);
     await behave(after, "after");
   },
 });
@@ -48,7 +48,7 @@ for await (
 ) {
   if (line === "stop") {
     await node.stop();
-    // The program goes on without its node, until a signal ends it.
+    // Keeps the process running without its node until a signal ends it.
     setInterval(() => {}, 1_000);
     console.log("stopped by itself");
   } else if (line === "let go") {
@@ -58,6 +58,6 @@ for await (
 }
 
 async function behave(how: "hangs" | "throws" | undefined, when: string): Promise<void> {
-  if (how === "throws") throw new Error(`It went wrong ${when} leaving.`);
+  if (how === "throws") throw new Error(`Failed ${when} leaving.`);
   if (how === "hangs") await new Promise(() => {});
 }

@@ -1,25 +1,25 @@
 /**
- * Whether what processes use stays level over a long run.
+ * Decides if the resources of processes stay level over a long run.
  *
  * @module
  */
 
-/** What one process uses at one moment. */
+/** The resources of a process at one moment. */
 export interface Level {
   readonly rssMiB: number;
   readonly sockets: number;
   readonly timers: number;
 }
 
-/** How much more than in the second third, on average, may be used in the last. */
+/** The mean of the last third may be at most this multiple of the mean of the second third. */
 const FACTOR = 1.3;
-/** How many more sockets or timers are no trend: those of a few peers that have just come, or are about to go. */
+/** Sockets and timers above the multiple that are allowed: a few peers may just have joined or be about to leave. */
 const SLACK = 5;
 
-/** What is not level of one process's levels, in sentences. The first third is that of a process that warms up. */
+/** The resources that rose, as sentences. The first third is ignored: the process warms up. */
 export function notLevel(levels: readonly Level[], options: { readonly maxSockets: number }): string[] {
   const third = Math.floor(levels.length / 3);
-  if (third === 0) return [`${levels.length} looks are too few to tell`];
+  if (third === 0) return [`${levels.length} samples are too few`];
   const [early, late] = [levels.slice(third, 2 * third), levels.slice(-third)];
   const faults = (["rssMiB", "sockets", "timers"] as const).flatMap((what) => {
     const [before, after] = [meanOf(early, what), meanOf(late, what)];

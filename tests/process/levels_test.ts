@@ -3,7 +3,7 @@ import { type Level, notLevel } from "./levels.ts";
 
 const LEVEL: Level = { rssMiB: 100, sockets: 19, timers: 25 };
 
-/** Nine looks; what differs from the level goes up from there, by so much at each. */
+/** Nine samples; each field in `by` rises by this amount per sample, from sample `from` on. */
 function rising(by: Partial<Level>, from = 0): Level[] {
   return Array.from({ length: 9 }, (_, index) => {
     const steps = Math.max(0, index - from);
@@ -15,19 +15,19 @@ function rising(by: Partial<Level>, from = 0): Level[] {
   });
 }
 
-Deno.test("levels that stay are level, and so are those that rise only while a process warms up", () => {
+Deno.test("notLevel: accepts constant levels, and a rise in the first third", () => {
   assertEquals(notLevel(rising({}), { maxSockets: 40 }), []);
   const warming = rising({}).map((level, index) => index < 3 ? { ...level, rssMiB: 40 } : level);
   assertEquals(notLevel(warming, { maxSockets: 40 }), []);
 });
 
-Deno.test("memory, sockets and timers that go on rising are told, each by itself", () => {
+Deno.test("notLevel: reports rising memory, sockets and timers separately", () => {
   assertEquals(notLevel(rising({ rssMiB: 20 }), { maxSockets: 400 }), ["rssMiB rose from 180.0 to 240.0"]);
   assertEquals(notLevel(rising({ sockets: 8 }), { maxSockets: 400 }), ["sockets rose from 51.0 to 75.0"]);
   assertEquals(notLevel(rising({ timers: 8 }), { maxSockets: 400 }), ["timers rose from 57.0 to 81.0"]);
 });
 
-Deno.test("too many sockets at the end are told though they rise no more, and so are too few looks", () => {
+Deno.test("notLevel: reports too many sockets at the end, and too few samples", () => {
   assertEquals(notLevel(rising({}), { maxSockets: 18 }), ["19 sockets are open at the end"]);
-  assertEquals(notLevel([LEVEL, LEVEL], { maxSockets: 40 }), ["2 looks are too few to tell"]);
+  assertEquals(notLevel([LEVEL, LEVEL], { maxSockets: 40 }), ["2 samples are too few"]);
 });

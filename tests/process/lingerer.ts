@@ -1,6 +1,6 @@
 /**
- * A member that stops when it is told so by a line of its standard input, and then ends by itself, or with `exit` as
- * its second argument by `Deno.exit()`.
+ * A member that stops after a line on its standard input. Its process then ends without help, or by `Deno.exit()` if the
+ * second argument is `exit`.
  *
  * @module
  */

@@ -3,7 +3,7 @@ import { Program } from "./program.ts";
 
 const CONFIG = { gossipInterval: 100, gossipRequestTimeout: 300 };
 
-/** A member that has stopped while a peer that it dialled hangs. */
+/** Starts a member, suspends the peer that it dialed, and stops the member. */
 async function stoppedBeside(hanging: Program, how: string): Promise<Program> {
   const [, address = ""] = await hanging.until(/"listening","address":"(ws:[^"]*)"/);
   const permissions = ["--no-prompt", "--no-check", "--allow-net=127.0.0.1"];
@@ -15,7 +15,7 @@ async function stoppedBeside(hanging: Program, how: string): Promise<Program> {
   return program;
 }
 
-Deno.test("R9.4 a process that calls Deno.exit() after stop() ends at once, though a peer that it dialled hangs", async () => {
+Deno.test("stop: Deno.exit() after stop() ends the process at once, even if a peer that it dialed is suspended (R9.4)", async () => {
   await using hanging = Program.member({ id: "ada", port: 0, seeds: [], config: CONFIG });
   await using program = await stoppedBeside(hanging, "exit");
   assertEquals((await program.ended({ withinMs: 3_000 })).code, 0);

@@ -1,6 +1,6 @@
 /**
- * A member as a program of its own, which tells what happens as lines of JSON and does what it is told by lines.
- * It ends when its standard input does.
+ * A program with a member. It prints events as lines of JSON, runs commands from its standard input, and ends when that
+ * ends.
  *
  * @module
  */
@@ -9,11 +9,11 @@ import { TextLineStream } from "../../deps/std_streams.ts";
 import { timersSet } from "./counted_timers.ts";
 import { join, type JoinOptions, type PartialConfig } from "../../mod.ts";
 
-/** How it is started, as JSON in its first argument. */
+/** Options of the member, as JSON in the first argument. */
 export interface MemberOptions {
   readonly id: string;
   readonly port: number;
-  /** Where others reach it, if not at its port. */
+  /** The port that other members dial; `port` by default. */
   readonly advertised?: number;
   readonly seeds: readonly string[];
   readonly config: PartialConfig;
@@ -33,14 +33,14 @@ const node = await join({
   ...(authentication && { authentication }),
   ...(tls && { tls }),
 });
-const tell = (line: object) => console.log(JSON.stringify(line));
-tell({ type: "listening", address: node.address, port: Number(new URL(node.address).port) });
+const print = (line: object) => console.log(JSON.stringify(line));
+print({ type: "listening", address: node.address, port: Number(new URL(node.address).port) });
 
 const QUIET = new Set(["Disseminated", "RequestFailed", "PhaseChanged", "Confirmed", "EventsDropped"]);
-const telling = (async () => {
+const printing = (async () => {
   for await (const event of node.gossiper.events.subscribe()) {
     if (event.type === "GossipUpdate" && (event.memberId === id || event.key !== "k")) continue;
-    if (!QUIET.has(event.type)) tell(event.type === "ClusterTopology" ? { type: event.type } : event);
+    if (!QUIET.has(event.type)) print(event.type === "ClusterTopology" ? { type: event.type } : event);
   }
 })();
 
@@ -49,37 +49,37 @@ let loading: ReturnType<typeof setInterval> | undefined;
 async function stop(): Promise<never> {
   clearInterval(loading);
   const flush = await node.stop();
-  await telling;
-  tell({ type: "stopped", flush });
+  await printing;
+  print({ type: "stopped", flush });
   Deno.exit(0);
 }
 Deno.addSignalListener("SIGTERM", () => void stop());
 
-/** What a line of standard input asks for. */
+/** The commands on standard input. */
 const COMMANDS: Readonly<Record<string, (value: string) => void>> = {
   set: (value) => node.gossiper.setState("k", value),
-  /** Sets a key 4,000 times a second until it stops. */
+  /** Sets a key 4,000 times a second until the member stops. */
   load: () => {
     let number = 0;
     loading = setInterval(() => {
       for (let each = 0; each < 20; each++) node.gossiper.setState("load", ++number);
     }, 5);
   },
-  /** Takes these keys from now on. */
+  /** Sets the cluster's keys. */
   keys: (value) => {
     node.gossiper.setKeys(value.split(","));
-    tell({ type: "keys", count: value.split(",").length });
+    print({ type: "keys", count: value.split(",").length });
   },
-  /** Blocks the event loop for so many milliseconds. */
+  /** Blocks the event loop for this many milliseconds. */
   block: (value) => {
     const endMs = performance.now() + Number(value);
     while (performance.now() < endMs);
-    tell({ type: "unblocked" });
+    print({ type: "unblocked" });
   },
   members: () =>
-    tell({ type: "members", members: node.gossiper.members.map(({ id, status }) => `${id} ${status}`) }),
+    print({ type: "members", members: node.gossiper.members.map(({ id, status }) => `${id} ${status}`) }),
   memory: () =>
-    tell({
+    print({
       type: "memory",
       rss: Deno.memoryUsage().rss,
       timers: timersSet(),

@@ -13,7 +13,7 @@ const isTerminalToBeHad = await new Deno.Command("script", { args: ["--version"]
   .then(({ success }) => success, () => false);
 
 Deno.test({
-  name: `a member on a terminal asks nobody for leave to dial an address of a peer, and goes on${
+  name: `permissions: a member on a terminal never prompts for the permission to dial, and keeps running${
     isTerminalToBeHad ? "" : " (skipped: there is no program `script`)"
   }`,
   ignore: !isTerminalToBeHad,
@@ -31,7 +31,7 @@ Deno.test({
       await ben.type("set here");
       await ada.until(/"GossipUpdate".*"ben".*"here"/);
     }
-    // Ben is killed: ada would dial it, to see whether it is there.
+    // Ben is killed. Crash detection makes ada dial it, without the permission.
     await ada.until(/"MemberBlocked","memberId":"ben"/);
     await ada.type("members");
     await ada.until(/"members":\["ada active","ben blocked"\]/);

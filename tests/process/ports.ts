@@ -1,13 +1,13 @@
 /**
- * Ports for processes that are restarted in their places.
+ * Ports for processes that restart with the same port.
  *
  * @module
  */
 
-/** Below those that systems give to connections: no connection of anybody takes one while its process restarts. */
+/** Below the ephemeral ports: no outgoing connection takes a port while its process restarts. */
 const RANGE = { from: 10_000, count: 22_000 };
 
-/** Ports on which nobody listens at the moment, by chance. */
+/** Random ports without a listener. */
 export function freePorts(count: number): readonly number[] {
   const ports = new Set<number>();
   while (ports.size < count) {

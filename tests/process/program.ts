@@ -1,5 +1,5 @@
 /**
- * Programs as real processes, with a bound on everything that is waited for.
+ * Child processes for tests. Every wait has a time limit.
  *
  * @module
  */
@@ -7,22 +7,22 @@
 import type { MemberOptions } from "./member.ts";
 import { TextLineStream } from "../../deps/std_streams.ts";
 
-/** How long anything may take that a test does not bound itself: far longer than it does. */
+/** The default limit of a wait, far above what any needs. */
 export const BOUND_MS = 20_000;
 
-/** How a {@linkcode Program} is started. */
+/** Options of a {@linkcode Program}. */
 export interface ProgramOptions {
   /** The arguments of `deno`. */
   readonly args: readonly string[];
-  /** What is added to its environment. */
+  /** Variables to add to its environment. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Whether it runs on a terminal, by the program `script`; what it prints and what it is told then come together. */
+  /** Runs it on a terminal, by the program `script`; its output then contains its input. */
   readonly onTerminal?: boolean;
-  /** How many files and sockets it may have open at once (`ulimit -n`). */
+  /** The limit of open files and sockets (`ulimit -n`). */
   readonly maxDescriptors?: number | undefined;
 }
 
-/** A child process running Deno, and what it has printed. Disposing of it kills it. */
+/** A child process that runs Deno, and its output. Disposal kills it. */
 export class Program implements AsyncDisposable {
   /** The lines of its standard output so far. */
   readonly lines: string[] = [];
@@ -52,12 +52,12 @@ export class Program implements AsyncDisposable {
     this.#over = this.#follow();
   }
 
-  /** Starts an example with the permissions of its task and no others. */
+  /** Starts an example with exactly the permissions of its task. */
   static async example(name: string, ...args: string[]): Promise<Program> {
     return new Program({ args: [...await commandOf(name), ...args] });
   }
 
-  /** Starts an example that is told by the environment. */
+  /** Starts an example with environment variables. */
   static async exampleIn(
     env: Readonly<Record<string, string>>,
     name: string,
@@ -66,7 +66,7 @@ export class Program implements AsyncDisposable {
     return new Program({ args: await commandOf(name), env, ...options });
   }
 
-  /** Starts a member that does what it is told by lines. */
+  /** Starts `tests/process/member.ts`. */
   static member(
     options: MemberOptions,
     { maxDescriptors }: Pick<ProgramOptions, "maxDescriptors"> = {},
@@ -76,7 +76,7 @@ export class Program implements AsyncDisposable {
     return new Program({ args, maxDescriptors });
   }
 
-  /** Resolves with the first match among its lines, those already printed included. */
+  /** Resolves with the first match in its lines, earlier ones included. */
   async until(pattern: RegExp, { withinMs = BOUND_MS } = {}): Promise<RegExpExecArray> {
     const find = () => {
       for (const line of this.lines) {
@@ -89,17 +89,17 @@ export class Program implements AsyncDisposable {
     return await this.#wait(find, { withinMs, what: `a line like ${pattern}` });
   }
 
-  /** The number of its process. */
+  /** The id of its process. */
   get pid(): number {
     return this.#child.pid;
   }
 
-  /** How its process ended; what it and its children have printed may not have been read by then. */
+  /** The status of its process; its output may not be complete at that time. */
   get status(): Promise<Deno.CommandStatus> {
     return this.#child.status;
   }
 
-  /** Resolves with how it ended, when everything that it printed has been read. */
+  /** Resolves with its status after all output was read. */
   async ended({ withinMs = BOUND_MS } = {}): Promise<Deno.CommandStatus> {
     await this.#wait(() => this.#isOver || undefined, { withinMs, what: "its end" });
     return await this.#over;
@@ -121,7 +121,7 @@ export class Program implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // Its process may be gone while what it and its children printed is still being read.
+    // The process may have ended while its children still hold the output open.
     if (!this.#hasExited) this.#child.kill("SIGKILL");
     await this.#over;
   }
@@ -139,7 +139,9 @@ export class Program implements AsyncDisposable {
     try {
       for (let found = look();; found = look()) {
         if (found !== undefined) return found;
-        if (timeIsUp) throw new Error(`There was not ${what} within ${withinMs} ms:\n${this.#everything}`);
+        if (timeIsUp) {
+          throw new Error(`Timeout after ${withinMs} ms. Waited for ${what}:\n${this.#everything}`);
+        }
         await Promise.race([this.#changed.promise, timeUp.promise]);
       }
     } finally {
@@ -154,7 +156,7 @@ export class Program implements AsyncDisposable {
       this.#read(stdout, (line) => this.lines.push(line)),
       this.#read(stderr, (line) => this.errors += `${line}\n`),
     ]);
-    // It may have closed the pipe itself.
+    // The process may have closed the pipe already.
     await this.#input.close().catch(() => {});
     this.#isOver = true;
     this.#tellChange();
@@ -190,14 +192,14 @@ function commandLineOf(
   return ["sh", "-c", `ulimit -n ${maxDescriptors} && exec "$0" "$@"`, deno, ...args];
 }
 
-/** How an example is run. */
+/** The `deno` arguments of an example. */
 async function commandOf(name: string): Promise<readonly string[]> {
   const text = await Deno.readTextFile(new URL("../../deno.json", import.meta.url));
   const { command } = JSON.parse(text).tasks[name];
   return ["run", "--no-prompt", ...command.match(/--allow-\S+/g) ?? [], `examples/${name}.ts`];
 }
 
-/** Resolves when something outside of this process has come true, of which nothing tells; looks again and again. */
+/** Polls until a condition outside of this process is true. Throws after the time limit. */
 export async function eventually(
   what: string,
   isTrue: () => Promise<boolean>,
@@ -206,13 +208,13 @@ export async function eventually(
   const endMs = performance.now() + withinMs;
   while (!await isTrue()) {
     if (performance.now() > endMs) {
-      throw new Error(`It did not come true within ${withinMs} ms that ${what}.`);
+      throw new Error(`Not true within ${withinMs} ms: ${what}.`);
     }
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
 
-/** Whether a process runs; one that is over and that nobody has asked about does not. */
+/** True if a process runs. A zombie does not run. */
 export async function isRunning(pid: number): Promise<boolean> {
   const script = 'kill -0 "$1" && ! grep -qs "^State:.*Z" "/proc/$1/status"';
   const { success } = await new Deno.Command("sh", {

@@ -1,6 +1,6 @@
 /**
- * A member of a cluster of protoactor-go that is alone, as a program of its own: it prints where it listens, and each
- * `ListenFailed`, and ends when its standard input does.
+ * A program with a single member of a protoactor-go cluster. It prints its port and each `ListenFailed`, and ends when
+ * its standard input ends.
  *
  * @module
  */

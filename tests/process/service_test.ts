@@ -13,7 +13,7 @@ import { IdleConnections, MAX_DESCRIPTORS } from "./idle_connections.ts";
 import { freePorts } from "./ports.ts";
 import { eventually, Program } from "./program.ts";
 
-/** What all instances of a test are started with: a key, an authority, and a folder for certificates. */
+/** The key, the certificate authority and the folder of certificates for all instances of a test. */
 class Deployment implements AsyncDisposable {
   readonly key: string;
   readonly authority: Authority;
@@ -34,7 +34,7 @@ class Deployment implements AsyncDisposable {
     return new Deployment({ key: await newClusterKey(), authority, folder });
   }
 
-  /** The environment of an instance, which has a certificate of its own. */
+  /** The environment of an instance, with its own certificate. */
   async environment(
     port: number,
     env: Readonly<Record<string, string>> = {},
@@ -52,7 +52,7 @@ class Deployment implements AsyncDisposable {
     };
   }
 
-  /** The JSON that is answered. */
+  /** The status and the body of a response; JSON is parsed. */
   async ask(origin: string, path: string, init: RequestInit = {}): Promise<[number, unknown]> {
     const signal = AbortSignal.timeout(5_000);
     const response = await fetch(`${origin}${path}`, { ...init, client: this.client, signal });
@@ -72,7 +72,7 @@ interface Members {
   readonly isAgreed: boolean;
 }
 
-/** Three instances with each other's addresses as seeds, and all processes that there were in their places. */
+/** Three instances with each other as seeds, and all processes that ran on their ports. */
 class Instances implements AsyncDisposable {
   readonly deployment: Deployment;
   readonly ports = freePorts(3);
@@ -93,10 +93,10 @@ class Instances implements AsyncDisposable {
     return this.ports.map((port) => `https://127.0.0.1:${port}`);
   }
 
-  /** Resolves when it says that it is ready. */
+  /** Starts an instance; resolves when it is ready. */
   async start(port: number): Promise<void> {
     const seeds = this.ports.map((each) => `wss://127.0.0.1:${each}`).join(" ");
-    // So short that one which were gone without a word would be blocked as expired before the test is over.
+    // 4 s: an instance that ends without leaving would be blocked as expired before the test ends.
     const env = await this.deployment.environment(port, {
       SEEDS: seeds,
       HEARTBEAT_EXPIRATION_MS: "4000",
@@ -108,20 +108,20 @@ class Instances implements AsyncDisposable {
     await program.until(/^ready: /);
   }
 
-  /** Ends one as a platform does, and starts it anew; tells how long the ending took, and by what it ended. */
+  /** Ends an instance with SIGTERM and starts it again; resolves with its exit code, the time to end and its output. */
   async roll(
     port: number,
-  ): Promise<{ readonly code: number; readonly elapsedMs: number; readonly said: string }> {
+  ): Promise<{ readonly code: number; readonly elapsedMs: number; readonly output: string }> {
     const program = this.#present.get(port)!;
     const beginMs = performance.now();
     program.kill("SIGTERM");
     const { code } = await program.ended();
     const elapsedMs = performance.now() - beginMs;
     await this.start(port);
-    return { code, elapsedMs, said: `${program.lines.join("\n")}\n${program.errors}` };
+    return { code, elapsedMs, output: `${program.lines.join("\n")}\n${program.errors}` };
   }
 
-  /** Waits until each sees all three, and all have the same prices. */
+  /** Waits until every instance sees three members, and all have the same prices. */
   async agree(): Promise<void> {
     for (const origin of this.origins) {
       await eventually(`${origin} sees three that agree`, async () => {
@@ -131,7 +131,7 @@ class Instances implements AsyncDisposable {
     }
   }
 
-  /** The lines of a kind that any of them has printed. */
+  /** All lines of a kind that the instances printed. */
   told(kind: string): readonly string[] {
     return this.all.flatMap(({ lines }) => lines.filter((line) => line.startsWith(`${kind}: `)));
   }
@@ -142,11 +142,10 @@ class Instances implements AsyncDisposable {
   }
 }
 
-// A request has failed where it was refused or cut off, took over 5 s, or was answered by anything but what it should be:
-// none is sent twice. The clients know three addresses and send to those that have answered a probe of `/ready` with 200
-// within a second, as a load balancer does. Whoever sends to an instance that has said for longer that it is not
-// ready may find nobody there.
-Deno.test("three instances behind TLS with keys are restarted one after another under load: no request fails, nobody is blocked as expired, all agree", async () => {
+// A request has failed if it was refused or cut off, took over 5 s, or got an unexpected response; none is repeated. The
+// clients have three addresses and use those whose `/ready` answered 200 within the last second, as a load balancer does.
+// A client that ignores a negative probe for longer may find no listener.
+Deno.test("service example: in a rolling restart of three instances under load no request fails, no member expires, and all have the same state", async () => {
   await using instances = await Instances.started();
   const { deployment, origins, ports } = instances;
   await instances.agree();
@@ -158,10 +157,10 @@ Deno.test("three instances behind TLS with keys are restarted one after another 
   const loading = new AbortController();
   const load = balancer.load({ clients: 4, signal: loading.signal });
   for (const [index, port] of ports.entries()) {
-    // Whoever has set it may be the next to go: the others have it.
+    // The instance that set the list may be the next to restart; the others have a copy.
     await balancer.send("/prices", { method: "PUT", body: `{"tea":${300 + index}}`, status: 200 });
-    const { code, elapsedMs, said } = await instances.roll(port);
-    assertEquals(code, 0, said);
+    const { code, elapsedMs, output } = await instances.roll(port);
+    assertEquals(code, 0, output);
     assertLess(elapsedMs, 5_000);
     await eventually("it is ready again", () => Promise.resolve(balancer.isReady(origins[index]!)));
   }
@@ -179,22 +178,22 @@ Deno.test("three instances behind TLS with keys are restarted one after another 
       { revision: number; cents: unknown },
     ];
     assertEquals([prices.revision, prices.cents], [4, { tea: 302 }]);
-    // What those that are gone have counted was handed on by them when they left.
-    await eventually(`${origin} has heard of every order`, async () => {
+    // An instance hands its count over when it leaves.
+    await eventually(`${origin} has every order`, async () => {
       const [, orders] = await deployment.ask(origin, "/orders");
       return JSON.stringify(orders) === JSON.stringify({ taken: answered.get("POST /orders") });
     });
   }
   assertEquals(instances.told("blocked").filter((line) => !line.endsWith("(left)")), []);
-  // Each of the three that went was known as left by both others.
+  // Both other members saw each of the three instances leave.
   assertGreaterOrEqual(instances.told("blocked").length, 6);
-  // A peer that dials just when another life begins has a token for the last one; it dials again.
+  // A peer may dial a restarted instance with a token for the earlier process; it then dials again.
   const known = "The token is from before this member began.";
   assertEquals(instances.told("refused").filter((line) => !line.endsWith(known)), []);
   assertEquals(instances.all.map(({ errors }) => errors), ["", "", "", "", "", ""]);
 });
 
-Deno.test("an instance that is alone is alive at once, and ready after READY_WITHIN_MS", async () => {
+Deno.test("service example: a single instance is alive at once, and ready after READY_WITHIN_MS", async () => {
   await using deployment = await Deployment.make();
   const [port, other] = freePorts(2) as [number, number];
   const origin = `https://127.0.0.1:${port}`;
@@ -210,7 +209,7 @@ Deno.test("an instance that is alone is alive at once, and ready after READY_WIT
   assertEquals(await deployment.ask(origin, "/ready"), [200, "ready\n"]);
 });
 
-Deno.test("an instance that is told to end is not ready any more, answers what comes, and then ends with 0", async () => {
+Deno.test("service example: after SIGTERM an instance is not ready, answers requests, and ends with 0", async () => {
   await using deployment = await Deployment.make();
   const [port] = freePorts(1) as [number];
   const origin = `https://127.0.0.1:${port}`;
@@ -225,19 +224,19 @@ Deno.test("an instance that is told to end is not ready any more, answers what c
   assertEquals([response.status, response.headers.get("connection")], [200, "close"]);
   await response.body?.cancel();
   assertEquals((await program.ended()).code, 0);
-  assert(program.lines.includes("Left; there was nobody to tell."));
+  assert(program.lines.includes("Left; there was no other member."));
 });
 
-Deno.test("a request under way is answered before its instance leaves", async () => {
+Deno.test("service example: a request in progress is answered before its instance leaves", async () => {
   await using deployment = await Deployment.make();
   const [port] = freePorts(1) as [number];
   const origin = `https://127.0.0.1:${port}`;
   const env = await deployment.environment(port, { READY_WITHIN_MS: "0", DRAIN_MS: "0" });
   await using program = await Program.exampleIn(env, "service");
   await program.until(/^ready: /);
-  // It takes a second to find out that nobody else is there to know.
+  // This request takes a second, because no other member acknowledges the list.
   const setting = deployment.ask(origin, "/prices", { method: "PUT", body: '{"tea":250}' });
-  await eventually("the request is under way", async () => {
+  await eventually("the request is in progress", async () => {
     const [, prices] = await deployment.ask(origin, "/prices") as [number, { revision: number }];
     return prices.revision === 1;
   });
@@ -246,20 +245,20 @@ Deno.test("a request under way is answered before its instance leaves", async ()
   assertEquals((await program.ended()).code, 0);
 });
 
-Deno.test("a client that opens a connection and says nothing does not keep an instance from ending with 0", async () => {
+Deno.test("service example: a silent connection does not stop an instance from ending with 0", async () => {
   await using deployment = await Deployment.make();
   const [port] = freePorts(1) as [number];
   const env = await deployment.environment(port, { READY_WITHIN_MS: "0", DRAIN_MS: "0" });
   await using program = await Program.exampleIn(env, "service");
   await program.until(/^ready: /);
   using _silent = await Deno.connect({ hostname: "127.0.0.1", port });
-  // The server has taken the connection before it answers the next.
+  // When the next client is answered, the server has accepted this connection.
   await deployment.ask(`https://127.0.0.1:${port}`, "/live");
   program.kill("SIGTERM");
   assertEquals([(await program.ended()).code, program.errors], [0, ""]);
 });
 
-Deno.test("an instance whose descriptors run out goes on, and answers again once there are some", async () => {
+Deno.test("service example: an instance without free descriptors keeps running, and answers again when some are free", async () => {
   await using deployment = await Deployment.make();
   const [port] = freePorts(1) as [number];
   const env = await deployment.environment(port, { READY_WITHIN_MS: "0", DRAIN_MS: "0" });
@@ -268,7 +267,10 @@ Deno.test("an instance whose descriptors run out goes on, and answers again once
   {
     using idle = new IdleConnections();
     await idle.exhaust(port);
-    await eventually("it says so", () => Promise.resolve(program.errors.includes("takes no connections")));
+    await eventually(
+      "it logs that it takes no connections",
+      () => Promise.resolve(program.errors.includes("takes no connections")),
+    );
   }
   await eventually("it answers again", async () => {
     const answer = await deployment.ask(`https://127.0.0.1:${port}`, "/live").catch(() => undefined);
@@ -282,7 +284,7 @@ Deno.test("an instance whose descriptors run out goes on, and answers again once
   );
 });
 
-Deno.test("an instance that is told to end before it is ready ends with 0", async () => {
+Deno.test("service example: SIGTERM before an instance is ready ends it with 0", async () => {
   await using deployment = await Deployment.make();
   const [port, other] = freePorts(2) as [number, number];
   const env = await deployment.environment(port, { SEEDS: `wss://127.0.0.1:${other}`, DRAIN_MS: "0" });
@@ -293,7 +295,7 @@ Deno.test("an instance that is told to end before it is ready ends with 0", asyn
   assert(!program.lines.some((line) => line.startsWith("ready")));
 });
 
-Deno.test("the service answers what clients do wrong with why", async () => {
+Deno.test("service example: answers invalid requests with a status and a reason", async () => {
   await using deployment = await Deployment.make();
   const [port] = freePorts(1) as [number];
   const origin = `https://127.0.0.1:${port}`;
@@ -323,14 +325,14 @@ Deno.test("the service answers what clients do wrong with why", async () => {
   assertEquals(await deployment.ask(origin, "/orders"), [200, { taken: 1 }]);
 });
 
-Deno.test("the service says what is wrong with its environment", async () => {
+Deno.test("service example: prints the errors of its environment", async () => {
   await using deployment = await Deployment.make();
   const [port] = freePorts(1) as [number];
   const env = await deployment.environment(port);
   const wrong: readonly (readonly [Record<string, string>, RegExp])[] = [
     [{ HEARSAY_KEYS: "" }, /authentication\.keys/],
     [{ HEARSAY_KEYS: "secret" }, /authentication\.keys/],
-    [{ PORT: "http" }, /^PORT must be a whole number/],
+    [{ PORT: "http" }, /^PORT must be an integer/],
     [{ SEEDS: "127.0.0.1" }, /^SEEDS must be addresses/],
     [{ TLS_CERT_FILE: "" }, /^TLS_CERT_FILE must name a PEM file/],
     [
@@ -345,7 +347,7 @@ Deno.test("the service says what is wrong with its environment", async () => {
     // What it holds is not shown.
     [{ TLS_KEY_FILE: "-----BEGIN PRIVATE KEY-----" }, /^TLS_KEY_FILE must be the path of a PEM file, .*\n$/],
     [{ TLS_CA_FILE: "/dev/null" }, /^TLS_CA_FILE names \/dev\/null, which is no PEM file\.\n$/],
-    [{ DRAIN_MS: "9000" }, /^DRAIN_MS must be a whole number of at most 1500/],
+    [{ DRAIN_MS: "9000" }, /^DRAIN_MS must be an integer from 0 to 1500/],
   ];
   for (const [change, message] of wrong) {
     await using program = await Program.exampleIn({ ...env, ...change }, "service");

@@ -1,6 +1,6 @@
 /**
- * `deno task soak`: twenty members as processes of their own, some of which are killed and started again without
- * end; at the end memory, sockets and timers of all that stayed must be level.
+ * `deno task soak`: twenty members in processes of their own, some of which are killed and restarted all the time. The
+ * memory, sockets and timers of the others must stay level.
  *
  * @module
  */
@@ -21,7 +21,7 @@ const CONFIG = {
   maxBackoff: 1_000,
 };
 const MEMBERS = 20;
-/** The first ones stay for as long as it lasts. */
+/** The members that run for the whole time. */
 const STAYING = 5;
 
 const flags = parseArgs(Deno.args, { string: ["minutes"] }) as { readonly minutes?: string };
@@ -48,11 +48,11 @@ async function soak(lastsMs: number): Promise<number> {
   const levels = new Map<number, Level[]>(staying.map((index) => [index, []]));
   try {
     for (let index = 0; index < MEMBERS; index++) await start(index);
-    console.log(`${MEMBERS} members, ${minutes} minutes, ${STAYING} of them stay`);
+    console.log(`${MEMBERS} members for ${minutes} minutes; ${STAYING} of them are never restarted`);
     console.log(
-      "   minute     processes so far   memory of the staying, MiB   sockets of each   timers of each",
+      "   minute      processes started   memory per stable member, MiB   sockets each   timers each",
     );
-    for (let toldMs = -Infinity; performance.now() - startMs < lastsMs;) {
+    for (let sampledMs = -Infinity; performance.now() - startMs < lastsMs;) {
       const index = STAYING + Math.floor(Math.random() * (MEMBERS - STAYING));
       const program = programs.get(index)!;
       program.kill(Math.random() < 0.5 ? "SIGKILL" : "SIGTERM");
@@ -60,8 +60,8 @@ async function soak(lastsMs: number): Promise<number> {
       await new Promise((resolve) => setTimeout(resolve, 500));
       await start(index);
       const elapsedMs = performance.now() - startMs;
-      if (elapsedMs - toldMs < lastsMs / 30) continue;
-      toldMs = elapsedMs;
+      if (elapsedMs - sampledMs < lastsMs / 30) continue;
+      sampledMs = elapsedMs;
       const now = await Promise.all(staying.map((index) => levelOf(programs.get(index)!)));
       for (const [index, level] of now.entries()) levels.get(index)!.push(level);
       const cells = [
@@ -71,7 +71,7 @@ async function soak(lastsMs: number): Promise<number> {
         rangeOf(now, "sockets"),
         rangeOf(now, "timers"),
       ];
-      console.log(cells.map((cell, column) => cell.padStart([9, 21, 29, 18, 17][column]!)).join(""));
+      console.log(cells.map((cell, column) => cell.padStart([9, 23, 32, 15, 14][column]!)).join(""));
     }
     return judge(levels);
   } finally {
@@ -80,7 +80,7 @@ async function soak(lastsMs: number): Promise<number> {
 }
 
 async function levelOf(program: Program): Promise<Level> {
-  // What it told so far would be read for ever: only its answer is of interest.
+  // The earlier output is not needed, and would be searched at every sample.
   program.lines.length = 0;
   await program.type("memory");
   const [line] = await program.until(/^\{"type":"memory".*/);
@@ -94,14 +94,14 @@ async function levelOf(program: Program): Promise<Level> {
 
 function judge(levels: ReadonlyMap<number, readonly Level[]>): number {
   const faults = [...levels].flatMap(([index, of]) =>
-    notLevel(of, { maxSockets: 2 * MEMBERS }).map((fault) => `of staying member ${index}, ${fault}`)
+    notLevel(of, { maxSockets: 2 * MEMBERS }).map((fault) => `member m${index}: ${fault}`)
   );
   for (const fault of faults) console.log(fault);
   console.log(faults.length === 0 ? "level" : "NOT level");
   return faults.length === 0 ? 0 : 1;
 }
 
-/** The least and the most of what the staying members use, or the one number where these are the same. */
+/** The range of a resource over the stable members; a single number if all are equal. */
 function rangeOf(levels: readonly Level[], what: keyof Level): string {
   const numbers = levels.map((level) => Math.round(level[what]));
   const [least, most] = [Math.min(...numbers), Math.max(...numbers)];

@@ -1,5 +1,5 @@
 /**
- * What somebody can do who means harm: make tokens of any kind, and speak on a bare socket.
+ * Tools of an attacker: tokens with any content, and a bare WebSocket to a member.
  *
  * @module
  */
@@ -24,17 +24,17 @@ import { deltaOf } from "../requirements/scripted_peer.ts";
 import { entry } from "../unit/engine/harness.ts";
 import { decode, encode } from "../../transport/wire.ts";
 
-/** A key as its bytes. */
+/** The bytes of a base64url key. */
 export function bytesOf(key: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.fromBase64(key, { alphabet: "base64url" });
 }
 
-/** How members name a key in their tokens. */
+/** The key's id in tokens. */
 export async function kidOf(key: string): Promise<string> {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", bytesOf(key))).toHex().slice(0, 16);
 }
 
-/** What may be wrong with a token; by default nothing is. */
+/** Fields of a token; without options the token is valid. */
 export interface TokenOptions {
   readonly key: string;
   readonly id?: string;
@@ -42,13 +42,13 @@ export interface TokenOptions {
   readonly authority?: string;
   readonly typ?: string;
   readonly kid?: string;
-  /** Milliseconds from now at which it was made. */
+  /** Milliseconds from now to its time of issue; negative for the past. */
   readonly madeMs?: number;
   readonly lifetimeMs?: number;
   readonly claims?: JWTPayload;
 }
 
-/** A token as a member would make it, but for what is asked for. */
+/** A token as a member makes it, with these fields changed. */
 export async function forge(options: TokenOptions): Promise<string> {
   const { key, id = "mallory", cluster = "orders", authority, madeMs = 0, lifetimeMs = 5_000 } = options;
   const { typ = "hearsay-token+jwt", kid = await kidOf(key), claims = {} } = options;
@@ -63,19 +63,19 @@ export async function forge(options: TokenOptions): Promise<string> {
   }).setProtectedHeader({ alg: "HS256", typ, kid }).sign(bytesOf(key));
 }
 
-/** How a {@linkcode Wire} is opened. */
+/** Options of a {@linkcode Wire}. */
 export interface WireOptions {
   readonly token?: string | undefined;
   readonly headers?: Record<string, string>;
   readonly protocols?: readonly string[];
-  /** The address that it comes from, where that is to be another than most. */
+  /** The local address of the client; the system's choice by default. */
   readonly from?: string;
 }
 
-/** A bare WebSocket to a member, on which anything can be said. */
+/** A bare WebSocket to a member that can send any message. */
 export class Wire implements AsyncDisposable {
   readonly socket: WebSocket;
-  /** What came, in order. */
+  /** Received messages, in order. */
   readonly heard: Message[] = [];
   readonly closed: Promise<{ readonly code: number; readonly reason: string; readonly error: string }>;
   readonly #opened: Promise<void>;
@@ -105,14 +105,14 @@ export class Wire implements AsyncDisposable {
     this.closed = closed.promise;
   }
 
-  /** A socket that has opened. */
+  /** Resolves when the socket is open. */
   static async opened(address: string, options?: WireOptions): Promise<Wire> {
     const wire = new Wire(address, options);
     await wire.#opened;
     return wire;
   }
 
-  /** The status with which an upgrade is refused; 101 where it is not. */
+  /** The HTTP status of the upgrade: 101 if it is accepted. */
   static async status(address: string, options?: WireOptions): Promise<number> {
     await using wire = new Wire(address, options);
     try {
@@ -127,7 +127,7 @@ export class Wire implements AsyncDisposable {
     for (const message of messages) this.socket.send(encode(message));
   }
 
-  /** The next message of a type, those already heard included. */
+  /** The first message of a type; waits for it if none was received yet. */
   async hears<T extends Message["type"]>(type: T): Promise<Extract<Message, { type: T }>> {
     for (;;) {
       const found = this.heard.find((message): message is Extract<Message, { type: T }> =>
@@ -156,7 +156,7 @@ export class Wire implements AsyncDisposable {
   }
 }
 
-/** A greeting that a member would take. */
+/** A valid `hello`, with these fields changed. */
 export function helloOf(id: string, options: Partial<Hello> = {}): Hello {
   return {
     type: "hello",
@@ -175,33 +175,33 @@ export function helloOf(id: string, options: Partial<Hello> = {}): Hello {
   };
 }
 
-/** Who an insider is: it may come back as the same. */
+/** The identity of an {@linkcode Insider}, which can reuse it for a new connection. */
 export interface Identity {
   readonly id: string;
   readonly life: Life;
   readonly signing: Signing;
 }
 
-/** Somebody new, whose id is its key unless it takes another. */
+/** A new identity; its id is derived from its key by default. */
 export async function newIdentity(id?: string): Promise<Identity> {
   const signing = await ed25519Signing(await newSigningKey());
   return { id: id ?? idOfKey(signing.publicKey), life: makeLife(Date.now(), Math.random()), signing };
 }
 
 /**
- * Somebody who has the cluster's key, and a signing key of its own: it gets in, and then says whatever it likes.
+ * An attacker with the cluster's key and a signing key of its own: it completes the handshake, then sends any message.
  */
 export class Insider implements AsyncDisposable {
   readonly id: string;
   readonly life: Life;
   readonly signing: Signing;
   readonly wire: Wire;
-  /** What it says, with its gossip, of who is alive; to be replaced. */
+  /** The liveness part of its gossip; tests replace it. */
   liveness: Liveness = { count: 0 };
   readonly #token: string;
   #asked = 0;
 
-  /** Speaks on a wire as somebody else, or as nobody that was greeted yet. */
+  /** Makes an insider on an open wire, without a handshake. */
   constructor(
     { id, life, signing }: Identity,
     { wire, token }: { readonly wire: Wire; readonly token: string },
@@ -213,7 +213,7 @@ export class Insider implements AsyncDisposable {
     this.#token = token;
   }
 
-  /** Greets a member, which takes it for one of its own. */
+  /** Connects and completes the handshake. */
   static async greeted(
     address: string,
     { key, as }: { readonly key: string; readonly as?: Identity },
@@ -226,13 +226,13 @@ export class Insider implements AsyncDisposable {
     return insider;
   }
 
-  /** Greets, or greets anew. */
+  /** Sends a `hello`; also possible after the first. */
   async greet(options: Partial<Hello> = {}): Promise<void> {
     const id = `d${++this.#asked}`;
     this.wire.say(await this.hello(this.#token, { id, ...options }));
   }
 
-  /** Its greeting, signed for the connection of a token. */
+  /** Its `hello`, signed for the connection of this token. */
   async hello(token: string, options: Partial<Hello> = {}): Promise<Hello> {
     const { publicKey } = this.signing;
     const hello = helloOf(this.id, { life: this.life, publicKey, ...options });
@@ -246,7 +246,7 @@ export class Insider implements AsyncDisposable {
     return { ...hello, signature: await this.signing.sign(text) };
   }
 
-  /** Tells these things of members; returns the request's id. */
+  /** Sends gossip with these members; returns the id of the request. */
   gossip(...members: readonly MemberDelta[]): string {
     const id = `d${++this.#asked}`;
     const { liveness } = this;
@@ -254,12 +254,12 @@ export class Insider implements AsyncDisposable {
     return id;
   }
 
-  /** Refuses whatever the member asked, as if another process used its id. */
+  /** Sends a refusal, as if another process used the member's id. */
   refuse(details: Pick<Refusal, "life" | "state">): void {
     this.wire.say(refuse("id_conflict", "Another process uses this id.", details));
   }
 
-  /** Answers the last gossip that was heard, as if it held this. */
+  /** Replies to the last received gossip and acknowledges these versions. False if there is no gossip. */
   reply(holds: Holds): boolean {
     const gossip = this.wire.heard.findLast(({ type }) => type === "gossip");
     if (gossip?.type !== "gossip") return false;
@@ -268,7 +268,7 @@ export class Insider implements AsyncDisposable {
     return true;
   }
 
-  /** The whole state of a member, as this one would have it, under this one's signature and key. */
+  /** The full state of any member, signed with this insider's key. */
   async forge(claim: Omit<Claim, "entries"> & { readonly entries: readonly SentEntry[] }) {
     const { id, life, number } = claim;
     const own = entry(SIGNING_KEY, 1, this.signing.publicKey);

@@ -1,5 +1,5 @@
 /**
- * Certificates made on the spot: a private authority, and what it signs.
+ * Certificates for tests: a private authority that signs them.
  *
  * @module
  */
@@ -15,25 +15,25 @@ import {
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
 const DAY_MS = 86_400_000;
 
-/** What a certificate says. */
+/** Options of a certificate. */
 export interface CertificateOptions {
-  /** Whom it is for; 127.0.0.1 by default. */
+  /** The names it is for; 127.0.0.1 by default. */
   readonly names?: readonly JsonGeneralName[];
-  /** From when it is good, in milliseconds from now; since yesterday by default. */
+  /** Start of its validity in milliseconds from now; yesterday by default. */
   readonly fromMs?: number;
-  /** Until when; tomorrow by default. */
+  /** End of its validity in milliseconds from now; tomorrow by default. */
   readonly untilMs?: number;
 }
 
-/** A certificate and its key, as PEM. */
+/** A certificate and its private key, as PEM. */
 export interface Certificate {
   readonly cert: string;
   readonly key: string;
 }
 
-/** A certificate authority that nobody else knows. */
+/** A certificate authority that no system trusts. */
 export class Authority {
-  /** Its own certificate, as PEM. */
+  /** The authority's certificate, as PEM. */
   readonly cert: string;
   readonly #keys: CryptoKeyPair;
   readonly #name: string;

@@ -27,7 +27,7 @@ function member(id: string, options: Partial<JoinOptions> = {}): Promise<Node> {
   });
 }
 
-/** A token for a member, as somebody with the key makes it. */
+/** A valid token for a member; `id` is the subject. */
 function tokenFor({ address }: { readonly address: string }, id = "mallory"): Promise<string> {
   return forge({ key: KEY, id, authority: authorityOf(address)! });
 }
@@ -37,18 +37,18 @@ async function next<T extends EventType>(gossiper: Gossiper, type: T, signal = A
   for await (const event of gossiper.events.subscribe(type, { signal })) {
     if (event.type === type) return event as Extract<HearsayEvent, { type: T }>;
   }
-  throw new Error(`No ${type} was told.`);
+  throw new Error(`No ${type} was emitted.`);
 }
 
-/** Resolves when a member has heard a value of another. */
+/** Resolves when a member has received this value of another member's key `k`. */
 async function hears({ gossiper }: Node, of: string, value: unknown): Promise<void> {
   for await (const update of gossiper.watch("k", { signal: AbortSignal.timeout(5_000) })) {
     if (update.memberId === of && update.value === value) return;
   }
-  throw new Error(`${value} was not heard.`);
+  throw new Error(`${value} was not received.`);
 }
 
-Deno.test("members with one key find each other and share state; without it, or with another, nobody comes in", async () => {
+Deno.test("handshake: members with one key find each other and share state; a member without it, or with another, is refused", async () => {
   await using ada = await member("ada");
   await using ben = await member("ben", { seeds: [ada.address] });
   ben.gossiper.setState("k", 1);
@@ -71,7 +71,7 @@ Deno.test("members with one key find each other and share state; without it, or 
   assertEquals(ada.gossiper.members.map(({ id }) => id), ["ada", "ben"]);
 });
 
-Deno.test("a client is refused with 401 before the upgrade, whatever is wrong with its token", async () => {
+Deno.test("token: a client is refused with 401 before the upgrade if its token is invalid in any way", async () => {
   await using ada = await member("ada");
   const authority = authorityOf(ada.address)!;
   assertEquals(await Wire.status(ada.address), 401);
@@ -91,7 +91,7 @@ Deno.test("a client is refused with 401 before the upgrade, whatever is wrong wi
   }
 });
 
-Deno.test("a browser sends its token as a second subprotocol, which is never echoed", async () => {
+Deno.test("token: a browser sends its token as a second subprotocol, which is never echoed", async () => {
   await using ada = await member("ada");
   const protocols = ["hearsay.v2", `hearsay.token.${await tokenFor(ada)}`];
   await using wire = await Wire.opened(ada.address, { protocols });
@@ -101,7 +101,7 @@ Deno.test("a browser sends its token as a second subprotocol, which is never ech
   assertEquals(await Wire.status(ada.address, { protocols }), 401);
 });
 
-Deno.test("a member speaks as itself: a hello or gossip under another id than the token's closes with 4401", async () => {
+Deno.test("handshake: a member speaks as itself: a hello or gossip under another id than the token's closes with 4401", async () => {
   await using ada = await member("ada");
   await using ben = await member("ben", { seeds: [ada.address] });
   ben.gossiper.setState("k", "true");
@@ -114,10 +114,10 @@ Deno.test("a member speaks as itself: a hello or gossip under another id than th
   const hello = helloOf("mallory");
   lying.say(hello);
   await lying.hears("hello");
-  const told = [memberDelta("ben", hello.life, [entry("k", 1, "a lie")])];
-  lying.say({ type: "gossip", liveness: { count: 0 }, id: "d2", memberId: "ben", delta: deltaOf(told) });
+  const lie = [memberDelta("ben", hello.life, [entry("k", 1, "a lie")])];
+  lying.say({ type: "gossip", liveness: { count: 0 }, id: "d2", memberId: "ben", delta: deltaOf(lie) });
   assertEquals((await lying.closed).code, 4401);
-  // And so does a second hello that changes its mind.
+  // A second hello with another id does the same.
   await using turning = await Wire.opened(ada.address, { token: await tokenFor(ada) });
   turning.say(helloOf("mallory"));
   await turning.hears("hello");
@@ -126,14 +126,14 @@ Deno.test("a member speaks as itself: a hello or gossip under another id than th
   assertEquals(ada.gossiper.getState("k").get("ben")?.value, "true");
 });
 
-Deno.test("whoever greets in a member's name does not silence it, whatever it claims and however often", async () => {
+Deno.test("handshake: a handshake in a member's name does not silence it, for any claim and any number of times", async () => {
   await using ada = await member("ada");
   await using ben = await member("ben", { seeds: [ada.address] });
-  const told = new Set<string>();
+  const emitted = new Set<string>();
   const over = new AbortController();
   const listening = (async () => {
     for await (const { type } of ada.gossiper.events.subscribe(["SelfBlocked", "ConflictDetected"], over)) {
-      told.add(type);
+      emitted.add(type);
     }
   })();
   for (let hour = 1; hour <= 8; hour++) {
@@ -149,17 +149,17 @@ Deno.test("whoever greets in a member's name does not silence it, whatever it cl
       { type: "error", code: "id_conflict", message: "no", life },
       { type: "gossip", liveness: { count: 0 }, id: "d2", memberId: "mallory", delta: deltaOf([claim]) },
     );
-    // Refused or not.
+    // Wait for a second answer: a refusal or a reply.
     while (lying.heard.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
   }
   ada.gossiper.setState("k", "still here");
   await hears(ben, "ada", "still here");
   over.abort();
   await listening;
-  assertEquals([...told], ["ConflictDetected"]);
+  assertEquals([...emitted], ["ConflictDetected"]);
 });
 
-Deno.test("E1 one id from two places: the earlier life is refused, and told which is the latest", async () => {
+Deno.test("handshake: one id from two places: the earlier incarnation is refused, and the refusal names the latest (E1)", async () => {
   await using ada = await member("ada");
   await using ben = await member("ben", { seeds: [ada.address] });
   ben.gossiper.setState("k", 1);
@@ -171,17 +171,17 @@ Deno.test("E1 one id from two places: the earlier life is refused, and told whic
     "id_conflict",
     ada.gossiper.members.find(({ id }) => id === "ben")!.life,
   ]);
-  // It is proved like a greeting, so that nobody else can refuse in a member's name.
+  // The refusal carries a proof, so that no other process can refuse in a member's name.
   assert(refusal.proof !== undefined);
 });
 
-/** A second key of the member that impostors are tried on: it verifies, and does not sign. */
+/** A second key of the dialing member: it verifies tokens, and does not sign. */
 const LEAKED = await newClusterKey();
 
-/** What answers a dialler's greeting in the place of a member. */
+/** Makes the answer to a dialer's `hello` in the place of a member. */
 type Impostor = (options: { readonly hello: string; readonly token: string }) => Promise<string>;
 
-/** Lets a member dial an impostor, and tells why it does not believe it. */
+/** Lets a member dial an impostor; resolves with its error and the messages that it sent. */
 async function disbelief(answer: Impostor): Promise<{ readonly text: string; readonly heard: string[] }> {
   const heard: string[] = [];
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {
@@ -207,7 +207,7 @@ async function disbelief(answer: Impostor): Promise<{ readonly text: string; rea
   }
 }
 
-/** The answer of a member under that id to a hello. */
+/** The `hello` of a member with the id `impostor`. */
 function answerOf(hello: string, proof?: string): string {
   const { id } = decode(hello, { maxMessageBytes: 2 ** 20 }) as { id: string };
   return encode({ ...helloOf("impostor", { id }), ...(proof === undefined ? {} : { proof }) });
@@ -222,7 +222,7 @@ const proofOf = (token: string, options: Partial<Parameters<typeof forge>[0]> = 
     ...options,
   });
 
-Deno.test("an accepting side with the key is believed: only so is it the proof that the others lack", async () => {
+Deno.test("handshake: an accepting side with the key is trusted, so the impostors fail by their proof alone", async () => {
   const gossiped = Promise.withResolvers<void>();
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {
     const token = /^Bearer (.*)$/.exec(request.headers.get("authorization") ?? "")![1]!;
@@ -256,13 +256,13 @@ const IMPOSTORS: readonly (readonly [string, Impostor, RegExp])[] = [
     ({ hello, token }) => Promise.resolve(answerOf(hello, token)),
     /no good/,
   ],
-  ["proves to be somebody else", async ({ hello, token }) => {
+  ["proves to be another member", async ({ hello, token }) => {
     return answerOf(hello, await proofOf(token, { id: "ben" }));
   }, /proved to be ben/],
   ["proves it for another cluster", async ({ hello, token }) => {
     return answerOf(hello, await proofOf(token, { cluster: "payments" }));
   }, /is for "hearsay:payments"/],
-  ["refuses in a member's name, to make it begin a new life", ({ hello }) => {
+  ["refuses in a member's name, to make it start a new incarnation", ({ hello }) => {
     const { id } = JSON.parse(hello);
     const life = "ffffffffffff-00000000";
     return Promise.resolve(encode({ type: "error", id, code: "id_conflict", message: "no", life }));
@@ -270,7 +270,7 @@ const IMPOSTORS: readonly (readonly [string, Impostor, RegExp])[] = [
 ];
 
 for (const [what, answer, why] of IMPOSTORS) {
-  Deno.test(`an accepting side that ${what} gets nothing, and is told nothing more`, async () => {
+  Deno.test(`handshake: an accepting side that ${what} receives no state`, async () => {
     const { text, heard } = await disbelief(answer);
     assertMatch(text, /^unauthorised/);
     assertMatch(text, why);
@@ -279,27 +279,27 @@ for (const [what, answer, why] of IMPOSTORS) {
   });
 }
 
-Deno.test("a client that is refused for its key is told of once, and anew where the keys have changed", async () => {
+Deno.test("events: a client refused for its key is reported once, and again after the keys changed", async () => {
   await using ada = await member("ada");
   const strangers = await newClusterKey();
   const token = () => forge({ key: strangers, authority: authorityOf(ada.address)! });
   const over = new AbortController();
-  const told: HearsayEvent[] = [];
+  const events: HearsayEvent[] = [];
   const listening = (async () => {
-    for await (const event of ada.gossiper.events.subscribe("ClientRefused", over)) told.push(event);
+    for await (const event of ada.gossiper.events.subscribe("ClientRefused", over)) events.push(event);
   })();
   const numbers: number[] = [];
   for (const keys of [undefined, undefined, [KEY], undefined]) {
     if (keys) ada.gossiper.setKeys(keys);
     assertEquals(await Wire.status(ada.address, { token: await token() }), 401);
-    numbers.push(told.length);
+    numbers.push(events.length);
   }
   over.abort();
   await listening;
   assertEquals(numbers, [1, 1, 2, 2]);
 });
 
-Deno.test("a token given to one member is no good at another: it names whom it was given to", async () => {
+Deno.test("token: a token given to one member is no good at another, because it names its member", async () => {
   await using ada = await member("ada");
   const stolen = Promise.withResolvers<string>();
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {
@@ -315,14 +315,14 @@ Deno.test("a token given to one member is no good at another: it names whom it w
   await server.shutdown();
 });
 
-Deno.test("an alias is a further address for which tokens are good", async () => {
+Deno.test("token: an alias is one more address for which tokens are valid", async () => {
   const alias = "wss://gossip.example";
   await using ada = await member("ada", { authentication: { keys: [KEY], aliases: [alias] } });
   const token = await forge({ key: KEY, authority: "gossip.example:443" });
   assertEquals(await Wire.status(ada.address, { token }), 101);
 });
 
-Deno.test("a member that listens on all addresses takes tokens for each of them, where it may ask which they are", async () => {
+Deno.test("token: a member on all addresses accepts tokens for each of them, if it may read the interfaces", async () => {
   const module = new URL("../../mod.ts", import.meta.url).href;
   for (const [permissions, status] of [[["--allow-sys=networkInterfaces"], 101], [[], 401]] as const) {
     const port = freePort();
@@ -347,13 +347,13 @@ Deno.test("a member that listens on all addresses takes tokens for each of them,
   }
 });
 
-/** A port that nobody listens on at the moment. */
+/** A port without a listener. */
 function freePort(): number {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   return listener.addr.port;
 }
 
-Deno.test("a key that is withdrawn ends the connections that it opened; those of the others go on", async () => {
+Deno.test("setKeys: a key that is withdrawn ends the connections that it opened; connections of other keys stay", async () => {
   const other = await newClusterKey();
   await using ada = await member("ada", { authentication: { keys: [KEY, other] } });
   const authority = authorityOf(ada.address)!;
@@ -374,7 +374,7 @@ Deno.test("a key that is withdrawn ends the connections that it opened; those of
   assertEquals(await Wire.status(ada.address, { token: await tokenFor(ada) }), 401);
 });
 
-Deno.test("setKeys is refused by a member that was made without keys, and with a key that is weak", async () => {
+Deno.test("setKeys: fails at a member without keys, and with a weak key", async () => {
   await using plain = await join({ cluster: "orders", listen: { port: 0 } });
   await using ada = await member("ada");
   for (const [node, keys] of [[plain, [KEY]], [ada, ["weak"]]] as const) {
@@ -386,7 +386,7 @@ Deno.test("setKeys is refused by a member that was made without keys, and with a
 
 // ---- browsers
 
-Deno.test("a page of any origin is refused with 403, a page's own host included, unless it is allowed", async () => {
+Deno.test("browsers: a page of any origin is refused with 403 unless it is allowed, also with the member's own host", async () => {
   const allowedOrigins = ["https://app.example"];
   for (const authentication of [undefined, { keys: [KEY] }]) {
     await using ada = await join({
@@ -405,7 +405,7 @@ Deno.test("a page of any origin is refused with 403, a page's own host included,
   }
 });
 
-Deno.test("a record that hides a path or credentials in its host makes no member send that to anybody", async () => {
+Deno.test("dial: a path or credentials in the host of a record are never sent", async () => {
   const asked: string[] = [];
   const dialled = Promise.withResolvers<void>();
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, ({ url }) => {
@@ -419,18 +419,18 @@ Deno.test("a record that hides a path or credentials in its host makes no member
   wire.say(helloOf("mallory"));
   await wire.hears("hello");
   const life = makeLife(Date.now(), 0);
-  const told = (id: string, host: string) =>
+  const stateOf = (id: string, host: string) =>
     memberDelta(id, life, [entry(MEMBER_KEY, 1, { id, host, port, kinds: [] })]);
   const hosts = [`x@127.0.0.1:${port}/admin?`, `127.0.0.1:${port}/admin?`, `127.0.0.1:${port}\\admin`];
-  const delta = deltaOf([...hosts.map((host, at) => told(`a${at}`, host)), told("good", "127.0.0.1")]);
+  const delta = deltaOf([...hosts.map((host, at) => stateOf(`a${at}`, host)), stateOf("good", "127.0.0.1")]);
   wire.say({ type: "gossip", liveness: { count: 0 }, id: "d2", memberId: "mallory", delta });
-  // By its second attempt at the good one it would have tried the others.
+  // When the good one is dialed a second time, the others have been due.
   await abortable(dialled.promise, AbortSignal.timeout(10_000));
   assertEquals(new Set(asked), new Set(["/gossip"]));
   await server.shutdown();
 });
 
-Deno.test("maxConnectionsPerAddress: with keys it keeps out nobody that has one", async () => {
+Deno.test("maxConnectionsPerAddress: does not limit clients with a key", async () => {
   await using ada = await member("ada", { config: { ...CONFIG, maxConnectionsPerAddress: 2 } });
   const wires: Wire[] = [];
   for (let n = 0; n < 6; n++) {

@@ -24,7 +24,7 @@ function member(options: Partial<ClusterKeysOptions> = {}) {
 
 const ADA = member();
 
-/** Why a token is refused; `undefined` where it is not. */
+/** The reason why a token is refused; `undefined` if it is accepted. */
 async function refusalOf(token: string, authentication = ADA): Promise<string | undefined> {
   const outcome = await authentication.admit(token, { authorities: AUTHORITIES });
   if (!("refused" in outcome)) return undefined;
@@ -54,12 +54,12 @@ const WEAK: readonly (readonly [string, unknown])[] = [
   ["has words in it", btoa('{"alg":"HS256","typ":"JWT","kid":"1"}')],
   ["has words in it", "MySecretKeyForTheClusterOfOrdersInProductions1"],
   ["anybody can read it", "6RhfKFZ5uYEaU6RgWzx69ssLcpiIkvnEZs5KBOQxvxA="],
-  ["is not base64", "a pass phrase that somebody thought of, long as it is"],
+  ["is not base64", "a pass phrase made up by a person, long as it is"],
   ["is no key", 5],
 ];
 
 for (const [why, key] of WEAK) {
-  Deno.test(`a weak key is refused at construction, and not shown: ${why} (${typeof key})`, async () => {
+  Deno.test(`keys: a weak key is refused at construction, and not shown: ${why} (${typeof key})`, async () => {
     for (
       const make of [() => member({ keys: [KEY, key as string] }), () => member().setKeys([key as string])]
     ) {
@@ -73,18 +73,18 @@ for (const [why, key] of WEAK) {
   });
 }
 
-Deno.test("no key at all, or more than eight, are refused", () => {
+Deno.test("keys: none, or more than eight, are refused", () => {
   assertThrows(() => member({ keys: [] }), ConfigurationError, "a list of 0");
   assertThrows(() => member({ keys: new Array(9).fill(KEY) }), ConfigurationError, "a list of 9");
 });
 
-Deno.test("weak keys that are set change nothing: the keys before go on", async () => {
+Deno.test("setKeys: fails for weak keys, and the former keys stay", async () => {
   const authentication = member();
   assertThrows(() => authentication.setKeys(["weak"]), ConfigurationError);
   assertEquals(await refusalOf(await forge({ key: KEY, authority: HERE }), authentication), undefined);
 });
 
-Deno.test("a key is the same as bytes, as base64 and as base64url, with or without padding", async () => {
+Deno.test("keys: bytes, base64 and base64url, with or without padding, give one key", async () => {
   const base64 = bytesOf(KEY).toBase64();
   for (const key of [KEY, base64, base64.replace(/=+$/, ""), ` ${KEY}\n`, bytesOf(KEY)]) {
     const authentication = member({ keys: [key] });
@@ -92,7 +92,7 @@ Deno.test("a key is the same as bytes, as base64 and as base64url, with or witho
   }
 });
 
-/** The keys that a process finds in its environment, or why there are none. */
+/** The result of `keysFromEnvironment` in a process with this variable: the keys, or the error's text. */
 async function inEnvironment(keys: string) {
   const module = new URL("../../transport/cluster_keys.ts", import.meta.url).href;
   const code = `import { keysFromEnvironment } from ${JSON.stringify(module)};
@@ -110,7 +110,7 @@ async function inEnvironment(keys: string) {
   return JSON.parse(new TextDecoder().decode((await child.output()).stdout));
 }
 
-Deno.test("keys come from a file, a line each, and from the environment", async () => {
+Deno.test("keys: keys come from a file, a line each, and from the environment", async () => {
   const file = await Deno.makeTempFile();
   try {
     await Deno.writeTextFile(file, `# the new one first\n${OTHER}\n\n${KEY}\n`);
@@ -125,7 +125,7 @@ Deno.test("keys come from a file, a line each, and from the environment", async 
   assertStringIncludes(await inEnvironment("weak"), "is weak");
 });
 
-Deno.test("keys never come from YAML, not even where the caller claims the name for itself", () => {
+Deno.test("keys: keys never come from YAML, not even if the caller reserves the name", () => {
   for (const name of ["authentication", "keys", "key", "secret"]) {
     for (const options of [{}, { ignore: [name] }]) {
       const error = assertThrows(
@@ -143,7 +143,7 @@ Deno.test("keys never come from YAML, not even where the caller claims the name 
 
 // ---- tokens
 
-Deno.test("a member's own token is taken by another with the same key, and names it", async () => {
+Deno.test("token: a member's token is accepted by another with the same key, and gives its id", async () => {
   const ada = member();
   const { token } = await member({ id: "ben" }).credentials({ authority: HERE });
   const outcome = await ada.admit(token, { authorities: AUTHORITIES });
@@ -176,14 +176,14 @@ const FORGED: readonly (readonly [string, Partial<TokenOptions>, RegExp])[] = [
 ];
 
 for (const [what, options, why] of FORGED) {
-  Deno.test(`a token ${what} is refused`, async () => {
+  Deno.test(`token: a token ${what} is refused`, async () => {
     const authority = what === "for no member" ? {} : { authority: HERE };
     const refused = await refusalOf(await forge({ key: KEY, ...authority, ...options }));
     assert(why.test(refused ?? ""), refused);
   });
 }
 
-Deno.test("a token without a signature, or with a part changed, is refused", async () => {
+Deno.test("token: a token without a signature, or with a part changed, is refused", async () => {
   const token = await forge({ key: KEY, authority: HERE });
   const [head, body, signature] = token.split(".") as [string, string, string];
   const none = btoa(JSON.stringify({ alg: "none", typ: "hearsay-token+jwt" })).replace(/=+$/, "");
@@ -195,7 +195,7 @@ Deno.test("a token without a signature, or with a part changed, is refused", asy
   }
 });
 
-Deno.test("a token is good once, also while it is being looked at, and not at all after it has expired", async () => {
+Deno.test("token: a token is good once, also while it is being verified", async () => {
   const authentication = member();
   const token = await forge({ key: KEY, authority: HERE });
   const both = await Promise.all([refusalOf(token, authentication), refusalOf(token, authentication)]);
@@ -203,7 +203,7 @@ Deno.test("a token is good once, also while it is being looked at, and not at al
   assertEquals(await refusalOf(token, authentication), "The token was used before.");
 });
 
-Deno.test("a token that was used is remembered for as long as it would be good, by both clocks", async () => {
+Deno.test("token: a used token is remembered until it expires, by both clocks", async () => {
   let aheadMs = 0;
   const runtime = {
     ...realRuntime,
@@ -219,7 +219,7 @@ Deno.test("a token that was used is remembered for as long as it would be good, 
   assertStringIncludes(await refusalOf(token, authentication) ?? "", "expired");
 });
 
-Deno.test("a clock that was ahead when a member began, and is corrected, keeps nobody out and lets no token in twice", async () => {
+Deno.test("token: after a fast clock is corrected no valid token is refused, and none is accepted twice", async () => {
   let aheadMs = 60_000;
   let atMs = 0;
   const runtime = {
@@ -239,11 +239,11 @@ Deno.test("a clock that was ahead when a member began, and is corrected, keeps n
     assertEquals(await refusalOf(token, to), undefined);
     assertEquals(await refusalOf(token, to), "The token was used before.");
   }
-  // It may have been used with the process that ran here before.
+  // The process that ran here before may have accepted it.
   assertEquals(await refusalOf(before, ada), "The token is from before this member began.");
 });
 
-Deno.test("one id, and one address, fill their share of the used tokens, and no other's", () => {
+Deno.test("token: one id, and one address, fill their share of the used tokens, and no other's", () => {
   const used = new UsedTokens();
   const use = (jti: string, id: string, address: string) =>
     used.use(jti, { id, address, untilMs: 1_000, nowMs: 0 });
@@ -256,7 +256,7 @@ Deno.test("one id, and one address, fill their share of the used tokens, and no 
   assertEquals(used.use("c", { id: "ada", address: "10.0.0.66", untilMs: 2_000, nowMs: 1_001 }), "ok");
 });
 
-Deno.test("clocks may be apart by the tolerance, and no further", async () => {
+Deno.test("token: clocks may differ by the tolerance, and no more", async () => {
   const authentication = member({ clockTolerance: 1_000 });
   assertEquals(
     await refusalOf(await forge({ key: KEY, authority: HERE, madeMs: 900 }), authentication),
@@ -268,7 +268,7 @@ Deno.test("clocks may be apart by the tolerance, and no further", async () => {
   );
 });
 
-Deno.test("used tokens are bounded: while there are as many as are remembered nobody else is let in", () => {
+Deno.test("token: used tokens are bounded: while the bound is reached no other client is admitted", () => {
   const used = new UsedTokens();
   for (let each = 0; each < MAX_USED_TOKENS; each++) {
     const from = { id: `${each}`, address: `10.0.0.${each % 256}` };
@@ -280,7 +280,7 @@ Deno.test("used tokens are bounded: while there are as many as are remembered no
   assertEquals(used.use("more", { ...from, untilMs: 1_000, nowMs: 1_001 }), "ok");
 });
 
-Deno.test("the first key signs, all verify: a key is brought in and taken out without a gap", async () => {
+Deno.test("keys: the first key signs and all verify, so a key is added and removed without a gap", async () => {
   const [one, other] = [member({ id: "one" }), member({ id: "other" })];
   const passes = async () => {
     for (const [from, to] of [[one, other], [other, one]] as const) {
@@ -300,7 +300,7 @@ Deno.test("the first key signs, all verify: a key is brought in and taken out wi
   );
 });
 
-Deno.test("an authority has one form, with its port", () => {
+Deno.test("token: an authority has one form, with its port", () => {
   for (
     const [address, authority] of [
       ["ws://127.0.0.1:7001", "127.0.0.1:7001"],

@@ -39,14 +39,14 @@ function member(options: Partial<JoinOptions> = {}) {
 async function eventually(isTrue: () => boolean): Promise<void> {
   const endMs = performance.now() + 5_000;
   while (!isTrue()) {
-    if (performance.now() > endMs) throw new Error(`It did not come true: ${isTrue}`);
+    if (performance.now() > endMs) throw new Error(`Not true within 5 s: ${isTrue}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
 
-// ---- who is let in without keys
+// ---- admission without keys
 
-Deno.test("what is loopback, and what is not", () => {
+Deno.test("isLoopback: accepts loopback addresses and localhost alone", () => {
   const own = [
     "127.0.0.1",
     "127.1.2.3",
@@ -72,7 +72,7 @@ Deno.test("what is loopback, and what is not", () => {
   for (const host of others) assert(!isLoopback(host), host);
 });
 
-Deno.test("without keys a member for other machines is refused, by where it listens or is advertised; with keys or insecure not", async () => {
+Deno.test("admission: without keys a member for other machines is refused, by its listen or advertise address", async () => {
   const places: readonly Partial<JoinOptions>[] = [
     { listen: { hostname: "0.0.0.0", port: 0 }, advertise: { host: "127.0.0.1", port: 7001 } },
     { listen: { port: 0 }, advertise: { host: "10.0.0.7", port: 7001 } },
@@ -87,23 +87,23 @@ Deno.test("without keys a member for other machines is refused, by where it list
   assertEquals(error.code, "invalid_configuration");
 });
 
-Deno.test("insecure lets everybody in and says so once in the log; a member of this machine alone says nothing", async () => {
-  const said: string[] = [];
+Deno.test("admission: insecure admits every client and logs one warning; a member for this machine alone logs none", async () => {
+  const warnings: string[] = [];
   const { warn } = console;
-  console.warn = (text) => void said.push(text);
+  console.warn = (text) => void warnings.push(text);
   try {
     await using _open = await member({ insecure: true, advertise: { host: "10.0.0.7", port: 7001 } });
-    assertEquals(said.length, 1);
-    assert(said[0]!.includes("ws://10.0.0.7:7001 lets in whoever can reach it"), said[0]);
+    assertEquals(warnings.length, 1);
+    assert(warnings[0]!.includes("ws://10.0.0.7:7001 lets in whoever can reach it"), warnings[0]);
     await using _own = await member({ insecure: true });
     await using _plain = await member();
-    assertEquals(said.length, 1);
+    assertEquals(warnings.length, 1);
   } finally {
     console.warn = warn;
   }
 });
 
-Deno.test("a mounted handler without keys lets in this machine alone, and nobody of whom it does not know where he is", async () => {
+Deno.test("admission: a mounted handler without keys lets in this machine alone, and no client of unknown address", async () => {
   const headers = { upgrade: "websocket", connection: "upgrade", "sec-websocket-protocol": "hearsay.v2" };
   const statusFrom = async (hostname: string | undefined, options: Partial<JoinOptions> = {}) => {
     await using node = await member(options);
@@ -115,14 +115,14 @@ Deno.test("a mounted handler without keys lets in this machine alone, and nobody
   for (const hostname of ["10.0.0.7", "::ffff:10.0.0.7", undefined]) {
     assertEquals(await statusFrom(hostname), 403);
   }
-  // What is let in fails at the upgrade, which a request made by hand cannot have.
+  // 400: the client was admitted, and this request cannot be upgraded.
   for (const hostname of ["127.0.0.1", "::1"]) assertEquals(await statusFrom(hostname), 400);
   for (const hostname of ["10.0.0.7", undefined]) {
     assertEquals(await statusFrom(hostname, { insecure: true }), 400);
   }
 });
 
-Deno.test("without keys nobody comes in by a proxy on this machine that says that it is one, unless insecure", async () => {
+Deno.test("admission: without keys a request with a proxy's headers is refused, unless insecure", async () => {
   await using plain = await member();
   await using open = await member({ insecure: true });
   for (const name of ["Forwarded", "X-Forwarded-For", "X-Real-IP", "Via"]) {
@@ -133,7 +133,7 @@ Deno.test("without keys nobody comes in by a proxy on this machine that says tha
   assertEquals(await Wire.status(plain.address), 101);
 });
 
-/** The status of an upgrade with a `Host`, which no WebSocket of Deno lets its user set. */
+/** The HTTP status of an upgrade with this `Host` header, which Deno's WebSocket cannot set. */
 async function statusWithHost({ address }: Node, host: string): Promise<number> {
   const { hostname, port } = new URL(address);
   using socket = await Deno.connect({ hostname, port: Number(port) });
@@ -152,7 +152,7 @@ async function statusWithHost({ address }: Node, host: string): Promise<number> 
   return Number(new TextDecoder().decode(answer).split(" ")[1]);
 }
 
-Deno.test("without keys a client of this machine has to name this machine: a page's name that leads here is refused", async () => {
+Deno.test("admission: without keys a client of this machine has to name this machine; a foreign name that resolves to it is refused", async () => {
   await using node = await member();
   const refused = refusalsOf(node);
   for (const host of ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "10.0.0.7"]) {
@@ -167,9 +167,9 @@ Deno.test("without keys a client of this machine has to name this machine: a pag
   assert((await refused)[0]!.includes('"evil.example"'));
 });
 
-// ---- how much of everything
+// ---- limits
 
-Deno.test("maxConnectionsPerAddress: one address takes so many places, and another still comes in", async () => {
+Deno.test("maxConnectionsPerAddress: one address has a limit, and another is still admitted", async () => {
   await using node = await member({ config: { maxConnectionsPerAddress: 3 } });
   const wires = await Promise.all([1, 2, 3].map(() => Wire.opened(node.address)));
   assertEquals(await Wire.status(node.address), 503);
@@ -182,7 +182,7 @@ Deno.test("maxConnectionsPerAddress: one address takes so many places, and anoth
   for (const wire of wires) await wire[Symbol.asyncDispose]();
 });
 
-Deno.test("maxHandshakes: of those that have not greeted the one silent for longest goes, and whoever greets stays", async () => {
+Deno.test("maxHandshakes: without a handshake the connection silent for longest is closed; one with a handshake stays", async () => {
   await using node = await member({ config: { maxHandshakes: 2, gossipRequestTimeout: 2_000 } });
   const greeted = await Wire.opened(node.address);
   greeted.say(helloOf("mallory"));
@@ -199,7 +199,7 @@ Deno.test("maxHandshakes: of those that have not greeted the one silent for long
   for (const wire of [greeted, ...silent]) await wire[Symbol.asyncDispose]();
 });
 
-Deno.test("maxMessagesPerSecond: whoever sends more loses its connection, and another is served", async () => {
+Deno.test("maxMessagesPerSecond: a client that sends more loses its connection, and another is served", async () => {
   await using node = await member({ config: { maxMessagesPerSecond: 200 } });
   await using flood = await Wire.opened(node.address);
   flood.say(helloOf("mallory"));
@@ -211,7 +211,7 @@ Deno.test("maxMessagesPerSecond: whoever sends more loses its connection, and an
   assertEquals((await other.hears("hello")).member.id, node.member.id);
 });
 
-Deno.test("maxMessagesPerSecond: a rate lets through a burst of a second, then as many as the second has, and large ones count for more", () => {
+Deno.test("maxMessagesPerSecond: a burst of one second passes, then the rate; large messages count for more", () => {
   let nowMs = 0;
   const rate = new Rate(100, { monotonicMs: () => nowMs });
   const passed = (count: number, length = 10) => {
@@ -228,13 +228,13 @@ Deno.test("maxMessagesPerSecond: a rate lets through a burst of a second, then a
   assertEquals(passed(150, 160 * 1024), 10);
 });
 
-Deno.test("maxMessagesPerSecond is at least what a peer may send that keeps to the protocol", async () => {
+Deno.test("maxMessagesPerSecond: must be at least the rate that the protocol allows", async () => {
   const config = { gossipInterval: 10, maxMessagesPerSecond: 799 };
   const error = await assertRejects(() => member({ config }), ConfigurationError);
   assertEquals(error.problems.map(({ field }) => field), ["maxMessagesPerSecond"]);
 });
 
-Deno.test("what waits for a peer's proof is bounded by its bytes as well: eight of the largest, and not 64", () => {
+Deno.test("handshake: messages that wait for a peer's proof are bounded in bytes: eight of the largest, not 64", () => {
   let closedWith = 0;
   const socket = Object.assign(new EventTarget(), {
     readyState: WebSocket.OPEN,
@@ -271,7 +271,7 @@ Deno.test("what waits for a peer's proof is bounded by its bytes as well: eight 
   for (const cancel of cancels) cancel();
 });
 
-Deno.test("maxKeysPerMember: setState refuses one key more, what is set stays set, and the gossiper's own keys go on", async () => {
+Deno.test("maxKeysPerMember: setState refuses one key more; earlier keys and the gossiper's own keys stay usable", async () => {
   await using node = await member({ config: { maxKeysPerMember: 16 } });
   const { gossiper } = node;
   await eventually(() =>
@@ -289,17 +289,17 @@ Deno.test("maxKeysPerMember: setState refuses one key more, what is set stays se
   await eventually(() => gossiper.getState("heathbeat").get(node.member.id)!.sequenceNumber > before);
 });
 
-Deno.test("maxKeysPerMember: of a peer that sets too many the rest is not taken, and that is told", async () => {
+Deno.test("maxKeysPerMember: a peer's keys above the limit are not merged, and ConflictDetected is emitted", async () => {
   const cluster = new TestCluster(["a", "b"], { config: { ...CONFIG, maxKeysPerMember: 16 } });
-  // It dials nobody, so that there is one connection.
+  // Without a seed `a` dials no member, so there is one connection.
   await cluster.make("a", { cluster: { discovery: seeds([]) } }).gossiper.start();
   const peer = new ScriptedPeer(cluster, "b");
-  const tell = (from: number, count: number, id: string) => {
+  const gossipOf = (from: number, count: number, id: string) => {
     const entries = Array.from({ length: count }, (_, each) => entry(`k${from + each}`, from + each, 0));
     const delta = deltaOf([memberDelta("b", peer.life, entries, { after: from - 1 })]);
     return { type: "gossip", liveness: { count: 0 }, id, memberId: "b", delta } as const;
   };
-  await peer.say("a", tell(1, 24, "d2"), tell(25, 1, "d3"));
+  await peer.say("a", gossipOf(1, 24, "d2"), gossipOf(25, 1, "d3"));
   const a = cluster.of("a");
   assertEquals(a.value("b", "k24"), 0);
   assertEquals(a.value("b", "k25"), undefined);
@@ -311,7 +311,7 @@ Deno.test("maxKeysPerMember: of a peer that sets too many the rest is not taken,
   await peer[Symbol.asyncDispose]();
 });
 
-/** The reasons of all refusals that a member tells until it stops. */
+/** The reasons of all `ClientRefused` events until the member stops. */
 async function refusalsOf({ gossiper }: Node): Promise<string[]> {
   const reasons: string[] = [];
   for await (const event of gossiper.events.subscribe("ClientRefused")) {
@@ -320,19 +320,19 @@ async function refusalsOf({ gossiper }: Node): Promise<string[]> {
   return reasons;
 }
 
-Deno.test("refusals for ever other reasons are told, but not so many that they crowd out other events", async () => {
+Deno.test("events: refusals for many reasons are emitted, at a bounded rate", async () => {
   await using node = await member();
   const refusals = refusalsOf(node);
   for (let count = 0; count < 50; count++) {
     assertEquals(await Wire.status(node.address, { headers: { origin: `https://e${count}.example` } }), 403);
   }
   await node.stop();
-  const told = (await refusals).length;
-  assertGreater(told, 0);
-  assertLessOrEqual(told, 30);
+  const count = (await refusals).length;
+  assertGreater(count, 0);
+  assertLessOrEqual(count, 30);
 });
 
-Deno.test("a client that is refused again and again is told once for each reason, and anew after one from there was let in", async () => {
+Deno.test("events: a client that is refused again and again is reported once per reason, and again after a client of its host was admitted", async () => {
   await using node = await member({ allowedOrigins: ["https://app.example"] });
   const refusals = refusalsOf(node);
   const comesFrom = (origin: string) => Wire.status(node.address, { headers: { origin } });

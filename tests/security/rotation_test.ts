@@ -10,7 +10,7 @@ const CONFIG = {
 };
 const IDS = ["a", "b", "c", "d", "e"];
 
-/** Members as processes, and what they told. */
+/** Members in processes, and their output. */
 class Members implements AsyncDisposable {
   readonly #programs: readonly Program[];
 
@@ -28,12 +28,12 @@ class Members implements AsyncDisposable {
     return members;
   }
 
-  /** Gives every member these keys, one after another, and sees after each that news reaches everybody. */
+  /** Sets the keys of one member after another; after each, updates must reach all members. */
   async rotate(keys: readonly string[], name: string): Promise<void> {
     for (const [index, program] of this.#programs.entries()) {
       const before = program.lines.filter((line) => line.includes('"type":"keys"')).length;
       await program.type(`keys ${keys.join(",")}`);
-      await eventually("it has taken the keys", () => {
+      await eventually("the keys are set", () => {
         return Promise.resolve(
           program.lines.filter((line) => line.includes('"type":"keys"')).length > before,
         );
@@ -47,14 +47,14 @@ class Members implements AsyncDisposable {
     for (const [index, program] of this.#programs.entries()) {
       for (const of of IDS) {
         if (of === IDS[index]) continue;
-        await eventually(`${IDS[index]} hears ${value} of ${of}`, () => {
+        await eventually(`${IDS[index]} receives ${value} of ${of}`, () => {
           return Promise.resolve(program.lines.some((line) => line.includes(`"value":"${value}-${of}"`)));
         });
       }
     }
   }
 
-  /** What any of them told of a type. */
+  /** The events of a type, of all members. */
   told(type: string): string[] {
     return this.#programs.flatMap(({ lines }) => lines.filter((line) => line.includes(`"type":"${type}"`)));
   }
@@ -64,7 +64,7 @@ class Members implements AsyncDisposable {
   }
 }
 
-Deno.test("setKeys rotates the key of five live processes: nobody is blocked or refused, and the old key opens nothing any more", async () => {
+Deno.test("setKeys: setKeys rotates the key of five live processes: no member is blocked or refused, and the old key is refused afterwards", async () => {
   const [old, young] = [await newClusterKey(), await newClusterKey()];
   await using members = await Members.started([old]);
   await members.rotate([old, young], "both");
@@ -75,12 +75,15 @@ Deno.test("setKeys rotates the key of five live processes: nobody is blocked or 
     [],
     [],
   ]);
-  // Whoever has missed the rotation is out.
+  // A member that missed the rotation is refused.
   const [listening] = members.told("listening");
   const late = { id: "late", port: 0, seeds: [JSON.parse(listening!).address], config: CONFIG };
   await using stranger = Program.member({ ...late, authentication: { keys: [old] } });
   await stranger.until(/"SeedFailed".*"unauthorised"/);
-  await eventually("it is told", () => Promise.resolve(members.told("ClientRefused").length > 0));
+  await eventually(
+    "ClientRefused is emitted",
+    () => Promise.resolve(members.told("ClientRefused").length > 0),
+  );
   assertGreater(
     members.told("ClientRefused").filter((line) => line.includes("not signed with a key")).length,
     0,

@@ -45,7 +45,7 @@ function member(options: Partial<JoinOptions> = {}): Promise<Node> {
   });
 }
 
-/** Two members that know each other, and somebody who got in at the first. */
+/** Two members that know each other, and an insider connected to the first. */
 async function withInsider() {
   const ada = await member();
   const ben = await member({ seeds: [ada.address] });
@@ -70,71 +70,71 @@ async function hears({ gossiper }: Node, of: string, value: unknown): Promise<vo
   for await (const update of gossiper.watch("k", { signal: AbortSignal.timeout(5_000) })) {
     if (update.memberId === of && update.value === value) return;
   }
-  throw new Error(`${value} was not heard.`);
+  throw new Error(`${value} was not received.`);
 }
 
 async function next<T extends EventType>(gossiper: Gossiper, type: T) {
   for await (const event of gossiper.events.subscribe(type, { signal: AbortSignal.timeout(5_000) })) {
     if (event.type === type) return event as Extract<HearsayEvent, { type: T }>;
   }
-  throw new Error(`No ${type} was told.`);
+  throw new Error(`No ${type} was emitted.`);
 }
 
 async function eventually(isTrue: () => boolean): Promise<void> {
   const endMs = performance.now() + 5_000;
   while (!isTrue()) {
-    if (performance.now() > endMs) throw new Error(`It did not come true: ${isTrue}`);
+    if (performance.now() > endMs) throw new Error(`Not true within 5 s: ${isTrue}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
 
-/** What an insider tells of another member, and why it is refused. */
+/** Lies of an insider about another member, each with the reason of its refusal. */
 const LIES: Readonly<
   Record<
     string,
     readonly [
       "key" | "signature" | "unsigned",
-      (at: { insider: Insider; told: MemberDelta }) => Promise<MemberDelta>,
+      (at: { insider: Insider; state: MemberDelta }) => Promise<MemberDelta>,
     ]
   >
 > = {
-  "a new value without a signature": ["unsigned", ({ told }) => {
+  "a new value without a signature": ["unsigned", ({ state }) => {
     const { proof: _, ...unsigned } = {
-      ...told,
+      ...state,
       after: 0,
       entries: [entry("k", 1_000, "a lie")],
     };
     return Promise.resolve({ ...unsigned, reset: false });
   }],
-  "a new value under the owner's last signature": ["signature", ({ told }) => {
-    return Promise.resolve({ ...told, entries: [...told.entries, entry("k", 1_000, "a lie")] });
+  "a new value under the owner's last signature": ["signature", ({ state }) => {
+    return Promise.resolve({ ...state, entries: [...state.entries, entry("k", 1_000, "a lie")] });
   }],
-  "an altered value": ["signature", ({ told }) => {
-    const number = told.entries.at(-1)!.number + 5_000;
-    const entries = told.entries.map((each) =>
+  "an altered value": ["signature", ({ state }) => {
+    const number = state.entries.at(-1)!.number + 5_000;
+    const entries = state.entries.map((each) =>
       each.key === "k" ? { ...entry("k", each.number, "a lie") } : each
     );
-    return Promise.resolve({ ...told, entries: [...entries, { ...told.entries.at(-1)!, number }] });
+    return Promise.resolve({ ...state, entries: [...entries, { ...state.entries.at(-1)!, number }] });
   }],
-  "a state without one of the keys": ["signature", ({ told }) => {
-    const number = told.entries.at(-1)!.number + 5_000;
-    const entries = told.entries.filter(({ key }) => key !== "k");
-    return Promise.resolve({ ...told, entries: [...entries.slice(0, -1), { ...entries.at(-1)!, number }] });
+  "a state without one of the keys": ["signature", ({ state }) => {
+    const number = state.entries.at(-1)!.number + 5_000;
+    const entries = state.entries.filter(({ key }) => key !== "k");
+    return Promise.resolve({ ...state, entries: [...entries.slice(0, -1), { ...entries.at(-1)!, number }] });
   }],
-  "a whole state under the liar's own key": ["key", async ({ insider, told }) => {
+  "a whole state under the liar's own key": ["key", async ({ insider, state }) => {
     return await insider.forge({
-      id: told.id,
-      life: told.life,
+      id: state.id,
+      life: state.life,
       number: 1_000,
       entries: [entry("k", 1_000, "a lie")],
     });
   }],
-  "a later life under the liar's own key": ["key", async ({ insider, told }) => {
-    const life = lifeAbove(told.life, Date.now(), 0.5);
-    return await insider.forge({ id: told.id, life, number: 2, entries: [entry("k", 2, "a lie")] });
+  "a later incarnation under the liar's own key": ["key", async ({ insider, state }) => {
+    const life = lifeAbove(state.life, Date.now(), 0.5);
+    return await insider.forge({ id: state.id, life, number: 2, entries: [entry("k", 2, "a lie")] });
   }],
-  "a departure": ["unsigned", ({ told }) => {
-    const { proof: _, ...unsigned } = told;
+  "a departure": ["unsigned", ({ state }) => {
+    const { proof: _, ...unsigned } = state;
     const left = { key: GRACEFULLY_LEFT_KEY, number: 1_000, type: TYPE.empty, value: {}, json: "{}" };
     return Promise.resolve({
       ...unsigned,
@@ -145,20 +145,20 @@ const LIES: Readonly<
   }],
 };
 
-/** A member's whole state as it told it itself, up to where it had signed it. */
+/** The full signed state of a member, as it sends it itself. */
 async function stateOf(node: Node): Promise<MemberDelta> {
   await using listener = await Insider.greeted(node.address, { key: KEY });
   const gossip = await listener.wire.hears("gossip");
   return { ...gossip.delta.members.find(({ id }) => id === node.member.id)!, reset: true };
 }
 
-for (const [lie, [reason, tell]] of Object.entries(LIES)) {
-  Deno.test(`a member that lies about another is not believed, and leaves no gap: ${lie}`, async () => {
+for (const [lie, [reason, lieOf]] of Object.entries(LIES)) {
+  Deno.test(`signatures: a member that lies about another is not believed, and leaves no gap: ${lie}`, async () => {
     await using all = await withInsider();
     const { ada, ben, insider, benId } = all;
-    const told = await stateOf(ben);
+    const state = await stateOf(ben);
     const refused = next(ada.gossiper, "SignatureRefused");
-    insider.gossip(await tell({ insider, told }));
+    insider.gossip(await lieOf({ insider, state }));
     assertEquals(await refused, {
       type: "SignatureRefused",
       memberId: benId,
@@ -166,7 +166,7 @@ for (const [lie, [reason, tell]] of Object.entries(LIES)) {
       reason,
     });
     assertEquals(ada.gossiper.getState("k").get(benId)?.value, "true");
-    // What it says itself still comes through, by the next number.
+    // The owner's next value still arrives: the lie left no gap.
     ben.gossiper.setState("k", "true again");
     await hears(ada, benId, "true again");
     assertEquals(ada.gossiper.blockedMembers.map(({ id }) => id), []);
@@ -174,10 +174,10 @@ for (const [lie, [reason, tell]] of Object.entries(LIES)) {
   });
 }
 
-Deno.test("a member that lies about what another has set before does not make it look like two", async () => {
+Deno.test("signatures: a lie about an older value of a member causes no ConflictDetected", async () => {
   await using all = await withInsider();
   const { ada, ben, insider, benId } = all;
-  const told = await stateOf(ben);
+  const state = await stateOf(ben);
   ben.gossiper.setState("k", "later");
   await hears(ada, benId, "later");
   const conflicts: HearsayEvent[] = [];
@@ -191,8 +191,8 @@ Deno.test("a member that lies about what another has set before does not make it
   const entries = (await stateOf(ben)).entries.map((each) =>
     each.key === "k" ? entry("k", each.number, "a lie") : each
   );
-  insider.gossip({ ...told, after: 0, reset: false, entries });
-  insider.gossip({ ...told, entries });
+  insider.gossip({ ...state, after: 0, reset: false, entries });
+  insider.gossip({ ...state, entries });
   await insider.wire.hears("reply");
   ben.gossiper.setState("k", "last");
   await hears(ada, benId, "last");
@@ -201,7 +201,7 @@ Deno.test("a member that lies about what another has set before does not make it
   assertEquals(conflicts, []);
 });
 
-Deno.test("a relay need not be trusted: what it passes on unchanged is taken by one that never met the owner", async () => {
+Deno.test("signatures: a relay need not be trusted: state that it sends unchanged is merged by a member that never met the owner", async () => {
   await using all = await withInsider();
   const { ben, benId } = all;
   await using cleo = await member();
@@ -210,7 +210,7 @@ Deno.test("a relay need not be trusted: what it passes on unchanged is taken by 
   await hears(cleo, benId, "true");
 });
 
-Deno.test("an id that is a public key belongs to it from the first sight on, whoever tells of it first", async () => {
+Deno.test("signatures: an id that is a public key belongs to it, even if another member sends its first state", async () => {
   await using cleo = await member();
   await using insider = await Insider.greeted(cleo.address, { key: KEY });
   const { publicKey } = await ed25519Signing(await newSigningKey());
@@ -226,14 +226,14 @@ Deno.test("an id that is a public key belongs to it from the first sight on, who
   assertEquals((await refused).reason, "key");
 });
 
-Deno.test("a member that lies about acknowledgements misses only what it says that it has", async () => {
+Deno.test("signatures: false acknowledgements harm only the peer that sends them", async () => {
   await using all = await withInsider();
   const { ada, ben, insider, benId, benLife } = all;
   const ids = { ada: ada.member.id, ben: benId };
   const adaLife = ben.gossiper.members.find(({ id }) => id === ids.ada)!.life!;
   let lies = 0;
   const lying = setInterval(() => {
-    // It has all of everybody; of a later life; of a number that was never set.
+    // A later incarnation of ben, and a number of ada that was never set.
     const later = lifeAbove(benLife, Date.now() + 60_000, 0.5);
     const holds = new Map([[ids.ben, { life: later, number: 5 }], [ids.ada, {
       life: adaLife,
@@ -252,14 +252,14 @@ Deno.test("a member that lies about acknowledgements misses only what it says th
   } finally {
     clearInterval(lying);
   }
-  // Nobody's life ends because somebody says so; one's own is begun anew once, and never silenced.
+  // ben keeps its incarnation; ada may start one new incarnation and keeps sending.
   assertEquals(ada.gossiper.members.find(({ id }) => id === ids.ben)!.life, benLife);
   assertEquals(ada.gossiper.members.filter(({ status }) => status === "active").length >= 2, true);
   ada.gossiper.setState("k", "still here");
   await hears(ben, ids.ada, "still here");
 });
 
-/** How an insider claims that a member has lived later than now, without a signature of that member. */
+/** Ways of an insider to claim a later incarnation of a member without its signature. */
 const LATER_LIVES: Readonly<
   Record<string, (at: { insider: Insider; life: string; own: MemberDelta }) => unknown>
 > = {
@@ -268,7 +268,7 @@ const LATER_LIVES: Readonly<
     const state = await insider.forge({ id: own.id, life, number: 2, entries: [entry("k", 2, 1)] });
     insider.refuse({ life, state });
   },
-  "a refusal with the member's state under another life": ({ insider, life, own }) => {
+  "a refusal with the member's state under another incarnation": ({ insider, life, own }) => {
     insider.refuse({ life, state: { ...own, life } });
   },
   "a refusal with the insider's own state": async ({ insider, life }) => {
@@ -287,7 +287,7 @@ const LATER_LIVES: Readonly<
 };
 
 for (const [what, claim] of Object.entries(LATER_LIVES)) {
-  Deno.test(`a claim that a member has a later life, in ${what}, raises nothing without that member's signature`, async () => {
+  Deno.test(`signatures: a claim that a member has a later incarnation, in ${what}, has no effect without that member's signature`, async () => {
     await using all = await withInsider();
     const { ada, ben, insider } = all;
     const { id, life } = ada.gossiper.members.find(({ isSelf }) => isSelf)!;
@@ -300,7 +300,7 @@ for (const [what, claim] of Object.entries(LATER_LIVES)) {
       }
     })();
     await claim({ insider, life: lifeAbove(life!, Date.now() + 60_000, 0.5), own });
-    // One message is handled after another.
+    // Messages are handled in order, so a reply to this gossip shows that the claim was handled.
     const asked = insider.gossip();
     await eventually(() => insider.wire.heard.some((each) => each.type === "reply" && each.id === asked));
     ada.gossiper.setState("k", "unmoved");
@@ -311,7 +311,7 @@ for (const [what, claim] of Object.entries(LATER_LIVES)) {
   });
 }
 
-Deno.test("a member that is refused when it dials raises nothing either, unless its own signature shows why", async () => {
+Deno.test("signatures: a refused dial does not raise the incarnation without the member's own signature", async () => {
   const refused = Promise.withResolvers<void>();
   let greetings = 0;
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {
@@ -337,7 +337,7 @@ Deno.test("a member that is refused when it dials raises nothing either, unless 
   await server.shutdown();
 });
 
-Deno.test("a member whose clock stepped back is let in again: the refusal brings what it signed in the later life", async () => {
+Deno.test("signatures: a member whose clock stepped back is let in again: the refusal carries its state of the later incarnation", async () => {
   await using ada = await member();
   const signingKey = await newSigningKey();
   const signing = await ed25519Signing(signingKey);
@@ -359,7 +359,7 @@ Deno.test("a member whose clock stepped back is let in again: the refusal brings
   assertEquals([held.life! > life, held.status], [true, "active"]);
 });
 
-Deno.test("a member of which an old state of a later life is played back to a peer hears so from that peer, and is taken again", async () => {
+Deno.test("signatures: an old state of a later incarnation, replayed to a peer, is sent back to its owner, which rejoins", async () => {
   await using ada = await member();
   const signingKey = await newSigningKey();
   const signing = await ed25519Signing(signingKey);
@@ -383,10 +383,10 @@ Deno.test("a member of which an old state of a later life is played back to a pe
   await hears(ada, "ben", "again");
 });
 
-Deno.test("the heartbeat of a dead member cannot be made up: it is blocked however often somebody says that it lives", async () => {
+Deno.test("signatures: the heartbeat of a dead member cannot be forged: it is blocked despite claims that it runs", async () => {
   await using all = await withInsider();
   const { ada, insider } = all;
-  // It says itself that it lives, and then nothing more.
+  // The member sends its state once, and ends.
   const dead = await Insider.greeted(ada.address, { key: KEY });
   const beatOf = (number: number) => ({
     key: HEARTBEAT_KEY,
@@ -395,9 +395,9 @@ Deno.test("the heartbeat of a dead member cannot be made up: it is blocked howev
     value: {},
     json: "{}",
   });
-  const told = await dead.forge({ id: dead.id, life: dead.life, number: 2, entries: [beatOf(2)] });
+  const state = await dead.forge({ id: dead.id, life: dead.life, number: 2, entries: [beatOf(2)] });
   dead.liveness = { count: 2 };
-  dead.gossip(told);
+  dead.gossip(state);
   await eventually(() => ada.gossiper.getState(HEARTBEAT_KEY).has(dead.id));
   await dead[Symbol.asyncDispose]();
   let number = 2;
@@ -406,33 +406,33 @@ Deno.test("the heartbeat of a dead member cannot be made up: it is blocked howev
     number++;
     const { id, life } = insider;
     const own = await insider.forge({ id, life, number, entries: [beatOf(number)] });
-    // In every form there is: a vector by tags or by order, a count beside its true state, and an entry.
+    // All forms: a vector by tags or by order, a count beside the true state, and an entry.
     const ids = ada.gossiper.members.filter(({ status }) => status === "active").map((each) => each.id);
     const digit = DIGITS[number]!;
     const { active } = insider.wire.heard.findLast((message) => message.type === "gossip")!.delta;
     const byOrder = { active, stride: 1, counts: ids.sort().map(() => digit).join("") };
     const vector = number % 2 === 0 ? byOrder : { stride: 1, counts: `${tag}${digit}` };
     insider.liveness = { count: number, vector };
-    insider.gossip(own, { ...told, count: number });
-    insider.gossip({ ...told, entries: [told.entries[0]!, beatOf(number)] });
+    insider.gossip(own, { ...state, count: number });
+    insider.gossip({ ...state, entries: [state.entries[0]!, beatOf(number)] });
   }, 300);
   try {
     await eventually(() => ada.gossiper.blockedMembers.some(({ id }) => id === dead.id));
     assert(number > 4);
-    // Whoever speaks for itself is not.
+    // The insider sends its own heartbeats, so it is not blocked.
     assertEquals(ada.gossiper.blockedMembers.map(({ id }) => id), [dead.id]);
   } finally {
     clearInterval(beating);
   }
 });
 
-Deno.test("whoever goes on telling what is not signed is told of once, and not listened to any more", async () => {
+Deno.test("signatures: a peer that keeps sending unsigned state is reported once, and its connection is closed", async () => {
   await using all = await withInsider();
   const { ada, insider, benId, benLife } = all;
   const over = new AbortController();
-  let told = 0;
+  let refusals = 0;
   const counting = (async () => {
-    for await (const _ of ada.gossiper.events.subscribe("SignatureRefused", over)) told++;
+    for await (const _ of ada.gossiper.events.subscribe("SignatureRefused", over)) refusals++;
   })();
   for (let count = 0; count < 8; count++) {
     insider.gossip({
@@ -448,15 +448,15 @@ Deno.test("whoever goes on telling what is not signed is told of once, and not l
   assertMatch(reason, /not signed/);
   over.abort();
   await counting;
-  assertEquals(told, 1);
+  assertEquals(refusals, 1);
 });
 
-// ---- who signs
+// ---- keys and ids
 
-Deno.test("a greeting that was made for another member proves nothing, though the token repeats its jti", async () => {
+Deno.test("handshake: a handshake for another member proves nothing, even if the token repeats its jti", async () => {
   await using all = await withInsider();
   const { ada, insider } = all;
-  // The insider greets a member that keeps the greeting, makes a token with the same jti, and plays it to ada.
+  // mallory keeps the insider's hello. The attacker makes a token with the same jti and replays that hello to ada.
   const forMallory = await forge({ key: KEY, id: insider.id, authority: "127.0.0.1:1" });
   const greeting = await insider.hello(forMallory);
   const claims = { jti: jtiOf(forMallory) };
@@ -466,10 +466,10 @@ Deno.test("a greeting that was made for another member proves nothing, though th
   assertEquals((await replaying.closed).code, 4401);
 });
 
-Deno.test("a greeting proves that the key in it is the greeter's own, for this connection alone", async () => {
+Deno.test("handshake: a handshake proves the key in it for one connection", async () => {
   await using all = await withInsider();
   const { ada, ben } = all;
-  // As another that is known here, with the insider's own key.
+  // With ben's id and the insider's key.
   const token = await forge({ key: KEY, id: ben.member.id, authority: authorityOf(ada.address)! });
   await using posing = await Wire.opened(ada.address, { token });
   const helloAsBen = await all.insider.hello(token, {
@@ -478,7 +478,7 @@ Deno.test("a greeting proves that the key in it is the greeter's own, for this c
   posing.say(helloAsBen);
   const refusal = await posing.hears("error");
   assertEquals([refusal.code, refusal.life], ["id_conflict", undefined]);
-  // With that member's key, and a signature that it made for another connection.
+  // With ben's key, and a signature made for another connection.
   const again = await forge({ key: KEY, id: ben.member.id, authority: authorityOf(ada.address)! });
   await using replaying = await Wire.opened(ada.address, { token: again });
   const publicKey = ben.member.id.slice("key-".length);
@@ -486,7 +486,7 @@ Deno.test("a greeting proves that the key in it is the greeter's own, for this c
   assertEquals((await replaying.closed).code, 4401);
 });
 
-Deno.test("members that sign and members that do not are not of one cluster, and both are told so", async () => {
+Deno.test("signatures: members with and without signing refuse each other with the reason", async () => {
   await using ada = await member();
   for (const sign of [false, true]) {
     await using plain = await member({ authentication: { keys: [KEY] } });
@@ -497,7 +497,7 @@ Deno.test("members that sign and members that do not are not of one cluster, and
   }
 });
 
-Deno.test("starters that make one signing key file at the same time agree on its key, and leave nothing else", async () => {
+Deno.test("signingKeyFromFile: starters that make one signing key file at the same time agree on its key, and leave no other file", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const file = `${folder}/key.json`;
@@ -511,7 +511,8 @@ Deno.test("starters that make one signing key file at the same time agree on its
 });
 
 Deno.test({
-  name: "a signing key file that others may read is refused, with what to do",
+  name:
+    "signingKeyFromFile: a signing key file that others may read is refused, and the error says what to do",
   ignore: Deno.build.os === "windows",
   fn: async () => {
     const folder = await Deno.makeTempDir();
@@ -535,7 +536,7 @@ Deno.test({
   },
 });
 
-Deno.test("a member that keeps its id keeps its key: the next life of the id is taken with it, and refused without", async () => {
+Deno.test("signatures: a member that keeps its id keeps its key: its next incarnation is accepted with that key alone", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const file = `${folder}/key.json`;
@@ -562,7 +563,7 @@ Deno.test("a member that keeps its id keeps its key: the next life of the id is 
   }
 });
 
-Deno.test("an id of one's own needs a key of one's own, and what is no key pair is refused", async () => {
+Deno.test("configuration: an id needs a signing key, and the key must be a key pair", async () => {
   const pair = await newSigningKey();
   const cases: readonly (readonly [Partial<JoinOptions>, string])[] = [
     [{ id: "ben" }, "authentication.signingKey"],
@@ -579,7 +580,7 @@ Deno.test("an id of one's own needs a key of one's own, and what is no key pair 
   }
 });
 
-Deno.test("bindings are bounded: who is held keeps its key, and among the others the one bound first is forgotten", () => {
+Deno.test("signatures: bindings are bounded: a known member keeps its key, and of the others the oldest binding is dropped", () => {
   const held = new Set(["held"]);
   const bindings = new KeyBindings({ max: 2, isHeld: (id) => held.has(id) });
   assert(bindings.bind("held", "one"));

@@ -23,10 +23,10 @@ async function hears({ gossiper }: Node, of: string, value: unknown): Promise<vo
   for await (const update of gossiper.watch("k", { signal: AbortSignal.timeout(5_000) })) {
     if (update.memberId === of && update.value === value) return;
   }
-  throw new Error(`${value} was not heard.`);
+  throw new Error(`${value} was not received.`);
 }
 
-/** Why a member that trusts these authorities could not greet a seed. */
+/** The error of a member that trusts these authorities and dials a seed. */
 async function failureAt(seed: string, caCerts: readonly string[]): Promise<string> {
   const own = await AUTHORITY.sign();
   await using node = await member("eve", { seeds: [seed], tls: { ...own, caCerts } });
@@ -38,7 +38,7 @@ async function failureAt(seed: string, caCerts: readonly string[]): Promise<stri
   throw new Error("It did not fail.");
 }
 
-Deno.test("wss with certificates of a private authority: members dial each other by it, both ways", async () => {
+Deno.test("TLS: members with certificates of a private authority dial each other in both directions", async () => {
   const caCerts = [AUTHORITY.cert];
   await using ada = await member("ada", { tls: { ...await AUTHORITY.sign(), caCerts } });
   await using ben = await member("ben", {
@@ -57,7 +57,7 @@ Deno.test("wss with certificates of a private authority: members dial each other
   await hears(ada, "cleo", 3);
 });
 
-Deno.test("over TLS a refusal looks like a broken connection, and the error says what it may be", async () => {
+Deno.test("TLS: a refusal looks like a broken connection, and the error names possible causes", async () => {
   const caCerts = [AUTHORITY.cert];
   await using ada = await member("ada", { tls: { ...await AUTHORITY.sign(), caCerts } });
   const authentication = { keys: [await newClusterKey()] };
@@ -75,7 +75,7 @@ Deno.test("over TLS a refusal looks like a broken connection, and the error says
   throw new Error("It did not fail.");
 });
 
-Deno.test("wss in a service's own server, which has the certificate: the handler is mounted there", async () => {
+Deno.test("TLS: a handler works in a service's own server with the certificate", async () => {
   const { cert, key } = await AUTHORITY.sign();
   const ready = Promise.withResolvers<Node>();
   const server = Deno.serve(
@@ -112,7 +112,7 @@ const UNFIT: readonly (readonly [string, CertificateOptions, RegExp])[] = [
 ];
 
 for (const [what, options, why] of UNFIT) {
-  Deno.test(`a member whose certificate ${what} is not spoken to`, async () => {
+  Deno.test(`TLS: a member whose certificate ${what} is refused`, async () => {
     await using ada = await member("ada", {
       tls: { ...await AUTHORITY.sign(options), caCerts: [AUTHORITY.cert] },
     });
@@ -123,7 +123,7 @@ for (const [what, options, why] of UNFIT) {
   });
 }
 
-Deno.test("a member whose certificate is of an authority that is not trusted is not spoken to", async () => {
+Deno.test("TLS: a member whose certificate is of an unknown authority is refused", async () => {
   await using ada = await member("ada", { tls: await AUTHORITY.sign() });
   const another = await Authority.make("CN=Another authority of the tests");
   for (const caCerts of [[], [another.cert]]) {
@@ -131,13 +131,13 @@ Deno.test("a member whose certificate is of an authority that is not trusted is 
   }
 });
 
-Deno.test("the encrypted port speaks no plain ws, and says nothing on it", async () => {
+Deno.test("TLS: the encrypted port answers no plain ws", async () => {
   await using ada = await member("ada", { tls: await AUTHORITY.sign() });
   const text = await failureAt(ada.address.replace("wss:", "ws:"), [AUTHORITY.cert]);
   assert(/could not be reached|took longer/.test(text), text);
 });
 
-Deno.test("a certificate without its key, or what is no certificate, is refused", async () => {
+Deno.test("TLS: a certificate without its key, or with other content, is refused", async () => {
   const { cert, key } = await AUTHORITY.sign();
   const wrong: readonly (readonly [object, string])[] = [
     [{ cert }, "tls.key"],
@@ -154,10 +154,10 @@ Deno.test("a certificate without its key, or what is no certificate, is refused"
   }
 });
 
-Deno.test("a client that connects and never begins with TLS does not keep a member from stopping", async () => {
+Deno.test("TLS: a client that never starts a TLS handshake does not delay stop()", async () => {
   const node = await member("ada", { tls: await AUTHORITY.sign() });
   const silent = await Deno.connect({ hostname: "127.0.0.1", port: Number(new URL(node.address).port) });
-  // The server has taken the connection before it answers the next.
+  // When the next client is answered, the server has accepted this connection.
   assertMatch(await failureAt(node.address, []), /UnknownIssuer|certificate/i);
   const stopping = node.stop();
   const late = AbortSignal.timeout(4 * CONFIG.gossipRequestTimeout);

@@ -1,12 +1,12 @@
 /**
- * Chance that follows from a seed.
+ * A source of random draws that follow from a seed.
  *
  * @module
  */
 
 import { seededRandom } from "../../transport/memory_random.ts";
 
-/** Draws what a simulation needs; the same seed and the same questions give the same answers. */
+/** Draws random values for a simulation. Equal seeds and equal calls give equal draws. */
 export class Dice {
   readonly #random: () => number;
 
@@ -14,27 +14,27 @@ export class Dice {
     this.#random = seededRandom(seed);
   }
 
-  /** Whether something happens that has this chance, from 0 to 1. */
+  /** True with this probability, from 0 to 1. */
   chance(chance: number): boolean {
     return this.#random() < chance;
   }
 
-  /** A number from `low` up to, but not including, `high`. */
+  /** A number from `low` to `high`, without `high`. */
   between(low: number, high: number): number {
     return low + this.#random() * (high - low);
   }
 
-  /** A whole number from `low` to `high`, both included. */
+  /** An integer from `low` to `high`, both included. */
   whole(low: number, high: number): number {
     return Math.floor(this.between(low, high + 1));
   }
 
-  /** One of some. */
+  /** One item; each has the same probability. */
   pick<T>(some: readonly T[]): T {
     return some[Math.floor(this.#random() * some.length)]!;
   }
 
-  /** One of some, each with its weight. */
+  /** One item; its probability is its share of the sum of the weights. */
   weighted<T>(some: readonly (readonly [weight: number, item: T])[]): T {
     let left = this.#random() * some.reduce((sum, [weight]) => sum + weight, 0);
     for (const [weight, item] of some) {
@@ -44,17 +44,17 @@ export class Dice {
     return some.at(-1)![1];
   }
 
-  /** Some of these, each with the same chance. */
+  /** Each item is in the result with this probability. */
   some<T>(of: readonly T[], chance: number): T[] {
     return of.filter(() => this.chance(chance));
   }
 
-  /** How long to wait for what happens once in `mean` on average. */
+  /** The time to the next event of a Poisson process with this mean interval. */
   wait(mean: number): number {
     return -Math.log(1 - this.#random()) * mean;
   }
 
-  /** Another source of chance, whose draws change nothing here. */
+  /** A second source: its draws do not change the draws of this one. */
   fork(): Dice {
     return new Dice(this.whole(0, 2 ** 32 - 1));
   }

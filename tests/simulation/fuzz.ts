@@ -1,5 +1,5 @@
 /**
- * `deno task fuzz`: conversations with a real member that were valid, until something was done to them.
+ * `deno task fuzz`: mutates valid conversations, sends them to a real member and checks its state afterwards.
  *
  * @module
  */
@@ -26,30 +26,30 @@ const CONFIG = {
   maxMessageBytes: 2 ** 20,
   maxMembers: 1_000,
 };
-/** After so many conversations the honest peer is looked after, and what was told is let go. */
+/** 100: an honest peer's update after every conversation would take most of the run. */
 const CHECKED_EVERY = 100;
 
-/** What a run came to. */
+/** The result of a run. */
 export interface FuzzResult {
   readonly messages: number;
-  /** How many of them could not be read at all. */
+  /** The messages that `decode` refused. */
   readonly unreadable: number;
-  /** How many members were known at most. */
+  /** The largest member count seen. */
   readonly mostMembers: number;
-  /** What the member kept before anything was said, and when all of it should be forgotten. */
+  /** Resources of the member before the first conversation, and after every retention has passed. */
   readonly before: Kept;
   readonly after: Kept;
 }
 
 const KEPT = ["members", "keys", "tombstones", "waiting", "sessions", "connections", "timers"] as const;
 
-/** The least that a member kept over a while in which nothing was said but what honest members say. */
+/** The smallest amounts over several samples: what one round needs for a moment is not counted. */
 export type Kept = Readonly<Record<typeof KEPT[number], number>>;
 
-/** Says so many messages to a member; throws where it does what it must not. */
+/** Sends `messages` messages to a member. Throws if the member breaks a rule. */
 export async function fuzz(
   { seed, messages }: { readonly seed: number; readonly messages: number },
-  onProgress: (said: number) => void = () => {},
+  onProgress: (sent: number) => void = () => {},
 ): Promise<FuzzResult> {
   const dice = new Dice(seed);
   await using cluster = new TestCluster(["a", "b"], { config: CONFIG, seed });
@@ -62,22 +62,22 @@ export async function fuzz(
   await assertServed(cluster, 0);
   const keptBefore = await leastKept(cluster);
   await using peer = new ScriptedPeer(cluster, "p");
-  // It only talks: what it answered would come between.
+  // A reply of this peer would come between the messages of the conversation.
   peer.greeting = peer.answer = () => undefined;
-  let [said, unreadable, mostMembers, conversations] = [0, 0, 0, 0];
-  /** Whether something is done to what messages say, and not only to their order. */
+  let [sent, unreadable, mostMembers, conversations] = [0, 0, 0, 0];
+  /** False: only the order of messages is changed. */
   let isChanged = true;
-  /** The state before a message that cannot be read, which must change nothing. */
+  /** The state before an unreadable message; the message must not change it. */
   let before: string | undefined;
   const check = (text: string) => {
     if (before !== undefined && JSON.stringify(gossiper.snapshot()) !== before) {
-      throw new Error(`Seed ${seed}: something that cannot be read changed the state, before ${text}`);
+      throw new Error(`Seed ${seed}: an unreadable message changed the state; found before ${text}`);
     }
   };
   const rewrite = (text: string): string => {
     check(text);
-    said++;
-    // Without a greeting nothing else is heard.
+    sent++;
+    // Rarely for `hello`: the member ignores everything that follows a broken handshake.
     const changed = isChanged && dice.chance(text.startsWith('{"type":"hello"') ? 0.2 : 0.6)
       ? mutate(text, dice)
       : text;
@@ -90,7 +90,7 @@ export async function fuzz(
     }
     return changed;
   };
-  while (said < messages) {
+  while (sent < messages) {
     cluster.network.setFaults({ rewrite }, { from: memoryAddress("p", 1), to: seedAddress });
     isChanged = dice.chance(0.8);
     const messages = conversation(peer, dice);
@@ -104,20 +104,20 @@ export async function fuzz(
     peer.heard.length = 0;
     cluster.sent.length = 0;
     if (++conversations % CHECKED_EVERY !== 0) continue;
-    onProgress(said);
+    onProgress(sent);
     await assertServed(cluster, conversations);
   }
   cluster.network.setFaults({});
-  // Everything that was told of anybody is forgotten in time.
+  // After every retention the member must have forgotten all members of the conversations.
   await cluster.advance(4 * CONFIG.departedRetention + 4 * CONFIG.heartbeatExpiration);
   await assertServed(cluster, conversations + 1);
   const keptAfter = await leastKept(cluster);
-  return { messages: said, unreadable, mostMembers, before: keptBefore, after: keptAfter };
+  return { messages: sent, unreadable, mostMembers, before: keptBefore, after: keptAfter };
 }
 
 /**
- * Looks for a while, at moments that are no multiple of a round: what is left behind is there at each of them. Members greet
- * their seeds again from time to time, on a connection that does not stay.
+ * The smallest of 100 samples. The interval of 37 ms is no divisor of the round, so that the samples fall on all parts of
+ * it. A member dials its seeds at intervals, and each of those connections is short: a leak is in every sample.
  */
 async function leastKept(cluster: TestCluster): Promise<Kept> {
   const { gossiper, runtime } = cluster.of("a");
@@ -137,7 +137,7 @@ async function leastKept(cluster: TestCluster): Promise<Kept> {
   return least!;
 }
 
-/** Says something and never hangs up: it is the member that has to. */
+/** Sends the messages and leaves the connection open: the member has to close it. */
 async function linger(peer: ScriptedPeer, messages: readonly Message[]): Promise<void> {
   const { readable, writable } = await peer.dial("a");
   void readable.pipeTo(new WritableStream({ write: (message) => void peer.heard.push(message) })).catch(
@@ -148,7 +148,7 @@ async function linger(peer: ScriptedPeer, messages: readonly Message[]): Promise
   for (const message of messages) await writer.write(message).catch(() => {});
 }
 
-/** Two answers under one id could not be told apart by what acknowledges them. */
+/** An acknowledgement names a reply by its id alone, so a second reply to one id would be ambiguous. */
 function assertAnsweredOnce(heard: readonly Message[], where: string): void {
   const answers = heard.flatMap((message) =>
     (message.type === "reply" || message.type === "reconcile") && message.id.startsWith("d")
@@ -156,21 +156,21 @@ function assertAnsweredOnce(heard: readonly Message[], where: string): void {
       : []
   );
   const twice = answers.find((answer, index) => answers.indexOf(answer) < index);
-  if (twice) throw new Error(`${where}: there were two answers, the ${twice}`);
+  if (twice) throw new Error(`${where}: one request got two answers: the ${twice}`);
 }
 
-/** The honest peer still tells and hears. */
+/** Throws if an update of the honest peer does not arrive, or if a member emitted an event of a failure. */
 async function assertServed(cluster: TestCluster, value: number): Promise<void> {
   cluster.of("b").gossiper.setState("honest", value);
   await cluster.runUntil(() => cluster.of("a").value("b", "honest") === value, { withinMs: 5_000 });
   for (const id of ["a", "b"]) {
     const events = cluster.of(id).events.splice(0);
     const failed = events.find(({ type }) => type === "CallbackFailed" || type === "SelfBlocked");
-    if (failed) throw new Error(`${id} tells ${JSON.stringify(failed)}`);
+    if (failed) throw new Error(`${id} emitted ${JSON.stringify(failed)}`);
   }
 }
 
-/** What a peer might say: all of it valid, though half the time not in the order in which it was meant. */
+/** A conversation of valid messages; their order is wrong in about half of all cases. */
 function conversation(peer: ScriptedPeer, dice: Dice): Message[] {
   let asked = 1;
   const isOrderly = dice.chance(0.7);
@@ -208,7 +208,7 @@ function conversation(peer: ScriptedPeer, dice: Dice): Message[] {
         2,
         () => ({
           type: "ack",
-          // Of the reply to what was asked last.
+          // The id of the reply to the last request.
           id: isOrderly ? `d${asked}` : id(),
           holds: new Map([["a", { life: peer.life, number: dice.whole(0, 9) }]]),
         }),
@@ -222,7 +222,7 @@ function conversation(peer: ScriptedPeer, dice: Dice): Message[] {
   return isOrderly && dice.chance(0.7) ? disordered(whole, dice) : whole;
 }
 
-/** Whom a peer asks for: members that there are and others, under a life that is theirs or none of theirs. */
+/** Requested members: known and unknown ids, with known and unknown incarnations. */
 function holdsOf(peer: ScriptedPeer, dice: Dice): Holds {
   const ids = Array.from(
     { length: dice.whole(0, 12) },
@@ -234,7 +234,7 @@ function holdsOf(peer: ScriptedPeer, dice: Dice): Holds {
   }));
 }
 
-/** What a peer says that it holds, of members that there are and of others, some under a life that is none of theirs. */
+/** Part of a summary: known and unknown ids, some with an incarnation that no member has. */
 function partOf(peer: ScriptedPeer, dice: Dice): SummaryPart {
   const ids = ["a", "b", "p", "m0", "m1", "nobody"].filter(() => dice.chance(0.5));
   const [from, until] = dice.pick([["", undefined], ["", "b"], ["b", undefined], ["m0", "m1"]] as const);
@@ -248,7 +248,7 @@ function partOf(peer: ScriptedPeer, dice: Dice): SummaryPart {
   return { from, until, members };
 }
 
-/** Whole messages change places, come twice, or do not come. */
+/** Swaps, repeats and drops whole messages. */
 function disordered(messages: readonly Message[], dice: Dice): Message[] {
   const changed = [...messages];
   for (let count = dice.whole(1, 3); count > 0 && changed.length > 0; count--) {
@@ -280,7 +280,7 @@ const STRANGE: readonly unknown[] = [
   { "__proto__": { "polluted": 1 } },
 ];
 
-/** Does something to a text: to its characters, or to what it says. */
+/** Changes characters of the text, or fields of its JSON. */
 function mutate(text: string, dice: Dice): string {
   if (dice.chance(0.4)) return mutateText(text, dice);
   const message = JSON.parse(text);
@@ -336,11 +336,11 @@ if (import.meta.main) {
     Deno.exit(2);
   }
   console.log(`seed ${seed}, ${messages} messages`);
-  let toldAt = 0;
-  const result = await fuzz({ seed, messages }, (said) => {
-    if (said - toldAt < messages / 20) return;
-    toldAt = said;
-    console.error(`${said} said`);
+  let reportedAt = 0;
+  const result = await fuzz({ seed, messages }, (sent) => {
+    if (sent - reportedAt < messages / 20) return;
+    reportedAt = sent;
+    console.error(`${sent} messages sent`);
   });
   console.log(result);
 }

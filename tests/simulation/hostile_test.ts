@@ -16,7 +16,7 @@ const CONFIG = {
   maxConnections: 64,
 };
 
-/** Two honest members, and a peer that is not. */
+/** Two honest members and a peer that breaks the protocol. */
 async function withHostile(): Promise<{ readonly cluster: TestCluster; readonly peer: ScriptedPeer }> {
   const cluster = new TestCluster(["a", "b"], { config: CONFIG });
   for (const id of ["a", "b"]) {
@@ -42,7 +42,7 @@ async function end(
   await peer[Symbol.asyncDispose]();
 }
 
-Deno.test("P4 ten thousand connections that say nothing push out only each other: no more than maxConnections wait", async () => {
+Deno.test("limits: 10,000 silent connections evict only each other, and at most maxConnections are open (P4)", async () => {
   const both = await withHostile();
   const { cluster, peer } = both;
   const open = new Set<Connection>();
@@ -57,14 +57,14 @@ Deno.test("P4 ten thousand connections that say nothing push out only each other
     if (count % 2_500 === 0) await assertServed(cluster, count);
   }
   assertLessOrEqual(most, CONFIG.maxConnections);
-  // Those that wait are let go when their time is up.
+  // The member closes a silent connection after the time limit of a handshake.
   await cluster.advance((TIMEOUTS_PER_DIAL + 1) * CONFIG.gossipRequestTimeout);
   await cluster.runtime.settle();
   assertEquals(open.size, 0);
   await end(both);
 });
 
-Deno.test("E7 P2 as many keys as a message holds are taken in one go; a million are more than that and close the connection", async () => {
+Deno.test("limits: a message within maxMessageBytes is merged, and a larger one closes the connection (E7, P2)", async () => {
   const both = await withHostile();
   const { cluster, peer } = both;
   const keys = (count: number): Message => ({
@@ -82,7 +82,7 @@ Deno.test("E7 P2 as many keys as a message holds are taken in one go; a million 
     4_000,
   );
   await assertServed(cluster, 1);
-  // Such a peer's own transport would refuse; the network makes it that large on its way.
+  // The transport of the sender would refuse a message of this size, so the network enlarges it.
   const many = "x".repeat(30 * 1_000_000);
   const rewrite = (text: string) => text.startsWith('{"type":"gossip"') ? text + many : text;
   cluster.network.setFaults({ rewrite }, { from: memoryAddress("p", 1) });
@@ -97,7 +97,7 @@ Deno.test("E7 P2 as many keys as a message holds are taken in one go; a million 
   await end(both);
 });
 
-Deno.test("E1 E2 whoever claims the highest number for everybody silences nobody: the owners begin anew above the lie", async () => {
+Deno.test("merge: a peer that sends the highest number for every key cannot stop the owners: they start a higher incarnation (E1, E2)", async () => {
   const both = await withHostile();
   const { cluster, peer } = both;
   cluster.of("b").gossiper.setState("k", "true");

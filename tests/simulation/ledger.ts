@@ -1,26 +1,26 @@
 /**
- * What every life of every member ever set: the truth that what others hold is measured against.
+ * Every change of every incarnation of every member. The invariants compare the state of members with it.
  *
  * @module
  */
 
 import type { Life } from "../../engine/types.ts";
 
-/** One set or delete. */
+/** One set or one delete. */
 export interface Change {
   readonly number: number;
-  /** The value as JSON; `undefined` where the key was deleted. */
+  /** The value as JSON; `undefined` for a delete. */
   readonly json: string | undefined;
 }
 
-/** Changes by key, in rising order of number. */
+/** Changes by key, in ascending order of number. */
 type LifeLog = Map<string, Change[]>;
 
-/** Written by owners alone. */
+/** The expected state. Only changes by owners are recorded. */
 export class Ledger {
   readonly #lives = new Map<string, Map<Life, LifeLog>>();
 
-  /** An owner changed a key; returns what is wrong with that, if anything. */
+  /** Records a change by an owner. Returns an error text if its number is not above the last one. */
   record(id: string, life: Life, key: string, change: Change): string | undefined {
     const lives = getOrMake(this.#lives, id, () => new Map<Life, LifeLog>());
     const log = getOrMake(lives, life, () => new Map<string, Change[]>());
@@ -30,7 +30,7 @@ export class Ledger {
     return last < change.number ? undefined : `${id} gave ${key} the number ${change.number} after ${last}`;
   }
 
-  /** Whether any life of the owner changed the key to that under that number. */
+  /** True if an incarnation of the owner made exactly this change. */
   has(id: string, key: string, { number, json }: Change): boolean {
     for (const log of this.#lives.get(id)?.values() ?? []) {
       if (find(log.get(key) ?? [], number)?.json === json) return true;
@@ -38,12 +38,12 @@ export class Ledger {
     return false;
   }
 
-  /** Everything that one life changed, by key. */
+  /** All changes of one incarnation, by key. */
   changesOf(id: string, life: Life): ReadonlyMap<string, readonly Change[]> {
     return this.#lives.get(id)?.get(life) ?? new Map();
   }
 
-  /** How many lives of an id have set anything. */
+  /** The number of incarnations of an id that changed a key. */
   livesOf(id: string): number {
     return this.#lives.get(id)?.size ?? 0;
   }
@@ -55,7 +55,7 @@ export function find(changes: readonly Change[], number: number): Change | undef
   return change?.number === number ? change : undefined;
 }
 
-/** The index of the last change up to a number; -1 where there is none. */
+/** The index of the last change with at most this number; -1 if there is none. */
 export function lastUpTo(changes: readonly Change[], number: number): number {
   let low = 0;
   let high = changes.length;

@@ -1,5 +1,5 @@
 /**
- * `deno task simulate`: many seeds, one seed with its whole story, or measurements of spreading.
+ * `deno task simulate`: runs many seeds, or one seed with its event log, or measures how fast updates spread.
  *
  * @module
  */
@@ -14,34 +14,34 @@ import { Simulation } from "./simulation.ts";
 
 const HELP = `Usage: deno task simulate [options]
 
-Runs the real gossiper in one process, on a clock and a network that follow from a seed.
+Runs real gossipers in one process. The clock, the network and all faults follow from a seed.
 
-  --seeds <number>     how many seeds, 300 by default
-  --from <number>      the first of them; drawn at random, and printed, by default
-  --seed <number>      only this one, with its whole story
-  --resume <file>      notes what is done there, and goes on from there the next time
-  --members <number>   that many members at the start; the seed decides otherwise. From 200 on who takes
-                       part does not change, and all is well when all hold the same
-  --rounds <number>    that many rounds under faults; the seed decides otherwise
-  --threads <number>   as many as there are processors by default
+  --seeds <number>     the number of seeds (default: 300)
+  --from <number>      the first seed (default: a random number, which is printed)
+  --seed <number>      run this seed alone and print its event log
+  --resume <file>      store the finished seeds in this file, and skip them at the next start
+  --members <number>   members at the start (default: drawn from the seed). From 200 members on no member joins,
+                       leaves or crashes, and the run ends when all members have equal state
+  --rounds <number>    rounds with faults (default: drawn from the seed)
+  --threads <number>   worker threads (default: the number of processors)
 
-Measurements, instead: how fast a value spreads, and what it costs
+Instead: measure how fast an update spreads, and its cost
 
-  --runs <number>      that many for each number of members
-  --members <list>     such as 10,50,200
-  --loss <share>       of messages, from 0 to 0.9; 0 by default
-  --interval <number>  gossipInterval; this and the next two are those of presetFor(members) by default
+  --runs <number>      runs for each cluster size
+  --members <list>     cluster sizes, such as 10,50,200
+  --loss <share>       share of lost messages, from 0 to 0.9 (default: 0)
+  --interval <number>  gossipInterval in milliseconds (default, as for the next two: presetFor(members))
   --fan-out <number>   gossipFanOut
   --max-send <number>  gossipMaxSend
-  --plot <file.svg>    draws the table as well
+  --plot <file.svg>    write a chart of the table to this file
 
-How often a living member is taken for crashed, instead: one number, which must be 0
+Instead: count how often a running member is blocked as crashed; the count must be 0
 
-  --restarts <number>  that many restarts of a process or of the proxy before it, each for up to a second, where
-                       30 % of all messages are lost
-  --from <number>      the seed; drawn at random, and printed, by default
+  --restarts <number>  restarts of a process, or of the proxy in front of it. Each takes up to 1 s; 30 % of all
+                       messages are lost
+  --from <number>      the seed (default: a random number, which is printed)
 
-Exits with 1 where something went wrong.`;
+Exits with 1 if a run fails.`;
 
 if (import.meta.main) Deno.exit(await main(Deno.args));
 
@@ -52,7 +52,7 @@ async function main(args: string[]): Promise<number> {
       ...["runs", "loss", "interval", "fan-out", "max-send", "plot", "restarts"],
     ],
     boolean: ["help"],
-    unknown: (given: string) => fail(`There is no ${given}.`),
+    unknown: (given: string) => fail(`Unknown option ${given}.`),
   }) as Readonly<Partial<Record<string, string>>>;
   if (flags.help) {
     console.log(HELP);
@@ -61,7 +61,7 @@ async function main(args: string[]): Promise<number> {
   if (flags.runs !== undefined) {
     const members = (flags.members ?? "10,50,100").split(",").map((each: string) => wholeOf("members", each));
     const loss = Number(flags.loss ?? 0);
-    if (!(loss >= 0 && loss <= 0.9)) fail(`--loss must be from 0 to 0.9, and is ${flags.loss}.`);
+    if (!(loss >= 0 && loss <= 0.9)) fail(`--loss must be a number from 0 to 0.9; got ${flags.loss}.`);
     const settings = {
       ...(flags.interval !== undefined && { gossipInterval: wholeOf("interval", flags.interval) }),
       ...(flags["fan-out"] !== undefined && { gossipFanOut: wholeOf("fan-out", flags["fan-out"]) }),
@@ -83,7 +83,7 @@ async function main(args: string[]): Promise<number> {
     ...(flags.members !== undefined && { members: wholeOf("members", flags.members) }),
     ...(flags.rounds !== undefined && { rounds: wholeOf("rounds", flags.rounds) }),
   };
-  if (flags.seed !== undefined) return await tellOne(wholeOf("seed", flags.seed), wishes);
+  if (flags.seed !== undefined) return await runOne(wholeOf("seed", flags.seed), wishes);
   const count = wholeOf("seeds", flags.seeds ?? "300");
   const progress = await readProgress(flags.resume);
   const from = progress?.from ?? (flags.from === undefined ? drawBase() : wholeOf("from", flags.from));
@@ -98,7 +98,7 @@ async function main(args: string[]): Promise<number> {
   });
 }
 
-async function tellOne(seed: number, wishes: Wishes): Promise<number> {
+async function runOne(seed: number, wishes: Wishes): Promise<number> {
   const simulation = new Simulation(seed, wishes);
   console.log(simulation.describe().join("\n") + "\n");
   const outcome = await simulation.run();
@@ -109,7 +109,7 @@ processes ${processes}, rounds ${
     rounds.toFixed(0)
   }, messages ${messages}, bytes ${bytes}, false blocks ${falseBlocks}
 recovery  ${recoveryMs.toFixed(0)} ms of ${recoveryBoundMs.toFixed(0)} ms allowed
-result    ${violation ?? "all is well"}`);
+result    ${violation ?? "passed"}`);
   return violation === undefined ? 0 : 1;
 }
 
@@ -124,13 +124,13 @@ interface ManyOptions {
 
 async function runMany({ from, count, done, resume, ...options }: ManyOptions): Promise<number> {
   console.log(
-    `seeds ${from} to ${from + count - 1}${done.size > 0 ? `, of which ${done.size} are done` : ""}`,
+    `seeds ${from} to ${from + count - 1}${done.size > 0 ? `, ${done.size} of them done before` : ""}`,
   );
   const seeds = Array.from({ length: count }, (_, each) => from + each).filter((seed) => !done.has(seed));
   const startMs = performance.now();
   let wrong = 0;
   let ran = 0;
-  let toldMs = startMs;
+  let reportedMs = startMs;
   const sum = { virtualMs: 0, messages: 0, processes: 0, falseBlocks: 0, slowest: 0 };
   const tally = new Map<string, number>();
   for await (const { outcome, story } of simulateAll(seeds, options)) {
@@ -148,7 +148,7 @@ async function runMany({ from, count, done, resume, ...options }: ManyOptions): 
     } else {
       wrong++;
       console.log(
-        `\nseed ${outcome.seed}: ${outcome.violation}\nagain: deno task simulate --seed ${outcome.seed}`,
+        `\nseed ${outcome.seed}: ${outcome.violation}\nrun it alone: deno task simulate --seed ${outcome.seed}`,
       );
       console.log(story.join("\n"));
     }
@@ -156,18 +156,18 @@ async function runMany({ from, count, done, resume, ...options }: ManyOptions): 
       await Deno.writeTextFile(resume, JSON.stringify({ from, done: [...done] }));
     }
     const nowMs = performance.now();
-    if (nowMs - toldMs < 5_000) continue;
-    toldMs = nowMs;
+    if (nowMs - reportedMs < 5_000) continue;
+    reportedMs = nowMs;
     const leftS = (nowMs - startMs) / ran * (seeds.length - ran) / 1_000;
-    console.error(`${`${ran}/${seeds.length}`.padStart(11)}  ${wrong} wrong, ${leftS.toFixed(0)} s to go`);
+    console.error(`${`${ran}/${seeds.length}`.padStart(11)}  ${wrong} failed, ${leftS.toFixed(0)} s left`);
   }
   const hours = sum.virtualMs / 3_600_000;
   console.log(`
-seeds        ${ran}, of which ${wrong} went wrong, in ${((performance.now() - startMs) / 1_000).toFixed(0)} s
+seeds        ${ran}, ${wrong} failed, in ${((performance.now() - startMs) / 1_000).toFixed(0)} s
 cluster time ${hours.toFixed(1)} h, ${sum.processes} processes, ${sum.messages} messages
-false blocks ${sum.falseBlocks} under faults (a partition, or too little came through)
-recovery     at most ${(100 * sum.slowest).toFixed(0)} % of what the bound allows`);
-  console.log(`happened     ${[...tally].sort().map(([what, times]) => `${what} ${times}`).join(", ")}`);
+false blocks ${sum.falseBlocks} during faults (partitions or lost messages)
+recovery     at most ${(100 * sum.slowest).toFixed(0)} % of the time allowed`);
+  console.log(`events       ${[...tally].sort().map(([what, times]) => `${what} ${times}`).join(", ")}`);
   return wrong === 0 ? 0 : 1;
 }
 
@@ -182,7 +182,7 @@ async function restartMany(restarts: number, seed: number): Promise<number> {
   return falseBlocks === 0 ? 0 : 1;
 }
 
-/** What an earlier run noted; nothing where there is no such file. */
+/** The progress that an earlier run stored; `undefined` if the file does not exist. */
 async function readProgress(
   file: string | undefined,
 ): Promise<{ readonly from: number; readonly done: readonly number[] } | undefined> {
@@ -202,7 +202,7 @@ function drawBase(): number {
 function wholeOf(name: string, given: string): number {
   return /^[0-9]{1,10}$/.test(given)
     ? Number(given)
-    : fail(`--${name} must be a whole number, and is ${given}.`);
+    : fail(`--${name} must be an integer from 0 to 9999999999; got ${given}.`);
 }
 
 function fail(message: string): never {

@@ -1,5 +1,5 @@
 /**
- * How fast a value spreads in a cluster, and what that costs, so that somebody can choose settings by looking.
+ * Measures how fast a value spreads in a cluster, and the cost, to help users choose settings.
  *
  * @module
  */
@@ -11,36 +11,36 @@ import { VirtualRuntime } from "../virtual_runtime.ts";
 import { plot } from "./plot.ts";
 import { Process } from "./process.ts";
 
-/** What is measured. */
+/** Options of a measurement. */
 export interface MeasureOptions {
-  /** The sizes of the clusters. */
+  /** Cluster sizes. */
   readonly members: readonly number[];
-  /** The share of messages that are lost. */
+  /** The share of lost messages, from 0 to 0.9. */
   readonly loss: number;
-  /** How many runs for each size. */
+  /** Runs for each size. */
   readonly runs: number;
-  /** What differs from `presetFor` of the size. */
+  /** Replaces fields of `presetFor(size)`. */
   readonly settings: PartialConfig;
-  /** Where the picture goes, if there is to be one. */
+  /** The file for the chart; `undefined` for none. */
   readonly plot: string | undefined;
 }
 
-/** What one size came to, on average over its runs. */
+/** The result for one cluster size: means over its runs. */
 export interface Row {
   readonly members: number;
-  /** Rounds from the start until everybody knows that all hold all. */
+  /** Rounds from the start until every member is `confirmed`. */
   readonly start: number;
-  /** Rounds until the last member holds a new value. */
+  /** Rounds from a set until the last member has the value. */
   readonly spread: number;
-  /** Rounds until its owner knows that. */
+  /** Rounds from a set until its owner has the acknowledgement of all. */
   readonly known: number;
-  /** For each member and second, at rest. */
+  /** Per member and second, at rest. */
   readonly messages: number;
   readonly bytes: number;
   readonly falseBlocks: number;
 }
 
-/** Members start at once, each with a round of its own; then one sets a value; then they are left alone. */
+/** Starts all members within one round, sets one value, then measures the cost at rest. */
 export async function measure(
   { members, loss, runs, settings, plot: file }: MeasureOptions,
 ): Promise<void> {
@@ -60,7 +60,7 @@ export async function measure(
   }
   if (file !== undefined) {
     await Deno.writeTextFile(file, plot(rows, caption));
-    console.log(`\nDrawn in ${file}.`);
+    console.log(`\nChart: ${file}`);
   }
 }
 

@@ -22,21 +22,21 @@ import {
   WALL_START_MS,
 } from "../unit/engine/harness.ts";
 
-/** How many members are in the cluster at a time, besides the two that stay. */
+/** Members in the cluster at a time, besides the two that stay. */
 const PRESENT = 10;
-/** Members that stay and beat, and never acknowledge what they are told. */
+/** Members that send heartbeats and never acknowledge. */
 const MUTE = Array.from({ length: 10 }, (_, index) => `mute${index}`);
 const MUTE_LIFE = makeLife(WALL_START_MS, 0.5);
 const DEPARTED_RETENTION_MS = 10_000;
 const TOMBSTONE_RETENTION_MS = 5_000;
 const STEP_MS = 100;
-/** How many are still held after they left: as many as leave within the retention, and one step more. */
+/** Departed members with state: those that left within the retention, and one step more. */
 const MOST_DEPARTED = DEPARTED_RETENTION_MS / STEP_MS + 1;
-/** Whoever left without a word is present until it expires. */
+/** A member that crashed counts as present until it expires. */
 const MOST_MEMBERS = 2 + MUTE.length + PRESENT + MOST_DEPARTED + PRESENT;
-/** So many of its own keys deletes one that stays within the retention, and its last deletion lasts. */
+/** Tombstones of a member that stays: its deletes within the retention, and the newest, which is never dropped. */
 const MOST_DELETED = TOMBSTONE_RETENTION_MS / STEP_MS + 2;
-/** So few that ten mute members could have more wait than there is room for. */
+/** Low enough that pending entries of ten mute members reach the bound. */
 const MAX_MEMBERS = MOST_MEMBERS + 10;
 
 function heapBytes(): number {
@@ -45,7 +45,7 @@ function heapBytes(): number {
   return Deno.memoryUsage().heapUsed;
 }
 
-/** One joins with its state, is heard through the other member, and the one that joined first leaves or dies. */
+/** At each step one member joins through `b`, and the oldest leaves or crashes. */
 function churn(pair: readonly [Engine, Engine], clock: TestClock, from: number, until: number): void {
   const [a, b] = pair;
   for (let index = from; index < until; index++) {
@@ -88,7 +88,7 @@ function churn(pair: readonly [Engine, Engine], clock: TestClock, from: number, 
   }
 }
 
-/** Deletes what it sets: the same key again and again, and a new one each time. */
+/** Sets and deletes one key three times, and a new key once. */
 function change(engine: Engine, index: number, clock: TestClock): void {
   for (const key of ["again", "again", "again", `once${index}`]) {
     set(engine, key, index, clock);
@@ -96,7 +96,7 @@ function change(engine: Engine, index: number, clock: TestClock): void {
   }
 }
 
-/** One of the mute members beats, is told what it lacks, and turns out to lack everything. */
+/** A mute member sends a heartbeat, receives a delta, and reports that it has no state at all. */
 function hearMute([a, b]: readonly [Engine, Engine], index: number, clock: TestClock): void {
   const id = MUTE[index % MUTE.length]!;
   tell(
@@ -109,19 +109,19 @@ function hearMute([a, b]: readonly [Engine, Engine], index: number, clock: TestC
   note(a, a.answerReconcile(id, { from: "", until: undefined, members: new Map() }));
 }
 
-/** What docs/ALGORITHM.md says about how much is kept. */
+/** The bounds of docs/ALGORITHM.md. */
 function assertWithinLimits(engine: Engine): void {
   const { members, keys, tombstones, gone, remembered, waiting } = engine.footprint;
   assertLessOrEqual(members, MOST_MEMBERS);
   assertLessOrEqual(tombstones, MOST_DELETED + members);
-  // Of each of the others three keys, a heartbeat and that it left; of these two, what is their own affair.
+  // Five keys of every other member: three entries, the heartbeat and the sign that it left. The two engines set the rest.
   assertLessOrEqual(keys, 2 * (MOST_DELETED + 3) + 5 * members);
   assertLessOrEqual(gone, PRESENT + MOST_DEPARTED);
   assertLessOrEqual(remembered, MAX_MEMBERS);
   assertLessOrEqual(waiting, WAITING_PER_MEMBER * MAX_MEMBERS);
 }
 
-Deno.test("E11 E6 E8 after a hundred thousand members have come and gone memory is what it was after a few thousand", () => {
+Deno.test("memory: 100,000 departed members take no more of it than 5,000 (E6, E8, E11)", () => {
   const clock = new TestClock();
   const settings = {
     departedRetention: DEPARTED_RETENTION_MS,
@@ -133,14 +133,14 @@ Deno.test("E11 E6 E8 after a hundred thousand members have come and gone memory 
   greet(pair[0], pair[1], clock);
   churn(pair, clock, 0, 5_000);
   for (const engine of pair) eventsOf(engine).clear();
-  // The limits were reached, so that it is them that hold.
+  // Without this the bounds below would hold because they were never reached.
   assertGreater(pair[0].footprint.waiting, WAITING_PER_MEMBER * MAX_MEMBERS / 2);
   assertEquals(pair[0].footprint.remembered, MAX_MEMBERS);
   const early = heapBytes();
   for (let from = 5_000; from < 100_000; from += 5_000) {
     churn(pair, clock, from, from + 5_000);
     for (const engine of pair) {
-      // What the engines told is kept by the harness, and not theirs.
+      // The harness stores these events, not the engine.
       eventsOf(engine).clear();
       assertWithinLimits(engine);
       assertLessOrEqual(engine.blockedMembers().length, PRESENT + MOST_DEPARTED);

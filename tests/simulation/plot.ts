@@ -1,5 +1,5 @@
 /**
- * Measurements as a picture.
+ * Draws measurements as an SVG chart.
  *
  * @module
  */
@@ -15,7 +15,7 @@ const RIGHT = 90;
 
 interface Line {
   readonly name: string;
-  readonly colour: string;
+  readonly color: string;
   readonly of: (row: Row) => number;
 }
 
@@ -27,22 +27,22 @@ interface Panel {
 
 const PANELS: readonly Panel[] = [
   {
-    title: "How long it takes",
+    title: "Time to spread",
     unit: "rounds",
     lines: [
-      { name: "started", colour: "#8d99ae", of: ({ start }) => start },
-      { name: "known", colour: "#e07a5f", of: ({ known }) => known },
-      { name: "spread", colour: "#3d5a80", of: ({ spread }) => spread },
+      { name: "started", color: "#8d99ae", of: ({ start }) => start },
+      { name: "known", color: "#e07a5f", of: ({ known }) => known },
+      { name: "spread", color: "#3d5a80", of: ({ spread }) => spread },
     ],
   },
   {
-    title: "What it costs at rest",
-    unit: "KiB a second and member",
-    lines: [{ name: "sent", colour: "#3d5a80", of: ({ bytes }) => bytes / 1_024 }],
+    title: "Cost at rest",
+    unit: "KiB per second and member",
+    lines: [{ name: "sent", color: "#3d5a80", of: ({ bytes }) => bytes / 1_024 }],
   },
 ];
 
-/** An SVG of two panels over the size of the cluster; the caption says what was measured. */
+/** An SVG with two panels over the cluster size; the caption names the settings. */
 export function plot(rows: readonly Row[], caption: string): string {
   const width = PANELS.length * (LEFT + WIDTH + RIGHT);
   const height = TOP + HEIGHT + BOTTOM + 26;
@@ -72,17 +72,17 @@ function drawPanel({ title, unit, lines }: Panel, rows: readonly Row[], x: numbe
   const ticks = sizes.map((size) =>
     `<text x="${atX(size)}" y="${TOP + HEIGHT + 18}" text-anchor="middle" fill="#666">${size}</text>`
   );
-  const drawn = lines.map(({ name, colour, of }) => {
+  const drawn = lines.map(({ name, color, of }) => {
     const points = rows.map((row) => `${atX(row.members).toFixed(1)},${atY(of(row)).toFixed(1)}`);
     const dots = points.map((point) => {
       const [cx, cy] = point.split(",");
-      return `<circle cx="${cx}" cy="${cy}" r="3" fill="${colour}"/>`;
+      return `<circle cx="${cx}" cy="${cy}" r="3" fill="${color}"/>`;
     });
     const end = rows.at(-1)!;
-    return `<polyline points="${points.join(" ")}" fill="none" stroke="${colour}" stroke-width="2"/>${
+    return `<polyline points="${points.join(" ")}" fill="none" stroke="${color}" stroke-width="2"/>${
       dots.join("")
     }` +
-      `<text x="${atX(end.members) + 8}" y="${atY(of(end)) + 4}" fill="${colour}">${name}</text>`;
+      `<text x="${atX(end.members) + 8}" y="${atY(of(end)) + 4}" fill="${color}">${name}</text>`;
   });
   return `<text x="${x + LEFT}" y="22" font-size="15" fill="#222">${title}</text>
 <text x="${x + LEFT}" y="38" fill="#666">${unit}</text>

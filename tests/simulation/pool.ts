@@ -1,5 +1,5 @@
 /**
- * Many simulations at once, on as many processors as there are.
+ * Runs many simulations at once in worker threads.
  *
  * @module
  */
@@ -7,14 +7,14 @@
 import type { Wishes } from "./scenario.ts";
 import type { Order, Result } from "./worker.ts";
 
-/** How simulations are run. */
+/** Options of {@linkcode simulateAll}. */
 export interface PoolOptions {
   readonly wishes?: Wishes;
-  /** The number of threads; as many as there are processors by default. */
+  /** The number of threads; the number of processors by default. */
   readonly threads?: number;
 }
 
-/** Runs the seeds; yields each result as soon as there is one, in whatever order they come. */
+/** Runs the seeds and yields each result when it is there, in any order. */
 export async function* simulateAll(
   seeds: Iterable<number>,
   options: PoolOptions = {},
@@ -48,7 +48,7 @@ function ask(worker: Worker, order: Order): Promise<Result> {
     worker.onmessage = ({ data }: MessageEvent<Result>) => resolve(data);
     worker.onerror = (event) => {
       event.preventDefault();
-      reject(new Error(`Seed ${order.seed} broke its thread: ${event.message}`));
+      reject(new Error(`Seed ${order.seed} ended its worker thread with an error: ${event.message}`));
     };
     worker.postMessage(order);
   });

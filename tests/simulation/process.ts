@@ -1,5 +1,5 @@
 /**
- * One simulated process: a real gossiper, on a machine and a network that a simulation holds in its hand.
+ * One simulated process: a real gossiper with a simulated machine and network.
  *
  * @module
  */
@@ -15,33 +15,33 @@ import type { Machine } from "../virtual_runtime.ts";
 /** The key on which every member has a consensus check. */
 export const CHECKED_KEY = "version";
 
-/** The key whose values somebody waits for: whole numbers that rise. */
+/** The key for `setStateRequest`. Its values are integers in ascending order. */
 export const AWAITED_KEY = "awaited";
 
-/** What a process is made of. */
+/** Options of a {@linkcode Process}. */
 export interface ProcessOptions {
   readonly id: string;
-  /** The name of its machine: a process that starts again there has the same address. */
+  /** The name of its machine. A process that restarts there has the same address. */
   readonly host: string;
   readonly machine: Machine;
-  /** When it starts, on the clock of the simulation. */
+  /** The start time on the clock of the simulation. */
   readonly nowMs: number;
   readonly network: MemoryNetwork;
   readonly config: GossiperConfig;
   readonly discovery: Discovery | undefined;
-  /** Hears everything that the gossiper tells, at once. */
+  /** Called at once with every event of the gossiper. */
   readonly onEvent: (process: Process, event: HearsayEvent) => void;
-  /** The gossiper is over, whatever the reason; what it has left behind was looked at before anybody cleaned up. */
+  /** Called when the gossiper has ended. `left` was counted before the simulation cleans up. */
   readonly onClosed: (process: Process, closed: GossiperClosed, left: Leftovers) => void;
 }
 
-/** What is still there when a gossiper says that it is over. */
+/** Connections and timers that exist when a gossiper reports its end; both should be 0. */
 export interface Leftovers {
   readonly connections: number;
   readonly timers: number;
 }
 
-/** An event stream that is overheard: what it tells is known before anybody else does anything about it. */
+/** An event stream with a callback before every subscriber, so that the checks see the state as it was. */
 class OverheardStream extends EventStream {
   readonly #onEvent: (event: HearsayEvent) => void;
 
@@ -56,28 +56,28 @@ class OverheardStream extends EventStream {
   }
 }
 
-/** A process that runs, stands still, leaves, or is over. */
+/** A simulated process: running, suspended, leaving or over. */
 export class Process {
   readonly id: string;
   readonly host: string;
   readonly record: Member;
   readonly machine: Machine;
   readonly maxMessageBytes: number;
-  /** On the clock of the simulation. */
+  /** Start time on the clock of the simulation. */
   readonly startedAtMs: number;
   readonly address: string;
   readonly gossiper: Gossiper;
   readonly stream: EventStream;
-  /** Whether its gossiper takes part no more because its id is used twice. */
+  /** True after its gossiper stopped taking part because another process uses its id. */
   isSilenced = false;
-  /** Whether its gossiper is over; what it said last may still be on its way. */
+  /** True after its gossiper ended; its last messages may still be on the way. */
   hasStopped = false;
-  /** How often it has stood still. */
+  /** The number of suspensions. */
   freezes = 0;
   readonly #network: MemoryNetwork;
   readonly #transport: MemoryTransport;
   #state: "running" | "leaving" | "over" = "running";
-  /** On its own monotonic clock: since when it stands still, and how long it did so before. */
+  /** Times of the process's own monotonic clock: start of the current suspension, and length of all earlier ones. */
   #frozenSince: number | undefined;
   #frozenMs = 0;
 
@@ -92,7 +92,7 @@ export class Process {
     this.record = { id, host, port: 1, kinds: [] };
     this.#transport = network.transport(host, 1, config);
     this.address = this.#transport.address;
-    // What is told while the gossiper is made is heard when there is one.
+    // The constructor of Gossiper already emits events; `this.gossiper` is not set then.
     let early: HearsayEvent[] | undefined = [];
     this.stream = new OverheardStream((event) => {
       if (early) early.push(event);
@@ -107,9 +107,9 @@ export class Process {
       ...(discovery && { discovery }),
     });
     this.gossiper.registerConsensusCheck(CHECKED_KEY);
-    const told = early;
+    const earlyEvents = early;
     early = undefined;
-    for (const event of told) options.onEvent(this, event);
+    for (const event of earlyEvents) options.onEvent(this, event);
     this.gossiper.closed.then(async (closed) => {
       this.hasStopped = true;
       const left = { connections: network.openAt(this.address), timers: machine.timers };
@@ -122,28 +122,28 @@ export class Process {
     });
   }
 
-  /** Begins to gossip. */
+  /** Starts the gossiper. */
   async start(): Promise<void> {
     await this.gossiper.start();
   }
 
-  /** Whether it takes part: it was started, and neither leaves nor is over. */
+  /** True from the start until it leaves, is killed or ends. */
   get isRunning(): boolean {
     return this.#state === "running";
   }
 
-  /** Whether nothing of it happens any more. */
+  /** True after the process ended. */
   get isOver(): boolean {
     return this.#state === "over";
   }
 
-  /** How long its process has run by its own monotonic clock, time in which it stood still left out. */
+  /** Active time on its own monotonic clock: suspensions do not count. */
   get awakeMs(): number {
     const nowMs = this.machine.monotonicMs();
     return nowMs - this.#frozenMs - (this.#frozenSince === undefined ? 0 : nowMs - this.#frozenSince);
   }
 
-  /** As SIGSTOP does. */
+  /** Suspends the process as SIGSTOP does. */
   freeze(): void {
     if (this.#frozenSince !== undefined || this.#state === "over") return;
     this.freezes++;
@@ -152,7 +152,7 @@ export class Process {
     this.#network.pause(this.address);
   }
 
-  /** As SIGCONT does. */
+  /** Resumes the process as SIGCONT does. */
   thaw(): void {
     if (this.#frozenSince === undefined || this.#state === "over") return;
     this.#frozenMs += this.machine.monotonicMs() - this.#frozenSince;
@@ -161,14 +161,14 @@ export class Process {
     this.#network.resume(this.address);
   }
 
-  /** As SIGTERM does, to a program that leaves in good order. */
+  /** Leaves gracefully, as a program does after SIGTERM. */
   leave(): void {
     if (this.#state !== "running") return;
     this.#state = "leaving";
     void this.gossiper.stop();
   }
 
-  /** As SIGKILL does. The caller breaks its connections; peers hear nothing else. */
+  /** Ends the process as SIGKILL does. The caller breaks its connections; peers receive no other sign. */
   kill(): void {
     this.#state = "over";
     this.machine.kill();

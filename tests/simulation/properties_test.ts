@@ -24,7 +24,7 @@ import {
   WALL_START_MS,
 } from "../unit/engine/harness.ts";
 
-/** An owner's act: a value that is set, or `undefined` for a deletion. */
+/** A change by an owner: a value to set, or `undefined` to delete. */
 interface Act {
   readonly key: string;
   readonly value: JsonValue | undefined;
@@ -38,7 +38,7 @@ const anAct: fc.Arbitrary<Act> = fc.record({
 const someActs = fc.array(anAct, { minLength: 1, maxLength: 30 });
 const LIFE = makeLife(WALL_START_MS, 0.5);
 
-/** The naive model: an owner's state after so many of its acts, a plain map of what was last done to each key. */
+/** The model: a plain map with the last change of each key after `count` acts. */
 function modelAfter(acts: readonly Act[], count: number): Map<string, SentEntry> {
   const state = new Map<string, SentEntry>();
   for (const [index, { key, value }] of acts.slice(0, count).entries()) {
@@ -48,7 +48,7 @@ function modelAfter(acts: readonly Act[], count: number): Map<string, SentEntry>
   return state;
 }
 
-/** What somebody who holds everything up to `from` acts lacks of the state after `to`. */
+/** The delta for a peer with the first `from` acts, made by a member with the first `to` acts. */
 function deltaOf(
   acts: readonly Act[],
   { from, to }: { readonly from: number; readonly to: number },
@@ -57,7 +57,7 @@ function deltaOf(
   return memberDelta("owner", LIFE, entries.sort((one, other) => one.number - other.number), { after: from });
 }
 
-/** What an engine holds of a member, in the model's terms. */
+/** State of a member in an engine, in the form of the model. */
 function heldOf(engine: Engine, id: string): Record<string, readonly [number, JsonValue | undefined]> {
   const live = KEYS.flatMap((key) => {
     const held = engine.get(id, key);
@@ -85,7 +85,7 @@ const someSlices = fc.array(fc.tuple(fc.integer({ min: 0, max: 30 }), fc.integer
   maxLength: 40,
 });
 
-Deno.test("E3 E4 whatever deltas come, in whatever order and however often, what is held is a prefix, and the last word the same", () => {
+Deno.test("merge: deltas in any order, repeated or lost, leave a prefix, and the full delta the full state (E3, E4)", () => {
   fc.assert(
     fc.property(someActs, someSlices, (acts, slices) => {
       const { engine, clock } = receiver();
@@ -95,7 +95,7 @@ Deno.test("E3 E4 whatever deltas come, in whatever order and however often, what
         const delta = deltaOf(acts, { from, to });
         tell(engine, "other", delta, clock);
         const last = delta.entries.at(-1)?.number ?? 0;
-        // By the model: a gap is not taken, and nothing is ever taken back.
+        // Model: a delta with a gap is ignored, and nothing merged is removed.
         if (from <= held) held = Math.max(held, last);
         assertEquals(engine.holdOf("owner")?.number ?? 0, held);
         assertEquals(heldOf(engine, "owner"), modelOf(modelAfter(acts, held)));
@@ -107,7 +107,7 @@ Deno.test("E3 E4 whatever deltas come, in whatever order and however often, what
   );
 });
 
-Deno.test("E3 merging is commutative, associative and idempotent over the states of several owners", () => {
+Deno.test("merge: is commutative, associative and idempotent over states of several owners (E3)", () => {
   const states = fc.array(
     fc.tuple(fc.constantFrom("owner", "other", "third"), someActs, fc.integer({ min: 1, max: 30 })),
     {
@@ -117,10 +117,10 @@ Deno.test("E3 merging is commutative, associative and idempotent over the states
   );
   const orders = fc.tuple(fc.array(fc.integer({ min: 0, max: 5 }), { maxLength: 20 }), states);
   fc.assert(
-    fc.property(orders, ([order, told]) => {
-      // Every owner has one history; what is told of it are states along it.
-      const histories = new Map(told.map(([id, acts]) => [id, acts]));
-      const deltas = told.map(([id, , count]) => {
+    fc.property(orders, ([order, given]) => {
+      // Every owner has one history; all deltas are parts of it.
+      const histories = new Map(given.map(([id, acts]) => [id, acts]));
+      const deltas = given.map(([id, , count]) => {
         const acts = histories.get(id)!;
         return { ...deltaOf(acts, { from: 0, to: Math.min(count, acts.length) }), id };
       });
@@ -138,7 +138,7 @@ Deno.test("E3 merging is commutative, associative and idempotent over the states
   );
 });
 
-Deno.test("E4 members told one by one, in any order, give what they give together", () => {
+Deno.test("merge: one message with three members and three messages in any order give one digest (E4)", () => {
   fc.assert(
     fc.property(someActs, someActs, someActs, fc.integer({ min: 0, max: 5 }), (one, two, three, turn) => {
       const deltas = [["owner", one], ["other", two], ["third", three]].map(([id, acts]) => ({
@@ -158,7 +158,7 @@ Deno.test("E4 members told one by one, in any order, give what they give togethe
   );
 });
 
-/** What happens between two members: an act of one, or an exchange of which something may be lost. */
+/** Steps of two members: a change by one of them, or an exchange with one part lost. */
 const someEvents = fc.array(
   fc.oneof(
     fc.record({ who: fc.integer({ min: 0, max: 1 }), act: anAct }),
@@ -170,7 +170,7 @@ const someEvents = fc.array(
   { maxLength: 60 },
 );
 
-Deno.test("E4 E5 deltas after what was acknowledged come to the full state, whatever is lost between", () => {
+Deno.test("deltas: after the acknowledged version lead to the full state despite lost messages (E4, E5)", () => {
   fc.assert(
     fc.property(someEvents, (events) => {
       const clock = new TestClock();
@@ -206,7 +206,7 @@ Deno.test("E4 E5 deltas after what was acknowledged come to the full state, what
   );
 });
 
-Deno.test("E5 E12 among several members nobody claims to be confirmed before all hold all", () => {
+Deno.test("phase: no member of four is confirmed before all others have its state (E5, E12)", () => {
   const ids = ["a", "b", "c", "d"];
   const steps = fc.array(
     fc.record({ from: fc.integer({ min: 0, max: 3 }), to: fc.integer({ min: 0, max: 3 }), act: anAct }),
@@ -226,7 +226,7 @@ Deno.test("E5 E12 among several members nobody claims to be confirmed before all
           if (engine.phase !== "confirmed") continue;
           for (const peer of engines) {
             for (const id of ids) {
-              // Of itself a peer may by now have more.
+              // A peer's own state may have grown since.
               if (id === peer.id) continue;
               const [mine, theirs] = [engine.holdOf(id)?.number ?? 0, peer.holdOf(id)?.number ?? 0];
               assert(theirs >= mine, `${engine.id} is confirmed, and ${peer.id} lacks ${id}@${mine}`);
@@ -244,7 +244,7 @@ const aKey = fc.oneof(
   fc.constantFrom("__proto__", "constructor", "𝄞".repeat(MAX_KEY_BYTES / 4), "\u0000", "é"),
 );
 
-/** Any JSON value, some of them as deep as is allowed. */
+/** Any JSON value; some are nested to the limit. */
 const aValue: fc.Arbitrary<JsonValue> = fc.oneof(
   fc.jsonValue({ stringUnit: "binary" }) as fc.Arbitrary<JsonValue>,
   fc.tuple(
@@ -259,7 +259,7 @@ const aValue: fc.Arbitrary<JsonValue> = fc.oneof(
   ),
 );
 
-Deno.test("P3 what is encoded and decoded is what it was, for any key and any JSON value", () => {
+Deno.test("codec: decoding an encoded message gives the original for any key and JSON value (P3)", () => {
   const entries = fc.array(fc.tuple(aKey, fc.oneof(aValue, fc.constantFrom(undefined))), { maxLength: 5 });
   fc.assert(
     fc.property(entries, (given) => {
@@ -286,7 +286,7 @@ Deno.test("P3 what is encoded and decoded is what it was, for any key and any JS
   );
 });
 
-/** As JSON has it: without a negative zero. */
+/** The value after JSON: -0 becomes 0. */
 function normal(value: JsonValue): JsonValue {
   return JSON.parse(JSON.stringify(value));
 }

@@ -3,7 +3,7 @@ import { MixedCluster } from "./protoactor/mixed_cluster.ts";
 
 const SEEDS = 12;
 
-Deno.test("E3 E12 R3.5 Hearsay members among protoactor-go's hold the same when the faults are over, and claim nothing that is not so", async () => {
+Deno.test("protoactor: Hearsay members converge after faults, and are confirmed only if all have their state (E3, E12, R3.5)", async () => {
   let claims = 0;
   for (let seed = 1; seed <= SEEDS; seed++) {
     await using cluster = await MixedCluster.started({ seed, hearsay: 2 + seed % 3, go: 1 + seed % 3 });
@@ -15,14 +15,14 @@ Deno.test("E3 E12 R3.5 Hearsay members among protoactor-go's hold the same when 
       for (const other of others) assertEquals(other, first);
       for (const { gossiper } of cluster.hearsay) assertEquals(gossiper.phase, "confirmed");
     } catch (error) {
-      throw new Error(`Seed ${seed} went wrong.`, { cause: error });
+      throw new Error(`Seed ${seed} failed.`, { cause: error });
     }
     claims += cluster.claims;
   }
   assertGreater(claims, SEEDS * 50);
 });
 
-Deno.test("E3 E10 E12 where members were cut off for longer than heartbeats last, Hearsay members still come to hold the same", async () => {
+Deno.test("protoactor: Hearsay members converge after partitions longer than heartbeatExpiration (E3, E10, E12)", async () => {
   for (let seed = 301; seed < 301 + SEEDS; seed++) {
     const options = { seed, hearsay: 2 + seed % 3, go: 1 + seed % 3, heartbeatExpiration: 2_500 };
     await using cluster = await MixedCluster.started(options);
@@ -37,12 +37,12 @@ Deno.test("E3 E10 E12 where members were cut off for longer than heartbeats last
         assertEquals(blocked, []);
       }
     } catch (error) {
-      throw new Error(`Seed ${seed} went wrong.`, { cause: error });
+      throw new Error(`Seed ${seed} failed.`, { cause: error });
     }
   }
 });
 
-Deno.test("what a Hearsay member sets is held by every member of protoactor-go, however much was lost", async () => {
+Deno.test("protoactor: a value of a Hearsay member reaches every Go member at 50 % loss", async () => {
   for (let seed = 101; seed <= 106; seed++) {
     await using cluster = await MixedCluster.started({ seed, hearsay: 2, go: 3 });
     cluster.network.loss = 0.5;
@@ -56,26 +56,28 @@ Deno.test("what a Hearsay member sets is held by every member of protoactor-go, 
     await cluster.runtime.runUntil(() => acknowledged, { withinMs: 120_000 });
     await waiting;
     const { id } = gossiper.members.find(({ isSelf }) => isSelf)!;
-    for (const member of cluster.go) assert(member.held(id, "sure"), `${member.id} was said to hold it`);
+    for (const member of cluster.go) {
+      assert(member.held(id, "sure"), `${member.id} was reported to have acknowledged it`);
+    }
   }
 });
 
-Deno.test("what a member of protoactor-go told one Hearsay member reaches the others, although it is never told again", async () => {
+Deno.test("protoactor: a value that a Go member sends to one Hearsay member reaches the others, although it is sent only once", async () => {
   await using cluster = await MixedCluster.started({ seed: 7, hearsay: 3, go: 1 });
   await cluster.rest(3_000);
   const [go] = cluster.go;
-  // Its request gets through to whom it goes next, and to nobody else.
+  // At 60 % loss the letter reaches some of the Hearsay members at most.
   cluster.network.loss = 0.6;
   go!.set("fact", { typeUrl: "type.googleapis.com/google.protobuf.Empty", value: new Uint8Array() });
   await cluster.rest(4_000);
   cluster.calm();
   await cluster.rest(3_000);
   const holders = cluster.hearsay.filter(({ gossiper }) => gossiper.getState("fact").has(go!.id));
-  assert(holders.length === 0 || holders.length === 3, `${holders.length} of 3 hold it`);
+  assert(holders.length === 0 || holders.length === 3, `${holders.length} of 3 have it`);
   assertEquals(holders.length, 3);
 });
 
-Deno.test("R6.3 E10 who is killed is blocked by members of the other kind, and nobody else is", async () => {
+Deno.test("protoactor: Hearsay members block a killed Go member, and no other member (R6.3, E10)", async () => {
   await using cluster = await MixedCluster.started({
     seed: 3,
     hearsay: 2,
@@ -93,7 +95,7 @@ Deno.test("R6.3 E10 who is killed is blocked by members of the other kind, and n
   }
 });
 
-Deno.test("R9.2 a Hearsay member that leaves is known as left by members of both kinds", async () => {
+Deno.test("protoactor: members of both kinds learn that a Hearsay member left (R9.2)", async () => {
   await using cluster = await MixedCluster.started({ seed: 5, hearsay: 2, go: 4 });
   await cluster.rest(3_000);
   const [leaver, stayer] = cluster.hearsay as [typeof cluster.hearsay[0], typeof cluster.hearsay[0]];
@@ -102,10 +104,12 @@ Deno.test("R9.2 a Hearsay member that leaves is known as left by members of both
   await cluster.rest(3_000);
   assertEquals((await stopping).flushed, true);
   assertEquals(stayer.gossiper.members.find((member) => member.id === id)?.status, "left");
-  for (const member of cluster.go) assert(member.blocked.has(id), `${member.id} has blocked who left`);
+  for (const member of cluster.go) {
+    assert(member.blocked.has(id), `${member.id} has not blocked the member that left`);
+  }
 });
 
-Deno.test("E10 a member of protoactor-go that was cut off is heard again, with what it told meanwhile", async () => {
+Deno.test("protoactor: a Go member is received again after a partition, with the values set meanwhile (E10)", async () => {
   await using cluster = await MixedCluster.started({
     seed: 9,
     hearsay: 2,
@@ -115,7 +119,7 @@ Deno.test("E10 a member of protoactor-go that was cut off is heard again, with w
   await cluster.rest(3_000);
   const [go] = cluster.go as [typeof cluster.go[0]];
   cluster.network.partition(new Map([[go.address, 1]]));
-  // Members of protoactor-go block for ever: it must not last that long.
+  // Shorter than heartbeatExpiration: a Go member never unblocks.
   await cluster.rest(2_000);
   go.set("fact", { typeUrl: "type.googleapis.com/google.protobuf.Empty", value: new Uint8Array() });
   cluster.calm();

@@ -1,5 +1,5 @@
 /**
- * Whether crash detection ever takes a living member for crashed: proxies and processes restart, again and again.
+ * Restarts proxies and processes many times, and counts how often crash detection blocks a running member.
  *
  * @module
  */
@@ -12,38 +12,41 @@ import { VirtualRuntime } from "../virtual_runtime.ts";
 import { Dice } from "./dice.ts";
 import { Process } from "./process.ts";
 
-/** What is counted. */
+/** Options of {@linkcode countFalseBlocks}. */
 export interface RestartOptions {
-  /** How many restarts there are; one follows another. */
+  /** The number of restarts, one after another. */
   readonly restarts: number;
-  /** The share of messages that are lost. */
+  /** The share of lost messages, from 0 to 1. */
   readonly loss: number;
   readonly seed: number;
-  /** For how long an address refuses connections, at most, in milliseconds; 1,000 by default. */
+  /** The longest time that an address refuses connections, in milliseconds; 1,000 by default. */
   readonly longestMs?: number;
 }
 
-/** What was counted. */
+/** Counts of a run. */
 export interface RestartCounts {
   readonly restarts: number;
   /** How often a member began to suspect another. */
   readonly suspicions: number;
-  /** How often a member took another for crashed whose process was gone. */
+  /** How often a member blocked another as crashed after its process had ended. */
   readonly crashes: number;
-  /** How often it took one for crashed that was alive. */
+  /** How often a member blocked another as crashed although its process was running. */
   readonly falseBlocks: number;
 }
 
-/** The defaults but for the interval: in longer ones fewer heartbeats refute a suspicion, and time passes faster here. */
+/**
+ * 5,000 ms instead of the default: fewer heartbeats refute a suspicion, which makes the test harder, and a run in virtual
+ * time is faster.
+ */
 const MEMBERS = 5;
 const GOSSIP_INTERVAL_MS = 5_000;
 const HEARTBEAT_EXPIRATION_MS = 120_000;
-/** After so long everybody is connected again. */
+/** Longer than the members need to connect again after a restart. */
 const SETTLE_MS = 3_000;
-/** How often progress is reported. */
+/** Restarts between two progress reports. */
 const REPORT_EVERY = 1_000;
 
-/** Restarts proxies and processes of a cluster, one at a time. */
+/** Restarts proxies and processes of a cluster one at a time. */
 export async function countFalseBlocks(
   { restarts, loss, seed, longestMs = 1_000 }: RestartOptions,
   report: (counts: RestartCounts) => void = () => {},

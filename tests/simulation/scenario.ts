@@ -1,5 +1,5 @@
 /**
- * What a seed decides before anything runs.
+ * Draws the settings and faults of a run from its seed, before it starts.
  *
  * @module
  */
@@ -7,10 +7,10 @@
 import type { GossiperConfig } from "../../gossiper/configuration.ts";
 import type { Dice } from "./dice.ts";
 
-/** How members learn of each other. */
-export type DiscoveryKind = "fixed" | "seeds" | "told";
+/** How members learn of each other; `topology`: by `ClusterTopology` events. */
+export type DiscoveryKind = "fixed" | "seeds" | "topology";
 
-/** What can happen to a cluster. */
+/** Kinds of faults and of membership changes. */
 export type Trouble =
   | "links"
   | "break"
@@ -31,54 +31,54 @@ export type Trouble =
   | "large value"
   | "many keys";
 
-/** How bad links are at worst; what is drawn for one is at most this. */
+/** Upper limits of link faults; each link has random values up to them. */
 export interface LinkLimits {
   readonly loss: number;
   readonly duplicate: number;
   readonly reorder: number;
-  /** The average delay in milliseconds; the tail is ten times as long. */
+  /** The mean delay in milliseconds; the longest is ten times as long. */
   readonly delayMs: number;
 }
 
-/** Everything that is decided first. */
+/** Everything that is drawn before the run. */
 export interface Scenario {
   readonly size: number;
   readonly discovery: DiscoveryKind;
   readonly config: GossiperConfig;
-  /** The `maxMessageBytes` that members have, one of these each; `config` has the least. */
+  /** Each member has one of these as `maxMessageBytes`; `config` has the smallest. */
   readonly messageBytes: readonly number[];
   readonly links: LinkLimits;
-  /** What happens, each with its weight. */
+  /** Faults with their weights. */
   readonly troubles: readonly (readonly [weight: number, trouble: Trouble])[];
-  /** How often something happens, on average, in milliseconds. */
+  /** The mean interval between faults, in milliseconds. */
   readonly troubleEveryMs: number;
-  /** How often somebody sets or deletes a key, on average, in milliseconds. */
+  /** The mean interval between sets and deletes, in milliseconds. */
   readonly changeEveryMs: number;
-  /** How long chance rules, in milliseconds. */
+  /** The length of the fault phase, in milliseconds. */
   readonly rageMs: number;
-  /** How far clocks may step either way, in milliseconds. */
+  /** The largest step of a clock in either direction, in milliseconds. */
   readonly clockStepMs: number;
-  /** How fast clocks may drift, as a share. */
+  /** The largest drift of a clock, as a share. */
   readonly drift: number;
 }
 
-/** What a person may want otherwise than the seed. */
+/** Options that replace draws of the seed. */
 export interface Wishes {
-  /** The number of members at the start. */
+  /** Members at the start. */
   readonly members?: number;
-  /** For how many rounds chance rules. */
+  /** Rounds of the fault phase. */
   readonly rounds?: number;
 }
 
-/** From so many members on a run is about numbers. */
+/** From this size on a run has reduced checks, or it would take hours. */
 const LARGE = 200;
 
-/** Whether a run is about numbers. */
+/** True for a large cluster: membership does not change, and the checks are reduced. */
 export function isLarge({ size }: { readonly size: number }): boolean {
   return size >= LARGE;
 }
 
-/** What changes who takes part: every member tells of that, and among many it is long until all have heard all. */
+/** Changes of membership. A large cluster leaves them out: every change takes long to reach all members. */
 const CHURN: ReadonlySet<Trouble> = new Set([
   "freeze",
   "crash",
@@ -113,16 +113,16 @@ const ALL_TROUBLES: readonly (readonly [weight: number, trouble: Trouble])[] = [
 /** Draws a scenario. */
 export function drawScenario(dice: Dice, wishes: Wishes = {}): Scenario {
   const size = wishes.members ?? drawSize(dice);
-  const discovery = dice.pick(["fixed", "seeds", "told"] as const);
+  const discovery = dice.pick(["fixed", "seeds", "topology"] as const);
   const config = drawConfig(dice, size);
   const { gossipInterval } = config;
-  // Every seed leaves some kinds of trouble out: what hides behind another's noise shows alone.
+  // Each seed leaves some faults out: a defect that one fault hides shows without it.
   const kept = dice.pick([0.3, 0.6, 1]);
   const troubles = ALL_TROUBLES.filter(([, trouble]) => {
     if (isLarge({ size }) && CHURN.has(trouble)) return false;
     return trouble === "heal" || dice.chance(kept);
   });
-  // Some go on until everything has been forgotten again and again.
+  // Long runs pass every retention several times.
   const isLong = size <= 6 && dice.chance(0.1);
   const rounds = wishes.rounds ?? dice.pick(isLong ? [300] : size > 24 ? [10, 20] : [20, 40, 80]);
   const scenario = {
@@ -149,7 +149,7 @@ export function drawScenario(dice: Dice, wishes: Wishes = {}): Scenario {
   return { ...scenario, messageBytes: messageBytes.map((factor) => factor * maxMessageBytes) };
 }
 
-/** Mostly few: what goes wrong goes wrong with three. */
+/** Small clusters are the most frequent: they show most defects, and run fastest. */
 function drawSize(dice: Dice): number {
   const [low, high] = dice.weighted(
     [
@@ -166,11 +166,11 @@ function drawConfig(dice: Dice, size: number): GossiperConfig {
   const gossipInterval = dice.pick([50, 100, 300]);
   const large = isLarge({ size });
   const gossipFanOut = large ? 1 : dice.pick([1, 2, 3, 3]);
-  // So that nothing takes more than some sixty rounds, or a hundred among many: few places take their time.
+  // A member must be sent within 60 rounds (100 in a large cluster), so a small gossipMaxSend gets a minimum.
   const fewPlaces = Math.ceil(size / gossipFanOut / (large ? 40 : 1.5));
   const gossipMaxSend = Math.max(dice.pick([1, 2, 5, 50, 50]), fewPlaces);
   const gossipRequestTimeout = Math.max(50, Math.round(gossipInterval * dice.pick([0.5, 1, 2])));
-  // The rule of `presetFor`, for twice the members: the dead and the new count as well.
+  // The formula of `presetFor` for twice the members, because dead and new members are sent too.
   const places = 30 * 2 * size / (gossipFanOut * gossipMaxSend);
   const expiration = gossipInterval * Math.max(dice.pick([12, 20, 40]), Math.ceil(places));
   const heartbeatExpiration = Math.max(expiration, 3 * (gossipInterval + gossipRequestTimeout));
@@ -188,7 +188,7 @@ function drawConfig(dice: Dice, size: number): GossiperConfig {
     departedRetention: heartbeatExpiration * dice.pick([1, 2, 10]),
     maxMessageBytes: dice.pick(large ? [1_024 * 1_024] : [16 * 1_024, 64 * 1_024, 1_024 * 1_024]),
     maxConnections: Math.max(gossipFanOut, large ? 8 : dice.pick([3, 128, 128])),
-    // A thousand members share one process's memory here.
+    // 1.2 times the size: all members of a large cluster share the memory of this process.
     maxMembers: large ? Math.ceil(size * 1.2) : 10_000,
     maxKeysPerMember: 4_096,
     maxStateBytes: 2 ** 23,
@@ -201,7 +201,7 @@ function drawConfig(dice: Dice, size: number): GossiperConfig {
   };
 }
 
-/** What was decided, in lines that a person can read. */
+/** The scenario as lines for a person. */
 export function describeScenario(scenario: Scenario): string[] {
   const { size, discovery, config, links, troubles, rageMs, troubleEveryMs, changeEveryMs } = scenario;
   const { clockStepMs, drift, messageBytes } = scenario;
@@ -212,9 +212,11 @@ export function describeScenario(scenario: Scenario): string[] {
     `members   ${size} at the start, discovery: ${discovery}`,
     `settings  ${shown(settings)}`,
     `messages  of up to ${messageBytes.join(", ")} bytes`,
-    `links     ${shown(links)}, at worst`,
+    `links     ${shown(links)}, at most`,
     `clocks    steps of up to ${clockStepMs} ms, drift of up to ${drift * 100} %`,
-    `troubles  one in ${troubleEveryMs} ms, for ${rageMs} ms: ${troubles.map(([, each]) => each).join(", ")}`,
-    `changes   one in ${changeEveryMs} ms`,
+    `faults    every ${troubleEveryMs} ms on average, for ${rageMs} ms: ${
+      troubles.map(([, each]) => each).join(", ")
+    }`,
+    `changes   every ${changeEveryMs} ms on average`,
   ];
 }

@@ -1,5 +1,5 @@
 /**
- * One simulation: a cluster of real gossipers, first under everything that can go wrong, then left in peace.
+ * One simulation: a cluster of real gossipers in a fault phase, then a recovery phase without faults.
  *
  * @module
  */
@@ -29,13 +29,13 @@ import { Trace } from "./trace.ts";
 import { Weather } from "./weather.ts";
 import { Witness } from "./witness.ts";
 
-/** How often everything is looked at whole, in rounds. */
+/** Rounds between two sweeps, which check the whole state of some processes. */
 const SWEEP_ROUNDS = 8;
-/** How many processes are looked at whole at a time. */
+/** Processes in one sweep: a sweep of all would take most of the run. */
 const SWEPT_PROCESSES = 12;
-/** How many at the end, where there are very many. */
+/** Processes in the last sweep of a large cluster. */
 const SWEPT_OF_MANY = 100;
-/** What is counted. */
+/** Events for {@linkcode Outcome.tally}. */
 const TALLIED: ReadonlySet<string> = new Set<HearsayEvent["type"]>([
   "Isolated",
   "MemberBlocked",
@@ -47,29 +47,29 @@ const TALLIED: ReadonlySet<string> = new Set<HearsayEvent["type"]>([
   "ReconcilingRequested",
   "ConflictDetected",
 ]);
-/** No more keys than that at a member, but for those that somebody waits for. */
+/** The keys of random changes; few, so that changes of one key meet. */
 const KEYS = ["a", "b", "c", "__proto__", "κλειδί"];
 
-/** What became of a simulation. */
+/** The result of a simulation. */
 export interface Outcome {
   readonly seed: number;
-  /** What went wrong, and with whom; `undefined` where nothing did. */
+  /** The broken rule and the member; `undefined` if the run passed. */
   readonly violation: string | undefined;
-  /** How long it took until all was well again, in virtual milliseconds, and how long it might have. */
+  /** Virtual milliseconds from the last fault to convergence, and the most allowed. */
   readonly recoveryMs: number;
   readonly recoveryBoundMs: number;
   readonly rounds: number;
   readonly messages: number;
   readonly bytes: number;
-  /** The processes that there were, and how often one that ran was blocked as expired. */
+  /** Processes started, and running processes blocked as expired. */
   readonly processes: number;
   readonly falseBlocks: number;
-  /** How often each of the rarer things happened: a fault that never does any harm tests nothing. */
+  /** How often each rare event happened: a fault without any effect would test nothing. */
   readonly tally: Readonly<Record<string, number>>;
   readonly virtualMs: number;
 }
 
-/** A cluster whose whole fate follows from a seed. */
+/** A cluster whose events all follow from a seed. */
 export class Simulation {
   readonly seed: number;
   readonly scenario: Scenario;
@@ -80,16 +80,16 @@ export class Simulation {
   readonly #weather: Weather;
   readonly #witness: Witness;
   readonly #processes: Process[] = [];
-  /** Who belongs to the cluster, by id, where members are told so. */
+  /** Members by id, for clusters that learn of members by `ClusterTopology` events. */
   readonly #members = new Map<string, Member>();
-  /** Who has which limits. */
+  /** Draws the `maxMessageBytes` of each process. */
   readonly #limitsDice: Dice;
-  /** Who comes back after it left. */
+  /** Draws which members start again after they left. */
   readonly #returnsDice: Dice;
   readonly #hosts: string[] = [];
   readonly #lives = new Map<string, number>();
   readonly #pending = new Set<Promise<void>>();
-  /** How to cancel what is to happen later. */
+  /** Cancel functions of planned actions. */
   readonly #planned = new Set<() => void>();
   readonly #proxiesDown = new Set<string>();
   #versions = 1;
@@ -116,7 +116,7 @@ export class Simulation {
     this.#witness = new Witness({
       ...config,
       dice: this.#dice.fork(),
-      // What waits for a slow reader was said before.
+      // The last term is for messages in the queue of a slow receiver: they were sent before the block.
       underWayMs: 4 * config.gossipRequestTimeout + 60 * links.delayMs + 100,
       byGreeting: discovery === "seeds",
       nowMs: () => this.#runtime.monotonicMs(),
@@ -125,12 +125,12 @@ export class Simulation {
     });
   }
 
-  /** What the seed decided, in lines. */
+  /** The scenario as lines for a person. */
   describe(): string[] {
     return [`seed      ${this.seed}`, ...describeScenario(this.scenario)];
   }
 
-  /** Runs it to its end; does not reject for what it finds. */
+  /** Runs all phases. A broken rule is reported in the outcome and does not reject. */
   async run(): Promise<Outcome> {
     let recoveryMs = NaN;
     const { stackTraceLimit } = Error;
@@ -165,9 +165,9 @@ export class Simulation {
   }
 
   /**
-   * How long it may take, once nothing goes wrong any more, until all survivors hold the same and know it:
-   * the dead have to expire, which an old heartbeat by a longer way may delay once, the blocked have to be
-   * probed, resting dials to be tried again, and everybody's state has to find room in messages.
+   * The longest time from the last fault until all survivors have equal state and are `confirmed`. Dead members have to
+   * expire, which an old heartbeat on a longer route may delay once. Blocked members have to be probed, dials in backoff
+   * to be repeated, and the state of every member has to fit into messages.
    */
   get recoveryBoundMs(): number {
     const { config } = this.scenario;
@@ -182,13 +182,13 @@ export class Simulation {
 
   async #begin(): Promise<void> {
     const { size, config } = this.scenario;
-    // However many there are, it takes a few rounds until all have started.
+    // All members start within ten rounds, for any size.
     const longestMs = config.gossipInterval * Math.min(1, 10 / size);
     for (let index = 0; index < size; index++) {
       this.#start(this.#newHost(), `m${index}`);
       if (this.#dice.chance(0.5)) await this.#pass(this.#dice.between(0, longestMs));
     }
-    if (isLarge(this.scenario) && this.scenario.discovery === "told") this.#tellAll();
+    if (isLarge(this.scenario) && this.scenario.discovery === "topology") this.#tellAll();
   }
 
   async #rage(): Promise<void> {
@@ -198,7 +198,7 @@ export class Simulation {
     let nextTroubleMs = this.#runtime.monotonicMs() + this.#dice.wait(troubleEveryMs);
     let nextChangeMs = this.#runtime.monotonicMs() + this.#dice.wait(changeEveryMs);
     let nextSweepMs = this.#runtime.monotonicMs();
-    // Among many it is long until all have heard of the last change, whatever its number.
+    // In a large cluster the last change takes long to reach all members.
     const lastChangeMs = isLarge(this.scenario) ? endMs - rageMs / 2 : endMs;
     for (let nowMs = this.#runtime.monotonicMs(); nowMs < endMs; nowMs = this.#runtime.monotonicMs()) {
       const next = Math.min(nextTroubleMs, nextChangeMs, nextSweepMs, endMs);
@@ -217,7 +217,7 @@ export class Simulation {
     }
   }
 
-  /** Ends all that goes wrong; whoever was leaving may finish. */
+  /** Ends all faults and gives leaving members time to finish. */
   async #calm(): Promise<void> {
     const { config, discovery } = this.scenario;
     this.#isCalm = true;
@@ -226,17 +226,17 @@ export class Simulation {
     for (const process of this.#alive) process.thaw();
     await this.#pass(3 * config.gossipRequestTimeout);
     for (const process of this.#alive) {
-      // One that still leaves has had its time.
+      // It had the time limit of a graceful leave.
       if (!process.isRunning) this.#kill(process);
     }
     for (const host of this.#seedHosts()) {
       if (!this.#alive.some((process) => process.host === host)) this.#start(host, this.#idFor(host));
     }
     if (this.#alive.length === 0) this.#start(this.#hosts[0]!, this.#idFor(this.#hosts[0]!));
-    // Of many nobody has gone, and all were told of all.
-    if (discovery === "told" && !isLarge(this.scenario)) {
+    // In a large cluster no member left, and every member has the full topology.
+    if (discovery === "topology" && !isLarge(this.scenario)) {
       const present = new Set(this.#alive.map(({ id }) => id));
-      // The dead may still be listed: then they expire.
+      // A dead member may stay in the topology; it then expires.
       for (const id of [...this.#members.keys()]) {
         if (!present.has(id) && this.#dice.chance(0.5)) this.#members.delete(id);
       }
@@ -258,16 +258,16 @@ export class Simulation {
     const recoveryMs = elapsedMs();
     this.#note("", `all is well after ${Math.round(recoveryMs)} ms`);
     this.#sweep(isLarge(this.scenario) ? SWEPT_OF_MANY : Infinity);
-    // Whoever waited on one that is gone gives up.
+    // A waiting `setStateRequest` gives up if a peer that it waits for is gone.
     while (this.#pending.size > 0) await this.#pass(gossipInterval);
     if (!this.#dice.chance(0.25) || isLarge(this.scenario)) return recoveryMs;
-    // Left alone for longer than anything takes, nobody takes the living for dead.
+    // Without faults no running member may be blocked, however long it lasts.
     const before = this.#witness.falseBlocks;
     await this.#pass(1.5 * heartbeatExpiration);
     const blocked = this.#witness.falseBlocks - before;
-    if (blocked > 0) this.#violated(undefined, `${blocked} living members were blocked in peace`);
+    if (blocked > 0) this.#violated(undefined, `${blocked} running members were blocked without faults`);
     this.#sweep(Infinity);
-    if (this.#ill() !== undefined) this.#violated(undefined, `in peace ${this.#ill()}`);
+    if (this.#ill() !== undefined) this.#violated(undefined, `without faults ${this.#ill()}`);
     return recoveryMs;
   }
 
@@ -277,7 +277,7 @@ export class Simulation {
     await this.#pass(4 * gossipRequestTimeout + 1_000);
     const left = this.#alive.filter(({ hasStopped }) => !hasStopped).map(({ id }) => id);
     if (left.length > 0) this.#violated(undefined, `${left.join(", ")} did not stop in time`);
-    // What a slow link still carries from before holds nobody up but the network.
+    // A slow link may still carry messages; only the disposal of the network would wait for them.
     await this.#pass(60 * this.scenario.links.delayMs);
     for (const cancel of this.#planned) cancel();
     await this.#network[Symbol.asyncDispose]();
@@ -285,14 +285,14 @@ export class Simulation {
     if (this.#runtime.timers > 0) this.#violated(undefined, `${this.#runtime.timers} timers are left`);
   }
 
-  /** What is not yet well; `undefined` where all is. */
+  /** The first reason why the cluster has not recovered; `undefined` if it has. */
   #ill(): string | undefined {
     const survivors = this.#alive;
-    // First what costs little. That each of many knows that all the others know takes as long again.
+    // The cheap checks first. A large cluster skips the phase: `confirmed` at every member takes as long again.
     const names = new Set(survivors.map(({ gossiper }) => stateNameOf(gossiper)));
-    if (names.size > 1) return `${names.size} different states are held`;
+    if (names.size > 1) return `${names.size} different states in the cluster`;
     for (const { id, gossiper } of isLarge(this.scenario) ? [] : survivors) {
-      // The last one cannot know that the others are gone for good.
+      // A single survivor cannot know that the others are gone for good.
       const isAlone = survivors.length === 1;
       const phase = isAlone ? gossiper.phase : "confirmed";
       if (gossiper.phase !== phase) return `${id} is ${gossiper.phase}`;
@@ -304,13 +304,13 @@ export class Simulation {
       const snapshot = gossiper.snapshot();
       const byId = new Map(snapshot.members.map((member) => [member.id, member]));
       const active = snapshot.members.filter(({ status }) => status === "active").map(({ id }) => id).join();
-      if (active !== ids) return `${id} sees ${active}, and not ${ids}`;
-      if ((digest ??= snapshot.digest) !== snapshot.digest) return `the digest of ${id} differs`;
+      if (active !== ids) return `${id} has the active members ${active}, expected ${ids}`;
+      if ((digest ??= snapshot.digest) !== snapshot.digest) return `the digest of ${id} is different`;
       for (const owner of owned) {
         const { entries } = byId.get(owner.id)!;
         for (const [key, json] of owner.values) {
           const held = JSON.stringify(entries.find((entry) => entry.key === key)?.value);
-          if (held !== json) return `${id} holds ${held} as ${key} of ${owner.id}, not ${json}`;
+          if (held !== json) return `${id} has ${key} of ${owner.id} = ${held}, expected ${json}`;
         }
       }
     }
@@ -331,7 +331,7 @@ export class Simulation {
       else if (what === "await") this.#awaitOne(process);
       else gossiper.setState(key, this.#value());
     } catch (error) {
-      // A large value may leave no room for another.
+      // The state may already contain a large value.
       if (!(error instanceof HearsayError && error.code === "too_large")) throw error;
     }
   }
@@ -339,7 +339,7 @@ export class Simulation {
   #awaitOne(process: Process): void {
     const value = ++this.#values;
     const acknowledgedBy = this.#dice.pick([1, 2, "all"] as const);
-    // No more than a few at a time: waiting costs room in the state.
+    // Three at most: each pending request takes room in the state.
     if (this.#pending.size >= 3) return;
     this.#witness.await(process, value);
     const controller = new AbortController();
@@ -350,9 +350,9 @@ export class Simulation {
     }).then(() => {
       if (!process.isOver) this.#witness.checkPromise(process, value, acknowledgedBy);
     }).catch((error) => {
-      // It gave up, or the member is gone: nothing was promised.
+      // An aborted request, or one of a stopped member, promised nothing.
       const isGone = error instanceof HearsayError && ["stopped", "too_large"].includes(error.code);
-      if (!isGone && !controller.signal.aborted) this.#violated(process, `waiting failed: ${error}`);
+      if (!isGone && !controller.signal.aborted) this.#violated(process, `setStateRequest failed: ${error}`);
     }).finally(() => {
       giveUp();
       this.#pending.delete(waiting);
@@ -385,26 +385,29 @@ export class Simulation {
       case "partition": {
         const [one, other] = this.#split();
         const isTold = this.#dice.chance(0.5);
-        this.#note("", `${one.join()} and ${other.join()} part${isTold ? "" : " without a word"}`);
+        this.#note(
+          "",
+          `${one.join()} and ${other.join()} are partitioned${isTold ? "" : " without broken connections"}`,
+        );
         return this.#weather.part(one, other, { isTold });
       }
       case "one way": {
         const [from, to] = this.#split();
-        this.#note("", `nothing comes from ${from.join()} to ${to.join()}`);
+        this.#note("", `messages from ${from.join()} to ${to.join()} are lost`);
         return this.#weather.silence(from, to);
       }
       case "heal":
         this.#note("", "partitions heal");
         return this.#weather.heal();
       case "proxy": {
-        // A proxy in front of a member restarts: within a second, or as short as its cluster's times are.
+        // Shorter than the wait of crash detection, which depends on heartbeatExpiration.
         const { heartbeatExpiration } = config;
-        // What refuses for longer than that, in one piece or in several, cannot be told from a crash.
+        // A longer outage, or several in a row, is a crash to every peer.
         if (this.#proxiesDown.has(host)) return;
         this.#proxiesDown.add(host);
         this.#later(3_000, () => this.#proxiesDown.delete(host));
         const forMs = this.#dice.between(0, Math.min(1_000, heartbeatExpiration / 2.2));
-        this.#note(host, `its proxy is gone for ${Math.round(forMs)} ms`);
+        this.#note(host, `its proxy is down for ${Math.round(forMs)} ms`);
         this.#network.stopProxy(memoryAddress(host, 1));
         this.#later(forMs, () => this.#network.restoreProxy(memoryAddress(host, 1)));
         return;
@@ -450,7 +453,7 @@ export class Simulation {
         const mostBytes = config.maxMessageBytes / 2 - ENVELOPE_BYTES;
         try {
           process.gossiper.setState("large", "x".repeat(Math.floor(share * mostBytes)));
-          this.#note(process.id, `sets ${Math.round(share * 100)} % of what a member may`);
+          this.#note(process.id, `sets ${Math.round(share * 100)} % of the largest state`);
           this.#count("large value");
         } catch (error) {
           if (!(error instanceof HearsayError && error.code === "too_large")) throw error;
@@ -462,7 +465,7 @@ export class Simulation {
     }
   }
 
-  /** A state that takes several of the smallest messages. */
+  /** Sets or deletes many keys: the state then takes several messages of the smallest size. */
   #changeMany({ id, gossiper }: Process): void {
     const count = this.#dice.whole(60, 150);
     const isToDelete = this.#dice.chance(0.4);
@@ -476,16 +479,16 @@ export class Simulation {
 
   #freeze(process: Process): void {
     const forMs = this.#dice.between(0, 2 * this.scenario.config.heartbeatExpiration);
-    this.#note(process.id, `stands still for ${Math.round(forMs)} ms`);
+    this.#note(process.id, `is suspended for ${Math.round(forMs)} ms`);
     process.freeze();
     this.#later(forMs, () => {
       if (process.isOver || !process.machine.isFrozen) return;
-      this.#note(process.id, "goes on");
+      this.#note(process.id, "is resumed");
       process.thaw();
     });
   }
 
-  /** Half of those that leave start again at the same address, as after a save or a new version: mostly once they are gone. */
+  /** Half of the members that leave start again at the same address, most of them after their process ended. */
   #returnLater(host: string): void {
     const { discovery, config } = this.scenario;
     if (discovery !== "seeds" || this.#returnsDice.chance(0.5)) return;
@@ -503,7 +506,7 @@ export class Simulation {
     this.#start(host, this.#idFor(host));
   }
 
-  /** One after another, every machine runs a new version. */
+  /** Restarts all machines one after another with a new version. */
   #rollOut(): void {
     this.#versions++;
     this.#note("", `version ${this.#versions} is rolled out`);
@@ -516,7 +519,7 @@ export class Simulation {
   }
 
   #tellSome(): void {
-    if (this.scenario.discovery !== "told") return;
+    if (this.scenario.discovery !== "topology") return;
     const { gossipInterval } = this.scenario.config;
     const [blocked] = this.#dice.chance(0.3) ? this.#dice.some([...this.#members.keys()], 0.2) : [];
     for (const process of this.#alive) {
@@ -525,7 +528,7 @@ export class Simulation {
         members: this.#dice.some([...this.#members.values()], 0.95),
         blocked: blocked === undefined || blocked === process.id ? [] : [blocked],
       };
-      // Each has a way of its own, so that some come late and in another order.
+      // A delay of its own for each: some receive it late, and in another order.
       this.#later(this.#dice.wait(5 * gossipInterval), () => {
         if (!this.#isCalm && !process.isOver && !process.machine.isFrozen) this.#tell(process, topology);
       });
@@ -574,9 +577,9 @@ export class Simulation {
     this.#processes.push(process);
     process.gossiper.setState(CHECKED_KEY, this.#versions);
     void process.start();
-    if (discovery !== "told") return;
+    if (discovery !== "topology") return;
     this.#members.set(id, process.record);
-    // Of many each is told of all others at once.
+    // In a large cluster `#tellAll` sends the topology once.
     for (const other of isLarge(this.scenario) ? [] : this.#alive) {
       if (other !== process && this.#dice.chance(0.3)) continue;
       this.#tell(other, { members: [...this.#members.values()], blocked: [] });
@@ -592,7 +595,7 @@ export class Simulation {
 
   #discovery(): Discovery | undefined {
     const { discovery, size } = this.scenario;
-    if (discovery === "told") return undefined;
+    if (discovery === "topology") return undefined;
     if (discovery === "seeds") return seeds(this.#seedHosts().map((host) => memoryAddress(host, 1)));
     const all = Array.from({ length: size }, (_, index) => index);
     return fixedMembers(all.map((index) => ({ id: `m${index}`, host: `h${index}`, port: 1, kinds: [] })));
@@ -608,7 +611,7 @@ export class Simulation {
     return host;
   }
 
-  /** The id of the process that starts on a machine: that of the last one there, or a new one. */
+  /** The id for a process on a machine: the id of the last process there, or a new one. */
   #idFor(host: string): string {
     const last = this.#processes.findLast((process) => process.host === host)?.id ?? host.replace("h", "m");
     const isPinned = this.scenario.discovery === "fixed" || this.#dice.chance(0.5);
@@ -626,20 +629,20 @@ export class Simulation {
   }
 
   #split(): [string[], string[]] {
-    // Every pair that is parted takes room for as long as the run lasts.
+    // Every cut pair takes memory until the end of the run.
     const share = isLarge(this.scenario) ? 10 / this.scenario.size : this.#dice.pick([0.2, 0.5]);
     const one = this.#dice.some(this.#hosts, share);
     return [one, this.#hosts.filter((host) => !one.includes(host))];
   }
 
-  // ---- time, and what is seen
+  // ---- time and observation
 
   async #pass(forMs: number): Promise<void> {
     await this.#runtime.advance(Math.max(0, forMs));
     if (this.#violation !== undefined) throw new Violated();
   }
 
-  /** Does something later, unless the simulation is over by then; returns how to cancel that. */
+  /** Plans an action; the end of the simulation cancels it. Returns a function that cancels it. */
   #later(afterMs: number, action: () => void): () => void {
     const cancel = this.#runtime.setTimer(afterMs, () => {
       this.#planned.delete(cancel);
@@ -660,7 +663,7 @@ export class Simulation {
 
   #hear(process: Process, event: HearsayEvent): void {
     if (process.isOver) return;
-    // What each of many hears of all the others nobody reads.
+    // In a large cluster these lines would fill the memory.
     const isHearsay = event.type === "GossipUpdate" && event.memberId !== process.id;
     const line = isHearsay && isLarge(this.scenario) ? undefined : lineOf(process, event);
     if (line !== undefined) this.#note(process.id, line);
@@ -673,11 +676,11 @@ export class Simulation {
   }
 
   #closed(process: Process, { reason, error, flush }: GossiperClosed, left: Leftovers): void {
-    this.#note(process.id, `is gone: ${reason}, told ${flush?.acknowledgedBy} of ${flush?.wanted}`);
+    this.#note(process.id, `ended: ${reason}, acknowledged by ${flush?.acknowledgedBy} of ${flush?.wanted}`);
     if (reason === "failed") this.#violated(process, `it failed: ${(error as Error)?.stack ?? error}`);
     const { connections, timers } = left;
     if (connections + timers === 0) return;
-    this.#violated(process, `it is over, and ${connections} connections and ${timers} timers are left`);
+    this.#violated(process, `it ended with ${connections} open connections and ${timers} timers`);
   }
 
   #note(who: string, what: string): void {
@@ -687,52 +690,52 @@ export class Simulation {
   #violated(process: Process | undefined, what: string): void {
     if (this.#violation !== undefined) return;
     this.#violation = process ? `${process.id}: ${what}` : what;
-    this.#note(process?.id ?? "", `WRONG: ${what}`);
+    this.#note(process?.id ?? "", `FAILED: ${what}`);
   }
 }
 
-/** Ends a simulation in which something was found to be wrong. */
+/** Ends a simulation after a broken rule. */
 class Violated extends Error {}
 
-/** What is told of an event; nothing of those that come by the thousand. */
+/** The log line of an event; `undefined` for frequent events. */
 function lineOf(process: Process, event: HearsayEvent): string | undefined {
   switch (event.type) {
     case "GossipUpdate": {
       if (event.key === HEARTBEAT_KEY || event.key.startsWith("hearsay.") || event.key === "topology") return;
       const value = event.deleted ? "deleted" : `= ${JSON.stringify(event.value).slice(0, 40)}`;
-      const owner = event.memberId === process.id ? "sets" : `hears ${event.memberId}`;
+      const owner = event.memberId === process.id ? "sets" : `receives ${event.memberId}`;
       return `${owner} ${event.key}@${event.sequenceNumber} ${value}`;
     }
     case "MemberBlocked":
       return `blocks ${event.memberId} (${event.reason})`;
     case "MemberUnblocked":
-      return `frees ${event.memberId}`;
+      return `unblocks ${event.memberId}`;
     case "MemberForgotten":
       return `forgets ${event.memberId}`;
     case "SelfBlocked":
-      return `is told by ${event.peerId ?? "itself"} that it is blocked (${event.reason})`;
+      return `learns from ${event.peerId ?? "itself"} that it is blocked (${event.reason})`;
     case "LifeRenewed":
-      return `begins the life ${event.life}`;
+      return `starts incarnation ${event.life}`;
     case "ConflictDetected":
-      return `sees a conflict about ${event.memberId} (${event.reason})`;
+      return `reports a conflict about ${event.memberId} (${event.reason})`;
     case "PhaseChanged":
       return `is ${event.to}`;
     case "ConsensusReached":
       return `agrees on ${JSON.stringify(event.value)}`;
     case "ConsensusLost":
-      return "agrees no more";
+      return "no longer agrees";
     case "ReconcilingRequested":
-      return `compares with ${event.peerId}`;
+      return `compares state with ${event.peerId}`;
     case "ClusterTopology":
-      // Of many the names would take more memory than the cluster.
-      return `knows of ${
+      // In a large cluster the ids would take more memory than the cluster itself.
+      return `has topology ${
         isLarge({ size: event.members.length })
           ? event.members.length
           : event.members.map(({ id }) => id).join()
       }`;
     case "RequestFailed": {
       const { error } = event;
-      return `fails to reach ${event.peerId}: ${error instanceof HearsayError ? error.code : error}`;
+      return `cannot reach ${event.peerId}: ${error instanceof HearsayError ? error.code : error}`;
     }
   }
 }

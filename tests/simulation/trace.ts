@@ -1,10 +1,10 @@
 /**
- * The story of a simulation, one line an event.
+ * The event log of a simulation.
  *
  * @module
  */
 
-/** Lines in columns: when, who, what. */
+/** Lines with the columns time, subject and event. */
 export class Trace {
   readonly #lines: (readonly [atMs: number, who: string, what: string])[] = [];
 
@@ -13,7 +13,7 @@ export class Trace {
     this.#lines.push([atMs, who, what]);
   }
 
-  /** The last lines, or all, as text. */
+  /** The last lines as text; all by default. */
   lines(last: number = this.#lines.length): string[] {
     const shown = this.#lines.slice(-last);
     const width = Math.max(4, ...shown.map(([, who]) => who.length));

@@ -1,5 +1,5 @@
 /**
- * The state of the network: how bad each link is, and who is cut off from whom.
+ * Faults of the network: of each link, and partitions.
  *
  * @module
  */
@@ -8,13 +8,13 @@ import { type LinkFaults, memoryAddress, type MemoryNetwork } from "../../transp
 import type { Dice } from "./dice.ts";
 import type { LinkLimits } from "./scenario.ts";
 
-/** Faults by machines' names, as they are meant to be; the network is told after every change. */
+/** Faults by machine name. Every change is applied to the network at once. */
 export class Weather {
   readonly #network: MemoryNetwork;
   readonly #dice: Dice;
   readonly #limits: LinkLimits;
   readonly #cuts = new Map<string, readonly [string, string]>();
-  /** Directions in which nothing comes through, though nobody is told. */
+  /** Directions in which all messages are lost while connections stay open. */
   readonly #silences = new Map<string, readonly [from: string, to: string]>();
 
   constructor(network: MemoryNetwork, options: { readonly dice: Dice; readonly limits: LinkLimits }) {
@@ -23,10 +23,10 @@ export class Weather {
     this.#limits = options.limits;
   }
 
-  /** Draws how bad all links are, and some of them anew. */
+  /** Draws the faults of all links, and other faults for some of them. */
   redraw(hosts: readonly string[]): void {
     this.#network.setFaults(this.#draw());
-    // Of many, a few of each.
+    // Ten links per machine at most: in a large cluster a tenth of all would be too many.
     const share = Math.min(0.1, 10 / hosts.length);
     for (const from of hosts) {
       for (const to of hosts) {
@@ -38,7 +38,7 @@ export class Weather {
     this.#apply();
   }
 
-  /** Everything from and to a machine takes long. */
+  /** Delays all messages from and to a machine. */
   slow(host: string): void {
     const { delayMs, loss } = this.#limits;
     const slow = { loss: loss / 2, delayMs: { min: 0, mean: 4 * delayMs + 1, max: 40 * delayMs + 10 } };
@@ -47,13 +47,13 @@ export class Weather {
     this.#apply();
   }
 
-  /** Breaks what is open between two machines, in the middle of whatever is under way; they may dial anew. */
+  /** Breaks all connections between two machines, with what they carry. New dials are possible. */
   break(one: string, other: string): void {
     this.#network.cut(memoryAddress(one, 1), memoryAddress(other, 1));
     this.#apply();
   }
 
-  /** Two groups do not reach each other any more; each notices at once, or never does. */
+  /** Partitions two groups. With `isTold` connections break; without it they stay open and lose all messages. */
   part(one: readonly string[], other: readonly string[], options: { readonly isTold: boolean }): void {
     for (const a of one) {
       for (const b of other) {
@@ -66,13 +66,13 @@ export class Weather {
     this.#apply();
   }
 
-  /** Nothing comes from one group to the other any more, though it does the other way. */
+  /** Loses all messages in one direction. */
   silence(from: readonly string[], to: readonly string[]): void {
     for (const a of from) for (const b of to) if (a !== b) this.#silences.set(`${a} ${b}`, [a, b]);
     this.#apply();
   }
 
-  /** Everybody reaches everybody again, on links as bad as before. */
+  /** Ends all partitions; link faults stay. */
   heal(): void {
     for (const [from, to] of this.#silences.values()) {
       this.#network.setFaults(this.#draw(), direction(from, to));
@@ -82,14 +82,14 @@ export class Weather {
     this.#apply();
   }
 
-  /** Nothing goes wrong any more. */
+  /** Ends all faults. */
   clear(): void {
     this.#silences.clear();
     this.#cuts.clear();
     this.#network.clearFaults();
   }
 
-  /** The network forgets a cut that has done its work. */
+  /** Restores the partitions: a cut by `break` ends here, and new faults of a link may have replaced its total loss. */
   #apply(): void {
     this.#network.heal();
     for (const [a, b] of this.#cuts.values()) this.#network.cut(memoryAddress(a, 1), memoryAddress(b, 1));

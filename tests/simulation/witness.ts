@@ -1,5 +1,5 @@
 /**
- * What must be true of every member at every moment, whatever happens to it and around it.
+ * Invariants of every member at every moment of a simulation.
  *
  * @module
  */
@@ -16,14 +16,14 @@ import type { Dice } from "./dice.ts";
 import { find, lastUpTo, Ledger } from "./ledger.ts";
 import { AWAITED_KEY, CHECKED_KEY, type Process } from "./process.ts";
 
-/** How many peers are compared with where a member claims something about all of them. */
+/** Peers compared with a member that is `confirmed`: to compare all would take most of the run. */
 const COMPARED_PEERS = 4;
-/** How many rounds, each as long as one request, may pass before what is over is noticed and dropped. */
+/** Rounds, each with the length of one request, until expired state is dropped. */
 const KEPT_ROUNDS = 4;
-/** One in so many messages is taken apart. */
+/** One message in seven is parsed: to parse all would take most of the run. */
 const OPENED_MESSAGES = 7;
 
-/** What a witness has to know about the simulation. */
+/** Options of a {@linkcode Witness}. */
 export interface WitnessOptions {
   readonly dice: Dice;
   readonly gossipMaxSend: number;
@@ -34,46 +34,46 @@ export interface WitnessOptions {
   readonly heartbeatExpiration: number;
   readonly gossipInterval: number;
   readonly gossipRequestTimeout: number;
-  /** For how long what was said before a block may still be under way, in milliseconds. */
+  /** The longest time that a message sent before a block may be on its way, in milliseconds. */
   readonly underWayMs: number;
-  /** Whether members that have met nobody agree with nobody. */
+  /** True if members learn of each other through handshakes: before the first one they report no consensus. */
   readonly byGreeting: boolean;
   readonly nowMs: () => number;
-  /** All processes that run, in the order of their start. */
+  /** All processes, in the order of their start. */
   readonly processes: () => readonly Process[];
-  /** Hears what is wrong; nothing that comes after it counts. */
+  /** Called with a broken invariant; only the first counts. */
   readonly onViolation: (process: Process | undefined, what: string) => void;
 }
 
-/** A moment of a process that may stand still: how long it had been awake, and how often it had stood still. */
+/** A moment of a process that can be suspended: its active time, and its number of suspensions. */
 interface Awake {
   readonly awakeMs: number;
   readonly freezes: number;
 }
 
-/** What was seen of one process. */
+/** Observations of one process. */
 class Seen {
   ownLife: Life | undefined;
-  /** How many lives it has begun. */
+  /** The number of incarnations that it started. */
   lives = 0;
-  /** The life before that. */
+  /** The incarnation before `ownLife`. */
   formerLife: Life | undefined;
   ownNumber = 0;
-  /** The most that was held of each member. */
+  /** The highest version seen of each member. */
   readonly most = new Map<string, Hold>();
-  /** Members whose state was dropped here. */
+  /** Members whose state this process dropped. */
   readonly forgotten = new Set<string>();
-  /** When each member last gave a sign of life, or was given time to. */
+  /** When each member last gave a sign of life, or was unblocked. */
   readonly fresh = new Map<string, Awake>();
   readonly blockedAtMs = new Map<string, number>();
   readonly freedAtMs = new Map<string, number>();
-  /** Since when state is kept of members that are not active, by how long the process had been awake. */
+  /** Active time of the process since when it keeps state of a member that is not active. */
   readonly keptSinceMs = new Map<string, number>();
   consensus: string | undefined;
   hasMet = false;
 }
 
-/** An independent eye on all processes. It believes nothing but what owners set, and public interfaces. */
+/** Checks the invariants from outside: it trusts only changes by owners, and public interfaces. */
 export class Witness {
   readonly #options: WitnessOptions;
   readonly #ledger = new Ledger();
@@ -83,26 +83,26 @@ export class Witness {
   readonly #byAddress = new Map<string, Process[]>();
   /** How many processes are in these. */
   #indexed = 0;
-  /** Who has held what somebody waits for, or what its owner set after that; the first awaited first. */
+  /** Awaited values in order, each with the processes that received it or a later one. */
   readonly #awaited = new Map<number, { readonly owner: string; readonly holders: Set<Process> }>();
-  /** The highest heartbeat that each id has ever counted, in whichever life. */
+  /** The highest heartbeat count of each id over all incarnations. */
   readonly #counts = new Map<string, number>();
   /**
-   * By address, the largest limit that a process there has told. A sender that stood still, or is far away, still answers
-   * the one that ran there before (seed 500007407).
+   * The largest `maxMessageBytes` of all processes at an address. A suspended or distant sender may still answer an
+   * earlier process there (seed 500007407).
    */
   readonly #mostTaken = new Map<string, number>();
   #messages = 0;
-  /** How many members were blocked as expired though their process was running and not standing still. */
+  /** How often a member that runs and is not suspended was blocked as expired. */
   falseBlocks = 0;
-  /** How many members were blocked as crashed. */
+  /** How often a member was blocked as crashed. */
   crashes = 0;
 
   constructor(options: WitnessOptions) {
     this.#options = options;
   }
 
-  /** To be called with everything that a process tells, at once. */
+  /** Must be called at once with every event of a process. */
   hear(process: Process, event: HearsayEvent): void {
     const seen = this.#of(process);
     const { id, gossiper } = process;
@@ -116,20 +116,20 @@ export class Witness {
         if (reason === "crashed") {
           this.crashes++;
           const living = this.#running(memberId);
-          // A proxy that restarts just when the next process under the id does hides that one.
+          // While a proxy restarts, peers cannot see a process that just started under the id.
           const { heartbeatExpiration } = this.#options;
           const waitMs = Math.min(CONFIRM_AFTER_MS, heartbeatExpiration / 2);
           const isNew = living !== undefined && this.#options.nowMs() - living.startedAtMs < waitMs;
           return this.#ensure(
             process,
             living === undefined || isNew,
-            () => `it takes ${memberId} to have crashed, which lives`,
+            () => `it blocked ${memberId} as crashed, which runs`,
           );
         }
         if (reason !== "expired") return;
         const fresh = seen.fresh.get(memberId) ?? { awakeMs: -Infinity, freezes: 0 };
         const awakeMs = process.awakeMs - fresh.awakeMs;
-        // A pause counts for as long as two rounds may be apart, and for no longer.
+        // A suspension counts for at most the time between two rounds.
         const { heartbeatExpiration, gossipInterval, gossipRequestTimeout } = this.#options;
         const pausesMs = (process.freezes - fresh.freezes + 1) * (gossipInterval + gossipRequestTimeout);
         const leastMs = heartbeatExpiration - pausesMs;
@@ -152,25 +152,25 @@ export class Witness {
         return;
       case "Disseminated":
         seen.hasMet = true;
-        // The last request of one that leaves is still answered.
+        // A member that leaves still gets the reply to its last request.
         return this.#ensure(
           process,
           !this.#blockedFor(process, event.peerId),
           () => `it gossips to ${event.peerId}, which it blocks`,
         );
       case "ConflictDetected":
-        // Told three times of lives of other processes under its id, a member says that there is a conflict.
+        // A member reports a conflict after it received three incarnations of other processes with its id.
         return this.#ensure(
           process,
           event.reason === "digest" ||
             event.reason === "identity" && this.#ledger.livesOf(id) - seen.lives >= 3,
-          () => `it tells of a conflict that is none: ${JSON.stringify(event)}`,
+          () => `it reports a conflict that is none: ${JSON.stringify(event)}`,
         );
       case "SelfBlocked":
         return this.#ensure(
           process,
           event.peerId !== undefined || event.reason !== "expired" && event.reason !== "identity",
-          () => `it is ${event.reason} in its own eyes`,
+          () => `it blocks itself as ${event.reason}`,
         );
       case "CallbackFailed":
         return this.#options.onViolation(process, `a callback failed: ${event.where}: ${event.error}`);
@@ -181,69 +181,73 @@ export class Witness {
         this.#ensure(
           process,
           seen.consensus !== undefined,
-          () => "a consensus was lost that was never reached",
+          () => "it emitted ConsensusLost without ConsensusReached",
         );
         seen.consensus = undefined;
         return;
       case "LifeRenewed":
         return this.#checkRenewed(process);
       case "Confirmed":
-        this.#ensure(process, gossiper.phase === "confirmed", () => "it tells Confirmed in another phase");
+        this.#ensure(process, gossiper.phase === "confirmed", () => "it emitted Confirmed in another phase");
         return this.#checkConfirmed(process);
     }
   }
 
-  /** To be called with every message when it is sent. */
+  /** Must be called with every message when it is sent. */
   overhear({ from, to, text, bytes }: SentMessage): void {
     const { gossipMaxSend, underWayMs } = this.#options;
     const sender = this.#at(from);
     const receiver = this.#at(to);
     const maxBytes = Math.min(sender?.maxMessageBytes ?? Infinity, this.#mostTaken.get(to) ?? Infinity);
-    this.#ensure(sender, bytes <= maxBytes, () => `it sends ${bytes} bytes, and ${maxBytes} are allowed`);
+    this.#ensure(sender, bytes <= maxBytes, () => `it sends ${bytes} bytes; the limit is ${maxBytes}`);
     const type = /^\{"type":"(\w+)"/.exec(text)?.[1];
     if (type !== "gossip" && type !== "push" && type !== "reply") return;
     if (sender && receiver) {
       const isLate = this.#blockedFor(sender, receiver.id) < underWayMs;
-      this.#ensure(sender, isLate, () => `a ${type} went to ${receiver.id}, which it has blocked for long`);
+      this.#ensure(sender, isLate, () => `it sent a ${type} to ${receiver.id} long after it blocked that`);
     }
     if (this.#messages++ % OPENED_MESSAGES !== 0) return;
     const message = JSON.parse(text);
     const states: Record<string, { readonly values?: object }> =
       (message.request ?? message.response).state?.members ?? {};
     const members = Object.keys(states).length;
-    this.#ensure(sender, members <= gossipMaxSend, () => `it sends ${members} members' states at once`);
+    this.#ensure(
+      sender,
+      members <= gossipMaxSend,
+      () => `it sends the state of ${members} members in one message`,
+    );
     if (!sender) return;
     for (const { id } of sender.gossiper.blockedMembers) {
       const isTold = message.ranges?.[id]?.length === 3;
       const isLate = isTold && this.#blockedFor(sender, id) >= underWayMs;
-      this.#ensure(sender, !isLate, () => `it passes on a heartbeat of ${id}, which it has blocked for long`);
+      this.#ensure(sender, !isLate, () => `it sends a heartbeat of ${id} long after it blocked that`);
     }
   }
 
-  /** Remembers from now on who comes to hold a value of {@linkcode AWAITED_KEY}, or a later one. */
+  /** Records from now on which processes receive this value of {@linkcode AWAITED_KEY}, or a later one. */
   await(process: Process, value: number): void {
     this.#awaited.set(value, { owner: process.id, holders: new Set() });
   }
 
-  /** What was promised of a value that was awaited: so many others, or all that are active, hold it. */
+  /** Checks a resolved `setStateRequest`: so many other members, or all active ones, have the value. */
   checkPromise(process: Process, value: number, acknowledgedBy: number | "all"): void {
     const { holders } = this.#awaited.get(value)!;
     this.#awaited.delete(value);
     if (acknowledgedBy !== "all") {
-      const wrong = () => `awaited ${value} was to be held by ${acknowledgedBy}, and is by ${holders.size}`;
+      const wrong = () => `awaited ${value} must be at ${acknowledgedBy} members, and is at ${holders.size}`;
       return this.#ensure(process, holders.size >= acknowledgedBy, wrong);
     }
     for (const { id, status, life } of process.gossiper.members) {
       const peer = this.#running(id);
       if (status !== "active" || id === process.id || !peer || this.#of(peer).ownLife !== life) continue;
-      // It was not active yet when the promise came true, a moment ago.
+      // It became active at this moment, after the promise resolved.
       if (this.#of(process).freedAtMs.get(id) === this.#options.nowMs()) continue;
-      const wrong = () => `awaited ${value} was to be held by all, and ${id} lacks it`;
+      const wrong = () => `awaited ${value} must be at all members, and ${id} lacks it`;
       this.#ensure(process, holders.has(peer), wrong);
     }
   }
 
-  /** Looks at everything that some processes hold. */
+  /** Checks the whole state of the processes. */
   sweep(processes: readonly Process[]): void {
     const byName = new Map<string, readonly [Process, string]>();
     for (const process of processes) {
@@ -258,11 +262,12 @@ export class Witness {
       const { name, state } = describeState(snapshot);
       const [other, theirs] = byName.get(name) ?? [];
       if (other === undefined) byName.set(name, [process, state]);
-      else this.#ensure(process, state === theirs, () => `its digest is ${other.id}'s, its state is not`);
+      else {this.#ensure(process, state === theirs, () =>
+          `its digest equals that of ${other.id}, its state does not`);}
     }
   }
 
-  /** What the life that runs now has set its keys to, as far as the ledger knows; for the last comparison. */
+  /** The values of the running incarnation's keys, for the check at the end. */
   latest(process: Process): Map<string, string> {
     const values = new Map<string, string>();
     const life = this.#of(process).ownLife;
@@ -291,7 +296,7 @@ export class Witness {
     this.#ensure(process, wrong === undefined, () => wrong!);
   }
 
-  /** The highest number that the process under an id has set. */
+  /** The highest number that the running process of an id has set. */
   #lastNumberOf(id: string): number {
     const owner = this.#running(id);
     return owner === undefined ? 0 : this.#of(owner).ownNumber;
@@ -301,7 +306,7 @@ export class Witness {
     const seen = this.#of(process);
     const { memberId, key, value, sequenceNumber: number, deleted } = event;
     if (deleted) return;
-    // It is back in parts, of which the last is up to what the owner set last.
+    // A forgotten member comes back in parts; the last part has the owner's newest number.
     if (seen.forgotten.has(memberId) && number >= this.#lastNumberOf(memberId)) {
       seen.forgotten.delete(memberId);
     }
@@ -310,7 +315,7 @@ export class Witness {
       this.#ensure(
         process,
         number <= most,
-        () => `it heard heartbeat ${number} of ${memberId}, which is at ${most}`,
+        () => `it received heartbeat ${number} of ${memberId}, whose count is ${most}`,
       );
       return void seen.fresh.set(memberId, momentOf(process));
     }
@@ -318,7 +323,7 @@ export class Witness {
     this.#ensure(
       process,
       this.#ledger.has(memberId, key, { number, json }),
-      () => `it heard ${memberId} ${key}@${number} = ${json}, which was never set`,
+      () => `it received ${memberId} ${key}@${number} = ${json}, which was never set`,
     );
     if (key === AWAITED_KEY) {
       for (const [awaited, { owner, holders }] of this.#awaited) {
@@ -327,7 +332,7 @@ export class Witness {
     }
   }
 
-  /** What is held of a member is a prefix of what one of its lives set, and never less than before. */
+  /** The state of a member must be a prefix of one of its incarnations' changes, and never shrink. */
   #checkMember(process: Process, { id, life, entries: shown }: MemberSnapshot): void {
     const entries = shown.filter(({ key }) => isState(key));
     if (life === undefined || entries.length === 0) return;
@@ -336,9 +341,13 @@ export class Witness {
     const before = most.get(id);
     const hold = { life, number };
     const isLess = before !== undefined && isAbove(before, hold);
-    // A tombstone is not shown: what is held may have ended in one.
+    // A snapshot has no tombstones, and the earlier version may have ended in one.
     const isShown = before?.life !== life || this.#isShownAbove(id, hold, before.number);
-    this.#ensure(process, !isLess || !isShown, () => `${id} fell from ${show(before!)} to ${show(hold)}`);
+    this.#ensure(
+      process,
+      !isLess || !isShown,
+      () => `${id} fell back from ${show(before!)} to ${show(hold)}`,
+    );
     if (!isLess) most.set(id, hold);
     const changes = this.#ledger.changesOf(id, life);
     const held = new Map(entries.map((entry) => [entry.key, entry]));
@@ -348,7 +357,7 @@ export class Witness {
       this.#ensure(
         process,
         set !== undefined && set.json === json,
-        () => `of ${id} it holds ${key}@${sequenceNumber} = ${json}, which was never set`,
+        () => `of ${id} it has ${key}@${sequenceNumber} = ${json}, which was never set`,
       );
     }
     for (const [key, all] of changes) {
@@ -356,20 +365,20 @@ export class Witness {
       if (index < 0) continue;
       const due = all[index]!;
       const isDue = (due.json === undefined ? undefined : due.number) === held.get(key)?.sequenceNumber;
-      // What was superseded by then need not have been told; what was deleted must not be there.
+      // A superseded value need not have arrived; a deleted value must be gone.
       const isExcused = index < all.length - 1 && (held.get(key)?.sequenceNumber ?? 0) <= due.number;
       this.#ensure(
         process,
         isDue || isExcused,
         () =>
-          `of ${id} up to ${show(hold)} it lacks ${key}@${due.number}, and holds ${
+          `of ${id} up to ${show(hold)} it lacks ${key}@${due.number}, and has ${
             held.get(key)?.sequenceNumber
           }`,
       );
     }
   }
 
-  /** Whether what was held before would still be seen, if it were: nothing deleted hides it. */
+  /** True if a snapshot would show the earlier version: its last change is no delete, and nothing replaced it. */
   #isShownAbove(id: string, hold: Hold, before: number): boolean {
     for (const changes of this.#ledger.changesOf(id, hold.life).values()) {
       const set = find(changes, before);
@@ -378,7 +387,7 @@ export class Witness {
     return true;
   }
 
-  /** Of a member that is not active nothing is kept for longer than its retention, and as long as rounds may last. */
+  /** State of an inactive member must be dropped after its retention and a few rounds. */
   #checkKept(process: Process, { id, status, entries }: MemberSnapshot): void {
     const { keptSinceMs } = this.#of(process);
     if (status === "active" || entries.length === 0) return void keptSinceMs.delete(id);
@@ -387,10 +396,10 @@ export class Witness {
     keptSinceMs.set(id, sinceMs);
     const keptMs = process.awakeMs - sinceMs;
     const mostMs = departedRetention + KEPT_ROUNDS * (gossipInterval + gossipRequestTimeout);
-    this.#ensure(process, keptMs <= mostMs, () => `it kept the state of ${id}, ${status}, for ${keptMs} ms`);
+    this.#ensure(process, keptMs <= mostMs, () => `it kept the state of ${id} (${status}) for ${keptMs} ms`);
   }
 
-  /** The limits of docs/ALGORITHM.md. */
+  /** The bounds of docs/ALGORITHM.md. */
   #checkFootprint(process: Process, { members }: Snapshot): void {
     const { maxMembers, maxKeysPerMember } = this.#options;
     const kept = footprintOf(process.gossiper);
@@ -401,7 +410,7 @@ export class Witness {
     const isWithin = kept.members <= maxMembers && kept.remembered <= maxMembers &&
       kept.waiting <= WAITING_PER_MEMBER * maxMembers &&
       kept.keys <= 1.5 * maxKeysPerMember * kept.members && kept.tombstones <= kept.keys - shown;
-    this.#ensure(process, isWithin, () => `it keeps more than it may: ${JSON.stringify({ ...kept, shown })}`);
+    this.#ensure(process, isWithin, () => `it exceeds its bounds: ${JSON.stringify({ ...kept, shown })}`);
   }
 
   #checkOwn(process: Process, { members, self }: Snapshot): void {
@@ -425,14 +434,14 @@ export class Witness {
       JSON.stringify(entries.find(({ key }) => key === CHECKED_KEY)?.value)
     );
     const agree = values.every((value) => value !== undefined && value === values[0]);
-    // Who has met nobody cannot know whether it is alone.
+    // Before its first handshake a member cannot know that it is alone.
     if (agree && consensus === undefined && this.#options.byGreeting && !hasMet) return;
     const expected = agree && values.length > 0 && !isolated ? values[0] : undefined;
     const isTrue = consensus === expected || consensus === undefined && active.length === 1;
-    this.#ensure(process, isTrue, () => `consensus is ${consensus}: ${values.join(" ")}`);
+    this.#ensure(process, isTrue, () => `its consensus is ${consensus}, the values are ${values.join(" ")}`);
   }
 
-  /** What the life before had set, and not deleted, is set anew: else it would be lost while its owner lives. */
+  /** A new incarnation must set the values of the former one again, or they would be lost while their owner runs. */
   #checkRenewed(process: Process): void {
     const { formerLife, ownLife } = this.#of(process);
     if (formerLife === undefined || ownLife === undefined) return;
@@ -440,11 +449,11 @@ export class Witness {
     for (const [key, changes] of this.#ledger.changesOf(process.id, formerLife)) {
       const { json } = changes.at(-1)!;
       const isKept = json === undefined || renewed.get(key)?.at(-1)?.json === json;
-      this.#ensure(process, isKept, () => `its ${key} = ${json} is lost with its former life`);
+      this.#ensure(process, isKept, () => `its ${key} = ${json} is lost with its former incarnation`);
     }
   }
 
-  /** Every active peer holds all that this member holds, unless it is not the process that was met. */
+  /** Every active peer has all state of this member, if it is the process that the member knows. */
   #checkConfirmed(process: Process): void {
     const mine = process.gossiper.snapshot();
     const peers = mine.members.filter(({ id, status, life }) => {
@@ -457,7 +466,7 @@ export class Witness {
       const theirs = new Map(peer.gossiper.snapshot().members.map((member) => [member.id, member]));
       for (const member of mine.members) {
         if (member.status !== "active" || member.id === id) continue;
-        // Where topologies differ, a peer may have acknowledged it and forgotten it since (seeds 7016 and 7025).
+        // With different topologies a peer may have acknowledged and forgotten it since (seeds 7016 and 7025).
         if (this.#of(peer).forgotten.has(member.id)) continue;
         const lacking = this.#lacking(member, theirs.get(member.id));
         this.#ensure(process, lacking === undefined, () => `confirmed, but ${id} lacks ${lacking}`);
@@ -465,7 +474,7 @@ export class Witness {
     }
   }
 
-  /** What of a member's lasting state another does not hold, and its owner has not superseded. */
+  /** The first entry of a member that the other snapshot lacks, and that its owner has not replaced. */
   #lacking({ id, life, entries }: MemberSnapshot, other: MemberSnapshot | undefined): string | undefined {
     if (life === undefined) return undefined;
     if (other?.life !== undefined && other.life > life) return undefined;
@@ -475,7 +484,7 @@ export class Witness {
       const held = other?.life === life ? other.entries.find((entry) => entry.key === key) : undefined;
       if (held?.sequenceNumber !== sequenceNumber) return `${id} ${key}@${sequenceNumber}`;
     }
-    // A deletion is not shown: whoever holds something later, and not the key, has heard of it.
+    // Snapshots show no deletes. A peer with a later version must not have the deleted key.
     const upTo = Math.max(0, ...entries.map(({ key, sequenceNumber }) => isState(key) ? sequenceNumber : 0));
     for (const { key } of other?.life === life ? other.entries : []) {
       if (!isState(key) || entries.some((entry) => entry.key === key)) continue;
@@ -486,9 +495,9 @@ export class Witness {
     return undefined;
   }
 
-  /** For how long a member has been blocked, in milliseconds; 0 where it is not. */
+  /** How long a member has been blocked, in milliseconds; 0 if it is not. */
   #blockedFor(process: Process, id: string): number {
-    // When it is forgotten its block goes with it, and no event tells.
+    // When a member is forgotten, its block ends without an event.
     if (!process.gossiper.blockedMembers.some((blocked) => blocked.id === id)) return 0;
     const nowMs = this.#options.nowMs();
     return nowMs - (this.#of(process).blockedAtMs.get(id) ?? nowMs);
@@ -503,7 +512,7 @@ export class Witness {
     return seen;
   }
 
-  /** The process that answers under an id now. */
+  /** The running process of an id. */
   #running(id: string): Process | undefined {
     this.#index();
     return this.#byId.get(id)?.findLast(({ isOver }) => !isOver);
@@ -532,7 +541,7 @@ export class Witness {
   }
 }
 
-/** The name that a state has on the wire, and the state itself. */
+/** A state's name on the wire (digest and member ids), and the state as text. */
 function describeState(
   { digest, members }: Snapshot,
 ): { readonly name: string; readonly state: string } {
@@ -547,7 +556,7 @@ function describeState(
   };
 }
 
-/** Whether a key is state. The heartbeat shows a count that is none. */
+/** False for the heartbeat: its count is not part of a member's state. */
 function isState(key: string): boolean {
   return key !== HEARTBEAT_KEY;
 }

@@ -1,5 +1,5 @@
 /**
- * Runs simulations in a thread of its own, one after another.
+ * Runs simulations one after another in a worker thread.
  *
  * @module
  */
@@ -7,19 +7,19 @@
 import { type Outcome, Simulation } from "./simulation.ts";
 import type { Wishes } from "./scenario.ts";
 
-/** How many lines of a story are kept where something went wrong. */
+/** Lines of the event log that a failed run returns. */
 const KEPT_LINES = 80;
 
-/** What a worker is asked to run. */
+/** A message to the worker. */
 export interface Order {
   readonly seed: number;
   readonly wishes: Wishes;
 }
 
-/** What became of it. */
+/** The answer of the worker. */
 export interface Result {
   readonly outcome: Outcome;
-  /** What the seed decided, and the end of the story, where something went wrong. */
+  /** The scenario and the end of the event log of a failed run; empty for others. */
   readonly story: readonly string[];
 }
 

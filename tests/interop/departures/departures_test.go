@@ -1,6 +1,6 @@
-// Package departures shows what protoactor-go does where Hearsay does something else on purpose. Each test has
-// its counterpart of the same name in tests/interop/departures_test.ts. One that turns red means that protoactor-go
-// has changed, and that the departure may be none any more.
+// Package departures shows behavior of protoactor-go from which Hearsay departs on purpose. Each test has a counterpart
+// with its name in tests/interop/departures_test.ts. A failure means that protoactor-go has changed, and that Hearsay
+// may no longer depart from it.
 package departures
 
 import (
@@ -26,7 +26,7 @@ func start(t *testing.T, settings memory.Settings, ids ...string) map[string]*me
 	return members
 }
 
-// Lets a member gossip once, and returns what it sent to another.
+// Lets a member gossip once, and returns its letter to another.
 func letter(from *memory.Member, to string) *memory.Letter {
 	for _, each := range from.Send() {
 		if each.To == to {
@@ -41,21 +41,21 @@ func TestALostRequestIsNeverSentAgain(t *testing.T) {
 	a, b := members["a"], members["b"]
 	a.Set("k", wrapperspb.String("first"))
 	if lost := letter(a, "b"); lost.Request.State.Members["a"].Values["k"] == nil {
-		t.Fatal("the first request does not have it")
+		t.Fatal("the first request must have the key")
 	}
-	// Time enough for the request to have failed.
+	// The request has failed by then.
 	time.Sleep(200 * time.Millisecond)
 	for range 10 {
 		next := letter(a, "b")
 		b.Deliver(next, a)
 		if len(next.Request.State.Members) > 0 {
-			t.Fatalf("it was sent again: %v", next.Request)
+			t.Fatalf("the lost key was sent again: %v", next.Request)
 		}
 	}
 	a.Set("other", wrapperspb.String("second"))
 	b.Deliver(letter(a, "b"), a)
 	if b.Get("other")["a"] == nil || b.Get("k")["a"] != nil {
-		t.Fatal("what was set later is to be there, and what was lost is not")
+		t.Fatal("the later key must be there, and the lost key must not")
 	}
 }
 
@@ -66,7 +66,7 @@ func TestARequestIsSentThoughThereIsNothingToTell(t *testing.T) {
 	for range 3 {
 		idle := letter(a, "b")
 		if idle == nil || len(idle.Request.State.Members) != 0 {
-			t.Fatalf("an empty request was to be sent: %v", idle)
+			t.Fatalf("an empty request must be sent; got %v", idle)
 		}
 		b.Deliver(idle, a)
 	}
@@ -76,7 +76,7 @@ func TestOneMemberMoreThanTheMostIsSent(t *testing.T) {
 	ids := []string{"a", "b", "c", "d", "e", "f"}
 	members := start(t, memory.Settings{MaxSend: 3}, ids...)
 	a := members["a"]
-	// Of everybody something is held: a member without values takes a place too, and is then left out.
+	// State of all members: a member without values counts for the limit before it is left out.
 	for _, id := range ids[1:] {
 		a.Deliver(letter(members[id], "a"), members[id])
 	}
@@ -92,14 +92,14 @@ func TestTheStateOfADepartedMemberIsKeptAndPassedOn(t *testing.T) {
 	a.Deliver(letter(c, "a"), c)
 	a.Learn("a", "b")
 	if !a.Cluster.GetBlockedMembers().Contains("c") {
-		t.Fatal("the departed member is to be blocked")
+		t.Fatal("the departed member must be blocked")
 	}
 	for range 100 {
 		a.Send()
 	}
 	a.Learn("a", "b", "d")
 	if a.Get("k")["c"] == nil || letter(a, "d").Request.State.Members["c"].Values["k"] == nil {
-		t.Fatal("the departed member's state is to be there, and to be told to the newcomer")
+		t.Fatal("the departed member's state must be there, and be sent to the new member")
 	}
 }
 
@@ -120,7 +120,7 @@ func TestAConsensusCheckNeverSucceeds(t *testing.T) {
 	b.Set("k", wrapperspb.String("same"))
 	a.Deliver(letter(b, "a"), b)
 	if held := a.Get("k"); len(held) != 2 {
-		t.Fatalf("both are to be held: %v", held)
+		t.Fatalf("both members must have an entry: %v", held)
 	}
 	if value, reached := handle.TryGetConsensus(context.Background()); reached {
 		t.Fatalf("consensus was reached: %v", value)
@@ -128,7 +128,7 @@ func TestAConsensusCheckNeverSucceeds(t *testing.T) {
 }
 
 func TestWhatThePinnedVersionIsCalled(t *testing.T) {
-	// The names that hearsay.v1 spells as earlier versions did.
+	// Names that hearsay.v1 spells as earlier versions of protoactor-go did.
 	request := (&cluster.GossipRequest{}).ProtoReflect().Descriptor()
 	name := request.Fields().ByNumber(2).JSONName()
 	if got := fmt.Sprint(name, " ", cluster.HeartbeatKey); got != "fromMemberId heartbeat" {

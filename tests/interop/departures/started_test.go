@@ -16,8 +16,8 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
-// A cluster of one member that was started as any is, on loopback, with its gossip loop. Its other members do not
-// exist: what is sent to them is kept, and what they say, the test says.
+// A cluster with one started member on loopback and its gossip loop. Its other members do not exist: letters to them
+// are stored, and the test sends in their name.
 type started struct {
 	*cluster.Cluster
 	t       *testing.T
@@ -47,7 +47,7 @@ func (s *started) stopAfterwards() *started {
 	return s
 }
 
-// Tells what a member has set, as the member would.
+// Sends values in the name of another member.
 func (s *started) hear(id string, values map[string]*cluster.GossipKeyValue) {
 	request := &cluster.GossipRequest{FromMemberId: "a", State: &cluster.GossipState{
 		Members: map[string]*cluster.GossipMemberState{id: {Values: values}},
@@ -70,7 +70,7 @@ func (s *started) waitUntilBlocked(id string) {
 	s.t.Helper()
 	for end := time.Now().Add(memory.Bound); !s.isBlocked(id); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			s.t.Fatalf("%s was not blocked", id)
+			s.t.Fatalf("%s must be blocked", id)
 		}
 	}
 }
@@ -99,7 +99,7 @@ func TestABlockIsForEver(t *testing.T) {
 		s.hear("b", beat(number+2))
 		time.Sleep(20 * time.Millisecond)
 		if !s.isBlocked("b") {
-			t.Fatal("a heartbeat has freed it")
+			t.Fatal("a heartbeat unblocked it")
 		}
 	}
 }
@@ -114,7 +114,7 @@ func TestAMemberThatNeverSentAHeartbeatNeverExpires(t *testing.T) {
 	s.hear("d", beat(1))
 	s.waitUntilBlocked("d")
 	time.Sleep(time.Second)
-	// Neither the one of which nothing was heard, nor the one of which something was.
+	// Neither the member without any entry, nor the one with an entry but no heartbeat.
 	if s.isBlocked("b") || s.isBlocked("c") {
 		t.Fatal("a member without a heartbeat was blocked")
 	}
@@ -128,10 +128,10 @@ func TestLeavingHasOneTickAtMostToSpread(t *testing.T) {
 	s.MemberList.UpdateClusterTopology(memory.Records("a", "b", "c", "d", "e"))
 	for end := time.Now().Add(memory.Bound); s.sent() == 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("it does not gossip")
+			t.Fatal("the member must gossip")
 		}
 	}
-	// Takes more than two seconds, which is more than forty ticks.
+	// Takes more than two seconds, which is more than forty ticks of the gossip loop.
 	s.Shutdown(true)
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
@@ -141,9 +141,9 @@ func TestLeavingHasOneTickAtMostToSpread(t *testing.T) {
 			told[letter.To] = true
 		}
 	}
-	t.Logf("of four members %d were told", len(told))
+	t.Logf("%d of four members were informed", len(told))
 	if len(told) > 1 {
-		t.Fatalf("more than the fan-out of one tick were told: %v", told)
+		t.Fatalf("more members than the fan-out of one tick were informed: %v", told)
 	}
 }
 
@@ -156,20 +156,19 @@ func TestAgesCompareWallClocks(t *testing.T) {
 	s.hear("b", beat(1))
 	time.Sleep(200 * time.Millisecond)
 	if s.isBlocked("b") {
-		t.Fatal("its heartbeat came just now")
+		t.Fatal("it must not be blocked right after its heartbeat")
 	}
 	held, err := s.Gossip.GetState(cluster.HeartbeatKey)
 	if err != nil {
 		t.Fatal(err)
 	}
-	// As if the wall clock had been set forward by an hour since: the stamp is of the wall clock, and is all that
-	// the age is taken from.
+	// As after a step of the wall clock by an hour: the age is computed from this stamp of the wall clock alone.
 	hour := time.Hour.Milliseconds()
 	atomic.AddInt64(&held["b"].LocalTimestampUnixMilliseconds, -hour)
 	s.waitUntilBlocked("b")
 }
 
-// A provider that knows of nobody: the test says who the members are.
+// A provider without members; the test sets them.
 type stillProvider struct{}
 
 func (stillProvider) StartMember(*cluster.Cluster) error { return nil }

@@ -1,6 +1,6 @@
-// A member of a protoactor-go cluster that does what it is told, line by line: for tests and examples with
-// members that are not Go's. What it is told comes as JSON on the standard input, what it answers goes as
-// JSON to the standard output; it ends with its input, so that it never outlives who started it.
+// A member of a protoactor-go cluster for tests and examples with members of other kinds. It runs commands from the
+// standard input and writes the answers to the standard output, both as lines of JSON. It ends with its input, so that
+// it never outlives the process that started it.
 package main
 
 import (
@@ -28,17 +28,17 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
-// What one line of the standard input asks for.
+// One line of the standard input.
 type command struct {
 	Op    string          `json:"op"`
 	Key   string          `json:"key"`
 	Value json.RawMessage `json:"value"`
 	Text  *string         `json:"text"`
-	// With -manual, who belongs to the cluster from now on.
+	// The new list of members, with -manual.
 	Members cluster.Members `json:"members"`
 }
 
-// What one member has set a key to. One of the last three is there; none of them where the entry has no value.
+// An entry. One of Value, Text and Bytes is set; none of them if the entry has no value.
 type entry struct {
 	Number int64   `json:"number"`
 	Stamp  int64   `json:"stamp"`
@@ -59,16 +59,16 @@ func main() {
 	name := flag.String("cluster", "interop", "the cluster's name")
 	port := flag.Int("port", 0, "the port of the remote")
 	managePort := flag.Int("manage-port", 0, "the port of the automanaged provider")
-	hosts := flag.String("hosts", "", "host:port of every member's automanaged provider, with commas between")
-	refresh := flag.Duration("refresh", time.Second, "how often the automanaged provider looks")
-	endpoint := flag.String("etcd", "", "host:port of an etcd: then its provider takes the place of the automanaged one")
-	manual := flag.Bool("manual", false, "whether the members are those of the command list, and none is looked for")
-	purges := flag.Bool("purges", false, "whether the state of members that are not listed is dropped")
-	id := flag.String("id", "", "the member's id; one that protoactor-go draws where it is empty")
-	expiration := flag.Duration("expiration", 20*time.Second, "the heartbeat's expiration")
-	verbose := flag.Bool("verbose", false, "whether protoactor-go logs to the standard error")
+	hosts := flag.String("hosts", "", "host:port of every member's automanaged provider, separated by commas")
+	refresh := flag.Duration("refresh", time.Second, "the refresh interval of the automanaged provider")
+	endpoint := flag.String("etcd", "", "host:port of an etcd, whose provider replaces the automanaged one")
+	manual := flag.Bool("manual", false, "no discovery: the command list sets the members")
+	purges := flag.Bool("purges", false, "drop the state of members that are not listed")
+	id := flag.String("id", "", "the member's id (default: drawn by protoactor-go)")
+	expiration := flag.Duration("expiration", 20*time.Second, "the heartbeat expiration")
+	verbose := flag.Bool("verbose", false, "log of protoactor-go to the standard error")
 	flag.Parse()
-	// The provider's web server prints to the standard output too.
+	// The provider's web server also prints to the standard output.
 	output := os.Stdout
 	os.Stdout = os.Stderr
 
@@ -152,11 +152,11 @@ func (m *member) do(asked command) any {
 		m.Shutdown(true)
 		return outcome(nil)
 	default:
-		return outcome(fmt.Errorf("%q is nothing that can be asked for", asked.Op))
+		return outcome(fmt.Errorf("unknown op %q", asked.Op))
 	}
 }
 
-// A text as a wrapped string, anything else as a JSON value.
+// A wrapped string for a text, a JSON value for anything else.
 func valueOf(asked command) (proto.Message, error) {
 	if asked.Text != nil {
 		return wrapperspb.String(*asked.Text), nil

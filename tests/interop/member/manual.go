@@ -4,7 +4,7 @@ import (
 	"github.com/asynkron/protoactor-go/cluster"
 )
 
-// A provider that looks for no members: they are those of the last command `list`.
+// A provider without discovery; the command `list` sets the members.
 type manualProvider struct{}
 
 func (manualProvider) StartMember(*cluster.Cluster) error { return nil }

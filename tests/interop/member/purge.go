@@ -6,17 +6,16 @@ import (
 	"github.com/asynkron/protoactor-go/cluster"
 )
 
-// Lets the gossip actor purge as newer versions of protoactor-go do: it drops the state of every member that the
-// provider does not list. The pinned version does not purge. A consensus check gets the actor's own state, in the
-// actor's own turn: when the topology is set, when the heartbeat is set (before each sending), and when a heartbeat
-// was merged.
+// Makes the gossip actor purge as newer versions of protoactor-go do: it drops the state of every member that the
+// provider does not list. The pinned version does not purge. A consensus check runs inside the actor with the actor's
+// own state: after the topology is set, after the heartbeat is set (before each send), and after a heartbeat was merged.
 func (m *member) purgeUnlisted() {
 	check := newCheck(cluster.NewConsensusCheck, []string{cluster.TopologyKey, cluster.HeartbeatKey}, m.purge)
 	add := cluster.NewAddConsensusCheck("purge", &check)
 	m.ActorSystem.Root.Send(m.ActorSystem.NewLocalPID(cluster.DefaultGossipActorName), &add)
 }
 
-// The element type of the check's second parameter is not exported: it is inferred from the constructor.
+// The element type of the check's second parameter is not exported, so it is inferred from the constructor.
 func newCheck[Element any, Check ~func(*cluster.GossipState, map[string]Element)](
 	construct func([]string, Check) cluster.ConsensusCheck, keys []string, run func(*cluster.GossipState),
 ) cluster.ConsensusCheck {
@@ -25,7 +24,7 @@ func newCheck[Element any, Check ~func(*cluster.GossipState, map[string]Element)
 
 func (m *member) purge(state *cluster.GossipState) {
 	listed := map[string]bool{m.ActorSystem.ID: true}
-	// What the gossip actor set itself when it was given the topology: so the two cannot differ.
+	// The gossip actor set this key when it received the topology, so the two cannot differ.
 	if own := state.Members[m.ActorSystem.ID].GetValues()[cluster.TopologyKey]; own != nil {
 		topology := &cluster.ClusterTopology{}
 		if err := own.Value.UnmarshalTo(topology); err != nil {
@@ -48,7 +47,7 @@ func (m *member) purge(state *cluster.GossipState) {
 	}
 }
 
-// Every member and key that was purged so far, as id/key.
+// All purged keys so far, as member id/key.
 func (m *member) purgedKeys() []string {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()

@@ -1,5 +1,5 @@
-// Package memory has members that hold protoactor-go's own gossip actor, each with a cluster around it, and a
-// network between them that delivers what and when a test says.
+// Package memory has members with protoactor-go's own gossip actor, each in a cluster of its own. The network between
+// them delivers a letter when a test does.
 package memory
 
 import (
@@ -17,25 +17,25 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// Bound is how long anything here may take that is to come at once.
+// Bound is the time limit of an answer.
 const Bound = 10 * time.Second
 
-// Settings are what a member differs in; zeros stand for what a history wants: everything to everybody, and no
-// request that times out.
+// Settings of a member. Zeros stand for the settings of a history: all state to all members, and no request that times
+// out.
 type Settings struct {
 	RequestTimeout time.Duration
 	FanOut         int
 	MaxSend        int
 }
 
-// Letter is a gossip request on its way, or lost.
+// Letter is a gossip request in transit, or lost.
 type Letter struct {
 	From, To string
 	Request  *cluster.GossipRequest
 	sender   *actor.PID
 }
 
-// Member is one gossip actor and what is around it.
+// Member is one gossip actor with its surroundings.
 type Member struct {
 	ID      string
 	System  *actor.ActorSystem
@@ -47,7 +47,7 @@ type Member struct {
 	updates []*cluster.GossipUpdate
 }
 
-// System is an actor system whose words to members that do not exist in this process are kept as letters.
+// System is an actor system that stores messages to members outside of this process as letters.
 func System(id string, keep func(*Letter)) *actor.ActorSystem {
 	system := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
 		return slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelError + 1}))
@@ -60,12 +60,12 @@ func System(id string, keep func(*Letter)) *actor.ActorSystem {
 	return system
 }
 
-// Record is how a member of that id is listed: at an address that is nowhere.
+// Record is the record of a member with this id; its address does not exist.
 func Record(id string) *cluster.Member {
 	return &cluster.Member{Host: id, Port: 1, Id: id}
 }
 
-// Records lists the members of these ids.
+// Records returns the records of these ids.
 func Records(ids ...string) cluster.Members {
 	members := cluster.Members{}
 	for _, id := range ids {
@@ -74,7 +74,7 @@ func Records(ids ...string) cluster.Members {
 	return members
 }
 
-// Start makes a member that knows of itself only.
+// Start makes a member that knows only itself.
 func Start(id string, settings Settings) *Member {
 	if settings.RequestTimeout == 0 {
 		settings.RequestTimeout = time.Hour
@@ -93,7 +93,7 @@ func Start(id string, settings Settings) *Member {
 	})
 	settled := cluster.Configure("memory", nil, nil, remote.Configure("127.0.0.1", 0))
 	m.Cluster = cluster.New(m.System, settled)
-	// The member list asks it who is blocked; it is never started.
+	// The member list asks it for blocked members; it is never started.
 	m.Cluster.Remote = remote.NewRemote(m.System, settled.RemoteConfig)
 	m.System.EventStream.Subscribe(func(event interface{}) {
 		switch event := event.(type) {
@@ -102,7 +102,7 @@ func Start(id string, settings Settings) *Member {
 			defer m.mutex.Unlock()
 			m.updates = append(m.updates, event)
 		case *cluster.ClusterTopology:
-			// As the gossiper does it, which is not started.
+			// The gossiper does this in a started cluster.
 			m.System.Root.Send(m.pid, event)
 		}
 	})
@@ -127,13 +127,13 @@ func (m *Member) Stop() {
 	m.System.Shutdown()
 }
 
-// Learn tells the member who belongs to the cluster, itself included, as a provider does.
+// Learn sets the members of the cluster, itself included, as a provider does.
 func (m *Member) Learn(ids ...string) { m.Cluster.MemberList.UpdateClusterTopology(Records(ids...)) }
 
-// Tell sends the gossip actor something that it does not answer.
+// Tell sends the gossip actor a message without an answer.
 func (m *Member) Tell(message interface{}) { m.System.Root.Send(m.pid, message) }
 
-// Ask sends the gossip actor something, and returns what it answers.
+// Ask sends the gossip actor a message, and returns the answer.
 func (m *Member) Ask(message interface{}) interface{} {
 	answer, err := m.System.Root.RequestFuture(m.pid, message, Bound).Result()
 	if err != nil {
@@ -148,13 +148,13 @@ func (m *Member) Set(key string, value proto.Message) {
 	m.Ask(&message)
 }
 
-// Get returns what the member holds under a key, by member.
+// Get returns the entries of a key at this member, by member id.
 func (m *Member) Get(key string) map[string]*cluster.GossipKeyValue {
 	message := cluster.NewGetGossipStateRequest(key)
 	return m.Ask(&message).(*cluster.GetGossipStateResponse).State
 }
 
-// Send lets the member gossip once, and returns what it sent.
+// Send makes the member gossip once, and returns its letters.
 func (m *Member) Send() []*Letter {
 	m.Ask(&cluster.SendGossipStateRequest{})
 	m.mutex.Lock()
@@ -164,13 +164,13 @@ func (m *Member) Send() []*Letter {
 	return letters
 }
 
-// Deliver hands the member a letter, and the sender the answer; it may be called more than once. It returns what
-// the member says has changed by it.
+// Deliver hands the member a letter, and the sender the answer. A letter may be delivered more than once. It returns
+// the updates that the member published.
 func (m *Member) Deliver(letter *Letter, sender *Member) []*cluster.GossipUpdate {
 	m.mutex.Lock()
 	m.updates = nil
 	m.mutex.Unlock()
-	// A copy, as over a network: the actors change what they hold in place.
+	// A copy, as over a network: actors change their state in place.
 	answer := m.Ask(proto.Clone(letter.Request)).(*cluster.GossipResponse)
 	sender.System.Root.Send(letter.sender, proto.Clone(answer))
 	m.mutex.Lock()
@@ -178,7 +178,7 @@ func (m *Member) Deliver(letter *Letter, sender *Member) []*cluster.GossipUpdate
 	return m.updates
 }
 
-// Takes what an actor says to another member.
+// Receives messages from an actor to another member.
 type box struct {
 	from, to string
 	keep     func(*Letter)

@@ -14,14 +14,14 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 )
 
-// A message that was written elsewhere, and what it is to say.
+// A message written by Hearsay, with its intended content.
 type written struct {
 	Name string `json:"name"`
 	Type string `json:"type"`
 	Text string `json:"text"`
-	// The name of the sample that it is to equal.
+	// The name of the sample that it must equal.
 	Sample string `json:"sample"`
-	// Else what its fields are to be.
+	// Without a sample: the intended fields.
 	MemberID string         `json:"memberId"`
 	Entries  []writtenEntry `json:"entries"`
 }
@@ -38,9 +38,9 @@ type writtenEntry struct {
 type checked struct {
 	Messages int `json:"messages"`
 	Entries  int `json:"entries"`
-	// How many requests are of the type as it was before its field was renamed; none can be of both.
+	// The number of requests with the earlier name of the field; no request can have both.
 	Earlier int `json:"earlier"`
-	// One sentence for each thing that is not as it was meant.
+	// One sentence for each difference.
 	Wrong []string `json:"wrong"`
 }
 
@@ -62,7 +62,7 @@ func check(input io.Reader) (any, error) {
 		}
 		switch {
 		case err != nil:
-			result.wrong(each, "it cannot be read: %v", err)
+			result.wrong(each, "it is not readable: %v", err)
 		case each.Sample != "":
 			meant := known[each.Sample]
 			if meant.lean != nil {
@@ -95,28 +95,28 @@ func (c *checked) wrong(message written, format string, values ...any) {
 // Compares field by field.
 func (c *checked) compare(meant written, message proto.Message, state *cluster.GossipState) {
 	if request, ok := message.(*cluster.GossipRequest); ok && request.FromMemberId != meant.MemberID {
-		c.wrong(meant, "the member's id is %q, not %q", request.FromMemberId, meant.MemberID)
+		c.wrong(meant, "the member id is %q, expected %q", request.FromMemberId, meant.MemberID)
 	}
 	count := 0
 	for _, member := range state.GetMembers() {
 		count += len(member.Values)
 	}
 	if count != len(meant.Entries) {
-		c.wrong(meant, "it has %d entries, not %d", count, len(meant.Entries))
+		c.wrong(meant, "it has %d entries, expected %d", count, len(meant.Entries))
 	}
 	for _, entry := range meant.Entries {
 		c.Entries++
 		found := state.GetMembers()[entry.Member].GetValues()[entry.Key]
 		where := fmt.Sprintf("%q of %q", entry.Key, entry.Member)
 		if found == nil {
-			c.wrong(meant, "%s is not there", where)
+			c.wrong(meant, "%s is missing", where)
 			continue
 		}
 		if found.SequenceNumber != entry.Number {
-			c.wrong(meant, "the number of %s is %d, not %d", where, found.SequenceNumber, entry.Number)
+			c.wrong(meant, "the number of %s is %d, expected %d", where, found.SequenceNumber, entry.Number)
 		}
 		if found.LocalTimestampUnixMilliseconds != entry.Stamp {
-			c.wrong(meant, "the stamp of %s is %d, not %d", where, found.LocalTimestampUnixMilliseconds, entry.Stamp)
+			c.wrong(meant, "the stamp of %s is %d, expected %d", where, found.LocalTimestampUnixMilliseconds, entry.Stamp)
 		}
 		if err := entry.compareValue(found.Value); err != nil {
 			c.wrong(meant, "the value of %s: %v", where, err)
@@ -127,12 +127,12 @@ func (c *checked) compare(meant written, message proto.Message, state *cluster.G
 func (e writtenEntry) compareValue(found *anypb.Any) error {
 	if e.Type == "" || found == nil {
 		if e.Type != "" || found != nil {
-			return fmt.Errorf("it is %v, and is to be of type %q", found, e.Type)
+			return fmt.Errorf("it is %v, expected type %q", found, e.Type)
 		}
 		return nil
 	}
 	if found.TypeUrl != "type.googleapis.com/"+e.Type {
-		return fmt.Errorf("it is of type %q, not %q", found.TypeUrl, e.Type)
+		return fmt.Errorf("it has type %q, expected %q", found.TypeUrl, e.Type)
 	}
 	message, err := found.UnmarshalNew()
 	if err != nil {
@@ -140,12 +140,12 @@ func (e writtenEntry) compareValue(found *anypb.Any) error {
 	}
 	is, meant, err := e.plain(message, found)
 	if err == nil && !reflect.DeepEqual(is, meant) {
-		return fmt.Errorf("it is %v, not %v", is, meant)
+		return fmt.Errorf("it is %v, expected %v", is, meant)
 	}
 	return err
 }
 
-// What it is and what it is to be, as values that can be compared.
+// The actual and the intended value, in comparable form.
 func (e writtenEntry) plain(message proto.Message, whole *anypb.Any) (is, meant any, err error) {
 	switch message := message.(type) {
 	case *structpb.Value:
@@ -162,7 +162,7 @@ func (e writtenEntry) plain(message proto.Message, whole *anypb.Any) (is, meant 
 		err = unmarshalStrictly(e.Value, &fields)
 		return topologyOf(message), fields, err
 	default:
-		// Of Empty nothing is meant; of what is known to Go only the whole Any is.
+		// An Empty has no content. A type that only Go knows is compared as a whole Any.
 		if e.Type == "google.protobuf.Empty" {
 			return len(whole.Value), 0, nil
 		}
@@ -209,7 +209,7 @@ func topologyOf(message *cluster.ClusterTopology) topology {
 	made := topology{
 		Members: list(message.Members), Joined: list(message.Joined), Left: list(message.Left), Blocked: message.Blocked,
 	}
-	// Nought is left out, here and there.
+	// Both sides leave out zero.
 	if message.TopologyHash != 0 {
 		made.TopologyHash = strconv.FormatUint(message.TopologyHash, 10)
 	}

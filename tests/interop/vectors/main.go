@@ -1,5 +1,5 @@
-// Says in JSON what protoactor-go says: its messages as test vectors, what it makes of messages that were
-// written elsewhere, and what its gossip actor comes to hold.
+// Prints results of protoactor-go as JSON: its messages as test vectors, its reading of messages written by Hearsay,
+// and the state of its gossip actors after a history.
 package main
 
 import (
@@ -11,8 +11,8 @@ import (
 )
 
 const usage = `vectors write    writes the test vectors
-vectors check    reads messages that were written elsewhere; says what is not as it was meant
-vectors replay   reads histories; writes what protoactor-go's gossip actors make of them`
+vectors check    reads messages written by Hearsay; prints the differences from the intended content
+vectors replay   reads histories; prints the results of protoactor-go's gossip actors`
 
 func main() {
 	commands := map[string]func(input io.Reader) (any, error){"write": write, "check": check, "replay": replay}

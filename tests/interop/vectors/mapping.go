@@ -14,7 +14,7 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 )
 
-// Its JSON form, the same in every build: protojson puts spaces at random, so that nobody compares its text.
+// The JSON form, without the random spaces of protojson.
 func toJSON(message proto.Message) json.RawMessage {
 	text, err := protojson.Marshal(message)
 	if err != nil {
@@ -32,9 +32,9 @@ func fromJSON(text []byte, message proto.Message) error {
 	return protojson.UnmarshalOptions{DiscardUnknown: false}.Unmarshal(text, message)
 }
 
-// The GossipRequest of protoactor-go before 2024-08: field 2 was called member_id, and memberId in JSON, which is
-// what hearsay.v1 writes. In the binary form names do not occur, so that the two are one message there. It is
-// made from protoactor-go's own definition by giving that one field its name back.
+// The GossipRequest of protoactor-go before 2024-08: field 2 was called member_id, and memberId in JSON. hearsay.v1
+// writes that name. The binary form has no names, so both are one message there. This type is made from protoactor-go's
+// own definition with the earlier name of that field.
 var earlierRequest = func() protoreflect.MessageType {
 	file := protodesc.ToFileDescriptorProto(cluster.File_gossip_proto)
 	renamed := 0
@@ -53,14 +53,14 @@ var earlierRequest = func() protoreflect.MessageType {
 	return dynamicpb.NewMessageType(described.Messages().ByName("GossipRequest"))
 }()
 
-// The request's JSON form under the earlier name.
+// The request's JSON form with the earlier name.
 func toEarlierJSON(request *cluster.GossipRequest) json.RawMessage {
 	earlier := earlierRequest.New().Interface()
 	convert(request, earlier)
 	return toJSON(earlier)
 }
 
-// Reads a request strictly, by the name that the field has now or else by the one that it had.
+// Reads a request strictly, with the present or else the earlier name of the field.
 func requestFromJSON(text []byte) (request *cluster.GossipRequest, isEarlier bool, err error) {
 	request = &cluster.GossipRequest{}
 	if fromJSON(text, request) == nil {

@@ -12,7 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 )
 
-// What some members do, one step after the other.
+// Steps of some members, one after another.
 type history struct {
 	Name    string   `json:"name"`
 	Members []string `json:"members"`
@@ -20,7 +20,7 @@ type history struct {
 }
 
 type step struct {
-	// Exactly one of these is there.
+	// Exactly one of these is set.
 	Set     *setStep     `json:"set"`
 	Send    string       `json:"send"`
 	Deliver *deliverStep `json:"deliver"`
@@ -32,18 +32,18 @@ type setStep struct {
 	Any    json.RawMessage `json:"any"`
 }
 
-// What was sent with a send (they are counted from 0) to one member reaches it.
+// One member receives the letter of a send; sends are counted from 0.
 type deliverStep struct {
 	Send int    `json:"send"`
 	To   string `json:"to"`
 }
 
-// What came of a history.
+// The result of a history.
 type outcome struct {
 	Name string `json:"name"`
-	// What each delivery changed, sorted.
+	// The changes of each delivery, sorted.
 	Updates [][]update `json:"updates"`
-	// By who holds it, by whose it is, by key.
+	// By the member with the state, the owner, and the key.
 	States map[string]map[string]map[string]held `json:"states"`
 }
 

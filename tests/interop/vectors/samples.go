@@ -18,9 +18,9 @@ import (
 type sample struct {
 	name    string
 	message proto.Message
-	// The same without what says nothing, where that is another message.
+	// The message without empty members and the like; nil if it is equal.
 	lean proto.Message
-	// Whether it is written under the name that the member's field had.
+	// True: written with the earlier name of the member id's field.
 	earlier bool
 }
 
@@ -42,7 +42,7 @@ func request(id string, of members) *cluster.GossipRequest {
 // A request in which member a has these keys.
 func keys(of values) *cluster.GossipRequest { return request("a", members{"a": of}) }
 
-// A request in which member a has these values under key0, key1, …, with the numbers from 1.
+// A request in which member a has these values under key0, key1, …, with numbers from 1.
 func all(messages ...proto.Message) *cluster.GossipRequest {
 	made := values{}
 	for i, message := range messages {
@@ -65,7 +65,7 @@ func stamped(number int64, value proto.Message, stamp int64) *cluster.GossipKeyV
 
 func packed(message proto.Message) *anypb.Any {
 	value := &anypb.Any{}
-	// Always the same bytes, so that the vectors are always the same.
+	// Deterministic, so that the vectors are always equal.
 	if err := anypb.MarshalFrom(value, message, proto.MarshalOptions{Deterministic: true}); err != nil {
 		panic(err)
 	}
@@ -146,7 +146,7 @@ func shapes() []sample {
 	}
 }
 
-// Every type of value that occurs, and some that are known to Go only.
+// Every type of value that occurs, and some that only Go knows.
 func kinds() []sample {
 	texts := all(
 		value(""), value("plain"), value("\"\\/\b\f\n\r\t\x00\x1f\x7f"), value("<&>'\u2028\u2029\ufeff"),
@@ -215,7 +215,7 @@ func kinds() []sample {
 	}
 }
 
-// Numbers at the ends of what is taken.
+// Numbers at the limits of the accepted range.
 func extremes() []sample {
 	return []sample{
 		{name: "sequence numbers up to the highest that is taken", message: keys(values{
@@ -228,7 +228,7 @@ func extremes() []sample {
 	}
 }
 
-// What protoactor-go can write and never does, and what is not taken here (rule E2, and the limits).
+// Messages that protoactor-go can write but never does, and that Hearsay refuses (rule E2, and the limits).
 func refused() []sample {
 	one := func(made *cluster.GossipKeyValue) *cluster.GossipRequest { return keys(values{"k": made}) }
 	return []sample{

@@ -23,10 +23,9 @@ type vectors struct {
 type vector struct {
 	Name string `json:"name"`
 	Type string `json:"type"`
-	// What protojson writes.
+	// The JSON by protojson.
 	JSON json.RawMessage `json:"json"`
-	// What protojson writes of the same without what says nothing: members without values, minus nought, and such.
-	// Left out where that is the same.
+	// The JSON without members without values, negative zero and the like; left out if it is equal.
 	Lean json.RawMessage `json:"lean,omitempty"`
 	// The binary form, deterministic, in base64.
 	Binary string `json:"binary"`
@@ -37,7 +36,7 @@ type hashVector struct {
 	Hash string   `json:"hash"`
 }
 
-// What a cluster is configured to where nothing else is said, by the names of the settings here; milliseconds.
+// The default settings by Hearsay's names; times in milliseconds.
 type defaults struct {
 	GossipInterval       int64  `json:"gossipInterval"`
 	GossipRequestTimeout int64  `json:"gossipRequestTimeout"`

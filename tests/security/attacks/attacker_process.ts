@@ -1,6 +1,6 @@
 /**
- * An attacker as a process of its own: it does what its first argument says, as hard as it can, until its standard
- * input ends. It prints `ready` when it has begun, and at the end how often it tried.
+ * An attacker in a process of its own. It runs the attack of its first argument until its standard input ends. It prints
+ * `ready` when it has begun, and the number of tries at the end.
  *
  * @module
  */
@@ -14,12 +14,12 @@ import { entry } from "../../unit/engine/harness.ts";
 import { forge, Insider, newIdentity, type TokenOptions, Wire } from "../attacker.ts";
 import { HOARDING } from "./hoarding.ts";
 
-/** What an attacker is told. */
+/** The first argument, as JSON. */
 export interface AttackerOptions {
   readonly attack: string;
   /** The addresses of the honest members. */
   readonly targets: readonly string[];
-  /** The key of the cluster; outsiders do not use it, but for tokens that they might have found. */
+  /** The cluster's key. Attacks without the key use it only for tokens that an attacker might have found. */
   readonly key: string;
 }
 
@@ -28,13 +28,13 @@ let over = false;
 let tries = 0;
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Does something again and again, several times at once, whatever comes of it. */
+/** Repeats an action in this many parallel loops; failures are ignored. */
 async function again(times: number, action: (index: number) => Promise<void>): Promise<void> {
   await Promise.all(Array.from({ length: times }, async (_, index) => {
     for (let turn = index; !over; turn += times) {
       tries++;
       await action(turn).catch(() => {});
-      // So that what ends at once does not keep this process from anything else.
+      // An action that ends at once would block the event loop.
       await pause(0);
     }
   }));
@@ -42,7 +42,7 @@ async function again(times: number, action: (index: number) => Promise<void>): P
 
 const target = (index: number) => targets[index % targets.length]!;
 
-/** Offers tokens of a kind, to everybody in turn. */
+/** Offers tokens of one kind to all members in turn. */
 function offering(tokenFor: (address: string) => Promise<string | undefined>): () => Promise<void> {
   return () =>
     again(
@@ -55,7 +55,7 @@ function forged(options: Partial<TokenOptions>): () => Promise<void> {
   return offering((address) => forge({ key, authority: authorityOf(address)!, ...options }));
 }
 
-/** Gets in at each member, says something every few milliseconds, and comes back as the same when it is thrown out. */
+/** Keeps an insider at each member that sends a message every few milliseconds, and reconnects with the same identity. */
 function saying(
   say: (insider: Insider, turn: number) => Promise<void> | void,
   { everyMs = 20 } = {},
@@ -76,7 +76,7 @@ function saying(
   };
 }
 
-/** This insider's own state, as it would be after so many rounds. */
+/** The insider's own state after this many rounds. */
 async function ownState(insider: Insider, turn: number, value: unknown = turn): Promise<MemberDelta> {
   const beat = { key: HEARTBEAT_KEY, number: 2 * turn + 3, type: TYPE.heartbeat, value: {}, json: "{}" };
   const { id, life } = insider;
@@ -88,7 +88,7 @@ async function ownState(insider: Insider, turn: number, value: unknown = turn): 
   });
 }
 
-/** The members of which an insider has heard, with their lives. */
+/** The other members in the last received gossip. */
 function others(insider: Insider): readonly MemberDelta[] {
   const gossip = insider.wire.heard.findLast(({ type }) => type === "gossip");
   return gossip?.type === "gossip" ? gossip.delta.members.filter(({ id }) => id !== insider.id) : [];
@@ -126,7 +126,7 @@ async function drain(connection: Deno.Conn): Promise<void> {
   while (await connection.read(buffer).catch(() => null) !== null);
 }
 
-/** Holds something open for as long as it is let. */
+/** Keeps a connection open and writes to it until the member closes it. */
 async function untilClosed(connection: Deno.Conn, trickle: Uint8Array): Promise<void> {
   try {
     while (!over) {
@@ -137,7 +137,7 @@ async function untilClosed(connection: Deno.Conn, trickle: Uint8Array): Promise<
     try {
       connection.close();
     } catch {
-      // The other side was first.
+      // The member closed it first.
     }
   }
 }
@@ -159,12 +159,12 @@ const ATTACKS: Readonly<Record<string, () => Promise<void>>> = {
   "a token for another member": forged({ authority: "10.0.0.7:7001" }),
 
   "a member that lies about others": saying(async (insider, turn) => {
-    const lies = others(insider).map((told) => ({
-      ...told,
+    const lies = others(insider).map((state) => ({
+      ...state,
       after: 0,
       reset: true,
       entries: [entry("k", MAX_NUMBER - 10_000 + turn, "a lie")],
-      proof: told.proof ?? "x".repeat(86),
+      proof: state.proof ?? "x".repeat(86),
     }));
     const later = await Promise.all(lies.map(({ id, life }) => {
       return insider.forge({
@@ -177,13 +177,13 @@ const ATTACKS: Readonly<Record<string, () => Promise<void>>> = {
     insider.gossip(...(turn % 2 === 0 ? lies : later));
   }),
   "a member that lies about itself": saying(async (insider, turn) => {
-    // Another number for the same value, another value for the same number, a life that changes with each message.
-    const told = await ownState(
+    // Another number for the same value, another value for the same number, and a new incarnation every tenth time.
+    const state = await ownState(
       insider,
       turn % 3 === 0 ? 1_000_000 : turn,
       turn % 2 === 0 ? "one" : "another",
     );
-    insider.gossip(told);
+    insider.gossip(state);
     if (turn % 10 === 9) await insider.greet({ life: lifeAbove(insider.life, Date.now() + turn, 0.5) });
   }),
   "a member that lies about acknowledgements": saying(async (insider, turn) => {
@@ -219,7 +219,7 @@ const ATTACKS: Readonly<Record<string, () => Promise<void>>> = {
       const token = await forge({ key, id: `slow-${index}`, authority: authorityOf(address)! });
       const connection = await tcp(index);
       await connection.write(upgradeWith(token));
-      // A text frame of a megabyte, of which a byte comes now and then.
+      // The header of a text frame of 1 MiB, of which one byte follows at a time.
       await connection.write(new Uint8Array([0x81, 0xff, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, 0]));
       await untilClosed(connection, bytes(" "));
     }),
@@ -304,7 +304,7 @@ const ATTACKS: Readonly<Record<string, () => Promise<void>>> = {
       }
       await draining;
     }),
-  /** To compare with: a process that only uses its processor. */
+  /** The control: a process that attacks no member and only uses the processor. */
   "nothing but work": () =>
     again(1, async () => {
       const endMs = performance.now() + 10;

@@ -1,5 +1,5 @@
 /**
- * `deno task attacks`: the figures of docs/SECURITY.md, measured anew.
+ * `deno task attacks`: measures the figures of docs/SECURITY.md and prints them as a table.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import { ATTACKS, HOARDING_ATTACKS, Siege } from "./measure.ts";
 
 const chosen = Deno.args.length > 0 ? Deno.args : [...ATTACKS, ...HOARDING_ATTACKS];
-console.log(`| ${"attack".padEnd(42)} | times |   mean | 90 of 100 | against peace |`);
+console.log(`| ${"attack".padEnd(42)} | times |   mean | 90 of 100 | no attack = 1 |`);
 console.log(`| ${"-".repeat(42)} | ----: | -----: | --------: | ------------: |`);
 for (const attack of chosen) {
   await using siege = await Siege.begin();

@@ -1,5 +1,5 @@
 /**
- * How fast news spreads among honest members while somebody means them harm, against how fast it does otherwise.
+ * Measures how fast updates spread among honest members, with and without an attack.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { newClusterKey } from "../../../transport/cluster_keys.ts";
 import { Program } from "../../process/program.ts";
 import type { AttackerOptions } from "./attacker_process.ts";
 
-/** The attacks, in the order in which they are told. */
+/** The attacks, in the order of the table. */
 export const ATTACKS = [
   "no token",
   "a token of another key",
@@ -39,25 +39,25 @@ export const ATTACKS = [
 /** Attacks on memory: what they cost is mostly the time to parse and verify, so that no test bounds their figures. */
 export const HOARDING_ATTACKS = ["large states of many ids", "invented members"] as const;
 
-/** The defaults, but for time: everything is three times as fast. */
+/** The default settings divided by three, so that a run is shorter. */
 export const CONFIG = {
   gossipInterval: 100,
   gossipRequestTimeout: 167,
   heartbeatExpiration: 6_667,
   maxBackoff: 1_667,
 };
-/** How often news is timed. */
+/** Updates per measurement. */
 const NEWS = 60;
 
-/** Milliseconds from a set until all other honest members have it. */
+/** Milliseconds from a set until all other honest members have the value. */
 export interface Spread {
   readonly meanMs: number;
   readonly p90Ms: number;
-  /** How often the attacker tried. */
+  /** The attacker's tries. */
   readonly tries: number;
 }
 
-/** Three honest members that sign, and whoever attacks them. */
+/** Three honest members that sign, and an attacker. */
 export class Siege implements AsyncDisposable {
   readonly #nodes: readonly Node[];
   readonly #key: string;
@@ -83,12 +83,12 @@ export class Siege implements AsyncDisposable {
     return siege;
   }
 
-  /** How fast news spreads in peace. */
+  /** Measures without an attack. */
   async peace({ news = NEWS } = {}): Promise<Spread> {
     return { ...await this.#measure(news), tries: 0 };
   }
 
-  /** How fast it spreads under an attack. */
+  /** Measures under an attack. */
   async under(attack: string, { news = NEWS } = {}): Promise<Spread> {
     const options: AttackerOptions = {
       attack,
@@ -106,7 +106,7 @@ export class Siege implements AsyncDisposable {
       ],
     });
     await attacker.until(/^ready$/);
-    // Let it get going.
+    // The attack needs a moment to reach its full rate.
     await new Promise((resolve) => setTimeout(resolve, 1_000));
     const measured = await this.#measure(news);
     await attacker.end();
@@ -114,7 +114,7 @@ export class Siege implements AsyncDisposable {
     return { ...measured, tries: Number(tries) };
   }
 
-  /** Hears everything that the members tell. */
+  /** Calls the listener with every event of the members. */
   onEvent(listener: (id: string, event: HearsayEvent) => void): void {
     for (const { gossiper, member } of this.#nodes) {
       void (async () => {
@@ -136,7 +136,7 @@ export class Siege implements AsyncDisposable {
     return this.#nodes.map(({ gossiper }) => gossiper.snapshot().room);
   }
 
-  /** What honest members hold of each other that none of them has set. */
+  /** Values of honest members' key `k` that no honest member has set. */
   lies(): unknown[] {
     const honest = new Set(this.#nodes.map(({ member }) => member.id));
     return this.#nodes.flatMap(({ gossiper }) =>
@@ -151,7 +151,7 @@ export class Siege implements AsyncDisposable {
   async #measure(news: number): Promise<Omit<Spread, "tries">> {
     const times: number[] = [];
     for (let count = 0; count < news; count++) {
-      // At any moment of a round.
+      // A set at a random moment of the round.
       await new Promise((resolve) => setTimeout(resolve, Math.random() * CONFIG.gossipInterval));
       times.push(await this.#spread());
     }
@@ -159,7 +159,7 @@ export class Siege implements AsyncDisposable {
     return { meanMs: times.reduce((sum, ms) => sum + ms, 0) / news, p90Ms: times[Math.floor(news * 0.9)]! };
   }
 
-  /** Sets something at one member, and waits until the others have it. */
+  /** Sets a value at one member and resolves when the others have it. */
   async #spread(): Promise<number> {
     const value = ++this.#value;
     const owner = this.#nodes[value % this.#nodes.length]!;

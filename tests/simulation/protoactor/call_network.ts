@@ -1,7 +1,7 @@
 /**
- * Calls of protoactor's remoting without a network: in virtual time, with what may go wrong. A stream keeps its order
- * and loses nothing but with itself; yet letters to and from members of protoactor may be lost alone, as they are
- * there while a stream is being opened or has just broken.
+ * Calls of protoactor's remoting in virtual time, with faults. A stream keeps its order, and its letters are lost
+ * together with the stream. Letters from and to members of protoactor can also be lost alone, because protoactor-go
+ * loses them while a stream opens or after it broke.
  *
  * @module
  */
@@ -11,11 +11,11 @@ import { HEARSAY_ACTOR } from "../../../transport/protoactor/hearsay_frames.ts";
 import { readLetters, readRemoteMessage } from "../../../transport/protoactor/letters.ts";
 import type { VirtualRuntime } from "../../virtual_runtime.ts";
 
-/** All calls between the members of a test. */
+/** A network for all calls between the members of a test. */
 export class CallNetwork {
-  /** The chance that a letter is lost. */
+  /** The probability that a letter is lost, from 0 to 1. */
   loss = 0;
-  /** The longest that a message is under way, in milliseconds. */
+  /** The longest delay of a message, in milliseconds. */
   delayMs = 5;
   readonly #runtime: VirtualRuntime;
   readonly #listeners = new Map<string, (call: Call) => void>();
@@ -27,7 +27,7 @@ export class CallNetwork {
     this.#runtime = runtime;
   }
 
-  /** How the member at an address (`host:port`) makes and answers calls. */
+  /** The `Calls` of the member at an address (`host:port`). */
   of(address: string): Calls {
     return {
       open: (to) => this.#open(address, to),
@@ -42,25 +42,25 @@ export class CallNetwork {
     };
   }
 
-  /** An address that nobody has yet. */
+  /** An unused address. */
   nextAddress(): string {
     return `127.0.0.1:${++this.#ports}`;
   }
 
-  /** Nobody is at the address any more, and no call with it is open. */
+  /** Removes the listener of an address and breaks all calls with it. */
   unplug(address: string): void {
     this.#listeners.delete(address);
     for (const line of this.#lines) if (line.ends.includes(address)) line.breakOff();
   }
 
-  /** Lets only members on the same side reach each other; calls between others break. Without sides, all do. */
+  /** Breaks calls between members on different sides, and refuses new ones. An empty map heals the partition. */
   partition(sides: ReadonlyMap<string, number>): void {
     this.#sides.clear();
     for (const [address, side] of sides) this.#sides.set(address, side);
     for (const line of this.#lines) if (!this.#isLinked(...line.ends)) line.breakOff();
   }
 
-  /** Breaks every call that is open between some two members. */
+  /** Breaks each open call with this probability. */
   breakSome(chance: number): void {
     for (const line of this.#lines) if (this.#runtime.random() < chance) line.breakOff();
   }
@@ -99,7 +99,7 @@ interface LineOptions {
   readonly onOver: () => void;
 }
 
-/** One call, seen from both ends. */
+/** One call with both of its ends. */
 class Line {
   readonly near: Call;
   readonly far: Call;
@@ -146,7 +146,7 @@ class Way {
   writable(cancel: () => void): WritableStream<Uint8Array> {
     return new WritableStream({
       write: (bytes) => {
-        if (this.#isOver) throw new Error("The call is over.");
+        if (this.#isOver) throw new Error("The call has ended.");
         if (this.#options.isLost(bytes)) return;
         this.#later(() => this.#controller.enqueue(bytes.slice()));
       },

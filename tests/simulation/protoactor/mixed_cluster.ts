@@ -1,5 +1,5 @@
 /**
- * Real Hearsay members and models of protoactor-go's in one cluster under chance, all of it from one seed.
+ * Real Hearsay members and models of protoactor-go members in one cluster, with faults that follow from a seed.
  *
  * @module
  */
@@ -29,22 +29,22 @@ export interface HearsayMember {
   readonly stream: EventStream;
 }
 
-/** How a {@linkcode MixedCluster} is made. */
+/** Options of a {@linkcode MixedCluster}. */
 export interface MixedClusterOptions {
   readonly seed: number;
   readonly hearsay: number;
   readonly go: number;
-  /** Of both kinds, in milliseconds. */
+  /** For both kinds of members, in milliseconds; 20,000 by default. */
   readonly heartbeatExpiration?: number;
 }
 
-/** A cluster of both kinds. Disposing of it stops whoever runs. */
+/** A cluster with both kinds of members. Disposal stops all of them. */
 export class MixedCluster implements AsyncDisposable {
   readonly runtime: VirtualRuntime;
   readonly network: CallNetwork;
   readonly hearsay: HearsayMember[] = [];
   readonly go: ModelGoMember[] = [];
-  /** How often a member's claim that all hold all was held against what they do hold. */
+  /** The number of `confirmed` phases checked against the state of the Go members. */
   claims = 0;
   readonly #expirationMs: number;
   #sets = 0;
@@ -55,7 +55,7 @@ export class MixedCluster implements AsyncDisposable {
     this.#expirationMs = heartbeatExpiration;
   }
 
-  /** A cluster whose members all run and list each other. */
+  /** Starts all members and gives each the list of all. */
   static async started(options: MixedClusterOptions): Promise<MixedCluster> {
     const cluster = new MixedCluster(options);
     const records = [
@@ -70,7 +70,7 @@ export class MixedCluster implements AsyncDisposable {
     return cluster;
   }
 
-  /** Lets chance rule: sets, losses, broken streams, and partitions that last for a while. */
+  /** Applies faults at random: sets, lost letters, broken streams and short partitions. */
   async rage(forMs: number): Promise<void> {
     this.network.loss = this.#pick([0, 0.1, 0.4]);
     this.network.delayMs = this.#pick([5, 80, 200]);
@@ -91,14 +91,14 @@ export class MixedCluster implements AsyncDisposable {
     }
   }
 
-  /** Ends all faults. */
+  /** Removes all faults. */
   calm(): void {
     this.network.loss = 0;
     this.network.delayMs = 5;
     this.network.partition(new Map());
   }
 
-  /** Lets time pass, and holds every claim against the truth. */
+  /** Lets time pass and checks every member in phase `confirmed`. */
   async rest(forMs: number): Promise<void> {
     for (let passed = 0; passed < forMs; passed += STEP_MS) {
       await this.runtime.advance(Math.min(STEP_MS, forMs - passed));
@@ -106,7 +106,7 @@ export class MixedCluster implements AsyncDisposable {
     }
   }
 
-  /** Some member sets some key. */
+  /** Sets or deletes a random key at a random member. */
   setSomething(): void {
     const key = this.#pick(KEYS);
     const value = ++this.#sets;
@@ -118,7 +118,7 @@ export class MixedCluster implements AsyncDisposable {
     else member.setState(key, value);
   }
 
-  /** What a Hearsay member holds of what lasts, as text: equal where two hold the same. */
+  /** State of a Hearsay member without heartbeats, as text: equal texts mean equal state. */
   lasting(gossiper: Gossiper): string {
     const members = gossiper.snapshot().members.filter(({ status }) => status === "active").map((member) => [
       member.id,
@@ -143,7 +143,7 @@ export class MixedCluster implements AsyncDisposable {
     await ending;
   }
 
-  /** A member that says that all active members hold all that it holds must be right. */
+  /** Fails if a Hearsay member is `confirmed` although a Go member lacks part of its state. */
   #checkClaims(gossiper: Gossiper): void {
     if (gossiper.phase !== "confirmed") return;
     this.claims++;

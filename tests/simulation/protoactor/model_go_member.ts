@@ -1,8 +1,7 @@
 /**
- * A member of protoactor-go as a model: what it does to gossip, its faults included. It counts a delta as told when it
- * has made it; it merges the higher number of each key and forgets nothing; it blocks for ever; it answers every
- * request with nothing, and counts what is in it as told to whomever the request names.
- *
+ * A model of a protoactor-go member's gossip, with its faults. It counts a delta as received when it is made. It merges
+ * the higher number of each key and forgets nothing. It never unblocks. It answers every request without state, and
+ * counts the state for the peer named in the request as sent.
  * @module
  */
 
@@ -32,24 +31,24 @@ const INTERVAL_MS = 300;
 const FAN_OUT = 3;
 const MAX_SEND = 50;
 
-/** Another member, as the provider tells of it. */
+/** Another member, as listed by the cluster provider. */
 export interface Listed {
   readonly id: string;
   readonly address: string;
 }
 
-/** What is held under a key. */
+/** The entry of a key. */
 interface Held {
   readonly number: bigint;
   readonly value: Any | undefined;
   readonly atMs: number;
 }
 
-/** A model of a member of protoactor-go. */
+/** A model of a protoactor-go member. */
 export class ModelGoMember {
   readonly id: string;
   readonly address: string;
-  /** By member and key. */
+  /** Entries by member id and key. */
   readonly state = new Map<string, Map<string, Held>>();
   readonly blocked = new Set<string>();
   readonly #runtime: VirtualRuntime;
@@ -77,14 +76,14 @@ export class ModelGoMember {
     this.#expirationMs = options.heartbeatExpiration;
   }
 
-  /** Listens and gossips from now on. */
+  /** Listens, and starts to gossip within one interval. */
   async start(): Promise<void> {
     const onCall = (call: Call) => void this.#serve(call).catch(() => {});
     await this.#network.of(this.address).listen({ hostname: "", port: 0, maxBytes: 0, onCall });
     this.#runtime.setTimer(this.#runtime.random() * INTERVAL_MS, () => this.#round());
   }
 
-  /** Ends without a word. */
+  /** Ends as by SIGKILL. */
   kill(): void {
     this.#isAlive = false;
     this.#network.unplug(this.address);
@@ -94,18 +93,18 @@ export class ModelGoMember {
     return this.#isAlive;
   }
 
-  /** Takes over who the members are. */
+  /** Replaces the list of members. */
   list(members: readonly Listed[]): void {
     this.#others = members.filter(({ id }) => id !== this.id && !this.blocked.has(id));
     this.set("topology", { typeUrl: `type.googleapis.com/${TYPE.topology}`, value: new Uint8Array() });
   }
 
-  /** Sets a key of its own. */
+  /** Sets a key of this member. */
   set(key: string, value: Any): void {
     this.#merge(this.id, key, { number: ++this.#numbers, value, atMs: this.#runtime.monotonicMs() });
   }
 
-  /** What it holds of a member under a key. */
+  /** The entry of a member's key. */
   held(id: string, key: string): Held | undefined {
     return this.state.get(id)?.get(key);
   }
@@ -145,11 +144,14 @@ export class ModelGoMember {
     const others = [...this.state.keys()].filter((id) => id !== this.id).slice(0, MAX_SEND);
     const members = [this.id, ...others].flatMap((id) => {
       const mark = `${target}.${id}`;
-      const told = this.#told.get(mark) ?? 0n;
-      const news = [...this.state.get(id) ?? []].filter(([, { number }]) => number > told);
-      if (news.length === 0) return [];
-      this.#told.set(mark, news.reduce((most, [, { number }]) => number > most ? number : most, told));
-      return [{ key: id, value: { values: news.map(entryOf) } }];
+      const sentUpTo = this.#told.get(mark) ?? 0n;
+      const newEntries = [...this.state.get(id) ?? []].filter(([, { number }]) => number > sentUpTo);
+      if (newEntries.length === 0) return [];
+      this.#told.set(
+        mark,
+        newEntries.reduce((most, [, { number }]) => number > most ? number : most, sentUpTo),
+      );
+      return [{ key: id, value: { values: newEntries.map(entryOf) } }];
     });
     return { members };
   }
@@ -170,15 +172,15 @@ export class ModelGoMember {
   #receive({ target, sender, type, body }: Letter): void {
     if (target.id !== "gossip" || type !== "cluster.GossipRequest") return;
     const { memberId, state } = GOSSIP_REQUEST.decode(body);
-    if (!state) throw new Error(`${this.id} has crashed: a request without a state.`);
+    if (!state) throw new Error(`${this.id} would crash: the request has no state.`);
     for (const { key: id, value } of state.members) {
-      if (!value?.values?.length) throw new Error(`${this.id} would crash: a member without values.`);
-      for (const { key, value: told } of value.values) {
-        const number = bigOf(told!.sequenceNumber);
-        this.#merge(id, key, { number, value: told!.value ?? undefined, atMs: this.#runtime.monotonicMs() });
+      if (!value?.values?.length) throw new Error(`${this.id} would crash: member ${id} has no values.`);
+      for (const { key, value: entry } of value.values) {
+        const number = bigOf(entry!.sequenceNumber);
+        this.#merge(id, key, { number, value: entry!.value ?? undefined, atMs: this.#runtime.monotonicMs() });
       }
     }
-    // It counts as told to whom the request names, although nothing is sent.
+    // protoactor-go counts this delta as sent although its response carries no state.
     this.#deltaFor(memberId);
     if (sender) {
       this.#send({ target: sender, type: "cluster.GossipResponse", body: GOSSIP_RESPONSE.encode({}) });
@@ -214,7 +216,7 @@ function entryOf([key, { number, value }]: [string, Held]): KeyEntry {
   return { key, value: { sequenceNumber: int64Of(number), ...(value && { value }) } };
 }
 
-/** The whole of a 64-bit integer. */
+/** A 64-bit integer as a bigint. */
 export function bigOf(number: Int64 | number): bigint {
   return typeof number === "number"
     ? BigInt(number)

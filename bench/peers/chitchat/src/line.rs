@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-/// The JSON in the program's last argument, as far as this program uses it.
+/// The JSON in the program's last argument; fields that this program does not use are left out.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Options {
@@ -57,7 +57,7 @@ pub fn report(event: Event) {
     let at = since_epoch.as_micros() as f64 / 1000.0;
     let text = serde_json::to_string(&Stamped { event, at }).expect("an event is JSON");
     let mut output = std::io::stdout().lock();
-    // The benchmark has ended when nobody reads: so does this process.
+    // Without a reader the benchmark has ended, so this process ends too.
     if writeln!(output, "{text}")
         .and_then(|()| output.flush())
         .is_err()
@@ -66,7 +66,7 @@ pub fn report(event: Event) {
     }
 }
 
-/// Calls back with each value to set, until the standard input ends.
+/// Calls `set` with each value until the standard input ends.
 pub fn follow(mut set: impl FnMut(String)) {
     for line in std::io::stdin().lock().lines() {
         let line = line.expect("UTF-8 on the standard input");

@@ -82,7 +82,7 @@ fn report_values(chitchat: &mut Chitchat, id: &str) {
 
 type LiveNodes = std::collections::BTreeMap<ChitchatId, chitchat::NodeState>;
 
-/// Reports how many members are alive, this one included, and which of them are no longer.
+/// Reports the number of live members, this one included, and every member that is no longer live.
 async fn report_members(mut watcher: tokio::sync::watch::Receiver<LiveNodes>, id: String) {
     let mut known: BTreeSet<Arc<str>> = BTreeSet::new();
     while watcher.changed().await.is_ok() {

@@ -12,7 +12,7 @@ import (
 	"bench_peers/line"
 )
 
-// How long a member waits before it dials seeds again that were not there yet.
+// The wait before another dial of seeds that do not listen yet.
 const joinRetry = 200 * time.Millisecond
 
 // One value of one member. A higher number replaces a lower one.
@@ -22,7 +22,7 @@ type entry struct {
 	Value  string `json:"value"`
 }
 
-// Makes an entry a broadcast. A newer entry of the same owner takes its place in the queue.
+// Makes an entry a broadcast. A newer entry of the same owner replaces it in the queue.
 type broadcast struct {
 	owner   string
 	message []byte
@@ -49,8 +49,8 @@ func (n *node) set(value string) {
 	n.apply(entry{Owner: n.id, Number: number, Value: value})
 }
 
-// Stores an entry if it is newer, and passes it on. Memberlist sends a user message only from the members that
-// queued it, so a receiver queues it as well.
+// Stores an entry if it is newer, and queues it. Memberlist sends a user message only from members that queued it, so a
+// receiver queues it as well.
 func (n *node) apply(received entry) {
 	n.mutex.Lock()
 	isNew := received.Number > n.entries[received.Owner].Number
@@ -158,7 +158,7 @@ func main() {
 	line.Follow(self.set)
 }
 
-// Dials the seeds until one of them has answered.
+// Dials the seeds until one of them answers.
 func join(list *memberlist.Memberlist, seeds []string) {
 	for {
 		if reached, _ := list.Join(seeds); reached > 0 {

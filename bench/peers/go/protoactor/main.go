@@ -21,7 +21,7 @@ const (
 	valueKey = "value"
 	// A change of the block list emits no event, so it is read this often.
 	blockedCheck = 50 * time.Millisecond
-	// How often the provider lists the members again; the cluster then drops those that are blocked.
+	// The interval at which the provider lists the members again; the cluster then drops blocked ones.
 	listRefresh = time.Second
 )
 
@@ -76,7 +76,7 @@ func main() {
 	line.Follow(func(value string) { self.Gossip.SetState(valueKey, wrapperspb.String(value)) })
 }
 
-// Reports values of others, and how many members sent a heartbeat: a member counts once it was heard.
+// Reports values of others, and the number of members: a member counts from its first heartbeat on.
 func reportUpdates(system *actor.ActorSystem) {
 	var mutex sync.Mutex
 	heard := map[string]bool{system.ID: true}
