@@ -79,7 +79,7 @@ Deno.test("a source that throws is told, and the others go on", async () => {
   await site.untilIds("a", "b");
   await site.stop();
   assertEquals(source.isStopped, true);
-  assertEquals(site.failures, ["source 1 of anyOf, for good"]);
+  assertEquals(site.failures, ["anyOf source 1, not retried"]);
 });
 
 Deno.test("what is known before anything runs is known, and greeting is told where one source learns by it", () => {

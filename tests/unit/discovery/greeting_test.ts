@@ -162,7 +162,7 @@ Deno.test("times that are none are refused by every source that waits", () => {
       assertThrows(
         make,
         ConfigurationError,
-        `is no duration: given ${typeof time === "string" ? '"x"' : time}`,
+        `must be a duration: given ${typeof time === "string" ? '"x"' : time}`,
         `${make}`,
       );
     }
