@@ -217,7 +217,7 @@ Deno.test("a member that is alone writes one line with the reason of each seed t
     const seven = new Array(7).fill("ws://a: no").join("; ");
     assertEquals(
       await abortable(logged.promise, AbortSignal.timeout(5_000)),
-      'Hearsay: "a" of cluster "c" has met no other member for 10 s, and goes on trying. ' +
+      'Hearsay: "a" of cluster "c" has found no other member for 10 s and keeps trying. ' +
         `ws://own: self; ${seven}; and 1 more`,
     );
   } finally {

@@ -72,7 +72,7 @@ Deno.test("a member that other machines are to reach is refused, unless insecure
     console.warn = warn;
   }
   assertEquals(warned.length, 1);
-  assertStringIncludes(warned[0]!, "lets in whoever can reach it, because `insecure` is set");
+  assertStringIncludes(warned[0]!, "accepts every client that can reach it, because `insecure` is set");
 });
 
 Deno.test("pages, proxies and foreign names are refused by the remoting's port, and told by events", async () => {
