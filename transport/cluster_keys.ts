@@ -174,7 +174,9 @@ class ClusterKeys implements Authentication {
     if ("refused" in verified) return { refused: verified.refused, status: 401 };
     const { key, claims: payload } = verified;
     const { jti, sub: id } = payload;
-    if (typeof jti !== "string" || jti.length > 64) return { refused: "The token has no jti.", status: 401 };
+    if (typeof jti !== "string" || jti.length > 64) {
+      return { refused: "The token must have a jti.", status: 401 };
+    }
     const refused = this.#faultOfTimes(payload);
     if (refused !== undefined) return { refused, status: 401 };
     // Ends are compared by whole seconds.

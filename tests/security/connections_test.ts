@@ -65,7 +65,7 @@ Deno.test("members with one key find each other and share state; without it, or 
     });
     const failed = await next(eve.gossiper, "SeedFailed");
     assertEquals((failed.error as { code?: string }).code, "unauthorised");
-    assertMatch((await refused).reason, authentication ? /not signed with a key/ : /has no token/);
+    assertMatch((await refused).reason, authentication ? /must be signed with a key/ : /has no token/);
     assertEquals(eve.gossiper.getState("k").size, 0);
   }
   assertEquals(ada.gossiper.members.map(({ id }) => id), ["ada", "ben"]);
@@ -244,7 +244,7 @@ const IMPOSTORS: readonly (readonly [string, Impostor, RegExp])[] = [
   ["does not prove that it has a key", ({ hello }) => Promise.resolve(answerOf(hello)), /has not proved/],
   ["proves it with another key", async ({ hello, token }) => {
     return answerOf(hello, await proofOf(token, { key: await newClusterKey(), kid: await kidOf(KEY) }));
-  }, /not signed with a key/],
+  }, /must be signed with a key/],
   ["has a key that is about to be withdrawn, and not the one that signs", async ({ hello, token }) => {
     return answerOf(hello, await proofOf(token, { key: LEAKED }));
   }, /another key than the token/],

@@ -82,7 +82,7 @@ Deno.test("setKeys rotates the key of five live processes: nobody is blocked or 
   await stranger.until(/"SeedFailed".*"unauthorised"/);
   await eventually("it is told", () => Promise.resolve(members.told("ClientRefused").length > 0));
   assertGreater(
-    members.told("ClientRefused").filter((line) => line.includes("not signed with a key")).length,
+    members.told("ClientRefused").filter((line) => line.includes("must be signed with a key")).length,
     0,
   );
 });
