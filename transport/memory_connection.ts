@@ -152,8 +152,7 @@ export class MemoryEnd implements Connection {
     const text = encode(message);
     const bytes = utf8Length(text);
     if (bytes > this.#maxMessageBytes) {
-      const reason =
-        `A ${message.type} message must have at most ${this.#maxMessageBytes} bytes; got ${bytes}.`;
+      const reason = `The ${message.type} must have at most ${this.#maxMessageBytes} bytes; got ${bytes}.`;
       // After a failed write the stream is unusable, so the connection ends too.
       this.#end({ info: { code: CLOSE.tooLarge, reason }, tell: true, byWriter: true });
       throw new HearsayError("too_large", `${reason} It was not sent, and the connection was closed.`);

@@ -223,7 +223,7 @@ Deno.test("the examples say that a port is in use", async () => {
     ["--port", port],
     new RegExp(`^Port ${port} is in use; --port <number> takes another`),
   );
-  await assertGivesUp("node", ["--port", port], /^127\.0\.0\.1:\d+ cannot be listened on: another program/);
+  await assertGivesUp("node", ["--port", port], /^Cannot listen on 127\.0\.0\.1:\d+: another process/);
 });
 
 Deno.test("every example tells its flags when asked for help", async () => {

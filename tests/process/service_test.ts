@@ -268,7 +268,7 @@ Deno.test("an instance whose descriptors run out goes on, and answers again once
   {
     using idle = new IdleConnections();
     await idle.exhaust(port);
-    await eventually("it says so", () => Promise.resolve(program.errors.includes("takes no connections")));
+    await eventually("it says so", () => Promise.resolve(program.errors.includes("accepts no connections")));
   }
   await eventually("it answers again", async () => {
     const answer = await deployment.ask(`https://127.0.0.1:${port}`, "/live").catch(() => undefined);
@@ -278,7 +278,7 @@ Deno.test("an instance whose descriptors run out goes on, and answers again once
   assertEquals((await program.ended()).code, 0);
   assertMatch(
     program.errors,
-    /^Hearsay: 127\.0\.0\.1:\d+ takes no connections: .*Too many open files[^\n]*\n$/,
+    /^Hearsay: 127\.0\.0\.1:\d+ accepts no connections: .*Too many open files[^\n]*\n$/,
   );
 });
 

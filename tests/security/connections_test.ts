@@ -241,7 +241,7 @@ Deno.test("an accepting side with the key is believed: only so is it the proof t
 });
 
 const IMPOSTORS: readonly (readonly [string, Impostor, RegExp])[] = [
-  ["does not prove that it has a key", ({ hello }) => Promise.resolve(answerOf(hello)), /has not proved/],
+  ["does not prove that it has a key", ({ hello }) => Promise.resolve(answerOf(hello)), /must prove/],
   ["proves it with another key", async ({ hello, token }) => {
     return answerOf(hello, await proofOf(token, { key: await newClusterKey(), kid: await kidOf(KEY) }));
   }, /must be signed with a key/],
@@ -254,7 +254,7 @@ const IMPOSTORS: readonly (readonly [string, Impostor, RegExp])[] = [
   [
     "sends the dialler's own token back",
     ({ hello, token }) => Promise.resolve(answerOf(hello, token)),
-    /no good/,
+    /proof is invalid/,
   ],
   ["proves to be somebody else", async ({ hello, token }) => {
     return answerOf(hello, await proofOf(token, { id: "ben" }));
@@ -266,7 +266,7 @@ const IMPOSTORS: readonly (readonly [string, Impostor, RegExp])[] = [
     const { id } = JSON.parse(hello);
     const life = "ffffffffffff-00000000";
     return Promise.resolve(encode({ type: "error", id, code: "id_conflict", message: "no", life }));
-  }, /has not proved/],
+  }, /must prove/],
 ];
 
 for (const [what, answer, why] of IMPOSTORS) {

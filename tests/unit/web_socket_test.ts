@@ -363,7 +363,7 @@ Deno.test("P1 a client that cannot be examined is 503, and told once for each re
     using _peer = peer;
     assertMatch(head, /^HTTP\/1\.1 503 /);
   }
-  assertEquals(told, ["This client could not be examined: Error: broken"]);
+  assertEquals(told, ["The check of this client failed: Error: broken"]);
 });
 
 Deno.test("P1 an upgrade without its key is 400", async () => {
@@ -561,7 +561,7 @@ Deno.test("R8.2 a port that is taken is told with the place and why, and what De
   const { port } = taken.listener.addr;
   const error = assertThrows(() => new WebSocketTransport({ ...OPTIONS, listen: { port } }), HearsayError);
   assertEquals(error.code, "cannot_listen");
-  assertStringIncludes(error.message, `127.0.0.1:${port} cannot be listened on: another program`);
+  assertStringIncludes(error.message, `Cannot listen on 127.0.0.1:${port}: another process`);
   assert(error.cause instanceof Deno.errors.AddrInUse);
 });
 
@@ -609,7 +609,11 @@ Deno.test("P2 what is too large to be received closes with 4413, on both sides a
 Deno.test("P2 what is too large to be sent is not sent, and closes the connection with 4413", async () => {
   const { socket, connection } = fake();
   const writing = connection.writable.getWriter().write(messageOf(LIMITS.maxMessageBytes + 1));
-  const error = await assertRejects(() => writing, HearsayError, "larger than 65536 bytes. It was not sent");
+  const error = await assertRejects(
+    () => writing,
+    HearsayError,
+    "must have at most 65536 bytes. It was not sent",
+  );
   assertEquals(error.code, "too_large");
   assertEquals(socket.sent, []);
   assertEquals(socket.closes.map(({ code }) => code), [4413]);
@@ -656,8 +660,8 @@ Deno.test("P2 a peer that floods is closed with 4413 before its messages fill th
   for (let id = 0; id < MAX_UNREAD_MESSAGES; id++) socket.receive(encode(ackOf(id)));
   assertEquals(socket.closes, []);
   socket.receive(encode(ackOf("too many")));
-  assertEquals(socket.closes, [{ code: 4413, reason: "More than 64 messages wait unread." }]);
-  const error = await assertRejects(() => readAll(connection.readable), ConnectionClosed, "wait unread");
+  assertEquals(socket.closes, [{ code: 4413, reason: "At most 64 messages may be unread." }]);
+  const error = await assertRejects(() => readAll(connection.readable), ConnectionClosed, "may be unread");
   assertEquals(error.closeCode, CLOSE.tooLarge);
   socket.over(4413);
 });
@@ -924,7 +928,7 @@ Deno.test("P2 no more messages wait to be looked at than may wait unread", async
   const { socket, connection, runtime } = fake({ guard: { incoming: look, outgoing: look, signal } });
   for (let count = 0; count <= MAX_UNREAD_MESSAGES; count++) socket.receive(encode(ackOf(count)));
   assertEquals(socket.closes.map(({ code }) => code), [4413]);
-  await assertRejects(() => readAll(connection.readable), ConnectionClosed, "wait unread");
+  await assertRejects(() => readAll(connection.readable), ConnectionClosed, "may be unread");
   runtime.fire(LIMITS.closeTimeout);
 });
 

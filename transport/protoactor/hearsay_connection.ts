@@ -171,7 +171,7 @@ export class HearsayConnection implements Connection {
     const { maxMessageBytes, address } = this.#options;
     const text = encode(message);
     if (!fitsBytes(text, maxMessageBytes)) {
-      const reason = `A ${message.type} message must have at most ${maxMessageBytes} bytes.`;
+      const reason = `The ${message.type} must have at most ${maxMessageBytes} bytes.`;
       void this.close(CLOSE.tooLarge, reason);
       throw new HearsayError("too_large", `${reason} It was not sent, and the connection was closed.`);
     }
