@@ -50,7 +50,7 @@ export interface Node extends AsyncDisposable {
    */
   readonly signal: AbortSignal;
   /**
-   * Leaves the cluster and closes everything. Returns which members acknowledged the departure. Rejects if
+   * Leaves the cluster and closes everything. Returns how many peers acknowledged it. Rejects if
    * called twice. A process without other work should call `Deno.exit()` afterwards: Deno waits a minute or
    * more for a dialed peer that hangs.
    */

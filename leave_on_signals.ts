@@ -49,8 +49,8 @@ export interface LeaveOnSignalsOptions {
    */
   readonly beforeLeaving?: (options: { readonly signal: AbortSignal }) => Promise<void> | void;
   /**
-   * Called last, after the member has left: shut the server down. `flush` has the members that acknowledged
-   * the departure; it is missing if the member had failed.
+   * Called last, after the member has left: shut the server down. `flush` has the number of peers that
+   * acknowledged the departure; it is missing if the member had failed.
    */
   readonly afterLeaving?: (options: { readonly flush?: FlushResult }) => Promise<void> | void;
 }

@@ -98,7 +98,7 @@ export interface ProtoactorNode extends AsyncDisposable {
    */
   readonly signal: AbortSignal;
   /**
-   * Leaves the cluster and closes everything. Returns which members acknowledged the departure. Rejects if
+   * Leaves the cluster and closes everything. Returns how many peers acknowledged it. Rejects if
    * called twice.
    */
   stop(): Promise<FlushResult>;

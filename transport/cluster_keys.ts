@@ -321,7 +321,7 @@ class ClusterKeys implements Authentication {
       keyOf: (kid) => this.#keys.find((key) => key.kid === kid),
     });
     if ("refused" in verified || isName(verified.claims.sub)) return verified;
-    return { refused: "The token names no member." };
+    return { refused: "The token must name a member." };
   }
 
   /** Returns the fault in the times of an unexpired token, if any. */
@@ -330,7 +330,7 @@ class ClusterKeys implements Authentication {
     if (iat * 1_000 > nowMs + this.#clockToleranceMs) {
       return "The token is from the future: the clocks of the two members are too far apart.";
     }
-    if ((exp - iat) * 1_000 > MAX_TOKEN_LIFETIME_MS) return "The token is good for too long.";
+    if ((exp - iat) * 1_000 > MAX_TOKEN_LIFETIME_MS) return "The token must be valid for a shorter time.";
     // An earlier process here may have accepted the token. Its start is computed from the present wall clock:
     // a clock that was ahead at the start and is corrected later would otherwise refuse new members for as
     // long.

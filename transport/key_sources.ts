@@ -116,7 +116,7 @@ async function assertPrivate(file: string | URL): Promise<void> {
     `A signing key file must be readable by its owner alone (mode 600); ${file} has ${
       (mode & 0o777).toString(8)
     }. ` +
-      "`chmod 600` it, and make a new key if others have read it; nothing was changed.",
+      "`chmod 600` it, and make a new key if others have read it. Nothing was changed.",
   );
 }
 

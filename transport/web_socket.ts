@@ -224,9 +224,9 @@ export class WebSocketTransport implements Transport {
   }
 
   /**
-   * Answers requests for this transport's path, to be called from a service's own `Deno.serve`: with the
-   * upgrade, or with why not (400, 401, 403, 426, 503). `undefined` where the path is another. `info` is
-   * what `Deno.serve` hands to its handler: it tells where the peer is.
+   * Handles requests for this transport's path in your own `Deno.serve`: upgrades them, or refuses them with 400,
+   * 401, 403, 426 or 503. Returns `undefined` for any other path. Pass the `info` of `Deno.serve`, because it has
+   * the client's address.
    */
   readonly handler = async (
     request: Request,
@@ -238,21 +238,21 @@ export class WebSocketTransport implements Transport {
     const unavailable = this.#refuseUnavailable();
     if (unavailable) return unavailable;
     const admitted = this.#admission.admit(request, info?.remoteAddr);
-    // Where nothing has to be waited for, nothing runs between the request and its upgrade: of a client that is gone
-    // by then Deno keeps the socket open for ever. Elsewhere the signal says so.
+    // If the client disconnects before the upgrade, Deno keeps the socket open forever. A synchronous admission leaves
+    // no time for that; after an asynchronous one, the signal reports it.
     const gone = admitted instanceof Promise ? request.signal : undefined;
     const place = admitted instanceof Promise ? await admitted : admitted;
     if (place instanceof Response) return place;
     if (gone?.aborted) {
       place.leave();
-      return new Response("The client is gone.\n", { status: 400 });
+      return new Response("The client has disconnected.\n", { status: 400 });
     }
     const unavailableNow = this.#refuseUnavailable();
     if (unavailableNow) {
       place.leave();
       return unavailableNow;
     }
-    // Now: after the upgrade the request is no more, and reading its address throws.
+    // Before the upgrade, because reading the address of an upgraded request throws.
     const remote = remoteOf(info?.remoteAddr);
     return upgrade(request, {
       runtime: this.#runtime,

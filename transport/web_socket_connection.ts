@@ -156,7 +156,7 @@ export class SocketConnection implements Connection {
         const { maxMessagesPerSecond } = this.#options.limits;
         throw new ConnectionClosed(
           CLOSE.tooLarge,
-          `More than ${maxMessagesPerSecond} messages came in a second.`,
+          `A peer may send at most ${maxMessagesPerSecond} messages per second.`,
         );
       }
       const message = decode(data, this.#options.limits);
@@ -229,7 +229,7 @@ export class SocketConnection implements Connection {
     }
     if (socket.readyState !== WebSocket.OPEN) {
       // If Deno's answer to the peer's close is lost, Deno may never report the close.
-      void this.close(CLOSE.goingAway, "The connection is not open any more.");
+      void this.close(CLOSE.goingAway, "The connection is not open.");
       throw this.#notOpen();
     }
     if (dialled && waitsForAck(text)) socket.send(PING_TEXT);

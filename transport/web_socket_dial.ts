@@ -125,6 +125,6 @@ function makeSocket(url: URL, { headers, token, tokenIn, client }: OpenOptions):
     return new WebSocket(url, { protocols, headers: all, ...(client && { client }) });
   } catch (cause) {
     const text = cause instanceof Error ? cause.message : String(cause);
-    throw new HearsayError("connection", `${url.href} could not be dialled: ${text}`, { cause });
+    throw new HearsayError("connection", `Cannot dial ${url.href}: ${text}`, { cause });
   }
 }

@@ -147,7 +147,7 @@ const FORGED: readonly (readonly [string, Partial<TokenOptions>, RegExp])[] = [
   }, /must be signed with a key of this cluster/],
   ["that has expired", { madeMs: -20_000 }, /expired/],
   ["from the future", { madeMs: 20_000 }, /from the future/],
-  ["that is good for a day", { lifetimeMs: 86_400_000 }, /good for too long/],
+  ["that is good for a day", { lifetimeMs: 86_400_000 }, /shorter time/],
   ["from before the member began", { madeMs: -2_000 }, /before this member began/],
   ["for another cluster", { cluster: "payments" }, /is for "hearsay:payments@127.0.0.1:7001"/],
   ["for another member", { authority: "127.0.0.1:7002" }, /is for "hearsay:orders@127.0.0.1:7002"/],
@@ -158,8 +158,8 @@ const FORGED: readonly (readonly [string, Partial<TokenOptions>, RegExp])[] = [
     /one member only/,
   ],
   ["that is the proof of an accepting side", { typ: "hearsay-proof+jwt" }, /right typ/],
-  ["that names no member", { claims: { sub: "" } }, /names no member/],
-  ["that names a member of 300 characters", { id: "x".repeat(300) }, /names no member/],
+  ["that names no member", { claims: { sub: "" } }, /must name a member/],
+  ["that names a member of 300 characters", { id: "x".repeat(300) }, /must name a member/],
   ["without an id of its own", { claims: { jti: 5 } as never }, /a jti/],
 ];
 

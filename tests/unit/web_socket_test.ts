@@ -672,7 +672,7 @@ Deno.test("P2 more messages than maxMessagesPerSecond close with 4413, before th
   assertEquals(socket.closes, []);
   // Some time may have passed.
   for (let count = 0; count < 100; count++) socket.receive(PING_TEXT);
-  assertEquals(socket.closes, [{ code: 4413, reason: "More than 1000 messages came in a second." }]);
+  assertEquals(socket.closes, [{ code: 4413, reason: "A peer may send at most 1000 messages per second." }]);
   await assertRejects(() => readAll(connection.readable), ConnectionClosed);
   runtime.fire(LIMITS.closeTimeout);
 });

@@ -135,8 +135,8 @@ export class GoLink implements GoSide {
       target: { address: this.address, id: actorName },
       sender: { address: self.address, id: name },
       type: GOSSIP_REQUEST_TYPE,
-      // `memberId` is the receiver. With this member's own id, the Go member would count its own state as
-      // sent.
+      // `memberId` is the receiver. With this member's own id, the Go member would mark everything
+      // that it has for this member as sent.
       body: GOSSIP_REQUEST.encode({ memberId: this.member.id, state }),
     });
   }
@@ -216,7 +216,7 @@ export class GoLink implements GoSide {
 
   async #dial(): Promise<Outbound> {
     const { runtime, connectTimeout, self, signal } = this.#context;
-    using deadline = deadlineAfter(runtime, connectTimeout, `Dialling ${this.address}`, { signal });
+    using deadline = deadlineAfter(runtime, connectTimeout, `The dial of ${this.address}`, { signal });
     this.#connecting = Outbound.greet(this.#context.open(this.address), { self, signal: deadline.signal });
     try {
       return await this.#connecting;

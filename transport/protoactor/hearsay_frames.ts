@@ -21,9 +21,9 @@ const text = new TextDecoder("utf-8", { fatal: true });
 
 /** The contents of a letter between two Hearsay members. */
 export type Frame =
-  /** The dialler asks for a connection. */
+  /** The dialer requests a connection. */
   | { readonly kind: "open" }
-  /** The acceptor has made one. */
+  /** The acceptor has accepted it. */
   | { readonly kind: "accepted" }
   /** A message, as its JSON text. */
   | { readonly kind: "message"; readonly text: string }

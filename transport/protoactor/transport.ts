@@ -230,7 +230,7 @@ export class ProtoactorTransport implements Transport {
     await this.#server.close();
   }
 
-  // ---- dialling
+  // ---- dialing
 
   async #dialGo(target: string, signal: AbortSignal): Promise<Connection> {
     const call = this.#context.open(target);
@@ -430,5 +430,5 @@ async function accepted(open: OpenCall): Promise<void> {
       if (readFrame(letter)?.kind === "accepted") return;
     }
   }
-  throw new TypeError("The connection was not accepted.");
+  throw new TypeError("The peer did not accept the connection.");
 }
