@@ -34,6 +34,7 @@ import { SECURITY_OPTIONS, type SecurityOptions, securityProblems } from "./join
 export interface Endpoint {
   /** A host name or an IP address. */
   readonly host: string;
+  /** The port that other members dial. */
   readonly port: number;
 }
 
