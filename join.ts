@@ -1,5 +1,5 @@
 /**
- * A whole member in one call: transport, discovery and gossiper put together.
+ * Creates a complete member in one call: transport, discovery and gossiper.
  *
  * @module
  */
@@ -23,46 +23,50 @@ import { checkedConfig, type JoinOptions } from "./join_options.ts";
 import type { Authentication } from "./transport/authentication.ts";
 import { WebSocketTransport } from "./transport/web_socket.ts";
 
-/** Of how many seeds the log line names the last failure. */
+/** The most seeds in one log line. */
 const MAX_LOGGED_SEEDS = 8;
 
-/** A member that takes part in a cluster. */
+/** A running member of a cluster. */
 export interface Node extends AsyncDisposable {
-  /** The gossiper that it runs. */
+  /** The member's gossiper. */
   readonly gossiper: Gossiper;
-  /** This member as others see it. */
+  /** This member's record. */
   readonly member: Member;
-  /** Where others dial it, such as `ws://127.0.0.1:7001`: what to give them as a seed; empty where nobody can. */
+  /**
+   * The address that others dial, such as `ws://127.0.0.1:7001`; use it as a seed. Empty if the member cannot
+   * be dialed.
+   */
   readonly address: string;
   /**
-   * Answers the requests of peers, to be called from a service's own `Deno.serve`; `undefined` for any
-   * other path than `/<gossipActorName>`. Hand on the `info` of `Deno.serve` where there is one.
+   * Handles requests of peers in your own `Deno.serve`. Returns `undefined` for any path except
+   * `/<gossipActorName>`. Pass the `info` of `Deno.serve` if there is one.
    */
   readonly handler: (
     request: Request,
     info?: { readonly remoteAddr: Deno.Addr },
   ) => Promise<Response | undefined>;
   /**
-   * Aborted when this member begins to leave, however that comes. The streams of events and of watched keys end by
-   * themselves then, and drop what was not read; it is for timers and other loops that set something.
+   * Aborted when this member begins to leave, for any reason. Use it for timers and loops that set keys.
+   * Streams of events and of watched keys end by themselves and drop unread items.
    */
   readonly signal: AbortSignal;
   /**
-   * Leaves the cluster and closes everything; says who was told. Rejects the second time. A process that has nothing
-   * else to do should call `Deno.exit()` then: where a peer that it dialled hangs, Deno keeps it for a minute and more.
+   * Leaves the cluster and closes everything. Returns how many peers acknowledged it. Rejects if
+   * called twice. A process without other work should call `Deno.exit()` afterwards: Deno waits a minute or
+   * more for a dialed peer that hangs.
    */
   stop(): Promise<FlushResult>;
 }
 
 /**
- * Joins a cluster: makes a member, lets it listen, and starts to gossip. Resolves as soon as it runs; who
- * else is there turns up by and by.
+ * Joins a cluster: creates a member that listens and gossips. Resolves as soon as it runs; discovery adds the
+ * other members afterwards.
  *
- * Listening, dialling and greeting are by WebSocket. Without `authentication` only processes of this machine take
- * part, unless `insecure` says otherwise; nothing is encrypted without `tls`.
+ * Connections are WebSockets. Without `authentication` the member accepts only processes on this machine,
+ * unless `insecure` is set. Without `tls` nothing is encrypted.
  *
- * @throws {ConfigurationError} naming everything in the options that is wrong.
- * @throws {HearsayError} with code `cannot_listen` where the port to listen on is taken.
+ * @throws {ConfigurationError} naming every fault in the options.
+ * @throws {HearsayError} with code `cannot_listen` if the port is taken.
  *
  * @example Two members that find each other
  * ```ts
@@ -122,7 +126,7 @@ export async function join(options: JoinOptions): Promise<Node> {
   }
 }
 
-/** A member that is dialled by WebSocket. */
+/** A member with a WebSocket transport. */
 class WebSocketNode extends RunningNode implements Node {
   readonly address: string;
   readonly handler: Node["handler"];
@@ -144,7 +148,7 @@ function openTransport(
   },
 ): WebSocketTransport {
   const { listen, advertise, runtime = realRuntime, tls, insecure = false, allowedOrigins = [] } = options;
-  // Whoever is on the list listens where the list says, unless it is reached by another way.
+  // A listed member listens on its port in the list, unless others reach it by another address.
   const port = listen?.port ?? (advertise ? 0 : listedOf(options)?.port ?? 0);
   const { cert, key, caCerts } = tls ?? {};
   return new WebSocketTransport({
@@ -154,7 +158,7 @@ function openTransport(
     maxHandshakes: config.maxHandshakes,
     maxMessagesPerSecond: config.maxMessagesPerSecond,
     connectTimeout: TIMEOUTS_PER_DIAL * config.gossipRequestTimeout,
-    // With the half that a session takes to say its last, all closing is over within one request timeout.
+    // A session takes the other half for its last messages, so closing takes at most one request timeout.
     closeTimeout: config.gossipRequestTimeout / 2,
     runtime,
     insecure,
@@ -168,7 +172,7 @@ function openTransport(
   });
 }
 
-/** Writes one line whenever this member has been alone for long: else who made it may never hear why. */
+/** Logs each `Alone` event, because a program may not subscribe to it. */
 async function logAlone(
   eventStream: EventStream,
   { cluster, id }: { readonly cluster: string; readonly id: string },
@@ -181,7 +185,7 @@ async function logAlone(
     );
     const more = event.seeds.length - seeds.length;
     const rest = more > 0 ? `; and ${more} more` : "";
-    warn(`Hearsay: ${who} has met no other member for 10 s, and goes on trying. ${seeds.join("; ")}${rest}`);
+    warn(`Hearsay: ${who} has found no other member for 10 s and keeps trying. ${seeds.join("; ")}${rest}`);
   }
 }
 
@@ -219,7 +223,7 @@ function selfOf(
   return { id, host, port, kinds };
 }
 
-/** A UUID of version 4, of the runtime's chance. */
+/** Creates a UUID of version 4 from the runtime's random numbers. */
 export function newId(runtime: Runtime): string {
   const digits = Array.from({ length: 32 }, () => Math.floor(runtime.random() * 16));
   digits[12] = 4;

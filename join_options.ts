@@ -1,5 +1,5 @@
 /**
- * What {@linkcode join} is given, and what can be wrong with it.
+ * The options of {@linkcode join}, and their checks.
  *
  * @module
  */
@@ -37,57 +37,58 @@ import {
 import type { Runtime } from "./gossiper/runtime.ts";
 import { SECURITY_OPTIONS, type SecurityOptions, securityProblems } from "./join_security.ts";
 
-/** Where others reach a member. */
+/** A host and a port that other members dial. */
 export interface Endpoint {
-  /** A name or an address. */
+  /** A host name or an IP address. */
   readonly host: string;
-  /** The port. */
+  /** The port that other members dial. */
   readonly port: number;
 }
 
-/** How to take part in a cluster. */
+/** Options of {@linkcode join}. */
 export interface JoinOptions extends SecurityOptions {
-  /** The cluster's name; members of another are refused. */
+  /** The cluster's name. Members of another cluster are refused. */
   readonly cluster: string;
   /**
-   * Where to listen: on loopback, unless `hostname` says otherwise (which takes keys, or `insecure`), and on a
-   * free port where `port` is 0 or left out. Without `listen`, mount {@linkcode Node.handler} in your own server and say by `advertise` where it is.
+   * The address to listen on. `hostname` is loopback by default; any other one needs keys or `insecure`.
+   * `port` is a free one by default, or if it is 0. Without `listen`, mount {@linkcode Node.handler} in your
+   * own server and set `advertise`.
    */
   readonly listen?: { readonly hostname?: string; readonly port?: number };
   /**
-   * Where others reach this member, if not where it listens: a host and a port, or a `ws:` or `wss:` URL such as
-   * `wss://example.com/orders/a`, where a proxy tells several members apart by path. Requests for the path of that URL are
-   * answered as well as those for `/<gossipActorName>`.
+   * The address that other members dial; by default the listening address. It is a host and a port, or a
+   * `ws:` or `wss:` URL such as `wss://example.com/orders/a`, for a proxy that routes by path. The member
+   * then answers at the path of that URL too, in addition to `/<gossipActorName>`.
    */
   readonly advertise?: Endpoint | string;
   /**
-   * Addresses of members to greet, such as `ws://127.0.0.1:7001` (without a port they mean 80, and 443 with `wss`,
-   * as URLs do). They may be down, and may come later.
+   * Addresses of some members, such as `ws://127.0.0.1:7001` (the default port is 80, or 443 with `wss`).
+   * Seeds that are down are dialed again later.
    */
   readonly seeds?: readonly string[];
-  /** All members, where these never change: instead of `seeds`. */
+  /** All members of a cluster that never changes, instead of `seeds`. */
   readonly members?: readonly Member[];
-  /** How members find each other, where it is by neither: such as `anyOf(dns(…), seeds(…))`. */
+  /** Another source of members, instead of `seeds` and `members`, such as `anyOf(dns(…), seeds(…))`. */
   readonly discovery?: Discovery;
   /**
-   * Whether nobody can dial this member, because it is behind NAT or has no port: instead of `listen` and
-   * `advertise`. It is a full member over the connections that it opens itself, which need others that listen.
+   * True if no member can dial this one, because it is behind NAT or has no port; instead of `listen` and
+   * `advertise`. It is a full member over the connections that it dials. Others in the cluster must listen.
    */
   readonly dialOnly?: boolean;
   /**
-   * This member's id; a new one for every life unless pinned. One process at a time may use it: of two, one is told by
-   * `SelfBlocked`, takes part no more, and has to join anew.
+   * This member's id; by default a new one at every start. Only one process at a time may use an id.
+   * Otherwise one of the two emits `SelfBlocked`, stops gossiping, and has to join again.
    */
   readonly id?: string;
   /** The kinds of actors that this member hosts; informative. */
   readonly kinds?: readonly string[];
   /** Settings that differ from the defaults. */
   readonly config?: PartialConfig;
-  /** The number of actors of every kind, told with each heartbeat. */
+  /** Returns the number of actors of each kind; called for each heartbeat. */
   readonly actorStatistics?: () => Readonly<Record<string, number>>;
-  /** Does what {@linkcode Node.stop} does when aborted. */
+  /** Stops the member when aborted, like {@linkcode Node.stop}. */
   readonly signal?: AbortSignal;
-  /** Time and chance; the real ones by default. */
+  /** Clock, timers and random numbers; the real ones by default. */
   readonly runtime?: Runtime;
 }
 
@@ -109,16 +110,16 @@ const OPTIONS = [
 ] as const satisfies readonly (keyof JoinOptions)[];
 
 /**
- * The whole configuration.
+ * Checks the options and returns the complete configuration.
  *
- * @throws {ConfigurationError} naming everything in the options that is wrong.
+ * @throws {ConfigurationError} naming every fault in the options.
  */
 export function checkedConfig(options: JoinOptions): GossiperConfig {
-  // Types say what is there; what was passed from JavaScript may be anything.
+  // A caller in JavaScript may pass anything.
   if (typeof options !== "object" || options === null) {
     const allowed = "`{ cluster, listen }` at least";
     throw new ConfigurationError([
-      { field: "options", problem: "are missing", given: describe(options), allowed },
+      { field: "options", problem: "must be an object", given: describe(options), allowed },
     ]);
   }
   const before = [
@@ -135,7 +136,7 @@ export function checkedConfig(options: JoinOptions): GossiperConfig {
   return config;
 }
 
-/** What others are told of this member must leave room for what its user sets. */
+/** This member's record must leave room for the user's entries. */
 function roomProblems(
   { id = "", kinds = [], advertise, listen }: JoinOptions,
   { maxMessageBytes }: GossiperConfig,
@@ -145,7 +146,7 @@ function roomProblems(
   return recordProblem("kinds", { self, maxMessageBytes });
 }
 
-/** What can be said of an option alone. */
+/** Rules for single options. */
 const ALONE: Partial<Rules<JoinOptions>> = {
   cluster: CLUSTER_NAME,
   id: NAME,
@@ -160,14 +161,14 @@ function whereProblems(options: JoinOptions): ConfigurationProblem[] {
   const { listen, advertise, dialOnly } = options;
   if (dialOnly) {
     if (!listen && !advertise) return [];
-    const problem = "cannot be given together with `dialOnly`";
+    const problem = "must not be given with `dialOnly`";
     const field = listen ? "listen" : "advertise";
-    return [{ field, problem, given: "both", allowed: "`dialOnly` where nobody can dial this member" }];
+    return [{ field, problem, given: "both", allowed: "`dialOnly` if no other member can dial this one" }];
   }
   if (!listen && !advertise) {
     const allowed =
-      "`listen: { port }`, or `advertise: { host, port }` where `handler` is mounted, or `dialOnly`";
-    return [{ field: "listen", problem: "is missing, and so is `advertise`", given: "neither", allowed }];
+      "`listen: { port }`, or `advertise: { host, port }` with `handler` in your own server, or `dialOnly`";
+    return [{ field: "listen", problem: "must be given, or `advertise`", given: "neither", allowed }];
   }
   return placeProblems(options, { mayBeUrl: true });
 }
@@ -175,34 +176,34 @@ function whereProblems(options: JoinOptions): ConfigurationProblem[] {
 function seedProblems({ seeds, members }: JoinOptions): ConfigurationProblem[] {
   if (seeds === undefined) return [];
   if (members !== undefined) {
-    const problem = "cannot be given together with `seeds`";
+    const problem = "must not be given with `seeds`";
     return [{ field: "members", problem, given: "both", allowed: "one of the two" }];
   }
   const allowed = 'a list of addresses such as "ws://127.0.0.1:7001"';
   if (!Array.isArray(seeds)) {
-    return [{ field: "seeds", problem: "is no list", given: describe(seeds), allowed }];
+    return [{ field: "seeds", problem: "must be a list", given: describe(seeds), allowed }];
   }
   return seeds.flatMap((seed: unknown, index): ConfigurationProblem[] => {
     const scheme = typeof seed === "string" && URL.canParse(seed) ? new URL(seed).protocol : "";
     if (["ws:", "wss:"].includes(scheme) && isPlainAddress(seed as string)) return [];
     const field = `seeds[${index}]`;
     const example = 'an address such as "ws://127.0.0.1:7001", without a user, a query and a fragment';
-    return [{ field, problem: "is no address of a member", given: describe(seed), allowed: example }];
+    return [{ field, problem: "must be a member's address", given: describe(seed), allowed: example }];
   });
 }
 
 function listedProblems({ members, seeds, id, listen, advertise }: JoinOptions): ConfigurationProblem[] {
-  // With seeds as well, that is what is wrong.
+  // With `seeds` too, only that fault is reported.
   if (members === undefined || seeds !== undefined) return [];
   const problems = [...memberProblems(members, { port: PORT })];
   if (!Array.isArray(members)) return problems;
   const listed: Partial<Member> | undefined = members.find((member: unknown) => Object(member).id === id);
   if (id === undefined || !listed) {
-    const allowed = "the id of one of the members: the others refuse everybody else";
-    problems.push({ field: "id", problem: "is not listed in `members`", given: describe(id), allowed });
+    const allowed = "the id of one of the members, because the others refuse any other id";
+    problems.push({ field: "id", problem: "must be in `members`", given: describe(id), allowed });
   }
   if (listed && listen?.port !== undefined && !advertise && listen.port !== listed.port) {
-    const problem = "is not the port at which `members` lists this member";
+    const problem = "must be this member's port in `members`";
     const allowed = `${describe(listed.port)}, or \`advertise\` where others reach it by another port`;
     problems.push({ field: "listen.port", problem, given: describe(listen.port), allowed });
   }
@@ -214,13 +215,14 @@ function discoveryProblems(options: JoinOptions): readonly ConfigurationProblem[
   if (discovery === undefined) {
     const hasSeeds = seeds !== undefined && !(Array.isArray(seeds) && seeds.length === 0);
     if (!dialOnly || members !== undefined || hasSeeds) return [];
-    const allowed = "`seeds`, `members` or `discovery`: whoever cannot be dialled has to find the others";
-    return [{ field: "seeds", problem: "are missing", given: describe(seeds), allowed }];
+    const allowed =
+      "`seeds`, `members` or `discovery`, because a member that cannot be dialed has to dial others";
+    return [{ field: "seeds", problem: "must be given", given: describe(seeds), allowed }];
   }
   const problems = DISCOVERY("discovery", discovery);
   if (problems.length > 0) return problems;
   if (seeds === undefined && members === undefined) return [];
   const other = seeds === undefined ? "members" : "seeds";
-  const problem = `cannot be given together with \`${other}\``;
+  const problem = `must not be given with \`${other}\``;
   return [{ field: "discovery", problem, given: "both", allowed: "one of the two, or `anyOf` of several" }];
 }

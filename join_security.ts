@@ -1,5 +1,5 @@
 /**
- * Who may take part, as {@linkcode join} is told it: keys, certificates, and what is allowed without.
+ * The security options of {@linkcode join}: keys, certificates, and access without them.
  *
  * @module
  */
@@ -17,61 +17,63 @@ import { keyProblems } from "./transport/key_strength.ts";
 /** Keys that the members of a cluster share. */
 export interface AuthenticationOptions {
   /**
-   * 1 to 8 keys of 32 random bytes or more, as base64 or bytes: the first signs, all verify. They come from
-   * code, from a file or from the environment (`keysFromFile`, `keysFromEnvironment` of `@hearsay/gossip/auth`);
-   * weak ones are refused. `gossiper.setKeys()` changes them later.
+   * 1 to 8 keys of 32 random bytes or more, as base64 or bytes. The first signs; all verify. Read them from a
+   * file or the environment with `keysFromFile` or `keysFromEnvironment` of `@hearsay/gossip/auth`. Weak keys
+   * are refused. `gossiper.setKeys()` replaces them later.
    */
   readonly keys: readonly ClusterKey[];
   /**
-   * Further addresses by which others dial this member, such as `wss://gossip.example:443` of a proxy, or a name
-   * that seeds are given by: a token for any other address than these, where it listens and where it is advertised
-   * is refused.
+   * More addresses that others use to dial this member, such as `wss://gossip.example:443` of a proxy, or a
+   * name among the seeds. A token is refused unless it is for one of these, the listening address, or the
+   * advertised address.
    */
   readonly aliases?: readonly string[];
-  /** How far the members' clocks may be apart, in milliseconds. 0 to 60,000; default 5,000. */
+  /** The largest difference between the members' clocks, in milliseconds. 0 to 60,000; default 5,000. */
   readonly clockTolerance?: number;
   /**
-   * Whether members sign what they set, and take of each other only what its owner has signed, whoever passes it
-   * on. All members of a cluster sign, or none. False by default. Without an `id` of its own a member's id is then
+   * True if members sign their state. Then this member merges only state with its owner's signature, from any
+   * peer. All members of a cluster sign, or none. False by default. Without an `id`, a member's id is then
    * its public key.
    */
   readonly sign?: boolean;
   /**
-   * What to sign with; a new key pair for every life by default. A member that gives its own `id` gives this too
-   * (`signingKeyFromFile` of `@hearsay/gossip/auth` keeps one): others know the id by its key.
+   * The key pair for `sign`; by default a new one at every start. A member with an `id` must set it, because
+   * other members bind the id to the key. `signingKeyFromFile` of `@hearsay/gossip/auth` keeps one.
    */
   readonly signingKey?: CryptoKeyPair;
 }
 
-/** Certificates. */
+/** Certificates for `wss:`. */
 export interface TlsOptions {
-  /** The certificate chain of this member, as the text of a PEM file, where it listens itself. */
+  /** This member's certificate chain, as the text of a PEM file, if it listens itself. */
   readonly cert?: string;
   /** The private key of the certificate, as the text of a PEM file. */
   readonly key?: string;
-  /** Certificates of private authorities, each as the text of a PEM file, that are trusted when dialling beside those of the platform. */
+  /**
+   * Certificates of private authorities, each as the text of a PEM file. When dialing, they are trusted in
+   * addition to those of the platform.
+   */
   readonly caCerts?: readonly string[];
 }
 
-/** What {@linkcode join} is told of who may take part. */
+/** The security options of {@linkcode join}. */
 export interface SecurityOptions {
-  /** Authenticates every connection, in both directions, by keys that the members share. */
+  /** Authenticates every connection, in both directions, with keys that the members share. */
   readonly authentication?: AuthenticationOptions;
   /**
-   * Members are reached by `wss:`. With `cert` and `key` this one serves it itself; without, TLS ends in your own
-   * server, or in front of it.
+   * Members are dialed by `wss:`. With `cert` and `key` this member serves TLS itself; without them, your own
+   * server or a proxy does.
    */
   readonly tls?: TlsOptions;
   /**
-   * Lets everybody in who can reach this member, without keys: on a network that is nobody else's. It says so once
-   * in the log. Without it, and without keys, only processes of this machine take part.
+   * Accepts every client that can reach this member, without keys. Only for a trusted network; logs one
+   * warning. Without it, and without keys, only processes on this machine can connect.
    */
   readonly insecure?: boolean;
-  /** The origins, such as `https://app.example`, of pages that may take part by a browser; none by default. */
+  /** The origins of web pages that may connect, such as `https://app.example`; none by default. */
   readonly allowedOrigins?: readonly string[];
 }
 
-/** The names of the options. */
 export const SECURITY_OPTIONS: readonly (keyof SecurityOptions)[] = [
   "authentication",
   "tls",
@@ -79,7 +81,7 @@ export const SECURITY_OPTIONS: readonly (keyof SecurityOptions)[] = [
   "allowedOrigins",
 ];
 
-/** What the checks look at. */
+/** The options that the checks read. */
 interface Checked extends SecurityOptions {
   readonly id?: string;
   readonly listen?: { readonly hostname?: string };
@@ -87,7 +89,7 @@ interface Checked extends SecurityOptions {
   readonly dialOnly?: boolean;
 }
 
-/** Everything that is wrong with them. */
+/** Returns all faults in the security options. */
 export function securityProblems(options: Checked): ConfigurationProblem[] {
   return [
     ...authenticationProblems(options.authentication, options.id),
@@ -97,18 +99,18 @@ export function securityProblems(options: Checked): ConfigurationProblem[] {
   ];
 }
 
-/** Whether this member lets in whoever can reach it, from other machines too. */
+/** True if this member accepts clients from other machines without keys. */
 export function isOpenToAll({ authentication, insecure, ...where }: Checked): boolean {
   return authentication === undefined && insecure === true && otherMachines(where) !== undefined;
 }
 
-/** What the log says of such a member. */
+/** The warning about such a member. */
 export function openToAll(address: string): string {
-  return `Hearsay: ${address} lets in whoever can reach it, because \`insecure\` is set and no keys are. ` +
-    "Anybody there may read and set what this cluster shares.";
+  return `Hearsay: ${address} accepts every client that can reach it, because \`insecure\` is set and no keys are. ` +
+    "Such a client can read and change this cluster's state.";
 }
 
-/** The authentication that the options ask for. What it takes is loaded only here. */
+/** Creates the authentication. Its module is loaded only if it is used. */
 export async function authenticationOf(
   options: AuthenticationOptions,
   who: {
@@ -130,8 +132,8 @@ export async function authenticationOf(
 }
 
 /**
- * The addresses by which a member that listens on all of its machine's is reached, where it may ask for them without
- * a prompt: seeds that are names are dialled by what the names lead to.
+ * The addresses of this machine, for a member that listens on all of them: others may dial it by the
+ * addresses of its name. Empty without the permission to read them, so that there is no prompt.
  */
 export function ownHosts({ listen }: Pick<Checked, "listen">): string[] {
   if (!isEverywhere(listen?.hostname ?? "")) return [];
@@ -139,7 +141,7 @@ export function ownHosts({ listen }: Pick<Checked, "listen">): string[] {
   return state === "granted" ? Deno.networkInterfaces().map(({ address }) => address) : [];
 }
 
-/** What this member signs with, where it does. */
+/** Creates the signing, if it is enabled. */
 export async function signingOf(options: AuthenticationOptions | undefined): Promise<Signing | undefined> {
   if (!options?.sign) return undefined;
   const { ed25519Signing, newSigningKey } = await import("./gossiper/ed25519.ts");
@@ -158,7 +160,7 @@ function authenticationProblems(given: unknown, id: unknown): ConfigurationProbl
   if (given === undefined) return [];
   const field = "authentication";
   if (typeof given !== "object" || given === null) {
-    return [{ field, problem: "is no object", given: describe(given), allowed: "`{ keys: [...] }`" }];
+    return [{ field, problem: "must be an object", given: describe(given), allowed: "`{ keys: [...] }`" }];
   }
   const { keys, aliases = [], clockTolerance = 0 } = given as { readonly [name: string]: unknown };
   const problems = [...unknownNames(field, given, AUTHENTICATION), ...keyProblems(keys)];
@@ -167,7 +169,7 @@ function authenticationProblems(given: unknown, id: unknown): ConfigurationProbl
       'a list of addresses such as "wss://gossip.example:443", without a user, a query and a fragment';
     problems.push({
       field: `${field}.aliases`,
-      problem: "is no list of addresses",
+      problem: "must be a list of addresses",
       given: describe(aliases),
       allowed,
     });
@@ -176,7 +178,7 @@ function authenticationProblems(given: unknown, id: unknown): ConfigurationProbl
     (clockTolerance as number) <= 60_000;
   if (!isTolerance) {
     const allowed = "a whole number of milliseconds from 0 to 60000";
-    const problem = "is out of range";
+    const problem = "must be a duration";
     problems.push({ field: `${field}.clockTolerance`, problem, given: describe(clockTolerance), allowed });
   }
   return [...problems, ...signingProblems(given, id)];
@@ -187,14 +189,15 @@ function signingProblems(
   id: unknown,
 ): ConfigurationProblem[] {
   if (typeof sign !== "boolean") {
-    const problem = "is no yes or no";
+    const problem = "must be a boolean";
     return [{ field: "authentication.sign", problem, given: describe(sign), allowed: "true or false" }];
   }
   const field = "authentication.signingKey";
   if (signingKey === undefined) {
     if (!sign || id === undefined) return [];
-    const problem = "is missing: others know an id by its key, and would refuse the next life of this one";
-    const allowed = "a key pair that is kept (signingKeyFromFile), or no `id`: it is the public key then";
+    const problem =
+      "must be given with `id`, because others bind an id to its key and refuse a restart with a new key";
+    const allowed = "a stored key pair (`signingKeyFromFile`), or no `id`: then the id is the public key";
     return [{ field, problem, given: "nothing", allowed }];
   }
   const { publicKey, privateKey } = (signingKey ?? {}) as { publicKey?: unknown; privateKey?: unknown };
@@ -202,7 +205,7 @@ function signingProblems(
     key instanceof CryptoKey && key.algorithm.name === "Ed25519"
   );
   if (isPair && sign) return [];
-  const problem = isPair ? "is given, and `sign` is not" : "is no key pair";
+  const problem = isPair ? "needs `sign: true`" : "must be a key pair";
   return [{
     field,
     problem,
@@ -211,18 +214,21 @@ function signingProblems(
   }];
 }
 
-const CA_CERTS = listOf(PEM, "a list of the texts in PEM files");
+const CA_CERTS = listOf(PEM, "a list of texts from PEM files");
 
 function tlsProblems({ tls, listen }: Checked): readonly ConfigurationProblem[] {
   if (tls === undefined) return [];
   const { cert, key }: TlsOptions = Object(tls);
-  // Who listens itself needs both, and so does who gives one.
+  // A certificate and its key belong together; a member that listens needs both.
   const isComplete = listen !== undefined || cert !== undefined || key !== undefined;
   const rules = { cert: PEM, key: PEM, caCerts: CA_CERTS };
   return optionsOf<TlsOptions>(rules, isComplete ? ["cert", "key"] : [])("tls", tls);
 }
 
-/** Whether a member is open to other machines though nothing says that this is meant; of some, no option takes keys. */
+/**
+ * Returns a fault if other machines can reach the member without keys and `insecure`. Some members have no
+ * keys.
+ */
 export function insecureProblems(
   options: Checked,
   { hasKeys = true }: { readonly hasKeys?: boolean } = {},
@@ -231,15 +237,15 @@ export function insecureProblems(
   if (insecure !== undefined && typeof insecure !== "boolean") {
     return [{
       field: "insecure",
-      problem: "is no yes or no",
+      problem: "must be a boolean",
       given: describe(insecure),
       allowed: "true or false",
     }];
   }
   const host = otherMachines(options);
   if (host === undefined || authentication !== undefined || insecure) return [];
-  const problem = "is missing, and other machines are to reach this member";
-  const open = "`insecure: true` to let everybody in who gets there";
+  const problem = "must be given for a member that other machines can reach";
+  const open = "`insecure: true` to accept every client";
   return hasKeys
     ? [{
       field: "authentication",
@@ -250,14 +256,14 @@ export function insecureProblems(
     : [{ field: "insecure", problem, given: describe(host), allowed: open }];
 }
 
-/** The host by which other machines reach this member; none where it is of this machine alone. */
+/** The host that other machines dial; undefined if only this machine can connect. */
 function otherMachines(
   { listen, advertise, dialOnly }: Pick<Checked, "listen" | "advertise" | "dialOnly">,
 ): string | undefined {
-  // Whoever only dials is reached by nobody.
+  // No member can dial a `dialOnly` member.
   const advertised = typeof advertise === "string" ? URL.parse(advertise)?.hostname : advertise?.host;
   const hosts: unknown[] = dialOnly ? [] : [listen?.hostname, advertised];
-  // What is no host at all is told elsewhere.
+  // An invalid host has its own fault.
   return hosts.find((host): host is string =>
     typeof host === "string" && URL.canParse(`ws://${bracketed(host)}`) && !isLoopback(host)
   );
@@ -266,7 +272,7 @@ function otherMachines(
 function originProblems(origins: unknown): ConfigurationProblem[] {
   if (origins === undefined || isListOf(origins, (origin) => URL.parse(origin)?.origin === origin)) return [];
   const allowed = 'a list of origins such as "https://app.example"';
-  const problem = "is no list of origins";
+  const problem = "must be a list of origins";
   return [{ field: "allowedOrigins", problem, given: describe(origins), allowed }];
 }
 

@@ -1,5 +1,5 @@
 /**
- * A member that leaves in good order when its process is told to end.
+ * Makes a member leave gracefully when its process receives a signal to end.
  *
  * @module
  */
@@ -11,47 +11,46 @@ import { assertNone, FUNCTION, listOf, optionsOf, rule } from "./gossiper/option
 import { abortable, deadlineAfter, realRuntime } from "./gossiper/runtime.ts";
 
 /**
- * How long {@linkcode leaveOnSignals} takes at most, in milliseconds. Platforms kill: some 5 s after they have
- * asked, others (`docker stop`) after 10, Kubernetes after 30.
+ * The default limit of {@linkcode leaveOnSignals}, in milliseconds. Platforms kill a process after 5 s
+ * (some), 10 s (`docker stop`) or 30 s (Kubernetes).
  */
 export const SHUTDOWN_TIMEOUT = 4_000;
 
 /**
- * A signal that comes so soon after the first, in milliseconds, is the same one: what a terminal sends to all of its
- * processes at Ctrl-C, `deno task` among them hands on once more.
+ * A second signal within this time, in milliseconds, is ignored as a copy of the first. At Ctrl-C a terminal
+ * signals all of its processes, and `deno task` passes the signal on to its child.
  */
 const ECHO_MS = 250;
 
-/** The longest time that a timer can be set to. */
+/** The longest delay of a timer. */
 const LONGEST_MS = 2 ** 31 - 1;
 
-/** The signals by which a process is asked to end, with the numbers that a shell adds to 128 to say so. */
+/** The signals that end a process. A shell reports 128 plus these numbers as the exit code. */
 const NUMBERS = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGTERM: 15, SIGBREAK: 21 } as const;
 
-/** A signal by which a process is asked to end. */
+/** A signal that ends a process. */
 export type EndingSignal = "SIGHUP" | "SIGINT" | "SIGQUIT" | "SIGTERM" | "SIGBREAK";
 
-/** What can leave: a node of {@linkcode join} is one. */
+/** A member that can leave, such as a node of {@linkcode join}. */
 export interface Leaving extends AsyncDisposable {
-  /** Its `closed` tells when the member is over. */
+  /** Its `closed` resolves when the member has ended. */
   readonly gossiper: { readonly closed: Promise<GossiperClosed> };
 }
 
-/** How {@linkcode leaveOnSignals} leaves. */
+/** Options of {@linkcode leaveOnSignals}. */
 export interface LeaveOnSignalsOptions {
-  /** The signals that end the process; SIGTERM and SIGINT by default (on Windows SIGINT and SIGBREAK). */
+  /** The signals; SIGTERM and SIGINT by default (on Windows SIGINT and SIGBREAK). */
   readonly signals?: readonly EndingSignal[];
-  /** How long all of it may take, in milliseconds, before the process ends anyhow; 4,000 by default. */
+  /** The longest time to leave, in milliseconds; then the process exits with 1. 4,000 by default. */
   readonly shutdownTimeout?: number;
   /**
-   * What comes first, while the member still takes part: to become unready, and to finish the requests under way.
-   * It has half of `shutdownTimeout`; then its signal is aborted, and the member leaves whether this is done or
-   * not.
+   * Called first, while the member still takes part: become unready, finish pending requests. After half of
+   * `shutdownTimeout` its signal is aborted, and the member leaves even if this is unfinished.
    */
   readonly beforeLeaving?: (options: { readonly signal: AbortSignal }) => Promise<void> | void;
   /**
-   * What comes last, when the member has left: to shut the server down. `flush` says who was told of the
-   * departure; it is missing where the member had failed.
+   * Called last, after the member has left: shut the server down. `flush` has the number of peers that
+   * acknowledged the departure; it is missing if the member had failed.
    */
   readonly afterLeaving?: (options: { readonly flush?: FlushResult }) => Promise<void> | void;
 }
@@ -59,13 +58,13 @@ export interface LeaveOnSignalsOptions {
 const OPTIONS = optionsOf<LeaveOnSignalsOptions>({
   signals: listOf(
     rule((given) => typeof given === "string" && Object.hasOwn(NUMBERS, given), {
-      problem: "is no signal to leave on",
+      problem: "must be a supported signal",
       allowed: `one of ${Object.keys(NUMBERS).join(", ")}`,
     }),
-    "a list of names of signals",
+    "a list of signal names",
   ),
   shutdownTimeout: rule((given) => typeof given === "number" && given > 0 && given <= LONGEST_MS, {
-    problem: "is no duration",
+    problem: "must be a duration",
     allowed: `a number of milliseconds from 1 to ${LONGEST_MS}`,
   }),
   beforeLeaving: FUNCTION,
@@ -73,18 +72,18 @@ const OPTIONS = optionsOf<LeaveOnSignalsOptions>({
 });
 
 /**
- * Lets a node leave when its process is told to end, and ends the process: at the first signal `beforeLeaving` is
- * called, the member leaves and tells others so, `afterLeaving` is called, and the process exits with 0. After
- * `shutdownTimeout` it exits with 1, whatever is still under way, and says so in the log. A second signal ends
- * it at once, with 128 and the signal's number, as a shell says it (one within a quarter of a second counts as the
- * first: `deno task` hands on what a terminal has sent to all).
+ * Lets a node leave when its process receives a signal, and then exits. At the first signal `beforeLeaving`
+ * is called, the member leaves gracefully, `afterLeaving` is called, and the process exits with 0. After
+ * `shutdownTimeout` it logs a warning and exits with 1. A second signal exits at once with 128 plus the
+ * signal's number, as in a shell. A signal within a quarter of a second counts as the first, because `deno
+ * task` repeats the signals of a terminal.
  *
- * Where one of the callbacks throws the rest is done all the same; the error is then thrown where nobody catches it,
- * which Deno prints, and ends the process with 1.
+ * If a callback throws, the remaining steps still run. Then the error is thrown uncaught, so Deno prints it
+ * and exits with 1.
  *
- * When the node is over by other means the signals are let go, and do again what they do without this. So they are
- * when the result is disposed of, unless it is leaving by then. One node of a process may have this: the first to
- * have left ends all. A program that blocks its event loop hears no signal.
+ * The signal listeners are removed when the node ends in another way, or when the result is disposed of
+ * before the node begins to leave. Only one node of a process should use this, because the first node that
+ * has left ends the process. A program that blocks its event loop receives no signal.
  *
  * @example
  * ```ts
@@ -97,8 +96,8 @@ const OPTIONS = optionsOf<LeaveOnSignalsOptions>({
  * });
  * ```
  *
- * @throws {ConfigurationError} naming everything in the options that is wrong.
- * @throws {TypeError} where the platform knows no such signal. Nothing is listened for then.
+ * @throws {ConfigurationError} naming every fault in the options.
+ * @throws {TypeError} if the platform does not have one of the signals. Then there is no listener.
  */
 export function leaveOnSignals(node: Leaving, options: LeaveOnSignalsOptions = {}): Disposable {
   assertNone(OPTIONS("leaveOnSignals", options));
@@ -106,7 +105,7 @@ export function leaveOnSignals(node: Leaving, options: LeaveOnSignalsOptions = {
   let leavingSinceMs: number | undefined;
   const listeners: (readonly [EndingSignal, () => void])[] = [];
   const letGo = () => {
-    // While it leaves, a second signal still has to end the process.
+    // While the member leaves, a second signal must still end the process.
     if (leavingSinceMs !== undefined) return;
     for (const [signal, listener] of listeners.splice(0)) Deno.removeSignalListener(signal, listener);
   };
@@ -137,14 +136,16 @@ function usualSignals(): readonly EndingSignal[] {
   return Deno.build.os === "windows" ? ["SIGINT", "SIGBREAK"] : ["SIGTERM", "SIGINT"];
 }
 
-/** Ends the process; does not return, unless by what a callback threw. */
+/** Leaves and ends the process. Throws the first error of a callback. */
 async function leave(
   node: Leaving,
   options: LeaveOnSignalsOptions & { readonly shutdownTimeout: number },
 ): Promise<void> {
   const { shutdownTimeout, beforeLeaving, afterLeaving } = options;
   realRuntime.setTimer(shutdownTimeout, () => {
-    warn(`Hearsay: this member was not done with leaving after ${shutdownTimeout} ms; its process ends.`);
+    warn(
+      `Hearsay: this member did not finish leaving within ${shutdownTimeout} ms; the process exits with 1.`,
+    );
     Deno.exit(1);
   });
   const errors: unknown[] = [];
@@ -157,7 +158,7 @@ async function leave(
   } catch (error) {
     errors.push(error);
   }
-  // Nobody catches it: that is how a process says what went wrong.
+  // Uncaught on purpose: Deno prints the error and exits with 1.
   if (errors.length > 0) throw errors[0];
   Deno.exit(0);
 }
@@ -166,12 +167,12 @@ async function prepare(
   beforeLeaving: NonNullable<LeaveOnSignalsOptions["beforeLeaving"]>,
   timeout: number,
 ): Promise<void> {
-  using deadline = deadlineAfter(realRuntime, timeout, "What comes before leaving");
+  using deadline = deadlineAfter(realRuntime, timeout, "`beforeLeaving`");
   const { signal } = deadline;
   try {
     await abortable(Promise.resolve(beforeLeaving({ signal })), signal);
   } catch (error) {
-    // Its time is up, which is no fault: what is left of the time is for leaving.
+    // A timeout is no error: the rest of the time is for leaving.
     if (error !== signal.reason) throw error;
   }
 }

@@ -1,8 +1,8 @@
 /**
- * Know who is alive and share small facts between Deno processes, with no server to run.
+ * Know which Deno processes are alive and share small facts between them, with no server to run.
  *
- * {@linkcode join} makes this process a member of a cluster. Members gossip: what one sets, all come to know;
- * who falls silent is blocked by all; and all can tell when they agree.
+ * {@linkcode join} makes this process a member of a cluster. Members gossip: an entry that one member sets reaches all
+ * others, a silent member is blocked by all others, and members detect when all of them agree.
  *
  * ```ts
  * import { join } from "@hearsay/gossip";

@@ -1,8 +1,8 @@
 /**
- * A member in a cluster of protoactor-go: it gossips with its members over their own remoting, and with other
- * Hearsay members there by `hearsay.v2` over the same port. See `docs/PROTOACTOR.md`.
+ * A member in a cluster of protoactor-go. It gossips with Go members over protoactor's remoting, and with
+ * other Hearsay members by `hearsay.v2` over the same port. See `docs/PROTOACTOR.md`.
  *
- * `mod.ts` reaches none of this.
+ * `mod.ts` does not import this module.
  *
  * @module
  */
@@ -36,36 +36,39 @@ export { HEARSAY_KIND, ProtoactorTransport } from "./transport/protoactor/transp
 export type { ProtoactorTransportOptions } from "./transport/protoactor/transport.ts";
 export type { Decoder, Decoders, Discovery, Member, PartialConfig, Runtime };
 
-/** How to take part in a cluster of protoactor-go. */
+/** Options of {@linkcode joinProtoactor}. */
 export interface JoinProtoactorOptions {
   /** The cluster's name. */
   readonly cluster: string;
-  /** Who the members are: the same source that protoactor-go's members use, such as `autoManaged`. */
+  /** The source of the members. It must be the one of the Go members, such as `autoManaged`. */
   readonly discovery: Discovery;
-  /** Where to listen: on loopback and a free port, unless it says otherwise. */
+  /** The address to listen on; by default loopback and a free port. */
   readonly listen?: { readonly hostname?: string; readonly port?: number };
-  /** Where others reach this member, if not where it listens. */
+  /** The address that other members dial; by default the listening address. */
   readonly advertise?: { readonly host: string; readonly port: number };
-  /** The kinds of this member, beside {@linkcode HEARSAY_KIND}: none whose actors others may want to activate. */
+  /**
+   * The kinds of this member in addition to {@linkcode HEARSAY_KIND}. Other members must not activate actors
+   * of them.
+   */
   readonly kinds?: readonly string[];
   /**
-   * Lets everybody in who can reach this member: on a network that is nobody else's, for protoactor's remoting knows no
-   * keys. It says so once in the log. Without it only processes of this machine take part.
+   * Accepts connections from other machines without authentication, for protoactor's remoting has no keys.
+   * Only for a trusted network; logs one warning. By default only processes on this machine can connect.
    */
   readonly insecure?: boolean;
-  /** Settings that differ from the defaults. `gossipActorName` must be that of all, `"gossip"`. */
+  /** Settings that differ from the defaults. `gossipActorName` must be `"gossip"`, as in all Go members. */
   readonly config?: PartialConfig;
   /**
-   * How values that protoactor's members set are shown, by the full name of their type. Without one, a value of
-   * another type than `google.protobuf.Value` is `{ typeUrl, bytes }`, the bytes in base64. Either way it goes on
-   * to other members as it came.
+   * Decoders of values that Go members set, by the full name of the protobuf type. Without a decoder, a value
+   * of another type than `google.protobuf.Value` is `{ typeUrl, bytes }`, with the bytes in base64. Decoders
+   * do not change the value that is sent to other members.
    */
   readonly decoders?: Decoders;
-  /** The number of actors of every kind, told with each heartbeat. */
+  /** Returns the number of actors of each kind; called for each heartbeat. */
   readonly actorStatistics?: () => Readonly<Record<string, number>>;
-  /** Does what {@linkcode ProtoactorNode.stop} does when aborted. */
+  /** Stops the member when aborted, like {@linkcode ProtoactorNode.stop}. */
   readonly signal?: AbortSignal;
-  /** Time and chance; the real ones by default. */
+  /** Clock, timers and random numbers; the real ones by default. */
   readonly runtime?: Runtime;
 }
 
@@ -84,32 +87,35 @@ const RULES: Rules<JoinProtoactorOptions> = {
   runtime: RUNTIME,
 };
 
-/** A member that takes part in a cluster of protoactor-go. */
+/** A running member in a cluster of protoactor-go. */
 export interface ProtoactorNode extends AsyncDisposable {
-  /** The gossiper that it runs. */
+  /** The member's gossiper. */
   readonly gossiper: Gossiper;
-  /** This member as others see it. Its id is new for every life: protoactor-go takes no id back that was gone. */
+  /** This member's record. Its id is new at every start, because Go members block a departed id forever. */
   readonly member: Member;
   /**
-   * Aborted when this member begins to leave, however that comes. The streams of events and of watched keys end by
-   * themselves then, and drop what was not read; it is for timers and other loops that set something.
+   * Aborted when this member begins to leave, for any reason. Use it for timers and loops that set keys. Streams of
+   * events and of watched keys end by themselves and drop unread items.
    */
   readonly signal: AbortSignal;
-  /** Leaves the cluster and closes everything; says who was told. Rejects the second time. */
+  /**
+   * Leaves the cluster and closes everything. Returns how many peers acknowledged it. Rejects if
+   * called twice.
+   */
   stop(): Promise<FlushResult>;
 }
 
 /**
- * Joins a cluster of protoactor-go. Resolves as soon as the member listens and gossips; who else is there turns up by
- * and by.
+ * Joins a cluster of protoactor-go. Resolves as soon as the member listens and gossips; discovery adds the
+ * other members afterwards.
  *
- * Nothing is encrypted and nobody is authenticated, as in protoactor-go unless it is told otherwise: whoever is let in is
- * believed. So only processes of this machine are, unless `insecure` says otherwise.
+ * Connections are neither encrypted nor authenticated, and every connected member is trusted. So the member
+ * accepts only processes on this machine, unless `insecure` is set.
  *
- * @throws {ConfigurationError} naming everything in the options that is wrong.
- * @throws {HearsayError} with code `cannot_listen` where the port to listen on is taken.
+ * @throws {ConfigurationError} naming every fault in the options.
+ * @throws {HearsayError} with code `cannot_listen` if the port is taken.
  *
- * @example A member that alone waits for others
+ * @example A member that starts alone and waits for others
  * ```ts
  * import { joinProtoactor } from "@hearsay/gossip/protoactor";
  * import { autoManaged } from "@hearsay/gossip/protoactor-discovery";
@@ -135,7 +141,7 @@ export async function joinProtoactor(options: JoinProtoactorOptions): Promise<Pr
     maxMessageBytes: config.maxMessageBytes,
     gossipActorName: config.gossipActorName,
     connectTimeout: config.gossipRequestTimeout,
-    // With the half that a session takes to say its last, all closing is over within one request timeout.
+    // A session takes the other half for its last messages, so closing takes at most one request timeout.
     closeTimeout: config.gossipRequestTimeout / 2,
     insecure: options.insecure ?? false,
     onClientRefused: (refused) => eventStream.publish({ type: "ClientRefused", ...refused }),
@@ -173,7 +179,10 @@ function checkedConfig(options: JoinProtoactorOptions): GossiperConfig {
   return configuredWith(given.config, { before });
 }
 
-/** What others say of it. */
+/**
+ * For an option with a check of its own: {@linkcode placeProblems}, {@linkcode insecureProblems} or
+ * `configuredWith`.
+ */
 function checkedElsewhere(): [] {
   return [];
 }

@@ -1,5 +1,5 @@
 /**
- * Several sources of members as one.
+ * Combines several sources of members.
  *
  * @module
  */
@@ -10,9 +10,10 @@ import { assertNone, DISCOVERY, listOf } from "../gossiper/options.ts";
 import { areSameMembers } from "./member_list.ts";
 
 /**
- * The members are all that any of the sources names; each goes on whatever becomes of the others. Where one of
- * them learns of members by greeting (`seeds`, `dns`, `kubernetes`), whoever greets is let in, also where the
- * others would not know of it. Of two records with one id, that of the source named first is taken.
+ * A discovery whose members are the union of several sources. A source that fails does not affect the others.
+ * If two records have the same id, the one of the earlier source counts. If one source learns of members
+ * through handshakes (`seeds`, `dns`, `kubernetes`), any member that completes a handshake belongs to the
+ * cluster, even if the other sources do not list it.
  *
  * @example
  * ```ts
@@ -24,13 +25,13 @@ import { areSameMembers } from "./member_list.ts";
  * console.assert(discovery.byGreeting);
  * ```
  *
- * @throws {ConfigurationError} without a source, and where one is none.
+ * @throws {ConfigurationError} without a source, or if an argument is not a source.
  */
 export function anyOf(...sources: readonly Discovery[]): Discovery {
   const allowed = "at least one source of members";
   assertNone(
     sources.length === 0
-      ? [{ field: "anyOf", problem: "has no source", given: "nothing", allowed }]
+      ? [{ field: "anyOf", problem: "must have a source", given: "nothing", allowed }]
       : listOf(DISCOVERY, allowed)("anyOf", sources),
   );
   const known = sources.flatMap(({ members = [] }) => members);
@@ -45,9 +46,9 @@ class Union {
   readonly #sources: readonly Discovery[];
   readonly #site: DiscoverySite;
   readonly #signal: AbortSignal;
-  /** What each source published last. */
+  /** The last topology of each source. */
   readonly #topologies: (ClusterTopology | undefined)[];
-  /** What each source that greets is told of greetings. */
+  /** A copy of the handshakes for each source. */
   readonly #greeted: readonly LatestStream<Member>[];
   #published: ClusterTopology | undefined;
 
@@ -75,7 +76,7 @@ class Union {
     } catch (error) {
       if (this.#signal.aborted) return;
       const { eventStream } = this.#site;
-      eventStream.publish({ type: "DiscoveryFailed", source: `source ${at + 1} of anyOf, for good`, error });
+      eventStream.publish({ type: "DiscoveryFailed", source: `anyOf source ${at + 1}, not retried`, error });
     }
   }
 
@@ -83,7 +84,7 @@ class Union {
     for await (const member of this.#site.greeted) for (const stream of this.#greeted) stream.push(member);
   }
 
-  /** The same site, but for the topologies, which go into the union, and the greetings, which all are to hear of. */
+  /** A site for one source. Its topologies go into the union, and it receives every handshake. */
   #siteOf(at: number): DiscoverySite {
     const site = this.#site;
     return {
@@ -127,7 +128,7 @@ function isSame(one: ClusterTopology, other: ClusterTopology): boolean {
     one.blocked.every((id, at) => id === other.blocked[at]);
 }
 
-/** Of two records with one id, the first. */
+/** Keeps the first of several records with the same id. */
 function distinct(members: readonly Member[]): Member[] {
   return [...new Map(members.toReversed().map((member) => [member.id, member])).values()].reverse();
 }

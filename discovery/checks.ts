@@ -1,5 +1,5 @@
 /**
- * What is checked of a source's options, which types alone do not say.
+ * Rules for the options of sources, beyond their types.
  *
  * @module
  */
@@ -8,29 +8,26 @@ import { isPlainAddress } from "../gossiper/host_names.ts";
 import { listOf, optionsOf, PORT, type Rule, rule, type Rules, TEXT } from "../gossiper/options.ts";
 import type { NameServer } from "./dns_lookup.ts";
 
-/**
- * A number of milliseconds that lets something else happen meanwhile: a source that asked without pause would take
- * the whole process.
- */
+/** A positive number of milliseconds. A source that asks without a pause would block the whole process. */
 export function duration({ leastMs = 1 }: { readonly leastMs?: number } = {}): Rule {
   return rule((given) => typeof given === "number" && given >= leastMs && given < Infinity, {
-    problem: "is no duration",
+    problem: "must be a duration",
     allowed: `a number of at least ${leastMs} milliseconds`,
   });
 }
 
-/** Addresses of members, of whatever transport. */
+/** Member addresses for any transport. */
 export const ADDRESSES: Rule = listOf(
   rule((given) => {
     return typeof given === "string" && /^[a-z][a-z\d+.-]*:\/\/[^/]/i.test(given) && isPlainAddress(given);
   }, {
-    problem: "is no address of a member",
+    problem: "must be a member's address",
     allowed: 'an address such as "ws://127.0.0.1:7001", without a user, a query and a fragment',
   }),
   'a list of addresses such as "ws://127.0.0.1:7001"',
 );
 
-/** Who is asked for names. */
+/** The name server to query. */
 export const NAME_SERVER: Rule = optionsOf<NameServer>(
   { ipAddr: TEXT, port: PORT } satisfies Rules<NameServer>,
   ["ipAddr"],

@@ -1,5 +1,5 @@
 /**
- * Discovery by DNS: the addresses of a name, or the places of a service, are greeted.
+ * Discovery by DNS: resolves a name and sends a handshake to each of its addresses or services.
  *
  * @module
  */
@@ -15,15 +15,18 @@ import { byGreeting } from "./greeting.ts";
 
 export type { NameServer } from "./dns_lookup.ts";
 
-/** How {@linkcode dns} looks for members. */
+/** Options of {@linkcode dns}. */
 export interface DnsOptions {
-  /** Where members listen: then the name's A and AAAA records are asked for; without it, its SRV records. */
+  /**
+   * The port of all members. With it, the name's A and AAAA records are resolved; without it, its SRV
+   * records.
+   */
   readonly port?: number;
-  /** Who is asked; the system's name servers by default. */
+  /** The name server to query; those of the system by default. */
   readonly nameServer?: NameServer;
-  /** How often the name is resolved, in milliseconds; 10,000 by default. */
+  /** Milliseconds between two queries; 10,000 by default. */
   readonly interval?: number;
-  /** Whether members are dialled by `wss`; false by default. The targets of SRV records are then dialled by name. */
+  /** Dials members by `wss`; false by default. The targets of SRV records are then dialed by name. */
   readonly secure?: boolean;
 }
 
@@ -35,17 +38,17 @@ const OPTIONS = optionsOf<DnsOptions>({
 });
 
 const NAME = rule((given) => typeof given === "string" && /^[^\s/:]{1,253}$/.test(given), {
-  problem: "is no name",
+  problem: "must be a DNS name",
   allowed: 'a name such as "orders.default.svc.cluster.local"',
 });
 
 /**
- * Greets whoever is where a name leads, such as that of a headless service of Kubernetes: with a port all its
- * addresses (A, AAAA), without one all its services (SRV). The name is resolved again from time to time. The
- * members are whoever greeted, or was greeted by, any of them, so that an address that is gone from the records
- * takes nobody out of the cluster: who falls silent is blocked by its heartbeat, as everywhere.
+ * Finds members by a DNS name, such as the name of a headless service in Kubernetes. With a port it dials all
+ * addresses (A, AAAA) of the name; without one, all services (SRV). The name is resolved again at each
+ * interval. Each dial is a handshake; the other members are learned by gossip. An address without a record
+ * any more removes no member: silent members are blocked by their heartbeats.
  *
- * Where the name cannot be resolved, or has no records, `DiscoveryFailed` says so, and the addresses known before
+ * If the query fails, or the name has no records, `DiscoveryFailed` is emitted and the previous addresses
  * stay.
  *
  * @example
@@ -57,7 +60,7 @@ const NAME = rule((given) => typeof given === "string" && /^[^\s/:]{1,253}$/.tes
  * console.assert(byAddress.byGreeting && byService.byGreeting);
  * ```
  *
- * @throws {ConfigurationError} naming everything in the name and the options that is wrong.
+ * @throws {ConfigurationError} naming every fault in the name and the options.
  */
 export function dns(name: string, options: DnsOptions = {}): Discovery {
   assertNone([...NAME("dns.name", name), ...OPTIONS("dns", options)]);
@@ -71,7 +74,7 @@ export function dns(name: string, options: DnsOptions = {}): Discovery {
         succeeded();
         await sleep(runtime, interval, { signal });
       }
-    }, { site, source: `DNS, for ${name}`, signal });
+    }, { site, source: `DNS name ${name}`, signal });
   });
 }
 
@@ -92,7 +95,7 @@ async function addressesAt(
     return addresses.map((address) => addressAt(address, { port, secure }));
   }));
   const addresses = found.flatMap((outcome) => outcome.status === "fulfilled" ? outcome.value : []);
-  // A target that is gone already does not hide the others.
+  // A target whose name has no addresses any more must not hide the others.
   if (addresses.length > 0) return addresses;
   throw (found[0] as PromiseRejectedResult).reason;
 }

@@ -1,5 +1,5 @@
 /**
- * Asking name servers.
+ * Queries to name servers.
  *
  * @module
  */
@@ -9,34 +9,31 @@ import { isHost } from "../gossiper/host_names.ts";
 import { isPort } from "../gossiper/options.ts";
 import { deadlineAfter, type Runtime } from "../gossiper/runtime.ts";
 
-/** How long, in milliseconds, a name server may take to answer. */
+/** The longest wait for an answer, in milliseconds. */
 const ANSWER_TIMEOUT_MS = 5_000;
 
-/** Where a name server is. */
+/** A name server. */
 export interface NameServer {
-  /** Its address. */
+  /** Its IP address. */
   readonly ipAddr: string;
   /** Its port; 53 by default. */
   readonly port?: number;
 }
 
-/** Who is asked, and for how long. */
+/** Options of a query. */
 export interface LookupOptions {
   readonly runtime: Runtime;
   readonly signal: AbortSignal;
   readonly nameServer?: NameServer | undefined;
 }
 
-/** A service of a name: where it is. */
+/** The target of an SRV record. */
 export interface Service {
   readonly host: string;
   readonly port: number;
 }
 
-/**
- * All addresses of a name, of version 4 before those of version 6; rejects with `Deno.errors.NotFound` where
- * there are none.
- */
+/** Returns all addresses of a name, IPv4 before IPv6. Rejects with `Deno.errors.NotFound` if it has none. */
 export async function addressesOfName(name: string, options: LookupOptions): Promise<readonly string[]> {
   const [four, six] = await Promise.allSettled([
     lookUp(options, (resolving) => Deno.resolveDns(name, "A", resolving)),
@@ -45,15 +42,15 @@ export async function addressesOfName(name: string, options: LookupOptions): Pro
   const addresses = [four, six].flatMap((outcome) => outcome.status === "fulfilled" ? outcome.value : []);
   if (addresses.length > 0) return addresses;
   const reasons = [four, six].flatMap((outcome) => outcome.status === "rejected" ? [outcome.reason] : []);
-  // That a name has no address of one version is no news; that the server did not answer is.
+  // Many names have no address of one version. An unanswered query is the more useful reason.
   throw reasons.find((reason) => !(reason instanceof Deno.errors.NotFound)) ?? missing(name);
 }
 
-/** Where the services of a name are, by its SRV records; rejects with `Deno.errors.NotFound` where there are none. */
+/** Returns the targets of a name's SRV records. Rejects with `Deno.errors.NotFound` if it has none. */
 export async function servicesOfName(name: string, options: LookupOptions): Promise<readonly Service[]> {
   const records = await lookUp(options, (resolving) => Deno.resolveDns(name, "SRV", resolving));
   const services = records.map(({ target, port }) => ({ host: target.replace(/\.$/, ""), port }));
-  // A target that is the root says that there is no such service.
+  // A target that is the root means that the service does not exist.
   const present = services.filter(({ host, port }) => isHost(host) && isPort(port));
   if (present.length === 0) throw missing(name);
   return present;
@@ -64,7 +61,7 @@ async function lookUp<T>(
   resolve: (options: Deno.ResolveDnsOptions) => Promise<T>,
 ): Promise<T> {
   assertMayAsk(nameServer);
-  using deadline = deadlineAfter(runtime, ANSWER_TIMEOUT_MS, "Asking the name server", { signal });
+  using deadline = deadlineAfter(runtime, ANSWER_TIMEOUT_MS, "The query to the name server", { signal });
   return await resolve({ signal: deadline.signal, ...(nameServer && { nameServer }) });
 }
 

@@ -1,5 +1,5 @@
 /**
- * Discovery by etcd, for those who run one: each member has a key under a lease.
+ * Discovery by etcd: each member has a key under a lease.
  *
  * @module
  */
@@ -15,19 +15,19 @@ import { readMember } from "./member_record.ts";
 export type { Discovery } from "../gossiper/cluster.ts";
 export type { EtcdOptions } from "./etcd_client.ts";
 
-/** How {@linkcode etcd} finds the members. */
+/** Options of {@linkcode etcd}. */
 export interface EtcdDiscoveryOptions extends EtcdOptions {
-  /** What all keys begin with; `/hearsay` by default. */
+  /** The prefix of all keys; `/hearsay` by default. */
   readonly prefix?: string;
-  /** How long, in milliseconds, the key of a member that fell silent lasts; 10,000 by default, in whole seconds. */
+  /** The time to live of a silent member's key, in milliseconds; 10,000 by default, rounded up to seconds. */
   readonly leaseTtl?: number;
   /**
-   * How long, in milliseconds, a member whose key is gone still counts as one: by default as long as a lease
-   * lasts, so that members that register anew (etcd lost its data, or could not be reached) are missed by nobody.
-   * Members that leave in good order say so by gossip, whatever is here.
+   * How long a member is still listed after its key is gone, in milliseconds; `leaseTtl` by default. So
+   * members that have to register again, after etcd lost its data or was unreachable, do not leave the
+   * topology meanwhile. A member that leaves gracefully leaves by gossip and does not wait for this.
    */
   readonly grace?: number;
-  /** How often everything is read anew, in milliseconds, whatever the watch says; 60,000 by default. */
+  /** Milliseconds between two complete reads, in addition to the watch; 60,000 by default. */
   readonly resyncInterval?: number;
 }
 
@@ -40,10 +40,10 @@ const OPTIONS = optionsOf<EtcdDiscoveryOptions>({
 });
 
 /**
- * Keeps this member in etcd (3.4 or later, by its HTTP/JSON gateway) at `/hearsay/<cluster>/<id>` under a lease,
- * and takes for members whoever else is there; whoever is not is refused. Where etcd cannot be reached,
- * `DiscoveryFailed` says so, gossip goes on with the members known last, and this member registers as soon as it
- * can.
+ * Registers this member in etcd (3.4 or later, by its HTTP/JSON gateway) at `/hearsay/<cluster>/<id>` under a
+ * lease, and lists the other members there. Peers without a key are refused. If etcd is unreachable,
+ * `DiscoveryFailed` is emitted, gossip continues with the last known members, and this member registers as
+ * soon as etcd answers.
  *
  * @example
  * ```ts
@@ -53,7 +53,7 @@ const OPTIONS = optionsOf<EtcdDiscoveryOptions>({
  * console.assert(!discovery.byGreeting);
  * ```
  *
- * @throws {ConfigurationError} naming everything in the options that is wrong, such as an endpoint that is no URL.
+ * @throws {ConfigurationError} naming every fault in the options, such as an endpoint without a scheme.
  */
 export function etcd(options: EtcdDiscoveryOptions = {}): Discovery {
   assertNone(OPTIONS("etcd", options));
@@ -69,7 +69,7 @@ function membershipOf(
 ): EtcdMembershipOptions {
   const { prefix: base = "/hearsay", leaseTtl = 10_000, grace = leaseTtl, resyncInterval = 60_000 } = options;
   const { id, host, port, kinds } = self;
-  // A name with a slash must not reach into another cluster's keys.
+  // Encoded, a cluster name with a slash cannot reach the keys of another cluster.
   const prefix = `${base}/${encodeURIComponent(cluster)}/`;
   return {
     etcd: options,

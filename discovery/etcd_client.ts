@@ -1,5 +1,5 @@
 /**
- * The little of etcd that membership needs, over its HTTP/JSON gateway (`/v3/…`, etcd 3.4 and later).
+ * A client of etcd's HTTP/JSON gateway (`/v3/…`, etcd 3.4 and later), with only the operations of membership.
  *
  * @module
  */
@@ -10,29 +10,29 @@ import type { Runtime } from "../gossiper/runtime.ts";
 import { duration } from "./checks.ts";
 import { askJson, askLines, type AskOptions, HttpRefusal, withoutSecrets } from "./http.ts";
 
-/** The most that one answer, or one message of a watch, may have, in bytes: some ten thousand members. */
+/** The most bytes of an answer, or of one message of a watch: some ten thousand members. */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
-/** The status for whoever is not, or no longer, known. */
+/** The status for a missing or expired token. */
 const UNAUTHENTICATED = 401;
 
-/** Where etcd is, and who asks. */
+/** The endpoints of etcd, and this member's credentials there. */
 export interface EtcdOptions {
-  /** The URLs of one or several members of the etcd cluster; `http://127.0.0.1:2379` by default. */
+  /** The URLs of one or more servers of the etcd cluster; `http://127.0.0.1:2379` by default. */
   readonly endpoints?: readonly string[];
-  /** The name to sign in with, where etcd wants that. */
+  /** The user name, if etcd has authentication enabled. */
   readonly username?: string;
-  /** Its password. */
+  /** The user's password. */
   readonly password?: string;
-  /** Whom to trust and how to show who one is, as for `Deno.createHttpClient`; with `https` endpoints. */
+  /** Certificates for `https` endpoints, as for `Deno.createHttpClient`. */
   readonly tls?: {
-    /** Authorities to trust besides the system's own, as PEM. */
+    /** Certificate authorities to trust in addition to the system's, as PEM. */
     readonly caCerts?: string[];
-    /** A client's certificate, as PEM. */
+    /** The client's certificate, as PEM. */
     readonly cert?: string;
-    /** The key of that certificate, as PEM. */
+    /** The private key of that certificate, as PEM. */
     readonly key?: string;
   };
-  /** How long etcd may take to answer, in milliseconds; 2,000 by default. */
+  /** The longest wait for an answer, in milliseconds; 2,000 by default. */
   readonly requestTimeout?: number;
 }
 
@@ -42,37 +42,36 @@ export interface KeyValue {
   readonly value: string;
 }
 
-/** A key has a value, or none any more, since a revision. */
+/** A change of a key. `value` is undefined if the key was deleted. */
 export interface KeyChange {
   readonly key: string;
   readonly value: string | undefined;
   readonly revision: bigint;
 }
 
-/** How a request ends early. */
+/** Cancellation of a request. */
 export interface EtcdRequest {
   readonly signal: AbortSignal;
 }
 
-/** A revision up to which history was dropped, so that a watch cannot begin below it. */
+/** The start of a watch is below the oldest revision that etcd still has. */
 export class Compacted extends HearsayError {
   /** The class's own name, also after minification. */
   override readonly name: string = "Compacted";
 
-  /** Makes an error that names the revision. */
   constructor(revision: string) {
-    super("incompatible", `etcd has dropped what happened before revision ${revision}.`);
+    super("incompatible", `etcd has compacted its history before revision ${revision}.`);
   }
 }
 
-/** What the options may be: endpoints that can be asked, and times that can be kept. */
+/** Rules of {@linkcode EtcdOptions}. */
 export const ETCD_RULES: Rules<EtcdOptions> = {
   endpoints: listOf(
     rule(
       (given) =>
         typeof given === "string" && /^https?:\/\/[^/?#@\\\s]+\/?$/.test(given) && URL.canParse(given),
       {
-        problem: "is no endpoint of etcd",
+        problem: "must be an endpoint of etcd",
         allowed: 'a URL such as "http://127.0.0.1:2379", with `username` and `password` beside it',
       },
     ),
@@ -81,14 +80,14 @@ export const ETCD_RULES: Rules<EtcdOptions> = {
   username: TEXT,
   password: SECRET,
   tls: optionsOf<NonNullable<EtcdOptions["tls"]>>({
-    caCerts: listOf(PEM, "a list of the texts in PEM files"),
+    caCerts: listOf(PEM, "a list of texts from PEM files"),
     cert: PEM,
     key: PEM,
   }),
   requestTimeout: duration(),
 };
 
-/** Talks to whichever of the endpoints answers. Throws {@linkcode HearsayError}s. */
+/** Sends requests to the first endpoint that answers. Throws {@linkcode HearsayError}s. */
 export class EtcdClient implements Disposable {
   readonly #options: EtcdOptions;
   readonly #runtime: Runtime;
@@ -97,7 +96,7 @@ export class EtcdClient implements Disposable {
   #endpointAt = 0;
   #token: string | undefined;
 
-  /** Makes a client; it asks nothing yet. */
+  /** Creates a client. It sends no request yet. */
   constructor(options: EtcdOptions, runtime: Runtime) {
     this.#options = options;
     this.#runtime = runtime;
@@ -108,12 +107,12 @@ export class EtcdClient implements Disposable {
     this.#http = tls && Deno.createHttpClient(tls as Deno.CreateHttpClientOptions & Deno.TlsCertifiedKeyPem);
   }
 
-  /** The endpoints, for people to read. */
+  /** The endpoints, for logs. */
   get where(): string {
     return this.#endpoints.join(", ");
   }
 
-  /** All keys that begin with a prefix, and the revision at which that was so. */
+  /** Lists all keys with a prefix, and the revision of that list. */
   async list(prefix: string, options: EtcdRequest): Promise<{ items: KeyValue[]; revision: bigint }> {
     const answer = await this.#ask("kv/range", rangeOf(prefix), options);
     const { header, kvs = [] } = answer as { header?: { revision?: unknown }; kvs?: unknown };
@@ -123,10 +122,10 @@ export class EtcdClient implements Disposable {
   }
 
   /**
-   * What becomes of the keys of a prefix from a revision on, one moment after the other, each whole; first of all
-   * an empty one, once etcd watches.
+   * Watches the keys with a prefix from a revision on. Yields the changes of one revision at a time; the
+   * first batch is empty and confirms the watch.
    *
-   * @throws {Compacted} where the revision is one that etcd has dropped.
+   * @throws {Compacted} if etcd has dropped that revision.
    */
   async *watch(
     prefix: string,
@@ -150,14 +149,14 @@ export class EtcdClient implements Disposable {
     }
   }
 
-  /** Begins a lease of so many seconds; its id. */
+  /** Creates a lease and returns its id. */
   async grant(ttlSeconds: number, options: EtcdRequest): Promise<string> {
     const { ID } = await this.#ask("lease/grant", { TTL: String(ttlSeconds) }, options) as { ID?: unknown };
     if (typeof ID !== "string") throw nonsense("lease/grant");
     return ID;
   }
 
-  /** Renews a lease; false where it is over. */
+  /** Renews a lease. Returns false if it has expired. */
   async keepAlive(lease: string, options: EtcdRequest): Promise<boolean> {
     // The gateway answers each request of this stream with one message, and then ends.
     const { result } = await this.#ask("lease/keepalive", { ID: lease }, options) as {
@@ -167,19 +166,19 @@ export class EtcdClient implements Disposable {
     return result.TTL !== undefined && int64(result.TTL) > 0n;
   }
 
-  /** Ends a lease, and with it all keys under it. */
+  /** Ends a lease and deletes all keys under it. */
   async revoke(lease: string, options: EtcdRequest): Promise<void> {
     await this.#ask("lease/revoke", { ID: lease }, options);
   }
 
-  /** Sets a key for as long as a lease lasts; the revision at which that was done. */
+  /** Sets a key for the duration of a lease. Returns the new revision. */
   async put({ key, value }: KeyValue, options: EtcdRequest & { readonly lease: string }): Promise<bigint> {
     const body = { key: toBase64(key), value: toBase64(value), lease: options.lease };
     const { header } = await this.#ask("kv/put", body, options) as { header?: { revision?: unknown } };
     return int64(header?.revision);
   }
 
-  /** Closes what was opened for TLS. */
+  /** Closes the TLS client. */
   [Symbol.dispose](): void {
     this.#http?.close();
   }
@@ -195,7 +194,7 @@ export class EtcdClient implements Disposable {
       if (typeof answer !== "object" || answer === null) throw nonsense(method);
       return answer;
     } catch (error) {
-      // Another endpoint may be well; a token may just have run out.
+      // Another endpoint may answer; a token may just have expired.
       const status = error instanceof HttpRefusal ? error.status : undefined;
       if (status === UNAUTHENTICATED) this.#token = undefined;
       if (status === undefined || status >= 500) this.#endpointAt++;
@@ -225,7 +224,7 @@ export class EtcdClient implements Disposable {
   }
 }
 
-/** As the gateway writes them: bytes in base64, numbers of 64 bits as text, what has its default value left out. */
+/** As in the gateway's JSON: bytes are base64, 64-bit numbers are strings, and default values are omitted. */
 interface RawKeyValue {
   readonly key?: unknown;
   readonly value?: unknown;
@@ -240,7 +239,8 @@ interface RawWatchResponse {
 }
 
 function rangeOf(prefix: string): { readonly key: string; readonly range_end: string } {
-  // The first text after all that begin so: prefixes here end with "/", which is no last character.
+  // The first text after all with the prefix. A prefix ends with "/" here, so its last character has a
+  // successor.
   const end = prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1);
   return { key: toBase64(prefix), range_end: toBase64(end) };
 }
@@ -250,7 +250,7 @@ function int64(given: unknown): bigint {
   if ((typeof given === "string" && /^-?\d{1,19}$/.test(given)) || Number.isSafeInteger(given)) {
     return BigInt(given as string | number);
   }
-  throw new HearsayError("incompatible", "etcd answered with a number that is none.");
+  throw new HearsayError("incompatible", "etcd sent an invalid number.");
 }
 
 function toBase64(text: string): string {
@@ -259,14 +259,14 @@ function toBase64(text: string): string {
 
 function fromBase64(given: unknown): string {
   if (given === undefined) return "";
-  if (typeof given !== "string") throw new HearsayError("incompatible", "etcd answered with no bytes.");
+  if (typeof given !== "string") throw new HearsayError("incompatible", "etcd sent a value without bytes.");
   try {
     return new TextDecoder().decode(Uint8Array.fromBase64(given));
   } catch (cause) {
-    throw new HearsayError("incompatible", "etcd answered with bytes that are not in base64.", { cause });
+    throw new HearsayError("incompatible", "etcd sent bytes that are not base64.", { cause });
   }
 }
 
 function nonsense(method: string): HearsayError {
-  return new HearsayError("incompatible", `What etcd answers to ${method} is not understood.`);
+  return new HearsayError("incompatible", `etcd sent an invalid answer to ${method}.`);
 }

@@ -1,5 +1,5 @@
 /**
- * Membership in etcd: each member has a key under a lease, and watches those of the others.
+ * Membership in etcd: this member registers a key under a lease and watches the keys of the others.
  *
  * @module
  */
@@ -11,49 +11,47 @@ import { Compacted, EtcdClient, type EtcdOptions, type KeyChange, type KeyValue 
 import { keepTrying } from "./failures.ts";
 import { MemberList } from "./member_list.ts";
 
-/** How long, in milliseconds, a member that stops waits for etcd to take its key away. */
+/** The longest wait, in milliseconds, for etcd to delete a stopping member's key. */
 const REVOKE_TIMEOUT_MS = 500;
 
-/** How members are kept in etcd. */
+/** Options of {@linkcode EtcdMembership}. */
 export interface EtcdMembershipOptions {
   readonly etcd: EtcdOptions;
-  /** What the keys of this cluster's members begin with; ends with `/`. */
+  /** The prefix of this cluster's keys; ends with `/`. */
   readonly prefix: string;
-  /** This member's key and what it says. */
+  /** This member's key and its value. */
   readonly own: KeyValue;
-  /** The member that a value says; `undefined` where it says none. */
+  /** Reads a value; `undefined` if it is not a valid member. */
   readonly read: (value: string) => Member | undefined;
-  /** How long a key outlives its member, in milliseconds, rounded up to seconds. */
+  /** The time to live of a silent member's key, in milliseconds, rounded up to seconds. */
   readonly leaseTtl: number;
-  /** How long a member whose key is gone still counts as one, in milliseconds. */
+  /** How long a member is still listed after its key is gone, in milliseconds. */
   readonly grace: number;
-  /** How often everything is read anew, in milliseconds, whatever the watch says. */
+  /** Milliseconds between two complete reads, in addition to the watch. */
   readonly resyncInterval: number;
 }
 
-/** This member's part in it. */
+/** This member's registration and its list of the others. */
 export class EtcdMembership {
   readonly #options: EtcdMembershipOptions;
   readonly #site: DiscoverySite;
   readonly #list: MemberList;
-  /** By key. */
   readonly #members = new Map<string, Member>();
-  /** Members whose key is gone, by key, and until when they count. */
+  /** Members without a key any more, by key, and the time until they are removed. */
   readonly #leaving = new Map<string, { readonly member: Member; readonly untilMs: number }>();
-  /** The revision at which this member's own key was set, while it counts on that. */
+  /** The revision at which this member's key was set, while its lease is alive. */
   #setAt: bigint | undefined;
-  /** Aborted when that key is gone though nobody ended its lease. */
+  /** Aborted when this member's key is gone although its lease was not revoked. */
   #missing = new AbortController();
   #cancelForgetting: () => void = () => {};
 
-  /** Nothing is asked yet. */
   constructor(options: EtcdMembershipOptions, site: DiscoverySite) {
     this.#options = options;
     this.#site = site;
     this.#list = new MemberList(site);
   }
 
-  /** Takes part until the signal is aborted. */
+  /** Registers and watches until the signal is aborted. */
   async run({ signal }: { readonly signal: AbortSignal }): Promise<void> {
     const site = this.#site;
     using client = new EtcdClient(this.#options.etcd, site.runtime);
@@ -62,12 +60,12 @@ export class EtcdMembership {
       await Promise.all([
         keepTrying(({ signal, succeeded }) => this.#register(client, { signal, succeeded }), {
           site,
-          source: `etcd at ${client.where}, to register`,
+          source: `etcd at ${client.where}: registration`,
           signal,
         }),
         keepTrying(({ signal, succeeded }) => this.#follow(client, { signal, succeeded }), {
           site,
-          source: `etcd at ${client.where}, for ${prefix}`,
+          source: `etcd at ${client.where}: watch of ${prefix}`,
           signal,
         }),
       ]);
@@ -76,7 +74,7 @@ export class EtcdMembership {
     }
   }
 
-  /** Registers, and keeps the lease alive until it cannot; another lease then takes its place. */
+  /** Registers and renews the lease until it expires. The next attempt registers with a new lease. */
   async #register(client: EtcdClient, { signal, succeeded }: Attempt): Promise<void> {
     const { own, leaseTtl } = this.#options;
     this.#missing = new AbortController();
@@ -100,19 +98,19 @@ export class EtcdMembership {
     for (;;) {
       await sleep(runtime, this.#options.leaseTtl / 3, { signal: waking });
       if (await client.keepAlive(lease, { signal })) continue;
-      throw new HearsayError("refused", "The lease is over; this member registers anew.");
+      throw new HearsayError("refused", "The lease has expired. This member registers again.");
     }
   }
 
-  /** So that the others need not wait for the lease to run out; where that fails, they do. */
+  /** Revokes the lease, so that other members do not wait for its expiry. If that fails, it expires. */
   async #deregister(client: EtcdClient, lease: string): Promise<void> {
     using deadline = deadlineAfter(this.#site.runtime, REVOKE_TIMEOUT_MS, "Revoking the lease");
     await client.revoke(lease, { signal: deadline.signal }).catch(() => {});
   }
 
   /**
-   * Reads all members, and then follows what changes. Whatever ends that (a closed stream, dropped history, or
-   * the time for it), everything is read anew: so nothing can have been missed.
+   * Lists all members and watches for changes. Ends after a closed stream, dropped history, or
+   * `resyncInterval`; the next attempt lists all members again, so no change is lost.
    */
   async #follow(client: EtcdClient, { signal, succeeded }: Attempt): Promise<void> {
     const { prefix, resyncInterval } = this.#options;
@@ -127,7 +125,7 @@ export class EtcdMembership {
         if (changes.length > 0) this.#publish();
       }
     } catch (error) {
-      // Neither its time nor that history was dropped between reading and watching is anybody's failure.
+      // Neither the end of the interval nor a compaction between list and watch is a failure.
       if (!enough.signal.aborted && !(error instanceof Compacted)) throw error;
     }
   }
@@ -144,7 +142,7 @@ export class EtcdMembership {
   #set({ key, value, revision }: KeyChange): void {
     if (key === this.#options.own.key) {
       const isMissing = value === undefined && this.#setAt !== undefined && revision >= this.#setAt;
-      if (isMissing) this.#missing.abort(new HearsayError("refused", "This member's key is gone."));
+      if (isMissing) this.#missing.abort(new HearsayError("refused", "This member's key was deleted."));
       return;
     }
     const before = this.#members.get(key);
@@ -159,7 +157,7 @@ export class EtcdMembership {
     }
   }
 
-  /** Those who are there, and those who may just be about to register anew. */
+  /** Publishes the registered members, and those that may still register again. */
   #publish(): void {
     const { runtime } = this.#site;
     this.#cancelForgetting();

@@ -1,5 +1,5 @@
 /**
- * How a source goes on after a failure: it tells why, waits, and tries again.
+ * Reports the failures of a source, and retries it after a delay.
  *
  * @module
  */
@@ -8,25 +8,27 @@ import type { DiscoverySite } from "../gossiper/cluster.ts";
 import { sleep } from "../gossiper/runtime.ts";
 import { reasonOf, ToldReasons } from "../gossiper/told_reasons.ts";
 
-/** The failures of one source, in a row. */
+/** The consecutive failures of one source. */
 export class Failures {
   readonly #site: Pick<DiscoverySite, "eventStream">;
   readonly #source: string;
   readonly #told = new ToldReasons();
   #count = 0;
 
-  /** Begins with none. */
   constructor(site: Pick<DiscoverySite, "eventStream">, source: string) {
     this.#site = site;
     this.#source = source;
   }
 
-  /** How many there were since it last worked. */
+  /** The number of failures since the last success. */
   get count(): number {
     return this.#count;
   }
 
-  /** It failed: told once for each reason, since it may fail the same way for hours. */
+  /**
+   * Counts a failure. Emits `DiscoveryFailed` once for each reason, because a source may fail in the same way
+   * for hours.
+   */
   failed(error: unknown): void {
     this.#count++;
     const reason = reasonOf(error);
@@ -35,26 +37,26 @@ export class Failures {
     this.#site.eventStream.publish({ type: "DiscoveryFailed", source: this.#source, error });
   }
 
-  /** It worked. */
+  /** Resets the count and the reported reasons. */
   succeeded(): void {
     this.#count = 0;
     this.#told.forget(this.#source);
   }
 }
 
-/** How something is tried again and again. */
+/** Options of {@linkcode keepTrying}. */
 export interface TryingOptions {
   readonly site: DiscoverySite;
-  /** What is tried, in words, with its address. */
+  /** The source and its address, for logs. */
   readonly source: string;
   readonly signal: AbortSignal;
 }
 
 /**
- * Does something until the signal is aborted, and never rejects: after a failure it waits, at random up to a
- * limit that grows with each in a row, and does it again; after an end without one, as after the first failure,
- * so that a source that ends everything at once is not asked without pause. `succeeded` is to be called as soon
- * as an attempt is known to work.
+ * Runs `attempt` repeatedly until the signal is aborted, and never rejects. `attempt` must call `succeeded`
+ * as soon as it works. After a failure the delay is random, up to a limit that rises with each consecutive
+ * failure. After an attempt that just ends, the delay is that of a first failure, because a source may end
+ * every attempt at once.
  */
 export async function keepTrying(
   attempt: (options: { readonly signal: AbortSignal; readonly succeeded: () => void }) => Promise<void>,

@@ -1,5 +1,5 @@
 /**
- * Discovery by a list that does not change.
+ * Discovery by a fixed list.
  *
  * @module
  */
@@ -9,7 +9,8 @@ import { assertNone, LISTENING_PORT } from "../gossiper/options.ts";
 import { memberProblems } from "../gossiper/validation.ts";
 
 /**
- * The members are those listed, and this one. Whoever is not on the list is refused with `unknown_member`.
+ * The members are those in the list, and this one. A peer that is not in the list is refused with
+ * `unknown_member`.
  *
  * @example
  * ```ts
@@ -22,7 +23,7 @@ import { memberProblems } from "../gossiper/validation.ts";
  * console.assert(!discovery.byGreeting);
  * ```
  *
- * @throws {ConfigurationError} naming every member that is none, or that has the id of another.
+ * @throws {ConfigurationError} naming every invalid member and every duplicate id.
  */
 export function fixedMembers(members: readonly Member[]): Discovery {
   assertNone(memberProblems(members, { port: LISTENING_PORT }));
@@ -32,7 +33,7 @@ export function fixedMembers(members: readonly Member[]): Discovery {
   return {
     byGreeting: false,
     members: [...byId.values()],
-    // There is nothing to wait for: who belongs to the cluster is told once.
+    // The list never changes, so one topology is enough.
     run({ self, eventStream }: DiscoverySite): Promise<void> {
       const all = [...byId.values()].filter(({ id }) => id !== self.id);
       eventStream.publish({ type: "ClusterTopology", members: [self, ...all], blocked: [] });

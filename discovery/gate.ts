@@ -1,42 +1,41 @@
 /**
- * Doing only so much at once.
+ * A limit on concurrent tasks.
  *
  * @module
  */
 
 import { type Runtime, sleep } from "../gossiper/runtime.ts";
 
-/** How many may pass a {@linkcode Gate}. */
+/** Options of a {@linkcode Gate}. */
 export interface GateOptions {
-  /** How many may be inside at once. */
+  /** The most tasks at once. */
   readonly places: number;
-  /** How long, in milliseconds, a place is kept from those who wait after it was left. */
+  /** Milliseconds before a freed place goes to a waiting task. */
   readonly heldMs: number;
   readonly runtime: Runtime;
 }
 
-/** How a task passes. */
+/** Options of {@linkcode Gate.pass}. */
 export interface PassOptions {
   readonly signal: AbortSignal;
-  /** Whether it need not be done any more. */
+  /** Returns true if the task is not needed any more. */
   readonly unless?: () => boolean;
 }
 
-/** Lets a number of tasks run at once; the others wait, and come in the order of their coming. */
+/** Runs at most `places` tasks at once. The others wait in order of arrival. */
 export class Gate {
   readonly #options: GateOptions;
   readonly #waiting: PromiseWithResolvers<void>[] = [];
   #free: number;
 
-  /** Makes a gate with nobody inside. */
   constructor(options: GateOptions) {
     this.#options = options;
     this.#free = options.places;
   }
 
   /**
-   * Runs a task when there is a place for it, unless there is no need any more by then: the next may come at once.
-   * Rejects with the signal's reason where that is aborted before.
+   * Runs a task as soon as a place is free. If `unless` returns true by then, skips the task, and the next
+   * one gets the place at once. Rejects with the signal's reason if it is aborted while waiting.
    */
   async pass<T>(task: () => Promise<T>, { signal, unless }: PassOptions): Promise<T | undefined> {
     await this.#enter(signal);
@@ -52,7 +51,7 @@ export class Gate {
     signal.throwIfAborted();
     if (this.#free > 0) return void this.#free--;
     const turn = Promise.withResolvers<void>();
-    // Out of the queue at once, so that nobody who gave up is given a place.
+    // Leave the queue at once, so that no canceled task gets a place.
     const giveUp = () => {
       const at = this.#waiting.indexOf(turn);
       if (at < 0) return;

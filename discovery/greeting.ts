@@ -1,5 +1,6 @@
 /**
- * Membership by greeting: a member greets whoever is at some addresses, and learns of the others by gossip.
+ * Discovery by handshakes: sends a handshake to each of some addresses, and learns of the other members by
+ * gossip.
  *
  * @module
  */
@@ -19,30 +20,40 @@ import { Gate } from "./gate.ts";
 import { isSameMember, MemberList } from "./member_list.ts";
 import { readMember } from "./member_record.ts";
 
-/** How many addresses are greeted at once: with a thousand of them, the first few bring the news of the rest. */
+/**
+ * The most handshakes at once. 8: even with a thousand addresses, the first answers bring the rest of the
+ * members.
+ */
 export const MAX_GREETINGS = 8;
-/** How many addresses are taken from a source; more are left out, in the order in which it names them. */
+/** The most addresses of a source; the first ones count. */
 export const MAX_ADDRESSES = 1_024;
-/** How long, in milliseconds, a place among the greetings is held where more wait than there are places. */
+/** Milliseconds before the place of a finished handshake is reused, if more wait than there are places. */
 const HELD_MS = 1_000;
 /**
- * How often, in milliseconds, one of the addresses that led to this member or to an active one is dialled again, at most:
- * a balancer may lead elsewhere next time. 30 s: islands merge within a minute or two. Shorter: more dials that find
- * nothing new. Longer: islands stay apart for longer.
+ * The interval, in milliseconds, in which on average one of the addresses that led to this member or to an
+ * active one is dialed again. A load balancer may lead to another member then. 30 s: separate clusters merge
+ * within two minutes. Lower: more dials without a new member. Higher: clusters stay separate for longer.
  */
 const REDIAL_MS = 30_000;
 /**
- * For how long, in milliseconds, the address of a member that went is dialled at short intervals. 30 s: longer than most
- * programs take to start again. Shorter: a process that is back later is met later. Longer: more dials of empty addresses.
+ * How long the address of a blocked member is dialed at short intervals, in milliseconds. 30 s: longer than
+ * most programs take to restart. Lower: a process that restarts slowly is found later. Higher: more dials
+ * without an answer.
  */
 const RETURN_MS = 30_000;
-/** The longest wait, in milliseconds, between these dials, so that a process is met within 2 s after it is back. */
+/**
+ * The longest delay, in milliseconds, between these dials, so that a restarted process is found within 2 s.
+ */
 const RETURN_INTERVAL_MS = 1_000;
-/** How many members, on average, dial the address of one that went, however many there are: one of them is enough. */
+/**
+ * How many members dial the address of a blocked member, on average, in a cluster of any size; one is enough.
+ */
 const RETURN_DIALLERS = 8;
-/** How long, in milliseconds, the addresses of a name are tried before the name itself. */
+/** How long the addresses of a name are tried before the name itself, in milliseconds. */
 const LAST_RESORT_MS = 1_000;
-/** How many addresses of members that went are dialled at once, apart from those that a source names. */
+/**
+ * The most addresses of blocked members that are dialed at once, in addition to the addresses of a source.
+ */
 const MAX_RETURNS = 16;
 /**
  * Of how many members, in a millisecond, the list is made anew. Making it costs by their number, and a peer causes it with
@@ -53,11 +64,11 @@ const PUBLISHED_PER_MS = 10;
 /** The longest pause, in milliseconds, between two lists. */
 const MAX_PAUSE_MS = 100;
 
-/** What looks for addresses is given. */
+/** Passed to a source of addresses. */
 export interface Finding {
   /**
-   * Tells all addresses that there are now; those told before and not now are greeted no more. An address among the
-   * `lastResorts` is greeted as well, but only while nobody is met at those that it is mapped to.
+   * Replaces the addresses to dial. The keys of `lastResorts` are dialed too, but only while none of the
+   * addresses that they map to has a member.
    */
   readonly found: (
     addresses: readonly string[],
@@ -67,8 +78,8 @@ export interface Finding {
 }
 
 /**
- * A discovery whose members are whoever greeted, or was greeted by, any of them. `find` tells where to greet, for
- * as long as its signal lasts; it must not reject.
+ * A discovery whose members are learned through handshakes. `find` passes addresses on until its signal is
+ * aborted, and must not reject.
  */
 export function byGreeting(find: (site: DiscoverySite, finding: Finding) => Promise<void>): Discovery {
   return {
@@ -77,24 +88,27 @@ export function byGreeting(find: (site: DiscoverySite, finding: Finding) => Prom
   };
 }
 
-/** How long, in milliseconds, a member is alone before it says so: longer than others take to start with it. */
+/**
+ * How long a member is alone before it emits `Alone`, in milliseconds: longer than other members take to
+ * start.
+ */
 const ALONE_MS = 10_000;
 /** The longest reason in a {@linkcode SeedStatus}, in UTF-16 units. */
 const MAX_REASON_LENGTH = 300;
 
-/** An address that is greeted, and what is known of it. */
+/** An address to dial, and its state. */
 interface Sought {
   readonly address: string;
   readonly ending: AbortController;
-  /** The id of the member that answered last. */
+  /** The id of the last member that answered. */
   whoIsThere: string | undefined;
-  /** How often in a row nobody else answered. */
+  /** Consecutive dials that reached no other member. */
   failures: number;
-  /** Until when the member that went from there is expected back, by the monotonic clock. */
+  /** The end of the time in which a restarted member is expected there, by the monotonic clock. */
   expectedUntilMs: number;
-  /** Ends the wait for the next greeting. */
+  /** Ends the delay before the next dial. */
   wake: () => void;
-  /** By the wall clock. */
+  /** By the wall clock; `nextAttemptMs` too. */
   lastAttemptMs: number | null;
   nextAttemptMs: number | null;
   outcome: Pick<SeedStatus, "outcome" | "memberId" | "reason">;
@@ -105,18 +119,17 @@ class Greeting {
   readonly #signal: AbortSignal;
   readonly #list: MemberList;
   readonly #gate: Gate;
-  /** By address. */
   readonly #told = new ToldReasons();
-  /** As they were in greetings. */
+  /** Records from handshakes. */
   readonly #greeted = new Map<string, Member>();
-  /** As members gossip about themselves. */
+  /** Records from gossip; they replace those from handshakes. */
   readonly #records = new Map<string, Member>();
   readonly #left = new Set<string>();
-  /** Who is known to be where, as the members say themselves; by the one form of an address. */
+  /** The id of each known member by its canonical address. */
   #idAt: ReadonlyMap<string, string> = new Map();
-  /** What a source named, by address. */
+  /** The addresses of the source. */
   readonly #greeting = new Map<string, Sought>();
-  /** Where members were that went, by address: for as long as they are expected back, and no source names it. */
+  /** The addresses of blocked members, while a restart is expected and the source does not list them. */
   readonly #returns = new Map<string, Sought>();
   #lastResorts: ReadonlyMap<string, readonly string[]> = new Map();
   readonly #tasks = new Set<Promise<void>>();
@@ -154,7 +167,7 @@ class Greeting {
     }
   }
 
-  /** Whoever was greeted is here now, whatever was said of an earlier life. */
+  /** After a handshake a member runs again, even if its earlier incarnation had left. */
   async #followGreetings(): Promise<void> {
     for await (const member of this.#site.greeted) {
       const known = this.#greeted.get(member.id);
@@ -170,7 +183,7 @@ class Greeting {
       const record = deleted ? undefined : readMember(value);
       const known = this.#records.get(memberId);
       if (known && record && isSameMember(known, record)) continue;
-      // Nobody speaks for another.
+      // A member may publish only its own record.
       if (record?.id === memberId) this.#records.set(memberId, record);
       else this.#records.delete(memberId);
       this.#publishSoon();
@@ -197,7 +210,7 @@ class Greeting {
     }
   }
 
-  /** Publishes what came together at one moment at once: a first gossip may bring a thousand members. */
+  /** Publishes once for all changes at one moment: the first gossip may bring a thousand members. */
   #publishSoon(): void {
     const { runtime } = this.#site;
     const delayMs = Math.max(0, this.#publishNextMs - runtime.monotonicMs());
@@ -218,7 +231,7 @@ class Greeting {
     this.#watchAlone();
   }
 
-  /** Says once that this member is alone, when it has been so for long and a seed has failed. */
+  /** Emits `Alone` once, after `ALONE_MS` without another member, if a seed has failed. */
   #watchAlone(): void {
     if (!this.#isAlone) {
       this.#hasSaidAlone = false;
@@ -262,7 +275,10 @@ class Greeting {
     }
   }
 
-  /** A member went: whoever starts again at its address, under whatever id, may know of nobody here. */
+  /**
+   * Dials a blocked member's address more often. A process that restarts there, under any id, may know no
+   * other member.
+   */
   #expectBack(id: string): void {
     const { runtime } = this.#site;
     const active = this.#site.activeIds().size;
@@ -273,7 +289,7 @@ class Greeting {
     for (const sought of this.#greeting.values()) {
       const wasThere = sought.whoIsThere === id || canonicalAddress(sought.address) === place;
       if (wasThere && isDrawn) sought.expectedUntilMs = runtime.monotonicMs() + RETURN_MS;
-      // Alone, this member needs whoever it may have left aside.
+      // A lone member needs every seed again.
       if (!wasThere && active > 1) continue;
       sought.failures = 1;
       sought.wake();
@@ -295,9 +311,9 @@ class Greeting {
     this.#tasks.add(task);
   }
 
-  /** Greets whoever is at an address: often where nobody else is, and seldom where somebody active is. */
+  /** Dials an address repeatedly: often without another member there, rarely with an active one. */
   async #keepGreeting(sought: Sought, signal: AbortSignal): Promise<void> {
-    // The addresses that may make a last resort needless are tried first.
+    // Try the other addresses first; if one has a member, the last resort is not needed.
     if (this.#lastResorts.has(sought.address)) await this.#rest(sought, LAST_RESORT_MS);
     while (!signal.aborted) {
       if (this.#isToGreet(sought)) {
@@ -309,7 +325,7 @@ class Greeting {
     }
   }
 
-  /** Greets whoever is at the address of a member that went, until somebody is there or the time is over. */
+  /** Dials the address of a blocked member until a member answers or the time is over. */
   async #awaitReturn(sought: Sought, signal: AbortSignal): Promise<void> {
     const { address } = sought;
     const isOver = () =>
@@ -324,12 +340,12 @@ class Greeting {
     this.#returns.delete(address);
   }
 
-  /** Whether there may be somebody else at an address than whoever was there last. */
+  /** True if another member than the last one may be at the address. */
   #isToGreet({ address, whoIsThere }: Sought): boolean {
     const instead = this.#lastResorts.get(address) ?? [];
     if (instead.some((other) => this.#isThere(this.#greeting.get(other)?.whoIsThere))) return false;
     if (!this.#isThere(whoIsThere)) return true;
-    // Another member answered where it says that it is: no balancer leads there.
+    // The member's own record has this address, so no load balancer is behind it.
     const isCertain = whoIsThere !== this.#site.self.id &&
       this.#idAt.get(canonicalAddress(address)) === whoIsThere;
     if (isCertain) return false;
@@ -340,13 +356,13 @@ class Greeting {
     const { runtime, retryDelay, blockedProbeInterval } = this.#site;
     const isOwn = whoIsThere === this.#site.self.id && canonicalAddress(address) === this.#ownPlace;
     const mayRest = isOwn || this.#isThere(whoIsThere) && !this.#isAlone;
-    // Not all at once, where all started at once.
+    // Random, so that members that started together do not dial together.
     if (mayRest) return Math.min(REDIAL_MS, blockedProbeInterval) * (0.5 + runtime.random() / 2);
     const delayMs = retryDelay(failures);
     return runtime.monotonicMs() < expectedUntilMs ? Math.min(delayMs, RETURN_INTERVAL_MS) : delayMs;
   }
 
-  /** Waits so long, or until something has happened at the address. */
+  /** Waits for `delayMs`, or until `wake` is called. */
   async #rest(sought: Sought, delayMs: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const cancel = this.#site.runtime.setTimer(delayMs, resolve);
@@ -356,11 +372,14 @@ class Greeting {
     cancel();
   }
 
-  /** Who answers at an address, or is known by then to be there; where nobody does, why is told once. */
+  /**
+   * Dials an address. Returns the id of the member that answers, or that is already known to be there.
+   * Reports each reason of a failure once.
+   */
   async #greet(sought: Sought, signal: AbortSignal): Promise<string | undefined> {
     const { address } = sought;
     const known = () => this.#idAt.get(canonicalAddress(address));
-    // A few are greeted whatever anybody says of them: a member might lie about where it is.
+    // A few addresses are always dialed, because a member might publish a false address.
     const areMany = () => this.#greeting.size > MAX_GREETINGS;
     try {
       sought.nextAttemptMs = null;
@@ -375,7 +394,7 @@ class Greeting {
       return id;
     } catch (error) {
       if (signal.aborted) return undefined;
-      // An address may lead nowhere; that is what the next attempt is for.
+      // A failure is normal; the next attempt follows.
       sought.outcome = { outcome: "failed", memberId: null, reason: textOf(error) };
       this.#tell(address, error);
       return undefined;
@@ -408,7 +427,7 @@ class Greeting {
     return id !== undefined && this.#site.activeIds().has(id);
   }
 
-  /** Whether this member, or an active one, is known to be there. */
+  /** True for this member and active ones. */
   #isThere(id: string | undefined): boolean {
     return id === this.#site.self.id || this.#isActive(id);
   }
@@ -421,7 +440,7 @@ class Greeting {
     return isDialable(this.#site.self) ? this.#placeOf(this.#site.self) : undefined;
   }
 
-  /** The address of a member, to be compared with others. */
+  /** The canonical address of a member. */
   #placeOf(member: Member): string {
     let place = this.#places.get(member);
     if (place === undefined) {
@@ -446,7 +465,7 @@ function soughtAt(address: string): Sought {
   };
 }
 
-/** The text of an error, which a peer may have worded, on one line. */
+/** An error's text on one line; it may come from a peer. */
 function textOf(error: unknown): string {
   return printable(error instanceof Error ? error.message : String(error)).slice(0, MAX_REASON_LENGTH)
     .toWellFormed();

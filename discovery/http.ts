@@ -1,5 +1,5 @@
 /**
- * Asking a server over HTTP for JSON, with a bound on how long that takes and how much it may say.
+ * HTTP requests for JSON, with limits on time and size.
  *
  * @module
  */
@@ -9,46 +9,46 @@ import { withoutKeys } from "../gossiper/key_material.ts";
 import { assertMayConnect } from "../gossiper/permission.ts";
 import { deadlineAfter, type Runtime } from "../gossiper/runtime.ts";
 
-/** What a request needs. */
+/** Options of a request. */
 export interface AskOptions {
   readonly runtime: Runtime;
   readonly signal: AbortSignal;
-  /** How long the answer, or where it has no end the beginning of it, may take, in milliseconds. */
+  /** The longest wait for the answer, in milliseconds; for a stream, for its beginning. */
   readonly timeoutMs: number;
-  /** How many bytes the answer, or one line of it, may have. */
+  /** The most bytes of the answer, or of one line of a stream. */
   readonly maxBytes: number;
-  /** What is posted, as JSON; without it, it is a GET. */
+  /** Posted as JSON. Without it, the request is a GET. */
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
   /** What is sent and must not be shown, though the server may say it back. */
   readonly secrets?: readonly string[];
-  /** Whom to trust, and how to show who one is, where that is not the system's own way. */
+  /** A client with its own certificates; the default one if undefined. */
   readonly client?: Deno.HttpClient | undefined;
 }
 
-/** Some status other than 200. */
+/** A server answered with another status than 200. */
 export class HttpRefusal extends HearsayError {
   /** The class's own name, also after minification. */
   override readonly name: string = "HttpRefusal";
   /** The status. */
   readonly status: number;
 
-  /** Makes an error that names the status, and what the server said with it. */
+  /** Creates an error with the status and the beginning of the server's text. */
   constructor(url: string, { status, text }: { readonly status: number; readonly text: string }) {
-    super("refused", `${url} answered ${status}: ${text.trim().slice(0, 200) || "without a word"}`);
+    super("refused", `${url} answered ${status}: ${text.trim().slice(0, 200) || "no text"}`);
     this.status = status;
   }
 }
 
 /**
- * The JSON value that a server answers with.
+ * Requests a JSON value.
  *
- * @throws {HttpRefusal} where the status is not 200.
- * @throws {HearsayError} `connection`, `timeout`, `too_large`, or `incompatible` where it is no JSON.
+ * @throws {HttpRefusal} if the status is not 200.
+ * @throws {HearsayError} `connection`, `timeout`, `too_large`, or `incompatible` if the answer is not JSON.
  */
 export async function askJson(url: string, options: AskOptions): Promise<unknown> {
   const { runtime, timeoutMs, signal, maxBytes } = options;
-  using deadline = deadlineAfter(runtime, timeoutMs, `Asking ${url}`, { signal });
+  using deadline = deadlineAfter(runtime, timeoutMs, `The request to ${url}`, { signal });
   try {
     const response = await request(url, { ...options, signal: deadline.signal });
     return parsed(url, await readText(response, { url, maxBytes }));
@@ -57,10 +57,11 @@ export async function askJson(url: string, options: AskOptions): Promise<unknown
   }
 }
 
-/** The JSON values that a server sends one to a line for as long as it likes; throws as {@linkcode askJson} does. */
+/** Requests a stream of JSON values, one per line. Throws like {@linkcode askJson}. */
 export async function* askLines(url: string, options: AskOptions): AsyncGenerator<unknown, void, void> {
   const { signal, maxBytes } = options;
-  // The whole may take for ever, but its end must always be possible: without this the connection would stay.
+  // A stream may last forever. Without this signal, its connection would stay open after the caller has
+  // stopped reading.
   const ending = new AbortController();
   const whole = AbortSignal.any([signal, ending.signal]);
   try {
@@ -75,10 +76,10 @@ export async function* askLines(url: string, options: AskOptions): AsyncGenerato
   }
 }
 
-/** Once it has begun there is no deadline any more: a deadline that is disposed of is never aborted. */
+/** Waits for the beginning of a stream. Later the deadline no longer applies, because it was disposed of. */
 async function begin(url: string, options: AskOptions): Promise<Response> {
   const { runtime, timeoutMs, signal } = options;
-  using deadline = deadlineAfter(runtime, timeoutMs, `Asking ${url}`);
+  using deadline = deadlineAfter(runtime, timeoutMs, `The request to ${url}`);
   return await request(url, { ...options, signal: AbortSignal.any([signal, deadline.signal]) });
 }
 
@@ -141,18 +142,18 @@ function parsed(url: string, text: string): unknown {
     return JSON.parse(text);
   } catch {
     // The parser's error would quote the answer.
-    throw new HearsayError("incompatible", `What ${url} answered is no JSON.`);
+    throw new HearsayError("incompatible", `${url} sent an answer that is not JSON.`);
   }
 }
 
 function tooLarge(url: string, maxBytes: number): HearsayError {
-  return new HearsayError("too_large", `${url} answered with more than ${maxBytes} bytes.`);
+  return new HearsayError("too_large", `${url} sent more than ${maxBytes} bytes.`);
 }
 
-/** The same failure as one of this library's errors, or the reason for which the caller gave up. */
+/** Converts a failure to an error of this library, or to the caller's abort reason. */
 function faultOf(url: string, { error, signal }: { readonly error: unknown; readonly signal: AbortSignal }) {
   if (signal.aborted) return signal.reason;
   if (error instanceof HearsayError) return error;
   const words = error instanceof Error ? error.message : String(error);
-  return new HearsayError("connection", `${url} could not be asked: ${words}`, { cause: error });
+  return new HearsayError("connection", `The request to ${url} failed: ${words}`, { cause: error });
 }

@@ -1,5 +1,5 @@
 /**
- * Discovery by the API of Kubernetes: the pods that a label selector names are greeted.
+ * Discovery by the Kubernetes API: sends a handshake to each pod that a label selector matches.
  *
  * @module
  */
@@ -16,41 +16,41 @@ import { askJson, askLines, type AskOptions, HttpRefusal, withoutSecrets } from 
 
 export type { Discovery } from "../gossiper/cluster.ts";
 
-/** Where a pod finds how it may speak to the API, unless told otherwise. */
+/** The folder in which Kubernetes mounts a pod's service account by default. */
 export const SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
-/** How many pods are asked for at once. */
+/** The most pods in one page of a list. */
 const PAGE_SIZE = 100;
-/** The most that a page, or one event of a watch, may have, in bytes. */
+/** The most bytes of a page, or of one event of a watch. */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
-/** How long the API may take to begin to answer, in milliseconds. */
+/** The longest wait for the beginning of an answer, in milliseconds. */
 const ANSWER_TIMEOUT_MS = 10_000;
-/** How long the API is asked to keep a watch open, in seconds; some more pass before it is given up here. */
+/** The requested duration of a watch, in seconds. A watch without an end is canceled 30 seconds later. */
 const WATCH_SECONDS = 300;
 const GONE = 410;
 
-/** How {@linkcode kubernetes} finds the members. */
+/** Options of {@linkcode kubernetes}. */
 export interface KubernetesOptions {
-  /** Which pods, such as `app=orders`. */
+  /** The label selector of the pods, such as `app=orders`. */
   readonly labelSelector: string;
-  /** Where members listen in their pods: a number, or the name of a port of one of their containers. */
+  /** The port of the members: a number, or the name of a container's port. */
   readonly port: number | string;
-  /** Their namespace; that of this pod by default. */
+  /** The namespace of the pods; this pod's namespace by default. */
   readonly namespace?: string;
-  /** The API; `https://kubernetes.default.svc` by default. */
+  /** The URL of the API; `https://kubernetes.default.svc` by default. */
   readonly server?: string;
-  /** The folder with `token`, `ca.crt` and `namespace`; where Kubernetes mounts it by default. */
+  /** The folder with `token`, `ca.crt` and `namespace`; by default {@linkcode SERVICE_ACCOUNT}. */
   readonly serviceAccount?: string;
-  /** Whether members are dialled by `wss`; false by default. */
+  /** Dials members by `wss`; false by default. */
   readonly secure?: boolean;
 }
 
 const OPTIONS = optionsOf<KubernetesOptions>({
   labelSelector: rule((given) => typeof given === "string" && given !== "", {
-    problem: "is no label selector",
+    problem: "must be a label selector",
     allowed: 'one such as "app=orders"',
   }),
   port: rule((given) => isPort(given) || (typeof given === "string" && given !== ""), {
-    problem: "is no port",
+    problem: "must be a port",
     allowed: "a whole number from 1 to 65535, or a port's name",
   }),
   namespace: TEXT,
@@ -58,7 +58,7 @@ const OPTIONS = optionsOf<KubernetesOptions>({
     (given) =>
       typeof given === "string" && /^https?:\/\//.test(given) && isPlainAddress(given) && URL.canParse(given),
     {
-      problem: "is no URL",
+      problem: "must be a URL",
       allowed: 'one such as "https://kubernetes.default.svc", without a user, a query and a fragment',
     },
   ),
@@ -67,12 +67,13 @@ const OPTIONS = optionsOf<KubernetesOptions>({
 }, ["labelSelector", "port"]);
 
 /**
- * Greets whoever is in the pods that a label selector names, as long as they run, whether ready or not. Needs
- * `--allow-read` for the service account's folder, `--allow-net` for the API and the pods, and a role that may
- * `list` and `watch` `pods` in the namespace. The token is read anew for every request, since it is replaced
- * from time to time. The members are whoever greeted, or was greeted by, any of them.
+ * Finds members in the pods that a label selector matches. It dials every running pod, ready or not. Each
+ * dial is a handshake; the other members are learned by gossip. Needs `--allow-read` for the service
+ * account's folder, `--allow-net` for the API and the pods, and a role that may `list` and `watch` `pods` in
+ * the namespace. Each request reads the token again, because Kubernetes rotates it.
  *
- * Where the API cannot be reached, or refuses, `DiscoveryFailed` says so, and the addresses known before stay.
+ * If the API is unreachable or refuses a request, `DiscoveryFailed` is emitted and the previous addresses
+ * stay.
  *
  * @example
  * ```ts
@@ -82,21 +83,21 @@ const OPTIONS = optionsOf<KubernetesOptions>({
  * console.assert(discovery.byGreeting);
  * ```
  *
- * @throws {ConfigurationError} naming everything in the options that is wrong.
+ * @throws {ConfigurationError} naming every fault in the options.
  */
 export function kubernetes(options: KubernetesOptions): Discovery {
   assertNone(OPTIONS("kubernetes", options));
   return byGreeting((site, finding) => new Pods(options, { site, finding }).run());
 }
 
-/** The API says that it does not remember so far back. */
+/** The API has dropped the version at which a watch should start. */
 class Gone extends Error {}
 
 class Pods {
   readonly #options: KubernetesOptions;
   readonly #site: DiscoverySite;
   readonly #finding: Finding;
-  /** The address of each pod that runs, by its name. */
+  /** The addresses of running pods by pod name. */
   #addresses = new Map<string, string>();
 
   constructor(
@@ -111,11 +112,11 @@ class Pods {
   async run(): Promise<void> {
     const { server = "https://kubernetes.default.svc", labelSelector } = this.#options;
     const { signal } = this.#finding;
-    const source = `Kubernetes at ${server}, for ${labelSelector}`;
+    const source = `Kubernetes at ${server}: pods ${labelSelector}`;
     await keepTrying(({ succeeded }) => this.#follow(succeeded), { site: this.#site, source, signal });
   }
 
-  /** Lists all pods, and then follows what changes, until the API does not remember where that was. */
+  /** Lists all pods and watches for changes, until the API has dropped the last known version. */
   async #follow(succeeded: () => void): Promise<void> {
     const { signal } = this.#finding;
     using client = await this.#client();
@@ -132,7 +133,7 @@ class Pods {
     }
   }
 
-  /** Takes over all pods that there are; the version of that. */
+  /** Reads all pods. Returns the version of the list. */
   async #list(client: Deno.HttpClient | undefined): Promise<string> {
     const addresses = new Map<string, string>();
     let version = "";
@@ -150,7 +151,7 @@ class Pods {
     return version;
   }
 
-  /** Follows what changes from a version on until the API ends that; the version then. */
+  /** Watches for changes after a version, until the API ends the watch. Returns the last version. */
   async #watch(from: string, client: Deno.HttpClient | undefined): Promise<string> {
     const { signal } = this.#finding;
     const query = {
@@ -160,7 +161,7 @@ class Pods {
       timeoutSeconds: String(WATCH_SECONDS),
     };
     const [url, options] = await this.#request(query, client);
-    // The other end of a connection may be gone without a word.
+    // The other end may have crashed without closing the connection.
     const lastsMs = (WATCH_SECONDS + 30) * 1_000;
     using enough = deadlineAfter(this.#site.runtime, lastsMs, "Watching pods", { signal });
     let version = from;
@@ -174,12 +175,12 @@ class Pods {
     return version;
   }
 
-  /** Takes over an event; the version that it brings. */
+  /** Handles an event. Returns its version. */
   #take(event: WatchEvent | null): string | undefined {
     const { type, object } = event ?? {};
     if (type === "ERROR") {
       if (object?.code === GONE) throw new Gone();
-      const reason = withoutSecrets(String(object?.message ?? "without a word"), []);
+      const reason = withoutSecrets(String(object?.message ?? "without a reason"), []);
       throw new HearsayError("refused", `The API ended the watch: ${reason}`);
     }
     if (typeof object !== "object" || object === null) throw nonsense("an event");
@@ -188,7 +189,7 @@ class Pods {
       else place(this.#addresses, object, this.#options);
       this.#tell();
     }
-    // A bookmark brings a version and nothing else.
+    // A bookmark has only a version.
     return object.metadata?.resourceVersion;
   }
 
@@ -200,7 +201,7 @@ class Pods {
     try {
       return Deno.createHttpClient({ caCerts: [await this.#mounted("ca.crt")] });
     } catch (error) {
-      // Without an authority of its own, the system's are trusted.
+      // Without `ca.crt`, the system's authorities are trusted.
       if (error instanceof Deno.errors.NotFound) return undefined;
       throw error;
     }
@@ -234,7 +235,7 @@ class Pods {
   }
 }
 
-/** What of the API's JSON is looked at; each of it may be missing. */
+/** The parts of the API's JSON in use. Any of them may be missing. */
 interface List {
   readonly metadata?: { readonly resourceVersion?: string; readonly continue?: string };
   readonly items?: readonly Pod[];
@@ -260,7 +261,7 @@ interface WatchEvent {
   readonly object?: Pod & { readonly code?: unknown; readonly message?: unknown };
 }
 
-/** Notes where a pod is, or that it is nowhere: it does not run yet, or any more. */
+/** Stores the address of a running pod, or deletes the address of any other. */
 function place(addresses: Map<string, string>, pod: Pod, options: KubernetesOptions): void {
   const { metadata, status } = pod ?? {};
   const ip = status?.podIP;
@@ -283,5 +284,5 @@ function nameOf(pod: Pod): string {
 }
 
 function nonsense(what: string): HearsayError {
-  return new HearsayError("incompatible", `What the API answers for ${what} is not understood.`);
+  return new HearsayError("incompatible", `The API sent an invalid answer for ${what}.`);
 }

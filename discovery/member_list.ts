@@ -1,26 +1,25 @@
 /**
- * Publishing who the members are.
+ * Publishes topologies.
  *
  * @module
  */
 
 import type { DiscoverySite, Member } from "../gossiper/cluster.ts";
 
-/** The members as a discovery last published them. */
+/** The last published topology of a discovery. */
 export class MemberList {
   readonly #site: Pick<DiscoverySite, "self" | "eventStream">;
   #published: readonly Member[] | undefined;
 
-  /** Nothing is published yet. */
   constructor(site: Pick<DiscoverySite, "self" | "eventStream">) {
     this.#site = site;
   }
 
-  /** Publishes these members and this one, unless they are those published last. */
+  /** Publishes a topology of these members and this one. Does nothing if it equals the last one. */
   publish(others: Iterable<Member>): void {
     const { self, eventStream } = this.#site;
     const byId = new Map([...others].map((member) => [member.id, member]));
-    // Nobody knows better than this member where it is.
+    // This member's own record is always right.
     byId.set(self.id, self);
     const members = [...byId.values()].sort((one, other) => one.id < other.id ? -1 : 1);
     if (this.#published && areSameMembers(members, this.#published)) return;

@@ -1,5 +1,5 @@
 /**
- * What a member gossips about itself, checked: it comes from peers.
+ * Validates the record that a member gossips about itself, because it comes from peers.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { areKinds } from "../gossiper/validation.ts";
 /** The longest id or host, in UTF-16 units. */
 const MAX_LENGTH = 256;
 
-/** The record in a value; `undefined` where there is none. Fields that are not known are left out. */
+/** Reads a member's record; `undefined` if it is invalid. Unknown fields are dropped. */
 export function readMember(value: JsonValue | undefined): Member | undefined {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
   const { id, host, port, kinds = [], url } = value as { readonly [key: string]: JsonValue };

@@ -1,12 +1,12 @@
 /**
- * How members find each other in clusters of protoactor-go: its providers `automanaged` and `etcd`.
+ * Discovery for clusters of protoactor-go, compatible with its providers `automanaged` and `etcd`.
  *
  * ```ts
  * import { autoManaged, protoactorEtcd } from "@hearsay/gossip/protoactor-discovery";
  *
- * const asked = autoManaged({ hosts: ["127.0.0.1:6330", "127.0.0.1:6331"] });
+ * const polled = autoManaged({ hosts: ["127.0.0.1:6330", "127.0.0.1:6331"] });
  * const registered = protoactorEtcd({ endpoints: ["http://127.0.0.1:2379"] });
- * console.assert(!asked.byGreeting && !registered.byGreeting);
+ * console.assert(!polled.byGreeting && !registered.byGreeting);
  * ```
  *
  * @module

@@ -1,6 +1,6 @@
 /**
- * Discovery as protoactor-go's `automanaged` provider does it: every member says at `/_health` who it is, and
- * asks all others.
+ * Discovery compatible with protoactor-go's `automanaged` provider: every member serves its record at
+ * `/_health`, and polls all others.
  *
  * @module
  */
@@ -15,41 +15,43 @@ import { askJson } from "./http.ts";
 import { MemberList } from "./member_list.ts";
 import { readMember } from "./member_record.ts";
 
-/** Where protoactor-go's members serve `/_health` unless told otherwise. */
+/** The default port of `/_health` in protoactor-go. */
 export const AUTO_MANAGE_PORT = 6330;
-/** How many polls in a row a host may leave unanswered unless told otherwise. */
+/** How many consecutive polls a host may miss by default. */
 export const TOLERATED_MISSES = 3;
-/** The most that a member may say of itself, in bytes. */
+/** The most bytes of an answer. */
 const MAX_HEALTH_BYTES = 64 * 1024;
 
-/** How {@linkcode autoManaged} finds the members. */
+/** Options of {@linkcode autoManaged}. */
 export interface AutoManagedOptions {
   /**
-   * Where all members serve `/_health`, as `host:port`; this member's own may be among them. It is the same
-   * list that protoactor-go's members are given.
+   * The `/_health` addresses of all members as `host:port`, the same list as for Go members. It may include
+   * this member's own.
    */
   readonly hosts: readonly string[];
-  /** The port at which this member serves `/_health`; 6330 by default. */
+  /** The port of this member's `/_health`; 6330 by default. */
   readonly port?: number;
-  /** Where it listens; loopback by default, while protoactor-go listens everywhere. */
+  /**
+   * The address of this member's `/_health`; loopback by default. (protoactor-go listens on all addresses.)
+   */
   readonly hostname?: string;
   /**
-   * How often all hosts are asked, in milliseconds; 2,000 by default. For so long a Hearsay member may not know
-   * another that has come, and refuse it: with a `heartbeatExpiration` that is not well above, the one that came
-   * blocks the other until that has asked again.
+   * Milliseconds between two polls of all hosts; 2,000 by default. A Hearsay member refuses an unknown member
+   * until its next poll. So `heartbeatExpiration` should be well above this, or the new member blocks the
+   * other meanwhile.
    */
   readonly refreshInterval?: number;
   /**
-   * How many polls in a row a host may leave unanswered, others answering, before its member is taken to be gone; 3
-   * by default. With `Infinity` a member goes only where another answers at its host: whoever falls silent is blocked
-   * when its heartbeat expires, and stays in the topology.
+   * The number of consecutive polls that a host may miss, while others answer, before its member is removed;
+   * 3 by default. With `Infinity` a member is removed only if another one answers at its host: a silent
+   * member is blocked by its heartbeat and stays in the topology.
    */
   readonly toleratedMisses?: number;
-  /** How long a host may take to answer, in milliseconds; 2,000 by default. */
+  /** The longest wait for an answer, in milliseconds; 2,000 by default. */
   readonly requestTimeout?: number;
 }
 
-/** What a member says of itself: `NodeModel`, whose names are those of the JSON. */
+/** The answer of `/_health`: protoactor-go's `NodeModel`, with the names of its JSON. */
 interface Health {
   readonly id: string;
   readonly address: string;
@@ -64,7 +66,7 @@ const OPTIONS = optionsOf<AutoManagedOptions>({
     rule(
       (given) => typeof given === "string" && /^[^\s/?#@]+:\d+$/.test(given) && URL.canParse(healthOf(given)),
       {
-        problem: "is no host with a port",
+        problem: "must be a host with a port",
         allowed: 'one such as "127.0.0.1:6330"',
       },
     ),
@@ -76,7 +78,7 @@ const OPTIONS = optionsOf<AutoManagedOptions>({
   toleratedMisses: rule(
     (given) => given === Infinity || (Number.isInteger(given) && (given as number) >= 1),
     {
-      problem: "is no number of polls",
+      problem: "must be a number of polls",
       allowed: "a whole number of at least 1, or Infinity",
     },
   ),
@@ -84,14 +86,14 @@ const OPTIONS = optionsOf<AutoManagedOptions>({
 }, ["hosts"]);
 
 /**
- * Serves who this member is at `http://<hostname>:<port>/_health`, asks all hosts the same, and takes whoever
- * answers in the name of this cluster for a member; so that protoactor-go's members with the `automanaged`
- * provider list this one, and the other way round.
+ * Serves this member's record at `http://<hostname>:<port>/_health` and polls all hosts. Every host that
+ * answers for this cluster is a member. So Go members with the `automanaged` provider list this member, and
+ * it lists them.
  *
- * protoactor-go drops a member at the first poll (every two seconds) that it does not answer within two seconds,
- * and never takes the same id back. Here a member is dropped where another answers at its host, or where its host
- * left `toleratedMisses` polls in a row unanswered while others were answered; where no other host answers, the
- * members that were known last stay.
+ * protoactor-go polls every two seconds. It removes a member that does not answer one poll within two
+ * seconds, and never accepts its id again. This discovery removes a member if another one answers at its
+ * host, or if the host misses `toleratedMisses` consecutive polls while others answer. If no other host
+ * answers, the last known members stay.
  *
  * @example
  * ```ts
@@ -101,7 +103,7 @@ const OPTIONS = optionsOf<AutoManagedOptions>({
  * console.assert(!discovery.byGreeting);
  * ```
  *
- * @throws {ConfigurationError} naming everything in the options that is wrong, such as a host that is not `host:port`.
+ * @throws {ConfigurationError} naming every fault in the options, such as a host without a port.
  */
 export function autoManaged(options: AutoManagedOptions): Discovery {
   assertNone(OPTIONS("autoManaged", options));
@@ -115,7 +117,7 @@ function healthOf(host: string): string {
   return `http://${host}/_health`;
 }
 
-/** What was last heard at a host. */
+/** The last answer of a host. */
 interface Heard {
   readonly member: Member;
   readonly misses: number;
@@ -126,7 +128,7 @@ class AutoManaged {
   readonly #site: DiscoverySite;
   readonly #list: MemberList;
   readonly #failures: ReadonlyMap<string, Failures>;
-  /** By host. */
+  /** The last answers by host. */
   #heard: ReadonlyMap<string, Heard> = new Map();
 
   constructor(options: AutoManagedOptions, site: DiscoverySite) {
@@ -152,7 +154,7 @@ class AutoManaged {
 
   async #serve(signal: AbortSignal): Promise<void> {
     const { hostname, port } = this.#options;
-    const source = `/_health, to be served at ${hostname}:${port}`;
+    const source = `/_health server at ${hostname}:${port}`;
     await keepTrying(async ({ succeeded }) => {
       const server = Deno.serve({ hostname, port, signal, onListen: () => {} }, (request) => {
         const isHealth = request.method === "GET" && URL.parse(request.url)?.pathname === "/_health";
@@ -178,7 +180,10 @@ class AutoManaged {
     }
   }
 
-  /** The member at a host, `"none"` where it is of another cluster, and `undefined` where nobody answers. */
+  /**
+   * Polls a host. Returns its member, `"none"` for a member of another cluster, or `undefined` without an
+   * answer.
+   */
   async #ask(host: string, signal: AbortSignal): Promise<Member | "none" | undefined> {
     const { requestTimeout: timeoutMs } = this.#options;
     const failures = this.#failures.get(host)!;
@@ -191,7 +196,7 @@ class AutoManaged {
         maxBytes: MAX_HEALTH_BYTES,
       });
       const health = readHealth(answer);
-      if (!health) throw new HearsayError("incompatible", `${healthOf(host)} does not say who is there.`);
+      if (!health) throw new HearsayError("incompatible", `${healthOf(host)} sent an invalid record.`);
       failures.succeeded();
       return health.cluster === this.#site.cluster ? health.member : "none";
     } catch (error) {
@@ -204,7 +209,7 @@ class AutoManaged {
     const { self } = this.#site;
     const { toleratedMisses } = this.#options;
     const others = [...answers.values()].filter((answer) => answer === "none" || answer?.id !== self.id);
-    // Where none of the others answers it is this member that is cut off, for all that it can tell.
+    // If no other host answers, this member is probably the one that is disconnected.
     if (others.length > 0 && others.every((answer) => answer === undefined)) return;
     const heard = new Map<string, Heard>();
     for (const [host, answer] of answers) {
@@ -220,13 +225,13 @@ class AutoManaged {
   }
 }
 
-/** What a host says of its member, checked. */
+/** Validates the answer of a host. */
 function readHealth(answer: unknown): { readonly cluster: string; readonly member: Member } | undefined {
   if (typeof answer !== "object" || answer === null) return undefined;
   const { id, address: host, port, kinds, cluster_name: cluster } = answer as Partial<
     Record<keyof Health, never>
   >;
-  // A Go member with no kinds may say null.
+  // A Go member without kinds may send null.
   const member = readMember({ id: id ?? null, host: host ?? null, port: port ?? null, kinds: kinds ?? [] });
   return member && typeof cluster === "string" ? { cluster, member } : undefined;
 }

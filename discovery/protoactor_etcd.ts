@@ -1,5 +1,5 @@
 /**
- * Discovery as protoactor-go's `etcd` provider does it.
+ * Discovery compatible with protoactor-go's `etcd` provider.
  *
  * @module
  */
@@ -11,17 +11,17 @@ import { ETCD_RULES, type EtcdOptions } from "./etcd_client.ts";
 import { EtcdMembership } from "./etcd_membership.ts";
 import { readMember } from "./member_record.ts";
 
-/** How {@linkcode protoactorEtcd} finds the members. */
+/** Options of {@linkcode protoactorEtcd}. */
 export interface ProtoactorEtcdOptions extends EtcdOptions {
-  /** What all keys begin with; `/protoactor` by default. */
+  /** The prefix of all keys; `/protoactor` by default. */
   readonly baseKey?: string;
   /**
-   * How long, in milliseconds, a member that fell silent is still listed: 3,000 by default, which is
-   * protoactor-go's own. A protoactor-go member never takes an id back that was not listed for a moment, so give
-   * more where a pause of some seconds is nothing unusual.
+   * How long a silent member is still listed, in milliseconds; 3,000 by default, as in protoactor-go. A Go
+   * member never accepts an id again that was unlisted for a moment. Choose more if members can pause for
+   * some seconds.
    */
   readonly leaseTtl?: number;
-  /** How often everything is read anew, in milliseconds, whatever the watch says; 60,000 by default. */
+  /** Milliseconds between two complete reads, in addition to the watch; 60,000 by default. */
   readonly resyncInterval?: number;
 }
 
@@ -32,7 +32,7 @@ const OPTIONS = optionsOf<ProtoactorEtcdOptions>({
   resyncInterval: duration(),
 });
 
-/** A member in etcd: `Node`, whose names are those of the JSON. */
+/** A member in etcd: protoactor-go's `Node`, with the names of its JSON. */
 interface Node {
   readonly id: string;
   readonly name: string;
@@ -44,11 +44,12 @@ interface Node {
 }
 
 /**
- * Keeps this member in etcd at `/protoactor/<cluster>/<cluster>@<id>` under a lease, as protoactor-go's `etcd`
- * provider does, and takes for members whoever else is there.
+ * Registers this member in etcd at `/protoactor/<cluster>/<cluster>@<id>` under a lease, like protoactor-go's
+ * `etcd` provider, and lists the other members there.
  *
- * In etcd, and in its topology, protoactor-go calls a member `<cluster>@<id>`; in its gossip and everywhere else,
- * `<id>`. Here it is `<id>` throughout. A member is dropped as soon as its key is gone, as it is there.
+ * In etcd and in its topology, protoactor-go uses `<cluster>@<id>` as a member's id; in gossip and elsewhere
+ * it uses `<id>`. This library always uses `<id>`. As in protoactor-go, a member leaves the topology as soon
+ * as its key is gone.
  *
  * @example
  * ```ts
@@ -58,7 +59,7 @@ interface Node {
  * console.assert(!discovery.byGreeting);
  * ```
  *
- * @throws {ConfigurationError} naming everything in the options that is wrong, such as an endpoint that is no URL.
+ * @throws {ConfigurationError} naming every fault in the options, such as an endpoint without a scheme.
  */
 export function protoactorEtcd(options: ProtoactorEtcdOptions = {}): Discovery {
   assertNone(OPTIONS("protoactorEtcd", options));
@@ -85,7 +86,7 @@ function membershipOf(options: ProtoactorEtcdOptions, { self, cluster }: Discove
   };
 }
 
-/** The member that a node stands for; none where it says that it is not alive, or is no node. */
+/** Reads a node; undefined if it is invalid or not alive. */
 function readNode(text: string, cluster: string): Member | undefined {
   let node: Partial<Record<keyof Node, unknown>> | null;
   try {

@@ -1,5 +1,5 @@
 /**
- * Discovery by seeds: a member greets any of some addresses, and learns of the others by gossip.
+ * Discovery by seeds: sends a handshake to each of some addresses, and learns of the other members by gossip.
  *
  * @module
  */
@@ -12,27 +12,29 @@ import { ADDRESSES, duration, NAME_SERVER } from "./checks.ts";
 import { addressesOfName, type NameServer } from "./dns_lookup.ts";
 import { byGreeting, type Finding } from "./greeting.ts";
 
-/** How the names among {@linkcode seeds} are resolved. */
+/** Options of {@linkcode seeds}. */
 export interface SeedOptions {
-  /** Who is asked for the addresses of a name; the system's name servers by default. */
+  /** The name server to query; those of the system by default. */
   readonly nameServer?: NameServer;
-  /** How often a name is resolved again, in milliseconds; 30,000 by default. */
+  /** Milliseconds between two resolutions of a name; 30,000 by default. */
   readonly resolveInterval?: number;
 }
 
 const OPTIONS = optionsOf<SeedOptions>({ nameServer: NAME_SERVER, resolveInterval: duration() });
 
 /**
- * The members are whoever greeted, or was greeted by, any of them. Seeds need not be up when this member
- * starts, nor be the same for all; this member's own address among them does no harm. Until the first
- * contact all seeds are greeted again and again; after that only those that are not active members, every
- * `blockedProbeInterval`: so that clusters that each started alone find each other.
+ * Finds members by the addresses of some of them. Each dial is a handshake; the other members are learned by
+ * gossip. Seeds need not run when this member starts, and members may have different seeds. This member's own
+ * address among them is harmless. Until the first handshake succeeds, all seeds are dialed repeatedly. After
+ * that only seeds without an active member are dialed, every `blockedProbeInterval`, so that clusters that
+ * started apart find each other.
  *
- * A seed may be a name with many addresses: all of them are greeted, and the name is resolved again from time to
- * time. While nobody is met at its addresses, the name itself is dialled as well: an ingress or a virtual host may answer to
- * nothing else. Without a port an address means 80, or 443 with `wss`, as URLs do. Where it cannot be resolved, and where
- * the process may not dial just any address (`--allow-net` with a list), only the name is dialled. With `wss` an address of
- * a name is shown as `wss://orders.example#10.0.0.5`: connected to is the address, and the certificate has to be the name's.
+ * A seed may be a name with many addresses. All of them are dialed, and the name is resolved again at each
+ * interval. While no address has a member, the name itself is dialed too, because an ingress or a virtual
+ * host may answer only to its name. Only the name is dialed if it cannot be resolved, or if the process may not
+ * dial every address (`--allow-net` with a list). With `wss`, an address of a name is shown as
+ * `wss://orders.example#10.0.0.5`: the member connects to the address, and the certificate must be for the name. The
+ * default port is 80, or 443 with `wss`.
  *
  * @example
  * ```ts
@@ -42,7 +44,7 @@ const OPTIONS = optionsOf<SeedOptions>({ nameServer: NAME_SERVER, resolveInterva
  * console.assert(discovery.byGreeting);
  * ```
  *
- * @throws {ConfigurationError} naming every address that is none, and everything in the options that is wrong.
+ * @throws {ConfigurationError} naming every invalid address and every fault in the options.
  */
 export function seeds(addresses: readonly string[], options: SeedOptions = {}): Discovery {
   assertNone([...ADDRESSES("seeds", addresses), ...OPTIONS("seeds", options)]);
@@ -54,7 +56,7 @@ class Seeds {
   readonly #options: SeedOptions;
   readonly #site: DiscoverySite;
   readonly #finding: Finding;
-  /** By seed, the addresses that it leads to. */
+  /** The addresses of each seed. */
   readonly #found: Map<string, readonly string[]>;
 
   constructor(
@@ -68,7 +70,7 @@ class Seeds {
     this.#options = options;
     this.#site = site;
     this.#finding = finding;
-    // Until it is known better, a name is an address like any other.
+    // A seed that is resolved has no addresses yet; any other is its own address.
     this.#found = new Map(seeds.map((seed) => [seed, nameIn(seed, options) === undefined ? [seed] : []]));
   }
 
@@ -92,9 +94,9 @@ class Seeds {
       } catch (error) {
         if (signal.aborted) return;
         failures++;
-        // That there is no such name is an answer; without one, it is asked for sooner.
+        // NotFound is an answer. Without an answer, the next query comes sooner.
         if (!(error instanceof Deno.errors.NotFound)) delayMs = this.#site.retryDelay(failures);
-        // What was found before may still be there; else the system may know the name by another way.
+        // Previous addresses may still be right. Without any, the system may resolve the name in another way.
         if (this.#found.get(seed)!.length === 0) this.#found.set(seed, [seed]);
       }
       this.#tell();
@@ -104,13 +106,13 @@ class Seeds {
 
   #tell(): void {
     const addresses = new Set([...this.#found.values()].flat());
-    // Where requests are routed by the name that is asked for, nobody answers at an address of it.
+    // A server that routes by host name does not answer to a bare address, so the name is a last resort.
     const names = [...this.#found].filter(([seed, found]) => found.length > 0 && !found.includes(seed));
     this.#finding.found([...addresses], new Map(names));
   }
 }
 
-/** The name in a seed that is worth resolving; `undefined` where it is to be dialled as it is. */
+/** The name of a seed, if it should be resolved; `undefined` if the seed is dialed as it is. */
 function nameIn(seed: string, { nameServer }: SeedOptions): string | undefined {
   if (!URL.canParse(seed)) return undefined;
   const { protocol, hostname } = new URL(seed);
@@ -121,7 +123,7 @@ function nameIn(seed: string, { nameServer }: SeedOptions): string | undefined {
   return mayExpand ? hostname : undefined;
 }
 
-/** Whether resolving a name and dialling what comes of it asks the user for nothing. */
+/** True if dialing a resolved address does not prompt the user for permission. */
 function mayDialAnything(): boolean {
   return Deno.permissions.querySync({ name: "net" }).state === "granted";
 }

@@ -1,5 +1,5 @@
 /**
- * Who is let in before the upgrade, and who is not (rule P1): whatever costs least to find out is asked first.
+ * Accepts or refuses clients before the upgrade (rule P1). The cheapest checks come first.
  *
  * @module
  */
@@ -11,57 +11,57 @@ import { type Authorise, refuseClient, refuseWithoutUpgrade } from "./web_socket
 import { TOKEN_PROTOCOL } from "./web_socket_dial.ts";
 
 /**
- * How long, in milliseconds, nothing must have come on a connection before it makes room for another of its address.
- * Shorter: members behind one address push each other out though they talk. Longer: one that comes waits longer.
+ * The time without a message, in milliseconds, before a connection may be closed for another one of its
+ * address. Lower: members behind one address close each other's connections in use. Higher: a new member
+ * waits longer.
  */
 export const IDLE_AFTER_MS = 5_000;
-/** The longest token that is looked at. */
+/** The longest token that is verified. */
 export const MAX_TOKEN_LENGTH = 2_048;
 
-/** What an {@linkcode Admission} goes by. */
+/** Options of an {@linkcode Admission}. */
 export interface AdmissionOptions {
   readonly authentication: Authentication | undefined;
   readonly authorise: Authorise | undefined;
-  /** Whether whoever is not known may come from anywhere. */
+  /** Accepts clients without authentication from other machines. */
   readonly insecure: boolean;
-  /** The origins of pages that may take part. */
+  /** The origins of web pages that may connect. */
   readonly allowedOrigins: readonly string[];
   readonly maxConnectionsPerAddress: number;
   readonly maxHandshakes: number;
-  /** The authorities under which this side is dialled. */
+  /** The authorities of this side. */
   readonly authorities: () => ReadonlySet<string>;
   readonly runtime: Runtime;
-  /** A client was refused for what it is or says: told once for each host and reason until one of there is let in. */
+  /** Called for a refused client, once for each host and reason until a client from that host is accepted. */
   readonly onRefused: (refused: RefusedClient) => void;
 }
 
-/** A client that may come in: its places are its own until they are given back. */
+/** An accepted client. It counts for its limits until `leave` is called. */
 export interface Place {
   readonly admitted: Admitted | undefined;
-  /** The upgrade is over; the connection has to make room for others of its address when it is idle. */
+  /** The upgrade has ended. When the connection is idle, it may be closed for another one of its address. */
   upgraded(connection: Idler): void;
-  /** The connection is over. */
+  /** The connection has ended. */
   leave(): void;
 }
 
-/** A connection that may have to make room for another. */
+/** A connection that may be closed for another one. */
 export interface Idler {
-  /** When something came on it last, by the monotonic clock. */
+  /** The time of the last message, by the monotonic clock. */
   readonly usedMs: number;
-  /** Closes it. */
   end(reason: string): void;
 }
 
-/** What takes a place of its address. */
+/** A connection that counts for its address. */
 interface Occupant extends Idler {
   readonly leave: () => void;
 }
 
-/** Decides about clients. */
+/** Accepts or refuses clients. */
 export class Admission {
   readonly #options: AdmissionOptions;
   readonly #byAddress = new Map<string, number>();
-  /** The open connections that count for their address. */
+  /** Open connections by address. */
   readonly #open = new Map<string, Set<Occupant>>();
   readonly #refusals: Refusals;
   #handshakes = 0;
@@ -71,7 +71,9 @@ export class Admission {
     this.#refusals = new Refusals(options.onRefused, options.runtime);
   }
 
-  /** A place for the client, or the answer that refuses it: at once where nothing has to be waited for. */
+  /**
+   * Accepts a client, or returns the response that refuses it. Synchronous unless a check is asynchronous.
+   */
   admit(request: Request, remote: Deno.Addr | undefined): Place | Response | Promise<Place | Response> {
     const refused = refuseWithoutUpgrade(request) ?? this.#refuseOrigin(request, remote) ??
       this.#refuseStranger(request, remote) ?? this.#refuseCrowd(remote);
@@ -83,14 +85,14 @@ export class Admission {
         return admitted;
       }
       this.#refusals.forget(remote);
-      // Of those that have a key the pool of connections keeps as many as it has room for, wherever they come from.
+      // The connection pool limits members with a key, from any address.
       if (admitted) place.stopCounting();
       return { ...place, admitted };
     };
     const fail = (error: unknown) => {
       place.leave();
-      this.#refusals.tell(remote, `This client could not be examined: ${String(error)}`);
-      return busy("This client could not be examined.");
+      this.#refusals.tell(remote, `The check of this client failed: ${String(error)}`);
+      return busy("The check of this client failed.");
     };
     try {
       const admitted = this.#recognise(request, remote);
@@ -100,7 +102,7 @@ export class Admission {
     }
   }
 
-  /** The keys have changed: who is refused now is told anew. */
+  /** Reports every refusal again, because the keys have changed. */
   keysChanged(): void {
     this.#refusals.forgetAll();
   }
@@ -110,7 +112,7 @@ export class Admission {
     return reason === undefined ? undefined : this.#refuse(403, remote, reason);
   }
 
-  /** Without keys only this machine takes part, however the handler was mounted. */
+  /** Refuses clients of other machines without keys, also if the handler is mounted in another server. */
   #refuseStranger(request: Request, remote: Deno.Addr | undefined): Response | undefined {
     const { authentication, authorise, insecure } = this.#options;
     if (authentication || authorise || insecure) return undefined;
@@ -120,19 +122,19 @@ export class Admission {
 
   #refuseCrowd(remote: Deno.Addr | undefined): Response | undefined {
     const { maxHandshakes, maxConnectionsPerAddress } = this.#options;
-    if (this.#handshakes >= maxHandshakes) return busy("Too many connections are being opened.");
+    if (this.#handshakes >= maxHandshakes) return busy("Too many upgrades are in progress.");
     const address = addressOf(remote);
     if (address === undefined || (this.#byAddress.get(address) ?? 0) < maxConnectionsPerAddress) {
       return undefined;
     }
     if (this.#makeRoom(address)) return undefined;
     const reason =
-      `${maxConnectionsPerAddress} connections come from ${address}, and none of them is idle; ` +
-      "maxConnectionsPerAddress says how many may.";
+      `At most ${maxConnectionsPerAddress} connections may come from ${address}, and none of them is idle; ` +
+      "maxConnectionsPerAddress sets the limit.";
     return this.#refuse(503, remote, reason);
   }
 
-  /** Ends the connection of an address that is idle for longest; false if none is. */
+  /** Closes the longest idle connection of an address. Returns false if none is idle. */
   #makeRoom(address: string): boolean {
     let idlest: Occupant | undefined;
     for (const each of this.#open.get(address) ?? []) {
@@ -140,7 +142,7 @@ export class Admission {
     }
     if (!idlest || this.#options.runtime.monotonicMs() - idlest.usedMs < IDLE_AFTER_MS) return false;
     idlest.leave();
-    idlest.end("This connection was idle for longest, and there are too many from its address.");
+    idlest.end("Too many connections come from this address, and this one was idle for longest.");
     return true;
   }
 
@@ -161,7 +163,7 @@ export class Admission {
     if (!authentication) return undefined;
     const token = tokenOf(request);
     if (token === undefined) {
-      return this.#refuse(401, remote, "This client did not say who it is: it has no token.");
+      return this.#refuse(401, remote, "The client must identify itself: it has no token.");
     }
     if (token.length > MAX_TOKEN_LENGTH) return this.#refuse(401, remote, "The token is too long.");
     const judge = (outcome: Admitted | NotAdmitted) =>
@@ -230,7 +232,10 @@ export class Admission {
   }
 }
 
-/** The token: a bearer's, or the second subprotocol of a browser, which can send no headers. */
+/**
+ * Reads the token from the Authorization header, or from the second subprotocol of a browser, which cannot
+ * send headers.
+ */
 function tokenOf(request: Request): string | undefined {
   const bearer = /^bearer +(\S+)$/i.exec(request.headers.get("authorization") ?? "")?.[1];
   if (bearer !== undefined) return bearer;

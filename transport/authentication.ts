@@ -1,70 +1,70 @@
 /**
- * What a transport asks of whoever knows the cluster's keys: what to say when dialling, who a client is, and what
- * proves the accepting side.
+ * The interface between a transport and authentication: tokens of dialers, identities of clients, and proofs
+ * of the acceptor.
  *
  * @module
  */
 
 import type { Message } from "../gossiper/message.ts";
 
-/** A key that the members of a cluster share: base64, base64url, or the bytes themselves; 32 bytes at least. */
+/** A key that the members of a cluster share: base64, base64url, or bytes; at least 32 bytes. */
 export type ClusterKey = string | Uint8Array;
 
 /**
- * What every message of a connection passes. It may take its time: what comes after waits, and so does the end of
- * the connection.
+ * Checks every message of a connection. It may be asynchronous; then later messages, and the end of the
+ * connection, wait.
  */
 export interface Guard {
-  /** What the peer said, to be believed; throws, or rejects with, a `ConnectionClosed` to close the connection. */
+  /** Checks a received message. Throws or rejects with a `ConnectionClosed` to close the connection. */
   incoming(message: Message): Message | Promise<Message>;
-  /** What is to be said to the peer, with whatever proves this side. */
+  /** Prepares a message to send, with this side's proof if needed. */
   outgoing(message: Message): Message | Promise<Message>;
   /** Closes the connection with its reason, a `ConnectionClosed`, when aborted. */
   readonly signal: AbortSignal;
 }
 
-/** What a dialler says before the upgrade, and how it then holds its peer to the answer. */
+/** A dialer's token, and the guard of its connection. */
 export interface Credentials {
-  /** The token, good for one connection. */
+  /** The token, valid for one connection. */
   readonly token: string;
-  /** Lets nothing through on the connection until the peer has proved itself. */
+  /** Refuses every message until the peer has proved its identity. */
   readonly guard: Guard;
 }
 
-/** A client that may come in. */
+/** A client that is accepted. */
 export interface Admitted {
-  /** The member that it speaks for. */
+  /** The id of the member that the client may speak for. */
   readonly id: string;
-  /** Lets it speak for no other on the connection, and proves this side. */
+  /** Refuses messages in another member's name, and proves this side's identity. */
   readonly guard: Guard;
 }
 
-/** A client that may not come in. */
+/** A client that is refused. */
 export interface NotAdmitted {
-  /** Why, for the log of this side and the client's. */
+  /** The reason, for the logs of both sides. */
   readonly refused: string;
-  /** 401 where a better token would help; 503 where a later one would. */
+  /** 401 if another token may be accepted; 503 if a later attempt may be. */
   readonly status: 401 | 503;
 }
 
-/** Authentication of connections in both directions, before any state flows. */
+/** Authenticates connections in both directions, before they carry any state. */
 export interface Authentication {
-  /** What to say to whoever is dialled at that authority (`host:port`). */
+  /** Creates the credentials for a dial of `authority` (`host:port`). */
   credentials(options: { readonly authority: string }): Promise<Credentials>;
   /**
-   * Who a client is by its token; `authorities` are those under which this side is dialled, `address` is where the
-   * client comes from, where that is known. Say so at once, without a promise, where that can be: of a client that goes
-   * away meanwhile Deno keeps the socket open for ever.
+   * Identifies a client by its token. `authorities` are those of this side; `address` is the client's
+   * address, if known. Return the result synchronously if possible: if the client disconnects during an
+   * await, Deno keeps the socket open forever.
    */
   admit(
     token: string,
     options: { readonly authorities: ReadonlySet<string>; readonly address?: string },
   ): Admitted | NotAdmitted | Promise<Admitted | NotAdmitted>;
   /**
-   * Takes other keys from now on: the first signs, all verify. Connections that were opened under a key that is
-   * no longer among them are closed with 4401.
+   * Replaces the keys: the first signs, all verify. Connections that were opened with a removed key are
+   * closed with 4401.
    *
-   * @throws {ConfigurationError} where a key is weak; nothing is changed then.
+   * @throws {ConfigurationError} if a key is weak; then no key is replaced.
    */
   setKeys(keys: readonly ClusterKey[]): void;
 }

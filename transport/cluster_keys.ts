@@ -1,13 +1,13 @@
 /**
  * Authentication by keys that the members of a cluster share: `@hearsay/gossip/auth`.
  *
- * `join({ authentication: { keys } })` uses this; by hand it is the `authentication` of a `WebSocketTransport`.
- * Both directions are authenticated before any state flows. A dialler sends a token, signed with the first of its
- * keys, that names itself, the cluster and the authority that it dialled, ends within seconds and is good once.
- * The accepting side verifies it before it upgrades, and proves that it has the key too: by a second token, which
- * covers the first, in its greeting.
+ * `join({ authentication: { keys } })` uses this module; otherwise pass it as `authentication` to a
+ * `WebSocketTransport`. Both directions are authenticated before any state is sent. A dialer sends a token,
+ * signed with its first key, with its own id, the cluster and the dialed authority. The token expires within
+ * seconds and is valid once. The acceptor verifies it before the upgrade. In its `hello` the acceptor proves
+ * its own key by a second token that covers the first.
  *
- * Whoever has a key can speak for any id. What members sign themselves (`sign`) holds against that.
+ * Any process with a key can claim any id. Signed state (`sign`) protects against that.
  *
  * @module
  */
@@ -43,38 +43,38 @@ export { ed25519Signing, newSigningKey } from "../gossiper/ed25519.ts";
 export type { Signing } from "../gossiper/signing.ts";
 export { keysFromEnvironment, keysFromFile, newClusterKey, signingKeyFromFile } from "./key_sources.ts";
 
-/** How long a token is good, in milliseconds: as long as a dial may take to arrive. */
+/** The lifetime of a token, in milliseconds: the longest transit of a dial. */
 export const TOKEN_LIFETIME_MS = 5_000;
-/** The longest life of a token that is accepted, in milliseconds, whatever it says itself. */
+/** The longest accepted lifetime of a token, in milliseconds, whatever its claims are. */
 export const MAX_TOKEN_LIFETIME_MS = 30_000;
-/** How far the clocks of two members may be apart, in milliseconds, unless it is said. */
+/** The default of `clockTolerance`, in milliseconds. */
 export const CLOCK_TOLERANCE_MS = 5_000;
 
-/** How many hexadecimal digits name a key. */
+/** Hexadecimal digits of a key's id. */
 const KID_LENGTH = 16;
 
-/** The types of the two tokens: neither can be taken for the other. */
+/** The types of the two tokens, so that neither is valid as the other. */
 const TOKEN = "hearsay-token+jwt";
 const PROOF = "hearsay-proof+jwt";
 
-/** What {@linkcode clusterKeys} needs. */
+/** Options of {@linkcode clusterKeys}. */
 export interface ClusterKeysOptions {
-  /** The first signs, all verify. */
+  /** The first signs; all verify. */
   readonly keys: readonly ClusterKey[];
   /** The cluster's name. */
   readonly cluster: string;
   /** This member's id. */
   readonly id: string;
-  /** How far the members' clocks may be apart, in milliseconds; 5,000 by default. */
+  /** The largest difference between the members' clocks, in milliseconds; 5,000 by default. */
   readonly clockTolerance?: number;
-  /** Where members sign what they set: proves in every greeting that the public key in it is this member's own. */
+  /** Signs every handshake, to prove that this member owns its public key. */
   readonly signing?: Signing;
-  /** Time and chance; the real ones by default. */
+  /** Clock, timers and random numbers; the real ones by default. */
   readonly runtime?: Runtime;
 }
 
 /**
- * Authentication by shared keys.
+ * Creates the authentication by shared keys.
  *
  * @example
  * ```ts
@@ -86,16 +86,16 @@ export interface ClusterKeysOptions {
  * await transport.close();
  * ```
  *
- * @throws {ConfigurationError} where a key is weak: shorter than 32 bytes, or of fewer than 16 different ones.
+ * @throws {ConfigurationError} if a key is weak: shorter than 32 bytes, or with fewer than 16 different ones.
  */
 export function clusterKeys(options: ClusterKeysOptions): Authentication {
   return new ClusterKeys(options);
 }
 
-/** A key, in the forms in which it is used. */
+/** A key and its derived forms. */
 class KnownKey {
   readonly text: string;
-  /** Closes the connections that were opened under it. */
+  /** Closes the connections that were opened with this key. */
   readonly withdrawn = new AbortController();
   readonly bytes: Uint8Array<ArrayBuffer>;
   #signingKid: Promise<string> | undefined;
@@ -107,12 +107,12 @@ class KnownKey {
     this.text = bytes.join();
   }
 
-  /** The beginning of its hash, by which tokens name it: for the side that accepts, which must not wait for it. */
+  /** The beginning of its hash, its id in tokens. Synchronous, because the acceptor must not wait. */
   get kid(): string {
     return this.#kid ??= sha256Hex(this.bytes).slice(0, KID_LENGTH);
   }
 
-  /** The same for the side that dials, which may be a browser. */
+  /** Its id for the dialer, which may be a browser without `node:crypto`. */
   get signingKid(): Promise<string> {
     return this.#signingKid ??= crypto.subtle.digest("SHA-256", this.bytes)
       .then((hash) => new Uint8Array(hash).toHex().slice(0, KID_LENGTH));
@@ -124,9 +124,9 @@ class KnownKey {
   }
 }
 
-/** One end of one connection, as signatures name it. */
+/** One end of a connection, as in signatures. */
 interface End {
-  /** The connection's token, of which {@linkcode tokenHash} is signed. */
+  /** The connection's token; its {@linkcode tokenHash} is signed. */
   readonly token: string;
   readonly side: "dialler" | "acceptor";
 }
@@ -134,7 +134,7 @@ interface End {
 class ClusterKeys implements Authentication {
   readonly #options: ClusterKeysOptions;
   readonly #runtime: Runtime;
-  /** By the monotonic clock: the wall clock may be corrected later. */
+  /** By the monotonic clock, because the wall clock may be corrected later. */
   readonly #startedMs: number;
   readonly #used = new UsedTokens();
   readonly #clockToleranceMs: number;
@@ -174,10 +174,12 @@ class ClusterKeys implements Authentication {
     if ("refused" in verified) return { refused: verified.refused, status: 401 };
     const { key, claims: payload } = verified;
     const { jti, sub: id } = payload;
-    if (typeof jti !== "string" || jti.length > 64) return { refused: "The token has no jti.", status: 401 };
+    if (typeof jti !== "string" || jti.length > 64) {
+      return { refused: "The token must have a jti.", status: 401 };
+    }
     const refused = this.#faultOfTimes(payload);
     if (refused !== undefined) return { refused, status: 401 };
-    // Ends are compared by whole seconds.
+    // Expiry is compared in whole seconds.
     const untilMs = payload.exp * 1_000 + this.#clockToleranceMs + 1_000;
     const use = this.#used.use(jti, { id, address, untilMs, nowMs: this.#runtime.wallMs() });
     if (use === "used") return { refused: "The token was used before.", status: 401 };
@@ -190,7 +192,7 @@ class ClusterKeys implements Authentication {
     return { id, guard: this.#guardAccepted({ key, jti, token, id }) };
   }
 
-  /** On a connection that this side opened nothing comes through before the peer has proved itself. */
+  /** The guard of a dialed connection: refuses every message until the peer has proved its identity. */
   #guardDialled(
     { key, jti, token }: { readonly key: KnownKey; readonly jti: string; readonly token: string },
   ): Guard {
@@ -209,7 +211,10 @@ class ClusterKeys implements Authentication {
     };
   }
 
-  /** On a connection that was accepted the peer speaks for its token's subject, and this side proves itself first. */
+  /**
+   * The guard of an accepted connection: the peer may speak only for its token's subject, and this side
+   * proves itself first.
+   */
   #guardAccepted(
     { key, jti, token, id }: {
       readonly key: KnownKey;
@@ -221,7 +226,7 @@ class ClusterKeys implements Authentication {
     let isProven = false;
     const prove = async (message: Hello | Refusal) => {
       const signed = await this.#signed(message, { token, side: "acceptor" });
-      // By the key of the token, whichever comes first here: the dialler has that one for certain.
+      // With the token's key, not the first one here: the dialer certainly has the token's key.
       return { ...signed, proof: await this.#sign(key, PROOF, { aud: this.#audience(), token: jti }) };
     };
     return {
@@ -237,7 +242,7 @@ class ClusterKeys implements Authentication {
     };
   }
 
-  /** A greeting with what proves that the key in it is this member's own, where it has one. */
+  /** Adds a signature to a `hello`, to prove that this member owns the public key in it. */
   #signed(message: Message, end: End): Message | Promise<Message> {
     const { signing } = this.#options;
     if (message.type !== "hello" || !signing) return message;
@@ -245,14 +250,14 @@ class ClusterKeys implements Authentication {
       .then((signature) => ({ ...message, signature }));
   }
 
-  /** Nobody speaks for another, by id or by key. */
+  /** Refuses messages in another member's name, by id or by key. */
   #assertSpeaksAs(id: string, message: Message, end: End): Message | Promise<Message> {
     if (message.type === "gossip" && message.memberId !== id) {
-      throw unauthorised(`The peer proved to be ${id}, and gossips as another.`);
+      throw unauthorised(`The peer proved to be ${id} but gossips as another member.`);
     }
     if (message.type !== "hello") return message;
     if (message.member.id !== id) {
-      throw unauthorised(`The peer proved to be ${id}, and says that it is another.`);
+      throw unauthorised(`The peer proved to be ${id} but claims to be another member.`);
     }
     const { signing } = this.#options;
     const { publicKey, signature = "" } = message;
@@ -262,7 +267,7 @@ class ClusterKeys implements Authentication {
     );
     return verdict.then((isOwn) => {
       if (isOwn) return message;
-      throw unauthorised("The peer has not proved that its public key is its own.");
+      throw unauthorised("The peer must prove that it owns its public key.");
     });
   }
 
@@ -271,19 +276,22 @@ class ClusterKeys implements Authentication {
     return helloText({ cluster, id: member.id, life, side, tokenHash: await tokenHash(token) });
   }
 
-  /** The id that a peer's first message proves; a refusal proves one as well, so that nobody else can refuse. */
+  /**
+   * Returns the id that the peer's first message proves. A refusal needs a proof too, so that no outsider can
+   * refuse.
+   */
   #provenId(
     message: Message,
     { key, token }: { readonly key: KnownKey; readonly token: string },
   ): string {
     const proof = message.type === "hello" || message.type === "error" ? message.proof : undefined;
-    if (proof === undefined) throw unauthorised("The peer has not proved that it belongs to the cluster.");
+    if (proof === undefined) throw unauthorised("The peer must prove that it belongs to the cluster.");
     const verified = this.#verify(proof, PROOF, [this.#audience()]);
-    if ("refused" in verified) throw unauthorised(`The peer's proof is no good: ${verified.refused}`);
+    if ("refused" in verified) throw unauthorised(`The peer's proof is invalid: ${verified.refused}`);
     if (verified.claims["token"] !== token) {
       throw unauthorised("The peer's proof was made for another connection.");
     }
-    // Else whoever has but a key that is about to be withdrawn would keep the connection after it.
+    // Otherwise a peer that has only a removed key could keep the connection after the removal.
     if (verified.key !== key) {
       throw unauthorised("The peer's proof is signed with another key than the token.");
     }
@@ -313,18 +321,19 @@ class ClusterKeys implements Authentication {
       keyOf: (kid) => this.#keys.find((key) => key.kid === kid),
     });
     if ("refused" in verified || isName(verified.claims.sub)) return verified;
-    return { refused: "The token names no member." };
+    return { refused: "The token must name a member." };
   }
 
-  /** What is wrong with the times of a token that has not ended yet. */
+  /** Returns the fault in the times of an unexpired token, if any. */
   #faultOfTimes({ iat, exp }: TokenClaims): string | undefined {
     const nowMs = this.#runtime.wallMs();
     if (iat * 1_000 > nowMs + this.#clockToleranceMs) {
       return "The token is from the future: the clocks of the two members are too far apart.";
     }
-    if ((exp - iat) * 1_000 > MAX_TOKEN_LIFETIME_MS) return "The token is good for too long.";
-    // A process that ran here before may have let it in. When this one began, by the wall clock as it is now: a clock
-    // that was ahead then, and is corrected, would else keep newcomers out for as long as it was ahead.
+    if ((exp - iat) * 1_000 > MAX_TOKEN_LIFETIME_MS) return "The token must be valid for a shorter time.";
+    // An earlier process here may have accepted the token. Its start is computed from the present wall clock:
+    // a clock that was ahead at the start and is corrected later would otherwise refuse new members for as
+    // long.
     const beganMs = nowMs - (this.#runtime.monotonicMs() - this.#startedMs);
     if (Math.round(iat * 1_000) < Math.floor(beganMs)) return "The token is from before this member began.";
     return undefined;
@@ -335,7 +344,7 @@ class ClusterKeys implements Authentication {
     return authority === undefined ? cluster : `${cluster}@${authority}`;
   }
 
-  /** 128 random bits. */
+  /** Draws 128 random bits. */
   #draw(): string {
     return Array.from(
       { length: 4 },

@@ -1,5 +1,6 @@
 /**
- * Where keys come from: a file, the environment, or nowhere yet. Never from a configuration that people pass around.
+ * Sources of keys: a file, the environment, or a new random key. Keys do not belong in a shared configuration
+ * file.
  *
  * @module
  */
@@ -13,11 +14,11 @@ import type { ClusterKey } from "./authentication.ts";
 import { keyProblems } from "./key_strength.ts";
 
 /**
- * The keys in a file, one a line, the first of which signs; empty lines and those that begin with `#` are passed
- * over. Needs the permission to read it.
+ * Reads the keys in a file, one per line. The first signs. Empty lines and lines that begin with `#` are
+ * skipped. Needs the permission to read the file.
  *
- * @throws {Deno.errors.NotFound} if there is no such file.
- * @throws {ConfigurationError} where it has no key, or a weak one.
+ * @throws {Deno.errors.NotFound} if the file does not exist.
+ * @throws {ConfigurationError} if it has no key, or a weak one.
  */
 export async function keysFromFile(
   file: string | URL,
@@ -31,10 +32,10 @@ export async function keysFromFile(
 }
 
 /**
- * The keys in a variable of the environment, between spaces or commas, the first of which signs. Needs the
- * permission to read it.
+ * Reads the keys in an environment variable, separated by spaces or commas. The first signs. Needs the
+ * permission to read the variable.
  *
- * @throws {ConfigurationError} where it is not set, or has a weak key.
+ * @throws {ConfigurationError} if the variable is not set, or has a weak key.
  */
 export function keysFromEnvironment(name: string = "HEARSAY_KEYS"): readonly ClusterKey[] {
   assertNoKey("name", name);
@@ -42,7 +43,7 @@ export function keysFromEnvironment(name: string = "HEARSAY_KEYS"): readonly Clu
 }
 
 /**
- * A new key: 32 random bytes as base64url.
+ * Creates a key: 32 random bytes as base64url.
  *
  * @example
  * ```ts
@@ -58,12 +59,12 @@ export async function newClusterKey(): Promise<string> {
 }
 
 /**
- * The signing key in a file, made there where there is none yet: for a member whose id stays the same, so that its
- * next life can speak for that id too. Of several processes that make it at once all get the same key. Needs the
+ * Reads the signing key in a file, or creates one there. For a member with a fixed `id`: after a restart it
+ * must sign with the same key. If several processes create the file at once, all get the same key. Needs the
  * permission to read and write the file's folder.
  *
- * @throws {HearsayError} with code `invalid_configuration` where the file holds no such key, or others than its owner
- * may read it; nothing is changed then.
+ * @throws {HearsayError} with code `invalid_configuration` if the file has no such key, or if other users may
+ * read it; then nothing is changed.
  */
 export async function signingKeyFromFile(file: string | URL): Promise<CryptoKeyPair> {
   assertNoKey("file", file);
@@ -83,7 +84,7 @@ export async function signingKeyFromFile(file: string | URL): Promise<CryptoKeyP
       publicKey: await crypto.subtle.importKey("jwk", jwk, "Ed25519", true, ["verify"]),
     };
   } catch (cause) {
-    const text = "The file holds no signing key (an Ed25519 key pair as a JWK); nothing was made.";
+    const text = "The file must have a signing key (an Ed25519 key pair as a JWK). Nothing was changed.";
     throw new HearsayError("invalid_configuration", text, { cause });
   }
 }
@@ -93,11 +94,13 @@ async function newPrivateJwk(): Promise<JsonWebKey> {
   return await crypto.subtle.exportKey("jwk", privateKey);
 }
 
-/** Creates a file with all of its text at once, readable by its owner alone; another's that is there already stays. */
+/**
+ * Creates a file with its whole text at once, readable only by its owner. An existing file stays as it is.
+ */
 async function createWhole(file: string | URL, text: string): Promise<void> {
   const path = typeof file === "string" ? file : decodeURIComponent(file.pathname);
   const dir = path.replace(/[^/\\]*$/, "") || ".";
-  // Made with mode 600. A process that ends while it writes leaves this behind, and no half key.
+  // Created with mode 600. A process that ends here leaves this file behind, but never half a key.
   const whole = await Deno.makeTempFile({ dir, prefix: ".signing_key_" });
   try {
     await Deno.writeTextFile(whole, text);
@@ -118,7 +121,7 @@ async function assertPrivate(file: string | URL): Promise<void> {
     `A signing key file must be readable by its owner alone (mode 600); ${file} has ${
       (mode & 0o777).toString(8)
     }. ` +
-      "`chmod 600` it, and make a new key if others have read it; nothing was changed.",
+      "`chmod 600` it, and make a new key if others have read it. Nothing was changed.",
   );
 }
 

@@ -1,5 +1,5 @@
 /**
- * Which keys are good enough to be shared by a cluster.
+ * The minimum strength of cluster keys.
  *
  * @module
  */
@@ -8,19 +8,19 @@ import { ConfigurationError, type ConfigurationProblem } from "../gossiper/confi
 import type { ClusterKey } from "./authentication.ts";
 import { isKnownKey } from "./known_keys.ts";
 
-/** The fewest bytes of a key: as many as the hash that signs with it has. */
+/** The minimum length of a key: that of the HMAC's hash. */
 export const MIN_KEY_BYTES = 32;
-/** The fewest bytes of a key that differ: of 32 drawn at random some 30 do, of a phrase repeated very few. */
+/** The minimum number of different bytes: 32 random bytes have about 30, a repeated phrase has few. */
 export const MIN_DISTINCT_BYTES = 16;
-/** The most keys at once: a rotation needs two. */
+/** The maximum number of keys; a rotation needs two. */
 export const MAX_KEYS = 8;
 
 const BASE64 = /^[A-Za-z0-9+/_-]+={0,2}$/;
 
 /**
- * The bytes of keys, each key once.
+ * Returns the bytes of keys, without duplicates.
  *
- * @throws {ConfigurationError} naming every key that is weak; the keys themselves are never shown.
+ * @throws {ConfigurationError} naming every weak key; it never contains a key.
  */
 export function strongKeys(keys: unknown): Uint8Array<ArrayBuffer>[] {
   const problems = keyProblems(keys);
@@ -33,14 +33,14 @@ export function strongKeys(keys: unknown): Uint8Array<ArrayBuffer>[] {
   return [...byText.values()];
 }
 
-/** What is wrong with keys, which may be anything. */
+/** Returns the faults in `keys`, which may be any value. */
 export function keyProblems(keys: unknown): ConfigurationProblem[] {
   const field = "authentication.keys";
   if (!Array.isArray(keys) || keys.length === 0 || keys.length > MAX_KEYS) {
     const given = Array.isArray(keys) ? `a list of ${keys.length}` : `a ${typeof keys}`;
     return [{
       field,
-      problem: "is no list of keys",
+      problem: "must be a list of keys",
       given,
       allowed: `1 to ${MAX_KEYS} keys, the first of which signs`,
     }];

@@ -1,5 +1,5 @@
 /**
- * Listening for peers, and what is said where that cannot be done.
+ * An HTTP server that survives the loss of its listener.
  *
  * @module
  */
@@ -11,52 +11,61 @@ import { warn } from "../gossiper/log.ts";
 import { realRuntime, type Runtime } from "../gossiper/runtime.ts";
 
 /**
- * How long a server that was taken down waits before it listens again, in milliseconds. Shorter: where descriptors
- * have run out the process does little else. Longer: newcomers wait.
+ * The pause before a failed server listens again, in milliseconds. Lower: with no descriptors left, the
+ * process does little else. Higher: new clients wait.
  */
 export const LISTEN_AGAIN_MS = 1_000;
-/** A failure is told at most once in so many milliseconds: an outsider can cause one with every pause. */
+/**
+ * The shortest time, in milliseconds, between two reports of a failure, because a client can cause one after
+ * every pause.
+ */
 export const LISTEN_FAILED_EVERY_MS = 60_000;
-/** How many servers that were taken down are kept for the connections that they accepted. */
+/** The most failed servers that are kept for their open connections. */
 export const MAX_FAILED_SERVERS = 8;
 
-/** A server stopped listening; what it had accepted stays open, and it listens again by itself. */
+/** A server has stopped listening. Its open connections stay open, and it listens again after a pause. */
 export interface ListenFailure {
-  /** Where it listens, as `host:port`. */
+  /** The listening address as `host:port`. */
   readonly address: string;
-  /** Why: mostly that the process has as many files and sockets open as it may (`ulimit -n`). */
+  /** The cause: usually too many open files and sockets in the process (`ulimit -n`). */
   readonly error: unknown;
 }
 
-/** How to {@linkcode serve}. */
+/** Options of {@linkcode serve}. */
 export interface ServeOptions extends Partial<Deno.TlsCertifiedKeyPem> {
   /** The name or address to listen on; `"127.0.0.1"` by default. */
   readonly hostname?: string;
-  /** The port; 0 takes a free one, which {@linkcode Server.addr} then tells. */
+  /** The port; 0 takes a free one, see {@linkcode Server.addr}. */
   readonly port: number;
-  /** Stops listening when aborted, and ends every connection at once. */
+  /** Stops listening and ends every connection at once when aborted. */
   readonly signal?: AbortSignal;
-  /** Hears that the server listens no more for now, at most once in a minute. By default the log does. Must not throw. */
+  /**
+   * Called when the server has stopped listening for now, at most once per minute; logs it by default. Must
+   * not throw.
+   */
   readonly onListenFailed?: (failure: ListenFailure) => void;
-  /** Time and chance; the real ones by default. */
+  /** Clock, timers and random numbers; the real ones by default. */
   readonly runtime?: Runtime;
 }
 
 /** A server at a port of this machine. */
 export interface Server {
-  /** Where it listens. */
+  /** The listening address. */
   readonly addr: Deno.NetAddr;
-  /** Listens no more, and resolves when all requests were answered and all connections are closed; never rejects. */
+  /**
+   * Stops listening. Resolves when all requests are answered and all connections are closed; never rejects.
+   */
   shutdown(): Promise<void>;
 }
 
 /**
- * Serves requests at a port of this machine, as `Deno.serve` does, and goes on where that would end the process: when
- * the system takes the listener away, as it does when the process has as many files and sockets open as it may. What
- * was accepted stays open, and after a second the server listens again. A handler that throws is answered with 500.
+ * Serves requests at a port of this machine, like `Deno.serve`, but survives the loss of the listener. The
+ * system closes the listener when the process has too many open files and sockets; `Deno.serve` would end the
+ * process then. Open connections stay open, and the server listens again after a second. A handler that
+ * throws causes a response with 500.
  *
- * @throws {HearsayError} with code `cannot_listen` where the port is taken, or not this machine's; its `cause` is
- * Deno's own error. That the process was not allowed to is thrown as Deno says it.
+ * @throws {HearsayError} with code `cannot_listen` if the port is taken or the address is not this machine's;
+ * its `cause` is Deno's error. A missing permission is thrown as Deno's own error.
  *
  * @example
  * ```ts
@@ -71,22 +80,22 @@ export function serve(options: ServeOptions, handler: Deno.ServeHandler<Deno.Net
   return new LastingServer(options, handler);
 }
 
-/** A server of Deno, and what ends all of its connections. */
+/** A Deno server, and a controller that ends its connections. */
 interface Served {
   readonly server: Deno.HttpServer<Deno.NetAddr>;
   readonly ending: AbortController;
 }
 
-/** A {@linkcode Server} made of one server of Deno after another. */
+/** A {@linkcode Server} that replaces its Deno server after a failure. */
 class LastingServer implements Server {
   readonly addr: Deno.NetAddr;
   readonly #options: ServeOptions;
   readonly #runtime: Runtime;
   readonly #handler: Deno.ServeHandler<Deno.NetAddr>;
-  /** Servers that listen no more, with connections that they accepted; the oldest first. */
+  /** Failed servers with open connections, oldest first. */
   readonly #failed: Served[] = [];
   #present: Served | undefined;
-  /** Whether the present server has answered a request: else its connections are of clients that say nothing. */
+  /** True if the present server has received a request. Otherwise all of its clients are silent. */
   #isUsed = false;
   #toldMs = -Infinity;
   #cancelPause: () => void = () => {};
@@ -115,7 +124,7 @@ class LastingServer implements Server {
   #end(): void {
     this.#isOver = true;
     this.#cancelPause();
-    // To abort a server of Deno that was shut down throws.
+    // Aborting a Deno server after its shutdown throws.
     this.#options.signal?.removeEventListener("abort", this.#abort);
   }
 
@@ -128,8 +137,8 @@ class LastingServer implements Server {
       ...(cert !== undefined && key !== undefined && { cert, key }),
       signal: ending.signal,
       onListen: () => {},
-      // Deno would print every one, as often as a client likes.
-      onError: () => new Response("This request could not be answered.\n", { status: 500 }),
+      // Deno would log every error, as often as a client causes one.
+      onError: () => new Response("The request failed.\n", { status: 500 }),
     };
     const server = serveOnce(options, (request, info) => {
       this.#isUsed = true;
@@ -144,7 +153,7 @@ class LastingServer implements Server {
 
   #fail(served: Served, error: unknown): void {
     this.#present = undefined;
-    // Clients that say nothing hold the descriptors that are missing.
+    // A server without a request has only silent clients, which use up the descriptors.
     if (this.#isUsed) this.#failed.push(served);
     else void drop(served);
     if (this.#failed.length > MAX_FAILED_SERVERS) void drop(this.#failed.shift()!);
@@ -173,14 +182,14 @@ class LastingServer implements Server {
   }
 }
 
-/** Ends a server of which nothing more is expected; that it cannot be ended changes nothing. */
+/** Shuts a server down and ignores errors. */
 async function drop({ server }: Served): Promise<void> {
   await server.shutdown().catch(() => {});
 }
 
 function warnOf({ address, error }: ListenFailure): void {
   const why = error instanceof Error ? error.message : String(error);
-  warn(`Hearsay: ${address} takes no connections: ${why}. It listens again in ${LISTEN_AGAIN_MS} ms.`);
+  warn(`Hearsay: ${address} accepts no connections: ${why}. It listens again in ${LISTEN_AGAIN_MS} ms.`);
 }
 
 function serveOnce(
@@ -194,9 +203,9 @@ function serveOnce(
     const { hostname = "", port = 0 } = options;
     const place = addressText({ hostname, port });
     const why = cause instanceof Deno.errors.AddrInUse
-      ? "another program, or another member, has that port; port 0 takes any that is free"
+      ? "another process uses this port; port 0 takes a free one"
       : cause.message;
-    throw new HearsayError("cannot_listen", `${place} cannot be listened on: ${why}. Nothing was opened.`, {
+    throw new HearsayError("cannot_listen", `Cannot listen on ${place}: ${why}. Nothing was opened.`, {
       cause,
     });
   }

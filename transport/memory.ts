@@ -1,6 +1,6 @@
 /**
- * A network within one process, for tests and simulations: it encodes and decodes every message, counts,
- * and goes wrong as it is told.
+ * A network within one process, for tests and simulations. It encodes and decodes every message, counts
+ * messages, and simulates faults.
  *
  * @module
  */
@@ -18,45 +18,47 @@ export type { Delay, Direction, LinkFaults } from "./memory_faults.ts";
 export type { SentMessage } from "./memory_link.ts";
 export { memoryAddress } from "./memory_transport.ts";
 
-/** How a {@linkcode MemoryNetwork} is made. */
+/** Options of a {@linkcode MemoryNetwork}. */
 export interface MemoryNetworkOptions {
-  /** Whose clock and timers the delays use. */
+  /** The clock and the timers of delays. */
   readonly runtime: Runtime;
-  /** What all chance is drawn from: the same seed and the same calls make the same faults. 1 by default. */
+  /**
+   * The seed of all random decisions; 1 by default. The same seed and the same calls give the same faults.
+   */
   readonly seed?: number;
-  /** Told of every message when it is sent, in order, before it arrives. Must not throw. */
+  /** Called for every message when it is sent, in order, before it arrives. Must not throw. */
   readonly tap?: (sent: SentMessage) => void;
 }
 
-/** How one transport is made. */
+/** Options of one transport. */
 export interface MemoryTransportOptions {
-  /** The largest message that is sent or taken, in bytes of UTF-8; 1 MiB by default. */
+  /** The largest message that is sent or accepted, in bytes of UTF-8; 1 MiB by default. */
   readonly maxMessageBytes?: number;
 }
 
-/** A member's way into a {@linkcode MemoryNetwork}. */
+/** A member's transport in a {@linkcode MemoryNetwork}. */
 export interface MemoryTransport extends Transport {
-  /** Where peers reach it: `memory://host:port`. */
+  /** The address that peers dial: `memory://host:port`. */
   readonly address: string;
 }
 
-/** What was sent, whether it arrived or not. */
+/** Counts of sent messages, including lost ones. */
 export interface TrafficCounts {
-  /** How many messages. */
+  /** The number of messages. */
   readonly messages: number;
-  /** Of the messages' texts in UTF-8. */
+  /** The size of all messages in bytes of UTF-8. */
   readonly bytes: number;
-  /** How many of the messages were lost. */
+  /** The number of lost messages. */
   readonly lost: number;
-  /** How many of the messages arrived twice. */
+  /** The number of messages that arrived twice. */
   readonly duplicated: number;
 }
 
-/** The size of message that members agree on unless they are told otherwise: 1 MiB. */
+/** The default of `maxMessageBytes` in the gossiper's settings: 1 MiB. */
 const DEFAULT_MAX_MESSAGE_BYTES = 1024 * 1024;
 
 /**
- * A network within one process. Without a fault, everything arrives at once and no timer is set.
+ * A network within one process. Without a fault, every message arrives at once and no timer is set.
  *
  * @example
  * ```ts
@@ -81,11 +83,11 @@ export class MemoryNetwork implements AsyncDisposable {
   /** By the sender's address, and by the receiver's. */
   readonly #counts = new Map<string, Map<string, Counter>>();
   readonly #total = new Counter();
-  /** By the address of a balancer, the addresses behind it. */
+  /** The addresses behind each load balancer's address. */
   readonly #balanced = new Map<string, readonly string[]>();
   readonly #site: TransportSite;
 
-  /** Makes a network with nobody in it. */
+  /** Creates a network without transports. */
   constructor(options: MemoryNetworkOptions) {
     this.#site = {
       runtime: options.runtime,
@@ -102,13 +104,13 @@ export class MemoryNetwork implements AsyncDisposable {
   }
 
   /**
-   * A new transport, open at once at `memory://host:port`. Throws a `HearsayError` where another is open
-   * there; once that is closed, the address can be taken again.
+   * Opens a transport at `memory://host:port`. Throws a `HearsayError` if one is open there already; a closed
+   * transport's address is free again.
    */
   transport(host: string, port: number, options: MemoryTransportOptions = {}): MemoryTransport {
     const address = memoryAddress(host, port);
     if (this.#transports.has(address)) {
-      throw new HearsayError("connection", `Another transport is open at ${address}; nothing was made.`);
+      throw new HearsayError("connection", `Another transport is open at ${address}. Nothing was opened.`);
     }
     const { maxMessageBytes = DEFAULT_MAX_MESSAGE_BYTES } = options;
     const transport = new MemoryEndpoint(this.#site, { address, maxMessageBytes });
@@ -117,30 +119,30 @@ export class MemoryNetwork implements AsyncDisposable {
   }
 
   /**
-   * Sets what goes wrong in a direction, in place of what was set for it before; without `from` or `to`, for
-   * every address there. Of several rules the closest holds alone: the pair's, else the sender's, else the
-   * receiver's, else that for all. Throws a `RangeError` for a chance that is none.
+   * Sets the faults of a direction and replaces earlier ones for it. Without `from` or `to`, the rule is for
+   * every sender or receiver. Only the most specific rule applies: the pair's, then the sender's, then the
+   * receiver's, then the general one. Throws a `RangeError` if a fault is out of range.
    */
   setFaults(faults: LinkFaults, direction: Direction = {}): void {
     this.#faults.set(faults, direction);
     if (faults.cut) this.#breakWhatIsCut();
   }
 
-  /** Takes back everything that was set or cut, in every direction: from now on all goes well. */
+  /** Removes all faults and cuts, in every direction. */
   clearFaults(): void {
     this.#faults.clear();
   }
 
-  /** Cuts the link between two addresses, both ways, until {@linkcode MemoryNetwork.heal}. */
+  /** Cuts the link between two addresses in both directions, until {@linkcode MemoryNetwork.heal}. */
   cut(one: string, other: string): void {
     this.#faults.cut(one, other);
     this.#breakWhatIsCut([one, other]);
   }
 
   /**
-   * Breaks every connection that was dialled at an address, and refuses new ones until
-   * {@linkcode MemoryNetwork.restoreProxy}: as a proxy in front of a living member does while it restarts. What the
-   * member dialled itself stays.
+   * Breaks every connection that was dialed at an address and refuses new ones until {@linkcode
+   * MemoryNetwork.restoreProxy}, like a proxy that restarts in front of a running member. Connections that
+   * the member dialed stay open.
    */
   stopProxy(address: string): void {
     this.#faults.refuse(address, true);
@@ -149,28 +151,28 @@ export class MemoryNetwork implements AsyncDisposable {
     }
   }
 
-  /** Takes connections at an address again. */
+  /** Accepts connections at an address again. */
   restoreProxy(address: string): void {
     this.#faults.refuse(address, false);
   }
 
   /**
-   * Leads each dial of an address to one of others, at random among those that are open: as a load balancer or a name
-   * with several addresses does. In place of what was set for it before; with none behind it, nobody is there.
+   * Forwards each dial of an address to a random open one of `behind`, like a load balancer or a name with
+   * several addresses. Replaces earlier targets. Without an open target, dials are refused.
    */
   balance(address: string, behind: readonly string[]): void {
     this.#balanced.set(address, [...behind]);
   }
 
   /**
-   * Holds back everything on its way to an address, answers to its dials included, until
-   * {@linkcode MemoryNetwork.resume}: as where a process stands still. What it sends arrives.
+   * Delays everything sent to an address, including answers to its dials, until {@linkcode
+   * MemoryNetwork.resume}, like a suspended process. Messages from the address still arrive.
    */
   pause(address: string): void {
     this.#faults.pause(address);
   }
 
-  /** Lets everything that was held back for an address arrive. */
+  /** Delivers everything that {@linkcode MemoryNetwork.pause} delayed for an address. */
   resume(address: string): void {
     this.#faults.resume(address);
     for (const { ends, addresses } of this.#at(address)) {
@@ -178,24 +180,24 @@ export class MemoryNetwork implements AsyncDisposable {
     }
   }
 
-  /** Ends all cuts and hangs. Other faults stay; what was broken stays broken. */
+  /** Ends all cuts and hangs. Other faults stay; broken connections stay broken. */
   heal(): void {
     this.#faults.heal();
   }
 
-  /** What was sent by everybody. */
+  /** Counts of all messages. */
   get counts(): TrafficCounts {
     return { ...this.#total };
   }
 
-  /** What was sent from one address to another. */
+  /** Counts of the messages from one address to another. */
   countsBetween(from: string, to: string): TrafficCounts {
     return { ...this.#counts.get(from)?.get(to) ?? new Counter() };
   }
 
   /**
-   * How many connections are open at an address, whoever dialled: a member that has stopped has left none. Where one
-   * side has closed a connection and the other has not heard so yet, it is open at the other only.
+   * The number of open connections at an address, whichever side dialed; 0 after a member has stopped. If one
+   * side has closed and the other has not received that yet, the connection counts only at the other side.
    */
   openAt(address: string): number {
     let open = 0;
@@ -232,7 +234,7 @@ export class MemoryNetwork implements AsyncDisposable {
       if (at) at.add(connection);
       else this.#connectionsAt.set(address, new Set([connection]));
     }
-    // What is still under way when both ends are closed may be held back, and must be let go.
+    // Pending messages may be delayed after both ends have closed, and must still be released.
     const over = connection.ends.map(async (end) => {
       await end.closed;
       await end.flushed();
@@ -251,13 +253,13 @@ export class MemoryNetwork implements AsyncDisposable {
     return this.#connectionsAt.get(address) ?? [];
   }
 
-  /** Of all connections, or only of those with both ends among these addresses. */
+  /** Breaks connections over a cut link: all of them, or only those between two of these addresses. */
   #breakWhatIsCut(among?: readonly [string, string]): void {
     for (const { ends, addresses: [one, other] } of among ? this.#at(among[0]) : this.#connections) {
       if (among && !(among.includes(one) && among.includes(other))) continue;
       if (!this.#faults.between(one, other).cut && !this.#faults.between(other, one).cut) continue;
       for (const [end, address] of [[ends[0], one], [ends[1], other]] as const) {
-        // Whoever stands still notices when it runs again.
+        // A suspended process notices the break when it resumes.
         if (this.#faults.paused(address)) end.breakWhenRead();
         else end.break({ tell: false });
       }
@@ -265,7 +267,6 @@ export class MemoryNetwork implements AsyncDisposable {
   }
 }
 
-/** A connection of which at least one end is open. */
 interface OpenConnection {
   readonly ends: readonly [MemoryEnd, MemoryEnd];
   readonly addresses: readonly [string, string];

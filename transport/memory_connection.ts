@@ -1,5 +1,5 @@
 /**
- * The two ends of an in-memory connection, as Web Streams.
+ * The two ends of an in-memory connection, as web streams.
  *
  * @module
  */
@@ -11,13 +11,13 @@ import type { Message } from "../gossiper/message.ts";
 import { type Frame, type LinkSite, MemoryLink } from "./memory_link.ts";
 import { decode, encode } from "./wire.ts";
 
-/** Who is at one end. */
+/** The transport at one end. */
 export interface EndOwner {
   readonly address: string;
   readonly maxMessageBytes: number;
 }
 
-/** Makes both ends of a new connection: the dialler's and the acceptor's. */
+/** Creates both ends of a connection: the dialer's and the acceptor's. */
 export function connect(site: LinkSite, dialler: EndOwner, acceptor: EndOwner): [MemoryEnd, MemoryEnd] {
   const near = new MemoryEnd(dialler, { remote: acceptor.address, dialled: true });
   const far = new MemoryEnd(acceptor, { remote: dialler.address, dialled: false });
@@ -36,14 +36,14 @@ export function connect(site: LinkSite, dialler: EndOwner, acceptor: EndOwner): 
   return [near, far];
 }
 
-/** How an end ends. Whatever it is, what was received before can still be read, but after a `fault`. */
+/** How an end closes. Messages received before can still be read, except after a `fault`. */
 interface Ending {
   readonly info: CloseInfo;
-  /** Whether the peer is told. */
+  /** True if the peer receives the close. */
   readonly tell: boolean;
-  /** Whether the peer broke the protocol, so that `readable` errors. */
+  /** True if the peer broke the protocol; then `readable` errors. */
   readonly fault?: boolean;
-  /** Whether it is the writable side that ended it, so that it must not be ended by this. */
+  /** True if the writable side closed the connection, so that it must not be errored again. */
   readonly byWriter?: boolean;
 }
 
@@ -60,14 +60,14 @@ export class MemoryEnd implements Connection {
   #outgoing!: MemoryLink;
   #reading!: ReadableStreamDefaultController<Message>;
   #writing!: WritableStreamDefaultController;
-  /** What arrived and is unread. Never long: the link's window bounds it. */
+  /** Received, unread messages. The link's window limits them. */
   #inbox: { readonly message: Message; readonly bytes: number }[] = [];
   #waiting = false;
-  /** Whether `readable` was ended, in whatever way. */
+  /** True if `readable` has ended. */
   #readingOver = false;
   #over = false;
 
-  /** Makes an end that is of no use before {@linkcode MemoryEnd.attach}. */
+  /** Creates an end without links; see {@linkcode MemoryEnd.attach}. */
   constructor(owner: EndOwner, options: { readonly remote: string; readonly dialled: boolean }) {
     const { promise, resolve } = Promise.withResolvers<CloseInfo>();
     this.closed = promise;
@@ -88,7 +88,7 @@ export class MemoryEnd implements Connection {
     this.writable = new WritableStream<Message>({
       start: (controller) => {
         this.#writing = controller;
-        // Not in abort(), which is called only when the write under way is done, and that may be never.
+        // Not in abort(): it waits for the current write, which may never end.
         controller.signal.addEventListener("abort", () => this.#abort(controller.signal.reason));
       },
       write: (message) => this.#write(message),
@@ -96,16 +96,16 @@ export class MemoryEnd implements Connection {
     });
   }
 
-  /** Gives the end its two directions. */
+  /** Connects the end to its two links. */
   attach(links: { readonly incoming: MemoryLink; readonly outgoing: MemoryLink }): void {
     this.#incoming = links.incoming;
     this.#outgoing = links.outgoing;
   }
 
-  /** Takes what the peer sent. */
+  /** Handles a frame from the peer. */
   receive(frame: Frame): void {
     if ("close" in frame) return this.#end({ info: frame.close, tell: false });
-    // As a machine does that knows nothing of the connection: the peer has to learn that it is over.
+    // Like a host that does not know the connection: report that it is over.
     if (this.#over) return this.#outgoing.sendClose(BROKEN);
     let message;
     try {
@@ -118,32 +118,32 @@ export class MemoryEnd implements Connection {
     this.#deliver();
   }
 
-  /** Whether this side has not ended it, nor heard that it is over. */
+  /** True until this side closes the connection or receives the peer's close. */
   get isOpen(): boolean {
     return !this.#over;
   }
 
-  /** Closes it because its transport closes. */
+  /** Closes the connection because its transport closes. */
   goAway(): void {
     this.#end({ info: { code: this.#goingAway, reason: "The transport was closed." }, tell: true });
   }
 
-  /** Resolves when nothing is under way from here. */
+  /** Resolves when no message from this end is in transit. */
   flushed(): Promise<void> {
     return this.#outgoing.idle();
   }
 
-  /** Its machine runs again: what was held back on the way here comes now. */
+  /** Delivers delayed messages after the process has resumed. */
   resume(): void {
     this.#incoming.resume();
   }
 
-  /** Breaks it; the peer notices only if it is told. */
+  /** Breaks the connection. Without `tell`, the peer does not notice. */
   break(options: { readonly tell: boolean }): void {
     this.#end({ info: BROKEN, tell: options.tell });
   }
 
-  /** Breaks it after what is on its way here. */
+  /** Breaks the connection after the messages that are in transit to this end. */
   breakWhenRead(): void {
     if (!this.#over) this.#incoming.sendClose(BROKEN);
   }
@@ -152,8 +152,8 @@ export class MemoryEnd implements Connection {
     const text = encode(message);
     const bytes = utf8Length(text);
     if (bytes > this.#maxMessageBytes) {
-      const reason = `The ${message.type} to send has ${bytes} bytes, over ${this.#maxMessageBytes}.`;
-      // The stream is of no use after a failed write, so that the connection is not either.
+      const reason = `The ${message.type} must have at most ${this.#maxMessageBytes} bytes; got ${bytes}.`;
+      // After a failed write the stream is unusable, so the connection ends too.
       this.#end({ info: { code: CLOSE.tooLarge, reason }, tell: true, byWriter: true });
       throw new HearsayError("too_large", `${reason} It was not sent, and the connection was closed.`);
     }
@@ -175,7 +175,7 @@ export class MemoryEnd implements Connection {
     if (!this.#waiting) return;
     const next = this.#inbox.shift();
     if (next === undefined) return;
-    // Before the enqueueing: that may pull again at once.
+    // Before enqueue(), which may pull again at once.
     this.#waiting = false;
     this.#incoming.release(next.bytes);
     this.#reading.enqueue(next.message);
@@ -195,7 +195,7 @@ export class MemoryEnd implements Connection {
     this.#resolveClosed(info);
   }
 
-  /** Ends `readable`, once: with the error, or after the last message. */
+  /** Ends `readable` once: with the error, or after the last message. */
   #endReading(error?: ConnectionClosed): void {
     if (this.#readingOver || this.#inbox.length > 0) return;
     this.#readingOver = true;
@@ -203,7 +203,7 @@ export class MemoryEnd implements Connection {
     else this.#reading.close();
   }
 
-  /** What a stream's reason means for the connection: the same as over a WebSocket (rule P6). */
+  /** The close info for a stream's abort or cancel reason, as over a WebSocket (rule P6). */
   #closeInfo(reason: unknown): CloseInfo {
     if (reason === undefined) return { code: CLOSE.done, reason: "" };
     const text = reason instanceof Error ? reason.message : "";

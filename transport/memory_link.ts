@@ -1,5 +1,5 @@
 /**
- * One direction of an in-memory connection: what is under way, and what goes wrong there.
+ * One direction of an in-memory connection: its messages in transit and its faults.
  *
  * @module
  */
@@ -8,50 +8,50 @@ import type { CloseInfo } from "../gossiper/cluster.ts";
 import type { Runtime } from "../gossiper/runtime.ts";
 import { drawDelay, type FaultTable, type LinkFaults } from "./memory_faults.ts";
 
-/** How many messages may be under way or unread in one direction before the writer has to wait. */
+/** The most messages in transit or unread in one direction; then the writer has to wait. */
 export const WINDOW_MESSAGES = 32;
-/** How many bytes may be, likewise; one message may exceed it. As large as the largest message by default. */
+/** The most bytes, likewise; one message may exceed it. The default of `maxMessageBytes`. */
 export const WINDOW_BYTES: number = 1024 * 1024;
 
-/** A message on its way, and how large it is in UTF-8; or the news that the sender has closed. */
+/** A message and its size in bytes of UTF-8, or the sender's close. */
 export type Frame = { readonly text: string; readonly bytes: number } | { readonly close: CloseInfo };
 
-/** What became of a message, for those who count. */
+/** A sent message, for counters. */
 export interface SentMessage {
   /** The sender's address. */
   readonly from: string;
   /** The receiver's address. */
   readonly to: string;
-  /** As it was encoded. */
+  /** The encoded message. */
   readonly text: string;
-  /** How large that is in UTF-8. */
+  /** The size of `text` in bytes of UTF-8. */
   readonly bytes: number;
-  /** How many times it will arrive: 0 where it was lost, 2 where it was duplicated. */
+  /** The number of arrivals: 0 if the message is lost, 2 if it is duplicated. */
   readonly copies: number;
 }
 
-/** What links ask of the network that they are in. */
+/** The network that links belong to. */
 export interface LinkSite {
   readonly runtime: Runtime;
   readonly random: () => number;
   readonly faults: FaultTable;
-  /** Told of every message, in the order of sending. */
+  /** Called for every message, in the order of sending. */
   onSent(sent: SentMessage): void;
 }
 
-/** The ends of a link. */
+/** The two ends of a link. */
 export interface LinkEnds {
   readonly from: string;
   readonly to: string;
-  /** Takes what arrives. */
+  /** Receives each frame. */
   receive(frame: Frame): void;
 }
 
-/** Carries frames from one end to the other, in order unless a fault says otherwise. */
+/** Delivers frames from one end to the other, in order unless a fault changes it. */
 export class MemoryLink {
   readonly #site: LinkSite;
   readonly #ends: LinkEnds;
-  /** What is under way, by time of arrival. Never long: the window bounds it. */
+  /** Frames in transit by time of arrival. The window limits them. */
   #inFlight: { readonly arrivesMs: number; readonly frame: Frame }[] = [];
   #lastInOrderMs = 0;
   #cancelTimer: (() => void) | undefined;
@@ -60,13 +60,13 @@ export class MemoryLink {
   #room: PromiseWithResolvers<void> | undefined;
   #idle: PromiseWithResolvers<void> | undefined;
 
-  /** Makes a link between two ends, with nothing under way. */
+  /** Creates a link without frames in transit. */
   constructor(site: LinkSite, ends: LinkEnds) {
     this.#site = site;
     this.#ends = ends;
   }
 
-  /** Sends a message, or loses it, as the faults have it. */
+  /** Sends a message, or drops it according to the faults. */
   send(text: string, bytes: number): void {
     const faults = this.#faults;
     const copies = this.#drawCopies(faults);
@@ -79,45 +79,45 @@ export class MemoryLink {
     }
   }
 
-  /** Tells the other end, after all that is under way, that this one is closed. */
+  /** Sends this end's close after all frames in transit. */
   sendClose(close: CloseInfo): void {
     const faults = this.#faults;
     if (faults.hang) return;
-    // Not even a message that was held back may come after it.
+    // Even a delayed message must not arrive after it.
     this.#lastInOrderMs = Math.max(this.#lastInOrderMs, this.#inFlight.at(-1)?.arrivesMs ?? 0);
     this.#sendInOrder({ close }, faults);
   }
 
-  /** A promise of room for the next message; `undefined` where there is room already. */
+  /** Resolves when there is room for the next message; `undefined` if there is room already. */
   room(): Promise<void> | undefined {
     if (this.#hasRoom) return undefined;
     return (this.#room ??= Promise.withResolvers<void>()).promise;
   }
 
-  /** The reader took a message of so many bytes: there is room for another. */
+  /** Frees the room of a message that was read. */
   release(bytes: number): void {
     this.#messages--;
     this.#bytes -= bytes;
     if (this.#hasRoom) this.wake();
   }
 
-  /** Lets whoever waits for room go on. */
+  /** Resolves the promise of {@linkcode MemoryLink.room}. */
   wake(): void {
     this.#room?.resolve();
     this.#room = undefined;
   }
 
-  /** Resolves when nothing is under way. */
+  /** Resolves when no frame is in transit. */
   async idle(): Promise<void> {
     if (this.#inFlight.length > 0) await (this.#idle ??= Promise.withResolvers<void>()).promise;
   }
 
-  /** The receiver reads again: what has arrived meanwhile comes now. */
+  /** Delivers delayed frames after the receiver has resumed. */
   resume(): void {
     this.#setTimer();
   }
 
-  /** Forgets all that is under way: nobody is there to take it. */
+  /** Drops all frames in transit, because the receiver has ended. */
   discard(): void {
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
@@ -142,7 +142,7 @@ export class MemoryLink {
     return this.#happens(faults.duplicate) ? 2 : 1;
   }
 
-  /** Draws only where there is something to draw, so that a fault changes no other one's luck. */
+  /** Draws a number only for a possible fault, so that one fault does not change the draws of others. */
   #happens(chance: number | undefined): boolean {
     return chance !== undefined && chance > 0 && this.#site.random() < chance;
   }
@@ -173,7 +173,7 @@ export class MemoryLink {
     if (at === 0) this.#setTimer();
   }
 
-  /** One timer for the link, for what arrives first: so that timers of equal time cannot change the order. */
+  /** One timer for the earliest frame: separate timers of equal time might fire in another order. */
   #setTimer(): void {
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
@@ -187,7 +187,7 @@ export class MemoryLink {
   #arrive(untilMs: number): void {
     this.#cancelTimer = undefined;
     while (!this.#isPaused && (this.#inFlight[0]?.arrivesMs ?? Infinity) <= untilMs) {
-      // Receiving may close the connection, which discards the rest.
+      // A received frame may close the connection, and so discard the rest.
       this.#ends.receive(this.#inFlight.shift()!.frame);
     }
     this.#setTimer();

@@ -1,12 +1,12 @@
 /**
- * Chance that can be repeated: a small generator of random numbers with a seed.
+ * A small, seeded random number generator, for repeatable runs.
  *
  * @module
  */
 
 /**
- * Numbers of at least 0 and less than 1, the same ones for the same seed: xoshiro128**, seeded by splitmix32.
- * Fit for simulations, never for secrets.
+ * Returns a generator of numbers from 0 up to but excluding 1: xoshiro128**, seeded by splitmix32. The same
+ * seed gives the same numbers. For simulations, never for secrets.
  */
 export function seededRandom(seed: number): () => number {
   let state = Math.trunc(seed) | 0;

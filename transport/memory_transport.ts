@@ -1,5 +1,5 @@
 /**
- * One member's way into a {@linkcode MemoryNetwork}.
+ * One member's transport in a {@linkcode MemoryNetwork}.
  *
  * @module
  */
@@ -11,16 +11,16 @@ import { connect, type EndOwner, type MemoryEnd } from "./memory_connection.ts";
 import { drawDelay } from "./memory_faults.ts";
 import type { LinkSite } from "./memory_link.ts";
 
-/** How many connections may wait to be taken from `incoming`; further dials are refused. */
+/** The most connections that wait in `incoming`; further dials are refused. */
 export const MAX_UNACCEPTED = 128;
 
-/** What a transport asks of the network that it is in. */
+/** The network that transports belong to. */
 export interface TransportSite extends LinkSite {
-  /** The transport at an address, if one is open there. */
+  /** The open transport at an address, if any. */
   find(address: string): MemoryEndpoint | undefined;
-  /** Keeps both ends of a connection in mind, so that a cut can break them. */
+  /** Registers both ends of a connection, so that a cut can break them. */
   onConnected(ends: readonly [MemoryEnd, MemoryEnd], addresses: readonly [string, string]): void;
-  /** Hears of a transport that closes, so that its address is free again. */
+  /** Called when a transport closes; frees its address. */
   onClosed(endpoint: MemoryEndpoint): void;
 }
 
@@ -29,11 +29,11 @@ export function memoryAddress(host: string, port: number): string {
   return `memory://${host}:${port}`;
 }
 
-/** A transport within one process. Made by {@linkcode MemoryNetwork.transport}. */
+/** A transport within one process. Created by {@linkcode MemoryNetwork.transport}. */
 export class MemoryEndpoint implements Transport {
-  /** Connections that peers opened. */
+  /** Connections that peers dialed. */
   readonly incoming: ReadableStream<Connection>;
-  /** Where peers reach this transport. */
+  /** The address that peers dial. */
   readonly address: string;
   readonly #site: TransportSite;
   readonly #owner: EndOwner;
@@ -46,7 +46,7 @@ export class MemoryEndpoint implements Transport {
   #waiting = false;
   #closed: Promise<void> | undefined;
 
-  /** Makes a transport that is open; use {@linkcode MemoryNetwork.transport}. */
+  /** Creates an open transport; use {@linkcode MemoryNetwork.transport}. */
   constructor(site: TransportSite, owner: EndOwner) {
     this.#site = site;
     this.#owner = owner;
@@ -63,15 +63,15 @@ export class MemoryEndpoint implements Transport {
     }, { highWaterMark: 0 });
   }
 
-  /** `memory://host:port`. */
+  /** Returns `memory://host:port`. */
   addressOf(member: Member): string {
     return memoryAddress(member.host, member.port);
   }
 
   /**
-   * Opens a connection: at once, unless the link has a delay. Rejects with a `HearsayError` whose code is
-   * `connection` where nobody is there, the link is cut or the peer takes no more, and `stopped` where this
-   * transport is closed; with the signal's reason where it is aborted.
+   * Opens a connection: at once, unless the link has a delay. Rejects with the signal's reason if it is
+   * aborted, otherwise with a `HearsayError`: `stopped` if this transport is closed, `connection` if no
+   * transport is open there, the link is cut, or the peer accepts no more connections.
    */
   dial(address: string, options: { readonly signal: AbortSignal }): Promise<Connection> {
     const dial = this.#dial(address, options.signal).catch((error) => this.#refused(error, options.signal));
@@ -80,12 +80,12 @@ export class MemoryEndpoint implements Transport {
     return dial;
   }
 
-  /** Closes every connection and stops accepting; resolves when nothing is under way from here. */
+  /** Closes every connection and stops accepting. Resolves when no message from here is in transit. */
   close(): Promise<void> {
     return this.#closed ??= this.#close();
   }
 
-  /** Takes a peer's dial, as its network hands it over; `undefined` is a refusal. */
+  /** Accepts a peer's dial; returns `undefined` to refuse it. */
   accept(dialler: EndOwner): MemoryEnd | undefined {
     if (!this.#accepts || this.#unaccepted.length >= MAX_UNACCEPTED) return undefined;
     const ends = connect(this.#site, dialler, this.#owner);
@@ -102,10 +102,10 @@ export class MemoryEndpoint implements Transport {
     await this.#travel([this.address, address], stopped.signal);
     const endpoint = this.#site.faults.refuses(address) ? undefined : this.#site.find(address);
     if (!endpoint) {
-      throw new ConnectionRefused(`No connection to ${address} was opened: nobody listens there.`);
+      throw new ConnectionRefused(`No connection to ${address} was opened: no process listens there.`);
     }
     const end = endpoint.accept(this.#owner);
-    if (end === undefined) throw refusal(address, "nobody accepts connections there");
+    if (end === undefined) throw refusal(address, "the peer accepts no more connections");
     this.#track(end);
     try {
       await this.#travel([address, this.address], stopped.signal);
@@ -116,14 +116,14 @@ export class MemoryEndpoint implements Transport {
     return end;
   }
 
-  /** Whoever stands still learns of a refusal when it runs again. */
+  /** Rejects with the error. A suspended process receives it only after it has resumed. */
   async #refused(error: unknown, signal: AbortSignal): Promise<never> {
     const paused = this.#site.faults.paused(this.address);
     if (paused && !signal.aborted) await abortable(paused, signal);
     throw error;
   }
 
-  /** Brings a dial, or the answer to it, from one address to another. */
+  /** Simulates the transit of a dial or its answer. */
   async #travel([from, to]: readonly [string, string], signal: AbortSignal): Promise<void> {
     const { delayMs } = this.#site.faults.between(from, to);
     const delay = drawDelay(delayMs, this.#site.random);
@@ -141,7 +141,7 @@ export class MemoryEndpoint implements Transport {
   async #close(): Promise<void> {
     this.#site.onClosed(this);
     this.#closing.abort(
-      new HearsayError("stopped", `The transport at ${this.address} is closed; nothing was dialled.`),
+      new HearsayError("stopped", `The transport at ${this.address} is closed. Nothing was dialed.`),
     );
     const wasAccepting = this.#accepts;
     this.#accepts = false;
@@ -161,7 +161,7 @@ export class MemoryEndpoint implements Transport {
 
   #handOut(): void {
     if (!this.#waiting || this.#unaccepted.length === 0) return;
-    // Before the enqueueing: that may pull again at once.
+    // Before enqueue(), which may pull again at once.
     this.#waiting = false;
     this.#accepting.enqueue(this.#unaccepted.shift()!);
   }
@@ -176,7 +176,10 @@ function refusal(address: string, why: string): HearsayError {
   return new HearsayError("connection", `No connection to ${address} was opened: ${why}.`);
 }
 
-/** A signal that follows two others, until it is disposed of: `AbortSignal.any` would stay with a long-lived one. */
+/**
+ * A signal that follows two others until it is disposed of. `AbortSignal.any` would stay attached to a
+ * long-lived signal.
+ */
 function eitherOf(one: AbortSignal, other: AbortSignal): Disposable & { readonly signal: AbortSignal } {
   const controller = new AbortController();
   const followOne = () => controller.abort(one.reason);

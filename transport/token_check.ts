@@ -1,34 +1,34 @@
 /**
- * Reading a signed token at once, as RFC 7519 and RFC 7515 say, for HS256 alone.
+ * Verifies a signed token synchronously, as in RFC 7519 and RFC 7515, for HS256 only.
  *
- * WebCrypto takes its time, and a request must be upgraded before anything else runs: of a client that is gone by then
- * Deno keeps the socket open for ever.
+ * WebCrypto is asynchronous. A request must be upgraded before other code runs: if the client disconnects
+ * before, Deno keeps the socket open forever.
  *
  * @module
  */
 
-/** What a token says, as far as it was looked at. */
+/** The verified claims of a token. */
 export interface TokenClaims {
   readonly sub: string;
   readonly aud: string;
-  /** When it was made, in seconds of the Unix epoch. */
+  /** The time of issue, in seconds of the Unix epoch. */
   readonly iat: number;
-  /** Until when it is good, in seconds of the Unix epoch. */
+  /** The time of expiry, in seconds of the Unix epoch. */
   readonly exp: number;
   readonly [claim: string]: unknown;
 }
 
-/** What is asked of a token. */
+/** The rules for a token. */
 export interface TokenRules<K> {
   readonly typ: string;
   readonly audiences: readonly string[];
   readonly nowMs: number;
   readonly clockToleranceMs: number;
-  /** The key that a token names, if there is one. */
+  /** Returns the key with an id, if there is one. */
   readonly keyOf: (kid: unknown) => K | undefined;
 }
 
-/** What of `node:crypto` is used: there the hash is made at once. */
+/** The parts of `node:crypto` in use, which are synchronous. */
 interface Hashing {
   createHash(name: "sha256"): Digest;
   createHmac(name: "sha256", key: Uint8Array): Digest;
@@ -39,7 +39,7 @@ interface Digest {
   digest(): Uint8Array;
 }
 
-/** Looked up when it is used: browsers, which only dial, have none. */
+/** Looked up at first use, because browsers, which only dial, do not have it. */
 function hashing(): Hashing {
   const { process } = globalThis as unknown as {
     readonly process: { getBuiltinModule(name: "node:crypto"): Hashing };
@@ -47,12 +47,12 @@ function hashing(): Hashing {
   return process.getBuiltinModule("node:crypto");
 }
 
-/** The SHA-256 of some bytes, in hexadecimal digits. */
+/** The SHA-256 of bytes as hexadecimal digits. */
 export function sha256Hex(bytes: Uint8Array): string {
   return new Uint8Array(hashing().createHash("sha256").update(bytes).digest()).toHex();
 }
 
-/** The key and the claims of a token, or why it is refused, as a sentence. */
+/** Verifies a token. Returns its key and claims, or the reason to refuse it as a sentence. */
 export function checkToken<K extends { readonly bytes: Uint8Array }>(
   token: string,
   rules: TokenRules<K>,
@@ -62,19 +62,19 @@ export function checkToken<K extends { readonly bytes: Uint8Array }>(
   const head = objectOf(header);
   const given = bytesOf(signature);
   const isReadable = parts.length === 3 && head?.["alg"] === "HS256" && !("crit" in head) && given;
-  if (!isReadable) return { refused: "The token cannot be read." };
+  if (!isReadable) return { refused: "The token must be a JWT with HS256." };
   const key = rules.keyOf(head["kid"]);
   if (
     !key ||
     !areEqual(given, hashing().createHmac("sha256", key.bytes).update(`${header}.${payload}`).digest())
   ) {
-    return { refused: "The token is not signed with a key of this cluster." };
+    return { refused: "The token must be signed with a key of this cluster." };
   }
   const claims = objectOf(payload);
-  if (!claims) return { refused: "The token cannot be read." };
-  if (head["typ"] !== rules.typ) return { refused: "The token's typ is not right." };
+  if (!claims) return { refused: "The token must be a JWT with HS256." };
+  if (head["typ"] !== rules.typ) return { refused: "The token must have the right typ." };
   const refused = faultOf(claims, rules);
-  // Just looked at: these claims are what they should be.
+  // faultOf has checked these claims.
   return refused === undefined ? { key, claims: claims as unknown as TokenClaims } : { refused };
 }
 
@@ -89,15 +89,15 @@ function faultOf(
       audiences.join(" or ") || "not known by any address"
     }.`;
   }
-  // Several at once would be a token for several members.
-  if (typeof aud !== "string") return "The token is for more than one member.";
-  if (typeof sub !== "string") return "The token's sub is not right.";
-  if (typeof iat !== "number") return "The token's iat is not right.";
-  if (typeof exp !== "number") return "The token's exp is not right.";
+  // A token for several audiences would be valid for several members.
+  if (typeof aud !== "string") return "The token must be for one member only.";
+  if (typeof sub !== "string") return "The token must have a valid sub.";
+  if (typeof iat !== "number") return "The token must have a valid iat.";
+  if (typeof exp !== "number") return "The token must have a valid exp.";
   const nowS = Math.floor(nowMs / 1_000);
   const toleranceS = clockToleranceMs / 1_000;
   if (nbf !== undefined && !(typeof nbf === "number" && nbf <= nowS + toleranceS)) {
-    return "The token's nbf is not right.";
+    return "The token must have a valid nbf.";
   }
   if (exp <= nowS - toleranceS) {
     return "The token has expired, or the clocks of the two members are too far apart.";
@@ -125,7 +125,7 @@ function bytesOf(part: string): Uint8Array | undefined {
   }
 }
 
-/** Takes as long wherever the difference is. */
+/** Compares in constant time. */
 function areEqual(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
   return a.reduce((difference, byte, index) => difference | (byte ^ b[index]!), 0) === 0;

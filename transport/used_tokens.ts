@@ -1,21 +1,26 @@
 /**
- * The tokens that were used, for as long as they would be good: so that each is used once.
+ * Remembers used tokens until they expire, so that each is accepted once.
  *
  * @module
  */
 
-/** How many used tokens are remembered: 16 addresses have to fill their shares before nobody else is let in. */
+/**
+ * The most remembered tokens: 16 addresses have to use up their shares before all other clients are refused.
+ */
 export const MAX_USED_TOKENS = 40_000;
-/** How many of one id: a member dials another a few times in a second at most, and a token is good for 30 s at most. */
+/**
+ * The most of one id: a member dials another a few times per second at most, and a token expires after 30 s
+ * at most.
+ */
 export const MAX_USED_TOKENS_PER_ID = 256;
-/** How many of one address, behind which there may be many members. */
+/** The most of one address, which may have many members. */
 export const MAX_USED_TOKENS_PER_ADDRESS = 2_500;
 
-/** Where a token is from, and for how long it is good. */
+/** The origin and the expiry of a token. */
 export interface TokenUse {
   /** The member that it names. */
   readonly id: string;
-  /** The address that the client comes from; `undefined` where that is not known. */
+  /** The client's address; `undefined` if unknown. */
   readonly address: string | undefined;
   readonly untilMs: number;
   readonly nowMs: number;
@@ -23,16 +28,16 @@ export interface TokenUse {
 
 type Remembered = Omit<TokenUse, "nowMs">;
 
-/** Remembers tokens by their `jti`. */
+/** The used tokens by `jti`. */
 export class UsedTokens {
-  /** Until when each would be good; about in the order in which they end. */
+  /** Roughly in order of expiry. */
   readonly #byJti = new Map<string, Remembered>();
   readonly #countById = new Map<string, number>();
   readonly #countByAddress = new Map<string, number>();
 
   /**
-   * Uses a token: `"used"` where that is not for the first time, `"full"` where it could not be remembered because its
-   * id or its address has its share, or because there are too many in all.
+   * Records a token. Returns `"used"` if it was recorded before, and `"full"` if it cannot be recorded
+   * because the share of its id, the share of its address, or the total is used up.
    */
   use(jti: string, { nowMs, ...token }: TokenUse): "ok" | "used" | "full" {
     if (this.#byJti.has(jti)) return "used";
@@ -49,7 +54,7 @@ export class UsedTokens {
       (address !== undefined && (this.#countByAddress.get(address) ?? 0) >= MAX_USED_TOKENS_PER_ADDRESS);
   }
 
-  /** Those that are over may stand behind one that is not, but not for longer than that is good. */
+  /** Drops all expired tokens. The order is only approximate, so it checks every one. */
   #forget(nowMs: number): void {
     for (const [jti, token] of this.#byJti) {
       if (token.untilMs >= nowMs) continue;

@@ -1,6 +1,6 @@
 /**
- * The WebSocket transport (rules P1, P5, P6): dials peers, and accepts those that dial, in a service's own
- * `Deno.serve` or in one of its own.
+ * The WebSocket transport (rules P1, P5, P6). It dials peers, and accepts them in a service's own
+ * `Deno.serve` or in its own server.
  *
  * @module
  */
@@ -39,73 +39,79 @@ export type { ListenFailure } from "./listening.ts";
 export type { Authorise, Refused } from "./web_socket_accept.ts";
 export { SUBPROTOCOL } from "./web_socket_dial.ts";
 
-/** How many accepted connections may wait to be taken from `incoming`; clients beyond get 503. */
+/** The most accepted connections in `incoming`; further clients get 503. */
 export const MAX_UNTAKEN_CONNECTIONS = 128;
 
-/** Where a transport listens by itself. */
+/** The transport's own server. */
 export interface ListenOptions {
-  /** The name or address to listen on; `"127.0.0.1"` by default, so that nobody else is let in unasked. */
+  /**
+   * The name or address to listen on; `"127.0.0.1"` by default, so that other machines have no access by
+   * default.
+   */
   readonly hostname?: string;
-  /** The port; 0 takes a free one, which {@linkcode WebSocketTransport.address} then tells. */
+  /** The port; 0 takes a free one, see {@linkcode WebSocketTransport.address}. */
   readonly port: number;
-  /** The certificate chain and its key, as PEM, where TLS ends here. */
+  /** The certificate chain and its key, as PEM, to serve TLS. */
   readonly tls?: { readonly cert: string; readonly key: string };
   /** Closes the transport when aborted. */
   readonly signal?: AbortSignal;
 }
 
-/** What a {@linkcode WebSocketTransport} is made with. */
+/** Options of a {@linkcode WebSocketTransport}. */
 export interface WebSocketTransportOptions {
-  /** The `gossipActorName`: the endpoint's path is this after a slash. */
+  /** The `gossipActorName`, the endpoint's path without its slash. */
   readonly path: string;
-  /** The largest message, either way, in bytes of UTF-8. */
+  /** The largest message that is sent or accepted, in bytes of UTF-8. */
   readonly maxMessageBytes: number;
-  /** Time and chance; the real ones by default. */
+  /** Clock, timers and random numbers; the real ones by default. */
   readonly runtime?: Runtime;
-  /** How long opening a connection may take, in milliseconds, whatever the caller's signal; 10,000 by default. */
+  /**
+   * The longest time to open a connection, in milliseconds, in addition to the caller's signal; 10,000 by
+   * default.
+   */
   readonly connectTimeout?: number;
-  /** A write resolves once at most so many bytes wait to be sent; 256 KiB by default. */
+  /** A write resolves when at most this many bytes wait to be sent; 256 KiB by default. */
   readonly highWaterMark?: number;
-  /** How long a peer may take to answer the closing of a connection, in milliseconds; 1,000 by default. */
+  /** The longest wait for a peer's answer to a close, in milliseconds; 1,000 by default. */
   readonly closeTimeout?: number;
-  /** Where to listen; without it, clients come in only by {@linkcode WebSocketTransport.handler}. */
+  /** Starts a server. Without it, clients connect only through {@linkcode WebSocketTransport.handler}. */
   readonly listen?: ListenOptions;
-  /** Whether members are dialled by `wss:`; by default where this one listens with a certificate. */
+  /** Dials members by `wss:`. By default true if this transport listens with a certificate. */
   readonly secure?: boolean;
-  /** Certificates of authorities, as PEM, to trust beside those that the platform trusts. */
+  /** Certificates of authorities, as PEM, that are trusted in addition to the platform's. */
   readonly caCerts?: readonly string[];
   /** Authenticates every connection in both directions, before any state flows. */
   readonly authentication?: Authentication;
-  /** Where this side's token goes: in a header, or, where none can be sent, as in browsers, in a subprotocol. */
+  /** Sends the token in a header, or in a subprotocol, because browsers cannot send headers. */
   readonly tokenIn?: "header" | "subprotocol";
-  /** Headers to dial with, such as a token that the peers' {@linkcode Authorise} asks for. */
+  /** Headers of each dial, such as a token for the peers' {@linkcode Authorise}. */
   readonly headers?: HeadersInit;
-  /** Decides about clients before the upgrade, by itself or before `authentication` does. */
+  /** Accepts or refuses clients before the upgrade; with `authentication`, both must accept. */
   readonly authorise?: Authorise;
   /**
-   * Whether clients of other machines are let in though neither `authentication` nor `authorise` keeps anybody
-   * out, and whether listening for them is allowed. False by default.
+   * Accepts clients from other machines, and may listen for them, without `authentication` and `authorise`.
+   * False by default.
    */
   readonly insecure?: boolean;
-  /** The origins, such as `https://app.example`, of pages that may take part; none by default. */
+  /** The origins of web pages that may connect, such as `https://app.example`; none by default. */
   readonly allowedOrigins?: readonly string[];
-  /** The most connections taken from one address; 64 by default. */
+  /** The most connections from one address; 64 by default. */
   readonly maxConnectionsPerAddress?: number;
-  /** The most upgrades under way; 64 by default. */
+  /** The most upgrades in progress; 64 by default. */
   readonly maxHandshakes?: number;
-  /** The most messages a second that one connection may bring; 1,000 by default. */
+  /** The most messages per second of one connection; 1,000 by default. */
   readonly maxMessagesPerSecond?: number;
-  /** Hears of clients that were refused for what they are. Must not throw. */
+  /** Called for refused clients. Must not throw. */
   readonly onClientRefused?: (refused: RefusedClient) => void;
-  /** Hears that the server listens no more for now, see {@linkcode ListenFailure}. Must not throw. */
+  /** Called when the server has stopped listening for now, see {@linkcode ListenFailure}. Must not throw. */
   readonly onListenFailed?: (failure: ListenFailure) => void;
 }
 
 /**
- * How messages reach peers by WebSocket.
+ * Sends messages to peers over WebSockets.
  *
- * The native sockets take messages of up to 64 MiB before this code can measure them; `maxMessageBytes`
- * bounds what is parsed and kept.
+ * The native sockets accept messages of up to 64 MiB before this code can measure them. `maxMessageBytes`
+ * limits the messages that are parsed and kept.
  *
  * @example
  * ```ts
@@ -132,14 +138,14 @@ export class WebSocketTransport implements Transport {
   readonly #options: WebSocketTransportOptions;
   readonly #connectTimeout: number;
   readonly #path: string;
-  /** The paths at which requests are answered. */
+  /** The paths of this transport's endpoint. */
   readonly #paths: Set<string>;
   readonly #connections = new Set<SocketConnection>();
-  /** Aborted by `close`; ends dials that are under way. */
+  /** Aborted by `close`; ends pending dials. */
   readonly #closing = new AbortController();
   readonly #admission: Admission;
   readonly #pace: RefusalPace;
-  /** Under which authorities this side is dialled: a token for another is not for it. */
+  /** The authorities of this transport. A token for another one is refused. */
   readonly #authorities = new Set<string>();
   readonly #client: Deno.HttpClient | undefined;
   readonly #tunnels = new Set<Tunnel>();
@@ -150,11 +156,11 @@ export class WebSocketTransport implements Transport {
   #closed: Promise<void> | undefined;
 
   /**
-   * Makes a transport, which listens at once where it is told to.
+   * Creates a transport, and its server if `listen` is set.
    *
-   * @throws {HearsayError} with code `cannot_listen` where the port to listen on is taken.
-   * @throws {HearsayError} with code `invalid_configuration` where it is to listen for other machines and lets
-   * everybody in, unless `insecure` says that this is meant.
+   * @throws {HearsayError} with code `cannot_listen` if the port is taken.
+   * @throws {HearsayError} with code `invalid_configuration` if it would accept every client from other
+   * machines without `insecure`.
    */
   constructor(options: WebSocketTransportOptions) {
     assertNotOpenToAll(options);
@@ -197,7 +203,10 @@ export class WebSocketTransport implements Transport {
     this.#client = options.caCerts && Deno.createHttpClient({ caCerts: [...options.caCerts] });
   }
 
-  /** Takes tokens for this address, and requests for its path, as well: whoever dials it is meant to reach this side. */
+  /**
+   * Also accepts tokens for this address and requests for its path, because clients dial this transport by
+   * it.
+   */
   answerTo(address: string): void {
     const authority = authorityOf(address);
     if (authority === undefined) return;
@@ -207,21 +216,21 @@ export class WebSocketTransport implements Transport {
   }
 
   /**
-   * Changes the keys of a transport that was made with `authentication`; see {@linkcode Authentication.setKeys}.
+   * Changes the keys of `authentication`; see {@linkcode Authentication.setKeys}.
    *
-   * @throws {HearsayError} with code `invalid_configuration` where it was made without.
+   * @throws {HearsayError} with code `invalid_configuration` if the transport has no `authentication`.
    */
   setKeys(keys: readonly ClusterKey[]): void {
     const { authentication } = this.#options;
     if (!authentication) {
-      const text = "This member was made without keys and cannot be given any; nothing was changed.";
+      const text = "This member must be created with keys before it can change them. Nothing was changed.";
       throw new HearsayError("invalid_configuration", text);
     }
     authentication.setKeys(keys);
     this.#admission.keysChanged();
   }
 
-  /** Where this transport listens by itself, as something to dial; `undefined` where it does not. */
+  /** The address of the transport's own server, for dialing; `undefined` without one. */
   get address(): string | undefined {
     if (!this.#server) return undefined;
     const { hostname, port } = this.#server.addr;
@@ -229,10 +238,10 @@ export class WebSocketTransport implements Transport {
   }
 
   /**
-   * Answers requests for this transport's path, to be called from a service's own `Deno.serve`: with the
-   * upgrade, or with why not (400, 401, 403, 426, 503). Where many clients are refused, each waits for a second before
-   * it is told, so that one connection cannot cause much work. `undefined` where the path is another. `info` is
-   * what `Deno.serve` hands to its handler: it tells where the peer is.
+   * Handles requests for this transport's path in your own `Deno.serve`: upgrades them, or refuses them with 400,
+   * 401, 403, 426 or 503. If many clients are refused, each refusal waits for a second, so that one connection cannot
+   * cause much work. Returns `undefined` for any other path. Pass the `info` of `Deno.serve`, because it has the client's
+   * address.
    */
   readonly handler = async (
     request: Request,
@@ -256,21 +265,21 @@ export class WebSocketTransport implements Transport {
       if (signal.aborted) return new Response("The client is gone.\n", { status: 400 });
     }
     const admitted = this.#admission.admit(request, info?.remoteAddr);
-    // Where nothing has to be waited for, nothing runs between the request and its upgrade: of a client that is gone
-    // by then Deno keeps the socket open for ever. Elsewhere the signal says so.
+    // If the client disconnects before the upgrade, Deno keeps the socket open forever. A synchronous admission leaves
+    // no time for that; after a wait, the signal reports it.
     const gone = arrival || admitted instanceof Promise ? request.signal : undefined;
     const place = admitted instanceof Promise ? await admitted : admitted;
     if (place instanceof Response) return await this.#pace.pass(place, info?.remoteAddr);
     if (gone?.aborted) {
       place.leave();
-      return new Response("The client is gone.\n", { status: 400 });
+      return new Response("The client has disconnected.\n", { status: 400 });
     }
     const unavailableNow = this.#refuseUnavailable();
     if (unavailableNow) {
       place.leave();
       return await this.#pace.pass(unavailableNow, info?.remoteAddr);
     }
-    // Now: after the upgrade the request is no more, and reading its address throws.
+    // Before the upgrade, because reading the address of an upgraded request throws.
     const remote = remoteOf(info?.remoteAddr);
     const response = upgrade(request, {
       runtime: this.#runtime,
@@ -283,9 +292,9 @@ export class WebSocketTransport implements Transport {
   };
 
   /**
-   * The address under which {@linkcode WebSocketTransport.dial} reaches a member.
+   * The address of a member for {@linkcode WebSocketTransport.dial}.
    *
-   * @throws {HearsayError} with code `connection` where its host or `url` is none.
+   * @throws {HearsayError} with code `connection` if its host or `url` is invalid.
    */
   addressOf(member: Member): string {
     if (member.url === undefined) return this.#addressOf(member.host, member.port);
@@ -298,10 +307,10 @@ export class WebSocketTransport implements Transport {
   }
 
   /**
-   * Opens a connection to an address, with or without a path. Rejects with the signal's reason where it is
-   * aborted; with a `HearsayError` of code `timeout` where `connectTimeout` has passed, `incompatible`
-   * where the server speaks another subprotocol, `stopped` after {@linkcode WebSocketTransport.close}, and
-   * `connection` where anything else went wrong.
+   * Opens a connection to an address, with or without a path. Rejects with the signal's reason if it is
+   * aborted, otherwise with a `HearsayError`: `timeout` after `connectTimeout`, `incompatible` if the server
+   * uses another subprotocol, `stopped` after {@linkcode WebSocketTransport.close}, `connection` for any
+   * other failure.
    */
   async dial(address: string, options: { readonly signal: AbortSignal }): Promise<Connection> {
     this.#closing.signal.throwIfAborted();
@@ -312,7 +321,7 @@ export class WebSocketTransport implements Transport {
     });
     const { headers, authentication, tokenIn = tokensGo() } = this.#options;
     const authority = authorityOf(url.href)!;
-    // Signing takes no time to speak of and cannot be called off: who closes meanwhile waits for it (R9.4).
+    // Signing is fast and cannot be canceled, so `close` waits for it (R9.4).
     const credentials = authentication && await authentication.credentials({ authority });
     deadline.signal.throwIfAborted();
     const token = credentials?.token;
@@ -366,13 +375,13 @@ export class WebSocketTransport implements Transport {
     this.#tunnels.delete(tunnel);
   }
 
-  /** Closes every connection and stops accepting; resolves when nothing is left. May be called again. */
+  /** Closes every connection and stops accepting. Resolves when all have ended. May be called again. */
   close(): Promise<void> {
     return this.#closed ??= this.#close();
   }
 
   async #close(): Promise<void> {
-    this.#closing.abort(new HearsayError("stopped", "The transport is closed; nothing was dialled."));
+    this.#closing.abort(new HearsayError("stopped", "The transport is closed. Nothing was dialed."));
     this.#unlisten.abort();
     this.#pace.end();
     if (!this.#refusing) this.#incoming.close();
@@ -383,8 +392,8 @@ export class WebSocketTransport implements Transport {
   }
 
   /**
-   * Nobody is let in from here on. A server also waits, and without end, for clients that have connected and do not
-   * begin with TLS: these are left to themselves.
+   * Shuts the server down, but not longer than `closeTimeout`: Deno waits without limit for connected clients
+   * that do not begin a TLS handshake.
    */
   async #shutDown(server: Server): Promise<void> {
     using deadline = deadlineAfter(this.#runtime, this.#limits.closeTimeout, "Shutting the server down");
@@ -408,7 +417,7 @@ export class WebSocketTransport implements Transport {
   #refuseUnavailable(): Response | undefined {
     const closed = this.#refusing || this.#closing.signal.aborted;
     if (!closed && this.#incoming.desiredSize! > 0) return undefined;
-    const text = closed ? "This member has stopped.\n" : "Too many connections wait to be served.\n";
+    const text = closed ? "This member has stopped.\n" : "Too many accepted connections are pending.\n";
     return new Response(text, { status: 503 });
   }
 
@@ -449,12 +458,12 @@ function goAway(connection: SocketConnection): Promise<CloseInfo> {
   return connection.close(CLOSE.goingAway, "This member has stopped.");
 }
 
-/** Where tokens go, unless it is said: a browser's sockets know no headers. */
+/** The default of `tokenIn`: browsers cannot send headers. */
 function tokensGo(): "header" | "subprotocol" {
   return "Deno" in globalThis ? "header" : "subprotocol";
 }
 
-/** Refuses to let everybody of the network in unasked. */
+/** Throws if the transport would accept every client of the network without an explicit setting. */
 function assertNotOpenToAll(
   { listen, authentication, authorise, insecure }: WebSocketTransportOptions,
 ): void {

@@ -1,6 +1,5 @@
 /**
- * Answering a request to open a WebSocket: what is refused before the upgrade (rule P1), and the socket
- * of what is not.
+ * Upgrades a request to a WebSocket, or refuses it before the upgrade (rule P1).
  *
  * @module
  */
@@ -11,33 +10,33 @@ import { destroySocket } from "./web_socket_destroy.ts";
 import { SUBPROTOCOL } from "./web_socket_dial.ts";
 
 /**
- * Decides about a client before the upgrade, for example by a token in a header: `undefined` lets it in,
- * 401 asks it to say who it is, 403 refuses it. An exception refuses it too.
+ * Accepts or refuses a client before the upgrade, for example by a token in a header. Returns `undefined` to
+ * accept it, 401 if it must identify itself, or 403 to refuse it. An exception refuses it too.
  */
 export type Authorise = (request: Request) => Refused | undefined | Promise<Refused | undefined>;
 
 /**
- * After half of so many seconds without a message Deno sends a ping, and after the other half it closes the socket. 60: a
- * connection of an idle cluster of 32 carries a heartbeat in some nine seconds, and proxies close what is silent for a
- * minute. Fewer: pings wake both processes for nothing. More: proxies close connections that are in use.
+ * Seconds without a message before Deno closes the socket; it sends a ping after half of them. 60: an idle
+ * cluster of 32 has a heartbeat on each connection about every nine seconds, and proxies close connections
+ * after a silent minute. Lower: needless pings wake both processes. Higher: proxies close connections in use.
  */
 const IDLE_TIMEOUT_S = 60;
 
-/** The statuses that an {@linkcode Authorise} may answer with. */
+/** The statuses of an {@linkcode Authorise}. */
 export type Refused = 401 | 403;
 
-/** The answer that refuses a request which is no upgrade, or does not offer the subprotocol. */
+/** Refuses a request without an upgrade, or without the subprotocol. */
 export function refuseWithoutUpgrade(request: Request): Response | undefined {
   const upgrade = request.headers.get("upgrade")?.toLowerCase() === "websocket";
   const offered = request.headers.get("sec-websocket-protocol")?.split(",").map((name) => name.trim()) ?? [];
   if (upgrade && offered.includes(SUBPROTOCOL)) return undefined;
-  return new Response(`Only a WebSocket that offers the subprotocol ${SUBPROTOCOL} is served here.\n`, {
+  return new Response(`The request must be a WebSocket upgrade with the subprotocol ${SUBPROTOCOL}.\n`, {
     status: 426,
     headers: { upgrade: "websocket", connection: "upgrade" },
   });
 }
 
-/** The answer that refuses a client, where `authorise` says so. */
+/** Refuses a client if `authorise` does. */
 export async function refuseClient(
   request: Request,
   authorise: Authorise,
@@ -49,24 +48,23 @@ export async function refuseClient(
     status = 403;
   }
   if (status === undefined) return undefined;
-  const text = status === 401 ? "This client did not say who it is.\n" : "This client is refused.\n";
+  const text = status === 401 ? "The client must identify itself.\n" : "This client is refused.\n";
   return new Response(text, { status });
 }
 
-/** What an {@linkcode upgrade} needs beside the request. */
+/** Options of {@linkcode upgrade}. */
 export interface UpgradeOptions {
   readonly runtime: Runtime;
-  /** How long, in milliseconds, the answer may take to reach the client. */
+  /** The longest time until the socket opens, in milliseconds. */
   readonly timeout: number;
-  /** Gives up on sockets that are not open yet. */
+  /** Gives up sockets that are not open yet, when aborted. */
   readonly signal: AbortSignal;
-  /** Called with the socket once it is open; not at all where the client is gone, or too late. */
+  /** Called with the open socket. Not called if the client has gone or the time is over. */
   readonly opened: (socket: WebSocket) => void;
-  /** Called instead where it never opens. */
+  /** Called instead if the socket does not open. */
   readonly failed: () => void;
 }
 
-/** Upgrades a request. */
 export function upgrade(request: Request, options: UpgradeOptions): Response {
   const { runtime, timeout, signal, opened, failed } = options;
   let upgraded: Deno.WebSocketUpgrade;
@@ -74,7 +72,7 @@ export function upgrade(request: Request, options: UpgradeOptions): Response {
     upgraded = Deno.upgradeWebSocket(request, { protocol: SUBPROTOCOL, idleTimeout: IDLE_TIMEOUT_S });
   } catch {
     failed();
-    return new Response("The headers of the upgrade are not those of a WebSocket.\n", { status: 400 });
+    return new Response("The headers of the upgrade must be those of a WebSocket.\n", { status: 400 });
   }
   const { socket, response } = upgraded;
   let waiting = true;

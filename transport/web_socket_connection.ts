@@ -1,6 +1,5 @@
 /**
- * One open WebSocket as a {@linkcode Connection}: the same for the side that dialled and the side that
- * accepted.
+ * An open WebSocket as a {@linkcode Connection}, for both the dialer and the acceptor.
  *
  * @module
  */
@@ -17,11 +16,11 @@ import { Inbox, MAX_UNREAD_LARGEST, MAX_UNREAD_MESSAGES, tooMany } from "./web_s
 import { fitsBytes } from "./wire_check.ts";
 import { decode, encode, PING_TEXT, PONG_TEXT } from "./wire.ts";
 
-/** From this size on, in bytes, Deno's client waits with a message for the peer's acknowledgement (rule P5). */
+/** From this size on, in bytes, Deno's client delays a message until the peer's acknowledgement (rule P5). */
 export const PING_ABOVE_BYTES = 1024;
-/** Messages of this size and more do not wait. */
+/** Messages of this size and more are not delayed. */
 export const PING_BELOW_BYTES: number = 64 * 1024;
-/** How often, in milliseconds, a write looks whether there is room again. */
+/** Milliseconds between two checks of a write for free room. */
 const ROOM_POLL_MS = 10;
 /**
  * After so long, in milliseconds, without a whole message the peer is sent a `ping`. Between two members that have nothing
@@ -37,31 +36,31 @@ export const PONG_WITHIN_MS = 10_000;
 /** A timer that is so late, in milliseconds, says that this process did not run: the answer may wait to be read. */
 const LATE_MS = 1_000;
 
-/** What a connection over a WebSocket is bounded by. */
+/** The limits of a connection. */
 export interface SocketLimits {
-  /** The largest message, either way, in bytes of UTF-8. */
+  /** The largest message that is sent or accepted, in bytes of UTF-8. */
   readonly maxMessageBytes: number;
-  /** A write resolves once at most so many bytes wait to be sent. */
+  /** A write resolves when at most this many bytes wait to be sent. */
   readonly highWaterMark: number;
-  /** How long, in milliseconds, a peer may take to answer the closing of a connection. */
+  /** The longest wait for a peer's answer to a close, in milliseconds. */
   readonly closeTimeout: number;
-  /** How many messages a second the peer may send; large ones count for more than one. */
+  /** The most messages per second from the peer; a large one counts for several. */
   readonly maxMessagesPerSecond: number;
 }
 
-/** What a connection needs beside its socket. */
+/** Options of a {@linkcode SocketConnection}. */
 export interface SocketConnectionOptions {
   readonly runtime: Runtime;
   readonly limits: SocketLimits;
-  /** Whether this side dialled: it may send fewer close codes, and has to work around the 44 ms of P5. */
+  /** True if this side dialed: it may send fewer close codes, and must avoid the delay of 44 ms (rule P5). */
   readonly dialled: boolean;
-  /** Where the peer is, for people to read. */
+  /** The peer's address, for logs. */
   readonly remote: string;
-  /** What every message passes, where the peer has to prove who it is. */
+  /** Checks every message, if the peer has to prove its identity. */
   readonly guard?: Guard | undefined;
 }
 
-/** A {@linkcode Connection} over a WebSocket that is open. */
+/** A {@linkcode Connection} over an open WebSocket. */
 export class SocketConnection implements Connection {
   readonly readable: ReadableStream<Message>;
   readonly writable: WritableStream<Message>;
@@ -72,10 +71,10 @@ export class SocketConnection implements Connection {
   readonly #rate: Rate;
   readonly #listeners = new AbortController();
   readonly #over = Promise.withResolvers<CloseInfo>();
-  /** Let go of at the end: of a mute peer the socket itself can never be closed. */
+  /** Released at the end: if the peer does not answer, the socket itself never closes. */
   #socket: WebSocket | undefined;
   #writer!: WritableStreamDefaultController;
-  /** What this side closed with; once set, nothing more is sent. */
+  /** The close of this side. Once it is set, nothing more is sent. */
   #closing: CloseInfo | undefined;
   #cancelCloseTimer: (() => void) | undefined;
   #cancelSilenceTimer: () => void = () => {};
@@ -84,9 +83,9 @@ export class SocketConnection implements Connection {
   #stopWaiting: (() => void) | undefined;
   #errorText = "";
   #usedMs: number;
-  /** What came and is still being looked at; nothing overtakes it. */
+  /** Received messages that the guard still checks, in order. */
   readonly #pending: { readonly message: Message; readonly length: number }[] = [];
-  /** How the connection ended, while something is still being looked at. */
+  /** Ends the connection after the pending messages. */
   #ended: (() => void) | undefined;
 
   /** Takes over a socket that has just opened. */
@@ -110,7 +109,7 @@ export class SocketConnection implements Connection {
       close: async () => void await this.close(CLOSE.done, ""),
       abort: async (reason) => void await this.#closeFor(reason),
     });
-    // `abort` of the sink waits for a write under way, which waits for room: the signal does not wait.
+    // The sink's `abort` would wait for a pending write, and so for room. The signal fires at once.
     const { signal } = this.#listeners;
     this.#writer.signal.addEventListener("abort", () => void this.#closeFor(this.#writer.signal.reason), {
       signal,
@@ -122,12 +121,15 @@ export class SocketConnection implements Connection {
     this.#watchSilence(SILENT_MS, () => this.#onSilence());
   }
 
-  /** When a message came last, or the connection was opened, by the monotonic clock. */
+  /** The time of the last message, or of the opening, by the monotonic clock. */
   get usedMs(): number {
     return this.#usedMs;
   }
 
-  /** Closes the connection, once; resolves when it is over, within `closeTimeout` even if the peer is mute. */
+  /**
+   * Closes the connection. Resolves within `closeTimeout`, even without an answer. Later calls have no
+   * effect.
+   */
   close(code: number, reason: string): Promise<CloseInfo> {
     const socket = this.#socket;
     if (socket && !this.#closing) {
@@ -175,35 +177,35 @@ export class SocketConnection implements Connection {
       this.#errorText = event instanceof ErrorEvent ? printable(event.message) : "";
     }, { signal });
     socket.addEventListener("close", ({ code, reason }) => {
-      // A peer has written it.
+      // A peer wrote the reason.
       const end = () => this.#endOf({ code, reason: printable(reason) });
-      // What the peer said last may be why it closed.
+      // The peer's last message may contain the reason of its close.
       if (this.#pending.length === 0) end();
       else this.#ended = end;
     }, { signal });
   }
 
   #endOf({ code, reason }: CloseInfo): void {
-    // Where this side closed, its own reason is why: Deno's event may carry no code then.
+    // If this side closed, its own reason counts: Deno's event may have no code then.
     if (this.#closing || code !== 0) return this.#finish(this.#closing ?? { code, reason });
     const broken = { code, reason: this.#errorText || "The connection broke." };
     this.#inbox.end(new ConnectionClosed(broken.code, broken.reason));
     this.#finish(broken);
   }
 
-  /** An exception in a listener would end the process, so nothing may leave this function. */
+  /** Handles a message. Must not throw: an exception in a listener would end the process. */
   #receive(data: unknown): void {
     this.#usedMs = this.#options.runtime.monotonicMs();
     this.#wasHeard = true;
     if (this.#closing) return;
     try {
-      if (typeof data !== "string") throw new ConnectionClosed(CLOSE.invalid, "A message was not text.");
-      // Before it is parsed, which is what costs.
+      if (typeof data !== "string") throw new ConnectionClosed(CLOSE.invalid, "A message must be text.");
+      // Before parsing, the expensive part.
       if (!this.#rate.take(data.length)) {
         const { maxMessagesPerSecond } = this.#options.limits;
         throw new ConnectionClosed(
           CLOSE.tooLarge,
-          `More than ${maxMessagesPerSecond} messages came in a second.`,
+          `A peer may send at most ${maxMessagesPerSecond} messages per second.`,
         );
       }
       const message = decode(data, this.#options.limits);
@@ -214,7 +216,7 @@ export class SocketConnection implements Connection {
     }
   }
 
-  /** Hands a message on, after those before it, once the guard has let it through. */
+  /** Passes a message on in order, after the guard has accepted it. */
   #take(message: Message, length: number): void {
     const { guard } = this.#options;
     if (!guard) return this.#inbox.push(message, length);
@@ -230,7 +232,7 @@ export class SocketConnection implements Connection {
     void this.#lookAt(passed);
   }
 
-  /** Waits for the verdict on the first of what is pending, and goes on with what came behind it. */
+  /** Waits for the guard's decision about the first pending message, and then handles the others in order. */
   async #lookAt(first: Promise<Message>): Promise<void> {
     try {
       for (let passed: Message | Promise<Message> = first;;) {
@@ -257,7 +259,7 @@ export class SocketConnection implements Connection {
 
   #pong(): void {
     const socket = this.#socket!;
-    // A peer that asks on without reading the answers gets none, instead of filling the memory.
+    // A peer that sends pings without reading the pongs gets none, so that they cannot fill the memory.
     const room = socket.bufferedAmount <= this.#options.limits.highWaterMark;
     if (room && socket.readyState === WebSocket.OPEN) socket.send(PONG_TEXT);
   }
@@ -270,13 +272,13 @@ export class SocketConnection implements Connection {
     const text = encode(passed instanceof Promise ? await passed : passed);
     if (this.#closing || !this.#socket) throw this.#notOpen();
     if (!fitsBytes(text, limits.maxMessageBytes)) {
-      const reason = `The ${message.type} to send is larger than ${limits.maxMessageBytes} bytes.`;
+      const reason = `The ${message.type} must have at most ${limits.maxMessageBytes} bytes.`;
       void this.close(CLOSE.tooLarge, reason);
       throw new HearsayError("too_large", `${reason} It was not sent, and the connection was closed.`);
     }
     if (socket.readyState !== WebSocket.OPEN) {
-      // Deno may never say that it is closed where its answer to the peer's closing does not get through.
-      void this.close(CLOSE.goingAway, "The connection is not open any more.");
+      // If Deno's answer to the peer's close is lost, Deno may never report the close.
+      void this.close(CLOSE.goingAway, "The connection is not open.");
       throw this.#notOpen();
     }
     if (dialled && waitsForAck(text)) socket.send(PING_TEXT);
@@ -284,7 +286,7 @@ export class SocketConnection implements Connection {
     await this.#room(socket);
   }
 
-  /** Resolves when there is room for the next message; rejects when the connection closes before. */
+  /** Resolves when there is room for the next message. Rejects if the connection closes before. */
   async #room(socket: WebSocket): Promise<void> {
     const { runtime, limits } = this.#options;
     while (!this.#closing && this.#socket && socket.bufferedAmount > limits.highWaterMark) {
@@ -301,7 +303,8 @@ export class SocketConnection implements Connection {
   }
 
   #notOpen(): ConnectionClosed {
-    const { code, reason } = this.#closing ?? { code: CLOSE.goingAway, reason: "The peer closed it." };
+    const { code, reason } = this.#closing ??
+      { code: CLOSE.goingAway, reason: "The peer closed the connection." };
     return new ConnectionClosed(code, `The connection to ${this.remote} is closed: ${reason}`);
   }
 
@@ -311,7 +314,7 @@ export class SocketConnection implements Connection {
     return this.close(CLOSE.goingAway, reason instanceof Error ? reason.message : "");
   }
 
-  /** The end, however it came; a second one (Deno tells of some closings twice) changes nothing. */
+  /** Ends the connection. A second call has no effect, because Deno reports some closes twice. */
   #finish(info: CloseInfo): void {
     if (!this.#socket) return;
     this.#socket = undefined;
@@ -326,11 +329,11 @@ export class SocketConnection implements Connection {
 }
 
 function waitsForAck(text: string): boolean {
-  // A ping too many does no harm, so the upper end is not counted in bytes.
+  // An unnecessary ping is harmless, so the upper limit counts characters instead of bytes.
   return text.length < PING_BELOW_BYTES && !fitsBytes(text, PING_ABOVE_BYTES);
 }
 
-/** The code that this side may send: a dialler has 1000 and 3000–4999 (rule P6). */
+/** The code that this side may send: a dialer has 1000 and 3000–4999 (rule P6). */
 function sendableCode(code: number, dialled: boolean): number {
   const goingAway = dialled ? CLOSE.goingAwayDialler : CLOSE.goingAway;
   if (code === CLOSE.goingAway || code === CLOSE.goingAwayDialler) return goingAway;
@@ -339,7 +342,7 @@ function sendableCode(code: number, dialled: boolean): number {
 
 const utf8 = new TextEncoder();
 
-/** A close frame has room for 123 bytes of reason; characters are kept whole. */
+/** Shortens a reason to the 123 bytes of a close frame, without splitting a character. */
 function shortReason(reason: string): string {
   return reason.slice(0, utf8.encodeInto(reason, new Uint8Array(123)).read);
 }

@@ -1,5 +1,5 @@
 /**
- * Opening a WebSocket to an address, bounded by a signal.
+ * Opens a WebSocket to an address.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { assertMayConnect } from "../gossiper/permission.ts";
 /** The subprotocol that both sides must speak (rule P1). */
 export const SUBPROTOCOL = "hearsay.v2";
 
-/** What a token follows in the name of a second subprotocol, by which a browser sends it. Never echoed. */
+/** The prefix of a second subprotocol that contains the token, for browsers. A server never selects it. */
 export const TOKEN_PROTOCOL = "hearsay.token.";
 
 /** The path of a member's endpoint (rule P1). */
@@ -21,10 +21,9 @@ export function pathOf(gossipActorName: string): string {
 }
 
 /**
- * The URL to dial: the address, and the path where it has none of its own. Behind a `#` a `wss:` URL may have the one of
- * its name's addresses that is meant.
+ * The URL to dial: the address, with `path` if it has none. A `wss:` URL may have one of its name's addresses behind a `#`.
  *
- * @throws {HearsayError} with code `connection` where it is no `ws:` or `wss:` URL.
+ * @throws {HearsayError} with code `connection` if the address is not a `ws:` or `wss:` URL.
  */
 export function dialUrl(address: string, path: string): URL {
   const url = URL.parse(address);
@@ -48,25 +47,25 @@ export function addressIn({ hash }: URL): string | undefined {
   return isAddress ? unbracketed(address) : undefined;
 }
 
-/** How a socket is opened. */
+/** Options of {@linkcode openSocket}. */
 export interface OpenOptions {
-  /** Headers of the upgrade; browsers can send none. */
+  /** Headers of the upgrade; browsers cannot send any. */
   readonly headers?: HeadersInit | undefined;
-  /** Says who this side is. */
+  /** This side's token. */
   readonly token?: string | undefined;
-  /** Where the token goes: a header where those can be sent, as Deno can, or else a second subprotocol. */
+  /** Sends the token in a header, as Deno can, or in a second subprotocol. */
   readonly tokenIn: "header" | "subprotocol";
-  /** Whom to trust for `wss:`. */
+  /** A client with its own certificates for `wss:`. */
   readonly client?: Deno.HttpClient | undefined;
   readonly signal: AbortSignal;
 }
 
-/** What Deno's client socket says where no connection came about, whatever the reason. */
+/** The texts of Deno's client socket for any failure to connect. */
 const NOT_CONNECTED = /tcp connect error|connection refused/i;
 
 /**
- * A socket that has opened. Rejects with the signal's reason when it is aborted before, and with a
- * {@linkcode HearsayError} (`connection`) where the peer cannot be reached or refuses.
+ * Resolves when the socket is open. Rejects with the signal's reason if it is aborted before, or with a
+ * {@linkcode HearsayError} (`connection`, `unauthorised`) if the peer is unreachable or refuses.
  */
 export function openSocket(url: URL, options: OpenOptions): Promise<WebSocket> {
   const { signal } = options;
@@ -98,8 +97,8 @@ export function openSocket(url: URL, options: OpenOptions): Promise<WebSocket> {
 }
 
 /**
- * Whether no process listens at the host and port of a URL. A client socket does not say so, so that the port is
- * connected to once more. Where only Web-standard APIs are there, nothing is known.
+ * True if no process listens at a URL's host and port. A client socket does not report that, so this connects
+ * once more by TCP. False in runtimes without `Deno.connect`.
  */
 async function refusesConnections({ hostname, port, protocol }: URL, signal: AbortSignal): Promise<boolean> {
   if (typeof globalThis.Deno?.connect !== "function") return false;
@@ -116,10 +115,13 @@ async function refusesConnections({ hostname, port, protocol }: URL, signal: Abo
   }
 }
 
-/** Over TLS a WebSocket goes by HTTP/2, where Deno does not say with which status it was refused. */
+/**
+ * Explains an unclear error. Over TLS a WebSocket uses HTTP/2, and then Deno does not report the status of a
+ * refusal.
+ */
 function hintOf(url: URL, text: string): string {
   if (url.protocol !== "wss:" || !text.includes("stream error")) return "";
-  return " Over TLS a refusal looks so too: another key, cluster or path. The peer's ClientRefused says which.";
+  return " Over TLS this may also be a refusal for a wrong key, cluster or path. The peer's ClientRefused has the reason.";
 }
 
 function makeSocket(url: URL, { headers, token, tokenIn, client }: OpenOptions): WebSocket {
@@ -127,13 +129,13 @@ function makeSocket(url: URL, { headers, token, tokenIn, client }: OpenOptions):
   if (token !== undefined && tokenIn === "subprotocol") protocols.push(TOKEN_PROTOCOL + token);
   try {
     assertMayConnect(url);
-    // A browser's socket takes protocols alone.
+    // A browser's WebSocket accepts only protocols.
     if (tokenIn === "subprotocol" && !headers && !client) return new WebSocket(url, protocols);
     const all = new Headers(headers);
     if (token !== undefined && tokenIn === "header") all.set("authorization", `Bearer ${token}`);
     return new WebSocket(url, { protocols, headers: all, ...(client && { client }) });
   } catch (cause) {
     const text = cause instanceof Error ? cause.message : String(cause);
-    throw new HearsayError("connection", `${url.href} could not be dialled: ${text}`, { cause });
+    throw new HearsayError("connection", `Cannot dial ${url.href}: ${text}`, { cause });
   }
 }

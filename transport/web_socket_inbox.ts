@@ -1,5 +1,5 @@
 /**
- * What a peer sent and nobody has read yet, bounded: reading from a WebSocket knows no back-pressure.
+ * A bounded queue of received messages, because a WebSocket has no back-pressure for receiving.
  *
  * @module
  */
@@ -8,29 +8,29 @@ import { CLOSE, ConnectionClosed } from "../gossiper/errors.ts";
 import type { Message } from "../gossiper/message.ts";
 
 /**
- * How many messages may wait unread. A peer that keeps to the protocol has a handful under way; one that
- * sends on without being read would otherwise fill the memory. A reader that was away for a moment (a
- * blocked event loop) finds what was sent meanwhile as long as it is fewer.
+ * The most unread messages. A well-behaved peer has a few in transit. Without a limit, a peer that sends
+ * faster than this side reads would fill the memory. Higher than needed, so that a reader behind a blocked
+ * event loop loses no message.
  */
 export const MAX_UNREAD_MESSAGES = 64;
-/** How many messages of the largest size may wait unread: those count for more than one. */
+/** The most unread messages of the largest size; a large message counts for several. */
 export const MAX_UNREAD_LARGEST = 8;
 
-/** Why a connection is closed of which too much waits. */
+/** The error that closes a connection with too many unread messages. */
 export function tooMany(): ConnectionClosed {
-  return new ConnectionClosed(CLOSE.tooLarge, `More than ${MAX_UNREAD_MESSAGES} messages wait unread.`);
+  return new ConnectionClosed(CLOSE.tooLarge, `At most ${MAX_UNREAD_MESSAGES} messages may be unread.`);
 }
 
 /** The readable side of a connection. */
 export class Inbox {
-  /** The messages, in the order in which they came. */
+  /** The messages in order of arrival. */
   readonly readable: ReadableStream<Message>;
   readonly #share: number;
   #controller!: ReadableStreamDefaultController<Message>;
   #cost = 1;
   #ended = false;
 
-  /** Makes an empty inbox; `onCancel` is told when the reader wants no more. */
+  /** Creates an empty inbox. `onCancel` is called when the reader cancels. */
   constructor(maxMessageBytes: number, onCancel: (reason: unknown) => Promise<unknown>) {
     this.#share = maxMessageBytes * MAX_UNREAD_LARGEST / MAX_UNREAD_MESSAGES;
     this.readable = new ReadableStream<Message>({
@@ -45,13 +45,13 @@ export class Inbox {
   }
 
   /**
-   * Adds a message whose text was so long.
+   * Adds a message with its text's length.
    *
-   * @throws {ConnectionClosed} with 4413 where too much waits already.
+   * @throws {ConnectionClosed} with 4413 if too many messages are unread.
    */
   push(message: Message, length: number): void {
     if (this.#ended) return;
-    // A message counts for one place or, when large, for more: one sum bounds both number and memory.
+    // A large message counts for several, so one sum limits both the number and the memory.
     this.#cost = Math.max(1, length / this.#share);
     this.#controller.enqueue(message);
     if (this.#controller.desiredSize! < 0) {
@@ -59,7 +59,7 @@ export class Inbox {
     }
   }
 
-  /** No more will come: what waits can still be read, unless there is an error. */
+  /** Ends `readable`: after the unread messages, or at once with the error. */
   end(error?: Error): void {
     if (this.#ended) return;
     this.#ended = true;

@@ -1,6 +1,6 @@
 /**
- * The wire format (rules P2, P3, P5, P7): one JSON text for each message. Pure and synchronous; what comes
- * in is hostile until it has been checked here, and is believed by everyone after.
+ * The wire format (rules P2, P3, P5, P7): one JSON text per message. Pure and synchronous. It checks every
+ * message from a peer completely, so that no later code has to.
  *
  * @module
  */
@@ -13,17 +13,17 @@ import { messageText } from "./wire_write.ts";
 
 export { MAX_ID_BYTES, MAX_KEY_BYTES, MAX_LISTED } from "./wire_check.ts";
 
-/** Asks the peer's transport for a {@linkcode Pong} (rule P5). Never seen above the transport. */
+/** Requests a {@linkcode Pong} from the peer's transport (rule P5). The gossiper never receives it. */
 export interface Ping {
   readonly type: "ping";
 }
 
-/** Answers a {@linkcode Ping}. Never seen above the transport. */
+/** Answers a {@linkcode Ping}. The gossiper never receives it. */
 export interface Pong {
   readonly type: "pong";
 }
 
-/** What a receiver bounds. */
+/** The limits of a receiver. */
 export interface WireLimits {
   /** The largest message, in bytes of UTF-8. */
   readonly maxMessageBytes: number;
@@ -35,7 +35,7 @@ export const PING_TEXT = '{"type":"ping"}';
 export const PONG_TEXT = '{"type":"pong"}';
 
 /**
- * The JSON text of a message.
+ * Encodes a message as JSON text.
  *
  * @example
  * ```ts
@@ -57,11 +57,11 @@ export function encode(message: Message | Ping | Pong): string {
 }
 
 /**
- * Reads one message. Unknown fields are ignored; a message of an unknown type comes back with its name.
- * Values are not frozen: that is for whoever keeps them.
+ * Decodes one message. Unknown fields are ignored; a message of an unknown type is returned with its name.
+ * Values are not frozen; the engine freezes those that it stores.
  *
- * @throws {ConnectionClosed} with close code 4413 where the text is larger than `maxMessageBytes` (it is
- * not parsed then), and with 4400 where it is not a message; the sentence says what is wrong, and where.
+ * @throws {ConnectionClosed} with close code 4413 if the text is larger than `maxMessageBytes` (it is not
+ * parsed then), and with 4400 if it is not a valid message; the error names the field and the rule.
  *
  * @example
  * ```ts

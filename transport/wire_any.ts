@@ -1,10 +1,10 @@
 /**
- * Values as protobuf's `Any` in proto3 JSON (rule P3), and as they are in memory.
+ * Converts values between protobuf's `Any` in proto3 JSON (rule P3) and their form in memory.
  *
- * In memory, a user's value is itself; a heartbeat is `{ actorStatistics: { actorCount: { kind: 3 } } }`
- * with numbers; a topology is itself, with its hash as a string of decimal digits; `left` is `{}`; a protobuf
- * value that came in binary form and that nobody could read is `{ typeUrl, bytes }`; and a value of a type unknown
- * here is the whole `Any`, its `@type` included, so that it goes on unchanged.
+ * In memory a user's value is the JSON value itself. A heartbeat is `{ actorStatistics: { actorCount: { kind:
+ * 3 } } }` with numbers; a topology is itself, with its hash as a string of decimal digits; `left` is `{}`. A
+ * binary protobuf value without a decoder is `{ typeUrl, bytes }`. A value of an unknown type is the whole
+ * `Any` with its `@type`, so that it is sent on unchanged.
  *
  * @module
  */
@@ -33,13 +33,13 @@ const PACKED_HEAD = `{"@type":"${PREFIX}${TYPE.packed}",`;
 /** The longest name of a type, in bytes of UTF-8. */
 const MAX_TYPE_BYTES = 1024;
 
-/** What an `Any` says, as an entry keeps it. */
+/** The parts of an entry that come from an `Any`. */
 export type ReadAny = Pick<SentEntry, "type" | "value" | "json">;
 
-/** Most heartbeats say nothing, and are kept for every member: one value does for all. */
+/** The value of a heartbeat without statistics, shared because most members have one. */
 const BARE_HEARTBEAT: ReadAny = { type: TYPE.heartbeat, value: Object.freeze({}), json: "{}" };
 
-/** The text of an entry's value on the wire. The entry must not be a tombstone. */
+/** Encodes the value of an entry. The entry must not be a tombstone. */
 export function anyText(entry: SentEntry): string {
   switch (entry.type) {
     case TYPE.value:
@@ -67,21 +67,21 @@ function heartbeatText(value: Fields): string {
   return `${HEARTBEAT_HEAD},"actorStatistics":{"actorCount":{${text}}}}`;
 }
 
-/** Reads an `Any`; the place is the entry's, of which it is the field `value`. */
+/** Reads an `Any`, the field `value` of the entry at `place`. */
 export function readAny(raw: unknown, place: Place): ReadAny {
   const any = readObject(raw, place);
   const url = any["@type"];
-  // Nearly all values are of this type and written this way: the shortest path is for them.
+  // Nearly all values have this URL, so they take the shortest path.
   if (url === PREFIX + TYPE.value) return readValue(any, place);
   const name = readName(url, place.field("@type"), MAX_TYPE_BYTES);
   const type = name.slice(name.lastIndexOf("/") + 1);
   switch (type) {
     case "":
-      return fail(place.field("@type"), "a URL that ends in the name of a type", url);
+      return fail(place.field("@type"), "a URL that ends with a type's name", url);
     case TYPE.value:
       return readValue(any, place);
     case TYPE.empty:
-      // Written with `"value":{}` by the mapping, and without it by some.
+      // The mapping writes `"value":{}`; some senders omit it.
       if (any["value"] !== undefined) readObject(any["value"], place.field("value"));
       return { type, value: {}, json: "{}" };
     case TYPE.heartbeat:
@@ -104,7 +104,7 @@ function readValue(any: Fields, place: Place): ReadAny {
 
 function readJson(value: unknown, place: Place): { value: JsonValue; json: string } {
   const wrong = checkJson(value, "");
-  // Cut short: the path may lead through keys of any length.
+  // The path may contain long keys, so limit the text.
   if (wrong) {
     const where = `${place.field("value")}${wrong}`;
     throw new ConnectionClosed(CLOSE.invalid, where.slice(0, 1000).toWellFormed());
@@ -121,7 +121,7 @@ function readHeartbeat(any: Fields, place: Place): ReadAny {
     const read = wholeOf(count, 0) ?? fail(below.item(kind), `a whole number from 0 to ${MAX_NUMBER}`, count);
     return [kind, read] as const;
   });
-  // `fromEntries` defines properties, so that a kind called `__proto__` is one like any other.
+  // `fromEntries` defines own properties, so a kind named `__proto__` is harmless.
   if (counts.length === 0) return BARE_HEARTBEAT;
   const value = { actorStatistics: { actorCount: Object.fromEntries(counts) } };
   return { type: TYPE.heartbeat, value, json: JSON.stringify(value) };
@@ -158,13 +158,13 @@ function readTopology(any: Fields, place: Place): ReadAny {
 
 function readUint64(value: unknown, place: Place): string {
   if (value === undefined || value === null) return "0";
-  // A bare number above 2^53 has already lost digits.
+  // A JSON number above 2^53 has already lost digits.
   if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return String(value + 0);
   if (typeof value === "string" && UINT64.test(value) && BigInt(value) <= MAX_UINT64) return value;
   return fail(place, "the decimal digits of an unsigned 64-bit integer, as a string", value);
 }
 
-/** A `cluster.Member` in proto3 JSON: every field may be left out. */
+/** Reads a `cluster.Member` in proto3 JSON. Every field is optional. */
 function readProtoMember(raw: unknown, place: Place): JsonValue {
   const fields = readObject(raw, place);
   const member: Record<string, JsonValue> = {};

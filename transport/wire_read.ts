@@ -1,5 +1,5 @@
 /**
- * Messages from text that JSON.parse took (rules P2, P3, P7): what is believed of it, and why not.
+ * Checks a parsed message and converts it to its form in memory (rules P2, P3, P7).
  *
  * @module
  */
@@ -39,13 +39,13 @@ const REFUSAL_CODES: readonly RefusalCode[] = [
   "unknown_member",
   "wrong_cluster",
 ];
-/** The longest proof of the accepting side. */
+/** The longest proof of the acceptor, in bytes. */
 const MAX_PROOF_BYTES = 2_048;
-/** The longest URL of a member. */
+/** The longest URL of a member, in bytes. */
 const MAX_URL_BYTES = 2_048;
 const BLOCK_REASONS: readonly BlockReason[] = ["crashed", "expired", "left", "topology"];
 
-/** A message of any type but the transport's own; an unknown type keeps its name only. */
+/** Reads a message of any type except the transport's own. An unknown type keeps only its name. */
 export function readMessage(fields: Fields, type: string): Message {
   switch (type) {
     case "gossip": {
@@ -92,7 +92,7 @@ export function readMessage(fields: Fields, type: string): Message {
   }
 }
 
-/** The fields of a message, and the word that says what it is. */
+/** Reads the fields of a message and its type. */
 export function readEnvelope(message: unknown): { fields: Fields; type: string } {
   if (typeof message !== "object" || message === null || Array.isArray(message)) {
     throw new ConnectionClosed(CLOSE.invalid, `A message must be a JSON object, was ${show(message)}.`);
@@ -122,7 +122,7 @@ function readPart(fields: Fields): SummaryPart {
 }
 
 function readSummary(raw: unknown, place: Place): Summary {
-  if (!Array.isArray(raw) || raw.length !== 3) fail(place, "a life, a number and a sum", raw);
+  if (!Array.isArray(raw) || raw.length !== 3) fail(place, "an incarnation, a number and a sum", raw);
   const life = readLife(raw[0], place.item(0));
   return { life, number: readNumber(raw[1], place.item(1)), sum: readHash(raw[2], place.item(2)) };
 }
@@ -144,7 +144,7 @@ function readRefusal(fields: Fields): Refusal {
   };
 }
 
-/** The state of one member, beside a refusal that it proves. */
+/** Reads one member's state, which proves the refusal. */
 function readState(fields: Fields): MemberDelta {
   const place = new Place("request");
   const { members } = readPartialDelta(fields, readObject(fields.request, place), place);
@@ -152,7 +152,7 @@ function readState(fields: Fields): MemberDelta {
   return state && others.length === 0 ? state : fail(new Place("ranges"), "one member", members.length);
 }
 
-/** Why a peer blocks; a reason of a later version says nothing here. */
+/** Reads the reason of a block. An unknown one, of a later version, is ignored. */
 function reasonOf({ reason }: Fields): { readonly reason?: BlockReason } {
   if (reason === undefined) return {};
   const word = readName(reason, new Place("reason"));

@@ -1,6 +1,5 @@
 /**
- * Reading what a message tells about members: the state in its proto3 JSON form, the ranges beside it,
- * and what the sender holds.
+ * Reads the member states of a message: entries in proto3 JSON, their ranges, and the sender's versions.
  *
  * @module
  */
@@ -32,10 +31,10 @@ import {
   wholeOf,
 } from "./wire_check.ts";
 
-/** The largest stride that is read. 2^20: more intervals than any expiration has. */
+/** The largest stride. 2^20: more intervals than any `heartbeatExpiration` has. */
 const MAX_STRIDE = 2 ** 20;
 
-/** The delta of a gossip or a reply; `body` is its request or response, standing at `place`. */
+/** Reads the delta of a gossip or a reply. `body` is its request or response, at `place`. */
 export function readDelta(fields: Fields, body: Fields, place: Place): Delta {
   const { members } = readPartialDelta(fields, body, place);
   const partial = fields.partial ?? false;
@@ -47,7 +46,7 @@ export function readDelta(fields: Fields, body: Fields, place: Place): Delta {
   return { members, digest, active: readHash(fields.active, new Place("active")), partial, ...agreeing };
 }
 
-/** Who is alive, as far as the sender knows. */
+/** Reads the liveness of the sender and of the members that it knows. */
 export function readLiveness(fields: Fields): Liveness {
   const count = readNumber(fields.count, new Place("count"));
   if (fields.live === undefined) return { count };
@@ -67,15 +66,15 @@ function readDigits(value: unknown, place: Place): string {
   return value;
 }
 
-/** A text of base64url digits, and dots for what is unknown. */
+/** Reads base64url digits, with dots for unknown counts. */
 function readCounts(value: unknown, place: Place): string {
   if (typeof value !== "string" || NOT_COUNTS.test(value)) fail(place, "base64url digits and dots", value);
   return value;
 }
 
-/** The member states of a message; `body` is its request or response, standing at `place`. */
+/** Reads the member states of a message. `body` is its request or response, at `place`. */
 export function readPartialDelta(fields: Fields, body: Fields, place: Place): PartialDelta {
-  // Proto3 JSON takes null for a field that is left out.
+  // Proto3 JSON accepts null for an omitted field.
   const below = place.field("state").field("members");
   const state = readObject(body.state ?? {}, place.field("state"));
   const states = readObject(state.members ?? {}, below);
@@ -85,9 +84,9 @@ export function readPartialDelta(fields: Fields, body: Fields, place: Place): Pa
   const proofs = readProofs(fields.signatures, ranges);
   const members = Object.keys(ranges).map((id): MemberDelta => {
     const { life, after, count, settled } = readRange(id, ranges[id], rangesPlace);
-    // Own properties only: an id may be called like something that every object inherits.
+    // Own properties only: an id may be the name of an inherited property.
     const raw = Object.hasOwn(states, id) ? states[id] : undefined;
-    // What is told of a foreign member is no prefix, and its own numbers may begin anew.
+    // The state of an unversioned member has no prefix, and its numbers may start again.
     const distinct = !isForeign(life);
     const entries = raw === undefined ? [] : readEntries(raw, below.item(id), { after, distinct });
     const proof = proofs.get(id);
@@ -116,7 +115,7 @@ export function readPartialDelta(fields: Fields, body: Fields, place: Place): Pa
   return { members };
 }
 
-/** By member id, where the state ends that a reset is a part of. */
+/** Reads the end of the state that each reset belongs to, by member id. */
 function readResets(raw: unknown, ranges: Fields): ReadonlyMap<string, number> {
   const place = new Place("resets");
   const resets = new Map<string, number>();
@@ -158,16 +157,16 @@ function readRange(id: string, raw: unknown, place: Place): Range {
 
 function readRangeItems(raw: unknown, place: Place): readonly unknown[] {
   const isRange = Array.isArray(raw) && raw.length >= 2 && raw.length <= 4;
-  if (!isRange) fail(place, "a life, a number and two numbers that may be left out", raw);
+  if (!isRange) fail(place, "an incarnation, a number and up to two more numbers", raw);
   return raw;
 }
 
 function readPair(raw: unknown, place: Place): readonly unknown[] {
-  if (!Array.isArray(raw) || raw.length !== 2) fail(place, "a pair of a life and a number", raw);
+  if (!Array.isArray(raw) || raw.length !== 2) fail(place, "an incarnation and a number", raw);
   return raw;
 }
 
-/** Where the entries start, and whether each must have a number of its own. */
+/** The number before the first entry, and whether all numbers must differ. */
 interface EntryRules {
   readonly after: number;
   readonly distinct: boolean;
@@ -187,7 +186,7 @@ function readEntries(raw: unknown, place: Place, rules: EntryRules): readonly Se
   return rising ? entries : sortEntries(entries, place.field("values"), rules);
 }
 
-/** JSON objects keep no order that could be relied on, so entries may come in any. */
+/** Sorts entries by number, because JSON objects have no reliable order. */
 function sortEntries(
   entries: SentEntry[],
   place: Place,
@@ -210,7 +209,7 @@ function readEntry(key: string, raw: unknown, place: Place): SentEntry {
   const fields = readObject(raw, place);
   const number = wholeOf(fields.sequenceNumber, 1) ??
     fail(place.field("sequenceNumber"), `a whole number from 1 to ${MAX_NUMBER}`, fields.sequenceNumber);
-  // The stamp is its holder's own clock's, and the receiver stamps by its own (R5.4): checked, then dropped.
+  // The stamp is of the sender's clock; the receiver sets its own (R5.4). So it is checked and dropped.
   const stamp = fields.localTimestampUnixMilliseconds;
   if (stamp !== undefined && stamp !== null && !isInt64(stamp)) {
     fail(place.field("localTimestampUnixMilliseconds"), "a 64-bit integer", stamp);
@@ -228,7 +227,7 @@ function isInt64(value: unknown): boolean {
   return typeof value === "string" ? INT64.test(value) : Number.isInteger(value);
 }
 
-/** What the sender holds, where that is not what was supposed; nothing where it is left out. */
+/** Reads the sender's versions that differ from the expected ones; empty if omitted. */
 export function readHolds(raw: unknown): Holds {
   const place = new Place("holds");
   const holds = new Map<string, Hold>();

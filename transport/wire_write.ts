@@ -1,6 +1,6 @@
 /**
- * Messages as text (rules P2, P3). Entries are put together from strings: the JSON text of a value is
- * kept with it and is never written anew.
+ * Encodes messages (rules P2, P3). Entries are concatenated from strings: each value keeps its JSON text,
+ * which is never created twice.
  *
  * @module
  */
@@ -18,7 +18,7 @@ import {
 import type { Gossip, Message, Push, Refusal, Reply } from "../gossiper/message.ts";
 import { anyText } from "./wire_any.ts";
 
-/** The JSON text of one message. */
+/** Encodes a message as JSON text. */
 export function messageText(message: Message): string {
   switch (message.type) {
     case "gossip":
@@ -41,7 +41,7 @@ export function messageText(message: Message): string {
     case "error":
       return refusalText(message);
     case "hello":
-      // Its fields are those of the wire; what is left out in memory is left out here.
+      // A `hello` has the same fields in memory and on the wire; undefined ones are omitted.
       return JSON.stringify(message);
     case "unknown":
       return `{"type":${quote(message.name)}}`;
@@ -73,7 +73,7 @@ function refusalText({ state, ...fields }: Refusal): string {
   return `${text.slice(0, -1)},"request":{${stateText(delta)}}${rangesText(delta)}}`;
 }
 
-/** The field `state` of a GossipRequest or GossipResponse; nothing where no member has an entry. */
+/** The field `state` of a GossipRequest or GossipResponse; empty if no member has an entry. */
 function stateText(delta: PartialDelta): string {
   let members = "";
   for (const member of delta.members) {
@@ -99,7 +99,7 @@ function entryText(entry: SentEntry & { readonly timestampMs?: number }): string
   return text + "}";
 }
 
-/** The sender's own heartbeat, and those that it knows. */
+/** The sender's heartbeat count, and those of other members. */
 function livenessText({ count, vector }: Liveness): string {
   if (!vector) return `"count":${count}`;
   const { active, stride, counts } = vector;
@@ -109,14 +109,14 @@ function livenessText({ count, vector }: Liveness): string {
   }"stride":${stride},"counts":"${counts}"}`;
 }
 
-/** What a delta says beside the state: ranges, resets, signatures, digests. */
+/** The fields of a delta next to the state: ranges, resets, signatures, digests. */
 function deltaText(delta: Delta): string {
   return rangesText(delta) +
     `,"digest":"${delta.digest}","active":"${delta.active}"${delta.partial ? `,"partial":true` : ""}` +
     (delta.agreeing === undefined ? "" : `,"agreeing":"${delta.agreeing}"`);
 }
 
-/** Where the entries of each member start, and what proves them. */
+/** The range, reset and signature of each member. */
 function rangesText(delta: PartialDelta): string {
   let ranges = "";
   let resets = "";

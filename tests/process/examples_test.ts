@@ -232,7 +232,7 @@ Deno.test("examples: print that a port is in use", async () => {
     ["--port", port],
     new RegExp(`^Port ${port} is in use. Choose another with --port <number>`),
   );
-  await assertGivesUp("node", ["--port", port], /^127\.0\.0\.1:\d+ cannot be listened on: another program/);
+  await assertGivesUp("node", ["--port", port], /^Cannot listen on 127\.0\.0\.1:\d+: another process/);
 });
 
 Deno.test("examples: print their flags after --help", async () => {

@@ -82,7 +82,7 @@ Deno.test("leaveOnSignals: a member with suspended peers ends within shutdownTim
   one.program.kill("SIGSTOP");
   const { code, elapsedMs } = await endedBy(two.program, "SIGTERM");
   assertEquals(code, 1);
-  assertMatch(two.program.errors, /^Hearsay: this member was not done with leaving after 1000 ms;/);
+  assertMatch(two.program.errors, /^Hearsay: this member did not finish leaving within 1000 ms;/);
   assertGreater(elapsedMs, 900);
   assertLess(elapsedMs, 1_000 + SLACK_MS);
 });
@@ -180,7 +180,7 @@ Deno.test("leaveOnSignals: refuses an invalid timeout or signal, and then listen
     assertThrows(
       () => leaveOnSignals(node, { shutdownTimeout }),
       ConfigurationError,
-      "shutdownTimeout is no",
+      "shutdownTimeout must be a duration",
     );
   }
   for (const signal of ["SIGKILL", "SIGUSR1", "toString", 15]) {

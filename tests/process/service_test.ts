@@ -268,8 +268,8 @@ Deno.test("service example: an instance without free descriptors keeps running, 
     using idle = new IdleConnections();
     await idle.exhaust(port);
     await eventually(
-      "it logs that it takes no connections",
-      () => Promise.resolve(program.errors.includes("takes no connections")),
+      "it logs that it accepts no connections",
+      () => Promise.resolve(program.errors.includes("accepts no connections")),
     );
   }
   await eventually("it answers again", async () => {
@@ -280,7 +280,7 @@ Deno.test("service example: an instance without free descriptors keeps running, 
   assertEquals((await program.ended()).code, 0);
   assertMatch(
     program.errors,
-    /^Hearsay: 127\.0\.0\.1:\d+ takes no connections: .*Too many open files[^\n]*\n$/,
+    /^Hearsay: 127\.0\.0\.1:\d+ accepts no connections: .*Too many open files[^\n]*\n$/,
   );
 });
 

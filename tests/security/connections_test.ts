@@ -65,7 +65,7 @@ Deno.test("handshake: members with one key find each other and share state; a me
     });
     const failed = await next(eve.gossiper, "SeedFailed");
     assertEquals((failed.error as { code?: string }).code, "unauthorised");
-    assertMatch((await refused).reason, authentication ? /not signed with a key/ : /has no token/);
+    assertMatch((await refused).reason, authentication ? /must be signed with a key/ : /has no token/);
     assertEquals(eve.gossiper.getState("k").size, 0);
   }
   assertEquals(ada.gossiper.members.map(({ id }) => id), ["ada", "ben"]);
@@ -241,10 +241,10 @@ Deno.test("handshake: an accepting side with the key is trusted, so the impostor
 });
 
 const IMPOSTORS: readonly (readonly [string, Impostor, RegExp])[] = [
-  ["does not prove that it has a key", ({ hello }) => Promise.resolve(answerOf(hello)), /has not proved/],
+  ["does not prove that it has a key", ({ hello }) => Promise.resolve(answerOf(hello)), /must prove/],
   ["proves it with another key", async ({ hello, token }) => {
     return answerOf(hello, await proofOf(token, { key: await newClusterKey(), kid: await kidOf(KEY) }));
-  }, /not signed with a key/],
+  }, /must be signed with a key/],
   ["has a key that is about to be withdrawn, and not the one that signs", async ({ hello, token }) => {
     return answerOf(hello, await proofOf(token, { key: LEAKED }));
   }, /another key than the token/],
@@ -254,7 +254,7 @@ const IMPOSTORS: readonly (readonly [string, Impostor, RegExp])[] = [
   [
     "sends the dialler's own token back",
     ({ hello, token }) => Promise.resolve(answerOf(hello, token)),
-    /no good/,
+    /proof is invalid/,
   ],
   ["proves to be another member", async ({ hello, token }) => {
     return answerOf(hello, await proofOf(token, { id: "ben" }));
@@ -266,7 +266,7 @@ const IMPOSTORS: readonly (readonly [string, Impostor, RegExp])[] = [
     const { id } = JSON.parse(hello);
     const life = "ffffffffffff-00000000";
     return Promise.resolve(encode({ type: "error", id, code: "id_conflict", message: "no", life }));
-  }, /has not proved/],
+  }, /must prove/],
 ];
 
 for (const [what, answer, why] of IMPOSTORS) {

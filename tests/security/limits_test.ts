@@ -94,7 +94,7 @@ Deno.test("admission: insecure admits every client and logs one warning; a membe
   try {
     await using _open = await member({ insecure: true, advertise: { host: "10.0.0.7", port: 7001 } });
     assertEquals(warnings.length, 1);
-    assert(warnings[0]!.includes("ws://10.0.0.7:7001 lets in whoever can reach it"), warnings[0]);
+    assert(warnings[0]!.includes("ws://10.0.0.7:7001 accepts every client that can reach it"), warnings[0]);
     await using _own = await member({ insecure: true });
     await using _plain = await member();
     assertEquals(warnings.length, 1);

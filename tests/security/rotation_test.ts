@@ -85,7 +85,7 @@ Deno.test("setKeys: setKeys rotates the key of five live processes: no member is
     () => Promise.resolve(members.told("ClientRefused").length > 0),
   );
   assertGreater(
-    members.told("ClientRefused").filter((line) => line.includes("not signed with a key")).length,
+    members.told("ClientRefused").filter((line) => line.includes("must be signed with a key")).length,
     0,
   );
 });

@@ -557,7 +557,7 @@ Deno.test("signatures: a member that keeps its id keeps its key: its next incarn
     const failed = await next(third.gossiper, "SeedFailed");
     assertMatch(String(failed.error), /belongs to whoever has another key/);
     await Deno.writeTextFile(file, "{}");
-    await assertRejects(() => signingKeyFromFile(file), HearsayError, "holds no signing key");
+    await assertRejects(() => signingKeyFromFile(file), HearsayError, "must have a signing key");
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

@@ -69,7 +69,7 @@ Deno.test("TLS: a refusal looks like a broken connection, and the error names po
   const signal = AbortSignal.timeout(5_000);
   for await (const event of eve.gossiper.events.subscribe("SeedFailed", { signal })) {
     if (event.type !== "SeedFailed") continue;
-    assertMatch(JSON.stringify(event), /another key, cluster or path/);
+    assertMatch(JSON.stringify(event), /wrong key, cluster or path/);
     return;
   }
   throw new Error("It did not fail.");

@@ -217,7 +217,7 @@ Deno.test("join: a member that is alone logs one line with the reason of each se
     const seven = new Array(7).fill("ws://a: no").join("; ");
     assertEquals(
       await abortable(logged.promise, AbortSignal.timeout(5_000)),
-      'Hearsay: "a" of cluster "c" has met no other member for 10 s, and goes on trying. ' +
+      'Hearsay: "a" of cluster "c" has found no other member for 10 s and keeps trying. ' +
         `ws://own: self; ${seven}; and 1 more`,
     );
   } finally {

@@ -72,7 +72,7 @@ Deno.test("joinProtoactor: an address for other machines is refused without `ins
     console.warn = warn;
   }
   assertEquals(warned.length, 1);
-  assertStringIncludes(warned[0]!, "lets in whoever can reach it, because `insecure` is set");
+  assertStringIncludes(warned[0]!, "accepts every client that can reach it, because `insecure` is set");
 });
 
 Deno.test("joinProtoactor: web pages, proxies and foreign names are refused by the remoting port, with events", async () => {

@@ -363,7 +363,7 @@ Deno.test("upgrade: a client that cannot be examined is 503, with one event for 
     using _peer = peer;
     assertMatch(head, /^HTTP\/1\.1 503 /);
   }
-  assertEquals(told, ["This client could not be examined: Error: broken"]);
+  assertEquals(told, ["The check of this client failed: Error: broken"]);
 });
 
 Deno.test("upgrade: one without its key is 400 (P1)", async () => {
@@ -561,7 +561,7 @@ Deno.test("listen: a port in use is refused with the address and the reason, and
   const { port } = taken.listener.addr;
   const error = assertThrows(() => new WebSocketTransport({ ...OPTIONS, listen: { port } }), HearsayError);
   assertEquals(error.code, "cannot_listen");
-  assertStringIncludes(error.message, `127.0.0.1:${port} cannot be listened on: another program`);
+  assertStringIncludes(error.message, `Cannot listen on 127.0.0.1:${port}: another process`);
   assert(error.cause instanceof Deno.errors.AddrInUse);
 });
 
@@ -609,7 +609,11 @@ Deno.test("connection: a message too large to receive closes with 4413, on both 
 Deno.test("connection: a message too large to send is not sent, and closes with 4413 (P2)", async () => {
   const { socket, connection } = fake();
   const writing = connection.writable.getWriter().write(messageOf(LIMITS.maxMessageBytes + 1));
-  const error = await assertRejects(() => writing, HearsayError, "larger than 65536 bytes. It was not sent");
+  const error = await assertRejects(
+    () => writing,
+    HearsayError,
+    "must have at most 65536 bytes. It was not sent",
+  );
   assertEquals(error.code, "too_large");
   assertEquals(socket.sent, []);
   assertEquals(socket.closes.map(({ code }) => code), [4413]);
@@ -656,8 +660,8 @@ Deno.test("connection: a peer that floods is closed with 4413 before its message
   for (let id = 0; id < MAX_UNREAD_MESSAGES; id++) socket.receive(encode(ackOf(id)));
   assertEquals(socket.closes, []);
   socket.receive(encode(ackOf("too many")));
-  assertEquals(socket.closes, [{ code: 4413, reason: "More than 64 messages wait unread." }]);
-  const error = await assertRejects(() => readAll(connection.readable), ConnectionClosed, "wait unread");
+  assertEquals(socket.closes, [{ code: 4413, reason: "At most 64 messages may be unread." }]);
+  const error = await assertRejects(() => readAll(connection.readable), ConnectionClosed, "may be unread");
   assertEquals(error.closeCode, CLOSE.tooLarge);
   socket.over(4413);
 });
@@ -668,7 +672,7 @@ Deno.test("connection: more messages than maxMessagesPerSecond close with 4413 b
   assertEquals(socket.closes, []);
   // Some time may have passed.
   for (let count = 0; count < 100; count++) socket.receive(PING_TEXT);
-  assertEquals(socket.closes, [{ code: 4413, reason: "More than 1000 messages came in a second." }]);
+  assertEquals(socket.closes, [{ code: 4413, reason: "A peer may send at most 1000 messages per second." }]);
   await assertRejects(() => readAll(connection.readable), ConnectionClosed);
   runtime.fire(LIMITS.closeTimeout);
 });
@@ -924,7 +928,7 @@ Deno.test("connection: no more messages wait for examination than may wait unrea
   const { socket, connection, runtime } = fake({ guard: { incoming: look, outgoing: look, signal } });
   for (let count = 0; count <= MAX_UNREAD_MESSAGES; count++) socket.receive(encode(ackOf(count)));
   assertEquals(socket.closes.map(({ code }) => code), [4413]);
-  await assertRejects(() => readAll(connection.readable), ConnectionClosed, "wait unread");
+  await assertRejects(() => readAll(connection.readable), ConnectionClosed, "may be unread");
   runtime.fire(LIMITS.closeTimeout);
 });
 

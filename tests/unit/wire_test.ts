@@ -531,7 +531,7 @@ const WRONG_HELLOS: readonly Wrong[] = [
     { member: { ...HELLO.member, kinds: Array(65).fill("k".repeat(256)) } },
     "member.kinds: must be names of at most 16384 bytes together",
   ],
-  [{ life: LIFE.toUpperCase() }, "life: must be a life such as"],
+  [{ life: LIFE.toUpperCase() }, "life: must be an incarnation such as"],
   [{ life: `${LIFE}0` }, "life: must be"],
   [{ count: undefined }, "count: must be a whole number from 0 to 4503599627370496, was left out."],
   [{ count: -1 }, "count: must be a whole number from 0 to 4503599627370496, was -1."],
@@ -565,13 +565,13 @@ const WRONG_GOSSIPS: readonly Wrong[] = [
   [{ request: { memberId: "a", state: { members: 1 } } }, "request.state.members: must be an object, was 1."],
   [{ ranges: {} }, 'ranges["x"]: must be a range for each member in the state, was left out.'],
   [{ ranges: [] }, "ranges: must be an object, was an array."],
-  [{ ranges: { x: [LIFE] } }, 'ranges["x"]: must be a life, a number and two numbers that may be left out'],
-  [{ ranges: { x: [LIFE, 0, 0, 0, 0] } }, 'ranges["x"]: must be a life, a number and two numbers'],
+  [{ ranges: { x: [LIFE] } }, 'ranges["x"]: must be an incarnation, a number and up to two more numbers'],
+  [{ ranges: { x: [LIFE, 0, 0, 0, 0] } }, 'ranges["x"]: must be an incarnation, a number and up to two'],
   [{ ranges: { x: [LIFE, 0, 0, -1] } }, 'ranges["x"]["3"]: must be a whole number from 0 to'],
   [{ ranges: { x: [LIFE, 0, "1"] } }, 'ranges["x"]["2"]: must be a whole number from 0 to'],
   [{ ranges: { x: [LIFE, 0, -1] } }, 'ranges["x"]["2"]: must be a whole number from 0 to'],
   [{ ranges: { x: [LIFE, 0, 2 ** 52 + 1] } }, 'ranges["x"]["2"]: must be a whole number from 0 to'],
-  [{ ranges: { x: ["now", 0] } }, 'ranges["x"]["0"]: must be a life'],
+  [{ ranges: { x: ["now", 0] } }, 'ranges["x"]["0"]: must be an incarnation'],
   [{ ranges: { x: [LIFE, -1] } }, 'ranges["x"]["1"]: must be a whole number from 0 to 4503599627370496'],
   [{ ranges: { x: [LIFE, 2 ** 52 + 1] } }, 'ranges["x"]["1"]: must be'],
   [{ ranges: { x: [LIFE, 0.5] } }, 'ranges["x"]["1"]: must be'],
@@ -688,7 +688,7 @@ Deno.test("decode: refuses an invalid entry, and names the field (P3)", () => {
   refused(value({}), `${AT}.value.@type: must be`);
   refused(
     value({ "@type": "type.example/" }),
-    `${AT}.value.@type: must be a URL that ends in the name of a type`,
+    `${AT}.value.@type: must be a URL that ends with a type's name`,
   );
   refused(
     value({ "@type": `${ANY}google.protobuf.Value` }),
@@ -761,7 +761,7 @@ Deno.test("decode: refuses an invalid reply, ack, comparison and refusal (P2)", 
   refused({ ...reply, response: undefined }, "response: must be an object, was left out.");
   refused({ ...reply, holds: { a: [LIFE, "1"] } }, 'holds["a"]["1"]: must be a whole number');
   refused({ type: "ack", id: "7", holds: [] }, "holds: must be an object, was an array.");
-  refused(gossipWith({}, { holds: { a: [LIFE] } }), 'holds["a"]: must be a pair of a life and a number');
+  refused(gossipWith({}, { holds: { a: [LIFE] } }), 'holds["a"]: must be an incarnation and a number');
   refused({ type: "ack", id: "" }, "id: must be");
   const reconcile = { type: "reconcile", id: "7", from: "b", until: "d" };
   assertEquals(read(reconcile).type, "reconcile");
@@ -773,7 +773,10 @@ Deno.test("decode: refuses an invalid reply, ack, comparison and refusal (P2)", 
       `members["${id}"]: must be an id that is at least "b" and below "d"`,
     );
   }
-  refused({ ...reconcile, members: { b: [LIFE, 1] } }, 'members["b"]: must be a life, a number and a sum');
+  refused(
+    { ...reconcile, members: { b: [LIFE, 1] } },
+    'members["b"]: must be an incarnation, a number and a sum',
+  );
   refused(
     { ...reconcile, members: { b: [LIFE, 1, "x"] } },
     'members["b"]["2"]: must be sixteen hexadecimal digits',

@@ -1,11 +1,11 @@
 /**
- * One gRPC call as a duplex of web streams, and whoever answers or makes such calls.
+ * A gRPC call as a duplex of web streams, and the client and server of such calls.
  *
- * It is made of Deno's own `fetch` and `Deno.serve`, which speak HTTP/2 in clear text both ways at once. gRPC's library
- * for Node does too, but under Deno 2.9 a peer that shuts down can end the whole process with it: nghttp2 aborts when
- * it is told so (denoland/deno#36788, seen here once in a dozen departures). What gRPC adds to HTTP/2, where both
- * sides only ever send messages, is five bytes before each. What is left out are the trailers at the end of a call, which
- * a server of Deno cannot send: to a peer a call then has broken off, which here means the same as its end.
+ * It uses Deno's `fetch` and `Deno.serve`, which speak HTTP/2 in clear text in both directions at once.
+ * gRPC's library for Node runs under Deno 2.9 too, but a peer that shuts down can abort the whole process:
+ * nghttp2 aborts on its GOAWAY (denoland/deno#36788, seen here once in a dozen departures). gRPC adds five
+ * bytes before each message. The trailers at the end of a call are left out, because `Deno.serve` cannot send
+ * them. The peer then sees a broken call, which both sides treat like its end.
  *
  * @module
  */
@@ -15,56 +15,59 @@ import { assertMayConnect } from "../../gossiper/permission.ts";
 import type { Runtime } from "../../gossiper/runtime.ts";
 import { type ListenFailure, serve } from "../listening.ts";
 
-/** The one method of protoactor's remoting that members use. */
+/** The only method of protoactor's remoting that members call. */
 const PATH = "/remote.Remoting/Receive";
 const CONTENT_TYPE = "application/grpc";
-/** A byte that says whether it is compressed, and the length. */
+/** One byte for the compression flag, four for the length. */
 const HEAD_BYTES = 5;
 
-/** A conversation in whole messages. */
+/** A bidirectional stream of whole messages. */
 export interface Call {
-  /** What the other side says; errors where the call breaks. */
+  /** Messages from the other side. It errors if the call breaks. */
   readonly readable: ReadableStream<Uint8Array>;
-  /** What is said to it; a write resolves when there is room for the next, closing says that this was all. */
+  /**
+   * Messages to the other side. A write resolves when there is room for the next one; closing ends this
+   * direction.
+   */
   readonly writable: WritableStream<Uint8Array>;
-  /** Where the other side is, for people to read. */
+  /** The address of the other side, for logs. */
   readonly remote: string;
-  /** Ends the call at once, whatever is under way. */
+  /** Ends the call at once and drops pending messages. */
   cancel(): void;
 }
 
-/** What bounds a call. */
+/** Limits of a call. */
 export interface CallLimits {
-  /** The largest message to be read, in bytes. */
+  /** The largest message that is read, in bytes. */
   readonly maxBytes: number;
 }
 
-/** Where calls are answered. */
+/** Options of {@linkcode Calls.listen}. */
 export interface ListenOptions extends CallLimits {
   readonly hostname: string;
-  /** 0 takes a free one. */
+  /** 0 takes a free port. */
   readonly port: number;
   readonly onCall: (call: Call) => void;
-  /** Why a client is refused, as a sentence; `undefined` lets it in. */
+  /** Returns a sentence with the reason to refuse a client, or `undefined` to accept it. */
   readonly whyRefused?: (request: Request, remote: Deno.NetAddr) => string | undefined;
-  /** Hears that nobody is listened to for now, see {@linkcode ListenFailure}. Must not throw. */
+  /** Called when the server stops accepting for now, see {@linkcode ListenFailure}. Must not throw. */
   readonly onListenFailed?: (failure: ListenFailure) => void;
   readonly runtime?: Runtime;
 }
 
-/** Whoever answers calls. */
+/** A server of calls. */
 export interface Listening {
-  /** The port that it listens on. */
+  /** The listening port. */
   readonly port: number;
-  /** Ends every call that is still open, and listens no more. */
+  /** Ends every open call and stops listening. */
   close(): Promise<void>;
 }
 
-/** How calls are made and answered. */
+/** The client and the server of calls. */
 export interface Calls {
-  /** Begins a call to an address (`host:port`). That nobody is there is told by its streams. */
+  /** Begins a call to an address (`host:port`). Its streams error if the address does not answer. */
   open(address: string, limits: CallLimits): Call;
-  /** Answers calls. Throws, or rejects, where the port is taken. */
+  /** Starts a server. Throws or rejects if the port is taken. */
   listen(options: ListenOptions): Promise<Listening>;
 }
 
@@ -80,7 +83,8 @@ function open(address: string, { maxBytes }: CallLimits): Call {
     headers: { "content-type": CONTENT_TYPE, te: "trailers" },
     body: said.readable,
     redirect: "error" as const,
-    // Its streams end nothing that has not connected yet, nor what the other side does not end.
+    // Without the signal, a cancelled call would stay open while it connects, or until the other side ends
+    // it.
     signal: ending.signal,
   };
   converse(new URL(`http://${address}${PATH}`), init, heard.writable).catch((error) => {
@@ -95,11 +99,11 @@ function open(address: string, { maxBytes }: CallLimits): Call {
   return { readable: heard.readable, writable: said.writable, remote: address, cancel };
 }
 
-/** Resolves when the other side has said all. */
+/** Resolves when the other side has ended its direction. */
 async function converse(url: URL, init: RequestInit, heard: WritableStream<Uint8Array>): Promise<void> {
   assertMayConnect(url);
   const { hostname, port } = url;
-  // Said to be reached by itself, so that no proxy that the environment names comes between members.
+  // The peer as its own proxy: otherwise `fetch` would use the proxy of the environment.
   const itself = {
     transport: "tcp" as const,
     hostname: unbracketed(hostname),
@@ -110,7 +114,7 @@ async function converse(url: URL, init: RequestInit, heard: WritableStream<Uint8
   const isGrpc = response.headers.get("content-type")?.startsWith(CONTENT_TYPE);
   if (response.status === 200 && isGrpc && response.body) return await response.body.pipeTo(heard);
   await response.body?.cancel();
-  throw new TypeError(`It answers ${response.status}, and no gRPC.`);
+  throw new TypeError(`Expected a gRPC response; got status ${response.status}.`);
 }
 
 async function listen({ maxBytes, onCall, whyRefused, ...options }: ListenOptions): Promise<Listening> {
@@ -118,7 +122,7 @@ async function listen({ maxBytes, onCall, whyRefused, ...options }: ListenOption
   const server = serve({ ...options, signal: ending.signal }, (request, { remoteAddr }) => {
     const isGrpc = request.headers.get("content-type")?.startsWith(CONTENT_TYPE);
     if (!isGrpc || !request.body || URL.parse(request.url)?.pathname !== PATH) {
-      return new Response("Only members of protoactor are answered here.\n", { status: 415 });
+      return new Response("Expected a gRPC call of protoactor's remoting.\n", { status: 415 });
     }
     const refused = whyRefused?.(request, remoteAddr);
     if (refused !== undefined) return new Response(`${refused}\n`, { status: 403 });
@@ -131,7 +135,7 @@ async function listen({ maxBytes, onCall, whyRefused, ...options }: ListenOption
     const { hostname, port } = remoteAddr;
     const cancel = () => {
       heard.error(ENDED);
-      // An error here would be printed by the server, as one of the program.
+      // The server would print an error here as an uncaught error of the program.
       said.end();
     };
     onCall({ readable: heard.readable, writable: said.writable, remote: `${hostname}:${port}`, cancel });
@@ -144,18 +148,18 @@ async function listen({ maxBytes, onCall, whyRefused, ...options }: ListenOption
   return await Promise.resolve({ port: server.addr.port, close });
 }
 
-/** One direction, and how it is broken off while its ends are locked. */
+/** One direction of a call, which can be ended while its streams are locked. */
 interface Direction {
   readonly readable: ReadableStream<Uint8Array>;
   readonly writable: WritableStream<Uint8Array>;
   error(reason: unknown): void;
-  /** Ends what can be read, and takes no more. */
+  /** Ends `readable` and errors `writable`. */
   end(): void;
 }
 
 const ENDED = new Error("The call was ended.");
 
-/** Messages become frames. A write waits until what was written before has been sent. */
+/** Frames each message. A write waits until the frames before it were sent. */
 function framing(): Direction {
   return direction((message, controller) => {
     const frame = new Uint8Array(HEAD_BYTES + message.length);
@@ -166,8 +170,8 @@ function framing(): Direction {
 }
 
 /**
- * Chunks, cut anywhere, become messages. What has come is copied together: a chunk of one byte stands in memory of
- * 64 KiB, so that who sends a message byte by byte would fill that with little.
+ * Joins chunks and splits them into messages. Chunks are copied together because each chunk keeps a buffer of
+ * 64 KiB alive: a peer that sends one byte at a time would use 64 KiB of memory for each byte.
  */
 function unframing(maxBytes: number): Direction {
   let kept = new Uint8Array(0);

@@ -1,10 +1,10 @@
 /**
- * What protoactor's members send each other, as Protocol Buffers: written anew from what is on the wire, and only
- * what is needed of it.
+ * The Protocol Buffers definitions of protoactor's remoting and gossip, written from the bytes on the wire
+ * and limited to the fields in use.
  *
- * A map is written here as the list of entries that it is on the wire: so no key of a peer ever becomes the name
- * of a property. And what is inside a `google.protobuf.Value` is written as bytes, which on the wire is the same: how
- * deep it goes is then for those to bound who read it, and not for the library.
+ * A map is declared as a repeated entry, which has the same encoding, so that a key from a peer never becomes
+ * a property name. The contents of a `google.protobuf.Value` are declared as bytes, which also has the same
+ * encoding. So the reader limits the depth, not the library.
  *
  * @module
  */
@@ -92,17 +92,17 @@ export interface Int64 {
   readonly low: number;
   /** The upper 32 bits, signed. */
   readonly high: number;
-  /** Whether the whole is read without a sign. */
+  /** True if the integer is read without a sign. */
   readonly unsigned: boolean;
 }
 
-/** A value of any type: the URL that names it, and its bytes. */
+/** A value of any type: the URL of its type, and its bytes. */
 export interface Any {
   readonly typeUrl: string;
   readonly value: Uint8Array;
 }
 
-/** A `google.protobuf.Value`. Read, one of these is there, and named by `kind`. */
+/** A `google.protobuf.Value`. After decoding, one field is set and `kind` is its name. */
 export interface ProtoValue {
   readonly kind?: keyof ProtoValue;
   readonly nullValue?: number;
@@ -122,7 +122,7 @@ export interface ProtoField {
   readonly value: Uint8Array;
 }
 
-/** Where an actor is: `actor.PID`. */
+/** The address of an actor: `actor.PID`. */
 export interface Pid {
   readonly address: string;
   readonly id: string;
@@ -131,19 +131,19 @@ export interface Pid {
 
 /** One message in a batch. */
 export interface MessageEnvelope {
-  /** An index into the names of types. */
+  /** Index into `typeNames`. */
   readonly typeId: number;
   readonly messageData: Uint8Array;
-  /** An index into the targets. */
+  /** Index into `targets`. */
   readonly target: number;
-  /** An index into the senders, plus one; 0 is none. */
+  /** Index into `senders`, plus one; 0 means no sender. */
   readonly sender: number;
   readonly serializerId?: number;
   readonly targetRequestId?: number;
   readonly senderRequestId?: number;
 }
 
-/** Messages that travel together. */
+/** Messages sent together. */
 export interface MessageBatch {
   readonly typeNames: readonly string[];
   readonly targets: readonly Pid[];
@@ -151,7 +151,7 @@ export interface MessageBatch {
   readonly senders: readonly Pid[];
 }
 
-/** Everything that goes over a stream. One of these is there. */
+/** A message on a stream. Exactly one field is set. */
 export interface RemoteMessage {
   readonly messageBatch?: MessageBatch | null;
   readonly connectRequest?:
@@ -179,7 +179,7 @@ export interface MemberEntry {
   readonly value?: { readonly values: readonly KeyEntry[] } | null;
 }
 
-/** What a request, or a response, tells. */
+/** The state in a request or a response. */
 export interface GossipState {
   readonly members: readonly MemberEntry[];
 }
@@ -214,11 +214,10 @@ export interface ProtoTopology {
   readonly blocked?: readonly string[];
 }
 
-/** Messages of one type, as bytes and back. */
+/** Encodes and decodes messages of one type. */
 export interface Codec<T> {
-  /** The bytes of a message. */
   encode(message: T): Uint8Array;
-  /** The message that bytes are. Throws an `Error` of any class where they are none. */
+  /** Decodes a message. Throws an `Error` of any class if the bytes are invalid. */
   decode(bytes: Uint8Array): T;
 }
 
@@ -227,7 +226,7 @@ const { root } = parse(DEFINITIONS);
 function codec<T>(name: string): Codec<T> {
   const type: Type = root.lookupType(name);
   return {
-    // The library's own properties are typed as loosely as its reflection is: the interfaces above say what is so.
+    // The library types messages loosely, so the interfaces above give their types.
     encode: (message) => type.encode(message as Readonly<Record<string, unknown>>).finish(),
     decode: (bytes) => type.decode(bytes) as unknown as T,
   };
@@ -239,7 +238,7 @@ export const ANY: Codec<Any> = codec("Any");
 export const VALUE: Codec<ProtoValue> = codec("Value");
 /** `google.protobuf.Struct`. */
 export const STRUCT: Codec<{ readonly fields: readonly ProtoField[] }> = codec("Struct");
-/** `google.protobuf.ListValue`, of the bytes of values. */
+/** `google.protobuf.ListValue`; its items are encoded values. */
 export const LIST_VALUE: Codec<{ readonly values: readonly Uint8Array[] }> = codec("ListValue");
 /** `remote.RemoteMessage`. */
 export const REMOTE_MESSAGE: Codec<RemoteMessage> = codec("RemoteMessage");

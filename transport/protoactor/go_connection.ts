@@ -1,10 +1,10 @@
 /**
- * A connection whose other side is a member of protoactor's own, which speaks no `hearsay.v2`: this speaks it in its
- * name, and says of it nothing but what it has said itself.
+ * A connection to a Go member, which does not speak `hearsay.v2`. This class speaks it in the Go member's
+ * name, and never claims more than the Go member has sent.
  *
- * Such a member is sent `cluster.GossipRequest`s and answers each by an empty response. The answer proves that its
- * gossip actor has merged all that was in the request: that is what an acknowledgement says. It proves that the
- * member is alive, so that a greeting is answered by one too. What it tells comes as requests of its own.
+ * A Go member answers each `cluster.GossipRequest` with an empty response, after its gossip actor has merged
+ * the request. So a response becomes an acknowledgement. It also proves that the Go member is alive, so a
+ * handshake waits for one. The Go member sends its own state in requests.
  *
  * @module
  */
@@ -27,33 +27,36 @@ import type { GoBatch, GoInbox } from "./go_inbox.ts";
 import { deltaOf, NO_DIGEST, readState, stateOf } from "./state.ts";
 import type { Decoders } from "./values.ts";
 
-/** Its heartbeats come as entries of its state. */
+/** Liveness of a Go member: empty, because its heartbeats are entries. */
 const NOTHING_HEARD = { count: 0 };
 
-/** The member at the other side, and how to reach it. */
+/** The Go member, and the operations of its link. */
 export interface GoSide {
   readonly member: Member;
-  /** Whether it has said that it has blocked this member. */
+  /** True if the Go member has reported that it blocks this member. */
   readonly isBlocking: boolean;
-  /** What it has told and nobody has taken yet. */
+  /** State that the Go member sent and no session has merged yet. */
   readonly inbox: GoInbox;
-  /** Sends a state; calls back where that was answered, with the state that the answer brought, if any. */
+  /**
+   * Sends a state. `onAnswer` is called with the state in the response, if it has one; never without a
+   * response.
+   */
   ask(state: GossipState, onAnswer: (state: GossipState | undefined) => void): void;
-  /** Answers requests that it made, as done or as refused. */
+  /** Answers the Go member's requests: merged, or refused. */
   answer(askers: GoBatch["askers"], options: { readonly refused: boolean }): void;
-  /** The connection is over. */
+  /** Called once, when the connection has ended. */
   over(connection: GoConnection): void;
 }
 
-/** What a {@linkcode GoConnection} is made with. */
+/** Options of a {@linkcode GoConnection}. */
 export interface GoConnectionOptions {
-  /** Whether the member at the other side is taken to have dialled. */
+  /** True if the connection stands for one that the Go member dialed. */
   readonly theyDialled: boolean;
   readonly cluster: string;
   readonly decoders: Decoders;
 }
 
-/** A {@linkcode Connection} to a member of protoactor's own. */
+/** A {@linkcode Connection} to a Go member. */
 export class GoConnection implements Connection {
   readonly readable: ReadableStream<Message>;
   readonly writable: WritableStream<Message>;
@@ -66,12 +69,12 @@ export class GoConnection implements Connection {
   #sink!: WritableStreamDefaultController;
   #isOver = false;
   #asked = 0;
-  /** Whether both sides have greeted, and this member did not refuse the other since. */
+  /** True after a handshake, until this member refuses a message. */
   #isOpen = false;
-  /** What this member was given and has not answered yet. */
+  /** The batch in the `gossip` message that this member has not answered yet. */
   #underWay: { readonly id: string; readonly batch: GoBatch } | undefined;
 
-  /** Makes a connection; a member that dialled greets at once. */
+  /** Creates a connection. With `theyDialled` it sends `hello` at once. */
   constructor(side: GoSide, options: GoConnectionOptions) {
     this.#side = side;
     this.#options = options;
@@ -95,12 +98,12 @@ export class GoConnection implements Connection {
     if (options.theyDialled) this.#greet();
   }
 
-  /** Whether what the member tells is taken here. */
+  /** True if this member merges the Go member's state. */
   get isOpen(): boolean {
     return this.#isOpen;
   }
 
-  /** Hands over what the member has told, unless something is under way: then that follows. */
+  /** Sends the inbox as one `gossip` message. Does nothing while another one is pending. */
   deliver(): void {
     const { inbox, member } = this.#side;
     if (!this.#isOpen || this.#underWay || this.#isOver || inbox.isEmpty) return;
@@ -111,7 +114,6 @@ export class GoConnection implements Connection {
     this.#say({ type: "gossip", id, memberId: member.id, delta, liveness: NOTHING_HEARD });
   }
 
-  /** Ends the connection, once. */
   end(info: CloseInfo): void {
     if (this.#isOver) return;
     this.#isOver = true;
@@ -122,7 +124,7 @@ export class GoConnection implements Connection {
     try {
       if (info.code === 0) this.#controller.error(error);
       else this.#controller.close();
-    } catch { /* Its reader has cancelled it. */ }
+    } catch { /* The stream was canceled. */ }
     this.#sink.error(error);
     this.#over.resolve(info);
     this.#side.over(this);
@@ -142,18 +144,18 @@ export class GoConnection implements Connection {
       case "gossip":
         return this.#passOn(message);
       case "push":
-        // Its answer brings nothing that the next round would not bring.
+        // The next round brings anything that the response could.
         return this.#side.ask(stateOf(message.delta), () => {});
       case "reply":
         return this.#taken(message.id);
       case "error":
         return this.#refused(message);
       case "reconcile": {
-        const why = "A member of protoactor compares nothing.";
+        const why = "A Go member has no digests to compare.";
         return this.#say({ ...refuse("incompatible", why), id: message.id });
       }
       case "ack":
-      // Such a member has heartbeats as entries.
+      // The heartbeats of a Go member are entries.
       case "heartbeat":
       case "suspect":
       case "unknown":
@@ -171,10 +173,10 @@ export class GoConnection implements Connection {
     this.deliver();
   }
 
-  /** Only the member itself can say that it is there. */
+  /** Answers `hello` after a response, because only the Go member can prove that it is alive. */
   #answerHello({ id }: Hello): void {
     if (this.#side.isBlocking) {
-      const why = "This member has blocked the other, and blocks for ever.";
+      const why = "This member has blocked its peer forever.";
       return this.#say({ ...refuse("blocked", why, { reason: "topology" }), id });
     }
     this.#side.ask({ members: [] }, () => {
@@ -199,7 +201,10 @@ export class GoConnection implements Connection {
     this.deliver();
   }
 
-  /** What was refused is kept: it is never told again. A member blocked as expired is alive, and says so. */
+  /**
+   * Puts a refused batch back into the inbox, because a Go member sends each entry once. If this member
+   * refused it because it blocks the Go member as expired, a new `hello` proves that the Go member is alive.
+   */
   #refused({ id, code, reason }: Refusal): void {
     if (!this.#underWay || this.#underWay.id !== id) return;
     const { members, askers } = this.#underWay.batch;

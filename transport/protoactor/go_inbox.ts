@@ -1,7 +1,7 @@
 /**
- * What a member of protoactor has told and this member has not yet taken. Such a member tells everything once: what
- * was lost would stay lost until it is set anew. So it is kept until it was taken, merged key by key so that it
- * never grows beyond a state.
+ * State that a Go member sent and this member has not merged yet. A Go member sends each entry once, so a
+ * lost entry would be missing until its next set. The inbox keeps entries until they are merged. It keeps one
+ * entry for each key, so it never outgrows a whole state.
  *
  * @module
  */
@@ -11,39 +11,39 @@ import { FOREIGN_LIFE } from "../../engine/life.ts";
 import type { MemberDelta, SentEntry } from "../../engine/types.ts";
 import type { Pid } from "./definitions.ts";
 
-/** How many requests may wait to be answered; the oldest goes, and whoever asked hears nothing. */
+/** The most requests that wait for an answer. The oldest is dropped and never answered. */
 const MAX_ASKERS = 16;
 
-/** What is taken at once: what was told, and who waits for an answer. */
+/** Entries to merge at once, and the senders that wait for an answer. */
 export interface GoBatch {
   readonly members: readonly MemberDelta[];
   readonly askers: readonly Pid[];
 }
 
-/** What one member of protoactor has told, until it is taken. */
+/** The entries and requests of one Go member. */
 export class GoInbox {
   readonly #maxBytes: number;
   readonly #members = new Map<string, Map<string, SentEntry>>();
   #askers: Pid[] = [];
   #bytes = 0;
 
-  /** Makes an empty inbox for so many bytes. */
+  /** Creates an inbox for at most `maxBytes` of entries. */
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
   }
 
-  /** Whether there is nothing to take, and nobody to answer. */
+  /** True if it has no entries and no request waits for an answer. */
   get isEmpty(): boolean {
     return this.#members.size === 0 && this.#askers.length === 0;
   }
 
-  /** Adds what was told, and who waits for an answer to that. What finds no room is lost. */
+  /** Adds entries and the senders of their requests. Entries without room are dropped. */
   add({ members, askers }: GoBatch): void {
     for (const { id, entries } of members) for (const entry of entries) this.#put(id, entry);
     this.#askers = [...this.#askers, ...askers].slice(-MAX_ASKERS);
   }
 
-  /** Takes everything out. */
+  /** Removes and returns everything. */
   take(): GoBatch {
     const members = [...this.#members].map(([id, byKey]): MemberDelta => {
       const entries = [...byKey.values()].sort((one, other) => one.number - other.number);

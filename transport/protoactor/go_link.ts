@@ -1,6 +1,6 @@
 /**
- * Everything between this member and one member of protoactor's own: the stream to it, what was asked of it, what
- * it has told, and the connections that speak for it.
+ * The link to one Go member: the stream to it, pending requests, its inbox, and the connections that
+ * represent it.
  *
  * @module
  */
@@ -24,53 +24,53 @@ import { Outbound } from "./outbound.ts";
 import { readState } from "./state.ts";
 import type { Decoders } from "./values.ts";
 
-/** The names of the types that members of protoactor gossip with. */
+/** The type of a gossip request. */
 export const GOSSIP_REQUEST_TYPE = "cluster.GossipRequest";
-/** What answers a request. */
+/** The type of the response to a gossip request. */
 export const GOSSIP_RESPONSE_TYPE = "cluster.GossipResponse";
-/** What answers a request that nobody takes: who asked need not wait. */
+/** The type of the answer to a message that no actor accepts, so that its sender stops waiting. */
 export const DEAD_LETTER_TYPE = "actor.DeadLetterResponse";
 
-/** How many requests to one member may be under way; the oldest is given up. */
+/** The most pending requests to one Go member; the oldest is dropped. */
 const MAX_ASKED = 16;
-/** How many messages of the largest size one member's untaken state may take. */
+/** The capacity of an inbox, in messages of the largest size. */
 const INBOX_MESSAGES = 2;
 
-/** What links share. */
+/** Shared by all links. */
 export interface LinkContext {
   readonly self: { readonly id: string; readonly address: string };
   readonly runtime: Runtime;
   readonly cluster: string;
   readonly actorName: string;
   readonly maxMessageBytes: number;
-  /** How long opening a stream may take, in milliseconds. */
+  /** The longest time to open a stream, in milliseconds. */
   readonly connectTimeout: number;
   readonly decoders: Decoders;
-  /** Aborted when all is over. */
+  /** Aborted when the transport closes. */
   readonly signal: AbortSignal;
   open(address: string): Call;
-  /** A name, never used before, for who waits for an answer. */
+  /** Returns a new, unique actor name for a request's sender. */
   nextName(): string;
-  /** Hands a connection to the gossiper; false where it takes no more. */
+  /** Passes a connection to the gossiper; false if it accepts no more. */
   offer(connection: Connection): boolean;
 }
 
-/** All that there is with one member of protoactor's own. */
+/** The link to one Go member. */
 export class GoLink implements GoSide {
   readonly member: Member;
-  /** Where the member is (`host:port`). */
+  /** The Go member's address (`host:port`). */
   readonly address: string;
   readonly inbox: GoInbox;
   readonly #context: LinkContext;
   readonly #connections = new Set<GoConnection>();
-  /** By the name of who waits for it, the first asked first. */
+  /** Callbacks of pending requests by the sender's actor name, oldest first. */
   readonly #asked = new Map<string, (state: GossipState | undefined) => void>();
   #outbound: Outbound | undefined;
   #connecting: Promise<Outbound> | undefined;
   #isPresenting = false;
   #restsUntilMs = -Infinity;
 
-  /** Makes a link to a member at an address (`host:port`); nothing is opened yet. */
+  /** Creates a link to an address (`host:port`). Opens no stream yet. */
   constructor(memberId: string, options: { readonly address: string; readonly context: LinkContext }) {
     const { address, context } = options;
     this.address = address;
@@ -83,28 +83,28 @@ export class GoLink implements GoSide {
     return this.#outbound?.blocked ?? false;
   }
 
-  /** Whether nobody speaks for the member. */
+  /** True if no connection represents the Go member. */
   get isIdle(): boolean {
     return this.#connections.size === 0;
   }
 
-  /** Takes over a stream that was opened to the member; ends it where there is one. */
+  /** Uses an open stream to the Go member; closes it if the link has one already. */
   adopt(outbound: Outbound): void {
     if (this.#outbound) return outbound.close();
     this.#outbound = outbound;
     void outbound.ended.then(({ goingAway }) => {
       if (this.#outbound !== outbound) return;
       this.#outbound = undefined;
-      this.#endAll(goingAway ? { code: CLOSE.goingAway, reason: "It disconnected." } : BROKEN);
+      this.#endAll(goingAway ? { code: CLOSE.goingAway, reason: "The peer disconnected." } : BROKEN);
     });
   }
 
-  /** A connection that this member has dialled. */
+  /** Creates a connection for a dial by this member. */
   connect(): GoConnection {
     return this.#make({ theyDialled: false });
   }
 
-  /** The member has sent a request. */
+  /** Handles a gossip request of the Go member. */
   receive(request: { readonly state?: GossipState | null }, asker: Pid | undefined): void {
     const members = readState(request.state ?? { members: [] }, this.#context.decoders);
     this.inbox.add({ members, askers: asker ? [asker] : [] });
@@ -113,7 +113,7 @@ export class GoLink implements GoSide {
     else if (this.#connections.size === 0) void this.#present();
   }
 
-  /** The member has answered somebody here; returns whether anybody waited for that. */
+  /** Handles a response. Returns true if a request with this actor name was pending. */
   answered(name: string, state: GossipState | undefined): boolean {
     const onAnswer = this.#asked.get(name);
     this.#asked.delete(name);
@@ -121,7 +121,7 @@ export class GoLink implements GoSide {
     return onAnswer !== undefined;
   }
 
-  /** The member asked something of nobody who is here. */
+  /** Answers a letter to an unknown actor. */
   refuse(letter: Letter): void {
     if (letter.sender) this.#sendDeadLetter(letter.sender, letter.target);
   }
@@ -135,7 +135,8 @@ export class GoLink implements GoSide {
       target: { address: this.address, id: actorName },
       sender: { address: self.address, id: name },
       type: GOSSIP_REQUEST_TYPE,
-      // Named is who is asked: with this member's own id, it would take all that it has to tell as told.
+      // `memberId` is the receiver. With this member's own id, the Go member would mark everything
+      // that it has for this member as sent.
       body: GOSSIP_REQUEST.encode({ memberId: this.member.id, state }),
     });
   }
@@ -151,7 +152,8 @@ export class GoLink implements GoSide {
   over(connection: GoConnection): void {
     this.#connections.delete(connection);
     if (this.#connections.size > 0) return;
-    // Refused, or replaced by none: what it tells next is offered anew, but not at once.
+    // The session refused or ended. Wait before the next connection, or a refused Go member would cause a
+    // dial per request.
     const { runtime, connectTimeout } = this.#context;
     this.#restsUntilMs = runtime.monotonicMs() + connectTimeout / 2;
     const outbound = this.#outbound;
@@ -160,14 +162,15 @@ export class GoLink implements GoSide {
     if (outbound) this.#letGo(outbound);
   }
 
-  /** Ends everything. */
   close(info: CloseInfo): void {
     const outbound = this.#outbound;
     this.#endAll(info);
     outbound?.close();
   }
 
-  /** Offers the gossiper a connection in the name of a member that came by itself; who it is, is looked at first. */
+  /**
+   * Dials a Go member that sent a request, checks its id, and offers the gossiper a connection in its name.
+   */
   async #present(): Promise<void> {
     const { runtime } = this.#context;
     if (this.#isPresenting || runtime.monotonicMs() < this.#restsUntilMs) return;
@@ -187,8 +190,8 @@ export class GoLink implements GoSide {
   }
 
   /**
-   * The member has closed a stream of its own. It does so where it blocks this member, and says so only to who dials:
-   * so it is dialled anew.
+   * Handles the end of a stream that the Go member had dialed. It ends its stream when it blocks this member,
+   * but says so only in a `ConnectResponse`. So this method dials it to find out.
    */
   async lostStream(): Promise<void> {
     const before = this.#outbound;
@@ -196,7 +199,7 @@ export class GoLink implements GoSide {
     const asked = await this.#dial().catch(() => undefined);
     const stays = asked?.memberId === this.member.id && !asked.blocked;
     asked?.close();
-    // What is dialled next says whether it blocks.
+    // The next dial reports the block.
     if (!stays) before.close();
   }
 
@@ -207,13 +210,13 @@ export class GoLink implements GoSide {
     outbound.close();
     throw new HearsayError(
       "unknown_member",
-      `At ${this.address} is not ${this.member.id}; nothing was taken.`,
+      `Expected member ${this.member.id} at ${this.address}; got ${outbound.memberId}. Nothing was merged.`,
     );
   }
 
   async #dial(): Promise<Outbound> {
     const { runtime, connectTimeout, self, signal } = this.#context;
-    using deadline = deadlineAfter(runtime, connectTimeout, `Dialling ${this.address}`, { signal });
+    using deadline = deadlineAfter(runtime, connectTimeout, `The dial of ${this.address}`, { signal });
     this.#connecting = Outbound.greet(this.#context.open(this.address), { self, signal: deadline.signal });
     try {
       return await this.#connecting;
@@ -222,7 +225,10 @@ export class GoLink implements GoSide {
     }
   }
 
-  /** Ends a stream after what was said; at once where the other side does not end it in time, or all is over. */
+  /**
+   * Ends a stream after its pending messages. Cancels it after `connectTimeout`, or when the transport
+   * closes.
+   */
   #letGo(outbound: Outbound): void {
     const { runtime, connectTimeout, signal } = this.#context;
     const close = () => outbound.close();
@@ -258,7 +264,7 @@ export class GoLink implements GoSide {
 
 const BROKEN: CloseInfo = { code: 0, reason: "The connection broke." };
 
-/** The parts of an address. */
+/** Splits `host:port`; the port is 80 by default. */
 export function endpointOf(address: string): { host: string; port: number } {
   const { hostname, port } = new URL(`http://${address}`);
   return { host: unbracketed(hostname), port: Number(port || 80) };

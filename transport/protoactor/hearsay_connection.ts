@@ -17,32 +17,31 @@ import { type Frame, frameBytes, readFrame } from "./hearsay_frames.ts";
 import { readLetters, readRemoteMessage } from "./letters.ts";
 import { decoded, type Decoders } from "./values.ts";
 
-/** How many messages may have come that nobody has read yet; then the other side has to wait. */
+/** The most unread messages; a peer with more has to wait. */
 const MAX_UNREAD = 8;
 
-/** What a {@linkcode HearsayConnection} is made with. */
+/** Options of a {@linkcode HearsayConnection}. */
 export interface HearsayConnectionOptions {
   readonly runtime: Runtime;
   readonly maxMessageBytes: number;
-  /** How long the other side may take to answer the closing, in milliseconds. */
+  /** The longest wait for the peer's answer to a close, in milliseconds. */
   readonly closeTimeout: number;
-  /** Whether this side dialled. */
   readonly dialled: boolean;
-  /** The address of the other side, as its letters name it. */
+  /** The peer's address, the target of all letters to it. */
   readonly address: string;
   readonly decoders: Decoders;
-  /** Hears when it is over. */
+  /** Called once, when the connection has ended. */
   readonly onOver: (connection: HearsayConnection) => void;
 }
 
-/** The streams of a call whose first messages were read already. */
+/** A call after its first messages, with its locked streams. */
 export interface OpenCall {
   readonly call: Call;
   readonly reader: ReadableStreamDefaultReader<Uint8Array>;
   readonly writer: WritableStreamDefaultWriter<Uint8Array>;
 }
 
-/** A {@linkcode Connection} over a call that both sides have agreed upon. */
+/** A {@linkcode Connection} over an accepted call. */
 export class HearsayConnection implements Connection {
   readonly readable: ReadableStream<Message>;
   readonly writable: WritableStream<Message>;
@@ -51,7 +50,7 @@ export class HearsayConnection implements Connection {
   readonly #options: HearsayConnectionOptions;
   readonly #open: OpenCall;
   readonly #over = Promise.withResolvers<CloseInfo>();
-  /** Resolves when nothing that waits for the other side may wait any longer. */
+  /** Resolves at the begin of closing, so that no write waits for the peer any longer. */
   readonly #stopped = Promise.withResolvers<void>();
   #messages!: ReadableStreamDefaultController<Message>;
   #sink!: WritableStreamDefaultController;
@@ -61,7 +60,6 @@ export class HearsayConnection implements Connection {
   #isOver = false;
   #cancelCloseTimer: () => void = () => {};
 
-  /** Takes over a call. */
   constructor(open: OpenCall, options: HearsayConnectionOptions) {
     this.#open = open;
     this.#options = options;
@@ -86,13 +84,16 @@ export class HearsayConnection implements Connection {
       close: async () => void await this.close(CLOSE.done, ""),
       abort: async (reason) => void await this.#closeFor(reason),
     });
-    // The sink's `abort` waits for a write under way, which waits for the other side: the signal does not.
+    // The sink's `abort` would wait for a pending write, and so for the peer. The signal fires at once.
     const { signal } = this.#sink;
     signal.addEventListener("abort", () => void this.#closeFor(signal.reason), { once: true });
     void this.#read();
   }
 
-  /** Closes the connection, once; resolves when it is over, within `closeTimeout` even if the other side is mute. */
+  /**
+   * Closes the connection. Resolves within `closeTimeout`, even without an answer. Later calls have no
+   * effect.
+   */
   close(code: number, reason: string): Promise<CloseInfo> {
     if (!this.#closing && !this.#isOver) {
       const info = { code: closeCode(code, this.#options.dialled), reason: reason.slice(0, 123) };
@@ -125,11 +126,11 @@ export class HearsayConnection implements Connection {
     try {
       return readRemoteMessage(value);
     } catch (cause) {
-      throw new ConnectionClosed(CLOSE.invalid, "A message is not Protocol Buffers.", { cause });
+      throw new ConnectionClosed(CLOSE.invalid, "A message must be valid Protocol Buffers.", { cause });
     }
   }
 
-  /** Returns whether that was the last. */
+  /** Returns true after the peer's last message. */
   #receive(message: RemoteMessage): boolean {
     for (const letter of message.messageBatch ? readLetters(message.messageBatch) : []) {
       const frame = readFrame(letter);
@@ -146,7 +147,7 @@ export class HearsayConnection implements Connection {
   }
 
   #push(text: string): void {
-    // What comes while this side closes is of no use to anybody.
+    // Messages that arrive while this side closes are dropped.
     if (this.#closing || this.#isReadableOver) return;
     const { maxMessageBytes, decoders } = this.#options;
     const message = decode(text, { maxMessageBytes });
@@ -171,7 +172,7 @@ export class HearsayConnection implements Connection {
     const { maxMessageBytes, address } = this.#options;
     const text = encode(message);
     if (!fitsBytes(text, maxMessageBytes)) {
-      const reason = `The ${message.type} to send is larger than ${maxMessageBytes} bytes.`;
+      const reason = `The ${message.type} must have at most ${maxMessageBytes} bytes.`;
       void this.close(CLOSE.tooLarge, reason);
       throw new HearsayError("too_large", `${reason} It was not sent, and the connection was closed.`);
     }
@@ -181,7 +182,7 @@ export class HearsayConnection implements Connection {
   }
 
   #notOpen(): ConnectionClosed {
-    const { code, reason } = this.#closing ?? { code: 0, reason: "It broke." };
+    const { code, reason } = this.#closing ?? { code: 0, reason: "The connection broke." };
     return new ConnectionClosed(code, `The connection to ${this.remote} is closed: ${reason}`);
   }
 
@@ -233,14 +234,14 @@ export class HearsayConnection implements Connection {
   }
 }
 
-/** The code that this side may close with: the same as over a WebSocket (rule P6). */
+/** The code that this side may send, as over a WebSocket (rule P6). */
 function closeCode(code: number, dialled: boolean): number {
   const goingAway = dialled ? CLOSE.goingAwayDialler : CLOSE.goingAway;
   if (code === CLOSE.goingAway || code === CLOSE.goingAwayDialler) return goingAway;
   return code === CLOSE.done || (code >= 3000 && code < 5000) ? code : goingAway;
 }
 
-/** A message as this member's decoders show its values. */
+/** Applies this member's decoders to the values of a message. */
 function shown(message: Message, decoders: Decoders): Message {
   if (message.type !== "gossip" && message.type !== "push" && message.type !== "reply") return message;
   const members = message.delta.members.map((member) => ({

@@ -1,8 +1,7 @@
 /**
- * How two Hearsay members talk over protoactor's remoting: letters to the actor `hearsay`, both ways on one stream,
- * each an `Any` that holds one message of `hearsay.v2`. It is an `Any` because every member of protoactor-go knows
- * that type: were one dialled by mistake, it would drop the letter, where a type that it does not know would end
- * its process.
+ * Frames between two Hearsay members on a stream of protoactor's remoting. Each frame is a letter to the
+ * actor `hearsay` with an `Any` as its body. protoactor-go knows that type, so a Go member that was dialed by
+ * mistake drops the letter; an unknown type would end its process.
  *
  * @module
  */
@@ -12,27 +11,26 @@ import type { CloseInfo } from "../../gossiper/cluster.ts";
 import { ANY } from "./definitions.ts";
 import { type Letter, letterBytes } from "./letters.ts";
 
-/** The actor that such letters go to. */
+/** The target actor of all frames. */
 export const HEARSAY_ACTOR = "hearsay";
-/** The name of the type of their bodies. */
+/** The type of all frames. */
 export const ANY_TYPE = "google.protobuf.Any";
 
 const PREFIX = "hearsay.v2/";
 const utf8 = new TextEncoder();
 const text = new TextDecoder("utf-8", { fatal: true });
 
-/** What a letter between two Hearsay members says. */
+/** The contents of a letter between two Hearsay members. */
 export type Frame =
-  /** The dialler asks for a connection. */
+  /** The dialer requests a connection. */
   | { readonly kind: "open" }
-  /** The acceptor has made one. */
+  /** The acceptor has accepted it. */
   | { readonly kind: "accepted" }
   /** A message, as its JSON text. */
   | { readonly kind: "message"; readonly text: string }
   /** The connection is over. */
   | { readonly kind: "close"; readonly info: CloseInfo };
 
-/** The bytes of a frame. */
 export function frameBytes(frame: Frame, address: string): Uint8Array {
   const body = frame.kind === "message"
     ? frame.text
@@ -46,7 +44,9 @@ export function frameBytes(frame: Frame, address: string): Uint8Array {
   });
 }
 
-/** Reads a frame; undefined where it is none. Throws an `Error` of any class where it cannot be read. */
+/**
+ * Reads a frame; undefined if the letter is not one. Throws an `Error` of any class if its bytes are invalid.
+ */
 export function readFrame(letter: Letter): Frame | undefined {
   if (letter.target.id !== HEARSAY_ACTOR || letter.type !== ANY_TYPE) return undefined;
   const { typeUrl, value } = ANY.decode(letter.body);
@@ -67,7 +67,9 @@ export function readFrame(letter: Letter): Frame | undefined {
 
 function readCloseInfo(raw: unknown): CloseInfo {
   const { code, reason } = (raw ?? {}) as { readonly code?: unknown; readonly reason?: unknown };
-  if (typeof code !== "number" || typeof reason !== "string") throw new TypeError("This closes nothing.");
-  // A peer has written it.
+  if (typeof code !== "number" || typeof reason !== "string") {
+    throw new TypeError("A close frame needs code and reason.");
+  }
+  // A peer wrote the reason.
   return { code, reason: printable(reason, 123) };
 }

@@ -1,19 +1,23 @@
 /**
- * Messages from actor to actor, as they travel in protoactor's remoting: in batches, with names of types.
+ * Letters: messages between actors in protoactor's remoting. They are sent in batches that list the names of
+ * types once.
  *
  * @module
  */
 
 import { type MessageBatch, type Pid, REMOTE_MESSAGE, type RemoteMessage } from "./definitions.ts";
 
-/** The serializer of protobuf messages; there is another of JSON ones, which protoactor-go never uses. */
+/** The serializer of protobuf messages. There is one for JSON too, which protoactor-go never uses. */
 const PROTOBUF = 0;
-/** How many letters a batch may have: ten times what protoactor-go puts into one unless told otherwise. */
+/**
+ * The longest actor name or address that is accepted. A batch holds each name once, but every answer to its
+ * letters repeats it: without this limit a small batch could cause very large answers.
+ */
 export const MAX_LETTERS = 10_000;
-/** The longest name of an actor that is listened to. A batch names it once, however many letters are from or to it. */
+/** The longest actor name or address that is accepted, because a batch repeats it for many letters. */
 const MAX_NAME_LENGTH = 1_024;
 
-/** One message from one actor to another. */
+/** A message from one actor to another. */
 export interface Letter {
   readonly target: Pid;
   readonly sender?: Pid | undefined;
@@ -22,7 +26,7 @@ export interface Letter {
   readonly body: Uint8Array;
 }
 
-/** The bytes of a batch of one. */
+/** Encodes a batch of one letter. */
 export function letterBytes({ target, sender, type, body }: Letter): Uint8Array {
   const envelope = {
     typeId: 0,
@@ -43,26 +47,26 @@ export function letterBytes({ target, sender, type, body }: Letter): Uint8Array 
   });
 }
 
-/** What greets the other side of a stream: this member's id, and the address at which it can be dialled. */
+/** Encodes the first message on a stream: this member's id, and the address that others dial. */
 export function connectRequestBytes(self: { readonly id: string; readonly address: string }): Uint8Array {
   return REMOTE_MESSAGE.encode({
     connectRequest: { serverConnection: { systemId: self.id, address: self.address } },
   });
 }
 
-/** What answers a {@linkcode connectRequestBytes}. */
+/** Encodes the answer to {@linkcode connectRequestBytes}. */
 export function connectResponseBytes(id: string): Uint8Array {
   return REMOTE_MESSAGE.encode({ connectResponse: { memberId: id, blocked: false } });
 }
 
-/** Reads what came over a stream. Throws an `Error` of any class where it cannot be read. */
+/** Decodes a message from a stream. Throws an `Error` of any class if the bytes are invalid. */
 export function readRemoteMessage(bytes: Uint8Array): RemoteMessage {
   return REMOTE_MESSAGE.decode(bytes);
 }
 
 /**
- * The letters of a batch; those that name nothing, or are not protobuf, are left out. Throws a `RangeError` where there
- * are more than {@linkcode MAX_LETTERS}.
+ * Reads the letters of a batch. Letters with an invalid index or name, or another serializer than protobuf,
+ * are skipped. Throws a `RangeError` if the batch has more than {@linkcode MAX_LETTERS}.
  */
 export function readLetters(batch: MessageBatch): Letter[] {
   if (batch.envelopes.length > MAX_LETTERS) {

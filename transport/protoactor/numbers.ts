@@ -1,6 +1,6 @@
 /**
- * Sequence numbers as protoactor's members see them. They know nothing of lives: to them the higher number wins,
- * whoever counted. So a life and a number travel as one number that rises with both.
+ * Sequence numbers for Go members. Go members have no incarnations; for each key the higher number wins. So
+ * an incarnation and a number are sent as one number, which rises with both.
  *
  * @module
  */
@@ -9,32 +9,38 @@ import { lifeStartMs } from "../../engine/life.ts";
 import { type Life, MAX_NUMBER } from "../../engine/types.ts";
 import type { Int64 } from "./definitions.ts";
 
-/** How many sets there may be in a millisecond of a life, on average, before the next life's numbers are reached. */
+/**
+ * Numbers per millisecond of an incarnation. Above 2^20 sets per millisecond on average, an incarnation would
+ * reach the numbers of the next one.
+ */
 const NUMBERS_PER_MS = 2n ** 20n;
 
 /**
- * The number that a set of a life has towards members that know nothing of lives: that of a later life is higher.
- * It lies above all that such a member can count to (2^52, rule E2), so that it tells whose the entry is, whoever
- * passes it on.
+ * Combines an incarnation and a number for Go members; a later incarnation gets a higher result. The result
+ * is above 2^52, the highest number of a Go member (rule E2). So it marks an entry as a Hearsay member's,
+ * even if a Go member passes the entry on.
  */
 export function numberInLife(life: Life, number: number): Int64 {
   const whole = BigInt(lifeStartMs(life)) * NUMBERS_PER_MS + BigInt(number);
   return { low: Number(BigInt.asIntN(32, whole)), high: Number(whole >> 32n), unsigned: false };
 }
 
-/** A number that a member without lives has counted to; undefined where it is none, or one of a life. */
+/**
+ * Returns a Go member's own number, or undefined if it is out of range or belongs to a Hearsay member's
+ * incarnation.
+ */
 export function countedNumber(number: Int64 | number): number | undefined {
   const whole = wholeOf(number);
   return whole >= 1 && whole <= MAX_NUMBER ? whole : undefined;
 }
 
-/** A 64-bit integer; not exact beyond 2^53. */
+/** Converts a 64-bit integer to a number; not exact beyond 2^53. */
 export function wholeOf(number: Int64 | number): number {
   if (typeof number === "number") return number;
   return (number.unsigned ? number.high >>> 0 : number.high) * 2 ** 32 + (number.low >>> 0);
 }
 
-/** The decimal digits of an unsigned 64-bit integer, all of them. */
+/** Formats an unsigned 64-bit integer in decimal, without loss. */
 export function unsignedDigits(number: Int64 | number | string): string {
   if (typeof number !== "object") return `${number}`;
   return ((BigInt(number.high >>> 0) << 32n) | BigInt(number.low >>> 0)).toString();

@@ -1,6 +1,6 @@
 /**
- * The stream by which this member says something to one of protoactor's: there, what is said to a member goes over
- * a stream that its sender has dialled, answers included.
+ * The stream for messages to a Go member. In protoactor's remoting, messages go over a stream that their
+ * sender dialed, and so do answers.
  *
  * @module
  */
@@ -9,22 +9,22 @@ import { HearsayError } from "../../gossiper/errors.ts";
 import type { Call } from "./call.ts";
 import { connectRequestBytes, type Letter, letterBytes, readRemoteMessage } from "./letters.ts";
 
-/** How many bytes may be on their way to a member that does not take them; then it counts as gone. */
+/** The most bytes that wait to be sent. A Go member with more does not read, so its stream is closed. */
 const MAX_UNSENT_BYTES = 16 * 1024 * 1024;
 
-/** Whom one speaks for, and what is done at the end. */
+/** Options of {@linkcode Outbound.greet}. */
 export interface OutboundOptions {
   readonly self: { readonly id: string; readonly address: string };
   readonly signal: AbortSignal;
 }
 
-/** An open stream to a member of protoactor. */
+/** An open stream to a Go member. */
 export class Outbound {
-  /** The id of the member that answered. */
+  /** The id of the Go member that answered. */
   readonly memberId: string;
-  /** Whether that member has blocked this one: it lists it no more, and never will. */
+  /** True if the Go member blocks this member, which is final. */
   readonly blocked: boolean;
-  /** Resolves when the stream is over: with whether the member said that it goes away. */
+  /** Resolves when the stream has ended. `goingAway` is true if the Go member announced that it stops. */
   readonly ended: Promise<{ readonly goingAway: boolean }>;
   readonly #call: Call;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
@@ -46,7 +46,10 @@ export class Outbound {
     this.ended = this.#listen(streams.reader);
   }
 
-  /** Greets whoever answers the call. Rejects with a `HearsayError`, or with the signal's reason. */
+  /**
+   * Sends a connect request and waits for its response. Rejects with a `HearsayError` or with the signal's
+   * reason.
+   */
   static async greet(call: Call, { self, signal }: OutboundOptions): Promise<Outbound> {
     const reader = call.readable.getReader();
     const writer = call.writable.getWriter();
@@ -57,13 +60,13 @@ export class Outbound {
       await writer.write(connectRequestBytes(self));
       const { value } = await reader.read();
       const answer = value && readRemoteMessage(value).connectResponse;
-      if (!answer?.memberId) throw new TypeError("The connect request was not answered by a response.");
+      if (!answer?.memberId) throw new TypeError("Expected a response to the connect request.");
       return new Outbound(call, { reader, writer }, answer);
     } catch (cause) {
       call.cancel();
       signal.throwIfAborted();
       const why = cause instanceof Error ? cause.message : String(cause);
-      throw new HearsayError("connection", `${call.remote} was not reached: ${why} Nothing was sent.`, {
+      throw new HearsayError("connection", `Cannot reach ${call.remote}: ${why} Nothing was sent.`, {
         cause,
       });
     } finally {
@@ -71,7 +74,7 @@ export class Outbound {
     }
   }
 
-  /** Sends a letter; it may be lost, as everything may. */
+  /** Sends a letter. It may be lost, like any message. */
   send(letter: Letter): void {
     if (this.#isClosed) return;
     const bytes = letterBytes(letter);
@@ -80,25 +83,24 @@ export class Outbound {
     this.#writer.write(bytes).catch(() => {}).finally(() => this.#unsentBytes -= bytes.length);
   }
 
-  /** Ends the stream after what was said. */
+  /** Ends the stream after its pending messages. */
   async end(): Promise<void> {
     await this.#writer.close().catch(() => {});
   }
 
-  /** Ends the stream at once. */
   close(): void {
     this.#isClosed = true;
     this.#call.cancel();
   }
 
-  /** The other side has nothing to say on this stream but that it goes away. */
+  /** Reads the stream, on which the Go member sends only a `DisconnectRequest`. */
   async #listen(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<{ goingAway: boolean }> {
     try {
       for (let next = await reader.read(); !next.done; next = await reader.read()) {
         if (readRemoteMessage(next.value).disconnectRequest) return { goingAway: true };
       }
     } catch {
-      // It broke, or said what cannot be read.
+      // The stream broke, or a message was invalid.
     } finally {
       this.#call.cancel();
     }

@@ -1,5 +1,5 @@
 /**
- * What members of protoactor tell of members, and what is told them: a `cluster.GossipState` and a delta.
+ * Converts between `cluster.GossipState`, which Go members send, and a delta.
  *
  * @module
  */
@@ -19,23 +19,23 @@ import type { GossipState, KeyEntry, MemberEntry } from "./definitions.ts";
 import { countedNumber, numberInLife } from "./numbers.ts";
 import { anyOf, type Decoders, readBinaryAny } from "./values.ts";
 
-/** A digest that is nobody's. Members of protoactor have none; what they tell says it is `partial`. */
+/** Placeholder digest of Go members, which have none. Their deltas are `partial`, so it is never compared. */
 export const NO_DIGEST = "0000000000000000";
 
 /**
- * The key of heartbeats in protoactor-go since 2024; before, it was `heathbeat`, as it is here. Which one a member
- * knows cannot be asked, so that it is told under both, and what comes under either is taken for one.
+ * The key of heartbeats in protoactor-go since 2024; before, it was `heathbeat`, as here. A member cannot ask
+ * which key a Go member uses. So a heartbeat is sent under both keys and accepted under either.
  */
 export const NEW_HEARTBEAT_KEY = "heartbeat";
 
-/** A delta of these members by a member that has no digest. */
+/** Makes a delta for a sender without digests. */
 export function deltaOf(members: readonly MemberDelta[]): Delta {
   return { members, digest: NO_DIGEST, active: NO_DIGEST, partial: true };
 }
 
 /**
- * A delta as a member of protoactor takes it. Members of which nothing is told are left out: protoactor-go would
- * keep one without values as one that can have none, and break at the next.
+ * Converts a delta for a Go member. Members without entries are left out: protoactor-go would store one with
+ * a nil map of values and panic at the next entry.
  */
 export function stateOf(delta: PartialDelta): GossipState {
   const members: MemberEntry[] = [];
@@ -53,9 +53,9 @@ export function stateOf(delta: PartialDelta): GossipState {
 }
 
 /**
- * What a member of protoactor tells of others of its kind. Entries with the number of a life are a Hearsay
- * member's, passed on: they say nothing of what lies between, so that they are of no use to others of its kind,
- * which hear of it from each other. Nor is anything taken that could not go on to these.
+ * Converts the state that a Go member sent. Only entries of Go members are returned. An entry of a Hearsay
+ * member that a Go member passes on names no prefix (E4), so Hearsay members get it from each other instead.
+ * Entries with an invalid id, key or type are dropped, because this member could not send them on.
  */
 export function readState(state: GossipState, decoders: Decoders): MemberDelta[] {
   const members: MemberDelta[] = [];
@@ -77,12 +77,12 @@ function readEntry({ key, value }: KeyEntry, decoders: Decoders): SentEntry[] {
     const isHeartbeat = key === NEW_HEARTBEAT_KEY && read.type === TYPE.heartbeat;
     return [{ key: isHeartbeat ? HEARTBEAT_KEY : key, number, ...read }];
   } catch {
-    // Not even its type has a name that could go on.
+    // Even the name of its type is invalid.
     return [];
   }
 }
 
-/** Of each key the entry with the highest number, in rising order of number. */
+/** Keeps the entry with the highest number for each key, in ascending order of number. */
 function newestOfEach(entries: SentEntry[]): SentEntry[] {
   entries.sort((one, other) => one.number - other.number);
   return [...new Map(entries.map((entry) => [entry.key, entry])).values()].sort((one, other) =>

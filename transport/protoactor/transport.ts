@@ -1,6 +1,6 @@
 /**
- * The transport by which a Hearsay member takes part in a cluster of protoactor's: one port, at which both its own
- * kind and members of protoactor reach it, as protoactor's remoting.
+ * The transport of a Hearsay member in a cluster of protoactor. Hearsay members and Go members reach it at
+ * one port, by protoactor's remoting.
  *
  * @module
  */
@@ -26,57 +26,63 @@ import type { ListenFailure } from "../listening.ts";
 import { Outbound } from "./outbound.ts";
 import type { Decoders } from "./values.ts";
 
-/** The kind by which Hearsay members know each other among protoactor's. Nothing can be activated of it. */
+/** The kind of every Hearsay member in a cluster of protoactor. It has no actors to activate. */
 export const HEARSAY_KIND = "hearsay.v2";
-/** How many accepted connections may wait to be taken from `incoming`; those beyond are refused. */
+/** The most accepted connections in `incoming`; further ones are refused. */
 export const MAX_UNTAKEN_CONNECTIONS = 128;
-/** How many streams others may have open to this member; beyond that the one ends that was silent for longest. */
+/** The most open streams from peers; beyond it, the one that was silent for longest is closed. */
 export const MAX_STREAMS = 512;
-/** How many members of protoactor are remembered that nobody speaks for: what they tell is kept for a while. */
+/** The most Go members without a connection whose state is kept for a while. */
 export const MAX_IDLE_LINKS = 64;
-/** The largest message that gRPC takes unless told otherwise, and so protoactor-go. */
+/** The largest message of gRPC, and so of protoactor-go, by default. */
 const GRPC_BYTES = 4 * 1024 * 1024;
-/** What is around a message of `hearsay.v2`, at most. */
+/** The most bytes of the frame around a message of `hearsay.v2`. */
 const FRAME_BYTES = 1_024;
 
-/** What a {@linkcode ProtoactorTransport} is made with. */
+/** Options of a {@linkcode ProtoactorTransport}. */
 export interface ProtoactorTransportOptions {
-  /** This member's id. It must be a new one for every life: protoactor-go blocks an id for ever. */
+  /** This member's id. It must be new at every start, because protoactor-go blocks a departed id forever. */
   readonly id: string;
-  /** The cluster's name; Hearsay members of another are refused. protoactor's own tell no name. */
+  /** The cluster's name. Hearsay members of another cluster are refused; Go members send no name. */
   readonly cluster: string;
   /** The name or address to listen on; `"127.0.0.1"` by default. */
   readonly hostname?: string;
   /** The port to listen on; 0, the default, takes a free one. */
   readonly port?: number;
-  /** Where others reach this member, if not where it listens: what discovery must tell them, to the letter. */
+  /**
+   * The address that other members dial; by default the listening address. Discovery must announce exactly
+   * this one.
+   */
   readonly advertise?: { readonly host: string; readonly port: number };
-  /** The kinds of this member, beside {@linkcode HEARSAY_KIND}. */
+  /** The kinds of this member in addition to {@linkcode HEARSAY_KIND}. */
   readonly kinds?: readonly string[];
-  /** The largest message of `hearsay.v2`, in bytes; the gossiper's own setting. */
+  /** The largest message of `hearsay.v2`, in bytes, as in the gossiper's settings. */
   readonly maxMessageBytes: number;
-  /** The name of the gossip actor; `"gossip"` by default, which protoactor-go knows no other than. */
+  /** The name of the gossip actor; `"gossip"` by default, the only one that protoactor-go has. */
   readonly gossipActorName?: string;
-  /** Read protobuf values that protoactor's members set. */
+  /** Decoders of values that Go members set. */
   readonly decoders?: Decoders;
-  /** How long opening a stream may take, in milliseconds; 500 by default. */
+  /** The longest time to open a stream, in milliseconds; 500 by default. */
   readonly connectTimeout?: number;
-  /** How long a peer may take to answer the closing of a connection, in milliseconds; 250 by default. */
+  /** The longest wait for a peer's answer to a close, in milliseconds; 250 by default. */
   readonly closeTimeout?: number;
-  /** Hears that nobody is listened to for now, see {@linkcode ListenFailure}. Must not throw. */
+  /** Called when the server stops accepting for now, see {@linkcode ListenFailure}. Must not throw. */
   readonly onListenFailed?: (failure: ListenFailure) => void;
-  /** Lets clients in from other machines and by proxies; false by default. Pages are never let in. */
+  /**
+   * Accepts clients from other machines and through proxies; false by default. Requests of web pages are
+   * always refused.
+   */
   readonly insecure?: boolean;
-  /** Hears of a client that was refused: once for each host and reason. Must not throw. */
+  /** Called for a refused client, once for each host and reason. Must not throw. */
   readonly onClientRefused?: (refused: RefusedClient) => void;
-  /** Time and chance; the real ones by default. */
+  /** Clock, timers and random numbers; the real ones by default. */
   readonly runtime?: Runtime;
 }
 
-/** How messages reach peers, by protoactor's remoting: both Hearsay members and protoactor's own. */
+/** Sends messages to Hearsay members and Go members over protoactor's remoting. */
 export class ProtoactorTransport implements Transport {
   readonly incoming: ReadableStream<Connection>;
-  /** This member, as discovery is to tell of it. */
+  /** This member's record for discovery. */
   readonly self: Member;
   readonly #options: ProtoactorTransportOptions;
   readonly #runtime: Runtime;
@@ -129,13 +135,13 @@ export class ProtoactorTransport implements Transport {
     };
   }
 
-  /** Makes a transport that listens. Rejects where the port is taken. */
+  /** Starts a transport. Rejects if the port is taken. */
   static listen(options: ProtoactorTransportOptions): Promise<ProtoactorTransport> {
     return ProtoactorTransport.listenBy(grpcCalls, options);
   }
 
   /**
-   * The same over another network, such as that of a simulation.
+   * Like {@linkcode ProtoactorTransport.listen}, over another network, such as a simulated one.
    *
    * @ignore
    */
@@ -164,28 +170,34 @@ export class ProtoactorTransport implements Transport {
     return transport;
   }
 
-  /** The address under which {@linkcode ProtoactorTransport.dial} reaches a member: its scheme says of which kind. */
+  /**
+   * The address of a member for {@linkcode ProtoactorTransport.dial}. Its scheme is `hearsay` or
+   * `protoactor`.
+   */
   addressOf(member: Member): string {
     const scheme = this.passesOn(member) ? "hearsay" : "protoactor";
     return `${scheme}://${hostPort(member)}`;
   }
 
-  /** protoactor's own members pass on what they hear, but not so that others here could take it. */
+  /** False for a Go member: it passes entries on in a form that Hearsay members cannot merge. */
   passesOn(member: Member): boolean {
     return member.kinds.includes(HEARSAY_KIND);
   }
 
   /**
-   * Opens a connection to `hearsay://host:port` or `protoactor://host:port`. Rejects with the signal's reason where
-   * it is aborted, and else with a `HearsayError`: `stopped` after {@linkcode ProtoactorTransport.close},
-   * `timeout` where `connectTimeout` has passed, `connection` where anything else went wrong.
+   * Opens a connection to `hearsay://host:port` or `protoactor://host:port`. Rejects with the signal's reason
+   * if it is aborted, otherwise with a `HearsayError`: `stopped` after {@linkcode ProtoactorTransport.close},
+   * `timeout` after `connectTimeout`, `connection` for any other failure.
    */
   async dial(address: string, options: { readonly signal: AbortSignal }): Promise<Connection> {
     this.#closing.signal.throwIfAborted();
     options.signal.throwIfAborted();
     const [, scheme, target = ""] = /^(hearsay|protoactor):\/\/(.+)$/.exec(address) ?? [];
     if (!isAddress(target)) {
-      throw new HearsayError("connection", `${address} is no address of a member; nothing was dialled.`);
+      throw new HearsayError(
+        "connection",
+        `The address must be hearsay://host:port or protoactor://host:port; got ${address}. Nothing was dialed.`,
+      );
     }
     const { connectTimeout } = this.#context;
     using deadline = deadlineAfter(this.#runtime, connectTimeout, `Connecting to ${address}`, {
@@ -197,18 +209,18 @@ export class ProtoactorTransport implements Transport {
       : await this.#dialGo(target, signal);
   }
 
-  /** How many members of protoactor are remembered, to be held against {@linkcode MAX_IDLE_LINKS}. */
+  /** The number of links, for tests of {@linkcode MAX_IDLE_LINKS}. */
   get footprint(): number {
     return this.#links.size;
   }
 
-  /** Closes every connection and stops accepting; resolves when nothing is left. May be called again. */
+  /** Closes every connection and stops accepting. Resolves when all have ended. May be called again. */
   close(): Promise<void> {
     return this.#closed ??= this.#close();
   }
 
   async #close(): Promise<void> {
-    this.#closing.abort(new HearsayError("stopped", "The transport is closed; nothing was dialled."));
+    this.#closing.abort(new HearsayError("stopped", "The transport is closed. Nothing was dialed."));
     if (!this.#isRefusing) this.#incoming.close();
     this.#isRefusing = true;
     for (const link of this.#links.values()) link.close(GOING_AWAY);
@@ -218,7 +230,7 @@ export class ProtoactorTransport implements Transport {
     await this.#server.close();
   }
 
-  // ---- dialling
+  // ---- dialing
 
   async #dialGo(target: string, signal: AbortSignal): Promise<Connection> {
     const call = this.#context.open(target);
@@ -244,7 +256,7 @@ export class ProtoactorTransport implements Transport {
       call.cancel();
       signal.throwIfAborted();
       const why = cause instanceof Error ? cause.message : String(cause);
-      throw new HearsayError("connection", `hearsay://${target} was not reached: ${why} Nothing was sent.`, {
+      throw new HearsayError("connection", `Cannot reach hearsay://${target}: ${why} Nothing was sent.`, {
         cause,
       });
     } finally {
@@ -254,17 +266,17 @@ export class ProtoactorTransport implements Transport {
 
   // ---- accepting
 
-  /** Listens to a stream that somebody opened, until it is over or two Hearsay members talk on it. */
+  /** Serves a stream that a peer opened, until it ends or becomes a connection between Hearsay members. */
   async #serve(call: Call): Promise<void> {
     if (this.#closing.signal.aborted) return call.cancel();
-    // A peer that went without a word leaves its stream open: such must not keep others out.
+    // A crashed peer leaves its stream open. Such streams must not keep others out.
     if (this.#streams.size >= MAX_STREAMS) this.#endStream(this.#streams.values().next().value!);
     this.#streams.add(call);
     const open = { call, reader: call.readable.getReader(), writer: call.writable.getWriter() };
     try {
       await this.#listen(open);
     } catch {
-      // Whoever speaks something else, or breaks off, is no more listened to.
+      // The peer broke off or sent something invalid.
       call.cancel();
     } finally {
       this.#streams.delete(call);
@@ -276,7 +288,7 @@ export class ProtoactorTransport implements Transport {
     call.cancel();
   }
 
-  /** The stream was not silent: all others go before it. */
+  /** Moves a stream to the end of the order, because it was not silent. */
   #spoke(call: Call): void {
     if (this.#streams.delete(call)) this.#streams.add(call);
   }
@@ -293,7 +305,7 @@ export class ProtoactorTransport implements Transport {
     } finally {
       void this.#links.get(peer.systemId)?.lostStream();
     }
-    // This side has nothing more to say on it either.
+    // This side has no more messages on this stream either.
     await open.writer.close();
   }
 
@@ -314,7 +326,7 @@ export class ProtoactorTransport implements Transport {
   async #acceptHearsay(open: OpenCall, address: string): Promise<void> {
     if (this.#isRefusing || this.#incoming.desiredSize! <= 0) return open.call.cancel();
     await open.writer.write(frameBytes({ kind: "accepted" }, address));
-    // From here on the gossiper bounds how many there are.
+    // From here on the gossiper limits the number of connections.
     this.#streams.delete(open.call);
     const connection = this.#keep(open, { dialled: false, address });
     if (!this.#offer(connection)) return void connection.close(GOING_AWAY.code, GOING_AWAY.reason);
@@ -328,7 +340,7 @@ export class ProtoactorTransport implements Transport {
     }
     const link = this.#links.get(peer.systemId);
     if (!target.id.startsWith(NAME_PREFIX)) return link?.refuse(letter);
-    // Anything else that answers says that nobody there has taken what was sent.
+    // A response of another type means that no actor has accepted the request.
     if (type === GOSSIP_RESPONSE_TYPE) {
       link?.answered(target.id, GOSSIP_RESPONSE.decode(body).state ?? undefined);
     }
@@ -353,7 +365,10 @@ export class ProtoactorTransport implements Transport {
     return connection;
   }
 
-  /** The link to a member that has answered at an address: what somebody said in its name does not stand against it. */
+  /**
+   * The link to a Go member that has answered at an address. That address replaces one from an unverified
+   * request.
+   */
   #linkAt(memberId: string, address: string): GoLink {
     const known = this.#links.get(memberId);
     if (known?.isIdle && known.address !== address) {
@@ -372,7 +387,7 @@ export class ProtoactorTransport implements Transport {
     return link;
   }
 
-  /** Whoever comes under ever new ids only pushes out others that nobody speaks for. */
+  /** Limits the links, so that requests under ever new ids only drop other links without a connection. */
   #dropIdleLinks(): void {
     const idle = [...this.#links].filter(([, { isIdle }]) => isIdle);
     for (const [id, link] of idle.slice(0, Math.max(0, idle.length - MAX_IDLE_LINKS + 1))) {
@@ -382,9 +397,9 @@ export class ProtoactorTransport implements Transport {
   }
 }
 
-/** A host's name has at most 253 characters. */
+/** A host name has at most 253 characters. */
 const MAX_ADDRESS_LENGTH = 300;
-/** Who waits for an answer is called so, and a number. */
+/** The actor name of a request's sender: this prefix and a number. */
 const NAME_PREFIX = "hearsay$";
 const GOING_AWAY: CloseInfo = { code: CLOSE.goingAway, reason: "This member has stopped." };
 
@@ -392,7 +407,7 @@ function limitsOf({ maxMessageBytes }: ProtoactorTransportOptions): { readonly m
   return { maxBytes: Math.max(GRPC_BYTES, maxMessageBytes + FRAME_BYTES) };
 }
 
-/** Whether a text is `host:port` and nothing more, so that who names an address names no path or user by it. */
+/** True if a text is exactly `host:port`, so that an address from a peer cannot contain a path or a user. */
 function isAddress(text: string): boolean {
   return text.length <= MAX_ADDRESS_LENGTH && /^[^\s/\\?#@]+:[0-9]+$/.test(text) &&
     URL.canParse(`http://${text}`);
@@ -402,18 +417,18 @@ function hostPort({ host, port }: { readonly host: string; readonly port: number
   return `${bracketed(host)}:${port}`;
 }
 
-/** The next message of a stream; undefined at its end. */
+/** The next message of a stream, or undefined at its end. */
 async function next({ reader }: OpenCall): Promise<RemoteMessage | undefined> {
   const { done, value } = await reader.read();
   return done ? undefined : readRemoteMessage(value);
 }
 
-/** Resolves when the other side has accepted a connection between Hearsay members. */
+/** Resolves when the peer has accepted a connection between Hearsay members. */
 async function accepted(open: OpenCall): Promise<void> {
   for (let message = await next(open); message; message = await next(open)) {
     for (const letter of message.messageBatch ? readLetters(message.messageBatch) : []) {
       if (readFrame(letter)?.kind === "accepted") return;
     }
   }
-  throw new TypeError("The connection was not accepted.");
+  throw new TypeError("The peer did not accept the connection.");
 }

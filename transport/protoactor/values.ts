@@ -1,5 +1,5 @@
 /**
- * Values as protobuf's `Any` in its binary form, and as an entry keeps them.
+ * Converts values between protobuf's binary `Any` and entries.
  *
  * @module
  */
@@ -22,19 +22,20 @@ import {
 import { unsignedDigits, wholeOf } from "./numbers.ts";
 
 /**
- * Reads the bytes of protobuf messages of one type as a JSON value. What it throws says that they cannot be read.
+ * Decodes protobuf messages of one type to a JSON value. It may throw; the value is then shown as `{ typeUrl,
+ * bytes }`.
  */
 export type Decoder = (bytes: Uint8Array) => JsonValue;
 
-/** Decoders by the full name of the message's type, such as `google.protobuf.StringValue`. */
+/** Decoders by the full name of the message type, such as `google.protobuf.StringValue`. */
 export type Decoders = Readonly<Record<string, Decoder>>;
 
 const PREFIX = "type.googleapis.com/";
-/** How deep a value may be: what is deeper is kept as it came. */
+/** The deepest nesting of a value; a deeper one is kept as bytes. */
 const MAX_DEPTH = 64;
 const NOTHING = new Uint8Array();
 
-/** The value of an entry for a member that speaks protobuf. The entry must not be a tombstone. */
+/** Encodes the value of an entry for a Go member. The entry must not be a tombstone. */
 export function anyOf(entry: SentEntry): Any {
   const fields = entry.value as Readonly<Record<string, JsonValue>>;
   switch (entry.type) {
@@ -45,7 +46,7 @@ export function anyOf(entry: SentEntry): Any {
     case TYPE.topology:
       return { typeUrl: PREFIX + TYPE.topology, value: topologyBytes(fields) };
     case TYPE.packed: {
-      // Of the text: what a decoder made of it is for this member alone.
+      // From the text, not from `value`: a decoder may have changed `value`, for this member only.
       const { typeUrl, bytes } = JSON.parse(entry.json) as { typeUrl: string; bytes: string };
       return { typeUrl, value: Uint8Array.fromBase64(bytes) };
     }
@@ -54,7 +55,7 @@ export function anyOf(entry: SentEntry): Any {
   }
 }
 
-/** What a value in its binary form is to an entry; what cannot be read is kept, and goes on, as it came. */
+/** Reads a binary value. One that cannot be decoded is kept, and sent on, as its bytes. */
 export function readBinaryAny(any: Any, decoders: Decoders): ReadAny {
   try {
     return readAny(jsonAny(any), PLACE);
@@ -63,7 +64,10 @@ export function readBinaryAny(any: Any, decoders: Decoders): ReadAny {
   }
 }
 
-/** An entry as its holder's decoders show it; the text, which is what travels, stays. */
+/**
+ * Replaces the value of a packed entry by the decoder's result. `json`, which is sent to peers, stays the
+ * same.
+ */
 export function decoded<Kept extends ReadAny>(entry: Kept, decoders: Decoders): Kept {
   if (entry.type !== TYPE.packed || entry.value === undefined) return entry;
   const { typeUrl, bytes } = entry.value as { readonly typeUrl: string; readonly bytes: string };
@@ -72,7 +76,7 @@ export function decoded<Kept extends ReadAny>(entry: Kept, decoders: Decoders): 
   if (!decoder) return entry;
   try {
     const value = structuredClone(decoder(Uint8Array.fromBase64(bytes)));
-    // Whatever the decoder returned, it is shown as JSON would carry it.
+    // A decoder may return anything; convert it as JSON would.
     return { ...entry, value: JSON.parse(JSON.stringify(value)) };
   } catch {
     return entry;
@@ -82,13 +86,16 @@ export function decoded<Kept extends ReadAny>(entry: Kept, decoders: Decoders): 
 const PLACE = new Place("value");
 
 function packed({ typeUrl, value }: Any, decoders: Decoders): ReadAny {
-  // Where no bytes came, the library puts a list of none.
+  // For an empty field the library returns a plain array instead of a `Uint8Array`.
   const bytes = value.length === 0 ? "" : value.toBase64();
   const raw = { "@type": PREFIX + TYPE.packed, typeUrl, bytes };
   return decoded(readAny(raw, PLACE), decoders);
 }
 
-/** The proto3 JSON form of the types that are known here; throws where it is another, or cannot be read. */
+/**
+ * Converts a value of a known type to its proto3 JSON form. Throws if the type is unknown or the bytes are
+ * invalid.
+ */
 function jsonAny({ typeUrl, value }: Any): Readonly<Record<string, unknown>> {
   const type = typeUrl.slice(typeUrl.lastIndexOf("/") + 1);
   const head = { "@type": PREFIX + type };
@@ -96,7 +103,7 @@ function jsonAny({ typeUrl, value }: Any): Readonly<Record<string, unknown>> {
     case TYPE.value:
       return { ...head, value: jsonValue(value, 0) };
     case TYPE.empty:
-      if (value.length > 0) throw new RangeError("An Empty has no fields.");
+      if (value.length > 0) throw new RangeError("A google.protobuf.Empty must have no bytes.");
       return head;
     case TYPE.heartbeat: {
       const counts = HEARTBEAT.decode(value).actorStatistics?.actorCount ?? [];
@@ -106,7 +113,7 @@ function jsonAny({ typeUrl, value }: Any): Readonly<Record<string, unknown>> {
     case TYPE.topology:
       return { ...head, ...jsonTopology(TOPOLOGY.decode(value)) };
     default:
-      throw new TypeError(`${type} is of no type that is known here.`);
+      throw new TypeError(`${type} is not a known type.`);
   }
 }
 
@@ -123,7 +130,7 @@ function jsonTopology(topology: ProtoTopology): Readonly<Record<string, unknown>
 }
 
 function jsonValue(bytes: Uint8Array, depth: number): JsonValue {
-  if (depth > MAX_DEPTH) throw new RangeError(`A value may be ${MAX_DEPTH} deep.`);
+  if (depth > MAX_DEPTH) throw new RangeError(`A value must be at most ${MAX_DEPTH} levels deep.`);
   const value = VALUE.decode(bytes);
   switch (value.kind) {
     case "nullValue":
@@ -141,7 +148,7 @@ function jsonValue(bytes: Uint8Array, depth: number): JsonValue {
       return Object.fromEntries(fields.map((field) => [field.key, jsonValue(field.value, depth + 1)]));
     }
     default:
-      throw new TypeError("A value of no kind.");
+      throw new TypeError("A google.protobuf.Value must have a kind.");
   }
 }
 
@@ -168,8 +175,8 @@ function heartbeatBytes(fields: Readonly<Record<string, JsonValue>>): Uint8Array
 }
 
 /**
- * A topology without the ids that it blocks: a member of protoactor-go blocks for ever whom anybody names there,
- * and its own members never name anyone. Here a block ends with the silence that was its reason.
+ * Encodes a topology without its blocked ids. A Go member blocks every id in that list forever, and Go
+ * members never send one. A Hearsay member's block ends as soon as the blocked member is heard again.
  */
 function topologyBytes(fields: Readonly<Record<string, JsonValue>>): Uint8Array {
   const { blocked: _, ...rest } = fields;

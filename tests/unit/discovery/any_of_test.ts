@@ -79,7 +79,7 @@ Deno.test("anyOf: a source that throws emits an event, and the others continue",
   await site.untilIds("a", "b");
   await site.stop();
   assertEquals(source.isStopped, true);
-  assertEquals(site.failures, ["source 1 of anyOf, for good"]);
+  assertEquals(site.failures, ["anyOf source 1, not retried"]);
 });
 
 Deno.test("anyOf: has its known members before the start, and needs handshakes where one source does", () => {

@@ -47,7 +47,7 @@ dnsTest("DNS: a name without records emits one event, and the addresses from bef
   await site.until(() => site.failures.length > 1);
   await site.untilGreeted("ws://10.0.0.1:7001");
   await new Promise((resolve) => setTimeout(resolve, 300));
-  assertEquals(site.failures, ["DNS, for orders.test", "DNS, for orders.test"]);
+  assertEquals(site.failures, ["DNS name orders.test", "DNS name orders.test"]);
 });
 
 dnsTest(

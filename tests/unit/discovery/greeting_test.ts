@@ -162,7 +162,7 @@ Deno.test("discovery: every source with waits refuses invalid durations", () => 
       assertThrows(
         make,
         ConfigurationError,
-        `is no duration: given ${typeof time === "string" ? '"x"' : time}`,
+        `must be a duration: given ${typeof time === "string" ? '"x"' : time}`,
         `${make}`,
       );
     }

@@ -22,8 +22,8 @@ const REFUSED: readonly (readonly [call: () => unknown, wrong: readonly string[]
   ]],
   [() => seeds("ws://10.0.0.1:1" as never), ['seeds is no list: given "ws://10.0.0.1:1"']],
   [() => seeds(["10.0.0.1", "10.0.0.1:1"]), [
-    'seeds[0] is no address of a member: given "10.0.0.1"',
-    'seeds[1] is no address of a member: given "10.0.0.1:1"',
+    'seeds[0] must be a member\'s address: given "10.0.0.1"',
+    'seeds[1] must be a member\'s address: given "10.0.0.1:1"',
   ]],
   [() => seeds([], { resolveIntervall: 1 } as never), [
     "seeds.resolveIntervall is no option; did you mean resolveInterval?: given something",
@@ -44,9 +44,11 @@ const REFUSED: readonly (readonly [call: () => unknown, wrong: readonly string[]
     "kubernetes.selector is no option: given something",
   ]],
   [() => kubernetes({ port: 7001 } as never), [
-    "kubernetes.labelSelector is no label selector: given undefined",
+    "kubernetes.labelSelector must be a label selector: given undefined",
   ]],
-  [() => kubernetes({ ...POD, server: "kubernetes" }), ['kubernetes.server is no URL: given "kubernetes"']],
+  [() => kubernetes({ ...POD, server: "kubernetes" }), [
+    'kubernetes.server must be a URL: given "kubernetes"',
+  ]],
   [() => autoManaged({ host: ["10.0.0.1:6330"] } as never), [
     "autoManaged.host is no option; did you mean hosts?: given something",
     "autoManaged.hosts is no list: given undefined",

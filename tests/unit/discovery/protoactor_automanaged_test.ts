@@ -172,7 +172,7 @@ Deno.test("protoactor automanaged: a port in use emits an event, and is served o
   const port = freePort();
   const taken = Deno.listen({ hostname: "127.0.0.1", port });
   await using a = member("a", [port], 0);
-  await a.until(() => a.failures.some((source) => source.startsWith("/_health, to be served")));
+  await a.until(() => a.failures.some((source) => source.startsWith("/_health server at")));
   taken.close();
   await a.untilIds("a");
 });

@@ -224,7 +224,7 @@ Deno.test("seeds: a member that is alone for 10 s reports the reason once, and i
       null,
       'The peer refused (wrong_cluster): This is a member of "other", and no other cluster.',
     ],
-    ["memory://c:1", "failed", null, "No connection to memory://c:1 was opened: nobody listens there."],
+    ["memory://c:1", "failed", null, "No connection to memory://c:1 was opened: no process listens there."],
   ]);
   const nowMs = cluster.of("a").runtime.wallMs();
   for (
