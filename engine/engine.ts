@@ -340,6 +340,7 @@ export class Engine {
   clearSuspicion(memberId: string): Caused {
     return this.#act(undefined, () => {
       this.#suspicions.remove(memberId);
+      // mutant delete-statement: #act() spreads it, and undefined is spread to as little.
       return {};
     });
   }

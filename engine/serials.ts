@@ -63,6 +63,7 @@ export class Serials {
 
   #raise(upTo: number): void {
     this.#upTo = upTo;
+    // mutant replace-value 1: of pairs there is never one number alone.
     while (this.#ranges.length > 0 && this.#ranges[0]! <= this.#upTo) {
       this.#upTo = Math.max(this.#upTo, this.#ranges[1]!);
       this.#ranges.splice(0, 2);

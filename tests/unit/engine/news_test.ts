@@ -21,5 +21,9 @@ function makeTeller(gossipMaxSend: number) {
 
 Deno.test("Newsroom.of: whom the peer asks for comes first where own state and others need more places than there are (E7)", () => {
   assertEquals(makeTeller(4).toldOf("c").includes("c"), true);
+  for (const ids of [["c", "d"], ["d", "e"], ["e", "f"], ["c", "f"]]) {
+    const told = makeTeller(4).toldOf(...ids);
+    assertEquals(ids.filter((id) => !told.includes(id)), [], `${ids}`);
+  }
   assertEquals(makeTeller(5).toldOf("c"), ["a", "c", "d", "e", "f"]);
 });
