@@ -7,14 +7,12 @@
 import { fixedMembers } from "./discovery/fixed.ts";
 import { seeds as bySeeds } from "./discovery/seeds.ts";
 import { noticingSharedAddress } from "./discovery/shared_address.ts";
-import { type Discovery, isDialable, type Member, NOWHERE } from "./gossiper/cluster.ts";
+import { type Cluster, type Discovery, isDialable, type Member, NOWHERE } from "./gossiper/cluster.ts";
 import type { GossiperConfig } from "./gossiper/configuration.ts";
-import type { FlushResult } from "./gossiper/departure.ts";
 import { EventStream } from "./gossiper/event_stream.ts";
-import { Gossiper } from "./gossiper/gossiper.ts";
 import { idOfKey } from "./gossiper/signing.ts";
 import { TIMEOUTS_PER_DIAL } from "./gossiper/peers.ts";
-import { RunningNode, type RunningNodeParts } from "./gossiper/running_node.ts";
+import { Gossiper } from "./gossiper/gossiper.ts";
 import { realRuntime, type Runtime } from "./gossiper/runtime.ts";
 import { warn } from "./gossiper/log.ts";
 import { authenticationOf, isOpenToAll, openToAll, ownHosts, signingOf } from "./join_security.ts";
@@ -26,12 +24,8 @@ import { WebSocketTransport } from "./transport/web_socket.ts";
 /** The most seeds in one log line. */
 const MAX_LOGGED_SEEDS = 8;
 
-/** A running member of a cluster. */
-export interface Node extends AsyncDisposable {
-  /** The member's gossiper. */
-  readonly gossiper: Gossiper;
-  /** This member's record. */
-  readonly member: Member;
+/** A running member of a cluster: a {@linkcode Gossiper} with a WebSocket transport. */
+export class Node extends Gossiper {
   /**
    * The address that others dial, such as `ws://127.0.0.1:7001`; use it as a seed. Empty if the member cannot
    * be dialed.
@@ -45,17 +39,14 @@ export interface Node extends AsyncDisposable {
     request: Request,
     info?: { readonly remoteAddr: Deno.Addr },
   ) => Promise<Response | undefined>;
-  /**
-   * Aborted when this member begins to leave, for any reason. Use it for timers and loops that set keys.
-   * Streams of events and of watched keys end by themselves and drop unread items.
-   */
-  readonly signal: AbortSignal;
-  /**
-   * Leaves the cluster and closes everything. Returns how many peers acknowledged it. Rejects if
-   * called twice. A process without other work should call `Deno.exit()` afterwards: Deno waits a minute or
-   * more for a dialed peer that hangs.
-   */
-  stop(): Promise<FlushResult>;
+
+  /** Called by {@linkcode join}. */
+  constructor(config: GossiperConfig, cluster: Cluster & { readonly transport: WebSocketTransport }) {
+    super(config, cluster);
+    const { transport, self } = cluster;
+    this.address = isDialable(self) ? transport.addressOf(self) : "";
+    this.handler = transport.handler;
+  }
 }
 
 /**
@@ -74,9 +65,9 @@ export interface Node extends AsyncDisposable {
  *
  * await using one = await join({ cluster: "orders", listen: { port: 0 } });
  * await using two = await join({ cluster: "orders", listen: { port: 0 }, seeds: [one.address] });
- * one.gossiper.setState("load", { cpu: 0.3 });
- * for await (const update of two.gossiper.watch("load")) {
- *   console.assert(update.memberId === one.member.id);
+ * one.setState("load", { cpu: 0.3 });
+ * for await (const update of two.watch("load")) {
+ *   console.assert(update.memberId === one.id);
  *   break;
  * }
  * ```
@@ -106,11 +97,12 @@ export async function join(options: JoinOptions): Promise<Node> {
     for (const alias of options.authentication?.aliases ?? []) transport.answerTo(alias);
     if (isOpenToAll(options)) warn(openToAll(transport.addressOf(self)));
     const { actorStatistics } = options;
-    const gossiper = new Gossiper(config, {
+    const node = new Node(config, {
       self,
       name: cluster,
       eventStream,
       transport,
+      ownsTransport: true,
       discovery,
       runtime,
       ...(actorStatistics && { actorStatistics }),
@@ -118,24 +110,11 @@ export async function join(options: JoinOptions): Promise<Node> {
     });
     void logAlone(eventStream, { cluster, id });
     void logSharedAddress(eventStream, id);
-    await gossiper.start(signal ? { signal } : {});
-    return new WebSocketNode({ gossiper, member: self, transport, eventStream });
+    await node.start(signal ? { signal } : {});
+    return node;
   } catch (error) {
     await transport.close();
     throw error;
-  }
-}
-
-/** A member with a WebSocket transport. */
-class WebSocketNode extends RunningNode implements Node {
-  readonly address: string;
-  readonly handler: Node["handler"];
-
-  constructor(parts: RunningNodeParts & { readonly transport: WebSocketTransport }) {
-    super(parts);
-    const { transport, member } = parts;
-    this.address = isDialable(member) ? transport.addressOf(member) : "";
-    this.handler = transport.handler;
   }
 }
 
@@ -178,7 +157,6 @@ async function logAlone(
   { cluster, id }: { readonly cluster: string; readonly id: string },
 ): Promise<void> {
   for await (const event of eventStream.subscribe("Alone")) {
-    if (event.type !== "Alone") continue;
     const who = `${JSON.stringify(id)} of cluster ${JSON.stringify(cluster)}`;
     const seeds = event.seeds.slice(0, MAX_LOGGED_SEEDS).map(({ address, reason, outcome }) =>
       `${address}: ${reason ?? outcome}`

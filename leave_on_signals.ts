@@ -33,8 +33,8 @@ export type EndingSignal = "SIGHUP" | "SIGINT" | "SIGQUIT" | "SIGTERM" | "SIGBRE
 
 /** A member that can leave, such as a node of {@linkcode join}. */
 export interface Leaving extends AsyncDisposable {
-  /** Its `closed` resolves when the member has ended. */
-  readonly gossiper: { readonly closed: Promise<GossiperClosed> };
+  /** Resolves when the member has ended. */
+  readonly closed: Promise<GossiperClosed>;
 }
 
 /** Options of {@linkcode leaveOnSignals}. */
@@ -128,7 +128,7 @@ export function leaveOnSignals(node: Leaving, options: LeaveOnSignalsOptions = {
     letGo();
     throw error;
   }
-  void node.gossiper.closed.then(letGo);
+  void node.closed.then(letGo);
   return { [Symbol.dispose]: letGo };
 }
 
@@ -151,7 +151,7 @@ async function leave(
   const errors: unknown[] = [];
   if (beforeLeaving) await prepare(beforeLeaving, shutdownTimeout / 2).catch((error) => errors.push(error));
   await node[Symbol.asyncDispose]();
-  const { flush, error } = await node.gossiper.closed;
+  const { flush, error } = await node.closed;
   if (error !== undefined) errors.push(error);
   try {
     await afterLeaving?.(flush ? { flush } : {});

@@ -9,9 +9,9 @@
  *
  * await using one = await join({ cluster: "orders", listen: { port: 0 } });
  * await using two = await join({ cluster: "orders", listen: { port: 0 }, seeds: [one.address] });
- * one.gossiper.setState("version", "1.4.0");
- * for await (const { memberId, value } of two.gossiper.watch("version")) {
- *   console.assert(memberId === one.member.id && value === "1.4.0");
+ * one.setState("version", "1.4.0");
+ * for await (const { memberId, value } of two.watch("version")) {
+ *   console.assert(memberId === one.id && value === "1.4.0");
  *   break;
  * }
  * ```
@@ -35,7 +35,10 @@ export type {
   Isolated,
   LifeRenewed,
   MemberBlocked,
+  MemberFailed,
   MemberForgotten,
+  MemberJoined,
+  MemberLeft,
   MemberSuspected,
   MemberUnblocked,
   PhaseChanged,
@@ -43,6 +46,7 @@ export type {
   Rejoined,
   SelfBlocked,
   StateDropped,
+  SuspicionEnded,
 } from "./engine/events.ts";
 export {
   type BlockedMember,
@@ -94,6 +98,7 @@ export type {
   GossiperLike,
   GossipKeyValue,
   MemberSnapshot,
+  MembersOptions,
   MemberView,
   RoomSnapshot,
   SetStateOptions,

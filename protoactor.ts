@@ -9,9 +9,7 @@
 
 import type { Cluster, Discovery, Member } from "./gossiper/cluster.ts";
 import type { GossiperConfig, PartialConfig } from "./gossiper/configuration.ts";
-import type { FlushResult } from "./gossiper/departure.ts";
 import { EventStream } from "./gossiper/event_stream.ts";
-import { Gossiper } from "./gossiper/gossiper.ts";
 import {
   brokenBy,
   DISCOVERY,
@@ -23,7 +21,7 @@ import {
   unknownNames,
 } from "./gossiper/options.ts";
 import { placeProblems } from "./gossiper/place_options.ts";
-import { RunningNode } from "./gossiper/running_node.ts";
+import { Gossiper } from "./gossiper/gossiper.ts";
 import { realRuntime, type Runtime } from "./gossiper/runtime.ts";
 import { CLUSTER_NAME, configuredWith, KINDS } from "./gossiper/validation.ts";
 import { newId } from "./join.ts";
@@ -87,23 +85,8 @@ const RULES: Rules<JoinProtoactorOptions> = {
   runtime: RUNTIME,
 };
 
-/** A running member in a cluster of protoactor-go. */
-export interface ProtoactorNode extends AsyncDisposable {
-  /** The member's gossiper. */
-  readonly gossiper: Gossiper;
-  /** This member's record. Its id is new at every start, because Go members block a departed id forever. */
-  readonly member: Member;
-  /**
-   * Aborted when this member begins to leave, for any reason. Use it for timers and loops that set keys. Streams of
-   * events and of watched keys end by themselves and drop unread items.
-   */
-  readonly signal: AbortSignal;
-  /**
-   * Leaves the cluster and closes everything. Returns how many peers acknowledged it. Rejects if
-   * called twice.
-   */
-  stop(): Promise<FlushResult>;
-}
+/** A running member in a cluster of protoactor-go. Its id is new at every start: Go members block a departed id forever. */
+export type ProtoactorNode = Gossiper;
 
 /**
  * Joins a cluster of protoactor-go. Resolves as soon as the member listens and gossips; discovery adds the
@@ -122,7 +105,7 @@ export interface ProtoactorNode extends AsyncDisposable {
  *
  * const discovery = autoManaged({ hosts: ["127.0.0.1:6330", "127.0.0.1:6331"], port: 6331 });
  * await using node = await joinProtoactor({ cluster: "orders", discovery });
- * node.gossiper.setState("load", { cpu: 0.3 });
+ * node.setState("load", { cpu: 0.3 });
  * ```
  */
 export async function joinProtoactor(options: JoinProtoactorOptions): Promise<ProtoactorNode> {
@@ -155,13 +138,14 @@ export async function joinProtoactor(options: JoinProtoactorOptions): Promise<Pr
       name,
       eventStream,
       transport,
+      ownsTransport: true,
       discovery,
       runtime,
       ...(actorStatistics && { actorStatistics }),
     };
-    const gossiper = new Gossiper(config, cluster);
-    await gossiper.start(signal ? { signal } : {});
-    return new RunningNode({ gossiper, member: transport.self, transport, eventStream });
+    const node = new Gossiper(config, cluster);
+    await node.start(signal ? { signal } : {});
+    return node;
   } catch (error) {
     await transport.close();
     throw error;

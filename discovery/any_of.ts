@@ -7,7 +7,7 @@
 import type { ClusterTopology, Discovery, DiscoverySite, Member } from "../gossiper/cluster.ts";
 import { LatestStream } from "../gossiper/latest_stream.ts";
 import { assertNone, DISCOVERY, listOf } from "../gossiper/options.ts";
-import { areSameMembers } from "./member_list.ts";
+import { areSameMembers, topologyOf } from "./member_list.ts";
 
 /**
  * A discovery whose members are the union of several sources. A source that fails does not affect the others.
@@ -59,9 +59,7 @@ class Union {
     this.#sources = sources;
     this.#site = site;
     this.#signal = signal;
-    this.#topologies = sources.map(({ members }) =>
-      members && { type: "ClusterTopology", members, blocked: [] }
-    );
+    this.#topologies = sources.map(({ members }) => members && topologyOf(members));
     this.#greeted = sources.map(() => new LatestStream<Member>({ keyOf: ({ id }) => id, signal }));
   }
 
@@ -112,12 +110,11 @@ class Union {
   #take(at: number, topology: ClusterTopology): void {
     this.#topologies[at] = topology;
     const known = this.#topologies.filter((each) => each !== undefined);
-    const union: ClusterTopology = {
-      type: "ClusterTopology",
-      members: distinct(known.flatMap(({ members }) => members)).sort((a, b) => a.id < b.id ? -1 : 1),
-      blocked: [...new Set(known.flatMap(({ blocked }) => blocked))].sort(),
-    };
-    if (this.#published && isSame(union, this.#published)) return;
+    const members = distinct(known.flatMap(({ members }) => members)).sort((a, b) => a.id < b.id ? -1 : 1);
+    const blocked = [...new Set(known.flatMap(({ blocked }) => blocked))].sort();
+    const before = this.#published;
+    const union = topologyOf(members, { before: before?.members ?? [], blocked });
+    if (before && isSame(union, before)) return;
     this.#published = union;
     this.#site.eventStream.publish(union);
   }

@@ -6,6 +6,7 @@
 
 import type { Discovery, DiscoverySite, Member } from "../gossiper/cluster.ts";
 import { assertNone, LISTENING_PORT } from "../gossiper/options.ts";
+import { topologyOf } from "./member_list.ts";
 import { memberProblems } from "../gossiper/validation.ts";
 
 /**
@@ -36,7 +37,7 @@ export function fixedMembers(members: readonly Member[]): Discovery {
     // The list never changes, so one topology is enough.
     run({ self, eventStream }: DiscoverySite): Promise<void> {
       const all = [...byId.values()].filter(({ id }) => id !== self.id);
-      eventStream.publish({ type: "ClusterTopology", members: [self, ...all], blocked: [] });
+      eventStream.publish(topologyOf([self, ...all]));
       return Promise.resolve();
     },
   };

@@ -4,7 +4,27 @@
  * @module
  */
 
-import type { DiscoverySite, Member } from "../gossiper/cluster.ts";
+import { topologyHash } from "../engine/murmur3.ts";
+import type { ClusterTopology, DiscoverySite, Member } from "../gossiper/cluster.ts";
+
+/** An event that names these members, and which of them came and went since the members `before`. */
+export function topologyOf(
+  members: readonly Member[],
+  { before = [], blocked = [] }: {
+    readonly before?: readonly Member[];
+    readonly blocked?: readonly string[];
+  } = {},
+): ClusterTopology {
+  const [ids, idsBefore] = [members, before].map((each) => new Set(each.map(({ id }) => id)));
+  return {
+    type: "ClusterTopology",
+    members,
+    blocked,
+    joined: members.filter(({ id }) => !idsBefore!.has(id)),
+    left: before.filter(({ id }) => !ids!.has(id)),
+    topologyHash: topologyHash(ids!),
+  };
+}
 
 /** The last published topology of a discovery. */
 export class MemberList {
@@ -22,9 +42,10 @@ export class MemberList {
     // This member's own record is always right.
     byId.set(self.id, self);
     const members = [...byId.values()].sort((one, other) => one.id < other.id ? -1 : 1);
-    if (this.#published && areSameMembers(members, this.#published)) return;
+    const before = this.#published;
+    if (before && areSameMembers(members, before)) return;
     this.#published = members;
-    eventStream.publish({ type: "ClusterTopology", members, blocked: [] });
+    eventStream.publish(topologyOf(members, { before: before ?? [] }));
   }
 }
 

@@ -339,10 +339,15 @@ export class Engine {
   /** Suspects a member no longer. */
   clearSuspicion(memberId: string): Caused {
     return this.#act(undefined, () => {
-      this.#suspicions.remove(memberId);
+      this.#endSuspicion(memberId);
       // mutant delete-statement: #act() spreads it, and undefined is spread to as little.
       return {};
     });
+  }
+
+  /** True if a member is active and suspected of having crashed. */
+  isSuspected(memberId: string): boolean {
+    return this.#suspicions.has(memberId) && this.#store.active.has(memberId);
   }
 
   /** Whether this member has heard of no other for long, although the topology has others (rule L5). */
@@ -590,7 +595,7 @@ export class Engine {
       if (this.#membership.blocks.has(peer.id)) return { refusal: "blocked" };
       this.#contact = true;
       this.#noteHeard(now);
-      this.#suspicions.remove(peer.id);
+      this.#endSuspicion(peer.id);
       this.#membership.met(peer.id, now);
       this.#blockedBy.delete(peer.id);
       this.#heartbeats.heard(peer.id, peer.count ?? 0, now);
@@ -916,6 +921,12 @@ export class Engine {
     const confirmed = this.#contact && !this.#isIsolated &&
       agreement.agreeing(this.#exchange.state) === agreement.peers;
     return confirmed ? "confirmed" : "diffusing";
+  }
+
+  /** The end of the suspicion of a blocked member is no sign of life. */
+  #endSuspicion(memberId: string): void {
+    if (!this.#suspicions.remove(memberId) || !this.#store.active.has(memberId)) return;
+    this.#events.push({ type: "SuspicionEnded", memberId });
   }
 
   #noteHeard(now: Instant): void {

@@ -71,6 +71,32 @@ export interface Confirmed {
   readonly digest: string;
 }
 
+/** A member is alive that was not: it is new, or it is back after it left or failed. Never emitted for this member. */
+export interface MemberJoined {
+  /** Tells this kind from the others. */
+  readonly type: "MemberJoined";
+  /** The member's id. */
+  readonly memberId: string;
+}
+
+/** A member that was alive left in good order, or the discovery no longer names it. */
+export interface MemberLeft {
+  /** Tells this kind from the others. */
+  readonly type: "MemberLeft";
+  /** The member's id. */
+  readonly memberId: string;
+}
+
+/** A member that was alive crashed, sent no heartbeat for `heartbeatExpiration`, or is blocked by the topology. */
+export interface MemberFailed {
+  /** Tells this kind from the others. */
+  readonly type: "MemberFailed";
+  /** The member's id. */
+  readonly memberId: string;
+  /** Why the member is taken to have failed. */
+  readonly reason: Exclude<BlockReason, "left">;
+}
+
 /** A member was blocked. */
 export interface MemberBlocked {
   /** Tells this kind from the others. */
@@ -86,6 +112,14 @@ export interface MemberSuspected {
   /** Tells this kind from the others. */
   readonly type: "MemberSuspected";
   /** The member that it is about. */
+  readonly memberId: string;
+}
+
+/** A suspected member answered: it is alive (rule C4). */
+export interface SuspicionEnded {
+  /** Tells this kind from the others. */
+  readonly type: "SuspicionEnded";
+  /** The member's id. */
   readonly memberId: string;
 }
 
@@ -192,12 +226,16 @@ export type EngineEvent =
   | GossipUpdate
   | LifeRenewed
   | MemberBlocked
-  | Isolated
+  | MemberFailed
   | MemberForgotten
+  | MemberJoined
+  | MemberLeft
+  | Isolated
   | MemberSuspected
   | MemberUnblocked
   | PhaseChanged
   | ReconcilingRequested
   | Rejoined
   | SelfBlocked
-  | StateDropped;
+  | StateDropped
+  | SuspicionEnded;

@@ -206,11 +206,16 @@ export class Membership {
   /** Puts a member where it belongs: active and awaited, or on the way out. */
   #place(id: string, now: Instant): void {
     if (id === this.#selfId) return;
+    const wasActive = this.#store.active.has(id);
     const active = this.#topology.has(id) && !this.blocks.has(id);
     if (active) {
       this.departures.comeBack(id);
       this.#store.activate(id);
+      if (!wasActive) this.#emit({ type: "MemberJoined", memberId: id });
     } else {
+      const reason = this.blocks.reason(id) ?? "left";
+      if (wasActive && reason === "left") this.#emit({ type: "MemberLeft", memberId: id });
+      else if (wasActive && reason !== "left") this.#emit({ type: "MemberFailed", memberId: id, reason });
       this.#detector.remove(id);
       this.departures.depart(id, now.monotonicMs);
       this.#store.deactivate(id);

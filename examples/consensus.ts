@@ -28,10 +28,10 @@ await Promise.all(nodes.map(meetingAll));
 say("", "three members have joined");
 
 // The check reads the version alone: other fields of the value may differ.
-const checks = nodes.map(({ gossiper, member: { id } }) =>
-  gossiper.registerConsensusCheck("configuration", versionOf, {
-    onReached: (version) => say(id, `uses version ${version}: all members have it`),
-    onLost: () => say(id, "waits: not all members have the same version"),
+const checks = nodes.map((node) =>
+  node.registerConsensusCheck("configuration", versionOf, {
+    onReached: (version) => say(node.id, `uses version ${version}: all members have it`),
+    onLost: () => say(node.id, "waits: not all members have the same version"),
   })
 );
 
@@ -41,10 +41,10 @@ say("", "done: all members leave");
 
 /** Every member reads the version, one after another. Resolves when all checks report it. */
 async function everyoneReads(version: number): Promise<void> {
-  for (const [index, { gossiper, member: { id } }] of nodes.entries()) {
-    say(id, `reads version ${version}`);
+  for (const [index, node] of nodes.entries()) {
+    say(node.id, `reads version ${version}`);
     // The acknowledgement of all keeps the lines of the output in order.
-    await gossiper.setStateRequest("configuration", { version, readBy: id }, {
+    await node.setStateRequest("configuration", { version, readBy: node.id }, {
       signal,
       acknowledgedBy: "all",
     });
@@ -69,9 +69,9 @@ async function joinAs(id: string, seed?: Node): Promise<Node> {
 }
 
 /** Resolves when a member has all three members in its list. */
-async function meetingAll({ gossiper }: Node): Promise<void> {
-  for await (const _ of gossiper.events.subscribe("GossipUpdate", { signal })) {
-    if (gossiper.members.filter(({ status }) => status === "active").length === 3) return;
+async function meetingAll(node: Node): Promise<void> {
+  for await (const _ of node.events.subscribe("GossipUpdate", { signal })) {
+    if (node.members.filter(({ status }) => status === "alive").length === 3) return;
   }
   signal.throwIfAborted();
 }

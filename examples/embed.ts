@@ -35,7 +35,7 @@ const node = await join({
   config: { heartbeatExpiration: 5_000 },
 });
 joined.resolve(node);
-node.gossiper.setState("greetings", greetings);
+node.setState("greetings", greetings);
 leaveOnSignal(node);
 console.log(`http://127.0.0.1:${server.addr.port}/members shows the members.`);
 console.log(`Start another with: deno task embed --port 0 --seed ${node.address}`);
@@ -44,9 +44,9 @@ function listen(): Server {
   try {
     // Not `Deno.serve`: it would end the process when clients open more connections than it may have.
     return serve({ port }, async (request, info) => {
-      const { gossiper, handler } = await joined.promise;
+      const node = await joined.promise;
       // `undefined`: the request is not for the member.
-      return await handler(request, info) ?? answer(request, gossiper);
+      return await node.handler(request, info) ?? answer(request, node);
     });
   } catch (error) {
     if (error instanceof HearsayError && error.code === "cannot_listen") {
@@ -59,11 +59,11 @@ function listen(): Server {
 function answer(request: Request, gossiper: Gossiper): Response {
   const pathname = URL.parse(request.url)?.pathname;
   if (pathname === "/") {
-    gossiper.setState("greetings", ++greetings);
+    node.setState("greetings", ++greetings);
     return new Response("Hello. See all members at /members.\n");
   }
   if (pathname !== "/members") return new Response("Not found.\n", { status: 404 });
-  const snapshot = gossiper.snapshot();
+  const snapshot = node.snapshot();
   const headers = { vary: "accept" };
   if (!request.headers.get("accept")?.includes("text/html")) return Response.json(snapshot, { headers });
   return new Response(pageOf(snapshot), {

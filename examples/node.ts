@@ -39,9 +39,8 @@ const flags = readFlags({
   many: ["seed", "set"],
 });
 const node = await start().catch(explain);
-const { gossiper, member } = node;
 leaveOnSignal(node);
-say("here", `${name(member.id)} listens on ${node.address}`);
+say("here", `${name(node.id)} listens on ${node.address}`);
 tell(node);
 for await (
   const line of Deno.stdin.readable.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream())
@@ -58,15 +57,15 @@ async function start(): Promise<Node> {
     config,
     ...(id !== undefined && { id }),
   });
-  for (const [key, value] of state) node.gossiper.setState(key, value);
+  for (const [key, value] of state) node.setState(key, value);
   return node;
 }
 
 function obey(line: string): void {
   try {
     const { key, value } = readAssignment(line);
-    if (value !== undefined) gossiper.setState(key, value);
-    else if (!gossiper.deleteState(key)) say("failed", `${key} was not set`);
+    if (value !== undefined) node.setState(key, value);
+    else if (!node.deleteState(key)) say("failed", `${key} was not set`);
   } catch (error) {
     if (!(error instanceof SyntaxError || error instanceof HearsayError)) throw error;
     say("failed", error.message);

@@ -31,15 +31,14 @@ await using node = await joinProtoactor({
   cluster: "greetings",
   discovery: autoManaged({ hosts: HEALTH, port: HEALTH_PORT, refreshInterval: 500 }),
 });
-const { gossiper, member } = node;
 const signal = AbortSignal.timeout(BOUND_MS);
 
 await go.set("greeting", { text: "hello from Go" });
-for await (const { memberId, value } of gossiper.watch("greeting", { signal })) {
+for await (const { memberId, value } of node.watch("greeting", { signal })) {
   if (memberId !== go.id) continue;
   console.log("Deno reads:", printable(JSON.stringify(value)));
   break;
 }
 
-await gossiper.setStateRequest("greeting", { text: "hello from Deno" }, { acknowledgedBy: "all", signal });
-console.log("Go reads:  ", printable(JSON.stringify(await go.get("greeting", member.id))));
+await node.setStateRequest("greeting", { text: "hello from Deno" }, { acknowledgedBy: "all", signal });
+console.log("Go reads:  ", printable(JSON.stringify(await go.get("greeting", node.id))));

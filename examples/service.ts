@@ -46,7 +46,7 @@ leaveOnSignals(node, {
     await Promise.race([server.shutdown(), new Promise((resolve) => setTimeout(resolve, SHUTDOWN_MS))]);
   },
 });
-void node.gossiper.closed.then(({ reason, error }) => {
+void node.closed.then(({ reason, error }) => {
   // A failed member does not recover. The platform restarts the process.
   if (reason === "failed") giveUp(`The member failed: ${printable(String(error))}`);
 });
@@ -81,8 +81,8 @@ function joinCluster({ advertiseHost, seeds, keys, caCerts, heartbeatExpiration 
   });
 }
 
-async function logEvents({ gossiper }: Node): Promise<void> {
-  for await (const event of gossiper.events.subscribe(["MemberBlocked", "SeedFailed", "ClientRefused"])) {
+async function logEvents(node: Node): Promise<void> {
+  for await (const event of node.events.subscribe(["MemberBlocked", "SeedFailed", "ClientRefused"])) {
     if (event.type === "MemberBlocked") {
       console.log(`blocked: ${printable(event.memberId)} (${event.reason})`);
     } else if (event.type === "SeedFailed") {

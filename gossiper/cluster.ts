@@ -91,6 +91,12 @@ export interface ClusterTopology {
   readonly members: readonly Member[];
   /** Ids that are to be blocked. */
   readonly blocked: readonly string[];
+  /** The members that the event before did not have. The sources of this library set it. */
+  readonly joined?: readonly Member[];
+  /** The members that only the event before had. The sources of this library set it. */
+  readonly left?: readonly Member[];
+  /** protoactor-go's hash of the ids, as a decimal number. The sources of this library set it. */
+  readonly topologyHash?: string;
 }
 
 /** What is known of one address at which a member looks for others. Times are of this member's wall clock. */
@@ -169,6 +175,8 @@ export interface Cluster {
   readonly eventStream: EventStream;
   /** How messages reach peers. */
   readonly transport: Transport;
+  /** True if the gossiper closes the transport and ends the event stream when it is over; false by default. */
+  readonly ownsTransport?: boolean;
   /** Without one, topologies are whatever is published on the event stream. */
   readonly discovery?: Discovery;
   /**

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { canonicalize } from "../deps/std_json.ts";
+import { canonicalize } from "../deps/canonicalize.ts";
 import { copyJson, deepFreeze } from "../engine/json.ts";
 import type { JsonValue } from "../engine/types.ts";
 import type { Core } from "./core.ts";
@@ -25,8 +25,8 @@ export interface ConsensusCallbacks {
   readonly onLost?: () => unknown;
 }
 
-/** A registered consensus check. */
-export interface ConsensusHandle {
+/** A registered consensus check. Its disposal (`using`) removes it. */
+export interface ConsensusHandle extends Disposable {
   /** What `removeConsensusCheck` takes. */
   readonly id: string;
   /** The key whose values are compared. */
@@ -97,6 +97,7 @@ export class ConsensusChecks {
         return value;
       },
       dissenters: () => isRegistered() ? core.engine.dissenters(id) : [],
+      [Symbol.dispose]: () => void this.remove(id),
     });
   }
 
@@ -105,7 +106,7 @@ export class ConsensusChecks {
       try {
         const extracted = extractor(deepFreeze(value), memberId);
         // Canonical JSON takes its numbers and keys on trust: the copy has been checked.
-        return extracted === undefined ? undefined : canonicalize(copyJson(extracted).value);
+        return extracted === undefined ? undefined : canonicalize(copyJson(extracted).value)!;
       } catch (error) {
         this.#core.report(`the consensus extractor of ${JSON.stringify(key)}`, error);
         return undefined;

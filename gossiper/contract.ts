@@ -28,12 +28,12 @@ export interface MemberView {
   /** Where it is; `undefined` for one that the topology does not name any more. */
   readonly member: Member | undefined;
   /**
-   * `active`: in the topology and not blocked. `left`: it said so. `blocked`: expired, or blocked by the
-   * topology; this member itself where another process uses its id, so that it takes part no more. `inactive`:
-   * something is held of it, but it is not in the topology.
+   * `alive`: it takes part. `suspected`: it takes part, but its connection broke and its address refuses new ones.
+   * `failed`: it crashed, sent no heartbeat for `heartbeatExpiration`, or is blocked by the topology; this member itself
+   * if another process uses its id. `left`: it left in good order, or the discovery does not name it.
    */
-  readonly status: "active" | "left" | "blocked" | "inactive";
-  /** Why and since when it is blocked by this member, if it is. */
+  readonly status: "alive" | "suspected" | "failed" | "left";
+  /** Why and since when this member blocks it, if it does. */
   readonly block: BlockedMember | undefined;
   /** The life that is held of it; `undefined` where nothing is. */
   readonly life: Life | undefined;
@@ -105,6 +105,12 @@ export interface WaitOptions {
   readonly signal?: AbortSignal;
 }
 
+/** How {@linkcode GossiperLike.whenMembers} waits. */
+export interface MembersOptions extends WaitOptions {
+  /** For how many milliseconds no member may come or go; 0 by default. */
+  readonly stableFor?: number;
+}
+
 /** What a gossiper offers. The class {@linkcode Gossiper} says what each does. */
 export interface GossiperLike extends AsyncDisposable {
   /** Resolves with the reason when the gossiper is over; never rejects. */
@@ -115,6 +121,10 @@ export interface GossiperLike extends AsyncDisposable {
   readonly phase: Phase;
   /** Every member that is known. */
   readonly members: readonly MemberView[];
+  /** The view of each member, and then each that changes. */
+  watchMembers(options?: WaitOptions): ReadableStream<MemberView>;
+  /** Resolves with the members that are alive once there are so many. */
+  whenMembers(count: number, options?: MembersOptions): Promise<readonly MemberView[]>;
   /** The members that get no gossip. */
   readonly blockedMembers: readonly BlockedMember[];
   /** Begins to gossip. */

@@ -194,7 +194,10 @@ const EVENT_TYPES: { readonly [type in EventType]: true } = {
   LifeRenewed: true,
   ListenFailed: true,
   MemberBlocked: true,
+  MemberFailed: true,
   MemberForgotten: true,
+  MemberJoined: true,
+  MemberLeft: true,
   MemberSuspected: true,
   MemberUnblocked: true,
   PhaseChanged: true,
@@ -207,6 +210,7 @@ const EVENT_TYPES: { readonly [type in EventType]: true } = {
   SettingsDiffer: true,
   SignatureRefused: true,
   StateDropped: true,
+  SuspicionEnded: true,
 };
 
 /** How an {@linkcode EventStream} is made. */
@@ -239,11 +243,15 @@ const MEMBERSHIP_EVENTS: ReadonlySet<EventType> = new Set<EventType>([
   "ClusterTopology",
   "Isolated",
   "MemberBlocked",
+  "MemberFailed",
   "MemberForgotten",
+  "MemberJoined",
+  "MemberLeft",
   "MemberSuspected",
   "MemberUnblocked",
   "Rejoined",
   "SelfBlocked",
+  "SuspicionEnded",
 ]);
 
 /**
@@ -312,13 +320,17 @@ export class EventStream {
   subscribe<T extends EventType>(
     types?: T | readonly T[],
     options: SubscribeOptions = {},
-  ): ReadableStream<EventOf<T> | EventsDropped> {
+  ): ReadableStream<EventOf<T>> {
     const wanted = checkedTypes(types);
     assertSignal(options.signal);
     const capacity = checkedCapacity(options.capacity ?? this.#capacity);
     const sets = [this.#subscribers, ...this.#setsFor(wanted)];
-    const subscriber = new Subscriber(capacity, (self) => {
-      for (const set of sets) set.delete(self);
+    const subscriber = new Subscriber({
+      capacity,
+      reportsDrops: wanted?.has("EventsDropped") ?? true,
+      unsubscribe: (self) => {
+        for (const set of sets) set.delete(self);
+      },
     });
     if (this.#closed) {
       subscriber.finish();
@@ -331,7 +343,7 @@ export class EventStream {
       subscriber.endWith(options.signal);
     }
     // Only events of the sets that it is in are ever handed to it.
-    return subscriber.readable as ReadableStream<EventOf<T> | EventsDropped>;
+    return subscriber.readable as ReadableStream<EventOf<T>>;
   }
 
   /** Ends every subscriber's stream, after what is buffered for it; what is published later is ignored. */
@@ -369,6 +381,13 @@ export class EventStream {
   }
 }
 
+interface SubscriberOptions {
+  readonly capacity: number;
+  /** Whether it receives `EventsDropped`. */
+  readonly reportsDrops: boolean;
+  readonly unsubscribe: (self: Subscriber) => void;
+}
+
 /** What a peer or a server made an error say is fit for a log. What a callback threw is its user's own. */
 function fitForPrint(event: HearsayEvent): HearsayEvent {
   if (!("error" in event) || event.type === "CallbackFailed") return event;
@@ -379,9 +398,8 @@ function fitForPrint(event: HearsayEvent): HearsayEvent {
 /** One subscriber: its buffer, and the stream that empties it. */
 class Subscriber {
   readonly readable: ReadableStream<HearsayEvent>;
-  readonly #capacity: number;
+  readonly #options: SubscriberOptions;
   #buffer: EventBuffer;
-  readonly #unsubscribe: (self: Subscriber) => void;
   #controller!: ReadableStreamDefaultController<HearsayEvent>;
   /** Whether the reader waits for an event, and there was none. */
   #waiting = false;
@@ -390,10 +408,9 @@ class Subscriber {
   #ended = false;
   #stopListening: () => void = () => {};
 
-  constructor(capacity: number, unsubscribe: (self: Subscriber) => void) {
-    this.#capacity = capacity;
-    this.#buffer = new EventBuffer(capacity);
-    this.#unsubscribe = unsubscribe;
+  constructor(options: SubscriberOptions) {
+    this.#options = options;
+    this.#buffer = new EventBuffer(options);
     this.readable = new ReadableStream<HearsayEvent>({
       start: (controller) => {
         this.#controller = controller;
@@ -413,7 +430,7 @@ class Subscriber {
 
   /** Ends the stream after what is buffered. */
   finish(): void {
-    this.#unsubscribe(this);
+    this.#options.unsubscribe(this);
     this.#finishing = true;
     this.#endIfEmpty();
   }
@@ -450,8 +467,8 @@ class Subscriber {
 
   #release(): void {
     this.#ended = true;
-    this.#unsubscribe(this);
-    this.#buffer = new EventBuffer(this.#capacity);
+    this.#options.unsubscribe(this);
+    this.#buffer = new EventBuffer(this.#options);
     this.#stopListening();
   }
 }
@@ -470,6 +487,7 @@ interface Buffered {
  */
 class EventBuffer {
   readonly #capacity: number;
+  readonly #reportsDrops: boolean;
   readonly #membership = new Fifo<Buffered>();
   readonly #others = new Fifo<Buffered>();
   #latestTopology: Buffered | undefined;
@@ -479,8 +497,9 @@ class EventBuffer {
   #bytes = 0;
   #dropped = 0;
 
-  constructor(capacity: number) {
+  constructor({ capacity, reportsDrops }: Pick<SubscriberOptions, "capacity" | "reportsDrops">) {
     this.#capacity = capacity;
+    this.#reportsDrops = reportsDrops;
   }
 
   get isEmpty(): boolean {
@@ -503,7 +522,7 @@ class EventBuffer {
 
   /** The next event to deliver: first of all what was missed. */
   shift(): HearsayEvent | undefined {
-    if (this.#dropped > 0) {
+    if (this.#dropped > 0 && this.#reportsDrops) {
       const count = this.#dropped;
       this.#dropped = 0;
       return { type: "EventsDropped", count };

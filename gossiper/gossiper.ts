@@ -20,6 +20,7 @@ import type {
   GossiperClosed,
   GossiperLike,
   GossipKeyValue,
+  MembersOptions,
   MemberView,
   SetStateOptions,
   Snapshot,
@@ -29,12 +30,13 @@ import { Core } from "./core.ts";
 import type { FlushResult } from "./departure.ts";
 import { HearsayError } from "./errors.ts";
 import type { EventStream } from "./event_stream.ts";
+import { MemberWatches } from "./member_watches.ts";
 import { assertNone, assertSignal, describe } from "./options.ts";
 import { Running } from "./running.ts";
 import { realRuntime } from "./runtime.ts";
 import { Topology } from "./topology.ts";
 import { assertKey, assertOwnKey, validated } from "./validation.ts";
-import { keyValueOf, membersOf, phaseOf, snapshotOf } from "./views.ts";
+import { keyValueOf, memberOf, membersOf, phaseOf, snapshotOf } from "./views.ts";
 import { Watches } from "./watch.ts";
 
 /** How much a gossiper keeps: for tests, which hold it against its limits. No part of what the module offers. */
@@ -53,6 +55,7 @@ export class Gossiper implements GossiperLike {
   readonly #topology: Topology;
   readonly #watches: Watches;
   readonly #checks: ConsensusChecks;
+  readonly #memberWatches: MemberWatches;
   readonly #closed = Promise.withResolvers<GossiperClosed>();
   #running: Running | undefined;
   readonly #leaving = new AbortController();
@@ -87,10 +90,29 @@ export class Gossiper implements GossiperLike {
       eventStream: cluster.eventStream,
       onBroken: (error) => this.#fail(error),
     });
+    if (cluster.ownsTransport) {
+      this.signal.addEventListener("abort", () => cluster.eventStream.end(), { once: true });
+    }
     const known = cluster.discovery?.members;
     if (known) this.#expect(known);
     this.#watches = new Watches(this.#core);
     this.#checks = new ConsensusChecks(this.#core);
+    this.#memberWatches = new MemberWatches({
+      core: this.#core,
+      views: () => this.members,
+      view: (id) => memberOf(this.#viewed, id),
+      leaving: this.signal,
+    });
+  }
+
+  /** This member's id. */
+  get id(): string {
+    return this.#cluster.self.id;
+  }
+
+  /** This member as others see it. */
+  get member(): Member {
+    return this.#cluster.self;
   }
 
   /** Resolves when the gossiper is over, with the reason; never rejects. */
@@ -124,6 +146,37 @@ export class Gossiper implements GossiperLike {
   /** Every member that is known, this one included, sorted by id. */
   get members(): readonly MemberView[] {
     return membersOf(this.#viewed);
+  }
+
+  /**
+   * The view of each member, and then the view of each that changes: it joined, left, failed, is suspected or no longer so,
+   * or was forgotten (its status is `left`, and its `incarnation` is undefined). Ends like {@linkcode Gossiper.watch}. A
+   * reader that falls behind misses views that newer ones of the same member have superseded.
+   */
+  watchMembers(options: WaitOptions = {}): ReadableStream<MemberView> {
+    assertSignal(options.signal);
+    return this.#memberWatches.watch(options);
+  }
+
+  /**
+   * Resolves with the members that are alive, once there are at least `count` of them, this one included, and none came or
+   * went for `stableFor` milliseconds. Rejects with the signal's reason, or with a `HearsayError` of code `stopped` when
+   * this member begins to leave.
+   *
+   * @throws {ConfigurationError} if `count` is not a whole number of at least 1, or `stableFor` not one of at least 0.
+   *
+   * @example
+   * ```ts
+   * import { join } from "@hearsay/gossip";
+   *
+   * await using one = await join({ cluster: "orders", listen: { port: 0 } });
+   * await using two = await join({ cluster: "orders", listen: { port: 0 }, seeds: [one.address] });
+   * const members = await one.whenMembers(2, { stableFor: 100, signal: AbortSignal.timeout(5_000) });
+   * console.assert(members.some(({ id }) => id === two.id));
+   * ```
+   */
+  whenMembers(count: number, options: MembersOptions = {}): Promise<readonly MemberView[]> {
+    return this.#memberWatches.when(count, options);
   }
 
   /** The members that get no gossip and from which none is taken, the first blocked first. */
@@ -168,6 +221,8 @@ export class Gossiper implements GossiperLike {
    * everything. Takes three request timeouts at most: one for each of these; the result says whether enough were
    * told in that time.
    * Rejects with code `not_started` before the start, and `stopped` when it is being or has been stopped.
+   * A process that has nothing else to do should call `Deno.exit()` then: if a peer that it dialled hangs, Deno keeps the
+   * process for a minute and more.
    */
   async stop(): Promise<FlushResult> {
     this.#assertNotStopped();
@@ -362,6 +417,7 @@ export class Gossiper implements GossiperLike {
     await this.#running?.end("The peer leaves the cluster.");
     this.#watches.end();
     this.#core.end(new HearsayError("stopped", "The gossiper has stopped."));
+    if (this.#cluster.ownsTransport) await this.#cluster.transport.close();
     this.#closed.resolve({
       reason: this.#failure ? "failed" : reason,
       ...(this.#failure ?? {}),

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { levenshteinDistance } from "../deps/std_text.ts";
+import { editDistance } from "../deps/levenshtein.ts";
 import type { Discovery } from "./cluster.ts";
 import { ConfigurationError, type ConfigurationProblem } from "./configuration_error.ts";
 import { bracketed, hasCredentials, isHost } from "./host_names.ts";
@@ -184,8 +184,8 @@ export function nearestOf(given: string, names: readonly string[]): string | und
   const plain = (name: string) => name.toLowerCase().replace(/[^a-z0-9]/g, "");
   const distance = (name: string) =>
     Math.min(
-      levenshteinDistance(plain(given), plain(name)),
-      levenshteinDistance(plain(given), plain(name).replace(/^gossip/, "")),
+      editDistance(plain(given), plain(name)),
+      editDistance(plain(given), plain(name).replace(/^gossip/, "")),
     );
   let nearest: string | undefined;
   let least = Math.floor(plain(given).length / 3) + 1;

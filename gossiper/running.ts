@@ -217,7 +217,7 @@ export class Running {
     // One place is enough: the latest topology is never dropped, and nothing else matters.
     const { signal } = this.#ending;
     for await (const event of eventStream.subscribe("ClusterTopology", { signal, capacity: 1 })) {
-      if (event.type === "ClusterTopology") this.#take(event);
+      this.#take(event);
     }
   }
 

@@ -30,19 +30,22 @@ export function keyValueOf(entry: Entry): GossipKeyValue {
 }
 
 /** Every member that the topology names, that is blocked, or of which something is held, sorted by id. */
-export function membersOf({ engine, topology }: Viewed): MemberView[] {
+export function membersOf(viewed: Viewed): MemberView[] {
+  const { engine, topology } = viewed;
   const blocked = engine.blockedMembers().map(({ id }) => id);
   const ids = new Set([engine.id, ...topology.ids(), ...blocked, ...engine.memberIds()]);
-  return [...ids].sort().map((id) => {
-    const block = engine.blockedMember(id);
-    return Object.freeze({
-      id,
-      member: topology.get(id),
-      status: statusOf(engine, id),
-      block,
-      life: engine.lifeOf(id),
-      isSelf: id === engine.id,
-    });
+  return [...ids].sort().map((id) => memberOf(viewed, id));
+}
+
+/** One member; one of which nothing is known has left. */
+export function memberOf({ engine, topology }: Viewed, id: string): MemberView {
+  return Object.freeze({
+    id,
+    member: topology.get(id),
+    status: statusOf(engine, id),
+    block: engine.blockedMember(id),
+    life: engine.lifeOf(id),
+    isSelf: id === engine.id,
   });
 }
 
@@ -77,8 +80,9 @@ function addressOf({ host, port, url }: Member): MemberSnapshot["address"] {
 }
 
 function statusOf(engine: Engine, id: string): MemberView["status"] {
-  if (id === engine.id && engine.silenced) return "blocked";
+  if (id === engine.id && engine.silenced) return "failed";
   const reason = engine.blockedMember(id)?.reason;
-  if (reason !== undefined) return reason === "left" ? "left" : "blocked";
-  return engine.activeIds().has(id) ? "active" : "inactive";
+  if (reason !== undefined) return reason === "left" ? "left" : "failed";
+  if (!engine.activeIds().has(id)) return "left";
+  return engine.isSuspected(id) ? "suspected" : "alive";
 }

@@ -19,7 +19,6 @@ const node = await join({
   seeds: options.seeds.map((seed) => `ws://${seed}`),
   config: { gossipInterval: options.gossipIntervalMs, gossipFanOut: options.fanOut },
 });
-const { gossiper } = node;
 reportMembers();
 reportValues();
 console.log(formatEvent("ready", options.id));
@@ -28,13 +27,13 @@ const lines = Deno.stdin.readable.pipeThrough(new TextDecoderStream()).pipeThrou
 for await (const line of lines) {
   const value = parseSet(line);
   console.log(formatEvent("set", value));
-  gossiper.setState(VALUE_KEY, value);
+  node.setState(VALUE_KEY, value);
 }
 // The process ends with its standard input, so none outlives the benchmark.
 Deno.exit();
 
 async function reportValues(): Promise<void> {
-  for await (const { memberId, value } of gossiper.watch(VALUE_KEY)) {
+  for await (const { memberId, value } of node.watch(VALUE_KEY)) {
     if (memberId !== options.id && typeof value === "string") console.log(formatEvent("seen", value));
   }
 }
@@ -42,9 +41,9 @@ async function reportValues(): Promise<void> {
 async function reportMembers(): Promise<void> {
   const types = ["ClusterTopology", "MemberBlocked", "MemberUnblocked"] as const;
   let reported = 0;
-  for await (const event of gossiper.events.subscribe(types)) {
+  for await (const event of node.events.subscribe(types)) {
     if (event.type === "MemberBlocked") console.log(formatEvent("gone", event.memberId));
-    const count = gossiper.members.filter(({ status }) => status === "active").length;
+    const count = node.members.filter(({ status }) => status === "alive").length;
     if (count !== reported) console.log(formatEvent("members", count));
     reported = count;
   }

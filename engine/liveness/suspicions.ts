@@ -31,9 +31,9 @@ export class Suspicions {
     if (suspicion) suspicion.sinceMs = nowMs;
   }
 
-  /** The member spoke itself, or is no longer active. */
-  remove(id: string): void {
-    this.#byId.delete(id);
+  /** The member spoke itself, or is no longer active; returns whether it was suspected. */
+  remove(id: string): boolean {
+    return this.#byId.delete(id);
   }
 
   /**

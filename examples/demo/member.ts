@@ -23,18 +23,17 @@ import {
 const [id = "member", ...seeds] = Deno.args;
 const sinceMs = wallClockMs();
 const node = await join({ cluster: "demo", id, seeds, listen: { port: 0 }, config: CONFIG });
-const { gossiper } = node;
 report({ type: "listening", address: node.address, sinceMs });
 
 // The member's own state.
-gossiper.setState("version", "1.0.0");
-gossiper.setState("load", load());
-const publishing = setInterval(() => gossiper.setState("load", load()), 1_000);
+node.setState("version", "1.0.0");
+node.setState("load", load());
+const publishing = setInterval(() => node.setState("load", load()), 1_000);
 
 // Values of all members, its own included.
 for (const key of KEYS) reportValues(key);
 reportMembers();
-gossiper.registerConsensusCheck("version", (version) => version, {
+node.registerConsensusCheck("version", (version) => version, {
   onReached: (version) => report({ type: "consensus", version }),
   onLost: () => report({ type: "consensus", version: null }),
 });
@@ -50,7 +49,7 @@ Deno.addSignalListener("SIGTERM", async () => {
 const lines = Deno.stdin.readable.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream());
 for await (const line of lines) {
   const { version }: Command = JSON.parse(line);
-  gossiper.setState("version", version);
+  node.setState("version", version);
 }
 // The demo closed this input or has ended: no process of it may stay.
 Deno.exit();
@@ -66,7 +65,7 @@ function load(): Load {
 }
 
 async function reportValues(key: Key): Promise<void> {
-  for await (const { memberId, value = null } of gossiper.watch(key)) {
+  for await (const { memberId, value = null } of node.watch(key)) {
     report({ type: "value", of: memberId, key, value });
   }
 }
@@ -74,8 +73,8 @@ async function reportValues(key: Key): Promise<void> {
 async function reportMembers(): Promise<void> {
   const types = ["ClusterTopology", "GossipUpdate", "MemberBlocked", "MemberUnblocked"] as const;
   let reported = "";
-  for await (const _ of gossiper.events.subscribe(types)) {
-    const members = gossiper.members.map(({ id, status, block }) => ({
+  for await (const _ of node.events.subscribe(types)) {
+    const members = node.members.map(({ id, status, block }) => ({
       id,
       status,
       reason: block?.reason ?? null,

@@ -70,12 +70,12 @@ export class MemberProcess implements AsyncDisposable {
 
   /** The ids of members that are active in its view, its own included. */
   get activeIds(): readonly string[] {
-    return [...this.sights.values()].filter(({ is }) => is.status === "active").map(({ is }) => is.id);
+    return [...this.sights.values()].filter(({ is }) => is.status === "alive").map(({ is }) => is.id);
   }
 
   /** Milliseconds from its call of `join` until it saw another member; `undefined` before that. */
   get joinedAfterMs(): number | undefined {
-    const others = [...this.sights.values()].filter(({ is }) => is.id !== this.id && is.status === "active");
+    const others = [...this.sights.values()].filter(({ is }) => is.id !== this.id && is.status === "alive");
     if (this.address === undefined || others.length === 0) return undefined;
     return Math.min(...others.map(({ atMs }) => atMs)) - this.address.atMs;
   }

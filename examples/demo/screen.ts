@@ -62,7 +62,7 @@ export function matrix(members: readonly MemberProcess[]): string[] {
 }
 
 /** The meaning of the signs in a {@linkcode matrix}. */
-export const LEGEND = `${sign("active")} alive   ${sign("left")} left   ${sign("crashed")} crashed`;
+export const LEGEND = `${sign("alive")} alive   ${sign("left")} left   ${sign("crashed")} crashed`;
 
 /** A table with each member's state, its last values and its last view. */
 export function lastViews(members: readonly MemberProcess[]): string[] {
@@ -98,7 +98,7 @@ function sightsOf(member: MemberProcess, others: readonly MemberProcess[]): stri
 }
 
 function sign(kind: string | undefined): string {
-  if (kind === "active") return colors.green("●");
+  if (kind === "alive") return colors.green("●");
   if (kind === "left") return colors.yellow("○");
   if (kind === "crashed" || kind === "expired") return colors.red("×");
   return colors.dim("·");

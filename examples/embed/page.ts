@@ -69,7 +69,7 @@ th { text-align: left; font-weight: normal; opacity: .6 }
 th, td { padding: .5rem 1rem .5rem 0; border-bottom: 1px solid #8884; vertical-align: top }
 code { font: .875em ui-monospace, monospace; overflow-wrap: anywhere }
 i { display: inline-block; width: .6em; height: .6em; border-radius: 50%; background: #999 }
-.active i { background: #2a9d5c }
-.blocked i { background: #d1495b }
-.left, .inactive, .blocked { opacity: .6 }
+.alive i, .suspected i { background: #2a9d5c }
+.failed i { background: #d1495b }
+.left, .failed { opacity: .6 }
 `;

@@ -24,12 +24,12 @@ export function say(kind: string, text: string, color = dim): void {
 }
 
 /** Prints a line for each event until the member has ended. */
-export async function tell({ gossiper, member }: Node): Promise<void> {
-  let known = new Set([member.id]);
+export async function tell(node: Node): Promise<void> {
+  let known = new Set([node.id]);
   /** Peers with a failed request and no event since: their next failures are not printed. */
   const silent = new Set<string>();
   const phases = new SettledPhase();
-  for await (const event of gossiper.events.subscribe()) {
+  for await (const event of node.events.subscribe()) {
     if (event.type === "ClusterTopology") {
       for (const { id, host, port } of event.members) {
         if (!known.has(id)) say("joined", `${name(id)} at ${printable(host)}:${port}`, green);

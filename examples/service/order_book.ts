@@ -20,12 +20,12 @@ export class OrderBook {
 
   /** Counts one order of this instance. */
   take(): void {
-    this.#node.gossiper.setState(KEY, ++this.#taken);
+    this.#node.setState(KEY, ++this.#taken);
   }
 
   /** The orders of all instances; those of an instance that left count until it is forgotten (`departedRetention`). */
   get total(): number {
-    const counts = [...this.#node.gossiper.getState<unknown>(KEY).values()].map(({ value }) => value);
+    const counts = [...this.#node.getState<unknown>(KEY).values()].map(({ value }) => value);
     return counts.filter((count) => typeof count === "number").reduce((sum, count) => sum + count, 0);
   }
 }

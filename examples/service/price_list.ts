@@ -31,15 +31,15 @@ export class PriceList {
   /** Copies newer lists of other instances until the node ends. */
   constructor(node: Node) {
     this.#node = node;
-    this.#check = node.gossiper.registerConsensusCheck(KEY);
-    node.gossiper.setState(KEY, this.newest);
+    this.#check = node.registerConsensusCheck(KEY);
+    node.setState(KEY, this.newest);
     void this.#follow();
   }
 
   /** The winning list. */
   get newest(): Prices {
     let newest = NONE;
-    for (const { value } of this.#node.gossiper.getState<unknown>(KEY).values()) {
+    for (const { value } of this.#node.getState<unknown>(KEY).values()) {
       if (isPrices(value) && isNewer(value, newest)) newest = value;
     }
     return newest;
@@ -58,7 +58,7 @@ export class PriceList {
     const prices = { revision: this.newest.revision + 1, by: this.#node.member.id, cents };
     const signal = AbortSignal.timeout(1_000);
     try {
-      await this.#node.gossiper.setStateRequest(KEY, prices, { acknowledgedBy: 1, signal });
+      await this.#node.setStateRequest(KEY, prices, { acknowledgedBy: 1, signal });
       return { prices, isKept: true };
     } catch (error) {
       if (!signal.aborted) throw error;
@@ -67,11 +67,11 @@ export class PriceList {
   }
 
   async #follow(): Promise<void> {
-    const { gossiper, member } = this.#node;
-    for await (const _ of gossiper.watch(KEY)) {
-      const own = gossiper.getState<Prices>(KEY).get(member.id)?.value ?? NONE;
+    const node = this.#node;
+    for await (const _ of node.watch(KEY)) {
+      const own = node.getState<Prices>(KEY).get(node.id)?.value ?? NONE;
       const { newest } = this;
-      if (isNewer(newest, own)) gossiper.setState(KEY, newest);
+      if (isNewer(newest, own)) node.setState(KEY, newest);
     }
   }
 }

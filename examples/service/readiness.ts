@@ -26,18 +26,18 @@ export class Readiness {
    * serves with its own state. Resolves with the reason, or with `undefined` if it began to leave first.
    */
   async reached(
-    { gossiper }: Node,
+    node: Node,
     { withinMs }: { readonly withinMs: number },
   ): Promise<string | undefined> {
     const waiting = AbortSignal.timeout(withinMs);
     try {
-      await gossiper.converged({ signal: waiting });
+      await node.converged({ signal: waiting });
     } catch (error) {
       if (!waiting.aborted && this.#state === "starting") throw error;
     }
     if (this.#state !== "starting") return undefined;
     this.#state = "ready";
-    const others = gossiper.members.filter(({ status, isSelf }) => status === "active" && !isSelf).length;
+    const others = node.members.filter(({ status, isSelf }) => status === "alive" && !isSelf).length;
     if (!waiting.aborted) return `${others + 1} members have the same state`;
     return others === 0 ? `alone, after ${withinMs} ms` : `after ${withinMs} ms, without convergence`;
   }

@@ -62,8 +62,8 @@ function unavailable(why: string): Response {
   return new Response(`${why}\n`, { status: 503 });
 }
 
-function members({ node: { gossiper }, prices }: Instance): Response {
-  const members = gossiper.members.map(({ id, status, isSelf, member }) => ({
+function members({ node, prices }: Instance): Response {
+  const members = node.members.map(({ id, status, isSelf, member }) => ({
     id,
     status,
     isSelf,

@@ -58,27 +58,26 @@ const node = await joinProtoactor({
   config,
   decoders: { "google.protobuf.StringValue": (bytes) => new TextDecoder().decode(bytes.subarray(2)) },
 });
-const { gossiper, member } = node;
 const print = (line: object) => console.log(JSON.stringify(line));
 /** All blocks and their ends so far. */
 const blocks: object[] = [];
 void (async () => {
-  for await (const event of gossiper.events.subscribe()) {
+  for await (const event of node.events.subscribe()) {
     if (event.type === "MemberBlocked" || event.type === "MemberUnblocked" || event.type === "SelfBlocked") {
       blocks.push(event);
     }
   }
 })();
-print({ event: "started", id: member.id, address: `${member.host}:${member.port}` });
+print({ event: "started", id: node.id, address: `${node.member.host}:${node.member.port}` });
 
 const COMMANDS: Readonly<Record<string, (command: Command) => object | Promise<object>>> = {
   set: async ({ key, value }) => {
-    await gossiper.setStateRequest(key, value);
+    await node.setStateRequest(key, value);
     return { ok: true };
   },
   /** Resolves when all active members have acknowledged the value. */
   setEverywhere: async ({ key, value }) => {
-    await gossiper.setStateRequest(key, value, {
+    await node.setStateRequest(key, value, {
       acknowledgedBy: "all",
       signal: AbortSignal.timeout(10_000),
     });
@@ -88,20 +87,20 @@ const COMMANDS: Readonly<Record<string, (command: Command) => object | Promise<o
     manual.list(members);
     return { ok: true };
   },
-  delete: ({ key }) => ({ ok: gossiper.deleteState(key) }),
+  delete: ({ key }) => ({ ok: node.deleteState(key) }),
   get: ({ key }) => {
-    const held = [...gossiper.getState(key)].map(([id, entry]) => {
+    const held = [...node.getState(key)].map(([id, entry]) => {
       const { value, sequenceNumber: number, localTimestampUnixMilliseconds: stamp } = entry;
       return [id, { number, value, stamp }] as const;
     });
     return { state: Object.fromEntries(held) };
   },
   members: () => ({
-    members: gossiper.members.filter(({ status }) => status === "active").map(({ id }) => id).sort(),
-    blocked: gossiper.blockedMembers,
+    members: node.members.filter(({ status }) => status === "alive").map(({ id }) => id).sort(),
+    blocked: node.blockedMembers,
     blocks,
-    phase: gossiper.phase,
-    digest: gossiper.snapshot().digest,
+    phase: node.phase,
+    digest: node.snapshot().digest,
   }),
   leave: async () => {
     const flush = await node.stop();

@@ -49,7 +49,7 @@ Deno.test("embed example: serves its own pages, the members and the gossip, also
   const alone = await membersAt(origin);
   assertEquals(alone.members.map(({ id, status, isSelf }) => [id, status, isSelf]), [[
     alone.self,
-    "active",
+    "alive",
     true,
   ]]);
   assertEquals(greetingsIn(alone), [1]);
@@ -75,7 +75,7 @@ Deno.test("embed example: two copies see each other's state and departure (R8.2,
   for (const { origin } of [one, two]) {
     await eventually(`${origin} shows both`, async () => {
       const snapshot = await membersAt(origin);
-      return snapshot.members.every(({ status }) => status === "active") &&
+      return snapshot.members.every(({ status }) => status === "alive") &&
         JSON.stringify(greetingsIn(snapshot).toSorted()) === "[0,1]";
     });
   }
@@ -100,7 +100,7 @@ Deno.test("embed example: the page shows names and values of members as text, ne
     members: [{
       id: evil,
       isSelf: false,
-      status: "active",
+      status: "alive",
       life: undefined,
       address: { host: evil, port: 1 },
       block: null,

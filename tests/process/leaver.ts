@@ -27,7 +27,7 @@ const listening = leaveOnSignals(node, {
   ...(shutdownTimeout !== undefined && { shutdownTimeout }),
   ...(signals && { signals }),
   beforeLeaving: async ({ signal }) => {
-    console.log(`before, ${node.gossiper.members.length} members`);
+    console.log(`before, ${node.members.length} members`);
     signal.addEventListener("abort", () => console.log("beforeLeaving was aborted"));
     await behave(before, "before");
   },
@@ -38,7 +38,7 @@ const listening = leaveOnSignals(node, {
 });
 console.log(`listening ${node.address}`);
 void (async () => {
-  for await (const event of node.gossiper.events.subscribe()) {
+  for await (const event of node.events.subscribe()) {
     if (event.type === "ClusterTopology") console.log(`sees ${event.members.length}`);
     if (event.type === "MemberBlocked") console.log(`blocks ${event.memberId} as ${event.reason}`);
   }

@@ -10,7 +10,7 @@ import { join } from "../../mod.ts";
 const [seed = "", how = ""] = Deno.args;
 const config = { gossipInterval: 100, gossipRequestTimeout: 300 };
 const node = await join({ cluster: "faults", seeds: [seed], listen: { port: 0 }, config });
-await node.gossiper.converged();
+await node.converged();
 console.log("met");
 await Deno.stdin.read(new Uint8Array(16));
 await node.stop();

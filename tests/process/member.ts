@@ -38,7 +38,7 @@ print({ type: "listening", address: node.address, port: Number(new URL(node.addr
 
 const QUIET = new Set(["Disseminated", "RequestFailed", "PhaseChanged", "Confirmed", "EventsDropped"]);
 const printing = (async () => {
-  for await (const event of node.gossiper.events.subscribe()) {
+  for await (const event of node.events.subscribe()) {
     if (event.type === "GossipUpdate" && (event.memberId === id || event.key !== "k")) continue;
     if (!QUIET.has(event.type)) print(event.type === "ClusterTopology" ? { type: event.type } : event);
   }
@@ -57,17 +57,17 @@ Deno.addSignalListener("SIGTERM", () => void stop());
 
 /** The commands on standard input. */
 const COMMANDS: Readonly<Record<string, (value: string) => void>> = {
-  set: (value) => node.gossiper.setState("k", value),
+  set: (value) => node.setState("k", value),
   /** Sets a key 4,000 times a second until the member stops. */
   load: () => {
     let number = 0;
     loading = setInterval(() => {
-      for (let each = 0; each < 20; each++) node.gossiper.setState("load", ++number);
+      for (let each = 0; each < 20; each++) node.setState("load", ++number);
     }, 5);
   },
   /** Sets the cluster's keys. */
   keys: (value) => {
-    node.gossiper.setKeys(value.split(","));
+    node.setKeys(value.split(","));
     print({ type: "keys", count: value.split(",").length });
   },
   /** Blocks the event loop for this many milliseconds. */
@@ -76,14 +76,13 @@ const COMMANDS: Readonly<Record<string, (value: string) => void>> = {
     while (performance.now() < endMs);
     print({ type: "unblocked" });
   },
-  members: () =>
-    print({ type: "members", members: node.gossiper.members.map(({ id, status }) => `${id} ${status}`) }),
+  members: () => print({ type: "members", members: node.members.map(({ id, status }) => `${id} ${status}`) }),
   memory: () =>
     print({
       type: "memory",
       rss: Deno.memoryUsage().rss,
       timers: timersSet(),
-      skipped: node.gossiper.skippedRounds,
+      skipped: node.skippedRounds,
     }),
 };
 

@@ -11,7 +11,7 @@ import { joinProtoactor } from "../../protoactor.ts";
 const node = await joinProtoactor({ cluster: "faults", discovery: fixedMembers([]) });
 console.log(`listening: ${node.member.port}`);
 void (async () => {
-  for await (const event of node.gossiper.events.subscribe("ListenFailed")) console.log(event.type);
+  for await (const event of node.events.subscribe("ListenFailed")) console.log(event.type);
 })();
 for await (const _ of Deno.stdin.readable);
 await node.stop();

@@ -126,7 +126,7 @@ class Instances implements AsyncDisposable {
     for (const origin of this.origins) {
       await eventually(`${origin} sees three that agree`, async () => {
         const [, { members, isAgreed }] = await this.deployment.ask(origin, "/members") as [number, Members];
-        return isAgreed && members.filter(({ status }) => status === "active").length === 3;
+        return isAgreed && members.filter(({ status }) => status === "alive").length === 3;
       });
     }
   }

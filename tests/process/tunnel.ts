@@ -60,11 +60,11 @@ async function joinByName(): Promise<void> {
     authentication: { keys },
     discovery: seeds([`wss://${NAME}:${port}`], { nameServer }),
   });
-  for await (const _ of node.gossiper.events.subscribe(["ClusterTopology", "GossipUpdate"], { signal })) {
-    if (node.gossiper.members.filter(({ status }) => status === "active").length === 3) break;
+  for await (const _ of node.events.subscribe(["ClusterTopology", "GossipUpdate"], { signal })) {
+    if (node.members.filter(({ status }) => status === "alive").length === 3) break;
   }
   signal.throwIfAborted();
-  console.log(`met: ${node.gossiper.snapshot().seeds.map(({ address }) => address).sort().join(" ")}`);
+  console.log(`met: ${node.snapshot().seeds.map(({ address }) => address).sort().join(" ")}`);
   await Promise.all([node, ...islands].map((each) => each.stop()));
   console.log("left");
   // As whoever has stopped should: Deno may keep a process for a while over a dial between members that hangs.

@@ -26,9 +26,9 @@ Deno.test("blockedMembers: lists each blocked member with the reason and the tim
   const ageMs = cluster.of("a").runtime.wallMs() - block!.sinceMs;
   assert(ageMs >= 0 && ageMs <= 500, `${ageMs}`);
   assertEquals(cluster.of("b").gossiper.members.map(({ id, status }) => [id, status]), [
-    ["a", "active"],
-    ["b", "active"],
-    ["c", "blocked"],
+    ["a", "alive"],
+    ["b", "alive"],
+    ["c", "failed"],
   ]);
 });
 

@@ -48,6 +48,8 @@ Deno.test("Gossiper: implements the whole interface (R1.1)", async () => {
     stop: "function",
     unblock: "function",
     watch: "function",
+    watchMembers: "function",
+    whenMembers: "function",
     [Symbol.asyncDispose]: "function",
   };
   for (const name of Reflect.ownKeys(kinds) as (keyof GossiperLike)[]) {

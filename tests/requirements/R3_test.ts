@@ -361,7 +361,10 @@ const EVERY_EVENT: { readonly [T in EngineEvent["type"]]: Extract<EngineEvent, {
   Isolated: { type: "Isolated" },
   LifeRenewed: { type: "LifeRenewed", life: "0123456789ab-01234567" },
   MemberBlocked: { type: "MemberBlocked", memberId: "b", reason: "expired" },
+  MemberFailed: { type: "MemberFailed", memberId: "b", reason: "crashed" },
   MemberForgotten: { type: "MemberForgotten", memberId: "b" },
+  MemberJoined: { type: "MemberJoined", memberId: "b" },
+  MemberLeft: { type: "MemberLeft", memberId: "b" },
   MemberSuspected: { type: "MemberSuspected", memberId: "b" },
   MemberUnblocked: { type: "MemberUnblocked", memberId: "b" },
   PhaseChanged: { type: "PhaseChanged", from: "diffusing", to: "confirmed" },
@@ -369,6 +372,7 @@ const EVERY_EVENT: { readonly [T in EngineEvent["type"]]: Extract<EngineEvent, {
   Rejoined: { type: "Rejoined" },
   SelfBlocked: { type: "SelfBlocked", reason: "expired", peerId: "b" },
   StateDropped: { type: "StateDropped", memberId: "b", limit: "maxMembers", count: 2 },
+  SuspicionEnded: { type: "SuspicionEnded", memberId: "b" },
 };
 
 Deno.test("events: every kind of event of the engine is published once, at once and in order (R3.4)", async () => {

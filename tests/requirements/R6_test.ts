@@ -300,7 +300,7 @@ Deno.test("expiration: a member never blocks itself: alone, isolated, or after a
   for (const { id, gossiper, blocked } of cluster.members) {
     assertEquals(blocked[id], undefined);
     const self = gossiper.members.find(({ isSelf }) => isSelf);
-    assertEquals([self?.status, self?.block], ["active", undefined]);
+    assertEquals([self?.status, self?.block], ["alive", undefined]);
   }
   // It emits no SelfBlocked either.
   assertEquals(cluster.of("a").told("SelfBlocked"), []);

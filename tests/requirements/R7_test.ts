@@ -47,7 +47,7 @@ Deno.test("topology: a member that left it gets no more gossip, and its connecti
   assertEquals(gossipedTo(cluster, "b", leftMs), ["memory://a:1"]);
   assertEquals(cluster.of("c").values("later"), {});
   const statuses = cluster.of("a").gossiper.members.map(({ id, status }) => [id, status]);
-  assertEquals(statuses, [["a", "active"], ["b", "active"], ["c", "inactive"]]);
+  assertEquals(statuses, [["a", "alive"], ["b", "alive"], ["c", "left"]]);
   assertEquals(cluster.of("a").told("RequestFailed"), []);
   // It did not learn of the end, and has to dial again.
   assert(cluster.sentBy("c", "hello").length > handshakes);
@@ -77,7 +77,7 @@ Deno.test("topology: is taken from the event stream alone; the last one publishe
   stream.publish({ type: "ClusterTopology", members: ["a", "c"].map(recordOf), blocked: [] });
   stream.publish({ type: "ClusterTopology", members: ["a", "b"].map(recordOf), blocked: [] });
   await cluster.runtime.settle();
-  const active = cluster.of("a").gossiper.members.filter(({ status }) => status === "active");
+  const active = cluster.of("a").gossiper.members.filter(({ status }) => status === "alive");
   assertEquals(active.map(({ id }) => id), ["a", "b"]);
 });
 

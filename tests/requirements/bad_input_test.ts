@@ -33,19 +33,19 @@ class Victims implements AsyncDisposable {
   async assertServed(known: readonly string[] = []): Promise<void> {
     const round = ++this.#rounds;
     for (const [from, to] of [[this.victim, this.friend], [this.friend, this.victim]] as const) {
-      from.gossiper.setState("round", round);
-      const updates = to.gossiper.watch("round", { signal: AbortSignal.timeout(BOUND_MS) });
+      from.setState("round", round);
+      const updates = to.watch("round", { signal: AbortSignal.timeout(BOUND_MS) });
       let seen = false;
       for await (const { memberId, value } of updates) {
         seen = memberId === from.member.id && value === round;
         if (seen) break;
       }
       assert(seen, `${to.member.id} does not hear of ${from.member.id} any more`);
-      assertEquals(to.gossiper.blockedMembers, []);
+      assertEquals(to.blockedMembers, []);
     }
-    const ids = this.victim.gossiper.members.map(({ id }) => id);
+    const ids = this.victim.members.map(({ id }) => id);
     assertEquals(ids, ["friend", ...known, "victim"].sort());
-    assertEquals([...this.victim.gossiper.getState("k").keys()], []);
+    assertEquals([...this.victim.getState("k").keys()], []);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -244,7 +244,7 @@ Deno.test("bad input: messages, fields and codes of later versions are ignored (
   raw.say(JSON.stringify({ type: "error", code: "too_loud", message: "no", reason: "noise" }));
   raw.say(JSON.stringify({ ...gossip({ value: 8 }), mood: "fine" }));
   await raw.hears("reply");
-  assertEquals(victims.victim.gossiper.blockedMembers, []);
+  assertEquals(victims.victim.blockedMembers, []);
   await raw.hangUp();
 });
 
@@ -275,7 +275,7 @@ for (const id of ["__proto__", "constructor", "toString", "hasOwnProperty"]) {
       );
     raw.say(text);
     await raw.hears("reply");
-    assertEquals(victims.victim.gossiper.getState(id).get(id)?.value, 1);
+    assertEquals(victims.victim.getState(id).get(id)?.value, 1);
     assertEquals(({} as Record<string, unknown>)["sequenceNumber"], undefined);
     await raw.hangUp();
   });
@@ -312,12 +312,12 @@ Deno.test("bad input: a handshake that never comes closes with 4408, and gossip 
 
 Deno.test("bad input: a peer that claims to be this member is refused, and this member keeps its state (E1)", async () => {
   await using victims = await Victims.make();
-  victims.victim.gossiper.setState("mine", "kept");
+  victims.victim.setState("mine", "kept");
   const raw = await Raw.to(victims.victim);
   raw.say(hello({ member: { id: "victim", host: "127.0.0.1", port: 1 } }));
   assertEquals((await raw.hears("error")).code, "id_conflict");
   assertEquals(await raw.closes(), 4403);
-  assertEquals(victims.victim.gossiper.getState("mine").get("victim")?.value, "kept");
+  assertEquals(victims.victim.getState("mine").get("victim")?.value, "kept");
   await victims.assertServed();
 });
 
@@ -336,7 +336,7 @@ Deno.test("bad input: a repeated request is answered once and merged once (E3, E
   const raw = await Raw.greeted(victims.victim);
   const updates: unknown[] = [];
   const watching = (async () => {
-    for await (const { value } of victims.victim.gossiper.watch("k")) updates.push(value);
+    for await (const { value } of victims.victim.watch("k")) updates.push(value);
   })();
   raw.say(gossip());
   raw.say(gossip());
@@ -365,7 +365,7 @@ Deno.test("bad input: a push with an incarnation more than a year ahead is refus
   raw.say(push({ life: far }));
   raw.say({ type: "ping" });
   await raw.hears("pong");
-  assertEquals(victims.victim.gossiper.getState("k").has("raw"), false);
+  assertEquals(victims.victim.getState("k").has("raw"), false);
   await victims.assertServed(["raw"]);
   await raw.hangUp();
 });
@@ -382,7 +382,7 @@ Deno.test("bad input: a push or a heartbeat before the handshake closes with 440
 
 Deno.test("bad input: a push about this member, or after a gap, is not merged, and the rest of it is (E1, E4)", async () => {
   await using victims = await Victims.make();
-  const { gossiper } = victims.victim;
+  const gossiper = victims.victim;
   gossiper.setState("mine", "kept");
   const { life } = gossiper.members.find(({ isSelf }) => isSelf)!;
   const raw = await Raw.greeted(victims.victim);
@@ -422,7 +422,7 @@ Deno.test("bad input: false counts and vectors block no member and delay none (L
   // For two expirations the others stay alive for each other, whatever was sent about them.
   const endMs = Date.now() + 2_000;
   while (Date.now() < endMs) {
-    for (const { gossiper } of [victims.victim, victims.friend]) {
+    for (const gossiper of [victims.victim, victims.friend]) {
       const ids = gossiper.blockedMembers.map(({ id }) => id).filter((id) => id !== "raw");
       assertEquals(ids, []);
     }
@@ -450,7 +450,7 @@ Deno.test("bad input: after the end a client of a mounted handler gets 503 and a
 
 Deno.test("bad input: setState refuses a value that JSON cannot carry, with the path, and changes nothing (R4.2)", async () => {
   await using victims = await Victims.make();
-  const { gossiper } = victims.victim;
+  const gossiper = victims.victim;
   const cycle: Record<string, unknown> = {};
   cycle["self"] = cycle;
   for (

@@ -41,8 +41,8 @@ async function next<T extends EventType>(gossiper: Gossiper, type: T, signal = A
 }
 
 /** Resolves when a member has received this value of another member's key `k`. */
-async function hears({ gossiper }: Node, of: string, value: unknown): Promise<void> {
-  for await (const update of gossiper.watch("k", { signal: AbortSignal.timeout(5_000) })) {
+async function hears(node: Node, of: string, value: unknown): Promise<void> {
+  for await (const update of node.watch("k", { signal: AbortSignal.timeout(5_000) })) {
     if (update.memberId === of && update.value === value) return;
   }
   throw new Error(`${value} was not received.`);
@@ -51,10 +51,10 @@ async function hears({ gossiper }: Node, of: string, value: unknown): Promise<vo
 Deno.test("handshake: members with one key find each other and share state; a member without it, or with another, is refused", async () => {
   await using ada = await member("ada");
   await using ben = await member("ben", { seeds: [ada.address] });
-  ben.gossiper.setState("k", 1);
+  ben.setState("k", 1);
   await hears(ada, "ben", 1);
   for (const authentication of [undefined, { keys: [await newClusterKey()] }]) {
-    const refused = next(ada.gossiper, "ClientRefused");
+    const refused = next(ada, "ClientRefused");
     await using eve = await join({
       cluster: "orders",
       id: "eve",
@@ -63,12 +63,12 @@ Deno.test("handshake: members with one key find each other and share state; a me
       seeds: [ada.address],
       ...(authentication && { authentication }),
     });
-    const failed = await next(eve.gossiper, "SeedFailed");
+    const failed = await next(eve, "SeedFailed");
     assertEquals((failed.error as { code?: string }).code, "unauthorised");
     assertMatch((await refused).reason, authentication ? /must be signed with a key/ : /has no token/);
-    assertEquals(eve.gossiper.getState("k").size, 0);
+    assertEquals(eve.getState("k").size, 0);
   }
-  assertEquals(ada.gossiper.members.map(({ id }) => id), ["ada", "ben"]);
+  assertEquals(ada.members.map(({ id }) => id), ["ada", "ben"]);
 });
 
 Deno.test("token: a client is refused with 401 before the upgrade if its token is invalid in any way", async () => {
@@ -104,7 +104,7 @@ Deno.test("token: a browser sends its token as a second subprotocol, which is ne
 Deno.test("handshake: a member speaks as itself: a hello or gossip under another id than the token's closes with 4401", async () => {
   await using ada = await member("ada");
   await using ben = await member("ben", { seeds: [ada.address] });
-  ben.gossiper.setState("k", "true");
+  ben.setState("k", "true");
   await hears(ada, "ben", "true");
   await using posing = await Wire.opened(ada.address, { token: await tokenFor(ada) });
   posing.say(helloOf("ben"));
@@ -123,7 +123,7 @@ Deno.test("handshake: a member speaks as itself: a hello or gossip under another
   await turning.hears("hello");
   turning.say(helloOf("ben", { id: "d2" }));
   assertEquals((await turning.closed).code, 4401);
-  assertEquals(ada.gossiper.getState("k").get("ben")?.value, "true");
+  assertEquals(ada.getState("k").get("ben")?.value, "true");
 });
 
 Deno.test("handshake: a handshake in a member's name does not silence it, for any claim and any number of times", async () => {
@@ -132,7 +132,7 @@ Deno.test("handshake: a handshake in a member's name does not silence it, for an
   const emitted = new Set<string>();
   const over = new AbortController();
   const listening = (async () => {
-    for await (const { type } of ada.gossiper.events.subscribe(["SelfBlocked", "ConflictDetected"], over)) {
+    for await (const { type } of ada.events.subscribe(["SelfBlocked", "ConflictDetected"], over)) {
       emitted.add(type);
     }
   })();
@@ -152,7 +152,7 @@ Deno.test("handshake: a handshake in a member's name does not silence it, for an
     // Wait for a second answer: a refusal or a reply.
     while (lying.heard.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
   }
-  ada.gossiper.setState("k", "still here");
+  ada.setState("k", "still here");
   await hears(ben, "ada", "still here");
   over.abort();
   await listening;
@@ -162,14 +162,14 @@ Deno.test("handshake: a handshake in a member's name does not silence it, for an
 Deno.test("handshake: one id from two places: the earlier incarnation is refused, and the refusal names the latest (E1)", async () => {
   await using ada = await member("ada");
   await using ben = await member("ben", { seeds: [ada.address] });
-  ben.gossiper.setState("k", 1);
+  ben.setState("k", 1);
   await hears(ada, "ben", 1);
   await using twin = await Wire.opened(ada.address, { token: await tokenFor(ada, "ben") });
   twin.say(helloOf("ben", { life: "000000000001-00000000" }));
   const refusal = await twin.hears("error");
   assertEquals([refusal.code, refusal.life], [
     "id_conflict",
-    ada.gossiper.members.find(({ id }) => id === "ben")!.life,
+    ada.members.find(({ id }) => id === "ben")!.life,
   ]);
   // The refusal carries a proof, so that no other process can refuse in a member's name.
   assert(refusal.proof !== undefined);
@@ -198,9 +198,9 @@ async function disbelief(answer: Impostor): Promise<{ readonly text: string; rea
       seeds: [`ws://127.0.0.1:${server.addr.port}`],
       authentication: { keys: [KEY, LEAKED] },
     });
-    ada.gossiper.setState("k", "secret");
-    const failed = await next(ada.gossiper, "SeedFailed");
-    assertEquals(ada.gossiper.members.map(({ id }) => id), ["ada"]);
+    ada.setState("k", "secret");
+    const failed = await next(ada, "SeedFailed");
+    assertEquals(ada.members.map(({ id }) => id), ["ada"]);
     return { text: `${(failed.error as { code?: string }).code}: ${failed.error}`, heard };
   } finally {
     await server.shutdown();
@@ -286,11 +286,11 @@ Deno.test("events: a client refused for its key is reported once, and again afte
   const over = new AbortController();
   const events: HearsayEvent[] = [];
   const listening = (async () => {
-    for await (const event of ada.gossiper.events.subscribe("ClientRefused", over)) events.push(event);
+    for await (const event of ada.events.subscribe("ClientRefused", over)) events.push(event);
   })();
   const numbers: number[] = [];
   for (const keys of [undefined, undefined, [KEY], undefined]) {
-    if (keys) ada.gossiper.setKeys(keys);
+    if (keys) ada.setKeys(keys);
     assertEquals(await Wire.status(ada.address, { token: await token() }), 401);
     numbers.push(events.length);
   }
@@ -308,7 +308,7 @@ Deno.test("token: a token given to one member is no good at another, because it 
   });
   await using _ben = await member("ben", { seeds: [`ws://127.0.0.1:${server.addr.port}`] });
   const token = await stolen.promise;
-  const refused = next(ada.gossiper, "ClientRefused");
+  const refused = next(ada, "ClientRefused");
   const host = `127.0.0.1:${server.addr.port}`;
   assertEquals(await Wire.status(ada.address, { token, headers: { host } }), 401);
   assertStringIncludes((await refused).reason, `is for "hearsay:orders@${host}"`);
@@ -365,7 +365,7 @@ Deno.test("setKeys: a key that is withdrawn ends the connections that it opened;
     wire.say(helloOf(id));
     await wire.hears("hello");
   }
-  ada.gossiper.setKeys([other]);
+  ada.setKeys([other]);
   assertEquals((await old.closed).code, 4401);
   young.say(helloOf("young", { id: "d2" }));
   while (young.heard.filter(({ type }) => type === "hello").length < 2) {
@@ -378,7 +378,7 @@ Deno.test("setKeys: fails at a member without keys, and with a weak key", async 
   await using plain = await join({ cluster: "orders", listen: { port: 0 } });
   await using ada = await member("ada");
   for (const [node, keys] of [[plain, [KEY]], [ada, ["weak"]]] as const) {
-    const error = assertThrows(() => node.gossiper.setKeys(keys), HearsayError);
+    const error = assertThrows(() => node.setKeys(keys), HearsayError);
     assertEquals(error.code, "invalid_configuration");
   }
   assertEquals(await Wire.status(ada.address, { token: await tokenFor(ada) }), 101);

@@ -273,20 +273,17 @@ Deno.test("handshake: messages that wait for a peer's proof are bounded in bytes
 
 Deno.test("maxKeysPerMember: setState refuses one key more; earlier keys and the gossiper's own keys stay usable", async () => {
   await using node = await member({ config: { maxKeysPerMember: 16 } });
-  const { gossiper } = node;
-  await eventually(() =>
-    gossiper.getState("heathbeat").size === 1 && gossiper.getState("topology").size === 1
-  );
+  await eventually(() => node.getState("heathbeat").size === 1 && node.getState("topology").size === 1);
   let count = 0;
   const error = assertThrows(() => {
-    for (; count < 20; count++) gossiper.setState(`k${count}`, count);
+    for (; count < 20; count++) node.setState(`k${count}`, count);
   }, HearsayError);
   assertEquals(error.code, "too_large");
   assertGreater(count, 8);
-  gossiper.setState("k0", "changed");
-  assertEquals(gossiper.getState("k0").get(node.member.id)?.value, "changed");
-  const before = gossiper.getState("heathbeat").get(node.member.id)!.sequenceNumber;
-  await eventually(() => gossiper.getState("heathbeat").get(node.member.id)!.sequenceNumber > before);
+  node.setState("k0", "changed");
+  assertEquals(node.getState("k0").get(node.member.id)?.value, "changed");
+  const before = node.getState("heathbeat").get(node.member.id)!.sequenceNumber;
+  await eventually(() => node.getState("heathbeat").get(node.member.id)!.sequenceNumber > before);
 });
 
 Deno.test("maxKeysPerMember: a peer's keys above the limit are not merged, and ConflictDetected is emitted", async () => {
@@ -312,9 +309,9 @@ Deno.test("maxKeysPerMember: a peer's keys above the limit are not merged, and C
 });
 
 /** The reasons of all `ClientRefused` events until the member stops. */
-async function refusalsOf({ gossiper }: Node): Promise<string[]> {
+async function refusalsOf(node: Node): Promise<string[]> {
   const reasons: string[] = [];
-  for await (const event of gossiper.events.subscribe("ClientRefused")) {
+  for await (const event of node.events.subscribe("ClientRefused")) {
     if (event.type === "ClientRefused") reasons.push(event.reason);
   }
   return reasons;

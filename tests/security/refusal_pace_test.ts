@@ -123,7 +123,7 @@ Deno.test("wrong tokens that are pipelined are refused at a bounded rate, and a 
     const clients = [];
     for (let count = 0; count < connections; count++) clients.push(pipes.use(await pipelining(one.address)));
     await using two = await join({ ...options, seeds: [one.address] });
-    await two.gossiper.converged({ signal: AbortSignal.timeout(10_000) });
+    await two.converged({ signal: AbortSignal.timeout(10_000) });
     assertLess(performance.now() - startMs, 10_000);
     const seconds = (performance.now() - startMs) / 1_000;
     const answered = clients.reduce((sum, client) => sum + client.answered(), 0);

@@ -45,23 +45,23 @@ class Cluster implements AsyncDisposable {
       authentication: { keys: [this.key] },
     });
     this.nodes.push(node);
-    node.gossiper.setState("k", node.member.id);
+    node.setState("k", node.member.id);
     return node;
   }
 
   /** Whether each honest member has what each has set, and takes it for active. */
   get isWhole(): boolean {
-    return this.nodes.every(({ gossiper }) => {
+    return this.nodes.every((node) => {
       const active = new Set(
-        gossiper.members.filter(({ status }) => status === "active").map(({ id }) => id),
+        node.members.filter(({ status }) => status === "alive").map(({ id }) => id),
       );
-      const values = gossiper.getState("k");
+      const values = node.getState("k");
       return this.nodes.every(({ member: { id } }) => active.has(id) && values.get(id)?.value === id);
     });
   }
 
   get rooms() {
-    return this.nodes.map(({ gossiper }) => gossiper.snapshot().room);
+    return this.nodes.map((node) => node.snapshot().room);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -97,9 +97,9 @@ Deno.test("an insider that fills members with large states under 74 ids, relayed
   await using cluster = await Cluster.of(3, { maxHeldBytes });
   const [first] = cluster.nodes;
   const blocked: string[] = [];
-  for (const { gossiper } of cluster.nodes) {
+  for (const node of cluster.nodes) {
     void (async () => {
-      for await (const event of gossiper.events.subscribe("MemberBlocked")) {
+      for await (const event of node.events.subscribe("MemberBlocked")) {
         if (event.type === "MemberBlocked") blocked.push(event.memberId);
       }
     })();
@@ -117,8 +117,8 @@ Deno.test("an insider that fills members with large states under 74 ids, relayed
   }
   await eventually(() => cluster.rooms[0]!.refused > 0);
   await eventually(() => cluster.rooms.every(({ bytes }) => bytes > maxHeldBytes / 2));
-  cluster.nodes[1]!.gossiper.setState("news", 1);
-  await eventually(() => cluster.nodes.every(({ gossiper }) => gossiper.getState("news").size === 1));
+  cluster.nodes[1]!.setState("news", 1);
+  await eventually(() => cluster.nodes.every((node) => node.getState("news").size === 1));
   for (const { bytes } of cluster.rooms) assertLess(bytes, maxHeldBytes);
   // The three share one heap here; without the limit it would be 900 MiB and more.
   assertLess(heapUsed() - before, 3 * maxHeldBytes);
@@ -144,12 +144,12 @@ Deno.test("an insider that invents maxMembers members keeps no newcomer out, and
     if (insider.wire.socket.readyState === WebSocket.OPEN) insider.gossip(...invented(++count));
   }, 100);
   try {
-    await eventually(() => cluster.nodes.every(({ gossiper }) => gossiper.members.length >= 20));
+    await eventually(() => cluster.nodes.every((node) => node.members.length >= 20));
     await cluster.add();
     await cluster.add();
     await eventually(() => cluster.isWhole);
   } finally {
     clearInterval(inventing);
   }
-  for (const { gossiper } of cluster.nodes) assertLess([...gossiper.snapshot().members].length, 22);
+  for (const node of cluster.nodes) assertLess([...node.snapshot().members].length, 22);
 });

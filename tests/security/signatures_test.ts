@@ -49,10 +49,10 @@ function member(options: Partial<JoinOptions> = {}): Promise<Node> {
 async function withInsider() {
   const ada = await member();
   const ben = await member({ seeds: [ada.address] });
-  ben.gossiper.setState("k", "true");
+  ben.setState("k", "true");
   await hears(ada, ben.member.id, "true");
   const insider = await Insider.greeted(ada.address, { key: KEY });
-  const { life } = ada.gossiper.members.find(({ id }) => id === ben.member.id)!;
+  const { life } = ada.members.find(({ id }) => id === ben.member.id)!;
   return {
     ada,
     ben,
@@ -66,8 +66,8 @@ async function withInsider() {
   };
 }
 
-async function hears({ gossiper }: Node, of: string, value: unknown): Promise<void> {
-  for await (const update of gossiper.watch("k", { signal: AbortSignal.timeout(5_000) })) {
+async function hears(node: Node, of: string, value: unknown): Promise<void> {
+  for await (const update of node.watch("k", { signal: AbortSignal.timeout(5_000) })) {
     if (update.memberId === of && update.value === value) return;
   }
   throw new Error(`${value} was not received.`);
@@ -157,7 +157,7 @@ for (const [lie, [reason, lieOf]] of Object.entries(LIES)) {
     await using all = await withInsider();
     const { ada, ben, insider, benId } = all;
     const state = await stateOf(ben);
-    const refused = next(ada.gossiper, "SignatureRefused");
+    const refused = next(ada, "SignatureRefused");
     insider.gossip(await lieOf({ insider, state }));
     assertEquals(await refused, {
       type: "SignatureRefused",
@@ -165,12 +165,12 @@ for (const [lie, [reason, lieOf]] of Object.entries(LIES)) {
       peerId: insider.id,
       reason,
     });
-    assertEquals(ada.gossiper.getState("k").get(benId)?.value, "true");
+    assertEquals(ada.getState("k").get(benId)?.value, "true");
     // The owner's next value still arrives: the lie left no gap.
-    ben.gossiper.setState("k", "true again");
+    ben.setState("k", "true again");
     await hears(ada, benId, "true again");
-    assertEquals(ada.gossiper.blockedMembers.map(({ id }) => id), []);
-    assertEquals(ben.gossiper.members.find(({ isSelf }) => isSelf)!.life, all.benLife);
+    assertEquals(ada.blockedMembers.map(({ id }) => id), []);
+    assertEquals(ben.members.find(({ isSelf }) => isSelf)!.life, all.benLife);
   });
 }
 
@@ -178,13 +178,13 @@ Deno.test("signatures: a lie about an older value of a member causes no Conflict
   await using all = await withInsider();
   const { ada, ben, insider, benId } = all;
   const state = await stateOf(ben);
-  ben.gossiper.setState("k", "later");
+  ben.setState("k", "later");
   await hears(ada, benId, "later");
   const conflicts: HearsayEvent[] = [];
   const over = new AbortController();
   const listening = (async () => {
     const options = { signal: over.signal };
-    for await (const event of ada.gossiper.events.subscribe("ConflictDetected", options)) {
+    for await (const event of ada.events.subscribe("ConflictDetected", options)) {
       conflicts.push(event);
     }
   })().catch(() => {});
@@ -194,7 +194,7 @@ Deno.test("signatures: a lie about an older value of a member causes no Conflict
   insider.gossip({ ...state, after: 0, reset: false, entries });
   insider.gossip({ ...state, entries });
   await insider.wire.hears("reply");
-  ben.gossiper.setState("k", "last");
+  ben.setState("k", "last");
   await hears(ada, benId, "last");
   over.abort();
   await listening;
@@ -214,7 +214,7 @@ Deno.test("signatures: an id that is a public key belongs to it, even if another
   await using cleo = await member();
   await using insider = await Insider.greeted(cleo.address, { key: KEY });
   const { publicKey } = await ed25519Signing(await newSigningKey());
-  const refused = next(cleo.gossiper, "SignatureRefused");
+  const refused = next(cleo, "SignatureRefused");
   insider.gossip(
     await insider.forge({
       id: idOfKey(publicKey),
@@ -230,7 +230,7 @@ Deno.test("signatures: false acknowledgements harm only the peer that sends them
   await using all = await withInsider();
   const { ada, ben, insider, benId, benLife } = all;
   const ids = { ada: ada.member.id, ben: benId };
-  const adaLife = ben.gossiper.members.find(({ id }) => id === ids.ada)!.life!;
+  const adaLife = ben.members.find(({ id }) => id === ids.ada)!.life!;
   let lies = 0;
   const lying = setInterval(() => {
     // A later incarnation of ben, and a number of ada that was never set.
@@ -243,9 +243,9 @@ Deno.test("signatures: false acknowledgements harm only the peer that sends them
   }, 10);
   try {
     for (let round = 0; round < 5; round++) {
-      ben.gossiper.setState("k", round);
+      ben.setState("k", round);
       await hears(ada, ids.ben, round);
-      ada.gossiper.setState("k", round);
+      ada.setState("k", round);
       await hears(ben, ids.ada, round);
     }
     await eventually(() => lies > 5);
@@ -253,9 +253,9 @@ Deno.test("signatures: false acknowledgements harm only the peer that sends them
     clearInterval(lying);
   }
   // ben keeps its incarnation; ada may start one new incarnation and keeps sending.
-  assertEquals(ada.gossiper.members.find(({ id }) => id === ids.ben)!.life, benLife);
-  assertEquals(ada.gossiper.members.filter(({ status }) => status === "active").length >= 2, true);
-  ada.gossiper.setState("k", "still here");
+  assertEquals(ada.members.find(({ id }) => id === ids.ben)!.life, benLife);
+  assertEquals(ada.members.filter(({ status }) => status === "alive").length >= 2, true);
+  ada.setState("k", "still here");
   await hears(ben, ids.ada, "still here");
 });
 
@@ -290,12 +290,12 @@ for (const [what, claim] of Object.entries(LATER_LIVES)) {
   Deno.test(`signatures: a claim that a member has a later incarnation, in ${what}, has no effect without that member's signature`, async () => {
     await using all = await withInsider();
     const { ada, ben, insider } = all;
-    const { id, life } = ada.gossiper.members.find(({ isSelf }) => isSelf)!;
+    const { id, life } = ada.members.find(({ isSelf }) => isSelf)!;
     const own = await stateOf(ada);
     const lives: string[] = [];
     const over = new AbortController();
     const listening = (async () => {
-      for await (const event of ada.gossiper.events.subscribe("LifeRenewed", over)) {
+      for await (const event of ada.events.subscribe("LifeRenewed", over)) {
         if (event.type === "LifeRenewed") lives.push(event.life);
       }
     })();
@@ -303,11 +303,11 @@ for (const [what, claim] of Object.entries(LATER_LIVES)) {
     // Messages are handled in order, so a reply to this gossip shows that the claim was handled.
     const asked = insider.gossip();
     await eventually(() => insider.wire.heard.some((each) => each.type === "reply" && each.id === asked));
-    ada.gossiper.setState("k", "unmoved");
+    ada.setState("k", "unmoved");
     await hears(ben, id, "unmoved");
     over.abort();
     await listening;
-    assertEquals([lives, ada.gossiper.members.find(({ isSelf }) => isSelf)!.life], [[], life]);
+    assertEquals([lives, ada.members.find(({ isSelf }) => isSelf)!.life], [[], life]);
   });
 }
 
@@ -330,9 +330,9 @@ Deno.test("signatures: a refused dial does not raise the incarnation without the
     return response;
   });
   await using ada = await member({ seeds: [`ws://127.0.0.1:${server.addr.port}`] });
-  const { life } = ada.gossiper.members[0]!;
+  const { life } = ada.members[0]!;
   await refused.promise;
-  assertEquals(ada.gossiper.members[0]!.life, life);
+  assertEquals(ada.members[0]!.life, life);
   await ada.stop();
   await server.shutdown();
 });
@@ -351,12 +351,12 @@ Deno.test("signatures: a member whose clock stepped back is let in again: the re
     seeds: [ada.address],
     authentication: { keys: [KEY], sign: true, signingKey },
   });
-  const first = ben.gossiper.members.find(({ isSelf }) => isSelf)!.life!;
+  const first = ben.members.find(({ isSelf }) => isSelf)!.life!;
   assert(first < life);
-  ben.gossiper.setState("k", "after");
+  ben.setState("k", "after");
   await hears(ada, "ben", "after");
-  const held = ada.gossiper.members.find(({ id }) => id === "ben")!;
-  assertEquals([held.life! > life, held.status], [true, "active"]);
+  const held = ada.members.find(({ id }) => id === "ben")!;
+  assertEquals([held.life! > life, held.status], [true, "alive"]);
 });
 
 Deno.test("signatures: an old state of a later incarnation, replayed to a peer, is sent back to its owner, which rejoins", async () => {
@@ -368,7 +368,7 @@ Deno.test("signatures: an old state of a later incarnation, replayed to a peer, 
     seeds: [ada.address],
     authentication: { keys: [KEY], sign: true, signingKey },
   });
-  ben.gossiper.setState("k", "now");
+  ben.setState("k", "now");
   await hears(ada, "ben", "now");
   const life = makeLife(Date.now() + 3_600_000, 0.5);
   const of = await newIdentity();
@@ -377,9 +377,9 @@ Deno.test("signatures: an old state of a later incarnation, replayed to a peer, 
   const left = { key: GRACEFULLY_LEFT_KEY, number: 3, type: TYPE.empty, value: {}, json: "{}" };
   const entries = [entry("k", 2, "long ago"), left];
   insider.gossip(await kept.forge({ id: "ben", life, number: 3, entries }));
-  await eventually(() => ada.gossiper.blockedMembers.some(({ reason }) => reason === "left"));
-  await eventually(() => ada.gossiper.blockedMembers.length === 0);
-  ben.gossiper.setState("k", "again");
+  await eventually(() => ada.blockedMembers.some(({ reason }) => reason === "left"));
+  await eventually(() => ada.blockedMembers.length === 0);
+  ben.setState("k", "again");
   await hears(ada, "ben", "again");
 });
 
@@ -398,7 +398,7 @@ Deno.test("signatures: the heartbeat of a dead member cannot be forged: it is bl
   const state = await dead.forge({ id: dead.id, life: dead.life, number: 2, entries: [beatOf(2)] });
   dead.liveness = { count: 2 };
   dead.gossip(state);
-  await eventually(() => ada.gossiper.getState(HEARTBEAT_KEY).has(dead.id));
+  await eventually(() => ada.getState(HEARTBEAT_KEY).has(dead.id));
   await dead[Symbol.asyncDispose]();
   let number = 2;
   const { tag } = new MemberState(dead.id, dead.life);
@@ -407,7 +407,7 @@ Deno.test("signatures: the heartbeat of a dead member cannot be forged: it is bl
     const { id, life } = insider;
     const own = await insider.forge({ id, life, number, entries: [beatOf(number)] });
     // All forms: a vector by tags or by order, a count beside the true state, and an entry.
-    const ids = ada.gossiper.members.filter(({ status }) => status === "active").map((each) => each.id);
+    const ids = ada.members.filter(({ status }) => status === "alive").map((each) => each.id);
     const digit = DIGITS[number]!;
     const { active } = insider.wire.heard.findLast((message) => message.type === "gossip")!.delta;
     const byOrder = { active, stride: 1, counts: ids.sort().map(() => digit).join("") };
@@ -417,10 +417,10 @@ Deno.test("signatures: the heartbeat of a dead member cannot be forged: it is bl
     insider.gossip({ ...state, entries: [state.entries[0]!, beatOf(number)] });
   }, 300);
   try {
-    await eventually(() => ada.gossiper.blockedMembers.some(({ id }) => id === dead.id));
+    await eventually(() => ada.blockedMembers.some(({ id }) => id === dead.id));
     assert(number > 4);
     // The insider sends its own heartbeats, so it is not blocked.
-    assertEquals(ada.gossiper.blockedMembers.map(({ id }) => id), [dead.id]);
+    assertEquals(ada.blockedMembers.map(({ id }) => id), [dead.id]);
   } finally {
     clearInterval(beating);
   }
@@ -432,7 +432,7 @@ Deno.test("signatures: a peer that keeps sending unsigned state is reported once
   const over = new AbortController();
   let refusals = 0;
   const counting = (async () => {
-    for await (const _ of ada.gossiper.events.subscribe("SignatureRefused", over)) refusals++;
+    for await (const _ of ada.events.subscribe("SignatureRefused", over)) refusals++;
   })();
   for (let count = 0; count < 8; count++) {
     insider.gossip({
@@ -492,7 +492,7 @@ Deno.test("signatures: members with and without signing refuse each other with t
     await using plain = await member({ authentication: { keys: [KEY] } });
     const seed = sign ? plain : ada;
     await using eve = await member({ seeds: [seed.address], authentication: { keys: [KEY], sign } });
-    const failed = await next(eve.gossiper, "SeedFailed");
+    const failed = await next(eve, "SeedFailed");
     assertMatch(String(failed.error), /Members of this cluster sign what they set/);
   }
 });
@@ -546,15 +546,15 @@ Deno.test("signatures: a member that keeps its id keeps its key: its next incarn
       member({ id: "ben", seeds, authentication: { keys: [KEY], sign: true, signingKey: key } });
     await using ada = await member();
     const first = await start(signingKey, [ada.address]);
-    first.gossiper.setState("k", 1);
+    first.setState("k", 1);
     await hears(ada, "ben", 1);
     await first.stop();
     const second = await start(await signingKeyFromFile(file), [ada.address]);
-    second.gossiper.setState("k", 2);
+    second.setState("k", 2);
     await hears(ada, "ben", 2);
     await second.stop();
     await using third = await start(await newSigningKey(), [ada.address]);
-    const failed = await next(third.gossiper, "SeedFailed");
+    const failed = await next(third, "SeedFailed");
     assertMatch(String(failed.error), /belongs to whoever has another key/);
     await Deno.writeTextFile(file, "{}");
     await assertRejects(() => signingKeyFromFile(file), HearsayError, "must have a signing key");

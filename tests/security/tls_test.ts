@@ -19,8 +19,8 @@ function member(id: string, options: Partial<JoinOptions> = {}): Promise<Node> {
   });
 }
 
-async function hears({ gossiper }: Node, of: string, value: unknown): Promise<void> {
-  for await (const update of gossiper.watch("k", { signal: AbortSignal.timeout(5_000) })) {
+async function hears(node: Node, of: string, value: unknown): Promise<void> {
+  for await (const update of node.watch("k", { signal: AbortSignal.timeout(5_000) })) {
     if (update.memberId === of && update.value === value) return;
   }
   throw new Error(`${value} was not received.`);
@@ -31,7 +31,7 @@ async function failureAt(seed: string, caCerts: readonly string[]): Promise<stri
   const own = await AUTHORITY.sign();
   await using node = await member("eve", { seeds: [seed], tls: { ...own, caCerts } });
   for await (
-    const event of node.gossiper.events.subscribe("SeedFailed", { signal: AbortSignal.timeout(5_000) })
+    const event of node.events.subscribe("SeedFailed", { signal: AbortSignal.timeout(5_000) })
   ) {
     if (event.type === "SeedFailed") return String(event.error);
   }
@@ -46,14 +46,14 @@ Deno.test("TLS: members with certificates of a private authority dial each other
     tls: { ...await AUTHORITY.sign(), caCerts },
   });
   assertMatch(ada.address, /^wss:/);
-  ada.gossiper.setState("k", 1);
-  ben.gossiper.setState("k", 2);
+  ada.setState("k", 1);
+  ben.setState("k", 2);
   await Promise.all([hears(ben, "ada", 1), hears(ada, "ben", 2)]);
   await using cleo = await member("cleo", {
     seeds: [ben.address],
     tls: { ...await AUTHORITY.sign(), caCerts },
   });
-  cleo.gossiper.setState("k", 3);
+  cleo.setState("k", 3);
   await hears(ada, "cleo", 3);
 });
 
@@ -67,7 +67,7 @@ Deno.test("TLS: a refusal looks like a broken connection, and the error names po
     authentication,
   });
   const signal = AbortSignal.timeout(5_000);
-  for await (const event of eve.gossiper.events.subscribe("SeedFailed", { signal })) {
+  for await (const event of eve.events.subscribe("SeedFailed", { signal })) {
     if (event.type !== "SeedFailed") continue;
     assertMatch(JSON.stringify(event), /wrong key, cluster or path/);
     return;
@@ -96,7 +96,7 @@ Deno.test("TLS: a handler works in a service's own server with the certificate",
   ready.resolve(ada);
   assertEquals(ada.address, `wss://127.0.0.1:${server.addr.port}`);
   const ben = await member("ben", { seeds: [ada.address], tls: { ...await AUTHORITY.sign(), caCerts } });
-  ada.gossiper.setState("k", 1);
+  ada.setState("k", 1);
   await hears(ben, "ada", 1);
   await ben.stop();
   await ada.stop();
@@ -119,7 +119,7 @@ for (const [what, options, why] of UNFIT) {
     const text = await failureAt(ada.address, [AUTHORITY.cert]);
     assertMatch(text, /certificate/);
     assertMatch(text, why);
-    assertEquals(ada.gossiper.members.length, 1);
+    assertEquals(ada.members.length, 1);
   });
 }
 

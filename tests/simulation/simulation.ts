@@ -303,7 +303,7 @@ export class Simulation {
     for (const { id, gossiper } of survivors) {
       const snapshot = gossiper.snapshot();
       const byId = new Map(snapshot.members.map((member) => [member.id, member]));
-      const active = snapshot.members.filter(({ status }) => status === "active").map(({ id }) => id).join();
+      const active = snapshot.members.filter(({ status }) => status === "alive").map(({ id }) => id).join();
       if (active !== ids) return `${id} has the active members ${active}, expected ${ids}`;
       if ((digest ??= snapshot.digest) !== snapshot.digest) return `the digest of ${id} is different`;
       for (const owner of owned) {

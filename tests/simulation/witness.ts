@@ -239,7 +239,7 @@ export class Witness {
     }
     for (const { id, status, life } of process.gossiper.members) {
       const peer = this.#running(id);
-      if (status !== "active" || id === process.id || !peer || this.#of(peer).ownLife !== life) continue;
+      if (status !== "alive" || id === process.id || !peer || this.#of(peer).ownLife !== life) continue;
       // It became active at this moment, after the promise resolved.
       if (this.#of(process).freedAtMs.get(id) === this.#options.nowMs()) continue;
       const wrong = () => `awaited ${value} must be at all members, and ${id} lacks it`;
@@ -390,7 +390,7 @@ export class Witness {
   /** State of an inactive member must be dropped after its retention and a few rounds. */
   #checkKept(process: Process, { id, status, entries }: MemberSnapshot): void {
     const { keptSinceMs } = this.#of(process);
-    if (status === "active" || entries.length === 0) return void keptSinceMs.delete(id);
+    if (status === "alive" || entries.length === 0) return void keptSinceMs.delete(id);
     const { departedRetention, gossipInterval, gossipRequestTimeout } = this.#options;
     const sinceMs = keptSinceMs.get(id) ?? process.awakeMs;
     keptSinceMs.set(id, sinceMs);
@@ -415,7 +415,7 @@ export class Witness {
 
   #checkOwn(process: Process, { members, self }: Snapshot): void {
     const own = members.find(({ isSelf }) => isSelf)!;
-    this.#ensure(process, own.block === null && own.status === "active", () => "it blocks itself");
+    this.#ensure(process, own.block === null && own.status === "alive", () => "it blocks itself");
     const held = new Map(own.entries.map(({ key, value }) => [key, JSON.stringify(value)]));
     const life = this.#of(process).ownLife;
     for (const [key, changes] of life === undefined ? [] : this.#ledger.changesOf(self, life)) {
@@ -429,7 +429,7 @@ export class Witness {
 
   #checkConsensus(process: Process, { members, isolated }: Snapshot): void {
     const { consensus, hasMet } = this.#of(process);
-    const active = members.filter(({ status }) => status === "active");
+    const active = members.filter(({ status }) => status === "alive");
     const values = active.map(({ entries }) =>
       JSON.stringify(entries.find(({ key }) => key === CHECKED_KEY)?.value)
     );
@@ -458,14 +458,14 @@ export class Witness {
     const mine = process.gossiper.snapshot();
     const peers = mine.members.filter(({ id, status, life }) => {
       const peer = this.#running(id);
-      return status === "active" && id !== process.id && peer && this.#of(peer).ownLife === life;
+      return status === "alive" && id !== process.id && peer && this.#of(peer).ownLife === life;
     });
     const chance = COMPARED_PEERS / Math.max(peers.length, COMPARED_PEERS);
     for (const { id } of this.#options.dice.some(peers, chance)) {
       const peer = this.#running(id)!;
       const theirs = new Map(peer.gossiper.snapshot().members.map((member) => [member.id, member]));
       for (const member of mine.members) {
-        if (member.status !== "active" || member.id === id) continue;
+        if (member.status !== "alive" || member.id === id) continue;
         // With different topologies a peer may have acknowledged and forgotten it since (seeds 7016 and 7025).
         if (this.#of(peer).forgotten.has(member.id)) continue;
         const lacking = this.#lacking(member, theirs.get(member.id));
@@ -545,7 +545,7 @@ export class Witness {
 function describeState(
   { digest, members }: Snapshot,
 ): { readonly name: string; readonly state: string } {
-  const active = members.filter(({ status }) => status === "active");
+  const active = members.filter(({ status }) => status === "alive");
   return {
     name: `${digest} ${active.map(({ id }) => id).join()}`,
     state: active.map(({ id, life, entries }) => {

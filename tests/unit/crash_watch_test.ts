@@ -140,7 +140,7 @@ Deno.test("CrashWatch: blockedMembers, members and the snapshot show the reason 
   const block = { id: "b", reason: "crashed", sinceMs } as const;
   assertEquals(gossiper.blockedMembers, [block]);
   const view = gossiper.members.find(({ id }) => id === "b");
-  assertEquals([view?.status, view?.block], ["blocked", block]);
+  assertEquals([view?.status, view?.block], ["failed", block]);
   assertEquals(gossiper.snapshot().members.find(({ id }) => id === "b")?.block, block);
 });
 
@@ -257,7 +257,7 @@ Deno.test("CrashWatch: a member that only dials is blocked as expired, and never
   for (const { gossiper } of cluster.members) await gossiper.start();
   await cluster.runUntil(() =>
     cluster.members.every(({ gossiper }) =>
-      gossiper.members.filter(({ status }) => status === "active").length === 3
+      gossiper.members.filter(({ status }) => status === "alive").length === 3
     )
   );
   await cluster.advance(1_000);

@@ -76,8 +76,8 @@ Deno.test("event stream: a waiting reader gets an event as soon as it is publish
 
 Deno.test("event stream: a slow subscriber loses the oldest events and gets their number before the next (R3.4)", async () => {
   const events = new EventStream({ capacity: 3 });
-  const slow = events.subscribe("MemberForgotten");
-  const roomy = events.subscribe("MemberForgotten", { capacity: 100 });
+  const slow = events.subscribe(["MemberForgotten", "EventsDropped"]);
+  const roomy = events.subscribe(["MemberForgotten", "EventsDropped"], { capacity: 100 });
   for (let n = 1; n <= 10; n++) events.publish(forgotten(n));
   const reader = slow.getReader();
   assertEquals((await reader.read()).value, { type: "EventsDropped", count: 7 });
@@ -87,6 +87,14 @@ Deno.test("event stream: a slow subscriber loses the oldest events and gets thei
   events.close();
   assertEquals(await names(slow), ["dropped 2", "11", "12", "13"]);
   assertEquals(await names(roomy), ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13"]);
+});
+
+Deno.test("event stream: a subscription to one type yields only that type, also after drops", async () => {
+  const events = new EventStream({ capacity: 3 });
+  const slow = events.subscribe("MemberForgotten");
+  for (let n = 1; n <= 10; n++) events.publish(forgotten(n));
+  events.close();
+  assertEquals(await names(slow), ["8", "9", "10"]);
 });
 
 Deno.test("event stream: a slow subscriber never loses the latest topology (R7.4)", async () => {
@@ -301,7 +309,7 @@ Deno.test("event stream: refuses a subscription to unknown types, with the list 
   ]);
   assertEquals(refused({ capacity: 5 }), ["types is no event: given an object"]);
   const { problems } = assertThrows(() => events.subscribe("typo" as EventType), ConfigurationError);
-  assertStringIncludes(problems[0]!.allowed, "MemberBlocked, MemberForgotten");
+  assertStringIncludes(problems[0]!.allowed, "MemberBlocked, MemberFailed");
   const signal = 5 as unknown as AbortSignal;
   assertThrows(() => events.subscribe("SeedFailed", { signal }), ConfigurationError, "signal is no signal");
 });

@@ -184,7 +184,7 @@ Deno.test("identity conflict: a signing member that meets another process with i
   await cluster.runtime.settle();
   await peer.sayUngreeted("a", hello(3));
   assertEquals(a.told("SelfBlocked").map(({ reason }) => reason), ["identity"]);
-  assertEquals(a.gossiper.members.find(({ isSelf }) => isSelf)!.status, "blocked");
+  assertEquals(a.gossiper.members.find(({ isSelf }) => isSelf)!.status, "failed");
   const gossip = {
     type: "gossip",
     liveness: { count: 0 },
@@ -223,7 +223,7 @@ Deno.test("identity conflict: a member that learns of ever later incarnations be
   assert(renewed >= 10 && renewed <= 12, `${renewed}`);
   const conflicts = a.told("ConflictDetected").map(({ reason }) => reason);
   assertEquals(conflicts, ["identity", "identity", "identity"]);
-  assertEquals(a.gossiper.members.find(({ isSelf }) => isSelf)!.status, "active");
+  assertEquals(a.gossiper.members.find(({ isSelf }) => isSelf)!.status, "alive");
   const from = peer.heard.length;
   await cluster.advance(1_000);
   assert(peer.heard.slice(from).some(({ type }) => type === "gossip"));
@@ -349,7 +349,7 @@ Deno.test("extractor: may abort the signal, which stops the gossiper in order; a
   assertEquals((await assertRejects(() => stopping[0]!, HearsayError)).code, "busy");
   a.removeConsensusCheck(check.id);
   await cluster.advance(1_000);
-  assertEquals(b.members.map(({ status }) => status), ["active", "active"]);
+  assertEquals(b.members.map(({ status }) => status), ["alive", "alive"]);
 });
 
 Deno.test("stop: members that all stop at once are done at once, and have each other's departure (R9.2)", async () => {

@@ -165,12 +165,12 @@ Deno.test("join: members behind one proxy, distinguished by path, are dialed by 
   nodes.set("/orders/b", b);
   await using c = await join({ ...options, id: "c", dialOnly: true, seeds: [a.address] });
   const signal = AbortSignal.timeout(10_000);
-  for await (const event of c.gossiper.events.subscribe("ClusterTopology", { signal })) {
+  for await (const event of c.events.subscribe("ClusterTopology", { signal })) {
     if (event.type === "ClusterTopology" && event.members.length === 3) break;
   }
   // No member can dial this one, so that it has to dial both.
-  await c.gossiper.setStateRequest("k", 1, { acknowledgedBy: 2, signal });
-  assertEquals(c.gossiper.snapshot().members.map(({ address }) => address?.url), [
+  await c.setStateRequest("k", 1, { acknowledgedBy: 2, signal });
+  assertEquals(c.snapshot().members.map(({ address }) => address?.url), [
     urlOf("a"),
     urlOf("b"),
     undefined,
@@ -213,7 +213,7 @@ Deno.test("join: a member that is alone logs one line with the reason of each se
       nextAttemptUnixMilliseconds: 0,
     };
     const own: SeedStatus = { ...seed, address: "ws://own", outcome: "self", memberId: "a", reason: null };
-    node.gossiper.events.publish({ type: "Alone", seeds: [own, ...new Array(8).fill(seed)] });
+    node.events.publish({ type: "Alone", seeds: [own, ...new Array(8).fill(seed)] });
     const seven = new Array(7).fill("ws://a: no").join("; ");
     assertEquals(
       await abortable(logged.promise, AbortSignal.timeout(5_000)),
@@ -229,7 +229,7 @@ Deno.test("join: a member that is alone logs one line with the reason of each se
 async function seedFailure(options: Partial<JoinOptions>): Promise<HearsayError> {
   await using node = await join({ cluster: "red", listen: LISTEN, ...options });
   const failed: Promise<HearsayEvent> = (async () => {
-    for await (const event of node.gossiper.events.subscribe("SeedFailed")) return event;
+    for await (const event of node.events.subscribe("SeedFailed")) return event;
     throw new Error("no event was emitted");
   })();
   const event = await failed;
@@ -261,12 +261,12 @@ async function leaveWhileBehind(changes: (node: Node) => AsyncIterable<unknown>)
   const [first, going] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   const loop = (async () => {
     for await (const _ of changes(node)) {
-      node.gossiper.setState("seen", true);
+      node.setState("seen", true);
       first.resolve();
       await going.promise;
     }
   })();
-  for (const value of [1, 2, 3]) node.gossiper.setState("k", value);
+  for (const value of [1, 2, 3]) node.setState("k", value);
   await first.promise;
   const stopping = node.stop();
   going.resolve();
@@ -275,13 +275,13 @@ async function leaveWhileBehind(changes: (node: Node) => AsyncIterable<unknown>)
 }
 
 Deno.test("leave: ends a loop over events that sets values (R9.2)", async () => {
-  await leaveWhileBehind(({ gossiper }) => gossiper.events.subscribe("GossipUpdate"));
+  await leaveWhileBehind((node) => node.events.subscribe("GossipUpdate"));
 });
 
 Deno.test("leave: ends a loop over a watched key that sets values (R9.2)", async () => {
-  await leaveWhileBehind(({ gossiper }) => gossiper.watch("k"));
+  await leaveWhileBehind((node) => node.watch("k"));
   const { signal } = new AbortController();
-  await leaveWhileBehind(({ gossiper }) => gossiper.watch("k", { signal }));
+  await leaveWhileBehind((node) => node.watch("k", { signal }));
 });
 
 Deno.test("leave: aborts the signal of a node at its beginning, by any way (R9.2)", async () => {
@@ -293,6 +293,6 @@ Deno.test("leave: aborts the signal of a node at its beginning, by any way (R9.2
   const stopping = stopped.stop();
   assertEquals([aborted.signal.aborted, stopped.signal.aborted], [true, true]);
   assertEquals(stopped.signal.reason.code, "stopped");
-  assertThrows(() => stopped.gossiper.setState("k", 1), HearsayError);
+  assertThrows(() => stopped.setState("k", 1), HearsayError);
   await Promise.all([stopping, aborted[Symbol.asyncDispose]()]);
 });

@@ -82,7 +82,10 @@ const KINDS: { readonly [type in EventType]: "error" | "sentence" | "data" | "ow
   LifeRenewed: "own",
   ListenFailed: "error",
   MemberBlocked: "data",
+  MemberFailed: "data",
   MemberForgotten: "data",
+  MemberJoined: "data",
+  MemberLeft: "data",
   MemberSuspected: "data",
   MemberUnblocked: "data",
   PhaseChanged: "own",
@@ -95,6 +98,7 @@ const KINDS: { readonly [type in EventType]: "error" | "sentence" | "data" | "ow
   SettingsDiffer: "data",
   SignatureRefused: "data",
   StateDropped: "data",
+  SuspicionEnded: "data",
 };
 
 Deno.test("events: an error of whatever class is fit for a log in every event, and keeps its class", async () => {

@@ -79,7 +79,7 @@ Deno.test("joinProtoactor: web pages, proxies and foreign names are refused by t
   for (const insecure of [false, true]) {
     await using node = await joinProtoactor({ cluster: "orders", discovery, insecure });
     const reasons: string[] = [];
-    const events = node.gossiper.events.subscribe("ClientRefused");
+    const events = node.events.subscribe("ClientRefused");
     void (async () => {
       for await (const event of events) if (event.type === "ClientRefused") reasons.push(event.reason);
     })();

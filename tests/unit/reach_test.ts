@@ -28,7 +28,7 @@ async function startedCluster(listening: readonly string[], hidden: readonly str
 
 function knowsAll(cluster: TestCluster, ids: readonly string[]): boolean {
   return ids.every((id) =>
-    cluster.of(id).gossiper.members.filter(({ status }) => status === "active").length === ids.length
+    cluster.of(id).gossiper.members.filter(({ status }) => status === "alive").length === ids.length
   );
 }
 
@@ -110,7 +110,7 @@ async function joined(options: Partial<JoinOptions>): Promise<{ node: Node; even
   const node = await join({ cluster: "orders", config: { gossipInterval: 50 }, ...options });
   const events: HearsayEvent[] = [];
   void (async () => {
-    for await (const event of node.gossiper.events.subscribe()) events.push(event);
+    for await (const event of node.events.subscribe()) events.push(event);
   })();
   return { node, events };
 }
@@ -125,17 +125,17 @@ Deno.test("dialOnly: a member that joins with it listens nowhere, and state pass
   const hidden = await joined({ dialOnly: true, seeds });
   await using _hidden = hidden.node;
   assertEquals([hidden.node.address, hidden.node.member.port], ["", 0]);
-  hidden.node.gossiper.setState("from", "inside");
-  two.node.gossiper.setState("from", "outside");
+  hidden.node.setState("from", "inside");
+  two.node.setState("from", "outside");
   const waitFor = async (at: Node, of: Node) => {
-    for await (const { memberId, value } of at.gossiper.watch("from", { signal })) {
+    for await (const { memberId, value } of at.watch("from", { signal })) {
       if (memberId === of.member.id) return value;
     }
   };
   assertEquals(await waitFor(two.node, hidden.node), "inside");
   assertEquals(await waitFor(one.node, hidden.node), "inside");
   assertEquals(await waitFor(hidden.node, two.node), "outside");
-  for (const { node } of [one, two, hidden]) await node.gossiper.converged({ signal });
+  for (const { node } of [one, two, hidden]) await node.converged({ signal });
   const failed = [one, two, hidden].flatMap(({ events }) => events.filter(({ type }) => /Failed/.test(type)));
   assertEquals(failed, []);
 });
@@ -153,11 +153,11 @@ Deno.test("advertise: a member is reached at its advertised URL, and not where i
   assertEquals(behind.node.address, `ws://127.0.0.1:${advertise.port}`);
   const other = await joined({ listen: { port: 0 }, seeds: [behind.node.address] });
   await using _other = other.node;
-  other.node.gossiper.setState("k", 1);
-  for await (const { memberId } of behind.node.gossiper.watch("k", { signal })) {
+  other.node.setState("k", 1);
+  for await (const { memberId } of behind.node.watch("k", { signal })) {
     if (memberId === other.node.member.id) break;
   }
-  const record = other.node.gossiper.members.find(({ id }) => id === behind.node.member.id);
+  const record = other.node.members.find(({ id }) => id === behind.node.member.id);
   assertEquals([record?.member?.host, record?.member?.port], [advertise.host, advertise.port]);
 });
 

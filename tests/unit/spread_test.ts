@@ -154,7 +154,7 @@ Deno.test("spread: members that start together know each other before the second
   for (const id of ids) await cluster.make(id).gossiper.start();
   await cluster.advance(100);
   const seen = cluster.members.map(({ gossiper }) =>
-    gossiper.members.filter(({ status }) => status === "active").length
+    gossiper.members.filter(({ status }) => status === "alive").length
   );
   assertEquals(seen, ids.map(() => ids.length));
 });

@@ -116,9 +116,9 @@ export class Siege implements AsyncDisposable {
 
   /** Calls the listener with every event of the members. */
   onEvent(listener: (id: string, event: HearsayEvent) => void): void {
-    for (const { gossiper, member } of this.#nodes) {
+    for (const node of this.#nodes) {
       void (async () => {
-        for await (const event of gossiper.events.subscribe()) listener(member.id, event);
+        for await (const event of node.events.subscribe()) listener(node.id, event);
       })();
     }
   }
@@ -126,21 +126,21 @@ export class Siege implements AsyncDisposable {
   /** The ids of honest members that another honest member has blocked. */
   blocked(): string[] {
     const honest = new Set(this.#nodes.map(({ member }) => member.id));
-    return this.#nodes.flatMap(({ gossiper }) => gossiper.blockedMembers.map(({ id }) => id)).filter((id) =>
+    return this.#nodes.flatMap((node) => node.blockedMembers.map(({ id }) => id)).filter((id) =>
       honest.has(id)
     );
   }
 
   /** How much each holds of the others. */
   rooms(): readonly RoomSnapshot[] {
-    return this.#nodes.map(({ gossiper }) => gossiper.snapshot().room);
+    return this.#nodes.map((node) => node.snapshot().room);
   }
 
   /** Values of honest members' key `k` that no honest member has set. */
   lies(): unknown[] {
     const honest = new Set(this.#nodes.map(({ member }) => member.id));
-    return this.#nodes.flatMap(({ gossiper }) =>
-      [...gossiper.getState("k")].filter(([id]) => honest.has(id)).map(([, { value }]) => value)
+    return this.#nodes.flatMap((node) =>
+      [...node.getState("k")].filter(([id]) => honest.has(id)).map(([, { value }]) => value)
     ).filter((value) => typeof value !== "number");
   }
 
@@ -165,13 +165,13 @@ export class Siege implements AsyncDisposable {
     const owner = this.#nodes[value % this.#nodes.length]!;
     const startMs = performance.now();
     const signal = AbortSignal.timeout(20_000);
-    const heard = this.#nodes.filter((node) => node !== owner).map(async ({ gossiper }) => {
-      for await (const update of gossiper.watch("k", { signal })) {
+    const heard = this.#nodes.filter((node) => node !== owner).map(async (node) => {
+      for await (const update of node.watch("k", { signal })) {
         if (update.memberId === owner.member.id && update.value === value) return;
       }
       throw new Error(`${value} did not spread within 20 s.`);
     });
-    owner.gossiper.setState("k", value);
+    owner.setState("k", value);
     await Promise.all(heard);
     return performance.now() - startMs;
   }

@@ -120,7 +120,7 @@ export class MixedCluster implements AsyncDisposable {
 
   /** State of a Hearsay member without heartbeats, as text: equal texts mean equal state. */
   lasting(gossiper: Gossiper): string {
-    const members = gossiper.snapshot().members.filter(({ status }) => status === "active").map((member) => [
+    const members = gossiper.snapshot().members.filter(({ status }) => status === "alive").map((member) => [
       member.id,
       member.life,
       member.entries.filter(({ key }) => !isRestless(key)).map(({ key, value, sequenceNumber }) =>
@@ -147,7 +147,7 @@ export class MixedCluster implements AsyncDisposable {
   #checkClaims(gossiper: Gossiper): void {
     if (gossiper.phase !== "confirmed") return;
     this.claims++;
-    const active = gossiper.snapshot().members.filter(({ status }) => status === "active");
+    const active = gossiper.snapshot().members.filter(({ status }) => status === "alive");
     for (const holder of this.go) {
       if (!holder.isAlive || !active.some(({ id }) => id === holder.id)) continue;
       for (const { id, life, entries } of active) {

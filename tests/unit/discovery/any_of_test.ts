@@ -1,3 +1,4 @@
+import { topologyHash } from "../../../engine/murmur3.ts";
 import { assertEquals, assertThrows } from "../../../deps/std_assert.ts";
 import { ConfigurationError } from "../../../gossiper/configuration_error.ts";
 import {
@@ -67,6 +68,9 @@ Deno.test("anyOf: of two records with one id the record of the first source coun
     type: "ClusterTopology",
     members: [memberOf("b", 1)],
     blocked: ["x", "y"],
+    joined: [],
+    left: [],
+    topologyHash: topologyHash(["b"]),
   });
 });
 

@@ -82,12 +82,12 @@ export function discoveryContract(
   test("members report consensus once the last of them has the value, and not before", async (members) => {
     for (const id of ["a", "b", "c"]) await members.join(id);
     await members.untilAllKnow("a", "b", "c");
-    const { gossiper } = members.node("a");
-    const check = gossiper.registerConsensusCheck("k", (value) => value);
-    for (const id of ["a", "b"]) members.node(id).gossiper.setState("k", 1);
-    await members.until(() => gossiper.getState("k").size === 2);
+    const node = members.node("a");
+    const check = node.registerConsensusCheck("k", (value) => value);
+    for (const id of ["a", "b"]) members.node(id).setState("k", 1);
+    await members.until(() => node.getState("k").size === 2);
     assertEquals(check.dissenters(), ["c"]);
-    members.node("c").gossiper.setState("k", 1);
+    members.node("c").setState("k", 1);
     assertEquals(await check.reached({ signal: AbortSignal.timeout(BOUND_MS) }), 1);
   });
 
@@ -118,8 +118,8 @@ export function discoveryContract(
     await members.untilNewsCrosses();
     await members.down();
     await members.untilTold("a");
-    members.node("a").gossiper.setState("while down", true);
-    await members.until(() => members.node("b").gossiper.getState("while down").get("a")?.value === true);
+    members.node("a").setState("while down", true);
+    await members.until(() => members.node("b").getState("while down").get("a")?.value === true);
     assertEquals(members.active("a"), ["a", "b"]);
     await members.up();
     await members.join("c");
@@ -177,8 +177,8 @@ class Members implements AsyncDisposable {
 
   /** The active members by this member's view. */
   active(id: string): string[] {
-    const { members } = this.node(id).gossiper;
-    return members.filter(({ status }) => status === "active").map(({ id }) => id);
+    const { members } = this.node(id);
+    return members.filter(({ status }) => status === "alive").map(({ id }) => id);
   }
 
   /** Waits until every member has exactly these as active members. */
@@ -189,10 +189,10 @@ class Members implements AsyncDisposable {
   /** Sets a value at each member, and waits until all others have it. */
   async untilNewsCrosses(): Promise<void> {
     const news = crypto.randomUUID();
-    for (const { gossiper } of this.#nodes.values()) gossiper.setState("news", news);
+    for (const node of this.#nodes.values()) node.setState("news", news);
     await this.until(() =>
-      [...this.#nodes.values()].every(({ gossiper }) => {
-        const state = gossiper.getState("news");
+      [...this.#nodes.values()].every((node) => {
+        const state = node.getState("news");
         return [...this.#nodes.keys()].every((id) => state.get(id)?.value === news);
       })
     );
@@ -230,6 +230,6 @@ class Members implements AsyncDisposable {
   }
 
   async #collect(id: string, node: Node): Promise<void> {
-    for await (const event of node.gossiper.events.subscribe()) this.#told.get(id)!.push(event);
+    for await (const event of node.events.subscribe()) this.#told.get(id)!.push(event);
   }
 }

@@ -1,0 +1,7 @@
+/**
+ * The edit distance between two strings.
+ *
+ * @module
+ */
+
+export { distance as editDistance } from "npm:fastest-levenshtein@1.0.16";

@@ -1,0 +1,116 @@
+/**
+ * The members as a user follows them: their views, each change of one, and a wait for a number of them.
+ *
+ * @module
+ */
+
+import type { EngineEvent } from "../engine/events.ts";
+import type { MembersOptions, MemberView, WaitOptions } from "./contract.ts";
+import type { Core } from "./core.ts";
+import { LatestStream } from "./latest_stream.ts";
+import { assertNone, assertSignal, describe } from "./options.ts";
+import { sleep } from "./runtime.ts";
+
+/** A member is alive from the first of these on, and not from the others on. */
+const ALIVE_CHANGES: ReadonlySet<EngineEvent["type"]> = new Set<EngineEvent["type"]>([
+  "MemberJoined",
+  "MemberLeft",
+  "MemberFailed",
+]);
+/** After each of these the view of the member may be another. */
+const VIEW_CHANGES: ReadonlySet<EngineEvent["type"]> = new Set<EngineEvent["type"]>([
+  ...ALIVE_CHANGES,
+  "MemberBlocked",
+  "MemberForgotten",
+  "MemberSuspected",
+  "MemberUnblocked",
+  "SuspicionEnded",
+]);
+
+/** What {@linkcode MemberWatches} needs. */
+export interface MemberWatchesOptions {
+  readonly core: Core;
+  /** The views of all members. */
+  readonly views: () => readonly MemberView[];
+  /** The view of one member. */
+  readonly view: (id: string) => MemberView;
+  /** Aborted when the member begins to leave. */
+  readonly leaving: AbortSignal;
+}
+
+/** Those who follow the members of one gossiper. */
+export class MemberWatches {
+  readonly #options: MemberWatchesOptions;
+  readonly #streams = new Set<LatestStream<MemberView>>();
+
+  constructor(options: MemberWatchesOptions) {
+    this.#options = options;
+    const { core, view, leaving } = options;
+    core.listen((event) => {
+      if (this.#streams.size === 0 || !VIEW_CHANGES.has(event.type) || !("memberId" in event)) return;
+      for (const stream of this.#streams) stream.push(view(event.memberId));
+    });
+    leaving.addEventListener("abort", () => {
+      for (const stream of [...this.#streams]) stream.end();
+    }, { once: true });
+  }
+
+  /** The present views, then each that changes, until the signal is aborted or the member begins to leave. */
+  watch({ signal }: WaitOptions): ReadableStream<MemberView> {
+    const { core, views, leaving } = this.#options;
+    core.assertOutside();
+    const stream = new LatestStream<MemberView>({
+      keyOf: ({ id }) => id,
+      onEnd: (ended) => void this.#streams.delete(ended),
+      signal,
+    });
+    for (const view of views()) stream.push(view);
+    if (leaving.aborted) stream.finish();
+    else if (!signal?.aborted) this.#streams.add(stream);
+    return stream.readable;
+  }
+
+  /** Resolves with the members that are alive once there are so many, and these have not changed for a while. */
+  async when(count: number, { stableFor = 0, signal }: MembersOptions): Promise<readonly MemberView[]> {
+    assertSignal(signal);
+    assertNone([
+      ...wholeProblems("count", count, { least: 1, unit: "members" }),
+      ...wholeProblems("stableFor", stableFor, { least: 0, unit: "milliseconds" }),
+    ]);
+    const { core, views, leaving } = this.#options;
+    const either = signal ? AbortSignal.any([signal, leaving]) : leaving;
+    do {
+      await core.until(() => core.engine.activeIds().size >= count, { signal: either });
+    } while (stableFor > 0 && !await this.#isStable(stableFor, either));
+    return views().filter(({ status }) => status === "alive" || status === "suspected");
+  }
+
+  /** Whether no member comes or goes for so many milliseconds. */
+  async #isStable(stableFor: number, signal: AbortSignal): Promise<boolean> {
+    const { core } = this.#options;
+    const changed = new AbortController();
+    const unlisten = core.listen(({ type }) => {
+      if (ALIVE_CHANGES.has(type)) changed.abort();
+    });
+    try {
+      await sleep(core.runtime, stableFor, { signal: AbortSignal.any([signal, changed.signal]) });
+      return true;
+    } catch (error) {
+      signal.throwIfAborted();
+      if (changed.signal.aborted) return false;
+      throw error;
+    } finally {
+      unlisten();
+    }
+  }
+}
+
+function wholeProblems(
+  field: string,
+  value: unknown,
+  { least, unit }: { readonly least: number; readonly unit: string },
+) {
+  if (Number.isSafeInteger(value) && (value as number) >= least) return [];
+  const allowed = `a whole number of ${unit} of at least ${least}`;
+  return [{ field, problem: "is not valid", given: describe(value), allowed }];
+}
