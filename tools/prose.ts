@@ -1,0 +1,172 @@
+/**
+ * The rules of prose that a program can check, for comments, documents and texts that a user reads. Part of
+ * `deno task check`. Prints each place and the word, and exits with 1 if there is one.
+ *
+ * @module
+ */
+
+import { ts } from "../deps/typescript.ts";
+
+/** A place that breaks a rule. */
+export interface Fault {
+  /** From 1. */
+  readonly line: number;
+  readonly message: string;
+}
+
+/** Text of one kind, and the line at which it begins. */
+interface Piece {
+  readonly line: number;
+  readonly text: string;
+  readonly kind: "comment" | "doc comment" | "text";
+}
+
+/** A process is "it", and each operation has one verb: see CONTRIBUTING.md. */
+const REFUSED_WORDS = /\b(whoever|whomever|nobody|somebody|anybody|everybody|anew|tells?|told|telling)\b/gi;
+/** A sentence begins with its subject. */
+const REFUSED_OPENINGS = /(?:^|[.!:]\s+)((?:What|Whether|Whom|Of)\b[^.?!]*[.?!]?)/g;
+/** A relative pronoun begins one more clause that the reader has to keep in mind. */
+const PRONOUNS = /\b(who|whom|whose|what|which|where|that)\b/gi;
+/** The most relative pronouns in 1,000 words of doc comments. 25: well-written libraries have 11 to 24. */
+const MAX_PRONOUNS = 25;
+/** The most bytes of README.md: one screen after another is not read. */
+const MAX_README_BYTES = 8_192;
+/** The most names that `mod.ts` exports. */
+const MAX_NAMES = 50;
+/** A file with prose that is not this project's, or is about the refused words themselves. */
+const EXCEPTIONS: ReadonlyMap<string, string> = new Map([
+  ["LICENSE", "the licence's own text"],
+  ["tools/prose.ts", "names the words"],
+  ["tests/repository/prose_test.ts", "names the words"],
+]);
+
+/** Files that are no part of the product. */
+const OUTSIDE_PRODUCT = /^(tests|tools|bench|examples|deps)\//;
+
+/** The faults of a source file. */
+export function faultsOfSource(source: string): Fault[] {
+  return piecesOf(source).flatMap((piece) => faultsOfPiece(piece));
+}
+
+/** The faults of a document in Markdown; code in it is left out. */
+export function faultsOfDocument(source: string): Fault[] {
+  const lines = source.replace(/^```.*?^```$/gms, (code) => code.replace(/[^\n]/g, "")).split("\n");
+  return lines.flatMap((text, index) => faultsOfPiece({ line: index + 1, text, kind: "comment" }));
+}
+
+/** The relative pronouns and the words of all doc comments in a source file. */
+export function pronounsOf(source: string): { readonly pronouns: number; readonly words: number } {
+  const text = piecesOf(source).filter(({ kind }) => kind === "doc comment").map(({ text }) => text).join(
+    " ",
+  );
+  const plain = withoutCode(text);
+  return {
+    pronouns: plain.match(PRONOUNS)?.length ?? 0,
+    words: plain.match(/[\p{L}\p{N}'-]+/gu)?.length ?? 0,
+  };
+}
+
+function faultsOfPiece({ line, text, kind }: Piece): Fault[] {
+  const plain = withoutCode(text);
+  const faults: Fault[] = [];
+  const lineAt = (index: number) => line + plain.slice(0, index).split("\n").length - 1;
+  for (const match of plain.matchAll(REFUSED_WORDS)) {
+    faults.push({
+      line: lineAt(match.index),
+      message: `"${match[0]}": a process is "it", an operation has its verb`,
+    });
+  }
+  if (kind === "text") return faults;
+  for (const match of plain.matchAll(REFUSED_OPENINGS)) {
+    if (match[1]!.endsWith("?")) continue;
+    const opening = match[1]!.split(/\s+/).slice(0, 4).join(" ");
+    faults.push({ line: lineAt(match.index), message: `"${opening} …": begin with the subject` });
+  }
+  if (/^\s*The same\b/.test(plain)) faults.push({ line, message: '"The same …": name the subject' });
+  return faults;
+}
+
+/** Text without what is code or an address in it, with as many lines. */
+function withoutCode(text: string): string {
+  return text.replace(/```[^]*?```|`[^`]*`|\{@\w+[^}]*\}|https?:\S+/g, (code) => code.replace(/[^\n]/g, " "));
+}
+
+function piecesOf(source: string): Piece[] {
+  const file = ts.createSourceFile("x.ts", source, ts.ScriptTarget.ESNext, true);
+  const lineOf = (position: number) => file.getLineAndCharacterOfPosition(position).line + 1;
+  const pieces: Piece[] = [];
+  const seen = new Set<number>();
+  const takeComments = (ranges: readonly ts.CommentRange[] | undefined) => {
+    for (const { pos, end } of ranges ?? []) {
+      if (seen.has(pos)) continue;
+      seen.add(pos);
+      const raw = source.slice(pos, end);
+      const text = raw.replace(/^\/\*\*?|\*\/$|^\/\/ ?/g, "").replace(/^\s*\* ?/gm, "").replace(
+        /```[^]*?```/g,
+        (code) => code.replace(/[^\n]/g, ""),
+      );
+      pieces.push({
+        line: lineOf(pos),
+        text: text.trimStart(),
+        kind: raw.startsWith("/**") ? "doc comment" : "comment",
+      });
+    }
+  };
+  const visit = (node: ts.Node) => {
+    takeComments(ts.getLeadingCommentRanges(source, node.getFullStart()));
+    takeComments(ts.getTrailingCommentRanges(source, node.getEnd()));
+    if (
+      ts.isStringLiteral(node) || ts.isNoSubstitutionTemplateLiteral(node) || ts.isTemplateHead(node) ||
+      ts.isTemplateMiddle(node) || ts.isTemplateTail(node)
+    ) {
+      if (/\s\S+\s/.test(node.text)) {
+        pieces.push({ line: lineOf(node.getStart()), text: node.text, kind: "text" });
+      }
+    }
+    for (const child of node.getChildren(file)) visit(child);
+  };
+  visit(file);
+  return pieces;
+}
+
+if (import.meta.main) {
+  const faults = await check(new URL("..", import.meta.url));
+  for (const fault of faults) console.log(fault);
+  if (faults.length > 0) {
+    console.error(`${faults.length} places break the rules of prose; see "Style" in CONTRIBUTING.md.`);
+    Deno.exitCode = 1;
+  }
+}
+
+/** Every fault of the files that git tracks, as one line each. */
+async function check(root: URL): Promise<string[]> {
+  const { stdout } = await new Deno.Command("git", { args: ["ls-files", "*.ts", "*.md"], cwd: root })
+    .output();
+  const paths = new TextDecoder().decode(stdout).trim().split("\n").filter((path) => !EXCEPTIONS.has(path));
+  const faults: string[] = [];
+  let [pronouns, words] = [0, 0];
+  for (const path of paths) {
+    const source = await Deno.readTextFile(new URL(path, root));
+    const found = path.endsWith(".md") ? faultsOfDocument(source) : faultsOfSource(source);
+    faults.push(...found.map(({ line, message }) => `${path}:${line} ${message}`));
+    if (path.endsWith(".md") || OUTSIDE_PRODUCT.test(path)) continue;
+    const counted = pronounsOf(source);
+    pronouns += counted.pronouns;
+    words += counted.words;
+  }
+  const rate = Math.round(1_000 * pronouns / words);
+  if (rate > MAX_PRONOUNS) {
+    faults.push(`doc comments: ${rate} relative pronouns in 1,000 words; at most ${MAX_PRONOUNS} may be.`);
+  }
+  const { size } = await Deno.stat(new URL("README.md", root));
+  if (size > MAX_README_BYTES) faults.push(`README.md: ${size} bytes; at most ${MAX_README_BYTES} may be.`);
+  const names = namesOf(await Deno.readTextFile(new URL("mod.ts", root)));
+  if (names > MAX_NAMES) faults.push(`mod.ts: ${names} names; at most ${MAX_NAMES} may be.`);
+  return faults;
+}
+
+/** The number of names that a list of exports has. */
+export function namesOf(source: string): number {
+  const lists = source.matchAll(/^export (?:type )?\{([^}]*)\}/gm);
+  return [...lists].flatMap(([, list = ""]) => list.split(",").filter((name) => name.trim() !== "")).length;
+}
