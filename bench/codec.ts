@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { Gossip } from "../gossiper/message.ts";
-import { decode, encode } from "../transport/wire.ts";
+import type { Gossip } from "../protocol/message.ts";
+import { decode, encode } from "../protocol/codec.ts";
 import { measure } from "./measure.ts";
 import { duration, type Report, size } from "./report.ts";
 import { deltaOf, KEYS, memberId } from "./states.ts";

@@ -9,8 +9,8 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import type { Engine } from "../engine/engine.ts";
 import { copyJson } from "../engine/json.ts";
-import { DEFAULT_CONFIG } from "../gossiper/configuration.ts";
-import { decode, encode } from "../transport/wire.ts";
+import { DEFAULT_CONFIG } from "../options/configuration.ts";
+import { decode, encode } from "../protocol/codec.ts";
 import { duration, type Report, size } from "./report.ts";
 import { deltaOf, engineOf, KEYS, LIFE, memberId, memberState, moment, valueOf } from "./states.ts";
 

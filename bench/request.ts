@@ -6,9 +6,9 @@
  */
 
 import { copyJson } from "../engine/json.ts";
-import { makeLife } from "../engine/life.ts";
+import { makeLife } from "../engine/incarnation.ts";
 import { type SentEntry, TYPE } from "../engine/types.ts";
-import type { Gossip, Message, Reply } from "../gossiper/message.ts";
+import type { Gossip, Message, Reply } from "../protocol/message.ts";
 import { measure, type Subject } from "./measure.ts";
 import { duration, type Line as ReportLine, type Report, size } from "./report.ts";
 import { bareLine, type Line, transportLine } from "./sockets.ts";

@@ -11,8 +11,8 @@
  */
 
 import { HEARTBEAT_KEY } from "../engine/types.ts";
-import type { Gossip } from "../gossiper/message.ts";
-import { decode, encode } from "../transport/wire.ts";
+import type { Gossip } from "../protocol/message.ts";
+import { decode, encode } from "../protocol/codec.ts";
 import { measure, type Subject } from "./measure.ts";
 import { duration, type Line, type Report, size } from "./report.ts";
 import { deltaOf, engineOf, KEYS, memberId, memberIds, moment, settledEngine, valueOf } from "./states.ts";

@@ -5,8 +5,8 @@
  */
 
 import type { Claim } from "../engine/types.ts";
-import { ed25519Signing, newSigningKey } from "../gossiper/ed25519.ts";
-import { claimText } from "../gossiper/signing.ts";
+import { ed25519Signing, newSigningKey } from "../security/ed25519.ts";
+import { claimText } from "../contracts/signing.ts";
 import { measure } from "./measure.ts";
 import { duration, type Report } from "./report.ts";
 

@@ -5,9 +5,9 @@
  * @module
  */
 
-import type { Message } from "../gossiper/message.ts";
-import { SUBPROTOCOL, WebSocketTransport } from "../transport/web_socket.ts";
-import { decode, encode } from "../transport/wire.ts";
+import type { Message } from "../protocol/message.ts";
+import { SUBPROTOCOL, WebSocketTransport } from "../transport/web_socket/web_socket.ts";
+import { decode, encode } from "../protocol/codec.ts";
 
 /** One end of a connection. */
 export interface End {

@@ -6,7 +6,7 @@
 
 import { Engine, type EngineSettings } from "../engine/engine.ts";
 import { copyJson } from "../engine/json.ts";
-import { makeLife } from "../engine/life.ts";
+import { makeLife } from "../engine/incarnation.ts";
 import {
   type Delta,
   HEARTBEAT_KEY,
@@ -16,7 +16,7 @@ import {
   type SentEntry,
   TYPE,
 } from "../engine/types.ts";
-import { DEFAULT_CONFIG } from "../gossiper/configuration.ts";
+import { DEFAULT_CONFIG } from "../options/configuration.ts";
 
 /** Keys per member. */
 export const KEYS = 10;

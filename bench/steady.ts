@@ -7,12 +7,12 @@
 
 import process from "node:process";
 import { fixedMembers } from "../discovery/fixed.ts";
-import type { Member } from "../gossiper/cluster.ts";
-import { DEFAULT_CONFIG } from "../gossiper/configuration.ts";
-import { EventStream } from "../gossiper/event_stream.ts";
+import type { Member } from "../contracts/cluster.ts";
+import { DEFAULT_CONFIG } from "../options/configuration.ts";
+import { EventStream } from "../contracts/event_stream.ts";
 import { Gossiper } from "../gossiper/gossiper.ts";
-import { VirtualRuntime } from "../tests/virtual_runtime.ts";
-import { MemoryNetwork } from "../transport/memory.ts";
+import { VirtualRuntime } from "../testing/virtual_runtime.ts";
+import { MemoryNetwork } from "../testing/memory.ts";
 import { NaiveCluster } from "./naive.ts";
 import { duration, type Line, type Report, size } from "./report.ts";
 import { KEYS, memberId, valueOf } from "./states.ts";

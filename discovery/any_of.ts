@@ -4,9 +4,10 @@
  * @module
  */
 
-import type { ClusterTopology, Discovery, DiscoverySite, Member } from "../gossiper/cluster.ts";
-import { LatestStream } from "../gossiper/latest_stream.ts";
-import { assertNone, DISCOVERY, listOf } from "../gossiper/options.ts";
+import type { ClusterTopology, Discovery, DiscoverySite, Member } from "../contracts/cluster.ts";
+import { LatestStream } from "../common/conflating_queue.ts";
+import { assertNone, listOf } from "../options/rules.ts";
+import { DISCOVERY } from "../contracts/discovery_rule.ts";
 import { areSameMembers, topologyOf } from "./member_list.ts";
 
 /**

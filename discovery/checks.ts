@@ -4,8 +4,8 @@
  * @module
  */
 
-import { isPlainAddress } from "../gossiper/host_names.ts";
-import { listOf, optionsOf, PORT, type Rule, rule, type Rules, TEXT } from "../gossiper/options.ts";
+import { isPlainAddress } from "../common/host_names.ts";
+import { listOf, optionsOf, PORT, type Rule, rule, type Rules, TEXT } from "../options/rules.ts";
 import type { NameServer } from "./dns_lookup.ts";
 
 /** A positive number of milliseconds. A source that asks without a pause would block the whole process. */

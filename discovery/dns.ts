@@ -4,10 +4,10 @@
  * @module
  */
 
-import type { Discovery } from "../gossiper/cluster.ts";
-import { addressAt } from "../gossiper/host_names.ts";
-import { assertNone, FLAG, optionsOf, PORT, rule } from "../gossiper/options.ts";
-import { sleep } from "../gossiper/runtime.ts";
+import type { Discovery } from "../contracts/cluster.ts";
+import { addressAt } from "../common/host_names.ts";
+import { assertNone, FLAG, optionsOf, PORT, rule } from "../options/rules.ts";
+import { sleep } from "../common/runtime.ts";
 import { duration, NAME_SERVER } from "./checks.ts";
 import { addressesOfName, type LookupOptions, type NameServer, servicesOfName } from "./dns_lookup.ts";
 import { keepTrying } from "./failures.ts";

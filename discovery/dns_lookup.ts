@@ -4,10 +4,10 @@
  * @module
  */
 
-import { assertMayAsk } from "../gossiper/permission.ts";
-import { isHost } from "../gossiper/host_names.ts";
-import { isPort } from "../gossiper/options.ts";
-import { deadlineAfter, type Runtime } from "../gossiper/runtime.ts";
+import { assertMayAsk } from "../common/permission.ts";
+import { isHost } from "../common/host_names.ts";
+import { isPort } from "../options/rules.ts";
+import { deadlineAfter, type Runtime } from "../common/runtime.ts";
 
 /** The longest wait for an answer, in milliseconds. */
 const ANSWER_TIMEOUT_MS = 5_000;

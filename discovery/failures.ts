@@ -4,9 +4,9 @@
  * @module
  */
 
-import type { DiscoverySite } from "../gossiper/cluster.ts";
-import { sleep } from "../gossiper/runtime.ts";
-import { reasonOf, ToldReasons } from "../gossiper/told_reasons.ts";
+import type { DiscoverySite } from "../contracts/cluster.ts";
+import { sleep } from "../common/runtime.ts";
+import { reasonOf, ToldReasons } from "../common/report_once.ts";
 
 /** The consecutive failures of one source. */
 export class Failures {

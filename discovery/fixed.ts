@@ -4,10 +4,10 @@
  * @module
  */
 
-import type { Discovery, DiscoverySite, Member } from "../gossiper/cluster.ts";
-import { assertNone, LISTENING_PORT } from "../gossiper/options.ts";
+import type { Discovery, DiscoverySite, Member } from "../contracts/cluster.ts";
+import { assertNone, LISTENING_PORT } from "../options/rules.ts";
 import { topologyOf } from "./member_list.ts";
-import { memberProblems } from "../gossiper/validation.ts";
+import { memberProblems } from "../options/member_rules.ts";
 
 /**
  * The members are those in the list, and this one. A peer that is not in the list is refused with

@@ -6,17 +6,17 @@
  */
 
 import { GRACEFULLY_LEFT_KEY, MEMBER_KEY } from "../engine/types.ts";
-import { canonicalAddress } from "../gossiper/canonical_address.ts";
+import { canonicalAddress } from "../common/canonical_address.ts";
 import {
   type Discovery,
   type DiscoverySite,
   isDialable,
   type Member,
   type SeedStatus,
-} from "../gossiper/cluster.ts";
-import { printable } from "../gossiper/printable.ts";
-import { reasonOf, ToldReasons } from "../gossiper/told_reasons.ts";
-import { Gate } from "./gate.ts";
+} from "../contracts/cluster.ts";
+import { printable } from "../common/printable.ts";
+import { reasonOf, ToldReasons } from "../common/report_once.ts";
+import { Gate } from "../common/semaphore.ts";
 import { isSameMember, MemberList } from "./member_list.ts";
 import { readMember } from "./member_record.ts";
 

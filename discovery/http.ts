@@ -4,10 +4,10 @@
  * @module
  */
 
-import { HearsayError } from "../gossiper/errors.ts";
-import { withoutKeys } from "../gossiper/key_material.ts";
-import { assertMayConnect } from "../gossiper/permission.ts";
-import { deadlineAfter, type Runtime } from "../gossiper/runtime.ts";
+import { HearsayError } from "../common/errors.ts";
+import { withoutKeys } from "../common/key_material.ts";
+import { assertMayConnect } from "../common/permission.ts";
+import { deadlineAfter, type Runtime } from "../common/runtime.ts";
 
 /** Options of a request. */
 export interface AskOptions {

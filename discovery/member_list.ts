@@ -4,8 +4,8 @@
  * @module
  */
 
-import { topologyHash } from "../engine/murmur3.ts";
-import type { ClusterTopology, DiscoverySite, Member } from "../gossiper/cluster.ts";
+import { topologyHash } from "../engine/state/murmur3.ts";
+import type { ClusterTopology, DiscoverySite, Member } from "../contracts/cluster.ts";
 
 /** An event that names these members, and which of them came and went since the members `before`. */
 export function topologyOf(

@@ -5,9 +5,9 @@
  */
 
 import type { JsonValue } from "../engine/types.ts";
-import type { Member } from "../gossiper/cluster.ts";
-import { isHost, isMemberUrl } from "../gossiper/host_names.ts";
-import { areKinds } from "../gossiper/validation.ts";
+import type { Member } from "../contracts/cluster.ts";
+import { isHost, isMemberUrl } from "../common/host_names.ts";
+import { areKinds } from "../options/member_rules.ts";
 
 /** The longest id or host, in UTF-16 units. */
 const MAX_LENGTH = 256;

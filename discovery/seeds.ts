@@ -4,10 +4,10 @@
  * @module
  */
 
-import { bracketed } from "../gossiper/host_names.ts";
-import type { Discovery, DiscoverySite } from "../gossiper/cluster.ts";
-import { assertNone, optionsOf } from "../gossiper/options.ts";
-import { sleep } from "../gossiper/runtime.ts";
+import { bracketed } from "../common/host_names.ts";
+import type { Discovery, DiscoverySite } from "../contracts/cluster.ts";
+import { assertNone, optionsOf } from "../options/rules.ts";
+import { sleep } from "../common/runtime.ts";
 import { ADDRESSES, duration, NAME_SERVER } from "./checks.ts";
 import { addressesOfName, type NameServer } from "./dns_lookup.ts";
 import { byGreeting, type Finding } from "./greeting.ts";

@@ -5,9 +5,9 @@
  * @module
  */
 
-import { type Discovery, type DiscoverySite, isDialable, type Member } from "../gossiper/cluster.ts";
-import { assertMayConnect } from "../gossiper/permission.ts";
-import { sleep } from "../gossiper/runtime.ts";
+import { type Discovery, type DiscoverySite, isDialable, type Member } from "../contracts/cluster.ts";
+import { assertMayConnect } from "../common/permission.ts";
+import { sleep } from "../common/runtime.ts";
 
 /**
  * How long, in milliseconds, after its start a member dials its own address, again and again. Each of two isolates is

@@ -8,24 +8,24 @@
 
 import { ConsensusCheck, type ConsensusReader } from "./consensus.ts";
 import type { EngineEvent } from "./events.ts";
-import { Exchange, type ExchangeSettings, type Sent, spanOf } from "./exchange.ts";
-import { endsWithLife } from "./block_list.ts";
-import { isFarAhead, isForeign, lifeAbove } from "./life.ts";
+import { Exchange, type ExchangeSettings, type Sent, spanOf } from "./sync/peer_sync.ts";
+import { endsWithLife } from "./membership/block_list.ts";
+import { isFarAhead, isForeign, lifeAbove } from "./incarnation.ts";
 import { deepFreeze, utf8Length } from "./json.ts";
-import { claimOf } from "./claim.ts";
+import { claimOf } from "./sync/signed_state.ts";
 import { heartbeatEntry } from "./liveness/entries_for_unversioned.ts";
 import { Heartbeats, type HeartbeatSettings } from "./liveness/heartbeats.ts";
-import type { Draft, MemberState } from "./member_state.ts";
-import { Merge, type MergeSettings } from "./merge.ts";
+import type { Draft, MemberState } from "./state/member_state.ts";
+import { Merge, type MergeSettings } from "./sync/merge.ts";
 import { Suspicions } from "./liveness/suspicions.ts";
-import { Membership, type MembershipSettings } from "./membership.ts";
-import { topologyHash } from "./murmur3.ts";
-import { PeerMemories, WAITING_PER_MEMBER } from "./peer_memory.ts";
+import { Membership, type MembershipSettings } from "./membership/membership.ts";
+import { topologyHash } from "./state/murmur3.ts";
+import { PeerMemories, WAITING_PER_MEMBER } from "./sync/peer_memory.ts";
 import { Random } from "./random.ts";
-import { Renewals } from "./renewals.ts";
-import { Room, type RoomSettings } from "./room.ts";
-import { entryBytes, ENVELOPE_BYTES, memberBytes, proofBytes } from "./size.ts";
-import { stateName, Store } from "./store.ts";
+import { Renewals } from "./membership/renewals.ts";
+import { Room, type RoomSettings } from "./membership/room.ts";
+import { entryBytes, ENVELOPE_BYTES, memberBytes, proofBytes } from "./state/size.ts";
+import { stateName, Store } from "./state/store.ts";
 import {
   type BlockedMember,
   type BlockReason,
@@ -52,8 +52,8 @@ import {
   TYPE,
 } from "./types.ts";
 
-export type { Sent } from "./exchange.ts";
-export type { Draft } from "./member_state.ts";
+export type { Sent } from "./sync/peer_sync.ts";
+export type { Draft } from "./state/member_state.ts";
 
 /** The most blocked ids that a member publishes (rule E14). */
 const MAX_PUBLISHED_BLOCKED = 50;

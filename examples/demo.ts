@@ -30,10 +30,11 @@ const USAGE = `
 Five members in five processes find each other and agree; one crashes and one leaves.
 
   --bound-ms <number>   time limit of each step in milliseconds, instead of the step's own
+  --color               colors also if the output is no terminal
   --help                this text
 `;
 
-const flags = readFlags({ usage: USAGE, once: ["bound-ms"] });
+const flags = readFlags({ usage: USAGE, once: ["bound-ms"], boolean: ["color"] });
 await using cast = new Cast({ boundMs: flags.wholeNumber("bound-ms", { least: 1, most: 60_000 }) });
 const { members } = cast;
 try {

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { type Gossiper, HearsayError, join, type Node, serve, type Server } from "../mod.ts";
+import { HearsayError, join, type Node, serve, type Server } from "../mod.ts";
 import { pageOf } from "./embed/page.ts";
 import { giveUp, readFlags } from "./flags.ts";
 import { leaveOnSignal } from "./leave.ts";
@@ -56,7 +56,7 @@ function listen(): Server {
   }
 }
 
-function answer(request: Request, gossiper: Gossiper): Response {
+function answer(request: Request, node: Node): Response {
   const pathname = URL.parse(request.url)?.pathname;
   if (pathname === "/") {
     node.setState("greetings", ++greetings);

@@ -7,8 +7,8 @@
 import { canonicalize } from "../deps/canonicalize.ts";
 import { copyJson, deepFreeze } from "../engine/json.ts";
 import type { JsonValue } from "../engine/types.ts";
-import type { Core } from "./core.ts";
-import { HearsayError } from "./errors.ts";
+import type { Core } from "./engine_host.ts";
+import { HearsayError } from "../common/errors.ts";
 
 /**
  * Reads what is compared out of a member's value. What it returns has to be a JSON value; `undefined` means

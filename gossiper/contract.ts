@@ -6,10 +6,10 @@
 
 import type { GossipUpdate } from "../engine/events.ts";
 import type { BlockedMember, JsonValue, Life, Phase } from "../engine/types.ts";
-import type { Member, SeedStatus } from "./cluster.ts";
+import type { Member, SeedStatus } from "../contracts/cluster.ts";
 import type { ConsensusCallbacks, ConsensusExtractor, ConsensusHandle } from "./consensus.ts";
 import type { FlushResult } from "./departure.ts";
-import type { EventStream } from "./event_stream.ts";
+import type { EventStream } from "../contracts/event_stream.ts";
 
 /** What one member has set a key to, as this member holds it. Frozen. */
 export interface GossipKeyValue<T = JsonValue> {

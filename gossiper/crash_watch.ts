@@ -6,15 +6,15 @@
  * @module
  */
 
-import type { Suspect } from "./message.ts";
-import { isDialable } from "./cluster.ts";
-import type { Core } from "./core.ts";
-import { ConnectionRefused, HearsayError } from "./errors.ts";
-import type { Peers } from "./peers.ts";
-import { inRandomOrder } from "./random_order.ts";
-import { Rate } from "./rate.ts";
-import { deadlineAfter, sleep } from "./runtime.ts";
-import type { Session } from "./session.ts";
+import type { Suspect } from "../protocol/message.ts";
+import { isDialable } from "../contracts/cluster.ts";
+import type { Core } from "./engine_host.ts";
+import { ConnectionRefused, HearsayError } from "../common/errors.ts";
+import type { Peers } from "./connection_pool.ts";
+import { inRandomOrder } from "../common/random_order.ts";
+import { Rate } from "../common/token_bucket.ts";
+import { deadlineAfter, sleep } from "../common/runtime.ts";
+import type { Session } from "../protocol/session.ts";
 import type { Topology } from "./topology.ts";
 
 /**

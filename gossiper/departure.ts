@@ -4,10 +4,10 @@
  * @module
  */
 
-import { PeerRefused } from "./refusal.ts";
+import { PeerRefused } from "../protocol/refusal.ts";
 import type { Rounds } from "./rounds.ts";
 import { saysStopped } from "./rounds.ts";
-import { type Runtime, sleep } from "./runtime.ts";
+import { type Runtime, sleep } from "../common/runtime.ts";
 
 /** The most exchanges with one peer in a row: what was left out of one message is in one of the next. */
 const MAX_EXCHANGES = 4;

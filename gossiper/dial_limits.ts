@@ -5,9 +5,9 @@
  * @module
  */
 
-import { Backoffs } from "./backoff.ts";
-import { HearsayError } from "./errors.ts";
-import type { Runtime } from "./runtime.ts";
+import { Backoffs } from "../common/backoff.ts";
+import { HearsayError } from "../common/errors.ts";
+import type { Runtime } from "../common/runtime.ts";
 
 /** How many dials to one host and port are under way at once: as many as a round makes by default, and one more. */
 const MAX_DIALS_AT_ONCE = 4;

@@ -8,8 +8,8 @@ import type { Footprint } from "../engine/engine.ts";
 import type { GossipUpdate } from "../engine/events.ts";
 import { copyJson, type JsonCopy, JsonValueError } from "../engine/json.ts";
 import type { BlockedMember, JsonValue, Phase } from "../engine/types.ts";
-import type { Cluster, Member } from "./cluster.ts";
-import type { GossiperConfig, PartialConfig } from "./configuration.ts";
+import type { Cluster, Member } from "../contracts/cluster.ts";
+import type { GossiperConfig, PartialConfig } from "../options/configuration.ts";
 import {
   type ConsensusCallbacks,
   ConsensusChecks,
@@ -26,14 +26,14 @@ import type {
   Snapshot,
   WaitOptions,
 } from "./contract.ts";
-import { Core } from "./core.ts";
+import { Core } from "./engine_host.ts";
 import type { FlushResult } from "./departure.ts";
-import { HearsayError } from "./errors.ts";
-import type { EventStream } from "./event_stream.ts";
+import { HearsayError } from "../common/errors.ts";
+import type { EventStream } from "../contracts/event_stream.ts";
 import { MemberWatches } from "./member_watches.ts";
-import { assertNone, assertSignal, describe } from "./options.ts";
-import { Running } from "./running.ts";
-import { realRuntime } from "./runtime.ts";
+import { assertNone, assertSignal, describe } from "../options/rules.ts";
+import { Running } from "./lifecycle.ts";
+import { realRuntime } from "../common/runtime.ts";
 import { Topology } from "./topology.ts";
 import { assertKey, assertOwnKey, validated } from "./validation.ts";
 import { keyValueOf, memberOf, membersOf, phaseOf, snapshotOf } from "./views.ts";

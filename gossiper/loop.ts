@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Runtime } from "./runtime.ts";
+import type { Runtime } from "../common/runtime.ts";
 
 /** What a {@linkcode Loop} does, and when. */
 export interface LoopOptions {

@@ -6,10 +6,10 @@
 
 import type { EngineEvent } from "../engine/events.ts";
 import type { MembersOptions, MemberView, WaitOptions } from "./contract.ts";
-import type { Core } from "./core.ts";
-import { LatestStream } from "./latest_stream.ts";
-import { assertNone, assertSignal, describe } from "./options.ts";
-import { sleep } from "./runtime.ts";
+import type { Core } from "./engine_host.ts";
+import { LatestStream } from "../common/conflating_queue.ts";
+import { assertNone, assertSignal, describe } from "../options/rules.ts";
+import { sleep } from "../common/runtime.ts";
 
 /** A member is alive from the first of these on, and not from the others on. */
 const ALIVE_CHANGES: ReadonlySet<EngineEvent["type"]> = new Set<EngineEvent["type"]>([

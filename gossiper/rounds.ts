@@ -5,14 +5,14 @@
  */
 
 import { checkedCounts } from "./actor_counts.ts";
-import { isDialable, type Member } from "./cluster.ts";
-import type { Core } from "./core.ts";
-import { HearsayError } from "./errors.ts";
-import type { Peers } from "./peers.ts";
-import { inRandomOrder } from "./random_order.ts";
-import { PeerRefused } from "./refusal.ts";
-import { abortable, type Deadline, deadlineAfter } from "./runtime.ts";
-import type { Session } from "./session.ts";
+import { isDialable, type Member } from "../contracts/cluster.ts";
+import type { Core } from "./engine_host.ts";
+import { HearsayError } from "../common/errors.ts";
+import type { Peers } from "./connection_pool.ts";
+import { inRandomOrder } from "../common/random_order.ts";
+import { PeerRefused } from "../protocol/refusal.ts";
+import { abortable, type Deadline, deadlineAfter } from "../common/runtime.ts";
+import type { Session } from "../protocol/session.ts";
 import type { Signatures } from "./signatures.ts";
 import type { Topology } from "./topology.ts";
 import { Turns } from "./turns.ts";

@@ -7,12 +7,13 @@
 
 import type { Claim, Hold, MemberDelta, PartialDelta } from "../engine/types.ts";
 import { SIGNING_KEY } from "../engine/types.ts";
-import type { Core } from "./core.ts";
-import { KeyBindings } from "./key_bindings.ts";
-import type { Hello } from "./message.ts";
-import { Rate } from "./rate.ts";
-import { claimText, type Signing } from "./signing.ts";
-import { ToldReasons } from "./told_reasons.ts";
+import type { Core } from "./engine_host.ts";
+import { KeyBindings } from "../security/key_bindings.ts";
+import type { Hello } from "../protocol/message.ts";
+import type { Examined } from "../protocol/examined.ts";
+import { Rate } from "../common/token_bucket.ts";
+import { claimText, type Signing } from "../contracts/signing.ts";
+import { ToldReasons } from "../common/report_once.ts";
 
 /** How many refusals are told in a second: a peer that lies must not crowd out other news. */
 const MAX_TOLD_PER_SECOND = 10;
@@ -27,14 +28,6 @@ export interface SignaturesOptions {
   /** The cluster's name. */
   readonly cluster: string;
   readonly settings: { readonly gossipMaxSend: number; readonly maxMembers: number };
-}
-
-/** What was found out about a delta before the engine is called. */
-export interface Examined {
-  /** By member id: what was held when its part was found to be signed by it. */
-  readonly verified: ReadonlyMap<string, Hold | undefined>;
-  /** The number of members whose parts were forged. */
-  readonly forged: number;
 }
 
 /** Signs for this member, and verifies the others. */

@@ -5,10 +5,10 @@
  * @module
  */
 
-import type { Core } from "./core.ts";
-import type { Peers } from "./peers.ts";
-import { inRandomOrder } from "./random_order.ts";
-import type { Session } from "./session.ts";
+import type { Core } from "./engine_host.ts";
+import type { Peers } from "./connection_pool.ts";
+import { inRandomOrder } from "../common/random_order.ts";
+import type { Session } from "../protocol/session.ts";
 import type { Signatures } from "./signatures.ts";
 
 /**

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Member } from "./cluster.ts";
+import type { Member } from "../contracts/cluster.ts";
 
 /** Where members can be reached. */
 export class Topology {

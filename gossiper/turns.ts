@@ -5,7 +5,7 @@
  * @module
  */
 
-import { inRandomOrder } from "./random_order.ts";
+import { inRandomOrder } from "../common/random_order.ts";
 
 /** Ids in turn. */
 export class Turns {

@@ -8,7 +8,7 @@ import type { Engine } from "../engine/engine.ts";
 import { deepFreeze } from "../engine/json.ts";
 import type { Entry, Phase } from "../engine/types.ts";
 import type { GossipKeyValue, MemberSnapshot, MemberView, Snapshot } from "./contract.ts";
-import type { Member, SeedStatus } from "./cluster.ts";
+import type { Member, SeedStatus } from "../contracts/cluster.ts";
 import type { Topology } from "./topology.ts";
 
 /** What {@linkcode membersOf} and {@linkcode snapshotOf} look at. */

@@ -7,8 +7,8 @@
 import type { GossipUpdate } from "../engine/events.ts";
 import { deepFreeze } from "../engine/json.ts";
 import { HEARTBEAT_KEY } from "../engine/types.ts";
-import type { Core } from "./core.ts";
-import { LatestStream } from "./latest_stream.ts";
+import type { Core } from "./engine_host.ts";
+import { LatestStream } from "../common/conflating_queue.ts";
 
 /** The watched keys of one gossiper. */
 export class Watches {

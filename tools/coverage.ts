@@ -5,7 +5,20 @@
  */
 
 const ROOT = new URL("..", import.meta.url);
-const FOLDERS = ["engine", "gossiper", "transport", "discovery"];
+const FOLDERS = [
+  "common",
+  "engine",
+  "options",
+  "protocol",
+  "contracts",
+  "security",
+  "gossiper",
+  "transport",
+  "discovery",
+  "testing",
+  "node",
+  "protoactor",
+];
 const LEAST_PERCENT = 95;
 
 /** The executable lines of a file, and how many of them were run. */

@@ -7,53 +7,42 @@
 
 const ROOT = new URL("..", import.meta.url).pathname;
 
-/** Folders and files of the product, each with the layers that it may import. */
-const LAYERS: ReadonlyMap<string, readonly string[]> = new Map([
-  ["engine", []],
-  ["gossiper", ["engine", "deps"]],
-  ["transport", ["engine", "gossiper", "deps"]],
-  ["discovery", ["engine", "gossiper", "deps"]],
-  ["deps", []],
-  ["join_security.ts", ["engine", "gossiper", "transport", "deps"]],
-  ["join_options.ts", ["engine", "gossiper", "deps", "join_security.ts"]],
-  ["join.ts", [
-    "engine",
-    "gossiper",
-    "transport",
-    "discovery",
-    "deps",
-    "join_security.ts",
-    "join_options.ts",
-  ]],
-  ["leave_on_signals.ts", ["gossiper"]],
-  ["protoactor.ts", ["engine", "gossiper", "transport", "discovery", "deps", "join.ts", "join_security.ts"]],
-  ["mod.ts", [
-    "engine",
-    "gossiper",
-    "transport",
-    "discovery",
-    "join_security.ts",
-    "join_options.ts",
-    "join.ts",
-    "leave_on_signals.ts",
-  ]],
-]);
-
-/** Layers without a clock, a timer, a random source or output of their own. */
-const PURE = new Set([
+/** The rooms of the product in order: each may import those before it, except where `APART` says otherwise. */
+const ROOMS = [
+  "deps",
+  "common",
   "engine",
+  "options",
+  "protocol",
+  "contracts",
+  "security",
   "gossiper",
   "transport",
   "discovery",
-  "join_security.ts",
-  "join_options.ts",
-  "join.ts",
-  "leave_on_signals.ts",
-  "protoactor.ts",
+  "testing",
+  "node",
+  "protoactor",
+];
+/** The engine is pure, and what stands on the contracts does not know its neighbors. */
+const APART: ReadonlyMap<string, readonly string[]> = new Map([
+  ["deps", []],
+  ["engine", []],
+  ...["gossiper", "transport", "discovery", "testing"].map((room) =>
+    [room, ROOMS.slice(0, ROOMS.indexOf("gossiper"))] as const
+  ),
 ]);
-const RUNTIME = "gossiper/runtime.ts";
+/** Rooms and `mod.ts`, each with the rooms that it may import. */
+const LAYERS: ReadonlyMap<string, readonly string[]> = new Map([
+  ...ROOMS.map((room, index) => [room, APART.get(room) ?? ROOMS.slice(0, index)] as const),
+  ["mod.ts", ROOMS.filter((room) => room !== "deps" && room !== "testing" && room !== "protoactor")],
+]);
+
+/** Rooms without a clock, a timer, a random source or output of their own. */
+const PURE = new Set(ROOMS.filter((room) => room !== "deps"));
+/** The runtimes: the real one, and the virtual one of tests. */
+const RUNTIMES = new Set(["common/runtime.ts", "testing/virtual_runtime.ts"]);
 /** The only file that may print. */
-const LOG = "gossiper/log.ts";
+const LOG = "common/log.ts";
 
 /** Globals that are forbidden as a whole. */
 const FORBIDDEN = new Set(["Temporal", "performance", "setImmediate", "setInterval", "setTimeout"]);
@@ -86,7 +75,7 @@ function importFault(path: string, specifier: string): string | undefined {
     const target = new URL(specifier, `file:///${path}`).pathname.slice(1);
     const to = layerOf(target);
     if (to === layer || allowed.includes(to)) return undefined;
-    return `${layer} must not import ${to}. Imports go engine ← gossiper ← transport, discovery ← join.ts ← mod.ts.`;
+    return `${layer} must not import ${to}. Imports go only downwards, by the rooms of tools/house_rules.ts.`;
   }
   const scheme = /^([a-z][a-z0-9+.-]*):/.exec(specifier)?.[1];
   if (scheme === undefined) {
@@ -169,7 +158,7 @@ function globalName(node: Deno.lint.Node): string | undefined {
 const runtimeOnly: Deno.lint.Rule = {
   create(context) {
     const path = pathOf(context.filename);
-    if (!PURE.has(layerOf(path)) || path === RUNTIME) return {};
+    if (!PURE.has(layerOf(path)) || RUNTIMES.has(path)) return {};
     const reported = new Set<number>();
     const report = (node: Deno.lint.Node, what: string) => {
       // A shorthand property has two nodes at one place.

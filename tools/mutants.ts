@@ -22,7 +22,7 @@ the tests that reach the broken file until one fails.
   --sample <number>  how many, 100 by default
   --seed <number>    decides which; drawn at random, and printed, by default
   --all              all of them, without the slowest tests: for a night of two cores
-  --file <path>      only those of a file or a folder, such as engine/merge.ts; all of them without --sample
+  --file <path>      only those of a file or a folder, such as engine/sync/merge.ts; all of them without --sample
   --mutant <name>    one, with its diff
   --resume <file>    notes each verdict there, and goes on from there the next time
   --near             runs the near tests alone: seconds for each mutant; a survivor may be noticed by others

@@ -29,9 +29,8 @@ interface Span {
 }
 
 const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-  args: ["task", "demo"],
+  args: ["task", "demo", "--color"],
   cwd: ROOT,
-  env: { HEARSAY_DEMO_COLORS: "1" },
 }).output();
 if (code !== 0) {
   console.error(new TextDecoder().decode(stderr));

@@ -4,11 +4,11 @@
  * @module
  */
 
-import { bracketed } from "../gossiper/host_names.ts";
-import { HearsayError } from "../gossiper/errors.ts";
-import { withoutKeys } from "../gossiper/key_material.ts";
-import { warn } from "../gossiper/log.ts";
-import { realRuntime, type Runtime } from "../gossiper/runtime.ts";
+import { bracketed } from "../common/host_names.ts";
+import { HearsayError } from "../common/errors.ts";
+import { withoutKeys } from "../common/key_material.ts";
+import { warn } from "../common/log.ts";
+import { realRuntime, type Runtime } from "../common/runtime.ts";
 
 /**
  * The pause before a failed server listens again, in milliseconds. Lower: with no descriptors left, the

@@ -4,12 +4,12 @@
  * @module
  */
 
-import { bracketed } from "../gossiper/host_names.ts";
-import { isLoopback } from "../gossiper/loopback.ts";
-import { printable } from "../gossiper/printable.ts";
-import { Rate } from "../gossiper/rate.ts";
-import type { Runtime } from "../gossiper/runtime.ts";
-import { ToldReasons } from "../gossiper/told_reasons.ts";
+import { bracketed } from "../common/host_names.ts";
+import { isLoopback } from "../common/loopback.ts";
+import { printable } from "../common/printable.ts";
+import { Rate } from "../common/token_bucket.ts";
+import type { Runtime } from "../common/runtime.ts";
+import { ToldReasons } from "../common/report_once.ts";
 
 /**
  * The most reported refusals per second, so that a client with ever new reasons cannot crowd out other

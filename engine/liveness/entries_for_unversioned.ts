@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { MemberState } from "../member_state.ts";
+import type { MemberState } from "../state/member_state.ts";
 import { type Entry, HEARTBEAT_KEY, type MemberDelta, TYPE } from "../types.ts";
 
 const NO_STATISTICS = { json: "{}", value: Object.freeze({}) };

@@ -8,11 +8,11 @@
  * @module
  */
 
-import { digitAt, DIGITS } from "../base64_digits.ts";
+import { digitAt, DIGITS } from "./base64_digits.ts";
 import type { EngineEvent } from "../events.ts";
-import type { Membership } from "../membership.ts";
-import type { MemberState } from "../member_state.ts";
-import type { Store } from "../store.ts";
+import type { Membership } from "../membership/membership.ts";
+import type { MemberState } from "../state/member_state.ts";
+import type { Store } from "../state/store.ts";
 import type { Suspicions } from "./suspicions.ts";
 import { HEARTBEAT_KEY, type Instant, type JsonValue, type Liveness, type LivenessVector } from "../types.ts";
 

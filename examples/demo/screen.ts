@@ -9,7 +9,7 @@ import type { MemberProcess } from "./member_process.ts";
 import type { Load } from "./protocol.ts";
 
 // No colors in a file, or with NO_COLOR.
-colors.setColorEnabled(Deno.stdout.isTerminal() && !Deno.noColor);
+colors.setColorEnabled(Deno.args.includes("--color") || Deno.stdout.isTerminal() && !Deno.noColor);
 
 export const { bold, red } = colors;
 

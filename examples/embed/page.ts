@@ -4,14 +4,9 @@
  * @module
  */
 
-import {
-  GRACEFULLY_LEFT_KEY,
-  HEARTBEAT_KEY,
-  type MemberSnapshot,
-  printable,
-  type Snapshot,
-  TOPOLOGY_KEY,
-} from "../../mod.ts";
+import { GRACEFULLY_LEFT_KEY, HEARTBEAT_KEY, TOPOLOGY_KEY } from "../../protocol/mod.ts";
+import type { MemberSnapshot } from "../../node/mod.ts";
+import { printable, type Snapshot } from "../../mod.ts";
 
 /** The page; it reloads every second. */
 export function pageOf({ self, cluster, phase, members }: Snapshot): string {

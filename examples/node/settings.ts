@@ -5,7 +5,7 @@
  */
 
 import { parse } from "../../deps/std_yaml.ts";
-import { loadConfig } from "../../gossiper/yaml.ts";
+import { loadConfig } from "../../options/yaml.ts";
 import type { PartialConfig } from "../../mod.ts";
 import { type Flags, giveUp, isAddress, shown } from "../flags.ts";
 import { readAssignment } from "./assignment.ts";

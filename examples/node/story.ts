@@ -5,15 +5,8 @@
  */
 
 import { bold, dim, green, red, setColorEnabled, yellow } from "../../deps/std_fmt.ts";
-import {
-  GRACEFULLY_LEFT_KEY,
-  type HearsayEvent,
-  HEARTBEAT_KEY,
-  type Node,
-  type Phase,
-  printable,
-  TOPOLOGY_KEY,
-} from "../../mod.ts";
+import { GRACEFULLY_LEFT_KEY, HEARTBEAT_KEY, TOPOLOGY_KEY } from "../../protocol/mod.ts";
+import { type HearsayEvent, type Node, type Phase, printable } from "../../mod.ts";
 
 setColorEnabled(Deno.stdout.isTerminal() && !Deno.noColor);
 

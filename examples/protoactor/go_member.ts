@@ -1,12 +1,12 @@
 /**
- * A member of protoactor-go as a child process, built from `tests/interop/member`.
+ * A member of protoactor-go as a child process, built from `tests/protoactor/member`.
  *
  * @module
  */
 
 import { TextLineStream } from "../../deps/std_streams.ts";
 
-const MODULE = new URL("../../tests/interop/", import.meta.url);
+const MODULE = new URL("../../tests/protoactor/", import.meta.url);
 
 /** The reason why Go is not usable; `undefined` if it is. */
 export async function whyNoGo(): Promise<string | undefined> {

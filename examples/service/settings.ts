@@ -4,9 +4,9 @@
  * @module
  */
 
-import { isFormedAsKey } from "../../gossiper/key_material.ts";
+import { isFormedAsKey } from "../../common/key_material.ts";
 import { HearsayError } from "../../mod.ts";
-import { type ClusterKey, keysFromEnvironment } from "../../transport/cluster_keys.ts";
+import { type ClusterKey, keysFromEnvironment } from "../../security/cluster_keys.ts";
 import { giveUp, isAddress, shown } from "../flags.ts";
 
 /** The settings of an instance. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { realRuntime } from "../../gossiper/runtime.ts";
+import { realRuntime } from "../../common/runtime.ts";
 
 const pending = new Set<symbol>();
 const setTimer = realRuntime.setTimer;

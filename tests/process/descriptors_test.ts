@@ -1,5 +1,5 @@
 import { assertEquals } from "../../deps/std_assert.ts";
-import { newClusterKey } from "../../transport/cluster_keys.ts";
+import { newClusterKey } from "../../security/cluster_keys.ts";
 import { forge } from "../security/attacker.ts";
 import { IdleConnections, MAX_DESCRIPTORS } from "./idle_connections.ts";
 import { eventually, Program } from "./program.ts";

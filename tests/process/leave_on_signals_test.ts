@@ -6,13 +6,8 @@ import {
   assertMatch,
   assertThrows,
 } from "../../deps/std_assert.ts";
-import {
-  ConfigurationError,
-  type EndingSignal,
-  join,
-  leaveOnSignals,
-  type LeaveOnSignalsOptions,
-} from "../../mod.ts";
+import { ConfigurationError, join, leaveOnSignals, type LeaveOnSignalsOptions } from "../../mod.ts";
+import type { EndingSignal } from "../../node/mod.ts";
 import type { LeaverOptions } from "./leaver.ts";
 import { Program } from "./program.ts";
 

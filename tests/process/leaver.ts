@@ -6,7 +6,8 @@
  */
 
 import { TextLineStream } from "../../deps/std_streams.ts";
-import { type EndingSignal, join, leaveOnSignals, type PartialConfig } from "../../mod.ts";
+import type { EndingSignal } from "../../node/mod.ts";
+import { join, leaveOnSignals, type PartialConfig } from "../../mod.ts";
 
 /** Options of a leaver. */
 export interface LeaverOptions {

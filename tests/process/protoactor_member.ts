@@ -6,7 +6,7 @@
  */
 
 import { fixedMembers } from "../../mod.ts";
-import { joinProtoactor } from "../../protoactor.ts";
+import { joinProtoactor } from "../../protoactor/join.ts";
 
 const node = await joinProtoactor({ cluster: "faults", discovery: fixedMembers([]) });
 console.log(`listening: ${node.member.port}`);

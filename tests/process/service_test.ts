@@ -6,7 +6,7 @@ import {
   assertLess,
   assertMatch,
 } from "../../deps/std_assert.ts";
-import { newClusterKey } from "../../transport/cluster_keys.ts";
+import { newClusterKey } from "../../security/cluster_keys.ts";
 import { Authority, type Certificate } from "../security/certificates.ts";
 import { Balancer } from "./balancer.ts";
 import { IdleConnections, MAX_DESCRIPTORS } from "./idle_connections.ts";

@@ -5,9 +5,10 @@
  * @module
  */
 
-import { join, type Node, WebSocketTransport } from "../../mod.ts";
+import { join, type Node } from "../../mod.ts";
+import { WebSocketTransport } from "../../transport/mod.ts";
 import { seeds } from "../../discovery/seeds.ts";
-import { newClusterKey } from "../../transport/cluster_keys.ts";
+import { newClusterKey } from "../../security/cluster_keys.ts";
 import { Authority } from "../security/certificates.ts";
 
 const NAME = "orders.test";

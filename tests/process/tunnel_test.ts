@@ -1,5 +1,5 @@
 import { assertEquals, assertMatch } from "../../deps/std_assert.ts";
-import { DnsServer, dnsTest } from "../unit/discovery/dns_server.ts";
+import { DnsServer, dnsTest } from "../discovery/dns_server.ts";
 import { Program } from "./program.ts";
 
 function start(nameServerPort: number): Program {

@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "../../deps/std_assert.ts";
-import { HearsayError } from "../../gossiper/errors.ts";
-import { PROTOCOL_VERSION } from "../../gossiper/message.ts";
-import { abortable } from "../../gossiper/runtime.ts";
-import { join, type Node } from "../../join.ts";
+import { HearsayError } from "../../common/errors.ts";
+import { PROTOCOL_VERSION } from "../../protocol/message.ts";
+import { abortable } from "../../common/runtime.ts";
+import { join, type Node } from "../../node/join.ts";
 
 const CONFIG = { gossipInterval: 50, gossipRequestTimeout: 400, heartbeatExpiration: 5_000 };
 const LIFE = "018bcfe56800-00000001";

@@ -5,18 +5,23 @@
  */
 
 import { fixedMembers } from "../../discovery/fixed.ts";
-import type { Cluster, Member } from "../../gossiper/cluster.ts";
-import type { PartialConfig } from "../../gossiper/configuration.ts";
+import type { Cluster, Member } from "../../contracts/cluster.ts";
+import type { PartialConfig } from "../../options/configuration.ts";
 import type { FlushResult } from "../../gossiper/departure.ts";
-import { type EventOf, EventStream, type EventType, type HearsayEvent } from "../../gossiper/event_stream.ts";
+import {
+  type EventOf,
+  EventStream,
+  type EventType,
+  type HearsayEvent,
+} from "../../contracts/event_stream.ts";
 import { Gossiper } from "../../gossiper/gossiper.ts";
 import {
   memoryAddress,
   MemoryNetwork,
   type MemoryTransport,
   type SentMessage,
-} from "../../transport/memory.ts";
-import { type Machine, VirtualRuntime } from "../virtual_runtime.ts";
+} from "../../testing/memory.ts";
+import { type Machine, VirtualRuntime } from "../../testing/virtual_runtime.ts";
 
 /** Options of one member. */
 export interface TestMemberOptions {

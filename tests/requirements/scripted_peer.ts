@@ -4,11 +4,11 @@
  * @module
  */
 
-import { makeLife } from "../../engine/life.ts";
+import { makeLife } from "../../engine/incarnation.ts";
 import type { Delta, Life, MemberDelta } from "../../engine/types.ts";
-import type { Connection } from "../../gossiper/cluster.ts";
-import { type Gossip, type Hello, type Message, PROTOCOL_VERSION } from "../../gossiper/message.ts";
-import type { MemoryTransport } from "../../transport/memory.ts";
+import type { Connection } from "../../contracts/cluster.ts";
+import { type Gossip, type Hello, type Message, PROTOCOL_VERSION } from "../../protocol/message.ts";
+import type { MemoryTransport } from "../../testing/memory.ts";
 import { recordOf, type TestCluster } from "./harness.ts";
 
 /** A scripted peer's answer to a message; `undefined` for none. */

@@ -5,7 +5,7 @@
  */
 
 import { type JWTPayload, SignJWT } from "../../deps/jose.ts";
-import { makeLife } from "../../engine/life.ts";
+import { makeLife } from "../../engine/incarnation.ts";
 import {
   type Claim,
   type Holds,
@@ -15,14 +15,14 @@ import {
   type SentEntry,
   SIGNING_KEY,
 } from "../../engine/types.ts";
-import { ed25519Signing, newSigningKey } from "../../gossiper/ed25519.ts";
-import { type Hello, type Message, PROTOCOL_VERSION, type Refusal } from "../../gossiper/message.ts";
-import { refuse } from "../../gossiper/refusal.ts";
-import { claimText, helloText, idOfKey, type Signing, tokenHash } from "../../gossiper/signing.ts";
-import { authorityOf } from "../../gossiper/canonical_address.ts";
+import { ed25519Signing, newSigningKey } from "../../security/ed25519.ts";
+import { type Hello, type Message, PROTOCOL_VERSION, type Refusal } from "../../protocol/message.ts";
+import { refuse } from "../../protocol/refusal.ts";
+import { claimText, helloText, idOfKey, type Signing, tokenHash } from "../../contracts/signing.ts";
+import { authorityOf } from "../../common/canonical_address.ts";
 import { deltaOf } from "../requirements/scripted_peer.ts";
-import { entry } from "../unit/engine/harness.ts";
-import { decode, encode } from "../../transport/wire.ts";
+import { entry } from "../engine/harness.ts";
+import { decode, encode } from "../../protocol/codec.ts";
 
 /** The bytes of a base64url key. */
 export function bytesOf(key: string): Uint8Array<ArrayBuffer> {

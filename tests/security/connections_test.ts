@@ -1,17 +1,17 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "../../deps/std_assert.ts";
 import { assertThrows } from "../../deps/std_assert.ts";
-import { makeLife } from "../../engine/life.ts";
-import type { EventType, HearsayEvent } from "../../gossiper/event_stream.ts";
+import { makeLife } from "../../engine/incarnation.ts";
+import type { EventType, HearsayEvent } from "../../contracts/event_stream.ts";
 import { type Gossiper, HearsayError, join, type JoinOptions, type Node } from "../../mod.ts";
-import { newClusterKey } from "../../transport/cluster_keys.ts";
-import { authorityOf } from "../../gossiper/canonical_address.ts";
+import { newClusterKey } from "../../security/cluster_keys.ts";
+import { authorityOf } from "../../common/canonical_address.ts";
 import { deltaOf } from "../requirements/scripted_peer.ts";
-import { entry, memberDelta } from "../unit/engine/harness.ts";
+import { entry, memberDelta } from "../engine/harness.ts";
 import { Program } from "../process/program.ts";
 import { forge, helloOf, jtiOf, kidOf, Wire } from "./attacker.ts";
 import { MEMBER_KEY } from "../../engine/types.ts";
-import { abortable } from "../../gossiper/runtime.ts";
-import { decode, encode } from "../../transport/wire.ts";
+import { abortable } from "../../common/runtime.ts";
+import { decode, encode } from "../../protocol/codec.ts";
 
 const KEY = await newClusterKey();
 const CONFIG = { gossipInterval: 50, gossipRequestTimeout: 300, heartbeatExpiration: 5_000, maxBackoff: 100 };

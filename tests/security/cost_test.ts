@@ -1,14 +1,14 @@
 import { assertGreater, assertLess, assertLessOrEqual } from "../../deps/std_assert.ts";
 import { seeds } from "../../discovery/seeds.ts";
-import { FOREIGN_LIFE } from "../../engine/life.ts";
+import { FOREIGN_LIFE } from "../../engine/incarnation.ts";
 import type { Holds } from "../../engine/types.ts";
-import type { Message } from "../../gossiper/message.ts";
+import type { Message } from "../../protocol/message.ts";
 import { join } from "../../mod.ts";
-import { newClusterKey } from "../../transport/cluster_keys.ts";
-import { encode } from "../../transport/wire.ts";
+import { newClusterKey } from "../../security/cluster_keys.ts";
+import { encode } from "../../protocol/codec.ts";
 import { TestCluster } from "../requirements/harness.ts";
 import { deltaOf, ScriptedPeer } from "../requirements/scripted_peer.ts";
-import { entry, memberDelta } from "../unit/engine/harness.ts";
+import { entry, memberDelta } from "../engine/harness.ts";
 
 /** How many bytes a member may send for each byte that it gets. */
 const MOST_SENT = 8;

@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertLess } from "../../deps/std_assert.ts";
-import { CLOSE } from "../../gossiper/errors.ts";
-import { realRuntime, type Runtime } from "../../gossiper/runtime.ts";
-import { PONG_WITHIN_MS, SILENT_MS, SocketConnection } from "../../transport/web_socket_connection.ts";
-import { destroySocket } from "../../transport/web_socket_destroy.ts";
-import { PING_TEXT, PONG_TEXT } from "../../transport/wire.ts";
+import { CLOSE } from "../../common/errors.ts";
+import { realRuntime, type Runtime } from "../../common/runtime.ts";
+import { PONG_WITHIN_MS, SILENT_MS, SocketConnection } from "../../transport/web_socket/connection.ts";
+import { destroySocket } from "../../transport/web_socket/destroy.ts";
+import { PING_TEXT, PONG_TEXT } from "../../protocol/codec.ts";
 
 const LIMITS = {
   maxMessageBytes: 65_536,

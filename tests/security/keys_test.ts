@@ -1,16 +1,16 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "../../deps/std_assert.ts";
 import { assertRejects } from "../../deps/std_assert.ts";
-import { ConfigurationError, parseConfig } from "../../gossiper/yaml.ts";
-import { realRuntime } from "../../gossiper/runtime.ts";
+import { ConfigurationError, parseConfig } from "../../options/yaml.ts";
+import { realRuntime } from "../../common/runtime.ts";
 import { join, type JoinOptions } from "../../mod.ts";
-import { authorityOf } from "../../gossiper/canonical_address.ts";
+import { authorityOf } from "../../common/canonical_address.ts";
 import {
   clusterKeys,
   type ClusterKeysOptions,
   keysFromFile,
   newClusterKey,
-} from "../../transport/cluster_keys.ts";
-import { MAX_USED_TOKENS, UsedTokens } from "../../transport/used_tokens.ts";
+} from "../../security/cluster_keys.ts";
+import { MAX_USED_TOKENS, UsedTokens } from "../../security/used_tokens.ts";
 import { bytesOf, forge, type TokenOptions } from "./attacker.ts";
 
 const KEY = await newClusterKey();
@@ -94,7 +94,7 @@ Deno.test("keys: bytes, base64 and base64url, with or without padding, give one 
 
 /** The result of `keysFromEnvironment` in a process with this variable: the keys, or the error's text. */
 async function inEnvironment(keys: string) {
-  const module = new URL("../../transport/cluster_keys.ts", import.meta.url).href;
+  const module = new URL("../../security/cluster_keys.ts", import.meta.url).href;
   const code = `import { keysFromEnvironment } from ${JSON.stringify(module)};
     try { console.log(JSON.stringify(keysFromEnvironment())); } catch (error) { console.log(JSON.stringify(error.message)); }`;
   const child = new Deno.Command(Deno.execPath(), {

@@ -7,22 +7,16 @@ import {
 } from "../../deps/std_assert.ts";
 import { assertRejects } from "../../deps/std_assert.ts";
 import { seeds } from "../../discovery/seeds.ts";
-import {
-  ConfigurationError,
-  HearsayError,
-  join,
-  type JoinOptions,
-  type Node,
-  WebSocketTransport,
-} from "../../mod.ts";
-import { isLoopback } from "../../gossiper/loopback.ts";
-import { Rate } from "../../gossiper/rate.ts";
+import { ConfigurationError, HearsayError, join, type JoinOptions, type Node } from "../../mod.ts";
+import { WebSocketTransport } from "../../transport/mod.ts";
+import { isLoopback } from "../../common/loopback.ts";
+import { Rate } from "../../common/token_bucket.ts";
 import { TestCluster } from "../requirements/harness.ts";
 import { deltaOf, ScriptedPeer } from "../requirements/scripted_peer.ts";
-import { entry, memberDelta } from "../unit/engine/harness.ts";
-import { realRuntime } from "../../gossiper/runtime.ts";
-import { SocketConnection } from "../../transport/web_socket_connection.ts";
-import { encode } from "../../transport/wire.ts";
+import { entry, memberDelta } from "../engine/harness.ts";
+import { realRuntime } from "../../common/runtime.ts";
+import { SocketConnection } from "../../transport/web_socket/connection.ts";
+import { encode } from "../../protocol/codec.ts";
 import { helloOf, Wire } from "./attacker.ts";
 
 const CONFIG = { gossipInterval: 50, gossipRequestTimeout: 300, heartbeatExpiration: 5_000 };

@@ -1,6 +1,6 @@
 import { assertEquals, assertLess, assertLessOrEqual } from "../../deps/std_assert.ts";
 import { join } from "../../mod.ts";
-import { newClusterKey } from "../../transport/cluster_keys.ts";
+import { newClusterKey } from "../../security/cluster_keys.ts";
 import {
   CLIENT_PAUSE_MS,
   MAX_PAUSED_REFUSALS,
@@ -8,8 +8,8 @@ import {
   PROMPT_REFUSALS_PER_SECOND,
   REFUSAL_PAUSE_MS,
   RefusalPace,
-} from "../../transport/refusal_pace.ts";
-import { VirtualRuntime } from "../virtual_runtime.ts";
+} from "../../transport/web_socket/refusal_pace.ts";
+import { VirtualRuntime } from "../../testing/virtual_runtime.ts";
 
 /** Where all that was refused has been answered with, in order. */
 function refusing() {

@@ -9,8 +9,8 @@ import { runInNewContext } from "node:vm";
 import { assert, assertEquals, assertLess } from "../../deps/std_assert.ts";
 import { MEMBER_KEY } from "../../engine/types.ts";
 import { join, type Node, type PartialConfig } from "../../mod.ts";
-import { newClusterKey } from "../../transport/cluster_keys.ts";
-import { entry, memberDelta } from "../unit/engine/harness.ts";
+import { newClusterKey } from "../../security/cluster_keys.ts";
+import { entry, memberDelta } from "../engine/harness.ts";
 import { Insider, newIdentity } from "./attacker.ts";
 
 /** Patient: large messages of three members and an insider are handled by one thread here. */

@@ -1,5 +1,5 @@
 import { assertEquals, assertGreater } from "../../deps/std_assert.ts";
-import { newClusterKey } from "../../transport/cluster_keys.ts";
+import { newClusterKey } from "../../security/cluster_keys.ts";
 import { eventually, Program } from "../process/program.ts";
 
 const CONFIG = {

@@ -1,12 +1,12 @@
 import { assert, assertEquals, assertMatch, assertNotEquals } from "../../deps/std_assert.ts";
 import { assertRejects } from "../../deps/std_assert.ts";
-import { DIGITS } from "../../engine/base64_digits.ts";
-import { lifeAbove, makeLife } from "../../engine/life.ts";
-import { MemberState } from "../../engine/member_state.ts";
+import { DIGITS } from "../../engine/liveness/base64_digits.ts";
+import { lifeAbove, makeLife } from "../../engine/incarnation.ts";
+import { MemberState } from "../../engine/state/member_state.ts";
 import { GRACEFULLY_LEFT_KEY, HEARTBEAT_KEY, type MemberDelta, TYPE } from "../../engine/types.ts";
-import type { EventType, HearsayEvent } from "../../gossiper/event_stream.ts";
-import { KeyBindings } from "../../gossiper/key_bindings.ts";
-import { idOfKey } from "../../gossiper/signing.ts";
+import type { EventType, HearsayEvent } from "../../contracts/event_stream.ts";
+import { KeyBindings } from "../../security/key_bindings.ts";
+import { idOfKey } from "../../contracts/signing.ts";
 import {
   ConfigurationError,
   type Gossiper,
@@ -15,15 +15,15 @@ import {
   type JoinOptions,
   type Node,
 } from "../../mod.ts";
-import { authorityOf } from "../../gossiper/canonical_address.ts";
+import { authorityOf } from "../../common/canonical_address.ts";
 import {
   ed25519Signing,
   newClusterKey,
   newSigningKey,
   signingKeyFromFile,
-} from "../../transport/cluster_keys.ts";
-import { entry } from "../unit/engine/harness.ts";
-import { decode, encode } from "../../transport/wire.ts";
+} from "../../security/cluster_keys.ts";
+import { entry } from "../engine/harness.ts";
+import { decode, encode } from "../../protocol/codec.ts";
 import { forge, helloOf, Insider, jtiOf, newIdentity, Wire } from "./attacker.ts";
 
 const KEY = await newClusterKey();

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch } from "../../deps/std_assert.ts";
 import { assertRejects } from "../../deps/std_assert.ts";
 import { ConfigurationError, join, type JoinOptions, type Node } from "../../mod.ts";
-import { newClusterKey } from "../../transport/cluster_keys.ts";
+import { newClusterKey } from "../../security/cluster_keys.ts";
 import { Authority, type CertificateOptions } from "./certificates.ts";
 
 const KEY = await newClusterKey();

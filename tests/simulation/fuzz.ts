@@ -6,16 +6,16 @@
 
 import { parseArgs } from "../../deps/std_cli.ts";
 import { seeds } from "../../discovery/seeds.ts";
-import { FOREIGN_LIFE, makeLife } from "../../engine/life.ts";
+import { FOREIGN_LIFE, makeLife } from "../../engine/incarnation.ts";
 import type { Holds, SummaryPart } from "../../engine/types.ts";
 import { footprintOf } from "../../gossiper/gossiper.ts";
-import type { Message } from "../../gossiper/message.ts";
-import { memoryAddress } from "../../transport/memory.ts";
-import { decode } from "../../transport/wire.ts";
+import type { Message } from "../../protocol/message.ts";
+import { memoryAddress } from "../../testing/memory.ts";
+import { decode } from "../../protocol/codec.ts";
 import { TestCluster } from "../requirements/harness.ts";
 import { deltaOf, ScriptedPeer } from "../requirements/scripted_peer.ts";
-import { entry, memberDelta, tombstone } from "../unit/engine/harness.ts";
-import { Dice } from "./dice.ts";
+import { entry, memberDelta, tombstone } from "../engine/harness.ts";
+import { Dice } from "./seeded_random.ts";
 
 const CONFIG = {
   gossipInterval: 100,

@@ -1,13 +1,13 @@
 import { assert, assertEquals, assertLessOrEqual } from "../../deps/std_assert.ts";
 import { seeds } from "../../discovery/seeds.ts";
 import { MAX_NUMBER } from "../../engine/types.ts";
-import type { Connection } from "../../gossiper/cluster.ts";
-import { TIMEOUTS_PER_DIAL } from "../../gossiper/peers.ts";
-import type { Message } from "../../gossiper/message.ts";
-import { memoryAddress } from "../../transport/memory.ts";
+import type { Connection } from "../../contracts/cluster.ts";
+import { TIMEOUTS_PER_DIAL } from "../../gossiper/connection_pool.ts";
+import type { Message } from "../../protocol/message.ts";
+import { memoryAddress } from "../../testing/memory.ts";
 import { TestCluster } from "../requirements/harness.ts";
 import { deltaOf, ScriptedPeer } from "../requirements/scripted_peer.ts";
-import { entry, memberDelta } from "../unit/engine/harness.ts";
+import { entry, memberDelta } from "../engine/harness.ts";
 
 const CONFIG = {
   gossipInterval: 100,

@@ -5,7 +5,7 @@
  */
 
 import { parseArgs } from "../../deps/std_cli.ts";
-import { ConfigurationError } from "../../gossiper/configuration_error.ts";
+import { ConfigurationError } from "../../options/configuration_error.ts";
 import { measure } from "./measure.ts";
 import { simulateAll } from "./pool.ts";
 import { countFalseBlocks, type RestartCounts } from "./restarts.ts";

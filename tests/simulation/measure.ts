@@ -5,9 +5,9 @@
  */
 
 import { fixedMembers } from "../../discovery/fixed.ts";
-import { configure, type PartialConfig, presetFor } from "../../gossiper/configuration.ts";
-import { MemoryNetwork } from "../../transport/memory.ts";
-import { VirtualRuntime } from "../virtual_runtime.ts";
+import { configure, type PartialConfig, presetFor } from "../../options/configuration.ts";
+import { MemoryNetwork } from "../../testing/memory.ts";
+import { VirtualRuntime } from "../../testing/virtual_runtime.ts";
 import { plot } from "./plot.ts";
 import { Process } from "./process.ts";
 

@@ -1,9 +1,9 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { assertEquals, assertGreater, assertLess, assertLessOrEqual } from "../../deps/std_assert.ts";
-import { lifeAbove, makeLife } from "../../engine/life.ts";
+import { lifeAbove, makeLife } from "../../engine/incarnation.ts";
 import type { Engine } from "../../engine/engine.ts";
-import { WAITING_PER_MEMBER } from "../../engine/peer_memory.ts";
+import { WAITING_PER_MEMBER } from "../../engine/sync/peer_memory.ts";
 import { GRACEFULLY_LEFT_KEY } from "../../engine/types.ts";
 import {
   entry,
@@ -20,7 +20,7 @@ import {
   TestClock,
   tombstone,
   WALL_START_MS,
-} from "../unit/engine/harness.ts";
+} from "../engine/harness.ts";
 
 /** Members in the cluster at a time, besides the two that stay. */
 const PRESENT = 10;

@@ -4,13 +4,13 @@
  * @module
  */
 
-import type { Discovery, Member } from "../../gossiper/cluster.ts";
-import type { GossiperConfig } from "../../gossiper/configuration.ts";
+import type { Discovery, Member } from "../../contracts/cluster.ts";
+import type { GossiperConfig } from "../../options/configuration.ts";
 import type { GossiperClosed } from "../../gossiper/contract.ts";
-import { EventStream, type HearsayEvent } from "../../gossiper/event_stream.ts";
+import { EventStream, type HearsayEvent } from "../../contracts/event_stream.ts";
 import { Gossiper } from "../../gossiper/gossiper.ts";
-import type { MemoryNetwork, MemoryTransport } from "../../transport/memory.ts";
-import type { Machine } from "../virtual_runtime.ts";
+import type { MemoryNetwork, MemoryTransport } from "../../testing/memory.ts";
+import type { Machine } from "../../testing/virtual_runtime.ts";
 
 /** The key on which every member has a consensus check. */
 export const CHECKED_KEY = "version";

@@ -2,10 +2,10 @@ import { assert, assertEquals } from "../../deps/std_assert.ts";
 import * as fc from "../../deps/fast_check.ts";
 import type { Engine } from "../../engine/engine.ts";
 import { MAX_DEPTH } from "../../engine/json.ts";
-import { makeLife } from "../../engine/life.ts";
+import { makeLife } from "../../engine/incarnation.ts";
 import type { JsonValue, MemberDelta, SentEntry } from "../../engine/types.ts";
-import type { Gossip } from "../../gossiper/message.ts";
-import { decode, encode, MAX_KEY_BYTES } from "../../transport/wire.ts";
+import type { Gossip } from "../../protocol/message.ts";
+import { decode, encode, MAX_KEY_BYTES } from "../../protocol/codec.ts";
 import {
   entry,
   exchange,
@@ -22,7 +22,7 @@ import {
   TestClock,
   tombstone,
   WALL_START_MS,
-} from "../unit/engine/harness.ts";
+} from "../engine/harness.ts";
 
 /** A change by an owner: a value to set, or `undefined` to delete. */
 interface Act {

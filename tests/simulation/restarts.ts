@@ -5,11 +5,11 @@
  */
 
 import { fixedMembers } from "../../discovery/fixed.ts";
-import { configure } from "../../gossiper/configuration.ts";
-import type { HearsayEvent } from "../../gossiper/event_stream.ts";
-import { memoryAddress, MemoryNetwork } from "../../transport/memory.ts";
-import { VirtualRuntime } from "../virtual_runtime.ts";
-import { Dice } from "./dice.ts";
+import { configure } from "../../options/configuration.ts";
+import type { HearsayEvent } from "../../contracts/event_stream.ts";
+import { memoryAddress, MemoryNetwork } from "../../testing/memory.ts";
+import { VirtualRuntime } from "../../testing/virtual_runtime.ts";
+import { Dice } from "./seeded_random.ts";
 import { Process } from "./process.ts";
 
 /** Options of {@linkcode countFalseBlocks}. */

@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { GossiperConfig } from "../../gossiper/configuration.ts";
-import type { Dice } from "./dice.ts";
+import type { GossiperConfig } from "../../options/configuration.ts";
+import type { Dice } from "./seeded_random.ts";
 
 /** How members learn of each other; `topology`: by `ClusterTopology` events. */
 export type DiscoveryKind = "fixed" | "seeds" | "topology";

@@ -6,16 +6,16 @@
 
 import { fixedMembers } from "../../discovery/fixed.ts";
 import { seeds } from "../../discovery/seeds.ts";
-import { ENVELOPE_BYTES } from "../../engine/size.ts";
+import { ENVELOPE_BYTES } from "../../engine/state/size.ts";
 import { HEARTBEAT_KEY } from "../../engine/types.ts";
-import type { Discovery, Member } from "../../gossiper/cluster.ts";
+import type { Discovery, Member } from "../../contracts/cluster.ts";
 import { stateNameOf } from "../../gossiper/gossiper.ts";
 import type { GossiperClosed } from "../../gossiper/contract.ts";
-import { HearsayError } from "../../gossiper/errors.ts";
-import type { HearsayEvent } from "../../gossiper/event_stream.ts";
-import { memoryAddress, MemoryNetwork } from "../../transport/memory.ts";
-import { VirtualRuntime } from "../virtual_runtime.ts";
-import { Dice } from "./dice.ts";
+import { HearsayError } from "../../common/errors.ts";
+import type { HearsayEvent } from "../../contracts/event_stream.ts";
+import { memoryAddress, MemoryNetwork } from "../../testing/memory.ts";
+import { VirtualRuntime } from "../../testing/virtual_runtime.ts";
+import { Dice } from "./seeded_random.ts";
 import { AWAITED_KEY, CHECKED_KEY, type Leftovers, Process } from "./process.ts";
 import {
   describeScenario,
@@ -25,9 +25,9 @@ import {
   type Trouble,
   type Wishes,
 } from "./scenario.ts";
-import { Trace } from "./trace.ts";
-import { Weather } from "./weather.ts";
-import { Witness } from "./witness.ts";
+import { Trace } from "./event_log.ts";
+import { Weather } from "./fault_schedule.ts";
+import { Witness } from "./invariant_checker.ts";
 
 /** Rounds between two sweeps, which check the whole state of some processes. */
 const SWEEP_ROUNDS = 8;

@@ -11,6 +11,7 @@ const REGRESSIONS: readonly (readonly [seed: number, what: string])[] = [
   [914229, "a suspended process was resumed by a refused dial"],
   [91000935, "the state of a forgotten member that came back was refused if it came in parts"],
   [97000280, "an old state of a forgotten member was merged"],
+  [641257876, "a process that had left counted as living until its connections were closed"],
   [70009861, "a resumed process took the next refused dial for the end of its wait"],
 ];
 

@@ -4,12 +4,12 @@
  * @module
  */
 
-import { murmur32Pair } from "../../engine/murmur3.ts";
+import { murmur32Pair } from "../../engine/state/murmur3.ts";
 import { filesUnder } from "./import_graph.ts";
 import { type Mutant, mutantsOf } from "./mutants_of.ts";
 
 /** The folders that are broken. */
-export const FOLDERS: readonly string[] = ["engine", "gossiper", "transport"];
+export const FOLDERS: readonly string[] = ["engine", "gossiper", "protocol"];
 
 /** All mutants of the folders, in the order of the files. */
 export async function readMutants(root: string): Promise<Mutant[]> {

@@ -17,16 +17,16 @@ export interface Step {
 export const SLOW_TESTS: ReadonlyMap<string, number> = new Map([
   ["tests/simulation/fuzz_test.ts", 7],
   ["tests/simulation/properties_test.ts", 8],
-  ["tests/unit/engine/e7_limits_test.ts", 8],
-  ["tests/unit/protoactor_call_test.ts", 9],
-  ["tests/unit/spread_test.ts", 12],
+  ["tests/engine/sync/limits_test.ts", 8],
+  ["tests/protoactor/call_test.ts", 9],
+  ["tests/gossiper/spread_test.ts", 12],
   ["tests/security/signatures_test.ts", 13],
   ["tests/requirements/many_keys_test.ts", 24],
   ["tests/requirements/bad_input_test.ts", 25],
-  ["tests/unit/engine/e6_cost_test.ts", 27],
+  ["tests/engine/sync/cost_test.ts", 27],
   ["tests/simulation/protoactor_test.ts", 32],
-  ["tests/unit/engine/many_keys_test.ts", 62],
-  ["tests/unit/engine/chaos_test.ts", 65],
+  ["tests/engine/state/many_keys_test.ts", 62],
+  ["tests/engine/chaos_test.ts", 65],
 ]);
 
 /**
@@ -34,7 +34,7 @@ export const SLOW_TESTS: ReadonlyMap<string, number> = new Map([
  * same tests every time.
  */
 const LEFT_OUT =
-  /^tests\/(process|interop|security\/attacks)\/|\/(simulation\/(simulation|memory)|import_by_url)_test\.ts$/;
+  /^tests\/(process|protoactor|security\/attacks)\/|\/(simulation\/(simulation|memory)|import_by_url)_test\.ts$/;
 
 const SIMULATOR = "tests/simulation/main.ts";
 /** 40 seeds take about as long as the slowest test file. */
@@ -97,11 +97,9 @@ function stepsOf(groups: readonly (readonly Reaching[])[]): Step[] {
   });
 }
 
-/** The unit tests of the engine are its own; those of the other rooms stand beside each other. */
+/** The tests of a room stand in the folder of its name. */
 function isOfRoom(test: string, file: string): boolean {
-  return file.startsWith("engine/")
-    ? test.startsWith("tests/unit/engine/")
-    : /^tests\/unit\/[^/]+$/.test(test);
+  return test.startsWith(`tests/${file.split("/")[0]}/`);
 }
 
 /** The tests that are about no single room. */

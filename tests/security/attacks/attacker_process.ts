@@ -5,12 +5,12 @@
  * @module
  */
 
-import { lifeAbove } from "../../../engine/life.ts";
+import { lifeAbove } from "../../../engine/incarnation.ts";
 import { HEARTBEAT_KEY, MAX_NUMBER, type MemberDelta, TYPE } from "../../../engine/types.ts";
-import { authorityOf } from "../../../gossiper/canonical_address.ts";
-import { newClusterKey } from "../../../transport/cluster_keys.ts";
+import { authorityOf } from "../../../common/canonical_address.ts";
+import { newClusterKey } from "../../../security/cluster_keys.ts";
 import { deltaOf } from "../../requirements/scripted_peer.ts";
-import { entry } from "../../unit/engine/harness.ts";
+import { entry } from "../../engine/harness.ts";
 import { forge, Insider, newIdentity, type TokenOptions, Wire } from "../attacker.ts";
 import { HOARDING } from "./hoarding.ts";
 

@@ -4,9 +4,9 @@
  * @module
  */
 
-import { makeLife } from "../../../engine/life.ts";
+import { makeLife } from "../../../engine/incarnation.ts";
 import { type JsonValue, MEMBER_KEY, type MemberDelta } from "../../../engine/types.ts";
-import { entry } from "../../unit/engine/harness.ts";
+import { entry } from "../../engine/harness.ts";
 import { Insider, newIdentity } from "../attacker.ts";
 
 /** The state of a member that does not exist, under a key made for it, so that its signature is right. */

@@ -4,8 +4,9 @@
  * @module
  */
 
-import { type HearsayEvent, join, type Node, type RoomSnapshot } from "../../../mod.ts";
-import { newClusterKey } from "../../../transport/cluster_keys.ts";
+import { type HearsayEvent, join, type Node } from "../../../mod.ts";
+import type { RoomSnapshot } from "../../../node/mod.ts";
+import { newClusterKey } from "../../../security/cluster_keys.ts";
 import { Program } from "../../process/program.ts";
 import type { AttackerOptions } from "./attacker_process.ts";
 

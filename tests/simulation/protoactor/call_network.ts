@@ -6,10 +6,10 @@
  * @module
  */
 
-import type { Call, Calls } from "../../../transport/protoactor/call.ts";
-import { HEARSAY_ACTOR } from "../../../transport/protoactor/hearsay_frames.ts";
-import { readLetters, readRemoteMessage } from "../../../transport/protoactor/letters.ts";
-import type { VirtualRuntime } from "../../virtual_runtime.ts";
+import type { Call, Calls } from "../../../protoactor/transport/call.ts";
+import { HEARSAY_ACTOR } from "../../../protoactor/transport/hearsay_frames.ts";
+import { readLetters, readRemoteMessage } from "../../../protoactor/transport/letters.ts";
+import type { VirtualRuntime } from "../../../testing/virtual_runtime.ts";
 
 /** A network for all calls between the members of a test. */
 export class CallNetwork {

@@ -6,16 +6,16 @@
 
 import { assertEquals } from "../../../deps/std_assert.ts";
 import { fixedMembers } from "../../../discovery/fixed.ts";
-import { isForeign } from "../../../engine/life.ts";
+import { isForeign } from "../../../engine/incarnation.ts";
 import { HEARTBEAT_KEY } from "../../../engine/types.ts";
-import type { Member } from "../../../gossiper/cluster.ts";
-import { configure } from "../../../gossiper/configuration.ts";
-import { EventStream } from "../../../gossiper/event_stream.ts";
+import type { Member } from "../../../contracts/cluster.ts";
+import { configure } from "../../../options/configuration.ts";
+import { EventStream } from "../../../contracts/event_stream.ts";
 import { Gossiper } from "../../../gossiper/gossiper.ts";
-import { numberInLife } from "../../../transport/protoactor/numbers.ts";
-import { HEARSAY_KIND, ProtoactorTransport } from "../../../transport/protoactor/transport.ts";
-import { anyOf } from "../../../transport/protoactor/values.ts";
-import { VirtualRuntime } from "../../virtual_runtime.ts";
+import { numberInLife } from "../../../protoactor/transport/numbers.ts";
+import { HEARSAY_KIND, ProtoactorTransport } from "../../../protoactor/transport/transport.ts";
+import { anyOf } from "../../../protoactor/transport/values.ts";
+import { VirtualRuntime } from "../../../testing/virtual_runtime.ts";
 import { CallNetwork } from "./call_network.ts";
 import { bigOf, type Listed, ModelGoMember } from "./model_go_member.ts";
 

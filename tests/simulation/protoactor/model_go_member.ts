@@ -14,17 +14,17 @@ import {
   type Int64,
   type KeyEntry,
   REMOTE_MESSAGE,
-} from "../../../transport/protoactor/definitions.ts";
+} from "../../../protoactor/transport/definitions.ts";
 import {
   connectRequestBytes,
   type Letter,
   letterBytes,
   readLetters,
   readRemoteMessage,
-} from "../../../transport/protoactor/letters.ts";
-import type { Call } from "../../../transport/protoactor/call.ts";
-import { anyOf } from "../../../transport/protoactor/values.ts";
-import type { VirtualRuntime } from "../../virtual_runtime.ts";
+} from "../../../protoactor/transport/letters.ts";
+import type { Call } from "../../../protoactor/transport/call.ts";
+import { anyOf } from "../../../protoactor/transport/values.ts";
+import type { VirtualRuntime } from "../../../testing/virtual_runtime.ts";
 import type { CallNetwork } from "./call_network.ts";
 
 const INTERVAL_MS = 300;

@@ -1,0 +1,81 @@
+/**
+ * A limit on concurrent tasks.
+ *
+ * @module
+ */
+
+import { type Runtime, sleep } from "./runtime.ts";
+
+/** Options of a {@linkcode Gate}. */
+export interface GateOptions {
+  /** The most tasks at once. */
+  readonly places: number;
+  /** Milliseconds before a freed place goes to a waiting task. */
+  readonly heldMs: number;
+  readonly runtime: Runtime;
+}
+
+/** Options of {@linkcode Gate.pass}. */
+export interface PassOptions {
+  readonly signal: AbortSignal;
+  /** Returns true if the task is not needed any more. */
+  readonly unless?: () => boolean;
+}
+
+/** Runs at most `places` tasks at once. The others wait in order of arrival. */
+export class Gate {
+  readonly #options: GateOptions;
+  readonly #waiting: PromiseWithResolvers<void>[] = [];
+  #free: number;
+
+  constructor(options: GateOptions) {
+    this.#options = options;
+    this.#free = options.places;
+  }
+
+  /**
+   * Runs a task as soon as a place is free. If `unless` returns true by then, skips the task, and the next
+   * one gets the place at once. Rejects with the signal's reason if it is aborted while waiting.
+   */
+  async pass<T>(task: () => Promise<T>, { signal, unless }: PassOptions): Promise<T | undefined> {
+    await this.#enter(signal);
+    if (unless?.()) return void this.#handOn();
+    try {
+      return await task();
+    } finally {
+      void this.#leave(signal);
+    }
+  }
+
+  async #enter(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    if (this.#free > 0) return void this.#free--;
+    const turn = Promise.withResolvers<void>();
+    // Leave the queue at once, so that no canceled task gets a place.
+    const giveUp = () => {
+      const at = this.#waiting.indexOf(turn);
+      if (at < 0) return;
+      this.#waiting.splice(at, 1);
+      turn.reject(signal.reason);
+    };
+    this.#waiting.push(turn);
+    signal.addEventListener("abort", giveUp, { once: true });
+    try {
+      await turn.promise;
+    } finally {
+      signal.removeEventListener("abort", giveUp);
+    }
+  }
+
+  async #leave(signal: AbortSignal): Promise<void> {
+    const { runtime, heldMs } = this.#options;
+    if (this.#waiting.length > 0) await sleep(runtime, heldMs, { signal }).catch(() => {});
+    this.#handOn();
+  }
+
+  #handOn(): void {
+    const next = this.#waiting.shift();
+    if (next) next.resolve();
+    else this.#free++;
+  }
+}

@@ -1,0 +1,28 @@
+/**
+ * The interfaces of the parts that are plugged in, and all events: `@hearsay/gossip/contracts`. For programs that write a
+ * transport, a discovery or a signature scheme of their own, or put the parts together themselves.
+ *
+ * @module
+ */
+
+export { ConnectionClosed } from "../common/errors.ts";
+export { realRuntime, type Runtime } from "../common/runtime.ts";
+export type * from "../engine/events.ts";
+export type { SettingDifference, SharedSettings } from "../protocol/shared_settings.ts";
+export { PeerRefused } from "../protocol/refusal.ts";
+export type * from "./authentication.ts";
+export {
+  type CloseInfo,
+  type Cluster,
+  type ClusterTopology,
+  type Connection,
+  type Discovery,
+  type DiscoverySite,
+  isDialable,
+  type Member,
+  NOWHERE,
+  type SeedStatus,
+  type Transport,
+} from "./cluster.ts";
+export * from "./event_stream.ts";
+export type { Signing } from "./signing.ts";

@@ -1,0 +1,103 @@
+/**
+ * All members held, in the order in which they last changed here, so that finding what changed since a moment
+ * costs as much as has changed, not as much as is held (rule E6).
+ *
+ * @module
+ */
+
+import { Chain } from "./linked_list.ts";
+import type { MemberState } from "./member_state.ts";
+
+/** Members by their last change. */
+export class Recency {
+  readonly #members = new Chain<MemberState>();
+
+  /** The members that changed after a serial, the one that changed last before the others. */
+  *newestFirst(after: number): Iterable<MemberState> {
+    for (let member = this.#members.newest; member && member.changedSerial > after; member = member.older) {
+      yield member;
+    }
+  }
+
+  changed(member: MemberState, serial: number): void {
+    member.changedSerial = serial;
+    this.#members.put(member);
+  }
+
+  drop(member: MemberState): void {
+    this.#members.drop(member);
+  }
+}
+
+/** The members held, by id and by last change. */
+export class ChangeOrder {
+  /** By their last change. */
+  readonly changes: Recency = new Recency();
+  /** The members that changed since the last {@linkcode ChangeOrder.takeRecent}. */
+  #recent = new Set<string>();
+  readonly #byId = new Map<string, MemberState>();
+  /** In no order but that each keeps its turn, unless another goes. */
+  readonly #turns: MemberState[] = [];
+  #serial = 0;
+
+  /** The serial of the latest change. */
+  get serial(): number {
+    return this.#serial;
+  }
+
+  /** The number of members held. */
+  get size(): number {
+    return this.#byId.size;
+  }
+
+  get(id: string): MemberState | undefined {
+    return this.#byId.get(id);
+  }
+
+  /** Every member held. */
+  members(): IterableIterator<MemberState> {
+    return this.#byId.values();
+  }
+
+  /** The member whose turn it is; turns begin anew where there are no more members. */
+  inTurn(turn: number): MemberState {
+    return this.#turns[turn % this.#turns.length]!;
+  }
+
+  /** The serial of a change that is about to be made. */
+  next(): number {
+    return ++this.#serial;
+  }
+
+  /** Holds a member, in place of an earlier life of it. */
+  hold(member: MemberState): void {
+    this.drop(member.id);
+    this.#byId.set(member.id, member);
+    member.turn = this.#turns.push(member) - 1;
+  }
+
+  /** Notes that a member has just changed. */
+  changed(member: MemberState): void {
+    this.changes.changed(member, this.#serial);
+    this.#recent.add(member.id);
+  }
+
+  /** The members that changed since the last call. */
+  takeRecent(): ReadonlySet<string> {
+    const recent = this.#recent;
+    if (recent.size > 0) this.#recent = new Set();
+    return recent;
+  }
+
+  /** No longer holds a member. The last takes its turn. */
+  drop(id: string): void {
+    const member = this.#byId.get(id);
+    if (!member) return;
+    this.changes.drop(member);
+    this.#byId.delete(id);
+    const last = this.#turns.pop()!;
+    if (last === member) return;
+    this.#turns[member.turn] = last;
+    last.turn = member.turn;
+  }
+}

@@ -1,0 +1,93 @@
+/**
+ * How large things are once written as JSON: upper bounds, so that what the engine packs always fits a
+ * message. The wire's tests prove that no encoding exceeds them.
+ *
+ * @module
+ */
+
+import { entryHeapBytes } from "./heap_estimate.ts";
+import { utf8Length } from "../json.ts";
+import { type Holds, type SentEntry, TYPE } from "../types.ts";
+
+/** What a message takes beside its member states, at most. */
+// mutant replace-value: a margin; more of it costs a little room in each message.
+export const ENVELOPE_BYTES = 4096;
+/** Braces, names, the number, the type's prefix and the timestamp of an entry, at most. */
+const ENTRY_OVERHEAD_BYTES = 192;
+/** What the number of an entry counts for where it is held. */
+const NUMBER_BYTES = 16;
+/** Braces, names, the life, four numbers of a member, at most. */
+const MEMBER_OVERHEAD_BYTES = 128;
+
+/** The most bytes that an entry takes in a message. */
+export function entryBytes(entry: SentEntry): number {
+  const value = utf8Length(entry.json);
+  // Counts in a heartbeat travel as strings, with quotes that the value in memory does not have.
+  const quoted = entry.type === TYPE.heartbeat ? value * 2 : value;
+  return ENTRY_OVERHEAD_BYTES + quotedBytes(entry.key) + entry.type.length + quoted;
+}
+
+/** What an entry counts for in a member's state: what its texts take, and a little for its number. */
+export function heldBytes({ key, type, json }: SentEntry): number {
+  return NUMBER_BYTES + utf8Length(key) + type.length + utf8Length(json);
+}
+
+/** How large a state is, deletions that are still told of included. */
+export interface StateSize {
+  readonly keys: number;
+  /** What all entries count for where they are held. */
+  readonly bytes: number;
+  /** The most bytes that all entries take in a message. */
+  readonly sentBytes: number;
+  /** About how many bytes of the heap all entries take. */
+  readonly heapBytes: number;
+}
+
+/** How large a state is with an entry, which takes the place of the one `before` it. */
+export function sizeWith(
+  { keys, bytes, sentBytes, heapBytes }: StateSize,
+  entry: SentEntry,
+  before?: SentEntry,
+): StateSize {
+  return {
+    keys: keys + (before ? 0 : 1),
+    bytes: bytes + heldBytes(entry) - (before ? heldBytes(before) : 0),
+    sentBytes: sentBytes + entryBytes(entry) - (before ? entryBytes(before) : 0),
+    heapBytes: heapBytes + entryHeapBytes(entry) - (before ? entryHeapBytes(before) : 0),
+  };
+}
+
+/** The most bytes that a member takes in a message, without its entries. */
+export function memberBytes(id: string): number {
+  // The id is written with the state, the range and, for a reset, once more.
+  return MEMBER_OVERHEAD_BYTES + 3 * quotedBytes(id);
+}
+
+/** The most bytes that the signature over a member's state takes in a message. */
+export function proofBytes(id: string, proof: string): number {
+  return quotedBytes(id) + quotedBytes(proof) + 2;
+}
+
+/** The most bytes that answers of what is held take in a message. */
+export function holdsBytes(holds: Holds): number {
+  let bytes = 0;
+  for (const id of holds.keys()) bytes += holdBytes(id);
+  return bytes;
+}
+
+/** The most bytes that saying what is held of one member takes in a message. */
+export function holdBytes(id: string): number {
+  return MEMBER_OVERHEAD_BYTES + quotedBytes(id);
+}
+
+/** The most bytes that a well-formed text takes as a JSON string. Counted, for writing it would cost far more. */
+function quotedBytes(text: string): number {
+  let bytes = 2 + utf8Length(text);
+  // mutant move-bound: behind the end is no character, and NaN is none of those that count for more.
+  for (let index = 0; index < text.length; index++) {
+    const unit = text.charCodeAt(index);
+    if (unit < 0x20) bytes += 5;
+    else if (unit === 0x22 || unit === 0x5c) bytes += 1;
+  }
+  return bytes;
+}

@@ -1,0 +1,120 @@
+/**
+ * The active members at one moment, in an order that all who agree on them share: so that a message can name a member
+ * by its index.
+ *
+ * @module
+ */
+
+import { digitAt, DIGITS } from "../liveness/base64_digits.ts";
+import type { ChangeOrder } from "./change_log.ts";
+import type { MemberState } from "./member_state.ts";
+import { byCodePoint } from "./murmur3.ts";
+import type { MemberSet } from "../types.ts";
+
+/** Active members in order. Made once for every change of who is active. */
+export class SortedMembers {
+  /** The ids in the order of their UTF-8 bytes. */
+  readonly ids: readonly string[];
+  /** The state at each index; `undefined` for an active member of which nothing is held. */
+  readonly states: readonly (MemberState | undefined)[];
+  #indices: Map<string, number> | undefined;
+  readonly #order: ChangeOrder;
+  #byTag: Map<string, MemberState | undefined> | undefined;
+
+  constructor(active: Iterable<string>, order: ChangeOrder) {
+    // The built-in order is fast and nearly the right one, so that hardly anything is left to the second sort.
+    this.ids = [...active].sort().sort(byCodePoint);
+    this.states = this.ids.map((id) => order.get(id));
+    this.#order = order;
+  }
+
+  /** The ids from this one on, up to another that is not among them. */
+  idsFrom(from: string, until: string | undefined): readonly string[] {
+    return this.ids.slice(this.#indexFrom(from), until === undefined ? undefined : this.#indexFrom(until));
+  }
+
+  /** The index of the first id that is not below this text. */
+  #indexFrom(text: string): number {
+    let low = 0;
+    for (let high = this.ids.length; low < high;) {
+      const middle = (low + high) >> 1;
+      if (byCodePoint(this.ids[middle]!, text) < 0) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** The index of a member. */
+  indexOf(id: string): number | undefined {
+    this.#indices ??= new Map(this.ids.map((each, index) => [each, index]));
+    return this.#indices.get(id);
+  }
+
+  /**
+   * The only member with a tag, active or not: a newer heartbeat frees a blocked member (E10). None where two members share
+   * the tag.
+   */
+  withTag(tag: string): MemberState | undefined {
+    if (!this.#byTag) {
+      this.#byTag = new Map();
+      for (const state of this.#order.members()) {
+        this.#byTag.set(state.tag, this.#byTag.has(state.tag) ? undefined : state);
+      }
+    }
+    return this.#byTag.get(tag);
+  }
+
+  /** The members at the indices for which this is true. */
+  encode(isIn: (id: string) => boolean): MemberSet {
+    let text = "";
+    for (let at = 0; 6 * at < this.ids.length; at++) text += this.#digit(at, isIn);
+    return text;
+  }
+
+  /** A set that was encoded before, in which this may have become true or false of one member. */
+  encodeAnew(set: MemberSet, id: string, isIn: (id: string) => boolean): MemberSet {
+    const index = this.#find(id);
+    if (index === undefined) return set;
+    const at = Math.floor(index / 6);
+    const digit = this.#digit(at, isIn);
+    return digit === set[at] ? set : set.slice(0, at) + digit + set.slice(at + 1);
+  }
+
+  #digit(at: number, isIn: (id: string) => boolean): string {
+    let bits = 0;
+    for (let bit = 0; bit < 6; bit++) {
+      const id = this.ids[6 * at + bit];
+      if (id !== undefined && isIn(id)) bits |= 32 >> bit;
+    }
+    return DIGITS[bits]!;
+  }
+
+  /** The index of a member, by halves: a map of all would take more room than the list does. */
+  #find(id: string): number | undefined {
+    let [low, high] = [0, this.ids.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (byCodePoint(this.ids[middle]!, id) < 0) low = middle + 1;
+      else high = middle;
+    }
+    return this.ids[low] === id ? low : undefined;
+  }
+
+  /**
+   * The ids of a set that a peer sent; none where it is of another number of members. Those whose bits are set in the
+   * digits `before` are left out, and the others' bits are set there.
+   */
+  *decode(set: MemberSet, before: number[] = []): Iterable<string> {
+    if (set.length !== Math.ceil(this.ids.length / 6)) return;
+    for (let at = 0; at < set.length; at++) {
+      const known = before[at] ?? 0;
+      const value = Math.max(0, digitAt(set, at)) & ~known;
+      before[at] = known | value;
+      if (value === 0) continue;
+      for (let bit = 0; bit < 6; bit++) {
+        const id = this.ids[6 * at + bit];
+        if (id !== undefined && (value & (32 >> bit)) !== 0) yield id;
+      }
+    }
+  }
+}

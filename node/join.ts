@@ -1,0 +1,211 @@
+/**
+ * Creates a complete member in one call: transport, discovery and gossiper.
+ *
+ * @module
+ */
+
+import { fixedMembers } from "../discovery/fixed.ts";
+import { seeds as bySeeds } from "../discovery/seeds.ts";
+import { noticingSharedAddress } from "../discovery/shared_address.ts";
+import { type Cluster, type Discovery, isDialable, type Member, NOWHERE } from "../contracts/cluster.ts";
+import type { GossiperConfig } from "../options/configuration.ts";
+import { EventStream } from "../contracts/event_stream.ts";
+import { idOfKey } from "../contracts/signing.ts";
+import { TIMEOUTS_PER_DIAL } from "../gossiper/connection_pool.ts";
+import { Gossiper } from "../gossiper/gossiper.ts";
+import { realRuntime, type Runtime } from "../common/runtime.ts";
+import { warn } from "../common/log.ts";
+import { authenticationOf, isOpenToAll, openToAll, ownHosts, signingOf } from "./join_security.ts";
+import { endpointOf } from "./place_options.ts";
+import { checkedConfig, type JoinOptions } from "./join_options.ts";
+import type { Authentication } from "../contracts/authentication.ts";
+import { WebSocketTransport } from "../transport/web_socket/web_socket.ts";
+
+/** The most seeds in one log line. */
+const MAX_LOGGED_SEEDS = 8;
+
+/** A running member of a cluster: a {@linkcode Gossiper} with a WebSocket transport. */
+export class Node extends Gossiper {
+  /**
+   * The address that others dial, such as `ws://127.0.0.1:7001`; use it as a seed. Empty if the member cannot
+   * be dialed.
+   */
+  readonly address: string;
+  /**
+   * Handles requests of peers in your own `Deno.serve`. Returns `undefined` for any path except
+   * `/<gossipActorName>`. Pass the `info` of `Deno.serve` if there is one.
+   */
+  readonly handler: (
+    request: Request,
+    info?: { readonly remoteAddr: Deno.Addr },
+  ) => Promise<Response | undefined>;
+
+  /** Called by {@linkcode join}. */
+  constructor(config: GossiperConfig, cluster: Cluster & { readonly transport: WebSocketTransport }) {
+    super(config, cluster);
+    const { transport, self } = cluster;
+    this.address = isDialable(self) ? transport.addressOf(self) : "";
+    this.handler = transport.handler;
+  }
+}
+
+/**
+ * Joins a cluster: creates a member that listens and gossips. Resolves as soon as it runs; discovery adds the
+ * other members afterwards.
+ *
+ * Connections are WebSockets. Without `authentication` the member accepts only processes on this machine,
+ * unless `insecure` is set. Without `tls` nothing is encrypted.
+ *
+ * @throws {ConfigurationError} naming every fault in the options.
+ * @throws {HearsayError} with code `cannot_listen` if the port is taken.
+ *
+ * @example Two members that find each other
+ * ```ts
+ * import { join } from "@hearsay/gossip";
+ *
+ * await using one = await join({ cluster: "orders", listen: { port: 0 } });
+ * await using two = await join({ cluster: "orders", listen: { port: 0 }, seeds: [one.address] });
+ * one.setState("load", { cpu: 0.3 });
+ * for await (const update of two.watch("load")) {
+ *   console.assert(update.memberId === one.id);
+ *   break;
+ * }
+ * ```
+ */
+export async function join(options: JoinOptions): Promise<Node> {
+  const config = checkedConfig(options);
+  const { cluster, runtime = realRuntime, signal } = options;
+  signal?.throwIfAborted();
+  const eventStream = new EventStream({ capacity: config.eventCapacity });
+  const signing = await signingOf(options.authentication);
+  const id = options.id ?? (signing ? idOfKey(signing.publicKey) : newId(runtime));
+  const authentication = options.authentication &&
+    await authenticationOf(options.authentication, { cluster, id, runtime, signing });
+  const transport = openTransport(options, { config, eventStream, authentication });
+  try {
+    const discovery = noticingSharedAddress(discoveryOf(options), {
+      heartbeatExpiration: config.heartbeatExpiration,
+      // A port that it listens on itself is shared with nobody.
+      probes: options.listen === undefined,
+    });
+    const self = selfOf(options, { transport, id });
+    transport.answerTo(transport.addressOf(self));
+    const { port } = endpointOf(transport.address ?? transport.addressOf(self));
+    for (const host of ownHosts(options)) {
+      transport.answerTo(transport.addressOf({ id, host, port, kinds: [] }));
+    }
+    for (const alias of options.authentication?.aliases ?? []) transport.answerTo(alias);
+    if (isOpenToAll(options)) warn(openToAll(transport.addressOf(self)));
+    const { actorStatistics } = options;
+    const node = new Node(config, {
+      self,
+      name: cluster,
+      eventStream,
+      transport,
+      ownsTransport: true,
+      discovery,
+      runtime,
+      ...(actorStatistics && { actorStatistics }),
+      ...(signing && { signing }),
+    });
+    void logAlone(eventStream, { cluster, id });
+    void logSharedAddress(eventStream, id);
+    await node.start(signal ? { signal } : {});
+    return node;
+  } catch (error) {
+    await transport.close();
+    throw error;
+  }
+}
+
+function openTransport(
+  options: JoinOptions,
+  { config, eventStream, authentication }: {
+    readonly config: GossiperConfig;
+    readonly eventStream: EventStream;
+    readonly authentication: Authentication | undefined;
+  },
+): WebSocketTransport {
+  const { listen, advertise, runtime = realRuntime, tls, insecure = false, allowedOrigins = [] } = options;
+  // A listed member listens on its port in the list, unless others reach it by another address.
+  const port = listen?.port ?? (advertise ? 0 : listedOf(options)?.port ?? 0);
+  const { cert, key, caCerts } = tls ?? {};
+  return new WebSocketTransport({
+    path: config.gossipActorName,
+    maxMessageBytes: config.maxMessageBytes,
+    maxConnectionsPerAddress: config.maxConnectionsPerAddress,
+    maxHandshakes: config.maxHandshakes,
+    maxMessagesPerSecond: config.maxMessagesPerSecond,
+    connectTimeout: TIMEOUTS_PER_DIAL * config.gossipRequestTimeout,
+    // A session takes the other half for its last messages, so closing takes at most one request timeout.
+    closeTimeout: config.gossipRequestTimeout / 2,
+    runtime,
+    insecure,
+    allowedOrigins,
+    secure: tls !== undefined,
+    onClientRefused: (refused) => eventStream.publish({ type: "ClientRefused", ...refused }),
+    onListenFailed: (failure) => eventStream.publish({ type: "ListenFailed", ...failure }),
+    ...(authentication && { authentication }),
+    ...(caCerts && { caCerts }),
+    ...(listen && { listen: { ...listen, port, ...(cert && key && { tls: { cert, key } }) } }),
+  });
+}
+
+/** Logs each `Alone` event, because a program may not subscribe to it. */
+async function logAlone(
+  eventStream: EventStream,
+  { cluster, id }: { readonly cluster: string; readonly id: string },
+): Promise<void> {
+  for await (const event of eventStream.subscribe("Alone")) {
+    const who = `${JSON.stringify(id)} of cluster ${JSON.stringify(cluster)}`;
+    const seeds = event.seeds.slice(0, MAX_LOGGED_SEEDS).map(({ address, reason, outcome }) =>
+      `${address}: ${reason ?? outcome}`
+    );
+    const more = event.seeds.length - seeds.length;
+    const rest = more > 0 ? `; and ${more} more` : "";
+    warn(`Hearsay: ${who} has found no other member for 10 s and keeps trying. ${seeds.join("; ")}${rest}`);
+  }
+}
+
+/** Writes one line where another member is at this member's address. */
+async function logSharedAddress(eventStream: EventStream, id: string): Promise<void> {
+  for await (const event of eventStream.subscribe("AddressShared")) {
+    if (event.type !== "AddressShared") continue;
+    const who = `${JSON.stringify(id)} is advertised at ${event.address}, and ${
+      JSON.stringify(event.memberId)
+    } answers there too`;
+    warn(
+      `Hearsay: ${who}. With \`deno serve --parallel\`, with several workers that mount a handler, or behind a load ` +
+        "balancer, each member needs an address of its own: else requests for one reach another.",
+    );
+    return;
+  }
+}
+
+function discoveryOf({ seeds = [], members, discovery }: JoinOptions): Discovery {
+  return discovery ?? (members ? fixedMembers(members) : bySeeds(seeds));
+}
+
+function listedOf({ id, members }: JoinOptions): Member | undefined {
+  return members?.find((member) => member.id === id);
+}
+
+function selfOf(
+  options: JoinOptions,
+  { transport, id }: { readonly transport: WebSocketTransport; readonly id: string },
+): Member {
+  const { kinds = [], advertise, dialOnly } = options;
+  if (dialOnly) return { id, ...NOWHERE, kinds };
+  if (advertise !== undefined) return { id, ...endpointOf(advertise), kinds };
+  const { host, port } = listedOf(options) ?? endpointOf(transport.address!);
+  return { id, host, port, kinds };
+}
+
+/** Creates a UUID of version 4 from the runtime's random numbers. */
+export function newId(runtime: Runtime): string {
+  const digits = Array.from({ length: 32 }, () => Math.floor(runtime.random() * 16));
+  digits[12] = 4;
+  digits[16] = 8 + digits[16]! % 4;
+  const hex = digits.map((digit) => digit.toString(16)).join("");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+}

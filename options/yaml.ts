@@ -1,0 +1,141 @@
+/**
+ * The configuration from a YAML file: `@hearsay/gossip/yaml`.
+ *
+ * The file holds the settings of `GossiperConfig` at its top level; `.inf` is YAML's `Infinity`.
+ *
+ * ```yaml
+ * gossipInterval: 200
+ * gossipFanOut: 4
+ * blockedProbeInterval: .inf
+ * ```
+ *
+ * @module
+ */
+
+import { parse, YamlSyntaxError } from "../deps/std_yaml.ts";
+import {
+  ConfigurationError,
+  type ConfigurationProblem,
+  type ConfigurationSource,
+  configureFrom,
+  type GossiperConfig,
+  isPlainObject,
+  type PartialConfig,
+  settingsFrom,
+} from "./configuration.ts";
+import { describe } from "./rules.ts";
+
+export { ConfigurationError } from "./configuration.ts";
+export type { ConfigurationProblem, GossiperConfig, PartialConfig } from "./configuration.ts";
+
+/** How a text is read. */
+export interface ParseOptions {
+  /** The file's name, for errors; `"YAML"` by default. */
+  readonly name?: string;
+  /** Names at the top level that are the caller's own, and not looked at. */
+  readonly ignore?: readonly string[];
+}
+
+/** How a file is read. */
+export interface LoadOptions {
+  /** Settings from code; they win over the file's. */
+  readonly override?: PartialConfig;
+  /** Names at the top level that are the caller's own, and not looked at. */
+  readonly ignore?: readonly string[];
+  /** Stops the reading; the promise rejects with its reason. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * The settings in a YAML text. Each is checked alone; `configure` completes them, and checks them together.
+ *
+ * @example
+ * ```ts
+ * import { parseConfig } from "@hearsay/gossip/yaml";
+ *
+ * const settings = parseConfig("gossipInterval: 100\nseeds: [ws://127.0.0.1:7001]", { ignore: ["seeds"] });
+ * console.assert(settings.gossipInterval === 100);
+ * ```
+ *
+ * @throws {ConfigurationError} if the text is no YAML mapping (an empty text is none), gives a name twice,
+ * or any setting is unknown or wrong: names all of them, with their lines.
+ */
+export function parseConfig(text: string, options: ParseOptions = {}): PartialConfig {
+  const { settings, problems } = settingsFrom([read(text, options)]);
+  if (problems.length > 0) throw new ConfigurationError(problems);
+  return Object.freeze(settings);
+}
+
+/**
+ * The whole configuration from a YAML file, completed with the defaults. Needs the permission to read it.
+ *
+ * @throws {ConfigurationError} if anything is wrong in the file or in `override`: one error names all of
+ * it, and for each problem where it came from.
+ * @throws {Deno.errors.NotFound} if there is no such file.
+ */
+export async function loadConfig(file: string | URL, options: LoadOptions = {}): Promise<GossiperConfig> {
+  const { override = {}, ignore = [], signal } = options;
+  const text = await Deno.readTextFile(file, signal === undefined ? {} : { signal });
+  const name = typeof file === "string" ? file : decodeURIComponent(file.pathname);
+  return configureFrom([read(text, { name, ignore }), { values: override, placeOf: () => "code" }]);
+}
+
+/** The text's settings, as a source that knows on which line each stands. */
+function read(text: string, { name = "YAML", ignore = [] }: ParseOptions): ConfigurationSource {
+  const placeOf = (field: string) => `${name}, line ${lineOf(field, text)}`;
+  let values: unknown;
+  try {
+    values = parse(text);
+  } catch (error) {
+    if (!(error instanceof YamlSyntaxError)) throw error;
+    return { values: {}, problems: [unreadable(error, { text, name })] };
+  }
+  if (values === null) return { values: {}, problems: [{ ...EMPTY, source: `${name}, line 1` }] };
+  if (!isPlainObject(values)) return { values, placeOf };
+  const settings = Object.entries(values).filter(([field]) => !ignore.includes(field) || SECRETS.has(field));
+  const problems = settings.filter(([field]) => SECRETS.has(field)).map(([field]) => ({
+    ...SECRET,
+    field,
+    source: placeOf(field),
+  }));
+  return { values: Object.fromEntries(settings.filter(([field]) => !SECRETS.has(field))), placeOf, problems };
+}
+
+/** Names under which a key might be meant: what is copied, mailed and committed is no place for one. */
+const SECRETS: ReadonlySet<string> = new Set(["authentication", "key", "keys", "secret", "secrets"]);
+
+const SECRET: Omit<ConfigurationProblem, "field" | "source"> = {
+  problem: "must not stand in YAML",
+  given: "something secret",
+  allowed: "keys from code, a file of their own or the environment: see @hearsay/gossip/auth",
+};
+
+const EMPTY: ConfigurationProblem = {
+  field: "configuration",
+  problem: "is empty",
+  given: "nothing",
+  allowed: "settings by name, or {} for none",
+};
+
+function unreadable(
+  { line, message }: YamlSyntaxError,
+  { text, name }: { readonly text: string; readonly name: string },
+): ConfigurationProblem {
+  const given = text.split("\n")[line - 1]?.trim() ?? "";
+  // The parser's message goes on with the place and a picture of it.
+  const [rule = ""] = message.split(" at line ");
+  return {
+    field: "configuration",
+    problem: `is not valid YAML (${rule})`,
+    given: given === "" ? "the end of the text" : describe(given),
+    allowed: "one YAML mapping of settings, each given once",
+    source: `${name}, line ${line}`,
+  };
+}
+
+/** The line on which a name of the top level stands; the first with any content where it cannot be found. */
+function lineOf(field: string, text: string): number {
+  const lines = text.split("\n");
+  const found = lines.findIndex((line) => /^(["']?)(.*?)\1\s*:/.exec(line)?.[2] === field);
+  return 1 + (found >= 0 ? found : Math.max(0, lines.findIndex((line) => /^\s*[^\s#]/.test(line))));
+}

@@ -1,0 +1,242 @@
+/**
+ * Reads the member states of a message: entries in proto3 JSON, their ranges, and the sender's versions.
+ *
+ * @module
+ */
+
+import { isForeign } from "../engine/incarnation.ts";
+import {
+  type Delta,
+  type Hold,
+  type Holds,
+  type Liveness,
+  MAX_NUMBER,
+  type MemberDelta,
+  type PartialDelta,
+} from "../engine/types.ts";
+import type { SentEntry } from "../engine/types.ts";
+import { readAny } from "./any_value.ts";
+import {
+  fail,
+  type Fields,
+  MAX_KEY_BYTES,
+  MAX_SIGNATURE_BYTES,
+  Place,
+  readHash,
+  readLife,
+  readName,
+  readNumber,
+  readObject,
+  readWhole,
+  wholeOf,
+} from "./check.ts";
+
+/** The largest stride. 2^20: more intervals than any `heartbeatExpiration` has. */
+const MAX_STRIDE = 2 ** 20;
+
+/** Reads the delta of a gossip or a reply. `body` is its request or response, at `place`. */
+export function readDelta(fields: Fields, body: Fields, place: Place): Delta {
+  const { members } = readPartialDelta(fields, body, place);
+  const partial = fields.partial ?? false;
+  if (typeof partial !== "boolean") fail(new Place("partial"), "true or false", partial);
+  const digest = readHash(fields.digest, new Place("digest"));
+  const agreeing = fields.agreeing === undefined
+    ? {}
+    : { agreeing: readDigits(fields.agreeing, new Place("agreeing")) };
+  return { members, digest, active: readHash(fields.active, new Place("active")), partial, ...agreeing };
+}
+
+/** Reads the liveness of the sender and of the members that it knows. */
+export function readLiveness(fields: Fields): Liveness {
+  const count = readNumber(fields.count, new Place("count"));
+  if (fields.live === undefined) return { count };
+  const place = new Place("live");
+  const live = readObject(fields.live, place);
+  const stride = readWhole(live.stride, place.field("stride"), { min: 1, max: MAX_STRIDE });
+  const counts = readCounts(live.counts, place.field("counts"));
+  const active = live.active === undefined ? {} : { active: readHash(live.active, place.field("active")) };
+  return { count, vector: { ...active, stride, counts } };
+}
+
+const NOT_DIGITS = /[^A-Za-z0-9_-]/;
+const NOT_COUNTS = /[^A-Za-z0-9_.-]/;
+
+function readDigits(value: unknown, place: Place): string {
+  if (typeof value !== "string" || NOT_DIGITS.test(value)) fail(place, "base64url digits", value);
+  return value;
+}
+
+/** Reads base64url digits, with dots for unknown counts. */
+function readCounts(value: unknown, place: Place): string {
+  if (typeof value !== "string" || NOT_COUNTS.test(value)) fail(place, "base64url digits and dots", value);
+  return value;
+}
+
+/** Reads the member states of a message. `body` is its request or response, at `place`. */
+export function readPartialDelta(fields: Fields, body: Fields, place: Place): PartialDelta {
+  // Proto3 JSON accepts null for an omitted field.
+  const below = place.field("state").field("members");
+  const state = readObject(body.state ?? {}, place.field("state"));
+  const states = readObject(state.members ?? {}, below);
+  const rangesPlace = new Place("ranges");
+  const ranges = readObject(fields.ranges ?? {}, rangesPlace);
+  const resets = readResets(fields.resets, ranges);
+  const proofs = readProofs(fields.signatures, ranges);
+  const members = Object.keys(ranges).map((id): MemberDelta => {
+    const { life, after, count, settled } = readRange(id, ranges[id], rangesPlace);
+    // Own properties only: an id may be the name of an inherited property.
+    const raw = Object.hasOwn(states, id) ? states[id] : undefined;
+    // The state of an unversioned member has no prefix, and its numbers may start again.
+    const distinct = !isForeign(life);
+    const entries = raw === undefined ? [] : readEntries(raw, below.item(id), { after, distinct });
+    const proof = proofs.get(id);
+    const end = resets.get(id);
+    const last = entries.at(-1)?.number ?? after;
+    if (end !== undefined && end < last) {
+      fail(new Place("resets").item(id), `at least ${last}, the last entry`, end);
+    }
+    return {
+      id,
+      life,
+      after,
+      reset: end !== undefined,
+      ...(end !== undefined && { end }),
+      entries,
+      ...(count > 0 && { count }),
+      ...(settled > 0 && { settled }),
+      ...(proof === undefined ? {} : { proof }),
+    };
+  });
+  for (const id of Object.keys(states)) {
+    if (!Object.hasOwn(ranges, id)) {
+      fail(rangesPlace.item(id), "a range for each member in the state", undefined);
+    }
+  }
+  return { members };
+}
+
+/** Reads the end of the state that each reset belongs to, by member id. */
+function readResets(raw: unknown, ranges: Fields): ReadonlyMap<string, number> {
+  const place = new Place("resets");
+  const resets = new Map<string, number>();
+  for (const [id, end] of Object.entries(readObject(raw ?? {}, place))) {
+    if (!Object.hasOwn(ranges, id)) fail(place.item(id), "of a member in ranges", id);
+    resets.set(id, readNumber(end, place.item(id)));
+  }
+  return resets;
+}
+
+function readProofs(raw: unknown, ranges: Fields): ReadonlyMap<string, string> {
+  const place = new Place("signatures");
+  const proofs = new Map<string, string>();
+  for (const [id, proof] of Object.entries(readObject(raw ?? {}, place))) {
+    if (!Object.hasOwn(ranges, id)) fail(place.item(id), "of a member in ranges", id);
+    proofs.set(id, readName(proof, place.item(id), MAX_SIGNATURE_BYTES));
+  }
+  return proofs;
+}
+
+interface Range {
+  readonly life: string;
+  readonly after: number;
+  readonly count: number;
+  readonly settled: number;
+}
+
+function readRange(id: string, raw: unknown, place: Place): Range {
+  readName(id, place.item(id));
+  const range = readRangeItems(raw, place.item(id));
+  const numberAt = (index: number) => readNumber(range[index] ?? 0, place.item(id).item(index));
+  return {
+    life: readLife(range[0], place.item(id).item(0)),
+    after: numberAt(1),
+    count: numberAt(2),
+    settled: numberAt(3),
+  };
+}
+
+function readRangeItems(raw: unknown, place: Place): readonly unknown[] {
+  const isRange = Array.isArray(raw) && raw.length >= 2 && raw.length <= 4;
+  if (!isRange) fail(place, "an incarnation, a number and up to two more numbers", raw);
+  return raw;
+}
+
+function readPair(raw: unknown, place: Place): readonly unknown[] {
+  if (!Array.isArray(raw) || raw.length !== 2) fail(place, "an incarnation and a number", raw);
+  return raw;
+}
+
+/** The number before the first entry, and whether all numbers must differ. */
+interface EntryRules {
+  readonly after: number;
+  readonly distinct: boolean;
+}
+
+function readEntries(raw: unknown, place: Place, rules: EntryRules): readonly SentEntry[] {
+  const values = readObject(readObject(raw, place).values ?? {}, place.field("values"));
+  const entries: SentEntry[] = [];
+  let last = rules.after;
+  let rising = true;
+  for (const key of Object.keys(values)) {
+    const entry = readEntry(key, values[key], place.field("values").item(key));
+    if (entry.number <= last) rising = false;
+    last = entry.number;
+    entries.push(entry);
+  }
+  return rising ? entries : sortEntries(entries, place.field("values"), rules);
+}
+
+/** Sorts entries by number, because JSON objects have no reliable order. */
+function sortEntries(
+  entries: SentEntry[],
+  place: Place,
+  { after, distinct }: EntryRules,
+): readonly SentEntry[] {
+  entries.sort((a, b) => a.number - b.number);
+  let last = after;
+  for (const { key, number } of entries) {
+    if (number <= last && (distinct || number <= after)) {
+      const rule = number <= after ? `above ${after}, where the range starts` : "a number of its own";
+      fail(place.item(key).field("sequenceNumber"), rule, number);
+    }
+    last = number;
+  }
+  return entries;
+}
+
+function readEntry(key: string, raw: unknown, place: Place): SentEntry {
+  readName(key, place, MAX_KEY_BYTES);
+  const fields = readObject(raw, place);
+  const number = wholeOf(fields.sequenceNumber, 1) ??
+    fail(place.field("sequenceNumber"), `a whole number from 1 to ${MAX_NUMBER}`, fields.sequenceNumber);
+  // The stamp is of the sender's clock; the receiver sets its own (R5.4). So it is checked and dropped.
+  const stamp = fields.localTimestampUnixMilliseconds;
+  if (stamp !== undefined && stamp !== null && !isInt64(stamp)) {
+    fail(place.field("localTimestampUnixMilliseconds"), "a 64-bit integer", stamp);
+  }
+  if (fields.value === undefined || fields.value === null) {
+    return { key, number, type: "", value: undefined, json: "" };
+  }
+  const { type, value, json } = readAny(fields.value, place.field("value"));
+  return { key, number, type, value, json };
+}
+
+const INT64 = /^-?[0-9]{1,19}$/;
+
+function isInt64(value: unknown): boolean {
+  return typeof value === "string" ? INT64.test(value) : Number.isInteger(value);
+}
+
+/** Reads the sender's versions that differ from the expected ones; empty if omitted. */
+export function readHolds(raw: unknown): Holds {
+  const place = new Place("holds");
+  const holds = new Map<string, Hold>();
+  for (const [id, pair] of Object.entries(readObject(raw ?? {}, place))) {
+    readName(id, place.item(id));
+    const [rawLife, rawNumber] = readPair(pair, place.item(id));
+    const life = readLife(rawLife, place.item(id).item(0));
+    const number = readNumber(rawNumber, place.item(id).item(1));
+    holds.set(id, { life, number });
+  }
+  return holds;
+}

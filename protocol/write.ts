@@ -1,0 +1,152 @@
+/**
+ * Encodes messages (rules P2, P3). Entries are concatenated from strings: each value keeps its JSON text,
+ * which is never created twice.
+ *
+ * @module
+ */
+
+import {
+  type Delta,
+  type Holds,
+  isTombstone,
+  type Liveness,
+  type MemberDelta,
+  type PartialDelta,
+  type SentEntry,
+  type SummaryPart,
+} from "../engine/types.ts";
+import type { Gossip, Message, Push, Refusal, Reply } from "./message.ts";
+import { anyText } from "./any_value.ts";
+
+/** Encodes a message as JSON text. */
+export function messageText(message: Message): string {
+  switch (message.type) {
+    case "gossip":
+      return gossipText(message);
+    case "heartbeat":
+      return `{"type":"heartbeat",${livenessText(message.liveness)}}`;
+    case "suspect": {
+      const { memberId, life, count, isAlive } = message;
+      const alive = isAlive ? `,"alive":true` : "";
+      return `{"type":"suspect","member":${quote(memberId)},"life":"${life}","count":${count}${alive}}`;
+    }
+    case "push":
+      return pushText(message);
+    case "reply":
+      return replyText(message);
+    case "ack":
+      return `{"type":"ack","id":${quote(message.id)}${holdsText(message.holds)}}`;
+    case "reconcile":
+      return `{"type":"reconcile","id":${quote(message.id)}${partText(message.part)}}`;
+    case "error":
+      return refusalText(message);
+    case "hello":
+      // A `hello` has the same fields in memory and on the wire; undefined ones are omitted.
+      return JSON.stringify(message);
+    case "unknown":
+      return `{"type":${quote(message.name)}}`;
+  }
+}
+
+function gossipText(message: Gossip): string {
+  const state = stateText(message.delta);
+  const rest = deltaText(message.delta) + `,${livenessText(message.liveness)}` +
+    (message.holds ? holdsText(message.holds) : "");
+  const request = `{"memberId":${quote(message.memberId)}${state && `,${state}`}}`;
+  return `{"type":"gossip","id":${quote(message.id)},"request":${request}${rest}}`;
+}
+
+function replyText(message: Reply): string {
+  const response = `{${stateText(message.delta)}}`;
+  const rest = deltaText(message.delta) + `,${livenessText(message.liveness)}` + holdsText(message.holds);
+  return `{"type":"reply","id":${quote(message.id)},"response":${response}${rest}}`;
+}
+
+function pushText({ delta, relay }: Push): string {
+  return `{"type":"push","request":{${stateText(delta)}}${rangesText(delta)}${relay ? `,"relay":true` : ""}}`;
+}
+
+function refusalText({ state, ...fields }: Refusal): string {
+  const text = JSON.stringify(fields);
+  if (!state) return text;
+  const delta = { members: [state] };
+  return `${text.slice(0, -1)},"request":{${stateText(delta)}}${rangesText(delta)}}`;
+}
+
+/** The field `state` of a GossipRequest or GossipResponse; empty if no member has an entry. */
+function stateText(delta: PartialDelta): string {
+  let members = "";
+  for (const member of delta.members) {
+    if (member.entries.length === 0) continue;
+    members += `${members && ","}${quote(member.id)}:{"values":{${entriesText(member)}}}`;
+  }
+  return members && `"state":{"members":{${members}}}`;
+}
+
+function entriesText(member: MemberDelta): string {
+  let text = "";
+  for (const entry of member.entries) {
+    if (text !== "") text += ",";
+    text += `${quote(entry.key)}:${entryText(entry)}`;
+  }
+  return text;
+}
+
+function entryText(entry: SentEntry & { readonly timestampMs?: number }): string {
+  let text = `{"sequenceNumber":"${entry.number}"`;
+  if (!isTombstone(entry)) text += `,"value":${anyText(entry)}`;
+  if (entry.timestampMs) text += `,"localTimestampUnixMilliseconds":"${Math.trunc(entry.timestampMs)}"`;
+  return text + "}";
+}
+
+/** The sender's heartbeat count, and those of other members. */
+function livenessText({ count, vector }: Liveness): string {
+  if (!vector) return `"count":${count}`;
+  const { active, stride, counts } = vector;
+  // Nothing in it needs an escape: hexadecimal digits, numbers and base64url digits.
+  return `"count":${count},"live":{${
+    active ? `"active":"${active}",` : ""
+  }"stride":${stride},"counts":"${counts}"}`;
+}
+
+/** The fields of a delta next to the state: ranges, resets, signatures, digests. */
+function deltaText(delta: Delta): string {
+  return rangesText(delta) +
+    `,"digest":"${delta.digest}","active":"${delta.active}"${delta.partial ? `,"partial":true` : ""}` +
+    (delta.agreeing === undefined ? "" : `,"agreeing":"${delta.agreeing}"`);
+}
+
+/** The range, reset and signature of each member. */
+function rangesText(delta: PartialDelta): string {
+  let ranges = "";
+  let resets = "";
+  let proofs = "";
+  for (const { id, life, after, reset, end, proof, count = 0, settled = 0, entries } of delta.members) {
+    const quoted = quote(id);
+    const rest = settled > 0 ? `,${count},${settled}` : count > 0 ? `,${count}` : "";
+    ranges += `${ranges && ","}${quoted}:["${life}",${after}${rest}]`;
+    if (reset) resets += `${resets && ","}${quoted}:${end ?? entries.at(-1)?.number ?? after}`;
+    if (proof !== undefined) proofs += `${proofs && ","}${quoted}:${quote(proof)}`;
+  }
+  return (ranges && `,"ranges":{${ranges}}`) + (resets && `,"resets":{${resets}}`) +
+    (proofs && `,"signatures":{${proofs}}`);
+}
+
+function holdsText(holds: Holds): string {
+  let text = "";
+  for (const [id, hold] of holds) text += `${text && ","}${quote(id)}:["${hold.life}",${hold.number}]`;
+  return text && `,"holds":{${text}}`;
+}
+
+function partText(part: SummaryPart): string {
+  let members = "";
+  for (const [id, { life, number, sum }] of part.members) {
+    members += `${members && ","}${quote(id)}:["${life}",${number},"${sum}"]`;
+  }
+  const until = part.until === undefined ? "" : `,"until":${quote(part.until)}`;
+  return `,"from":${quote(part.from)}${until},"members":{${members}}`;
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text);
+}

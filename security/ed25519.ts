@@ -1,0 +1,67 @@
+/**
+ * Signatures by Ed25519, as Web Crypto has it.
+ *
+ * @module
+ */
+
+import type { Signing } from "../contracts/signing.ts";
+
+/** How many keys of others are kept ready. */
+const MAX_READY_KEYS = 10_000;
+
+const utf8 = new TextEncoder();
+const BASE64URL = { alphabet: "base64url", omitPadding: true } as const;
+
+/** A new key pair. The private key can be exported, so that a member with an id of its own can keep it. */
+export async function newSigningKey(): Promise<CryptoKeyPair> {
+  return await crypto.subtle.generateKey("Ed25519", true, ["sign", "verify"]) as CryptoKeyPair;
+}
+
+/** Signs with a key pair, and verifies the signatures of others. */
+export async function ed25519Signing(keys: CryptoKeyPair): Promise<Signing> {
+  const raw = new Uint8Array(await crypto.subtle.exportKey("raw", keys.publicKey));
+  return new Ed25519Signing(raw.toBase64(BASE64URL), keys.privateKey);
+}
+
+class Ed25519Signing implements Signing {
+  readonly publicKey: string;
+  readonly #privateKey: CryptoKey;
+  /** Those used last at the end. */
+  readonly #ready = new Map<string, Promise<CryptoKey>>();
+
+  constructor(publicKey: string, privateKey: CryptoKey) {
+    this.publicKey = publicKey;
+    this.#privateKey = privateKey;
+  }
+
+  async sign(text: string): Promise<string> {
+    const signature = await crypto.subtle.sign("Ed25519", this.#privateKey, utf8.encode(text));
+    return new Uint8Array(signature).toBase64(BASE64URL);
+  }
+
+  async verify(
+    text: string,
+    { publicKey, signature }: { readonly publicKey: string; readonly signature: string },
+  ): Promise<boolean> {
+    try {
+      const bytes = Uint8Array.fromBase64(signature, { alphabet: "base64url" });
+      return await crypto.subtle.verify("Ed25519", await this.#key(publicKey), bytes, utf8.encode(text));
+    } catch {
+      // What is no key and no signature was made by nobody.
+      return false;
+    }
+  }
+
+  #key(publicKey: string): Promise<CryptoKey> {
+    const ready = this.#ready.get(publicKey) ?? importKey(publicKey);
+    this.#ready.delete(publicKey);
+    this.#ready.set(publicKey, ready);
+    if (this.#ready.size > MAX_READY_KEYS) this.#ready.delete(this.#ready.keys().next().value!);
+    return ready;
+  }
+}
+
+async function importKey(publicKey: string): Promise<CryptoKey> {
+  const bytes = Uint8Array.fromBase64(publicKey, { alphabet: "base64url" });
+  return await crypto.subtle.importKey("raw", bytes, "Ed25519", false, ["verify"]);
+}

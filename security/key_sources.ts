@@ -1,0 +1,152 @@
+/**
+ * Sources of keys: a file, the environment, or a new random key. Keys do not belong in a shared configuration
+ * file.
+ *
+ * @module
+ */
+
+import { ConfigurationError } from "../options/configuration_error.ts";
+import { HearsayError } from "../common/errors.ts";
+import { isFormedAsKey, mayBeKey } from "../common/key_material.ts";
+import { describe } from "../options/rules.ts";
+import { newSigningKey } from "./ed25519.ts";
+import type { ClusterKey } from "../contracts/authentication.ts";
+import { keyProblems } from "./key_strength.ts";
+
+/**
+ * Reads the keys in a file, one per line. The first signs. Empty lines and lines that begin with `#` are
+ * skipped. Needs the permission to read the file.
+ *
+ * @throws {Deno.errors.NotFound} if the file does not exist.
+ * @throws {ConfigurationError} if it has no key, or a weak one.
+ */
+export async function keysFromFile(
+  file: string | URL,
+  options: { readonly signal?: AbortSignal } = {},
+): Promise<readonly ClusterKey[]> {
+  assertNoKey("file", file);
+  const text = await Deno.readTextFile(file, options);
+  return checked(
+    text.split("\n").map((line) => line.trim()).filter((line) => line !== "" && !line.startsWith("#")),
+  );
+}
+
+/**
+ * Reads the keys in an environment variable, separated by spaces or commas. The first signs. Needs the
+ * permission to read the variable.
+ *
+ * @throws {ConfigurationError} if the variable is not set, or has a weak key.
+ */
+export function keysFromEnvironment(name: string = "HEARSAY_KEYS"): readonly ClusterKey[] {
+  assertNoKey("name", name);
+  return checked((Deno.env.get(name) ?? "").split(/[\s,]+/).filter((key) => key !== ""));
+}
+
+/**
+ * Creates a key: 32 random bytes as base64url.
+ *
+ * @example
+ * ```ts
+ * import { newClusterKey } from "./key_sources.ts";
+ *
+ * console.assert((await newClusterKey()).length === 43);
+ * ```
+ */
+export async function newClusterKey(): Promise<string> {
+  const key = await crypto.subtle.generateKey({ name: "HMAC", hash: "SHA-256", length: 256 }, true, ["sign"]);
+  const bytes = new Uint8Array(await crypto.subtle.exportKey("raw", key));
+  return bytes.toBase64({ alphabet: "base64url", omitPadding: true });
+}
+
+/**
+ * Reads the signing key in a file, or creates one there. For a member with a fixed `id`: after a restart it
+ * must sign with the same key. If several processes create the file at once, all get the same key. Needs the
+ * permission to read and write the file's folder.
+ *
+ * @throws {HearsayError} with code `invalid_configuration` if the file has no such key, or if other users may
+ * read it; then nothing is changed.
+ */
+export async function signingKeyFromFile(file: string | URL): Promise<CryptoKeyPair> {
+  assertNoKey("file", file);
+  let text = await readOrUndefined(file);
+  if (text === undefined) {
+    await createWhole(file, `${JSON.stringify(await newPrivateJwk())}\n`);
+    text = await Deno.readTextFile(file);
+  }
+  await assertPrivate(file);
+  try {
+    const { kty, crv, x, d } = JSON.parse(text) as JsonWebKey;
+    const jwk = { kty, crv, x } as JsonWebKey;
+    return {
+      privateKey: await crypto.subtle.importKey("jwk", { ...jwk, d } as JsonWebKey, "Ed25519", true, [
+        "sign",
+      ]),
+      publicKey: await crypto.subtle.importKey("jwk", jwk, "Ed25519", true, ["verify"]),
+    };
+  } catch (cause) {
+    const text = "The file must have a signing key (an Ed25519 key pair as a JWK). Nothing was changed.";
+    throw new HearsayError("invalid_configuration", text, { cause });
+  }
+}
+
+async function newPrivateJwk(): Promise<JsonWebKey> {
+  const { privateKey } = await newSigningKey();
+  return await crypto.subtle.exportKey("jwk", privateKey);
+}
+
+/**
+ * Creates a file with its whole text at once, readable only by its owner. An existing file stays as it is.
+ */
+async function createWhole(file: string | URL, text: string): Promise<void> {
+  const path = typeof file === "string" ? file : decodeURIComponent(file.pathname);
+  const dir = path.replace(/[^/\\]*$/, "") || ".";
+  // Created with mode 600. A process that ends here leaves this file behind, but never half a key.
+  const whole = await Deno.makeTempFile({ dir, prefix: ".signing_key_" });
+  try {
+    await Deno.writeTextFile(whole, text);
+    await Deno.link(whole, path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  } finally {
+    await Deno.remove(whole);
+  }
+}
+
+async function assertPrivate(file: string | URL): Promise<void> {
+  const { mode } = await Deno.stat(file);
+  // Windows has no modes.
+  if (mode === null || (mode & 0o077) === 0) return;
+  throw new HearsayError(
+    "invalid_configuration",
+    `A signing key file must be readable by its owner alone (mode 600); ${file} has ${
+      (mode & 0o777).toString(8)
+    }. ` +
+      "`chmod 600` it, and make a new key if others have read it. Nothing was changed.",
+  );
+}
+
+async function readOrUndefined(file: string | URL): Promise<string | undefined> {
+  try {
+    return await Deno.readTextFile(file);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+/** Deno's own errors show the path, or the name, that was not found. */
+function assertNoKey(field: "file" | "name", given: string | URL): void {
+  if (typeof given !== "string" || !mayBeKey(given) || !isFormedAsKey(given.trim())) return;
+  const allowed = field === "file"
+    ? "the path of a file with keys in it"
+    : "the name of a variable with keys in it";
+  throw new ConfigurationError([
+    { field, problem: "is a key itself", given: describe(given), allowed },
+  ]);
+}
+
+function checked(keys: readonly string[]): readonly string[] {
+  const problems = keyProblems(keys);
+  if (problems.length > 0) throw new ConfigurationError(problems);
+  return keys;
+}

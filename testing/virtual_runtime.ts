@@ -1,0 +1,327 @@
+/**
+ * Time and chance that a test holds in its hand.
+ *
+ * @module
+ */
+
+import { setImmediate } from "../deps/node_timers.ts";
+import type { Runtime } from "../common/runtime.ts";
+import { seededRandom } from "./memory_random.ts";
+
+/** How many timers may run at one moment: more than that is a loop that never lets time pass. */
+const MAX_TIMERS_AT_ONCE = 100_000;
+
+/** How a {@linkcode VirtualRuntime} begins. */
+export interface VirtualRuntimeOptions {
+  /** The same seed draws the same numbers; 1 by default. */
+  readonly seed?: number;
+  /** The wall clock at the start, in Unix milliseconds; 1,700,000,000,000 by default. */
+  readonly wallMs?: number;
+}
+
+/**
+ * A runtime whose time passes only when a test says so. Timers run one after another, by their time and then
+ * in the order in which they were set; between two of them everything that waits on promises and streams
+ * goes as far as it can without time.
+ */
+export class VirtualRuntime implements Runtime {
+  readonly #timers = new TimerHeap();
+  readonly #random: () => number;
+  #wallOffsetMs: number;
+  #nowMs = 0;
+  #moving = false;
+  #atOnce = 0;
+
+  /** Makes a clock that stands still at 0 until it is advanced. */
+  constructor(options: VirtualRuntimeOptions = {}) {
+    this.#random = seededRandom(options.seed ?? 1);
+    this.#wallOffsetMs = options.wallMs ?? 1_700_000_000_000;
+  }
+
+  monotonicMs(): number {
+    return this.#nowMs;
+  }
+
+  wallMs(): number {
+    return this.#nowMs + this.#wallOffsetMs;
+  }
+
+  random(): number {
+    return this.#random();
+  }
+
+  setTimer(delayMs: number, callback: () => void): () => void {
+    const timer = this.#timers.add(this.#nowMs + Math.max(0, delayMs || 0), callback);
+    return () => this.#timers.cancel(timer);
+  }
+
+  /** How many timers are set: a test that ends with some has left something running. */
+  get timers(): number {
+    return this.#timers.size;
+  }
+
+  /** Steps the wall clock, either way. Timers and the monotonic clock do not notice. */
+  stepWall(byMs: number): void {
+    this.#wallOffsetMs += byMs;
+  }
+
+  /** The same time with a wall clock and chance of its own: another machine, whose clock may be wrong. */
+  machine(options: MachineOptions = {}): Machine {
+    const random = seededRandom(options.seed ?? Math.trunc(this.#random() * 2 ** 32));
+    const { wallMs = this.wallMs(), rate = 1 } = options;
+    return new Machine(this, { random, wallMs, rate });
+  }
+
+  /** Lets everything go as far as it can without time. */
+  settle(): Promise<void> {
+    // Promises and Web Streams settle in microtasks, all of which run before the next turn.
+    return new Promise((resolve) => setImmediate(resolve));
+  }
+
+  /** Lets so many milliseconds pass. */
+  async advance(byMs: number): Promise<void> {
+    const untilMs = this.#nowMs + byMs;
+    await this.#move(async () => {
+      while (this.#runNext(untilMs)) await this.settle();
+      this.#nowMs = untilMs;
+    });
+  }
+
+  /**
+   * Lets time pass from timer to timer until the condition holds; resolves with how many milliseconds that
+   * took. Rejects where it does not hold within the bound, or where no timer is left that could change it.
+   */
+  async runUntil(condition: () => boolean, options: { readonly withinMs: number }): Promise<number> {
+    const startMs = this.#nowMs;
+    await this.#move(async () => {
+      while (!condition()) {
+        if (!this.#runNext(startMs + options.withinMs)) {
+          const why = this.#timers.size === 0 ? "no timer is left" : "the time is up";
+          throw new Error(`It did not come true within ${options.withinMs} virtual ms: ${why}. ${condition}`);
+        }
+        await this.settle();
+      }
+    });
+    return this.#nowMs - startMs;
+  }
+
+  async #move(run: () => Promise<void>): Promise<void> {
+    if (this.#moving) throw new Error("Time passes already: await the call before.");
+    this.#moving = true;
+    try {
+      await this.settle();
+      await run();
+    } finally {
+      this.#moving = false;
+    }
+  }
+
+  /** Runs the next timer, unless it is later than that. */
+  #runNext(untilMs: number): boolean {
+    const timer = this.#timers.takeUntil(untilMs);
+    if (timer === undefined) return false;
+    this.#atOnce = timer.atMs > this.#nowMs ? 0 : this.#atOnce + 1;
+    if (this.#atOnce > MAX_TIMERS_AT_ONCE) throw new Error("Timers go on for ever without time passing.");
+    this.#nowMs = timer.atMs;
+    timer.callback();
+    return true;
+  }
+}
+
+/** How a {@linkcode Machine} differs from others. */
+export interface MachineOptions extends VirtualRuntimeOptions {
+  /** How many milliseconds pass on its clocks in one of the others'; 1 by default. */
+  readonly rate?: number;
+}
+
+/**
+ * A machine among several that share a {@linkcode VirtualRuntime}'s time: its clocks may be wrong, and it may
+ * stand still. It stands for the one process that runs on it.
+ */
+export class Machine implements Runtime {
+  readonly #time: VirtualRuntime;
+  readonly #random: () => number;
+  readonly #rate: number;
+  readonly #timers = new Set<() => void>();
+  #wallOffsetMs: number;
+  /** What fell due while it stood still, in order; it can still be cancelled. */
+  readonly #due = new Set<() => void>();
+  #frozen: PromiseWithResolvers<void> | undefined;
+  #isDead = false;
+
+  /** Called by {@linkcode VirtualRuntime.machine}. */
+  constructor(
+    time: VirtualRuntime,
+    options: { readonly random: () => number; readonly wallMs: number; readonly rate: number },
+  ) {
+    this.#time = time;
+    this.#random = options.random;
+    this.#rate = options.rate;
+    this.#wallOffsetMs = options.wallMs - this.monotonicMs();
+  }
+
+  monotonicMs(): number {
+    return this.#time.monotonicMs() * this.#rate;
+  }
+
+  wallMs(): number {
+    return this.monotonicMs() + this.#wallOffsetMs;
+  }
+
+  random(): number {
+    return this.#random();
+  }
+
+  setTimer(delayMs: number, callback: () => void): () => void {
+    if (this.#isDead) return () => {};
+    const run = () => callback();
+    const cancelTimer = this.#time.setTimer(delayMs / this.#rate, () => {
+      this.#timers.delete(cancel);
+      if (this.#frozen) this.#due.add(run);
+      else run();
+    });
+    const cancel = () => {
+      cancelTimer();
+      this.#timers.delete(cancel);
+      this.#due.delete(run);
+    };
+    this.#timers.add(cancel);
+    return cancel;
+  }
+
+  /** How many timers are set, those included that fell due while it stands still. */
+  get timers(): number {
+    return this.#timers.size + this.#due.size;
+  }
+
+  /** Steps this machine's wall clock, either way. */
+  stepWall(byMs: number): void {
+    this.#wallOffsetMs += byMs;
+  }
+
+  /** Whether it stands still. */
+  get isFrozen(): boolean {
+    return this.#frozen !== undefined;
+  }
+
+  /** Stands still, as a process that was sent SIGSTOP: no timer fires; clocks go on. */
+  freeze(): void {
+    this.#frozen ??= Promise.withResolvers();
+  }
+
+  /** Goes on: what fell due meanwhile happens now, one after another. */
+  thaw(): void {
+    if (this.#isDead) return;
+    this.#frozen?.resolve();
+    this.#frozen = undefined;
+    // One of them may cancel another, or stop the machine again.
+    for (const callback of this.#due) {
+      if (this.#frozen) return;
+      this.#due.delete(callback);
+      callback();
+    }
+  }
+
+  /** Ends for good, as a process that was sent SIGKILL: nothing of it ever happens again. */
+  kill(): void {
+    this.freeze();
+    this.#isDead = true;
+    for (const cancel of [...this.#timers]) cancel();
+    this.#due.clear();
+  }
+
+  /** Resolves when it does not stand still; at once, without a promise, where it does not now. */
+  awake(): Promise<void> | undefined {
+    return this.#frozen?.promise;
+  }
+}
+
+interface Timer {
+  readonly atMs: number;
+  readonly order: number;
+  /** `undefined` once it ran or was cancelled. */
+  callback: (() => void) | undefined;
+}
+
+/** Timers by time, then by the order of setting: a binary heap. */
+class TimerHeap {
+  #heap: Timer[] = [];
+  #set = 0;
+  #cancelled = 0;
+
+  get size(): number {
+    return this.#heap.length - this.#cancelled;
+  }
+
+  add(atMs: number, callback: () => void): Timer {
+    const timer = { atMs, order: this.#set++, callback };
+    this.#heap.push(timer);
+    this.#rise(this.#heap.length - 1);
+    return timer;
+  }
+
+  /** A cancelled timer stays where it is until its time, or until such timers are the most. */
+  cancel(timer: Timer): void {
+    if (timer.callback === undefined) return;
+    timer.callback = undefined;
+    this.#cancelled++;
+    if (this.#cancelled > 1024 && this.#cancelled > this.#heap.length / 2) this.#sweep();
+  }
+
+  /** Takes the next timer, unless it is later than that. */
+  takeUntil(untilMs: number): { readonly atMs: number; readonly callback: () => void } | undefined {
+    while (this.#heap.length > 0 && this.#heap[0]!.atMs <= untilMs) {
+      const timer = this.#takeFirst();
+      const { atMs, callback } = timer;
+      // So that to cancel it from now on changes nothing.
+      timer.callback = undefined;
+      if (callback !== undefined) return { atMs, callback };
+      this.#cancelled--;
+    }
+    return undefined;
+  }
+
+  #takeFirst(): Timer {
+    const first = this.#heap[0]!;
+    const last = this.#heap.pop()!;
+    if (this.#heap.length > 0) {
+      this.#heap[0] = last;
+      this.#sink(0);
+    }
+    return first;
+  }
+
+  #sweep(): void {
+    this.#heap = this.#heap.filter(({ callback }) => callback !== undefined).sort(byTime);
+    this.#cancelled = 0;
+  }
+
+  #rise(at: number): void {
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      if (byTime(this.#heap[parent]!, this.#heap[at]!) <= 0) return;
+      this.#swap(parent, at);
+      at = parent;
+    }
+  }
+
+  #sink(at: number): void {
+    for (;;) {
+      let least = at;
+      for (const child of [2 * at + 1, 2 * at + 2]) {
+        if (child < this.#heap.length && byTime(this.#heap[child]!, this.#heap[least]!) < 0) least = child;
+      }
+      if (least === at) return;
+      this.#swap(least, at);
+      at = least;
+    }
+  }
+
+  #swap(one: number, other: number): void {
+    [this.#heap[one], this.#heap[other]] = [this.#heap[other]!, this.#heap[one]!];
+  }
+}
+
+function byTime(one: Timer, other: Timer): number {
+  return one.atMs - other.atMs || one.order - other.order;
+}

@@ -1,0 +1,116 @@
+import { assertEquals, assertLess } from "../../deps/std_assert.ts";
+import { KEPT_BYTES, KEPT_ITEMS, LatestStream } from "../../common/conflating_queue.ts";
+
+interface Item {
+  readonly key: string;
+  readonly value: number;
+}
+
+function makeStream(options: { readonly signal?: AbortSignal } = {}) {
+  let ends = 0;
+  const stream = new LatestStream<Item>({ keyOf: ({ key }) => key, onEnd: () => void ends++, ...options });
+  return { stream, ends: () => ends };
+}
+
+Deno.test("latest stream: a reader that keeps up, or is not too far behind, gets every item in order (R8.1)", async () => {
+  const { stream } = makeStream();
+  const values = Array.from({ length: KEPT_ITEMS - 1 }, (_, value) => value);
+  for (const value of values) stream.push({ key: "k", value });
+  stream.finish();
+  assertEquals((await Array.fromAsync(stream.readable)).map(({ value }) => value), values);
+});
+
+Deno.test("latest stream: a reader that falls far behind misses superseded items, and ends with the latest of every key (R8.1)", async () => {
+  const { stream } = makeStream();
+  stream.push({ key: "rare", value: -1 });
+  const last = 10 * KEPT_ITEMS;
+  for (let value = 0; value <= last; value++) stream.push({ key: `often ${value % 3}`, value });
+  stream.finish();
+  const got = await Array.fromAsync(stream.readable);
+  const latest = new Map(got.map(({ key, value }) => [key, value]));
+  assertEquals(Object.fromEntries(latest), {
+    "rare": -1,
+    [`often ${last % 3}`]: last,
+    [`often ${(last - 1) % 3}`]: last - 1,
+    [`often ${(last - 2) % 3}`]: last - 2,
+  });
+  assertEquals(got.length <= KEPT_ITEMS, true, `${got.length} items were kept`);
+});
+
+Deno.test("latest stream: the items for a reader that fell behind are in order of arrival (R8.1)", async () => {
+  const { stream } = makeStream();
+  stream.push({ key: "first and last", value: 0 });
+  for (let value = 1; value < KEPT_ITEMS - 1; value++) stream.push({ key: "between", value });
+  stream.push({ key: "first and last", value: KEPT_ITEMS });
+  stream.finish();
+  assertEquals((await Array.fromAsync(stream.readable)).map(({ key }) => key), ["between", "first and last"]);
+});
+
+Deno.test("latest stream: with more keys than are kept whole, only superseded items are missed (R8.1)", async () => {
+  const { stream } = makeStream();
+  const keys = 3 * KEPT_ITEMS;
+  for (const value of [1, 2]) for (let key = 0; key < keys; key++) stream.push({ key: `${key}`, value });
+  stream.finish();
+  const latest = new Map((await Array.fromAsync(stream.readable)).map(({ key, value }) => [key, value]));
+  assertEquals([latest.size, new Set(latest.values())], [keys, new Set([2])]);
+});
+
+Deno.test("latest stream: a reader may read one by one while items come, for longer than any number of them is kept (R8.1)", async () => {
+  const { stream } = makeStream();
+  const reader = stream.readable.getReader();
+  for (let value = 0; value < 2 * KEPT_ITEMS + 10; value++) {
+    stream.push({ key: "k", value });
+    assertEquals((await reader.read()).value, { key: "k", value });
+  }
+  await reader.cancel();
+});
+
+Deno.test("latest stream: ends once: by its signal, its reader, or after the last item (R8.2)", async () => {
+  const aborted = makeStream({ signal: AbortSignal.abort() });
+  assertEquals(await Array.fromAsync(aborted.stream.readable), []);
+
+  const controller = new AbortController();
+  const later = makeStream({ signal: controller.signal });
+  later.stream.push({ key: "k", value: 1 });
+  controller.abort();
+  later.stream.push({ key: "k", value: 2 });
+  later.stream.finish();
+  assertEquals(await Array.fromAsync(later.stream.readable), []);
+
+  const cancelled = makeStream();
+  await cancelled.stream.readable.cancel();
+  cancelled.stream.push({ key: "k", value: 1 });
+  cancelled.stream.finish();
+
+  const finished = makeStream();
+  finished.stream.push({ key: "k", value: 1 });
+  finished.stream.finish();
+  finished.stream.push({ key: "k", value: 2 });
+  assertEquals(await Array.fromAsync(finished.stream.readable), [{ key: "k", value: 1 }]);
+  assertEquals([aborted, later, cancelled, finished].map(({ ends }) => ends()), [1, 1, 1, 1]);
+});
+
+Deno.test("latest stream: a reader that falls behind keeps few large items beside the latest of every key (R8.1)", async () => {
+  const stream = new LatestStream<{ key: string; value: string }>({ keyOf: ({ key }) => key });
+  const large = "x".repeat(1_048_576);
+  stream.push({ key: "rare", value: "" });
+  for (let n = 0; n < 100; n++) stream.push({ key: "often", value: large });
+  stream.finish();
+  const got = await Array.fromAsync(stream.readable);
+  assertEquals(got.some(({ key }) => key === "rare"), true);
+  assertEquals(got.at(-1)!.key, "often");
+  assertLess(got.length * large.length, 2 * KEPT_BYTES);
+});
+
+Deno.test("latest stream: a reader that keeps up gets every large item (R8.1)", async () => {
+  const stream = new LatestStream<{ key: string; value: string }>({ keyOf: ({ key }) => key });
+  const reader = stream.readable.getReader();
+  const values = Array.from({ length: 20 }, (_, n) => `${n}`.padEnd(1_048_576 / 2));
+  stream.push({ key: "k", value: "first" });
+  for (const value of values) {
+    stream.push({ key: "k", value });
+    await reader.read();
+  }
+  assertEquals((await reader.read()).value!.value, values.at(-1)!);
+  await reader.cancel();
+});

@@ -1,0 +1,37 @@
+import { assertEquals } from "../../deps/std_assert.ts";
+import { HearsayError } from "../../common/errors.ts";
+import { MAX_REASONS, MAX_TOLD_ABOUT, reasonOf, ToldReasons } from "../../common/report_once.ts";
+
+Deno.test("reported reasons: a reason is reported once, and again after a success", () => {
+  const reasons = new ToldReasons();
+  assertEquals([reasons.isNews("a", "down"), reasons.isNews("a", "down")], [true, true]);
+  reasons.add("a", "down");
+  assertEquals([reasons.isNews("a", "down"), reasons.isNews("a", "late"), reasons.isNews("b", "down")], [
+    false,
+    true,
+    true,
+  ]);
+  reasons.add("a", "late");
+  assertEquals([reasons.isNews("a", "down"), reasons.isNews("a", "late")], [false, false]);
+  reasons.forget("a");
+  assertEquals([reasons.isNews("a", "down"), reasons.isNews("a", "late")], [true, true]);
+});
+
+Deno.test("reported reasons: ever other sources or reasons stay within the bound, and displace no continuing failure", () => {
+  const reasons = new ToldReasons();
+  reasons.add("first", "down");
+  reasons.add("neighbour", "down");
+  for (let each = 1; each < 2 * MAX_TOLD_ABOUT; each++) {
+    assertEquals(reasons.isNews("neighbour", "down"), false);
+    reasons.add(`place ${each}`, "down");
+  }
+  assertEquals(reasons.isNews("first", "down"), true);
+  for (let each = 0; each < MAX_REASONS; each++) reasons.add("neighbour", `reason ${each}`);
+  assertEquals([reasons.isNews("neighbour", "down"), reasons.isNews("neighbour", "reason 0")], [true, false]);
+});
+
+Deno.test("reported reasons: two errors with one code are one reason, whatever their texts", () => {
+  const reasons = [new HearsayError("timeout", "after 5 ms"), new HearsayError("timeout", "after 6 ms")];
+  assertEquals(reasons.map(reasonOf), ["timeout", "timeout"]);
+  assertEquals(reasonOf(new TypeError("no")), "TypeError: no");
+});

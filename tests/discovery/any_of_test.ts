@@ -1,0 +1,121 @@
+import { topologyHash } from "../../engine/state/murmur3.ts";
+import { assertEquals, assertThrows } from "../../deps/std_assert.ts";
+import { ConfigurationError } from "../../options/configuration_error.ts";
+import { anyOf, type Discovery, fixedMembers, seeds } from "../../mod.ts";
+import type { ClusterTopology, DiscoverySite } from "../../contracts/mod.ts";
+import { TestCluster } from "../requirements/harness.ts";
+import { memoryAddress } from "../../testing/memory.ts";
+import { memberOf, TestSite } from "./site.ts";
+
+/** A source with topologies published by the test. */
+class Source implements Discovery {
+  readonly byGreeting = false;
+  site!: DiscoverySite;
+  isStopped = false;
+
+  async run(site: DiscoverySite, { signal }: { readonly signal: AbortSignal }): Promise<void> {
+    this.site = site;
+    await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+    this.isStopped = true;
+  }
+
+  names(...ids: readonly string[]): void {
+    const members = ids.map((id) => memberOf(id));
+    this.site.eventStream.publish({ type: "ClusterTopology", members, blocked: [] });
+  }
+}
+
+function topologiesOf(site: TestSite): ClusterTopology[] {
+  return site.events.filter((event) => event.type === "ClusterTopology");
+}
+
+Deno.test("anyOf: publishes all members of all sources, each as its source last published it", async () => {
+  const [one, two] = [new Source(), new Source()];
+  await using site = new TestSite(anyOf(one, two), { self: memberOf("a") });
+  one.names("a", "b");
+  await site.untilIds("a", "b");
+  two.names("a", "c");
+  await site.untilIds("a", "b", "c");
+  one.names("a");
+  await site.untilIds("a", "c");
+  two.names("a", "b");
+  await site.untilIds("a", "b");
+  const { length } = topologiesOf(site);
+  one.names("a", "b");
+  one.names("a", "b");
+  two.names("a");
+  await site.untilIds("a", "b");
+  two.names("d");
+  await site.untilIds("a", "b", "d");
+  assertEquals(topologiesOf(site).length, length + 1);
+});
+
+Deno.test("anyOf: of two records with one id the record of the first source counts, whichever published last", async () => {
+  const [one, two] = [new Source(), new Source()];
+  await using site = new TestSite(anyOf(one, two), { self: memberOf("a") });
+  const publish = (source: Source, port: number, ...blocked: readonly string[]) =>
+    source.site.eventStream.publish({ type: "ClusterTopology", members: [memberOf("b", port)], blocked });
+  publish(one, 1, "x");
+  publish(two, 2, "y", "x");
+  await site.until(() => topologiesOf(site).length === 2);
+  assertEquals(topologiesOf(site)[1], {
+    type: "ClusterTopology",
+    members: [memberOf("b", 1)],
+    blocked: ["x", "y"],
+    joined: [],
+    left: [],
+    topologyHash: topologyHash(["b"]),
+  });
+});
+
+Deno.test("anyOf: a source that throws emits an event, and the others continue", async () => {
+  const source = new Source();
+  const broken: Discovery = { byGreeting: false, run: () => Promise.reject(new Error("no")) };
+  await using site = new TestSite(anyOf(broken, source), { self: memberOf("a") });
+  await site.until(() => site.failures.length === 1);
+  source.names("a", "b");
+  await site.untilIds("a", "b");
+  await site.stop();
+  assertEquals(source.isStopped, true);
+  assertEquals(site.failures, ["anyOf source 1, not retried"]);
+});
+
+Deno.test("anyOf: has its known members before the start, and needs handshakes where one source does", () => {
+  const list = fixedMembers([memberOf("a"), memberOf("b")]);
+  const both = anyOf(list, seeds(["ws://127.0.0.1:1"]), fixedMembers([memberOf("b", 9), memberOf("c")]));
+  assertEquals(both.members, [memberOf("a"), memberOf("b"), memberOf("c")]);
+  assertEquals([both.byGreeting, anyOf(list).byGreeting], [true, false]);
+  assertEquals(anyOf(seeds([])).members, undefined);
+  assertThrows(() => anyOf(), ConfigurationError, "at least one");
+  assertThrows(() => anyOf([list] as never), ConfigurationError, "anyOf[0] is no discovery: given an array");
+});
+
+Deno.test("anyOf: passes every handshake to every source", async () => {
+  const met: string[][] = [[], []];
+  const sources = met.map((ids): Discovery => ({
+    byGreeting: true,
+    async run({ greeted }) {
+      for await (const { id } of greeted) ids.push(id);
+    },
+  }));
+  await using site = new TestSite(anyOf(...sources), { self: memberOf("a") });
+  site.meet(memberOf("b"));
+  site.meet(memberOf("c"));
+  await site.until(() => met.every((ids) => ids.join() === "b,c"));
+});
+
+Deno.test("anyOf: removes a member that left from every source that needs handshakes", async () => {
+  const ids = ["a", "b", "c"];
+  await using cluster = new TestCluster(ids, { fixed: false, config: { gossipInterval: 100 } });
+  const at = (id: string) => seeds([memoryAddress(id, 1)]);
+  cluster.make("a", { cluster: { discovery: anyOf(seeds([]), at("b"), seeds([])) } });
+  cluster.make("b", { cluster: { discovery: seeds([]) } });
+  cluster.make("c", { cluster: { discovery: anyOf(at("a"), at("b")) } });
+  for (const id of ids) await cluster.of(id).gossiper.start();
+  const namedAt = (id: string) =>
+    cluster.of(id).told("ClusterTopology").at(-1)?.members.map(({ id }) => id).join();
+  await cluster.runUntil(() => ids.every((id) => namedAt(id) === "a,b,c"), { withinMs: 5_000 });
+  await cluster.runUntil(() => cluster.isConfirmed());
+  await cluster.stop("b");
+  await cluster.runUntil(() => namedAt("a") === "a,c" && namedAt("c") === "a,c");
+});

@@ -1,0 +1,205 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "../../deps/std_assert.ts";
+import { Gate } from "../../common/semaphore.ts";
+import { byGreeting, MAX_ADDRESSES, MAX_GREETINGS } from "../../discovery/greeting.ts";
+import { keepTrying } from "../../discovery/failures.ts";
+import { dns } from "../../discovery/dns.ts";
+import { etcd } from "../../discovery/etcd/etcd.ts";
+import { autoManaged, protoactorEtcd } from "../../protoactor/discovery.ts";
+import { seeds } from "../../discovery/seeds.ts";
+import { ConfigurationError } from "../../options/configuration_error.ts";
+import type { Discovery } from "../../contracts/cluster.ts";
+import { memoryAddress } from "../../testing/memory.ts";
+import { recordOf, TestCluster } from "../requirements/harness.ts";
+import { VirtualRuntime } from "../../testing/virtual_runtime.ts";
+import { memberOf, TestSite } from "./site.ts";
+
+const never = new AbortController().signal;
+
+/** Discovery by seeds, and a record of its dials. */
+function watchedSeeds(addresses: readonly string[]): { discovery: Discovery; greetings: string[] } {
+  const { byGreeting, run } = seeds(addresses);
+  const greetings: string[] = [];
+  const discovery: Discovery = {
+    byGreeting,
+    run: (site, options) => {
+      const greet: typeof site.greet = (address, options) => {
+        greetings.push(address);
+        return site.greet(address, options);
+      };
+      return run({ ...site, greet }, options);
+    },
+  };
+  return { discovery, greetings };
+}
+
+Deno.test("Gate: admits a limited number at once, the others in order, and reserves slots for a while", async () => {
+  const runtime = new VirtualRuntime();
+  const gate = new Gate({ places: 2, heldMs: 1_000, runtime });
+  const entered: [number, number][] = [];
+  const tasks = [1, 2, 3, 4, 5].map((id) =>
+    gate.pass(() => Promise.resolve(void entered.push([id, runtime.monotonicMs()])), { signal: never })
+  );
+  await runtime.advance(3_000);
+  await Promise.all(tasks);
+  assertEquals(entered, [[1, 0], [2, 0], [3, 1_000], [4, 1_000], [5, 2_000]]);
+});
+
+Deno.test("Gate: a wait that is aborted takes no slot from the others", async () => {
+  const runtime = new VirtualRuntime();
+  const gate = new Gate({ places: 1, heldMs: 0, runtime });
+  const first = Promise.withResolvers<void>();
+  const passing = gate.pass(() => first.promise, { signal: never });
+  const leaving = new AbortController();
+  const gone = assertRejects(() => gate.pass(() => Promise.resolve(), leaving), Error, "enough");
+  let isIn = false;
+  const last = gate.pass(() => Promise.resolve(void (isIn = true)), { signal: never });
+  leaving.abort(new Error("enough"));
+  await gone;
+  first.resolve();
+  await runtime.advance(1);
+  await Promise.all([passing, last]);
+  assert(isIn);
+});
+
+Deno.test("handshake discovery: does not dial an address whose member became known by gossip meanwhile", async () => {
+  const ids = Array.from({ length: 24 }, (_, at) => `m${String(at).padStart(2, "0")}`);
+  const config = { gossipInterval: 100, gossipRequestTimeout: 200, blockedProbeInterval: 1_000 };
+  await using cluster = new TestCluster(["new", ...ids], { fixed: false, config });
+  const all = ids.map((id) => memoryAddress(id, 1));
+  for (const id of ids) await cluster.make(id, { cluster: { discovery: seeds([all[0]!]) } }).gossiper.start();
+  await cluster.runUntil(() => ids.every((id) => cluster.of(id).gossiper.members.length === 24));
+  const { discovery, greetings } = watchedSeeds(all);
+  await cluster.make("new", { cluster: { discovery } }).gossiper.start();
+  await cluster.runUntil(() => cluster.of("new").gossiper.members.length === 25);
+  await cluster.advance(5_000);
+  assertEquals(greetings.length, MAX_GREETINGS);
+});
+
+Deno.test("handshake discovery: an address that is no longer found is not dialed, and their number is bounded", async () => {
+  let tell!: (addresses: readonly string[]) => void;
+  const source = byGreeting((_, { found, signal }) => {
+    tell = found;
+    return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+  });
+  await using site = new TestSite(source, { self: memberOf("a") });
+  tell(["one", "two"]);
+  await site.until(() => site.greetings.filter((address) => address === "two").length > 2);
+  tell(["two"]);
+  const from = site.greetings.length;
+  await site.until(() => site.greetings.length > from + 3);
+  assertEquals(new Set(site.greetings.slice(from)), new Set(["two"]));
+  tell(["one"]);
+  await site.until(() => site.greetings.at(-1) === "one");
+  tell([]);
+  tell(["one"]);
+  await site.untilGreeted("one");
+  tell(Array.from({ length: 2 * MAX_ADDRESSES }, (_, at) => `n${at}`));
+  await site.until(() => site.greetings.includes("n0"));
+  await site.stop();
+  tell(["after the end"]);
+  assertEquals(site.greetings.includes("after the end"), false);
+});
+
+Deno.test("handshake discovery: a seed in another form than its member's own address is recognized as that member's", async () => {
+  const own = "127.0.0.1";
+  await using cluster = new TestCluster(["a", own], { fixed: false });
+  const addresses = ["memory://localhost:1", "memory://[::1]:1/"];
+  const { discovery, greetings } = watchedSeeds(addresses);
+  for (const address of addresses) cluster.network.balance(address, [memoryAddress(own, 1)]);
+  await cluster.make(own, { cluster: { discovery: seeds([]) } }).gossiper.start();
+  await cluster.make("a", { cluster: { discovery } }).gossiper.start();
+  await cluster.advance(5 * 60_000);
+  // An address without a known member is dialed again and again, as a balancer's.
+  assertEquals(greetings.length, 2);
+});
+
+Deno.test("handshake discovery: a name is dialed only while no member is met at its addresses", async () => {
+  await using cluster = new TestCluster(["a", "b", "c"], { fixed: false });
+  const greetings: string[] = [];
+  const name = "memory://name:1";
+  const addresses = [memoryAddress("b", 1), memoryAddress("nobody", 1)];
+  const { byGreeting: isByGreeting, run } = byGreeting((_, { found, signal }) => {
+    found(addresses, new Map([[name, addresses]]));
+    return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+  });
+  const discovery: Discovery = {
+    byGreeting: isByGreeting,
+    run: (site, options) => {
+      const greet: typeof site.greet = (address, options) => {
+        greetings.push(address);
+        return site.greet(address, options);
+      };
+      return run({ ...site, greet }, options);
+    },
+  };
+  await cluster.make("b", { cluster: { discovery: seeds([]) } }).gossiper.start();
+  await cluster.make("a", { cluster: { discovery } }).gossiper.start();
+  await cluster.advance(30_000);
+  assertEquals(greetings.includes(name), false);
+  cluster.crash("b");
+  // Only the name leads to the next process.
+  cluster.network.balance(name, [memoryAddress("c", 1)]);
+  await cluster.make("c", { cluster: { discovery: seeds([]) } }).gossiper.start();
+  await cluster.runUntil(() => cluster.of("a").gossiper.members.some(({ id }) => id === "c"), {
+    withinMs: 10_000,
+  });
+});
+
+Deno.test("discovery: every source with waits refuses invalid durations", () => {
+  for (const time of [0, -1, NaN, Infinity, "x"] as number[]) {
+    for (
+      const make of [
+        () => autoManaged({ hosts: [], refreshInterval: time }),
+        () => autoManaged({ hosts: [], requestTimeout: time }),
+        () => protoactorEtcd({ leaseTtl: time }),
+        () => etcd({ leaseTtl: time }),
+        () => etcd({ requestTimeout: time }),
+        () => etcd({ resyncInterval: time }),
+        () => dns("a", { interval: time }),
+        () => seeds([], { resolveInterval: time }),
+      ]
+    ) {
+      assertThrows(
+        make,
+        ConfigurationError,
+        `must be a duration: given ${typeof time === "string" ? '"x"' : time}`,
+        `${make}`,
+      );
+    }
+  }
+  assertThrows(
+    () => etcd({ leaseTtl: 999 }),
+    ConfigurationError,
+    "allowed a number of at least 1000 milliseconds",
+  );
+});
+
+Deno.test("keepTrying: a failure is tried again after growing waits, and each reason is reported once", async () => {
+  const runtime = new VirtualRuntime();
+  const published: unknown[] = [];
+  const waits: number[] = [];
+  const site = {
+    ...({} as TestSite),
+    self: recordOf("a"),
+    runtime,
+    eventStream: { publish: (event: unknown) => void published.push(event) },
+    retryDelay: (failures: number) => {
+      waits.push(failures);
+      return 10 * failures;
+    },
+  } as unknown as TestSite;
+  const ending = new AbortController();
+  const errors = ["a", "a", "b", undefined, "b"];
+  const trying = keepTrying(({ succeeded }) => {
+    if (errors.length === 0) ending.abort();
+    const error = errors.shift();
+    if (error !== undefined) return Promise.reject(new Error(error));
+    succeeded();
+    return Promise.resolve();
+  }, { site, source: "it", signal: ending.signal });
+  await runtime.advance(1_000);
+  await trying;
+  assertEquals(waits.slice(0, 5), [1, 2, 3, 1, 1]);
+  assertEquals(published.length, 3);
+  assertEquals(runtime.timers, 0);
+});

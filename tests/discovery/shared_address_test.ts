@@ -1,0 +1,112 @@
+import { assertEquals } from "../../deps/std_assert.ts";
+import { noticingSharedAddress } from "../../discovery/shared_address.ts";
+import type { Discovery, DiscoverySite, Member } from "../../contracts/cluster.ts";
+import { VirtualRuntime } from "../../testing/virtual_runtime.ts";
+import { memberOf, TestSite } from "./site.ts";
+
+const EXPIRATION_MS = 20_000;
+const SELF = memberOf("a");
+
+/** A member whose source says who is there, and at whose own address somebody answers. */
+async function site(
+  { answers, probes = false }: { readonly answers?: () => Member; readonly probes?: boolean } = {},
+) {
+  let publish: (members: readonly Member[]) => void = () => {};
+  const source: Discovery = {
+    byGreeting: true,
+    run: (site: DiscoverySite, { signal }) => {
+      publish = (members) => site.eventStream.publish({ type: "ClusterTopology", members, blocked: [] });
+      return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+    },
+  };
+  const runtime = new VirtualRuntime();
+  const options = { heartbeatExpiration: EXPIRATION_MS, probes };
+  const discovery = noticingSharedAddress({
+    ...source,
+    run: (site, running) => {
+      if (answers) {
+        (site as TestSite).greet = (address) => {
+          (site as TestSite).greetings.push(address);
+          return Promise.resolve(answers());
+        };
+      }
+      return source.run(site, running);
+    },
+  }, options);
+  const made = new TestSite(discovery, { self: SELF, runtime });
+  const told = () => made.events.flatMap((event) => event.type === "AddressShared" ? [event.memberId] : []);
+  await runtime.advance(0);
+  return { site: made, runtime, told, publish: (...members: Member[]) => publish(members) };
+}
+
+Deno.test("shared address: a member that stays active at this member's address is told once", async () => {
+  const { site: made, runtime, told, publish } = await site();
+  publish(SELF, memberOf("b"));
+  await runtime.advance(EXPIRATION_MS);
+  assertEquals(told(), []);
+  await runtime.advance(EXPIRATION_MS);
+  assertEquals(told(), ["b"]);
+  publish(SELF, memberOf("b"), memberOf("c"));
+  await runtime.advance(4 * EXPIRATION_MS);
+  assertEquals(told(), ["b"]);
+  await made[Symbol.asyncDispose]();
+});
+
+Deno.test("shared address: a former life at the same address, which is blocked when it expires, is nothing to tell", async () => {
+  const { site: made, runtime, told, publish } = await site();
+  publish(SELF, memberOf("former"));
+  await runtime.advance(EXPIRATION_MS);
+  publish(SELF);
+  await runtime.advance(4 * EXPIRATION_MS);
+  assertEquals(told(), []);
+  // Another is looked at after it.
+  publish(SELF, memberOf("b"));
+  await runtime.advance(2 * EXPIRATION_MS);
+  assertEquals(told(), ["b"]);
+  await made[Symbol.asyncDispose]();
+});
+
+Deno.test("shared address: members on other ports, and behind one proxy by path, are not at one address", async () => {
+  const { site: made, runtime, told, publish } = await site();
+  publish(SELF, memberOf("b", 7002), { ...memberOf("c"), url: "ws://127.0.0.1:7001/c" });
+  await runtime.advance(4 * EXPIRATION_MS);
+  assertEquals(told(), []);
+  await made[Symbol.asyncDispose]();
+});
+
+Deno.test({
+  name: "shared address: a member that mounts a handler dials its own address, until another answers",
+  permissions: { net: ["127.0.0.1"] },
+  async fn() {
+    let who = SELF;
+    const { site: made, runtime, told } = await site({ probes: true, answers: () => who });
+    await runtime.advance(1_500);
+    assertEquals([told(), made.greetings.length], [[], 2]);
+    who = memberOf("b");
+    await runtime.advance(60_000);
+    assertEquals([told(), made.greetings], [["b"], new Array(3).fill("ws://127.0.0.1:7001")]);
+    await made[Symbol.asyncDispose]();
+  },
+});
+
+Deno.test({
+  name: "shared address: a member at whose address it answers itself stops dialling it, and tells nothing",
+  permissions: { net: ["127.0.0.1"] },
+  async fn() {
+    const { site: made, runtime, told } = await site({ probes: true, answers: () => SELF });
+    await runtime.advance(600_000);
+    assertEquals([told(), made.greetings.length], [[], 6]);
+    await made[Symbol.asyncDispose]();
+  },
+});
+
+Deno.test({
+  name: "shared address: a member that may not dial its own address does not, and nobody is asked",
+  permissions: { net: false },
+  async fn() {
+    const { site: made, runtime } = await site({ probes: true, answers: () => memberOf("b") });
+    await runtime.advance(60_000);
+    assertEquals(made.greetings, []);
+    await made[Symbol.asyncDispose]();
+  },
+});

@@ -1,0 +1,304 @@
+/**
+ * Engines on one settable clock, and the exchange of messages between them as in the gossiper, with losses of
+ * a network.
+ *
+ * @module
+ */
+
+import {
+  type Caused,
+  Engine,
+  type EngineSettings,
+  type EngineStart,
+  type Sent,
+} from "../../engine/engine.ts";
+import type { EngineEvent } from "../../engine/events.ts";
+import { copyJson } from "../../engine/json.ts";
+import { makeLife } from "../../engine/incarnation.ts";
+import {
+  type Delta,
+  HEARTBEAT_KEY,
+  type Hold,
+  type Holds,
+  type Instant,
+  type JsonValue,
+  type Life,
+  type Liveness,
+  type MemberDelta,
+  type SentEntry,
+  TYPE,
+} from "../../engine/types.ts";
+
+/** The defaults of the gossiper. */
+export const SETTINGS: EngineSettings = {
+  gossipInterval: 300,
+  gossipRequestTimeout: 500,
+  gossipMaxSend: 50,
+  heartbeatExpiration: 20_000,
+  blockedProbeInterval: 60_000,
+  tombstoneRetention: 3_600_000,
+  departedRetention: 600_000,
+  maxMessageBytes: 1_048_576,
+  maxKeysPerMember: 4_096,
+  maxStateBytes: 2 ** 23,
+  maxMembers: 10_000,
+  maxHeldBytes: 2 ** 28,
+};
+
+/** The start of the test clocks. */
+export const WALL_START_MS = 1_700_000_000_000;
+
+/** Both clocks, moved by the test. */
+export class TestClock {
+  monotonicMs = 1_000;
+  wallMs = WALL_START_MS;
+
+  get now(): Instant {
+    return { monotonicMs: this.monotonicMs, wallMs: this.wallMs };
+  }
+
+  advance(ms: number): Instant {
+    this.monotonicMs += ms;
+    this.wallMs += ms;
+    return this.now;
+  }
+}
+
+/** The events of one engine in a test, in order. */
+export class EventLog {
+  readonly all: EngineEvent[] = [];
+
+  of<T extends EngineEvent["type"]>(type: T): Extract<EngineEvent, { type: T }>[] {
+    return this.all.filter((event): event is Extract<EngineEvent, { type: T }> => event.type === type);
+  }
+
+  clear(): void {
+    this.all.length = 0;
+  }
+}
+
+const logs = new WeakMap<Engine, EventLog>();
+
+/** All events of an engine through this harness; a test passes those of direct calls to `note`. */
+export function eventsOf(engine: Engine): EventLog {
+  return logs.get(engine)!;
+}
+
+/** Records the events of a direct call, and returns its result. */
+export function note<T>(engine: Engine, caused: Caused<T>): Caused<T> {
+  eventsOf(engine).all.push(...caused.events);
+  return caused;
+}
+
+/** Options of a test engine. */
+export interface EngineOptions extends Partial<EngineStart> {
+  readonly settings?: Partial<EngineSettings>;
+}
+
+/** An engine; by default its incarnation begins now. */
+export function makeEngine(id: string, clock: TestClock, options: EngineOptions = {}): Engine {
+  const { settings, ...start } = options;
+  const engine = new Engine({ ...SETTINGS, ...settings }, {
+    id,
+    life: makeLife(clock.wallMs, 0.5),
+    now: clock.now,
+    random: 0.25,
+    byGreeting: false,
+    ...start,
+  });
+  logs.set(engine, new EventLog());
+  return engine;
+}
+
+/** Engines with these ids in one topology, without handshakes. */
+export function makeCluster(
+  ids: readonly string[],
+  clock: TestClock,
+  options: EngineOptions = {},
+): [Engine, ...Engine[]] {
+  const engines = ids.map((id) => makeEngine(id, clock, options));
+  for (const engine of engines) note(engine, engine.setTopology({ members: ids, blocked: [] }, clock.now));
+  return engines as [Engine, ...Engine[]];
+}
+
+/** Two members with a completed handshake: the usual start. */
+export function makePair(clock: TestClock, options: EngineOptions = {}): [a: Engine, b: Engine] {
+  const [a, b] = makeCluster(["a", "b"], clock, options);
+  greet(a, b!, clock);
+  return [a, b!];
+}
+
+/** A handshake of both, as when a connection opens; returns the refusals. */
+export function greet(a: Engine, b: Engine, clock: TestClock) {
+  const helloOf = (engine: Engine) => ({
+    id: engine.id,
+    life: engine.life,
+    digest: engine.digest,
+    active: engine.active,
+    count: engine.heartbeatOf(engine.id)?.number ?? 0,
+  });
+  const byB = note(b, b.greeted(helloOf(a), clock.now)).refusal;
+  const byA = note(a, a.greeted(helloOf(b), clock.now)).refusal;
+  return { byA, byB };
+}
+
+export function set(engine: Engine, key: string, value: JsonValue, clock: TestClock): number {
+  return note(engine, engine.set(key, copyJson(value), clock.now)).number;
+}
+
+export function remove(engine: Engine, key: string, clock: TestClock): number | undefined {
+  return note(engine, engine.delete(key, clock.now)).number;
+}
+
+/** The value at an engine. */
+export function valueOf(engine: Engine, memberId: string, key: string): JsonValue | undefined {
+  return engine.get(memberId, key)?.value;
+}
+
+/** The messages of one exchange. */
+export interface Exchanged {
+  readonly request: Delta;
+  readonly sent: Sent;
+  /** Undefined if the request was lost. */
+  readonly reply: { readonly delta: Delta; readonly holds: Holds; readonly sent: Sent } | undefined;
+  /** The requester's acknowledgement; undefined if the request or the reply was lost. */
+  readonly ack: Holds | undefined;
+}
+
+/** Options of an exchange. */
+export interface ExchangeOptions {
+  readonly clock: TestClock;
+  /** The message that is lost. */
+  readonly lose?: "request" | "reply" | "ack";
+}
+
+/**
+ * One round with one peer, as in the gossiper: gossip, reply, acknowledgement. Every message goes through
+ * `travelled`, so that no other object is shared.
+ */
+export function exchange(a: Engine, b: Engine, { clock, lose }: ExchangeOptions): Exchanged {
+  const { delta: request, sent, holds: asked } = note(a, a.ask(b.id));
+  if (lose === "request") return { request, sent, reply: undefined, ack: undefined };
+  const { holds } = note(b, b.applyIncoming(a.id, travelled(request), clock.now));
+  const { delta, sent: replySent } = note(b, b.disseminate(a.id, { holds, asked: new Map(asked) }));
+  const reply = { delta, holds, sent: replySent };
+  if (lose === "reply") return { request, sent, reply, ack: undefined };
+  note(a, a.handleAck(sent, new Map(holds), clock.now));
+  const { holds: ack } = note(a, a.applyIncoming(b.id, travelled(delta), clock.now));
+  if (lose !== "ack") note(b, b.handleAck(replySent, new Map(ack), clock.now));
+  return { request, sent, reply, ack };
+}
+
+/** A delta as received: equal text, other objects, and no stamps of the sender. */
+export function travelled(delta: Delta): Delta {
+  return structuredClone({
+    ...delta,
+    members: delta.members.map((member) => ({
+      ...member,
+      entries: member.entries.map(({ key, number, type, value, json }) => ({
+        key,
+        number,
+        type,
+        value,
+        json,
+      })),
+    })),
+  });
+}
+
+/** Runs exchanges between every two until no state is sent, or fails after this many rounds. */
+export function settle(
+  engines: readonly Engine[],
+  options: { readonly clock: TestClock; readonly rounds?: number },
+): void {
+  const { clock, rounds = 50 } = options;
+  for (let round = 0; round < rounds; round++) {
+    let told = 0;
+    for (const a of engines) {
+      for (const b of engines) {
+        if (a === b) continue;
+        const { request, reply } = exchange(a, b, { clock });
+        told += request.members.length + (reply?.delta.members.length ?? 0);
+      }
+    }
+    if (told === 0) return;
+  }
+  throw new Error(`After ${rounds} rounds there was still state to send.`);
+}
+
+/** Runs a comparison by member if one is due; returns true if it was. */
+export function reconcile(a: Engine, b: Engine): boolean {
+  const { parts } = note(a, a.requestReconcile(b.id));
+  for (const [index, part] of parts.entries()) {
+    const answer = note(b, b.answerReconcile(a.id, structuredClone(part))).part!;
+    note(a, a.applyReconcile(b.id, structuredClone(answer), { last: index === parts.length - 1 }));
+  }
+  return parts.length > 0;
+}
+
+/** An entry as a peer would send it. */
+export function entry(key: string, number: number, value: JsonValue): SentEntry {
+  return { key, number, type: TYPE.value, value, json: JSON.stringify(value) };
+}
+
+/** A tombstone as a peer would send it. */
+export function tombstone(key: string, number: number): SentEntry {
+  return { key, number, type: "", value: undefined, json: "" };
+}
+
+/** Statistics of a heartbeat as an entry: the whole heartbeat for an unversioned member. */
+export function heartbeat(number: number): SentEntry {
+  return { key: HEARTBEAT_KEY, number, type: TYPE.heartbeat, value: {}, json: "{}" };
+}
+
+/** A delta of one member as a peer would send it. */
+export function memberDelta(
+  id: string,
+  life: Life,
+  entries: readonly SentEntry[],
+  options: Partial<Pick<MemberDelta, "after" | "reset" | "end" | "count" | "settled">> = {},
+): MemberDelta {
+  return { id, life, after: 0, reset: false, entries, ...options };
+}
+
+/** A message of these deltas, without a digest to compare. */
+export function message(...members: readonly MemberDelta[]): Delta {
+  return { members, digest: "0".repeat(16), active: "0".repeat(16), partial: true };
+}
+
+/** Sends one engine's liveness to another, beside a message or in place of one; returns it. */
+export function sendLiveness(from: Engine, to: Engine, clock: TestClock): Liveness {
+  const liveness = structuredClone(from.liveness(to.id));
+  note(to, to.applyLiveness(from.id, liveness, clock.now));
+  return liveness;
+}
+
+/** Delivers a peer's deltas to an engine; returns the versions in its answer. */
+export function tell(
+  engine: Engine,
+  peerId: string,
+  members: MemberDelta | readonly MemberDelta[],
+  clock: TestClock,
+): ReadonlyMap<string, Hold> {
+  const list: readonly MemberDelta[] = "id" in members ? [members] : members;
+  return note(engine, engine.applyIncoming(peerId, message(...list), clock.now)).holds;
+}
+
+/** Silences an engine that signs, by repeated handshakes of another process with its id and key (rule E1). */
+export function silence(engine: Engine, clock: TestClock): void {
+  const { id, digest, active } = engine;
+  for (let times = 0; !engine.silenced; times++) {
+    if (times === 3) throw new Error("Three handshakes did not silence it.");
+    const life = makeLife(clock.wallMs + 3_600_000 * (times + 1), 0.5);
+    note(engine, engine.greeted({ id, life, digest, active }, clock.now));
+  }
+}
+
+/** Integers from 0 below a bound, by a seed. */
+export function drawFrom(seed: number): (below: number) => number {
+  let state = seed * 7_919;
+  return (below) => {
+    state = (state * 1_103_515_245 + 12_345) % 2_147_483_648;
+    return (state >> 8) % below;
+  };
+}

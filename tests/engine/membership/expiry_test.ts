@@ -1,0 +1,378 @@
+import { assertEquals } from "../../../deps/std_assert.ts";
+import { GRACEFULLY_LEFT_KEY, HEARTBEAT_KEY } from "../../../engine/types.ts";
+import type { Engine } from "../../../engine/engine.ts";
+import { lifeAbove } from "../../../engine/incarnation.ts";
+import {
+  entry,
+  eventsOf,
+  exchange,
+  greet,
+  heartbeat,
+  makeCluster,
+  makePair,
+  memberDelta,
+  note,
+  settle,
+  tell,
+  TestClock,
+  valueOf,
+} from "../harness.ts";
+
+const SETTINGS = {
+  heartbeatExpiration: 5_000,
+  blockedProbeInterval: 3_000,
+  departedRetention: 20_000,
+  gossipInterval: 300,
+  gossipRequestTimeout: 500,
+};
+const LIFE = "018bcfe56800-00000001";
+
+/** One interval of an engine whose loop runs. */
+function tick(engine: Engine, clock: TestClock): void {
+  note(engine, engine.countHeartbeat({}, clock.now));
+  note(engine, engine.tick(clock.now));
+}
+
+/** Advances time for an engine whose loop is never late. */
+function live(engine: Engine, clock: TestClock, ms: number): void {
+  for (const end = clock.monotonicMs + ms; clock.monotonicMs < end;) {
+    clock.advance(Math.min(300, end - clock.monotonicMs));
+    tick(engine, clock);
+  }
+}
+
+function blockedAt(engine: Engine): Record<string, string> {
+  return Object.fromEntries(engine.blockedMembers().map(({ id, reason }) => [id, reason]));
+}
+
+/** Two members that count heartbeats and have heard each other. */
+function makePairWithHeartbeats(clock: TestClock): [Engine, Engine] {
+  const [a, b] = makePair(clock, { settings: SETTINGS });
+  tick(a, clock);
+  tick(b, clock);
+  settle([a, b], { clock });
+  return [a, b];
+}
+
+Deno.test("age: a member silent for longer than the expiration is blocked, and not before (E9)", () => {
+  const clock = new TestClock();
+  const [a] = makePairWithHeartbeats(clock);
+  live(a, clock, 5_000);
+  assertEquals(blockedAt(a), {});
+  live(a, clock, 300);
+  assertEquals(blockedAt(a), { b: "expired" });
+});
+
+Deno.test("age: a member that never sent a heartbeat expires too, counted from its join (E9)", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a"], clock, { settings: SETTINGS });
+  live(a, clock, 4_000);
+  note(a, a.setTopology({ members: ["a", "late"], blocked: [] }, clock.now));
+  live(a, clock, 5_000);
+  assertEquals(blockedAt(a), {});
+  live(a, clock, 300);
+  assertEquals(blockedAt(a), { late: "expired" });
+});
+
+Deno.test("age: the time in which the loop itself stood still does not count (E9)", () => {
+  const clock = new TestClock();
+  const [a] = makePairWithHeartbeats(clock);
+  live(a, clock, 3_000);
+  // Suspended for an hour.
+  clock.advance(3_600_000);
+  tick(a, clock);
+  assertEquals(blockedAt(a), {});
+  live(a, clock, 1_000);
+  assertEquals(blockedAt(a), {});
+  live(a, clock, 1_000);
+  assertEquals(blockedAt(a), { b: "expired" });
+});
+
+Deno.test("age: a count that another member repeats is not newer, and keeps no member alive (E9)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePairWithHeartbeats(clock);
+  const { life, number } = b.holdOf("b")!;
+  const count = a.heartbeatOf("b")!.number;
+  for (let seconds = 0; seconds < 6; seconds++) {
+    live(a, clock, 1_000);
+    tell(a, "someone", memberDelta("b", life, [], { after: number, count }), clock);
+  }
+  assertEquals(blockedAt(a), { b: "expired" });
+});
+
+Deno.test("age: new state of a member alone does not keep it alive (E9)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePairWithHeartbeats(clock);
+  const { life, number } = b.holdOf("b")!;
+  for (let seconds = 0; seconds < 6; seconds++) {
+    live(a, clock, 1_000);
+    const after = number + seconds;
+    tell(a, "someone", memberDelta("b", life, [entry("k", after + 1, 1)], { after }), clock);
+  }
+  assertEquals([blockedAt(a), valueOf(a, "b", "k")], [{ b: "expired" }, 1]);
+});
+
+Deno.test("age: a step of the wall clock has no effect (E9)", () => {
+  const clock = new TestClock();
+  const [a] = makePairWithHeartbeats(clock);
+  clock.wallMs += 86_400_000;
+  tick(a, clock);
+  clock.wallMs -= 2 * 86_400_000;
+  tick(a, clock);
+  assertEquals(blockedAt(a), {});
+});
+
+Deno.test("block: a newer heartbeat from any peer frees an expired member, and its age restarts (E10)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePairWithHeartbeats(clock);
+  live(a, clock, 6_000);
+  const { life, number } = b.holdOf("b")!;
+  const count = a.heartbeatOf("b")!.number + 1;
+  tell(a, "someone", memberDelta("b", life, [], { after: number, count }), clock);
+  assertEquals(blockedAt(a), {});
+  assertEquals(eventsOf(a).of("MemberUnblocked").map(({ memberId }) => memberId), ["b"]);
+  live(a, clock, 4_900);
+  assertEquals(blockedAt(a), {});
+});
+
+Deno.test("block: an expired member's own handshake frees it (E10)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePairWithHeartbeats(clock);
+  live(a, clock, 6_000);
+  assertEquals(greet(a, b, clock).byA, undefined);
+  assertEquals(blockedAt(a), {});
+});
+
+Deno.test("block: only a later incarnation frees a member that left, no handshake or heartbeat of the same one (E10)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePairWithHeartbeats(clock);
+  note(b, b.leave(clock.now));
+  settle([b, a], { clock });
+  assertEquals(blockedAt(a), { b: "left" });
+  assertEquals(greet(a, b, clock).byA, "blocked");
+  const { life, number } = b.holdOf("b")!;
+  tell(a, "someone", memberDelta("b", life, [], { after: number, count: 900 }), clock);
+  note(a, a.applyLiveness("b", { count: 901 }, clock.now));
+  assertEquals([blockedAt(a), a.heartbeatOf("b")?.number], [{ b: "left" }, 901]);
+  const hello = { id: "b", life: lifeAbove(life, 0, 0), digest: b.digest, active: b.active };
+  assertEquals(note(a, a.greeted(hello, clock.now)).refusal, undefined);
+  assertEquals(blockedAt(a), {});
+  tick(a, clock);
+  assertEquals(blockedAt(a), {});
+});
+
+Deno.test("block: left replaces expired without a second event (E10)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePairWithHeartbeats(clock);
+  live(a, clock, 6_000);
+  const { life, number } = b.holdOf("b")!;
+  tell(
+    a,
+    "someone",
+    memberDelta("b", life, [entry(GRACEFULLY_LEFT_KEY, number + 1, {})], { after: number }),
+    clock,
+  );
+  assertEquals(blockedAt(a), { b: "left" });
+  assertEquals(eventsOf(a).of("MemberBlocked").length, 1);
+});
+
+Deno.test("block: the state of a blocked member is passed on, and its count is not (E10)", () => {
+  const clock = new TestClock();
+  const [a, , c] = makeCluster(["a", "b", "c"], clock, { settings: SETTINGS });
+  const delta = memberDelta("b", LIFE, [entry("k", 1, "old"), heartbeat(2), entry("j", 3, "new")], {
+    count: 7,
+  });
+  tell(a, "b", delta, clock);
+  const ofB = () => a.disseminate("c").delta.members.find(({ id }) => id === "b");
+  assertEquals(ofB()?.count, 7);
+  live(a, clock, 6_000);
+  // c still has it as active.
+  const { request } = exchange(a, c!, { clock });
+  const sent = request.members.find(({ id }) => id === "b");
+  assertEquals([sent?.entries.map(({ key }) => key), sent?.count], [["k", HEARTBEAT_KEY, "j"], undefined]);
+  assertEquals([valueOf(c!, "b", "j"), c!.heartbeatOf("b")], ["new", undefined]);
+});
+
+Deno.test("block: the departure of a blocked member is passed on (E10)", () => {
+  const clock = new TestClock();
+  const [a, , c] = makeCluster(["a", "b", "c"], clock, { settings: SETTINGS });
+  tell(a, "b", memberDelta("b", LIFE, [heartbeat(1), entry(GRACEFULLY_LEFT_KEY, 2, {})]), clock);
+  exchange(a, c!, { clock });
+  assertEquals(blockedAt(c!), { b: "left" });
+});
+
+Deno.test("self-block: emits one event per peer until the next handshake with it (E10)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePairWithHeartbeats(clock);
+  for (let times = 0; times < 3; times++) note(a, a.toldBlocked("b", "expired"));
+  assertEquals(eventsOf(a).of("SelfBlocked"), [{ type: "SelfBlocked", peerId: "b", reason: "expired" }]);
+  greet(a, b, clock);
+  note(a, a.toldBlocked("b", "expired"));
+  assertEquals(eventsOf(a).of("SelfBlocked").length, 2);
+});
+
+Deno.test("self-block: a topology that lists this member as blocked emits an event, and blocks no member (E10, R6.5)", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "b"], clock);
+  note(a, a.setTopology({ members: ["a", "b"], blocked: ["a"] }, clock.now));
+  assertEquals(blockedAt(a), {});
+  assertEquals(eventsOf(a).of("SelfBlocked"), [{ type: "SelfBlocked", reason: "topology" }]);
+});
+
+Deno.test("forget: state of a departed member is passed on for half the retention, and kept for all of it (E11)", () => {
+  const clock = new TestClock();
+  const [a, , c] = makeCluster(["a", "b", "c"], clock, {
+    settings: { ...SETTINGS, heartbeatExpiration: 60_000 },
+  });
+  tell(a, "b", memberDelta("b", LIFE, [entry("k", 1, "v"), entry(GRACEFULLY_LEFT_KEY, 2, {})]), clock);
+  live(a, clock, 9_900);
+  const early = a.disseminate("someone").delta.members.map(({ id }) => id);
+  assertEquals(early, ["a", "b"]);
+  live(a, clock, 300);
+  const late = exchange(a, c!, { clock }).request.members.map(({ id }) => id);
+  assertEquals(late, ["a"]);
+  assertEquals(valueOf(a, "b", "k"), "v");
+  live(a, clock, 10_000);
+  assertEquals(valueOf(a, "b", "k"), undefined);
+  assertEquals(eventsOf(a).of("MemberForgotten").map(({ memberId }) => memberId), ["b"]);
+  const deletions = eventsOf(a).of("GossipUpdate").filter(({ memberId, deleted }) =>
+    memberId === "b" && deleted
+  );
+  assertEquals(deletions.map(({ key }) => key), ["k", GRACEFULLY_LEFT_KEY]);
+});
+
+Deno.test("forget: a slower peer does not bring forgotten state back; a higher number does, from the beginning (E11)", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a"], clock, { settings: SETTINGS });
+  tell(a, "p", memberDelta("x", LIFE, [entry("k", 5, "v")]), clock);
+  live(a, clock, 20_300);
+  assertEquals(a.holdOf("x"), undefined);
+  assertEquals(tell(a, "p", memberDelta("x", LIFE, [entry("k", 5, "v")]), clock), new Map());
+  assertEquals(a.holdOf("x"), undefined);
+
+  const above = memberDelta("x", LIFE, [entry("k", 6, "w")], { after: 5 });
+  assertEquals(tell(a, "p", above, clock), new Map([["x", { life: LIFE, number: 0 }]]));
+  // The gap deleted nothing: old state is still refused.
+  assertEquals(tell(a, "p", memberDelta("x", LIFE, [entry("k", 5, "v")]), clock), new Map());
+  assertEquals(a.holdOf("x"), undefined);
+  tell(a, "p", memberDelta("x", LIFE, [entry("k", 6, "w")]), clock);
+  assertEquals(valueOf(a, "x", "k"), "w");
+});
+
+Deno.test("forget: state of a member in no topology is inactive, and forgotten from its first arrival (E11)", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a"], clock, { settings: SETTINGS });
+  tell(a, "p", memberDelta("x", LIFE, [entry("k", 1, "v")]), clock);
+  live(a, clock, 10_000);
+  tell(a, "p", memberDelta("x", LIFE, [entry("k", 2, "w")], { after: 1 }), clock);
+  assertEquals([valueOf(a, "x", "k"), a.activeIds().has("x")], ["w", false]);
+  live(a, clock, 10_300);
+  assertEquals(valueOf(a, "x", "k"), undefined);
+});
+
+Deno.test("forget: a member that joins the topology in time is kept (E11)", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a"], clock, { settings: { ...SETTINGS, heartbeatExpiration: 60_000 } });
+  tell(a, "p", memberDelta("x", LIFE, [entry("k", 1, "v")]), clock);
+  live(a, clock, 19_000);
+  note(a, a.setTopology({ members: ["a", "x"], blocked: [] }, clock.now));
+  live(a, clock, 30_000);
+  assertEquals(valueOf(a, "x", "k"), "v");
+});
+
+Deno.test("self-block: is forgotten with the peer, and emits an event again when it returns (E10)", () => {
+  const clock = new TestClock();
+  const [a] = makePair(clock);
+  const countEvents = () => note(a, a.toldBlocked("b", "expired")).events.length;
+  assertEquals([countEvents(), countEvents()], [1, 0]);
+  note(a, a.setTopology({ members: ["a"], blocked: [] }, clock.now));
+  note(a, a.setTopology({ members: ["a", "b"], blocked: [] }, clock.now));
+  assertEquals(countEvents(), 1);
+});
+
+Deno.test("merge: a later incarnation frees a member, a reset of the same one does not (E10)", () => {
+  const clock = new TestClock();
+  const [a] = makePairWithHeartbeats(clock);
+  tell(a, "someone", memberDelta("b", LIFE, [entry("k", 1, 1), entry("l", 2, 1)]), clock);
+  const { life, number } = a.holdOf("b")!;
+  live(a, clock, 5_300);
+  assertEquals(blockedAt(a), { b: "expired" });
+  tell(a, "someone", memberDelta("b", life, [entry("k", number + 1, 1)], { reset: true }), clock);
+  assertEquals([a.holdOf("b")?.number, blockedAt(a)], [number + 1, { b: "expired" }]);
+  const later = lifeAbove(life, clock.wallMs, 0.5);
+  tell(a, "someone", memberDelta("b", later, [entry("k", 1, 1)]), clock);
+  assertEquals([a.lifeOf("b"), blockedAt(a)], [later, {}]);
+});
+
+Deno.test("merge: a later incarnation frees a member that left and was forgotten, the same one does not (E10, E11)", () => {
+  const clock = new TestClock();
+  const [a] = makePairWithHeartbeats(clock);
+  const { life, number } = a.holdOf("b")!;
+  tell(
+    a,
+    "b",
+    memberDelta("b", life, [entry(GRACEFULLY_LEFT_KEY, number + 1, {})], { after: number }),
+    clock,
+  );
+  live(a, clock, 20_300);
+  assertEquals([a.holdOf("b"), blockedAt(a)], [undefined, { b: "left" }]);
+  tell(a, "someone", memberDelta("b", life, [entry("k", number + 2, 1)]), clock);
+  assertEquals([a.lifeOf("b"), blockedAt(a)], [life, { b: "left" }]);
+  live(a, clock, 20_300);
+  const later = lifeAbove(life, clock.wallMs, 0.5);
+  tell(a, "someone", memberDelta("b", later, [entry("k", 1, 1)]), clock);
+  assertEquals([a.lifeOf("b"), blockedAt(a)], [later, {}]);
+});
+
+Deno.test("merge: a later incarnation frees a member that left, also where no memory of it remains (E10, E11)", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "b", "c"], clock, { settings: { ...SETTINGS, maxMembers: 2 } });
+  tell(a, "b", memberDelta("b", LIFE, [entry(GRACEFULLY_LEFT_KEY, 1, {})]), clock);
+  for (const id of ["x", "y"]) {
+    live(a, clock, 20_300);
+    tell(a, "c", memberDelta(id, LIFE, [entry("k", 1, 1)]), clock);
+  }
+  live(a, clock, 20_300);
+  assertEquals([a.latestLife("b"), a.blockedMember("b")?.reason], [undefined, "left"]);
+  tell(a, "c", memberDelta("b", lifeAbove(LIFE, clock.wallMs, 0.5), [entry("k", 1, 1)]), clock);
+  assertEquals(a.blockedMember("b"), undefined);
+});
+
+Deno.test("merge: the owner of a forgotten member's earlier incarnation learns of the later one (E1, E11)", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "b"], clock, { settings: SETTINGS });
+  const later = lifeAbove(LIFE, clock.wallMs, 0.5);
+  tell(a, "b", memberDelta("x", later, [entry("k", 4, 1)]), clock);
+  live(a, clock, 20_300);
+  assertEquals(a.holdOf("x"), undefined);
+  const earlier = memberDelta("x", LIFE, [entry("k", 9, 1)]);
+  assertEquals(tell(a, "x", earlier, clock), new Map([["x", { life: later, number: 0 }]]));
+  const old = memberDelta("x", later, [entry("k", 3, 1)]);
+  assertEquals([tell(a, "b", old, clock), a.holdOf("x")], [new Map(), undefined]);
+});
+
+Deno.test("merge: a forgotten member is not blocked when its state arrives again (E11)", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "b"], clock, { settings: SETTINGS });
+  tell(a, "b", memberDelta("x", LIFE, [entry("k", 1, 1)]), clock);
+  live(a, clock, 20_300);
+  tell(a, "b", memberDelta("x", LIFE, [entry("k", 2, 1)]), clock);
+  assertEquals([a.holdOf("x")?.number, a.blockedMember("x")], [2, undefined]);
+});
+
+Deno.test("disseminate: missing state of a departed member is no repair, and no wait needs it (E11)", () => {
+  const clock = new TestClock();
+  const [a] = makePair(clock, { settings: { ...SETTINGS, departedRetention: 4_000 } });
+  tell(a, "someone", memberDelta("x", LIFE, [entry("k", 1, 1)]), clock);
+  const { sent } = note(a, a.disseminate("b"));
+  note(a, a.handleAck(sent, new Map(), clock.now));
+  note(a, a.handleAck(a.disseminate("b").sent, new Map([["x", { life: LIFE, number: 0 }]]), clock.now));
+  assertEquals([a.phase, a.footprint.waiting], ["reconciling", 1]);
+  live(a, clock, 2_000);
+  assertEquals(note(a, a.disseminate("b")).delta.members.map(({ id }) => id), ["a"]);
+  assertEquals([a.phase, a.footprint.waiting], ["diffusing", 1]);
+  live(a, clock, 2_300);
+  assertEquals([a.holdOf("x"), a.blockedMember("b")], [undefined, undefined]);
+  note(a, a.disseminate("b"));
+  assertEquals(a.footprint.waiting, 0);
+});

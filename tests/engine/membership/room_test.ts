@@ -1,0 +1,349 @@
+import {
+  assert,
+  assertEquals,
+  assertGreater,
+  assertLess,
+  assertLessOrEqual,
+} from "../../../deps/std_assert.ts";
+import type { Engine } from "../../../engine/engine.ts";
+import { entryHeapBytes, MEMBER_HEAP_BYTES } from "../../../engine/state/heap_estimate.ts";
+import { makeLife } from "../../../engine/incarnation.ts";
+import type { JsonValue } from "../../../engine/types.ts";
+import {
+  entry,
+  eventsOf,
+  exchange,
+  greet,
+  makeEngine,
+  memberDelta,
+  note,
+  set,
+  type SETTINGS,
+  tell,
+  TestClock,
+  valueOf,
+  WALL_START_MS,
+} from "../harness.ts";
+
+const LIFE = makeLife(WALL_START_MS, 0.5);
+const MIB = 2 ** 20;
+
+/** An engine whose members find each other by greeting, as with seeds, and that knows itself alone. */
+function stranger(id: string, clock: TestClock, settings: Partial<typeof SETTINGS> = {}): Engine {
+  const engine = makeEngine(id, clock, { settings, byGreeting: true });
+  note(engine, engine.setTopology({ members: [id], blocked: [] }, clock.now));
+  return engine;
+}
+
+/** What a discovery by greeting does with what is held: all of these are members from now on. */
+function follow(engine: Engine, clock: TestClock): void {
+  note(engine, engine.setTopology({ members: [engine.id, ...engine.memberIds()], blocked: [] }, clock.now));
+}
+
+/** A member shakes hands with an engine, and tells it what it has set. */
+function meet(engine: Engine, id: string, value: JsonValue, clock: TestClock): void {
+  const { refusal } = note(
+    engine,
+    engine.greeted({ id, life: LIFE, digest: "0".repeat(16), active: "0".repeat(16) }, clock.now),
+  );
+  assertEquals(refusal, undefined);
+  tell(engine, id, memberDelta(id, LIFE, [entry("k", 1, value)]), clock);
+}
+
+/** A peer tells of a member that it alone has met, or has invented. */
+function hearsay(engine: Engine, id: string, value: JsonValue, clock: TestClock, number = 1) {
+  return tell(engine, "teller", memberDelta(id, LIFE, [entry("k", number, value)]), clock);
+}
+
+function idsOf(engine: Engine): string[] {
+  return [...engine.memberIds()].filter((id) => id !== engine.id).sort();
+}
+
+/** What one value under the key `k` counts for. */
+function costOf(value: JsonValue): number {
+  return MEMBER_HEAP_BYTES + entryHeapBytes(entry("k", 1, value));
+}
+
+const brackets = (count: number): JsonValue => Array.from({ length: count }, () => []);
+
+Deno.test("room: counts what is held of others, and follows each change to the byte (E15)", () => {
+  const clock = new TestClock();
+  const a = stranger("a", clock);
+  set(a, "own", "x".repeat(1_000), clock);
+  assertEquals(a.room.bytes, 0);
+  meet(a, "b", 1, clock);
+  hearsay(a, "c", brackets(100), clock);
+  assertEquals(a.room.bytes, costOf(1) + costOf(brackets(100)));
+  hearsay(a, "c", "small", clock, 2);
+  assertEquals(a.room.bytes, costOf(1) + costOf("small"));
+  // A later life takes the place of all of it.
+  const later = makeLife(WALL_START_MS + 1, 0.5);
+  tell(a, "teller", memberDelta("c", later, [entry("l", 1, 2), entry("m", 2, 3)]), clock);
+  assertEquals(a.room.bytes, costOf(1) + costOf(2) + entryHeapBytes(entry("m", 2, 3)));
+  note(a, a.setTopology({ members: ["a"], blocked: [] }, clock.now));
+  note(a, a.tick(clock.advance(700_000)));
+  assertEquals([a.room.bytes, idsOf(a)], [0, []]);
+});
+
+Deno.test("room: hearsay above maxHeldBytes is refused, and takes nothing from whoever is held (E15)", () => {
+  const clock = new TestClock();
+  const value = brackets(4_000);
+  const limit = 2 * costOf(value);
+  const a = stranger("a", clock, { maxHeldBytes: limit });
+  meet(a, "b", 1, clock);
+  hearsay(a, "c", value, clock);
+  const holds = hearsay(a, "d", value, clock);
+  assertEquals([idsOf(a), holds.get("d")], [["b", "c"], { life: LIFE, number: 0 }]);
+  assertLessOrEqual(a.room.bytes, limit);
+  assertEquals([a.room.dropped, a.room.refused], [0, 1]);
+});
+
+Deno.test("room: of hearsay the largest goes for what is smaller, and does not come back for it (E15)", () => {
+  const clock = new TestClock();
+  const a = stranger("a", clock, { maxHeldBytes: 2 * MIB });
+  for (let index = 0; index < 74; index++) hearsay(a, `i${index}`, brackets(5_000), clock);
+  assertLessOrEqual(a.room.bytes, 2 * MIB);
+  const before = idsOf(a);
+  const { dropped } = a.room;
+  hearsay(a, "honest", "x".repeat(2_000), clock);
+  hearsay(a, "honest2", "x".repeat(2_000), clock);
+  hearsay(a, "honest3", "x".repeat(50_000), clock);
+  assertEquals(idsOf(a).filter((id) => id.startsWith("h")), ["honest", "honest2", "honest3"]);
+  const left = idsOf(a).filter((id) => id.startsWith("i"));
+  assertLess(left.length, before.length);
+  assertGreater(a.room.dropped, dropped);
+  const after = a.room.dropped;
+  // Told again, once more and newer: each is refused, and nobody loses its place.
+  for (const number of [1, 2, 3]) {
+    for (const id of before) hearsay(a, id, brackets(5_000), clock, number);
+  }
+  assertEquals([a.room.dropped, idsOf(a).filter((id) => id.startsWith("h")).length], [after, 3]);
+});
+
+Deno.test("room: a member that shook hands takes the place of hearsay, however small, and keeps it (E15)", () => {
+  const clock = new TestClock();
+  const a = stranger("a", clock, { maxHeldBytes: 2 * MIB });
+  meet(a, "b", 1, clock);
+  for (let index = 0; index < 600; index++) hearsay(a, `i${index}`, brackets(50), clock);
+  assertGreater(a.room.refused, 0);
+  tell(a, "b", memberDelta("b", LIFE, [entry("large", 2, "x".repeat(30_000))], { after: 1 }), clock);
+  meet(a, "c", "x".repeat(20_000), clock);
+  assertEquals([valueOf(a, "b", "large"), valueOf(a, "c", "k")], ["x".repeat(30_000), "x".repeat(20_000)]);
+  assertLessOrEqual(a.room.bytes, 2 * MIB);
+  for (let index = 0; index < 600; index++) hearsay(a, `j${index}`, 1, clock);
+  assertEquals([valueOf(a, "b", "k"), typeof valueOf(a, "c", "k")], [1, "string"]);
+});
+
+Deno.test("room: ids of one insider that shook hands do not keep out a smaller state (E15)", () => {
+  const clock = new TestClock();
+  const a = stranger("a", clock, { maxHeldBytes: 2 * MIB });
+  meet(a, "b", 1, clock);
+  for (let index = 0; index < 8; index++) meet(a, `i${index}`, brackets(3_000), clock);
+  follow(a, clock);
+  const honest = Array.from({ length: 10 }, (_, index) => `c${index}`);
+  for (const id of honest) meet(a, id, "x".repeat(30_000), clock);
+  tell(a, "b", memberDelta("b", LIFE, [entry("more", 2, "x".repeat(10_000))], { after: 1 }), clock);
+  assertEquals(honest.filter((id) => valueOf(a, id, "k") === undefined), []);
+  assertEquals(typeof valueOf(a, "b", "more"), "string");
+  assertLessOrEqual(a.room.bytes, 2 * MIB);
+  // It is a member as before: only its state is not held.
+  const [gone] = [0, 1, 2, 3, 4, 5, 6, 7].map((index) => `i${index}`).filter((id) => !idsOf(a).includes(id));
+  assert(a.activeIds().has(gone!));
+});
+
+Deno.test("room: a state that was dropped for its size rests, so that it does not come back at once (E15)", () => {
+  const clock = new TestClock();
+  const a = stranger("a", clock, { maxHeldBytes: 2 * MIB });
+  const keys = Array.from({ length: 10 }, (_, index) => entry(`k${index}`, index + 2, brackets(1_100)));
+  const whole = memberDelta("large", LIFE, [entry("k", 1, 1), ...keys]);
+  meet(a, "large", 1, clock);
+  const again = () => tell(a, "large", whole, clock).get("large")?.number;
+  again();
+  follow(a, clock);
+  for (let index = 0; index < 20; index++) meet(a, `b${index}`, "x".repeat(30_000), clock);
+  assertEquals([a.holdOf("large"), a.room.dropped], [undefined, 1]);
+  // Most of it would find room, until the others grow again.
+  for (let times = 0; times < 5; times++) assertEquals(again(), 0);
+  assertEquals(a.room.dropped, 1);
+  // It is taken again once it has rested, as far as there is room.
+  note(a, a.tick(clock.advance(20_000)));
+  assertGreater(again()!, 5);
+  for (let index = 0; index < 20; index++) {
+    tell(a, `b${index}`, memberDelta(`b${index}`, LIFE, [entry("k", 2, "x")], { after: 1 }), clock);
+  }
+  assertEquals([again(), a.holdOf("large")?.number], [undefined, 11]);
+});
+
+Deno.test("room: a state that shrinks is taken also where nothing else is (E15)", () => {
+  const clock = new TestClock();
+  const a = stranger("a", clock, { maxHeldBytes: MIB });
+  hearsay(a, "c", brackets(8_000), clock);
+  const full = a.room.bytes;
+  hearsay(a, "c", brackets(7_000), clock, 2);
+  assertEquals(a.holdOf("c")?.number, 2);
+  assertLess(a.room.bytes, full);
+});
+
+Deno.test("room: a state of many keys is taken as far as it finds room (E15)", () => {
+  const clock = new TestClock();
+  const a = stranger("a", clock, { maxHeldBytes: MIB });
+  const entries = Array.from({ length: 100 }, (_, index) => entry(`k${index}`, index + 1, brackets(500)));
+  const holds = tell(a, "teller", memberDelta("c", LIFE, entries), clock);
+  const number = a.holdOf("c")!.number;
+  assertEquals(holds.get("c"), { life: LIFE, number });
+  assertGreater(number, 5);
+  assertLess(number, 30);
+  assertLessOrEqual(a.room.bytes, MIB);
+});
+
+Deno.test("room: a handshake takes a place of hearsay, the newest first, and none of those that shook hands (E15)", () => {
+  const clock = new TestClock();
+  const a = stranger("a", clock, { maxMembers: 6 });
+  for (const id of ["old", "i1", "i2"]) hearsay(a, id, 1, clock);
+  for (const id of ["b", "c"]) meet(a, id, 1, clock);
+  follow(a, clock);
+  // Hearsay takes no place of hearsay that is active.
+  hearsay(a, "i3", 1, clock);
+  assertEquals([idsOf(a), a.room.refused], [["b", "c", "i1", "i2", "old"], 1]);
+  assertEquals(note(a, a.makePlace(clock.now)).id, "i2");
+  meet(a, "d", 1, clock);
+  assertEquals([idsOf(a), a.isMember("i2"), a.activeIds().has("i2")], [
+    ["b", "c", "d", "i1", "old"],
+    false,
+    false,
+  ]);
+  follow(a, clock);
+  for (const [id, victim] of [["e", "i1"], ["f", "old"]] as const) {
+    assertEquals(note(a, a.makePlace(clock.now)).id, victim);
+    meet(a, id, 1, clock);
+    follow(a, clock);
+  }
+  assertEquals(note(a, a.makePlace(clock.now)).id, undefined);
+  assertEquals(idsOf(a), ["b", "c", "d", "e", "f"]);
+});
+
+Deno.test("room: hearsay takes the place of hearsay that was not active for an expiration (E15)", () => {
+  const clock = new TestClock();
+  const a = stranger("a", clock, { maxMembers: 4 });
+  for (const id of ["i1", "i2"]) hearsay(a, id, 1, clock);
+  meet(a, "b", 1, clock);
+  hearsay(a, "early", 1, clock);
+  assertEquals(idsOf(a), ["b", "i1", "i2"]);
+  note(a, a.tick(clock.advance(20_000)));
+  hearsay(a, "new", 1, clock);
+  assertEquals(idsOf(a), ["b", "i2", "new"]);
+  hearsay(a, "newer", 1, clock);
+  // What was dropped and is told again is no news.
+  hearsay(a, "i1", 1, clock);
+  assertEquals([idsOf(a), a.room.dropped], [["b", "new", "newer"], 2]);
+});
+
+Deno.test("room: a member that departed makes place for a handshake, after all hearsay (E15)", () => {
+  const clock = new TestClock();
+  const a = stranger("a", clock, { maxMembers: 4 });
+  for (const id of ["b", "c"]) meet(a, id, 1, clock);
+  hearsay(a, "i", 1, clock);
+  follow(a, clock);
+  for (let steps = 0; steps < 30; steps++) {
+    clock.advance(800);
+    note(a, a.applyLiveness("c", { count: steps + 1 }, clock.now));
+    note(a, a.applyCount("i", steps + 1, clock.now));
+    note(a, a.tick(clock.now));
+  }
+  assertEquals(a.blockedMember("b")?.reason, "expired");
+  assertEquals(note(a, a.makePlace(clock.now)).id, "i");
+  meet(a, "d", 1, clock);
+  follow(a, clock);
+  assertEquals(note(a, a.makePlace(clock.now)).id, "b");
+  assertEquals([a.blockedMember("b"), a.isMember("b")], [undefined, false]);
+  // A member that comes back shakes hands, and is held like any other.
+  note(a, a.setTopology({ members: ["a", "b", "c", "d"], blocked: [] }, clock.now));
+  meet(a, "b", 1, clock);
+  assertEquals(valueOf(a, "b", "k"), 1);
+});
+
+Deno.test("room: members of a topology that does not come from peers count as met (E15)", () => {
+  const clock = new TestClock();
+  const a = makeEngine("a", clock, { settings: { maxMembers: 3 } });
+  hearsay(a, "i", 1, clock);
+  hearsay(a, "j", 1, clock);
+  note(a, a.setTopology({ members: ["a", "b", "c"], blocked: [] }, clock.now));
+  hearsay(a, "b", 1, clock);
+  hearsay(a, "c", 1, clock);
+  assertEquals(idsOf(a), ["b", "c"]);
+  hearsay(a, "i", 2, clock);
+  assertEquals(idsOf(a), ["b", "c"]);
+});
+
+Deno.test("room: one event tells of the first drop, and one of all in an expiration after it (E15)", () => {
+  const clock = new TestClock();
+  const a = stranger("a", clock, { maxMembers: 11 });
+  for (let index = 0; index < 10; index++) hearsay(a, `i${index}`, 1, clock);
+  for (let index = 0; index < 5; index++) {
+    note(a, a.makePlace(clock.now));
+    meet(a, `b${index}`, 1, clock);
+  }
+  const told = () => eventsOf(a).of("StateDropped").map(({ memberId, count }) => [memberId, count]);
+  assertEquals([told(), a.room.dropped], [[["i9", 1]], 5]);
+  note(a, a.tick(clock.advance(19_999)));
+  assertEquals(told().length, 1);
+  note(a, a.tick(clock.advance(1)));
+  assertEquals(told(), [["i9", 1], ["i5", 4]]);
+  note(a, a.tick(clock.advance(40_000)));
+  assertEquals(told().length, 2);
+});
+
+Deno.test("room: the refusal of a member is told once in an expiration, whatever is sent (E15)", () => {
+  const clock = new TestClock();
+  const a = stranger("a", clock, { maxMembers: 2 });
+  meet(a, "b", 1, clock);
+  const told = () =>
+    eventsOf(a).of("ConflictDetected").map(({ memberId, reason }) => `${memberId} ${reason}`);
+  for (let number = 1; number < 100; number++) hearsay(a, "i", number, clock, number);
+  assertEquals([told(), a.room.refused], [["i limit"], 99]);
+  clock.advance(20_000);
+  hearsay(a, "i", 100, clock, 100);
+  assertEquals(told().length, 2);
+  for (let index = 0; index < 3_000; index++) hearsay(a, `j${index}`, 1, clock);
+  assertEquals(told().length, 1_025);
+});
+
+Deno.test("room: a member that was dropped is active no more, and no repair of its state begins (E12, E15)", () => {
+  const clock = new TestClock();
+  const a = stranger("a", clock, { maxMembers: 3 });
+  const b = stranger("b", clock);
+  greet(a, b, clock);
+  set(a, "k", 1, clock);
+  set(b, "k", 1, clock);
+  for (const engine of [a, b]) hearsay(engine, "i", 1, clock);
+  for (const engine of [a, b]) {
+    note(engine, engine.setTopology({ members: ["a", "b", "i"], blocked: [] }, clock.now));
+  }
+  const rounds = (count: number) => {
+    for (let round = 0; round < count; round++) exchange(a, b, { clock });
+  };
+  // It acknowledges what it is told, so that all agree.
+  const agree = () => {
+    for (const engine of [a, b]) {
+      note(engine, engine.applyCount("i", 1, clock.now));
+      const { digest, active } = engine;
+      const delta = { members: [], digest, active, partial: false };
+      note(engine, engine.applyIncoming("i", delta, clock.now));
+    }
+  };
+  rounds(5);
+  agree();
+  assertEquals([a.phase, b.phase], ["confirmed", "confirmed"]);
+  note(a, a.makePlace(clock.now));
+  rounds(5);
+  assertEquals([a.activeIds().has("i"), b.activeIds().has("i"), a.digest === b.digest], [false, true, false]);
+  // Each is confirmed among those that it has: what was acknowledged is all that it knows of the other.
+  set(a, "k", 2, clock);
+  assertEquals(a.phase, "diffusing");
+  rounds(5);
+  assertEquals([a.phase, a.footprint.waiting, b.footprint.waiting], ["confirmed", 0, 0]);
+  for (const engine of [a, b]) assertEquals(eventsOf(engine).of("ReconcilingRequested"), []);
+  note(b, b.setTopology({ members: ["a", "b"], blocked: [] }, clock.now));
+  rounds(5);
+  assertEquals([a.phase, b.phase], ["confirmed", "confirmed"]);
+});

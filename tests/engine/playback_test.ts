@@ -1,0 +1,181 @@
+/**
+ * Where members sign: replayed old states neither silence a living member nor revive a dead one. Only a
+ * handshake is fresh.
+ */
+
+import { assertEquals } from "../../deps/std_assert.ts";
+import type { Engine } from "../../engine/engine.ts";
+import { makeLife } from "../../engine/incarnation.ts";
+import { GRACEFULLY_LEFT_KEY, type Life, type SentEntry, TYPE } from "../../engine/types.ts";
+import {
+  entry,
+  eventsOf,
+  greet,
+  makeCluster,
+  makeEngine,
+  memberDelta,
+  message,
+  note,
+  SETTINGS,
+  TestClock,
+} from "./harness.ts";
+
+const LEFT: SentEntry = { key: GRACEFULLY_LEFT_KEY, number: 2, type: TYPE.empty, value: {}, json: "{}" };
+
+/** b delivers state signed by x, or by another id. */
+function play(engine: Engine, id: string, life: Life, clock: TestClock, ...more: SentEntry[]): void {
+  const entries = [entry("k", 1, 1), ...more];
+  const delta = {
+    ...memberDelta(id, life, entries, { reset: true, end: entries.length }),
+    proof: `signed by ${id}`,
+  };
+  note(engine, engine.applyIncoming("b", message(delta), clock.now, { verified: new Set([id]) }));
+}
+
+/** Advances time while b is heard and x is not. */
+function pass(engine: Engine, forMs: number, clock: TestClock): void {
+  for (const endMs = clock.now.monotonicMs + forMs; clock.now.monotonicMs < endMs;) {
+    clock.advance(SETTINGS.gossipInterval);
+    note(engine, engine.applyLiveness("b", { count: clock.now.monotonicMs }, clock.now));
+    note(engine, engine.tick(clock.now));
+  }
+}
+
+/** A signing member after a handshake with b. */
+function makeNewcomer(clock: TestClock): Engine {
+  const [n, b] = makeCluster(["n", "b", "x"], clock, { signs: true }) as [Engine, Engine, Engine];
+  greet(n, b, clock);
+  return n;
+}
+
+function blockOf(engine: Engine, id: string): string | undefined {
+  return engine.blockedMember(id)?.reason;
+}
+
+Deno.test("replay: old states of the own id cause new incarnations with any clock, and never silence the member (E1)", () => {
+  for (const aheadMs of [3_600_000, 0]) {
+    const clock = new TestClock();
+    const n = makeNewcomer(clock);
+    for (let times = 1; times <= 9; times++) {
+      // No faster: of more than two in half of an expiration the others wait.
+      clock.advance(SETTINGS.heartbeatExpiration / 4);
+      const kept = makeLife(Math.max(clock.wallMs, Number.parseInt(n.life, 16)) + aheadMs, 0.9);
+      play(n, "n", kept, clock);
+      assertEquals(n.life > kept, true);
+    }
+    for (let times = 1; times <= 9; times++) play(n, "n", makeLife(clock.wallMs + 9e8 + times, 0.9), clock);
+    assertEquals([n.silenced, eventsOf(n).of("SelfBlocked")], [false, []]);
+  }
+});
+
+Deno.test("replay: states of ever later incarnations keep no dead member active (E10)", () => {
+  const clock = new TestClock();
+  const n = makeNewcomer(clock);
+  const lifeOf = (age: number) => makeLife(clock.wallMs - age, 0.5);
+  const incarnations = [50_000, 40_000, 30_000].map(lifeOf);
+  play(n, "x", incarnations[0]!, clock);
+  pass(n, SETTINGS.heartbeatExpiration + 1_000, clock);
+  assertEquals(blockOf(n, "x"), "expired");
+  for (const life of incarnations.slice(1)) {
+    play(n, "x", life, clock);
+    assertEquals([blockOf(n, "x"), n.lifeOf("x")], ["expired", life]);
+  }
+  assertEquals(eventsOf(n).of("MemberUnblocked"), []);
+  const x = makeEngine("x", clock, { life: makeLife(clock.wallMs, 0.5), signs: true });
+  greet(n, x, clock);
+  assertEquals([blockOf(n, "x"), n.activeIds().has("x")], [undefined, true]);
+});
+
+Deno.test("replay: a state does not free a member that left; its handshake does, also after its state (E10)", () => {
+  const clock = new TestClock();
+  const n = makeNewcomer(clock);
+  play(n, "x", makeLife(clock.wallMs - 9_000, 0.5), clock, LEFT);
+  assertEquals(blockOf(n, "x"), "left");
+  const life = makeLife(clock.wallMs, 0.5);
+  play(n, "x", life, clock);
+  assertEquals([blockOf(n, "x"), n.lifeOf("x")], ["left", life]);
+  note(n, n.tick(clock.advance(SETTINGS.gossipInterval)));
+  assertEquals(blockOf(n, "x"), "left");
+  const x = makeEngine("x", clock, { life, signs: true });
+  greet(n, x, clock);
+  assertEquals([blockOf(n, "x"), n.activeIds().has("x")], [undefined, true]);
+  note(n, n.tick(clock.advance(SETTINGS.gossipInterval)));
+  assertEquals(blockOf(n, "x"), undefined);
+});
+
+Deno.test("replay: a state of a forgotten member does not make it active, and its handshake does (E10, E11)", () => {
+  const clock = new TestClock();
+  const n = makeNewcomer(clock);
+  play(n, "x", makeLife(clock.wallMs - 9_000, 0.5), clock);
+  const topology = (...members: string[]) => note(n, n.setTopology({ members, blocked: [] }, clock.now));
+  topology("n", "b");
+  pass(n, SETTINGS.departedRetention + 1_000, clock);
+  assertEquals(n.lifeOf("x"), undefined);
+  const life = makeLife(clock.wallMs - 5_000, 0.5);
+  play(n, "x", life, clock);
+  topology("n", "b", "x");
+  assertEquals([n.lifeOf("x"), blockOf(n, "x"), n.activeIds().has("x")], [life, "expired", false]);
+  const x = makeEngine("x", clock, { life: makeLife(clock.wallMs, 0.5), signs: true });
+  greet(n, x, clock);
+  assertEquals([blockOf(n, "x"), n.activeIds().has("x")], [undefined, true]);
+});
+
+Deno.test("replay: an unverified later incarnation of the own id raises nothing where members sign (E1)", () => {
+  const clock = new TestClock();
+  const n = makeNewcomer(clock);
+  const { life } = n;
+  const later = makeLife(clock.wallMs + 1_000, 0.5);
+  note(n, n.toldLife(later, clock.now));
+  note(n, n.handleAck(n.disseminate("b").sent, new Map([["n", { life: later, number: 4 }]]), clock.now));
+  for (const entries of [[entry("k", 1, 1)], []]) {
+    const delta = memberDelta("n", later, entries);
+    note(n, n.applyIncoming("b", message(delta), clock.now));
+    note(n, n.applyPush("b", { delta: message(delta), relay: false }, clock.now));
+  }
+  assertEquals([n.life, eventsOf(n).of("LifeRenewed")], [life, []]);
+  note(n, n.toldLife(later, clock.now, { isSigned: true }));
+  assertEquals(n.life > later, true);
+});
+
+Deno.test("handshake: a refusal of an earlier incarnation has the stored signed state as proof (E1)", () => {
+  const clock = new TestClock();
+  const n = makeNewcomer(clock);
+  const later = makeLife(clock.wallMs + 1_000, 0.5);
+  play(n, "x", later, clock);
+  const x = makeEngine("x", clock, { signs: true });
+  assertEquals(greet(x, n, clock).byB, "id_conflict");
+  const proof = n.proofOfLife("x");
+  assertEquals([proof?.life, proof?.after, proof?.entries.map(({ key }) => key), proof?.proof], [
+    later,
+    0,
+    ["k"],
+    "signed by x",
+  ]);
+  // A message of this size has no room for it.
+  assertEquals(n.proofOfLife("x", 4_000), undefined);
+});
+
+Deno.test("handshake: admits an earlier incarnation where no later one can be proved, and stores nothing of it (E1)", () => {
+  for (const why of ["it was forgotten", "nothing of it was set", "its state is too large for the peer"]) {
+    const clock = new TestClock();
+    const n = makeNewcomer(clock);
+    const later = makeLife(clock.wallMs + 1_000, 0.5);
+    const topology = (...members: string[]) => note(n, n.setTopology({ members, blocked: [] }, clock.now));
+    if (why !== "nothing of it was set") play(n, "x", later, clock, LEFT);
+    else note(n, n.greeted({ id: "x", life: later, digest: "", active: "" }, clock.now));
+    if (why === "it was forgotten") {
+      topology("n", "b");
+      pass(n, SETTINGS.departedRetention + 1_000, clock);
+      topology("n", "b", "x");
+    }
+    const maxMessageBytes = why === "its state is too large for the peer" ? 4_300 : SETTINGS.maxMessageBytes;
+    const early = makeLife(Math.min(clock.wallMs, Number.parseInt(later.slice(0, 12), 16) - 500), 0.5);
+    const { refusal } = note(
+      n,
+      n.greeted({ id: "x", life: early, digest: "", active: "", maxMessageBytes }, clock.now),
+    );
+    assertEquals([refusal, blockOf(n, "x"), n.activeIds().has("x")], [undefined, undefined, true], why);
+    play(n, "x", early, clock);
+    assertEquals(n.holdOf("x"), { life: early, number: 1 }, why);
+  }
+});

@@ -1,0 +1,135 @@
+import { assert, assertEquals, assertLessOrEqual } from "../../../deps/std_assert.ts";
+import { ChangeOrder } from "../../../engine/state/change_log.ts";
+import { MemberState } from "../../../engine/state/member_state.ts";
+
+const LIFE = "018bcfe56800-80000000";
+
+function change(order: ChangeOrder, id: string): void {
+  order.next();
+  order.changed(order.get(id)!);
+}
+
+function orderOf(...ids: readonly string[]): ChangeOrder {
+  const order = new ChangeOrder();
+  for (const id of ids) {
+    order.hold(new MemberState(id, LIFE));
+    change(order, id);
+  }
+  return order;
+}
+
+function idsAfter(order: ChangeOrder, serial: number): string {
+  return [...order.changes.newestFirst(serial)].map(({ id }) => id).reverse().join("");
+}
+
+Deno.test("change order: lists members changed after a serial in the order of change (E6)", () => {
+  const order = orderOf("a", "b", "c");
+  assertEquals(order.serial, 3);
+  assertEquals([0, 1, 2, 3].map((serial) => idsAfter(order, serial)), ["abc", "bc", "c", ""]);
+});
+
+Deno.test("change order: a member that changes again moves to the end, from any position (E6)", () => {
+  const order = orderOf("a", "b", "c");
+  change(order, "b");
+  assertEquals(idsAfter(order, 0), "acb");
+  assertEquals(idsAfter(order, 3), "b");
+  change(order, "a");
+  assertEquals(idsAfter(order, 0), "cba");
+  change(order, "a");
+  assertEquals(idsAfter(order, 0), "cba");
+  assertEquals(idsAfter(order, 5), "a");
+  assertEquals(order.size, 3);
+});
+
+Deno.test("change order: a removed member is not listed, from any position (E6)", () => {
+  for (const [dropped, left] of [["a", "bc"], ["b", "ac"], ["c", "ab"]] as const) {
+    const order = orderOf("a", "b", "c");
+    order.drop(dropped);
+    assertEquals(idsAfter(order, 0), left);
+    assertEquals(order.get(dropped), undefined);
+    assertEquals(order.size, 2);
+    change(order, left[0]!);
+    assertEquals(idsAfter(order, 0), left[1]! + left[0]!);
+  }
+  const order = orderOf("a");
+  order.drop("a");
+  order.drop("a");
+  assertEquals(idsAfter(order, 0), "");
+});
+
+Deno.test("change order: a later incarnation replaces an earlier one (E1)", () => {
+  const order = orderOf("a", "b");
+  const renewed = new MemberState("a", "018bcfe56801-80000000");
+  order.hold(renewed);
+  change(order, "a");
+  assertEquals(idsAfter(order, 0), "ba");
+  assert(order.get("a") === renewed);
+  assertEquals([...order.members()].length, 2);
+});
+
+Deno.test("change order: reads only the members that changed, however many there are (E6)", () => {
+  const order = orderOf(...Array.from({ length: 10_000 }, (_, index) => `m${index}`));
+  change(order, "m17");
+  change(order, "m4711");
+  let looked = 0;
+  for (const member of order.members()) {
+    let now = member.older;
+    Object.defineProperty(member, "older", {
+      get: () => (looked++, now),
+      set: (value) => void (now = value),
+    });
+  }
+  assertEquals(idsAfter(order, 10_000), "m17m4711");
+  assertLessOrEqual(looked, 2);
+  looked = 0;
+  assertEquals(idsAfter(order, order.serial), "");
+  assertEquals(looked, 0);
+});
+
+Deno.test("change order: equals a plain list after many random changes (E6)", () => {
+  const ids = [..."abcdefgh"];
+  const order = orderOf(...ids);
+  let list = ids.map((id, index) => ({ id, serial: index + 1 }));
+  let seed = 7;
+  for (let step = 0; step < 2_000; step++) {
+    seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648;
+    const id = ids[(seed >> 8) % ids.length]!;
+    list = list.filter((each) => each.id !== id);
+    if (order.get(id) && seed % 7 === 0) order.drop(id);
+    else {
+      const serial = order.next();
+      if (!order.get(id)) order.hold(new MemberState(id, LIFE));
+      order.changed(order.get(id)!);
+      list.push({ id, serial });
+    }
+    const from = order.serial - (seed % 12);
+    assertEquals(
+      idsAfter(order, from),
+      list.filter(({ serial }) => serial > from).map((each) => each.id).join(""),
+    );
+  }
+});
+
+Deno.test("ChangeOrder.takeRecent: returns each member that changed since the last call, once (S1)", () => {
+  const order = orderOf("a", "b", "c");
+  assertEquals([...order.takeRecent()], ["a", "b", "c"]);
+  assertEquals([...order.takeRecent()], []);
+  change(order, "b");
+  change(order, "b");
+  const recent = order.takeRecent();
+  change(order, "c");
+  // A set that was returned does not change any more.
+  assertEquals([[...recent], [...order.takeRecent()]], [["b"], ["c"]]);
+});
+
+Deno.test("change order: every member has its turn, also where others come and go (E7)", () => {
+  const order = orderOf("a", "b", "c", "d");
+  const turns = (from: number, count: number) =>
+    Array.from({ length: count }, (_, each) => order.inTurn(from + each).id).join("");
+  assertEquals(turns(2, 6), "cdabcd");
+  order.drop("b");
+  assertEquals(turns(0, 3), "adc");
+  order.drop("c");
+  order.hold(new MemberState("e", LIFE));
+  assertEquals(turns(0, 4), "adea");
+});

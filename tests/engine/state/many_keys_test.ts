@@ -1,0 +1,397 @@
+import {
+  assert,
+  assertEquals,
+  assertLess,
+  assertLessOrEqual,
+  assertThrows,
+} from "../../../deps/std_assert.ts";
+import type { Engine } from "../../../engine/engine.ts";
+import { deltaBytes } from "../../../engine/sync/selection.ts";
+import type { Delta } from "../../../engine/types.ts";
+import {
+  entry,
+  eventsOf,
+  exchange,
+  greet,
+  makeCluster,
+  makeEngine,
+  makePair,
+  memberDelta,
+  message,
+  note,
+  reconcile,
+  remove,
+  set,
+  SETTINGS,
+  settle,
+  tell,
+  TestClock,
+  tombstone,
+  valueOf,
+} from "../harness.ts";
+
+const KIB = 1_024;
+/** The least valid value: a hundred small keys need two messages. */
+const SMALL = { maxMessageBytes: 16 * KIB };
+
+function setMany(engine: Engine, count: number, clock: TestClock, value: number | string = 0): void {
+  for (let key = 0; key < count; key++) set(engine, `k${key}`, value, clock);
+}
+
+/** The parts of a member in one exchange: reset or not, start, end, and end of the state. */
+function partsOf({ members }: Delta, id: string) {
+  return members.filter((each) => each.id === id).map(({ reset, after, end, entries }) => ({
+    reset,
+    after,
+    last: entries.at(-1)?.number ?? after,
+    end,
+  }));
+}
+
+/** Three members with handshakes; each has five keys of the first. */
+function makeSettledThree(clock: TestClock): readonly [a: Engine, b: Engine, c: Engine] {
+  const [a, b, c] = makeCluster(["a", "b", "c"], clock) as [Engine, Engine, Engine];
+  for (const [one, other] of [[a, b], [b, c], [a, c]] as const) greet(one, other, clock);
+  setMany(a, 5, clock);
+  settle([a, b, c], { clock });
+  return [a, b, c];
+}
+
+function tick(engines: readonly Engine[], clock: TestClock): void {
+  clock.advance(300);
+  for (const engine of engines) {
+    note(engine, engine.countHeartbeat(undefined, clock.now));
+    const count = engine.heartbeatOf(engine.id)!.number;
+    for (const other of engines) note(other, other.applyCount(engine.id, count, clock.now));
+  }
+  for (const engine of engines) note(engine, engine.tick(clock.now));
+}
+
+Deno.test("many keys: a state of 300 keys goes in parts to a peer without any, each no larger than a message (E7)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock, { settings: SMALL });
+  setMany(a, 300, clock);
+  let parts = 0;
+  for (let held = 0; b.digest !== a.digest; parts++) {
+    const { request } = exchange(a, b, { clock });
+    const [part] = partsOf(request, "a");
+    assertEquals([part!.reset, part!.after], [false, held]);
+    held = part!.last;
+    assertLessOrEqual(deltaBytes(request.members[0]!), SMALL.maxMessageBytes);
+    assertEquals(request.partial, held < 300);
+  }
+  assert(parts > 3, `${parts} parts`);
+  assertEquals(valueOf(b, "a", "k299"), 0);
+  settle([a, b], { clock });
+  assertEquals([a.phase, b.phase], ["confirmed", "confirmed"]);
+});
+
+Deno.test("many keys: a reset goes in parts, and its last part removes the deleted keys (E8)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock, { settings: { ...SMALL, tombstoneRetention: 1_000 } });
+  setMany(a, 200, clock);
+  settle([a, b], { clock });
+  // b receives none of these deletions before they are forgotten.
+  for (let key = 0; key < 200; key += 2) remove(a, `k${key}`, clock);
+  setMany(a, 1, clock, "last");
+  clock.advance(2_000);
+  note(a, a.tick(clock.now));
+  assertEquals(a.footprint.tombstones, 0);
+  const seen = [];
+  for (let round = 0; b.digest !== a.digest; round++) {
+    assert(round < 20);
+    const { request } = exchange(a, b, { clock });
+    seen.push(...partsOf(request, "a"));
+  }
+  assert(seen.length > 1, `${seen.length} parts`);
+  // The first answers b's version; each further one begins at the end of the last.
+  assertEquals(seen.map(({ reset, end }) => [reset, end]), seen.map(() => [true, 301]));
+  assertEquals(seen.map(({ after }) => after), [0, ...seen.slice(0, -1).map(({ last }) => last)]);
+  assertEquals([valueOf(b, "a", "k2"), valueOf(b, "a", "k1"), valueOf(b, "a", "k0")], [undefined, 0, "last"]);
+  settle([a, b], { clock });
+  assertEquals([a.phase, b.phase], ["confirmed", "confirmed"]);
+});
+
+Deno.test("many keys: the state of a member that was forgotten and returns is merged in parts (E11)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock, { settings: SMALL });
+  setMany(a, 200, clock);
+  settle([a, b], { clock });
+  note(b, b.setTopology({ members: ["b"], blocked: [] }, clock.now));
+  note(b, b.tick(clock.advance(SETTINGS.departedRetention + 1)));
+  assertEquals(b.lifeOf("a"), undefined);
+  note(b, b.setTopology({ members: ["a", "b"], blocked: [] }, clock.now));
+  for (let round = 0; b.digest !== a.digest; round++) {
+    assert(round < 20, "The state does not arrive.");
+    exchange(a, b, { clock });
+    reconcile(a, b);
+  }
+  assertEquals(valueOf(b, "a", "k199"), 0);
+});
+
+Deno.test("many keys: a lost part of a reset is sent again (E5, E8)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock, { settings: { ...SMALL, tombstoneRetention: 1_000 } });
+  setMany(a, 200, clock);
+  settle([a, b], { clock });
+  for (let key = 0; key < 200; key += 2) remove(a, `k${key}`, clock);
+  clock.advance(2_000);
+  note(a, a.tick(clock.now));
+  exchange(a, b, { clock });
+  const lost = partsOf(exchange(a, b, { clock, lose: "request" }).request, "a");
+  assert(lost[0]!.after > 0);
+  assertEquals(partsOf(exchange(a, b, { clock, lose: "reply" }).request, "a"), lost);
+  assertEquals(partsOf(exchange(a, b, { clock }).request, "a"), lost);
+  settle([a, b], { clock });
+  assertEquals(b.digest, a.digest);
+});
+
+Deno.test("many keys: states that differ under one number are repaired in parts (E12)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock, { settings: SMALL });
+  setMany(a, 200, clock);
+  settle([a, b], { clock });
+  // Another peer sent b another value under the same number, and a key that a never set.
+  const [, c] = makePair(clock, { settings: SMALL });
+  const twin = makeEngine("a", clock, { life: a.life, settings: SMALL });
+  note(twin, twin.setTopology({ members: ["a", "b"], blocked: [] }, clock.now));
+  greet(twin, c, clock);
+  setMany(twin, 150, clock);
+  set(twin, "false", 1, clock);
+  for (let key = 150; key < 199; key++) set(twin, `k${key}`, 0, clock);
+  settle([twin, c], { clock });
+  assertEquals([valueOf(c, "a", "false"), c.get("a", "k198")?.number], [1, 200]);
+  greet(a, c, clock);
+  for (let round = 0; c.digest !== a.digest; round++) {
+    assert(round < 30, "The states still differ.");
+    exchange(a, c, { clock });
+    reconcile(a, c);
+  }
+  assertEquals([valueOf(c, "a", "false"), valueOf(c, "a", "k199")], [undefined, 0]);
+});
+
+Deno.test("many keys: a part of a reset of an older state is refused, and answered with the version (E8)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  setMany(a, 5, clock);
+  settle([a, b], { clock });
+  const part = (after: number, number: number, end: number) => {
+    const delta = memberDelta("a", a.life, [entry(`k${number - 1}`, number, 0)], { after, reset: true, end });
+    return note(b, b.applyIncoming("c", message(delta), clock.now)).holds;
+  };
+  assertEquals([...part(0, 1, 4)], [["a", { life: a.life, number: 5 }]]);
+  assertEquals(b.digest, a.digest);
+  // One that begins above the version is a gap.
+  assertEquals([...part(6, 7, 9)], [["a", { life: a.life, number: 5 }]]);
+  // One of a state that is as new is merged.
+  assertEquals([...part(0, 2, 5)], []);
+  assertEquals([valueOf(b, "a", "k0"), valueOf(b, "a", "k1"), valueOf(b, "a", "k2")], [undefined, 0, 0]);
+});
+
+Deno.test("many keys: a reset restarts where deletions were forgotten that its parts so far did not contain (E8)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock, { settings: { ...SMALL, tombstoneRetention: 1_000 } });
+  setMany(a, 200, clock);
+  settle([a, b], { clock });
+  remove(a, "k199", clock);
+  setMany(a, 1, clock, "last");
+  clock.advance(2_000);
+  note(a, a.tick(clock.now));
+  exchange(a, b, { clock });
+  // A key of the received part is deleted, and the deletion forgotten, before the next part.
+  remove(a, "k1", clock);
+  setMany(a, 1, clock, "at last");
+  clock.advance(2_000);
+  note(a, a.tick(clock.now));
+  assertEquals(a.footprint.tombstones, 0);
+  assertEquals(partsOf(exchange(a, b, { clock }).request, "a")[0]!.after, 0);
+  settle([a, b], { clock });
+  assertEquals([b.digest, valueOf(b, "a", "k1")], [a.digest, undefined]);
+});
+
+Deno.test("settled: a deletion is forgotten by all once all active members have it, and costs no reset (E8)", () => {
+  const clock = new TestClock();
+  const engines = makeSettledThree(clock);
+  const [a, b, c] = engines;
+  remove(a, "k3", clock);
+  set(a, "k4", "last", clock);
+  // While c lacks it, it is kept.
+  exchange(a, b, { clock });
+  tick(engines, clock);
+  assertEquals([a.footprint.tombstones, b.footprint.tombstones, c.footprint.tombstones], [1, 1, 0]);
+  exchange(b, c, { clock });
+  // Unknown to a, by whose report others forget it.
+  tick(engines, clock);
+  assertEquals(a.footprint.tombstones, 1);
+  exchange(a, c, { clock });
+  tick(engines, clock);
+  assertEquals(a.footprint.tombstones, 0);
+  set(a, "k4", "news", clock);
+  const exchanges = [exchange(a, b, { clock }), exchange(b, c, { clock }), exchange(a, c, { clock })];
+  tick(engines, clock);
+  assertEquals(engines.map((engine) => engine.footprint.tombstones), [0, 0, 0]);
+  for (const { request, reply } of exchanges) {
+    assertEquals([...request.members, ...reply!.delta.members].filter(({ reset }) => reset), []);
+  }
+  settle(engines, { clock });
+  assertEquals(
+    engines.map((engine) => [engine.digest, engine.phase]),
+    engines.map(() => [a.digest, "confirmed"]),
+  );
+});
+
+Deno.test("settled: two members with a deletion from its owner need no reset between them once it is forgotten (E8)", () => {
+  const clock = new TestClock();
+  const engines = makeSettledThree(clock);
+  const [a, b, c] = engines;
+  remove(a, "k3", clock);
+  set(a, "k4", "last", clock);
+  exchange(a, b, { clock });
+  exchange(a, c, { clock });
+  tick(engines, clock);
+  set(a, "k4", "news", clock);
+  exchange(a, b, { clock });
+  tick(engines, clock);
+  assertEquals([a.footprint.tombstones, b.footprint.tombstones, c.footprint.tombstones], [0, 0, 1]);
+  const { request } = exchange(b, c, { clock });
+  assertEquals(partsOf(request, "a"), [{ reset: false, after: 7, last: 9, end: undefined }]);
+  assertEquals([valueOf(c, "a", "k3"), valueOf(c, "a", "k4")], [undefined, "news"]);
+});
+
+Deno.test("settled: a member that was away while deletions were forgotten is sent the whole state (E8)", () => {
+  const clock = new TestClock();
+  const engines = makeSettledThree(clock);
+  const [a, b, c] = engines;
+  for (const engine of [a, b]) {
+    note(engine, engine.setTopology({ members: ["a", "b"], blocked: [] }, clock.now));
+  }
+  remove(a, "k3", clock);
+  set(a, "k4", "last", clock);
+  settle([a, b], { clock });
+  tick([a, b], clock);
+  exchange(a, b, { clock });
+  tick([a, b], clock);
+  assertEquals([a.footprint.tombstones, b.footprint.tombstones], [0, 0]);
+  for (const engine of engines) {
+    note(engine, engine.setTopology({ members: ["a", "b", "c"], blocked: [] }, clock.now));
+  }
+  settle(engines, { clock });
+  assertEquals([valueOf(c, "a", "k3"), valueOf(c, "a", "k4")], [undefined, "last"]);
+  assertEquals(c.digest, a.digest);
+});
+
+Deno.test("settled: a report is believed only up to the known version, and for no unversioned member (E8)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  const delta = memberDelta("x", a.life, [entry("k", 1, 1), tombstone("d", 2), entry("l", 3, 1)], {
+    settled: 9,
+  });
+  note(b, b.applyIncoming("a", message(delta), clock.now));
+  assertEquals(b.footprint.tombstones, 0);
+  note(
+    b,
+    b.applyIncoming("a", message(memberDelta("x", a.life, [tombstone("e", 4)], { after: 3 })), clock.now),
+  );
+  assertEquals(b.footprint.tombstones, 1);
+  const later = memberDelta("x", a.life, [entry("l", 5, 1)], { after: 4, settled: 5 });
+  note(b, b.applyIncoming("a", message(later), clock.now));
+  assertEquals(b.footprint.tombstones, 0);
+});
+
+Deno.test("settled: 100 deletions a second for an hour keep memory level, and none is refused (E8)", () => {
+  const clock = new TestClock();
+  const engines = makeCluster(["a", "b", "c", "d"], clock, { settings: { maxKeysPerMember: 1_000 } });
+  const [a] = engines as [Engine, ...Engine[]];
+  for (const one of engines) for (const other of engines) if (one.id < other.id) greet(one, other, clock);
+  let [most, resets] = [0, 0];
+  for (let round = 0, key = 0; round < 12_000; round++) {
+    for (const end = key + 30; key < end; key++) {
+      set(a, `client ${key}`, 1, clock);
+      remove(a, `client ${key - 100}`, clock);
+    }
+    tick(engines, clock);
+    const one = engines[round % 4]!;
+    const { request, reply } = exchange(one, engines[(round + 1 + round % 3) % 4]!, { clock });
+    resets += [...request.members, ...reply!.delta.members].filter(({ reset }) => reset).length;
+    most = Math.max(most, ...engines.map((engine) => engine.footprint.keys));
+  }
+  assertLess(most, 700);
+  assertEquals(resets, 0);
+  assertEquals(eventsOf(a).of("ConflictDetected"), []);
+});
+
+Deno.test("many keys: 50,000 keys can be set by default, and reach another member (E7)", () => {
+  const clock = new TestClock();
+  const settings = { maxKeysPerMember: 65_536 };
+  const [a, b] = makePair(clock, { settings });
+  for (let key = 0; key < 50_000; key++) {
+    note(a, a.set(`client-10.1.2.${key}`, { value: key, json: `${key}` }, clock.now));
+  }
+  eventsOf(a).clear();
+  let exchanges = 0;
+  for (; b.digest !== a.digest; exchanges++) exchange(a, b, { clock });
+  assertLess(exchanges, 20);
+  assertEquals(valueOf(b, "a", "client-10.1.2.49999"), 49_999);
+});
+
+Deno.test("many keys: of a state over the local limit the first part is stored, and the rest is requested ever more rarely (E5)", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "b"], clock);
+  const b = makeEngine("b", clock, { settings: { maxKeysPerMember: 16 } });
+  note(b, b.setTopology({ members: ["a", "b"], blocked: [] }, clock.now));
+  greet(a, b, clock);
+  setMany(a, 100, clock);
+  let sent = 0;
+  for (let round = 0; round < 200; round++) {
+    tick([a, b], clock);
+    const { request } = exchange(a, b, { clock });
+    const isSent = request.members.some(({ id, entries }) => id === "a" && entries.length > 0);
+    if (isSent) sent++;
+    assertEquals(request.partial, !isSent);
+  }
+  assertEquals([valueOf(b, "a", "k23"), valueOf(b, "a", "k24")], [0, undefined]);
+  assertLess(sent, 15);
+  assertEquals([a.phase, eventsOf(b).of("ConflictDetected").length], ["diffusing", sent]);
+  // A part that fits is sent at once.
+  for (let key = 0; key < 90; key++) remove(a, `k${key}`, clock);
+  assertEquals(eventsOf(b).of("MemberBlocked"), []);
+});
+
+Deno.test("Engine.set: names the limit that it would exceed, and changes nothing (E7)", () => {
+  const clock = new TestClock();
+  const settings = { maxMessageBytes: 16 * KIB, maxStateBytes: 20 * KIB, maxKeysPerMember: 50 };
+  const [a] = makePair(clock, { settings });
+  const message = (key: string, value: string) =>
+    assertThrows(() => set(a, key, value, clock), RangeError).message;
+  assert(
+    message("large", "x".repeat(5_000)).startsWith("A value may take "),
+    message("large", "x".repeat(5_000)),
+  );
+  for (let key = 0; key < 5; key++) set(a, `k${key}`, "x".repeat(3_500), clock);
+  assert(message("more", "x".repeat(3_500)).includes("maxStateBytes"), message("more", "x".repeat(3_500)));
+  for (let key = 0; key < 50; key++) set(a, `k${key}`, 0, clock);
+  assert(message("one more", "x").includes("maxKeysPerMember"), message("one more", "x"));
+  assertEquals([a.footprint.keys, valueOf(a, "a", "one more")], [50, undefined]);
+});
+
+Deno.test("merge: a settled report makes room for the entries beside it, and also counts beside a gap (E7, E8)", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "b", "c"], clock, { settings: { maxKeysPerMember: 2 } });
+  tell(a, "c", memberDelta("b", a.life, [entry("k", 1, 1), entry("l", 2, 1), entry("m", 3, 1)]), clock);
+  tell(a, "c", memberDelta("b", a.life, [tombstone("k", 4), entry("l", 5, 2)], { after: 3 }), clock);
+  tell(a, "c", memberDelta("b", a.life, [entry("n", 6, 1)], { after: 5, settled: 5 }), clock);
+  assertEquals([valueOf(a, "b", "n"), eventsOf(a).of("ConflictDetected")], [1, []]);
+  tell(a, "c", memberDelta("b", a.life, [tombstone("l", 7), entry("m", 8, 1)], { after: 6 }), clock);
+  tell(a, "c", memberDelta("b", a.life, [entry("m", 10, 1)], { after: 9, settled: 8 }), clock);
+  assertEquals([a.footprint.tombstones, a.holdOf("b")?.number], [0, 8]);
+});
+
+Deno.test("disseminate: an active peer has settled entries by its owner's report, and another is sent all (E8)", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "b", "c", "x"], clock);
+  note(a, a.setTopology({ members: ["a", "b", "c"], blocked: [] }, clock.now));
+  tell(a, "b", memberDelta("y", a.life, [entry("k", 1, 1), entry("l", 2, 1)], { settled: 2 }), clock);
+  const sentTo = (id: string) =>
+    a.disseminate(id).delta.members.map(({ after, entries }) => [after, entries.length]);
+  assertEquals([sentTo("c"), sentTo("x")], [[[2, 0]], [[0, 2]]]);
+});

@@ -1,0 +1,371 @@
+import { assertEquals } from "../../../deps/std_assert.ts";
+import type { Engine } from "../../../engine/engine.ts";
+import { makeLife } from "../../../engine/incarnation.ts";
+import {
+  entry,
+  exchange,
+  greet,
+  makeCluster,
+  makeEngine,
+  makePair,
+  memberDelta,
+  note,
+  set,
+  settle,
+  tell,
+  TestClock,
+  valueOf,
+} from "../harness.ts";
+
+/** The next delta by member, its start and its numbers. */
+function nextDelta(from: Engine, to: string): string {
+  return from.disseminate(to).delta.members
+    .map(({ id, after, entries }) => `${id}>${after}:${entries.map(({ number }) => number).join()}`).join(
+      " ",
+    );
+}
+
+Deno.test("acknowledgement: entries that were only prepared do not count, and are prepared again (E5)", () => {
+  const clock = new TestClock();
+  const [a] = makePair(clock);
+  set(a, "x", 1, clock);
+  assertEquals([nextDelta(a, "b"), nextDelta(a, "b"), nextDelta(a, "b")], ["a>0:1", "a>0:1", "a>0:1"]);
+  assertEquals([a.acknowledgedBy(1), a.phase], [0, "diffusing"]);
+});
+
+Deno.test("acknowledgement: a lost request is sent again in the next round (E5)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  set(a, "x", 1, clock);
+  exchange(a, b, { clock, lose: "request" });
+  assertEquals(valueOf(b, "a", "x"), undefined);
+  exchange(a, b, { clock });
+  assertEquals(valueOf(b, "a", "x"), 1);
+  assertEquals([nextDelta(a, "b"), a.acknowledgedBy(1)], ["", 1]);
+});
+
+Deno.test("acknowledgement: after a lost reply both request and reply are sent again (E5)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  set(a, "x", 1, clock);
+  set(b, "y", 1, clock);
+  exchange(a, b, { clock, lose: "reply" });
+  assertEquals([nextDelta(a, "b"), nextDelta(b, "a")], ["a>0:1", "b>0:1"]);
+  exchange(a, b, { clock });
+  assertEquals([valueOf(b, "a", "x"), valueOf(a, "b", "y"), nextDelta(a, "b"), nextDelta(b, "a")], [
+    1,
+    1,
+    "",
+    "",
+  ]);
+});
+
+Deno.test("acknowledgement: a lost one causes only the reply's entries to be sent again (E5)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  set(a, "x", 1, clock);
+  set(b, "y", 1, clock);
+  exchange(a, b, { clock, lose: "ack" });
+  assertEquals([nextDelta(a, "b"), nextDelta(b, "a")], ["", "b>0:1"]);
+  set(b, "z", 2, clock);
+  const { reply } = exchange(a, b, { clock });
+  assertEquals(reply?.delta.members.map(({ id, after }) => [id, after]), [["b", 0]]);
+  assertEquals([nextDelta(a, "b"), nextDelta(b, "a")], ["", ""]);
+});
+
+Deno.test("acknowledgement: an equal digest in the next request replaces a lost one (E12)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  // Incarnations are part of the comparison: each has to know the other's.
+  set(a, "x", 1, clock);
+  set(b, "x", 1, clock);
+  settle([a, b], { clock });
+  set(b, "y", 1, clock);
+  exchange(a, b, { clock, lose: "ack" });
+  assertEquals([nextDelta(b, "a"), b.acknowledgedBy(2)], ["b>1:2", 0]);
+  const { reply } = exchange(a, b, { clock });
+  assertEquals([reply?.delta.members.length, nextDelta(b, "a"), b.acknowledgedBy(2)], [0, "", 1]);
+  set(b, "z", 2, clock);
+  assertEquals([b.acknowledgedBy(2), b.acknowledgedBy(3)], [1, 0]);
+});
+
+Deno.test("acknowledgement: an equal digest in a handshake replaces every one (E12)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  for (const engine of [a, b]) note(engine, engine.countHeartbeat({}, clock.now));
+  settle([a, b], { clock });
+  note(b, b.countHeartbeat({ worker: 1 }, clock.now));
+  assertEquals([nextDelta(b, "a"), b.phase], ["b>2:3", "diffusing"]);
+  note(b, b.greeted({ id: "a", life: a.life, digest: b.digest, active: b.active }, clock.now));
+  assertEquals([nextDelta(b, "a"), b.phase], ["", "confirmed"]);
+});
+
+Deno.test("acknowledgement: counts however late it comes, but only for its own entries (E5)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  set(a, "x", 1, clock);
+  const first = a.disseminate("b").sent;
+  set(a, "y", 1, clock);
+  const second = a.disseminate("b").sent;
+  set(a, "z", 1, clock);
+  clock.advance(60_000);
+  note(a, a.handleAck(first, new Map(), clock.now));
+  assertEquals([nextDelta(a, "b"), a.acknowledgedBy(1), a.acknowledgedBy(2)], ["a>1:2,3", 1, 0]);
+  note(a, a.handleAck(second, new Map(), clock.now));
+  assertEquals([nextDelta(a, "b"), a.acknowledgedBy(2), a.acknowledgedBy(3)], ["a>2:3", 1, 0]);
+  settle([a, b], { clock });
+  assertEquals(a.acknowledgedBy(3), 1);
+});
+
+Deno.test("acknowledgement: a late one of less does not lower a later one (E5)", () => {
+  const clock = new TestClock();
+  const [a] = makePair(clock);
+  set(a, "x", 1, clock);
+  const first = a.disseminate("b").sent;
+  set(a, "y", 1, clock);
+  const second = a.disseminate("b").sent;
+  note(a, a.handleAck(second, new Map(), clock.now));
+  note(a, a.handleAck(first, new Map(), clock.now));
+  assertEquals([nextDelta(a, "b"), a.acknowledgedBy(2)], ["", 1]);
+  set(a, "z", 1, clock);
+  assertEquals(nextDelta(a, "b"), "a>2:3");
+  note(a, a.handleAck(first, new Map(), clock.now));
+  assertEquals([nextDelta(a, "b"), a.acknowledgedBy(2)], ["a>2:3", 1]);
+});
+
+Deno.test("acknowledgement: a late one of less does not lower what repaired a gap (E5)", () => {
+  const clock = new TestClock();
+  const [a] = makePair(clock);
+  set(a, "x", 1, clock);
+  const first = a.disseminate("b").sent;
+  set(a, "y", 1, clock);
+  note(a, a.handleAck(a.disseminate("b").sent, new Map([["a", { life: a.life, number: 0 }]]), clock.now));
+  assertEquals(nextDelta(a, "b"), "a>0:1,2");
+  const filling = a.disseminate("b").sent;
+  set(a, "z", 1, clock);
+  note(a, a.handleAck(filling, new Map(), clock.now));
+  note(a, a.handleAck(first, new Map(), clock.now));
+  assertEquals([nextDelta(a, "b"), a.acknowledgedBy(2)], ["a>2:3", 1]);
+});
+
+Deno.test("acknowledgement: those of a process do not count after a report of a later one under its id (E5)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  set(b, "k", 1, clock);
+  set(a, "x", 1, clock);
+  exchange(a, b, { clock });
+  assertEquals(a.acknowledgedBy(1), 1);
+  clock.advance(5_000);
+  tell(a, "c", memberDelta("b", makeLife(clock.wallMs, 0.5), [entry("k", 1, 2)]), clock);
+  assertEquals(a.acknowledgedBy(1), 0);
+});
+
+Deno.test("acknowledgement: a repeated one counts once (E5)", () => {
+  const clock = new TestClock();
+  const [a] = makePair(clock);
+  set(a, "x", 1, clock);
+  const { sent } = a.disseminate("b");
+  for (let times = 0; times < 3; times++) note(a, a.handleAck(sent, new Map(), clock.now));
+  assertEquals([nextDelta(a, "b"), a.acknowledgedBy(1)], ["", 1]);
+});
+
+Deno.test("acknowledgement: state sent to one peer is not recorded for another (E5)", () => {
+  const clock = new TestClock();
+  const [a, b, c] = makeCluster(["a", "b", "c"], clock);
+  greet(a, b!, clock);
+  greet(a, c!, clock);
+  set(a, "x", 1, clock);
+  note(a, a.handleAck(a.disseminate("b").sent, new Map(), clock.now));
+  assertEquals([nextDelta(a, "b"), nextDelta(a, "c"), a.acknowledgedBy(1), a.phase], [
+    "",
+    "a>0:1",
+    1,
+    "diffusing",
+  ]);
+});
+
+Deno.test("acknowledgement: a peer that reports a version never sent to it raises nothing (E5)", () => {
+  const clock = new TestClock();
+  const [a] = makePair(clock);
+  const empty = a.disseminate("b").sent;
+  for (const key of ["x", "y", "z"]) set(a, key, 1, clock);
+  for (const number of [3, 2, 1]) {
+    note(a, a.handleAck(empty, new Map([["a", { life: a.life, number }]]), clock.now));
+    assertEquals(
+      [nextDelta(a, "b"), a.acknowledgedBy(1), a.phase],
+      ["a>0:1,2,3", 0, "diffusing"],
+      `${number}`,
+    );
+  }
+});
+
+Deno.test("acknowledgement: a peer that reports more than was sent is believed up to what was sent (E5)", () => {
+  for (const number of [3, 2]) {
+    const clock = new TestClock();
+    const [a] = makePair(clock);
+    set(a, "x", 1, clock);
+    const { sent } = a.disseminate("b");
+    set(a, "y", 1, clock);
+    set(a, "z", 1, clock);
+    note(a, a.handleAck(sent, new Map([["a", { life: a.life, number }]]), clock.now));
+    assertEquals(
+      [nextDelta(a, "b"), a.acknowledgedBy(1), a.acknowledgedBy(2)],
+      ["a>1:2,3", 1, 0],
+      `${number}`,
+    );
+  }
+});
+
+Deno.test("acknowledgement: the rules hold for other members' state too (E5)", () => {
+  const clock = new TestClock();
+  const [a, b] = makeCluster(["a", "b", "c"], clock);
+  greet(a, b!, clock);
+  const life = makeLife(clock.wallMs, 0.5);
+  const empty = a.disseminate("b").sent;
+  tell(a, "c", memberDelta("c", life, [entry("x", 1, 1), entry("y", 2, 1)]), clock);
+  for (const number of [9, 2, 1]) {
+    note(a, a.handleAck(empty, new Map([["c", { life, number }]]), clock.now));
+    assertEquals(nextDelta(a, "b"), "c>0:1,2", `${number}`);
+  }
+});
+
+Deno.test("acknowledgement: of several members, those without a reported version count as acknowledged (E5)", () => {
+  const clock = new TestClock();
+  const [a, b] = makeCluster(["a", "b", "c"], clock);
+  greet(a, b!, clock);
+  const life = makeLife(clock.wallMs, 0.5);
+  set(a, "x", 1, clock);
+  tell(a, "c", memberDelta("c", life, [entry("x", 1, 1), entry("y", 2, 1)]), clock);
+  const { sent } = a.disseminate("b");
+  note(a, a.handleAck(sent, new Map([["c", { life, number: 1 }]]), clock.now));
+  assertEquals(nextDelta(a, "b"), "c>1:2");
+});
+
+Deno.test("acknowledgement: a number from the peer's earlier incarnation does not count in its next (E5)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  set(a, "x", 1, clock);
+  exchange(a, b, { clock });
+  set(a, "y", 1, clock);
+  const { sent } = a.disseminate("b");
+  assertEquals(a.acknowledgedBy(1), 1);
+  const again = makeEngine("b", clock, { life: makeLife(clock.wallMs + 1, 0.5) });
+  greet(again, a, clock);
+  // The reply of the earlier process arrives only now.
+  note(a, a.handleAck(sent, new Map(), clock.now));
+  assertEquals([nextDelta(a, "b"), a.acknowledgedBy(1)], ["a>0:1,2", 0]);
+});
+
+Deno.test("acknowledgement: a peer's versions do not count after any report of its later incarnation (E5)", () => {
+  const clock = new TestClock();
+  const [a, b, c] = makeCluster(["a", "b", "c"], clock);
+  greet(a, b!, clock);
+  greet(a, c!, clock);
+  const number = set(a, "k", 1, clock);
+  exchange(a, b!, { clock });
+  assertEquals(a.acknowledgedBy(number), 1);
+  const again = makeLife(clock.now.wallMs + 1_000, 0.5);
+  tell(a, "c", memberDelta("b", again, [entry("x", 1, 1)]), clock);
+  assertEquals([a.acknowledgedBy(number), a.isAcknowledgedBy("b", number)], [0, false]);
+});
+
+Deno.test("handshake: a second one in one incarnation changes no known version (E5)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  set(a, "x", 1, clock);
+  exchange(a, b, { clock });
+  set(a, "y", 1, clock);
+  greet(a, b, clock);
+  assertEquals([nextDelta(a, "b"), a.acknowledgedBy(1)], ["a>1:2", 1]);
+});
+
+Deno.test("acknowledgement: state that a peer itself sent is not sent back to it (E5)", () => {
+  const clock = new TestClock();
+  const [a, b, c] = makeCluster(["a", "b", "c"], clock);
+  greet(a, b!, clock);
+  const life = makeLife(clock.wallMs, 0.5);
+  tell(a, "b", memberDelta("c", life, [entry("x", 1, 1)]), clock);
+  tell(a, "b", memberDelta("b", b!.life, [entry("x", 1, 1)]), clock);
+  assertEquals(nextDelta(a, "b"), "");
+  assertEquals(nextDelta(a, c!.id), "b>0:1");
+  // Both are pending, and one of the peers sends it.
+  tell(a, "d", memberDelta("c", life, [entry("y", 2, 1)], { after: 1 }), clock);
+  assertEquals(nextDelta(a, "b"), "c>1:2");
+  tell(a, "b", memberDelta("c", life, [entry("y", 2, 1)], { after: 1 }), clock);
+  assertEquals(nextDelta(a, "b"), "");
+});
+
+Deno.test("acknowledgement: after any losses both sides converge and know it (E5)", () => {
+  for (const lost of ["request", "reply", "ack"] as const) {
+    const clock = new TestClock();
+    const [a, b] = makePair(clock);
+    for (let round = 0; round < 10; round++) {
+      set(a, `a${round % 3}`, round, clock);
+      set(b, `b${round % 3}`, round, clock);
+      exchange(a, b, { clock, lose: lost });
+      exchange(b, a, { clock, lose: lost });
+    }
+    settle([a, b], { clock });
+    assertEquals(a.digest, b.digest, lost);
+    assertEquals([a.phase, b.phase], ["confirmed", "confirmed"], lost);
+    assertEquals([a.acknowledgedBy(10), b.acknowledgedBy(10)], [1, 1], lost);
+  }
+});
+
+Deno.test("acknowledgement: state that a peer has no room for is not acknowledged, though its reply arrives (E5, E7)", () => {
+  const clock = new TestClock();
+  const [a, b] = makeCluster(["a", "b"], clock) as [Engine, Engine];
+  const full = makeEngine("full", clock, { settings: { maxMembers: 2 } });
+  for (const engine of [a, b, full]) {
+    note(engine, engine.setTopology({ members: ["a", "b", "full"], blocked: [] }, clock.now));
+  }
+  greet(a, full, clock);
+  greet(b, full, clock);
+  set(a, "k", 1, clock);
+  exchange(a, full, { clock });
+  const number = set(b, "k", 2, clock);
+  const { reply } = exchange(b, full, { clock });
+  assertEquals(full.holdOf("b"), undefined);
+  assertEquals(reply!.holds.get("b"), { life: b.life, number: 0 });
+  assertEquals([b.acknowledgedBy(number), b.isAcknowledgedBy("full", number)], [0, false]);
+});
+
+Deno.test("acknowledgement: a forgotten pending member does not count as acknowledged when it becomes active (E5, E12)", () => {
+  const clock = new TestClock();
+  const peers = Array.from({ length: 14 }, (_, index) => `p${index}`);
+  const newcomers = Array.from({ length: 15 }, (_, index) => `x${index}`);
+  // Fewer may be pending than these peers lack together.
+  const [a, ...others] = makeCluster(["a", ...peers], clock, { settings: { maxMembers: 30 } });
+  for (const peer of others) greet(a, peer, clock);
+  const life = makeLife(clock.wallMs, 0.1);
+  tell(a, "p0", newcomers.map((id) => memberDelta(id, life, [entry("k", 1, 1)])), clock);
+  const agree = (id: string) => {
+    const equal = { members: [], digest: a.digest, active: a.active, partial: false };
+    note(a, a.applyIncoming(id, equal, clock.now));
+  };
+  for (const id of [...peers, ...peers]) agree(id);
+  note(a, a.setTopology({ members: ["a", ...peers, ...newcomers], blocked: [] }, clock.now));
+  // All but one acknowledge their messages; that one is sent nothing, and reports no version.
+  for (const id of [...peers, ...newcomers]) {
+    if (id !== "p1") note(a, a.handleAck(a.disseminate(id).sent, new Map(), clock.now));
+  }
+  tell(a, "p1", [], clock);
+  assertEquals(nextDelta(a, "p1"), "");
+  assertEquals([a.isAcknowledgedBy("p1", 1), a.phase], [false, "diffusing"]);
+  // Its equal digest shows that it has the state.
+  agree("p1");
+  assertEquals([a.isAcknowledgedBy("p1", 1), a.phase], [true, "confirmed"]);
+});
+
+Deno.test("acknowledgement: part of a state acknowledges no value, since a later one may replace it beyond the part (E5, E7)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock, { settings: { maxMessageBytes: 32_768 } });
+  const waited = set(a, "waited", 1, clock);
+  for (let key = 0; key < 3; key++) set(a, `large${key}`, "x".repeat(10_000), clock);
+  set(a, "waited", 2, clock);
+  exchange(a, b, { clock });
+  assertEquals([valueOf(b, "a", "waited"), b.holdOf("a")!.number > waited], [undefined, true]);
+  assertEquals([a.acknowledgedBy(waited), a.isAcknowledgedBy("b", waited)], [0, false]);
+  exchange(a, b, { clock });
+  assertEquals([valueOf(b, "a", "waited"), a.acknowledgedBy(waited)], [2, 1]);
+});

@@ -1,0 +1,178 @@
+import { assert, assertEquals } from "../../../deps/std_assert.ts";
+import type { Engine } from "../../../engine/engine.ts";
+import { FOREIGN_LIFE } from "../../../engine/incarnation.ts";
+import type { Delta } from "../../../engine/types.ts";
+import {
+  entry,
+  exchange,
+  greet,
+  makeCluster,
+  memberDelta,
+  note,
+  set,
+  settle,
+  tell,
+  TestClock,
+} from "../harness.ts";
+
+const LIFE = "018bcfe56800-00000001";
+
+/** A line of members; each has handshakes with its neighbors alone. */
+function makeLine(ids: readonly string[], clock: TestClock, signs = false): Engine[] {
+  const engines = makeCluster(ids, clock, { signs });
+  for (const [index, engine] of engines.entries()) {
+    const next = engines[index + 1];
+    if (next) greet(engine, next, clock);
+    if (!signs) set(engine, "k", index, clock);
+  }
+  return engines;
+}
+
+/** One exchange along a line, there and back; returns all messages. */
+function passAlong(engines: readonly Engine[], clock: TestClock): Delta[] {
+  const messages: Delta[] = [];
+  const pass = (line: readonly Engine[]) => {
+    for (const [index, engine] of line.entries()) {
+      const next = line[index + 1];
+      if (!next) return;
+      const { request, reply } = exchange(engine, next, { clock });
+      messages.push(request, reply!.delta);
+    }
+  };
+  pass(engines);
+  pass(engines.toReversed());
+  return messages;
+}
+
+/** A message of a peer with the same state, and with these agreeing members. */
+function agreeingOf(engine: Engine, agreeing: string): Delta {
+  return { members: [], digest: engine.digest, active: engine.active, partial: false, agreeing };
+}
+
+Deno.test("agreeing: every member confirms through third parties without a contact of its own (E12, R3.5)", () => {
+  const clock = new TestClock();
+  const engines = makeLine(["a", "b", "c", "d", "e", "f", "g", "h"], clock);
+  for (let round = 0; round < 4; round++) passAlong(engines, clock);
+  assertEquals(engines.map(({ phase }) => phase), engines.map(() => "confirmed"));
+  assertEquals(engines[0]!.isAcknowledgedBy("h", 1), true);
+  set(engines[3]!, "k", "new", clock);
+  assertEquals(engines[3]!.phase, "diffusing");
+  for (let round = 0; round < 4; round++) passAlong(engines, clock);
+  assertEquals(engines.map(({ phase }) => phase), engines.map(() => "confirmed"));
+});
+
+Deno.test("agreeing: no member is confirmed before all have the state, in any order of messages (E12)", () => {
+  const clock = new TestClock();
+  const engines = makeLine(["a", "b", "c", "d", "e"], clock);
+  for (let round = 0; round < 3; round++) {
+    for (const [index, engine] of engines.entries()) {
+      const next = engines[index + 1];
+      if (next) exchange(next, engine, { clock });
+      const isSpread = engines.every(({ digest }) => digest === engine.digest);
+      for (const { id, phase } of engines) {
+        assert(isSpread || phase !== "confirmed", `${id} in round ${round}`);
+      }
+    }
+  }
+});
+
+Deno.test("agreeing: is sent to a peer that last sent the same state, where there are third members (E12)", () => {
+  const clock = new TestClock();
+  const [a, b] = makeLine(["a", "b"], clock);
+  assertEquals(passAlong([a!, b!], clock).some(({ agreeing }) => agreeing !== undefined), false);
+  const [d, e, f] = makeLine(["d", "e", "f"], clock);
+  assertEquals(d!.disseminate("e").delta.agreeing, undefined);
+  settle([d!, e!], { clock });
+  // Bits of d and e, and none of f, which has another state.
+  note(d!, d!.applyIncoming("e", { ...agreeingOf(d!, ""), members: [] }, clock.now));
+  assertEquals(d!.disseminate("e").delta.agreeing, "w");
+  assertEquals(f!.disseminate("e").delta.agreeing, undefined);
+  set(d!, "k", "new", clock);
+  assertEquals(d!.disseminate("e").delta.agreeing, undefined);
+});
+
+/** A member and four others with state, none of them known to agree. */
+function makeUnconfirmed(clock: TestClock, signs = false): Engine {
+  const [a, b] = makeCluster(["a", "b", "c", "d", "e"], clock, { signs });
+  greet(a, b!, clock);
+  if (!signs) set(a, "k", 1, clock);
+  const others = ["b", "c", "d", "e"].map((id) =>
+    memberDelta(id, id === "b" ? b!.life : LIFE, [entry("k", 1, 1)])
+  );
+  tell(a, "b", others, clock);
+  assertEquals(a.phase, "diffusing");
+  return a;
+}
+
+Deno.test("agreeing: counts each member whose bit is set, and no other (E12)", () => {
+  const clock = new TestClock();
+  const a = makeUnconfirmed(clock);
+  // The members are a, b, c, d, e: the bits from the most significant on.
+  note(a, a.applyIncoming("b", agreeingOf(a, "0"), clock.now));
+  const agreed = () => ["b", "c", "d", "e"].map((id) => a.isAcknowledgedBy(id, 1));
+  assertEquals([agreed(), a.phase], [[true, false, true, false], "diffusing"]);
+  note(a, a.applyIncoming("b", agreeingOf(a, "K"), clock.now));
+  assertEquals([agreed(), a.phase], [[true, true, true, true], "confirmed"]);
+});
+
+Deno.test("agreeing: ignores a set about another state (E12)", () => {
+  for (const other of [{ digest: "f".repeat(16) }, { active: "f".repeat(16) }]) {
+    const clock = new TestClock();
+    const a = makeUnconfirmed(clock);
+    note(a, a.applyIncoming("b", { ...agreeingOf(a, "_"), ...other }, clock.now));
+    assertEquals([a.phase, a.acknowledgedBy(1)], ["diffusing", 0]);
+  }
+});
+
+Deno.test("agreeing: ignores a set of another length or with an invalid digit (E12)", () => {
+  for (const set of ["", "__", "!", "é"]) {
+    const clock = new TestClock();
+    const a = makeUnconfirmed(clock);
+    note(a, a.applyIncoming("b", agreeingOf(a, set), clock.now));
+    // The sender's own state is known by its digest.
+    assertEquals([a.phase, a.acknowledgedBy(1)], ["diffusing", 1], set);
+  }
+});
+
+Deno.test("agreeing: a report about one state does not count for the next (E12)", () => {
+  const clock = new TestClock();
+  const a = makeUnconfirmed(clock);
+  note(a, a.applyIncoming("b", agreeingOf(a, "_"), clock.now));
+  assertEquals(a.phase, "confirmed");
+  set(a, "k", 2, clock);
+  assertEquals([a.phase, a.acknowledgedBy(2)], ["diffusing", 0]);
+});
+
+Deno.test("agreeing: a report about a member does not count for its later incarnation (E1, E12)", () => {
+  const clock = new TestClock();
+  const a = makeUnconfirmed(clock);
+  note(a, a.applyIncoming("b", agreeingOf(a, "_"), clock.now));
+  tell(a, "b", memberDelta("c", "018bcfe56800-00000002", [entry("k", 1, 1)]), clock);
+  assertEquals([a.phase, a.isAcknowledgedBy("c", 1)], ["diffusing", false]);
+});
+
+Deno.test("agreeing: where members sign, sets are neither sent nor believed (L4)", () => {
+  const clock = new TestClock();
+  const a = makeUnconfirmed(clock, true);
+  note(a, a.applyIncoming("b", agreeingOf(a, "_"), clock.now));
+  assertEquals([a.phase, ["c", "d", "e"].map((id) => a.isAcknowledgedBy(id, 1))], ["diffusing", [
+    false,
+    false,
+    false,
+  ]]);
+  assertEquals(a.disseminate("b").delta.agreeing, undefined);
+});
+
+Deno.test("agreeing: an unversioned member counts by its own acknowledgement, and is then passed on (R3.5, E12)", () => {
+  const clock = new TestClock();
+  const [a, b] = makeCluster(["a", "b", "g"], clock);
+  greet(a, b!, clock);
+  for (const engine of [a, b!]) set(engine, "k", 1, clock);
+  const hello = { id: "g", life: FOREIGN_LIFE, digest: "0".repeat(16), active: "0".repeat(16) };
+  note(a, a.greeted(hello, clock.now));
+  settle([a, b!], { clock });
+  assertEquals([a.phase, b!.phase], ["diffusing", "diffusing"]);
+  note(a, a.handleAck(a.disseminate("g").sent, new Map(), clock.now));
+  exchange(a, b!, { clock });
+  assertEquals([a.phase, b!.phase], ["confirmed", "confirmed"]);
+});

@@ -1,0 +1,35 @@
+import { assertEquals } from "../../../deps/std_assert.ts";
+import { FOREIGN_LIFE, makeLife } from "../../../engine/incarnation.ts";
+import { askedOf } from "../../../engine/sync/selection.ts";
+import { holdBytes } from "../../../engine/state/size.ts";
+import { entry, greet, makeCluster, makePair, memberDelta, note, tell, TestClock } from "../harness.ts";
+
+Deno.test("Exchange.noteReceived: what a peer told does not go back to it, though only a part found room (E4, E7)", () => {
+  const clock = new TestClock();
+  const [a] = makePair(clock, { settings: { maxKeysPerMember: 2 } });
+  note(a, a.setTopology({ members: ["a", "b", "c"], blocked: [] }, clock.now));
+  const entries = [1, 2, 3, 4, 5, 6].map((number) => entry(`k${number}`, number, 1));
+  const holds = tell(a, "b", memberDelta("c", makeLife(clock.wallMs, 0.5), entries), clock);
+  assertEquals(holds.get("c")?.number, a.holdOf("c")?.number);
+  assertEquals(a.disseminate("b").delta.members.map(({ id }) => id), []);
+});
+
+Deno.test("Exchange.toAsk: asks for members of which nothing is held, where not all find room in a message (E7)", () => {
+  const clock = new TestClock();
+  const ids = ["a", "b", ...Array.from({ length: 20 }, (_, index) => `m${index}`)];
+  const askedBy = (gossipMaxSend: number, maxMessageBytes = 1_048_576) => {
+    const [a, b] = makeCluster(ids, clock, { settings: { gossipMaxSend, maxMessageBytes } });
+    greet(a, b!, clock);
+    return [...note(a, a.ask("b")).holds];
+  };
+  assertEquals(askedBy(22), []);
+  const asked = askedBy(21);
+  // The peer itself has a turn too, and is not asked for.
+  assertEquals(asked.length, askedOf(21) - 1);
+  for (const [id, hold] of asked) {
+    assertEquals([id.startsWith("m"), hold], [true, { life: FOREIGN_LIFE, number: 0 }]);
+  }
+  // An eighth of a message is for asking.
+  assertEquals(askedBy(21, 8 * (holdBytes("m0") + holdBytes("m1"))).length, 2);
+  assertEquals(askedBy(21, 8 * (holdBytes("m0") + holdBytes("m1")) - 1).length, 1);
+});

@@ -1,0 +1,233 @@
+import { assertEquals } from "../../../deps/std_assert.ts";
+import type { Engine } from "../../../engine/engine.ts";
+import { FOREIGN_LIFE } from "../../../engine/incarnation.ts";
+import {
+  entry,
+  eventsOf,
+  exchange,
+  greet,
+  makeCluster,
+  makeEngine,
+  makePair,
+  memberDelta,
+  note,
+  sendLiveness,
+  set,
+  settle,
+  tell,
+  TestClock,
+} from "../harness.ts";
+
+const SETTINGS = {
+  gossipInterval: 300,
+  gossipRequestTimeout: 500,
+  heartbeatExpiration: 12_000,
+  departedRetention: 60_000,
+};
+
+/** Two members that know of each other that they have the same state. */
+function agreeing(clock: TestClock): [Engine, Engine] {
+  const [a, b] = makePair(clock, { settings: SETTINGS });
+  // Each publishes its topology, so that later intervals change no state.
+  for (const engine of [a, b]) note(engine, engine.countHeartbeat(undefined, clock.now));
+  set(a, "k", 1, clock);
+  settle([a, b], { clock });
+  exchange(a, b, { clock });
+  return [a, b];
+}
+
+/** Advances by intervals in which no member is heard. */
+function live(engine: Engine, clock: TestClock, ms: number): void {
+  for (let left = ms; left > 0; left -= 300) {
+    note(engine, engine.countHeartbeat(undefined, clock.advance(Math.min(300, left))));
+    note(engine, engine.tick(clock.now));
+  }
+}
+
+Deno.test("isQuiet: is true only if both sides know that they have one state (L1)", () => {
+  const clock = new TestClock();
+  const [a, b] = agreeing(clock);
+  assertEquals([a.isQuiet("b"), b.isQuiet("a"), a.isQuiet("unknown")], [true, true, false]);
+  set(a, "k", 2, clock);
+  assertEquals(a.isQuiet("b"), false);
+  exchange(a, b, { clock });
+  // a's acknowledged state was another than the present one.
+  assertEquals([a.phase, b.phase], ["confirmed", "confirmed"]);
+  exchange(a, b, { clock });
+  assertEquals([a.isQuiet("b"), b.isQuiet("a")], [true, true]);
+});
+
+Deno.test("isQuiet: is false while the peer lacks state of an inactive member (E11)", () => {
+  const clock = new TestClock();
+  const [a] = agreeing(clock);
+  assertEquals(a.isQuiet("b"), true);
+  tell(a, "someone", memberDelta("stranger", a.life, [entry("k", 1, 1)]), clock);
+  assertEquals([a.phase, a.isQuiet("b")], ["confirmed", false]);
+});
+
+Deno.test("isSilent: is true for a peer that was not heard for a quarter of the expiration (L3)", () => {
+  const clock = new TestClock();
+  const [a, b] = agreeing(clock);
+  live(a, clock, 3_000);
+  assertEquals(a.isSilent("b"), false);
+  live(a, clock, 1);
+  assertEquals([a.isSilent("b"), a.isQuiet("b")], [true, true]);
+  sendLiveness(b, a, clock);
+  assertEquals(a.isSilent("b"), false);
+});
+
+Deno.test("isIdle: is false once one member was silent for a third of the expiration, and where members sign (L4)", () => {
+  const clock = new TestClock();
+  const [a, b, c] = makeCluster(["a", "b", "c"], clock, { settings: SETTINGS }) as [Engine, Engine, Engine];
+  for (const [one, other] of [[a, b], [b, c], [a, c]] as const) greet(one, other, clock);
+  for (const engine of [a, b, c]) note(engine, engine.countHeartbeat(undefined, clock.now));
+  settle([a, b, c], { clock });
+  live(a, clock, 3_900);
+  sendLiveness(b, a, clock);
+  assertEquals([a.phase, a.isIdle], ["confirmed", true]);
+  live(a, clock, 600);
+  // Only c was silent for that long.
+  assertEquals([a.phase, a.isIdle], ["confirmed", false]);
+  const alone = makeEngine("a", clock, { settings: SETTINGS, signs: true });
+  note(alone, alone.setTopology({ members: ["a"], blocked: [] }, clock.now));
+  assertEquals([alone.phase, alone.isIdle], ["confirmed", false]);
+});
+
+Deno.test("tick: a member that hears no other for a third of the expiration is isolated until it does (L5)", () => {
+  const clock = new TestClock();
+  const [a, b] = agreeing(clock);
+  live(a, clock, 4_000);
+  assertEquals([a.isolated, a.phase], [false, "confirmed"]);
+  live(a, clock, 300);
+  assertEquals([a.isolated, a.phase], [true, "diffusing"]);
+  live(a, clock, 300);
+  sendLiveness(b, a, clock);
+  assertEquals([a.isolated, a.phase], [false, "confirmed"]);
+  assertEquals([eventsOf(a).of("Isolated").length, eventsOf(a).of("Rejoined").length], [1, 1]);
+});
+
+Deno.test("tick: a member alone in its topology, or whose process stood still, is not isolated (L5)", () => {
+  const clock = new TestClock();
+  const alone = makeEngine("a", clock, { settings: SETTINGS });
+  note(alone, alone.setTopology({ members: ["a"], blocked: [] }, clock.now));
+  live(alone, clock, 9_000);
+  assertEquals(alone.isolated, false);
+  const [a] = agreeing(clock);
+  clock.advance(3_600_000);
+  live(a, clock, 300);
+  assertEquals(a.isolated, false);
+});
+
+Deno.test("tick: a member that blocked all others as expired stays isolated (L5)", () => {
+  const clock = new TestClock();
+  const [a] = agreeing(clock);
+  live(a, clock, 15_000);
+  assertEquals([a.blockedMembers().map(({ reason }) => reason), a.isolated], [["expired"], true]);
+});
+
+Deno.test("disseminate: names the agreeing members to a peer with the same state, where there are more than two (E12)", () => {
+  const clock = new TestClock();
+  const [a, b, c] = makeCluster(["a", "b", "c"], clock) as [Engine, Engine, Engine];
+  for (const [one, other] of [[a, b], [b, c], [a, c]] as const) greet(one, other, clock);
+  set(a, "k", 1, clock);
+  assertEquals(a.disseminate("b").delta.agreeing, undefined);
+  settle([a, b, c], { clock });
+  exchange(a, b, { clock });
+  // All three, as one digit: bits 32, 16 and 8.
+  assertEquals(a.disseminate("b").delta.agreeing, "4");
+  set(a, "k", 2, clock);
+  assertEquals(a.disseminate("b").delta.agreeing, undefined);
+  const [d, e] = agreeing(clock);
+  assertEquals([d.disseminate(e.id).delta.agreeing, d.phase], [undefined, "confirmed"]);
+});
+
+Deno.test("applyIncoming: takes a set of agreeing members only from a peer with the same state (E12)", () => {
+  for (const isSame of [true, false]) {
+    const clock = new TestClock();
+    const [a, b] = makeCluster(["a", "b", "c"], clock) as [Engine, Engine];
+    greet(a, b, clock);
+    const { digest, active } = a;
+    const state = isSame ? { digest, active } : { digest: "f".repeat(16), active };
+    const delta = { members: [], partial: true, ...state, agreeing: "4" };
+    // b acknowledges all, so that only c is left to agree.
+    settle([a, b], { clock });
+    note(a, a.applyIncoming("b", { ...delta, digest: isSame ? a.digest : delta.digest }, clock.now));
+    assertEquals(a.phase, isSame ? "confirmed" : "diffusing");
+  }
+});
+
+Deno.test("applyIncoming: a set of agreeing members counts anew after a member has said that it lacks something (E12)", () => {
+  const clock = new TestClock();
+  const [a, b, c] = makeCluster(["a", "b", "c"], clock) as [Engine, Engine, Engine];
+  set(a, "k", 1, clock);
+  greet(a, b, clock);
+  greet(a, c, clock);
+  settle([a, b], { clock });
+  const agreeing = () => note(a, a.disseminate("b")).delta.agreeing;
+  const { digest, active } = a;
+  const delta = { members: [], partial: true, digest, active, agreeing: "4" };
+  assertEquals(agreeing(), "w");
+  note(a, a.applyIncoming("b", delta, clock.now));
+  assertEquals(agreeing(), "4");
+  const { sent } = note(a, a.disseminate("c"));
+  note(a, a.handleAck(sent, new Map([["a", { life: a.life, number: 0 }]]), clock.now));
+  assertEquals(agreeing(), "w");
+  note(a, a.applyIncoming("b", delta, clock.now));
+  assertEquals(agreeing(), "4");
+});
+
+/** Three members with the same state that know it of each other, and were heard. */
+function three(clock: TestClock): [Engine, Engine, Engine] {
+  const all = makeCluster(["a", "b", "c"], clock, { settings: SETTINGS }) as [Engine, Engine, Engine];
+  const [a, b, c] = all;
+  for (const engine of all) note(engine, engine.countHeartbeat(undefined, clock.now));
+  for (const [one, other] of [[a, b], [b, c], [a, c]] as const) greet(one, other, clock);
+  settle(all, { clock });
+  return all;
+}
+
+/** True if the next vector for a peer names members by their index. */
+function isByIndex(engine: Engine, peerId: string, clock: TestClock): boolean {
+  // So long that a vector is due.
+  note(engine, engine.countHeartbeat(undefined, clock.advance(300)));
+  return engine.liveness(peerId).vector!.active !== undefined;
+}
+
+Deno.test("Engine.liveness: sends no vector to an unversioned peer, and leaves it to another (L2)", () => {
+  const clock = new TestClock();
+  const [a] = three(clock);
+  note(a, a.setTopology({ members: ["a", "b", "c", "go"], blocked: [] }, clock.now));
+  const { digest, active } = a;
+  note(a, a.greeted({ id: "go", life: FOREIGN_LIFE, digest, active }, clock.now));
+  clock.advance(300);
+  note(a, a.countHeartbeat(undefined, clock.now));
+  assertEquals([a.liveness("go").vector, a.liveness("b").vector !== undefined], [undefined, true]);
+});
+
+Deno.test("Engine.liveness: names members by tags to a peer that does so (L2)", () => {
+  const clock = new TestClock();
+  const [a] = three(clock);
+  assertEquals(isByIndex(a, "b", clock), true);
+  note(a, a.applyLiveness("b", { count: 2, vector: { stride: 1, counts: "" } }, clock.now));
+  assertEquals(isByIndex(a, "b", clock), false);
+});
+
+Deno.test("Engine.liveness: names members by tags to a peer with other active members (L2)", () => {
+  const clock = new TestClock();
+  const [a] = three(clock);
+  assertEquals(isByIndex(a, "b", clock), true);
+  const delta = { members: [], digest: a.digest, active: "0".repeat(16), partial: true };
+  note(a, a.applyIncoming("b", delta, clock.now));
+  assertEquals(isByIndex(a, "b", clock), false);
+});
+
+Deno.test("tick: a message after a gap and before the tick does not delay isolation (L5)", () => {
+  const clock = new TestClock();
+  const [a, b] = agreeing(clock);
+  live(a, clock, 300);
+  clock.advance(3_600_000);
+  sendLiveness(b, a, clock);
+  note(a, a.tick(clock.now));
+  live(a, clock, 4_300);
+  assertEquals(a.isolated, true);
+});

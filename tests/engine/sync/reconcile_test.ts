@@ -1,0 +1,289 @@
+import { assert, assertEquals } from "../../../deps/std_assert.ts";
+import type { Engine } from "../../../engine/engine.ts";
+import { makeLife } from "../../../engine/incarnation.ts";
+import { murmur32Pair, topologyHash } from "../../../engine/state/murmur3.ts";
+import { HEARTBEAT_KEY, type JsonValue, TOPOLOGY_KEY } from "../../../engine/types.ts";
+import {
+  entry,
+  eventsOf,
+  exchange,
+  greet,
+  heartbeat,
+  makeCluster,
+  makeEngine,
+  makePair,
+  memberDelta,
+  note,
+  reconcile,
+  remove,
+  set,
+  settle,
+  tell,
+  TestClock,
+  travelled,
+  valueOf,
+} from "../harness.ts";
+
+const LIFE = "018bcfe56800-00000001";
+
+function count(engine: Engine, clock: TestClock): void {
+  note(engine, engine.countHeartbeat({}, clock.now));
+}
+
+/** A digest by its definition, of the fields of each summand. */
+function digestOf(summands: readonly (readonly string[])[]): string {
+  const sums = [0, 0];
+  for (const fields of summands) {
+    const hashes = murmur32Pair(fields.join("\0"), 0, 1);
+    sums.forEach((sum, index) => sums[index] = (sum + hashes[index]!) >>> 0);
+  }
+  return sums.map((sum) => sum.toString(16).padStart(8, "0")).join("");
+}
+
+/**
+ * A hash of active members by its definition: half a sum over the ids, half one over ids and incarnations.
+ */
+function activeOf(ids: readonly string[]): string {
+  return digestOf(ids.map((id) => [id]));
+}
+
+Deno.test("Engine.digest: is the sum over live entries and last sets or deletes of active members (E12)", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "b"], clock);
+  const { life } = a;
+  set(a, "k", 1, clock);
+  set(a, "gone", 1, clock);
+  remove(a, "gone", clock);
+  tell(a, "b", memberDelta("b", LIFE, [entry("j", 4, "é"), heartbeat(5)]), clock);
+  tell(a, "b", memberDelta("stranger", LIFE, [entry("j", 1, 1)]), clock);
+  const summands = [
+    ["a", life, "k", "1"],
+    ["a", life, "3"],
+    ["b", LIFE, "j", "4"],
+    ["b", LIFE, HEARTBEAT_KEY, "5"],
+    ["b", LIFE, "5"],
+  ];
+  assertEquals(a.digest, digestOf(summands));
+  note(a, a.setTopology({ members: ["a"], blocked: [] }, clock.now));
+  assertEquals(a.digest, digestOf(summands.slice(0, 2)));
+});
+
+Deno.test("Engine.active: is a sum over the ids of active members, whatever their incarnations (E12)", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "b"], clock);
+  assertEquals(a.active, activeOf(["a", "b"]));
+  tell(a, "b", memberDelta("b", LIFE, [entry("j", 1, 1)]), clock);
+  assertEquals(a.active, activeOf(["a", "b"]));
+  tell(a, "b", memberDelta("b", LIFE, [entry("j", 2, 1)], { reset: true }), clock);
+  assertEquals(a.active, activeOf(["a", "b"]));
+  const later = "018bcfe56800-00000002";
+  tell(a, "b", memberDelta("b", later, [entry("j", 1, 1)]), clock);
+  assertEquals(a.active, activeOf(["a", "b"]));
+  note(a, a.setTopology({ members: ["a", "b"], blocked: ["b"] }, clock.now));
+  assertEquals(a.active, activeOf(["a"]));
+  note(a, a.setTopology({ members: ["a", "b"], blocked: [] }, clock.now));
+  assertEquals(a.active, activeOf(["a", "b"]));
+});
+
+Deno.test("countHeartbeat: changes neither the digest nor the phase (E12, L1)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  for (const engine of [a, b]) count(engine, clock);
+  settle([a, b], { clock });
+  const { digest, active, phase } = a;
+  assertEquals(phase, "confirmed");
+  eventsOf(a).clear();
+  for (let interval = 0; interval < 20; interval++) count(a, clock);
+  assertEquals([a.digest, a.active, a.phase, eventsOf(a).all], [digest, active, phase, []]);
+  assertEquals(a.disseminate("b").delta.members, []);
+});
+
+Deno.test("phase: becomes confirmed by acknowledgement or an equal digest, and a change ends it (E12, R3.5)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  set(a, "k", 1, clock);
+  assertEquals(a.phase, "diffusing");
+  settle([a, b], { clock });
+  assertEquals([a.phase, b.phase], ["confirmed", "confirmed"]);
+  set(a, "k", 2, clock);
+  assertEquals(a.phase, "diffusing");
+});
+
+Deno.test("phase: the bitmap of another member shows that a third member has the state (E12)", () => {
+  const clock = new TestClock();
+  const [a, b, c] = makeCluster(["a", "b", "c"], clock);
+  greet(a, b!, clock);
+  greet(b!, c!, clock);
+  set(a, "k", 1, clock);
+  // a and c have no connection with each other.
+  for (let rounds = 0; rounds < 6; rounds++) {
+    for (const engine of [a, b!, c!]) count(engine, clock);
+    exchange(a, b!, { clock });
+    exchange(c!, b!, { clock });
+  }
+  assertEquals(valueOf(c!, "a", "k"), 1);
+  assertEquals([a.phase, c!.phase], ["confirmed", "confirmed"]);
+});
+
+Deno.test("digest: is not compared where a message is partial, or where other members are active (E12)", () => {
+  const clock = new TestClock();
+  const [a] = makePair(clock);
+  const told = { members: [], digest: "f".repeat(16), active: a.active, partial: false };
+  for (let times = 0; times < 5; times++) {
+    note(a, a.applyIncoming("b", { ...told, partial: true }, clock.now));
+    note(a, a.applyIncoming("b", { ...told, active: "e".repeat(8) + a.active.slice(8) }, clock.now));
+  }
+  assertEquals(a.requestReconcile("b").parts, []);
+  note(a, a.applyIncoming("b", told, clock.now));
+  assertEquals(a.requestReconcile("b").parts, []);
+  note(a, a.applyIncoming("b", told, clock.now));
+  assertEquals(note(a, a.requestReconcile("b")).parts.length, 1);
+  assertEquals(a.phase, "reconciling");
+});
+
+Deno.test("digest: is compared also where the peer has another incarnation, or none, of an active member (E12)", () => {
+  for (const held of ["nothing", "an earlier life"] as const) {
+    const clock = new TestClock();
+    const [a, b] = makeCluster(["a", "b", "c"], clock);
+    greet(a, b!, clock);
+    for (const engine of [a, b!]) set(engine, "own", 1, clock);
+    tell(a, "c", memberDelta("c", LIFE, [entry("k", 1, "later")]), clock);
+    // b acknowledges it without storing it: as if it had forgotten c since, or the message to a was very old.
+    note(a, a.handleAck(a.disseminate("b").sent, new Map(), clock.now));
+    if (held !== "nothing") {
+      tell(b!, "a", memberDelta("c", "018bcfe56800-00000000", [entry("k", 7, "earlier")]), clock);
+      note(b!, b!.handleAck(b!.disseminate("a").sent, new Map(), clock.now));
+    }
+    for (let round = 0; round < 4; round++) {
+      exchange(a, b!, { clock });
+      reconcile(a, b!);
+    }
+    settle([a, b!], { clock });
+    assertEquals([valueOf(b!, "c", "k"), b!.digest, b!.active], ["later", a.digest, a.active], held);
+  }
+});
+
+Deno.test("digest: a message of a process whose incarnation is over confirms nothing of the later one (E12)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  for (const engine of [a, b]) set(engine, "own", 1, clock);
+  settle([a, b], { clock });
+  assertEquals(a.phase, "confirmed");
+  tell(a, "c", memberDelta("b", makeLife(clock.wallMs + 5, 0.5), [entry("own", 1, 2)]), clock);
+  assertEquals(a.phase, "diffusing");
+  // Its last message was under way for long.
+  note(a, a.applyIncoming("b", travelled(b.disseminate("a").delta), clock.now));
+  assertEquals([a.phase, a.acknowledgedBy(1)], ["diffusing", 0]);
+});
+
+Deno.test("reconcile: where neither peer is the owner, the smaller id alone sends a reset (E12)", () => {
+  const clock = new TestClock();
+  for (const [self, other, resets] of [["a", "b", true], ["b", "a", false]] as const) {
+    const [engine] = makeCluster([self, other, "x"], clock);
+    tell(engine, other, memberDelta("x", LIFE, [entry("k", 3, "mine")]), clock);
+    const summary = { life: LIFE, number: 3, sum: "0".repeat(16) };
+    const part = { from: "x", until: undefined, members: new Map([["x", summary]]) };
+    note(engine, engine.answerReconcile(other, part));
+    const told = engine.disseminate(other).delta.members.find(({ id }) => id === "x");
+    assertEquals([told?.reset ?? false, told?.entries.length ?? 0], resets ? [true, 1] : [false, 0]);
+  }
+});
+
+/** A member that holds something of each of so many others, and a part that asks for all of them. */
+function crowd(members: number) {
+  const clock = new TestClock();
+  const ids = Array.from({ length: members }, (_, index) => `m${index}`);
+  const [a] = makeCluster(["a", "b", ...ids], clock);
+  for (const id of ids) tell(a, id, memberDelta(id, LIFE, [entry("k", 1, id)]), clock);
+  return { a, clock, ids };
+}
+
+const ALL = { from: "", until: undefined };
+
+Deno.test("answerReconcile: names only the members that the request names, so that it is no larger (E12)", () => {
+  const { a, clock, ids } = crowd(200);
+  const listed = ids.slice(0, 3).concat("unknown");
+  const summary = { life: LIFE, number: 1, sum: "0".repeat(16) };
+  const part = { ...ALL, members: new Map(listed.map((id) => [id, summary])) };
+  const answer = note(a, a.answerReconcile("b", part)).part!;
+  assertEquals([...answer.members.keys()], ids.slice(0, 3));
+  // The others are sent all the same.
+  const told = new Set<string>();
+  for (let message = a.disseminate("b"); message.delta.members.length > 0; message = a.disseminate("b")) {
+    for (const { id } of message.delta.members) told.add(id);
+    note(a, a.handleAck(message.sent, new Map(), clock.now));
+  }
+  assertEquals(ids.filter((id) => !told.has(id)), []);
+});
+
+Deno.test("answerReconcile: in an interval a peer has all members compared twice and a part more, then no more, and then again (E12)", () => {
+  const { a, clock, ids } = crowd(200);
+  const ask = () => note(a, a.answerReconcile("b", { ...ALL, members: new Map() })).part !== undefined;
+  assertEquals(Array.from({ length: 10 }, ask), [true, true, true, ...Array(7).fill(false)]);
+  // Of a part that has few members more is compared.
+  const few = { from: ids[0]!, until: `${ids[0]!}!`, members: new Map() };
+  note(a, a.tick(clock.advance(1_000)));
+  for (let times = 0; times < 50; times++) assert(note(a, a.answerReconcile("b", few)).part);
+  assertEquals(Array.from({ length: 4 }, ask), [true, true, false, false]);
+});
+
+Deno.test("consensus: with discovery by handshakes, needs a first contact, and not a member alone (E13)", () => {
+  const clock = new TestClock();
+  const alone = makeEngine("a", clock, { byGreeting: true });
+  set(alone, "k", 1, clock);
+  note(alone, alone.addCheck("check", "k", (value) => JSON.stringify(value)));
+  assertEquals([alone.consensus("check").reached, alone.phase], [false, "diffusing"]);
+
+  const [settled] = makeCluster(["a"], clock);
+  set(settled, "k", 1, clock);
+  note(settled, settled.addCheck("check", "k", (value) => JSON.stringify(value)));
+  assertEquals([settled.consensus("check"), settled.phase], [{ reached: true, value: 1 }, "confirmed"]);
+});
+
+Deno.test("consensus: is evaluated after every change of the key or of the active members (E13)", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "b"], clock);
+  note(a, a.addCheck("check", "k", (value) => JSON.stringify(value)));
+  const reached = () => a.consensus("check").value;
+  set(a, "k", "A", clock);
+  assertEquals(reached(), undefined);
+  tell(a, "b", memberDelta("b", LIFE, [entry("k", 1, "A")]), clock);
+  assertEquals(reached(), "A");
+  note(a, a.setTopology({ members: ["a", "b", "c"], blocked: [] }, clock.now));
+  assertEquals([reached(), a.dissenters("check")], [undefined, ["c"]]);
+  note(a, a.setTopology({ members: ["a", "b", "c"], blocked: ["c"] }, clock.now));
+  assertEquals(reached(), "A");
+  set(a, "k", "B", clock);
+  assertEquals(reached(), undefined);
+  const told = eventsOf(a).all.filter(({ type }) => type.startsWith("Consensus")).map(({ type }) => type);
+  assertEquals(told, ["ConsensusReached", "ConsensusLost", "ConsensusReached", "ConsensusLost"]);
+  assert(a.removeCheck("check"));
+  assertEquals(a.removeCheck("check"), false);
+});
+
+Deno.test("topology entry: has the hash of protoactor-go and the blocked ids, no members, and is set when they change (E14)", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "b", "c"], clock);
+  count(a, clock);
+  const first = a.get("a", TOPOLOGY_KEY)!;
+  assertEquals(first.value as JsonValue, { topologyHash: topologyHash(["a", "b", "c"]) });
+  count(a, clock);
+  assertEquals(a.get("a", TOPOLOGY_KEY), first);
+  note(a, a.setTopology({ members: ["a", "b", "c"], blocked: ["c"] }, clock.now));
+  count(a, clock);
+  assertEquals(valueOf(a, "a", TOPOLOGY_KEY), { topologyHash: topologyHash(["a", "b"]), blocked: ["c"] });
+});
+
+Deno.test("self-description: does not grow with the cluster (E14)", () => {
+  const clock = new TestClock();
+  const ids = Array.from({ length: 500 }, (_, index) => `member-${index}`);
+  const [a] = makeCluster(["a"], clock);
+  note(a, a.setTopology({ members: ["a", ...ids], blocked: ids }, clock.now));
+  count(a, clock);
+  const { blocked } = valueOf(a, "a", TOPOLOGY_KEY) as { blocked: string[] };
+  assertEquals(blocked.length, 50);
+  assertEquals(
+    a.entriesOf("a").map(({ key }) => key).sort(),
+    [HEARTBEAT_KEY, TOPOLOGY_KEY].sort(),
+  );
+});

@@ -1,0 +1,65 @@
+import { assertEquals } from "../../../deps/std_assert.ts";
+import { claimOf } from "../../../engine/sync/signed_state.ts";
+import { FOREIGN_LIFE, makeLife } from "../../../engine/incarnation.ts";
+import { MemberState } from "../../../engine/state/member_state.ts";
+import type { MemberDelta, SentEntry } from "../../../engine/types.ts";
+import { entry, memberDelta, tombstone, WALL_START_MS } from "../harness.ts";
+
+const [EARLIER, LIFE, LATER] = [1, 2, 3].map((ms) => makeLife(WALL_START_MS + ms, 0.5)) as [
+  string,
+  string,
+  string,
+];
+const HELD = [entry("x", 1, 1), entry("y", 2, 1), entry("z", 3, 1)];
+
+function held(): MemberState {
+  const member = new MemberState("m", LIFE);
+  for (const each of HELD) member.put({ ...each, timestampMs: 0 }, each.number);
+  return member;
+}
+
+/** The claim of a delta of the stored incarnation, as pairs of key and number. */
+function claimed(entries: readonly SentEntry[], more: Partial<MemberDelta> = {}): string | undefined {
+  const delta = { ...memberDelta("m", LIFE, entries), ...more };
+  const claim = claimOf(delta, held());
+  if (claim) assertEquals([claim.id, claim.life], ["m", delta.life]);
+  return claim && `${claim.number}: ${claim.entries.map(({ key, number }) => `${key}${number}`).join(" ")}`;
+}
+
+Deno.test("claimOf: is the state after the merge, in the order of each key's last entry, without deletions (E4)", () => {
+  assertEquals(claimed([entry("x", 4, 2)], { after: 3 }), "4: y2 z3 x4");
+  assertEquals(claimed([tombstone("y", 4)], { after: 3 }), "4: x1 z3");
+  assertEquals(claimed([entry("y", 4, 2), entry("w", 5, 1)], { after: 2 }), "5: x1 z3 y4 w5");
+});
+
+Deno.test("claimOf: ignores entries that are not newer, whatever their values (E3)", () => {
+  assertEquals(claimed([entry("gone", 2, "a lie"), entry("x", 3, "a lie"), entry("y", 4, 2)]), "4: x1 z3 y4");
+});
+
+Deno.test("claimOf: is empty for a delta without entries, without newer ones, or after a gap (E4)", () => {
+  assertEquals(claimed([], { after: 3 }), undefined);
+  assertEquals(claimed([entry("z", 3, 2)]), undefined);
+  assertEquals(claimed([entry("w", 5, 1)], { after: 4 }), undefined);
+  assertEquals(claimed([entry("w", 5, 1)], { after: 1, life: LATER }), undefined);
+});
+
+Deno.test("claimOf: is empty for an earlier incarnation, and is the delta alone for a later one (E1)", () => {
+  assertEquals(claimed([entry("w", 9, 1)], { life: EARLIER }), undefined);
+  assertEquals(claimed([entry("w", 1, 1)], { life: LATER }), "1: w1");
+  assertEquals(claimed([entry("w", 1, 1)], { life: LATER, reset: true }), "1: w1");
+});
+
+Deno.test("claimOf: is the delta for an unknown member, and empty for an unversioned one", () => {
+  const delta = memberDelta("m", LIFE, [entry("w", 1, 1), entry("v", 2, 1)]);
+  assertEquals(claimOf(delta, undefined)?.entries.map(({ key }) => key), ["w", "v"]);
+  assertEquals(claimOf({ ...delta, reset: true }, undefined)?.number, 2);
+  assertEquals(claimOf({ ...delta, after: 1 }, undefined), undefined);
+  assertEquals(claimOf({ ...delta, life: FOREIGN_LIFE }, undefined), undefined);
+});
+
+Deno.test("claimOf: is the whole reset alone, and empty for a part or an older state (E8)", () => {
+  assertEquals(claimed([entry("y", 2, 1), entry("z", 3, 1)], { reset: true }), "3: y2 z3");
+  assertEquals(claimed([entry("y", 2, 1), entry("w", 5, 1)], { reset: true }), "5: y2 w5");
+  assertEquals(claimed([entry("y", 2, 1)], { reset: true }), undefined);
+  assertEquals(claimed([entry("z", 3, 1), entry("w", 4, 1)], { reset: true, after: 1 }), undefined);
+});

@@ -1,0 +1,109 @@
+import { assert, assertEquals, assertGreater, assertLess, assertRejects } from "../../deps/std_assert.ts";
+import { seeds } from "../../discovery/seeds.ts";
+import { makeLife } from "../../engine/incarnation.ts";
+import { MEMBER_KEY } from "../../engine/types.ts";
+import type { Transport } from "../../contracts/cluster.ts";
+import { DialLimits } from "../../gossiper/dial_limits.ts";
+import { HearsayError } from "../../common/errors.ts";
+import { VirtualRuntime } from "../../testing/virtual_runtime.ts";
+import { recordOf, TestCluster } from "../requirements/harness.ts";
+import { deltaOf, ScriptedPeer } from "../requirements/scripted_peer.ts";
+import { entry, memberDelta } from "../engine/harness.ts";
+
+const INVENTED = 600;
+
+/** A transport that counts its dials by address. */
+function counted(
+  transport: Transport,
+): { readonly transport: Transport; readonly dials: Map<string, number> } {
+  const dials = new Map<string, number>();
+  const dial: Transport["dial"] = (address, options) => {
+    dials.set(address, (dials.get(address) ?? 0) + 1);
+    return transport.dial(address, options);
+  };
+  return {
+    transport: new Proxy(transport, {
+      get: (target, name) => name === "dial" ? dial : Reflect.get(target, name, target),
+    }),
+    dials,
+  };
+}
+
+Deno.test("DialLimits: many invented ids at one address cause few dials to that address", async () => {
+  for (const isThere of [false, true]) {
+    const cluster = new TestCluster(["a", "victim"], { config: { gossipInterval: 100 } });
+    const transport = cluster.network.transport("a2", 1);
+    const { dials, transport: counting } = counted(transport);
+    const a = cluster.make("a", { cluster: { discovery: seeds([]), transport: counting } });
+    await a.gossiper.start();
+    const mallory = new ScriptedPeer(cluster, "mallory");
+    const victim = isThere ? new ScriptedPeer(cluster, "victim") : undefined;
+    const life = makeLife(cluster.runtime.wallMs(), 0.5);
+    const invented = Array.from({ length: INVENTED }, (_, at) => `invented ${at}`);
+    const members = invented.map((id) =>
+      memberDelta(id, life, [entry(MEMBER_KEY, 1, { ...recordOf(id), host: "victim" })])
+    );
+    await mallory.say("a2", {
+      type: "gossip",
+      liveness: { count: 0 },
+      id: "d2",
+      memberId: "mallory",
+      delta: deltaOf(members),
+    });
+    await cluster.advance(16_000);
+    assertGreater(dials.get("memory://victim:1") ?? 0, 1);
+    assertLess(dials.get("memory://victim:1") ?? 0, 40);
+    await cluster[Symbol.asyncDispose]();
+    await transport.close();
+    await mallory[Symbol.asyncDispose]();
+    await victim?.[Symbol.asyncDispose]();
+  }
+});
+
+function limits(): { readonly limits: DialLimits; readonly runtime: VirtualRuntime } {
+  const runtime = new VirtualRuntime({ seed: 1 });
+  return { limits: new DialLimits({ runtime, base: 1_000, cap: 60_000 }), runtime };
+}
+
+const failing = () => Promise.reject(new HearsayError("connection", "No."));
+
+Deno.test("DialLimits: a failed dial counts for all addresses of its host and port, and for no other", async () => {
+  const { limits: all } = limits();
+  for (let n = 0; n < 8; n++) {
+    const address = `ws://localhost:1/path${n}`;
+    await assertRejects(() => all.dial({ memberId: `m${n}`, address }, failing), HearsayError);
+  }
+  assertEquals(all.isFree({ memberId: "m", address: "ws://127.0.0.1:1" }), false);
+  assertEquals(all.isFree({ memberId: "m", address: "wss://LOCALHOST:1/other" }), false);
+  assert(all.isFree({ memberId: "m", address: "ws://127.0.0.1:2" }));
+});
+
+Deno.test("DialLimits: a member that was met at an address is dialed there, whatever failed for others", async () => {
+  const { limits: all } = limits();
+  const address = "ws://10.0.0.5:1";
+  assertEquals(await all.dial({ memberId: "real", address }, () => Promise.resolve({ id: "real" })), {
+    id: "real",
+  });
+  for (let n = 0; n < 8; n++) {
+    await all.dial({ memberId: `m${n}`, address }, () => Promise.resolve({ id: "real" }));
+  }
+  assertEquals(all.isFree({ memberId: "m8", address }), false);
+  assert(all.isFree({ memberId: "real", address }));
+  await assertRejects(() => all.dial({ memberId: "real", address }, failing), HearsayError);
+  all.retain(new Set());
+  assertEquals(all.isFree({ memberId: "real", address }), false);
+});
+
+Deno.test("DialLimits: one address is dialed for few members at once", async () => {
+  const { limits: all } = limits();
+  const pending = Promise.withResolvers<{ id: string }>();
+  const dial = (n: number) =>
+    all.dial({ memberId: `m${n}`, address: `ws://10.0.0.5:1/${n}` }, () => pending.promise);
+  const dials = [0, 1, 2, 3].map(dial);
+  assertEquals(all.isFree({ memberId: "m4", address: "ws://10.0.0.5:1" }), false);
+  await assertRejects(() => dial(4), HearsayError, "is being dialled 4 times");
+  assert(all.isFree({ memberId: "m4", address: "ws://10.0.0.5:2" }));
+  pending.resolve({ id: "m0" });
+  await Promise.all(dials);
+  assert(all.isFree({ memberId: "m0", address: "ws://10.0.0.5:1" }));
+});

@@ -1,0 +1,164 @@
+import { assertEquals, assertRejects } from "../../deps/std_assert.ts";
+import { ConfigurationError } from "../../options/configuration_error.ts";
+import type { MemberView } from "../../gossiper/contract.ts";
+import { HearsayError } from "../../common/errors.ts";
+import { memoryAddress } from "../../testing/memory.ts";
+import { TestCluster, type TestMember } from "../requirements/harness.ts";
+
+/** The ids that a reader of the three events takes to be alive, in the order of the ids. */
+function aliveByEvents({ events }: TestMember): string[] {
+  const alive = new Set<string>();
+  for (const event of events) {
+    if (event.type === "MemberJoined") alive.add(event.memberId);
+    if (event.type === "MemberLeft" || event.type === "MemberFailed") alive.delete(event.memberId);
+  }
+  return [...alive].sort();
+}
+
+/** The other members that are alive, in the order of the ids. */
+function aliveByMembers({ gossiper }: TestMember): string[] {
+  return gossiper.members.filter(({ status, isSelf }) => status === "alive" && !isSelf).map(({ id }) => id);
+}
+
+/** Each status that a stream of views shows, as `id status`. */
+async function statuses(stream: ReadableStream<MemberView>): Promise<string[]> {
+  return (await Array.fromAsync(stream)).map(({ id, status }) => `${id} ${status}`);
+}
+
+Deno.test("events: MemberJoined is emitted once for each other member, and never for this one", async () => {
+  await using cluster = await TestCluster.started(["a", "b", "c"]);
+  await cluster.runUntil(() => cluster.isConfirmed());
+  const joined = cluster.of("a").told("MemberJoined").map(({ memberId }) => memberId);
+  assertEquals([joined.sort(), aliveByEvents(cluster.of("a"))], [["b", "c"], ["b", "c"]]);
+});
+
+Deno.test("events: MemberLeft follows a departure, MemberFailed a crash, with the reason", async () => {
+  await using cluster = await TestCluster.started(["a", "b", "c"]);
+  await cluster.runUntil(() => cluster.isConfirmed());
+  await cluster.stop("b");
+  cluster.crash("c");
+  const a = cluster.of("a");
+  await cluster.runUntil(() => a.told("MemberFailed").length > 0);
+  assertEquals(a.told("MemberLeft").map(({ memberId }) => memberId), ["b"]);
+  assertEquals(a.told("MemberFailed"), [{ type: "MemberFailed", memberId: "c", reason: "crashed" }]);
+  const seen = a.gossiper.members.map(({ id, status }) => `${id} ${status}`);
+  assertEquals(seen, ["a alive", "b left", "c failed"]);
+});
+
+Deno.test("events: a member that the topology drops has left, one that it blocks has failed", async () => {
+  await using cluster = await TestCluster.started(["a", "b", "c"], { fixed: false });
+  await cluster.publish(["a", "b", "c"]);
+  await cluster.publish(["a", "c"], { blocked: ["c"], to: ["a"] });
+  const a = cluster.of("a");
+  assertEquals(a.told("MemberLeft").map(({ memberId }) => memberId), ["b"]);
+  assertEquals(a.told("MemberFailed").map(({ memberId, reason }) => [memberId, reason]), [["c", "topology"]]);
+});
+
+Deno.test("events: a member that is back after a partition has joined again", async () => {
+  await using cluster = await TestCluster.started(["a", "b"], { config: { blockedProbeInterval: 1_000 } });
+  await cluster.runUntil(() => cluster.isConfirmed());
+  cluster.network.setFaults({ hang: true });
+  const a = cluster.of("a");
+  await cluster.runUntil(() => a.told("MemberFailed").length === 1);
+  assertEquals([aliveByEvents(a), aliveByMembers(a)], [[], []]);
+  cluster.network.setFaults({});
+  await cluster.runUntil(() => a.told("MemberJoined").length === 2);
+  assertEquals([aliveByEvents(a), aliveByMembers(a)], [["b"], ["b"]]);
+});
+
+Deno.test("events: a suspicion that an answer ends is followed by SuspicionEnded, and shown in between", async () => {
+  await using cluster = await TestCluster.started(["a", "b", "c"]);
+  await cluster.runUntil(() => cluster.isConfirmed());
+  const a = cluster.of("a");
+  const views = statuses(a.gossiper.watchMembers());
+  cluster.network.stopProxy(memoryAddress("b", 1));
+  cluster.breakConnections("b");
+  await cluster.runUntil(() => a.told("MemberSuspected").length > 0);
+  assertEquals(a.gossiper.members.find(({ id }) => id === "b")!.status, "suspected");
+  cluster.network.restoreProxy(memoryAddress("b", 1));
+  await cluster.runUntil(() => a.told("SuspicionEnded").length > 0);
+  assertEquals(aliveByMembers(a), ["b", "c"]);
+  await cluster.stop("a");
+  const ofB = (await views).filter((each) => each.startsWith("b"));
+  assertEquals(ofB, ["b alive", "b suspected", "b alive"]);
+});
+
+Deno.test("watchMembers: shows the members there are, then each that changes, and ends with the member", async () => {
+  await using cluster = await TestCluster.started(["a", "b", "c"]);
+  await cluster.runUntil(() => cluster.isConfirmed());
+  const a = cluster.of("a");
+  const reader = a.gossiper.watchMembers().getReader();
+  const present = [await reader.read(), await reader.read(), await reader.read()];
+  assertEquals(present.map(({ value }) => `${value!.id} ${value!.status}`), [
+    "a alive",
+    "b alive",
+    "c alive",
+  ]);
+  await cluster.stop("b");
+  const { value } = await reader.read();
+  assertEquals([value!.id, value!.status], ["b", "left"]);
+  await cluster.stop("a");
+  assertEquals((await reader.read()).done, true);
+});
+
+Deno.test("whenMembers: resolves with the members once there are so many, this one included", async () => {
+  const cluster = new TestCluster(["a", "b", "c"], { fixed: false });
+  await using _ = cluster;
+  for (const id of ["a", "b", "c"]) await cluster.make(id).gossiper.start();
+  const three = cluster.of("a").gossiper.whenMembers(3);
+  assertEquals((await cluster.of("a").gossiper.whenMembers(1)).map(({ id }) => id), ["a"]);
+  await cluster.publish(["a", "b", "c"]);
+  assertEquals((await three).map(({ id, status }) => [id, status]), [
+    ["a", "alive"],
+    ["b", "alive"],
+    ["c", "alive"],
+  ]);
+});
+
+Deno.test("whenMembers: with stableFor, a member that comes or goes begins the wait again", async () => {
+  const cluster = new TestCluster(["a", "b", "c"], { fixed: false });
+  await using _ = cluster;
+  for (const id of ["a", "b", "c"]) await cluster.make(id).gossiper.start();
+  const { gossiper } = cluster.of("a");
+  let resolvedAtMs: number | undefined;
+  const stable = gossiper.whenMembers(2, { stableFor: 1_000 }).then((members) => {
+    resolvedAtMs = cluster.runtime.monotonicMs();
+    return members;
+  });
+  await cluster.publish(["a", "b"], { to: ["a"] });
+  await cluster.advance(900);
+  const changedAtMs = cluster.runtime.monotonicMs();
+  await cluster.publish(["a", "b", "c"], { to: ["a"] });
+  await cluster.advance(900);
+  assertEquals(resolvedAtMs, undefined);
+  assertEquals((await cluster.finish(stable)).length, 3);
+  assertEquals(resolvedAtMs, changedAtMs + 1_000);
+});
+
+Deno.test("whenMembers: rejects with the signal's reason, with `stopped` at the end, and on wrong options", async () => {
+  await using cluster = await TestCluster.started(["a", "b"]);
+  const { gossiper } = cluster.of("a");
+  const reason = new Error("enough");
+  await assertRejects(() => gossiper.whenMembers(9, { signal: AbortSignal.abort(reason) }), Error, "enough");
+  await assertRejects(() => gossiper.whenMembers(0), ConfigurationError, "count");
+  await assertRejects(() => gossiper.whenMembers(1, { stableFor: -1 }), ConfigurationError, "stableFor");
+  const ended = assertRejects(() => gossiper.whenMembers(9), HearsayError, "stopped");
+  const endedStable = assertRejects(
+    () => gossiper.whenMembers(1, { stableFor: 60_000 }),
+    HearsayError,
+    "stopped",
+  );
+  await cluster.stop("a");
+  await Promise.all([ended, endedStable]);
+});
+
+Deno.test("registerConsensusCheck: the end of the scope of its handle removes the check", async () => {
+  await using cluster = await TestCluster.started(["a"]);
+  const { gossiper } = cluster.of("a");
+  let id: string;
+  {
+    using check = gossiper.registerConsensusCheck("k");
+    id = check.id;
+  }
+  assertEquals(gossiper.removeConsensusCheck(id), false);
+});

@@ -1,0 +1,121 @@
+/**
+ * A program with a Hearsay member in a cluster of protoactor-go. It runs commands from its standard input and prints
+ * the answers, both as lines of JSON in the format of `member/main.go`. It ends with its standard input.
+ *
+ * @module
+ */
+
+import { TextLineStream } from "../../deps/std_streams.ts";
+import { autoManaged, protoactorEtcd } from "../../protoactor/discovery.ts";
+import type { DiscoverySite } from "../../contracts/cluster.ts";
+import { type Discovery, joinProtoactor, type Member, type PartialConfig } from "../../protoactor/join.ts";
+
+/** Options of the member, as JSON in the first argument. */
+export interface DenoMemberOptions {
+  readonly cluster: string;
+  readonly managePort: number;
+  readonly hosts: readonly string[];
+  /** The endpoint of an etcd for discovery. */
+  readonly etcd?: string;
+  /** True: there is no discovery, and the command `list` sets the members. */
+  readonly manual?: boolean;
+  readonly config: PartialConfig;
+}
+
+interface Command {
+  readonly op: string;
+  readonly key: string;
+  readonly value: unknown;
+  readonly members: readonly Member[];
+}
+
+/** A discovery that finds no members; the command `list` sets them. */
+class ManualDiscovery implements Discovery {
+  readonly byGreeting = false;
+  #site: DiscoverySite | undefined;
+
+  run(site: DiscoverySite): Promise<void> {
+    this.#site = site;
+    return Promise.resolve();
+  }
+
+  list(members: readonly Member[]): void {
+    this.#site!.eventStream.publish({ type: "ClusterTopology", members, blocked: [] });
+  }
+}
+
+const options: DenoMemberOptions = JSON.parse(Deno.args[0]!);
+const { cluster, managePort, hosts, etcd, config } = options;
+const manual = new ManualDiscovery();
+const discovery = options.manual ? manual : etcd
+  ? protoactorEtcd({ endpoints: [etcd] })
+  // A crashed member stays in the list, so that gossip blocks it, at whatever time that is. The refresh is much shorter
+  // than heartbeatExpiration.
+  : autoManaged({ hosts, port: managePort, refreshInterval: 1_000, toleratedMisses: Infinity });
+const node = await joinProtoactor({
+  cluster,
+  discovery,
+  config,
+  decoders: { "google.protobuf.StringValue": (bytes) => new TextDecoder().decode(bytes.subarray(2)) },
+});
+const print = (line: object) => console.log(JSON.stringify(line));
+/** All blocks and their ends so far. */
+const blocks: object[] = [];
+void (async () => {
+  for await (const event of node.events.subscribe()) {
+    if (event.type === "MemberBlocked" || event.type === "MemberUnblocked" || event.type === "SelfBlocked") {
+      blocks.push(event);
+    }
+  }
+})();
+print({ event: "started", id: node.id, address: `${node.member.host}:${node.member.port}` });
+
+const COMMANDS: Readonly<Record<string, (command: Command) => object | Promise<object>>> = {
+  set: async ({ key, value }) => {
+    await node.setStateRequest(key, value);
+    return { ok: true };
+  },
+  /** Resolves when all active members have acknowledged the value. */
+  setEverywhere: async ({ key, value }) => {
+    await node.setStateRequest(key, value, {
+      acknowledgedBy: "all",
+      signal: AbortSignal.timeout(10_000),
+    });
+    return { ok: true };
+  },
+  list: ({ members }) => {
+    manual.list(members);
+    return { ok: true };
+  },
+  delete: ({ key }) => ({ ok: node.deleteState(key) }),
+  get: ({ key }) => {
+    const held = [...node.getState(key)].map(([id, entry]) => {
+      const { value, sequenceNumber: number, localTimestampUnixMilliseconds: stamp } = entry;
+      return [id, { number, value, stamp }] as const;
+    });
+    return { state: Object.fromEntries(held) };
+  },
+  members: () => ({
+    members: node.members.filter(({ status }) => status === "alive").map(({ id }) => id).sort(),
+    blocked: node.blockedMembers,
+    blocks,
+    phase: node.phase,
+    digest: node.snapshot().digest,
+  }),
+  leave: async () => {
+    const flush = await node.stop();
+    return { ok: true, flush };
+  },
+};
+
+const lines = Deno.stdin.readable.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream());
+for await (const line of lines) {
+  const command: Command = JSON.parse(line);
+  try {
+    print(await COMMANDS[command.op]!(command));
+  } catch (error) {
+    print({ error: String(error) });
+  }
+  if (command.op === "leave") break;
+}
+Deno.exit(0);

@@ -1,0 +1,81 @@
+import { assertEquals, assertRejects } from "../../deps/std_assert.ts";
+import type { Message } from "../../protocol/message.ts";
+import { Outbox, OUTBOX_HIGH_WATER } from "../../protocol/outbox.ts";
+
+function makeOutbox() {
+  const outbox = new Outbox({ onCancel: () => {} });
+  return { outbox, reader: outbox.readable.getReader() };
+}
+
+function ack(id: number): Message {
+  return { type: "ack", id: `${id}`, holds: new Map() };
+}
+
+/** Waits until the stream has pulled. */
+function settle(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}
+
+Deno.test("outbox: a deferred message is made when the reader takes it, and has what is true by then", async () => {
+  const { outbox, reader } = makeOutbox();
+  let latest = 1;
+  outbox.push(ack(0));
+  outbox.push(() => ack(latest));
+  await settle();
+  assertEquals((await reader.read()).value, ack(0));
+  latest = 2;
+  assertEquals((await reader.read()).value, ack(2));
+});
+
+Deno.test("outbox: a deferred message that waits is not made", async () => {
+  const { outbox } = makeOutbox();
+  let made = 0;
+  outbox.push(() => ack(++made));
+  await settle();
+  assertEquals(made, 0);
+});
+
+Deno.test("outbox: a deferred message with nothing to send is skipped", async () => {
+  const { outbox, reader } = makeOutbox();
+  outbox.push(() => undefined);
+  outbox.push(() => undefined);
+  outbox.push(ack(1));
+  assertEquals((await reader.read()).value, ack(1));
+  const next = reader.read();
+  outbox.push(() => undefined);
+  outbox.push(ack(2));
+  assertEquals((await next).value, ack(2));
+});
+
+Deno.test("outbox: deferred messages keep their place among the others", async () => {
+  const { outbox, reader } = makeOutbox();
+  for (const id of [0, 2, 4]) {
+    outbox.push(() => ack(id));
+    outbox.push(ack(id + 1));
+  }
+  outbox.end();
+  const got: Message[] = [];
+  for (let next = await reader.read(); !next.done; next = await reader.read()) got.push(next.value);
+  assertEquals(got, [0, 1, 2, 3, 4, 5].map(ack));
+});
+
+Deno.test("outbox: a deferred message at the end does not keep the stream from closing", async () => {
+  const { outbox, reader } = makeOutbox();
+  outbox.push(() => undefined);
+  outbox.end();
+  assertEquals((await reader.read()).done, true);
+});
+
+Deno.test("outbox: deferred messages count as waiting, and are dropped when the outbox is aborted", async () => {
+  const { outbox, reader } = makeOutbox();
+  let made = 0;
+  for (let count = 0; count < OUTBOX_HIGH_WATER; count++) {
+    assertEquals(outbox.isCongested, false);
+    outbox.push(() => ack(++made));
+  }
+  assertEquals(outbox.isCongested, true);
+  outbox.abort(new Error("over"));
+  await assertRejects(() => reader.read(), Error, "over");
+  outbox.push(() => ack(++made));
+  assertEquals(made, 0);
+});

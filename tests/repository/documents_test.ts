@@ -1,0 +1,189 @@
+import { assert, assertEquals, assertStringIncludes } from "../../deps/std_assert.ts";
+import { keyProblems } from "../../security/key_strength.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+
+/** One document, by its path from the root. */
+interface Document {
+  readonly path: string;
+  readonly text: string;
+}
+
+/** The README and all files in docs/. */
+async function documents(): Promise<Document[]> {
+  const paths = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"];
+  for await (const { name } of Deno.readDir(new URL("docs", ROOT))) {
+    if (name.endsWith(".md")) paths.push(`docs/${name}`);
+  }
+  return await Promise.all(
+    paths.sort().map(async (path) => ({ path, text: await Deno.readTextFile(new URL(path, ROOT)) })),
+  );
+}
+
+/** A block of code, and its output by the comment above it. */
+interface Example {
+  readonly info: string;
+  readonly code: string;
+  readonly prints: string | undefined;
+}
+
+/** All fenced blocks. `<!-- prints: some text -->` above one marks an example to run until stopped. */
+function examplesIn({ text }: Document): Example[] {
+  const blocks = text.matchAll(/(?:^<!-- prints: (.+?) -->\s*)?^```([^\n]*)\n(.*?)^```$/gms);
+  return [...blocks].map(([, prints, info = "", code = ""]) => ({ info, code, prints }));
+}
+
+/** The text without its blocks of code. */
+function proseOf({ text }: Document): string {
+  return text.replace(/^```.*?^```$/gms, "");
+}
+
+/** The id of a heading, as on GitHub. */
+function anchorOf(heading: string): string {
+  return heading.toLowerCase().replace(/[^\p{L}\p{N}\s_-]/gu, "").trim().replace(/\s/g, "-");
+}
+
+Deno.test("documents: every relative link leads to a file, and to a heading where it names one", async () => {
+  const broken: string[] = [];
+  for (const document of await documents()) {
+    for (const [, link = ""] of proseOf(document).matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^[a-z]+:/.test(link)) continue;
+      const [file = "", anchor] = link.split("#");
+      const target = file === ""
+        ? document.path
+        : new URL(file, new URL(document.path, ROOT)).href.replace(ROOT.href, "");
+      const text = await Deno.readTextFile(new URL(target, ROOT)).catch(async () =>
+        (await Deno.stat(new URL(target, ROOT)).catch(() => undefined))?.isDirectory ? "" : undefined
+      );
+      const anchors = [...text?.matchAll(/^#+ (.+)$/gm) ?? []].map(([, heading = ""]) => anchorOf(heading));
+      if (text === undefined || (anchor !== undefined && !anchors.includes(anchor))) {
+        broken.push(`${document.path}: ${link}`);
+      }
+    }
+  }
+  assertEquals(broken, []);
+});
+
+Deno.test("documents: every task that they name exists, and README or CONTRIBUTING names every task", async () => {
+  const { tasks } = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT))) as {
+    tasks: Record<string, unknown>;
+  };
+  const unknown: string[] = [];
+  const named = new Set<string>();
+  for (const { path, text } of await documents()) {
+    for (const [, task = ""] of text.matchAll(/\b(?:deno|deno@\S+) task ([a-z][\w:-]*)/g)) {
+      if (["README.md", "CONTRIBUTING.md"].includes(path)) named.add(task);
+      if (!Object.hasOwn(tasks, task)) unknown.push(`${path}: ${task}`);
+    }
+  }
+  assertEquals(unknown, []);
+  assertEquals(Object.keys(tasks).filter((task) => !named.has(task)), []);
+});
+
+Deno.test("docs/SECURITY.md: links every claim and every limit to a test file", async () => {
+  const text = await Deno.readTextFile(new URL("docs/SECURITY.md", ROOT));
+  const tables = text.split("\n\n").map((block) => block.split("\n").map(lastCell))
+    .filter(([header]) => header === "test");
+  assertEquals(tables.length, 3);
+  const unlinked = tables.flatMap(([, , ...cells]) => cells).filter((cell) =>
+    !/^\[\w+_test\]\(\.\.\/tests\/[\w/]+_test\.ts\)(, \[\w+_test\]\(\.\.\/tests\/[\w/]+_test\.ts\))*$/.test(
+      cell,
+    )
+  );
+  // That each link leads to a file is true of all documents.
+  assertEquals(unlinked, []);
+});
+
+/** The last cell of a table's row; empty where the line is none. */
+function lastCell(line: string): string {
+  return /^\|.*\|\s*([^|]*?)\s*\|$/.exec(line)?.[1] ?? "";
+}
+
+Deno.test("documents: every TypeScript example is run by `deno test --doc`, or here where its output is stated", async () => {
+  let count = 0;
+  for (const document of await documents()) {
+    for (const { info, code, prints } of examplesIn(document)) {
+      const [language, ...attributes] = info.split(/\s+/);
+      if (!["ts", "typescript"].includes(language ?? "")) continue;
+      count++;
+      const left = attributes.includes("ignore");
+      assertEquals(left, prints !== undefined, `${document.path}: ${code.split("\n")[0]}`);
+      if (prints !== undefined) assertStringIncludes(await outputUntil(code, prints), prints);
+    }
+  }
+  assert(count > 0);
+});
+
+/**
+ * The output of an example until the text appears, it ends, or half a minute has passed; then it is stopped.
+ */
+async function outputUntil(code: string, text: string): Promise<string> {
+  const runnable = code
+    // The checkout itself, whatever the document imports from, and a free port.
+    .replace(/(from ")[^"]*?((?:mod|gossiper\/yaml)\.ts")/g, (_, from, file) => `${from}${ROOT.href}${file}`)
+    .replaceAll('"@hearsay/gossip"', JSON.stringify(new URL("mod.ts", ROOT).href))
+    .replaceAll('"@hearsay/gossip/auth"', JSON.stringify(new URL("security/cluster_keys.ts", ROOT).href))
+    .replaceAll('"@hearsay/gossip/yaml"', JSON.stringify(new URL("options/yaml.ts", ROOT).href))
+    .replace(/\bport: \d+/g, "port: 0");
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-prompt", "--no-lock", "--check", "--allow-net=127.0.0.1", "-"],
+    cwd: ROOT,
+    env: { NO_COLOR: "1" },
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "null",
+    signal: AbortSignal.timeout(30_000),
+  }).spawn();
+  const input = child.stdin.getWriter();
+  await input.write(new TextEncoder().encode(runnable));
+  await input.close();
+  let output = "";
+  for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
+    output += chunk;
+    if (output.includes(text)) break;
+  }
+  try {
+    child.kill("SIGTERM");
+  } catch {
+    // It has ended by itself.
+  }
+  await child.status;
+  return output;
+}
+
+Deno.test("no key that stands in the documents, in comments or in an example can be a cluster's", async () => {
+  const texts = (await documents()).map(({ text }) => text);
+  for (
+    const folder of [
+      "docs/vectors",
+      ".",
+      "common",
+      "engine",
+      "examples",
+      "gossiper",
+      "node",
+      "protocol",
+      "security",
+      "transport",
+      "discovery",
+    ]
+  ) {
+    texts.push(...await textsUnder(new URL(`${folder}/`, ROOT), { deep: folder !== "." }));
+  }
+  const named = texts.flatMap((text) => text.match(/(?<![\w+/-])[\w+/-]{43,}={0,2}(?![\w+/-])/g) ?? []);
+  const accepted = new Set(named).values().filter((text) => keyProblems([text]).length === 0);
+  assert(named.length > 10);
+  assertEquals([...accepted], []);
+});
+
+async function textsUnder(folder: URL, { deep }: { readonly deep: boolean }): Promise<string[]> {
+  const texts: string[] = [];
+  for await (const { name, isDirectory, isFile } of Deno.readDir(folder)) {
+    if (isDirectory && deep) texts.push(...await textsUnder(new URL(`${name}/`, folder), { deep }));
+    // The list of keys that are refused is what this looks for.
+    const isText = /\.(ts|md|json|ya?ml|service)$/.test(name) &&
+      !["known_keys.ts", "deno.json"].includes(name);
+    if (isFile && isText) texts.push(await Deno.readTextFile(new URL(name, folder)));
+  }
+  return texts;
+}

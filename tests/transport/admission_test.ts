@@ -1,0 +1,59 @@
+import { assert, assertEquals, assertStringIncludes } from "../../deps/std_assert.ts";
+import { Admission, IDLE_AFTER_MS } from "../../transport/web_socket/admission.ts";
+import type { RefusedClient } from "../../transport/strangers.ts";
+import { VirtualRuntime } from "../../testing/virtual_runtime.ts";
+
+const REQUEST = () =>
+  new Request("http://10.0.0.1/gossip", {
+    headers: {
+      upgrade: "websocket",
+      connection: "Upgrade",
+      "sec-websocket-version": "13",
+      "sec-websocket-key": btoa("0123456789abcdef"),
+      "sec-websocket-protocol": "hearsay.v2",
+    },
+  });
+
+Deno.test("maxConnectionsPerAddress: the longest idle connection is closed for a new one; without one, the event names the setting", async () => {
+  const runtime = new VirtualRuntime({ seed: 1 });
+  const refusals: RefusedClient[] = [];
+  const admission = new Admission({
+    authentication: undefined,
+    authorise: undefined,
+    insecure: true,
+    allowedOrigins: [],
+    maxConnectionsPerAddress: 2,
+    maxHandshakes: 64,
+    authorities: () => new Set(),
+    runtime,
+    onRefused: (refused) => refusals.push(refused),
+  });
+  const used = new Map<string, number>();
+  const ended: string[] = [];
+  const comes = async (name: string, hostname = "10.0.0.7") => {
+    const place = await admission.admit(REQUEST(), { transport: "tcp", hostname, port: 1 });
+    if (place instanceof Response) return place.status;
+    used.set(name, runtime.monotonicMs());
+    place.upgraded({
+      get usedMs() {
+        return used.get(name)!;
+      },
+      end: (reason) => {
+        assertStringIncludes(reason, "idle");
+        ended.push(name);
+        place.leave();
+      },
+    });
+    return 101;
+  };
+  assertEquals([await comes("a"), await comes("b"), await comes("c")], [101, 101, 503]);
+  assertEquals(refusals.map(({ remote }) => remote), ["10.0.0.7:1"]);
+  assertStringIncludes(refusals[0]!.reason, "maxConnectionsPerAddress");
+  assertEquals(await comes("elsewhere", "10.0.0.8"), 101);
+  await runtime.advance(IDLE_AFTER_MS);
+  used.set("a", runtime.monotonicMs());
+  assertEquals(await comes("d"), 101);
+  assertEquals(ended, ["b"]);
+  assertEquals(await comes("e"), 503);
+  assert(refusals.length >= 1);
+});

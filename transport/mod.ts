@@ -1,0 +1,15 @@
+/**
+ * The WebSocket transport and its server: `@hearsay/gossip/transport`.
+ *
+ * @module
+ */
+
+export { type ListenFailure, serve, type ServeOptions, type Server } from "./listening.ts";
+export {
+  type Authorise,
+  type ListenOptions,
+  type Refused,
+  type RefusedClient,
+  WebSocketTransport,
+  type WebSocketTransportOptions,
+} from "./web_socket/web_socket.ts";

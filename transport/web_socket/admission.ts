@@ -1,0 +1,248 @@
+/**
+ * Accepts or refuses clients before the upgrade (rule P1). The cheapest checks come first.
+ *
+ * @module
+ */
+
+import type { Runtime } from "../../common/runtime.ts";
+import type { Admitted, Authentication, NotAdmitted } from "../../contracts/authentication.ts";
+import { addressOf, Refusals, type RefusedClient, whyForeignPage, whyStranger } from "../strangers.ts";
+import { type Authorise, refuseClient, refuseWithoutUpgrade } from "./accept.ts";
+import { TOKEN_PROTOCOL } from "./dial.ts";
+
+/**
+ * The time without a message, in milliseconds, before a connection may be closed for another one of its
+ * address. Lower: members behind one address close each other's connections in use. Higher: a new member
+ * waits longer.
+ */
+export const IDLE_AFTER_MS = 5_000;
+/** The longest token that is verified. */
+export const MAX_TOKEN_LENGTH = 2_048;
+
+/** Options of an {@linkcode Admission}. */
+export interface AdmissionOptions {
+  readonly authentication: Authentication | undefined;
+  readonly authorise: Authorise | undefined;
+  /** Accepts clients without authentication from other machines. */
+  readonly insecure: boolean;
+  /** The origins of web pages that may connect. */
+  readonly allowedOrigins: readonly string[];
+  readonly maxConnectionsPerAddress: number;
+  readonly maxHandshakes: number;
+  /** The authorities of this side. */
+  readonly authorities: () => ReadonlySet<string>;
+  readonly runtime: Runtime;
+  /** Called for a refused client, once for each host and reason until a client from that host is accepted. */
+  readonly onRefused: (refused: RefusedClient) => void;
+}
+
+/** An accepted client. It counts for its limits until `leave` is called. */
+export interface Place {
+  readonly admitted: Admitted | undefined;
+  /** The upgrade has ended. When the connection is idle, it may be closed for another one of its address. */
+  upgraded(connection: Idler): void;
+  /** The connection has ended. */
+  leave(): void;
+}
+
+/** A connection that may be closed for another one. */
+export interface Idler {
+  /** The time of the last message, by the monotonic clock. */
+  readonly usedMs: number;
+  end(reason: string): void;
+}
+
+/** A connection that counts for its address. */
+interface Occupant extends Idler {
+  readonly leave: () => void;
+}
+
+/** Accepts or refuses clients. */
+export class Admission {
+  readonly #options: AdmissionOptions;
+  readonly #byAddress = new Map<string, number>();
+  /** Open connections by address. */
+  readonly #open = new Map<string, Set<Occupant>>();
+  readonly #refusals: Refusals;
+  #handshakes = 0;
+
+  constructor(options: AdmissionOptions) {
+    this.#options = options;
+    this.#refusals = new Refusals(options.onRefused, options.runtime);
+  }
+
+  /**
+   * Accepts a client, or returns the response that refuses it. Synchronous unless a check is asynchronous.
+   */
+  admit(request: Request, remote: Deno.Addr | undefined): Place | Response | Promise<Place | Response> {
+    const refused = refuseWithoutUpgrade(request) ?? this.#refuseOrigin(request, remote) ??
+      this.#refuseStranger(request, remote) ?? this.#refuseCrowd(remote);
+    if (refused) return refused;
+    const place = this.#take(remote);
+    const accept = (admitted: Admitted | Response | undefined) => {
+      if (admitted instanceof Response) {
+        place.leave();
+        return admitted;
+      }
+      this.#refusals.forget(remote);
+      // The connection pool limits members with a key, from any address.
+      if (admitted) place.stopCounting();
+      return { ...place, admitted };
+    };
+    const fail = (error: unknown) => {
+      place.leave();
+      this.#refusals.tell(remote, `The check of this client failed: ${String(error)}`);
+      return busy("The check of this client failed.");
+    };
+    try {
+      const admitted = this.#recognise(request, remote);
+      return admitted instanceof Promise ? admitted.then(accept).catch(fail) : accept(admitted);
+    } catch (error) {
+      return fail(error);
+    }
+  }
+
+  /** Reports every refusal again, because the keys have changed. */
+  keysChanged(): void {
+    this.#refusals.forgetAll();
+  }
+
+  #refuseOrigin(request: Request, remote: Deno.Addr | undefined): Response | undefined {
+    const reason = whyForeignPage(request, this.#options.allowedOrigins);
+    return reason === undefined ? undefined : this.#refuse(403, remote, reason);
+  }
+
+  /** Refuses clients of other machines without keys, also if the handler is mounted in another server. */
+  #refuseStranger(request: Request, remote: Deno.Addr | undefined): Response | undefined {
+    const { authentication, authorise, insecure } = this.#options;
+    if (authentication || authorise || insecure) return undefined;
+    const reason = whyStranger(request, remote);
+    return reason === undefined ? undefined : this.#refuse(403, remote, reason);
+  }
+
+  #refuseCrowd(remote: Deno.Addr | undefined): Response | undefined {
+    const { maxHandshakes, maxConnectionsPerAddress } = this.#options;
+    if (this.#handshakes >= maxHandshakes) return busy("Too many upgrades are in progress.");
+    const address = addressOf(remote);
+    if (address === undefined || (this.#byAddress.get(address) ?? 0) < maxConnectionsPerAddress) {
+      return undefined;
+    }
+    if (this.#makeRoom(address)) return undefined;
+    const reason =
+      `At most ${maxConnectionsPerAddress} connections may come from ${address}, and none of them is idle; ` +
+      "maxConnectionsPerAddress sets the limit.";
+    return this.#refuse(503, remote, reason);
+  }
+
+  /** Closes the longest idle connection of an address. Returns false if none is idle. */
+  #makeRoom(address: string): boolean {
+    let idlest: Occupant | undefined;
+    for (const each of this.#open.get(address) ?? []) {
+      if (!idlest || each.usedMs < idlest.usedMs) idlest = each;
+    }
+    if (!idlest || this.#options.runtime.monotonicMs() - idlest.usedMs < IDLE_AFTER_MS) return false;
+    idlest.leave();
+    idlest.end("Too many connections come from this address, and this one was idle for longest.");
+    return true;
+  }
+
+  #recognise(
+    request: Request,
+    remote: Deno.Addr | undefined,
+  ): Admitted | Response | undefined | Promise<Admitted | Response | undefined> {
+    const { authorise } = this.#options;
+    if (!authorise) return this.#authenticate(request, remote);
+    return refuseClient(request, authorise).then((refused) => refused ?? this.#authenticate(request, remote));
+  }
+
+  #authenticate(
+    request: Request,
+    remote: Deno.Addr | undefined,
+  ): Admitted | Response | undefined | Promise<Admitted | Response> {
+    const { authentication, authorities } = this.#options;
+    if (!authentication) return undefined;
+    const token = tokenOf(request);
+    if (token === undefined) {
+      return this.#refuse(401, remote, "The client must identify itself: it has no token.");
+    }
+    if (token.length > MAX_TOKEN_LENGTH) return this.#refuse(401, remote, "The token is too long.");
+    const judge = (outcome: Admitted | NotAdmitted) =>
+      "refused" in outcome ? this.#refuse(outcome.status, remote, outcome.refused) : outcome;
+    const address = addressOf(remote);
+    const outcome = authentication.admit(token, {
+      authorities: authorities(),
+      ...(address !== undefined && { address }),
+    });
+    return outcome instanceof Promise ? outcome.then(judge) : judge(outcome);
+  }
+
+  #refuse(status: 401 | 403 | 503, remote: Deno.Addr | undefined, reason: string): Response {
+    this.#refusals.tell(remote, reason);
+    return new Response(`${reason}\n`, { status });
+  }
+
+  #take(remote: Deno.Addr | undefined): Omit<Place, "admitted"> & { readonly stopCounting: () => void } {
+    const address = addressOf(remote);
+    this.#handshakes++;
+    this.#count(address, 1);
+    let isUpgrading = true;
+    let isHere = true;
+    let occupant: Occupant | undefined;
+    const endUpgrade = () => {
+      if (isUpgrading) this.#handshakes--;
+      isUpgrading = false;
+    };
+    const stopCounting = () => {
+      if (isHere) this.#count(address, -1);
+      isHere = false;
+      if (occupant) this.#remove(address!, occupant);
+    };
+    const leave = () => {
+      endUpgrade();
+      stopCounting();
+    };
+    const upgraded = (connection: Idler) => {
+      endUpgrade();
+      if (!isHere || address === undefined) return;
+      occupant = {
+        get usedMs() {
+          return connection.usedMs;
+        },
+        end: (reason) => connection.end(reason),
+        leave,
+      };
+      const open = this.#open.get(address);
+      if (open) open.add(occupant);
+      else this.#open.set(address, new Set([occupant]));
+    };
+    return { upgraded, leave, stopCounting };
+  }
+
+  #remove(address: string, occupant: Occupant): void {
+    const open = this.#open.get(address);
+    open?.delete(occupant);
+    if (open?.size === 0) this.#open.delete(address);
+  }
+
+  #count(address: string | undefined, step: number): void {
+    if (address === undefined) return;
+    const count = (this.#byAddress.get(address) ?? 0) + step;
+    if (count > 0) this.#byAddress.set(address, count);
+    else this.#byAddress.delete(address);
+  }
+}
+
+/**
+ * Reads the token from the Authorization header, or from the second subprotocol of a browser, which cannot
+ * send headers.
+ */
+function tokenOf(request: Request): string | undefined {
+  const bearer = /^bearer +(\S+)$/i.exec(request.headers.get("authorization") ?? "")?.[1];
+  if (bearer !== undefined) return bearer;
+  const offered = request.headers.get("sec-websocket-protocol")?.split(",").map((name) => name.trim()) ?? [];
+  return offered.find((name) => name.startsWith(TOKEN_PROTOCOL))?.slice(TOKEN_PROTOCOL.length);
+}
+
+function busy(text: string): Response {
+  return new Response(`${text}\n`, { status: 503 });
+}

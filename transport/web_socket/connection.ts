@@ -1,0 +1,348 @@
+/**
+ * An open WebSocket as a {@linkcode Connection}, for both the dialer and the acceptor.
+ *
+ * @module
+ */
+
+import type { CloseInfo, Connection } from "../../contracts/cluster.ts";
+import { CLOSE, ConnectionClosed, HearsayError } from "../../common/errors.ts";
+import type { Message } from "../../protocol/message.ts";
+import type { Runtime } from "../../common/runtime.ts";
+import { printable } from "../../common/printable.ts";
+import { Rate } from "../../common/token_bucket.ts";
+import type { Guard } from "../../contracts/authentication.ts";
+import { destroySocket } from "./destroy.ts";
+import { Inbox, MAX_UNREAD_LARGEST, MAX_UNREAD_MESSAGES, tooMany } from "./inbox.ts";
+import { fitsBytes } from "../../protocol/check.ts";
+import { decode, encode, PING_TEXT, PONG_TEXT } from "../../protocol/codec.ts";
+
+/** From this size on, in bytes, Deno's client delays a message until the peer's acknowledgement (rule P5). */
+export const PING_ABOVE_BYTES = 1024;
+/** Messages of this size and more are not delayed. */
+export const PING_BELOW_BYTES: number = 64 * 1024;
+/** Milliseconds between two checks of a write for free room. */
+const ROOM_POLL_MS = 10;
+/**
+ * After so long, in milliseconds, without a whole message the peer is sent a `ping`. Between two members that have nothing
+ * to say a heartbeat passes in some nine seconds in a cluster of 32, in 38 s in one of 128. Shorter: pings in idle clusters.
+ * Longer: a message that does not end is buffered for longer, and the socket has no limit for it.
+ */
+export const SILENT_MS = 20_000;
+/**
+ * How long, in milliseconds, a peer may take to answer that `ping`. A peer in the middle of a message that does not end
+ * cannot answer. Shorter: a peer that was suspended for a moment is closed. Longer: see above.
+ */
+export const PONG_WITHIN_MS = 10_000;
+/** A timer that is so late, in milliseconds, says that this process did not run: the answer may wait to be read. */
+const LATE_MS = 1_000;
+
+/** The limits of a connection. */
+export interface SocketLimits {
+  /** The largest message that is sent or accepted, in bytes of UTF-8. */
+  readonly maxMessageBytes: number;
+  /** A write resolves when at most this many bytes wait to be sent. */
+  readonly highWaterMark: number;
+  /** The longest wait for a peer's answer to a close, in milliseconds. */
+  readonly closeTimeout: number;
+  /** The most messages per second from the peer; a large one counts for several. */
+  readonly maxMessagesPerSecond: number;
+}
+
+/** Options of a {@linkcode SocketConnection}. */
+export interface SocketConnectionOptions {
+  readonly runtime: Runtime;
+  readonly limits: SocketLimits;
+  /** True if this side dialed: it may send fewer close codes, and must avoid the delay of 44 ms (rule P5). */
+  readonly dialled: boolean;
+  /** The peer's address, for logs. */
+  readonly remote: string;
+  /** Checks every message, if the peer has to prove its identity. */
+  readonly guard?: Guard | undefined;
+}
+
+/** A {@linkcode Connection} over an open WebSocket. */
+export class SocketConnection implements Connection {
+  readonly readable: ReadableStream<Message>;
+  readonly writable: WritableStream<Message>;
+  readonly closed: Promise<CloseInfo>;
+  readonly remote: string;
+  readonly #options: SocketConnectionOptions;
+  readonly #inbox: Inbox;
+  readonly #rate: Rate;
+  readonly #listeners = new AbortController();
+  readonly #over = Promise.withResolvers<CloseInfo>();
+  /** Released at the end: if the peer does not answer, the socket itself never closes. */
+  #socket: WebSocket | undefined;
+  #writer!: WritableStreamDefaultController;
+  /** The close of this side. Once it is set, nothing more is sent. */
+  #closing: CloseInfo | undefined;
+  #cancelCloseTimer: (() => void) | undefined;
+  #cancelSilenceTimer: () => void = () => {};
+  /** Whether a message came since the connection was opened: before, an acceptor sends nothing. */
+  #wasHeard = false;
+  #stopWaiting: (() => void) | undefined;
+  #errorText = "";
+  #usedMs: number;
+  /** Received messages that the guard still checks, in order. */
+  readonly #pending: { readonly message: Message; readonly length: number }[] = [];
+  /** Ends the connection after the pending messages. */
+  #ended: (() => void) | undefined;
+
+  /** Takes over a socket that has just opened. */
+  constructor(socket: WebSocket, options: SocketConnectionOptions) {
+    this.#socket = socket;
+    this.#options = options;
+    this.remote = options.remote;
+    this.closed = this.#over.promise;
+    this.#usedMs = options.runtime.monotonicMs();
+    this.#rate = new Rate(options.limits.maxMessagesPerSecond, options.runtime);
+    this.#inbox = new Inbox(
+      options.limits.maxMessageBytes,
+      (reason) => this.#closeFor(reason),
+    );
+    this.readable = this.#inbox.readable;
+    this.writable = new WritableStream<Message>({
+      start: (controller) => {
+        this.#writer = controller;
+      },
+      write: (message) => this.#write(message),
+      close: async () => void await this.close(CLOSE.done, ""),
+      abort: async (reason) => void await this.#closeFor(reason),
+    });
+    // The sink's `abort` would wait for a pending write, and so for room. The signal fires at once.
+    const { signal } = this.#listeners;
+    this.#writer.signal.addEventListener("abort", () => void this.#closeFor(this.#writer.signal.reason), {
+      signal,
+    });
+    this.#listen(socket, signal);
+    const withdrawn = options.guard?.signal;
+    withdrawn?.addEventListener("abort", () => void this.#closeFor(withdrawn.reason), { signal });
+    if (withdrawn?.aborted) void this.#closeFor(withdrawn.reason);
+    this.#watchSilence(SILENT_MS, () => this.#onSilence());
+  }
+
+  /** The time of the last message, or of the opening, by the monotonic clock. */
+  get usedMs(): number {
+    return this.#usedMs;
+  }
+
+  /**
+   * Closes the connection. Resolves within `closeTimeout`, even without an answer. Later calls have no
+   * effect.
+   */
+  close(code: number, reason: string): Promise<CloseInfo> {
+    const socket = this.#socket;
+    if (socket && !this.#closing) {
+      this.#closing = { code: sendableCode(code, this.#options.dialled), reason: shortReason(reason) };
+      this.#stopWaiting?.();
+      this.#cancelSilenceTimer();
+      const { runtime, limits } = this.#options;
+      this.#cancelCloseTimer = runtime.setTimer(limits.closeTimeout, () => {
+        // It would read on for as long as the peer sends.
+        destroySocket(socket);
+        this.#finish(this.#closing!);
+      });
+      socket.close(this.#closing.code, this.#closing.reason);
+    }
+    return this.closed;
+  }
+
+  /** Calls back after so long, unless this process did not run meanwhile: then it waits anew. */
+  #watchSilence(delayMs: number, then: () => void): void {
+    const { runtime } = this.#options;
+    const dueMs = runtime.monotonicMs() + delayMs;
+    this.#cancelSilenceTimer = runtime.setTimer(delayMs, () => {
+      if (runtime.monotonicMs() - dueMs > LATE_MS) return this.#watchSilence(PONG_WITHIN_MS, then);
+      then();
+    });
+  }
+
+  #onSilence(): void {
+    const askedMs = this.#options.runtime.monotonicMs();
+    const leftMs = this.#usedMs + SILENT_MS - askedMs;
+    if (leftMs > 0) return this.#watchSilence(leftMs, () => this.#onSilence());
+    const socket = this.#socket!;
+    const mayAsk = this.#wasHeard || this.#options.dialled;
+    if (mayAsk && socket.readyState === WebSocket.OPEN) socket.send(PING_TEXT);
+    this.#watchSilence(PONG_WITHIN_MS, () => {
+      if (this.#usedMs >= askedMs) return this.#onSilence();
+      void this.close(CLOSE.goingAway, "No message came to an end for long, and no answer to a ping.");
+    });
+  }
+
+  #listen(socket: WebSocket, signal: AbortSignal): void {
+    socket.binaryType = "arraybuffer";
+    socket.addEventListener("message", (event) => this.#receive(event.data), { signal });
+    socket.addEventListener("error", (event) => {
+      this.#errorText = event instanceof ErrorEvent ? printable(event.message) : "";
+    }, { signal });
+    socket.addEventListener("close", ({ code, reason }) => {
+      // A peer wrote the reason.
+      const end = () => this.#endOf({ code, reason: printable(reason) });
+      // The peer's last message may contain the reason of its close.
+      if (this.#pending.length === 0) end();
+      else this.#ended = end;
+    }, { signal });
+  }
+
+  #endOf({ code, reason }: CloseInfo): void {
+    // If this side closed, its own reason counts: Deno's event may have no code then.
+    if (this.#closing || code !== 0) return this.#finish(this.#closing ?? { code, reason });
+    const broken = { code, reason: this.#errorText || "The connection broke." };
+    this.#inbox.end(new ConnectionClosed(broken.code, broken.reason));
+    this.#finish(broken);
+  }
+
+  /** Handles a message. Must not throw: an exception in a listener would end the process. */
+  #receive(data: unknown): void {
+    this.#usedMs = this.#options.runtime.monotonicMs();
+    this.#wasHeard = true;
+    if (this.#closing) return;
+    try {
+      if (typeof data !== "string") throw new ConnectionClosed(CLOSE.invalid, "A message must be text.");
+      // Before parsing, the expensive part.
+      if (!this.#rate.take(data.length)) {
+        const { maxMessagesPerSecond } = this.#options.limits;
+        throw new ConnectionClosed(
+          CLOSE.tooLarge,
+          `A peer may send at most ${maxMessagesPerSecond} messages per second.`,
+        );
+      }
+      const message = decode(data, this.#options.limits);
+      if (message.type === "ping") this.#pong();
+      else if (message.type !== "pong") this.#take(message, data.length);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** Passes a message on in order, after the guard has accepted it. */
+  #take(message: Message, length: number): void {
+    const { guard } = this.#options;
+    if (!guard) return this.#inbox.push(message, length);
+    if (this.#pending.length > 0) {
+      const waiting = this.#pending.reduce((sum, each) => sum + each.length, length);
+      const most = MAX_UNREAD_LARGEST * this.#options.limits.maxMessageBytes;
+      if (this.#pending.length >= MAX_UNREAD_MESSAGES || waiting > most) throw tooMany();
+      return void this.#pending.push({ message, length });
+    }
+    const passed = guard.incoming(message);
+    if (!(passed instanceof Promise)) return this.#inbox.push(passed, length);
+    this.#pending.push({ message, length });
+    void this.#lookAt(passed);
+  }
+
+  /** Waits for the guard's decision about the first pending message, and then handles the others in order. */
+  async #lookAt(first: Promise<Message>): Promise<void> {
+    try {
+      for (let passed: Message | Promise<Message> = first;;) {
+        this.#inbox.push(await passed, this.#pending[0]!.length);
+        this.#pending.shift();
+        const next = this.#pending[0];
+        if (next === undefined || this.#closing) break;
+        passed = this.#options.guard!.incoming(next.message);
+      }
+    } catch (error) {
+      this.#fail(error);
+    }
+    this.#pending.length = 0;
+    this.#ended?.();
+  }
+
+  #fail(error: unknown): void {
+    const fault = error instanceof ConnectionClosed
+      ? error
+      : new ConnectionClosed(CLOSE.invalid, "A message could not be read.", { cause: error });
+    this.#inbox.end(fault);
+    void this.close(fault.closeCode, fault.message);
+  }
+
+  #pong(): void {
+    const socket = this.#socket!;
+    // A peer that sends pings without reading the pongs gets none, so that they cannot fill the memory.
+    const room = socket.bufferedAmount <= this.#options.limits.highWaterMark;
+    if (room && socket.readyState === WebSocket.OPEN) socket.send(PONG_TEXT);
+  }
+
+  async #write(message: Message): Promise<void> {
+    const socket = this.#socket;
+    if (!socket || this.#closing) throw this.#notOpen();
+    const { limits, dialled, guard } = this.#options;
+    const passed = guard?.outgoing(message) ?? message;
+    const text = encode(passed instanceof Promise ? await passed : passed);
+    if (this.#closing || !this.#socket) throw this.#notOpen();
+    if (!fitsBytes(text, limits.maxMessageBytes)) {
+      const reason = `The ${message.type} must have at most ${limits.maxMessageBytes} bytes.`;
+      void this.close(CLOSE.tooLarge, reason);
+      throw new HearsayError("too_large", `${reason} It was not sent, and the connection was closed.`);
+    }
+    if (socket.readyState !== WebSocket.OPEN) {
+      // If Deno's answer to the peer's close is lost, Deno may never report the close.
+      void this.close(CLOSE.goingAway, "The connection is not open.");
+      throw this.#notOpen();
+    }
+    if (dialled && waitsForAck(text)) socket.send(PING_TEXT);
+    socket.send(text);
+    await this.#room(socket);
+  }
+
+  /** Resolves when there is room for the next message. Rejects if the connection closes before. */
+  async #room(socket: WebSocket): Promise<void> {
+    const { runtime, limits } = this.#options;
+    while (!this.#closing && this.#socket && socket.bufferedAmount > limits.highWaterMark) {
+      await new Promise<void>((resolve) => {
+        const cancel = runtime.setTimer(ROOM_POLL_MS, resolve);
+        this.#stopWaiting = () => {
+          cancel();
+          resolve();
+        };
+      });
+      this.#stopWaiting = undefined;
+    }
+    if (this.#closing || !this.#socket) throw this.#notOpen();
+  }
+
+  #notOpen(): ConnectionClosed {
+    const { code, reason } = this.#closing ??
+      { code: CLOSE.goingAway, reason: "The peer closed the connection." };
+    return new ConnectionClosed(code, `The connection to ${this.remote} is closed: ${reason}`);
+  }
+
+  #closeFor(reason: unknown): Promise<CloseInfo> {
+    if (reason === undefined) return this.close(CLOSE.done, "");
+    if (reason instanceof ConnectionClosed) return this.close(reason.closeCode, reason.message);
+    return this.close(CLOSE.goingAway, reason instanceof Error ? reason.message : "");
+  }
+
+  /** Ends the connection. A second call has no effect, because Deno reports some closes twice. */
+  #finish(info: CloseInfo): void {
+    if (!this.#socket) return;
+    this.#socket = undefined;
+    this.#cancelCloseTimer?.();
+    this.#cancelSilenceTimer();
+    this.#stopWaiting?.();
+    this.#listeners.abort();
+    this.#inbox.end();
+    this.#writer.error(new ConnectionClosed(info.code, `The connection to ${this.remote} is closed.`));
+    this.#over.resolve(info);
+  }
+}
+
+function waitsForAck(text: string): boolean {
+  // An unnecessary ping is harmless, so the upper limit counts characters instead of bytes.
+  return text.length < PING_BELOW_BYTES && !fitsBytes(text, PING_ABOVE_BYTES);
+}
+
+/** The code that this side may send: a dialer has 1000 and 3000–4999 (rule P6). */
+function sendableCode(code: number, dialled: boolean): number {
+  const goingAway = dialled ? CLOSE.goingAwayDialler : CLOSE.goingAway;
+  if (code === CLOSE.goingAway || code === CLOSE.goingAwayDialler) return goingAway;
+  return code === CLOSE.done || (code >= 3000 && code < 5000) ? code : goingAway;
+}
+
+const utf8 = new TextEncoder();
+
+/** Shortens a reason to the 123 bytes of a close frame, without splitting a character. */
+function shortReason(reason: string): string {
+  return reason.slice(0, utf8.encodeInto(reason, new Uint8Array(123)).read);
+}

@@ -1,0 +1,137 @@
+/**
+ * Dialling a name over TLS at one of its addresses. Deno's client takes no address beside a name, and behind a TCP proxy
+ * it speaks no TLS; through an HTTP proxy it does, and checks the certificate for the name. So this is such a proxy, in
+ * this process and for one dial.
+ *
+ * @module
+ */
+
+import { assertMayConnect } from "../../common/permission.ts";
+import { bracketed } from "../../common/host_names.ts";
+
+/** Where this proxy listens, for as long as the dial takes. */
+const LOOPBACK = "127.0.0.1";
+/** The longest head of a request to this proxy, in bytes: Deno's own has some 200. */
+const MAX_HEAD_BYTES = 2_048;
+/** How many connections one dial may take: Deno tries HTTP/1.1, and then HTTP/2. */
+const MAX_CONNECTIONS = 2;
+
+/** Where a {@linkcode Tunnel} leads. */
+export interface TunnelOptions {
+  /** The address to connect to, of whichever name. */
+  readonly hostname: string;
+  readonly port: number;
+  /** Keeps other processes of this machine out: random, and new for each tunnel. */
+  readonly password: string;
+  /** Certificates of private authorities to trust. */
+  readonly caCerts?: readonly string[] | undefined;
+}
+
+/** A way to one address, by a client that believes to go by a name. */
+export class Tunnel {
+  /** What dials go by. */
+  readonly client: Deno.HttpClient;
+  /** Why nobody was connected to, where that was so. */
+  failure: unknown;
+  readonly #options: TunnelOptions;
+  readonly #listener: Deno.TcpListener;
+  readonly #ending = new AbortController();
+  readonly #carrying: Promise<void>;
+  #listens = true;
+
+  /**
+   * Listens for the dial.
+   *
+   * @throws {Deno.errors.NotCapable} where this process may not listen here, or connect there.
+   */
+  constructor(options: TunnelOptions) {
+    this.#options = options;
+    assertMayConnect(new URL(`http://${bracketed(options.hostname)}:${options.port}`));
+    assertMayConnect(new URL(`http://${LOOPBACK}:0`));
+    this.#listener = Deno.listen({ hostname: LOOPBACK, port: 0 });
+    const { caCerts, password } = options;
+    this.client = Deno.createHttpClient({
+      ...(caCerts && { caCerts: [...caCerts] }),
+      proxy: {
+        url: `http://${LOOPBACK}:${this.#listener.addr.port}`,
+        basicAuth: { username: "hearsay", password },
+      },
+    });
+    this.#carrying = this.#accept();
+  }
+
+  /** The dial is over: nobody else is let in, and what was opened stays. */
+  stopListening(): void {
+    if (this.#listens) this.#listener.close();
+    this.#listens = false;
+  }
+
+  /** Ends all that goes through it; resolves when nothing is left. */
+  async close(): Promise<void> {
+    if (this.#ending.signal.aborted) return await this.#carrying;
+    this.#ending.abort();
+    this.stopListening();
+    this.client.close();
+    await this.#carrying;
+  }
+
+  async #accept(): Promise<void> {
+    const carried: Promise<void>[] = [];
+    for await (const inner of this.#listener) {
+      carried.push(this.#carry(inner));
+      if (carried.length === MAX_CONNECTIONS) this.stopListening();
+    }
+    await Promise.all(carried);
+  }
+
+  async #carry(inner: Deno.TcpConn): Promise<void> {
+    const { signal } = this.#ending;
+    const open = [inner];
+    const end = () => {
+      for (const connection of open.splice(0)) connection.close();
+    };
+    signal.addEventListener("abort", end, { once: true });
+    try {
+      signal.throwIfAborted();
+      if (!await this.#isOwn(inner)) return;
+      const { hostname, port } = this.#options;
+      const outer = await Deno.connect({ hostname, port, signal });
+      open.push(outer);
+      for (const connection of open) connection.setNoDelay();
+      await inner.write(new TextEncoder().encode("HTTP/1.1 200 OK\r\n\r\n"));
+      await Promise.race([copy(inner, outer), copy(outer, inner)]);
+    } catch (error) {
+      if (!signal.aborted) this.failure ??= error;
+    } finally {
+      signal.removeEventListener("abort", end);
+      end();
+    }
+  }
+
+  /** True if the request is that of this tunnel's own client. */
+  async #isOwn(inner: Deno.TcpConn): Promise<boolean> {
+    const bytes = new Uint8Array(MAX_HEAD_BYTES);
+    let length = 0;
+    let head = "";
+    while (!head.endsWith("\r\n\r\n")) {
+      const read = await inner.read(bytes.subarray(length));
+      if (!read) return false;
+      length += read;
+      head = new TextDecoder().decode(bytes.subarray(0, length));
+    }
+    const credentials = btoa(`hearsay:${this.#options.password}`);
+    return head.startsWith("CONNECT ") && head.includes(`\r\nProxy-Authorization: Basic ${credentials}\r\n`);
+  }
+}
+
+/** Resolves at the end of what can be read, or when either is closed. */
+async function copy(from: Deno.TcpConn, to: Deno.TcpConn): Promise<void> {
+  const buffer = new Uint8Array(65_536);
+  try {
+    for (let read = await from.read(buffer); read !== null; read = await from.read(buffer)) {
+      for (let at = 0; at < read;) at += await to.write(buffer.subarray(at, read));
+    }
+  } catch {
+    // A connection that breaks ends as one that is closed: TLS inside it says the rest.
+  }
+}

@@ -1,0 +1,475 @@
+/**
+ * The WebSocket transport (rules P1, P5, P6). It dials peers, and accepts them in a service's own
+ * `Deno.serve` or in its own server.
+ *
+ * @module
+ */
+
+import type { CloseInfo, Connection, Member, Transport } from "../../contracts/cluster.ts";
+import { CLOSE, HearsayError } from "../../common/errors.ts";
+import { addressAt, isMemberUrl } from "../../common/host_names.ts";
+import { abortable, deadlineAfter, realRuntime, type Runtime } from "../../common/runtime.ts";
+import { authorityOf } from "../../common/canonical_address.ts";
+import { describe } from "../../options/rules.ts";
+import { isLoopback } from "../../common/loopback.ts";
+import { Admission, type Place } from "./admission.ts";
+import type { Authentication, ClusterKey } from "../../contracts/authentication.ts";
+import { type ListenFailure, serve, type Server } from "../listening.ts";
+import { RefusalPace } from "./refusal_pace.ts";
+import { type RefusedClient, remoteOf } from "../strangers.ts";
+import { type Authorise, upgrade } from "./accept.ts";
+import { SocketConnection, type SocketConnectionOptions, type SocketLimits } from "./connection.ts";
+import { Tunnel } from "./tunnel.ts";
+import {
+  addressIn,
+  dialUrl,
+  type OpenOptions,
+  openSocket,
+  pathOf,
+  SUBPROTOCOL,
+  TOKEN_PROTOCOL,
+} from "./dial.ts";
+
+export type { RefusedClient } from "../strangers.ts";
+export type { ListenFailure } from "../listening.ts";
+export type { Authorise, Refused } from "./accept.ts";
+export { SUBPROTOCOL } from "./dial.ts";
+
+/** The most accepted connections in `incoming`; further clients get 503. */
+export const MAX_UNTAKEN_CONNECTIONS = 128;
+
+/** The transport's own server. */
+export interface ListenOptions {
+  /**
+   * The name or address to listen on; `"127.0.0.1"` by default, so that other machines have no access by
+   * default.
+   */
+  readonly hostname?: string;
+  /** The port; 0 takes a free one, see {@linkcode WebSocketTransport.address}. */
+  readonly port: number;
+  /** The certificate chain and its key, as PEM, to serve TLS. */
+  readonly tls?: { readonly cert: string; readonly key: string };
+  /** Closes the transport when aborted. */
+  readonly signal?: AbortSignal;
+}
+
+/** Options of a {@linkcode WebSocketTransport}. */
+export interface WebSocketTransportOptions {
+  /** The `gossipActorName`, the endpoint's path without its slash. */
+  readonly path: string;
+  /** The largest message that is sent or accepted, in bytes of UTF-8. */
+  readonly maxMessageBytes: number;
+  /** Clock, timers and random numbers; the real ones by default. */
+  readonly runtime?: Runtime;
+  /**
+   * The longest time to open a connection, in milliseconds, in addition to the caller's signal; 10,000 by
+   * default.
+   */
+  readonly connectTimeout?: number;
+  /** A write resolves when at most this many bytes wait to be sent; 256 KiB by default. */
+  readonly highWaterMark?: number;
+  /** The longest wait for a peer's answer to a close, in milliseconds; 1,000 by default. */
+  readonly closeTimeout?: number;
+  /** Starts a server. Without it, clients connect only through {@linkcode WebSocketTransport.handler}. */
+  readonly listen?: ListenOptions;
+  /** Dials members by `wss:`. By default true if this transport listens with a certificate. */
+  readonly secure?: boolean;
+  /** Certificates of authorities, as PEM, that are trusted in addition to the platform's. */
+  readonly caCerts?: readonly string[];
+  /** Authenticates every connection in both directions, before any state flows. */
+  readonly authentication?: Authentication;
+  /** Sends the token in a header, or in a subprotocol, because browsers cannot send headers. */
+  readonly tokenIn?: "header" | "subprotocol";
+  /** Headers of each dial, such as a token for the peers' {@linkcode Authorise}. */
+  readonly headers?: HeadersInit;
+  /** Accepts or refuses clients before the upgrade; with `authentication`, both must accept. */
+  readonly authorise?: Authorise;
+  /**
+   * Accepts clients from other machines, and may listen for them, without `authentication` and `authorise`.
+   * False by default.
+   */
+  readonly insecure?: boolean;
+  /** The origins of web pages that may connect, such as `https://app.example`; none by default. */
+  readonly allowedOrigins?: readonly string[];
+  /** The most connections from one address; 64 by default. */
+  readonly maxConnectionsPerAddress?: number;
+  /** The most upgrades in progress; 64 by default. */
+  readonly maxHandshakes?: number;
+  /** The most messages per second of one connection; 1,000 by default. */
+  readonly maxMessagesPerSecond?: number;
+  /** Called for refused clients. Must not throw. */
+  readonly onClientRefused?: (refused: RefusedClient) => void;
+  /** Called when the server has stopped listening for now, see {@linkcode ListenFailure}. Must not throw. */
+  readonly onListenFailed?: (failure: ListenFailure) => void;
+}
+
+/**
+ * Sends messages to peers over WebSockets.
+ *
+ * The native sockets accept messages of up to 64 MiB before this code can measure them. `maxMessageBytes`
+ * limits the messages that are parsed and kept.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "../../deps/std_assert.ts";
+ * import { WebSocketTransport } from "./web_socket.ts";
+ *
+ * const options = { path: "gossip", maxMessageBytes: 1_048_576 };
+ * const server = new WebSocketTransport({ ...options, listen: { port: 0 } });
+ * const client = new WebSocketTransport(options);
+ *
+ * const dialled = await client.dial(server.address!, { signal: new AbortController().signal });
+ * const accepted = (await server.incoming.getReader().read()).value!;
+ * await dialled.writable.getWriter().write({ type: "ack", id: "1", holds: new Map() });
+ * const { value } = await accepted.readable.getReader().read();
+ * assertEquals(value, { type: "ack", id: "1", holds: new Map() });
+ *
+ * await Promise.all([client.close(), server.close()]);
+ * ```
+ */
+export class WebSocketTransport implements Transport {
+  readonly incoming: ReadableStream<Connection>;
+  readonly #runtime: Runtime;
+  readonly #limits: SocketLimits;
+  readonly #options: WebSocketTransportOptions;
+  readonly #connectTimeout: number;
+  readonly #path: string;
+  /** The paths of this transport's endpoint. */
+  readonly #paths: Set<string>;
+  readonly #connections = new Set<SocketConnection>();
+  /** Aborted by `close`; ends pending dials. */
+  readonly #closing = new AbortController();
+  readonly #admission: Admission;
+  readonly #pace: RefusalPace;
+  /** The authorities of this transport. A token for another one is refused. */
+  readonly #authorities = new Set<string>();
+  readonly #client: Deno.HttpClient | undefined;
+  readonly #tunnels = new Set<Tunnel>();
+  readonly #server: Server | undefined;
+  readonly #unlisten = new AbortController();
+  #incoming!: ReadableStreamDefaultController<Connection>;
+  #refusing = false;
+  #closed: Promise<void> | undefined;
+
+  /**
+   * Creates a transport, and its server if `listen` is set.
+   *
+   * @throws {HearsayError} with code `cannot_listen` if the port is taken.
+   * @throws {HearsayError} with code `invalid_configuration` if it would accept every client from other
+   * machines without `insecure`.
+   */
+  constructor(options: WebSocketTransportOptions) {
+    assertNotOpenToAll(options);
+    this.#options = options;
+    this.#runtime = options.runtime ?? realRuntime;
+    this.#connectTimeout = options.connectTimeout ?? 10_000;
+    this.#path = pathOf(options.path);
+    this.#paths = new Set([this.#path]);
+    this.#limits = {
+      maxMessageBytes: options.maxMessageBytes,
+      highWaterMark: options.highWaterMark ?? 256 * 1024,
+      closeTimeout: options.closeTimeout ?? 1_000,
+      maxMessagesPerSecond: options.maxMessagesPerSecond ?? 1_000,
+    };
+    this.#admission = new Admission({
+      authentication: options.authentication,
+      authorise: options.authorise,
+      insecure: options.insecure ?? false,
+      allowedOrigins: options.allowedOrigins ?? [],
+      maxConnectionsPerAddress: options.maxConnectionsPerAddress ?? 64,
+      maxHandshakes: options.maxHandshakes ?? 64,
+      authorities: () => this.#authorities,
+      runtime: this.#runtime,
+      onRefused: (refused) => options.onClientRefused?.(refused),
+    });
+    this.#pace = new RefusalPace(this.#runtime);
+    this.incoming = new ReadableStream<Connection>({
+      start: (controller) => {
+        this.#incoming = controller;
+      },
+      cancel: () => {
+        this.#refusing = true;
+      },
+    }, { highWaterMark: MAX_UNTAKEN_CONNECTIONS });
+    this.#server = options.listen && this.#listen(options.listen);
+    if (this.#server) this.answerTo(this.address!);
+    if (this.#server && options.listen?.hostname) {
+      this.answerTo(this.#addressOf(options.listen.hostname, this.#server.addr.port));
+    }
+    this.#client = options.caCerts && Deno.createHttpClient({ caCerts: [...options.caCerts] });
+  }
+
+  /**
+   * Also accepts tokens for this address and requests for its path, because clients dial this transport by
+   * it.
+   */
+  answerTo(address: string): void {
+    const authority = authorityOf(address);
+    if (authority === undefined) return;
+    this.#authorities.add(authority);
+    const { pathname } = new URL(address);
+    if (pathname !== "/") this.#paths.add(pathname);
+  }
+
+  /**
+   * Changes the keys of `authentication`; see {@linkcode Authentication.setKeys}.
+   *
+   * @throws {HearsayError} with code `invalid_configuration` if the transport has no `authentication`.
+   */
+  setKeys(keys: readonly ClusterKey[]): void {
+    const { authentication } = this.#options;
+    if (!authentication) {
+      const text = "This member must be created with keys before it can change them. Nothing was changed.";
+      throw new HearsayError("invalid_configuration", text);
+    }
+    authentication.setKeys(keys);
+    this.#admission.keysChanged();
+  }
+
+  /** The address of the transport's own server, for dialing; `undefined` without one. */
+  get address(): string | undefined {
+    if (!this.#server) return undefined;
+    const { hostname, port } = this.#server.addr;
+    return this.#addressOf(hostname, port);
+  }
+
+  /**
+   * Handles requests for this transport's path in your own `Deno.serve`: upgrades them, or refuses them with 400,
+   * 401, 403, 426 or 503. If many clients are refused, each refusal waits for a second, so that one connection cannot
+   * cause much work. Returns `undefined` for any other path. Pass the `info` of `Deno.serve`, because it has the client's
+   * address.
+   */
+  readonly handler = async (
+    request: Request,
+    info?: { readonly remoteAddr: Deno.Addr },
+  ): Promise<Response | undefined> => {
+    const url = URL.parse(request.url);
+    if (!url) {
+      return await this.#pace.pass(
+        new Response("The host of the request must be a name or an address.\n", { status: 400 }),
+        info?.remoteAddr,
+      );
+    }
+    if (!this.#paths.has(url.pathname)) return undefined;
+    const unavailable = this.#refuseUnavailable();
+    if (unavailable) return await this.#pace.pass(unavailable, info?.remoteAddr);
+    const arrival = this.#pace.arrival();
+    // An upgrade of a client that is gone costs as much as any.
+    if (arrival) {
+      const { signal } = request;
+      await arrival;
+      if (signal.aborted) return new Response("The client is gone.\n", { status: 400 });
+    }
+    const admitted = this.#admission.admit(request, info?.remoteAddr);
+    // If the client disconnects before the upgrade, Deno keeps the socket open forever. A synchronous admission leaves
+    // no time for that; after a wait, the signal reports it.
+    const gone = arrival || admitted instanceof Promise ? request.signal : undefined;
+    const place = admitted instanceof Promise ? await admitted : admitted;
+    if (place instanceof Response) return await this.#pace.pass(place, info?.remoteAddr);
+    if (gone?.aborted) {
+      place.leave();
+      return new Response("The client has disconnected.\n", { status: 400 });
+    }
+    const unavailableNow = this.#refuseUnavailable();
+    if (unavailableNow) {
+      place.leave();
+      return await this.#pace.pass(unavailableNow, info?.remoteAddr);
+    }
+    // Before the upgrade, because reading the address of an upgraded request throws.
+    const remote = remoteOf(info?.remoteAddr);
+    const response = upgrade(request, {
+      runtime: this.#runtime,
+      timeout: this.#connectTimeout,
+      signal: this.#closing.signal,
+      opened: (socket) => this.#accept(socket, { remote, place }),
+      failed: () => place.leave(),
+    });
+    return response.status === 101 ? response : await this.#pace.pass(response, info?.remoteAddr);
+  };
+
+  /**
+   * The address of a member for {@linkcode WebSocketTransport.dial}.
+   *
+   * @throws {HearsayError} with code `connection` if its host or `url` is invalid.
+   */
+  addressOf(member: Member): string {
+    if (member.url === undefined) return this.#addressOf(member.host, member.port);
+    if (isMemberUrl(member.url as unknown)) return member.url;
+    throw new HearsayError(
+      "connection",
+      "The `url` of a member must be a ws: or wss: URL without credentials, query or fragment, was " +
+        `${describe(member.url)}; nothing was dialled.`,
+    );
+  }
+
+  /**
+   * Opens a connection to an address, with or without a path. Rejects with the signal's reason if it is
+   * aborted, otherwise with a `HearsayError`: `timeout` after `connectTimeout`, `incompatible` if the server
+   * uses another subprotocol, `stopped` after {@linkcode WebSocketTransport.close}, `connection` for any
+   * other failure.
+   */
+  async dial(address: string, options: { readonly signal: AbortSignal }): Promise<Connection> {
+    this.#closing.signal.throwIfAborted();
+    options.signal.throwIfAborted();
+    const url = dialUrl(address, this.#path);
+    using deadline = deadlineAfter(this.#runtime, this.#connectTimeout, `Connecting to ${url.href}`, {
+      signal: AbortSignal.any([options.signal, this.#closing.signal]),
+    });
+    const { headers, authentication, tokenIn = tokensGo() } = this.#options;
+    const authority = authorityOf(url.href)!;
+    // Signing is fast and cannot be canceled, so `close` waits for it (R9.4).
+    const credentials = authentication && await authentication.credentials({ authority });
+    deadline.signal.throwIfAborted();
+    const token = credentials?.token;
+    const { signal } = deadline;
+    const { socket, tunnel } = await this.#open(url, { headers, token, tokenIn, signal });
+    const connection = this.#keep(socket, { dialled: true, remote: url.href, guard: credentials?.guard });
+    if (tunnel) void connection.closed.then(() => this.#endTunnel(tunnel));
+    if (socket.protocol === SUBPROTOCOL) return connection;
+    void connection.close(CLOSE.invalid, `The subprotocol must be ${SUBPROTOCOL}.`);
+    // A server may choose the one that is the token.
+    const spoken = socket.protocol.startsWith(TOKEN_PROTOCOL) ? "another" : describe(socket.protocol);
+    throw new HearsayError(
+      "incompatible",
+      `${url.href} must speak the subprotocol ${SUBPROTOCOL}, spoke ${spoken}; the connection was closed.`,
+    );
+  }
+
+  /** Opens a socket: where the URL has one of its name's addresses, through a tunnel to that. */
+  async #open(
+    url: URL,
+    options: Omit<OpenOptions, "client">,
+  ): Promise<{ readonly socket: WebSocket; readonly tunnel?: Tunnel }> {
+    const hostname = addressIn(url);
+    if (hostname === undefined) {
+      return { socket: await openSocket(url, { ...options, client: this.#client }) };
+    }
+    const { caCerts } = this.#options;
+    const { newClusterKey } = await import("../../security/key_sources.ts");
+    const password = await newClusterKey();
+    options.signal.throwIfAborted();
+    const tunnel = new Tunnel({ hostname, port: Number(url.port || 443), password, caCerts });
+    this.#tunnels.add(tunnel);
+    try {
+      const dialled = new URL(url);
+      dialled.hash = "";
+      return { socket: await openSocket(dialled, { ...options, client: tunnel.client }), tunnel };
+    } catch (error) {
+      await this.#endTunnel(tunnel);
+      if (options.signal.aborted || tunnel.failure === undefined) throw error;
+      const why = tunnel.failure instanceof Error ? tunnel.failure.message : String(tunnel.failure);
+      throw new HearsayError("connection", `${url.href} could not be reached: ${why}.`, {
+        cause: tunnel.failure,
+      });
+    } finally {
+      tunnel.stopListening();
+    }
+  }
+
+  async #endTunnel(tunnel: Tunnel): Promise<void> {
+    await tunnel.close();
+    this.#tunnels.delete(tunnel);
+  }
+
+  /** Closes every connection and stops accepting. Resolves when all have ended. May be called again. */
+  close(): Promise<void> {
+    return this.#closed ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
+    this.#closing.abort(new HearsayError("stopped", "The transport is closed. Nothing was dialed."));
+    this.#unlisten.abort();
+    this.#pace.end();
+    if (!this.#refusing) this.#incoming.close();
+    await Promise.all(Array.from(this.#connections, goAway));
+    await Promise.all(Array.from(this.#tunnels, (tunnel) => tunnel.close()));
+    if (this.#server) await this.#shutDown(this.#server);
+    this.#client?.close();
+  }
+
+  /**
+   * Shuts the server down, but not longer than `closeTimeout`: Deno waits without limit for connected clients
+   * that do not begin a TLS handshake.
+   */
+  async #shutDown(server: Server): Promise<void> {
+    using deadline = deadlineAfter(this.#runtime, this.#limits.closeTimeout, "Shutting the server down");
+    await abortable(server.shutdown(), deadline.signal).catch((error) => {
+      if (error !== deadline.signal.reason) throw error;
+    });
+  }
+
+  #listen(options: ListenOptions): Server {
+    const { hostname = "127.0.0.1", port, tls, signal } = options;
+    const { onListenFailed = () => {} } = this.#options;
+    signal?.throwIfAborted();
+    signal?.addEventListener("abort", () => void this.close(), { signal: this.#unlisten.signal });
+    const runtime = this.#runtime;
+    return serve({ hostname, port, ...tls, runtime, onListenFailed }, async (request, info) => {
+      return await this.handler(request, info) ??
+        await this.#pace.pass(new Response("There is nothing here.\n", { status: 404 }), info.remoteAddr);
+    });
+  }
+
+  #refuseUnavailable(): Response | undefined {
+    const closed = this.#refusing || this.#closing.signal.aborted;
+    if (!closed && this.#incoming.desiredSize! > 0) return undefined;
+    const text = closed ? "This member has stopped.\n" : "Too many accepted connections are pending.\n";
+    return new Response(text, { status: 503 });
+  }
+
+  #accept(socket: WebSocket, { remote, place }: { readonly remote: string; readonly place: Place }): void {
+    const connection = this.#keep(socket, { dialled: false, remote, guard: place.admitted?.guard });
+    place.upgraded({
+      get usedMs() {
+        return connection.usedMs;
+      },
+      end: (reason) => void connection.close(CLOSE.done, reason),
+    });
+    void connection.closed.then(() => place.leave());
+    if (this.#refusing) void goAway(connection);
+    else this.#incoming.enqueue(connection);
+  }
+
+  #keep(
+    socket: WebSocket,
+    side: Pick<SocketConnectionOptions, "dialled" | "remote" | "guard">,
+  ): SocketConnection {
+    const connection = new SocketConnection(socket, {
+      runtime: this.#runtime,
+      limits: this.#limits,
+      ...side,
+    });
+    this.#connections.add(connection);
+    void connection.closed.then(() => this.#connections.delete(connection));
+    return connection;
+  }
+
+  #addressOf(host: string, port: number): string {
+    const { secure = this.#options.listen?.tls !== undefined } = this.#options;
+    return addressAt(host, { port, secure });
+  }
+}
+
+function goAway(connection: SocketConnection): Promise<CloseInfo> {
+  return connection.close(CLOSE.goingAway, "This member has stopped.");
+}
+
+/** The default of `tokenIn`: browsers cannot send headers. */
+function tokensGo(): "header" | "subprotocol" {
+  return "Deno" in globalThis ? "header" : "subprotocol";
+}
+
+/** Throws if the transport would accept every client of the network without an explicit setting. */
+function assertNotOpenToAll(
+  { listen, authentication, authorise, insecure }: WebSocketTransportOptions,
+): void {
+  if (!listen || authentication || authorise || insecure) return;
+  const { hostname = "127.0.0.1" } = listen;
+  if (isLoopback(hostname)) return;
+  throw new HearsayError(
+    "invalid_configuration",
+    `Without keys a member listens on loopback only, and not on ${
+      describe(hostname)
+    }, unless insecure is true; nothing was opened.`,
+  );
+}
