@@ -45,9 +45,15 @@ function costOfOne(members: number): { heapBytes: number; cpuMs: number; bytes: 
   const [selfId, peerId] = [memberId(0), memberId(1)];
   measured.applyIncoming(peerId, { members: [memberState(1)], ...NO_DIGESTS }, moment(1));
   peer.applyIncoming(selfId, { members: [memberState(0)], ...NO_DIGESTS }, moment(1));
-  const greeting = ({ digest, active }: Engine, id: string) => ({ id, life: LIFE, digest, active, count: 1 });
-  measured.greeted(greeting(peer, peerId), moment(2));
-  peer.greeted(greeting(measured, selfId), moment(2));
+  const greeting = ({ digest, active }: Engine, id: string) => ({
+    id,
+    incarnation: LIFE,
+    digest,
+    active,
+    count: 1,
+  });
+  measured.applyHello(greeting(peer, peerId), moment(2));
+  peer.applyHello(greeting(measured, selfId), moment(2));
   let [cpuMs, bytes] = [0, 0];
   for (let round = 1; round <= WARM_UP_ROUNDS + ROUNDS; round++) {
     if (round === WARM_UP_ROUNDS + 1) cpuMs = bytes = 0;

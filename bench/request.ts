@@ -6,7 +6,7 @@
  */
 
 import { copyJson } from "../engine/json.ts";
-import { makeLife } from "../engine/incarnation.ts";
+import { makeIncarnation } from "../engine/incarnation.ts";
 import { type SentEntry, TYPE } from "../engine/types.ts";
 import type { Gossip, Message, Reply } from "../protocol/message.ts";
 import { measure, type Subject } from "./measure.ts";
@@ -88,7 +88,7 @@ function requestOf(bytes: number): Message {
     // Two of the bytes are quotes.
     return { key: `key-${index}`, number: index + 1, type: TYPE.value, ...copyJson("x".repeat(room - 2)) };
   });
-  const member = { id: "a", life: makeLife(1, 0.5), after: 0, reset: false, entries };
+  const member = { id: "a", incarnation: makeIncarnation(1, 0.5), after: 0, reset: false, entries };
   const request: Gossip = {
     type: "gossip",
     liveness: { count: 0 },

@@ -153,8 +153,8 @@ async function benchQuiet(report: Report, { Scuttle, PeerState }: GrapevineModul
   scuttle.updateKnownState(memberIds(MANY).map((id) => [id, HEARTBEAT_KEY, 1, 1]));
   await new Promise((resolve) => setImmediate(resolve));
   const { digest, active } = engine;
-  const life = engine.lifeOf(peerId)!;
-  engine.greeted({ id: peerId, life, digest, active, count: 1 }, moment(2));
+  const incarnation = engine.incarnationOf(peerId)!;
+  engine.applyHello({ id: peerId, incarnation, digest, active, count: 1 }, moment(2));
   let ms = 2;
   // The most expensive case: with the counts of all members, which are sent less often than gossip.
   const message = () => {

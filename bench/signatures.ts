@@ -4,9 +4,9 @@
  * @module
  */
 
-import type { Claim } from "../engine/types.ts";
+import type { SignedState } from "../engine/types.ts";
 import { ed25519Signing, newSigningKey } from "../security/ed25519.ts";
-import { claimText } from "../contracts/signing.ts";
+import { signedText } from "../contracts/signing.ts";
 import { measure } from "./measure.ts";
 import { duration, type Report } from "./report.ts";
 
@@ -17,12 +17,12 @@ export async function benchSignatures(report: Report): Promise<void> {
   const signing = await ed25519Signing(await newSigningKey());
   const subjects = await Promise.all(KEYS.map(async (count) => {
     const claim = claimOf(count);
-    const text = claimText("bench", claim);
+    const text = signedText("bench", claim);
     const by = { publicKey: signing.publicKey, signature: await signing.sign(text) };
     return [
-      { name: `text ${count}`, run: () => void claimText("bench", claim) },
-      { name: `sign ${count}`, run: async () => void await signing.sign(claimText("bench", claim)) },
-      { name: `verify ${count}`, run: async () => void await signing.verify(claimText("bench", claim), by) },
+      { name: `text ${count}`, run: () => void signedText("bench", claim) },
+      { name: `sign ${count}`, run: async () => void await signing.sign(signedText("bench", claim)) },
+      { name: `verify ${count}`, run: async () => void await signing.verify(signedText("bench", claim), by) },
     ];
   }));
   const medians = await measure(subjects.flat());
@@ -41,7 +41,7 @@ export async function benchSignatures(report: Report): Promise<void> {
 }
 
 /** The state of a member with this many keys of about fifty bytes. */
-function claimOf(count: number): Claim {
+function claimOf(count: number): SignedState {
   const entries = Array.from({ length: count }, (_, index) => {
     const value = { cpu: 0.25, at: "somewhere", index };
     return {
@@ -52,5 +52,5 @@ function claimOf(count: number): Claim {
       json: JSON.stringify(value),
     };
   });
-  return { id: "member-1", life: "018bcfe56800-1f3a9c02", number: count, entries };
+  return { id: "member-1", incarnation: "018bcfe56800-1f3a9c02", number: count, entries };
 }

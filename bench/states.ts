@@ -6,7 +6,7 @@
 
 import { Engine, type EngineSettings } from "../engine/engine.ts";
 import { copyJson } from "../engine/json.ts";
-import { makeLife } from "../engine/incarnation.ts";
+import { makeIncarnation } from "../engine/incarnation.ts";
 import {
   type Delta,
   HEARTBEAT_KEY,
@@ -22,7 +22,7 @@ import { DEFAULT_CONFIG } from "../options/configuration.ts";
 export const KEYS = 10;
 const START_MS = 1_700_000_000_000;
 /** The incarnation of all members. */
-export const LIFE = makeLife(START_MS, 0.5);
+export const LIFE = makeIncarnation(START_MS, 0.5);
 /** More than 1,000 members with ten keys take. */
 const ROOMY_BYTES = 32 * 1024 * 1024;
 
@@ -55,7 +55,7 @@ export function memberState(index: number): MemberDelta {
     if (key === 0) return entryOf(HEARTBEAT_KEY, 1, { value: heartbeat, type: TYPE.heartbeat });
     return entryOf(`key-${key}`, key + 1, { value: valueOf(index, key), type: TYPE.value });
   });
-  return { id: memberId(index), life: LIFE, after: 0, reset: false, entries };
+  return { id: memberId(index), incarnation: LIFE, after: 0, reset: false, entries };
 }
 
 /** The states of all members but the first, in one delta. */
@@ -71,7 +71,7 @@ export function engineOf(
 ): Engine {
   const engine = new Engine(
     { ...DEFAULT_CONFIG, maxMembers: 20_000, maxMessageBytes: ROOMY_BYTES, ...settings },
-    { id: memberId(index), life: LIFE, now: moment(0), random: 0.5, byGreeting: false },
+    { id: memberId(index), incarnation: LIFE, now: moment(0), random: 0.5, openMembership: false },
   );
   engine.setTopology({ members: memberIds(members), blocked: [] }, moment(0));
   return engine;

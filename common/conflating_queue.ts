@@ -11,12 +11,12 @@ export const KEPT_ITEMS = 1024;
 /** How many bytes of memory, about, those items may take before that. */
 export const KEPT_BYTES = 4_194_304;
 
-/** How a {@linkcode LatestStream} is made. */
-export interface LatestStreamOptions<T> {
+/** How a {@linkcode ConflatingQueue} is made. */
+export interface ConflatingQueueOptions<T> {
   /** What an item is about: a newer item about the same supersedes an older one that was not read. */
   readonly keyOf: (item: T) => string;
   /** Hears once when nothing more is wanted: of which stream, since that may be before there is a name for it. */
-  readonly onEnd?: (stream: LatestStream<T>) => void;
+  readonly onEnd?: (stream: ConflatingQueue<T>) => void;
   /** Aborting it ends the stream at once. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -31,10 +31,10 @@ interface Kept<T> {
  * {@linkcode KEPT_BYTES} misses what has been superseded, and nothing else: so the memory is bounded by what the latest
  * items of all keys take.
  */
-export class LatestStream<T> {
+export class ConflatingQueue<T> {
   /** The items. */
   readonly readable: ReadableStream<T>;
-  readonly #options: LatestStreamOptions<T>;
+  readonly #options: ConflatingQueueOptions<T>;
   #items: Kept<T>[] = [];
   /** Items before this index have been read. */
   #head = 0;
@@ -49,7 +49,7 @@ export class LatestStream<T> {
   readonly #abort = () => this.end();
 
   /** Makes an empty stream. */
-  constructor(options: LatestStreamOptions<T>) {
+  constructor(options: ConflatingQueueOptions<T>) {
     this.#options = options;
     this.readable = new ReadableStream<T>({
       start: (controller) => {

@@ -22,7 +22,7 @@ export type ErrorCode =
   | "stopped"
   | "timeout"
   | "too_large"
-  | "unauthorised"
+  | "unauthorized"
   | "unknown_member";
 
 /** An error of this library. The text is one sentence that says whether anything changed. */
@@ -69,7 +69,7 @@ export class ConnectionClosed extends HearsayError {
 
   /** Makes a reason to close a connection with. */
   constructor(closeCode: number, reason: string, options?: ErrorOptions) {
-    super(closeCode === CLOSE.unauthorised ? "unauthorised" : "connection", reason, options);
+    super(closeCode === CLOSE.unauthorized ? "unauthorized" : "connection", reason, options);
     this.closeCode = closeCode;
   }
 }
@@ -80,7 +80,7 @@ export const CLOSE = {
   goingAway: 1001,
   goingAwayDialler: 4001,
   invalid: 4400,
-  unauthorised: 4401,
+  unauthorized: 4401,
   refused: 4403,
   noHello: 4408,
   secondConnection: 4409,

@@ -7,17 +7,17 @@
 import { HearsayError } from "./errors.ts";
 
 /** Of how many what was told is remembered: those that failed last. */
-export const MAX_TOLD_ABOUT = 1_024;
+export const MAX_SUBJECTS = 1_024;
 /** How many reasons are remembered for each: whoever makes up new ones must not fill the memory. */
 export const MAX_REASONS = 8;
 
 /** For each of several that may fail, the reasons that were told since it last worked. */
-export class ToldReasons {
+export class ReportOnce {
   /** The one that failed longest ago first. */
   readonly #reasonsBy = new Map<string, Set<string>>();
 
   /** Whether this reason is news about it. */
-  isNews(about: string, reason: string): boolean {
+  shouldReport(about: string, reason: string): boolean {
     const told = this.#reasonsBy.get(about);
     if (told === undefined) return true;
     // Whoever goes on failing is remembered before others.
@@ -32,7 +32,7 @@ export class ToldReasons {
     if (told.size === MAX_REASONS) told.delete(firstOf(told.keys()));
     told.add(reason);
     this.#reasonsBy.set(about, told);
-    if (this.#reasonsBy.size > MAX_TOLD_ABOUT) this.#reasonsBy.delete(firstOf(this.#reasonsBy.keys()));
+    if (this.#reasonsBy.size > MAX_SUBJECTS) this.#reasonsBy.delete(firstOf(this.#reasonsBy.keys()));
   }
 
   /** So much has changed that whatever goes wrong now is news. */

@@ -6,38 +6,38 @@
 
 import { type Runtime, sleep } from "./runtime.ts";
 
-/** Options of a {@linkcode Gate}. */
-export interface GateOptions {
+/** Options of a {@linkcode Semaphore}. */
+export interface SemaphoreOptions {
   /** The most tasks at once. */
-  readonly places: number;
+  readonly permits: number;
   /** Milliseconds before a freed place goes to a waiting task. */
   readonly heldMs: number;
   readonly runtime: Runtime;
 }
 
-/** Options of {@linkcode Gate.pass}. */
-export interface PassOptions {
+/** Options of {@linkcode Semaphore.run}. */
+export interface RunOptions {
   readonly signal: AbortSignal;
   /** Returns true if the task is not needed any more. */
   readonly unless?: () => boolean;
 }
 
 /** Runs at most `places` tasks at once. The others wait in order of arrival. */
-export class Gate {
-  readonly #options: GateOptions;
+export class Semaphore {
+  readonly #options: SemaphoreOptions;
   readonly #waiting: PromiseWithResolvers<void>[] = [];
   #free: number;
 
-  constructor(options: GateOptions) {
+  constructor(options: SemaphoreOptions) {
     this.#options = options;
-    this.#free = options.places;
+    this.#free = options.permits;
   }
 
   /**
    * Runs a task as soon as a place is free. If `unless` returns true by then, skips the task, and the next
    * one gets the place at once. Rejects with the signal's reason if it is aborted while waiting.
    */
-  async pass<T>(task: () => Promise<T>, { signal, unless }: PassOptions): Promise<T | undefined> {
+  async run<T>(task: () => Promise<T>, { signal, unless }: RunOptions): Promise<T | undefined> {
     await this.#enter(signal);
     if (unless?.()) return void this.#handOn();
     try {

@@ -10,7 +10,7 @@ import type { Runtime } from "./runtime.ts";
 export const BYTES_PER_UNIT: number = 16 * 1024;
 
 /** Lets through so many messages a second, and as many at once after a pause: a bucket of tokens. */
-export class Rate {
+export class TokenBucket {
   readonly #runtime: Pick<Runtime, "monotonicMs">;
   readonly #perSecond: number;
   #left: number;

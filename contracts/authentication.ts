@@ -40,7 +40,7 @@ export interface Admitted {
 }
 
 /** A client that is refused. */
-export interface NotAdmitted {
+export interface Rejection {
   /** The reason, for the logs of both sides. */
   readonly refused: string;
   /** 401 if another token may be accepted; 503 if a later attempt may be. */
@@ -59,7 +59,7 @@ export interface Authentication {
   admit(
     token: string,
     options: { readonly authorities: ReadonlySet<string>; readonly address?: string },
-  ): Admitted | NotAdmitted | Promise<Admitted | NotAdmitted>;
+  ): Admitted | Rejection | Promise<Admitted | Rejection>;
   /**
    * Replaces the keys: the first signs, all verify. Connections that were opened with a removed key are
    * closed with 4401.

@@ -49,7 +49,7 @@ export interface Transport {
    * Whether a member passes on to others, in a form that they can take, what it hears of members here. All do where
    * this is left out. Of a departure those that do are told first.
    */
-  passesOn?(member: Member): boolean;
+  refusesDials?(member: Member): boolean;
   /** Opens a connection. Rejects with a `HearsayError` where that fails, with the signal's reason where it is aborted. */
   dial(address: string, options: { readonly signal: AbortSignal }): Promise<Connection>;
   /**
@@ -97,7 +97,7 @@ export interface SeedStatus {
 }
 
 /** What a discovery may ask of the gossiper that it serves. */
-export interface DiscoverySite {
+export interface DiscoveryContext {
   /** This member. */
   readonly self: Member;
   /** The cluster's name. */
@@ -111,9 +111,9 @@ export interface DiscoverySite {
   /** The address at which a member would be greeted. */
   addressOf(member: Member): string;
   /** Greets whoever answers at the address; resolves with the peer's record. */
-  greet(address: string, options: { readonly signal: AbortSignal }): Promise<Member>;
+  handshake(address: string, options: { readonly signal: AbortSignal }): Promise<Member>;
   /** Everyone who was greeted, or greeted this member, and was let in; again with each greeting. */
-  readonly greeted: ReadableStream<Member>;
+  readonly metPeers: ReadableStream<Member>;
   /** The values of a key that every member has now, and then every change; none is lost to a slow reader. */
   watch(key: string): ReadableStream<GossipUpdate>;
   /** How long to wait after so many failures in a row, in milliseconds: at random, up to a limit that grows. */
@@ -130,7 +130,7 @@ export interface Discovery {
    * Whether members learn of each other by greeting. Then this member's own record is gossiped, a greeting
    * of an unknown member is answered, and before the first contact a member alone agrees with nobody.
    */
-  readonly byGreeting: boolean;
+  readonly openMembership: boolean;
   /**
    * The members, where they are known before anything runs: so that the first round has peers, and a member
    * never takes itself to be alone for want of an event.
@@ -140,7 +140,7 @@ export interface Discovery {
    * Runs until the signal is aborted; resolves then. Whatever fails in it is told by `DiscoveryFailed` and tried
    * again, while the topology that it published last stays.
    */
-  run(site: DiscoverySite, options: { readonly signal: AbortSignal }): Promise<void>;
+  run(site: DiscoveryContext, options: { readonly signal: AbortSignal }): Promise<void>;
 }
 
 /** The cluster that a gossiper takes part in (R12.2). */

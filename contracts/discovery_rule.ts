@@ -9,6 +9,6 @@ import type { Discovery } from "./cluster.ts";
 
 /** A source of members. */
 export const DISCOVERY: Rule = rule((given) => {
-  const { byGreeting, run } = Object(given) as Partial<Discovery>;
-  return typeof byGreeting === "boolean" && typeof run === "function";
+  const { openMembership, run } = Object(given) as Partial<Discovery>;
+  return typeof openMembership === "boolean" && typeof run === "function";
 }, { problem: "is no discovery", allowed: 'a source of members, such as `seeds(["ws://127.0.0.1:7001"])`' });

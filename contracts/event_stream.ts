@@ -191,7 +191,7 @@ const EVENT_TYPES: { readonly [type in EventType]: true } = {
   EventsDropped: true,
   GossipUpdate: true,
   Isolated: true,
-  LifeRenewed: true,
+  IncarnationRenewed: true,
   ListenFailed: true,
   MemberBlocked: true,
   MemberFailed: true,

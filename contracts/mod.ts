@@ -17,7 +17,7 @@ export {
   type ClusterTopology,
   type Connection,
   type Discovery,
-  type DiscoverySite,
+  type DiscoveryContext,
   isDialable,
   type Member,
   NOWHERE,

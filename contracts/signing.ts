@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Claim } from "../engine/types.ts";
+import type { SignedState } from "../engine/types.ts";
 
 /** A member's own key pair, and whatever is needed to check the signatures of others. */
 export interface Signing {
@@ -30,9 +30,9 @@ export function keyOfId(id: string): string | undefined {
 }
 
 /** The text that a member signs when it has set something: everything that it has set, up to a number. */
-export function claimText(cluster: string, claim: Claim): string {
-  const { id, life, number, entries } = claim;
-  let text = JSON.stringify(["hearsay-state-2", cluster, id, life, number]);
+export function signedText(cluster: string, claim: SignedState): string {
+  const { id, incarnation, number, entries } = claim;
+  let text = JSON.stringify(["hearsay-state-2", cluster, id, incarnation, number]);
   for (const { key, number, type, json } of entries) {
     text += `\n${JSON.stringify([number, key, type])}${json}`;
   }
@@ -53,11 +53,11 @@ export async function tokenHash(token: string): Promise<string> {
 export function helloText(hello: {
   readonly cluster: string;
   readonly id: string;
-  readonly life: string;
+  readonly incarnation: string;
   /** The {@linkcode tokenHash} of the connection's token. */
   readonly tokenHash: string;
   readonly side: "dialler" | "acceptor";
 }): string {
-  const { cluster, id, life, tokenHash, side } = hello;
-  return JSON.stringify(["hearsay-hello-2", cluster, id, life, tokenHash, side]);
+  const { cluster, id, incarnation, tokenHash, side } = hello;
+  return JSON.stringify(["hearsay-hello-2", cluster, id, incarnation, tokenHash, side]);
 }

@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { ClusterTopology, Discovery, DiscoverySite, Member } from "../contracts/cluster.ts";
-import { LatestStream } from "../common/conflating_queue.ts";
+import type { ClusterTopology, Discovery, DiscoveryContext, Member } from "../contracts/cluster.ts";
+import { ConflatingQueue } from "../common/conflating_queue.ts";
 import { assertNone, listOf } from "../options/rules.ts";
 import { DISCOVERY } from "../contracts/discovery_rule.ts";
 import { areSameMembers, topologyOf } from "./member_list.ts";
@@ -37,7 +37,7 @@ export function anyOf(...sources: readonly Discovery[]): Discovery {
   );
   const known = sources.flatMap(({ members = [] }) => members);
   return {
-    byGreeting: sources.some(({ byGreeting }) => byGreeting),
+    openMembership: sources.some(({ openMembership }) => openMembership),
     ...(known.length > 0 && { members: distinct(known) }),
     run: (site, { signal }) => new Union(sources, { site, signal }).run(),
   };
@@ -45,23 +45,23 @@ export function anyOf(...sources: readonly Discovery[]): Discovery {
 
 class Union {
   readonly #sources: readonly Discovery[];
-  readonly #site: DiscoverySite;
+  readonly #site: DiscoveryContext;
   readonly #signal: AbortSignal;
   /** The last topology of each source. */
   readonly #topologies: (ClusterTopology | undefined)[];
   /** A copy of the handshakes for each source. */
-  readonly #greeted: readonly LatestStream<Member>[];
+  readonly #greeted: readonly ConflatingQueue<Member>[];
   #published: ClusterTopology | undefined;
 
   constructor(
     sources: readonly Discovery[],
-    { site, signal }: { readonly site: DiscoverySite; readonly signal: AbortSignal },
+    { site, signal }: { readonly site: DiscoveryContext; readonly signal: AbortSignal },
   ) {
     this.#sources = sources;
     this.#site = site;
     this.#signal = signal;
     this.#topologies = sources.map(({ members }) => members && topologyOf(members));
-    this.#greeted = sources.map(() => new LatestStream<Member>({ keyOf: ({ id }) => id, signal }));
+    this.#greeted = sources.map(() => new ConflatingQueue<Member>({ keyOf: ({ id }) => id, signal }));
   }
 
   async run(): Promise<void> {
@@ -80,11 +80,11 @@ class Union {
   }
 
   async #shareGreetings(): Promise<void> {
-    for await (const member of this.#site.greeted) for (const stream of this.#greeted) stream.push(member);
+    for await (const member of this.#site.metPeers) for (const stream of this.#greeted) stream.push(member);
   }
 
   /** A site for one source. Its topologies go into the union, and it receives every handshake. */
-  #siteOf(at: number): DiscoverySite {
+  #siteOf(at: number): DiscoveryContext {
     const site = this.#site;
     return {
       self: site.self,
@@ -99,8 +99,8 @@ class Union {
       },
       activeIds: () => site.activeIds(),
       addressOf: (member) => site.addressOf(member),
-      greet: (address, options) => site.greet(address, options),
-      greeted: this.#greeted[at]!.readable,
+      handshake: (address, options) => site.handshake(address, options),
+      metPeers: this.#greeted[at]!.readable,
       watch: (key) => site.watch(key),
       retryDelay: (failures) => site.retryDelay(failures),
       reportSeeds: (read) => site.reportSeeds(read),

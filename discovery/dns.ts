@@ -10,8 +10,8 @@ import { assertNone, FLAG, optionsOf, PORT, rule } from "../options/rules.ts";
 import { sleep } from "../common/runtime.ts";
 import { duration, NAME_SERVER } from "./checks.ts";
 import { addressesOfName, type LookupOptions, type NameServer, servicesOfName } from "./dns_lookup.ts";
-import { keepTrying } from "./failures.ts";
-import { byGreeting } from "./greeting.ts";
+import { retryForever } from "./failures.ts";
+import { openMembership } from "./greeting.ts";
 
 export type { NameServer } from "./dns_lookup.ts";
 
@@ -65,9 +65,9 @@ const NAME = rule((given) => typeof given === "string" && /^[^\s/:]{1,253}$/.tes
 export function dns(name: string, options: DnsOptions = {}): Discovery {
   assertNone([...NAME("dns.name", name), ...OPTIONS("dns", options)]);
   const { interval = 10_000 } = options;
-  return byGreeting((site, { found, signal }) => {
+  return openMembership((site, { found, signal }) => {
     const { runtime } = site;
-    return keepTrying(async ({ succeeded }) => {
+    return retryForever(async ({ succeeded }) => {
       for (;;) {
         const { nameServer } = options;
         found(await addressesAt(name, options, { runtime, signal, nameServer }));

@@ -4,18 +4,18 @@
  * @module
  */
 
-import type { DiscoverySite } from "../contracts/cluster.ts";
+import type { DiscoveryContext } from "../contracts/cluster.ts";
 import { sleep } from "../common/runtime.ts";
-import { reasonOf, ToldReasons } from "../common/report_once.ts";
+import { reasonOf, ReportOnce } from "../common/report_once.ts";
 
 /** The consecutive failures of one source. */
 export class Failures {
-  readonly #site: Pick<DiscoverySite, "eventStream">;
+  readonly #site: Pick<DiscoveryContext, "eventStream">;
   readonly #source: string;
-  readonly #told = new ToldReasons();
+  readonly #told = new ReportOnce();
   #count = 0;
 
-  constructor(site: Pick<DiscoverySite, "eventStream">, source: string) {
+  constructor(site: Pick<DiscoveryContext, "eventStream">, source: string) {
     this.#site = site;
     this.#source = source;
   }
@@ -32,7 +32,7 @@ export class Failures {
   failed(error: unknown): void {
     this.#count++;
     const reason = reasonOf(error);
-    if (!this.#told.isNews(this.#source, reason)) return;
+    if (!this.#told.shouldReport(this.#source, reason)) return;
     this.#told.add(this.#source, reason);
     this.#site.eventStream.publish({ type: "DiscoveryFailed", source: this.#source, error });
   }
@@ -44,9 +44,9 @@ export class Failures {
   }
 }
 
-/** Options of {@linkcode keepTrying}. */
-export interface TryingOptions {
-  readonly site: DiscoverySite;
+/** Options of {@linkcode retryForever}. */
+export interface RetryOptions {
+  readonly site: DiscoveryContext;
   /** The source and its address, for logs. */
   readonly source: string;
   readonly signal: AbortSignal;
@@ -58,9 +58,9 @@ export interface TryingOptions {
  * failure. After an attempt that just ends, the delay is that of a first failure, because a source may end
  * every attempt at once.
  */
-export async function keepTrying(
+export async function retryForever(
   attempt: (options: { readonly signal: AbortSignal; readonly succeeded: () => void }) => Promise<void>,
-  { site, source, signal }: TryingOptions,
+  { site, source, signal }: RetryOptions,
 ): Promise<void> {
   const failures = new Failures(site, source);
   while (!signal.aborted) {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Discovery, DiscoverySite, Member } from "../contracts/cluster.ts";
+import type { Discovery, DiscoveryContext, Member } from "../contracts/cluster.ts";
 import { assertNone, LISTENING_PORT } from "../options/rules.ts";
 import { topologyOf } from "./member_list.ts";
 import { memberProblems } from "../options/member_rules.ts";
@@ -32,10 +32,10 @@ export function fixedMembers(members: readonly Member[]): Discovery {
     members.map((member) => [member.id, Object.freeze({ ...member, kinds: [...member.kinds] })]),
   );
   return {
-    byGreeting: false,
+    openMembership: false,
     members: [...byId.values()],
     // The list never changes, so one topology is enough.
-    run({ self, eventStream }: DiscoverySite): Promise<void> {
+    run({ self, eventStream }: DiscoveryContext): Promise<void> {
       const all = [...byId.values()].filter(({ id }) => id !== self.id);
       eventStream.publish(topologyOf([self, ...all]));
       return Promise.resolve();

@@ -9,14 +9,14 @@ import { GRACEFULLY_LEFT_KEY, MEMBER_KEY } from "../engine/types.ts";
 import { canonicalAddress } from "../common/canonical_address.ts";
 import {
   type Discovery,
-  type DiscoverySite,
+  type DiscoveryContext,
   isDialable,
   type Member,
   type SeedStatus,
 } from "../contracts/cluster.ts";
 import { printable } from "../common/printable.ts";
-import { reasonOf, ToldReasons } from "../common/report_once.ts";
-import { Gate } from "../common/semaphore.ts";
+import { reasonOf, ReportOnce } from "../common/report_once.ts";
+import { Semaphore } from "../common/semaphore.ts";
 import { isSameMember, MemberList } from "./member_list.ts";
 import { readMember } from "./member_record.ts";
 
@@ -24,7 +24,7 @@ import { readMember } from "./member_record.ts";
  * The most handshakes at once. 8: even with a thousand addresses, the first answers bring the rest of the
  * members.
  */
-export const MAX_GREETINGS = 8;
+export const MAX_HANDSHAKES = 8;
 /** The most addresses of a source; the first ones count. */
 export const MAX_ADDRESSES = 1_024;
 /** Milliseconds before the place of a finished handshake is reused, if more wait than there are places. */
@@ -65,7 +65,7 @@ const PUBLISHED_PER_MS = 10;
 const MAX_PAUSE_MS = 100;
 
 /** Passed to a source of addresses. */
-export interface Finding {
+export interface AddressSink {
   /**
    * Replaces the addresses to dial. The keys of `lastResorts` are dialed too, but only while none of the
    * addresses that they map to has a member.
@@ -81,10 +81,12 @@ export interface Finding {
  * A discovery whose members are learned through handshakes. `find` passes addresses on until its signal is
  * aborted, and must not reject.
  */
-export function byGreeting(find: (site: DiscoverySite, finding: Finding) => Promise<void>): Discovery {
+export function openMembership(
+  find: (site: DiscoveryContext, finding: AddressSink) => Promise<void>,
+): Discovery {
   return {
-    byGreeting: true,
-    run: (site, { signal }) => new Greeting(site, signal).run(find),
+    openMembership: true,
+    run: (site, { signal }) => new OpenMembership(site, signal).run(find),
   };
 }
 
@@ -97,7 +99,7 @@ const ALONE_MS = 10_000;
 const MAX_REASON_LENGTH = 300;
 
 /** An address to dial, and its state. */
-interface Sought {
+interface SeedAddress {
   readonly address: string;
   readonly ending: AbortController;
   /** The id of the last member that answered. */
@@ -114,12 +116,12 @@ interface Sought {
   outcome: Pick<SeedStatus, "outcome" | "memberId" | "reason">;
 }
 
-class Greeting {
-  readonly #site: DiscoverySite;
+class OpenMembership {
+  readonly #site: DiscoveryContext;
   readonly #signal: AbortSignal;
   readonly #list: MemberList;
-  readonly #gate: Gate;
-  readonly #told = new ToldReasons();
+  readonly #gate: Semaphore;
+  readonly #told = new ReportOnce();
   /** Records from handshakes. */
   readonly #greeted = new Map<string, Member>();
   /** Records from gossip; they replace those from handshakes. */
@@ -128,9 +130,9 @@ class Greeting {
   /** The id of each known member by its canonical address. */
   #idAt: ReadonlyMap<string, string> = new Map();
   /** The addresses of the source. */
-  readonly #greeting = new Map<string, Sought>();
+  readonly #greeting = new Map<string, SeedAddress>();
   /** The addresses of blocked members, while a restart is expected and the source does not list them. */
-  readonly #returns = new Map<string, Sought>();
+  readonly #returns = new Map<string, SeedAddress>();
   #lastResorts: ReadonlyMap<string, readonly string[]> = new Map();
   readonly #tasks = new Set<Promise<void>>();
   /** The address of each record in one form: it costs a URL. */
@@ -141,14 +143,14 @@ class Greeting {
   #cancelAlone: (() => void) | undefined;
   #hasSaidAlone = false;
 
-  constructor(site: DiscoverySite, signal: AbortSignal) {
+  constructor(site: DiscoveryContext, signal: AbortSignal) {
     this.#site = site;
     this.#signal = signal;
     this.#list = new MemberList(site);
-    this.#gate = new Gate({ places: MAX_GREETINGS, heldMs: HELD_MS, runtime: site.runtime });
+    this.#gate = new Semaphore({ permits: MAX_HANDSHAKES, heldMs: HELD_MS, runtime: site.runtime });
   }
 
-  async run(find: (site: DiscoverySite, finding: Finding) => Promise<void>): Promise<void> {
+  async run(find: (site: DiscoveryContext, finding: AddressSink) => Promise<void>): Promise<void> {
     const signal = this.#signal;
     this.#site.reportSeeds(() => this.#seeds);
     this.#publish();
@@ -169,7 +171,7 @@ class Greeting {
 
   /** After a handshake a member runs again, even if its earlier incarnation had left. */
   async #followGreetings(): Promise<void> {
-    for await (const member of this.#site.greeted) {
+    for await (const member of this.#site.metPeers) {
       const known = this.#greeted.get(member.id);
       if (known && isSameMember(known, member) && !this.#left.has(member.id)) continue;
       this.#greeted.set(member.id, member);
@@ -257,7 +259,7 @@ class Greeting {
     }));
   }
 
-  #greetAll(...[addresses, lastResorts = new Map()]: Parameters<Finding["found"]>): void {
+  #greetAll(...[addresses, lastResorts = new Map()]: Parameters<AddressSink["found"]>): void {
     if (this.#signal.aborted) return;
     this.#lastResorts = lastResorts;
     const wanted = new Set([...addresses, ...lastResorts.keys()].slice(0, MAX_ADDRESSES));
@@ -304,7 +306,7 @@ class Greeting {
     this.#run(sought, (signal) => this.#awaitReturn(sought, signal));
   }
 
-  #run(sought: Sought, action: (signal: AbortSignal) => Promise<void>): void {
+  #run(sought: SeedAddress, action: (signal: AbortSignal) => Promise<void>): void {
     const signal = AbortSignal.any([this.#signal, sought.ending.signal]);
     signal.addEventListener("abort", () => sought.wake(), { once: true });
     const task = action(signal).finally(() => this.#tasks.delete(task));
@@ -312,7 +314,7 @@ class Greeting {
   }
 
   /** Dials an address repeatedly: often without another member there, rarely with an active one. */
-  async #keepGreeting(sought: Sought, signal: AbortSignal): Promise<void> {
+  async #keepGreeting(sought: SeedAddress, signal: AbortSignal): Promise<void> {
     // Try the other addresses first; if one has a member, the last resort is not needed.
     if (this.#lastResorts.has(sought.address)) await this.#rest(sought, LAST_RESORT_MS);
     while (!signal.aborted) {
@@ -326,7 +328,7 @@ class Greeting {
   }
 
   /** Dials the address of a blocked member until a member answers or the time is over. */
-  async #awaitReturn(sought: Sought, signal: AbortSignal): Promise<void> {
+  async #awaitReturn(sought: SeedAddress, signal: AbortSignal): Promise<void> {
     const { address } = sought;
     const isOver = () =>
       signal.aborted || this.#greeting.has(address) || this.#isActive(sought.whoIsThere) ||
@@ -334,14 +336,14 @@ class Greeting {
     for (sought.failures = 1; !isOver(); sought.failures++) {
       await this.#rest(sought, this.#delayFor(sought));
       if (isOver()) break;
-      const met = await this.#site.greet(address, { signal }).catch(() => undefined);
+      const met = await this.#site.handshake(address, { signal }).catch(() => undefined);
       sought.whoIsThere = met?.id;
     }
     this.#returns.delete(address);
   }
 
   /** True if another member than the last one may be at the address. */
-  #isToGreet({ address, whoIsThere }: Sought): boolean {
+  #isToGreet({ address, whoIsThere }: SeedAddress): boolean {
     const instead = this.#lastResorts.get(address) ?? [];
     if (instead.some((other) => this.#isThere(this.#greeting.get(other)?.whoIsThere))) return false;
     if (!this.#isThere(whoIsThere)) return true;
@@ -352,7 +354,7 @@ class Greeting {
     return this.#isAlone || this.#site.runtime.random() * this.#greeting.size < 1;
   }
 
-  #delayFor({ address, whoIsThere, failures, expectedUntilMs }: Sought): number {
+  #delayFor({ address, whoIsThere, failures, expectedUntilMs }: SeedAddress): number {
     const { runtime, retryDelay, blockedProbeInterval } = this.#site;
     const isOwn = whoIsThere === this.#site.self.id && canonicalAddress(address) === this.#ownPlace;
     const mayRest = isOwn || this.#isThere(whoIsThere) && !this.#isAlone;
@@ -363,7 +365,7 @@ class Greeting {
   }
 
   /** Waits for `delayMs`, or until `wake` is called. */
-  async #rest(sought: Sought, delayMs: number): Promise<void> {
+  async #rest(sought: SeedAddress, delayMs: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const cancel = this.#site.runtime.setTimer(delayMs, resolve);
     sought.wake = resolve;
@@ -376,14 +378,14 @@ class Greeting {
    * Dials an address. Returns the id of the member that answers, or that is already known to be there.
    * Reports each reason of a failure once.
    */
-  async #greet(sought: Sought, signal: AbortSignal): Promise<string | undefined> {
+  async #greet(sought: SeedAddress, signal: AbortSignal): Promise<string | undefined> {
     const { address } = sought;
     const known = () => this.#idAt.get(canonicalAddress(address));
     // A few addresses are always dialed, because a member might publish a false address.
-    const areMany = () => this.#greeting.size > MAX_GREETINGS;
+    const areMany = () => this.#greeting.size > MAX_HANDSHAKES;
     try {
       sought.nextAttemptMs = null;
-      const met = await this.#gate.pass(() => this.#dial(sought, signal), {
+      const met = await this.#gate.run(() => this.#dial(sought, signal), {
         signal,
         unless: () => areMany() && this.#isActive(known()),
       });
@@ -401,9 +403,9 @@ class Greeting {
     }
   }
 
-  #dial(sought: Sought, signal: AbortSignal): Promise<Member> {
+  #dial(sought: SeedAddress, signal: AbortSignal): Promise<Member> {
     sought.lastAttemptMs = this.#site.runtime.wallMs();
-    return this.#site.greet(sought.address, { signal });
+    return this.#site.handshake(sought.address, { signal });
   }
 
   #recovered(address: string, memberId?: string): void {
@@ -418,7 +420,7 @@ class Greeting {
   #tell(address: string, error: unknown): void {
     this.#watchAlone();
     const reason = reasonOf(error);
-    if (!this.#told.isNews(address, reason)) return;
+    if (!this.#told.shouldReport(address, reason)) return;
     this.#told.add(address, reason);
     this.#site.eventStream.publish({ type: "SeedFailed", address, error });
   }
@@ -450,7 +452,7 @@ class Greeting {
   }
 }
 
-function soughtAt(address: string): Sought {
+function soughtAt(address: string): SeedAddress {
   const ending = new AbortController();
   return {
     address,

@@ -5,7 +5,7 @@
  */
 
 import { topologyHash } from "../engine/state/murmur3.ts";
-import type { ClusterTopology, DiscoverySite, Member } from "../contracts/cluster.ts";
+import type { ClusterTopology, DiscoveryContext, Member } from "../contracts/cluster.ts";
 
 /** An event that names these members, and which of them came and went since the members `before`. */
 export function topologyOf(
@@ -28,10 +28,10 @@ export function topologyOf(
 
 /** The last published topology of a discovery. */
 export class MemberList {
-  readonly #site: Pick<DiscoverySite, "self" | "eventStream">;
+  readonly #site: Pick<DiscoveryContext, "self" | "eventStream">;
   #published: readonly Member[] | undefined;
 
-  constructor(site: Pick<DiscoverySite, "self" | "eventStream">) {
+  constructor(site: Pick<DiscoveryContext, "self" | "eventStream">) {
     this.#site = site;
   }
 

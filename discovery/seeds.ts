@@ -5,12 +5,12 @@
  */
 
 import { bracketed } from "../common/host_names.ts";
-import type { Discovery, DiscoverySite } from "../contracts/cluster.ts";
+import type { Discovery, DiscoveryContext } from "../contracts/cluster.ts";
 import { assertNone, optionsOf } from "../options/rules.ts";
 import { sleep } from "../common/runtime.ts";
 import { ADDRESSES, duration, NAME_SERVER } from "./checks.ts";
 import { addressesOfName, type NameServer } from "./dns_lookup.ts";
-import { byGreeting, type Finding } from "./greeting.ts";
+import { type AddressSink, openMembership } from "./greeting.ts";
 
 /** Options of {@linkcode seeds}. */
 export interface SeedOptions {
@@ -49,13 +49,13 @@ const OPTIONS = optionsOf<SeedOptions>({ nameServer: NAME_SERVER, resolveInterva
 export function seeds(addresses: readonly string[], options: SeedOptions = {}): Discovery {
   assertNone([...ADDRESSES("seeds", addresses), ...OPTIONS("seeds", options)]);
   const distinct = [...new Set(addresses)];
-  return byGreeting((site, finding) => new Seeds(distinct, { options, site, finding }).run());
+  return openMembership((site, finding) => new Seeds(distinct, { options, site, finding }).run());
 }
 
 class Seeds {
   readonly #options: SeedOptions;
-  readonly #site: DiscoverySite;
-  readonly #finding: Finding;
+  readonly #site: DiscoveryContext;
+  readonly #finding: AddressSink;
   /** The addresses of each seed. */
   readonly #found: Map<string, readonly string[]>;
 
@@ -63,8 +63,8 @@ class Seeds {
     seeds: readonly string[],
     { options, site, finding }: {
       readonly options: SeedOptions;
-      readonly site: DiscoverySite;
-      readonly finding: Finding;
+      readonly site: DiscoveryContext;
+      readonly finding: AddressSink;
     },
   ) {
     this.#options = options;

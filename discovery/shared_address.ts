@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type Discovery, type DiscoverySite, isDialable, type Member } from "../contracts/cluster.ts";
+import { type Discovery, type DiscoveryContext, isDialable, type Member } from "../contracts/cluster.ts";
 import { assertMayConnect } from "../common/permission.ts";
 import { sleep } from "../common/runtime.ts";
 
@@ -25,9 +25,9 @@ export interface SharedAddressOptions {
 
 /** A discovery that emits one `AddressShared` where another member turns out to be at this member's address. */
 export function noticingSharedAddress(discovery: Discovery, options: SharedAddressOptions): Discovery {
-  const { byGreeting, members } = discovery;
+  const { openMembership, members } = discovery;
   return {
-    byGreeting,
+    openMembership,
     ...(members && { members }),
     run: async (site, running) => {
       const watch = new SharedAddressWatch(site, { ...options, signal: running.signal });
@@ -37,14 +37,14 @@ export function noticingSharedAddress(discovery: Discovery, options: SharedAddre
 }
 
 class SharedAddressWatch {
-  readonly #site: DiscoverySite;
+  readonly #site: DiscoveryContext;
   readonly #options: SharedAddressOptions;
   readonly #ending = new AbortController();
   readonly #signal: AbortSignal;
   /** Members with this member's address of which it is not known yet whether they are more than its former life. */
   readonly #suspects = new Set<string>();
 
-  constructor(site: DiscoverySite, options: SharedAddressOptions & { readonly signal: AbortSignal }) {
+  constructor(site: DiscoveryContext, options: SharedAddressOptions & { readonly signal: AbortSignal }) {
     this.#site = site;
     this.#options = options;
     this.#signal = AbortSignal.any([options.signal, this.#ending.signal]);
@@ -89,7 +89,7 @@ class SharedAddressWatch {
         const delayMs = Math.max(0, startedMs + afterMs - runtime.monotonicMs());
         await sleep(runtime, delayMs, { signal: this.#signal });
         // Nobody may be able to dial this address from here; that is no fault.
-        const met = await this.#site.greet(address, { signal: this.#signal }).catch(() => undefined);
+        const met = await this.#site.handshake(address, { signal: this.#signal }).catch(() => undefined);
         if (met && met.id !== self.id) return this.#emit(met.id);
       }
     } catch {

@@ -26,7 +26,7 @@ export class ConsensusCheck {
   }
 
   /** Takes a value of an active member into the counts, or takes it out. */
-  note(memberId: string, value: JsonValue | undefined): void {
+  recordValue(memberId: string, value: JsonValue | undefined): void {
     const before = this.#values.get(memberId);
     const text = value === undefined ? undefined : this.#read(value, memberId);
     if (before === text) return;

@@ -5,7 +5,7 @@
  */
 
 /** What a peer is known to hold: states are named by a digest and the hash of the active ids. */
-interface Known {
+interface PeerStates {
   /** The state that it last sent. */
   sent: string | undefined;
   /** The state that another member knows it to have. */
@@ -15,15 +15,15 @@ interface Known {
 }
 
 /** Of most peers of a large cluster nothing is known for long: one object stands for all of them. */
-const NOTHING: Readonly<Known> = Object.freeze({
+const NOTHING: Readonly<PeerStates> = Object.freeze({
   sent: undefined,
   reported: undefined,
   acknowledged: undefined,
 });
 
 /** The digests that active peers are known to hold. */
-export class Agreement {
-  readonly #peers = new Map<string, Readonly<Known>>();
+export class ConvergenceTracker {
+  readonly #peers = new Map<string, Readonly<PeerStates>>();
   readonly #counts = new Map<string, number>();
   #retractions = 0;
 
@@ -86,7 +86,7 @@ export class Agreement {
   }
 
   /** A peer counts once for each state, however often it is known to hold it. */
-  #count({ sent, reported, acknowledged }: Readonly<Known>, change: 1 | -1): void {
+  #count({ sent, reported, acknowledged }: Readonly<PeerStates>, change: 1 | -1): void {
     this.#countState(sent, change);
     if (reported !== sent) this.#countState(reported, change);
     if (acknowledged !== sent && acknowledged !== reported) this.#countState(acknowledged, change);

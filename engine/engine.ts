@@ -8,44 +8,44 @@
 
 import { ConsensusCheck, type ConsensusReader } from "./consensus.ts";
 import type { EngineEvent } from "./events.ts";
-import { Exchange, type ExchangeSettings, type Sent, spanOf } from "./sync/peer_sync.ts";
-import { endsWithLife } from "./membership/block_list.ts";
-import { isFarAhead, isForeign, lifeAbove } from "./incarnation.ts";
+import { PeerSync, type Sent, spanOf, type SyncSettings } from "./sync/peer_sync.ts";
+import { endsWithIncarnation } from "./membership/block_list.ts";
+import { incarnationAbove, isFarAhead, isUnversioned } from "./incarnation.ts";
 import { deepFreeze, utf8Length } from "./json.ts";
-import { claimOf } from "./sync/signed_state.ts";
+import { signedStateOf } from "./sync/signed_state.ts";
 import { heartbeatEntry } from "./liveness/entries_for_unversioned.ts";
 import { Heartbeats, type HeartbeatSettings } from "./liveness/heartbeats.ts";
-import type { Draft, MemberState } from "./state/member_state.ts";
+import type { MemberState, UnsignedSnapshot } from "./state/member_state.ts";
 import { Merge, type MergeSettings } from "./sync/merge.ts";
 import { Suspicions } from "./liveness/suspicions.ts";
 import { Membership, type MembershipSettings } from "./membership/membership.ts";
 import { topologyHash } from "./state/murmur3.ts";
-import { PeerMemories, WAITING_PER_MEMBER } from "./sync/peer_memory.ts";
+import { PeerMemories, PENDING_PER_MEMBER } from "./sync/peer_memory.ts";
 import { Random } from "./random.ts";
 import { Renewals } from "./membership/renewals.ts";
 import { Room, type RoomSettings } from "./membership/room.ts";
-import { entryBytes, ENVELOPE_BYTES, memberBytes, proofBytes } from "./state/size.ts";
+import { entryBytes, ENVELOPE_BYTES, memberBytes, signatureBytes } from "./state/size.ts";
 import { stateName, Store } from "./state/store.ts";
 import {
   type BlockedMember,
   type BlockReason,
-  type Claim,
   type Delta,
   type Entry,
   GRACEFULLY_LEFT_KEY,
   HEARTBEAT_KEY,
-  type Hold,
-  type Holds,
+  type Incarnation,
   type Instant,
   isTombstone,
   type JsonValue,
-  type Life,
+  type KnownVersion,
+  type KnownVersions,
   type Liveness,
   MEMBER_KEY,
   type MemberDelta,
   type PartialDelta,
   type Phase,
   type SentEntry,
+  type SignedState,
   SIGNING_KEY,
   type SummaryPart,
   TOPOLOGY_KEY,
@@ -53,7 +53,7 @@ import {
 } from "./types.ts";
 
 export type { Sent } from "./sync/peer_sync.ts";
-export type { Draft } from "./state/member_state.ts";
+export type { UnsignedSnapshot as Draft } from "./state/member_state.ts";
 
 /** The most blocked ids that a member publishes (rule E14). */
 const MAX_PUBLISHED_BLOCKED = 50;
@@ -68,27 +68,27 @@ const ISOLATED_SHARE = 3;
  * collecting. What is left out is for the rounds.
  */
 const MAX_CHANGES = 1_024;
-const NONE: Holds = new Map();
+const NONE: KnownVersions = new Map();
 
 /** What the engine is set to; durations in milliseconds. */
 export interface EngineSettings
-  extends ExchangeSettings, HeartbeatSettings, MembershipSettings, MergeSettings, RoomSettings {
+  extends SyncSettings, HeartbeatSettings, MembershipSettings, MergeSettings, RoomSettings {
   readonly tombstoneRetention: number;
 }
 
 /** Who the engine is, and what it starts from. */
 export interface EngineStart {
   readonly id: string;
-  readonly life: Life;
+  readonly incarnation: Incarnation;
   readonly now: Instant;
   /** A number of at least 0 and less than 1, from which every later draw follows. */
   readonly random: number;
   /** Whether peers are found by greeting: then before the first contact nobody agrees with nobody. */
-  readonly byGreeting: boolean;
+  readonly openMembership: boolean;
   /** Whether who else belongs to the cluster is yet to be told: until then nobody agrees with nobody either. */
   readonly awaitsTopology?: boolean;
   /**
-   * Whether members sign what they set: then this one's state is told as far as it is {@linkcode Engine.certify}'d,
+   * Whether members sign what they set: then this one's state is told as far as it is {@linkcode Engine.attachSignature}'d,
    * and of another's later life only what it says itself, or has signed, is believed.
    */
   readonly signs?: boolean;
@@ -107,11 +107,11 @@ export interface Footprint {
   /** Members of which only id, life and number are left. */
   readonly remembered: number;
   /** Members that wait to be told, over all peers. */
-  readonly waiting: number;
+  readonly pending: number;
 }
 
 /** What a call returned, and the events that it caused, in order. */
-export type Caused<T = unknown> = T & { readonly events: readonly EngineEvent[] };
+export type WithEvents<T = unknown> = T & { readonly events: readonly EngineEvent[] };
 
 /** Which members' state changed and is to be sent before the next round. */
 export interface Changes {
@@ -122,14 +122,14 @@ export interface Changes {
 }
 
 /** Why a peer's greeting is refused. */
-export type GreetingRefusal = "blocked" | "id_conflict" | "invalid";
+export type HelloRejection = "blocked" | "id_conflict" | "invalid";
 
 /** One member's knowledge of its cluster. */
 export class Engine {
   readonly #settings: EngineSettings;
   readonly #store: Store;
   readonly #membership: Membership;
-  readonly #exchange: Exchange;
+  readonly #sync: PeerSync;
   readonly #room: Room;
   readonly #merge: Merge;
   readonly #heartbeats: Heartbeats;
@@ -145,11 +145,11 @@ export class Engine {
   #self: MemberState;
   #events: EngineEvent[] = [];
   #nowMs: number;
-  readonly #byGreeting: boolean;
+  readonly #openMembership: boolean;
   readonly #signs: boolean;
-  #contact: boolean;
+  #hasMetPeer: boolean;
   #phase: Phase = "diffusing";
-  #silenced = false;
+  #isFenced = false;
   readonly #renewals: Renewals;
   /** Peers that say that this member is blocked. */
   readonly #blockedBy = new Set<string>();
@@ -164,13 +164,13 @@ export class Engine {
     this.#nowMs = start.now.monotonicMs;
     this.#heardMs = start.now.monotonicMs;
     this.#tickedMs = start.now.monotonicMs;
-    this.#byGreeting = start.byGreeting;
+    this.#openMembership = start.openMembership;
     this.#signs = start.signs ?? false;
-    this.#contact = !start.byGreeting && !start.awaitsTopology;
+    this.#hasMetPeer = !start.openMembership && !start.awaitsTopology;
     this.#random = new Random(start.random);
     this.#renewals = new Renewals(settings.heartbeatExpiration);
     const emit = (event: EngineEvent) => void this.#events.push(event);
-    const memories = new PeerMemories(WAITING_PER_MEMBER * settings.maxMembers);
+    const memories = new PeerMemories(PENDING_PER_MEMBER * settings.maxMembers);
     this.#memories = memories;
     this.#store = new Store(start.id, emit);
     this.#membership = new Membership(settings, {
@@ -179,9 +179,9 @@ export class Engine {
       memories,
       emit,
       now: start.now,
-      byGreeting: start.byGreeting,
+      openMembership: start.openMembership,
     });
-    this.#exchange = new Exchange(settings, {
+    this.#sync = new PeerSync(settings, {
       selfId: start.id,
       store: this.#store,
       membership: this.#membership,
@@ -212,8 +212,8 @@ export class Engine {
       emit,
       signs: this.#signs,
     });
-    this.#self = this.#store.hold(start.id, start.life);
-    this.#store.order.changed(this.#self);
+    this.#self = this.#store.addMember(start.id, start.incarnation);
+    this.#store.log.recordChange(this.#self);
   }
 
   /** This member's id. */
@@ -222,8 +222,8 @@ export class Engine {
   }
 
   /** This member's present life. */
-  get life(): Life {
-    return this.#self.life;
+  get incarnation(): Incarnation {
+    return this.#self.incarnation;
   }
 
   /** How far the spreading has come. */
@@ -242,16 +242,16 @@ export class Engine {
   }
 
   /** Whether this member knows whom it has to agree with (rule E13). */
-  get contact(): boolean {
-    return this.#contact;
+  get hasMetPeer(): boolean {
+    return this.#hasMetPeer;
   }
 
   /**
    * Whether another process lives under this id and proved it, so that no gossip is sent or taken any more (rule E1).
    * Only where members sign.
    */
-  get silenced(): boolean {
-    return this.#silenced;
+  get isFenced(): boolean {
+    return this.#isFenced;
   }
 
   /**
@@ -263,15 +263,15 @@ export class Engine {
     key: string,
     copy: { readonly value: JsonValue; readonly json: string; readonly type?: string },
     now: Instant,
-  ): Caused<{ number: number }> {
-    return this.#act(now, () => ({ number: this.#setOwn(key, copy, now) }));
+  ): WithEvents<{ number: number }> {
+    return this.#transaction(now, () => ({ number: this.#setOwn(key, copy, now) }));
   }
 
   /** Deletes a key of this member; `number` is undefined where there was nothing to delete. */
-  delete(key: string, now: Instant): Caused<{ number: number | undefined }> {
-    return this.#act(now, () => {
+  delete(key: string, now: Instant): WithEvents<{ number: number | undefined }> {
+    return this.#transaction(now, () => {
       if (!this.#self.live(key)) return { number: undefined };
-      const number = this.#self.held + 1;
+      const number = this.#self.version + 1;
       this.#store.put(this.#self, [{ key, number, type: "", value: undefined, json: "" }], now);
       return { number };
     });
@@ -281,8 +281,8 @@ export class Engine {
    * Counts an interval (R2.2, R6.1, rule L1). Sets the statistics of the heartbeat, and this member's view of the
    * topology, where these changed (R6.2, E14).
    */
-  countHeartbeat(actorCount: Readonly<Record<string, number>> | undefined, now: Instant): Caused {
-    return this.#act(now, () => {
+  countHeartbeat(actorCount: Readonly<Record<string, number>> | undefined, now: Instant): WithEvents {
+    return this.#transaction(now, () => {
       if (actorCount) this.#setStatistics(actorCount, now);
       this.#heartbeats.count(this.#self, now);
       this.#publishTopology(now);
@@ -298,22 +298,22 @@ export class Engine {
 
   /** The heartbeat of a member, as a value of the key of heartbeats; none where nothing was heard of it. */
   heartbeatOf(memberId: string): Entry | undefined {
-    const state = this.#store.order.get(memberId);
+    const state = this.#store.log.get(memberId);
     return state && state.heartbeatCount > 0 ? heartbeatEntry(state) : undefined;
   }
 
   /** A peer said another member's count. Where members sign, nobody speaks for another (rule L4). */
-  applyCount(memberId: string, count: number, now: Instant): Caused {
-    return this.#act(now, () => {
-      const state = this.#store.order.get(memberId);
-      if (state && !this.#signs && !this.#silenced) this.#heartbeats.learn(state, count, now);
+  applyCount(memberId: string, count: number, now: Instant): WithEvents {
+    return this.#transaction(now, () => {
+      const state = this.#store.log.get(memberId);
+      if (state && !this.#signs && !this.#isFenced) this.#heartbeats.applyCount(state, count, now);
       return {};
     });
   }
 
   /** Suspects an active member of having crashed (rule C2). */
-  suspect(memberId: string, now: Instant): Caused {
-    return this.#act(now, () => {
+  suspect(memberId: string, now: Instant): WithEvents {
+    return this.#transaction(now, () => {
       const isNew = this.#store.active.has(memberId) && this.#suspicions.add(memberId, now.monotonicMs);
       if (isNew) this.#events.push({ type: "MemberSuspected", memberId });
       return {};
@@ -328,8 +328,8 @@ export class Engine {
     memberId: string,
     { waitMs }: { readonly waitMs: number },
     now: Instant,
-  ): Caused<{ dueInMs: number }> {
-    return this.#act(now, () => {
+  ): WithEvents<{ dueInMs: number }> {
+    return this.#transaction(now, () => {
       const dueInMs = this.#suspicions.dueInMs(memberId, { nowMs: now.monotonicMs, waitMs });
       if (dueInMs <= 0) this.#membership.block(memberId, "crashed", now);
       return { dueInMs };
@@ -337,8 +337,8 @@ export class Engine {
   }
 
   /** Suspects a member no longer. */
-  clearSuspicion(memberId: string): Caused {
-    return this.#act(undefined, () => {
+  clearSuspicion(memberId: string): WithEvents {
+    return this.#transaction(undefined, () => {
       this.#endSuspicion(memberId);
       // mutant delete-statement: #act() spreads it, and undefined is spread to as little.
       return {};
@@ -351,7 +351,7 @@ export class Engine {
   }
 
   /** Whether this member has heard of no other for long, although the topology has others (rule L5). */
-  get isolated(): boolean {
+  get isIsolated(): boolean {
     return this.#isIsolated;
   }
 
@@ -360,29 +360,36 @@ export class Engine {
     const peer = this.#memories.peek(peerId);
     const maxBytes = Math.min(this.#settings.maxMessageBytes, peer?.maxMessageBytes ?? Infinity);
     // An unversioned peer would ignore a vector, which is then better sent to another.
-    if (peer?.life !== undefined && isForeign(peer.life)) return { count: this.#self.heartbeatCount };
+    if (peer?.incarnation !== undefined && isUnversioned(peer.incarnation)) {
+      return { count: this.#self.heartbeatCount };
+    }
     const room = maxBytes - ENVELOPE_BYTES - (sent?.bytes ?? 0);
-    return this.#heartbeats.toSend(this.#self, { peerLives: peer?.lives, room, nowMs: this.#nowMs });
+    return this.#heartbeats.toSend(this.#self, {
+      peerLives: peer?.incarnationsHash,
+      room,
+      nowMs: this.#nowMs,
+    });
   }
 
   /** A peer said who is alive. */
-  applyLiveness(peerId: string, liveness: Liveness, now: Instant): Caused {
-    return this.#act(now, () => {
-      if (this.#silenced) return {};
-      this.#noteHeard(now);
-      this.#exchange.noteHeard(peerId, now.monotonicMs);
-      const held = this.lifeOf(peerId);
+  applyLiveness(peerId: string, liveness: Liveness, now: Instant): WithEvents {
+    return this.#transaction(now, () => {
+      if (this.#isFenced) return {};
+      this.#recordHeard(now);
+      this.#sync.recordHeard(peerId, now.monotonicMs);
+      const held = this.incarnationOf(peerId);
       const peer = this.#memories.peek(peerId);
-      const life = peer?.life ?? held;
+      const incarnation = peer?.incarnation ?? held;
       // A count is of the life that the peer greeted with, and of no other.
-      if (held === undefined || held === life) this.#heartbeats.heard(peerId, liveness.count, now);
-      else if (life !== undefined && held < life) {
+      if (held === undefined || held === incarnation) {
+        this.#heartbeats.applyOwnCount(peerId, liveness.count, now);
+      } else if (incarnation !== undefined && held < incarnation) {
         this.#membership.heartbeat(peerId, now);
       }
       if (!liveness.vector) return {};
       const { active } = liveness.vector;
       // A peer that names members by tags does not know that the two agree on them.
-      if (peer) peer.lives = active;
+      if (peer) peer.incarnationsHash = active;
       this.#heartbeats.apply(liveness.vector, now);
       return {};
     });
@@ -393,7 +400,7 @@ export class Engine {
    * heartbeat is all there is to send.
    */
   isQuiet(peerId: string): boolean {
-    return this.#phase === "confirmed" && this.#exchange.isQuiet(peerId);
+    return this.#phase === "confirmed" && this.#sync.isQuiet(peerId);
   }
 
   /** Whether a peer was not heard for so long that it is to be asked something: a connection may bring nothing any more. */
@@ -413,35 +420,35 @@ export class Engine {
   }
 
   /** This member's state, to be signed; `undefined` where all of it is. */
-  draft(): Draft | undefined {
-    return this.#self.certified < this.#self.held ? this.#self.draft() : undefined;
+  unsignedSnapshot(): UnsignedSnapshot | undefined {
+    return this.#self.signedUpTo < this.#self.version ? this.#self.unsignedSnapshot() : undefined;
   }
 
   /** Tells this much of this member's state from now on, under its signature. */
-  certify(draft: Draft, proof: string): Caused {
-    return this.#act(undefined, () => {
+  attachSignature(draft: UnsignedSnapshot, proof: string): WithEvents {
+    return this.#transaction(undefined, () => {
       // A life that was begun meanwhile has nothing of it.
-      if (draft.claim.life === this.life && draft.claim.number > this.#self.certified) {
-        this.#self.certify(draft, proof);
+      if (draft.state.incarnation === this.incarnation && draft.state.number > this.#self.signedUpTo) {
+        this.#self.attachSignature(draft, proof);
       }
       return {};
     });
   }
 
   /** What would be held of a member if this were taken, to be verified; `undefined` where nothing would be. */
-  claimOf(told: MemberDelta): Claim | undefined {
-    return claimOf(told, this.#store.order.get(told.id));
+  signedStateOf(delta: MemberDelta): SignedState | undefined {
+    return signedStateOf(delta, this.#store.log.get(delta.id));
   }
 
   /** Does what time brings, once an interval: expiry, leaving, forgetting (R2.3, R2.4, E8, E11). */
-  tick(now: Instant): Caused {
-    return this.#act(now, () => {
+  tick(now: Instant): WithEvents {
+    return this.#transaction(now, () => {
       this.#checkIsolation(now);
       this.#heartbeats.tick(now);
       this.#membership.tick(now);
       this.#room.tick(now);
       this.#settleDeletions();
-      this.#store.forgetTombstones(now.monotonicMs, this.#settings.tombstoneRetention);
+      this.#store.dropExpiredTombstones(now.monotonicMs, this.#settings.tombstoneRetention);
       return {};
     });
   }
@@ -449,13 +456,15 @@ export class Engine {
   /** Deletions that all active members know of need not be told any more (rule E8). */
   #settleDeletions(): void {
     if (this.#store.tombstones === 0) return;
-    if (this.#phase === "confirmed") this.#store.settleAll();
-    else if (this.#self.deletions.size > 0) this.#store.settle(this.#self, this.#exchange.ownHeldByAll());
+    if (this.#phase === "confirmed") this.#store.recordAllAcked();
+    else if (this.#self.deletions.size > 0) {
+      this.#store.recordAckedByAll(this.#self, this.#sync.ownAckedByAll());
+    }
   }
 
   /** Sets the key that says that this member leaves (R9.2). */
-  leave(now: Instant): Caused<{ number: number }> {
-    return this.#act(now, () => ({
+  leave(now: Instant): WithEvents<{ number: number }> {
+    return this.#transaction(now, () => ({
       number: this.#setOwn(GRACEFULLY_LEFT_KEY, { ...withJson({}), type: TYPE.empty }, now),
     }));
   }
@@ -464,11 +473,11 @@ export class Engine {
   setTopology(
     topology: { readonly members: readonly string[]; readonly blocked: readonly string[] },
     now: Instant,
-  ): Caused {
-    return this.#act(now, () => {
-      if (!this.#byGreeting) this.#contact = true;
+  ): WithEvents {
+    return this.#transaction(now, () => {
+      if (!this.#openMembership) this.#hasMetPeer = true;
       this.#membership.setTopology(topology, now);
-      for (const id of this.#store.peers) this.#exchange.retell(id);
+      for (const id of this.#store.peers) this.#sync.resendAll(id);
       for (const id of this.#blockedBy) if (!this.isMember(id)) this.#blockedBy.delete(id);
       return {};
     });
@@ -476,7 +485,7 @@ export class Engine {
 
   /** Under which number a member last said that other members are active for it. */
   #topologyNumber(id: string): number | undefined {
-    return this.#store.order.get(id)?.get(TOPOLOGY_KEY)?.number;
+    return this.#store.log.get(id)?.get(TOPOLOGY_KEY)?.number;
   }
 
   /** Whether an id is in the topology; one's own always is. */
@@ -505,8 +514,8 @@ export class Engine {
   }
 
   /** Frees a member by hand; one that left is blocked anew at the next interval. */
-  unblock(id: string, now: Instant): Caused<{ freed: boolean }> {
-    return this.#act(now, () => ({ freed: this.#membership.free(id, now) }));
+  unblock(id: string, now: Instant): WithEvents<{ freed: boolean }> {
+    return this.#transaction(now, () => ({ freed: this.#membership.free(id, now) }));
   }
 
   /** The ids blocked as expired that are to be greeted now (rule E10); each is named once an interval. */
@@ -515,12 +524,12 @@ export class Engine {
   }
 
   /** A peer says that this member is blocked; that is told once until the peer is greeted again. */
-  toldBlocked(peerId: string, reason: BlockReason): Caused {
-    return this.#act(undefined, () => {
+  onBlockedBy(peerId: string, reason: BlockReason): WithEvents {
+    return this.#transaction(undefined, () => {
       if (!this.#blockedBy.has(peerId)) this.#events.push({ type: "SelfBlocked", peerId, reason });
       if (this.isMember(peerId)) this.#blockedBy.add(peerId);
       // Others heard nothing of this member for long: it may have been suspended without noticing it.
-      if (endsWithLife(reason)) this.#heartbeats.distrust({ monotonicMs: this.#nowMs, wallMs: 0 });
+      if (endsWithIncarnation(reason)) this.#heartbeats.distrust({ monotonicMs: this.#nowMs, wallMs: 0 });
       return {};
     });
   }
@@ -530,9 +539,15 @@ export class Engine {
    * So a member whose clock was set back is heard again where an earlier life of it is known to have left. Where
    * members sign, only a state of that life that this member signed counts.
    */
-  toldLife(life: Life, now: Instant, { isSigned = false }: { readonly isSigned?: boolean } = {}): Caused {
-    return this.#act(now, () => {
-      const later = life > this.life && !isFarAhead(life, now.wallMs) ? life : undefined;
+  reportedIncarnation(
+    incarnation: Incarnation,
+    now: Instant,
+    { isSigned = false }: { readonly isSigned?: boolean } = {},
+  ): WithEvents {
+    return this.#transaction(now, () => {
+      const later = incarnation > this.incarnation && !isFarAhead(incarnation, now.wallMs)
+        ? incarnation
+        : undefined;
       this.#renewAbove(later, { isSigned, now });
       return {};
     });
@@ -544,15 +559,15 @@ export class Engine {
    */
   proofOfLife(id: string, maxMessageBytes?: number): MemberDelta | undefined {
     if (!this.#canProve(id, maxMessageBytes)) return undefined;
-    return this.#store.order.get(id)!.deltaAfter(0, { reset: true });
+    return this.#store.log.get(id)!.deltaAfter(0, { reset: true });
   }
 
   /** The same without the entries. */
   #canProve(id: string, maxMessageBytes = this.#memories.peek(id)?.maxMessageBytes ?? Infinity): boolean {
-    const state = this.#store.order.get(id);
+    const state = this.#store.log.get(id);
     if (!this.#signs || state?.signature === undefined) return false;
     const room = Math.min(maxMessageBytes, this.#settings.maxMessageBytes) - ENVELOPE_BYTES;
-    return memberBytes(id) + proofBytes(id, state.signature) + state.signedBytes <= room;
+    return memberBytes(id) + signatureBytes(id, state.signature) + state.signedBytes <= room;
   }
 
   /**
@@ -561,48 +576,48 @@ export class Engine {
    */
   isOutlived(peerId: string): boolean {
     const peer = this.#memories.peek(peerId);
-    if (!peer || !this.#exchange.isOutlived(peer)) return false;
+    if (!peer || !this.#sync.isOutlived(peer)) return false;
     return !this.#signs || this.#canProve(peerId);
   }
 
   /** A peer's greeting came, asked for or answered. A refusal says that nothing may follow. */
-  greeted(
+  applyHello(
     peer: {
       readonly id: string;
-      readonly life: Life;
+      readonly incarnation: Incarnation;
       readonly digest: string;
       readonly active: string;
       readonly count?: number;
       readonly maxMessageBytes?: number;
     },
     now: Instant,
-  ): Caused<{ refusal: GreetingRefusal | undefined }> {
-    return this.#act(now, () => {
-      if (isFarAhead(peer.life, now.wallMs)) return { refusal: "invalid" };
+  ): WithEvents<{ refusal: HelloRejection | undefined }> {
+    return this.#transaction(now, () => {
+      if (isFarAhead(peer.incarnation, now.wallMs)) return { refusal: "invalid" };
       if (peer.id === this.#id) {
-        if (peer.life > this.life) this.#meetTwin(peer.life, now);
+        if (peer.incarnation > this.incarnation) this.#meetDuplicate(peer.incarnation, now);
         return { refusal: "id_conflict" };
       }
-      if ((this.latestLife(peer.id) ?? "") > peer.life) {
+      if ((this.latestIncarnation(peer.id) ?? "") > peer.incarnation) {
         // Its clock has stepped back, or another process uses its id: it is to begin above what is known.
         if (!this.#signs || this.#canProve(peer.id, peer.maxMessageBytes)) return { refusal: "id_conflict" };
         // It would not believe this: then its greeting, which is signed and of now, counts for more.
-        this.#merge.forgetLife(peer.id, peer.life, now);
+        this.#merge.forgetIncarnation(peer.id, peer.incarnation, now);
       }
-      this.#merge.beginLife(peer.id, peer.life, now);
-      if (this.#signs && this.#isBack(peer)) this.#membership.laterLife(peer.id, now);
-      if (endsWithLife(this.#membership.blocks.reason(peer.id))) this.#membership.free(peer.id, now);
+      this.#merge.beginIncarnation(peer.id, peer.incarnation, now);
+      if (this.#signs && this.#isBack(peer)) this.#membership.newerIncarnation(peer.id, now);
+      if (endsWithIncarnation(this.#membership.blocks.reason(peer.id))) this.#membership.free(peer.id, now);
       if (this.#membership.blocks.has(peer.id)) return { refusal: "blocked" };
-      this.#contact = true;
-      this.#noteHeard(now);
+      this.#hasMetPeer = true;
+      this.#recordHeard(now);
       this.#endSuspicion(peer.id);
       this.#membership.met(peer.id, now);
       this.#blockedBy.delete(peer.id);
-      this.#heartbeats.heard(peer.id, peer.count ?? 0, now);
-      const memory = this.#exchange.meet(peer.id, peer.life);
+      this.#heartbeats.applyOwnCount(peer.id, peer.count ?? 0, now);
+      const memory = this.#sync.meet(peer.id, peer.incarnation);
       memory.maxMessageBytes = peer.maxMessageBytes ?? Infinity;
-      this.#exchange.noteState(memory, peer, now.monotonicMs);
-      if (stateName(peer.digest, peer.active) === this.#exchange.state) this.#exchange.agreeWith(memory);
+      this.#sync.recordState(memory, peer, now.monotonicMs);
+      if (stateName(peer.digest, peer.active) === this.#sync.state) this.#sync.agreeWith(memory);
       return { refusal: undefined };
     });
   }
@@ -613,16 +628,19 @@ export class Engine {
    */
   disseminate(
     peerId: string,
-    { holds = NONE, asked = NONE }: { readonly holds?: Holds; readonly asked?: Holds } = {},
-  ): Caused<{ delta: Delta; sent: Sent }> {
-    const beside = { holds, asked, nowMs: this.#nowMs, silent: this.#silenced };
-    return this.#act(undefined, () => this.#exchange.disseminate(peerId, beside));
+    { holds: versions = NONE, asked = NONE }: {
+      readonly holds?: KnownVersions;
+      readonly asked?: KnownVersions;
+    } = {},
+  ): WithEvents<{ delta: Delta; sent: Sent }> {
+    const beside = { holds: versions, asked, nowMs: this.#nowMs, silent: this.#isFenced };
+    return this.#transaction(undefined, () => this.#sync.disseminate(peerId, beside));
   }
 
   /** The same where the peer is to answer: `holds` says whom it is asked for, and what is held of each. */
-  ask(peerId: string): Caused<{ delta: Delta; sent: Sent; holds: Holds }> {
-    const holds = this.#silenced ? NONE : this.#exchange.toAsk(peerId);
-    return { ...this.disseminate(peerId, { holds }), holds };
+  prepareGossip(peerId: string): WithEvents<{ delta: Delta; sent: Sent; holds: KnownVersions }> {
+    const versions = this.#isFenced ? NONE : this.#sync.membersToPull(peerId);
+    return { ...this.disseminate(peerId, { holds: versions }), holds: versions };
   }
 
   /**
@@ -635,17 +653,20 @@ export class Engine {
     delta: Delta,
     now: Instant,
     options: { readonly refused?: ReadonlySet<string>; readonly verified?: ReadonlySet<string> } = {},
-  ): Caused<{ holds: Holds }> {
-    return this.#act(now, () => {
-      if (this.#silenced) return { holds: NONE };
-      const merging = this.#exchange.beforeMerge(peerId);
-      const { holds, laterLife, newTopologies } = this.#mergeMembers(peerId, delta, { ...options, now });
+  ): WithEvents<{ holds: KnownVersions }> {
+    return this.#transaction(now, () => {
+      if (this.#isFenced) return { holds: NONE };
+      const merging = this.#sync.beforeMerge(peerId);
+      const { holds: versions, newerIncarnation, newTopologies } = this.#mergeMembers(peerId, delta, {
+        ...options,
+        now,
+      });
       // Without it the peer would not learn that its life is over for as long as it sets nothing (E1).
-      if (this.#exchange.isOutlived(merging.peer)) holds.set(peerId, this.holdOf(peerId)!);
-      this.#exchange.afterMerge(merging, delta, { holds, nowMs: now.monotonicMs });
-      for (const id of newTopologies) this.#exchange.retell(id);
-      this.#renewAbove(laterLife, { isSigned: options.verified?.has(this.#id), now });
-      return { holds };
+      if (this.#sync.isOutlived(merging.peer)) versions.set(peerId, this.versionOf(peerId)!);
+      this.#sync.afterMerge(merging, delta, { holds: versions, nowMs: now.monotonicMs });
+      for (const id of newTopologies) this.#sync.resendAll(id);
+      this.#renewAbove(newerIncarnation, { isSigned: options.verified?.has(this.#id), now });
+      return { holds: versions };
     });
   }
 
@@ -658,24 +679,27 @@ export class Engine {
     push: { readonly delta: PartialDelta; readonly relay: boolean },
     now: Instant,
     options: { readonly refused?: ReadonlySet<string>; readonly verified?: ReadonlySet<string> } = {},
-  ): Caused {
-    return this.#act(now, () => {
-      if (this.#silenced) return {};
+  ): WithEvents {
+    return this.#transaction(now, () => {
+      if (this.#isFenced) return {};
       const { delta } = push;
-      const merging = this.#exchange.beforeMerge(peerId);
-      const { holds, laterLife, newTopologies } = this.#mergeMembers(peerId, delta, { ...options, now });
-      this.#exchange.noteReceived(merging, delta, holds);
-      for (const id of newTopologies) this.#exchange.retell(id);
-      this.#renewAbove(laterLife, { isSigned: options.verified?.has(this.#id), now });
+      const merging = this.#sync.beforeMerge(peerId);
+      const { holds: versions, newerIncarnation, newTopologies } = this.#mergeMembers(peerId, delta, {
+        ...options,
+        now,
+      });
+      this.#sync.recordReceived(merging, delta, versions);
+      for (const id of newTopologies) this.#sync.resendAll(id);
+      this.#renewAbove(newerIncarnation, { isSigned: options.verified?.has(this.#id), now });
       return {};
     }, { passOn: push.relay });
   }
 
   /** What changed of these members, to be sent to a peer at once; it does not count as acknowledged (rule E5). */
-  push(peerId: string, ids: Iterable<string>): Caused<{ delta: PartialDelta }> {
-    return this.#act(undefined, () => {
-      if (this.#silenced) return { delta: { members: [] } };
-      return { delta: { members: this.#exchange.push(peerId, ids, this.#nowMs) } };
+  push(peerId: string, ids: Iterable<string>): WithEvents<{ delta: PartialDelta }> {
+    return this.#transaction(undefined, () => {
+      if (this.#isFenced) return { delta: { members: [] } };
+      return { delta: { members: this.#sync.push(peerId, ids, this.#nowMs) } };
     });
   }
 
@@ -692,48 +716,53 @@ export class Engine {
   }
 
   /** A peer acknowledged what was sent, but for what it says it holds instead (rule E5). However late. */
-  handleAck(sent: Sent, holds: Holds, now: Instant): Caused {
-    return this.#act(now, () => {
-      if (this.#silenced) return {};
-      const credible = new Map([...holds].filter(([, hold]) => !isFarAhead(hold.life, now.wallMs)));
-      this.#exchange.acknowledge(sent, credible, now.monotonicMs);
+  handleAck(sent: Sent, versions: KnownVersions, now: Instant): WithEvents {
+    return this.#transaction(now, () => {
+      if (this.#isFenced) return {};
+      const credible = new Map(
+        [...versions].filter(([, version]) => !isFarAhead(version.incarnation, now.wallMs)),
+      );
+      this.#sync.acknowledge(sent, credible, now.monotonicMs);
       // A life of which nothing was set yet is told by no delta: only so is it known that the one held is over.
-      for (const [id, { life }] of credible) {
+      for (const [id, { incarnation }] of credible) {
         // Where members sign, nobody else can end one's life by saying so.
         if (this.#signs && id !== sent.peerId) continue;
-        if (id !== this.#id && this.#store.order.get(id)) this.#merge.beginLife(id, life, now);
+        if (id !== this.#id && this.#store.log.get(id)) this.#merge.beginIncarnation(id, incarnation, now);
       }
       const own = credible.get(this.#id);
-      if (own && this.#isAhead(own)) this.#renewAbove(own.life, { now });
+      if (own && this.#isAhead(own)) this.#renewAbove(own.incarnation, { now });
       return {};
     });
   }
 
   /** The parts of a comparison that is due with a peer (rule E12), and begins; none where none is due. */
-  requestReconcile(peerId: string): Caused<{ parts: readonly SummaryPart[] }> {
-    return this.#act(undefined, () => ({ parts: this.#exchange.requestReconcile(peerId) }));
+  requestReconcile(peerId: string): WithEvents<{ parts: readonly SummaryPart[] }> {
+    return this.#transaction(undefined, () => ({ parts: this.#sync.requestReconcile(peerId) }));
   }
 
   /**
    * Answers a peer's part of a comparison with what is held of the members in it; `undefined` where the peer has had more
    * compared than it needs.
    */
-  answerReconcile(peerId: string, part: SummaryPart): Caused<{ part: SummaryPart | undefined }> {
-    return this.#act(undefined, () => ({ part: this.#exchange.answerReconcile(peerId, part, this.#nowMs) }));
+  answerReconcile(peerId: string, part: SummaryPart): WithEvents<{ part: SummaryPart | undefined }> {
+    return this.#transaction(
+      undefined,
+      () => ({ part: this.#sync.answerReconcile(peerId, part, this.#nowMs) }),
+    );
   }
 
   /** Takes a peer's answer to a part of a comparison. */
-  applyReconcile(peerId: string, part: SummaryPart, options: { readonly last: boolean }): Caused {
-    return this.#act(undefined, () => {
-      this.#exchange.applyReconcile(peerId, part, options);
+  applyReconcile(peerId: string, part: SummaryPart, options: { readonly last: boolean }): WithEvents {
+    return this.#transaction(undefined, () => {
+      this.#sync.applyReconcile(peerId, part, options);
       return {};
     });
   }
 
   /** Ends a comparison to which no answer came; it is begun anew if the digests go on to differ. */
-  abandonReconcile(peerId: string): Caused {
-    return this.#act(undefined, () => {
-      this.#exchange.abandonReconcile(peerId);
+  abandonReconcile(peerId: string): WithEvents {
+    return this.#transaction(undefined, () => {
+      this.#sync.abandonReconcile(peerId);
       return {};
     });
   }
@@ -741,13 +770,13 @@ export class Engine {
   /** The entry under a key of a member; none where it was deleted. */
   get(memberId: string, key: string): Entry | undefined {
     if (key === HEARTBEAT_KEY) return this.heartbeatOf(memberId);
-    return this.#store.order.get(memberId)?.live(key);
+    return this.#store.log.get(memberId)?.live(key);
   }
 
   /** The entries under a key, of every member that has one. */
   state(key: string): Map<string, Entry> {
     const entries = new Map<string, Entry>();
-    for (const member of this.#store.order.members()) {
+    for (const member of this.#store.log.members()) {
       const entry = this.get(member.id, key);
       if (entry) entries.set(member.id, entry);
     }
@@ -756,14 +785,14 @@ export class Engine {
 
   /** The ids of all members of which something is held. */
   memberIds(): Iterable<string> {
-    return [...this.#store.order.members()].map((member) => member.id);
+    return [...this.#store.log.members()].map((member) => member.id);
   }
 
   /** The entries of a member that have a value, in rising order of number. */
   entriesOf(memberId: string): readonly Entry[] {
-    const member = this.#store.order.get(memberId);
+    const member = this.#store.log.get(memberId);
     const live = [...member?.entries() ?? []].filter((entry) => !isTombstone(entry));
-    return member?.isForeign ? live.sort((one, other) => one.number - other.number) : live;
+    return member?.isUnversioned ? live.sort((one, other) => one.number - other.number) : live;
   }
 
   /** The same with the heartbeat as others see it. */
@@ -774,28 +803,28 @@ export class Engine {
   }
 
   /** The life of a member that is held. */
-  lifeOf(memberId: string): Life | undefined {
-    return this.#store.order.get(memberId)?.life;
+  incarnationOf(memberId: string): Incarnation | undefined {
+    return this.#store.log.get(memberId)?.incarnation;
   }
 
   /** The latest life known of a member: the one held, or else the one remembered of a member forgotten. */
-  latestLife(memberId: string): Life | undefined {
-    return this.lifeOf(memberId) ?? this.#membership.departures.memory(memberId)?.life;
+  latestIncarnation(memberId: string): Incarnation | undefined {
+    return this.incarnationOf(memberId) ?? this.#membership.departures.memory(memberId)?.incarnation;
   }
 
   /** How much of a member is held; of a foreign member, which may have holes, the highest number. */
-  holdOf(memberId: string): Hold | undefined {
-    const member = this.#store.order.get(memberId);
-    return member && { life: member.life, number: member.highest };
+  versionOf(memberId: string): KnownVersion | undefined {
+    const member = this.#store.log.get(memberId);
+    return member && { incarnation: member.incarnation, number: member.highestNumber };
   }
 
   /** How much is kept, to be held against its limits. */
   get footprint(): Footprint {
-    const { order, tombstones } = this.#store;
+    const { log, tombstones } = this.#store;
     const { gone, remembered } = this.#membership.departures;
     let keys = 0;
-    for (const member of order.members()) keys += member.size.keys;
-    return { members: order.size, keys, tombstones, gone, remembered, waiting: this.#memories.waiting };
+    for (const member of log.members()) keys += member.size.keys;
+    return { members: log.size, keys, tombstones, gone, remembered, pending: this.#memories.pendingCount };
   }
 
   /** How much is held of other members, and how often there was no room for more (rule E15). */
@@ -808,18 +837,18 @@ export class Engine {
    * Makes a place in the topology for a member that shakes hands, where all are taken; `id` is the member that lost its
    * own, `undefined` where each place is of one that is trusted as much.
    */
-  makePlace(now: Instant): Caused<{ id: string | undefined }> {
-    return this.#act(now, () => ({ id: this.#room.makePlaceInTopology(now) }));
+  makePlace(now: Instant): WithEvents<{ id: string | undefined }> {
+    return this.#transaction(now, () => ({ id: this.#room.makePlaceInTopology(now) }));
   }
 
   /** How many active peers are known to hold this member's own state up to a number. */
   acknowledgedBy(number: number): number {
-    return this.#exchange.acknowledgedBy(number);
+    return this.#sync.acknowledgedBy(number);
   }
 
   /** Whether an active peer is known to hold this member's own state up to a number. */
   isAcknowledgedBy(peerId: string, number: number): boolean {
-    return this.#exchange.isAcknowledgedBy(peerId, number);
+    return this.#sync.isAcknowledgedBy(peerId, number);
   }
 
   /** The number under which a key of this member was last set; it changes with a renewed life. */
@@ -828,8 +857,8 @@ export class Engine {
   }
 
   /** Begins to evaluate whether all active members have the same value under a key (rule E13). */
-  addCheck(id: string, key: string, read: ConsensusReader): Caused {
-    return this.#act(undefined, () => {
+  addCheck(id: string, key: string, read: ConsensusReader): WithEvents {
+    return this.#transaction(undefined, () => {
       this.#store.addCheck(new ConsensusCheck(id, key, read));
       return {};
     });
@@ -855,21 +884,21 @@ export class Engine {
    * Does something, sees what that means for consensus and phase, and hands out the events. With `passOn: false`, a
    * change is left for the rounds to spread.
    */
-  #act<T>(now: Instant | undefined, action: () => T, { passOn = true } = {}): Caused<T> {
+  #transaction<T>(now: Instant | undefined, action: () => T, { passOn = true } = {}): WithEvents<T> {
     if (now) {
       this.#nowMs = now.monotonicMs;
       this.#heartbeats.noteTime(now);
     }
     const result = action();
-    const changed = this.#store.order.takeRecent();
-    if (passOn && changed.size > 0) this.#noteChanges(changed);
-    this.#settle();
+    const changed = this.#store.log.takeRecent();
+    if (passOn && changed.size > 0) this.#recordChanges(changed);
+    this.#finish();
     const events = this.#events;
     this.#events = [];
     return { ...result, events };
   }
 
-  #noteChanges(changed: ReadonlySet<string>): void {
+  #recordChanges(changed: ReadonlySet<string>): void {
     for (const id of changed) {
       if (id === this.#id) this.#changes.own = true;
       else if (this.#changes.others.size < MAX_CHANGES) this.#changes.others.add(id);
@@ -880,28 +909,34 @@ export class Engine {
     peerId: string,
     delta: PartialDelta,
     { refused, now }: { readonly refused?: ReadonlySet<string>; readonly now: Instant },
-  ): { holds: Map<string, Hold>; laterLife: Life | undefined; newTopologies: ReadonlySet<string> } {
-    const holds = new Map<string, Hold>();
+  ): {
+    holds: Map<string, KnownVersion>;
+    newerIncarnation: Incarnation | undefined;
+    newTopologies: ReadonlySet<string>;
+  } {
+    const versions = new Map<string, KnownVersion>();
     // Any sender counts: a relay may be faster than the member itself, whose own entry is then no news.
     const newTopologies = new Set<string>();
-    let laterLife: Life | undefined;
+    let newerIncarnation: Incarnation | undefined;
     for (const each of delta.members) {
-      const isRefused = refused?.has(each.id) || isFarAhead(each.life, now.wallMs);
-      if (isRefused && each.id !== this.#id) this.#merge.refuse(each, { holds });
+      const isRefused = refused?.has(each.id) || isFarAhead(each.incarnation, now.wallMs);
+      if (isRefused && each.id !== this.#id) this.#merge.refuse(each, { holds: versions });
       else if (isRefused) continue;
-      else if (each.id === this.#id) laterLife = this.#answerOwn(each, holds) ?? laterLife;
+      else if (each.id === this.#id) newerIncarnation = this.#checkOwn(each, versions) ?? newerIncarnation;
       else {
         const topology = this.#topologyNumber(each.id);
-        this.#merge.take(each, { peerId, holds, now });
+        this.#merge.merge(each, { peerId, holds: versions, now });
         if (this.#topologyNumber(each.id) !== topology) newTopologies.add(each.id);
       }
     }
-    return { holds, laterLife, newTopologies };
+    return { holds: versions, newerIncarnation, newTopologies };
   }
 
-  #settle(): void {
+  #finish(): void {
     for (const check of this.#store.checks.values()) {
-      const agreed = this.#contact && !this.#isIsolated ? check.evaluate(this.#store.active.size) : undefined;
+      const agreed = this.#hasMetPeer && !this.#isIsolated
+        ? check.evaluate(this.#store.active.size)
+        : undefined;
       if (agreed === check.agreed) continue;
       check.agreed = agreed;
       const { id: checkId, key } = check;
@@ -917,9 +952,9 @@ export class Engine {
 
   #evaluatePhase(): Phase {
     if (this.#memories.inRepair) return "reconciling";
-    const { agreement } = this.#store;
-    const confirmed = this.#contact && !this.#isIsolated &&
-      agreement.agreeing(this.#exchange.state) === agreement.peers;
+    const { convergence: agreement } = this.#store;
+    const confirmed = this.#hasMetPeer && !this.#isIsolated &&
+      agreement.agreeing(this.#sync.state) === agreement.peers;
     return confirmed ? "confirmed" : "diffusing";
   }
 
@@ -929,7 +964,7 @@ export class Engine {
     this.#events.push({ type: "SuspicionEnded", memberId });
   }
 
-  #noteHeard(now: Instant): void {
+  #recordHeard(now: Instant): void {
     this.#heardMs = now.monotonicMs;
     if (!this.#isIsolated) return;
     this.#isIsolated = false;
@@ -945,7 +980,7 @@ export class Engine {
     // A message may have come after the gap and before this call; a moment in the future would put off isolation.
     this.#heardMs = Math.min(this.#heardMs + lostMs, now.monotonicMs);
     // A member that nobody else is with is alone, and not isolated.
-    if (!this.#membership.hasOthers) this.#noteHeard(now);
+    if (!this.#membership.hasOthers) this.#recordHeard(now);
     const mostMs = Math.max(heartbeatExpiration / ISOLATED_SHARE, 2 * longestGap);
     if (this.#isIsolated || now.monotonicMs - this.#heardMs <= mostMs) return;
     this.#isIsolated = true;
@@ -977,9 +1012,9 @@ export class Engine {
     copy: { readonly value: JsonValue; readonly json: string; readonly type?: string },
     now: Instant,
   ): number {
-    const entry = { key, number: this.#self.held + 1, type: TYPE.value as string, ...copy };
+    const entry = { key, number: this.#self.version + 1, type: TYPE.value as string, ...copy };
     // What a member tells of itself is small, and must be told also where the user's state is at its limit.
-    if (!isOwnBusiness(key)) this.#checkSize(entry);
+    if (!isReservedKey(key)) this.#checkSize(entry);
     this.#store.put(this.#self, [entry], now);
     return entry.number;
   }
@@ -1019,44 +1054,47 @@ export class Engine {
   }
 
   /** Whether a peer that left has begun a later life, whose state came before its greeting. */
-  #isBack({ id, life }: { readonly id: string; readonly life: Life }): boolean {
-    const state = this.#store.order.get(id);
-    return this.#membership.blocks.reason(id) === "left" && state?.life === life &&
+  #isBack({ id, incarnation }: { readonly id: string; readonly incarnation: Incarnation }): boolean {
+    const state = this.#store.log.get(id);
+    return this.#membership.blocks.reason(id) === "left" && state?.incarnation === incarnation &&
       state.live(GRACEFULLY_LEFT_KEY) === undefined;
   }
 
   /** What a peer says of this member is never merged; a later life or number of it is somebody else's (E1). */
-  #answerOwn(told: MemberDelta, holds: Map<string, Hold>): Life | undefined {
-    const { life, last: number } = spanOf(told);
-    if (this.#isAhead({ life, number })) return life;
-    if (life < this.life) holds.set(this.#id, { life: this.life, number: this.#self.held });
+  #checkOwn(delta: MemberDelta, versions: Map<string, KnownVersion>): Incarnation | undefined {
+    const { incarnation, last: number } = spanOf(delta);
+    if (this.#isAhead({ incarnation, number })) return incarnation;
+    if (incarnation < this.incarnation) {
+      versions.set(this.#id, { incarnation: this.incarnation, number: this.#self.version });
+    }
     return undefined;
   }
 
-  #isAhead(own: Hold): boolean {
-    return own.life > this.life || (own.life === this.life && own.number > this.#self.held);
+  #isAhead(own: KnownVersion): boolean {
+    return own.incarnation > this.incarnation ||
+      (own.incarnation === this.incarnation && own.number > this.#self.version);
   }
 
   /** A peer knows a later life of this member, or a higher number than its own. That alone never silences it (E1). */
   #renewAbove(
-    told: Life | undefined,
+    delta: Incarnation | undefined,
     { isSigned = false, now }: { readonly isSigned?: boolean | undefined; readonly now: Instant },
   ): void {
-    if (told === undefined || this.#silenced) return;
+    if (delta === undefined || this.#isFenced) return;
     // Anybody can say so. Whoever knows of a later life can prove it, see proofOfLife().
     if (this.#signs && !isSigned) return;
     if (this.#renewals.hear(now.monotonicMs)) this.#emitConflict();
-    if (this.#renewals.begin(now.monotonicMs)) this.#renewLife(told, now);
+    if (this.#renewals.begin(now.monotonicMs)) this.#renewIncarnation(delta, now);
   }
 
   /** A process under this member's id greeted it in a later life. */
-  #meetTwin(told: Life, now: Instant): void {
+  #meetDuplicate(delta: Incarnation, now: Instant): void {
     // Without signatures anybody can greet under any id.
-    if (!this.#signs) return this.#renewAbove(told, { now });
-    if (this.#silenced || !this.#renewals.meet(now.monotonicMs)) return;
+    if (!this.#signs) return this.#renewAbove(delta, { now });
+    if (this.#isFenced || !this.#renewals.meet(now.monotonicMs)) return;
     this.#emitConflict();
     this.#events.push({ type: "SelfBlocked", reason: "identity" });
-    this.#silenced = true;
+    this.#isFenced = true;
   }
 
   #emitConflict(): void {
@@ -1064,17 +1102,17 @@ export class Engine {
   }
 
   /** Begins a new life above another one, and sets every key anew in it (E1). */
-  #renewLife(told: Life, now: Instant): void {
-    const life = lifeAbove(told, now.wallMs, this.#random.next());
+  #renewIncarnation(delta: Incarnation, now: Instant): void {
+    const incarnation = incarnationAbove(delta, now.wallMs, this.#random.next());
     const entries = this.entriesOf(this.#id).map((entry, index) => renumbered(entry, index + 1));
-    this.#self = this.#store.replace(this.#self, entries, { life, floor: 0, now });
+    this.#self = this.#store.replace(this.#self, entries, { incarnation, floor: 0, now });
     this.#heartbeats.count(this.#self, now);
-    this.#exchange.ownLifeRenewed();
-    this.#events.push({ type: "LifeRenewed", life });
+    this.#sync.ownIncarnationRenewed();
+    this.#events.push({ type: "IncarnationRenewed", incarnation });
   }
 }
 
-function isOwnBusiness(key: string): boolean {
+function isReservedKey(key: string): boolean {
   return key === HEARTBEAT_KEY || key === TOPOLOGY_KEY || key === GRACEFULLY_LEFT_KEY || key === MEMBER_KEY ||
     key === SIGNING_KEY;
 }

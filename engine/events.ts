@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { BlockReason, JsonValue, Life, Phase } from "./types.ts";
+import type { BlockReason, Incarnation, JsonValue, Phase } from "./types.ts";
 
 /** A key of a member has a new value, or none any more. */
 export interface GossipUpdate {
@@ -177,11 +177,11 @@ export interface StateDropped {
 }
 
 /** This member began a new life, because another under its id was heard of (rule E1). */
-export interface LifeRenewed {
+export interface IncarnationRenewed {
   /** Tells this kind from the others. */
-  readonly type: "LifeRenewed";
+  readonly type: "IncarnationRenewed";
   /** The life. */
-  readonly life: Life;
+  readonly incarnation: Incarnation;
 }
 
 /** The spreading reached another phase. */
@@ -224,7 +224,7 @@ export type EngineEvent =
   | ConsensusReached
   | Disseminated
   | GossipUpdate
-  | LifeRenewed
+  | IncarnationRenewed
   | MemberBlocked
   | MemberFailed
   | MemberForgotten

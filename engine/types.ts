@@ -18,7 +18,7 @@ export type JsonValue =
  * its start, a hyphen, eight random ones. Of fixed width, so that the order of the strings is the order
  * of the lives.
  */
-export type Life = string;
+export type Incarnation = string;
 
 /** Both clocks at one moment. The engine reads neither: it is handed them. */
 export interface Instant {
@@ -58,7 +58,7 @@ export interface MemberDelta {
   /** The member's id. */
   readonly id: string;
   /** The life that is told of. */
-  readonly life: Life;
+  readonly incarnation: Incarnation;
   /** The number that the entries start after; 0 is the beginning. */
   readonly after: number;
   /** Whether what is held above `after` up to the last of the entries, and not among them, is gone (rule E8). */
@@ -70,20 +70,20 @@ export interface MemberDelta {
   /** The member's heartbeat, as far as the sender knows it: 0 or absent where it knows none. */
   readonly count?: number;
   /** Up to where all active members are known to hold it, so that older deletions are forgotten (rule E8). */
-  readonly settled?: number;
+  readonly ackedByAll?: number;
   /** The member's own signature over its state up to the last of these numbers, where it signs. */
-  readonly proof?: string;
+  readonly signature?: string;
 }
 
 /**
  * What one would hold of a member, as far as it is worth a signature: everything that has a value, and the number
  * that says how recent that is. Deletions show in what is not there, since each holder forgets them in its own time.
  */
-export interface Claim {
+export interface SignedState {
   /** The member's id. */
   readonly id: string;
   /** The life that is told of. */
-  readonly life: Life;
+  readonly incarnation: Incarnation;
   /** Everything up to this number is held. */
   readonly number: number;
   /** What has a value, in rising order of number. */
@@ -135,20 +135,20 @@ export interface Liveness {
 export type PartialDelta = Pick<Delta, "members">;
 
 /** How much of a member someone holds: everything of `life` up to `number`. */
-export interface Hold {
+export interface KnownVersion {
   /** The life that is told of. */
-  readonly life: Life;
+  readonly incarnation: Incarnation;
   /** The sequence number. */
   readonly number: number;
 }
 
 /** By member id, what a receiver holds where that is not what the sender supposed (rule E4). */
-export type Holds = ReadonlyMap<string, Hold>;
+export type KnownVersions = ReadonlyMap<string, KnownVersion>;
 
 /** What two members compare, member by member, when their digests differ (rule E12). */
 export interface Summary {
   /** The life that is told of. */
-  readonly life: Life;
+  readonly incarnation: Incarnation;
   /** The number of the last set or delete. */
   readonly number: number;
   /** The member's share of the digest, sixteen hexadecimal digits. */

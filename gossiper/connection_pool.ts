@@ -19,8 +19,8 @@ import { Session, type SessionHost } from "../protocol/session.ts";
  */
 export const TIMEOUTS_PER_DIAL = 4;
 
-/** What {@linkcode Peers} needs. */
-export interface PeersOptions {
+/** What {@linkcode ConnectionPool} needs. */
+export interface ConnectionPoolOptions {
   readonly selfId: string;
   readonly transport: Transport;
   readonly runtime: Runtime;
@@ -41,8 +41,8 @@ export interface PeersOptions {
  * Sessions by member id. Two members keep one connection; where both dialled at once, both sides keep the
  * same one (rule P4).
  */
-export class Peers {
-  readonly #options: PeersOptions;
+export class ConnectionPool {
+  readonly #options: ConnectionPoolOptions;
   readonly #host: SessionHost;
   readonly #open = new Map<string, Session>();
   /** Accepted connections whose dialler has not greeted yet, the oldest first. */
@@ -64,7 +64,7 @@ export class Peers {
   readonly #closing = new AbortController();
 
   /** Makes a set of peers with no connection. */
-  constructor(options: PeersOptions) {
+  constructor(options: ConnectionPoolOptions) {
     this.#options = options;
     const { gossipInterval: base, maxBackoff: cap } = options.settings;
     this.#backoffs = new Backoffs({ base, cap });
@@ -137,7 +137,7 @@ export class Peers {
   /** Whether a member passes on what it hears; of one that is nowhere to be found, nobody knows. */
   passesOn(member: Member | undefined): boolean {
     const { transport } = this.#options;
-    return member === undefined || (transport.passesOn?.(member) ?? true);
+    return member === undefined || (transport.refusesDials?.(member) ?? true);
   }
 
   /** Forgets what is remembered of all but these members. */
@@ -309,7 +309,7 @@ export class Peers {
   }
 
   #replaces(newer: Session, older: Session): boolean {
-    if (newer.peerLife !== older.peerLife) return newer.peerLife > older.peerLife;
+    if (newer.peerIncarnation !== older.peerIncarnation) return newer.peerIncarnation > older.peerIncarnation;
     if (newer.role === older.role) return true;
     return byCodePoint(this.#diallerOf(newer), this.#diallerOf(older)) < 0;
   }

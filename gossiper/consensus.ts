@@ -7,7 +7,7 @@
 import { canonicalize } from "../deps/canonicalize.ts";
 import { copyJson, deepFreeze } from "../engine/json.ts";
 import type { JsonValue } from "../engine/types.ts";
-import type { Core } from "./engine_host.ts";
+import type { EngineHost } from "./engine_host.ts";
 import { HearsayError } from "../common/errors.ts";
 
 /**
@@ -44,14 +44,14 @@ export interface ConsensusHandle extends Disposable {
 
 /** The checks of one gossiper. */
 export class ConsensusChecks {
-  readonly #core: Core;
+  readonly #engineHost: EngineHost;
   readonly #callbacks = new Map<string, ConsensusCallbacks>();
   #made = 0;
 
   /** Makes an empty set of checks, which listens to the core for as long as that tells anything. */
-  constructor(core: Core) {
-    this.#core = core;
-    core.listen((event) => {
+  constructor(engineHost: EngineHost) {
+    this.#engineHost = engineHost;
+    engineHost.onEvent((event) => {
       if (event.type === "ConsensusReached") this.#tellReached(event.checkId, event.value);
       else if (event.type === "ConsensusLost") this.#tellLost(event.checkId);
     });
@@ -62,23 +62,23 @@ export class ConsensusChecks {
     const id = `consensus-${++this.#made}`;
     const read = this.#guarded(key, extractor);
     this.#callbacks.set(id, callbacks);
-    this.#core.do((engine) => engine.addCheck(id, key, read));
+    this.#engineHost.do((engine) => engine.addCheck(id, key, read));
     return this.#handle(id, key);
   }
 
   /** Removes a check; returns whether there was one. */
   remove(id: string): boolean {
-    this.#core.assertOutside();
+    this.#engineHost.assertOutside();
     if (!this.#callbacks.delete(id)) return false;
-    this.#core.engine.removeCheck(id);
-    this.#core.attend();
+    this.#engineHost.engine.removeCheck(id);
+    this.#engineHost.checkWaiters();
     return true;
   }
 
   #handle(id: string, key: string): ConsensusHandle {
-    const core = this.#core;
+    const engineHost = this.#engineHost;
     const isRegistered = () => this.#callbacks.has(id);
-    const now = () => isRegistered() ? core.engine.consensus(id) : { reached: false, value: undefined };
+    const now = () => isRegistered() ? engineHost.engine.consensus(id) : { reached: false, value: undefined };
     return Object.freeze({
       id,
       key,
@@ -92,11 +92,11 @@ export class ConsensusChecks {
           if (reached) value = agreed!;
           return reached || !isRegistered();
         };
-        await core.until(isReached, signal ? { signal } : {});
+        await engineHost.until(isReached, signal ? { signal } : {});
         if (!isRegistered()) throw new HearsayError("stopped", `The consensus check ${id} was removed.`);
         return value;
       },
-      dissenters: () => isRegistered() ? core.engine.dissenters(id) : [],
+      dissenters: () => isRegistered() ? engineHost.engine.dissenters(id) : [],
       [Symbol.dispose]: () => void this.remove(id),
     });
   }
@@ -108,7 +108,7 @@ export class ConsensusChecks {
         // Canonical JSON takes its numbers and keys on trust: the copy has been checked.
         return extracted === undefined ? undefined : canonicalize(copyJson(extracted).value)!;
       } catch (error) {
-        this.#core.report(`the consensus extractor of ${JSON.stringify(key)}`, error);
+        this.#engineHost.report(`the consensus extractor of ${JSON.stringify(key)}`, error);
         return undefined;
       }
     };
@@ -116,11 +116,11 @@ export class ConsensusChecks {
 
   #tellReached(id: string, value: JsonValue): void {
     const onReached = this.#callbacks.get(id)?.onReached;
-    if (onReached) this.#core.callLater("onReached", () => onReached(value));
+    if (onReached) this.#engineHost.callLater("onReached", () => onReached(value));
   }
 
   #tellLost(id: string): void {
     const onLost = this.#callbacks.get(id)?.onLost;
-    if (onLost) this.#core.callLater("onLost", () => onLost());
+    if (onLost) this.#engineHost.callLater("onLost", () => onLost());
   }
 }

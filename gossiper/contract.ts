@@ -5,7 +5,7 @@
  */
 
 import type { GossipUpdate } from "../engine/events.ts";
-import type { BlockedMember, JsonValue, Life, Phase } from "../engine/types.ts";
+import type { BlockedMember, Incarnation, JsonValue, Phase } from "../engine/types.ts";
 import type { Member, SeedStatus } from "../contracts/cluster.ts";
 import type { ConsensusCallbacks, ConsensusExtractor, ConsensusHandle } from "./consensus.ts";
 import type { FlushResult } from "./departure.ts";
@@ -36,7 +36,7 @@ export interface MemberView {
   /** Why and since when this member blocks it, if it does. */
   readonly block: BlockedMember | undefined;
   /** The life that is held of it; `undefined` where nothing is. */
-  readonly life: Life | undefined;
+  readonly incarnation: Incarnation | undefined;
   /** Whether it is this member. */
   readonly isSelf: boolean;
 }

@@ -8,11 +8,11 @@
 
 import type { Suspect } from "../protocol/message.ts";
 import { isDialable } from "../contracts/cluster.ts";
-import type { Core } from "./engine_host.ts";
+import type { EngineHost } from "./engine_host.ts";
 import { ConnectionRefused, HearsayError } from "../common/errors.ts";
-import type { Peers } from "./connection_pool.ts";
+import type { ConnectionPool } from "./connection_pool.ts";
 import { inRandomOrder } from "../common/random_order.ts";
-import { Rate } from "../common/token_bucket.ts";
+import { TokenBucket } from "../common/token_bucket.ts";
 import { deadlineAfter, sleep } from "../common/runtime.ts";
 import type { Session } from "../protocol/session.ts";
 import type { Topology } from "./topology.ts";
@@ -31,8 +31,8 @@ const MAX_HEARSAY_PER_SECOND = 32;
 
 /** What {@linkcode CrashWatch} needs. */
 export interface CrashWatchOptions {
-  readonly core: Core;
-  readonly peers: Peers;
+  readonly engineHost: EngineHost;
+  readonly peers: ConnectionPool;
   readonly topology: Topology;
   readonly settings: { readonly gossipRequestTimeout: number; readonly heartbeatExpiration: number };
 }
@@ -42,13 +42,13 @@ export class CrashWatch {
   readonly #options: CrashWatchOptions;
   readonly #watched = new Map<string, Promise<void>>();
   readonly #ending = new AbortController();
-  readonly #hearsay: Rate;
+  readonly #hearsay: TokenBucket;
   readonly #waitMs: number;
 
   /** Makes a watch that dials nobody yet. */
   constructor(options: CrashWatchOptions) {
     this.#options = options;
-    this.#hearsay = new Rate(MAX_HEARSAY_PER_SECOND, options.core.runtime);
+    this.#hearsay = new TokenBucket(MAX_HEARSAY_PER_SECOND, options.engineHost.runtime);
     this.#waitMs = Math.min(CONFIRM_AFTER_MS, options.settings.heartbeatExpiration / 2);
   }
 
@@ -58,21 +58,21 @@ export class CrashWatch {
   }
 
   /** A peer suspects a member, or says that it has heard it. */
-  onSuspect(session: Session, { memberId, life, count, isAlive }: Suspect): void {
-    const { core, peers } = this.#options;
-    const { engine } = core;
+  onSuspect(session: Session, { memberId, incarnation, count, isAlive }: Suspect): void {
+    const { engineHost, peers } = this.#options;
+    const { engine } = engineHost;
     if (memberId === engine.id) {
       if (!this.#hearsay.take(1)) return;
       // The answer has a count that the peer has not seen.
       const own = engine.heartbeatOf(engine.id)?.number ?? 0;
-      if (count >= own) core.do((engine, now) => engine.countHeartbeat(undefined, now));
+      if (count >= own) engineHost.do((engine, now) => engine.countHeartbeat(undefined, now));
       return session.heartbeat(engine.liveness(session.peer!.id));
     }
-    if (engine.lifeOf(memberId) !== life) return;
-    core.do((engine, now) => engine.applyCount(memberId, count, now));
+    if (engine.incarnationOf(memberId) !== incarnation) return;
+    engineHost.do((engine, now) => engine.applyCount(memberId, count, now));
     if (isAlive) return;
     const known = engine.heartbeatOf(memberId)?.number ?? 0;
-    if (known > count) session.suspect({ memberId, life, count: known, isAlive: true });
+    if (known > count) session.suspect({ memberId, incarnation, count: known, isAlive: true });
     if (!peers.session(memberId) && this.#hearsay.take(1)) this.#watch(memberId);
   }
 
@@ -83,45 +83,47 @@ export class CrashWatch {
   }
 
   #watch(id: string): void {
-    const { core, topology } = this.#options;
+    const { engineHost, topology } = this.#options;
     const member = topology.get(id);
-    const isToWatch = member && isDialable(member) && id !== core.engine.id &&
-      core.engine.activeIds().has(id);
+    const isToWatch = member && isDialable(member) && id !== engineHost.engine.id &&
+      engineHost.engine.activeIds().has(id);
     if (!isToWatch || this.#watched.has(id) || this.#ending.signal.aborted) return;
     const watching = this.#dialUntilClear(id).catch(() => {}).finally(() => {
       this.#watched.delete(id);
-      core.do((engine) => engine.clearSuspicion(id));
+      engineHost.do((engine) => engine.clearSuspicion(id));
     });
     this.#watched.set(id, watching);
   }
 
   /** Dials a member until it answers, or its crash is confirmed, or the evidence is of another kind. */
   async #dialUntilClear(id: string): Promise<void> {
-    const { core } = this.#options;
+    const { engineHost } = this.#options;
     const { signal } = this.#ending;
-    for (let refused = 1; core.engine.activeIds().has(id) && !signal.aborted; refused++) {
+    for (let refused = 1; engineHost.engine.activeIds().has(id) && !signal.aborted; refused++) {
       if (!await this.#isRefused(id)) return;
-      if (!core.engine.activeIds().has(id)) return;
-      core.do((engine, now) => engine.suspect(id, now));
+      if (!engineHost.engine.activeIds().has(id)) return;
+      engineHost.do((engine, now) => engine.suspect(id, now));
       let delayMs = this.#waitMs / (DIALS - 1);
       // Time alone proves nothing: a process that stood still has slept through it.
       if (refused >= DIALS) {
-        const { dueInMs } = core.do((engine, now) => engine.confirmCrash(id, { waitMs: this.#waitMs }, now));
+        const { dueInMs } = engineHost.do((engine, now) =>
+          engine.confirmCrash(id, { waitMs: this.#waitMs }, now)
+        );
         if (dueInMs <= 0) return;
         // A heartbeat that was under way at the crash begins the wait again: the next dial is at its end.
         delayMs = Math.min(delayMs, dueInMs);
       }
       this.#inform(id);
       // Rounded up: timers may be whole milliseconds, and the last dial must not come just before the wait is over.
-      await sleep(core.runtime, Math.ceil(delayMs), { signal });
+      await sleep(engineHost.runtime, Math.ceil(delayMs), { signal });
     }
   }
 
   async #isRefused(id: string): Promise<boolean> {
-    const { core, peers, topology, settings } = this.#options;
+    const { engineHost, peers, topology, settings } = this.#options;
     const member = topology.get(id);
     if (!member) return false;
-    using deadline = deadlineAfter(core.runtime, settings.gossipRequestTimeout, `Dialling ${id}`, {
+    using deadline = deadlineAfter(engineHost.runtime, settings.gossipRequestTimeout, `Dialling ${id}`, {
       signal: this.#ending.signal,
     });
     try {
@@ -133,15 +135,15 @@ export class CrashWatch {
   }
 
   #inform(id: string): void {
-    const { core, peers } = this.#options;
-    const { engine, runtime } = core;
-    const life = engine.lifeOf(id);
-    if (life === undefined) return;
+    const { engineHost, peers } = this.#options;
+    const { engine, runtime } = engineHost;
+    const incarnation = engine.incarnationOf(id);
+    if (incarnation === undefined) return;
     const count = engine.heartbeatOf(id)?.number ?? 0;
     const active = engine.activeIds();
     const sessions = peers.sessions().filter(({ peer }) => active.has(peer!.id) && peer!.id !== id);
     for (const session of inRandomOrder(sessions, () => runtime.random()).take(INFORMED_PEERS)) {
-      session.suspect({ memberId: id, life, count, isAlive: false });
+      session.suspect({ memberId: id, incarnation, count, isAlive: false });
     }
   }
 }

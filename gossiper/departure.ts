@@ -6,7 +6,7 @@
 
 import { PeerRefused } from "../protocol/refusal.ts";
 import type { Rounds } from "./rounds.ts";
-import { saysStopped } from "./rounds.ts";
+import { isStopRefusal } from "./rounds.ts";
 import { type Runtime, sleep } from "../common/runtime.ts";
 
 /** The most exchanges with one peer in a row: what was left out of one message is in one of the next. */
@@ -54,7 +54,7 @@ export async function flushDeparture(options: DepartureOptions): Promise<FlushRe
       // One that blocks this member because it left has heard of it from others.
       const knows = error instanceof PeerRefused && error.reason === "left";
       // One that has gone needs not be told: likely it left at the same time.
-      if (knows || saysStopped(error) || rounds.isGone(id, error)) knowing.add(id);
+      if (knows || isStopRefusal(error) || rounds.isGone(id, error)) knowing.add(id);
     }
   };
   const tellOneOf = async (queue: string[]): Promise<void> => {

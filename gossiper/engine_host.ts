@@ -7,17 +7,17 @@
 import { Engine, type EngineSettings } from "../engine/engine.ts";
 import type { EngineEvent } from "../engine/events.ts";
 import { deepFreeze } from "../engine/json.ts";
-import { makeLife } from "../engine/incarnation.ts";
+import { makeIncarnation } from "../engine/incarnation.ts";
 import type { Instant } from "../engine/types.ts";
 import { HearsayError } from "../common/errors.ts";
 import type { EventStream, HearsayEvent } from "../contracts/event_stream.ts";
 import { assertSignal } from "../options/rules.ts";
 import type { Runtime } from "../common/runtime.ts";
 
-/** What a {@linkcode Core} is made of. */
-export interface CoreOptions {
+/** What a {@linkcode EngineHost} is made of. */
+export interface EngineHostOptions {
   readonly id: string;
-  readonly byGreeting: boolean;
+  readonly openMembership: boolean;
   readonly awaitsTopology?: boolean;
   /** Whether members sign what they set. */
   readonly signs?: boolean;
@@ -37,8 +37,8 @@ interface Waiter {
 }
 
 /** Every call of the engine goes through here, so that what it causes is told once, at once and in order. */
-export class Core {
-  /** To be read; what changes it goes through {@linkcode Core.do}. */
+export class EngineHost {
+  /** To be read; what changes it goes through {@linkcode EngineHost.do}. */
   readonly engine: Engine;
   readonly runtime: Runtime;
   readonly #eventStream: EventStream;
@@ -52,16 +52,24 @@ export class Core {
 
   /** Makes an engine in the first moment of its life. */
   constructor(
-    { id, byGreeting, awaitsTopology = false, signs = false, settings, runtime, eventStream, onBroken }:
-      CoreOptions,
+    { id, openMembership, awaitsTopology = false, signs = false, settings, runtime, eventStream, onBroken }:
+      EngineHostOptions,
   ) {
     this.runtime = runtime;
     this.#onBroken = onBroken;
     this.#eventStream = eventStream;
     const now = this.now();
-    const life = makeLife(now.wallMs, runtime.random());
+    const incarnation = makeIncarnation(now.wallMs, runtime.random());
     const random = runtime.random();
-    this.engine = new Engine(settings, { id, life, now, random, byGreeting, awaitsTopology, signs });
+    this.engine = new Engine(settings, {
+      id,
+      incarnation,
+      now,
+      random,
+      openMembership,
+      awaitsTopology,
+      signs,
+    });
   }
 
   /** Both clocks now. */
@@ -92,7 +100,7 @@ export class Core {
       this.#isInside = false;
     }
     for (const event of caused.events) this.#tell(event);
-    this.attend();
+    this.checkWaiters();
     this.#afterCall();
     return caused;
   }
@@ -109,13 +117,13 @@ export class Core {
   }
 
   /** Does something now, or where the engine is at work, which an extractor may be the cause of, right after that. */
-  doOutside(action: () => void): void {
+  runAfterCall(action: () => void): void {
     if (this.#isInside) queueMicrotask(action);
     else action();
   }
 
   /** Hears every event before anybody else; returns how to end that. The listener must not throw. */
-  listen(listener: (event: EngineEvent) => void): () => void {
+  onEvent(listener: (event: EngineEvent) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
@@ -167,7 +175,7 @@ export class Core {
   }
 
   /** Looks at what is waited for; to be called where something changed outside of the engine. */
-  attend(): void {
+  checkWaiters(): void {
     for (const { isTrue, outcome } of this.#waiters) if (isTrue()) outcome.resolve();
   }
 

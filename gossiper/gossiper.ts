@@ -26,13 +26,13 @@ import type {
   Snapshot,
   WaitOptions,
 } from "./contract.ts";
-import { Core } from "./engine_host.ts";
+import { EngineHost } from "./engine_host.ts";
 import type { FlushResult } from "./departure.ts";
 import { HearsayError } from "../common/errors.ts";
 import type { EventStream } from "../contracts/event_stream.ts";
 import { MemberWatches } from "./member_watches.ts";
 import { assertNone, assertSignal, describe } from "../options/rules.ts";
-import { Running } from "./lifecycle.ts";
+import { Lifecycle } from "./lifecycle.ts";
 import { realRuntime } from "../common/runtime.ts";
 import { Topology } from "./topology.ts";
 import { assertKey, assertOwnKey, validated } from "./validation.ts";
@@ -51,13 +51,13 @@ export let stateNameOf: (gossiper: Gossiper) => string;
 export class Gossiper implements GossiperLike {
   readonly #config: GossiperConfig;
   readonly #cluster: Cluster;
-  readonly #core: Core;
+  readonly #engineHost: EngineHost;
   readonly #topology: Topology;
   readonly #watches: Watches;
   readonly #checks: ConsensusChecks;
   readonly #memberWatches: MemberWatches;
   readonly #closed = Promise.withResolvers<GossiperClosed>();
-  #running: Running | undefined;
+  #running: Lifecycle | undefined;
   readonly #leaving = new AbortController();
   #isStopping = false;
   #failure: { readonly error: unknown } | undefined;
@@ -65,10 +65,10 @@ export class Gossiper implements GossiperLike {
 
   static {
     footprintOf = (gossiper) => ({
-      ...gossiper.#core.engine.footprint,
+      ...gossiper.#engineHost.engine.footprint,
       sessions: gossiper.#running?.served ?? 0,
     });
-    stateNameOf = (gossiper) => `${gossiper.#core.engine.digest}/${gossiper.#core.engine.active}`;
+    stateNameOf = (gossiper) => `${gossiper.#engineHost.engine.digest}/${gossiper.#engineHost.engine.active}`;
   }
 
   /**
@@ -80,9 +80,9 @@ export class Gossiper implements GossiperLike {
     this.#config = validated(config, cluster);
     this.#cluster = { ...cluster, self: Object.freeze({ ...cluster.self, kinds: [...cluster.self.kinds] }) };
     this.#topology = new Topology(this.#cluster.self);
-    this.#core = new Core({
+    this.#engineHost = new EngineHost({
       id: cluster.self.id,
-      byGreeting: cluster.discovery?.byGreeting ?? false,
+      openMembership: cluster.discovery?.openMembership ?? false,
       awaitsTopology: cluster.discovery !== undefined,
       signs: cluster.signing !== undefined,
       settings: this.#config,
@@ -95,10 +95,10 @@ export class Gossiper implements GossiperLike {
     }
     const known = cluster.discovery?.members;
     if (known) this.#expect(known);
-    this.#watches = new Watches(this.#core);
-    this.#checks = new ConsensusChecks(this.#core);
+    this.#watches = new Watches(this.#engineHost);
+    this.#checks = new ConsensusChecks(this.#engineHost);
     this.#memberWatches = new MemberWatches({
-      core: this.#core,
+      engineHost: this.#engineHost,
       views: () => this.members,
       view: (id) => memberOf(this.#viewed, id),
       leaving: this.signal,
@@ -140,7 +140,7 @@ export class Gossiper implements GossiperLike {
    * more, because another process uses its id, is `diffusing` from then on.
    */
   get phase(): Phase {
-    return phaseOf(this.#core.engine);
+    return phaseOf(this.#engineHost.engine);
   }
 
   /** Every member that is known, this one included, sorted by id. */
@@ -181,7 +181,7 @@ export class Gossiper implements GossiperLike {
 
   /** The members that get no gossip and from which none is taken, the first blocked first. */
   get blockedMembers(): readonly BlockedMember[] {
-    return this.#core.engine.blockedMembers();
+    return this.#engineHost.engine.blockedMembers();
   }
 
   /** How many rounds were left out because one before them, or this process, was late. */
@@ -202,15 +202,15 @@ export class Gossiper implements GossiperLike {
       throw new HearsayError("already_started", "The gossiper runs already; nothing was changed.");
     }
     signal?.throwIfAborted();
-    this.#running = new Running({
+    this.#running = new Lifecycle({
       config: this.#config,
       cluster: this.#cluster,
-      core: this.#core,
+      engineHost: this.#engineHost,
       topology: this.#topology,
       watches: this.#watches,
       onBroken: (error) => this.#fail(error),
     });
-    const abort = () => this.#core.doOutside(() => void this.#end("aborted"));
+    const abort = () => this.#engineHost.runAfterCall(() => void this.#end("aborted"));
     signal?.addEventListener("abort", abort, { once: true });
     this.#unfollow = () => signal?.removeEventListener("abort", abort);
     this.#running.start();
@@ -226,7 +226,7 @@ export class Gossiper implements GossiperLike {
    */
   async stop(): Promise<FlushResult> {
     this.#assertNotStopped();
-    this.#core.assertOutside();
+    this.#engineHost.assertOutside();
     if (!this.#running) {
       throw new HearsayError("not_started", "The gossiper was not started; nothing was changed.");
     }
@@ -246,7 +246,7 @@ export class Gossiper implements GossiperLike {
   getState<T = JsonValue>(key: string): Map<string, GossipKeyValue<T>> {
     assertKey(key);
     const values = new Map<string, GossipKeyValue<T>>();
-    for (const [id, entry] of this.#core.engine.state(key)) {
+    for (const [id, entry] of this.#engineHost.engine.state(key)) {
       // What a member publishes is its own affair: the type is what the caller expects.
       values.set(id, keyValueOf(entry) as GossipKeyValue<T>);
     }
@@ -279,15 +279,15 @@ export class Gossiper implements GossiperLike {
     }
     const number = this.#set(key, value);
     if (acknowledgedBy === 0) return;
-    const { engine } = this.#core;
-    const { life } = engine;
-    await this.#core.until(() => {
+    const { engine } = this.#engineHost;
+    const { incarnation } = engine;
+    await this.#engineHost.until(() => {
       // A renewed life sets every key anew, under other numbers.
-      const present = engine.life === life
+      const present = engine.incarnation === incarnation
         ? number
-        : engine.ownNumber(key) ?? engine.holdOf(engine.id)!.number;
+        : engine.ownNumber(key) ?? engine.versionOf(engine.id)!.number;
       const enough = acknowledgedBy === "all" ? engine.activeIds().size - 1 : acknowledgedBy;
-      return (acknowledgedBy !== "all" || engine.contact) && engine.acknowledgedBy(present) >= enough;
+      return (acknowledgedBy !== "all" || engine.hasMetPeer) && engine.acknowledgedBy(present) >= enough;
     }, signal ? { signal } : {});
   }
 
@@ -295,7 +295,7 @@ export class Gossiper implements GossiperLike {
   deleteState(key: string): boolean {
     this.#assertNotStopped();
     assertOwnKey(key);
-    return this.#core.do((engine, now) => engine.delete(key, now)).number !== undefined;
+    return this.#engineHost.do((engine, now) => engine.delete(key, now)).number !== undefined;
   }
 
   /**
@@ -333,7 +333,7 @@ export class Gossiper implements GossiperLike {
   /** Frees a blocked member by hand; returns whether it was blocked. One that left is blocked again with the next round. */
   unblock(id: string): boolean {
     this.#assertNotStopped();
-    return this.#core.do((engine, now) => engine.unblock(id, now)).freed;
+    return this.#engineHost.do((engine, now) => engine.unblock(id, now)).freed;
   }
 
   /**
@@ -354,7 +354,7 @@ export class Gossiper implements GossiperLike {
 
   /** Resolves as soon as every active peer is known to hold all that this member holds. */
   async converged(options: WaitOptions = {}): Promise<void> {
-    await this.#core.until(() => this.phase === "confirmed", options);
+    await this.#engineHost.until(() => this.phase === "confirmed", options);
   }
 
   /** Everything that is held, as plain data for people and logs. */
@@ -366,12 +366,12 @@ export class Gossiper implements GossiperLike {
   #expect(members: readonly Member[]): void {
     this.#topology.set([...members, this.#cluster.self]);
     const ids = [...this.#topology.ids()];
-    this.#core.do((engine, now) => engine.setTopology({ members: ids, blocked: [] }, now));
+    this.#engineHost.do((engine, now) => engine.setTopology({ members: ids, blocked: [] }, now));
   }
 
   get #viewed() {
     return {
-      engine: this.#core.engine,
+      engine: this.#engineHost.engine,
       topology: this.#topology,
       cluster: this.#cluster.name,
       seeds: this.#running?.seeds ?? [],
@@ -383,7 +383,7 @@ export class Gossiper implements GossiperLike {
     assertOwnKey(key);
     const copy = copied(value);
     try {
-      return this.#core.do((engine, now) => engine.set(key, copy, now), { mayRefuse: true }).number;
+      return this.#engineHost.do((engine, now) => engine.set(key, copy, now), { mayRefuse: true }).number;
     } catch (error) {
       if (error instanceof RangeError) throw new HearsayError("too_large", error.message, { cause: error });
       throw error;
@@ -416,7 +416,7 @@ export class Gossiper implements GossiperLike {
     }
     await this.#running?.end("The peer leaves the cluster.");
     this.#watches.end();
-    this.#core.end(new HearsayError("stopped", "The gossiper has stopped."));
+    this.#engineHost.end(new HearsayError("stopped", "The gossiper has stopped."));
     if (this.#cluster.ownsTransport) await this.#cluster.transport.close();
     this.#closed.resolve({
       reason: this.#failure ? "failed" : reason,

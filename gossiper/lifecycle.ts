@@ -4,19 +4,19 @@
  * @module
  */
 
-import { endsWithLife } from "../engine/membership/block_list.ts";
+import { endsWithIncarnation } from "../engine/membership/block_list.ts";
 import { copyJson } from "../engine/json.ts";
 import { MEMBER_KEY, SIGNING_KEY } from "../engine/types.ts";
-import { Answers } from "./request_handler.ts";
+import { RequestHandler } from "./request_handler.ts";
 import { jitteredDelay } from "../common/backoff.ts";
-import type { Cluster, ClusterTopology, DiscoverySite, Member, SeedStatus } from "../contracts/cluster.ts";
+import type { Cluster, ClusterTopology, DiscoveryContext, Member, SeedStatus } from "../contracts/cluster.ts";
 import type { GossiperConfig } from "../options/configuration.ts";
-import type { Core } from "./engine_host.ts";
+import type { EngineHost } from "./engine_host.ts";
 import { CrashWatch } from "./crash_watch.ts";
 import { flushDeparture, type FlushResult } from "./departure.ts";
-import { LatestStream } from "../common/conflating_queue.ts";
+import { ConflatingQueue } from "../common/conflating_queue.ts";
 import { Loop } from "./loop.ts";
-import { Peers } from "./connection_pool.ts";
+import { ConnectionPool } from "./connection_pool.ts";
 import { Rounds } from "./rounds.ts";
 import { deadlineAfter } from "../common/runtime.ts";
 import { Signatures } from "./signatures.ts";
@@ -24,11 +24,11 @@ import { Spread } from "./spread.ts";
 import type { Topology } from "./topology.ts";
 import type { Watches } from "./watch.ts";
 
-/** What {@linkcode Running} needs. */
-export interface RunningOptions {
+/** What {@linkcode Lifecycle} needs. */
+export interface LifecycleOptions {
   readonly config: GossiperConfig;
   readonly cluster: Cluster;
-  readonly core: Core;
+  readonly engineHost: EngineHost;
   readonly topology: Topology;
   readonly watches: Watches;
   /** Something threw that never should, or the transport broke. */
@@ -36,17 +36,17 @@ export interface RunningOptions {
 }
 
 /** The parts of a gossiper that is started, and how they end. */
-export class Running {
-  readonly #options: RunningOptions;
-  readonly #answers: Answers;
-  readonly #peers: Peers;
+export class Lifecycle {
+  readonly #options: LifecycleOptions;
+  readonly #answers: RequestHandler;
+  readonly #peers: ConnectionPool;
   readonly #rounds: Rounds;
   /** Pushes changes between the rounds; missing where the configuration turns that off. */
   readonly #spread: Spread | undefined;
   /** Finds crashed members; missing where the configuration turns that off. */
   readonly #crashWatch: CrashWatch | undefined;
   readonly #loop: Loop;
-  readonly #greeted: LatestStream<Member>;
+  readonly #greeted: ConflatingQueue<Member>;
   /** Ends the loop. */
   readonly #leaving = new AbortController();
   /** Ends everything else. */
@@ -60,41 +60,45 @@ export class Running {
   readonly #admitted = new Map<string, { readonly member: Member; readonly atMs: number }>();
 
   /** Puts the parts together; nothing runs yet. */
-  constructor(options: RunningOptions) {
+  constructor(options: LifecycleOptions) {
     this.#options = options;
-    const { config, cluster, core, topology } = options;
-    const { runtime } = core;
-    this.#greeted = new LatestStream<Member>({ keyOf: ({ id }) => id, signal: this.#ending.signal });
+    const { config, cluster, engineHost, topology } = options;
+    const { runtime } = engineHost;
+    this.#greeted = new ConflatingQueue<Member>({ keyOf: ({ id }) => id, signal: this.#ending.signal });
     const { signing } = cluster;
-    const signatures = signing && new Signatures({ core, signing, cluster: cluster.name, settings: config });
-    this.#answers = new Answers({
-      core,
+    const signatures = signing &&
+      new Signatures({ engineHost, signing, cluster: cluster.name, settings: config });
+    this.#answers = new RequestHandler({
+      engineHost,
       self: cluster.self,
       cluster: cluster.name,
       publicKey: signing?.publicKey,
       signatures,
       settings: config,
-      byGreeting: cluster.discovery?.byGreeting ?? false,
+      openMembership: cluster.discovery?.openMembership ?? false,
       isStopping: () => this.#leaving.signal.aborted,
       makePlace: () => this.#makePlace(),
       onStranger: (member) => this.#admit(member),
       // Without a discovery nobody reads it.
-      onGreeted: (member) => void (cluster.discovery && this.#greeted.push(member)),
+      onHandshake: (member) => void (cluster.discovery && this.#greeted.push(member)),
       onSuspect: (session, suspect) => this.#crashWatch?.onSuspect(session, suspect),
-      onRefused: (session, { code, reason, life }, { isSigned }) => {
+      onRefused: (session, { code, reason, incarnation }, { isSigned }) => {
         // Whoever leaves is blocked by all: that is what it asked for, and no news.
         if (this.#leaving.signal.aborted) return;
-        const before = core.engine.life;
-        if (life !== undefined) core.do((engine, now) => engine.toldLife(life, now, { isSigned }));
+        const before = engineHost.engine.incarnation;
+        if (incarnation !== undefined) {
+          engineHost.do((engine, now) => engine.reportedIncarnation(incarnation, now, { isSigned }));
+        }
         const id = session.peerId;
         if (id === undefined) return;
-        if (code === "blocked") core.do((engine) => engine.toldBlocked(id, reason ?? "expired"));
-        const isToGreet = code === "blocked" && endsWithLife(reason) || core.engine.life !== before;
+        if (code === "blocked") engineHost.do((engine) => engine.onBlockedBy(id, reason ?? "expired"));
+        const isToGreet = code === "blocked" && endsWithIncarnation(reason) ||
+          engineHost.engine.incarnation !== before;
         if (isToGreet) this.#rounds.greetAtOnce(id);
       },
       onBroken: options.onBroken,
     });
-    this.#peers = new Peers({
+    this.#peers = new ConnectionPool({
       selfId: cluster.self.id,
       transport: cluster.transport,
       runtime,
@@ -103,7 +107,7 @@ export class Running {
       onBroken: (id) => this.#crashWatch?.onBroken(id),
     });
     this.#rounds = new Rounds({
-      core,
+      engineHost,
       peers: this.#peers,
       topology,
       settings: config,
@@ -111,10 +115,10 @@ export class Running {
       actorStatistics: cluster.actorStatistics,
     });
     this.#crashWatch = config.detectCrashes
-      ? new CrashWatch({ core, peers: this.#peers, topology, settings: config })
+      ? new CrashWatch({ engineHost, peers: this.#peers, topology, settings: config })
       : undefined;
     this.#spread = config.spread === "interval" ? undefined : new Spread({
-      core,
+      engineHost,
       peers: this.#peers,
       fanOut: config.gossipFanOut,
       maxMessagesPerSecond: config.maxMessagesPerSecond,
@@ -145,19 +149,19 @@ export class Running {
 
   /** Begins. */
   start(): void {
-    const { cluster, core } = this.#options;
-    core.listen((event) => {
-      if (event.type !== "LifeRenewed") return;
+    const { cluster, engineHost } = this.#options;
+    engineHost.onEvent((event) => {
+      if (event.type !== "IncarnationRenewed") return;
       for (const { peer } of this.#peers.sessions()) this.#rounds.greetLater(peer!.id);
     });
-    if (cluster.discovery?.byGreeting) {
+    if (cluster.discovery?.openMembership) {
       const { id, host, port, kinds, url } = cluster.self;
       const record = { id, host, port, kinds, ...(url !== undefined && { url }) };
-      core.do((engine, now) => engine.set(MEMBER_KEY, copyJson(record), now));
+      engineHost.do((engine, now) => engine.set(MEMBER_KEY, copyJson(record), now));
     }
     if (cluster.signing) {
       const { publicKey } = cluster.signing;
-      core.do((engine, now) => engine.set(SIGNING_KEY, copyJson(publicKey), now));
+      engineHost.do((engine, now) => engine.set(SIGNING_KEY, copyJson(publicKey), now));
     }
     this.#run(this.#peers.accept(this.#ending));
     this.#run(this.#followTopology());
@@ -167,25 +171,29 @@ export class Running {
 
   /** Leaves the cluster, and sees to it that others know (R9.1, R9.2). */
   async leave(): Promise<FlushResult> {
-    const { core, config } = this.#options;
+    const { engineHost, config } = this.#options;
     this.#leaving.abort();
-    if (core.engine.silenced) {
+    if (engineHost.engine.isFenced) {
       // What is told under this id now would be believed of the other process that uses it.
       await this.#looping;
       return { acknowledgedBy: 0, wanted: 0, flushed: true };
     }
-    const { number } = core.do((engine, now) => engine.leave(now));
+    const { number } = engineHost.do((engine, now) => engine.leave(now));
     const giveUp = new AbortController();
     const flushing = flushDeparture({
       rounds: this.#rounds,
-      runtime: core.runtime,
+      runtime: engineHost.runtime,
       fanOut: config.gossipFanOut,
-      isAcknowledgedBy: (id) => core.engine.isAcknowledgedBy(id, number),
+      isAcknowledgedBy: (id) => engineHost.engine.isAcknowledgedBy(id, number),
       retryAfter: config.gossipRequestTimeout / 8,
       signal: AbortSignal.any([giveUp.signal, this.#ending.signal]),
     });
     await Promise.race([flushing, this.#looping]);
-    using deadline = deadlineAfter(core.runtime, config.gossipRequestTimeout, "Telling of the departure");
+    using deadline = deadlineAfter(
+      engineHost.runtime,
+      config.gossipRequestTimeout,
+      "Telling of the departure",
+    );
     deadline.signal.addEventListener("abort", () => giveUp.abort(deadline.signal.reason), { once: true });
     const [result] = await Promise.all([flushing, this.#looping]);
     return result;
@@ -222,10 +230,10 @@ export class Running {
   }
 
   #take(topology: ClusterTopology): void {
-    const { core, topology: known } = this.#options;
+    const { engineHost, topology: known } = this.#options;
     const wrong = faultOf(topology);
     if (wrong) {
-      return core.report("ClusterTopology", new TypeError(`${wrong} The topology was not taken over.`));
+      return engineHost.report("ClusterTopology", new TypeError(`${wrong} The topology was not taken over.`));
     }
     const before = known.ids();
     for (const { id } of topology.members) this.#admitted.delete(id);
@@ -236,16 +244,16 @@ export class Running {
     for (const id of before) {
       if (!ids.has(id)) this.#spread?.forget(id);
       // Whoever says that it leaves closes its connections itself, when it has told enough others.
-      if (ids.has(id) || core.engine.blockedMember(id)?.reason === "left") continue;
+      if (ids.has(id) || engineHost.engine.blockedMember(id)?.reason === "left") continue;
       this.#peers.session(id)?.leave("The peer is no member any more.");
     }
   }
 
   /** A member that shakes hands takes the place of one that is known by hearsay alone (rule E15). */
   #makePlace(): boolean {
-    const { core, config, topology: known } = this.#options;
+    const { engineHost, config, topology: known } = this.#options;
     if (known.size < config.maxMembers) return true;
-    const { id } = core.do((engine, now) => engine.makePlace(now));
+    const { id } = engineHost.do((engine, now) => engine.makePlace(now));
     if (id === undefined) return false;
     // The discovery hears of it with the events, and says the same in a moment.
     known.set([...known.members()].filter((member) => member.id !== id));
@@ -254,9 +262,9 @@ export class Running {
 
   /** Takes a stranger for a member until a topology says the same; returns how to undo that. */
   #admit(member: Member): () => void {
-    const { core, topology: known } = this.#options;
+    const { engineHost, topology: known } = this.#options;
     const before = [...known.members()];
-    this.#admitted.set(member.id, { member, atMs: core.runtime.monotonicMs() });
+    this.#admitted.set(member.id, { member, atMs: engineHost.runtime.monotonicMs() });
     this.#spread?.introduce(member.id);
     this.#place([...before, member], this.#blocked);
     return () => {
@@ -268,20 +276,20 @@ export class Running {
 
   /** Those let in so lately that a topology without them may just be late. */
   #strangers(): Member[] {
-    const { core, config } = this.#options;
-    const sinceMs = core.runtime.monotonicMs() - config.gossipRequestTimeout;
+    const { engineHost, config } = this.#options;
+    const sinceMs = engineHost.runtime.monotonicMs() - config.gossipRequestTimeout;
     for (const [id, { atMs }] of this.#admitted) {
-      if (atMs < sinceMs || core.engine.blockedMember(id)) this.#admitted.delete(id);
+      if (atMs < sinceMs || engineHost.engine.blockedMember(id)) this.#admitted.delete(id);
     }
     return [...this.#admitted.values()].map(({ member }) => member);
   }
 
   #place(members: readonly Member[], blocked: readonly string[]): void {
-    const { core, topology: known } = this.#options;
+    const { engineHost, topology: known } = this.#options;
     this.#blocked = blocked;
     known.set(members);
     const ids = [...known.ids()];
-    core.do((engine, now) => engine.setTopology({ members: ids, blocked }, now));
+    engineHost.do((engine, now) => engine.setTopology({ members: ids, blocked }, now));
   }
 
   async #discover(): Promise<void> {
@@ -290,7 +298,7 @@ export class Running {
     try {
       await discovery.run(this.#site(), { signal: this.#ending.signal });
     } catch (error) {
-      if (!this.#ending.signal.aborted) this.#options.core.report("discovery", error);
+      if (!this.#ending.signal.aborted) this.#options.engineHost.report("discovery", error);
     }
   }
 
@@ -301,20 +309,20 @@ export class Running {
     return member;
   }
 
-  #site(): DiscoverySite {
-    const { config, cluster, core, watches } = this.#options;
+  #site(): DiscoveryContext {
+    const { config, cluster, engineHost, watches } = this.#options;
     const { gossipInterval: base, maxBackoff: cap } = config;
     return {
       self: cluster.self,
       cluster: cluster.name,
-      runtime: core.runtime,
+      runtime: engineHost.runtime,
       eventStream: cluster.eventStream,
-      activeIds: () => core.engine.activeIds(),
+      activeIds: () => engineHost.engine.activeIds(),
       addressOf: (member) => cluster.transport.addressOf(member),
-      greet: (address, options) => this.#greet(address, options),
-      greeted: this.#greeted.readable,
+      handshake: (address, options) => this.#greet(address, options),
+      metPeers: this.#greeted.readable,
       watch: (key) => watches.watch(key, this.#ending),
-      retryDelay: (failures) => jitteredDelay(failures, { base, cap, random: core.runtime.random() }),
+      retryDelay: (failures) => jitteredDelay(failures, { base, cap, random: engineHost.runtime.random() }),
       reportSeeds: (read) => void this.#seedReaders.push(read),
       blockedProbeInterval: config.blockedProbeInterval,
     };

@@ -6,8 +6,8 @@
 
 import type { EngineEvent } from "../engine/events.ts";
 import type { MembersOptions, MemberView, WaitOptions } from "./contract.ts";
-import type { Core } from "./engine_host.ts";
-import { LatestStream } from "../common/conflating_queue.ts";
+import type { EngineHost } from "./engine_host.ts";
+import { ConflatingQueue } from "../common/conflating_queue.ts";
 import { assertNone, assertSignal, describe } from "../options/rules.ts";
 import { sleep } from "../common/runtime.ts";
 
@@ -29,7 +29,7 @@ const VIEW_CHANGES: ReadonlySet<EngineEvent["type"]> = new Set<EngineEvent["type
 
 /** What {@linkcode MemberWatches} needs. */
 export interface MemberWatchesOptions {
-  readonly core: Core;
+  readonly engineHost: EngineHost;
   /** The views of all members. */
   readonly views: () => readonly MemberView[];
   /** The view of one member. */
@@ -41,12 +41,12 @@ export interface MemberWatchesOptions {
 /** Those who follow the members of one gossiper. */
 export class MemberWatches {
   readonly #options: MemberWatchesOptions;
-  readonly #streams = new Set<LatestStream<MemberView>>();
+  readonly #streams = new Set<ConflatingQueue<MemberView>>();
 
   constructor(options: MemberWatchesOptions) {
     this.#options = options;
-    const { core, view, leaving } = options;
-    core.listen((event) => {
+    const { engineHost, view, leaving } = options;
+    engineHost.onEvent((event) => {
       if (this.#streams.size === 0 || !VIEW_CHANGES.has(event.type) || !("memberId" in event)) return;
       for (const stream of this.#streams) stream.push(view(event.memberId));
     });
@@ -57,9 +57,9 @@ export class MemberWatches {
 
   /** The present views, then each that changes, until the signal is aborted or the member begins to leave. */
   watch({ signal }: WaitOptions): ReadableStream<MemberView> {
-    const { core, views, leaving } = this.#options;
-    core.assertOutside();
-    const stream = new LatestStream<MemberView>({
+    const { engineHost, views, leaving } = this.#options;
+    engineHost.assertOutside();
+    const stream = new ConflatingQueue<MemberView>({
       keyOf: ({ id }) => id,
       onEnd: (ended) => void this.#streams.delete(ended),
       signal,
@@ -77,23 +77,23 @@ export class MemberWatches {
       ...wholeProblems("count", count, { least: 1, unit: "members" }),
       ...wholeProblems("stableFor", stableFor, { least: 0, unit: "milliseconds" }),
     ]);
-    const { core, views, leaving } = this.#options;
+    const { engineHost, views, leaving } = this.#options;
     const either = signal ? AbortSignal.any([signal, leaving]) : leaving;
     do {
-      await core.until(() => core.engine.activeIds().size >= count, { signal: either });
+      await engineHost.until(() => engineHost.engine.activeIds().size >= count, { signal: either });
     } while (stableFor > 0 && !await this.#isStable(stableFor, either));
     return views().filter(({ status }) => status === "alive" || status === "suspected");
   }
 
   /** Whether no member comes or goes for so many milliseconds. */
   async #isStable(stableFor: number, signal: AbortSignal): Promise<boolean> {
-    const { core } = this.#options;
+    const { engineHost } = this.#options;
     const changed = new AbortController();
-    const unlisten = core.listen(({ type }) => {
+    const unlisten = engineHost.onEvent(({ type }) => {
       if (ALIVE_CHANGES.has(type)) changed.abort();
     });
     try {
-      await sleep(core.runtime, stableFor, { signal: AbortSignal.any([signal, changed.signal]) });
+      await sleep(engineHost.runtime, stableFor, { signal: AbortSignal.any([signal, changed.signal]) });
       return true;
     } catch (error) {
       signal.throwIfAborted();

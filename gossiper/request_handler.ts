@@ -5,9 +5,9 @@
  */
 
 import type { Sent } from "../engine/engine.ts";
-import type { Delta, Holds, Liveness, PartialDelta, SummaryPart } from "../engine/types.ts";
+import type { Delta, KnownVersions, Liveness, PartialDelta, SummaryPart } from "../engine/types.ts";
 import type { Member } from "../contracts/cluster.ts";
-import type { Core } from "./engine_host.ts";
+import type { EngineHost } from "./engine_host.ts";
 import {
   type Gossip,
   type Hello,
@@ -25,7 +25,7 @@ import {
   settingDifferences,
   type SharedSettings,
 } from "../protocol/shared_settings.ts";
-import { ToldReasons } from "../common/report_once.ts";
+import { ReportOnce } from "../common/report_once.ts";
 import type { GossipAnswer, Session, SessionHost } from "../protocol/session.ts";
 import type { Signatures } from "./signatures.ts";
 import type { Examined } from "../protocol/examined.ts";
@@ -33,9 +33,9 @@ import type { Examined } from "../protocol/examined.ts";
 /** How much that was forged is refused, before the connection is closed over it. */
 const MAX_FORGERIES = 8;
 
-/** What {@linkcode Answers} needs. */
-export interface AnswersOptions {
-  readonly core: Core;
+/** What {@linkcode RequestHandler} needs. */
+export interface RequestHandlerOptions {
+  readonly engineHost: EngineHost;
   readonly self: Member;
   /** The cluster's name. */
   readonly cluster: string;
@@ -43,7 +43,7 @@ export interface AnswersOptions {
   readonly publicKey: string | undefined;
   readonly settings: SharedSettings;
   /** Whether members that nobody has heard of are let in. */
-  readonly byGreeting: boolean;
+  readonly openMembership: boolean;
   /** Whether this member takes no more requests (R9.3). */
   readonly isStopping: () => boolean;
   /** Makes a place for one more member, if none is free; false where each is of a member that shook hands. */
@@ -51,7 +51,7 @@ export interface AnswersOptions {
   /** A peer that is no member is about to be let in; returns how to undo that. */
   readonly onStranger: (member: Member) => () => void;
   /** A peer was greeted, and let in. */
-  readonly onGreeted: (member: Member) => void;
+  readonly onHandshake: (member: Member) => void;
   /** A peer refused something; `isSigned` if this member signed a state of the life that the refusal names. */
   readonly onRefused: (session: Session, refusal: Refusal, proof: { readonly isSigned: boolean }) => void;
   /** A peer suspects a member of having crashed, or says that it lives. */
@@ -63,18 +63,18 @@ export interface AnswersOptions {
 }
 
 /** The side of the sessions that knows the content. */
-export class Answers implements Omit<SessionHost, "opened" | "ended"> {
-  readonly #options: AnswersOptions;
-  readonly #core: Core;
+export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
+  readonly #options: RequestHandlerOptions;
+  readonly #engineHost: EngineHost;
   /** What was said about the settings of each peer. */
-  readonly #differences = new ToldReasons();
+  readonly #differences = new ReportOnce();
   readonly #forgeries = new WeakMap<Session, number>();
   readonly examine?: (session: Session, message: Gossip | Push | Reply | Refusal) => Promise<Examined>;
 
   /** Makes the answering side of a gossiper. */
-  constructor(options: AnswersOptions) {
+  constructor(options: RequestHandlerOptions) {
     this.#options = options;
-    this.#core = options.core;
+    this.#engineHost = options.engineHost;
     const { signatures } = options;
     if (signatures) {
       this.examine = (session, message) => signatures.examine(session.peer?.id, this.#deltaOf(message));
@@ -86,11 +86,11 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
   }
 
   hello(): Omit<Hello, "type" | "id"> {
-    const { engine } = this.#core;
+    const { engine } = this.#engineHost;
     return {
       cluster: this.#options.cluster,
       member: this.#options.self,
-      life: engine.life,
+      incarnation: engine.incarnation,
       count: engine.heartbeatOf(engine.id)?.number ?? 0,
       version: PROTOCOL_VERSION,
       capabilities: [],
@@ -103,11 +103,11 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
   }
 
   greeted(hello: Hello, { answering }: { readonly answering: boolean }): Refusal | "self" | undefined {
-    const { member, life, digest, active, count } = hello;
-    const { engine } = this.#core;
+    const { member, incarnation, digest, active, count } = hello;
+    const { engine } = this.#engineHost;
     const misfit = this.#misfit(hello) ?? this.#forged(hello);
     if (misfit) return misfit;
-    if (member.id === engine.id && life === engine.life) return "self";
+    if (member.id === engine.id && incarnation === engine.incarnation) return "self";
     if (this.#options.isStopping() && !answering) {
       return refuse("stopped", "This member is leaving the cluster.");
     }
@@ -120,11 +120,11 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
       return refuse("busy", "There are as many members as are taken in; maxMembers says how many.");
     }
     const dismiss = isStranger ? this.#options.onStranger(member) : undefined;
-    const { refusal } = this.#core.do((engine, now) =>
-      engine.greeted(
+    const { refusal } = this.#engineHost.do((engine, now) =>
+      engine.applyHello(
         {
           id: member.id,
-          life,
+          incarnation,
           digest,
           active,
           count,
@@ -138,7 +138,7 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
     if (refusal === "invalid") return refuse("invalid", "A life more than a year ahead cannot be believed.");
     if (refusal) return this.#conflict(member.id, hello.settings?.maxMessageBytes);
     this.#options.signatures?.meet(hello);
-    this.#options.onGreeted(member);
+    this.#options.onHandshake(member);
     return undefined;
   }
 
@@ -148,17 +148,17 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
     if (refusal) return refusal;
     const holds = this.#apply(peerId, gossip, examined);
     const told = { holds, ...(gossip.holds && { asked: gossip.holds }) };
-    const { delta, sent } = this.#core.do((engine) => engine.disseminate(peerId, told));
-    return { delta, sent, holds, liveness: this.#core.engine.liveness(peerId, sent) };
+    const { delta, sent } = this.#engineHost.do((engine) => engine.disseminate(peerId, told));
+    return { delta, sent, holds, liveness: this.#engineHost.engine.liveness(peerId, sent) };
   }
 
   toPush(session: Session, ids: Iterable<string>): PartialDelta | undefined {
     const peerId = session.peer!.id;
     // A push may wait for a slow peer for longer than the peer stays active (R10.2).
-    if (!this.#core.engine.activeIds().has(peerId)) return undefined;
+    if (!this.#engineHost.engine.activeIds().has(peerId)) return undefined;
     // A later life is first said in a greeting (E1).
-    if (session.toldLife !== this.#core.engine.life) return undefined;
-    const { delta } = this.#core.do((engine) => engine.push(peerId, ids));
+    if (session.reportedIncarnation !== this.#engineHost.engine.incarnation) return undefined;
+    const { delta } = this.#engineHost.do((engine) => engine.push(peerId, ids));
     return delta.members.length > 0 ? delta : undefined;
   }
 
@@ -170,7 +170,7 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
     const peerId = session.peer!.id;
     // It has no answer: a blocked or leaving peer learns of it from its next request.
     if (!this.#takesFrom(peerId)) return;
-    this.#core.do((engine, now) => engine.applyLiveness(peerId, liveness, now));
+    this.#engineHost.do((engine, now) => engine.applyLiveness(peerId, liveness, now));
   }
 
   pushed(session: Session, push: Push, examined?: Examined): Refusal | undefined {
@@ -180,7 +180,7 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
     const refusal = this.#countForgeries(session, examined);
     if (refusal) return refusal;
     const options = this.#verdict(push.delta, examined);
-    this.#core.do((engine, now) => engine.applyPush(peerId, push, now, options));
+    this.#engineHost.do((engine, now) => engine.applyPush(peerId, push, now, options));
     return undefined;
   }
 
@@ -188,30 +188,30 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
     session: Session,
     sent: Sent,
     { reply, examined }: { readonly reply: Reply; readonly examined: Examined | undefined },
-  ): Holds | Refusal | undefined {
+  ): KnownVersions | Refusal | undefined {
     const peerId = session.peer!.id;
     this.#acknowledge(sent, reply.holds);
-    if (this.#core.engine.silenced || this.#core.engine.blockedMember(peerId)) return undefined;
+    if (this.#engineHost.engine.isFenced || this.#engineHost.engine.blockedMember(peerId)) return undefined;
     const refusal = this.#countForgeries(session, examined);
     if (refusal) return refusal;
     return this.#apply(peerId, reply, examined);
   }
 
-  acknowledged(_session: Session, sent: Sent, holds: Holds): void {
+  acknowledged(_session: Session, sent: Sent, holds: KnownVersions): void {
     this.#acknowledge(sent, holds);
   }
 
   compare(session: Session, part: SummaryPart): SummaryPart | Refusal {
     const peerId = session.peer!.id;
     return this.#refusalOf(peerId) ??
-      this.#core.do((engine) => engine.answerReconcile(peerId, part)).part ??
+      this.#engineHost.do((engine) => engine.answerReconcile(peerId, part)).part ??
       refuse("busy", "More was compared for this peer than the protocol needs.");
   }
 
   compared(session: Session, part: SummaryPart, options: { readonly last: boolean }): void {
     const peerId = session.peer!.id;
-    if (this.#core.engine.blockedMember(peerId)) return;
-    this.#core.do((engine) => engine.applyReconcile(peerId, part, options));
+    if (this.#engineHost.engine.blockedMember(peerId)) return;
+    this.#engineHost.do((engine) => engine.applyReconcile(peerId, part, options));
   }
 
   refused(session: Session, refusal: Refusal, examined?: Examined): Refusal | undefined {
@@ -219,8 +219,9 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
       this.#compareSettings(session.peerId, refusal.settings);
     }
     const invalid = this.#countForgeries(session, examined);
-    const { id } = this.#core.engine;
-    const isSigned = refusal.state?.life === refusal.life && (examined?.verified.has(id) ?? false);
+    const { id } = this.#engineHost.engine;
+    const isSigned = refusal.state?.incarnation === refusal.incarnation &&
+      (examined?.verified.has(id) ?? false);
     if (!invalid) this.#options.onRefused(session, refusal, { isSigned });
     return invalid;
   }
@@ -233,7 +234,8 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
   #deltaOf(message: Gossip | Push | Reply | Refusal): PartialDelta {
     if (message.type !== "error") return message.delta;
     const { code, state } = message;
-    const isOwn = code === "id_conflict" && state?.id === this.id && state.life > this.#core.engine.life;
+    const isOwn = code === "id_conflict" && state?.id === this.id &&
+      state.incarnation > this.#engineHost.engine.incarnation;
     return { members: state && isOwn ? [state] : [] };
   }
 
@@ -241,11 +243,11 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
     peerId: string,
     { delta, liveness }: { readonly delta: Delta; readonly liveness: Liveness },
     examined: Examined | undefined,
-  ): Holds {
+  ): KnownVersions {
     // First the state: the counts are of the lives that it is about.
     const options = this.#verdict(delta, examined);
-    const { holds } = this.#core.do((engine, now) => engine.applyIncoming(peerId, delta, now, options));
-    this.#core.do((engine, now) => engine.applyLiveness(peerId, liveness, now));
+    const { holds } = this.#engineHost.do((engine, now) => engine.applyIncoming(peerId, delta, now, options));
+    this.#engineHost.do((engine, now) => engine.applyLiveness(peerId, liveness, now));
     return holds;
   }
 
@@ -277,8 +279,8 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
     return refuse("id_conflict", `The id ${hello.member.id} belongs to whoever has another key.`);
   }
 
-  #acknowledge(sent: Sent, holds: Holds): void {
-    this.#core.do((engine, now) => engine.handleAck(sent, holds, now));
+  #acknowledge(sent: Sent, holds: KnownVersions): void {
+    this.#engineHost.do((engine, now) => engine.handleAck(sent, holds, now));
   }
 
   #misfit({ cluster, version, oldestVersion, settings, member }: Hello): Refusal | undefined {
@@ -314,15 +316,15 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
     const differences = settingDifferences(this.#options.settings, theirs);
     for (const difference of differences) {
       const text = describeDifference(difference);
-      if (!this.#differences.isNews(peerId, text)) continue;
+      if (!this.#differences.shouldReport(peerId, text)) continue;
       this.#differences.add(peerId, text);
-      this.#core.publish({ type: "SettingsDiffer", peerId, ...difference });
+      this.#engineHost.publish({ type: "SettingsDiffer", peerId, ...difference });
     }
     return differences;
   }
 
   #knows(id: string): boolean {
-    return this.#options.byGreeting || this.#core.engine.isMember(id);
+    return this.#options.openMembership || this.#engineHost.engine.isMember(id);
   }
 
   /**
@@ -330,7 +332,7 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
    * has left. Else it is told in the answer.
    */
   #isOver(peerId: string): boolean {
-    const { engine } = this.#core;
+    const { engine } = this.#engineHost;
     const isToProve = this.#options.signatures !== undefined;
     return engine.isOutlived(peerId) && (isToProve || engine.blockedMember(peerId)?.reason === "left");
   }
@@ -341,10 +343,10 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
   }
 
   /** What stands in the way of taking anything from a peer now. */
-  #obstacleOf(peerId: string): "stopping" | "silenced" | "over" | "blocked" | "unknown" | undefined {
-    const { engine } = this.#core;
+  #obstacleOf(peerId: string): "stopping" | "isFenced" | "over" | "blocked" | "unknown" | undefined {
+    const { engine } = this.#engineHost;
     if (this.#options.isStopping()) return "stopping";
-    if (engine.silenced) return "silenced";
+    if (engine.isFenced) return "isFenced";
     if (this.#isOver(peerId)) return "over";
     if (engine.blockedMember(peerId)) return "blocked";
     return this.#knows(peerId) ? undefined : "unknown";
@@ -352,11 +354,11 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
 
   /** Why nothing is taken from a peer now, as it is told: with the proof of its later life, which costs more to make. */
   #refusalOf(peerId: string): Refusal | undefined {
-    const { id } = this.#core.engine;
+    const { id } = this.#engineHost.engine;
     switch (this.#obstacleOf(peerId)) {
       case "stopping":
         return refuse("stopped", "This member is leaving the cluster.");
-      case "silenced":
+      case "isFenced":
         return refuse("id_conflict", `Another process uses the id ${id}; this one takes part no more.`);
       case "over":
         return this.#conflict(peerId);
@@ -371,16 +373,16 @@ export class Answers implements Omit<SessionHost, "opened" | "ended"> {
 
   /** Where members sign, only what proves the later life makes the peer begin another one above. */
   #conflict(id: string, maxMessageBytes?: number): Refusal {
-    const { engine } = this.#core;
+    const { engine } = this.#engineHost;
     const state = engine.proofOfLife(id, maxMessageBytes);
     return refuse("id_conflict", `Another process uses, or has used later, the id ${id}.`, {
-      life: id === engine.id ? engine.life : engine.latestLife(id)!,
+      incarnation: id === engine.id ? engine.incarnation : engine.latestIncarnation(id)!,
       ...(state && { state }),
     });
   }
 
   #blocked(id: string): Refusal {
-    const { reason } = this.#core.engine.blockedMember(id)!;
+    const { reason } = this.#engineHost.engine.blockedMember(id)!;
     return refuse("blocked", `${id} is blocked here (${reason}).`, { reason });
   }
 }

@@ -6,9 +6,9 @@
 
 import { checkedCounts } from "./actor_counts.ts";
 import { isDialable, type Member } from "../contracts/cluster.ts";
-import type { Core } from "./engine_host.ts";
+import type { EngineHost } from "./engine_host.ts";
 import { HearsayError } from "../common/errors.ts";
-import type { Peers } from "./connection_pool.ts";
+import type { ConnectionPool } from "./connection_pool.ts";
 import { inRandomOrder } from "../common/random_order.ts";
 import { PeerRefused } from "../protocol/refusal.ts";
 import { abortable, type Deadline, deadlineAfter } from "../common/runtime.ts";
@@ -26,8 +26,8 @@ const ROUNDS_PER_DIALLING_ROUND = 10;
 
 /** What {@linkcode Rounds} needs. */
 export interface RoundsOptions {
-  readonly core: Core;
-  readonly peers: Peers;
+  readonly engineHost: EngineHost;
+  readonly peers: ConnectionPool;
   readonly topology: Topology;
   readonly settings: {
     readonly gossipFanOut: number;
@@ -42,7 +42,7 @@ export interface RoundsOptions {
 /** The asking side of a gossiper. */
 export class Rounds {
   readonly #options: RoundsOptions;
-  readonly #core: Core;
+  readonly #engineHost: EngineHost;
   readonly #background = new Set<Promise<void>>();
   readonly #lastGreetings = new Map<string, number>();
   readonly #ending = new AbortController();
@@ -53,8 +53,8 @@ export class Rounds {
   /** Makes the asking side; it asks nothing yet. */
   constructor(options: RoundsOptions) {
     this.#options = options;
-    this.#core = options.core;
-    const { engine, runtime } = options.core;
+    this.#engineHost = options.engineHost;
+    const { engine, runtime } = options.engineHost;
     const random = () => runtime.random();
     this.#inTurn = new Turns(() => engine.activePeers(), random);
     this.#connectedInTurn = new Turns(() => options.peers.sessions().map(({ peer }) => peer!.id), random);
@@ -62,19 +62,21 @@ export class Rounds {
 
   /** One round (R2): never rejects for anything that a peer does. */
   async round({ signal }: { readonly signal: AbortSignal }): Promise<void> {
-    const core = this.#core;
+    const engineHost = this.#engineHost;
     const actorCount = this.#actorCount();
-    core.do((engine, now) => engine.countHeartbeat(actorCount, now));
-    core.do((engine, now) => engine.tick(now));
-    if (core.engine.silenced) return;
-    if (this.#options.signatures) await this.#options.signatures.seal();
-    for (const id of core.engine.dueProbes(core.now())) if (this.#isWithinReach(id)) this.greetLater(id);
+    engineHost.do((engine, now) => engine.countHeartbeat(actorCount, now));
+    engineHost.do((engine, now) => engine.tick(now));
+    if (engineHost.engine.isFenced) return;
+    if (this.#options.signatures) await this.#options.signatures.signPending();
+    for (const id of engineHost.engine.dueProbes(engineHost.now())) {
+      if (this.#isWithinReach(id)) this.greetLater(id);
+    }
     await Promise.all(this.#draw().map((id) => this.#attempt(id, () => this.#gossipWith(id, signal))));
   }
 
   /** Whether a heartbeat is all that there is to send to any peer that is connected. */
   #isIdle(): boolean {
-    const { engine } = this.#core;
+    const { engine } = this.#engineHost;
     return engine.isIdle && this.#options.peers.sessions().every(({ peer }) => engine.isQuiet(peer!.id));
   }
 
@@ -92,9 +94,12 @@ export class Rounds {
 
   /** Sends a heartbeat where nothing else is to be said; returns whether it was. */
   #sendHeartbeat(id: string): boolean {
-    const { engine } = this.#core;
+    const { engine } = this.#engineHost;
     const session = this.#options.peers.session(id);
-    if (!session || session.toldLife !== engine.life || !engine.isQuiet(id) || engine.isSilent(id)) {
+    if (
+      !session || session.reportedIncarnation !== engine.incarnation || !engine.isQuiet(id) ||
+      engine.isSilent(id)
+    ) {
       return false;
     }
     session.heartbeat(engine.liveness(id));
@@ -105,18 +110,18 @@ export class Rounds {
   async exchange(id: string, { signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
     using deadline = this.#deadline(`The request to ${id}`, signal);
     const session = await this.#reach(id, deadline.signal);
-    if (session.toldLife !== this.#core.engine.life) await session.greet(deadline);
+    if (session.reportedIncarnation !== this.#engineHost.engine.incarnation) await session.greet(deadline);
     if (this.#options.signatures) {
-      await this.#options.signatures.seal();
+      await this.#options.signatures.signPending();
       deadline.signal.throwIfAborted();
     }
     // While this member dialled, the peer may have been blocked (R10.2).
-    if (!this.#core.engine.activeIds().has(id) || this.#core.engine.silenced) return;
+    if (!this.#engineHost.engine.activeIds().has(id) || this.#engineHost.engine.isFenced) return;
     if (session.isBusy) throw new HearsayError("busy", `${id} is busy; nothing was sent.`);
     const { peers } = this.#options;
     try {
-      const gossip = this.#core.do((engine) => engine.ask(id));
-      const liveness = this.#core.engine.liveness(id, gossip.sent);
+      const gossip = this.#engineHost.do((engine) => engine.prepareGossip(id));
+      const liveness = this.#engineHost.engine.liveness(id, gossip.sent);
       await session.gossip({ ...gossip, liveness }, deadline);
       peers.noteAnswer(id, { inTime: true });
     } catch (error) {
@@ -144,7 +149,7 @@ export class Rounds {
 
   /** Exchanges state with an active peer in the background, unless a request to it is under way. */
   exchangeLater(id: string): void {
-    const { engine } = this.#core;
+    const { engine } = this.#engineHost;
     const isPeer = id !== engine.id && engine.activeIds().has(id);
     if (!isPeer || this.#options.peers.session(id)?.isBusy) return;
     this.#runLater(id, () => this.exchange(id));
@@ -152,7 +157,7 @@ export class Rounds {
 
   /** The same, but not more often than one request may take. */
   greetAtOnce(id: string): void {
-    const nowMs = this.#core.runtime.monotonicMs();
+    const nowMs = this.#engineHost.runtime.monotonicMs();
     const last = this.#lastGreetings.get(id) ?? -Infinity;
     if (nowMs - last < this.#options.settings.gossipRequestTimeout) return;
     this.#lastGreetings.set(id, nowMs);
@@ -181,7 +186,7 @@ export class Rounds {
   /** Distinct peers, each in its turn, that are meant and can be asked now. */
   #drawPeers(turns: Turns, count: number, isMeant: (id: string) => boolean = () => true): string[] {
     const { peers, topology } = this.#options;
-    const active = this.#core.engine.activeIds();
+    const active = this.#engineHost.engine.activeIds();
     return turns.take(count, (id) => {
       if (!active.has(id) || !isMeant(id)) return false;
       const member = topology.get(id);
@@ -190,7 +195,7 @@ export class Rounds {
   }
 
   #peersAtRandom(): Iterable<string> {
-    return inRandomOrder(this.#core.engine.activePeers(), () => this.#core.runtime.random());
+    return inRandomOrder(this.#engineHost.engine.activePeers(), () => this.#engineHost.runtime.random());
   }
 
   /** Whether there is a way to a member: whoever cannot be dialled is reached over what it dialled itself. */
@@ -202,8 +207,8 @@ export class Rounds {
   async #gossipWith(id: string, signal: AbortSignal): Promise<void> {
     if (this.#sendHeartbeat(id)) return;
     await this.exchange(id);
-    if (signal.aborted || this.#core.engine.silenced) return;
-    const { parts } = this.#core.do((engine) => engine.requestReconcile(id));
+    if (signal.aborted || this.#engineHost.engine.isFenced) return;
+    const { parts } = this.#engineHost.do((engine) => engine.requestReconcile(id));
     try {
       for (const [index, part] of parts.entries()) {
         using deadline = this.#deadline(`The comparison with ${id}`, signal);
@@ -211,7 +216,7 @@ export class Rounds {
         await session.reconcile({ part, last: index === parts.length - 1 }, deadline);
       }
     } catch (error) {
-      this.#core.do((engine) => engine.abandonReconcile(id));
+      this.#engineHost.do((engine) => engine.abandonReconcile(id));
       throw error;
     }
   }
@@ -247,7 +252,7 @@ export class Rounds {
       await action();
     } catch (error) {
       if (this.#ending.signal.aborted || isStopped(error)) return;
-      this.#core.publish({ type: "RequestFailed", peerId, error });
+      this.#engineHost.publish({ type: "RequestFailed", peerId, error });
     }
   }
 
@@ -259,7 +264,7 @@ export class Rounds {
 
   #deadline(what: string, signal: AbortSignal = this.#ending.signal): Deadline {
     const { gossipRequestTimeout } = this.#options.settings;
-    return deadlineAfter(this.#core.runtime, gossipRequestTimeout, what, { signal });
+    return deadlineAfter(this.#engineHost.runtime, gossipRequestTimeout, what, { signal });
   }
 
   #actorCount(): Readonly<Record<string, number>> {
@@ -268,14 +273,14 @@ export class Rounds {
     try {
       return checkedCounts(actorStatistics(), settings);
     } catch (error) {
-      this.#core.report("actorStatistics", error);
+      this.#engineHost.report("actorStatistics", error);
       return {};
     }
   }
 }
 
 /** Whether an error says that the peer is leaving too, so that it need not be told (R9.2). */
-export function saysStopped(error: unknown): boolean {
+export function isStopRefusal(error: unknown): boolean {
   return error instanceof PeerRefused && error.refusal === "stopped";
 }
 

@@ -5,15 +5,15 @@
  * @module
  */
 
-import type { Claim, Hold, MemberDelta, PartialDelta } from "../engine/types.ts";
+import type { KnownVersion, MemberDelta, PartialDelta, SignedState } from "../engine/types.ts";
 import { SIGNING_KEY } from "../engine/types.ts";
-import type { Core } from "./engine_host.ts";
+import type { EngineHost } from "./engine_host.ts";
 import { KeyBindings } from "../security/key_bindings.ts";
 import type { Hello } from "../protocol/message.ts";
 import type { Examined } from "../protocol/examined.ts";
-import { Rate } from "../common/token_bucket.ts";
-import { claimText, type Signing } from "../contracts/signing.ts";
-import { ToldReasons } from "../common/report_once.ts";
+import { TokenBucket } from "../common/token_bucket.ts";
+import { signedText, type Signing } from "../contracts/signing.ts";
+import { ReportOnce } from "../common/report_once.ts";
 
 /** How many refusals are told in a second: a peer that lies must not crowd out other news. */
 const MAX_TOLD_PER_SECOND = 10;
@@ -23,7 +23,7 @@ export type SignatureFault = "key" | "signature" | "unsigned";
 
 /** What {@linkcode Signatures} needs. */
 export interface SignaturesOptions {
-  readonly core: Core;
+  readonly engineHost: EngineHost;
   readonly signing: Signing;
   /** The cluster's name. */
   readonly cluster: string;
@@ -33,27 +33,27 @@ export interface SignaturesOptions {
 /** Signs for this member, and verifies the others. */
 export class Signatures {
   readonly #options: SignaturesOptions;
-  readonly #core: Core;
+  readonly #engineHost: EngineHost;
   readonly #bindings: KeyBindings;
-  readonly #told = new ToldReasons();
-  readonly #rate: Rate;
+  readonly #told = new ReportOnce();
+  readonly #rate: TokenBucket;
   #sealing: Promise<void> | undefined;
 
   constructor(options: SignaturesOptions) {
-    const { core, signing, settings } = options;
+    const { engineHost, signing, settings } = options;
     this.#options = options;
-    this.#core = core;
-    this.#rate = new Rate(MAX_TOLD_PER_SECOND, core.runtime);
+    this.#engineHost = engineHost;
+    this.#rate = new TokenBucket(MAX_TOLD_PER_SECOND, engineHost.runtime);
     this.#bindings = new KeyBindings({
       max: settings.maxMembers,
-      isHeld: (id) => core.engine.lifeOf(id) !== undefined,
+      isHeld: (id) => engineHost.engine.incarnationOf(id) !== undefined,
     });
-    this.#bindings.bind(core.engine.id, signing.publicKey, { met: true });
+    this.#bindings.bind(engineHost.engine.id, signing.publicKey, { met: true });
   }
 
   /** Signs what this member has set since it last signed; whoever asks meanwhile waits for the same. */
-  seal(): Promise<void> {
-    return this.#sealing ??= this.#seal().finally(() => this.#sealing = undefined);
+  signPending(): Promise<void> {
+    return this.#sealing ??= this.#signPending().finally(() => this.#sealing = undefined);
   }
 
   /** Why a greeting is not believed; its key, where it has one, was proved to be the greeter's own. */
@@ -72,13 +72,16 @@ export class Signatures {
    * not greeted is nobody's fault.
    */
   async examine(peerId: string | undefined, delta: PartialDelta): Promise<Examined> {
-    const verified = new Map<string, Hold | undefined>();
-    const claims: { readonly told: MemberDelta; readonly claim: Claim; readonly held: Hold | undefined }[] =
-      [];
+    const verified = new Map<string, KnownVersion | undefined>();
+    const claims: {
+      readonly told: MemberDelta;
+      readonly claim: SignedState;
+      readonly held: KnownVersion | undefined;
+    }[] = [];
     for (const told of delta.members) {
-      const claim = this.#core.engine.claimOf(told);
+      const claim = this.#engineHost.engine.signedStateOf(told);
       if (!claim) continue;
-      claims.push({ told, claim, held: this.#core.engine.holdOf(told.id) });
+      claims.push({ told, claim, held: this.#engineHost.engine.versionOf(told.id) });
       if (claims.length === this.#options.settings.gossipMaxSend) break;
     }
     const faults = await Promise.all(claims.map(({ told, claim }) => this.#verify(told, claim)));
@@ -101,36 +104,36 @@ export class Signatures {
   /** Once for each peer, member and fault, until it tells something of that member that is signed. */
   #tell(peerId: string, memberId: string, reason: SignatureFault): void {
     const about = aboutOf(peerId, memberId);
-    if (!this.#told.isNews(about, reason) || !this.#rate.take(1)) return;
+    if (!this.#told.shouldReport(about, reason) || !this.#rate.take(1)) return;
     this.#told.add(about, reason);
-    this.#core.publish({ type: "SignatureRefused", memberId, peerId, reason });
+    this.#engineHost.publish({ type: "SignatureRefused", memberId, peerId, reason });
   }
 
   /** The members of a delta of which nothing may be taken: not verified, or not for what is held by now. */
   refusedOf(delta: PartialDelta, { verified }: Examined): ReadonlySet<string> {
-    const { engine } = this.#core;
+    const { engine } = this.#engineHost;
     const refused = new Set<string>();
     for (const told of delta.members) {
-      const isCurrent = verified.has(told.id) && isSameHold(verified.get(told.id), engine.holdOf(told.id));
-      if (!isCurrent && engine.claimOf(told)) refused.add(told.id);
+      const isCurrent = verified.has(told.id) && isSameHold(verified.get(told.id), engine.versionOf(told.id));
+      if (!isCurrent && engine.signedStateOf(told)) refused.add(told.id);
     }
     return refused;
   }
 
-  async #seal(): Promise<void> {
-    const draft = this.#core.engine.draft();
+  async #signPending(): Promise<void> {
+    const draft = this.#engineHost.engine.unsignedSnapshot();
     if (!draft) return;
-    const proof = await this.#options.signing.sign(claimText(this.#options.cluster, draft.claim));
-    this.#core.do((engine) => engine.certify(draft, proof));
+    const proof = await this.#options.signing.sign(signedText(this.#options.cluster, draft.state));
+    this.#engineHost.do((engine) => engine.attachSignature(draft, proof));
   }
 
-  async #verify(told: MemberDelta, claim: Claim): Promise<SignatureFault | undefined> {
+  async #verify(told: MemberDelta, claim: SignedState): Promise<SignatureFault | undefined> {
     const announced = claim.entries.find(({ key }) => key === SIGNING_KEY)?.value;
-    if (told.proof === undefined || typeof announced !== "string") return "unsigned";
+    if (told.signature === undefined || typeof announced !== "string") return "unsigned";
     if ((this.#bindings.keyOf(claim.id) ?? announced) !== announced) return "key";
     const { signing, cluster } = this.#options;
-    const by = { publicKey: announced, signature: told.proof };
-    if (!await signing.verify(claimText(cluster, claim), by)) return "signature";
+    const by = { publicKey: announced, signature: told.signature };
+    if (!await signing.verify(signedText(cluster, claim), by)) return "signature";
     // Another key may have been bound while this one was looked at.
     return this.#bindings.bind(claim.id, announced) ? undefined : "key";
   }
@@ -140,6 +143,6 @@ function aboutOf(peerId: string, memberId: string): string {
   return JSON.stringify([peerId, memberId]);
 }
 
-function isSameHold(one: Hold | undefined, other: Hold | undefined): boolean {
-  return one?.life === other?.life && one?.number === other?.number;
+function isSameHold(one: KnownVersion | undefined, other: KnownVersion | undefined): boolean {
+  return one?.incarnation === other?.incarnation && one?.number === other?.number;
 }

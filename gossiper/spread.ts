@@ -5,8 +5,8 @@
  * @module
  */
 
-import type { Core } from "./engine_host.ts";
-import type { Peers } from "./connection_pool.ts";
+import type { EngineHost } from "./engine_host.ts";
+import type { ConnectionPool } from "./connection_pool.ts";
 import { inRandomOrder } from "../common/random_order.ts";
 import type { Session } from "../protocol/session.ts";
 import type { Signatures } from "./signatures.ts";
@@ -33,8 +33,8 @@ const RELAYS = 2;
 
 /** What {@linkcode Spread} needs. */
 export interface SpreadOptions {
-  readonly core: Core;
-  readonly peers: Peers;
+  readonly engineHost: EngineHost;
+  readonly peers: ConnectionPool;
   /** The number of peers that a member sends its own change to where there are many. */
   readonly fanOut: number;
   /** How many messages a peer takes in a second. */
@@ -61,7 +61,7 @@ export class Spread {
   constructor(options: SpreadOptions) {
     this.#options = options;
     this.#gapMs = 1_000 * PUSHES_AT_ONCE / (PUSH_SHARE * options.maxMessagesPerSecond);
-    options.core.onAfterCall(() => this.#collect());
+    options.engineHost.onAfterCall(() => this.#collect());
   }
 
   /**
@@ -85,9 +85,9 @@ export class Spread {
   }
 
   #collect(): void {
-    const { core } = this.#options;
-    if (this.#isOver || this.#cancelTimer || !core.engine.hasChanges) return;
-    const { runtime } = core;
+    const { engineHost } = this.#options;
+    if (this.#isOver || this.#cancelTimer || !engineHost.engine.hasChanges) return;
+    const { runtime } = engineHost;
     const waitMs = Math.max(COLLECT_MS, this.#pushedMs + this.#gapMs - runtime.monotonicMs());
     this.#cancelTimer = runtime.setTimer(waitMs, () => {
       this.#cancelTimer = undefined;
@@ -99,20 +99,22 @@ export class Spread {
   #push(): void {
     const { signatures, onBroken } = this.#options;
     if (!signatures) return this.#pushChanges();
-    this.#signing = signatures.seal().then(() => this.#pushChanges()).catch(onBroken);
+    this.#signing = signatures.signPending().then(() => this.#pushChanges()).catch(onBroken);
   }
 
   #pushChanges(): void {
-    const { core, fanOut } = this.#options;
+    const { engineHost, fanOut } = this.#options;
     if (this.#isOver) return;
-    const { own, others } = core.engine.takeChanges();
+    const { own, others } = engineHost.engine.takeChanges();
     const sessions = this.#sessions();
-    const activePeers = core.engine.activePeers().length;
+    const activePeers = engineHost.engine.activePeers().length;
     if (own && activePeers < DIRECT_MEMBERS) {
       const relay = sessions.length < activePeers;
-      for (const session of sessions) session.push([core.engine.id], { relay });
+      for (const session of sessions) session.push([engineHost.engine.id], { relay });
     } else if (own) {
-      for (const session of this.#some(sessions, fanOut)) session.push([core.engine.id], { relay: true });
+      for (const session of this.#some(sessions, fanOut)) {
+        session.push([engineHost.engine.id], { relay: true });
+      }
     }
     if (others.size > 0) this.#passOn(others, sessions);
   }
@@ -130,13 +132,13 @@ export class Spread {
 
   /** The open connections to active peers. */
   #sessions(): Session[] {
-    const { core, peers } = this.#options;
-    const active = core.engine.activeIds();
+    const { engineHost, peers } = this.#options;
+    const active = engineHost.engine.activeIds();
     return peers.sessions().filter(({ peer }) => active.has(peer!.id));
   }
 
   #some(sessions: readonly Session[], count: number): Session[] {
-    const { runtime } = this.#options.core;
+    const { runtime } = this.#options.engineHost;
     return [...inRandomOrder(sessions, () => runtime.random()).take(count)];
   }
 }

@@ -44,7 +44,7 @@ export function memberOf({ engine, topology }: Viewed, id: string): MemberView {
     member: topology.get(id),
     status: statusOf(engine, id),
     block: engine.blockedMember(id),
-    life: engine.lifeOf(id),
+    incarnation: engine.incarnationOf(id),
     isSelf: id === engine.id,
   });
 }
@@ -62,7 +62,7 @@ export function snapshotOf(viewed: Viewed): Snapshot {
     self: engine.id,
     cluster,
     phase: phaseOf(engine),
-    isolated: engine.isolated,
+    isolated: engine.isIsolated,
     digest: engine.digest,
     room: engine.room,
     members,
@@ -72,7 +72,7 @@ export function snapshotOf(viewed: Viewed): Snapshot {
 
 /** How far the spreading has come; whoever takes part no more agrees with nobody. */
 export function phaseOf(engine: Engine): Phase {
-  return engine.silenced ? "diffusing" : engine.phase;
+  return engine.isFenced ? "diffusing" : engine.phase;
 }
 
 function addressOf({ host, port, url }: Member): MemberSnapshot["address"] {
@@ -80,7 +80,7 @@ function addressOf({ host, port, url }: Member): MemberSnapshot["address"] {
 }
 
 function statusOf(engine: Engine, id: string): MemberView["status"] {
-  if (id === engine.id && engine.silenced) return "failed";
+  if (id === engine.id && engine.isFenced) return "failed";
   const reason = engine.blockedMember(id)?.reason;
   if (reason !== undefined) return reason === "left" ? "left" : "failed";
   if (!engine.activeIds().has(id)) return "left";

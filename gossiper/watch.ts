@@ -7,20 +7,20 @@
 import type { GossipUpdate } from "../engine/events.ts";
 import { deepFreeze } from "../engine/json.ts";
 import { HEARTBEAT_KEY } from "../engine/types.ts";
-import type { Core } from "./engine_host.ts";
-import { LatestStream } from "../common/conflating_queue.ts";
+import type { EngineHost } from "./engine_host.ts";
+import { ConflatingQueue } from "../common/conflating_queue.ts";
 
 /** The watched keys of one gossiper. */
 export class Watches {
-  readonly #core: Core;
-  readonly #byKey = new Map<string, Set<LatestStream<GossipUpdate>>>();
-  readonly #untilLeaving = new Set<LatestStream<GossipUpdate>>();
+  readonly #engineHost: EngineHost;
+  readonly #byKey = new Map<string, Set<ConflatingQueue<GossipUpdate>>>();
+  readonly #untilLeaving = new Set<ConflatingQueue<GossipUpdate>>();
   #isOver = false;
 
   /** Makes an empty set, which listens to the core for as long as that tells anything. */
-  constructor(core: Core) {
-    this.#core = core;
-    core.listen((event) => {
+  constructor(engineHost: EngineHost) {
+    this.#engineHost = engineHost;
+    engineHost.onEvent((event) => {
       if (event.type !== "GossipUpdate") return;
       for (const stream of this.#byKey.get(event.key) ?? []) stream.push(event);
     });
@@ -37,9 +37,9 @@ export class Watches {
       readonly untilLeaving?: boolean;
     } = {},
   ): ReadableStream<GossipUpdate> {
-    this.#core.assertOutside();
+    this.#engineHost.assertOutside();
     let endHeartbeats = () => {};
-    const stream = new LatestStream<GossipUpdate>({
+    const stream = new ConflatingQueue<GossipUpdate>({
       keyOf: ({ memberId }) => memberId,
       onEnd: (ended) => {
         this.#remove(key, ended);
@@ -48,7 +48,7 @@ export class Watches {
       },
       signal,
     });
-    for (const [memberId, { value, number }] of this.#core.engine.state(key)) {
+    for (const [memberId, { value, number }] of this.#engineHost.engine.state(key)) {
       const sequenceNumber = number;
       stream.push({
         type: "GossipUpdate",
@@ -63,7 +63,7 @@ export class Watches {
     else if (!signal?.aborted) {
       this.#add(key, stream);
       if (untilLeaving) this.#untilLeaving.add(stream);
-      if (key === HEARTBEAT_KEY) endHeartbeats = this.#core.watchHeartbeats();
+      if (key === HEARTBEAT_KEY) endHeartbeats = this.#engineHost.watchHeartbeats();
     }
     return stream.readable;
   }
@@ -80,13 +80,13 @@ export class Watches {
     this.#byKey.clear();
   }
 
-  #add(key: string, stream: LatestStream<GossipUpdate>): void {
+  #add(key: string, stream: ConflatingQueue<GossipUpdate>): void {
     const streams = this.#byKey.get(key);
     if (streams) streams.add(stream);
     else this.#byKey.set(key, new Set([stream]));
   }
 
-  #remove(key: string, stream: LatestStream<GossipUpdate>): void {
+  #remove(key: string, stream: ConflatingQueue<GossipUpdate>): void {
     const streams = this.#byKey.get(key);
     streams?.delete(stream);
     if (streams?.size === 0) this.#byKey.delete(key);

@@ -5,12 +5,12 @@
  * @module
  */
 
-import type { Discovery, DiscoverySite, Member } from "../contracts/cluster.ts";
+import type { Discovery, DiscoveryContext, Member } from "../contracts/cluster.ts";
 import { HearsayError } from "../common/errors.ts";
 import { assertNone, HOST, LISTENING_PORT, listOf, optionsOf, rule } from "../options/rules.ts";
 import { sleep } from "../common/runtime.ts";
 import { duration } from "../discovery/checks.ts";
-import { Failures, keepTrying } from "../discovery/failures.ts";
+import { Failures, retryForever } from "../discovery/failures.ts";
 import { askJson } from "../discovery/http.ts";
 import { MemberList } from "../discovery/member_list.ts";
 import { readMember } from "../discovery/member_record.ts";
@@ -108,7 +108,7 @@ const OPTIONS = optionsOf<AutoManagedOptions>({
 export function autoManaged(options: AutoManagedOptions): Discovery {
   assertNone(OPTIONS("autoManaged", options));
   return {
-    byGreeting: false,
+    openMembership: false,
     run: (site, running) => new AutoManaged(options, site).run(running),
   };
 }
@@ -125,13 +125,13 @@ interface Heard {
 
 class AutoManaged {
   readonly #options: Required<AutoManagedOptions>;
-  readonly #site: DiscoverySite;
+  readonly #site: DiscoveryContext;
   readonly #list: MemberList;
   readonly #failures: ReadonlyMap<string, Failures>;
   /** The last answers by host. */
   #heard: ReadonlyMap<string, Heard> = new Map();
 
-  constructor(options: AutoManagedOptions, site: DiscoverySite) {
+  constructor(options: AutoManagedOptions, site: DiscoveryContext) {
     this.#options = {
       port: AUTO_MANAGE_PORT,
       hostname: "127.0.0.1",
@@ -155,7 +155,7 @@ class AutoManaged {
   async #serve(signal: AbortSignal): Promise<void> {
     const { hostname, port } = this.#options;
     const source = `/_health server at ${hostname}:${port}`;
-    await keepTrying(async ({ succeeded }) => {
+    await retryForever(async ({ succeeded }) => {
       const server = Deno.serve({ hostname, port, signal, onListen: () => {} }, (request) => {
         const isHealth = request.method === "GET" && URL.parse(request.url)?.pathname === "/_health";
         return isHealth ? Response.json(this.#health()) : new Response("Not found.\n", { status: 404 });

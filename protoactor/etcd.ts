@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Discovery, DiscoverySite, Member } from "../contracts/cluster.ts";
+import type { Discovery, DiscoveryContext, Member } from "../contracts/cluster.ts";
 import { assertNone, optionsOf, TEXT } from "../options/rules.ts";
 import { duration } from "../discovery/checks.ts";
 import { ETCD_RULES, type EtcdOptions } from "../discovery/etcd/client.ts";
@@ -64,12 +64,12 @@ interface Node {
 export function protoactorEtcd(options: ProtoactorEtcdOptions = {}): Discovery {
   assertNone(OPTIONS("protoactorEtcd", options));
   return {
-    byGreeting: false,
+    openMembership: false,
     run: (site, running) => new EtcdMembership(membershipOf(options, site), site).run(running),
   };
 }
 
-function membershipOf(options: ProtoactorEtcdOptions, { self, cluster }: DiscoverySite) {
+function membershipOf(options: ProtoactorEtcdOptions, { self, cluster }: DiscoveryContext) {
   const { baseKey = "/protoactor", leaseTtl = 3_000, resyncInterval = 60_000 } = options;
   const { host, port, kinds } = self;
   const name = `${cluster}@${self.id}`;

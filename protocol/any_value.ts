@@ -15,7 +15,7 @@ import { CLOSE, ConnectionClosed } from "../common/errors.ts";
 import {
   fail,
   type Fields,
-  type Place,
+  type JsonPath,
   readList,
   readName,
   readNames,
@@ -68,7 +68,7 @@ function heartbeatText(value: Fields): string {
 }
 
 /** Reads an `Any`, the field `value` of the entry at `place`. */
-export function readAny(raw: unknown, place: Place): ReadAny {
+export function readAny(raw: unknown, place: JsonPath): ReadAny {
   const any = readObject(raw, place);
   const url = any["@type"];
   // Nearly all values have this URL, so they take the shortest path.
@@ -95,14 +95,14 @@ export function readAny(raw: unknown, place: Place): ReadAny {
   }
 }
 
-function readValue(any: Fields, place: Place): ReadAny {
+function readValue(any: Fields, place: JsonPath): ReadAny {
   const { value } = any;
   if (value === undefined) fail(place.field("value"), "a JSON value", value);
   const { json } = readJson(value, place);
   return { type: TYPE.value, value: value as JsonValue, json };
 }
 
-function readJson(value: unknown, place: Place): { value: JsonValue; json: string } {
+function readJson(value: unknown, place: JsonPath): { value: JsonValue; json: string } {
   const wrong = checkJson(value, "");
   // The path may contain long keys, so limit the text.
   if (wrong) {
@@ -112,7 +112,7 @@ function readJson(value: unknown, place: Place): { value: JsonValue; json: strin
   return { value: value as JsonValue, json: JSON.stringify(value) };
 }
 
-function readHeartbeat(any: Fields, place: Place): ReadAny {
+function readHeartbeat(any: Fields, place: JsonPath): ReadAny {
   const below = place.field("actorStatistics").field("actorCount");
   const statistics = readObject(any["actorStatistics"] ?? {}, place.field("actorStatistics"));
   const given = Object.entries(readObject(statistics["actorCount"] ?? {}, below));
@@ -129,7 +129,7 @@ function readHeartbeat(any: Fields, place: Place): ReadAny {
 
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
-function readPacked(any: Fields, place: Place): ReadAny {
+function readPacked(any: Fields, place: JsonPath): ReadAny {
   const typeUrl = readName(any["typeUrl"], place.field("typeUrl"), MAX_TYPE_BYTES);
   const bytes = any["bytes"] ?? "";
   if (typeof bytes !== "string" || !BASE64.test(bytes)) fail(place.field("bytes"), "base64", bytes);
@@ -140,7 +140,7 @@ function readPacked(any: Fields, place: Place): ReadAny {
 const UINT64 = /^(?:0|[1-9][0-9]{0,19})$/;
 const MAX_UINT64 = 2n ** 64n - 1n;
 
-function readTopology(any: Fields, place: Place): ReadAny {
+function readTopology(any: Fields, place: JsonPath): ReadAny {
   const value: Record<string, JsonValue> = {};
   const hash = readUint64(any.topologyHash, place.field("topologyHash"));
   if (hash !== "0") value.topologyHash = hash;
@@ -156,7 +156,7 @@ function readTopology(any: Fields, place: Place): ReadAny {
   return { type: TYPE.topology, value, json: JSON.stringify(value) };
 }
 
-function readUint64(value: unknown, place: Place): string {
+function readUint64(value: unknown, place: JsonPath): string {
   if (value === undefined || value === null) return "0";
   // A JSON number above 2^53 has already lost digits.
   if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return String(value + 0);
@@ -165,7 +165,7 @@ function readUint64(value: unknown, place: Place): string {
 }
 
 /** Reads a `cluster.Member` in proto3 JSON. Every field is optional. */
-function readProtoMember(raw: unknown, place: Place): JsonValue {
+function readProtoMember(raw: unknown, place: JsonPath): JsonValue {
   const fields = readObject(raw, place);
   const member: Record<string, JsonValue> = {};
   if (isSet(fields.host)) member.host = readName(fields.host, place.field("host"));

@@ -5,7 +5,7 @@
  */
 
 import { utf8Length } from "../engine/json.ts";
-import { type Life, MAX_NUMBER } from "../engine/types.ts";
+import { type Incarnation, MAX_NUMBER } from "../engine/types.ts";
 import { CLOSE, ConnectionClosed } from "../common/errors.ts";
 import { printable } from "../common/printable.ts";
 import { MAX_KINDS } from "../options/member_rules.ts";
@@ -23,26 +23,26 @@ export const MAX_LISTED: number = MAX_KINDS;
 export type Fields = Readonly<Record<string, unknown>>;
 
 /** A place in a message. Created at every step down; converted to text only for an error. */
-export class Place {
-  readonly #parent: Place | undefined;
+export class JsonPath {
+  readonly #parent: JsonPath | undefined;
   readonly #step: string;
   readonly #named: boolean;
 
   /** Creates a place: the top of a message without `parent`, otherwise one step below it. */
-  constructor(step: string, parent?: Place, options: { readonly named: boolean } = { named: true }) {
+  constructor(step: string, parent?: JsonPath, options: { readonly named: boolean } = { named: true }) {
     this.#step = step;
     this.#parent = parent;
     this.#named = options.named;
   }
 
   /** A field below this place, named by the protocol. */
-  field(name: string): Place {
-    return new Place(name, this);
+  field(name: string): JsonPath {
+    return new JsonPath(name, this);
   }
 
   /** A key or an index below this place, chosen by the peer. */
-  item(key: string | number): Place {
-    return new Place(String(key), this, { named: false });
+  item(key: string | number): JsonPath {
+    return new JsonPath(String(key), this, { named: false });
   }
 
   /** The path, as in `request.state.members["a"].values["k"]`. */
@@ -54,7 +54,7 @@ export class Place {
 }
 
 /** Refuses a message because the value at `place` breaks a rule. */
-export function fail(place: Place, rule: string, given: unknown): never {
+export function fail(place: JsonPath, rule: string, given: unknown): never {
   throw new ConnectionClosed(CLOSE.invalid, `${place}: must be ${rule}, was ${show(given)}.`);
 }
 
@@ -73,25 +73,25 @@ export function fitsBytes(text: string, maxBytes: number): boolean {
 }
 
 /** Reads a JSON object. */
-export function readObject(value: unknown, place: Place): Fields {
+export function readObject(value: unknown, place: JsonPath): Fields {
   if (typeof value !== "object" || value === null || Array.isArray(value)) fail(place, "an object", value);
   return value as Fields;
 }
 
 /** Reads a JSON array. */
-export function readList(value: unknown, place: Place): readonly unknown[] {
+export function readList(value: unknown, place: JsonPath): readonly unknown[] {
   if (!Array.isArray(value)) fail(place, "an array", value);
   return value;
 }
 
 /** Reads a well-formed string of any length. */
-export function readText(value: unknown, place: Place): string {
+export function readText(value: unknown, place: JsonPath): string {
   if (typeof value !== "string" || !value.isWellFormed()) fail(place, "a well-formed string", value);
   return value;
 }
 
 /** Reads a well-formed string of 1 to `maxBytes` bytes. */
-export function readName(value: unknown, place: Place, maxBytes: number = MAX_ID_BYTES): string {
+export function readName(value: unknown, place: JsonPath, maxBytes: number = MAX_ID_BYTES): string {
   if (
     typeof value !== "string" || value.length === 0 || !value.isWellFormed() || !fitsBytes(value, maxBytes)
   ) {
@@ -101,14 +101,14 @@ export function readName(value: unknown, place: Place, maxBytes: number = MAX_ID
 }
 
 /** Reads a list of at most {@linkcode MAX_LISTED} names. */
-export function readNames(value: unknown, place: Place): readonly string[] {
+export function readNames(value: unknown, place: JsonPath): readonly string[] {
   const list = readList(value, place);
   if (list.length > MAX_LISTED) fail(place, `a list of at most ${MAX_LISTED}`, `a list of ${list.length}`);
   return list.map((item, index) => readName(item, place.item(index)));
 }
 
 /** Reads an integer within bounds. */
-export function readWhole(value: unknown, place: Place, bounds: { min: number; max: number }): number {
+export function readWhole(value: unknown, place: JsonPath, bounds: { min: number; max: number }): number {
   if (
     typeof value !== "number" || !Number.isInteger(value) || value < bounds.min || value > bounds.max
   ) {
@@ -119,7 +119,7 @@ export function readWhole(value: unknown, place: Place, bounds: { min: number; m
 }
 
 /** Reads the number of an entry, a range or a version: an integer from 0 to 2^52 (rule E2). */
-export function readNumber(value: unknown, place: Place): number {
+export function readNumber(value: unknown, place: JsonPath): number {
   return readWhole(value, place, { min: 0, max: MAX_NUMBER });
 }
 
@@ -138,7 +138,7 @@ export function wholeOf(value: unknown, min: number): number | undefined {
 const LIFE = /^[0-9a-f]{12}-[0-9a-f]{8}$/;
 
 /** Reads an incarnation (rule E1). Its distance from the clock is checked by code with a clock. */
-export function readLife(value: unknown, place: Place): Life {
+export function readIncarnation(value: unknown, place: JsonPath): Incarnation {
   if (typeof value !== "string" || !LIFE.test(value)) {
     fail(place, "an incarnation such as 0190f3a1b2c3-0badcafe", value);
   }
@@ -148,7 +148,7 @@ export function readLife(value: unknown, place: Place): Life {
 const HASH = /^[0-9a-f]{16}$/;
 
 /** Reads a digest, a sum, or a hash of ids (rule E12): sixteen hexadecimal digits. */
-export function readHash(value: unknown, place: Place): string {
+export function readHash(value: unknown, place: JsonPath): string {
   if (typeof value !== "string" || !HASH.test(value)) fail(place, "sixteen hexadecimal digits", value);
   return value;
 }

@@ -4,12 +4,12 @@
  * @module
  */
 
-import type { Hold } from "../engine/types.ts";
+import type { KnownVersion } from "../engine/types.ts";
 
 /** What was found out about a delta before the engine is called. */
 export interface Examined {
   /** By member id: what was held when its part was found to be signed by it. */
-  readonly verified: ReadonlyMap<string, Hold | undefined>;
+  readonly verified: ReadonlyMap<string, KnownVersion | undefined>;
   /** The number of members whose parts were forged. */
   readonly forged: number;
 }

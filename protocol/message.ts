@@ -7,8 +7,8 @@
 import type {
   BlockReason,
   Delta,
-  Holds,
-  Life,
+  Incarnation,
+  KnownVersions,
   Liveness,
   MemberDelta,
   PartialDelta,
@@ -36,7 +36,7 @@ export interface Hello {
   /** Who says so. */
   readonly member: Member;
   /** The sender's life. */
-  readonly life: Life;
+  readonly incarnation: Incarnation;
   /** The sender's heartbeat. */
   readonly count: number;
   /** The latest version of the protocol that the sender speaks. */
@@ -75,7 +75,7 @@ export interface Gossip {
   /** Who is alive, as far as the sender knows. */
   readonly liveness: Liveness;
   /** Whom the sender asks for, and what it holds of each; the lowest life there is where that is nothing. */
-  readonly holds?: Holds;
+  readonly holds?: KnownVersions;
 }
 
 /** Says that the sender is alive and that nothing else is to be said. It has no answer. */
@@ -93,7 +93,7 @@ export interface Suspect {
   /** The suspected member. */
   readonly memberId: string;
   /** Its life that is meant. */
-  readonly life: Life;
+  readonly incarnation: Incarnation;
   /** Its heartbeat, as far as the sender knows. */
   readonly count: number;
   /** Whether this answers a suspicion with a newer heartbeat. */
@@ -124,7 +124,7 @@ export interface Reply {
   /** Who is alive, as far as the sender knows. */
   readonly liveness: Liveness;
   /** What the sender holds where that is not what was supposed. */
-  readonly holds: Holds;
+  readonly holds: KnownVersions;
 }
 
 /** Acknowledges a reply. */
@@ -134,7 +134,7 @@ export interface Ack {
   /** Names the request, or the request that this answers. */
   readonly id: string;
   /** What the sender holds where that is not what was supposed. */
-  readonly holds: Holds;
+  readonly holds: KnownVersions;
 }
 
 /** A comparison member by member (rule E12), asked and answered in the same form. */
@@ -175,7 +175,7 @@ export interface Refusal {
   /** With `incompatible`: the settings of the member that refuses. */
   readonly settings?: SharedSettings;
   /** With `id_conflict`: the latest life that is known of the id refused, to begin another above. */
-  readonly life?: Life;
+  readonly incarnation?: Incarnation;
   /** The same where members sign: the state of that life, with its owner's signature. */
   readonly state?: MemberDelta;
   /** With keys, in the first message of the accepting side: proves that it has them too. */

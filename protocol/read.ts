@@ -15,10 +15,10 @@ import { fitKinds, MAX_KINDS_BYTES } from "../options/member_rules.ts";
 import {
   fail,
   type Fields,
+  JsonPath,
   MAX_SIGNATURE_BYTES,
-  Place,
   readHash,
-  readLife,
+  readIncarnation,
   readName,
   readNames,
   readNumber,
@@ -49,7 +49,7 @@ const BLOCK_REASONS: readonly BlockReason[] = ["crashed", "expired", "left", "to
 export function readMessage(fields: Fields, type: string): Message {
   switch (type) {
     case "gossip": {
-      const place = new Place("request");
+      const place = new JsonPath("request");
       const request = readObject(fields.request, place);
       // Later versions of protoactor-go call the same field `fromMemberId`.
       const memberId = readName(request.memberId ?? request.fromMemberId, place.field("memberId"));
@@ -61,20 +61,20 @@ export function readMessage(fields: Fields, type: string): Message {
       return { type, liveness: readLiveness(fields) };
     case "suspect": {
       const isAlive = fields.alive ?? false;
-      if (typeof isAlive !== "boolean") fail(new Place("alive"), "true or false", isAlive);
-      const memberId = readName(fields.member, new Place("member"));
-      const life = readLife(fields.life, new Place("life"));
-      return { type, memberId, life, count: readNumber(fields.count, new Place("count")), isAlive };
+      if (typeof isAlive !== "boolean") fail(new JsonPath("alive"), "true or false", isAlive);
+      const memberId = readName(fields.member, new JsonPath("member"));
+      const incarnation = readIncarnation(fields.incarnation, new JsonPath("incarnation"));
+      return { type, memberId, incarnation, count: readNumber(fields.count, new JsonPath("count")), isAlive };
     }
     case "push": {
-      const place = new Place("request");
+      const place = new JsonPath("request");
       const delta = readPartialDelta(fields, readObject(fields.request, place), place);
       const relay = fields.relay ?? false;
-      if (typeof relay !== "boolean") fail(new Place("relay"), "true or false", relay);
+      if (typeof relay !== "boolean") fail(new JsonPath("relay"), "true or false", relay);
       return { type, delta, relay };
     }
     case "reply": {
-      const place = new Place("response");
+      const place = new JsonPath("response");
       const delta = readDelta(fields, readObject(fields.response, place), place);
       const liveness = readLiveness(fields);
       return { type, id: readId(fields), delta, liveness, holds: readHolds(fields.holds) };
@@ -98,17 +98,17 @@ export function readEnvelope(message: unknown): { fields: Fields; type: string }
     throw new ConnectionClosed(CLOSE.invalid, `A message must be a JSON object, was ${show(message)}.`);
   }
   const fields = message as Fields;
-  return { fields, type: readName(fields.type, new Place("type")) };
+  return { fields, type: readName(fields.type, new JsonPath("type")) };
 }
 
 function readId(fields: Fields): string {
-  return readName(fields.id, new Place("id"));
+  return readName(fields.id, new JsonPath("id"));
 }
 
 function readPart(fields: Fields): SummaryPart {
-  const from = readText(fields.from ?? "", new Place("from"));
-  const until = fields.until === undefined ? undefined : readName(fields.until, new Place("until"));
-  const place = new Place("members");
+  const from = readText(fields.from ?? "", new JsonPath("from"));
+  const until = fields.until === undefined ? undefined : readName(fields.until, new JsonPath("until"));
+  const place = new JsonPath("members");
   const members = new Map<string, Summary>();
   for (const [id, raw] of Object.entries(readObject(fields.members ?? {}, place))) {
     readName(id, place.item(id));
@@ -121,16 +121,16 @@ function readPart(fields: Fields): SummaryPart {
   return { from, until, members };
 }
 
-function readSummary(raw: unknown, place: Place): Summary {
+function readSummary(raw: unknown, place: JsonPath): Summary {
   if (!Array.isArray(raw) || raw.length !== 3) fail(place, "an incarnation, a number and a sum", raw);
-  const life = readLife(raw[0], place.item(0));
-  return { life, number: readNumber(raw[1], place.item(1)), sum: readHash(raw[2], place.item(2)) };
+  const incarnation = readIncarnation(raw[0], place.item(0));
+  return { incarnation, number: readNumber(raw[1], place.item(1)), sum: readHash(raw[2], place.item(2)) };
 }
 
 function readRefusal(fields: Fields): Refusal {
-  const word = readName(fields.code, new Place("code"));
+  const word = readName(fields.code, new JsonPath("code"));
   const code = REFUSAL_CODES.find((known) => known === word) ?? "other";
-  const message = readText(fields.message, new Place("message"));
+  const message = readText(fields.message, new JsonPath("message"));
   return {
     type: "error",
     ...(fields.id === undefined ? {} : { id: readId(fields) }),
@@ -138,7 +138,9 @@ function readRefusal(fields: Fields): Refusal {
     message,
     ...reasonOf(fields),
     ...(fields.settings === undefined ? {} : { settings: readSettings(fields.settings) }),
-    ...(fields.life === undefined ? {} : { life: readLife(fields.life, new Place("life")) }),
+    ...(fields.incarnation === undefined
+      ? {}
+      : { incarnation: readIncarnation(fields.incarnation, new JsonPath("incarnation")) }),
     ...(fields.ranges === undefined ? {} : { state: readState(fields) }),
     ...proofOf(fields),
   };
@@ -146,16 +148,16 @@ function readRefusal(fields: Fields): Refusal {
 
 /** Reads one member's state, which proves the refusal. */
 function readState(fields: Fields): MemberDelta {
-  const place = new Place("request");
+  const place = new JsonPath("request");
   const { members } = readPartialDelta(fields, readObject(fields.request, place), place);
   const [state, ...others] = members;
-  return state && others.length === 0 ? state : fail(new Place("ranges"), "one member", members.length);
+  return state && others.length === 0 ? state : fail(new JsonPath("ranges"), "one member", members.length);
 }
 
 /** Reads the reason of a block. An unknown one, of a later version, is ignored. */
 function reasonOf({ reason }: Fields): { readonly reason?: BlockReason } {
   if (reason === undefined) return {};
-  const word = readName(reason, new Place("reason"));
+  const word = readName(reason, new JsonPath("reason"));
   const known = BLOCK_REASONS.find((each) => each === word);
   return known === undefined ? {} : { reason: known };
 }
@@ -164,23 +166,23 @@ function readHello(fields: Fields): Hello {
   return {
     type: "hello",
     id: readId(fields),
-    cluster: readName(fields.cluster, new Place("cluster")),
+    cluster: readName(fields.cluster, new JsonPath("cluster")),
     member: readMember(fields.member),
-    life: readLife(fields.life, new Place("life")),
-    count: readNumber(fields.count, new Place("count")),
-    version: readNumber(fields.version, new Place("version")),
-    oldestVersion: readNumber(fields.oldestVersion, new Place("oldestVersion")),
-    capabilities: readNames(fields.capabilities ?? [], new Place("capabilities")),
+    incarnation: readIncarnation(fields.incarnation, new JsonPath("incarnation")),
+    count: readNumber(fields.count, new JsonPath("count")),
+    version: readNumber(fields.version, new JsonPath("version")),
+    oldestVersion: readNumber(fields.oldestVersion, new JsonPath("oldestVersion")),
+    capabilities: readNames(fields.capabilities ?? [], new JsonPath("capabilities")),
     ...(fields.settings === undefined ? {} : { settings: readSettings(fields.settings) }),
-    digest: readHash(fields.digest, new Place("digest")),
-    active: readHash(fields.active, new Place("active")),
+    digest: readHash(fields.digest, new JsonPath("digest")),
+    active: readHash(fields.active, new JsonPath("active")),
     ...proofOf(fields),
     ...signatureOf(fields),
   };
 }
 
 function readSettings(raw: unknown): SharedSettings {
-  const place = new Place("settings");
+  const place = new JsonPath("settings");
   const settings = readObject(raw, place);
   const read = (name: keyof SharedSettings) =>
     readWhole(settings[name], place.field(name), { min: 1, max: Number.MAX_SAFE_INTEGER });
@@ -197,19 +199,19 @@ function signatureOf({ publicKey, signature }: Fields): { publicKey?: string; si
   return {
     ...(publicKey === undefined
       ? {}
-      : { publicKey: readName(publicKey, new Place("publicKey"), MAX_SIGNATURE_BYTES) }),
+      : { publicKey: readName(publicKey, new JsonPath("publicKey"), MAX_SIGNATURE_BYTES) }),
     ...(signature === undefined
       ? {}
-      : { signature: readName(signature, new Place("signature"), MAX_SIGNATURE_BYTES) }),
+      : { signature: readName(signature, new JsonPath("signature"), MAX_SIGNATURE_BYTES) }),
   };
 }
 
 function proofOf({ proof }: Fields): { proof?: string } {
-  return proof === undefined ? {} : { proof: readName(proof, new Place("proof"), MAX_PROOF_BYTES) };
+  return proof === undefined ? {} : { proof: readName(proof, new JsonPath("proof"), MAX_PROOF_BYTES) };
 }
 
 function readMember(raw: unknown): Member {
-  const place = new Place("member");
+  const place = new JsonPath("member");
   const member = readObject(raw, place);
   return {
     id: readName(member.id, place.field("id")),
@@ -220,17 +222,17 @@ function readMember(raw: unknown): Member {
   };
 }
 
-function readKinds(value: unknown, place: Place): readonly string[] {
+function readKinds(value: unknown, place: JsonPath): readonly string[] {
   const kinds = readNames(value, place);
   return fitKinds(kinds) ? kinds : fail(place, `names of at most ${MAX_KINDS_BYTES} bytes together`, kinds);
 }
 
-function readHost(value: unknown, place: Place): string {
+function readHost(value: unknown, place: JsonPath): string {
   const host = readName(value, place);
   return isHost(host) ? host : fail(place, "a name or an address", host);
 }
 
-function readUrl(value: unknown, place: Place): string {
+function readUrl(value: unknown, place: JsonPath): string {
   const url = readName(value, place, MAX_URL_BYTES);
   return isMemberUrl(url)
     ? url

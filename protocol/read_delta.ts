@@ -4,11 +4,11 @@
  * @module
  */
 
-import { isForeign } from "../engine/incarnation.ts";
+import { isUnversioned } from "../engine/incarnation.ts";
 import {
   type Delta,
-  type Hold,
-  type Holds,
+  type KnownVersion,
+  type KnownVersions,
   type Liveness,
   MAX_NUMBER,
   type MemberDelta,
@@ -19,11 +19,11 @@ import { readAny } from "./any_value.ts";
 import {
   fail,
   type Fields,
+  JsonPath,
   MAX_KEY_BYTES,
   MAX_SIGNATURE_BYTES,
-  Place,
   readHash,
-  readLife,
+  readIncarnation,
   readName,
   readNumber,
   readObject,
@@ -35,22 +35,22 @@ import {
 const MAX_STRIDE = 2 ** 20;
 
 /** Reads the delta of a gossip or a reply. `body` is its request or response, at `place`. */
-export function readDelta(fields: Fields, body: Fields, place: Place): Delta {
+export function readDelta(fields: Fields, body: Fields, place: JsonPath): Delta {
   const { members } = readPartialDelta(fields, body, place);
   const partial = fields.partial ?? false;
-  if (typeof partial !== "boolean") fail(new Place("partial"), "true or false", partial);
-  const digest = readHash(fields.digest, new Place("digest"));
+  if (typeof partial !== "boolean") fail(new JsonPath("partial"), "true or false", partial);
+  const digest = readHash(fields.digest, new JsonPath("digest"));
   const agreeing = fields.agreeing === undefined
     ? {}
-    : { agreeing: readDigits(fields.agreeing, new Place("agreeing")) };
-  return { members, digest, active: readHash(fields.active, new Place("active")), partial, ...agreeing };
+    : { agreeing: readDigits(fields.agreeing, new JsonPath("agreeing")) };
+  return { members, digest, active: readHash(fields.active, new JsonPath("active")), partial, ...agreeing };
 }
 
 /** Reads the liveness of the sender and of the members that it knows. */
 export function readLiveness(fields: Fields): Liveness {
-  const count = readNumber(fields.count, new Place("count"));
+  const count = readNumber(fields.count, new JsonPath("count"));
   if (fields.live === undefined) return { count };
-  const place = new Place("live");
+  const place = new JsonPath("live");
   const live = readObject(fields.live, place);
   const stride = readWhole(live.stride, place.field("stride"), { min: 1, max: MAX_STRIDE });
   const counts = readCounts(live.counts, place.field("counts"));
@@ -61,50 +61,50 @@ export function readLiveness(fields: Fields): Liveness {
 const NOT_DIGITS = /[^A-Za-z0-9_-]/;
 const NOT_COUNTS = /[^A-Za-z0-9_.-]/;
 
-function readDigits(value: unknown, place: Place): string {
+function readDigits(value: unknown, place: JsonPath): string {
   if (typeof value !== "string" || NOT_DIGITS.test(value)) fail(place, "base64url digits", value);
   return value;
 }
 
 /** Reads base64url digits, with dots for unknown counts. */
-function readCounts(value: unknown, place: Place): string {
+function readCounts(value: unknown, place: JsonPath): string {
   if (typeof value !== "string" || NOT_COUNTS.test(value)) fail(place, "base64url digits and dots", value);
   return value;
 }
 
 /** Reads the member states of a message. `body` is its request or response, at `place`. */
-export function readPartialDelta(fields: Fields, body: Fields, place: Place): PartialDelta {
+export function readPartialDelta(fields: Fields, body: Fields, place: JsonPath): PartialDelta {
   // Proto3 JSON accepts null for an omitted field.
   const below = place.field("state").field("members");
   const state = readObject(body.state ?? {}, place.field("state"));
   const states = readObject(state.members ?? {}, below);
-  const rangesPlace = new Place("ranges");
+  const rangesPlace = new JsonPath("ranges");
   const ranges = readObject(fields.ranges ?? {}, rangesPlace);
   const resets = readResets(fields.resets, ranges);
   const proofs = readProofs(fields.signatures, ranges);
   const members = Object.keys(ranges).map((id): MemberDelta => {
-    const { life, after, count, settled } = readRange(id, ranges[id], rangesPlace);
+    const { incarnation, after, count, settled } = readRange(id, ranges[id], rangesPlace);
     // Own properties only: an id may be the name of an inherited property.
     const raw = Object.hasOwn(states, id) ? states[id] : undefined;
     // The state of an unversioned member has no prefix, and its numbers may start again.
-    const distinct = !isForeign(life);
+    const distinct = !isUnversioned(incarnation);
     const entries = raw === undefined ? [] : readEntries(raw, below.item(id), { after, distinct });
     const proof = proofs.get(id);
     const end = resets.get(id);
     const last = entries.at(-1)?.number ?? after;
     if (end !== undefined && end < last) {
-      fail(new Place("resets").item(id), `at least ${last}, the last entry`, end);
+      fail(new JsonPath("resets").item(id), `at least ${last}, the last entry`, end);
     }
     return {
       id,
-      life,
+      incarnation,
       after,
       reset: end !== undefined,
       ...(end !== undefined && { end }),
       entries,
       ...(count > 0 && { count }),
-      ...(settled > 0 && { settled }),
-      ...(proof === undefined ? {} : { proof }),
+      ...(settled > 0 && { ackedByAll: settled }),
+      ...(proof === undefined ? {} : { signature: proof }),
     };
   });
   for (const id of Object.keys(states)) {
@@ -117,7 +117,7 @@ export function readPartialDelta(fields: Fields, body: Fields, place: Place): Pa
 
 /** Reads the end of the state that each reset belongs to, by member id. */
 function readResets(raw: unknown, ranges: Fields): ReadonlyMap<string, number> {
-  const place = new Place("resets");
+  const place = new JsonPath("resets");
   const resets = new Map<string, number>();
   for (const [id, end] of Object.entries(readObject(raw ?? {}, place))) {
     if (!Object.hasOwn(ranges, id)) fail(place.item(id), "of a member in ranges", id);
@@ -127,7 +127,7 @@ function readResets(raw: unknown, ranges: Fields): ReadonlyMap<string, number> {
 }
 
 function readProofs(raw: unknown, ranges: Fields): ReadonlyMap<string, string> {
-  const place = new Place("signatures");
+  const place = new JsonPath("signatures");
   const proofs = new Map<string, string>();
   for (const [id, proof] of Object.entries(readObject(raw ?? {}, place))) {
     if (!Object.hasOwn(ranges, id)) fail(place.item(id), "of a member in ranges", id);
@@ -137,31 +137,31 @@ function readProofs(raw: unknown, ranges: Fields): ReadonlyMap<string, string> {
 }
 
 interface Range {
-  readonly life: string;
+  readonly incarnation: string;
   readonly after: number;
   readonly count: number;
   readonly settled: number;
 }
 
-function readRange(id: string, raw: unknown, place: Place): Range {
+function readRange(id: string, raw: unknown, place: JsonPath): Range {
   readName(id, place.item(id));
   const range = readRangeItems(raw, place.item(id));
   const numberAt = (index: number) => readNumber(range[index] ?? 0, place.item(id).item(index));
   return {
-    life: readLife(range[0], place.item(id).item(0)),
+    incarnation: readIncarnation(range[0], place.item(id).item(0)),
     after: numberAt(1),
     count: numberAt(2),
     settled: numberAt(3),
   };
 }
 
-function readRangeItems(raw: unknown, place: Place): readonly unknown[] {
+function readRangeItems(raw: unknown, place: JsonPath): readonly unknown[] {
   const isRange = Array.isArray(raw) && raw.length >= 2 && raw.length <= 4;
   if (!isRange) fail(place, "an incarnation, a number and up to two more numbers", raw);
   return raw;
 }
 
-function readPair(raw: unknown, place: Place): readonly unknown[] {
+function readPair(raw: unknown, place: JsonPath): readonly unknown[] {
   if (!Array.isArray(raw) || raw.length !== 2) fail(place, "an incarnation and a number", raw);
   return raw;
 }
@@ -172,7 +172,7 @@ interface EntryRules {
   readonly distinct: boolean;
 }
 
-function readEntries(raw: unknown, place: Place, rules: EntryRules): readonly SentEntry[] {
+function readEntries(raw: unknown, place: JsonPath, rules: EntryRules): readonly SentEntry[] {
   const values = readObject(readObject(raw, place).values ?? {}, place.field("values"));
   const entries: SentEntry[] = [];
   let last = rules.after;
@@ -189,7 +189,7 @@ function readEntries(raw: unknown, place: Place, rules: EntryRules): readonly Se
 /** Sorts entries by number, because JSON objects have no reliable order. */
 function sortEntries(
   entries: SentEntry[],
-  place: Place,
+  place: JsonPath,
   { after, distinct }: EntryRules,
 ): readonly SentEntry[] {
   entries.sort((a, b) => a.number - b.number);
@@ -204,7 +204,7 @@ function sortEntries(
   return entries;
 }
 
-function readEntry(key: string, raw: unknown, place: Place): SentEntry {
+function readEntry(key: string, raw: unknown, place: JsonPath): SentEntry {
   readName(key, place, MAX_KEY_BYTES);
   const fields = readObject(raw, place);
   const number = wholeOf(fields.sequenceNumber, 1) ??
@@ -228,15 +228,15 @@ function isInt64(value: unknown): boolean {
 }
 
 /** Reads the sender's versions that differ from the expected ones; empty if omitted. */
-export function readHolds(raw: unknown): Holds {
-  const place = new Place("holds");
-  const holds = new Map<string, Hold>();
+export function readHolds(raw: unknown): KnownVersions {
+  const place = new JsonPath("holds");
+  const holds = new Map<string, KnownVersion>();
   for (const [id, pair] of Object.entries(readObject(raw ?? {}, place))) {
     readName(id, place.item(id));
     const [rawLife, rawNumber] = readPair(pair, place.item(id));
-    const life = readLife(rawLife, place.item(id).item(0));
+    const incarnation = readIncarnation(rawLife, place.item(id).item(0));
     const number = readNumber(rawNumber, place.item(id).item(1));
-    holds.set(id, { life, number });
+    holds.set(id, { incarnation, number });
   }
   return holds;
 }

@@ -41,7 +41,7 @@ export class PeerRefused extends HearsayError {
 export function refuse(
   code: RefusalCode,
   message: string,
-  details: Pick<Refusal, "reason" | "life" | "settings" | "state"> = {},
+  details: Pick<Refusal, "reason" | "incarnation" | "settings" | "state"> = {},
 ): Refusal {
   return { type: "error", code, message, ...details };
 }

@@ -5,7 +5,14 @@
  */
 
 import type { Sent } from "../engine/engine.ts";
-import type { Delta, Holds, Life, Liveness, PartialDelta, SummaryPart } from "../engine/types.ts";
+import type {
+  Delta,
+  Incarnation,
+  KnownVersions,
+  Liveness,
+  PartialDelta,
+  SummaryPart,
+} from "../engine/types.ts";
 import type { Member } from "./member.ts";
 import { CLOSE, ConnectionClosed, HearsayError } from "../common/errors.ts";
 import type { Ack, Gossip, Hello, Message, Push, Reconcile, Refusal, Reply, Suspect } from "./message.ts";
@@ -22,7 +29,7 @@ export const MAX_UNACKNOWLEDGED = 8;
 export interface GossipAnswer {
   readonly delta: Delta;
   readonly liveness: Liveness;
-  readonly holds: Holds;
+  readonly holds: KnownVersions;
   readonly sent: Sent;
 }
 
@@ -55,8 +62,8 @@ export interface SessionHost {
     session: Session,
     sent: Sent,
     told: { readonly reply: Reply; readonly examined: Examined | undefined },
-  ): Holds | Refusal | undefined;
-  acknowledged(session: Session, sent: Sent, holds: Holds): void;
+  ): KnownVersions | Refusal | undefined;
+  acknowledged(session: Session, sent: Sent, holds: KnownVersions): void;
   compare(session: Session, part: SummaryPart): SummaryPart | Refusal;
   compared(session: Session, part: SummaryPart, options: { readonly last: boolean }): void;
   /** The peer refused a request, or the connection; returns a refusal where it is invalid. */
@@ -101,8 +108,8 @@ export class Session {
   readonly #unacknowledged = new Map<string, Sent>();
   #controller!: WritableStreamDefaultController;
   #peer: Member | undefined;
-  #peerLife: Life = "";
-  #toldLife: Life = "";
+  #peerIncarnation: Incarnation = "";
+  #reportedIncarnation: Incarnation = "";
   /** The number of the peer's latest request. */
   #lastAsked = -1;
   /** What the next push is to carry, while one waits to be sent. */
@@ -161,13 +168,13 @@ export class Session {
   }
 
   /** The peer's life, as it last said. */
-  get peerLife(): Life {
-    return this.#peerLife;
+  get peerIncarnation(): Incarnation {
+    return this.#peerIncarnation;
   }
 
   /** The life of this member that the peer was last told in a greeting. */
-  get toldLife(): Life {
-    return this.#toldLife;
+  get reportedIncarnation(): Incarnation {
+    return this.#reportedIncarnation;
   }
 
   /** Whether a request of this side is under way, or what was sent is not being taken. */
@@ -201,7 +208,7 @@ export class Session {
     { delta, sent, holds, liveness }: {
       readonly delta: Delta;
       readonly sent: Sent;
-      readonly holds: Holds;
+      readonly holds: KnownVersions;
       readonly liveness: Liveness;
     },
     options: RequestOptions,
@@ -384,7 +391,7 @@ export class Session {
   #welcome(hello: Hello): void {
     const isFirst = this.#peer === undefined;
     this.#peer = hello.member;
-    this.#peerLife = hello.life;
+    this.#peerIncarnation = hello.incarnation;
     this.#usedMs = this.#options.runtime.monotonicMs();
     if (!isFirst) return;
     this.#cancelTimer();
@@ -516,7 +523,7 @@ export class Session {
 
   #helloUnder(id: string): Hello {
     const hello: Hello = { type: "hello", id, ...this.#options.host.hello() };
-    this.#toldLife = hello.life;
+    this.#reportedIncarnation = hello.incarnation;
     return hello;
   }
 

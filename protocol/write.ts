@@ -7,8 +7,8 @@
 
 import {
   type Delta,
-  type Holds,
   isTombstone,
+  type KnownVersions,
   type Liveness,
   type MemberDelta,
   type PartialDelta,
@@ -26,9 +26,11 @@ export function messageText(message: Message): string {
     case "heartbeat":
       return `{"type":"heartbeat",${livenessText(message.liveness)}}`;
     case "suspect": {
-      const { memberId, life, count, isAlive } = message;
+      const { memberId, incarnation, count, isAlive } = message;
       const alive = isAlive ? `,"alive":true` : "";
-      return `{"type":"suspect","member":${quote(memberId)},"life":"${life}","count":${count}${alive}}`;
+      return `{"type":"suspect","member":${
+        quote(memberId)
+      },"incarnation":"${incarnation}","count":${count}${alive}}`;
     }
     case "push":
       return pushText(message);
@@ -121,10 +123,22 @@ function rangesText(delta: PartialDelta): string {
   let ranges = "";
   let resets = "";
   let proofs = "";
-  for (const { id, life, after, reset, end, proof, count = 0, settled = 0, entries } of delta.members) {
+  for (
+    const {
+      id,
+      incarnation,
+      after,
+      reset,
+      end,
+      signature: proof,
+      count = 0,
+      ackedByAll: settled = 0,
+      entries,
+    } of delta.members
+  ) {
     const quoted = quote(id);
     const rest = settled > 0 ? `,${count},${settled}` : count > 0 ? `,${count}` : "";
-    ranges += `${ranges && ","}${quoted}:["${life}",${after}${rest}]`;
+    ranges += `${ranges && ","}${quoted}:["${incarnation}",${after}${rest}]`;
     if (reset) resets += `${resets && ","}${quoted}:${end ?? entries.at(-1)?.number ?? after}`;
     if (proof !== undefined) proofs += `${proofs && ","}${quoted}:${quote(proof)}`;
   }
@@ -132,16 +146,16 @@ function rangesText(delta: PartialDelta): string {
     (proofs && `,"signatures":{${proofs}}`);
 }
 
-function holdsText(holds: Holds): string {
+function holdsText(holds: KnownVersions): string {
   let text = "";
-  for (const [id, hold] of holds) text += `${text && ","}${quote(id)}:["${hold.life}",${hold.number}]`;
+  for (const [id, hold] of holds) text += `${text && ","}${quote(id)}:["${hold.incarnation}",${hold.number}]`;
   return text && `,"holds":{${text}}`;
 }
 
 function partText(part: SummaryPart): string {
   let members = "";
-  for (const [id, { life, number, sum }] of part.members) {
-    members += `${members && ","}${quote(id)}:["${life}",${number},"${sum}"]`;
+  for (const [id, { incarnation, number, sum }] of part.members) {
+    members += `${members && ","}${quote(id)}:["${incarnation}",${number},"${sum}"]`;
   }
   const until = part.until === undefined ? "" : `,"until":${quote(part.until)}`;
   return `,"from":${quote(part.from)}${until},"members":{${members}}`;

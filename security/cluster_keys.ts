@@ -24,7 +24,7 @@ import type {
   ClusterKey,
   Credentials,
   Guard,
-  NotAdmitted,
+  Rejection,
 } from "../contracts/authentication.ts";
 import { strongKeys } from "./key_strength.ts";
 import { checkToken, sha256Hex, type TokenClaims } from "./token_check.ts";
@@ -37,7 +37,7 @@ export type {
   ClusterKey,
   Credentials,
   Guard,
-  NotAdmitted,
+  Rejection,
 } from "../contracts/authentication.ts";
 export { ed25519Signing, newSigningKey } from "./ed25519.ts";
 export type { Signing } from "../contracts/signing.ts";
@@ -154,7 +154,7 @@ class ClusterKeys implements Authentication {
     for (const key of before.values()) {
       if (this.#keys.includes(key)) continue;
       key.withdrawn.abort(
-        new ConnectionClosed(CLOSE.unauthorised, "The key of this connection was withdrawn."),
+        new ConnectionClosed(CLOSE.unauthorized, "The key of this connection was withdrawn."),
       );
     }
   }
@@ -169,7 +169,7 @@ class ClusterKeys implements Authentication {
   admit(
     token: string,
     { authorities, address }: { readonly authorities: ReadonlySet<string>; readonly address?: string },
-  ): Admitted | NotAdmitted {
+  ): Admitted | Rejection {
     const verified = this.#verify(token, TOKEN, [...authorities].map((each) => this.#audience(each)));
     if ("refused" in verified) return { refused: verified.refused, status: 401 };
     const { key, claims: payload } = verified;
@@ -253,11 +253,11 @@ class ClusterKeys implements Authentication {
   /** Refuses messages in another member's name, by id or by key. */
   #assertSpeaksAs(id: string, message: Message, end: End): Message | Promise<Message> {
     if (message.type === "gossip" && message.memberId !== id) {
-      throw unauthorised(`The peer proved to be ${id} but gossips as another member.`);
+      throw unauthorized(`The peer proved to be ${id} but gossips as another member.`);
     }
     if (message.type !== "hello") return message;
     if (message.member.id !== id) {
-      throw unauthorised(`The peer proved to be ${id} but claims to be another member.`);
+      throw unauthorized(`The peer proved to be ${id} but claims to be another member.`);
     }
     const { signing } = this.#options;
     const { publicKey, signature = "" } = message;
@@ -267,13 +267,13 @@ class ClusterKeys implements Authentication {
     );
     return verdict.then((isOwn) => {
       if (isOwn) return message;
-      throw unauthorised("The peer must prove that it owns its public key.");
+      throw unauthorized("The peer must prove that it owns its public key.");
     });
   }
 
-  async #helloText({ member, life }: Hello, { token, side }: End): Promise<string> {
+  async #helloText({ member, incarnation }: Hello, { token, side }: End): Promise<string> {
     const { cluster } = this.#options;
-    return helloText({ cluster, id: member.id, life, side, tokenHash: await tokenHash(token) });
+    return helloText({ cluster, id: member.id, incarnation, side, tokenHash: await tokenHash(token) });
   }
 
   /**
@@ -285,15 +285,15 @@ class ClusterKeys implements Authentication {
     { key, token }: { readonly key: KnownKey; readonly token: string },
   ): string {
     const proof = message.type === "hello" || message.type === "error" ? message.proof : undefined;
-    if (proof === undefined) throw unauthorised("The peer must prove that it belongs to the cluster.");
+    if (proof === undefined) throw unauthorized("The peer must prove that it belongs to the cluster.");
     const verified = this.#verify(proof, PROOF, [this.#audience()]);
-    if ("refused" in verified) throw unauthorised(`The peer's proof is invalid: ${verified.refused}`);
+    if ("refused" in verified) throw unauthorized(`The peer's proof is invalid: ${verified.refused}`);
     if (verified.claims["token"] !== token) {
-      throw unauthorised("The peer's proof was made for another connection.");
+      throw unauthorized("The peer's proof was made for another connection.");
     }
     // Otherwise a peer that has only a removed key could keep the connection after the removal.
     if (verified.key !== key) {
-      throw unauthorised("The peer's proof is signed with another key than the token.");
+      throw unauthorized("The peer's proof is signed with another key than the token.");
     }
     return verified.claims.sub;
   }
@@ -353,8 +353,8 @@ class ClusterKeys implements Authentication {
   }
 }
 
-function unauthorised(reason: string): ConnectionClosed {
-  return new ConnectionClosed(CLOSE.unauthorised, reason);
+function unauthorized(reason: string): ConnectionClosed {
+  return new ConnectionClosed(CLOSE.unauthorized, reason);
 }
 
 function isName(value: unknown): value is string {

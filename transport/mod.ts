@@ -6,7 +6,7 @@
 
 export { type ListenFailure, serve, type ServeOptions, type Server } from "./listening.ts";
 export {
-  type Authorise,
+  type Authorize,
   type ListenOptions,
   type Refused,
   type RefusedClient,

@@ -7,9 +7,9 @@
 import { bracketed } from "../common/host_names.ts";
 import { isLoopback } from "../common/loopback.ts";
 import { printable } from "../common/printable.ts";
-import { Rate } from "../common/token_bucket.ts";
+import { TokenBucket } from "../common/token_bucket.ts";
 import type { Runtime } from "../common/runtime.ts";
-import { ToldReasons } from "../common/report_once.ts";
+import { ReportOnce } from "../common/report_once.ts";
 
 /**
  * The most reported refusals per second, so that a client with ever new reasons cannot crowd out other
@@ -69,20 +69,20 @@ function whyForeignName(request: Request): string | undefined {
 
 /** Reports refused clients: once for each host and reason, until a client from that host is accepted. */
 export class Refusals {
-  readonly #told = new ToldReasons();
-  readonly #rate: Rate;
+  readonly #told = new ReportOnce();
+  readonly #rate: TokenBucket;
   readonly #onRefused: (refused: RefusedClient) => void;
 
   /** Reports to `onRefused`, which must not throw. */
   constructor(onRefused: (refused: RefusedClient) => void, runtime: Runtime) {
     this.#onRefused = onRefused;
-    this.#rate = new Rate(MAX_TOLD_PER_SECOND, runtime);
+    this.#rate = new TokenBucket(MAX_TOLD_PER_SECOND, runtime);
   }
 
   tell(remote: Deno.Addr | undefined, reason: string): void {
     // By host, because each attempt comes from another port.
     const host = addressOf(remote) ?? "";
-    if (!this.#told.isNews(host, reason) || !this.#rate.take(1)) return;
+    if (!this.#told.shouldReport(host, reason) || !this.#rate.take(1)) return;
     this.#told.add(host, reason);
     this.#onRefused({ remote: remoteOf(remote), reason: printable(reason) });
   }

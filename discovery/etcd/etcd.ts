@@ -5,7 +5,7 @@
  */
 
 import type { JsonValue } from "../../engine/types.ts";
-import type { Discovery, DiscoverySite, Member } from "../../contracts/cluster.ts";
+import type { Discovery, DiscoveryContext, Member } from "../../contracts/cluster.ts";
 import { assertNone, optionsOf, TEXT } from "../../options/rules.ts";
 import { duration } from "../checks.ts";
 import { ETCD_RULES, type EtcdOptions } from "./client.ts";
@@ -58,14 +58,14 @@ const OPTIONS = optionsOf<EtcdDiscoveryOptions>({
 export function etcd(options: EtcdDiscoveryOptions = {}): Discovery {
   assertNone(OPTIONS("etcd", options));
   return {
-    byGreeting: false,
+    openMembership: false,
     run: (site, running) => new EtcdMembership(membershipOf(options, site), site).run(running),
   };
 }
 
 function membershipOf(
   options: EtcdDiscoveryOptions,
-  { self, cluster }: DiscoverySite,
+  { self, cluster }: DiscoveryContext,
 ): EtcdMembershipOptions {
   const { prefix: base = "/hearsay", leaseTtl = 10_000, grace = leaseTtl, resyncInterval = 60_000 } = options;
   const { id, host, port, kinds } = self;

@@ -4,11 +4,11 @@
  * @module
  */
 
-import type { DiscoverySite, Member } from "../../contracts/cluster.ts";
+import type { DiscoveryContext, Member } from "../../contracts/cluster.ts";
 import { HearsayError } from "../../common/errors.ts";
 import { deadlineAfter, sleep } from "../../common/runtime.ts";
 import { Compacted, EtcdClient, type EtcdOptions, type KeyChange, type KeyValue } from "./client.ts";
-import { keepTrying } from "../failures.ts";
+import { retryForever } from "../failures.ts";
 import { MemberList } from "../member_list.ts";
 
 /** The longest wait, in milliseconds, for etcd to delete a stopping member's key. */
@@ -34,7 +34,7 @@ export interface EtcdMembershipOptions {
 /** This member's registration and its list of the others. */
 export class EtcdMembership {
   readonly #options: EtcdMembershipOptions;
-  readonly #site: DiscoverySite;
+  readonly #site: DiscoveryContext;
   readonly #list: MemberList;
   readonly #members = new Map<string, Member>();
   /** Members without a key any more, by key, and the time until they are removed. */
@@ -45,7 +45,7 @@ export class EtcdMembership {
   #missing = new AbortController();
   #cancelForgetting: () => void = () => {};
 
-  constructor(options: EtcdMembershipOptions, site: DiscoverySite) {
+  constructor(options: EtcdMembershipOptions, site: DiscoveryContext) {
     this.#options = options;
     this.#site = site;
     this.#list = new MemberList(site);
@@ -58,12 +58,12 @@ export class EtcdMembership {
     const { prefix } = this.#options;
     try {
       await Promise.all([
-        keepTrying(({ signal, succeeded }) => this.#register(client, { signal, succeeded }), {
+        retryForever(({ signal, succeeded }) => this.#register(client, { signal, succeeded }), {
           site,
           source: `etcd at ${client.where}: registration`,
           signal,
         }),
-        keepTrying(({ signal, succeeded }) => this.#follow(client, { signal, succeeded }), {
+        retryForever(({ signal, succeeded }) => this.#follow(client, { signal, succeeded }), {
           site,
           source: `etcd at ${client.where}: watch of ${prefix}`,
           signal,

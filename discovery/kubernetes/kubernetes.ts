@@ -4,14 +4,14 @@
  * @module
  */
 
-import type { Discovery, DiscoverySite } from "../../contracts/cluster.ts";
+import type { Discovery, DiscoveryContext } from "../../contracts/cluster.ts";
 import { HearsayError } from "../../common/errors.ts";
 import { addressAt, isHost, isPlainAddress } from "../../common/host_names.ts";
 import { assertNone, FLAG, isPort, optionsOf, rule, TEXT } from "../../options/rules.ts";
 import { assertMayRead } from "../../common/permission.ts";
 import { deadlineAfter, sleep } from "../../common/runtime.ts";
-import { keepTrying } from "../failures.ts";
-import { byGreeting, type Finding } from "../greeting.ts";
+import { retryForever } from "../failures.ts";
+import { type AddressSink, openMembership } from "../greeting.ts";
 import { askJson, askLines, type AskOptions, HttpRefusal, withoutSecrets } from "../http.ts";
 
 export type { Discovery } from "../../contracts/cluster.ts";
@@ -87,7 +87,7 @@ const OPTIONS = optionsOf<KubernetesOptions>({
  */
 export function kubernetes(options: KubernetesOptions): Discovery {
   assertNone(OPTIONS("kubernetes", options));
-  return byGreeting((site, finding) => new Pods(options, { site, finding }).run());
+  return openMembership((site, finding) => new Pods(options, { site, finding }).run());
 }
 
 /** The API has dropped the version at which a watch should start. */
@@ -95,14 +95,14 @@ class Gone extends Error {}
 
 class Pods {
   readonly #options: KubernetesOptions;
-  readonly #site: DiscoverySite;
-  readonly #finding: Finding;
+  readonly #site: DiscoveryContext;
+  readonly #finding: AddressSink;
   /** The addresses of running pods by pod name. */
   #addresses = new Map<string, string>();
 
   constructor(
     options: KubernetesOptions,
-    { site, finding }: { readonly site: DiscoverySite; readonly finding: Finding },
+    { site, finding }: { readonly site: DiscoveryContext; readonly finding: AddressSink },
   ) {
     this.#options = options;
     this.#site = site;
@@ -113,7 +113,7 @@ class Pods {
     const { server = "https://kubernetes.default.svc", labelSelector } = this.#options;
     const { signal } = this.#finding;
     const source = `Kubernetes at ${server}: pods ${labelSelector}`;
-    await keepTrying(({ succeeded }) => this.#follow(succeeded), { site: this.#site, source, signal });
+    await retryForever(({ succeeded }) => this.#follow(succeeded), { site: this.#site, source, signal });
   }
 
   /** Lists all pods and watches for changes, until the API has dropped the last known version. */

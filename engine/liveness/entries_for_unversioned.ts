@@ -32,8 +32,8 @@ export function withHeartbeatEntries(
   if (byId.size >= places) return [...byId.values()];
   for (const state of members) {
     if (byId.has(state.id) || state.heartbeatCount === 0) continue;
-    const { id, life } = state;
-    byId.set(id, { id, life, after: 0, reset: false, entries: [heartbeatEntry(state)] });
+    const { id, incarnation } = state;
+    byId.set(id, { id, incarnation, after: 0, reset: false, entries: [heartbeatEntry(state)] });
     // Before the next is asked for: it is the first in the next message.
     if (byId.size >= places) break;
   }

@@ -120,21 +120,21 @@ export class Heartbeats {
    * A member said its own count: it lives if that is newer (E9). The owner's word always counts, so that a count that is
    * far above it was false.
    */
-  heard(id: string, count: number, now: Instant): void {
+  applyOwnCount(id: string, count: number, now: Instant): void {
     if (id === this.#selfId) return;
-    const state = this.#store.order.get(id);
+    const state = this.#store.log.get(id);
     // A member that has just started has no count, and a member whose state found no room here lives all the same.
-    if (!state || (count === 0 && !state.isForeign)) return this.#membership.heartbeat(id, now);
+    if (!state || (count === 0 && !state.isUnversioned)) return this.#membership.heartbeat(id, now);
     const isFalse = count < state.heartbeatCount - MOST_AHEAD * this.#stride;
     // An unversioned member has its counts in its entries. That it answers says nothing to the others, who hear no count.
-    if (state.isForeign || (!isFalse && count <= state.heartbeatCount)) return;
+    if (state.isUnversioned || (!isFalse && count <= state.heartbeatCount)) return;
     if (isFalse) state.heartbeatCount = count;
     else this.#raise(state, count, now);
     this.#membership.heartbeat(id, now);
   }
 
   /** A peer said a count of another member: news if it is higher. */
-  learn(state: MemberState, count: number, now: Instant): void {
+  applyCount(state: MemberState, count: number, now: Instant): void {
     if (count <= state.heartbeatCount || state.id === this.#selfId) return;
     this.#raise(state, count, now);
     this.#membership.heartbeat(state.id, now);
@@ -163,7 +163,7 @@ export class Heartbeats {
     const { active, stride, counts } = vector;
     if (active === undefined) return this.#applyTagged(vector, now);
     const { states } = this.#store.sorted;
-    if (active !== this.#store.livesHash || counts.length !== states.length) return;
+    if (active !== this.#store.incarnationsHash || counts.length !== states.length) return;
     for (const [index, state] of states.entries()) {
       if (state) this.#applyDigit(state, digitAt(counts, index), { stride, now });
     }
@@ -185,13 +185,13 @@ export class Heartbeats {
     if (digit < 0 || state.heartbeatCount === 0) return;
     const mine = Math.floor(state.heartbeatCount / stride);
     const ahead = (digit - mine % DIGIT_VALUES + DIGIT_VALUES) % DIGIT_VALUES;
-    if (ahead > 0 && ahead < DIGIT_VALUES / 2) this.learn(state, (mine + ahead) * stride, now);
+    if (ahead > 0 && ahead < DIGIT_VALUES / 2) this.applyCount(state, (mine + ahead) * stride, now);
   }
 
   #vector(peerLives: string | undefined, left: number): LivenessVector {
     const { sorted } = this.#store;
     const { states } = sorted;
-    const active = this.#store.livesHash;
+    const active = this.#store.incarnationsHash;
     const room = Math.max(0, Math.min(left, this.#settings.maxMessageBytes / VECTOR_SHARE));
     if (peerLives === active && states.length <= room) {
       return { active, stride: this.#stride, counts: states.map((state) => this.#digit(state)).join("") };

@@ -15,7 +15,7 @@ const GRAVITY: { readonly [reason in BlockReason]: number } = {
 };
 
 /** Whether proof of life ends a block: a newer heartbeat or a greeting (rule E10). */
-export function endsWithLife(reason: BlockReason | undefined): boolean {
+export function endsWithIncarnation(reason: BlockReason | undefined): boolean {
   return reason === "crashed" || reason === "expired";
 }
 
@@ -44,7 +44,7 @@ export class BlockList {
   block(id: string, reason: BlockReason, now: Instant): boolean {
     const before = this.#blocks.get(id);
     if (before && GRAVITY[reason] <= GRAVITY[before.reason]) return false;
-    const probeAtMs = endsWithLife(reason) ? now.monotonicMs + this.#probeIntervalMs : Infinity;
+    const probeAtMs = endsWithIncarnation(reason) ? now.monotonicMs + this.#probeIntervalMs : Infinity;
     if (before?.reason === "expired") this.#expired--;
     if (reason === "expired") this.#expired++;
     this.#blocks.set(id, { reason, sinceMs: before?.sinceMs ?? now.wallMs, probeAtMs });

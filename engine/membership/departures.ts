@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Hold } from "../types.ts";
+import type { KnownVersion } from "../types.ts";
 
 /** Members that are blocked or outside the topology, and those of which only a memory is left. */
 export class Departures {
@@ -13,7 +13,7 @@ export class Departures {
   readonly #maxRemembered: number;
   /** By id, since when; the first to go first. */
   readonly #goneSince = new Map<string, number>();
-  readonly #remembered = new Map<string, Hold>();
+  readonly #remembered = new Map<string, KnownVersion>();
 
   constructor(retentionMs: number, maxRemembered: number) {
     this.#retentionMs = retentionMs;
@@ -26,7 +26,7 @@ export class Departures {
   }
 
   /** Notes that a member is back. */
-  comeBack(id: string): void {
+  return(id: string): void {
     this.#goneSince.delete(id);
   }
 
@@ -48,28 +48,29 @@ export class Departures {
   }
 
   /** Remembers up to where a member was held when its state was dropped; the oldest memory makes room. */
-  remember(id: string, hold: Hold): void {
+  remember(id: string, version: KnownVersion): void {
     this.#remembered.delete(id);
-    this.#remembered.set(id, hold);
+    this.#remembered.set(id, version);
     if (this.#remembered.size > this.#maxRemembered) {
       this.#remembered.delete(this.#remembered.keys().next().value!);
     }
   }
 
   /** Up to where a member was held when its state was dropped, if that is remembered. */
-  memory(id: string): Hold | undefined {
+  memory(id: string): KnownVersion | undefined {
     return this.#remembered.get(id);
   }
 
   /** Whether news that ends there is no news of a member that was forgotten. */
-  refuses(id: string, news: Hold): boolean {
+  refuses(id: string, news: KnownVersion): boolean {
     const memory = this.#remembered.get(id);
     if (!memory) return false;
-    return news.life < memory.life || (news.life === memory.life && news.number <= memory.number);
+    return news.incarnation < memory.incarnation ||
+      (news.incarnation === memory.incarnation && news.number <= memory.number);
   }
 
   /** Something of a member is held again, which is more than a memory. */
-  recall(id: string): void {
+  forget(id: string): void {
     this.#remembered.delete(id);
   }
 

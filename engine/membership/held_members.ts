@@ -86,8 +86,8 @@ export class HeldMembers {
     { met, above, except }: { readonly met: boolean; readonly above: number; readonly except: string },
   ): string | undefined {
     const buckets = met ? this.#ofMet : this.#ofHearsay;
-    for (let order = BUCKETS - 1; order > orderOf(above); order--) {
-      for (const id of buckets[order]!) if (id !== except) return id;
+    for (let log = BUCKETS - 1; log > orderOf(above); log--) {
+      for (const id of buckets[log]!) if (id !== except) return id;
     }
     return undefined;
   }

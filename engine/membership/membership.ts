@@ -5,13 +5,13 @@
  * @module
  */
 
-import { BlockList, endsWithLife } from "./block_list.ts";
+import { BlockList, endsWithIncarnation } from "./block_list.ts";
 import { Departures } from "./departures.ts";
 import type { EngineEvent } from "../events.ts";
 import { FailureDetector } from "../liveness/failure_detector.ts";
 import type { PeerMemories } from "../sync/peer_memory.ts";
 import type { Store } from "../state/store.ts";
-import type { BlockReason, Hold, Instant } from "../types.ts";
+import type { BlockReason, Instant, KnownVersion } from "../types.ts";
 
 /** The settings that decide on membership; durations in milliseconds. */
 export interface MembershipSettings {
@@ -29,7 +29,7 @@ export class Membership {
   readonly departures: Departures;
   readonly #settings: MembershipSettings;
   readonly #selfId: string;
-  readonly #byGreeting: boolean;
+  readonly #openMembership: boolean;
   readonly #store: Store;
   readonly #memories: PeerMemories;
   readonly #emit: (event: EngineEvent) => void;
@@ -48,11 +48,11 @@ export class Membership {
       readonly emit: (event: EngineEvent) => void;
       readonly now: Instant;
       /** Whether the topology follows what members say of themselves, so that being in it proves nothing. */
-      readonly byGreeting: boolean;
+      readonly openMembership: boolean;
     },
   ) {
     this.#settings = settings;
-    this.#byGreeting = context.byGreeting;
+    this.#openMembership = context.openMembership;
     this.#selfId = context.selfId;
     this.#store = context.store;
     this.#memories = context.memories;
@@ -93,14 +93,14 @@ export class Membership {
       if (this.#topology.has(id)) continue;
       // Of one that was forgotten the block alone was left, for as long as the topology had it.
       if (this.departures.memory(id) && !this.#topologyBlocked.has(id)) this.blocks.free(id);
-      this.#place(id, now);
+      this.#updateActive(id, now);
     }
     for (const id of this.#topology) {
       // This member awaits no heartbeat of its own.
       if (before.has(id) || id === this.#selfId) continue;
-      if (!this.#byGreeting) this.#store.held.meet(id);
+      if (!this.#openMembership) this.#store.held.meet(id);
       this.#detector.heartbeat(id, now.monotonicMs);
-      this.#place(id, now);
+      this.#updateActive(id, now);
     }
     for (const id of blockedBefore) {
       if (!this.#topologyBlocked.has(id) && this.blocks.reason(id) === "topology") this.free(id, now);
@@ -117,7 +117,7 @@ export class Membership {
       return;
     }
     if (!this.blocks.block(id, reason, now)) return;
-    this.#place(id, now);
+    this.#updateActive(id, now);
     this.#emit({ type: "MemberBlocked", memberId: id, reason });
   }
 
@@ -125,14 +125,14 @@ export class Membership {
   free(id: string, now: Instant): boolean {
     if (!this.blocks.free(id)) return false;
     if (this.#topology.has(id)) this.#detector.heartbeat(id, now.monotonicMs);
-    this.#place(id, now);
+    this.#updateActive(id, now);
     this.#emit({ type: "MemberUnblocked", memberId: id });
     return true;
   }
 
   /** Something of a member began to be held; if it is not active, it is on the way out at once. */
   heard(id: string, now: Instant): void {
-    this.departures.recall(id);
+    this.departures.forget(id);
     if (!this.#store.active.has(id)) this.departures.depart(id, now.monotonicMs);
   }
 
@@ -146,12 +146,12 @@ export class Membership {
   heartbeat(id: string, now: Instant): void {
     if (id === this.#selfId) return;
     const reason = this.blocks.reason(id);
-    if (endsWithLife(reason)) this.free(id, now);
+    if (endsWithIncarnation(reason)) this.free(id, now);
     else if (reason === undefined && this.#topology.has(id)) this.#detector.heartbeat(id, now.monotonicMs);
   }
 
   /** A later life of a member was heard of: what was said of the earlier one is over. */
-  laterLife(id: string, now: Instant): void {
+  newerIncarnation(id: string, now: Instant): void {
     this.#leavers.delete(id);
     if (this.blocks.reason(id) !== "topology") this.free(id, now);
   }
@@ -180,11 +180,11 @@ export class Membership {
    * telling of it is refused, unless it is news. A topology that does not come from members still has it.
    */
   displace(id: string): void {
-    if (this.#byGreeting && this.#topology.delete(id)) {
+    if (this.#openMembership && this.#topology.delete(id)) {
       this.#detector.remove(id);
       this.#store.deactivate(id);
     }
-    this.departures.comeBack(id);
+    this.departures.return(id);
     this.#forget(id);
   }
 
@@ -197,19 +197,19 @@ export class Membership {
    * Whether what a peer tells up to there is refused, because it was forgotten. Of who is back, what was last held is
    * taken, and from itself any part: what others tell below that may be old.
    */
-  refuses(id: string, { life, number }: Hold, peerId: string): boolean {
+  refuses(id: string, { incarnation, number }: KnownVersion, peerId: string): boolean {
     const isBack = this.#store.active.has(id);
     const least = id === peerId ? Infinity : number + 1;
-    return this.departures.refuses(id, { life, number: isBack ? least : number });
+    return this.departures.refuses(id, { incarnation, number: isBack ? least : number });
   }
 
   /** Puts a member where it belongs: active and awaited, or on the way out. */
-  #place(id: string, now: Instant): void {
+  #updateActive(id: string, now: Instant): void {
     if (id === this.#selfId) return;
     const wasActive = this.#store.active.has(id);
     const active = this.#topology.has(id) && !this.blocks.has(id);
     if (active) {
-      this.departures.comeBack(id);
+      this.departures.return(id);
       this.#store.activate(id);
       if (!wasActive) this.#emit({ type: "MemberJoined", memberId: id });
     } else {
@@ -224,9 +224,11 @@ export class Membership {
   }
 
   #forget(id: string): void {
-    const member = this.#store.order.get(id);
-    if (member) this.departures.remember(id, { life: member.life, number: member.highest });
-    this.#store.drop(id);
+    const member = this.#store.log.get(id);
+    if (member) {
+      this.departures.remember(id, { incarnation: member.incarnation, number: member.highestNumber });
+    }
+    this.#store.removeMember(id);
     this.#memories.forget(id);
     this.#leavers.delete(id);
     this.#store.held.forget(id);

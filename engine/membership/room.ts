@@ -78,8 +78,8 @@ export class Room {
 
   /** Whether there is a place for a member of which nothing is held; makes one if another is trusted less. */
   makePlace(id: string, now: Instant): boolean {
-    if (this.#store.order.get(id) || this.#store.order.size < this.#settings.maxMembers) return true;
-    const isHeld = (other: string) => other !== id && this.#store.order.get(other) !== undefined;
+    if (this.#store.log.get(id) || this.#store.log.size < this.#settings.maxMembers) return true;
+    const isHeld = (other: string) => other !== id && this.#store.log.get(other) !== undefined;
     const victim = this.#held.hasMet(id) ? this.#leastTrusted(isHeld, now) : this.#longGone(now);
     if (victim !== undefined) this.#drop(victim, "maxMembers", now);
     return victim !== undefined;
@@ -140,7 +140,7 @@ export class Room {
   #drop(memberId: string, limit: RoomLimit, { monotonicMs }: Instant): void {
     const isActive = this.#held.hasMet(memberId) && this.#store.active.has(memberId);
     // It takes part as before, and its state is taken again when there is room.
-    if (isActive) this.#store.drop(memberId);
+    if (isActive) this.#store.removeMember(memberId);
     else this.#membership.displace(memberId);
     this.#dropped++;
     this.#untold++;

@@ -5,12 +5,12 @@
  * @module
  */
 
-import { Chain } from "./linked_list.ts";
+import { LinkedList } from "./linked_list.ts";
 import type { MemberState } from "./member_state.ts";
 
 /** Members by their last change. */
-export class Recency {
-  readonly #members = new Chain<MemberState>();
+export class ChangeList {
+  readonly #members = new LinkedList<MemberState>();
 
   /** The members that changed after a serial, the one that changed last before the others. */
   *newestFirst(after: number): Iterable<MemberState> {
@@ -19,25 +19,25 @@ export class Recency {
     }
   }
 
-  changed(member: MemberState, serial: number): void {
+  moveToNewest(member: MemberState, serial: number): void {
     member.changedSerial = serial;
     this.#members.put(member);
   }
 
-  drop(member: MemberState): void {
-    this.#members.drop(member);
+  remove(member: MemberState): void {
+    this.#members.remove(member);
   }
 }
 
 /** The members held, by id and by last change. */
-export class ChangeOrder {
+export class ChangeLog {
   /** By their last change. */
-  readonly changes: Recency = new Recency();
-  /** The members that changed since the last {@linkcode ChangeOrder.takeRecent}. */
+  readonly changes: ChangeList = new ChangeList();
+  /** The members that changed since the last {@linkcode ChangeLog.takeRecent}. */
   #recent = new Set<string>();
   readonly #byId = new Map<string, MemberState>();
   /** In no order but that each keeps its turn, unless another goes. */
-  readonly #turns: MemberState[] = [];
+  readonly #slots: MemberState[] = [];
   #serial = 0;
 
   /** The serial of the latest change. */
@@ -60,25 +60,25 @@ export class ChangeOrder {
   }
 
   /** The member whose turn it is; turns begin anew where there are no more members. */
-  inTurn(turn: number): MemberState {
-    return this.#turns[turn % this.#turns.length]!;
+  atSlot(turn: number): MemberState {
+    return this.#slots[turn % this.#slots.length]!;
   }
 
   /** The serial of a change that is about to be made. */
-  next(): number {
+  nextSerial(): number {
     return ++this.#serial;
   }
 
   /** Holds a member, in place of an earlier life of it. */
-  hold(member: MemberState): void {
-    this.drop(member.id);
+  add(member: MemberState): void {
+    this.remove(member.id);
     this.#byId.set(member.id, member);
-    member.turn = this.#turns.push(member) - 1;
+    member.slot = this.#slots.push(member) - 1;
   }
 
   /** Notes that a member has just changed. */
-  changed(member: MemberState): void {
-    this.changes.changed(member, this.#serial);
+  recordChange(member: MemberState): void {
+    this.changes.moveToNewest(member, this.#serial);
     this.#recent.add(member.id);
   }
 
@@ -90,14 +90,14 @@ export class ChangeOrder {
   }
 
   /** No longer holds a member. The last takes its turn. */
-  drop(id: string): void {
+  remove(id: string): void {
     const member = this.#byId.get(id);
     if (!member) return;
-    this.changes.drop(member);
+    this.changes.remove(member);
     this.#byId.delete(id);
-    const last = this.#turns.pop()!;
+    const last = this.#slots.pop()!;
     if (last === member) return;
-    this.#turns[member.turn] = last;
-    last.turn = member.turn;
+    this.#slots[member.slot] = last;
+    last.slot = member.slot;
   }
 }

@@ -8,7 +8,7 @@
 import { murmur32Pair } from "./murmur3.ts";
 
 /** A pair of 32-bit sums of hashes. */
-export class Sum {
+export class SetHash {
   #a = 0;
   #b = 0;
   /** What is written of it, kept because it is read far more often than it changes. */
@@ -27,12 +27,12 @@ export class Sum {
   }
 
   /** Adds another sum. */
-  addSum(other: Sum): void {
+  addSum(other: SetHash): void {
     this.#change(other.#a, other.#b);
   }
 
   /** Takes another sum out again. */
-  removeSum(other: Sum): void {
+  removeSum(other: SetHash): void {
     this.#change(-other.#a, -other.#b);
   }
 

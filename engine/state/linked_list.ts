@@ -14,7 +14,7 @@ export interface Link<T> {
 }
 
 /** Things in the order in which they were put last. */
-export class Chain<T extends Link<T>> {
+export class LinkedList<T extends Link<T>> {
   #newest: T | undefined;
   #oldest: T | undefined;
 
@@ -31,7 +31,7 @@ export class Chain<T extends Link<T>> {
   /** Puts something, or what stands in this chain already, behind everything else. */
   put(link: T): void {
     if (this.#newest === link) return;
-    this.drop(link);
+    this.remove(link);
     link.older = this.#newest;
     if (this.#newest) this.#newest.newer = link;
     this.#newest = link;
@@ -39,7 +39,7 @@ export class Chain<T extends Link<T>> {
   }
 
   /** Takes something out, if it is there. */
-  drop(link: T): void {
+  remove(link: T): void {
     if (this.#newest === link) this.#newest = link.older;
     if (this.#oldest === link) this.#oldest = link.newer;
     if (link.older) link.older.newer = link.newer;

@@ -10,22 +10,22 @@
  */
 
 import { DIGITS } from "../liveness/base64_digits.ts";
-import { Chain, type Link } from "./linked_list.ts";
-import { Sum } from "./digest.ts";
+import { type Link, LinkedList } from "./linked_list.ts";
+import { SetHash } from "./digest.ts";
 import { entryHeapBytes } from "./heap_estimate.ts";
-import { isForeign } from "../incarnation.ts";
+import { isUnversioned } from "../incarnation.ts";
 import { murmur32Pair } from "./murmur3.ts";
-import type { Serials } from "../sync/change_ranges.ts";
-import { entryBytes, heldBytes, memberBytes, sizeWith, type StateSize } from "./size.ts";
+import type { ChangeRanges } from "../sync/change_ranges.ts";
+import { entryBytes, memberBytes, sizeWith, type StateSize, storedBytes } from "./size.ts";
 import {
-  type Claim,
   type Entry,
   HEARTBEAT_KEY,
+  type Incarnation,
   isTombstone,
   type JsonValue,
-  type Life,
   type MemberDelta,
   type SentEntry,
+  type SignedState,
   TYPE,
 } from "../types.ts";
 
@@ -33,15 +33,15 @@ import {
  * An entry in its place: when, in the holder's own order of change, it was set or merged here. One object for both, and
  * only the text of the value: there are as many of these as members times keys.
  */
-export class HeldEntry implements Entry, Link<HeldEntry> {
+export class StoredEntry implements Entry, Link<StoredEntry> {
   readonly key: string;
   readonly number: number;
   readonly type: string;
   readonly json: string;
   readonly timestampMs: number;
   readonly serial: number;
-  older: HeldEntry | undefined = undefined;
-  newer: HeldEntry | undefined = undefined;
+  older: StoredEntry | undefined = undefined;
+  newer: StoredEntry | undefined = undefined;
 
   constructor({ key, number, type, json, timestampMs }: Omit<Entry, "value">, serial: number) {
     this.key = key;
@@ -70,14 +70,14 @@ export class HeldEntry implements Entry, Link<HeldEntry> {
 }
 
 /** An entry of a foreign member. */
-class ForeignEntry extends HeldEntry {
+class ForeignEntry extends StoredEntry {
   override get position(): number {
     return this.serial;
   }
 }
 
 /** An entry in a form that nobody here can read: a decoder of this member's may have made another value of it. */
-class PackedEntry extends HeldEntry {
+class PackedEntry extends StoredEntry {
   readonly #position: number;
   readonly #value: JsonValue | undefined;
 
@@ -97,8 +97,8 @@ class PackedEntry extends HeldEntry {
 }
 
 /** The changes made here that someone is known to hold. */
-export interface Known {
-  readonly changes: Serials;
+export interface Acknowledgements {
+  readonly changes: ChangeRanges;
 }
 
 /** Of so few keys each is found by looking at all: a map of them would take more room than they do. */
@@ -106,11 +106,11 @@ export interface Known {
 const FEW_KEYS = 8;
 // mutant replace-value 2: a floor of 0 is below everything, whoever knows of it.
 const NO_FLOOR = { number: 0, serial: 0 };
-const NO_DELETIONS: ReadonlySet<HeldEntry> = new Set();
+const NO_DELETIONS: ReadonlySet<StoredEntry> = new Set();
 
 /** One's own state at one moment, to be signed: later changes do not touch it. */
-export interface Draft {
-  readonly claim: Claim;
+export interface UnsignedSnapshot {
+  readonly state: SignedState;
   /** Everything that is to be told with it. */
   readonly entries: readonly Entry[];
   /** The most bytes that these entries take in a message. */
@@ -120,13 +120,13 @@ export interface Draft {
 /** What is held of one life of one member. */
 export class MemberState implements Link<MemberState> {
   readonly id: string;
-  readonly life: Life;
+  readonly incarnation: Incarnation;
   /** Whether it knows nothing of lives and prefixes. */
-  readonly isForeign: boolean;
+  readonly isUnversioned: boolean;
   /** The position up to which everything is held; of a foreign member, that of what came last. */
-  held = 0;
+  version = 0;
   /** The highest number of any entry: of all but a foreign member, the same. */
-  highest = 0;
+  highestNumber = 0;
   /** How often the member has counted in this life, as far as is known (rule L1). */
   heartbeatCount = 0;
   /** When that was learned, by this member's wall clock. */
@@ -134,14 +134,14 @@ export class MemberState implements Link<MemberState> {
   /** The same by its monotonic clock; `-Infinity` where nothing was ever heard. */
   heartbeatMonotonicMs: number = -Infinity;
   /** The member's own signature over everything up to `held`, where it signs. */
-  proof: string | undefined;
+  receivedSignature: string | undefined;
   /** Up to where all active members are known to hold it (rule E8). */
-  settled = 0;
+  ackedByAll = 0;
   /** The serial of the member's last change, 0 where there was none, and its neighbours by that: see `ChangeOrder`. */
   changedSerial = 0;
   older: MemberState | undefined = undefined;
   newer: MemberState | undefined = undefined;
-  turn = 0;
+  slot = 0;
 
   #keys = 0;
   /** What all entries count for where they are held. */
@@ -150,13 +150,13 @@ export class MemberState implements Link<MemberState> {
   #sentBytes = 0;
   #heapBytes = 0;
   /** The deletions that are still told of, the first deleted first. */
-  #deletions: Set<HeldEntry> | undefined;
+  #deletions: Set<StoredEntry> | undefined;
   /** Every entry in rising order of position. */
-  readonly #entries = new Chain<HeldEntry>();
+  readonly #entries = new LinkedList<StoredEntry>();
   /** The same by key, where there are many. */
-  #byKey: Map<string, HeldEntry> | undefined;
+  #byKey: Map<string, StoredEntry> | undefined;
   /** Of one's own state, as much as is signed: only that is told where what is not signed would not be taken. */
-  #certified:
+  #signed:
     | {
       readonly number: number;
       readonly proof: string;
@@ -166,22 +166,22 @@ export class MemberState implements Link<MemberState> {
     | undefined;
   #floor = NO_FLOOR;
   #tag: string | undefined;
-  readonly #sum = new Sum();
+  readonly #sum = new SetHash();
   /** The number whose hash is in `#sum`: of many puts in a row only the last is ever asked for. */
   #summed = 0;
 
-  constructor(id: string, life: Life) {
+  constructor(id: string, incarnation: Incarnation) {
     this.id = id;
-    this.life = life;
-    this.isForeign = isForeign(life);
+    this.incarnation = incarnation;
+    this.isUnversioned = isUnversioned(incarnation);
   }
 
   /** This member's share of the digest (rule E12). */
-  get sum(): Sum {
-    if (this.#summed !== this.highest) {
-      if (this.#summed > 0) this.#sum.remove(this.id, this.life, `${this.#summed}`);
-      this.#sum.add(this.id, this.life, `${this.highest}`);
-      this.#summed = this.highest;
+  get sum(): SetHash {
+    if (this.#summed !== this.highestNumber) {
+      if (this.#summed > 0) this.#sum.remove(this.id, this.incarnation, `${this.#summed}`);
+      this.#sum.add(this.id, this.incarnation, `${this.highestNumber}`);
+      this.#summed = this.highestNumber;
     }
     return this.#sum;
   }
@@ -203,14 +203,14 @@ export class MemberState implements Link<MemberState> {
   get tag(): string {
     if (this.#tag === undefined) {
       // mutant replace-value 2: the seed of the second hash, which is not used.
-      const [hash] = murmur32Pair(`${this.id}\0${this.life}`, 0, 1);
+      const [hash] = murmur32Pair(`${this.id}\0${this.incarnation}`, 0, 1);
       this.#tag = [18, 12, 6, 0].map((shift) => DIGITS[(hash >>> shift) & 63]).join("");
     }
     return this.#tag;
   }
 
   /** The entry of a key, a tombstone included. */
-  get(key: string): HeldEntry | undefined {
+  get(key: string): StoredEntry | undefined {
     // mutant delete-statement: the walk finds the same, only slower.
     if (this.#byKey) return this.#byKey.get(key);
     let held = this.#entries.newest;
@@ -230,8 +230,8 @@ export class MemberState implements Link<MemberState> {
   }
 
   /** Whether entries that someone told are all, and no older than, what is held here above a position. */
-  isCoveredBy(told: readonly SentEntry[], after: number): boolean {
-    const numbers = new Map(told.map(({ key, number }) => [key, number]));
+  isCoveredBy(delta: readonly SentEntry[], after: number): boolean {
+    const numbers = new Map(delta.map(({ key, number }) => [key, number]));
     for (let held = this.#entries.newest; held && held.position > after; held = held.older) {
       if ((numbers.get(held.key) ?? 0) < held.number) return false;
     }
@@ -239,35 +239,35 @@ export class MemberState implements Link<MemberState> {
   }
 
   /** Up to where it can be told with a signature. */
-  get certified(): number {
-    return this.#certified?.number ?? (this.proof === undefined ? 0 : this.held);
+  get signedUpTo(): number {
+    return this.#signed?.number ?? (this.receivedSignature === undefined ? 0 : this.version);
   }
 
   /** The signature over all that can be told. */
   get signature(): string | undefined {
-    return this.#certified?.proof ?? this.proof;
+    return this.#signed?.proof ?? this.receivedSignature;
   }
 
   /** The most bytes that the entries take in a message that the signature is over, deletions included. */
   get signedBytes(): number {
-    return this.#certified?.sentBytes ?? this.#sentBytes;
+    return this.#signed?.sentBytes ?? this.#sentBytes;
   }
 
   /** What is held now, as something to sign or to verify. */
-  claim(): Claim {
+  signedState(): SignedState {
     const entries = [...this.entries()].filter((entry) => !isTombstone(entry));
-    const { id, life } = this;
-    return { id, life, number: this.held, entries };
+    const { id, incarnation } = this;
+    return { id, incarnation, number: this.version, entries };
   }
 
   /** As much as is to be signed, deletions included: to be handed back with the signature. */
-  draft(): Draft {
-    return { claim: this.claim(), entries: [...this.entries()], sentBytes: this.#sentBytes };
+  unsignedSnapshot(): UnsignedSnapshot {
+    return { state: this.signedState(), entries: [...this.entries()], sentBytes: this.#sentBytes };
   }
 
   /** From now on this much is told, under this signature. */
-  certify({ claim, entries, sentBytes }: Draft, proof: string): void {
-    this.#certified = { number: claim.number, proof, entries, sentBytes };
+  attachSignature({ state: claim, entries, sentBytes }: UnsignedSnapshot, proof: string): void {
+    this.#signed = { number: claim.number, proof, entries, sentBytes };
   }
 
   /** How large this state is, deletions that are still told of included. */
@@ -281,7 +281,7 @@ export class MemberState implements Link<MemberState> {
   }
 
   /** The deletions that are still told of, the first deleted first. */
-  get deletions(): ReadonlySet<HeldEntry> {
+  get deletions(): ReadonlySet<StoredEntry> {
     return this.#deletions ?? NO_DELETIONS;
   }
 
@@ -291,29 +291,29 @@ export class MemberState implements Link<MemberState> {
    */
   repairedBy({ after, entries }: MemberDelta): SentEntry[] | undefined {
     const last = entries.at(-1)?.number ?? after;
-    const told = new Map(entries.map((entry) => [entry.key, entry]));
+    const delta = new Map(entries.map((entry) => [entry.key, entry]));
     const kept: Entry[] = [];
     let isWrong = false;
     for (const entry of this.entries()) {
-      const inPart = told.get(entry.key);
+      const inPart = delta.get(entry.key);
       if (entry.number > last) {
         // It was set later than the state of which this is a part.
-        told.delete(entry.key);
+        delta.delete(entry.key);
         kept.push(entry);
       } else if (entry.number > after) {
         isWrong ||= !isTombstone(entry) && !isSame(entry, inPart);
       } else if (!inPart) kept.push(entry);
     }
-    for (const entry of told.values()) {
-      isWrong ||= !isTombstone(entry) && entry.number <= this.held &&
+    for (const entry of delta.values()) {
+      isWrong ||= !isTombstone(entry) && entry.number <= this.version &&
         !isSame(entry, this.live(entry.key));
     }
     if (!isWrong) return undefined;
-    return [...kept, ...told.values()].sort((one, other) => one.number - other.number);
+    return [...kept, ...delta.values()].sort((one, other) => one.number - other.number);
   }
 
   /** Puts an entry above all others; of a foreign member, above the one of the same key, whose place it takes. */
-  put(entry: Entry, serial: number): HeldEntry {
+  put(entry: Entry, serial: number): StoredEntry {
     const before = this.get(entry.key);
     if (before) this.#drop(before);
     const held = this.#placed(entry, serial);
@@ -321,9 +321,9 @@ export class MemberState implements Link<MemberState> {
     this.#byKey?.set(held.key, held);
     // mutant negate-condition, move-bound, delete-statement: with and without the map the same is found.
     if (++this.#keys > FEW_KEYS) this.#byKey ??= this.#keyed();
-    this.held = held.position;
-    if (this.#isCompared(held)) this.highest = Math.max(this.highest, held.number);
-    this.#bytes += heldBytes(held);
+    this.version = held.position;
+    if (this.#isCompared(held)) this.highestNumber = Math.max(this.highestNumber, held.number);
+    this.#bytes += storedBytes(held);
     this.#sentBytes += entryBytes(held);
     this.#heapBytes += entryHeapBytes(held);
     if (isTombstone(held)) (this.#deletions ??= new Set()).add(held);
@@ -332,7 +332,7 @@ export class MemberState implements Link<MemberState> {
   }
 
   /** Forgets a tombstone that every peer has had time to learn of (rule E8). */
-  forget(tombstone: HeldEntry): void {
+  dropTombstone(tombstone: StoredEntry): void {
     this.#drop(tombstone);
     this.raiseFloor({ number: tombstone.number, serial: tombstone.serial });
   }
@@ -341,8 +341,8 @@ export class MemberState implements Link<MemberState> {
    * Up to which position someone is known to hold this, by the changes that they are known to hold: up to the
    * latest of these; of a foreign member, up to the first that they are not known to hold. 0 where that is none.
    */
-  heldBy(known: Known): number {
-    if (this.isForeign) return this.#heldOfForeign(known);
+  ackedVersion(known: Acknowledgements): number {
+    if (this.isUnversioned) return this.#ackedOfUnversioned(known);
     const { number, serial } = this.#floor;
     // Else, once a tombstone was forgotten or a reset taken, every later change would cost a reset.
     const least = known.changes.has(serial) ? number : 0;
@@ -354,18 +354,18 @@ export class MemberState implements Link<MemberState> {
   }
 
   /** Whether someone is known to hold everything here. */
-  isHeldBy(known: Known): boolean {
-    if (this.held === 0) return true;
-    if (!this.isForeign) return known.changes.has(this.changedSerial);
+  isAckedBy(known: Acknowledgements): boolean {
+    if (this.version === 0) return true;
+    if (!this.isUnversioned) return known.changes.has(this.changedSerial);
     for (const { serial } of this.#entries.oldestFirst()) if (!known.changes.has(serial)) return false;
     return true;
   }
 
   /** Someone holds everything here up to a position. */
-  noteHeldBy(known: Known, position: number): void {
-    if (position < this.held) return;
+  recordAck(known: Acknowledgements, position: number): void {
+    if (position < this.version) return;
     // Of a foreign member one entry says nothing of another.
-    const serials = this.isForeign
+    const serials = this.isUnversioned
       ? [...this.#entries.oldestFirst()].map(({ serial }) => serial)
       : [this.changedSerial];
     for (const serial of serials) known.changes.add(serial - 1, serial);
@@ -383,29 +383,30 @@ export class MemberState implements Link<MemberState> {
   ): MemberDelta | undefined {
     const { maxBytes = Infinity } = options;
     const reset = options.reset === true || after < this.floor;
-    const isWhole = this.#certified !== undefined || this.proof !== undefined || this.isForeign;
+    const isWhole = this.#signed !== undefined || this.receivedSignature !== undefined || this.isUnversioned;
     const start = reset && (isWhole || options.reset !== true) ? 0 : after;
     const entries = isWhole
       ? this.#wholeAfter(start)
       : this.#firstAfter(start, maxBytes - memberBytes(this.id));
     if (entries.length === 0) return undefined;
-    const end = this.#certified?.number ?? this.held;
-    const proof = this.#certified?.proof ?? (entries.at(-1)!.number === end ? this.proof : undefined);
+    const end = this.#signed?.number ?? this.version;
+    const proof = this.#signed?.proof ??
+      (entries.at(-1)!.number === end ? this.receivedSignature : undefined);
     return {
       id: this.id,
-      life: this.life,
-      after: this.isForeign ? 0 : start,
+      incarnation: this.incarnation,
+      after: this.isUnversioned ? 0 : start,
       reset,
-      ...(reset && !this.isForeign && { end }),
+      ...(reset && !this.isUnversioned && { end }),
       entries,
-      ...(proof !== undefined && { proof }),
+      ...(proof !== undefined && { signature: proof }),
     };
   }
 
   #wholeAfter(start: number): readonly Entry[] {
-    if (this.#certified) return this.#certified.entries.filter(({ number }) => number > start);
+    if (this.#signed) return this.#signed.entries.filter(({ number }) => number > start);
     const entries = [...this.#newerThan(start)];
-    return this.isForeign ? entries.sort((one, other) => one.number - other.number) : entries;
+    return this.isUnversioned ? entries.sort((one, other) => one.number - other.number) : entries;
   }
 
   /** The first entries above a position up to a number of bytes, and one at least. */
@@ -421,50 +422,50 @@ export class MemberState implements Link<MemberState> {
   }
 
   /** What stands above a position, in rising order. */
-  *#newerThan(position: number): Iterable<HeldEntry> {
+  *#newerThan(position: number): Iterable<StoredEntry> {
     // mutant delete-statement: the walk back from the newest finds the same.
     if (position === 0) return yield* this.#entries.oldestFirst();
-    let first: HeldEntry | undefined;
+    let first: StoredEntry | undefined;
     for (let held = this.#entries.newest; held && held.position > position; held = held.older) first = held;
     for (let held = first; held; held = held.newer) yield held;
   }
 
-  #heldOfForeign(known: Known): number {
+  #ackedOfUnversioned(known: Acknowledgements): number {
     for (const held of this.#entries.oldestFirst()) {
       if (!known.changes.has(held.serial)) return held.position - 1;
     }
-    return this.held;
+    return this.version;
   }
 
-  #placed(entry: Entry, serial: number): HeldEntry {
+  #placed(entry: Entry, serial: number): StoredEntry {
     if (entry.type === TYPE.packed) {
-      const position = this.isForeign ? serial : entry.number;
+      const position = this.isUnversioned ? serial : entry.number;
       return new PackedEntry(entry, { serial, position });
     }
-    return this.isForeign ? new ForeignEntry(entry, serial) : new HeldEntry(entry, serial);
+    return this.isUnversioned ? new ForeignEntry(entry, serial) : new StoredEntry(entry, serial);
   }
 
   /** The heartbeat of an unversioned member has the number under which each holder first heard its statistics. */
   #isCompared({ key }: Entry): boolean {
-    return !this.isForeign || key !== HEARTBEAT_KEY;
+    return !this.isUnversioned || key !== HEARTBEAT_KEY;
   }
 
   #share(entry: Entry): [string, string, string, string] {
-    return [this.id, this.life, entry.key, `${entry.number}`];
+    return [this.id, this.incarnation, entry.key, `${entry.number}`];
   }
 
-  #keyed(): Map<string, HeldEntry> {
-    const byKey = new Map<string, HeldEntry>();
+  #keyed(): Map<string, StoredEntry> {
+    const byKey = new Map<string, StoredEntry>();
     for (const held of this.#entries.oldestFirst()) byKey.set(held.key, held);
     // mutant delete-statement: with and without the map the same is found.
     return byKey;
   }
 
-  #drop(held: HeldEntry): void {
+  #drop(held: StoredEntry): void {
     this.#keys--;
-    this.#entries.drop(held);
+    this.#entries.remove(held);
     this.#byKey?.delete(held.key);
-    this.#bytes -= heldBytes(held);
+    this.#bytes -= storedBytes(held);
     this.#sentBytes -= entryBytes(held);
     this.#heapBytes -= entryHeapBytes(held);
     if (isTombstone(held)) this.#deletions?.delete(held);

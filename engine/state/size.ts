@@ -7,7 +7,7 @@
 
 import { entryHeapBytes } from "./heap_estimate.ts";
 import { utf8Length } from "../json.ts";
-import { type Holds, type SentEntry, TYPE } from "../types.ts";
+import { type KnownVersions, type SentEntry, TYPE } from "../types.ts";
 
 /** What a message takes beside its member states, at most. */
 // mutant replace-value: a margin; more of it costs a little room in each message.
@@ -28,7 +28,7 @@ export function entryBytes(entry: SentEntry): number {
 }
 
 /** What an entry counts for in a member's state: what its texts take, and a little for its number. */
-export function heldBytes({ key, type, json }: SentEntry): number {
+export function storedBytes({ key, type, json }: SentEntry): number {
   return NUMBER_BYTES + utf8Length(key) + type.length + utf8Length(json);
 }
 
@@ -51,7 +51,7 @@ export function sizeWith(
 ): StateSize {
   return {
     keys: keys + (before ? 0 : 1),
-    bytes: bytes + heldBytes(entry) - (before ? heldBytes(before) : 0),
+    bytes: bytes + storedBytes(entry) - (before ? storedBytes(before) : 0),
     sentBytes: sentBytes + entryBytes(entry) - (before ? entryBytes(before) : 0),
     heapBytes: heapBytes + entryHeapBytes(entry) - (before ? entryHeapBytes(before) : 0),
   };
@@ -64,19 +64,19 @@ export function memberBytes(id: string): number {
 }
 
 /** The most bytes that the signature over a member's state takes in a message. */
-export function proofBytes(id: string, proof: string): number {
+export function signatureBytes(id: string, proof: string): number {
   return quotedBytes(id) + quotedBytes(proof) + 2;
 }
 
 /** The most bytes that answers of what is held take in a message. */
-export function holdsBytes(holds: Holds): number {
+export function versionsBytes(versions: KnownVersions): number {
   let bytes = 0;
-  for (const id of holds.keys()) bytes += holdBytes(id);
+  for (const id of versions.keys()) bytes += versionBytes(id);
   return bytes;
 }
 
 /** The most bytes that saying what is held of one member takes in a message. */
-export function holdBytes(id: string): number {
+export function versionBytes(id: string): number {
   return MEMBER_OVERHEAD_BYTES + quotedBytes(id);
 }
 

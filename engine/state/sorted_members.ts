@@ -6,7 +6,7 @@
  */
 
 import { digitAt, DIGITS } from "../liveness/base64_digits.ts";
-import type { ChangeOrder } from "./change_log.ts";
+import type { ChangeLog } from "./change_log.ts";
 import type { MemberState } from "./member_state.ts";
 import { byCodePoint } from "./murmur3.ts";
 import type { MemberSet } from "../types.ts";
@@ -18,14 +18,14 @@ export class SortedMembers {
   /** The state at each index; `undefined` for an active member of which nothing is held. */
   readonly states: readonly (MemberState | undefined)[];
   #indices: Map<string, number> | undefined;
-  readonly #order: ChangeOrder;
+  readonly #order: ChangeLog;
   #byTag: Map<string, MemberState | undefined> | undefined;
 
-  constructor(active: Iterable<string>, order: ChangeOrder) {
+  constructor(active: Iterable<string>, log: ChangeLog) {
     // The built-in order is fast and nearly the right one, so that hardly anything is left to the second sort.
     this.ids = [...active].sort().sort(byCodePoint);
-    this.states = this.ids.map((id) => order.get(id));
-    this.#order = order;
+    this.states = this.ids.map((id) => log.get(id));
+    this.#order = log;
   }
 
   /** The ids from this one on, up to another that is not among them. */

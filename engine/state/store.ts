@@ -5,20 +5,20 @@
  * @module
  */
 
-import { Agreement } from "../convergence.ts";
-import { ChangeOrder } from "./change_log.ts";
+import { ConvergenceTracker } from "../convergence.ts";
+import { ChangeLog } from "./change_log.ts";
 import type { ConsensusCheck } from "../consensus.ts";
-import { Sum } from "./digest.ts";
+import { SetHash } from "./digest.ts";
 import type { EngineEvent } from "../events.ts";
 import { HeldMembers } from "../membership/held_members.ts";
-import { type HeldEntry, MemberState } from "./member_state.ts";
+import { MemberState, type StoredEntry } from "./member_state.ts";
 import { SortedMembers } from "./sorted_members.ts";
 import {
   HEARTBEAT_KEY,
+  type Incarnation,
   type Instant,
   isTombstone,
   type JsonValue,
-  type Life,
   type SentEntry,
 } from "../types.ts";
 
@@ -29,8 +29,8 @@ export function stateName(digest: string, active: string): string {
 
 /** All state held by one member. */
 export class Store {
-  readonly order: ChangeOrder = new ChangeOrder();
-  readonly agreement: Agreement = new Agreement();
+  readonly log: ChangeLog = new ChangeLog();
+  readonly convergence: ConvergenceTracker = new ConvergenceTracker();
   readonly checks: Map<string, ConsensusCheck> = new Map();
   /** The other members of which something is held, by size and by trust. */
   readonly held: HeldMembers = new HeldMembers();
@@ -41,17 +41,17 @@ export class Store {
   /** Of these something is held, and they are not active. */
   readonly #inactive = new Set<string>();
   /** Of these nothing is held, though they are active; who was asked for longest ago comes first. */
-  readonly #unheard = new Set<string>();
+  readonly #unknown = new Set<string>();
   /** The active ids but for this member's own, and the place of each: to draw lots without a copy (rule E6). */
   readonly #peers: string[] = [];
-  readonly #places = new Map<string, number>();
-  readonly #digest = new Sum();
-  readonly #activeHash = new Sum();
-  readonly #livesHash = new Sum();
+  readonly #peerIndex = new Map<string, number>();
+  readonly #digest = new SetHash();
+  readonly #activeHash = new SetHash();
+  readonly #incarnationsHash = new SetHash();
   #named = { digest: "", activeHash: "", state: "" };
   #sorted: SortedMembers | undefined;
   /** Deleted keys that are still told of, the first deleted first. */
-  readonly #tombstones = new Map<HeldEntry, { readonly member: MemberState; readonly sinceMs: number }>();
+  readonly #tombstones = new Map<StoredEntry, { readonly member: MemberState; readonly sinceMs: number }>();
 
   constructor(selfId: string, emit: (event: EngineEvent) => void) {
     this.#selfId = selfId;
@@ -79,13 +79,13 @@ export class Store {
   }
 
   /** The hash of the active ids and the lives that are held of them: where two are equal, so is the meaning of an index. */
-  get livesHash(): string {
-    return this.#livesHash.toString();
+  get incarnationsHash(): string {
+    return this.#incarnationsHash.toString();
   }
 
   /** The active members in the order of their ids' bytes, where all of them are held. */
   get sorted(): SortedMembers {
-    return this.#sorted ??= new SortedMembers(this.#active, this.order);
+    return this.#sorted ??= new SortedMembers(this.#active, this.log);
   }
 
   /** The ids that are active, this member's own among them. */
@@ -99,10 +99,10 @@ export class Store {
   }
 
   /** The ids of so many active members of whom nothing is held, each in its turn. */
-  takeUnheard(most: number): string[] {
-    const ids = [...this.#unheard.values().take(most)];
-    for (const id of ids) this.#unheard.delete(id);
-    for (const id of ids) this.#unheard.add(id);
+  takeUnknown(most: number): string[] {
+    const ids = [...this.#unknown.values().take(most)];
+    for (const id of ids) this.#unknown.delete(id);
+    for (const id of ids) this.#unknown.add(id);
     return ids;
   }
 
@@ -122,47 +122,47 @@ export class Store {
     this.#active.add(id);
     this.#inactive.delete(id);
     this.#activeHash.add(id);
-    this.#changeLife(id, { add: true });
+    this.#changeIncarnation(id, { add: true });
     if (id !== this.#selfId) {
-      this.agreement.add(id);
-      this.#places.set(id, this.#peers.push(id) - 1);
+      this.convergence.add(id);
+      this.#peerIndex.set(id, this.#peers.push(id) - 1);
     }
-    const member = this.order.get(id);
-    if (!member) return void this.#unheard.add(id);
+    const member = this.log.get(id);
+    if (!member) return void this.#unknown.add(id);
     this.#digest.addSum(member.sum);
-    for (const check of this.checks.values()) check.note(id, member.live(check.key)?.value);
+    for (const check of this.checks.values()) check.recordValue(id, member.live(check.key)?.value);
   }
 
   /** No longer counts a member as active. */
   deactivate(id: string): void {
     if (!this.#active.delete(id)) return;
-    this.#unheard.delete(id);
+    this.#unknown.delete(id);
     this.#activeHash.remove(id);
-    this.#changeLife(id, { add: false });
-    this.agreement.remove(id);
+    this.#changeIncarnation(id, { add: false });
+    this.convergence.remove(id);
     this.#removePeer(id);
-    const member = this.order.get(id);
+    const member = this.log.get(id);
     if (member) this.#digest.removeSum(member.sum);
     if (member) this.#inactive.add(id);
-    for (const check of this.checks.values()) check.note(id, undefined);
+    for (const check of this.checks.values()) check.recordValue(id, undefined);
   }
 
   /** Begins to evaluate a check. */
   addCheck(check: ConsensusCheck): void {
     this.checks.set(check.id, check);
-    for (const id of this.#active) check.note(id, this.order.get(id)?.live(check.key)?.value);
+    for (const id of this.#active) check.recordValue(id, this.log.get(id)?.live(check.key)?.value);
   }
 
   /** Holds a life of a member of which nothing was held. */
-  hold(id: string, life: Life): MemberState {
-    const member = new MemberState(id, life);
+  addMember(id: string, incarnation: Incarnation): MemberState {
+    const member = new MemberState(id, incarnation);
     const isActive = this.#active.has(id);
-    if (isActive) this.#changeLife(id, { add: false });
-    this.order.hold(member);
+    if (isActive) this.#changeIncarnation(id, { add: false });
+    this.log.add(member);
     // mutant delete-statement: #changeLife() does the same for those that are active, and no others are sorted.
     this.#sorted = undefined;
-    if (isActive) this.#changeLife(id, { add: true });
-    this.#unheard.delete(id);
+    if (isActive) this.#changeIncarnation(id, { add: true });
+    this.#unknown.delete(id);
     if (!isActive) this.#inactive.add(id);
     return member;
   }
@@ -177,7 +177,7 @@ export class Store {
     if (active) this.#digest.removeSum(member.sum);
     for (const entry of entries) {
       const before = member.live(entry.key);
-      this.#place(member, entry, now);
+      this.#putEntry(member, entry, now);
       if (!isTombstone(entry) || before) this.#emitUpdate(member.id, entry, entry.value);
       this.#noteValue(member.id, entry.key, entry.value);
     }
@@ -192,34 +192,35 @@ export class Store {
   replace(
     before: MemberState,
     entries: readonly SentEntry[],
-    options: { readonly life: Life; readonly floor: number; readonly now: Instant },
+    options: { readonly incarnation: Incarnation; readonly floor: number; readonly now: Instant },
   ): MemberState {
-    const { life, floor, now } = options;
+    const { incarnation, floor, now } = options;
     const active = this.#active.has(before.id);
     if (active) this.#digest.removeSum(before.sum);
-    const member = this.hold(before.id, life);
+    const member = this.addMember(before.id, incarnation);
     for (const entry of entries) {
       const old = before.live(entry.key);
-      const unchanged = life === before.life && old?.number === entry.number && old.json === entry.json &&
+      const unchanged = incarnation === before.incarnation && old?.number === entry.number &&
+        old.json === entry.json &&
         old.type === entry.type;
       // What was merged before is not merged anew (R5.4).
-      this.#place(member, entry, unchanged ? { ...now, wallMs: old.timestampMs } : now);
+      this.#putEntry(member, entry, unchanged ? { ...now, wallMs: old.timestampMs } : now);
       if (!unchanged && (!isTombstone(entry) || old)) this.#emitUpdate(member.id, entry, entry.value);
       this.#noteValue(member.id, entry.key, entry.value);
     }
     // A serial of its own, also where nothing is set.
-    if (entries.length === 0) this.order.next();
-    member.raiseFloor({ number: floor, serial: this.order.serial });
-    if (life === before.life) {
+    if (entries.length === 0) this.log.nextSerial();
+    member.raiseFloor({ number: floor, serial: this.log.serial });
+    if (incarnation === before.incarnation) {
       member.heartbeatCount = before.heartbeatCount;
       member.heartbeatWallMs = before.heartbeatWallMs;
       member.heartbeatMonotonicMs = before.heartbeatMonotonicMs;
-      member.settled = before.settled;
+      member.ackedByAll = before.ackedByAll;
     }
     if (active) this.#digest.addSum(member.sum);
     this.#noteSize(member);
-    this.#bury(before);
-    this.order.changed(member);
+    this.#dropTombstones(before);
+    this.log.recordChange(member);
     for (const old of before.entries()) {
       if (isTombstone(old) || member.get(old.key)) continue;
       this.#emitUpdate(member.id, old, undefined);
@@ -229,20 +230,20 @@ export class Store {
   }
 
   /** Holds nothing of a member any more. */
-  drop(id: string): void {
-    const member = this.order.get(id);
+  removeMember(id: string): void {
+    const member = this.log.get(id);
     if (!member) return;
     const isActive = this.#active.has(id);
     if (isActive) this.#digest.removeSum(member.sum);
-    if (isActive) this.#changeLife(id, { add: false });
-    this.order.drop(id);
+    if (isActive) this.#changeIncarnation(id, { add: false });
+    this.log.remove(id);
     // mutant delete-statement: as in hold().
     this.#sorted = undefined;
-    if (isActive) this.#changeLife(id, { add: true });
+    if (isActive) this.#changeIncarnation(id, { add: true });
     this.#inactive.delete(id);
-    if (isActive) this.#unheard.add(id);
+    if (isActive) this.#unknown.add(id);
     this.held.remove(id);
-    this.#bury(member);
+    this.#dropTombstones(member);
     for (const entry of member.entries()) {
       if (isTombstone(entry)) continue;
       this.#emitUpdate(id, entry, undefined);
@@ -251,48 +252,50 @@ export class Store {
   }
 
   /** Forgets the tombstones that are old enough (rule E8). */
-  forgetTombstones(nowMs: number, retentionMs: number): void {
+  dropExpiredTombstones(nowMs: number, retentionMs: number): void {
     for (const [tombstone, { member, sinceMs }] of this.#tombstones) {
       if (nowMs - sinceMs < retentionMs) return;
       this.#tombstones.delete(tombstone);
       // A member's latest entry says up to where it is held: it is looked at again later. Of a foreign member
       // nothing but the tombstone itself keeps an older value from coming back.
-      const isLatest = tombstone.number === member.held;
-      if (isLatest || member.isForeign) this.#tombstones.set(tombstone, { member, sinceMs: nowMs });
-      else member.forget(tombstone);
+      const isLatest = tombstone.number === member.version;
+      if (isLatest || member.isUnversioned) this.#tombstones.set(tombstone, { member, sinceMs: nowMs });
+      else member.dropTombstone(tombstone);
     }
   }
 
   /** All active members hold a member up to a number: older deletions need not be told any more (rule E8). */
-  settle(member: MemberState, number: number): void {
-    const settled = Math.min(number, member.held);
+  recordAckedByAll(member: MemberState, number: number): void {
+    const settled = Math.min(number, member.version);
     // mutant move-bound: settled as far as before, what was the latest entry then may go a little sooner.
-    if (member.isForeign || settled <= member.settled) return;
-    member.settled = settled;
+    if (member.isUnversioned || settled <= member.ackedByAll) return;
+    member.ackedByAll = settled;
     for (const tombstone of member.deletions) {
       if (tombstone.number > settled) return;
       // The latest entry says up to where the member is held.
-      if (tombstone.number === member.held) return;
+      if (tombstone.number === member.version) return;
       this.#tombstones.delete(tombstone);
-      member.forget(tombstone);
+      member.dropTombstone(tombstone);
     }
   }
 
   /** All active members have the same state. */
-  settleAll(): void {
+  recordAllAcked(): void {
     const members = new Set([...this.#tombstones.values()].map(({ member }) => member));
-    for (const member of members) if (this.#active.has(member.id)) this.settle(member, member.held);
+    for (const member of members) {
+      if (this.#active.has(member.id)) this.recordAckedByAll(member, member.version);
+    }
   }
 
-  #place(member: MemberState, entry: SentEntry, now: Instant): void {
+  #putEntry(member: MemberState, entry: SentEntry, now: Instant): void {
     const { key, number, type, value, json } = entry;
-    const serial = this.order.next();
+    const serial = this.log.nextSerial();
     const before = member.get(key);
     // Else a key that is set and deleted without end would leave a tombstone each time.
     if (before) this.#tombstones.delete(before);
     const held = member.put({ key, number, type, value, json, timestampMs: now.wallMs }, serial);
     if (isTombstone(held)) this.#tombstones.set(held, { member, sinceMs: now.monotonicMs });
-    this.order.changed(member);
+    this.log.recordChange(member);
   }
 
   /** A member's own state has limits of its own. Deletions that are forgotten are counted with the next change. */
@@ -301,7 +304,7 @@ export class Store {
   }
 
   /** Of what is no longer held no tombstones are kept either. */
-  #bury(member: MemberState): void {
+  #dropTombstones(member: MemberState): void {
     for (const entry of member.entries()) {
       if (isTombstone(entry)) this.#tombstones.delete(member.get(entry.key)!);
     }
@@ -309,15 +312,15 @@ export class Store {
 
   #noteValue(id: string, key: string, value: JsonValue | undefined): void {
     if (this.checks.size === 0 || !this.#active.has(id)) return;
-    for (const check of this.checks.values()) if (check.key === key) check.note(id, value);
+    for (const check of this.checks.values()) if (check.key === key) check.recordValue(id, value);
   }
 
   /** A member became active or ceased to be, or is held in another life. */
-  #changeLife(id: string, { add }: { readonly add: boolean }): void {
+  #changeIncarnation(id: string, { add }: { readonly add: boolean }): void {
     // mutant drop-fallback: join() writes undefined as "" too; the type needs it.
-    const fields = [id, this.order.get(id)?.life ?? ""];
-    if (add) this.#livesHash.add(...fields);
-    else this.#livesHash.remove(...fields);
+    const fields = [id, this.log.get(id)?.incarnation ?? ""];
+    if (add) this.#incarnationsHash.add(...fields);
+    else this.#incarnationsHash.remove(...fields);
     this.#sorted = undefined;
   }
 
@@ -330,13 +333,13 @@ export class Store {
 
   /** The last takes the place of the one that goes. */
   #removePeer(id: string): void {
-    const place = this.#places.get(id);
+    const place = this.#peerIndex.get(id);
     if (place === undefined) return;
     // mutant delete-statement: a place left behind is read by nothing, and only takes memory.
-    this.#places.delete(id);
+    this.#peerIndex.delete(id);
     const last = this.#peers.pop()!;
     if (last === id) return;
     this.#peers[place] = last;
-    this.#places.set(last, place);
+    this.#peerIndex.set(last, place);
   }
 }

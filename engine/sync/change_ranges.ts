@@ -12,7 +12,7 @@
 const MAX_RANGES = 16;
 
 /** The serials of the changes that a peer is known to hold. */
-export class Serials {
+export class ChangeRanges {
   #upTo = 0;
   /** Pairs of where a range begins after and where it ends, in rising order, with gaps between them. */
   #ranges: number[] = [];

@@ -8,12 +8,12 @@
 import type { Membership } from "../membership/membership.ts";
 import type { MemberState } from "../state/member_state.ts";
 import { NOT_REFUSED, type PeerMemories, type PeerMemory } from "./peer_memory.ts";
-import { askedOf, type Candidate, type Candidates, quarterOf } from "./selection.ts";
+import { type Candidate, type Candidates, maxPulled, roundRobinSlots } from "./selection.ts";
 import type { Store } from "../state/store.ts";
-import { HEARTBEAT_KEY, type Hold, type Holds, type MemberDelta } from "../types.ts";
+import { HEARTBEAT_KEY, type KnownVersion, type KnownVersions, type MemberDelta } from "../types.ts";
 
 /** How many members are looked at for news of them in their turn, at most, for each place of a message. */
-const LOOKED_AT_PER_PLACE = 4;
+const SLOTS_PER_MEMBER = 4;
 
 /** A range of serials: above one, up to another. */
 export type Range = readonly [after: number, upTo: number];
@@ -24,29 +24,29 @@ interface Item extends Candidate {
 }
 
 /** One whose turn it is. */
-interface ItemInTurn extends Item {
-  readonly turn: number;
+interface SlotItem extends Item {
+  readonly slot: number;
 }
 
 /** All that may be told in one message. */
-export interface News extends Candidates {
+export interface Plan extends Candidates {
   readonly own: Item | undefined;
   readonly changed: readonly Item[];
   /** The same without the members that wait. */
   readonly found: readonly Item[];
-  readonly inTurn: readonly ItemInTurn[];
+  readonly roundRobin: readonly SlotItem[];
   /** Whose turn it is where all of those have had theirs; `undefined` where nobody was asked. */
-  readonly turn: number | undefined;
+  readonly slot: number | undefined;
   /** The latest change. */
   readonly serial: number;
 }
 
 /** What a message that was put together leaves to be told. */
-export interface Outcome {
+export interface SendRecord {
   /** Whose turn it is once the peer has taken the message. */
-  readonly turn: number | undefined;
+  readonly slot: number | undefined;
   /** Whether the one whose turn it was found no room, and is then to come first. */
-  readonly turnFirst: boolean;
+  readonly roundRobinFirst: boolean;
   /** Whether something had to be left out. */
   readonly partial: boolean;
   /** The changes of which the peer holds all once it has taken the message, but for members that wait. */
@@ -54,15 +54,15 @@ export interface Outcome {
 }
 
 /** Finds what there is to tell. */
-export class Newsroom {
+export class DeltaPlanner {
   readonly #selfId: string;
-  readonly #places: number;
+  readonly #maxMembers: number;
   readonly #signs: boolean;
   readonly #store: Store;
   readonly #membership: Membership;
   readonly #memories: PeerMemories;
   /** Whose turn it is with a peer that was never told of anybody in turn. */
-  #turn = 0;
+  #slot = 0;
 
   constructor(context: {
     readonly selfId: string;
@@ -75,7 +75,7 @@ export class Newsroom {
     readonly memories: PeerMemories;
   }) {
     this.#selfId = context.selfId;
-    this.#places = context.places;
+    this.#maxMembers = context.places;
     this.#signs = context.signs;
     this.#store = context.store;
     this.#membership = context.membership;
@@ -83,38 +83,42 @@ export class Newsroom {
   }
 
   /** What there is to tell a peer now. */
-  of(peer: PeerMemory, { asked, nowMs }: { readonly asked: Holds; readonly nowMs: number }): News {
-    const { order } = this.#store;
+  plan(peer: PeerMemory, { asked, nowMs }: { readonly asked: KnownVersions; readonly nowMs: number }): Plan {
+    const { log } = this.#store;
     peer.heldBack = false;
-    const own = this.#item(peer, order.get(this.#selfId)!, nowMs);
-    const waiting = this.#waiting(peer, nowMs);
+    const own = this.#item(peer, log.get(this.#selfId)!, nowMs);
+    const pending = this.#pending(peer, nowMs);
     const found = this.#changed(peer, nowMs);
-    const count = (own ? 1 : 0) + waiting.length + found.length;
-    const isCrowded = peer.crowded || count > this.#places;
+    const count = (own ? 1 : 0) + pending.length + found.length;
+    const isCrowded = peer.lastMessageWasFull || count > this.#maxMembers;
     return {
       own,
       // What the peer is known to lack goes before what it may have heard elsewhere.
-      changed: [...waiting, ...found],
-      asked: isCrowded ? this.#asked(peer, asked, nowMs) : [],
+      changed: [...pending, ...found],
+      pulled: isCrowded ? this.#pulled(peer, asked, nowMs) : [],
       found,
-      serial: order.serial,
-      ...(isCrowded ? this.#inTurn(peer, nowMs) : { inTurn: [], turn: undefined }),
+      serial: log.serial,
+      ...(isCrowded ? this.#roundRobin(peer, nowMs) : { roundRobin: [], slot: undefined }),
     };
   }
 
   /** Notes whom a message left out, so that each has its turn, and says what it tells all of. */
-  noteTold(peer: PeerMemory, news: News, told: ReadonlyMap<string, { readonly last: number }>): Outcome {
-    const isLeft = ({ id, member }: Item) => (told.get(id)?.last ?? 0) < this.#end(member);
-    const { own, found, inTurn, serial } = news;
+  recordSent(
+    peer: PeerMemory,
+    news: Plan,
+    delta: ReadonlyMap<string, { readonly last: number }>,
+  ): SendRecord {
+    const isLeft = ({ id, member }: Item) => (delta.get(id)?.last ?? 0) < this.#end(member);
+    const { own, found, roundRobin: inTurn, serial } = news;
     const owns = own ? [own] : [];
     const [next] = inTurn;
-    peer.crowded = [...owns, ...news.changed].some(isLeft);
+    peer.lastMessageWasFull = [...owns, ...news.changed].some(isLeft);
     // Of more than have places one is left, and those that were not looked at changed before it.
-    const left = [...owns, ...found].filter((each) => isLeft(each) && !peer.waiting.has(each.id));
+    const left = [...owns, ...found].filter((each) => isLeft(each) && !peer.pending.has(each.id));
     return {
-      turn: inTurn.find(isLeft)?.turn ?? news.turn,
-      turnFirst: peer.crowded && (next === undefined || isLeft(next)),
-      partial: peer.crowded || peer.heldBack,
+      slot: inTurn.find(isLeft)?.slot ?? news.slot,
+      roundRobinFirst: peer.lastMessageWasFull && (next === undefined || isLeft(next)),
+      partial: peer.lastMessageWasFull || peer.heldBack,
       changes: [Math.max(0, ...left.map(({ member }) => member.changedSerial)), serial],
     };
   }
@@ -123,30 +127,32 @@ export class Newsroom {
   toPush(peer: PeerMemory, ids: Iterable<string>, nowMs: number): Candidate[] {
     const items: Candidate[] = [];
     for (const id of ids) {
-      const member = this.#store.order.get(id);
+      const member = this.#store.log.get(id);
       const item = member && this.#item(peer, member, nowMs);
       // A member that waits has a gap or needs a reset: that is for a round, which gets an answer.
-      if (item && !peer.waiting.has(id) && peer.pushedAfter(member, 0) < member.held) items.push(item);
+      if (item && !peer.pending.has(id) && peer.pushedAfter(member, 0) < member.version) items.push(item);
     }
     return items;
   }
 
   /** Up to where a member can be sent. */
   #end(member: MemberState): number {
-    return this.#signs ? member.certified : member.held;
+    return this.#signs ? member.signedUpTo : member.version;
   }
 
   /** Those that are an exception to what the peer is known to hold. */
-  #waiting(peer: PeerMemory, nowMs: number): Item[] {
+  #pending(peer: PeerMemory, nowMs: number): Item[] {
     const items: Item[] = [];
-    for (const [id, waiting] of peer.waiting) {
+    for (const [id, pending] of peer.pending) {
       if (id === this.#selfId) continue;
-      const member = this.#store.order.get(id);
+      const member = this.#store.log.get(id);
       const item = member && this.#item(peer, member, nowMs);
       if (item) items.push(item);
-      else if (!member) this.#memories.settle(peer, id);
+      else if (!member) this.#memories.clearPending(peer, id);
       // A gap that must not be filled is no repair under way.
-      else if (waiting.gap && peer.waiting.has(id)) this.#memories.wait(peer, id, { ...waiting, gap: false });
+      else if (pending.gap && peer.pending.has(id)) {
+        this.#memories.addPending(peer, id, { ...pending, gap: false });
+      }
     }
     return items;
   }
@@ -154,9 +160,9 @@ export class Newsroom {
   /** Whoever changed and does not wait, the latest first. */
   #changed(peer: PeerMemory, nowMs: number): Item[] {
     const items: Item[] = [];
-    for (const member of this.#store.order.changes.newestFirst(peer.changes.upTo)) {
-      if (items.length > this.#places) break;
-      if (peer.waiting.has(member.id) || member.isHeldBy(peer)) continue;
+    for (const member of this.#store.log.changes.newestFirst(peer.changes.upTo)) {
+      if (items.length > this.#maxMembers) break;
+      if (peer.pending.has(member.id) || member.isAckedBy(peer)) continue;
       const item = this.#otherItem(peer, member, nowMs);
       if (item) items.push(item);
     }
@@ -164,26 +170,26 @@ export class Newsroom {
   }
 
   /** Whoever's turn it is: each in the end, whatever changes meanwhile. */
-  #inTurn(peer: PeerMemory, nowMs: number): Pick<News, "inTurn" | "turn"> {
-    const { order } = this.#store;
-    let turn = peer.turn ?? this.#turn;
-    const inTurn: ItemInTurn[] = [];
-    const most = Math.min(order.size, LOOKED_AT_PER_PLACE * this.#places);
-    for (const end = turn + most; turn < end && inTurn.length < quarterOf(this.#places); turn++) {
-      const item = this.#otherItem(peer, order.inTurn(turn), nowMs);
-      if (item) inTurn.push({ ...item, turn });
+  #roundRobin(peer: PeerMemory, nowMs: number): Pick<Plan, "roundRobin" | "slot"> {
+    const { log } = this.#store;
+    let turn = peer.slot ?? this.#slot;
+    const inTurn: SlotItem[] = [];
+    const most = Math.min(log.size, SLOTS_PER_MEMBER * this.#maxMembers);
+    for (const end = turn + most; turn < end && inTurn.length < roundRobinSlots(this.#maxMembers); turn++) {
+      const item = this.#otherItem(peer, log.atSlot(turn), nowMs);
+      if (item) inTurn.push({ ...item, slot: turn });
     }
-    this.#turn = turn;
-    return { inTurn, turn };
+    this.#slot = turn;
+    return { roundRobin: inTurn, slot: turn };
   }
 
   /** Those that the peer asks for, by what it says it holds of each. */
-  #asked(peer: PeerMemory, asked: Holds, nowMs: number): Item[] {
+  #pulled(peer: PeerMemory, asked: KnownVersions, nowMs: number): Item[] {
     const items: Item[] = [];
-    for (const [id, hold] of asked) {
-      if (items.length === askedOf(this.#places)) break;
-      const member = this.#store.order.get(id);
-      const item = member && this.#otherItem(peer, member, nowMs, hold);
+    for (const [id, version] of asked) {
+      if (items.length === maxPulled(this.#maxMembers)) break;
+      const member = this.#store.log.get(id);
+      const item = member && this.#otherItem(peer, member, nowMs, version);
       if (item) items.push(item);
     }
     return items;
@@ -191,18 +197,18 @@ export class Newsroom {
 
   /** The heartbeat of a blocked member is not passed on: it would free the member elsewhere (E10). */
   #withCount(
-    { id, heartbeatCount: count, settled, isForeign }: MemberState,
+    { id, heartbeatCount: count, ackedByAll: settled, isUnversioned }: MemberState,
     delta: MemberDelta,
   ): MemberDelta {
     if (this.#store.active.has(id)) {
       return {
         ...delta,
         ...(count > 0 && { count }),
-        ...(settled > 0 && !this.#signs && { settled }),
+        ...(settled > 0 && !this.#signs && { ackedByAll: settled }),
       };
     }
     // The entry of an unversioned member has its count.
-    return isForeign
+    return isUnversioned
       ? { ...delta, entries: delta.entries.filter(({ key }) => key !== HEARTBEAT_KEY) }
       : delta;
   }
@@ -212,33 +218,33 @@ export class Newsroom {
    * would be sent a reset whenever a deletion was forgotten that somebody else had told it of. If the word is wrong, the
    * peer reports a gap.
    */
-  #settledFor(peer: PeerMemory, { id, settled }: MemberState): number {
-    const isBelieved = this.#store.active.has(peer.id) && !peer.waiting.has(id);
+  #ackedByAllFor(peer: PeerMemory, { id, ackedByAll: settled }: MemberState): number {
+    const isBelieved = this.#store.active.has(peer.id) && !peer.pending.has(id);
     return isBelieved ? settled : 0;
   }
 
-  #otherItem(peer: PeerMemory, member: MemberState, nowMs: number, said?: Hold): Item | undefined {
+  #otherItem(peer: PeerMemory, member: MemberState, nowMs: number, said?: KnownVersion): Item | undefined {
     return member.id === this.#selfId ? undefined : this.#item(peer, member, nowMs, said);
   }
 
   /** What there is to tell a peer of a member, if anything is to be told now; it may have said what it holds. */
-  #item(peer: PeerMemory, member: MemberState, nowMs: number, said?: Hold): Item | undefined {
+  #item(peer: PeerMemory, member: MemberState, nowMs: number, said?: KnownVersion): Item | undefined {
     const { id } = member;
     // Of itself a peer knows best (E1).
     if (id === peer.id) return undefined;
-    if ((peer.waiting.get(id)?.notBeforeMs ?? nowMs) > nowMs) {
+    if ((peer.pending.get(id)?.notBeforeMs ?? nowMs) > nowMs) {
       peer.heldBack = true;
       return undefined;
     }
-    const { after: supposed, reset } = peer.supposed(member);
-    if (supposed >= member.held && !reset) return void this.#memories.settle(peer, id);
+    const { after: supposed, reset } = peer.assumedVersion(member);
+    if (supposed >= member.version && !reset) return void this.#memories.clearPending(peer, id);
     const after = reset ? supposed : Math.max(supposed, numberOf(said, member));
-    if (after >= member.held && !reset) return undefined;
+    if (after >= member.version && !reset) return undefined;
     const passesOn = this.#membership.passesOn(id, nowMs);
-    const isWhole = passesOn && (!this.#signs || member.certified >= member.held);
-    if (!isWhole && !peer.waiting.has(id)) {
-      this.#memories.wait(peer, id, {
-        life: member.life,
+    const isWhole = passesOn && (!this.#signs || member.signedUpTo >= member.version);
+    if (!isWhole && !peer.pending.has(id)) {
+      this.#memories.addPending(peer, id, {
+        incarnation: member.incarnation,
         after: supposed,
         reset,
         floor: member.floor,
@@ -247,9 +253,11 @@ export class Newsroom {
       });
     }
     // What is told without a signature over it would not be taken.
-    if (this.#signs && (member.certified === 0 || (after >= member.certified && !reset))) return undefined;
+    if (this.#signs && (member.signedUpTo === 0 || (after >= member.signedUpTo && !reset))) return undefined;
     if (!passesOn) return undefined;
-    const start = reset ? after : Math.max(peer.pushedAfter(member, after), this.#settledFor(peer, member));
+    const start = reset
+      ? after
+      : Math.max(peer.pushedAfter(member, after), this.#ackedByAllFor(peer, member));
     return {
       id,
       member,
@@ -260,11 +268,11 @@ export class Newsroom {
   }
 }
 
-function emptyDelta({ id, life }: MemberState, after: number): MemberDelta {
-  return { id, life, after, reset: false, entries: [] };
+function emptyDelta({ id, incarnation }: MemberState, after: number): MemberDelta {
+  return { id, incarnation, after, reset: false, entries: [] };
 }
 
 /** Up to where someone holds a member who says so; of a foreign member numbers say nothing of what lies below. */
-function numberOf(said: Hold | undefined, member: MemberState): number {
-  return said?.life === member.life && !member.isForeign ? said.number : 0;
+function numberOf(said: KnownVersion | undefined, member: MemberState): number {
+  return said?.incarnation === member.incarnation && !member.isUnversioned ? said.number : 0;
 }

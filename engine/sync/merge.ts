@@ -9,7 +9,7 @@
 
 import type { EngineEvent } from "../events.ts";
 import { spanOf } from "./peer_sync.ts";
-import { isForeign } from "../incarnation.ts";
+import { isUnversioned } from "../incarnation.ts";
 import type { Heartbeats } from "../liveness/heartbeats.ts";
 import type { MemberState } from "../state/member_state.ts";
 import type { Membership } from "../membership/membership.ts";
@@ -20,10 +20,10 @@ import type { Store } from "../state/store.ts";
 import {
   GRACEFULLY_LEFT_KEY,
   HEARTBEAT_KEY,
-  type Hold,
+  type Incarnation,
   type Instant,
   isTombstone,
-  type Life,
+  type KnownVersion,
   type MemberDelta,
   type SentEntry,
 } from "../types.ts";
@@ -35,10 +35,10 @@ import {
 const MARGIN = 1.5;
 
 /** What came with a delta of a member. */
-export interface Telling {
+export interface MergeContext {
   readonly peerId: string;
   /** Where to note what is held, if that is not what the peer supposes. */
-  readonly holds: Map<string, Hold>;
+  readonly holds: Map<string, KnownVersion>;
   readonly now: Instant;
 }
 
@@ -80,154 +80,166 @@ export class Merge {
   }
 
   /** Takes what is news of one member, or notes what is held instead. */
-  take(told: MemberDelta, telling: Telling): void {
-    const { life, last: number } = spanOf(told);
-    const held = this.#store.order.get(told.id);
-    if (held && held.life > life) return note(held, telling);
-    if (this.#membership.refuses(told.id, { life, number }, telling.peerId)) {
-      const memory = this.#membership.departures.memory(told.id)!;
+  merge(delta: MemberDelta, context: MergeContext): void {
+    const { incarnation, last: number } = spanOf(delta);
+    const held = this.#store.log.get(delta.id);
+    if (held && held.incarnation > incarnation) return reportVersion(held, context);
+    if (this.#membership.refuses(delta.id, { incarnation, number }, context.peerId)) {
+      const memory = this.#membership.departures.memory(delta.id)!;
       // What was forgotten is not held; but an owner must learn of a later life of its id (E1).
-      if (memory.life > life) telling.holds.set(told.id, { life: memory.life, number: 0 });
+      if (memory.incarnation > incarnation) {
+        context.holds.set(delta.id, { incarnation: memory.incarnation, number: 0 });
+      }
       return;
     }
-    const mine = held?.life === life ? held : undefined;
+    const mine = held?.incarnation === incarnation ? held : undefined;
     // Who knows nothing of lives signs nothing either.
-    if (isForeign(life) && this.#signs) return this.refuse(told, telling);
-    if (isForeign(life)) return this.#takeForeign(told, mine, telling);
-    if (mine && !this.#signs) this.#store.settle(mine, told.settled ?? 0);
+    if (isUnversioned(incarnation) && this.#signs) return this.refuse(delta, context);
+    if (isUnversioned(incarnation)) return this.#mergeUnversioned(delta, mine, context);
+    if (mine && !this.#signs) this.#store.recordAckedByAll(mine, delta.ackedByAll ?? 0);
     // A gap: what lies between is unknown, so that nothing after it can be taken (E4).
-    if ((mine?.held ?? 0) < told.after) {
-      return void telling.holds.set(told.id, { life, number: mine?.held ?? 0 });
+    if ((mine?.version ?? 0) < delta.after) {
+      return void context.holds.set(delta.id, { incarnation, number: mine?.version ?? 0 });
     }
-    if (told.entries.length === 0) {
-      if (mine) this.#learn(mine, told, telling);
+    if (delta.entries.length === 0) {
+      if (mine) this.#applyCounts(mine, delta, context);
       return;
     }
     // Where members sign, a state is signed, and told anew, as a whole.
-    if (this.#signs && told.reset && told.after > 0) return this.refuse(told, telling);
+    if (this.#signs && delta.reset && delta.after > 0) return this.refuse(delta, context);
     // A reset of a state that ended below what is held is older than that.
-    const end = told.reset && !this.#signs ? told.end ?? number : number;
-    if (mine && told.reset && end < mine.held) return note(mine, telling);
+    const end = delta.reset && !this.#signs ? delta.end ?? number : number;
+    if (mine && delta.reset && end < mine.version) return reportVersion(mine, context);
     const { taken, forgotten } = this.#signs
-      ? withoutIdleDeletions(told, mine)
-      : { taken: told, forgotten: 0 };
-    const fitting = this.#fitting(taken, mine, telling);
-    if (fitting.entries.length === 0) return this.refuse(told, telling);
+      ? withoutIdleDeletions(delta, mine)
+      : { taken: delta, forgotten: 0 };
+    const fitting = this.#fitting(taken, mine, context);
+    if (fitting.entries.length === 0) return this.refuse(delta, context);
     // Where members sign, what was signed is the whole state that would be held; what was known before is talk.
-    if (mine && (told.reset || !this.#signs)) this.#noteConflicts(mine, told.entries, telling);
-    const isNews = number > (mine?.held ?? 0);
-    const after = this.#takeEntries(fitting, held, telling);
-    if (fitting !== taken) note(after, telling);
+    if (mine && (delta.reset || !this.#signs)) this.#emitConflicts(mine, delta.entries, context);
+    const isNews = number > (mine?.version ?? 0);
+    const after = this.#mergeEntries(fitting, held, context);
+    if (fitting !== taken) reportVersion(after, context);
     // What is no news was not verified.
     if (isNews) after.raiseFloor({ number: forgotten, serial: after.changedSerial });
-    this.#learn(after, told, telling);
+    this.#applyCounts(after, delta, context);
     // Of itself the sender says less than it once gave out.
-    if (told.id === telling.peerId && end < after.held) note(after, telling);
+    if (delta.id === context.peerId && end < after.version) reportVersion(after, context);
   }
 
   /** Takes what is said of a member beside its entries. Where members sign, nobody speaks for another (rule L4). */
-  #learn(member: MemberState, { count = 0, settled = 0 }: MemberDelta, { now }: Telling): void {
+  #applyCounts(
+    member: MemberState,
+    { count = 0, ackedByAll: settled = 0 }: MemberDelta,
+    { now }: MergeContext,
+  ): void {
     if (this.#signs) return;
-    this.#heartbeats.learn(member, count, now);
-    this.#store.settle(member, settled);
+    this.#heartbeats.applyCount(member, count, now);
+    this.#store.recordAckedByAll(member, settled);
   }
 
-  #takeForeign(told: MemberDelta, held: MemberState | undefined, telling: Telling): void {
-    if (held) this.#noteConflicts(held, told.entries, telling);
-    const news = told.entries.filter((entry) => {
+  #mergeUnversioned(delta: MemberDelta, held: MemberState | undefined, context: MergeContext): void {
+    if (held) this.#emitConflicts(held, delta.entries, context);
+    const news = delta.entries.filter((entry) => {
       const mine = held?.get(entry.key);
       // An unversioned member numbers its heartbeats like entries: only other statistics are a change of state.
       if (entry.key === HEARTBEAT_KEY && mine && mine.json === entry.json) return false;
       return entry.number > (mine?.number ?? 0);
     });
-    const fitting = this.#fitting({ ...told, entries: news }, held, telling);
-    if (fitting.entries.length < news.length) return this.refuse(told, telling);
-    if (held) this.#store.put(held, news, telling.now);
-    else if (news.length > 0) this.#begin({ ...told, entries: news }, { floor: 0, telling });
-    this.#applyLeft(told.id, telling.now);
-    const heartbeat = told.entries.find((entry) => entry.key === HEARTBEAT_KEY && !isTombstone(entry));
-    const state = this.#store.order.get(told.id);
-    if (state && heartbeat) this.#heartbeats.learn(state, heartbeat.number, telling.now);
+    const fitting = this.#fitting({ ...delta, entries: news }, held, context);
+    if (fitting.entries.length < news.length) return this.refuse(delta, context);
+    if (held) this.#store.put(held, news, context.now);
+    else if (news.length > 0) this.#addMember({ ...delta, entries: news }, { floor: 0, telling: context });
+    this.#applyLeft(delta.id, context.now);
+    const heartbeat = delta.entries.find((entry) => entry.key === HEARTBEAT_KEY && !isTombstone(entry));
+    const state = this.#store.log.get(delta.id);
+    if (state && heartbeat) this.#heartbeats.applyCount(state, heartbeat.number, context.now);
   }
 
   /** Takes nothing of what is told of a member that cannot have said so; the peer is told what is held instead. */
-  refuse({ id, life }: MemberDelta, { holds }: Pick<Telling, "holds">): void {
-    const held = this.#store.order.get(id);
-    holds.set(id, held ? { life: held.life, number: held.held } : { life, number: 0 });
+  refuse({ id, incarnation }: MemberDelta, { holds: versions }: Pick<MergeContext, "holds">): void {
+    const held = this.#store.log.get(id);
+    versions.set(
+      id,
+      held ? { incarnation: held.incarnation, number: held.version } : { incarnation, number: 0 },
+    );
   }
 
   /** A greeting told of a later life of a member: what is held of the earlier one is over. */
-  beginLife(id: string, life: Life, now: Instant): void {
-    const member = this.#store.order.get(id);
+  beginIncarnation(id: string, incarnation: Incarnation, now: Instant): void {
+    const member = this.#store.log.get(id);
     // Where nothing is known of the one that is over, a block may have outlasted all that was.
-    const known = member?.life ?? this.#membership.departures.memory(id)?.life;
-    if (known !== undefined && known >= life) return;
-    if (member) this.#store.replace(member, [], { life, floor: 0, now });
-    this.#membership.laterLife(id, now);
+    const known = member?.incarnation ?? this.#membership.departures.memory(id)?.incarnation;
+    if (known !== undefined && known >= incarnation) return;
+    if (member) this.#store.replace(member, [], { incarnation, floor: 0, now });
+    this.#membership.newerIncarnation(id, now);
   }
 
   /** A greeting is of an earlier life than what is known of a member, and counts for more: that is dropped. */
-  forgetLife(id: string, life: Life, now: Instant): void {
-    const member = this.#store.order.get(id);
-    if (member) this.#store.replace(member, [], { life, floor: 0, now });
-    this.#membership.departures.recall(id);
-    this.#membership.laterLife(id, now);
+  forgetIncarnation(id: string, incarnation: Incarnation, now: Instant): void {
+    const member = this.#store.log.get(id);
+    if (member) this.#store.replace(member, [], { incarnation, floor: 0, now });
+    this.#membership.departures.forget(id);
+    this.#membership.newerIncarnation(id, now);
   }
 
-  #takeEntries(told: MemberDelta, held: MemberState | undefined, telling: Telling): MemberState {
-    const { now } = telling;
-    const { life, last } = spanOf(told);
-    const floor = told.reset ? last : 0;
-    const entries = held?.life === life && told.reset ? held.repairedBy(told) : undefined;
-    if (held?.life === life && entries === undefined) {
-      const news = told.entries.filter((entry) => entry.number > held.held);
+  #mergeEntries(delta: MemberDelta, held: MemberState | undefined, context: MergeContext): MemberState {
+    const { now } = context;
+    const { incarnation, last } = spanOf(delta);
+    const floor = delta.reset ? last : 0;
+    const entries = held?.incarnation === incarnation && delta.reset ? held.repairedBy(delta) : undefined;
+    if (held?.incarnation === incarnation && entries === undefined) {
+      const news = delta.entries.filter((entry) => entry.number > held.version);
       this.#store.put(held, news, now);
       if (news.length > 0) {
-        held.proof = told.proof;
+        held.receivedSignature = delta.signature;
         held.raiseFloor({ number: floor, serial: held.changedSerial });
       }
-      this.#applyLeft(told.id, now);
+      this.#applyLeft(delta.id, now);
       return held;
     }
-    const before = held?.life ?? this.#membership.departures.memory(told.id)?.life;
+    const before = held?.incarnation ?? this.#membership.departures.memory(delta.id)?.incarnation;
     const member = held
-      ? this.#store.replace(held, entries ?? told.entries, { life, floor, now })
-      : this.#begin(told, { floor, telling });
-    member.proof = told.proof;
+      ? this.#store.replace(held, entries ?? delta.entries, { incarnation, floor, now })
+      : this.#addMember(delta, { floor, telling: context });
+    member.receivedSignature = delta.signature;
     // A block may have outlasted the state, and the memory too, of the life that left. Where members sign, a state may be
     // an old one that was played back: only a greeting shows that its owner lives.
     const { blocks } = this.#membership;
-    const isLater = before === undefined ? blocks.reason(told.id) === "left" : before < life;
+    const isLater = before === undefined ? blocks.reason(delta.id) === "left" : before < incarnation;
     if (isLater && !this.#signs) {
-      this.#membership.laterLife(told.id, now);
+      this.#membership.newerIncarnation(delta.id, now);
     }
-    this.#applyLeft(told.id, now);
+    this.#applyLeft(delta.id, now);
     return member;
   }
 
-  #begin(told: MemberDelta, how: { readonly floor: number; readonly telling: Telling }): MemberState {
+  #addMember(
+    delta: MemberDelta,
+    how: { readonly floor: number; readonly telling: MergeContext },
+  ): MemberState {
     const { floor, telling: { now, peerId } } = how;
-    const member = this.#store.hold(told.id, told.life);
-    this.#store.put(member, told.entries, now);
+    const member = this.#store.addMember(delta.id, delta.incarnation);
+    this.#store.put(member, delta.entries, now);
     member.raiseFloor({ number: floor, serial: member.changedSerial });
-    const isForgotten = this.#membership.departures.memory(told.id) !== undefined;
-    this.#membership.heard(told.id, now);
+    const isForgotten = this.#membership.departures.memory(delta.id) !== undefined;
+    this.#membership.heard(delta.id, now);
     // A signed state of one that was forgotten may be an old one that was played back.
-    const isProven = told.id === peerId || this.#store.active.has(told.id);
-    if (this.#signs && isForgotten && !isProven) this.#membership.block(told.id, "expired", now);
+    const isProven = delta.id === peerId || this.#store.active.has(delta.id);
+    if (this.#signs && isForgotten && !isProven) this.#membership.block(delta.id, "expired", now);
     return member;
   }
 
   /** Blocks a member whose state says that it left, and no longer one whose state does not. */
   #applyLeft(id: string, now: Instant): void {
-    const left = this.#store.order.get(id)?.live(GRACEFULLY_LEFT_KEY) !== undefined;
+    const left = this.#store.log.get(id)?.live(GRACEFULLY_LEFT_KEY) !== undefined;
     this.#membership.setLeft(id, left, now);
   }
 
   /** One number with two values: at most one of them was ever set (E3). */
-  #noteConflicts(mine: MemberState, entries: readonly SentEntry[], telling: Telling): void {
+  #emitConflicts(mine: MemberState, entries: readonly SentEntry[], context: MergeContext): void {
     for (const entry of entries) {
-      if (entry.number > mine.highest) return;
+      if (entry.number > mine.highestNumber) return;
       const held = mine.get(entry.key);
       if (held?.number !== entry.number || (held.json === entry.json && held.type === entry.type)) continue;
       this.#emit({
@@ -236,54 +248,54 @@ export class Merge {
         reason: "value",
         key: entry.key,
         sequenceNumber: entry.number,
-        peerId: telling.peerId,
+        peerId: context.peerId,
       });
     }
   }
 
   /** As much of what is told as finds room: all of it, or the first entries, or none. */
-  #fitting(told: MemberDelta, mine: MemberState | undefined, telling: Telling): MemberDelta {
-    const none = { ...told, entries: [] };
-    const repaired = mine && told.reset ? mine.repairedBy(told) : undefined;
+  #fitting(delta: MemberDelta, mine: MemberState | undefined, context: MergeContext): MemberDelta {
+    const none = { ...delta, entries: [] };
+    const repaired = mine && delta.reset ? mine.repairedBy(delta) : undefined;
     const into = repaired ? undefined : mine;
-    const added = repaired ?? told.entries.filter(({ number, key }) => {
-      const before = mine?.isForeign ? mine.get(key)?.number : mine?.held;
+    const added = repaired ?? delta.entries.filter(({ number, key }) => {
+      const before = mine?.isUnversioned ? mine.get(key)?.number : mine?.version;
       return number > (before ?? 0);
     });
-    const count = this.#countFitting(added, into, { told, telling });
-    if (count === added.length) return told;
+    const count = this.#countFitting(added, into, { told: delta, telling: context });
+    if (count === added.length) return delta;
     // What cannot be cut is taken whole or not at all.
     if (repaired || this.#signs) return none;
     const last = added[count - 1]?.number ?? 0;
-    return { ...told, entries: told.entries.filter(({ number }) => number <= last) };
+    return { ...delta, entries: delta.entries.filter(({ number }) => number <= last) };
   }
 
   /** How many of these entries find room beside what is held of the member, and beside what is held of the others. */
   #countFitting(
     entries: readonly SentEntry[],
     mine: MemberState | undefined,
-    { told, telling }: { readonly told: MemberDelta; readonly telling: Telling },
+    { told: delta, telling: context }: { readonly told: MemberDelta; readonly telling: MergeContext },
   ): number {
-    const most = this.#countWithin(entries, mine, told);
-    if (most.count < entries.length) this.#noteLimit(told, telling);
+    const most = this.#countWithin(entries, mine, delta);
+    if (most.count < entries.length) this.#emitLimit(delta, context);
     if (most.count === 0) return 0;
-    const { peerId, now } = telling;
+    const { peerId, now } = context;
     const wanted = MEMBER_HEAP_BYTES + most.heapBytes;
-    const room = this.#room.makePlace(told.id, now) ? this.#room.makeBytes(told.id, wanted, now) : 0;
+    const room = this.#room.makePlace(delta.id, now) ? this.#room.makeBytes(delta.id, wanted, now) : 0;
     if (room === wanted) return most.count;
-    this.#room.noteRefused(told.id, peerId, now);
-    return this.#countWithin(entries, mine, told, room - MEMBER_HEAP_BYTES).count;
+    this.#room.noteRefused(delta.id, peerId, now);
+    return this.#countWithin(entries, mine, delta, room - MEMBER_HEAP_BYTES).count;
   }
 
   /** The most entries after which the state is within the limits of one member, and what it takes then. */
   #countWithin(
     entries: readonly SentEntry[],
     mine: MemberState | undefined,
-    { id, life }: MemberDelta,
+    { id, incarnation }: MemberDelta,
     maxHeapBytes: number = Infinity,
   ): { readonly count: number; readonly heapBytes: number } {
     const { maxKeysPerMember, maxStateBytes, maxMessageBytes } = this.#settings;
-    const isCut = !this.#signs && !isForeign(life);
+    const isCut = !this.#signs && !isUnversioned(incarnation);
     const maxSentBytes = isCut ? Infinity : maxMessageBytes - 2 * ENVELOPE_BYTES - memberBytes(id);
     let size: StateSize = mine?.size ?? { keys: 0, bytes: 0, sentBytes: 0, heapBytes: 0 };
     let fitting = { count: 0, heapBytes: 0 };
@@ -296,7 +308,7 @@ export class Merge {
     return fitting;
   }
 
-  #noteLimit({ id }: MemberDelta, { peerId }: Telling): void {
+  #emitLimit({ id }: MemberDelta, { peerId }: MergeContext): void {
     this.#emit({ type: "ConflictDetected", memberId: id, reason: "limit", peerId });
   }
 }
@@ -306,16 +318,16 @@ export class Merge {
  * has a value, so that somebody in between could add as many of them as find room.
  */
 function withoutIdleDeletions(
-  told: MemberDelta,
+  delta: MemberDelta,
   mine: MemberState | undefined,
 ): { readonly taken: MemberDelta; readonly forgotten: number } {
-  const before = told.reset ? undefined : mine;
+  const before = delta.reset ? undefined : mine;
   const isIdle = (entry: SentEntry) =>
-    isTombstone(entry) && !before?.live(entry.key) && entry !== told.entries.at(-1);
-  const forgotten = told.entries.findLast(isIdle)?.number ?? 0;
-  return { taken: { ...told, entries: told.entries.filter((entry) => !isIdle(entry)) }, forgotten };
+    isTombstone(entry) && !before?.live(entry.key) && entry !== delta.entries.at(-1);
+  const forgotten = delta.entries.findLast(isIdle)?.number ?? 0;
+  return { taken: { ...delta, entries: delta.entries.filter((entry) => !isIdle(entry)) }, forgotten };
 }
 
-function note(held: MemberState, telling: Telling): void {
-  telling.holds.set(held.id, { life: held.life, number: held.held });
+function reportVersion(held: MemberState, context: MergeContext): void {
+  context.holds.set(held.id, { incarnation: held.incarnation, number: held.version });
 }

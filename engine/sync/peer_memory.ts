@@ -6,20 +6,20 @@
  */
 
 import type { MemberState } from "../state/member_state.ts";
-import { Serials } from "./change_ranges.ts";
-import type { Hold, Life } from "../types.ts";
+import { ChangeRanges } from "./change_ranges.ts";
+import type { Incarnation, KnownVersion } from "../types.ts";
 
 /**
  * How many waiting members are remembered over all peers, for each member that may be known: as many peers
  * as one round brings at the defaults, three each way, may lack everything. Where more would wait, the peers
  * told longest ago are taken to be up to date: what they lack they say themselves, by a gap or by their digest.
  */
-export const WAITING_PER_MEMBER = 6;
+export const PENDING_PER_MEMBER = 6;
 
 /** A member of which a peer lacks something, or could not be told all, whatever changes it is known to hold. */
-export interface Waiting {
+export interface PendingMember {
   /** The life that `after` is a number of. */
-  readonly life: Life;
+  readonly incarnation: Incarnation;
   /** Up to where the peer is taken to hold it. */
   readonly after: number;
   /** Whether the peer itself said so, and it was less than supposed. */
@@ -35,11 +35,14 @@ export interface Waiting {
 }
 
 /** Of a member that waits for another reason. */
-export const NOT_REFUSED: Pick<Waiting, "refusals" | "notBeforeMs"> = { refusals: 0, notBeforeMs: -Infinity };
+export const NOT_REFUSED: Pick<PendingMember, "refusals" | "notBeforeMs"> = {
+  refusals: 0,
+  notBeforeMs: -Infinity,
+};
 
-const NONE: ReadonlyMap<string, Waiting> = new Map();
+const NONE: ReadonlyMap<string, PendingMember> = new Map();
 /** Of most peers of a large cluster there is none: an empty map for each takes more room than all else of it. */
-const NO_PUSHES: ReadonlyMap<string, Hold> = new Map();
+const NO_PUSHES: ReadonlyMap<string, KnownVersion> = new Map();
 /** The most members whose push to one peer is remembered. A push that is forgotten is sent again by a round. */
 const MAX_PUSHED = 1_024;
 
@@ -47,39 +50,39 @@ const MAX_PUSHED = 1_024;
 export class PeerMemory {
   readonly id: string;
   /** The life that the peer was last heard in. */
-  life: Life | undefined;
+  incarnation: Incarnation | undefined;
   /** How often it was sent everything anew in this life, whatever it had acknowledged. */
-  retold = 0; // mutant replace-value: counts are only compared with counts, so any start is as good.
+  resends = 0; // mutant replace-value: counts are only compared with counts, so any start is as good.
   /** The changes that it is known to hold, but for the members that wait. */
-  readonly changes: Serials = new Serials();
+  readonly changes: ChangeRanges = new ChangeRanges();
   /** The name of this member's state that the peer was last sent, if it is known to have arrived. */
   sentState: string | undefined;
   /** The name of the peer's state that it last sent. */
   receivedState: string | undefined;
   /** The hash of active members and their lives that the peer is known to have had. */
-  lives: string | undefined;
+  incarnationsHash: string | undefined;
   /** The largest message that it takes. */
   maxMessageBytes: number = Infinity;
   /** When it was last heard, by the monotonic clock. */
   heardMs: number = -Infinity;
   /** By member id, in the order in which they began to wait. */
-  waiting: ReadonlyMap<string, Waiting> = NONE;
+  pending: ReadonlyMap<string, PendingMember> = NONE;
   /** Whether waiting members were dropped, so that an empty list proves nothing. */
-  forgetful = false;
+  pendingWasDropped = false;
   /** By member id, the version that was last pushed to the peer and that it has not acknowledged. */
-  pushed: ReadonlyMap<string, Hold> = NO_PUSHES;
+  pushed: ReadonlyMap<string, KnownVersion> = NO_PUSHES;
   /** Up to which number the peer is known to hold this member's own state, with nothing left out of it. */
-  ownHeld = 0;
+  ackedOwnNumber = 0;
   /** Whose turn it is where not all find room. */
-  turn: number | undefined;
+  slot: number | undefined;
   /** Whose heartbeat comes first in the next message, where the peer is unversioned. */
   heartbeatTurn = 0;
   /** Whether somebody found no room in the last message. */
-  crowded = false;
+  lastMessageWasFull = false;
   /** Whether somebody was left out of the last message because the peer refused to take more of it. */
   heldBack = false;
   /** Whether the one whose turn it was found none, and comes first in the next. */
-  turnFirst = false;
+  roundRobinFirst = false;
   /** How often in a row the digests differed with nothing left to send. */
   mismatches = 0;
   /** The pair of states, this member's and the peer's, that last differed so. */
@@ -97,9 +100,9 @@ export class PeerMemory {
   }
 
   /** Notes that a member was pushed to the peer up to a number. */
-  notePushed(id: string, version: Hold): void {
+  recordPush(id: string, version: KnownVersion): void {
     if (this.pushed === NO_PUSHES) this.pushed = new Map();
-    const pushed = this.pushed as Map<string, Hold>;
+    const pushed = this.pushed as Map<string, KnownVersion>;
     pushed.delete(id);
     pushed.set(id, version);
     if (pushed.size > MAX_PUSHED) pushed.delete(pushed.keys().next().value!);
@@ -108,7 +111,7 @@ export class PeerMemory {
   /** The last push of a member arrived, or may be lost. */
   forgetPush(id: string): void {
     if (!this.pushed.has(id)) return;
-    (this.pushed as Map<string, Hold>).delete(id);
+    (this.pushed as Map<string, KnownVersion>).delete(id);
     if (this.pushed.size === 0) this.pushed = NO_PUSHES;
   }
 
@@ -123,15 +126,15 @@ export class PeerMemory {
    */
   pushedAfter(member: MemberState, after: number): number {
     const pushed = this.pushed.get(member.id);
-    return pushed?.life === member.life ? Math.max(after, pushed.number) : after;
+    return pushed?.incarnation === member.incarnation ? Math.max(after, pushed.number) : after;
   }
 
   /** Up to which position it is taken to hold a member, or the parts of a reset to have arrived. */
-  supposed(member: MemberState): { readonly after: number; readonly reset: boolean } {
-    const waiting = this.waiting.get(member.id);
-    if (!waiting) return { after: member.heldBy(this), reset: false };
-    if (waiting.life !== member.life) return { after: 0, reset: false };
-    const { after, reset, floor } = waiting;
+  assumedVersion(member: MemberState): { readonly after: number; readonly reset: boolean } {
+    const pending = this.pending.get(member.id);
+    if (!pending) return { after: member.ackedVersion(this), reset: false };
+    if (pending.incarnation !== member.incarnation) return { after: 0, reset: false };
+    const { after, reset, floor } = pending;
     return { after: reset && after < member.floor && floor < member.floor ? 0 : after, reset };
   }
 }
@@ -141,7 +144,7 @@ export class PeerMemories {
   /** The peer told longest ago comes first. */
   readonly #peers = new Map<string, PeerMemory>();
   readonly #limit: number;
-  #waiting = 0;
+  #pendingCount = 0;
   #gaps = 0;
   #comparing = 0;
 
@@ -156,8 +159,8 @@ export class PeerMemories {
   }
 
   /** The number of waiting members over all peers. */
-  get waiting(): number {
-    return this.#waiting;
+  get pendingCount(): number {
+    return this.#pendingCount;
   }
 
   /** The memories of all peers. */
@@ -181,7 +184,7 @@ export class PeerMemories {
     const peer = this.#peers.get(id);
     if (!peer) return;
     this.#clear(peer);
-    this.compare(peer, false);
+    this.setComparing(peer, false);
     this.#peers.delete(id);
   }
 
@@ -189,55 +192,59 @@ export class PeerMemories {
   suspend(id: string): void {
     const peer = this.#peers.get(id);
     if (!peer) return;
-    this.compare(peer, false);
-    for (const [memberId, waiting] of peer.waiting) this.wait(peer, memberId, { ...waiting, gap: false });
+    this.setComparing(peer, false);
+    for (const [memberId, pending] of peer.pending) {
+      this.addPending(peer, memberId, { ...pending, gap: false });
+    }
   }
 
   /** Lets a member wait, at the place that it already has or last. */
-  wait(peer: PeerMemory, memberId: string, waiting: Waiting): void {
-    this.#count(peer.waiting.get(memberId), -1);
-    this.#own(peer).set(memberId, waiting);
-    this.#count(waiting, 1);
-    if (this.#waiting > this.#limit) this.#makeRoom(peer);
+  addPending(peer: PeerMemory, memberId: string, pending: PendingMember): void {
+    this.#count(peer.pending.get(memberId), -1);
+    this.#own(peer).set(memberId, pending);
+    this.#count(pending, 1);
+    if (this.#pendingCount > this.#limit) this.#makeRoom(peer);
   }
 
   /** The peer lacks nothing of a member any more. */
-  settle(peer: PeerMemory, memberId: string): void {
-    this.#count(peer.waiting.get(memberId), -1);
-    if (peer.waiting.has(memberId)) this.#own(peer).delete(memberId);
+  clearPending(peer: PeerMemory, memberId: string): void {
+    this.#count(peer.pending.get(memberId), -1);
+    if (peer.pending.has(memberId)) this.#own(peer).delete(memberId);
   }
 
   /** Begins or ends a full comparison. */
-  compare(peer: PeerMemory, comparing: boolean): void {
+  setComparing(peer: PeerMemory, comparing: boolean): void {
     if (peer.comparing !== comparing) this.#comparing += comparing ? 1 : -1;
     peer.comparing = comparing;
   }
 
   /** A list of the peer's own: of most peers nobody ever waits. */
-  #own(peer: PeerMemory): Map<string, Waiting> {
-    if (peer.waiting === NONE) peer.waiting = new Map();
-    return peer.waiting as Map<string, Waiting>;
+  #own(peer: PeerMemory): Map<string, PendingMember> {
+    if (peer.pending === NONE) peer.pending = new Map();
+    return peer.pending as Map<string, PendingMember>;
   }
 
-  #count(waiting: Waiting | undefined, change: 1 | -1): void {
-    if (!waiting) return;
-    this.#waiting += change;
-    if (waiting.gap) this.#gaps += change;
+  #count(pending: PendingMember | undefined, change: 1 | -1): void {
+    if (!pending) return;
+    this.#pendingCount += change;
+    if (pending.gap) this.#gaps += change;
   }
 
   #clear(peer: PeerMemory): void {
-    for (const waiting of peer.waiting.values()) this.#count(waiting, -1);
-    if (peer.waiting.size > 0) peer.forgetful = true;
-    peer.waiting = NONE;
+    for (const pending of peer.pending.values()) this.#count(pending, -1);
+    if (peer.pending.size > 0) peer.pendingWasDropped = true;
+    peer.pending = NONE;
   }
 
   #makeRoom(speaking: PeerMemory): void {
     for (const peer of this.#peers.values()) {
-      if (this.#waiting <= this.#limit) return;
+      if (this.#pendingCount <= this.#limit) return;
       if (peer !== speaking) this.#clear(peer);
     }
     // One peer alone exceeds the limit: those that began to wait last go, so that the order stays fair.
-    for (const memberId of [...speaking.waiting.keys()].slice(this.#limit)) this.settle(speaking, memberId);
-    speaking.forgetful = true;
+    for (const memberId of [...speaking.pending.keys()].slice(this.#limit)) {
+      this.clearPending(speaking, memberId);
+    }
+    speaking.pendingWasDropped = true;
   }
 }

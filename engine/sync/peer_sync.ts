@@ -4,24 +4,24 @@
  * @module
  */
 
-import type { Agreement } from "../convergence.ts";
+import type { ConvergenceTracker } from "../convergence.ts";
 import type { EngineEvent } from "../events.ts";
-import { FOREIGN_LIFE, isForeign } from "../incarnation.ts";
+import { isUnversioned, NO_INCARNATION } from "../incarnation.ts";
 import { byCodePoint } from "../state/murmur3.ts";
 import { withHeartbeatEntries } from "../liveness/entries_for_unversioned.ts";
 import type { Membership } from "../membership/membership.ts";
 import type { MemberState } from "../state/member_state.ts";
-import { Newsroom, type Outcome } from "./delta_planner.ts";
-import { NOT_REFUSED, type PeerMemories, type PeerMemory, type Waiting } from "./peer_memory.ts";
-import { askedOf, deltaBytes, select, selectInOrder } from "./selection.ts";
-import { ENVELOPE_BYTES, holdBytes, holdsBytes } from "../state/size.ts";
+import { DeltaPlanner, type SendRecord } from "./delta_planner.ts";
+import { NOT_REFUSED, type PeerMemories, type PeerMemory, type PendingMember } from "./peer_memory.ts";
+import { deltaBytes, maxPulled, select, selectInOrder } from "./selection.ts";
+import { ENVELOPE_BYTES, versionBytes, versionsBytes } from "../state/size.ts";
 import type { SortedMembers } from "../state/sorted_members.ts";
 import { stateName, type Store } from "../state/store.ts";
 import type {
   Delta,
-  Hold,
-  Holds,
-  Life,
+  Incarnation,
+  KnownVersion,
+  KnownVersions,
   MemberDelta,
   MemberSet,
   PartialDelta,
@@ -39,20 +39,20 @@ const MIN_COMPARED = 64;
 /** The most that a member takes in it: an id of 256 bytes that needs escapes, a life, a number and a sum. */
 const MAX_SUMMARY_BYTES = 600;
 /** Asking takes at most one in so many bytes of a message: what is to be told comes first. */
-const ASKING_SHARE = 8;
+const PULL_SHARE = 8;
 /** What is said of a member of which nothing is held: every life is later. */
-const NOTHING: Hold = { life: FOREIGN_LIFE, number: 0 };
+const NO_VERSION: KnownVersion = { incarnation: NO_INCARNATION, number: 0 };
 
 /** A delta that was handed out, kept by whoever sent it until it is acknowledged. Opaque. */
 export interface Sent {
   readonly peerId: string;
-  readonly peerLife: Life | undefined;
+  readonly peerIncarnation: Incarnation | undefined;
   /** How often the peer had been sent everything anew. */
-  readonly retold: number;
+  readonly resends: number;
   /** By member id: where the delta of that member started and ended, as positions. */
   readonly members: ReadonlyMap<string, SentSpan>;
   /** What is to be remembered once the peer has taken this. */
-  readonly outcome: Outcome;
+  readonly record: SendRecord;
   /** The name of the sender's state. */
   readonly state: string;
   /** What the message takes, but for its envelope and its liveness, in bytes. */
@@ -61,13 +61,13 @@ export interface Sent {
 
 /** What was sent of a member, as positions. */
 interface SentSpan {
-  readonly life: Life;
+  readonly incarnation: Incarnation;
   readonly after: number;
   readonly last: number;
   /** Up to where the member was held then: more is to be sent if the last is below it. */
   readonly end: number;
   readonly reset: boolean;
-  /** The floor then: see {@linkcode Waiting}. */
+  /** The floor then: see {@linkcode PendingMember}. */
   readonly floor: number;
 }
 
@@ -79,7 +79,7 @@ export interface Merging {
 }
 
 /** The limits of a message, and how often one is sent. */
-export interface ExchangeSettings {
+export interface SyncSettings {
   readonly gossipInterval: number;
   readonly heartbeatExpiration: number;
   readonly gossipMaxSend: number;
@@ -87,13 +87,13 @@ export interface ExchangeSettings {
 }
 
 /** What is told to peers, and what they are known to hold. */
-export class Exchange {
+export class PeerSync {
   readonly #memories: PeerMemories;
-  readonly #settings: ExchangeSettings;
+  readonly #settings: SyncSettings;
   readonly #selfId: string;
   readonly #signs: boolean;
   readonly #store: Store;
-  readonly #newsroom: Newsroom;
+  readonly #planner: DeltaPlanner;
   readonly #emit: (event: EngineEvent) => void;
   /** Who is known to have a state, as it was last sent and changed since. */
   #agreeingSet: { readonly sorted: SortedMembers; readonly state: string; set: MemberSet } | undefined;
@@ -106,7 +106,7 @@ export class Exchange {
   } = { digits: [] };
 
   constructor(
-    settings: ExchangeSettings,
+    settings: SyncSettings,
     context: {
       readonly selfId: string;
       readonly store: Store;
@@ -123,7 +123,7 @@ export class Exchange {
     this.#store = context.store;
     this.#emit = context.emit;
     this.#memories = context.memories;
-    this.#newsroom = new Newsroom({ ...context, places: settings.gossipMaxSend });
+    this.#planner = new DeltaPlanner({ ...context, places: settings.gossipMaxSend });
   }
 
   /** The name of the state that this member holds. */
@@ -133,24 +133,24 @@ export class Exchange {
 
   /** Whether some of this member's own state is not signed yet, so that its digest covers more than it sends. */
   get #isUnsigned(): boolean {
-    const own = this.#store.order.get(this.#selfId)!;
-    return this.#signs && own.held > own.certified;
+    const own = this.#store.log.get(this.#selfId)!;
+    return this.#signs && own.version > own.signedUpTo;
   }
 
   /** The peer lives in this life; of an earlier one nothing that it held counts. */
-  meet(peerId: string, life: Life): PeerMemory {
+  meet(peerId: string, incarnation: Incarnation): PeerMemory {
     const known = this.#memories.peek(peerId);
-    if (known && known.life !== life) {
+    if (known && known.incarnation !== incarnation) {
       this.#memories.forget(peerId);
       this.#noteKnown(peerId, { acknowledged: undefined });
     }
     const peer = this.#memories.of(peerId);
     // A push that was under way when the last connection broke may be lost.
     peer.forgetPushes();
-    const held = this.#store.order.get(peerId)?.life;
+    const held = this.#store.log.get(peerId)?.incarnation;
     // A greeting that was long under way, or a process that has yet to learn of that later life: it greets anew.
     // mutant negate-condition 2: Engine.greeted() refuses a greeting in an earlier life than the one that is held.
-    peer.life = held !== undefined && held > life ? undefined : life;
+    peer.incarnation = held !== undefined && held > incarnation ? undefined : incarnation;
     return peer;
   }
 
@@ -158,61 +158,67 @@ export class Exchange {
    * Tells an unversioned peer everything anew. When its members change, or this one's, it may have dropped what it held of
    * members that it does not know yet, and says nothing of that. Acknowledgements of earlier messages do not count.
    */
-  retell(peerId: string): void {
+  resendAll(peerId: string): void {
     const known = this.#memories.peek(peerId);
-    if (known?.life === undefined || !isForeign(known.life)) return;
+    if (known?.incarnation === undefined || !isUnversioned(known.incarnation)) return;
     this.#memories.forget(peerId);
-    const { life, maxMessageBytes, heartbeatTurn, heardMs } = known;
-    const retold = known.retold + 1;
-    Object.assign(this.#memories.of(peerId), { life, maxMessageBytes, heartbeatTurn, heardMs, retold });
+    const { incarnation, maxMessageBytes, heartbeatTurn, heardMs } = known;
+    const resends = known.resends + 1;
+    Object.assign(this.#memories.of(peerId), {
+      incarnation,
+      maxMessageBytes,
+      heartbeatTurn,
+      heardMs,
+      resends,
+    });
     this.#noteKnown(peerId, { acknowledged: undefined });
   }
 
   /** Notes what a peer said of its state, and when. */
-  noteState(peer: PeerMemory, { digest, active }: Pick<Delta, "digest" | "active">, nowMs: number): void {
+  recordState(peer: PeerMemory, { digest, active }: Pick<Delta, "digest" | "active">, nowMs: number): void {
     const { state } = this;
     const received = stateName(digest, active);
     // Of equal texts one is kept for all peers.
     peer.receivedState = received === state ? state : received;
     // The digest covers lives.
-    if (received === state) peer.lives = this.#store.livesHash;
+    if (received === state) peer.incarnationsHash = this.#store.incarnationsHash;
     // Others are active there: a vector by index would say nothing to it.
-    else if (active !== this.#store.activeHash) peer.lives = undefined;
+    else if (active !== this.#store.activeHash) peer.incarnationsHash = undefined;
     peer.heardMs = nowMs;
     // A sender of an earlier life, as far as others know, says nothing of the later one.
     this.#noteKnown(peer.id, { sent: this.isOutlived(peer) ? undefined : peer.receivedState });
   }
 
   /** Notes that something of a peer arrived. */
-  noteHeard(peerId: string, nowMs: number): void {
+  recordHeard(peerId: string, nowMs: number): void {
     const peer = this.#memories.peek(peerId);
     if (peer) peer.heardMs = nowMs;
   }
 
   /** Whether others have told of a later life of the peer than the one that it was spoken with. */
   isOutlived(peer: PeerMemory): boolean {
-    const held = this.#store.order.get(peer.id)?.life;
-    return held !== undefined && peer.life !== undefined && held > peer.life;
+    const held = this.#store.log.get(peer.id)?.incarnation;
+    return held !== undefined && peer.incarnation !== undefined && held > peer.incarnation;
   }
 
   /** Whether both sides know that they have the same state, so that there is nothing to exchange but heartbeats. */
   isQuiet(peerId: string): boolean {
     const peer = this.#memories.peek(peerId);
     return peer !== undefined && peer.sentState === this.state && peer.receivedState === this.state &&
-      peer.life !== undefined && !isForeign(peer.life) && peer.waiting.size === 0 &&
+      peer.incarnation !== undefined && !isUnversioned(peer.incarnation) && peer.pending.size === 0 &&
       this.#store.inactive.size === 0;
   }
 
   /** The members to ask a peer for where not all find room in one message: active ones of which nothing is held. */
-  toAsk(peerId: string): Holds {
+  membersToPull(peerId: string): KnownVersions {
     const { gossipMaxSend, maxMessageBytes } = this.#settings;
-    const holds = new Map<string, Hold>();
-    if (this.#store.active.size <= gossipMaxSend) return holds;
-    for (const id of this.#store.takeUnheard(askedOf(gossipMaxSend))) {
-      if (id !== peerId) holds.set(id, NOTHING);
+    const versions = new Map<string, KnownVersion>();
+    if (this.#store.active.size <= gossipMaxSend) return versions;
+    for (const id of this.#store.takeUnknown(maxPulled(gossipMaxSend))) {
+      if (id !== peerId) versions.set(id, NO_VERSION);
     }
-    let room = maxMessageBytes / ASKING_SHARE;
-    return new Map([...holds].filter(([id]) => (room -= holdBytes(id)) >= 0));
+    let room = maxMessageBytes / PULL_SHARE;
+    return new Map([...versions].filter(([id]) => (room -= versionBytes(id)) >= 0));
   }
 
   /** What the peer is not known to hold, as much as fits beside what is said of what is held. */
@@ -220,9 +226,9 @@ export class Exchange {
     peerId: string,
     options: {
       /** What is said beside it of what is held. */
-      readonly holds: Holds;
+      readonly holds: KnownVersions;
       /** Whom the peer asks for. */
-      readonly asked: Holds;
+      readonly asked: KnownVersions;
       readonly nowMs: number;
       readonly silent: boolean;
     },
@@ -231,114 +237,120 @@ export class Exchange {
     sent: Sent;
   } {
     const peer = this.#memories.of(peerId);
-    const news = this.#newsroom.of(peer, options);
+    const news = this.#planner.plan(peer, options);
     const deltas = options.silent ? [] : select(news, {
       members: this.#settings.gossipMaxSend,
-      bytes: this.#maxBytes(peer) - holdsBytes(options.holds),
-      turnFirst: peer.turnFirst,
+      bytes: this.#maxBytes(peer) - versionsBytes(options.holds),
+      roundRobinFirst: peer.roundRobinFirst,
     });
     this.#emitDisseminated(peerId, deltas);
     const members = new Map(deltas.map((each) => [each.id, this.#spanSent(each)]));
-    const outcome = this.#newsroom.noteTold(peer, news, members);
-    const { life: peerLife, retold } = peer;
+    const outcome = this.#planner.recordSent(peer, news, members);
+    const { incarnation: peerIncarnation, resends: retold } = peer;
     const delta = {
-      members: isForeign(peer.life ?? "") ? this.#withHeartbeats(peer, deltas) : deltas,
+      members: isUnversioned(peer.incarnation ?? "") ? this.#withHeartbeats(peer, deltas) : deltas,
       digest: this.#store.digest,
       active: this.#store.activeHash,
       partial: outcome.partial || options.silent || this.#isUnsigned,
       ...this.#agreeing(peer),
     };
-    const bytes = holdsBytes(options.holds) + (delta.agreeing?.length ?? 0) +
+    const bytes = versionsBytes(options.holds) + (delta.agreeing?.length ?? 0) +
       delta.members.reduce((sum, each) => sum + deltaBytes(each), 0);
-    return { delta, sent: { peerId, peerLife, retold, members, outcome, state: this.state, bytes } };
+    return {
+      delta,
+      sent: { peerId, peerIncarnation, resends: retold, members, record: outcome, state: this.state, bytes },
+    };
   }
 
   /** What changed of these members, to be sent to a peer at once and without an answer. */
   push(peerId: string, ids: Iterable<string>, nowMs: number): MemberDelta[] {
     const peer = this.#memories.of(peerId);
-    const changed = this.#newsroom.toPush(peer, ids, nowMs);
+    const changed = this.#planner.toPush(peer, ids, nowMs);
     const deltas = selectInOrder(changed, {
       members: this.#settings.gossipMaxSend,
       bytes: this.#maxBytes(peer),
     });
     for (const delta of deltas) {
-      const { life, last: number } = spanOf(delta);
+      const { incarnation, last: number } = spanOf(delta);
       // A gap shows that a push was lost: an unversioned member has none, and an unversioned peer reports none.
-      if (!isForeign(life) && !isForeign(peer.life ?? FOREIGN_LIFE)) {
-        peer.notePushed(delta.id, { life, number });
+      if (!isUnversioned(incarnation) && !isUnversioned(peer.incarnation ?? NO_INCARNATION)) {
+        peer.recordPush(delta.id, { incarnation, number });
       }
     }
     this.#emitDisseminated(peerId, deltas);
-    if (!isForeign(peer.life ?? "")) return deltas;
+    if (!isUnversioned(peer.incarnation ?? "")) return deltas;
     // As state they have other numbers than counts: after such a one the peer would ignore every count below it.
     return withHeartbeatEntries(deltas, {
       members: [],
       // mutant replace-value: no members are offered for any place.
       places: 0,
-      stateOf: (id) => this.#store.order.get(id),
+      stateOf: (id) => this.#store.log.get(id),
     })
       .filter(({ entries }) => entries.length > 0);
   }
 
   /** The peer holds what was sent to it, but for what it says itself, which always wins. */
-  acknowledge(sent: Sent, holds: Holds, nowMs: number): void {
+  acknowledge(sent: Sent, versions: KnownVersions, nowMs: number): void {
     const peer = this.#memories.peek(sent.peerId);
     // What an earlier life of the peer held, this one may lack.
-    if (!peer || peer.life !== sent.peerLife || this.isOutlived(peer)) return;
+    if (!peer || peer.incarnation !== sent.peerIncarnation || this.isOutlived(peer)) return;
     // An unversioned peer may have purged it since.
-    if (peer.retold !== sent.retold) return;
-    const { changes, turn, turnFirst } = sent.outcome;
+    if (peer.resends !== sent.resends) return;
+    const { changes, slot: turn, roundRobinFirst: turnFirst } = sent.record;
     peer.sentState = sent.state;
     peer.changes.add(...changes);
-    if (turn !== undefined) peer.turn = Math.max(peer.turn ?? 0, turn);
-    peer.turnFirst = turnFirst;
+    if (turn !== undefined) peer.slot = Math.max(peer.slot ?? 0, turn);
+    peer.roundRobinFirst = turnFirst;
     for (const [id, { last, ...span }] of sent.members) {
-      if (!holds.has(id)) this.#noteHeld(peer, id, { ...span, number: last });
+      if (!versions.has(id)) this.#recordAck(peer, id, { ...span, number: last });
     }
-    for (const [id, hold] of holds) this.#noteSaid(peer, id, { hold, sent: sent.members.get(id), nowMs });
-    this.#review(peer);
+    for (const [id, version] of versions) {
+      this.#applyReportedVersion(peer, id, { hold: version, sent: sent.members.get(id), nowMs });
+    }
+    this.#updateConvergence(peer);
   }
 
   /** Before news of a peer is merged. */
   beforeMerge(peerId: string): Merging {
-    return { peer: this.#memories.of(peerId), serial: this.#store.order.serial };
+    return { peer: this.#memories.of(peerId), serial: this.#store.log.serial };
   }
 
   /** After news of a peer was merged: what it told, it holds, and what changed by it need not go back. */
   afterMerge(
     merging: Merging,
     delta: Delta,
-    { holds, nowMs }: { readonly holds: Holds; readonly nowMs: number },
+    { holds: versions, nowMs }: { readonly holds: KnownVersions; readonly nowMs: number },
   ): void {
-    this.noteReceived(merging, delta, holds);
-    this.noteState(merging.peer, delta, nowMs);
-    this.#noteAgreeing(delta);
-    const nothingLeft = this.#review(merging.peer);
+    this.recordReceived(merging, delta, versions);
+    this.recordState(merging.peer, delta, nowMs);
+    this.#applyAgreeing(delta);
+    const nothingLeft = this.#updateConvergence(merging.peer);
     // What was not taken is told anew, and until then the digests differ.
-    if (holds.size === 0) this.#compareDigests(merging.peer, delta, nothingLeft);
+    if (versions.size === 0) this.#compareDigests(merging.peer, delta, nothingLeft);
   }
 
   /** After entries of a peer were merged, whether a digest came with them or not. */
-  noteReceived({ peer, serial }: Merging, delta: PartialDelta, holds: Holds): void {
-    const { order } = this.#store;
-    peer.changes.add(serial, order.serial);
+  recordReceived({ peer, serial }: Merging, delta: PartialDelta, versions: KnownVersions): void {
+    const { log } = this.#store;
+    peer.changes.add(serial, log.serial);
     for (const each of delta.members) {
-      const { life, last } = spanOf(each);
-      const member = order.get(each.id);
-      if (member?.isForeign && isForeign(life)) this.#noteTold(peer, member, each.entries);
-      else if (!holds.has(each.id) && each.entries.length > 0) {
+      const { incarnation, last } = spanOf(each);
+      const member = log.get(each.id);
+      if (member?.isUnversioned && isUnversioned(incarnation)) {
+        this.#recordUnversionedAck(peer, member, each.entries);
+      } else if (!versions.has(each.id) && each.entries.length > 0) {
         // It may hold more than this part, and that is told in another.
         const end = each.end ?? last;
-        this.#noteHeld(peer, each.id, {
-          life,
+        this.#recordAck(peer, each.id, {
+          incarnation,
           number: last,
           reset: each.reset && last === end,
           end: last,
           floor: 0,
         });
-      } else if (member && member.life > life && each.id !== peer.id) {
+      } else if (member && member.incarnation > incarnation && each.id !== peer.id) {
         // Whoever tells of an earlier life holds nothing of the later one, whatever was supposed.
-        this.#wait(peer, member, { after: 0 });
+        this.#addPending(peer, member, { after: 0 });
       }
     }
   }
@@ -347,7 +359,7 @@ export class Exchange {
   requestReconcile(peerId: string): SummaryPart[] {
     const peer = this.#memories.peek(peerId);
     if (!peer || peer.mismatches < 2 || peer.comparing || peer.tried === peer.differing) return [];
-    this.#memories.compare(peer, true);
+    this.#memories.setComparing(peer, true);
     peer.tried = peer.differing;
     this.#emit({ type: "ReconcilingRequested", peerId });
     const { ids } = this.#store.sorted;
@@ -402,9 +414,9 @@ export class Exchange {
   endReconcile(peerId: string): void {
     const peer = this.#memories.peek(peerId);
     if (!peer?.comparing) return;
-    this.#memories.compare(peer, false);
+    this.#memories.setComparing(peer, false);
     peer.mismatches = 0;
-    this.#recollect(peer);
+    this.#resetPendingDropped(peer);
   }
 
   /** How many active peers are known to hold this member's own state up to a number. */
@@ -417,47 +429,47 @@ export class Exchange {
   /** Whether an active peer is known to hold this member's own state up to a number. */
   isAcknowledgedBy(id: string, number: number): boolean {
     if (id === this.#selfId || !this.#store.active.has(id)) return false;
-    return this.#ownHeldBy(id) >= number;
+    return this.#ackedOwnNumber(id) >= number;
   }
 
   /** Up to which number all active peers are known to hold this member's own state. */
-  ownHeldByAll(): number {
-    let number = this.#store.order.get(this.#selfId)!.held;
-    for (const id of this.#store.peers) number = Math.min(number, this.#ownHeldBy(id));
+  ownAckedByAll(): number {
+    let number = this.#store.log.get(this.#selfId)!.version;
+    for (const id of this.#store.peers) number = Math.min(number, this.#ackedOwnNumber(id));
     return number;
   }
 
-  #ownHeldBy(id: string): number {
+  #ackedOwnNumber(id: string): number {
     // It has the state that this member has.
-    if (this.#store.agreement.agrees(id, this.state)) return Infinity;
+    if (this.#store.convergence.agrees(id, this.state)) return Infinity;
     const peer = this.#memories.peek(id);
     // What an earlier life of the peer held, this one may lack.
-    return peer && !this.isOutlived(peer) ? peer.ownHeld : 0;
+    return peer && !this.isOutlived(peer) ? peer.ackedOwnNumber : 0;
   }
 
   /** This member's own state begins anew: what peers held of it counts no more. */
-  ownLifeRenewed(): void {
-    for (const peer of this.#memories.peers()) peer.ownHeld = 0;
+  ownIncarnationRenewed(): void {
+    for (const peer of this.#memories.peers()) peer.ackedOwnNumber = 0;
   }
 
   /** The deltas with heartbeats as entries, of this member and of others in turn. */
   #withHeartbeats(peer: PeerMemory, deltas: readonly MemberDelta[]): MemberDelta[] {
-    const { order } = this.#store;
+    const { log } = this.#store;
     return withHeartbeatEntries(deltas, {
-      members: this.#heartbeatsInTurn(peer),
+      members: this.#heartbeatsRoundRobin(peer),
       places: this.#settings.gossipMaxSend,
-      stateOf: (id) => order.get(id),
+      stateOf: (id) => log.get(id),
     });
   }
 
   /** This member, then the other active ones from where the last message to the peer ended. */
-  *#heartbeatsInTurn(peer: PeerMemory): Iterable<MemberState> {
-    const { order, peers } = this.#store;
-    yield order.get(this.#selfId)!;
+  *#heartbeatsRoundRobin(peer: PeerMemory): Iterable<MemberState> {
+    const { log, peers } = this.#store;
+    yield log.get(this.#selfId)!;
     // mutant move-bound: who comes twice is sent once, and after a whole turn any may be the first of the next.
     for (let looked = 0; looked < peers.length; looked++) {
       const id = peers[peer.heartbeatTurn++ % peers.length]!;
-      const state = order.get(id);
+      const state = log.get(id);
       // Of itself a peer knows best (E1).
       if (state && id !== peer.id) yield state;
     }
@@ -474,99 +486,110 @@ export class Exchange {
     this.#emit({ type: "Disseminated", peerId, members: deltas.length, entries });
   }
 
-  #wait(peer: PeerMemory, member: MemberState, waiting: Partial<Waiting> & { after: number }): void {
-    const { life } = member;
+  #addPending(
+    peer: PeerMemory,
+    member: MemberState,
+    pending: Partial<PendingMember> & { after: number },
+  ): void {
+    const { incarnation } = member;
     // What a peer lacks that gets no gossip is no repair under way.
-    const gap = waiting.gap === true && this.#store.active.has(peer.id);
+    const gap = pending.gap === true && this.#store.active.has(peer.id);
     const defaults = { reset: false, floor: member.floor, ...NOT_REFUSED };
-    this.#memories.wait(peer, member.id, { ...defaults, ...waiting, life, gap });
+    this.#memories.addPending(peer, member.id, { ...defaults, ...pending, incarnation, gap });
   }
 
   /** The peer is known to hold a member up to a number that was sent to it, or that it told. */
-  #noteHeld(peer: PeerMemory, id: string, hold: Hold & Pick<SentSpan, "end" | "reset" | "floor">): void {
-    const member = this.#store.order.get(id);
-    if (!member || member.life !== hold.life) return;
-    const isPart = hold.number < hold.end;
+  #recordAck(
+    peer: PeerMemory,
+    id: string,
+    version: KnownVersion & Pick<SentSpan, "end" | "reset" | "floor">,
+  ): void {
+    const member = this.#store.log.get(id);
+    if (!member || member.incarnation !== version.incarnation) return;
+    const isPart = version.number < version.end;
     // A part lacks the keys that were set again beyond its end, whatever their numbers were before.
-    if (id === this.#selfId && !isPart) peer.ownHeld = Math.max(peer.ownHeld, hold.number);
-    if (peer.pushedAfter(member, 0) <= hold.number) peer.forgetPush(id);
-    const waiting = peer.waiting.get(id);
-    if (!waiting && !isPart) return member.noteHeldBy(peer, hold.number);
+    if (id === this.#selfId && !isPart) peer.ackedOwnNumber = Math.max(peer.ackedOwnNumber, version.number);
+    if (peer.pushedAfter(member, 0) <= version.number) peer.forgetPush(id);
+    const pending = peer.pending.get(id);
+    if (!pending && !isPart) return member.recordAck(peer, version.number);
     // A late acknowledgement takes nothing back, and of what a reset is to mend it says nothing.
-    if (waiting?.life === hold.life) {
-      if ((waiting.reset && !hold.reset) || hold.number <= waiting.after) return;
+    if (pending?.incarnation === version.incarnation) {
+      if ((pending.reset && !version.reset) || version.number <= pending.after) return;
     }
-    this.#memories.settle(peer, id);
-    if (isPart) this.#wait(peer, member, { after: hold.number, reset: hold.reset, floor: hold.floor });
-    else if (hold.number < member.held) this.#wait(peer, member, { after: hold.number });
-    else member.noteHeldBy(peer, hold.number);
+    this.#memories.clearPending(peer, id);
+    if (isPart) {
+      this.#addPending(peer, member, { after: version.number, reset: version.reset, floor: version.floor });
+    } else if (version.number < member.version) this.#addPending(peer, member, { after: version.number });
+    else member.recordAck(peer, version.number);
   }
 
   /** Of a foreign member a peer told what it holds, and nothing of what else it may hold. */
-  #noteTold(peer: PeerMemory, member: MemberState, told: MemberDelta["entries"]): void {
+  #recordUnversionedAck(peer: PeerMemory, member: MemberState, delta: MemberDelta["entries"]): void {
     if (member.id === peer.id) return;
-    const supposed = peer.supposed(member).after;
-    if (member.isCoveredBy(told, supposed)) {
-      this.#memories.settle(peer, member.id);
-      member.noteHeldBy(peer, member.held);
+    const supposed = peer.assumedVersion(member).after;
+    if (member.isCoveredBy(delta, supposed)) {
+      this.#memories.clearPending(peer, member.id);
+      member.recordAck(peer, member.version);
     }
     // Whoever tells of an earlier entry lacks the one that took its place, whatever was supposed.
-    const lacked = told.flatMap(({ key, number }) => {
+    const lacked = delta.flatMap(({ key, number }) => {
       const held = member.get(key);
       return held && held.number > number ? [held.position] : [];
     });
     const after = Math.min(...lacked) - 1;
-    if (after < supposed) this.#wait(peer, member, { after });
+    if (after < supposed) this.#addPending(peer, member, { after });
   }
 
   /** Where a delta that is about to be sent starts and ends, as positions. */
   #spanSent(delta: MemberDelta): SentSpan {
-    const { life, held, certified, floor, isForeign } = this.#store.order.get(delta.id)!;
+    const { incarnation, version: held, signedUpTo: certified, floor, isUnversioned } = this.#store.log.get(
+      delta.id,
+    )!;
     const { reset } = delta;
-    if (isForeign) return { life, after: 0, last: held, end: held, reset, floor };
+    if (isUnversioned) return { incarnation, after: 0, last: held, end: held, reset, floor };
     // Of a state that is not all signed yet the rest follows once it is.
     return { ...spanOf(delta), end: this.#signs ? certified : held, reset, floor };
   }
 
   /** What the receiver says of itself wins over what was remembered; but it cannot raise it unsent (E5). */
-  #noteSaid(
+  #applyReportedVersion(
     peer: PeerMemory,
     id: string,
     said: {
-      readonly hold: Hold;
+      readonly hold: KnownVersion;
       readonly sent: SentSpan | undefined;
       readonly nowMs: number;
     },
   ): void {
-    const { hold, sent, nowMs } = said;
-    const member = this.#store.order.get(id);
+    const { hold: version, sent, nowMs } = said;
+    const member = this.#store.log.get(id);
     peer.forgetPush(id);
     if (!member) return;
-    if (hold.life > member.life) return this.#memories.settle(peer, id);
+    if (version.incarnation > member.incarnation) return this.#memories.clearPending(peer, id);
     // Of a foreign member numbers say nothing of what lies below.
-    const number = hold.life === member.life && !member.isForeign ? hold.number : 0;
-    if (number >= (sent?.last ?? member.held)) {
-      return sent && this.#noteHeld(peer, id, { ...sent, number: sent.last });
+    const number = version.incarnation === member.incarnation && !member.isUnversioned ? version.number : 0;
+    if (number >= (sent?.last ?? member.version)) {
+      return sent && this.#recordAck(peer, id, { ...sent, number: sent.last });
     }
-    if (!sent && number >= peer.supposed(member).after) return;
+    if (!sent && number >= peer.assumedVersion(member).after) return;
     // It has lost some of the state that it once said it has.
     peer.receivedState = undefined;
     this.#noteKnown(peer.id, { sent: undefined, reported: undefined });
-    if (id === this.#selfId) peer.ownHeld = Math.min(peer.ownHeld, number);
+    if (id === this.#selfId) peer.ackedOwnNumber = Math.min(peer.ackedOwnNumber, number);
     const gap = sent === undefined || number < sent.after;
-    this.#wait(peer, member, {
+    this.#addPending(peer, member, {
       after: number,
       gap,
-      ...(!gap && this.#afterRefusal(peer.waiting.get(id), number, nowMs)),
+      ...(!gap && this.#afterRefusal(peer.pending.get(id), number, nowMs)),
     });
   }
 
   /** The peer took nothing of what it was sent, because more finds no room there: it is sent ever more rarely. */
   #afterRefusal(
-    before: Waiting | undefined,
+    before: PendingMember | undefined,
     number: number,
     nowMs: number,
-  ): Pick<Waiting, "refusals" | "notBeforeMs"> {
+  ): Pick<PendingMember, "refusals" | "notBeforeMs"> {
     // A signature that could not be verified at once is verified with the next message.
     if (this.#signs || number !== before?.after) return NOT_REFUSED;
     const { gossipInterval, heartbeatExpiration } = this.#settings;
@@ -575,48 +598,50 @@ export class Exchange {
   }
 
   /** Whether the peer lacks nothing; if so, that is noted as its acknowledgement of this state. */
-  #review(peer: PeerMemory): boolean {
+  #updateConvergence(peer: PeerMemory): boolean {
     // It may have acknowledged this very state, and say now that it lost some of it. Of a process whose life is over a
     // late message says nothing of its successor.
     const isLacking = this.isOutlived(peer) || this.#isLacking(peer);
-    if (!isLacking) this.#noteAllHeld(peer);
+    if (!isLacking) this.#recordAllAcked(peer);
     if (isLacking) this.#noteKnown(peer.id, { acknowledged: undefined });
-    else if (!peer.forgetful) this.#noteKnown(peer.id, { acknowledged: this.state });
+    else if (!peer.pendingWasDropped) this.#noteKnown(peer.id, { acknowledged: this.state });
     return !isLacking;
   }
 
   /** Whether it lacks something of a member that is active. */
   #isLacking(peer: PeerMemory): boolean {
-    const { active, order } = this.#store;
-    for (const [id, { gap, reset, life, after }] of peer.waiting) {
-      const member = order.get(id);
+    const { active, log } = this.#store;
+    for (const [id, { gap, reset, incarnation, after }] of peer.pending) {
+      const member = log.get(id);
       if (!member || !active.has(id)) continue;
-      if (gap || reset || life !== member.life || member.held > after) return true;
+      if (gap || reset || incarnation !== member.incarnation || member.version > after) return true;
     }
-    for (const member of order.changes.newestFirst(peer.changes.upTo)) {
-      if (active.has(member.id) && !this.#isHeldBy(peer, member)) return true;
+    for (const member of log.changes.newestFirst(peer.changes.upTo)) {
+      if (active.has(member.id) && !this.#isUpToDate(peer, member)) return true;
     }
     return false;
   }
 
   /** It holds everything of active members; an inactive member of which it may lack something waits. */
-  #noteAllHeld(peer: PeerMemory): void {
-    const { inactive, order } = this.#store;
+  #recordAllAcked(peer: PeerMemory): void {
+    const { inactive, log } = this.#store;
     for (const id of inactive) {
-      const member = order.get(id)!;
-      if (!this.#isHeldBy(peer, member)) this.#wait(peer, member, { after: member.heldBy(peer) });
+      const member = log.get(id)!;
+      if (!this.#isUpToDate(peer, member)) {
+        this.#addPending(peer, member, { after: member.ackedVersion(peer) });
+      }
     }
-    peer.changes.add(0, order.serial);
+    peer.changes.add(0, log.serial);
   }
 
   /** Whether nothing of a member is to be sent, but for what waits. */
-  #isHeldBy(peer: PeerMemory, member: MemberState): boolean {
-    return member.id === peer.id || peer.waiting.has(member.id) || member.isHeldBy(peer);
+  #isUpToDate(peer: PeerMemory, member: MemberState): boolean {
+    return member.id === peer.id || peer.pending.has(member.id) || member.isAckedBy(peer);
   }
 
   /** Which members are known to have this state, where not all are: the peer may know of more. */
   #agreeing(peer: PeerMemory): Pick<Delta, "agreeing"> {
-    const { agreement, active } = this.#store;
+    const { convergence: agreement, active } = this.#store;
     const { state } = this;
     // It has another state, so that it knows nothing about this one.
     if (this.#signs || peer.receivedState !== state || active.size <= 2) return {};
@@ -630,8 +655,8 @@ export class Exchange {
   }
 
   /** Notes what a peer is known to hold, also in the set of those that agree. */
-  #noteKnown(id: string, known: Parameters<Agreement["set"]>[1]): void {
-    const { agreement } = this.#store;
+  #noteKnown(id: string, known: Parameters<ConvergenceTracker["set"]>[1]): void {
+    const { convergence: agreement } = this.#store;
     if (!agreement.set(id, known)) return;
     const encoded = this.#agreeingSet;
     if (encoded?.state !== this.state) this.#agreeingSet = undefined;
@@ -642,10 +667,10 @@ export class Exchange {
   }
 
   /** Takes what a peer with the same state knows of others. Where members sign, nobody speaks for another. */
-  #noteAgreeing({ agreeing, digest, active }: Delta): void {
+  #applyAgreeing({ agreeing, digest, active }: Delta): void {
     const { state } = this;
     if (agreeing === undefined || this.#signs || stateName(digest, active) !== state) return;
-    const { sorted, agreement } = this.#store;
+    const { sorted, convergence: agreement } = this.#store;
     const { retractions } = agreement;
     const before = this.#taken;
     if (before.sorted !== sorted || before.state !== state || before.retractions !== retractions) {
@@ -679,20 +704,20 @@ export class Exchange {
     peer.mismatches = 0;
     peer.differing = undefined;
     peer.tried = undefined;
-    this.#recollect(peer);
-    this.#memories.compare(peer, false);
+    this.#resetPendingDropped(peer);
+    this.#memories.setComparing(peer, false);
     this.#noteKnown(peer.id, { acknowledged: this.state });
-    this.#noteAllHeld(peer);
+    this.#recordAllAcked(peer);
     peer.forgetPushes();
-    peer.ownHeld = Math.max(peer.ownHeld, this.#store.order.get(this.#selfId)!.held);
-    for (const id of peer.waiting.keys()) {
-      if (!this.#store.order.get(id) || this.#store.active.has(id)) this.#memories.settle(peer, id);
+    peer.ackedOwnNumber = Math.max(peer.ackedOwnNumber, this.#store.log.get(this.#selfId)!.version);
+    for (const id of peer.pending.keys()) {
+      if (!this.#store.log.get(id) || this.#store.active.has(id)) this.#memories.clearPending(peer, id);
     }
   }
 
   /** Of active members it is known again what the peer holds; of others, who may be active later, nothing said so. */
-  #recollect(peer: PeerMemory): void {
-    if (this.#store.inactive.size === 0) peer.forgetful = false;
+  #resetPendingDropped(peer: PeerMemory): void {
+    if (this.#store.inactive.size === 0) peer.pendingWasDropped = false;
   }
 
   /** How many members a part of a comparison may have, so that the answer, twice as long, fits into a message. */
@@ -703,9 +728,13 @@ export class Exchange {
   #summaries(ids: Iterable<string>): Map<string, Summary> {
     const summaries = new Map<string, Summary>();
     for (const id of ids) {
-      const member = this.#store.order.get(id);
+      const member = this.#store.log.get(id);
       if (!member) continue;
-      summaries.set(id, { life: member.life, number: member.highest, sum: `${member.sum}` });
+      summaries.set(id, {
+        incarnation: member.incarnation,
+        number: member.highestNumber,
+        sum: `${member.sum}`,
+      });
     }
     return summaries;
   }
@@ -713,9 +742,9 @@ export class Exchange {
   /** Finds what the peer lacks of the members in the range of its part, and lets that wait. */
   #compareParts(peer: PeerMemory, part: SummaryPart, ids: readonly string[]): void {
     for (const [id, summary] of this.#summaries(ids)) {
-      const member = this.#store.order.get(id)!;
+      const member = this.#store.log.get(id)!;
       const lacking = id === peer.id ? undefined : this.#lacking(peer, id, summary, part.members.get(id));
-      if (lacking) this.#wait(peer, member, { ...lacking, gap: true });
+      if (lacking) this.#addPending(peer, member, { ...lacking, gap: true });
     }
   }
 
@@ -726,10 +755,12 @@ export class Exchange {
     mine: Summary,
     theirs: Summary | undefined,
   ): { after: number; reset: boolean } | undefined {
-    if (!theirs || mine.life > theirs.life) return { after: 0, reset: false };
-    if (mine.life < theirs.life) return undefined;
+    if (!theirs || mine.incarnation > theirs.incarnation) return { after: 0, reset: false };
+    if (mine.incarnation < theirs.incarnation) return undefined;
     // Each may lack something, and nothing is lost by what is told twice.
-    if (isForeign(mine.life)) return mine.sum === theirs.sum ? undefined : { after: 0, reset: true };
+    if (isUnversioned(mine.incarnation)) {
+      return mine.sum === theirs.sum ? undefined : { after: 0, reset: true };
+    }
     if (mine.number > theirs.number) return { after: theirs.number, reset: false };
     if (mine.number < theirs.number || mine.sum === theirs.sum) return undefined;
     const mineToSend = id === this.#selfId || byCodePoint(this.#selfId, peer.id) < 0;
@@ -738,6 +769,10 @@ export class Exchange {
 }
 
 /** What a delta of a member says of a life: from where, to where. Of a foreign member, the highest number. */
-export function spanOf(delta: MemberDelta): { life: Life; after: number; last: number } {
-  return { life: delta.life, after: delta.after, last: delta.entries.at(-1)?.number ?? delta.after };
+export function spanOf(delta: MemberDelta): { incarnation: Incarnation; after: number; last: number } {
+  return {
+    incarnation: delta.incarnation,
+    after: delta.after,
+    last: delta.entries.at(-1)?.number ?? delta.after,
+  };
 }

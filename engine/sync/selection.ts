@@ -5,7 +5,7 @@
  * @module
  */
 
-import { entryBytes, memberBytes, proofBytes } from "../state/size.ts";
+import { entryBytes, memberBytes, signatureBytes } from "../state/size.ts";
 import type { MemberDelta } from "../types.ts";
 
 /** A member of which there is something to tell. */
@@ -21,9 +21,9 @@ export interface Candidates {
   /** The members that changed. */
   readonly changed: readonly Candidate[];
   /** Whose turn it is, whatever there is to tell. The others may name them as well. */
-  readonly inTurn: readonly Candidate[];
+  readonly roundRobin: readonly Candidate[];
   /** The members that the peer asks for, because it holds nothing of them. */
-  readonly asked: readonly Candidate[];
+  readonly pulled: readonly Candidate[];
 }
 
 /** The room in one message, and who goes first. */
@@ -31,16 +31,16 @@ export interface Room {
   readonly members: number;
   readonly bytes: number;
   /** Whether the one whose turn it is goes even before the own state, because it was left out before. */
-  readonly turnFirst: boolean;
+  readonly roundRobinFirst: boolean;
 }
 
 /** How many places of a message are for members in turn. */
-export function quarterOf(members: number): number {
+export function roundRobinSlots(members: number): number {
   return Math.ceil(members / 4);
 }
 
 /** For how many members a peer is asked at most, where a message has so many places. */
-export function askedOf(members: number): number {
+export function maxPulled(members: number): number {
   return Math.ceil(members / 2);
 }
 
@@ -71,14 +71,15 @@ export function selectInOrder(
 
 /** The bytes that a member's delta takes in a message, at most. */
 export function deltaBytes(delta: MemberDelta): number {
-  let bytes = memberBytes(delta.id) + (delta.proof === undefined ? 0 : proofBytes(delta.id, delta.proof));
+  let bytes = memberBytes(delta.id) +
+    (delta.signature === undefined ? 0 : signatureBytes(delta.id, delta.signature));
   for (const entry of delta.entries) bytes += entryBytes(entry);
   return bytes;
 }
 
-function inOrder({ own, changed, inTurn, asked }: Candidates, room: Room): Candidate[] {
+function inOrder({ own, changed, roundRobin: inTurn, pulled: asked }: Candidates, room: Room): Candidate[] {
   const [next, ...quarter] = inTurn;
-  const head = (room.turnFirst ? [next, own] : [own, next]).filter((each) => each !== undefined);
+  const head = (room.roundRobinFirst ? [next, own] : [own, next]).filter((each) => each !== undefined);
   const places = Math.max(0, room.members - head.length - quarter.length - asked.length);
   return [...head, ...changed.slice(0, places), ...quarter, ...asked, ...changed.slice(places)];
 }

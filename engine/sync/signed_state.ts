@@ -5,39 +5,39 @@
  * @module
  */
 
-import { isForeign } from "../incarnation.ts";
+import { isUnversioned } from "../incarnation.ts";
 import type { MemberState } from "../state/member_state.ts";
-import { type Claim, isTombstone, type MemberDelta, type SentEntry } from "../types.ts";
+import { isTombstone, type MemberDelta, type SentEntry, type SignedState } from "../types.ts";
 
 /**
  * What would be held; `undefined` where nothing would be taken, because it is old news, of an earlier life, or
  * begins after what is held.
  */
-export function claimOf(told: MemberDelta, held: MemberState | undefined): Claim | undefined {
-  const last = told.entries.at(-1)?.number;
-  if (last === undefined || (held && held.life > told.life)) return undefined;
+export function signedStateOf(delta: MemberDelta, held: MemberState | undefined): SignedState | undefined {
+  const last = delta.entries.at(-1)?.number;
+  if (last === undefined || (held && held.incarnation > delta.incarnation)) return undefined;
   // What is told of a foreign member is taken by nobody who asks.
-  if (isForeign(told.life)) return undefined;
-  const mine = held?.life === told.life ? held : undefined;
-  if (told.reset) {
+  if (isUnversioned(delta.incarnation)) return undefined;
+  const mine = held?.incarnation === delta.incarnation ? held : undefined;
+  if (delta.reset) {
     // What is signed is a whole state, never a part of one.
-    if (told.after > 0 || (mine && last < mine.held)) return undefined;
-    return claimAfter([], told);
+    if (delta.after > 0 || (mine && last < mine.version)) return undefined;
+    return claimAfter([], delta);
   }
-  if ((mine?.held ?? 0) < told.after || last <= (mine?.held ?? 0)) return undefined;
-  return claimAfter(mine ? [...mine.entries()] : [], told, mine);
+  if ((mine?.version ?? 0) < delta.after || last <= (mine?.version ?? 0)) return undefined;
+  return claimAfter(mine ? [...mine.entries()] : [], delta, mine);
 }
 
-function claimAfter(before: readonly SentEntry[], told: MemberDelta, held?: MemberState): Claim {
+function claimAfter(before: readonly SentEntry[], delta: MemberDelta, held?: MemberState): SignedState {
   const byKey = new Map(before.map((entry) => [entry.key, entry]));
   let number = 0;
-  for (const entry of told.entries) {
+  for (const entry of delta.entries) {
     number = entry.number;
-    if (number <= (held?.held ?? 0)) continue;
+    if (number <= (held?.version ?? 0)) continue;
     // In the order of its last entry, as a holder keeps it.
     byKey.delete(entry.key);
     byKey.set(entry.key, entry);
   }
   const entries = [...byKey.values()].filter((entry) => !isTombstone(entry));
-  return { id: told.id, life: told.life, number, entries };
+  return { id: delta.id, incarnation: delta.incarnation, number, entries };
 }

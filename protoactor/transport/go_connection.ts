@@ -20,8 +20,8 @@ import {
   type Refusal,
 } from "../../protocol/message.ts";
 import { refuse } from "../../protocol/refusal.ts";
-import { endsWithLife } from "../../engine/membership/block_list.ts";
-import { FOREIGN_LIFE } from "../../engine/incarnation.ts";
+import { endsWithIncarnation } from "../../engine/membership/block_list.ts";
+import { NO_INCARNATION } from "../../engine/incarnation.ts";
 import type { GossipState } from "./definitions.ts";
 import type { GoBatch, GoInbox } from "./go_inbox.ts";
 import { deltaOf, NO_DIGEST, readState, stateOf } from "./state.ts";
@@ -209,7 +209,7 @@ export class GoConnection implements Connection {
     if (!this.#underWay || this.#underWay.id !== id) return;
     const { members, askers } = this.#underWay.batch;
     this.#underWay = undefined;
-    const isExpired = code === "blocked" && endsWithLife(reason);
+    const isExpired = code === "blocked" && endsWithIncarnation(reason);
     this.#side.inbox.add({ members, askers: isExpired ? askers : [] });
     if (isExpired) return this.#greet();
     this.#isOpen = false;
@@ -223,7 +223,7 @@ export class GoConnection implements Connection {
       id,
       cluster,
       member: this.#side.member,
-      life: FOREIGN_LIFE,
+      incarnation: NO_INCARNATION,
       count: 0,
       version: PROTOCOL_VERSION,
       oldestVersion: OLDEST_VERSION,

@@ -7,7 +7,7 @@
  */
 
 import { entryBytes, memberBytes } from "../../engine/state/size.ts";
-import { FOREIGN_LIFE } from "../../engine/incarnation.ts";
+import { NO_INCARNATION } from "../../engine/incarnation.ts";
 import type { MemberDelta, SentEntry } from "../../engine/types.ts";
 import type { Pid } from "./definitions.ts";
 
@@ -47,7 +47,7 @@ export class GoInbox {
   take(): GoBatch {
     const members = [...this.#members].map(([id, byKey]): MemberDelta => {
       const entries = [...byKey.values()].sort((one, other) => one.number - other.number);
-      return { id, life: FOREIGN_LIFE, after: 0, reset: false, entries };
+      return { id, incarnation: NO_INCARNATION, after: 0, reset: false, entries };
     });
     const batch = { members, askers: this.#askers };
     this.#members.clear();

@@ -5,7 +5,7 @@
  */
 
 import { utf8Length } from "../../engine/json.ts";
-import { FOREIGN_LIFE, isForeign } from "../../engine/incarnation.ts";
+import { isUnversioned, NO_INCARNATION } from "../../engine/incarnation.ts";
 import {
   type Delta,
   HEARTBEAT_KEY,
@@ -39,10 +39,10 @@ export function deltaOf(members: readonly MemberDelta[]): Delta {
  */
 export function stateOf(delta: PartialDelta): GossipState {
   const members: MemberEntry[] = [];
-  for (const { id, life, entries } of delta.members) {
+  for (const { id, incarnation, entries } of delta.members) {
     const values = entries.flatMap((entry): KeyEntry[] => {
       const { key, number } = entry;
-      const sequenceNumber = isForeign(life) ? number : numberInLife(life, number);
+      const sequenceNumber = isUnversioned(incarnation) ? number : numberInLife(incarnation, number);
       const value = { sequenceNumber, ...(entry.value !== undefined && { value: anyOf(entry) }) };
       const isHeartbeat = key === HEARTBEAT_KEY && entry.type === TYPE.heartbeat;
       return isHeartbeat ? [{ key, value }, { key: NEW_HEARTBEAT_KEY, value }] : [{ key, value }];
@@ -63,7 +63,7 @@ export function readState(state: GossipState, decoders: Decoders): MemberDelta[]
     if (!isName(id, MAX_ID_BYTES)) continue;
     const entries = (value?.values ?? []).flatMap((entry) => readEntry(entry, decoders));
     if (entries.length === 0) continue;
-    members.push({ id, life: FOREIGN_LIFE, after: 0, reset: false, entries: newestOfEach(entries) });
+    members.push({ id, incarnation: NO_INCARNATION, after: 0, reset: false, entries: newestOfEach(entries) });
   }
   return members;
 }

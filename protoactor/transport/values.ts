@@ -6,7 +6,7 @@
 
 import { type JsonValue, type SentEntry, TYPE } from "../../engine/types.ts";
 import { type ReadAny, readAny } from "../../protocol/any_value.ts";
-import { Place } from "../../protocol/check.ts";
+import { JsonPath } from "../../protocol/check.ts";
 import {
   type Any,
   HEARTBEAT,
@@ -83,7 +83,7 @@ export function decoded<Kept extends ReadAny>(entry: Kept, decoders: Decoders): 
   }
 }
 
-const PLACE = new Place("value");
+const PLACE = new JsonPath("value");
 
 function packed({ typeUrl, value }: Any, decoders: Decoders): ReadAny {
   // For an empty field the library returns a plain array instead of a `Uint8Array`.

@@ -1,5 +1,5 @@
 import { assertEquals, assertLess } from "../../deps/std_assert.ts";
-import { KEPT_BYTES, KEPT_ITEMS, LatestStream } from "../../common/conflating_queue.ts";
+import { ConflatingQueue, KEPT_BYTES, KEPT_ITEMS } from "../../common/conflating_queue.ts";
 
 interface Item {
   readonly key: string;
@@ -8,7 +8,7 @@ interface Item {
 
 function makeStream(options: { readonly signal?: AbortSignal } = {}) {
   let ends = 0;
-  const stream = new LatestStream<Item>({ keyOf: ({ key }) => key, onEnd: () => void ends++, ...options });
+  const stream = new ConflatingQueue<Item>({ keyOf: ({ key }) => key, onEnd: () => void ends++, ...options });
   return { stream, ends: () => ends };
 }
 
@@ -91,7 +91,7 @@ Deno.test("latest stream: ends once: by its signal, its reader, or after the las
 });
 
 Deno.test("latest stream: a reader that falls behind keeps few large items beside the latest of every key (R8.1)", async () => {
-  const stream = new LatestStream<{ key: string; value: string }>({ keyOf: ({ key }) => key });
+  const stream = new ConflatingQueue<{ key: string; value: string }>({ keyOf: ({ key }) => key });
   const large = "x".repeat(1_048_576);
   stream.push({ key: "rare", value: "" });
   for (let n = 0; n < 100; n++) stream.push({ key: "often", value: large });
@@ -103,7 +103,7 @@ Deno.test("latest stream: a reader that falls behind keeps few large items besid
 });
 
 Deno.test("latest stream: a reader that keeps up gets every large item (R8.1)", async () => {
-  const stream = new LatestStream<{ key: string; value: string }>({ keyOf: ({ key }) => key });
+  const stream = new ConflatingQueue<{ key: string; value: string }>({ keyOf: ({ key }) => key });
   const reader = stream.readable.getReader();
   const values = Array.from({ length: 20 }, (_, n) => `${n}`.padEnd(1_048_576 / 2));
   stream.push({ key: "k", value: "first" });

@@ -1,33 +1,40 @@
 import { assertEquals } from "../../deps/std_assert.ts";
 import { HearsayError } from "../../common/errors.ts";
-import { MAX_REASONS, MAX_TOLD_ABOUT, reasonOf, ToldReasons } from "../../common/report_once.ts";
+import { MAX_REASONS, MAX_SUBJECTS, reasonOf, ReportOnce } from "../../common/report_once.ts";
 
 Deno.test("reported reasons: a reason is reported once, and again after a success", () => {
-  const reasons = new ToldReasons();
-  assertEquals([reasons.isNews("a", "down"), reasons.isNews("a", "down")], [true, true]);
+  const reasons = new ReportOnce();
+  assertEquals([reasons.shouldReport("a", "down"), reasons.shouldReport("a", "down")], [true, true]);
   reasons.add("a", "down");
-  assertEquals([reasons.isNews("a", "down"), reasons.isNews("a", "late"), reasons.isNews("b", "down")], [
+  assertEquals([
+    reasons.shouldReport("a", "down"),
+    reasons.shouldReport("a", "late"),
+    reasons.shouldReport("b", "down"),
+  ], [
     false,
     true,
     true,
   ]);
   reasons.add("a", "late");
-  assertEquals([reasons.isNews("a", "down"), reasons.isNews("a", "late")], [false, false]);
+  assertEquals([reasons.shouldReport("a", "down"), reasons.shouldReport("a", "late")], [false, false]);
   reasons.forget("a");
-  assertEquals([reasons.isNews("a", "down"), reasons.isNews("a", "late")], [true, true]);
+  assertEquals([reasons.shouldReport("a", "down"), reasons.shouldReport("a", "late")], [true, true]);
 });
 
 Deno.test("reported reasons: ever other sources or reasons stay within the bound, and displace no continuing failure", () => {
-  const reasons = new ToldReasons();
+  const reasons = new ReportOnce();
   reasons.add("first", "down");
   reasons.add("neighbour", "down");
-  for (let each = 1; each < 2 * MAX_TOLD_ABOUT; each++) {
-    assertEquals(reasons.isNews("neighbour", "down"), false);
+  for (let each = 1; each < 2 * MAX_SUBJECTS; each++) {
+    assertEquals(reasons.shouldReport("neighbour", "down"), false);
     reasons.add(`place ${each}`, "down");
   }
-  assertEquals(reasons.isNews("first", "down"), true);
+  assertEquals(reasons.shouldReport("first", "down"), true);
   for (let each = 0; each < MAX_REASONS; each++) reasons.add("neighbour", `reason ${each}`);
-  assertEquals([reasons.isNews("neighbour", "down"), reasons.isNews("neighbour", "reason 0")], [true, false]);
+  assertEquals([reasons.shouldReport("neighbour", "down"), reasons.shouldReport("neighbour", "reason 0")], [
+    true,
+    false,
+  ]);
 });
 
 Deno.test("reported reasons: two errors with one code are one reason, whatever their texts", () => {

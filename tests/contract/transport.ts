@@ -86,11 +86,15 @@ export function transportContract(name: string, makePair: () => Promise<Transpor
 
   test("a message that is changed after it was sent arrives as it was sent (R8.1)", async (pair) => {
     const { near, far } = await connect(pair);
-    const holds = new Map([["a", { life: LIFE, number: 1 }]]);
+    const holds = new Map([["a", { incarnation: LIFE, number: 1 }]]);
     await send(near, { type: "ack", id: "1", holds });
     holds.clear();
     const received = await readOne(far.readable);
-    assertEquals(received, { type: "ack", id: "1", holds: new Map([["a", { life: LIFE, number: 1 }]]) });
+    assertEquals(received, {
+      type: "ack",
+      id: "1",
+      holds: new Map([["a", { incarnation: LIFE, number: 1 }]]),
+    });
   });
 
   test("messages keep their order, with both directions at work at once (E4, R8.1)", async (pair) => {
@@ -445,7 +449,7 @@ function everyMessage(): Message[] {
   const delta: Delta = {
     members: [{
       id: "a",
-      life: LIFE,
+      incarnation: LIFE,
       after: 2,
       reset: false,
       count: 9,
@@ -459,21 +463,24 @@ function everyMessage(): Message[] {
           json: '{"deep":[1,null,"é😀"]}',
         },
       ],
-    }, { id: "b", life: LIFE, after: 0, reset: true, end: 0, entries: [] }],
+    }, { id: "b", incarnation: LIFE, after: 0, reset: true, end: 0, entries: [] }],
     digest: DIGEST,
     active: DIGEST,
     partial: true,
   };
-  const holds = new Map([["__proto__", { life: LIFE, number: 0 }], ["b", { life: LIFE, number: 2 ** 52 }]]);
+  const holds = new Map([["__proto__", { incarnation: LIFE, number: 0 }], ["b", {
+    incarnation: LIFE,
+    number: 2 ** 52,
+  }]]);
   const vector = { active: DIGEST, stride: 5, counts: "A-_.z" };
-  const summary = { life: LIFE, number: 5, sum: DIGEST };
+  const summary = { incarnation: LIFE, number: 5, sum: DIGEST };
   return [
     {
       type: "hello",
       id: "1",
       cluster: "orders",
       member: { id: "a", host: "127.0.0.1", port: 7001, kinds: ["cart"] },
-      life: LIFE,
+      incarnation: LIFE,
       count: 8,
       version: 2,
       oldestVersion: 2,

@@ -2,18 +2,18 @@ import { topologyHash } from "../../engine/state/murmur3.ts";
 import { assertEquals, assertThrows } from "../../deps/std_assert.ts";
 import { ConfigurationError } from "../../options/configuration_error.ts";
 import { anyOf, type Discovery, fixedMembers, seeds } from "../../mod.ts";
-import type { ClusterTopology, DiscoverySite } from "../../contracts/mod.ts";
+import type { ClusterTopology, DiscoveryContext } from "../../contracts/mod.ts";
 import { TestCluster } from "../requirements/harness.ts";
 import { memoryAddress } from "../../testing/memory.ts";
 import { memberOf, TestSite } from "./site.ts";
 
 /** A source with topologies published by the test. */
 class Source implements Discovery {
-  readonly byGreeting = false;
-  site!: DiscoverySite;
+  readonly openMembership = false;
+  site!: DiscoveryContext;
   isStopped = false;
 
-  async run(site: DiscoverySite, { signal }: { readonly signal: AbortSignal }): Promise<void> {
+  async run(site: DiscoveryContext, { signal }: { readonly signal: AbortSignal }): Promise<void> {
     this.site = site;
     await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
     this.isStopped = true;
@@ -70,7 +70,7 @@ Deno.test("anyOf: of two records with one id the record of the first source coun
 
 Deno.test("anyOf: a source that throws emits an event, and the others continue", async () => {
   const source = new Source();
-  const broken: Discovery = { byGreeting: false, run: () => Promise.reject(new Error("no")) };
+  const broken: Discovery = { openMembership: false, run: () => Promise.reject(new Error("no")) };
   await using site = new TestSite(anyOf(broken, source), { self: memberOf("a") });
   await site.until(() => site.failures.length === 1);
   source.names("a", "b");
@@ -84,7 +84,7 @@ Deno.test("anyOf: has its known members before the start, and needs handshakes w
   const list = fixedMembers([memberOf("a"), memberOf("b")]);
   const both = anyOf(list, seeds(["ws://127.0.0.1:1"]), fixedMembers([memberOf("b", 9), memberOf("c")]));
   assertEquals(both.members, [memberOf("a"), memberOf("b"), memberOf("c")]);
-  assertEquals([both.byGreeting, anyOf(list).byGreeting], [true, false]);
+  assertEquals([both.openMembership, anyOf(list).openMembership], [true, false]);
   assertEquals(anyOf(seeds([])).members, undefined);
   assertThrows(() => anyOf(), ConfigurationError, "at least one");
   assertThrows(() => anyOf([list] as never), ConfigurationError, "anyOf[0] is no discovery: given an array");
@@ -93,8 +93,8 @@ Deno.test("anyOf: has its known members before the start, and needs handshakes w
 Deno.test("anyOf: passes every handshake to every source", async () => {
   const met: string[][] = [[], []];
   const sources = met.map((ids): Discovery => ({
-    byGreeting: true,
-    async run({ greeted }) {
+    openMembership: true,
+    async run({ metPeers: greeted }) {
       for await (const { id } of greeted) ids.push(id);
     },
   }));

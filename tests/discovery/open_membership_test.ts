@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "../../deps/std_assert.ts";
-import { Gate } from "../../common/semaphore.ts";
-import { byGreeting, MAX_ADDRESSES, MAX_GREETINGS } from "../../discovery/greeting.ts";
-import { keepTrying } from "../../discovery/failures.ts";
+import { Semaphore } from "../../common/semaphore.ts";
+import { MAX_ADDRESSES, MAX_HANDSHAKES, openMembership } from "../../discovery/greeting.ts";
+import { retryForever } from "../../discovery/failures.ts";
 import { dns } from "../../discovery/dns.ts";
 import { etcd } from "../../discovery/etcd/etcd.ts";
 import { autoManaged, protoactorEtcd } from "../../protoactor/discovery.ts";
@@ -17,16 +17,16 @@ const never = new AbortController().signal;
 
 /** Discovery by seeds, and a record of its dials. */
 function watchedSeeds(addresses: readonly string[]): { discovery: Discovery; greetings: string[] } {
-  const { byGreeting, run } = seeds(addresses);
+  const { openMembership, run } = seeds(addresses);
   const greetings: string[] = [];
   const discovery: Discovery = {
-    byGreeting,
+    openMembership,
     run: (site, options) => {
-      const greet: typeof site.greet = (address, options) => {
+      const greet: typeof site.handshake = (address, options) => {
         greetings.push(address);
-        return site.greet(address, options);
+        return site.handshake(address, options);
       };
-      return run({ ...site, greet }, options);
+      return run({ ...site, handshake: greet }, options);
     },
   };
   return { discovery, greetings };
@@ -34,10 +34,10 @@ function watchedSeeds(addresses: readonly string[]): { discovery: Discovery; gre
 
 Deno.test("Gate: admits a limited number at once, the others in order, and reserves slots for a while", async () => {
   const runtime = new VirtualRuntime();
-  const gate = new Gate({ places: 2, heldMs: 1_000, runtime });
+  const gate = new Semaphore({ permits: 2, heldMs: 1_000, runtime });
   const entered: [number, number][] = [];
   const tasks = [1, 2, 3, 4, 5].map((id) =>
-    gate.pass(() => Promise.resolve(void entered.push([id, runtime.monotonicMs()])), { signal: never })
+    gate.run(() => Promise.resolve(void entered.push([id, runtime.monotonicMs()])), { signal: never })
   );
   await runtime.advance(3_000);
   await Promise.all(tasks);
@@ -46,13 +46,13 @@ Deno.test("Gate: admits a limited number at once, the others in order, and reser
 
 Deno.test("Gate: a wait that is aborted takes no slot from the others", async () => {
   const runtime = new VirtualRuntime();
-  const gate = new Gate({ places: 1, heldMs: 0, runtime });
+  const gate = new Semaphore({ permits: 1, heldMs: 0, runtime });
   const first = Promise.withResolvers<void>();
-  const passing = gate.pass(() => first.promise, { signal: never });
+  const passing = gate.run(() => first.promise, { signal: never });
   const leaving = new AbortController();
-  const gone = assertRejects(() => gate.pass(() => Promise.resolve(), leaving), Error, "enough");
+  const gone = assertRejects(() => gate.run(() => Promise.resolve(), leaving), Error, "enough");
   let isIn = false;
-  const last = gate.pass(() => Promise.resolve(void (isIn = true)), { signal: never });
+  const last = gate.run(() => Promise.resolve(void (isIn = true)), { signal: never });
   leaving.abort(new Error("enough"));
   await gone;
   first.resolve();
@@ -72,12 +72,12 @@ Deno.test("handshake discovery: does not dial an address whose member became kno
   await cluster.make("new", { cluster: { discovery } }).gossiper.start();
   await cluster.runUntil(() => cluster.of("new").gossiper.members.length === 25);
   await cluster.advance(5_000);
-  assertEquals(greetings.length, MAX_GREETINGS);
+  assertEquals(greetings.length, MAX_HANDSHAKES);
 });
 
 Deno.test("handshake discovery: an address that is no longer found is not dialed, and their number is bounded", async () => {
   let tell!: (addresses: readonly string[]) => void;
-  const source = byGreeting((_, { found, signal }) => {
+  const source = openMembership((_, { found, signal }) => {
     tell = found;
     return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
   });
@@ -118,18 +118,18 @@ Deno.test("handshake discovery: a name is dialed only while no member is met at 
   const greetings: string[] = [];
   const name = "memory://name:1";
   const addresses = [memoryAddress("b", 1), memoryAddress("nobody", 1)];
-  const { byGreeting: isByGreeting, run } = byGreeting((_, { found, signal }) => {
+  const { openMembership: isByGreeting, run } = openMembership((_, { found, signal }) => {
     found(addresses, new Map([[name, addresses]]));
     return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
   });
   const discovery: Discovery = {
-    byGreeting: isByGreeting,
+    openMembership: isByGreeting,
     run: (site, options) => {
-      const greet: typeof site.greet = (address, options) => {
+      const greet: typeof site.handshake = (address, options) => {
         greetings.push(address);
-        return site.greet(address, options);
+        return site.handshake(address, options);
       };
-      return run({ ...site, greet }, options);
+      return run({ ...site, handshake: greet }, options);
     },
   };
   await cluster.make("b", { cluster: { discovery: seeds([]) } }).gossiper.start();
@@ -190,7 +190,7 @@ Deno.test("keepTrying: a failure is tried again after growing waits, and each re
   } as unknown as TestSite;
   const ending = new AbortController();
   const errors = ["a", "a", "b", undefined, "b"];
-  const trying = keepTrying(({ succeeded }) => {
+  const trying = retryForever(({ succeeded }) => {
     if (errors.length === 0) ending.abort();
     const error = errors.shift();
     if (error !== undefined) return Promise.reject(new Error(error));

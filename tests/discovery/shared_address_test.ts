@@ -1,6 +1,6 @@
 import { assertEquals } from "../../deps/std_assert.ts";
 import { noticingSharedAddress } from "../../discovery/shared_address.ts";
-import type { Discovery, DiscoverySite, Member } from "../../contracts/cluster.ts";
+import type { Discovery, DiscoveryContext, Member } from "../../contracts/cluster.ts";
 import { VirtualRuntime } from "../../testing/virtual_runtime.ts";
 import { memberOf, TestSite } from "./site.ts";
 
@@ -13,8 +13,8 @@ async function site(
 ) {
   let publish: (members: readonly Member[]) => void = () => {};
   const source: Discovery = {
-    byGreeting: true,
-    run: (site: DiscoverySite, { signal }) => {
+    openMembership: true,
+    run: (site: DiscoveryContext, { signal }) => {
       publish = (members) => site.eventStream.publish({ type: "ClusterTopology", members, blocked: [] });
       return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
     },
@@ -25,7 +25,7 @@ async function site(
     ...source,
     run: (site, running) => {
       if (answers) {
-        (site as TestSite).greet = (address) => {
+        (site as TestSite).handshake = (address) => {
           (site as TestSite).greetings.push(address);
           return Promise.resolve(answers());
         };

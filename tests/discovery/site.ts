@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Discovery, DiscoverySite, Member } from "../../contracts/cluster.ts";
+import type { Discovery, DiscoveryContext, Member } from "../../contracts/cluster.ts";
 import { EventStream, type HearsayEvent } from "../../contracts/event_stream.ts";
 import { HearsayError } from "../../common/errors.ts";
 import { realRuntime, type Runtime } from "../../common/runtime.ts";
@@ -18,12 +18,12 @@ export function memberOf(id: string, port = 7001): Member {
 }
 
 /** A site with a source that runs until this is disposed of. */
-export class TestSite implements DiscoverySite, AsyncDisposable {
+export class TestSite implements DiscoveryContext, AsyncDisposable {
   readonly cluster: string;
   readonly self: Member;
   readonly runtime: Runtime;
   readonly eventStream = new EventStream({ capacity: 10_000 });
-  readonly greeted: ReadableStream<Member>;
+  readonly metPeers: ReadableStream<Member>;
   readonly blockedProbeInterval = 100;
   /** The addresses of all handshakes, in order. */
   readonly greetings: string[] = [];
@@ -44,7 +44,7 @@ export class TestSite implements DiscoverySite, AsyncDisposable {
     this.cluster = options.cluster ?? "test";
     this.runtime = options.runtime ?? realRuntime;
     const { signal } = this.#ending;
-    this.greeted = new ReadableStream({
+    this.metPeers = new ReadableStream({
       start: (controller) => {
         this.#greeting = controller;
         signal.addEventListener("abort", () => controller.close(), { once: true });
@@ -62,7 +62,7 @@ export class TestSite implements DiscoverySite, AsyncDisposable {
     return `ws://${host}:${port}`;
   }
 
-  greet(address: string): Promise<Member> {
+  handshake(address: string): Promise<Member> {
     this.greetings.push(address);
     return Promise.reject(new HearsayError("connection", `No handshake is possible here: ${address}`));
   }

@@ -7,7 +7,13 @@
 
 import type { Engine } from "../../engine/engine.ts";
 import type { EngineEvent } from "../../engine/events.ts";
-import { type Entry, HEARTBEAT_KEY, type Hold, type Instant, type Life } from "../../engine/types.ts";
+import {
+  type Entry,
+  HEARTBEAT_KEY,
+  type Incarnation,
+  type Instant,
+  type KnownVersion,
+} from "../../engine/types.ts";
 
 /** The key of the consensus check of every engine in a simulation. */
 export const CHECKED_KEY = "k0";
@@ -19,7 +25,7 @@ export interface Process {
   readonly id: string;
   readonly engine: Engine;
   readonly heartbeatExpiration: number;
-  readonly byGreeting: boolean;
+  readonly openMembership: boolean;
   readonly view: View;
   isAlive: boolean;
 }
@@ -27,7 +33,7 @@ export interface Process {
 /** The member of a handshake, and its incarnation. */
 interface Hello {
   readonly id: string;
-  readonly life: Life;
+  readonly incarnation: Incarnation;
 }
 
 interface Logged {
@@ -46,15 +52,15 @@ interface LifeLog {
 /** The history of one engine. */
 export class View {
   /** The highest version of each member that it ever had. */
-  readonly mostHeld = new Map<string, Hold>();
+  readonly mostHeld = new Map<string, KnownVersion>();
   /** The last version of each member; only a handshake lowers it. */
-  readonly lastHeld = new Map<string, Hold>();
+  readonly lastHeld = new Map<string, KnownVersion>();
   /** The last sign of life of each member, or the last extension. */
   readonly freshAt = new Map<string, number>();
-  readonly lastBeat = new Map<string, Hold>();
+  readonly lastBeat = new Map<string, KnownVersion>();
   /** The processes of its latest handshakes, by id. */
   readonly greeted = new Map<string, Process>();
-  readonly lives = new Set<Life>();
+  readonly lives = new Set<Incarnation>();
   hasMetAnyone = false;
   phase: string = "diffusing";
   consensus: string | undefined;
@@ -71,7 +77,7 @@ export class View {
 
 /** Throws if an engine breaks an invariant. */
 export class Oracle {
-  readonly #lives = new Map<string, Map<Life, LifeLog>>();
+  readonly #lives = new Map<string, Map<Incarnation, LifeLog>>();
   readonly #cutsDeltas: boolean;
 
   /** Makes an oracle of a world in which all deltas fit a message, or in which some are cut. */
@@ -81,7 +87,7 @@ export class Oracle {
 
   /** Records the effect of a call; to be called after each. */
   witness(process: Process, events: readonly EngineEvent[], now: Instant): void {
-    process.view.lives.add(process.engine.life);
+    process.view.lives.add(process.engine.incarnation);
     this.#logHeartbeat(process);
     for (const event of events) this.#hear(process, event, now);
   }
@@ -90,11 +96,14 @@ export class Oracle {
    * Records a believed handshake where members sign. The engine may drop a later incarnation of that member
    * that it could not prove.
    */
-  believed({ view }: Process, { id, life }: Hello, provable: Life | undefined): void {
+  believed({ view }: Process, { id, incarnation }: Hello, provable: Incarnation | undefined): void {
     const last = view.lastHeld.get(id);
-    if (!last || last.life <= life) return;
-    ensure(!provable || provable <= life, `${id} was admitted with ${life}, but ${provable} could be proved`);
-    view.lastHeld.set(id, { life, number: 0 });
+    if (!last || last.incarnation <= incarnation) return;
+    ensure(
+      !provable || provable <= incarnation,
+      `${id} was admitted with ${incarnation}, but ${provable} could be proved`,
+    );
+    view.lastHeld.set(id, { incarnation, number: 0 });
     view.lastBeat.delete(id);
     view.changed.add(id);
   }
@@ -127,30 +136,30 @@ export class Oracle {
   /** The state of active members, as text. */
   print({ engine, view }: Process): string {
     return view.print ??= [...engine.activeIds()].sort().map((id) =>
-      engine.holdOf(id) && view.prints.get(id) || `${id} `
+      engine.versionOf(id) && view.prints.get(id) || `${id} `
     ).join("\n");
   }
 
   #hasMoved({ engine, view }: Process, id: string): boolean {
-    const hold = engine.holdOf(id)!;
+    const hold = engine.versionOf(id)!;
     const last = view.lastHeld.get(id);
-    return last?.life !== hold.life || last.number !== hold.number;
+    return last?.incarnation !== hold.incarnation || last.number !== hold.number;
   }
 
   #hear({ id, engine, view, heartbeatExpiration }: Process, event: EngineEvent, now: Instant): void {
     switch (event.type) {
       case "GossipUpdate": {
         const { memberId, key, sequenceNumber: number } = event;
-        const life = engine.lifeOf(memberId);
+        const incarnation = engine.incarnationOf(memberId);
         view.changed.add(memberId);
         const isCount = key === HEARTBEAT_KEY && !event.deleted;
         if (memberId === id && !isCount) {
-          this.#log(id, engine.life, { key, number, json: JSON.stringify(event.value) });
+          this.#log(id, engine.incarnation, { key, number, json: JSON.stringify(event.value) });
         }
-        if (memberId === id || !isCount || !life) return;
+        if (memberId === id || !isCount || !incarnation) return;
         const last = view.lastBeat.get(memberId);
-        if (last && !isAbove({ life, number }, last)) return;
-        view.lastBeat.set(memberId, { life, number });
+        if (last && !isAbove({ incarnation, number }, last)) return;
+        view.lastBeat.set(memberId, { incarnation, number });
         view.freshAt.set(memberId, now.monotonicMs);
         return;
       }
@@ -186,33 +195,33 @@ export class Oracle {
     }
   }
 
-  #log(id: string, life: Life, set: { key: string } & Logged): void {
-    const key = getOrMake(this.#logOf(id, life).byKey, set.key, () => []);
+  #log(id: string, incarnation: Incarnation, set: { key: string } & Logged): void {
+    const key = getOrMake(this.#logOf(id, incarnation).byKey, set.key, () => []);
     ensure((key.at(-1)?.number ?? 0) < set.number, `its own numbers fell: ${set.key}@${set.number}`);
     key.push(set);
   }
 
-  #logOf(id: string, life: Life): LifeLog {
-    const incarnations = getOrMake(this.#lives, id, () => new Map<Life, LifeLog>());
-    return getOrMake(incarnations, life, () => ({ byKey: new Map(), count: 0 }));
+  #logOf(id: string, incarnation: Incarnation): LifeLog {
+    const incarnations = getOrMake(this.#lives, id, () => new Map<Incarnation, LifeLog>());
+    return getOrMake(incarnations, incarnation, () => ({ byKey: new Map(), count: 0 }));
   }
 
   /** Statistics are set without an event, and the owner's own count is the true one. */
   #logHeartbeat({ id, engine }: Process): void {
-    const log = this.#logOf(id, engine.life);
+    const log = this.#logOf(id, engine.incarnation);
     log.count = engine.heartbeatOf(id)?.number ?? 0;
     const entry = engine.entriesOf(id).find(({ key }) => key === HEARTBEAT_KEY);
     if (!entry || log.byKey.get(HEARTBEAT_KEY)?.at(-1)?.number === entry.number) return;
-    this.#log(id, engine.life, { key: HEARTBEAT_KEY, number: entry.number, json: entry.json });
+    this.#log(id, engine.incarnation, { key: HEARTBEAT_KEY, number: entry.number, json: entry.json });
   }
 
   /** Checks that no known count exceeds its owner's (L2). */
   #checkCount({ engine }: Process, id: string): void {
     const count = engine.heartbeatOf(id)?.number ?? 0;
-    const counted = this.#lives.get(id)?.get(engine.lifeOf(id)!)?.count ?? 0;
+    const counted = this.#lives.get(id)?.get(engine.incarnationOf(id)!)?.count ?? 0;
     ensure(
       count <= counted,
-      `${id} ${engine.lifeOf(id)} is at ${counted}, and ${engine.id} takes it to be at ${count}`,
+      `${id} ${engine.incarnationOf(id)} is at ${counted}, and ${engine.id} takes it to be at ${count}`,
     );
   }
 
@@ -220,8 +229,8 @@ export class Oracle {
   #checkMember(process: Process, id: string): void {
     const { engine, view } = process;
     this.#checkCount(process, id);
-    const hold = engine.holdOf(id)!;
-    const log = this.#lives.get(id)?.get(hold.life)?.byKey;
+    const hold = engine.versionOf(id)!;
+    const log = this.#lives.get(id)?.get(hold.incarnation)?.byKey;
     const last = view.lastHeld.get(id);
     ensure(
       !last || !isAbove(last, hold),
@@ -231,7 +240,7 @@ export class Oracle {
     const most = view.mostHeld.get(id);
     if (!most || isAbove(hold, most)) view.mostHeld.set(id, hold);
     const entries = engine.entriesOf(id);
-    const print = printOf(id, hold.life, entries);
+    const print = printOf(id, hold.incarnation, entries);
     if (print !== view.prints.get(id)) view.print = undefined;
     view.prints.set(id, print);
     const held = new Map(entries.map((entry) => [entry.key, entry]));
@@ -251,11 +260,11 @@ export class Oracle {
     }
   }
 
-  #checkConsensus({ engine, view, byGreeting }: Process): void {
+  #checkConsensus({ engine, view, openMembership }: Process): void {
     const values = new Set([...engine.activeIds()].map((id) => engine.get(id, CHECKED_KEY)?.json));
     const [value] = values;
-    const agreed = values.size === 1 && value !== undefined && (!byGreeting || view.hasMetAnyone) &&
-      !engine.isolated;
+    const agreed = values.size === 1 && value !== undefined && (!openMembership || view.hasMetAnyone) &&
+      !engine.isIsolated;
     const { reached } = engine.consensus(CHECK_ID);
     ensure(reached === agreed, `consensus is ${reached}: ${[...values].join(" | ")}`);
     ensure(view.consensus === (agreed ? value : undefined), `consensus was emitted as ${view.consensus}`);
@@ -269,11 +278,12 @@ export class Oracle {
 
   /** A living peer with a handshake, or with a known incarnation, has had everything at some time. */
   #checkConfirmed({ engine, view }: Process, peer: Process): void {
-    const isKnown = view.greeted.get(peer.id) === peer || engine.lifeOf(peer.id) === peer.engine.life;
+    const isKnown = view.greeted.get(peer.id) === peer ||
+      engine.incarnationOf(peer.id) === peer.engine.incarnation;
     if (!engine.activeIds().has(peer.id) || !isKnown) return;
     for (const id of engine.activeIds()) {
       if (id === peer.id) continue;
-      const hold = engine.holdOf(id);
+      const hold = engine.versionOf(id);
       if (!hold || hold.number === 0) continue;
       const most = peer.view.mostHeld.get(id);
       const lacks = !most || isAbove(hold, most);
@@ -283,17 +293,21 @@ export class Oracle {
 }
 
 /** True if a version is above another. */
-export function isAbove(one: Hold, other: Hold): boolean {
-  return one.life === other.life ? one.number > other.number : one.life > other.life;
+export function isAbove(one: KnownVersion, other: KnownVersion): boolean {
+  return one.incarnation === other.incarnation
+    ? one.number > other.number
+    : one.incarnation > other.incarnation;
 }
 
-function printOf(id: string, life: Life, entries: readonly Entry[]): string {
+function printOf(id: string, incarnation: Incarnation, entries: readonly Entry[]): string {
   if (entries.length === 0) return `${id} `;
-  return `${id} ${life} ${entries.map(({ key, number, json }) => `${key}@${number}=${json}`).join(" ")}`;
+  return `${id} ${incarnation} ${
+    entries.map(({ key, number, json }) => `${key}@${number}=${json}`).join(" ")
+  }`;
 }
 
-function show({ life, number }: Hold): string {
-  return `${life}@${number}`;
+function show({ incarnation, number }: KnownVersion): string {
+  return `${incarnation}@${number}`;
 }
 
 function getOrMake<K, V>(map: Map<K, V>, key: K, make: () => V): V {

@@ -52,7 +52,7 @@ function illOf(world: World): string | undefined {
     if (engine.digest !== survivors[0]!.engine.digest) return `the digest of ${id} differs`;
     if (world.oracle.print(node) !== world.oracle.print(survivors[0]!)) return `the state of ${id} differs`;
     // A member that met no other cannot know that it is alone (E13).
-    const phase = node.byGreeting && !view.hasMetAnyone ? "diffusing" : "confirmed";
+    const phase = node.openMembership && !view.hasMetAnyone ? "diffusing" : "confirmed";
     // The last one cannot know that the others are gone for good (L5).
     if (engine.phase !== phase && survivors.length > 1) return `${id} is ${engine.phase}`;
   }

@@ -6,20 +6,20 @@
  * @module
  */
 
-import { type Caused, Engine, type EngineSettings, type Sent } from "../../engine/engine.ts";
+import { Engine, type EngineSettings, type Sent, type WithEvents } from "../../engine/engine.ts";
 import type { EngineEvent } from "../../engine/events.ts";
 import { copyJson } from "../../engine/json.ts";
-import { makeLife } from "../../engine/incarnation.ts";
+import { makeIncarnation } from "../../engine/incarnation.ts";
 import { Random } from "../../engine/random.ts";
 import type {
   BlockReason,
-  Claim,
   Delta,
-  Holds,
+  Incarnation,
   Instant,
-  Life,
+  KnownVersions,
   Liveness,
   PartialDelta,
+  SignedState,
   SummaryPart,
 } from "../../engine/types.ts";
 import { CHECK_ID, CHECKED_KEY, Oracle, type Process, View } from "./chaos_oracle.ts";
@@ -59,7 +59,7 @@ export interface Node extends Process {
 /** Two processes with a handshake, done or under way. */
 interface Connection {
   readonly ends: readonly [Node, Node];
-  readonly told: Map<Node, Life>;
+  readonly told: Map<Node, Incarnation>;
   isOpen: boolean;
 }
 
@@ -76,7 +76,7 @@ interface Message {
 
 interface Hello {
   readonly id: string;
-  readonly life: Life;
+  readonly incarnation: Incarnation;
   readonly digest: string;
   readonly active: string;
   readonly count: number;
@@ -107,7 +107,7 @@ export class World {
   #calls = 0;
   readonly #random: Random;
   readonly #settings: EngineSettings;
-  readonly #byGreeting: boolean;
+  readonly #openMembership: boolean;
   readonly #ackFirst: boolean;
   readonly #takesStrangers: boolean;
   readonly #restartsBack: boolean;
@@ -144,7 +144,7 @@ export class World {
       maxHeldBytes: 2 ** 28,
     };
     this.oracle = new Oracle({ cutsDeltas: this.#settings.maxMessageBytes === SMALLEST_MESSAGE });
-    this.#byGreeting = this.#chance(0.5);
+    this.#openMembership = this.#chance(0.5);
     this.#ackFirst = this.#chance(0.5);
     this.#takesStrangers = this.#chance(0.5);
     this.#restartsBack = this.#chance(0.5);
@@ -166,8 +166,8 @@ export class World {
 
   /** The description of this world in an error. */
   get setting(): string {
-    const { byGreeting, pushes } = { byGreeting: this.#byGreeting, pushes: this.#pushes };
-    return JSON.stringify({ ...this.#settings, ...this.#faults, byGreeting, pushes });
+    const { openMembership, pushes } = { openMembership: this.#openMembership, pushes: this.#pushes };
+    return JSON.stringify({ ...this.#settings, ...this.#faults, openMembership, pushes });
   }
 
   /** Runs with faults for this time. */
@@ -186,7 +186,7 @@ export class World {
     for (const message of this.#messages) {
       message.atMs = Math.min(message.atMs, this.#nowMs + 5 * INTERVAL_MS);
     }
-    for (const node of this.alive) if (node.isLeaving || node.engine.silenced) this.#end(node);
+    for (const node of this.alive) if (node.isLeaving || node.engine.isFenced) this.#end(node);
     if (this.alive.length === 0) this.#begin("late");
     // The dead may still be listed: they expire.
     for (const id of [...this.#members]) {
@@ -262,14 +262,21 @@ export class World {
       monotonicMs: this.#nowMs + monotonicOffsetMs,
       wallMs: WALL_START_MS + this.#nowMs + wallOffsetMs,
     };
-    const life = makeLife(now.wallMs, this.#random.next());
+    const incarnation = makeIncarnation(now.wallMs, this.#random.next());
     const random = this.#random.next();
-    const byGreeting = this.#byGreeting;
+    const openMembership = this.#openMembership;
     const node: Node = {
       id,
-      engine: new Engine(this.#settings, { id, life, now, random, byGreeting, signs: this.#signed }),
+      engine: new Engine(this.#settings, {
+        id,
+        incarnation,
+        now,
+        random,
+        openMembership,
+        signs: this.#signed,
+      }),
       heartbeatExpiration: this.#settings.heartbeatExpiration,
-      byGreeting,
+      openMembership,
       view: new View(),
       settings: this.#settings,
       wallOffsetMs,
@@ -283,7 +290,7 @@ export class World {
       lastMembers: new Set(),
     };
     this.nodes.push(node);
-    this.#note(() => `${id} begins in ${life}`);
+    this.#note(() => `${id} begins in ${incarnation}`);
     node.engine.observeHeartbeats(true);
     this.#do(node, () => node.engine.addCheck(CHECK_ID, CHECKED_KEY, (value) => JSON.stringify(value)));
     this.#tellTopology(node, { members: [...this.#members], blocked: [...this.#blocked] });
@@ -304,7 +311,7 @@ export class World {
   }
 
   /** Calls an engine, and checks all invariants. */
-  #do<T>(node: Node, call: () => Caused<T>): Caused<T> {
+  #do<T>(node: Node, call: () => WithEvents<T>): WithEvents<T> {
     this.#calls++;
     const caused = call();
     this.#noteEvents(node, caused.events);
@@ -322,7 +329,7 @@ export class World {
     this.#do(node, () => engine.countHeartbeat({}, this.#now(node)));
     this.#do(node, () => engine.tick(this.#now(node)));
     this.#sign(node);
-    if (engine.silenced) return;
+    if (engine.isFenced) return;
     for (const id of engine.dueProbes(this.#now(node))) this.#greet(node, id, () => {});
     const peers = this.#shuffled(engine.activePeers());
     const fanOut = node.isLeaving ? 3 : 1 + Math.floor(this.#random.next() * 3);
@@ -362,28 +369,28 @@ export class World {
 
   #helloOf({ id, engine }: Node): Hello {
     const count = engine.heartbeatOf(id)?.number ?? 0;
-    const { life, digest, active } = engine;
-    return { id, life, digest, active, count, sentMs: this.#nowMs };
+    const { incarnation, digest, active } = engine;
+    return { id, incarnation, digest, active, count, sentMs: this.#nowMs };
   }
 
   /** Sends a handshake to the process with this id, and calls `then` after the answer. */
   #greet(a: Node, id: string, then: (connection: Connection) => void): void {
     const b = this.current(id);
-    if (!b || b === a || b.engine.silenced) return;
-    const connection: Connection = { ends: [a, b], told: new Map([[a, a.engine.life]]), isOpen: true };
+    if (!b || b === a || b.engine.isFenced) return;
+    const connection: Connection = { ends: [a, b], told: new Map([[a, a.engine.incarnation]]), isOpen: true };
     const hello = this.#helloOf(a);
     this.#send(connection, {
       from: a,
       to: b,
-      what: () => `hello ${hello.life}`,
+      what: () => `hello ${hello.incarnation}`,
       deliver: () => {
         if (!this.#heedHello(b, a, connection, hello)) return;
-        connection.told.set(b, b.engine.life);
+        connection.told.set(b, b.engine.incarnation);
         const answer = this.#helloOf(b);
         this.#send(connection, {
           from: b,
           to: a,
-          what: () => `hello back ${answer.life}`,
+          what: () => `hello back ${answer.incarnation}`,
           deliver: () => {
             if (this.#heedHello(a, b, connection, answer)) then(connection);
           },
@@ -399,8 +406,8 @@ export class World {
       const before = node.view.greeted.get(peer.id);
       if (before !== peer) node.view.print = undefined;
       node.view.greeted.set(peer.id, peer);
-      const provable = node.engine.proofOfLife(peer.id)?.life;
-      const caused = node.engine.greeted(hello, this.#now(node));
+      const provable = node.engine.proofOfLife(peer.id)?.incarnation;
+      const caused = node.engine.applyHello(hello, this.#now(node));
       // A topology may block a member whose handshake was believed.
       const isBelieved = !caused.refusal || caused.refusal === "blocked";
       if (this.#signed && isBelieved) this.oracle.believed(node, hello, provable);
@@ -424,25 +431,27 @@ export class World {
   #refuse(connection: Connection, from: Node, to: Node): void {
     const reason: BlockReason | undefined = from.engine.blockedMember(to.id)?.reason;
     const proof = this.#signed ? from.engine.proofOfLife(to.id) : undefined;
-    const life = this.#signed ? proof?.life : from.engine.latestLife(to.id);
+    const incarnation = this.#signed ? proof?.incarnation : from.engine.latestIncarnation(to.id);
     this.#send(connection, {
       from,
       to,
-      what: () => `refused ${reason ?? "id_conflict"} ${life}`,
+      what: () => `refused ${reason ?? "id_conflict"} ${incarnation}`,
       deliver: () => {
-        const before = to.engine.life;
-        if (reason !== undefined) this.#do(to, () => to.engine.toldBlocked(from.id, reason));
+        const before = to.engine.incarnation;
+        if (reason !== undefined) this.#do(to, () => to.engine.onBlockedBy(from.id, reason));
         if (proof) this.#verify(to, from, unstamped({ members: [proof] }));
         const how = { isSigned: this.#signed };
-        if (life !== undefined) this.#do(to, () => to.engine.toldLife(life, this.#now(to), how));
-        if (reason === "expired" || to.engine.life !== before) this.#greet(to, from.id, () => {});
+        if (incarnation !== undefined) {
+          this.#do(to, () => to.engine.reportedIncarnation(incarnation, this.#now(to), how));
+        }
+        if (reason === "expired" || to.engine.incarnation !== before) this.#greet(to, from.id, () => {});
       },
     });
   }
 
   #gossip(a: Node, id: string): void {
     const connection = a.connections.get(id);
-    if (!connection || connection.told.get(a) !== a.engine.life) {
+    if (!connection || connection.told.get(a) !== a.engine.incarnation) {
       return this.#greet(a, id, (greeted) => this.#request(a, greeted));
     }
     if (a.engine.isQuiet(id) && !a.engine.isSilent(id)) return this.#sendHeartbeat(a, connection);
@@ -471,12 +480,12 @@ export class World {
    */
   #livenessOf(connection: Connection, node: Node): Liveness {
     const liveness = node.engine.liveness(otherEnd(connection, node).id);
-    return connection.told.get(node) === node.engine.life ? liveness : { ...liveness, count: 0 };
+    return connection.told.get(node) === node.engine.incarnation ? liveness : { ...liveness, count: 0 };
   }
 
   #takesFrom(node: Node, peer: Node): boolean {
     const { engine } = node;
-    if (engine.silenced || engine.blockedMember(peer.id)) return false;
+    if (engine.isFenced || engine.blockedMember(peer.id)) return false;
     return this.#takesStrangers || engine.isMember(peer.id);
   }
 
@@ -523,7 +532,7 @@ export class World {
     { ids, relay }: { readonly ids: Iterable<string>; readonly relay: boolean },
   ): void {
     const peer = otherEnd(connection, node);
-    if (connection.told.get(node) !== node.engine.life) return;
+    if (connection.told.get(node) !== node.engine.incarnation) return;
     const { delta } = this.#do(node, () => node.engine.push(peer.id, ids));
     if (delta.members.length === 0) return;
     const pushed = unstamped(delta);
@@ -546,7 +555,7 @@ export class World {
     const b = otherEnd(connection, a);
     if (!a.engine.activeIds().has(b.id)) return;
     this.#sign(a);
-    const { delta, sent, holds: asked } = this.#do(a, () => a.engine.ask(b.id));
+    const { delta, sent, holds: asked } = this.#do(a, () => a.engine.prepareGossip(b.id));
     const request = unstamped(delta);
     const liveness = this.#livenessOf(connection, a);
     const sentMs = this.#nowMs;
@@ -555,7 +564,7 @@ export class World {
       to: b,
       what: () => `gossip ${describe(delta)} ${showLiveness(liveness)}`,
       deliver: () => {
-        if (b.engine.silenced) return;
+        if (b.engine.isFenced) return;
         if (b.engine.blockedMember(a.id)) return this.#refuse(connection, b, a);
         if (this.#signed && b.engine.isOutlived(a.id)) return this.#refuse(connection, b, a);
         if (!this.#takesStrangers && !b.engine.isMember(a.id)) return;
@@ -584,7 +593,7 @@ export class World {
       a: Node;
       b: Node;
       sent: Sent;
-      holds: Holds;
+      holds: KnownVersions;
       delta: Delta;
       replySent: Sent;
       liveness: Liveness;
@@ -592,7 +601,7 @@ export class World {
     },
   ): void {
     const { a, b, sent, holds, delta, replySent } = reply;
-    if (a.engine.silenced || a.engine.blockedMember(b.id)) return;
+    if (a.engine.isFenced || a.engine.blockedMember(b.id)) return;
     const acknowledge = () => void this.#do(a, () => a.engine.handleAck(sent, holds, this.#now(a)));
     if (this.#ackFirst) acknowledge();
     this.#verify(a, b, delta);
@@ -657,9 +666,10 @@ export class World {
 
   /** Signs a member's new state. At times that takes a while, during which more may be set. */
   #sign(node: Node): void {
-    const draft = this.#signed ? node.engine.draft() : undefined;
+    const draft = this.#signed ? node.engine.unsignedSnapshot() : undefined;
     if (!draft) return;
-    const certify = () => void this.#do(node, () => node.engine.certify(draft, signatureOf(draft.claim)));
+    const certify = () =>
+      void this.#do(node, () => node.engine.attachSignature(draft, signatureOf(draft.state)));
     if (this.#chanceOfSigning.next() < 0.7) return certify();
     this.#messages.push({
       what: () => "has signed",
@@ -674,10 +684,10 @@ export class World {
 
   /** Checks that all state to be merged is signed by its owner, whichever way it came. */
   #verify(node: Node, from: Node, delta: PartialDelta): void {
-    if (!this.#signed || node.engine.silenced) return;
+    if (!this.#signed || node.engine.isFenced) return;
     for (const told of delta.members) {
-      const claim = node.engine.claimOf(told);
-      if (!claim || told.proof === signatureOf(claim)) continue;
+      const claim = node.engine.signedStateOf(told);
+      if (!claim || told.signature === signatureOf(claim)) continue;
       throw new Error(`${from.id} sends ${node.id} state of ${told.id} without its signature`);
     }
   }
@@ -822,7 +832,7 @@ export class World {
 }
 
 /** A stand-in for a signature: all fields that it would cover. */
-function signatureOf({ entries, ...claim }: Claim): string {
+function signatureOf({ entries, ...claim }: SignedState): string {
   return JSON.stringify([claim, entries.map(({ key, number, type, json }) => [key, number, type, json])]);
 }
 
@@ -848,8 +858,8 @@ function otherEnd({ ends }: Connection, node: Node): Node {
 }
 
 function showMembers({ members }: PartialDelta): string {
-  return members.map(({ id, life, after, reset, entries, count }) =>
-    `${id}/${life.slice(8, 12)}${reset ? "!" : ""}(${after},${
+  return members.map(({ id, incarnation, after, reset, entries, count }) =>
+    `${id}/${incarnation.slice(8, 12)}${reset ? "!" : ""}(${after},${
       entries.map(({ key, number, value }) => `${value === undefined ? "-" : ""}${key}@${number}`).join(" ")
     }]${count === undefined ? "" : `♥${count}`}`
   ).join(" ");
@@ -865,8 +875,12 @@ function describe(delta: Delta): string {
   }${delta.agreeing === undefined ? "" : ` agreeing ${delta.agreeing}`}`;
 }
 
-function showHolds(holds: Holds): string {
+function showHolds(holds: KnownVersions): string {
   return holds.size === 0
     ? ""
-    : `holds ${[...holds].map(([id, { life, number }]) => `${id}/${life.slice(8, 12)}@${number}`).join(" ")}`;
+    : `holds ${
+      [...holds].map(([id, { incarnation, number }]) => `${id}/${incarnation.slice(8, 12)}@${number}`).join(
+        " ",
+      )
+    }`;
 }

@@ -39,7 +39,7 @@ Deno.test("consensus: the extractor receives the value and the id of its member 
     given.push([value, memberId]);
     return "x";
   });
-  own.note("a", { v: 1 });
+  own.recordValue("a", { v: 1 });
   assertEquals(given, [[{ v: 1 }, "a"]]);
 });
 
@@ -78,7 +78,7 @@ Deno.test("consensus: the counts equal a full recount after many random changes 
 
 function bound(of: ConsensusCheck) {
   return {
-    note: (id: string, value: JsonValue | undefined) => of.note(id, value),
+    note: (id: string, value: JsonValue | undefined) => of.recordValue(id, value),
     evaluate: (members: number) => of.evaluate(members),
     dissenters: (ids: readonly string[]) => of.dissenters(ids),
   };

@@ -1,8 +1,8 @@
 import { assertEquals } from "../../deps/std_assert.ts";
-import { Agreement } from "../../engine/convergence.ts";
+import { ConvergenceTracker } from "../../engine/convergence.ts";
 
 Deno.test("agreement: a peer counts once, by what it sent, acknowledged or was reported to have (E12)", () => {
-  const agreement = new Agreement();
+  const agreement = new ConvergenceTracker();
   agreement.add("a");
   agreement.add("b");
   agreement.set("a", { sent: "S" });
@@ -25,7 +25,7 @@ Deno.test("agreement: a peer counts once, by what it sent, acknowledged or was r
 });
 
 Deno.test("agreement: an inactive member is not counted, and has no known state when it returns (E12)", () => {
-  const agreement = new Agreement();
+  const agreement = new ConvergenceTracker();
   agreement.set("stranger", { acknowledged: "S" });
   assertEquals([agreement.peers, agreement.agreeing("S"), agreement.agrees("stranger", "S")], [0, 0, false]);
   agreement.add("a");
@@ -40,7 +40,7 @@ Deno.test("agreement: an inactive member is not counted, and has no known state 
 });
 
 Deno.test("agreement: a third member's report counts beside what the peer sent (E12)", () => {
-  const agreement = new Agreement();
+  const agreement = new ConvergenceTracker();
   agreement.add("a");
   agreement.set("a", { reported: "S" });
   assertEquals([agreement.agreeing("S"), agreement.agrees("a", "S")], [1, true]);
@@ -60,7 +60,7 @@ Deno.test("agreement: a third member's report counts beside what the peer sent (
 });
 
 Deno.test("agreement: the count equals a full recount after many random changes (E6)", () => {
-  const agreement = new Agreement();
+  const agreement = new ConvergenceTracker();
   const known = new Map<string, { sent?: string; reported?: string; acknowledged?: string }>();
   let state = 1;
   const draw = (below: number) => (state = (state * 48_271) % 2_147_483_647) % below;

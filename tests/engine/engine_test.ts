@@ -6,7 +6,7 @@ import {
   SIGNING_KEY,
   TOPOLOGY_KEY,
 } from "../../engine/types.ts";
-import { entryBytes, ENVELOPE_BYTES, heldBytes, memberBytes } from "../../engine/state/size.ts";
+import { entryBytes, ENVELOPE_BYTES, memberBytes, storedBytes } from "../../engine/state/size.ts";
 import { entry, eventsOf, makeEngine, makePair, set, settle, TestClock } from "./harness.ts";
 
 Deno.test("Engine.set: what a member tells of itself is set where the user's state is at its limit (E7)", () => {
@@ -23,7 +23,7 @@ Deno.test("Engine.set: each limit is met to the last byte and the last key, and 
   const told = entry("k", 1, "value");
   const share = 2 * (ENVELOPE_BYTES + memberBytes("a") + entryBytes(told));
   const cases = [
-    [{ maxStateBytes: heldBytes(told) }, { maxStateBytes: heldBytes(told) - 1 }, "maxStateBytes"],
+    [{ maxStateBytes: storedBytes(told) }, { maxStateBytes: storedBytes(told) - 1 }, "maxStateBytes"],
     [{ maxKeysPerMember: 1 }, { maxKeysPerMember: 0 }, "maxKeysPerMember"],
     [{ maxMessageBytes: share }, { maxMessageBytes: share - 2 }, "half of maxMessageBytes"],
   ] as const;

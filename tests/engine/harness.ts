@@ -6,23 +6,23 @@
  */
 
 import {
-  type Caused,
   Engine,
   type EngineSettings,
   type EngineStart,
   type Sent,
+  type WithEvents,
 } from "../../engine/engine.ts";
 import type { EngineEvent } from "../../engine/events.ts";
 import { copyJson } from "../../engine/json.ts";
-import { makeLife } from "../../engine/incarnation.ts";
+import { makeIncarnation } from "../../engine/incarnation.ts";
 import {
   type Delta,
   HEARTBEAT_KEY,
-  type Hold,
-  type Holds,
+  type Incarnation,
   type Instant,
   type JsonValue,
-  type Life,
+  type KnownVersion,
+  type KnownVersions,
   type Liveness,
   type MemberDelta,
   type SentEntry,
@@ -85,7 +85,7 @@ export function eventsOf(engine: Engine): EventLog {
 }
 
 /** Records the events of a direct call, and returns its result. */
-export function note<T>(engine: Engine, caused: Caused<T>): Caused<T> {
+export function note<T>(engine: Engine, caused: WithEvents<T>): WithEvents<T> {
   eventsOf(engine).all.push(...caused.events);
   return caused;
 }
@@ -100,10 +100,10 @@ export function makeEngine(id: string, clock: TestClock, options: EngineOptions 
   const { settings, ...start } = options;
   const engine = new Engine({ ...SETTINGS, ...settings }, {
     id,
-    life: makeLife(clock.wallMs, 0.5),
+    incarnation: makeIncarnation(clock.wallMs, 0.5),
     now: clock.now,
     random: 0.25,
-    byGreeting: false,
+    openMembership: false,
     ...start,
   });
   logs.set(engine, new EventLog());
@@ -132,13 +132,13 @@ export function makePair(clock: TestClock, options: EngineOptions = {}): [a: Eng
 export function greet(a: Engine, b: Engine, clock: TestClock) {
   const helloOf = (engine: Engine) => ({
     id: engine.id,
-    life: engine.life,
+    incarnation: engine.incarnation,
     digest: engine.digest,
     active: engine.active,
     count: engine.heartbeatOf(engine.id)?.number ?? 0,
   });
-  const byB = note(b, b.greeted(helloOf(a), clock.now)).refusal;
-  const byA = note(a, a.greeted(helloOf(b), clock.now)).refusal;
+  const byB = note(b, b.applyHello(helloOf(a), clock.now)).refusal;
+  const byA = note(a, a.applyHello(helloOf(b), clock.now)).refusal;
   return { byA, byB };
 }
 
@@ -160,9 +160,9 @@ export interface Exchanged {
   readonly request: Delta;
   readonly sent: Sent;
   /** Undefined if the request was lost. */
-  readonly reply: { readonly delta: Delta; readonly holds: Holds; readonly sent: Sent } | undefined;
+  readonly reply: { readonly delta: Delta; readonly holds: KnownVersions; readonly sent: Sent } | undefined;
   /** The requester's acknowledgement; undefined if the request or the reply was lost. */
-  readonly ack: Holds | undefined;
+  readonly ack: KnownVersions | undefined;
 }
 
 /** Options of an exchange. */
@@ -177,7 +177,7 @@ export interface ExchangeOptions {
  * `travelled`, so that no other object is shared.
  */
 export function exchange(a: Engine, b: Engine, { clock, lose }: ExchangeOptions): Exchanged {
-  const { delta: request, sent, holds: asked } = note(a, a.ask(b.id));
+  const { delta: request, sent, holds: asked } = note(a, a.prepareGossip(b.id));
   if (lose === "request") return { request, sent, reply: undefined, ack: undefined };
   const { holds } = note(b, b.applyIncoming(a.id, travelled(request), clock.now));
   const { delta, sent: replySent } = note(b, b.disseminate(a.id, { holds, asked: new Map(asked) }));
@@ -254,11 +254,11 @@ export function heartbeat(number: number): SentEntry {
 /** A delta of one member as a peer would send it. */
 export function memberDelta(
   id: string,
-  life: Life,
+  incarnation: Incarnation,
   entries: readonly SentEntry[],
-  options: Partial<Pick<MemberDelta, "after" | "reset" | "end" | "count" | "settled">> = {},
+  options: Partial<Pick<MemberDelta, "after" | "reset" | "end" | "count" | "ackedByAll">> = {},
 ): MemberDelta {
-  return { id, life, after: 0, reset: false, entries, ...options };
+  return { id, incarnation, after: 0, reset: false, entries, ...options };
 }
 
 /** A message of these deltas, without a digest to compare. */
@@ -279,7 +279,7 @@ export function tell(
   peerId: string,
   members: MemberDelta | readonly MemberDelta[],
   clock: TestClock,
-): ReadonlyMap<string, Hold> {
+): ReadonlyMap<string, KnownVersion> {
   const list: readonly MemberDelta[] = "id" in members ? [members] : members;
   return note(engine, engine.applyIncoming(peerId, message(...list), clock.now)).holds;
 }
@@ -287,10 +287,10 @@ export function tell(
 /** Silences an engine that signs, by repeated handshakes of another process with its id and key (rule E1). */
 export function silence(engine: Engine, clock: TestClock): void {
   const { id, digest, active } = engine;
-  for (let times = 0; !engine.silenced; times++) {
+  for (let times = 0; !engine.isFenced; times++) {
     if (times === 3) throw new Error("Three handshakes did not silence it.");
-    const life = makeLife(clock.wallMs + 3_600_000 * (times + 1), 0.5);
-    note(engine, engine.greeted({ id, life, digest, active }, clock.now));
+    const incarnation = makeIncarnation(clock.wallMs + 3_600_000 * (times + 1), 0.5);
+    note(engine, engine.applyHello({ id, incarnation, digest, active }, clock.now));
   }
 }
 

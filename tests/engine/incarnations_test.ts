@@ -1,6 +1,6 @@
 import { assertEquals, assertGreater, assertNotEquals } from "../../deps/std_assert.ts";
 import type { Engine } from "../../engine/engine.ts";
-import { lifeStartMs, makeLife } from "../../engine/incarnation.ts";
+import { incarnationStartMs, makeIncarnation } from "../../engine/incarnation.ts";
 import {
   entry,
   eventsOf,
@@ -23,7 +23,7 @@ import {
 
 /** An incarnation that starts this many milliseconds after the tests. */
 function lifeAt(clock: TestClock, ms: number, random = 0.5): string {
-  return makeLife(clock.wallMs + ms, random);
+  return makeIncarnation(clock.wallMs + ms, random);
 }
 
 function membersOf(deltas: readonly { readonly id: string }[]): string[] {
@@ -32,7 +32,7 @@ function membersOf(deltas: readonly { readonly id: string }[]): string[] {
 
 /** Delivers a higher incarnation of an engine's own id. */
 function sendHigherIncarnation(engine: Engine, clock: TestClock): void {
-  const higher = makeLife(lifeStartMs(engine.life) + 10, 0.5);
+  const higher = makeIncarnation(incarnationStartMs(engine.incarnation) + 10, 0.5);
   tell(engine, "b", memberDelta(engine.id, higher, [entry("k", 1, "other")]), clock);
 }
 
@@ -41,8 +41,8 @@ function sendHigherIncarnation(engine: Engine, clock: TestClock): void {
  * incarnation.
  */
 function meetTwin(engine: Engine, clock: TestClock): void {
-  const life = makeLife(lifeStartMs(engine.life) + 10, 0.5);
-  note(engine, engine.greeted({ id: engine.id, life, digest: "", active: "" }, clock.now));
+  const incarnation = makeIncarnation(incarnationStartMs(engine.incarnation) + 10, 0.5);
+  note(engine, engine.applyHello({ id: engine.id, incarnation, digest: "", active: "" }, clock.now));
 }
 
 Deno.test("incarnation: a peer's entries about this member are never merged, also with a higher number (E1)", () => {
@@ -50,10 +50,15 @@ Deno.test("incarnation: a peer's entries about this member are never merged, als
   const [a] = makePair(clock);
   set(a, "k", "mine", clock);
   for (const after of [0, 1]) {
-    tell(a, "b", memberDelta("a", a.life, [entry("k", 7, "theirs"), entry("x", 8, 1)], { after }), clock);
+    tell(
+      a,
+      "b",
+      memberDelta("a", a.incarnation, [entry("k", 7, "theirs"), entry("x", 8, 1)], { after }),
+      clock,
+    );
     assertEquals([valueOf(a, "a", "k"), valueOf(a, "a", "x")], ["mine", undefined]);
   }
-  tell(a, "b", memberDelta("a", a.life, [entry("x", 9, 1)], { reset: true }), clock);
+  tell(a, "b", memberDelta("a", a.incarnation, [entry("x", 9, 1)], { reset: true }), clock);
   assertEquals([valueOf(a, "a", "k"), valueOf(a, "a", "x")], ["mine", undefined]);
 });
 
@@ -72,7 +77,7 @@ Deno.test("incarnation: a higher one replaces a lower one whole, without any of 
   eventsOf(a).clear();
   tell(a, "b", memberDelta("b", lifeAt(clock, 1), [entry("k", 1, "new")]), clock);
   assertEquals([valueOf(a, "b", "k"), valueOf(a, "b", "gone")], ["new", undefined]);
-  assertEquals(a.holdOf("b"), { life: lifeAt(clock, 1), number: 1 });
+  assertEquals(a.versionOf("b"), { incarnation: lifeAt(clock, 1), number: 1 });
   assertEquals(
     eventsOf(a).of("GossipUpdate").map(({ key, value, deleted }) => [key, value, deleted]),
     [["k", "new", false], ["gone", undefined, true]],
@@ -96,7 +101,7 @@ Deno.test("incarnation: entries of a lower one are not merged, and are answered 
   eventsOf(a).clear();
   for (const reset of [false, true]) {
     const old = memberDelta("b", lifeAt(clock, 0), [entry("k", 99, "old"), heartbeat(100)], { reset });
-    assertEquals(tell(a, "c", old, clock), new Map([["b", { life: held, number: 3 }]]));
+    assertEquals(tell(a, "c", old, clock), new Map([["b", { incarnation: held, number: 3 }]]));
   }
   assertEquals(valueOf(a, "b", "k"), "held");
   assertEquals(eventsOf(a).of("GossipUpdate"), []);
@@ -108,10 +113,10 @@ Deno.test("handshake: a higher incarnation ends the state of the lower one (E1)"
   set(b, "k", "old", clock);
   exchange(b, a, { clock });
   assertEquals(valueOf(a, "b", "k"), "old");
-  const again = makeEngine("b", clock, { life: lifeAt(clock, 50) });
+  const again = makeEngine("b", clock, { incarnation: lifeAt(clock, 50) });
   greet(again, a, clock);
   assertEquals(valueOf(a, "b", "k"), undefined);
-  assertEquals(a.holdOf("b"), { life: again.life, number: 0 });
+  assertEquals(a.versionOf("b"), { incarnation: again.incarnation, number: 0 });
 });
 
 Deno.test("handshake: a lower incarnation is refused and changes no state (E1)", () => {
@@ -121,10 +126,14 @@ Deno.test("handshake: a lower incarnation is refused and changes no state (E1)",
   exchange(b, a, { clock });
   const { refusal } = note(
     a,
-    a.greeted({ id: "b", life: lifeAt(clock, -50), digest: "", active: "" }, clock.now),
+    a.applyHello({ id: "b", incarnation: lifeAt(clock, -50), digest: "", active: "" }, clock.now),
   );
   assertEquals(refusal, "id_conflict");
-  assertEquals([valueOf(a, "b", "k"), a.lifeOf("b"), a.latestLife("b")], ["held", b.life, b.life]);
+  assertEquals([valueOf(a, "b", "k"), a.incarnationOf("b"), a.latestIncarnation("b")], [
+    "held",
+    b.incarnation,
+    b.incarnation,
+  ]);
 });
 
 Deno.test("incarnation: a member restarted with its clock set back learns of its earlier one and begins a higher one (E1)", () => {
@@ -132,16 +141,16 @@ Deno.test("incarnation: a member restarted with its clock set back learns of its
   const [a, b] = makePair(clock);
   set(b, "k", "before", clock);
   settle([a, b], { clock });
-  const former = b.life;
-  const again = makeEngine("b", clock, { life: lifeAt(clock, -60_000) });
+  const former = b.incarnation;
+  const again = makeEngine("b", clock, { incarnation: lifeAt(clock, -60_000) });
   again.setTopology({ members: ["a", "b"], blocked: [] }, clock.now);
   greet(again, a, clock);
   set(again, "k", "after", clock);
   exchange(again, a, { clock });
-  assertGreater(again.life, former);
+  assertGreater(again.incarnation, former);
   greet(again, a, clock);
   settle([a, again], { clock });
-  assertEquals([valueOf(a, "b", "k"), a.lifeOf("b")], ["after", again.life]);
+  assertEquals([valueOf(a, "b", "k"), a.incarnationOf("b")], ["after", again.incarnation]);
   assertEquals(a.digest, again.digest);
   assertEquals(a.phase, "confirmed");
 });
@@ -152,10 +161,13 @@ Deno.test("incarnation: an owner that learns of a higher one draws one above it,
     const [a] = makePair(clock, { random });
     const claimed = lifeAt(clock, 5_000);
     tell(a, "b", memberDelta("a", claimed, [entry("k", 1, 1)]), clock);
-    assertGreater(a.life, claimed);
-    assertEquals(lifeStartMs(a.life), lifeStartMs(claimed) + 1);
-    assertEquals(eventsOf(a).of("LifeRenewed"), [{ type: "LifeRenewed", life: a.life }]);
-    return a.life;
+    assertGreater(a.incarnation, claimed);
+    assertEquals(incarnationStartMs(a.incarnation), incarnationStartMs(claimed) + 1);
+    assertEquals(eventsOf(a).of("IncarnationRenewed"), [{
+      type: "IncarnationRenewed",
+      incarnation: a.incarnation,
+    }]);
+    return a.incarnation;
   });
   // Two processes that learn of the same incarnation must not draw the same one.
   assertNotEquals(incarnations[0], incarnations[1]);
@@ -168,39 +180,42 @@ Deno.test("incarnation: an owner learns of a higher one from a handshake, a delt
     const claimed = lifeAt(clock, 5);
     const sent = a.disseminate("b").sent;
     if (way === "greeting") {
-      const { refusal } = note(a, a.greeted({ id: "a", life: claimed, digest: "", active: "" }, clock.now));
+      const { refusal } = note(
+        a,
+        a.applyHello({ id: "a", incarnation: claimed, digest: "", active: "" }, clock.now),
+      );
       assertEquals(refusal, "id_conflict");
     } else if (way === "answer") {
-      note(a, a.handleAck(sent, new Map([["a", { life: claimed, number: 4 }]]), clock.now));
+      note(a, a.handleAck(sent, new Map([["a", { incarnation: claimed, number: 4 }]]), clock.now));
     } else {
       tell(a, "b", memberDelta("a", claimed, way === "delta" ? [entry("k", 1, 1)] : []), clock);
     }
-    assertGreater(a.life, claimed, way);
+    assertGreater(a.incarnation, claimed, way);
   }
 });
 
 Deno.test("incarnation: a lower or equal one causes no new one (E1)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock);
-  const { life } = a;
+  const { incarnation } = a;
   set(a, "k", 1, clock);
   assertEquals(
     tell(a, "b", memberDelta("a", lifeAt(clock, -1), [entry("k", 9, 1)]), clock),
-    new Map([["a", { life, number: 1 }]]),
+    new Map([["a", { incarnation, number: 1 }]]),
   );
-  assertEquals(tell(a, "b", memberDelta("a", life, [entry("k", 1, 1)]), clock), new Map());
-  note(a, a.handleAck(a.disseminate("b").sent, new Map([["a", { life, number: 1 }]]), clock.now));
-  const { refusal } = note(a, a.greeted({ id: "a", life, digest: "", active: "" }, clock.now));
-  assertEquals([refusal, a.life], ["id_conflict", life]);
+  assertEquals(tell(a, "b", memberDelta("a", incarnation, [entry("k", 1, 1)]), clock), new Map());
+  note(a, a.handleAck(a.disseminate("b").sent, new Map([["a", { incarnation, number: 1 }]]), clock.now));
+  const { refusal } = note(a, a.applyHello({ id: "a", incarnation, digest: "", active: "" }, clock.now));
+  assertEquals([refusal, a.incarnation], ["id_conflict", incarnation]);
 });
 
 Deno.test("incarnation: a peer with a higher version of this member than it ever sent causes a new one (E1)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock);
   set(a, "k", 1, clock);
-  const { life } = a;
-  note(a, a.handleAck(a.disseminate("b").sent, new Map([["a", { life, number: 2 }]]), clock.now));
-  assertGreater(a.life, life);
+  const { incarnation } = a;
+  note(a, a.handleAck(a.disseminate("b").sent, new Map([["a", { incarnation, number: 2 }]]), clock.now));
+  assertGreater(a.incarnation, incarnation);
 });
 
 Deno.test("incarnation: a renewed one sets every live key again, from number 1, and no deleted key (E1)", () => {
@@ -223,7 +238,7 @@ Deno.test("incarnation: a renewed one sets every live key again, from number 1, 
   assertEquals(a.acknowledgedBy(1), 0);
   settle([a, b], { clock });
   assertEquals(["x", "y", "z", "gone"].map((key) => valueOf(b, "a", key)), [4, 2, 5, undefined]);
-  assertEquals([b.lifeOf("a"), a.acknowledgedBy(3)], [a.life, 1]);
+  assertEquals([b.incarnationOf("a"), a.acknowledgedBy(3)], [a.incarnation, 1]);
 });
 
 Deno.test("incarnation: a late acknowledgement of the earlier one does not count in the new one (E1)", () => {
@@ -246,12 +261,12 @@ Deno.test("identity conflict: of false claims, two in half of heartbeatExpiratio
   for (let times = 1; times <= 2; times++) {
     sendHigherIncarnation(a, clock);
     clock.advance(100);
-    assertEquals(eventsOf(a).of("LifeRenewed").length, times);
+    assertEquals(eventsOf(a).of("IncarnationRenewed").length, times);
   }
-  const { life } = a;
+  const { incarnation } = a;
   eventsOf(a).clear();
   for (let times = 0; times < 5; times++) sendHigherIncarnation(a, clock);
-  assertEquals([a.silenced, a.life], [false, life]);
+  assertEquals([a.isFenced, a.incarnation], [false, incarnation]);
   assertEquals(eventsOf(a).all, [{ type: "ConflictDetected", memberId: "a", reason: "identity" }]);
   // It continues, and begins a later incarnation as soon as it may.
   greet(a, b, clock);
@@ -260,28 +275,29 @@ Deno.test("identity conflict: of false claims, two in half of heartbeatExpiratio
   assertEquals(valueOf(b, "a", "k"), 1);
   clock.advance(400);
   sendHigherIncarnation(a, clock);
-  assertGreater(a.life, life);
+  assertGreater(a.incarnation, incarnation);
 });
 
 Deno.test("identity conflict: no claim silences a member, in any form or number, and one event is emitted per heartbeatExpiration (E1)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock, { settings: { heartbeatExpiration: 1_000 } });
   const ways = [
-    (life: string) => void tell(a, "b", memberDelta("a", life, [entry("k", 1, 1)]), clock),
-    (life: string) => void note(a, a.toldLife(life, clock.now)),
-    (life: string) => void note(a, a.greeted({ id: "a", life, digest: "", active: "" }, clock.now)),
-    (life: string) => {
+    (incarnation: string) => void tell(a, "b", memberDelta("a", incarnation, [entry("k", 1, 1)]), clock),
+    (incarnation: string) => void note(a, a.reportedIncarnation(incarnation, clock.now)),
+    (incarnation: string) =>
+      void note(a, a.applyHello({ id: "a", incarnation, digest: "", active: "" }, clock.now)),
+    (incarnation: string) => {
       const { sent } = note(a, a.disseminate("b"));
-      note(a, a.handleAck(sent, new Map([["a", { life, number: 1 }]]), clock.now));
+      note(a, a.handleAck(sent, new Map([["a", { incarnation, number: 1 }]]), clock.now));
     },
   ];
   for (let round = 0; round < 30; round++) {
-    for (const way of ways) way(makeLife(lifeStartMs(a.life) + 10, 0.5));
+    for (const way of ways) way(makeIncarnation(incarnationStartMs(a.incarnation) + 10, 0.5));
     clock.advance(100);
   }
-  assertEquals([a.silenced, eventsOf(a).of("SelfBlocked")], [false, []]);
+  assertEquals([a.isFenced, eventsOf(a).of("SelfBlocked")], [false, []]);
   // Two in each half of an expiration: three seconds have six of them.
-  assertEquals(eventsOf(a).of("LifeRenewed").length, 12);
+  assertEquals(eventsOf(a).of("IncarnationRenewed").length, 12);
   assertEquals(eventsOf(a).of("ConflictDetected").length, 3);
 });
 
@@ -292,7 +308,7 @@ Deno.test("identity conflict: where members sign, three handshakes by another pr
     meetTwin(a, clock);
     clock.advance(advanceMs);
   }
-  assertEquals([a.silenced, eventsOf(a).of("LifeRenewed")], [true, []]);
+  assertEquals([a.isFenced, eventsOf(a).of("IncarnationRenewed")], [true, []]);
   assertEquals(eventsOf(a).all.slice(-2), [
     { type: "ConflictDetected", memberId: "a", reason: "identity" },
     { type: "SelfBlocked", reason: "identity" },
@@ -302,7 +318,7 @@ Deno.test("identity conflict: where members sign, three handshakes by another pr
     meetTwin(later, clock);
     clock.advance(500);
   }
-  assertEquals([later.silenced, eventsOf(later).of("ConflictDetected")], [false, []]);
+  assertEquals([later.isFenced, eventsOf(later).of("ConflictDetected")], [false, []]);
 });
 
 Deno.test("identity conflict: a silenced member begins no incarnation, emits no further event, and neither merges nor sends (E1)", () => {
@@ -311,18 +327,22 @@ Deno.test("identity conflict: a silenced member begins no incarnation, emits no 
   silence(a, clock);
   // It merges nothing any more: a peer that compared digests would begin a repair without end.
   assertEquals(a.disseminate("b").delta.partial, true);
-  const { life } = a;
+  const { incarnation } = a;
   eventsOf(a).clear();
   set(a, "k", 1, clock);
   eventsOf(a).clear();
   meetTwin(a, clock);
   clock.advance(3_600_000);
-  note(a, a.toldLife(lifeAt(clock, 0), clock.now, { isSigned: true }));
+  note(a, a.reportedIncarnation(lifeAt(clock, 0), clock.now, { isSigned: true }));
   note(
     a,
-    a.handleAck(a.disseminate("b").sent, new Map([["a", { life: lifeAt(clock, 0), number: 1 }]]), clock.now),
+    a.handleAck(
+      a.disseminate("b").sent,
+      new Map([["a", { incarnation: lifeAt(clock, 0), number: 1 }]]),
+      clock.now,
+    ),
   );
-  assertEquals(a.life, life);
+  assertEquals(a.incarnation, incarnation);
   assertEquals(tell(a, "b", memberDelta("b", lifeAt(clock, 0), [entry("k", 1, 1)]), clock), new Map());
   assertEquals(valueOf(a, "b", "k"), undefined);
   assertEquals(a.disseminate("b").delta.members, []);
@@ -336,19 +356,22 @@ Deno.test("identity conflict: higher incarnations more than a quarter of heartbe
     sendHigherIncarnation(a, clock);
     clock.advance(500);
   }
-  assertEquals([eventsOf(a).of("ConflictDetected"), eventsOf(a).of("LifeRenewed").length], [[], 12]);
+  assertEquals([eventsOf(a).of("ConflictDetected"), eventsOf(a).of("IncarnationRenewed").length], [[], 12]);
   for (let times = 0; times < 12; times++) {
     sendHigherIncarnation(a, clock);
     clock.advance(250);
   }
-  assertEquals([eventsOf(a).of("ConflictDetected").length, eventsOf(a).of("LifeRenewed").length], [3, 24]);
+  assertEquals([eventsOf(a).of("ConflictDetected").length, eventsOf(a).of("IncarnationRenewed").length], [
+    3,
+    24,
+  ]);
 });
 
 Deno.test("identity conflict: two processes with one id that share a peer both emit an event and take turns (E1)", () => {
   const clock = new TestClock();
   const ids = ["twin", "c"];
   const [first, peer] = makeCluster(ids, clock);
-  const second = makeEngine("twin", clock, { life: lifeAt(clock, 7), random: 0.75 });
+  const second = makeEngine("twin", clock, { incarnation: lifeAt(clock, 7), random: 0.75 });
   second.setTopology({ members: ids, blocked: [] }, clock.now);
   set(first, "who", "first", clock);
   set(second, "who", "second", clock);
@@ -358,7 +381,7 @@ Deno.test("identity conflict: two processes with one id that share a peer both e
       note(twin, twin.countHeartbeat({}, clock.now));
       // The connection of one replaces the other's, so that each needs a new handshake.
       if (greet(twin, peer!, clock).byB === "id_conflict") {
-        note(twin, twin.toldLife(peer!.latestLife("twin")!, clock.now));
+        note(twin, twin.reportedIncarnation(peer!.latestIncarnation("twin")!, clock.now));
       } else exchange(twin, peer!, { clock });
       if (round > 100) seen.add(valueOf(peer!, "twin", "who"));
     }
@@ -367,7 +390,7 @@ Deno.test("identity conflict: two processes with one id that share a peer both e
   assertEquals([...seen].sort(), ["first", "second"]);
   for (const twin of [first, second]) {
     const conflicts = eventsOf(twin).of("ConflictDetected");
-    assertEquals([twin.silenced, conflicts[0]?.reason], [false, "identity"]);
+    assertEquals([twin.isFenced, conflicts[0]?.reason], [false, "identity"]);
     assertEquals(conflicts.length <= 3, true);
   }
 });
@@ -394,15 +417,15 @@ Deno.test("incarnation: a peer whose own is over receives the later one, though 
   const later = lifeAt(clock, 5);
   tell(a, "c", memberDelta("b", later, [entry("k", 1, "of another process")]), clock);
   const { request, reply } = exchange(b, a, { clock });
-  assertEquals([request.members, reply?.holds.get("b")?.life], [[], later]);
-  assertGreater(b.life, later);
+  assertEquals([request.members, reply?.holds.get("b")?.incarnation], [[], later]);
+  assertGreater(b.incarnation, later);
 });
 
 Deno.test("identity conflict: two processes with one id that share no peer both emit an event (E1)", () => {
   const clock = new TestClock();
   const ids = ["twin", "p", "q"];
   const [first, p, q] = makeCluster(ids, clock);
-  const second = makeEngine("twin", clock, { life: lifeAt(clock, 7), random: 0.75 });
+  const second = makeEngine("twin", clock, { incarnation: lifeAt(clock, 7), random: 0.75 });
   note(second, second.setTopology({ members: ids, blocked: [] }, clock.now));
   const sides = [[first, p!], [second, q!]] as const;
   const handshakeIncarnation = new Map<Engine, string>();
@@ -411,16 +434,16 @@ Deno.test("identity conflict: two processes with one id that share no peer both 
     for (const [twin, peer] of sides) {
       note(twin, twin.countHeartbeat({}, clock.now));
       // As in the gossiper: a connection is valid for the incarnation of its handshake.
-      if (handshakeIncarnation.get(twin) === twin.life) exchange(twin, peer, { clock });
+      if (handshakeIncarnation.get(twin) === twin.incarnation) exchange(twin, peer, { clock });
       else if (greet(twin, peer, clock).byB === "id_conflict") {
-        note(twin, twin.toldLife(peer.latestLife("twin")!, clock.now));
-      } else handshakeIncarnation.set(twin, twin.life);
+        note(twin, twin.reportedIncarnation(peer.latestIncarnation("twin")!, clock.now));
+      } else handshakeIncarnation.set(twin, twin.incarnation);
     }
     exchange(p!, q!, { clock });
     clock.advance(300);
   }
   for (const twin of [first, second]) {
-    assertEquals([twin.silenced, eventsOf(twin).of("ConflictDetected")[0]?.reason], [false, "identity"]);
+    assertEquals([twin.isFenced, eventsOf(twin).of("ConflictDetected")[0]?.reason], [false, "identity"]);
   }
 });
 
@@ -461,9 +484,9 @@ Deno.test("handshake: an incarnation that began with one is passed on as a delta
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
   tell(a, "b", memberDelta("b", lifeAt(clock, 0), [entry("k", 1, 1)]), clock);
-  const life = lifeAt(clock, 5);
-  note(a, a.greeted({ id: "b", life, digest: "0".repeat(16), active: "0".repeat(16) }, clock.now));
-  tell(a, "b", memberDelta("b", life, [entry("k", 1, 2)]), clock);
+  const incarnation = lifeAt(clock, 5);
+  note(a, a.applyHello({ id: "b", incarnation, digest: "0".repeat(16), active: "0".repeat(16) }, clock.now));
+  tell(a, "b", memberDelta("b", incarnation, [entry("k", 1, 2)]), clock);
   const [told] = a.disseminate("c").delta.members;
-  assertEquals([told?.id, told?.life, told?.reset], ["b", life, false]);
+  assertEquals([told?.id, told?.incarnation, told?.reset], ["b", incarnation, false]);
 });

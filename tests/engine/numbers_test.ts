@@ -1,5 +1,5 @@
 import { assertEquals } from "../../deps/std_assert.ts";
-import { makeLife } from "../../engine/incarnation.ts";
+import { makeIncarnation } from "../../engine/incarnation.ts";
 import { GRACEFULLY_LEFT_KEY, HEARTBEAT_KEY, TOPOLOGY_KEY } from "../../engine/types.ts";
 import {
   entry,
@@ -22,7 +22,7 @@ Deno.test("numbers: begin at 1 and rise by one at every set of any key (E2)", ()
   const clock = new TestClock();
   const a = makeEngine("a", clock);
   assertEquals(["x", "y", "x", "x", "z"].map((key) => set(a, key, 1, clock)), [1, 2, 3, 4, 5]);
-  assertEquals(a.holdOf("a")?.number, 5);
+  assertEquals(a.versionOf("a")?.number, 5);
 });
 
 Deno.test("numbers: a set of an equal value takes one (E2)", () => {
@@ -63,7 +63,7 @@ Deno.test("countHeartbeat: takes a number only where the actor statistics change
   }
   // The topology, set with the first of them, has the second number.
   assertEquals(numbers, [1, 1, 3, 3, 4, 5]);
-  assertEquals([a.holdOf("a")?.number, a.heartbeatOf("a")?.number], [5, 6]);
+  assertEquals([a.versionOf("a")?.number, a.heartbeatOf("a")?.number], [5, 6]);
 });
 
 Deno.test("numbers: those of other members do not affect a member's own (E2)", () => {
@@ -73,7 +73,7 @@ Deno.test("numbers: those of other members do not affect a member's own (E2)", (
     a,
     a.applyIncoming(
       "b",
-      message(memberDelta("b", makeLife(clock.wallMs, 0.5), [entry("x", 900, 1)])),
+      message(memberDelta("b", makeIncarnation(clock.wallMs, 0.5), [entry("x", 900, 1)])),
       clock.now,
     ),
   );
@@ -84,10 +84,10 @@ Deno.test("numbers: those of other members do not affect a member's own (E2)", (
 Deno.test("incarnation: one more than a year ahead is refused, and the rest of the message is merged (E2)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
-  const good = memberDelta("b", makeLife(clock.wallMs, 0.5), [entry("k", 1, 1)]);
-  const ahead = memberDelta("c", makeLife(clock.wallMs + 367 * DAY_MS, 0.5), [entry("k", 1, 1)]);
+  const good = memberDelta("b", makeIncarnation(clock.wallMs, 0.5), [entry("k", 1, 1)]);
+  const ahead = memberDelta("c", makeIncarnation(clock.wallMs + 367 * DAY_MS, 0.5), [entry("k", 1, 1)]);
   const { holds } = note(a, a.applyIncoming("b", message(good, ahead), clock.now));
-  assertEquals([...holds], [["c", { life: ahead.life, number: 0 }]]);
+  assertEquals([...holds], [["c", { incarnation: ahead.incarnation, number: 0 }]]);
   assertEquals([valueOf(a, "b", "k"), valueOf(a, "c", "k")], [1, undefined]);
   note(a, a.applyPush("b", { delta: message(ahead), relay: true }, clock.now));
   assertEquals(valueOf(a, "c", "k"), undefined);
@@ -96,7 +96,7 @@ Deno.test("incarnation: one more than a year ahead is refused, and the rest of t
 Deno.test("incarnation: one less than a year ahead is believed, because clocks differ (E2)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
-  const ahead = memberDelta("b", makeLife(clock.wallMs + 364 * DAY_MS, 0.5), [entry("k", 1, 1)]);
+  const ahead = memberDelta("b", makeIncarnation(clock.wallMs + 364 * DAY_MS, 0.5), [entry("k", 1, 1)]);
   note(a, a.applyIncoming("b", message(ahead), clock.now));
   assertEquals(valueOf(a, "b", "k"), 1);
 });
@@ -105,23 +105,26 @@ Deno.test("incarnation: one of the own id more than a year ahead changes nothing
   const clock = new TestClock();
   const [a] = makePair(clock);
   set(a, "k", 1, clock);
-  const { life } = a;
-  const ahead = makeLife(clock.wallMs + 367 * DAY_MS, 0.5);
+  const { incarnation } = a;
+  const ahead = makeIncarnation(clock.wallMs + 367 * DAY_MS, 0.5);
   const { sent } = a.disseminate("b");
   note(a, a.applyIncoming("b", message(memberDelta("a", ahead, [entry("k", 1, 2)])), clock.now));
-  note(a, a.handleAck(sent, new Map([["a", { life: ahead, number: 5 }]]), clock.now));
-  const { refusal } = note(a, a.greeted({ id: "a", life: ahead, digest: "", active: "" }, clock.now));
-  assertEquals([a.life, refusal], [life, "invalid"]);
-  assertEquals(eventsOf(a).of("LifeRenewed"), []);
+  note(a, a.handleAck(sent, new Map([["a", { incarnation: ahead, number: 5 }]]), clock.now));
+  const { refusal } = note(
+    a,
+    a.applyHello({ id: "a", incarnation: ahead, digest: "", active: "" }, clock.now),
+  );
+  assertEquals([a.incarnation, refusal], [incarnation, "invalid"]);
+  assertEquals(eventsOf(a).of("IncarnationRenewed"), []);
 });
 
 Deno.test("handshake: an incarnation more than a year ahead is refused as invalid and changes nothing (E2)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
-  const before = makeLife(clock.wallMs, 0.5);
+  const before = makeIncarnation(clock.wallMs, 0.5);
   note(a, a.applyIncoming("b", message(memberDelta("b", before, [entry("k", 1, 1)])), clock.now));
-  const ahead = makeLife(clock.wallMs + 367 * DAY_MS, 0.5);
-  const hello = { id: "b", life: ahead, digest: b.digest, active: b.active };
-  assertEquals(note(a, a.greeted(hello, clock.now)).refusal, "invalid");
-  assertEquals([valueOf(a, "b", "k"), a.lifeOf("b")], [1, before]);
+  const ahead = makeIncarnation(clock.wallMs + 367 * DAY_MS, 0.5);
+  const hello = { id: "b", incarnation: ahead, digest: b.digest, active: b.active };
+  assertEquals(note(a, a.applyHello(hello, clock.now)).refusal, "invalid");
+  assertEquals([valueOf(a, "b", "k"), a.incarnationOf("b")], [1, before]);
 });

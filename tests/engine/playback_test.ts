@@ -5,8 +5,8 @@
 
 import { assertEquals } from "../../deps/std_assert.ts";
 import type { Engine } from "../../engine/engine.ts";
-import { makeLife } from "../../engine/incarnation.ts";
-import { GRACEFULLY_LEFT_KEY, type Life, type SentEntry, TYPE } from "../../engine/types.ts";
+import { makeIncarnation } from "../../engine/incarnation.ts";
+import { GRACEFULLY_LEFT_KEY, type Incarnation, type SentEntry, TYPE } from "../../engine/types.ts";
 import {
   entry,
   eventsOf,
@@ -23,11 +23,17 @@ import {
 const LEFT: SentEntry = { key: GRACEFULLY_LEFT_KEY, number: 2, type: TYPE.empty, value: {}, json: "{}" };
 
 /** b delivers state signed by x, or by another id. */
-function play(engine: Engine, id: string, life: Life, clock: TestClock, ...more: SentEntry[]): void {
+function play(
+  engine: Engine,
+  id: string,
+  incarnation: Incarnation,
+  clock: TestClock,
+  ...more: SentEntry[]
+): void {
   const entries = [entry("k", 1, 1), ...more];
   const delta = {
-    ...memberDelta(id, life, entries, { reset: true, end: entries.length }),
-    proof: `signed by ${id}`,
+    ...memberDelta(id, incarnation, entries, { reset: true, end: entries.length }),
+    signature: `signed by ${id}`,
   };
   note(engine, engine.applyIncoming("b", message(delta), clock.now, { verified: new Set([id]) }));
 }
@@ -59,29 +65,31 @@ Deno.test("replay: old states of the own id cause new incarnations with any cloc
     for (let times = 1; times <= 9; times++) {
       // No faster: of more than two in half of an expiration the others wait.
       clock.advance(SETTINGS.heartbeatExpiration / 4);
-      const kept = makeLife(Math.max(clock.wallMs, Number.parseInt(n.life, 16)) + aheadMs, 0.9);
+      const kept = makeIncarnation(Math.max(clock.wallMs, Number.parseInt(n.incarnation, 16)) + aheadMs, 0.9);
       play(n, "n", kept, clock);
-      assertEquals(n.life > kept, true);
+      assertEquals(n.incarnation > kept, true);
     }
-    for (let times = 1; times <= 9; times++) play(n, "n", makeLife(clock.wallMs + 9e8 + times, 0.9), clock);
-    assertEquals([n.silenced, eventsOf(n).of("SelfBlocked")], [false, []]);
+    for (let times = 1; times <= 9; times++) {
+      play(n, "n", makeIncarnation(clock.wallMs + 9e8 + times, 0.9), clock);
+    }
+    assertEquals([n.isFenced, eventsOf(n).of("SelfBlocked")], [false, []]);
   }
 });
 
 Deno.test("replay: states of ever later incarnations keep no dead member active (E10)", () => {
   const clock = new TestClock();
   const n = makeNewcomer(clock);
-  const lifeOf = (age: number) => makeLife(clock.wallMs - age, 0.5);
-  const incarnations = [50_000, 40_000, 30_000].map(lifeOf);
+  const incarnationOf = (age: number) => makeIncarnation(clock.wallMs - age, 0.5);
+  const incarnations = [50_000, 40_000, 30_000].map(incarnationOf);
   play(n, "x", incarnations[0]!, clock);
   pass(n, SETTINGS.heartbeatExpiration + 1_000, clock);
   assertEquals(blockOf(n, "x"), "expired");
-  for (const life of incarnations.slice(1)) {
-    play(n, "x", life, clock);
-    assertEquals([blockOf(n, "x"), n.lifeOf("x")], ["expired", life]);
+  for (const incarnation of incarnations.slice(1)) {
+    play(n, "x", incarnation, clock);
+    assertEquals([blockOf(n, "x"), n.incarnationOf("x")], ["expired", incarnation]);
   }
   assertEquals(eventsOf(n).of("MemberUnblocked"), []);
-  const x = makeEngine("x", clock, { life: makeLife(clock.wallMs, 0.5), signs: true });
+  const x = makeEngine("x", clock, { incarnation: makeIncarnation(clock.wallMs, 0.5), signs: true });
   greet(n, x, clock);
   assertEquals([blockOf(n, "x"), n.activeIds().has("x")], [undefined, true]);
 });
@@ -89,14 +97,14 @@ Deno.test("replay: states of ever later incarnations keep no dead member active 
 Deno.test("replay: a state does not free a member that left; its handshake does, also after its state (E10)", () => {
   const clock = new TestClock();
   const n = makeNewcomer(clock);
-  play(n, "x", makeLife(clock.wallMs - 9_000, 0.5), clock, LEFT);
+  play(n, "x", makeIncarnation(clock.wallMs - 9_000, 0.5), clock, LEFT);
   assertEquals(blockOf(n, "x"), "left");
-  const life = makeLife(clock.wallMs, 0.5);
-  play(n, "x", life, clock);
-  assertEquals([blockOf(n, "x"), n.lifeOf("x")], ["left", life]);
+  const incarnation = makeIncarnation(clock.wallMs, 0.5);
+  play(n, "x", incarnation, clock);
+  assertEquals([blockOf(n, "x"), n.incarnationOf("x")], ["left", incarnation]);
   note(n, n.tick(clock.advance(SETTINGS.gossipInterval)));
   assertEquals(blockOf(n, "x"), "left");
-  const x = makeEngine("x", clock, { life, signs: true });
+  const x = makeEngine("x", clock, { incarnation, signs: true });
   greet(n, x, clock);
   assertEquals([blockOf(n, "x"), n.activeIds().has("x")], [undefined, true]);
   note(n, n.tick(clock.advance(SETTINGS.gossipInterval)));
@@ -106,16 +114,20 @@ Deno.test("replay: a state does not free a member that left; its handshake does,
 Deno.test("replay: a state of a forgotten member does not make it active, and its handshake does (E10, E11)", () => {
   const clock = new TestClock();
   const n = makeNewcomer(clock);
-  play(n, "x", makeLife(clock.wallMs - 9_000, 0.5), clock);
+  play(n, "x", makeIncarnation(clock.wallMs - 9_000, 0.5), clock);
   const topology = (...members: string[]) => note(n, n.setTopology({ members, blocked: [] }, clock.now));
   topology("n", "b");
   pass(n, SETTINGS.departedRetention + 1_000, clock);
-  assertEquals(n.lifeOf("x"), undefined);
-  const life = makeLife(clock.wallMs - 5_000, 0.5);
-  play(n, "x", life, clock);
+  assertEquals(n.incarnationOf("x"), undefined);
+  const incarnation = makeIncarnation(clock.wallMs - 5_000, 0.5);
+  play(n, "x", incarnation, clock);
   topology("n", "b", "x");
-  assertEquals([n.lifeOf("x"), blockOf(n, "x"), n.activeIds().has("x")], [life, "expired", false]);
-  const x = makeEngine("x", clock, { life: makeLife(clock.wallMs, 0.5), signs: true });
+  assertEquals([n.incarnationOf("x"), blockOf(n, "x"), n.activeIds().has("x")], [
+    incarnation,
+    "expired",
+    false,
+  ]);
+  const x = makeEngine("x", clock, { incarnation: makeIncarnation(clock.wallMs, 0.5), signs: true });
   greet(n, x, clock);
   assertEquals([blockOf(n, "x"), n.activeIds().has("x")], [undefined, true]);
 });
@@ -123,29 +135,32 @@ Deno.test("replay: a state of a forgotten member does not make it active, and it
 Deno.test("replay: an unverified later incarnation of the own id raises nothing where members sign (E1)", () => {
   const clock = new TestClock();
   const n = makeNewcomer(clock);
-  const { life } = n;
-  const later = makeLife(clock.wallMs + 1_000, 0.5);
-  note(n, n.toldLife(later, clock.now));
-  note(n, n.handleAck(n.disseminate("b").sent, new Map([["n", { life: later, number: 4 }]]), clock.now));
+  const { incarnation } = n;
+  const later = makeIncarnation(clock.wallMs + 1_000, 0.5);
+  note(n, n.reportedIncarnation(later, clock.now));
+  note(
+    n,
+    n.handleAck(n.disseminate("b").sent, new Map([["n", { incarnation: later, number: 4 }]]), clock.now),
+  );
   for (const entries of [[entry("k", 1, 1)], []]) {
     const delta = memberDelta("n", later, entries);
     note(n, n.applyIncoming("b", message(delta), clock.now));
     note(n, n.applyPush("b", { delta: message(delta), relay: false }, clock.now));
   }
-  assertEquals([n.life, eventsOf(n).of("LifeRenewed")], [life, []]);
-  note(n, n.toldLife(later, clock.now, { isSigned: true }));
-  assertEquals(n.life > later, true);
+  assertEquals([n.incarnation, eventsOf(n).of("IncarnationRenewed")], [incarnation, []]);
+  note(n, n.reportedIncarnation(later, clock.now, { isSigned: true }));
+  assertEquals(n.incarnation > later, true);
 });
 
 Deno.test("handshake: a refusal of an earlier incarnation has the stored signed state as proof (E1)", () => {
   const clock = new TestClock();
   const n = makeNewcomer(clock);
-  const later = makeLife(clock.wallMs + 1_000, 0.5);
+  const later = makeIncarnation(clock.wallMs + 1_000, 0.5);
   play(n, "x", later, clock);
   const x = makeEngine("x", clock, { signs: true });
   assertEquals(greet(x, n, clock).byB, "id_conflict");
   const proof = n.proofOfLife("x");
-  assertEquals([proof?.life, proof?.after, proof?.entries.map(({ key }) => key), proof?.proof], [
+  assertEquals([proof?.incarnation, proof?.after, proof?.entries.map(({ key }) => key), proof?.signature], [
     later,
     0,
     ["k"],
@@ -159,23 +174,23 @@ Deno.test("handshake: admits an earlier incarnation where no later one can be pr
   for (const why of ["it was forgotten", "nothing of it was set", "its state is too large for the peer"]) {
     const clock = new TestClock();
     const n = makeNewcomer(clock);
-    const later = makeLife(clock.wallMs + 1_000, 0.5);
+    const later = makeIncarnation(clock.wallMs + 1_000, 0.5);
     const topology = (...members: string[]) => note(n, n.setTopology({ members, blocked: [] }, clock.now));
     if (why !== "nothing of it was set") play(n, "x", later, clock, LEFT);
-    else note(n, n.greeted({ id: "x", life: later, digest: "", active: "" }, clock.now));
+    else note(n, n.applyHello({ id: "x", incarnation: later, digest: "", active: "" }, clock.now));
     if (why === "it was forgotten") {
       topology("n", "b");
       pass(n, SETTINGS.departedRetention + 1_000, clock);
       topology("n", "b", "x");
     }
     const maxMessageBytes = why === "its state is too large for the peer" ? 4_300 : SETTINGS.maxMessageBytes;
-    const early = makeLife(Math.min(clock.wallMs, Number.parseInt(later.slice(0, 12), 16) - 500), 0.5);
+    const early = makeIncarnation(Math.min(clock.wallMs, Number.parseInt(later.slice(0, 12), 16) - 500), 0.5);
     const { refusal } = note(
       n,
-      n.greeted({ id: "x", life: early, digest: "", active: "", maxMessageBytes }, clock.now),
+      n.applyHello({ id: "x", incarnation: early, digest: "", active: "", maxMessageBytes }, clock.now),
     );
     assertEquals([refusal, blockOf(n, "x"), n.activeIds().has("x")], [undefined, undefined, true], why);
     play(n, "x", early, clock);
-    assertEquals(n.holdOf("x"), { life: early, number: 1 }, why);
+    assertEquals(n.versionOf("x"), { incarnation: early, number: 1 }, why);
   }
 });

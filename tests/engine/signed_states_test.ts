@@ -5,8 +5,8 @@
 
 import { assertEquals } from "../../deps/std_assert.ts";
 import type { Engine } from "../../engine/engine.ts";
-import { FOREIGN_LIFE, makeLife } from "../../engine/incarnation.ts";
-import { entryBytes, ENVELOPE_BYTES, memberBytes, proofBytes } from "../../engine/state/size.ts";
+import { makeIncarnation, NO_INCARNATION } from "../../engine/incarnation.ts";
+import { entryBytes, ENVELOPE_BYTES, memberBytes, signatureBytes } from "../../engine/state/size.ts";
 import type { MemberDelta, SentEntry } from "../../engine/types.ts";
 import {
   entry,
@@ -30,21 +30,25 @@ function makeSigned(clock: TestClock, settings = {}) {
   const [n, b, c] = makeCluster(ids, clock, { signs: true, settings }) as [Engine, Engine, Engine, Engine];
   greet(n, b, clock);
   greet(n, c, clock);
-  const life = makeLife(clock.wallMs, 0.5);
+  const incarnation = makeIncarnation(clock.wallMs, 0.5);
   const say = (entries: readonly SentEntry[], more: Partial<MemberDelta> = {}, peerId = "b") => {
-    const told = { ...memberDelta("x", life, entries), proof: `over ${entries.at(-1)?.number}`, ...more };
+    const told = {
+      ...memberDelta("x", incarnation, entries),
+      signature: `over ${entries.at(-1)?.number}`,
+      ...more,
+    };
     return [...tell(n, peerId, told, clock)].map(([, { number }]) => number);
   };
   /** The next delta of x from n to c. */
   const passedOn = () => n.disseminate("c").delta.members.find(({ id }) => id === "x");
-  return { n, life, say, passedOn };
+  return { n, incarnation, say, passedOn };
 }
 
 Deno.test("merge: where members sign, takes no state of an unversioned member, which signs nothing (L4)", () => {
   const clock = new TestClock();
   const { n, say } = makeSigned(clock);
-  assertEquals(say([entry("k", 1, 1)], { life: FOREIGN_LIFE }), [0]);
-  assertEquals([n.lifeOf("x"), n.holdOf("x")], [undefined, undefined]);
+  assertEquals(say([entry("k", 1, 1)], { incarnation: NO_INCARNATION }), [0]);
+  assertEquals([n.incarnationOf("x"), n.versionOf("x")], [undefined, undefined]);
 });
 
 Deno.test("merge: takes no part of a reset where members sign, and answers with the version (E8)", () => {
@@ -70,8 +74,8 @@ Deno.test("merge: forgets no deletion on a peer's settled report where members s
   const { n, say } = makeSigned(clock);
   say([entry("k", 1, 1), entry("l", 2, 1)]);
   say([tombstone("k", 3), entry("l", 4, 1)], { after: 2 });
-  say([], { after: 4, settled: 4 });
-  say([entry("l", 5, 1)], { after: 4, settled: 5, count: 9 });
+  say([], { after: 4, ackedByAll: 4 });
+  say([entry("l", 5, 1)], { after: 4, ackedByAll: 5, count: 9 });
   assertEquals(n.footprint.tombstones, 1);
 });
 
@@ -84,7 +88,7 @@ Deno.test("merge: where members sign, takes deletions of stored keys, and of oth
   // No delta can contain a deletion that was forgotten at once.
   assertEquals(passedOn()?.reset, true);
   say([tombstone("three", 7), tombstone("four", 8)], { after: 6 });
-  assertEquals([n.holdOf("x")?.number, n.footprint.tombstones], [8, 2]);
+  assertEquals([n.versionOf("x")?.number, n.footprint.tombstones], [8, 2]);
 });
 
 Deno.test("merge: raises no floor by merged deletions, where members sign (E8)", () => {
@@ -99,7 +103,7 @@ Deno.test("merge: raises no floor by entries that are not newer, because they we
   const clock = new TestClock();
   const { say, passedOn } = makeSigned(clock);
   say([entry("k", 1, 1), entry("m", 3, 1)]);
-  say([tombstone("gone", 2), entry("m", 3, 1)], { proof: "a lie" });
+  say([tombstone("gone", 2), entry("m", 3, 1)], { signature: "a lie" });
   assertEquals([passedOn()?.reset, passedOn()?.entries.length], [false, 2]);
 });
 
@@ -110,7 +114,7 @@ Deno.test("merge: a signed reset brings no deletions but its last entry, also of
   say([entry("k", 1, 1), tombstone("l", 3), entry("m", 4, 1)], { reset: true });
   assertEquals([valueOf(n, "x", "l"), n.footprint.tombstones], [undefined, 0]);
   say([entry("k", 1, 1), tombstone("m", 5)], { reset: true });
-  assertEquals([valueOf(n, "x", "m"), n.footprint.tombstones, n.holdOf("x")?.number], [undefined, 1, 5]);
+  assertEquals([valueOf(n, "x", "m"), n.footprint.tombstones, n.versionOf("x")?.number], [undefined, 1, 5]);
 });
 
 Deno.test("merge: another value under an equal number is a conflict in a signed state, and ignored in a delta (E3)", () => {
@@ -128,15 +132,15 @@ Deno.test("merge: passes a state on with the signature that came with its latest
   const clock = new TestClock();
   const { say, passedOn } = makeSigned(clock);
   say([entry("k", 1, 1)]);
-  assertEquals(passedOn()?.proof, "over 1");
+  assertEquals(passedOn()?.signature, "over 1");
   say([entry("k", 2, 2)], { after: 1 });
-  assertEquals(passedOn()?.proof, "over 2");
+  assertEquals(passedOn()?.signature, "over 2");
   // Entries that are not newer are not verified.
-  say([entry("k", 1, 1), entry("k", 2, 2)], { proof: "a lie" });
-  say([entry("k", 1, 1)], { proof: "a lie" });
-  assertEquals(passedOn()?.proof, "over 2");
+  say([entry("k", 1, 1), entry("k", 2, 2)], { signature: "a lie" });
+  say([entry("k", 1, 1)], { signature: "a lie" });
+  assertEquals(passedOn()?.signature, "over 2");
   say([entry("l", 3, 3)], { reset: true });
-  assertEquals([passedOn()?.proof, passedOn()?.entries.length], ["over 3", 1]);
+  assertEquals([passedOn()?.signature, passedOn()?.entries.length], ["over 3", 1]);
 });
 
 Deno.test("merge: takes a signed state whole if it fits a message, and refuses one that does not (E7)", () => {
@@ -147,7 +151,7 @@ Deno.test("merge: takes a signed state whole if it fits a message, and refuses o
     const clock = new TestClock();
     const { n, say } = makeSigned(clock, { maxMessageBytes });
     const entries = [entry("k", 1, "x".repeat(length)), entry("l", 2, 1)];
-    assertEquals([say(entries), n.holdOf("x")?.number], isTaken ? [[], 2] : [[0], undefined]);
+    assertEquals([say(entries), n.versionOf("x")?.number], isTaken ? [[], 2] : [[0], undefined]);
     assertEquals(eventsOf(n).of("ConflictDetected").length, isTaken ? 0 : 1);
   }
 });
@@ -156,9 +160,9 @@ Deno.test("merge: refuses a signed state with too many keys whole, not only the 
   const clock = new TestClock();
   const { n, say } = makeSigned(clock, { maxKeysPerMember: 2 });
   const entries = [1, 2, 3, 4].map((number) => entry(`k${number}`, number, 1));
-  assertEquals([say(entries), n.holdOf("x")], [[0], undefined]);
-  assertEquals([say(entries.slice(0, 3)), n.holdOf("x")?.number], [[], 3]);
-  assertEquals([say(entries.slice(3), { after: 3 }), n.holdOf("x")?.number], [[3], 3]);
+  assertEquals([say(entries), n.versionOf("x")], [[0], undefined]);
+  assertEquals([say(entries.slice(0, 3)), n.versionOf("x")?.number], [[], 3]);
+  assertEquals([say(entries.slice(3), { after: 3 }), n.versionOf("x")?.number], [[3], 3]);
 });
 
 Deno.test("merge: a signed state blocks only a member that was forgotten, is inactive, and was sent by another (E11)", () => {
@@ -169,10 +173,10 @@ Deno.test("merge: a signed state blocks only a member that was forgotten, is ina
     if (isKnown) say([entry("k", 1, 1)]);
     topology("n", "b", "c");
     note(n, n.tick(clock.advance(600_001)));
-    assertEquals(n.holdOf("x"), undefined);
+    assertEquals(n.versionOf("x"), undefined);
     if (isActive) topology("n", "b", "c", "x");
     say([entry("k", 2, 2)], { reset: true }, peerId);
-    assertEquals(n.holdOf("x")?.number, 2);
+    assertEquals(n.versionOf("x")?.number, 2);
     return n.blockedMember("x")?.reason;
   };
   assertEquals(blocked(true, false, "b"), "expired");
@@ -184,10 +188,10 @@ Deno.test("merge: a signed state blocks only a member that was forgotten, is ina
 /** Two members that sign; b's messages do not matter here. */
 function makeSigningPair(clock: TestClock, settings = {}) {
   const [a, b] = makePair(clock, { signs: true, settings });
-  const sign = (proof: string) => note(a, a.certify(a.draft()!, proof));
+  const sign = (proof: string) => note(a, a.attachSignature(a.unsignedSnapshot()!, proof));
   const sent = () => {
     const { delta: { members, partial }, sent } = note(a, a.disseminate("b"));
-    const told = members.map(({ after, reset, entries, proof }) =>
+    const told = members.map(({ after, reset, entries, signature: proof }) =>
       `${proof}: ${reset ? "reset" : `after ${after}`} ${entries.map(({ number }) => number)}`
     );
     return { told, partial, acknowledge: () => note(a, a.handleAck(sent, new Map(), clock.now)) };
@@ -220,9 +224,9 @@ Deno.test("disseminate: sends signed state again where the peer reports that it 
   sent().acknowledge();
   set(a, "l", 1, clock);
   const { sent: message } = note(a, a.disseminate("b"));
-  note(a, a.handleAck(message, new Map([["a", { life: a.life, number: 0 }]]), clock.now));
+  note(a, a.handleAck(message, new Map([["a", { incarnation: a.incarnation, number: 0 }]]), clock.now));
   assertEquals(sent().told, ["one: after 0 1"]);
-  assertEquals(b.holdOf("a")?.number ?? 0, 0);
+  assertEquals(b.versionOf("a")?.number ?? 0, 0);
 });
 
 Deno.test("disseminate: sends the whole signed state after a deletion was forgotten (E8)", () => {
@@ -243,7 +247,7 @@ Deno.test("disseminate: reports no settled version where members sign, nor where
   const { a, sign, sent } = makeSigningPair(clock);
   const [plain] = makePair(clock);
   set(plain, "k", 1, clock);
-  assertEquals("settled" in plain.disseminate("b").delta.members[0]!, false);
+  assertEquals("ackedByAll" in plain.disseminate("b").delta.members[0]!, false);
   set(a, "k", 1, clock);
   remove(a, "k", clock);
   set(a, "l", 1, clock);
@@ -253,21 +257,30 @@ Deno.test("disseminate: reports no settled version where members sign, nor where
   assertEquals(a.footprint.tombstones, 0);
   set(a, "l", 2, clock);
   sign("two");
-  assertEquals(a.disseminate("b").delta.members.map((told) => "settled" in told), [false]);
+  assertEquals(a.disseminate("b").delta.members.map((told) => "ackedByAll" in told), [false]);
 });
 
 Deno.test("Engine.isOutlived: a life whose proof fits the largest message to the last byte can be proved (E1, E7)", () => {
   const proof = "proof";
   const told = entry("k", 1, "value");
-  const fits = ENVELOPE_BYTES + memberBytes("b") + proofBytes("b", proof) + entryBytes(told);
+  const fits = ENVELOPE_BYTES + memberBytes("b") + signatureBytes("b", proof) + entryBytes(told);
   for (const [maxMessageBytes, isOutlived] of [[fits, true], [fits - 1, false]] as const) {
     const clock = new TestClock();
     const [a] = makeCluster(["a", "b", "c"], clock, { signs: true });
     for (const id of ["b", "c"]) {
-      const hello = { id, life: makeLife(clock.wallMs, 0.5), digest: "", active: "", maxMessageBytes };
-      note(a, a.greeted(hello, clock.now));
+      const hello = {
+        id,
+        incarnation: makeIncarnation(clock.wallMs, 0.5),
+        digest: "",
+        active: "",
+        maxMessageBytes,
+      };
+      note(a, a.applyHello(hello, clock.now));
     }
-    tell(a, "c", { ...memberDelta("b", makeLife(clock.wallMs + 1_000, 0.5), [told]), proof }, clock);
+    tell(a, "c", {
+      ...memberDelta("b", makeIncarnation(clock.wallMs + 1_000, 0.5), [told]),
+      signature: proof,
+    }, clock);
     assertEquals(a.isOutlived("b"), isOutlived);
   }
 });
@@ -277,12 +290,17 @@ Deno.test("Engine.isOutlived: a later life that is held counts, where members si
   for (const [signs, proof, isOutlived] of cases) {
     const clock = new TestClock();
     const [a] = makeCluster(["a", "b", "c"], clock, { signs }) as [Engine, Engine, Engine];
-    const of = (id: string) => ({ id, life: makeLife(clock.wallMs, 0.5), digest: "", active: "" });
-    note(a, a.greeted(of("b"), clock.now));
-    note(a, a.greeted(of("c"), clock.now));
+    const of = (id: string) => ({
+      id,
+      incarnation: makeIncarnation(clock.wallMs, 0.5),
+      digest: "",
+      active: "",
+    });
+    note(a, a.applyHello(of("b"), clock.now));
+    note(a, a.applyHello(of("c"), clock.now));
     assertEquals(a.isOutlived("b"), false);
-    const later = memberDelta("b", makeLife(clock.wallMs + 1_000, 0.5), [entry("k", 1, 1)]);
-    tell(a, "c", { ...later, ...(proof !== undefined && { proof }) }, clock);
+    const later = memberDelta("b", makeIncarnation(clock.wallMs + 1_000, 0.5), [entry("k", 1, 1)]);
+    tell(a, "c", { ...later, ...(proof !== undefined && { signature: proof }) }, clock);
     assertEquals([a.isOutlived("b"), a.isOutlived("c")], [isOutlived, false], `signs: ${signs}`);
   }
 });

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "../../deps/std_assert.ts";
 import type { Engine } from "../../engine/engine.ts";
-import { FOREIGN_LIFE, makeLife } from "../../engine/incarnation.ts";
+import { makeIncarnation, NO_INCARNATION } from "../../engine/incarnation.ts";
 import { GRACEFULLY_LEFT_KEY, HEARTBEAT_KEY, type SentEntry } from "../../engine/types.ts";
 import {
   entry,
@@ -25,15 +25,15 @@ function makeMixed(clock: TestClock, settings = {}): [a: Engine, b: Engine] {
   const [a, b] = makeCluster(["a", "b", "g"], clock, { settings }).slice(0, 2) as [Engine, Engine];
   greet(a, b, clock);
   for (const engine of [a, b]) {
-    const hello = { id: "g", life: FOREIGN_LIFE, digest: "0".repeat(16), active: "0".repeat(16) };
-    assertEquals(note(engine, engine.greeted(hello, clock.now)).refusal, undefined);
+    const hello = { id: "g", incarnation: NO_INCARNATION, digest: "0".repeat(16), active: "0".repeat(16) };
+    assertEquals(note(engine, engine.applyHello(hello, clock.now)).refusal, undefined);
   }
   return [a, b];
 }
 
 /** Delivers state of `g`, by `g` itself or by another. */
 function sendStateOfG(engine: Engine, by: string, entries: readonly SentEntry[], clock: TestClock): void {
-  assertEquals(tell(engine, by, memberDelta("g", FOREIGN_LIFE, entries), clock).size, 0);
+  assertEquals(tell(engine, by, memberDelta("g", NO_INCARNATION, entries), clock).size, 0);
 }
 
 /** The keys of `g` in the engine's next delta to a peer. */
@@ -132,7 +132,7 @@ Deno.test("unversioned member: its own entries are never sent to it (E1)", () =>
   const [a] = makeMixed(clock);
   sendStateOfG(a, "g", [entry("x", 9, 2)], clock);
   sendStateOfG(a, "g", [entry("x", 4, 1)], clock);
-  assertEquals([nextKeysOfG(a, "g"), a.footprint.waiting], [undefined, 0]);
+  assertEquals([nextKeysOfG(a, "g"), a.footprint.pending], [undefined, 0]);
 });
 
 Deno.test("unversioned member: two peers with different parts of its state notice that, and both get all (E12)", () => {
@@ -159,7 +159,7 @@ Deno.test("unversioned member: a whole state removes no entry that it omits (E8)
   const clock = new TestClock();
   const [a] = makeMixed(clock);
   sendStateOfG(a, "g", [entry("x", 7, 1)], clock);
-  tell(a, "b", memberDelta("g", FOREIGN_LIFE, [entry("y", 9, 1)], { reset: true }), clock);
+  tell(a, "b", memberDelta("g", NO_INCARNATION, [entry("y", 9, 1)], { reset: true }), clock);
   assertEquals(a.entriesOf("g").map(({ key }) => key), ["x", "y"]);
 });
 
@@ -209,7 +209,7 @@ Deno.test("unversioned member: a blocked one's state is passed on without its he
   }
   assertEquals(a.blockedMember("g")?.reason, "expired");
   sendStateOfG(a, "b", [entry("y", 1, 1)], clock);
-  const late = memberDelta("g", FOREIGN_LIFE, [entry("w", 1, 1)]);
+  const late = memberDelta("g", NO_INCARNATION, [entry("w", 1, 1)]);
   tell(a, "g", late, clock);
   assertEquals(nextKeysOfG(a, "b")?.includes("heathbeat"), false);
   assert(nextKeysOfG(a, "b")!.includes("x"));
@@ -257,9 +257,12 @@ Deno.test("unversioned member: an incarnation of its id replaces all its state (
   const clock = new TestClock();
   const [a] = makeMixed(clock);
   sendStateOfG(a, "g", [entry("x", 9, 1)], clock);
-  tell(a, "b", memberDelta("g", makeLife(clock.wallMs, 0.5), [entry("y", 1, 1)]), clock);
+  tell(a, "b", memberDelta("g", makeIncarnation(clock.wallMs, 0.5), [entry("y", 1, 1)]), clock);
   assertEquals(a.entriesOf("g").map(({ key, number }) => [key, number]), [["y", 1]]);
-  assertEquals(tell(a, "b", memberDelta("g", FOREIGN_LIFE, [entry("x", 10, 1)]), clock).get("g")?.number, 1);
+  assertEquals(
+    tell(a, "b", memberDelta("g", NO_INCARNATION, [entry("x", 10, 1)]), clock).get("g")?.number,
+    1,
+  );
   assertEquals(valueOf(a, "g", "x"), undefined);
 });
 
@@ -300,7 +303,7 @@ Deno.test("merge: refuses entries over the limits of an unversioned member, and 
   const [a] = makeMixed(clock, { maxKeysPerMember: 2 });
   const keys = (...numbers: number[]) => numbers.map((number) => entry(`k${number}`, number, 1));
   sendStateOfG(a, "g", keys(7, 8, 9), clock);
-  const tooMuch = memberDelta("g", FOREIGN_LIFE, keys(1, 2));
+  const tooMuch = memberDelta("g", NO_INCARNATION, keys(1, 2));
   assertEquals(tell(a, "b", tooMuch, clock).size, 1);
   assertEquals(a.entriesOf("g").length, 3);
   assertEquals(eventsOf(a).of("ConflictDetected").map(({ reason }) => reason), ["limit"]);
@@ -311,6 +314,6 @@ Deno.test("merge: refuses entries over the limits of an unversioned member, and 
 Deno.test("merge: refuses an unversioned member's state that fits no message, because it cannot be cut (E7)", () => {
   const clock = new TestClock();
   const [a] = makeMixed(clock, { maxMessageBytes: 16_384 });
-  const large = memberDelta("g", FOREIGN_LIFE, [entry("x", 1, "x".repeat(9_000))]);
-  assertEquals([tell(a, "b", large, clock).size, a.holdOf("g")], [1, undefined]);
+  const large = memberDelta("g", NO_INCARNATION, [entry("x", 1, "x".repeat(9_000))]);
+  assertEquals([tell(a, "b", large, clock).size, a.versionOf("g")], [1, undefined]);
 });

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "../../deps/std_assert.ts";
 import type { Engine } from "../../engine/engine.ts";
-import { FOREIGN_LIFE } from "../../engine/incarnation.ts";
+import { NO_INCARNATION } from "../../engine/incarnation.ts";
 import {
   GRACEFULLY_LEFT_KEY,
   HEARTBEAT_KEY,
@@ -32,8 +32,8 @@ function makeWithGo(others: readonly string[], clock: TestClock, options: Engine
 }
 
 function meetGo(engine: Engine, clock: TestClock): void {
-  const hello = { id: "g", life: FOREIGN_LIFE, digest: "0".repeat(16), active: "0".repeat(16) };
-  assertEquals(note(engine, engine.greeted(hello, clock.now)).refusal, undefined);
+  const hello = { id: "g", incarnation: NO_INCARNATION, digest: "0".repeat(16), active: "0".repeat(16) };
+  assertEquals(note(engine, engine.applyHello(hello, clock.now)).refusal, undefined);
 }
 
 /** By member, the numbers of all heartbeats in a message. */
@@ -117,10 +117,10 @@ Deno.test("disseminate: every unversioned peer gets all counts, however many pee
     const clock = new TestClock();
     const ids = Array.from({ length: others }, (_, index) => `m${index}`);
     const a = makeWithGo([...ids, "h"], clock, { settings: { gossipMaxSend: 5 } });
-    const hello = { id: "h", life: FOREIGN_LIFE, digest: "0".repeat(16), active: "0".repeat(16) };
-    note(a, a.greeted(hello, clock.now));
+    const hello = { id: "h", incarnation: NO_INCARNATION, digest: "0".repeat(16), active: "0".repeat(16) };
+    note(a, a.applyHello(hello, clock.now));
     note(a, a.countHeartbeat({}, clock.now));
-    for (const id of ids) note(a, a.greeted({ ...hello, id, life: LIFE }, clock.now));
+    for (const id of ids) note(a, a.applyHello({ ...hello, id, incarnation: LIFE }, clock.now));
     for (const id of ids) tell(a, id, memberDelta(id, LIFE, [entry("k", 1, 1)], { count: 1 }), clock);
     for (const peer of ["g", "h"]) {
       for (let each = 0; each < others; each++) {
@@ -153,7 +153,7 @@ Deno.test("disseminate: an unversioned peer is not sent its own heartbeat (E1)",
   const clock = new TestClock();
   const a = makeWithGo(["m"], clock);
   note(a, a.countHeartbeat({}, clock.now));
-  tell(a, "g", memberDelta("g", FOREIGN_LIFE, [heartbeat(5), entry("x", 6, 1)]), clock);
+  tell(a, "g", memberDelta("g", NO_INCARNATION, [heartbeat(5), entry("x", 6, 1)]), clock);
   bring(a, "m", 7, clock);
   assertEquals(heartbeatsToGo(a), { a: [1], m: [7] });
 });
@@ -209,7 +209,7 @@ Deno.test("push: to a peer with incarnations an unversioned member's heartbeat g
   const [a, b] = makeCluster(["a", "b", "g"], clock);
   greet(a, b!, clock);
   meetGo(a, clock);
-  tell(a, "g", memberDelta("g", FOREIGN_LIFE, [heartbeat(5), entry("x", 6, 1)]), clock);
+  tell(a, "g", memberDelta("g", NO_INCARNATION, [heartbeat(5), entry("x", 6, 1)]), clock);
   assertEquals(heartbeatsIn(note(a, a.push("b", ["g"])).delta), { g: [5] });
   note(a, a.setTopology({ members: ["a", "b", "g"], blocked: ["g"] }, clock.now));
   const { members } = note(a, a.push("b", ["g"])).delta;
@@ -219,21 +219,21 @@ Deno.test("push: to a peer with incarnations an unversioned member's heartbeat g
 Deno.test("applyIncoming: an unversioned member's heartbeat is a count, and no change while its statistics are equal (L1)", () => {
   const clock = new TestClock();
   const a = makeWithGo([], clock);
-  tell(a, "g", memberDelta("g", FOREIGN_LIFE, [entry("x", 1, 1), heartbeat(2)]), clock);
+  tell(a, "g", memberDelta("g", NO_INCARNATION, [entry("x", 1, 1), heartbeat(2)]), clock);
   const { digest } = a;
   a.takeChanges();
-  for (const number of [3, 9, 7]) tell(a, "g", memberDelta("g", FOREIGN_LIFE, [heartbeat(number)]), clock);
+  for (const number of [3, 9, 7]) tell(a, "g", memberDelta("g", NO_INCARNATION, [heartbeat(number)]), clock);
   // Otherwise every interval of such a member would be spread as a change.
   assertEquals(a.hasChanges, false);
   assertEquals([a.heartbeatOf("g")?.number, a.digest], [9, digest]);
   const value: JsonValue = STATISTICS;
   const statistics = { ...heartbeat(12), value, json: JSON.stringify(value) };
-  tell(a, "g", memberDelta("g", FOREIGN_LIFE, [statistics]), clock);
+  tell(a, "g", memberDelta("g", NO_INCARNATION, [statistics]), clock);
   assertEquals([a.heartbeatOf("g")?.number, a.get("g", HEARTBEAT_KEY)?.value], [12, STATISTICS]);
   // Each member stores them under the first number that it received: they are not compared.
   assertEquals(a.digest, digest);
-  tell(a, "g", memberDelta("g", FOREIGN_LIFE, [entry(GRACEFULLY_LEFT_KEY, 13, {})]), clock);
-  tell(a, "g", memberDelta("g", FOREIGN_LIFE, [{ ...statistics, number: 14 }]), clock);
+  tell(a, "g", memberDelta("g", NO_INCARNATION, [entry(GRACEFULLY_LEFT_KEY, 13, {})]), clock);
+  tell(a, "g", memberDelta("g", NO_INCARNATION, [{ ...statistics, number: 14 }]), clock);
   assertEquals(a.blockedMember("g")?.reason, "left");
 });
 
@@ -267,7 +267,7 @@ Deno.test("unversioned peer: one that purges members unknown to it is sent all a
 
 /** A report that the member list of `g` has changed. */
 function topologyOfGo(number: number) {
-  return memberDelta("g", FOREIGN_LIFE, [{ ...entry("topology", number, 1), type: TYPE.topology }]);
+  return memberDelta("g", NO_INCARNATION, [{ ...entry("topology", number, 1), type: TYPE.topology }]);
 }
 
 Deno.test("unversioned peer: is sent all again when it reports that its own topology changed", () => {

@@ -288,7 +288,7 @@ Deno.test("CrashWatch: with detectCrashes false a suspicion of a peer is ignored
   await cluster.advance(100);
   const before = countOf(cluster.of("a"), "a");
   peer.heard.length = 0;
-  await peer.say("a", suspectOf("a", { life: lifeOf(cluster, "a"), count: 1_000 }));
+  await peer.say("a", suspectOf("a", { incarnation: incarnationOf(cluster, "a"), count: 1_000 }));
   assertEquals(countOf(cluster.of("a"), "a"), before);
   assertEquals(peer.heard.filter(({ type }) => type !== "hello"), []);
 });
@@ -316,7 +316,7 @@ Deno.test("CrashWatch: a crashed member that comes back is freed by its handshak
 
 Deno.test("CrashWatch: a living member that was blocked as crashed is freed by its handshake, and no request is refused (C4)", async () => {
   await using cluster = await clusterWithPassiveMember();
-  const { life } = cluster.of("c").gossiper.members.find(({ isSelf }) => isSelf)!;
+  const { incarnation } = cluster.of("c").gossiper.members.find(({ isSelf }) => isSelf)!;
   cluster.network.stopProxy(memoryAddress("c", 1));
   await cluster.runUntil(() => ["a", "b"].every((id) => cluster.of(id).blocked.c === "crashed"), {
     withinMs: FOUND_WITHIN_MS,
@@ -328,24 +328,24 @@ Deno.test("CrashWatch: a living member that was blocked as crashed is freed by i
   const { gossiper } = cluster.of("c");
   assertEquals([cluster.of("c").told("SelfBlocked"), cluster.of("c").told("RequestFailed")], [[], []]);
   assertEquals(cluster.sentBy("a", "refused"), []);
-  assertEquals(gossiper.members.find(({ isSelf }) => isSelf)?.life, life);
+  assertEquals(gossiper.members.find(({ isSelf }) => isSelf)?.incarnation, incarnation);
   await cluster.runUntil(() => cluster.isConfirmed());
 });
 
 /** A message with a suspicion of a member, or its refutation. */
 function suspectOf(
   memberId: string,
-  { life, count, isAlive = false }: {
-    readonly life: string;
+  { incarnation, count, isAlive = false }: {
+    readonly incarnation: string;
     readonly count: number;
     readonly isAlive?: boolean;
   },
 ): Message {
-  return { type: "suspect", memberId, life, count, isAlive };
+  return { type: "suspect", memberId, incarnation, count, isAlive };
 }
 
-function lifeOf(cluster: TestCluster, id: string): string {
-  return cluster.of(id).gossiper.members.find(({ isSelf }) => isSelf)!.life!;
+function incarnationOf(cluster: TestCluster, id: string): string {
+  return cluster.of(id).gossiper.members.find(({ isSelf }) => isSelf)!.incarnation!;
 }
 
 /**
@@ -368,17 +368,20 @@ Deno.test("CrashWatch: a suspicion is sent to connected peers, with the known co
   const { cluster, peer } = await withScriptedPeer();
   await using _cluster = cluster, _peer = peer;
   const count = countOf(cluster.of("a"), "b");
-  const life = lifeOf(cluster, "b");
+  const incarnation = incarnationOf(cluster, "b");
   cluster.crash("b");
   await cluster.advance(50);
-  assertEquals(peer.last("suspect"), { type: "suspect", memberId: "b", life, count, isAlive: false });
+  assertEquals(peer.last("suspect"), { type: "suspect", memberId: "b", incarnation, count, isAlive: false });
 });
 
 Deno.test("CrashWatch: a suspicion of a peer about a suspect causes no more dials (C3)", async () => {
   const { cluster, peer } = await withScriptedPeer(FEW_ROUNDS);
   await using _cluster = cluster, _peer = peer;
   const dials = dialsOf(cluster, "a", "b");
-  const suspicion = suspectOf("b", { life: lifeOf(cluster, "b"), count: countOf(cluster.of("a"), "b") });
+  const suspicion = suspectOf("b", {
+    incarnation: incarnationOf(cluster, "b"),
+    count: countOf(cluster.of("a"), "b"),
+  });
   cluster.crash("b");
   for (let step = 0; step < 5; step++) {
     await cluster.advance(100);
@@ -392,7 +395,10 @@ Deno.test("CrashWatch: a dial that fails otherwise ends the suspicion, and the n
   const { cluster, peer } = await withScriptedPeer(FEW_ROUNDS);
   await using _cluster = cluster, _peer = peer;
   const [one, other] = [memoryAddress("a", 1), memoryAddress("b", 1)];
-  const suspicion = suspectOf("b", { life: lifeOf(cluster, "b"), count: countOf(cluster.of("a"), "b") });
+  const suspicion = suspectOf("b", {
+    incarnation: incarnationOf(cluster, "b"),
+    count: countOf(cluster.of("a"), "b"),
+  });
   cluster.crash("b");
   await cluster.advance(300);
   cluster.network.cut(one, other);
@@ -434,10 +440,10 @@ Deno.test("CrashWatch: a newer count from a third member restarts the wait (C4)"
   const { cluster, peer } = await withScriptedPeer();
   await using _cluster = cluster, _peer = peer;
   const count = countOf(cluster.of("a"), "b");
-  const life = lifeOf(cluster, "b");
+  const incarnation = incarnationOf(cluster, "b");
   cluster.crash("b");
   await cluster.advance(1_000);
-  await peer.say("a", suspectOf("b", { life, count: count + 1, isAlive: true }));
+  await peer.say("a", suspectOf("b", { incarnation, count: count + 1, isAlive: true }));
   await cluster.advance(1_099);
   assertEquals(cluster.of("a").blocked, {});
   assertEquals(countOf(cluster.of("a"), "b"), count + 1);
@@ -450,10 +456,10 @@ Deno.test("CrashWatch: a count that is not newer does not restart the wait (C4)"
   const { cluster, peer } = await withScriptedPeer();
   await using _cluster = cluster, _peer = peer;
   const count = countOf(cluster.of("a"), "b");
-  const life = lifeOf(cluster, "b");
+  const incarnation = incarnationOf(cluster, "b");
   cluster.crash("b");
   await cluster.advance(1_000);
-  await peer.say("a", suspectOf("b", { life, count, isAlive: true }));
+  await peer.say("a", suspectOf("b", { incarnation, count, isAlive: true }));
   await cluster.advance(200);
   assertEquals(cluster.of("a").blocked, { b: "crashed" });
 });
@@ -461,12 +467,12 @@ Deno.test("CrashWatch: a count that is not newer does not restart the wait (C4)"
 Deno.test("CrashWatch: a member that heard the suspect later answers with its count (C2)", async () => {
   const { cluster, peer } = await withScriptedPeer();
   await using _cluster = cluster, _peer = peer;
-  const life = lifeOf(cluster, "b");
+  const incarnation = incarnationOf(cluster, "b");
   const count = countOf(cluster.of("a"), "b");
-  await peer.say("a", suspectOf("b", { life, count: count - 1 }));
-  assertEquals(peer.last("suspect"), { type: "suspect", memberId: "b", life, count, isAlive: true });
+  await peer.say("a", suspectOf("b", { incarnation, count: count - 1 }));
+  assertEquals(peer.last("suspect"), { type: "suspect", memberId: "b", incarnation, count, isAlive: true });
   peer.heard.length = 0;
-  await peer.say("a", suspectOf("b", { life, count }));
+  await peer.say("a", suspectOf("b", { incarnation, count }));
   assertEquals(peer.last("suspect"), undefined);
   assertEquals(eventsAbout(cluster.of("a"), "b"), []);
 });
@@ -474,13 +480,13 @@ Deno.test("CrashWatch: a member that heard the suspect later answers with its co
 Deno.test("CrashWatch: a suspect answers its suspicion with a new count (C2)", async () => {
   const { cluster, peer } = await withScriptedPeer();
   await using _cluster = cluster, _peer = peer;
-  const life = lifeOf(cluster, "a");
+  const incarnation = incarnationOf(cluster, "a");
   const count = countOf(cluster.of("a"), "a");
-  await peer.say("a", suspectOf("a", { life, count }));
+  await peer.say("a", suspectOf("a", { incarnation, count }));
   assertEquals(peer.last("heartbeat")?.liveness.count, count + 1);
   // A count that the peer has not seen is an answer too.
   peer.heard.length = 0;
-  await peer.say("a", suspectOf("a", { life, count }));
+  await peer.say("a", suspectOf("a", { incarnation, count }));
   assertEquals(peer.last("heartbeat")?.liveness.count, count + 1);
 });
 
@@ -492,51 +498,51 @@ Deno.test("CrashWatch: a suspicion of an earlier incarnation is ignored (C2)", a
   cluster.breakConnections("b");
   cluster.network.stopProxy(memoryAddress("b", 1));
   peer.heard.length = 0;
-  await peer.say("a", suspectOf("b", { life: "010000000000-00000000", count: count + 50 }));
+  await peer.say("a", suspectOf("b", { incarnation: "010000000000-00000000", count: count + 50 }));
   assertEquals(countOf(cluster.of("a"), "b"), count);
   assertEquals(dials.length, 1);
 });
 
 /** A member `a` that knows 100 members through `P` and is connected with none of them. */
 async function withManyMembers(): Promise<
-  { cluster: TestCluster; peer: ScriptedPeer; ids: readonly string[]; life: string }
+  { cluster: TestCluster; peer: ScriptedPeer; ids: readonly string[]; incarnation: string }
 > {
   const ids = Array.from({ length: 100 }, (_, index) => `m${index}`);
   const cluster = new TestCluster(["a", "P", ...ids], { config: FEW_ROUNDS });
   const peer = new ScriptedPeer(cluster, "P");
   await cluster.make("a").gossiper.start();
   await cluster.advance(FEW_ROUNDS.gossipInterval / 2);
-  const life = peer.life;
-  const states = ids.map((id) => memberDelta(id, life, [entry("k", 1, 1)]));
+  const incarnation = peer.incarnation;
+  const states = ids.map((id) => memberDelta(id, incarnation, [entry("k", 1, 1)]));
   await peer.say("a", { type: "push", delta: deltaOf(states), relay: false });
   assertEquals(cluster.of("a").value("m99", "k"), 1);
-  return { cluster, peer, ids, life };
+  return { cluster, peer, ids, incarnation };
 }
 
 Deno.test("CrashWatch: a member without a connection to a suspect dials it and collects its own evidence (C2)", async () => {
-  const { cluster, peer, life } = await withManyMembers();
+  const { cluster, peer, incarnation } = await withManyMembers();
   await using _cluster = cluster, _peer = peer;
-  await peer.say("a", suspectOf("m7", { life, count: 0 }));
+  await peer.say("a", suspectOf("m7", { incarnation, count: 0 }));
   assertEquals(eventsAbout(cluster.of("a"), "m7"), ["suspected"]);
   await cluster.advance(FOUND_WITHIN_MS);
   assertEquals(cluster.of("a").blocked, { m7: "crashed" });
 });
 
 Deno.test("CrashWatch: a message that a member is alive causes no dial (C2)", async () => {
-  const { cluster, peer, life } = await withManyMembers();
+  const { cluster, peer, incarnation } = await withManyMembers();
   await using _cluster = cluster, _peer = peer;
   const dials = dialsOf(cluster, "a");
-  await peer.say("a", suspectOf("m7", { life, count: 0, isAlive: true }));
+  await peer.say("a", suspectOf("m7", { incarnation, count: 0, isAlive: true }));
   await cluster.advance(1_000);
   assertEquals([dials, eventsAbout(cluster.of("a"), "m7")], [[], []]);
 });
 
 Deno.test("CrashWatch: a flood of suspicions causes at most 32 dials a second (C2)", async () => {
-  const { cluster, peer, ids, life } = await withManyMembers();
+  const { cluster, peer, ids, incarnation } = await withManyMembers();
   await using _cluster = cluster, _peer = peer;
   for (const id of ids) cluster.network.setFaults({ hang: true }, { to: memoryAddress(id, 1) });
   const dials = dialsOf(cluster, "a");
-  const flood = ids.map((id) => suspectOf(id, { life, count: 0 }));
+  const flood = ids.map((id) => suspectOf(id, { incarnation, count: 0 }));
   const startMs = cluster.runtime.monotonicMs();
   // A dial that hangs is given up after 2 s: then the next suspicion would lead to another.
   for (let step = 0; step < 60; step++) {
@@ -556,7 +562,10 @@ Deno.test("CrashWatch: a flood of suspicions raises the suspect's own count at m
   await using _cluster = cluster, _peer = peer;
   const before = countOf(cluster.of("a"), "a");
   const startMs = cluster.runtime.monotonicMs();
-  const flood = Array.from({ length: 50 }, () => suspectOf("a", { life: lifeOf(cluster, "a"), count: 1e12 }));
+  const flood = Array.from(
+    { length: 50 },
+    () => suspectOf("a", { incarnation: incarnationOf(cluster, "a"), count: 1e12 }),
+  );
   for (let step = 0; step < 20; step++) {
     await peer.say("a", ...flood);
     await cluster.advance(100);
@@ -569,8 +578,8 @@ Deno.test("CrashWatch: a flood of suspicions raises the suspect's own count at m
 Deno.test("CrashWatch: a false count of a hostile peer is corrected by the member itself (C2, C4)", async () => {
   const { cluster, peer } = await withScriptedPeer();
   await using _cluster = cluster, _peer = peer;
-  const life = lifeOf(cluster, "b");
-  await peer.say("a", suspectOf("b", { life, count: 1e12 }));
+  const incarnation = incarnationOf(cluster, "b");
+  await peer.say("a", suspectOf("b", { incarnation, count: 1e12 }));
   await cluster.advance(LONG_MS);
   assertLessOrEqual(countOf(cluster.of("a"), "b"), countOf(cluster.of("b"), "b"));
   assertEquals(eventsAbout(cluster.of("a"), "b"), []);

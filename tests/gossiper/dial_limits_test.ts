@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertGreater, assertLess, assertRejects } from "../../deps/std_assert.ts";
 import { seeds } from "../../discovery/seeds.ts";
-import { makeLife } from "../../engine/incarnation.ts";
+import { makeIncarnation } from "../../engine/incarnation.ts";
 import { MEMBER_KEY } from "../../engine/types.ts";
 import type { Transport } from "../../contracts/cluster.ts";
 import { DialLimits } from "../../gossiper/dial_limits.ts";
@@ -38,10 +38,10 @@ Deno.test("DialLimits: many invented ids at one address cause few dials to that 
     await a.gossiper.start();
     const mallory = new ScriptedPeer(cluster, "mallory");
     const victim = isThere ? new ScriptedPeer(cluster, "victim") : undefined;
-    const life = makeLife(cluster.runtime.wallMs(), 0.5);
+    const incarnation = makeIncarnation(cluster.runtime.wallMs(), 0.5);
     const invented = Array.from({ length: INVENTED }, (_, at) => `invented ${at}`);
     const members = invented.map((id) =>
-      memberDelta(id, life, [entry(MEMBER_KEY, 1, { ...recordOf(id), host: "victim" })])
+      memberDelta(id, incarnation, [entry(MEMBER_KEY, 1, { ...recordOf(id), host: "victim" })])
     );
     await mallory.say("a2", {
       type: "gossip",

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertGreater, assertLess, assertRejects } from "../../deps/std_assert.ts";
 import { seeds } from "../../discovery/seeds.ts";
-import { lifeAbove, makeLife } from "../../engine/incarnation.ts";
-import { type Delta, GRACEFULLY_LEFT_KEY, type Life, TYPE } from "../../engine/types.ts";
+import { incarnationAbove, makeIncarnation } from "../../engine/incarnation.ts";
+import { type Delta, GRACEFULLY_LEFT_KEY, type Incarnation, TYPE } from "../../engine/types.ts";
 import { murmur32Pair } from "../../engine/state/murmur3.ts";
 import type { Connection } from "../../contracts/cluster.ts";
 import { ConfigurationError } from "../../options/configuration_error.ts";
@@ -18,8 +18,8 @@ import { memberDelta } from "../engine/harness.ts";
 
 const CONFIG = { gossipInterval: 100, gossipRequestTimeout: 200, heartbeatExpiration: 10_000 };
 
-function lifeOf({ gossiper }: TestMember): Life {
-  return gossiper.members.find(({ isSelf }) => isSelf)!.life!;
+function incarnationOf({ gossiper }: TestMember): Incarnation {
+  return gossiper.members.find(({ isSelf }) => isSelf)!.incarnation!;
 }
 
 /** Signatures without security and without time: a virtual clock does not wait for real ones. */
@@ -49,8 +49,8 @@ async function end(cluster: TestCluster, peer: ScriptedPeer): Promise<void> {
 }
 
 /** A claim of a later incarnation of `a`. */
-function claimOf(life: Life): Partial<Delta> {
-  return { members: [{ id: "a", life, after: 0, reset: false, entries: [] }] };
+function claimOf(incarnation: Incarnation): Partial<Delta> {
+  return { members: [{ id: "a", incarnation, after: 0, reset: false, entries: [] }] };
 }
 
 Deno.test("gossiper: ends at once with the reason when its transport breaks, and accepts nothing more (R12.1)", async () => {
@@ -135,8 +135,8 @@ Deno.test("gossiper: a member that learns that it is blocked as expired dials th
 Deno.test("incarnation: a member that learns of a later one of its id begins one above it and sends that first (E1)", async () => {
   const { cluster, a, peer } = await withScripted();
   a.gossiper.setState("k", "v");
-  const before = lifeOf(a);
-  const claimed = lifeAbove(before, 0, 0.5);
+  const before = incarnationOf(a);
+  const claimed = incarnationAbove(before, 0, 0.5);
   let from = Infinity;
   peer.answer = (message) => {
     if (message.type !== "gossip") return undefined;
@@ -145,14 +145,17 @@ Deno.test("incarnation: a member that learns of a later one of its id begins one
     return replyTo(message, { delta: claimOf(claimed) });
   };
   await cluster.runUntil(() => peer.heard.slice(from).some(({ type }) => type === "gossip"));
-  assertGreater(lifeOf(a), claimed);
+  assertGreater(incarnationOf(a), claimed);
   const [first] = peer.heard.slice(from).filter(({ type }) => type === "hello" || type === "gossip");
   assert(first?.type === "hello");
-  assertEquals(first.life, lifeOf(a));
+  assertEquals(first.incarnation, incarnationOf(a));
   const [told] = peer.heard.slice(from).flatMap((message) =>
     message.type === "gossip" || message.type === "push" ? message.delta.members : []
   );
-  assertEquals([told?.life, told?.entries.some(({ value }) => value === "v")], [lifeOf(a), true]);
+  assertEquals([told?.incarnation, told?.entries.some(({ value }) => value === "v")], [
+    incarnationOf(a),
+    true,
+  ]);
   await end(cluster, peer);
 });
 
@@ -162,16 +165,16 @@ Deno.test("identity conflict: a signing member that meets another process with i
   const [own, other] = [signingOf("own"), signingOf("other")];
   const a = cluster.make("a", { cluster: { discovery: seeds([]), signing: own } });
   await a.gossiper.start();
-  const before = lifeOf(a);
+  const before = incarnationOf(a);
   const hello = (hours: number, id = "a", { publicKey } = own): Message => ({
     ...peer.hello("d1"),
     member: { id, host: "elsewhere", port: 1, kinds: [] },
-    life: makeLife(cluster.runtime.wallMs() + hours * 3_600_000, 0),
+    incarnation: makeIncarnation(cluster.runtime.wallMs() + hours * 3_600_000, 0),
     publicKey,
   });
   // With another key the id is another member's.
   for (const hours of [1, 2, 3, 4]) await peer.sayUngreeted("a", hello(hours, "a", other));
-  assertEquals([lifeOf(a), a.told("SelfBlocked")], [before, []]);
+  assertEquals([incarnationOf(a), a.told("SelfBlocked")], [before, []]);
   for (const hours of [1, 2]) await peer.sayUngreeted("a", hello(hours));
   assertEquals(a.told("SelfBlocked"), []);
   const connection = await peer.dial("a");
@@ -214,12 +217,12 @@ Deno.test("identity conflict: a member that learns of ever later incarnations be
   const { cluster, a, peer } = await withScripted();
   peer.answer = (message) =>
     message.type === "gossip"
-      ? replyTo(message, { delta: claimOf(lifeAbove(lifeOf(a), 0, 0.5)) })
+      ? replyTo(message, { delta: claimOf(incarnationAbove(incarnationOf(a), 0, 0.5)) })
       : undefined;
   await cluster.advance(3 * CONFIG.heartbeatExpiration);
   assertEquals(a.told("SelfBlocked"), []);
   // Two in half of an expiration.
-  const renewed = a.told("LifeRenewed").length;
+  const renewed = a.told("IncarnationRenewed").length;
   assert(renewed >= 10 && renewed <= 12, `${renewed}`);
   const conflicts = a.told("ConflictDetected").map(({ reason }) => reason);
   assertEquals(conflicts, ["identity", "identity", "identity"]);
@@ -233,19 +236,19 @@ Deno.test("identity conflict: a member that learns of ever later incarnations be
 Deno.test("incarnation: a member that left and returns with a clock set back is admitted again within a second (E1, R10.1)", async () => {
   await using cluster = await TestCluster.started(["a", "b", "c"], { config: CONFIG });
   await cluster.runUntil(() => cluster.isConfirmed());
-  const before = lifeOf(cluster.of("b"));
+  const before = incarnationOf(cluster.of("b"));
   await cluster.stop("b");
   assertEquals(cluster.of("a").blocked, { b: "left" });
   await cluster.of("b").dispose();
 
   const runtime = cluster.runtime.machine({ wallMs: cluster.runtime.wallMs() - 3_600_000 });
   const again = cluster.make("b", { cluster: { runtime } });
-  assertLess(lifeOf(again), before);
+  assertLess(incarnationOf(again), before);
   again.gossiper.setState("k", "back");
   await again.gossiper.start();
   await cluster.runUntil(() => cluster.of("a").value("b", "k") === "back", { withinMs: 1_000 });
   await cluster.runUntil(() => cluster.isConfirmed());
-  assertGreater(lifeOf(again), before);
+  assertGreater(incarnationOf(again), before);
   assertEquals([cluster.of("a").blocked, cluster.of("c").blocked], [{}, {}]);
 });
 
@@ -256,16 +259,16 @@ Deno.test("incarnation: a member with a claimed departure in a later one learns 
   for (const { gossiper } of [a, b]) await gossiper.start();
   b.gossiper.setState("k", "first");
   await cluster.runUntil(() => a.value("b", "k") === "first");
-  const claimed = lifeAbove(lifeOf(b), 0, 0.5);
+  const claimed = incarnationAbove(incarnationOf(b), 0, 0.5);
   const left = { key: GRACEFULLY_LEFT_KEY, number: 1, type: TYPE.empty, value: {}, json: "{}" };
   peer.answer = (message) => {
     if (message.type !== "gossip") return undefined;
-    if (message.memberId !== "a" || b.told("LifeRenewed").length > 0) return replyTo(message);
+    if (message.memberId !== "a" || b.told("IncarnationRenewed").length > 0) return replyTo(message);
     return replyTo(message, { delta: { members: [memberDelta("b", claimed, [left])] } });
   };
   await cluster.runUntil(() => a.blocked.b === "left");
   await cluster.runUntil(() => a.blocked.b === undefined, { withinMs: CONFIG.heartbeatExpiration / 2 });
-  assertGreater(lifeOf(b), claimed);
+  assertGreater(incarnationOf(b), claimed);
   b.gossiper.setState("k", "here");
   await cluster.runUntil(() => a.value("b", "k") === "here");
   await end(cluster, peer);

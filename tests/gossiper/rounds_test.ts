@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertLessOrEqual } from "../../deps/std_assert.ts";
-import { FOREIGN_LIFE } from "../../engine/incarnation.ts";
+import { NO_INCARNATION } from "../../engine/incarnation.ts";
 import type { PartialConfig } from "../../options/configuration.ts";
 import { HearsayError } from "../../common/errors.ts";
 import { memoryAddress } from "../../testing/memory.ts";
@@ -136,10 +136,10 @@ Deno.test("rounds: a connection without messages gets a request after a quarter 
 });
 
 /** A member `a` whose peer `b` claims, in each answer, to have the same state. */
-async function withAgreeing(life?: string): Promise<{ cluster: TestCluster; peer: ScriptedPeer }> {
+async function withAgreeing(incarnation?: string): Promise<{ cluster: TestCluster; peer: ScriptedPeer }> {
   const cluster = new TestCluster(["a", "b"], { config: { ...CONFIG, heartbeatExpiration: 60_000 } });
   const peer = new ScriptedPeer(cluster, "b");
-  if (life !== undefined) peer.greeting = ({ id }) => ({ ...peer.hello(id), life });
+  if (incarnation !== undefined) peer.greeting = ({ id }) => ({ ...peer.hello(id), incarnation });
   peer.answer = (message) => {
     if (message.type !== "gossip") return undefined;
     const { digest, active } = message.delta;
@@ -153,9 +153,9 @@ async function withAgreeing(life?: string): Promise<{ cluster: TestCluster; peer
 }
 
 Deno.test("rounds: a peer with the same state gets heartbeats, one without incarnations gets a request in each round", async () => {
-  const expected = [[undefined, "heartbeat"], [FOREIGN_LIFE, "gossip"]] as const;
-  for (const [life, type] of expected) {
-    const { cluster, peer } = await withAgreeing(life);
+  const expected = [[undefined, "heartbeat"], [NO_INCARNATION, "gossip"]] as const;
+  for (const [incarnation, type] of expected) {
+    const { cluster, peer } = await withAgreeing(incarnation);
     assertEquals(cluster.sentBy("a", type).length, 10);
     assertEquals(typesOf(cluster.sent.filter(({ from }) => from === memoryAddress("a", 1))), [type]);
     await peer[Symbol.asyncDispose]();

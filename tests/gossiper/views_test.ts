@@ -8,5 +8,5 @@ Deno.test("phaseOf: a silenced member is diffusing, even if its engine agrees wi
   note(engine, engine.setTopology({ members: ["a"], blocked: [] }, clock.now));
   assertEquals(phaseOf(engine), "confirmed");
   silence(engine, clock);
-  assertEquals([engine.silenced, engine.phase, phaseOf(engine)], [true, "confirmed", "diffusing"]);
+  assertEquals([engine.isFenced, engine.phase, phaseOf(engine)], [true, "confirmed", "diffusing"]);
 });

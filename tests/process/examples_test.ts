@@ -101,7 +101,7 @@ Deno.test("embed example: the page shows names and values of members as text, ne
       id: evil,
       isSelf: false,
       status: "alive",
-      life: undefined,
+      incarnation: undefined,
       address: { host: evil, port: 1 },
       block: null,
       entries: [{ key: evil, value: { [evil]: evil }, sequenceNumber: 1, localTimestampUnixMilliseconds: 0 }],

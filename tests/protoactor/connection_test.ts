@@ -1,5 +1,5 @@
 import { assertEquals } from "../../deps/std_assert.ts";
-import { FOREIGN_LIFE, makeLife } from "../../engine/incarnation.ts";
+import { makeIncarnation, NO_INCARNATION } from "../../engine/incarnation.ts";
 import { type MemberDelta, TYPE } from "../../engine/types.ts";
 import type { Member } from "../../contracts/cluster.ts";
 import type { Message } from "../../protocol/message.ts";
@@ -42,7 +42,13 @@ class FakeSide implements GoSide {
   /** Sends a key of its own, and waits for an answer. */
   tell(key: string, number: number): void {
     const entry = { key, number, type: TYPE.value, value: number, json: `${number}` };
-    const member: MemberDelta = { id: "g", life: FOREIGN_LIFE, after: 0, reset: false, entries: [entry] };
+    const member: MemberDelta = {
+      id: "g",
+      incarnation: NO_INCARNATION,
+      after: 0,
+      reset: false,
+      entries: [entry],
+    };
     this.inbox.add({ members: [member], askers: [ASKER] });
   }
 }
@@ -74,7 +80,7 @@ function hello(id: string): Message {
     id,
     cluster: "orders",
     member: { id: "a", host: "127.0.0.1", port: 2, kinds: [] },
-    life: makeLife(1, 0.5),
+    incarnation: makeIncarnation(1, 0.5),
     count: 0,
     version: 1,
     oldestVersion: 2,
@@ -104,8 +110,8 @@ Deno.test("Go connection: a handshake is answered in a Go member's name only whe
   await settle();
   assertEquals(typesOf(received), ["hello d1"]);
   const [answer] = received;
-  assertEquals(answer?.type === "hello" && [answer.life, answer.member.id, answer.cluster], [
-    FOREIGN_LIFE,
+  assertEquals(answer?.type === "hello" && [answer.incarnation, answer.member.id, answer.cluster], [
+    NO_INCARNATION,
     "g",
     "orders",
   ]);
@@ -216,7 +222,13 @@ Deno.test("Go connection: a push is sent as an ordinary request, and its answer 
   side.answerNext();
   await settle();
   const entry = { key: "k", number: 3, type: TYPE.value, value: 1, json: "1" };
-  const member: MemberDelta = { id: "a", life: makeLife(1, 0.5), after: 2, reset: false, entries: [entry] };
+  const member: MemberDelta = {
+    id: "a",
+    incarnation: makeIncarnation(1, 0.5),
+    after: 2,
+    reset: false,
+    entries: [entry],
+  };
   await send({ type: "push", delta: { members: [member] }, relay: true });
   assertEquals(side.asked.at(-1), stateOf({ members: [member] }));
   assertEquals(side.asked.at(-1)!.members.map(({ key }) => key), ["a"]);

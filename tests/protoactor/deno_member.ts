@@ -7,7 +7,7 @@
 
 import { TextLineStream } from "../../deps/std_streams.ts";
 import { autoManaged, protoactorEtcd } from "../../protoactor/discovery.ts";
-import type { DiscoverySite } from "../../contracts/cluster.ts";
+import type { DiscoveryContext } from "../../contracts/cluster.ts";
 import { type Discovery, joinProtoactor, type Member, type PartialConfig } from "../../protoactor/join.ts";
 
 /** Options of the member, as JSON in the first argument. */
@@ -31,10 +31,10 @@ interface Command {
 
 /** A discovery that finds no members; the command `list` sets them. */
 class ManualDiscovery implements Discovery {
-  readonly byGreeting = false;
-  #site: DiscoverySite | undefined;
+  readonly openMembership = false;
+  #site: DiscoveryContext | undefined;
 
-  run(site: DiscoverySite): Promise<void> {
+  run(site: DiscoveryContext): Promise<void> {
     this.#site = site;
     return Promise.resolve();
   }

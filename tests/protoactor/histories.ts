@@ -10,7 +10,7 @@ import { topologyHash } from "../../engine/state/murmur3.ts";
 import { type JsonValue, TOPOLOGY_KEY } from "../../engine/types.ts";
 import { decode, encode } from "../../protocol/codec.ts";
 import { anyText, readAny } from "../../protocol/any_value.ts";
-import { Place } from "../../protocol/check.ts";
+import { JsonPath } from "../../protocol/check.ts";
 import { Dice } from "../simulation/seeded_random.ts";
 import { greet, makeCluster, TestClock } from "../engine/harness.ts";
 import { randomAny } from "./values.ts";
@@ -191,7 +191,7 @@ function setAny(
   engine: Engine,
   what: { readonly key: string; readonly any: JsonValue; readonly clock: TestClock },
 ) {
-  const { type, value, json } = readAny(what.any, new Place("any"));
+  const { type, value, json } = readAny(what.any, new JsonPath("any"));
   if (value === undefined) throw new Error("The Any has no value.");
   engine.set(what.key, { type, value, json }, what.clock.now);
 }

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "../../deps/std_assert.ts";
 import { copyJson } from "../../engine/json.ts";
-import { FOREIGN_LIFE, lifeAbove, makeLife } from "../../engine/incarnation.ts";
+import { incarnationAbove, makeIncarnation, NO_INCARNATION } from "../../engine/incarnation.ts";
 import { type JsonValue, type MemberDelta, type SentEntry, TYPE } from "../../engine/types.ts";
 import type { Message } from "../../protocol/message.ts";
 import {
@@ -21,7 +21,7 @@ import { deltaOf, readState, stateOf } from "../../protoactor/transport/state.ts
 import { anyOf, decoded, readBinaryAny } from "../../protoactor/transport/values.ts";
 import { decode, encode } from "../../protocol/codec.ts";
 
-const LIFE = makeLife(1_700_000_000_000, 0.5);
+const LIFE = makeIncarnation(1_700_000_000_000, 0.5);
 const TEXT = { typeUrl: "type.googleapis.com/google.protobuf.StringValue", bytes: "CgJoaQ==" };
 
 function valueEntry(key: string, number: number, value: JsonValue): SentEntry {
@@ -32,8 +32,8 @@ function textAny(): Any {
   return { typeUrl: TEXT.typeUrl, value: Uint8Array.fromBase64(TEXT.bytes) };
 }
 
-function delta(id: string, entries: readonly SentEntry[], life = LIFE): MemberDelta {
-  return { id, life, after: 0, reset: false, entries };
+function delta(id: string, entries: readonly SentEntry[], incarnation = LIFE): MemberDelta {
+  return { id, incarnation, after: 0, reset: false, entries };
 }
 
 function big({ low, high }: Int64): bigint {
@@ -91,7 +91,7 @@ Deno.test("protoactor values: a registered decoder changes what is shown, and ne
     liveness: { count: 0 },
     id: "d1",
     memberId: "a",
-    delta: deltaOf([delta("g", [{ key: "k", number: 1, ...read }], FOREIGN_LIFE)]),
+    delta: deltaOf([delta("g", [{ key: "k", number: 1, ...read }], NO_INCARNATION)]),
   };
   const there = decode(encode(message), { maxMessageBytes: 10_000 });
   assert(there.type === "gossip");
@@ -169,7 +169,7 @@ Deno.test("protoactor values: a topology keeps all 64 bits of its hash, and list
 });
 
 Deno.test("protoactor values: for members without incarnations, the numbers of a later one exceed all of an earlier one (E1)", () => {
-  const later = lifeAbove(LIFE, 0, 0.1);
+  const later = incarnationAbove(LIFE, 0, 0.1);
   const numbers = [numberInLife(LIFE, 1), numberInLife(LIFE, 1_000_000), numberInLife(later, 1)].map(big);
   assert(numbers[0]! < numbers[1]! && numbers[1]! < numbers[2]!, numbers.join());
   assert(numbers[2]! < 2n ** 63n);
@@ -194,15 +194,18 @@ Deno.test("protoactor values: no member is sent without an entry, because protoa
 
 Deno.test("protoactor values: an entry without a value converts both ways (E8)", () => {
   const gone: SentEntry = { key: "x", number: 4, type: "", value: undefined, json: "" };
-  const state = stateOf(deltaOf([delta("g", [gone], FOREIGN_LIFE)]));
+  const state = stateOf(deltaOf([delta("g", [gone], NO_INCARNATION)]));
   assertEquals(state.members[0]!.value!.values, [{ key: "x", value: { sequenceNumber: 4 } }]);
   assertEquals(readState(received(state), {})[0]!.entries, [gone]);
 });
 
 Deno.test("protoactor values: an entry of a Hearsay member is not taken from a protoactor member that passes it on", () => {
   const entries = [valueEntry("x", 4, 1)];
-  const state = stateOf(deltaOf([delta("a", entries), delta("g", entries, FOREIGN_LIFE)]));
-  assertEquals(readState(received(state), {}).map(({ id, life }) => [id, life]), [["g", FOREIGN_LIFE]]);
+  const state = stateOf(deltaOf([delta("a", entries), delta("g", entries, NO_INCARNATION)]));
+  assertEquals(readState(received(state), {}).map(({ id, incarnation }) => [id, incarnation]), [[
+    "g",
+    NO_INCARNATION,
+  ]]);
 });
 
 Deno.test("protoactor values: an entry that could not be passed on is not taken, and the rest is", () => {
@@ -259,10 +262,13 @@ Deno.test("protoactor values: letters number targets from zero and senders from 
 Deno.test("protoactor values: an inbox keeps the newest entry of each key until it is read, within its bound", () => {
   const inbox = new GoInbox(2_000);
   const asker = { address: "127.0.0.1:2", id: "future$1" };
-  inbox.add({ members: [delta("g", [valueEntry("x", 3, "old")], FOREIGN_LIFE)], askers: [asker] });
-  inbox.add({ members: [delta("g", [valueEntry("x", 5, "new")], FOREIGN_LIFE)], askers: [] });
-  inbox.add({ members: [delta("g", [valueEntry("x", 4, "late")], FOREIGN_LIFE)], askers: [] });
-  inbox.add({ members: [delta("g", [valueEntry("large", 6, "x".repeat(2_000))], FOREIGN_LIFE)], askers: [] });
+  inbox.add({ members: [delta("g", [valueEntry("x", 3, "old")], NO_INCARNATION)], askers: [asker] });
+  inbox.add({ members: [delta("g", [valueEntry("x", 5, "new")], NO_INCARNATION)], askers: [] });
+  inbox.add({ members: [delta("g", [valueEntry("x", 4, "late")], NO_INCARNATION)], askers: [] });
+  inbox.add({
+    members: [delta("g", [valueEntry("large", 6, "x".repeat(2_000))], NO_INCARNATION)],
+    askers: [],
+  });
   const { members, askers } = inbox.take();
   assertEquals(members.map(({ entries }) => entries.map(({ value }) => value)), [["new"]]);
   assertEquals(askers, [asker]);
@@ -278,7 +284,7 @@ Deno.test("protoactor values: between Hearsay members two entries of an unversio
     liveness: { count: 0 },
     id: "d1",
     memberId: "a",
-    delta: deltaOf([delta("g", entries, FOREIGN_LIFE)]),
+    delta: deltaOf([delta("g", entries, NO_INCARNATION)]),
   };
   const read = decode(encode(message), { maxMessageBytes: 10_000 });
   assert(read.type === "gossip");

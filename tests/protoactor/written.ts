@@ -8,7 +8,7 @@ import { type Delta, type MemberDelta, type SentEntry, TYPE } from "../../engine
 import type { Gossip, Message, Reply } from "../../protocol/message.ts";
 import { decode, encode } from "../../protocol/codec.ts";
 import { readAny } from "../../protocol/any_value.ts";
-import { Place } from "../../protocol/check.ts";
+import { JsonPath } from "../../protocol/check.ts";
 import { TestCluster } from "../requirements/harness.ts";
 import { Dice } from "../simulation/seeded_random.ts";
 import { randomAny } from "./values.ts";
@@ -77,10 +77,10 @@ function randomMember(dice: Dice, id: string): MemberDelta {
     number = number >= 2 ** 50 ? number + 1 : number + dice.pick([1, dice.whole(1, 100), 2 ** 51]);
     const timestampMs = dice.pick([0, 1, 1_700_000_000_000, Number.MAX_SAFE_INTEGER]);
     if (dice.chance(0.2)) return { key, number, timestampMs, type: "", value: undefined, json: "" };
-    const { type, value, json } = readAny(randomAny(dice), new Place("any"));
+    const { type, value, json } = readAny(randomAny(dice), new JsonPath("any"));
     return { key, number, timestampMs, type, value, json };
   });
-  return { id, life: LIFE, after: 0, reset: false, entries };
+  return { id, incarnation: LIFE, after: 0, reset: false, entries };
 }
 
 /** Messages of three gossipers that start, set and delete keys, and leave one after another. */

@@ -8,8 +8,8 @@ import {
 import { assertStrictEquals, assertStringIncludes, assertThrows } from "../../deps/std_assert.ts";
 import { Engine } from "../../engine/engine.ts";
 import { copyJson, utf8Length } from "../../engine/json.ts";
-import { FOREIGN_LIFE, makeLife } from "../../engine/incarnation.ts";
-import { entryBytes, ENVELOPE_BYTES, holdsBytes, memberBytes } from "../../engine/state/size.ts";
+import { makeIncarnation, NO_INCARNATION } from "../../engine/incarnation.ts";
+import { entryBytes, ENVELOPE_BYTES, memberBytes, versionsBytes } from "../../engine/state/size.ts";
 import {
   type Delta,
   type JsonValue,
@@ -47,7 +47,7 @@ function memberDelta(
   entries: readonly SentEntry[],
   rest: Partial<MemberDelta> = {},
 ): MemberDelta {
-  return { id, life: LIFE, after: 0, reset: false, entries, ...rest };
+  return { id, incarnation: LIFE, after: 0, reset: false, entries, ...rest };
 }
 
 function delta(members: readonly MemberDelta[], partial: boolean = false): Delta {
@@ -107,7 +107,10 @@ Deno.test("encode: writes a gossip as documented (P2)", () => {
 });
 
 Deno.test("encode: writes a gossip that asks for members with its known versions (P2)", () => {
-  const holds = new Map([["c", { life: FOREIGN_LIFE, number: 0 }], ["b", { life: LIFE, number: 9 }]]);
+  const holds = new Map([["c", { incarnation: NO_INCARNATION, number: 0 }], ["b", {
+    incarnation: LIFE,
+    number: 9,
+  }]]);
   const text = encode({ ...gossip([]), holds });
   assertEquals(
     text,
@@ -123,7 +126,7 @@ Deno.test("encode: writes a reply as documented (P2)", () => {
     liveness: { count: 41, vector: { active: ACTIVE, stride: 5, counts: "A_-.9" } },
     id: "7",
     delta: { ...delta([memberDelta("b", [entry("k", 1, null)])], true), agreeing: "-A" },
-    holds: new Map([["a", { life: LIFE, number: 3 }]]),
+    holds: new Map([["a", { incarnation: LIFE, number: 3 }]]),
   });
   assertEquals(
     text,
@@ -151,12 +154,12 @@ Deno.test("encode: writes a push as documented (P2)", () => {
 });
 
 Deno.test("encode: writes an ack, a comparison, a refusal, a ping and a pong as documented (P2)", () => {
-  const holds = new Map([["a", { life: LIFE, number: 0 }]]);
+  const holds = new Map([["a", { incarnation: LIFE, number: 0 }]]);
   assertEquals(
     encode({ type: "ack", id: "7", holds }),
     `{"type":"ack","id":"7","holds":{"a":["${LIFE}",0]}}`,
   );
-  const members = new Map([["a", { life: LIFE, number: 9, sum: DIGEST }]]);
+  const members = new Map([["a", { incarnation: LIFE, number: 9, sum: DIGEST }]]);
   assertEquals(
     encode({ type: "reconcile", id: "8", part: { from: "", until: "b", members } }),
     `{"type":"reconcile","id":"8","from":"","until":"b","members":{"a":["${LIFE}",9,"${DIGEST}"]}}`,
@@ -197,7 +200,7 @@ const HELLO: Hello = {
   id: "1",
   cluster: "orders",
   member: { id: "a", host: "127.0.0.1", port: 7001, kinds: ["cart"] },
-  life: LIFE,
+  incarnation: LIFE,
   count: 7,
   version: 2,
   oldestVersion: 2,
@@ -236,7 +239,7 @@ const ROUND_TRIPS: readonly (Message | Ping | Pong)[] = [
     liveness: { count: 0 },
     id: "7",
     delta: delta([], true),
-    holds: new Map([["a", { life: LIFE, number: 0 }]]),
+    holds: new Map([["a", { incarnation: LIFE, number: 0 }]]),
   },
   gossip([memberDelta("a", [entry("k", 4, 1)], { count: 2 ** 52 }), memberDelta("b", [], { count: 1 })], {
     count: 2 ** 52,
@@ -258,8 +261,12 @@ const ROUND_TRIPS: readonly (Message | Ping | Pong)[] = [
     type: "push",
     delta: {
       members: [
-        memberDelta("a", [entry("k", 4, 1), tombstone("gone", 5)], { after: 3, count: 9, proof: "c2lnbmVk" }),
-        memberDelta("b", [entry("k", 1, 1)], { reset: true, end: 1, settled: 1 }),
+        memberDelta("a", [entry("k", 4, 1), tombstone("gone", 5)], {
+          after: 3,
+          count: 9,
+          signature: "c2lnbmVk",
+        }),
+        memberDelta("b", [entry("k", 1, 1)], { reset: true, end: 1, ackedByAll: 1 }),
       ],
     },
     relay: true,
@@ -272,8 +279,8 @@ const ROUND_TRIPS: readonly (Message | Ping | Pong)[] = [
     part: {
       from: "b",
       until: "d",
-      members: new Map([["b", { life: LIFE, number: 0, sum: DIGEST }], ["c", {
-        life: LIFE,
+      members: new Map([["b", { incarnation: LIFE, number: 0, sum: DIGEST }], ["c", {
+        incarnation: LIFE,
         number: 1,
         sum: ACTIVE,
       }]]),
@@ -285,8 +292,8 @@ const ROUND_TRIPS: readonly (Message | Ping | Pong)[] = [
     type: "error",
     code: "id_conflict",
     message: "No.",
-    life: LIFE,
-    state: memberDelta("a", [entry("k", 4, "v")], { reset: true, end: 4, proof: "signed" }),
+    incarnation: LIFE,
+    state: memberDelta("a", [entry("k", 4, "v")], { reset: true, end: 4, signature: "signed" }),
   },
   { type: "ping" },
   { type: "pong" },
@@ -450,11 +457,11 @@ Deno.test("decode: __proto__ inside a value and among the kinds of a heartbeat s
 });
 
 Deno.test("decode: known versions and comparisons may have hostile ids too (P2)", () => {
-  const holds = new Map(HOSTILE.map((id) => [id, { life: LIFE, number: 1 }]));
+  const holds = new Map(HOSTILE.map((id) => [id, { incarnation: LIFE, number: 1 }]));
   const ack = read(encode({ type: "ack", id: "7", holds }));
   assert(ack.type === "ack");
   assertEquals(new Set(ack.holds.keys()), new Set(HOSTILE));
-  const members = new Map(HOSTILE.map((id) => [id, { life: LIFE, number: 1, sum: DIGEST }]));
+  const members = new Map(HOSTILE.map((id) => [id, { incarnation: LIFE, number: 1, sum: DIGEST }]));
   const reconcile = read(
     encode({ type: "reconcile", id: "7", part: { from: "", until: undefined, members } }),
   );
@@ -531,8 +538,8 @@ const WRONG_HELLOS: readonly Wrong[] = [
     { member: { ...HELLO.member, kinds: Array(65).fill("k".repeat(256)) } },
     "member.kinds: must be names of at most 16384 bytes together",
   ],
-  [{ life: LIFE.toUpperCase() }, "life: must be an incarnation such as"],
-  [{ life: `${LIFE}0` }, "life: must be"],
+  [{ incarnation: LIFE.toUpperCase() }, "incarnation: must be an incarnation such as"],
+  [{ incarnation: `${LIFE}0` }, "incarnation: must be"],
   [{ count: undefined }, "count: must be a whole number from 0 to 4503599627370496, was left out."],
   [{ count: -1 }, "count: must be a whole number from 0 to 4503599627370496, was -1."],
   [{ version: 1.5 }, "version: must be a whole number"],
@@ -846,7 +853,10 @@ Deno.test("encode: a message never exceeds the sizes that the engine counts with
 });
 
 Deno.test("encode: the frame of a message and known versions never exceed the stated sizes (E7)", () => {
-  const holds = new Map([["a", { life: LIFE, number: 2 ** 52 }], [LONG_ID, { life: LIFE, number: 2 ** 52 }]]);
+  const holds = new Map([["a", { incarnation: LIFE, number: 2 ** 52 }], [LONG_ID, {
+    incarnation: LIFE,
+    number: 2 ** 52,
+  }]]);
   const frame = encode({ ...gossip([]), id: LONG_ID, memberId: LONG_ID, delta: delta([], true) });
   assertLessOrEqual(utf8Length(frame), ENVELOPE_BYTES);
   const reply: Message = {
@@ -856,25 +866,31 @@ Deno.test("encode: the frame of a message and known versions never exceed the st
     delta: delta([], true),
     holds,
   };
-  assertLessOrEqual(utf8Length(encode(reply)), ENVELOPE_BYTES + holdsBytes(holds));
+  assertLessOrEqual(utf8Length(encode(reply)), ENVELOPE_BYTES + versionsBytes(holds));
 });
 
 Deno.test("encode: a message full of state has as much of a vector as still fits (E7)", () => {
   const maxMessageBytes = 1_048_576;
   const clock = new TestClock();
   const settings = { ...SETTINGS, maxMessageBytes, gossipMaxSend: 4 };
-  const life = makeLife(clock.wallMs, 0.25);
-  const engine = new Engine(settings, { id: "a", life, now: clock.now, random: 0.5, byGreeting: false });
+  const incarnation = makeIncarnation(clock.wallMs, 0.25);
+  const engine = new Engine(settings, {
+    id: "a",
+    incarnation,
+    now: clock.now,
+    random: 0.5,
+    openMembership: false,
+  });
   // With this letter no two of them share a tag: counts of two that do could not be sent.
   const ids = Array.from({ length: 3_000 }, (_, index) => `n${index}`);
   engine.setTopology({ members: ["a", ...ids], blocked: [] }, clock.now);
   // One member has nearly half a message to send, and this one as much.
   const members = ids.map((id) => {
     const value = id === "n5" ? "x".repeat(518_000) : 1;
-    return memberDelta(id, [entry("k", 1, value)], { life, count: 5 });
+    return memberDelta(id, [entry("k", 1, value)], { incarnation, count: 5 });
   });
   for (const id of ["n0", "n1"]) {
-    engine.greeted({ id, life, digest: DIGEST, active: ACTIVE, count: 3 }, clock.now);
+    engine.applyHello({ id, incarnation, digest: DIGEST, active: ACTIVE, count: 3 }, clock.now);
   }
   engine.applyIncoming("n0", delta(members, true), clock.now);
   engine.countHeartbeat({}, clock.now);
@@ -882,7 +898,7 @@ Deno.test("encode: a message full of state has as much of a vector as still fits
   const digits: number[] = [];
   for (let length = 517_800; length < 519_200; length += 100) {
     engine.set("k", copyJson("y".repeat(length)), clock.advance(1_000));
-    const { delta, sent, holds } = engine.ask("n1");
+    const { delta, sent, holds } = engine.prepareGossip("n1");
     const liveness = engine.liveness("n1", sent);
     const message: Message = { ...gossip([], liveness), delta, holds };
     largest = Math.max(largest, utf8Length(encode(message)));

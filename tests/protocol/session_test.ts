@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch } from "../../deps/std_assert.ts";
 import { seeds } from "../../discovery/seeds.ts";
-import { lifeAbove, makeLife } from "../../engine/incarnation.ts";
-import type { Life, Liveness, MemberDelta, Summary, SummaryPart } from "../../engine/types.ts";
+import { incarnationAbove, makeIncarnation } from "../../engine/incarnation.ts";
+import type { Incarnation, Liveness, MemberDelta, Summary, SummaryPart } from "../../engine/types.ts";
 import { CLOSE } from "../../common/errors.ts";
 import {
   type Hello,
@@ -110,14 +110,14 @@ Deno.test("reconcile: a comparison without an answer is given up and started aga
 Deno.test("reconcile: a peer's comparison is answered for the members that it names, with incarnation, number and sum (E12)", async () => {
   const { cluster, peer } = await withUnknownPeer();
   cluster.of("a").gossiper.setState("k", "v");
-  const summary = { life: peer.life, number: 0, sum: "0".repeat(16) };
+  const summary = { incarnation: peer.incarnation, number: 0, sum: "0".repeat(16) };
   const members = new Map(["a", "unknown"].map((id) => [id, summary]));
   const question: Reconcile = { type: "reconcile", id: "d2", part: { ...partOf({}), members } };
   await peer.say("a", question, { ...question, id: "d3", part: { ...partOf({}), until: "Z" } });
   const answers = peer.heard.filter((message): message is Reconcile => message.type === "reconcile");
   assertEquals(answers.map(({ id, part }) => [id, [...part.members.keys()]]), [["d2", ["a"]], ["d3", []]]);
-  const { life, number, sum } = answers[0]!.part.members.get("a")!;
-  assertEquals(life, cluster.of("a").gossiper.members.find(({ isSelf }) => isSelf)?.life);
+  const { incarnation, number, sum } = answers[0]!.part.members.get("a")!;
+  assertEquals(incarnation, cluster.of("a").gossiper.members.find(({ isSelf }) => isSelf)?.incarnation);
   assert(number > 0);
   assertMatch(sum, /^[0-9a-f]{16}$/);
   await end(cluster, peer);
@@ -286,15 +286,15 @@ Deno.test("session: an answer of another kind is refused as invalid, and the req
 
 Deno.test("session: of a reply with an impossible incarnation nothing of that member is merged, and the rest is (E1, P6)", async () => {
   const { cluster, peer } = await withScripted();
-  const farAhead = makeLife(cluster.runtime.wallMs() + 2 * 366 * 86_400_000, 0);
+  const farAhead = makeIncarnation(cluster.runtime.wallMs() + 2 * 366 * 86_400_000, 0);
   const members = [
     memberDelta("q", farAhead, [entry("k", 1, 1)]),
-    memberDelta("p", peer.life, [entry("k", 1, 1)]),
+    memberDelta("p", peer.incarnation, [entry("k", 1, 1)]),
   ];
 
   peer.answer = (message) => message.type !== "gossip" ? undefined : replyTo(message, { delta: { members } });
   await cluster.runUntil(() => peer.last("ack") !== undefined);
-  assertEquals([...peer.last("ack")!.holds], [["q", { life: farAhead, number: 0 }]]);
+  assertEquals([...peer.last("ack")!.holds], [["q", { incarnation: farAhead, number: 0 }]]);
   assertEquals(cluster.of("a").gossiper.getState("k").get("p")?.value, 1);
   assertEquals(peer.last("error"), undefined);
   await end(cluster, peer);
@@ -370,16 +370,21 @@ Deno.test("session: a peer that requests and does not read the answers is ignore
 Deno.test("session: a later incarnation's connection replaces an earlier one's, and of two of one incarnation the later (P4)", async () => {
   const { cluster, peer } = await withUnknownPeer();
   const reasons: string[] = [];
-  const open = async (life: Life) => {
+  const open = async (incarnation: Incarnation) => {
     const connection = await peer.dial("a");
     connection.closed.then(({ reason }) => reasons.push(reason));
     const writer = connection.writable.getWriter();
-    await writer.write({ ...peer.hello("d1"), life });
+    await writer.write({ ...peer.hello("d1"), incarnation });
     await cluster.runtime.settle();
     return { connection, writer };
   };
-  const later = lifeAbove(peer.life, 0, 0.5);
-  const all = [await open(peer.life), await open(peer.life), await open(later), await open(peer.life)];
+  const later = incarnationAbove(peer.incarnation, 0, 0.5);
+  const all = [
+    await open(peer.incarnation),
+    await open(peer.incarnation),
+    await open(later),
+    await open(peer.incarnation),
+  ];
   await cluster.runtime.settle();
   for (const { writer, connection } of all) {
     await writer.abort().catch(() => {});
@@ -401,7 +406,7 @@ async function openSession() {
     id: "d1",
     cluster: "test",
     member: { id: "p", host: "p", port: 1, kinds: [] },
-    life: makeLife(1, 0.5),
+    incarnation: makeIncarnation(1, 0.5),
     count: 1,
     version: PROTOCOL_VERSION,
     oldestVersion: PROTOCOL_VERSION,
@@ -506,11 +511,14 @@ Deno.test("session: a reply with new state is acknowledged, with the asker's ver
     await cluster.runtime.settle();
     peer.answer = (message) => message.type === "gossip" ? replyTo(message) : undefined;
   };
-  await answerOnce([memberDelta("p", peer.life, [entry("k", 1, 1)])]);
+  await answerOnce([memberDelta("p", peer.incarnation, [entry("k", 1, 1)])]);
   assertEquals([acks(), [...peer.last("ack")!.holds]], [1, []]);
   // A gap: it answers with its version instead.
-  await answerOnce([memberDelta("p", peer.life, [entry("k", 9, 1)], { after: 8 })]);
-  assertEquals([acks(), [...peer.last("ack")!.holds]], [2, [["p", { life: peer.life, number: 1 }]]]);
+  await answerOnce([memberDelta("p", peer.incarnation, [entry("k", 9, 1)], { after: 8 })]);
+  assertEquals([acks(), [...peer.last("ack")!.holds]], [2, [["p", {
+    incarnation: peer.incarnation,
+    number: 1,
+  }]]]);
   await answerOnce([]);
   assertEquals(acks(), 2);
   await end(cluster, peer);

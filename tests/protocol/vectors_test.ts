@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "../../deps/std_assert.ts";
-import { makeLife } from "../../engine/incarnation.ts";
+import { makeIncarnation } from "../../engine/incarnation.ts";
 import { Heartbeats } from "../../engine/liveness/heartbeats.ts";
 import { Suspicions } from "../../engine/liveness/suspicions.ts";
 import type { Membership } from "../../engine/membership/membership.ts";
@@ -8,7 +8,7 @@ import { byCodePoint, topologyHash } from "../../engine/state/murmur3.ts";
 import { Store } from "../../engine/state/store.ts";
 import { type LivenessVector, type SentEntry, TYPE } from "../../engine/types.ts";
 import { ed25519Signing } from "../../security/ed25519.ts";
-import { claimText, helloText, tokenHash } from "../../contracts/signing.ts";
+import { helloText, signedText, tokenHash } from "../../contracts/signing.ts";
 import { checkToken, sha256Hex } from "../../security/token_check.ts";
 
 const VECTORS = new URL("../../docs/vectors/", import.meta.url);
@@ -32,11 +32,11 @@ function entryOf([key, number, deleted = false]: EntryVector): SentEntry {
 }
 
 /** A store with these active members; an empty incarnation is a member without state. */
-function storeOf(members: readonly (readonly [id: string, life: string])[]): Store {
+function storeOf(members: readonly (readonly [id: string, incarnation: string])[]): Store {
   const store = new Store(members[0]?.[0] ?? "none", () => {});
-  for (const [id, life] of members) {
+  for (const [id, incarnation] of members) {
     store.activate(id);
-    if (life !== "") store.hold(id, life);
+    if (incarnation !== "") store.addMember(id, incarnation);
   }
   return store;
 }
@@ -62,22 +62,24 @@ Deno.test("vectors: the ids are in the order of their UTF-8 bytes", async () => 
 });
 
 Deno.test("vectors: incarnations have their form, and rise (E1)", async () => {
-  const cases = await casesOf<{ startMs: number; random: number; life: string }>("incarnations");
-  for (const { startMs, random, life } of cases) assertEquals(makeLife(startMs, random / 2 ** 32), life);
-  const incarnations = cases.map(({ life }) => life);
+  const cases = await casesOf<{ startMs: number; random: number; incarnation: string }>("incarnations");
+  for (const { startMs, random, incarnation } of cases) {
+    assertEquals(makeIncarnation(startMs, random / 2 ** 32), incarnation);
+  }
+  const incarnations = cases.map(({ incarnation }) => incarnation);
   assertEquals([...incarnations].sort(), incarnations);
 });
 
 Deno.test("vectors: the digest and the sum of each member (E12)", async () => {
   interface Case {
-    readonly members: readonly { id: string; life: string; entries: readonly EntryVector[] }[];
+    readonly members: readonly { id: string; incarnation: string; entries: readonly EntryVector[] }[];
     readonly sums: readonly string[];
     readonly digest: string;
   }
   for (const { members, sums, digest } of await casesOf<Case>("digest")) {
-    const store = storeOf(members.map(({ id, life }) => [id, life]));
-    for (const { id, entries } of members) store.put(store.order.get(id)!, entries.map(entryOf), NOW);
-    assertEquals(members.map(({ id }) => `${store.order.get(id)!.sum}`), [...sums]);
+    const store = storeOf(members.map(({ id, incarnation }) => [id, incarnation]));
+    for (const { id, entries } of members) store.put(store.log.get(id)!, entries.map(entryOf), NOW);
+    assertEquals(members.map(({ id }) => `${store.log.get(id)!.sum}`), [...sums]);
     assertEquals(store.digest, digest);
   }
 });
@@ -90,7 +92,7 @@ Deno.test("vectors: the hash of the active members (E12)", async () => {
 
 Deno.test("vectors: the hash of the incarnations (L2)", async () => {
   for (const { members, lives } of await casesOf<{ members: [string, string][]; lives: string }>("lives")) {
-    assertEquals(storeOf(members).livesHash, lives);
+    assertEquals(storeOf(members).incarnationsHash, lives);
   }
 });
 
@@ -100,8 +102,8 @@ Deno.test("vectors: the topology hash (E14)", async () => {
 });
 
 Deno.test("vectors: the tag of a member (L2)", async () => {
-  const cases = await casesOf<{ id: string; life: string; tag: string }>("tags");
-  for (const { id, life, tag } of cases) assertEquals(new MemberState(id, life).tag, tag);
+  const cases = await casesOf<{ id: string; incarnation: string; tag: string }>("tags");
+  for (const { id, incarnation, tag } of cases) assertEquals(new MemberState(id, incarnation).tag, tag);
 });
 
 Deno.test("vectors: the members that are known to agree (E12)", async () => {
@@ -134,7 +136,7 @@ const LIFE = "018bcfe56800-1f3a9c02";
 /** Three active members; the first was heard with this count. */
 function heardOnce(count: number): { store: Store; state: MemberState } {
   const store = storeOf([["a", LIFE], ["b", LIFE], ["c", LIFE]]);
-  const state = store.order.get("a")!;
+  const state = store.log.get("a")!;
   Object.assign(state, { heartbeatCount: count, heartbeatMonotonicMs: 0 });
   return { store, state };
 }
@@ -142,7 +144,7 @@ function heardOnce(count: number): { store: Store; state: MemberState } {
 Deno.test("vectors: the stride, and the digit of a count (L2)", async () => {
   const { strides, encode } = await read<LivenessVectors>("liveness");
   const sent = (heartbeats: Heartbeats, { store, state }: { store: Store; state: MemberState }) =>
-    heartbeats.toSend(state, { peerLives: store.livesHash, room: 1_000, nowMs: 0 }).vector!;
+    heartbeats.toSend(state, { peerLives: store.incarnationsHash, room: 1_000, nowMs: 0 }).vector!;
   for (const { stride, ...settings } of strides) {
     const heard = heardOnce(1);
     const heartbeats = new Heartbeats({ ...settings, maxMessageBytes: 2 ** 20 }, {
@@ -166,7 +168,7 @@ Deno.test("vectors: the counts that a receiver knows after a digit (L2)", async 
   for (const { stride, known, digit, count } of decode) {
     const { store, state } = heardOnce(known);
     const counts = `${digit}..`;
-    heartbeatsOf(store, stride).apply({ active: store.livesHash, stride, counts }, NOW);
+    heartbeatsOf(store, stride).apply({ active: store.incarnationsHash, stride, counts }, NOW);
     assertEquals(state.heartbeatCount, count, `${known} ${digit}`);
   }
 });
@@ -175,7 +177,7 @@ Deno.test("vectors: the counts that a receiver knows after a whole vector (L2)",
   const { vectors } = await read<LivenessVectors>("liveness");
   for (const { active, known, live, counts } of vectors) {
     const store = storeOf(active.map((each) => each.split(" ") as [string, string]));
-    const states = active.map((each) => store.order.get(each.split(" ")[0]!)!);
+    const states = active.map((each) => store.log.get(each.split(" ")[0]!)!);
     for (const [index, state] of states.entries()) {
       Object.assign(state, { heartbeatCount: known[index]!, heartbeatMonotonicMs: 0 });
     }
@@ -190,7 +192,7 @@ interface SignatureVectors {
   readonly state: {
     readonly cluster: string;
     readonly id: string;
-    readonly life: string;
+    readonly incarnation: string;
     readonly number: number;
     readonly entries: readonly (readonly [number: number, key: string, type: string, json: string])[];
     readonly text: string;
@@ -210,7 +212,7 @@ Deno.test("vectors: the signed bytes, and their signatures", async () => {
   const entries = state.entries.map(([number, key, type, json]) => (
     { key, number, type, json, value: JSON.parse(json) }
   ));
-  assertEquals(claimText(state.cluster, { ...state, entries }), state.text);
+  assertEquals(signedText(state.cluster, { ...state, entries }), state.text);
   assertEquals(helloText(hello), hello.text);
   for (const { text, signature } of [state, hello]) {
     assertEquals(await signing.sign(text), signature);

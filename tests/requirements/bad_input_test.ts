@@ -133,7 +133,7 @@ function hello(fields: Record<string, unknown> = {}) {
     id: "d1",
     cluster: "honest",
     member: { id: "raw", host: "127.0.0.1", port: 1 },
-    life: LIFE,
+    incarnation: LIFE,
     count: 0,
     version: PROTOCOL_VERSION,
     oldestVersion: PROTOCOL_VERSION,
@@ -152,7 +152,7 @@ function gossip(
     owner = "raw",
     from = "raw",
     number = "1" as unknown,
-    life = LIFE,
+    incarnation = LIFE,
     value = 1 as unknown,
     after = 0,
   } = {},
@@ -162,7 +162,7 @@ function gossip(
     value: { "@type": "type.googleapis.com/google.protobuf.Value", value },
   };
   const state = { members: Object.fromEntries([[owner, { values: { k: entry } }]]) };
-  const ranges = Object.fromEntries([[owner, [life, after]]]);
+  const ranges = Object.fromEntries([[owner, [incarnation, after]]]);
   return {
     type: "gossip",
     count: 0,
@@ -252,13 +252,13 @@ Deno.test("bad input: an incarnation more than a year ahead is refused in a hand
   await using victims = await Victims.make();
   const far = `${(Date.now() + 2 * 366 * 86_400_000).toString(16).padStart(12, "0")}-00000000`;
   const stranger = await Raw.to(victims.victim);
-  stranger.say(hello({ life: far }));
+  stranger.say(hello({ incarnation: far }));
   assertEquals((await stranger.hears("error")).code, "invalid");
   assertEquals(await stranger.closes(), 4400);
 
   const raw = await Raw.greeted(victims.victim);
   // The sender may be an honest relay whose clock is ahead: nothing is merged, and the connection stays.
-  raw.say(gossip({ life: far }));
+  raw.say(gossip({ incarnation: far }));
   await raw.hears("reply");
   await victims.assertServed(["raw"]);
   await raw.hangUp();
@@ -362,7 +362,7 @@ Deno.test("bad input: a push with an incarnation more than a year ahead is refus
   await using victims = await Victims.make();
   const far = `${(Date.now() + 2 * 366 * 86_400_000).toString(16).padStart(12, "0")}-00000000`;
   const raw = await Raw.greeted(victims.victim);
-  raw.say(push({ life: far }));
+  raw.say(push({ incarnation: far }));
   raw.say({ type: "ping" });
   await raw.hears("pong");
   assertEquals(victims.victim.getState("k").has("raw"), false);
@@ -384,9 +384,9 @@ Deno.test("bad input: a push about this member, or after a gap, is not merged, a
   await using victims = await Victims.make();
   const gossiper = victims.victim;
   gossiper.setState("mine", "kept");
-  const { life } = gossiper.members.find(({ isSelf }) => isSelf)!;
+  const { incarnation } = gossiper.members.find(({ isSelf }) => isSelf)!;
   const raw = await Raw.greeted(victims.victim);
-  const lie = push({ owner: "victim", life: life!, number: "1" });
+  const lie = push({ owner: "victim", incarnation: incarnation!, number: "1" });
   const gap = push({ number: "9", after: 8 });
   raw.say(lie);
   raw.say(gap);

@@ -1,10 +1,10 @@
 import { assert, assertEquals, assertNotEquals } from "../../deps/std_assert.ts";
 import type { Engine } from "../../engine/engine.ts";
 import type { EngineEvent } from "../../engine/events.ts";
-import { FOREIGN_LIFE } from "../../engine/incarnation.ts";
+import { NO_INCARNATION } from "../../engine/incarnation.ts";
 import { HEARTBEAT_KEY, type Phase } from "../../engine/types.ts";
 import { configure } from "../../options/configuration.ts";
-import { Core } from "../../gossiper/engine_host.ts";
+import { EngineHost } from "../../gossiper/engine_host.ts";
 import { EventStream } from "../../contracts/event_stream.ts";
 import { seededRandom } from "../../testing/memory_random.ts";
 import houseRules from "../../tools/house_rules.ts";
@@ -133,13 +133,13 @@ function runScript(seed: number, { random = 0.25 }: { readonly random?: number }
       return note(engine, engine.setTopology({ members, blocked: draw() < 0.1 ? ["d"] : [] }, clock.now));
     },
     (engine, other) => note(engine, engine.unblock(other.id, clock.now)),
-    (engine, other) => note(engine, engine.toldBlocked(other.id, "expired")),
+    (engine, other) => note(engine, engine.onBlockedBy(other.id, "expired")),
     (engine) => draw() < 0.05 ? note(engine, engine.leave(clock.now)) : engine.dueProbes(clock.now),
     (engine) => {
       // Another process under its id draws a new incarnation.
       if (draw() > 0.1) return undefined;
-      const life = `${engine.life.slice(0, 12)}-ffffffff`;
-      const delta = deltaOf([memberDelta(engine.id, life, [entry("k1", 1, "other")])]);
+      const incarnation = `${engine.incarnation.slice(0, 12)}-ffffffff`;
+      const delta = deltaOf([memberDelta(engine.id, incarnation, [entry("k1", 1, "other")])]);
       return note(engine, engine.applyIncoming("b", delta, clock.now));
     },
   ];
@@ -153,7 +153,9 @@ function runScript(seed: number, { random = 0.25 }: { readonly random?: number }
     output.push(
       written([engine.digest, engine.active, engine.phase, engine.blockedMembers(), engine.footprint]),
     );
-    output.push(written(ids.map((id) => [engine.lifeOf(id), engine.holdOf(id), engine.entriesOf(id)])));
+    output.push(
+      written(ids.map((id) => [engine.incarnationOf(id), engine.versionOf(id), engine.entriesOf(id)])),
+    );
     output.push(written(eventsOf(engine).all));
   }
   return output;
@@ -189,14 +191,16 @@ Deno.test("engine: equal inputs give equal outputs, bit for bit (R3.1)", () => {
     for (const [, kind] of first.join("\n").matchAll(/"type":"([A-Z]\w+)"/g)) kinds.add(kind!);
   }
   // Otherwise the script no longer covers these events.
-  for (const kind of ["LifeRenewed", "MemberBlocked", "MemberUnblocked", "Confirmed", "ConsensusReached"]) {
+  for (
+    const kind of ["IncarnationRenewed", "MemberBlocked", "MemberUnblocked", "Confirmed", "ConsensusReached"]
+  ) {
     assert(kinds.has(kind), `${kind} is not among ${[...kinds]}`);
   }
 });
 
 Deno.test("engine: random numbers are passed in: another one gives another renewed incarnation (R3.1)", () => {
   const incarnations = [0.25, 0.25, 0.75].map((random) =>
-    runScript(3, { random }).join("\n").match(/"type":"LifeRenewed","life":"[^"]+"/g)
+    runScript(3, { random }).join("\n").match(/"type":"IncarnationRenewed","incarnation":"[^"]+"/g)
   );
   assert(incarnations[0] !== null);
   assertEquals(incarnations[0], incarnations[1]);
@@ -257,14 +261,14 @@ Deno.test("disseminate: in a cluster larger than a message, asks for members wit
   await cluster.make("a").gossiper.start();
   const asked = () =>
     peer.heard.flatMap((message) => message.type === "gossip" ? [...message.holds ?? []] : [])
-      .map(([id, { life, number }]) => `${id} ${life} ${number}`);
+      .map(([id, { incarnation, number }]) => `${id} ${incarnation} ${number}`);
   await cluster.advance(3_000);
-  const nothing = ["c", "d", "e", "f"].map((id) => `${id} ${FOREIGN_LIFE} 0`);
+  const nothing = ["c", "d", "e", "f"].map((id) => `${id} ${NO_INCARNATION} 0`);
   assertEquals([...new Set(asked())].sort(), nothing);
   peer.answer = (message) =>
     message.type === "gossip"
       ? replyTo(message, {
-        delta: { members: ids.slice(2).map((id) => memberDelta(id, peer.life, [entry("k", 7, 1)])) },
+        delta: { members: ids.slice(2).map((id) => memberDelta(id, peer.incarnation, [entry("k", 7, 1)])) },
       })
       : undefined;
   await cluster.advance(1_000);
@@ -280,7 +284,9 @@ Deno.test("disseminate: sends a member that the peer asks for from the version t
   await using cluster = new TestCluster(ids, { config: { gossipMaxSend: 4, gossipInterval: 9_000 } });
   await cluster.make("a").gossiper.start();
   await using other = new ScriptedPeer(cluster, "c");
-  const deltas = ids.slice(3).map((id) => memberDelta(id, other.life, [entry("k", 1, 1), entry("l", 2, 1)]));
+  const deltas = ids.slice(3).map((id) =>
+    memberDelta(id, other.incarnation, [entry("k", 1, 1), entry("l", 2, 1)])
+  );
   await other.say("a", {
     type: "gossip",
     liveness: { count: 0 },
@@ -289,7 +295,10 @@ Deno.test("disseminate: sends a member that the peer asks for from the version t
     delta: deltaOf(deltas),
   });
   await using peer = new ScriptedPeer(cluster, "b");
-  const holds = new Map([["e", { life: other.life, number: 1 }], ["f", { life: other.life, number: 1 }]]);
+  const holds = new Map([["e", { incarnation: other.incarnation, number: 1 }], ["f", {
+    incarnation: other.incarnation,
+    number: 1,
+  }]]);
   await peer.say("a", {
     type: "gossip",
     liveness: { count: 0 },
@@ -310,8 +319,8 @@ Deno.test("applyIncoming: merges and answers gossip (R3.3)", async () => {
   await cluster.runtime.settle();
   // No peer existed when a dialed; of two connections only one would stay.
   await using peer = new ScriptedPeer(cluster, "b");
-  const deltaOfB = memberDelta("b", peer.life, [entry("k", 1, "of b"), entry("other", 2, [1, 2])]);
-  const delta = deltaOf([deltaOfB, memberDelta("c", peer.life, [entry("k", 7, "of c")])]);
+  const deltaOfB = memberDelta("b", peer.incarnation, [entry("k", 1, "of b"), entry("other", 2, [1, 2])]);
+  const delta = deltaOf([deltaOfB, memberDelta("c", peer.incarnation, [entry("k", 7, "of c")])]);
   await peer.say("a", { type: "gossip", liveness: { count: 0 }, id: "d2", memberId: "b", delta });
   assertEquals([a.values("k"), a.values("other")], [{ b: "of b", c: "of c" }, { b: [1, 2] }]);
   const updates = a.told("GossipUpdate").filter(({ memberId }) => memberId !== "a");
@@ -328,7 +337,7 @@ Deno.test("applyIncoming: merges and answers gossip (R3.3)", async () => {
 Deno.test("applyIncoming: merges a reply too, and reports a gap in it (R3.3)", async () => {
   await using cluster = new TestCluster(["a", "b"]);
   await using peer = new ScriptedPeer(cluster, "b");
-  let deltaOfB = memberDelta("b", peer.life, [entry("k", 1, "first")]);
+  let deltaOfB = memberDelta("b", peer.incarnation, [entry("k", 1, "first")]);
   peer.answer = (message) =>
     message.type === "gossip" ? replyTo(message, { delta: { members: [deltaOfB] } }) : undefined;
   const a = cluster.make("a");
@@ -337,10 +346,10 @@ Deno.test("applyIncoming: merges a reply too, and reports a gap in it (R3.3)", a
   assertEquals(a.values("k"), { b: "first" });
   assertEquals([...peer.last("ack")!.holds], []);
   // Without the first five entries this is a gap.
-  deltaOfB = memberDelta("b", peer.life, [entry("k", 6, "sixth")], { after: 5 });
+  deltaOfB = memberDelta("b", peer.incarnation, [entry("k", 6, "sixth")], { after: 5 });
   await cluster.advance(300);
   assertEquals(a.values("k"), { b: "first" });
-  assertEquals([...peer.last("ack")!.holds], [["b", { life: peer.life, number: 1 }]]);
+  assertEquals([...peer.last("ack")!.holds], [["b", { incarnation: peer.incarnation, number: 1 }]]);
 });
 
 /** One event of every kind of the engine; the compiler reports a missing one. */
@@ -359,7 +368,7 @@ const EVERY_EVENT: { readonly [T in EngineEvent["type"]]: Extract<EngineEvent, {
     deleted: false,
   },
   Isolated: { type: "Isolated" },
-  LifeRenewed: { type: "LifeRenewed", life: "0123456789ab-01234567" },
+  IncarnationRenewed: { type: "IncarnationRenewed", incarnation: "0123456789ab-01234567" },
   MemberBlocked: { type: "MemberBlocked", memberId: "b", reason: "expired" },
   MemberFailed: { type: "MemberFailed", memberId: "b", reason: "crashed" },
   MemberForgotten: { type: "MemberForgotten", memberId: "b" },
@@ -377,9 +386,9 @@ const EVERY_EVENT: { readonly [T in EngineEvent["type"]]: Extract<EngineEvent, {
 
 Deno.test("events: every kind of event of the engine is published once, at once and in order (R3.4)", async () => {
   const eventStream = new EventStream();
-  const core = new Core({
+  const engineHost = new EngineHost({
     id: "a",
-    byGreeting: false,
+    openMembership: false,
     settings: configure(),
     runtime: new VirtualRuntime(),
     eventStream,
@@ -392,8 +401,8 @@ Deno.test("events: every kind of event of the engine is published once, at once 
     [eventStream.subscribe(type as EngineEvent["type"]), event] as const
   );
   const events = Object.values(EVERY_EVENT);
-  core.do(() => ({ events }));
-  core.do(() => ({ events: events.toReversed() }));
+  engineHost.do(() => ({ events }));
+  engineHost.do(() => ({ events: events.toReversed() }));
   eventStream.close();
   assertEquals(await Array.fromAsync(all), [...events, ...events.toReversed()]);
   for (const [stream, event] of byType) assertEquals(await Array.fromAsync(stream), [event, event]);
@@ -505,13 +514,13 @@ Deno.test("phase: is reconciling while a peer lacks state that it had acknowledg
   await a.gossiper.start();
   a.gossiper.setState("k", "kept");
   await cluster.runUntil(() => a.gossiper.phase === "confirmed" && peer.heard.length > 1);
-  const { life } = a.gossiper.members.find(({ isSelf }) => isSelf)!;
+  const { incarnation } = a.gossiper.members.find(({ isSelf }) => isSelf)!;
   let gap = true;
   peer.answer = (message) => {
     if (message.type !== "gossip") return undefined;
     const reply = replyTo(message);
     if (!gap || reply.type !== "reply") return reply;
-    return { ...reply, holds: new Map([["a", { life: life!, number: 0 }]]) };
+    return { ...reply, holds: new Map([["a", { incarnation: incarnation!, number: 0 }]]) };
   };
   await cluster.runUntil(() => a.gossiper.phase === "reconciling");
   gap = false;

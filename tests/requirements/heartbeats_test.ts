@@ -201,7 +201,7 @@ async function passingOn(heartbeatOf: (answers: number) => number) {
     if (message.type !== "gossip") return undefined;
     answers++;
     const count = heartbeatOf(answers);
-    const delta = { ...memberDelta("c", peer.life, [entry("k", answers, answers)]), count };
+    const delta = { ...memberDelta("c", peer.incarnation, [entry("k", answers, answers)]), count };
     const reply = replyTo(message, { delta: { members: [delta] } });
     return { ...reply, liveness: { count: answers } };
   };
@@ -343,8 +343,8 @@ Deno.test("self-block: a member that leaves, or that a peer lists as left, does 
   await using peer = new ScriptedPeer(cluster, "b");
   const a = cluster.make("a");
   await a.gossiper.start();
-  const { life } = a.gossiper.members.find(({ isSelf }) => isSelf)!;
-  const left = memberDelta("a", life!, [entry(GRACEFULLY_LEFT_KEY, 1, {})]);
+  const { incarnation } = a.gossiper.members.find(({ isSelf }) => isSelf)!;
+  const left = memberDelta("a", incarnation!, [entry(GRACEFULLY_LEFT_KEY, 1, {})]);
   peer.answer = (message) =>
     message.type === "gossip" ? replyTo(message, { delta: { members: [left] } }) : undefined;
   await cluster.advance(900);

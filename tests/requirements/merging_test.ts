@@ -1,6 +1,6 @@
 import { assertEquals } from "../../deps/std_assert.ts";
 import type { Engine } from "../../engine/engine.ts";
-import { makeLife } from "../../engine/incarnation.ts";
+import { makeIncarnation } from "../../engine/incarnation.ts";
 import { HEARTBEAT_KEY } from "../../engine/types.ts";
 import {
   entry,
@@ -35,16 +35,16 @@ function updatesOf(engine: Engine) {
 function makeWithState() {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
-  const life = makeLife(clock.wallMs, 0.5);
-  tell(a, "b", memberDelta("b", life, [entry("k", 5, "held"), entry("other", 6, 1)]), clock);
+  const incarnation = makeIncarnation(clock.wallMs, 0.5);
+  tell(a, "b", memberDelta("b", incarnation, [entry("k", 5, "held"), entry("other", 6, 1)]), clock);
   eventsOf(a).clear();
-  return { a, life, clock };
+  return { a, incarnation, clock };
 }
 
 Deno.test("merge: takes only the entries of a message with newer numbers (R5.1)", () => {
-  const { a, life, clock } = makeWithState();
+  const { a, incarnation, clock } = makeWithState();
   const entries = [entry("older", 4, 1), entry("k", 5, "equal"), entry("newer", 7, 1)];
-  tell(a, "b", memberDelta("b", life, entries), clock);
+  tell(a, "b", memberDelta("b", incarnation, entries), clock);
   assertEquals(["older", "k", "newer", "other"].map((key) => valueOf(a, "b", key)), [
     undefined,
     "held",
@@ -55,17 +55,17 @@ Deno.test("merge: takes only the entries of a message with newer numbers (R5.1)"
 });
 
 Deno.test("merge: compares numbers as numbers and not as text (R5.1)", () => {
-  const { a, life, clock } = makeWithState();
-  tell(a, "b", memberDelta("b", life, [entry("k", 10, "ten")], { after: 6 }), clock);
-  tell(a, "b", memberDelta("b", life, [entry("k", 9, "nine")], { after: 6 }), clock);
+  const { a, incarnation, clock } = makeWithState();
+  tell(a, "b", memberDelta("b", incarnation, [entry("k", 10, "ten")], { after: 6 }), clock);
+  tell(a, "b", memberDelta("b", incarnation, [entry("k", 9, "nine")], { after: 6 }), clock);
   assertEquals(valueOf(a, "b", "k"), "ten");
-  tell(a, "b", memberDelta("b", life, [entry("k", 2 ** 52, "most")], { after: 10 }), clock);
+  tell(a, "b", memberDelta("b", incarnation, [entry("k", 2 ** 52, "most")], { after: 10 }), clock);
   assertEquals(a.get("b", "k")?.number, 2 ** 52);
 });
 
 Deno.test("merge: a higher number overwrites the local value (R5.2)", () => {
-  const { a, life, clock } = makeWithState();
-  tell(a, "b", memberDelta("b", life, [entry("k", 7, "remote")], { after: 6 }), clock);
+  const { a, incarnation, clock } = makeWithState();
+  tell(a, "b", memberDelta("b", incarnation, [entry("k", 7, "remote")], { after: 6 }), clock);
   assertEquals([valueOf(a, "b", "k"), a.get("b", "k")?.number, a.state("k").size], ["remote", 7, 1]);
 });
 
@@ -79,22 +79,22 @@ Deno.test("merge: the last of two writes wins at every member, also within one m
 });
 
 Deno.test("merge: a higher number wins with any value, also null or an equal one (R5.2)", () => {
-  const { a, life, clock } = makeWithState();
+  const { a, incarnation, clock } = makeWithState();
   for (const [number, value] of [[7, "held"], [8, null], [9, 0], [10, ""], [11, false]] as const) {
-    tell(a, "b", memberDelta("b", life, [entry("k", number, value)], { after: number - 1 }), clock);
+    tell(a, "b", memberDelta("b", incarnation, [entry("k", number, value)], { after: number - 1 }), clock);
     assertEquals([valueOf(a, "b", "k"), a.get("b", "k")?.number], [value, number]);
   }
 });
 
 Deno.test("merge: ignores a value with an equal number (R5.3)", () => {
-  const { a, life, clock } = makeWithState();
-  tell(a, "b", memberDelta("b", life, [entry("k", 5, "remote"), entry("other", 6, 1)]), clock);
+  const { a, incarnation, clock } = makeWithState();
+  tell(a, "b", memberDelta("b", incarnation, [entry("k", 5, "remote"), entry("other", 6, 1)]), clock);
   assertEquals([valueOf(a, "b", "k"), updatesOf(a)], ["held", []]);
 });
 
 Deno.test("merge: ignores a value with a lower number (R5.3)", () => {
-  const { a, life, clock } = makeWithState();
-  tell(a, "b", memberDelta("b", life, [entry("k", 4, "remote")]), clock);
+  const { a, incarnation, clock } = makeWithState();
+  tell(a, "b", memberDelta("b", incarnation, [entry("k", 4, "remote")]), clock);
   assertEquals([valueOf(a, "b", "k"), updatesOf(a)], ["held", []]);
 });
 
@@ -126,11 +126,11 @@ Deno.test("merge: a merged value has the receiver's time, whatever the sender's 
 });
 
 Deno.test("merge: every merge sets the timestamp, and an ignored entry does not (R5.4)", () => {
-  const { a, life, clock } = makeWithState();
+  const { a, incarnation, clock } = makeWithState();
   clock.advance(100);
-  tell(a, "b", memberDelta("b", life, [entry("k", 5, "held"), entry("other", 6, 1)]), clock);
+  tell(a, "b", memberDelta("b", incarnation, [entry("k", 5, "held"), entry("other", 6, 1)]), clock);
   assertEquals(a.get("b", "k")?.timestampMs, WALL_START_MS);
-  tell(a, "b", memberDelta("b", life, [entry("k", 7, "new")], { after: 6 }), clock);
+  tell(a, "b", memberDelta("b", incarnation, [entry("k", 7, "new")], { after: 6 }), clock);
   assertEquals(a.get("b", "k")?.timestampMs, WALL_START_MS + 100);
   assertEquals(a.get("b", "other")?.timestampMs, WALL_START_MS);
 });
@@ -165,8 +165,8 @@ Deno.test("GossipUpdate: a merged deletion emits one too (R5.5)", () => {
 });
 
 Deno.test("GossipUpdate: events come in the order of their numbers (R5.5)", () => {
-  const { a, life, clock } = makeWithState();
+  const { a, incarnation, clock } = makeWithState();
   const entries = [entry("z", 7, 1), tombstone("k", 8), entry("a", 9, 1)];
-  tell(a, "b", memberDelta("b", life, entries, { after: 6 }), clock);
+  tell(a, "b", memberDelta("b", incarnation, entries, { after: 6 }), clock);
   assertEquals(updatesOf(a).map(({ sequenceNumber }) => sequenceNumber), [7, 8, 9]);
 });

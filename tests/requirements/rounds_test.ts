@@ -360,7 +360,7 @@ Deno.test("configuration: a message has the states of at most 50 members by defa
   await using peer = new ScriptedPeer(cluster, "b");
   const members = Array.from(
     { length: 60 },
-    (_, index) => memberDelta(`m${index}`, peer.life, [entry("k", 1, index)]),
+    (_, index) => memberDelta(`m${index}`, peer.incarnation, [entry("k", 1, index)]),
   );
   peer.answer = (message) => message.type === "gossip" ? replyTo(message, { delta: { members } }) : undefined;
   const a = cluster.make("a");

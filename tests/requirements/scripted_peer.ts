@@ -4,8 +4,8 @@
  * @module
  */
 
-import { makeLife } from "../../engine/incarnation.ts";
-import type { Delta, Life, MemberDelta } from "../../engine/types.ts";
+import { makeIncarnation } from "../../engine/incarnation.ts";
+import type { Delta, Incarnation, MemberDelta } from "../../engine/types.ts";
 import type { Connection } from "../../contracts/cluster.ts";
 import { type Gossip, type Hello, type Message, PROTOCOL_VERSION } from "../../protocol/message.ts";
 import type { MemoryTransport } from "../../testing/memory.ts";
@@ -17,7 +17,7 @@ export type Answering = (message: Message) => Message | undefined;
 /** A peer with a transport of its own: it accepts dials of cluster members, and answers by a script. */
 export class ScriptedPeer implements AsyncDisposable {
   readonly id: string;
-  readonly life: Life;
+  readonly incarnation: Incarnation;
   /** Answers handshakes; a test may replace it. */
   greeting: (hello: Hello) => Message | undefined = (hello) => this.hello(hello.id);
   /** Answers every other message; a test may replace it. */
@@ -31,7 +31,7 @@ export class ScriptedPeer implements AsyncDisposable {
   constructor(cluster: TestCluster, id: string) {
     this.id = id;
     this.#cluster = cluster;
-    this.life = makeLife(cluster.runtime.wallMs(), 0.5);
+    this.incarnation = makeIncarnation(cluster.runtime.wallMs(), 0.5);
     this.#transport = cluster.network.transport(id, 1);
     this.#serving = this.#serve();
   }
@@ -76,7 +76,7 @@ export class ScriptedPeer implements AsyncDisposable {
       id,
       cluster: "test",
       member: recordOf(this.id),
-      life: this.life,
+      incarnation: this.incarnation,
       count: 0,
       version: PROTOCOL_VERSION,
       oldestVersion: 2,

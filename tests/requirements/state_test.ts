@@ -615,7 +615,7 @@ Deno.test('acknowledgedBy "all": waits for a list of peers from the first moment
 Deno.test('acknowledgedBy "all": waits until a slow discovery has published (R4.5)', async () => {
   await using cluster = new TestCluster(["a", "b"], { fixed: false });
   const discovery: Discovery = {
-    byGreeting: false,
+    openMembership: false,
     run: async ({ eventStream, runtime }, { signal }) => {
       await sleep(runtime, 1_000, { signal });
       eventStream.publish({ type: "ClusterTopology", members: ["a", "b"].map(recordOf), blocked: [] });
@@ -676,16 +676,16 @@ Deno.test("setStateRequest: in a renewed incarnation, waits for the value under 
   await using cluster = await TestCluster.started(["a", "b"]);
   await cluster.advance(600);
   const { gossiper } = cluster.of("a");
-  const lifeOf = () => gossiper.members.find(({ isSelf }) => isSelf)!.life!;
-  const before = lifeOf();
+  const incarnationOf = () => gossiper.members.find(({ isSelf }) => isSelf)!.incarnation!;
+  const before = incarnationOf();
   cluster.network.cut("memory://a:1", "memory://b:1");
   const request = watched(gossiper.setStateRequest("k", "v", { acknowledgedBy: 1 }));
   // Another process under the same id, in a later incarnation, sends a handshake.
   await using twin = new ScriptedPeer(cluster, "twin");
   const hello = { ...twin.hello("d1"), member: { id: "a", host: "a", port: 1, kinds: [] } };
-  twin.hello = () => ({ ...hello, life: `${before.slice(0, 12)}-ffffffff` });
+  twin.hello = () => ({ ...hello, incarnation: `${before.slice(0, 12)}-ffffffff` });
   await twin.say("a");
-  assertNotEquals(lifeOf(), before);
+  assertNotEquals(incarnationOf(), before);
   await cluster.advance(900);
   assert(!request.isDone);
   cluster.network.heal();

@@ -5,20 +5,20 @@
  */
 
 import { type JWTPayload, SignJWT } from "../../deps/jose.ts";
-import { makeLife } from "../../engine/incarnation.ts";
+import { makeIncarnation } from "../../engine/incarnation.ts";
 import {
-  type Claim,
-  type Holds,
-  type Life,
+  type Incarnation,
+  type KnownVersions,
   type Liveness,
   type MemberDelta,
   type SentEntry,
+  type SignedState,
   SIGNING_KEY,
 } from "../../engine/types.ts";
 import { ed25519Signing, newSigningKey } from "../../security/ed25519.ts";
 import { type Hello, type Message, PROTOCOL_VERSION, type Refusal } from "../../protocol/message.ts";
 import { refuse } from "../../protocol/refusal.ts";
-import { claimText, helloText, idOfKey, type Signing, tokenHash } from "../../contracts/signing.ts";
+import { helloText, idOfKey, signedText, type Signing, tokenHash } from "../../contracts/signing.ts";
 import { authorityOf } from "../../common/canonical_address.ts";
 import { deltaOf } from "../requirements/scripted_peer.ts";
 import { entry } from "../engine/harness.ts";
@@ -163,7 +163,7 @@ export function helloOf(id: string, options: Partial<Hello> = {}): Hello {
     id: "d1",
     cluster: "orders",
     member: { id, host: "127.0.0.1", port: 1, kinds: [] },
-    life: makeLife(Date.now(), Math.random()),
+    incarnation: makeIncarnation(Date.now(), Math.random()),
     count: 0,
     version: PROTOCOL_VERSION,
     oldestVersion: 2,
@@ -178,14 +178,18 @@ export function helloOf(id: string, options: Partial<Hello> = {}): Hello {
 /** The identity of an {@linkcode Insider}, which can reuse it for a new connection. */
 export interface Identity {
   readonly id: string;
-  readonly life: Life;
+  readonly incarnation: Incarnation;
   readonly signing: Signing;
 }
 
 /** A new identity; its id is derived from its key by default. */
 export async function newIdentity(id?: string): Promise<Identity> {
   const signing = await ed25519Signing(await newSigningKey());
-  return { id: id ?? idOfKey(signing.publicKey), life: makeLife(Date.now(), Math.random()), signing };
+  return {
+    id: id ?? idOfKey(signing.publicKey),
+    incarnation: makeIncarnation(Date.now(), Math.random()),
+    signing,
+  };
 }
 
 /**
@@ -193,7 +197,7 @@ export async function newIdentity(id?: string): Promise<Identity> {
  */
 export class Insider implements AsyncDisposable {
   readonly id: string;
-  readonly life: Life;
+  readonly incarnation: Incarnation;
   readonly signing: Signing;
   readonly wire: Wire;
   /** The liveness part of its gossip; tests replace it. */
@@ -203,11 +207,11 @@ export class Insider implements AsyncDisposable {
 
   /** Makes an insider on an open wire, without a handshake. */
   constructor(
-    { id, life, signing }: Identity,
+    { id, incarnation, signing }: Identity,
     { wire, token }: { readonly wire: Wire; readonly token: string },
   ) {
     this.id = id;
-    this.life = life;
+    this.incarnation = incarnation;
     this.signing = signing;
     this.wire = wire;
     this.#token = token;
@@ -235,11 +239,11 @@ export class Insider implements AsyncDisposable {
   /** Its `hello`, signed for the connection of this token. */
   async hello(token: string, options: Partial<Hello> = {}): Promise<Hello> {
     const { publicKey } = this.signing;
-    const hello = helloOf(this.id, { life: this.life, publicKey, ...options });
+    const hello = helloOf(this.id, { incarnation: this.incarnation, publicKey, ...options });
     const text = helloText({
       cluster: "orders",
       id: hello.member.id,
-      life: hello.life,
+      incarnation: hello.incarnation,
       tokenHash: await tokenHash(token),
       side: "dialler",
     });
@@ -255,12 +259,12 @@ export class Insider implements AsyncDisposable {
   }
 
   /** Sends a refusal, as if another process used the member's id. */
-  refuse(details: Pick<Refusal, "life" | "state">): void {
+  refuse(details: Pick<Refusal, "incarnation" | "state">): void {
     this.wire.say(refuse("id_conflict", "Another process uses this id.", details));
   }
 
   /** Replies to the last received gossip and acknowledges these versions. False if there is no gossip. */
-  reply(holds: Holds): boolean {
+  reply(holds: KnownVersions): boolean {
     const gossip = this.wire.heard.findLast(({ type }) => type === "gossip");
     if (gossip?.type !== "gossip") return false;
     this.wire.say({ type: "reply", liveness: { count: 0 }, id: gossip.id, delta: deltaOf([]), holds });
@@ -269,12 +273,12 @@ export class Insider implements AsyncDisposable {
   }
 
   /** The full state of any member, signed with this insider's key. */
-  async forge(claim: Omit<Claim, "entries"> & { readonly entries: readonly SentEntry[] }) {
-    const { id, life, number } = claim;
+  async forge(claim: Omit<SignedState, "entries"> & { readonly entries: readonly SentEntry[] }) {
+    const { id, incarnation, number } = claim;
     const own = entry(SIGNING_KEY, 1, this.signing.publicKey);
     const entries = [own, ...claim.entries];
-    const text = claimText("orders", { id, life, number, entries });
-    return { id, life, after: 0, reset: true, entries, proof: await this.signing.sign(text) };
+    const text = signedText("orders", { id, incarnation, number, entries });
+    return { id, incarnation, after: 0, reset: true, entries, signature: await this.signing.sign(text) };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "../../deps/std_assert.ts";
 import { assertThrows } from "../../deps/std_assert.ts";
-import { makeLife } from "../../engine/incarnation.ts";
+import { makeIncarnation } from "../../engine/incarnation.ts";
 import type { EventType, HearsayEvent } from "../../contracts/event_stream.ts";
 import { type Gossiper, HearsayError, join, type JoinOptions, type Node } from "../../mod.ts";
 import { newClusterKey } from "../../security/cluster_keys.ts";
@@ -64,7 +64,7 @@ Deno.test("handshake: members with one key find each other and share state; a me
       ...(authentication && { authentication }),
     });
     const failed = await next(eve, "SeedFailed");
-    assertEquals((failed.error as { code?: string }).code, "unauthorised");
+    assertEquals((failed.error as { code?: string }).code, "unauthorized");
     assertMatch((await refused).reason, authentication ? /must be signed with a key/ : /has no token/);
     assertEquals(eve.getState("k").size, 0);
   }
@@ -114,7 +114,7 @@ Deno.test("handshake: a member speaks as itself: a hello or gossip under another
   const hello = helloOf("mallory");
   lying.say(hello);
   await lying.hears("hello");
-  const lie = [memberDelta("ben", hello.life, [entry("k", 1, "a lie")])];
+  const lie = [memberDelta("ben", hello.incarnation, [entry("k", 1, "a lie")])];
   lying.say({ type: "gossip", liveness: { count: 0 }, id: "d2", memberId: "ben", delta: deltaOf(lie) });
   assertEquals((await lying.closed).code, 4401);
   // A second hello with another id does the same.
@@ -137,16 +137,16 @@ Deno.test("handshake: a handshake in a member's name does not silence it, for an
     }
   })();
   for (let hour = 1; hour <= 8; hour++) {
-    const life = makeLife(Date.now() + hour * 3_600_000, 0.5);
+    const incarnation = makeIncarnation(Date.now() + hour * 3_600_000, 0.5);
     await using posing = await Wire.opened(ada.address, { token: await tokenFor(ada, "ada") });
-    posing.say(helloOf("ada", { life }));
+    posing.say(helloOf("ada", { incarnation }));
     await posing.hears("error");
     await using lying = await Wire.opened(ada.address, { token: await tokenFor(ada) });
     lying.say(helloOf("mallory"));
     await lying.hears("hello");
-    const claim = { id: "ada", life, after: 0, reset: false, entries: [entry("k", 1, "a lie")] };
+    const claim = { id: "ada", incarnation, after: 0, reset: false, entries: [entry("k", 1, "a lie")] };
     lying.say(
-      { type: "error", code: "id_conflict", message: "no", life },
+      { type: "error", code: "id_conflict", message: "no", incarnation },
       { type: "gossip", liveness: { count: 0 }, id: "d2", memberId: "mallory", delta: deltaOf([claim]) },
     );
     // Wait for a second answer: a refusal or a reply.
@@ -165,11 +165,11 @@ Deno.test("handshake: one id from two places: the earlier incarnation is refused
   ben.setState("k", 1);
   await hears(ada, "ben", 1);
   await using twin = await Wire.opened(ada.address, { token: await tokenFor(ada, "ben") });
-  twin.say(helloOf("ben", { life: "000000000001-00000000" }));
+  twin.say(helloOf("ben", { incarnation: "000000000001-00000000" }));
   const refusal = await twin.hears("error");
-  assertEquals([refusal.code, refusal.life], [
+  assertEquals([refusal.code, refusal.incarnation], [
     "id_conflict",
-    ada.members.find(({ id }) => id === "ben")!.life,
+    ada.members.find(({ id }) => id === "ben")!.incarnation,
   ]);
   // The refusal carries a proof, so that no other process can refuse in a member's name.
   assert(refusal.proof !== undefined);
@@ -264,15 +264,15 @@ const IMPOSTORS: readonly (readonly [string, Impostor, RegExp])[] = [
   }, /is for "hearsay:payments"/],
   ["refuses in a member's name, to make it start a new incarnation", ({ hello }) => {
     const { id } = JSON.parse(hello);
-    const life = "ffffffffffff-00000000";
-    return Promise.resolve(encode({ type: "error", id, code: "id_conflict", message: "no", life }));
+    const incarnation = "ffffffffffff-00000000";
+    return Promise.resolve(encode({ type: "error", id, code: "id_conflict", message: "no", incarnation }));
   }, /must prove/],
 ];
 
 for (const [what, answer, why] of IMPOSTORS) {
   Deno.test(`handshake: an accepting side that ${what} receives no state`, async () => {
     const { text, heard } = await disbelief(answer);
-    assertMatch(text, /^unauthorised/);
+    assertMatch(text, /^unauthorized/);
     assertMatch(text, why);
     assertEquals(heard.map((each) => JSON.parse(each).type), heard.map(() => "hello"));
     assert(heard.every((each) => !each.includes("secret")));
@@ -418,9 +418,9 @@ Deno.test("dial: a path or credentials in the host of a record are never sent", 
   await using wire = await Wire.opened(ada.address, { token: await tokenFor(ada) });
   wire.say(helloOf("mallory"));
   await wire.hears("hello");
-  const life = makeLife(Date.now(), 0);
+  const incarnation = makeIncarnation(Date.now(), 0);
   const stateOf = (id: string, host: string) =>
-    memberDelta(id, life, [entry(MEMBER_KEY, 1, { id, host, port, kinds: [] })]);
+    memberDelta(id, incarnation, [entry(MEMBER_KEY, 1, { id, host, port, kinds: [] })]);
   const hosts = [`x@127.0.0.1:${port}/admin?`, `127.0.0.1:${port}/admin?`, `127.0.0.1:${port}\\admin`];
   const delta = deltaOf([...hosts.map((host, at) => stateOf(`a${at}`, host)), stateOf("good", "127.0.0.1")]);
   wire.say({ type: "gossip", liveness: { count: 0 }, id: "d2", memberId: "mallory", delta });

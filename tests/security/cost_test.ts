@@ -1,7 +1,7 @@
 import { assertGreater, assertLess, assertLessOrEqual } from "../../deps/std_assert.ts";
 import { seeds } from "../../discovery/seeds.ts";
-import { FOREIGN_LIFE } from "../../engine/incarnation.ts";
-import type { Holds } from "../../engine/types.ts";
+import { NO_INCARNATION } from "../../engine/incarnation.ts";
+import type { KnownVersions } from "../../engine/types.ts";
 import type { Message } from "../../protocol/message.ts";
 import { join } from "../../mod.ts";
 import { newClusterKey } from "../../security/cluster_keys.ts";
@@ -32,8 +32,8 @@ const GOSSIP: Making = (peer, id) => ({
 });
 
 /** What says that nothing is held of so many members. */
-function nothingOf(count: number): Holds {
-  return new Map(IDS.slice(0, count).map((id) => [id, { life: FOREIGN_LIFE, number: 0 }]));
+function nothingOf(count: number): KnownVersions {
+  return new Map(IDS.slice(0, count).map((id) => [id, { incarnation: NO_INCARNATION, number: 0 }]));
 }
 
 const MESSAGES: Readonly<Record<string, Making>> = {
@@ -56,12 +56,14 @@ const MESSAGES: Readonly<Record<string, Making>> = {
   "a push that is to be passed on": (peer, _id, turn) => ({
     type: "push",
     relay: true,
-    delta: { members: [memberDelta(peer.id, peer.life, [entry("k", turn + 1, turn)], { after: turn })] },
+    delta: {
+      members: [memberDelta(peer.id, peer.incarnation, [entry("k", turn + 1, turn)], { after: turn })],
+    },
   }),
   "a suspicion": (peer, _id, turn) => ({
     type: "suspect",
     memberId: IDS[turn % MEMBERS]!,
-    life: peer.life,
+    incarnation: peer.incarnation,
     count: 0,
     isAlive: false,
   }),
@@ -83,7 +85,7 @@ async function costOf(make: Making): Promise<{ readonly sent: number; readonly m
   // Of two connections the one that the smaller id dialled stays.
   await cluster.make("a", { cluster: { discovery: seeds([]) } }).gossiper.start();
   await using peer = new ScriptedPeer(cluster, "A");
-  const told = IDS.map((id) => memberDelta(id, peer.life, [entry("hearsay.member", 1, recordOf(id))]));
+  const told = IDS.map((id) => memberDelta(id, peer.incarnation, [entry("hearsay.member", 1, recordOf(id))]));
   await peer.say("a", { ...GOSSIP(peer, "d2", 0), delta: deltaOf(told) } as Message);
   // Until its discovery has taken them for members.
   await cluster.runtime.advance(1_000);

@@ -10,7 +10,7 @@ import { seeds } from "../../discovery/seeds.ts";
 import { ConfigurationError, HearsayError, join, type JoinOptions, type Node } from "../../mod.ts";
 import { WebSocketTransport } from "../../transport/mod.ts";
 import { isLoopback } from "../../common/loopback.ts";
-import { Rate } from "../../common/token_bucket.ts";
+import { TokenBucket } from "../../common/token_bucket.ts";
 import { TestCluster } from "../requirements/harness.ts";
 import { deltaOf, ScriptedPeer } from "../requirements/scripted_peer.ts";
 import { entry, memberDelta } from "../engine/harness.ts";
@@ -207,7 +207,7 @@ Deno.test("maxMessagesPerSecond: a client that sends more loses its connection, 
 
 Deno.test("maxMessagesPerSecond: a burst of one second passes, then the rate; large messages count for more", () => {
   let nowMs = 0;
-  const rate = new Rate(100, { monotonicMs: () => nowMs });
+  const rate = new TokenBucket(100, { monotonicMs: () => nowMs });
   const passed = (count: number, length = 10) => {
     let passes = 0;
     for (let each = 0; each < count; each++) if (rate.take(length)) passes++;
@@ -287,7 +287,7 @@ Deno.test("maxKeysPerMember: a peer's keys above the limit are not merged, and C
   const peer = new ScriptedPeer(cluster, "b");
   const gossipOf = (from: number, count: number, id: string) => {
     const entries = Array.from({ length: count }, (_, each) => entry(`k${from + each}`, from + each, 0));
-    const delta = deltaOf([memberDelta("b", peer.life, entries, { after: from - 1 })]);
+    const delta = deltaOf([memberDelta("b", peer.incarnation, entries, { after: from - 1 })]);
     return { type: "gossip", liveness: { count: 0 }, id, memberId: "b", delta } as const;
   };
   await peer.say("a", gossipOf(1, 24, "d2"), gossipOf(25, 1, "d3"));

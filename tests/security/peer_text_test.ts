@@ -79,7 +79,7 @@ const KINDS: { readonly [type in EventType]: "error" | "sentence" | "data" | "ow
   EventsDropped: "own",
   GossipUpdate: "data",
   Isolated: "own",
-  LifeRenewed: "own",
+  IncarnationRenewed: "own",
   ListenFailed: "error",
   MemberBlocked: "data",
   MemberFailed: "data",
@@ -294,16 +294,16 @@ Deno.test("discovery: what a member of protoactor says of itself is fit for a lo
 
 Deno.test("discovery: a source of the user's own that fails is fit for a log", async () => {
   const run = () => Promise.reject(new TypeError(HOSTILE));
-  assertFit(await failureOf(anyOf({ byGreeting: false, run })), "anyOf");
+  assertFit(await failureOf(anyOf({ openMembership: false, run })), "anyOf");
 });
 
 Deno.test("seeds: why a greeting failed is fit for a log in the event, in Alone and in the snapshot", async () => {
   let read: () => readonly SeedStatus[] = () => [];
   const site = new TestSite(
     {
-      byGreeting: true,
+      openMembership: true,
       run: (site, options) => {
-        site.greet = () => Promise.reject(new Error(HOSTILE));
+        site.handshake = () => Promise.reject(new Error(HOSTILE));
         site.reportSeeds = (given) => void (read = given);
         return seeds(["ws://127.0.0.1:7002"]).run(site, options);
       },

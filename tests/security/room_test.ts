@@ -111,7 +111,7 @@ Deno.test("an insider that fills members with large states under 74 ids, relayed
     // It is thrown out where it sends too much at once, and comes back.
     await using insider = await Insider.greeted(first!.address, { key: cluster.key, as: identity });
     for (; index < 74; index++) {
-      const id = insider.gossip(memberDelta(`m${index}`, insider.life, [entry("k", 1, value)]));
+      const id = insider.gossip(memberDelta(`m${index}`, insider.incarnation, [entry("k", 1, value)]));
       if (!await isAnswered(insider, id)) break;
     }
   }
@@ -136,7 +136,7 @@ Deno.test("an insider that invents maxMembers members keeps no newcomer out, and
     Array.from({ length: 40 }, (_, index) => {
       const id = `m${index}`;
       const record = entry(MEMBER_KEY, 1, { id, host: "127.0.0.1", port: 9, kinds: [] });
-      return memberDelta(id, insider.life, [record], { count });
+      return memberDelta(id, insider.incarnation, [record], { count });
     });
   let count = 0;
   // They are kept alive by its word, for as long as it goes on.

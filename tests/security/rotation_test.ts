@@ -79,7 +79,7 @@ Deno.test("setKeys: setKeys rotates the key of five live processes: no member is
   const [listening] = members.told("listening");
   const late = { id: "late", port: 0, seeds: [JSON.parse(listening!).address], config: CONFIG };
   await using stranger = Program.member({ ...late, authentication: { keys: [old] } });
-  await stranger.until(/"SeedFailed".*"unauthorised"/);
+  await stranger.until(/"SeedFailed".*"unauthorized"/);
   await eventually(
     "ClientRefused is emitted",
     () => Promise.resolve(members.told("ClientRefused").length > 0),

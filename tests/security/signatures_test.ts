@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertNotEquals } from "../../deps/std_assert.ts";
 import { assertRejects } from "../../deps/std_assert.ts";
 import { DIGITS } from "../../engine/liveness/base64_digits.ts";
-import { lifeAbove, makeLife } from "../../engine/incarnation.ts";
+import { incarnationAbove, makeIncarnation } from "../../engine/incarnation.ts";
 import { MemberState } from "../../engine/state/member_state.ts";
 import { GRACEFULLY_LEFT_KEY, HEARTBEAT_KEY, type MemberDelta, TYPE } from "../../engine/types.ts";
 import type { EventType, HearsayEvent } from "../../contracts/event_stream.ts";
@@ -52,13 +52,13 @@ async function withInsider() {
   ben.setState("k", "true");
   await hears(ada, ben.member.id, "true");
   const insider = await Insider.greeted(ada.address, { key: KEY });
-  const { life } = ada.members.find(({ id }) => id === ben.member.id)!;
+  const { incarnation } = ada.members.find(({ id }) => id === ben.member.id)!;
   return {
     ada,
     ben,
     insider,
     benId: ben.member.id,
-    benLife: life!,
+    benLife: incarnation!,
     async [Symbol.asyncDispose]() {
       await insider[Symbol.asyncDispose]();
       await Promise.all([ada.stop(), ben.stop()]);
@@ -99,7 +99,7 @@ const LIES: Readonly<
   >
 > = {
   "a new value without a signature": ["unsigned", ({ state }) => {
-    const { proof: _, ...unsigned } = {
+    const { signature: _, ...unsigned } = {
       ...state,
       after: 0,
       entries: [entry("k", 1_000, "a lie")],
@@ -124,17 +124,17 @@ const LIES: Readonly<
   "a whole state under the liar's own key": ["key", async ({ insider, state }) => {
     return await insider.forge({
       id: state.id,
-      life: state.life,
+      incarnation: state.incarnation,
       number: 1_000,
       entries: [entry("k", 1_000, "a lie")],
     });
   }],
   "a later incarnation under the liar's own key": ["key", async ({ insider, state }) => {
-    const life = lifeAbove(state.life, Date.now(), 0.5);
-    return await insider.forge({ id: state.id, life, number: 2, entries: [entry("k", 2, "a lie")] });
+    const incarnation = incarnationAbove(state.incarnation, Date.now(), 0.5);
+    return await insider.forge({ id: state.id, incarnation, number: 2, entries: [entry("k", 2, "a lie")] });
   }],
   "a departure": ["unsigned", ({ state }) => {
-    const { proof: _, ...unsigned } = state;
+    const { signature: _, ...unsigned } = state;
     const left = { key: GRACEFULLY_LEFT_KEY, number: 1_000, type: TYPE.empty, value: {}, json: "{}" };
     return Promise.resolve({
       ...unsigned,
@@ -170,7 +170,7 @@ for (const [lie, [reason, lieOf]] of Object.entries(LIES)) {
     ben.setState("k", "true again");
     await hears(ada, benId, "true again");
     assertEquals(ada.blockedMembers.map(({ id }) => id), []);
-    assertEquals(ben.members.find(({ isSelf }) => isSelf)!.life, all.benLife);
+    assertEquals(ben.members.find(({ isSelf }) => isSelf)!.incarnation, all.benLife);
   });
 }
 
@@ -218,7 +218,7 @@ Deno.test("signatures: an id that is a public key belongs to it, even if another
   insider.gossip(
     await insider.forge({
       id: idOfKey(publicKey),
-      life: insider.life,
+      incarnation: insider.incarnation,
       number: 2,
       entries: [entry("k", 2, 1)],
     }),
@@ -230,13 +230,13 @@ Deno.test("signatures: false acknowledgements harm only the peer that sends them
   await using all = await withInsider();
   const { ada, ben, insider, benId, benLife } = all;
   const ids = { ada: ada.member.id, ben: benId };
-  const adaLife = ben.members.find(({ id }) => id === ids.ada)!.life!;
+  const adaLife = ben.members.find(({ id }) => id === ids.ada)!.incarnation!;
   let lies = 0;
   const lying = setInterval(() => {
     // A later incarnation of ben, and a number of ada that was never set.
-    const later = lifeAbove(benLife, Date.now() + 60_000, 0.5);
-    const holds = new Map([[ids.ben, { life: later, number: 5 }], [ids.ada, {
-      life: adaLife,
+    const later = incarnationAbove(benLife, Date.now() + 60_000, 0.5);
+    const holds = new Map([[ids.ben, { incarnation: later, number: 5 }], [ids.ada, {
+      incarnation: adaLife,
       number: 1_000_000,
     }]]);
     if (insider.reply(holds)) lies++;
@@ -253,7 +253,7 @@ Deno.test("signatures: false acknowledgements harm only the peer that sends them
     clearInterval(lying);
   }
   // ben keeps its incarnation; ada may start one new incarnation and keeps sending.
-  assertEquals(ada.members.find(({ id }) => id === ids.ben)!.life, benLife);
+  assertEquals(ada.members.find(({ id }) => id === ids.ben)!.incarnation, benLife);
   assertEquals(ada.members.filter(({ status }) => status === "alive").length >= 2, true);
   ada.setState("k", "still here");
   await hears(ben, ids.ada, "still here");
@@ -261,45 +261,47 @@ Deno.test("signatures: false acknowledgements harm only the peer that sends them
 
 /** Ways of an insider to claim a later incarnation of a member without its signature. */
 const LATER_LIVES: Readonly<
-  Record<string, (at: { insider: Insider; life: string; own: MemberDelta }) => unknown>
+  Record<string, (at: { insider: Insider; incarnation: string; own: MemberDelta }) => unknown>
 > = {
-  "a refusal": ({ insider, life }) => insider.refuse({ life }),
-  "a refusal with a state under the insider's key": async ({ insider, life, own }) => {
-    const state = await insider.forge({ id: own.id, life, number: 2, entries: [entry("k", 2, 1)] });
-    insider.refuse({ life, state });
+  "a refusal": ({ insider, incarnation }) => insider.refuse({ incarnation }),
+  "a refusal with a state under the insider's key": async ({ insider, incarnation, own }) => {
+    const state = await insider.forge({ id: own.id, incarnation, number: 2, entries: [entry("k", 2, 1)] });
+    insider.refuse({ incarnation, state });
   },
-  "a refusal with the member's state under another incarnation": ({ insider, life, own }) => {
-    insider.refuse({ life, state: { ...own, life } });
+  "a refusal with the member's state under another incarnation": ({ insider, incarnation, own }) => {
+    insider.refuse({ incarnation, state: { ...own, incarnation } });
   },
-  "a refusal with the insider's own state": async ({ insider, life }) => {
+  "a refusal with the insider's own state": async ({ insider, incarnation }) => {
     const { id } = insider;
-    insider.refuse({ life, state: await insider.forge({ id, life, number: 1, entries: [] }) });
+    insider.refuse({ incarnation, state: await insider.forge({ id, incarnation, number: 1, entries: [] }) });
   },
-  "a refusal with no entries": ({ insider, life, own: { id } }) => {
-    insider.refuse({ life, state: { id, life, after: 0, reset: false, entries: [] } });
+  "a refusal with no entries": ({ insider, incarnation, own: { id } }) => {
+    insider.refuse({ incarnation, state: { id, incarnation, after: 0, reset: false, entries: [] } });
   },
-  "a refusal with the member's state of now": ({ insider, life, own }) =>
-    insider.refuse({ life, state: own }),
-  "an acknowledgement": async ({ insider, life, own }) => {
-    while (!insider.reply(new Map([[own.id, { life, number: 7 }]]))) await insider.wire.hears("gossip");
+  "a refusal with the member's state of now": ({ insider, incarnation, own }) =>
+    insider.refuse({ incarnation, state: own }),
+  "an acknowledgement": async ({ insider, incarnation, own }) => {
+    while (!insider.reply(new Map([[own.id, { incarnation, number: 7 }]]))) {
+      await insider.wire.hears("gossip");
+    }
   },
-  "a gossip": ({ insider, life, own }) => insider.gossip({ ...own, life }),
+  "a gossip": ({ insider, incarnation, own }) => insider.gossip({ ...own, incarnation }),
 };
 
 for (const [what, claim] of Object.entries(LATER_LIVES)) {
   Deno.test(`signatures: a claim that a member has a later incarnation, in ${what}, has no effect without that member's signature`, async () => {
     await using all = await withInsider();
     const { ada, ben, insider } = all;
-    const { id, life } = ada.members.find(({ isSelf }) => isSelf)!;
+    const { id, incarnation } = ada.members.find(({ isSelf }) => isSelf)!;
     const own = await stateOf(ada);
     const lives: string[] = [];
     const over = new AbortController();
     const listening = (async () => {
-      for await (const event of ada.events.subscribe("LifeRenewed", over)) {
-        if (event.type === "LifeRenewed") lives.push(event.life);
+      for await (const event of ada.events.subscribe("IncarnationRenewed", over)) {
+        if (event.type === "IncarnationRenewed") lives.push(event.incarnation);
       }
     })();
-    await claim({ insider, life: lifeAbove(life!, Date.now() + 60_000, 0.5), own });
+    await claim({ insider, incarnation: incarnationAbove(incarnation!, Date.now() + 60_000, 0.5), own });
     // Messages are handled in order, so a reply to this gossip shows that the claim was handled.
     const asked = insider.gossip();
     await eventually(() => insider.wire.heard.some((each) => each.type === "reply" && each.id === asked));
@@ -307,7 +309,7 @@ for (const [what, claim] of Object.entries(LATER_LIVES)) {
     await hears(ben, id, "unmoved");
     over.abort();
     await listening;
-    assertEquals([lives, ada.members.find(({ isSelf }) => isSelf)!.life], [[], life]);
+    assertEquals([lives, ada.members.find(({ isSelf }) => isSelf)!.incarnation], [[], incarnation]);
   });
 }
 
@@ -322,17 +324,17 @@ Deno.test("signatures: a refused dial does not raise the incarnation without the
       if (hello.type !== "hello") return;
       const claims = { token: jtiOf(token) };
       const proof = await forge({ key: KEY, id: "mallory", typ: "hearsay-proof+jwt", claims });
-      const life = lifeAbove(hello.life, Date.now() + 60_000, 0.5);
+      const incarnation = incarnationAbove(hello.incarnation, Date.now() + 60_000, 0.5);
       const { id } = hello;
-      socket.send(encode({ type: "error", id, code: "id_conflict", message: "no", life, proof }));
+      socket.send(encode({ type: "error", id, code: "id_conflict", message: "no", incarnation, proof }));
       if (++greetings === 3) refused.resolve();
     });
     return response;
   });
   await using ada = await member({ seeds: [`ws://127.0.0.1:${server.addr.port}`] });
-  const { life } = ada.members[0]!;
+  const { incarnation } = ada.members[0]!;
   await refused.promise;
-  assertEquals(ada.members[0]!.life, life);
+  assertEquals(ada.members[0]!.incarnation, incarnation);
   await ada.stop();
   await server.shutdown();
 });
@@ -341,9 +343,11 @@ Deno.test("signatures: a member whose clock stepped back is let in again: the re
   await using ada = await member();
   const signingKey = await newSigningKey();
   const signing = await ed25519Signing(signingKey);
-  const life = makeLife(Date.now() + 3_600_000, 0.5);
-  const before = await Insider.greeted(ada.address, { key: KEY, as: { id: "ben", life, signing } });
-  before.gossip(await before.forge({ id: "ben", life, number: 2, entries: [entry("k", 2, "before")] }));
+  const incarnation = makeIncarnation(Date.now() + 3_600_000, 0.5);
+  const before = await Insider.greeted(ada.address, { key: KEY, as: { id: "ben", incarnation, signing } });
+  before.gossip(
+    await before.forge({ id: "ben", incarnation, number: 2, entries: [entry("k", 2, "before")] }),
+  );
   await hears(ada, "ben", "before");
   await before[Symbol.asyncDispose]();
   await using ben = await member({
@@ -351,12 +355,12 @@ Deno.test("signatures: a member whose clock stepped back is let in again: the re
     seeds: [ada.address],
     authentication: { keys: [KEY], sign: true, signingKey },
   });
-  const first = ben.members.find(({ isSelf }) => isSelf)!.life!;
-  assert(first < life);
+  const first = ben.members.find(({ isSelf }) => isSelf)!.incarnation!;
+  assert(first < incarnation);
   ben.setState("k", "after");
   await hears(ada, "ben", "after");
   const held = ada.members.find(({ id }) => id === "ben")!;
-  assertEquals([held.life! > life, held.status], [true, "alive"]);
+  assertEquals([held.incarnation! > incarnation, held.status], [true, "alive"]);
 });
 
 Deno.test("signatures: an old state of a later incarnation, replayed to a peer, is sent back to its owner, which rejoins", async () => {
@@ -370,13 +374,13 @@ Deno.test("signatures: an old state of a later incarnation, replayed to a peer, 
   });
   ben.setState("k", "now");
   await hears(ada, "ben", "now");
-  const life = makeLife(Date.now() + 3_600_000, 0.5);
+  const incarnation = makeIncarnation(Date.now() + 3_600_000, 0.5);
   const of = await newIdentity();
   await using insider = await Insider.greeted(ada.address, { key: KEY, as: of });
-  const kept = new Insider({ id: "ben", life, signing }, { wire: insider.wire, token: "" });
+  const kept = new Insider({ id: "ben", incarnation, signing }, { wire: insider.wire, token: "" });
   const left = { key: GRACEFULLY_LEFT_KEY, number: 3, type: TYPE.empty, value: {}, json: "{}" };
   const entries = [entry("k", 2, "long ago"), left];
-  insider.gossip(await kept.forge({ id: "ben", life, number: 3, entries }));
+  insider.gossip(await kept.forge({ id: "ben", incarnation, number: 3, entries }));
   await eventually(() => ada.blockedMembers.some(({ reason }) => reason === "left"));
   await eventually(() => ada.blockedMembers.length === 0);
   ben.setState("k", "again");
@@ -395,17 +399,22 @@ Deno.test("signatures: the heartbeat of a dead member cannot be forged: it is bl
     value: {},
     json: "{}",
   });
-  const state = await dead.forge({ id: dead.id, life: dead.life, number: 2, entries: [beatOf(2)] });
+  const state = await dead.forge({
+    id: dead.id,
+    incarnation: dead.incarnation,
+    number: 2,
+    entries: [beatOf(2)],
+  });
   dead.liveness = { count: 2 };
   dead.gossip(state);
   await eventually(() => ada.getState(HEARTBEAT_KEY).has(dead.id));
   await dead[Symbol.asyncDispose]();
   let number = 2;
-  const { tag } = new MemberState(dead.id, dead.life);
+  const { tag } = new MemberState(dead.id, dead.incarnation);
   const beating = setInterval(async () => {
     number++;
-    const { id, life } = insider;
-    const own = await insider.forge({ id, life, number, entries: [beatOf(number)] });
+    const { id, incarnation } = insider;
+    const own = await insider.forge({ id, incarnation, number, entries: [beatOf(number)] });
     // All forms: a vector by tags or by order, a count beside the true state, and an entry.
     const ids = ada.members.filter(({ status }) => status === "alive").map((each) => each.id);
     const digit = DIGITS[number]!;
@@ -437,7 +446,7 @@ Deno.test("signatures: a peer that keeps sending unsigned state is reported once
   for (let count = 0; count < 8; count++) {
     insider.gossip({
       id: benId,
-      life: benLife,
+      incarnation: benLife,
       after: 0,
       reset: true,
       entries: [entry("k", 2_000 + count, "a lie")],
@@ -477,7 +486,7 @@ Deno.test("handshake: a handshake proves the key in it for one connection", asyn
   });
   posing.say(helloAsBen);
   const refusal = await posing.hears("error");
-  assertEquals([refusal.code, refusal.life], ["id_conflict", undefined]);
+  assertEquals([refusal.code, refusal.incarnation], ["id_conflict", undefined]);
   // With ben's key, and a signature made for another connection.
   const again = await forge({ key: KEY, id: ben.member.id, authority: authorityOf(ada.address)! });
   await using replaying = await Wire.opened(ada.address, { token: again });

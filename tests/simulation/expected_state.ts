@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Life } from "../../engine/types.ts";
+import type { Incarnation } from "../../engine/types.ts";
 
 /** One set or one delete. */
 export interface Change {
@@ -18,12 +18,12 @@ type LifeLog = Map<string, Change[]>;
 
 /** The expected state. Only changes by owners are recorded. */
 export class Ledger {
-  readonly #lives = new Map<string, Map<Life, LifeLog>>();
+  readonly #lives = new Map<string, Map<Incarnation, LifeLog>>();
 
   /** Records a change by an owner. Returns an error text if its number is not above the last one. */
-  record(id: string, life: Life, key: string, change: Change): string | undefined {
-    const lives = getOrMake(this.#lives, id, () => new Map<Life, LifeLog>());
-    const log = getOrMake(lives, life, () => new Map<string, Change[]>());
+  record(id: string, incarnation: Incarnation, key: string, change: Change): string | undefined {
+    const lives = getOrMake(this.#lives, id, () => new Map<Incarnation, LifeLog>());
+    const log = getOrMake(lives, incarnation, () => new Map<string, Change[]>());
     const changes = getOrMake(log, key, () => []);
     const last = changes.at(-1)?.number ?? 0;
     changes.push(change);
@@ -39,8 +39,8 @@ export class Ledger {
   }
 
   /** All changes of one incarnation, by key. */
-  changesOf(id: string, life: Life): ReadonlyMap<string, readonly Change[]> {
-    return this.#lives.get(id)?.get(life) ?? new Map();
+  changesOf(id: string, incarnation: Incarnation): ReadonlyMap<string, readonly Change[]> {
+    return this.#lives.get(id)?.get(incarnation) ?? new Map();
   }
 
   /** The number of incarnations of an id that changed a key. */

@@ -6,8 +6,8 @@
 
 import { parseArgs } from "../../deps/std_cli.ts";
 import { seeds } from "../../discovery/seeds.ts";
-import { FOREIGN_LIFE, makeLife } from "../../engine/incarnation.ts";
-import type { Holds, SummaryPart } from "../../engine/types.ts";
+import { makeIncarnation, NO_INCARNATION } from "../../engine/incarnation.ts";
+import type { KnownVersions, SummaryPart } from "../../engine/types.ts";
 import { footprintOf } from "../../gossiper/gossiper.ts";
 import type { Message } from "../../protocol/message.ts";
 import { memoryAddress } from "../../testing/memory.ts";
@@ -41,7 +41,7 @@ export interface FuzzResult {
   readonly after: Kept;
 }
 
-const KEPT = ["members", "keys", "tombstones", "waiting", "sessions", "connections", "timers"] as const;
+const KEPT = ["members", "keys", "tombstones", "pending", "sessions", "connections", "timers"] as const;
 
 /** The smallest amounts over several samples: what one round needs for a moment is not counted. */
 export type Kept = Readonly<Record<typeof KEPT[number], number>>;
@@ -176,7 +176,7 @@ function conversation(peer: ScriptedPeer, dice: Dice): Message[] {
   const isOrderly = dice.chance(0.7);
   const id = () => isOrderly ? `d${++asked}` : `d${dice.whole(1, 12)}`;
   const member = (name: string) =>
-    memberDelta(name, peer.life, [
+    memberDelta(name, peer.incarnation, [
       entry("k", dice.whole(1, 5), [1, { deep: "𝄞" }]),
       tombstone("gone", dice.whole(6, 9)),
       entry("heathbeat", 10, {}),
@@ -210,7 +210,7 @@ function conversation(peer: ScriptedPeer, dice: Dice): Message[] {
           type: "ack",
           // The id of the reply to the last request.
           id: isOrderly ? `d${asked}` : id(),
-          holds: new Map([["a", { life: peer.life, number: dice.whole(0, 9) }]]),
+          holds: new Map([["a", { incarnation: peer.incarnation, number: dice.whole(0, 9) }]]),
         }),
       ],
       [2, () => ({ type: "reconcile", id: id(), part: partOf(peer, dice) })],
@@ -223,14 +223,18 @@ function conversation(peer: ScriptedPeer, dice: Dice): Message[] {
 }
 
 /** Requested members: known and unknown ids, with known and unknown incarnations. */
-function holdsOf(peer: ScriptedPeer, dice: Dice): Holds {
+function holdsOf(peer: ScriptedPeer, dice: Dice): KnownVersions {
   const ids = Array.from(
     { length: dice.whole(0, 12) },
     () => dice.pick(["a", "p", "q", `m${dice.whole(0, 9)}`]),
   );
   return new Map(ids.map((id) => {
-    const life = dice.pick([peer.life, FOREIGN_LIFE, makeLife(dice.whole(0, 2 ** 40), 0)]);
-    return [id, { life, number: dice.pick([0, dice.whole(1, 12), 2 ** 52]) }];
+    const incarnation = dice.pick([
+      peer.incarnation,
+      NO_INCARNATION,
+      makeIncarnation(dice.whole(0, 2 ** 40), 0),
+    ]);
+    return [id, { incarnation, number: dice.pick([0, dice.whole(1, 12), 2 ** 52]) }];
   }));
 }
 
@@ -240,7 +244,7 @@ function partOf(peer: ScriptedPeer, dice: Dice): SummaryPart {
   const [from, until] = dice.pick([["", undefined], ["", "b"], ["b", undefined], ["m0", "m1"]] as const);
   const members = new Map(
     ids.sort().map((id) => [id, {
-      life: dice.pick([peer.life, FOREIGN_LIFE]),
+      incarnation: dice.pick([peer.incarnation, NO_INCARNATION]),
       number: dice.whole(0, 12),
       sum: `${dice.whole(0, 9)}`.repeat(16),
     }]),

@@ -73,7 +73,11 @@ Deno.test("limits: a message within maxMessageBytes is merged, and a larger one 
     id: "d2",
     memberId: "p",
     delta: deltaOf([
-      memberDelta("p", peer.life, Array.from({ length: count }, (_, each) => entry(`k${each}`, each + 1, 0))),
+      memberDelta(
+        "p",
+        peer.incarnation,
+        Array.from({ length: count }, (_, each) => entry(`k${each}`, each + 1, 0)),
+      ),
     ]),
   });
   await peer.say("a", keys(4_000));
@@ -102,9 +106,9 @@ Deno.test("merge: a peer that sends the highest number for every key cannot stop
   const { cluster, peer } = both;
   cluster.of("b").gossiper.setState("k", "true");
   await cluster.runUntil(() => cluster.of("a").value("b", "k") === "true");
-  const lives = cluster.of("a").gossiper.members.map(({ id, life }) => [id, life!] as const);
-  const lies = lives.filter(([id]) => id !== "p").map(([id, life]) =>
-    memberDelta(id, life, [entry("k", MAX_NUMBER, "a lie")])
+  const lives = cluster.of("a").gossiper.members.map(({ id, incarnation }) => [id, incarnation!] as const);
+  const lies = lives.filter(([id]) => id !== "p").map(([id, incarnation]) =>
+    memberDelta(id, incarnation, [entry("k", MAX_NUMBER, "a lie")])
   );
   await peer.say("a", {
     type: "gossip",
@@ -115,7 +119,7 @@ Deno.test("merge: a peer that sends the highest number for every key cannot stop
   });
   await cluster.runUntil(() => cluster.of("a").value("b", "k") === "true", { withinMs: 2_000 });
   await assertServed(cluster, 1);
-  assert(["a", "b"].every((id) => cluster.of(id).told("LifeRenewed").length <= 1));
+  assert(["a", "b"].every((id) => cluster.of(id).told("IncarnationRenewed").length <= 1));
   assertEquals(cluster.of("a").value("a", "k"), undefined);
   await end(both);
 });

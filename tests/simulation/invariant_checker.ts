@@ -4,8 +4,8 @@
  * @module
  */
 
-import { WAITING_PER_MEMBER } from "../../engine/sync/peer_memory.ts";
-import { HEARTBEAT_KEY, type Hold, type Life } from "../../engine/types.ts";
+import { PENDING_PER_MEMBER } from "../../engine/sync/peer_memory.ts";
+import { HEARTBEAT_KEY, type Incarnation, type KnownVersion } from "../../engine/types.ts";
 import type { MemberSnapshot, Snapshot } from "../../gossiper/contract.ts";
 import { CONFIRM_AFTER_MS } from "../../gossiper/crash_watch.ts";
 import type { HearsayEvent } from "../../contracts/event_stream.ts";
@@ -37,7 +37,7 @@ export interface WitnessOptions {
   /** The longest time that a message sent before a block may be on its way, in milliseconds. */
   readonly underWayMs: number;
   /** True if members learn of each other through handshakes: before the first one they report no consensus. */
-  readonly byGreeting: boolean;
+  readonly openMembership: boolean;
   readonly nowMs: () => number;
   /** All processes, in the order of their start. */
   readonly processes: () => readonly Process[];
@@ -53,14 +53,14 @@ interface Awake {
 
 /** Observations of one process. */
 class Seen {
-  ownLife: Life | undefined;
+  ownIncarnation: Incarnation | undefined;
   /** The number of incarnations that it started. */
   lives = 0;
   /** The incarnation before `ownLife`. */
-  formerLife: Life | undefined;
+  formerLife: Incarnation | undefined;
   ownNumber = 0;
   /** The highest version seen of each member. */
-  readonly most = new Map<string, Hold>();
+  readonly most = new Map<string, KnownVersion>();
   /** Members whose state this process dropped. */
   readonly forgotten = new Set<string>();
   /** When each member last gave a sign of life, or was unblocked. */
@@ -186,7 +186,7 @@ export class Witness {
         );
         seen.consensus = undefined;
         return;
-      case "LifeRenewed":
+      case "IncarnationRenewed":
         return this.#checkRenewed(process);
       case "Confirmed":
         this.#ensure(process, gossiper.phase === "confirmed", () => "it emitted Confirmed in another phase");
@@ -238,9 +238,11 @@ export class Witness {
       const wrong = () => `awaited ${value} must be at ${acknowledgedBy} members, and is at ${holders.size}`;
       return this.#ensure(process, holders.size >= acknowledgedBy, wrong);
     }
-    for (const { id, status, life } of process.gossiper.members) {
+    for (const { id, status, incarnation } of process.gossiper.members) {
       const peer = this.#running(id);
-      if (status !== "alive" || id === process.id || !peer || this.#of(peer).ownLife !== life) continue;
+      if (status !== "alive" || id === process.id || !peer || this.#of(peer).ownIncarnation !== incarnation) {
+        continue;
+      }
       // It became active at this moment, after the promise resolved.
       if (this.#of(process).freedAtMs.get(id) === this.#options.nowMs()) continue;
       const wrong = () => `awaited ${value} must be at all members, and ${id} lacks it`;
@@ -271,9 +273,9 @@ export class Witness {
   /** The values of the running incarnation's keys, for the check at the end. */
   latest(process: Process): Map<string, string> {
     const values = new Map<string, string>();
-    const life = this.#of(process).ownLife;
-    if (life === undefined) return values;
-    for (const [key, changes] of this.#ledger.changesOf(process.id, life)) {
+    const incarnation = this.#of(process).ownIncarnation;
+    if (incarnation === undefined) return values;
+    for (const [key, changes] of this.#ledger.changesOf(process.id, incarnation)) {
       const json = changes.at(-1)?.json;
       if (json !== undefined && isState(key)) values.set(key, json);
     }
@@ -286,14 +288,14 @@ export class Witness {
     if (key === HEARTBEAT_KEY) {
       return void this.#counts.set(process.id, Math.max(number, this.#counts.get(process.id) ?? 0));
     }
-    if (seen.ownLife === undefined || number <= seen.ownNumber) {
-      seen.formerLife = seen.ownLife;
+    if (seen.ownIncarnation === undefined || number <= seen.ownNumber) {
+      seen.formerLife = seen.ownIncarnation;
       seen.lives++;
-      seen.ownLife = process.gossiper.members.find(({ isSelf }) => isSelf)!.life!;
+      seen.ownIncarnation = process.gossiper.members.find(({ isSelf }) => isSelf)!.incarnation!;
     }
     seen.ownNumber = number;
     const json = JSON.stringify(value);
-    const wrong = this.#ledger.record(process.id, seen.ownLife, key, { number, json });
+    const wrong = this.#ledger.record(process.id, seen.ownIncarnation, key, { number, json });
     this.#ensure(process, wrong === undefined, () => wrong!);
   }
 
@@ -334,23 +336,23 @@ export class Witness {
   }
 
   /** The state of a member must be a prefix of one of its incarnations' changes, and never shrink. */
-  #checkMember(process: Process, { id, life, entries: shown }: MemberSnapshot): void {
+  #checkMember(process: Process, { id, incarnation, entries: shown }: MemberSnapshot): void {
     const entries = shown.filter(({ key }) => isState(key));
-    if (life === undefined || entries.length === 0) return;
+    if (incarnation === undefined || entries.length === 0) return;
     const number = Math.max(...entries.map(({ sequenceNumber }) => sequenceNumber));
     const { most } = this.#of(process);
     const before = most.get(id);
-    const hold = { life, number };
+    const hold = { incarnation, number };
     const isLess = before !== undefined && isAbove(before, hold);
     // A snapshot has no tombstones, and the earlier version may have ended in one.
-    const isShown = before?.life !== life || this.#isShownAbove(id, hold, before.number);
+    const isShown = before?.incarnation !== incarnation || this.#isShownAbove(id, hold, before.number);
     this.#ensure(
       process,
       !isLess || !isShown,
       () => `${id} fell back from ${show(before!)} to ${show(hold)}`,
     );
     if (!isLess) most.set(id, hold);
-    const changes = this.#ledger.changesOf(id, life);
+    const changes = this.#ledger.changesOf(id, incarnation);
     const held = new Map(entries.map((entry) => [entry.key, entry]));
     for (const { key, sequenceNumber, value } of entries) {
       const json = JSON.stringify(value);
@@ -380,8 +382,8 @@ export class Witness {
   }
 
   /** True if a snapshot would show the earlier version: its last change is no delete, and nothing replaced it. */
-  #isShownAbove(id: string, hold: Hold, before: number): boolean {
-    for (const changes of this.#ledger.changesOf(id, hold.life).values()) {
+  #isShownAbove(id: string, hold: KnownVersion, before: number): boolean {
+    for (const changes of this.#ledger.changesOf(id, hold.incarnation).values()) {
       const set = find(changes, before);
       if (set) return set === changes.at(-1) && set.json !== undefined;
     }
@@ -409,7 +411,7 @@ export class Witness {
       0,
     );
     const isWithin = kept.members <= maxMembers && kept.remembered <= maxMembers &&
-      kept.waiting <= WAITING_PER_MEMBER * maxMembers &&
+      kept.pending <= PENDING_PER_MEMBER * maxMembers &&
       kept.keys <= 1.5 * maxKeysPerMember * kept.members && kept.tombstones <= kept.keys - shown;
     this.#ensure(process, isWithin, () => `it exceeds its bounds: ${JSON.stringify({ ...kept, shown })}`);
   }
@@ -418,8 +420,8 @@ export class Witness {
     const own = members.find(({ isSelf }) => isSelf)!;
     this.#ensure(process, own.block === null && own.status === "alive", () => "it blocks itself");
     const held = new Map(own.entries.map(({ key, value }) => [key, JSON.stringify(value)]));
-    const life = this.#of(process).ownLife;
-    for (const [key, changes] of life === undefined ? [] : this.#ledger.changesOf(self, life)) {
+    const incarnation = this.#of(process).ownIncarnation;
+    for (const [key, changes] of incarnation === undefined ? [] : this.#ledger.changesOf(self, incarnation)) {
       this.#ensure(
         process,
         held.get(key) === changes.at(-1)!.json,
@@ -436,7 +438,7 @@ export class Witness {
     );
     const agree = values.every((value) => value !== undefined && value === values[0]);
     // Before its first handshake a member cannot know that it is alone.
-    if (agree && consensus === undefined && this.#options.byGreeting && !hasMet) return;
+    if (agree && consensus === undefined && this.#options.openMembership && !hasMet) return;
     const expected = agree && values.length > 0 && !isolated ? values[0] : undefined;
     const isTrue = consensus === expected || consensus === undefined && active.length === 1;
     this.#ensure(process, isTrue, () => `its consensus is ${consensus}, the values are ${values.join(" ")}`);
@@ -444,9 +446,9 @@ export class Witness {
 
   /** A new incarnation must set the values of the former one again, or they would be lost while their owner runs. */
   #checkRenewed(process: Process): void {
-    const { formerLife, ownLife } = this.#of(process);
-    if (formerLife === undefined || ownLife === undefined) return;
-    const renewed = this.#ledger.changesOf(process.id, ownLife);
+    const { formerLife, ownIncarnation } = this.#of(process);
+    if (formerLife === undefined || ownIncarnation === undefined) return;
+    const renewed = this.#ledger.changesOf(process.id, ownIncarnation);
     for (const [key, changes] of this.#ledger.changesOf(process.id, formerLife)) {
       const { json } = changes.at(-1)!;
       const isKept = json === undefined || renewed.get(key)?.at(-1)?.json === json;
@@ -457,9 +459,9 @@ export class Witness {
   /** Every active peer has all state of this member, if it is the process that the member knows. */
   #checkConfirmed(process: Process): void {
     const mine = process.gossiper.snapshot();
-    const peers = mine.members.filter(({ id, status, life }) => {
+    const peers = mine.members.filter(({ id, status, incarnation }) => {
       const peer = this.#running(id);
-      return status === "alive" && id !== process.id && peer && this.#of(peer).ownLife === life;
+      return status === "alive" && id !== process.id && peer && this.#of(peer).ownIncarnation === incarnation;
     });
     const chance = COMPARED_PEERS / Math.max(peers.length, COMPARED_PEERS);
     for (const { id } of this.#options.dice.some(peers, chance)) {
@@ -476,20 +478,25 @@ export class Witness {
   }
 
   /** The first entry of a member that the other snapshot lacks, and that its owner has not replaced. */
-  #lacking({ id, life, entries }: MemberSnapshot, other: MemberSnapshot | undefined): string | undefined {
-    if (life === undefined) return undefined;
-    if (other?.life !== undefined && other.life > life) return undefined;
+  #lacking(
+    { id, incarnation, entries }: MemberSnapshot,
+    other: MemberSnapshot | undefined,
+  ): string | undefined {
+    if (incarnation === undefined) return undefined;
+    if (other?.incarnation !== undefined && other.incarnation > incarnation) return undefined;
     for (const { key, sequenceNumber } of entries) {
       if (!isState(key)) continue;
-      if (this.#ledger.changesOf(id, life).get(key)?.at(-1)?.number !== sequenceNumber) continue;
-      const held = other?.life === life ? other.entries.find((entry) => entry.key === key) : undefined;
+      if (this.#ledger.changesOf(id, incarnation).get(key)?.at(-1)?.number !== sequenceNumber) continue;
+      const held = other?.incarnation === incarnation
+        ? other.entries.find((entry) => entry.key === key)
+        : undefined;
       if (held?.sequenceNumber !== sequenceNumber) return `${id} ${key}@${sequenceNumber}`;
     }
     // Snapshots show no deletes. A peer with a later version must not have the deleted key.
     const upTo = Math.max(0, ...entries.map(({ key, sequenceNumber }) => isState(key) ? sequenceNumber : 0));
-    for (const { key } of other?.life === life ? other.entries : []) {
+    for (const { key } of other?.incarnation === incarnation ? other.entries : []) {
       if (!isState(key) || entries.some((entry) => entry.key === key)) continue;
-      const last = this.#ledger.changesOf(id, life).get(key)?.at(-1);
+      const last = this.#ledger.changesOf(id, incarnation).get(key)?.at(-1);
       const isDeleted = last !== undefined && last.json === undefined && last.number <= upTo;
       if (isDeleted) return `the deletion of ${id} ${key}@${last.number}`;
     }
@@ -549,10 +556,10 @@ function describeState(
   const active = members.filter(({ status }) => status === "alive");
   return {
     name: `${digest} ${active.map(({ id }) => id).join()}`,
-    state: active.map(({ id, life, entries }) => {
+    state: active.map(({ id, incarnation, entries }) => {
       const lasting = entries.filter(({ key }) => isState(key))
         .map(({ key, sequenceNumber, value }) => `${key}@${sequenceNumber}=${JSON.stringify(value)}`).sort();
-      return lasting.length === 0 ? `${id} ` : `${id} ${life} ${lasting.join(" ")}`;
+      return lasting.length === 0 ? `${id} ` : `${id} ${incarnation} ${lasting.join(" ")}`;
     }).join("\n"),
   };
 }
@@ -566,6 +573,6 @@ function momentOf({ awakeMs, freezes }: Process): Awake {
   return { awakeMs, freezes };
 }
 
-function show({ life, number }: Hold): string {
-  return `${life}@${number}`;
+function show({ incarnation, number }: KnownVersion): string {
+  return `${incarnation}@${number}`;
 }

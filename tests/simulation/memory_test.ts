@@ -1,9 +1,9 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { assertEquals, assertGreater, assertLess, assertLessOrEqual } from "../../deps/std_assert.ts";
-import { lifeAbove, makeLife } from "../../engine/incarnation.ts";
+import { incarnationAbove, makeIncarnation } from "../../engine/incarnation.ts";
 import type { Engine } from "../../engine/engine.ts";
-import { WAITING_PER_MEMBER } from "../../engine/sync/peer_memory.ts";
+import { PENDING_PER_MEMBER } from "../../engine/sync/peer_memory.ts";
 import { GRACEFULLY_LEFT_KEY } from "../../engine/types.ts";
 import {
   entry,
@@ -26,7 +26,7 @@ import {
 const PRESENT = 10;
 /** Members that send heartbeats and never acknowledge. */
 const MUTE = Array.from({ length: 10 }, (_, index) => `mute${index}`);
-const MUTE_LIFE = makeLife(WALL_START_MS, 0.5);
+const MUTE_LIFE = makeIncarnation(WALL_START_MS, 0.5);
 const DEPARTED_RETENTION_MS = 10_000;
 const TOMBSTONE_RETENTION_MS = 5_000;
 const STEP_MS = 100;
@@ -58,12 +58,12 @@ function churn(pair: readonly [Engine, Engine], clock: TestClock, from: number, 
     }
     change(a, index, clock);
     hearMute(pair, index, clock);
-    const life = makeLife(clock.wallMs, (index % 1_000) / 1_000);
-    note(b, b.greeted({ id, life, digest: "0".repeat(16), active: "0".repeat(16) }, clock.now));
+    const incarnation = makeIncarnation(clock.wallMs, (index % 1_000) / 1_000);
+    note(b, b.applyHello({ id, incarnation, digest: "0".repeat(16), active: "0".repeat(16) }, clock.now));
     tell(
       b,
       id,
-      memberDelta(id, life, [
+      memberDelta(id, incarnation, [
         entry("k", 1, index),
         entry("l", 2, "x".repeat(50)),
         tombstone("gone", 3),
@@ -76,7 +76,7 @@ function churn(pair: readonly [Engine, Engine], clock: TestClock, from: number, 
       tell(
         b,
         leaver,
-        memberDelta(leaver, lifeAbove(life, 0, 0.5), [entry(GRACEFULLY_LEFT_KEY, 5, {})]),
+        memberDelta(leaver, incarnationAbove(incarnation, 0, 0.5), [entry(GRACEFULLY_LEFT_KEY, 5, {})]),
         clock,
       );
     }
@@ -111,14 +111,14 @@ function hearMute([a, b]: readonly [Engine, Engine], index: number, clock: TestC
 
 /** The bounds of docs/ALGORITHM.md. */
 function assertWithinLimits(engine: Engine): void {
-  const { members, keys, tombstones, gone, remembered, waiting } = engine.footprint;
+  const { members, keys, tombstones, gone, remembered, pending: waiting } = engine.footprint;
   assertLessOrEqual(members, MOST_MEMBERS);
   assertLessOrEqual(tombstones, MOST_DELETED + members);
   // Five keys of every other member: three entries, the heartbeat and the sign that it left. The two engines set the rest.
   assertLessOrEqual(keys, 2 * (MOST_DELETED + 3) + 5 * members);
   assertLessOrEqual(gone, PRESENT + MOST_DEPARTED);
   assertLessOrEqual(remembered, MAX_MEMBERS);
-  assertLessOrEqual(waiting, WAITING_PER_MEMBER * MAX_MEMBERS);
+  assertLessOrEqual(waiting, PENDING_PER_MEMBER * MAX_MEMBERS);
 }
 
 Deno.test("memory: 100,000 departed members take no more of it than 5,000 (E6, E8, E11)", () => {
@@ -134,7 +134,7 @@ Deno.test("memory: 100,000 departed members take no more of it than 5,000 (E6, E
   churn(pair, clock, 0, 5_000);
   for (const engine of pair) eventsOf(engine).clear();
   // Without this the bounds below would hold because they were never reached.
-  assertGreater(pair[0].footprint.waiting, WAITING_PER_MEMBER * MAX_MEMBERS / 2);
+  assertGreater(pair[0].footprint.pending, PENDING_PER_MEMBER * MAX_MEMBERS / 2);
   assertEquals(pair[0].footprint.remembered, MAX_MEMBERS);
   const early = heapBytes();
   for (let from = 5_000; from < 100_000; from += 5_000) {
@@ -158,7 +158,7 @@ Deno.test("a held state of four keys takes at most 1,450 bytes of heap, its plac
   const ids = Array.from({ length: HELD_STATES }, (_, index) => `m${index}`);
   note(engine, engine.setTopology({ members: ["a", "b", ...ids], blocked: [] }, clock.now));
   const state = (id: string, index: number) =>
-    memberDelta(id, makeLife(clock.wallMs + index, 0.5), [
+    memberDelta(id, makeIncarnation(clock.wallMs + index, 0.5), [
       entry("version", 1, 1),
       heartbeat(2),
       entry("endpoint", 3, { host: `10.0.0.${index}`, port: index }),

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "../../deps/std_assert.ts";
 import * as fc from "../../deps/fast_check.ts";
 import type { Engine } from "../../engine/engine.ts";
 import { MAX_DEPTH } from "../../engine/json.ts";
-import { makeLife } from "../../engine/incarnation.ts";
+import { makeIncarnation } from "../../engine/incarnation.ts";
 import type { JsonValue, MemberDelta, SentEntry } from "../../engine/types.ts";
 import type { Gossip } from "../../protocol/message.ts";
 import { decode, encode, MAX_KEY_BYTES } from "../../protocol/codec.ts";
@@ -36,7 +36,7 @@ const anAct: fc.Arbitrary<Act> = fc.record({
   value: fc.oneof(fc.integer({ min: 0, max: 9 }), fc.constantFrom(undefined)),
 });
 const someActs = fc.array(anAct, { minLength: 1, maxLength: 30 });
-const LIFE = makeLife(WALL_START_MS, 0.5);
+const LIFE = makeIncarnation(WALL_START_MS, 0.5);
 
 /** The model: a plain map with the last change of each key after `count` acts. */
 function modelAfter(acts: readonly Act[], count: number): Map<string, SentEntry> {
@@ -97,7 +97,7 @@ Deno.test("merge: deltas in any order, repeated or lost, leave a prefix, and the
         const last = delta.entries.at(-1)?.number ?? 0;
         // Model: a delta with a gap is ignored, and nothing merged is removed.
         if (from <= held) held = Math.max(held, last);
-        assertEquals(engine.holdOf("owner")?.number ?? 0, held);
+        assertEquals(engine.versionOf("owner")?.number ?? 0, held);
         assertEquals(heldOf(engine, "owner"), modelOf(modelAfter(acts, held)));
       }
       tell(engine, "other", deltaOf(acts, { from: 0, to: acts.length }), clock);
@@ -228,7 +228,7 @@ Deno.test("phase: no member of four is confirmed before all others have its stat
             for (const id of ids) {
               // A peer's own state may have grown since.
               if (id === peer.id) continue;
-              const [mine, theirs] = [engine.holdOf(id)?.number ?? 0, peer.holdOf(id)?.number ?? 0];
+              const [mine, theirs] = [engine.versionOf(id)?.number ?? 0, peer.versionOf(id)?.number ?? 0];
               assert(theirs >= mine, `${engine.id} is confirmed, and ${peer.id} lacks ${id}@${mine}`);
             }
           }
@@ -251,8 +251,8 @@ const aValue: fc.Arbitrary<JsonValue> = fc.oneof(
     fc.integer({ min: 1, max: MAX_DEPTH - 1 }),
     fc.constantFrom<JsonValue>("𝄞", null, 1e-7, "__proto__"),
   ).map(
-    ([depth, core]) => {
-      let value: JsonValue = core;
+    ([depth, engineHost]) => {
+      let value: JsonValue = engineHost;
       for (let level = 0; level < depth; level++) value = level % 2 === 0 ? [value] : { "__proto__x": value };
       return value;
     },

@@ -42,7 +42,7 @@ const TALLIED: ReadonlySet<string> = new Set<HearsayEvent["type"]>([
   "MemberSuspected",
   "MemberUnblocked",
   "MemberForgotten",
-  "LifeRenewed",
+  "IncarnationRenewed",
   "SelfBlocked",
   "ReconcilingRequested",
   "ConflictDetected",
@@ -118,7 +118,7 @@ export class Simulation {
       dice: this.#dice.fork(),
       // The last term is for messages in the queue of a slow receiver: they were sent before the block.
       underWayMs: 4 * config.gossipRequestTimeout + 60 * links.delayMs + 100,
-      byGreeting: discovery === "seeds",
+      openMembership: discovery === "seeds",
       nowMs: () => this.#runtime.monotonicMs(),
       processes: () => this.#processes,
       onViolation: (process, what) => this.#violated(process, what),
@@ -714,8 +714,8 @@ function lineOf(process: Process, event: HearsayEvent): string | undefined {
       return `forgets ${event.memberId}`;
     case "SelfBlocked":
       return `learns from ${event.peerId ?? "itself"} that it is blocked (${event.reason})`;
-    case "LifeRenewed":
-      return `starts incarnation ${event.life}`;
+    case "IncarnationRenewed":
+      return `starts incarnation ${event.incarnation}`;
     case "ConflictDetected":
       return `reports a conflict about ${event.memberId} (${event.reason})`;
     case "PhaseChanged":

@@ -19,7 +19,7 @@ Deno.test("maxConnectionsPerAddress: the longest idle connection is closed for a
   const refusals: RefusedClient[] = [];
   const admission = new Admission({
     authentication: undefined,
-    authorise: undefined,
+    authorize: undefined,
     insecure: true,
     allowedOrigins: [],
     maxConnectionsPerAddress: 2,

@@ -378,7 +378,7 @@ Deno.test("upgrade: authorise refuses with 401 or 403 before it, and an exceptio
   const server = new WebSocketTransport({
     ...OPTIONS,
     listen: { port: 0 },
-    authorise: (request) => {
+    authorize: (request) => {
       const token = request.headers.get("authorization");
       if (token === "bug") throw new Error("A bug of the user's.");
       return token === null ? 401 : token === "Bearer right" ? undefined : Promise.resolve(403 as const);
@@ -399,7 +399,7 @@ Deno.test("upgrade: authorise refuses with 401 or 403 before it, and an exceptio
     HearsayError,
     "401",
   );
-  assertEquals(error.code, "unauthorised");
+  assertEquals(error.code, "unauthorized");
 });
 
 Deno.test("upgrade: after close, and after a cancel of incoming, clients get 503 and a sentence (P1, R9.3)", async () => {

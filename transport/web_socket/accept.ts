@@ -13,7 +13,7 @@ import { SUBPROTOCOL } from "./dial.ts";
  * Accepts or refuses a client before the upgrade, for example by a token in a header. Returns `undefined` to
  * accept it, 401 if it must identify itself, or 403 to refuse it. An exception refuses it too.
  */
-export type Authorise = (request: Request) => Refused | undefined | Promise<Refused | undefined>;
+export type Authorize = (request: Request) => Rejection | undefined | Promise<Rejection | undefined>;
 
 /**
  * Seconds without a message before Deno closes the socket; it sends a ping after half of them. 60: an idle
@@ -22,8 +22,8 @@ export type Authorise = (request: Request) => Refused | undefined | Promise<Refu
  */
 const IDLE_TIMEOUT_S = 60;
 
-/** The statuses of an {@linkcode Authorise}. */
-export type Refused = 401 | 403;
+/** The statuses of an {@linkcode Authorize}. */
+export type Rejection = 401 | 403;
 
 /** Refuses a request without an upgrade, or without the subprotocol. */
 export function refuseWithoutUpgrade(request: Request): Response | undefined {
@@ -39,11 +39,11 @@ export function refuseWithoutUpgrade(request: Request): Response | undefined {
 /** Refuses a client if `authorise` does. */
 export async function refuseClient(
   request: Request,
-  authorise: Authorise,
+  authorize: Authorize,
 ): Promise<Response | undefined> {
-  let status: Refused | undefined;
+  let status: Rejection | undefined;
   try {
-    status = await authorise(request);
+    status = await authorize(request);
   } catch {
     status = 403;
   }

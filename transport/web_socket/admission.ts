@@ -5,9 +5,9 @@
  */
 
 import type { Runtime } from "../../common/runtime.ts";
-import type { Admitted, Authentication, NotAdmitted } from "../../contracts/authentication.ts";
+import type { Admitted, Authentication, Rejection } from "../../contracts/authentication.ts";
 import { addressOf, Refusals, type RefusedClient, whyForeignPage, whyStranger } from "../strangers.ts";
-import { type Authorise, refuseClient, refuseWithoutUpgrade } from "./accept.ts";
+import { type Authorize, refuseClient, refuseWithoutUpgrade } from "./accept.ts";
 import { TOKEN_PROTOCOL } from "./dial.ts";
 
 /**
@@ -22,7 +22,7 @@ export const MAX_TOKEN_LENGTH = 2_048;
 /** Options of an {@linkcode Admission}. */
 export interface AdmissionOptions {
   readonly authentication: Authentication | undefined;
-  readonly authorise: Authorise | undefined;
+  readonly authorize: Authorize | undefined;
   /** Accepts clients without authentication from other machines. */
   readonly insecure: boolean;
   /** The origins of web pages that may connect. */
@@ -37,7 +37,7 @@ export interface AdmissionOptions {
 }
 
 /** An accepted client. It counts for its limits until `leave` is called. */
-export interface Place {
+export interface ConnectionSlot {
   readonly admitted: Admitted | undefined;
   /** The upgrade has ended. When the connection is idle, it may be closed for another one of its address. */
   upgraded(connection: Idler): void;
@@ -74,7 +74,10 @@ export class Admission {
   /**
    * Accepts a client, or returns the response that refuses it. Synchronous unless a check is asynchronous.
    */
-  admit(request: Request, remote: Deno.Addr | undefined): Place | Response | Promise<Place | Response> {
+  admit(
+    request: Request,
+    remote: Deno.Addr | undefined,
+  ): ConnectionSlot | Response | Promise<ConnectionSlot | Response> {
     const refused = refuseWithoutUpgrade(request) ?? this.#refuseOrigin(request, remote) ??
       this.#refuseStranger(request, remote) ?? this.#refuseCrowd(remote);
     if (refused) return refused;
@@ -114,8 +117,8 @@ export class Admission {
 
   /** Refuses clients of other machines without keys, also if the handler is mounted in another server. */
   #refuseStranger(request: Request, remote: Deno.Addr | undefined): Response | undefined {
-    const { authentication, authorise, insecure } = this.#options;
-    if (authentication || authorise || insecure) return undefined;
+    const { authentication, authorize, insecure } = this.#options;
+    if (authentication || authorize || insecure) return undefined;
     const reason = whyStranger(request, remote);
     return reason === undefined ? undefined : this.#refuse(403, remote, reason);
   }
@@ -150,9 +153,9 @@ export class Admission {
     request: Request,
     remote: Deno.Addr | undefined,
   ): Admitted | Response | undefined | Promise<Admitted | Response | undefined> {
-    const { authorise } = this.#options;
-    if (!authorise) return this.#authenticate(request, remote);
-    return refuseClient(request, authorise).then((refused) => refused ?? this.#authenticate(request, remote));
+    const { authorize } = this.#options;
+    if (!authorize) return this.#authenticate(request, remote);
+    return refuseClient(request, authorize).then((refused) => refused ?? this.#authenticate(request, remote));
   }
 
   #authenticate(
@@ -166,7 +169,7 @@ export class Admission {
       return this.#refuse(401, remote, "The client must identify itself: it has no token.");
     }
     if (token.length > MAX_TOKEN_LENGTH) return this.#refuse(401, remote, "The token is too long.");
-    const judge = (outcome: Admitted | NotAdmitted) =>
+    const judge = (outcome: Admitted | Rejection) =>
       "refused" in outcome ? this.#refuse(outcome.status, remote, outcome.refused) : outcome;
     const address = addressOf(remote);
     const outcome = authentication.admit(token, {
@@ -181,7 +184,9 @@ export class Admission {
     return new Response(`${reason}\n`, { status });
   }
 
-  #take(remote: Deno.Addr | undefined): Omit<Place, "admitted"> & { readonly stopCounting: () => void } {
+  #take(
+    remote: Deno.Addr | undefined,
+  ): Omit<ConnectionSlot, "admitted"> & { readonly stopCounting: () => void } {
     const address = addressOf(remote);
     this.#handshakes++;
     this.#count(address, 1);

@@ -9,7 +9,7 @@ import { CLOSE, ConnectionClosed, HearsayError } from "../../common/errors.ts";
 import type { Message } from "../../protocol/message.ts";
 import type { Runtime } from "../../common/runtime.ts";
 import { printable } from "../../common/printable.ts";
-import { Rate } from "../../common/token_bucket.ts";
+import { TokenBucket } from "../../common/token_bucket.ts";
 import type { Guard } from "../../contracts/authentication.ts";
 import { destroySocket } from "./destroy.ts";
 import { Inbox, MAX_UNREAD_LARGEST, MAX_UNREAD_MESSAGES, tooMany } from "./inbox.ts";
@@ -68,7 +68,7 @@ export class SocketConnection implements Connection {
   readonly remote: string;
   readonly #options: SocketConnectionOptions;
   readonly #inbox: Inbox;
-  readonly #rate: Rate;
+  readonly #rate: TokenBucket;
   readonly #listeners = new AbortController();
   readonly #over = Promise.withResolvers<CloseInfo>();
   /** Released at the end: if the peer does not answer, the socket itself never closes. */
@@ -95,7 +95,7 @@ export class SocketConnection implements Connection {
     this.remote = options.remote;
     this.closed = this.#over.promise;
     this.#usedMs = options.runtime.monotonicMs();
-    this.#rate = new Rate(options.limits.maxMessagesPerSecond, options.runtime);
+    this.#rate = new TokenBucket(options.limits.maxMessagesPerSecond, options.runtime);
     this.#inbox = new Inbox(
       options.limits.maxMessageBytes,
       (reason) => this.#closeFor(reason),

@@ -65,7 +65,7 @@ const NOT_CONNECTED = /tcp connect error|connection refused/i;
 
 /**
  * Resolves when the socket is open. Rejects with the signal's reason if it is aborted before, or with a
- * {@linkcode HearsayError} (`connection`, `unauthorised`) if the peer is unreachable or refuses.
+ * {@linkcode HearsayError} (`connection`, `unauthorized`) if the peer is unreachable or refuses.
  */
 export function openSocket(url: URL, options: OpenOptions): Promise<WebSocket> {
   const { signal } = options;
@@ -91,7 +91,7 @@ export function openSocket(url: URL, options: OpenOptions): Promise<WebSocket> {
       listeners.abort();
       const message = `${url.href} could not be reached: ${text || "no reason given"}.${hintOf(url, text)}`;
       if (isRefused) return reject(new ConnectionRefused(message));
-      reject(new HearsayError(/\b401\b/.test(text) ? "unauthorised" : "connection", message));
+      reject(new HearsayError(/\b401\b/.test(text) ? "unauthorized" : "connection", message));
     }, on);
   });
 }

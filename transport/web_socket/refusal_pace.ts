@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Rate } from "../../common/token_bucket.ts";
+import { TokenBucket } from "../../common/token_bucket.ts";
 import type { Runtime } from "../../common/runtime.ts";
 
 /**
@@ -38,8 +38,8 @@ export const CLIENT_PAUSE_MS = 200;
  */
 export class RefusalPace {
   readonly #runtime: Runtime;
-  readonly #rate: Rate;
-  readonly #clients: Rate;
+  readonly #rate: TokenBucket;
+  readonly #clients: TokenBucket;
   /** What answers each refusal that waits, the oldest first. */
   readonly #paused = new Set<() => void>();
   /** Connections that were refused, by where the client is, the oldest first. */
@@ -48,8 +48,8 @@ export class RefusalPace {
 
   constructor(runtime: Runtime) {
     this.#runtime = runtime;
-    this.#rate = new Rate(PROMPT_REFUSALS_PER_SECOND, runtime);
-    this.#clients = new Rate(PROMPT_CLIENTS_PER_SECOND, runtime);
+    this.#rate = new TokenBucket(PROMPT_REFUSALS_PER_SECOND, runtime);
+    this.#clients = new TokenBucket(PROMPT_CLIENTS_PER_SECOND, runtime);
   }
 
   /** What a client has to wait for before it is looked at; nothing where few come. */

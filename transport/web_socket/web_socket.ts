@@ -12,12 +12,12 @@ import { abortable, deadlineAfter, realRuntime, type Runtime } from "../../commo
 import { authorityOf } from "../../common/canonical_address.ts";
 import { describe } from "../../options/rules.ts";
 import { isLoopback } from "../../common/loopback.ts";
-import { Admission, type Place } from "./admission.ts";
+import { Admission, type ConnectionSlot } from "./admission.ts";
 import type { Authentication, ClusterKey } from "../../contracts/authentication.ts";
 import { type ListenFailure, serve, type Server } from "../listening.ts";
 import { RefusalPace } from "./refusal_pace.ts";
 import { type RefusedClient, remoteOf } from "../strangers.ts";
-import { type Authorise, upgrade } from "./accept.ts";
+import { type Authorize, upgrade } from "./accept.ts";
 import { SocketConnection, type SocketConnectionOptions, type SocketLimits } from "./connection.ts";
 import { Tunnel } from "./tunnel.ts";
 import {
@@ -32,7 +32,7 @@ import {
 
 export type { RefusedClient } from "../strangers.ts";
 export type { ListenFailure } from "../listening.ts";
-export type { Authorise, Refused } from "./accept.ts";
+export type { Authorize, Rejection as Refused } from "./accept.ts";
 export { SUBPROTOCOL } from "./dial.ts";
 
 /** The most accepted connections in `incoming`; further clients get 503. */
@@ -80,10 +80,10 @@ export interface WebSocketTransportOptions {
   readonly authentication?: Authentication;
   /** Sends the token in a header, or in a subprotocol, because browsers cannot send headers. */
   readonly tokenIn?: "header" | "subprotocol";
-  /** Headers of each dial, such as a token for the peers' {@linkcode Authorise}. */
+  /** Headers of each dial, such as a token for the peers' {@linkcode Authorize}. */
   readonly headers?: HeadersInit;
   /** Accepts or refuses clients before the upgrade; with `authentication`, both must accept. */
-  readonly authorise?: Authorise;
+  readonly authorize?: Authorize;
   /**
    * Accepts clients from other machines, and may listen for them, without `authentication` and `authorise`.
    * False by default.
@@ -173,7 +173,7 @@ export class WebSocketTransport implements Transport {
     };
     this.#admission = new Admission({
       authentication: options.authentication,
-      authorise: options.authorise,
+      authorize: options.authorize,
       insecure: options.insecure ?? false,
       allowedOrigins: options.allowedOrigins ?? [],
       maxConnectionsPerAddress: options.maxConnectionsPerAddress ?? 64,
@@ -417,7 +417,10 @@ export class WebSocketTransport implements Transport {
     return new Response(text, { status: 503 });
   }
 
-  #accept(socket: WebSocket, { remote, place }: { readonly remote: string; readonly place: Place }): void {
+  #accept(
+    socket: WebSocket,
+    { remote, place }: { readonly remote: string; readonly place: ConnectionSlot },
+  ): void {
     const connection = this.#keep(socket, { dialled: false, remote, guard: place.admitted?.guard });
     place.upgraded({
       get usedMs() {
@@ -461,9 +464,9 @@ function tokensGo(): "header" | "subprotocol" {
 
 /** Throws if the transport would accept every client of the network without an explicit setting. */
 function assertNotOpenToAll(
-  { listen, authentication, authorise, insecure }: WebSocketTransportOptions,
+  { listen, authentication, authorize, insecure }: WebSocketTransportOptions,
 ): void {
-  if (!listen || authentication || authorise || insecure) return;
+  if (!listen || authentication || authorize || insecure) return;
   const { hostname = "127.0.0.1" } = listen;
   if (isLoopback(hostname)) return;
   throw new HearsayError(

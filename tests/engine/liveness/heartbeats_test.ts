@@ -27,7 +27,7 @@ class Setup {
     this.store = new Store("self", emit);
     for (const id of ["self", ...ids]) {
       this.store.activate(id);
-      this.store.hold(id, LIFE);
+      this.store.addMember(id, LIFE);
     }
     this.heartbeats = new Heartbeats(SETTINGS, {
       selfId: "self",
@@ -45,7 +45,7 @@ class Setup {
   }
 
   of(id: string): MemberState {
-    return this.store.order.get(id)!;
+    return this.store.log.get(id)!;
   }
 
   countOf(id: string): number {
@@ -53,65 +53,65 @@ class Setup {
   }
 
   /** The liveness for a peer that knows the same members, or others. */
-  send({ peerLives = this.store.livesHash, room = ROOM }: { peerLives?: string; room?: number } = {}) {
+  send({ peerLives = this.store.incarnationsHash, room = ROOM }: { peerLives?: string; room?: number } = {}) {
     return this.heartbeats.toSend(this.of("self"), { peerLives, room, nowMs: this.nowMs });
   }
 
-  apply(counts: string, { active = this.store.livesHash }: { active?: string } = {}): void {
+  apply(counts: string, { active = this.store.incarnationsHash }: { active?: string } = {}): void {
     this.heartbeats.apply({ active, stride: STRIDE, counts }, this.now);
   }
 }
 
 Deno.test("Heartbeats.heard: a newer count proves that its owner is alive, a repeated or older one does not (E9)", () => {
   const setup = new Setup(["b"]);
-  for (const count of [5, 5, 3]) setup.heartbeats.heard("b", count, setup.now);
+  for (const count of [5, 5, 3]) setup.heartbeats.applyOwnCount("b", count, setup.now);
   assertEquals([setup.countOf("b"), setup.alive], [5, ["b"]]);
 });
 
 Deno.test("Heartbeats.heard: lowers a count that is more than a third of an expiration above the owner's (L1)", () => {
   const setup = new Setup(["b"]);
-  setup.heartbeats.learn(setup.of("b"), 20, setup.now);
-  setup.heartbeats.heard("b", 12, setup.now);
+  setup.heartbeats.applyCount(setup.of("b"), 20, setup.now);
+  setup.heartbeats.applyOwnCount("b", 12, setup.now);
   assertEquals(setup.countOf("b"), 20);
-  setup.heartbeats.heard("b", 11, setup.now);
+  setup.heartbeats.applyOwnCount("b", 11, setup.now);
   assertEquals(setup.countOf("b"), 11);
 });
 
 Deno.test("Heartbeats.heard: a member without a count or without stored state is alive too (L1)", () => {
   const setup = new Setup(["b"]);
-  setup.heartbeats.heard("b", 0, setup.now);
-  setup.heartbeats.heard("unknown", 7, setup.now);
-  setup.heartbeats.heard("self", 9, setup.now);
+  setup.heartbeats.applyOwnCount("b", 0, setup.now);
+  setup.heartbeats.applyOwnCount("unknown", 7, setup.now);
+  setup.heartbeats.applyOwnCount("self", 9, setup.now);
   assertEquals([setup.alive, setup.countOf("self")], [["b", "unknown"], 1]);
 });
 
 Deno.test("Heartbeats.learn: takes a higher count, and none of this member (L1)", () => {
   const setup = new Setup(["b"]);
-  setup.heartbeats.learn(setup.of("b"), 4, setup.now);
-  setup.heartbeats.learn(setup.of("b"), 4, setup.now);
-  setup.heartbeats.learn(setup.of("b"), 3, setup.now);
-  setup.heartbeats.learn(setup.of("self"), 50, setup.now);
+  setup.heartbeats.applyCount(setup.of("b"), 4, setup.now);
+  setup.heartbeats.applyCount(setup.of("b"), 4, setup.now);
+  setup.heartbeats.applyCount(setup.of("b"), 3, setup.now);
+  setup.heartbeats.applyCount(setup.of("self"), 50, setup.now);
   assertEquals([setup.countOf("b"), setup.countOf("self"), setup.alive], [4, 1, ["b"]]);
 });
 
 Deno.test("Heartbeats.learn: a newer count restarts the wait of a suspicion, an equal one does not (C4)", () => {
   const setup = new Setup(["b"]);
-  setup.heartbeats.learn(setup.of("b"), 4, setup.now);
+  setup.heartbeats.applyCount(setup.of("b"), 4, setup.now);
   setup.suspicions.add("b", 0);
   setup.nowMs = 600;
-  setup.heartbeats.learn(setup.of("b"), 4, setup.now);
+  setup.heartbeats.applyCount(setup.of("b"), 4, setup.now);
   const isDue = () => setup.suspicions.dueInMs("b", { nowMs: 1_100, waitMs: 1_100 }) <= 0;
   assertEquals(isDue(), true);
-  setup.heartbeats.learn(setup.of("b"), 5, setup.now);
+  setup.heartbeats.applyCount(setup.of("b"), 5, setup.now);
   assertEquals(isDue(), false);
 });
 
 Deno.test("Heartbeats.isObserved: counts are emitted only where they are observed (R6.1)", () => {
   const setup = new Setup(["b"]);
-  setup.heartbeats.learn(setup.of("b"), 4, setup.now);
+  setup.heartbeats.applyCount(setup.of("b"), 4, setup.now);
   assertEquals(setup.events, []);
   setup.heartbeats.isObserved = true;
-  setup.heartbeats.learn(setup.of("b"), 5, setup.now);
+  setup.heartbeats.applyCount(setup.of("b"), 5, setup.now);
   assertEquals(setup.events.map((event) => event.type === "GossipUpdate" && event.sequenceNumber), [5]);
 });
 
@@ -125,8 +125,8 @@ Deno.test("Heartbeats.toSend: sends no vector where two members are all, and no 
 
 Deno.test("Heartbeats.toSend: digits need no names for a peer with the same incarnations, and tags for another (L2)", () => {
   const setup = new Setup(["b", "c"]);
-  setup.heartbeats.learn(setup.of("b"), 9, setup.now);
-  assertEquals(setup.send().vector, { active: setup.store.livesHash, stride: STRIDE, counts: "E.A" });
+  setup.heartbeats.applyCount(setup.of("b"), 9, setup.now);
+  assertEquals(setup.send().vector, { active: setup.store.incarnationsHash, stride: STRIDE, counts: "E.A" });
   setup.nowMs = 100;
   const tagged = `${setup.of("b").tag}E${setup.of("self").tag}A`;
   assertEquals(setup.send({ peerLives: "other" }).vector, { stride: STRIDE, counts: tagged });
@@ -134,7 +134,7 @@ Deno.test("Heartbeats.toSend: digits need no names for a peer with the same inca
 
 Deno.test("Heartbeats.toSend: a vector without room for all continues where the last one ended (L2)", () => {
   const setup = new Setup(["b", "c", "d"]);
-  for (const id of ["b", "c", "d"]) setup.heartbeats.learn(setup.of(id), 2, setup.now);
+  for (const id of ["b", "c", "d"]) setup.heartbeats.applyCount(setup.of(id), 2, setup.now);
   const named: string[] = [];
   for (let times = 0; times < 4; times++) {
     setup.nowMs += 100;
@@ -148,7 +148,7 @@ Deno.test("Heartbeats.toSend: a vector without room for all continues where the 
 
 Deno.test("Heartbeats.toSend: sends no count from before a suspension, except its own (L3)", () => {
   const setup = new Setup(["b", "c"]);
-  setup.heartbeats.learn(setup.of("b"), 2, setup.now);
+  setup.heartbeats.applyCount(setup.of("b"), 2, setup.now);
   setup.heartbeats.tick(setup.now);
   setup.nowMs = 2_400;
   setup.heartbeats.tick(setup.now);
@@ -158,13 +158,13 @@ Deno.test("Heartbeats.toSend: sends no count from before a suspension, except it
   setup.heartbeats.tick(setup.now);
   assertEquals(setup.send().vector!.counts, "..A");
   setup.nowMs += 100;
-  setup.heartbeats.learn(setup.of("b"), 4, setup.now);
+  setup.heartbeats.applyCount(setup.of("b"), 4, setup.now);
   assertEquals(setup.send().vector!.counts, "C.A");
 });
 
 Deno.test("Heartbeats.tick: notices by the wall clock that the machine slept (L3)", () => {
   const setup = new Setup(["b", "c"]);
-  setup.heartbeats.learn(setup.of("b"), 2, setup.now);
+  setup.heartbeats.applyCount(setup.of("b"), 2, setup.now);
   setup.heartbeats.tick(setup.now);
   setup.heartbeats.tick({ monotonicMs: setup.nowMs, wallMs: setup.now.wallMs + 2_401 });
   assertEquals(setup.send().vector!.counts, "..A");
@@ -173,7 +173,7 @@ Deno.test("Heartbeats.tick: notices by the wall clock that the machine slept (L3
 Deno.test("Heartbeats.apply: takes a digit up to 31 strides ahead as a newer count, across the wrap (L2)", () => {
   for (const [ahead, expected] of [[31, 60 + 31], [32, 60], [63, 60], [0, 60]] as const) {
     const setup = new Setup(["b", "c"]);
-    setup.heartbeats.learn(setup.of("b"), 60 * STRIDE + 1, setup.now);
+    setup.heartbeats.applyCount(setup.of("b"), 60 * STRIDE + 1, setup.now);
     setup.apply(`${DIGITS[(60 + ahead) % 64]}..`);
     assertEquals(Math.floor(setup.countOf("b") / STRIDE), expected, `${ahead}`);
   }
@@ -181,19 +181,19 @@ Deno.test("Heartbeats.apply: takes a digit up to 31 strides ahead as a newer cou
 
 Deno.test("Heartbeats.apply: ignores a digit of a member without a known count, and invalid digits (L2)", () => {
   const setup = new Setup(["b", "c"]);
-  setup.heartbeats.learn(setup.of("b"), 2, setup.now);
+  setup.heartbeats.applyCount(setup.of("b"), 2, setup.now);
   setup.apply(".EE");
   setup.apply("!EE");
   assertEquals([setup.countOf("b"), setup.countOf("c"), setup.countOf("self")], [2, 0, 1]);
   // An invalid digit must not be read as the value below 0.
-  setup.heartbeats.learn(setup.of("b"), 62 * STRIDE, setup.now);
+  setup.heartbeats.applyCount(setup.of("b"), 62 * STRIDE, setup.now);
   setup.apply("...");
   assertEquals(setup.countOf("b"), 62 * STRIDE);
 });
 
 Deno.test("Heartbeats.apply: ignores a vector of other incarnations, or of another number of members (L2)", () => {
   const setup = new Setup(["b", "c"]);
-  setup.heartbeats.learn(setup.of("b"), 2, setup.now);
+  setup.heartbeats.applyCount(setup.of("b"), 2, setup.now);
   setup.apply("E..", { active: "f".repeat(16) });
   setup.apply("E...");
   assertEquals(setup.countOf("b"), 2);
@@ -203,7 +203,7 @@ Deno.test("Heartbeats.apply: ignores a vector of other incarnations, or of anoth
 
 Deno.test("Heartbeats.apply: finds members by their tags, and ignores a truncated count (L2)", () => {
   const setup = new Setup(["b", "c"]);
-  for (const id of ["b", "c"]) setup.heartbeats.learn(setup.of(id), 2, setup.now);
+  for (const id of ["b", "c"]) setup.heartbeats.applyCount(setup.of(id), 2, setup.now);
   const counts = `${setup.of("c").tag}D????E${setup.of("b").tag}`;
   setup.heartbeats.apply({ stride: STRIDE, counts }, setup.now);
   assertEquals([setup.countOf("b"), setup.countOf("c")], [2, 6]);
@@ -211,16 +211,16 @@ Deno.test("Heartbeats.apply: finds members by their tags, and ignores a truncate
 
 Deno.test("Heartbeats: neither sends nor takes vectors where members sign (L4)", () => {
   const setup = new Setup(["b", "c"], { trustsVectors: false });
-  setup.heartbeats.heard("b", 2, setup.now);
+  setup.heartbeats.applyOwnCount("b", 2, setup.now);
   setup.apply("E..");
   assertEquals([setup.countOf("b"), setup.send()], [2, { count: 1 }]);
 });
 
 Deno.test("Store.replace: a reset keeps the count of a member, and a later incarnation begins at 0 (L1)", () => {
   const setup = new Setup(["b"]);
-  setup.heartbeats.learn(setup.of("b"), 4, setup.now);
-  setup.store.replace(setup.of("b"), [], { life: LIFE, floor: 0, now: setup.now });
+  setup.heartbeats.applyCount(setup.of("b"), 4, setup.now);
+  setup.store.replace(setup.of("b"), [], { incarnation: LIFE, floor: 0, now: setup.now });
   assertEquals(setup.countOf("b"), 4);
-  setup.store.replace(setup.of("b"), [], { life: `1${LIFE.slice(1)}`, floor: 0, now: setup.now });
+  setup.store.replace(setup.of("b"), [], { incarnation: `1${LIFE.slice(1)}`, floor: 0, now: setup.now });
   assertEquals(setup.countOf("b"), 0);
 });

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertLessOrEqual } from "../../../deps/std_assert.ts";
 import { digitAt } from "../../../engine/liveness/base64_digits.ts";
 import type { Engine } from "../../../engine/engine.ts";
-import { makeLife } from "../../../engine/incarnation.ts";
+import { makeIncarnation } from "../../../engine/incarnation.ts";
 import { MemberState } from "../../../engine/state/member_state.ts";
 import type { LivenessVector } from "../../../engine/types.ts";
 import {
@@ -37,8 +37,8 @@ function count(engine: Engine, intervals: number, clock: TestClock): void {
 
 /** Delivers a member's count of another, as beside a delta without state. */
 function sendCount(engine: Engine, by: string, claim: { id: string; count: number }, clock: TestClock): void {
-  const { life, number } = engine.holdOf(claim.id)!;
-  tell(engine, by, memberDelta(claim.id, life, [], { after: number, count: claim.count }), clock);
+  const { incarnation, number } = engine.versionOf(claim.id)!;
+  tell(engine, by, memberDelta(claim.id, incarnation, [], { after: number, count: claim.count }), clock);
 }
 
 /** Members with one count each that agree and know each other's state. */
@@ -73,7 +73,7 @@ function digitOf(vector: LivenessVector, holder: Engine, id: string): number {
   if (vector.active !== undefined) {
     return digitAt(vector.counts, [...holder.activeIds()].sort().indexOf(id));
   }
-  const { tag } = new MemberState(id, holder.lifeOf(id)!);
+  const { tag } = new MemberState(id, holder.incarnationOf(id)!);
   for (let at = 0; at < vector.counts.length; at += 5) {
     if (vector.counts.startsWith(tag, at)) return digitAt(vector.counts, at + 4);
   }
@@ -87,7 +87,7 @@ Deno.test("countHeartbeat: raises the own count by one an interval, and no other
     count(a!, 1, clock);
     assertEquals(countOf(a!, "a"), interval);
   }
-  tell(a!, "b", memberDelta("a", a!.life, [], { after: 2, count: 900 }), clock);
+  tell(a!, "b", memberDelta("a", a!.incarnation, [], { after: 2, count: 900 }), clock);
   note(a!, a!.applyCount("a", 900, clock.now));
   const { active, counts } = vectorFor(b!, "a", clock);
   for (const vector of [{ active: active!, counts: `P${counts.slice(1)}` }, { counts: `${tagOf(a!)}P` }]) {
@@ -97,7 +97,7 @@ Deno.test("countHeartbeat: raises the own count by one an interval, and no other
 });
 
 function tagOf(engine: Engine): string {
-  return new MemberState(engine.id, engine.life).tag;
+  return new MemberState(engine.id, engine.incarnation).tag;
 }
 
 Deno.test("liveness: a vector raises exactly the members whose count is ahead (L2)", () => {
@@ -266,7 +266,7 @@ Deno.test("liveness: a member that is blocked as expired sends no old count (L3)
   ) {
     const clock = new TestClock();
     const [a] = makeAgreeing(["a", "b", "c"], clock);
-    note(a!, a!.toldBlocked("b", reason));
+    note(a!, a!.onBlockedBy("b", reason));
     assertEquals(digitOf(vectorFor(a!, "c", clock), a!, "b"), expected, reason);
   }
 });
@@ -278,12 +278,12 @@ Deno.test("liveness: a later incarnation begins at 0, and counts of the earlier 
   sendLiveness(c!, a!, clock);
   sendLiveness(c!, b!, clock);
   assertEquals([countOf(a!, "c"), countOf(b!, "c")], [401, 401]);
-  const later = makeLife(clock.wallMs + 5, 0.5);
+  const later = makeIncarnation(clock.wallMs + 5, 0.5);
   tell(a!, "b", memberDelta("c", later, [entry("k", 1, 1)]), clock);
   assertEquals(countOf(a!, "c"), undefined);
-  tell(a!, "b", memberDelta("c", c!.life, [entry("k", 90, 1)], { count: 500 }), clock);
+  tell(a!, "b", memberDelta("c", c!.incarnation, [entry("k", 90, 1)], { count: 500 }), clock);
   sendVector(b!, a!, clock);
-  assertEquals([a!.lifeOf("c"), countOf(a!, "c")], [later, undefined]);
+  assertEquals([a!.incarnationOf("c"), countOf(a!, "c")], [later, undefined]);
   // Nor where it has counted since: the vector of b is about the earlier incarnation.
   tell(a!, "b", memberDelta("c", later, [entry("k", 2, 1)], { after: 1, count: 300 }), clock);
   sendVector(b!, a!, clock);
@@ -322,7 +322,7 @@ Deno.test("liveness: the count of a blocked member is not passed on (E10)", () =
   const clock = new TestClock();
   const [a, b] = makeAgreeing(["a", "b", "c", "d"], clock);
   const ofC = () => a!.disseminate("b").delta.members.find(({ id }) => id === "c");
-  tell(a!, "d", memberDelta("c", a!.lifeOf("c")!, [entry("k", 3, 1)], { after: 2, count: 7 }), clock);
+  tell(a!, "d", memberDelta("c", a!.incarnationOf("c")!, [entry("k", 3, 1)], { after: 2, count: 7 }), clock);
   assertEquals([ofC()?.count, digitOf(vectorFor(a!, "b", clock), a!, "c")], [7, 1]);
   expire(a!, "c", clock);
   const vector = vectorFor(a!, "b", clock);
@@ -380,8 +380,8 @@ Deno.test("liveness: a late count from any peer does not free a member that left
 Deno.test("liveness: where members sign, only a member's own message raises its count (L4)", () => {
   const clock = new TestClock();
   const [a, , c] = makeAgreeing(["a", "b", "c"], clock, true);
-  tell(a!, "b", memberDelta("c", c!.life, [entry("k", 1, 1)], { count: 40 }), clock);
-  assertEquals([a!.lifeOf("c"), countOf(a!, "c")], [c!.life, undefined]);
+  tell(a!, "b", memberDelta("c", c!.incarnation, [entry("k", 1, 1)], { count: 40 }), clock);
+  assertEquals([a!.incarnationOf("c"), countOf(a!, "c")], [c!.incarnation, undefined]);
   sendLiveness(c!, a!, clock);
   assertEquals(countOf(a!, "c"), 1);
   sendCount(a!, "b", { id: "c", count: 40 }, clock);

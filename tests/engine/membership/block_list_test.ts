@@ -1,5 +1,5 @@
 import { assertEquals } from "../../../deps/std_assert.ts";
-import { BlockList, endsWithLife } from "../../../engine/membership/block_list.ts";
+import { BlockList, endsWithIncarnation } from "../../../engine/membership/block_list.ts";
 import type { BlockReason, Instant } from "../../../engine/types.ts";
 
 function at(monotonicMs: number): Instant {
@@ -41,7 +41,7 @@ Deno.test("BlockList.block: `crashed` and `expired` weigh the same, and less tha
 
 Deno.test("endsWithLife: proof of life ends a block for silence, and no other (E10)", () => {
   const reasons = ["crashed", "expired", "left", "topology", undefined] as const;
-  assertEquals(reasons.map(endsWithLife), [true, true, false, false, false]);
+  assertEquals(reasons.map(endsWithIncarnation), [true, true, false, false, false]);
 });
 
 Deno.test("BlockList.expired: counts the members that are blocked as expired, and no others (E10)", () => {

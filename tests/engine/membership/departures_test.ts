@@ -32,7 +32,7 @@ Deno.test("departures: the retention starts with the first departure and ends wi
   departures.depart("a", 1_000);
   departures.depart("a", 1_500);
   assertEquals(departures.passesOn("a", 1_400), false);
-  departures.comeBack("a");
+  departures.return("a");
   assertEquals(departures.passesOn("a", 1_400), true);
   assertEquals(departures.takeExpired(9_999), []);
   departures.depart("a", 2_000);
@@ -41,22 +41,22 @@ Deno.test("departures: the retention starts with the first departure and ends wi
 
 Deno.test("departures: the memory refuses state that ends at or below it, and every earlier incarnation (E11)", () => {
   const departures = new Departures(600, 10);
-  departures.remember("a", { life: LATE, number: 7 });
-  assertEquals(departures.refuses("a", { life: LATE, number: 6 }), true);
-  assertEquals(departures.refuses("a", { life: LATE, number: 7 }), true);
-  assertEquals(departures.refuses("a", { life: EARLY, number: 99 }), true);
-  assertEquals(departures.refuses("b", { life: EARLY, number: 1 }), false);
-  assertEquals(departures.memory("a"), { life: LATE, number: 7 });
+  departures.remember("a", { incarnation: LATE, number: 7 });
+  assertEquals(departures.refuses("a", { incarnation: LATE, number: 6 }), true);
+  assertEquals(departures.refuses("a", { incarnation: LATE, number: 7 }), true);
+  assertEquals(departures.refuses("a", { incarnation: EARLY, number: 99 }), true);
+  assertEquals(departures.refuses("b", { incarnation: EARLY, number: 1 }), false);
+  assertEquals(departures.memory("a"), { incarnation: LATE, number: 7 });
 });
 
 Deno.test("departures: a higher number and a later incarnation pass, and the memory is removed only when state is stored (E11)", () => {
   const departures = new Departures(600, 10);
-  departures.remember("a", { life: EARLY, number: 7 });
-  assertEquals(departures.refuses("a", { life: EARLY, number: 8 }), false);
-  assertEquals(departures.refuses("a", { life: LATE, number: 1 }), false);
-  assertEquals(departures.refuses("a", { life: EARLY, number: 7 }), true);
-  departures.recall("a");
-  assertEquals([departures.refuses("a", { life: EARLY, number: 7 }), departures.memory("a")], [
+  departures.remember("a", { incarnation: EARLY, number: 7 });
+  assertEquals(departures.refuses("a", { incarnation: EARLY, number: 8 }), false);
+  assertEquals(departures.refuses("a", { incarnation: LATE, number: 1 }), false);
+  assertEquals(departures.refuses("a", { incarnation: EARLY, number: 7 }), true);
+  departures.forget("a");
+  assertEquals([departures.refuses("a", { incarnation: EARLY, number: 7 }), departures.memory("a")], [
     false,
     undefined,
   ]);
@@ -64,10 +64,10 @@ Deno.test("departures: a higher number and a later incarnation pass, and the mem
 
 Deno.test("departures: the number of memories is bounded: the oldest is removed (E11)", () => {
   const departures = new Departures(600, 2);
-  departures.remember("a", { life: EARLY, number: 1 });
-  departures.remember("b", { life: EARLY, number: 1 });
-  departures.remember("a", { life: EARLY, number: 2 });
-  departures.remember("c", { life: EARLY, number: 1 });
+  departures.remember("a", { incarnation: EARLY, number: 1 });
+  departures.remember("b", { incarnation: EARLY, number: 1 });
+  departures.remember("a", { incarnation: EARLY, number: 2 });
+  departures.remember("c", { incarnation: EARLY, number: 1 });
   const held = ["a", "b", "c"].filter((id) => departures.memory(id));
   assertEquals([held, departures.remembered], [["a", "c"], 2]);
   departures.depart("d", 0);

@@ -1,7 +1,7 @@
 import { assertEquals } from "../../../deps/std_assert.ts";
 import { GRACEFULLY_LEFT_KEY, HEARTBEAT_KEY } from "../../../engine/types.ts";
 import type { Engine } from "../../../engine/engine.ts";
-import { lifeAbove } from "../../../engine/incarnation.ts";
+import { incarnationAbove } from "../../../engine/incarnation.ts";
 import {
   entry,
   eventsOf,
@@ -91,11 +91,11 @@ Deno.test("age: the time in which the loop itself stood still does not count (E9
 Deno.test("age: a count that another member repeats is not newer, and keeps no member alive (E9)", () => {
   const clock = new TestClock();
   const [a, b] = makePairWithHeartbeats(clock);
-  const { life, number } = b.holdOf("b")!;
+  const { incarnation, number } = b.versionOf("b")!;
   const count = a.heartbeatOf("b")!.number;
   for (let seconds = 0; seconds < 6; seconds++) {
     live(a, clock, 1_000);
-    tell(a, "someone", memberDelta("b", life, [], { after: number, count }), clock);
+    tell(a, "someone", memberDelta("b", incarnation, [], { after: number, count }), clock);
   }
   assertEquals(blockedAt(a), { b: "expired" });
 });
@@ -103,11 +103,11 @@ Deno.test("age: a count that another member repeats is not newer, and keeps no m
 Deno.test("age: new state of a member alone does not keep it alive (E9)", () => {
   const clock = new TestClock();
   const [a, b] = makePairWithHeartbeats(clock);
-  const { life, number } = b.holdOf("b")!;
+  const { incarnation, number } = b.versionOf("b")!;
   for (let seconds = 0; seconds < 6; seconds++) {
     live(a, clock, 1_000);
     const after = number + seconds;
-    tell(a, "someone", memberDelta("b", life, [entry("k", after + 1, 1)], { after }), clock);
+    tell(a, "someone", memberDelta("b", incarnation, [entry("k", after + 1, 1)], { after }), clock);
   }
   assertEquals([blockedAt(a), valueOf(a, "b", "k")], [{ b: "expired" }, 1]);
 });
@@ -126,9 +126,9 @@ Deno.test("block: a newer heartbeat from any peer frees an expired member, and i
   const clock = new TestClock();
   const [a, b] = makePairWithHeartbeats(clock);
   live(a, clock, 6_000);
-  const { life, number } = b.holdOf("b")!;
+  const { incarnation, number } = b.versionOf("b")!;
   const count = a.heartbeatOf("b")!.number + 1;
-  tell(a, "someone", memberDelta("b", life, [], { after: number, count }), clock);
+  tell(a, "someone", memberDelta("b", incarnation, [], { after: number, count }), clock);
   assertEquals(blockedAt(a), {});
   assertEquals(eventsOf(a).of("MemberUnblocked").map(({ memberId }) => memberId), ["b"]);
   live(a, clock, 4_900);
@@ -150,12 +150,17 @@ Deno.test("block: only a later incarnation frees a member that left, no handshak
   settle([b, a], { clock });
   assertEquals(blockedAt(a), { b: "left" });
   assertEquals(greet(a, b, clock).byA, "blocked");
-  const { life, number } = b.holdOf("b")!;
-  tell(a, "someone", memberDelta("b", life, [], { after: number, count: 900 }), clock);
+  const { incarnation, number } = b.versionOf("b")!;
+  tell(a, "someone", memberDelta("b", incarnation, [], { after: number, count: 900 }), clock);
   note(a, a.applyLiveness("b", { count: 901 }, clock.now));
   assertEquals([blockedAt(a), a.heartbeatOf("b")?.number], [{ b: "left" }, 901]);
-  const hello = { id: "b", life: lifeAbove(life, 0, 0), digest: b.digest, active: b.active };
-  assertEquals(note(a, a.greeted(hello, clock.now)).refusal, undefined);
+  const hello = {
+    id: "b",
+    incarnation: incarnationAbove(incarnation, 0, 0),
+    digest: b.digest,
+    active: b.active,
+  };
+  assertEquals(note(a, a.applyHello(hello, clock.now)).refusal, undefined);
   assertEquals(blockedAt(a), {});
   tick(a, clock);
   assertEquals(blockedAt(a), {});
@@ -165,11 +170,11 @@ Deno.test("block: left replaces expired without a second event (E10)", () => {
   const clock = new TestClock();
   const [a, b] = makePairWithHeartbeats(clock);
   live(a, clock, 6_000);
-  const { life, number } = b.holdOf("b")!;
+  const { incarnation, number } = b.versionOf("b")!;
   tell(
     a,
     "someone",
-    memberDelta("b", life, [entry(GRACEFULLY_LEFT_KEY, number + 1, {})], { after: number }),
+    memberDelta("b", incarnation, [entry(GRACEFULLY_LEFT_KEY, number + 1, {})], { after: number }),
     clock,
   );
   assertEquals(blockedAt(a), { b: "left" });
@@ -204,10 +209,10 @@ Deno.test("block: the departure of a blocked member is passed on (E10)", () => {
 Deno.test("self-block: emits one event per peer until the next handshake with it (E10)", () => {
   const clock = new TestClock();
   const [a, b] = makePairWithHeartbeats(clock);
-  for (let times = 0; times < 3; times++) note(a, a.toldBlocked("b", "expired"));
+  for (let times = 0; times < 3; times++) note(a, a.onBlockedBy("b", "expired"));
   assertEquals(eventsOf(a).of("SelfBlocked"), [{ type: "SelfBlocked", peerId: "b", reason: "expired" }]);
   greet(a, b, clock);
-  note(a, a.toldBlocked("b", "expired"));
+  note(a, a.onBlockedBy("b", "expired"));
   assertEquals(eventsOf(a).of("SelfBlocked").length, 2);
 });
 
@@ -246,15 +251,15 @@ Deno.test("forget: a slower peer does not bring forgotten state back; a higher n
   const [a] = makeCluster(["a"], clock, { settings: SETTINGS });
   tell(a, "p", memberDelta("x", LIFE, [entry("k", 5, "v")]), clock);
   live(a, clock, 20_300);
-  assertEquals(a.holdOf("x"), undefined);
+  assertEquals(a.versionOf("x"), undefined);
   assertEquals(tell(a, "p", memberDelta("x", LIFE, [entry("k", 5, "v")]), clock), new Map());
-  assertEquals(a.holdOf("x"), undefined);
+  assertEquals(a.versionOf("x"), undefined);
 
   const above = memberDelta("x", LIFE, [entry("k", 6, "w")], { after: 5 });
-  assertEquals(tell(a, "p", above, clock), new Map([["x", { life: LIFE, number: 0 }]]));
+  assertEquals(tell(a, "p", above, clock), new Map([["x", { incarnation: LIFE, number: 0 }]]));
   // The gap deleted nothing: old state is still refused.
   assertEquals(tell(a, "p", memberDelta("x", LIFE, [entry("k", 5, "v")]), clock), new Map());
-  assertEquals(a.holdOf("x"), undefined);
+  assertEquals(a.versionOf("x"), undefined);
   tell(a, "p", memberDelta("x", LIFE, [entry("k", 6, "w")]), clock);
   assertEquals(valueOf(a, "x", "k"), "w");
 });
@@ -283,7 +288,7 @@ Deno.test("forget: a member that joins the topology in time is kept (E11)", () =
 Deno.test("self-block: is forgotten with the peer, and emits an event again when it returns (E10)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock);
-  const countEvents = () => note(a, a.toldBlocked("b", "expired")).events.length;
+  const countEvents = () => note(a, a.onBlockedBy("b", "expired")).events.length;
   assertEquals([countEvents(), countEvents()], [1, 0]);
   note(a, a.setTopology({ members: ["a"], blocked: [] }, clock.now));
   note(a, a.setTopology({ members: ["a", "b"], blocked: [] }, clock.now));
@@ -294,34 +299,34 @@ Deno.test("merge: a later incarnation frees a member, a reset of the same one do
   const clock = new TestClock();
   const [a] = makePairWithHeartbeats(clock);
   tell(a, "someone", memberDelta("b", LIFE, [entry("k", 1, 1), entry("l", 2, 1)]), clock);
-  const { life, number } = a.holdOf("b")!;
+  const { incarnation, number } = a.versionOf("b")!;
   live(a, clock, 5_300);
   assertEquals(blockedAt(a), { b: "expired" });
-  tell(a, "someone", memberDelta("b", life, [entry("k", number + 1, 1)], { reset: true }), clock);
-  assertEquals([a.holdOf("b")?.number, blockedAt(a)], [number + 1, { b: "expired" }]);
-  const later = lifeAbove(life, clock.wallMs, 0.5);
+  tell(a, "someone", memberDelta("b", incarnation, [entry("k", number + 1, 1)], { reset: true }), clock);
+  assertEquals([a.versionOf("b")?.number, blockedAt(a)], [number + 1, { b: "expired" }]);
+  const later = incarnationAbove(incarnation, clock.wallMs, 0.5);
   tell(a, "someone", memberDelta("b", later, [entry("k", 1, 1)]), clock);
-  assertEquals([a.lifeOf("b"), blockedAt(a)], [later, {}]);
+  assertEquals([a.incarnationOf("b"), blockedAt(a)], [later, {}]);
 });
 
 Deno.test("merge: a later incarnation frees a member that left and was forgotten, the same one does not (E10, E11)", () => {
   const clock = new TestClock();
   const [a] = makePairWithHeartbeats(clock);
-  const { life, number } = a.holdOf("b")!;
+  const { incarnation, number } = a.versionOf("b")!;
   tell(
     a,
     "b",
-    memberDelta("b", life, [entry(GRACEFULLY_LEFT_KEY, number + 1, {})], { after: number }),
+    memberDelta("b", incarnation, [entry(GRACEFULLY_LEFT_KEY, number + 1, {})], { after: number }),
     clock,
   );
   live(a, clock, 20_300);
-  assertEquals([a.holdOf("b"), blockedAt(a)], [undefined, { b: "left" }]);
-  tell(a, "someone", memberDelta("b", life, [entry("k", number + 2, 1)]), clock);
-  assertEquals([a.lifeOf("b"), blockedAt(a)], [life, { b: "left" }]);
+  assertEquals([a.versionOf("b"), blockedAt(a)], [undefined, { b: "left" }]);
+  tell(a, "someone", memberDelta("b", incarnation, [entry("k", number + 2, 1)]), clock);
+  assertEquals([a.incarnationOf("b"), blockedAt(a)], [incarnation, { b: "left" }]);
   live(a, clock, 20_300);
-  const later = lifeAbove(life, clock.wallMs, 0.5);
+  const later = incarnationAbove(incarnation, clock.wallMs, 0.5);
   tell(a, "someone", memberDelta("b", later, [entry("k", 1, 1)]), clock);
-  assertEquals([a.lifeOf("b"), blockedAt(a)], [later, {}]);
+  assertEquals([a.incarnationOf("b"), blockedAt(a)], [later, {}]);
 });
 
 Deno.test("merge: a later incarnation frees a member that left, also where no memory of it remains (E10, E11)", () => {
@@ -333,22 +338,22 @@ Deno.test("merge: a later incarnation frees a member that left, also where no me
     tell(a, "c", memberDelta(id, LIFE, [entry("k", 1, 1)]), clock);
   }
   live(a, clock, 20_300);
-  assertEquals([a.latestLife("b"), a.blockedMember("b")?.reason], [undefined, "left"]);
-  tell(a, "c", memberDelta("b", lifeAbove(LIFE, clock.wallMs, 0.5), [entry("k", 1, 1)]), clock);
+  assertEquals([a.latestIncarnation("b"), a.blockedMember("b")?.reason], [undefined, "left"]);
+  tell(a, "c", memberDelta("b", incarnationAbove(LIFE, clock.wallMs, 0.5), [entry("k", 1, 1)]), clock);
   assertEquals(a.blockedMember("b"), undefined);
 });
 
 Deno.test("merge: the owner of a forgotten member's earlier incarnation learns of the later one (E1, E11)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock, { settings: SETTINGS });
-  const later = lifeAbove(LIFE, clock.wallMs, 0.5);
+  const later = incarnationAbove(LIFE, clock.wallMs, 0.5);
   tell(a, "b", memberDelta("x", later, [entry("k", 4, 1)]), clock);
   live(a, clock, 20_300);
-  assertEquals(a.holdOf("x"), undefined);
+  assertEquals(a.versionOf("x"), undefined);
   const earlier = memberDelta("x", LIFE, [entry("k", 9, 1)]);
-  assertEquals(tell(a, "x", earlier, clock), new Map([["x", { life: later, number: 0 }]]));
+  assertEquals(tell(a, "x", earlier, clock), new Map([["x", { incarnation: later, number: 0 }]]));
   const old = memberDelta("x", later, [entry("k", 3, 1)]);
-  assertEquals([tell(a, "b", old, clock), a.holdOf("x")], [new Map(), undefined]);
+  assertEquals([tell(a, "b", old, clock), a.versionOf("x")], [new Map(), undefined]);
 });
 
 Deno.test("merge: a forgotten member is not blocked when its state arrives again (E11)", () => {
@@ -357,7 +362,7 @@ Deno.test("merge: a forgotten member is not blocked when its state arrives again
   tell(a, "b", memberDelta("x", LIFE, [entry("k", 1, 1)]), clock);
   live(a, clock, 20_300);
   tell(a, "b", memberDelta("x", LIFE, [entry("k", 2, 1)]), clock);
-  assertEquals([a.holdOf("x")?.number, a.blockedMember("x")], [2, undefined]);
+  assertEquals([a.versionOf("x")?.number, a.blockedMember("x")], [2, undefined]);
 });
 
 Deno.test("disseminate: missing state of a departed member is no repair, and no wait needs it (E11)", () => {
@@ -366,13 +371,16 @@ Deno.test("disseminate: missing state of a departed member is no repair, and no 
   tell(a, "someone", memberDelta("x", LIFE, [entry("k", 1, 1)]), clock);
   const { sent } = note(a, a.disseminate("b"));
   note(a, a.handleAck(sent, new Map(), clock.now));
-  note(a, a.handleAck(a.disseminate("b").sent, new Map([["x", { life: LIFE, number: 0 }]]), clock.now));
-  assertEquals([a.phase, a.footprint.waiting], ["reconciling", 1]);
+  note(
+    a,
+    a.handleAck(a.disseminate("b").sent, new Map([["x", { incarnation: LIFE, number: 0 }]]), clock.now),
+  );
+  assertEquals([a.phase, a.footprint.pending], ["reconciling", 1]);
   live(a, clock, 2_000);
   assertEquals(note(a, a.disseminate("b")).delta.members.map(({ id }) => id), ["a"]);
-  assertEquals([a.phase, a.footprint.waiting], ["diffusing", 1]);
+  assertEquals([a.phase, a.footprint.pending], ["diffusing", 1]);
   live(a, clock, 2_300);
-  assertEquals([a.holdOf("x"), a.blockedMember("b")], [undefined, undefined]);
+  assertEquals([a.versionOf("x"), a.blockedMember("b")], [undefined, undefined]);
   note(a, a.disseminate("b"));
-  assertEquals(a.footprint.waiting, 0);
+  assertEquals(a.footprint.pending, 0);
 });

@@ -7,7 +7,7 @@ import {
 } from "../../../deps/std_assert.ts";
 import type { Engine } from "../../../engine/engine.ts";
 import { entryHeapBytes, MEMBER_HEAP_BYTES } from "../../../engine/state/heap_estimate.ts";
-import { makeLife } from "../../../engine/incarnation.ts";
+import { makeIncarnation } from "../../../engine/incarnation.ts";
 import type { JsonValue } from "../../../engine/types.ts";
 import {
   entry,
@@ -25,12 +25,12 @@ import {
   WALL_START_MS,
 } from "../harness.ts";
 
-const LIFE = makeLife(WALL_START_MS, 0.5);
+const LIFE = makeIncarnation(WALL_START_MS, 0.5);
 const MIB = 2 ** 20;
 
 /** An engine whose members find each other by greeting, as with seeds, and that knows itself alone. */
 function stranger(id: string, clock: TestClock, settings: Partial<typeof SETTINGS> = {}): Engine {
-  const engine = makeEngine(id, clock, { settings, byGreeting: true });
+  const engine = makeEngine(id, clock, { settings, openMembership: true });
   note(engine, engine.setTopology({ members: [id], blocked: [] }, clock.now));
   return engine;
 }
@@ -44,7 +44,7 @@ function follow(engine: Engine, clock: TestClock): void {
 function meet(engine: Engine, id: string, value: JsonValue, clock: TestClock): void {
   const { refusal } = note(
     engine,
-    engine.greeted({ id, life: LIFE, digest: "0".repeat(16), active: "0".repeat(16) }, clock.now),
+    engine.applyHello({ id, incarnation: LIFE, digest: "0".repeat(16), active: "0".repeat(16) }, clock.now),
   );
   assertEquals(refusal, undefined);
   tell(engine, id, memberDelta(id, LIFE, [entry("k", 1, value)]), clock);
@@ -77,7 +77,7 @@ Deno.test("room: counts what is held of others, and follows each change to the b
   hearsay(a, "c", "small", clock, 2);
   assertEquals(a.room.bytes, costOf(1) + costOf("small"));
   // A later life takes the place of all of it.
-  const later = makeLife(WALL_START_MS + 1, 0.5);
+  const later = makeIncarnation(WALL_START_MS + 1, 0.5);
   tell(a, "teller", memberDelta("c", later, [entry("l", 1, 2), entry("m", 2, 3)]), clock);
   assertEquals(a.room.bytes, costOf(1) + costOf(2) + entryHeapBytes(entry("m", 2, 3)));
   note(a, a.setTopology({ members: ["a"], blocked: [] }, clock.now));
@@ -93,7 +93,7 @@ Deno.test("room: hearsay above maxHeldBytes is refused, and takes nothing from w
   meet(a, "b", 1, clock);
   hearsay(a, "c", value, clock);
   const holds = hearsay(a, "d", value, clock);
-  assertEquals([idsOf(a), holds.get("d")], [["b", "c"], { life: LIFE, number: 0 }]);
+  assertEquals([idsOf(a), holds.get("d")], [["b", "c"], { incarnation: LIFE, number: 0 }]);
   assertLessOrEqual(a.room.bytes, limit);
   assertEquals([a.room.dropped, a.room.refused], [0, 1]);
 });
@@ -161,7 +161,7 @@ Deno.test("room: a state that was dropped for its size rests, so that it does no
   again();
   follow(a, clock);
   for (let index = 0; index < 20; index++) meet(a, `b${index}`, "x".repeat(30_000), clock);
-  assertEquals([a.holdOf("large"), a.room.dropped], [undefined, 1]);
+  assertEquals([a.versionOf("large"), a.room.dropped], [undefined, 1]);
   // Most of it would find room, until the others grow again.
   for (let times = 0; times < 5; times++) assertEquals(again(), 0);
   assertEquals(a.room.dropped, 1);
@@ -171,7 +171,7 @@ Deno.test("room: a state that was dropped for its size rests, so that it does no
   for (let index = 0; index < 20; index++) {
     tell(a, `b${index}`, memberDelta(`b${index}`, LIFE, [entry("k", 2, "x")], { after: 1 }), clock);
   }
-  assertEquals([again(), a.holdOf("large")?.number], [undefined, 11]);
+  assertEquals([again(), a.versionOf("large")?.number], [undefined, 11]);
 });
 
 Deno.test("room: a state that shrinks is taken also where nothing else is (E15)", () => {
@@ -180,7 +180,7 @@ Deno.test("room: a state that shrinks is taken also where nothing else is (E15)"
   hearsay(a, "c", brackets(8_000), clock);
   const full = a.room.bytes;
   hearsay(a, "c", brackets(7_000), clock, 2);
-  assertEquals(a.holdOf("c")?.number, 2);
+  assertEquals(a.versionOf("c")?.number, 2);
   assertLess(a.room.bytes, full);
 });
 
@@ -189,8 +189,8 @@ Deno.test("room: a state of many keys is taken as far as it finds room (E15)", (
   const a = stranger("a", clock, { maxHeldBytes: MIB });
   const entries = Array.from({ length: 100 }, (_, index) => entry(`k${index}`, index + 1, brackets(500)));
   const holds = tell(a, "teller", memberDelta("c", LIFE, entries), clock);
-  const number = a.holdOf("c")!.number;
-  assertEquals(holds.get("c"), { life: LIFE, number });
+  const number = a.versionOf("c")!.number;
+  assertEquals(holds.get("c"), { incarnation: LIFE, number });
   assertGreater(number, 5);
   assertLess(number, 30);
   assertLessOrEqual(a.room.bytes, MIB);
@@ -341,7 +341,7 @@ Deno.test("room: a member that was dropped is active no more, and no repair of i
   set(a, "k", 2, clock);
   assertEquals(a.phase, "diffusing");
   rounds(5);
-  assertEquals([a.phase, a.footprint.waiting, b.footprint.waiting], ["confirmed", 0, 0]);
+  assertEquals([a.phase, a.footprint.pending, b.footprint.pending], ["confirmed", 0, 0]);
   for (const engine of [a, b]) assertEquals(eventsOf(engine).of("ReconcilingRequested"), []);
   note(b, b.setTopology({ members: ["a", "b"], blocked: [] }, clock.now));
   rounds(5);

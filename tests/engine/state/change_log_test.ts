@@ -1,24 +1,24 @@
 import { assert, assertEquals, assertLessOrEqual } from "../../../deps/std_assert.ts";
-import { ChangeOrder } from "../../../engine/state/change_log.ts";
+import { ChangeLog } from "../../../engine/state/change_log.ts";
 import { MemberState } from "../../../engine/state/member_state.ts";
 
 const LIFE = "018bcfe56800-80000000";
 
-function change(order: ChangeOrder, id: string): void {
-  order.next();
-  order.changed(order.get(id)!);
+function change(order: ChangeLog, id: string): void {
+  order.nextSerial();
+  order.recordChange(order.get(id)!);
 }
 
-function orderOf(...ids: readonly string[]): ChangeOrder {
-  const order = new ChangeOrder();
+function orderOf(...ids: readonly string[]): ChangeLog {
+  const order = new ChangeLog();
   for (const id of ids) {
-    order.hold(new MemberState(id, LIFE));
+    order.add(new MemberState(id, LIFE));
     change(order, id);
   }
   return order;
 }
 
-function idsAfter(order: ChangeOrder, serial: number): string {
+function idsAfter(order: ChangeLog, serial: number): string {
   return [...order.changes.newestFirst(serial)].map(({ id }) => id).reverse().join("");
 }
 
@@ -44,7 +44,7 @@ Deno.test("change order: a member that changes again moves to the end, from any 
 Deno.test("change order: a removed member is not listed, from any position (E6)", () => {
   for (const [dropped, left] of [["a", "bc"], ["b", "ac"], ["c", "ab"]] as const) {
     const order = orderOf("a", "b", "c");
-    order.drop(dropped);
+    order.remove(dropped);
     assertEquals(idsAfter(order, 0), left);
     assertEquals(order.get(dropped), undefined);
     assertEquals(order.size, 2);
@@ -52,15 +52,15 @@ Deno.test("change order: a removed member is not listed, from any position (E6)"
     assertEquals(idsAfter(order, 0), left[1]! + left[0]!);
   }
   const order = orderOf("a");
-  order.drop("a");
-  order.drop("a");
+  order.remove("a");
+  order.remove("a");
   assertEquals(idsAfter(order, 0), "");
 });
 
 Deno.test("change order: a later incarnation replaces an earlier one (E1)", () => {
   const order = orderOf("a", "b");
   const renewed = new MemberState("a", "018bcfe56801-80000000");
-  order.hold(renewed);
+  order.add(renewed);
   change(order, "a");
   assertEquals(idsAfter(order, 0), "ba");
   assert(order.get("a") === renewed);
@@ -95,11 +95,11 @@ Deno.test("change order: equals a plain list after many random changes (E6)", ()
     seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648;
     const id = ids[(seed >> 8) % ids.length]!;
     list = list.filter((each) => each.id !== id);
-    if (order.get(id) && seed % 7 === 0) order.drop(id);
+    if (order.get(id) && seed % 7 === 0) order.remove(id);
     else {
-      const serial = order.next();
-      if (!order.get(id)) order.hold(new MemberState(id, LIFE));
-      order.changed(order.get(id)!);
+      const serial = order.nextSerial();
+      if (!order.get(id)) order.add(new MemberState(id, LIFE));
+      order.recordChange(order.get(id)!);
       list.push({ id, serial });
     }
     const from = order.serial - (seed % 12);
@@ -125,11 +125,11 @@ Deno.test("ChangeOrder.takeRecent: returns each member that changed since the la
 Deno.test("change order: every member has its turn, also where others come and go (E7)", () => {
   const order = orderOf("a", "b", "c", "d");
   const turns = (from: number, count: number) =>
-    Array.from({ length: count }, (_, each) => order.inTurn(from + each).id).join("");
+    Array.from({ length: count }, (_, each) => order.atSlot(from + each).id).join("");
   assertEquals(turns(2, 6), "cdabcd");
-  order.drop("b");
+  order.remove("b");
   assertEquals(turns(0, 3), "adc");
-  order.drop("c");
-  order.hold(new MemberState("e", LIFE));
+  order.remove("c");
+  order.add(new MemberState("e", LIFE));
   assertEquals(turns(0, 4), "adea");
 });

@@ -1,6 +1,6 @@
 import { assertEquals } from "../../../deps/std_assert.ts";
 import type { Engine } from "../../../engine/engine.ts";
-import { makeLife } from "../../../engine/incarnation.ts";
+import { makeIncarnation } from "../../../engine/incarnation.ts";
 import { HEARTBEAT_KEY } from "../../../engine/types.ts";
 import {
   entry,
@@ -26,8 +26,8 @@ import {
 const RETENTION_MS = 10_000;
 const OPTIONS = { settings: { tombstoneRetention: RETENTION_MS } };
 
-function lifeOf(clock: TestClock): string {
-  return makeLife(clock.wallMs, 0.5);
+function incarnationOf(clock: TestClock): string {
+  return makeIncarnation(clock.wallMs, 0.5);
 }
 
 Deno.test("delete: is an entry without a value under a new number, and emits one event (E8)", () => {
@@ -37,7 +37,7 @@ Deno.test("delete: is an entry without a value under a new number, and emits one
   set(a, "other", 1, clock);
   eventsOf(a).clear();
   assertEquals(remove(a, "k", clock), 3);
-  assertEquals([valueOf(a, "a", "k"), a.state("k").size, a.holdOf("a")?.number], [undefined, 0, 3]);
+  assertEquals([valueOf(a, "a", "k"), a.state("k").size, a.versionOf("a")?.number], [undefined, 0, 3]);
   assertEquals(a.entriesOf("a").map(({ key }) => key), ["other"]);
   assertEquals(eventsOf(a).of("GossipUpdate"), [
     { type: "GossipUpdate", memberId: "a", key: "k", value: undefined, sequenceNumber: 3, deleted: true },
@@ -70,7 +70,7 @@ Deno.test("tombstone: one of an unknown key emits no event (E8)", () => {
   set(a, "k", 1, clock);
   remove(a, "k", clock);
   exchange(a, b, { clock });
-  assertEquals(b.holdOf("a")?.number, 2);
+  assertEquals(b.versionOf("a")?.number, 2);
   assertEquals(eventsOf(b).of("GossipUpdate"), []);
 });
 
@@ -132,7 +132,7 @@ Deno.test("tombstone: a member's latest entry is not forgotten, because it has t
   set(a, "other", 1, clock);
   remove(a, "k", clock);
   for (let times = 0; times < 3; times++) note(a, a.tick(clock.advance(RETENTION_MS)));
-  assertEquals([a.footprint.tombstones, a.holdOf("a")?.number], [1, 3]);
+  assertEquals([a.footprint.tombstones, a.versionOf("a")?.number], [1, 3]);
   const { request } = exchange(a, b, { clock });
   assertEquals(request.members.map(({ reset, entries }) => [reset, entries.at(-1)?.number]), [[false, 3]]);
   set(a, "other", 2, clock);
@@ -143,10 +143,10 @@ Deno.test("tombstone: a member's latest entry is not forgotten, because it has t
 Deno.test("tombstone: the latest entry of a member is not forgotten, whatever its key (E8)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock, OPTIONS);
-  const life = lifeOf(clock);
-  tell(a, "b", memberDelta("b", life, [entry("k", 1, 1), tombstone(HEARTBEAT_KEY, 2)]), clock);
+  const incarnation = incarnationOf(clock);
+  tell(a, "b", memberDelta("b", incarnation, [entry("k", 1, 1), tombstone(HEARTBEAT_KEY, 2)]), clock);
   note(a, a.tick(clock.advance(RETENTION_MS)));
-  assertEquals([a.footprint.tombstones, a.holdOf("b")?.number], [1, 2]);
+  assertEquals([a.footprint.tombstones, a.versionOf("b")?.number], [1, 2]);
 });
 
 Deno.test("tombstone: the latest one is kept through heartbeats, which are not entries, so that a new member can agree (E8)", () => {
@@ -166,7 +166,7 @@ Deno.test("tombstone: the latest one is kept through heartbeats, which are not e
   set(a, "other", 2, clock);
   note(a, a.tick(clock.advance(RETENTION_MS)));
   assertEquals(a.footprint.tombstones, 0);
-  const late = makeEngine("b", clock, { life: makeLife(clock.wallMs, 0.9) });
+  const late = makeEngine("b", clock, { incarnation: makeIncarnation(clock.wallMs, 0.9) });
   late.setTopology({ members: ["a", "b"], blocked: [] }, clock.now);
   note(late, late.countHeartbeat({}, clock.now));
   greet(late, a, clock);
@@ -190,7 +190,7 @@ Deno.test("reset: a peer below the floor is sent the whole state as one (E8)", (
   assertEquals([delta?.reset, delta?.after], [true, 0]);
   assertEquals(delta?.entries.map(({ key, number }) => [key, number]), [["stays", 2], ["later", 4]]);
   assertEquals(["k", "stays", "later"].map((key) => valueOf(b, "a", key)), [undefined, 1, 1]);
-  assertEquals([b.holdOf("a")?.number, b.digest], [4, a.digest]);
+  assertEquals([b.versionOf("a")?.number, b.digest], [4, a.digest]);
 });
 
 Deno.test("reset: a peer exactly at the floor needs none (E8)", () => {
@@ -209,46 +209,49 @@ Deno.test("reset: a peer exactly at the floor needs none (E8)", () => {
 Deno.test("reset: removes the keys that are not in it, with one deleted GossipUpdate each (E8)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
-  const life = lifeOf(clock);
-  tell(a, "c", memberDelta("b", life, [entry("x", 1, 1), entry("y", 2, 2), entry("z", 3, 3)]), clock);
-  tell(a, "c", memberDelta("b", life, [tombstone("z", 4)], { after: 3 }), clock);
+  const incarnation = incarnationOf(clock);
+  tell(a, "c", memberDelta("b", incarnation, [entry("x", 1, 1), entry("y", 2, 2), entry("z", 3, 3)]), clock);
+  tell(a, "c", memberDelta("b", incarnation, [tombstone("z", 4)], { after: 3 }), clock);
   eventsOf(a).clear();
-  tell(a, "c", memberDelta("b", life, [entry("y", 2, 2), entry("new", 6, 4)], { reset: true }), clock);
+  tell(a, "c", memberDelta("b", incarnation, [entry("y", 2, 2), entry("new", 6, 4)], { reset: true }), clock);
   assertEquals(["x", "y", "z", "new"].map((key) => valueOf(a, "b", key)), [undefined, 2, undefined, 4]);
   // No event of y, which is unchanged, nor of z, which was deleted before.
   assertEquals(
     eventsOf(a).of("GossipUpdate").map(({ key, value, deleted }) => [key, value, deleted]),
     [["new", 4, false], ["x", undefined, true]],
   );
-  assertEquals(a.holdOf("b"), { life, number: 6 });
+  assertEquals(a.versionOf("b"), { incarnation, number: 6 });
 });
 
 Deno.test("reset: a tombstone in it deletes a stored key, with one event (E8)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
-  const life = lifeOf(clock);
-  tell(a, "c", memberDelta("b", life, [entry("x", 1, 1), entry("y", 2, 2)]), clock);
+  const incarnation = incarnationOf(clock);
+  tell(a, "c", memberDelta("b", incarnation, [entry("x", 1, 1), entry("y", 2, 2)]), clock);
   eventsOf(a).clear();
-  tell(a, "c", memberDelta("b", life, [entry("y", 2, 2), tombstone("x", 5)], { reset: true }), clock);
+  tell(a, "c", memberDelta("b", incarnation, [entry("y", 2, 2), tombstone("x", 5)], { reset: true }), clock);
   assertEquals(eventsOf(a).of("GossipUpdate").map(({ key, deleted }) => [key, deleted]), [["x", true]]);
 });
 
 Deno.test("reset: begins from nothing where a delta would have a gap (E8)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
-  const life = lifeOf(clock);
-  assertEquals(tell(a, "c", memberDelta("b", life, [entry("x", 7, 1)], { reset: true }), clock), new Map());
-  assertEquals([valueOf(a, "b", "x"), a.holdOf("b")?.number], [1, 7]);
+  const incarnation = incarnationOf(clock);
+  assertEquals(
+    tell(a, "c", memberDelta("b", incarnation, [entry("x", 7, 1)], { reset: true }), clock),
+    new Map(),
+  );
+  assertEquals([valueOf(a, "b", "x"), a.versionOf("b")?.number], [1, 7]);
 });
 
 Deno.test("reset: one that ends below the version of the same incarnation is ignored, and answered with the version (E8)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
-  const life = lifeOf(clock);
-  tell(a, "c", memberDelta("b", life, [entry("x", 1, 1), entry("y", 9, 2)]), clock);
+  const incarnation = incarnationOf(clock);
+  tell(a, "c", memberDelta("b", incarnation, [entry("x", 1, 1), entry("y", 9, 2)]), clock);
   eventsOf(a).clear();
-  const holds = tell(a, "c", memberDelta("b", life, [entry("z", 8, 1)], { reset: true }), clock);
-  assertEquals(holds, new Map([["b", { life, number: 9 }]]));
+  const holds = tell(a, "c", memberDelta("b", incarnation, [entry("z", 8, 1)], { reset: true }), clock);
+  assertEquals(holds, new Map([["b", { incarnation, number: 9 }]]));
   assertEquals(["x", "y", "z"].map((key) => valueOf(a, "b", key)), [1, 2, undefined]);
   assertEquals(eventsOf(a).of("GossipUpdate"), []);
 });
@@ -256,33 +259,33 @@ Deno.test("reset: one that ends below the version of the same incarnation is ign
 Deno.test("reset: one that ends exactly at the version is merged (E8)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
-  const life = lifeOf(clock);
-  tell(a, "c", memberDelta("b", life, [entry("wrong", 1, 1), entry("y", 9, 2)]), clock);
-  tell(a, "c", memberDelta("b", life, [entry("y", 9, 2)], { reset: true }), clock);
+  const incarnation = incarnationOf(clock);
+  tell(a, "c", memberDelta("b", incarnation, [entry("wrong", 1, 1), entry("y", 9, 2)]), clock);
+  tell(a, "c", memberDelta("b", incarnation, [entry("y", 9, 2)], { reset: true }), clock);
   assertEquals(["wrong", "y"].map((key) => valueOf(a, "b", key)), [undefined, 2]);
 });
 
 Deno.test("reset: one of a later incarnation that ends below the version of an earlier one is merged (E8)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
-  tell(a, "c", memberDelta("b", lifeOf(clock), [entry("x", 900, 1)]), clock);
-  const later = makeLife(clock.wallMs + 1, 0.5);
+  tell(a, "c", memberDelta("b", incarnationOf(clock), [entry("x", 900, 1)]), clock);
+  const later = makeIncarnation(clock.wallMs + 1, 0.5);
   tell(a, "c", memberDelta("b", later, [entry("y", 3, 1)], { reset: true }), clock);
-  assertEquals([valueOf(a, "b", "x"), valueOf(a, "b", "y"), a.holdOf("b")?.number], [undefined, 1, 3]);
+  assertEquals([valueOf(a, "b", "x"), valueOf(a, "b", "y"), a.versionOf("b")?.number], [undefined, 1, 3]);
 });
 
 Deno.test("reset: its last number is the floor of its receiver, and not of its owner (E8)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "c"], clock, OPTIONS);
   greet(a, b!, clock);
-  const life = lifeOf(clock);
-  tell(a, "c", memberDelta("c", life, [entry("x", 4, 1), entry("y", 6, 2)], { reset: true }), clock);
+  const incarnation = incarnationOf(clock);
+  tell(a, "c", memberDelta("c", incarnation, [entry("x", 4, 1), entry("y", 6, 2)], { reset: true }), clock);
   const { sent } = a.disseminate("b");
   for (const [number, reset] of [[4, true], [5, true], [6, false]] as const) {
-    note(a, a.handleAck(sent, new Map([["c", { life, number: 0 }]]), clock.now));
-    tell(a, "c", memberDelta("c", life, [entry("x", 7, 3)], { after: 6 }), clock);
+    note(a, a.handleAck(sent, new Map([["c", { incarnation, number: 0 }]]), clock.now));
+    tell(a, "c", memberDelta("c", incarnation, [entry("x", 7, 3)], { after: 6 }), clock);
     const first = a.disseminate("b");
-    note(a, a.handleAck(first.sent, new Map([["c", { life, number }]]), clock.now));
+    note(a, a.handleAck(first.sent, new Map([["c", { incarnation, number }]]), clock.now));
     const [delta] = a.disseminate("b").delta.members;
     assertEquals([delta?.reset, delta?.after], [reset, reset ? 0 : 6], `${number}`);
   }
@@ -292,45 +295,45 @@ Deno.test("reset: one that changes nothing is not passed on, and raises no floor
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "c"], clock);
   greet(a, b!, clock);
-  const life = lifeOf(clock);
+  const incarnation = incarnationOf(clock);
   const entries = [entry("x", 4, 1), tombstone("gone", 5), entry("y", 6, 2)];
-  tell(a, "c", memberDelta("c", life, entries), clock);
+  tell(a, "c", memberDelta("c", incarnation, entries), clock);
   note(a, a.handleAck(a.disseminate("b").sent, new Map(), clock.now));
   eventsOf(a).clear();
-  tell(a, "c", memberDelta("c", life, entries, { reset: true }), clock);
-  tell(a, "c", memberDelta("c", life, [entries[0]!, entries[2]!], { reset: true }), clock);
+  tell(a, "c", memberDelta("c", incarnation, entries, { reset: true }), clock);
+  tell(a, "c", memberDelta("c", incarnation, [entries[0]!, entries[2]!], { reset: true }), clock);
   assertEquals([eventsOf(a).of("GossipUpdate"), a.disseminate("b").delta.members], [[], []]);
 });
 
 Deno.test("reset: one with only a later tombstone is a change, since its number is part of the digest (E8)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "c"], clock);
-  const life = lifeOf(clock);
+  const incarnation = incarnationOf(clock);
   const entries = [entry("x", 4, 1), tombstone("gone", 5)];
-  tell(a, "c", memberDelta("c", life, entries.slice(0, 1)), clock);
-  tell(b!, "c", memberDelta("c", life, entries), clock);
-  tell(a, "b", memberDelta("c", life, entries, { reset: true }), clock);
-  assertEquals([a.holdOf("c"), a.digest], [b!.holdOf("c"), b!.digest]);
+  tell(a, "c", memberDelta("c", incarnation, entries.slice(0, 1)), clock);
+  tell(b!, "c", memberDelta("c", incarnation, entries), clock);
+  tell(a, "b", memberDelta("c", incarnation, entries, { reset: true }), clock);
+  assertEquals([a.versionOf("c"), a.digest], [b!.versionOf("c"), b!.digest]);
 });
 
 Deno.test("reset: an unchanged entry keeps its merge time (E8)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
-  const life = lifeOf(clock);
-  tell(a, "c", memberDelta("b", life, [entry("x", 1, 1), entry("y", 2, 2)]), clock);
+  const incarnation = incarnationOf(clock);
+  tell(a, "c", memberDelta("b", incarnation, [entry("x", 1, 1), entry("y", 2, 2)]), clock);
   const before = clock.wallMs;
   clock.advance(5_000);
-  tell(a, "c", memberDelta("b", life, [entry("x", 1, 1), entry("y", 3, 3)], { reset: true }), clock);
+  tell(a, "c", memberDelta("b", incarnation, [entry("x", 1, 1), entry("y", 3, 3)], { reset: true }), clock);
   assertEquals([a.get("b", "x")?.timestampMs, a.get("b", "y")?.timestampMs], [before, clock.wallMs]);
 });
 
 Deno.test("reset: an old delta brings no removed key back (E8)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
-  const life = lifeOf(clock);
-  const old = memberDelta("b", life, [entry("x", 1, 1), entry("y", 2, 2)]);
+  const incarnation = incarnationOf(clock);
+  const old = memberDelta("b", incarnation, [entry("x", 1, 1), entry("y", 2, 2)]);
   tell(a, "c", old, clock);
-  tell(a, "c", memberDelta("b", life, [entry("y", 5, 3)], { reset: true }), clock);
+  tell(a, "c", memberDelta("b", incarnation, [entry("y", 5, 3)], { reset: true }), clock);
   tell(a, "c", old, clock);
   assertEquals([valueOf(a, "b", "x"), valueOf(a, "b", "y")], [undefined, 3]);
 });
@@ -373,24 +376,24 @@ Deno.test("reset: a lost one is sent again (E8)", () => {
  * Members `a` and `b` with different values of `c` under one number: only a reset by the smaller id can
  * repair it.
  */
-function pairThatDiffers(clock: TestClock): { a: Engine; b: Engine; life: string } {
+function pairThatDiffers(clock: TestClock): { a: Engine; b: Engine; incarnation: string } {
   const [a, b, c] = makeCluster(["a", "b", "c"], clock) as [Engine, Engine, Engine];
   greet(a, b, clock);
   // Incarnations are part of the comparison: each has to know the other's.
   for (const engine of [a, b]) set(engine, "own", 1, clock);
-  const { life } = c;
-  tell(a, "c", memberDelta("c", life, [entry("x", 1, "one"), entry("y", 2, 1)]), clock);
-  tell(b, "c", memberDelta("c", life, [entry("z", 1, "other"), entry("y", 2, 1)]), clock);
+  const { incarnation } = c;
+  tell(a, "c", memberDelta("c", incarnation, [entry("x", 1, "one"), entry("y", 2, 1)]), clock);
+  tell(b, "c", memberDelta("c", incarnation, [entry("z", 1, "other"), entry("y", 2, 1)]), clock);
   for (let round = 0; round < 3; round++) exchange(a, b, { clock });
-  return { a, b, life };
+  return { a, b, incarnation };
 }
 
 Deno.test("reset: a repair continues through other acknowledgements (E8)", () => {
   const clock = new TestClock();
-  const { a, b, life } = pairThatDiffers(clock);
+  const { a, b, incarnation } = pairThatDiffers(clock);
   assertEquals(reconcile(a, b), true);
   // Before the repair is sent, b sends a heartbeat of c, and an old message is acknowledged.
-  tell(a, "b", memberDelta("c", life, [heartbeat(3)], { after: 2 }), clock);
+  tell(a, "b", memberDelta("c", incarnation, [heartbeat(3)], { after: 2 }), clock);
   assertEquals(a.disseminate("b").delta.members.map(({ id, reset }) => [id, reset]), [["c", true]]);
   exchange(a, b, { clock });
   assertEquals([valueOf(b, "c", "x"), valueOf(b, "c", "z"), b.digest], ["one", undefined, a.digest]);
@@ -406,23 +409,23 @@ Deno.test("tombstone: an endlessly set and deleted key leaves one, and a removed
   assertEquals(a.footprint.tombstones, 1);
   set(a, "k", 0, clock);
   assertEquals(a.footprint.tombstones, 0);
-  tell(a, "b", memberDelta("x", lifeOf(clock), [tombstone("k", 1), entry("l", 2, 0)]), clock);
+  tell(a, "b", memberDelta("x", incarnationOf(clock), [tombstone("k", 1), entry("l", 2, 0)]), clock);
   assertEquals(a.footprint.tombstones, 1);
   clock.advance(1_001);
   note(a, a.tick(clock.now));
-  assertEquals([a.holdOf("x"), a.footprint.tombstones], [undefined, 0]);
+  assertEquals([a.versionOf("x"), a.footprint.tombstones], [undefined, 0]);
 });
 
 Deno.test("merge: a reset that only adds entries raises the floor, because it may omit deletions (E8)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "c"], clock);
   greet(a, b!, clock);
-  const life = lifeOf(clock);
-  tell(a, "c", memberDelta("c", life, [entry("x", 1, 1), entry("y", 2, 1)]), clock);
+  const incarnation = incarnationOf(clock);
+  tell(a, "c", memberDelta("c", incarnation, [entry("x", 1, 1), entry("y", 2, 1)]), clock);
   tell(
     a,
     "c",
-    memberDelta("c", life, [entry("x", 1, 1), entry("y", 2, 1), entry("z", 5, 1)], { reset: true }),
+    memberDelta("c", incarnation, [entry("x", 1, 1), entry("y", 2, 1), entry("z", 5, 1)], { reset: true }),
     clock,
   );
   const [told] = a.disseminate("b").delta.members;
@@ -431,11 +434,11 @@ Deno.test("merge: a reset that only adds entries raises the floor, because it ma
 
 Deno.test("disseminate: a repair by reset is sent whole, also where some of it was just pushed (E8, E12, S2)", () => {
   const clock = new TestClock();
-  const { a, b, life } = pairThatDiffers(clock);
-  tell(a, "c", memberDelta("c", life, [entry("w", 3, 1)], { after: 2 }), clock);
+  const { a, b, incarnation } = pairThatDiffers(clock);
+  tell(a, "c", memberDelta("c", incarnation, [entry("w", 3, 1)], { after: 2 }), clock);
   const { delta } = note(a, a.push("b", ["c"]));
   note(b, b.applyPush("a", { delta, relay: false }, clock.now));
-  assertEquals([b.holdOf("c")?.number, reconcile(a, b)], [3, true]);
+  assertEquals([b.versionOf("c")?.number, reconcile(a, b)], [3, true]);
   exchange(a, b, { clock });
   assertEquals([valueOf(b, "c", "x"), valueOf(b, "c", "z"), b.digest], ["one", undefined, a.digest]);
 });
@@ -445,12 +448,12 @@ Deno.test("applyIncoming: a part of a reset ends no repair of its sender, which 
   const [a, b, c] = makeCluster(["a", "b", "c"], clock);
   greet(a, b!, clock);
   for (const engine of [a, b!]) set(engine, "own", 1, clock);
-  const life = c!.life;
-  tell(a, "c", memberDelta("c", life, [entry("x", 1, 1), entry("y", 2, "one")]), clock);
-  tell(b!, "c", memberDelta("c", life, [entry("x", 1, 1), entry("z", 2, "other")]), clock);
+  const incarnation = c!.incarnation;
+  tell(a, "c", memberDelta("c", incarnation, [entry("x", 1, 1), entry("y", 2, "one")]), clock);
+  tell(b!, "c", memberDelta("c", incarnation, [entry("x", 1, 1), entry("z", 2, "other")]), clock);
   for (let round = 0; round < 3; round++) exchange(a, b!, { clock });
   assertEquals(reconcile(a, b!), true);
-  tell(a, "b", memberDelta("c", life, [entry("x", 1, 1)], { reset: true, end: 2 }), clock);
+  tell(a, "b", memberDelta("c", incarnation, [entry("x", 1, 1)], { reset: true, end: 2 }), clock);
   const sent = a.disseminate("b").delta.members.find(({ id }) => id === "c");
   assertEquals([sent?.reset, sent?.after], [true, 0]);
 });

@@ -1,14 +1,14 @@
 import { assertEquals, assertNotEquals } from "../../../deps/std_assert.ts";
-import { Sum } from "../../../engine/state/digest.ts";
+import { SetHash } from "../../../engine/state/digest.ts";
 
 function sumOf(...all: readonly (readonly string[])[]): string {
-  const sum = new Sum();
+  const sum = new SetHash();
   for (const fields of all) sum.add(...fields);
   return sum.toString();
 }
 
 Deno.test("digest: an empty sum is sixteen zeros (E12)", () => {
-  assertEquals(new Sum().toString(), "0000000000000000");
+  assertEquals(new SetHash().toString(), "0000000000000000");
 });
 
 Deno.test("digest: a hash is that of the fields joined by U+0000, seed 0 before seed 1, in sixteen digits (E12)", () => {
@@ -41,7 +41,7 @@ Deno.test("digest: a field that is added twice counts twice (E12)", () => {
 });
 
 Deno.test("digest: a removal leaves no trace, also before the others and below zero (E12)", () => {
-  const sum = new Sum();
+  const sum = new SetHash();
   sum.remove("x", "1");
   sum.add("y", "2");
   sum.add("x", "1");
@@ -49,8 +49,8 @@ Deno.test("digest: a removal leaves no trace, also before the others and below z
 });
 
 Deno.test("digest: sums can be added to and subtracted from each other (E12)", () => {
-  const whole = new Sum();
-  const part = new Sum();
+  const whole = new SetHash();
+  const part = new SetHash();
   part.add("a");
   part.add("b");
   whole.add("c");

@@ -119,7 +119,7 @@ Deno.test("many keys: the state of a member that was forgotten and returns is me
   settle([a, b], { clock });
   note(b, b.setTopology({ members: ["b"], blocked: [] }, clock.now));
   note(b, b.tick(clock.advance(SETTINGS.departedRetention + 1)));
-  assertEquals(b.lifeOf("a"), undefined);
+  assertEquals(b.incarnationOf("a"), undefined);
   note(b, b.setTopology({ members: ["a", "b"], blocked: [] }, clock.now));
   for (let round = 0; b.digest !== a.digest; round++) {
     assert(round < 20, "The state does not arrive.");
@@ -153,7 +153,7 @@ Deno.test("many keys: states that differ under one number are repaired in parts 
   settle([a, b], { clock });
   // Another peer sent b another value under the same number, and a key that a never set.
   const [, c] = makePair(clock, { settings: SMALL });
-  const twin = makeEngine("a", clock, { life: a.life, settings: SMALL });
+  const twin = makeEngine("a", clock, { incarnation: a.incarnation, settings: SMALL });
   note(twin, twin.setTopology({ members: ["a", "b"], blocked: [] }, clock.now));
   greet(twin, c, clock);
   setMany(twin, 150, clock);
@@ -176,13 +176,17 @@ Deno.test("many keys: a part of a reset of an older state is refused, and answer
   setMany(a, 5, clock);
   settle([a, b], { clock });
   const part = (after: number, number: number, end: number) => {
-    const delta = memberDelta("a", a.life, [entry(`k${number - 1}`, number, 0)], { after, reset: true, end });
+    const delta = memberDelta("a", a.incarnation, [entry(`k${number - 1}`, number, 0)], {
+      after,
+      reset: true,
+      end,
+    });
     return note(b, b.applyIncoming("c", message(delta), clock.now)).holds;
   };
-  assertEquals([...part(0, 1, 4)], [["a", { life: a.life, number: 5 }]]);
+  assertEquals([...part(0, 1, 4)], [["a", { incarnation: a.incarnation, number: 5 }]]);
   assertEquals(b.digest, a.digest);
   // One that begins above the version is a gap.
-  assertEquals([...part(6, 7, 9)], [["a", { life: a.life, number: 5 }]]);
+  assertEquals([...part(6, 7, 9)], [["a", { incarnation: a.incarnation, number: 5 }]]);
   // One of a state that is as new is merged.
   assertEquals([...part(0, 2, 5)], []);
   assertEquals([valueOf(b, "a", "k0"), valueOf(b, "a", "k1"), valueOf(b, "a", "k2")], [undefined, 0, 0]);
@@ -283,17 +287,21 @@ Deno.test("settled: a member that was away while deletions were forgotten is sen
 Deno.test("settled: a report is believed only up to the known version, and for no unversioned member (E8)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
-  const delta = memberDelta("x", a.life, [entry("k", 1, 1), tombstone("d", 2), entry("l", 3, 1)], {
-    settled: 9,
+  const delta = memberDelta("x", a.incarnation, [entry("k", 1, 1), tombstone("d", 2), entry("l", 3, 1)], {
+    ackedByAll: 9,
   });
   note(b, b.applyIncoming("a", message(delta), clock.now));
   assertEquals(b.footprint.tombstones, 0);
   note(
     b,
-    b.applyIncoming("a", message(memberDelta("x", a.life, [tombstone("e", 4)], { after: 3 })), clock.now),
+    b.applyIncoming(
+      "a",
+      message(memberDelta("x", a.incarnation, [tombstone("e", 4)], { after: 3 })),
+      clock.now,
+    ),
   );
   assertEquals(b.footprint.tombstones, 1);
-  const later = memberDelta("x", a.life, [entry("l", 5, 1)], { after: 4, settled: 5 });
+  const later = memberDelta("x", a.incarnation, [entry("l", 5, 1)], { after: 4, ackedByAll: 5 });
   note(b, b.applyIncoming("a", message(later), clock.now));
   assertEquals(b.footprint.tombstones, 0);
 });
@@ -377,20 +385,30 @@ Deno.test("Engine.set: names the limit that it would exceed, and changes nothing
 Deno.test("merge: a settled report makes room for the entries beside it, and also counts beside a gap (E7, E8)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock, { settings: { maxKeysPerMember: 2 } });
-  tell(a, "c", memberDelta("b", a.life, [entry("k", 1, 1), entry("l", 2, 1), entry("m", 3, 1)]), clock);
-  tell(a, "c", memberDelta("b", a.life, [tombstone("k", 4), entry("l", 5, 2)], { after: 3 }), clock);
-  tell(a, "c", memberDelta("b", a.life, [entry("n", 6, 1)], { after: 5, settled: 5 }), clock);
+  tell(
+    a,
+    "c",
+    memberDelta("b", a.incarnation, [entry("k", 1, 1), entry("l", 2, 1), entry("m", 3, 1)]),
+    clock,
+  );
+  tell(a, "c", memberDelta("b", a.incarnation, [tombstone("k", 4), entry("l", 5, 2)], { after: 3 }), clock);
+  tell(a, "c", memberDelta("b", a.incarnation, [entry("n", 6, 1)], { after: 5, ackedByAll: 5 }), clock);
   assertEquals([valueOf(a, "b", "n"), eventsOf(a).of("ConflictDetected")], [1, []]);
-  tell(a, "c", memberDelta("b", a.life, [tombstone("l", 7), entry("m", 8, 1)], { after: 6 }), clock);
-  tell(a, "c", memberDelta("b", a.life, [entry("m", 10, 1)], { after: 9, settled: 8 }), clock);
-  assertEquals([a.footprint.tombstones, a.holdOf("b")?.number], [0, 8]);
+  tell(a, "c", memberDelta("b", a.incarnation, [tombstone("l", 7), entry("m", 8, 1)], { after: 6 }), clock);
+  tell(a, "c", memberDelta("b", a.incarnation, [entry("m", 10, 1)], { after: 9, ackedByAll: 8 }), clock);
+  assertEquals([a.footprint.tombstones, a.versionOf("b")?.number], [0, 8]);
 });
 
 Deno.test("disseminate: an active peer has settled entries by its owner's report, and another is sent all (E8)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c", "x"], clock);
   note(a, a.setTopology({ members: ["a", "b", "c"], blocked: [] }, clock.now));
-  tell(a, "b", memberDelta("y", a.life, [entry("k", 1, 1), entry("l", 2, 1)], { settled: 2 }), clock);
+  tell(
+    a,
+    "b",
+    memberDelta("y", a.incarnation, [entry("k", 1, 1), entry("l", 2, 1)], { ackedByAll: 2 }),
+    clock,
+  );
   const sentTo = (id: string) =>
     a.disseminate(id).delta.members.map(({ after, entries }) => [after, entries.length]);
   assertEquals([sentTo("c"), sentTo("x")], [[[2, 0]], [[0, 2]]]);

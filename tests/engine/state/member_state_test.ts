@@ -1,10 +1,10 @@
 import { assert, assertEquals } from "../../../deps/std_assert.ts";
-import { Sum } from "../../../engine/state/digest.ts";
+import { SetHash } from "../../../engine/state/digest.ts";
 import { entryHeapBytes } from "../../../engine/state/heap_estimate.ts";
-import { type Known, MemberState } from "../../../engine/state/member_state.ts";
-import { FOREIGN_LIFE } from "../../../engine/incarnation.ts";
-import { Serials } from "../../../engine/sync/change_ranges.ts";
-import { entryBytes, heldBytes, memberBytes } from "../../../engine/state/size.ts";
+import { type Acknowledgements, MemberState } from "../../../engine/state/member_state.ts";
+import { NO_INCARNATION } from "../../../engine/incarnation.ts";
+import { ChangeRanges } from "../../../engine/sync/change_ranges.ts";
+import { entryBytes, memberBytes, storedBytes } from "../../../engine/state/size.ts";
 import { HEARTBEAT_KEY, type SentEntry, TYPE } from "../../../engine/types.ts";
 import { entry, heartbeat, tombstone } from "../harness.ts";
 
@@ -18,8 +18,8 @@ function stateOf(...entries: readonly SentEntry[]): MemberState {
 }
 
 /** A peer with all changes up to a serial. */
-function knownTo(serial: number): Known {
-  const known = { changes: new Serials() };
+function knownTo(serial: number): Acknowledgements {
+  const known = { changes: new ChangeRanges() };
   known.changes.add(0, serial);
   return known;
 }
@@ -31,7 +31,7 @@ function numbersOf(state: MemberState, after: number): number[] | undefined {
 Deno.test("delta: lists every live entry above a number, in rising order, with that number (E4)", () => {
   const state = stateOf(entry("a", 1, 1), entry("b", 2, 1), entry("c", 3, 1), entry("a", 4, 2));
   const { entries, ...rest } = state.deltaAfter(2)!;
-  assertEquals(rest, { id: "m", life: LIFE, after: 2, reset: false });
+  assertEquals(rest, { id: "m", incarnation: LIFE, after: 2, reset: false });
   assertEquals(
     entries.map(({ key, number, type, value, json }) => ({ key, number, type, value, json })),
     [entry("c", 3, 1), entry("a", 4, 2)],
@@ -50,46 +50,62 @@ Deno.test("delta: lists tombstones like any entry (E8)", () => {
 
 Deno.test("MemberState: the version is the number of the last entry put (E4)", () => {
   assertEquals(new MemberState("m", LIFE).put({ ...entry("a", 3, 1), timestampMs: 0 }, 7).position, 3);
-  assertEquals(stateOf().held, 0);
-  assertEquals(stateOf(entry("a", 3, 1), entry("b", 8, 1)).held, 8);
+  assertEquals(stateOf().version, 0);
+  assertEquals(stateOf(entry("a", 3, 1), entry("b", 8, 1)).version, 8);
 });
 
 Deno.test("MemberState: a known version is that of the nearest live entry whose change the peer has (E4)", () => {
   const state = stateOf(entry("a", 10, 1), entry("b", 20, 1), entry("c", 30, 1), entry("b", 40, 2));
   // Serial 2 is that of b under 20, which 40 has replaced.
-  assertEquals([0, 1, 2, 3, 4, 9].map((serial) => state.heldBy(knownTo(serial))), [0, 10, 10, 30, 40, 40]);
+  assertEquals([0, 1, 2, 3, 4, 9].map((serial) => state.ackedVersion(knownTo(serial))), [
+    0,
+    10,
+    10,
+    30,
+    40,
+    40,
+  ]);
   const known = knownTo(0);
   known.changes.add(2, 3);
-  assertEquals(state.heldBy(known), 30);
+  assertEquals(state.ackedVersion(known), 30);
 });
 
 Deno.test("MemberState: a known version is not below a floor that the peer has, so a forgotten tombstone costs no reset (E6)", () => {
   const state = stateOf(entry("a", 1, 1), entry("b", 2, 1), tombstone("b", 3), entry(HEARTBEAT_KEY, 4, {}));
-  state.forget(state.get("b")!);
+  state.dropTombstone(state.get("b")!);
   state.put({ ...entry(HEARTBEAT_KEY, 5, {}), timestampMs: 0 }, 5);
   assertEquals(state.floor, 3);
-  assertEquals([2, 3, 4].map((serial) => state.heldBy(knownTo(serial))), [1, 3, 3]);
-  assertEquals(numbersOf(state, state.heldBy(knownTo(4))), [5]);
+  assertEquals([2, 3, 4].map((serial) => state.ackedVersion(knownTo(serial))), [1, 3, 3]);
+  assertEquals(numbersOf(state, state.ackedVersion(knownTo(4))), [5]);
   assertEquals(state.deltaAfter(3)?.reset, false);
-  assertEquals(state.deltaAfter(state.heldBy(knownTo(2)))?.reset, true);
+  assertEquals(state.deltaAfter(state.ackedVersion(knownTo(2)))?.reset, true);
 });
 
 Deno.test("MemberState.heldBy: a floor counts only for a peer with the change that raised it (E8)", () => {
   const state = stateOf(entry("a", 1, 1), entry("b", 4, 1));
   state.raiseFloor({ number: 4, serial: 7 });
-  assertEquals(state.heldBy(knownTo(0)), 0);
+  assertEquals(state.ackedVersion(knownTo(0)), 0);
   const known = knownTo(1);
-  assertEquals(state.heldBy(known), 1);
+  assertEquals(state.ackedVersion(known), 1);
   known.changes.add(6, 7);
-  assertEquals(state.heldBy(known), 4);
+  assertEquals(state.ackedVersion(known), 4);
   // The same floor again is no other change.
   state.raiseFloor({ number: 4, serial: 9 });
-  assertEquals(state.heldBy(known), 4);
+  assertEquals(state.ackedVersion(known), 4);
 });
 
 Deno.test("MemberState: begins with nothing held, heard or settled", () => {
-  const { held, highest, heartbeatCount, heartbeatWallMs, heartbeatMonotonicMs, settled, turn, floor, size } =
-    stateOf();
+  const {
+    version: held,
+    highestNumber: highest,
+    heartbeatCount,
+    heartbeatWallMs,
+    heartbeatMonotonicMs,
+    ackedByAll: settled,
+    slot: turn,
+    floor,
+    size,
+  } = stateOf();
   assertEquals({ held, highest, settled, turn, floor }, {
     held: 0,
     highest: 0,
@@ -114,54 +130,54 @@ Deno.test("MemberState.isCoveredBy: compares what is held above a position with 
 });
 
 Deno.test("MemberState: of an unversioned member positions are serials, and the highest number counts (E1)", () => {
-  const state = new MemberState("m", FOREIGN_LIFE);
+  const state = new MemberState("m", NO_INCARNATION);
   state.put({ ...entry("a", 9, 1), timestampMs: 0 }, 1);
   state.put({ ...entry("b", 3, 1), timestampMs: 0 }, 2);
   state.put({ ...heartbeat(50), timestampMs: 0 }, 3);
-  assertEquals([state.isForeign, state.held, state.highest], [true, 3, 9]);
+  assertEquals([state.isUnversioned, state.version, state.highestNumber], [true, 3, 9]);
   // In rising order of number, whole, and never as a reset with an end.
   const { after, reset, end, entries } = state.deltaAfter(1, { maxBytes: 1 })!;
   assertEquals([after, reset, end, entries.map(({ number }) => number)], [0, false, undefined, [3, 50]]);
   assertEquals(numbersOf(state, 0), [3, 9, 50]);
   const known = knownTo(1);
-  assertEquals([state.heldBy(known), state.isHeldBy(known)], [1, false]);
+  assertEquals([state.ackedVersion(known), state.isAckedBy(known)], [1, false]);
   known.changes.add(2, 3);
-  assertEquals([state.heldBy(known), state.isHeldBy(known)], [1, false]);
-  state.noteHeldBy(known, 2);
-  assertEquals(state.isHeldBy(known), false);
-  state.noteHeldBy(known, 3);
-  assertEquals([state.heldBy(known), state.isHeldBy(known)], [3, true]);
+  assertEquals([state.ackedVersion(known), state.isAckedBy(known)], [1, false]);
+  state.recordAck(known, 2);
+  assertEquals(state.isAckedBy(known), false);
+  state.recordAck(known, 3);
+  assertEquals([state.ackedVersion(known), state.isAckedBy(known)], [3, true]);
 });
 
 Deno.test("MemberState.isHeldBy: everything is held by whoever knows the latest change, and nothing by everybody (E5)", () => {
   const empty = stateOf();
   empty.changedSerial = 5;
-  assertEquals(empty.isHeldBy(knownTo(0)), true);
+  assertEquals(empty.isAckedBy(knownTo(0)), true);
   const state = stateOf(entry("a", 1, 1), entry("b", 2, 1));
   state.changedSerial = 2;
-  assertEquals([1, 2].map((serial) => state.isHeldBy(knownTo(serial))), [false, true]);
+  assertEquals([1, 2].map((serial) => state.isAckedBy(knownTo(serial))), [false, true]);
   const known = knownTo(0);
-  state.noteHeldBy(known, 1);
-  assertEquals(state.isHeldBy(known), false);
-  state.noteHeldBy(known, 2);
+  state.recordAck(known, 1);
+  assertEquals(state.isAckedBy(known), false);
+  state.recordAck(known, 2);
   assertEquals([1, 2, 3].map((serial) => known.changes.has(serial)), [false, true, false]);
-  assertEquals(state.isHeldBy(known), true);
+  assertEquals(state.isAckedBy(known), true);
 });
 
 Deno.test("MemberState.certify: as much is told as is signed, and under this signature (E7)", () => {
   const state = stateOf(entry("a", 1, 1), tombstone("b", 2));
-  assertEquals([state.certified, state.signature], [0, undefined]);
-  const draft = state.draft();
-  const { claim } = draft;
-  assertEquals([claim.id, claim.life, claim.number], ["m", LIFE, 2]);
+  assertEquals([state.signedUpTo, state.signature], [0, undefined]);
+  const draft = state.unsignedSnapshot();
+  const { state: claim } = draft;
+  assertEquals([claim.id, claim.incarnation, claim.number], ["m", LIFE, 2]);
   assertEquals(claim.entries.map(({ key }) => key), ["a"]);
   assertEquals(draft.entries.map(({ number }) => number), [1, 2]);
-  state.certify(draft, "signature");
+  state.attachSignature(draft, "signature");
   state.put({ ...entry("c", 3, 1), timestampMs: 0 }, 3);
-  assertEquals([state.certified, state.signature], [2, "signature"]);
+  assertEquals([state.signedUpTo, state.signature], [2, "signature"]);
   assertEquals(state.signedBytes, entryBytes(entry("a", 1, 1)) + entryBytes(tombstone("b", 2)));
   const whole = state.deltaAfter(0)!;
-  assertEquals([whole.proof, whole.entries.map(({ number }) => number)], ["signature", [1, 2]]);
+  assertEquals([whole.signature, whole.entries.map(({ number }) => number)], ["signature", [1, 2]]);
   assertEquals(state.deltaAfter(1)!.entries.map(({ number }) => number), [2]);
   assertEquals(state.deltaAfter(2), undefined);
   const { after, reset, end } = state.deltaAfter(1, { reset: true })!;
@@ -171,7 +187,7 @@ Deno.test("MemberState.certify: as much is told as is signed, and under this sig
 Deno.test("MemberState: a forgotten tombstone raises the floor, and a peer below it gets the whole state as a reset (E8)", () => {
   const state = stateOf(entry("a", 1, 1), entry("b", 2, 1), tombstone("b", 3), entry("c", 4, 1));
   assertEquals(state.floor, 0);
-  state.forget(state.get("b")!);
+  state.dropTombstone(state.get("b")!);
   assertEquals(state.floor, 3);
   assertEquals(state.get("b"), undefined);
   const { reset, after, entries } = state.deltaAfter(2)!;
@@ -184,7 +200,7 @@ Deno.test("MemberState.deletions: are those that are still told of, the first de
   const state = stateOf(entry("a", 1, 1), tombstone("a", 2), tombstone("b", 3), tombstone("c", 4));
   const keys = () => [...state.deletions].map((each) => each.key);
   assertEquals([keys(), [...stateOf(entry("a", 1, 1)).deletions]], [["a", "b", "c"], []]);
-  state.forget(state.get("b")!);
+  state.dropTombstone(state.get("b")!);
   assertEquals(keys(), ["a", "c"]);
   state.put({ ...entry("a", 5, 2), timestampMs: 0 }, 5);
   assertEquals(keys(), ["c"]);
@@ -192,8 +208,8 @@ Deno.test("MemberState.deletions: are those that are still told of, the first de
 
 Deno.test("MemberState: the floor is the highest forgotten number, in any order (E8)", () => {
   const state = stateOf(tombstone("a", 1), tombstone("b", 2), entry("c", 3, 1));
-  state.forget(state.get("b")!);
-  state.forget(state.get("a")!);
+  state.dropTombstone(state.get("b")!);
+  state.dropTombstone(state.get("a")!);
   assertEquals(state.floor, 2);
 });
 
@@ -205,7 +221,7 @@ Deno.test("MemberState: a reset has the whole state for any version (E8)", () =>
 
 Deno.test("MemberState: a reset that is cut continues after its last part, and has the end of the state (E8)", () => {
   const state = stateOf(entry("a", 1, 1), entry("b", 2, 1), tombstone("c", 3), entry("d", 4, 1));
-  state.forget(state.get("c")!);
+  state.dropTombstone(state.get("c")!);
   const room = (entries: number) => memberBytes("x") + entries * entryBytes(entry("a", 1, 1));
   const first = state.deltaAfter(1, { maxBytes: room(2) })!;
   assertEquals([first.reset, first.after, first.end], [true, 0, 4]);
@@ -218,7 +234,7 @@ Deno.test("MemberState: a reset that is cut continues after its last part, and h
 Deno.test("MemberState.repairedBy: lists the entries to remove, and none where every stored entry is confirmed (E8)", () => {
   const state = stateOf(entry("a", 1, 1), entry("b", 2, 1), entry("c", 5, 1), entry("d", 8, 1));
   const part = (after: number, ...entries: SentEntry[]) =>
-    state.repairedBy({ id: "x", life: LIFE, after, reset: true, entries })?.map((
+    state.repairedBy({ id: "x", incarnation: LIFE, after, reset: true, entries })?.map((
       { key, number },
     ) => [key, number]);
   // The stored entries equal the sent ones, as far as the part goes.
@@ -240,7 +256,7 @@ Deno.test("MemberState.repairedBy: lists the entries to remove, and none where e
   assertEquals(part(5, entry("d", 6, 1), entry("a", 7, 2)), [["b", 2], ["c", 5], ["a", 7], ["d", 8]]);
   // A key under the number of a deletion that was forgotten, which was the last of all.
   state.put({ ...tombstone("z", 9), timestampMs: 0 }, 5);
-  state.forget(state.get("z")!);
+  state.dropTombstone(state.get("z")!);
   assertEquals(part(8, entry("y", 9, 1)), [["a", 1], ["b", 2], ["c", 5], ["d", 8], ["y", 9]]);
 });
 
@@ -249,7 +265,7 @@ Deno.test("MemberState: the bytes are those of the present entries (E7)", () => 
   const state = stateOf(a!, b!);
   const sizeOf = (...entries: SentEntry[]) => ({
     keys: entries.length,
-    bytes: entries.reduce((sum, each) => sum + heldBytes(each), 0),
+    bytes: entries.reduce((sum, each) => sum + storedBytes(each), 0),
     sentBytes: entries.reduce((sum, each) => sum + entryBytes(each), 0),
     heapBytes: entries.reduce((sum, each) => sum + entryHeapBytes(each), 0),
   });
@@ -261,7 +277,7 @@ Deno.test("MemberState: the bytes are those of the present entries (E7)", () => 
   assertEquals(state.size, sizeOf(b!, c!));
   state.put({ ...tombstone("b", 4), timestampMs: 0 }, 4);
   assertEquals(state.size, sizeOf(c!, tombstone("b", 4)));
-  state.forget(state.get("b")!);
+  state.dropTombstone(state.get("b")!);
   assertEquals(state.size, sizeOf(c!));
 });
 
@@ -287,7 +303,7 @@ Deno.test("MemberState.sum: adds up the live entries and the last set or delete,
   // Statistics of heartbeats are state like any other; the count is not.
   const statistics = stateOf(entry(HEARTBEAT_KEY, 2, {}));
   const before = `${statistics.sum}`;
-  const expected = new Sum();
+  const expected = new SetHash();
   expected.add("m", LIFE, HEARTBEAT_KEY, "2");
   expected.add("m", LIFE, "2");
   assertEquals(before, `${expected}`);
@@ -323,11 +339,11 @@ Deno.test("MemberState.get: a value is as its text says, and of a packed one as 
 
 Deno.test("MemberState.tag: is four base64url digits of the id and the incarnation alone (L2)", () => {
   const tags = new Set<string>();
-  for (const [id, life] of [["m", LIFE], ["n", LIFE], ["m", "018bcfe56800-80000001"]] as const) {
-    const state = new MemberState(id, life);
+  for (const [id, incarnation] of [["m", LIFE], ["n", LIFE], ["m", "018bcfe56800-80000001"]] as const) {
+    const state = new MemberState(id, incarnation);
     const before = state.tag;
     state.put({ ...entry("a", 1, 1), timestampMs: 0 }, 1);
-    assertEquals([state.tag, new MemberState(id, life).tag], [before, before]);
+    assertEquals([state.tag, new MemberState(id, incarnation).tag], [before, before]);
     assert(/^[A-Za-z0-9_-]{4}$/.test(before), before);
     tags.add(before);
   }
@@ -342,7 +358,7 @@ Deno.test("MemberState: keys that change all the time leave no trail (E6)", () =
     state.put({ ...entry(number % 2 === 0 ? "c" : "d", number, number), timestampMs: 0 }, number);
   }
   assertEquals([...state.entries()].map(({ number }) => number), [1, 2, 1_998, 1_999]);
-  assertEquals(state.heldBy(knownTo(1_997)), 2);
+  assertEquals(state.ackedVersion(knownTo(1_997)), 2);
 });
 
 Deno.test("MemberState: one key that is set again and again leaves no trail (E6)", () => {
@@ -363,7 +379,7 @@ Deno.test("MemberState: finds and counts few keys and many (E6)", () => {
     assertEquals(state.size.keys, Math.min(number, 20));
     assertEquals(state.sizeWith(entry("k0", 100, 1)).keys, Math.min(number, 20) + (number < 20 ? 1 : 0));
   }
-  for (let key = 0; key < 20; key++) state.forget(state.get(`k${key}`)!);
+  for (let key = 0; key < 20; key++) state.dropTombstone(state.get(`k${key}`)!);
   assertEquals([[...state.entries()], state.get("k7"), state.size.keys], [[], undefined, 0]);
 });
 
@@ -380,12 +396,16 @@ Deno.test("MemberState.deltaAfter: is cut after an entry, and has at least one (
 
 Deno.test("MemberState.deltaAfter: cuts no signed state (E7)", () => {
   const state = stateOf(entry("a", 1, "x"), entry("b", 2, "x"));
-  state.proof = "signature";
-  assertEquals([state.certified, state.signature, state.signedBytes], [2, "signature", state.size.sentBytes]);
-  const { entries, proof } = state.deltaAfter(0, { maxBytes: 1 })!;
+  state.receivedSignature = "signature";
+  assertEquals([state.signedUpTo, state.signature, state.signedBytes], [
+    2,
+    "signature",
+    state.size.sentBytes,
+  ]);
+  const { entries, signature: proof } = state.deltaAfter(0, { maxBytes: 1 })!;
   assertEquals([entries.length, proof], [2, "signature"]);
   // It is over the whole state, so that one without its end has none.
   state.put({ ...tombstone("c", 3), timestampMs: 0 }, 3);
-  state.forget(state.get("c")!);
-  assertEquals(state.deltaAfter(0)!.proof, undefined);
+  state.dropTombstone(state.get("c")!);
+  assertEquals(state.deltaAfter(0)!.signature, undefined);
 });

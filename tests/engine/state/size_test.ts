@@ -3,12 +3,12 @@ import { entryHeapBytes } from "../../../engine/state/heap_estimate.ts";
 import { deltaBytes } from "../../../engine/sync/selection.ts";
 import {
   entryBytes,
-  heldBytes,
-  holdBytes,
-  holdsBytes,
   memberBytes,
-  proofBytes,
+  signatureBytes,
   sizeWith,
+  storedBytes,
+  versionBytes,
+  versionsBytes,
 } from "../../../engine/state/size.ts";
 import { HEARTBEAT_KEY, type JsonValue, type SentEntry, TYPE } from "../../../engine/types.ts";
 import { entry, memberDelta, tombstone } from "../harness.ts";
@@ -72,10 +72,14 @@ Deno.test("size: a member's bytes include its id in state, range and reset, and 
 });
 
 Deno.test("size: a reported version takes the room of an id, an incarnation and a number (E7)", () => {
-  const holds = new Map(["a", "é", "x".repeat(100)].map((id) => [id, { life: LIFE, number: 2 ** 52 }]));
-  const taken = bytesOf(Object.fromEntries([...holds].map(([id, { life, number }]) => [id, [life, number]])));
-  assert(holdsBytes(holds) >= taken);
-  assertEquals(holdsBytes(new Map()), 0);
+  const holds = new Map(
+    ["a", "é", "x".repeat(100)].map((id) => [id, { incarnation: LIFE, number: 2 ** 52 }]),
+  );
+  const taken = bytesOf(
+    Object.fromEntries([...holds].map(([id, { incarnation, number }]) => [id, [incarnation, number]])),
+  );
+  assert(versionsBytes(holds) >= taken);
+  assertEquals(versionsBytes(new Map()), 0);
 });
 
 Deno.test("size: a delta's bytes are those of its member and of every entry (E7)", () => {
@@ -93,19 +97,19 @@ Deno.test("memberBytes: counts a character of an id three times, each as JSON wr
     assertEquals(memberBytes(text + text) - empty, 3 * Math.max(taken, escaped), text);
   }
   // The two quotes of an id.
-  assertEquals(memberBytes("") - holdBytes(""), 2 * bytesOf(""));
+  assertEquals(memberBytes("") - versionBytes(""), 2 * bytesOf(""));
 });
 
 Deno.test("holdBytes: an answer takes its id once, and answers add up (E7)", () => {
-  assertEquals(holdBytes("abc") - holdBytes(""), 3);
-  const holds = new Map(["a", "bc"].map((id) => [id, { life: LIFE, number: 1 }]));
-  assertEquals(holdsBytes(holds), holdBytes("a") + holdBytes("bc"));
+  assertEquals(versionBytes("abc") - versionBytes(""), 3);
+  const holds = new Map(["a", "bc"].map((id) => [id, { incarnation: LIFE, number: 1 }]));
+  assertEquals(versionsBytes(holds), versionBytes("a") + versionBytes("bc"));
 });
 
 Deno.test("proofBytes: a signature takes what JSON takes for it beside its id (E7)", () => {
   for (const [id, proof] of [["m", "AAAA"], ["ид", ""], ["m", "B".repeat(128)]] as const) {
     // The braces of the object are those of the members.
-    assertEquals(proofBytes(id, proof), bytesOf({ [id]: proof }) - 2 + 1);
+    assertEquals(signatureBytes(id, proof), bytesOf({ [id]: proof }) - 2 + 1);
   }
 });
 
@@ -117,7 +121,7 @@ Deno.test("entryBytes: counts the type, and the value of a heartbeat twice for t
 });
 
 Deno.test("heldBytes: an entry counts its key, its type and its value in UTF-8, and 16 bytes (E7)", () => {
-  const held = heldBytes({ ...entry("ключ", 1, null), type: "abc", json: '"日本"' });
+  const held = storedBytes({ ...entry("ключ", 1, null), type: "abc", json: '"日本"' });
   assertEquals(held, 8 + 3 + 8 + 16);
 });
 
@@ -126,7 +130,7 @@ Deno.test("sizeWith: an entry comes on top, or takes the place of the one before
   const [first, second]: readonly SentEntry[] = [entry("a", 1, "x"), entry("a", 2, "x".repeat(30))];
   assertEquals(sizeWith(size, first!), {
     keys: 8,
-    bytes: 1_000 + heldBytes(first!),
+    bytes: 1_000 + storedBytes(first!),
     sentBytes: 2_000 + entryBytes(first!),
     heapBytes: 3_000 + entryHeapBytes(first!),
   });

@@ -1,5 +1,5 @@
 import { assertEquals } from "../../../deps/std_assert.ts";
-import { makeLife } from "../../../engine/incarnation.ts";
+import { makeIncarnation } from "../../../engine/incarnation.ts";
 import { Store } from "../../../engine/state/store.ts";
 
 /** A store with state of these active members. */
@@ -7,7 +7,7 @@ function storeOf(ids: readonly string[]): Store {
   const store = new Store("self", () => {});
   for (const id of ids) {
     store.activate(id);
-    store.hold(id, makeLife(1_700_000_000_000, 0.5));
+    store.addMember(id, makeIncarnation(1_700_000_000_000, 0.5));
   }
   return store;
 }
@@ -27,13 +27,13 @@ Deno.test("Store.sorted: is rebuilt when a member comes, goes, or has another in
   assertEquals(store.sorted === before, true);
   store.activate("c");
   assertEquals(store.sorted.ids, ["a", "b", "c"]);
-  const state = store.hold("c", makeLife(1_700_000_000_000, 0.25));
+  const state = store.addMember("c", makeIncarnation(1_700_000_000_000, 0.25));
   assertEquals(store.sorted.states[2], state);
-  const { livesHash } = store;
-  store.drop("c");
+  const { incarnationsHash } = store;
+  store.removeMember("c");
   assertEquals(store.sorted.states[2], undefined);
-  store.hold("c", state.life);
-  assertEquals([store.sorted.states[2]?.id, store.livesHash], ["c", livesHash]);
+  store.addMember("c", state.incarnation);
+  assertEquals([store.sorted.states[2]?.id, store.incarnationsHash], ["c", incarnationsHash]);
   store.deactivate("b");
   assertEquals(store.sorted.ids, ["a", "c"]);
 });
@@ -41,25 +41,25 @@ Deno.test("Store.sorted: is rebuilt when a member comes, goes, or has another in
 Deno.test("Store.sorted: finds an inactive member by its tag as long as it is stored (E10, L2)", () => {
   const store = storeOf(["a"]);
   assertEquals(store.sorted.withTag("none"), undefined);
-  const state = store.hold("gone", makeLife(1_700_000_000_000, 0.5));
+  const state = store.addMember("gone", makeIncarnation(1_700_000_000_000, 0.5));
   assertEquals(store.sorted.withTag(state.tag), state);
-  store.drop("gone");
+  store.removeMember("gone");
   assertEquals(store.sorted.withTag(state.tag), undefined);
 });
 
 Deno.test("SortedMembers.withTag: finds inactive members too, and none where two share a tag (E10, L2)", () => {
   const store = storeOf(["a", "b"]);
   store.deactivate("b");
-  const a = store.order.get("a")!;
-  const b = store.order.get("b")!;
+  const a = store.log.get("a")!;
+  const b = store.log.get("b")!;
   assertEquals([store.sorted.withTag(a.tag), store.sorted.withTag(b.tag)], [a, b]);
   const shared = storeOf(["a", "b", "c"]);
   for (const id of ["a", "b"]) {
-    Object.defineProperty(shared.order.get(id)!, "tag", { value: "same" });
+    Object.defineProperty(shared.log.get(id)!, "tag", { value: "same" });
   }
   assertEquals(shared.sorted.withTag("same"), undefined);
   // A third does not make it one again.
-  Object.defineProperty(shared.order.get("c")!, "tag", { value: "same" });
+  Object.defineProperty(shared.log.get("c")!, "tag", { value: "same" });
   shared.activate("d");
   assertEquals(shared.sorted.withTag("same"), undefined);
 });

@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertNotEquals } from "../../../deps/std_assert.ts";
 import { ConsensusCheck } from "../../../engine/consensus.ts";
-import { Sum } from "../../../engine/state/digest.ts";
+import { SetHash } from "../../../engine/state/digest.ts";
 import type { EngineEvent } from "../../../engine/events.ts";
-import { FOREIGN_LIFE } from "../../../engine/incarnation.ts";
+import { NO_INCARNATION } from "../../../engine/incarnation.ts";
 import { stateName, Store } from "../../../engine/state/store.ts";
 import { HEARTBEAT_KEY, type Instant } from "../../../engine/types.ts";
 import { entry, heartbeat, tombstone } from "../harness.ts";
@@ -30,33 +30,33 @@ function makeStore(...active: readonly string[]) {
 
 /** The names that a new store gives the same active members, where nothing is removed or changed on the way. */
 function namesAnew(store: Store): string[] {
-  const [digest, active, lives] = [new Sum(), new Sum(), new Sum()];
+  const [digest, active, lives] = [new SetHash(), new SetHash(), new SetHash()];
   for (const id of store.active) {
-    const member = store.order.get(id);
+    const member = store.log.get(id);
     if (member) digest.addSum(member.sum);
     active.add(id);
-    lives.add(id, member?.life ?? "");
+    lives.add(id, member?.incarnation ?? "");
   }
   return [digest, active, lives].map(String);
 }
 
 function assertNamed(store: Store): void {
-  assertEquals([store.digest, store.activeHash, store.livesHash], namesAnew(store));
+  assertEquals([store.digest, store.activeHash, store.incarnationsHash], namesAnew(store));
 }
 
 Deno.test("Store: digest, active hash and hash of lives follow every change (E12)", () => {
   const { store } = makeStore("self", "a", "b");
   assertNamed(store);
-  const a = store.hold("a", LIFE);
+  const a = store.addMember("a", LIFE);
   assertNamed(store);
   store.put(a, [entry("k", 1, 1), entry("l", 2, 1)], at(1));
   assertNamed(store);
-  const gone = store.hold("gone", LIFE);
+  const gone = store.addMember("gone", LIFE);
   store.put(gone, [entry("k", 1, 1)], at(1));
   assertNamed(store);
-  const renewed = store.replace(a, [entry("k", 1, 1)], { life: LATER, floor: 0, now: at(2) });
+  const renewed = store.replace(a, [entry("k", 1, 1)], { incarnation: LATER, floor: 0, now: at(2) });
   assertNamed(store);
-  store.replace(gone, [], { life: LATER, floor: 0, now: at(2) });
+  store.replace(gone, [], { incarnation: LATER, floor: 0, now: at(2) });
   assertNamed(store);
   store.activate("gone");
   assertNamed(store);
@@ -69,47 +69,47 @@ Deno.test("Store: digest, active hash and hash of lives follow every change (E12
   assertNamed(store);
   store.activate("a");
   assertNamed(store);
-  store.drop("gone");
+  store.removeMember("gone");
   assertNamed(store);
-  store.drop("gone");
-  store.drop("a");
+  store.removeMember("gone");
+  store.removeMember("a");
   assertNamed(store);
   assertNotEquals(store.activeHash, makeStore("self").store.activeHash);
 });
 
 Deno.test("Store.sorted: is made anew when a member is held, dropped, active or no longer", () => {
   const { store } = makeStore("self", "b", "a");
-  for (const id of ["self", "a", "b"]) store.hold(id, LIFE);
+  for (const id of ["self", "a", "b"]) store.addMember(id, LIFE);
   const ids = () => [...store.sorted.ids];
   assertEquals(ids(), ["a", "b", "self"]);
   assert(store.sorted === store.sorted);
-  store.hold("c", LIFE);
+  store.addMember("c", LIFE);
   store.activate("c");
   assertEquals(ids(), ["a", "b", "c", "self"]);
   store.deactivate("b");
   assertEquals(ids(), ["a", "c", "self"]);
   const before = store.sorted;
-  store.drop("c");
+  store.removeMember("c");
   assert(store.sorted !== before);
   const between = store.sorted;
-  store.hold("c", LIFE);
+  store.addMember("c", LIFE);
   assert(store.sorted !== between);
 });
 
 Deno.test("Store: an id is active, inactive, or unheard of, by what is held and who is a member", () => {
   const { store } = makeStore("self", "a", "b");
-  const sets = () => [[...store.active], [...store.inactive], store.takeUnheard(9).toSorted()];
+  const sets = () => [[...store.active], [...store.inactive], store.takeUnknown(9).toSorted()];
   assertEquals(sets(), [["self", "a", "b"], [], ["a", "b", "self"]]);
-  store.hold("self", LIFE);
-  store.hold("a", LIFE);
-  store.hold("c", LIFE);
+  store.addMember("self", LIFE);
+  store.addMember("a", LIFE);
+  store.addMember("c", LIFE);
   assertEquals(sets(), [["self", "a", "b"], ["c"], ["b"]]);
   store.activate("c");
   store.deactivate("a");
   store.deactivate("b");
   assertEquals(sets(), [["self", "c"], ["a"], []]);
-  store.drop("a");
-  store.drop("c");
+  store.removeMember("a");
+  store.removeMember("c");
   assertEquals(sets(), [["self", "c"], [], ["c"]]);
 });
 
@@ -119,12 +119,12 @@ Deno.test("stateName: is the digest and the hash of those that are active", () =
 
 Deno.test("Store.agreement: counts the active peers, and no others (E12)", () => {
   const { store } = makeStore("self", "a");
-  store.agreement.set("a", { acknowledged: "state" });
-  store.agreement.set("b", { acknowledged: "state" });
-  const agreeing = () => ["self", "a", "b"].filter((id) => store.agreement.agrees(id, "state"));
+  store.convergence.set("a", { acknowledged: "state" });
+  store.convergence.set("b", { acknowledged: "state" });
+  const agreeing = () => ["self", "a", "b"].filter((id) => store.convergence.agrees(id, "state"));
   assertEquals(agreeing(), ["a"]);
   store.activate("b");
-  store.agreement.set("b", { acknowledged: "state" });
+  store.convergence.set("b", { acknowledged: "state" });
   assertEquals(agreeing(), ["a", "b"]);
   store.deactivate("a");
   assertEquals(agreeing(), ["b"]);
@@ -132,7 +132,7 @@ Deno.test("Store.agreement: counts the active peers, and no others (E12)", () =>
 
 Deno.test("Store.takeUnheard: takes so many, each in its turn", () => {
   const { store } = makeStore("a", "b", "c");
-  assertEquals([store.takeUnheard(2), store.takeUnheard(2), store.takeUnheard(0)], [
+  assertEquals([store.takeUnknown(2), store.takeUnknown(2), store.takeUnknown(0)], [
     ["a", "b"],
     ["c", "a"],
     [],
@@ -154,37 +154,37 @@ Deno.test("Store.peers: are the active ids without its own, whichever goes first
 
 Deno.test("Store.put: emits an update for each key that is set, and for each value that is deleted (R5.3)", () => {
   const { store, updates } = makeStore("a");
-  const a = store.hold("a", LIFE);
+  const a = store.addMember("a", LIFE);
   store.put(a, [entry("k", 1, 7), tombstone("never set", 2), heartbeat(3), tombstone("k", 4)], at(5));
   assertEquals(updates(), [["a", "k", 1, 7], ["a", "k", 4, "deleted"]]);
   store.put(a, [tombstone(HEARTBEAT_KEY, 5)], at(5));
   assertEquals(updates(), [["a", HEARTBEAT_KEY, 5, "deleted"]]);
   assertEquals(a.get("k")?.timestampMs, 1_000_005);
-  assertEquals([...store.order.changes.newestFirst(0)][0], a);
-  assertEquals(a.changedSerial, store.order.serial);
+  assertEquals([...store.log.changes.newestFirst(0)][0], a);
+  assertEquals(a.changedSerial, store.log.serial);
 });
 
 Deno.test("Store.replace: emits what differs, and keeps the times of what does not (R5.4, E8)", () => {
   const { store, updates } = makeStore("a");
-  const before = store.hold("a", LIFE);
+  const before = store.addMember("a", LIFE);
   Object.assign(before, { heartbeatCount: 9 });
   store.put(
     before,
     [entry("same", 1, 1), entry("other", 2, 1), entry("gone", 3, 1), tombstone("t", 4)],
     at(5),
   );
-  before.settled = 2;
+  before.ackedByAll = 2;
   updates();
   const entries = [entry("same", 1, 1), entry("other", 2, 9), tombstone("t", 4), entry("new", 6, 1)];
-  const after = store.replace(before, entries, { life: LIFE, floor: 5, now: at(50) });
+  const after = store.replace(before, entries, { incarnation: LIFE, floor: 5, now: at(50) });
   assertEquals(updates(), [["a", "other", 2, 9], ["a", "new", 6, 1], ["a", "gone", 3, "deleted"]]);
   assertEquals(["same", "other"].map((key) => after.get(key)?.timestampMs), [1_000_005, 1_000_050]);
-  assertEquals([after.floor, after.settled, after.heartbeatCount, store.tombstones], [5, 2, 9, 1]);
-  assertEquals(store.order.get("a") === after && store.order.serial, after.changedSerial);
+  assertEquals([after.floor, after.ackedByAll, after.heartbeatCount, store.tombstones], [5, 2, 9, 1]);
+  assertEquals(store.log.get("a") === after && store.log.serial, after.changedSerial);
   // In another life everything is new, and what was counted and settled before says nothing.
-  const renewed = store.replace(after, [entry("same", 1, 1)], { life: LATER, floor: 0, now: at(60) });
+  const renewed = store.replace(after, [entry("same", 1, 1)], { incarnation: LATER, floor: 0, now: at(60) });
   assertEquals(updates(), [["a", "same", 1, 1], ["a", "other", 2, "deleted"], ["a", "new", 6, "deleted"]]);
-  assertEquals([renewed.settled, renewed.heartbeatCount, store.tombstones], [0, 0, 0]);
+  assertEquals([renewed.ackedByAll, renewed.heartbeatCount, store.tombstones], [0, 0, 0]);
   assertEquals(renewed.get("same")?.timestampMs, 1_000_060);
 });
 
@@ -192,41 +192,41 @@ Deno.test("Store.replace: another number, text or type under a key is a change (
   const { store, updates } = makeStore("a");
   const old = entry("k", 1, 1);
   for (const changed of [{ ...old, number: 2 }, { ...old, json: "1.0" }, { ...old, type: "other" }, old]) {
-    const a = store.hold("a", LIFE);
+    const a = store.addMember("a", LIFE);
     store.put(a, [old], at(1));
     updates();
-    store.replace(a, [changed], { life: LIFE, floor: 0, now: at(2) });
+    store.replace(a, [changed], { incarnation: LIFE, floor: 0, now: at(2) });
     assertEquals(updates().length, changed === old ? 0 : 1);
-    store.drop("a");
+    store.removeMember("a");
   }
 });
 
 Deno.test("Store.replace: takes a serial of its own where nothing is set (E6)", () => {
   const { store } = makeStore("a");
-  const before = store.hold("a", LIFE);
-  const { serial } = store.order;
-  const after = store.replace(before, [], { life: LATER, floor: 3, now: at(1) });
-  assertEquals([store.order.serial, after.changedSerial, after.floor], [serial + 1, serial + 1, 3]);
+  const before = store.addMember("a", LIFE);
+  const { serial } = store.log;
+  const after = store.replace(before, [], { incarnation: LATER, floor: 3, now: at(1) });
+  assertEquals([store.log.serial, after.changedSerial, after.floor], [serial + 1, serial + 1, 3]);
 });
 
 Deno.test("Store.drop: emits what is gone, and buries its deletions", () => {
   const { store, updates } = makeStore("a");
-  store.put(store.hold("a", LIFE), [entry("k", 1, 1), tombstone("t", 2)], at(1));
+  store.put(store.addMember("a", LIFE), [entry("k", 1, 1), tombstone("t", 2)], at(1));
   updates();
-  store.drop("a");
-  assertEquals([updates(), store.order.get("a"), store.tombstones], [
+  store.removeMember("a");
+  assertEquals([updates(), store.log.get("a"), store.tombstones], [
     [["a", "k", 1, "deleted"]],
     undefined,
     0,
   ]);
-  store.drop("nobody");
+  store.removeMember("nobody");
   assertEquals(updates(), []);
 });
 
 Deno.test("Store.addCheck: a check follows the values of active members (E13)", () => {
   const { store } = makeStore("a", "b");
-  const a = store.hold("a", LIFE);
-  const b = store.hold("b", LIFE);
+  const a = store.addMember("a", LIFE);
+  const b = store.addMember("b", LIFE);
   store.put(a, [entry("k", 1, 1)], at(1));
   const check = new ConsensusCheck("check", "k", (value) => JSON.stringify(value));
   store.addCheck(check);
@@ -236,58 +236,58 @@ Deno.test("Store.addCheck: a check follows the values of active members (E13)", 
   assertEquals(agreed(), undefined);
   store.put(b, [entry("k", 2, 1)], at(1));
   assertEquals(agreed(), "1");
-  store.put(store.hold("c", LIFE), [entry("k", 1, 2)], at(1));
+  store.put(store.addMember("c", LIFE), [entry("k", 1, 2)], at(1));
   assertEquals(agreed(), "1");
   store.activate("c");
   assertEquals(agreed(), undefined);
   store.deactivate("c");
   assertEquals(agreed(), "1");
-  store.put(store.order.get("c")!, [entry("k", 2, 1)], at(1));
+  store.put(store.log.get("c")!, [entry("k", 2, 1)], at(1));
   store.activate("c");
   assertEquals(agreed(), "1");
   store.deactivate("c");
-  const renewed = store.replace(b, [entry("k", 1, 3)], { life: LATER, floor: 0, now: at(2) });
+  const renewed = store.replace(b, [entry("k", 1, 3)], { incarnation: LATER, floor: 0, now: at(2) });
   assertEquals(agreed(), undefined);
   store.put(renewed, [entry("k", 2, 1)], at(2));
   assertEquals(agreed(), "1");
-  const emptied = store.replace(renewed, [], { life: LATER, floor: 0, now: at(3) });
+  const emptied = store.replace(renewed, [], { incarnation: LATER, floor: 0, now: at(3) });
   assertEquals(agreed(), undefined);
   store.put(emptied, [entry("k", 3, 1)], at(3));
   assertEquals(agreed(), "1");
-  store.drop("b");
+  store.removeMember("b");
   assertEquals(agreed(), undefined);
 });
 
 Deno.test("Store.forgetTombstones: forgets what was deleted long enough ago, but never a member's latest entry (E8)", () => {
   const { store } = makeStore("a");
-  const a = store.hold("a", LIFE);
+  const a = store.addMember("a", LIFE);
   store.put(a, [entry("k", 1, 1), tombstone("k", 2)], at(100));
   store.put(a, [tombstone("l", 3)], at(150));
-  store.forgetTombstones(199, 100);
+  store.dropExpiredTombstones(199, 100);
   assertEquals([store.tombstones, a.floor], [2, 0]);
-  store.forgetTombstones(200, 100);
+  store.dropExpiredTombstones(200, 100);
   assertEquals([store.tombstones, a.floor], [1, 2]);
   // The latest says up to where the member is held; it is looked at again after as long.
-  store.forgetTombstones(250, 100);
+  store.dropExpiredTombstones(250, 100);
   assertEquals([store.tombstones, a.floor], [1, 2]);
   store.put(a, [entry("m", 4, 1)], at(260));
-  store.forgetTombstones(349, 100);
+  store.dropExpiredTombstones(349, 100);
   assertEquals([store.tombstones, a.floor], [1, 2]);
-  store.forgetTombstones(350, 100);
+  store.dropExpiredTombstones(350, 100);
   assertEquals([store.tombstones, a.floor, a.get("l")], [0, 3, undefined]);
 });
 
 Deno.test("Store.forgetTombstones: keeps those of an unversioned member (E8)", () => {
   const { store } = makeStore("a");
-  const a = store.hold("a", FOREIGN_LIFE);
+  const a = store.addMember("a", NO_INCARNATION);
   store.put(a, [tombstone("k", 5), entry("l", 9, 1)], at(100));
-  store.forgetTombstones(10_000, 100);
+  store.dropExpiredTombstones(10_000, 100);
   assertEquals([store.tombstones, a.get("k")?.number], [1, 5]);
 });
 
 Deno.test("Store.put: a key that is set again takes its deletion away (E8)", () => {
   const { store } = makeStore("a");
-  const a = store.hold("a", LIFE);
+  const a = store.addMember("a", LIFE);
   for (let number = 1; number < 10; number += 2) {
     store.put(a, [tombstone("k", number)], at(1));
     assertEquals(store.tombstones, 1);
@@ -298,24 +298,24 @@ Deno.test("Store.put: a key that is set again takes its deletion away (E8)", () 
 
 Deno.test("Store.settle: forgets the deletions that all hold, but never a member's latest entry (E8)", () => {
   const { store } = makeStore("a");
-  const a = store.hold("a", LIFE);
+  const a = store.addMember("a", LIFE);
   store.put(a, [tombstone("k", 1), tombstone("l", 2), tombstone("m", 3)], at(1));
-  store.settle(a, 1);
-  assertEquals([store.tombstones, a.settled, a.floor], [2, 1, 1]);
-  store.settle(a, 0);
-  assertEquals([store.tombstones, a.settled], [2, 1]);
-  store.settle(a, 99);
-  assertEquals([store.tombstones, a.settled, a.floor], [1, 3, 2]);
-  const foreign = store.hold("b", FOREIGN_LIFE);
+  store.recordAckedByAll(a, 1);
+  assertEquals([store.tombstones, a.ackedByAll, a.floor], [2, 1, 1]);
+  store.recordAckedByAll(a, 0);
+  assertEquals([store.tombstones, a.ackedByAll], [2, 1]);
+  store.recordAckedByAll(a, 99);
+  assertEquals([store.tombstones, a.ackedByAll, a.floor], [1, 3, 2]);
+  const foreign = store.addMember("b", NO_INCARNATION);
   store.put(foreign, [tombstone("k", 1), entry("l", 2, 1)], at(1));
-  store.settle(foreign, 99);
-  assertEquals([foreign.settled, store.tombstones], [0, 2]);
+  store.recordAckedByAll(foreign, 99);
+  assertEquals([foreign.ackedByAll, store.tombstones], [0, 2]);
 });
 
 Deno.test("Store.settleAll: settles the active members that have deletions, and no others (E8)", () => {
   const { store } = makeStore("a");
-  const [a, b] = [store.hold("a", LIFE), store.hold("b", LIFE)];
+  const [a, b] = [store.addMember("a", LIFE), store.addMember("b", LIFE)];
   for (const member of [a, b]) store.put(member, [tombstone("k", 1), entry("l", 2, 1)], at(1));
-  store.settleAll();
-  assertEquals([a.settled, b.settled, store.tombstones], [2, 0, 1]);
+  store.recordAllAcked();
+  assertEquals([a.ackedByAll, b.ackedByAll, store.tombstones], [2, 0, 1]);
 });

@@ -1,6 +1,6 @@
 import { assertEquals } from "../../../deps/std_assert.ts";
 import type { Engine } from "../../../engine/engine.ts";
-import { makeLife } from "../../../engine/incarnation.ts";
+import { makeIncarnation } from "../../../engine/incarnation.ts";
 import {
   entry,
   exchange,
@@ -96,7 +96,10 @@ Deno.test("acknowledgement: an equal digest in a handshake replaces every one (E
   settle([a, b], { clock });
   note(b, b.countHeartbeat({ worker: 1 }, clock.now));
   assertEquals([nextDelta(b, "a"), b.phase], ["b>2:3", "diffusing"]);
-  note(b, b.greeted({ id: "a", life: a.life, digest: b.digest, active: b.active }, clock.now));
+  note(
+    b,
+    b.applyHello({ id: "a", incarnation: a.incarnation, digest: b.digest, active: b.active }, clock.now),
+  );
   assertEquals([nextDelta(b, "a"), b.phase], ["", "confirmed"]);
 });
 
@@ -139,7 +142,14 @@ Deno.test("acknowledgement: a late one of less does not lower what repaired a ga
   set(a, "x", 1, clock);
   const first = a.disseminate("b").sent;
   set(a, "y", 1, clock);
-  note(a, a.handleAck(a.disseminate("b").sent, new Map([["a", { life: a.life, number: 0 }]]), clock.now));
+  note(
+    a,
+    a.handleAck(
+      a.disseminate("b").sent,
+      new Map([["a", { incarnation: a.incarnation, number: 0 }]]),
+      clock.now,
+    ),
+  );
   assertEquals(nextDelta(a, "b"), "a>0:1,2");
   const filling = a.disseminate("b").sent;
   set(a, "z", 1, clock);
@@ -156,7 +166,7 @@ Deno.test("acknowledgement: those of a process do not count after a report of a 
   exchange(a, b, { clock });
   assertEquals(a.acknowledgedBy(1), 1);
   clock.advance(5_000);
-  tell(a, "c", memberDelta("b", makeLife(clock.wallMs, 0.5), [entry("k", 1, 2)]), clock);
+  tell(a, "c", memberDelta("b", makeIncarnation(clock.wallMs, 0.5), [entry("k", 1, 2)]), clock);
   assertEquals(a.acknowledgedBy(1), 0);
 });
 
@@ -190,7 +200,7 @@ Deno.test("acknowledgement: a peer that reports a version never sent to it raise
   const empty = a.disseminate("b").sent;
   for (const key of ["x", "y", "z"]) set(a, key, 1, clock);
   for (const number of [3, 2, 1]) {
-    note(a, a.handleAck(empty, new Map([["a", { life: a.life, number }]]), clock.now));
+    note(a, a.handleAck(empty, new Map([["a", { incarnation: a.incarnation, number }]]), clock.now));
     assertEquals(
       [nextDelta(a, "b"), a.acknowledgedBy(1), a.phase],
       ["a>0:1,2,3", 0, "diffusing"],
@@ -207,7 +217,7 @@ Deno.test("acknowledgement: a peer that reports more than was sent is believed u
     const { sent } = a.disseminate("b");
     set(a, "y", 1, clock);
     set(a, "z", 1, clock);
-    note(a, a.handleAck(sent, new Map([["a", { life: a.life, number }]]), clock.now));
+    note(a, a.handleAck(sent, new Map([["a", { incarnation: a.incarnation, number }]]), clock.now));
     assertEquals(
       [nextDelta(a, "b"), a.acknowledgedBy(1), a.acknowledgedBy(2)],
       ["a>1:2,3", 1, 0],
@@ -220,11 +230,11 @@ Deno.test("acknowledgement: the rules hold for other members' state too (E5)", (
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "c"], clock);
   greet(a, b!, clock);
-  const life = makeLife(clock.wallMs, 0.5);
+  const incarnation = makeIncarnation(clock.wallMs, 0.5);
   const empty = a.disseminate("b").sent;
-  tell(a, "c", memberDelta("c", life, [entry("x", 1, 1), entry("y", 2, 1)]), clock);
+  tell(a, "c", memberDelta("c", incarnation, [entry("x", 1, 1), entry("y", 2, 1)]), clock);
   for (const number of [9, 2, 1]) {
-    note(a, a.handleAck(empty, new Map([["c", { life, number }]]), clock.now));
+    note(a, a.handleAck(empty, new Map([["c", { incarnation, number }]]), clock.now));
     assertEquals(nextDelta(a, "b"), "c>0:1,2", `${number}`);
   }
 });
@@ -233,11 +243,11 @@ Deno.test("acknowledgement: of several members, those without a reported version
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "c"], clock);
   greet(a, b!, clock);
-  const life = makeLife(clock.wallMs, 0.5);
+  const incarnation = makeIncarnation(clock.wallMs, 0.5);
   set(a, "x", 1, clock);
-  tell(a, "c", memberDelta("c", life, [entry("x", 1, 1), entry("y", 2, 1)]), clock);
+  tell(a, "c", memberDelta("c", incarnation, [entry("x", 1, 1), entry("y", 2, 1)]), clock);
   const { sent } = a.disseminate("b");
-  note(a, a.handleAck(sent, new Map([["c", { life, number: 1 }]]), clock.now));
+  note(a, a.handleAck(sent, new Map([["c", { incarnation, number: 1 }]]), clock.now));
   assertEquals(nextDelta(a, "b"), "c>1:2");
 });
 
@@ -249,7 +259,7 @@ Deno.test("acknowledgement: a number from the peer's earlier incarnation does no
   set(a, "y", 1, clock);
   const { sent } = a.disseminate("b");
   assertEquals(a.acknowledgedBy(1), 1);
-  const again = makeEngine("b", clock, { life: makeLife(clock.wallMs + 1, 0.5) });
+  const again = makeEngine("b", clock, { incarnation: makeIncarnation(clock.wallMs + 1, 0.5) });
   greet(again, a, clock);
   // The reply of the earlier process arrives only now.
   note(a, a.handleAck(sent, new Map(), clock.now));
@@ -264,7 +274,7 @@ Deno.test("acknowledgement: a peer's versions do not count after any report of i
   const number = set(a, "k", 1, clock);
   exchange(a, b!, { clock });
   assertEquals(a.acknowledgedBy(number), 1);
-  const again = makeLife(clock.now.wallMs + 1_000, 0.5);
+  const again = makeIncarnation(clock.now.wallMs + 1_000, 0.5);
   tell(a, "c", memberDelta("b", again, [entry("x", 1, 1)]), clock);
   assertEquals([a.acknowledgedBy(number), a.isAcknowledgedBy("b", number)], [0, false]);
 });
@@ -283,15 +293,15 @@ Deno.test("acknowledgement: state that a peer itself sent is not sent back to it
   const clock = new TestClock();
   const [a, b, c] = makeCluster(["a", "b", "c"], clock);
   greet(a, b!, clock);
-  const life = makeLife(clock.wallMs, 0.5);
-  tell(a, "b", memberDelta("c", life, [entry("x", 1, 1)]), clock);
-  tell(a, "b", memberDelta("b", b!.life, [entry("x", 1, 1)]), clock);
+  const incarnation = makeIncarnation(clock.wallMs, 0.5);
+  tell(a, "b", memberDelta("c", incarnation, [entry("x", 1, 1)]), clock);
+  tell(a, "b", memberDelta("b", b!.incarnation, [entry("x", 1, 1)]), clock);
   assertEquals(nextDelta(a, "b"), "");
   assertEquals(nextDelta(a, c!.id), "b>0:1");
   // Both are pending, and one of the peers sends it.
-  tell(a, "d", memberDelta("c", life, [entry("y", 2, 1)], { after: 1 }), clock);
+  tell(a, "d", memberDelta("c", incarnation, [entry("y", 2, 1)], { after: 1 }), clock);
   assertEquals(nextDelta(a, "b"), "c>1:2");
-  tell(a, "b", memberDelta("c", life, [entry("y", 2, 1)], { after: 1 }), clock);
+  tell(a, "b", memberDelta("c", incarnation, [entry("y", 2, 1)], { after: 1 }), clock);
   assertEquals(nextDelta(a, "b"), "");
 });
 
@@ -325,8 +335,8 @@ Deno.test("acknowledgement: state that a peer has no room for is not acknowledge
   exchange(a, full, { clock });
   const number = set(b, "k", 2, clock);
   const { reply } = exchange(b, full, { clock });
-  assertEquals(full.holdOf("b"), undefined);
-  assertEquals(reply!.holds.get("b"), { life: b.life, number: 0 });
+  assertEquals(full.versionOf("b"), undefined);
+  assertEquals(reply!.holds.get("b"), { incarnation: b.incarnation, number: 0 });
   assertEquals([b.acknowledgedBy(number), b.isAcknowledgedBy("full", number)], [0, false]);
 });
 
@@ -337,8 +347,8 @@ Deno.test("acknowledgement: a forgotten pending member does not count as acknowl
   // Fewer may be pending than these peers lack together.
   const [a, ...others] = makeCluster(["a", ...peers], clock, { settings: { maxMembers: 30 } });
   for (const peer of others) greet(a, peer, clock);
-  const life = makeLife(clock.wallMs, 0.1);
-  tell(a, "p0", newcomers.map((id) => memberDelta(id, life, [entry("k", 1, 1)])), clock);
+  const incarnation = makeIncarnation(clock.wallMs, 0.1);
+  tell(a, "p0", newcomers.map((id) => memberDelta(id, incarnation, [entry("k", 1, 1)])), clock);
   const agree = (id: string) => {
     const equal = { members: [], digest: a.digest, active: a.active, partial: false };
     note(a, a.applyIncoming(id, equal, clock.now));
@@ -364,7 +374,7 @@ Deno.test("acknowledgement: part of a state acknowledges no value, since a later
   for (let key = 0; key < 3; key++) set(a, `large${key}`, "x".repeat(10_000), clock);
   set(a, "waited", 2, clock);
   exchange(a, b, { clock });
-  assertEquals([valueOf(b, "a", "waited"), b.holdOf("a")!.number > waited], [undefined, true]);
+  assertEquals([valueOf(b, "a", "waited"), b.versionOf("a")!.number > waited], [undefined, true]);
   assertEquals([a.acknowledgedBy(waited), a.isAcknowledgedBy("b", waited)], [0, false]);
   exchange(a, b, { clock });
   assertEquals([valueOf(b, "a", "waited"), a.acknowledgedBy(waited)], [2, 1]);

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "../../../deps/std_assert.ts";
 import type { Engine } from "../../../engine/engine.ts";
-import { FOREIGN_LIFE } from "../../../engine/incarnation.ts";
+import { NO_INCARNATION } from "../../../engine/incarnation.ts";
 import type { Delta } from "../../../engine/types.ts";
 import {
   entry,
@@ -97,7 +97,7 @@ function makeUnconfirmed(clock: TestClock, signs = false): Engine {
   greet(a, b!, clock);
   if (!signs) set(a, "k", 1, clock);
   const others = ["b", "c", "d", "e"].map((id) =>
-    memberDelta(id, id === "b" ? b!.life : LIFE, [entry("k", 1, 1)])
+    memberDelta(id, id === "b" ? b!.incarnation : LIFE, [entry("k", 1, 1)])
   );
   tell(a, "b", others, clock);
   assertEquals(a.phase, "diffusing");
@@ -168,8 +168,8 @@ Deno.test("agreeing: an unversioned member counts by its own acknowledgement, an
   const [a, b] = makeCluster(["a", "b", "g"], clock);
   greet(a, b!, clock);
   for (const engine of [a, b!]) set(engine, "k", 1, clock);
-  const hello = { id: "g", life: FOREIGN_LIFE, digest: "0".repeat(16), active: "0".repeat(16) };
-  note(a, a.greeted(hello, clock.now));
+  const hello = { id: "g", incarnation: NO_INCARNATION, digest: "0".repeat(16), active: "0".repeat(16) };
+  note(a, a.applyHello(hello, clock.now));
   settle([a, b!], { clock });
   assertEquals([a.phase, b!.phase], ["diffusing", "diffusing"]);
   note(a, a.handleAck(a.disseminate("g").sent, new Map(), clock.now));

@@ -1,14 +1,14 @@
 import { assertEquals } from "../../../deps/std_assert.ts";
 import { Random } from "../../../engine/random.ts";
-import { Serials } from "../../../engine/sync/change_ranges.ts";
+import { ChangeRanges } from "../../../engine/sync/change_ranges.ts";
 
 /** The serials of a set up to a bound. */
-function has(serials: Serials, upTo: number): number[] {
+function has(serials: ChangeRanges, upTo: number): number[] {
   return Array.from({ length: upTo }, (_, index) => index + 1).filter((serial) => serials.has(serial));
 }
 
 Deno.test("serials: a set has the added ones, and no others (E6)", () => {
-  const serials = new Serials();
+  const serials = new ChangeRanges();
   assertEquals([serials.has(0), serials.has(1)], [true, false]);
   serials.add(4, 6);
   serials.add(8, 9);
@@ -27,7 +27,7 @@ Deno.test("serials: a set has the added ones, and no others (E6)", () => {
 Deno.test("serials: a set equals a plain set, except that the narrowest ranges may be dropped (E6)", () => {
   const random = new Random(0.5);
   for (let run = 0; run < 200; run++) {
-    const serials = new Serials();
+    const serials = new ChangeRanges();
     const plain = new Set<number>();
     for (let step = 0; step < 15; step++) {
       const after = Math.floor(random.next() * 100);
@@ -40,7 +40,7 @@ Deno.test("serials: a set equals a plain set, except that the narrowest ranges m
 });
 
 Deno.test("serials: above the limit of ranges the narrowest is dropped, and of these the lowest (E6)", () => {
-  const serials = new Serials();
+  const serials = new ChangeRanges();
   for (let range = 0; range < 16; range++) serials.add(10 * range + 1, 10 * range + (range === 3 ? 3 : 4));
   serials.add(500, 502);
   assertEquals([serials.has(33), serials.has(32), serials.has(502), serials.has(3)], [

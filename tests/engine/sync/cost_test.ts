@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertLessOrEqual } from "../../../deps/std_assert.ts";
-import { Agreement } from "../../../engine/convergence.ts";
-import { ChangeOrder, Recency } from "../../../engine/state/change_log.ts";
-import { Sum } from "../../../engine/state/digest.ts";
+import { ConvergenceTracker } from "../../../engine/convergence.ts";
+import { ChangeList, ChangeLog } from "../../../engine/state/change_log.ts";
+import { SetHash } from "../../../engine/state/digest.ts";
 import type { Engine } from "../../../engine/engine.ts";
-import { makeLife } from "../../../engine/incarnation.ts";
+import { makeIncarnation } from "../../../engine/incarnation.ts";
 import { MemberState } from "../../../engine/state/member_state.ts";
 import { Random } from "../../../engine/random.ts";
 import { SortedMembers } from "../../../engine/state/sorted_members.ts";
@@ -42,15 +42,15 @@ interface Work {
 /** Counts the engine's operations during an action. */
 function workOf(action: () => void): Work {
   const work: Work = { changed: 0, deltas: 0, hashes: 0, named: 0 };
-  const order = ChangeOrder.prototype;
+  const order = ChangeLog.prototype;
   const member = MemberState.prototype;
-  const sum = Sum.prototype;
-  const recency = Recency.prototype;
-  const { members, inTurn } = order;
+  const sum = SetHash.prototype;
+  const recency = ChangeList.prototype;
+  const { members, atSlot: inTurn } = order;
   const { newestFirst } = recency;
-  const { deltaAfter, heldBy } = member;
+  const { deltaAfter, ackedVersion: heldBy } = member;
   const { add, remove } = sum;
-  const agreement = Agreement.prototype;
+  const agreement = ConvergenceTracker.prototype;
   const sorted = SortedMembers.prototype;
   const { agrees } = agreement;
   const { decode } = sorted;
@@ -64,7 +64,7 @@ function workOf(action: () => void): Work {
   recency.newestFirst = function (after) {
     return counted(newestFirst.call(this, after));
   };
-  order.inTurn = function (turn) {
+  order.atSlot = function (turn) {
     work.changed++;
     return inTurn.call(this, turn);
   };
@@ -76,7 +76,7 @@ function workOf(action: () => void): Work {
     work.deltas++;
     return deltaAfter.apply(this, args);
   };
-  member.heldBy = function (known) {
+  member.ackedVersion = function (known) {
     work.deltas++;
     return heldBy.call(this, known);
   };
@@ -110,8 +110,8 @@ function workOf(action: () => void): Work {
     Object.assign(sorted, { decode });
     Object.defineProperty(Store.prototype, "sorted", vectors);
     Object.assign(recency, { newestFirst });
-    Object.assign(order, { members, inTurn });
-    Object.assign(member, { deltaAfter, heldBy });
+    Object.assign(order, { members, atSlot: inTurn });
+    Object.assign(member, { deltaAfter, ackedVersion: heldBy });
     Object.assign(sum, { add, remove });
   }
   return work;
@@ -126,8 +126,8 @@ function largeCluster(clock: TestClock): Engine {
   const b = makeEngine("b", clock);
   a.setTopology({ members: ids, blocked: [] }, clock.now);
   greet(a, b, clock);
-  const life = makeLife(clock.wallMs, 0.5);
-  const deltas = ids.slice(2).map((id) => memberDelta(id, life, [entry("x", 1, 1), entry("y", 2, 2)]));
+  const incarnation = makeIncarnation(clock.wallMs, 0.5);
+  const deltas = ids.slice(2).map((id) => memberDelta(id, incarnation, [entry("x", 1, 1), entry("y", 2, 2)]));
   tell(a, "b", deltas, clock);
   return a;
 }
@@ -195,9 +195,9 @@ Deno.test("cost: vectors are rare enough that naming all members takes a bounded
 Deno.test("cost: after one change one member is read, for any member and any peer, at 10,000 members (E6)", () => {
   const clock = new TestClock();
   const a = largeCluster(clock);
-  const life = makeLife(clock.wallMs, 0.5);
+  const incarnation = makeIncarnation(clock.wallMs, 0.5);
   const work = workOf(() => {
-    tell(a, "m7", memberDelta("m7", life, [entry("x", 3, 3)], { after: 2 }), clock);
+    tell(a, "m7", memberDelta("m7", incarnation, [entry("x", 3, 3)], { after: 2 }), clock);
     const { delta, sent } = a.disseminate("b");
     assertEquals(delta.members.map(({ id, after }) => [id, after]), [["m7", 2]]);
     note(a, a.handleAck(sent, new Map(), clock.now));
@@ -206,7 +206,7 @@ Deno.test("cost: after one change one member is read, for any member and any pee
   // Its sender is new here, and everything else is pending for it: that is read once.
   assertLessOrEqual(work.changed, MANY + 2);
   const again = workOf(() => {
-    tell(a, "m7", memberDelta("m7", life, [entry("x", 4, 4)], { after: 3 }), clock);
+    tell(a, "m7", memberDelta("m7", incarnation, [entry("x", 4, 4)], { after: 3 }), clock);
     note(a, a.handleAck(a.disseminate("b").sent, new Map(), clock.now));
     assertEquals(a.disseminate("b").delta.members, []);
   });
@@ -219,14 +219,14 @@ Deno.test("cost: after one change one member is read, for any member and any pee
 Deno.test("cost: that of a delta grows with the changes (E6)", () => {
   const clock = new TestClock();
   const a = largeCluster(clock);
-  const life = makeLife(clock.wallMs, 0.5);
+  const incarnation = makeIncarnation(clock.wallMs, 0.5);
   for (const changes of [1, 10, 100]) {
     const number = 2 + changes;
     const deltas = Array.from(
       { length: changes },
-      (_, index) => memberDelta(`m${index}`, life, [entry("x", number, number)], { after: 2 }),
+      (_, index) => memberDelta(`m${index}`, incarnation, [entry("x", number, number)], { after: 2 }),
     );
-    tell(a, "b", memberDelta("b", makeLife(clock.wallMs, 0.5), [heartbeat(number)]), clock);
+    tell(a, "b", memberDelta("b", makeIncarnation(clock.wallMs, 0.5), [heartbeat(number)]), clock);
     note(
       a,
       a.applyIncoming("someone", { members: deltas, digest: "", active: "", partial: true }, clock.now),
@@ -312,11 +312,11 @@ Deno.test("cost: the memory of peers is bounded, never a table of peers and memb
   const clock = new TestClock();
   const a = largeCluster(clock);
   for (let peer = 0; peer < 20; peer++) note(a, a.disseminate(`m${peer}`));
-  assertEquals(a.footprint.waiting, 0);
+  assertEquals(a.footprint.pending, 0);
   for (let peer = 0; peer < 20; peer++) loseAll(a, `m${peer}`, clock);
   const limit = 6 * SETTINGS.maxMembers;
-  assertLessOrEqual(a.footprint.waiting, limit);
-  assert(a.footprint.waiting > limit / 2);
+  assertLessOrEqual(a.footprint.pending, limit);
+  assert(a.footprint.pending > limit / 2);
 });
 
 Deno.test("cost: a peer with dropped pending entries counts as up to date, but not as confirmed (E6)", () => {
@@ -335,10 +335,10 @@ Deno.test("cost: entries that were dropped as pending are sent after the peer's 
   const clock = new TestClock();
   const a = largeCluster(clock);
   for (let peer = 0; peer < 8; peer++) loseAll(a, `m${peer}`, clock);
-  const life = makeLife(clock.wallMs, 0.5);
-  const empty = makeEngine("m0", clock, { life });
+  const incarnation = makeIncarnation(clock.wallMs, 0.5);
+  const empty = makeEngine("m0", clock, { incarnation });
   empty.setTopology({ members: [...a.activeIds()], blocked: [] }, clock.now);
-  tell(a, "b", memberDelta("m5000", life, [entry("x", 3, 3)], { after: 2 }), clock);
+  tell(a, "b", memberDelta("m5000", incarnation, [entry("x", 3, 3)], { after: 2 }), clock);
   const { request, reply } = exchange(a, empty, { clock });
   assertEquals(request.members.map(({ id, after }) => [id, after]), [["m5000", 2]]);
   assertEquals(reply?.holds.get("m5000")?.number, 0);

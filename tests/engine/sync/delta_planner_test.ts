@@ -1,6 +1,6 @@
 import { assertEquals } from "../../../deps/std_assert.ts";
-import { FOREIGN_LIFE, makeLife } from "../../../engine/incarnation.ts";
-import type { Hold } from "../../../engine/types.ts";
+import { makeIncarnation, NO_INCARNATION } from "../../../engine/incarnation.ts";
+import type { KnownVersion } from "../../../engine/types.ts";
 import { entry, makeCluster, memberDelta, set, tell, TestClock } from "../harness.ts";
 
 /** `a`, which has told `b` nothing, with a change of its own and with one each of `c`, `d`, `e` and `f`, in this order. */
@@ -8,12 +8,14 @@ function makeTeller(gossipMaxSend: number) {
   const clock = new TestClock();
   const ids = ["a", "b", "c", "d", "e", "f"];
   const [a] = makeCluster(ids, clock, { settings: { gossipMaxSend } });
-  const life = makeLife(clock.wallMs, 0.5);
-  for (const id of ids.slice(2)) tell(a, "c", memberDelta(id, life, [entry("k", 1, id)]), clock);
+  const incarnation = makeIncarnation(clock.wallMs, 0.5);
+  for (const id of ids.slice(2)) tell(a, "c", memberDelta(id, incarnation, [entry("k", 1, id)]), clock);
   set(a, "k", 1, clock);
   /** The members of which a message tells, where b asks for these. */
   const toldOf = (...ids: string[]) => {
-    const asked = new Map<string, Hold>(ids.map((id) => [id, { life: FOREIGN_LIFE, number: 0 }]));
+    const asked = new Map<string, KnownVersion>(
+      ids.map((id) => [id, { incarnation: NO_INCARNATION, number: 0 }]),
+    );
     return a.disseminate("b", { asked }).delta.members.map(({ id }) => id).toSorted();
   };
   return { a, toldOf };

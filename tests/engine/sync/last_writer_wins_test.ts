@@ -1,6 +1,6 @@
 import { assertEquals } from "../../../deps/std_assert.ts";
 import type { ConflictDetected } from "../../../engine/events.ts";
-import { makeLife } from "../../../engine/incarnation.ts";
+import { makeIncarnation } from "../../../engine/incarnation.ts";
 import { type SentEntry, TYPE } from "../../../engine/types.ts";
 import {
   entry,
@@ -16,7 +16,7 @@ import {
 } from "../harness.ts";
 
 const clock = new TestClock();
-const LIFE = makeLife(clock.wallMs, 0.5);
+const LIFE = makeIncarnation(clock.wallMs, 0.5);
 
 /** An engine with x under 3 and y under 5 of b. */
 function makeWithState() {
@@ -48,7 +48,7 @@ Deno.test("merge: ignores a lower number, without an event (E3)", () => {
 Deno.test("merge: ignores an equal number with an equal value, without an event (E3)", () => {
   const a = makeWithState();
   tell(a, "c", memberDelta("b", LIFE, [entry("x", 3, "held"), entry("y", 5, "held")]), clock);
-  assertEquals(a.holdOf("b"), { life: LIFE, number: 5 });
+  assertEquals(a.versionOf("b"), { incarnation: LIFE, number: 5 });
   assertEquals([conflicts(a), eventsOf(a).of("GossipUpdate")], [[], []]);
 });
 
@@ -82,8 +82,18 @@ Deno.test("merge: takes the newer entries of a message that also has a conflicti
 Deno.test("merge: equal numbers of different incarnations or members are no conflict (E3)", () => {
   const a = makeWithState();
   tell(a, "c", memberDelta("c", LIFE, [entry("x", 3, "of c")]), clock);
-  tell(a, "c", memberDelta("b", makeLife(clock.wallMs - 1, 0.5), [entry("x", 3, "earlier life")]), clock);
-  tell(a, "c", memberDelta("b", makeLife(clock.wallMs + 1, 0.5), [entry("x", 3, "later life")]), clock);
+  tell(
+    a,
+    "c",
+    memberDelta("b", makeIncarnation(clock.wallMs - 1, 0.5), [entry("x", 3, "earlier life")]),
+    clock,
+  );
+  tell(
+    a,
+    "c",
+    memberDelta("b", makeIncarnation(clock.wallMs + 1, 0.5), [entry("x", 3, "later life")]),
+    clock,
+  );
   assertEquals(conflicts(a), []);
   assertEquals(valueOf(a, "b", "x"), "later life");
 });

@@ -7,16 +7,16 @@ import {
 } from "../../../deps/std_assert.ts";
 import type { Engine } from "../../../engine/engine.ts";
 import { copyJson } from "../../../engine/json.ts";
-import { FOREIGN_LIFE, makeLife } from "../../../engine/incarnation.ts";
+import { makeIncarnation, NO_INCARNATION } from "../../../engine/incarnation.ts";
 import { deltaBytes } from "../../../engine/sync/selection.ts";
 import {
   entryBytes,
   ENVELOPE_BYTES,
-  heldBytes,
-  holdsBytes,
   memberBytes,
+  storedBytes,
+  versionsBytes,
 } from "../../../engine/state/size.ts";
-import { type Delta, HEARTBEAT_KEY, type Hold, type SentEntry } from "../../../engine/types.ts";
+import { type Delta, HEARTBEAT_KEY, type KnownVersion, type SentEntry } from "../../../engine/types.ts";
 import {
   drawFrom,
   entry,
@@ -58,13 +58,13 @@ function pairAmong(others: number, clock: TestClock, settings: Partial<typeof SE
 /** The owners of other members' state; each call sets new values. */
 class Owners {
   readonly #numbers = new Map<string, number>();
-  readonly #life: string;
+  readonly #incarnation: string;
   readonly #clock: TestClock;
   readonly #entry: (number: number) => ReturnType<typeof entry>;
 
   constructor(clock: TestClock, makeEntry = (number: number) => entry("k", number, number)) {
     this.#clock = clock;
-    this.#life = makeLife(clock.wallMs, 0.5);
+    this.#incarnation = makeIncarnation(clock.wallMs, 0.5);
     this.#entry = makeEntry;
   }
 
@@ -73,7 +73,7 @@ class Owners {
     for (const id of ids) {
       const number = (this.#numbers.get(id) ?? 0) + 1;
       this.#numbers.set(id, number);
-      const delta = memberDelta(id, this.#life, [this.#entry(number)], { after: number - 1 });
+      const delta = memberDelta(id, this.#incarnation, [this.#entry(number)], { after: number - 1 });
       tell(engine, "teller", delta, this.#clock);
     }
   }
@@ -99,7 +99,7 @@ function longestWaits(
     exchange(a, b, { clock, ...(lose(round) && { lose: "reply" as const }) });
     clock.advance(300);
     for (const id of a.memberIds()) {
-      const number = b.holdOf(id)?.number ?? 0;
+      const number = b.versionOf(id)?.number ?? 0;
       const isNew = number > (held.get(id) ?? 0);
       if (isNew) held.set(id, number);
       since.set(id, isNew ? 0 : (since.get(id) ?? 0) + 1);
@@ -226,7 +226,7 @@ Deno.test("starvation: state without room is sent in later messages, though noth
     new Owners(clock, makeEntry).change(a, others);
     const counts: number[] = [];
     for (let round = 0; round < 7; round++) counts.push(exchange(a, b, { clock }).request.members.length);
-    assertEquals([counts, others.filter((id) => b.holdOf(id)?.number !== 1)], [[4, 4, 4, 4, 4, 0, 0], []]);
+    assertEquals([counts, others.filter((id) => b.versionOf(id)?.number !== 1)], [[4, 4, 4, 4, 4, 0, 0], []]);
   }
 });
 
@@ -303,9 +303,14 @@ Deno.test("limits: a delta larger than the room left is cut after an entry (E7)"
   const clock = new TestClock();
   const { a, b } = pairAmong(2, clock, { maxMessageBytes: 32_768 });
   for (let key = 0; key < 10; key++) set(a, `k${key}`, "x".repeat(900), clock);
-  const life = makeLife(clock.wallMs, 0.5);
+  const incarnation = makeIncarnation(clock.wallMs, 0.5);
   const entries = Array.from({ length: 10 }, (_, index) => entry(`k${index}`, index + 1, "x".repeat(900)));
-  tell(a, "teller", [memberDelta("m0", life, entries), memberDelta("m1", life, entries)], clock);
+  tell(
+    a,
+    "teller",
+    [memberDelta("m0", incarnation, entries), memberDelta("m1", incarnation, entries)],
+    clock,
+  );
   const counts = () => a.disseminate("b").delta.members.map(({ id, entries }) => `${id} ${entries.length}`);
   assertEquals(counts(), ["a 10", "m1 10", "m0 5"]);
   exchange(a, b, { clock });
@@ -317,16 +322,16 @@ Deno.test("limits: a delta larger than the room left is cut after an entry (E7)"
 Deno.test("limits: reported versions in an answer reduce the room for members (E7)", () => {
   const clock = new TestClock();
   const { a, others } = pairAmong(60, clock, { maxMessageBytes: 16_384 });
-  const life = makeLife(clock.wallMs, 0.5);
+  const incarnation = makeIncarnation(clock.wallMs, 0.5);
   new Owners(clock, (number) => entry("k", number, "x".repeat(200))).change(a, others);
-  const holds = new Map(Array.from({ length: 50 }, (_, index) => [`n${index}`, { life, number: 1 }]));
+  const holds = new Map(Array.from({ length: 50 }, (_, index) => [`n${index}`, { incarnation, number: 1 }]));
   const without = a.disseminate("b").delta;
   const beside = a.disseminate("b", { holds }).delta;
   const room = 16_384 - ENVELOPE_BYTES;
   assertLessOrEqual(bytesOf(without), room);
-  assertLessOrEqual(bytesOf(beside) + holdsBytes(holds), room);
+  assertLessOrEqual(bytesOf(beside) + versionsBytes(holds), room);
   assert(beside.members.length < without.members.length);
-  assert(bytesOf(beside) + holdsBytes(holds) > room - 1_000);
+  assert(bytesOf(beside) + versionsBytes(holds) > room - 1_000);
 });
 
 Deno.test("ask: names members without state here, by round-robin, where not all have room (E7)", () => {
@@ -334,8 +339,9 @@ Deno.test("ask: names members without state here, by round-robin, where not all 
   const { a, others } = pairAmong(9, clock, { gossipMaxSend: 8 });
   const owners = new Owners(clock);
   owners.change(a, ["m2", "m0", "m1"]);
-  const asked = () => [...note(a, a.ask("b")).holds].map(([id, hold]) => [id, hold.life, hold.number]);
-  const nothing = (...ids: string[]) => ids.map((id) => [id, FOREIGN_LIFE, 0]);
+  const asked = () =>
+    [...note(a, a.prepareGossip("b")).holds].map(([id, hold]) => [id, hold.incarnation, hold.number]);
+  const nothing = (...ids: string[]) => ids.map((id) => [id, NO_INCARNATION, 0]);
   // The peer itself is never among them, though it uses its turn.
   assertEquals(asked(), nothing("m3", "m4", "m5"));
   assertEquals(asked(), nothing("m6", "m7", "m8"));
@@ -351,7 +357,7 @@ Deno.test("ask: names no member where all have room, nor the peer, nor a blocked
   const { a, others } = pairAmong(9, clock, { gossipMaxSend: 8 });
   new Owners(clock).change(a, others.slice(4));
   set(a, "k", 1, clock);
-  const asked = () => [...note(a, a.ask("b")).holds.keys()].sort();
+  const asked = () => [...note(a, a.prepareGossip("b")).holds.keys()].sort();
   assertEquals([...asked(), ...asked()].sort(), ["m0", "m0", "m1", "m1", "m2", "m3"]);
   note(a, a.setTopology({ members: ["a", "b", ...others], blocked: ["m0", "m3"] }, clock.now));
   assertEquals(asked(), ["m1", "m2"]);
@@ -364,28 +370,31 @@ Deno.test("ask: takes at most an eighth of a message (E7)", () => {
   const a = makeEngine("a", clock, { settings: { maxMessageBytes: 16_384 } });
   const ids = Array.from({ length: 60 }, (_, index) => `${index}`.padStart(200, "x"));
   note(a, a.setTopology({ members: ["a", ...ids], blocked: [] }, clock.now));
-  const { holds } = note(a, a.ask("b"));
-  assertLessOrEqual(holdsBytes(holds), 16_384 / 8);
+  const { holds } = note(a, a.prepareGossip("b"));
+  assertLessOrEqual(versionsBytes(holds), 16_384 / 8);
   assertEquals(holds.size, 6);
 });
 
 Deno.test("ask: a member that the peer asks for is sent from the peer's version, before other changed members (E7)", () => {
   const clock = new TestClock();
   const { a, others } = pairAmong(20, clock, { gossipMaxSend: 4 });
-  const life = makeLife(clock.wallMs, 0.5);
+  const incarnation = makeIncarnation(clock.wallMs, 0.5);
   const owners = new Owners(clock);
   for (let change = 0; change < 2; change++) owners.change(a, others);
-  const sentFor = (asked: ReadonlyMap<string, Hold>) =>
+  const sentFor = (asked: ReadonlyMap<string, KnownVersion>) =>
     note(a, a.disseminate("b", { asked })).delta.members.map(({ id, after }) => `${id} after ${after}`);
   assertEquals(sentFor(new Map()).slice(1), ["m19 after 0", "m18 after 0", "m17 after 0"]);
-  const asked = new Map([["m7", { life, number: 1 }], ["m3", { life: FOREIGN_LIFE, number: 0 }]]);
+  const asked = new Map([["m7", { incarnation, number: 1 }], ["m3", {
+    incarnation: NO_INCARNATION,
+    number: 0,
+  }]]);
   assertEquals(sentFor(asked).slice(1), ["m19 after 0", "m7 after 1", "m3 after 0"]);
   // An ask for more than half of the slots is ignored beyond them.
-  const all = new Map(others.map((id) => [id, { life, number: 1 }]));
+  const all = new Map(others.map((id) => [id, { incarnation, number: 1 }]));
   assertEquals(sentFor(all).slice(1), ["m19 after 0", "m0 after 1", "m1 after 1"]);
   // State that the peer has already, and an unknown member, cause no delta.
-  const idle = new Map([["m7", { life, number: 2 }], ["who", { life, number: 0 }], ["a", {
-    life,
+  const idle = new Map([["m7", { incarnation, number: 2 }], ["who", { incarnation, number: 0 }], ["a", {
+    incarnation,
     number: 0,
   }]]);
   assertEquals(sentFor(idle).slice(1), ["m19 after 0", "m18 after 0", "m17 after 0"]);
@@ -394,28 +403,28 @@ Deno.test("ask: a member that the peer asks for is sent from the peer's version,
 Deno.test("ask: neither raises nor lowers a known version of the peer (E7)", () => {
   const clock = new TestClock();
   const { a, b, others } = pairAmong(6, clock, { gossipMaxSend: 4 });
-  const life = makeLife(clock.wallMs, 0.5);
+  const incarnation = makeIncarnation(clock.wallMs, 0.5);
   new Owners(clock).change(a, others);
-  const claims = new Map(others.map((id) => [id, { life, number: 99 }]));
+  const claims = new Map(others.map((id) => [id, { incarnation, number: 99 }]));
   note(a, a.disseminate("b", { asked: claims }));
   for (let round = 0; round < 4; round++) exchange(a, b, { clock });
-  assertEquals(others.map((id) => b.holdOf(id)?.number), [1, 1, 1, 1, 1, 1]);
-  const forgotten = new Map(others.map((id) => [id, { life: FOREIGN_LIFE, number: 0 }]));
+  assertEquals(others.map((id) => b.versionOf(id)?.number), [1, 1, 1, 1, 1, 1]);
+  const forgotten = new Map(others.map((id) => [id, { incarnation: NO_INCARNATION, number: 0 }]));
   assertEquals(note(a, a.disseminate("b", { asked: forgotten })).delta.members, []);
 });
 
 Deno.test("disseminate: does not remember the versions in a peer's ask (E7)", () => {
   const clock = new TestClock();
   const { a, others } = pairAmong(20, clock, { gossipMaxSend: 4, departedRetention: 10_000 });
-  const life = makeLife(clock.wallMs, 0.5);
+  const incarnation = makeIncarnation(clock.wallMs, 0.5);
   const owners = new Owners(clock);
   // Neither next by round-robin nor among the latest.
   owners.change(a, others.slice(0, 5));
-  tell(a, "teller", memberDelta("m5", life, [entry("k", 1, 1), entry("l", 2, 1)]), clock);
+  tell(a, "teller", memberDelta("m5", incarnation, [entry("k", 1, 1), entry("l", 2, 1)]), clock);
   owners.change(a, others.slice(6));
-  const afterOf = (asked: ReadonlyMap<string, Hold>) =>
+  const afterOf = (asked: ReadonlyMap<string, KnownVersion>) =>
     note(a, a.disseminate("b", { asked })).delta.members.find(({ id }) => id === "m5")?.after;
-  const claim = new Map([["m5", { life, number: 1 }]]);
+  const claim = new Map([["m5", { incarnation, number: 1 }]]);
   assertEquals(afterOf(claim), 1);
   // State of a member that has been gone for half the retention is not sent, and the claim is not kept either
   // (E11).
@@ -425,7 +434,7 @@ Deno.test("disseminate: does not remember the versions in a peer's ask (E7)", ()
   note(a, a.tick(clock.now));
   assertEquals(afterOf(claim), undefined);
   note(a, a.setTopology({ members: ["a", "b", ...others], blocked: [] }, clock.now));
-  assertEquals(afterOf(new Map([["m5", { life, number: 0 }]])), 0);
+  assertEquals(afterOf(new Map([["m5", { incarnation, number: 0 }]])), 0);
 });
 
 Deno.test("limits: where a message has room for a tenth of the cluster, all receive all within some twenty rounds (E7)", () => {
@@ -461,7 +470,7 @@ Deno.test("limits: a value over half of maxMessageBytes is refused with the size
   for (const part of [`${limit} bytes`, `${bytes}`, '"k"', "Nothing was changed"]) {
     assertStringIncludes(error.message, part);
   }
-  assertEquals([valueOf(a, "a", "k"), a.digest, a.holdOf("a")?.number], ["before", digest, 2]);
+  assertEquals([valueOf(a, "a", "k"), a.digest, a.versionOf("a")?.number], ["before", digest, 2]);
   assertEquals(exchange(a, b, { clock }).request.members[0]?.entries.length, 2);
   assertEquals([set(a, "k", "after", clock), eventsOf(a).of("GossipUpdate").length], [3, 1]);
 });
@@ -493,7 +502,7 @@ Deno.test("limits: half of a message is usable to the last byte, where é takes 
 Deno.test("limits: maxStateBytes is usable to the last byte, and a replaced or deleted value frees its bytes (E7)", () => {
   const clock = new TestClock();
   const a = makeEngine("a", clock, { settings: { maxStateBytes: 16_384 } });
-  const most = 16_384 - heldBytes(entry("k", 1, ""));
+  const most = 16_384 - storedBytes(entry("k", 1, ""));
   set(a, "k", "x".repeat(most), clock);
   set(a, "k", "y".repeat(most), clock);
   assertThrows(() => set(a, "k", "z".repeat(most + 1), clock), RangeError);
@@ -505,7 +514,7 @@ Deno.test("limits: maxStateBytes is usable to the last byte, and a replaced or d
 Deno.test("limits: a member publishes its own entries also where its user has filled maxStateBytes (E7)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, { settings: { maxStateBytes: 16_384 } });
-  const most = 16_384 - heldBytes(entry("k", 1, ""));
+  const most = 16_384 - storedBytes(entry("k", 1, ""));
   set(a, "k", "x".repeat(most), clock);
   note(a, a.countHeartbeat({ worker: 7 }, clock.now));
   note(a, a.leave(clock.now));
@@ -517,16 +526,20 @@ Deno.test("limits: a member publishes its own entries also where its user has fi
 Deno.test("limits: the state of a member that exceeds the limit is merged as far as it fits, and an event is emitted (E7)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock, { settings: { maxStateBytes: 16_384 } });
-  const life = makeLife(clock.wallMs, 0.5);
-  tell(a, "c", memberDelta("b", life, [entry("k", 1, "held")]), clock);
+  const incarnation = makeIncarnation(clock.wallMs, 0.5);
+  tell(a, "c", memberDelta("b", incarnation, [entry("k", 1, "held")]), clock);
   const large = entry("x", 2, "x".repeat(1.5 * 16_384));
-  tell(a, "c", memberDelta("b", life, [large], { after: 1 }), clock);
-  assertEquals([valueOf(a, "b", "k"), valueOf(a, "b", "x"), a.holdOf("b")?.number], ["held", undefined, 1]);
+  tell(a, "c", memberDelta("b", incarnation, [large], { after: 1 }), clock);
+  assertEquals([valueOf(a, "b", "k"), valueOf(a, "b", "x"), a.versionOf("b")?.number], [
+    "held",
+    undefined,
+    1,
+  ]);
   assertEquals(eventsOf(a).of("ConflictDetected"), [
     { type: "ConflictDetected", memberId: "b", reason: "limit", peerId: "c" },
   ]);
-  tell(a, "c", memberDelta("b", life, [entry("k", 1, "held"), large], { reset: true }), clock);
-  tell(a, "c", memberDelta("c", life, [entry("k", 1, 1), large]), clock);
+  tell(a, "c", memberDelta("b", incarnation, [entry("k", 1, "held"), large], { reset: true }), clock);
+  tell(a, "c", memberDelta("c", incarnation, [entry("k", 1, 1), large]), clock);
   assertEquals([valueOf(a, "b", "x"), valueOf(a, "c", "x"), valueOf(a, "c", "k")], [undefined, undefined, 1]);
 });
 
@@ -549,16 +562,16 @@ Deno.test("limits: at most maxMembers members are stored, and an event is emitte
 });
 
 Deno.test("merge: of a new member, takes as many keys and bytes as fit, to the last (E7)", () => {
-  const life = makeLife(new TestClock().wallMs, 0.5);
+  const incarnation = makeIncarnation(new TestClock().wallMs, 0.5);
   const heldOf = (settings: Partial<typeof SETTINGS>, entries: readonly SentEntry[]) => {
     const clock = new TestClock();
     const [a] = makeCluster(["a", "b", "c"], clock, { settings });
-    tell(a, "c", memberDelta("b", life, entries), clock);
-    return a.holdOf("b")?.number;
+    tell(a, "c", memberDelta("b", incarnation, entries), clock);
+    return a.versionOf("b")?.number;
   };
   const keys = [1, 2, 3, 4].map((number) => entry(`k${number}`, number, 1));
   assertEquals(heldOf({ maxKeysPerMember: 2 }, keys), 3);
-  const most = 1.5 * 16_384 - 2 * heldBytes(entry("k1", 1, "")) - 3;
+  const most = 1.5 * 16_384 - 2 * storedBytes(entry("k1", 1, "")) - 3;
   const large = (length: number) => [entry("k1", 1, "x".repeat(length)), entry("k2", 2, "xxx")];
   assertEquals(heldOf({ maxStateBytes: 16_384 }, large(most)), 2);
   assertEquals(heldOf({ maxStateBytes: 16_384 }, large(most + 1)), 1);
@@ -569,35 +582,35 @@ Deno.test("merge: of a new member, takes as many keys and bytes as fit, to the l
 Deno.test("merge: measures a repair by reset by the state after it, and refuses it whole if that is too large (E7)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock, { settings: { maxKeysPerMember: 2 } });
-  const life = makeLife(clock.wallMs, 0.5);
+  const incarnation = makeIncarnation(clock.wallMs, 0.5);
   const keys = (...numbers: number[]) => numbers.map((number) => entry(`k${number}`, number, 1));
-  tell(a, "c", memberDelta("b", life, keys(1, 2, 3)), clock);
+  tell(a, "c", memberDelta("b", incarnation, keys(1, 2, 3)), clock);
   // In place of k1 and k2, and then in place of one of them alone.
-  assertEquals(tell(a, "c", memberDelta("b", life, keys(3, 4, 5), { reset: true }), clock), new Map());
+  assertEquals(tell(a, "c", memberDelta("b", incarnation, keys(3, 4, 5), { reset: true }), clock), new Map());
   assertEquals(a.entriesOf("b").map(({ key }) => key), ["k3", "k4", "k5"]);
-  const tooMany = memberDelta("b", life, keys(4, 5, 6, 7), { reset: true });
-  assertEquals(tell(a, "c", tooMany, clock), new Map([["b", { life, number: 5 }]]));
+  const tooMany = memberDelta("b", incarnation, keys(4, 5, 6, 7), { reset: true });
+  assertEquals(tell(a, "c", tooMany, clock), new Map([["b", { incarnation, number: 5 }]]));
   assertEquals(a.entriesOf("b").map(({ key }) => key), ["k3", "k4", "k5"]);
 });
 
 Deno.test("merge: old entries of a delta take no room from the newer ones (E7)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock, { settings: { maxKeysPerMember: 2 } });
-  const life = makeLife(clock.wallMs, 0.5);
+  const incarnation = makeIncarnation(clock.wallMs, 0.5);
   const keys = [entry("k2", 2, 1), entry("k3", 3, 1), entry("k4", 4, 1)];
-  tell(a, "c", memberDelta("b", life, keys), clock);
-  tell(a, "c", memberDelta("b", life, [entry("k1", 1, 1), entry("k4", 5, 2)]), clock);
+  tell(a, "c", memberDelta("b", incarnation, keys), clock);
+  tell(a, "c", memberDelta("b", incarnation, [entry("k1", 1, 1), entry("k4", 5, 2)]), clock);
   assertEquals([valueOf(a, "b", "k4"), eventsOf(a).of("ConflictDetected")], [2, []]);
 });
 
 Deno.test("merge: cuts a delta that begins below the version where it exceeds a limit (E7)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock, { settings: { maxKeysPerMember: 2 } });
-  const life = makeLife(clock.wallMs, 0.5);
-  tell(a, "c", memberDelta("b", life, [entry("k1", 1, 1), entry("k2", 2, 1)]), clock);
+  const incarnation = makeIncarnation(clock.wallMs, 0.5);
+  tell(a, "c", memberDelta("b", incarnation, [entry("k1", 1, 1), entry("k2", 2, 1)]), clock);
   const more = [entry("k2", 2, 1), entry("k1", 3, 2), entry("k3", 4, 1), entry("k4", 5, 1)];
-  tell(a, "c", memberDelta("b", life, more), clock);
-  assertEquals([a.holdOf("b")?.number, valueOf(a, "b", "k1"), valueOf(a, "b", "k4")], [4, 2, undefined]);
+  tell(a, "c", memberDelta("b", incarnation, more), clock);
+  assertEquals([a.versionOf("b")?.number, valueOf(a, "b", "k1"), valueOf(a, "b", "k4")], [4, 2, undefined]);
 });
 
 Deno.test("disseminate: own state goes first again after a message in which all had room (E7)", () => {

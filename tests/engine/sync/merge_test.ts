@@ -1,12 +1,12 @@
 import { assertEquals } from "../../../deps/std_assert.ts";
-import { makeLife } from "../../../engine/incarnation.ts";
-import { entryBytes, ENVELOPE_BYTES, heldBytes, memberBytes } from "../../../engine/state/size.ts";
+import { makeIncarnation } from "../../../engine/incarnation.ts";
+import { entryBytes, ENVELOPE_BYTES, memberBytes, storedBytes } from "../../../engine/state/size.ts";
 import { entry, makeCluster, memberDelta, tell, TestClock } from "../harness.ts";
 
 /** Two entries that count for so many bytes together where they are held. */
 function entriesOf(bytes: number) {
   const first = entry("a", 1, "x");
-  const rest = bytes - heldBytes(first) - heldBytes(entry("b", 2, ""));
+  const rest = bytes - storedBytes(first) - storedBytes(entry("b", 2, ""));
   return [first, entry("b", 2, "x".repeat(rest))];
 }
 
@@ -14,8 +14,8 @@ Deno.test("merge: takes half as much again of a new member as its owner may set,
   for (const [bytes, taken] of [[300, 2], [301, 1]] as const) {
     const clock = new TestClock();
     const [a] = makeCluster(["a", "b", "x"], clock, { settings: { maxStateBytes: 200 } });
-    tell(a, "b", memberDelta("x", makeLife(clock.wallMs, 0.5), entriesOf(bytes)), clock);
-    assertEquals(a.holdOf("x")?.number, taken);
+    tell(a, "b", memberDelta("x", makeIncarnation(clock.wallMs, 0.5), entriesOf(bytes)), clock);
+    assertEquals(a.versionOf("x")?.number, taken);
   }
 });
 
@@ -24,8 +24,8 @@ Deno.test("merge: takes half as many keys again of a new member as its owner may
     const clock = new TestClock();
     const [a] = makeCluster(["a", "b", "x"], clock, { settings: { maxKeysPerMember: 2 } });
     const entries = Array.from({ length: count }, (_, index) => entry(`k${index}`, index + 1, 1));
-    tell(a, "b", memberDelta("x", makeLife(clock.wallMs, 0.5), entries), clock);
-    assertEquals(a.holdOf("x")?.number, taken);
+    tell(a, "b", memberDelta("x", makeIncarnation(clock.wallMs, 0.5), entries), clock);
+    assertEquals(a.versionOf("x")?.number, taken);
   }
 });
 
@@ -35,7 +35,12 @@ Deno.test("merge: takes a signed state that fits beside another one into a messa
   for (const [maxMessageBytes, taken] of [[fits, 1], [fits - 1, undefined]] as const) {
     const clock = new TestClock();
     const [a] = makeCluster(["a", "b", "x"], clock, { signs: true, settings: { maxMessageBytes } });
-    tell(a, "b", { ...memberDelta("x", makeLife(clock.wallMs, 0.5), [told]), proof: "proof" }, clock);
-    assertEquals(a.holdOf("x")?.number, taken);
+    tell(
+      a,
+      "b",
+      { ...memberDelta("x", makeIncarnation(clock.wallMs, 0.5), [told]), signature: "proof" },
+      clock,
+    );
+    assertEquals(a.versionOf("x")?.number, taken);
   }
 });

@@ -1,12 +1,19 @@
 import { assert, assertEquals } from "../../../deps/std_assert.ts";
-import { NOT_REFUSED, PeerMemories, type Waiting } from "../../../engine/sync/peer_memory.ts";
+import { NOT_REFUSED, PeerMemories, type PendingMember } from "../../../engine/sync/peer_memory.ts";
 
 const LIFE = "018bcfe56800-80000000";
-const WAITS: Waiting = { life: LIFE, after: 0, gap: false, floor: 0, reset: false, ...NOT_REFUSED };
+const WAITS: PendingMember = {
+  incarnation: LIFE,
+  after: 0,
+  gap: false,
+  floor: 0,
+  reset: false,
+  ...NOT_REFUSED,
+};
 
 function waitFor(memories: PeerMemories, peerId: string, memberIds: readonly string[]): void {
   const peer = memories.of(peerId);
-  for (const id of memberIds) memories.wait(peer, id, WAITS);
+  for (const id of memberIds) memories.addPending(peer, id, WAITS);
 }
 
 function ids(count: number): string[] {
@@ -14,15 +21,15 @@ function ids(count: number): string[] {
 }
 
 function waitingOf(memories: PeerMemories, peerId: string): string[] {
-  return [...memories.peek(peerId)!.waiting.keys()];
+  return [...memories.peek(peerId)!.pending.keys()];
 }
 
 Deno.test("PeerMemory: the memory of all peers together is bounded (E6)", () => {
   const memories = new PeerMemories(60_000);
   for (let peer = 0; peer < 40; peer++) waitFor(memories, `p${peer}`, ids(2_000));
-  assertEquals(memories.waiting, 60_000);
-  const kept = [...memories.peers()].reduce((sum, { waiting }) => sum + waiting.size, 0);
-  assertEquals(kept, memories.waiting);
+  assertEquals(memories.pendingCount, 60_000);
+  const kept = [...memories.peers()].reduce((sum, { pending: waiting }) => sum + waiting.size, 0);
+  assertEquals(kept, memories.pendingCount);
 });
 
 Deno.test("PeerMemory: drops whole the peers that were sent to longest ago, and only as many as needed (E6)", () => {
@@ -34,7 +41,7 @@ Deno.test("PeerMemory: drops whole the peers that were sent to longest ago, and 
   waitFor(memories, "r", ids(3));
   assertEquals([waitingOf(memories, "p").length, waitingOf(memories, "q").length], [4, 0]);
   assertEquals(waitingOf(memories, "r"), ids(3));
-  assertEquals(memories.waiting, 7);
+  assertEquals(memories.pendingCount, 7);
 });
 
 Deno.test("PeerMemory: records that pending entries of a peer were dropped, so that its empty list proves nothing (E6)", () => {
@@ -42,47 +49,47 @@ Deno.test("PeerMemory: records that pending entries of a peer were dropped, so t
   memories.of("idle");
   waitFor(memories, "p", ids(3));
   waitFor(memories, "q", ids(3));
-  assertEquals(["idle", "p", "q"].map((id) => memories.peek(id)!.forgetful), [false, true, false]);
+  assertEquals(["idle", "p", "q"].map((id) => memories.peek(id)!.pendingWasDropped), [false, true, false]);
 });
 
 Deno.test("PeerMemory: one peer alone keeps as many members as the limit, the longest pending ones (E6)", () => {
   const memories = new PeerMemories(5);
   waitFor(memories, "p", ids(9));
   assertEquals(waitingOf(memories, "p"), ids(5));
-  assertEquals(memories.waiting, 5);
-  assert(memories.peek("p")!.forgetful);
+  assertEquals(memories.pendingCount, 5);
+  assert(memories.peek("p")!.pendingWasDropped);
 });
 
 Deno.test("PeerMemory: a pending member keeps its position when it changes again (E7)", () => {
   const memories = new PeerMemories(100);
   waitFor(memories, "p", ["a", "b", "c"]);
-  memories.wait(memories.of("p"), "a", { ...WAITS, after: 7 });
+  memories.addPending(memories.of("p"), "a", { ...WAITS, after: 7 });
   assertEquals(waitingOf(memories, "p"), ["a", "b", "c"]);
-  assertEquals(memories.peek("p")!.waiting.get("a")?.after, 7);
-  memories.settle(memories.of("p"), "a");
-  memories.wait(memories.of("p"), "a", WAITS);
+  assertEquals(memories.peek("p")!.pending.get("a")?.after, 7);
+  memories.clearPending(memories.of("p"), "a");
+  memories.addPending(memories.of("p"), "a", WAITS);
   assertEquals(waitingOf(memories, "p"), ["b", "c", "a"]);
-  assertEquals(memories.waiting, 3);
+  assertEquals(memories.pendingCount, 3);
 });
 
 Deno.test("PeerMemory: a repair is under way while some peer has a gap or a comparison (R3.5)", () => {
   const memories = new PeerMemories(100);
   const [p, q] = [memories.of("p"), memories.of("q")];
-  memories.wait(p, "a", WAITS);
+  memories.addPending(p, "a", WAITS);
   assertEquals(memories.inRepair, false);
-  memories.wait(p, "a", { ...WAITS, gap: true });
-  memories.wait(p, "a", { ...WAITS, gap: true });
+  memories.addPending(p, "a", { ...WAITS, gap: true });
+  memories.addPending(p, "a", { ...WAITS, gap: true });
   assertEquals(memories.inRepair, true);
-  memories.wait(p, "a", WAITS);
+  memories.addPending(p, "a", WAITS);
   assertEquals(memories.inRepair, false);
-  memories.wait(p, "a", { ...WAITS, gap: true });
-  memories.settle(p, "a");
+  memories.addPending(p, "a", { ...WAITS, gap: true });
+  memories.clearPending(p, "a");
   assertEquals(memories.inRepair, false);
-  memories.compare(q, true);
-  memories.compare(q, true);
+  memories.setComparing(q, true);
+  memories.setComparing(q, true);
   assertEquals(memories.inRepair, true);
-  memories.compare(q, false);
-  memories.compare(q, false);
+  memories.setComparing(q, false);
+  memories.setComparing(q, false);
   assertEquals(memories.inRepair, false);
 });
 
@@ -90,8 +97,8 @@ Deno.test("PeerMemory: a repair ends with the memory of the peer, with its suspe
   for (const end of ["forget", "suspend", "makeRoom"] as const) {
     const memories = new PeerMemories(3);
     const peer = memories.of("p");
-    memories.wait(peer, "a", { ...WAITS, gap: true });
-    memories.compare(peer, end !== "makeRoom");
+    memories.addPending(peer, "a", { ...WAITS, gap: true });
+    memories.setComparing(peer, end !== "makeRoom");
     if (end === "makeRoom") waitFor(memories, "q", ids(3));
     else memories[end]("p");
     assertEquals(memories.inRepair, false, end);
@@ -105,23 +112,23 @@ Deno.test("PeerMemory: members pending for a forgotten peer are not counted (E6)
   memories.forget("p");
   memories.forget("p");
   memories.forget("nobody");
-  assertEquals(memories.waiting, 2);
+  assertEquals(memories.pendingCount, 2);
   assertEquals(memories.peek("p"), undefined);
 });
 
 Deno.test("PeerMemory: a suspended peer keeps its pending members, but not its repair (E6)", () => {
   const memories = new PeerMemories(100);
-  memories.wait(memories.of("p"), "a", { ...WAITS, after: 3, gap: true });
+  memories.addPending(memories.of("p"), "a", { ...WAITS, after: 3, gap: true });
   memories.suspend("p");
   memories.suspend("nobody");
-  assertEquals(memories.peek("p")!.waiting.get("a"), { ...WAITS, after: 3 });
+  assertEquals(memories.peek("p")!.pending.get("a"), { ...WAITS, after: 3 });
 });
 
 Deno.test("PeerMemory.notePushed: forgets the oldest push of more than 1,024 members (S2)", () => {
   const peer = new PeerMemories(10).of("p");
-  for (const id of ids(1_024)) peer.notePushed(id, { life: LIFE, number: 1 });
+  for (const id of ids(1_024)) peer.recordPush(id, { incarnation: LIFE, number: 1 });
   // Pushed again, it is the newest.
-  peer.notePushed("m0", { life: LIFE, number: 2 });
-  peer.notePushed("other", { life: LIFE, number: 1 });
+  peer.recordPush("m0", { incarnation: LIFE, number: 2 });
+  peer.recordPush("other", { incarnation: LIFE, number: 1 });
   assertEquals([peer.pushed.size, peer.pushed.has("m0"), peer.pushed.has("m1")], [1_024, true, false]);
 });

@@ -1,7 +1,7 @@
 import { assertEquals } from "../../../deps/std_assert.ts";
-import { FOREIGN_LIFE, makeLife } from "../../../engine/incarnation.ts";
-import { askedOf } from "../../../engine/sync/selection.ts";
-import { holdBytes } from "../../../engine/state/size.ts";
+import { makeIncarnation, NO_INCARNATION } from "../../../engine/incarnation.ts";
+import { maxPulled } from "../../../engine/sync/selection.ts";
+import { versionBytes } from "../../../engine/state/size.ts";
 import { entry, greet, makeCluster, makePair, memberDelta, note, tell, TestClock } from "../harness.ts";
 
 Deno.test("Exchange.noteReceived: what a peer told does not go back to it, though only a part found room (E4, E7)", () => {
@@ -9,8 +9,8 @@ Deno.test("Exchange.noteReceived: what a peer told does not go back to it, thoug
   const [a] = makePair(clock, { settings: { maxKeysPerMember: 2 } });
   note(a, a.setTopology({ members: ["a", "b", "c"], blocked: [] }, clock.now));
   const entries = [1, 2, 3, 4, 5, 6].map((number) => entry(`k${number}`, number, 1));
-  const holds = tell(a, "b", memberDelta("c", makeLife(clock.wallMs, 0.5), entries), clock);
-  assertEquals(holds.get("c")?.number, a.holdOf("c")?.number);
+  const holds = tell(a, "b", memberDelta("c", makeIncarnation(clock.wallMs, 0.5), entries), clock);
+  assertEquals(holds.get("c")?.number, a.versionOf("c")?.number);
   assertEquals(a.disseminate("b").delta.members.map(({ id }) => id), []);
 });
 
@@ -20,16 +20,16 @@ Deno.test("Exchange.toAsk: asks for members of which nothing is held, where not 
   const askedBy = (gossipMaxSend: number, maxMessageBytes = 1_048_576) => {
     const [a, b] = makeCluster(ids, clock, { settings: { gossipMaxSend, maxMessageBytes } });
     greet(a, b!, clock);
-    return [...note(a, a.ask("b")).holds];
+    return [...note(a, a.prepareGossip("b")).holds];
   };
   assertEquals(askedBy(22), []);
   const asked = askedBy(21);
   // The peer itself has a turn too, and is not asked for.
-  assertEquals(asked.length, askedOf(21) - 1);
+  assertEquals(asked.length, maxPulled(21) - 1);
   for (const [id, hold] of asked) {
-    assertEquals([id.startsWith("m"), hold], [true, { life: FOREIGN_LIFE, number: 0 }]);
+    assertEquals([id.startsWith("m"), hold], [true, { incarnation: NO_INCARNATION, number: 0 }]);
   }
   // An eighth of a message is for asking.
-  assertEquals(askedBy(21, 8 * (holdBytes("m0") + holdBytes("m1"))).length, 2);
-  assertEquals(askedBy(21, 8 * (holdBytes("m0") + holdBytes("m1")) - 1).length, 1);
+  assertEquals(askedBy(21, 8 * (versionBytes("m0") + versionBytes("m1"))).length, 2);
+  assertEquals(askedBy(21, 8 * (versionBytes("m0") + versionBytes("m1")) - 1).length, 1);
 });

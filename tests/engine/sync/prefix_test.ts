@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "../../../deps/std_assert.ts";
 import type { Engine } from "../../../engine/engine.ts";
-import { makeLife } from "../../../engine/incarnation.ts";
+import { makeIncarnation } from "../../../engine/incarnation.ts";
 import type { MemberDelta } from "../../../engine/types.ts";
 import {
   drawFrom,
@@ -32,8 +32,8 @@ function numbersOf(delta: MemberDelta | undefined): number[] | undefined {
   return delta?.entries.map(({ number }) => number);
 }
 
-function lifeOf(clock: TestClock): string {
-  return makeLife(clock.wallMs, 0.5);
+function incarnationOf(clock: TestClock): string {
+  return makeIncarnation(clock.wallMs, 0.5);
 }
 
 Deno.test("delta: has every live entry above `after` in rising order, also statistics and tombstones (E4)", () => {
@@ -86,46 +86,46 @@ Deno.test("delta: without an entry below, it starts after the floor (E4)", () =>
 Deno.test("version: becomes the last number of the merged delta (E4)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
-  tell(a, "b", memberDelta("b", lifeOf(clock), [entry("x", 2, 1), entry("y", 7, 1)]), clock);
-  assertEquals(a.holdOf("b")?.number, 7);
-  tell(a, "b", memberDelta("b", lifeOf(clock), [entry("x", 9, 1)], { after: 7 }), clock);
-  assertEquals(a.holdOf("b")?.number, 9);
+  tell(a, "b", memberDelta("b", incarnationOf(clock), [entry("x", 2, 1), entry("y", 7, 1)]), clock);
+  assertEquals(a.versionOf("b")?.number, 7);
+  tell(a, "b", memberDelta("b", incarnationOf(clock), [entry("x", 9, 1)], { after: 7 }), clock);
+  assertEquals(a.versionOf("b")?.number, 9);
 });
 
 Deno.test("version: is always the number of an entry (E4)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
   assertEquals(
-    tell(a, "b", memberDelta("b", lifeOf(clock), [], { after: 40 }), clock),
-    new Map([["b", { life: lifeOf(clock), number: 0 }]]),
+    tell(a, "b", memberDelta("b", incarnationOf(clock), [], { after: 40 }), clock),
+    new Map([["b", { incarnation: incarnationOf(clock), number: 0 }]]),
   );
-  assertEquals(a.holdOf("b"), undefined);
-  tell(a, "b", memberDelta("b", lifeOf(clock), [entry("x", 3, 1)]), clock);
-  tell(a, "b", memberDelta("b", lifeOf(clock), [], { after: 3 }), clock);
-  tell(a, "b", memberDelta("b", lifeOf(clock), [], { after: 2 }), clock);
-  tell(a, "b", memberDelta("b", lifeOf(clock), [], { after: 90 }), clock);
-  tell(a, "b", memberDelta("b", lifeOf(clock), [], { after: 90, reset: true }), clock);
-  assertEquals(a.holdOf("b"), { life: lifeOf(clock), number: 3 });
+  assertEquals(a.versionOf("b"), undefined);
+  tell(a, "b", memberDelta("b", incarnationOf(clock), [entry("x", 3, 1)]), clock);
+  tell(a, "b", memberDelta("b", incarnationOf(clock), [], { after: 3 }), clock);
+  tell(a, "b", memberDelta("b", incarnationOf(clock), [], { after: 2 }), clock);
+  tell(a, "b", memberDelta("b", incarnationOf(clock), [], { after: 90 }), clock);
+  tell(a, "b", memberDelta("b", incarnationOf(clock), [], { after: 90, reset: true }), clock);
+  assertEquals(a.versionOf("b"), { incarnation: incarnationOf(clock), number: 3 });
 });
 
 Deno.test("gap: a receiver merges nothing of that member and answers with its version (E4)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
-  const life = lifeOf(clock);
-  tell(a, "c", memberDelta("b", life, [entry("x", 3, "held")]), clock);
+  const incarnation = incarnationOf(clock);
+  tell(a, "c", memberDelta("b", incarnation, [entry("x", 3, "held")]), clock);
   eventsOf(a).clear();
-  const gap = memberDelta("b", life, [entry("x", 6, "new"), heartbeat(7)], { after: 4 });
-  assertEquals(tell(a, "c", gap, clock), new Map([["b", { life, number: 3 }]]));
-  assertEquals([valueOf(a, "b", "x"), a.holdOf("b")?.number], ["held", 3]);
+  const gap = memberDelta("b", incarnation, [entry("x", 6, "new"), heartbeat(7)], { after: 4 });
+  assertEquals(tell(a, "c", gap, clock), new Map([["b", { incarnation, number: 3 }]]));
+  assertEquals([valueOf(a, "b", "x"), a.versionOf("b")?.number], ["held", 3]);
   assertEquals(eventsOf(a).of("GossipUpdate"), []);
 });
 
 Deno.test("gap: a version equal to `after` is none (E4)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
-  tell(a, "b", memberDelta("b", lifeOf(clock), [entry("x", 3, 1)]), clock);
+  tell(a, "b", memberDelta("b", incarnationOf(clock), [entry("x", 3, 1)]), clock);
   assertEquals(
-    tell(a, "b", memberDelta("b", lifeOf(clock), [entry("x", 4, 2)], { after: 3 }), clock),
+    tell(a, "b", memberDelta("b", incarnationOf(clock), [entry("x", 4, 2)], { after: 3 }), clock),
     new Map(),
   );
   assertEquals(valueOf(a, "b", "x"), 2);
@@ -134,25 +134,25 @@ Deno.test("gap: a version equal to `after` is none (E4)", () => {
 Deno.test("gap: for an unknown incarnation, a delta that does not start at 0 is one (E4)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
-  const life = lifeOf(clock);
-  const later = makeLife(clock.wallMs + 1, 0.5);
+  const incarnation = incarnationOf(clock);
+  const later = makeIncarnation(clock.wallMs + 1, 0.5);
   const fromOne = (of: string) => memberDelta("b", of, [entry("x", 2, "new")], { after: 1 });
-  assertEquals(tell(a, "c", fromOne(life), clock), new Map([["b", { life, number: 0 }]]));
-  assertEquals(a.holdOf("b"), undefined);
-  tell(a, "c", memberDelta("b", life, [entry("x", 5, "held")]), clock);
+  assertEquals(tell(a, "c", fromOne(incarnation), clock), new Map([["b", { incarnation, number: 0 }]]));
+  assertEquals(a.versionOf("b"), undefined);
+  tell(a, "c", memberDelta("b", incarnation, [entry("x", 5, "held")]), clock);
   // A version of an earlier incarnation does not count.
-  assertEquals(tell(a, "c", fromOne(later), clock), new Map([["b", { life: later, number: 0 }]]));
-  assertEquals(a.holdOf("b"), { life, number: 5 });
+  assertEquals(tell(a, "c", fromOne(later), clock), new Map([["b", { incarnation: later, number: 0 }]]));
+  assertEquals(a.versionOf("b"), { incarnation, number: 5 });
 });
 
 Deno.test("gap: one in a member does not stop the merge of others in the message (E4)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c", "d"], clock);
-  const life = lifeOf(clock);
+  const incarnation = incarnationOf(clock);
   const holds = tell(a, "b", [
-    memberDelta("b", life, [entry("x", 1, "of b")]),
-    memberDelta("c", life, [entry("x", 9, "of c")], { after: 8 }),
-    memberDelta("d", life, [entry("x", 1, "of d")]),
+    memberDelta("b", incarnation, [entry("x", 1, "of b")]),
+    memberDelta("c", incarnation, [entry("x", 9, "of c")], { after: 8 }),
+    memberDelta("d", incarnation, [entry("x", 1, "of d")]),
   ], clock);
   assertEquals([...holds.keys()], ["c"]);
   assertEquals(["b", "c", "d"].map((id) => valueOf(a, id, "x")), ["of b", undefined, "of d"]);
@@ -164,17 +164,17 @@ Deno.test("gap: the next message repairs it, and starts from the receiver's vers
   const [a, b] = makeCluster(ids, clock);
   greet(a, b!, clock);
   set(a, "own", 1, clock);
-  tell(a, "c", memberDelta("c", lifeOf(clock), [entry("x", 4, 1), entry("y", 5, 1)]), clock);
+  tell(a, "c", memberDelta("c", incarnationOf(clock), [entry("x", 4, 1), entry("y", 5, 1)]), clock);
   exchange(a, b!, { clock });
   // The peer lost everything without noticing: a process whose memory failed, in the same incarnation.
-  const empty = makeEngine("b", clock, { life: b!.life });
+  const empty = makeEngine("b", clock, { incarnation: b!.incarnation });
   empty.setTopology({ members: ids, blocked: [] }, clock.now);
   set(a, "own", 2, clock);
   set(a, "more", 1, clock);
-  tell(a, "c", memberDelta("c", lifeOf(clock), [entry("x", 6, 2)], { after: 5 }), clock);
+  tell(a, "c", memberDelta("c", incarnationOf(clock), [entry("x", 6, 2)], { after: 5 }), clock);
   const { request, ack, reply } = exchange(a, empty, { clock });
   assertEquals(request.members.map(({ id, after }) => [id, after]), [["a", 0], ["c", 5]]);
-  assertEquals(reply?.holds, new Map([["c", { life: lifeOf(clock), number: 0 }]]));
+  assertEquals(reply?.holds, new Map([["c", { incarnation: incarnationOf(clock), number: 0 }]]));
   assertEquals([ack, a.phase], [new Map(), "reconciling"]);
   const healing = exchange(a, empty, { clock });
   assertEquals(healing.request.members.map(({ id, after }) => [id, after]), [["c", 0]]);
@@ -189,7 +189,7 @@ Deno.test("gap: the version that the receiver reports replaces the remembered on
   exchange(a, b, { clock });
   assertEquals([deltaOf(a, "b", "a"), a.acknowledgedBy(3)], [undefined, 1]);
   const { sent } = a.disseminate("b");
-  note(a, a.handleAck(sent, new Map([["a", { life: a.life, number: 1 }]]), clock.now));
+  note(a, a.handleAck(sent, new Map([["a", { incarnation: a.incarnation, number: 1 }]]), clock.now));
   const { after, entries } = deltaOf(a, "b", "a")!;
   assertEquals([after, entries.map(({ number }) => number)], [1, [2, 3]]);
   assertEquals([a.phase, a.acknowledgedBy(3), a.acknowledgedBy(1)], ["reconciling", 0, 1]);
@@ -201,8 +201,8 @@ Deno.test("incarnation: a receiver with an earlier one is sent the present one f
   set(a, "x", 1, clock);
   set(a, "x", 2, clock);
   const { sent } = a.disseminate("b");
-  const earlier = makeLife(clock.wallMs - 1, 0.5);
-  note(a, a.handleAck(sent, new Map([["a", { life: earlier, number: 900 }]]), clock.now));
+  const earlier = makeIncarnation(clock.wallMs - 1, 0.5);
+  note(a, a.handleAck(sent, new Map([["a", { incarnation: earlier, number: 900 }]]), clock.now));
   assertEquals([deltaOf(a, "b", "a")?.after, a.acknowledgedBy(1)], [0, 0]);
 });
 
@@ -210,36 +210,41 @@ Deno.test("incarnation: a receiver with a later one is sent nothing of the earli
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "c"], clock);
   greet(a, b!, clock);
-  tell(a, "c", memberDelta("c", lifeOf(clock), [entry("x", 1, 1)]), clock);
+  tell(a, "c", memberDelta("c", incarnationOf(clock), [entry("x", 1, 1)]), clock);
   const { sent } = a.disseminate("b");
-  const later = makeLife(clock.wallMs + 5, 0.5);
-  note(a, a.handleAck(sent, new Map([["c", { life: later, number: 3 }]]), clock.now));
+  const later = makeIncarnation(clock.wallMs + 5, 0.5);
+  note(a, a.handleAck(sent, new Map([["c", { incarnation: later, number: 3 }]]), clock.now));
   assertEquals(deltaOf(a, "b", "c"), undefined);
 });
 
 Deno.test("merge: of a delta that starts below the version, takes only the newer entries (E4)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
-  const life = lifeOf(clock);
-  tell(a, "b", memberDelta("b", life, [entry("x", 2, "held"), entry("y", 4, "held")]), clock);
+  const incarnation = incarnationOf(clock);
+  tell(a, "b", memberDelta("b", incarnation, [entry("x", 2, "held"), entry("y", 4, "held")]), clock);
   eventsOf(a).clear();
-  tell(a, "b", memberDelta("b", life, [entry("y", 4, "held"), entry("x", 5, "new")], { after: 1 }), clock);
-  assertEquals([valueOf(a, "b", "x"), valueOf(a, "b", "y"), a.holdOf("b")?.number], ["new", "held", 5]);
+  tell(
+    a,
+    "b",
+    memberDelta("b", incarnation, [entry("y", 4, "held"), entry("x", 5, "new")], { after: 1 }),
+    clock,
+  );
+  assertEquals([valueOf(a, "b", "x"), valueOf(a, "b", "y"), a.versionOf("b")?.number], ["new", "held", 5]);
   assertEquals(eventsOf(a).of("GossipUpdate").map(({ key }) => key), ["x"]);
 });
 
 Deno.test("merge: ignores an entry at or below the version also where its key is gone, so that no deleted key returns (E4)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock, { settings: { tombstoneRetention: 1_000 } });
-  const life = lifeOf(clock);
-  const old = memberDelta("b", life, [entry("x", 1, 1), entry("y", 2, 1)]);
+  const incarnation = incarnationOf(clock);
+  const old = memberDelta("b", incarnation, [entry("x", 1, 1), entry("y", 2, 1)]);
   tell(a, "c", old, clock);
-  tell(a, "b", memberDelta("b", life, [tombstone("x", 3), entry("y", 4, 2)], { after: 2 }), clock);
+  tell(a, "b", memberDelta("b", incarnation, [tombstone("x", 3), entry("y", 4, 2)], { after: 2 }), clock);
   for (const forgotten of [false, true]) {
     if (forgotten) note(a, a.tick(clock.advance(1_000)));
     assertEquals(a.footprint.tombstones, forgotten ? 0 : 1);
     tell(a, "c", old, clock);
-    tell(a, "c", memberDelta("b", life, [entry("x", 1, 1), entry("y", 4, 2)]), clock);
+    tell(a, "c", memberDelta("b", incarnation, [entry("x", 1, 1), entry("y", 4, 2)]), clock);
     assertEquals([valueOf(a, "b", "x"), valueOf(a, "b", "y")], [undefined, 2]);
   }
 });
@@ -272,7 +277,7 @@ function runWithLoss(seed: number): void {
   }
   settle(engines, { clock });
   for (const engine of [left!, right!]) {
-    assertEquals(engine.holdOf("owner")?.number, history.length, `seed ${seed}`);
+    assertEquals(engine.versionOf("owner")?.number, history.length, `seed ${seed}`);
     assertEquals(engine.digest, owner.digest, `seed ${seed}`);
   }
 }
@@ -282,7 +287,7 @@ function assertPrefix(
   history: readonly (readonly [string, number | undefined])[],
   when: string,
 ): void {
-  const held = engine.holdOf("owner")?.number ?? 0;
+  const held = engine.versionOf("owner")?.number ?? 0;
   const expected = new Map<string, number | undefined>();
   for (const [key, value] of history.slice(0, held)) expected.set(key, value);
   for (const key of ["k0", "k1", "k2", "k3"]) {
@@ -298,16 +303,16 @@ function assertPrefix(
 Deno.test("merge: a member that sends less of itself than it once sent receives the known version (E4)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
-  const life = lifeOf(clock);
-  tell(a, "b", memberDelta("b", life, [entry("x", 1, 1), entry("y", 2, 1)]), clock);
-  const less = memberDelta("b", life, [entry("x", 1, 1)]);
+  const incarnation = incarnationOf(clock);
+  tell(a, "b", memberDelta("b", incarnation, [entry("x", 1, 1), entry("y", 2, 1)]), clock);
+  const less = memberDelta("b", incarnation, [entry("x", 1, 1)]);
   assertEquals(tell(a, "c", less, clock), new Map());
-  assertEquals(tell(a, "b", less, clock), new Map([["b", { life, number: 2 }]]));
+  assertEquals(tell(a, "b", less, clock), new Map([["b", { incarnation, number: 2 }]]));
 });
 
 Deno.test("merge: a delta without entries of an unknown member changes nothing (E4)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
-  const empty = memberDelta("c", lifeOf(clock), [], { count: 5, settled: 3 });
-  assertEquals([tell(a, "b", empty, clock), a.holdOf("c")], [new Map(), undefined]);
+  const empty = memberDelta("c", incarnationOf(clock), [], { count: 5, ackedByAll: 3 });
+  assertEquals([tell(a, "b", empty, clock), a.versionOf("c")], [new Map(), undefined]);
 });

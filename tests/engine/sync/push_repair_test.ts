@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "../../../deps/std_assert.ts";
 import type { Engine } from "../../../engine/engine.ts";
-import { FOREIGN_LIFE, makeLife } from "../../../engine/incarnation.ts";
+import { makeIncarnation, NO_INCARNATION } from "../../../engine/incarnation.ts";
 import type { MemberDelta, PartialDelta } from "../../../engine/types.ts";
 import {
   drawFrom,
@@ -107,7 +107,7 @@ Deno.test("push: stays within the members and bytes of a message, and leaves the
   // One whole, and as many of three that were never pushed as there is room for.
   assertEquals(show(pushOf(a, "b", ids)), "m0>1:2 m4>0:1 m5>0:1 m6>0:1");
   settle([a, b!], { clock });
-  assertEquals(ids.map((id) => b!.holdOf(id)?.number), ids.map(() => 2));
+  assertEquals(ids.map((id) => b!.versionOf(id)?.number), ids.map(() => 2));
 });
 
 Deno.test("push: does not count as acknowledged, neither for the phase nor for a wait (S2, E5)", () => {
@@ -156,7 +156,7 @@ Deno.test("disseminate: a gap shows with the second push as well where the first
   set(a, "l", 2, clock);
   assertEquals(show(push(a, b, { clock })), "a>2:3");
   // It is a gap to b: nothing of it is merged, and a push has no answer.
-  assertEquals([valueOf(b, "a", "l"), b.holdOf("a")?.number], [undefined, 1]);
+  assertEquals([valueOf(b, "a", "l"), b.versionOf("a")?.number], [undefined, 1]);
   for (let round = 0; round < 2; round++) exchange(a, b, { clock });
   assertEquals([valueOf(b, "a", "k"), valueOf(b, "a", "l"), a.phase], [1, 2, "confirmed"]);
 });
@@ -216,9 +216,9 @@ Deno.test("push: state of an unversioned member, or to an unversioned peer, does
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "g"], clock);
   greet(a, b!, clock);
-  const hello = { id: "g", life: FOREIGN_LIFE, digest: "0".repeat(16), active: "0".repeat(16) };
-  note(a, a.greeted(hello, clock.now));
-  tell(a, "g", memberDelta("g", FOREIGN_LIFE, [entry("x", 7, 1), heartbeat(8)]), clock);
+  const hello = { id: "g", incarnation: NO_INCARNATION, digest: "0".repeat(16), active: "0".repeat(16) };
+  note(a, a.applyHello(hello, clock.now));
+  tell(a, "g", memberDelta("g", NO_INCARNATION, [entry("x", 7, 1), heartbeat(8)]), clock);
   set(a, "k", 1, clock);
   assertEquals([show(pushOf(a, "b", ["g"])), roundOf(a, "b")], ["g>0:7,8", "a>0:1 g>0:7,8"]);
   assertEquals([show(pushOf(a, "g", ["a", "g"])), roundOf(a, "g")], ["a>0:1", "a>0:1"]);
@@ -255,9 +255,9 @@ Deno.test("applyPush: merges the counts in a push, and renews the own incarnatio
     note(a, a.applyPush("b", { delta: { members }, relay: true }, clock.now));
   apply(memberDelta("x", LIFE, [entry("k", 1, 1)], { count: 9 }));
   assertEquals(a.heartbeatOf("x")?.number, 9);
-  const { life } = a;
-  apply(memberDelta("a", makeLife(clock.wallMs + 10, 0.5), [entry("k", 1, "of another process")]));
-  assert(a.life > life);
+  const { incarnation } = a;
+  apply(memberDelta("a", makeIncarnation(clock.wallMs + 10, 0.5), [entry("k", 1, "of another process")]));
+  assert(a.incarnation > incarnation);
   assertEquals([valueOf(a, "a", "first"), valueOf(a, "a", "k")], [0, undefined]);
 });
 
@@ -267,7 +267,7 @@ Deno.test("push: a silenced member neither pushes nor merges (E1)", () => {
   silence(a, clock);
   set(a, "k", 1, clock);
   set(b, "k", 1, clock);
-  for (const engine of [a, b]) note(engine, engine.certify(engine.draft()!, "signed"));
+  for (const engine of [a, b]) note(engine, engine.attachSignature(engine.unsignedSnapshot()!, "signed"));
   assertEquals(pushOf(a, "b", ["a"]).members, []);
   push(b, a, { clock });
   assertEquals(valueOf(a, "b", "k"), undefined);
@@ -334,7 +334,7 @@ Deno.test("push: among new members a push is a whole state, and a process withou
   const [a, b] = makeSettledPair(clock);
   set(a, "k", 1, clock);
   push(a, b, { clock });
-  const again = makeEngine("b", clock, { life: makeLife(clock.wallMs + 1, 0.5) });
+  const again = makeEngine("b", clock, { incarnation: makeIncarnation(clock.wallMs + 1, 0.5) });
   note(again, again.setTopology({ members: ["a", "b"], blocked: [] }, clock.now));
   greet(again, a, clock);
   assertEquals(show(push(a, again, { clock })), "a>0:1,2");

@@ -1,6 +1,6 @@
 import { assertEquals } from "../../../deps/std_assert.ts";
 import type { Engine } from "../../../engine/engine.ts";
-import { FOREIGN_LIFE, lifeAbove, makeLife } from "../../../engine/incarnation.ts";
+import { incarnationAbove, makeIncarnation, NO_INCARNATION } from "../../../engine/incarnation.ts";
 import {
   entry,
   exchange,
@@ -89,10 +89,10 @@ Deno.test("push: a later incarnation of a member is pushed from its beginning (S
   const clock = new TestClock();
   const [a, b, c] = makeCluster(["a", "b", "c"], clock) as [Engine, Engine, Engine];
   greet(a, b, clock);
-  const life = makeLife(clock.wallMs, 0.5);
-  tell(a, "c", memberDelta("c", life, [entry("k", 5, 1)]), clock);
+  const incarnation = makeIncarnation(clock.wallMs, 0.5);
+  tell(a, "c", memberDelta("c", incarnation, [entry("k", 5, 1)]), clock);
   assertEquals(push(a, b, [c.id], { clock }), ["c 5"]);
-  tell(a, "c", memberDelta("c", lifeAbove(life, clock.wallMs, 0.5), [entry("k", 1, 2)]), clock);
+  tell(a, "c", memberDelta("c", incarnationAbove(incarnation, clock.wallMs, 0.5), [entry("k", 1, 2)]), clock);
   assertEquals(push(a, b, [c.id], { clock }), ["c 1"]);
 });
 
@@ -100,7 +100,7 @@ Deno.test("push: a peer without incarnations reports no gap, so that the next ro
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
   const { id, digest, active } = { id: "b", digest: "0".repeat(16), active: "0".repeat(16) };
-  note(a, a.greeted({ id, life: FOREIGN_LIFE, digest, active }, clock.now));
+  note(a, a.applyHello({ id, incarnation: NO_INCARNATION, digest, active }, clock.now));
   const number = set(a, "k", 1, clock);
   note(a, a.push("b", ["a"]));
   const own = note(a, a.disseminate("b")).delta.members.find((each) => each.id === "a");
@@ -127,14 +127,14 @@ Deno.test("applyPush: passes new entries on only where it relays (S1)", () => {
 Deno.test("applyPush: merges nothing after a gap, and nothing of an incarnation far ahead (E2, E4)", () => {
   const clock = new TestClock();
   const [a] = agreeing(clock);
-  const life = makeLife(clock.wallMs, 0.5);
+  const incarnation = makeIncarnation(clock.wallMs, 0.5);
   const apply = (delta: ReturnType<typeof memberDelta>) =>
     note(a, a.applyPush("b", { delta: { members: [delta] }, relay: true }, clock.now));
-  apply(memberDelta("c", life, [entry("k", 7, 1)], { after: 6 }));
+  apply(memberDelta("c", incarnation, [entry("k", 7, 1)], { after: 6 }));
   assertEquals(valueOf(a, "c", "k"), undefined);
-  const ahead = makeLife(clock.wallMs + 400 * 86_400_000, 0.5);
+  const ahead = makeIncarnation(clock.wallMs + 400 * 86_400_000, 0.5);
   apply(memberDelta("c", ahead, [entry("k", 1, 1)]));
-  assertEquals([a.holdOf("c"), a.hasChanges], [undefined, false]);
+  assertEquals([a.versionOf("c"), a.hasChanges], [undefined, false]);
 });
 
 Deno.test("takeChanges: has this member and others, each once, and is empty after (S1)", () => {
@@ -142,7 +142,7 @@ Deno.test("takeChanges: has this member and others, each once, and is empty afte
   const [a] = agreeing(clock);
   set(a, "k", 2, clock);
   set(a, "k", 3, clock);
-  tell(a, "b", memberDelta("c", makeLife(clock.wallMs, 0.5), [entry("k", 1, 1)]), clock);
+  tell(a, "b", memberDelta("c", makeIncarnation(clock.wallMs, 0.5), [entry("k", 1, 1)]), clock);
   const { own, others } = a.takeChanges();
   assertEquals([own, [...others], a.hasChanges], [true, ["c"], false]);
   const empty = a.takeChanges();
@@ -159,11 +159,11 @@ Deno.test("takeChanges: leaves the changes of an interval to the rounds (S1)", (
 Deno.test("takeChanges: leaves the members above 1,024 changed ones to the rounds (S1)", () => {
   const clock = new TestClock();
   const [a] = agreeing(clock);
-  const life = makeLife(clock.wallMs, 0.5);
+  const incarnation = makeIncarnation(clock.wallMs, 0.5);
   tell(
     a,
     "b",
-    Array.from({ length: 1_030 }, (_, index) => memberDelta(`m${index}`, life, [entry("k", 1, 1)])),
+    Array.from({ length: 1_030 }, (_, index) => memberDelta(`m${index}`, incarnation, [entry("k", 1, 1)])),
     clock,
   );
   assertEquals(a.takeChanges().others.size, 1_024);
@@ -172,8 +172,8 @@ Deno.test("takeChanges: leaves the members above 1,024 changed ones to the round
 Deno.test("applyPush: entries that the peer itself pushed are not sent to it (S2)", () => {
   const clock = new TestClock();
   const [a, b] = agreeing(clock);
-  const life = makeLife(clock.wallMs, 0.5);
-  tell(a, "someone", memberDelta("c", life, [entry("k", 1, 1)]), clock);
+  const incarnation = makeIncarnation(clock.wallMs, 0.5);
+  tell(a, "someone", memberDelta("c", incarnation, [entry("k", 1, 1)]), clock);
   push(a, b, ["c"], { clock, relay: true });
   assertEquals(push(b, a, ["c"], { clock }), []);
 });

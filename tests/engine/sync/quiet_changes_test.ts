@@ -1,6 +1,6 @@
 import { assertEquals } from "../../../deps/std_assert.ts";
 import type { Engine } from "../../../engine/engine.ts";
-import { FOREIGN_LIFE } from "../../../engine/incarnation.ts";
+import { NO_INCARNATION } from "../../../engine/incarnation.ts";
 import {
   entry,
   exchange,
@@ -109,7 +109,7 @@ Deno.test("isQuiet: is false while a member is pending for the peer (L1)", () =>
   const [a, b] = makeQuiet(["a", "b"], clock);
   // b reports that it lost the acknowledged state.
   const { sent } = a!.disseminate("b");
-  note(a!, a!.handleAck(sent, new Map([["a", { life: a!.life, number: 1 }]]), clock.now));
+  note(a!, a!.handleAck(sent, new Map([["a", { incarnation: a!.incarnation, number: 1 }]]), clock.now));
   assertEquals(a!.isQuiet("b"), false);
   exchange(a!, b!, { clock });
   exchange(a!, b!, { clock });
@@ -125,14 +125,14 @@ Deno.test("isQuiet: is false after a late answer that the peer has less (L1, E4)
   note(a!, a!.applyIncoming("b", { members: [], digest, active, partial: false }, clock.now));
   assertEquals(a!.phase, "confirmed");
   // An answer of b from before it had the state comes late.
-  note(a!, a!.handleAck(sent, new Map([["a", { life: a!.life, number: 2 }]]), clock.now));
+  note(a!, a!.handleAck(sent, new Map([["a", { incarnation: a!.incarnation, number: 2 }]]), clock.now));
   assertEquals([a!.phase, a!.isQuiet("b")], ["diffusing", false]);
 });
 
 Deno.test("isQuiet: is false while the state of an inactive member is stored (E11)", () => {
   const clock = new TestClock();
   const [a, b] = makeQuiet(["a", "b"], clock);
-  tell(a!, "b", memberDelta("gone", a!.life, [entry("k", 1, 1)]), clock);
+  tell(a!, "b", memberDelta("gone", a!.incarnation, [entry("k", 1, 1)]), clock);
   exchange(a!, b!, { clock });
   exchange(a!, b!, { clock });
   assertEquals([a!.phase, a!.isQuiet("b")], ["confirmed", false]);
@@ -141,13 +141,16 @@ Deno.test("isQuiet: is false while the state of an inactive member is stored (E1
   for (const engine of [a!, b!]) note(engine, engine.tick(clock.now));
   exchange(a!, b!, { clock });
   exchange(b!, a!, { clock });
-  assertEquals([a!.holdOf("gone"), a!.isQuiet("b")], [undefined, true]);
+  assertEquals([a!.versionOf("gone"), a!.isQuiet("b")], [undefined, true]);
 });
 
 Deno.test("isQuiet: is false for an unversioned peer, which reads heartbeats in entries alone (L1)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "g"], clock, { settings: SETTINGS });
-  note(a, a.greeted({ id: "g", life: FOREIGN_LIFE, digest: a.digest, active: a.active }, clock.now));
+  note(
+    a,
+    a.applyHello({ id: "g", incarnation: NO_INCARNATION, digest: a.digest, active: a.active }, clock.now),
+  );
   set(a, "k", 1, clock);
   note(a, a.handleAck(a.disseminate("g").sent, new Map(), clock.now));
   note(

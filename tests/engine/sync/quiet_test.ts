@@ -1,6 +1,6 @@
 import { assertEquals } from "../../../deps/std_assert.ts";
 import type { Engine } from "../../../engine/engine.ts";
-import { FOREIGN_LIFE } from "../../../engine/incarnation.ts";
+import { NO_INCARNATION } from "../../../engine/incarnation.ts";
 import {
   entry,
   eventsOf,
@@ -61,7 +61,7 @@ Deno.test("isQuiet: is false while the peer lacks state of an inactive member (E
   const clock = new TestClock();
   const [a] = agreeing(clock);
   assertEquals(a.isQuiet("b"), true);
-  tell(a, "someone", memberDelta("stranger", a.life, [entry("k", 1, 1)]), clock);
+  tell(a, "someone", memberDelta("stranger", a.incarnation, [entry("k", 1, 1)]), clock);
   assertEquals([a.phase, a.isQuiet("b")], ["confirmed", false]);
 });
 
@@ -97,12 +97,12 @@ Deno.test("tick: a member that hears no other for a third of the expiration is i
   const clock = new TestClock();
   const [a, b] = agreeing(clock);
   live(a, clock, 4_000);
-  assertEquals([a.isolated, a.phase], [false, "confirmed"]);
+  assertEquals([a.isIsolated, a.phase], [false, "confirmed"]);
   live(a, clock, 300);
-  assertEquals([a.isolated, a.phase], [true, "diffusing"]);
+  assertEquals([a.isIsolated, a.phase], [true, "diffusing"]);
   live(a, clock, 300);
   sendLiveness(b, a, clock);
-  assertEquals([a.isolated, a.phase], [false, "confirmed"]);
+  assertEquals([a.isIsolated, a.phase], [false, "confirmed"]);
   assertEquals([eventsOf(a).of("Isolated").length, eventsOf(a).of("Rejoined").length], [1, 1]);
 });
 
@@ -111,18 +111,18 @@ Deno.test("tick: a member alone in its topology, or whose process stood still, i
   const alone = makeEngine("a", clock, { settings: SETTINGS });
   note(alone, alone.setTopology({ members: ["a"], blocked: [] }, clock.now));
   live(alone, clock, 9_000);
-  assertEquals(alone.isolated, false);
+  assertEquals(alone.isIsolated, false);
   const [a] = agreeing(clock);
   clock.advance(3_600_000);
   live(a, clock, 300);
-  assertEquals(a.isolated, false);
+  assertEquals(a.isIsolated, false);
 });
 
 Deno.test("tick: a member that blocked all others as expired stays isolated (L5)", () => {
   const clock = new TestClock();
   const [a] = agreeing(clock);
   live(a, clock, 15_000);
-  assertEquals([a.blockedMembers().map(({ reason }) => reason), a.isolated], [["expired"], true]);
+  assertEquals([a.blockedMembers().map(({ reason }) => reason), a.isIsolated], [["expired"], true]);
 });
 
 Deno.test("disseminate: names the agreeing members to a peer with the same state, where there are more than two (E12)", () => {
@@ -170,7 +170,7 @@ Deno.test("applyIncoming: a set of agreeing members counts anew after a member h
   note(a, a.applyIncoming("b", delta, clock.now));
   assertEquals(agreeing(), "4");
   const { sent } = note(a, a.disseminate("c"));
-  note(a, a.handleAck(sent, new Map([["a", { life: a.life, number: 0 }]]), clock.now));
+  note(a, a.handleAck(sent, new Map([["a", { incarnation: a.incarnation, number: 0 }]]), clock.now));
   assertEquals(agreeing(), "w");
   note(a, a.applyIncoming("b", delta, clock.now));
   assertEquals(agreeing(), "4");
@@ -198,7 +198,7 @@ Deno.test("Engine.liveness: sends no vector to an unversioned peer, and leaves i
   const [a] = three(clock);
   note(a, a.setTopology({ members: ["a", "b", "c", "go"], blocked: [] }, clock.now));
   const { digest, active } = a;
-  note(a, a.greeted({ id: "go", life: FOREIGN_LIFE, digest, active }, clock.now));
+  note(a, a.applyHello({ id: "go", incarnation: NO_INCARNATION, digest, active }, clock.now));
   clock.advance(300);
   note(a, a.countHeartbeat(undefined, clock.now));
   assertEquals([a.liveness("go").vector, a.liveness("b").vector !== undefined], [undefined, true]);
@@ -229,5 +229,5 @@ Deno.test("tick: a message after a gap and before the tick does not delay isolat
   sendLiveness(b, a, clock);
   note(a, a.tick(clock.now));
   live(a, clock, 4_300);
-  assertEquals(a.isolated, true);
+  assertEquals(a.isIsolated, true);
 });

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "../../../deps/std_assert.ts";
 import type { Engine } from "../../../engine/engine.ts";
-import { makeLife } from "../../../engine/incarnation.ts";
+import { makeIncarnation } from "../../../engine/incarnation.ts";
 import { murmur32Pair, topologyHash } from "../../../engine/state/murmur3.ts";
 import { HEARTBEAT_KEY, type JsonValue, TOPOLOGY_KEY } from "../../../engine/types.ts";
 import {
@@ -50,15 +50,15 @@ function activeOf(ids: readonly string[]): string {
 Deno.test("Engine.digest: is the sum over live entries and last sets or deletes of active members (E12)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
-  const { life } = a;
+  const { incarnation } = a;
   set(a, "k", 1, clock);
   set(a, "gone", 1, clock);
   remove(a, "gone", clock);
   tell(a, "b", memberDelta("b", LIFE, [entry("j", 4, "é"), heartbeat(5)]), clock);
   tell(a, "b", memberDelta("stranger", LIFE, [entry("j", 1, 1)]), clock);
   const summands = [
-    ["a", life, "k", "1"],
-    ["a", life, "3"],
+    ["a", incarnation, "k", "1"],
+    ["a", incarnation, "3"],
     ["b", LIFE, "j", "4"],
     ["b", LIFE, HEARTBEAT_KEY, "5"],
     ["b", LIFE, "5"],
@@ -169,7 +169,7 @@ Deno.test("digest: a message of a process whose incarnation is over confirms not
   for (const engine of [a, b]) set(engine, "own", 1, clock);
   settle([a, b], { clock });
   assertEquals(a.phase, "confirmed");
-  tell(a, "c", memberDelta("b", makeLife(clock.wallMs + 5, 0.5), [entry("own", 1, 2)]), clock);
+  tell(a, "c", memberDelta("b", makeIncarnation(clock.wallMs + 5, 0.5), [entry("own", 1, 2)]), clock);
   assertEquals(a.phase, "diffusing");
   // Its last message was under way for long.
   note(a, a.applyIncoming("b", travelled(b.disseminate("a").delta), clock.now));
@@ -181,7 +181,7 @@ Deno.test("reconcile: where neither peer is the owner, the smaller id alone send
   for (const [self, other, resets] of [["a", "b", true], ["b", "a", false]] as const) {
     const [engine] = makeCluster([self, other, "x"], clock);
     tell(engine, other, memberDelta("x", LIFE, [entry("k", 3, "mine")]), clock);
-    const summary = { life: LIFE, number: 3, sum: "0".repeat(16) };
+    const summary = { incarnation: LIFE, number: 3, sum: "0".repeat(16) };
     const part = { from: "x", until: undefined, members: new Map([["x", summary]]) };
     note(engine, engine.answerReconcile(other, part));
     const told = engine.disseminate(other).delta.members.find(({ id }) => id === "x");
@@ -203,7 +203,7 @@ const ALL = { from: "", until: undefined };
 Deno.test("answerReconcile: names only the members that the request names, so that it is no larger (E12)", () => {
   const { a, clock, ids } = crowd(200);
   const listed = ids.slice(0, 3).concat("unknown");
-  const summary = { life: LIFE, number: 1, sum: "0".repeat(16) };
+  const summary = { incarnation: LIFE, number: 1, sum: "0".repeat(16) };
   const part = { ...ALL, members: new Map(listed.map((id) => [id, summary])) };
   const answer = note(a, a.answerReconcile("b", part)).part!;
   assertEquals([...answer.members.keys()], ids.slice(0, 3));
@@ -229,7 +229,7 @@ Deno.test("answerReconcile: in an interval a peer has all members compared twice
 
 Deno.test("consensus: with discovery by handshakes, needs a first contact, and not a member alone (E13)", () => {
   const clock = new TestClock();
-  const alone = makeEngine("a", clock, { byGreeting: true });
+  const alone = makeEngine("a", clock, { openMembership: true });
   set(alone, "k", 1, clock);
   note(alone, alone.addCheck("check", "k", (value) => JSON.stringify(value)));
   assertEquals([alone.consensus("check").reached, alone.phase], [false, "diffusing"]);

@@ -1,11 +1,11 @@
 import { assertEquals } from "../../../deps/std_assert.ts";
 import {
-  askedOf,
   type Candidate,
   type Candidates,
   deltaBytes,
-  quarterOf,
+  maxPulled,
   type Room,
+  roundRobinSlots,
   select,
   selectInOrder,
 } from "../../../engine/sync/selection.ts";
@@ -24,7 +24,7 @@ function candidates(names: string, options: { readonly size?: number } = {}): Ca
 /** The selected members of those given: round-robin, asked and others; S is the own state. */
 function chosen(inTurn: string, asked: string, names: string, room: Partial<Room> = {}): string {
   const given = candidatesOf(inTurn, asked, names);
-  const deltas = select(given, { members: 8, bytes: 1_000_000, turnFirst: false, ...room });
+  const deltas = select(given, { members: 8, bytes: 1_000_000, roundRobinFirst: false, ...room });
   return deltas.map(({ id }) => id).join("");
 }
 
@@ -32,8 +32,8 @@ function candidatesOf(inTurn: string, asked: string, names: string): Candidates 
   const all = candidates(names);
   return {
     own: all.find(({ id }) => id === "S"),
-    inTurn: candidates(inTurn),
-    asked: candidates(asked),
+    roundRobin: candidates(inTurn),
+    pulled: candidates(asked),
     changed: all.filter(({ id }) => id !== "S"),
   };
 }
@@ -59,21 +59,21 @@ Deno.test("select: sends no member twice, by whichever list (E7)", () => {
 
 Deno.test("select: with one slot takes own state, unless the round-robin member was left out before (E7)", () => {
   assertEquals(chosen("a", "", "aBS", { members: 1 }), "S");
-  assertEquals(chosen("a", "", "aBS", { members: 1, turnFirst: true }), "a");
+  assertEquals(chosen("a", "", "aBS", { members: 1, roundRobinFirst: true }), "a");
   assertEquals(chosen("a", "", "aB", { members: 1 }), "a");
-  assertEquals(chosen("", "", "", { members: 1, turnFirst: true }), "");
+  assertEquals(chosen("", "", "", { members: 1, roundRobinFirst: true }), "");
 });
 
 Deno.test("select: rounds up the quarter for round-robin, and the half for asked members (E7)", () => {
-  assertEquals([1, 4, 5, 50].map(quarterOf), [1, 1, 2, 13]);
-  assertEquals([1, 4, 5, 50].map(askedOf), [1, 2, 3, 25]);
+  assertEquals([1, 4, 5, 50].map(roundRobinSlots), [1, 1, 2, 13]);
+  assertEquals([1, 4, 5, 50].map(maxPulled), [1, 2, 3, 25]);
 });
 
 Deno.test("select: takes a member whole or not at all, and smaller ones use the room that it leaves (E7)", () => {
   const [big] = candidates("B", { size: 10_000 });
   const small = deltaBytes(candidates("a")[0]!.delta(Infinity));
   const given = { ...candidatesOf("", "", "acS"), changed: [big!, ...candidates("ac")] };
-  const deltas = select(given, { members: 50, bytes: 3 * small, turnFirst: false });
+  const deltas = select(given, { members: 50, bytes: 3 * small, roundRobinFirst: false });
   assertEquals(deltas.map(({ id }) => id), ["S", "a", "c"]);
   assertEquals(deltas.map(({ entries }) => entries.length), [1, 1, 1]);
 });
@@ -91,7 +91,7 @@ Deno.test("select: plans deltas for no more members than there are slots (E6)", 
     ...each,
     delta: () => (workedOut++, each.delta(Infinity)),
   }));
-  select({ ...candidatesOf("", "", ""), changed }, { members: 3, bytes: 1_000_000, turnFirst: false });
+  select({ ...candidatesOf("", "", ""), changed }, { members: 3, bytes: 1_000_000, roundRobinFirst: false });
   assertEquals(workedOut, 3);
 });
 

@@ -1,11 +1,11 @@
 import { assertEquals } from "../../../deps/std_assert.ts";
-import { claimOf } from "../../../engine/sync/signed_state.ts";
-import { FOREIGN_LIFE, makeLife } from "../../../engine/incarnation.ts";
+import { signedStateOf } from "../../../engine/sync/signed_state.ts";
+import { makeIncarnation, NO_INCARNATION } from "../../../engine/incarnation.ts";
 import { MemberState } from "../../../engine/state/member_state.ts";
 import type { MemberDelta, SentEntry } from "../../../engine/types.ts";
 import { entry, memberDelta, tombstone, WALL_START_MS } from "../harness.ts";
 
-const [EARLIER, LIFE, LATER] = [1, 2, 3].map((ms) => makeLife(WALL_START_MS + ms, 0.5)) as [
+const [EARLIER, LIFE, LATER] = [1, 2, 3].map((ms) => makeIncarnation(WALL_START_MS + ms, 0.5)) as [
   string,
   string,
   string,
@@ -21,8 +21,8 @@ function held(): MemberState {
 /** The claim of a delta of the stored incarnation, as pairs of key and number. */
 function claimed(entries: readonly SentEntry[], more: Partial<MemberDelta> = {}): string | undefined {
   const delta = { ...memberDelta("m", LIFE, entries), ...more };
-  const claim = claimOf(delta, held());
-  if (claim) assertEquals([claim.id, claim.life], ["m", delta.life]);
+  const claim = signedStateOf(delta, held());
+  if (claim) assertEquals([claim.id, claim.incarnation], ["m", delta.incarnation]);
   return claim && `${claim.number}: ${claim.entries.map(({ key, number }) => `${key}${number}`).join(" ")}`;
 }
 
@@ -40,21 +40,21 @@ Deno.test("claimOf: is empty for a delta without entries, without newer ones, or
   assertEquals(claimed([], { after: 3 }), undefined);
   assertEquals(claimed([entry("z", 3, 2)]), undefined);
   assertEquals(claimed([entry("w", 5, 1)], { after: 4 }), undefined);
-  assertEquals(claimed([entry("w", 5, 1)], { after: 1, life: LATER }), undefined);
+  assertEquals(claimed([entry("w", 5, 1)], { after: 1, incarnation: LATER }), undefined);
 });
 
 Deno.test("claimOf: is empty for an earlier incarnation, and is the delta alone for a later one (E1)", () => {
-  assertEquals(claimed([entry("w", 9, 1)], { life: EARLIER }), undefined);
-  assertEquals(claimed([entry("w", 1, 1)], { life: LATER }), "1: w1");
-  assertEquals(claimed([entry("w", 1, 1)], { life: LATER, reset: true }), "1: w1");
+  assertEquals(claimed([entry("w", 9, 1)], { incarnation: EARLIER }), undefined);
+  assertEquals(claimed([entry("w", 1, 1)], { incarnation: LATER }), "1: w1");
+  assertEquals(claimed([entry("w", 1, 1)], { incarnation: LATER, reset: true }), "1: w1");
 });
 
 Deno.test("claimOf: is the delta for an unknown member, and empty for an unversioned one", () => {
   const delta = memberDelta("m", LIFE, [entry("w", 1, 1), entry("v", 2, 1)]);
-  assertEquals(claimOf(delta, undefined)?.entries.map(({ key }) => key), ["w", "v"]);
-  assertEquals(claimOf({ ...delta, reset: true }, undefined)?.number, 2);
-  assertEquals(claimOf({ ...delta, after: 1 }, undefined), undefined);
-  assertEquals(claimOf({ ...delta, life: FOREIGN_LIFE }, undefined), undefined);
+  assertEquals(signedStateOf(delta, undefined)?.entries.map(({ key }) => key), ["w", "v"]);
+  assertEquals(signedStateOf({ ...delta, reset: true }, undefined)?.number, 2);
+  assertEquals(signedStateOf({ ...delta, after: 1 }, undefined), undefined);
+  assertEquals(signedStateOf({ ...delta, incarnation: NO_INCARNATION }, undefined), undefined);
 });
 
 Deno.test("claimOf: is the whole reset alone, and empty for a part or an older state (E8)", () => {

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { lifeAbove } from "../../../engine/incarnation.ts";
+import { incarnationAbove } from "../../../engine/incarnation.ts";
 import { HEARTBEAT_KEY, MAX_NUMBER, type MemberDelta, TYPE } from "../../../engine/types.ts";
 import { authorityOf } from "../../../common/canonical_address.ts";
 import { newClusterKey } from "../../../security/cluster_keys.ts";
@@ -79,10 +79,10 @@ function saying(
 /** The insider's own state after this many rounds. */
 async function ownState(insider: Insider, turn: number, value: unknown = turn): Promise<MemberDelta> {
   const beat = { key: HEARTBEAT_KEY, number: 2 * turn + 3, type: TYPE.heartbeat, value: {}, json: "{}" };
-  const { id, life } = insider;
+  const { id, incarnation } = insider;
   return await insider.forge({
     id,
-    life,
+    incarnation,
     number: beat.number,
     entries: [entry("k", 2 * turn + 2, value as never), beat],
   });
@@ -164,12 +164,12 @@ const ATTACKS: Readonly<Record<string, () => Promise<void>>> = {
       after: 0,
       reset: true,
       entries: [entry("k", MAX_NUMBER - 10_000 + turn, "a lie")],
-      proof: state.proof ?? "x".repeat(86),
+      proof: state.signature ?? "x".repeat(86),
     }));
-    const later = await Promise.all(lies.map(({ id, life }) => {
+    const later = await Promise.all(lies.map(({ id, incarnation }) => {
       return insider.forge({
         id,
-        life: lifeAbove(life, Date.now(), 0.5),
+        incarnation: incarnationAbove(incarnation, Date.now(), 0.5),
         number: 2,
         entries: [entry("k", 2, "a lie")],
       });
@@ -184,12 +184,16 @@ const ATTACKS: Readonly<Record<string, () => Promise<void>>> = {
       turn % 2 === 0 ? "one" : "another",
     );
     insider.gossip(state);
-    if (turn % 10 === 9) await insider.greet({ life: lifeAbove(insider.life, Date.now() + turn, 0.5) });
+    if (turn % 10 === 9) {
+      await insider.greet({ incarnation: incarnationAbove(insider.incarnation, Date.now() + turn, 0.5) });
+    }
   }),
   "a member that lies about acknowledgements": saying(async (insider, turn) => {
     const id = insider.gossip(...(turn % 10 === 0 ? [await ownState(insider, turn)] : []));
     const holds = new Map(
-      others(insider).map(({ id, life }) => [id, { life, number: turn % 2 === 0 ? MAX_NUMBER : 0 }]),
+      others(insider).map((
+        { id, incarnation },
+      ) => [id, { incarnation, number: turn % 2 === 0 ? MAX_NUMBER : 0 }]),
     );
     insider.reply(holds);
     await pause(5);

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { makeLife } from "../../../engine/incarnation.ts";
+import { makeIncarnation } from "../../../engine/incarnation.ts";
 import { type JsonValue, MEMBER_KEY, type MemberDelta } from "../../../engine/types.ts";
 import { entry } from "../../engine/harness.ts";
 import { Insider, newIdentity } from "../attacker.ts";
@@ -12,14 +12,14 @@ import { Insider, newIdentity } from "../attacker.ts";
 /** The state of a member that does not exist, under a key made for it, so that its signature is right. */
 export async function inventedState(insider: Insider, value?: JsonValue): Promise<MemberDelta> {
   const identity = await newIdentity();
-  const invented = new Insider({ ...identity, life: makeLife(Date.now(), Math.random()) }, {
+  const invented = new Insider({ ...identity, incarnation: makeIncarnation(Date.now(), Math.random()) }, {
     wire: insider.wire,
     token: "",
   });
-  const { id, life } = invented;
+  const { id, incarnation } = invented;
   const record = entry(MEMBER_KEY, 2, { id, host: "127.0.0.1", port: 9, kinds: [] });
   const entries = value === undefined ? [record] : [record, entry("large", 3, value)];
-  return await invented.forge({ id, life, number: entries.at(-1)!.number, entries });
+  return await invented.forge({ id, incarnation, number: entries.at(-1)!.number, entries });
 }
 
 /** 100 KiB of text, and about 1.3 MiB of heap: more of them travel than of larger ones. */

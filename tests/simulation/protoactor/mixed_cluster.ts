@@ -6,7 +6,7 @@
 
 import { assertEquals } from "../../../deps/std_assert.ts";
 import { fixedMembers } from "../../../discovery/fixed.ts";
-import { isForeign } from "../../../engine/incarnation.ts";
+import { isUnversioned } from "../../../engine/incarnation.ts";
 import { HEARTBEAT_KEY } from "../../../engine/types.ts";
 import type { Member } from "../../../contracts/cluster.ts";
 import { configure } from "../../../options/configuration.ts";
@@ -122,7 +122,7 @@ export class MixedCluster implements AsyncDisposable {
   lasting(gossiper: Gossiper): string {
     const members = gossiper.snapshot().members.filter(({ status }) => status === "alive").map((member) => [
       member.id,
-      member.life,
+      member.incarnation,
       member.entries.filter(({ key }) => !isRestless(key)).map(({ key, value, sequenceNumber }) =>
         [key, value, sequenceNumber] as const
       ).sort(([one], [other]) => one < other ? -1 : 1),
@@ -150,13 +150,13 @@ export class MixedCluster implements AsyncDisposable {
     const active = gossiper.snapshot().members.filter(({ status }) => status === "alive");
     for (const holder of this.go) {
       if (!holder.isAlive || !active.some(({ id }) => id === holder.id)) continue;
-      for (const { id, life, entries } of active) {
+      for (const { id, incarnation, entries } of active) {
         if (id === holder.id) continue;
         for (const { key, sequenceNumber } of entries) {
           if (isRestless(key)) continue;
-          const number = isForeign(life!)
+          const number = isUnversioned(incarnation!)
             ? BigInt(sequenceNumber)
-            : bigOf(numberInLife(life!, sequenceNumber));
+            : bigOf(numberInLife(incarnation!, sequenceNumber));
           const held = holder.held(id, key)?.number ?? 0n;
           assertEquals(held >= number, true, `${holder.id} lacks ${key} of ${id}: ${held} < ${number}`);
         }
