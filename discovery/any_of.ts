@@ -23,7 +23,7 @@ import { areSameMembers, topologyOf } from "./member_list.ts";
  * import { seeds } from "./seeds.ts";
  *
  * const discovery = anyOf(dns("orders.internal", { port: 7001 }), seeds(["ws://10.0.0.5:7001"]));
- * console.assert(discovery.byGreeting);
+ * console.assert(discovery.openMembership);
  * ```
  *
  * @throws {ConfigurationError} without a source, or if an argument is not a source.

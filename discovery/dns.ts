@@ -57,7 +57,7 @@ const NAME = rule((given) => typeof given === "string" && /^[^\s/:]{1,253}$/.tes
  *
  * const byAddress = dns("orders.default.svc.cluster.local", { port: 7001 });
  * const byService = dns("_gossip._tcp.orders.default.svc.cluster.local");
- * console.assert(byAddress.byGreeting && byService.byGreeting);
+ * console.assert(byAddress.openMembership && byService.openMembership);
  * ```
  *
  * @throws {ConfigurationError} naming every fault in the name and the options.

@@ -21,7 +21,7 @@ import { memberProblems } from "../options/member_rules.ts";
  *   { id: "a", host: "127.0.0.1", port: 7001, kinds: [] },
  *   { id: "b", host: "127.0.0.1", port: 7002, kinds: [] },
  * ]);
- * console.assert(!discovery.byGreeting);
+ * console.assert(!discovery.openMembership);
  * ```
  *
  * @throws {ConfigurationError} naming every invalid member and every duplicate id.

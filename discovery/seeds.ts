@@ -41,7 +41,7 @@ const OPTIONS = optionsOf<SeedOptions>({ nameServer: NAME_SERVER, resolveInterva
  * import { seeds } from "./seeds.ts";
  *
  * const discovery = seeds(["ws://127.0.0.1:7001", "ws://127.0.0.1:7002"]);
- * console.assert(discovery.byGreeting);
+ * console.assert(discovery.openMembership);
  * ```
  *
  * @throws {ConfigurationError} naming every invalid address and every fault in the options.

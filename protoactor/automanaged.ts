@@ -100,7 +100,7 @@ const OPTIONS = optionsOf<AutoManagedOptions>({
  * import { autoManaged } from "@hearsay/gossip/protoactor-discovery";
  *
  * const discovery = autoManaged({ hosts: ["127.0.0.1:6330", "127.0.0.1:6331"], port: 6331 });
- * console.assert(!discovery.byGreeting);
+ * console.assert(!discovery.openMembership);
  * ```
  *
  * @throws {ConfigurationError} naming every fault in the options, such as a host without a port.

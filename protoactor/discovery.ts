@@ -6,7 +6,7 @@
  *
  * const polled = autoManaged({ hosts: ["127.0.0.1:6330", "127.0.0.1:6331"] });
  * const registered = protoactorEtcd({ endpoints: ["http://127.0.0.1:2379"] });
- * console.assert(!polled.byGreeting && !registered.byGreeting);
+ * console.assert(!polled.openMembership && !registered.openMembership);
  * ```
  *
  * @module

@@ -56,7 +56,7 @@ interface Node {
  * import { protoactorEtcd } from "@hearsay/gossip/protoactor-discovery";
  *
  * const discovery = protoactorEtcd({ endpoints: ["http://127.0.0.1:2379"] });
- * console.assert(!discovery.byGreeting);
+ * console.assert(!discovery.openMembership);
  * ```
  *
  * @throws {ConfigurationError} naming every fault in the options, such as an endpoint without a scheme.

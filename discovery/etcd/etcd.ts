@@ -50,7 +50,7 @@ const OPTIONS = optionsOf<EtcdDiscoveryOptions>({
  * import { etcd } from "@hearsay/gossip/etcd";
  *
  * const discovery = etcd({ endpoints: ["http://127.0.0.1:2379"] });
- * console.assert(!discovery.byGreeting);
+ * console.assert(!discovery.openMembership);
  * ```
  *
  * @throws {ConfigurationError} naming every fault in the options, such as an endpoint without a scheme.

@@ -80,7 +80,7 @@ const OPTIONS = optionsOf<KubernetesOptions>({
  * import { kubernetes } from "@hearsay/gossip/kubernetes";
  *
  * const discovery = kubernetes({ labelSelector: "app=orders", port: 7001 });
- * console.assert(discovery.byGreeting);
+ * console.assert(discovery.openMembership);
  * ```
  *
  * @throws {ConfigurationError} naming every fault in the options.
