@@ -23,8 +23,6 @@ const LONG: readonly string[] = [
 ];
 const PERMISSIONS = ["--no-prompt", "--allow-net=127.0.0.1", "--allow-read", "--allow-write", "--allow-run"];
 
-if (import.meta.main) Deno.exit(await main(Deno.args));
-
 async function main(given: readonly string[]): Promise<number> {
   const isFull = given.includes("--full");
   const others = given.filter((arg) => arg !== "--full");
@@ -67,3 +65,5 @@ export class Skipped {
     return Array.from(this.#reasons, ([reason, count]) => `Skipped ${count} tests: ${reason}.`);
   }
 }
+
+if (import.meta.main) Deno.exit(await main(Deno.args));
