@@ -91,8 +91,9 @@ Deno.test("vectors: the hash of the active members (E12)", async () => {
 });
 
 Deno.test("vectors: the hash of the incarnations (L2)", async () => {
-  for (const { members, lives } of await casesOf<{ members: [string, string][]; lives: string }>("lives")) {
-    assertEquals(storeOf(members).incarnationsHash, lives);
+  const cases = await casesOf<{ members: [string, string][]; hash: string }>("incarnations_hash");
+  for (const { members, hash } of cases) {
+    assertEquals(storeOf(members).incarnationsHash, hash);
   }
 });
 
