@@ -56,9 +56,10 @@ const LAST_RESORT_MS = 1_000;
  */
 const MAX_RETURNS = 16;
 /**
- * Of how many members, in a millisecond, the list is made anew. Making it costs by their number, and a peer causes it with
- * each new record. More: a peer that changes its record with every message occupies a large cluster with it. Fewer: in a
- * large cluster that starts, members are known later.
+ * Members of the list that are published per millisecond: the list of 10 members at most once in a millisecond, that of
+ * 1,000 once in 100. A list costs in proportion to its length, and each new record of a peer causes one. Higher: a peer
+ * that changes its record with every message occupies a large cluster. Lower: in a large cluster that starts, members are
+ * known later.
  */
 const PUBLISHED_PER_MS = 10;
 /** The longest pause, in milliseconds, between two lists. */
@@ -138,7 +139,7 @@ class OpenMembership {
   /** The address of each record in one form: it costs a URL. */
   readonly #places = new WeakMap<Member, string>();
   #cancelPublishing: (() => void) | undefined;
-  /** When the list may be made anew, by the monotonic clock. */
+  /** When the next list may be published, by the monotonic clock. */
   #publishNextMs = -Infinity;
   #cancelAlone: (() => void) | undefined;
   #hasSaidAlone = false;

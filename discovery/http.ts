@@ -20,7 +20,7 @@ export interface AskOptions {
   /** Posted as JSON. Without it, the request is a GET. */
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
-  /** What is sent and must not be shown, though the server may say it back. */
+  /** Sent texts that must not be shown, although the server may repeat them. */
   readonly secrets?: readonly string[];
   /** A client with its own certificates; the default one if undefined. */
   readonly client?: Deno.HttpClient | undefined;
@@ -128,7 +128,7 @@ async function* linesOf(
   yield rest;
 }
 
-/** What a server said, without what this side had sent and whatever else may be a key. */
+/** A server's text without the sent secrets and anything else that may be a key. */
 export function withoutSecrets(text: string, secrets: readonly string[]): string {
   const rest = secrets.filter((secret) => secret !== "").reduce(
     (rest, each) => rest.replaceAll(each, "…"),

@@ -50,14 +50,14 @@ export class MemberList {
 }
 
 /**
- * Whether two lists have the same records in the same order. Compared field by field: a text of all records would grow
- * with members times kinds, beyond what a text can be.
+ * True if two lists have the same records in the same order. They are compared field by field: the text of all records
+ * would grow with members times kinds, beyond the longest string.
  */
 export function areSameMembers(some: readonly Member[], others: readonly Member[]): boolean {
   return some.length === others.length && some.every((member, at) => isSameMember(member, others[at]!));
 }
 
-/** Whether two records say the same. */
+/** True if two records are equal. */
 export function isSameMember(one: Member, other: Member): boolean {
   return one === other ||
     one.id === other.id && one.host === other.host && one.port === other.port && one.url === other.url &&

@@ -1,5 +1,5 @@
 /**
- * Noticing that another member is at this member's address: `deno serve --parallel`, workers that mount one handler each,
+ * Detects that another member is at this member's address: `deno serve --parallel`, workers that mount one handler each,
  * or a load balancer's address that several members advertise. Requests for one of them then reach any of them.
  *
  * @module
@@ -10,20 +10,20 @@ import { assertMayConnect } from "../common/permission.ts";
 import { sleep } from "../common/runtime.ts";
 
 /**
- * How long, in milliseconds, after its start a member dials its own address, again and again. Each of two isolates is
- * reached by half of the dials: six miss the other once in 64 times, and those of both once in 4,096.
+ * The times, in milliseconds after its start, at which a member dials its own address. Half of the dials reach each of
+ * two isolates: six dials miss the other one once in 64 times, and those of both once in 4,096.
  */
 const PROBES_MS = [500, 1_000, 2_000, 4_000, 8_000, 16_000];
 
-/** What {@linkcode noticingSharedAddress} goes by. */
+/** Options of {@linkcode noticingSharedAddress}. */
 export interface SharedAddressOptions {
-  /** After how many milliseconds a silent member is blocked: whoever is active for longer is there. */
+  /** Milliseconds after which a silent member is blocked. A member that is active for longer is running. */
   readonly heartbeatExpiration: number;
-  /** Whether this member dials its own address to see who answers: where it does not listen itself. */
+  /** True if this member dials its own address to see which member answers: if it does not listen itself. */
   readonly probes: boolean;
 }
 
-/** A discovery that emits one `AddressShared` where another member turns out to be at this member's address. */
+/** A discovery that emits one `AddressShared` if another member is at this member's address. */
 export function noticingSharedAddress(discovery: Discovery, options: SharedAddressOptions): Discovery {
   const { openMembership, members } = discovery;
   return {
@@ -41,7 +41,7 @@ class SharedAddressWatch {
   readonly #options: SharedAddressOptions;
   readonly #ending = new AbortController();
   readonly #signal: AbortSignal;
-  /** Members with this member's address of which it is not known yet whether they are more than its former life. */
+  /** Members with this member's address that may be its own former process. */
   readonly #suspects = new Set<string>();
 
   constructor(site: DiscoveryContext, options: SharedAddressOptions & { readonly signal: AbortSignal }) {
@@ -61,14 +61,14 @@ class SharedAddressWatch {
     const tasks: Promise<void>[] = [];
     for await (const event of eventStream.subscribe("ClusterTopology", options)) {
       if (event.type !== "ClusterTopology") continue;
-      // One is enough to look at: of many, others follow when it has gone.
+      // One suspect at a time is enough: the others follow when it is gone.
       const other = event.members.find((member) => member.id !== self.id && isSamePlace(member, self));
       if (other && this.#suspects.size === 0) tasks.push(this.#suspect(other));
     }
     await Promise.all(tasks);
   }
 
-  /** A process that was killed and started again finds its former life at its address, until that is blocked. */
+  /** A process that was killed and started again finds its former id at its address, until that is blocked. */
   async #suspect({ id }: Member): Promise<void> {
     this.#suspects.add(id);
     const { runtime } = this.#site;
@@ -88,12 +88,12 @@ class SharedAddressWatch {
         // A dial may have taken longer than until the next.
         const delayMs = Math.max(0, startedMs + afterMs - runtime.monotonicMs());
         await sleep(runtime, delayMs, { signal: this.#signal });
-        // Nobody may be able to dial this address from here; that is no fault.
+        // It may be impossible to dial this address from here; that is no fault.
         const met = await this.#site.handshake(address, { signal: this.#signal }).catch(() => undefined);
         if (met && met.id !== self.id) return this.#emit(met.id);
       }
     } catch {
-      // Its time is over, or dialling would ask a person.
+      // The discovery ended, or the dial would prompt a person for a permission.
     }
   }
 

@@ -85,7 +85,7 @@ export async function join(options: JoinOptions): Promise<Node> {
   try {
     const discovery = noticingSharedAddress(discoveryOf(options), {
       heartbeatExpiration: config.heartbeatExpiration,
-      // A port that it listens on itself is shared with nobody.
+      // No other process shares a port that this one listens on.
       probes: options.listen === undefined,
     });
     const self = selfOf(options, { transport, id });

@@ -70,8 +70,8 @@ export interface JoinOptions extends SecurityOptions {
    */
   readonly dialOnly?: boolean;
   /**
-   * This member's id; by default a new one at every start. Only one process at a time may use an id.
-   * Otherwise one of the two emits `SelfBlocked`, stops gossiping, and has to join again.
+   * This member's id; by default a new one at every start, or with `sign` the public key. Only one process at a
+   * time may use an id. Otherwise both emit `ConflictDetected`, and each replaces the other's state in turn.
    */
   readonly id?: string;
   /** The kinds of actors that this member hosts; informative. */

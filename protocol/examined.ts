@@ -6,9 +6,9 @@
 
 import type { KnownVersion } from "../engine/types.ts";
 
-/** What was found out about a delta before the engine is called. */
+/** The result of verifying a delta before the engine is called. */
 export interface Examined {
-  /** By member id: what was held when its part was found to be signed by it. */
+  /** By member id: this member's version of it when its part was verified. */
   readonly verified: ReadonlyMap<string, KnownVersion | undefined>;
   /** The number of members whose parts were forged. */
   readonly forged: number;

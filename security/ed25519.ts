@@ -47,7 +47,7 @@ class Ed25519Signing implements Signing {
       const bytes = Uint8Array.fromBase64(signature, { alphabet: "base64url" });
       return await crypto.subtle.verify("Ed25519", await this.#key(publicKey), bytes, utf8.encode(text));
     } catch {
-      // What is no key and no signature was made by nobody.
+      // Bytes that are no key, or no signature, verify nothing.
       return false;
     }
   }

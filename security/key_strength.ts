@@ -66,7 +66,7 @@ function faultOf(key: unknown): Omit<ConfigurationProblem, "field"> | undefined 
   const given = `${bytes.length} bytes, of which ${new Set(bytes).size} differ`;
   const weak = (why: string) => ({ problem: `is weak: ${why}`, given, allowed });
   if (bytes.length < MIN_KEY_BYTES) return weak("it is too short");
-  if (isKnownKey(bytes)) return weak("it stands in a manual or a standard, where anybody can read it");
+  if (isKnownKey(bytes)) return weak("it is published in a manual or a standard");
   for (const form of formsOf(key, bytes)) {
     const step = stepOf(form);
     if (step !== undefined) return weak(step === 0 ? "it repeats itself" : "it is a sequence");
@@ -76,7 +76,7 @@ function faultOf(key: unknown): Omit<ConfigurationProblem, "field"> | undefined 
   return weak("it repeats itself");
 }
 
-/** What a person may have thought of as the key: its bytes, its text, and the bytes in a text of hexadecimal digits. */
+/** The forms in which a person may have made up the key: its bytes, its text, and the bytes of a hexadecimal text. */
 function formsOf(key: ClusterKey, bytes: Uint8Array): Uint8Array[] {
   if (typeof key !== "string") return [bytes];
   const text = key.trim();
@@ -84,13 +84,13 @@ function formsOf(key: ClusterKey, bytes: Uint8Array): Uint8Array[] {
   return [bytes, new TextEncoder().encode(text), ...isHex ? [Uint8Array.fromHex(text)] : []];
 }
 
-/** How many bytes of a key are looked at for a rule in them; and how far apart those are that are compared. */
+/** The bytes of a key that are searched for a pattern, and the greatest distance of two compared bytes. */
 const MAX_COMPARED = 256;
 const MAX_LAG = 32;
 
 /**
- * The step by which half of the bytes or more follow those that stand a certain number of places before them: 1 as in an
- * alphabet, 0 where a few bytes come again and again; `undefined` where there is none.
+ * The step between bytes at some distance, if half of the bytes or more have it: 1 as in an alphabet, 0 if a few bytes
+ * repeat; `undefined` if there is none.
  */
 function stepOf(form: Uint8Array): number | undefined {
   const bytes = form.subarray(0, MAX_COMPARED);
@@ -103,11 +103,11 @@ function stepOf(form: Uint8Array): number | undefined {
   return undefined;
 }
 
-/** Words that stand in the place of a key until somebody draws one. */
+/** Words of placeholders, which stand in a configuration until a key is created. */
 const TELLTALE =
   /change.?me|example|password|passphrase|secret|default|replace|placeholder|insert|your.?key/i;
 
-/** True if bytes are a text that a person wrote, or that says of itself that it is no key. */
+/** True if the bytes are a text that a person wrote, or a placeholder. */
 function isWords(form: Uint8Array): boolean {
   if (form.some((byte) => byte < 32 || byte > 126)) return false;
   const text = String.fromCharCode(...form.subarray(0, 4_096));

@@ -1,6 +1,6 @@
 /**
- * Keys that anybody can read: in the documents of this library, in those of others, and in standards. Whoever copies an
- * example, or a key out of another program's manual, would have a cluster that is open to all.
+ * Published keys: in the documents of this library, in those of others, and in standards. A cluster with a copied example
+ * as its key would be open to all.
  *
  * @module
  */
@@ -33,7 +33,7 @@ const KNOWN_KEYS: ReadonlySet<string> = new Set([
   "HD5Y61iE-neTxd1n6TnXhCPViPIUq5QpWq8WW8012XA",
 ]);
 
-/** True if anybody can read a key somewhere. */
+/** True if a key is published. */
 export function isKnownKey(bytes: Uint8Array): boolean {
   return KNOWN_KEYS.has(bytes.toBase64({ alphabet: "base64url", omitPadding: true }));
 }

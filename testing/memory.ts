@@ -78,7 +78,7 @@ export class MemoryNetwork implements AsyncDisposable {
   readonly #faults = new FaultTable();
   readonly #transports = new Map<string, MemoryEndpoint>();
   readonly #connections = new Set<OpenConnection>();
-  /** The same by the address of either end: of many connections few are at one address. */
+  /** Connections by the address of either end: only few of many are at one address. */
   readonly #connectionsAt = new Map<string, Set<OpenConnection>>();
   /** By the sender's address, and by the receiver's. */
   readonly #counts = new Map<string, Map<string, Counter>>();

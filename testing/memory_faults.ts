@@ -54,7 +54,7 @@ const ANY = "*";
 export class FaultTable {
   /** By the sender's address, and by the receiver's; `*` is every address. */
   readonly #rules = new Map<string, Map<string, LinkFaults>>();
-  /** The same, of links that are cut. */
+  /** Links that are cut, by the sender's address: the receivers' addresses. */
   readonly #cuts = new Map<string, Set<string>>();
   readonly #refusing = new Set<string>();
   readonly #paused = new Map<string, PromiseWithResolvers<void>>();

@@ -13,7 +13,7 @@ const MAX_TIMERS_AT_ONCE = 100_000;
 
 /** How a {@linkcode VirtualRuntime} begins. */
 export interface VirtualRuntimeOptions {
-  /** The same seed draws the same numbers; 1 by default. */
+  /** Equal seeds give equal random numbers; 1 by default. */
   readonly seed?: number;
   /** The wall clock at the start, in Unix milliseconds; 1,700,000,000,000 by default. */
   readonly wallMs?: number;
@@ -65,7 +65,7 @@ export class VirtualRuntime implements Runtime {
     this.#wallOffsetMs += byMs;
   }
 
-  /** The same time with a wall clock and chance of its own: another machine, whose clock may be wrong. */
+  /** Another machine on this time, with its own random numbers and wall clock, which may be wrong. */
   machine(options: MachineOptions = {}): Machine {
     const random = seededRandom(options.seed ?? Math.trunc(this.#random() * 2 ** 32));
     const { wallMs = this.wallMs(), rate = 1 } = options;
@@ -144,7 +144,7 @@ export class Machine implements Runtime {
   readonly #rate: number;
   readonly #timers = new Set<() => void>();
   #wallOffsetMs: number;
-  /** What fell due while it stood still, in order; it can still be cancelled. */
+  /** Timers that fell due while it was frozen, in order; they can still be cancelled. */
   readonly #due = new Set<() => void>();
   #frozen: PromiseWithResolvers<void> | undefined;
   #isDead = false;
@@ -199,7 +199,7 @@ export class Machine implements Runtime {
     this.#wallOffsetMs += byMs;
   }
 
-  /** Whether it stands still. */
+  /** True while it is frozen. */
   get isFrozen(): boolean {
     return this.#frozen !== undefined;
   }

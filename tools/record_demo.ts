@@ -79,10 +79,7 @@ function svgOf(lines: readonly (readonly Span[])[]): string {
   const columns = Math.max(...lines.map((spans) => spans.reduce((sum, { text }) => sum + text.length, 0)));
   const width = Math.ceil(columns * FONT_SIZE * CHARACTER_WIDTH) + 2 * PADDING;
   const height = lines.length * LINE_HEIGHT + 2 * PADDING;
-  const rows = lines.map((spans, index) => {
-    const y = PADDING + (index + 0.75) * LINE_HEIGHT;
-    return `<text x="${PADDING}" y="${y}" xml:space="preserve">${spans.map(spanOf).join("")}</text>`;
-  });
+  const rows = lines.flatMap((spans, index) => wordsOf(spans, PADDING + (index + 0.75) * LINE_HEIGHT));
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="Output of deno task demo">
 <rect width="100%" height="100%" rx="8" fill="#0d1117"/>
 <g font-family="ui-monospace, SFMono-Regular, Menlo, Consolas, monospace" font-size="${FONT_SIZE}" fill="#e6edf3">
@@ -92,12 +89,31 @@ ${rows.join("\n")}
 `;
 }
 
-function spanOf({ text, color, bold, dim }: Span): string {
-  const escaped = text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
-  const attributes = [
+/**
+ * The texts of a line, each at its own column. Spaces between them would not last: `deno fmt` indents the parts of a
+ * text, and a renderer without a monospace font gives each character another width.
+ */
+function wordsOf(spans: readonly Span[], y: number): string[] {
+  const texts: string[] = [];
+  let column = 0;
+  for (const { text, ...style } of spans) {
+    for (const { 0: words, index } of text.matchAll(/\S+(?: \S+)*/g)) {
+      const x = PADDING + (column + index) * FONT_SIZE * CHARACTER_WIDTH;
+      texts.push(`<text x="${x.toFixed(1)}" y="${y}"${attributesOf(style)}>${escaped(words)}</text>`);
+    }
+    column += text.length;
+  }
+  return texts;
+}
+
+function attributesOf({ color, bold, dim }: Omit<Span, "text">): string {
+  return [
     color ? ` fill="${color}"` : "",
     bold ? ' font-weight="bold"' : "",
     dim ? ' opacity="0.6"' : "",
   ].join("");
-  return attributes === "" ? escaped : `<tspan${attributes}>${escaped}</tspan>`;
+}
+
+function escaped(text: string): string {
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
 }

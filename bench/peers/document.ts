@@ -52,8 +52,9 @@ export function formatDocument(rows: readonly Row[], circumstances: Circumstance
   const idleSeconds = load.idleMs / 1000;
   return `# Benchmarks against peers
 
-This page is written by \`deno task bench:peers\`. It starts ${load.members} processes of each system in turn, on one
-machine, with a gossip interval of ${load.gossipIntervalMs} ms and a fan-out of ${load.fanOut}.
+Read this page to compare Hearsay with other systems of its kind, on speed, traffic and processor time. To measure
+again, run \`deno task bench:peers\`: it writes this page. It starts ${load.members} processes of each system, one system
+after another, on one machine, with a gossip interval of ${load.gossipIntervalMs} ms and a fan-out of ${load.fanOut}.
 
 ${formatTable(rows)}
 
@@ -63,8 +64,8 @@ ${formatTable(rows)}
   start. ${runs === 1 ? "One run." : `Each figure is the median of ${runs} runs.`}
 - Before the first set the members run for ${
     load.warmUpMs / 1000
-  } s, so that a runtime has compiled what runs often. Members
-  that have just started are slower and cost more: \`--warm-up 0\`.
+  } s, so that the runtimes have compiled their hot code.
+  Members that have just started are slower and cost more: \`--warm-up 0\`.
 - Set → seen by all: from a set until the last member has the value, on the machine's clock; ${load.sets} sets in a
   run, one at a time, at random moments.
 - Wire bytes: ${bytesNote(rows)}
@@ -72,12 +73,12 @@ ${formatTable(rows)}
 - SIGKILL → known to all: until the last member has reported the loss${
     load.kill ? "" : "; left out by `--no-kill`"
   }.
-- All started at once: from the last process being ready until every member sees all ${load.members}.
-- The last line is Hearsay's figure divided by the best of the others: below 1, Hearsay is better.${
+- All started at once: from the time when the last process is ready until every member sees all ${load.members}.
+- The last line is Hearsay's figure divided by the best figure of the others. Below 1, Hearsay is better.${
     falseNote(rows)
   }
 
-Versions and settings; all else is the default of each:
+Versions and settings. All other settings are each system's defaults:
 
 ${rows.map(({ name, version, settings }) => `- ${name} ${version}; ${settings}.`).join("\n")}
 `;
@@ -114,7 +115,7 @@ function bytesNote(rows: readonly Row[]): string {
   const reasons = rows.flatMap(({ runs }) => runs.flatMap(({ whyNoBytes }) => whyNoBytes ?? []));
   return reasons.length > 0
     ? `not available, because ${reasons[0]}.`
-    : "what loopback sends in a network namespace of its own, with all headers, while nothing changes.";
+    : "all bytes on loopback in a network namespace of its own, headers included, while no state changes.";
 }
 
 function falseNote(rows: readonly Row[]): string {
@@ -123,7 +124,7 @@ function falseNote(rows: readonly Row[]): string {
     count: runs.reduce((sum, { falselyGone }) => sum + falselyGone, 0),
   }));
   const some = counts.filter(({ count }) => count > 0);
-  if (some.length === 0) return "\n- Before the kill, no member of any system was reported as gone.";
+  if (some.length === 0) return "\n- Before the kill, no system reported a member as gone.";
   const texts = some.map(({ name, count }) => `${name} ${count}`);
-  return `\n- Reports of members as gone that were alive: ${texts.join(", ")}.`;
+  return `\n- Reports of living members as gone: ${texts.join(", ")}.`;
 }

@@ -7,7 +7,7 @@ import { memberOf, TestSite } from "./site.ts";
 const EXPIRATION_MS = 20_000;
 const SELF = memberOf("a");
 
-/** A member whose source says who is there, and at whose own address somebody answers. */
+/** A member with a source of members, and optionally a member that answers at its own address. */
 async function site(
   { answers, probes = false }: { readonly answers?: () => Member; readonly probes?: boolean } = {},
 ) {
@@ -39,7 +39,7 @@ async function site(
   return { site: made, runtime, told, publish: (...members: Member[]) => publish(members) };
 }
 
-Deno.test("shared address: a member that stays active at this member's address is told once", async () => {
+Deno.test("shared address: a member that stays active at this member's address emits one event", async () => {
   const { site: made, runtime, told, publish } = await site();
   publish(SELF, memberOf("b"));
   await runtime.advance(EXPIRATION_MS);
@@ -52,7 +52,7 @@ Deno.test("shared address: a member that stays active at this member's address i
   await made[Symbol.asyncDispose]();
 });
 
-Deno.test("shared address: a former life at the same address, which is blocked when it expires, is nothing to tell", async () => {
+Deno.test("shared address: a former process at the same address, which is blocked when it expires, emits no event", async () => {
   const { site: made, runtime, told, publish } = await site();
   publish(SELF, memberOf("former"));
   await runtime.advance(EXPIRATION_MS);
@@ -90,7 +90,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "shared address: a member at whose address it answers itself stops dialling it, and tells nothing",
+  name: "shared address: a member that itself answers at its address stops dialling it, and emits no event",
   permissions: { net: ["127.0.0.1"] },
   async fn() {
     const { site: made, runtime, told } = await site({ probes: true, answers: () => SELF });
@@ -101,7 +101,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "shared address: a member that may not dial its own address does not, and nobody is asked",
+  name: "shared address: a member that may not dial its own address does not, and no permission is requested",
   permissions: { net: false },
   async fn() {
     const { site: made, runtime } = await site({ probes: true, answers: () => memberOf("b") });

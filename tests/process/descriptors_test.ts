@@ -80,7 +80,7 @@ Deno.test({
     }
     // A new process opens a few more of its own.
     await eventually("its descriptors are gone", async () => await descriptorsOf(ada.pid) <= open + 20);
-    // Deno says once that it tells of clients that are gone by a signal of the request.
+    // Deno warns once that the request's signal aborts when a client is gone.
     assertEquals(ada.errors.replace(/^Deno\.serve: request\.signal aborts .*\n/, ""), "");
   },
 });

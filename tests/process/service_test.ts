@@ -344,7 +344,7 @@ Deno.test("service example: prints the errors of its environment", async () => {
       /^TLS_KEY_FILE names \/nowhere\.pem, which cannot be read: No such .*\n$/,
     ],
     [{ TLS_CA_FILE: "/tmp" }, /^TLS_CA_FILE names \/tmp, which cannot be read: Is a directory.*\n$/],
-    // What it holds is not shown.
+    // The value is not printed.
     [{ TLS_KEY_FILE: "-----BEGIN PRIVATE KEY-----" }, /^TLS_KEY_FILE must be the path of a PEM file, .*\n$/],
     [{ TLS_CA_FILE: "/dev/null" }, /^TLS_CA_FILE names \/dev\/null, which is no PEM file\.\n$/],
     [{ DRAIN_MS: "9000" }, /^DRAIN_MS must be an integer from 0 to 1500/],

@@ -44,7 +44,7 @@ async function dialByTransport(): Promise<void> {
   console.log("closed");
 }
 
-/** Two members that know of nobody, and one that is given the name of both as its only seed. */
+/** Two members without seeds, and one with the name of both as its only seed. */
 async function joinByName(): Promise<void> {
   const keys = [await newClusterKey()];
   const options = { cluster: "orders", config: { gossipInterval: 50 }, tls: { ...tls, caCerts } };
@@ -68,7 +68,7 @@ async function joinByName(): Promise<void> {
   console.log(`met: ${node.snapshot().seeds.map(({ address }) => address).sort().join(" ")}`);
   await Promise.all([node, ...islands].map((each) => each.stop()));
   console.log("left");
-  // As whoever has stopped should: Deno may keep a process for a while over a dial between members that hangs.
+  // Deno may keep a stopped process for a while if a dial between members hangs.
   Deno.exit(0);
 }
 

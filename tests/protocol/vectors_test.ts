@@ -91,8 +91,9 @@ Deno.test("vectors: the hash of the active members (E12)", async () => {
 });
 
 Deno.test("vectors: the hash of the incarnations (L2)", async () => {
-  for (const { members, lives } of await casesOf<{ members: [string, string][]; lives: string }>("lives")) {
-    assertEquals(storeOf(members).incarnationsHash, lives);
+  const cases = await casesOf<{ members: [string, string][]; hash: string }>("incarnations_hash");
+  for (const { members, hash } of cases) {
+    assertEquals(storeOf(members).incarnationsHash, hash);
   }
 });
 
@@ -241,7 +242,7 @@ Deno.test("vectors: a token admits its subject, and the proof covers it", async 
   assertEquals(part(proof.text, 0), { alg: "HS256", typ: "hearsay-proof+jwt", kid });
   assertEquals(part(proof.text, 1), proof.claims);
   const bytes = Uint8Array.fromBase64(key, { alphabet: "base64url" });
-  // By what admits tokens: as the key of a cluster this one is refused, since anybody can read it.
+  // By the function that checks tokens: a cluster would refuse this key, because it is published.
   const checked = checkToken(token.text, {
     typ: "hearsay-token+jwt",
     audiences: [`hearsay:${cluster}@${authority}`],

@@ -136,6 +136,6 @@ Deno.test("document: has a row for each measured system, the ratios, and a reaso
   assertStringIncludes(page, "| A | 400 ms | 600 ms | n/a | 0.50 | 20.0 s | 1.50 s |");
   assertStringIncludes(page, "| B | 200 ms | 600 ms | 1,230 | 0.50 | 20.0 s | 1.50 s |");
   assertStringIncludes(page, "| A / best other | 2.0× | 1.0× | n/a | 1.0× | 1.0× | 1.0× |");
-  assertStringIncludes(page, "alive: B 2.");
+  assertStringIncludes(page, "as gone: B 2.");
   assertStringIncludes(page, "C not measured (no compiler); defaults.");
 });

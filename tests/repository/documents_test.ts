@@ -1,4 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "../../deps/std_assert.ts";
+import { join } from "../../node/join.ts";
+import { DEFAULT_CONFIG } from "../../options/configuration.ts";
 import { keyProblems } from "../../security/key_strength.ts";
 
 const ROOT = new URL("../../", import.meta.url);
@@ -93,6 +95,109 @@ Deno.test("docs/SECURITY.md: links every claim and every limit to a test file", 
   // That each link leads to a file is true of all documents.
   assertEquals(unlinked, []);
 });
+
+Deno.test("documents: every file that they name in code exists", async () => {
+  const missing: string[] = [];
+  for (const document of await documents()) {
+    for (const [, path = ""] of proseOf(document).matchAll(/`((?:[\w.-]+\/)+[\w.-]*(?:\.ts|\.json|\/))`/g)) {
+      if (!await Deno.stat(new URL(path, ROOT)).catch(() => undefined)) {
+        missing.push(`${document.path}: ${path}`);
+      }
+    }
+  }
+  assertEquals(missing, []);
+});
+
+Deno.test("docs/SECURITY.md: each link to a test has the name of its file", async () => {
+  const text = await textOf("docs/SECURITY.md");
+  const links = [...text.matchAll(/\[(\w+_test)\]\(\S*?(\w+_test)\.ts\)/g)];
+  assert(links.length > 0);
+  assertEquals(links.filter(([, label, file]) => label !== file).map(([link]) => link), []);
+});
+
+Deno.test("docs/events-and-errors.md: has every event and every error code, and no other", async () => {
+  const [events = "", errors = ""] = (await textOf("docs/events-and-errors.md")).split("\n## Errors\n");
+  const sources = ["engine/events.ts", "contracts/event_stream.ts", "contracts/cluster.ts"];
+  const types = (await Promise.all(sources.map(textOf))).flatMap((source) =>
+    [...source.matchAll(/^ {2}readonly type: "(\w+)";$/gm)].map(([, type]) => type!)
+  );
+  assertEquals(firstCellsOf(events).sort(), types.sort());
+  const [, union = ""] = (await textOf("common/errors.ts")).split("export type ErrorCode =");
+  const codes = [...union.split(";")[0]!.matchAll(/"(\w+)"/g)].map(([, code]) => code!);
+  assertEquals(firstCellsOf(errors).sort(), codes.sort());
+});
+
+Deno.test("docs/configuration.md: has every setting with its default; docs/SECURITY.md has those that are limits for clients", async () => {
+  const rows = [
+    ...rowsOf(await textOf("docs/configuration.md")),
+    ...rowsOf(await textOf("docs/SECURITY.md")),
+  ].filter(([name = ""]) => Object.hasOwn(DEFAULT_CONFIG, name.replaceAll("`", "")));
+  const defaults: Record<string, unknown> = { ...DEFAULT_CONFIG };
+  const wrong = rows.filter(([name = "", value = ""]) =>
+    valueOf(value) !== defaults[name.replaceAll("`", "")]
+  );
+  assertEquals(wrong, []);
+  assertEquals(new Set(rows.map(([name = ""]) => name.replaceAll("`", ""))), new Set(Object.keys(defaults)));
+  const named = firstCellsOf(await textOf("docs/configuration.md"));
+  assertEquals(named.filter((name) => !Object.hasOwn(defaults, name)), []);
+});
+
+Deno.test("docs/guide.md: has every option of join, and no other", async () => {
+  const [, options = ""] = (await textOf("node/join_options.ts")).split("export interface JoinOptions");
+  const [, shared = ""] = (await textOf("node/join_security.ts")).split("export interface SecurityOptions");
+  const names = [options, shared].flatMap((text) =>
+    [...text.split("\n}\n")[0]!.matchAll(/^ {2}readonly (\w+)\??:/gm)].map(([, name]) => name!)
+  );
+  const [, page = ""] = (await textOf("docs/guide.md")).split("\n## Join\n");
+  assertEquals(firstCellsOf(page.split("\n## ")[0]!).sort(), names.sort());
+});
+
+Deno.test("README.md: every member of a node that its table names exists", async () => {
+  await using node = await join({ cluster: "documents", listen: { port: 0 } });
+  const [, calls = ""] = (await textOf("README.md")).split("\n## Calls\n");
+  const names = [...calls.split("\n## ")[0]!.matchAll(/`node\.(\w+)/g)].map(([, name]) => name!);
+  assert(names.length > 10);
+  assertEquals(names.filter((name) => !(name in node)), []);
+});
+
+Deno.test("docs/discovery.md: each source of members is exported where the page says", async () => {
+  const { exports } = JSON.parse(await textOf("deno.json")) as { exports: Readonly<Record<string, string>> };
+  const missing: string[] = [];
+  const sources = rowsOf(await textOf("docs/discovery.md")).filter(([cell = ""]) => cell.includes("("));
+  for (const [cell = "", from = ""] of sources) {
+    const path = exports[from.replaceAll("`", "").replace("@hearsay/gossip", ".")];
+    const module: object = await import(new URL(path ?? "none", ROOT).href);
+    for (const [, name = ""] of cell.matchAll(/`(\w+)\(/g)) {
+      if (!(name in module)) missing.push(`${from}: ${name}`);
+    }
+  }
+  assert(sources.length > 0);
+  assertEquals(missing, []);
+});
+
+async function textOf(path: string): Promise<string> {
+  return await Deno.readTextFile(new URL(path, ROOT));
+}
+
+/** The cells of every row of every table, without the rows of headers. */
+function rowsOf(text: string): string[][] {
+  return text.split("\n").filter((line, index, lines) =>
+    line.startsWith("| ") && !/^\| -/.test(line) && !/^\| -/.test(lines[index + 1] ?? "")
+  ).map((line) => line.split("|").slice(1, -1).map((cell) => cell.trim()));
+}
+
+/** The names in code in the first column of all tables. */
+function firstCellsOf(text: string): string[] {
+  return rowsOf(text).flatMap(([cell = ""]) => [...cell.matchAll(/`(\w+)`/g)].map(([, name]) => name!));
+}
+
+/** The value of a setting as a document writes it: `true`, `"text"`, `1,048,576`, `8 MiB, …`. */
+function valueOf(cell: string): unknown {
+  const [, code] = /^`(.+)`$/.exec(cell) ?? [];
+  if (code !== undefined) return JSON.parse(code);
+  const [, digits = "", unit] = /^`?([\d,]*\d)(?: (MiB))?/.exec(cell) ?? [];
+  return Number(digits.replaceAll(",", "")) * (unit === undefined ? 1 : 2 ** 20);
+}
 
 /** The last cell of a table's row; empty where the line is none. */
 function lastCell(line: string): string {

@@ -31,7 +31,7 @@ const GOSSIP: Making = (peer, id) => ({
   liveness: { count: 0 },
 });
 
-/** What says that nothing is held of so many members. */
+/** The claim to hold nothing of so many members. */
 function nothingOf(count: number): KnownVersions {
   return new Map(IDS.slice(0, count).map((id) => [id, { incarnation: NO_INCARNATION, number: 0 }]));
 }
@@ -43,7 +43,7 @@ const MESSAGES: Readonly<Record<string, Making>> = {
     return gossip.type === "gossip" ? { ...gossip, holds: nothingOf(50) } : gossip;
   },
   "a heartbeat": (_peer, _id, turn) => ({ type: "heartbeat", liveness: { count: turn } }),
-  "a comparison that names nobody": (_peer, id) => ({
+  "a comparison without members": (_peer, id) => ({
     type: "reconcile",
     id,
     part: { from: "", until: undefined, members: new Map() },
@@ -79,10 +79,10 @@ function bytesOf(messages: readonly Message[]): number {
   );
 }
 
-/** What so many messages of a kind cost a member that knows many others, after it has sent the peer all that it holds. */
+/** The cost of so many messages of a kind for a member that knows many others, after it has sent the peer all state. */
 async function costOf(make: Making): Promise<{ readonly sent: number; readonly msPerByte: number }> {
   await using cluster = new TestCluster(["a", "A"]);
-  // Of two connections the one that the smaller id dialled stays.
+  // The connection that the smaller id dialled stays.
   await cluster.make("a", { cluster: { discovery: seeds([]) } }).gossiper.start();
   await using peer = new ScriptedPeer(cluster, "A");
   const told = IDS.map((id) => memberDelta(id, peer.incarnation, [entry("hearsay.member", 1, recordOf(id))]));

@@ -53,7 +53,7 @@ const WEAK: readonly (readonly [string, unknown])[] = [
   ["has words in it", btoa("The quick brown fox jumps over the lazy dog")],
   ["has words in it", btoa('{"alg":"HS256","typ":"JWT","kid":"1"}')],
   ["has words in it", "MySecretKeyForTheClusterOfOrdersInProductions1"],
-  ["anybody can read it", "6RhfKFZ5uYEaU6RgWzx69ssLcpiIkvnEZs5KBOQxvxA="],
+  ["is published in a manual", "6RhfKFZ5uYEaU6RgWzx69ssLcpiIkvnEZs5KBOQxvxA="],
   ["is not base64", "a pass phrase made up by a person, long as it is"],
   ["is no key", 5],
 ];

@@ -31,13 +31,13 @@ import { decode } from "../../protocol/codec.ts";
 import { KubernetesStandIn } from "../discovery/kubernetes_server.ts";
 import { memberOf, TestSite } from "../discovery/site.ts";
 
-/** What this side sends, and a server may say back. */
+/** A text that this side sends, and a server may repeat. */
 const SECRET = "hunter2-is-the-secret";
 /** A terminal's commands, lines that look like entries of a log, marks that turn text around, and 100 KB. */
 const HOSTILE =
   "\x1b[2J\x1b]0;owned\x07\r\n2026-01-01 root logged in\x7f\x9b31m\u2028\u202e\u2066\u200f\ud800" +
   `${SECRET} ` + "x".repeat(100_000);
-/** The same, as short as a close frame has room for. */
+/** Such a text that fits into a close frame. */
 const SHORT = "\x1b[2J\r\n2026-01-01 root\x9b31m\u2028\u202e\u200f";
 // deno-lint-ignore no-control-regex
 const UNPRINTABLE = /[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/;
@@ -194,7 +194,7 @@ Deno.test("WebSocket: a token that the server chooses as its subprotocol is not 
   await server.shutdown();
 });
 
-Deno.test("ClientRefused: the reason is fit for a log, whoever worded it", () => {
+Deno.test("ClientRefused: the reason is fit for a log, whatever its origin", () => {
   const told: unknown[] = [];
   const refusals = new Refusals((refused) => told.push(refused), realRuntime);
   refusals.tell({ transport: "tcp", hostname: "10.0.0.5", port: 1 }, HOSTILE);
@@ -336,7 +336,7 @@ Deno.test("log: a line is one line, whatever is in it", () => {
 });
 
 Deno.test("examples: a member's name, and its page, show text and nothing else", () => {
-  // Of what the terminal's own colors are made there is nothing where colors are off.
+  // With colors off, there is no escape character of the terminal's colors.
   assertFit(name(HOSTILE), "name");
   const member = {
     id: HOSTILE,

@@ -49,7 +49,7 @@ class Cluster implements AsyncDisposable {
     return node;
   }
 
-  /** Whether each honest member has what each has set, and takes it for active. */
+  /** True if each honest member has the state of each, and counts it as active. */
   get isWhole(): boolean {
     return this.nodes.every((node) => {
       const active = new Set(
@@ -83,7 +83,7 @@ function heapUsed(): number {
   return Deno.memoryUsage().heapUsed;
 }
 
-/** Whether a request was answered before the connection ended. */
+/** True if a request was answered before the connection ended. */
 async function isAnswered({ wire }: Insider, id: string): Promise<boolean> {
   const isThere = () => wire.heard.some((message) => message.type === "reply" && message.id === id);
   while (!isThere() && wire.socket.readyState === WebSocket.OPEN) {

@@ -606,7 +606,7 @@ Deno.test("signatures: bindings are bounded: a known member keeps its key, and o
   assertNotEquals(bindings.keyOf(idOfKey("x".repeat(43))), undefined);
 });
 
-Deno.test("bindings of those that greeted are not forgotten for what peers sent of others, however many these are (E15)", () => {
+Deno.test("bindings: those of members that shook hands are not evicted for members known by hearsay, however many (E15)", () => {
   const bindings = new KeyBindings({ max: 2, isHeld: () => false });
   assert(bindings.bind("heard", "one"));
   assert(bindings.bind("heard", "one", { met: true }));
@@ -618,7 +618,7 @@ Deno.test("bindings of those that greeted are not forgotten for what peers sent 
     "three",
   ]);
   assert(!bindings.bind("heard", "other", { met: true }));
-  // Of those, too, the one bound first makes room, for one that greets.
+  // The oldest binding of a met member makes room for one that shakes hands.
   assert(bindings.bind("new", "four", { met: true }));
   assertEquals([bindings.keyOf("heard"), bindings.keyOf("met")], [undefined, "two"]);
 });

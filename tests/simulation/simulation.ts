@@ -134,7 +134,7 @@ export class Simulation {
   async run(): Promise<Outcome> {
     let recoveryMs = NaN;
     const { stackTraceLimit } = Error;
-    // Many members close connections without end, each with an error of which nobody reads where it was made.
+    // Many members close connections all the time, each with an error whose stack is never read.
     if (isLarge(this.scenario)) Error.stackTraceLimit = 1;
     try {
       await this.#begin();

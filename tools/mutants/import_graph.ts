@@ -50,7 +50,7 @@ export function importsOf(file: string, text: string): string[] {
   );
 }
 
-/** Of an import, an export from a module, or the URL of a worker: `new URL("./worker.ts", import.meta.url)`. */
+/** The specifier of an import, of an export from a module, or of the URL of a worker: `new URL("./worker.ts", import.meta.url)`. */
 function specifierOf(node: ts.Node): string | undefined {
   if (ts.isImportDeclaration(node)) {
     return node.importClause?.isTypeOnly ? undefined : textOf(node.moduleSpecifier);

@@ -97,7 +97,7 @@ function isFunction(node: ts.Node | undefined): boolean {
   return node !== undefined && (ts.isArrowFunction(node) || ts.isFunctionExpression(node));
 }
 
-/** The name as one word, so that the parts of a mutant's name can be told apart. */
+/** The name as one word, so that a mutant's name can be split into its parts. */
 function nameOf(name: ts.DeclarationName): string {
   return name.getText().replaceAll(/["'\[\]\s]/g, "");
 }

@@ -173,7 +173,7 @@ const STEPS: ReadonlyMap<ts.SyntaxKind, string> = new Map([
 
 const EXTREMES: ReadonlyMap<string, string> = new Map([["min", "max"], ["max", "min"]]);
 
-/** Of texts: `-` between them would be an error at every call. */
+/** True if `+` joins texts: `-` between them would be an error at every call. */
 function isConcatenation({ left, right }: ts.BinaryExpression): boolean {
   return [left, right].some((side) =>
     ts.isStringLiteralLike(side) || ts.isTemplateExpression(side) ||

@@ -150,7 +150,7 @@ class Baseline {
     return limitMs;
   }
 
-  /** Whether the file that failed, or the whole step, passes without a mutant. */
+  /** True if the file that failed, or the whole step, passes without a mutant. */
   isGreen(step: Step, file: string | undefined, tree: string): Promise<boolean> {
     const checked = file !== undefined && step.files.includes(file) ? only(step, [file]) : step;
     const key = checked.args.join(" ");

@@ -78,7 +78,7 @@ export class SocketConnection implements Connection {
   #closing: CloseInfo | undefined;
   #cancelCloseTimer: (() => void) | undefined;
   #cancelSilenceTimer: () => void = () => {};
-  /** Whether a message came since the connection was opened: before, an acceptor sends nothing. */
+  /** True once a message arrived. Before, an acceptor sends nothing. */
   #wasHeard = false;
   #stopWaiting: (() => void) | undefined;
   #errorText = "";
@@ -147,7 +147,7 @@ export class SocketConnection implements Connection {
     return this.closed;
   }
 
-  /** Calls back after so long, unless this process did not run meanwhile: then it waits anew. */
+  /** Calls back after the delay. If this process did not run meanwhile, the delay starts again. */
   #watchSilence(delayMs: number, then: () => void): void {
     const { runtime } = this.#options;
     const dueMs = runtime.monotonicMs() + delayMs;

@@ -4,15 +4,15 @@
  * @module
  */
 
-/** What of Deno's own parts is used. */
+/** The parts of Deno that this module uses. */
 interface Internals {
   readonly core?: { readonly tryClose?: (rid: number) => void };
 }
 
 /**
- * Ends a socket at once, without the peer. A socket of Deno that was closed reads on until the peer answers, without a
- * limit: a peer that sends a message without an end fills the memory, long after its connection counts nowhere. No public
- * name ends it, so this uses two parts of Deno that have none: the number of the socket's resource, and what closes
+ * Ends a socket at once, without the peer. A closed socket of Deno reads on until the peer answers, without a limit: a
+ * peer that sends an endless message would fill the memory, long after its connection counts nowhere. Deno has no public
+ * function for this, so it uses two internal ones: the number of the socket's resource, and the function that closes
  * resources. Returns false where they are missing, as in browsers, which end such sockets themselves.
  */
 export function destroySocket(socket: WebSocket): boolean {

@@ -1,5 +1,5 @@
 /**
- * How fast clients are refused.
+ * Limits how fast clients are refused.
  *
  * @module
  */
@@ -8,41 +8,41 @@ import { TokenBucket } from "../../common/token_bucket.ts";
 import type { Runtime } from "../../common/runtime.ts";
 
 /**
- * How many refusals are answered at once in a second. 100: clients that were set up wrongly hear why without waiting. More:
- * an outsider gets more work for its bytes. Fewer: where many start with a wrong key, some wait before they hear of it.
+ * Refusals per second that are answered without a delay. 100: wrongly configured clients get the reason at once. Higher:
+ * an outsider causes more work with its bytes. Lower: if many members start with a wrong key, some get the reason later.
  */
 export const PROMPT_REFUSALS_PER_SECOND = 100;
 /**
- * How long, in milliseconds, every other refusal waits. Deno answers the requests of one connection one after another and
- * ends no connection for what its response says, so that only waiting keeps a client from pipelining tokens as fast as it
- * can write. 1 s: less than a dial may take, so that a member still hears why it was refused. Shorter: more work for each
- * connection of an outsider. Longer: dials end before.
+ * The delay of every other refusal, in milliseconds. Deno answers the requests of one connection one after another, and a
+ * response cannot end the connection, so only a delay keeps a client from pipelining tokens as fast as it can write. 1 s:
+ * less than a dial may take, so a refused member still gets the reason. Shorter: more work for each connection of an
+ * outsider. Longer: dials end before the answer.
  */
 export const REFUSAL_PAUSE_MS = 1_000;
-/** Of how many connections it is remembered that they were refused; of more, the ones refused last. */
+/** The most refused connections that are remembered; the oldest is evicted. */
 export const MAX_REFUSED_CONNECTIONS = 4_096;
-/** How many refusals wait at once; over that the one that waits for longest is answered. */
+/** The most delayed refusals; above it the oldest is answered at once. */
 export const MAX_PAUSED_REFUSALS = 4_096;
-/** How many clients in a second are looked at as soon as they come: as many as may be dialling when a cluster starts. */
+/** Clients per second that are handled without a delay: as many as may dial when a cluster starts. */
 export const PROMPT_CLIENTS_PER_SECOND = 100;
 /**
- * How long, in milliseconds, every other client waits before it is looked at. 200 ms: a small part of what a dial may take.
- * Whoever is gone by then costs no upgrade. Shorter: clients that come and go at once are upgraded. Longer: where many
- * come together, some come in later.
+ * The delay, in milliseconds, before every other client is handled. 200 ms: a small part of the longest dial. A client that
+ * is gone by then costs no upgrade. Shorter: clients that disconnect at once are upgraded. Longer: if many clients dial
+ * together, some are admitted later.
  */
 export const CLIENT_PAUSE_MS = 200;
 
 /**
- * Lets refusals wait when there are many. Nobody is kept out by that: whether a client is refused is decided before, by
- * what it is and says, and whoever is let in does not wait.
+ * Delays refusals when there are many. This keeps no client out: the decision is made before, and an admitted client is
+ * not delayed.
  */
 export class RefusalPace {
   readonly #runtime: Runtime;
   readonly #rate: TokenBucket;
   readonly #clients: TokenBucket;
-  /** What answers each refusal that waits, the oldest first. */
+  /** A function for each delayed refusal that answers it, the oldest first. */
   readonly #paused = new Set<() => void>();
-  /** Connections that were refused, by where the client is, the oldest first. */
+  /** Refused connections, by the client's address, the oldest first. */
   readonly #refused = new Set<string>();
   #isOver = false;
 
@@ -52,19 +52,19 @@ export class RefusalPace {
     this.#clients = new TokenBucket(PROMPT_CLIENTS_PER_SECOND, runtime);
   }
 
-  /** What a client has to wait for before it is looked at; nothing where few come. */
+  /** The delay before a client is handled; `undefined` if few clients come. */
   arrival(): Promise<void> | undefined {
     return this.#isOver || this.#clients.take(1) ? undefined : this.#pause(CLIENT_PAUSE_MS);
   }
 
-  /** The number of refusals that wait. */
+  /** The number of delayed refusals. */
   get paused(): number {
     return this.#paused.size;
   }
 
   /**
-   * The same response, now or later. Now only the first time for a connection: requests that wait behind it cost Deno's
-   * server 30 times as much as one that came alone.
+   * Returns the response, at once or delayed. Only the first refusal of a connection is not delayed: requests that queue
+   * behind it cost Deno's server 30 times as much as a single one.
    */
   pass(response: Response, remote: Deno.Addr | undefined): Response | Promise<Response> {
     const isFirst = this.#isFirst(remote);
@@ -72,7 +72,7 @@ export class RefusalPace {
     return this.#pause(REFUSAL_PAUSE_MS).then(() => response);
   }
 
-  /** Answers all that wait; from here on none does. */
+  /** Answers all delayed refusals, and delays none from now on. */
   end(): void {
     this.#isOver = true;
     for (const answer of this.#paused) answer();

@@ -1,7 +1,7 @@
 /**
- * Dialling a name over TLS at one of its addresses. Deno's client takes no address beside a name, and behind a TCP proxy
- * it speaks no TLS; through an HTTP proxy it does, and checks the certificate for the name. So this is such a proxy, in
- * this process and for one dial.
+ * Dials a name over TLS at one of its addresses. Deno's client cannot dial an address under another name. Behind a TCP
+ * proxy it speaks no TLS; through an HTTP proxy it does, and checks the certificate for the name. So this is such a proxy,
+ * in this process and for one dial.
  *
  * @module
  */
@@ -9,16 +9,16 @@
 import { assertMayConnect } from "../../common/permission.ts";
 import { bracketed } from "../../common/host_names.ts";
 
-/** Where this proxy listens, for as long as the dial takes. */
+/** The host on which this proxy listens during the dial. */
 const LOOPBACK = "127.0.0.1";
 /** The longest head of a request to this proxy, in bytes: Deno's own has some 200. */
 const MAX_HEAD_BYTES = 2_048;
-/** How many connections one dial may take: Deno tries HTTP/1.1, and then HTTP/2. */
+/** The most connections of one dial: Deno tries HTTP/1.1, and then HTTP/2. */
 const MAX_CONNECTIONS = 2;
 
 /** Where a {@linkcode Tunnel} leads. */
 export interface TunnelOptions {
-  /** The address to connect to, of whichever name. */
+  /** The address to connect to. */
   readonly hostname: string;
   readonly port: number;
   /** Keeps other processes of this machine out: random, and new for each tunnel. */
@@ -27,11 +27,11 @@ export interface TunnelOptions {
   readonly caCerts?: readonly string[] | undefined;
 }
 
-/** A way to one address, by a client that believes to go by a name. */
+/** A proxy to one address, for a client that dials a name. */
 export class Tunnel {
-  /** What dials go by. */
+  /** The client for the dial. */
   readonly client: Deno.HttpClient;
-  /** Why nobody was connected to, where that was so. */
+  /** Why the address was not reached, if so. */
   failure: unknown;
   readonly #options: TunnelOptions;
   readonly #listener: Deno.TcpListener;
@@ -60,13 +60,13 @@ export class Tunnel {
     this.#carrying = this.#accept();
   }
 
-  /** The dial is over: nobody else is let in, and what was opened stays. */
+  /** Accepts no more connections when the dial is over; open ones stay. */
   stopListening(): void {
     if (this.#listens) this.#listener.close();
     this.#listens = false;
   }
 
-  /** Ends all that goes through it; resolves when nothing is left. */
+  /** Ends all connections through it; resolves when they are closed. */
   async close(): Promise<void> {
     if (this.#ending.signal.aborted) return await this.#carrying;
     this.#ending.abort();
@@ -124,7 +124,7 @@ export class Tunnel {
   }
 }
 
-/** Resolves at the end of what can be read, or when either is closed. */
+/** Resolves at the end of the source, or when either connection is closed. */
 async function copy(from: Deno.TcpConn, to: Deno.TcpConn): Promise<void> {
   const buffer = new Uint8Array(65_536);
   try {
@@ -132,6 +132,6 @@ async function copy(from: Deno.TcpConn, to: Deno.TcpConn): Promise<void> {
       for (let at = 0; at < read;) at += await to.write(buffer.subarray(at, read));
     }
   } catch {
-    // A connection that breaks ends as one that is closed: TLS inside it says the rest.
+    // A broken connection ends like a closed one: the TLS inside it detects the difference.
   }
 }

@@ -111,7 +111,7 @@ function upgradeWith(token: string): Uint8Array {
   );
 }
 
-/** A token that a target would take, of an id that nobody else has. */
+/** A token that a target would accept, with an unused id. */
 async function validToken(index: number): Promise<string> {
   return await forge({ key, id: `someone-${crypto.randomUUID()}`, authority: authorityOf(target(index))! });
 }

@@ -1,5 +1,5 @@
 /**
- * Attacks on memory: an insider tells of members that only it has heard of.
+ * Attacks on memory: an insider sends state of members that it invented.
  *
  * @module
  */
@@ -27,7 +27,7 @@ const LARGE: JsonValue = Array.from({ length: 34_000 }, () => []);
 /** How many members a message has by default. */
 const PLACES = 50;
 
-/** What an insider that gets in says, again and again. */
+/** The messages that an admitted insider repeats. */
 export const HOARDING: Readonly<Record<string, (insider: Insider) => Promise<void>>> = {
   "large states of many ids": async (insider) => void insider.gossip(await inventedState(insider, LARGE)),
   "invented members": async (insider) => {

@@ -3,7 +3,7 @@ import { DEFAULT_CONFIG } from "../../../mod.ts";
 import { HOARDING_ATTACKS, Siege } from "./measure.ts";
 
 for (const attack of HOARDING_ATTACKS) {
-  Deno.test(`an insider with ${attack}: news still spreads, nobody honest is blocked, and no lie is held (E15)`, async () => {
+  Deno.test(`insider with ${attack}: updates still spread, no honest member is blocked, and no lie is stored (E15)`, async () => {
     await using siege = await Siege.begin();
     const { tries } = await siege.under(attack, { news: 5 });
     assertGreater(tries, 0);
