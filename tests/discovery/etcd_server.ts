@@ -120,6 +120,9 @@ export class EtcdServer implements AsyncDisposable {
 
   #args(): string[] {
     return [
+      // The default cost takes longer on a busy machine than the client waits.
+      "--bcrypt-cost",
+      "4",
       `--data-dir=${this.#folder}/data`,
       `--listen-client-urls=${this.endpoint}`,
       `--advertise-client-urls=${this.endpoint}`,
