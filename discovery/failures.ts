@@ -12,7 +12,7 @@ import { reasonOf, ReportOnce } from "../common/report_once.ts";
 export class Failures {
   readonly #site: Pick<DiscoveryContext, "eventStream">;
   readonly #source: string;
-  readonly #told = new ReportOnce();
+  readonly #reported = new ReportOnce();
   #count = 0;
 
   constructor(site: Pick<DiscoveryContext, "eventStream">, source: string) {
@@ -32,15 +32,15 @@ export class Failures {
   failed(error: unknown): void {
     this.#count++;
     const reason = reasonOf(error);
-    if (!this.#told.shouldReport(this.#source, reason)) return;
-    this.#told.add(this.#source, reason);
+    if (!this.#reported.shouldReport(this.#source, reason)) return;
+    this.#reported.add(this.#source, reason);
     this.#site.eventStream.publish({ type: "DiscoveryFailed", source: this.#source, error });
   }
 
   /** Resets the count and the reported reasons. */
   succeeded(): void {
     this.#count = 0;
-    this.#told.forget(this.#source);
+    this.#reported.forget(this.#source);
   }
 }
 

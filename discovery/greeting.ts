@@ -104,7 +104,7 @@ interface SeedAddress {
   readonly address: string;
   readonly ending: AbortController;
   /** The id of the last member that answered. */
-  whoIsThere: string | undefined;
+  memberThere: string | undefined;
   /** Consecutive dials that reached no other member. */
   failures: number;
   /** The end of the time in which a restarted member is expected there, by the monotonic clock. */
@@ -122,16 +122,16 @@ class OpenMembership {
   readonly #signal: AbortSignal;
   readonly #list: MemberList;
   readonly #gate: Semaphore;
-  readonly #told = new ReportOnce();
+  readonly #reported = new ReportOnce();
   /** Records from handshakes. */
-  readonly #greeted = new Map<string, Member>();
+  readonly #metMembers = new Map<string, Member>();
   /** Records from gossip; they replace those from handshakes. */
   readonly #records = new Map<string, Member>();
   readonly #left = new Set<string>();
   /** The id of each known member by its canonical address. */
   #idAt: ReadonlyMap<string, string> = new Map();
   /** The addresses of the source. */
-  readonly #greeting = new Map<string, SeedAddress>();
+  readonly #addresses = new Map<string, SeedAddress>();
   /** The addresses of blocked members, while a restart is expected and the source does not list them. */
   readonly #returns = new Map<string, SeedAddress>();
   #lastResorts: ReadonlyMap<string, readonly string[]> = new Map();
@@ -161,7 +161,7 @@ class OpenMembership {
         this.#followRecords(),
         this.#followDepartures(),
         this.#followMembers(),
-        find(this.#site, { found: (...found) => this.#greetAll(...found), signal }),
+        find(this.#site, { found: (...found) => this.#dialAll(...found), signal }),
       ]);
       await Promise.all(this.#tasks);
     } finally {
@@ -173,9 +173,9 @@ class OpenMembership {
   /** After a handshake a member runs again, even if its earlier incarnation had left. */
   async #followGreetings(): Promise<void> {
     for await (const member of this.#site.metPeers) {
-      const known = this.#greeted.get(member.id);
+      const known = this.#metMembers.get(member.id);
       if (known && isSameMember(known, member) && !this.#left.has(member.id)) continue;
-      this.#greeted.set(member.id, member);
+      this.#metMembers.set(member.id, member);
       this.#left.delete(member.id);
       this.#publishSoon();
     }
@@ -206,7 +206,7 @@ class OpenMembership {
     for await (const event of this.#site.eventStream.subscribe(types, { signal: this.#signal })) {
       if (event.type === "MemberBlocked") this.#expectBack(event.memberId);
       if (event.type !== "MemberForgotten") continue;
-      this.#greeted.delete(event.memberId);
+      this.#metMembers.delete(event.memberId);
       this.#records.delete(event.memberId);
       this.#left.delete(event.memberId);
       this.#publishSoon();
@@ -224,7 +224,7 @@ class OpenMembership {
   }
 
   #publish(): void {
-    const byId = new Map([...this.#greeted, ...this.#records]);
+    const byId = new Map([...this.#metMembers, ...this.#records]);
     for (const id of this.#left) byId.delete(id);
     const members = [...byId.values()];
     const pauseMs = Math.min(MAX_PAUSE_MS, Math.floor(members.length / PUBLISHED_PER_MS));
@@ -252,7 +252,7 @@ class OpenMembership {
   }
 
   get #seeds(): SeedStatus[] {
-    return [...this.#greeting.values()].map(({ address, lastAttemptMs, nextAttemptMs, outcome }) => ({
+    return [...this.#addresses.values()].map(({ address, lastAttemptMs, nextAttemptMs, outcome }) => ({
       address,
       lastAttemptUnixMilliseconds: lastAttemptMs,
       ...outcome,
@@ -260,20 +260,20 @@ class OpenMembership {
     }));
   }
 
-  #greetAll(...[addresses, lastResorts = new Map()]: Parameters<AddressSink["found"]>): void {
+  #dialAll(...[addresses, lastResorts = new Map()]: Parameters<AddressSink["found"]>): void {
     if (this.#signal.aborted) return;
     this.#lastResorts = lastResorts;
     const wanted = new Set([...addresses, ...lastResorts.keys()].slice(0, MAX_ADDRESSES));
-    for (const [address, { ending }] of this.#greeting) {
+    for (const [address, { ending }] of this.#addresses) {
       if (wanted.has(address)) continue;
       ending.abort();
-      this.#greeting.delete(address);
+      this.#addresses.delete(address);
       this.#recovered(address);
     }
     for (const address of wanted) {
-      if (this.#greeting.has(address)) continue;
+      if (this.#addresses.has(address)) continue;
       const sought = soughtAt(address);
-      this.#greeting.set(address, sought);
+      this.#addresses.set(address, sought);
       this.#run(sought, (signal) => this.#keepGreeting(sought, signal));
     }
   }
@@ -285,12 +285,12 @@ class OpenMembership {
   #expectBack(id: string): void {
     const { runtime } = this.#site;
     const active = this.#site.activeIds().size;
-    const member = this.#records.get(id) ?? this.#greeted.get(id);
+    const member = this.#records.get(id) ?? this.#metMembers.get(id);
     const address = member && isDialable(member) ? this.#site.addressOf(member) : undefined;
     const place = address && canonicalAddress(address);
     const isDrawn = runtime.random() * active < RETURN_DIALLERS;
-    for (const sought of this.#greeting.values()) {
-      const wasThere = sought.whoIsThere === id || canonicalAddress(sought.address) === place;
+    for (const sought of this.#addresses.values()) {
+      const wasThere = sought.memberThere === id || canonicalAddress(sought.address) === place;
       if (wasThere && isDrawn) sought.expectedUntilMs = runtime.monotonicMs() + RETURN_MS;
       // A lone member needs every seed again.
       if (!wasThere && active > 1) continue;
@@ -298,7 +298,7 @@ class OpenMembership {
       sought.wake();
     }
     if (address === undefined || place === this.#ownPlace || !isDrawn) return;
-    if (this.#greeting.has(address) || this.#returns.has(address) || this.#returns.size >= MAX_RETURNS) {
+    if (this.#addresses.has(address) || this.#returns.has(address) || this.#returns.size >= MAX_RETURNS) {
       return;
     }
     const sought = soughtAt(address);
@@ -320,8 +320,8 @@ class OpenMembership {
     if (this.#lastResorts.has(sought.address)) await this.#rest(sought, LAST_RESORT_MS);
     while (!signal.aborted) {
       if (this.#isToGreet(sought)) {
-        const met = await this.#greet(sought, signal);
-        sought.whoIsThere = met ?? sought.whoIsThere;
+        const met = await this.#handshake(sought, signal);
+        sought.memberThere = met ?? sought.memberThere;
         sought.failures = met === undefined || met === this.#site.self.id ? sought.failures + 1 : 0;
       }
       if (!signal.aborted) await this.#rest(sought, this.#delayFor(sought));
@@ -332,33 +332,33 @@ class OpenMembership {
   async #awaitReturn(sought: SeedAddress, signal: AbortSignal): Promise<void> {
     const { address } = sought;
     const isOver = () =>
-      signal.aborted || this.#greeting.has(address) || this.#isActive(sought.whoIsThere) ||
+      signal.aborted || this.#addresses.has(address) || this.#isActive(sought.memberThere) ||
       this.#site.runtime.monotonicMs() >= sought.expectedUntilMs;
     for (sought.failures = 1; !isOver(); sought.failures++) {
       await this.#rest(sought, this.#delayFor(sought));
       if (isOver()) break;
       const met = await this.#site.handshake(address, { signal }).catch(() => undefined);
-      sought.whoIsThere = met?.id;
+      sought.memberThere = met?.id;
     }
     this.#returns.delete(address);
   }
 
   /** True if another member than the last one may be at the address. */
-  #isToGreet({ address, whoIsThere }: SeedAddress): boolean {
+  #isToGreet({ address, memberThere }: SeedAddress): boolean {
     const instead = this.#lastResorts.get(address) ?? [];
-    if (instead.some((other) => this.#isThere(this.#greeting.get(other)?.whoIsThere))) return false;
-    if (!this.#isThere(whoIsThere)) return true;
+    if (instead.some((other) => this.#isThere(this.#addresses.get(other)?.memberThere))) return false;
+    if (!this.#isThere(memberThere)) return true;
     // The member's own record has this address, so no load balancer is behind it.
-    const isCertain = whoIsThere !== this.#site.self.id &&
-      this.#idAt.get(canonicalAddress(address)) === whoIsThere;
+    const isCertain = memberThere !== this.#site.self.id &&
+      this.#idAt.get(canonicalAddress(address)) === memberThere;
     if (isCertain) return false;
-    return this.#isAlone || this.#site.runtime.random() * this.#greeting.size < 1;
+    return this.#isAlone || this.#site.runtime.random() * this.#addresses.size < 1;
   }
 
-  #delayFor({ address, whoIsThere, failures, expectedUntilMs }: SeedAddress): number {
+  #delayFor({ address, memberThere, failures, expectedUntilMs }: SeedAddress): number {
     const { runtime, retryDelay, blockedProbeInterval } = this.#site;
-    const isOwn = whoIsThere === this.#site.self.id && canonicalAddress(address) === this.#ownPlace;
-    const mayRest = isOwn || this.#isThere(whoIsThere) && !this.#isAlone;
+    const isOwn = memberThere === this.#site.self.id && canonicalAddress(address) === this.#ownPlace;
+    const mayRest = isOwn || this.#isThere(memberThere) && !this.#isAlone;
     // Random, so that members that started together do not dial together.
     if (mayRest) return Math.min(REDIAL_MS, blockedProbeInterval) * (0.5 + runtime.random() / 2);
     const delayMs = retryDelay(failures);
@@ -379,11 +379,11 @@ class OpenMembership {
    * Dials an address. Returns the id of the member that answers, or that is already known to be there.
    * Reports each reason of a failure once.
    */
-  async #greet(sought: SeedAddress, signal: AbortSignal): Promise<string | undefined> {
+  async #handshake(sought: SeedAddress, signal: AbortSignal): Promise<string | undefined> {
     const { address } = sought;
     const known = () => this.#idAt.get(canonicalAddress(address));
     // A few addresses are always dialed, because a member might publish a false address.
-    const areMany = () => this.#greeting.size > MAX_HANDSHAKES;
+    const areMany = () => this.#addresses.size > MAX_HANDSHAKES;
     try {
       sought.nextAttemptMs = null;
       const met = await this.#gate.run(() => this.#dial(sought, signal), {
@@ -399,7 +399,7 @@ class OpenMembership {
       if (signal.aborted) return undefined;
       // A failure is normal; the next attempt follows.
       sought.outcome = { outcome: "failed", memberId: null, reason: textOf(error) };
-      this.#tell(address, error);
+      this.#report(address, error);
       return undefined;
     }
   }
@@ -410,7 +410,7 @@ class OpenMembership {
   }
 
   #recovered(address: string, memberId?: string): void {
-    if (!this.#told.forget(address)) return;
+    if (!this.#reported.forget(address)) return;
     this.#site.eventStream.publish({
       type: "SeedRecovered",
       address,
@@ -418,11 +418,11 @@ class OpenMembership {
     });
   }
 
-  #tell(address: string, error: unknown): void {
+  #report(address: string, error: unknown): void {
     this.#watchAlone();
     const reason = reasonOf(error);
-    if (!this.#told.shouldReport(address, reason)) return;
-    this.#told.add(address, reason);
+    if (!this.#reported.shouldReport(address, reason)) return;
+    this.#reported.add(address, reason);
     this.#site.eventStream.publish({ type: "SeedFailed", address, error });
   }
 
@@ -458,7 +458,7 @@ function soughtAt(address: string): SeedAddress {
   return {
     address,
     ending,
-    whoIsThere: undefined,
+    memberThere: undefined,
     failures: 0,
     expectedUntilMs: -Infinity,
     wake: () => {},

@@ -19,7 +19,7 @@ const PROBES_MS = [500, 1_000, 2_000, 4_000, 8_000, 16_000];
 export interface SharedAddressOptions {
   /** Milliseconds after which a silent member is blocked. A member that is active for longer is running. */
   readonly heartbeatExpiration: number;
-  /** True if this member dials its own address to see which member answers: if it does not listen itself. */
+  /** True if this member dials its own address and checks the answer. Needed if it does not listen itself. */
   readonly probes: boolean;
 }
 
@@ -41,7 +41,7 @@ class SharedAddressWatch {
   readonly #options: SharedAddressOptions;
   readonly #ending = new AbortController();
   readonly #signal: AbortSignal;
-  /** Members with this member's address that may be its own former process. */
+  /** Members with this member's address; possibly its own former process. */
   readonly #suspects = new Set<string>();
 
   constructor(site: DiscoveryContext, options: SharedAddressOptions & { readonly signal: AbortSignal }) {
@@ -105,7 +105,7 @@ class SharedAddressWatch {
   }
 }
 
-/** True if two members are advertised in the same words, as those are that one program makes. */
+/** True if two members advertise equal texts, as members of one program do. */
 function isSamePlace(one: Member, other: Member): boolean {
   return one.port === other.port && one.host === other.host && one.url === other.url;
 }

@@ -1,5 +1,5 @@
 /**
- * Time and chance that a test holds in its hand.
+ * Time and random numbers under the control of a test.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { setImmediate } from "../deps/node_timers.ts";
 import type { Runtime } from "../common/runtime.ts";
 import { seededRandom } from "./memory_random.ts";
 
-/** How many timers may run at one moment: more than that is a loop that never lets time pass. */
+/** The most timers that run at one moment: more are an endless loop. */
 const MAX_TIMERS_AT_ONCE = 100_000;
 
 /** How a {@linkcode VirtualRuntime} begins. */
@@ -32,7 +32,7 @@ export class VirtualRuntime implements Runtime {
   #moving = false;
   #atOnce = 0;
 
-  /** Makes a clock that stands still at 0 until it is advanced. */
+  /** Makes a clock at 0. */
   constructor(options: VirtualRuntimeOptions = {}) {
     this.#random = seededRandom(options.seed ?? 1);
     this.#wallOffsetMs = options.wallMs ?? 1_700_000_000_000;
@@ -55,7 +55,7 @@ export class VirtualRuntime implements Runtime {
     return () => this.#timers.cancel(timer);
   }
 
-  /** How many timers are set: a test that ends with some has left something running. */
+  /** The number of set timers. If a test ends with some, something still runs. */
   get timers(): number {
     return this.#timers.size;
   }
@@ -116,7 +116,7 @@ export class VirtualRuntime implements Runtime {
     }
   }
 
-  /** Runs the next timer, unless it is later than that. */
+  /** Runs the next timer, unless it is due later. */
   #runNext(untilMs: number): boolean {
     const timer = this.#timers.takeUntil(untilMs);
     if (timer === undefined) return false;
@@ -189,7 +189,7 @@ export class Machine implements Runtime {
     return cancel;
   }
 
-  /** How many timers are set, those included that fell due while it stands still. */
+  /** The number of set timers, including those that fell due while it is frozen. */
   get timers(): number {
     return this.#timers.size + this.#due.size;
   }
@@ -204,12 +204,12 @@ export class Machine implements Runtime {
     return this.#frozen !== undefined;
   }
 
-  /** Stands still, as a process that was sent SIGSTOP: no timer fires; clocks go on. */
+  /** Freezes, like a process after SIGSTOP: no timer fires; clocks go on. */
   freeze(): void {
     this.#frozen ??= Promise.withResolvers();
   }
 
-  /** Goes on: what fell due meanwhile happens now, one after another. */
+  /** Resumes: timers that fell due meanwhile run now, one after another. */
   thaw(): void {
     if (this.#isDead) return;
     this.#frozen?.resolve();
@@ -222,7 +222,7 @@ export class Machine implements Runtime {
     }
   }
 
-  /** Ends for good, as a process that was sent SIGKILL: nothing of it ever happens again. */
+  /** Ends, like a process after SIGKILL: none of its timers ever runs again. */
   kill(): void {
     this.freeze();
     this.#isDead = true;
@@ -230,7 +230,7 @@ export class Machine implements Runtime {
     this.#due.clear();
   }
 
-  /** Resolves when it does not stand still; at once, without a promise, where it does not now. */
+  /** Resolves when it is not frozen; returns without a promise if it is not frozen now. */
   awake(): Promise<void> | undefined {
     return this.#frozen?.promise;
   }
@@ -260,7 +260,7 @@ class TimerHeap {
     return timer;
   }
 
-  /** A cancelled timer stays where it is until its time, or until such timers are the most. */
+  /** A cancelled timer stays in the queue until its time, or until most timers are cancelled. */
   cancel(timer: Timer): void {
     if (timer.callback === undefined) return;
     timer.callback = undefined;
@@ -268,7 +268,7 @@ class TimerHeap {
     if (this.#cancelled > 1024 && this.#cancelled > this.#heap.length / 2) this.#sweep();
   }
 
-  /** Takes the next timer, unless it is later than that. */
+  /** Takes the next timer, unless it is due later. */
   takeUntil(untilMs: number): { readonly atMs: number; readonly callback: () => void } | undefined {
     while (this.#heap.length > 0 && this.#heap[0]!.atMs <= untilMs) {
       const timer = this.#takeFirst();

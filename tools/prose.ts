@@ -7,7 +7,7 @@
 
 import { ts } from "../deps/typescript.ts";
 
-/** A place that breaks a rule. */
+/** A violation of a rule. */
 export interface Fault {
   /** From 1. */
   readonly line: number;
@@ -25,22 +25,22 @@ interface Piece {
 const REFUSED_WORDS = /\b(whoever|whomever|nobody|somebody|anybody|everybody|anew|tells?|told|telling)\b/gi;
 /** A sentence begins with its subject. */
 const REFUSED_OPENINGS = /(?:^|[.!:]\s+)((?:What|Whether|Whom|Of)\b[^.?!]*[.?!]?)/g;
-/** A relative pronoun begins one more clause that the reader has to keep in mind. */
+/** A relative pronoun begins one more clause for the reader to keep in mind. */
 const PRONOUNS = /\b(who|whom|whose|what|which|where|that)\b/gi;
 /** The most relative pronouns in 1,000 words of doc comments. 25: well-written libraries have 11 to 24. */
 const MAX_PRONOUNS = 25;
 /** The most bytes of README.md: one screen after another is not read. */
 const MAX_README_BYTES = 8_192;
-/** The most names that `mod.ts` exports. */
+/** The most exported names of `mod.ts`. */
 const MAX_NAMES = 50;
-/** A file with prose that is not this project's, or is about the refused words themselves. */
+/** Files with prose of others, or about the refused words themselves. */
 const EXCEPTIONS: ReadonlyMap<string, string> = new Map([
   ["LICENSE", "the licence's own text"],
   ["tools/prose.ts", "names the words"],
   ["tests/repository/prose_test.ts", "names the words"],
 ]);
 
-/** Files that are no part of the product. */
+/** Files outside the product. */
 const OUTSIDE_PRODUCT = /^(tests|tools|bench|examples|deps)\//;
 
 /** The faults of a source file. */
@@ -86,7 +86,7 @@ function faultsOfPiece({ line, text, kind }: Piece): Fault[] {
   return faults;
 }
 
-/** Text without what is code or an address in it, with as many lines. */
+/** Text without code and addresses, with as many lines. */
 function withoutCode(text: string): string {
   return text.replace(/```[^]*?```|`[^`]*`|\{@\w+[^}]*\}|https?:\S+/g, (code) => code.replace(/[^\n]/g, " "));
 }
@@ -138,7 +138,7 @@ if (import.meta.main) {
   }
 }
 
-/** Every fault of the files that git tracks, as one line each. */
+/** Every fault of the tracked files, as one line each. */
 async function check(root: URL): Promise<string[]> {
   const { stdout } = await new Deno.Command("git", { args: ["ls-files", "*.ts", "*.md"], cwd: root })
     .output();
@@ -165,7 +165,7 @@ async function check(root: URL): Promise<string[]> {
   return faults;
 }
 
-/** The number of names that a list of exports has. */
+/** The number of names in a list of exports. */
 export function namesOf(source: string): number {
   const lists = source.matchAll(/^export (?:type )?\{([^}]*)\}/gm);
   return [...lists].flatMap(([, list = ""]) => list.split(",").filter((name) => name.trim() !== "")).length;

@@ -162,7 +162,7 @@ class LastingServer implements Server {
 
   #pause(error: unknown): void {
     if (this.#isOver) return;
-    this.#tell(error);
+    this.#report(error);
     this.#cancelPause = this.#runtime.setTimer(LISTEN_AGAIN_MS, () => {
       try {
         this.#listen(this.addr.port);
@@ -172,7 +172,7 @@ class LastingServer implements Server {
     });
   }
 
-  #tell(error: unknown): void {
+  #report(error: unknown): void {
     const nowMs = this.#runtime.monotonicMs();
     if (nowMs - this.#toldMs < LISTEN_FAILED_EVERY_MS) return;
     this.#toldMs = nowMs;

@@ -69,7 +69,7 @@ function whyForeignName(request: Request): string | undefined {
 
 /** Reports refused clients: once for each host and reason, until a client from that host is accepted. */
 export class Refusals {
-  readonly #told = new ReportOnce();
+  readonly #reported = new ReportOnce();
   readonly #rate: TokenBucket;
   readonly #onRefused: (refused: RefusedClient) => void;
 
@@ -79,22 +79,22 @@ export class Refusals {
     this.#rate = new TokenBucket(MAX_TOLD_PER_SECOND, runtime);
   }
 
-  tell(remote: Deno.Addr | undefined, reason: string): void {
+  report(remote: Deno.Addr | undefined, reason: string): void {
     // By host, because each attempt comes from another port.
     const host = addressOf(remote) ?? "";
-    if (!this.#told.shouldReport(host, reason) || !this.#rate.take(1)) return;
-    this.#told.add(host, reason);
+    if (!this.#reported.shouldReport(host, reason) || !this.#rate.take(1)) return;
+    this.#reported.add(host, reason);
     this.#onRefused({ remote: remoteOf(remote), reason: printable(reason) });
   }
 
   /** A client from this host was accepted. */
   forget(remote: Deno.Addr | undefined): void {
-    this.#told.forget(addressOf(remote) ?? "");
+    this.#reported.forget(addressOf(remote) ?? "");
   }
 
   /** Reports every refusal again from now on. */
   forgetAll(): void {
-    this.#told.forgetAll();
+    this.#reported.forgetAll();
   }
 }
 

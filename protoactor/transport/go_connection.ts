@@ -95,7 +95,7 @@ export class GoConnection implements Connection {
       close: () => this.end({ code: CLOSE.done, reason: "" }),
       abort: (reason) => this.#endFor(reason),
     });
-    if (options.theyDialled) this.#greet();
+    if (options.theyDialled) this.#handshake();
   }
 
   /** True if this member merges the Go member's state. */
@@ -163,7 +163,7 @@ export class GoConnection implements Connection {
     }
   }
 
-  #greet(): void {
+  #handshake(): void {
     this.#isOpen = false;
     this.#say(this.#helloUnder(this.#nextId()));
   }
@@ -211,7 +211,7 @@ export class GoConnection implements Connection {
     this.#underWay = undefined;
     const isExpired = code === "blocked" && endsWithIncarnation(reason);
     this.#side.inbox.add({ members, askers: isExpired ? askers : [] });
-    if (isExpired) return this.#greet();
+    if (isExpired) return this.#handshake();
     this.#isOpen = false;
     this.#side.answer(askers, { refused: true });
   }

@@ -217,7 +217,7 @@ export class GoLink implements GoSide {
   async #dial(): Promise<Outbound> {
     const { runtime, connectTimeout, self, signal } = this.#context;
     using deadline = deadlineAfter(runtime, connectTimeout, `The dial of ${this.address}`, { signal });
-    this.#connecting = Outbound.greet(this.#context.open(this.address), { self, signal: deadline.signal });
+    this.#connecting = Outbound.connect(this.#context.open(this.address), { self, signal: deadline.signal });
     try {
       return await this.#connecting;
     } finally {

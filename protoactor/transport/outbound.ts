@@ -12,7 +12,7 @@ import { connectRequestBytes, type Letter, letterBytes, readRemoteMessage } from
 /** The most bytes that wait to be sent. A Go member with more does not read, so its stream is closed. */
 const MAX_UNSENT_BYTES = 16 * 1024 * 1024;
 
-/** Options of {@linkcode Outbound.greet}. */
+/** Options of {@linkcode Outbound.connect}. */
 export interface OutboundOptions {
   readonly self: { readonly id: string; readonly address: string };
   readonly signal: AbortSignal;
@@ -50,7 +50,7 @@ export class Outbound {
    * Sends a connect request and waits for its response. Rejects with a `HearsayError` or with the signal's
    * reason.
    */
-  static async greet(call: Call, { self, signal }: OutboundOptions): Promise<Outbound> {
+  static async connect(call: Call, { self, signal }: OutboundOptions): Promise<Outbound> {
     const reader = call.readable.getReader();
     const writer = call.writable.getWriter();
     const abort = () => call.cancel();

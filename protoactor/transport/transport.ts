@@ -158,7 +158,7 @@ export class ProtoactorTransport implements Transport {
       onCall: (call) => onCall(call),
       whyRefused: (request, remote) => {
         const reason = whyForeignPage(request, []) ?? (insecure ? undefined : whyStranger(request, remote));
-        if (reason !== undefined) refusals.tell(remote, reason);
+        if (reason !== undefined) refusals.report(remote, reason);
         return reason;
       },
       onListenFailed,
@@ -234,7 +234,7 @@ export class ProtoactorTransport implements Transport {
 
   async #dialGo(target: string, signal: AbortSignal): Promise<Connection> {
     const call = this.#context.open(target);
-    const outbound = await Outbound.greet(call, { self: this.#context.self, signal });
+    const outbound = await Outbound.connect(call, { self: this.#context.self, signal });
     const link = this.#linkAt(outbound.memberId, target);
     link.adopt(outbound);
     return link.connect();

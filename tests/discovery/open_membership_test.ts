@@ -76,27 +76,27 @@ Deno.test("handshake discovery: does not dial an address whose member became kno
 });
 
 Deno.test("handshake discovery: an address that is no longer found is not dialed, and their number is bounded", async () => {
-  let tell!: (addresses: readonly string[]) => void;
+  let publish!: (addresses: readonly string[]) => void;
   const source = openMembership((_, { found, signal }) => {
-    tell = found;
+    publish = found;
     return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
   });
   await using site = new TestSite(source, { self: memberOf("a") });
-  tell(["one", "two"]);
+  publish(["one", "two"]);
   await site.until(() => site.greetings.filter((address) => address === "two").length > 2);
-  tell(["two"]);
+  publish(["two"]);
   const from = site.greetings.length;
   await site.until(() => site.greetings.length > from + 3);
   assertEquals(new Set(site.greetings.slice(from)), new Set(["two"]));
-  tell(["one"]);
+  publish(["one"]);
   await site.until(() => site.greetings.at(-1) === "one");
-  tell([]);
-  tell(["one"]);
+  publish([]);
+  publish(["one"]);
   await site.untilGreeted("one");
-  tell(Array.from({ length: 2 * MAX_ADDRESSES }, (_, at) => `n${at}`));
+  publish(Array.from({ length: 2 * MAX_ADDRESSES }, (_, at) => `n${at}`));
   await site.until(() => site.greetings.includes("n0"));
   await site.stop();
-  tell(["after the end"]);
+  publish(["after the end"]);
   assertEquals(site.greetings.includes("after the end"), false);
 });
 

@@ -34,43 +34,44 @@ async function site(
     },
   }, options);
   const made = new TestSite(discovery, { self: SELF, runtime });
-  const told = () => made.events.flatMap((event) => event.type === "AddressShared" ? [event.memberId] : []);
+  const emitted = () =>
+    made.events.flatMap((event) => event.type === "AddressShared" ? [event.memberId] : []);
   await runtime.advance(0);
-  return { site: made, runtime, told, publish: (...members: Member[]) => publish(members) };
+  return { site: made, runtime, emitted, publish: (...members: Member[]) => publish(members) };
 }
 
 Deno.test("shared address: a member that stays active at this member's address emits one event", async () => {
-  const { site: made, runtime, told, publish } = await site();
+  const { site: made, runtime, emitted, publish } = await site();
   publish(SELF, memberOf("b"));
   await runtime.advance(EXPIRATION_MS);
-  assertEquals(told(), []);
+  assertEquals(emitted(), []);
   await runtime.advance(EXPIRATION_MS);
-  assertEquals(told(), ["b"]);
+  assertEquals(emitted(), ["b"]);
   publish(SELF, memberOf("b"), memberOf("c"));
   await runtime.advance(4 * EXPIRATION_MS);
-  assertEquals(told(), ["b"]);
+  assertEquals(emitted(), ["b"]);
   await made[Symbol.asyncDispose]();
 });
 
 Deno.test("shared address: a former process at the same address, which is blocked when it expires, emits no event", async () => {
-  const { site: made, runtime, told, publish } = await site();
+  const { site: made, runtime, emitted, publish } = await site();
   publish(SELF, memberOf("former"));
   await runtime.advance(EXPIRATION_MS);
   publish(SELF);
   await runtime.advance(4 * EXPIRATION_MS);
-  assertEquals(told(), []);
+  assertEquals(emitted(), []);
   // Another is looked at after it.
   publish(SELF, memberOf("b"));
   await runtime.advance(2 * EXPIRATION_MS);
-  assertEquals(told(), ["b"]);
+  assertEquals(emitted(), ["b"]);
   await made[Symbol.asyncDispose]();
 });
 
 Deno.test("shared address: members on other ports, and behind one proxy by path, are not at one address", async () => {
-  const { site: made, runtime, told, publish } = await site();
+  const { site: made, runtime, emitted, publish } = await site();
   publish(SELF, memberOf("b", 7002), { ...memberOf("c"), url: "ws://127.0.0.1:7001/c" });
   await runtime.advance(4 * EXPIRATION_MS);
-  assertEquals(told(), []);
+  assertEquals(emitted(), []);
   await made[Symbol.asyncDispose]();
 });
 
@@ -79,12 +80,12 @@ Deno.test({
   permissions: { net: ["127.0.0.1"] },
   async fn() {
     let who = SELF;
-    const { site: made, runtime, told } = await site({ probes: true, answers: () => who });
+    const { site: made, runtime, emitted } = await site({ probes: true, answers: () => who });
     await runtime.advance(1_500);
-    assertEquals([told(), made.greetings.length], [[], 2]);
+    assertEquals([emitted(), made.greetings.length], [[], 2]);
     who = memberOf("b");
     await runtime.advance(60_000);
-    assertEquals([told(), made.greetings], [["b"], new Array(3).fill("ws://127.0.0.1:7001")]);
+    assertEquals([emitted(), made.greetings], [["b"], new Array(3).fill("ws://127.0.0.1:7001")]);
     await made[Symbol.asyncDispose]();
   },
 });
@@ -93,9 +94,9 @@ Deno.test({
   name: "shared address: a member that itself answers at its address stops dialling it, and emits no event",
   permissions: { net: ["127.0.0.1"] },
   async fn() {
-    const { site: made, runtime, told } = await site({ probes: true, answers: () => SELF });
+    const { site: made, runtime, emitted } = await site({ probes: true, answers: () => SELF });
     await runtime.advance(600_000);
-    assertEquals([told(), made.greetings.length], [[], 6]);
+    assertEquals([emitted(), made.greetings.length], [[], 6]);
     await made[Symbol.asyncDispose]();
   },
 });

@@ -11,7 +11,7 @@ function demo(...args: string[]): Program {
   return new Program({ args: ["run", "--no-prompt", ...permissions, "examples/demo.ts", ...args] });
 }
 
-/** The process ids that the demo printed so far. */
+/** The process ids in the demo's output so far. */
 function pidsIn(program: Program): number[] {
   return program.lines.flatMap((line) => /\(process (\d+)\)/.exec(line)?.slice(1) ?? []).map(Number);
 }

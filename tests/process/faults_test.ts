@@ -11,7 +11,7 @@ const CONFIG = {
 };
 
 /** A line of a member's output. */
-interface Told {
+interface Printed {
   readonly type: string;
   readonly memberId?: string;
   readonly reason?: string;
@@ -36,7 +36,7 @@ class MemberProcess implements AsyncDisposable {
   static async started(id: string, options: Partial<Omit<MemberOptions, "id">> = {}): Promise<MemberProcess> {
     const member = new MemberProcess(id, { port: 0, seeds: [], config: CONFIG, ...options });
     await member.program.until(/"listening"/);
-    member.port = member.told("listening")[0]!.port!;
+    member.port = member.printed("listening")[0]!.port!;
     return member;
   }
 
@@ -45,33 +45,33 @@ class MemberProcess implements AsyncDisposable {
   }
 
   /** Its events of a type. */
-  told(type: string): Told[] {
+  printed(type: string): Printed[] {
     return this.program.lines.flatMap((line) => {
-      const event = line.startsWith("{") ? JSON.parse(line) as Told : { type: "" };
+      const event = line.startsWith("{") ? JSON.parse(line) as Printed : { type: "" };
       return event.type === type ? [event] : [];
     });
   }
 
   blocked(id: string, reason?: string): boolean {
-    return this.told("MemberBlocked").some((event) =>
+    return this.printed("MemberBlocked").some((event) =>
       event.memberId === id && (!reason || event.reason === reason)
     );
   }
 
   /** True if it has received this value of a member's key `k`. */
   hears(id: string, value: string): boolean {
-    return this.told("GossipUpdate").some((event) => event.memberId === id && event.value === value);
+    return this.printed("GossipUpdate").some((event) => event.memberId === id && event.value === value);
   }
 
   /** Its members with their status. */
   async members(): Promise<readonly string[]> {
-    const before = this.told("members").length;
+    const before = this.printed("members").length;
     await this.program.type("members");
     await eventually(
       `${this.id} prints its members`,
-      () => Promise.resolve(this.told("members").length > before),
+      () => Promise.resolve(this.printed("members").length > before),
     );
-    return this.told("members").at(-1)!.members!;
+    return this.printed("members").at(-1)!.members!;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -87,16 +87,16 @@ async function three(
   const [b, c] = await Promise.all(
     ["b", "c"].map((id) => MemberProcess.started(id, { seeds: [a.address], config })),
   );
-  await allActive([a, b!, c!]);
+  await allAlive([a, b!, c!]);
   return [a, b!, c!];
 }
 
-async function allActive(members: readonly MemberProcess[]): Promise<void> {
-  const expected = members.map(({ id }) => `${id} active`).sort();
+async function allAlive(members: readonly MemberProcess[]): Promise<void> {
+  const expected = members.map(({ id }) => `${id} alive`).sort();
   for (const member of members) {
     await eventually(`${member.id} sees ${expected}`, async () => {
-      const active = (await member.members()).filter((each) => each.endsWith(" active"));
-      return active.join() === expected.join();
+      const alive = (await member.members()).filter((each) => each.endsWith(" alive"));
+      return alive.join() === expected.join();
     });
   }
 }
@@ -116,10 +116,10 @@ Deno.test("suspension: a process suspended for longer than heartbeatExpiration i
   await becomesTrue("both block it", () => a.blocked("b", "expired") && c.blocked("b", "expired"));
   await new Promise((resolve) => setTimeout(resolve, CONFIG.heartbeatExpiration));
   b.program.kill("SIGCONT");
-  await allActive([a, b, c]);
+  await allAlive([a, b, c]);
   await b.program.type("set back");
   await becomesTrue("its value spreads", () => a.hears("b", "back") && c.hears("b", "back"));
-  assertEquals(b.told("MemberBlocked"), []);
+  assertEquals(b.printed("MemberBlocked"), []);
 });
 
 Deno.test("suspension: a member with its event loop blocked for 5 s blocks no member and skips the missed rounds (E9, R8.4)", async () => {
@@ -127,13 +127,13 @@ Deno.test("suspension: a member with its event loop blocked for 5 s blocks no me
   await using _a = a, _b = b, _c = c;
   await b.program.type("block 5000");
   await b.program.until(/"unblocked"/);
-  await allActive([a, b, c]);
-  assertEquals(b.told("MemberBlocked"), []);
+  await allAlive([a, b, c]);
+  assertEquals(b.printed("MemberBlocked"), []);
   assert(a.blocked("b", "expired"));
   await b.program.type("memory");
   await b.program.until(/"memory"/);
   // About fifty rounds were due. They are skipped, not caught up.
-  const { skipped } = b.told("memory")[0]!;
+  const { skipped } = b.printed("memory")[0]!;
   assert(skipped! >= 40, `${skipped} rounds were skipped`);
 });
 
@@ -144,7 +144,7 @@ Deno.test("leaving: after SIGTERM under load all members know that it left, and 
   await new Promise((resolve) => setTimeout(resolve, 500));
   b.program.kill("SIGTERM");
   const { code } = await b.program.ended();
-  assertEquals([code, b.told("stopped")[0]?.flush?.flushed], [0, true]);
+  assertEquals([code, b.printed("stopped")[0]?.flush?.flushed], [0, true]);
   await becomesTrue("both know that it left", () => a.blocked("b", "left") && c.blocked("b", "left"), {
     withinMs: 3_000,
   });
@@ -159,8 +159,8 @@ Deno.test("crash detection: all members block a killed process as crashed within
     withinMs: 3_000,
   });
   for (const member of [a, c]) {
-    assertEquals(member.told("MemberSuspected").map(({ memberId }) => memberId), ["b"]);
-    assertEquals(member.told("MemberBlocked").map(({ memberId }) => memberId), ["b"]);
+    assertEquals(member.printed("MemberSuspected").map(({ memberId }) => memberId), ["b"]);
+    assertEquals(member.printed("MemberBlocked").map(({ memberId }) => memberId), ["b"]);
   }
 });
 
@@ -172,9 +172,9 @@ Deno.test("crash detection: a process suspended for 2 s is not suspected and sus
   b.program.kill("SIGCONT");
   await b.program.type("set back");
   await becomesTrue("its value spreads", () => a.hears("b", "back") && c.hears("b", "back"));
-  await allActive([a, b, c]);
+  await allAlive([a, b, c]);
   for (const member of [a, b, c]) {
-    assertEquals([member.told("MemberSuspected"), member.told("MemberBlocked")], [[], []], member.id);
+    assertEquals([member.printed("MemberSuspected"), member.printed("MemberBlocked")], [[], []], member.id);
   }
 });
 
@@ -193,7 +193,7 @@ Deno.test("incarnation: a member killed and restarted ten times with one id and 
     );
   }
   await using _last = last;
-  await allActive([a, last, c]);
+  await allAlive([a, last, c]);
 });
 
 Deno.test("joining: members that are all killed and restarted on their ports with new ids find each other (R7)", async () => {
@@ -207,7 +207,7 @@ Deno.test("joining: members that are all killed and restarted on their ports wit
   );
   const [a, b, c] = after as [MemberProcess, MemberProcess, MemberProcess];
   await using _a = a, _b = b, _c = c;
-  await allActive(after);
+  await allAlive(after);
 });
 
 /** A TCP proxy between members that can cut, stall and slow connections. */
@@ -297,7 +297,7 @@ Deno.test("connections: values arrive over a proxy that cuts, stalls and slows c
   // Other members reach `a` through the proxy alone; `a` dials them directly.
   await using a = await MemberProcess.started("a", { port, advertised: proxy.port });
   await using b = await MemberProcess.started("b", { seeds: [`ws://127.0.0.1:${proxy.port}`] });
-  await allActive([a, b]);
+  await allAlive([a, b]);
   for (const [time, mode] of (["pass", "trickle", "stall", "pass"] as const).entries()) {
     proxy.cut();
     proxy.mode = mode;
@@ -306,7 +306,7 @@ Deno.test("connections: values arrive over a proxy that cuts, stalls and slows c
     await a.program.type(`set a-${time}`);
     await becomesTrue(`${mode}: both receive`, () => a.hears("b", `b-${time}`) && b.hears("a", `a-${time}`));
   }
-  await allActive([a, b]);
+  await allAlive([a, b]);
 });
 
 /** A port without a listener. */

@@ -132,7 +132,7 @@ class Instances implements AsyncDisposable {
   }
 
   /** All lines of a kind that the instances printed. */
-  told(kind: string): readonly string[] {
+  printed(kind: string): readonly string[] {
     return this.all.flatMap(({ lines }) => lines.filter((line) => line.startsWith(`${kind}: `)));
   }
 
@@ -184,12 +184,12 @@ Deno.test("service example: in a rolling restart of three instances under load n
       return JSON.stringify(orders) === JSON.stringify({ taken: answered.get("POST /orders") });
     });
   }
-  assertEquals(instances.told("blocked").filter((line) => !line.endsWith("(left)")), []);
+  assertEquals(instances.printed("blocked").filter((line) => !line.endsWith("(left)")), []);
   // Both other members saw each of the three instances leave.
-  assertGreaterOrEqual(instances.told("blocked").length, 6);
+  assertGreaterOrEqual(instances.printed("blocked").length, 6);
   // A peer may dial a restarted instance with a token for the earlier process; it then dials again.
   const known = "The token is from before this member began.";
-  assertEquals(instances.told("refused").filter((line) => !line.endsWith(known)), []);
+  assertEquals(instances.printed("refused").filter((line) => !line.endsWith(known)), []);
   assertEquals(instances.all.map(({ errors }) => errors), ["", "", "", "", "", ""]);
 });
 

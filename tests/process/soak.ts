@@ -35,9 +35,9 @@ Deno.exit(await soak(minutes * 60_000));
 async function soak(lastsMs: number): Promise<number> {
   const programs = new Map<number, Program>();
   let seeds: string[] = [];
-  let lives = 0;
+  let processes = 0;
   const start = async (index: number) => {
-    const program = Program.member({ id: `m${index}-${++lives}`, port: 0, seeds, config: CONFIG });
+    const program = Program.member({ id: `m${index}-${++processes}`, port: 0, seeds, config: CONFIG });
     programs.set(index, program);
     const [, address = ""] = await program.until(/"address":"([^"]+)"/);
     if (seeds.length < 2) seeds = [...seeds, address];
@@ -66,7 +66,7 @@ async function soak(lastsMs: number): Promise<number> {
       for (const [index, level] of now.entries()) levels.get(index)!.push(level);
       const cells = [
         (elapsedMs / 60_000).toFixed(1),
-        `${lives}`,
+        `${processes}`,
         rangeOf(now, "rssMiB"),
         rangeOf(now, "sockets"),
         rangeOf(now, "timers"),

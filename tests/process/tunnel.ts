@@ -1,6 +1,6 @@
 /**
  * Dials a name over TLS at one of its addresses, in a process that may dial anything: first a transport, then members that
- * find each other by a name of which each is one address.
+ * find each other by a name with both of their addresses.
  *
  * @module
  */

@@ -24,7 +24,7 @@ Deno.test("wss: a name is dialled at the address behind its #, its certificate i
 });
 
 dnsTest(
-  "wss: a seed that is a name is greeted at each of its addresses, so that islands behind it meet",
+  "wss: a seed that is a name is dialled at each of its addresses, so that islands behind it meet",
   async () => {
     await using server = await DnsServer.start({ hosts: { "orders.test": ["127.0.0.1", "127.0.0.2"] } });
     await using program = start(server.nameServer.port);

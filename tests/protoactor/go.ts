@@ -44,15 +44,15 @@ export async function whyNoGo(): Promise<string | undefined> {
 
 /** Builds a program of the module and returns its path. Reports progress at intervals. */
 export async function build(
-  { program, into, tell }: {
+  { program, into, report }: {
     readonly program: string;
     readonly into: string;
-    readonly tell: (sentence: string) => void;
+    readonly report: (sentence: string) => void;
   },
 ): Promise<string> {
   let packages = 0;
   const progress = setInterval(
-    () => tell(`Building ${program} of protoactor-go: ${packages} packages compiled so far.`),
+    () => report(`Building ${program} of protoactor-go: ${packages} packages compiled so far.`),
     PROGRESS_MS,
   );
   try {

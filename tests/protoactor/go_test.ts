@@ -28,7 +28,7 @@ let program: Promise<string> | undefined;
 
 /** The output of the Go program for an input. */
 async function ask<T>(command: "write" | "check" | "replay", input: unknown): Promise<T> {
-  program ??= build({ program: "vectors", into: directory, tell: console.warn });
+  program ??= build({ program: "vectors", into: directory, report: console.warn });
   const text = await run(await program, [command], { input: JSON.stringify(input), boundMs: BOUND_MS });
   return JSON.parse(text);
 }

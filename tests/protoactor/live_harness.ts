@@ -27,7 +27,7 @@ export function live(
     name,
     ignore: ignore || withoutGo !== undefined,
     fn: async () =>
-      await play(await (built ??= build({ program: "member", into: folder, tell: console.error }))),
+      await play(await (built ??= build({ program: "member", into: folder, report: console.error }))),
   });
 }
 

@@ -17,7 +17,7 @@ const STEPS = 25;
 export async function writeAnew(): Promise<void> {
   const into = await Deno.makeTempDir({ prefix: "hearsay_go_" });
   try {
-    const program = await build({ program: "vectors", into, tell: console.log });
+    const program = await build({ program: "vectors", into, report: console.log });
     await Deno.writeTextFile(VECTORS_FILE, await run(program, ["write"], { boundMs: BOUND_MS }));
     const histories = Array.from({ length: HISTORIES }, (_, seed) => randomHistory(seed, { steps: STEPS }));
     const input = JSON.stringify(histories);

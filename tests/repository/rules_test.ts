@@ -1,7 +1,20 @@
 import { assert, assertEquals } from "../../deps/std_assert.ts";
 
 const ROOT = new URL("../../", import.meta.url);
-const PRODUCT = ["engine", "gossiper", "transport", "discovery"];
+const PRODUCT = [
+  "common",
+  "engine",
+  "options",
+  "protocol",
+  "contracts",
+  "security",
+  "gossiper",
+  "transport",
+  "discovery",
+  "testing",
+  "node",
+  "protoactor",
+];
 /** A rule: R… has parts, the others do not. */
 const CITATION = /\b(?:R[1-9]\d?(?:\.\d+)?|[EPLSC][1-9]\d?)\b/g;
 /** Several rules in a row, as in "rules C1 to C4". */

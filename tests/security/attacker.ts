@@ -98,7 +98,7 @@ export class Wire implements AsyncDisposable {
       client?.close();
       opened.reject(new Error(error || `closed with ${code}`));
       closed.resolve({ code, reason, error });
-      this.#tell();
+      this.#report();
     });
     this.#opened = opened.promise;
     this.#opened.catch(() => {});
@@ -147,10 +147,10 @@ export class Wire implements AsyncDisposable {
   #hear(text: string): void {
     const message = decode(text, { maxMessageBytes: 2 ** 20 });
     if (message.type !== "ping" && message.type !== "pong") this.heard.push(message);
-    this.#tell();
+    this.#report();
   }
 
-  #tell(): void {
+  #report(): void {
     this.#changed.resolve();
     this.#changed = Promise.withResolvers();
   }
@@ -218,20 +218,20 @@ export class Insider implements AsyncDisposable {
   }
 
   /** Connects and completes the handshake. */
-  static async greeted(
+  static async withHandshake(
     address: string,
     { key, as }: { readonly key: string; readonly as?: Identity },
   ): Promise<Insider> {
     const identity = as ?? await newIdentity();
     const token = await forge({ key, id: identity.id, authority: authorityOf(address)! });
     const insider = new Insider(identity, { wire: await Wire.opened(address, { token }), token });
-    await insider.greet();
+    await insider.handshake();
     await insider.wire.hears("hello");
     return insider;
   }
 
   /** Sends a `hello`; also possible after the first. */
-  async greet(options: Partial<Hello> = {}): Promise<void> {
+  async handshake(options: Partial<Hello> = {}): Promise<void> {
     const id = `d${++this.#asked}`;
     this.wire.say(await this.hello(this.#token, { id, ...options }));
   }

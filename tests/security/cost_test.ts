@@ -37,7 +37,7 @@ function nothingOf(count: number): KnownVersions {
 }
 
 const MESSAGES: Readonly<Record<string, Making>> = {
-  "a greeting": (peer, id) => peer.hello(id),
+  "a handshake": (peer, id) => peer.hello(id),
   "a gossip that asks for fifty members": (peer, id, turn) => {
     const gossip = GOSSIP(peer, id, turn);
     return gossip.type === "gossip" ? { ...gossip, holds: nothingOf(50) } : gossip;
@@ -85,8 +85,10 @@ async function costOf(make: Making): Promise<{ readonly sent: number; readonly m
   // The connection that the smaller id dialled stays.
   await cluster.make("a", { cluster: { discovery: seeds([]) } }).gossiper.start();
   await using peer = new ScriptedPeer(cluster, "A");
-  const told = IDS.map((id) => memberDelta(id, peer.incarnation, [entry("hearsay.member", 1, recordOf(id))]));
-  await peer.say("a", { ...GOSSIP(peer, "d2", 0), delta: deltaOf(told) } as Message);
+  const deltas = IDS.map((id) =>
+    memberDelta(id, peer.incarnation, [entry("hearsay.member", 1, recordOf(id))])
+  );
+  await peer.say("a", { ...GOSSIP(peer, "d2", 0), delta: deltaOf(deltas) } as Message);
   // Until its discovery has taken them for members.
   await cluster.runtime.advance(1_000);
   if (cluster.of("a").gossiper.members.length < MEMBERS) throw new Error("Not all are members.");

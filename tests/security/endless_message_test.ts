@@ -45,7 +45,7 @@ class HandClock implements Runtime {
   }
 }
 
-/** A connection over a socket of which the test says what comes. */
+/** A connection over a socket under the control of the test. */
 function connected({ dialled }: { readonly dialled: boolean }) {
   const clock = new HandClock();
   const sent: string[] = [];

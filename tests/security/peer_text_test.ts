@@ -43,7 +43,7 @@ const SHORT = "\x1b[2J\r\n2026-01-01 root\x9b31m\u2028\u202e\u200f";
 const UNPRINTABLE = /[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/;
 const never = new AbortController().signal;
 
-/** Fails unless all that a person or a log would see of a value is fit for that, and has no secret. */
+/** Fails unless the printed forms of a value are fit for a log, and have no secret. */
 function assertFit(value: unknown, where: string): void {
   for (const text of textsOf(value)) {
     assert(!UNPRINTABLE.test(text) && text.isWellFormed(), `${where}: ${JSON.stringify(text.slice(0, 300))}`);
@@ -63,7 +63,7 @@ function withoutSecret(value: unknown, where: string): void {
   for (const text of textsOf(value)) assert(!text.includes(SECRET), `${where}: ${text.slice(0, 300)}`);
 }
 
-/** Where each type of event may carry words of a peer: in errors and sentences, or as data that users ask for by name. */
+/** The fields of each type of event that may carry a peer's text: errors and sentences, or data. */
 const KINDS: { readonly [type in EventType]: "error" | "sentence" | "data" | "own" } = {
   AddressShared: "data",
   Alone: "sentence",
@@ -195,11 +195,11 @@ Deno.test("WebSocket: a token that the server chooses as its subprotocol is not 
 });
 
 Deno.test("ClientRefused: the reason is fit for a log, whatever its origin", () => {
-  const told: unknown[] = [];
-  const refusals = new Refusals((refused) => told.push(refused), realRuntime);
-  refusals.tell({ transport: "tcp", hostname: "10.0.0.5", port: 1 }, HOSTILE);
-  assertEquals(told.length, 1);
-  assertFit(told, "ClientRefused");
+  const refused: unknown[] = [];
+  const refusals = new Refusals((each) => refused.push(each), realRuntime);
+  refusals.report({ transport: "tcp", hostname: "10.0.0.5", port: 1 }, HOSTILE);
+  assertEquals(refused.length, 1);
+  assertFit(refused, "ClientRefused");
 });
 
 Deno.test("remoting: the reason of a close frame, and why a call broke, are fit for a log", async () => {
@@ -214,7 +214,7 @@ Deno.test("remoting: the reason of a close frame, and why a call broke, are fit 
   };
   const self = { id: "a", address: "127.0.0.1:2" };
   assertFit(
-    await assertRejects(() => Outbound.greet(call, { self, signal: never }), HearsayError),
+    await assertRejects(() => Outbound.connect(call, { self, signal: never }), HearsayError),
     "Go member",
   );
 });
@@ -341,7 +341,7 @@ Deno.test("examples: a member's name, and its page, show text and nothing else",
   const member = {
     id: HOSTILE,
     isSelf: false,
-    status: "active",
+    status: "alive",
     entries: [{ key: HOSTILE, value: HOSTILE }],
     address: { host: HOSTILE, port: 1 },
   };

@@ -55,7 +55,7 @@ class Members implements AsyncDisposable {
   }
 
   /** The events of a type, of all members. */
-  told(type: string): string[] {
+  printed(type: string): string[] {
     return this.#programs.flatMap(({ lines }) => lines.filter((line) => line.includes(`"type":"${type}"`)));
   }
 
@@ -70,22 +70,26 @@ Deno.test("setKeys: setKeys rotates the key of five live processes: no member is
   await members.rotate([old, young], "both");
   await members.rotate([young, old], "turned");
   await members.rotate([young], "new");
-  assertEquals([members.told("MemberBlocked"), members.told("ClientRefused"), members.told("SelfBlocked")], [
+  assertEquals([
+    members.printed("MemberBlocked"),
+    members.printed("ClientRefused"),
+    members.printed("SelfBlocked"),
+  ], [
     [],
     [],
     [],
   ]);
   // A member that missed the rotation is refused.
-  const [listening] = members.told("listening");
+  const [listening] = members.printed("listening");
   const late = { id: "late", port: 0, seeds: [JSON.parse(listening!).address], config: CONFIG };
   await using stranger = Program.member({ ...late, authentication: { keys: [old] } });
   await stranger.until(/"SeedFailed".*"unauthorized"/);
   await eventually(
     "ClientRefused is emitted",
-    () => Promise.resolve(members.told("ClientRefused").length > 0),
+    () => Promise.resolve(members.printed("ClientRefused").length > 0),
   );
   assertGreater(
-    members.told("ClientRefused").filter((line) => line.includes("must be signed with a key")).length,
+    members.printed("ClientRefused").filter((line) => line.includes("must be signed with a key")).length,
     0,
   );
 });

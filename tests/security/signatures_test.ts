@@ -51,7 +51,7 @@ async function withInsider() {
   const ben = await member({ seeds: [ada.address] });
   ben.setState("k", "true");
   await hears(ada, ben.member.id, "true");
-  const insider = await Insider.greeted(ada.address, { key: KEY });
+  const insider = await Insider.withHandshake(ada.address, { key: KEY });
   const { incarnation } = ada.members.find(({ id }) => id === ben.member.id)!;
   return {
     ada,
@@ -147,7 +147,7 @@ const LIES: Readonly<
 
 /** The full signed state of a member, as it sends it itself. */
 async function stateOf(node: Node): Promise<MemberDelta> {
-  await using listener = await Insider.greeted(node.address, { key: KEY });
+  await using listener = await Insider.withHandshake(node.address, { key: KEY });
   const gossip = await listener.wire.hears("gossip");
   return { ...gossip.delta.members.find(({ id }) => id === node.member.id)!, reset: true };
 }
@@ -205,14 +205,14 @@ Deno.test("signatures: a relay need not be trusted: state that it sends unchange
   await using all = await withInsider();
   const { ben, benId } = all;
   await using cleo = await member();
-  await using relay = await Insider.greeted(cleo.address, { key: KEY });
+  await using relay = await Insider.withHandshake(cleo.address, { key: KEY });
   relay.gossip(await stateOf(ben));
   await hears(cleo, benId, "true");
 });
 
 Deno.test("signatures: an id that is a public key belongs to it, even if another member sends its first state", async () => {
   await using cleo = await member();
-  await using insider = await Insider.greeted(cleo.address, { key: KEY });
+  await using insider = await Insider.withHandshake(cleo.address, { key: KEY });
   const { publicKey } = await ed25519Signing(await newSigningKey());
   const refused = next(cleo, "SignatureRefused");
   insider.gossip(
@@ -344,7 +344,10 @@ Deno.test("signatures: a member whose clock stepped back is let in again: the re
   const signingKey = await newSigningKey();
   const signing = await ed25519Signing(signingKey);
   const incarnation = makeIncarnation(Date.now() + 3_600_000, 0.5);
-  const before = await Insider.greeted(ada.address, { key: KEY, as: { id: "ben", incarnation, signing } });
+  const before = await Insider.withHandshake(ada.address, {
+    key: KEY,
+    as: { id: "ben", incarnation, signing },
+  });
   before.gossip(
     await before.forge({ id: "ben", incarnation, number: 2, entries: [entry("k", 2, "before")] }),
   );
@@ -376,7 +379,7 @@ Deno.test("signatures: an old state of a later incarnation, replayed to a peer, 
   await hears(ada, "ben", "now");
   const incarnation = makeIncarnation(Date.now() + 3_600_000, 0.5);
   const of = await newIdentity();
-  await using insider = await Insider.greeted(ada.address, { key: KEY, as: of });
+  await using insider = await Insider.withHandshake(ada.address, { key: KEY, as: of });
   const kept = new Insider({ id: "ben", incarnation, signing }, { wire: insider.wire, token: "" });
   const left = { key: GRACEFULLY_LEFT_KEY, number: 3, type: TYPE.empty, value: {}, json: "{}" };
   const entries = [entry("k", 2, "long ago"), left];
@@ -391,7 +394,7 @@ Deno.test("signatures: the heartbeat of a dead member cannot be forged: it is bl
   await using all = await withInsider();
   const { ada, insider } = all;
   // The member sends its state once, and ends.
-  const dead = await Insider.greeted(ada.address, { key: KEY });
+  const dead = await Insider.withHandshake(ada.address, { key: KEY });
   const beatOf = (number: number) => ({
     key: HEARTBEAT_KEY,
     number,

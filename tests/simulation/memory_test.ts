@@ -22,9 +22,9 @@ import {
   WALL_START_MS,
 } from "../engine/harness.ts";
 
-/** Members in the cluster at a time, besides the two that stay. */
+/** Members in the cluster at a time, besides the two permanent ones. */
 const PRESENT = 10;
-/** Members that send heartbeats and never acknowledge. */
+/** Members with heartbeats and without acknowledgements. */
 const MUTE = Array.from({ length: 10 }, (_, index) => `mute${index}`);
 const MUTE_LIFE = makeIncarnation(WALL_START_MS, 0.5);
 const DEPARTED_RETENTION_MS = 10_000;
@@ -149,7 +149,7 @@ Deno.test("memory: 100,000 departed members take no more of it than 5,000 (E6, E
   assertLess(heapBytes() - early, 5_000_000);
 });
 
-/** How many members' states are held to find out what one takes. */
+/** The number of states for measuring the memory of one. */
 const HELD_STATES = 5_000;
 
 Deno.test("a held state of four keys takes at most 1,450 bytes of heap, its place in the order and its texts included (E6)", () => {

@@ -345,7 +345,7 @@ Deno.test("upgrade: a request to an invalid host is 400 (P1)", async () => {
 });
 
 Deno.test("upgrade: a client that cannot be examined is 503, with one event for each reason (P1)", async () => {
-  const told: string[] = [];
+  const reasons: string[] = [];
   const server = new WebSocketTransport({
     ...OPTIONS,
     listen: { port: 0 },
@@ -354,7 +354,7 @@ Deno.test("upgrade: a client that cannot be examined is 503, with one event for 
       admit: () => Promise.reject(new Error("broken")),
       setKeys: () => {},
     },
-    onClientRefused: ({ reason }) => told.push(reason),
+    onClientRefused: ({ reason }) => reasons.push(reason),
   });
   await using _ = closeEverything(server);
   for (let attempt = 0; attempt < 3; attempt++) {
@@ -363,7 +363,7 @@ Deno.test("upgrade: a client that cannot be examined is 503, with one event for 
     using _peer = peer;
     assertMatch(head, /^HTTP\/1\.1 503 /);
   }
-  assertEquals(told, ["The check of this client failed: Error: broken"]);
+  assertEquals(reasons, ["The check of this client failed: Error: broken"]);
 });
 
 Deno.test("upgrade: one without its key is 400 (P1)", async () => {

@@ -1,5 +1,5 @@
 /**
- * The choice of mutants: a folder, a file, one by name, or a sample that a seed decides.
+ * The choice of mutants: a folder, a file, one by name, or a sample by seed.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { murmur32Pair } from "../../engine/state/murmur3.ts";
 import { filesUnder } from "./import_graph.ts";
 import { type Mutant, mutantsOf } from "./mutants_of.ts";
 
-/** The folders that are broken. */
+/** The folders with mutants. */
 export const FOLDERS: readonly string[] = ["engine", "gossiper", "protocol"];
 
 /** All mutants of the folders, in the order of the files. */

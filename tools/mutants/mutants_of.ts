@@ -1,5 +1,5 @@
 /**
- * All mutants of a file, with names that stay when other lines change.
+ * All mutants of a file, with names that are independent of other lines.
  *
  * @module
  */
@@ -15,7 +15,7 @@ export interface Mutant extends Edit {
   /** The file's path from the root of the tree. */
   readonly file: string;
   readonly operator: string;
-  /** The line, counted from 1, on which a comment with a reason finds it. */
+  /** The line, from 1, for a comment with a reason. */
   readonly line: number;
   /** Why no test can or should notice it, from a comment beside the code. */
   readonly reason?: string;
@@ -63,7 +63,7 @@ function withReasons(mutants: readonly Omit<Mutant, "reason">[], reasons: readon
   });
 }
 
-/** A node that does not run, or that only prints. */
+/** True for a node that does not run, or only prints. */
 function isSilent(node: ts.Node): boolean {
   return (ts.isTypeNode(node) && !ts.isExpressionWithTypeArguments(node)) ||
     ts.isInterfaceDeclaration(node) || ts.isTypeAliasDeclaration(node) ||

@@ -135,7 +135,7 @@ function isProse({ text, parent }: ts.StringLiteral): boolean {
 
 const TEXT_PROPERTIES: ReadonlySet<string> = new Set(["allowed", "problem", "unit"]);
 
-/** A literal that names a property, or a module. */
+/** True for a literal that names a property or a module. */
 function isName({ parent, pos }: ts.Node): boolean {
   if (ts.isCallExpression(parent)) return parent.expression.kind === SyntaxKind.ImportKeyword;
   return "name" in parent && (parent.name as ts.Node | undefined)?.pos === pos;

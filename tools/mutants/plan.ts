@@ -6,14 +6,14 @@
 
 import { distancesFrom, type ImportGraph } from "./import_graph.ts";
 
-/** One process: its arguments for Deno, and the test files that it runs. */
+/** One process: its arguments for Deno, and its test files. */
 export interface Step {
   readonly args: readonly string[];
   /** Empty for the simulator. */
   readonly files: readonly string[];
 }
 
-/** The slow test files, with the seconds that each took on one busy core: each is a step of its own, at the end. */
+/** The slow test files, with their seconds on one busy core: each is a step of its own, at the end. */
 export const SLOW_TESTS: ReadonlyMap<string, number> = new Map([
   ["tests/simulation/fuzz_test.ts", 7],
   ["tests/simulation/properties_test.ts", 8],
@@ -51,7 +51,7 @@ const SIMULATE = [
   "1",
 ];
 
-/** The permissions are those of `deno task test`: a few tests need that one is missing. */
+/** The permissions of `deno task test`: a few tests need a missing one. */
 const TEST = [
   ...["test", "--no-check", "--no-prompt", "--fail-fast"],
   ...["--allow-net=127.0.0.1", "--allow-read", "--allow-write", "--allow-run"],
@@ -102,7 +102,7 @@ function isOfRoom(test: string, file: string): boolean {
   return test.startsWith(`tests/${file.split("/")[0]}/`);
 }
 
-/** The tests that are about no single room. */
+/** The tests of no single room. */
 function isWide({ test }: Reaching): boolean {
   return /^tests\/(requirements|security|simulation)\//.test(test);
 }

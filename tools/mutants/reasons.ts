@@ -1,5 +1,5 @@
 /**
- * The reasons beside the code for mutants that no test notices.
+ * The reasons, beside the code, for mutants without a failing test.
  *
  * `// mutant move-bound: <reason>` covers the mutants of that operator on its own line, or on the next line of code
  * where the comment has a line to itself. `// mutant move-bound 2: <reason>` covers the second of that line alone, and
@@ -11,9 +11,9 @@
 /** One such comment. */
 export interface Reason {
   readonly operator: string;
-  /** Which of the mutants of the line, counted from 1; all of them where it is missing. */
+  /** The number of the mutant on its line, from 1; `undefined` for all. */
   readonly ordinal?: number;
-  /** The line of the code that it stands beside, counted from 1. */
+  /** The line of the code beside it, from 1. */
   readonly line: number;
   readonly text: string;
 }

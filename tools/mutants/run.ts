@@ -1,5 +1,5 @@
 /**
- * Runs mutants, each on a copy of the tree, and says which of them a test notices.
+ * Runs mutants, each on a copy of the tree, and reports whether a test fails.
  *
  * @module
  */
@@ -22,12 +22,12 @@ const LIMIT_FACTOR = 4;
 export interface Verdict {
   readonly name: string;
   readonly outcome: Outcome;
-  /** The test that failed first, or the process that failed before any test. */
+  /** The first failed test, or the process if it failed before any test. */
   readonly by?: string;
   readonly elapsedMs: number;
 }
 
-/** The way in which mutants are run. */
+/** How mutants are run. */
 export interface RunOptions {
   /** The tree; it is copied, never changed. */
   readonly root: string;
@@ -121,7 +121,7 @@ async function meet(
  * a mutant first takes too long. So a mutant is decided in seconds, and no red test counts.
  */
 class Baseline {
-  /** The tests that fail without a mutant, and say nothing about one. */
+  /** Tests that fail without a mutant too; they prove nothing. */
   readonly red = new Set<string>();
   readonly #leastLimitMs: number;
   readonly #limitsMs = new Map<string, number>();
@@ -131,7 +131,7 @@ class Baseline {
     this.#leastLimitMs = leastLimitMs;
   }
 
-  /** A step without its red files; undefined where none is left. */
+  /** A step without its failing files; undefined if none is left. */
   green(step: Step): Step | undefined {
     const keys = keysOf(step).filter((key) => !this.red.has(key));
     return keys.length === 0 ? undefined : only(step, keys);

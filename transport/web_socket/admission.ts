@@ -94,7 +94,7 @@ export class Admission {
     };
     const fail = (error: unknown) => {
       place.leave();
-      this.#refusals.tell(remote, `The check of this client failed: ${String(error)}`);
+      this.#refusals.report(remote, `The check of this client failed: ${String(error)}`);
       return busy("The check of this client failed.");
     };
     try {
@@ -180,7 +180,7 @@ export class Admission {
   }
 
   #refuse(status: 401 | 403 | 503, remote: Deno.Addr | undefined, reason: string): Response {
-    this.#refusals.tell(remote, reason);
+    this.#refusals.report(remote, reason);
     return new Response(`${reason}\n`, { status });
   }
 

@@ -40,7 +40,7 @@ export function dialUrl(address: string, path: string): URL {
   return url;
 }
 
-/** The address behind the `#` of a URL with a name: where that name is dialled, whose certificate is asked for. */
+/** The address behind the `#` of a URL with a name: the name is dialled there, with its certificate. */
 export function addressIn({ hash }: URL): string | undefined {
   const address = hash.slice(1);
   const isAddress = /^[\d.]+$|^\[[\da-f:.]+\]$/i.test(address) && isHost(address);

@@ -64,7 +64,7 @@ function saying(
     const identities = await Promise.all(targets.map(() => newIdentity()));
     let turn = 0;
     await again(targets.length, async (index) => {
-      await using insider = await Insider.greeted(target(index), {
+      await using insider = await Insider.withHandshake(target(index), {
         key,
         as: identities[index % targets.length]!,
       });
@@ -120,7 +120,7 @@ async function writeAll(connection: Deno.Conn, data: Uint8Array): Promise<void> 
   for (let from = 0; from < data.length;) from += await connection.write(data.subarray(from));
 }
 
-/** Reads what comes, and heeds none of it. */
+/** Reads all messages and ignores them. */
 async function drain(connection: Deno.Conn): Promise<void> {
   const buffer = new Uint8Array(65_536);
   while (await connection.read(buffer).catch(() => null) !== null);
@@ -185,7 +185,7 @@ const ATTACKS: Readonly<Record<string, () => Promise<void>>> = {
     );
     insider.gossip(state);
     if (turn % 10 === 9) {
-      await insider.greet({ incarnation: incarnationAbove(insider.incarnation, Date.now() + turn, 0.5) });
+      await insider.handshake({ incarnation: incarnationAbove(insider.incarnation, Date.now() + turn, 0.5) });
     }
   }),
   "a member that lies about acknowledgements": saying(async (insider, turn) => {
@@ -232,7 +232,7 @@ const ATTACKS: Readonly<Record<string, () => Promise<void>>> = {
     const identities = await Promise.all(targets.map(() => newIdentity()));
     const large = `{"type":"gossip","id":"d2","x":"${"x".repeat(2 * 2 ** 20)}"}`;
     await again(targets.length, async (index) => {
-      await using insider = await Insider.greeted(target(index), {
+      await using insider = await Insider.withHandshake(target(index), {
         key,
         as: identities[index % targets.length]!,
       });
@@ -248,7 +248,7 @@ const ATTACKS: Readonly<Record<string, () => Promise<void>>> = {
   "a flood of messages": async () => {
     const identities = await Promise.all(targets.map(() => newIdentity()));
     await again(targets.length, async (index) => {
-      await using insider = await Insider.greeted(target(index), {
+      await using insider = await Insider.withHandshake(target(index), {
         key,
         as: identities[index % targets.length]!,
       });
@@ -261,7 +261,7 @@ const ATTACKS: Readonly<Record<string, () => Promise<void>>> = {
   "a flood of pings": async () => {
     const identities = await Promise.all(targets.map(() => newIdentity()));
     await again(targets.length, async (index) => {
-      await using insider = await Insider.greeted(target(index), {
+      await using insider = await Insider.withHandshake(target(index), {
         key,
         as: identities[index % targets.length]!,
       });

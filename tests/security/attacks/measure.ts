@@ -37,7 +37,7 @@ export const ATTACKS = [
   "a message that never ends",
 ] as const;
 
-/** Attacks on memory: what they cost is mostly the time to parse and verify, so that no test bounds their figures. */
+/** Attacks on memory. They mostly cost the time to parse and verify, so no test bounds their figures. */
 export const HOARDING_ATTACKS = ["large states of many ids", "invented members"] as const;
 
 /** The default settings divided by three, so that a run is shorter. */
