@@ -178,7 +178,9 @@ const FORGED: readonly (readonly [string, Partial<TokenOptions>, RegExp])[] = [
 for (const [what, options, why] of FORGED) {
   Deno.test(`token: a token ${what} is refused`, async () => {
     const authority = what === "for no member" ? {} : { authority: HERE };
-    const refused = await refusalOf(await forge({ key: KEY, ...authority, ...options }));
+    // A member of its own: on a busy machine the shared one may have begun long ago.
+    const token = await forge({ key: KEY, ...authority, ...options });
+    const refused = await refusalOf(token, member());
     assert(why.test(refused ?? ""), refused);
   });
 }
@@ -257,13 +259,13 @@ Deno.test("token: one id, and one address, fill their share of the used tokens, 
 });
 
 Deno.test("token: clocks may differ by the tolerance, and no more", async () => {
-  const authentication = member({ clockTolerance: 1_000 });
+  const authentication = member({ clockTolerance: 60_000 });
   assertEquals(
-    await refusalOf(await forge({ key: KEY, authority: HERE, madeMs: 900 }), authentication),
+    await refusalOf(await forge({ key: KEY, authority: HERE, madeMs: 50_000 }), authentication),
     undefined,
   );
   assertStringIncludes(
-    await refusalOf(await forge({ key: KEY, authority: HERE, madeMs: 1_500 }), authentication) ?? "",
+    await refusalOf(await forge({ key: KEY, authority: HERE, madeMs: 120_000 }), authentication) ?? "",
     "future",
   );
 });
