@@ -6,10 +6,10 @@
 
 import type { KnownVersion } from "../engine/types.ts";
 
-/** What was found out about a delta before the engine is called. */
+/** The result of the verification, made before the engine call. */
 export interface Examined {
-  /** By member id: what was held when its part was found to be signed by it. */
+  /** By member id: the known version when the member's signature was verified. */
   readonly verified: ReadonlyMap<string, KnownVersion | undefined>;
-  /** The number of members whose parts were forged. */
+  /** The number of members with invalid signatures. */
   readonly forged: number;
 }

@@ -1,30 +1,30 @@
 /**
- * The record of a member: where it is, as it says itself.
+ * The record of a member, as the member itself publishes it.
  *
  * @module
  */
 
 /** A member as others see it: protoactor-go's `cluster.Member`. */
 export interface Member {
-  /** Unique in the cluster; new for every life unless pinned. */
+  /** Unique in the cluster; new for every incarnation unless the user sets it. */
   readonly id: string;
   /** The host: a name or an address. */
   readonly host: string;
-  /** The port; 0 where the member cannot be dialled, and is reached only over the connections that it opens. */
+  /** The port; 0 if the member cannot be dialed: it is reached over its own connections only. */
   readonly port: number;
   /** The kinds of actors that it hosts; informative. */
   readonly kinds: readonly string[];
   /**
-   * Where others reach it, if host and port do not say all: with a path, where several members are behind one proxy, or
-   * with another scheme. A `ws:` or `wss:` URL.
+   * The member's URL (`ws:` or `wss:`), if host and port are not enough: several members behind one proxy need a path,
+   * a proxy with TLS another scheme.
    */
   readonly url?: string;
 }
 
-/** Where a member is that cannot be dialled; the host's name is protoactor-go's for such an actor system. */
+/** The host and port of a member that cannot be dialed; protoactor-go uses this host name for the same purpose. */
 export const NOWHERE: { readonly host: string; readonly port: number } = { host: "nonhost", port: 0 };
 
-/** Whether others can open a connection to a member. */
+/** True if other members can dial this one. */
 export function isDialable({ port }: Member): boolean {
   return port !== 0;
 }
