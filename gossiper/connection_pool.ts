@@ -74,7 +74,7 @@ export class ConnectionPool {
     this.#host = {
       id: host.id,
       hello: () => host.hello(),
-      greeted: (hello, how) => host.greeted(hello, how),
+      onHello: (hello, how) => host.onHello(hello, how),
       gossiped: (session, gossip, examined) => host.gossiped(session, gossip, examined),
       toPush: (session, ids) => host.toPush(session, ids),
       suspected: (session, suspect) => host.suspected(session, suspect),
@@ -150,19 +150,19 @@ export class ConnectionPool {
 
   /**
    * Returns the session with a member, and dials first if there is none. Rejects with code `busy` during the backoff of
-   * its address, except with `evidence`: this member had a connection with it until now. With `anew`, a dial under way
+   * its address, except with `evidence`: this member had a connection with it until now. With `fresh`, a dial under way
    * does not count, because its handshake may just have been refused.
    */
   async reach(
     member: Member,
-    { signal, evidence = false, anew = false }: {
+    { signal, evidence = false, fresh = false }: {
       readonly signal: AbortSignal;
       readonly evidence?: boolean;
-      readonly anew?: boolean;
+      readonly fresh?: boolean;
     },
   ): Promise<Session> {
     const address = this.#options.transport.addressOf(member);
-    const underWay = anew && this.#dials.get(address);
+    const underWay = fresh && this.#dials.get(address);
     if (underWay) await abortable(underWay.then(() => {}, () => {}), signal);
     const open = this.#open.get(member.id);
     if (open) return open;
@@ -182,7 +182,7 @@ export class ConnectionPool {
   }
 
   /** Dials an address and shakes hands; resolves with the peer's record, which may be this member's own. */
-  async greet(address: string, { signal }: { readonly signal: AbortSignal }): Promise<Member> {
+  async handshake(address: string, { signal }: { readonly signal: AbortSignal }): Promise<Member> {
     return await abortable(this.#dials.get(address) ?? this.#dial(address), signal);
   }
 
@@ -250,7 +250,7 @@ export class ConnectionPool {
     const connection = await transport.dial(address, { signal: deadline.signal });
     const session = this.#serve(connection, "dialler", memberId);
     try {
-      return await session.greet({ signal: deadline.signal });
+      return await session.handshake({ signal: deadline.signal });
     } catch (error) {
       session.leave("The handshake failed.");
       throw error;
@@ -282,7 +282,7 @@ export class ConnectionPool {
       host: this.#host,
       runtime,
       requestTimeout: settings.gossipRequestTimeout,
-      greetingTimeout: this.#dialTimeout,
+      handshakeTimeout: this.#dialTimeout,
       dialledId,
     });
     const serving = pump(connection, session).then(({ code }) => {

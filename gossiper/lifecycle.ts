@@ -92,9 +92,9 @@ export class Lifecycle {
         const id = session.peerId;
         if (id === undefined) return;
         if (code === "blocked") engineHost.do((engine) => engine.onBlockedBy(id, reason ?? "expired"));
-        const isToGreet = code === "blocked" && endsWithIncarnation(reason) ||
+        const needsHandshake = code === "blocked" && endsWithIncarnation(reason) ||
           engineHost.engine.incarnation !== before;
-        if (isToGreet) this.#rounds.greetAtOnce(id);
+        if (needsHandshake) this.#rounds.handshakeNow(id);
       },
       onBroken: options.onBroken,
     });
@@ -152,7 +152,7 @@ export class Lifecycle {
     const { cluster, engineHost } = this.#options;
     engineHost.onEvent((event) => {
       if (event.type !== "IncarnationRenewed") return;
-      for (const { peer } of this.#peers.sessions()) this.#rounds.greetLater(peer!.id);
+      for (const { peer } of this.#peers.sessions()) this.#rounds.handshakeLater(peer!.id);
     });
     if (cluster.discovery?.openMembership) {
       const { id, host, port, kinds, url } = cluster.self;
@@ -304,7 +304,7 @@ export class Lifecycle {
 
   /** Shakes hands at an address, then exchanges state at once instead of with the next round. */
   async #handshake(address: string, options: { readonly signal: AbortSignal }): Promise<Member> {
-    const member = await this.#peers.greet(address, options);
+    const member = await this.#peers.handshake(address, options);
     if (this.#options.config.spread === "immediate") this.#rounds.exchangeLater(member.id);
     return member;
   }

@@ -106,7 +106,7 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
     };
   }
 
-  greeted(hello: Hello, { answering }: { readonly answering: boolean }): Refusal | "self" | undefined {
+  onHello(hello: Hello, { answering }: { readonly answering: boolean }): Refusal | "self" | undefined {
     const { member, incarnation, digest, active, count } = hello;
     const { engine } = this.#engineHost;
     const misfit = this.#misfit(hello) ?? this.#forged(hello);

@@ -15,7 +15,7 @@ import { abortable, type Deadline, deadlineAfter } from "../common/runtime.ts";
 import type { Session } from "../protocol/session.ts";
 import type { Signatures } from "./signatures.ts";
 import type { Topology } from "./topology.ts";
-import { Turns } from "./turns.ts";
+import { RoundRobin } from "./round_robin.ts";
 
 /**
  * While this member is idle, one round in so many dials peers without a connection. 10: lost connections are replaced
@@ -46,8 +46,8 @@ export class Rounds {
   /** When each member was last sent a handshake at once, in monotonic milliseconds. */
   readonly #lastHandshakes = new Map<string, number>();
   readonly #ending = new AbortController();
-  readonly #roundRobin: Turns;
-  readonly #connectedRoundRobin: Turns;
+  readonly #roundRobin: RoundRobin;
+  readonly #connectedRoundRobin: RoundRobin;
   #idleRounds = 0;
 
   /** Makes the requesting side; it sends nothing yet. */
@@ -56,8 +56,8 @@ export class Rounds {
     this.#engineHost = options.engineHost;
     const { engine, runtime } = options.engineHost;
     const random = () => runtime.random();
-    this.#roundRobin = new Turns(() => engine.activePeers(), random);
-    this.#connectedRoundRobin = new Turns(
+    this.#roundRobin = new RoundRobin(() => engine.activePeers(), random);
+    this.#connectedRoundRobin = new RoundRobin(
       () => options.peers.sessions().map(({ peer }) => peer!.id),
       random,
     );
@@ -72,7 +72,7 @@ export class Rounds {
     if (engineHost.engine.isFenced) return;
     if (this.#options.signatures) await this.#options.signatures.signPending();
     for (const id of engineHost.engine.dueProbes(engineHost.now())) {
-      if (this.#isWithinReach(id)) this.greetLater(id);
+      if (this.#isWithinReach(id)) this.handshakeLater(id);
     }
     await Promise.all(this.#draw().map((id) => this.#attempt(id, () => this.#gossipWith(id, signal))));
   }
@@ -117,7 +117,9 @@ export class Rounds {
   async exchange(id: string, { signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
     using deadline = this.#deadline(`The request to ${id}`, signal);
     const session = await this.#reach(id, deadline.signal);
-    if (session.reportedIncarnation !== this.#engineHost.engine.incarnation) await session.greet(deadline);
+    if (session.reportedIncarnation !== this.#engineHost.engine.incarnation) {
+      await session.handshake(deadline);
+    }
     if (this.#options.signatures) {
       await this.#options.signatures.signPending();
       deadline.signal.throwIfAborted();
@@ -150,8 +152,8 @@ export class Rounds {
   }
 
   /** Shakes hands with a peer in the background, on the open connection or a new one. */
-  greetLater(id: string): void {
-    this.#runLater(id, () => this.#greet(id));
+  handshakeLater(id: string): void {
+    this.#runLater(id, () => this.#handshake(id));
   }
 
   /** Exchanges state with an active peer in the background, unless a request to it is under way. */
@@ -163,12 +165,12 @@ export class Rounds {
   }
 
   /** Shakes hands with a peer in the background, but at most once per request timeout. */
-  greetAtOnce(id: string): void {
+  handshakeNow(id: string): void {
     const nowMs = this.#engineHost.runtime.monotonicMs();
     const last = this.#lastHandshakes.get(id) ?? -Infinity;
     if (nowMs - last < this.#options.settings.gossipRequestTimeout) return;
     this.#lastHandshakes.set(id, nowMs);
-    this.greetLater(id);
+    this.handshakeLater(id);
   }
 
   /** Drops the notes of all other members. */
@@ -191,7 +193,11 @@ export class Rounds {
   }
 
   /** Draws distinct peers by round-robin; each is wanted and free for a request now. */
-  #drawPeers(roundRobin: Turns, count: number, isWanted: (id: string) => boolean = () => true): string[] {
+  #drawPeers(
+    roundRobin: RoundRobin,
+    count: number,
+    isWanted: (id: string) => boolean = () => true,
+  ): string[] {
     const { peers, topology } = this.#options;
     const active = this.#engineHost.engine.activeIds();
     return roundRobin.take(count, (id) => {
@@ -228,15 +234,15 @@ export class Rounds {
     }
   }
 
-  async #greet(id: string): Promise<void> {
+  async #handshake(id: string): Promise<void> {
     using deadline = this.#deadline(`The handshake with ${id}`);
     const session = this.#options.peers.session(id);
-    if (!session) return void await this.#reach(id, deadline.signal, { anew: true });
+    if (!session) return void await this.#reach(id, deadline.signal, { fresh: true });
     await abortable(session.whenIdle(), deadline.signal);
-    await session.greet(deadline);
+    await session.handshake(deadline);
   }
 
-  async #reach(id: string, signal: AbortSignal, { anew = false } = {}): Promise<Session> {
+  async #reach(id: string, signal: AbortSignal, { fresh = false } = {}): Promise<Session> {
     const { peers, topology } = this.#options;
     const open = peers.session(id);
     if (open) return open;
@@ -250,7 +256,7 @@ export class Rounds {
         `${id} has no address to dial and no connection; nothing was sent.`,
       );
     }
-    return await peers.reach(member, { signal, anew });
+    return await peers.reach(member, { signal, fresh });
   }
 
   /** Publishes the failure with one peer, so that it affects no other peer. */

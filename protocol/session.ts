@@ -62,7 +62,7 @@ export class Session {
     }, { highWaterMark: 1 });
     if (options.role === "acceptor") {
       const tooLate = () => this.end(CLOSE.noHello, "The handshake took too long.");
-      this.#startTimer(tooLate, options.greetingTimeout);
+      this.#startTimer(tooLate, options.handshakeTimeout);
     }
   }
 
@@ -114,7 +114,7 @@ export class Session {
   }
 
   /** Shakes hands with the peer, the first time or again; resolves with its record. */
-  async greet(options: RequestOptions): Promise<Member> {
+  async handshake(options: RequestOptions): Promise<Member> {
     const answer = await this.#ask({ kind: "hello" }, (id) => this.#helloUnder(id), options) as Hello;
     return answer.member;
   }
@@ -275,7 +275,7 @@ export class Session {
       return this.#invalid("Expected the answer to this side's `hello` first.");
     }
     if (!this.#samePeer(hello)) return;
-    const verdict = this.#options.host.greeted(hello, { answering: false });
+    const verdict = this.#options.host.onHello(hello, { answering: false });
     if (verdict !== undefined && verdict !== "self") {
       this.#refuse(verdict, hello.id);
       return this.end(CLOSE.refused, verdict.message);
@@ -288,7 +288,7 @@ export class Session {
   #receiveHelloAnswer(hello: Hello): void {
     const request = this.#take(hello.id, "hello");
     if (!request || !this.#samePeer(hello)) return;
-    const verdict = this.#options.host.greeted(hello, { answering: true });
+    const verdict = this.#options.host.onHello(hello, { answering: true });
     if (verdict === "self") {
       request.answer.resolve(hello);
       return this.end(CLOSE.done, "Both sides are the same member.");

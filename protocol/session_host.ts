@@ -30,7 +30,7 @@ export interface SessionHost {
    * Called for a peer's `hello`; `answering` is true if it answers one of this member. Returns a refusal, `"self"` if the
    * peer is this gossiper itself, and `undefined` if the peer is let in.
    */
-  greeted(hello: Hello, options: { readonly answering: boolean }): Refusal | "self" | undefined;
+  onHello(hello: Hello, options: { readonly answering: boolean }): Refusal | "self" | undefined;
   /** Called after the first handshake. */
   opened(session: Session): void;
   /** Verifies the entries of a message before anything of it is merged; present if members sign. */
@@ -70,7 +70,7 @@ export interface SessionOptions {
   /** The time limit of a request, in milliseconds. A close may take half of it. */
   readonly requestTimeout: number;
   /** The time limit of the acceptor for the first `hello`, in milliseconds. */
-  readonly greetingTimeout: number;
+  readonly handshakeTimeout: number;
   /** The id of the dialed member, if known; another member may answer. */
   readonly dialledId?: string | undefined;
 }

@@ -11,7 +11,7 @@ export class KeyBindings {
   readonly #max: number;
   readonly #isHeld: (id: string) => boolean;
   /** Keys seen in relayed entries, the oldest first. */
-  readonly #heard = new Map<string, string>();
+  readonly #relayed = new Map<string, string>();
   /** Keys proved in a handshake. They are counted apart, so that relayed entries cannot displace them. */
   readonly #met = new Map<string, string>();
 
@@ -26,7 +26,7 @@ export class KeyBindings {
 
   /** The public key of an id; `undefined` if none is bound. */
   keyOf(id: string): string | undefined {
-    return keyOfId(id) ?? this.#met.get(id) ?? this.#heard.get(id);
+    return keyOfId(id) ?? this.#met.get(id) ?? this.#relayed.get(id);
   }
 
   /** Binds a key to an id without one; returns true if this key is now bound. */
@@ -34,10 +34,10 @@ export class KeyBindings {
     const bound = this.keyOf(id);
     if (bound !== undefined && bound !== publicKey) return false;
     if (keyOfId(id) !== undefined || this.#met.has(id) || (!met && bound !== undefined)) return true;
-    const keys = met ? this.#met : this.#heard;
+    const keys = met ? this.#met : this.#relayed;
     if (keys.size >= this.#max && !this.#makeRoom(keys)) return bound !== undefined;
     keys.set(id, publicKey);
-    if (met) this.#heard.delete(id);
+    if (met) this.#relayed.delete(id);
     return true;
   }
 

@@ -424,7 +424,7 @@ async function openSession() {
   const host: SessionHost = {
     id: "a",
     hello: () => ({ ...greeting, member: { ...peer.member, id: "a" } }),
-    greeted: () => undefined,
+    onHello: () => undefined,
     opened: () => {},
     toPush: unused,
     suspected: unused,
@@ -442,13 +442,13 @@ async function openSession() {
     },
   };
   const runtime = new VirtualRuntime();
-  const session = new Session({ role: "dialler", host, runtime, requestTimeout: 200, greetingTimeout: 800 });
+  const session = new Session({ role: "dialler", host, runtime, requestTimeout: 200, handshakeTimeout: 800 });
   const reader = session.readable.getReader();
   const writer = session.writable.getWriter();
-  const greet = session.greet(new AbortController());
+  const handshake = session.handshake(new AbortController());
   assertEquals((await reader.read()).value?.type, "hello");
   await writer.write(peer);
-  await greet;
+  await handshake;
   return { session, reader, writer, received, runtime };
 }
 

@@ -8,7 +8,7 @@
 import { inRandomOrder } from "../common/random_order.ts";
 
 /** Draws ids by round-robin. */
-export class Turns {
+export class RoundRobin {
   readonly #ids: () => readonly string[];
   readonly #random: () => number;
   /** The ids left in the present order, the next one last. */
