@@ -19,7 +19,7 @@ import type { SharedSettings } from "./shared_settings.ts";
 
 /** The latest supported version of the protocol. */
 export const PROTOCOL_VERSION = 2;
-/** The oldest supported version. Two members use the latest version that both support. */
+/** The oldest supported version. Two members use the latest common version. */
 export const OLDEST_VERSION = 2;
 
 /**
@@ -29,7 +29,7 @@ export const OLDEST_VERSION = 2;
 export interface Hello {
   /** The message's type. */
   readonly type: "hello";
-  /** The id of the request, or of the request that this answers. */
+  /** The id of the request; an answer has the same. */
   readonly id: string;
   /** The cluster's name. */
   readonly cluster: string;
@@ -39,9 +39,9 @@ export interface Hello {
   readonly incarnation: Incarnation;
   /** The sender's heartbeat count. */
   readonly count: number;
-  /** The latest version of the protocol that the sender supports. */
+  /** The latest version of the protocol of the sender. */
   readonly version: number;
-  /** The oldest version that the sender supports. */
+  /** The oldest version of the protocol of the sender. */
   readonly oldestVersion: number;
   /** The sender's capabilities beyond the version. */
   readonly capabilities: readonly string[];
@@ -52,7 +52,7 @@ export interface Hello {
   readonly settings?: SharedSettings;
   /** The digest of the active members' state. */
   readonly digest: string;
-  /** The hash of the ids that are active for the sender. */
+  /** The hash of the active ids of the sender. */
   readonly active: string;
   /** With keys, in the first message of the acceptor: proves that it has a key too. */
   readonly proof?: string;
@@ -72,9 +72,9 @@ export interface Gossip {
   readonly memberId: string;
   /** The entries. */
   readonly delta: Delta;
-  /** The heartbeat counts that the sender knows. */
+  /** The heartbeat counts known to the sender. */
   readonly liveness: Liveness;
-  /** The members that the sender pulls, with its version of each; the lowest incarnation if it has none. */
+  /** The members to pull, with the version of the sender; the lowest incarnation if it has none. */
   readonly holds?: KnownVersions;
 }
 
@@ -82,11 +82,11 @@ export interface Gossip {
 export interface HeartbeatMessage {
   /** The message's type. */
   readonly type: "heartbeat";
-  /** The heartbeat counts that the sender knows. */
+  /** The heartbeat counts known to the sender. */
   readonly liveness: Liveness;
 }
 
-/** A suspicion that a member has crashed, or the reply that the member lives (rule C2). Neither has a reply. */
+/** A suspicion of a crash, or the reply from a peer with a newer heartbeat (rule C2). Neither has a reply. */
 export interface Suspect {
   /** The message's type. */
   readonly type: "suspect";
@@ -94,7 +94,7 @@ export interface Suspect {
   readonly memberId: string;
   /** The suspected incarnation. */
   readonly incarnation: Incarnation;
-  /** Its latest heartbeat count that the sender knows. */
+  /** Its latest heartbeat count known to the sender. */
   readonly count: number;
   /** True in the reply to a suspicion, with a newer heartbeat. */
   readonly isAlive: boolean;
@@ -109,7 +109,7 @@ export interface Push {
   readonly type: "push";
   /** The members whose state changed. */
   readonly delta: PartialDelta;
-  /** True if the receiver relays the entries that are new to it. */
+  /** True if the receiver must relay new entries. */
   readonly relay: boolean;
 }
 
@@ -121,9 +121,9 @@ export interface Reply {
   readonly id: string;
   /** The entries. */
   readonly delta: Delta;
-  /** The heartbeat counts that the sender knows. */
+  /** The heartbeat counts known to the sender. */
   readonly liveness: Liveness;
-  /** The sender's versions, as far as they differ from those that the delta leads to. */
+  /** The sender's versions, as far as they differ from the result of the delta. */
   readonly holds: KnownVersions;
 }
 
@@ -133,7 +133,7 @@ export interface Ack {
   readonly type: "ack";
   /** The id of the gossip. */
   readonly id: string;
-  /** The sender's versions, as far as they differ from those that the delta leads to. */
+  /** The sender's versions, as far as they differ from the result of the delta. */
   readonly holds: KnownVersions;
 }
 
@@ -141,7 +141,7 @@ export interface Ack {
 export interface Reconcile {
   /** The message's type. */
   readonly type: "reconcile";
-  /** The id of the request, or of the request that this answers. */
+  /** The id of the request; an answer has the same. */
   readonly id: string;
   /** The part of the comparison. */
   readonly part: SummaryPart;
