@@ -1,52 +1,52 @@
 /**
- * How long to leave a peer alone that could not be reached.
+ * Backoff for peers that failed.
  *
  * @module
  */
 
-/** What a wait is drawn from. */
+/** The bounds of a random wait. */
 export interface BackoffOptions {
-  /** The longest wait after the first failure, in milliseconds. */
+  /** The longest wait after one failure, in milliseconds. */
   readonly base: number;
   /** The longest wait after any number of failures, in milliseconds. */
   readonly cap: number;
-  /** A number of at least 0 and less than 1. */
+  /** A random number of at least 0 and less than 1. */
   readonly random: number;
 }
 
 /**
- * Full jitter: anything from nothing to a limit that doubles with each failure, so that those who lost the
- * same peer at the same moment do not come back to it at the same moment.
+ * Returns a random wait in milliseconds (full jitter): from 0 to a limit that doubles with each failure. Without the
+ * jitter, members that lost the same peer at once would all dial it again at once.
  */
 export function jitteredDelay(failures: number, { base, cap, random }: BackoffOptions): number {
   return random * Math.min(cap, base * 2 ** Math.min(Math.max(failures - 1, 0), 30));
 }
 
-/** How {@linkcode Backoffs} go. */
+/** Options of {@linkcode Backoffs}. */
 export interface BackoffsOptions extends Omit<BackoffOptions, "random"> {
-  /** How many failures in a row are let pass first; none by default. */
+  /** The failures in a row without a wait; 0 by default. */
   readonly tolerated?: number;
-  /** How many are remembered; beyond that, those that failed first are forgotten. No limit by default. */
+  /** The most peers with a backoff; the one that failed first is dropped for a new one. No limit by default. */
   readonly most?: number;
 }
 
-/** Which peers are left alone, and until when. */
+/** The backoff of each peer. */
 export class Backoffs {
   readonly #options: BackoffsOptions;
   readonly #byId = new Map<string, { failures: number; untilMs: number }>();
 
-  /** Makes a list on which nobody is. */
+  /** Makes a list without peers. */
   constructor(options: BackoffsOptions) {
     this.#options = options;
   }
 
-  /** Whether a peer is to be left alone now. */
+  /** True if a peer is in its backoff. */
   isResting(id: string, nowMs: number): boolean {
-    const rest = this.#byId.get(id);
-    return rest !== undefined && nowMs < rest.untilMs;
+    const backoff = this.#byId.get(id);
+    return backoff !== undefined && nowMs < backoff.untilMs;
   }
 
-  /** A peer could not be reached. */
+  /** Records a failure of a peer. */
   failed(id: string, { nowMs, random }: { readonly nowMs: number; readonly random: number }): void {
     const { tolerated = 0, most = Infinity, ...options } = this.#options;
     if (this.#byId.size >= most && !this.#byId.has(id)) this.#byId.delete(this.#byId.keys().next().value!);
@@ -57,12 +57,12 @@ export class Backoffs {
     this.#byId.set(id, { failures, untilMs });
   }
 
-  /** A peer was reached, or reached this member. */
+  /** Removes the backoff of a peer: it was reached, or it reached this member. */
   succeeded(id: string): void {
     this.#byId.delete(id);
   }
 
-  /** Forgets all but these, so that the list does not grow with every member there ever was. */
+  /** Removes all other peers, so that the list does not grow with every member ever known. */
   retain(ids: ReadonlySet<string>): void {
     for (const id of this.#byId.keys()) if (!ids.has(id)) this.#byId.delete(id);
   }

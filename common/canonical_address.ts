@@ -1,12 +1,12 @@
 /**
- * One form of an address, for wherever two are compared.
+ * One form for each address, so that two addresses can be compared.
  *
  * @module
  */
 
 /**
- * A host as a URL names it, in one form: a loopback name or address is `127.0.0.1` (but the others of 127.0.0.0/8, which may
- * be other members), an IPv4 address in IPv6 is that of IPv4, and a name has no dot at its end.
+ * The canonical form of a URL's host. A loopback name or address becomes `127.0.0.1` (other addresses of 127.0.0.0/8 stay,
+ * because they may be other members), an IPv4 address in IPv6 becomes IPv4, and a name loses the dot at its end.
  */
 export function canonicalHost(hostname: string): string {
   const host = hostname.replace(/(?<=[^.])\.$/, "");
@@ -17,7 +17,7 @@ export function canonicalHost(hostname: string): string {
   return [high >> 8, high & 255, low >> 8, low & 255].join(".");
 }
 
-/** The authority of an address in one form, always with its port; `undefined` where it is no address. */
+/** The canonical authority of an address, always with its port; `undefined` if the text is no address. */
 export function authorityOf(address: string): string | undefined {
   const url = URL.parse(address);
   if (!url || url.hostname === "") return undefined;
@@ -25,7 +25,7 @@ export function authorityOf(address: string): string | undefined {
   return `${canonicalHost(url.hostname)}:${port}`;
 }
 
-/** A whole address in one form: two that are equal lead to one place. What is no address stays as it is. */
+/** The canonical form of an address. Equal forms lead to one server. A text that is no address is returned unchanged. */
 export function canonicalAddress(address: string): string {
   const authority = authorityOf(address);
   if (authority === undefined) return address;

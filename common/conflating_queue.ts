@@ -1,21 +1,21 @@
 /**
- * A stream for a reader that wants to end with the latest of everything, however slowly it reads.
+ * A stream whose slow reader still gets the latest item of each key.
  *
  * @module
  */
 
 import { heapBytes } from "./heap_bytes.ts";
 
-/** How many items are kept whole for a slow reader, before older ones make way for newer ones of their key. */
+/** The unread items kept in full before newer ones replace older ones of their key. */
 export const KEPT_ITEMS = 1024;
-/** How many bytes of memory, about, those items may take before that. */
+/** The approximate bytes of unread items kept in full before that. */
 export const KEPT_BYTES = 4_194_304;
 
-/** How a {@linkcode ConflatingQueue} is made. */
+/** Options of a {@linkcode ConflatingQueue}. */
 export interface ConflatingQueueOptions<T> {
-  /** What an item is about: a newer item about the same supersedes an older one that was not read. */
+  /** The key of an item. A newer item supersedes an unread older one of its key. */
   readonly keyOf: (item: T) => string;
-  /** Hears once when nothing more is wanted: of which stream, since that may be before there is a name for it. */
+  /** Called once at the end, with the stream: it may end before the constructor returns. */
   readonly onEnd?: (stream: ConflatingQueue<T>) => void;
   /** Aborting it ends the stream at once. */
   readonly signal?: AbortSignal | undefined;
@@ -27,19 +27,18 @@ interface Kept<T> {
 }
 
 /**
- * Items in order. A reader that falls behind by more than {@linkcode KEPT_ITEMS} or
- * {@linkcode KEPT_BYTES} misses what has been superseded, and nothing else: so the memory is bounded by what the latest
- * items of all keys take.
+ * Items in order. A reader that is more than {@linkcode KEPT_ITEMS} or {@linkcode KEPT_BYTES} behind misses superseded
+ * items only. So the memory is bounded by the latest items of all keys.
  */
 export class ConflatingQueue<T> {
   /** The items. */
   readonly readable: ReadableStream<T>;
   readonly #options: ConflatingQueueOptions<T>;
   #items: Kept<T>[] = [];
-  /** Items before this index have been read. */
+  /** Items before this index are read. */
   #head = 0;
   #compactAt = KEPT_ITEMS;
-  /** About how many bytes the items take that have not been read. */
+  /** The approximate size of the unread items. */
   #bytes = 0;
   #compactAtBytes = KEPT_BYTES;
   #controller!: ReadableStreamDefaultController<T>;
@@ -76,7 +75,7 @@ export class ConflatingQueue<T> {
     this.#deliver();
   }
 
-  /** Ends the stream after what is in it. */
+  /** Ends the stream after its unread items. */
   finish(): void {
     this.#isFinishing = true;
     if (this.#head === this.#items.length) this.end();
@@ -90,13 +89,13 @@ export class ConflatingQueue<T> {
       this.#items = this.#items.slice(this.#head);
       this.#head = 0;
     }
-    // Before the enqueueing: that may pull again at once.
+    // Before `enqueue`, because it may pull again at once.
     this.#isWaiting = false;
     this.#controller.enqueue(item);
     if (this.#isFinishing && this.#head === this.#items.length) this.end();
   }
 
-  /** Drops what is superseded. Done when the items have doubled, it costs a constant for each. */
+  /** Drops superseded items. It runs when the items have doubled, so it costs a constant per item. */
   #compact(): void {
     const latest = new Map<string, Kept<T>>();
     for (const kept of this.#items.slice(this.#head)) {

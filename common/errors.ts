@@ -1,12 +1,12 @@
 /**
- * The errors that this library raises: one class, told apart by `code`.
+ * The errors of this library: one class, distinguished by `code`.
  *
  * @module
  */
 
 import { printable, printableError } from "./printable.ts";
 
-/** What went wrong, as a stable word. */
+/** The kind of a failure, as a stable word. */
 export type ErrorCode =
   | "already_started"
   | "blocked"
@@ -25,16 +25,16 @@ export type ErrorCode =
   | "unauthorized"
   | "unknown_member";
 
-/** An error of this library. The text is one sentence that says whether anything changed. */
+/** An error of this library. Its text is a sentence that says if anything changed. */
 export class HearsayError extends Error {
   /** The class's own name, also after minification. */
   override readonly name: string = "HearsayError";
-  /** What went wrong, as a stable word. */
+  /** The kind of the failure, as a stable word. */
   readonly code: ErrorCode;
 
   /** Makes an error with a stable code and a sentence for people. */
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
-    // Much of what a message quotes was written by a peer. Of what is configured nothing was, and it has lines.
+    // A peer may have written a part of the text. A configuration error comes from this process, and has several lines.
     super(
       code === "invalid_configuration" ? message : printable(message),
       options && "cause" in options ? { cause: printableError(options.cause) } : options,
@@ -42,14 +42,14 @@ export class HearsayError extends Error {
     this.code = code;
   }
 
-  /** What goes into a structured log: an error's text is no property that `JSON.stringify` would see. */
+  /** The fields for a structured log; `JSON.stringify` would skip the text of an error. */
   toJSON(): { readonly name: string; readonly code: ErrorCode; readonly message: string } {
     const { name, code, message } = this;
     return { name, code, message };
   }
 }
 
-/** Nobody listens at an address that was dialled: its machine answered, and no process did. */
+/** No process listens at an address: its machine refused the connection. */
 export class ConnectionRefused extends HearsayError {
   /** The class's own name, also after minification. */
   override readonly name: string = "ConnectionRefused";
@@ -60,14 +60,14 @@ export class ConnectionRefused extends HearsayError {
   }
 }
 
-/** The reason with which a connection is closed, by either side: a WebSocket close code and a few words. */
+/** The reason of a closed connection: a WebSocket close code and a few words. Either side may close. */
 export class ConnectionClosed extends HearsayError {
   /** The class's own name, also after minification. */
   override readonly name: string = "ConnectionClosed";
   /** The close code (rule P6). */
   readonly closeCode: number;
 
-  /** Makes a reason to close a connection with. */
+  /** Makes a reason to close a connection. */
   constructor(closeCode: number, reason: string, options?: ErrorOptions) {
     super(closeCode === CLOSE.unauthorized ? "unauthorized" : "connection", reason, options);
     this.closeCode = closeCode;

@@ -1,21 +1,21 @@
 /**
- * First in, first out, at a constant cost an item.
+ * A first-in-first-out queue with a constant cost per item.
  *
  * @module
  */
 
-/** A queue. An array that is shifted would cost in proportion to its length. */
+/** A queue in a ring. Shifting an array would cost in proportion to its length. */
 export class Fifo<T> {
   #ring: (T | undefined)[] = new Array(8);
   #head = 0;
   #tail = 0;
 
-  /** How many items are in it. */
+  /** The number of items. */
   get size(): number {
     return this.#tail - this.#head;
   }
 
-  /** The oldest item, which stays. */
+  /** The oldest item, which stays in the queue. */
   get first(): T | undefined {
     return this.#ring[this.#head & (this.#ring.length - 1)];
   }
@@ -27,12 +27,12 @@ export class Fifo<T> {
     this.#tail++;
   }
 
-  /** Removes the oldest item; `undefined` where there is none. */
+  /** Removes the oldest item; `undefined` if the queue is empty. */
   shift(): T | undefined {
     if (this.size === 0) return undefined;
-    const place = this.#head & (this.#ring.length - 1);
-    const item = this.#ring[place];
-    this.#ring[place] = undefined;
+    const slot = this.#head & (this.#ring.length - 1);
+    const item = this.#ring[slot];
+    this.#ring[slot] = undefined;
     this.#head++;
     return item;
   }

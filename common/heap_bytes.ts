@@ -1,17 +1,17 @@
 /**
- * How much memory a value takes, estimated: buffers that count only items are no bound where a peer fills the items.
+ * Estimates the memory of a value. A buffer that counts items alone has no bound if a peer chooses their size.
  *
  * @module
  */
 
-/** An object, array or text that is empty: V8 takes 32 bytes for `[]`. */
+/** An empty object, array or text: V8 takes 32 bytes for `[]`. */
 const OBJECT_BYTES = 32;
 /** A reference or a number, in an array or a field. */
 const SLOT_BYTES = 8;
 
 /**
- * About how many bytes of the heap a plain value takes. A JSON text says too little: `[[],[]]` takes ten times its
- * length. Costs in proportion to the value; stops once the estimate exceeds `limit`.
+ * The approximate size of a plain value on the heap, in bytes. The length of its JSON would be too low: `[[],[]]` takes
+ * ten times as much. Costs in proportion to the value; stops once the estimate exceeds `limit`.
  */
 export function heapBytes(value: unknown, limit: number = Infinity): number {
   if (typeof value === "string") return OBJECT_BYTES + 2 * value.length;

@@ -1,6 +1,6 @@
 /**
- * Hosts and the addresses made of them. What comes from a peer, a name server or a registry would otherwise choose the
- * path, the query and the credentials of a request that this member sends.
+ * Hosts and addresses. Without these checks a host from a peer, a name server or a registry could choose the path, the
+ * query and the credentials of a request of this member.
  *
  * @module
  */
@@ -11,14 +11,14 @@ import { withoutKeys } from "./key_material.ts";
 /** The longest URL of a member, in UTF-16 units. */
 const MAX_URL_LENGTH = 2_048;
 
-/** Whether something names a machine, and nothing beside it. */
+/** True if a value is a host and nothing more. */
 export function isHost(given: unknown): given is string {
   if (typeof given !== "string" || given === "" || /[\s/\\?#@]/.test(given)) return false;
   const url = URL.parse(`ws://${bracketed(given)}:1`);
   return url !== null && url.href === `ws://${url.hostname}:1/`;
 }
 
-/** Whether something is an address that a member may give as its own: with a path, and nothing after it. */
+/** True if a value is a URL that a member may advertise: with a path, but without a query or fragment. */
 export function isMemberUrl(given: unknown): given is string {
   if (typeof given !== "string" || given.length > MAX_URL_LENGTH || /[\s\\?#@]/.test(given)) return false;
   const url = URL.parse(given);
@@ -26,32 +26,32 @@ export function isMemberUrl(given: unknown): given is string {
 }
 
 /**
- * True if a text may name a user or a password before a host. Such an address would be shown by events. Every `@` counts: a
- * password with a `/` in it is not where a URL's parser looks for one.
+ * True if a text may contain credentials, which events would then show. Every `@` counts: with a `/` in a password,
+ * a URL parser finds the credentials elsewhere.
  */
 export function hasCredentials(address: string): boolean {
   return address.includes("@");
 }
 
-/** True if an address may be shown: it has neither a user, nor a query in which a token might stand, nor a fragment. */
+/** True if an address may be shown: it has no credentials, no fragment, and no query, which may hold a token. */
 export function isPlainAddress(address: string): boolean {
   return !/[?#@]/.test(address);
 }
 
-/** A host as it stands in a URL. */
+/** A host in the form of a URL: an IPv6 address gets brackets. */
 export function bracketed(host: string): string {
   return host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;
 }
 
-/** A host of a URL as whoever dials it takes it: an IPv6 address without its brackets. */
+/** A URL's host in the form of a dial: an IPv6 address loses its brackets. */
 export function unbracketed(hostname: string): string {
   return hostname.replace(/^\[|\]$/g, "");
 }
 
 /**
- * The address of a host and a port.
+ * Returns the address of a host and a port.
  *
- * @throws {HearsayError} with code `connection` where the host is none.
+ * @throws {HearsayError} with code `connection` if the host is invalid.
  */
 export function addressAt(
   host: string,
@@ -61,6 +61,6 @@ export function addressAt(
   const given = hasCredentials(host) ? "a text with an @" : JSON.stringify(withoutKeys(host).slice(0, 60));
   throw new HearsayError(
     "connection",
-    `A host must be a name or an address such as "10.0.0.5", was ${given}; nothing was dialled.`,
+    `A host must be a name or an address such as "10.0.0.5"; got ${given}; nothing was dialled.`,
   );
 }

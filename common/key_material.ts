@@ -1,21 +1,21 @@
 /**
- * Texts that may be keys: one that was given in a wrong place must not be shown, nor be sent to peers as a name.
+ * Texts that may be keys. A key given in the wrong option must not be shown, nor sent to peers as a name.
  *
  * @module
  */
 
-/** What a key in base64, base64url or hexadecimal digits is made of. 22 characters are 16 bytes in base64. */
+/** A whole text that may be a key in base64, base64url or hexadecimal. 22 characters are 16 bytes in base64. */
 const ALONE = /^[\w+/-]{22,}={0,2}$/;
-/** The same within a longer text, where paths and names of hosts have runs of such characters too. */
+/** A key within a longer text. 32 characters: paths and host names have shorter runs of such characters. */
 const WITHIN = /[\w+/-]{32,}={0,2}/g;
-/** Lowercase words and short numbers with separators between them, and UUIDs, which are ids. */
+/** Lowercase words and short numbers with separators, and UUIDs: these are ids. */
 const PLAIN =
   /^[-_/]*([a-z]+|\d{1,6})([-_/]+([a-z]+|\d{1,6}))*[-_/]*$|^[\da-fA-F]{8}(-[\da-fA-F]{4}){3}-[\da-fA-F]{12}$/;
-/** The fewest characters of base64, and the fewest hexadecimal digits, of a key of 32 bytes. */
+/** The shortest key of 32 bytes, in base64 characters and in hexadecimal digits. */
 const MIN_BASE64 = 43;
 const MIN_HEX = 64;
 
-/** A text in which every run that may be a key is replaced by its length. */
+/** Replaces every part of a text that may be a key by its length. */
 export function withoutKeys(text: string): string {
   return text.replace(WITHIN, shown);
 }
@@ -26,12 +26,12 @@ export function mayBeKey(text: string): boolean {
   return ALONE.test(alone) && !PLAIN.test(alone);
 }
 
-/** The length of a text, in its place. */
+/** A text's length, to show instead of the text. */
 export function lengthOf(text: string): string {
   return `(${text.length} characters)`;
 }
 
-/** True if a text has the form of a key of this library. Names that people choose do not: this refuses what it finds. */
+/** True if a text has the form of a key of this library. Names that people choose do not have it. */
 export function isFormedAsKey(text: string): boolean {
   if (/^[\da-f]+$/i.test(text)) return text.length >= MIN_HEX;
   return ALONE.test(text) && text.length >= MIN_BASE64 &&

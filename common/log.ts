@@ -1,16 +1,15 @@
 /**
- * What this library prints, and that is little: that it was told to do without protection, and that its process was
- * ended before its time.
+ * The warnings that this library logs: a setting without protection, and an early end of the process.
  *
  * @module
  */
 
 import { printable } from "./printable.ts";
 
-/** How many UTF-16 units of a line are written: eight addresses of seeds, and what was said at each. */
+/** The longest line, in UTF-16 units: enough for eight seed addresses with their failures. */
 const MAX_LOGGED = 8_000;
 
-/** Writes a warning to the log of the process. */
+/** Logs a warning. */
 export function warn(text: string): void {
   console.warn(printable(text, MAX_LOGGED));
 }

@@ -1,6 +1,6 @@
 /**
- * What this process may do, asked before it is tried: on a terminal Deno would ask the person there, and the whole
- * process would stand still until it is answered.
+ * Checks permissions before their use. Without the check, Deno would prompt on a terminal, and the whole process would
+ * stop until the answer.
  *
  * @module
  */
@@ -8,9 +8,9 @@
 import { bracketed } from "./host_names.ts";
 
 /**
- * Throws where this process may not connect to the host and port of a URL.
+ * Throws if this process may not connect to the host and port of a URL.
  *
- * @throws {Deno.errors.NotCapable} which names the permission that is missing.
+ * @throws {Deno.errors.NotCapable} with the missing permission.
  */
 export function assertMayConnect({ hostname, port, protocol }: URL): void {
   const host = `${hostname}:${port || (/^(wss|https):$/.test(protocol) ? 443 : 80)}`;
@@ -18,19 +18,19 @@ export function assertMayConnect({ hostname, port, protocol }: URL): void {
 }
 
 /**
- * Throws where this process may not read a file.
+ * Throws if this process may not read a file.
  *
- * @throws {Deno.errors.NotCapable} which names the permission that is missing.
+ * @throws {Deno.errors.NotCapable} with the missing permission.
  */
 export function assertMayRead(path: string): void {
   assertMay({ name: "read", path }, `--allow-read=${path}`);
 }
 
 /**
- * Throws where asking a name server would ask a person. Which one the system names is not known here: without leave for
- * the whole network it is asked only where there is no terminal, and Deno itself says whether it may.
+ * Throws if a DNS query would prompt. The system's name server is unknown here, so without a permission for the whole
+ * network the query is only made if there is no terminal; Deno itself then checks the permission.
  *
- * @throws {Deno.errors.NotCapable} which names the permission that is missing.
+ * @throws {Deno.errors.NotCapable} with the missing permission.
  */
 export function assertMayAsk(server: { readonly ipAddr: string; readonly port?: number } | undefined): void {
   if (server) {
@@ -41,7 +41,9 @@ export function assertMayAsk(server: { readonly ipAddr: string; readonly port?: 
 }
 
 function assertMay(permission: Deno.PermissionDescriptor, flag: string): void {
-  // Elsewhere than under Deno nobody is asked.
+  // Other runtimes have no permissions.
   if (!("Deno" in globalThis) || Deno.permissions.querySync(permission).state === "granted") return;
-  throw new Deno.errors.NotCapable(`The permission is missing: ${flag} gives it. Nobody was asked for it.`);
+  throw new Deno.errors.NotCapable(
+    `The permission ${flag} is missing; it was not asked for. Grant it at the start.`,
+  );
 }

@@ -1,18 +1,18 @@
 /**
- * Text of others, made fit for a terminal and a log.
+ * Makes texts of other processes safe for a terminal and a log.
  *
  * @module
  */
 
-/** How many UTF-16 units of a text are shown: the longest sentence of this library fits, a flood of text does not. */
+/** The longest text shown, in UTF-16 units. 1,000: the longest sentence of this library fits. */
 export const MAX_PRINTED = 1_000;
 
-/** Controls, marks that are not seen or turn text around, separators of lines, halves of characters. */
+/** Controls, invisible and bidirectional marks, line separators, lone surrogates. */
 const NOT_PRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 
 /**
- * A text with everything escaped that is not text, and cut after `most` UTF-16 units. The sentences of this library's errors
- * and events are fit to be printed; ids, kinds, hosts, keys and values are what their members chose, and go through this first.
+ * Escapes the unprintable characters of a text, and cuts it after `most` UTF-16 units. Errors and events of this library
+ * are printable already. Use it for ids, kinds, hosts, keys and values, because their members chose them.
  *
  * @example
  * ```ts
@@ -29,12 +29,12 @@ export function printable(text: string, most: number = MAX_PRINTED): string {
   });
 }
 
-/** How many causes of an error are looked at, each the cause of the one before; those behind it are dropped. */
+/** The depth to which the causes of an error are kept. */
 const MAX_CAUSES = 4;
 
 /**
- * An error whose texts are fit for a terminal and a log: itself where they are, or else a copy of its class. The cause of an
- * error is printed with it, and a parser's error quotes what it was given.
+ * Returns an error with printable texts: the same one if they are, otherwise a copy of its class. The causes are covered
+ * too: they are printed with the error, and a parser's error quotes its input.
  */
 export function printableError(error: unknown, causesLeft: number = MAX_CAUSES): unknown {
   if (typeof error === "string") return printable(error);
@@ -43,7 +43,7 @@ export function printableError(error: unknown, causesLeft: number = MAX_CAUSES):
   const name = printable(error.name);
   const cause = causesLeft > 0 ? printableError(error.cause, causesLeft - 1) : undefined;
   if (message === error.message && name === error.name && cause === error.cause) return error;
-  // The stack begins with the message, and the places follow.
+  // The stack starts with the message; its frames follow.
   const places = (error.stack ?? "").split("\n").filter((line) => /^ +at /.test(line));
   const copy: Error = Object.create(Object.getPrototypeOf(error), Object.getOwnPropertyDescriptors(error));
   const texts = {

@@ -1,14 +1,14 @@
 /**
- * Drawing lots.
+ * A random order of items.
  *
  * @module
  */
 
 /**
- * The items, each once, every order as likely as any other; what is not asked for costs nothing, however
- * many there are (rule E6). The items must not change meanwhile.
+ * Yields each item once, with every order equally likely (rule E6). An item that is not requested costs nothing. The
+ * items must not change meanwhile.
  *
- * A Fisher–Yates shuffle that remembers only the places it has changed.
+ * A Fisher–Yates shuffle that stores only the indexes it has changed.
  */
 export function* inRandomOrder<T>(items: readonly T[], random: () => number): Generator<T> {
   const moved = new Map<number, T>();

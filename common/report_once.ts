@@ -1,52 +1,52 @@
 /**
- * What goes wrong in the same way again and again is told once.
+ * Reports a repeated failure once.
  *
  * @module
  */
 
 import { HearsayError } from "./errors.ts";
 
-/** Of how many what was told is remembered: those that failed last. */
+/** The most subjects whose reports are remembered: those that failed last. */
 export const MAX_SUBJECTS = 1_024;
-/** How many reasons are remembered for each: whoever makes up new ones must not fill the memory. */
+/** The most reasons remembered for each subject: a peer that makes up reasons must not fill the memory. */
 export const MAX_REASONS = 8;
 
-/** For each of several that may fail, the reasons that were told since it last worked. */
+/** The reasons already reported for each subject since it last worked. */
 export class ReportOnce {
-  /** The one that failed longest ago first. */
+  /** In the order of the last failure, the oldest first. */
   readonly #reasonsBy = new Map<string, Set<string>>();
 
-  /** Whether this reason is news about it. */
+  /** True if this reason is not reported yet. */
   shouldReport(about: string, reason: string): boolean {
-    const told = this.#reasonsBy.get(about);
-    if (told === undefined) return true;
-    // Whoever goes on failing is remembered before others.
+    const reported = this.#reasonsBy.get(about);
+    if (reported === undefined) return true;
+    // Move it to the end: a subject that still fails must outlive others.
     this.#reasonsBy.delete(about);
-    this.#reasonsBy.set(about, told);
-    return !told.has(reason);
+    this.#reasonsBy.set(about, reported);
+    return !reported.has(reason);
   }
 
-  /** It was told. */
+  /** Records a reported reason. */
   add(about: string, reason: string): void {
-    const told = this.#reasonsBy.get(about) ?? new Set();
-    if (told.size === MAX_REASONS) told.delete(firstOf(told.keys()));
-    told.add(reason);
-    this.#reasonsBy.set(about, told);
+    const reported = this.#reasonsBy.get(about) ?? new Set();
+    if (reported.size === MAX_REASONS) reported.delete(firstOf(reported.keys()));
+    reported.add(reason);
+    this.#reasonsBy.set(about, reported);
     if (this.#reasonsBy.size > MAX_SUBJECTS) this.#reasonsBy.delete(firstOf(this.#reasonsBy.keys()));
   }
 
-  /** So much has changed that whatever goes wrong now is news. */
+  /** Forgets all reports, so that every failure is reported again. */
   forgetAll(): void {
     this.#reasonsBy.clear();
   }
 
-  /** It worked, or is gone: whatever goes wrong now is news. Returns whether anything was told about it. */
+  /** Forgets the reports of a subject that works or is gone; returns true if it had any. */
   forget(about: string): boolean {
     return this.#reasonsBy.delete(about);
   }
 }
 
-/** What makes one failure the same as another: texts have numbers and times in them. */
+/** The key of a failure. Other errors than `HearsayError` are compared by their text. */
 export function reasonOf(error: unknown): string {
   return error instanceof HearsayError ? error.code : String(error);
 }

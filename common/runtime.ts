@@ -1,21 +1,21 @@
 /**
- * The one seam for time and chance. Everything in `gossiper/` and `transport/` waits, ages and draws by
- * a {@linkcode Runtime}, so that a simulator can run the real code on a virtual clock.
+ * The only source of time and randomness. `gossiper/` and `transport/` use a {@linkcode Runtime} for every wait, age and
+ * random number, so that a simulator can run the real code on a virtual clock.
  *
  * @module
  */
 
 import { HearsayError } from "./errors.ts";
 
-/** Time and chance. */
+/** Clocks, timers and random numbers. */
 export interface Runtime {
-  /** Milliseconds since some fixed moment; never goes back. */
+  /** Milliseconds since a fixed moment; never goes back. */
   monotonicMs(): number;
   /** Milliseconds since the Unix epoch; may step either way. */
   wallMs(): number;
   /** A number of at least 0 and less than 1. */
   random(): number;
-  /** Calls back once after the delay; the function returned cancels that. */
+  /** Calls back once after the delay; the returned function cancels it. */
   setTimer(delayMs: number, callback: () => void): () => void;
 }
 
@@ -30,7 +30,7 @@ export const realRuntime: Runtime = {
   },
 };
 
-/** Resolves after the delay; rejects with the signal's reason when it is aborted before. */
+/** Resolves after the delay; rejects with the signal's reason if it is aborted before. */
 export function sleep(
   runtime: Runtime,
   delayMs: number,
@@ -51,12 +51,12 @@ export function sleep(
   });
 }
 
-/** A signal that is aborted when its time is up or the parent is; dispose of it to free the timer. */
+/** A signal that is aborted when the time is up or its parent is aborted; dispose of it to free the timer. */
 export interface Deadline extends Disposable {
   readonly signal: AbortSignal;
 }
 
-/** A {@linkcode Deadline}: its reason is a `HearsayError` with code `timeout`, naming what was waited for. */
+/** Makes a {@linkcode Deadline}. Its reason is a `HearsayError` with code `timeout` that names the operation. */
 export function deadlineAfter(
   runtime: Runtime,
   delayMs: number,
@@ -80,9 +80,9 @@ export function deadlineAfter(
   };
 }
 
-/** The promise's outcome, or the signal's reason if that comes first. */
+/** Settles like the promise, or rejects with the signal's reason if that comes first. */
 export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  // The promise may have begun just now: without this, its failure would end the process as unhandled.
+  // Without this, a failure of the promise would end the process as unhandled.
   if (signal.aborted) promise.catch(() => {});
   signal.throwIfAborted();
   const { promise: aborted, reject } = Promise.withResolvers<never>();

@@ -10,7 +10,7 @@ import { type Runtime, sleep } from "./runtime.ts";
 export interface SemaphoreOptions {
   /** The most tasks at once. */
   readonly permits: number;
-  /** Milliseconds before a freed place goes to a waiting task. */
+  /** Milliseconds before a freed permit goes to a waiting task. */
   readonly heldMs: number;
   readonly runtime: Runtime;
 }
@@ -22,7 +22,7 @@ export interface RunOptions {
   readonly unless?: () => boolean;
 }
 
-/** Runs at most `places` tasks at once. The others wait in order of arrival. */
+/** Runs at most `permits` tasks at once. The others wait in order of arrival. */
 export class Semaphore {
   readonly #options: SemaphoreOptions;
   readonly #waiting: PromiseWithResolvers<void>[] = [];
@@ -34,8 +34,8 @@ export class Semaphore {
   }
 
   /**
-   * Runs a task as soon as a place is free. If `unless` returns true by then, skips the task, and the next
-   * one gets the place at once. Rejects with the signal's reason if it is aborted while waiting.
+   * Runs a task as soon as a permit is free. If `unless` returns true by then, skips the task, and the next
+   * one gets the permit at once. Rejects with the signal's reason if it is aborted while waiting.
    */
   async run<T>(task: () => Promise<T>, { signal, unless }: RunOptions): Promise<T | undefined> {
     await this.#enter(signal);
@@ -50,18 +50,18 @@ export class Semaphore {
   async #enter(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     if (this.#free > 0) return void this.#free--;
-    const turn = Promise.withResolvers<void>();
-    // Leave the queue at once, so that no canceled task gets a place.
+    const permit = Promise.withResolvers<void>();
+    // Leave the queue at once, so that no canceled task gets a permit.
     const giveUp = () => {
-      const at = this.#waiting.indexOf(turn);
+      const at = this.#waiting.indexOf(permit);
       if (at < 0) return;
       this.#waiting.splice(at, 1);
-      turn.reject(signal.reason);
+      permit.reject(signal.reason);
     };
-    this.#waiting.push(turn);
+    this.#waiting.push(permit);
     signal.addEventListener("abort", giveUp, { once: true });
     try {
-      await turn.promise;
+      await permit.promise;
     } finally {
       signal.removeEventListener("abort", giveUp);
     }

@@ -1,22 +1,22 @@
 /**
- * How much may come in, on the average of a second.
+ * A rate limit.
  *
  * @module
  */
 
 import type { Runtime } from "./runtime.ts";
 
-/** How many bytes of a message count as one message: one that is large costs more to read. */
+/** The bytes of a message that count as one message: a large one costs more to read. */
 export const BYTES_PER_UNIT: number = 16 * 1024;
 
-/** Lets through so many messages a second, and as many at once after a pause: a bucket of tokens. */
+/** Allows a number of messages per second, and as many at once after a pause. */
 export class TokenBucket {
   readonly #runtime: Pick<Runtime, "monotonicMs">;
   readonly #perSecond: number;
   #left: number;
   #atMs: number;
 
-  /** Makes a rate of which nothing has been used. */
+  /** Makes a full bucket. */
   constructor(perSecond: number, runtime: Pick<Runtime, "monotonicMs">) {
     this.#runtime = runtime;
     this.#perSecond = perSecond;
@@ -24,7 +24,7 @@ export class TokenBucket {
     this.#atMs = runtime.monotonicMs();
   }
 
-  /** Uses it for a message whose text is so long; returns whether that was within the rate. One refused costs nothing. */
+  /** Takes tokens for a message of this length; returns false above the rate, and then takes none. */
   take(length: number): boolean {
     const nowMs = this.#runtime.monotonicMs();
     this.#left = Math.min(this.#perSecond, this.#left + (nowMs - this.#atMs) * this.#perSecond / 1_000);

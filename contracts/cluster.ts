@@ -1,5 +1,5 @@
 /**
- * What a gossiper is given: who it is, how peers are reached, who decides on membership.
+ * The parts of a gossiper: its own member, the transport, the discovery.
  *
  * @module
  */
@@ -13,157 +13,157 @@ import type { Signing } from "./signing.ts";
 
 export { isDialable, type Member, NOWHERE } from "../protocol/member.ts";
 
-/** Why a connection ended. */
+/** The end of a connection. */
 export interface CloseInfo {
-  /** The WebSocket close code; 0 where the connection broke without one. */
+  /** The WebSocket close code; 0 if the connection broke without one. */
   readonly code: number;
-  /** Why. */
+  /** The reason, as text. */
   readonly reason: string;
 }
 
 /**
  * An open connection to one peer: the shape of `WebSocketStream` and `WebTransport`.
  *
- * Closing `writable` closes the connection with 1000; aborting it, or cancelling `readable`, with a
- * {@linkcode ConnectionClosed} closes it with that code. A peer that breaks the protocol errors
- * `readable` with the same class. A `write` resolves when the transport has room for the next.
+ * Closing `writable` closes the connection with 1000. Aborting it, or canceling `readable`, with a
+ * {@linkcode ConnectionClosed} closes it with that code. If the peer breaks the protocol, `readable` errors with
+ * the same class. A `write` resolves when the transport has room for the next message.
  */
 export interface Connection {
-  /** What the peer sends. */
+  /** The messages from the peer. */
   readonly readable: ReadableStream<Message>;
-  /** What is sent to the peer. */
+  /** The messages to the peer. */
   readonly writable: WritableStream<Message>;
-  /** Resolves with the reason when the connection is over; never rejects. */
+  /** Resolves with the reason when the connection has ended; never rejects. */
   readonly closed: Promise<CloseInfo>;
-  /** Where the peer is, for people to read. */
+  /** The peer's address, for people. */
   readonly remote: string;
 }
 
-/** How messages reach peers. */
+/** Carries messages to peers. */
 export interface Transport {
-  /** Connections that peers opened. Cancelling it refuses all that come later. */
+  /** Connections that peers opened. Canceling it refuses all later ones. */
   readonly incoming: ReadableStream<Connection>;
-  /** The address under which {@linkcode Transport.dial} reaches a member. */
+  /** The address of a member for {@linkcode Transport.dial}. */
   addressOf(member: Member): string;
   /**
-   * Whether a member passes on to others, in a form that they can take, what it hears of members here. All do where
-   * this is left out. Of a departure those that do are told first.
+   * True if a member relays the state of others in a form that all members can merge. If omitted, all do. A leaving
+   * member sends its departure to these first.
    */
-  refusesDials?(member: Member): boolean;
-  /** Opens a connection. Rejects with a `HearsayError` where that fails, with the signal's reason where it is aborted. */
+  relays?(member: Member): boolean;
+  /** Opens a connection. Rejects with the signal's reason if it is aborted, otherwise with a `HearsayError`. */
   dial(address: string, options: { readonly signal: AbortSignal }): Promise<Connection>;
   /**
-   * Changes the keys that the members share, where connections are authenticated by such; throws a
-   * `HearsayError` where they are not, or a key is weak, and changes nothing then.
+   * Replaces the cluster keys. Throws a `HearsayError`, and changes nothing, if a key is weak or the connections are not
+   * authenticated by keys.
    */
   setKeys?(keys: readonly (string | Uint8Array)[]): void;
-  /** Closes every connection and stops accepting; resolves when nothing is left. */
+  /** Closes every connection and stops accepting; resolves once all are closed. */
   close(): Promise<void>;
 }
 
-/** Who belongs to the cluster, as discovery says it: protoactor-go's `cluster.ClusterTopology`. */
+/** The members of the cluster, as the discovery names them: protoactor-go's `cluster.ClusterTopology`. */
 export interface ClusterTopology {
-  /** Tells this kind from the others. */
+  /** The event's type. */
   readonly type: "ClusterTopology";
-  /** All members, this one included. */
+  /** All members, with this one. */
   readonly members: readonly Member[];
-  /** Ids that are to be blocked. */
+  /** The ids to block. */
   readonly blocked: readonly string[];
-  /** The members that the event before did not have. The sources of this library set it. */
+  /** The members that the event before did not have. Set by the discoveries of this library. */
   readonly joined?: readonly Member[];
-  /** The members that only the event before had. The sources of this library set it. */
+  /** The members that only the event before had. Set by the discoveries of this library. */
   readonly left?: readonly Member[];
-  /** protoactor-go's hash of the ids, as a decimal number. The sources of this library set it. */
+  /** protoactor-go's hash of the ids, as a decimal number. Set by the discoveries of this library. */
   readonly topologyHash?: string;
 }
 
-/** What is known of one address at which a member looks for others. Times are of this member's wall clock. */
+/** The status of one address of the discovery. Times are of this member's wall clock. */
 export interface SeedStatus {
   /** The address. */
   readonly address: string;
-  /** When it was dialled last; `null` before the first time. */
+  /** The time of the last dial; `null` before the first. */
   readonly lastAttemptUnixMilliseconds: number | null;
   /**
-   * What came of the last attempt that has ended: `met` another member, found this member itself (`self`), or `failed`;
-   * `pending` before the first has ended.
+   * The result of the last attempt that ended: `met` another member, found this member (`self`), or `failed`; `pending`
+   * before the first has ended.
    */
   readonly outcome: "pending" | "met" | "self" | "failed";
   /** The id of the member that answered, with `met` and `self`; else `null`. */
   readonly memberId: string | null;
-  /** Why it failed, in at most 300 characters; else `null`. */
+  /** The reason of a failure, in at most 300 characters; else `null`. */
   readonly reason: string | null;
-  /** When it is decided again whether to dial; `null` while an attempt is under way, or before the first. */
+  /** The time of the next decision to dial; `null` during an attempt, or before the first. */
   readonly nextAttemptUnixMilliseconds: number | null;
 }
 
-/** What a discovery may ask of the gossiper that it serves. */
+/** The gossiper's interface for its discovery. */
 export interface DiscoveryContext {
   /** This member. */
   readonly self: Member;
   /** The cluster's name. */
   readonly cluster: string;
-  /** Time and chance. */
+  /** Clocks, timers and random numbers. */
   readonly runtime: Runtime;
-  /** Where a discovery publishes `ClusterTopology` events, and hears of everything else. */
+  /** Publish `ClusterTopology` events here, and subscribe to all others. */
   readonly eventStream: Pick<EventStream, "publish" | "subscribe">;
-  /** Ids of members that are active now: in the topology and not blocked. */
+  /** The ids of active members: in the topology and not blocked. */
   activeIds(): ReadonlySet<string>;
-  /** The address at which a member would be greeted. */
+  /** The address at which a member would be dialed. */
   addressOf(member: Member): string;
-  /** Greets whoever answers at the address; resolves with the peer's record. */
+  /** Dials an address and shakes hands; resolves with the peer's record. */
   handshake(address: string, options: { readonly signal: AbortSignal }): Promise<Member>;
-  /** Everyone who was greeted, or greeted this member, and was let in; again with each greeting. */
+  /** Emits each member that shook hands and was let in, at every handshake, whichever side dialed. */
   readonly metPeers: ReadableStream<Member>;
-  /** The values of a key that every member has now, and then every change; none is lost to a slow reader. */
+  /** Emits the present values of a key, then every change; a slow reader loses no latest value. */
   watch(key: string): ReadableStream<GossipUpdate>;
-  /** How long to wait after so many failures in a row, in milliseconds: at random, up to a limit that grows. */
+  /** The wait after a number of failures in a row, in milliseconds: random, up to a limit that grows. */
   retryDelay(failures: number): number;
-  /** Hands over how to read what is known of each address at which this discovery looks: `snapshot().seeds` shows it. */
+  /** Registers the function that returns the status of each address of this discovery, for `snapshot().seeds`. */
   reportSeeds(read: () => readonly SeedStatus[]): void;
-  /** How often blocked members are greeted, in milliseconds; may be `Infinity`. */
+  /** The time between handshakes with blocked members, in milliseconds; may be `Infinity`. */
   readonly blockedProbeInterval: number;
 }
 
-/** Who the peers are: a source of {@linkcode ClusterTopology} events. */
+/** A source of members: it publishes {@linkcode ClusterTopology} events. */
 export interface Discovery {
   /**
-   * Whether members learn of each other by greeting. Then this member's own record is gossiped, a greeting
-   * of an unknown member is answered, and before the first contact a member alone agrees with nobody.
+   * True if members learn of each other by handshakes. This member then gossips its own record, and lets in unknown
+   * members that shake hands. Until the first handshake succeeds, it reports neither consensus nor `confirmed`.
    */
   readonly openMembership: boolean;
   /**
-   * The members, where they are known before anything runs: so that the first round has peers, and a member
-   * never takes itself to be alone for want of an event.
+   * The members, if they are known before the start. The first round then has peers, and this member does not take
+   * itself for the only one while it waits for an event.
    */
   readonly members?: readonly Member[];
   /**
-   * Runs until the signal is aborted; resolves then. Whatever fails in it is told by `DiscoveryFailed` and tried
-   * again, while the topology that it published last stays.
+   * Runs until the signal is aborted, and resolves then. On a failure it publishes `DiscoveryFailed` and tries again; the
+   * last topology stays.
    */
-  run(site: DiscoveryContext, options: { readonly signal: AbortSignal }): Promise<void>;
+  run(context: DiscoveryContext, options: { readonly signal: AbortSignal }): Promise<void>;
 }
 
 /** The cluster that a gossiper takes part in (R12.2). */
 export interface Cluster {
   /** This member. */
   readonly self: Member;
-  /** The cluster's name; peers of another are refused. */
+  /** The cluster's name; members of other clusters are refused. */
   readonly name: string;
-  /** Where topologies come from and events go to. */
+  /** The stream of all events; topologies are read from it. */
   readonly eventStream: EventStream;
-  /** How messages reach peers. */
+  /** Carries messages to peers. */
   readonly transport: Transport;
-  /** True if the gossiper closes the transport and ends the event stream when it is over; false by default. */
+  /** True if the gossiper closes the transport and ends the event stream at its end; false by default. */
   readonly ownsTransport?: boolean;
-  /** Without one, topologies are whatever is published on the event stream. */
+  /** The source of members. Without one, publish `ClusterTopology` events on the event stream. */
   readonly discovery?: Discovery;
   /**
-   * Signs what this member sets; then it takes of others only what they have signed. All members of a cluster
-   * sign, or none.
+   * Signs this member's state. This member then merges signed state only. In a cluster either all members sign, or
+   * none.
    */
   readonly signing?: Signing;
-  /** The number of actors of every kind, told with each heartbeat (R6.2). */
+  /** Returns the number of actors of every kind; each heartbeat carries it (R6.2). */
   readonly actorStatistics?: () => Readonly<Record<string, number>>;
-  /** Time and chance; the real ones by default. */
+  /** Clocks, timers and random numbers; the real ones by default. */
   readonly runtime?: Runtime;
 }

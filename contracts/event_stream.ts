@@ -1,180 +1,17 @@
 /**
- * Where everything that happens is told, to whoever asked, as Web Streams.
+ * The stream of all events, as Web Streams.
  *
  * @module
  */
 
-import type { EngineEvent } from "../engine/events.ts";
-import type { ClusterTopology, SeedStatus } from "./cluster.ts";
-import type { SettingDifference } from "../protocol/shared_settings.ts";
+import type { ClusterTopology } from "./cluster.ts";
+import type { EventOf, EventType, HearsayEvent, SeedFailed } from "./events.ts";
 import { Fifo } from "../common/fifo.ts";
 import { heapBytes } from "../common/heap_bytes.ts";
 import { printableError } from "../common/printable.ts";
 import { assertNone, assertSignal, describe, nearestOf } from "../options/rules.ts";
 
-/** Told to a slow subscriber in place of the events that it missed. */
-export interface EventsDropped {
-  /** The event's type. */
-  readonly type: "EventsDropped";
-  /** How many events were dropped since the last one that was delivered. */
-  readonly count: number;
-}
-
-/**
- * Another member is at this member's address, so that what is sent to one may reach the other: `deno serve --parallel`,
- * several workers that mount a handler each, or an address of a load balancer that several members advertise. Emitted
- * once; `join` writes it to the log as well. Give each member an address of its own.
- */
-export interface AddressShared {
-  /** The event's type. */
-  readonly type: "AddressShared";
-  /** This member's address. */
-  readonly address: string;
-  /** The other member, or one of them. */
-  readonly memberId: string;
-}
-
-/** A callback of the user threw; whatever called it went on. */
-export interface CallbackFailed {
-  /** The event's type. */
-  readonly type: "CallbackFailed";
-  /** Which callback, in words. */
-  readonly where: string;
-  /** What it threw. */
-  readonly error: unknown;
-}
-
-/** A request of this member to a peer failed; what it was to tell is told again with a later round. */
-export interface RequestFailed {
-  /** The event's type. */
-  readonly type: "RequestFailed";
-  /** The peer that was asked. */
-  readonly peerId: string;
-  /** Why: usually a `HearsayError`, whose code is `timeout` where the peer was too slow (R8.3). */
-  readonly error: unknown;
-}
-
-/** Nobody could be greeted at a seed's address; it is tried again, and each reason is told once until it works. */
-export interface SeedFailed {
-  /** The event's type. */
-  readonly type: "SeedFailed";
-  /** The address, as it was given. */
-  readonly address: string;
-  /** Why: usually a `HearsayError`, whose code is `refused` where a member of another cluster answered. */
-  readonly error: unknown;
-}
-
-/**
- * A seed's address that had failed works: a member answered there. Also emitted, without `memberId`, for one that is no
- * seed any more because its name leads elsewhere.
- */
-export interface SeedRecovered {
-  /** The event's type. */
-  readonly type: "SeedRecovered";
-  /** The address, as it was given. */
-  readonly address: string;
-  /** The id of the member that answered. */
-  readonly memberId?: string;
-}
-
-/**
- * This member has had no other for 10 s, and at least one address at which it looks for others failed. Emitted once until it
- * has another again; `join` writes it to the log as well.
- */
-export interface Alone {
-  /** The event's type. */
-  readonly type: "Alone";
-  /** Each address at which it looks, with the reason of its last failure. */
-  readonly seeds: readonly SeedStatus[];
-}
-
-/**
- * A source of members could not be asked, or what it said could not be used; it is asked again, and each reason is
- * told once until that works. The members that it named last stay.
- */
-export interface DiscoveryFailed {
-  /** The event's type. */
-  readonly type: "DiscoveryFailed";
-  /** Which source, in words, with its address. */
-  readonly source: string;
-  /** Why: usually a `HearsayError`. */
-  readonly error: unknown;
-}
-
-/**
- * A client was refused before its connection was opened: it has no token or a wrong one, or comes from where it
- * may not. Told once for each host and reason until a client from there is let in or the keys change, and at most
- * ten in a second, so that nobody can crowd out other events by being refused.
- */
-export interface ClientRefused {
-  /** The event's type. */
-  readonly type: "ClientRefused";
-  /** Where the client is. */
-  readonly remote: string;
-  /** Why, as a sentence. */
-  readonly reason: string;
-}
-
-/**
- * This member takes no new connections for now, mostly because its process has as many files and sockets open as it
- * may (`ulimit -n`). Those that are open stay, and it listens again after a second. Told at most once in a minute.
- */
-export interface ListenFailed {
-  /** The event's type. */
-  readonly type: "ListenFailed";
-  /** Where it listens, as `host:port`. */
-  readonly address: string;
-  /** Deno's own error. */
-  readonly error: unknown;
-}
-
-/**
- * What a peer told of a member was not signed by that member, and was not taken; what is held of it stays. Told
- * once for each peer, member and reason until that peer tells something of it that is signed, and at most ten in a
- * second.
- */
-export interface SignatureRefused {
-  /** The event's type. */
-  readonly type: "SignatureRefused";
-  /** The member that it was said to be of. */
-  readonly memberId: string;
-  /** The peer that told it. */
-  readonly peerId: string;
-  /**
-   * `signature`: it was changed on its way, or made up. `key`: it is signed with another key than the one that is
-   * bound to the id. `unsigned`: there is no signature or no key.
-   */
-  readonly reason: "key" | "signature" | "unsigned";
-}
-
-/** A setting of a peer differs from this member's in a way that matters. Emitted once for each peer and pair of values. */
-export interface SettingsDiffer extends SettingDifference {
-  /** The event's type. */
-  readonly type: "SettingsDiffer";
-  /** The peer. */
-  readonly peerId: string;
-}
-
-/** Everything that is told on an {@linkcode EventStream}. */
-export type HearsayEvent =
-  | EngineEvent
-  | AddressShared
-  | ClusterTopology
-  | EventsDropped
-  | CallbackFailed
-  | ClientRefused
-  | ListenFailed
-  | RequestFailed
-  | SeedFailed
-  | SeedRecovered
-  | Alone
-  | DiscoveryFailed
-  | SettingsDiffer
-  | SignatureRefused;
-/** The name of a kind of event. */
-export type EventType = HearsayEvent["type"];
-/** The events of one type, or of several. */
-export type EventOf<T extends EventType> = Extract<HearsayEvent, { type: T }>;
+export type * from "./events.ts";
 
 const EVENT_TYPES: { readonly [type in EventType]: true } = {
   AddressShared: true,
@@ -213,32 +50,32 @@ const EVENT_TYPES: { readonly [type in EventType]: true } = {
   SuspicionEnded: true,
 };
 
-/** How an {@linkcode EventStream} is made. */
+/** Options of an {@linkcode EventStream}. */
 export interface EventStreamOptions {
-  /** How many events are kept for each subscriber that has not read them; 1024 by default. */
+  /** The most unread events kept for each subscriber; 1024 by default. */
   readonly capacity?: number;
 }
 
-/** How one subscriber subscribes. */
+/** Options of one subscription. */
 export interface SubscribeOptions {
-  /** Aborting it ends the stream quietly, at once, and drops what is buffered. */
+  /** Ends the stream at once when aborted, without an error, and drops its unread events. */
   readonly signal?: AbortSignal;
-  /** How many unread events are kept for this subscriber; the event stream's own number by default. */
+  /** The most unread events kept for this subscriber; by default that of the event stream. */
   readonly capacity?: number;
 }
 
-/** Of how many seeds the last failure is kept for later subscribers: as many as are greeted. */
+/** The most seeds whose last failure is kept for later subscribers: as many as are dialed. */
 const MAX_FAILED_SEEDS = 1_024;
 
-/** How many events are kept for a subscriber that does not read: enough for a burst. */
+/** The default of the most unread events per subscriber: enough for a burst. */
 export const DEFAULT_EVENT_CAPACITY = 1024;
 /**
- * How many bytes of memory, as {@linkcode heapBytes} estimates, the unread events of one subscriber take: 16 MiB, so that
- * a burst of 1,024 updates of 4 KiB is kept whole. One event is always kept, however large.
+ * The memory for the unread events of one subscriber, in bytes as {@linkcode heapBytes} estimates them. 16 MiB: a burst
+ * of 1,024 updates of 4 KiB fits. The latest event is kept at any size.
  */
 export const MAX_BUFFERED_BYTES = 16_777_216;
 
-/** Events that outlive all others in a full buffer: each tells a change of membership once, updates follow updates. */
+/** Events dropped last from a full buffer: a change of membership is emitted once, while updates follow updates. */
 const MEMBERSHIP_EVENTS: ReadonlySet<EventType> = new Set<EventType>([
   "ClusterTopology",
   "Isolated",
@@ -255,11 +92,11 @@ const MEMBERSHIP_EVENTS: ReadonlySet<EventType> = new Set<EventType>([
 ]);
 
 /**
- * Events for several subscribers, none of which can delay or break another, or whoever publishes.
+ * Publishes events to subscribers. A subscriber cannot delay or break another one or the publisher.
  *
- * Of the unread events of a subscriber at most `capacity`, and at most 16 MiB, are kept. Over that it loses the oldest
- * events, those about membership last (`MemberBlocked` and its like), and never the latest `ClusterTopology`; an
- * `EventsDropped` says how many.
+ * At most `capacity` unread events of a subscriber, and at most 16 MiB, are kept. Above that the oldest are dropped:
+ * those about membership (`MemberBlocked` and others) last, and the latest `ClusterTopology` never. `EventsDropped`
+ * reports their number.
  *
  * @example
  * ```ts
@@ -283,39 +120,39 @@ export class EventStream {
   #closed = false;
 
   /**
-   * Makes a stream of events.
+   * Makes an event stream.
    *
-   * @throws {ConfigurationError} unless the capacity is a whole number of at least 1.
+   * @throws {ConfigurationError} if the capacity is not an integer of at least 1.
    */
   constructor(options: EventStreamOptions = {}) {
     this.#capacity = checkedCapacity(options.capacity ?? DEFAULT_EVENT_CAPACITY);
   }
 
   /**
-   * Tells an event to all who subscribed to its type. Never throws and never waits; costs in proportion to
+   * Emits an event to all subscribers of its type. Never throws and never waits; costs in proportion to
    * those subscribers. Does nothing once the stream is closed.
    */
   publish(given: HearsayEvent): void {
     if (this.#closed) return;
     const event = fitForPrint(given);
-    this.#keep(event);
+    this.#keepForLater(event);
     if (!this.isSubscribed(event.type)) return;
     const bytes = heapBytes(event, MAX_BUFFERED_BYTES);
     for (const subscriber of this.#byType.get(event.type) ?? []) subscriber.take(event, bytes);
     for (const subscriber of this.#toAll) subscriber.take(event, bytes);
   }
 
-  /** Whether an event of this type would reach a subscriber. */
+  /** True if an event of this type has a subscriber. */
   isSubscribed(type: EventType): boolean {
     return this.#toAll.size > 0 || (this.#byType.get(type)?.size ?? 0) > 0;
   }
 
   /**
-   * The events of the types named, or all, from now on; first those that say how things stand: the latest
-   * `ClusterTopology`, and the last `SeedFailed` of each seed that has not recovered. Cancel the stream or abort the signal to unsubscribe: until then, events are
-   * kept for it. After {@linkcode EventStream.close} the stream returned has ended already.
+   * Returns the events of the given types, or all, from now on. The present status comes first: the latest
+   * `ClusterTopology`, and the last `SeedFailed` of each seed that has not recovered. Events are kept for the stream
+   * until you cancel it or abort the signal. After {@linkcode EventStream.close} the returned stream has already ended.
    *
-   * @throws {ConfigurationError} where a type is none, of which nothing would ever come, or an option is wrong.
+   * @throws {ConfigurationError} if a type is unknown (its stream would stay empty) or an option is invalid.
    */
   subscribe<T extends EventType>(
     types?: T | readonly T[],
@@ -342,22 +179,22 @@ export class EventStream {
       }
       subscriber.endWith(options.signal);
     }
-    // Only events of the sets that it is in are ever handed to it.
+    // The subscriber is in the sets of these types only.
     return subscriber.readable as ReadableStream<EventOf<T>>;
   }
 
-  /** Ends every subscriber's stream, after what is buffered for it; what is published later is ignored. */
+  /** Ends every subscriber's stream after its unread events; later events are ignored. */
   close(): void {
     this.#closed = true;
     for (const subscriber of this.#subscribers) subscriber.finish();
   }
 
-  /** Keeps what says how things stand. */
-  #keep(event: HearsayEvent): void {
+  /** Keeps the events that later subscribers get first. */
+  #keepForLater(event: HearsayEvent): void {
     if (event.type === "ClusterTopology") this.#topology = event;
     if (event.type === "SeedRecovered") this.#failedSeeds.delete(event.address);
     if (event.type !== "SeedFailed") return;
-    // The latest last.
+    // Delete first, so that the latest failure is last.
     this.#failedSeeds.delete(event.address);
     this.#failedSeeds.set(event.address, event);
     if (this.#failedSeeds.size > MAX_FAILED_SEEDS) {
@@ -365,7 +202,7 @@ export class EventStream {
     }
   }
 
-  /** Ends every subscriber's stream at once, without what is buffered for it; what is published later is ignored. */
+  /** Ends every subscriber's stream at once, without its unread events; later events are ignored. */
   end(): void {
     this.#closed = true;
     for (const subscriber of this.#subscribers) subscriber.end();
@@ -383,27 +220,27 @@ export class EventStream {
 
 interface SubscriberOptions {
   readonly capacity: number;
-  /** Whether it receives `EventsDropped`. */
+  /** True if the subscriber gets `EventsDropped`. */
   readonly reportsDrops: boolean;
   readonly unsubscribe: (self: Subscriber) => void;
 }
 
-/** What a peer or a server made an error say is fit for a log. What a callback threw is its user's own. */
+/** Makes errors printable, because a peer or server may choose their text. An error of a user's callback stays. */
 function fitForPrint(event: HearsayEvent): HearsayEvent {
   if (!("error" in event) || event.type === "CallbackFailed") return event;
   const error = printableError(event.error);
   return error === event.error ? event : { ...event, error };
 }
 
-/** One subscriber: its buffer, and the stream that empties it. */
+/** One subscriber: its buffer and its stream. */
 class Subscriber {
   readonly readable: ReadableStream<HearsayEvent>;
   readonly #options: SubscriberOptions;
   #buffer: EventBuffer;
   #controller!: ReadableStreamDefaultController<HearsayEvent>;
-  /** Whether the reader waits for an event, and there was none. */
+  /** True while the reader waits for an event. */
   #waiting = false;
-  /** Whether no more events come, so that the stream ends with the last that is buffered. */
+  /** True once no more events come; the stream ends after its unread events. */
   #finishing = false;
   #ended = false;
   #stopListening: () => void = () => {};
@@ -428,14 +265,14 @@ class Subscriber {
     this.#deliver();
   }
 
-  /** Ends the stream after what is buffered. */
+  /** Ends the stream after its unread events. */
   finish(): void {
     this.#options.unsubscribe(this);
     this.#finishing = true;
     this.#endIfEmpty();
   }
 
-  /** Ends the stream, and forgets what is buffered, when the signal is aborted. */
+  /** Ends the stream, without its unread events, when the signal is aborted. */
   endWith(signal: AbortSignal | undefined): void {
     if (signal === undefined) return;
     const abort = () => this.end();
@@ -448,7 +285,7 @@ class Subscriber {
     if (!this.#waiting) return;
     const event = this.#buffer.shift();
     if (event === undefined) return;
-    // Before the enqueueing: that may pull again at once.
+    // Before `enqueue`, because it may pull again at once.
     this.#waiting = false;
     this.#controller.enqueue(event);
     this.#endIfEmpty();
@@ -473,17 +310,17 @@ class Subscriber {
   }
 }
 
-/** An event that waits to be read. */
+/** An unread event. */
 interface Buffered {
   readonly event: HearsayEvent;
   readonly bytes: number;
-  /** Its place among all events of the buffer. */
+  /** Its position among all events of the buffer. */
   readonly order: number;
 }
 
 /**
- * The latest events, up to a number and a size. Over either it drops the oldest event that is not about membership,
- * then the oldest that is, never the latest topology; and counts what it drops.
+ * The unread events, up to a number and a size. Above either it drops the oldest event that is not about membership, then
+ * the oldest one about membership, but never the latest topology. It counts the dropped events.
  */
 class EventBuffer {
   readonly #capacity: number;
@@ -491,7 +328,7 @@ class EventBuffer {
   readonly #membership = new Fifo<Buffered>();
   readonly #others = new Fifo<Buffered>();
   #latestTopology: Buffered | undefined;
-  /** A topology that would have been dropped, had it not been the latest: older than all other membership events. */
+  /** The latest topology, once the membership queue has passed it. It is older than that whole queue. */
   #kept: Buffered | undefined;
   #order = 0;
   #bytes = 0;
@@ -520,7 +357,7 @@ class EventBuffer {
     }
   }
 
-  /** The next event to deliver: first of all what was missed. */
+  /** The next event to deliver; `EventsDropped` comes first. */
   shift(): HearsayEvent | undefined {
     if (this.#dropped > 0 && this.#reportsDrops) {
       const count = this.#dropped;
@@ -566,11 +403,11 @@ function checkedCapacity(capacity: number): number {
   const isRight = Number.isSafeInteger(capacity) && capacity >= 1;
   const given = describe(capacity);
   const allowed = "a whole number of at least 1";
-  assertNone(isRight ? [] : [{ field: "capacity", problem: "is no number of events", given, allowed }]);
+  assertNone(isRight ? [] : [{ field: "capacity", problem: `must be ${allowed}`, given, allowed }]);
   return capacity;
 }
 
-/** The types that were asked for; none where it is all. */
+/** The requested types; `undefined` for all. */
 function checkedTypes(given: unknown): ReadonlySet<EventType> | undefined {
   if (given === undefined) return undefined;
   const types: readonly unknown[] = Array.isArray(given) ? given : [given];
@@ -579,7 +416,7 @@ function checkedTypes(given: unknown): ReadonlySet<EventType> | undefined {
     if (typeof type === "string" && Object.hasOwn(EVENT_TYPES, type)) return [];
     const field = Array.isArray(given) ? `types[${index}]` : "types";
     const nearest = typeof type === "string" ? nearestOf(type, known) : undefined;
-    const problem = nearest === undefined ? "is no event" : `is no event; did you mean ${nearest}?`;
+    const problem = `is not an event${nearest === undefined ? "" : ` (did you mean ${nearest}?)`}`;
     return [{ field, problem, given: describe(type), allowed: nearest ?? known.join(", ") }];
   }));
   return new Set(types as readonly EventType[]);

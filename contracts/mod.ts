@@ -1,6 +1,6 @@
 /**
- * The interfaces of the parts that are plugged in, and all events: `@hearsay/gossip/contracts`. For programs that write a
- * transport, a discovery or a signature scheme of their own, or put the parts together themselves.
+ * The interfaces of the exchangeable parts, and all events: `@hearsay/gossip/contracts`. Use it to write a transport, a
+ * discovery or a signature scheme, or to put the parts together yourself.
  *
  * @module
  */

@@ -1,35 +1,35 @@
 /**
- * Signatures: what a member signs, and how others know that it did.
+ * Signatures of a member's state and of its handshakes.
  *
  * @module
  */
 
 import type { SignedState } from "../engine/types.ts";
 
-/** A member's own key pair, and whatever is needed to check the signatures of others. */
+/** A member's own key pair, and the verification of others' signatures. */
 export interface Signing {
-  /** This member's public key, as others know it. */
+  /** This member's public key. */
   readonly publicKey: string;
-  /** Signs a text as this member. */
+  /** Signs a text with this member's private key. */
   sign(text: string): Promise<string>;
-  /** Whether a text was signed by whoever has that key; `false` for whatever is no key or no signature. */
+  /** True if the signature of the text is by that key; false for an invalid key or signature too. */
   verify(text: string, by: { readonly publicKey: string; readonly signature: string }): Promise<boolean>;
 }
 
-/** Ids that are a public key: nobody else can ever speak for them. */
+/** Ids that contain their public key: only its owner can sign for them. */
 const KEY_ID = /^key-([A-Za-z0-9_-]{43})$/;
 
-/** The id that is the key. */
+/** The id made of a public key. */
 export function idOfKey(publicKey: string): string {
   return `key-${publicKey}`;
 }
 
-/** The only key that may speak for an id, where the id itself says so. */
+/** The public key in an id; `undefined` for other ids. */
 export function keyOfId(id: string): string | undefined {
   return KEY_ID.exec(id)?.[1];
 }
 
-/** The text that a member signs when it has set something: everything that it has set, up to a number. */
+/** The text that a member signs for its state: every entry up to a number. */
 export function signedText(cluster: string, claim: SignedState): string {
   const { id, incarnation, number, entries } = claim;
   let text = JSON.stringify(["hearsay-state-2", cluster, id, incarnation, number]);
@@ -40,16 +40,15 @@ export function signedText(cluster: string, claim: SignedState): string {
 }
 
 /**
- * The SHA-256 of a connection's token as it was sent, in base64url. The token names who may use it and with whom, so that
- * what is signed over this hash is good for no other pair of members. The random part of a token alone would not do: another
- * token can repeat it.
+ * The SHA-256 of a connection's token as sent, in base64url. The token names both members, so a signature over this hash
+ * is valid for no other pair. The random part of a token alone would not do, because another token can repeat it.
  */
 export async function tokenHash(token: string): Promise<string> {
   const bytes = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(token)));
   return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replace("=", "");
 }
 
-/** The text that a member signs with each greeting: good for one connection, and one side of it. */
+/** The text that a member signs for a handshake: valid for one side of one connection. */
 export function helloText(hello: {
   readonly cluster: string;
   readonly id: string;

@@ -1,5 +1,5 @@
 /**
- * The connections to peers: one for each, dialled when it is needed.
+ * The connections to peers: one for each peer, dialed when it is needed.
  *
  * @module
  */
@@ -10,23 +10,24 @@ import type { CloseInfo, Connection, Member, Transport } from "../contracts/clus
 import { DialLimits } from "./dial_limits.ts";
 import { CLOSE, ConnectionClosed, HearsayError } from "../common/errors.ts";
 import { abortable, deadlineAfter, type Runtime } from "../common/runtime.ts";
-import { Session, type SessionHost } from "../protocol/session.ts";
+import { Session } from "../protocol/session.ts";
+import type { SessionHost } from "../protocol/session_host.ts";
 
 /**
- * How many request timeouts a dial and its greeting may take together. 4: where many processes start at once on few
- * processors, a greeting takes longer than a request later on, and whoever gives it up has to begin it again. Fewer: of
- * many that start at once some dial several times. More: what does not answer holds a place for longer.
+ * The time limit of a dial with its handshake, in request timeouts. 4: when many processes start at once on few
+ * processors, a handshake takes longer than later requests, and a handshake given up starts again from nothing.
+ * Lower: members that start together dial several times. Higher: a process that does not answer keeps its slot longer.
  */
 export const TIMEOUTS_PER_DIAL = 4;
 
-/** What {@linkcode ConnectionPool} needs. */
+/** The dependencies of a {@linkcode ConnectionPool}. */
 export interface ConnectionPoolOptions {
   readonly selfId: string;
   readonly transport: Transport;
   readonly runtime: Runtime;
-  /** Everything about a session but its opening and its end, which are seen to here. */
+  /** The host of each session. The pool itself handles `opened` and `ended`. */
   readonly host: Omit<SessionHost, "opened" | "ended">;
-  /** The last connection with a member ended without a close code, as that of a killed process does. */
+  /** Called when the last connection with a member ended without a close code, as after a kill. */
   readonly onBroken: (memberId: string) => void;
   readonly settings: {
     readonly gossipInterval: number;
@@ -38,51 +39,50 @@ export interface ConnectionPoolOptions {
 }
 
 /**
- * Sessions by member id. Two members keep one connection; where both dialled at once, both sides keep the
- * same one (rule P4).
+ * Sessions by member id. Two members keep one connection; if both dialed at once, both sides keep the same
+ * one (rule P4).
  */
 export class ConnectionPool {
   readonly #options: ConnectionPoolOptions;
   readonly #host: SessionHost;
   readonly #open = new Map<string, Session>();
-  /** Accepted connections whose dialler has not greeted yet, the oldest first. */
+  /** Accepted connections without a handshake, the oldest first. */
   readonly #silent = new Set<Session>();
-  /** By address, so that all who ask for a peer at the same time share one dial. */
+  /** By address, so that concurrent requests for a peer share one dial. */
   readonly #dials = new Map<string, Promise<Member>>();
-  /** Members that are being dialled. */
   readonly #dialled = new Set<string>();
   readonly #serving = new Map<Session, Promise<void>>();
-  /** Members whose last connection they closed because they went away, or had no more use for it. */
+  /** Members that closed their last connection because they stopped or no longer needed it. */
   readonly #goneAway = new Set<string>();
   readonly #backoffs: Backoffs;
   /**
-   * Members that left requests unanswered, one after another: a round lasts as long as its slowest peer. What was
-   * lost once or twice on the way is sent again with the next round (E5).
+   * Backoff for peers whose requests timed out. Without it every round would take as long as the slowest peer.
+   * Two timeouts in a row are tolerated, because the next round sends a lost message again (E5).
    */
-  readonly #mute: Backoffs;
+  readonly #unanswered: Backoffs;
   readonly #dialLimits: DialLimits;
   readonly #closing = new AbortController();
 
-  /** Makes a set of peers with no connection. */
+  /** Makes a pool without connections. */
   constructor(options: ConnectionPoolOptions) {
     this.#options = options;
     const { gossipInterval: base, maxBackoff: cap } = options.settings;
     this.#backoffs = new Backoffs({ base, cap });
-    this.#mute = new Backoffs({ base, cap, tolerated: 2 });
+    this.#unanswered = new Backoffs({ base, cap, tolerated: 2 });
     this.#dialLimits = new DialLimits({ runtime: options.runtime, base, cap });
     const { host } = options;
     this.#host = {
       id: host.id,
       hello: () => host.hello(),
-      greeted: (hello, how) => host.greeted(hello, how),
+      onHello: (hello, how) => host.onHello(hello, how),
       gossiped: (session, gossip, examined) => host.gossiped(session, gossip, examined),
       toPush: (session, ids) => host.toPush(session, ids),
       suspected: (session, suspect) => host.suspected(session, suspect),
       heartbeat: (session, liveness) => host.heartbeat(session, liveness),
       pushed: (session, push, examined) => host.pushed(session, push, examined),
-      replied: (session, sent, told) => host.replied(session, sent, told),
+      replied: (session, sent, reply) => host.replied(session, sent, reply),
       ...(host.examine && { examine: host.examine }),
-      acknowledged: (session, sent, holds) => host.acknowledged(session, sent, holds),
+      acknowledged: (session, sent, versions) => host.acknowledged(session, sent, versions),
       compare: (session, part) => host.compare(session, part),
       compared: (session, part, how) => host.compared(session, part, how),
       refused: (session, refusal, examined) => host.refused(session, refusal, examined),
@@ -92,27 +92,27 @@ export class ConnectionPool {
     };
   }
 
-  /** The session with a member, where there is one. */
+  /** The session with a member, or `undefined`. */
   session(id: string): Session | undefined {
     return this.#open.get(id);
   }
 
-  /** All sessions in which both sides have greeted. */
+  /** All sessions with a complete handshake. */
   sessions(): readonly Session[] {
     return [...this.#open.values()];
   }
 
-  /** The number of connections that are served, those included on which nobody has greeted. */
+  /** The number of open connections, with those that have no handshake yet. */
   get served(): number {
     return this.#serving.size;
   }
 
   /**
-   * Whether a request to the member could be begun now: it is not busy, not being dialled, and not left alone after a
-   * dial that failed or a request that it did not answer, nor is its address after dials in vain for others.
+   * True if a request to the member may begin now. False while a request or dial is under way, and during a backoff:
+   * after a failed dial, after an unanswered request, or after dials to its address found no member.
    */
   isFree(id: string, member: Member | undefined): boolean {
-    if (this.#mute.isResting(id, this.#options.runtime.monotonicMs())) return false;
+    if (this.#unanswered.isResting(id, this.#options.runtime.monotonicMs())) return false;
     const session = this.#open.get(id);
     if (session) return !session.isBusy;
     if (this.#dialled.has(id) || this.#backoffs.isResting(id, this.#options.runtime.monotonicMs())) {
@@ -122,64 +122,67 @@ export class ConnectionPool {
     return address === undefined || this.#dialLimits.isFree({ memberId: id, address });
   }
 
-  /** A request to a member was answered, or not within its time. */
+  /** Records that a request to a member was answered or timed out. */
   noteAnswer(id: string, { inTime }: { readonly inTime: boolean }): void {
     const { runtime } = this.#options;
-    if (inTime) this.#mute.succeeded(id);
-    else this.#mute.failed(id, { nowMs: runtime.monotonicMs(), random: runtime.random() });
+    if (inTime) this.#unanswered.succeeded(id);
+    else this.#unanswered.failed(id, { nowMs: runtime.monotonicMs(), random: runtime.random() });
   }
 
-  /** Whether a member was the one that closed the last connection with it. */
+  /** True if the member itself closed its last connection. */
   hasGoneAway(id: string): boolean {
     return this.#goneAway.has(id);
   }
 
-  /** Whether a member passes on what it hears; of one that is nowhere to be found, nobody knows. */
+  /** True if a member relays the state of others; an unknown member counts as one that does. */
   passesOn(member: Member | undefined): boolean {
     const { transport } = this.#options;
-    return member === undefined || (transport.refusesDials?.(member) ?? true);
+    return member === undefined || (transport.relays?.(member) ?? true);
   }
 
-  /** Forgets what is remembered of all but these members. */
+  /** Drops the backoffs and notes of all other members. */
   retain(ids: ReadonlySet<string>): void {
     this.#backoffs.retain(ids);
-    this.#mute.retain(ids);
+    this.#unanswered.retain(ids);
     this.#dialLimits.retain(ids);
     for (const id of this.#goneAway) if (!ids.has(id)) this.#goneAway.delete(id);
   }
 
   /**
-   * The session with a member, dialled and greeted first where there is none. Rejects with code `busy` where its address
-   * is left alone after dials in vain for others, unless there is `evidence` that it was connected until now. With `anew`
-   * a dial that is under way does not count: its greeting may just have been refused.
+   * Returns the session with a member, and dials first if there is none. Rejects with code `busy` during the backoff of
+   * its address, except with `evidence`: this member had a connection with it until now. With `fresh`, a dial under way
+   * does not count, because its handshake may just have been refused.
    */
   async reach(
     member: Member,
-    { signal, evidence = false, anew = false }: {
+    { signal, evidence = false, fresh = false }: {
       readonly signal: AbortSignal;
       readonly evidence?: boolean;
-      readonly anew?: boolean;
+      readonly fresh?: boolean;
     },
   ): Promise<Session> {
     const address = this.#options.transport.addressOf(member);
-    const underWay = anew && this.#dials.get(address);
+    const underWay = fresh && this.#dials.get(address);
     if (underWay) await abortable(underWay.then(() => {}, () => {}), signal);
     const open = this.#open.get(member.id);
     if (open) return open;
     if (
       !evidence && !this.#dials.has(address) && !this.#dialLimits.isFree({ memberId: member.id, address })
     ) {
-      throw new HearsayError("busy", `${address} was dialled in vain for others; it was left alone.`);
+      throw new HearsayError(
+        "busy",
+        `Dials to ${address} failed for other members; it was not dialed again yet.`,
+      );
     }
     await abortable(this.#dials.get(address) ?? this.#dial(address, member.id), signal);
-    // Not what was dialled, but what there is: the tie-break may have kept another.
+    // The tie-break (P4) may have kept another connection than the one dialed.
     const session = this.#open.get(member.id);
     if (session) return session;
-    throw new HearsayError("unknown_member", `At ${address} is not ${member.id}; nothing was sent.`);
+    throw new HearsayError("unknown_member", `${member.id} was not at ${address}; nothing was sent.`);
   }
 
-  /** Dials an address and greets whoever answers; resolves with its record, which may be this member's own. */
-  async greet(address: string, { signal }: { readonly signal: AbortSignal }): Promise<Member> {
+  /** Dials an address and shakes hands; resolves with the peer's record, which may be this member's own. */
+  async handshake(address: string, { signal }: { readonly signal: AbortSignal }): Promise<Member> {
     return await abortable(this.#dials.get(address) ?? this.#dial(address), signal);
   }
 
@@ -208,9 +211,9 @@ export class ConnectionPool {
   #accept(connection: Connection): void {
     const session = this.#serve(connection, "acceptor");
     this.#silent.add(session);
-    // Whoever opens connections and says nothing only pushes out others that say nothing.
+    // A client that opens connections without a handshake displaces only others of its kind.
     if (this.#silent.size > this.#options.settings.maxHandshakes) {
-      this.#silent.values().next().value!.leave("Too many connections wait for a greeting.");
+      this.#silent.values().next().value!.leave("Too many connections wait for a handshake.");
     }
     if (this.#closing.signal.aborted) session.leave("This member has stopped.");
   }
@@ -247,9 +250,9 @@ export class ConnectionPool {
     const connection = await transport.dial(address, { signal: deadline.signal });
     const session = this.#serve(connection, "dialler", memberId);
     try {
-      return await session.greet({ signal: deadline.signal });
+      return await session.handshake({ signal: deadline.signal });
     } catch (error) {
-      session.leave("The greeting failed.");
+      session.leave("The handshake failed.");
       throw error;
     }
   }
@@ -258,7 +261,7 @@ export class ConnectionPool {
     return TIMEOUTS_PER_DIAL * this.#options.settings.gossipRequestTimeout;
   }
 
-  /** The address of a member; a source of members may name one that has none. */
+  /** The address of a member; a discovery may name a member without one. */
   #addressOf(member: Member): string | undefined {
     try {
       return this.#options.transport.addressOf(member);
@@ -279,7 +282,7 @@ export class ConnectionPool {
       host: this.#host,
       runtime,
       requestTimeout: settings.gossipRequestTimeout,
-      greetingTimeout: this.#dialTimeout,
+      handshakeTimeout: this.#dialTimeout,
       dialledId,
     });
     const serving = pump(connection, session).then(({ code }) => {
@@ -301,10 +304,10 @@ export class ConnectionPool {
     this.#backoffs.succeeded(id);
     const other = this.#open.get(id);
     if (other && !this.#replaces(session, other)) {
-      return session.end(CLOSE.secondConnection, "Another connection between the two stays.");
+      return session.end(CLOSE.secondConnection, "The other connection between the two members stays.");
     }
     this.#open.set(id, session);
-    other?.end(CLOSE.secondConnection, "Another connection took the place of this one.");
+    other?.end(CLOSE.secondConnection, "A newer connection replaces this one.");
     if (this.#open.size > this.#options.settings.maxConnections) this.#endLongestUnused(session);
   }
 
@@ -324,8 +327,8 @@ export class ConnectionPool {
       if (session === except) continue;
       if (!longest || session.usedMs < longest.usedMs) longest = session;
     }
-    // Not as one that goes away: it is there to be dialled again.
-    longest?.end(CLOSE.done, "This connection was unused for longest, and there are too many.");
+    // Not `goingAway`: this member stays reachable, and the peer may dial it again.
+    longest?.end(CLOSE.done, "Too many connections; this one was unused for longest.");
   }
 
   #drop(session: Session): void {
@@ -335,17 +338,17 @@ export class ConnectionPool {
   }
 }
 
-/** Whether a connection ended without a close frame: 0 is what Deno gives, 1006 what browsers give. */
+/** True if a connection ended without a close frame: Deno reports code 0, browsers 1006. */
 function isBroken(code: number): boolean {
   return code === 0 || code === 1006;
 }
 
-/** Serves one connection until it is closed. Whatever goes wrong in it is told by its end, and to nobody else. */
+/** Serves one connection until it is closed; an error in it ends this connection only. */
 async function pump(connection: Connection, session: Session): Promise<CloseInfo> {
   try {
     await connection.readable.pipeThrough(session).pipeTo(connection.writable);
   } catch {
-    // The session has told whoever asked something in it.
+    // The session has rejected the requests that were under way.
   }
   const closed = await connection.closed;
   session.over(new ConnectionClosed(closed.code, closed.reason));

@@ -1,5 +1,5 @@
 /**
- * Consensus checks: whether all active members have the same value, as an extractor reads it (rule E13).
+ * Consensus checks: do all active members have the same value, as an extractor reads it (rule E13)?
  *
  * @module
  */
@@ -11,34 +11,34 @@ import type { EngineHost } from "./engine_host.ts";
 import { HearsayError } from "../common/errors.ts";
 
 /**
- * Reads what is compared out of a member's value. What it returns has to be a JSON value; `undefined` means
- * that the member has no value, and so does an error, which is told as a `CallbackFailed` event. It must
- * depend on nothing but its arguments, and must not call the gossiper.
+ * Reads the part of a member's value to compare. It must return a JSON value, or `undefined` if the member has none.
+ * An error counts as no value, and emits a `CallbackFailed` event. The result must depend on the arguments alone, and
+ * the extractor must not call the gossiper.
  */
 export type ConsensusExtractor = (value: JsonValue, memberId: string) => unknown;
 
-/** What to call when a consensus comes and goes. What they throw is told as `CallbackFailed` and does no harm. */
+/** Callbacks of a consensus check. An error in one emits `CallbackFailed` and has no other effect. */
 export interface ConsensusCallbacks {
-  /** Consensus was reached on this value; called once for each time, and for each new value. */
+  /** Called each time consensus is reached, and for each new value. */
   readonly onReached?: (value: JsonValue) => unknown;
-  /** The consensus stands no more. */
+  /** Called when consensus is lost. */
   readonly onLost?: () => unknown;
 }
 
-/** A registered consensus check. Its disposal (`using`) removes it. */
+/** A registered consensus check. Disposing it (`using`) removes it. */
 export interface ConsensusHandle extends Disposable {
-  /** What `removeConsensusCheck` takes. */
+  /** The id for `removeConsensusCheck`. */
   readonly id: string;
-  /** The key whose values are compared. */
+  /** The key to compare. */
   readonly key: string;
-  /** The value that all active members have; `undefined` while they do not agree. */
+  /** The value of all active members; `undefined` without consensus. */
   readonly value: JsonValue | undefined;
   /**
-   * Resolves with the value as soon as there is consensus. Rejects with the signal's reason, or with code
-   * `stopped` when the check is removed or the gossiper has stopped.
+   * Resolves with the value at consensus. Rejects with the signal's reason, or with code `stopped` when the check is
+   * removed or the gossiper has stopped.
    */
   reached(options?: { readonly signal?: AbortSignal }): Promise<JsonValue>;
-  /** The active members that have no value, or another than the most common one, sorted. */
+  /** The active members with no value or another than the most common one, sorted. */
   dissenters(): readonly string[];
 }
 
@@ -48,12 +48,12 @@ export class ConsensusChecks {
   readonly #callbacks = new Map<string, ConsensusCallbacks>();
   #made = 0;
 
-  /** Makes an empty set of checks, which listens to the core for as long as that tells anything. */
+  /** Makes an empty set of checks that listens to the engine until the end. */
   constructor(engineHost: EngineHost) {
     this.#engineHost = engineHost;
     engineHost.onEvent((event) => {
-      if (event.type === "ConsensusReached") this.#tellReached(event.checkId, event.value);
-      else if (event.type === "ConsensusLost") this.#tellLost(event.checkId);
+      if (event.type === "ConsensusReached") this.#callOnReached(event.checkId, event.value);
+      else if (event.type === "ConsensusLost") this.#callOnLost(event.checkId);
     });
   }
 
@@ -66,7 +66,7 @@ export class ConsensusChecks {
     return this.#handle(id, key);
   }
 
-  /** Removes a check; returns whether there was one. */
+  /** Removes a check; returns `false` if there was none. */
   remove(id: string): boolean {
     this.#engineHost.assertOutside();
     if (!this.#callbacks.delete(id)) return false;
@@ -105,7 +105,7 @@ export class ConsensusChecks {
     return (value: JsonValue, memberId: string): string | undefined => {
       try {
         const extracted = extractor(deepFreeze(value), memberId);
-        // Canonical JSON takes its numbers and keys on trust: the copy has been checked.
+        // `canonicalize` does not check numbers and keys; `copyJson` does.
         return extracted === undefined ? undefined : canonicalize(copyJson(extracted).value)!;
       } catch (error) {
         this.#engineHost.report(`the consensus extractor of ${JSON.stringify(key)}`, error);
@@ -114,12 +114,12 @@ export class ConsensusChecks {
     };
   }
 
-  #tellReached(id: string, value: JsonValue): void {
+  #callOnReached(id: string, value: JsonValue): void {
     const onReached = this.#callbacks.get(id)?.onReached;
     if (onReached) this.#engineHost.callLater("onReached", () => onReached(value));
   }
 
-  #tellLost(id: string): void {
+  #callOnLost(id: string): void {
     const onLost = this.#callbacks.get(id)?.onLost;
     if (onLost) this.#engineHost.callLater("onLost", () => onLost());
   }

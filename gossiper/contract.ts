@@ -1,5 +1,5 @@
 /**
- * What a gossiper offers (R1.1), as an interface: for those who want to put something else in its place.
+ * The interface of a gossiper (R1.1), for programs that put another implementation in its place.
  *
  * @module
  */
@@ -11,123 +11,123 @@ import type { ConsensusCallbacks, ConsensusExtractor, ConsensusHandle } from "./
 import type { FlushResult } from "./departure.ts";
 import type { EventStream } from "../contracts/event_stream.ts";
 
-/** What one member has set a key to, as this member holds it. Frozen. */
+/** One member's value of a key, as this member knows it. Frozen. */
 export interface GossipKeyValue<T = JsonValue> {
   /** The value. */
   readonly value: T;
-  /** Rises with every set and delete of the member that set it. */
+  /** Rises by one with every set and delete of the member that set the key. */
   readonly sequenceNumber: number;
   /** This member's wall clock, in Unix milliseconds, when the value was set or merged here. */
   readonly localTimestampUnixMilliseconds: number;
 }
 
-/** One member, as this one sees it. */
+/** A member, as this one sees it. */
 export interface MemberView {
   /** Its id. */
   readonly id: string;
-  /** Where it is; `undefined` for one that the topology does not name any more. */
+  /** Its record; `undefined` if the topology no longer names it. */
   readonly member: Member | undefined;
   /**
-   * `alive`: it takes part. `suspected`: it takes part, but its connection broke and its address refuses new ones.
+   * `alive`: it takes part. `suspected`: its connection broke and its address refuses new ones; it still takes part.
    * `failed`: it crashed, sent no heartbeat for `heartbeatExpiration`, or is blocked by the topology; this member itself
-   * if another process uses its id. `left`: it left in good order, or the discovery does not name it.
+   * is `failed` if another process uses its id. `left`: it left in good order, or the discovery does not name it.
    */
   readonly status: "alive" | "suspected" | "failed" | "left";
-  /** Why and since when this member blocks it, if it does. */
+  /** The reason and time of its block by this member; `undefined` if it is not blocked. */
   readonly block: BlockedMember | undefined;
-  /** The life that is held of it; `undefined` where nothing is. */
+  /** Its incarnation; `undefined` if this member knows none. */
   readonly incarnation: Incarnation | undefined;
-  /** Whether it is this member. */
+  /** True for this member itself. */
   readonly isSelf: boolean;
 }
 
-/** Everything that a member holds, as plain data that `JSON.stringify` can carry. */
+/** The state that a member knows, as plain data for `JSON.stringify`. */
 export interface Snapshot {
-  /** The id of the member that took it. */
+  /** The id of the member that took the snapshot. */
   readonly self: string;
   /** The cluster's name. */
   readonly cluster: string;
-  /** How far the spreading has come. */
+  /** The phase of dissemination. */
   readonly phase: Phase;
-  /** Whether the member that took it hears no other, although the topology has others. */
+  /** True if this member has contact with no other, although the topology has others. */
   readonly isolated: boolean;
   /** Equal digests mean equal state (rule E12). */
   readonly digest: string;
-  /** Every member that is known. */
+  /** Every known member. */
   readonly members: readonly MemberSnapshot[];
-  /** How much is held of other members, and how often there was no room for more. */
+  /** The memory for other members' states, and the counts of what did not fit. */
   readonly room: RoomSnapshot;
-  /** Each address at which members are looked for (`seeds`, `dns`, `kubernetes`); none with a fixed list. */
+  /** The addresses of discovery (`seeds`, `dns`, `kubernetes`); empty with a fixed list. */
   readonly seeds: readonly SeedStatus[];
 }
 
-/** How much is held of other members, in a {@linkcode Snapshot}; `maxHeldBytes` and `maxMembers` are its limits. */
+/** The memory for other members' states, in a {@linkcode Snapshot}; its limits are `maxHeldBytes` and `maxMembers`. */
 export interface RoomSnapshot {
-  /** About how many bytes of memory their states take. */
+  /** The approximate size of their states, in bytes. */
   readonly bytes: number;
-  /** How often the state of a member was dropped to make room, since this member started. */
+  /** The number of member states dropped for lack of room, since this member started. */
   readonly dropped: number;
-  /** How often there was no room for what a peer sent, since this member started. */
+  /** The number of states from peers that found no room, since this member started. */
   readonly refused: number;
 }
 
 /** One member in a {@linkcode Snapshot}. */
 export interface MemberSnapshot extends Omit<MemberView, "member" | "block"> {
-  /** Where it is, if that is known. */
+  /** Its address; `null` if unknown. */
   readonly address: Pick<Member, "host" | "port" | "url"> | null;
-  /** Why it is blocked, if it is. */
+  /** The reason and time of its block; `null` if it is not blocked. */
   readonly block: BlockedMember | null;
-  /** A list and no object: the keys are whatever that member chose. */
+  /** A list instead of an object, because the member may choose any key, `__proto__` too. */
   readonly entries: readonly ({ readonly key: string } & GossipKeyValue)[];
 }
 
-/** Why a gossiper is over. */
+/** The end of a gossiper. */
 export interface GossiperClosed {
-  /** `stopped` by `stop()` or disposal, `aborted` by the signal given to `start()`, `failed` by an error. */
+  /** `stopped`: by `stop()` or disposal. `aborted`: by the signal of `start()`. `failed`: by an error. */
   readonly reason: "stopped" | "aborted" | "failed";
-  /** With `failed`: what broke. */
+  /** The error, with `failed`. */
   readonly error?: unknown;
-  /** Who was told of the departure; missing where it failed before that. */
+  /** The result of the departure; missing if the gossiper failed before it. */
   readonly flush?: FlushResult;
 }
 
-/** How {@linkcode GossiperLike.setStateRequest} waits. */
+/** Options of {@linkcode GossiperLike.setStateRequest}. */
 export interface SetStateOptions {
-  /** Ends the waiting; the value stays set. */
+  /** Ends the wait; the value stays set. */
   readonly signal?: AbortSignal;
-  /** Waits until so many other active members, or all of them, are known to hold the value; 0 by default. */
+  /** The number of other active members that must acknowledge the value, or all of them; 0 by default. */
   readonly acknowledgedBy?: number | "all";
 }
 
-/** What can be waited for, and for how long. */
+/** Options of every call that waits. */
 export interface WaitOptions {
-  /** Ends the waiting; the promise rejects with its reason. */
+  /** Ends the wait; the promise rejects with its reason. */
   readonly signal?: AbortSignal;
 }
 
-/** How {@linkcode GossiperLike.whenMembers} waits. */
+/** Options of {@linkcode GossiperLike.whenMembers}. */
 export interface MembersOptions extends WaitOptions {
-  /** For how many milliseconds no member may come or go; 0 by default. */
+  /** The time without a join or departure before it resolves, in milliseconds; 0 by default. */
   readonly stableFor?: number;
 }
 
-/** What a gossiper offers. The class {@linkcode Gossiper} says what each does. */
+/** The interface of a gossiper. The class {@linkcode Gossiper} documents each member in full. */
 export interface GossiperLike extends AsyncDisposable {
-  /** Resolves with the reason when the gossiper is over; never rejects. */
+  /** Resolves with the reason when the gossiper has ended; never rejects. */
   readonly closed: Promise<GossiperClosed>;
-  /** Where everything that happens is told. */
+  /** The stream of all events. */
   readonly events: EventStream;
-  /** How far the spreading has come. */
+  /** The phase of dissemination. */
   readonly phase: Phase;
-  /** Every member that is known. */
+  /** Every known member. */
   readonly members: readonly MemberView[];
-  /** The view of each member, and then each that changes. */
+  /** Emits the view of each member, then each view that changes. */
   watchMembers(options?: WaitOptions): ReadableStream<MemberView>;
-  /** Resolves with the members that are alive once there are so many. */
+  /** Resolves with the alive members once there are at least `count`. */
   whenMembers(count: number, options?: MembersOptions): Promise<readonly MemberView[]>;
-  /** The members that get no gossip. */
+  /** The blocked members: they get no gossip. */
   readonly blockedMembers: readonly BlockedMember[];
-  /** Begins to gossip. */
+  /** Starts to gossip. */
   start(options?: WaitOptions): Promise<void>;
   /** Leaves the cluster. */
   stop(): Promise<FlushResult>;
@@ -135,24 +135,24 @@ export interface GossiperLike extends AsyncDisposable {
   getState<T = JsonValue>(key: string): Map<string, GossipKeyValue<T>>;
   /** Sets a key of this member. */
   setState(key: string, value: unknown): void;
-  /** Sets a key and resolves when that is done, or known to others. */
+  /** Sets a key and resolves once `acknowledgedBy` others have acknowledged it. */
   setStateRequest(key: string, value: unknown, options?: SetStateOptions): Promise<void>;
-  /** Deletes a key of this member; returns whether it was set. */
+  /** Deletes a key of this member; returns `false` if it was not set. */
   deleteState(key: string): boolean;
-  /** The present values of a key, and then every change. */
+  /** Emits the present values of a key, then every change. */
   watch(key: string, options?: WaitOptions): ReadableStream<GossipUpdate>;
-  /** Registers a check of whether all active members agree. */
+  /** Registers a consensus check. */
   registerConsensusCheck(
     key: string,
     extractor: ConsensusExtractor,
     callbacks?: ConsensusCallbacks,
   ): ConsensusHandle;
-  /** Drops a check; returns whether there was one. */
+  /** Removes a consensus check; returns `false` if there was none. */
   removeConsensusCheck(id: string): boolean;
-  /** Frees a member by hand; returns whether it was blocked. */
+  /** Unblocks a member; returns `false` if it was not blocked. */
   unblock(id: string): boolean;
-  /** Resolves as soon as all active peers are known to hold all that this member holds. */
+  /** Resolves once every active peer is known to hold all that this member holds. */
   converged(options?: WaitOptions): Promise<void>;
-  /** Everything that is held, as plain data. */
+  /** Returns the known state as plain data. */
   snapshot(): Snapshot;
 }

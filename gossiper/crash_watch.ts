@@ -1,7 +1,7 @@
 /**
- * Finds crashed members by the evidence that their sockets leave (rules C1 to C4 in `docs/ALGORITHM.md`): a killed
- * process resets its connections, and its port refuses new ones. A partition, a suspended process and a slow network leave
- * other evidence, and are left to the expiration.
+ * Detects crashed members by their sockets (rules C1 to C4 in `docs/ALGORITHM.md`): a killed process resets its
+ * connections, and its port refuses new ones. A partition, a suspended process or a slow network does neither; those
+ * are left to `heartbeatExpiration`.
  *
  * @module
  */
@@ -18,18 +18,18 @@ import type { Session } from "../protocol/session.ts";
 import type { Topology } from "./topology.ts";
 
 /**
- * How long nothing newer must be heard of a suspect, in milliseconds. 1,100: more than a proxy that restarts within a
- * second refuses. Shorter: a restarting proxy blocks living members. Longer: crashes are found later.
+ * The time without a newer heartbeat before a suspect counts as crashed, in milliseconds. 1,100: a proxy that
+ * restarts within a second refuses for less. Lower: a restarting proxy blocks live members. Higher: slower detection.
  */
 export const CONFIRM_AFTER_MS = 1_100;
-/** How often a suspect is dialled meanwhile, at least. Its address must refuse each time. */
+/** The least number of dials in that time. The address must refuse each one. */
 const DIALS = 4;
-/** To how many peers a suspicion is sent. 8: all but certainly one of them hears the suspect, if it lives. */
+/** The number of peers that get a suspicion. 8: almost surely one of them hears from the suspect if it lives. */
 const INFORMED_PEERS = 8;
-/** How many suspicions of others lead to a dial in a second: a hostile peer must not make this member dial at will. */
+/** The dials per second for suspicions of peers. Without a limit a hostile peer could make this member dial at will. */
 const MAX_HEARSAY_PER_SECOND = 32;
 
-/** What {@linkcode CrashWatch} needs. */
+/** The dependencies of a {@linkcode CrashWatch}. */
 export interface CrashWatchOptions {
   readonly engineHost: EngineHost;
   readonly peers: ConnectionPool;
@@ -37,7 +37,7 @@ export interface CrashWatchOptions {
   readonly settings: { readonly gossipRequestTimeout: number; readonly heartbeatExpiration: number };
 }
 
-/** The members that are being dialled because they may have crashed. */
+/** Dials members that may have crashed. */
 export class CrashWatch {
   readonly #options: CrashWatchOptions;
   readonly #watched = new Map<string, Promise<void>>();
@@ -45,25 +45,25 @@ export class CrashWatch {
   readonly #hearsay: TokenBucket;
   readonly #waitMs: number;
 
-  /** Makes a watch that dials nobody yet. */
+  /** Makes a watch without suspects. */
   constructor(options: CrashWatchOptions) {
     this.#options = options;
     this.#hearsay = new TokenBucket(MAX_HEARSAY_PER_SECOND, options.engineHost.runtime);
     this.#waitMs = Math.min(CONFIRM_AFTER_MS, options.settings.heartbeatExpiration / 2);
   }
 
-  /** A connection with a member ended without a close code. */
+  /** Called when a connection with a member ended without a close code. */
   onBroken(id: string): void {
     this.#watch(id);
   }
 
-  /** A peer suspects a member, or says that it has heard it. */
+  /** Handles a peer's suspicion, or its reply that it has heard from the suspect. */
   onSuspect(session: Session, { memberId, incarnation, count, isAlive }: Suspect): void {
     const { engineHost, peers } = this.#options;
     const { engine } = engineHost;
     if (memberId === engine.id) {
       if (!this.#hearsay.take(1)) return;
-      // The answer has a count that the peer has not seen.
+      // The peer must get a count that it has not seen, or its suspicion stays.
       const own = engine.heartbeatOf(engine.id)?.number ?? 0;
       if (count >= own) engineHost.do((engine, now) => engine.countHeartbeat(undefined, now));
       return session.heartbeat(engine.liveness(session.peer!.id));
@@ -76,7 +76,7 @@ export class CrashWatch {
     if (!peers.session(memberId) && this.#hearsay.take(1)) this.#watch(memberId);
   }
 
-  /** Dials no more; resolves when no dial is under way. */
+  /** Dials no more; resolves once no dial is under way. */
   async end(): Promise<void> {
     this.#ending.abort(new HearsayError("stopped", "The gossiper has stopped."));
     await Promise.all(this.#watched.values());
@@ -95,7 +95,7 @@ export class CrashWatch {
     this.#watched.set(id, watching);
   }
 
-  /** Dials a member until it answers, or its crash is confirmed, or the evidence is of another kind. */
+  /** Dials a member until it answers, its crash is confirmed, or a dial fails in another way than by refusal. */
   async #dialUntilClear(id: string): Promise<void> {
     const { engineHost } = this.#options;
     const { signal } = this.#ending;
@@ -104,17 +104,17 @@ export class CrashWatch {
       if (!engineHost.engine.activeIds().has(id)) return;
       engineHost.do((engine, now) => engine.suspect(id, now));
       let delayMs = this.#waitMs / (DIALS - 1);
-      // Time alone proves nothing: a process that stood still has slept through it.
+      // Time alone proves nothing: this process may have been suspended.
       if (refused >= DIALS) {
         const { dueInMs } = engineHost.do((engine, now) =>
           engine.confirmCrash(id, { waitMs: this.#waitMs }, now)
         );
         if (dueInMs <= 0) return;
-        // A heartbeat that was under way at the crash begins the wait again: the next dial is at its end.
+        // A heartbeat sent before the crash restarts the wait; the next dial comes at its end.
         delayMs = Math.min(delayMs, dueInMs);
       }
       this.#inform(id);
-      // Rounded up: timers may be whole milliseconds, and the last dial must not come just before the wait is over.
+      // Rounded up: timers may be whole milliseconds, and a last dial just before the end would not count.
       await sleep(engineHost.runtime, Math.ceil(delayMs), { signal });
     }
   }

@@ -1,5 +1,5 @@
 /**
- * How a member sees to it that others know of its leaving before it is gone (R9.2).
+ * Makes sure that other members know of this member's departure before it ends (R9.2).
  *
  * @module
  */
@@ -9,64 +9,64 @@ import type { Rounds } from "./rounds.ts";
 import { isStopRefusal } from "./rounds.ts";
 import { type Runtime, sleep } from "../common/runtime.ts";
 
-/** The most exchanges with one peer in a row: what was left out of one message is in one of the next. */
+/** The most exchanges with one peer. A member's entries may need several messages. */
 const MAX_EXCHANGES = 4;
 
-/** What became of the news that this member leaves. */
+/** The result of sending this member's departure. */
 export interface FlushResult {
-  /** The number of peers that have acknowledged it, or are leaving themselves, or are gone: nobody is left there. */
+  /** The number of peers that acknowledged it, are leaving themselves, or are gone. */
   readonly acknowledgedBy: number;
-  /** The number of peers that were to: `gossipFanOut`, or all active ones within reach where there are fewer. */
+  /** The number of peers to send it to: `gossipFanOut`, or all reachable active ones if there are fewer. */
   readonly wanted: number;
-  /** Whether as many as were wanted have acknowledged it within the bound. */
+  /** True if `wanted` peers acknowledged it in time. */
   readonly flushed: boolean;
 }
 
-/** What {@linkcode flushDeparture} needs. */
+/** Options of {@linkcode flushDeparture}. */
 export interface DepartureOptions {
   readonly rounds: Rounds;
   readonly runtime: Runtime;
   readonly fanOut: number;
-  /** Whether a peer is known to hold what says that this member leaves. */
+  /** True if a peer is known to hold the entry of the departure. */
   readonly isAcknowledgedBy: (id: string) => boolean;
-  /** How long to wait, in milliseconds, before those that could not be told are tried again. */
+  /** The wait before failed peers are tried again, in milliseconds. */
   readonly retryAfter: number;
-  /** Ends it, whatever has been reached. */
+  /** Ends the attempt early. */
   readonly signal: AbortSignal;
 }
 
-/** Tells as many peers as are wanted, in parallel; another takes the place of one that cannot be told. */
+/** Sends the departure to `wanted` peers in parallel; another peer takes the place of one that fails. */
 export async function flushDeparture(options: DepartureOptions): Promise<FlushResult> {
   const { rounds, runtime, fanOut, isAcknowledgedBy, retryAfter, signal } = options;
   const ids = rounds.shuffledPeers();
   const wanted = Math.min(fanOut, ids.length);
-  const knowing = new Set<string>();
-  const isTold = (id: string) => isAcknowledgedBy(id) || knowing.has(id);
-  const told = () => ids.filter(isTold).length;
+  const informed = new Set<string>();
+  const isInformed = (id: string) => isAcknowledgedBy(id) || informed.has(id);
+  const informedCount = () => ids.filter(isInformed).length;
 
-  const tell = async (id: string): Promise<void> => {
+  const inform = async (id: string): Promise<void> => {
     try {
-      for (let count = 0; count < MAX_EXCHANGES && !isTold(id) && !signal.aborted; count++) {
+      for (let count = 0; count < MAX_EXCHANGES && !isInformed(id) && !signal.aborted; count++) {
         await rounds.whenIdle(id, { signal });
         await rounds.exchange(id, { signal });
       }
     } catch (error) {
-      // One that blocks this member because it left has heard of it from others.
+      // A peer that refuses this member because it left knows of the departure from others.
       const knows = error instanceof PeerRefused && error.reason === "left";
-      // One that has gone needs not be told: likely it left at the same time.
-      if (knows || isStopRefusal(error) || rounds.isGone(id, error)) knowing.add(id);
+      // A peer that is gone needs no message: likely both members leave at once.
+      if (knows || isStopRefusal(error) || rounds.isGone(id, error)) informed.add(id);
     }
   };
-  const tellOneOf = async (queue: string[]): Promise<void> => {
+  const informOneOf = async (queue: string[]): Promise<void> => {
     for (let id = queue.shift(); id !== undefined && !signal.aborted; id = queue.shift()) {
-      await tell(id);
-      if (isTold(id)) return;
+      await inform(id);
+      if (isInformed(id)) return;
     }
   };
-  while (told() < wanted && !signal.aborted) {
-    const queue = ids.filter((id) => !isTold(id));
-    await Promise.all(Array.from({ length: wanted - told() }, () => tellOneOf(queue)));
-    if (told() < wanted) await sleep(runtime, retryAfter, { signal }).catch(() => {});
+  while (informedCount() < wanted && !signal.aborted) {
+    const queue = ids.filter((id) => !isInformed(id));
+    await Promise.all(Array.from({ length: wanted - informedCount() }, () => informOneOf(queue)));
+    if (informedCount() < wanted) await sleep(runtime, retryAfter, { signal }).catch(() => {});
   }
-  return { acknowledgedBy: told(), wanted, flushed: told() >= wanted };
+  return { acknowledgedBy: informedCount(), wanted, flushed: informedCount() >= wanted };
 }

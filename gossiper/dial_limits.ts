@@ -1,5 +1,5 @@
 /**
- * How often one address is dialled for members of which only others have spoken: a peer may invent any number of ids at
+ * Limits the dials to one address for members known only from other members: a peer may invent any number of ids at
  * the address of a victim.
  *
  * @module
@@ -9,40 +9,40 @@ import { Backoffs } from "../common/backoff.ts";
 import { HearsayError } from "../common/errors.ts";
 import type { Runtime } from "../common/runtime.ts";
 
-/** How many dials to one host and port are under way at once: as many as a round makes by default, and one more. */
+/** The most concurrent dials to one host and port. 4: a default round makes three, and one is spare. */
 const MAX_DIALS_AT_ONCE = 4;
-/** How many hosts and ports are remembered; beyond that, those that failed first are forgotten. */
+/** The most hosts and ports with a backoff; the one that failed first is dropped for a new one. */
 const MAX_AUTHORITIES = 1_024;
 
-/** What {@linkcode DialLimits} needs. */
+/** The dependencies of {@linkcode DialLimits}. */
 export interface DialLimitsOptions {
   readonly runtime: Runtime;
-  /** The longest wait after the first dial in vain, and after any number of them, in milliseconds. */
+  /** The longest wait after one failed dial (`base`) and after any number of them (`cap`), in milliseconds. */
   readonly base: number;
   readonly cap: number;
 }
 
-/** Who is dialled, and where. */
+/** A member and the address to dial for it. */
 export interface Dialled {
   readonly memberId: string;
   readonly address: string;
 }
 
-/** Dials in vain, by host and port. */
+/** The failed dials, by host and port. */
 export class DialLimits {
   readonly #runtime: Runtime;
   readonly #rests: Backoffs;
   readonly #underWay = new Map<string, number>();
-  /** Where each member was found when it was dialled. */
+  /** The host and port at which each member was found. */
   readonly #foundAt = new Map<string, string>();
 
-  /** Nothing was dialled yet. */
+  /** Makes limits without a failed dial. */
   constructor({ runtime, base, cap }: DialLimitsOptions) {
     this.#runtime = runtime;
     this.#rests = new Backoffs({ base, cap, most: MAX_AUTHORITIES });
   }
 
-  /** True if an address may be dialled for a member now, as far as what happened there for others goes. */
+  /** True if an address may be dialed for a member now: it has a free slot and no backoff from other members. */
   isFree({ memberId, address }: Dialled): boolean {
     const authority = authorityOf(address);
     if ((this.#underWay.get(authority) ?? 0) >= MAX_DIALS_AT_ONCE) return false;
@@ -50,7 +50,7 @@ export class DialLimits {
       !this.#rests.isResting(authority, this.#runtime.monotonicMs());
   }
 
-  /** Dials, and notes whether the member was there. */
+  /** Dials, and records if the member was there. */
   async dial<T extends { readonly id: string }>(
     { memberId, address }: Dialled,
     dial: () => Promise<T>,
@@ -58,7 +58,7 @@ export class DialLimits {
     const authority = authorityOf(address);
     const atOnce = this.#underWay.get(authority) ?? 0;
     if (atOnce >= MAX_DIALS_AT_ONCE) {
-      const text = `${address} is being dialled ${atOnce} times; it was not dialled for ${memberId}.`;
+      const text = `${address} has ${atOnce} dials under way; it was not dialed for ${memberId}.`;
       throw new HearsayError("busy", text);
     }
     this.#underWay.set(authority, atOnce + 1);
@@ -66,10 +66,10 @@ export class DialLimits {
       const found = await dial();
       this.#foundAt.set(found.id, authority);
       if (found.id === memberId) this.#rests.succeeded(authority);
-      else this.#inVain(memberId, authority);
+      else this.#failed(memberId, authority);
       return found;
     } catch (error) {
-      this.#inVain(memberId, authority);
+      this.#failed(memberId, authority);
       throw error;
     } finally {
       const left = this.#underWay.get(authority)! - 1;
@@ -78,13 +78,13 @@ export class DialLimits {
     }
   }
 
-  /** Forgets all but these members. */
+  /** Drops the notes of all other members. */
   retain(ids: ReadonlySet<string>): void {
     for (const id of this.#foundAt.keys()) if (!ids.has(id)) this.#foundAt.delete(id);
   }
 
-  /** A member that was found there has a backoff of its own, and is no reason to leave others alone. */
-  #inVain(memberId: string, authority: string): void {
+  /** A member once found at the address has a backoff of its own, so that its failures do not limit other members. */
+  #failed(memberId: string, authority: string): void {
     if (this.#isKnownAt(memberId, authority)) return;
     this.#rests.failed(authority, { nowMs: this.#runtime.monotonicMs(), random: this.#runtime.random() });
   }
@@ -94,7 +94,7 @@ export class DialLimits {
   }
 }
 
-/** The host and port, however they are written, and whatever the path. */
+/** The host and port in one form, without the path. */
 function authorityOf(address: string): string {
   const host = URL.parse(address)?.host.toLowerCase() ?? address;
   return host.replace(/^localhost(?=:|$)/, "127.0.0.1");

@@ -1,5 +1,5 @@
 /**
- * The engine with its surroundings: the clocks it is handed, the events that it causes, and those who wait.
+ * Runs the engine: passes it the clocks, publishes its events, and resolves waiters.
  *
  * @module
  */
@@ -14,21 +14,21 @@ import type { EventStream, HearsayEvent } from "../contracts/event_stream.ts";
 import { assertSignal } from "../options/rules.ts";
 import type { Runtime } from "../common/runtime.ts";
 
-/** What a {@linkcode EngineHost} is made of. */
+/** The dependencies of an {@linkcode EngineHost}. */
 export interface EngineHostOptions {
   readonly id: string;
   readonly openMembership: boolean;
   readonly awaitsTopology?: boolean;
-  /** Whether members sign what they set. */
+  /** True if members sign their state. */
   readonly signs?: boolean;
   readonly settings: EngineSettings;
   readonly runtime: Runtime;
   readonly eventStream: EventStream;
-  /** The engine threw what it never should: whoever hears of it stops the gossiper. */
+  /** Called after an unexpected error of the engine: the gossiper must stop, because its state may be broken. */
   readonly onBroken: (error: unknown) => void;
 }
 
-/** Called after every call of the engine. */
+/** A function to call after every engine call. */
 export type AfterCall = () => void;
 
 interface Waiter {
@@ -36,9 +36,9 @@ interface Waiter {
   readonly outcome: PromiseWithResolvers<void>;
 }
 
-/** Every call of the engine goes through here, so that what it causes is told once, at once and in order. */
+/** Makes every engine call, so that each event is published once, at once and in order. */
 export class EngineHost {
-  /** To be read; what changes it goes through {@linkcode EngineHost.do}. */
+  /** For reads only; {@linkcode EngineHost.do} makes the calls that change it. */
   readonly engine: Engine;
   readonly runtime: Runtime;
   readonly #eventStream: EventStream;
@@ -50,7 +50,7 @@ export class EngineHost {
   #heartbeatWatches = 0;
   #over: HearsayError | undefined;
 
-  /** Makes an engine in the first moment of its life. */
+  /** Makes the engine of a new incarnation. */
   constructor(
     { id, openMembership, awaitsTopology = false, signs = false, settings, runtime, eventStream, onBroken }:
       EngineHostOptions,
@@ -78,8 +78,8 @@ export class EngineHost {
   }
 
   /**
-   * Calls the engine, and tells what that caused. Whatever the engine throws is a broken invariant, but for
-   * the `RangeError` of a call that may refuse.
+   * Calls the engine and publishes the events that it returns. An error of the engine means a broken invariant,
+   * except a `RangeError` with `mayRefuse`.
    */
   do<T extends { readonly events: readonly EngineEvent[] }>(
     call: (engine: Engine, now: Instant) => T,
@@ -99,52 +99,52 @@ export class EngineHost {
     } finally {
       this.#isInside = false;
     }
-    for (const event of caused.events) this.#tell(event);
+    for (const event of caused.events) this.#publishEngineEvent(event);
     this.checkWaiters();
     this.#afterCall();
     return caused;
   }
 
-  /** Sets what is called after every call of the engine, once its events were published. It must not throw. */
+  /** Sets the function that runs after every engine call and its events. It must not throw. */
   onAfterCall(afterCall: AfterCall): void {
     this.#afterCall = afterCall;
   }
 
-  /** Throws where the engine is at work: its users' extractors run inside, and must only read what they are given. */
+  /** Throws during an engine call: an extractor, which runs inside of it, must not call the gossiper. */
   assertOutside(): void {
     if (!this.#isInside) return;
     throw new HearsayError("busy", "An extractor must not call the gossiper; nothing was changed.");
   }
 
-  /** Does something now, or where the engine is at work, which an extractor may be the cause of, right after that. */
+  /** Runs an action now, or right after the engine call under way (an extractor may trigger one). */
   runAfterCall(action: () => void): void {
     if (this.#isInside) queueMicrotask(action);
     else action();
   }
 
-  /** Hears every event before anybody else; returns how to end that. The listener must not throw. */
+  /** Calls the listener with every engine event before it is published; returns a function that removes the listener. */
   onEvent(listener: (event: EngineEvent) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  /** Asks for the events of heartbeats, which are emitted for listeners only; returns how to end that. */
+  /** Enables heartbeat events, which the engine emits for listeners only; returns a function that ends that. */
   watchHeartbeats(): () => void {
     this.#heartbeatWatches++;
     return () => this.#heartbeatWatches--;
   }
 
-  /** Publishes an event that is not the engine's. */
+  /** Publishes an event from outside of the engine. */
   publish(event: HearsayEvent): void {
     this.#eventStream.publish(event);
   }
 
-  /** Tells that a callback of the user threw. */
+  /** Publishes that a user's callback threw. */
   report(where: string, error: unknown): void {
     this.#eventStream.publish({ type: "CallbackFailed", where, error });
   }
 
-  /** Calls a user's callback after what is going on now; what it throws is told and does no harm. */
+  /** Calls a user's callback in a microtask; an error in it becomes a `CallbackFailed` event. */
   callLater(where: string, callback: () => unknown): void {
     queueMicrotask(async () => {
       try {
@@ -155,7 +155,7 @@ export class EngineHost {
     });
   }
 
-  /** Resolves as soon as the condition holds, which is looked at after every call of the engine. */
+  /** Resolves once the condition is true; it is checked after every engine call. */
   async until(isTrue: () => boolean, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     const { signal } = options;
     assertSignal(signal);
@@ -174,12 +174,12 @@ export class EngineHost {
     }
   }
 
-  /** Looks at what is waited for; to be called where something changed outside of the engine. */
+  /** Checks the waiters. Call it after a change outside of the engine. */
   checkWaiters(): void {
     for (const { isTrue, outcome } of this.#waiters) if (isTrue()) outcome.resolve();
   }
 
-  /** Ends all waiting: nothing will change any more. */
+  /** Rejects all waiters: no more changes will come. */
   end(error: HearsayError): void {
     this.#over = error;
     for (const { outcome } of this.#waiters) outcome.reject(error);
@@ -187,7 +187,7 @@ export class EngineHost {
     this.#afterCall = () => {};
   }
 
-  #tell(event: EngineEvent): void {
+  #publishEngineEvent(event: EngineEvent): void {
     if (event.type === "GossipUpdate" || event.type === "ConsensusReached") deepFreeze(event.value);
     for (const listener of this.#listeners) listener(event);
     this.#eventStream.publish(event);

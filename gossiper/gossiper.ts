@@ -1,5 +1,5 @@
 /**
- * The gossiper: a member's part in spreading and merging state between the members of a cluster.
+ * The gossiper: one member's part in the gossip of a cluster.
  *
  * @module
  */
@@ -39,14 +39,14 @@ import { assertKey, assertOwnKey, validated } from "./validation.ts";
 import { keyValueOf, memberOf, membersOf, phaseOf, snapshotOf } from "./views.ts";
 import { Watches } from "./watch.ts";
 
-/** How much a gossiper keeps: for tests, which hold it against its limits. No part of what the module offers. */
+/** The memory use of a gossiper, for tests of its limits. Not part of the public module. */
 export let footprintOf: (gossiper: Gossiper) => Footprint & { readonly sessions: number };
-/** The name of the state that a gossiper holds, without a snapshot of it: for tests likewise. */
+/** The name of a gossiper's state without a snapshot, for tests. */
 export let stateNameOf: (gossiper: Gossiper) => string;
 
 /**
- * A member of a cluster that gossips: it spreads its own state, merges that of others, notices who is alive,
- * and tells when all agree. A stopped gossiper does not start again: a new life is a new object.
+ * A member of a cluster that gossips: it sends its own state, merges that of others, detects failures, and reports
+ * consensus. A stopped gossiper cannot start again; make a new one for a new incarnation.
  */
 export class Gossiper implements GossiperLike {
   readonly #config: GossiperConfig;
@@ -72,9 +72,9 @@ export class Gossiper implements GossiperLike {
   }
 
   /**
-   * Makes a gossiper that is not started: it holds no timer, socket or stream yet, and state can be set.
+   * Makes a gossiper that is not started: it has no timer, socket or stream, and accepts state.
    *
-   * @throws {ConfigurationError} naming every setting, and everything about the cluster, that is invalid.
+   * @throws {ConfigurationError} with every invalid setting and every invalid part of the cluster.
    */
   constructor(config: PartialConfig, cluster: Cluster) {
     this.#config = validated(config, cluster);
@@ -94,7 +94,7 @@ export class Gossiper implements GossiperLike {
       this.signal.addEventListener("abort", () => cluster.eventStream.end(), { once: true });
     }
     const known = cluster.discovery?.members;
-    if (known) this.#expect(known);
+    if (known) this.#expectMembers(known);
     this.#watches = new Watches(this.#engineHost);
     this.#checks = new ConsensusChecks(this.#engineHost);
     this.#memberWatches = new MemberWatches({
@@ -115,43 +115,43 @@ export class Gossiper implements GossiperLike {
     return this.#cluster.self;
   }
 
-  /** Resolves when the gossiper is over, with the reason; never rejects. */
+  /** Resolves with the reason when the gossiper has ended; never rejects. */
   get closed(): Promise<GossiperClosed> {
     return this.#closed.promise;
   }
 
   /**
-   * Aborted when this gossiper begins to leave, whether it is stopped, aborted or has failed: with a `HearsayError` of
-   * code `stopped`. Streams of {@linkcode Gossiper.watch} end by themselves then. It is for everything else that sets
-   * something: timers, and loops that wait for something between two steps.
+   * Aborted when this gossiper begins to leave (stop, abort or failure), with a `HearsayError` of code `stopped`.
+   * Streams of {@linkcode Gossiper.watch} end by themselves then; use it to end timers and loops of your own that set
+   * state.
    */
   get signal(): AbortSignal {
     return this.#leaving.signal;
   }
 
-  /** Where everything that happens is told. */
+  /** The stream of all events. */
   get events(): EventStream {
     return this.#cluster.eventStream;
   }
 
   /**
-   * How far the spreading has come: `diffusing` while some active peer lacks something, `reconciling` while
-   * a full exchange repairs a gap or a conflict, `confirmed` when all are known to hold all. One that takes part no
-   * more, because another process uses its id, is `diffusing` from then on.
+   * The phase of dissemination: `diffusing` while an active peer lacks something, `reconciling` while a full exchange
+   * repairs a gap or a conflict, `confirmed` once all active peers are known to hold everything. A member whose id is
+   * used by another process stays `diffusing`.
    */
   get phase(): Phase {
     return phaseOf(this.#engineHost.engine);
   }
 
-  /** Every member that is known, this one included, sorted by id. */
+  /** Every known member, with this one, sorted by id. */
   get members(): readonly MemberView[] {
     return membersOf(this.#viewed);
   }
 
   /**
-   * The view of each member, and then the view of each that changes: it joined, left, failed, is suspected or no longer so,
-   * or was forgotten (its status is `left`, and its `incarnation` is undefined). Ends like {@linkcode Gossiper.watch}. A
-   * reader that falls behind misses views that newer ones of the same member have superseded.
+   * Emits the view of each member, then each view that changes: the member joined, left, failed, became suspected or
+   * recovered, or was forgotten (status `left`, `incarnation` undefined). Ends like {@linkcode Gossiper.watch}. A slow
+   * reader misses views that a newer one of the same member supersedes.
    */
   watchMembers(options: WaitOptions = {}): ReadableStream<MemberView> {
     assertSignal(options.signal);
@@ -159,11 +159,11 @@ export class Gossiper implements GossiperLike {
   }
 
   /**
-   * Resolves with the members that are alive, once there are at least `count` of them, this one included, and none came or
-   * went for `stableFor` milliseconds. Rejects with the signal's reason, or with a `HearsayError` of code `stopped` when
-   * this member begins to leave.
+   * Resolves with the alive members, with this one, once there are at least `count` and no member came or went for
+   * `stableFor` milliseconds. Rejects with the signal's reason, or with a `HearsayError` of code `stopped` when this
+   * member begins to leave.
    *
-   * @throws {ConfigurationError} if `count` is not a whole number of at least 1, or `stableFor` not one of at least 0.
+   * @throws {ConfigurationError} if `count` is not an integer of at least 1, or `stableFor` not one of at least 0.
    *
    * @example
    * ```ts
@@ -179,27 +179,27 @@ export class Gossiper implements GossiperLike {
     return this.#memberWatches.when(count, options);
   }
 
-  /** The members that get no gossip and from which none is taken, the first blocked first. */
+  /** The blocked members, in the order of their blocks: they get no gossip, and theirs is refused. */
   get blockedMembers(): readonly BlockedMember[] {
     return this.#engineHost.engine.blockedMembers();
   }
 
-  /** How many rounds were left out because one before them, or this process, was late. */
+  /** The number of rounds skipped because an earlier round or this process was late. */
   get skippedRounds(): number {
     return this.#running?.skippedRounds ?? 0;
   }
 
   /**
-   * Starts to gossip; the first round begins at once. Aborting the signal later does what `stop()` does. A
-   * signal that is aborted already rejects with its reason and starts nothing. Rejects with code
-   * `already_started` the second time, and `stopped` after the end.
+   * Starts to gossip; the first round begins at once. A later abort of the signal has the effect of `stop()`. An
+   * aborted signal starts nothing, and its reason is the rejection. Rejects with code `already_started` the second
+   * time, and `stopped` after the end.
    */
-  // deno-lint-ignore require-await -- that it fails is told by the promise, whatever the reason
+  // deno-lint-ignore require-await -- every failure must reject the promise, not throw
   async start({ signal }: WaitOptions = {}): Promise<void> {
     this.#assertNotStopped();
     assertSignal(signal);
     if (this.#running) {
-      throw new HearsayError("already_started", "The gossiper runs already; nothing was changed.");
+      throw new HearsayError("already_started", "The gossiper is already started; nothing was changed.");
     }
     signal?.throwIfAborted();
     this.#running = new Lifecycle({
@@ -217,11 +217,10 @@ export class Gossiper implements GossiperLike {
   }
 
   /**
-   * Leaves the cluster: waits for requests under way, tells others that this member leaves, and ends
-   * everything. Takes three request timeouts at most: one for each of these; the result says whether enough were
-   * told in that time.
-   * Rejects with code `not_started` before the start, and `stopped` when it is being or has been stopped.
-   * A process that has nothing else to do should call `Deno.exit()` then: if a peer that it dialled hangs, Deno keeps the
+   * Leaves the cluster: waits for requests under way, sends the departure to peers, and ends everything. Each of
+   * these takes one request timeout at most; the result says if enough peers acknowledged the departure in time.
+   * Rejects with code `not_started` before the start, and with `stopped` during and after a stop.
+   * Call `Deno.exit()` afterwards in a process with nothing else to do: if a peer that it dialed hangs, Deno keeps the
    * process for a minute and more.
    */
   async stop(): Promise<FlushResult> {
@@ -233,40 +232,40 @@ export class Gossiper implements GossiperLike {
     return await this.#end("stopped");
   }
 
-  /** Stops the gossiper if it runs, and waits until it is over; one that never ran cannot be started after this. */
+  /** Stops the gossiper if it runs, and resolves at its end; a gossiper disposed before its start cannot start. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#isStopping) await this.#end("stopped");
     await this.closed;
   }
 
   /**
-   * The values of a key, by the id of the member that set it: a picture that later gossip does not change. Throws a
-   * `HearsayError` of code `invalid_key` for what is no key.
+   * The values of a key, by the id of the member that set it. Later gossip does not change the map. Throws a
+   * `HearsayError` of code `invalid_key` for an invalid key.
    */
   getState<T = JsonValue>(key: string): Map<string, GossipKeyValue<T>> {
     assertKey(key);
     const values = new Map<string, GossipKeyValue<T>>();
     for (const [id, entry] of this.#engineHost.engine.state(key)) {
-      // What a member publishes is its own affair: the type is what the caller expects.
+      // Another program set the value: its type is the caller's assumption.
       values.set(id, keyValueOf(entry) as GossipKeyValue<T>);
     }
     return values;
   }
 
   /**
-   * Sets a key of this member, to be told with the next gossip. The value is copied. Setting an equal value
-   * is news too. Throws a `HearsayError`, and changes nothing: with code `invalid_key` for a key that is
-   * empty, over 1,024 bytes or the gossiper's own, `invalid_value` for what JSON cannot carry (with the path
-   * to it), `too_large` where the value or the member's whole state would be too large, or its keys too many (see
-   * `maxMessageBytes`, `maxStateBytes`, `maxKeysPerMember`), `stopped` after the end.
+   * Sets a key of this member, to be sent with the next gossip. The value is copied. An equal value counts as a
+   * change. Throws a `HearsayError` and changes nothing: code `invalid_key` for a key that is empty, over 1,024 bytes
+   * or the gossiper's own; `invalid_value` for a value that JSON cannot carry (with the path to it); `too_large` if the
+   * value, the member's state or its number of keys exceeds a limit (`maxMessageBytes`, `maxStateBytes`,
+   * `maxKeysPerMember`); `stopped` after the end.
    */
   setState(key: string, value: unknown): void {
     this.#set(key, value);
   }
 
   /**
-   * Sets a key like {@linkcode Gossiper.setState} and resolves when that is done, and when so many others as
-   * `acknowledgedBy` asks for are known to hold it. A signal aborted before sets nothing.
+   * Sets a key like {@linkcode Gossiper.setState}, and resolves once `acknowledgedBy` other members have acknowledged
+   * it. An aborted signal sets nothing.
    */
   async setStateRequest(key: string, value: unknown, options: SetStateOptions = {}): Promise<void> {
     const { signal, acknowledgedBy = 0 } = options;
@@ -275,14 +274,14 @@ export class Gossiper implements GossiperLike {
     if (acknowledgedBy !== "all" && !(Number.isInteger(acknowledgedBy) && acknowledgedBy >= 0)) {
       const allowed = '"all" or a whole number of at least 0';
       const given = describe(acknowledgedBy);
-      assertNone([{ field: "acknowledgedBy", problem: "is no number of members", given, allowed }]);
+      assertNone([{ field: "acknowledgedBy", problem: `must be ${allowed}`, given, allowed }]);
     }
     const number = this.#set(key, value);
     if (acknowledgedBy === 0) return;
     const { engine } = this.#engineHost;
     const { incarnation } = engine;
     await this.#engineHost.until(() => {
-      // A renewed life sets every key anew, under other numbers.
+      // A renewed incarnation sets every key again, under other numbers.
       const present = engine.incarnation === incarnation
         ? number
         : engine.ownNumber(key) ?? engine.versionOf(engine.id)!.number;
@@ -291,7 +290,7 @@ export class Gossiper implements GossiperLike {
     }, signal ? { signal } : {});
   }
 
-  /** Deletes a key of this member; returns whether it was set. Throws like {@linkcode Gossiper.setState}. */
+  /** Deletes a key of this member; returns `false` if it was not set. Throws like {@linkcode Gossiper.setState}. */
   deleteState(key: string): boolean {
     this.#assertNotStopped();
     assertOwnKey(key);
@@ -299,11 +298,11 @@ export class Gossiper implements GossiperLike {
   }
 
   /**
-   * The present values of a key, one update for each member, and then every change and deletion, until the
-   * gossiper begins to leave, the signal is aborted or the stream is cancelled. Each ends it at once: what was not read
-   * is dropped, so that a loop over it can set something without being refused. A reader that falls behind by more than
-   * 1,024 updates misses those that newer ones of the same member have superseded. Throws a `HearsayError` of code
-   * `invalid_key` for what is no key.
+   * Emits the present values of a key, one update for each member, then every change and deletion. Ends when the
+   * gossiper begins to leave, the signal is aborted or the stream is canceled. Each drops the unread updates, so that
+   * a loop over the stream does not set state after the end. A reader that falls behind by more than 1,024 updates
+   * misses those that a newer one of the same member supersedes. Throws a `HearsayError` of code `invalid_key` for an
+   * invalid key.
    */
   watch(key: string, options: WaitOptions = {}): ReadableStream<GossipUpdate> {
     assertKey(key);
@@ -312,8 +311,8 @@ export class Gossiper implements GossiperLike {
   }
 
   /**
-   * Registers a check of whether all active members have the same value under a key, as the extractor reads
-   * it. A member with no value means no consensus. Throws a `HearsayError` of code `invalid_key` for what is no key.
+   * Registers a consensus check: do all active members have the same value under a key, as the extractor reads it? A
+   * member without a value means no consensus. Throws a `HearsayError` of code `invalid_key` for an invalid key.
    */
   registerConsensusCheck(
     key: string,
@@ -325,45 +324,47 @@ export class Gossiper implements GossiperLike {
     return this.#checks.register(key, extractor, callbacks);
   }
 
-  /** Drops a consensus check; returns whether there was one. */
+  /** Removes a consensus check; returns `false` if there was none. */
   removeConsensusCheck(id: string): boolean {
     return this.#checks.remove(id);
   }
 
-  /** Frees a blocked member by hand; returns whether it was blocked. One that left is blocked again with the next round. */
+  /** Unblocks a member; returns `false` if it was not blocked. The next round blocks one that left again. */
   unblock(id: string): boolean {
     this.#assertNotStopped();
     return this.#engineHost.do((engine, now) => engine.unblock(id, now)).freed;
   }
 
   /**
-   * Changes the keys that the members share: the first signs, all verify. To rotate a key in a running cluster,
-   * give all members the old and the new, then the new and the old, then the new alone: nobody is cut off.
-   * Connections opened under a key that is no longer there are closed, and are opened anew under another. Throws
-   * a `HearsayError` of code `invalid_configuration`, and changes nothing, where a key is weak or this member
-   * was made without keys.
+   * Changes the cluster keys: the first signs, all verify. To rotate a key in a running cluster without a break, give
+   * all members the old and the new key, then the new and the old, then the new alone. Connections under a removed key
+   * are closed, and opened again under another. Throws a `HearsayError` of code `invalid_configuration`, and changes
+   * nothing, if a key is weak or this member has no keys.
    */
   setKeys(keys: readonly (string | Uint8Array)[]): void {
     this.#assertNotStopped();
     const { transport } = this.#cluster;
     if (!transport.setKeys) {
-      throw new HearsayError("invalid_configuration", "The transport knows no keys; nothing was changed.");
+      throw new HearsayError(
+        "invalid_configuration",
+        "This member has no cluster keys; nothing was changed.",
+      );
     }
     transport.setKeys(keys);
   }
 
-  /** Resolves as soon as every active peer is known to hold all that this member holds. */
+  /** Resolves once every active peer is known to hold all that this member holds. */
   async converged(options: WaitOptions = {}): Promise<void> {
     await this.#engineHost.until(() => this.phase === "confirmed", options);
   }
 
-  /** Everything that is held, as plain data for people and logs. */
+  /** Returns the known state as plain data, for people and logs. */
   snapshot(): Snapshot {
     return snapshotOf(this.#viewed);
   }
 
-  /** Whom this member has to agree with is known from the start. */
-  #expect(members: readonly Member[]): void {
+  /** With a fixed list, consensus and `confirmed` need all listed members from the start. */
+  #expectMembers(members: readonly Member[]): void {
     this.#topology.set([...members, this.#cluster.self]);
     const ids = [...this.#topology.ids()];
     this.#engineHost.do((engine, now) => engine.setTopology({ members: ids, blocked: [] }, now));
@@ -394,16 +395,16 @@ export class Gossiper implements GossiperLike {
     if (this.#isStopping) throw new HearsayError("stopped", "The gossiper has stopped; nothing was changed.");
   }
 
-  /** A broken invariant ends the gossiper at once: what it holds cannot be trusted any more. */
+  /** A broken invariant ends the gossiper at once, because its state may be wrong. */
   #fail(error: unknown): void {
     this.#failure ??= { error };
     void this.#end("failed");
   }
 
-  /** Ends once, whoever asks; does not reject. */
+  /** Ends once, however often it is called; does not reject. */
   async #end(reason: GossiperClosed["reason"]): Promise<FlushResult> {
-    const nobody: FlushResult = { acknowledgedBy: 0, wanted: 0, flushed: false };
-    if (this.#isStopping) return nobody;
+    const nothingSent: FlushResult = { acknowledgedBy: 0, wanted: 0, flushed: false };
+    if (this.#isStopping) return nothingSent;
     this.#isStopping = true;
     this.#unfollow();
     this.#leaving.abort(new HearsayError("stopped", "The gossiper has stopped."));
@@ -423,11 +424,11 @@ export class Gossiper implements GossiperLike {
       ...(this.#failure ?? {}),
       ...(flush ? { flush } : {}),
     });
-    return flush ?? nobody;
+    return flush ?? nothingSent;
   }
 }
 
-/** Whatever is wrong with a value, or thrown by it while it is read. */
+/** Copies a value; turns every error, also of a getter or proxy in it, into `invalid_value`. */
 function copied(value: unknown): JsonCopy {
   try {
     return copyJson(value);

@@ -1,5 +1,5 @@
 /**
- * A gossiper at work: everything that runs between its start and its end.
+ * A running gossiper: all that runs between its start and its end.
  *
  * @module
  */
@@ -24,30 +24,30 @@ import { Spread } from "./spread.ts";
 import type { Topology } from "./topology.ts";
 import type { Watches } from "./watch.ts";
 
-/** What {@linkcode Lifecycle} needs. */
+/** The dependencies of a {@linkcode Lifecycle}. */
 export interface LifecycleOptions {
   readonly config: GossiperConfig;
   readonly cluster: Cluster;
   readonly engineHost: EngineHost;
   readonly topology: Topology;
   readonly watches: Watches;
-  /** Something threw that never should, or the transport broke. */
+  /** Called after an unexpected error, or when the transport broke. */
   readonly onBroken: (error: unknown) => void;
 }
 
-/** The parts of a gossiper that is started, and how they end. */
+/** Creates, connects and ends the parts of a running gossiper. */
 export class Lifecycle {
   readonly #options: LifecycleOptions;
-  readonly #answers: RequestHandler;
+  readonly #requestHandler: RequestHandler;
   readonly #peers: ConnectionPool;
   readonly #rounds: Rounds;
-  /** Pushes changes between the rounds; missing where the configuration turns that off. */
+  /** Pushes changes between rounds; `undefined` with `spread: "interval"`. */
   readonly #spread: Spread | undefined;
-  /** Finds crashed members; missing where the configuration turns that off. */
+  /** Detects crashed members; `undefined` without `detectCrashes`. */
   readonly #crashWatch: CrashWatch | undefined;
   readonly #loop: Loop;
-  readonly #greeted: ConflatingQueue<Member>;
-  /** Ends the loop. */
+  readonly #metPeers: ConflatingQueue<Member>;
+  /** Ends the rounds. */
   readonly #leaving = new AbortController();
   /** Ends everything else. */
   readonly #ending = new AbortController();
@@ -56,19 +56,19 @@ export class Lifecycle {
   /** The ids that the latest topology blocks. */
   #blocked: readonly string[] = [];
   #looping: Promise<void> = Promise.resolve();
-  /** Strangers that were let in, and when: a topology from before that does not know of them yet. */
+  /** Members let in by a handshake, and when: an older topology does not know of them yet. */
   readonly #admitted = new Map<string, { readonly member: Member; readonly atMs: number }>();
 
-  /** Puts the parts together; nothing runs yet. */
+  /** Creates the parts; nothing runs yet. */
   constructor(options: LifecycleOptions) {
     this.#options = options;
     const { config, cluster, engineHost, topology } = options;
     const { runtime } = engineHost;
-    this.#greeted = new ConflatingQueue<Member>({ keyOf: ({ id }) => id, signal: this.#ending.signal });
+    this.#metPeers = new ConflatingQueue<Member>({ keyOf: ({ id }) => id, signal: this.#ending.signal });
     const { signing } = cluster;
     const signatures = signing &&
       new Signatures({ engineHost, signing, cluster: cluster.name, settings: config });
-    this.#answers = new RequestHandler({
+    this.#requestHandler = new RequestHandler({
       engineHost,
       self: cluster.self,
       cluster: cluster.name,
@@ -79,11 +79,11 @@ export class Lifecycle {
       isStopping: () => this.#leaving.signal.aborted,
       makePlace: () => this.#makePlace(),
       onStranger: (member) => this.#admit(member),
-      // Without a discovery nobody reads it.
-      onHandshake: (member) => void (cluster.discovery && this.#greeted.push(member)),
+      // Without a discovery the queue has no reader, and would only grow.
+      onHandshake: (member) => void (cluster.discovery && this.#metPeers.push(member)),
       onSuspect: (session, suspect) => this.#crashWatch?.onSuspect(session, suspect),
       onRefused: (session, { code, reason, incarnation }, { isSigned }) => {
-        // Whoever leaves is blocked by all: that is what it asked for, and no news.
+        // Every peer blocks a leaving member at its own request, so a block carries no information.
         if (this.#leaving.signal.aborted) return;
         const before = engineHost.engine.incarnation;
         if (incarnation !== undefined) {
@@ -92,9 +92,9 @@ export class Lifecycle {
         const id = session.peerId;
         if (id === undefined) return;
         if (code === "blocked") engineHost.do((engine) => engine.onBlockedBy(id, reason ?? "expired"));
-        const isToGreet = code === "blocked" && endsWithIncarnation(reason) ||
+        const needsHandshake = code === "blocked" && endsWithIncarnation(reason) ||
           engineHost.engine.incarnation !== before;
-        if (isToGreet) this.#rounds.greetAtOnce(id);
+        if (needsHandshake) this.#rounds.handshakeNow(id);
       },
       onBroken: options.onBroken,
     });
@@ -102,7 +102,7 @@ export class Lifecycle {
       selfId: cluster.self.id,
       transport: cluster.transport,
       runtime,
-      host: this.#answers,
+      host: this.#requestHandler,
       settings: config,
       onBroken: (id) => this.#crashWatch?.onBroken(id),
     });
@@ -132,27 +132,27 @@ export class Lifecycle {
     });
   }
 
-  /** The number of ticks that the loop had to skip. */
+  /** The number of skipped rounds. */
   get skippedRounds(): number {
     return this.#loop.skipped;
   }
 
-  /** What is known of each address at which the discovery looks for members. */
+  /** The status of each address of the discovery. */
   get seeds(): readonly SeedStatus[] {
     return this.#seedReaders.flatMap((read) => read());
   }
 
-  /** The number of connections that are served. */
+  /** The number of open connections. */
   get served(): number {
     return this.#peers.served;
   }
 
-  /** Begins. */
+  /** Starts all parts. */
   start(): void {
     const { cluster, engineHost } = this.#options;
     engineHost.onEvent((event) => {
       if (event.type !== "IncarnationRenewed") return;
-      for (const { peer } of this.#peers.sessions()) this.#rounds.greetLater(peer!.id);
+      for (const { peer } of this.#peers.sessions()) this.#rounds.handshakeLater(peer!.id);
     });
     if (cluster.discovery?.openMembership) {
       const { id, host, port, kinds, url } = cluster.self;
@@ -169,12 +169,12 @@ export class Lifecycle {
     this.#looping = this.#loop.run(this.#leaving).catch(this.#options.onBroken);
   }
 
-  /** Leaves the cluster, and sees to it that others know (R9.1, R9.2). */
+  /** Leaves the cluster, and sends the departure to peers (R9.1, R9.2). */
   async leave(): Promise<FlushResult> {
     const { engineHost, config } = this.#options;
     this.#leaving.abort();
     if (engineHost.engine.isFenced) {
-      // What is told under this id now would be believed of the other process that uses it.
+      // Peers would take a departure under this id for one of the other process that uses it.
       await this.#looping;
       return { acknowledgedBy: 0, wanted: 0, flushed: true };
     }
@@ -192,14 +192,14 @@ export class Lifecycle {
     using deadline = deadlineAfter(
       engineHost.runtime,
       config.gossipRequestTimeout,
-      "Telling of the departure",
+      "Sending the departure",
     );
     deadline.signal.addEventListener("abort", () => giveUp.abort(deadline.signal.reason), { once: true });
     const [result] = await Promise.all([flushing, this.#looping]);
     return result;
   }
 
-  /** Ends everything that runs, and resolves when nothing does. */
+  /** Ends all parts; resolves once nothing runs. */
   async end(reason: string): Promise<void> {
     this.#leaving.abort();
     this.#ending.abort();
@@ -212,69 +212,69 @@ export class Lifecycle {
     await Promise.all([this.#looping, ...this.#tasks]);
   }
 
-  /** Runs something until the end; that it fails before is a broken invariant. */
+  /** Runs a task until the end; a failure before it is a broken invariant. */
   #run(task: Promise<void>): void {
     this.#tasks.push(task.catch((error) => {
       if (!this.#ending.signal.aborted) this.#options.onBroken(error);
     }));
   }
 
-  /** R7.4: the only way in which members come and go. */
+  /** R7.4: members come and go by topologies only. */
   async #followTopology(): Promise<void> {
     const { eventStream } = this.#options.cluster;
-    // One place is enough: the latest topology is never dropped, and nothing else matters.
+    // Capacity 1 is enough: the stream never drops the latest topology.
     const { signal } = this.#ending;
     for await (const event of eventStream.subscribe("ClusterTopology", { signal, capacity: 1 })) {
-      this.#take(event);
+      this.#applyTopology(event);
     }
   }
 
-  #take(topology: ClusterTopology): void {
+  #applyTopology(topology: ClusterTopology): void {
     const { engineHost, topology: known } = this.#options;
-    const wrong = faultOf(topology);
-    if (wrong) {
-      return engineHost.report("ClusterTopology", new TypeError(`${wrong} The topology was not taken over.`));
+    const fault = faultOf(topology);
+    if (fault) {
+      return engineHost.report("ClusterTopology", new TypeError(`${fault} The topology was ignored.`));
     }
     const before = known.ids();
     for (const { id } of topology.members) this.#admitted.delete(id);
-    this.#place([...this.#strangers(), ...topology.members], topology.blocked);
+    this.#setMembers([...this.#strangers(), ...topology.members], topology.blocked);
     const ids = known.ids();
     this.#peers.retain(ids);
     this.#rounds.retain(ids);
     for (const id of before) {
       if (!ids.has(id)) this.#spread?.forget(id);
-      // Whoever says that it leaves closes its connections itself, when it has told enough others.
+      // A leaving member closes its connections itself, once enough peers know of its departure.
       if (ids.has(id) || engineHost.engine.blockedMember(id)?.reason === "left") continue;
-      this.#peers.session(id)?.leave("The peer is no member any more.");
+      this.#peers.session(id)?.leave("The peer is no longer a member.");
     }
   }
 
-  /** A member that shakes hands takes the place of one that is known by hearsay alone (rule E15). */
+  /** Drops a member that never shook hands, to make room for one that does (rule E15). */
   #makePlace(): boolean {
     const { engineHost, config, topology: known } = this.#options;
     if (known.size < config.maxMembers) return true;
     const { id } = engineHost.do((engine, now) => engine.makePlace(now));
     if (id === undefined) return false;
-    // The discovery hears of it with the events, and says the same in a moment.
+    // The discovery hears of it by an event, and soon publishes the same.
     known.set([...known.members()].filter((member) => member.id !== id));
     return true;
   }
 
-  /** Takes a stranger for a member until a topology says the same; returns how to undo that. */
+  /** Adds a stranger to the members until a topology names it; returns the undo function. */
   #admit(member: Member): () => void {
     const { engineHost, topology: known } = this.#options;
     const before = [...known.members()];
     this.#admitted.set(member.id, { member, atMs: engineHost.runtime.monotonicMs() });
     this.#spread?.introduce(member.id);
-    this.#place([...before, member], this.#blocked);
+    this.#setMembers([...before, member], this.#blocked);
     return () => {
       this.#admitted.delete(member.id);
       this.#spread?.forget(member.id);
-      this.#place(before, this.#blocked);
+      this.#setMembers(before, this.#blocked);
     };
   }
 
-  /** Those let in so lately that a topology without them may just be late. */
+  /** Members let in so recently that a topology may not name them yet. */
   #strangers(): Member[] {
     const { engineHost, config } = this.#options;
     const sinceMs = engineHost.runtime.monotonicMs() - config.gossipRequestTimeout;
@@ -284,7 +284,7 @@ export class Lifecycle {
     return [...this.#admitted.values()].map(({ member }) => member);
   }
 
-  #place(members: readonly Member[], blocked: readonly string[]): void {
+  #setMembers(members: readonly Member[], blocked: readonly string[]): void {
     const { engineHost, topology: known } = this.#options;
     this.#blocked = blocked;
     known.set(members);
@@ -296,20 +296,20 @@ export class Lifecycle {
     const { discovery } = this.#options.cluster;
     if (!discovery) return;
     try {
-      await discovery.run(this.#site(), { signal: this.#ending.signal });
+      await discovery.run(this.#discoveryContext(), { signal: this.#ending.signal });
     } catch (error) {
       if (!this.#ending.signal.aborted) this.#options.engineHost.report("discovery", error);
     }
   }
 
-  /** Greets whoever is at an address; a newcomer gets what it lacks at once, and not with the next round. */
-  async #greet(address: string, options: { readonly signal: AbortSignal }): Promise<Member> {
-    const member = await this.#peers.greet(address, options);
+  /** Shakes hands at an address, then exchanges state at once instead of with the next round. */
+  async #handshake(address: string, options: { readonly signal: AbortSignal }): Promise<Member> {
+    const member = await this.#peers.handshake(address, options);
     if (this.#options.config.spread === "immediate") this.#rounds.exchangeLater(member.id);
     return member;
   }
 
-  #site(): DiscoveryContext {
+  #discoveryContext(): DiscoveryContext {
     const { config, cluster, engineHost, watches } = this.#options;
     const { gossipInterval: base, maxBackoff: cap } = config;
     return {
@@ -319,8 +319,8 @@ export class Lifecycle {
       eventStream: cluster.eventStream,
       activeIds: () => engineHost.engine.activeIds(),
       addressOf: (member) => cluster.transport.addressOf(member),
-      handshake: (address, options) => this.#greet(address, options),
-      metPeers: this.#greeted.readable,
+      handshake: (address, options) => this.#handshake(address, options),
+      metPeers: this.#metPeers.readable,
       watch: (key) => watches.watch(key, this.#ending),
       retryDelay: (failures) => jitteredDelay(failures, { base, cap, random: engineHost.runtime.random() }),
       reportSeeds: (read) => void this.#seedReaders.push(read),
@@ -329,12 +329,12 @@ export class Lifecycle {
   }
 }
 
-/** What is wrong with a topology, which may come from anywhere, as a sentence. */
+/** The fault of a topology, which may come from any code, as a sentence. */
 function faultOf({ members, blocked }: ClusterTopology): string | undefined {
   const isId = (id: unknown) => typeof id === "string" && id !== "" && id.isWellFormed();
   if (!Array.isArray(members) || !members.every((member) => isId(member?.id))) {
-    return "members must be a list of members with ids.";
+    return "`members` must be a list of members with ids.";
   }
-  if (!Array.isArray(blocked) || !blocked.every(isId)) return "blocked must be a list of ids.";
+  if (!Array.isArray(blocked) || !blocked.every(isId)) return "`blocked` must be a list of ids.";
   return undefined;
 }

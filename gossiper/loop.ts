@@ -1,24 +1,23 @@
 /**
- * The beat of the gossip: one round at every interval.
+ * The loop of rounds: one round at every interval.
  *
  * @module
  */
 
 import type { Runtime } from "../common/runtime.ts";
 
-/** What a {@linkcode Loop} does, and when. */
+/** Options of a {@linkcode Loop}. */
 export interface LoopOptions {
   readonly runtime: Runtime;
-  /** Milliseconds between the starts of two rounds. */
+  /** The time between the starts of two rounds, in milliseconds. */
   readonly interval: number;
-  /** One round. The next does not begin before it is over. */
+  /** Runs one round. The next round waits for its end. */
   readonly round: () => Promise<void>;
 }
 
 /**
- * Rounds on a grid: the first at once, the others at whole intervals after the start, so that delays do not
- * add up. After a round that took longer than the interval the latest tick missed is made up for at once,
- * and those before it are skipped.
+ * Runs the first round at once, and the others at whole intervals after the start, so that delays do not add up. A
+ * round longer than the interval is followed at once by the latest missed one; those before it are skipped.
  */
 export class Loop {
   readonly #options: LoopOptions;
@@ -32,21 +31,21 @@ export class Loop {
     this.#options = options;
   }
 
-  /** The number of rounds that were begun. */
+  /** The number of rounds started. */
   get rounds(): number {
     return this.#rounds;
   }
 
-  /** The number of ticks that were skipped, because a round or this process was late. */
+  /** The number of rounds skipped because a round or this process was late. */
   get skipped(): number {
     return this.#skipped;
   }
 
-  /** Runs until the signal is aborted, and the round under way is over; rejects with what a round throws. */
+  /** Runs until the signal is aborted and the round under way has ended; rejects with the error of a round. */
   async run({ signal }: { readonly signal: AbortSignal }): Promise<void> {
     const { runtime, interval, round } = this.#options;
     const start = runtime.monotonicMs();
-    // One listener for all rounds: to add and remove one in each costs as much as a round without news.
+    // One listener for all rounds: adding and removing one in each would double the cost of an idle round.
     const wake = () => this.#wake();
     signal.addEventListener("abort", wake, { once: true });
     try {
@@ -65,7 +64,7 @@ export class Loop {
 
   async #until(dueMs: number, signal: AbortSignal): Promise<void> {
     const { runtime } = this.#options;
-    // A timer may fire a little early by the other clock: a round before its time would be one too many.
+    // A timer may fire early by the monotonic clock, and the round would then be one too many.
     for (let left = dueMs - runtime.monotonicMs(); left > 0; left = dueMs - runtime.monotonicMs()) {
       if (signal.aborted) return;
       await this.#sleep(left);

@@ -1,5 +1,5 @@
 /**
- * The members as a user follows them: their views, each change of one, and a wait for a number of them.
+ * Watches of members: their views, each change of a view, and a wait for a number of members.
  *
  * @module
  */
@@ -11,13 +11,13 @@ import { ConflatingQueue } from "../common/conflating_queue.ts";
 import { assertNone, assertSignal, describe } from "../options/rules.ts";
 import { sleep } from "../common/runtime.ts";
 
-/** A member is alive from the first of these on, and not from the others on. */
+/** The events that change the set of alive members. */
 const ALIVE_CHANGES: ReadonlySet<EngineEvent["type"]> = new Set<EngineEvent["type"]>([
   "MemberJoined",
   "MemberLeft",
   "MemberFailed",
 ]);
-/** After each of these the view of the member may be another. */
+/** The events that may change a member's view. */
 const VIEW_CHANGES: ReadonlySet<EngineEvent["type"]> = new Set<EngineEvent["type"]>([
   ...ALIVE_CHANGES,
   "MemberBlocked",
@@ -27,18 +27,17 @@ const VIEW_CHANGES: ReadonlySet<EngineEvent["type"]> = new Set<EngineEvent["type
   "SuspicionEnded",
 ]);
 
-/** What {@linkcode MemberWatches} needs. */
+/** The dependencies of {@linkcode MemberWatches}. */
 export interface MemberWatchesOptions {
   readonly engineHost: EngineHost;
-  /** The views of all members. */
+  /** Returns the views of all members. */
   readonly views: () => readonly MemberView[];
-  /** The view of one member. */
   readonly view: (id: string) => MemberView;
   /** Aborted when the member begins to leave. */
   readonly leaving: AbortSignal;
 }
 
-/** Those who follow the members of one gossiper. */
+/** The watches of one gossiper. */
 export class MemberWatches {
   readonly #options: MemberWatchesOptions;
   readonly #streams = new Set<ConflatingQueue<MemberView>>();
@@ -55,7 +54,7 @@ export class MemberWatches {
     }, { once: true });
   }
 
-  /** The present views, then each that changes, until the signal is aborted or the member begins to leave. */
+  /** Emits the present views, then each that changes, until the signal is aborted or the member begins to leave. */
   watch({ signal }: WaitOptions): ReadableStream<MemberView> {
     const { engineHost, views, leaving } = this.#options;
     engineHost.assertOutside();
@@ -70,7 +69,7 @@ export class MemberWatches {
     return stream.readable;
   }
 
-  /** Resolves with the members that are alive once there are so many, and these have not changed for a while. */
+  /** Resolves with the alive members once there are `count`, unchanged for `stableFor` milliseconds. */
   async when(count: number, { stableFor = 0, signal }: MembersOptions): Promise<readonly MemberView[]> {
     assertSignal(signal);
     assertNone([
@@ -85,7 +84,7 @@ export class MemberWatches {
     return views().filter(({ status }) => status === "alive" || status === "suspected");
   }
 
-  /** Whether no member comes or goes for so many milliseconds. */
+  /** Resolves to true if no member comes or goes for `stableFor` milliseconds. */
   async #isStable(stableFor: number, signal: AbortSignal): Promise<boolean> {
     const { engineHost } = this.#options;
     const changed = new AbortController();
@@ -112,5 +111,5 @@ function wholeProblems(
 ) {
   if (Number.isSafeInteger(value) && (value as number) >= least) return [];
   const allowed = `a whole number of ${unit} of at least ${least}`;
-  return [{ field, problem: "is not valid", given: describe(value), allowed }];
+  return [{ field, problem: `must be ${allowed}`, given: describe(value), allowed }];
 }

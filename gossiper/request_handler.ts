@@ -1,5 +1,5 @@
 /**
- * What a peer's messages do here, and what is answered.
+ * Handles the messages of peers, and makes the replies.
  *
  * @module
  */
@@ -26,52 +26,56 @@ import {
   type SharedSettings,
 } from "../protocol/shared_settings.ts";
 import { ReportOnce } from "../common/report_once.ts";
-import type { GossipAnswer, Session, SessionHost } from "../protocol/session.ts";
+import type { Session } from "../protocol/session.ts";
+import type { GossipContent, SessionHost } from "../protocol/session_host.ts";
 import type { Signatures } from "./signatures.ts";
 import type { Examined } from "../protocol/examined.ts";
 
-/** How much that was forged is refused, before the connection is closed over it. */
+/** The entries with invalid signatures that a connection may bring before it is closed. */
 const MAX_FORGERIES = 8;
 
-/** What {@linkcode RequestHandler} needs. */
+/** The dependencies of a {@linkcode RequestHandler}. */
 export interface RequestHandlerOptions {
   readonly engineHost: EngineHost;
   readonly self: Member;
   /** The cluster's name. */
   readonly cluster: string;
-  /** This member's public key, where it signs what it sets. */
+  /** This member's public key; `undefined` if it does not sign. */
   readonly publicKey: string | undefined;
   readonly settings: SharedSettings;
-  /** Whether members that nobody has heard of are let in. */
+  /** True if a handshake adds an unknown member. */
   readonly openMembership: boolean;
-  /** Whether this member takes no more requests (R9.3). */
+  /** True once this member refuses requests because it leaves (R9.3). */
   readonly isStopping: () => boolean;
-  /** Makes a place for one more member, if none is free; false where each is of a member that shook hands. */
+  /** Makes room for one more member; returns false if every member has shaken hands. */
   readonly makePlace: () => boolean;
-  /** A peer that is no member is about to be let in; returns how to undo that. */
+  /** Called before an unknown peer is let in; returns the undo function. */
   readonly onStranger: (member: Member) => () => void;
-  /** A peer was greeted, and let in. */
+  /** Called after a handshake that let the peer in. */
   readonly onHandshake: (member: Member) => void;
-  /** A peer refused something; `isSigned` if this member signed a state of the life that the refusal names. */
+  /**
+   * Called when a peer refused a message. `isSigned` is true if the refusal carries this member's own verified
+   * signature of the incarnation that it names.
+   */
   readonly onRefused: (session: Session, refusal: Refusal, proof: { readonly isSigned: boolean }) => void;
-  /** A peer suspects a member of having crashed, or says that it lives. */
+  /** Called when a peer suspects a member, or says that the member lives. */
   readonly onSuspect: (session: Session, suspect: Suspect) => void;
-  /** Where members sign what they set. */
+  /** Present if members sign their state. */
   readonly signatures: Signatures | undefined;
-  /** Something threw that never should. */
+  /** Called after an unexpected error. */
   readonly onBroken: (error: unknown) => void;
 }
 
-/** The side of the sessions that knows the content. */
+/** Answers each message of every session from the engine. */
 export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
   readonly #options: RequestHandlerOptions;
   readonly #engineHost: EngineHost;
-  /** What was said about the settings of each peer. */
+  /** The differences of settings already reported for each peer. */
   readonly #differences = new ReportOnce();
   readonly #forgeries = new WeakMap<Session, number>();
   readonly examine?: (session: Session, message: Gossip | Push | Reply | Refusal) => Promise<Examined>;
 
-  /** Makes the answering side of a gossiper. */
+  /** Makes the responding side of a gossiper. */
   constructor(options: RequestHandlerOptions) {
     this.#options = options;
     this.#engineHost = options.engineHost;
@@ -102,7 +106,7 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
     };
   }
 
-  greeted(hello: Hello, { answering }: { readonly answering: boolean }): Refusal | "self" | undefined {
+  onHello(hello: Hello, { answering }: { readonly answering: boolean }): Refusal | "self" | undefined {
     const { member, incarnation, digest, active, count } = hello;
     const { engine } = this.#engineHost;
     const misfit = this.#misfit(hello) ?? this.#forged(hello);
@@ -114,10 +118,10 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
     if (member.id !== engine.id && !this.#knows(member.id)) {
       return refuse("unknown_member", `${member.id} is no member of this cluster.`);
     }
-    // A member first, and greeted then: met by nobody, this one would for a moment agree with itself alone.
+    // The topology must know the peer before the handshake, or this member would agree with itself alone for a moment.
     const isStranger = !engine.isMember(member.id) && !engine.blockedMember(member.id);
     if (isStranger && !this.#options.makePlace()) {
-      return refuse("busy", "There are as many members as are taken in; maxMembers says how many.");
+      return refuse("busy", "The cluster has as many members as `maxMembers` allows.");
     }
     const dismiss = isStranger ? this.#options.onStranger(member) : undefined;
     const { refusal } = this.#engineHost.do((engine, now) =>
@@ -135,28 +139,30 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
     );
     if (refusal) dismiss?.();
     if (refusal === "blocked") return this.#blocked(member.id);
-    if (refusal === "invalid") return refuse("invalid", "A life more than a year ahead cannot be believed.");
+    if (refusal === "invalid") {
+      return refuse("invalid", "The incarnation is more than a year ahead of this clock.");
+    }
     if (refusal) return this.#conflict(member.id, hello.settings?.maxMessageBytes);
     this.#options.signatures?.meet(hello);
     this.#options.onHandshake(member);
     return undefined;
   }
 
-  gossiped(session: Session, gossip: Gossip, examined?: Examined): GossipAnswer | Refusal {
+  gossiped(session: Session, gossip: Gossip, examined?: Examined): GossipContent | Refusal {
     const peerId = session.peer!.id;
     const refusal = this.#refusalOf(peerId) ?? this.#countForgeries(session, examined);
     if (refusal) return refusal;
-    const holds = this.#apply(peerId, gossip, examined);
-    const told = { holds, ...(gossip.holds && { asked: gossip.holds }) };
-    const { delta, sent } = this.#engineHost.do((engine) => engine.disseminate(peerId, told));
-    return { delta, sent, holds, liveness: this.#engineHost.engine.liveness(peerId, sent) };
+    const versions = this.#apply(peerId, gossip, examined);
+    const known = { holds: versions, ...(gossip.holds && { asked: gossip.holds }) };
+    const { delta, sent } = this.#engineHost.do((engine) => engine.disseminate(peerId, known));
+    return { delta, sent, holds: versions, liveness: this.#engineHost.engine.liveness(peerId, sent) };
   }
 
   toPush(session: Session, ids: Iterable<string>): PartialDelta | undefined {
     const peerId = session.peer!.id;
-    // A push may wait for a slow peer for longer than the peer stays active (R10.2).
+    // A push may wait for a slow peer until after the peer is blocked (R10.2).
     if (!this.#engineHost.engine.activeIds().has(peerId)) return undefined;
-    // A later life is first said in a greeting (E1).
+    // A later incarnation is first announced in a handshake (E1).
     if (session.reportedIncarnation !== this.#engineHost.engine.incarnation) return undefined;
     const { delta } = this.#engineHost.do((engine) => engine.push(peerId, ids));
     return delta.members.length > 0 ? delta : undefined;
@@ -168,14 +174,14 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
 
   heartbeat(session: Session, liveness: Liveness): void {
     const peerId = session.peer!.id;
-    // It has no answer: a blocked or leaving peer learns of it from its next request.
+    // A heartbeat has no reply: a blocked or leaving peer learns of it from its next request.
     if (!this.#takesFrom(peerId)) return;
     this.#engineHost.do((engine, now) => engine.applyLiveness(peerId, liveness, now));
   }
 
   pushed(session: Session, push: Push, examined?: Examined): Refusal | undefined {
     const peerId = session.peer!.id;
-    // A push has no answer: a blocked or leaving peer learns of it from its next request.
+    // A push has no reply: a blocked or leaving peer learns of it from its next request.
     if (!this.#takesFrom(peerId)) return undefined;
     const refusal = this.#countForgeries(session, examined);
     if (refusal) return refusal;
@@ -197,15 +203,15 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
     return this.#apply(peerId, reply, examined);
   }
 
-  acknowledged(_session: Session, sent: Sent, holds: KnownVersions): void {
-    this.#acknowledge(sent, holds);
+  acknowledged(_session: Session, sent: Sent, versions: KnownVersions): void {
+    this.#acknowledge(sent, versions);
   }
 
   compare(session: Session, part: SummaryPart): SummaryPart | Refusal {
     const peerId = session.peer!.id;
     return this.#refusalOf(peerId) ??
       this.#engineHost.do((engine) => engine.answerReconcile(peerId, part)).part ??
-      refuse("busy", "More was compared for this peer than the protocol needs.");
+      refuse("busy", "The comparison needs more parts than the protocol allows.");
   }
 
   compared(session: Session, part: SummaryPart, options: { readonly last: boolean }): void {
@@ -230,7 +236,7 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
     this.#options.onBroken(error);
   }
 
-  /** What is to be verified of a message: of a refusal, what says of this member itself that it lived later. */
+  /** The entries of a message to verify. A refusal is verified only if it proves a later incarnation of this member's id. */
   #deltaOf(message: Gossip | Push | Reply | Refusal): PartialDelta {
     if (message.type !== "error") return message.delta;
     const { code, state } = message;
@@ -244,7 +250,7 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
     { delta, liveness }: { readonly delta: Delta; readonly liveness: Liveness },
     examined: Examined | undefined,
   ): KnownVersions {
-    // First the state: the counts are of the lives that it is about.
+    // The state goes first: the heartbeat counts belong to its incarnations.
     const options = this.#verdict(delta, examined);
     const { holds } = this.#engineHost.do((engine, now) => engine.applyIncoming(peerId, delta, now, options));
     this.#engineHost.do((engine, now) => engine.applyLiveness(peerId, liveness, now));
@@ -260,27 +266,30 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
     return examined && refused ? { refused, verified: new Set(examined.verified.keys()) } : {};
   }
 
-  /** Members that sign pass on nothing that is not signed: one that goes on doing so is not listened to. */
+  /** Honest members relay signed entries only, so a peer with too many invalid ones is refused. */
   #countForgeries(session: Session, examined: Examined | undefined): Refusal | undefined {
     if (!examined || examined.forged === 0) return undefined;
     const count = (this.#forgeries.get(session) ?? 0) + examined.forged;
     this.#forgeries.set(session, count);
     if (count < MAX_FORGERIES) return undefined;
-    return refuse("invalid", "Too much of what was told was not signed by those that it was told of.");
+    return refuse("invalid", `Too many entries with invalid signatures (limit ${MAX_FORGERIES}).`);
   }
 
-  /** Whether a greeting comes from another than whoever has the id, as far as keys tell. */
+  /** The refusal of a handshake without a key, or with another key than the one bound to its id. */
   #forged(hello: Hello): Refusal | undefined {
     const fault = this.#options.signatures?.faultOf(hello);
     if (fault === undefined) return undefined;
     if (fault === "unsigned") {
-      return refuse("incompatible", "Members of this cluster sign what they set, and this one does not.");
+      return refuse(
+        "incompatible",
+        "Members of this cluster must sign their state; this handshake has no key.",
+      );
     }
-    return refuse("id_conflict", `The id ${hello.member.id} belongs to whoever has another key.`);
+    return refuse("id_conflict", `The id ${hello.member.id} is bound to another key.`);
   }
 
-  #acknowledge(sent: Sent, holds: KnownVersions): void {
-    this.#engineHost.do((engine, now) => engine.handleAck(sent, holds, now));
+  #acknowledge(sent: Sent, versions: KnownVersions): void {
+    this.#engineHost.do((engine, now) => engine.handleAck(sent, versions, now));
   }
 
   #misfit({ cluster, version, oldestVersion, settings, member }: Hello): Refusal | undefined {
@@ -288,13 +297,13 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
     if (cluster !== mine.cluster) {
       return refuse(
         "wrong_cluster",
-        `This is a member of ${JSON.stringify(mine.cluster)}, and no other cluster.`,
+        `The cluster must be ${JSON.stringify(mine.cluster)}; got another.`,
       );
     }
     if (version < OLDEST_VERSION || oldestVersion > PROTOCOL_VERSION) {
       return refuse(
         "incompatible",
-        `Versions ${OLDEST_VERSION} to ${PROTOCOL_VERSION} of the protocol are spoken here; got ${oldestVersion} to ` +
+        `The protocol version must be from ${OLDEST_VERSION} to ${PROTOCOL_VERSION}; got ${oldestVersion} to ` +
           `${version}.`,
       );
     }
@@ -328,21 +337,21 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
   }
 
   /**
-   * Whether a peer has to begin a later life before anything is taken from it: where members sign, or where the later one
-   * has left. Else it is told in the answer.
+   * True if a peer must begin a later incarnation before anything of it is merged: if members sign, or if its later
+   * incarnation has left. Otherwise the reply alone carries the later incarnation.
    */
   #isOver(peerId: string): boolean {
     const { engine } = this.#engineHost;
-    const isToProve = this.#options.signatures !== undefined;
-    return engine.isOutlived(peerId) && (isToProve || engine.blockedMember(peerId)?.reason === "left");
+    const signs = this.#options.signatures !== undefined;
+    return engine.isOutlived(peerId) && (signs || engine.blockedMember(peerId)?.reason === "left");
   }
 
-  /** Whether anything is taken from a peer now; what is refused has no answer. */
+  /** True if messages of a peer are merged now; for messages without a reply. */
   #takesFrom(peerId: string): boolean {
     return this.#obstacleOf(peerId) === undefined;
   }
 
-  /** What stands in the way of taking anything from a peer now. */
+  /** The reason to refuse a peer's messages now, or `undefined`. */
   #obstacleOf(peerId: string): "stopping" | "isFenced" | "over" | "blocked" | "unknown" | undefined {
     const { engine } = this.#engineHost;
     if (this.#options.isStopping()) return "stopping";
@@ -352,30 +361,30 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
     return this.#knows(peerId) ? undefined : "unknown";
   }
 
-  /** Why nothing is taken from a peer now, as it is told: with the proof of its later life, which costs more to make. */
+  /** The refusal of a peer's request now. It may carry the proof of a later incarnation, which costs more to make. */
   #refusalOf(peerId: string): Refusal | undefined {
     const { id } = this.#engineHost.engine;
     switch (this.#obstacleOf(peerId)) {
       case "stopping":
         return refuse("stopped", "This member is leaving the cluster.");
       case "isFenced":
-        return refuse("id_conflict", `Another process uses the id ${id}; this one takes part no more.`);
+        return refuse("id_conflict", `Another process uses the id ${id}; this member has withdrawn.`);
       case "over":
         return this.#conflict(peerId);
       case "blocked":
         return this.#blocked(peerId);
       case "unknown":
-        return refuse("unknown_member", `${peerId} is no member of this cluster any more.`);
+        return refuse("unknown_member", `${peerId} is no longer a member of this cluster.`);
       case undefined:
         return undefined;
     }
   }
 
-  /** Where members sign, only what proves the later life makes the peer begin another one above. */
+  /** With signing on, only a proof of the later incarnation makes the peer begin another one above it. */
   #conflict(id: string, maxMessageBytes?: number): Refusal {
     const { engine } = this.#engineHost;
     const state = engine.proofOfLife(id, maxMessageBytes);
-    return refuse("id_conflict", `Another process uses, or has used later, the id ${id}.`, {
+    return refuse("id_conflict", `Another process uses the id ${id}, or has used it later.`, {
       incarnation: id === engine.id ? engine.incarnation : engine.latestIncarnation(id)!,
       ...(state && { state }),
     });

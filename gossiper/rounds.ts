@@ -1,5 +1,5 @@
 /**
- * What this member does at every interval: it shows that it is alive, looks who else is, and gossips.
+ * The rounds: at every interval this member counts its heartbeat, checks those of others, and gossips.
  *
  * @module
  */
@@ -15,16 +15,15 @@ import { abortable, type Deadline, deadlineAfter } from "../common/runtime.ts";
 import type { Session } from "../protocol/session.ts";
 import type { Signatures } from "./signatures.ts";
 import type { Topology } from "./topology.ts";
-import { Turns } from "./turns.ts";
+import { RoundRobin } from "./round_robin.ts";
 
 /**
- * While nothing is to be exchanged, one round in so many dials peers that are not connected. 10: so that lost connections
- * are replaced within seconds. Fewer: more dials where members have more peers than connections. More: pushes take ways
- * round for longer.
+ * While this member is idle, one round in so many dials peers without a connection. 10: lost connections are replaced
+ * within seconds. Lower: more dials if members have more peers than connections. Higher: pushes make detours for longer.
  */
 const ROUNDS_PER_DIALLING_ROUND = 10;
 
-/** What {@linkcode Rounds} needs. */
+/** The dependencies of {@linkcode Rounds}. */
 export interface RoundsOptions {
   readonly engineHost: EngineHost;
   readonly peers: ConnectionPool;
@@ -34,33 +33,37 @@ export interface RoundsOptions {
     readonly gossipRequestTimeout: number;
     readonly maxMessageBytes: number;
   };
-  /** Where members sign what they set. */
+  /** Present if members sign their state. */
   readonly signatures: Signatures | undefined;
   readonly actorStatistics: (() => Readonly<Record<string, number>>) | undefined;
 }
 
-/** The asking side of a gossiper. */
+/** The requesting side of a gossiper. */
 export class Rounds {
   readonly #options: RoundsOptions;
   readonly #engineHost: EngineHost;
   readonly #background = new Set<Promise<void>>();
-  readonly #lastGreetings = new Map<string, number>();
+  /** When each member was last sent a handshake at once, in monotonic milliseconds. */
+  readonly #lastHandshakes = new Map<string, number>();
   readonly #ending = new AbortController();
-  readonly #inTurn: Turns;
-  readonly #connectedInTurn: Turns;
+  readonly #roundRobin: RoundRobin;
+  readonly #connectedRoundRobin: RoundRobin;
   #idleRounds = 0;
 
-  /** Makes the asking side; it asks nothing yet. */
+  /** Makes the requesting side; it sends nothing yet. */
   constructor(options: RoundsOptions) {
     this.#options = options;
     this.#engineHost = options.engineHost;
     const { engine, runtime } = options.engineHost;
     const random = () => runtime.random();
-    this.#inTurn = new Turns(() => engine.activePeers(), random);
-    this.#connectedInTurn = new Turns(() => options.peers.sessions().map(({ peer }) => peer!.id), random);
+    this.#roundRobin = new RoundRobin(() => engine.activePeers(), random);
+    this.#connectedRoundRobin = new RoundRobin(
+      () => options.peers.sessions().map(({ peer }) => peer!.id),
+      random,
+    );
   }
 
-  /** One round (R2): never rejects for anything that a peer does. */
+  /** One round (R2). No failure of a peer rejects it. */
   async round({ signal }: { readonly signal: AbortSignal }): Promise<void> {
     const engineHost = this.#engineHost;
     const actorCount = this.#actorCount();
@@ -69,30 +72,34 @@ export class Rounds {
     if (engineHost.engine.isFenced) return;
     if (this.#options.signatures) await this.#options.signatures.signPending();
     for (const id of engineHost.engine.dueProbes(engineHost.now())) {
-      if (this.#isWithinReach(id)) this.greetLater(id);
+      if (this.#isWithinReach(id)) this.handshakeLater(id);
     }
     await Promise.all(this.#draw().map((id) => this.#attempt(id, () => this.#gossipWith(id, signal))));
   }
 
-  /** Whether a heartbeat is all that there is to send to any peer that is connected. */
+  /** True if every connected peer needs no more than a heartbeat. */
   #isIdle(): boolean {
     const { engine } = this.#engineHost;
     return engine.isIdle && this.#options.peers.sessions().every(({ peer }) => engine.isQuiet(peer!.id));
   }
 
-  /** The peers of this round: `gossipFanOut`, and where nothing is to be exchanged one of those that are connected. */
+  /** The peers of this round: `gossipFanOut` of them, or when idle one that is connected. */
   #draw(): string[] {
     const { gossipFanOut } = this.#options.settings;
-    if (!this.#isIdle()) return this.#drawPeers(this.#inTurn, gossipFanOut);
+    if (!this.#isIdle()) return this.#drawPeers(this.#roundRobin, gossipFanOut);
     if (this.#idleRounds++ % ROUNDS_PER_DIALLING_ROUND === 0) {
-      const apart = this.#drawPeers(this.#inTurn, gossipFanOut, (id) => !this.#options.peers.session(id));
-      if (apart.length > 0) return apart;
+      const unconnected = this.#drawPeers(
+        this.#roundRobin,
+        gossipFanOut,
+        (id) => !this.#options.peers.session(id),
+      );
+      if (unconnected.length > 0) return unconnected;
     }
-    const [id] = this.#drawPeers(this.#connectedInTurn, 1);
-    return id === undefined ? this.#drawPeers(this.#inTurn, 1) : [id];
+    const [id] = this.#drawPeers(this.#connectedRoundRobin, 1);
+    return id === undefined ? this.#drawPeers(this.#roundRobin, 1) : [id];
   }
 
-  /** Sends a heartbeat where nothing else is to be said; returns whether it was. */
+  /** Sends a heartbeat alone if the peer needs no more; returns false if it does. */
   #sendHeartbeat(id: string): boolean {
     const { engine } = this.#engineHost;
     const session = this.#options.peers.session(id);
@@ -106,16 +113,18 @@ export class Rounds {
     return true;
   }
 
-  /** Sends a peer what it is not known to hold, and takes what it sends back. */
+  /** Sends a peer the state that it has not acknowledged, and merges its reply. */
   async exchange(id: string, { signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
     using deadline = this.#deadline(`The request to ${id}`, signal);
     const session = await this.#reach(id, deadline.signal);
-    if (session.reportedIncarnation !== this.#engineHost.engine.incarnation) await session.greet(deadline);
+    if (session.reportedIncarnation !== this.#engineHost.engine.incarnation) {
+      await session.handshake(deadline);
+    }
     if (this.#options.signatures) {
       await this.#options.signatures.signPending();
       deadline.signal.throwIfAborted();
     }
-    // While this member dialled, the peer may have been blocked (R10.2).
+    // The peer may have been blocked during the dial (R10.2).
     if (!this.#engineHost.engine.activeIds().has(id) || this.#engineHost.engine.isFenced) return;
     if (session.isBusy) throw new HearsayError("busy", `${id} is busy; nothing was sent.`);
     const { peers } = this.#options;
@@ -130,21 +139,21 @@ export class Rounds {
     }
   }
 
-  /** Resolves when no request to the peer is under way, or the signal is aborted. */
+  /** Resolves once no request to the peer is under way, or the signal is aborted. */
   async whenIdle(id: string, { signal }: { readonly signal: AbortSignal }): Promise<void> {
     const session = this.#options.peers.session(id);
     if (session) await abortable(session.whenIdle(), signal);
   }
 
-  /** Whether a peer is gone: it closed the connection, and when it was dialled again there was nobody. */
+  /** True if a peer is gone: it closed the connection, and the next dial failed. */
   isGone(id: string, error: unknown): boolean {
     const isAway = error instanceof HearsayError && error.code === "connection";
     return isAway && this.#options.peers.hasGoneAway(id);
   }
 
-  /** Greets a peer in the background, on the connection that there is or else on a new one. */
-  greetLater(id: string): void {
-    this.#runLater(id, () => this.#greet(id));
+  /** Shakes hands with a peer in the background, on the open connection or a new one. */
+  handshakeLater(id: string): void {
+    this.#runLater(id, () => this.#handshake(id));
   }
 
   /** Exchanges state with an active peer in the background, unless a request to it is under way. */
@@ -155,40 +164,44 @@ export class Rounds {
     this.#runLater(id, () => this.exchange(id));
   }
 
-  /** The same, but not more often than one request may take. */
-  greetAtOnce(id: string): void {
+  /** Shakes hands with a peer in the background, but at most once per request timeout. */
+  handshakeNow(id: string): void {
     const nowMs = this.#engineHost.runtime.monotonicMs();
-    const last = this.#lastGreetings.get(id) ?? -Infinity;
+    const last = this.#lastHandshakes.get(id) ?? -Infinity;
     if (nowMs - last < this.#options.settings.gossipRequestTimeout) return;
-    this.#lastGreetings.set(id, nowMs);
-    this.greetLater(id);
+    this.#lastHandshakes.set(id, nowMs);
+    this.handshakeLater(id);
   }
 
-  /** Forgets what is remembered of all but these members. */
+  /** Drops the notes of all other members. */
   retain(ids: ReadonlySet<string>): void {
-    for (const id of this.#lastGreetings.keys()) if (!ids.has(id)) this.#lastGreetings.delete(id);
+    for (const id of this.#lastHandshakes.keys()) if (!ids.has(id)) this.#lastHandshakes.delete(id);
   }
 
-  /** Active peers that can be asked something, in random order, those last that pass nothing on. */
+  /** The reachable active peers in random order, with those that relay nothing at the end. */
   shuffledPeers(): string[] {
     const { peers, topology } = this.#options;
     const ids = [...this.#peersAtRandom()].filter((id) => this.#isWithinReach(id));
-    const passesOn = (id: string) => peers.passesOn(topology.get(id));
-    return [...ids.filter(passesOn), ...ids.filter((id) => !passesOn(id))];
+    const relays = (id: string) => peers.passesOn(topology.get(id));
+    return [...ids.filter(relays), ...ids.filter((id) => !relays(id))];
   }
 
-  /** Ends what runs in the background, and resolves when nothing does any more. */
+  /** Ends the background tasks; resolves once none runs. */
   async end(): Promise<void> {
     this.#ending.abort(new HearsayError("stopped", "The gossiper has stopped."));
     await Promise.all(this.#background);
   }
 
-  /** Distinct peers, each in its turn, that are meant and can be asked now. */
-  #drawPeers(turns: Turns, count: number, isMeant: (id: string) => boolean = () => true): string[] {
+  /** Draws distinct peers by round-robin; each is wanted and free for a request now. */
+  #drawPeers(
+    roundRobin: RoundRobin,
+    count: number,
+    isWanted: (id: string) => boolean = () => true,
+  ): string[] {
     const { peers, topology } = this.#options;
     const active = this.#engineHost.engine.activeIds();
-    return turns.take(count, (id) => {
-      if (!active.has(id) || !isMeant(id)) return false;
+    return roundRobin.take(count, (id) => {
+      if (!active.has(id) || !isWanted(id)) return false;
       const member = topology.get(id);
       return peers.isFree(id, member) && this.#isWithinReach(id, member);
     });
@@ -198,7 +211,7 @@ export class Rounds {
     return inRandomOrder(this.#engineHost.engine.activePeers(), () => this.#engineHost.runtime.random());
   }
 
-  /** Whether there is a way to a member: whoever cannot be dialled is reached over what it dialled itself. */
+  /** True if a member is connected or can be dialed; one without an address must dial this member. */
   #isWithinReach(id: string, member: Member | undefined = this.#options.topology.get(id)): boolean {
     const { peers } = this.#options;
     return peers.session(id) !== undefined || (member !== undefined && isDialable(member));
@@ -221,32 +234,32 @@ export class Rounds {
     }
   }
 
-  async #greet(id: string): Promise<void> {
-    using deadline = this.#deadline(`The greeting of ${id}`);
+  async #handshake(id: string): Promise<void> {
+    using deadline = this.#deadline(`The handshake with ${id}`);
     const session = this.#options.peers.session(id);
-    if (!session) return void await this.#reach(id, deadline.signal, { anew: true });
+    if (!session) return void await this.#reach(id, deadline.signal, { fresh: true });
     await abortable(session.whenIdle(), deadline.signal);
-    await session.greet(deadline);
+    await session.handshake(deadline);
   }
 
-  async #reach(id: string, signal: AbortSignal, { anew = false } = {}): Promise<Session> {
+  async #reach(id: string, signal: AbortSignal, { fresh = false } = {}): Promise<Session> {
     const { peers, topology } = this.#options;
     const open = peers.session(id);
     if (open) return open;
     const member = topology.get(id);
     if (!member) {
-      throw new HearsayError("unknown_member", `It is not known where ${id} is; nothing was sent.`);
+      throw new HearsayError("unknown_member", `The address of ${id} is unknown; nothing was sent.`);
     }
     if (!isDialable(member)) {
       throw new HearsayError(
         "connection",
-        `${id} cannot be dialled, and is not connected; nothing was sent.`,
+        `${id} has no address to dial and no connection; nothing was sent.`,
       );
     }
-    return await peers.reach(member, { signal, anew });
+    return await peers.reach(member, { signal, fresh });
   }
 
-  /** What goes wrong with one peer is told, and touches nobody else. */
+  /** Publishes the failure with one peer, so that it affects no other peer. */
   async #attempt(peerId: string, action: () => Promise<void>): Promise<void> {
     try {
       await action();
@@ -279,7 +292,7 @@ export class Rounds {
   }
 }
 
-/** Whether an error says that the peer is leaving too, so that it need not be told (R9.2). */
+/** True if the error says that the peer is leaving too, so that it needs no departure from this member (R9.2). */
 export function isStopRefusal(error: unknown): boolean {
   return error instanceof PeerRefused && error.refusal === "stopped";
 }

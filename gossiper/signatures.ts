@@ -1,6 +1,6 @@
 /**
- * Seeing to it that what is held of members was set by them, whoever told it. Verifying takes its time, so it is
- * done before the engine is called, and what changed meanwhile is not taken.
+ * Makes sure that each entry was set by its own member, whichever peer relayed it. Verification is asynchronous, so it
+ * comes before the engine call, and an entry is refused if the state it was verified against has changed meanwhile.
  *
  * @module
  */
@@ -15,13 +15,13 @@ import { TokenBucket } from "../common/token_bucket.ts";
 import { signedText, type Signing } from "../contracts/signing.ts";
 import { ReportOnce } from "../common/report_once.ts";
 
-/** How many refusals are told in a second: a peer that lies must not crowd out other news. */
-const MAX_TOLD_PER_SECOND = 10;
+/** The most refusals reported per second: a hostile peer must not crowd out other events. */
+const MAX_REPORTS_PER_SECOND = 10;
 
-/** Why something that was told of a member was not taken. */
+/** The reason why a member's entries were refused. */
 export type SignatureFault = "key" | "signature" | "unsigned";
 
-/** What {@linkcode Signatures} needs. */
+/** The dependencies of {@linkcode Signatures}. */
 export interface SignaturesOptions {
   readonly engineHost: EngineHost;
   readonly signing: Signing;
@@ -30,20 +30,20 @@ export interface SignaturesOptions {
   readonly settings: { readonly gossipMaxSend: number; readonly maxMembers: number };
 }
 
-/** Signs for this member, and verifies the others. */
+/** Signs this member's state, and verifies that of others. */
 export class Signatures {
   readonly #options: SignaturesOptions;
   readonly #engineHost: EngineHost;
   readonly #bindings: KeyBindings;
-  readonly #told = new ReportOnce();
+  readonly #reported = new ReportOnce();
   readonly #rate: TokenBucket;
-  #sealing: Promise<void> | undefined;
+  #signing: Promise<void> | undefined;
 
   constructor(options: SignaturesOptions) {
     const { engineHost, signing, settings } = options;
     this.#options = options;
     this.#engineHost = engineHost;
-    this.#rate = new TokenBucket(MAX_TOLD_PER_SECOND, engineHost.runtime);
+    this.#rate = new TokenBucket(MAX_REPORTS_PER_SECOND, engineHost.runtime);
     this.#bindings = new KeyBindings({
       max: settings.maxMembers,
       isHeld: (id) => engineHost.engine.incarnationOf(id) !== undefined,
@@ -51,90 +51,91 @@ export class Signatures {
     this.#bindings.bind(engineHost.engine.id, signing.publicKey, { met: true });
   }
 
-  /** Signs what this member has set since it last signed; whoever asks meanwhile waits for the same. */
+  /** Signs this member's unsigned changes; concurrent calls share one signature. */
   signPending(): Promise<void> {
-    return this.#sealing ??= this.#signPending().finally(() => this.#sealing = undefined);
+    return this.#signing ??= this.#signPending().finally(() => this.#signing = undefined);
   }
 
-  /** Why a greeting is not believed; its key, where it has one, was proved to be the greeter's own. */
+  /** The fault of a handshake. Its key, if any, is already proved to belong to the peer. */
   faultOf({ member, publicKey }: Hello): SignatureFault | undefined {
     if (publicKey === undefined) return "unsigned";
     return (this.#bindings.keyOf(member.id) ?? publicKey) === publicKey ? undefined : "key";
   }
 
-  /** Binds the key of a greeter that was let in to its id. */
+  /** Binds the key of a peer that was let in to its id. */
   meet({ member, publicKey }: Hello): void {
     if (publicKey !== undefined) this.#bindings.bind(member.id, publicKey, { met: true });
   }
 
   /**
-   * Verifies whatever of a delta would be taken. At most `gossipMaxSend` members are looked at. What a peer tells that has
-   * not greeted is nobody's fault.
+   * Verifies the entries of a delta that would be merged, of at most `gossipMaxSend` members. Faults count against a
+   * peer only after its handshake.
    */
   async examine(peerId: string | undefined, delta: PartialDelta): Promise<Examined> {
     const verified = new Map<string, KnownVersion | undefined>();
     const claims: {
-      readonly told: MemberDelta;
+      readonly delta: MemberDelta;
       readonly claim: SignedState;
-      readonly held: KnownVersion | undefined;
+      readonly version: KnownVersion | undefined;
     }[] = [];
-    for (const told of delta.members) {
-      const claim = this.#engineHost.engine.signedStateOf(told);
+    for (const member of delta.members) {
+      const claim = this.#engineHost.engine.signedStateOf(member);
       if (!claim) continue;
-      claims.push({ told, claim, held: this.#engineHost.engine.versionOf(told.id) });
+      claims.push({ delta: member, claim, version: this.#engineHost.engine.versionOf(member.id) });
       if (claims.length === this.#options.settings.gossipMaxSend) break;
     }
-    const faults = await Promise.all(claims.map(({ told, claim }) => this.#verify(told, claim)));
+    const faults = await Promise.all(claims.map(({ delta, claim }) => this.#verify(delta, claim)));
     let forged = 0;
-    for (const [index, { told, held }] of claims.entries()) {
+    for (const [index, { delta: { id }, version }] of claims.entries()) {
       const fault = faults[index];
       if (fault === undefined) {
-        verified.set(told.id, held);
-        if (peerId !== undefined) this.#told.forget(aboutOf(peerId, told.id));
+        verified.set(id, version);
+        if (peerId !== undefined) this.#reported.forget(aboutOf(peerId, id));
         continue;
       }
       if (peerId === undefined) continue;
-      // An id that was shown with two keys is bound to one here and to the other elsewhere: a relay may be honest.
+      // If an id was shown with two keys, members bind different ones, so an honest peer may relay the other.
       if (fault !== "key") forged++;
-      this.#tell(peerId, told.id, fault);
+      this.#report(peerId, id, fault);
     }
     return { verified, forged };
   }
 
-  /** Once for each peer, member and fault, until it tells something of that member that is signed. */
-  #tell(peerId: string, memberId: string, reason: SignatureFault): void {
+  /** Publishes a fault once for each peer, member and reason, until the peer sends valid entries of that member. */
+  #report(peerId: string, memberId: string, reason: SignatureFault): void {
     const about = aboutOf(peerId, memberId);
-    if (!this.#told.shouldReport(about, reason) || !this.#rate.take(1)) return;
-    this.#told.add(about, reason);
+    if (!this.#reported.shouldReport(about, reason) || !this.#rate.take(1)) return;
+    this.#reported.add(about, reason);
     this.#engineHost.publish({ type: "SignatureRefused", memberId, peerId, reason });
   }
 
-  /** The members of a delta of which nothing may be taken: not verified, or not for what is held by now. */
+  /** The members of a delta to refuse: not verified, or verified against a version that has changed since. */
   refusedOf(delta: PartialDelta, { verified }: Examined): ReadonlySet<string> {
     const { engine } = this.#engineHost;
     const refused = new Set<string>();
-    for (const told of delta.members) {
-      const isCurrent = verified.has(told.id) && isSameHold(verified.get(told.id), engine.versionOf(told.id));
-      if (!isCurrent && engine.signedStateOf(told)) refused.add(told.id);
+    for (const member of delta.members) {
+      const { id } = member;
+      const isCurrent = verified.has(id) && isSameVersion(verified.get(id), engine.versionOf(id));
+      if (!isCurrent && engine.signedStateOf(member)) refused.add(id);
     }
     return refused;
   }
 
   async #signPending(): Promise<void> {
-    const draft = this.#engineHost.engine.unsignedSnapshot();
-    if (!draft) return;
-    const proof = await this.#options.signing.sign(signedText(this.#options.cluster, draft.state));
-    this.#engineHost.do((engine) => engine.attachSignature(draft, proof));
+    const snapshot = this.#engineHost.engine.unsignedSnapshot();
+    if (!snapshot) return;
+    const signature = await this.#options.signing.sign(signedText(this.#options.cluster, snapshot.state));
+    this.#engineHost.do((engine) => engine.attachSignature(snapshot, signature));
   }
 
-  async #verify(told: MemberDelta, claim: SignedState): Promise<SignatureFault | undefined> {
+  async #verify(delta: MemberDelta, claim: SignedState): Promise<SignatureFault | undefined> {
     const announced = claim.entries.find(({ key }) => key === SIGNING_KEY)?.value;
-    if (told.signature === undefined || typeof announced !== "string") return "unsigned";
+    if (delta.signature === undefined || typeof announced !== "string") return "unsigned";
     if ((this.#bindings.keyOf(claim.id) ?? announced) !== announced) return "key";
     const { signing, cluster } = this.#options;
-    const by = { publicKey: announced, signature: told.signature };
+    const by = { publicKey: announced, signature: delta.signature };
     if (!await signing.verify(signedText(cluster, claim), by)) return "signature";
-    // Another key may have been bound while this one was looked at.
+    // Another key may have been bound during the verification.
     return this.#bindings.bind(claim.id, announced) ? undefined : "key";
   }
 }
@@ -143,6 +144,6 @@ function aboutOf(peerId: string, memberId: string): string {
   return JSON.stringify([peerId, memberId]);
 }
 
-function isSameHold(one: KnownVersion | undefined, other: KnownVersion | undefined): boolean {
+function isSameVersion(one: KnownVersion | undefined, other: KnownVersion | undefined): boolean {
   return one?.incarnation === other?.incarnation && one?.number === other?.number;
 }

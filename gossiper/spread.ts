@@ -1,6 +1,6 @@
 /**
- * Sends changes to peers within milliseconds, between the rounds. A push has no answer: the rounds find out whether it
- * arrived, and repair what was lost (rules E5, S1 to S3 in `docs/ALGORITHM.md`).
+ * Sends changes to peers within milliseconds, between the rounds. A push has no reply: the rounds find out if it
+ * arrived, and repair losses (rules E5, S1 to S3 in `docs/ALGORITHM.md`).
  *
  * @module
  */
@@ -12,40 +12,40 @@ import type { Session } from "../protocol/session.ts";
 import type { Signatures } from "./signatures.ts";
 
 /**
- * How long changes are collected, in milliseconds. 2: a burst of sets costs one push, and a single one waits for less
- * than the network takes between two processes that are busy.
+ * The time to collect changes before a push, in milliseconds. 2: a burst of sets costs one push, and a single set
+ * waits for less than the network takes between two busy processes.
  */
 const COLLECT_MS = 2;
 /**
- * Up to so many active members a member sends its own changes to all itself: one hop, and no copy twice. Above, the
- * work of one member would grow with the cluster.
+ * Up to this number of active members, a member pushes its own changes to all of them: one hop, no duplicate. Above it,
+ * the work of one member would grow with the cluster.
  */
 const DIRECT_MEMBERS = 64;
 /**
- * What part of the messages that a peer takes in a second may be pushes. A half: the rest is for the rounds. A peer closes
- * a connection that brings more than it takes.
+ * The share of a peer's message rate for pushes. A half: the rounds need the rest, and a peer closes a connection above
+ * its rate.
  */
 const PUSH_SHARE = 1 / 2;
-/** How many pushes to one peer a collection may cost: this member's own changes, and those that it passes on. */
+/** The most pushes to one peer per collection: own changes, and relayed ones. */
 const PUSHES_AT_ONCE = 2;
-/** To how many peers a member passes a change on. 2: on average each member then receives it twice at most. */
+/** The number of peers to relay a change to. 2: a member then receives it at most twice on average. */
 const RELAYS = 2;
 
-/** What {@linkcode Spread} needs. */
+/** The dependencies of a {@linkcode Spread}. */
 export interface SpreadOptions {
   readonly engineHost: EngineHost;
   readonly peers: ConnectionPool;
-  /** The number of peers that a member sends its own change to where there are many. */
+  /** The number of peers to push this member's changes to in a large cluster. */
   readonly fanOut: number;
-  /** How many messages a peer takes in a second. */
+  /** The messages per second that a peer accepts. */
   readonly maxMessagesPerSecond: number;
-  /** Where members sign what they set. */
+  /** Present if members sign their state. */
   readonly signatures: Signatures | undefined;
-  /** The signing failed: an invariant is broken. */
+  /** Called if signing failed, which is a broken invariant. */
   readonly onBroken: (error: unknown) => void;
 }
 
-/** The changes that wait to be pushed. */
+/** Collects and pushes changes. */
 export class Spread {
   readonly #options: SpreadOptions;
   /** The least time between two pushes to a peer, in milliseconds. */
@@ -53,11 +53,11 @@ export class Spread {
   #pushedMs = -Infinity;
   #cancelTimer: (() => void) | undefined;
   #isOver = false;
-  /** Whoever was let in here, and has yet to say something of itself. */
+  /** Members let in by this one that have not sent state yet. */
   readonly #newcomers = new Set<string>();
   #signing: Promise<void> = Promise.resolve();
 
-  /** Makes a spread that pushes what changes from now on, until {@linkcode Spread.end}. */
+  /** Makes a spread that pushes every change from now on, until {@linkcode Spread.end}. */
   constructor(options: SpreadOptions) {
     this.#options = options;
     this.#gapMs = 1_000 * PUSHES_AT_ONCE / (PUSH_SHARE * options.maxMessagesPerSecond);
@@ -65,19 +65,19 @@ export class Spread {
   }
 
   /**
-   * A newcomer was let in here. Its first word goes to all that are connected: in a cluster that has just started, they
-   * may be connected with nobody else.
+   * Marks a member as let in here. Its first state goes to all connected peers, because in a cluster that has just
+   * started it may have no other connection.
    */
   introduce(id: string): void {
     this.#newcomers.add(id);
   }
 
-  /** It was not let in after all, or is gone. */
+  /** Removes the mark of a member that is gone or was not let in. */
   forget(id: string): void {
     this.#newcomers.delete(id);
   }
 
-  /** Pushes nothing any more; resolves when no signature is being made. */
+  /** Stops the pushes; resolves once no signature is under way. */
   async end(): Promise<void> {
     this.#isOver = true;
     this.#cancelTimer?.();

@@ -1,21 +1,21 @@
 /**
- * The members, as the latest `ClusterTopology` names them.
+ * The members of the latest `ClusterTopology`.
  *
  * @module
  */
 
 import type { Member } from "../contracts/cluster.ts";
 
-/** Where members can be reached. */
+/** The records of all members, by id. */
 export class Topology {
   #byId: ReadonlyMap<string, Member>;
 
-  /** Begins with this member alone. */
+  /** Starts with this member alone. */
   constructor(self: Member) {
     this.#byId = new Map([[self.id, self]]);
   }
 
-  /** Takes over who the members are. Of two records with one id, the later is taken. */
+  /** Replaces all records. The later of two with one id stays. */
   set(members: Iterable<Member>): void {
     this.#byId = new Map([...members].map((member) => [member.id, member]));
   }

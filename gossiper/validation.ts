@@ -1,5 +1,5 @@
 /**
- * What is checked when a gossiper is made and when a key is set.
+ * Checks the configuration and cluster of a gossiper, and the keys of calls.
  *
  * @module
  */
@@ -29,9 +29,9 @@ import { assertNone, describe, HOST, LISTENING_PORT, rule } from "../options/rul
 const RESERVED_KEYS: ReadonlySet<string> = new Set([TOPOLOGY_KEY, HEARTBEAT_KEY, GRACEFULLY_LEFT_KEY]);
 
 /**
- * The whole configuration.
+ * Returns the complete configuration.
  *
- * @throws {ConfigurationError} naming everything that is wrong with the settings and with the cluster.
+ * @throws {ConfigurationError} with every problem of the settings and the cluster.
  */
 export function validated(config: PartialConfig, cluster: Cluster): GossiperConfig {
   const complete = configuredWith(config, { after: clusterProblems(cluster) });
@@ -41,9 +41,9 @@ export function validated(config: PartialConfig, cluster: Cluster): GossiperConf
 }
 
 /**
- * The whole configuration.
+ * Returns the complete configuration.
  *
- * @throws {ConfigurationError} naming everything that is wrong with the settings, between the problems of what else was given.
+ * @throws {ConfigurationError} with the problems of the settings, between the problems `before` and `after`.
  */
 export function configuredWith(
   config: unknown,
@@ -65,38 +65,38 @@ export function configuredWith(
   return complete;
 }
 
-const SETTINGS = rule(isPlainObject, { problem: "is no set of named settings", allowed: "a plain object" });
+const SETTINGS = rule(isPlainObject, { allowed: "a plain object of settings" });
 
-/** Refuses what is no key: nobody can have set it. */
+/** Refuses an invalid key. No member can have set it, so a read of it is a mistake too. */
 export function assertKey(key: unknown): asserts key is string {
   if (typeof key !== "string" || key === "" || !key.isWellFormed()) {
-    const text = `A key must be a well-formed text that is not empty, and not ${describe(key)}`;
-    throw new HearsayError("invalid_key", `${text}; nothing was changed.`);
+    const text = `A key must be a well-formed text that is not empty; got ${describe(key)}`;
+    throw new HearsayError("invalid_key", `${text}. Nothing was changed.`);
   }
   if (utf8Length(key) > MAX_KEY_BYTES) {
     throw new HearsayError(
       "invalid_key",
-      `A key may have ${MAX_KEY_BYTES} bytes, and this one has ${utf8Length(key)}; nothing was changed.`,
+      `A key must have at most ${MAX_KEY_BYTES} bytes; got ${utf8Length(key)}. Nothing was changed.`,
     );
   }
 }
 
-/** Refuses keys that cannot be set by the user. */
+/** Refuses invalid keys, and those that only the gossiper sets. */
 export function assertOwnKey(key: unknown): asserts key is string {
   assertKey(key);
   if (RESERVED_KEYS.has(key) || key.startsWith("hearsay.")) {
     throw new HearsayError(
       "invalid_key",
-      `The key ${describe(key)} is set by the gossiper alone; nothing was changed.`,
+      `Only the gossiper sets the key ${describe(key)}; nothing was changed.`,
     );
   }
 }
 
 function clusterProblems(given: Cluster): ConfigurationProblem[] {
   if (typeof given !== "object" || given === null) {
-    return [{ field: "cluster", problem: "is missing", given: describe(given), allowed: "a cluster" }];
+    return [{ field: "cluster", problem: "must be given", given: describe(given), allowed: "a cluster" }];
   }
-  // Types say what is there; what was passed from JavaScript may be anything.
+  // A JavaScript caller may pass anything.
   const cluster = given as { readonly [field in keyof Cluster]?: unknown };
   const self = (cluster.self ?? {}) as {
     readonly id?: unknown;
@@ -119,5 +119,5 @@ function clusterProblems(given: Cluster): ConfigurationProblem[] {
 
 function objectProblem(field: string, given: unknown): ConfigurationProblem[] {
   if (typeof given === "object" && given !== null) return [];
-  return [{ field, problem: "is missing", given: describe(given), allowed: "an object" }];
+  return [{ field, problem: "must be given", given: describe(given), allowed: "an object" }];
 }

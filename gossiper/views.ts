@@ -1,5 +1,5 @@
 /**
- * What a gossiper shows of what it holds.
+ * Makes the user's views of a gossiper's state.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import type { GossipKeyValue, MemberSnapshot, MemberView, Snapshot } from "./con
 import type { Member, SeedStatus } from "../contracts/cluster.ts";
 import type { Topology } from "./topology.ts";
 
-/** What {@linkcode membersOf} and {@linkcode snapshotOf} look at. */
+/** The sources of {@linkcode membersOf} and {@linkcode snapshotOf}. */
 export interface Viewed {
   readonly engine: Engine;
   readonly topology: Topology;
@@ -29,7 +29,7 @@ export function keyValueOf(entry: Entry): GossipKeyValue {
   });
 }
 
-/** Every member that the topology names, that is blocked, or of which something is held, sorted by id. */
+/** Every member in the topology, blocked, or with known state, sorted by id. */
 export function membersOf(viewed: Viewed): MemberView[] {
   const { engine, topology } = viewed;
   const blocked = engine.blockedMembers().map(({ id }) => id);
@@ -37,7 +37,7 @@ export function membersOf(viewed: Viewed): MemberView[] {
   return [...ids].sort().map((id) => memberOf(viewed, id));
 }
 
-/** One member; one of which nothing is known has left. */
+/** The view of one member. An unknown member has the status `left`. */
 export function memberOf({ engine, topology }: Viewed, id: string): MemberView {
   return Object.freeze({
     id,
@@ -49,7 +49,7 @@ export function memberOf({ engine, topology }: Viewed, id: string): MemberView {
   });
 }
 
-/** Everything, as plain data. */
+/** The known state as plain data. */
 export function snapshotOf(viewed: Viewed): Snapshot {
   const { engine, cluster, seeds } = viewed;
   const members = membersOf(viewed).map(({ member, block, ...view }): MemberSnapshot => ({
@@ -70,7 +70,7 @@ export function snapshotOf(viewed: Viewed): Snapshot {
   };
 }
 
-/** How far the spreading has come; whoever takes part no more agrees with nobody. */
+/** The phase of dissemination. A member that has withdrawn (its id has another user) stays `diffusing`. */
 export function phaseOf(engine: Engine): Phase {
   return engine.isFenced ? "diffusing" : engine.phase;
 }

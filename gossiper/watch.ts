@@ -1,5 +1,5 @@
 /**
- * Watching one key: what it is now for every member, and every change after that.
+ * Watches of keys: the present value of every member, then every change.
  *
  * @module
  */
@@ -17,7 +17,7 @@ export class Watches {
   readonly #untilLeaving = new Set<ConflatingQueue<GossipUpdate>>();
   #isOver = false;
 
-  /** Makes an empty set, which listens to the core for as long as that tells anything. */
+  /** Makes an empty set of watches that listens to the engine until the end. */
   constructor(engineHost: EngineHost) {
     this.#engineHost = engineHost;
     engineHost.onEvent((event) => {
@@ -27,8 +27,8 @@ export class Watches {
   }
 
   /**
-   * The present values, and then changes and deletions. Between two calls of the engine the state and the
-   * events agree, so that nothing is missed or told twice.
+   * Emits the present values, then changes and deletions. Between two engine calls state and events agree, so nothing
+   * is missed or emitted twice.
    */
   watch(
     key: string,
@@ -68,12 +68,12 @@ export class Watches {
     return stream.readable;
   }
 
-  /** Ends at once those streams that are to end when the member begins to leave. */
+  /** Ends the streams opened with `untilLeaving` at once. */
   leave(): void {
     for (const stream of [...this.#untilLeaving]) stream.end();
   }
 
-  /** Ends every stream, after what is in it. */
+  /** Ends every stream after its unread updates. */
   end(): void {
     this.#isOver = true;
     for (const streams of [...this.#byKey.values()]) for (const stream of [...streams]) stream.finish();

@@ -1,5 +1,5 @@
 /**
- * Where a member listens and where others reach it, as whoever joins is asked.
+ * The options for a member's listener and for its advertised address.
  *
  * @module
  */
@@ -22,7 +22,7 @@ const LISTEN: Rule = optionsOf<{ readonly hostname?: string; readonly port?: num
   hostname: HOST,
   port: LISTENING_PORT,
 });
-/** The longest URL of a member, in bytes: longer ones are refused by others. */
+/** The longest URL of a member, in bytes: other members refuse longer ones. */
 const MAX_URL_BYTES = 2_048;
 
 const ADVERTISE: Rule = optionsOf<Pick<Member, "host" | "port">>({ host: HOST, port: PORT }, [
@@ -30,7 +30,7 @@ const ADVERTISE: Rule = optionsOf<Pick<Member, "host" | "port">>({ host: HOST, p
   "port",
 ]);
 
-/** What is wrong with `listen` and `advertise`, where they are given; nothing is supposed of them. */
+/** Checks `listen` and `advertise`, of any type. */
 export function placeProblems(
   { listen, advertise }: { readonly listen?: unknown; readonly advertise?: unknown },
   { mayBeUrl = false }: { readonly mayBeUrl?: boolean } = {},
@@ -44,19 +44,19 @@ export function placeProblems(
   ];
 }
 
-/** Where others reach a member that advertises a URL, or a host and a port. */
+/** The record's address for an advertised URL, or host and port. */
 export function endpointOf(
   advertise: string | Pick<Member, "host" | "port">,
 ): Pick<Member, "host" | "port" | "url"> {
   if (typeof advertise !== "string") return advertise;
   const { hostname, port, protocol } = new URL(advertise);
-  // A port that goes without saying is not in the URL.
+  // A URL omits the default port of its scheme.
   const usual = protocol === "wss:" ? 443 : 80;
   const host = unbracketed(hostname);
   return { host, port: port === "" ? usual : Number(port), url: advertise };
 }
 
-/** What is wrong with a URL that is to be advertised. */
+/** Checks an advertised URL. */
 function urlProblems(given: string): ConfigurationProblem[] {
   const url = URL.parse(given);
   const isRight = url && isMemberUrl(given) && isHost(url.hostname) && !isEverywhere(url.hostname) &&
@@ -65,19 +65,14 @@ function urlProblems(given: string): ConfigurationProblem[] {
   if (isRight) return [];
   const allowed =
     `a URL such as "wss://orders.example/members/a", of at most ${MAX_URL_BYTES} bytes, without a user, a query and a fragment`;
-  // It may have a password in it.
-  return [{
-    field: "advertise",
-    problem: "is no URL at which others can dial",
-    given: "another text",
-    allowed,
-  }];
+  // The URL may contain a password, so it is not shown.
+  return [{ field: "advertise", problem: `must be ${allowed}`, given: "another text", allowed }];
 }
 
-/** Where a member listens on all addresses, it has to be said which others are to dial. */
+/** A listener on all interfaces has no address that peers can dial, so `advertise` must give one. */
 function everywhereProblems({ hostname }: { readonly hostname?: unknown }): ConfigurationProblem[] {
   if (typeof hostname !== "string" || !isEverywhere(hostname)) return [];
-  const problem = "is missing, and nobody can dial the address listened on";
+  const problem = "must be given, because no peer can dial the address of the listener";
   const allowed = "`advertise: { host, port }` with the address that others reach";
   return [{ field: "advertise", problem, given: describe(hostname), allowed }];
 }

@@ -1,5 +1,5 @@
 /**
- * The error that a configuration with wrong values gets.
+ * The error of an invalid configuration.
  *
  * @module
  */
@@ -8,44 +8,49 @@ import { HearsayError } from "../common/errors.ts";
 import { withoutKeys } from "../common/key_material.ts";
 import { printable } from "../common/printable.ts";
 
-/** One thing that is wrong with a configuration. */
+/** One problem of a configuration. */
 export interface ConfigurationProblem {
-  /** The setting, or for a rule between settings the one to change. */
+  /** The setting; for a rule between settings the one to change. */
   readonly field: string;
-  /** What is wrong with it, as the end of a sentence that begins with its name. */
+  /** The broken rule, as the end of a sentence that begins with the setting's name: "must be a list". */
   readonly problem: string;
-  /** What was given, as text. */
+  /** The given value, as text. */
   readonly given: string;
-  /** What is allowed. */
+  /** The allowed values. */
   readonly allowed: string;
-  /** Where the value came from (`code`, or the file's name), where there was more than one place. */
+  /** The source of the value (`code`, or a file's name), if there are several. */
   readonly source?: string;
 }
 
-/** A configuration with wrong values; names every one of them. Nothing was made of it. */
+/** A configuration is invalid. The error names every problem; nothing was created. */
 export class ConfigurationError extends HearsayError {
   /** The class's own name, also after minification. */
   override readonly name: string = "ConfigurationError";
-  /** Everything that is wrong, in the order of the settings given. */
+  /** All problems, in the order of the given settings. */
   readonly problems: readonly ConfigurationProblem[];
 
-  /** Makes the error that names these problems, one on a line. */
+  /** Makes the error, with one line for each problem. */
   constructor(given: readonly ConfigurationProblem[], options?: ErrorOptions) {
     const problems = given.map(fitForPrint);
-    const lines = problems.map(({ field, problem, given, allowed, source }) =>
-      `  ${field}${source === undefined ? "" : ` (${source})`} ${problem}: given ${given}, allowed ${allowed}`
-    );
+    const lines = problems.map(lineOf);
     const count = problems.length === 1 ? "a problem" : `${problems.length} problems`;
     super(
       "invalid_configuration",
-      `The configuration has ${count}; nothing was made of it.\n${lines.join("\n")}`,
+      `The configuration has ${count}; nothing was changed.\n${lines.join("\n")}`,
       options,
     );
     this.problems = Object.freeze(problems);
   }
 }
 
-/** A key may have been given as anything, a name too; and a file may hold any text. */
+/** "`gossipFanOut` (file.yaml, line 3) must be a whole number of peers from 1 to 1000; got 0." */
+function lineOf({ field, problem, given, allowed, source }: ConfigurationProblem): string {
+  const place = source === undefined ? "" : ` (${source})`;
+  const rest = problem.includes(allowed) ? "" : ` Allowed: ${allowed}.`;
+  return `  \`${field}\`${place} ${problem}; got ${given}.${rest}`;
+}
+
+/** Replaces what may be a key (a user may give one in any place, as a name too), and escapes the text of a file. */
 function fitForPrint(problem: ConfigurationProblem): ConfigurationProblem {
   const { field, problem: what, given, source } = problem;
   return Object.freeze({

@@ -1,5 +1,5 @@
 /**
- * What values a configuration may have, and what is said of those that it may not.
+ * The rules of the settings, and the problems of a setting that breaks one.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import type { ConfigurationProblem } from "./configuration_error.ts";
 import { isFormedAsKey } from "../common/key_material.ts";
 import { describe, nameOf, nearestOf } from "./rules.ts";
 
-/** What one setting may be. */
+/** The rule of one setting. */
 type Rule =
   | { readonly kind: "whole"; readonly min: number; readonly max: number; readonly unit: string }
   | { readonly kind: "endless"; readonly min: number; readonly max: number; readonly unit: string }
@@ -47,55 +47,56 @@ const RULES: { readonly [field in keyof GossiperConfig]: Rule } = {
 
 const FIELDS = Object.keys(RULES) as readonly (keyof GossiperConfig)[];
 
-/** What is wrong with a value, and what is allowed. */
+/** A problem of a setting, with the allowed values. */
 export type Fault =
   & Pick<ConfigurationProblem, "problem" | "allowed">
   & Partial<Pick<ConfigurationProblem, "field" | "given">>;
 
-/** What is wrong with a setting's value alone; `undefined` where it is valid. */
+/** Checks one setting alone; returns `undefined` for a valid one. */
 export function faultOf(field: string, value: unknown): Fault | undefined {
   if (!Object.hasOwn(RULES, field)) {
     const nearest = nearestOf(field, FIELDS);
-    // Not which text it is: what was misspelt may be a secret.
+    // The value is not shown: a misspelled name may be that of a secret.
     const given = typeof value === "string" ? { given: "a text" } : {};
     return nearest === undefined
-      ? { problem: "is no setting", allowed: FIELDS.join(", "), field: nameOf(field), ...given }
-      : { problem: `is no setting; did you mean ${nearest}?`, allowed: nearest, ...given };
+      ? { problem: "is not a setting", allowed: FIELDS.join(", "), field: nameOf(field), ...given }
+      : { problem: `is not a setting (did you mean ${nearest}?)`, allowed: nearest, ...given };
   }
   const rule = RULES[field as keyof GossiperConfig];
   if (rule.kind === "segment") {
     const fits = typeof value === "string" && value.length <= rule.max &&
       /^[A-Za-z0-9._~-]+$/.test(value) && value !== "." && value !== ".." && !isFormedAsKey(value);
-    return fits ? undefined : {
-      problem: "is not a single URL path segment",
-      allowed: `1 to ${rule.max} of the characters A–Z a–z 0–9 . _ ~ - (and neither . nor .., nor a key)`,
-    };
+    if (fits) return undefined;
+    const allowed =
+      `one segment of a URL path: 1 to ${rule.max} of A–Z a–z 0–9 . _ ~ -, but not ".", ".." or a key`;
+    return { problem: `must be ${allowed}`, allowed };
   }
   if (rule.kind === "flag") {
-    return typeof value === "boolean" ? undefined : { problem: "is no yes or no", allowed: "true or false" };
+    const allowed = "true or false";
+    return typeof value === "boolean" ? undefined : { problem: `must be ${allowed}`, allowed };
   }
   if (rule.kind === "word") {
     if (rule.words.includes(value as string)) return undefined;
-    return { problem: "is none of its values", allowed: rule.words.map(describe).join(" or ") };
+    const allowed = rule.words.map(describe).join(" or ");
+    return { problem: `must be ${allowed}`, allowed };
   }
   if (rule.kind === "endless" && value === Infinity) return undefined;
   if (Number.isInteger(value) && (value as number) >= rule.min && (value as number) <= rule.max) {
     return undefined;
   }
   const range = `a whole number of ${rule.unit} from ${rule.min} to ${rule.max}`;
-  return {
-    problem: Number.isInteger(value) ? "is out of range" : "is not a whole number",
-    allowed: rule.kind === "endless" ? `${range}, or Infinity` : range,
-  };
+  const allowed = rule.kind === "endless" ? `${range}, or Infinity` : range;
+  return { problem: `must be ${allowed}`, allowed };
 }
 
-/** A rule between settings: one is at least what others make it. */
+/** A rule between settings: the lower limit of one depends on others. */
 interface LeastRule {
   readonly field: keyof GossiperConfig;
   readonly depends: readonly (keyof GossiperConfig)[];
   least(config: GossiperConfig): number;
   readonly is: string;
-  readonly because: string;
+  /** The effect of a lower value. */
+  readonly otherwise: string;
 }
 
 const LEAST: readonly LeastRule[] = [
@@ -104,48 +105,49 @@ const LEAST: readonly LeastRule[] = [
     depends: ["gossipInterval", "gossipRequestTimeout"],
     least: (config) => 2 * (config.gossipInterval + config.gossipRequestTimeout),
     is: "twice gossipInterval and gossipRequestTimeout together",
-    because: "is so short that one lost request would block a living member",
+    otherwise: "one lost request would block a live member",
   },
   {
     field: "departedRetention",
     depends: ["heartbeatExpiration"],
     least: (config) => config.heartbeatExpiration,
     is: "heartbeatExpiration",
-    because: "is so short that some would forget a member before others have missed it",
+    otherwise: "some members would forget a member before others notice its failure",
   },
   {
     field: "maxConnections",
     depends: ["gossipFanOut"],
     least: (config) => config.gossipFanOut,
     is: "gossipFanOut",
-    because: "is less than one round uses at once",
+    otherwise: "one round would close connections that it needs",
   },
   {
     field: "maxMessagesPerSecond",
     depends: ["gossipInterval"],
     least: (config) => Math.ceil(8_000 / config.gossipInterval),
     is: "8 for every gossipInterval",
-    because: "is less than a peer that keeps to the protocol may send",
+    otherwise: "an honest peer would be disconnected",
   },
 ];
 
-/** What is wrong between settings; those that are wrong alone are left out. */
+/** Checks the rules between settings, except those of a setting that is invalid alone. */
 export function conflicts(config: GossiperConfig, { wrong, places }: {
   readonly wrong: ReadonlySet<string>;
-  /** Where each setting that was given came from; `undefined` where there is but one place. */
+  /** The source of each given setting; `undefined` with a single source. */
   readonly places: ReadonlyMap<string, string | undefined>;
 }): ConfigurationProblem[] {
   const found: ConfigurationProblem[] = [];
-  for (const { field, depends, least, is, because } of LEAST) {
+  for (const { field, depends, least, is, otherwise } of LEAST) {
     if ([field, ...depends].some((name) => wrong.has(name))) continue;
     const value = config[field] as number;
     if (value >= least(config)) continue;
     const source = places.get(field);
+    const allowed = `at least ${least(config)} (${is})`;
     found.push({
       field,
-      problem: because,
+      problem: `must be ${allowed}, or ${otherwise}`,
       given: places.has(field) ? `${value}` : `${value} (the default)`,
-      allowed: `at least ${least(config)} (${is})`,
+      allowed,
       ...(source === undefined ? {} : { source }),
     });
   }

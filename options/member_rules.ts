@@ -25,52 +25,47 @@ export const MAX_NAME_BYTES = 256;
 /** The most kinds of actors that a member may host. */
 export const MAX_KINDS = 256;
 /**
- * How many bytes of UTF-8 the names of a member's kinds may have together. 16 KiB: 256 names of 64 bytes. Fewer: a member
- * of protoactor-go with many kinds is refused. More: each member costs all others that much memory, and 10,000 members
- * 10,000 times as much.
+ * The most UTF-8 bytes of a member's kinds together. 16 KiB: 256 names of 64 bytes. Lower: a member of protoactor-go with
+ * many kinds is refused. Higher: each of up to 10,000 members costs every other member that much memory.
  */
 export const MAX_KINDS_BYTES = 16_384;
 
-/** The name of a member, of its host or of a cluster. */
+/** The rule of a name: of a member, its host or a cluster. */
 export const NAME: Rule = rule(isName, {
-  problem: "is no name",
   allowed: `a text of 1 to ${MAX_NAME_BYTES} bytes`,
 });
 
-/** The name of a cluster, which every stranger is told that greets with another. */
+/** The rule of a cluster's name. Not a key, because a refusal shows the name to any client. */
 export const CLUSTER_NAME: Rule = noKey(NAME);
 
-/** The kinds of a member: a peer refuses the greeting of one whose kinds it would not read. */
+/** The rule of a member's kinds. Peers refuse the handshake of a member with others. */
 export const KINDS: Rule = rule(areKinds, {
-  problem: "is no list of kinds",
-  allowed: `a list of at most ${MAX_KINDS} texts of 1 to ${MAX_NAME_BYTES} bytes, together at most ` +
-    `${MAX_KINDS_BYTES} bytes; it may be empty`,
+  allowed: `a list, which may be empty, of at most ${MAX_KINDS} texts of 1 to ${MAX_NAME_BYTES} bytes, ` +
+    `together at most ${MAX_KINDS_BYTES} bytes`,
 });
 
-/** Where others reach a member, in place of host and port. Not shown: what is wrong may be that it has a password. */
+/** The rule of a member's URL. The value is not shown, because it may contain a password. */
 export const MEMBER_URL: Rule = rule(isMemberUrl, {
-  problem: "is no address of a member",
   allowed: 'a URL without credentials, query and fragment, such as "wss://proxy.example/orders/a"',
   show: () => "something else",
 });
 
-/** Everything that is wrong with a list of members. */
+/** Returns all problems of a list of members. */
 export function memberProblems(
   given: unknown,
   { port }: { readonly port: Rule },
 ): readonly ConfigurationProblem[] {
   const rules = { id: newNames(), host: HOST, port, kinds: KINDS, url: MEMBER_URL };
   const member: Rule = (field, each) =>
-    // What else is said of a member is somebody else's affair.
+    // Other fields belong to the caller's own program.
     brokenBy<MemberRecord>(Object(each), { rules, required: ["id", "host", "port", "kinds"], within: field });
   return listOf(member, "a list of `{ id, host, port, kinds }`, one for each member")("members", given);
 }
 
-/** Names, no two of which are the same. */
+/** A rule for distinct names. */
 function newNames(): Rule {
   const known = new Set<unknown>();
   const isNew = rule((id) => known.size !== known.add(id).size, {
-    problem: "is that of another member",
     allowed: "an id that no other member has",
   });
   return (field, id) => {
@@ -79,12 +74,12 @@ function newNames(): Rule {
   };
 }
 
-/** Whether this is a list of kinds that a member may have, wherever it comes from. */
+/** True for a valid list of kinds. */
 export function areKinds(given: unknown): given is readonly string[] {
   return Array.isArray(given) && given.length <= MAX_KINDS && given.every(isName) && fitKinds(given);
 }
 
-/** Whether the names of kinds are short enough together. */
+/** True if the names of the kinds are short enough together. */
 export function fitKinds(kinds: readonly string[]): boolean {
   return kinds.reduce((sum, kind) => sum + utf8Length(kind), 0) <= MAX_KINDS_BYTES;
 }
@@ -94,7 +89,7 @@ function isName(given: unknown): given is string {
     utf8Length(given) <= MAX_NAME_BYTES;
 }
 
-/** A member's own record is in its greeting and in its state, and must leave room for what its user sets. */
+/** A member's record is in its handshake and its state, and must leave room for the user's keys. */
 export function recordProblem(
   field: string,
   { self, maxMessageBytes }: { readonly self: MemberRecord; readonly maxMessageBytes: number },
@@ -102,7 +97,7 @@ export function recordProblem(
   const bytes = utf8Length(JSON.stringify([self.id, self.host, self.port, self.kinds, self.url]));
   const most = maxMessageBytes / 16;
   if (bytes <= most) return [];
-  const problem = "make this member's record larger than a sixteenth of maxMessageBytes";
+  const problem = "must keep the member's record within a sixteenth of maxMessageBytes";
   const allowed = `a record of at most ${most} bytes`;
   return [{ field, problem, given: `${bytes} bytes`, allowed }];
 }

@@ -1,5 +1,5 @@
 /**
- * Which settings serve up to how many members (rule E7).
+ * Settings for a number of members (rule E7).
  *
  * @module
  */
@@ -7,25 +7,25 @@
 import { ConfigurationError, DEFAULT_CONFIG, type PartialConfig } from "./configuration.ts";
 import { describe } from "./rules.ts";
 
-/** Up to so many members the defaults serve. */
+/** The most members that the defaults serve. */
 const DEFAULT_MEMBERS = 2_000;
 /**
- * One place in a message for so many members. 40: with the default fan-out, six messages a round bring the state of every
- * seventh member, so that a cluster that starts all at once knows itself within some tens of rounds.
+ * One member state per message for this number of members. 40: with the default fan-out, the six messages of a round
+ * carry the state of every seventh member, so a cluster that starts all at once converges within some tens of rounds.
  */
-const MEMBERS_PER_PLACE = 40;
+const MEMBERS_PER_STATE = 40;
 
 /**
- * The settings that differ from the defaults in a cluster of so many members; an empty object up to 2,000. Members of
- * one cluster should all use the preset of the same number: take the largest expected.
+ * Returns the settings that differ from the defaults in a cluster of `members` members; an empty object up to 2,000. Use
+ * the preset of one number, the largest expected, for all members of a cluster.
  *
- * Heartbeats need no other settings. With the defaults a member sends one vector of heartbeats a round, and a vector has
- * those of all members. A count then reaches all of `n` members in about `log2(n) + ln(n)` rounds; with a margin of 25
- * rounds, a living member is taken for dead less than once a year among the 100 million pairs of 10,000 members. That is
- * 48 of the 66 rounds in `heartbeatExpiration`.
+ * Heartbeats need no other settings. With the defaults a member sends one vector with the heartbeats of all members per
+ * round. A count then reaches all `n` members in about `log2(n) + ln(n)` rounds. With a margin of 25 rounds, one of the
+ * 100 million pairs of 10,000 members takes a live member for dead less than once a year. That is 48 of the 66 rounds in
+ * `heartbeatExpiration`.
  *
- * State needs places in messages. Pushes bring a change to everybody at any size; a newcomer, and a cluster that starts
- * all at once, get what they lack by rounds, `gossipMaxSend` members a message.
+ * State needs larger messages. Pushes bring a change to all members at any size. A new member, and a cluster that starts
+ * all at once, get the state by rounds, with `gossipMaxSend` members per message.
  *
  * @example
  * ```ts
@@ -35,19 +35,19 @@ const MEMBERS_PER_PLACE = 40;
  * console.assert(config.gossipMaxSend === 250);
  * ```
  *
- * @throws {ConfigurationError} if the number is not a whole one from 1 to 10,000.
+ * @throws {ConfigurationError} if the number is not a whole number from 1 to 10,000.
  */
 export function presetFor(members: number): PartialConfig {
   if (!Number.isInteger(members) || members < 1 || members > 10_000) {
     const allowed = "a whole number from 1 to 10,000";
-    const problem = "is no number of members";
+    const problem = `must be ${allowed}`;
     throw new ConfigurationError([{ field: "members", problem, given: describe(members), allowed }]);
   }
   if (members <= DEFAULT_MEMBERS) return {};
   const maxMembers = Math.max(DEFAULT_CONFIG.maxMembers, 2 * members);
   return {
-    gossipMaxSend: Math.max(DEFAULT_CONFIG.gossipMaxSend, Math.ceil(members / MEMBERS_PER_PLACE)),
-    // A member that starts anew counts twice until its former life is forgotten.
+    gossipMaxSend: Math.max(DEFAULT_CONFIG.gossipMaxSend, Math.ceil(members / MEMBERS_PER_STATE)),
+    // A restarted member counts twice until its former id is forgotten.
     ...(maxMembers > DEFAULT_CONFIG.maxMembers && { maxMembers }),
   };
 }

@@ -1,5 +1,5 @@
 /**
- * What is said of options that are not right: wherever options are taken, in the same words.
+ * The rules of options, so that every call reports the same problem in the same words.
  *
  * @module
  */
@@ -11,12 +11,12 @@ import { isFormedAsKey, lengthOf, mayBeKey, withoutKeys } from "../common/key_ma
 import { printable } from "../common/printable.ts";
 import type { Runtime } from "../common/runtime.ts";
 
-/** Throws one error that names all problems, where there are any. */
+/** Throws one error with all problems, if there are any. */
 export function assertNone(problems: readonly ConfigurationProblem[]): void {
   if (problems.length > 0) throw new ConfigurationError(problems);
 }
 
-/** The names in an option, or in all of them, that are none; or that it is no object at all. */
+/** The problems of unknown names in an option, or in all options; or of a value that is no object. */
 export function unknownNames(
   field: string | undefined,
   given: unknown,
@@ -24,45 +24,45 @@ export function unknownNames(
 ): ConfigurationProblem[] {
   if (typeof given !== "object" || given === null) {
     const allowed = `\`{ ${known.join(", ")} }\``;
-    return [{ field: field ?? "options", problem: "is no object", given: describe(given), allowed }];
+    return [{ field: field ?? "options", problem: "must be an object", given: describe(given), allowed }];
   }
   return Object.keys(given).filter((name) => !known.includes(name)).map((name) => {
     const nearest = nearestOf(name, known);
-    const problem = nearest === undefined ? "is no option" : `is no option; did you mean ${nearest}?`;
+    const problem = `is not an option${nearest === undefined ? "" : ` (did you mean ${nearest}?)`}`;
     const shown = nearest === undefined ? nameOf(name) : name;
     const path = field === undefined ? shown : `${field}.${shown}`;
-    // Not what it is: what was misspelt may be a secret.
+    // The value is not shown: a misspelled name may be that of a secret.
     return { field: path, problem, given: "something", allowed: nearest ?? known.join(", ") };
   });
 }
 
-/** What is wrong with the value of an option. */
+/** Returns the problems of an option's value. */
 export type Rule = (field: string, given: unknown) => readonly ConfigurationProblem[];
 /** One rule for each option. */
 export type Rules<Options> = { readonly [name in keyof Required<Options>]: Rule };
 
-/** A rule that a value keeps or breaks as a whole. */
+/** Makes a rule with a single problem. */
 export function rule(
   isRight: (given: unknown) => boolean,
-  { problem, allowed, show = describe }: {
-    readonly problem: string;
+  { allowed, problem = `must be ${allowed}`, show = describe }: {
     readonly allowed: string;
-    /** How what was given is shown. */
+    readonly problem?: string;
+    /** Shows the given value. */
     readonly show?: (given: unknown) => string;
   },
 ): Rule {
   return (field, given) => isRight(given) ? [] : [{ field, problem, given: show(given), allowed }];
 }
 
-/** A list, each item of which keeps a rule. */
+/** A rule for a list whose items follow a rule. */
 export function listOf(each: Rule, allowed: string): Rule {
   return (field, given) => {
-    if (!Array.isArray(given)) return [{ field, problem: "is no list", given: describe(given), allowed }];
+    if (!Array.isArray(given)) return [{ field, problem: "must be a list", given: describe(given), allowed }];
     return given.flatMap((item: unknown, index) => each(`${field}[${index}]`, item));
   };
 }
 
-/** An object with options of its own. */
+/** A rule for an object with options of its own. */
 export function optionsOf<Options extends object>(
   rules: Rules<Options>,
   required: readonly (keyof Options)[] = [],
@@ -73,13 +73,13 @@ export function optionsOf<Options extends object>(
   ];
 }
 
-/** What is wrong with the options there are, and with the required ones whether they are there or not. */
+/** Returns the problems of the given options, and of required ones that are missing. */
 export function brokenBy<Options extends object>(
   given: object,
   { rules, required = [], within }: {
     readonly rules: Partial<Rules<Options>>;
     readonly required?: readonly (keyof Options)[];
-    /** What the options belong to, where that has a name. */
+    /** The name of the object that has the options, if it has one. */
     readonly within?: string;
   },
 ): ConfigurationProblem[] {
@@ -92,50 +92,42 @@ export function brokenBy<Options extends object>(
 
 /** True or false. */
 export const FLAG: Rule = rule((given) => typeof given === "boolean", {
-  problem: "is neither true nor false",
   allowed: "true or false",
 });
 
 /** A function. */
 export const FUNCTION: Rule = rule((given) => typeof given === "function", {
-  problem: "is no function",
   allowed: "a function",
 });
 
 /** A text that is not empty. */
 export const TEXT: Rule = rule((given) => typeof given === "string" && given !== "", {
-  problem: "is no text",
   allowed: "a text that is not empty",
 });
 
-/** A text that nobody else is to see. */
+/** A text that must not be shown. */
 export const SECRET: Rule = rule((given) => typeof given === "string", {
-  problem: "is no text",
   allowed: "a text",
   show: () => "something else",
 });
 
-/** A port that can be dialled. */
+/** A port to dial. */
 export const PORT: Rule = rule((given) => isPort(given), {
-  problem: "is no port",
   allowed: "a whole number from 1 to 65535",
 });
 
 /** A port to listen on. */
 export const LISTENING_PORT: Rule = rule((given) => isPort(given, 0), {
-  problem: "is no port",
   allowed: "a whole number from 0 (any that is free) to 65535",
 });
 
-/** A name or an address of a machine. */
+/** A host: a name or an address. */
 export const HOST: Rule = rule(isHost, {
-  problem: "is no host",
   allowed: 'a name or an address, such as "10.0.0.5"',
 });
 
-/** A certificate or a key, which is not shown; its path in place of it is. */
+/** A certificate or a key. Its text is not shown, but a path given instead is. */
 export const PEM: Rule = rule((given) => typeof given === "string" && given.includes("-----BEGIN "), {
-  problem: "is no PEM",
   allowed: "the text in a PEM file, as `await Deno.readTextFile(path)` reads it, and not its path",
   show: (given) => {
     if (given === undefined) return "nothing";
@@ -143,36 +135,35 @@ export const PEM: Rule = rule((given) => typeof given === "string" && given.incl
   },
 });
 
-/** What ends something early. */
+/** A signal. */
 export const SIGNAL: Rule = rule((given) => given instanceof AbortSignal, {
-  problem: "is no signal",
   allowed: "an AbortSignal, such as `AbortSignal.timeout(10_000)`",
 });
 
-/** Time and chance. */
+/** A {@linkcode Runtime}. */
 export const RUNTIME: Rule = rule((given) => {
   const names: readonly (keyof Runtime)[] = ["monotonicMs", "wallMs", "random", "setTimer"];
   return names.every((name) => typeof Object(given)[name] === "function");
-}, { problem: "is no runtime", allowed: "an object with monotonicMs, wallMs, random and setTimer" });
+}, { allowed: "an object with monotonicMs, wallMs, random and setTimer" });
 
-/** Throws unless a signal, where there is one, is one. */
+/** Throws if a given signal is none. */
 export function assertSignal(given: unknown): void {
   if (given !== undefined) assertNone(SIGNAL("signal", given));
 }
 
-/** Whether something is a port that is at least so much. */
+/** True for a port of at least `least`. */
 export function isPort(given: unknown, least = 1): given is number {
   return Number.isInteger(given) && (given as number) >= least && (given as number) <= 65_535;
 }
 
-/** Whether a host stands for all addresses of the machine, none of which is meant. */
+/** True for the address of all interfaces, which no peer can dial. */
 export function isEverywhere(host: string): boolean {
   return isHost(host) && ["0.0.0.0", "[::]"].includes(new URL(`ws://${bracketed(host)}`).hostname);
 }
 
-/** The name that a misspelt one was probably meant to be; none for what resembles none. */
+/** The name most similar to a misspelled one; `undefined` if none is similar. */
 export function nearestOf(given: string, names: readonly string[]): string | undefined {
-  // Nothing longer can be near, and measuring costs the product of the lengths.
+  // A longer name has no near one, and the comparison costs the product of the lengths.
   if (given.length > 40) return undefined;
   const plain = (name: string) => name.toLowerCase().replace(/[^a-z0-9]/g, "");
   const distance = (name: string) =>
@@ -189,15 +180,15 @@ export function nearestOf(given: string, names: readonly string[]): string | und
   return nearest;
 }
 
-/** The name of an option that is none, short: it may be a key. */
+/** An unknown option's name, shortened and without a key. */
 export function nameOf(given: string): string {
   return mayBeKey(given) ? lengthOf(given) : printable(withoutKeys(given), 60);
 }
 
-/** A rule that a name keeps which is no key: names are sent to peers, and shown. */
+/** A rule that also refuses keys: names are sent to peers and shown. */
 export function noKey(keeps: Rule): Rule {
   const isNoKey = rule((given) => typeof given !== "string" || !isFormedAsKey(given), {
-    problem: "looks like a key, and is sent to others and shown",
+    problem: "must not be a key, because it is sent to others and shown",
     allowed: "a name; keys belong in `authentication: { keys: [...] }`",
   });
   return (field, given) => {
@@ -206,13 +197,13 @@ export function noKey(keeps: Rule): Rule {
   };
 }
 
-/** A value as a person would write it, short, without anything in it that may be a key or a password. */
+/** A value as in code, shortened, without anything that may be a key or a password. */
 export function describe(value: unknown): string {
   switch (typeof value) {
     case "string": {
       if (hasCredentials(value)) return "a text with an @, which may have a password before it";
       if (mayBeKey(value)) return lengthOf(value);
-      // Behind the ? of a URL a token may stand.
+      // The query of a URL may contain a token.
       const text = withoutKeys(value.replace(/(:\/\/[^?]*\?).+$/s, "$1…"));
       return printable(JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text));
     }

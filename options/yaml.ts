@@ -1,5 +1,5 @@
 /**
- * The configuration from a YAML file: `@hearsay/gossip/yaml`.
+ * A configuration from a YAML file: `@hearsay/gossip/yaml`.
  *
  * The file holds the settings of `GossiperConfig` at its top level; `.inf` is YAML's `Infinity`.
  *
@@ -28,26 +28,26 @@ import { describe } from "./rules.ts";
 export { ConfigurationError } from "./configuration.ts";
 export type { ConfigurationProblem, GossiperConfig, PartialConfig } from "./configuration.ts";
 
-/** How a text is read. */
+/** Options of {@linkcode parseConfig}. */
 export interface ParseOptions {
   /** The file's name, for errors; `"YAML"` by default. */
   readonly name?: string;
-  /** Names at the top level that are the caller's own, and not looked at. */
+  /** Top-level names that belong to the caller; they are not checked. */
   readonly ignore?: readonly string[];
 }
 
-/** How a file is read. */
+/** Options of {@linkcode loadConfig}. */
 export interface LoadOptions {
   /** Settings from code; they win over the file's. */
   readonly override?: PartialConfig;
-  /** Names at the top level that are the caller's own, and not looked at. */
+  /** Top-level names that belong to the caller; they are not checked. */
   readonly ignore?: readonly string[];
-  /** Stops the reading; the promise rejects with its reason. */
+  /** Stops the read; the promise rejects with its reason. */
   readonly signal?: AbortSignal;
 }
 
 /**
- * The settings in a YAML text. Each is checked alone; `configure` completes them, and checks them together.
+ * Returns the settings in a YAML text. Each is checked alone; `configure` completes them and checks them together.
  *
  * @example
  * ```ts
@@ -57,8 +57,8 @@ export interface LoadOptions {
  * console.assert(settings.gossipInterval === 100);
  * ```
  *
- * @throws {ConfigurationError} if the text is no YAML mapping (an empty text is none), gives a name twice,
- * or any setting is unknown or wrong: names all of them, with their lines.
+ * @throws {ConfigurationError} with every problem and its line, if the text is no YAML mapping (an empty text is none),
+ * has a name twice, or has an unknown or invalid setting.
  */
 export function parseConfig(text: string, options: ParseOptions = {}): PartialConfig {
   const { settings, problems } = settingsFrom([read(text, options)]);
@@ -67,11 +67,10 @@ export function parseConfig(text: string, options: ParseOptions = {}): PartialCo
 }
 
 /**
- * The whole configuration from a YAML file, completed with the defaults. Needs the permission to read it.
+ * Returns the configuration of a YAML file, completed with the defaults. Needs the permission to read the file.
  *
- * @throws {ConfigurationError} if anything is wrong in the file or in `override`: one error names all of
- * it, and for each problem where it came from.
- * @throws {Deno.errors.NotFound} if there is no such file.
+ * @throws {ConfigurationError} with every problem of the file and of `override`, and its place.
+ * @throws {Deno.errors.NotFound} if the file does not exist.
  */
 export async function loadConfig(file: string | URL, options: LoadOptions = {}): Promise<GossiperConfig> {
   const { override = {}, ignore = [], signal } = options;
@@ -80,7 +79,7 @@ export async function loadConfig(file: string | URL, options: LoadOptions = {}):
   return configureFrom([read(text, { name, ignore }), { values: override, placeOf: () => "code" }]);
 }
 
-/** The text's settings, as a source that knows on which line each stands. */
+/** Reads the settings of a text, with the line of each. */
 function read(text: string, { name = "YAML", ignore = [] }: ParseOptions): ConfigurationSource {
   const placeOf = (field: string) => `${name}, line ${lineOf(field, text)}`;
   let values: unknown;
@@ -101,18 +100,18 @@ function read(text: string, { name = "YAML", ignore = [] }: ParseOptions): Confi
   return { values: Object.fromEntries(settings.filter(([field]) => !SECRETS.has(field))), placeOf, problems };
 }
 
-/** Names under which a key might be meant: what is copied, mailed and committed is no place for one. */
+/** Names of secrets. A configuration file is copied, mailed and committed, so it must not contain keys. */
 const SECRETS: ReadonlySet<string> = new Set(["authentication", "key", "keys", "secret", "secrets"]);
 
 const SECRET: Omit<ConfigurationProblem, "field" | "source"> = {
-  problem: "must not stand in YAML",
+  problem: "must not be in YAML",
   given: "something secret",
   allowed: "keys from code, a file of their own or the environment: see @hearsay/gossip/auth",
 };
 
 const EMPTY: ConfigurationProblem = {
   field: "configuration",
-  problem: "is empty",
+  problem: "must not be empty",
   given: "nothing",
   allowed: "settings by name, or {} for none",
 };
@@ -122,18 +121,18 @@ function unreadable(
   { text, name }: { readonly text: string; readonly name: string },
 ): ConfigurationProblem {
   const given = text.split("\n")[line - 1]?.trim() ?? "";
-  // The parser's message goes on with the place and a picture of it.
+  // The parser's message continues with the position and an excerpt.
   const [rule = ""] = message.split(" at line ");
   return {
     field: "configuration",
-    problem: `is not valid YAML (${rule})`,
+    problem: `must be valid YAML (${rule})`,
     given: given === "" ? "the end of the text" : describe(given),
     allowed: "one YAML mapping of settings, each given once",
     source: `${name}, line ${line}`,
   };
 }
 
-/** The line on which a name of the top level stands; the first with any content where it cannot be found. */
+/** The line of a top-level name; if it is not found, the first line with content. */
 function lineOf(field: string, text: string): number {
   const lines = text.split("\n");
   const found = lines.findIndex((line) => /^(["']?)(.*?)\1\s*:/.exec(line)?.[2] === field);

@@ -6,10 +6,10 @@
 
 import type { KnownVersion } from "../engine/types.ts";
 
-/** The result of verifying a delta before the engine is called. */
+/** The result of the verification, made before the engine call. */
 export interface Examined {
-  /** By member id: this member's version of it when its part was verified. */
+  /** By member id: the known version when the member's signature was verified. */
   readonly verified: ReadonlyMap<string, KnownVersion | undefined>;
-  /** The number of members whose parts were forged. */
+  /** The number of members with invalid signatures. */
   readonly forged: number;
 }

@@ -1,5 +1,5 @@
 /**
- * What members say to each other, as values. How it looks on the wire is the transport's affair.
+ * The messages between members, as values. The transport defines their wire format.
  *
  * @module
  */
@@ -17,139 +17,139 @@ import type {
 import type { Member } from "./member.ts";
 import type { SharedSettings } from "./shared_settings.ts";
 
-/** The latest version of the protocol that is spoken here. */
+/** The latest supported version of the protocol. */
 export const PROTOCOL_VERSION = 2;
-/** The oldest version that is spoken here. Two members use the latest that both speak. */
+/** The oldest supported version. Two members use the latest common version. */
 export const OLDEST_VERSION = 2;
 
 /**
- * First from both sides, and again whenever one greets the other anew. The dialler greets, with an id of
- * its own; the accepting side answers with its own hello under that id.
+ * The handshake: the first message of both sides, and again for each later handshake. The dialer sends it with an id of
+ * its own; the acceptor answers with its own `hello` under that id.
  */
 export interface Hello {
-  /** Tells this kind from the others. */
+  /** The message's type. */
   readonly type: "hello";
-  /** Names the request, or the request that this answers. */
+  /** The id of the request; an answer has the same. */
   readonly id: string;
   /** The cluster's name. */
   readonly cluster: string;
-  /** Who says so. */
+  /** The sender. */
   readonly member: Member;
-  /** The sender's life. */
+  /** The sender's incarnation. */
   readonly incarnation: Incarnation;
-  /** The sender's heartbeat. */
+  /** The sender's heartbeat count. */
   readonly count: number;
-  /** The latest version of the protocol that the sender speaks. */
+  /** The latest version of the protocol of the sender. */
   readonly version: number;
-  /** The oldest version that it speaks. */
+  /** The oldest version of the protocol of the sender. */
   readonly oldestVersion: number;
-  /** What the sender can do beyond the version. */
+  /** The sender's capabilities beyond the version. */
   readonly capabilities: readonly string[];
   /**
-   * The settings that both have to agree on; a member that is not Hearsay's has none. The lower `maxMessageBytes` holds
-   * for the connection.
+   * The settings to compare; missing from a member that is not Hearsay's. The lower `maxMessageBytes` applies to the
+   * connection.
    */
   readonly settings?: SharedSettings;
-  /** The digest of all active state. */
+  /** The digest of the active members' state. */
   readonly digest: string;
-  /** The hash of the ids that the sender takes to be active. */
+  /** The hash of the active ids of the sender. */
   readonly active: string;
-  /** With keys, in the first message of the accepting side: proves that it has them too. */
+  /** With keys, in the first message of the acceptor: proves that it has a key too. */
   readonly proof?: string;
-  /** Where members sign what they set: the sender's public key. */
+  /** The sender's public key, if members sign. */
   readonly publicKey?: string;
-  /** Proves, for this connection, that the public key is the sender's own. */
+  /** Proves, for this connection, that the sender owns the public key. */
   readonly signature?: string;
 }
 
-/** What the sender has that the receiver is not known to hold. */
+/** Entries that the receiver has not acknowledged. A request: the receiver sends a {@linkcode Reply}. */
 export interface Gossip {
-  /** Tells this kind from the others. */
+  /** The message's type. */
   readonly type: "gossip";
-  /** Names the request, or the request that this answers. */
+  /** The id of the request. */
   readonly id: string;
-  /** The sender. */
+  /** The id of the sender. */
   readonly memberId: string;
-  /** What is told. */
+  /** The entries. */
   readonly delta: Delta;
-  /** Who is alive, as far as the sender knows. */
+  /** The heartbeat counts known to the sender. */
   readonly liveness: Liveness;
-  /** Whom the sender asks for, and what it holds of each; the lowest life there is where that is nothing. */
+  /** The members to pull, with the version of the sender; the lowest incarnation if it has none. */
   readonly holds?: KnownVersions;
 }
 
-/** Says that the sender is alive and that nothing else is to be said. It has no answer. */
+/** A heartbeat alone, if the receiver needs no entries. It has no reply. */
 export interface HeartbeatMessage {
-  /** Tells this kind from the others. */
+  /** The message's type. */
   readonly type: "heartbeat";
-  /** Who is alive, as far as the sender knows. */
+  /** The heartbeat counts known to the sender. */
   readonly liveness: Liveness;
 }
 
-/** The sender suspects a member of having crashed, or answers that it has heard it since (rule C2). It has no answer. */
+/** A suspicion of a crash, or the reply from a peer with a newer heartbeat (rule C2). Neither has a reply. */
 export interface Suspect {
-  /** Tells this kind from the others. */
+  /** The message's type. */
   readonly type: "suspect";
   /** The suspected member. */
   readonly memberId: string;
-  /** Its life that is meant. */
+  /** The suspected incarnation. */
   readonly incarnation: Incarnation;
-  /** Its heartbeat, as far as the sender knows. */
+  /** Its latest heartbeat count known to the sender. */
   readonly count: number;
-  /** Whether this answers a suspicion with a newer heartbeat. */
+  /** True in the reply to a suspicion, with a newer heartbeat. */
   readonly isAlive: boolean;
 }
 
 /**
- * Entries that have just changed, sent between rounds. It has no id and no answer: the next round finds out
- * whether it arrived (rule E5).
+ * Entries that have just changed, sent between rounds. It has no id and no reply: the next round finds out
+ * if it arrived (rule E5).
  */
 export interface Push {
-  /** Tells this kind from the others. */
+  /** The message's type. */
   readonly type: "push";
   /** The members whose state changed. */
   readonly delta: PartialDelta;
-  /** Whether the receiver passes on what is news to it. */
+  /** True if the receiver must relay new entries. */
   readonly relay: boolean;
 }
 
-/** Acknowledges a gossip, and brings what its sender lacks. */
+/** Acknowledges a gossip, and carries the entries that its sender lacks. */
 export interface Reply {
-  /** Tells this kind from the others. */
+  /** The message's type. */
   readonly type: "reply";
-  /** The id of the gossip that it answers. */
+  /** The id of the gossip. */
   readonly id: string;
-  /** What is told. */
+  /** The entries. */
   readonly delta: Delta;
-  /** Who is alive, as far as the sender knows. */
+  /** The heartbeat counts known to the sender. */
   readonly liveness: Liveness;
-  /** What the sender holds where that is not what was supposed. */
+  /** The sender's versions, as far as they differ from the result of the delta. */
   readonly holds: KnownVersions;
 }
 
 /** Acknowledges a reply. */
 export interface Ack {
-  /** Tells this kind from the others. */
+  /** The message's type. */
   readonly type: "ack";
-  /** Names the request, or the request that this answers. */
+  /** The id of the gossip. */
   readonly id: string;
-  /** What the sender holds where that is not what was supposed. */
+  /** The sender's versions, as far as they differ from the result of the delta. */
   readonly holds: KnownVersions;
 }
 
-/** A comparison member by member (rule E12), asked and answered in the same form. */
+/** A comparison of states by member (rule E12); request and reply have the same form. */
 export interface Reconcile {
-  /** Tells this kind from the others. */
+  /** The message's type. */
   readonly type: "reconcile";
-  /** Names the request, or the request that this answers. */
+  /** The id of the request; an answer has the same. */
   readonly id: string;
   /** The part of the comparison. */
   readonly part: SummaryPart;
 }
 
-/** Why a peer was refused. */
+/** The reason of a refusal. */
 export type RefusalCode =
-  /** A code of a later version of the protocol. */
+  /** An unknown code, of a later version of the protocol. */
   | "other"
   | "blocked"
   | "busy"
@@ -160,37 +160,37 @@ export type RefusalCode =
   | "unknown_member"
   | "wrong_cluster";
 
-/** A refusal: of the request with this id, or of the connection. */
+/** A refusal of the request with this id, or of the connection. */
 export interface Refusal {
-  /** Tells this kind from the others. */
+  /** The message's type. */
   readonly type: "error";
-  /** Names the request, or the request that this answers. */
+  /** The id of the refused request; missing if the connection is refused. */
   readonly id?: string;
-  /** What is refused, as a stable word. */
+  /** The reason, as a stable word. */
   readonly code: RefusalCode;
   /** A sentence for people. */
   readonly message: string;
-  /** With `blocked`: why. */
+  /** With `blocked`: the reason of the block. */
   readonly reason?: BlockReason;
-  /** With `incompatible`: the settings of the member that refuses. */
+  /** With `incompatible`: the settings of the refusing member. */
   readonly settings?: SharedSettings;
-  /** With `id_conflict`: the latest life that is known of the id refused, to begin another above. */
+  /** With `id_conflict`: the latest known incarnation of the refused id. The peer begins another one above it. */
   readonly incarnation?: Incarnation;
-  /** The same where members sign: the state of that life, with its owner's signature. */
+  /** With `id_conflict`, if members sign: the state of that incarnation with its owner's signature. */
   readonly state?: MemberDelta;
-  /** With keys, in the first message of the accepting side: proves that it has them too. */
+  /** With keys, in the first message of the acceptor: proves that it has a key too. */
   readonly proof?: string;
 }
 
 /** A message of a type that this version does not know. */
 export interface UnknownMessage {
-  /** Tells this kind from the others. */
+  /** The message's type. */
   readonly type: "unknown";
-  /** The type that was named. */
+  /** The unknown type. */
   readonly name: string;
 }
 
-/** Everything that one member can say to another. */
+/** Any message between members. */
 export type Message =
   | Ack
   | Gossip

@@ -1,33 +1,33 @@
 /**
- * What one side of a conversation still has to send.
+ * The messages that one side of a connection has yet to send.
  *
  * @module
  */
 
 import type { Message } from "./message.ts";
 
-/** How many messages may wait for a peer before it counts as congested and is no longer listened to. */
+/** The number of unsent messages at which a peer counts as congested. The session then stops reading from it. */
 export const OUTBOX_HIGH_WATER = 8;
 
-/** A message that is made when it can be sent; `undefined` where there is nothing to send any more. */
+/** Makes a message when it can be sent; returns `undefined` if it is no longer needed. */
 export type DeferredMessage = () => Message | undefined;
 
 /**
- * Messages on their way to one peer. Unlike the queue inside a stream it is emptied before the stream
- * errors: so that a refusal still arrives before the close code that follows it.
+ * The unsent messages to one peer. Unlike a stream's own queue it is sent in full before the stream errors, so that a
+ * refusal arrives before the close code.
  */
 export class Outbox {
-  /** The messages, in order; errors or closes after the last when the outbox has ended. */
+  /** The messages, in order; after {@linkcode Outbox.end} it errors or closes after the last. */
   readonly readable: ReadableStream<Message>;
   readonly #queue: (Message | DeferredMessage)[] = [];
   #controller!: ReadableStreamDefaultController<Message>;
-  /** Whether the reader waits for a message: whatever it was given before has been written. */
+  /** True while the reader waits for a message, which means that all earlier ones are written. */
   #waiting = false;
   #ending: { readonly error?: unknown } | undefined;
   #settled = false;
   #room: PromiseWithResolvers<void> | undefined;
 
-  /** Makes an empty outbox; `onCancel` hears when the reader wants no more. */
+  /** Makes an empty outbox; calls `onCancel` when the reader cancels. */
   constructor(options: { readonly onCancel: (reason: unknown) => void }) {
     this.readable = new ReadableStream<Message>({
       start: (controller) => {
@@ -44,14 +44,14 @@ export class Outbox {
     }, { highWaterMark: 0 });
   }
 
-  /** Whether the peer takes messages more slowly than they are made. */
+  /** True if the peer reads more slowly than messages are added. */
   get isCongested(): boolean {
     return this.#queue.length >= OUTBOX_HIGH_WATER;
   }
 
   /**
-   * Adds a message; does nothing once the outbox has ended. A function is called when the peer can take its message,
-   * so that the message has what is true by then.
+   * Adds a message; does nothing after the end. A function is called when its message can be sent, so that the message
+   * is up to date.
    */
   push(message: Message | DeferredMessage): void {
     if (this.#ending || this.#settled) return;
@@ -59,20 +59,20 @@ export class Outbox {
     this.#deliver();
   }
 
-  /** Resolves when the outbox is not congested, or is over. */
+  /** Resolves once the outbox is no longer congested, or has ended. */
   async room(): Promise<void> {
     if (!this.isCongested || this.#settled) return;
     await (this.#room ??= Promise.withResolvers<void>()).promise;
   }
 
-  /** Errors the stream after what is queued; closes it where there is no error. */
+  /** Errors the stream after the unsent messages; closes it if there is no error. */
   end(error?: unknown): void {
     if (this.#ending) return;
     this.#ending = error === undefined ? {} : { error };
     this.#deliver();
   }
 
-  /** Errors the stream now; what is queued is dropped. */
+  /** Errors the stream now, and drops the unsent messages. */
   abort(error: unknown): void {
     if (this.#settled) return;
     this.#settle();
@@ -83,7 +83,7 @@ export class Outbox {
     if (!this.#waiting || this.#settled) return;
     const message = this.#next();
     if (message !== undefined) {
-      // Before the enqueueing: that may pull again at once.
+      // Before `enqueue`, because it may pull again at once.
       this.#waiting = false;
       this.#controller.enqueue(message);
       if (!this.isCongested) this.#makeRoom();

@@ -1,5 +1,5 @@
 /**
- * Refusals: how a peer says no, and the error that it becomes here.
+ * Refusals: the messages to send, and the error for a received one.
  *
  * @module
  */
@@ -20,16 +20,16 @@ const ERROR_CODE: { readonly [code in RefusalCode]: ErrorCode } = {
   wrong_cluster: "refused",
 };
 
-/** A peer refused a request; nothing of it was taken there. */
+/** A peer refused a request, and changed nothing. */
 export class PeerRefused extends HearsayError {
   /** The class's own name, also after minification. */
   override readonly name: string = "PeerRefused";
-  /** The peer's own word for it. */
+  /** The code in the peer's message. */
   readonly refusal: RefusalCode;
-  /** With `blocked`: why. */
+  /** With `blocked`: the reason of the block. */
   readonly reason: BlockReason | undefined;
 
-  /** Makes an error of what the peer said. */
+  /** Makes the error of a received refusal. */
   constructor(refusal: Refusal, options?: ErrorOptions) {
     super(ERROR_CODE[refusal.code], `The peer refused (${refusal.code}): ${refusal.message}`, options);
     this.refusal = refusal.code;

@@ -1,5 +1,5 @@
 /**
- * The requests that one side of a conversation makes, one under way at a time, and what became of them.
+ * The requests of one side of a connection (one under way at a time, and the late ones), and the ids of the other side's.
  *
  * @module
  */
@@ -8,44 +8,51 @@ import type { Sent } from "../engine/engine.ts";
 import { HearsayError } from "../common/errors.ts";
 import type { Hello, Reconcile, Reply } from "./message.ts";
 
-/** How many requests that timed out are remembered, so that a late reply still counts (rule E5). */
+/** The most requests remembered after a timeout, so that a late reply still counts (rule E5). */
 export const MAX_LATE_REQUESTS = 8;
 
-/** What can be asked of a peer, and what its answer is to be applied with. */
+/** The most replies remembered without an acknowledgment. */
+export const MAX_UNACKNOWLEDGED = 8;
+/** The fault of an answer whose id this side never used. */
+export const UNKNOWN_ID = "The id must be that of a request of this side.";
+
+/** A request to the peer, with the data needed to apply its answer. */
 export type Question =
   | { readonly kind: "hello" }
   | { readonly kind: "gossip"; readonly sent: Sent }
   | { readonly kind: "reconcile"; readonly last: boolean };
 
-/** What answers a request. */
+/** The answer to a request. */
 export type Answer = Hello | Reply | Reconcile;
 
-/** A request that was made. */
+/** A sent request. */
 export interface Request {
   readonly id: string;
   readonly question: Question;
   readonly answer: PromiseWithResolvers<Answer>;
 }
 
-/** The requests of one side. Their ids begin with a letter that tells the sides apart. */
+/** The requests of one side. The first letter of their ids names the side. */
 export class Requests {
   readonly #prefix: string;
   readonly #late = new Map<string, Request>();
   #made = 0;
+  /** The number in the peer's latest request. */
+  #latestOfPeer = -1;
   #underWay: Request | undefined;
   #idle: PromiseWithResolvers<void> | undefined;
 
-  /** Makes the requests of the side with that letter. */
+  /** Makes the requests of the dialer (`d`) or acceptor (`a`). */
   constructor(prefix: "d" | "a") {
     this.#prefix = prefix;
   }
 
-  /** Whether a request is under way. */
+  /** True while a request is under way. */
   get isBusy(): boolean {
     return this.#underWay !== undefined;
   }
 
-  /** Begins a request; throws `busy` while another is under way. */
+  /** Begins a request; throws with code `busy` while another is under way. */
   begin(question: Question): Request {
     if (this.#underWay) {
       throw new HearsayError("busy", "Another request to this peer is under way; nothing was sent.");
@@ -55,14 +62,32 @@ export class Requests {
     return this.#underWay;
   }
 
-  /** Whether an id is of a request that this side has made, be it long ago. */
+  /** True for the id of a request that this side has made, however long ago. */
   made(id: string): boolean {
-    if (!id.startsWith(this.#prefix)) return false;
+    if (!this.isOwn(id)) return false;
     const number = id.slice(this.#prefix.length);
     return /^[1-9][0-9]{0,14}$/.test(number) && Number(number) <= this.#made;
   }
 
-  /** Takes out the request that an answer belongs to, whether it is under way or late. */
+  /** True for an id of this side's requests. */
+  isOwn(id: string): boolean {
+    return id.startsWith(this.#prefix);
+  }
+
+  /** True for a valid id of the peer's requests. */
+  isOfPeer(id: string): boolean {
+    return /^[da][0-9]{1,15}$/.test(id) && !this.isOwn(id);
+  }
+
+  /** Records a request of the peer; returns false for one that is repeated, or older than the latest. */
+  acceptOfPeer(id: string): boolean {
+    const number = Number(id.slice(1));
+    if (number <= this.#latestOfPeer) return false;
+    this.#latestOfPeer = number;
+    return true;
+  }
+
+  /** Removes and returns the request of an answer, under way or late. */
   take(id: string): Request | undefined {
     const late = this.#late.get(id);
     if (late) {
@@ -75,14 +100,25 @@ export class Requests {
     return request;
   }
 
-  /** Takes out the request under way, whichever it is. */
+  /** Removes and returns the request that an answer of this kind belongs to; `fault` says why it belongs to none. */
+  takeAnswer(
+    id: string,
+    kind: Question["kind"],
+  ): { readonly request?: Request | undefined; readonly fault?: string } {
+    if (!this.made(id)) return { fault: UNKNOWN_ID };
+    const request = this.take(id);
+    if (!request || request.question.kind === kind) return { request };
+    return { request, fault: `Expected the answer to \`${request.question.kind}\`.` };
+  }
+
+  /** Removes and returns the request under way. */
   takeUnderWay(): Request | undefined {
     const request = this.#underWay;
     this.#release();
     return request;
   }
 
-  /** Waits no longer for a request; returns whether it was still under way. */
+  /** Marks a request as late; returns false if it is no longer under way. */
   expire(request: Request): boolean {
     if (this.#underWay !== request) return false;
     this.#late.set(request.id, request);
@@ -91,7 +127,7 @@ export class Requests {
     return true;
   }
 
-  /** Resolves when no request is under way. */
+  /** Resolves once no request is under way. */
   async whenIdle(): Promise<void> {
     while (this.#underWay) await (this.#idle ??= Promise.withResolvers<void>()).promise;
   }
@@ -100,5 +136,23 @@ export class Requests {
     this.#underWay = undefined;
     this.#idle?.resolve();
     this.#idle = undefined;
+  }
+}
+
+/** The latest replies of one side without an acknowledgment. */
+export class Replies {
+  readonly #sent = new Map<string, Sent>();
+
+  /** Adds a reply under the id of the peer's request; drops the oldest above the limit. */
+  add(id: string, sent: Sent): void {
+    this.#sent.set(id, sent);
+    if (this.#sent.size > MAX_UNACKNOWLEDGED) this.#sent.delete(this.#sent.keys().next().value!);
+  }
+
+  /** Removes and returns the content of a reply. */
+  take(id: string): Sent | undefined {
+    const sent = this.#sent.get(id);
+    this.#sent.delete(id);
+    return sent;
   }
 }

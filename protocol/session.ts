@@ -1,118 +1,37 @@
 /**
- * One connection's conversation: who may say what when, and what it is taken for.
+ * The session of one connection: which messages are valid when, and the requests of both sides.
  *
  * @module
  */
 
-import type { Sent } from "../engine/engine.ts";
-import type {
-  Delta,
-  Incarnation,
-  KnownVersions,
-  Liveness,
-  PartialDelta,
-  SummaryPart,
-} from "../engine/types.ts";
+import type { Incarnation, Liveness, SummaryPart } from "../engine/types.ts";
 import type { Member } from "./member.ts";
 import { CLOSE, ConnectionClosed, HearsayError } from "../common/errors.ts";
 import type { Ack, Gossip, Hello, Message, Push, Reconcile, Refusal, Reply, Suspect } from "./message.ts";
 import { Outbox } from "./outbox.ts";
 import { PeerRefused, refuse } from "./refusal.ts";
-import { type Answer, type Question, type Request, Requests } from "./requests.ts";
-import { abortable, type Runtime } from "../common/runtime.ts";
+import { type Answer, type Question, Replies, type Request, Requests, UNKNOWN_ID } from "./requests.ts";
+import { abortable } from "../common/runtime.ts";
 import type { Examined } from "./examined.ts";
-
-/** How many replies that were not acknowledged are remembered. */
-export const MAX_UNACKNOWLEDGED = 8;
-
-/** What answers a peer's gossip. */
-export interface GossipAnswer {
-  readonly delta: Delta;
-  readonly liveness: Liveness;
-  readonly holds: KnownVersions;
-  readonly sent: Sent;
-}
-
-/** Whoever knows what to say: a session knows only when it may be said. */
-export interface SessionHost {
-  /** This member's id. */
-  readonly id: string;
-  /** This member's greeting, but for the request's id. */
-  hello(): Omit<Hello, "type" | "id">;
-  /**
-   * A peer greeted; `answering` this member's own greeting, or of itself. Returns why it is refused,
-   * `"self"` where the peer is this very gossiper, and `undefined` where it is let in.
-   */
-  greeted(hello: Hello, options: { readonly answering: boolean }): Refusal | "self" | undefined;
-  /** Both sides have greeted each other for the first time. */
-  opened(session: Session): void;
-  /** Where members sign what they set: verifies what a peer tells, before anything is done with it. */
-  readonly examine?: (session: Session, message: Gossip | Push | Reply | Refusal) => Promise<Examined>;
-  /** The entries to push to the peer; `undefined` where it needs none of these members. */
-  toPush(session: Session, ids: Iterable<string>): PartialDelta | undefined;
-  /** The peer suspects a member, or says that it lives. */
-  suspected(session: Session, suspect: Suspect): void;
-  /** The peer said who is alive. */
-  heartbeat(session: Session, liveness: Liveness): void;
-  /** Takes what the peer pushed; a refusal where it is invalid. */
-  pushed(session: Session, push: Push, examined?: Examined): Refusal | undefined;
-  gossiped(session: Session, gossip: Gossip, examined?: Examined): GossipAnswer | Refusal;
-  /** Returns what to acknowledge the reply with; `undefined` where it was not taken, a refusal where it is invalid. */
-  replied(
-    session: Session,
-    sent: Sent,
-    told: { readonly reply: Reply; readonly examined: Examined | undefined },
-  ): KnownVersions | Refusal | undefined;
-  acknowledged(session: Session, sent: Sent, holds: KnownVersions): void;
-  compare(session: Session, part: SummaryPart): SummaryPart | Refusal;
-  compared(session: Session, part: SummaryPart, options: { readonly last: boolean }): void;
-  /** The peer refused a request, or the connection; returns a refusal where it is invalid. */
-  refused(session: Session, refusal: Refusal, examined?: Examined): Refusal | undefined;
-  /** The session takes no more requests. */
-  ended(session: Session): void;
-  /** The host itself threw: an invariant is broken. */
-  failed(error: unknown): void;
-}
-
-/** What a session is made of. */
-export interface SessionOptions {
-  /** Whether this side opened the connection. */
-  readonly role: "dialler" | "acceptor";
-  readonly host: SessionHost;
-  readonly runtime: Runtime;
-  /** Either side waits half as long for a close to come through. */
-  readonly requestTimeout: number;
-  /** How long the accepting side waits for a greeting. */
-  readonly greetingTimeout: number;
-  /** The id of the member that was dialled, where it was one: who answers may be another. */
-  readonly dialledId?: string | undefined;
-}
-
-/** What a request may take. */
-export interface RequestOptions {
-  /** Ends the waiting; a reply that comes later still counts. */
-  readonly signal: AbortSignal;
-}
+import type { GossipContent, RequestOptions, SessionOptions } from "./session_host.ts";
 
 /**
  * A duplex stream between a connection's two directions:
  * `connection.readable.pipeThrough(session).pipeTo(connection.writable)`. It answers the peer's requests
- * and sends this side's own; while the peer does not take what is sent, it is not listened to either.
+ * and sends this side's own. While the peer does not read, the session does not read from it either.
  */
 export class Session {
-  /** What the peer says goes in here. */
+  /** Takes the messages of the peer. */
   readonly writable: WritableStream<Message>;
   readonly #options: SessionOptions;
   readonly #outbox: Outbox;
   readonly #requests: Requests;
-  readonly #unacknowledged = new Map<string, Sent>();
+  readonly #replies = new Replies();
   #controller!: WritableStreamDefaultController;
   #peer: Member | undefined;
   #peerIncarnation: Incarnation = "";
   #reportedIncarnation: Incarnation = "";
-  /** The number of the peer's latest request. */
-  #lastAsked = -1;
-  /** What the next push is to carry, while one waits to be sent. */
+  /** The content of the next push, while it waits to be sent. */
   #toPush: { readonly ids: Set<string>; relay: boolean } | undefined;
   #timeouts = 0;
   #usedMs: number;
@@ -121,7 +40,7 @@ export class Session {
   #closedByPeer = false;
   #cancelTimer: () => void = () => {};
 
-  /** Makes a session; the accepting side begins to wait for a greeting. */
+  /** Makes a session. As the acceptor it starts the time limit of the first `hello`. */
   constructor(options: SessionOptions) {
     this.#options = options;
     this.#requests = new Requests(options.role === "dialler" ? "d" : "a");
@@ -132,7 +51,7 @@ export class Session {
         this.#controller = controller;
       },
       write: async (message) => {
-        // One message after another: none overtakes one that is being looked at.
+        // One message after another, so that none overtakes one under verification.
         const examining = this.#examine(message);
         const examined = examining && await examining;
         this.#guard(() => this.#receive(message, examined));
@@ -142,75 +61,67 @@ export class Session {
       abort: (reason) => this.over(reason),
     }, { highWaterMark: 1 });
     if (options.role === "acceptor") {
-      const tooLate = () => this.end(CLOSE.noHello, "No greeting came in time.");
-      this.#startTimer(tooLate, options.greetingTimeout);
+      const tooLate = () => this.end(CLOSE.noHello, "The handshake took too long.");
+      this.#startTimer(tooLate, options.handshakeTimeout);
     }
   }
 
-  /** What this side says comes out here. */
+  /** Yields the messages to the peer. */
   get readable(): ReadableStream<Message> {
     return this.#outbox.readable;
   }
 
-  /** Whether this side opened the connection. */
   get role(): "dialler" | "acceptor" {
     return this.#options.role;
   }
 
-  /** The peer, once it has greeted. */
+  /** The peer; `undefined` before the handshake. */
   get peer(): Member | undefined {
     return this.#peer;
   }
 
-  /** Who the peer is, or else who was dialled: for what comes before the greeting. */
+  /** The peer's id; before the handshake the dialed id, if known. */
   get peerId(): string | undefined {
     return this.#peer?.id ?? this.#options.dialledId;
   }
 
-  /** The peer's life, as it last said. */
   get peerIncarnation(): Incarnation {
     return this.#peerIncarnation;
   }
 
-  /** The life of this member that the peer was last told in a greeting. */
+  /** This member's incarnation in its latest `hello` to the peer. */
   get reportedIncarnation(): Incarnation {
     return this.#reportedIncarnation;
   }
 
-  /** Whether a request of this side is under way, or what was sent is not being taken. */
+  /** True while a request of this side is under way, or the peer does not read. */
   get isBusy(): boolean {
     return this.#requests.isBusy || this.#outbox.isCongested;
   }
 
-  /** Whether it is over, and it was not this side that ended it. */
+  /** True if the session has ended, and not by this side. */
   get closedByPeer(): boolean {
     return this.#closedByPeer;
   }
 
-  /** When either side last asked for something, by the monotonic clock. */
+  /** The time of the latest request of either side, by the monotonic clock. */
   get usedMs(): number {
     return this.#usedMs;
   }
 
-  /** Resolves when no request of this side is under way. */
   whenIdle(): Promise<void> {
     return this.#requests.whenIdle();
   }
 
-  /** Greets the peer, for the first time or anew; resolves with its record when it has answered. */
-  async greet(options: RequestOptions): Promise<Member> {
+  /** Shakes hands with the peer, the first time or again; resolves with its record. */
+  async handshake(options: RequestOptions): Promise<Member> {
     const answer = await this.#ask({ kind: "hello" }, (id) => this.#helloUnder(id), options) as Hello;
     return answer.member;
   }
 
-  /** Sends a delta; resolves when the reply has been merged and acknowledged. */
+  /** Sends a delta; resolves once the reply is merged and acknowledged. */
   async gossip(
-    { delta, sent, holds, liveness }: {
-      readonly delta: Delta;
-      readonly sent: Sent;
-      readonly holds: KnownVersions;
-      readonly liveness: Liveness;
-    },
+    { delta, sent, holds, liveness }: GossipContent,
     options: RequestOptions,
   ): Promise<void> {
     const memberId = this.#options.host.id;
@@ -218,13 +129,12 @@ export class Session {
     await this.#ask({ kind: "gossip", sent }, (id) => ({ ...message, id }), options);
   }
 
-  /** Sends a suspicion, or the answer to one. */
   suspect(suspect: Omit<Suspect, "type">): void {
     if (this.#ended || !this.#peer || this.#outbox.isCongested) return;
     this.#outbox.push({ type: "suspect", ...suspect });
   }
 
-  /** Sends a heartbeat, unless the peer takes what it is sent too slowly: then an older one still waits. */
+  /** Sends a heartbeat; skips it if the peer reads slowly, because an older one is still unsent. */
   heartbeat(liveness: Liveness): void {
     if (this.#ended || !this.#peer || this.#outbox.isCongested) return;
     this.#usedMs = this.#options.runtime.monotonicMs();
@@ -232,8 +142,8 @@ export class Session {
   }
 
   /**
-   * Sends the state of these members without an answer. While one push waits for the peer, the next ones join it, so
-   * that a peer that reads slowly costs one message.
+   * Sends the state of these members, without a reply. Members are added to a push that is still unsent, so that a slow
+   * peer costs one message.
    */
   push(ids: Iterable<string>, { relay }: { readonly relay: boolean }): void {
     if (this.#ended || !this.#peer) return;
@@ -242,13 +152,13 @@ export class Session {
       this.#toPush.relay ||= relay;
       return;
     }
-    // The next round brings the peer what it misses.
+    // The next round sends the peer what it misses.
     if (this.#outbox.isCongested) return;
     this.#toPush = { ids: new Set(ids), relay };
     this.#outbox.push(() => this.#makePush());
   }
 
-  /** Compares a part of what both hold; resolves when the peer's side of it has been applied. */
+  /** Sends a part of a comparison; resolves once the peer's answer is applied. */
   async reconcile(
     { part, last }: { readonly part: SummaryPart; readonly last: boolean },
     options: RequestOptions,
@@ -256,24 +166,24 @@ export class Session {
     await this.#ask({ kind: "reconcile", last }, (id) => ({ type: "reconcile", id, part }), options);
   }
 
-  /** Ends the session with a close code, after what was already said. */
+  /** Ends the session with a close code, after the unsent messages. */
   end(closeCode: number, reason: string): void {
     if (this.#ended) return;
     this.#ended = new ConnectionClosed(closeCode, reason);
     this.#requests.takeUnderWay()?.answer.reject(this.#ended);
     this.#outbox.end(closeCode === CLOSE.done ? undefined : this.#ended);
-    // A peer that takes nothing any more must not hold the connection: what was said is then dropped.
+    // A peer that no longer reads must not keep the connection open; the unsent messages are then dropped.
     // mutant replace-value: a third of the timeout would do as well.
     this.#startTimer(() => this.over(this.#ended), this.#options.requestTimeout / 2);
     this.#options.host.ended(this);
   }
 
-  /** Ends the session because this side goes away, or has no more use for it. */
+  /** Ends the session because this side stops or no longer needs it. */
   leave(reason: string): void {
     this.end(this.role === "dialler" ? CLOSE.goingAwayDialler : CLOSE.goingAway, reason);
   }
 
-  /** The connection is over, or has to be: nothing more goes in or out. Does nothing the second time. */
+  /** Ends both directions now: the connection has ended, or must. Does nothing the second time. */
   over(reason: unknown): void {
     if (this.#isOver) return;
     this.#isOver = true;
@@ -303,20 +213,20 @@ export class Session {
     try {
       return await abortable(request.answer.promise, signal);
     } catch (error) {
-      if (signal.aborted) this.#gaveUp(request, signal.reason);
+      if (signal.aborted) this.#onAborted(request, signal.reason);
       throw error;
     }
   }
 
-  #gaveUp(request: Request, reason: unknown): void {
+  #onAborted(request: Request, reason: unknown): void {
     if (!this.#requests.expire(request)) return;
     if (!(reason instanceof HearsayError && reason.code === "timeout")) return;
     this.#timeouts++;
-    if (!this.#peer) this.end(CLOSE.noHello, "The greeting was not answered in time.");
-    else if (this.#timeouts >= 2) this.leave("Two requests in a row were not answered in time.");
+    if (!this.#peer) this.end(CLOSE.noHello, "The handshake had no answer in time.");
+    else if (this.#timeouts >= 2) this.leave("Two requests in a row had no answer in time.");
   }
 
-  /** What is found out about a message before it is heeded; nothing, and at once, where that needs no time. */
+  /** Verifies a message's signatures. Returns `undefined`, and so costs no turn, if there are none. */
   #examine(message: Message): Promise<Examined> | undefined {
     const { host } = this.#options;
     if (!host.examine || this.#ended) return undefined;
@@ -329,14 +239,16 @@ export class Session {
     if (this.#ended) return;
     if (message.type === "error") return this.#receiveRefusal(message, examined);
     if (!this.#peer && message.type !== "hello") {
-      return this.#invalid("Whoever has not greeted has nothing else to say.");
+      return this.#invalid("Expected `hello` as the first message.");
     }
     switch (message.type) {
       // A later version of the protocol may have messages that this one does not know.
       case "unknown":
         return;
       case "hello":
-        return this.#isOwn(message.id) ? this.#receiveHelloAnswer(message) : this.#receiveHello(message);
+        return this.#requests.isOwn(message.id)
+          ? this.#receiveHelloAnswer(message)
+          : this.#receiveHello(message);
       case "gossip":
         return this.#receiveGossip(message, examined);
       case "heartbeat":
@@ -351,44 +263,46 @@ export class Session {
       case "ack":
         return this.#receiveAck(message);
       case "reconcile":
-        return this.#isOwn(message.id) ? this.#receiveComparison(message) : this.#receiveReconcile(message);
+        return this.#requests.isOwn(message.id)
+          ? this.#receiveComparison(message)
+          : this.#receiveReconcile(message);
     }
   }
 
   #receiveHello(hello: Hello): void {
-    if (!this.#isQuestion(hello.id)) return;
+    if (!this.#isNewRequest(hello.id)) return;
     if (!this.#peer && this.role === "dialler") {
-      return this.#invalid("The accepting side answers a greeting first.");
+      return this.#invalid("Expected the answer to this side's `hello` first.");
     }
     if (!this.#samePeer(hello)) return;
-    const verdict = this.#options.host.greeted(hello, { answering: false });
+    const verdict = this.#options.host.onHello(hello, { answering: false });
     if (verdict !== undefined && verdict !== "self") {
       this.#refuse(verdict, hello.id);
       return this.end(CLOSE.refused, verdict.message);
     }
     this.#outbox.push(this.#helloUnder(hello.id));
-    if (verdict === "self") return this.end(CLOSE.done, "This is the same member.");
-    this.#welcome(hello);
+    if (verdict === "self") return this.end(CLOSE.done, "Both sides are the same member.");
+    this.#onHandshake(hello);
   }
 
   #receiveHelloAnswer(hello: Hello): void {
     const request = this.#take(hello.id, "hello");
     if (!request || !this.#samePeer(hello)) return;
-    const verdict = this.#options.host.greeted(hello, { answering: true });
+    const verdict = this.#options.host.onHello(hello, { answering: true });
     if (verdict === "self") {
       request.answer.resolve(hello);
-      return this.end(CLOSE.done, "This is the same member.");
+      return this.end(CLOSE.done, "Both sides are the same member.");
     }
     if (verdict) {
       request.answer.reject(new HearsayError("refused", `${verdict.message} Nothing was sent.`));
       this.#refuse(verdict);
       return this.end(CLOSE.refused, verdict.message);
     }
-    this.#welcome(hello);
+    this.#onHandshake(hello);
     request.answer.resolve(hello);
   }
 
-  #welcome(hello: Hello): void {
+  #onHandshake(hello: Hello): void {
     const isFirst = this.#peer === undefined;
     this.#peer = hello.member;
     this.#peerIncarnation = hello.incarnation;
@@ -399,17 +313,14 @@ export class Session {
   }
 
   #receiveGossip(gossip: Gossip, examined: Examined | undefined): void {
-    if (!this.#isQuestion(gossip.id)) return;
-    if (gossip.memberId !== this.#peer!.id) return this.#invalid("A member gossips in its own name only.");
+    if (!this.#isNewRequest(gossip.id)) return;
+    if (gossip.memberId !== this.#peer!.id) return this.#invalid("`memberId` must be the peer's own id.");
     this.#usedMs = this.#options.runtime.monotonicMs();
     const answer = this.#options.host.gossiped(this, gossip, examined);
     if ("code" in answer) return this.#refuse(answer, gossip.id);
     const { delta, liveness, holds, sent } = answer;
-    // Without entries there is nothing to acknowledge.
-    if (delta.members.length > 0) this.#unacknowledged.set(gossip.id, sent);
-    if (this.#unacknowledged.size > MAX_UNACKNOWLEDGED) {
-      this.#unacknowledged.delete(this.#unacknowledged.keys().next().value!);
-    }
+    // A reply without entries needs no acknowledgment.
+    if (delta.members.length > 0) this.#replies.add(gossip.id, sent);
     this.#outbox.push({ type: "reply", id: gossip.id, delta, liveness, holds });
   }
 
@@ -429,25 +340,25 @@ export class Session {
   #receiveReply(reply: Reply, examined: Examined | undefined): void {
     const request = this.#take(reply.id, "gossip");
     if (request?.question.kind !== "gossip") return;
-    const holds = this.#options.host.replied(this, request.question.sent, { reply, examined });
+    const versions = this.#options.host.replied(this, request.question.sent, { reply, examined });
     request.answer.resolve(reply);
-    if (holds && "code" in holds) return this.#invalid(holds.message);
-    const isToAcknowledge = reply.delta.members.length > 0 || (holds?.size ?? 0) > 0;
-    if (holds && isToAcknowledge) this.#outbox.push({ type: "ack", id: reply.id, holds });
+    if (versions && "code" in versions) return this.#invalid(versions.message);
+    const isToAcknowledge = reply.delta.members.length > 0 || (versions?.size ?? 0) > 0;
+    if (versions && isToAcknowledge) this.#outbox.push({ type: "ack", id: reply.id, holds: versions });
   }
 
   #receiveAck(ack: Ack): void {
-    // What is not remembered any more is sent again in time; nothing is lost.
-    const sent = this.#unacknowledged.get(ack.id);
+    // A forgotten reply is sent again, so nothing is lost.
+    const sent = this.#replies.take(ack.id);
     if (!sent) {
-      return void (this.#isOwn(ack.id) && this.#invalid("One does not acknowledge one's own reply."));
+      return void (this.#requests.isOwn(ack.id) &&
+        this.#invalid("`ack` must have the id of a request of the peer."));
     }
-    this.#unacknowledged.delete(ack.id);
     this.#options.host.acknowledged(this, sent, ack.holds);
   }
 
   #receiveReconcile(question: Reconcile): void {
-    if (!this.#isQuestion(question.id)) return;
+    if (!this.#isNewRequest(question.id)) return;
     this.#usedMs = this.#options.runtime.monotonicMs();
     const answer = this.#options.host.compare(this, question.part);
     if ("code" in answer) return this.#refuse(answer, question.id);
@@ -463,10 +374,10 @@ export class Session {
 
   #receiveRefusal(refusal: Refusal, examined: Examined | undefined): void {
     if (!this.#peer && this.role === "acceptor") {
-      return this.#invalid("Whoever has not greeted has nothing else to say.");
+      return this.#invalid("Expected `hello` as the first message.");
     }
     if (refusal.id !== undefined && !this.#requests.made(refusal.id)) {
-      return this.#invalid("Nothing was asked under that id.");
+      return this.#invalid(UNKNOWN_ID);
     }
     const request = refusal.id === undefined
       ? this.#requests.takeUnderWay()
@@ -475,49 +386,36 @@ export class Session {
     const invalid = this.#options.host.refused(this, refusal, examined);
     request?.answer.reject(new PeerRefused(refusal));
     if (invalid) return this.#invalid(invalid.message);
-    if (!this.#peer) this.leave("The greeting was refused.");
+    if (!this.#peer) this.leave("The handshake was refused.");
   }
 
-  /** The own request that an answer belongs to; none where that is long ago. */
+  /** Removes and returns the request of an answer; `undefined` if it is no longer remembered. */
   #take(id: string, kind: Question["kind"]): Request | undefined {
-    if (!this.#requests.made(id)) {
-      this.#invalid("Nothing was asked under that id.");
+    const { request, fault } = this.#requests.takeAnswer(id, kind);
+    if (fault !== undefined) {
+      this.#invalid(fault);
+      request?.answer.reject(this.#ended);
       return undefined;
     }
-    const request = this.#requests.take(id);
-    if (!request) return undefined;
-    if (request.question.kind !== kind) {
-      this.#invalid("That is no answer to what was asked.");
-      request.answer.reject(this.#ended);
-      return undefined;
-    }
-    this.#timeouts = 0;
+    if (request) this.#timeouts = 0;
     return request;
   }
 
-  #isOwn(id: string): boolean {
-    return id.startsWith(this.role === "dialler" ? "d" : "a");
-  }
-
   /**
-   * Whether the peer asks something new. A request that comes twice, or after a later one, is passed over:
-   * two answers under one id could not be told apart by what acknowledges them, and whatever it was to
-   * tell is told again.
+   * True for a new request of the peer. A repeated or overtaken request is ignored: an acknowledgment could not
+   * distinguish two replies under one id, and the peer sends the content again in a later request.
    */
-  #isQuestion(id: string): boolean {
-    if (!/^[da][0-9]{1,15}$/.test(id) || this.#isOwn(id)) {
-      this.#invalid("A request's id begins with d from the dialler and with a from the other side.");
-      return false;
+  #isNewRequest(id: string): boolean {
+    const isValid = this.#requests.isOfPeer(id);
+    if (!isValid) {
+      this.#invalid("The id of a request must begin with d from the dialer, and with a from the acceptor.");
     }
-    const number = Number(id.slice(1));
-    if (number <= this.#lastAsked) return false;
-    this.#lastAsked = number;
-    return true;
+    return isValid && this.#requests.acceptOfPeer(id);
   }
 
   #samePeer(hello: Hello): boolean {
     if (!this.#peer || this.#peer.id === hello.member.id) return true;
-    this.#invalid("A member keeps its id for as long as the connection lasts.");
+    this.#invalid("The member's id must stay the same on one connection.");
     return false;
   }
 
@@ -541,7 +439,7 @@ export class Session {
     this.#cancelTimer = this.#options.runtime.setTimer(delayMs, callback);
   }
 
-  /** Whatever the host throws is the gossiper's own fault, and not the peer's. */
+  /** Runs code of the host. An error in it is this member's own fault, not the peer's. */
   #guard(action: () => void): void {
     try {
       action();

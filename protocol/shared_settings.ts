@@ -1,10 +1,10 @@
 /**
- * Settings that two members have to agree on, compared when they greet each other.
+ * The settings that two members compare in their handshake.
  *
  * @module
  */
 
-/** The settings that a greeting carries; durations in milliseconds. */
+/** The settings in a handshake; durations are in milliseconds. */
 export interface SharedSettings {
   /** The time between two rounds. */
   readonly gossipInterval: number;
@@ -26,13 +26,14 @@ export interface SettingDifference {
   readonly own: number;
   /** The peer's value. */
   readonly theirs: number;
-  /** Whether the two cannot work together, so that the greeting is refused. */
+  /** True if the members cannot work together, so that the handshake is refused. */
   readonly isRefused: boolean;
 }
 
 /**
- * What differs. A member whose heartbeats come less than twice in the other's expiration would be blocked and freed
- * again and again: refused. With different limits the lower one holds between the two, and what exceeds it is left out.
+ * Returns the differences that matter. If a member sends fewer than two heartbeats in the other's expiration, it would be
+ * blocked and unblocked again and again, so the handshake is refused. The lower of two limits applies, and larger
+ * states are left out.
  */
 export function settingDifferences(own: SharedSettings, theirs: SharedSettings): SettingDifference[] {
   const differences: SettingDifference[] = [];
@@ -48,7 +49,7 @@ export function settingDifferences(own: SharedSettings, theirs: SharedSettings):
   return differences;
 }
 
-/** What differs, as a sentence for people. */
+/** Describes a difference as a sentence for people. */
 export function describeDifference({ setting, own, theirs }: SettingDifference): string {
   return `${setting} is ${own} here and ${theirs} there`;
 }

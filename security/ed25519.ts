@@ -1,18 +1,18 @@
 /**
- * Signatures by Ed25519, as Web Crypto has it.
+ * Ed25519 signatures by Web Crypto.
  *
  * @module
  */
 
 import type { Signing } from "../contracts/signing.ts";
 
-/** How many keys of others are kept ready. */
+/** The most imported keys of other members. */
 const MAX_READY_KEYS = 10_000;
 
 const utf8 = new TextEncoder();
 const BASE64URL = { alphabet: "base64url", omitPadding: true } as const;
 
-/** A new key pair. The private key can be exported, so that a member with an id of its own can keep it. */
+/** Makes a key pair. Its private key can be exported, so that a member can keep its id over a restart. */
 export async function newSigningKey(): Promise<CryptoKeyPair> {
   return await crypto.subtle.generateKey("Ed25519", true, ["sign", "verify"]) as CryptoKeyPair;
 }
@@ -26,7 +26,7 @@ export async function ed25519Signing(keys: CryptoKeyPair): Promise<Signing> {
 class Ed25519Signing implements Signing {
   readonly publicKey: string;
   readonly #privateKey: CryptoKey;
-  /** Those used last at the end. */
+  /** The keys by last use, the latest last. */
   readonly #ready = new Map<string, Promise<CryptoKey>>();
 
   constructor(publicKey: string, privateKey: CryptoKey) {
@@ -47,7 +47,7 @@ class Ed25519Signing implements Signing {
       const bytes = Uint8Array.fromBase64(signature, { alphabet: "base64url" });
       return await crypto.subtle.verify("Ed25519", await this.#key(publicKey), bytes, utf8.encode(text));
     } catch {
-      // Bytes that are no key, or no signature, verify nothing.
+      // An invalid key or signature counts as a wrong one.
       return false;
     }
   }

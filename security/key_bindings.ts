@@ -1,47 +1,47 @@
 /**
- * Which public key speaks for which id: the first that was seen, for as long as it is remembered.
+ * Binds each id to its public key: the first one seen, for as long as the binding is kept.
  *
  * @module
  */
 
 import { keyOfId } from "../contracts/signing.ts";
 
-/** Ids and their keys, bounded. */
+/** A bounded map from ids to public keys. */
 export class KeyBindings {
   readonly #max: number;
   readonly #isHeld: (id: string) => boolean;
-  /** The one bound first at the front. */
-  readonly #heard = new Map<string, string>();
-  /** The same of those that proved it in a greeting: what peers sent of others, however much, forgets none of them. */
+  /** Keys seen in relayed entries, the oldest first. */
+  readonly #relayed = new Map<string, string>();
+  /** Keys proved in a handshake. They are counted apart, so that relayed entries cannot displace them. */
   readonly #met = new Map<string, string>();
 
   /**
-   * Binds nobody yet. Ids of which something is held are never forgotten to make room; `max` counts those that were met
-   * and the others apart.
+   * Makes an empty map. A binding of an id with known state is never dropped. `max` limits the keys proved in
+   * handshakes, and separately the others.
    */
   constructor(options: { readonly max: number; readonly isHeld: (id: string) => boolean }) {
     this.#max = options.max;
     this.#isHeld = options.isHeld;
   }
 
-  /** The key that speaks for an id; `undefined` where none has been seen. */
+  /** The public key of an id; `undefined` if none is bound. */
   keyOf(id: string): string | undefined {
-    return keyOfId(id) ?? this.#met.get(id) ?? this.#heard.get(id);
+    return keyOfId(id) ?? this.#met.get(id) ?? this.#relayed.get(id);
   }
 
-  /** Binds a key to an id, unless one is; returns whether this one now speaks for it. */
+  /** Binds a key to an id without one; returns true if this key is now bound. */
   bind(id: string, publicKey: string, { met = false }: { readonly met?: boolean } = {}): boolean {
     const bound = this.keyOf(id);
     if (bound !== undefined && bound !== publicKey) return false;
     if (keyOfId(id) !== undefined || this.#met.has(id) || (!met && bound !== undefined)) return true;
-    const keys = met ? this.#met : this.#heard;
+    const keys = met ? this.#met : this.#relayed;
     if (keys.size >= this.#max && !this.#makeRoom(keys)) return bound !== undefined;
     keys.set(id, publicKey);
-    if (met) this.#heard.delete(id);
+    if (met) this.#relayed.delete(id);
     return true;
   }
 
-  /** Forgets the key of whoever was bound first and is not held any more. */
+  /** Drops the oldest binding of an id without known state. */
   #makeRoom(keys: Map<string, string>): boolean {
     for (const id of keys.keys()) {
       if (this.#isHeld(id)) continue;

@@ -175,12 +175,12 @@ export class ProtoactorTransport implements Transport {
    * `protoactor`.
    */
   addressOf(member: Member): string {
-    const scheme = this.refusesDials(member) ? "hearsay" : "protoactor";
+    const scheme = this.relays(member) ? "hearsay" : "protoactor";
     return `${scheme}://${hostPort(member)}`;
   }
 
   /** False for a Go member: it passes entries on in a form that Hearsay members cannot merge. */
-  refusesDials(member: Member): boolean {
+  relays(member: Member): boolean {
     return member.kinds.includes(HEARSAY_KIND);
   }
 

@@ -285,11 +285,11 @@ Deno.test("event stream: an event larger than the whole buffer is delivered to a
 
 Deno.test("event stream: refuses a capacity that is not an integer of at least 1 (R12.3)", () => {
   for (const capacity of [0, -1, 1.5, NaN, Infinity]) {
-    assertThrows(() => new EventStream({ capacity }), ConfigurationError, `given ${capacity}`);
+    assertThrows(() => new EventStream({ capacity }), ConfigurationError, `got ${capacity}`);
     assertThrows(
       () => new EventStream().subscribe("MemberBlocked", { capacity }),
       ConfigurationError,
-      `given ${capacity}`,
+      `got ${capacity}`,
     );
   }
 });
@@ -301,17 +301,21 @@ Deno.test("event stream: refuses a subscription to unknown types, with the list 
     return error.problems.map(({ field, problem, given }) => `${field} ${problem}: given ${given}`);
   };
   assertEquals(refused("MemberBloked"), [
-    'types is no event; did you mean MemberBlocked?: given "MemberBloked"',
+    'types is not an event (did you mean MemberBlocked?): given "MemberBloked"',
   ]);
   assertEquals(refused(["SeedFailed", "toString", 5]), [
-    'types[1] is no event: given "toString"',
-    "types[2] is no event: given 5",
+    'types[1] is not an event: given "toString"',
+    "types[2] is not an event: given 5",
   ]);
-  assertEquals(refused({ capacity: 5 }), ["types is no event: given an object"]);
+  assertEquals(refused({ capacity: 5 }), ["types is not an event: given an object"]);
   const { problems } = assertThrows(() => events.subscribe("typo" as EventType), ConfigurationError);
   assertStringIncludes(problems[0]!.allowed, "MemberBlocked, MemberFailed");
   const signal = 5 as unknown as AbortSignal;
-  assertThrows(() => events.subscribe("SeedFailed", { signal }), ConfigurationError, "signal is no signal");
+  assertThrows(
+    () => events.subscribe("SeedFailed", { signal }),
+    ConfigurationError,
+    "`signal` must be an AbortSignal",
+  );
 });
 
 /** Waits until the streams have run all pending work. */

@@ -87,7 +87,7 @@ Deno.test("anyOf: has its known members before the start, and needs handshakes w
   assertEquals([both.openMembership, anyOf(list).openMembership], [true, false]);
   assertEquals(anyOf(seeds([])).members, undefined);
   assertThrows(() => anyOf(), ConfigurationError, "at least one");
-  assertThrows(() => anyOf([list] as never), ConfigurationError, "anyOf[0] is no discovery: given an array");
+  assertThrows(() => anyOf([list] as never), ConfigurationError, "`anyOf[0]` must be a source of members");
 });
 
 Deno.test("anyOf: passes every handshake to every source", async () => {

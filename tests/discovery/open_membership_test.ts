@@ -162,7 +162,7 @@ Deno.test("discovery: every source with waits refuses invalid durations", () => 
       assertThrows(
         make,
         ConfigurationError,
-        `must be a duration: given ${typeof time === "string" ? '"x"' : time}`,
+        `must be a duration; got ${typeof time === "string" ? '"x"' : time}`,
         `${make}`,
       );
     }
@@ -170,7 +170,7 @@ Deno.test("discovery: every source with waits refuses invalid durations", () => 
   assertThrows(
     () => etcd({ leaseTtl: 999 }),
     ConfigurationError,
-    "allowed a number of at least 1000 milliseconds",
+    "Allowed: a number of at least 1000 milliseconds",
   );
 });
 

@@ -224,7 +224,7 @@ Deno.test("seeds: a member that is alone for 10 s reports the reason once, and i
       "memory://b:1",
       "failed",
       null,
-      'The peer refused (wrong_cluster): This is a member of "other", and no other cluster.',
+      'The peer refused (wrong_cluster): The cluster must be "other"; got another.',
     ],
     ["memory://c:1", "failed", null, "No connection to memory://c:1 was opened: no process listens there."],
   ]);

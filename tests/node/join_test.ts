@@ -120,7 +120,7 @@ for (const [wrong, options] of REFUSED) {
 Deno.test("join: a misspelled option is refused with the intended one (R12.3)", async () => {
   const options = { cluster: "c", listen: LISTEN, seed: [] };
   const error = await assertRejects(() => join(options as JoinOptions), ConfigurationError);
-  assertEquals(error.problems[0]?.problem, "is no option; did you mean seeds?");
+  assertEquals(error.problems[0]?.problem, "is not an option (did you mean seeds?)");
 });
 
 Deno.test("join: a path in place of a PEM is named as one, and a possible secret is not shown (R12.3)", async () => {
@@ -243,7 +243,7 @@ Deno.test("join: a seed that is down, of another cluster or otherwise unfit emit
   await using blue = await join({ cluster: "blue", listen: LISTEN });
   const other = await seedFailure({ seeds: [blue.address] });
   assertEquals(other.code, "refused");
-  assertStringIncludes(other.message, 'This is a member of "blue"');
+  assertStringIncludes(other.message, 'The cluster must be "blue"');
   const config = { gossipInterval: 11_000, heartbeatExpiration: 60_000 };
   const unlike = await seedFailure({ cluster: "blue", seeds: [blue.address], config });
   assertEquals(unlike.code, "incompatible");

@@ -92,7 +92,7 @@ for (const [field, least, most, besides = {}] of LIMITS) {
       const [problem, ...others] = problemsOf({ ...besides, [field]: value });
       assertEquals(others, []);
       assertEquals(problem?.field, field);
-      assertEquals(problem?.problem, "is out of range");
+      assertEquals(problem?.problem, `must be ${problem?.allowed}`);
       assertEquals(problem?.given, `${value}`);
       assertStringIncludes(problem?.allowed ?? "", `from ${least} to ${most}`);
     }
@@ -116,7 +116,7 @@ for (const [field, least, most, besides = {}] of LIMITS) {
     for (const [value, text] of wrong) {
       const problems = problemsOf({ ...besides, [field]: value });
       assertEquals(problems.map(({ field, problem, given }) => [field, problem, given]), [
-        [field, "is not a whole number", text],
+        [field, `must be ${problems[0]?.allowed}`, text],
       ]);
     }
   });
@@ -137,7 +137,7 @@ Deno.test("configuration: gossipActorName must be one segment of a URL path (R12
     const [problem, ...others] = problemsOf({ gossipActorName: name });
     assertEquals(others, []);
     assertEquals(problem?.field, "gossipActorName");
-    assertStringIncludes(problem?.problem ?? "", "single URL path segment");
+    assertStringIncludes(problem?.problem ?? "", "must be one segment of a URL path");
   }
 });
 
@@ -146,7 +146,8 @@ Deno.test("configuration: heartbeatExpiration must be at least twice the sum of 
   assertEquals(configure({ ...times, heartbeatExpiration: 600 }).heartbeatExpiration, 600);
   assertEquals(problemsOf({ ...times, heartbeatExpiration: 599 }), [{
     field: "heartbeatExpiration",
-    problem: "is so short that one lost request would block a living member",
+    problem: "must be at least 600 (twice gossipInterval and gossipRequestTimeout together), or one lost " +
+      "request would block a live member",
     given: "599",
     allowed: "at least 600 (twice gossipInterval and gossipRequestTimeout together)",
   }]);
@@ -188,7 +189,7 @@ Deno.test("configuration: an unknown setting is refused with the nearest valid n
   for (const [given, right] of Object.entries(nearest)) {
     assertEquals(problemsOf({ [given]: 1 }), [{
       field: given,
-      problem: `is no setting; did you mean ${right}?`,
+      problem: `is not a setting (did you mean ${right}?)`,
       given: "1",
       allowed: right,
     }]);
@@ -199,7 +200,7 @@ Deno.test("configuration: an unknown setting without a near name is refused with
   const far = ["xyzzy", "", "a", "port", "clusterName", "heartbeat of a member", "gossip".repeat(100)];
   for (const given of [...far, "constructor", "toString"]) {
     const [problem] = problemsOf({ [given]: 1 });
-    assertEquals(problem?.problem, "is no setting", given);
+    assertEquals(problem?.problem, "is not a setting", given);
     assertStringIncludes(problem?.allowed ?? "", "gossipInterval, gossipRequestTimeout");
   }
   const own = Object.fromEntries([["__proto__", 1]]);
@@ -216,10 +217,10 @@ Deno.test("configuration: one error names every invalid setting, its value and t
   assertEquals(error.code, "invalid_configuration");
   assertEquals(error.name, "ConfigurationError");
   assertEquals(error.message.split("\n"), [
-    "The configuration has 3 problems; nothing was made of it.",
-    "  gossipInterval is out of range: given 0, allowed a whole number of milliseconds from 10 to 3600000",
-    "  gossipFanOutt is no setting; did you mean gossipFanOut?: given 1, allowed gossipFanOut",
-    '  gossipMaxSend is not a whole number: given "many", allowed a whole number of member states from 1 to 10000',
+    "The configuration has 3 problems; nothing was changed.",
+    "  `gossipInterval` must be a whole number of milliseconds from 10 to 3600000; got 0.",
+    "  `gossipFanOutt` is not a setting (did you mean gossipFanOut?); got 1.",
+    '  `gossipMaxSend` must be a whole number of member states from 1 to 10000; got "many".',
   ]);
   assert(Object.isFrozen(error.problems));
 });
@@ -248,7 +249,7 @@ Deno.test("presetFor: changes nothing up to 2,000 members, where the defaults su
 
 Deno.test("presetFor: refuses an invalid or too large number of members (E7)", () => {
   for (const members of [0, -1, 1.5, NaN, Infinity, 10_001, "10" as unknown as number]) {
-    assertThrows(() => presetFor(members), ConfigurationError, "members is no number of members");
+    assertThrows(() => presetFor(members), ConfigurationError, "`members` must be a whole number");
   }
 });
 

@@ -17,7 +17,7 @@ Deno.test("joinProtoactor: a member advertises its address, and must name one wh
   await using node = await joinProtoactor({ cluster: "orders", discovery, advertise });
   assertEquals([node.member.host, node.member.port], ["127.0.0.1", 7_999]);
   const everywhere = { cluster: "orders", discovery, listen: { hostname: "0.0.0.0" } };
-  await assertRejects(() => joinProtoactor(everywhere), ConfigurationError, "advertise is missing");
+  await assertRejects(() => joinProtoactor(everywhere), ConfigurationError, "`advertise` must be given");
 });
 
 Deno.test("joinProtoactor: one error names every invalid option (R12.3)", async () => {

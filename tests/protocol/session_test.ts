@@ -12,7 +12,9 @@ import {
   type Reply,
 } from "../../protocol/message.ts";
 import { OUTBOX_HIGH_WATER } from "../../protocol/outbox.ts";
-import { MAX_UNACKNOWLEDGED, Session, type SessionHost } from "../../protocol/session.ts";
+import { MAX_UNACKNOWLEDGED } from "../../protocol/requests.ts";
+import { Session } from "../../protocol/session.ts";
+import type { SessionHost } from "../../protocol/session_host.ts";
 import { memoryAddress } from "../../testing/memory.ts";
 import { TestCluster } from "../requirements/harness.ts";
 import { deltaOf, replyTo, ScriptedPeer } from "../requirements/scripted_peer.ts";
@@ -392,9 +394,9 @@ Deno.test("session: a later incarnation's connection replaces an earlier one's, 
   }
   await Promise.all(all.map(({ connection }) => connection.closed));
   assertEquals(reasons.slice(0, 3), [
-    "Another connection took the place of this one.",
-    "Another connection took the place of this one.",
-    "Another connection between the two stays.",
+    "A newer connection replaces this one.",
+    "A newer connection replaces this one.",
+    "The other connection between the two members stays.",
   ]);
   await end(cluster, peer);
 });
@@ -422,7 +424,7 @@ async function openSession() {
   const host: SessionHost = {
     id: "a",
     hello: () => ({ ...greeting, member: { ...peer.member, id: "a" } }),
-    greeted: () => undefined,
+    onHello: () => undefined,
     opened: () => {},
     toPush: unused,
     suspected: unused,
@@ -440,13 +442,13 @@ async function openSession() {
     },
   };
   const runtime = new VirtualRuntime();
-  const session = new Session({ role: "dialler", host, runtime, requestTimeout: 200, greetingTimeout: 800 });
+  const session = new Session({ role: "dialler", host, runtime, requestTimeout: 200, handshakeTimeout: 800 });
   const reader = session.readable.getReader();
   const writer = session.writable.getWriter();
-  const greet = session.greet(new AbortController());
+  const handshake = session.handshake(new AbortController());
   assertEquals((await reader.read()).value?.type, "hello");
   await writer.write(peer);
-  await greet;
+  await handshake;
   return { session, reader, writer, received, runtime };
 }
 

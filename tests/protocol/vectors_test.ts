@@ -242,7 +242,7 @@ Deno.test("vectors: a token admits its subject, and the proof covers it", async 
   assertEquals(part(proof.text, 0), { alg: "HS256", typ: "hearsay-proof+jwt", kid });
   assertEquals(part(proof.text, 1), proof.claims);
   const bytes = Uint8Array.fromBase64(key, { alphabet: "base64url" });
-  // By the function that checks tokens: a cluster would refuse this key, because it is published.
+  // Checked without a cluster, because a cluster refuses this published key.
   const checked = checkToken(token.text, {
     typ: "hearsay-token+jwt",
     audiences: [`hearsay:${cluster}@${authority}`],

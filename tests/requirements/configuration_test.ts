@@ -107,7 +107,7 @@ Deno.test("YAML: an aborted signal stops the read and rejects with its reason (R
 Deno.test("YAML: an invalid setting is named with its line (R12.3)", () => {
   assertEquals(problemsOf("# first\ngossipFanOut: 4\n'gossipInterval': 1.5\n", { name: "x.yaml" }), [{
     field: "gossipInterval",
-    problem: "is not a whole number",
+    problem: "must be a whole number of milliseconds from 10 to 3600000",
     given: "1.5",
     allowed: "a whole number of milliseconds from 10 to 3600000",
     source: "x.yaml, line 3",
@@ -126,7 +126,7 @@ Deno.test("configuration: one error names every invalid setting in file and code
     ]);
     assertStringIncludes(
       error.message,
-      `gossipFanout (${file}, line 1) is no setting; did you mean gossipFanOut?`,
+      `\`gossipFanout\` (${file}, line 1) is not a setting (did you mean gossipFanOut?); got`,
     );
   });
 });
@@ -148,7 +148,7 @@ Deno.test("YAML: a syntax error is reported with its line, beside the invalid se
   const bad = "gossipFanOut: 4\n  gossipInterval: 5\n";
   const [problem] = problemsOf(bad, { name: "bad.yaml" });
   assertEquals(problem?.source, "bad.yaml, line 2");
-  assertStringIncludes(problem?.problem ?? "", "is not valid YAML (");
+  assertStringIncludes(problem?.problem ?? "", "must be valid YAML (");
   await withFile(bad, async (file) => {
     const override = { gossipFanOut: 0 };
     const error = await assertRejects(() => loadConfig(file, { override }), ConfigurationError);
@@ -168,7 +168,7 @@ Deno.test("YAML: an empty text, or one of comments alone, is refused (R12.3)", (
   for (const text of ["", "\n\n", "# gossipFanOut: 4\n", "~\n"]) {
     assertEquals(problemsOf(text, { name: "x.yaml" }), [{
       field: "configuration",
-      problem: "is empty",
+      problem: "must not be empty",
       given: "nothing",
       allowed: "settings by name, or {} for none",
       source: "x.yaml, line 1",

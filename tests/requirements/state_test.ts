@@ -651,7 +651,7 @@ Deno.test('acknowledgedBy: must be an integer or "all"; otherwise nothing is set
     await assertRejects(
       () => gossiper.setStateRequest("k", 1, { acknowledgedBy }),
       ConfigurationError,
-      "acknowledgedBy is no number of members",
+      '`acknowledgedBy` must be "all" or a whole number',
     );
   }
   assertEquals(gossiper.getState("k").size, 0);

@@ -183,7 +183,7 @@ Deno.test("names of options, of clusters and of hosts that people choose are sho
   const error = await failureOf(() => configure(misspelt as never));
   assertStringIncludes(
     error.message,
-    "maxConnectionsPerAdress is no setting; did you mean maxConnectionsPerAddress?",
+    "`maxConnectionsPerAdress` is not a setting (did you mean maxConnectionsPerAddress?)",
   );
-  assertStringIncludes(error.message, 'given "fast"');
+  assertStringIncludes(error.message, 'got "fast"');
 });

@@ -134,7 +134,7 @@ Deno.test("keys: keys never come from YAML, not even if the caller reserves the 
       );
       assertEquals(error.problems.map(({ field, problem }) => [field, problem]), [[
         name,
-        "must not stand in YAML",
+        "must not be in YAML",
       ]]);
       assert(!error.message.includes(KEY));
     }

@@ -184,7 +184,7 @@ Deno.test("maxHandshakes: without a handshake the connection silent for longest 
   const silent = [];
   for (let count = 0; count < 4; count++) silent.push(await Wire.opened(node.address));
   for (const { closed } of silent.slice(0, 2)) {
-    assertEquals((await closed).reason, "Too many connections wait for a greeting.");
+    assertEquals((await closed).reason, "Too many connections wait for a handshake.");
   }
   assertEquals(
     [greeted, ...silent].map(({ socket }) => socket.readyState === WebSocket.OPEN),

@@ -1,33 +1,33 @@
 /**
- * Whose turn it is: each once before any twice, in an order that is drawn anew each time. So two members meet within as
- * many rounds as there are members, which independent draws do not promise.
+ * A round-robin in random order: each id once before any id twice, with a new order each time. So two members meet
+ * within as many rounds as there are members, which independent draws do not guarantee.
  *
  * @module
  */
 
 import { inRandomOrder } from "../common/random_order.ts";
 
-/** Ids in turn. */
-export class Turns {
+/** Draws ids by round-robin. */
+export class RoundRobin {
   readonly #ids: () => readonly string[];
   readonly #random: () => number;
-  /** Those whose turn has not come, the next one last. */
+  /** The ids left in the present order, the next one last. */
   #left: string[] = [];
 
-  /** Makes turns of ids that may change at any time. */
+  /** Makes a round-robin of ids that may change at any time. */
   constructor(ids: () => readonly string[], random: () => number) {
     this.#ids = ids;
     this.#random = random;
   }
 
-  /** Up to `count` distinct ids for which this is true. An id for which it is not waits until all had their turn. */
+  /** Draws up to `count` distinct ids that fit. An id that does not fit is next considered in a new order. */
   take(count: number, isFit: (id: string) => boolean): string[] {
     const taken = new Set<string>();
-    for (let drawnAnew = 0; taken.size < count;) {
+    for (let reshuffles = 0; taken.size < count;) {
       const id = this.#left.pop();
       if (id !== undefined) {
         if (!taken.has(id) && isFit(id)) taken.add(id);
-      } else if (drawnAnew++ < 1) {
+      } else if (reshuffles++ < 1) {
         this.#left = [...inRandomOrder(this.#ids(), this.#random)];
       } else break;
     }

@@ -1,0 +1,174 @@
+/**
+ * The events of the transport, the discovery and the gossiper, and the type of all events. The engine's own are in
+ * `engine/events.ts`.
+ *
+ * @module
+ */
+
+import type { EngineEvent } from "../engine/events.ts";
+import type { SettingDifference } from "../protocol/shared_settings.ts";
+import type { ClusterTopology, SeedStatus } from "./cluster.ts";
+
+/** A slow subscriber missed events. It is delivered in their place. */
+export interface EventsDropped {
+  /** The event's type. */
+  readonly type: "EventsDropped";
+  /** The number of events dropped since the last delivered one. */
+  readonly count: number;
+}
+
+/**
+ * Another member answers at this member's address, so that a message for one may reach the other. Causes:
+ * `deno serve --parallel`, several workers with a handler each, or a load balancer's address that several members
+ * advertise. Emitted once; `join` logs it as well. Give each member its own address.
+ */
+export interface AddressShared {
+  /** The event's type. */
+  readonly type: "AddressShared";
+  /** This member's address. */
+  readonly address: string;
+  /** The other member, or one of them. */
+  readonly memberId: string;
+}
+
+/** A callback of the user threw. The gossiper continues. */
+export interface CallbackFailed {
+  /** The event's type. */
+  readonly type: "CallbackFailed";
+  /** The name of the callback. */
+  readonly where: string;
+  /** The error. */
+  readonly error: unknown;
+}
+
+/** A request of this member to a peer failed; a later round sends its content again. */
+export interface RequestFailed {
+  /** The event's type. */
+  readonly type: "RequestFailed";
+  /** The peer. */
+  readonly peerId: string;
+  /** The error: usually a `HearsayError`, with code `timeout` if the peer was too slow (R8.3). */
+  readonly error: unknown;
+}
+
+/** The handshake at a seed's address failed. It is tried again; each reason is emitted once until one succeeds. */
+export interface SeedFailed {
+  /** The event's type. */
+  readonly type: "SeedFailed";
+  /** The address as given. */
+  readonly address: string;
+  /** The error: usually a `HearsayError`, with code `refused` if a member of another cluster answered. */
+  readonly error: unknown;
+}
+
+/**
+ * A failed seed works again: a member answered at its address. Also emitted, without `memberId`, for an address that is
+ * no longer a seed because its name resolves to others.
+ */
+export interface SeedRecovered {
+  /** The event's type. */
+  readonly type: "SeedRecovered";
+  /** The address as given. */
+  readonly address: string;
+  /** The id of the member that answered. */
+  readonly memberId?: string;
+}
+
+/**
+ * This member has had no peer for 10 s, and at least one address of its discovery failed. Emitted once until it has a
+ * peer again; `join` logs it as well.
+ */
+export interface Alone {
+  /** The event's type. */
+  readonly type: "Alone";
+  /** Each address of the discovery, with the reason of its last failure. */
+  readonly seeds: readonly SeedStatus[];
+}
+
+/**
+ * A query of the discovery failed, or its answer was unusable. The query is repeated; each reason is emitted once until
+ * one succeeds. The members of its last answer stay.
+ */
+export interface DiscoveryFailed {
+  /** The event's type. */
+  readonly type: "DiscoveryFailed";
+  /** The source of members with its address, as text. */
+  readonly source: string;
+  /** The error: usually a `HearsayError`. */
+  readonly error: unknown;
+}
+
+/**
+ * A client was refused before its connection was opened: its token is missing or invalid, or its origin or address is
+ * not allowed. Emitted once for each host and reason until a client of that host is accepted or the keys change, and at
+ * most ten times per second, so that refused clients cannot crowd out other events.
+ */
+export interface ClientRefused {
+  /** The event's type. */
+  readonly type: "ClientRefused";
+  /** The client's address. */
+  readonly remote: string;
+  /** The reason, as a sentence. */
+  readonly reason: string;
+}
+
+/**
+ * This member accepts no connections for now, usually because its process has reached its limit of open files and
+ * sockets (`ulimit -n`). Open connections stay. It listens again after a second. Emitted at most once per minute.
+ */
+export interface ListenFailed {
+  /** The event's type. */
+  readonly type: "ListenFailed";
+  /** The address of the listener, as `host:port`. */
+  readonly address: string;
+  /** The error of Deno. */
+  readonly error: unknown;
+}
+
+/**
+ * A peer sent entries of a member without a valid signature of that member. They were refused; the known state stays.
+ * Emitted once for each peer, member and reason until that peer sends valid entries of the member, and at most ten times
+ * per second.
+ */
+export interface SignatureRefused {
+  /** The event's type. */
+  readonly type: "SignatureRefused";
+  /** The member named in the entries. */
+  readonly memberId: string;
+  /** The peer that sent them. */
+  readonly peerId: string;
+  /**
+   * `signature`: the entries were changed or forged. `key`: they are signed with another key than the one bound to the
+   * id. `unsigned`: the signature or the key is missing.
+   */
+  readonly reason: "key" | "signature" | "unsigned";
+}
+
+/** A setting of a peer differs in a way that matters. Emitted once for each peer and pair of values. */
+export interface SettingsDiffer extends SettingDifference {
+  /** The event's type. */
+  readonly type: "SettingsDiffer";
+  /** The peer. */
+  readonly peerId: string;
+}
+
+/** All events of an {@linkcode EventStream}. */
+export type HearsayEvent =
+  | EngineEvent
+  | AddressShared
+  | ClusterTopology
+  | EventsDropped
+  | CallbackFailed
+  | ClientRefused
+  | ListenFailed
+  | RequestFailed
+  | SeedFailed
+  | SeedRecovered
+  | Alone
+  | DiscoveryFailed
+  | SettingsDiffer
+  | SignatureRefused;
+/** The type of an event. */
+export type EventType = HearsayEvent["type"];
+/** The events of one type, or of several. */
+export type EventOf<T extends EventType> = Extract<HearsayEvent, { type: T }>;

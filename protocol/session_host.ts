@@ -1,0 +1,82 @@
+/**
+ * The interface of a session's host, and the options of a session.
+ *
+ * @module
+ */
+
+import type { Sent } from "../engine/engine.ts";
+import type { Delta, KnownVersions, Liveness, PartialDelta, SummaryPart } from "../engine/types.ts";
+import type { Runtime } from "../common/runtime.ts";
+import type { Examined } from "./examined.ts";
+import type { Gossip, Hello, Push, Refusal, Reply, Suspect } from "./message.ts";
+import type { Session } from "./session.ts";
+
+/** The content of a gossip or reply, and the record of what it sends. */
+export interface GossipContent {
+  readonly delta: Delta;
+  readonly liveness: Liveness;
+  /** In a gossip: the members to pull. In a reply: the versions to acknowledge. */
+  readonly holds: KnownVersions;
+  readonly sent: Sent;
+}
+
+/** The content of a session's messages. The session itself only knows their order. */
+export interface SessionHost {
+  /** This member's id. */
+  readonly id: string;
+  /** This member's `hello`, without the request's id. */
+  hello(): Omit<Hello, "type" | "id">;
+  /**
+   * Called for a peer's `hello`; `answering` is true if it answers one of this member. Returns a refusal, `"self"` if the
+   * peer is this gossiper itself, and `undefined` if the peer is let in.
+   */
+  onHello(hello: Hello, options: { readonly answering: boolean }): Refusal | "self" | undefined;
+  /** Called after the first handshake. */
+  opened(session: Session): void;
+  /** Verifies the entries of a message before anything of it is merged; present if members sign. */
+  readonly examine?: (session: Session, message: Gossip | Push | Reply | Refusal) => Promise<Examined>;
+  /** Returns the entries to push to the peer; `undefined` if it needs none of these members. */
+  toPush(session: Session, ids: Iterable<string>): PartialDelta | undefined;
+  /** Called for a suspicion or the reply to one. */
+  suspected(session: Session, suspect: Suspect): void;
+  /** Called for a heartbeat. */
+  heartbeat(session: Session, liveness: Liveness): void;
+  /** Merges a push; returns a refusal if it is invalid. */
+  pushed(session: Session, push: Push, examined?: Examined): Refusal | undefined;
+  gossiped(session: Session, gossip: Gossip, examined?: Examined): GossipContent | Refusal;
+  /** Merges a reply. Returns the versions to acknowledge, `undefined` if it was ignored, a refusal if it is invalid. */
+  replied(
+    session: Session,
+    sent: Sent,
+    received: { readonly reply: Reply; readonly examined: Examined | undefined },
+  ): KnownVersions | Refusal | undefined;
+  acknowledged(session: Session, sent: Sent, versions: KnownVersions): void;
+  compare(session: Session, part: SummaryPart): SummaryPart | Refusal;
+  compared(session: Session, part: SummaryPart, options: { readonly last: boolean }): void;
+  /** Called when the peer refused a request or the connection; returns a refusal if its message is invalid. */
+  refused(session: Session, refusal: Refusal, examined?: Examined): Refusal | undefined;
+  /** Called at the end of the session. */
+  ended(session: Session): void;
+  /** Called if the host itself threw, which is a broken invariant. */
+  failed(error: unknown): void;
+}
+
+/** Options of a {@linkcode Session}. */
+export interface SessionOptions {
+  /** The side of this member: `dialler` if it opened the connection. */
+  readonly role: "dialler" | "acceptor";
+  readonly host: SessionHost;
+  readonly runtime: Runtime;
+  /** The time limit of a request, in milliseconds. A close may take half of it. */
+  readonly requestTimeout: number;
+  /** The time limit of the acceptor for the first `hello`, in milliseconds. */
+  readonly handshakeTimeout: number;
+  /** The id of the dialed member, if known; another member may answer. */
+  readonly dialledId?: string | undefined;
+}
+
+/** Options of a request. */
+export interface RequestOptions {
+  /** Ends the wait; a later reply still counts. */
+  readonly signal: AbortSignal;
+}

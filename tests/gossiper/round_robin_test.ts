@@ -1,0 +1,43 @@
+import { assertEquals } from "../../deps/std_assert.ts";
+import { Random } from "../../engine/random.ts";
+import { RoundRobin } from "../../gossiper/round_robin.ts";
+
+const IDS = ["a", "b", "c", "d", "e"];
+
+function makeRoundRobin(ids: () => readonly string[] = () => IDS): RoundRobin {
+  const random = new Random(0.5);
+  return new RoundRobin(ids, () => random.next());
+}
+
+Deno.test("round-robin: takes each id once before any id twice (R2.2)", () => {
+  const roundRobin = makeRoundRobin();
+  for (let cycle = 0; cycle < 20; cycle++) {
+    const taken = IDS.map(() => roundRobin.take(1, () => true)[0]!);
+    assertEquals(taken.toSorted(), IDS);
+  }
+});
+
+Deno.test("round-robin: takes distinct ids, also if a new order begins in between (R2.2)", () => {
+  const roundRobin = makeRoundRobin();
+  for (let times = 0; times < 50; times++) {
+    const taken = roundRobin.take(3, () => true);
+    assertEquals([taken.length, new Set(taken).size], [3, 3]);
+  }
+});
+
+Deno.test("round-robin: takes at most all ids, and none that does not fit (R2.2)", () => {
+  const roundRobin = makeRoundRobin();
+  assertEquals(roundRobin.take(9, () => true).toSorted(), IDS);
+  assertEquals(roundRobin.take(9, (id) => id !== "c").toSorted(), ["a", "b", "d", "e"]);
+  assertEquals(roundRobin.take(9, () => false), []);
+  assertEquals(makeRoundRobin(() => []).take(3, () => true), []);
+});
+
+Deno.test("round-robin: takes a new id in the next order (R2.2)", () => {
+  let ids = ["a", "b"];
+  const roundRobin = makeRoundRobin(() => ids);
+  roundRobin.take(1, () => true);
+  ids = ["a", "b", "c"];
+  roundRobin.take(1, () => true);
+  assertEquals(roundRobin.take(3, () => true).toSorted(), ["a", "b", "c"]);
+});
