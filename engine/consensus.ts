@@ -16,8 +16,7 @@ export class ConsensusCheck {
   readonly #read: ConsensusReader;
   readonly #values = new Map<string, string>();
   readonly #counts = new Map<string, number>();
-  /** The text agreed on when last evaluated. */
-  agreed: string | undefined;
+  #agreed: string | undefined;
 
   constructor(id: string, key: string, read: ConsensusReader) {
     this.id = id;
@@ -42,7 +41,23 @@ export class ConsensusCheck {
     }
   }
 
-  /** The text that all of so many active members have, if they do. */
+  /** The common text at the last {@linkcode ConsensusCheck.update}; `undefined` if there was none. */
+  get agreed(): string | undefined {
+    return this.#agreed;
+  }
+
+  /**
+   * Evaluates the check; returns true if {@linkcode ConsensusCheck.agreed} changed. Without a number of active members, no
+   * consensus is possible.
+   */
+  update(activeMembers: number | undefined): boolean {
+    const agreed = activeMembers === undefined ? undefined : this.evaluate(activeMembers);
+    if (agreed === this.#agreed) return false;
+    this.#agreed = agreed;
+    return true;
+  }
+
+  /** The text that all of this number of active members have in common. */
   evaluate(activeMembers: number): string | undefined {
     if (this.#counts.size !== 1 || this.#values.size !== activeMembers) return undefined;
     return this.#counts.keys().next().value;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Footprint } from "../engine/engine.ts";
+import type { Footprint } from "../engine/view.ts";
 import type { GossipUpdate } from "../engine/events.ts";
 import { copyJson, type JsonCopy, JsonValueError } from "../engine/json.ts";
 import type { BlockedMember, JsonValue, Phase } from "../engine/types.ts";
@@ -65,10 +65,10 @@ export class Gossiper implements GossiperLike {
 
   static {
     footprintOf = (gossiper) => ({
-      ...gossiper.#engineHost.engine.footprint,
+      ...gossiper.#engineHost.view.footprint,
       sessions: gossiper.#running?.served ?? 0,
     });
-    stateNameOf = (gossiper) => `${gossiper.#engineHost.engine.digest}/${gossiper.#engineHost.engine.active}`;
+    stateNameOf = (gossiper) => `${gossiper.#engineHost.view.digest}/${gossiper.#engineHost.view.active}`;
   }
 
   /**
@@ -140,7 +140,7 @@ export class Gossiper implements GossiperLike {
    * more, because another process uses its id, is `diffusing` from then on.
    */
   get phase(): Phase {
-    return phaseOf(this.#engineHost.engine);
+    return phaseOf(this.#engineHost.view);
   }
 
   /** Every member that is known, this one included, sorted by id. */
@@ -181,7 +181,7 @@ export class Gossiper implements GossiperLike {
 
   /** The members that get no gossip and from which none is taken, the first blocked first. */
   get blockedMembers(): readonly BlockedMember[] {
-    return this.#engineHost.engine.blockedMembers();
+    return this.#engineHost.view.blockedMembers();
   }
 
   /** How many rounds were left out because one before them, or this process, was late. */
@@ -246,7 +246,7 @@ export class Gossiper implements GossiperLike {
   getState<T = JsonValue>(key: string): Map<string, GossipKeyValue<T>> {
     assertKey(key);
     const values = new Map<string, GossipKeyValue<T>>();
-    for (const [id, entry] of this.#engineHost.engine.state(key)) {
+    for (const [id, entry] of this.#engineHost.view.state(key)) {
       // What a member publishes is its own affair: the type is what the caller expects.
       values.set(id, keyValueOf(entry) as GossipKeyValue<T>);
     }
@@ -279,15 +279,15 @@ export class Gossiper implements GossiperLike {
     }
     const number = this.#set(key, value);
     if (acknowledgedBy === 0) return;
-    const { engine } = this.#engineHost;
-    const { incarnation } = engine;
+    const { view } = this.#engineHost;
+    const { incarnation } = view;
     await this.#engineHost.until(() => {
       // A renewed life sets every key anew, under other numbers.
-      const present = engine.incarnation === incarnation
+      const present = view.incarnation === incarnation
         ? number
-        : engine.ownNumber(key) ?? engine.versionOf(engine.id)!.number;
-      const enough = acknowledgedBy === "all" ? engine.activeIds().size - 1 : acknowledgedBy;
-      return (acknowledgedBy !== "all" || engine.hasMetPeer) && engine.acknowledgedBy(present) >= enough;
+        : view.ownNumber(key) ?? view.versionOf(view.id)!.number;
+      const enough = acknowledgedBy === "all" ? view.activeIds().size - 1 : acknowledgedBy;
+      return (acknowledgedBy !== "all" || view.hasMetPeer) && view.acknowledgedBy(present) >= enough;
     }, signal ? { signal } : {});
   }
 
@@ -371,7 +371,7 @@ export class Gossiper implements GossiperLike {
 
   get #viewed() {
     return {
-      engine: this.#engineHost.engine,
+      engine: this.#engineHost.view,
       topology: this.#topology,
       cluster: this.#cluster.name,
       seeds: this.#running?.seeds ?? [],

@@ -86,36 +86,36 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
   }
 
   hello(): Omit<Hello, "type" | "id"> {
-    const { engine } = this.#engineHost;
+    const { view } = this.#engineHost;
     return {
       cluster: this.#options.cluster,
       member: this.#options.self,
-      incarnation: engine.incarnation,
-      count: engine.heartbeatOf(engine.id)?.number ?? 0,
+      incarnation: view.incarnation,
+      count: view.heartbeatOf(view.id)?.number ?? 0,
       version: PROTOCOL_VERSION,
       capabilities: [],
       oldestVersion: OLDEST_VERSION,
       settings: this.#sharedSettings,
-      digest: engine.digest,
-      active: engine.active,
+      digest: view.digest,
+      active: view.active,
       ...(this.#options.publicKey !== undefined && { publicKey: this.#options.publicKey }),
     };
   }
 
   greeted(hello: Hello, { answering }: { readonly answering: boolean }): Refusal | "self" | undefined {
     const { member, incarnation, digest, active, count } = hello;
-    const { engine } = this.#engineHost;
+    const { view } = this.#engineHost;
     const misfit = this.#misfit(hello) ?? this.#forged(hello);
     if (misfit) return misfit;
-    if (member.id === engine.id && incarnation === engine.incarnation) return "self";
+    if (member.id === view.id && incarnation === view.incarnation) return "self";
     if (this.#options.isStopping() && !answering) {
       return refuse("stopped", "This member is leaving the cluster.");
     }
-    if (member.id !== engine.id && !this.#knows(member.id)) {
+    if (member.id !== view.id && !this.#knows(member.id)) {
       return refuse("unknown_member", `${member.id} is no member of this cluster.`);
     }
     // A member first, and greeted then: met by nobody, this one would for a moment agree with itself alone.
-    const isStranger = !engine.isMember(member.id) && !engine.blockedMember(member.id);
+    const isStranger = !view.isMember(member.id) && !view.blockedMember(member.id);
     if (isStranger && !this.#options.makePlace()) {
       return refuse("busy", "There are as many members as are taken in; maxMembers says how many.");
     }
@@ -149,15 +149,15 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
     const holds = this.#apply(peerId, gossip, examined);
     const told = { holds, ...(gossip.holds && { asked: gossip.holds }) };
     const { delta, sent } = this.#engineHost.do((engine) => engine.disseminate(peerId, told));
-    return { delta, sent, holds, liveness: this.#engineHost.engine.liveness(peerId, sent) };
+    return { delta, sent, holds, liveness: this.#engineHost.engine.takeLiveness(peerId, sent) };
   }
 
   toPush(session: Session, ids: Iterable<string>): PartialDelta | undefined {
     const peerId = session.peer!.id;
     // A push may wait for a slow peer for longer than the peer stays active (R10.2).
-    if (!this.#engineHost.engine.activeIds().has(peerId)) return undefined;
+    if (!this.#engineHost.view.activeIds().has(peerId)) return undefined;
     // A later life is first said in a greeting (E1).
-    if (session.reportedIncarnation !== this.#engineHost.engine.incarnation) return undefined;
+    if (session.reportedIncarnation !== this.#engineHost.view.incarnation) return undefined;
     const { delta } = this.#engineHost.do((engine) => engine.push(peerId, ids));
     return delta.members.length > 0 ? delta : undefined;
   }
@@ -191,7 +191,7 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
   ): KnownVersions | Refusal | undefined {
     const peerId = session.peer!.id;
     this.#acknowledge(sent, reply.holds);
-    if (this.#engineHost.engine.isFenced || this.#engineHost.engine.blockedMember(peerId)) return undefined;
+    if (this.#engineHost.view.isFenced || this.#engineHost.view.blockedMember(peerId)) return undefined;
     const refusal = this.#countForgeries(session, examined);
     if (refusal) return refusal;
     return this.#apply(peerId, reply, examined);
@@ -210,7 +210,7 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
 
   compared(session: Session, part: SummaryPart, options: { readonly last: boolean }): void {
     const peerId = session.peer!.id;
-    if (this.#engineHost.engine.blockedMember(peerId)) return;
+    if (this.#engineHost.view.blockedMember(peerId)) return;
     this.#engineHost.do((engine) => engine.applyReconcile(peerId, part, options));
   }
 
@@ -219,7 +219,7 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
       this.#compareSettings(session.peerId, refusal.settings);
     }
     const invalid = this.#countForgeries(session, examined);
-    const { id } = this.#engineHost.engine;
+    const { id } = this.#engineHost.view;
     const isSigned = refusal.state?.incarnation === refusal.incarnation &&
       (examined?.verified.has(id) ?? false);
     if (!invalid) this.#options.onRefused(session, refusal, { isSigned });
@@ -235,7 +235,7 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
     if (message.type !== "error") return message.delta;
     const { code, state } = message;
     const isOwn = code === "id_conflict" && state?.id === this.id &&
-      state.incarnation > this.#engineHost.engine.incarnation;
+      state.incarnation > this.#engineHost.view.incarnation;
     return { members: state && isOwn ? [state] : [] };
   }
 
@@ -324,7 +324,7 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
   }
 
   #knows(id: string): boolean {
-    return this.#options.openMembership || this.#engineHost.engine.isMember(id);
+    return this.#options.openMembership || this.#engineHost.view.isMember(id);
   }
 
   /**
@@ -332,9 +332,9 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
    * has left. Else it is told in the answer.
    */
   #isOver(peerId: string): boolean {
-    const { engine } = this.#engineHost;
+    const { view } = this.#engineHost;
     const isToProve = this.#options.signatures !== undefined;
-    return engine.isOutlived(peerId) && (isToProve || engine.blockedMember(peerId)?.reason === "left");
+    return view.isOutlived(peerId) && (isToProve || view.blockedMember(peerId)?.reason === "left");
   }
 
   /** Whether anything is taken from a peer now; what is refused has no answer. */
@@ -344,17 +344,17 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
 
   /** What stands in the way of taking anything from a peer now. */
   #obstacleOf(peerId: string): "stopping" | "isFenced" | "over" | "blocked" | "unknown" | undefined {
-    const { engine } = this.#engineHost;
+    const { view } = this.#engineHost;
     if (this.#options.isStopping()) return "stopping";
-    if (engine.isFenced) return "isFenced";
+    if (view.isFenced) return "isFenced";
     if (this.#isOver(peerId)) return "over";
-    if (engine.blockedMember(peerId)) return "blocked";
+    if (view.blockedMember(peerId)) return "blocked";
     return this.#knows(peerId) ? undefined : "unknown";
   }
 
   /** Why nothing is taken from a peer now, as it is told: with the proof of its later life, which costs more to make. */
   #refusalOf(peerId: string): Refusal | undefined {
-    const { id } = this.#engineHost.engine;
+    const { id } = this.#engineHost.view;
     switch (this.#obstacleOf(peerId)) {
       case "stopping":
         return refuse("stopped", "This member is leaving the cluster.");
@@ -373,16 +373,16 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
 
   /** Where members sign, only what proves the later life makes the peer begin another one above. */
   #conflict(id: string, maxMessageBytes?: number): Refusal {
-    const { engine } = this.#engineHost;
-    const state = engine.proofOfLife(id, maxMessageBytes);
+    const { view } = this.#engineHost;
+    const state = view.signedProof(id, maxMessageBytes);
     return refuse("id_conflict", `Another process uses, or has used later, the id ${id}.`, {
-      incarnation: id === engine.id ? engine.incarnation : engine.latestIncarnation(id)!,
+      incarnation: id === view.id ? view.incarnation : view.latestIncarnation(id)!,
       ...(state && { state }),
     });
   }
 
   #blocked(id: string): Refusal {
-    const { reason } = this.#engineHost.engine.blockedMember(id)!;
+    const { reason } = this.#engineHost.view.blockedMember(id)!;
     return refuse("blocked", `${id} is blocked here (${reason}).`, { reason });
   }
 }

@@ -46,9 +46,9 @@ export class Signatures {
     this.#rate = new TokenBucket(MAX_TOLD_PER_SECOND, engineHost.runtime);
     this.#bindings = new KeyBindings({
       max: settings.maxMembers,
-      isHeld: (id) => engineHost.engine.incarnationOf(id) !== undefined,
+      isHeld: (id) => engineHost.view.incarnationOf(id) !== undefined,
     });
-    this.#bindings.bind(engineHost.engine.id, signing.publicKey, { met: true });
+    this.#bindings.bind(engineHost.view.id, signing.publicKey, { met: true });
   }
 
   /** Signs what this member has set since it last signed; whoever asks meanwhile waits for the same. */
@@ -79,9 +79,9 @@ export class Signatures {
       readonly held: KnownVersion | undefined;
     }[] = [];
     for (const told of delta.members) {
-      const claim = this.#engineHost.engine.signedStateOf(told);
+      const claim = this.#engineHost.view.signedStateOf(told);
       if (!claim) continue;
-      claims.push({ told, claim, held: this.#engineHost.engine.versionOf(told.id) });
+      claims.push({ told, claim, held: this.#engineHost.view.versionOf(told.id) });
       if (claims.length === this.#options.settings.gossipMaxSend) break;
     }
     const faults = await Promise.all(claims.map(({ told, claim }) => this.#verify(told, claim)));
@@ -111,17 +111,17 @@ export class Signatures {
 
   /** The members of a delta of which nothing may be taken: not verified, or not for what is held by now. */
   refusedOf(delta: PartialDelta, { verified }: Examined): ReadonlySet<string> {
-    const { engine } = this.#engineHost;
+    const { view } = this.#engineHost;
     const refused = new Set<string>();
     for (const told of delta.members) {
-      const isCurrent = verified.has(told.id) && isSameHold(verified.get(told.id), engine.versionOf(told.id));
-      if (!isCurrent && engine.signedStateOf(told)) refused.add(told.id);
+      const isCurrent = verified.has(told.id) && isSameHold(verified.get(told.id), view.versionOf(told.id));
+      if (!isCurrent && view.signedStateOf(told)) refused.add(told.id);
     }
     return refused;
   }
 
   async #signPending(): Promise<void> {
-    const draft = this.#engineHost.engine.unsignedSnapshot();
+    const draft = this.#engineHost.view.unsignedSnapshot();
     if (!draft) return;
     const proof = await this.#options.signing.sign(signedText(this.#options.cluster, draft.state));
     this.#engineHost.do((engine) => engine.attachSignature(draft, proof));

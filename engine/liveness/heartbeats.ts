@@ -60,8 +60,7 @@ export class Heartbeats {
   readonly #stride: number;
   /** Whether vectors of others are believed, see rule L4. */
   readonly #trustsVectors: boolean;
-  /** Whether somebody listens to the events of heartbeats. */
-  isObserved = false;
+  #isObserved = false;
   #lastVectorMs = -Infinity;
   /** Where the next vector begins that has no room for all. */
   #cursor = 0;
@@ -86,6 +85,11 @@ export class Heartbeats {
     this.#trustsVectors = context.trustsVectors;
     const rounds = settings.heartbeatExpiration / settings.gossipInterval;
     this.#stride = Math.max(1, Math.floor(rounds / STEPS_PER_EXPIRATION));
+  }
+
+  /** Emits an event for each count, or none: these events are many, and only a listener needs them. */
+  observe(isObserved: boolean): void {
+    this.#isObserved = isObserved;
   }
 
   /** Counts this member's own interval. */
@@ -141,7 +145,7 @@ export class Heartbeats {
   }
 
   /** What to say to a peer that knows of these members and lives; the others' counts only as often as they are due. */
-  toSend(own: MemberState, { peerLives, room, nowMs }: {
+  takeLiveness(own: MemberState, { peerLives, room, nowMs }: {
     readonly peerLives: string | undefined;
     /** The bytes that the message has left. */
     readonly room: number;
@@ -221,7 +225,7 @@ export class Heartbeats {
     state.heartbeatCount = count;
     state.heartbeatWallMs = now.wallMs;
     state.heartbeatMonotonicMs = now.monotonicMs;
-    if (!this.isObserved) return;
+    if (!this.#isObserved) return;
     const value: JsonValue = state.live(HEARTBEAT_KEY)?.value ?? {};
     this.#emit({
       type: "GossipUpdate",

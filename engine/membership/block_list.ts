@@ -82,7 +82,7 @@ export class BlockList {
   }
 
   /** The ids whose greeting is due, each once per interval. */
-  dueProbes(nowMs: number): string[] {
+  takeDueProbes(nowMs: number): string[] {
     if (nowMs < this.#nextProbeMs) return [];
     const due: string[] = [];
     this.#nextProbeMs = Infinity;

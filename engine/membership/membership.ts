@@ -11,7 +11,7 @@ import type { EngineEvent } from "../events.ts";
 import { FailureDetector } from "../liveness/failure_detector.ts";
 import type { PeerMemories } from "../sync/peer_memory.ts";
 import type { Store } from "../state/store.ts";
-import type { BlockReason, Instant, KnownVersion } from "../types.ts";
+import type { BlockReason, Incarnation, Instant, KnownVersion } from "../types.ts";
 
 /** The settings that decide on membership; durations in milliseconds. */
 export interface MembershipSettings {
@@ -78,6 +78,11 @@ export class Membership {
 
   isMember(id: string): boolean {
     return id === this.#selfId || this.#topology.has(id);
+  }
+
+  /** The latest known incarnation of a member, even if its state was forgotten. */
+  latestIncarnation(id: string): Incarnation | undefined {
+    return this.#store.log.get(id)?.incarnation ?? this.departures.memory(id)?.incarnation;
   }
 
   /** Takes over who belongs to the cluster, and who of them is to be blocked. */

@@ -30,9 +30,11 @@ export class Renewals {
   }
 
   /** Counts a later life that was heard of; returns whether a conflict is to be told, which it is once in an expiration. */
-  hear(nowMs: number): boolean {
+  recordClaim(nowMs: number): boolean {
     this.#heardMs = this.#withTime(this.#heardMs, nowMs);
-    return this.#heardMs.length === CONFLICT_TIMES && this.#isNews(nowMs);
+    if (this.#heardMs.length < CONFLICT_TIMES || nowMs - this.#conflictMs < this.#expirationMs) return false;
+    this.#conflictMs = nowMs;
+    return true;
   }
 
   /**
@@ -47,7 +49,7 @@ export class Renewals {
   }
 
   /** Counts a greeting by another process under this id; returns whether there were too many. */
-  meet(nowMs: number): boolean {
+  recordDuplicate(nowMs: number): boolean {
     this.#metMs = this.#withTime(this.#metMs, nowMs);
     return this.#metMs.length === CONFLICT_TIMES;
   }
@@ -56,11 +58,5 @@ export class Renewals {
   #withTime(timesMs: readonly number[], nowMs: number): number[] {
     const recent = timesMs.filter((atMs) => nowMs - atMs < this.#expirationMs);
     return [...recent, nowMs].slice(-CONFLICT_TIMES);
-  }
-
-  #isNews(nowMs: number): boolean {
-    if (nowMs - this.#conflictMs < this.#expirationMs) return false;
-    this.#conflictMs = nowMs;
-    return true;
   }
 }

@@ -17,7 +17,7 @@ const ROOM = 1_000;
 class Setup {
   readonly events: EngineEvent[] = [];
   readonly alive: string[] = [];
-  readonly suspicions = new Suspicions();
+  readonly suspicions: Suspicions;
   readonly store: Store;
   readonly heartbeats: Heartbeats;
   nowMs = 0;
@@ -25,6 +25,7 @@ class Setup {
   constructor(ids: readonly string[], { trustsVectors = true } = {}) {
     const emit = (event: EngineEvent) => void this.events.push(event);
     this.store = new Store("self", emit);
+    this.suspicions = new Suspicions(this.store.active, emit);
     for (const id of ["self", ...ids]) {
       this.store.activate(id);
       this.store.addMember(id, LIFE);
@@ -54,7 +55,7 @@ class Setup {
 
   /** The liveness for a peer that knows the same members, or others. */
   send({ peerLives = this.store.incarnationsHash, room = ROOM }: { peerLives?: string; room?: number } = {}) {
-    return this.heartbeats.toSend(this.of("self"), { peerLives, room, nowMs: this.nowMs });
+    return this.heartbeats.takeLiveness(this.of("self"), { peerLives, room, nowMs: this.nowMs });
   }
 
   apply(counts: string, { active = this.store.incarnationsHash }: { active?: string } = {}): void {
@@ -85,7 +86,7 @@ Deno.test("Heartbeats.heard: a member without a count or without stored state is
   assertEquals([setup.alive, setup.countOf("self")], [["b", "unknown"], 1]);
 });
 
-Deno.test("Heartbeats.learn: takes a higher count, and none of this member (L1)", () => {
+Deno.test("Heartbeats.applyCount: takes a higher count, and none of this member (L1)", () => {
   const setup = new Setup(["b"]);
   setup.heartbeats.applyCount(setup.of("b"), 4, setup.now);
   setup.heartbeats.applyCount(setup.of("b"), 4, setup.now);
@@ -94,7 +95,7 @@ Deno.test("Heartbeats.learn: takes a higher count, and none of this member (L1)"
   assertEquals([setup.countOf("b"), setup.countOf("self"), setup.alive], [4, 1, ["b"]]);
 });
 
-Deno.test("Heartbeats.learn: a newer count restarts the wait of a suspicion, an equal one does not (C4)", () => {
+Deno.test("Heartbeats.applyCount: a newer count restarts the wait of a suspicion, an equal one does not (C4)", () => {
   const setup = new Setup(["b"]);
   setup.heartbeats.applyCount(setup.of("b"), 4, setup.now);
   setup.suspicions.add("b", 0);
@@ -106,11 +107,11 @@ Deno.test("Heartbeats.learn: a newer count restarts the wait of a suspicion, an 
   assertEquals(isDue(), false);
 });
 
-Deno.test("Heartbeats.isObserved: counts are emitted only where they are observed (R6.1)", () => {
+Deno.test("Heartbeats.observe: counts are emitted only if they are observed (R6.1)", () => {
   const setup = new Setup(["b"]);
   setup.heartbeats.applyCount(setup.of("b"), 4, setup.now);
   assertEquals(setup.events, []);
-  setup.heartbeats.isObserved = true;
+  setup.heartbeats.observe(true);
   setup.heartbeats.applyCount(setup.of("b"), 5, setup.now);
   assertEquals(setup.events.map((event) => event.type === "GossipUpdate" && event.sequenceNumber), [5]);
 });
