@@ -1,12 +1,12 @@
 /**
- * Whether all active members have the same value, kept as running counts (rules E6, E13).
+ * Consensus checks: all active members have the same value. Kept as running counts (rules E6, E13).
  *
  * @module
  */
 
 import type { JsonValue } from "./types.ts";
 
-/** Reads what a check compares: canonical JSON text, or `undefined` for no value. Must not throw. */
+/** Returns the canonical JSON text to compare, or `undefined` for no value. Must not throw. */
 export type ConsensusReader = (value: JsonValue, memberId: string) => string | undefined;
 
 /** One check of one key. */
@@ -24,7 +24,7 @@ export class ConsensusCheck {
     this.#read = read;
   }
 
-  /** Takes a value of an active member into the counts, or takes it out. */
+  /** Counts the value of an active member in place of its former one; `undefined` for none. */
   recordValue(memberId: string, value: JsonValue | undefined): void {
     const before = this.#values.get(memberId);
     const text = value === undefined ? undefined : this.#read(value, memberId);
@@ -63,7 +63,7 @@ export class ConsensusCheck {
     return this.#counts.keys().next().value;
   }
 
-  /** Those of the members that have no value, or another than most. */
+  /** The members without a value, or with another value than most. */
   dissenters(activeIds: Iterable<string>): string[] {
     let most: string | undefined;
     for (const [text, count] of this.#counts) {

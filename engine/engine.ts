@@ -1,7 +1,7 @@
 /**
  * The engine: the gossip protocol without its messages. Pure, synchronous and deterministic: it reads no clock, draws no
- * random number and does no I/O. The same calls have the same outcome, bit for bit. Every call that changes state returns
- * its events.
+ * random number and does no I/O. The same calls have the same outcome, bit for bit. Every call returns the events
+ * that it causes.
  *
  * @module
  */
@@ -203,7 +203,7 @@ export class Engine {
     }
     const room = maxBytes - ENVELOPE_BYTES - (sent?.bytes ?? 0);
     return heartbeats.takeLiveness(own.state, {
-      peerLives: peer?.incarnationsHash,
+      peerIncarnations: peer?.incarnationsHash,
       room,
       nowMs: transactions.nowMs,
     });

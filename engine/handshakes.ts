@@ -1,5 +1,5 @@
 /**
- * Handshakes with peers, and reports of peers that block this member.
+ * Handshakes with peers, and their reports of a block of this member.
  *
  * @module
  */
@@ -32,7 +32,7 @@ export interface PeerHello {
   readonly maxMessageBytes?: number;
 }
 
-/** The parts of an engine that a handshake changes. */
+/** The parts of an engine for handshakes. */
 export interface HandshakesContext {
   readonly selfId: string;
   readonly signs: boolean;
@@ -52,7 +52,7 @@ export interface HandshakesContext {
 /** The handshakes of one member. */
 export class Handshakes {
   readonly #parts: HandshakesContext;
-  /** Peers that block this member, so that each report is emitted once until the next handshake. */
+  /** Peers with an emitted report, until their next handshake. */
   readonly #blockedBy = new Set<string>();
 
   constructor(parts: HandshakesContext) {
@@ -74,7 +74,7 @@ export class Handshakes {
     return undefined;
   }
 
-  /** Emits that a peer blocks this member, once until the next handshake with the peer. */
+  /** Emits a peer's block of this member, once until the next handshake with the peer. */
   onBlockedBy(
     peerId: string,
     { reason, nowMs }: { readonly reason: BlockReason; readonly nowMs: number },
@@ -86,7 +86,7 @@ export class Handshakes {
     if (endsWithIncarnation(reason)) heartbeats.distrust({ monotonicMs: nowMs, wallMs: 0 });
   }
 
-  /** Drops the reports of peers that are no longer in the topology. */
+  /** Drops the reports of peers outside the topology. */
   dropFormerMembers(): void {
     for (const id of this.#blockedBy) if (!this.#parts.membership.isMember(id)) this.#blockedBy.delete(id);
   }

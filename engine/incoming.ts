@@ -24,7 +24,7 @@ import {
   TOPOLOGY_KEY,
 } from "./types.ts";
 
-/** What is known of a delta before the merge. */
+/** The outcome of the signature check of a delta. */
 export interface IncomingOptions {
   /** Members with an invalid signature: their deltas are refused. */
   readonly refused?: ReadonlySet<string>;
@@ -32,7 +32,7 @@ export interface IncomingOptions {
   readonly verified?: ReadonlySet<string>;
 }
 
-/** The parts of an engine that a message changes. */
+/** The parts of an engine for messages. */
 export interface IncomingContext {
   readonly selfId: string;
   readonly signs: boolean;
@@ -46,7 +46,7 @@ export interface IncomingContext {
   readonly isolation: Isolation;
 }
 
-/** The messages that one member receives. */
+/** Applies the messages of peers. */
 export class Incoming {
   readonly #parts: IncomingContext;
 
@@ -162,9 +162,9 @@ export class Incoming {
 
 /** The outcome of a merge. */
 interface Merged {
-  /** The versions that the peer must learn, because it assumed others. */
+  /** The versions to answer with: the peer assumed others. */
   readonly versions: Map<string, KnownVersion>;
-  /** The incarnation of this member that the peer knows, if it is ahead. */
+  /** The peer's incarnation of this member, if it is ahead. */
   readonly newerIncarnation: Incarnation | undefined;
   /**
    * Members with a new report of their active members. Any sender counts: a relay may be faster than the member, and the

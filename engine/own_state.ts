@@ -125,7 +125,7 @@ export class OwnState {
     this.set(TOPOLOGY_KEY, { ...withJson(topology), type: TYPE.topology }, now);
   }
 
-  /** Begins a later incarnation with the same values, numbered anew from 1 (rule E1). */
+  /** Begins a later incarnation with the same values, numbered from 1 (rule E1). */
   renew(incarnation: Incarnation, now: Instant): void {
     const live = [...this.#state.entries()].filter((entry) => !isTombstone(entry));
     const entries = live.map((entry, index) => renumbered(entry, index + 1));
@@ -143,23 +143,27 @@ export class OwnState {
         ? ` ${deleted} deleted keys count until all active members know of the deletion.`
         : "";
       throw new RangeError(
-        `${what} may ${limit}; with ${name} it would be ${size}. Nothing was changed.${counted}`,
+        `${what} must ${limit}; with ${name} it would be ${size}. Nothing was changed.${counted}`,
       );
     };
     if (entryBytes(entry) > share) {
-      refuse("A value", `take ${share} bytes, half of maxMessageBytes`, entryBytes(entry));
+      refuse("A value", `take at most ${share} bytes, half of maxMessageBytes`, entryBytes(entry));
     }
     // A signature covers the whole state, so that the state must travel in one message.
     if (this.#signs && sentBytes > share) {
-      refuse("The state of a member that signs", `take ${share} bytes, half of maxMessageBytes`, sentBytes);
+      refuse(
+        "The state of a member that signs",
+        `take at most ${share} bytes, half of maxMessageBytes`,
+        sentBytes,
+      );
     }
     if (bytes > maxStateBytes) {
-      refuse("The state of a member", `take ${maxStateBytes} bytes, maxStateBytes`, bytes);
+      refuse("The state of a member", `take at most ${maxStateBytes} bytes (maxStateBytes)`, bytes);
     }
     if (keys > maxKeysPerMember) {
       refuse(
         "A member",
-        `have ${maxKeysPerMember} keys, its own affairs among them (maxKeysPerMember)`,
+        `have at most ${maxKeysPerMember} keys, including its own records (maxKeysPerMember)`,
         keys,
       );
     }

@@ -1,5 +1,5 @@
 /**
- * Runs each call of the engine, and collects the events and the changes of state that the call causes.
+ * Runs each call of the engine, and collects its events and changes of state.
  *
  * @module
  */
@@ -11,12 +11,12 @@ import type { Store } from "./state/store.ts";
 import type { Instant } from "./types.ts";
 
 /**
- * The most members whose changes wait to be pushed. 1,024: more than a burst brings within the few milliseconds in
- * which changes are collected. The rounds send the rest.
+ * The most members with changes to push. 1,024: more than a burst brings within the few milliseconds of collecting. The
+ * rounds send the rest.
  */
 const MAX_CHANGES = 1_024;
 
-/** The result of a call, and the events that the call caused, in order. */
+/** The result of a call, and its events in order. */
 export type WithEvents<T = unknown> = T & { readonly events: readonly EngineEvent[] };
 
 /** The members with changes to send before the next round. */

@@ -9,8 +9,8 @@ import type { Membership } from "../membership/membership.ts";
 import type { Instant } from "../types.ts";
 
 /**
- * A member is isolated after `heartbeatExpiration` divided by this. 3: isolation shows well before the others block
- * this member, and a few lost rounds do not cause it.
+ * A silence of all members for `heartbeatExpiration` divided by this is isolation; such a silence of one member ends idle
+ * rounds. 3: this member notices well before the others block it, and a few lost rounds are not enough.
  */
 export const ISOLATED_SHARE = 3;
 

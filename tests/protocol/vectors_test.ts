@@ -144,7 +144,8 @@ function heardOnce(count: number): { store: Store; state: MemberState } {
 Deno.test("vectors: the stride, and the digit of a count (L2)", async () => {
   const { strides, encode } = await read<LivenessVectors>("liveness");
   const sent = (heartbeats: Heartbeats, { store, state }: { store: Store; state: MemberState }) =>
-    heartbeats.takeLiveness(state, { peerLives: store.incarnationsHash, room: 1_000, nowMs: 0 }).vector!;
+    heartbeats.takeLiveness(state, { peerIncarnations: store.incarnationsHash, room: 1_000, nowMs: 0 })
+      .vector!;
   for (const { stride, ...settings } of strides) {
     const heard = heardOnce(1);
     const heartbeats = new Heartbeats({ ...settings, maxMessageBytes: 2 ** 20 }, {

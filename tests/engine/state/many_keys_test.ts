@@ -387,7 +387,7 @@ Deno.test("Engine.set: names the limit that it would exceed, and changes nothing
   const message = (key: string, value: string) =>
     assertThrows(() => set(a, key, value, clock), RangeError).message;
   assert(
-    message("large", "x".repeat(5_000)).startsWith("A value may take "),
+    message("large", "x".repeat(5_000)).startsWith("A value must take at most "),
     message("large", "x".repeat(5_000)),
   );
   for (let key = 0; key < 5; key++) set(a, `k${key}`, "x".repeat(3_500), clock);

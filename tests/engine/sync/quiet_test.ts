@@ -193,7 +193,7 @@ function isByIndex(engine: Engine, peerId: string, clock: TestClock): boolean {
   return engine.takeLiveness(peerId).vector!.active !== undefined;
 }
 
-Deno.test("Engine.liveness: sends no vector to an unversioned peer, and leaves it to another (L2)", () => {
+Deno.test("Engine.takeLiveness: sends no vector to an unversioned peer, and leaves it to another (L2)", () => {
   const clock = new TestClock();
   const [a] = three(clock);
   note(a, a.setTopology({ members: ["a", "b", "c", "go"], blocked: [] }, clock.now));
@@ -204,7 +204,7 @@ Deno.test("Engine.liveness: sends no vector to an unversioned peer, and leaves i
   assertEquals([a.takeLiveness("go").vector, a.takeLiveness("b").vector !== undefined], [undefined, true]);
 });
 
-Deno.test("Engine.liveness: names members by tags to a peer that does so (L2)", () => {
+Deno.test("Engine.takeLiveness: names members by tags to a peer that does so (L2)", () => {
   const clock = new TestClock();
   const [a] = three(clock);
   assertEquals(isByIndex(a, "b", clock), true);
@@ -212,7 +212,7 @@ Deno.test("Engine.liveness: names members by tags to a peer that does so (L2)", 
   assertEquals(isByIndex(a, "b", clock), false);
 });
 
-Deno.test("Engine.liveness: names members by tags to a peer with other active members (L2)", () => {
+Deno.test("Engine.takeLiveness: names members by tags to a peer with other active members (L2)", () => {
   const clock = new TestClock();
   const [a] = three(clock);
   assertEquals(isByIndex(a, "b", clock), true);

@@ -47,7 +47,7 @@ function activeOf(ids: readonly string[]): string {
   return digestOf(ids.map((id) => [id]));
 }
 
-Deno.test("Engine.digest: is the sum over live entries and last sets or deletes of active members (E12)", () => {
+Deno.test("EngineView.digest: is the sum over live entries and last sets or deletes of active members (E12)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
   const { incarnation } = a.view;
@@ -68,7 +68,7 @@ Deno.test("Engine.digest: is the sum over live entries and last sets or deletes 
   assertEquals(a.view.digest, digestOf(summands.slice(0, 2)));
 });
 
-Deno.test("Engine.active: is a sum over the ids of active members, whatever their incarnations (E12)", () => {
+Deno.test("EngineView.active: is a sum over the ids of active members, whatever their incarnations (E12)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
   assertEquals(a.view.active, activeOf(["a", "b"]));
