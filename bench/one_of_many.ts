@@ -45,7 +45,7 @@ function costOfOne(members: number): { heapBytes: number; cpuMs: number; bytes: 
   const [selfId, peerId] = [memberId(0), memberId(1)];
   measured.applyIncoming(peerId, { members: [memberState(1)], ...NO_DIGESTS }, moment(1));
   peer.applyIncoming(selfId, { members: [memberState(0)], ...NO_DIGESTS }, moment(1));
-  const greeting = ({ digest, active }: Engine, id: string) => ({
+  const greeting = ({ view: { digest, active } }: Engine, id: string) => ({
     id,
     incarnation: LIFE,
     digest,
@@ -62,11 +62,11 @@ function costOfOne(members: number): { heapBytes: number; cpuMs: number; bytes: 
     for (let index = 2; index < members; index++) peer.applyCount(memberId(index), round, now);
     peer.countHeartbeat(ACTORS, now);
     peer.tick(now);
-    const received = encode({ type: "heartbeat", liveness: peer.liveness(selfId) });
+    const received = encode({ type: "heartbeat", liveness: peer.takeLiveness(selfId) });
     const start = performance.now();
     measured.countHeartbeat(ACTORS, now);
     measured.tick(now);
-    bytes += encode({ type: "heartbeat", liveness: measured.liveness(peerId) }).length;
+    bytes += encode({ type: "heartbeat", liveness: measured.takeLiveness(peerId) }).length;
     const message = decode(received, LIMITS);
     if (message.type !== "heartbeat") throw new Error(`Expected a heartbeat; got ${message.type}.`);
     measured.applyLiveness(peerId, message.liveness, now);

@@ -152,8 +152,8 @@ async function benchQuiet(report: Report, { Scuttle, PeerState }: GrapevineModul
   const scuttle = new Scuttle(peers);
   scuttle.updateKnownState(memberIds(MANY).map((id) => [id, HEARTBEAT_KEY, 1, 1]));
   await new Promise((resolve) => setImmediate(resolve));
-  const { digest, active } = engine;
-  const incarnation = engine.incarnationOf(peerId)!;
+  const { digest, active } = engine.view;
+  const incarnation = engine.view.incarnationOf(peerId)!;
   engine.applyHello({ id: peerId, incarnation, digest, active, count: 1 }, moment(2));
   let ms = 2;
   // The most expensive case: with the counts of all members, which are sent less often than gossip.
@@ -163,7 +163,7 @@ async function benchQuiet(report: Report, { Scuttle, PeerState }: GrapevineModul
     if (delta.members.length > 0) engine.handleAck(sent, new Map(), moment(ms));
     return encode({
       type: "gossip",
-      liveness: engine.liveness(peerId, sent),
+      liveness: engine.takeLiveness(peerId, sent),
       id: "d1",
       memberId: memberId(0),
       delta,

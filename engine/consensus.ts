@@ -1,12 +1,12 @@
 /**
- * Whether all active members have the same value, kept as running counts (rules E6, E13).
+ * Consensus checks: all active members have the same value. Kept as running counts (rules E6, E13).
  *
  * @module
  */
 
 import type { JsonValue } from "./types.ts";
 
-/** Reads what a check compares: canonical JSON text, or `undefined` for no value. Must not throw. */
+/** Returns the canonical JSON text to compare, or `undefined` for no value. Must not throw. */
 export type ConsensusReader = (value: JsonValue, memberId: string) => string | undefined;
 
 /** One check of one key. */
@@ -16,8 +16,7 @@ export class ConsensusCheck {
   readonly #read: ConsensusReader;
   readonly #values = new Map<string, string>();
   readonly #counts = new Map<string, number>();
-  /** The text agreed on when last evaluated. */
-  agreed: string | undefined;
+  #agreed: string | undefined;
 
   constructor(id: string, key: string, read: ConsensusReader) {
     this.id = id;
@@ -25,7 +24,7 @@ export class ConsensusCheck {
     this.#read = read;
   }
 
-  /** Takes a value of an active member into the counts, or takes it out. */
+  /** Counts the value of an active member in place of its former one; `undefined` for none. */
   recordValue(memberId: string, value: JsonValue | undefined): void {
     const before = this.#values.get(memberId);
     const text = value === undefined ? undefined : this.#read(value, memberId);
@@ -42,13 +41,29 @@ export class ConsensusCheck {
     }
   }
 
-  /** The text that all of so many active members have, if they do. */
+  /** The common text at the last {@linkcode ConsensusCheck.update}; `undefined` if there was none. */
+  get agreed(): string | undefined {
+    return this.#agreed;
+  }
+
+  /**
+   * Evaluates the check; returns true if {@linkcode ConsensusCheck.agreed} changed. Without a number of active members, no
+   * consensus is possible.
+   */
+  update(activeMembers: number | undefined): boolean {
+    const agreed = activeMembers === undefined ? undefined : this.evaluate(activeMembers);
+    if (agreed === this.#agreed) return false;
+    this.#agreed = agreed;
+    return true;
+  }
+
+  /** The text that all of this number of active members have in common. */
   evaluate(activeMembers: number): string | undefined {
     if (this.#counts.size !== 1 || this.#values.size !== activeMembers) return undefined;
     return this.#counts.keys().next().value;
   }
 
-  /** Those of the members that have no value, or another than most. */
+  /** The members without a value, or with another value than most. */
   dissenters(activeIds: Iterable<string>): string[] {
     let most: string | undefined;
     for (const [text, count] of this.#counts) {

@@ -1,27 +1,27 @@
 /**
- * How many active peers are known to hold all that this member holds, as a running count (rules E6, E12).
+ * The number of active peers with the same state as this member, as a running count (rules E6, E12).
  *
  * @module
  */
 
-/** What a peer is known to hold: states are named by a digest and the hash of the active ids. */
+/** The known states of a peer; the name of a state is a digest and the hash of the active ids. */
 interface PeerStates {
-  /** The state that it last sent. */
+  /** The state in the peer's last message. */
   sent: string | undefined;
-  /** The state that another member knows it to have. */
+  /** The state in a report of another member. */
   reported: string | undefined;
-  /** By acknowledgement: this member's own state when the peer was known to lack nothing of it. */
+  /** This member's state, when the peer had acknowledged all of it. */
   acknowledged: string | undefined;
 }
 
-/** Of most peers of a large cluster nothing is known for long: one object stands for all of them. */
+/** One object for all peers without a known state: most peers of a large cluster stay so for long. */
 const NOTHING: Readonly<PeerStates> = Object.freeze({
   sent: undefined,
   reported: undefined,
   acknowledged: undefined,
 });
 
-/** The digests that active peers are known to hold. */
+/** The known states of all active peers. */
 export class ConvergenceTracker {
   readonly #peers = new Map<string, Readonly<PeerStates>>();
   readonly #counts = new Map<string, number>();
@@ -32,7 +32,7 @@ export class ConvergenceTracker {
     return this.#peers.size;
   }
 
-  /** How often it was taken back that another member had reported a state of a peer. */
+  /** The number of reports that were taken back. */
   get retractions(): number {
     return this.#retractions;
   }
@@ -47,7 +47,7 @@ export class ConvergenceTracker {
     this.#peers.delete(peerId);
   }
 
-  /** Notes what a peer is known to hold; returns whether that changed. A peer that is not active is passed over. */
+  /** Records states of an active peer; returns true if they changed. */
   set(
     peerId: string,
     change: {
@@ -73,19 +73,19 @@ export class ConvergenceTracker {
     return true;
   }
 
-  /** The number of active peers known to hold the state of that name. */
+  /** The number of active peers with this state. */
   agreeing(state: string): number {
     return this.#counts.get(state) ?? 0;
   }
 
-  /** Whether an active peer is known to hold the state of that name. */
+  /** True if an active peer has this state. */
   agrees(peerId: string, state: string): boolean {
     const known = this.#peers.get(peerId);
     return known !== undefined &&
       (known.sent === state || known.reported === state || known.acknowledged === state);
   }
 
-  /** A peer counts once for each state, however often it is known to hold it. */
+  /** A peer counts once for each state, even if several sources name it. */
   #count({ sent, reported, acknowledged }: Readonly<PeerStates>, change: 1 | -1): void {
     this.#countState(sent, change);
     if (reported !== sent) this.#countState(reported, change);

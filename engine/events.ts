@@ -1,16 +1,16 @@
 /**
- * What the engine says has happened. Every event is plain data with a `type`.
+ * The events of the engine: plain data with a `type`.
  *
  * @module
  */
 
 import type { BlockReason, Incarnation, JsonValue, Phase } from "./types.ts";
 
-/** A key of a member has a new value, or none any more. */
+/** A key of a member was set or deleted. */
 export interface GossipUpdate {
-  /** Tells this kind from the others. */
+  /** The type of the event. */
   readonly type: "GossipUpdate";
-  /** The member that it is about. */
+  /** The member's id. */
   readonly memberId: string;
   /** The key. */
   readonly key: string;
@@ -18,41 +18,40 @@ export interface GossipUpdate {
   readonly value: JsonValue | undefined;
   /** The member's number of this set or delete. */
   readonly sequenceNumber: number;
-  /** Whether the key was deleted. */
+  /** True if the key was deleted. */
   readonly deleted: boolean;
 }
 
-/** A delta was handed out to be sent to a peer. */
+/** A delta for a peer is about to be sent. */
 export interface Disseminated {
-  /** Tells this kind from the others. */
+  /** The type of the event. */
   readonly type: "Disseminated";
-  /** The peer that it is about. */
+  /** The peer's id. */
   readonly peerId: string;
-  /** The number of member states in it. */
+  /** The number of member states in the delta. */
   readonly members: number;
-  /** The number of entries in it. */
+  /** The number of entries in the delta. */
   readonly entries: number;
 }
 
-/** Digests differed twice in a row with nothing left to send: a full comparison begins (rule E12). */
+/** A full comparison begins: the digests differed twice in a row with nothing left to send (rule E12). */
 export interface ReconcilingRequested {
-  /** Tells this kind from the others. */
+  /** The type of the event. */
   readonly type: "ReconcilingRequested";
-  /** The peer that it is about. */
+  /** The peer's id. */
   readonly peerId: string;
 }
 
-/** Two claims that cannot both be true, and which. */
+/** Two claims about a member cannot both be true, or a member's state exceeds a limit. */
 export interface ConflictDetected {
-  /** Tells this kind from the others. */
+  /** The type of the event. */
   readonly type: "ConflictDetected";
-  /** The member that it is about. */
+  /** The member's id. */
   readonly memberId: string;
   /**
-   * `value`: one number, two values. `identity`: later lives of this member's id are heard of again and again, as if
-   * another process lived under it; emitted at most once in `heartbeatExpiration`.
-   * `digest`: a full comparison did not make the states equal. `limit`: a member's state would exceed
-   * its limit, or there was no room for it beside the states of others, so that it was not taken.
+   * `value`: one number has two values. `identity`: peers know later incarnations of this member again and again, as if
+   * another process had its id; emitted at most once in `heartbeatExpiration`. `digest`: a full comparison did not make
+   * the states equal. `limit`: a state was refused, because it would exceed its limit or the room beside other states.
    */
   readonly reason: "value" | "identity" | "digest" | "limit";
   /** The key. */
@@ -63,61 +62,61 @@ export interface ConflictDetected {
   readonly peerId?: string;
 }
 
-/** Every active peer is known to hold all that this member holds. */
+/** Every active peer is known to have all state of this member. */
 export interface Confirmed {
-  /** Tells this kind from the others. */
+  /** The type of the event. */
   readonly type: "Confirmed";
-  /** The digest of all active state. */
+  /** The digest of the state of all active members. */
   readonly digest: string;
 }
 
-/** A member is alive that was not: it is new, or it is back after it left or failed. Never emitted for this member. */
+/** A member is alive now: it is new, or back after it left or failed. Never emitted for this member. */
 export interface MemberJoined {
-  /** Tells this kind from the others. */
+  /** The type of the event. */
   readonly type: "MemberJoined";
   /** The member's id. */
   readonly memberId: string;
 }
 
-/** A member that was alive left in good order, or the discovery no longer names it. */
+/** A living member left gracefully, or the discovery no longer names it. */
 export interface MemberLeft {
-  /** Tells this kind from the others. */
+  /** The type of the event. */
   readonly type: "MemberLeft";
   /** The member's id. */
   readonly memberId: string;
 }
 
-/** A member that was alive crashed, sent no heartbeat for `heartbeatExpiration`, or is blocked by the topology. */
+/** A living member crashed, sent no heartbeat for `heartbeatExpiration`, or is blocked by the topology. */
 export interface MemberFailed {
-  /** Tells this kind from the others. */
+  /** The type of the event. */
   readonly type: "MemberFailed";
   /** The member's id. */
   readonly memberId: string;
-  /** Why the member is taken to have failed. */
+  /** The reason of the block. */
   readonly reason: Exclude<BlockReason, "left">;
 }
 
 /** A member was blocked. */
 export interface MemberBlocked {
-  /** Tells this kind from the others. */
+  /** The type of the event. */
   readonly type: "MemberBlocked";
-  /** The member that it is about. */
+  /** The member's id. */
   readonly memberId: string;
-  /** Why. */
+  /** The reason of the block. */
   readonly reason: BlockReason;
 }
 
 /** A member may have crashed: its connection broke and its address refuses new ones (rule C2). */
 export interface MemberSuspected {
-  /** Tells this kind from the others. */
+  /** The type of the event. */
   readonly type: "MemberSuspected";
-  /** The member that it is about. */
+  /** The member's id. */
   readonly memberId: string;
 }
 
 /** A suspected member answered: it is alive (rule C4). */
 export interface SuspicionEnded {
-  /** Tells this kind from the others. */
+  /** The type of the event. */
   readonly type: "SuspicionEnded";
   /** The member's id. */
   readonly memberId: string;
@@ -125,80 +124,80 @@ export interface SuspicionEnded {
 
 /** This member has heard no other for a third of `heartbeatExpiration`, although the topology has others (rule L5). */
 export interface Isolated {
-  /** Tells this kind from the others. */
+  /** The type of the event. */
   readonly type: "Isolated";
 }
 
 /** This member hears others again. */
 export interface Rejoined {
-  /** Tells this kind from the others. */
+  /** The type of the event. */
   readonly type: "Rejoined";
 }
 
-/** A block ended: the member gave proof of life, lives anew, or was freed by hand. */
+/** A block ended: the member proved that it lives, began a new incarnation, or was unblocked by the user. */
 export interface MemberUnblocked {
-  /** Tells this kind from the others. */
+  /** The type of the event. */
   readonly type: "MemberUnblocked";
-  /** The member that it is about. */
+  /** The member's id. */
   readonly memberId: string;
 }
 
-/** A peer, a topology, or another process with the same id and key says that this member is not to take part. */
+/** This member is blocked by a peer, by the topology, or by another process with the same id and key. */
 export interface SelfBlocked {
-  /** Tells this kind from the others. */
+  /** The type of the event. */
   readonly type: "SelfBlocked";
-  /** The peer that said so, where it was one. */
+  /** The peer's id; absent if no peer is the cause. */
   readonly peerId?: string;
-  /** Why. */
+  /** The reason of the block. */
   readonly reason: BlockReason | "identity";
 }
 
-/** All that was kept about a member has been dropped: it departed (rule E11), or made room for another (rule E15). */
+/** All state of a member was dropped: it departed (rule E11), or made room for another (rule E15). */
 export interface MemberForgotten {
-  /** Tells this kind from the others. */
+  /** The type of the event. */
   readonly type: "MemberForgotten";
-  /** The member that it is about. */
+  /** The member's id. */
   readonly memberId: string;
 }
 
 /**
- * The state of a member was dropped to make room (rule E15): that of members known by hearsay alone first. Emitted for the
- * first, and then at most once in `heartbeatExpiration` for all since.
+ * The state of a member was dropped to make room (rule E15). Members known only by hearsay go first. Emitted for the first
+ * member at once, and then at most once in `heartbeatExpiration` for all later ones.
  */
 export interface StateDropped {
-  /** Tells this kind from the others. */
+  /** The type of the event. */
   readonly type: "StateDropped";
-  /** The member that it is about; of several, the last. */
+  /** The member's id; the last one if there were several. */
   readonly memberId: string;
-  /** The setting that says how much may be held. */
+  /** The setting of the limit. */
   readonly limit: "maxHeldBytes" | "maxMembers";
-  /** How many states were dropped since the last event of this type. */
+  /** The number of states dropped since the last event of this type. */
   readonly count: number;
 }
 
-/** This member began a new life, because another under its id was heard of (rule E1). */
+/** This member began a new incarnation, because a peer knew a later one of its id (rule E1). */
 export interface IncarnationRenewed {
-  /** Tells this kind from the others. */
+  /** The type of the event. */
   readonly type: "IncarnationRenewed";
-  /** The life. */
+  /** The new incarnation. */
   readonly incarnation: Incarnation;
 }
 
-/** The spreading reached another phase. */
+/** The phase changed. */
 export interface PhaseChanged {
-  /** Tells this kind from the others. */
+  /** The type of the event. */
   readonly type: "PhaseChanged";
-  /** The phase before. */
+  /** The former phase. */
   readonly from: Phase;
-  /** The phase now. */
+  /** The present phase. */
   readonly to: Phase;
 }
 
 /** All active members have the same value, as one check reads it. */
 export interface ConsensusReached {
-  /** Tells this kind from the others. */
+  /** The type of the event. */
   readonly type: "ConsensusReached";
-  /** The check, as its handle names it. */
+  /** The id of the check, as in its handle. */
   readonly checkId: string;
   /** The key. */
   readonly key: string;
@@ -206,17 +205,17 @@ export interface ConsensusReached {
   readonly value: JsonValue;
 }
 
-/** A consensus that stood stands no more. */
+/** A former consensus no longer holds. */
 export interface ConsensusLost {
-  /** Tells this kind from the others. */
+  /** The type of the event. */
   readonly type: "ConsensusLost";
-  /** The check, as its handle names it. */
+  /** The id of the check, as in its handle. */
   readonly checkId: string;
   /** The key. */
   readonly key: string;
 }
 
-/** Everything that the engine can say has happened. */
+/** Every event of the engine. */
 export type EngineEvent =
   | ConflictDetected
   | Confirmed

@@ -1,18 +1,17 @@
 /**
- * What counts as a JSON value, checked where values come in: from the user, to be copied and frozen, and
- * from a peer, to be believed only after a look.
+ * JSON values: values of the user are copied and frozen, values of peers are checked.
  *
  * @module
  */
 
 import type { JsonValue } from "./types.ts";
 
-/** How deep arrays and objects may be nested; a deeper value could exhaust the stack of whoever walks it. */
+/** The most levels of arrays and objects: a deeper value could exhaust the stack of recursive code. */
 export const MAX_DEPTH = 64;
 
-/** A value that JSON cannot carry, with the path to what is wrong. */
+/** A value is not JSON; the message has the path to the fault. */
 export class JsonValueError extends TypeError {
-  /** The class's own name, also after minification. */
+  /** The name of the class, also after minification. */
   override readonly name: string = "JsonValueError";
 }
 
@@ -23,11 +22,10 @@ export interface JsonCopy {
 }
 
 /**
- * Copies and freezes a value that JSON can carry at every depth.
+ * Copies a JSON value and freezes the copy at every depth.
  *
- * @throws {JsonValueError} naming the path of the first thing that JSON cannot carry: `undefined`, a
- * function, a symbol, a bigint, `NaN`, an infinity, a lone surrogate, a hole, a class instance, a cycle, or
- * nesting deeper than {@linkcode MAX_DEPTH}.
+ * @throws {JsonValueError} with the path of the first fault: `undefined`, a function, a symbol, a bigint, `NaN`, an
+ * infinity, a lone surrogate, a hole, a class instance, a cycle, or nesting deeper than {@linkcode MAX_DEPTH}.
  *
  * @example
  * ```ts
@@ -43,17 +41,21 @@ export function copyJson(value: unknown): JsonCopy {
   return { value: copy, json: JSON.stringify(copy) };
 }
 
+function errorAt(path: string, got: string): JsonValueError {
+  return new JsonValueError(`${path} must be a JSON value; got ${got}. Nothing was changed.`);
+}
+
 function copyAt(value: unknown, path: string, ancestors: object[]): JsonValue {
   if (value === null || typeof value !== "object") {
     const wrong = wrongScalar(value);
-    if (wrong) throw new JsonValueError(`${path} is ${wrong}, which JSON cannot carry; nothing was changed.`);
+    if (wrong) throw errorAt(path, wrong);
     return Object.is(value, -0) ? 0 : value as JsonValue;
   }
   if (ancestors.includes(value)) {
-    throw new JsonValueError(`${path} leads back to itself, which JSON cannot carry; nothing was changed.`);
+    throw errorAt(path, "a cycle: it leads back to itself");
   }
   if (ancestors.length === MAX_DEPTH) {
-    throw new JsonValueError(`${path} is nested deeper than ${MAX_DEPTH} levels; nothing was changed.`);
+    throw errorAt(path, `a value nested deeper than ${MAX_DEPTH} levels`);
   }
   ancestors.push(value);
   const copy = Array.isArray(value) ? copyArray(value, path, ancestors) : copyObject(value, path, ancestors);
@@ -70,16 +72,14 @@ function copyObject(value: object, path: string, ancestors: object[]): { [key: s
   const prototype = Object.getPrototypeOf(value);
   if (prototype !== null && Object.getPrototypeOf(prototype) !== null) {
     const given = value.constructor?.name ?? "an unknown class";
-    throw new JsonValueError(
-      `${path} is an instance of ${given}, which JSON cannot carry; nothing was changed.`,
-    );
+    throw errorAt(path, `an instance of ${given}`);
   }
   const copy: { [key: string]: JsonValue } = {};
   const entries = Object.entries(value);
   assertNothingElse(value, path, entries.length);
   for (const [key, item] of entries) {
     if (!key.isWellFormed()) {
-      throw new JsonValueError(`${path} has a key with a lone surrogate; nothing was changed.`);
+      throw errorAt(path, "a key with a lone surrogate");
     }
     const copied = copyAt(
       item,
@@ -101,15 +101,17 @@ function copyObject(value: object, path: string, ancestors: object[]): { [key: s
   return copy;
 }
 
-/** Whatever JSON would leave out without a word is refused: symbols, hidden properties, more than items in an array. */
+/** `JSON.stringify` silently leaves out symbols, hidden properties, and properties of an array that are no items. */
 function assertNothingElse(value: object, path: string, properties: number): void {
   const keys = Reflect.ownKeys(value);
   if (keys.length === properties || keys.length < properties && Array.isArray(value)) return;
   const hidden = keys.find((key) =>
     typeof key === "symbol" || !Object.prototype.propertyIsEnumerable.call(value, key)
   );
-  const what = Array.isArray(value) ? "a property that is no item" : `the property ${String(hidden)}`;
-  throw new JsonValueError(`${path} has ${what}, which JSON cannot carry; nothing was changed.`);
+  const got = Array.isArray(value)
+    ? "an array with a property that is no item"
+    : `an object with the hidden property ${String(hidden)}`;
+  throw errorAt(path, got);
 }
 
 function wrongScalar(value: unknown): string | undefined {
@@ -130,8 +132,8 @@ function wrongScalar(value: unknown): string | undefined {
 }
 
 /**
- * What is wrong with something that `JSON.parse` returned, as a sentence with the path; `undefined` where
- * nothing is. `JSON.parse` itself lets through infinities (`1e999`), lone surrogates and any depth.
+ * Checks a result of `JSON.parse`, which accepts infinities (`1e999`), lone surrogates and any depth. Returns the first
+ * fault as a sentence with its path, or `undefined`.
  */
 export function checkJson(value: unknown, path: string = "value"): string | undefined {
   const trail: (string | number)[] = [];
@@ -140,7 +142,7 @@ export function checkJson(value: unknown, path: string = "value"): string | unde
     `${path}${trail.reverse().map((step) => `[${JSON.stringify(step)}]`).join("")} is ${wrong}.`;
 }
 
-/** Finds what is wrong, and notes the way there from the inside out, so that what is right costs no text. */
+/** Adds the path to `trail` from the inside out, so that a valid value costs no text. */
 function checkAt(value: unknown, trail: (string | number)[], depth: number = 0): string | undefined {
   if (value === null || typeof value !== "object") return wrongScalar(value);
   if (depth === MAX_DEPTH) return `nested deeper than ${MAX_DEPTH} levels`;
@@ -160,7 +162,7 @@ function checkAt(value: unknown, trail: (string | number)[], depth: number = 0):
   return undefined;
 }
 
-/** Freezes a JSON value at every depth and returns it; what is frozen already is taken to be so throughout. */
+/** Freezes a JSON value at every depth and returns it. A part that is already frozen must be so at every depth. */
 export function deepFreeze<T>(value: T): T {
   if (typeof value === "object" && value !== null && !Object.isFrozen(value)) {
     Object.freeze(value);
@@ -169,10 +171,10 @@ export function deepFreeze<T>(value: T): T {
   return value;
 }
 
-/** Up to this length counting is faster than the encoder, which then is twenty times as fast. */
+/** Up to this length the loop is faster than the encoder; for long texts the encoder is twenty times as fast. */
 const COUNTED_LENGTH = 64;
 const encoder = new TextEncoder();
-/** Written by the encoder and never read: only how much it wrote is of interest. */
+/** The encoder's output: only its length is used. */
 const scratch = new Uint8Array(16_384);
 
 /** The number of bytes of a well-formed text in UTF-8. */

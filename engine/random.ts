@@ -1,19 +1,19 @@
 /**
- * Random numbers that follow from one number handed in, so that the engine draws none of its own.
+ * Random numbers from one seed: the engine itself draws none, so that the same calls have the same outcome.
  *
  * @module
  */
 
-/** A small generator (mulberry32): good enough to draw lots with, not for secrets. */
+/** The mulberry32 generator. Not for secrets. */
 export class Random {
   #state: number;
 
-  /** Begins from a number of at least 0 and less than 1. */
+  /** The seed must be from 0 to below 1. */
   constructor(seed: number) {
     this.#state = Math.floor(seed * 2 ** 32);
   }
 
-  /** A number of at least 0 and less than 1. */
+  /** A number from 0 to below 1. */
   next(): number {
     this.#state = (this.#state + 0x6d2b79f5) | 0;
     let mixed = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);

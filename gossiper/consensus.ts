@@ -78,7 +78,7 @@ export class ConsensusChecks {
   #handle(id: string, key: string): ConsensusHandle {
     const engineHost = this.#engineHost;
     const isRegistered = () => this.#callbacks.has(id);
-    const now = () => isRegistered() ? engineHost.engine.consensus(id) : { reached: false, value: undefined };
+    const now = () => isRegistered() ? engineHost.view.consensus(id) : { reached: false, value: undefined };
     return Object.freeze({
       id,
       key,
@@ -96,7 +96,7 @@ export class ConsensusChecks {
         if (!isRegistered()) throw new HearsayError("stopped", `The consensus check ${id} was removed.`);
         return value;
       },
-      dissenters: () => isRegistered() ? engineHost.engine.dissenters(id) : [],
+      dissenters: () => isRegistered() ? engineHost.view.dissenters(id) : [],
       [Symbol.dispose]: () => void this.remove(id),
     });
   }

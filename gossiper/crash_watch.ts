@@ -60,18 +60,18 @@ export class CrashWatch {
   /** Handles a peer's suspicion, or its reply that it has heard from the suspect. */
   onSuspect(session: Session, { memberId, incarnation, count, isAlive }: Suspect): void {
     const { engineHost, peers } = this.#options;
-    const { engine } = engineHost;
-    if (memberId === engine.id) {
+    const { engine, view } = engineHost;
+    if (memberId === view.id) {
       if (!this.#hearsay.take(1)) return;
       // The peer must get a count that it has not seen, or its suspicion stays.
-      const own = engine.heartbeatOf(engine.id)?.number ?? 0;
+      const own = view.heartbeatOf(view.id)?.number ?? 0;
       if (count >= own) engineHost.do((engine, now) => engine.countHeartbeat(undefined, now));
-      return session.heartbeat(engine.liveness(session.peer!.id));
+      return session.heartbeat(engine.takeLiveness(session.peer!.id));
     }
-    if (engine.incarnationOf(memberId) !== incarnation) return;
+    if (view.incarnationOf(memberId) !== incarnation) return;
     engineHost.do((engine, now) => engine.applyCount(memberId, count, now));
     if (isAlive) return;
-    const known = engine.heartbeatOf(memberId)?.number ?? 0;
+    const known = view.heartbeatOf(memberId)?.number ?? 0;
     if (known > count) session.suspect({ memberId, incarnation, count: known, isAlive: true });
     if (!peers.session(memberId) && this.#hearsay.take(1)) this.#watch(memberId);
   }
@@ -85,8 +85,8 @@ export class CrashWatch {
   #watch(id: string): void {
     const { engineHost, topology } = this.#options;
     const member = topology.get(id);
-    const isToWatch = member && isDialable(member) && id !== engineHost.engine.id &&
-      engineHost.engine.activeIds().has(id);
+    const isToWatch = member && isDialable(member) && id !== engineHost.view.id &&
+      engineHost.view.activeIds().has(id);
     if (!isToWatch || this.#watched.has(id) || this.#ending.signal.aborted) return;
     const watching = this.#dialUntilClear(id).catch(() => {}).finally(() => {
       this.#watched.delete(id);
@@ -99,9 +99,9 @@ export class CrashWatch {
   async #dialUntilClear(id: string): Promise<void> {
     const { engineHost } = this.#options;
     const { signal } = this.#ending;
-    for (let refused = 1; engineHost.engine.activeIds().has(id) && !signal.aborted; refused++) {
+    for (let refused = 1; engineHost.view.activeIds().has(id) && !signal.aborted; refused++) {
       if (!await this.#isRefused(id)) return;
-      if (!engineHost.engine.activeIds().has(id)) return;
+      if (!engineHost.view.activeIds().has(id)) return;
       engineHost.do((engine, now) => engine.suspect(id, now));
       let delayMs = this.#waitMs / (DIALS - 1);
       // Time alone proves nothing: this process may have been suspended.
@@ -136,11 +136,11 @@ export class CrashWatch {
 
   #inform(id: string): void {
     const { engineHost, peers } = this.#options;
-    const { engine, runtime } = engineHost;
-    const incarnation = engine.incarnationOf(id);
+    const { view, runtime } = engineHost;
+    const incarnation = view.incarnationOf(id);
     if (incarnation === undefined) return;
-    const count = engine.heartbeatOf(id)?.number ?? 0;
-    const active = engine.activeIds();
+    const count = view.heartbeatOf(id)?.number ?? 0;
+    const active = view.activeIds();
     const sessions = peers.sessions().filter(({ peer }) => active.has(peer!.id) && peer!.id !== id);
     for (const session of inRandomOrder(sessions, () => runtime.random()).take(INFORMED_PEERS)) {
       session.suspect({ memberId: id, incarnation, count, isAlive: false });

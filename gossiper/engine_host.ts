@@ -9,6 +9,7 @@ import type { EngineEvent } from "../engine/events.ts";
 import { deepFreeze } from "../engine/json.ts";
 import { makeIncarnation } from "../engine/incarnation.ts";
 import type { Instant } from "../engine/types.ts";
+import type { EngineView } from "../engine/view.ts";
 import { HearsayError } from "../common/errors.ts";
 import type { EventStream, HearsayEvent } from "../contracts/event_stream.ts";
 import { assertSignal } from "../options/rules.ts";
@@ -70,6 +71,11 @@ export class EngineHost {
       awaitsTopology,
       signs,
     });
+  }
+
+  /** The queries of the engine. */
+  get view(): EngineView {
+    return this.engine.view;
   }
 
   /** Both clocks now. */

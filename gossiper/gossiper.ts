@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Footprint } from "../engine/engine.ts";
+import type { Footprint } from "../engine/view.ts";
 import type { GossipUpdate } from "../engine/events.ts";
 import { copyJson, type JsonCopy, JsonValueError } from "../engine/json.ts";
 import type { BlockedMember, JsonValue, Phase } from "../engine/types.ts";
@@ -65,10 +65,10 @@ export class Gossiper implements GossiperLike {
 
   static {
     footprintOf = (gossiper) => ({
-      ...gossiper.#engineHost.engine.footprint,
+      ...gossiper.#engineHost.view.footprint,
       sessions: gossiper.#running?.served ?? 0,
     });
-    stateNameOf = (gossiper) => `${gossiper.#engineHost.engine.digest}/${gossiper.#engineHost.engine.active}`;
+    stateNameOf = (gossiper) => `${gossiper.#engineHost.view.digest}/${gossiper.#engineHost.view.active}`;
   }
 
   /**
@@ -140,7 +140,7 @@ export class Gossiper implements GossiperLike {
    * used by another process stays `diffusing`.
    */
   get phase(): Phase {
-    return phaseOf(this.#engineHost.engine);
+    return phaseOf(this.#engineHost.view);
   }
 
   /** Every known member, with this one, sorted by id. */
@@ -181,7 +181,7 @@ export class Gossiper implements GossiperLike {
 
   /** The blocked members, in the order of their blocks: they get no gossip, and theirs is refused. */
   get blockedMembers(): readonly BlockedMember[] {
-    return this.#engineHost.engine.blockedMembers();
+    return this.#engineHost.view.blockedMembers();
   }
 
   /** The number of rounds skipped because an earlier round or this process was late. */
@@ -245,7 +245,7 @@ export class Gossiper implements GossiperLike {
   getState<T = JsonValue>(key: string): Map<string, GossipKeyValue<T>> {
     assertKey(key);
     const values = new Map<string, GossipKeyValue<T>>();
-    for (const [id, entry] of this.#engineHost.engine.state(key)) {
+    for (const [id, entry] of this.#engineHost.view.state(key)) {
       // Another program set the value: its type is the caller's assumption.
       values.set(id, keyValueOf(entry) as GossipKeyValue<T>);
     }
@@ -278,15 +278,15 @@ export class Gossiper implements GossiperLike {
     }
     const number = this.#set(key, value);
     if (acknowledgedBy === 0) return;
-    const { engine } = this.#engineHost;
-    const { incarnation } = engine;
+    const { view } = this.#engineHost;
+    const { incarnation } = view;
     await this.#engineHost.until(() => {
       // A renewed incarnation sets every key again, under other numbers.
-      const present = engine.incarnation === incarnation
+      const present = view.incarnation === incarnation
         ? number
-        : engine.ownNumber(key) ?? engine.versionOf(engine.id)!.number;
-      const enough = acknowledgedBy === "all" ? engine.activeIds().size - 1 : acknowledgedBy;
-      return (acknowledgedBy !== "all" || engine.hasMetPeer) && engine.acknowledgedBy(present) >= enough;
+        : view.ownNumber(key) ?? view.versionOf(view.id)!.number;
+      const enough = acknowledgedBy === "all" ? view.activeIds().size - 1 : acknowledgedBy;
+      return (acknowledgedBy !== "all" || view.hasMetPeer) && view.acknowledgedBy(present) >= enough;
     }, signal ? { signal } : {});
   }
 
@@ -372,7 +372,7 @@ export class Gossiper implements GossiperLike {
 
   get #viewed() {
     return {
-      engine: this.#engineHost.engine,
+      engine: this.#engineHost.view,
       topology: this.#topology,
       cluster: this.#cluster.name,
       seeds: this.#running?.seeds ?? [],

@@ -85,7 +85,7 @@ export class Lifecycle {
       onRefused: (session, { code, reason, incarnation }, { isSigned }) => {
         // Every peer blocks a leaving member at its own request, so a block carries no information.
         if (this.#leaving.signal.aborted) return;
-        const before = engineHost.engine.incarnation;
+        const before = engineHost.view.incarnation;
         if (incarnation !== undefined) {
           engineHost.do((engine, now) => engine.reportedIncarnation(incarnation, now, { isSigned }));
         }
@@ -93,7 +93,7 @@ export class Lifecycle {
         if (id === undefined) return;
         if (code === "blocked") engineHost.do((engine) => engine.onBlockedBy(id, reason ?? "expired"));
         const needsHandshake = code === "blocked" && endsWithIncarnation(reason) ||
-          engineHost.engine.incarnation !== before;
+          engineHost.view.incarnation !== before;
         if (needsHandshake) this.#rounds.handshakeNow(id);
       },
       onBroken: options.onBroken,
@@ -173,7 +173,7 @@ export class Lifecycle {
   async leave(): Promise<FlushResult> {
     const { engineHost, config } = this.#options;
     this.#leaving.abort();
-    if (engineHost.engine.isFenced) {
+    if (engineHost.view.isFenced) {
       // Peers would take a departure under this id for one of the other process that uses it.
       await this.#looping;
       return { acknowledgedBy: 0, wanted: 0, flushed: true };
@@ -184,7 +184,7 @@ export class Lifecycle {
       rounds: this.#rounds,
       runtime: engineHost.runtime,
       fanOut: config.gossipFanOut,
-      isAcknowledgedBy: (id) => engineHost.engine.isAcknowledgedBy(id, number),
+      isAcknowledgedBy: (id) => engineHost.view.isAcknowledgedBy(id, number),
       retryAfter: config.gossipRequestTimeout / 8,
       signal: AbortSignal.any([giveUp.signal, this.#ending.signal]),
     });
@@ -244,7 +244,7 @@ export class Lifecycle {
     for (const id of before) {
       if (!ids.has(id)) this.#spread?.forget(id);
       // A leaving member closes its connections itself, once enough peers know of its departure.
-      if (ids.has(id) || engineHost.engine.blockedMember(id)?.reason === "left") continue;
+      if (ids.has(id) || engineHost.view.blockedMember(id)?.reason === "left") continue;
       this.#peers.session(id)?.leave("The peer is no longer a member.");
     }
   }
@@ -279,7 +279,7 @@ export class Lifecycle {
     const { engineHost, config } = this.#options;
     const sinceMs = engineHost.runtime.monotonicMs() - config.gossipRequestTimeout;
     for (const [id, { atMs }] of this.#admitted) {
-      if (atMs < sinceMs || engineHost.engine.blockedMember(id)) this.#admitted.delete(id);
+      if (atMs < sinceMs || engineHost.view.blockedMember(id)) this.#admitted.delete(id);
     }
     return [...this.#admitted.values()].map(({ member }) => member);
   }
@@ -317,7 +317,7 @@ export class Lifecycle {
       cluster: cluster.name,
       runtime: engineHost.runtime,
       eventStream: cluster.eventStream,
-      activeIds: () => engineHost.engine.activeIds(),
+      activeIds: () => engineHost.view.activeIds(),
       addressOf: (member) => cluster.transport.addressOf(member),
       handshake: (address, options) => this.#handshake(address, options),
       metPeers: this.#metPeers.readable,

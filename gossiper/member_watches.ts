@@ -79,7 +79,7 @@ export class MemberWatches {
     const { engineHost, views, leaving } = this.#options;
     const either = signal ? AbortSignal.any([signal, leaving]) : leaving;
     do {
-      await engineHost.until(() => engineHost.engine.activeIds().size >= count, { signal: either });
+      await engineHost.until(() => engineHost.view.activeIds().size >= count, { signal: either });
     } while (stableFor > 0 && !await this.#isStable(stableFor, either));
     return views().filter(({ status }) => status === "alive" || status === "suspected");
   }

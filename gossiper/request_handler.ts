@@ -90,36 +90,36 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
   }
 
   hello(): Omit<Hello, "type" | "id"> {
-    const { engine } = this.#engineHost;
+    const { view } = this.#engineHost;
     return {
       cluster: this.#options.cluster,
       member: this.#options.self,
-      incarnation: engine.incarnation,
-      count: engine.heartbeatOf(engine.id)?.number ?? 0,
+      incarnation: view.incarnation,
+      count: view.heartbeatOf(view.id)?.number ?? 0,
       version: PROTOCOL_VERSION,
       capabilities: [],
       oldestVersion: OLDEST_VERSION,
       settings: this.#sharedSettings,
-      digest: engine.digest,
-      active: engine.active,
+      digest: view.digest,
+      active: view.active,
       ...(this.#options.publicKey !== undefined && { publicKey: this.#options.publicKey }),
     };
   }
 
   onHello(hello: Hello, { answering }: { readonly answering: boolean }): Refusal | "self" | undefined {
     const { member, incarnation, digest, active, count } = hello;
-    const { engine } = this.#engineHost;
+    const { view } = this.#engineHost;
     const misfit = this.#misfit(hello) ?? this.#forged(hello);
     if (misfit) return misfit;
-    if (member.id === engine.id && incarnation === engine.incarnation) return "self";
+    if (member.id === view.id && incarnation === view.incarnation) return "self";
     if (this.#options.isStopping() && !answering) {
       return refuse("stopped", "This member is leaving the cluster.");
     }
-    if (member.id !== engine.id && !this.#knows(member.id)) {
+    if (member.id !== view.id && !this.#knows(member.id)) {
       return refuse("unknown_member", `${member.id} is no member of this cluster.`);
     }
     // The topology must know the peer before the handshake, or this member would agree with itself alone for a moment.
-    const isStranger = !engine.isMember(member.id) && !engine.blockedMember(member.id);
+    const isStranger = !view.isMember(member.id) && !view.blockedMember(member.id);
     if (isStranger && !this.#options.makePlace()) {
       return refuse("busy", "The cluster has as many members as `maxMembers` allows.");
     }
@@ -155,15 +155,15 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
     const versions = this.#apply(peerId, gossip, examined);
     const known = { holds: versions, ...(gossip.holds && { asked: gossip.holds }) };
     const { delta, sent } = this.#engineHost.do((engine) => engine.disseminate(peerId, known));
-    return { delta, sent, holds: versions, liveness: this.#engineHost.engine.liveness(peerId, sent) };
+    return { delta, sent, holds: versions, liveness: this.#engineHost.engine.takeLiveness(peerId, sent) };
   }
 
   toPush(session: Session, ids: Iterable<string>): PartialDelta | undefined {
     const peerId = session.peer!.id;
     // A push may wait for a slow peer until after the peer is blocked (R10.2).
-    if (!this.#engineHost.engine.activeIds().has(peerId)) return undefined;
+    if (!this.#engineHost.view.activeIds().has(peerId)) return undefined;
     // A later incarnation is first announced in a handshake (E1).
-    if (session.reportedIncarnation !== this.#engineHost.engine.incarnation) return undefined;
+    if (session.reportedIncarnation !== this.#engineHost.view.incarnation) return undefined;
     const { delta } = this.#engineHost.do((engine) => engine.push(peerId, ids));
     return delta.members.length > 0 ? delta : undefined;
   }
@@ -197,7 +197,7 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
   ): KnownVersions | Refusal | undefined {
     const peerId = session.peer!.id;
     this.#acknowledge(sent, reply.holds);
-    if (this.#engineHost.engine.isFenced || this.#engineHost.engine.blockedMember(peerId)) return undefined;
+    if (this.#engineHost.view.isFenced || this.#engineHost.view.blockedMember(peerId)) return undefined;
     const refusal = this.#countForgeries(session, examined);
     if (refusal) return refusal;
     return this.#apply(peerId, reply, examined);
@@ -216,7 +216,7 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
 
   compared(session: Session, part: SummaryPart, options: { readonly last: boolean }): void {
     const peerId = session.peer!.id;
-    if (this.#engineHost.engine.blockedMember(peerId)) return;
+    if (this.#engineHost.view.blockedMember(peerId)) return;
     this.#engineHost.do((engine) => engine.applyReconcile(peerId, part, options));
   }
 
@@ -225,7 +225,7 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
       this.#compareSettings(session.peerId, refusal.settings);
     }
     const invalid = this.#countForgeries(session, examined);
-    const { id } = this.#engineHost.engine;
+    const { id } = this.#engineHost.view;
     const isSigned = refusal.state?.incarnation === refusal.incarnation &&
       (examined?.verified.has(id) ?? false);
     if (!invalid) this.#options.onRefused(session, refusal, { isSigned });
@@ -241,7 +241,7 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
     if (message.type !== "error") return message.delta;
     const { code, state } = message;
     const isOwn = code === "id_conflict" && state?.id === this.id &&
-      state.incarnation > this.#engineHost.engine.incarnation;
+      state.incarnation > this.#engineHost.view.incarnation;
     return { members: state && isOwn ? [state] : [] };
   }
 
@@ -333,7 +333,7 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
   }
 
   #knows(id: string): boolean {
-    return this.#options.openMembership || this.#engineHost.engine.isMember(id);
+    return this.#options.openMembership || this.#engineHost.view.isMember(id);
   }
 
   /**
@@ -341,9 +341,9 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
    * incarnation has left. Otherwise the reply alone carries the later incarnation.
    */
   #isOver(peerId: string): boolean {
-    const { engine } = this.#engineHost;
+    const { view } = this.#engineHost;
     const signs = this.#options.signatures !== undefined;
-    return engine.isOutlived(peerId) && (signs || engine.blockedMember(peerId)?.reason === "left");
+    return view.isOutlived(peerId) && (signs || view.blockedMember(peerId)?.reason === "left");
   }
 
   /** True if messages of a peer are merged now; for messages without a reply. */
@@ -353,17 +353,17 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
 
   /** The reason to refuse a peer's messages now, or `undefined`. */
   #obstacleOf(peerId: string): "stopping" | "isFenced" | "over" | "blocked" | "unknown" | undefined {
-    const { engine } = this.#engineHost;
+    const { view } = this.#engineHost;
     if (this.#options.isStopping()) return "stopping";
-    if (engine.isFenced) return "isFenced";
+    if (view.isFenced) return "isFenced";
     if (this.#isOver(peerId)) return "over";
-    if (engine.blockedMember(peerId)) return "blocked";
+    if (view.blockedMember(peerId)) return "blocked";
     return this.#knows(peerId) ? undefined : "unknown";
   }
 
   /** The refusal of a peer's request now. It may carry the proof of a later incarnation, which costs more to make. */
   #refusalOf(peerId: string): Refusal | undefined {
-    const { id } = this.#engineHost.engine;
+    const { id } = this.#engineHost.view;
     switch (this.#obstacleOf(peerId)) {
       case "stopping":
         return refuse("stopped", "This member is leaving the cluster.");
@@ -382,16 +382,16 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
 
   /** With signing on, only a proof of the later incarnation makes the peer begin another one above it. */
   #conflict(id: string, maxMessageBytes?: number): Refusal {
-    const { engine } = this.#engineHost;
-    const state = engine.proofOfLife(id, maxMessageBytes);
+    const { view } = this.#engineHost;
+    const state = view.signedProof(id, maxMessageBytes);
     return refuse("id_conflict", `Another process uses the id ${id}, or has used it later.`, {
-      incarnation: id === engine.id ? engine.incarnation : engine.latestIncarnation(id)!,
+      incarnation: id === view.id ? view.incarnation : view.latestIncarnation(id)!,
       ...(state && { state }),
     });
   }
 
   #blocked(id: string): Refusal {
-    const { reason } = this.#engineHost.engine.blockedMember(id)!;
+    const { reason } = this.#engineHost.view.blockedMember(id)!;
     return refuse("blocked", `${id} is blocked here (${reason}).`, { reason });
   }
 }

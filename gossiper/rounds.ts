@@ -54,9 +54,9 @@ export class Rounds {
   constructor(options: RoundsOptions) {
     this.#options = options;
     this.#engineHost = options.engineHost;
-    const { engine, runtime } = options.engineHost;
+    const { view, runtime } = options.engineHost;
     const random = () => runtime.random();
-    this.#roundRobin = new RoundRobin(() => engine.activePeers(), random);
+    this.#roundRobin = new RoundRobin(() => view.activePeers(), random);
     this.#connectedRoundRobin = new RoundRobin(
       () => options.peers.sessions().map(({ peer }) => peer!.id),
       random,
@@ -69,9 +69,9 @@ export class Rounds {
     const actorCount = this.#actorCount();
     engineHost.do((engine, now) => engine.countHeartbeat(actorCount, now));
     engineHost.do((engine, now) => engine.tick(now));
-    if (engineHost.engine.isFenced) return;
+    if (engineHost.view.isFenced) return;
     if (this.#options.signatures) await this.#options.signatures.signPending();
-    for (const id of engineHost.engine.dueProbes(engineHost.now())) {
+    for (const id of engineHost.engine.takeDueProbes(engineHost.now())) {
       if (this.#isWithinReach(id)) this.handshakeLater(id);
     }
     await Promise.all(this.#draw().map((id) => this.#attempt(id, () => this.#gossipWith(id, signal))));
@@ -79,8 +79,8 @@ export class Rounds {
 
   /** True if every connected peer needs no more than a heartbeat. */
   #isIdle(): boolean {
-    const { engine } = this.#engineHost;
-    return engine.isIdle && this.#options.peers.sessions().every(({ peer }) => engine.isQuiet(peer!.id));
+    const { view } = this.#engineHost;
+    return view.isIdle && this.#options.peers.sessions().every(({ peer }) => view.isQuiet(peer!.id));
   }
 
   /** The peers of this round: `gossipFanOut` of them, or when idle one that is connected. */
@@ -101,15 +101,15 @@ export class Rounds {
 
   /** Sends a heartbeat alone if the peer needs no more; returns false if it does. */
   #sendHeartbeat(id: string): boolean {
-    const { engine } = this.#engineHost;
+    const { engine, view } = this.#engineHost;
     const session = this.#options.peers.session(id);
     if (
-      !session || session.reportedIncarnation !== engine.incarnation || !engine.isQuiet(id) ||
-      engine.isSilent(id)
+      !session || session.reportedIncarnation !== view.incarnation || !view.isQuiet(id) ||
+      view.isSilent(id)
     ) {
       return false;
     }
-    session.heartbeat(engine.liveness(id));
+    session.heartbeat(engine.takeLiveness(id));
     return true;
   }
 
@@ -117,7 +117,7 @@ export class Rounds {
   async exchange(id: string, { signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
     using deadline = this.#deadline(`The request to ${id}`, signal);
     const session = await this.#reach(id, deadline.signal);
-    if (session.reportedIncarnation !== this.#engineHost.engine.incarnation) {
+    if (session.reportedIncarnation !== this.#engineHost.view.incarnation) {
       await session.handshake(deadline);
     }
     if (this.#options.signatures) {
@@ -125,12 +125,12 @@ export class Rounds {
       deadline.signal.throwIfAborted();
     }
     // The peer may have been blocked during the dial (R10.2).
-    if (!this.#engineHost.engine.activeIds().has(id) || this.#engineHost.engine.isFenced) return;
+    if (!this.#engineHost.view.activeIds().has(id) || this.#engineHost.view.isFenced) return;
     if (session.isBusy) throw new HearsayError("busy", `${id} is busy; nothing was sent.`);
     const { peers } = this.#options;
     try {
       const gossip = this.#engineHost.do((engine) => engine.prepareGossip(id));
-      const liveness = this.#engineHost.engine.liveness(id, gossip.sent);
+      const liveness = this.#engineHost.engine.takeLiveness(id, gossip.sent);
       await session.gossip({ ...gossip, liveness }, deadline);
       peers.noteAnswer(id, { inTime: true });
     } catch (error) {
@@ -158,8 +158,8 @@ export class Rounds {
 
   /** Exchanges state with an active peer in the background, unless a request to it is under way. */
   exchangeLater(id: string): void {
-    const { engine } = this.#engineHost;
-    const isPeer = id !== engine.id && engine.activeIds().has(id);
+    const { view } = this.#engineHost;
+    const isPeer = id !== view.id && view.activeIds().has(id);
     if (!isPeer || this.#options.peers.session(id)?.isBusy) return;
     this.#runLater(id, () => this.exchange(id));
   }
@@ -199,7 +199,7 @@ export class Rounds {
     isWanted: (id: string) => boolean = () => true,
   ): string[] {
     const { peers, topology } = this.#options;
-    const active = this.#engineHost.engine.activeIds();
+    const active = this.#engineHost.view.activeIds();
     return roundRobin.take(count, (id) => {
       if (!active.has(id) || !isWanted(id)) return false;
       const member = topology.get(id);
@@ -208,7 +208,7 @@ export class Rounds {
   }
 
   #peersAtRandom(): Iterable<string> {
-    return inRandomOrder(this.#engineHost.engine.activePeers(), () => this.#engineHost.runtime.random());
+    return inRandomOrder(this.#engineHost.view.activePeers(), () => this.#engineHost.runtime.random());
   }
 
   /** True if a member is connected or can be dialed; one without an address must dial this member. */
@@ -220,7 +220,7 @@ export class Rounds {
   async #gossipWith(id: string, signal: AbortSignal): Promise<void> {
     if (this.#sendHeartbeat(id)) return;
     await this.exchange(id);
-    if (signal.aborted || this.#engineHost.engine.isFenced) return;
+    if (signal.aborted || this.#engineHost.view.isFenced) return;
     const { parts } = this.#engineHost.do((engine) => engine.requestReconcile(id));
     try {
       for (const [index, part] of parts.entries()) {

@@ -46,9 +46,9 @@ export class Signatures {
     this.#rate = new TokenBucket(MAX_REPORTS_PER_SECOND, engineHost.runtime);
     this.#bindings = new KeyBindings({
       max: settings.maxMembers,
-      isHeld: (id) => engineHost.engine.incarnationOf(id) !== undefined,
+      isHeld: (id) => engineHost.view.incarnationOf(id) !== undefined,
     });
-    this.#bindings.bind(engineHost.engine.id, signing.publicKey, { met: true });
+    this.#bindings.bind(engineHost.view.id, signing.publicKey, { met: true });
   }
 
   /** Signs this member's unsigned changes; concurrent calls share one signature. */
@@ -79,9 +79,9 @@ export class Signatures {
       readonly version: KnownVersion | undefined;
     }[] = [];
     for (const member of delta.members) {
-      const claim = this.#engineHost.engine.signedStateOf(member);
+      const claim = this.#engineHost.view.signedStateOf(member);
       if (!claim) continue;
-      claims.push({ delta: member, claim, version: this.#engineHost.engine.versionOf(member.id) });
+      claims.push({ delta: member, claim, version: this.#engineHost.view.versionOf(member.id) });
       if (claims.length === this.#options.settings.gossipMaxSend) break;
     }
     const faults = await Promise.all(claims.map(({ delta, claim }) => this.#verify(delta, claim)));
@@ -111,18 +111,18 @@ export class Signatures {
 
   /** The members of a delta to refuse: not verified, or verified against a version that has changed since. */
   refusedOf(delta: PartialDelta, { verified }: Examined): ReadonlySet<string> {
-    const { engine } = this.#engineHost;
+    const { view } = this.#engineHost;
     const refused = new Set<string>();
     for (const member of delta.members) {
       const { id } = member;
-      const isCurrent = verified.has(id) && isSameVersion(verified.get(id), engine.versionOf(id));
-      if (!isCurrent && engine.signedStateOf(member)) refused.add(id);
+      const isCurrent = verified.has(id) && isSameVersion(verified.get(id), view.versionOf(id));
+      if (!isCurrent && view.signedStateOf(member)) refused.add(id);
     }
     return refused;
   }
 
   async #signPending(): Promise<void> {
-    const snapshot = this.#engineHost.engine.unsignedSnapshot();
+    const snapshot = this.#engineHost.view.unsignedSnapshot();
     if (!snapshot) return;
     const signature = await this.#options.signing.sign(signedText(this.#options.cluster, snapshot.state));
     this.#engineHost.do((engine) => engine.attachSignature(snapshot, signature));

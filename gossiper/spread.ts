@@ -86,7 +86,7 @@ export class Spread {
 
   #collect(): void {
     const { engineHost } = this.#options;
-    if (this.#isOver || this.#cancelTimer || !engineHost.engine.hasChanges) return;
+    if (this.#isOver || this.#cancelTimer || !engineHost.view.hasChanges) return;
     const { runtime } = engineHost;
     const waitMs = Math.max(COLLECT_MS, this.#pushedMs + this.#gapMs - runtime.monotonicMs());
     this.#cancelTimer = runtime.setTimer(waitMs, () => {
@@ -107,13 +107,13 @@ export class Spread {
     if (this.#isOver) return;
     const { own, others } = engineHost.engine.takeChanges();
     const sessions = this.#sessions();
-    const activePeers = engineHost.engine.activePeers().length;
+    const activePeers = engineHost.view.activePeers().length;
     if (own && activePeers < DIRECT_MEMBERS) {
       const relay = sessions.length < activePeers;
-      for (const session of sessions) session.push([engineHost.engine.id], { relay });
+      for (const session of sessions) session.push([engineHost.view.id], { relay });
     } else if (own) {
       for (const session of this.#some(sessions, fanOut)) {
-        session.push([engineHost.engine.id], { relay: true });
+        session.push([engineHost.view.id], { relay: true });
       }
     }
     if (others.size > 0) this.#passOn(others, sessions);
@@ -133,7 +133,7 @@ export class Spread {
   /** The open connections to active peers. */
   #sessions(): Session[] {
     const { engineHost, peers } = this.#options;
-    const active = engineHost.engine.activeIds();
+    const active = engineHost.view.activeIds();
     return peers.sessions().filter(({ peer }) => active.has(peer!.id));
   }
 

@@ -4,16 +4,16 @@
  * @module
  */
 
-import type { Engine } from "../engine/engine.ts";
 import { deepFreeze } from "../engine/json.ts";
 import type { Entry, Phase } from "../engine/types.ts";
+import type { EngineView } from "../engine/view.ts";
 import type { GossipKeyValue, MemberSnapshot, MemberView, Snapshot } from "./contract.ts";
 import type { Member, SeedStatus } from "../contracts/cluster.ts";
 import type { Topology } from "./topology.ts";
 
 /** The sources of {@linkcode membersOf} and {@linkcode snapshotOf}. */
 export interface Viewed {
-  readonly engine: Engine;
+  readonly engine: EngineView;
   readonly topology: Topology;
   /** The cluster's name. */
   readonly cluster: string;
@@ -71,7 +71,7 @@ export function snapshotOf(viewed: Viewed): Snapshot {
 }
 
 /** The phase of dissemination. A member that has withdrawn (its id has another user) stays `diffusing`. */
-export function phaseOf(engine: Engine): Phase {
+export function phaseOf(engine: EngineView): Phase {
   return engine.isFenced ? "diffusing" : engine.phase;
 }
 
@@ -79,7 +79,7 @@ function addressOf({ host, port, url }: Member): MemberSnapshot["address"] {
   return { host, port, ...(url !== undefined && { url }) };
 }
 
-function statusOf(engine: Engine, id: string): MemberView["status"] {
+function statusOf(engine: EngineView, id: string): MemberView["status"] {
   if (id === engine.id && engine.isFenced) return "failed";
   const reason = engine.blockedMember(id)?.reason;
   if (reason !== undefined) return reason === "left" ? "left" : "failed";

@@ -48,7 +48,7 @@ export class Watches {
       },
       signal,
     });
-    for (const [memberId, { value, number }] of this.#engineHost.engine.state(key)) {
+    for (const [memberId, { value, number }] of this.#engineHost.view.state(key)) {
       const sequenceNumber = number;
       stream.push({
         type: "GossipUpdate",

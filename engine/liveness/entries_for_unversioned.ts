@@ -1,5 +1,5 @@
 /**
- * Heartbeats as entries, for peers that know of no other form: members of protoactor-go expire a member whose heartbeat
+ * Heartbeats as entries, for unversioned peers: a member of protoactor-go expires a member if the number of its heartbeat
  * key does not rise.
  *
  * @module
@@ -10,18 +10,18 @@ import { type Entry, HEARTBEAT_KEY, type MemberDelta, TYPE } from "../types.ts";
 
 const NO_STATISTICS = { json: "{}", value: Object.freeze({}) };
 
-/** A heartbeat as an entry: the statistics of the state, and the count in place of a sequence number. */
+/** A heartbeat as an entry: the statistics as value, and the count as number. */
 export function heartbeatEntry(state: MemberState): Entry {
   const { json, value } = state.live(HEARTBEAT_KEY) ?? NO_STATISTICS;
   const { heartbeatCount: number, heartbeatWallMs: timestampMs } = state;
   return { key: HEARTBEAT_KEY, number, type: TYPE.heartbeat, value, json, timestampMs };
 }
 
-/** Deltas in which each heartbeat has its count, and the heartbeats of these members beside them. */
+/** Adds heartbeats to deltas: each delta gets its member's heartbeat, and other members get a delta of their own. */
 export function withHeartbeatEntries(
   deltas: readonly MemberDelta[],
   { members, places, stateOf }: {
-    /** The members whose heartbeats may be sent, those first that are due. */
+    /** The other members, the next due first. */
     readonly members: Iterable<MemberState>;
     /** The most members in all. */
     readonly places: number;
@@ -34,7 +34,7 @@ export function withHeartbeatEntries(
     if (byId.has(state.id) || state.heartbeatCount === 0) continue;
     const { id, incarnation } = state;
     byId.set(id, { id, incarnation, after: 0, reset: false, entries: [heartbeatEntry(state)] });
-    // Before the next is asked for: it is the first in the next message.
+    // Stop before the iterator moves on: the next member is then the first in the next message.
     if (byId.size >= places) break;
   }
   return [...byId.values()];
@@ -42,7 +42,7 @@ export function withHeartbeatEntries(
 
 function withCount(delta: MemberDelta, state: MemberState | undefined): MemberDelta {
   const entries = delta.entries.filter(({ key }) => key !== HEARTBEAT_KEY);
-  // The count of a blocked member is not passed on (E10).
+  // Without a count in the delta the member is blocked, and its count is not passed on (E10).
   const isKnown = state !== undefined && delta.count !== undefined;
   return { ...delta, entries: isKnown ? [...entries, heartbeatEntry(state)] : entries };
 }

@@ -1,16 +1,16 @@
 /**
- * How long each member has been silent (rule E9).
+ * The silence of each member (rule E9).
  *
  * @module
  */
 
 /**
- * Measures ages by active time: between two calls of {@linkcode FailureDetector.expired} it advances by `longestGapMs` at
- * most. Without that, a process that was suspended, or whose event loop was blocked, would block living members.
+ * Measures silence in active time: between two calls of {@linkcode FailureDetector.advance} it advances by at most
+ * `longestGapMs`. Without this limit, a suspended process or a blocked event loop would block living members.
  */
 export class FailureDetector {
   readonly #longestGapMs: number;
-  /** By id, the active time of the last heartbeat; in that order, the oldest first. */
+  /** The active time of the last heartbeat, by id; the oldest first. */
   readonly #freshAt = new Map<string, number>();
   #activeMs = 0;
   #checkedAtMs: number;
@@ -20,25 +20,25 @@ export class FailureDetector {
     this.#checkedAtMs = nowMs;
   }
 
-  /** Notes a heartbeat of a member; the first call begins to expect them. */
+  /** Records a heartbeat. The first one starts the detection for this member. */
   heartbeat(id: string, nowMs: number): void {
     this.#freshAt.delete(id);
     this.#freshAt.set(id, this.#activeTime(nowMs));
   }
 
-  /** Expects no more heartbeats of a member. */
+  /** Ends the detection for a member. */
   remove(id: string): void {
     this.#freshAt.delete(id);
   }
 
-  /** For how long the member that was heard longest ago has been silent, in active milliseconds. */
+  /** The longest silence of all members, in active milliseconds. */
   longestSilence(nowMs: number): number {
     const [oldest] = this.#freshAt.values();
     return oldest === undefined ? 0 : this.#activeTime(nowMs) - oldest;
   }
 
-  /** Returns the ids that were silent for longer than the limit. To be called once an interval. */
-  expired(nowMs: number, limitMs: number): string[] {
+  /** Advances the active time, and returns the ids with a longer silence than the limit. Must be called once an interval. */
+  advance(nowMs: number, limitMs: number): string[] {
     this.#activeMs = this.#activeTime(nowMs);
     this.#checkedAtMs = nowMs;
     const expired: string[] = [];

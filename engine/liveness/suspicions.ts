@@ -1,44 +1,55 @@
 /**
- * Members that seem to have crashed (rules C1 to C4 in `docs/ALGORITHM.md`): their connections broke, and their address
- * refuses new ones. A suspicion is confirmed if nothing newer is heard for a while.
+ * Members that may have crashed (rules C1 to C4): their connections broke, and their address refuses new ones. A
+ * suspicion is confirmed if no newer heartbeat arrives for a while.
  *
  * @module
  */
 
+import type { EngineEvent } from "../events.ts";
+
 interface Suspicion {
-  /** When the wait began: with the suspicion, or with the last heartbeat that was newer. */
+  /** Start of the wait: the suspicion, or the last newer heartbeat. */
   sinceMs: number;
 }
 
-/** The members that are suspected, by id. */
+/** The suspected members, by id. */
 export class Suspicions {
+  readonly #active: ReadonlySet<string>;
+  readonly #emit: (event: EngineEvent) => void;
   readonly #byId = new Map<string, Suspicion>();
 
-  /** Suspects a member; returns whether it was not suspected before. */
-  add(id: string, nowMs: number): boolean {
-    if (this.#byId.has(id)) return false;
-    this.#byId.set(id, { sinceMs: nowMs });
-    return true;
+  constructor(active: ReadonlySet<string>, emit: (event: EngineEvent) => void) {
+    this.#active = active;
+    this.#emit = emit;
   }
 
+  /** Suspects a member if it is active. More evidence does not restart the wait. */
+  add(memberId: string, nowMs: number): void {
+    if (!this.#active.has(memberId) || this.#byId.has(memberId)) return;
+    this.#byId.set(memberId, { sinceMs: nowMs });
+    this.#emit({ type: "MemberSuspected", memberId });
+  }
+
+  /** True if a member is active and suspected. */
   has(id: string): boolean {
-    return this.#byId.has(id);
+    return this.#byId.has(id) && this.#active.has(id);
   }
 
-  /** A newer heartbeat of a member was heard: the wait begins again. */
+  /** Restarts the wait: a newer heartbeat of the member arrived. */
   restart(id: string, nowMs: number): void {
     const suspicion = this.#byId.get(id);
     if (suspicion) suspicion.sinceMs = nowMs;
   }
 
-  /** The member spoke itself, or is no longer active; returns whether it was suspected. */
-  remove(id: string): boolean {
-    return this.#byId.delete(id);
+  /** Ends a suspicion. No event is emitted for a blocked member: the end is no proof that it lives. */
+  remove(memberId: string): void {
+    if (!this.#byId.delete(memberId) || !this.#active.has(memberId)) return;
+    this.#emit({ type: "SuspicionEnded", memberId });
   }
 
   /**
-   * After how many milliseconds a member will have been suspected for `waitMs` without a newer heartbeat: 0 or less if it
-   * has been; `Infinity` if it is not suspected.
+   * The milliseconds until a member has been suspected for `waitMs` without a newer heartbeat: 0 or less if that time has
+   * passed; `Infinity` if the member is not suspected.
    */
   dueInMs(id: string, { nowMs, waitMs }: { readonly nowMs: number; readonly waitMs: number }): number {
     const suspicion = this.#byId.get(id);

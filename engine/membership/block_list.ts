@@ -1,12 +1,12 @@
 /**
- * Who is blocked, why and since when, and who of them is to be greeted (rule E10).
+ * The blocked members, and the probes of those that may live (rule E10).
  *
  * @module
  */
 
 import type { BlockedMember, BlockReason, Instant } from "../types.ts";
 
-/** From the least to the gravest; `crashed` and `expired` weigh the same, so that neither replaces the other. */
+/** A graver reason replaces another. `crashed` and `expired` are equal, so that neither replaces the other. */
 const GRAVITY: { readonly [reason in BlockReason]: number } = {
   crashed: 0,
   expired: 0,
@@ -14,7 +14,7 @@ const GRAVITY: { readonly [reason in BlockReason]: number } = {
   topology: 2, // mutant replace-value: only the order counts.
 };
 
-/** Whether proof of life ends a block: a newer heartbeat or a greeting (rule E10). */
+/** True if proof of life ends a block: a newer heartbeat or a handshake (rule E10). */
 export function endsWithIncarnation(reason: BlockReason | undefined): boolean {
   return reason === "crashed" || reason === "expired";
 }
@@ -30,7 +30,7 @@ export class BlockList {
   readonly #probeIntervalMs: number;
   readonly #blocks = new Map<string, Block>();
   #expired = 0;
-  /** No probe is due before this moment, so that a round in which none is costs nothing. */
+  /** No probe is due before this time, so that a round without probes costs nothing. */
   #nextProbeMs = Infinity;
 
   constructor(probeIntervalMs: number) {
@@ -38,8 +38,8 @@ export class BlockList {
   }
 
   /**
-   * Blocks a member; returns whether it was free. A graver reason takes the place of another: a member that
-   * left is not to be greeted, and whom the topology blocks only the topology frees.
+   * Blocks a member; returns false if it was blocked before. A graver reason replaces another: a member that left gets no
+   * probes, and a block by the topology ends only with the topology.
    */
   block(id: string, reason: BlockReason, now: Instant): boolean {
     const before = this.#blocks.get(id);
@@ -52,7 +52,7 @@ export class BlockList {
     return !before;
   }
 
-  /** Frees a member; returns whether it was blocked. */
+  /** Ends a block; returns false if there was none. */
   free(id: string): boolean {
     if (this.#blocks.get(id)?.reason === "expired") this.#expired--;
     return this.#blocks.delete(id);
@@ -76,13 +76,13 @@ export class BlockList {
     return block && { id, reason: block.reason, sinceMs: block.sinceMs };
   }
 
-  /** The ids blocked, the first blocked first. */
+  /** The blocked ids, in the order of their blocks. */
   ids(): string[] {
     return [...this.#blocks.keys()];
   }
 
-  /** The ids whose greeting is due, each once per interval. */
-  dueProbes(nowMs: number): string[] {
+  /** The ids with a probe due; each is returned once per probe interval. */
+  takeDueProbes(nowMs: number): string[] {
     if (nowMs < this.#nextProbeMs) return [];
     const due: string[] = [];
     this.#nextProbeMs = Infinity;

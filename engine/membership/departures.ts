@@ -1,17 +1,17 @@
 /**
- * What happens to state about members that are gone (rule E11): for half the retention it is still passed
- * on, for the other half it is only kept, and then it is dropped, and what is remembered refuses its return.
+ * State of departed members (rule E11). For half of the retention it is still passed on, then it is only stored, and at
+ * last it is dropped. The last version is remembered, so that old deltas do not bring the state back.
  *
  * @module
  */
 
 import type { KnownVersion } from "../types.ts";
 
-/** Members that are blocked or outside the topology, and those of which only a memory is left. */
+/** Departed members: blocked or outside the topology; and the last versions of forgotten ones. */
 export class Departures {
   readonly #retentionMs: number;
   readonly #maxRemembered: number;
-  /** By id, since when; the first to go first. */
+  /** The time of the departure, by id; the oldest first. */
   readonly #goneSince = new Map<string, number>();
   readonly #remembered = new Map<string, KnownVersion>();
 
@@ -20,23 +20,23 @@ export class Departures {
     this.#maxRemembered = maxRemembered;
   }
 
-  /** Notes that a member is gone, unless that is known. */
+  /** Starts the retention of a member, unless it runs already. */
   depart(id: string, nowMs: number): void {
     if (!this.#goneSince.has(id)) this.#goneSince.set(id, nowMs);
   }
 
-  /** Notes that a member is back. */
+  /** Ends the retention: the member is back. */
   return(id: string): void {
     this.#goneSince.delete(id);
   }
 
-  /** Whether state about a member is still passed on. */
+  /** True if the state of a member is passed on. */
   passesOn(id: string, nowMs: number): boolean {
     const since = this.#goneSince.get(id);
     return since === undefined || nowMs - since < this.#retentionMs / 2;
   }
 
-  /** Takes out the ids whose whole retention has passed. */
+  /** Removes and returns the ids with a retention that has ended. */
   takeExpired(nowMs: number): string[] {
     const expired: string[] = [];
     for (const [id, since] of this.#goneSince) {
@@ -47,7 +47,7 @@ export class Departures {
     return expired;
   }
 
-  /** Remembers up to where a member was held when its state was dropped; the oldest memory makes room. */
+  /** Remembers the version of a member with dropped state. The oldest memory makes room. */
   remember(id: string, version: KnownVersion): void {
     this.#remembered.delete(id);
     this.#remembered.set(id, version);
@@ -56,30 +56,30 @@ export class Departures {
     }
   }
 
-  /** Up to where a member was held when its state was dropped, if that is remembered. */
+  /** The remembered version of a member. */
   memory(id: string): KnownVersion | undefined {
     return this.#remembered.get(id);
   }
 
-  /** Whether news that ends there is no news of a member that was forgotten. */
-  refuses(id: string, news: KnownVersion): boolean {
+  /** True if a version of a forgotten member is not newer than the remembered one. */
+  refuses(id: string, version: KnownVersion): boolean {
     const memory = this.#remembered.get(id);
     if (!memory) return false;
-    return news.incarnation < memory.incarnation ||
-      (news.incarnation === memory.incarnation && news.number <= memory.number);
+    return version.incarnation < memory.incarnation ||
+      (version.incarnation === memory.incarnation && version.number <= memory.number);
   }
 
-  /** Something of a member is held again, which is more than a memory. */
+  /** Drops the memory of a member: its state is known again. */
   forget(id: string): void {
     this.#remembered.delete(id);
   }
 
-  /** The number of ids whose retention is running. */
+  /** The number of members in retention. */
   get gone(): number {
     return this.#goneSince.size;
   }
 
-  /** The ids whose retention is running since a moment or before it, the first to go first. */
+  /** The ids that departed at a time or before it, the oldest first. */
   *goneUntil(untilMs: number = Infinity): Iterable<string> {
     for (const [id, since] of this.#goneSince) {
       if (since > untilMs) return;
@@ -87,7 +87,7 @@ export class Departures {
     }
   }
 
-  /** The number of ids of which only a memory is left. */
+  /** The number of remembered members. */
   get remembered(): number {
     return this.#remembered.size;
   }

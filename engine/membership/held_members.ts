@@ -1,7 +1,6 @@
 /**
- * How much is held of other members, and of whom this member knows more than others say (rule E15). Every step costs the
- * same, however much is held: sizes are sums that follow each change, and the largest state is found by its order of
- * magnitude.
+ * The size of the other members' state, and the members that shook hands (rule E15). Each step has constant cost: sums
+ * follow each change, and a large state is found by its order of magnitude.
  *
  * @module
  */
@@ -17,33 +16,33 @@ interface Holding {
   bucket: Set<string>;
 }
 
-/** The members of which something is held, but for this one, and those that shook hands with it. */
+/** The other members with stored state, by size and trust. */
 export class HeldMembers {
-  /** In the order in which they began to be held. */
+  /** By id; the first stored first. */
   readonly #holdings = new Map<string, Holding>();
   readonly #met = new Set<string>();
-  /** By the order of magnitude of their size: those known by hearsay alone, and those that shook hands. */
+  /** The ids of each order of magnitude: members known only by hearsay, and members that shook hands. */
   readonly #ofHearsay = bucketsOf();
   readonly #ofMet = bucketsOf();
   #bytes = 0;
 
-  /** About how many bytes of the heap all states take. */
+  /** The estimated heap bytes of all states. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** Whether a member shook hands with this one, or is named by a topology that does not come from peers. */
+  /** True if a member shook hands with this one, or a topology that does not come from peers names it. */
   hasMet(id: string): boolean {
     return this.#met.has(id);
   }
 
-  /** A member shook hands. */
+  /** Records a handshake. */
   meet(id: string): void {
     this.#met.add(id);
     this.#sort(id);
   }
 
-  /** Notes how large a state is now. */
+  /** Records the present size of a state. */
   update({ id, size }: MemberState): void {
     const bytes = MEMBER_HEAP_BYTES + size.heapBytes;
     const before = this.#holdings.get(id);
@@ -53,7 +52,7 @@ export class HeldMembers {
     this.#sort(id);
   }
 
-  /** Nothing is held of a member any more. */
+  /** Removes a state; the handshake stays recorded. */
   remove(id: string): void {
     const holding = this.#holdings.get(id);
     if (!holding) return;
@@ -62,25 +61,25 @@ export class HeldMembers {
     this.#holdings.delete(id);
   }
 
-  /** A member is forgotten, its handshake too. */
+  /** Removes the handshake of a forgotten member. */
   forget(id: string): void {
     this.#met.delete(id);
     this.#sort(id);
   }
 
-  /** What is held of a member takes so much. */
+  /** The heap bytes of a member's state; 0 without state. */
   bytesOf(id: string): number {
     return this.#holdings.get(id)?.bytes ?? 0;
   }
 
-  /** The members that are known by hearsay alone, those held for longest first. */
+  /** The members known only by hearsay, the first stored first. */
   *byHearsay(): Iterable<string> {
     for (const id of this.#holdings.keys()) if (!this.#met.has(id)) yield id;
   }
 
   /**
-   * One of the largest states but that of one member: of those known by hearsay alone, or of those that shook hands;
-   * only one that is of a higher order of magnitude than so many bytes.
+   * One of the largest states of members that shook hands (`met`), or of the others. Its order of magnitude is above that
+   * of `above` bytes.
    */
   largest(
     { met, above, except }: { readonly met: boolean; readonly above: number; readonly except: string },
@@ -110,7 +109,7 @@ function bucketsOf(): readonly Set<string>[] {
   return Array.from({ length: BUCKETS }, () => new Set<string>());
 }
 
-/** The power of two at or below a size; -1 where every size is above. */
+/** The exponent of the highest power of two up to a size; -1 for 0 bytes. */
 function orderOf(bytes: number): number {
   return bytes < 1 ? -1 : Math.min(BUCKETS - 1, Math.floor(Math.log2(bytes)));
 }

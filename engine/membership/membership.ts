@@ -1,6 +1,5 @@
 /**
- * Who takes part: the topology, the blocks, the heartbeats awaited, and what becomes of the departed (rules
- * E9, E10, E11).
+ * Membership: topology, blocks, expiry and departures (rules E9, E10, E11).
  *
  * @module
  */
@@ -11,9 +10,9 @@ import type { EngineEvent } from "../events.ts";
 import { FailureDetector } from "../liveness/failure_detector.ts";
 import type { PeerMemories } from "../sync/peer_memory.ts";
 import type { Store } from "../state/store.ts";
-import type { BlockReason, Instant, KnownVersion } from "../types.ts";
+import type { BlockReason, Incarnation, Instant, KnownVersion } from "../types.ts";
 
-/** The settings that decide on membership; durations in milliseconds. */
+/** The settings for membership; durations in milliseconds. */
 export interface MembershipSettings {
   readonly gossipInterval: number;
   readonly gossipRequestTimeout: number;
@@ -23,7 +22,7 @@ export interface MembershipSettings {
   readonly maxMembers: number;
 }
 
-/** Who takes part, as one member sees it. */
+/** The membership of the cluster as one member sees it. */
 export class Membership {
   readonly blocks: BlockList;
   readonly departures: Departures;
@@ -36,7 +35,7 @@ export class Membership {
   readonly #detector: FailureDetector;
   #topology = new Set<string>();
   #topologyBlocked = new Set<string>();
-  /** Members whose state says that they left. */
+  /** Members with the key `left` in their state. */
   readonly #leavers = new Set<string>();
 
   constructor(
@@ -47,7 +46,7 @@ export class Membership {
       readonly memories: PeerMemories;
       readonly emit: (event: EngineEvent) => void;
       readonly now: Instant;
-      /** Whether the topology follows what members say of themselves, so that being in it proves nothing. */
+      /** True if the topology follows the members' own claims: to be in it is then no proof of trust. */
       readonly openMembership: boolean;
     },
   ) {
@@ -59,19 +58,18 @@ export class Membership {
     this.#emit = context.emit;
     this.blocks = new BlockList(settings.blockedProbeInterval);
     this.departures = new Departures(settings.departedRetention, settings.maxMembers);
-    // Rounds are an interval apart, or as long as a request may take where one is slow: beyond that, the
-    // process itself was late.
+    // The next round begins after an interval, or after a slow request. A longer gap is the fault of this process.
     const longestGap = settings.gossipInterval + settings.gossipRequestTimeout;
     this.#detector = new FailureDetector(longestGap, context.now.monotonicMs);
     this.#store.activate(this.#selfId);
   }
 
-  /** For how long the active member that was heard longest ago has been silent, in milliseconds. */
+  /** The longest silence of all active members, in milliseconds. */
   longestSilence(nowMs: number): number {
     return this.#detector.longestSilence(nowMs);
   }
 
-  /** Whether another member is active, or silent for a reason that is not known. */
+  /** True if another member is active, or blocked as `expired`: that one may live, and be only out of reach. */
   get hasOthers(): boolean {
     return this.#store.active.size > 1 || this.blocks.expired > 0;
   }
@@ -80,7 +78,12 @@ export class Membership {
     return id === this.#selfId || this.#topology.has(id);
   }
 
-  /** Takes over who belongs to the cluster, and who of them is to be blocked. */
+  /** The latest known incarnation of a member, even if its state was forgotten. */
+  latestIncarnation(id: string): Incarnation | undefined {
+    return this.#store.log.get(id)?.incarnation ?? this.departures.memory(id)?.incarnation;
+  }
+
+  /** Replaces the topology, and the members that it blocks. */
   setTopology(
     topology: { readonly members: readonly string[]; readonly blocked: readonly string[] },
     now: Instant,
@@ -91,12 +94,12 @@ export class Membership {
     this.#topologyBlocked = new Set(topology.blocked);
     for (const id of before) {
       if (this.#topology.has(id)) continue;
-      // Of one that was forgotten the block alone was left, for as long as the topology had it.
+      // Only the block of a forgotten member was left, and it ends with its place in the topology.
       if (this.departures.memory(id) && !this.#topologyBlocked.has(id)) this.blocks.free(id);
       this.#updateActive(id, now);
     }
     for (const id of this.#topology) {
-      // This member awaits no heartbeat of its own.
+      // No failure detection for this member itself.
       if (before.has(id) || id === this.#selfId) continue;
       if (!this.#openMembership) this.#store.held.meet(id);
       this.#detector.heartbeat(id, now.monotonicMs);
@@ -121,7 +124,7 @@ export class Membership {
     this.#emit({ type: "MemberBlocked", memberId: id, reason });
   }
 
-  /** Ends a member's block; returns whether there was one. */
+  /** Ends a member's block; returns false if there was none. */
   free(id: string, now: Instant): boolean {
     if (!this.blocks.free(id)) return false;
     if (this.#topology.has(id)) this.#detector.heartbeat(id, now.monotonicMs);
@@ -130,19 +133,19 @@ export class Membership {
     return true;
   }
 
-  /** Something of a member began to be held; if it is not active, it is on the way out at once. */
+  /** State of a member was stored. A member that is not active departs at once. */
   heard(id: string, now: Instant): void {
     this.departures.forget(id);
     if (!this.#store.active.has(id)) this.departures.depart(id, now.monotonicMs);
   }
 
-  /** A peer was greeted: what is remembered of one that never joins is forgotten like the departed. */
+  /** A handshake succeeded. A peer that never joins departs at once, so that it is forgotten in time. */
   met(id: string, now: Instant): void {
     this.#store.held.meet(id);
     if (!this.#store.active.has(id)) this.departures.depart(id, now.monotonicMs);
   }
 
-  /** A member's heartbeat is newer than the last one known: it lives. One that left is not back by its last heartbeat. */
+  /** A newer heartbeat proves that a member lives. It does not bring back a member that left. */
   heartbeat(id: string, now: Instant): void {
     if (id === this.#selfId) return;
     const reason = this.blocks.reason(id);
@@ -150,13 +153,13 @@ export class Membership {
     else if (reason === undefined && this.#topology.has(id)) this.#detector.heartbeat(id, now.monotonicMs);
   }
 
-  /** A later life of a member was heard of: what was said of the earlier one is over. */
+  /** A later incarnation of a member is known: leave and block of the earlier one end. */
   newerIncarnation(id: string, now: Instant): void {
     this.#leavers.delete(id);
     if (this.blocks.reason(id) !== "topology") this.free(id, now);
   }
 
-  /** A member's state says that it left, or no longer says so. */
+  /** The key `left` of a member was set or deleted. */
   setLeft(id: string, left: boolean, now: Instant): void {
     if (!left || id === this.#selfId) {
       this.#leavers.delete(id);
@@ -166,9 +169,9 @@ export class Membership {
     this.block(id, "left", now);
   }
 
-  /** What time brings, once an interval: silent members, those that left, those to be forgotten. */
+  /** Must be called once an interval: blocks silent members and members that left, and forgets departed ones. */
   tick(now: Instant): void {
-    for (const id of this.#detector.expired(now.monotonicMs, this.#settings.heartbeatExpiration)) {
+    for (const id of this.#detector.advance(now.monotonicMs, this.#settings.heartbeatExpiration)) {
       this.block(id, "expired", now);
     }
     for (const id of this.#leavers) if (!this.blocks.has(id)) this.block(id, "left", now);
@@ -176,8 +179,8 @@ export class Membership {
   }
 
   /**
-   * Drops all that is held of a member, to make room for another (rule E15). It counts as forgotten: what others go on
-   * telling of it is refused, unless it is news. A topology that does not come from members still has it.
+   * Drops all state of a member, to make room for another (rule E15). It counts as forgotten: later deltas of it are
+   * refused unless they are newer. It stays in a topology that does not come from members.
    */
   displace(id: string): void {
     if (this.#openMembership && this.#topology.delete(id)) {
@@ -188,14 +191,14 @@ export class Membership {
     this.#forget(id);
   }
 
-  /** Whether what is held of a member is passed on (rule E11). */
+  /** True if the state of a member is passed on (rule E11). */
   passesOn(id: string, nowMs: number): boolean {
     return this.departures.passesOn(id, nowMs);
   }
 
   /**
-   * Whether what a peer tells up to there is refused, because it was forgotten. Of who is back, what was last held is
-   * taken, and from itself any part: what others tell below that may be old.
+   * True if a peer's delta of a forgotten member, up to this version, is refused. The remembered version is accepted if the
+   * member is active again, and any version from the member itself. Lower versions from other peers may be old.
    */
   refuses(id: string, { incarnation, number }: KnownVersion, peerId: string): boolean {
     const isBack = this.#store.active.has(id);
@@ -203,7 +206,7 @@ export class Membership {
     return this.departures.refuses(id, { incarnation, number: isBack ? least : number });
   }
 
-  /** Puts a member where it belongs: active and awaited, or on the way out. */
+  /** Activates a member, or starts its departure, as topology and blocks demand. */
   #updateActive(id: string, now: Instant): void {
     if (id === this.#selfId) return;
     const wasActive = this.#store.active.has(id);
@@ -232,7 +235,7 @@ export class Membership {
     this.#memories.forget(id);
     this.#leavers.delete(id);
     this.#store.held.forget(id);
-    // In the topology the block outlasts the state: else the dead would be greeted as the living again.
+    // In the topology the block outlasts the state: without it the dead member would count as active again.
     if (!this.#topology.has(id) && !this.#topologyBlocked.has(id)) this.blocks.free(id);
     this.#emit({ type: "MemberForgotten", memberId: id });
   }

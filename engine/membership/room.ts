@@ -1,6 +1,6 @@
 /**
- * Makes room where as much is held of other members as may be: state of those known by hearsay alone goes first, and
- * hearsay never takes the place of a member that shook hands (rule E15).
+ * Makes room for other members' state at its limits. State of members known only by hearsay goes first, and such a member
+ * never replaces one that shook hands (rule E15).
  *
  * @module
  */
@@ -12,12 +12,12 @@ import type { Store } from "../state/store.ts";
 import type { Instant } from "../types.ts";
 
 /**
- * Up to which share of `maxHeldBytes` the state of a member that shook hands takes the place of any hearsay. A 16th:
- * twice `maxStateBytes` with the defaults. More: one insider with a large state drops more of what others said.
+ * The state of a member that shook hands replaces any hearsay if it takes at most `maxHeldBytes` divided by this. 16: twice
+ * `maxStateBytes` with the defaults. Lower: one hostile member with a large state drops more of the others.
  */
 const SHARE = 16;
-/** The most members whose refusal is remembered, so that each is told once in a while. */
-const MAX_TOLD = 1_024;
+/** The most members with a recorded refusal, so that each is emitted once in an expiration. 1,024: bounds the memory. */
+const MAX_REPORTED = 1_024;
 
 /** The limits over all members; durations in milliseconds. */
 export interface RoomSettings {
@@ -27,27 +27,27 @@ export interface RoomSettings {
   readonly maxHeldBytes: number;
 }
 
-/** Which limit over all members was reached. */
+/** The limit that was reached. */
 export type RoomLimit = "maxHeldBytes" | "maxMembers";
 
-/** Finds places and memory for what is held of other members. */
+/** Finds places and memory for other members' state. */
 export class Room {
   readonly #settings: RoomSettings;
   readonly #store: Store;
   readonly #membership: Membership;
   readonly #held: HeldMembers;
   readonly #emit: (event: EngineEvent) => void;
-  /** By id, until when the state may not grow: else a state that was dropped for its size would come back at once. */
+  /** By id, the time until which the state must not grow: a state dropped for its size would otherwise return at once. */
   readonly #restingUntilMs = new Map<string, number>();
-  /** The members whose refusal was told. */
-  readonly #told = new Set<string>();
-  #toldSinceMs = -Infinity;
-  /** No member that is gone for long is looked for before this moment, so that a flood of hearsay costs no searches. */
+  /** The members with an emitted refusal. */
+  readonly #reported = new Set<string>();
+  #reportsSinceMs = -Infinity;
+  /** The next search for a departed member may start at this time, so that a flood of hearsay costs no searches. */
   #searchAtMs = -Infinity;
-  #toldDropMs = -Infinity;
+  #dropReportedMs = -Infinity;
   #last: { readonly memberId: string; readonly limit: RoomLimit } | undefined;
   #dropped = 0;
-  #untold = 0;
+  #unreported = 0;
   #refused = 0;
 
   constructor(
@@ -66,33 +66,33 @@ export class Room {
     this.#emit = context.emit;
   }
 
-  /** How often a member's state was dropped to make room. */
+  /** The number of states dropped to make room. */
   get dropped(): number {
     return this.#dropped;
   }
 
-  /** How often there was no room for what a peer sent. */
+  /** The number of deltas refused for lack of room. */
   get refused(): number {
     return this.#refused;
   }
 
-  /** Whether there is a place for a member of which nothing is held; makes one if another is trusted less. */
+  /** Makes a place for a new member if another is trusted less; returns false if there is none. */
   makePlace(id: string, now: Instant): boolean {
     if (this.#store.log.get(id) || this.#store.log.size < this.#settings.maxMembers) return true;
     const isHeld = (other: string) => other !== id && this.#store.log.get(other) !== undefined;
-    const victim = this.#held.hasMet(id) ? this.#leastTrusted(isHeld, now) : this.#longGone(now);
+    const victim = this.#held.hasMet(id) ? this.#leastTrusted(isHeld, now) : this.#searchLongGone(now);
     if (victim !== undefined) this.#drop(victim, "maxMembers", now);
     return victim !== undefined;
   }
 
-  /** Makes a place in the topology for a member that shakes hands now; returns the member that lost its own. */
+  /** Makes a place in the topology for a process that shakes hands now; returns the member that was removed. */
   makePlaceInTopology(now: Instant): string | undefined {
     const victim = this.#leastTrusted((id) => this.#membership.isMember(id), now);
     if (victim !== undefined) this.#drop(victim, "maxMembers", now);
     return victim;
   }
 
-  /** How many bytes the state of a member may take that wants so many; makes room if others are trusted less. */
+  /** Makes room for a state if others are trusted less; returns the bytes that it may take, at most those wanted. */
   makeBytes(id: string, wanted: number, now: Instant): number {
     const { maxHeldBytes } = this.#settings;
     const left = () => maxHeldBytes - this.#held.bytes + this.#held.bytesOf(id);
@@ -107,45 +107,45 @@ export class Room {
     return Math.min(wanted, left());
   }
 
-  /** There was no room for what a peer sent of a member; that is told once in a while. */
+  /** Records a delta that was refused for lack of room; emits one conflict per member in an expiration. */
   noteRefused(memberId: string, peerId: string, { monotonicMs }: Instant): void {
     this.#refused++;
-    if (monotonicMs - this.#toldSinceMs >= this.#settings.heartbeatExpiration) {
-      this.#told.clear();
-      this.#toldSinceMs = monotonicMs;
+    if (monotonicMs - this.#reportsSinceMs >= this.#settings.heartbeatExpiration) {
+      this.#reported.clear();
+      this.#reportsSinceMs = monotonicMs;
     }
-    if (this.#told.has(memberId) || this.#told.size >= MAX_TOLD) return;
-    this.#told.add(memberId);
+    if (this.#reported.has(memberId) || this.#reported.size >= MAX_REPORTED) return;
+    this.#reported.add(memberId);
     this.#emit({ type: "ConflictDetected", memberId, reason: "limit", peerId });
   }
 
-  /** To be called once an interval. */
+  /** Must be called once an interval. */
   tick({ monotonicMs }: Instant): void {
     for (const [id, untilMs] of this.#restingUntilMs) {
       if (untilMs > monotonicMs) break;
       this.#restingUntilMs.delete(id);
     }
-    this.#tell(monotonicMs);
+    this.#reportDrops(monotonicMs);
   }
 
-  /** Tells the first drop at once, and those of the next `heartbeatExpiration` together. */
-  #tell(nowMs: number): void {
-    if (this.#last === undefined || nowMs - this.#toldDropMs < this.#settings.heartbeatExpiration) return;
-    this.#emit({ type: "StateDropped", ...this.#last, count: this.#untold });
-    this.#toldDropMs = nowMs;
+  /** Emits the first drop at once, and all drops of the next `heartbeatExpiration` together. */
+  #reportDrops(nowMs: number): void {
+    if (this.#last === undefined || nowMs - this.#dropReportedMs < this.#settings.heartbeatExpiration) return;
+    this.#emit({ type: "StateDropped", ...this.#last, count: this.#unreported });
+    this.#dropReportedMs = nowMs;
     this.#last = undefined;
-    this.#untold = 0;
+    this.#unreported = 0;
   }
 
   #drop(memberId: string, limit: RoomLimit, { monotonicMs }: Instant): void {
     const isActive = this.#held.hasMet(memberId) && this.#store.active.has(memberId);
-    // It takes part as before, and its state is taken again when there is room.
+    // The member stays active, and its state is accepted again when there is room.
     if (isActive) this.#store.removeMember(memberId);
     else this.#membership.displace(memberId);
     this.#dropped++;
-    this.#untold++;
+    this.#unreported++;
     this.#last = { memberId, limit };
-    this.#tell(monotonicMs);
+    this.#reportDrops(monotonicMs);
   }
 
   #rest(id: string, { monotonicMs }: Instant): void {
@@ -155,7 +155,7 @@ export class Room {
     this.#restingUntilMs.delete(this.#restingUntilMs.keys().next().value!);
   }
 
-  /** Whose state has to make room for so many bytes of another's: a larger one, so that no two take turns. */
+  /** The state to drop for the bytes of another: a larger one, so that two states do not replace each other in turn. */
   #largest(id: string, wanted: number): string | undefined {
     const isMet = this.#held.hasMet(id);
     const isSmall = wanted <= this.#settings.maxHeldBytes / SHARE;
@@ -164,9 +164,9 @@ export class Room {
       (isMet ? this.#held.largest({ met: true, above: wanted, except: id }) : undefined);
   }
 
-  /** Who makes a place for a member that shook hands: one that is gone, then hearsay, the newest first, then the departed. */
+  /** The member to remove for one that shook hands: long departed, else hearsay (the newest), else departed. */
   #leastTrusted(mayGo: (id: string) => boolean, now: Instant): string | undefined {
-    const gone = this.#longGone(now, mayGo);
+    const gone = this.#searchLongGone(now, mayGo);
     if (gone !== undefined) return gone;
     let newest: string | undefined;
     for (const id of this.#held.byHearsay()) if (mayGo(id)) newest = id;
@@ -175,8 +175,8 @@ export class Room {
     return undefined;
   }
 
-  /** A member known by hearsay alone that has not been active for an expiration, and was so first. */
-  #longGone(now: Instant, mayGo?: (id: string) => boolean): string | undefined {
+  /** The first departed member that is known only by hearsay and has not been active for an expiration. */
+  #searchLongGone(now: Instant, mayGo?: (id: string) => boolean): string | undefined {
     const { monotonicMs } = now;
     if (!mayGo && monotonicMs < this.#searchAtMs) return undefined;
     const { heartbeatExpiration, gossipInterval } = this.#settings;

@@ -87,7 +87,7 @@ export class Oracle {
 
   /** Records the effect of a call; to be called after each. */
   witness(process: Process, events: readonly EngineEvent[], now: Instant): void {
-    process.view.lives.add(process.engine.incarnation);
+    process.view.lives.add(process.engine.view.incarnation);
     this.#logHeartbeat(process);
     for (const event of events) this.#hear(process, event, now);
   }
@@ -111,17 +111,20 @@ export class Oracle {
   /** Checks all invariants of one engine. */
   check(process: Process, processes: Iterable<Process>): void {
     const { engine, view } = process;
-    ensure(engine.blockedMember(process.id) === undefined, "it blocks itself");
-    ensure(engine.activeIds().has(process.id), "it is not active to itself");
+    ensure(engine.view.blockedMember(process.id) === undefined, "it blocks itself");
+    ensure(engine.view.activeIds().has(process.id), "it is not active to itself");
     // Check everything at times; otherwise the changed members.
     const isWhole = ++view.calls % 50 === 0;
-    for (const id of engine.memberIds()) {
+    for (const id of engine.view.memberIds()) {
       if (isWhole || view.changed.has(id) || this.#hasMoved(process, id)) this.#checkMember(process, id);
     }
     view.changed.clear();
     this.#checkConsensus(process);
-    ensure(view.phase === engine.phase, `its phase is ${engine.phase}, but ${view.phase} was emitted`);
-    const claim = `${engine.digest} ${engine.active} ${engine.phase}`;
+    ensure(
+      view.phase === engine.view.phase,
+      `its phase is ${engine.view.phase}, but ${view.phase} was emitted`,
+    );
+    const claim = `${engine.view.digest} ${engine.view.active} ${engine.view.phase}`;
     if (claim !== view.claim) view.print = undefined;
     // Other engines' state only grows: a claim that held stays true while nothing changes here.
     if (!isWhole && view.print !== undefined) return;
@@ -129,19 +132,19 @@ export class Oracle {
     for (const other of processes) {
       if (other === process || !other.isAlive) continue;
       this.#checkDigests(process, other);
-      if (engine.phase === "confirmed") this.#checkConfirmed(process, other);
+      if (engine.view.phase === "confirmed") this.#checkConfirmed(process, other);
     }
   }
 
   /** The state of active members, as text. */
   print({ engine, view }: Process): string {
-    return view.print ??= [...engine.activeIds()].sort().map((id) =>
-      engine.versionOf(id) && view.prints.get(id) || `${id} `
+    return view.print ??= [...engine.view.activeIds()].sort().map((id) =>
+      engine.view.versionOf(id) && view.prints.get(id) || `${id} `
     ).join("\n");
   }
 
   #hasMoved({ engine, view }: Process, id: string): boolean {
-    const hold = engine.versionOf(id)!;
+    const hold = engine.view.versionOf(id)!;
     const last = view.lastHeld.get(id);
     return last?.incarnation !== hold.incarnation || last.number !== hold.number;
   }
@@ -150,11 +153,11 @@ export class Oracle {
     switch (event.type) {
       case "GossipUpdate": {
         const { memberId, key, sequenceNumber: number } = event;
-        const incarnation = engine.incarnationOf(memberId);
+        const incarnation = engine.view.incarnationOf(memberId);
         view.changed.add(memberId);
         const isCount = key === HEARTBEAT_KEY && !event.deleted;
         if (memberId === id && !isCount) {
-          this.#log(id, engine.incarnation, { key, number, json: JSON.stringify(event.value) });
+          this.#log(id, engine.view.incarnation, { key, number, json: JSON.stringify(event.value) });
         }
         if (memberId === id || !isCount || !incarnation) return;
         const last = view.lastBeat.get(memberId);
@@ -208,20 +211,22 @@ export class Oracle {
 
   /** Statistics are set without an event, and the owner's own count is the true one. */
   #logHeartbeat({ id, engine }: Process): void {
-    const log = this.#logOf(id, engine.incarnation);
-    log.count = engine.heartbeatOf(id)?.number ?? 0;
-    const entry = engine.entriesOf(id).find(({ key }) => key === HEARTBEAT_KEY);
+    const log = this.#logOf(id, engine.view.incarnation);
+    log.count = engine.view.heartbeatOf(id)?.number ?? 0;
+    const entry = engine.view.entriesOf(id).find(({ key }) => key === HEARTBEAT_KEY);
     if (!entry || log.byKey.get(HEARTBEAT_KEY)?.at(-1)?.number === entry.number) return;
-    this.#log(id, engine.incarnation, { key: HEARTBEAT_KEY, number: entry.number, json: entry.json });
+    this.#log(id, engine.view.incarnation, { key: HEARTBEAT_KEY, number: entry.number, json: entry.json });
   }
 
   /** Checks that no known count exceeds its owner's (L2). */
   #checkCount({ engine }: Process, id: string): void {
-    const count = engine.heartbeatOf(id)?.number ?? 0;
-    const counted = this.#lives.get(id)?.get(engine.incarnationOf(id)!)?.count ?? 0;
+    const count = engine.view.heartbeatOf(id)?.number ?? 0;
+    const counted = this.#lives.get(id)?.get(engine.view.incarnationOf(id)!)?.count ?? 0;
     ensure(
       count <= counted,
-      `${id} ${engine.incarnationOf(id)} is at ${counted}, and ${engine.id} takes it to be at ${count}`,
+      `${id} ${
+        engine.view.incarnationOf(id)
+      } is at ${counted}, and ${engine.view.id} takes it to be at ${count}`,
     );
   }
 
@@ -229,7 +234,7 @@ export class Oracle {
   #checkMember(process: Process, id: string): void {
     const { engine, view } = process;
     this.#checkCount(process, id);
-    const hold = engine.versionOf(id)!;
+    const hold = engine.view.versionOf(id)!;
     const log = this.#lives.get(id)?.get(hold.incarnation)?.byKey;
     const last = view.lastHeld.get(id);
     ensure(
@@ -239,7 +244,7 @@ export class Oracle {
     view.lastHeld.set(id, hold);
     const most = view.mostHeld.get(id);
     if (!most || isAbove(hold, most)) view.mostHeld.set(id, hold);
-    const entries = engine.entriesOf(id);
+    const entries = engine.view.entriesOf(id);
     const print = printOf(id, hold.incarnation, entries);
     if (print !== view.prints.get(id)) view.print = undefined;
     view.prints.set(id, print);
@@ -261,17 +266,20 @@ export class Oracle {
   }
 
   #checkConsensus({ engine, view, openMembership }: Process): void {
-    const values = new Set([...engine.activeIds()].map((id) => engine.get(id, CHECKED_KEY)?.json));
+    const values = new Set([...engine.view.activeIds()].map((id) => engine.view.get(id, CHECKED_KEY)?.json));
     const [value] = values;
     const agreed = values.size === 1 && value !== undefined && (!openMembership || view.hasMetAnyone) &&
-      !engine.isIsolated;
-    const { reached } = engine.consensus(CHECK_ID);
+      !engine.view.isIsolated;
+    const { reached } = engine.view.consensus(CHECK_ID);
     ensure(reached === agreed, `consensus is ${reached}: ${[...values].join(" | ")}`);
     ensure(view.consensus === (agreed ? value : undefined), `consensus was emitted as ${view.consensus}`);
   }
 
   #checkDigests(one: Process, other: Process): void {
-    if (one.engine.active !== other.engine.active || one.engine.digest !== other.engine.digest) return;
+    if (
+      one.engine.view.active !== other.engine.view.active ||
+      one.engine.view.digest !== other.engine.view.digest
+    ) return;
     const [mine, theirs] = [this.print(one), this.print(other)];
     ensure(mine === theirs, `equal digests as ${other.id}, but\n${mine}\nis not\n${theirs}`);
   }
@@ -279,11 +287,11 @@ export class Oracle {
   /** A living peer with a handshake, or with a known incarnation, has had everything at some time. */
   #checkConfirmed({ engine, view }: Process, peer: Process): void {
     const isKnown = view.greeted.get(peer.id) === peer ||
-      engine.incarnationOf(peer.id) === peer.engine.incarnation;
-    if (!engine.activeIds().has(peer.id) || !isKnown) return;
-    for (const id of engine.activeIds()) {
+      engine.view.incarnationOf(peer.id) === peer.engine.view.incarnation;
+    if (!engine.view.activeIds().has(peer.id) || !isKnown) return;
+    for (const id of engine.view.activeIds()) {
       if (id === peer.id) continue;
-      const hold = engine.versionOf(id);
+      const hold = engine.view.versionOf(id);
       if (!hold || hold.number === 0) continue;
       const most = peer.view.mostHeld.get(id);
       const lacks = !most || isAbove(hold, most);

@@ -45,16 +45,16 @@ function illOf(world: World): string | undefined {
   const ids = survivors.map(({ id }) => id).sort().join();
   for (const node of survivors) {
     const { id, engine, view } = node;
-    const blocked = survivors.find((other) => engine.blockedMember(other.id));
+    const blocked = survivors.find((other) => engine.view.blockedMember(other.id));
     if (blocked) return `${id} blocks ${blocked.id}, which is well`;
-    const active = [...engine.activeIds()].sort().join();
+    const active = [...engine.view.activeIds()].sort().join();
     if (active !== ids) return `${id} sees ${active}, and not ${ids}`;
-    if (engine.digest !== survivors[0]!.engine.digest) return `the digest of ${id} differs`;
+    if (engine.view.digest !== survivors[0]!.engine.view.digest) return `the digest of ${id} differs`;
     if (world.oracle.print(node) !== world.oracle.print(survivors[0]!)) return `the state of ${id} differs`;
     // A member that met no other cannot know that it is alone (E13).
     const phase = node.openMembership && !view.hasMetAnyone ? "diffusing" : "confirmed";
     // The last one cannot know that the others are gone for good (L5).
-    if (engine.phase !== phase && survivors.length > 1) return `${id} is ${engine.phase}`;
+    if (engine.view.phase !== phase && survivors.length > 1) return `${id} is ${engine.view.phase}`;
   }
   return undefined;
 }

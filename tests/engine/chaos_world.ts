@@ -186,7 +186,7 @@ export class World {
     for (const message of this.#messages) {
       message.atMs = Math.min(message.atMs, this.#nowMs + 5 * INTERVAL_MS);
     }
-    for (const node of this.alive) if (node.isLeaving || node.engine.isFenced) this.#end(node);
+    for (const node of this.alive) if (node.isLeaving || node.engine.view.isFenced) this.#end(node);
     if (this.alive.length === 0) this.#begin("late");
     // The dead may still be listed: they expire.
     for (const id of [...this.#members]) {
@@ -317,7 +317,7 @@ export class World {
     this.#noteEvents(node, caused.events);
     this.oracle.witness(node, caused.events, this.#now(node));
     this.oracle.check(node, this.nodes);
-    if (this.#pushes && node.engine.hasChanges) {
+    if (this.#pushes && node.engine.view.hasChanges) {
       node.nextPushMs = Math.min(node.nextPushMs, this.#nowMs + COLLECT_MS);
     }
     return caused;
@@ -329,9 +329,9 @@ export class World {
     this.#do(node, () => engine.countHeartbeat({}, this.#now(node)));
     this.#do(node, () => engine.tick(this.#now(node)));
     this.#sign(node);
-    if (engine.isFenced) return;
-    for (const id of engine.dueProbes(this.#now(node))) this.#greet(node, id, () => {});
-    const peers = this.#shuffled(engine.activePeers());
+    if (engine.view.isFenced) return;
+    for (const id of engine.takeDueProbes(this.#now(node))) this.#greet(node, id, () => {});
+    const peers = this.#shuffled(engine.view.activePeers());
     const fanOut = node.isLeaving ? 3 : 1 + Math.floor(this.#random.next() * 3);
     for (const id of peers.slice(0, fanOut)) this.#gossip(node, id);
     if (node.isLeaving && this.#chance(0.4)) this.#end(node);
@@ -368,16 +368,20 @@ export class World {
   }
 
   #helloOf({ id, engine }: Node): Hello {
-    const count = engine.heartbeatOf(id)?.number ?? 0;
-    const { incarnation, digest, active } = engine;
+    const count = engine.view.heartbeatOf(id)?.number ?? 0;
+    const { incarnation, digest, active } = engine.view;
     return { id, incarnation, digest, active, count, sentMs: this.#nowMs };
   }
 
   /** Sends a handshake to the process with this id, and calls `then` after the answer. */
   #greet(a: Node, id: string, then: (connection: Connection) => void): void {
     const b = this.current(id);
-    if (!b || b === a || b.engine.isFenced) return;
-    const connection: Connection = { ends: [a, b], told: new Map([[a, a.engine.incarnation]]), isOpen: true };
+    if (!b || b === a || b.engine.view.isFenced) return;
+    const connection: Connection = {
+      ends: [a, b],
+      told: new Map([[a, a.engine.view.incarnation]]),
+      isOpen: true,
+    };
     const hello = this.#helloOf(a);
     this.#send(connection, {
       from: a,
@@ -385,7 +389,7 @@ export class World {
       what: () => `hello ${hello.incarnation}`,
       deliver: () => {
         if (!this.#heedHello(b, a, connection, hello)) return;
-        connection.told.set(b, b.engine.incarnation);
+        connection.told.set(b, b.engine.view.incarnation);
         const answer = this.#helloOf(b);
         this.#send(connection, {
           from: b,
@@ -406,7 +410,7 @@ export class World {
       const before = node.view.greeted.get(peer.id);
       if (before !== peer) node.view.print = undefined;
       node.view.greeted.set(peer.id, peer);
-      const provable = node.engine.proofOfLife(peer.id)?.incarnation;
+      const provable = node.engine.view.signedProof(peer.id)?.incarnation;
       const caused = node.engine.applyHello(hello, this.#now(node));
       // A topology may block a member whose handshake was believed.
       const isBelieved = !caused.refusal || caused.refusal === "blocked";
@@ -429,32 +433,32 @@ export class World {
   }
 
   #refuse(connection: Connection, from: Node, to: Node): void {
-    const reason: BlockReason | undefined = from.engine.blockedMember(to.id)?.reason;
-    const proof = this.#signed ? from.engine.proofOfLife(to.id) : undefined;
-    const incarnation = this.#signed ? proof?.incarnation : from.engine.latestIncarnation(to.id);
+    const reason: BlockReason | undefined = from.engine.view.blockedMember(to.id)?.reason;
+    const proof = this.#signed ? from.engine.view.signedProof(to.id) : undefined;
+    const incarnation = this.#signed ? proof?.incarnation : from.engine.view.latestIncarnation(to.id);
     this.#send(connection, {
       from,
       to,
       what: () => `refused ${reason ?? "id_conflict"} ${incarnation}`,
       deliver: () => {
-        const before = to.engine.incarnation;
+        const before = to.engine.view.incarnation;
         if (reason !== undefined) this.#do(to, () => to.engine.onBlockedBy(from.id, reason));
         if (proof) this.#verify(to, from, unstamped({ members: [proof] }));
         const how = { isSigned: this.#signed };
         if (incarnation !== undefined) {
           this.#do(to, () => to.engine.reportedIncarnation(incarnation, this.#now(to), how));
         }
-        if (reason === "expired" || to.engine.incarnation !== before) this.#greet(to, from.id, () => {});
+        if (reason === "expired" || to.engine.view.incarnation !== before) this.#greet(to, from.id, () => {});
       },
     });
   }
 
   #gossip(a: Node, id: string): void {
     const connection = a.connections.get(id);
-    if (!connection || connection.told.get(a) !== a.engine.incarnation) {
+    if (!connection || connection.told.get(a) !== a.engine.view.incarnation) {
       return this.#greet(a, id, (greeted) => this.#request(a, greeted));
     }
-    if (a.engine.isQuiet(id) && !a.engine.isSilent(id)) return this.#sendHeartbeat(a, connection);
+    if (a.engine.view.isQuiet(id) && !a.engine.view.isSilent(id)) return this.#sendHeartbeat(a, connection);
     this.#request(a, connection);
   }
 
@@ -479,14 +483,14 @@ export class World {
    * connection's handshake.
    */
   #livenessOf(connection: Connection, node: Node): Liveness {
-    const liveness = node.engine.liveness(otherEnd(connection, node).id);
-    return connection.told.get(node) === node.engine.incarnation ? liveness : { ...liveness, count: 0 };
+    const liveness = node.engine.takeLiveness(otherEnd(connection, node).id);
+    return connection.told.get(node) === node.engine.view.incarnation ? liveness : { ...liveness, count: 0 };
   }
 
   #takesFrom(node: Node, peer: Node): boolean {
     const { engine } = node;
-    if (engine.isFenced || engine.blockedMember(peer.id)) return false;
-    return this.#takesStrangers || engine.isMember(peer.id);
+    if (engine.view.isFenced || engine.view.blockedMember(peer.id)) return false;
+    return this.#takesStrangers || engine.view.isMember(peer.id);
   }
 
   /**
@@ -516,9 +520,9 @@ export class World {
     this.#sign(node);
     const { own, others } = engine.takeChanges();
     const peers = [...node.connections.values()].filter((connection) =>
-      engine.activeIds().has(otherEnd(connection, node).id)
+      engine.view.activeIds().has(otherEnd(connection, node).id)
     );
-    const isAll = peers.length === engine.activePeers().length;
+    const isAll = peers.length === engine.view.activePeers().length;
     if (own) { for (const peer of peers) this.#pushTo(node, peer, { ids: [node.id], relay: !isAll }); }
     if (others.size === 0) return;
     for (const peer of this.#shuffled(peers).slice(0, RELAYS)) {
@@ -532,7 +536,7 @@ export class World {
     { ids, relay }: { readonly ids: Iterable<string>; readonly relay: boolean },
   ): void {
     const peer = otherEnd(connection, node);
-    if (connection.told.get(node) !== node.engine.incarnation) return;
+    if (connection.told.get(node) !== node.engine.view.incarnation) return;
     const { delta } = this.#do(node, () => node.engine.push(peer.id, ids));
     if (delta.members.length === 0) return;
     const pushed = unstamped(delta);
@@ -553,7 +557,7 @@ export class World {
 
   #request(a: Node, connection: Connection): void {
     const b = otherEnd(connection, a);
-    if (!a.engine.activeIds().has(b.id)) return;
+    if (!a.engine.view.activeIds().has(b.id)) return;
     this.#sign(a);
     const { delta, sent, holds: asked } = this.#do(a, () => a.engine.prepareGossip(b.id));
     const request = unstamped(delta);
@@ -564,10 +568,10 @@ export class World {
       to: b,
       what: () => `gossip ${describe(delta)} ${showLiveness(liveness)}`,
       deliver: () => {
-        if (b.engine.isFenced) return;
-        if (b.engine.blockedMember(a.id)) return this.#refuse(connection, b, a);
-        if (this.#signed && b.engine.isOutlived(a.id)) return this.#refuse(connection, b, a);
-        if (!this.#takesStrangers && !b.engine.isMember(a.id)) return;
+        if (b.engine.view.isFenced) return;
+        if (b.engine.view.blockedMember(a.id)) return this.#refuse(connection, b, a);
+        if (this.#signed && b.engine.view.isOutlived(a.id)) return this.#refuse(connection, b, a);
+        if (!this.#takesStrangers && !b.engine.view.isMember(a.id)) return;
         this.#verify(b, a, request);
         const { holds } = this.#do(b, () => b.engine.applyIncoming(a.id, request, this.#now(b)));
         // First the state: the counts belong to its incarnations.
@@ -601,7 +605,7 @@ export class World {
     },
   ): void {
     const { a, b, sent, holds, delta, replySent } = reply;
-    if (a.engine.isFenced || a.engine.blockedMember(b.id)) return;
+    if (a.engine.view.isFenced || a.engine.view.blockedMember(b.id)) return;
     const acknowledge = () => void this.#do(a, () => a.engine.handleAck(sent, holds, this.#now(a)));
     if (this.#ackFirst) acknowledge();
     this.#verify(a, b, delta);
@@ -629,7 +633,8 @@ export class World {
         to: b,
         what: () => `reconcile ${index + 1}/${parts.length}`,
         deliver: () => {
-          const isRefused = b.engine.blockedMember(a.id) || this.#signed && b.engine.isOutlived(a.id);
+          const isRefused = b.engine.view.blockedMember(a.id) ||
+            this.#signed && b.engine.view.isOutlived(a.id);
           if (isRefused) return this.#refuse(connection, b, a);
           const { part } = this.#do(b, () => b.engine.answerReconcile(a.id, parts[index]!));
           if (!part) throw new Error(`${b.id} compared no more for ${a.id}, which keeps to the protocol.`);
@@ -666,7 +671,7 @@ export class World {
 
   /** Signs a member's new state. At times that takes a while, during which more may be set. */
   #sign(node: Node): void {
-    const draft = this.#signed ? node.engine.unsignedSnapshot() : undefined;
+    const draft = this.#signed ? node.engine.view.unsignedSnapshot() : undefined;
     if (!draft) return;
     const certify = () =>
       void this.#do(node, () => node.engine.attachSignature(draft, signatureOf(draft.state)));
@@ -684,9 +689,9 @@ export class World {
 
   /** Checks that all state to be merged is signed by its owner, whichever way it came. */
   #verify(node: Node, from: Node, delta: PartialDelta): void {
-    if (!this.#signed || node.engine.isFenced) return;
+    if (!this.#signed || node.engine.view.isFenced) return;
     for (const told of delta.members) {
-      const claim = node.engine.signedStateOf(told);
+      const claim = node.engine.view.signedStateOf(told);
       if (!claim || told.signature === signatureOf(claim)) continue;
       throw new Error(`${from.id} sends ${node.id} state of ${told.id} without its signature`);
     }
@@ -709,7 +714,7 @@ export class World {
       () => this.#changeTopology(node),
       () => this.#changeTopology(node),
       () => {
-        const blocked = node.engine.blockedMembers()[0];
+        const blocked = node.engine.view.blockedMembers()[0];
         if (blocked) this.#do(node, () => node.engine.unblock(blocked.id, this.#now(node)));
       },
     ]);

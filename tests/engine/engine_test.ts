@@ -32,7 +32,7 @@ Deno.test("Engine.set: each limit is met to the last byte and the last key, and 
     set(makeEngine("a", clock, { settings: within }), "k", "value", clock);
     const engine = makeEngine("a", clock, { settings: beyond });
     assertThrows(() => set(engine, "k", "value", clock), RangeError, text);
-    assertEquals(engine.get("a", "k"), undefined);
+    assertEquals(engine.view.get("a", "k"), undefined);
   }
 });
 
@@ -44,5 +44,5 @@ Deno.test("Engine: each phase is emitted with the one before it, and the last wi
   const phases = eventsOf(a).of("PhaseChanged");
   assertEquals(phases.at(-1)?.to, "confirmed");
   assertEquals(phases.slice(1).map(({ from }) => from), phases.slice(0, -1).map(({ to }) => to));
-  assertEquals(eventsOf(a).of("Confirmed").at(-1)?.digest, a.digest);
+  assertEquals(eventsOf(a).of("Confirmed").at(-1)?.digest, a.view.digest);
 });

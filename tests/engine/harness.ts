@@ -131,11 +131,11 @@ export function makePair(clock: TestClock, options: EngineOptions = {}): [a: Eng
 /** A handshake of both, as when a connection opens; returns the refusals. */
 export function greet(a: Engine, b: Engine, clock: TestClock) {
   const helloOf = (engine: Engine) => ({
-    id: engine.id,
-    incarnation: engine.incarnation,
-    digest: engine.digest,
-    active: engine.active,
-    count: engine.heartbeatOf(engine.id)?.number ?? 0,
+    id: engine.view.id,
+    incarnation: engine.view.incarnation,
+    digest: engine.view.digest,
+    active: engine.view.active,
+    count: engine.view.heartbeatOf(engine.view.id)?.number ?? 0,
   });
   const byB = note(b, b.applyHello(helloOf(a), clock.now)).refusal;
   const byA = note(a, a.applyHello(helloOf(b), clock.now)).refusal;
@@ -152,7 +152,7 @@ export function remove(engine: Engine, key: string, clock: TestClock): number | 
 
 /** The value at an engine. */
 export function valueOf(engine: Engine, memberId: string, key: string): JsonValue | undefined {
-  return engine.get(memberId, key)?.value;
+  return engine.view.get(memberId, key)?.value;
 }
 
 /** The messages of one exchange. */
@@ -177,14 +177,14 @@ export interface ExchangeOptions {
  * `travelled`, so that no other object is shared.
  */
 export function exchange(a: Engine, b: Engine, { clock, lose }: ExchangeOptions): Exchanged {
-  const { delta: request, sent, holds: asked } = note(a, a.prepareGossip(b.id));
+  const { delta: request, sent, holds: asked } = note(a, a.prepareGossip(b.view.id));
   if (lose === "request") return { request, sent, reply: undefined, ack: undefined };
-  const { holds } = note(b, b.applyIncoming(a.id, travelled(request), clock.now));
-  const { delta, sent: replySent } = note(b, b.disseminate(a.id, { holds, asked: new Map(asked) }));
+  const { holds } = note(b, b.applyIncoming(a.view.id, travelled(request), clock.now));
+  const { delta, sent: replySent } = note(b, b.disseminate(a.view.id, { holds, asked: new Map(asked) }));
   const reply = { delta, holds, sent: replySent };
   if (lose === "reply") return { request, sent, reply, ack: undefined };
   note(a, a.handleAck(sent, new Map(holds), clock.now));
-  const { holds: ack } = note(a, a.applyIncoming(b.id, travelled(delta), clock.now));
+  const { holds: ack } = note(a, a.applyIncoming(b.view.id, travelled(delta), clock.now));
   if (lose !== "ack") note(b, b.handleAck(replySent, new Map(ack), clock.now));
   return { request, sent, reply, ack };
 }
@@ -228,10 +228,10 @@ export function settle(
 
 /** Runs a comparison by member if one is due; returns true if it was. */
 export function reconcile(a: Engine, b: Engine): boolean {
-  const { parts } = note(a, a.requestReconcile(b.id));
+  const { parts } = note(a, a.requestReconcile(b.view.id));
   for (const [index, part] of parts.entries()) {
-    const answer = note(b, b.answerReconcile(a.id, structuredClone(part))).part!;
-    note(a, a.applyReconcile(b.id, structuredClone(answer), { last: index === parts.length - 1 }));
+    const answer = note(b, b.answerReconcile(a.view.id, structuredClone(part))).part!;
+    note(a, a.applyReconcile(b.view.id, structuredClone(answer), { last: index === parts.length - 1 }));
   }
   return parts.length > 0;
 }
@@ -268,8 +268,8 @@ export function message(...members: readonly MemberDelta[]): Delta {
 
 /** Sends one engine's liveness to another, beside a message or in place of one; returns it. */
 export function sendLiveness(from: Engine, to: Engine, clock: TestClock): Liveness {
-  const liveness = structuredClone(from.liveness(to.id));
-  note(to, to.applyLiveness(from.id, liveness, clock.now));
+  const liveness = structuredClone(from.takeLiveness(to.view.id));
+  note(to, to.applyLiveness(from.view.id, liveness, clock.now));
   return liveness;
 }
 
@@ -286,8 +286,8 @@ export function tell(
 
 /** Silences an engine that signs, by repeated handshakes of another process with its id and key (rule E1). */
 export function silence(engine: Engine, clock: TestClock): void {
-  const { id, digest, active } = engine;
-  for (let times = 0; !engine.isFenced; times++) {
+  const { id, digest, active } = engine.view;
+  for (let times = 0; !engine.view.isFenced; times++) {
     if (times === 3) throw new Error("Three handshakes did not silence it.");
     const incarnation = makeIncarnation(clock.wallMs + 3_600_000 * (times + 1), 0.5);
     note(engine, engine.applyHello({ id, incarnation, digest, active }, clock.now));

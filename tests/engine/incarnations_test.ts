@@ -32,8 +32,8 @@ function membersOf(deltas: readonly { readonly id: string }[]): string[] {
 
 /** Delivers a higher incarnation of an engine's own id. */
 function sendHigherIncarnation(engine: Engine, clock: TestClock): void {
-  const higher = makeIncarnation(incarnationStartMs(engine.incarnation) + 10, 0.5);
-  tell(engine, "b", memberDelta(engine.id, higher, [entry("k", 1, "other")]), clock);
+  const higher = makeIncarnation(incarnationStartMs(engine.view.incarnation) + 10, 0.5);
+  tell(engine, "b", memberDelta(engine.view.id, higher, [entry("k", 1, "other")]), clock);
 }
 
 /**
@@ -41,8 +41,8 @@ function sendHigherIncarnation(engine: Engine, clock: TestClock): void {
  * incarnation.
  */
 function meetTwin(engine: Engine, clock: TestClock): void {
-  const incarnation = makeIncarnation(incarnationStartMs(engine.incarnation) + 10, 0.5);
-  note(engine, engine.applyHello({ id: engine.id, incarnation, digest: "", active: "" }, clock.now));
+  const incarnation = makeIncarnation(incarnationStartMs(engine.view.incarnation) + 10, 0.5);
+  note(engine, engine.applyHello({ id: engine.view.id, incarnation, digest: "", active: "" }, clock.now));
 }
 
 Deno.test("incarnation: a peer's entries about this member are never merged, also with a higher number (E1)", () => {
@@ -53,12 +53,12 @@ Deno.test("incarnation: a peer's entries about this member are never merged, als
     tell(
       a,
       "b",
-      memberDelta("a", a.incarnation, [entry("k", 7, "theirs"), entry("x", 8, 1)], { after }),
+      memberDelta("a", a.view.incarnation, [entry("k", 7, "theirs"), entry("x", 8, 1)], { after }),
       clock,
     );
     assertEquals([valueOf(a, "a", "k"), valueOf(a, "a", "x")], ["mine", undefined]);
   }
-  tell(a, "b", memberDelta("a", a.incarnation, [entry("x", 9, 1)], { reset: true }), clock);
+  tell(a, "b", memberDelta("a", a.view.incarnation, [entry("x", 9, 1)], { reset: true }), clock);
   assertEquals([valueOf(a, "a", "k"), valueOf(a, "a", "x")], ["mine", undefined]);
 });
 
@@ -77,7 +77,7 @@ Deno.test("incarnation: a higher one replaces a lower one whole, without any of 
   eventsOf(a).clear();
   tell(a, "b", memberDelta("b", lifeAt(clock, 1), [entry("k", 1, "new")]), clock);
   assertEquals([valueOf(a, "b", "k"), valueOf(a, "b", "gone")], ["new", undefined]);
-  assertEquals(a.versionOf("b"), { incarnation: lifeAt(clock, 1), number: 1 });
+  assertEquals(a.view.versionOf("b"), { incarnation: lifeAt(clock, 1), number: 1 });
   assertEquals(
     eventsOf(a).of("GossipUpdate").map(({ key, value, deleted }) => [key, value, deleted]),
     [["k", "new", false], ["gone", undefined, true]],
@@ -116,7 +116,7 @@ Deno.test("handshake: a higher incarnation ends the state of the lower one (E1)"
   const again = makeEngine("b", clock, { incarnation: lifeAt(clock, 50) });
   greet(again, a, clock);
   assertEquals(valueOf(a, "b", "k"), undefined);
-  assertEquals(a.versionOf("b"), { incarnation: again.incarnation, number: 0 });
+  assertEquals(a.view.versionOf("b"), { incarnation: again.view.incarnation, number: 0 });
 });
 
 Deno.test("handshake: a lower incarnation is refused and changes no state (E1)", () => {
@@ -129,10 +129,10 @@ Deno.test("handshake: a lower incarnation is refused and changes no state (E1)",
     a.applyHello({ id: "b", incarnation: lifeAt(clock, -50), digest: "", active: "" }, clock.now),
   );
   assertEquals(refusal, "id_conflict");
-  assertEquals([valueOf(a, "b", "k"), a.incarnationOf("b"), a.latestIncarnation("b")], [
+  assertEquals([valueOf(a, "b", "k"), a.view.incarnationOf("b"), a.view.latestIncarnation("b")], [
     "held",
-    b.incarnation,
-    b.incarnation,
+    b.view.incarnation,
+    b.view.incarnation,
   ]);
 });
 
@@ -141,18 +141,18 @@ Deno.test("incarnation: a member restarted with its clock set back learns of its
   const [a, b] = makePair(clock);
   set(b, "k", "before", clock);
   settle([a, b], { clock });
-  const former = b.incarnation;
+  const former = b.view.incarnation;
   const again = makeEngine("b", clock, { incarnation: lifeAt(clock, -60_000) });
   again.setTopology({ members: ["a", "b"], blocked: [] }, clock.now);
   greet(again, a, clock);
   set(again, "k", "after", clock);
   exchange(again, a, { clock });
-  assertGreater(again.incarnation, former);
+  assertGreater(again.view.incarnation, former);
   greet(again, a, clock);
   settle([a, again], { clock });
-  assertEquals([valueOf(a, "b", "k"), a.incarnationOf("b")], ["after", again.incarnation]);
-  assertEquals(a.digest, again.digest);
-  assertEquals(a.phase, "confirmed");
+  assertEquals([valueOf(a, "b", "k"), a.view.incarnationOf("b")], ["after", again.view.incarnation]);
+  assertEquals(a.view.digest, again.view.digest);
+  assertEquals(a.view.phase, "confirmed");
 });
 
 Deno.test("incarnation: an owner that learns of a higher one draws one above it, with a random part of its own (E1)", () => {
@@ -161,13 +161,13 @@ Deno.test("incarnation: an owner that learns of a higher one draws one above it,
     const [a] = makePair(clock, { random });
     const claimed = lifeAt(clock, 5_000);
     tell(a, "b", memberDelta("a", claimed, [entry("k", 1, 1)]), clock);
-    assertGreater(a.incarnation, claimed);
-    assertEquals(incarnationStartMs(a.incarnation), incarnationStartMs(claimed) + 1);
+    assertGreater(a.view.incarnation, claimed);
+    assertEquals(incarnationStartMs(a.view.incarnation), incarnationStartMs(claimed) + 1);
     assertEquals(eventsOf(a).of("IncarnationRenewed"), [{
       type: "IncarnationRenewed",
-      incarnation: a.incarnation,
+      incarnation: a.view.incarnation,
     }]);
-    return a.incarnation;
+    return a.view.incarnation;
   });
   // Two processes that learn of the same incarnation must not draw the same one.
   assertNotEquals(incarnations[0], incarnations[1]);
@@ -190,14 +190,14 @@ Deno.test("incarnation: an owner learns of a higher one from a handshake, a delt
     } else {
       tell(a, "b", memberDelta("a", claimed, way === "delta" ? [entry("k", 1, 1)] : []), clock);
     }
-    assertGreater(a.incarnation, claimed, way);
+    assertGreater(a.view.incarnation, claimed, way);
   }
 });
 
 Deno.test("incarnation: a lower or equal one causes no new one (E1)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock);
-  const { incarnation } = a;
+  const { incarnation } = a.view;
   set(a, "k", 1, clock);
   assertEquals(
     tell(a, "b", memberDelta("a", lifeAt(clock, -1), [entry("k", 9, 1)]), clock),
@@ -206,16 +206,16 @@ Deno.test("incarnation: a lower or equal one causes no new one (E1)", () => {
   assertEquals(tell(a, "b", memberDelta("a", incarnation, [entry("k", 1, 1)]), clock), new Map());
   note(a, a.handleAck(a.disseminate("b").sent, new Map([["a", { incarnation, number: 1 }]]), clock.now));
   const { refusal } = note(a, a.applyHello({ id: "a", incarnation, digest: "", active: "" }, clock.now));
-  assertEquals([refusal, a.incarnation], ["id_conflict", incarnation]);
+  assertEquals([refusal, a.view.incarnation], ["id_conflict", incarnation]);
 });
 
 Deno.test("incarnation: a peer with a higher version of this member than it ever sent causes a new one (E1)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock);
   set(a, "k", 1, clock);
-  const { incarnation } = a;
+  const { incarnation } = a.view;
   note(a, a.handleAck(a.disseminate("b").sent, new Map([["a", { incarnation, number: 2 }]]), clock.now));
-  assertGreater(a.incarnation, incarnation);
+  assertGreater(a.view.incarnation, incarnation);
 });
 
 Deno.test("incarnation: a renewed one sets every live key again, from number 1, and no deleted key (E1)", () => {
@@ -230,15 +230,15 @@ Deno.test("incarnation: a renewed one sets every live key again, from number 1, 
   clock.advance(40);
   sendHigherIncarnation(a, clock);
   assertEquals(
-    a.entriesOf("a").map(({ key, number, value, timestampMs }) => [key, number, value, timestampMs]),
+    a.view.entriesOf("a").map(({ key, number, value, timestampMs }) => [key, number, value, timestampMs]),
     [["y", 1, 2, clock.wallMs], ["x", 2, 4, clock.wallMs]],
   );
-  assertEquals(a.ownNumber("x"), 2);
+  assertEquals(a.view.ownNumber("x"), 2);
   assertEquals(set(a, "z", 5, clock), 3);
-  assertEquals(a.acknowledgedBy(1), 0);
+  assertEquals(a.view.acknowledgedBy(1), 0);
   settle([a, b], { clock });
   assertEquals(["x", "y", "z", "gone"].map((key) => valueOf(b, "a", key)), [4, 2, 5, undefined]);
-  assertEquals([b.incarnationOf("a"), a.acknowledgedBy(3)], [a.incarnation, 1]);
+  assertEquals([b.view.incarnationOf("a"), a.view.acknowledgedBy(3)], [a.view.incarnation, 1]);
 });
 
 Deno.test("incarnation: a late acknowledgement of the earlier one does not count in the new one (E1)", () => {
@@ -249,7 +249,7 @@ Deno.test("incarnation: a late acknowledgement of the earlier one does not count
   const { sent } = a.disseminate("b");
   sendHigherIncarnation(a, clock);
   note(a, a.handleAck(sent, new Map(), clock.now));
-  assertEquals(a.acknowledgedBy(1), 0);
+  assertEquals(a.view.acknowledgedBy(1), 0);
   assertEquals(membersOf(a.disseminate("b").delta.members), ["a"]);
   settle([a, b], { clock });
   assertEquals(valueOf(b, "a", "y"), 1);
@@ -263,10 +263,10 @@ Deno.test("identity conflict: of false claims, two in half of heartbeatExpiratio
     clock.advance(100);
     assertEquals(eventsOf(a).of("IncarnationRenewed").length, times);
   }
-  const { incarnation } = a;
+  const { incarnation } = a.view;
   eventsOf(a).clear();
   for (let times = 0; times < 5; times++) sendHigherIncarnation(a, clock);
-  assertEquals([a.isFenced, a.incarnation], [false, incarnation]);
+  assertEquals([a.view.isFenced, a.view.incarnation], [false, incarnation]);
   assertEquals(eventsOf(a).all, [{ type: "ConflictDetected", memberId: "a", reason: "identity" }]);
   // It continues, and begins a later incarnation as soon as it may.
   greet(a, b, clock);
@@ -275,7 +275,7 @@ Deno.test("identity conflict: of false claims, two in half of heartbeatExpiratio
   assertEquals(valueOf(b, "a", "k"), 1);
   clock.advance(400);
   sendHigherIncarnation(a, clock);
-  assertGreater(a.incarnation, incarnation);
+  assertGreater(a.view.incarnation, incarnation);
 });
 
 Deno.test("identity conflict: no claim silences a member, in any form or number, and one event is emitted per heartbeatExpiration (E1)", () => {
@@ -292,10 +292,10 @@ Deno.test("identity conflict: no claim silences a member, in any form or number,
     },
   ];
   for (let round = 0; round < 30; round++) {
-    for (const way of ways) way(makeIncarnation(incarnationStartMs(a.incarnation) + 10, 0.5));
+    for (const way of ways) way(makeIncarnation(incarnationStartMs(a.view.incarnation) + 10, 0.5));
     clock.advance(100);
   }
-  assertEquals([a.isFenced, eventsOf(a).of("SelfBlocked")], [false, []]);
+  assertEquals([a.view.isFenced, eventsOf(a).of("SelfBlocked")], [false, []]);
   // Two in each half of an expiration: three seconds have six of them.
   assertEquals(eventsOf(a).of("IncarnationRenewed").length, 12);
   assertEquals(eventsOf(a).of("ConflictDetected").length, 3);
@@ -308,7 +308,7 @@ Deno.test("identity conflict: where members sign, three handshakes by another pr
     meetTwin(a, clock);
     clock.advance(advanceMs);
   }
-  assertEquals([a.isFenced, eventsOf(a).of("IncarnationRenewed")], [true, []]);
+  assertEquals([a.view.isFenced, eventsOf(a).of("IncarnationRenewed")], [true, []]);
   assertEquals(eventsOf(a).all.slice(-2), [
     { type: "ConflictDetected", memberId: "a", reason: "identity" },
     { type: "SelfBlocked", reason: "identity" },
@@ -318,7 +318,7 @@ Deno.test("identity conflict: where members sign, three handshakes by another pr
     meetTwin(later, clock);
     clock.advance(500);
   }
-  assertEquals([later.isFenced, eventsOf(later).of("ConflictDetected")], [false, []]);
+  assertEquals([later.view.isFenced, eventsOf(later).of("ConflictDetected")], [false, []]);
 });
 
 Deno.test("identity conflict: a silenced member begins no incarnation, emits no further event, and neither merges nor sends (E1)", () => {
@@ -327,7 +327,7 @@ Deno.test("identity conflict: a silenced member begins no incarnation, emits no 
   silence(a, clock);
   // It merges nothing any more: a peer that compared digests would begin a repair without end.
   assertEquals(a.disseminate("b").delta.partial, true);
-  const { incarnation } = a;
+  const { incarnation } = a.view;
   eventsOf(a).clear();
   set(a, "k", 1, clock);
   eventsOf(a).clear();
@@ -342,7 +342,7 @@ Deno.test("identity conflict: a silenced member begins no incarnation, emits no 
       clock.now,
     ),
   );
-  assertEquals(a.incarnation, incarnation);
+  assertEquals(a.view.incarnation, incarnation);
   assertEquals(tell(a, "b", memberDelta("b", lifeAt(clock, 0), [entry("k", 1, 1)]), clock), new Map());
   assertEquals(valueOf(a, "b", "k"), undefined);
   assertEquals(a.disseminate("b").delta.members, []);
@@ -381,7 +381,7 @@ Deno.test("identity conflict: two processes with one id that share a peer both e
       note(twin, twin.countHeartbeat({}, clock.now));
       // The connection of one replaces the other's, so that each needs a new handshake.
       if (greet(twin, peer!, clock).byB === "id_conflict") {
-        note(twin, twin.reportedIncarnation(peer!.latestIncarnation("twin")!, clock.now));
+        note(twin, twin.reportedIncarnation(peer!.view.latestIncarnation("twin")!, clock.now));
       } else exchange(twin, peer!, { clock });
       if (round > 100) seen.add(valueOf(peer!, "twin", "who"));
     }
@@ -390,7 +390,7 @@ Deno.test("identity conflict: two processes with one id that share a peer both e
   assertEquals([...seen].sort(), ["first", "second"]);
   for (const twin of [first, second]) {
     const conflicts = eventsOf(twin).of("ConflictDetected");
-    assertEquals([twin.isFenced, conflicts[0]?.reason], [false, "identity"]);
+    assertEquals([twin.view.isFenced, conflicts[0]?.reason], [false, "identity"]);
     assertEquals(conflicts.length <= 3, true);
   }
 });
@@ -418,7 +418,7 @@ Deno.test("incarnation: a peer whose own is over receives the later one, though 
   tell(a, "c", memberDelta("b", later, [entry("k", 1, "of another process")]), clock);
   const { request, reply } = exchange(b, a, { clock });
   assertEquals([request.members, reply?.holds.get("b")?.incarnation], [[], later]);
-  assertGreater(b.incarnation, later);
+  assertGreater(b.view.incarnation, later);
 });
 
 Deno.test("identity conflict: two processes with one id that share no peer both emit an event (E1)", () => {
@@ -434,16 +434,16 @@ Deno.test("identity conflict: two processes with one id that share no peer both 
     for (const [twin, peer] of sides) {
       note(twin, twin.countHeartbeat({}, clock.now));
       // As in the gossiper: a connection is valid for the incarnation of its handshake.
-      if (handshakeIncarnation.get(twin) === twin.incarnation) exchange(twin, peer, { clock });
+      if (handshakeIncarnation.get(twin) === twin.view.incarnation) exchange(twin, peer, { clock });
       else if (greet(twin, peer, clock).byB === "id_conflict") {
-        note(twin, twin.reportedIncarnation(peer.latestIncarnation("twin")!, clock.now));
-      } else handshakeIncarnation.set(twin, twin.incarnation);
+        note(twin, twin.reportedIncarnation(peer.view.latestIncarnation("twin")!, clock.now));
+      } else handshakeIncarnation.set(twin, twin.view.incarnation);
     }
     exchange(p!, q!, { clock });
     clock.advance(300);
   }
   for (const twin of [first, second]) {
-    assertEquals([twin.isFenced, eventsOf(twin).of("ConflictDetected")[0]?.reason], [false, "identity"]);
+    assertEquals([twin.view.isFenced, eventsOf(twin).of("ConflictDetected")[0]?.reason], [false, "identity"]);
   }
 });
 
@@ -453,7 +453,7 @@ Deno.test("applyLiveness: a count of a process whose incarnation is over does no
   for (let interval = 0; interval < 40; interval++) note(b, b.countHeartbeat({}, clock.now));
   settle([a, b], { clock });
   sendLiveness(b, a, clock);
-  assertEquals(a.heartbeatOf("b")?.number, 40);
+  assertEquals(a.view.heartbeatOf("b")?.number, 40);
   const later = lifeAt(clock, 5);
   tell(a, "c", memberDelta("b", later, [entry("k", 1, 1)], { count: 2 }), clock);
   for (let interval = 0; interval < 18; interval++) {
@@ -461,7 +461,7 @@ Deno.test("applyLiveness: a count of a process whose incarnation is over does no
     note(b, b.countHeartbeat({}, clock.now));
     sendLiveness(b, a, clock);
   }
-  assertEquals([a.heartbeatOf("b")?.number, a.blockedMember("b")?.reason], [2, "expired"]);
+  assertEquals([a.view.heartbeatOf("b")?.number, a.view.blockedMember("b")?.reason], [2, "expired"]);
 });
 
 Deno.test("applyLiveness: a count of a later incarnation does not count for the earlier one that is still stored (E1, L1)", () => {
@@ -475,9 +475,9 @@ Deno.test("applyLiveness: a count of a later incarnation does not count for the 
     sendLiveness(b, a, clock);
   }
   // It still shows that b is alive.
-  assertEquals([a.heartbeatOf("b")?.number, a.blockedMember("b")], [3, undefined]);
+  assertEquals([a.view.heartbeatOf("b")?.number, a.view.blockedMember("b")], [3, undefined]);
   exchange(b, a, { clock });
-  assertEquals(a.heartbeatOf("b")?.number, 60);
+  assertEquals(a.view.heartbeatOf("b")?.number, 60);
 });
 
 Deno.test("handshake: an incarnation that began with one is passed on as a delta, not as a reset (E1)", () => {

@@ -32,35 +32,39 @@ Deno.test("JSON: a copy shares nothing with the original, and is frozen at every
 
 Deno.test("JSON: refuses a value that JSON cannot carry, with the path (R4.2)", () => {
   const cases: readonly [unknown, string][] = [
-    [undefined, "value is undefined"],
-    [() => 1, "value is a function"],
-    [Symbol("s"), "value is a symbol"],
-    [5n, "value is a bigint"],
-    [NaN, "value is the number NaN"],
-    [[Infinity], "value[0] is the number Infinity"],
-    [{ a: { b: [0, -Infinity] } }, "value.a.b[1] is the number -Infinity"],
-    [{ "two words": undefined }, 'value["two words"] is undefined'],
-    [{ a: "\ud800" }, "value.a is a string with a lone surrogate"],
-    [{ "\udc00": 1 }, "value has a key with a lone surrogate"],
+    [undefined, "value must be a JSON value; got undefined"],
+    [() => 1, "value must be a JSON value; got a function"],
+    [Symbol("s"), "value must be a JSON value; got a symbol"],
+    [5n, "value must be a JSON value; got a bigint"],
+    [NaN, "value must be a JSON value; got the number NaN"],
+    [[Infinity], "value[0] must be a JSON value; got the number Infinity"],
+    [{ a: { b: [0, -Infinity] } }, "value.a.b[1] must be a JSON value; got the number -Infinity"],
+    [{ "two words": undefined }, 'value["two words"] must be a JSON value; got undefined'],
+    [{ a: "\ud800" }, "value.a must be a JSON value; got a string with a lone surrogate"],
+    [{ "\udc00": 1 }, "value must be a JSON value; got a key with a lone surrogate"],
     // deno-lint-ignore no-sparse-arrays -- a hole is what is tested
-    [[1, , 3], "value[1] is undefined"],
-    [new Date(0), "value is an instance of Date"],
-    [{ at: new Map() }, "value.at is an instance of Map"],
-    [new (class Load {})(), "value is an instance of Load"],
-    [new Uint8Array(2), "value is an instance of Uint8Array"],
-    [new Number(3), "value is an instance of Number"],
+    [[1, , 3], "value[1] must be a JSON value; got undefined"],
+    [new Date(0), "value must be a JSON value; got an instance of Date"],
+    [{ at: new Map() }, "value.at must be a JSON value; got an instance of Map"],
+    [new (class Load {})(), "value must be a JSON value; got an instance of Load"],
+    [new Uint8Array(2), "value must be a JSON value; got an instance of Uint8Array"],
+    [new Number(3), "value must be a JSON value; got an instance of Number"],
   ];
   for (const [value, message] of cases) {
     const error = assertThrows(() => copyJson(value), JsonValueError, message);
     assertInstanceOf(error, TypeError);
-    assert(error.message.endsWith("nothing was changed."), error.message);
+    assert(error.message.endsWith(". Nothing was changed."), error.message);
   }
 });
 
 Deno.test("JSON: refuses a cycle at the property that leads back (R4.2)", () => {
   const cycle: Record<string, unknown> = { list: [] };
   (cycle.list as unknown[]).push({ back: cycle });
-  assertThrows(() => copyJson(cycle), JsonValueError, "value.list[0].back leads back to itself");
+  assertThrows(
+    () => copyJson(cycle),
+    JsonValueError,
+    "value.list[0].back must be a JSON value; got a cycle: it leads back to itself",
+  );
 });
 
 Deno.test("JSON: one object twice, but not within itself, is no cycle (R4.2)", () => {
@@ -160,6 +164,6 @@ Deno.test("JSON: refuses with the path a value that JSON would silently omit (R4
       [{ deep: { hidden } }, "value.deep.hidden"],
     ] as const
   ) {
-    assertThrows(() => copyJson(value), JsonValueError, `${path} has`);
+    assertThrows(() => copyJson(value), JsonValueError, `${path} must be a JSON value; got an `);
   }
 });

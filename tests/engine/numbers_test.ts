@@ -22,7 +22,7 @@ Deno.test("numbers: begin at 1 and rise by one at every set of any key (E2)", ()
   const clock = new TestClock();
   const a = makeEngine("a", clock);
   assertEquals(["x", "y", "x", "x", "z"].map((key) => set(a, key, 1, clock)), [1, 2, 3, 4, 5]);
-  assertEquals(a.versionOf("a")?.number, 5);
+  assertEquals(a.view.versionOf("a")?.number, 5);
 });
 
 Deno.test("numbers: a set of an equal value takes one (E2)", () => {
@@ -47,9 +47,9 @@ Deno.test("numbers: the entries that a member publishes about itself take them f
   const a = makeEngine("a", clock);
   set(a, "x", 1, clock);
   note(a, a.countHeartbeat({}, clock.now));
-  assertEquals([HEARTBEAT_KEY, TOPOLOGY_KEY].map((key) => a.ownNumber(key)), [2, 3]);
+  assertEquals([HEARTBEAT_KEY, TOPOLOGY_KEY].map((key) => a.view.ownNumber(key)), [2, 3]);
   assertEquals(note(a, a.leave(clock.now)).number, 4);
-  assertEquals(a.ownNumber(GRACEFULLY_LEFT_KEY), 4);
+  assertEquals(a.view.ownNumber(GRACEFULLY_LEFT_KEY), 4);
   assertEquals(set(a, "y", 1, clock), 5);
 });
 
@@ -59,11 +59,11 @@ Deno.test("countHeartbeat: takes a number only where the actor statistics change
   const numbers: (number | undefined)[] = [];
   for (const actorCount of [{}, {}, { worker: 1 }, { worker: 1 }, { worker: 2 }, {}]) {
     note(a, a.countHeartbeat(actorCount, clock.advance(300)));
-    numbers.push(a.ownNumber(HEARTBEAT_KEY));
+    numbers.push(a.view.ownNumber(HEARTBEAT_KEY));
   }
   // The topology, set with the first of them, has the second number.
   assertEquals(numbers, [1, 1, 3, 3, 4, 5]);
-  assertEquals([a.versionOf("a")?.number, a.heartbeatOf("a")?.number], [5, 6]);
+  assertEquals([a.view.versionOf("a")?.number, a.view.heartbeatOf("a")?.number], [5, 6]);
 });
 
 Deno.test("numbers: those of other members do not affect a member's own (E2)", () => {
@@ -105,7 +105,7 @@ Deno.test("incarnation: one of the own id more than a year ahead changes nothing
   const clock = new TestClock();
   const [a] = makePair(clock);
   set(a, "k", 1, clock);
-  const { incarnation } = a;
+  const { incarnation } = a.view;
   const ahead = makeIncarnation(clock.wallMs + 367 * DAY_MS, 0.5);
   const { sent } = a.disseminate("b");
   note(a, a.applyIncoming("b", message(memberDelta("a", ahead, [entry("k", 1, 2)])), clock.now));
@@ -114,7 +114,7 @@ Deno.test("incarnation: one of the own id more than a year ahead changes nothing
     a,
     a.applyHello({ id: "a", incarnation: ahead, digest: "", active: "" }, clock.now),
   );
-  assertEquals([a.incarnation, refusal], [incarnation, "invalid"]);
+  assertEquals([a.view.incarnation, refusal], [incarnation, "invalid"]);
   assertEquals(eventsOf(a).of("IncarnationRenewed"), []);
 });
 
@@ -124,7 +124,7 @@ Deno.test("handshake: an incarnation more than a year ahead is refused as invali
   const before = makeIncarnation(clock.wallMs, 0.5);
   note(a, a.applyIncoming("b", message(memberDelta("b", before, [entry("k", 1, 1)])), clock.now));
   const ahead = makeIncarnation(clock.wallMs + 367 * DAY_MS, 0.5);
-  const hello = { id: "b", incarnation: ahead, digest: b.digest, active: b.active };
+  const hello = { id: "b", incarnation: ahead, digest: b.view.digest, active: b.view.active };
   assertEquals(note(a, a.applyHello(hello, clock.now)).refusal, "invalid");
-  assertEquals([valueOf(a, "b", "k"), a.incarnationOf("b")], [1, before]);
+  assertEquals([valueOf(a, "b", "k"), a.view.incarnationOf("b")], [1, before]);
 });

@@ -55,7 +55,7 @@ function makeNewcomer(clock: TestClock): Engine {
 }
 
 function blockOf(engine: Engine, id: string): string | undefined {
-  return engine.blockedMember(id)?.reason;
+  return engine.view.blockedMember(id)?.reason;
 }
 
 Deno.test("replay: old states of the own id cause new incarnations with any clock, and never silence the member (E1)", () => {
@@ -65,14 +65,17 @@ Deno.test("replay: old states of the own id cause new incarnations with any cloc
     for (let times = 1; times <= 9; times++) {
       // No faster: of more than two in half of an expiration the others wait.
       clock.advance(SETTINGS.heartbeatExpiration / 4);
-      const kept = makeIncarnation(Math.max(clock.wallMs, Number.parseInt(n.incarnation, 16)) + aheadMs, 0.9);
+      const kept = makeIncarnation(
+        Math.max(clock.wallMs, Number.parseInt(n.view.incarnation, 16)) + aheadMs,
+        0.9,
+      );
       play(n, "n", kept, clock);
-      assertEquals(n.incarnation > kept, true);
+      assertEquals(n.view.incarnation > kept, true);
     }
     for (let times = 1; times <= 9; times++) {
       play(n, "n", makeIncarnation(clock.wallMs + 9e8 + times, 0.9), clock);
     }
-    assertEquals([n.isFenced, eventsOf(n).of("SelfBlocked")], [false, []]);
+    assertEquals([n.view.isFenced, eventsOf(n).of("SelfBlocked")], [false, []]);
   }
 });
 
@@ -86,12 +89,12 @@ Deno.test("replay: states of ever later incarnations keep no dead member active 
   assertEquals(blockOf(n, "x"), "expired");
   for (const incarnation of incarnations.slice(1)) {
     play(n, "x", incarnation, clock);
-    assertEquals([blockOf(n, "x"), n.incarnationOf("x")], ["expired", incarnation]);
+    assertEquals([blockOf(n, "x"), n.view.incarnationOf("x")], ["expired", incarnation]);
   }
   assertEquals(eventsOf(n).of("MemberUnblocked"), []);
   const x = makeEngine("x", clock, { incarnation: makeIncarnation(clock.wallMs, 0.5), signs: true });
   greet(n, x, clock);
-  assertEquals([blockOf(n, "x"), n.activeIds().has("x")], [undefined, true]);
+  assertEquals([blockOf(n, "x"), n.view.activeIds().has("x")], [undefined, true]);
 });
 
 Deno.test("replay: a state does not free a member that left; its handshake does, also after its state (E10)", () => {
@@ -101,12 +104,12 @@ Deno.test("replay: a state does not free a member that left; its handshake does,
   assertEquals(blockOf(n, "x"), "left");
   const incarnation = makeIncarnation(clock.wallMs, 0.5);
   play(n, "x", incarnation, clock);
-  assertEquals([blockOf(n, "x"), n.incarnationOf("x")], ["left", incarnation]);
+  assertEquals([blockOf(n, "x"), n.view.incarnationOf("x")], ["left", incarnation]);
   note(n, n.tick(clock.advance(SETTINGS.gossipInterval)));
   assertEquals(blockOf(n, "x"), "left");
   const x = makeEngine("x", clock, { incarnation, signs: true });
   greet(n, x, clock);
-  assertEquals([blockOf(n, "x"), n.activeIds().has("x")], [undefined, true]);
+  assertEquals([blockOf(n, "x"), n.view.activeIds().has("x")], [undefined, true]);
   note(n, n.tick(clock.advance(SETTINGS.gossipInterval)));
   assertEquals(blockOf(n, "x"), undefined);
 });
@@ -118,24 +121,24 @@ Deno.test("replay: a state of a forgotten member does not make it active, and it
   const topology = (...members: string[]) => note(n, n.setTopology({ members, blocked: [] }, clock.now));
   topology("n", "b");
   pass(n, SETTINGS.departedRetention + 1_000, clock);
-  assertEquals(n.incarnationOf("x"), undefined);
+  assertEquals(n.view.incarnationOf("x"), undefined);
   const incarnation = makeIncarnation(clock.wallMs - 5_000, 0.5);
   play(n, "x", incarnation, clock);
   topology("n", "b", "x");
-  assertEquals([n.incarnationOf("x"), blockOf(n, "x"), n.activeIds().has("x")], [
+  assertEquals([n.view.incarnationOf("x"), blockOf(n, "x"), n.view.activeIds().has("x")], [
     incarnation,
     "expired",
     false,
   ]);
   const x = makeEngine("x", clock, { incarnation: makeIncarnation(clock.wallMs, 0.5), signs: true });
   greet(n, x, clock);
-  assertEquals([blockOf(n, "x"), n.activeIds().has("x")], [undefined, true]);
+  assertEquals([blockOf(n, "x"), n.view.activeIds().has("x")], [undefined, true]);
 });
 
 Deno.test("replay: an unverified later incarnation of the own id raises nothing where members sign (E1)", () => {
   const clock = new TestClock();
   const n = makeNewcomer(clock);
-  const { incarnation } = n;
+  const { incarnation } = n.view;
   const later = makeIncarnation(clock.wallMs + 1_000, 0.5);
   note(n, n.reportedIncarnation(later, clock.now));
   note(
@@ -147,9 +150,9 @@ Deno.test("replay: an unverified later incarnation of the own id raises nothing 
     note(n, n.applyIncoming("b", message(delta), clock.now));
     note(n, n.applyPush("b", { delta: message(delta), relay: false }, clock.now));
   }
-  assertEquals([n.incarnation, eventsOf(n).of("IncarnationRenewed")], [incarnation, []]);
+  assertEquals([n.view.incarnation, eventsOf(n).of("IncarnationRenewed")], [incarnation, []]);
   note(n, n.reportedIncarnation(later, clock.now, { isSigned: true }));
-  assertEquals(n.incarnation > later, true);
+  assertEquals(n.view.incarnation > later, true);
 });
 
 Deno.test("handshake: a refusal of an earlier incarnation has the stored signed state as proof (E1)", () => {
@@ -159,7 +162,7 @@ Deno.test("handshake: a refusal of an earlier incarnation has the stored signed 
   play(n, "x", later, clock);
   const x = makeEngine("x", clock, { signs: true });
   assertEquals(greet(x, n, clock).byB, "id_conflict");
-  const proof = n.proofOfLife("x");
+  const proof = n.view.signedProof("x");
   assertEquals([proof?.incarnation, proof?.after, proof?.entries.map(({ key }) => key), proof?.signature], [
     later,
     0,
@@ -167,7 +170,7 @@ Deno.test("handshake: a refusal of an earlier incarnation has the stored signed 
     "signed by x",
   ]);
   // A message of this size has no room for it.
-  assertEquals(n.proofOfLife("x", 4_000), undefined);
+  assertEquals(n.view.signedProof("x", 4_000), undefined);
 });
 
 Deno.test("handshake: admits an earlier incarnation where no later one can be proved, and stores nothing of it (E1)", () => {
@@ -189,8 +192,8 @@ Deno.test("handshake: admits an earlier incarnation where no later one can be pr
       n,
       n.applyHello({ id: "x", incarnation: early, digest: "", active: "", maxMessageBytes }, clock.now),
     );
-    assertEquals([refusal, blockOf(n, "x"), n.activeIds().has("x")], [undefined, undefined, true], why);
+    assertEquals([refusal, blockOf(n, "x"), n.view.activeIds().has("x")], [undefined, undefined, true], why);
     play(n, "x", early, clock);
-    assertEquals(n.versionOf("x"), { incarnation: early, number: 1 }, why);
+    assertEquals(n.view.versionOf("x"), { incarnation: early, number: 1 }, why);
   }
 });

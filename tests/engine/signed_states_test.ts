@@ -48,7 +48,7 @@ Deno.test("merge: where members sign, takes no state of an unversioned member, w
   const clock = new TestClock();
   const { n, say } = makeSigned(clock);
   assertEquals(say([entry("k", 1, 1)], { incarnation: NO_INCARNATION }), [0]);
-  assertEquals([n.incarnationOf("x"), n.versionOf("x")], [undefined, undefined]);
+  assertEquals([n.view.incarnationOf("x"), n.view.versionOf("x")], [undefined, undefined]);
 });
 
 Deno.test("merge: takes no part of a reset where members sign, and answers with the version (E8)", () => {
@@ -76,7 +76,7 @@ Deno.test("merge: forgets no deletion on a peer's settled report where members s
   say([tombstone("k", 3), entry("l", 4, 1)], { after: 2 });
   say([], { after: 4, ackedByAll: 4 });
   say([entry("l", 5, 1)], { after: 4, ackedByAll: 5, count: 9 });
-  assertEquals(n.footprint.tombstones, 1);
+  assertEquals(n.view.footprint.tombstones, 1);
 });
 
 Deno.test("merge: where members sign, takes deletions of stored keys, and of others the last alone (E8)", () => {
@@ -84,11 +84,11 @@ Deno.test("merge: where members sign, takes deletions of stored keys, and of oth
   const { n, say, passedOn } = makeSigned(clock);
   say([entry("k", 1, 1), entry("l", 2, 1)]);
   say([tombstone("one", 3), tombstone("l", 4), tombstone("two", 5), entry("m", 6, 1)], { after: 2 });
-  assertEquals([valueOf(n, "x", "l"), n.footprint.tombstones, n.footprint.keys], [undefined, 1, 3]);
+  assertEquals([valueOf(n, "x", "l"), n.view.footprint.tombstones, n.view.footprint.keys], [undefined, 1, 3]);
   // No delta can contain a deletion that was forgotten at once.
   assertEquals(passedOn()?.reset, true);
   say([tombstone("three", 7), tombstone("four", 8)], { after: 6 });
-  assertEquals([n.versionOf("x")?.number, n.footprint.tombstones], [8, 2]);
+  assertEquals([n.view.versionOf("x")?.number, n.view.footprint.tombstones], [8, 2]);
 });
 
 Deno.test("merge: raises no floor by merged deletions, where members sign (E8)", () => {
@@ -112,9 +112,13 @@ Deno.test("merge: a signed reset brings no deletions but its last entry, also of
   const { n, say } = makeSigned(clock);
   say([entry("k", 1, 1), entry("l", 2, 1)]);
   say([entry("k", 1, 1), tombstone("l", 3), entry("m", 4, 1)], { reset: true });
-  assertEquals([valueOf(n, "x", "l"), n.footprint.tombstones], [undefined, 0]);
+  assertEquals([valueOf(n, "x", "l"), n.view.footprint.tombstones], [undefined, 0]);
   say([entry("k", 1, 1), tombstone("m", 5)], { reset: true });
-  assertEquals([valueOf(n, "x", "m"), n.footprint.tombstones, n.versionOf("x")?.number], [undefined, 1, 5]);
+  assertEquals([valueOf(n, "x", "m"), n.view.footprint.tombstones, n.view.versionOf("x")?.number], [
+    undefined,
+    1,
+    5,
+  ]);
 });
 
 Deno.test("merge: another value under an equal number is a conflict in a signed state, and ignored in a delta (E3)", () => {
@@ -151,7 +155,7 @@ Deno.test("merge: takes a signed state whole if it fits a message, and refuses o
     const clock = new TestClock();
     const { n, say } = makeSigned(clock, { maxMessageBytes });
     const entries = [entry("k", 1, "x".repeat(length)), entry("l", 2, 1)];
-    assertEquals([say(entries), n.versionOf("x")?.number], isTaken ? [[], 2] : [[0], undefined]);
+    assertEquals([say(entries), n.view.versionOf("x")?.number], isTaken ? [[], 2] : [[0], undefined]);
     assertEquals(eventsOf(n).of("ConflictDetected").length, isTaken ? 0 : 1);
   }
 });
@@ -160,9 +164,9 @@ Deno.test("merge: refuses a signed state with too many keys whole, not only the 
   const clock = new TestClock();
   const { n, say } = makeSigned(clock, { maxKeysPerMember: 2 });
   const entries = [1, 2, 3, 4].map((number) => entry(`k${number}`, number, 1));
-  assertEquals([say(entries), n.versionOf("x")], [[0], undefined]);
-  assertEquals([say(entries.slice(0, 3)), n.versionOf("x")?.number], [[], 3]);
-  assertEquals([say(entries.slice(3), { after: 3 }), n.versionOf("x")?.number], [[3], 3]);
+  assertEquals([say(entries), n.view.versionOf("x")], [[0], undefined]);
+  assertEquals([say(entries.slice(0, 3)), n.view.versionOf("x")?.number], [[], 3]);
+  assertEquals([say(entries.slice(3), { after: 3 }), n.view.versionOf("x")?.number], [[3], 3]);
 });
 
 Deno.test("merge: a signed state blocks only a member that was forgotten, is inactive, and was sent by another (E11)", () => {
@@ -173,11 +177,11 @@ Deno.test("merge: a signed state blocks only a member that was forgotten, is ina
     if (isKnown) say([entry("k", 1, 1)]);
     topology("n", "b", "c");
     note(n, n.tick(clock.advance(600_001)));
-    assertEquals(n.versionOf("x"), undefined);
+    assertEquals(n.view.versionOf("x"), undefined);
     if (isActive) topology("n", "b", "c", "x");
     say([entry("k", 2, 2)], { reset: true }, peerId);
-    assertEquals(n.versionOf("x")?.number, 2);
-    return n.blockedMember("x")?.reason;
+    assertEquals(n.view.versionOf("x")?.number, 2);
+    return n.view.blockedMember("x")?.reason;
   };
   assertEquals(blocked(true, false, "b"), "expired");
   assertEquals(blocked(false, false, "b"), undefined);
@@ -188,7 +192,7 @@ Deno.test("merge: a signed state blocks only a member that was forgotten, is ina
 /** Two members that sign; b's messages do not matter here. */
 function makeSigningPair(clock: TestClock, settings = {}) {
   const [a, b] = makePair(clock, { signs: true, settings });
-  const sign = (proof: string) => note(a, a.attachSignature(a.unsignedSnapshot()!, proof));
+  const sign = (proof: string) => note(a, a.attachSignature(a.view.unsignedSnapshot()!, proof));
   const sent = () => {
     const { delta: { members, partial }, sent } = note(a, a.disseminate("b"));
     const told = members.map(({ after, reset, entries, signature: proof }) =>
@@ -208,8 +212,8 @@ Deno.test("disseminate: sends the signed part of its own state, and the rest onc
   set(a, "l", 1, clock);
   assertEquals([sent().told, sent().partial], [["one: after 0 1"], true]);
   sent().acknowledge();
-  assertEquals([sent().told, sent().partial, a.phase], [[], true, "diffusing"]);
-  assertEquals([a.acknowledgedBy(1), a.acknowledgedBy(2)], [1, 0]);
+  assertEquals([sent().told, sent().partial, a.view.phase], [[], true, "diffusing"]);
+  assertEquals([a.view.acknowledgedBy(1), a.view.acknowledgedBy(2)], [1, 0]);
   sign("two");
   assertEquals([sent().told, sent().partial], [["two: after 1 2"], false]);
   sent().acknowledge();
@@ -224,9 +228,9 @@ Deno.test("disseminate: sends signed state again where the peer reports that it 
   sent().acknowledge();
   set(a, "l", 1, clock);
   const { sent: message } = note(a, a.disseminate("b"));
-  note(a, a.handleAck(message, new Map([["a", { incarnation: a.incarnation, number: 0 }]]), clock.now));
+  note(a, a.handleAck(message, new Map([["a", { incarnation: a.view.incarnation, number: 0 }]]), clock.now));
   assertEquals(sent().told, ["one: after 0 1"]);
-  assertEquals(b.versionOf("a")?.number ?? 0, 0);
+  assertEquals(b.view.versionOf("a")?.number ?? 0, 0);
 });
 
 Deno.test("disseminate: sends the whole signed state after a deletion was forgotten (E8)", () => {
@@ -254,13 +258,13 @@ Deno.test("disseminate: reports no settled version where members sign, nor where
   sign("one");
   sent().acknowledge();
   note(a, a.tick(clock.advance(300)));
-  assertEquals(a.footprint.tombstones, 0);
+  assertEquals(a.view.footprint.tombstones, 0);
   set(a, "l", 2, clock);
   sign("two");
   assertEquals(a.disseminate("b").delta.members.map((told) => "ackedByAll" in told), [false]);
 });
 
-Deno.test("Engine.isOutlived: a life whose proof fits the largest message to the last byte can be proved (E1, E7)", () => {
+Deno.test("EngineView.isOutlived: a life whose proof fits the largest message to the last byte can be proved (E1, E7)", () => {
   const proof = "proof";
   const told = entry("k", 1, "value");
   const fits = ENVELOPE_BYTES + memberBytes("b") + signatureBytes("b", proof) + entryBytes(told);
@@ -281,11 +285,11 @@ Deno.test("Engine.isOutlived: a life whose proof fits the largest message to the
       ...memberDelta("b", makeIncarnation(clock.wallMs + 1_000, 0.5), [told]),
       signature: proof,
     }, clock);
-    assertEquals(a.isOutlived("b"), isOutlived);
+    assertEquals(a.view.isOutlived("b"), isOutlived);
   }
 });
 
-Deno.test("Engine.isOutlived: a later life that is held counts, where members sign only if it can be proved (E1)", () => {
+Deno.test("EngineView.isOutlived: a later life that is held counts, where members sign only if it can be proved (E1)", () => {
   const cases = [[false, undefined, true], [true, "proof", true], [true, undefined, false]] as const;
   for (const [signs, proof, isOutlived] of cases) {
     const clock = new TestClock();
@@ -298,9 +302,9 @@ Deno.test("Engine.isOutlived: a later life that is held counts, where members si
     });
     note(a, a.applyHello(of("b"), clock.now));
     note(a, a.applyHello(of("c"), clock.now));
-    assertEquals(a.isOutlived("b"), false);
+    assertEquals(a.view.isOutlived("b"), false);
     const later = memberDelta("b", makeIncarnation(clock.wallMs + 1_000, 0.5), [entry("k", 1, 1)]);
     tell(a, "c", { ...later, ...(proof !== undefined && { signature: proof }) }, clock);
-    assertEquals([a.isOutlived("b"), a.isOutlived("c")], [isOutlived, false], `signs: ${signs}`);
+    assertEquals([a.view.isOutlived("b"), a.view.isOutlived("c")], [isOutlived, false], `signs: ${signs}`);
   }
 });

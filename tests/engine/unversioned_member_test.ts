@@ -57,7 +57,7 @@ Deno.test("unversioned member: the higher number of a key wins, in any order of 
   sendStateOfG(b, "g", [entry("x", 3, "old")], clock);
   sendStateOfG(b, "g", [entry("x", 7, "new")], clock);
   assertEquals([valueOf(a, "g", "x"), valueOf(b, "g", "x")], ["new", "new"]);
-  assertEquals(a.digest, b.digest);
+  assertEquals(a.view.digest, b.view.digest);
 });
 
 Deno.test("unversioned member: an equal number with another value is a conflict and is ignored", () => {
@@ -132,7 +132,7 @@ Deno.test("unversioned member: its own entries are never sent to it (E1)", () =>
   const [a] = makeMixed(clock);
   sendStateOfG(a, "g", [entry("x", 9, 2)], clock);
   sendStateOfG(a, "g", [entry("x", 4, 1)], clock);
-  assertEquals([nextKeysOfG(a, "g"), a.footprint.pending], [undefined, 0]);
+  assertEquals([nextKeysOfG(a, "g"), a.view.footprint.pending], [undefined, 0]);
 });
 
 Deno.test("unversioned member: two peers with different parts of its state notice that, and both get all (E12)", () => {
@@ -150,9 +150,9 @@ Deno.test("unversioned member: two peers with different parts of its state notic
   }
   settle([a, b], { clock });
   for (const engine of [a, b]) {
-    assertEquals(engine.entriesOf("g").map(({ key }) => key), ["x", "y", "z"]);
+    assertEquals(engine.view.entriesOf("g").map(({ key }) => key), ["x", "y", "z"]);
   }
-  assertEquals(a.digest, b.digest);
+  assertEquals(a.view.digest, b.view.digest);
 });
 
 Deno.test("unversioned member: a whole state removes no entry that it omits (E8)", () => {
@@ -160,7 +160,7 @@ Deno.test("unversioned member: a whole state removes no entry that it omits (E8)
   const [a] = makeMixed(clock);
   sendStateOfG(a, "g", [entry("x", 7, 1)], clock);
   tell(a, "b", memberDelta("g", NO_INCARNATION, [entry("y", 9, 1)], { reset: true }), clock);
-  assertEquals(a.entriesOf("g").map(({ key }) => key), ["x", "y"]);
+  assertEquals(a.view.entriesOf("g").map(({ key }) => key), ["x", "y"]);
 });
 
 Deno.test("unversioned member: an entry without a value deletes, and is kept as long as the member (E8)", () => {
@@ -175,7 +175,7 @@ Deno.test("unversioned member: an entry without a value deletes, and is kept as 
   note(a, a.tick(clock.now));
   sendStateOfG(a, "b", [entry("x", 7, 1)], clock);
   assertEquals(valueOf(a, "g", "x"), undefined);
-  assertEquals(b.entriesOf("g"), []);
+  assertEquals(b.view.entriesOf("g"), []);
 });
 
 Deno.test("unversioned member: a newer heartbeat is a sign of life by any way (E9)", () => {
@@ -190,11 +190,11 @@ Deno.test("unversioned member: a newer heartbeat is a sign of life by any way (E
   for (let interval = 0; interval < 60; interval++) note(a, a.tick(clock.advance(300)));
   assertEquals(eventsOf(a).of("MemberBlocked").map(({ memberId }) => memberId), ["b"]);
   for (let interval = 0; interval < 10; interval++) note(a, a.tick(clock.advance(300)));
-  assertEquals(a.blockedMember("g")?.reason, "expired");
+  assertEquals(a.view.blockedMember("g")?.reason, "expired");
   sendStateOfG(a, "b", [heartbeat(2)], clock);
-  assertEquals(a.blockedMember("g")?.reason, "expired");
+  assertEquals(a.view.blockedMember("g")?.reason, "expired");
   sendStateOfG(a, "b", [heartbeat(3)], clock);
-  assertEquals(a.blockedMember("g"), undefined);
+  assertEquals(a.view.blockedMember("g"), undefined);
 });
 
 Deno.test("unversioned member: a blocked one's state is passed on without its heartbeat (E10)", () => {
@@ -207,7 +207,7 @@ Deno.test("unversioned member: a blocked one's state is passed on without its he
     note(b, b.countHeartbeat({}, clock.now));
     tell(a, "b", b.disseminate("a").delta.members, clock);
   }
-  assertEquals(a.blockedMember("g")?.reason, "expired");
+  assertEquals(a.view.blockedMember("g")?.reason, "expired");
   sendStateOfG(a, "b", [entry("y", 1, 1)], clock);
   const late = memberDelta("g", NO_INCARNATION, [entry("w", 1, 1)]);
   tell(a, "g", late, clock);
@@ -219,9 +219,9 @@ Deno.test("unversioned member: one with the gracefully-left key is blocked as le
   const clock = new TestClock();
   const [a] = makeMixed(clock);
   sendStateOfG(a, "b", [entry(GRACEFULLY_LEFT_KEY, 5, {})], clock);
-  assertEquals(a.blockedMember("g")?.reason, "left");
+  assertEquals(a.view.blockedMember("g")?.reason, "left");
   sendStateOfG(a, "b", [heartbeat(6)], clock);
-  assertEquals(a.blockedMember("g")?.reason, "left");
+  assertEquals(a.view.blockedMember("g")?.reason, "left");
 });
 
 Deno.test("unversioned member: forgotten state comes back only with a higher number (E11)", () => {
@@ -231,12 +231,12 @@ Deno.test("unversioned member: forgotten state comes back only with a higher num
   note(a, a.setTopology({ members: ["a", "b"], blocked: [] }, clock.now));
   clock.advance(600_001);
   note(a, a.tick(clock.now));
-  assertEquals(a.entriesOf("g"), []);
+  assertEquals(a.view.entriesOf("g"), []);
   sendStateOfG(a, "b", [entry("y", 9, 1)], clock);
   sendStateOfG(a, "b", [entry("x", 8, 1)], clock);
-  assertEquals(a.entriesOf("g"), []);
+  assertEquals(a.view.entriesOf("g"), []);
   sendStateOfG(a, "b", [entry("x", 10, 1)], clock);
-  assertEquals(a.entriesOf("g").map(({ key }) => key), ["x"]);
+  assertEquals(a.view.entriesOf("g").map(({ key }) => key), ["x"]);
 });
 
 Deno.test("unversioned member: a late acknowledgement of forgotten state does not count for new state (E5)", () => {
@@ -258,7 +258,7 @@ Deno.test("unversioned member: an incarnation of its id replaces all its state (
   const [a] = makeMixed(clock);
   sendStateOfG(a, "g", [entry("x", 9, 1)], clock);
   tell(a, "b", memberDelta("g", makeIncarnation(clock.wallMs, 0.5), [entry("y", 1, 1)]), clock);
-  assertEquals(a.entriesOf("g").map(({ key, number }) => [key, number]), [["y", 1]]);
+  assertEquals(a.view.entriesOf("g").map(({ key, number }) => [key, number]), [["y", 1]]);
   assertEquals(
     tell(a, "b", memberDelta("g", NO_INCARNATION, [entry("x", 10, 1)]), clock).get("g")?.number,
     1,
@@ -271,12 +271,12 @@ Deno.test("unversioned member: counts as up to date only after it acknowledged e
   const [a, b] = makeMixed(clock);
   set(a, "x", 1, clock);
   settle([a, b], { clock });
-  assertEquals(a.phase, "diffusing");
-  assertEquals(a.isAcknowledgedBy("g", 1), false);
+  assertEquals(a.view.phase, "diffusing");
+  assertEquals(a.view.isAcknowledgedBy("g", 1), false);
   const { sent } = a.disseminate("g");
   note(a, a.handleAck(sent, new Map(), clock.now));
-  assertEquals(a.isAcknowledgedBy("g", 1), true);
-  assertEquals(a.phase, "confirmed");
+  assertEquals(a.view.isAcknowledgedBy("g", 1), true);
+  assertEquals(a.view.phase, "confirmed");
 });
 
 Deno.test("merge: takes an equal value of an unversioned member under a higher number", () => {
@@ -284,7 +284,7 @@ Deno.test("merge: takes an equal value of an unversioned member under a higher n
   const [a] = makeMixed(clock);
   sendStateOfG(a, "g", [entry("x", 3, "v")], clock);
   sendStateOfG(a, "g", [entry("x", 7, "v")], clock);
-  assertEquals([a.get("g", "x")?.number, nextKeysOfG(a, "b")], [7, ["x"]]);
+  assertEquals([a.view.get("g", "x")?.number, nextKeysOfG(a, "b")], [7, ["x"]]);
 });
 
 Deno.test("merge: an unversioned member's heartbeat is no other entry, and no deleted one (E9)", () => {
@@ -292,10 +292,10 @@ Deno.test("merge: an unversioned member's heartbeat is no other entry, and no de
   const [a] = makeMixed(clock);
   sendStateOfG(a, "g", [heartbeat(2)], clock);
   for (let interval = 0; interval < 80; interval++) note(a, a.tick(clock.advance(300)));
-  assertEquals(a.blockedMember("g")?.reason, "expired");
+  assertEquals(a.view.blockedMember("g")?.reason, "expired");
   sendStateOfG(a, "b", [entry("x", 9, 1)], clock);
   sendStateOfG(a, "b", [tombstone(HEARTBEAT_KEY, 11)], clock);
-  assertEquals(a.blockedMember("g")?.reason, "expired");
+  assertEquals(a.view.blockedMember("g")?.reason, "expired");
 });
 
 Deno.test("merge: refuses entries over the limits of an unversioned member, and takes replacements (E7)", () => {
@@ -305,7 +305,7 @@ Deno.test("merge: refuses entries over the limits of an unversioned member, and 
   sendStateOfG(a, "g", keys(7, 8, 9), clock);
   const tooMuch = memberDelta("g", NO_INCARNATION, keys(1, 2));
   assertEquals(tell(a, "b", tooMuch, clock).size, 1);
-  assertEquals(a.entriesOf("g").length, 3);
+  assertEquals(a.view.entriesOf("g").length, 3);
   assertEquals(eventsOf(a).of("ConflictDetected").map(({ reason }) => reason), ["limit"]);
   sendStateOfG(a, "g", [entry("k8", 20, 2)], clock);
   assertEquals([valueOf(a, "g", "k8"), eventsOf(a).of("ConflictDetected").length], [2, 1]);
@@ -315,5 +315,5 @@ Deno.test("merge: refuses an unversioned member's state that fits no message, be
   const clock = new TestClock();
   const [a] = makeMixed(clock, { maxMessageBytes: 16_384 });
   const large = memberDelta("g", NO_INCARNATION, [entry("x", 1, "x".repeat(9_000))]);
-  assertEquals([tell(a, "b", large, clock).size, a.versionOf("g")], [1, undefined]);
+  assertEquals([tell(a, "b", large, clock).size, a.view.versionOf("g")], [1, undefined]);
 });

@@ -67,7 +67,11 @@ Deno.test("disseminate: sends an unversioned peer the own count as an entry, tho
     note(a, a.handleAck(sent, new Map(), clock.now));
   }
   const { members, partial } = a.disseminate("g").delta;
-  assertEquals([members.map(({ entries }) => entries.length), partial, a.phase], [[1], false, "confirmed"]);
+  assertEquals([members.map(({ entries }) => entries.length), partial, a.view.phase], [
+    [1],
+    false,
+    "confirmed",
+  ]);
 });
 
 Deno.test("disseminate: sends an unversioned peer the statistics under the count, never under their own number (L1)", () => {
@@ -220,21 +224,21 @@ Deno.test("applyIncoming: an unversioned member's heartbeat is a count, and no c
   const clock = new TestClock();
   const a = makeWithGo([], clock);
   tell(a, "g", memberDelta("g", NO_INCARNATION, [entry("x", 1, 1), heartbeat(2)]), clock);
-  const { digest } = a;
+  const { digest } = a.view;
   a.takeChanges();
   for (const number of [3, 9, 7]) tell(a, "g", memberDelta("g", NO_INCARNATION, [heartbeat(number)]), clock);
   // Otherwise every interval of such a member would be spread as a change.
-  assertEquals(a.hasChanges, false);
-  assertEquals([a.heartbeatOf("g")?.number, a.digest], [9, digest]);
+  assertEquals(a.view.hasChanges, false);
+  assertEquals([a.view.heartbeatOf("g")?.number, a.view.digest], [9, digest]);
   const value: JsonValue = STATISTICS;
   const statistics = { ...heartbeat(12), value, json: JSON.stringify(value) };
   tell(a, "g", memberDelta("g", NO_INCARNATION, [statistics]), clock);
-  assertEquals([a.heartbeatOf("g")?.number, a.get("g", HEARTBEAT_KEY)?.value], [12, STATISTICS]);
+  assertEquals([a.view.heartbeatOf("g")?.number, a.view.get("g", HEARTBEAT_KEY)?.value], [12, STATISTICS]);
   // Each member stores them under the first number that it received: they are not compared.
-  assertEquals(a.digest, digest);
+  assertEquals(a.view.digest, digest);
   tell(a, "g", memberDelta("g", NO_INCARNATION, [entry(GRACEFULLY_LEFT_KEY, 13, {})]), clock);
   tell(a, "g", memberDelta("g", NO_INCARNATION, [{ ...statistics, number: 14 }]), clock);
-  assertEquals(a.blockedMember("g")?.reason, "left");
+  assertEquals(a.view.blockedMember("g")?.reason, "left");
 });
 
 /** The keys of each member, without heartbeats, in the next message to `g`. */

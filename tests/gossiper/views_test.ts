@@ -6,7 +6,11 @@ Deno.test("phaseOf: a silenced member is diffusing, even if its engine agrees wi
   const clock = new TestClock();
   const engine = makeEngine("a", clock, { signs: true });
   note(engine, engine.setTopology({ members: ["a"], blocked: [] }, clock.now));
-  assertEquals(phaseOf(engine), "confirmed");
+  assertEquals(phaseOf(engine.view), "confirmed");
   silence(engine, clock);
-  assertEquals([engine.isFenced, engine.phase, phaseOf(engine)], [true, "confirmed", "diffusing"]);
+  assertEquals([engine.view.isFenced, engine.view.phase, phaseOf(engine.view)], [
+    true,
+    "confirmed",
+    "diffusing",
+  ]);
 });

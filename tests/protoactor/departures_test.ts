@@ -73,18 +73,18 @@ Deno.test("departures: the state of a departed member is dropped (E11; there: Te
 Deno.test("departures: a newer heartbeat unblocks an expired member (E10; there: TestABlockIsForEver)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "c"], clock);
-  tell(a, "c", { ...memberDelta("b", b!.incarnation, [heartbeat(1)]), count: 1 }, clock);
+  tell(a, "c", { ...memberDelta("b", b!.view.incarnation, [heartbeat(1)]), count: 1 }, clock);
   blockTheSilent(a, clock);
-  assertEquals(a.blockedMember("b")?.reason, "expired");
-  tell(a, "c", { ...memberDelta("b", b!.incarnation, [], { after: 1 }), count: 2 }, clock);
-  assertEquals(a.blockedMember("b"), undefined);
+  assertEquals(a.view.blockedMember("b")?.reason, "expired");
+  tell(a, "c", { ...memberDelta("b", b!.view.incarnation, [], { after: 1 }), count: 2 }, clock);
+  assertEquals(a.view.blockedMember("b"), undefined);
 });
 
 Deno.test("departures: a member that never sent a heartbeat expires (E9; there: TestAMemberThatNeverSentAHeartbeatNeverExpires)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
   blockTheSilent(a, clock);
-  assertEquals(a.blockedMember("b")?.reason, "expired");
+  assertEquals(a.view.blockedMember("b")?.reason, "expired");
 });
 
 Deno.test("departures: a consensus check succeeds (E13; there: TestAConsensusCheckNeverSucceeds)", async () => {
@@ -109,14 +109,14 @@ Deno.test("departures: leaving takes as long as it needs to spread (R9.2; there:
 Deno.test("departures: ages come from the monotonic clock (E9; there: TestAgesCompareWallClocks)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b"], clock);
-  tell(a, "b", memberDelta("b", b!.incarnation, [heartbeat(1)]), clock);
+  tell(a, "b", memberDelta("b", b!.view.incarnation, [heartbeat(1)]), clock);
   // The wall clock steps forward by an hour several times, then back, in less than heartbeatExpiration.
   const steps = SETTINGS.heartbeatExpiration / SETTINGS.gossipInterval - 1;
   for (let step = 0; step < steps; step++) {
     clock.wallMs += step < steps - 1 ? 3_600_000 : -100 * 3_600_000;
     note(a, a.tick(clock.advance(SETTINGS.gossipInterval)));
   }
-  assertEquals(a.blockedMembers(), []);
+  assertEquals(a.view.blockedMembers(), []);
 });
 
 /** Lets heartbeatExpiration pass in steps of one round, so that the process does not count as suspended. */

@@ -131,9 +131,9 @@ class Writer {
 /** The result of a history with Hearsay's engines. Every message is encoded and decoded. */
 export function replay(history: History): Outcome {
   const clock = new TestClock();
-  const engines = new Map(makeCluster(history.members, clock).map((engine) => [engine.id, engine]));
+  const engines = new Map(makeCluster(history.members, clock).map((engine) => [engine.view.id, engine]));
   for (const one of engines.values()) {
-    for (const other of engines.values()) if (one.id < other.id) greet(one, other, clock);
+    for (const other of engines.values()) if (one.view.id < other.view.id) greet(one, other, clock);
   }
   for (const engine of engines.values()) {
     setAny(engine, { key: TOPOLOGY_KEY, any: topologyOf(history), clock });
@@ -145,12 +145,12 @@ export function replay(history: History): Outcome {
       setAny(engines.get(step.set.member)!, { ...step.set, clock });
     } else if ("send" in step) {
       const from = engines.get(step.send)!;
-      const others = history.members.filter((id) => id !== from.id);
+      const others = history.members.filter((id) => id !== from.view.id);
       sends.push({ from, letters: new Map(others.map((to) => [to, write(from, to)])) });
     } else {
       const { from, letters } = sends[step.deliver.send]!;
       const to = engines.get(step.deliver.to)!;
-      updates.push(deliver(letters.get(to.id)!, { from, to, clock }));
+      updates.push(deliver(letters.get(to.view.id)!, { from, to, clock }));
     }
   }
   return { name: history.name, updates, states: statesOf([...engines.values()]) };
@@ -165,7 +165,7 @@ interface Letter {
 function write(from: Engine, to: string): Letter {
   const { delta, sent } = from.disseminate(to);
   return {
-    text: encode({ type: "gossip", liveness: { count: 0 }, id: "d1", memberId: from.id, delta }),
+    text: encode({ type: "gossip", liveness: { count: 0 }, id: "d1", memberId: from.view.id, delta }),
     sent,
   };
 }
@@ -176,7 +176,7 @@ function deliver(
 ): Update[] {
   const message = decode(text, { maxMessageBytes: 1_048_576 });
   if (message.type !== "gossip") throw new Error(`A gossip was read as ${message.type}.`);
-  const { holds, events } = to.applyIncoming(from.id, message.delta, clock.now);
+  const { holds, events } = to.applyIncoming(from.view.id, message.delta, clock.now);
   from.handleAck(sent, new Map(holds), clock.now);
   return events.flatMap((event) =>
     event.type === "GossipUpdate"
@@ -205,14 +205,14 @@ function topologyOf({ members }: History): JsonValue {
 }
 
 function statesOf(engines: readonly Engine[]): Outcome["states"] {
-  const ids = engines.map(({ id }) => id);
+  const ids = engines.map(({ view }) => view.id);
   const entries = (holder: Engine, id: string) =>
     [TOPOLOGY_KEY, ...KEYS].flatMap((key) => {
-      const held = holder.get(id, key);
+      const held = holder.view.get(id, key);
       return held ? [[key, { number: held.number, any: JSON.parse(anyText(held)) }] as const] : [];
     });
   const states = engines.map((holder) => [
-    holder.id,
+    holder.view.id,
     Object.fromEntries(ids.map((id) => [id, Object.fromEntries(entries(holder, id))])),
   ]);
   return Object.fromEntries(states);

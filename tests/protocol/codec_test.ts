@@ -899,7 +899,7 @@ Deno.test("encode: a message full of state has as much of a vector as still fits
   for (let length = 517_800; length < 519_200; length += 100) {
     engine.set("k", copyJson("y".repeat(length)), clock.advance(1_000));
     const { delta, sent, holds } = engine.prepareGossip("n1");
-    const liveness = engine.liveness("n1", sent);
+    const liveness = engine.takeLiveness("n1", sent);
     const message: Message = { ...gossip([], liveness), delta, holds };
     largest = Math.max(largest, utf8Length(encode(message)));
     digits.push(liveness.vector!.counts.length);
@@ -908,10 +908,10 @@ Deno.test("encode: a message full of state has as much of a vector as still fits
   assert(largest > 0.95 * maxMessageBytes, `${largest} bytes`);
   // Some members have five digits each, where not all fit.
   assert(digits.some((count) => count > 0 && count < 5 * 3_001), `${digits}`);
-  assertEquals(engine.liveness("n1").vector, undefined);
+  assertEquals(engine.takeLiveness("n1").vector, undefined);
   clock.advance(1_000);
   engine.countHeartbeat({}, clock.now);
-  assertEquals(engine.liveness("n1").vector!.counts.length, 5 * 3_001);
+  assertEquals(engine.takeLiveness("n1").vector!.counts.length, 5 * 3_001);
 });
 
 Deno.test("decode: every refusal is a ConnectionClosed with its close code (P2)", () => {

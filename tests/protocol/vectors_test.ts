@@ -49,7 +49,7 @@ function heartbeatsOf(store: Store, stride: number): Heartbeats {
     store,
     membership: { heartbeat() {} } as unknown as Membership,
     emit: () => {},
-    suspicions: new Suspicions(),
+    suspicions: new Suspicions(store.active, () => {}),
     trustsVectors: true,
   });
 }
@@ -145,7 +145,8 @@ function heardOnce(count: number): { store: Store; state: MemberState } {
 Deno.test("vectors: the stride, and the digit of a count (L2)", async () => {
   const { strides, encode } = await read<LivenessVectors>("liveness");
   const sent = (heartbeats: Heartbeats, { store, state }: { store: Store; state: MemberState }) =>
-    heartbeats.toSend(state, { peerLives: store.incarnationsHash, room: 1_000, nowMs: 0 }).vector!;
+    heartbeats.takeLiveness(state, { peerIncarnations: store.incarnationsHash, room: 1_000, nowMs: 0 })
+      .vector!;
   for (const { stride, ...settings } of strides) {
     const heard = heardOnce(1);
     const heartbeats = new Heartbeats({ ...settings, maxMessageBytes: 2 ** 20 }, {
@@ -153,7 +154,7 @@ Deno.test("vectors: the stride, and the digit of a count (L2)", async () => {
       store: heard.store,
       membership: { heartbeat() {} } as unknown as Membership,
       emit: () => {},
-      suspicions: new Suspicions(),
+      suspicions: new Suspicions(heard.store.active, () => {}),
       trustsVectors: true,
     });
     assertEquals(sent(heartbeats, heard).stride, stride);

@@ -132,14 +132,14 @@ function runScript(seed: number, { random = 0.25 }: { readonly random?: number }
       const members = ids.filter(() => draw() < 0.9);
       return note(engine, engine.setTopology({ members, blocked: draw() < 0.1 ? ["d"] : [] }, clock.now));
     },
-    (engine, other) => note(engine, engine.unblock(other.id, clock.now)),
-    (engine, other) => note(engine, engine.onBlockedBy(other.id, "expired")),
-    (engine) => draw() < 0.05 ? note(engine, engine.leave(clock.now)) : engine.dueProbes(clock.now),
+    (engine, other) => note(engine, engine.unblock(other.view.id, clock.now)),
+    (engine, other) => note(engine, engine.onBlockedBy(other.view.id, "expired")),
+    (engine) => draw() < 0.05 ? note(engine, engine.leave(clock.now)) : engine.takeDueProbes(clock.now),
     (engine) => {
       // Another process under its id draws a new incarnation.
       if (draw() > 0.1) return undefined;
-      const incarnation = `${engine.incarnation.slice(0, 12)}-ffffffff`;
-      const delta = deltaOf([memberDelta(engine.id, incarnation, [entry("k1", 1, "other")])]);
+      const incarnation = `${engine.view.incarnation.slice(0, 12)}-ffffffff`;
+      const delta = deltaOf([memberDelta(engine.view.id, incarnation, [entry("k1", 1, "other")])]);
       return note(engine, engine.applyIncoming("b", delta, clock.now));
     },
   ];
@@ -151,10 +151,20 @@ function runScript(seed: number, { random = 0.25 }: { readonly random?: number }
   }
   for (const engine of engines) {
     output.push(
-      written([engine.digest, engine.active, engine.phase, engine.blockedMembers(), engine.footprint]),
+      written([
+        engine.view.digest,
+        engine.view.active,
+        engine.view.phase,
+        engine.view.blockedMembers(),
+        engine.view.footprint,
+      ]),
     );
     output.push(
-      written(ids.map((id) => [engine.incarnationOf(id), engine.versionOf(id), engine.entriesOf(id)])),
+      written(
+        ids.map((
+          id,
+        ) => [engine.view.incarnationOf(id), engine.view.versionOf(id), engine.view.entriesOf(id)]),
+      ),
     );
     output.push(written(eventsOf(engine).all));
   }

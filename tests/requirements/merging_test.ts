@@ -60,13 +60,17 @@ Deno.test("merge: compares numbers as numbers and not as text (R5.1)", () => {
   tell(a, "b", memberDelta("b", incarnation, [entry("k", 9, "nine")], { after: 6 }), clock);
   assertEquals(valueOf(a, "b", "k"), "ten");
   tell(a, "b", memberDelta("b", incarnation, [entry("k", 2 ** 52, "most")], { after: 10 }), clock);
-  assertEquals(a.get("b", "k")?.number, 2 ** 52);
+  assertEquals(a.view.get("b", "k")?.number, 2 ** 52);
 });
 
 Deno.test("merge: a higher number overwrites the local value (R5.2)", () => {
   const { a, incarnation, clock } = makeWithState();
   tell(a, "b", memberDelta("b", incarnation, [entry("k", 7, "remote")], { after: 6 }), clock);
-  assertEquals([valueOf(a, "b", "k"), a.get("b", "k")?.number, a.state("k").size], ["remote", 7, 1]);
+  assertEquals([valueOf(a, "b", "k"), a.view.get("b", "k")?.number, a.view.state("k").size], [
+    "remote",
+    7,
+    1,
+  ]);
 });
 
 Deno.test("merge: the last of two writes wins at every member, also within one message (R5.2)", () => {
@@ -82,7 +86,7 @@ Deno.test("merge: a higher number wins with any value, also null or an equal one
   const { a, incarnation, clock } = makeWithState();
   for (const [number, value] of [[7, "held"], [8, null], [9, 0], [10, ""], [11, false]] as const) {
     tell(a, "b", memberDelta("b", incarnation, [entry("k", number, value)], { after: number - 1 }), clock);
-    assertEquals([valueOf(a, "b", "k"), a.get("b", "k")?.number], [value, number]);
+    assertEquals([valueOf(a, "b", "k"), a.view.get("b", "k")?.number], [value, number]);
   }
 });
 
@@ -121,18 +125,18 @@ Deno.test("merge: a merged value has the receiver's time, whatever the sender's 
   clock.advance(700);
   // The sender's own stamps are sent too, and ignored.
   b.applyIncoming("a", a.disseminate("b").delta, clock.now);
-  assertEquals(a.get("a", "k")?.timestampMs, WALL_START_MS + 3_600_000);
-  assertEquals(b.get("a", "k")?.timestampMs, WALL_START_MS + 700);
+  assertEquals(a.view.get("a", "k")?.timestampMs, WALL_START_MS + 3_600_000);
+  assertEquals(b.view.get("a", "k")?.timestampMs, WALL_START_MS + 700);
 });
 
 Deno.test("merge: every merge sets the timestamp, and an ignored entry does not (R5.4)", () => {
   const { a, incarnation, clock } = makeWithState();
   clock.advance(100);
   tell(a, "b", memberDelta("b", incarnation, [entry("k", 5, "held"), entry("other", 6, 1)]), clock);
-  assertEquals(a.get("b", "k")?.timestampMs, WALL_START_MS);
+  assertEquals(a.view.get("b", "k")?.timestampMs, WALL_START_MS);
   tell(a, "b", memberDelta("b", incarnation, [entry("k", 7, "new")], { after: 6 }), clock);
-  assertEquals(a.get("b", "k")?.timestampMs, WALL_START_MS + 100);
-  assertEquals(a.get("b", "other")?.timestampMs, WALL_START_MS);
+  assertEquals(a.view.get("b", "k")?.timestampMs, WALL_START_MS + 100);
+  assertEquals(a.view.get("b", "other")?.timestampMs, WALL_START_MS);
 });
 
 Deno.test("GossipUpdate: every change emits one with member, key, value and sequence number (R5.5)", () => {

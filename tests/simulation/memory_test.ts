@@ -111,7 +111,7 @@ function hearMute([a, b]: readonly [Engine, Engine], index: number, clock: TestC
 
 /** The bounds of docs/ALGORITHM.md. */
 function assertWithinLimits(engine: Engine): void {
-  const { members, keys, tombstones, gone, remembered, pending: waiting } = engine.footprint;
+  const { members, keys, tombstones, gone, remembered, pending: waiting } = engine.view.footprint;
   assertLessOrEqual(members, MOST_MEMBERS);
   assertLessOrEqual(tombstones, MOST_DELETED + members);
   // Five keys of every other member: three entries, the heartbeat and the sign that it left. The two engines set the rest.
@@ -134,8 +134,8 @@ Deno.test("memory: 100,000 departed members take no more of it than 5,000 (E6, E
   churn(pair, clock, 0, 5_000);
   for (const engine of pair) eventsOf(engine).clear();
   // Without this the bounds below would hold because they were never reached.
-  assertGreater(pair[0].footprint.pending, PENDING_PER_MEMBER * MAX_MEMBERS / 2);
-  assertEquals(pair[0].footprint.remembered, MAX_MEMBERS);
+  assertGreater(pair[0].view.footprint.pending, PENDING_PER_MEMBER * MAX_MEMBERS / 2);
+  assertEquals(pair[0].view.footprint.remembered, MAX_MEMBERS);
   const early = heapBytes();
   for (let from = 5_000; from < 100_000; from += 5_000) {
     churn(pair, clock, from, from + 5_000);
@@ -143,7 +143,7 @@ Deno.test("memory: 100,000 departed members take no more of it than 5,000 (E6, E
       // The harness stores these events, not the engine.
       eventsOf(engine).clear();
       assertWithinLimits(engine);
-      assertLessOrEqual(engine.blockedMembers().length, PRESENT + MOST_DEPARTED);
+      assertLessOrEqual(engine.view.blockedMembers().length, PRESENT + MOST_DEPARTED);
     }
   }
   assertLess(heapBytes() - early, 5_000_000);
@@ -174,6 +174,6 @@ Deno.test("a held state of four keys takes at most 1,450 bytes of heap, its plac
   }
   const each = (heapBytes() - before) / HELD_STATES;
   // Read after the measurement: what is not used any more is collected.
-  assertEquals(engine.footprint.keys, 4 * HELD_STATES);
+  assertEquals(engine.view.footprint.keys, 4 * HELD_STATES);
   assertLessOrEqual(each, 1_450, `${each.toFixed(0)} bytes`);
 });

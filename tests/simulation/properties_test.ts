@@ -60,7 +60,7 @@ function deltaOf(
 /** State of a member in an engine, in the form of the model. */
 function heldOf(engine: Engine, id: string): Record<string, readonly [number, JsonValue | undefined]> {
   const live = KEYS.flatMap((key) => {
-    const held = engine.get(id, key);
+    const held = engine.view.get(id, key);
     return held ? [[key, [held.number, held.value]] as const] : [];
   });
   return Object.fromEntries(live);
@@ -97,7 +97,7 @@ Deno.test("merge: deltas in any order, repeated or lost, leave a prefix, and the
         const last = delta.entries.at(-1)?.number ?? 0;
         // Model: a delta with a gap is ignored, and nothing merged is removed.
         if (from <= held) held = Math.max(held, last);
-        assertEquals(engine.versionOf("owner")?.number ?? 0, held);
+        assertEquals(engine.view.versionOf("owner")?.number ?? 0, held);
         assertEquals(heldOf(engine, "owner"), modelOf(modelAfter(acts, held)));
       }
       tell(engine, "other", deltaOf(acts, { from: 0, to: acts.length }), clock);
@@ -127,7 +127,10 @@ Deno.test("merge: is commutative, associative and idempotent over states of seve
       const merged = (indices: readonly number[]) => {
         const { engine, clock } = receiver();
         for (const index of indices) tell(engine, "third", deltas[index]!, clock);
-        return { digest: engine.digest, held: ["owner", "other", "third"].map((id) => heldOf(engine, id)) };
+        return {
+          digest: engine.view.digest,
+          held: ["owner", "other", "third"].map((id) => heldOf(engine, id)),
+        };
       };
       const all = deltas.map((_, index) => index);
       const shuffled = [...order.map((each) => each % deltas.length), ...all.toReversed()];
@@ -152,7 +155,7 @@ Deno.test("merge: one message with three members and three messages in any order
       for (let index = 0; index < 3; index++) {
         tell(apart.engine, "other", turned[(index + turn) % 3]!, apart.clock);
       }
-      assertEquals(apart.engine.digest, together.engine.digest);
+      assertEquals(apart.engine.view.digest, together.engine.view.digest);
     }),
     { numRuns: 200 },
   );
@@ -195,12 +198,12 @@ Deno.test("deltas: after the acknowledged version lead to the full state despite
       }
       settle(pair, { clock });
       for (const [index, owner] of pair.entries()) {
-        const held = (engine: Engine) => KEYS.map((key) => engine.get(owner.id, key)?.value);
+        const held = (engine: Engine) => KEYS.map((key) => engine.view.get(owner.view.id, key)?.value);
         const expected = KEYS.map((key) => models[index]!.get(key));
         assertEquals([held(pair[0]), held(pair[1])], [expected, expected]);
       }
-      assertEquals(pair[0].digest, pair[1].digest);
-      assertEquals(pair.map(({ phase }) => phase), ["confirmed", "confirmed"]);
+      assertEquals(pair[0].view.digest, pair[1].view.digest);
+      assertEquals(pair.map(({ view }) => view.phase), ["confirmed", "confirmed"]);
     }),
     { numRuns: 300 },
   );
@@ -223,13 +226,19 @@ Deno.test("phase: no member of four is confirmed before all others have its stat
           else set(engines[from]!, act.key, act.value, clock);
         } else exchange(engines[from]!, engines[to]!, { clock });
         for (const engine of engines) {
-          if (engine.phase !== "confirmed") continue;
+          if (engine.view.phase !== "confirmed") continue;
           for (const peer of engines) {
             for (const id of ids) {
               // A peer's own state may have grown since.
-              if (id === peer.id) continue;
-              const [mine, theirs] = [engine.versionOf(id)?.number ?? 0, peer.versionOf(id)?.number ?? 0];
-              assert(theirs >= mine, `${engine.id} is confirmed, and ${peer.id} lacks ${id}@${mine}`);
+              if (id === peer.view.id) continue;
+              const [mine, theirs] = [
+                engine.view.versionOf(id)?.number ?? 0,
+                peer.view.versionOf(id)?.number ?? 0,
+              ];
+              assert(
+                theirs >= mine,
+                `${engine.view.id} is confirmed, and ${peer.view.id} lacks ${id}@${mine}`,
+              );
             }
           }
         }

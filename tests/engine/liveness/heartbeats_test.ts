@@ -17,7 +17,7 @@ const ROOM = 1_000;
 class Setup {
   readonly events: EngineEvent[] = [];
   readonly alive: string[] = [];
-  readonly suspicions = new Suspicions();
+  readonly suspicions: Suspicions;
   readonly store: Store;
   readonly heartbeats: Heartbeats;
   nowMs = 0;
@@ -25,6 +25,7 @@ class Setup {
   constructor(ids: readonly string[], { trustsVectors = true } = {}) {
     const emit = (event: EngineEvent) => void this.events.push(event);
     this.store = new Store("self", emit);
+    this.suspicions = new Suspicions(this.store.active, emit);
     for (const id of ["self", ...ids]) {
       this.store.activate(id);
       this.store.addMember(id, LIFE);
@@ -53,8 +54,13 @@ class Setup {
   }
 
   /** The liveness for a peer that knows the same members, or others. */
-  send({ peerLives = this.store.incarnationsHash, room = ROOM }: { peerLives?: string; room?: number } = {}) {
-    return this.heartbeats.toSend(this.of("self"), { peerLives, room, nowMs: this.nowMs });
+  send(
+    { peerIncarnations = this.store.incarnationsHash, room = ROOM }: {
+      peerIncarnations?: string;
+      room?: number;
+    } = {},
+  ) {
+    return this.heartbeats.takeLiveness(this.of("self"), { peerIncarnations, room, nowMs: this.nowMs });
   }
 
   apply(counts: string, { active = this.store.incarnationsHash }: { active?: string } = {}): void {
@@ -62,13 +68,13 @@ class Setup {
   }
 }
 
-Deno.test("Heartbeats.heard: a newer count proves that its owner is alive, a repeated or older one does not (E9)", () => {
+Deno.test("Heartbeats.applyOwnCount: a newer count proves that its owner is alive, a repeated or older one does not (E9)", () => {
   const setup = new Setup(["b"]);
   for (const count of [5, 5, 3]) setup.heartbeats.applyOwnCount("b", count, setup.now);
   assertEquals([setup.countOf("b"), setup.alive], [5, ["b"]]);
 });
 
-Deno.test("Heartbeats.heard: lowers a count that is more than a third of an expiration above the owner's (L1)", () => {
+Deno.test("Heartbeats.applyOwnCount: lowers a count that is more than a third of an expiration above the owner's (L1)", () => {
   const setup = new Setup(["b"]);
   setup.heartbeats.applyCount(setup.of("b"), 20, setup.now);
   setup.heartbeats.applyOwnCount("b", 12, setup.now);
@@ -77,7 +83,7 @@ Deno.test("Heartbeats.heard: lowers a count that is more than a third of an expi
   assertEquals(setup.countOf("b"), 11);
 });
 
-Deno.test("Heartbeats.heard: a member without a count or without stored state is alive too (L1)", () => {
+Deno.test("Heartbeats.applyOwnCount: a member without a count or without stored state is alive too (L1)", () => {
   const setup = new Setup(["b"]);
   setup.heartbeats.applyOwnCount("b", 0, setup.now);
   setup.heartbeats.applyOwnCount("unknown", 7, setup.now);
@@ -85,7 +91,7 @@ Deno.test("Heartbeats.heard: a member without a count or without stored state is
   assertEquals([setup.alive, setup.countOf("self")], [["b", "unknown"], 1]);
 });
 
-Deno.test("Heartbeats.learn: takes a higher count, and none of this member (L1)", () => {
+Deno.test("Heartbeats.applyCount: takes a higher count, and none of this member (L1)", () => {
   const setup = new Setup(["b"]);
   setup.heartbeats.applyCount(setup.of("b"), 4, setup.now);
   setup.heartbeats.applyCount(setup.of("b"), 4, setup.now);
@@ -94,7 +100,7 @@ Deno.test("Heartbeats.learn: takes a higher count, and none of this member (L1)"
   assertEquals([setup.countOf("b"), setup.countOf("self"), setup.alive], [4, 1, ["b"]]);
 });
 
-Deno.test("Heartbeats.learn: a newer count restarts the wait of a suspicion, an equal one does not (C4)", () => {
+Deno.test("Heartbeats.applyCount: a newer count restarts the wait of a suspicion, an equal one does not (C4)", () => {
   const setup = new Setup(["b"]);
   setup.heartbeats.applyCount(setup.of("b"), 4, setup.now);
   setup.suspicions.add("b", 0);
@@ -106,16 +112,16 @@ Deno.test("Heartbeats.learn: a newer count restarts the wait of a suspicion, an 
   assertEquals(isDue(), false);
 });
 
-Deno.test("Heartbeats.isObserved: counts are emitted only where they are observed (R6.1)", () => {
+Deno.test("Heartbeats.observe: counts are emitted only if they are observed (R6.1)", () => {
   const setup = new Setup(["b"]);
   setup.heartbeats.applyCount(setup.of("b"), 4, setup.now);
   assertEquals(setup.events, []);
-  setup.heartbeats.isObserved = true;
+  setup.heartbeats.observe(true);
   setup.heartbeats.applyCount(setup.of("b"), 5, setup.now);
   assertEquals(setup.events.map((event) => event.type === "GossipUpdate" && event.sequenceNumber), [5]);
 });
 
-Deno.test("Heartbeats.toSend: sends no vector where two members are all, and no more than 70 in an expiration (L2)", () => {
+Deno.test("Heartbeats.takeLiveness: sends no vector where two members are all, and no more than 70 in an expiration (L2)", () => {
   assertEquals(new Setup(["b"]).send(), { count: 1 });
   const setup = new Setup(["b", "c"]);
   let vectors = 0;
@@ -123,30 +129,30 @@ Deno.test("Heartbeats.toSend: sends no vector where two members are all, and no 
   assertEquals(vectors, 69);
 });
 
-Deno.test("Heartbeats.toSend: digits need no names for a peer with the same incarnations, and tags for another (L2)", () => {
+Deno.test("Heartbeats.takeLiveness: digits need no names for a peer with the same incarnations, and tags for another (L2)", () => {
   const setup = new Setup(["b", "c"]);
   setup.heartbeats.applyCount(setup.of("b"), 9, setup.now);
   assertEquals(setup.send().vector, { active: setup.store.incarnationsHash, stride: STRIDE, counts: "E.A" });
   setup.nowMs = 100;
   const tagged = `${setup.of("b").tag}E${setup.of("self").tag}A`;
-  assertEquals(setup.send({ peerLives: "other" }).vector, { stride: STRIDE, counts: tagged });
+  assertEquals(setup.send({ peerIncarnations: "other" }).vector, { stride: STRIDE, counts: tagged });
 });
 
-Deno.test("Heartbeats.toSend: a vector without room for all continues where the last one ended (L2)", () => {
+Deno.test("Heartbeats.takeLiveness: a vector without room for all continues where the last one ended (L2)", () => {
   const setup = new Setup(["b", "c", "d"]);
   for (const id of ["b", "c", "d"]) setup.heartbeats.applyCount(setup.of(id), 2, setup.now);
   const named: string[] = [];
   for (let times = 0; times < 4; times++) {
     setup.nowMs += 100;
     // Room for one tagged count.
-    const { counts } = setup.send({ peerLives: "other", room: 9 }).vector!;
+    const { counts } = setup.send({ peerIncarnations: "other", room: 9 }).vector!;
     named.push(["b", "c", "d", "self"].find((id) => counts.startsWith(setup.of(id).tag))!);
     assertEquals(counts.length, 5);
   }
   assertEquals(named, ["b", "c", "d", "self"]);
 });
 
-Deno.test("Heartbeats.toSend: sends no count from before a suspension, except its own (L3)", () => {
+Deno.test("Heartbeats.takeLiveness: sends no count from before a suspension, except its own (L3)", () => {
   const setup = new Setup(["b", "c"]);
   setup.heartbeats.applyCount(setup.of("b"), 2, setup.now);
   setup.heartbeats.tick(setup.now);

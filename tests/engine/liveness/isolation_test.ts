@@ -53,9 +53,9 @@ Deno.test("isolation: a member that hears no other for a third of the expiration
   const clock = new TestClock();
   const [a] = confirmedPair(clock);
   passSilently(a, clock, ISOLATED_AFTER_MS);
-  assertEquals([a.isIsolated, isolationEvents(a)], [false, []]);
+  assertEquals([a.view.isIsolated, isolationEvents(a)], [false, []]);
   passSilently(a, clock, SETTINGS.gossipInterval);
-  assertEquals([a.isIsolated, isolationEvents(a)], [true, ["Isolated"]]);
+  assertEquals([a.view.isIsolated, isolationEvents(a)], [true, ["Isolated"]]);
   passSilently(a, clock, 5_000);
   assertEquals(isolationEvents(a), ["Isolated"]);
 });
@@ -64,12 +64,16 @@ Deno.test("isolation: an isolated member reports neither consensus nor confirmed
   const clock = new TestClock();
   const [a, b] = confirmedPair(clock);
   note(a, a.addCheck("check", "k", (value) => JSON.stringify(value)));
-  assertEquals([a.phase, a.consensus("check").reached], ["confirmed", true]);
+  assertEquals([a.view.phase, a.view.consensus("check").reached], ["confirmed", true]);
   passSilently(a, clock, ISOLATED_AFTER_MS + SETTINGS.gossipInterval);
-  assertEquals([a.phase, a.consensus("check").reached], ["diffusing", false]);
+  assertEquals([a.view.phase, a.view.consensus("check").reached], ["diffusing", false]);
   assertEquals(eventsOf(a).of("ConsensusLost").length, 1);
   sendLiveness(b, a, clock);
-  assertEquals([a.isIsolated, a.phase, a.consensus("check").reached], [false, "confirmed", true]);
+  assertEquals([a.view.isIsolated, a.view.phase, a.view.consensus("check").reached], [
+    false,
+    "confirmed",
+    true,
+  ]);
   assertEquals(isolationEvents(a), ["Isolated", "Rejoined"]);
 });
 
@@ -77,10 +81,10 @@ Deno.test("isolation: a member that has blocked all others as expired stays isol
   const clock = new TestClock();
   const [a, b] = confirmedPair(clock);
   passSilently(a, clock, SETTINGS.heartbeatExpiration + 2_000);
-  assertEquals([a.blockedMember("b")?.reason, a.isIsolated], ["expired", true]);
-  assertNotEquals(a.phase, "confirmed");
+  assertEquals([a.view.blockedMember("b")?.reason, a.view.isIsolated], ["expired", true]);
+  assertNotEquals(a.view.phase, "confirmed");
   greet(a, b, clock);
-  assertEquals([a.isIsolated, isolationEvents(a)], [false, ["Isolated", "Rejoined"]]);
+  assertEquals([a.view.isIsolated, isolationEvents(a)], [false, ["Isolated", "Rejoined"]]);
 });
 
 Deno.test("isolation: a member that was heard counts from that time (L5)", () => {
@@ -98,20 +102,23 @@ Deno.test("isolation: a member that is alone is not isolated (L5)", () => {
   const a = makeEngine("a", clock);
   note(a, a.setTopology({ members: ["a"], blocked: [] }, clock.now));
   passSilently(a, clock, 60_000);
-  assertEquals([a.isIsolated, isolationEvents(a), a.phase], [false, [], "confirmed"]);
+  assertEquals([a.view.isIsolated, isolationEvents(a), a.view.phase], [false, [], "confirmed"]);
 });
 
 Deno.test("isolation: a member whose others all left or crashed is not isolated (L5)", () => {
   const clock = new TestClock();
   const [a, b, c] = makeCluster(["a", "b", "c"], clock);
   for (const other of [b!, c!]) greet(a, other, clock);
-  tell(a, "b", memberDelta("b", b!.incarnation, [entry("left", 1, {})]), clock);
+  tell(a, "b", memberDelta("b", b!.view.incarnation, [entry("left", 1, {})]), clock);
   note(a, a.suspect("c", clock.now));
   clock.advance(1_100);
   note(a, a.confirmCrash("c", { waitMs: 1_100 }, clock.now));
-  assertEquals(a.blockedMembers().map(({ id, reason }) => [id, reason]), [["b", "left"], ["c", "crashed"]]);
+  assertEquals(a.view.blockedMembers().map(({ id, reason }) => [id, reason]), [["b", "left"], [
+    "c",
+    "crashed",
+  ]]);
   passSilently(a, clock, 60_000);
-  assertEquals([a.isIsolated, isolationEvents(a), a.phase], [false, [], "confirmed"]);
+  assertEquals([a.view.isIsolated, isolationEvents(a), a.view.phase], [false, [], "confirmed"]);
 });
 
 Deno.test("isolation: a block as crashed of the last other ends it (L5)", () => {
@@ -122,7 +129,7 @@ Deno.test("isolation: a block as crashed of the last other ends it (L5)", () => 
   clock.advance(1_100);
   note(a, a.confirmCrash("b", { waitMs: 1_100 }, clock.now));
   passSilently(a, clock, SETTINGS.gossipInterval);
-  assertEquals([a.isIsolated, isolationEvents(a)], [false, ["Isolated", "Rejoined"]]);
+  assertEquals([a.view.isIsolated, isolationEvents(a)], [false, ["Isolated", "Rejoined"]]);
 });
 
 Deno.test("isolation: the time in which this process stood still does not count (L5)", () => {

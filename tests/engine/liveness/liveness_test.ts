@@ -28,7 +28,7 @@ const VECTOR_MS = 100;
 const LIFE = "018bcfe56800-00000001";
 
 function countOf(engine: Engine, id: string): number | undefined {
-  return engine.heartbeatOf(id)?.number;
+  return engine.view.heartbeatOf(id)?.number;
 }
 
 function count(engine: Engine, intervals: number, clock: TestClock): void {
@@ -37,14 +37,14 @@ function count(engine: Engine, intervals: number, clock: TestClock): void {
 
 /** Delivers a member's count of another, as beside a delta without state. */
 function sendCount(engine: Engine, by: string, claim: { id: string; count: number }, clock: TestClock): void {
-  const { incarnation, number } = engine.versionOf(claim.id)!;
+  const { incarnation, number } = engine.view.versionOf(claim.id)!;
   tell(engine, by, memberDelta(claim.id, incarnation, [], { after: number, count: claim.count }), clock);
 }
 
 /** Members with one count each that agree and know each other's state. */
 function makeAgreeing(ids: readonly string[], clock: TestClock, signs = false): Engine[] {
   const engines = makeCluster(ids, clock, { settings: SETTINGS, signs });
-  for (const a of engines) for (const b of engines) if (a.id < b.id) greet(a, b, clock);
+  for (const a of engines) for (const b of engines) if (a.view.id < b.view.id) greet(a, b, clock);
   for (const engine of engines) count(engine, 1, clock);
   if (!signs) settle(engines, { clock });
   return engines;
@@ -59,7 +59,7 @@ function awaitVector(engine: Engine, clock: TestClock): void {
 /** The vector of a message to a peer, once one is due. */
 function vectorFor(engine: Engine, peerId: string, clock: TestClock): LivenessVector {
   awaitVector(engine, clock);
-  return engine.liveness(peerId).vector!;
+  return engine.takeLiveness(peerId).vector!;
 }
 
 /** Sends liveness with a vector, once one is due. */
@@ -71,9 +71,9 @@ function sendVector(from: Engine, to: Engine, clock: TestClock): LivenessVector 
 /** The digit of a member in a vector, by index or by tag; -1 without one. */
 function digitOf(vector: LivenessVector, holder: Engine, id: string): number {
   if (vector.active !== undefined) {
-    return digitAt(vector.counts, [...holder.activeIds()].sort().indexOf(id));
+    return digitAt(vector.counts, [...holder.view.activeIds()].sort().indexOf(id));
   }
-  const { tag } = new MemberState(id, holder.incarnationOf(id)!);
+  const { tag } = new MemberState(id, holder.view.incarnationOf(id)!);
   for (let at = 0; at < vector.counts.length; at += 5) {
     if (vector.counts.startsWith(tag, at)) return digitAt(vector.counts, at + 4);
   }
@@ -87,7 +87,7 @@ Deno.test("countHeartbeat: raises the own count by one an interval, and no other
     count(a!, 1, clock);
     assertEquals(countOf(a!, "a"), interval);
   }
-  tell(a!, "b", memberDelta("a", a!.incarnation, [], { after: 2, count: 900 }), clock);
+  tell(a!, "b", memberDelta("a", a!.view.incarnation, [], { after: 2, count: 900 }), clock);
   note(a!, a!.applyCount("a", 900, clock.now));
   const { active, counts } = vectorFor(b!, "a", clock);
   for (const vector of [{ active: active!, counts: `P${counts.slice(1)}` }, { counts: `${tagOf(a!)}P` }]) {
@@ -97,7 +97,7 @@ Deno.test("countHeartbeat: raises the own count by one an interval, and no other
 });
 
 function tagOf(engine: Engine): string {
-  return new MemberState(engine.id, engine.incarnation).tag;
+  return new MemberState(engine.view.id, engine.view.incarnation).tag;
 }
 
 Deno.test("liveness: a vector raises exactly the members whose count is ahead (L2)", () => {
@@ -165,7 +165,7 @@ function relayAtRandom(seed: number): void {
     return makeCluster([id], clock, { settings: { ...SETTINGS, gossipInterval } })[0];
   });
   for (const engine of engines) note(engine, engine.setTopology({ members: ids, blocked: [] }, clock.now));
-  for (const a of engines) for (const b of engines) if (a.id < b.id) greet(a, b, clock);
+  for (const a of engines) for (const b of engines) if (a.view.id < b.view.id) greet(a, b, clock);
   for (const engine of engines) count(engine, 1 + draw(400), clock);
   settle(engines, { clock });
   // In every third cluster one takes another as inactive, so that counts go by tags.
@@ -183,11 +183,11 @@ function relayAtRandom(seed: number): void {
     sendVector(from, to, clock);
     for (const [index, id] of ids.entries()) {
       const known = countOf(to, id)!;
-      if (known > before[index]! && id !== from.id) raised++;
+      if (known > before[index]! && id !== from.view.id) raised++;
       assertLessOrEqual(
         known,
         countOf(engines[index]!, id)!,
-        `seed ${seed}, step ${step}: ${to.id} of ${id}`,
+        `seed ${seed}, step ${step}: ${to.view.id} of ${id}`,
       );
       assert(known >= before[index]!, `seed ${seed}, step ${step}: the count of ${id} fell`);
     }
@@ -281,9 +281,9 @@ Deno.test("liveness: a later incarnation begins at 0, and counts of the earlier 
   const later = makeIncarnation(clock.wallMs + 5, 0.5);
   tell(a!, "b", memberDelta("c", later, [entry("k", 1, 1)]), clock);
   assertEquals(countOf(a!, "c"), undefined);
-  tell(a!, "b", memberDelta("c", c!.incarnation, [entry("k", 90, 1)], { count: 500 }), clock);
+  tell(a!, "b", memberDelta("c", c!.view.incarnation, [entry("k", 90, 1)], { count: 500 }), clock);
   sendVector(b!, a!, clock);
-  assertEquals([a!.incarnationOf("c"), countOf(a!, "c")], [later, undefined]);
+  assertEquals([a!.view.incarnationOf("c"), countOf(a!, "c")], [later, undefined]);
   // Nor where it has counted since: the vector of b is about the earlier incarnation.
   tell(a!, "b", memberDelta("c", later, [entry("k", 2, 1)], { after: 1, count: 300 }), clock);
   sendVector(b!, a!, clock);
@@ -308,27 +308,32 @@ Deno.test("liveness: a false count is corrected by its owner's own message, and 
 
 /** Advances time at one member, which ticks and hears all others, until it blocks another. */
 function expire(engine: Engine, id: string, clock: TestClock): void {
-  for (let interval = 0; interval < 70 && !engine.blockedMember(id); interval++) {
+  for (let interval = 0; interval < 70 && !engine.view.blockedMember(id); interval++) {
     clock.advance(100);
-    for (const peer of engine.activePeers()) {
+    for (const peer of engine.view.activePeers()) {
       if (peer !== id) note(engine, engine.applyLiveness(peer, { count: 2 + interval }, clock.now));
     }
     note(engine, engine.tick(clock.now));
   }
-  assertEquals(engine.blockedMember(id)?.reason, "expired");
+  assertEquals(engine.view.blockedMember(id)?.reason, "expired");
 }
 
 Deno.test("liveness: the count of a blocked member is not passed on (E10)", () => {
   const clock = new TestClock();
   const [a, b] = makeAgreeing(["a", "b", "c", "d"], clock);
   const ofC = () => a!.disseminate("b").delta.members.find(({ id }) => id === "c");
-  tell(a!, "d", memberDelta("c", a!.incarnationOf("c")!, [entry("k", 3, 1)], { after: 2, count: 7 }), clock);
+  tell(
+    a!,
+    "d",
+    memberDelta("c", a!.view.incarnationOf("c")!, [entry("k", 3, 1)], { after: 2, count: 7 }),
+    clock,
+  );
   assertEquals([ofC()?.count, digitOf(vectorFor(a!, "b", clock), a!, "c")], [7, 1]);
   expire(a!, "c", clock);
   const vector = vectorFor(a!, "b", clock);
   assertEquals([ofC()?.count, digitOf(vector, a!, "c"), digitOf(vector, a!, "b")], [undefined, -1, 12]);
   assertEquals(ofC()?.entries.map(({ key }) => key), ["k"]);
-  assertEquals(b!.blockedMember("c"), undefined);
+  assertEquals(b!.view.blockedMember("c"), undefined);
 });
 
 Deno.test("liveness: a newer count from any peer frees a member that is blocked as expired (E10)", () => {
@@ -344,7 +349,7 @@ Deno.test("liveness: a newer count from any peer frees a member that is blocked 
       const vector = { stride: STRIDE, counts: `${tagOf(c!)}C` };
       note(a!, a!.applyLiveness("b", { count: 1, vector }, clock.now));
     }
-    assertEquals(a!.blockedMember("c"), undefined, way);
+    assertEquals(a!.view.blockedMember("c"), undefined, way);
     assertEquals(eventsOf(a!).of("MemberUnblocked").map(({ memberId }) => memberId), ["c"], way);
     assertEquals(countOf(b!, "c"), 1);
   }
@@ -358,7 +363,7 @@ Deno.test("liveness: an equal count from a peer frees no blocked member (E10)", 
   note(a!, a!.applyCount("c", 1, clock.now));
   const vector = { stride: STRIDE, counts: `${tagOf(c!)}A` };
   note(a!, a!.applyLiveness("b", { count: 1, vector }, clock.now));
-  assertEquals(a!.blockedMember("c")?.reason, "expired");
+  assertEquals(a!.view.blockedMember("c")?.reason, "expired");
 });
 
 Deno.test("liveness: a late count from any peer does not free a member that left (E10)", () => {
@@ -366,22 +371,22 @@ Deno.test("liveness: a late count from any peer does not free a member that left
   const [a, b, c] = makeAgreeing(["a", "b", "c"], clock);
   note(c!, c!.leave(clock.now));
   exchange(c!, a!, { clock });
-  assertEquals(a!.blockedMember("c")?.reason, "left");
+  assertEquals(a!.view.blockedMember("c")?.reason, "left");
   count(c!, 10, clock);
   sendCount(a!, "b", { id: "c", count: 5 }, clock);
   note(a!, a!.applyCount("c", 6, clock.now));
   const vector = { stride: STRIDE, counts: `${tagOf(c!)}C` };
   note(a!, a!.applyLiveness("b", { count: 1, vector }, clock.now));
   sendLiveness(c!, a!, clock);
-  assertEquals([a!.blockedMember("c")?.reason, countOf(a!, "c")], ["left", 11]);
+  assertEquals([a!.view.blockedMember("c")?.reason, countOf(a!, "c")], ["left", 11]);
   assertEquals(countOf(b!, "c"), 1);
 });
 
 Deno.test("liveness: where members sign, only a member's own message raises its count (L4)", () => {
   const clock = new TestClock();
   const [a, , c] = makeAgreeing(["a", "b", "c"], clock, true);
-  tell(a!, "b", memberDelta("c", c!.incarnation, [entry("k", 1, 1)], { count: 40 }), clock);
-  assertEquals([a!.incarnationOf("c"), countOf(a!, "c")], [c!.incarnation, undefined]);
+  tell(a!, "b", memberDelta("c", c!.view.incarnation, [entry("k", 1, 1)], { count: 40 }), clock);
+  assertEquals([a!.view.incarnationOf("c"), countOf(a!, "c")], [c!.view.incarnation, undefined]);
   sendLiveness(c!, a!, clock);
   assertEquals(countOf(a!, "c"), 1);
   sendCount(a!, "b", { id: "c", count: 40 }, clock);

@@ -76,15 +76,15 @@ Deno.test("block list: only a member blocked as expired is probed, once an inter
   list.block("topology", "topology", at(0));
   list.block("a", "expired", at(0));
   list.block("b", "expired", at(600));
-  assertEquals(list.dueProbes(999), []);
-  assertEquals(list.dueProbes(1_000), ["a"]);
-  assertEquals(list.dueProbes(1_599), []);
-  assertEquals(list.dueProbes(1_600), ["b"]);
-  assertEquals(list.dueProbes(2_599), ["a"]);
+  assertEquals(list.takeDueProbes(999), []);
+  assertEquals(list.takeDueProbes(1_000), ["a"]);
+  assertEquals(list.takeDueProbes(1_599), []);
+  assertEquals(list.takeDueProbes(1_600), ["b"]);
+  assertEquals(list.takeDueProbes(2_599), ["a"]);
   // A late one is not probed twice to make up for it.
-  assertEquals(list.dueProbes(9_000), ["a", "b"]);
-  assertEquals(list.dueProbes(9_999), []);
-  assertEquals(list.dueProbes(10_000), ["a", "b"]);
+  assertEquals(list.takeDueProbes(9_000), ["a", "b"]);
+  assertEquals(list.takeDueProbes(9_999), []);
+  assertEquals(list.takeDueProbes(10_000), ["a", "b"]);
 });
 
 Deno.test("block list: a member that leaves or is freed is not probed (E10)", () => {
@@ -92,22 +92,22 @@ Deno.test("block list: a member that leaves or is freed is not probed (E10)", ()
   for (const id of ["a", "b", "c"]) list.block(id, "expired", at(0));
   list.block("a", "left", at(100));
   list.free("b");
-  assertEquals(list.dueProbes(1_000), ["c"]);
-  assertEquals(list.dueProbes(100_000), ["c"]);
+  assertEquals(list.takeDueProbes(1_000), ["c"]);
+  assertEquals(list.takeDueProbes(100_000), ["c"]);
 });
 
 Deno.test("block list: with an interval of Infinity no member is probed, as in protoactor-go (E10)", () => {
   const list = new BlockList(Infinity);
   list.block("a", "expired", at(0));
-  assertEquals(list.dueProbes(Number.MAX_SAFE_INTEGER), []);
+  assertEquals(list.takeDueProbes(Number.MAX_SAFE_INTEGER), []);
 });
 
 Deno.test("block list: a check for probes costs nothing while none is due (E6)", () => {
   const list = new BlockList(1_000);
   for (let each = 0; each < 10_000; each++) list.block(`m${each}`, "expired", at(0));
   const start = performance.now();
-  for (let each = 0; each < 100_000; each++) list.dueProbes(500);
-  assertEquals(list.dueProbes(1_000).length, 10_000);
-  for (let each = 0; each < 100_000; each++) list.dueProbes(1_500);
+  for (let each = 0; each < 100_000; each++) list.takeDueProbes(500);
+  assertEquals(list.takeDueProbes(1_000).length, 10_000);
+  for (let each = 0; each < 100_000; each++) list.takeDueProbes(1_500);
   assertEquals(performance.now() - start < 1_000, true);
 });

@@ -42,7 +42,7 @@ function live(engine: Engine, clock: TestClock, ms: number): void {
 }
 
 function blockedAt(engine: Engine): Record<string, string> {
-  return Object.fromEntries(engine.blockedMembers().map(({ id, reason }) => [id, reason]));
+  return Object.fromEntries(engine.view.blockedMembers().map(({ id, reason }) => [id, reason]));
 }
 
 /** Two members that count heartbeats and have heard each other. */
@@ -91,8 +91,8 @@ Deno.test("age: the time in which the loop itself stood still does not count (E9
 Deno.test("age: a count that another member repeats is not newer, and keeps no member alive (E9)", () => {
   const clock = new TestClock();
   const [a, b] = makePairWithHeartbeats(clock);
-  const { incarnation, number } = b.versionOf("b")!;
-  const count = a.heartbeatOf("b")!.number;
+  const { incarnation, number } = b.view.versionOf("b")!;
+  const count = a.view.heartbeatOf("b")!.number;
   for (let seconds = 0; seconds < 6; seconds++) {
     live(a, clock, 1_000);
     tell(a, "someone", memberDelta("b", incarnation, [], { after: number, count }), clock);
@@ -103,7 +103,7 @@ Deno.test("age: a count that another member repeats is not newer, and keeps no m
 Deno.test("age: new state of a member alone does not keep it alive (E9)", () => {
   const clock = new TestClock();
   const [a, b] = makePairWithHeartbeats(clock);
-  const { incarnation, number } = b.versionOf("b")!;
+  const { incarnation, number } = b.view.versionOf("b")!;
   for (let seconds = 0; seconds < 6; seconds++) {
     live(a, clock, 1_000);
     const after = number + seconds;
@@ -126,8 +126,8 @@ Deno.test("block: a newer heartbeat from any peer frees an expired member, and i
   const clock = new TestClock();
   const [a, b] = makePairWithHeartbeats(clock);
   live(a, clock, 6_000);
-  const { incarnation, number } = b.versionOf("b")!;
-  const count = a.heartbeatOf("b")!.number + 1;
+  const { incarnation, number } = b.view.versionOf("b")!;
+  const count = a.view.heartbeatOf("b")!.number + 1;
   tell(a, "someone", memberDelta("b", incarnation, [], { after: number, count }), clock);
   assertEquals(blockedAt(a), {});
   assertEquals(eventsOf(a).of("MemberUnblocked").map(({ memberId }) => memberId), ["b"]);
@@ -150,15 +150,15 @@ Deno.test("block: only a later incarnation frees a member that left, no handshak
   settle([b, a], { clock });
   assertEquals(blockedAt(a), { b: "left" });
   assertEquals(greet(a, b, clock).byA, "blocked");
-  const { incarnation, number } = b.versionOf("b")!;
+  const { incarnation, number } = b.view.versionOf("b")!;
   tell(a, "someone", memberDelta("b", incarnation, [], { after: number, count: 900 }), clock);
   note(a, a.applyLiveness("b", { count: 901 }, clock.now));
-  assertEquals([blockedAt(a), a.heartbeatOf("b")?.number], [{ b: "left" }, 901]);
+  assertEquals([blockedAt(a), a.view.heartbeatOf("b")?.number], [{ b: "left" }, 901]);
   const hello = {
     id: "b",
     incarnation: incarnationAbove(incarnation, 0, 0),
-    digest: b.digest,
-    active: b.active,
+    digest: b.view.digest,
+    active: b.view.active,
   };
   assertEquals(note(a, a.applyHello(hello, clock.now)).refusal, undefined);
   assertEquals(blockedAt(a), {});
@@ -170,7 +170,7 @@ Deno.test("block: left replaces expired without a second event (E10)", () => {
   const clock = new TestClock();
   const [a, b] = makePairWithHeartbeats(clock);
   live(a, clock, 6_000);
-  const { incarnation, number } = b.versionOf("b")!;
+  const { incarnation, number } = b.view.versionOf("b")!;
   tell(
     a,
     "someone",
@@ -195,7 +195,7 @@ Deno.test("block: the state of a blocked member is passed on, and its count is n
   const { request } = exchange(a, c!, { clock });
   const sent = request.members.find(({ id }) => id === "b");
   assertEquals([sent?.entries.map(({ key }) => key), sent?.count], [["k", HEARTBEAT_KEY, "j"], undefined]);
-  assertEquals([valueOf(c!, "b", "j"), c!.heartbeatOf("b")], ["new", undefined]);
+  assertEquals([valueOf(c!, "b", "j"), c!.view.heartbeatOf("b")], ["new", undefined]);
 });
 
 Deno.test("block: the departure of a blocked member is passed on (E10)", () => {
@@ -251,15 +251,15 @@ Deno.test("forget: a slower peer does not bring forgotten state back; a higher n
   const [a] = makeCluster(["a"], clock, { settings: SETTINGS });
   tell(a, "p", memberDelta("x", LIFE, [entry("k", 5, "v")]), clock);
   live(a, clock, 20_300);
-  assertEquals(a.versionOf("x"), undefined);
+  assertEquals(a.view.versionOf("x"), undefined);
   assertEquals(tell(a, "p", memberDelta("x", LIFE, [entry("k", 5, "v")]), clock), new Map());
-  assertEquals(a.versionOf("x"), undefined);
+  assertEquals(a.view.versionOf("x"), undefined);
 
   const above = memberDelta("x", LIFE, [entry("k", 6, "w")], { after: 5 });
   assertEquals(tell(a, "p", above, clock), new Map([["x", { incarnation: LIFE, number: 0 }]]));
   // The gap deleted nothing: old state is still refused.
   assertEquals(tell(a, "p", memberDelta("x", LIFE, [entry("k", 5, "v")]), clock), new Map());
-  assertEquals(a.versionOf("x"), undefined);
+  assertEquals(a.view.versionOf("x"), undefined);
   tell(a, "p", memberDelta("x", LIFE, [entry("k", 6, "w")]), clock);
   assertEquals(valueOf(a, "x", "k"), "w");
 });
@@ -270,7 +270,7 @@ Deno.test("forget: state of a member in no topology is inactive, and forgotten f
   tell(a, "p", memberDelta("x", LIFE, [entry("k", 1, "v")]), clock);
   live(a, clock, 10_000);
   tell(a, "p", memberDelta("x", LIFE, [entry("k", 2, "w")], { after: 1 }), clock);
-  assertEquals([valueOf(a, "x", "k"), a.activeIds().has("x")], ["w", false]);
+  assertEquals([valueOf(a, "x", "k"), a.view.activeIds().has("x")], ["w", false]);
   live(a, clock, 10_300);
   assertEquals(valueOf(a, "x", "k"), undefined);
 });
@@ -299,20 +299,20 @@ Deno.test("merge: a later incarnation frees a member, a reset of the same one do
   const clock = new TestClock();
   const [a] = makePairWithHeartbeats(clock);
   tell(a, "someone", memberDelta("b", LIFE, [entry("k", 1, 1), entry("l", 2, 1)]), clock);
-  const { incarnation, number } = a.versionOf("b")!;
+  const { incarnation, number } = a.view.versionOf("b")!;
   live(a, clock, 5_300);
   assertEquals(blockedAt(a), { b: "expired" });
   tell(a, "someone", memberDelta("b", incarnation, [entry("k", number + 1, 1)], { reset: true }), clock);
-  assertEquals([a.versionOf("b")?.number, blockedAt(a)], [number + 1, { b: "expired" }]);
+  assertEquals([a.view.versionOf("b")?.number, blockedAt(a)], [number + 1, { b: "expired" }]);
   const later = incarnationAbove(incarnation, clock.wallMs, 0.5);
   tell(a, "someone", memberDelta("b", later, [entry("k", 1, 1)]), clock);
-  assertEquals([a.incarnationOf("b"), blockedAt(a)], [later, {}]);
+  assertEquals([a.view.incarnationOf("b"), blockedAt(a)], [later, {}]);
 });
 
 Deno.test("merge: a later incarnation frees a member that left and was forgotten, the same one does not (E10, E11)", () => {
   const clock = new TestClock();
   const [a] = makePairWithHeartbeats(clock);
-  const { incarnation, number } = a.versionOf("b")!;
+  const { incarnation, number } = a.view.versionOf("b")!;
   tell(
     a,
     "b",
@@ -320,13 +320,13 @@ Deno.test("merge: a later incarnation frees a member that left and was forgotten
     clock,
   );
   live(a, clock, 20_300);
-  assertEquals([a.versionOf("b"), blockedAt(a)], [undefined, { b: "left" }]);
+  assertEquals([a.view.versionOf("b"), blockedAt(a)], [undefined, { b: "left" }]);
   tell(a, "someone", memberDelta("b", incarnation, [entry("k", number + 2, 1)]), clock);
-  assertEquals([a.incarnationOf("b"), blockedAt(a)], [incarnation, { b: "left" }]);
+  assertEquals([a.view.incarnationOf("b"), blockedAt(a)], [incarnation, { b: "left" }]);
   live(a, clock, 20_300);
   const later = incarnationAbove(incarnation, clock.wallMs, 0.5);
   tell(a, "someone", memberDelta("b", later, [entry("k", 1, 1)]), clock);
-  assertEquals([a.incarnationOf("b"), blockedAt(a)], [later, {}]);
+  assertEquals([a.view.incarnationOf("b"), blockedAt(a)], [later, {}]);
 });
 
 Deno.test("merge: a later incarnation frees a member that left, also where no memory of it remains (E10, E11)", () => {
@@ -338,9 +338,9 @@ Deno.test("merge: a later incarnation frees a member that left, also where no me
     tell(a, "c", memberDelta(id, LIFE, [entry("k", 1, 1)]), clock);
   }
   live(a, clock, 20_300);
-  assertEquals([a.latestIncarnation("b"), a.blockedMember("b")?.reason], [undefined, "left"]);
+  assertEquals([a.view.latestIncarnation("b"), a.view.blockedMember("b")?.reason], [undefined, "left"]);
   tell(a, "c", memberDelta("b", incarnationAbove(LIFE, clock.wallMs, 0.5), [entry("k", 1, 1)]), clock);
-  assertEquals(a.blockedMember("b"), undefined);
+  assertEquals(a.view.blockedMember("b"), undefined);
 });
 
 Deno.test("merge: the owner of a forgotten member's earlier incarnation learns of the later one (E1, E11)", () => {
@@ -349,11 +349,11 @@ Deno.test("merge: the owner of a forgotten member's earlier incarnation learns o
   const later = incarnationAbove(LIFE, clock.wallMs, 0.5);
   tell(a, "b", memberDelta("x", later, [entry("k", 4, 1)]), clock);
   live(a, clock, 20_300);
-  assertEquals(a.versionOf("x"), undefined);
+  assertEquals(a.view.versionOf("x"), undefined);
   const earlier = memberDelta("x", LIFE, [entry("k", 9, 1)]);
   assertEquals(tell(a, "x", earlier, clock), new Map([["x", { incarnation: later, number: 0 }]]));
   const old = memberDelta("x", later, [entry("k", 3, 1)]);
-  assertEquals([tell(a, "b", old, clock), a.versionOf("x")], [new Map(), undefined]);
+  assertEquals([tell(a, "b", old, clock), a.view.versionOf("x")], [new Map(), undefined]);
 });
 
 Deno.test("merge: a forgotten member is not blocked when its state arrives again (E11)", () => {
@@ -362,7 +362,7 @@ Deno.test("merge: a forgotten member is not blocked when its state arrives again
   tell(a, "b", memberDelta("x", LIFE, [entry("k", 1, 1)]), clock);
   live(a, clock, 20_300);
   tell(a, "b", memberDelta("x", LIFE, [entry("k", 2, 1)]), clock);
-  assertEquals([a.versionOf("x")?.number, a.blockedMember("x")], [2, undefined]);
+  assertEquals([a.view.versionOf("x")?.number, a.view.blockedMember("x")], [2, undefined]);
 });
 
 Deno.test("disseminate: missing state of a departed member is no repair, and no wait needs it (E11)", () => {
@@ -375,12 +375,12 @@ Deno.test("disseminate: missing state of a departed member is no repair, and no 
     a,
     a.handleAck(a.disseminate("b").sent, new Map([["x", { incarnation: LIFE, number: 0 }]]), clock.now),
   );
-  assertEquals([a.phase, a.footprint.pending], ["reconciling", 1]);
+  assertEquals([a.view.phase, a.view.footprint.pending], ["reconciling", 1]);
   live(a, clock, 2_000);
   assertEquals(note(a, a.disseminate("b")).delta.members.map(({ id }) => id), ["a"]);
-  assertEquals([a.phase, a.footprint.pending], ["diffusing", 1]);
+  assertEquals([a.view.phase, a.view.footprint.pending], ["diffusing", 1]);
   live(a, clock, 2_300);
-  assertEquals([a.versionOf("x"), a.blockedMember("b")], [undefined, undefined]);
+  assertEquals([a.view.versionOf("x"), a.view.blockedMember("b")], [undefined, undefined]);
   note(a, a.disseminate("b"));
-  assertEquals(a.footprint.pending, 0);
+  assertEquals(a.view.footprint.pending, 0);
 });

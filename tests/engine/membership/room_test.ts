@@ -37,7 +37,10 @@ function stranger(id: string, clock: TestClock, settings: Partial<typeof SETTING
 
 /** What a discovery by greeting does with what is held: all of these are members from now on. */
 function follow(engine: Engine, clock: TestClock): void {
-  note(engine, engine.setTopology({ members: [engine.id, ...engine.memberIds()], blocked: [] }, clock.now));
+  note(
+    engine,
+    engine.setTopology({ members: [engine.view.id, ...engine.view.memberIds()], blocked: [] }, clock.now),
+  );
 }
 
 /** A member shakes hands with an engine, and tells it what it has set. */
@@ -56,7 +59,7 @@ function hearsay(engine: Engine, id: string, value: JsonValue, clock: TestClock,
 }
 
 function idsOf(engine: Engine): string[] {
-  return [...engine.memberIds()].filter((id) => id !== engine.id).sort();
+  return [...engine.view.memberIds()].filter((id) => id !== engine.view.id).sort();
 }
 
 /** What one value under the key `k` counts for. */
@@ -70,19 +73,19 @@ Deno.test("room: counts what is held of others, and follows each change to the b
   const clock = new TestClock();
   const a = stranger("a", clock);
   set(a, "own", "x".repeat(1_000), clock);
-  assertEquals(a.room.bytes, 0);
+  assertEquals(a.view.room.bytes, 0);
   meet(a, "b", 1, clock);
   hearsay(a, "c", brackets(100), clock);
-  assertEquals(a.room.bytes, costOf(1) + costOf(brackets(100)));
+  assertEquals(a.view.room.bytes, costOf(1) + costOf(brackets(100)));
   hearsay(a, "c", "small", clock, 2);
-  assertEquals(a.room.bytes, costOf(1) + costOf("small"));
+  assertEquals(a.view.room.bytes, costOf(1) + costOf("small"));
   // A later life takes the place of all of it.
   const later = makeIncarnation(WALL_START_MS + 1, 0.5);
   tell(a, "teller", memberDelta("c", later, [entry("l", 1, 2), entry("m", 2, 3)]), clock);
-  assertEquals(a.room.bytes, costOf(1) + costOf(2) + entryHeapBytes(entry("m", 2, 3)));
+  assertEquals(a.view.room.bytes, costOf(1) + costOf(2) + entryHeapBytes(entry("m", 2, 3)));
   note(a, a.setTopology({ members: ["a"], blocked: [] }, clock.now));
   note(a, a.tick(clock.advance(700_000)));
-  assertEquals([a.room.bytes, idsOf(a)], [0, []]);
+  assertEquals([a.view.room.bytes, idsOf(a)], [0, []]);
 });
 
 Deno.test("room: hearsay above maxHeldBytes is refused, and takes nothing from whoever is held (E15)", () => {
@@ -94,30 +97,30 @@ Deno.test("room: hearsay above maxHeldBytes is refused, and takes nothing from w
   hearsay(a, "c", value, clock);
   const holds = hearsay(a, "d", value, clock);
   assertEquals([idsOf(a), holds.get("d")], [["b", "c"], { incarnation: LIFE, number: 0 }]);
-  assertLessOrEqual(a.room.bytes, limit);
-  assertEquals([a.room.dropped, a.room.refused], [0, 1]);
+  assertLessOrEqual(a.view.room.bytes, limit);
+  assertEquals([a.view.room.dropped, a.view.room.refused], [0, 1]);
 });
 
 Deno.test("room: of hearsay the largest goes for what is smaller, and does not come back for it (E15)", () => {
   const clock = new TestClock();
   const a = stranger("a", clock, { maxHeldBytes: 2 * MIB });
   for (let index = 0; index < 74; index++) hearsay(a, `i${index}`, brackets(5_000), clock);
-  assertLessOrEqual(a.room.bytes, 2 * MIB);
+  assertLessOrEqual(a.view.room.bytes, 2 * MIB);
   const before = idsOf(a);
-  const { dropped } = a.room;
+  const { dropped } = a.view.room;
   hearsay(a, "honest", "x".repeat(2_000), clock);
   hearsay(a, "honest2", "x".repeat(2_000), clock);
   hearsay(a, "honest3", "x".repeat(50_000), clock);
   assertEquals(idsOf(a).filter((id) => id.startsWith("h")), ["honest", "honest2", "honest3"]);
   const left = idsOf(a).filter((id) => id.startsWith("i"));
   assertLess(left.length, before.length);
-  assertGreater(a.room.dropped, dropped);
-  const after = a.room.dropped;
+  assertGreater(a.view.room.dropped, dropped);
+  const after = a.view.room.dropped;
   // Told again, once more and newer: each is refused, and nobody loses its place.
   for (const number of [1, 2, 3]) {
     for (const id of before) hearsay(a, id, brackets(5_000), clock, number);
   }
-  assertEquals([a.room.dropped, idsOf(a).filter((id) => id.startsWith("h")).length], [after, 3]);
+  assertEquals([a.view.room.dropped, idsOf(a).filter((id) => id.startsWith("h")).length], [after, 3]);
 });
 
 Deno.test("room: a member that shook hands takes the place of hearsay, however small, and keeps it (E15)", () => {
@@ -125,11 +128,11 @@ Deno.test("room: a member that shook hands takes the place of hearsay, however s
   const a = stranger("a", clock, { maxHeldBytes: 2 * MIB });
   meet(a, "b", 1, clock);
   for (let index = 0; index < 600; index++) hearsay(a, `i${index}`, brackets(50), clock);
-  assertGreater(a.room.refused, 0);
+  assertGreater(a.view.room.refused, 0);
   tell(a, "b", memberDelta("b", LIFE, [entry("large", 2, "x".repeat(30_000))], { after: 1 }), clock);
   meet(a, "c", "x".repeat(20_000), clock);
   assertEquals([valueOf(a, "b", "large"), valueOf(a, "c", "k")], ["x".repeat(30_000), "x".repeat(20_000)]);
-  assertLessOrEqual(a.room.bytes, 2 * MIB);
+  assertLessOrEqual(a.view.room.bytes, 2 * MIB);
   for (let index = 0; index < 600; index++) hearsay(a, `j${index}`, 1, clock);
   assertEquals([valueOf(a, "b", "k"), typeof valueOf(a, "c", "k")], [1, "string"]);
 });
@@ -145,10 +148,10 @@ Deno.test("room: ids of one insider that shook hands do not keep out a smaller s
   tell(a, "b", memberDelta("b", LIFE, [entry("more", 2, "x".repeat(10_000))], { after: 1 }), clock);
   assertEquals(honest.filter((id) => valueOf(a, id, "k") === undefined), []);
   assertEquals(typeof valueOf(a, "b", "more"), "string");
-  assertLessOrEqual(a.room.bytes, 2 * MIB);
+  assertLessOrEqual(a.view.room.bytes, 2 * MIB);
   // It is a member as before: only its state is not held.
   const [gone] = [0, 1, 2, 3, 4, 5, 6, 7].map((index) => `i${index}`).filter((id) => !idsOf(a).includes(id));
-  assert(a.activeIds().has(gone!));
+  assert(a.view.activeIds().has(gone!));
 });
 
 Deno.test("room: a state that was dropped for its size rests, so that it does not come back at once (E15)", () => {
@@ -161,27 +164,27 @@ Deno.test("room: a state that was dropped for its size rests, so that it does no
   again();
   follow(a, clock);
   for (let index = 0; index < 20; index++) meet(a, `b${index}`, "x".repeat(30_000), clock);
-  assertEquals([a.versionOf("large"), a.room.dropped], [undefined, 1]);
+  assertEquals([a.view.versionOf("large"), a.view.room.dropped], [undefined, 1]);
   // Most of it would find room, until the others grow again.
   for (let times = 0; times < 5; times++) assertEquals(again(), 0);
-  assertEquals(a.room.dropped, 1);
+  assertEquals(a.view.room.dropped, 1);
   // It is taken again once it has rested, as far as there is room.
   note(a, a.tick(clock.advance(20_000)));
   assertGreater(again()!, 5);
   for (let index = 0; index < 20; index++) {
     tell(a, `b${index}`, memberDelta(`b${index}`, LIFE, [entry("k", 2, "x")], { after: 1 }), clock);
   }
-  assertEquals([again(), a.versionOf("large")?.number], [undefined, 11]);
+  assertEquals([again(), a.view.versionOf("large")?.number], [undefined, 11]);
 });
 
 Deno.test("room: a state that shrinks is taken also where nothing else is (E15)", () => {
   const clock = new TestClock();
   const a = stranger("a", clock, { maxHeldBytes: MIB });
   hearsay(a, "c", brackets(8_000), clock);
-  const full = a.room.bytes;
+  const full = a.view.room.bytes;
   hearsay(a, "c", brackets(7_000), clock, 2);
-  assertEquals(a.versionOf("c")?.number, 2);
-  assertLess(a.room.bytes, full);
+  assertEquals(a.view.versionOf("c")?.number, 2);
+  assertLess(a.view.room.bytes, full);
 });
 
 Deno.test("room: a state of many keys is taken as far as it finds room (E15)", () => {
@@ -189,11 +192,11 @@ Deno.test("room: a state of many keys is taken as far as it finds room (E15)", (
   const a = stranger("a", clock, { maxHeldBytes: MIB });
   const entries = Array.from({ length: 100 }, (_, index) => entry(`k${index}`, index + 1, brackets(500)));
   const holds = tell(a, "teller", memberDelta("c", LIFE, entries), clock);
-  const number = a.versionOf("c")!.number;
+  const number = a.view.versionOf("c")!.number;
   assertEquals(holds.get("c"), { incarnation: LIFE, number });
   assertGreater(number, 5);
   assertLess(number, 30);
-  assertLessOrEqual(a.room.bytes, MIB);
+  assertLessOrEqual(a.view.room.bytes, MIB);
 });
 
 Deno.test("room: a handshake takes a place of hearsay, the newest first, and none of those that shook hands (E15)", () => {
@@ -204,10 +207,10 @@ Deno.test("room: a handshake takes a place of hearsay, the newest first, and non
   follow(a, clock);
   // Hearsay takes no place of hearsay that is active.
   hearsay(a, "i3", 1, clock);
-  assertEquals([idsOf(a), a.room.refused], [["b", "c", "i1", "i2", "old"], 1]);
+  assertEquals([idsOf(a), a.view.room.refused], [["b", "c", "i1", "i2", "old"], 1]);
   assertEquals(note(a, a.makePlace(clock.now)).id, "i2");
   meet(a, "d", 1, clock);
-  assertEquals([idsOf(a), a.isMember("i2"), a.activeIds().has("i2")], [
+  assertEquals([idsOf(a), a.view.isMember("i2"), a.view.activeIds().has("i2")], [
     ["b", "c", "d", "i1", "old"],
     false,
     false,
@@ -235,7 +238,7 @@ Deno.test("room: hearsay takes the place of hearsay that was not active for an e
   hearsay(a, "newer", 1, clock);
   // What was dropped and is told again is no news.
   hearsay(a, "i1", 1, clock);
-  assertEquals([idsOf(a), a.room.dropped], [["b", "new", "newer"], 2]);
+  assertEquals([idsOf(a), a.view.room.dropped], [["b", "new", "newer"], 2]);
 });
 
 Deno.test("room: a member that departed makes place for a handshake, after all hearsay (E15)", () => {
@@ -250,12 +253,12 @@ Deno.test("room: a member that departed makes place for a handshake, after all h
     note(a, a.applyCount("i", steps + 1, clock.now));
     note(a, a.tick(clock.now));
   }
-  assertEquals(a.blockedMember("b")?.reason, "expired");
+  assertEquals(a.view.blockedMember("b")?.reason, "expired");
   assertEquals(note(a, a.makePlace(clock.now)).id, "i");
   meet(a, "d", 1, clock);
   follow(a, clock);
   assertEquals(note(a, a.makePlace(clock.now)).id, "b");
-  assertEquals([a.blockedMember("b"), a.isMember("b")], [undefined, false]);
+  assertEquals([a.view.blockedMember("b"), a.view.isMember("b")], [undefined, false]);
   // A member that comes back shakes hands, and is held like any other.
   note(a, a.setTopology({ members: ["a", "b", "c", "d"], blocked: [] }, clock.now));
   meet(a, "b", 1, clock);
@@ -284,7 +287,7 @@ Deno.test("room: one event tells of the first drop, and one of all in an expirat
     meet(a, `b${index}`, 1, clock);
   }
   const told = () => eventsOf(a).of("StateDropped").map(({ memberId, count }) => [memberId, count]);
-  assertEquals([told(), a.room.dropped], [[["i9", 1]], 5]);
+  assertEquals([told(), a.view.room.dropped], [[["i9", 1]], 5]);
   note(a, a.tick(clock.advance(19_999)));
   assertEquals(told().length, 1);
   note(a, a.tick(clock.advance(1)));
@@ -300,7 +303,7 @@ Deno.test("room: the refusal of a member is told once in an expiration, whatever
   const told = () =>
     eventsOf(a).of("ConflictDetected").map(({ memberId, reason }) => `${memberId} ${reason}`);
   for (let number = 1; number < 100; number++) hearsay(a, "i", number, clock, number);
-  assertEquals([told(), a.room.refused], [["i limit"], 99]);
+  assertEquals([told(), a.view.room.refused], [["i limit"], 99]);
   clock.advance(20_000);
   hearsay(a, "i", 100, clock, 100);
   assertEquals(told().length, 2);
@@ -326,24 +329,28 @@ Deno.test("room: a member that was dropped is active no more, and no repair of i
   const agree = () => {
     for (const engine of [a, b]) {
       note(engine, engine.applyCount("i", 1, clock.now));
-      const { digest, active } = engine;
+      const { digest, active } = engine.view;
       const delta = { members: [], digest, active, partial: false };
       note(engine, engine.applyIncoming("i", delta, clock.now));
     }
   };
   rounds(5);
   agree();
-  assertEquals([a.phase, b.phase], ["confirmed", "confirmed"]);
+  assertEquals([a.view.phase, b.view.phase], ["confirmed", "confirmed"]);
   note(a, a.makePlace(clock.now));
   rounds(5);
-  assertEquals([a.activeIds().has("i"), b.activeIds().has("i"), a.digest === b.digest], [false, true, false]);
+  assertEquals([a.view.activeIds().has("i"), b.view.activeIds().has("i"), a.view.digest === b.view.digest], [
+    false,
+    true,
+    false,
+  ]);
   // Each is confirmed among those that it has: what was acknowledged is all that it knows of the other.
   set(a, "k", 2, clock);
-  assertEquals(a.phase, "diffusing");
+  assertEquals(a.view.phase, "diffusing");
   rounds(5);
-  assertEquals([a.phase, a.footprint.pending, b.footprint.pending], ["confirmed", 0, 0]);
+  assertEquals([a.view.phase, a.view.footprint.pending, b.view.footprint.pending], ["confirmed", 0, 0]);
   for (const engine of [a, b]) assertEquals(eventsOf(engine).of("ReconcilingRequested"), []);
   note(b, b.setTopology({ members: ["a", "b"], blocked: [] }, clock.now));
   rounds(5);
-  assertEquals([a.phase, b.phase], ["confirmed", "confirmed"]);
+  assertEquals([a.view.phase, b.view.phase], ["confirmed", "confirmed"]);
 });

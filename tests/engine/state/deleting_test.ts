@@ -37,8 +37,12 @@ Deno.test("delete: is an entry without a value under a new number, and emits one
   set(a, "other", 1, clock);
   eventsOf(a).clear();
   assertEquals(remove(a, "k", clock), 3);
-  assertEquals([valueOf(a, "a", "k"), a.state("k").size, a.versionOf("a")?.number], [undefined, 0, 3]);
-  assertEquals(a.entriesOf("a").map(({ key }) => key), ["other"]);
+  assertEquals([valueOf(a, "a", "k"), a.view.state("k").size, a.view.versionOf("a")?.number], [
+    undefined,
+    0,
+    3,
+  ]);
+  assertEquals(a.view.entriesOf("a").map(({ key }) => key), ["other"]);
   assertEquals(eventsOf(a).of("GossipUpdate"), [
     { type: "GossipUpdate", memberId: "a", key: "k", value: undefined, sequenceNumber: 3, deleted: true },
   ]);
@@ -60,7 +64,7 @@ Deno.test("tombstone: spreads like any value, also over a third member, and emit
     assertEquals(deletions, [
       { type: "GossipUpdate", memberId: "a", key: "k", value: undefined, sequenceNumber: 2, deleted: true },
     ]);
-    assertEquals(engine.digest, a.digest);
+    assertEquals(engine.view.digest, a.view.digest);
   }
 });
 
@@ -70,7 +74,7 @@ Deno.test("tombstone: one of an unknown key emits no event (E8)", () => {
   set(a, "k", 1, clock);
   remove(a, "k", clock);
   exchange(a, b, { clock });
-  assertEquals(b.versionOf("a")?.number, 2);
+  assertEquals(b.view.versionOf("a")?.number, 2);
   assertEquals(eventsOf(b).of("GossipUpdate"), []);
 });
 
@@ -83,11 +87,11 @@ Deno.test("delete: a deleted key can be set again (E8)", () => {
   set(a, "k", 2, clock);
   settle([a, b], { clock });
   // The replaced tombstone is gone already, and is not forgotten in its stead.
-  const kept = [a.footprint, b.footprint].map(({ keys, tombstones }) => [keys, tombstones]);
+  const kept = [a.view.footprint, b.view.footprint].map(({ keys, tombstones }) => [keys, tombstones]);
   assertEquals(kept, [[1, 0], [1, 0]]);
   for (const engine of [a, b]) note(engine, engine.tick(clock.advance(RETENTION_MS)));
   assertEquals([valueOf(a, "a", "k"), valueOf(b, "a", "k")], [2, 2]);
-  assertEquals([a.footprint, b.footprint].map(({ keys, tombstones }) => [keys, tombstones]), kept);
+  assertEquals([a.view.footprint, b.view.footprint].map(({ keys, tombstones }) => [keys, tombstones]), kept);
 });
 
 Deno.test("tombstone: is forgotten after tombstoneRetention and not before, by each member's own clock (E8)", () => {
@@ -101,7 +105,7 @@ Deno.test("tombstone: is forgotten after tombstoneRetention and not before, by e
   clock.advance(4_000);
   exchange(a, b, { clock });
   const tombstones = () =>
-    [a, b].map((engine) => (note(engine, engine.tick(clock.now)), engine.footprint.tombstones));
+    [a, b].map((engine) => (note(engine, engine.tick(clock.now)), engine.view.footprint.tombstones));
   clock.advance(RETENTION_MS - 4_001);
   assertEquals(tombstones(), [1, 1]);
   clock.advance(1);
@@ -121,8 +125,8 @@ Deno.test("tombstone: forgetting it emits no event and changes no digest, so mem
   settle([a, b], { clock });
   eventsOf(a).clear();
   note(a, a.tick(clock.advance(RETENTION_MS)));
-  assertEquals([a.footprint.tombstones, b.footprint.tombstones], [0, 1]);
-  assertEquals([a.digest, a.phase, eventsOf(a).all], [b.digest, "confirmed", []]);
+  assertEquals([a.view.footprint.tombstones, b.view.footprint.tombstones], [0, 1]);
+  assertEquals([a.view.digest, a.view.phase, eventsOf(a).all], [b.view.digest, "confirmed", []]);
 });
 
 Deno.test("tombstone: a member's latest entry is not forgotten, because it has the version (E8)", () => {
@@ -132,12 +136,12 @@ Deno.test("tombstone: a member's latest entry is not forgotten, because it has t
   set(a, "other", 1, clock);
   remove(a, "k", clock);
   for (let times = 0; times < 3; times++) note(a, a.tick(clock.advance(RETENTION_MS)));
-  assertEquals([a.footprint.tombstones, a.versionOf("a")?.number], [1, 3]);
+  assertEquals([a.view.footprint.tombstones, a.view.versionOf("a")?.number], [1, 3]);
   const { request } = exchange(a, b, { clock });
   assertEquals(request.members.map(({ reset, entries }) => [reset, entries.at(-1)?.number]), [[false, 3]]);
   set(a, "other", 2, clock);
   note(a, a.tick(clock.advance(RETENTION_MS)));
-  assertEquals(a.footprint.tombstones, 0);
+  assertEquals(a.view.footprint.tombstones, 0);
 });
 
 Deno.test("tombstone: the latest entry of a member is not forgotten, whatever its key (E8)", () => {
@@ -146,7 +150,7 @@ Deno.test("tombstone: the latest entry of a member is not forgotten, whatever it
   const incarnation = incarnationOf(clock);
   tell(a, "b", memberDelta("b", incarnation, [entry("k", 1, 1), tombstone(HEARTBEAT_KEY, 2)]), clock);
   note(a, a.tick(clock.advance(RETENTION_MS)));
-  assertEquals([a.footprint.tombstones, a.versionOf("b")?.number], [1, 2]);
+  assertEquals([a.view.footprint.tombstones, a.view.versionOf("b")?.number], [1, 2]);
 });
 
 Deno.test("tombstone: the latest one is kept through heartbeats, which are not entries, so that a new member can agree (E8)", () => {
@@ -160,18 +164,18 @@ Deno.test("tombstone: the latest one is kept through heartbeats, which are not e
     note(a, a.tick(clock.advance(RETENTION_MS)));
     for (const engine of [a, b]) note(engine, engine.countHeartbeat({}, clock.now));
   }
-  assertEquals(a.footprint.tombstones, 1);
+  assertEquals(a.view.footprint.tombstones, 1);
   settle([a, b], { clock });
-  assertEquals([b.digest, a.phase, b.phase], [a.digest, "confirmed", "confirmed"]);
+  assertEquals([b.view.digest, a.view.phase, b.view.phase], [a.view.digest, "confirmed", "confirmed"]);
   set(a, "other", 2, clock);
   note(a, a.tick(clock.advance(RETENTION_MS)));
-  assertEquals(a.footprint.tombstones, 0);
+  assertEquals(a.view.footprint.tombstones, 0);
   const late = makeEngine("b", clock, { incarnation: makeIncarnation(clock.wallMs, 0.9) });
   late.setTopology({ members: ["a", "b"], blocked: [] }, clock.now);
   note(late, late.countHeartbeat({}, clock.now));
   greet(late, a, clock);
   settle([a, late], { clock });
-  assertEquals([late.digest, a.phase], [a.digest, "confirmed"]);
+  assertEquals([late.view.digest, a.view.phase], [a.view.digest, "confirmed"]);
 });
 
 Deno.test("reset: a peer below the floor is sent the whole state as one (E8)", () => {
@@ -190,7 +194,7 @@ Deno.test("reset: a peer below the floor is sent the whole state as one (E8)", (
   assertEquals([delta?.reset, delta?.after], [true, 0]);
   assertEquals(delta?.entries.map(({ key, number }) => [key, number]), [["stays", 2], ["later", 4]]);
   assertEquals(["k", "stays", "later"].map((key) => valueOf(b, "a", key)), [undefined, 1, 1]);
-  assertEquals([b.versionOf("a")?.number, b.digest], [4, a.digest]);
+  assertEquals([b.view.versionOf("a")?.number, b.view.digest], [4, a.view.digest]);
 });
 
 Deno.test("reset: a peer exactly at the floor needs none (E8)", () => {
@@ -220,7 +224,7 @@ Deno.test("reset: removes the keys that are not in it, with one deleted GossipUp
     eventsOf(a).of("GossipUpdate").map(({ key, value, deleted }) => [key, value, deleted]),
     [["new", 4, false], ["x", undefined, true]],
   );
-  assertEquals(a.versionOf("b"), { incarnation, number: 6 });
+  assertEquals(a.view.versionOf("b"), { incarnation, number: 6 });
 });
 
 Deno.test("reset: a tombstone in it deletes a stored key, with one event (E8)", () => {
@@ -241,7 +245,7 @@ Deno.test("reset: begins from nothing where a delta would have a gap (E8)", () =
     tell(a, "c", memberDelta("b", incarnation, [entry("x", 7, 1)], { reset: true }), clock),
     new Map(),
   );
-  assertEquals([valueOf(a, "b", "x"), a.versionOf("b")?.number], [1, 7]);
+  assertEquals([valueOf(a, "b", "x"), a.view.versionOf("b")?.number], [1, 7]);
 });
 
 Deno.test("reset: one that ends below the version of the same incarnation is ignored, and answered with the version (E8)", () => {
@@ -271,7 +275,11 @@ Deno.test("reset: one of a later incarnation that ends below the version of an e
   tell(a, "c", memberDelta("b", incarnationOf(clock), [entry("x", 900, 1)]), clock);
   const later = makeIncarnation(clock.wallMs + 1, 0.5);
   tell(a, "c", memberDelta("b", later, [entry("y", 3, 1)], { reset: true }), clock);
-  assertEquals([valueOf(a, "b", "x"), valueOf(a, "b", "y"), a.versionOf("b")?.number], [undefined, 1, 3]);
+  assertEquals([valueOf(a, "b", "x"), valueOf(a, "b", "y"), a.view.versionOf("b")?.number], [
+    undefined,
+    1,
+    3,
+  ]);
 });
 
 Deno.test("reset: its last number is the floor of its receiver, and not of its owner (E8)", () => {
@@ -313,7 +321,7 @@ Deno.test("reset: one with only a later tombstone is a change, since its number 
   tell(a, "c", memberDelta("c", incarnation, entries.slice(0, 1)), clock);
   tell(b!, "c", memberDelta("c", incarnation, entries), clock);
   tell(a, "b", memberDelta("c", incarnation, entries, { reset: true }), clock);
-  assertEquals([a.versionOf("c"), a.digest], [b!.versionOf("c"), b!.digest]);
+  assertEquals([a.view.versionOf("c"), a.view.digest], [b!.view.versionOf("c"), b!.view.digest]);
 });
 
 Deno.test("reset: an unchanged entry keeps its merge time (E8)", () => {
@@ -324,7 +332,10 @@ Deno.test("reset: an unchanged entry keeps its merge time (E8)", () => {
   const before = clock.wallMs;
   clock.advance(5_000);
   tell(a, "c", memberDelta("b", incarnation, [entry("x", 1, 1), entry("y", 3, 3)], { reset: true }), clock);
-  assertEquals([a.get("b", "x")?.timestampMs, a.get("b", "y")?.timestampMs], [before, clock.wallMs]);
+  assertEquals([a.view.get("b", "x")?.timestampMs, a.view.get("b", "y")?.timestampMs], [
+    before,
+    clock.wallMs,
+  ]);
 });
 
 Deno.test("reset: an old delta brings no removed key back (E8)", () => {
@@ -352,9 +363,13 @@ Deno.test("reset: passes from member to member, to every member that still has a
   exchange(a, b!, { clock });
   assertEquals([valueOf(b!, "a", "k"), valueOf(c!, "a", "k")], [undefined, 1]);
   exchange(b!, c!, { clock });
-  assertEquals([valueOf(c!, "a", "k"), valueOf(c!, "a", "later"), c!.digest], [undefined, 1, a.digest]);
+  assertEquals([valueOf(c!, "a", "k"), valueOf(c!, "a", "later"), c!.view.digest], [
+    undefined,
+    1,
+    a.view.digest,
+  ]);
   settle([a, b!, c!], { clock });
-  assertEquals([a, b!, c!].map(({ phase }) => phase), ["confirmed", "confirmed", "confirmed"]);
+  assertEquals([a, b!, c!].map(({ view }) => view.phase), ["confirmed", "confirmed", "confirmed"]);
 });
 
 Deno.test("reset: a lost one is sent again (E8)", () => {
@@ -381,7 +396,7 @@ function pairThatDiffers(clock: TestClock): { a: Engine; b: Engine; incarnation:
   greet(a, b, clock);
   // Incarnations are part of the comparison: each has to know the other's.
   for (const engine of [a, b]) set(engine, "own", 1, clock);
-  const { incarnation } = c;
+  const { incarnation } = c.view;
   tell(a, "c", memberDelta("c", incarnation, [entry("x", 1, "one"), entry("y", 2, 1)]), clock);
   tell(b, "c", memberDelta("c", incarnation, [entry("z", 1, "other"), entry("y", 2, 1)]), clock);
   for (let round = 0; round < 3; round++) exchange(a, b, { clock });
@@ -396,7 +411,11 @@ Deno.test("reset: a repair continues through other acknowledgements (E8)", () =>
   tell(a, "b", memberDelta("c", incarnation, [heartbeat(3)], { after: 2 }), clock);
   assertEquals(a.disseminate("b").delta.members.map(({ id, reset }) => [id, reset]), [["c", true]]);
   exchange(a, b, { clock });
-  assertEquals([valueOf(b, "c", "x"), valueOf(b, "c", "z"), b.digest], ["one", undefined, a.digest]);
+  assertEquals([valueOf(b, "c", "x"), valueOf(b, "c", "z"), b.view.digest], [
+    "one",
+    undefined,
+    a.view.digest,
+  ]);
 });
 
 Deno.test("tombstone: an endlessly set and deleted key leaves one, and a removed member leaves none (E8, E6)", () => {
@@ -406,14 +425,14 @@ Deno.test("tombstone: an endlessly set and deleted key leaves one, and a removed
     set(a, "k", time, clock);
     remove(a, "k", clock);
   }
-  assertEquals(a.footprint.tombstones, 1);
+  assertEquals(a.view.footprint.tombstones, 1);
   set(a, "k", 0, clock);
-  assertEquals(a.footprint.tombstones, 0);
+  assertEquals(a.view.footprint.tombstones, 0);
   tell(a, "b", memberDelta("x", incarnationOf(clock), [tombstone("k", 1), entry("l", 2, 0)]), clock);
-  assertEquals(a.footprint.tombstones, 1);
+  assertEquals(a.view.footprint.tombstones, 1);
   clock.advance(1_001);
   note(a, a.tick(clock.now));
-  assertEquals([a.versionOf("x"), a.footprint.tombstones], [undefined, 0]);
+  assertEquals([a.view.versionOf("x"), a.view.footprint.tombstones], [undefined, 0]);
 });
 
 Deno.test("merge: a reset that only adds entries raises the floor, because it may omit deletions (E8)", () => {
@@ -438,9 +457,13 @@ Deno.test("disseminate: a repair by reset is sent whole, also where some of it w
   tell(a, "c", memberDelta("c", incarnation, [entry("w", 3, 1)], { after: 2 }), clock);
   const { delta } = note(a, a.push("b", ["c"]));
   note(b, b.applyPush("a", { delta, relay: false }, clock.now));
-  assertEquals([b.versionOf("c")?.number, reconcile(a, b)], [3, true]);
+  assertEquals([b.view.versionOf("c")?.number, reconcile(a, b)], [3, true]);
   exchange(a, b, { clock });
-  assertEquals([valueOf(b, "c", "x"), valueOf(b, "c", "z"), b.digest], ["one", undefined, a.digest]);
+  assertEquals([valueOf(b, "c", "x"), valueOf(b, "c", "z"), b.view.digest], [
+    "one",
+    undefined,
+    a.view.digest,
+  ]);
 });
 
 Deno.test("applyIncoming: a part of a reset ends no repair of its sender, which may have wrong entries above it (E8)", () => {
@@ -448,7 +471,7 @@ Deno.test("applyIncoming: a part of a reset ends no repair of its sender, which 
   const [a, b, c] = makeCluster(["a", "b", "c"], clock);
   greet(a, b!, clock);
   for (const engine of [a, b!]) set(engine, "own", 1, clock);
-  const incarnation = c!.incarnation;
+  const incarnation = c!.view.incarnation;
   tell(a, "c", memberDelta("c", incarnation, [entry("x", 1, 1), entry("y", 2, "one")]), clock);
   tell(b!, "c", memberDelta("c", incarnation, [entry("x", 1, 1), entry("z", 2, "other")]), clock);
   for (let round = 0; round < 3; round++) exchange(a, b!, { clock });

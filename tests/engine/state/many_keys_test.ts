@@ -61,8 +61,8 @@ function tick(engines: readonly Engine[], clock: TestClock): void {
   clock.advance(300);
   for (const engine of engines) {
     note(engine, engine.countHeartbeat(undefined, clock.now));
-    const count = engine.heartbeatOf(engine.id)!.number;
-    for (const other of engines) note(other, other.applyCount(engine.id, count, clock.now));
+    const count = engine.view.heartbeatOf(engine.view.id)!.number;
+    for (const other of engines) note(other, other.applyCount(engine.view.id, count, clock.now));
   }
   for (const engine of engines) note(engine, engine.tick(clock.now));
 }
@@ -72,7 +72,7 @@ Deno.test("many keys: a state of 300 keys goes in parts to a peer without any, e
   const [a, b] = makePair(clock, { settings: SMALL });
   setMany(a, 300, clock);
   let parts = 0;
-  for (let held = 0; b.digest !== a.digest; parts++) {
+  for (let held = 0; b.view.digest !== a.view.digest; parts++) {
     const { request } = exchange(a, b, { clock });
     const [part] = partsOf(request, "a");
     assertEquals([part!.reset, part!.after], [false, held]);
@@ -83,7 +83,7 @@ Deno.test("many keys: a state of 300 keys goes in parts to a peer without any, e
   assert(parts > 3, `${parts} parts`);
   assertEquals(valueOf(b, "a", "k299"), 0);
   settle([a, b], { clock });
-  assertEquals([a.phase, b.phase], ["confirmed", "confirmed"]);
+  assertEquals([a.view.phase, b.view.phase], ["confirmed", "confirmed"]);
 });
 
 Deno.test("many keys: a reset goes in parts, and its last part removes the deleted keys (E8)", () => {
@@ -96,9 +96,9 @@ Deno.test("many keys: a reset goes in parts, and its last part removes the delet
   setMany(a, 1, clock, "last");
   clock.advance(2_000);
   note(a, a.tick(clock.now));
-  assertEquals(a.footprint.tombstones, 0);
+  assertEquals(a.view.footprint.tombstones, 0);
   const seen = [];
-  for (let round = 0; b.digest !== a.digest; round++) {
+  for (let round = 0; b.view.digest !== a.view.digest; round++) {
     assert(round < 20);
     const { request } = exchange(a, b, { clock });
     seen.push(...partsOf(request, "a"));
@@ -109,7 +109,7 @@ Deno.test("many keys: a reset goes in parts, and its last part removes the delet
   assertEquals(seen.map(({ after }) => after), [0, ...seen.slice(0, -1).map(({ last }) => last)]);
   assertEquals([valueOf(b, "a", "k2"), valueOf(b, "a", "k1"), valueOf(b, "a", "k0")], [undefined, 0, "last"]);
   settle([a, b], { clock });
-  assertEquals([a.phase, b.phase], ["confirmed", "confirmed"]);
+  assertEquals([a.view.phase, b.view.phase], ["confirmed", "confirmed"]);
 });
 
 Deno.test("many keys: the state of a member that was forgotten and returns is merged in parts (E11)", () => {
@@ -119,9 +119,9 @@ Deno.test("many keys: the state of a member that was forgotten and returns is me
   settle([a, b], { clock });
   note(b, b.setTopology({ members: ["b"], blocked: [] }, clock.now));
   note(b, b.tick(clock.advance(SETTINGS.departedRetention + 1)));
-  assertEquals(b.incarnationOf("a"), undefined);
+  assertEquals(b.view.incarnationOf("a"), undefined);
   note(b, b.setTopology({ members: ["a", "b"], blocked: [] }, clock.now));
-  for (let round = 0; b.digest !== a.digest; round++) {
+  for (let round = 0; b.view.digest !== a.view.digest; round++) {
     assert(round < 20, "The state does not arrive.");
     exchange(a, b, { clock });
     reconcile(a, b);
@@ -143,7 +143,7 @@ Deno.test("many keys: a lost part of a reset is sent again (E5, E8)", () => {
   assertEquals(partsOf(exchange(a, b, { clock, lose: "reply" }).request, "a"), lost);
   assertEquals(partsOf(exchange(a, b, { clock }).request, "a"), lost);
   settle([a, b], { clock });
-  assertEquals(b.digest, a.digest);
+  assertEquals(b.view.digest, a.view.digest);
 });
 
 Deno.test("many keys: states that differ under one number are repaired in parts (E12)", () => {
@@ -153,16 +153,16 @@ Deno.test("many keys: states that differ under one number are repaired in parts 
   settle([a, b], { clock });
   // Another peer sent b another value under the same number, and a key that a never set.
   const [, c] = makePair(clock, { settings: SMALL });
-  const twin = makeEngine("a", clock, { incarnation: a.incarnation, settings: SMALL });
+  const twin = makeEngine("a", clock, { incarnation: a.view.incarnation, settings: SMALL });
   note(twin, twin.setTopology({ members: ["a", "b"], blocked: [] }, clock.now));
   greet(twin, c, clock);
   setMany(twin, 150, clock);
   set(twin, "false", 1, clock);
   for (let key = 150; key < 199; key++) set(twin, `k${key}`, 0, clock);
   settle([twin, c], { clock });
-  assertEquals([valueOf(c, "a", "false"), c.get("a", "k198")?.number], [1, 200]);
+  assertEquals([valueOf(c, "a", "false"), c.view.get("a", "k198")?.number], [1, 200]);
   greet(a, c, clock);
-  for (let round = 0; c.digest !== a.digest; round++) {
+  for (let round = 0; c.view.digest !== a.view.digest; round++) {
     assert(round < 30, "The states still differ.");
     exchange(a, c, { clock });
     reconcile(a, c);
@@ -176,17 +176,17 @@ Deno.test("many keys: a part of a reset of an older state is refused, and answer
   setMany(a, 5, clock);
   settle([a, b], { clock });
   const part = (after: number, number: number, end: number) => {
-    const delta = memberDelta("a", a.incarnation, [entry(`k${number - 1}`, number, 0)], {
+    const delta = memberDelta("a", a.view.incarnation, [entry(`k${number - 1}`, number, 0)], {
       after,
       reset: true,
       end,
     });
     return note(b, b.applyIncoming("c", message(delta), clock.now)).holds;
   };
-  assertEquals([...part(0, 1, 4)], [["a", { incarnation: a.incarnation, number: 5 }]]);
-  assertEquals(b.digest, a.digest);
+  assertEquals([...part(0, 1, 4)], [["a", { incarnation: a.view.incarnation, number: 5 }]]);
+  assertEquals(b.view.digest, a.view.digest);
   // One that begins above the version is a gap.
-  assertEquals([...part(6, 7, 9)], [["a", { incarnation: a.incarnation, number: 5 }]]);
+  assertEquals([...part(6, 7, 9)], [["a", { incarnation: a.view.incarnation, number: 5 }]]);
   // One of a state that is as new is merged.
   assertEquals([...part(0, 2, 5)], []);
   assertEquals([valueOf(b, "a", "k0"), valueOf(b, "a", "k1"), valueOf(b, "a", "k2")], [undefined, 0, 0]);
@@ -207,10 +207,10 @@ Deno.test("many keys: a reset restarts where deletions were forgotten that its p
   setMany(a, 1, clock, "at last");
   clock.advance(2_000);
   note(a, a.tick(clock.now));
-  assertEquals(a.footprint.tombstones, 0);
+  assertEquals(a.view.footprint.tombstones, 0);
   assertEquals(partsOf(exchange(a, b, { clock }).request, "a")[0]!.after, 0);
   settle([a, b], { clock });
-  assertEquals([b.digest, valueOf(b, "a", "k1")], [a.digest, undefined]);
+  assertEquals([b.view.digest, valueOf(b, "a", "k1")], [a.view.digest, undefined]);
 });
 
 Deno.test("settled: a deletion is forgotten by all once all active members have it, and costs no reset (E8)", () => {
@@ -222,25 +222,29 @@ Deno.test("settled: a deletion is forgotten by all once all active members have 
   // While c lacks it, it is kept.
   exchange(a, b, { clock });
   tick(engines, clock);
-  assertEquals([a.footprint.tombstones, b.footprint.tombstones, c.footprint.tombstones], [1, 1, 0]);
+  assertEquals([a.view.footprint.tombstones, b.view.footprint.tombstones, c.view.footprint.tombstones], [
+    1,
+    1,
+    0,
+  ]);
   exchange(b, c, { clock });
   // Unknown to a, by whose report others forget it.
   tick(engines, clock);
-  assertEquals(a.footprint.tombstones, 1);
+  assertEquals(a.view.footprint.tombstones, 1);
   exchange(a, c, { clock });
   tick(engines, clock);
-  assertEquals(a.footprint.tombstones, 0);
+  assertEquals(a.view.footprint.tombstones, 0);
   set(a, "k4", "news", clock);
   const exchanges = [exchange(a, b, { clock }), exchange(b, c, { clock }), exchange(a, c, { clock })];
   tick(engines, clock);
-  assertEquals(engines.map((engine) => engine.footprint.tombstones), [0, 0, 0]);
+  assertEquals(engines.map((engine) => engine.view.footprint.tombstones), [0, 0, 0]);
   for (const { request, reply } of exchanges) {
     assertEquals([...request.members, ...reply!.delta.members].filter(({ reset }) => reset), []);
   }
   settle(engines, { clock });
   assertEquals(
-    engines.map((engine) => [engine.digest, engine.phase]),
-    engines.map(() => [a.digest, "confirmed"]),
+    engines.map((engine) => [engine.view.digest, engine.view.phase]),
+    engines.map(() => [a.view.digest, "confirmed"]),
   );
 });
 
@@ -256,7 +260,11 @@ Deno.test("settled: two members with a deletion from its owner need no reset bet
   set(a, "k4", "news", clock);
   exchange(a, b, { clock });
   tick(engines, clock);
-  assertEquals([a.footprint.tombstones, b.footprint.tombstones, c.footprint.tombstones], [0, 0, 1]);
+  assertEquals([a.view.footprint.tombstones, b.view.footprint.tombstones, c.view.footprint.tombstones], [
+    0,
+    0,
+    1,
+  ]);
   const { request } = exchange(b, c, { clock });
   assertEquals(partsOf(request, "a"), [{ reset: false, after: 7, last: 9, end: undefined }]);
   assertEquals([valueOf(c, "a", "k3"), valueOf(c, "a", "k4")], [undefined, "news"]);
@@ -275,42 +283,49 @@ Deno.test("settled: a member that was away while deletions were forgotten is sen
   tick([a, b], clock);
   exchange(a, b, { clock });
   tick([a, b], clock);
-  assertEquals([a.footprint.tombstones, b.footprint.tombstones], [0, 0]);
+  assertEquals([a.view.footprint.tombstones, b.view.footprint.tombstones], [0, 0]);
   for (const engine of engines) {
     note(engine, engine.setTopology({ members: ["a", "b", "c"], blocked: [] }, clock.now));
   }
   settle(engines, { clock });
   assertEquals([valueOf(c, "a", "k3"), valueOf(c, "a", "k4")], [undefined, "last"]);
-  assertEquals(c.digest, a.digest);
+  assertEquals(c.view.digest, a.view.digest);
 });
 
 Deno.test("settled: a report is believed only up to the known version, and for no unversioned member (E8)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
-  const delta = memberDelta("x", a.incarnation, [entry("k", 1, 1), tombstone("d", 2), entry("l", 3, 1)], {
-    ackedByAll: 9,
-  });
+  const delta = memberDelta(
+    "x",
+    a.view.incarnation,
+    [entry("k", 1, 1), tombstone("d", 2), entry("l", 3, 1)],
+    {
+      ackedByAll: 9,
+    },
+  );
   note(b, b.applyIncoming("a", message(delta), clock.now));
-  assertEquals(b.footprint.tombstones, 0);
+  assertEquals(b.view.footprint.tombstones, 0);
   note(
     b,
     b.applyIncoming(
       "a",
-      message(memberDelta("x", a.incarnation, [tombstone("e", 4)], { after: 3 })),
+      message(memberDelta("x", a.view.incarnation, [tombstone("e", 4)], { after: 3 })),
       clock.now,
     ),
   );
-  assertEquals(b.footprint.tombstones, 1);
-  const later = memberDelta("x", a.incarnation, [entry("l", 5, 1)], { after: 4, ackedByAll: 5 });
+  assertEquals(b.view.footprint.tombstones, 1);
+  const later = memberDelta("x", a.view.incarnation, [entry("l", 5, 1)], { after: 4, ackedByAll: 5 });
   note(b, b.applyIncoming("a", message(later), clock.now));
-  assertEquals(b.footprint.tombstones, 0);
+  assertEquals(b.view.footprint.tombstones, 0);
 });
 
 Deno.test("settled: 100 deletions a second for an hour keep memory level, and none is refused (E8)", () => {
   const clock = new TestClock();
   const engines = makeCluster(["a", "b", "c", "d"], clock, { settings: { maxKeysPerMember: 1_000 } });
   const [a] = engines as [Engine, ...Engine[]];
-  for (const one of engines) for (const other of engines) if (one.id < other.id) greet(one, other, clock);
+  for (const one of engines) {
+    for (const other of engines) if (one.view.id < other.view.id) greet(one, other, clock);
+  }
   let [most, resets] = [0, 0];
   for (let round = 0, key = 0; round < 12_000; round++) {
     for (const end = key + 30; key < end; key++) {
@@ -321,7 +336,7 @@ Deno.test("settled: 100 deletions a second for an hour keep memory level, and no
     const one = engines[round % 4]!;
     const { request, reply } = exchange(one, engines[(round + 1 + round % 3) % 4]!, { clock });
     resets += [...request.members, ...reply!.delta.members].filter(({ reset }) => reset).length;
-    most = Math.max(most, ...engines.map((engine) => engine.footprint.keys));
+    most = Math.max(most, ...engines.map((engine) => engine.view.footprint.keys));
   }
   assertLess(most, 700);
   assertEquals(resets, 0);
@@ -337,7 +352,7 @@ Deno.test("many keys: 50,000 keys can be set by default, and reach another membe
   }
   eventsOf(a).clear();
   let exchanges = 0;
-  for (; b.digest !== a.digest; exchanges++) exchange(a, b, { clock });
+  for (; b.view.digest !== a.view.digest; exchanges++) exchange(a, b, { clock });
   assertLess(exchanges, 20);
   assertEquals(valueOf(b, "a", "client-10.1.2.49999"), 49_999);
 });
@@ -359,7 +374,7 @@ Deno.test("many keys: of a state over the local limit the first part is stored, 
   }
   assertEquals([valueOf(b, "a", "k23"), valueOf(b, "a", "k24")], [0, undefined]);
   assertLess(sent, 15);
-  assertEquals([a.phase, eventsOf(b).of("ConflictDetected").length], ["diffusing", sent]);
+  assertEquals([a.view.phase, eventsOf(b).of("ConflictDetected").length], ["diffusing", sent]);
   // A part that fits is sent at once.
   for (let key = 0; key < 90; key++) remove(a, `k${key}`, clock);
   assertEquals(eventsOf(b).of("MemberBlocked"), []);
@@ -372,14 +387,14 @@ Deno.test("Engine.set: names the limit that it would exceed, and changes nothing
   const message = (key: string, value: string) =>
     assertThrows(() => set(a, key, value, clock), RangeError).message;
   assert(
-    message("large", "x".repeat(5_000)).startsWith("A value may take "),
+    message("large", "x".repeat(5_000)).startsWith("A value must take at most "),
     message("large", "x".repeat(5_000)),
   );
   for (let key = 0; key < 5; key++) set(a, `k${key}`, "x".repeat(3_500), clock);
   assert(message("more", "x".repeat(3_500)).includes("maxStateBytes"), message("more", "x".repeat(3_500)));
   for (let key = 0; key < 50; key++) set(a, `k${key}`, 0, clock);
   assert(message("one more", "x").includes("maxKeysPerMember"), message("one more", "x"));
-  assertEquals([a.footprint.keys, valueOf(a, "a", "one more")], [50, undefined]);
+  assertEquals([a.view.footprint.keys, valueOf(a, "a", "one more")], [50, undefined]);
 });
 
 Deno.test("merge: a settled report makes room for the entries beside it, and also counts beside a gap (E7, E8)", () => {
@@ -388,15 +403,25 @@ Deno.test("merge: a settled report makes room for the entries beside it, and als
   tell(
     a,
     "c",
-    memberDelta("b", a.incarnation, [entry("k", 1, 1), entry("l", 2, 1), entry("m", 3, 1)]),
+    memberDelta("b", a.view.incarnation, [entry("k", 1, 1), entry("l", 2, 1), entry("m", 3, 1)]),
     clock,
   );
-  tell(a, "c", memberDelta("b", a.incarnation, [tombstone("k", 4), entry("l", 5, 2)], { after: 3 }), clock);
-  tell(a, "c", memberDelta("b", a.incarnation, [entry("n", 6, 1)], { after: 5, ackedByAll: 5 }), clock);
+  tell(
+    a,
+    "c",
+    memberDelta("b", a.view.incarnation, [tombstone("k", 4), entry("l", 5, 2)], { after: 3 }),
+    clock,
+  );
+  tell(a, "c", memberDelta("b", a.view.incarnation, [entry("n", 6, 1)], { after: 5, ackedByAll: 5 }), clock);
   assertEquals([valueOf(a, "b", "n"), eventsOf(a).of("ConflictDetected")], [1, []]);
-  tell(a, "c", memberDelta("b", a.incarnation, [tombstone("l", 7), entry("m", 8, 1)], { after: 6 }), clock);
-  tell(a, "c", memberDelta("b", a.incarnation, [entry("m", 10, 1)], { after: 9, ackedByAll: 8 }), clock);
-  assertEquals([a.footprint.tombstones, a.versionOf("b")?.number], [0, 8]);
+  tell(
+    a,
+    "c",
+    memberDelta("b", a.view.incarnation, [tombstone("l", 7), entry("m", 8, 1)], { after: 6 }),
+    clock,
+  );
+  tell(a, "c", memberDelta("b", a.view.incarnation, [entry("m", 10, 1)], { after: 9, ackedByAll: 8 }), clock);
+  assertEquals([a.view.footprint.tombstones, a.view.versionOf("b")?.number], [0, 8]);
 });
 
 Deno.test("disseminate: an active peer has settled entries by its owner's report, and another is sent all (E8)", () => {
@@ -406,7 +431,7 @@ Deno.test("disseminate: an active peer has settled entries by its owner's report
   tell(
     a,
     "b",
-    memberDelta("y", a.incarnation, [entry("k", 1, 1), entry("l", 2, 1)], { ackedByAll: 2 }),
+    memberDelta("y", a.view.incarnation, [entry("k", 1, 1), entry("l", 2, 1)], { ackedByAll: 2 }),
     clock,
   );
   const sentTo = (id: string) =>

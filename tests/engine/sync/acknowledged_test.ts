@@ -30,7 +30,7 @@ Deno.test("acknowledgement: entries that were only prepared do not count, and ar
   const [a] = makePair(clock);
   set(a, "x", 1, clock);
   assertEquals([nextDelta(a, "b"), nextDelta(a, "b"), nextDelta(a, "b")], ["a>0:1", "a>0:1", "a>0:1"]);
-  assertEquals([a.acknowledgedBy(1), a.phase], [0, "diffusing"]);
+  assertEquals([a.view.acknowledgedBy(1), a.view.phase], [0, "diffusing"]);
 });
 
 Deno.test("acknowledgement: a lost request is sent again in the next round (E5)", () => {
@@ -41,7 +41,7 @@ Deno.test("acknowledgement: a lost request is sent again in the next round (E5)"
   assertEquals(valueOf(b, "a", "x"), undefined);
   exchange(a, b, { clock });
   assertEquals(valueOf(b, "a", "x"), 1);
-  assertEquals([nextDelta(a, "b"), a.acknowledgedBy(1)], ["", 1]);
+  assertEquals([nextDelta(a, "b"), a.view.acknowledgedBy(1)], ["", 1]);
 });
 
 Deno.test("acknowledgement: after a lost reply both request and reply are sent again (E5)", () => {
@@ -82,11 +82,11 @@ Deno.test("acknowledgement: an equal digest in the next request replaces a lost 
   settle([a, b], { clock });
   set(b, "y", 1, clock);
   exchange(a, b, { clock, lose: "ack" });
-  assertEquals([nextDelta(b, "a"), b.acknowledgedBy(2)], ["b>1:2", 0]);
+  assertEquals([nextDelta(b, "a"), b.view.acknowledgedBy(2)], ["b>1:2", 0]);
   const { reply } = exchange(a, b, { clock });
-  assertEquals([reply?.delta.members.length, nextDelta(b, "a"), b.acknowledgedBy(2)], [0, "", 1]);
+  assertEquals([reply?.delta.members.length, nextDelta(b, "a"), b.view.acknowledgedBy(2)], [0, "", 1]);
   set(b, "z", 2, clock);
-  assertEquals([b.acknowledgedBy(2), b.acknowledgedBy(3)], [1, 0]);
+  assertEquals([b.view.acknowledgedBy(2), b.view.acknowledgedBy(3)], [1, 0]);
 });
 
 Deno.test("acknowledgement: an equal digest in a handshake replaces every one (E12)", () => {
@@ -95,12 +95,15 @@ Deno.test("acknowledgement: an equal digest in a handshake replaces every one (E
   for (const engine of [a, b]) note(engine, engine.countHeartbeat({}, clock.now));
   settle([a, b], { clock });
   note(b, b.countHeartbeat({ worker: 1 }, clock.now));
-  assertEquals([nextDelta(b, "a"), b.phase], ["b>2:3", "diffusing"]);
+  assertEquals([nextDelta(b, "a"), b.view.phase], ["b>2:3", "diffusing"]);
   note(
     b,
-    b.applyHello({ id: "a", incarnation: a.incarnation, digest: b.digest, active: b.active }, clock.now),
+    b.applyHello(
+      { id: "a", incarnation: a.view.incarnation, digest: b.view.digest, active: b.view.active },
+      clock.now,
+    ),
   );
-  assertEquals([nextDelta(b, "a"), b.phase], ["", "confirmed"]);
+  assertEquals([nextDelta(b, "a"), b.view.phase], ["", "confirmed"]);
 });
 
 Deno.test("acknowledgement: counts however late it comes, but only for its own entries (E5)", () => {
@@ -113,11 +116,11 @@ Deno.test("acknowledgement: counts however late it comes, but only for its own e
   set(a, "z", 1, clock);
   clock.advance(60_000);
   note(a, a.handleAck(first, new Map(), clock.now));
-  assertEquals([nextDelta(a, "b"), a.acknowledgedBy(1), a.acknowledgedBy(2)], ["a>1:2,3", 1, 0]);
+  assertEquals([nextDelta(a, "b"), a.view.acknowledgedBy(1), a.view.acknowledgedBy(2)], ["a>1:2,3", 1, 0]);
   note(a, a.handleAck(second, new Map(), clock.now));
-  assertEquals([nextDelta(a, "b"), a.acknowledgedBy(2), a.acknowledgedBy(3)], ["a>2:3", 1, 0]);
+  assertEquals([nextDelta(a, "b"), a.view.acknowledgedBy(2), a.view.acknowledgedBy(3)], ["a>2:3", 1, 0]);
   settle([a, b], { clock });
-  assertEquals(a.acknowledgedBy(3), 1);
+  assertEquals(a.view.acknowledgedBy(3), 1);
 });
 
 Deno.test("acknowledgement: a late one of less does not lower a later one (E5)", () => {
@@ -129,11 +132,11 @@ Deno.test("acknowledgement: a late one of less does not lower a later one (E5)",
   const second = a.disseminate("b").sent;
   note(a, a.handleAck(second, new Map(), clock.now));
   note(a, a.handleAck(first, new Map(), clock.now));
-  assertEquals([nextDelta(a, "b"), a.acknowledgedBy(2)], ["", 1]);
+  assertEquals([nextDelta(a, "b"), a.view.acknowledgedBy(2)], ["", 1]);
   set(a, "z", 1, clock);
   assertEquals(nextDelta(a, "b"), "a>2:3");
   note(a, a.handleAck(first, new Map(), clock.now));
-  assertEquals([nextDelta(a, "b"), a.acknowledgedBy(2)], ["a>2:3", 1]);
+  assertEquals([nextDelta(a, "b"), a.view.acknowledgedBy(2)], ["a>2:3", 1]);
 });
 
 Deno.test("acknowledgement: a late one of less does not lower what repaired a gap (E5)", () => {
@@ -146,7 +149,7 @@ Deno.test("acknowledgement: a late one of less does not lower what repaired a ga
     a,
     a.handleAck(
       a.disseminate("b").sent,
-      new Map([["a", { incarnation: a.incarnation, number: 0 }]]),
+      new Map([["a", { incarnation: a.view.incarnation, number: 0 }]]),
       clock.now,
     ),
   );
@@ -155,7 +158,7 @@ Deno.test("acknowledgement: a late one of less does not lower what repaired a ga
   set(a, "z", 1, clock);
   note(a, a.handleAck(filling, new Map(), clock.now));
   note(a, a.handleAck(first, new Map(), clock.now));
-  assertEquals([nextDelta(a, "b"), a.acknowledgedBy(2)], ["a>2:3", 1]);
+  assertEquals([nextDelta(a, "b"), a.view.acknowledgedBy(2)], ["a>2:3", 1]);
 });
 
 Deno.test("acknowledgement: those of a process do not count after a report of a later one under its id (E5)", () => {
@@ -164,10 +167,10 @@ Deno.test("acknowledgement: those of a process do not count after a report of a 
   set(b, "k", 1, clock);
   set(a, "x", 1, clock);
   exchange(a, b, { clock });
-  assertEquals(a.acknowledgedBy(1), 1);
+  assertEquals(a.view.acknowledgedBy(1), 1);
   clock.advance(5_000);
   tell(a, "c", memberDelta("b", makeIncarnation(clock.wallMs, 0.5), [entry("k", 1, 2)]), clock);
-  assertEquals(a.acknowledgedBy(1), 0);
+  assertEquals(a.view.acknowledgedBy(1), 0);
 });
 
 Deno.test("acknowledgement: a repeated one counts once (E5)", () => {
@@ -176,7 +179,7 @@ Deno.test("acknowledgement: a repeated one counts once (E5)", () => {
   set(a, "x", 1, clock);
   const { sent } = a.disseminate("b");
   for (let times = 0; times < 3; times++) note(a, a.handleAck(sent, new Map(), clock.now));
-  assertEquals([nextDelta(a, "b"), a.acknowledgedBy(1)], ["", 1]);
+  assertEquals([nextDelta(a, "b"), a.view.acknowledgedBy(1)], ["", 1]);
 });
 
 Deno.test("acknowledgement: state sent to one peer is not recorded for another (E5)", () => {
@@ -186,7 +189,7 @@ Deno.test("acknowledgement: state sent to one peer is not recorded for another (
   greet(a, c!, clock);
   set(a, "x", 1, clock);
   note(a, a.handleAck(a.disseminate("b").sent, new Map(), clock.now));
-  assertEquals([nextDelta(a, "b"), nextDelta(a, "c"), a.acknowledgedBy(1), a.phase], [
+  assertEquals([nextDelta(a, "b"), nextDelta(a, "c"), a.view.acknowledgedBy(1), a.view.phase], [
     "",
     "a>0:1",
     1,
@@ -200,9 +203,9 @@ Deno.test("acknowledgement: a peer that reports a version never sent to it raise
   const empty = a.disseminate("b").sent;
   for (const key of ["x", "y", "z"]) set(a, key, 1, clock);
   for (const number of [3, 2, 1]) {
-    note(a, a.handleAck(empty, new Map([["a", { incarnation: a.incarnation, number }]]), clock.now));
+    note(a, a.handleAck(empty, new Map([["a", { incarnation: a.view.incarnation, number }]]), clock.now));
     assertEquals(
-      [nextDelta(a, "b"), a.acknowledgedBy(1), a.phase],
+      [nextDelta(a, "b"), a.view.acknowledgedBy(1), a.view.phase],
       ["a>0:1,2,3", 0, "diffusing"],
       `${number}`,
     );
@@ -217,9 +220,9 @@ Deno.test("acknowledgement: a peer that reports more than was sent is believed u
     const { sent } = a.disseminate("b");
     set(a, "y", 1, clock);
     set(a, "z", 1, clock);
-    note(a, a.handleAck(sent, new Map([["a", { incarnation: a.incarnation, number }]]), clock.now));
+    note(a, a.handleAck(sent, new Map([["a", { incarnation: a.view.incarnation, number }]]), clock.now));
     assertEquals(
-      [nextDelta(a, "b"), a.acknowledgedBy(1), a.acknowledgedBy(2)],
+      [nextDelta(a, "b"), a.view.acknowledgedBy(1), a.view.acknowledgedBy(2)],
       ["a>1:2,3", 1, 0],
       `${number}`,
     );
@@ -258,12 +261,12 @@ Deno.test("acknowledgement: a number from the peer's earlier incarnation does no
   exchange(a, b, { clock });
   set(a, "y", 1, clock);
   const { sent } = a.disseminate("b");
-  assertEquals(a.acknowledgedBy(1), 1);
+  assertEquals(a.view.acknowledgedBy(1), 1);
   const again = makeEngine("b", clock, { incarnation: makeIncarnation(clock.wallMs + 1, 0.5) });
   greet(again, a, clock);
   // The reply of the earlier process arrives only now.
   note(a, a.handleAck(sent, new Map(), clock.now));
-  assertEquals([nextDelta(a, "b"), a.acknowledgedBy(1)], ["a>0:1,2", 0]);
+  assertEquals([nextDelta(a, "b"), a.view.acknowledgedBy(1)], ["a>0:1,2", 0]);
 });
 
 Deno.test("acknowledgement: a peer's versions do not count after any report of its later incarnation (E5)", () => {
@@ -273,10 +276,10 @@ Deno.test("acknowledgement: a peer's versions do not count after any report of i
   greet(a, c!, clock);
   const number = set(a, "k", 1, clock);
   exchange(a, b!, { clock });
-  assertEquals(a.acknowledgedBy(number), 1);
+  assertEquals(a.view.acknowledgedBy(number), 1);
   const again = makeIncarnation(clock.now.wallMs + 1_000, 0.5);
   tell(a, "c", memberDelta("b", again, [entry("x", 1, 1)]), clock);
-  assertEquals([a.acknowledgedBy(number), a.isAcknowledgedBy("b", number)], [0, false]);
+  assertEquals([a.view.acknowledgedBy(number), a.view.isAcknowledgedBy("b", number)], [0, false]);
 });
 
 Deno.test("handshake: a second one in one incarnation changes no known version (E5)", () => {
@@ -286,7 +289,7 @@ Deno.test("handshake: a second one in one incarnation changes no known version (
   exchange(a, b, { clock });
   set(a, "y", 1, clock);
   greet(a, b, clock);
-  assertEquals([nextDelta(a, "b"), a.acknowledgedBy(1)], ["a>1:2", 1]);
+  assertEquals([nextDelta(a, "b"), a.view.acknowledgedBy(1)], ["a>1:2", 1]);
 });
 
 Deno.test("acknowledgement: state that a peer itself sent is not sent back to it (E5)", () => {
@@ -295,9 +298,9 @@ Deno.test("acknowledgement: state that a peer itself sent is not sent back to it
   greet(a, b!, clock);
   const incarnation = makeIncarnation(clock.wallMs, 0.5);
   tell(a, "b", memberDelta("c", incarnation, [entry("x", 1, 1)]), clock);
-  tell(a, "b", memberDelta("b", b!.incarnation, [entry("x", 1, 1)]), clock);
+  tell(a, "b", memberDelta("b", b!.view.incarnation, [entry("x", 1, 1)]), clock);
   assertEquals(nextDelta(a, "b"), "");
-  assertEquals(nextDelta(a, c!.id), "b>0:1");
+  assertEquals(nextDelta(a, c!.view.id), "b>0:1");
   // Both are pending, and one of the peers sends it.
   tell(a, "d", memberDelta("c", incarnation, [entry("y", 2, 1)], { after: 1 }), clock);
   assertEquals(nextDelta(a, "b"), "c>1:2");
@@ -316,9 +319,9 @@ Deno.test("acknowledgement: after any losses both sides converge and know it (E5
       exchange(b, a, { clock, lose: lost });
     }
     settle([a, b], { clock });
-    assertEquals(a.digest, b.digest, lost);
-    assertEquals([a.phase, b.phase], ["confirmed", "confirmed"], lost);
-    assertEquals([a.acknowledgedBy(10), b.acknowledgedBy(10)], [1, 1], lost);
+    assertEquals(a.view.digest, b.view.digest, lost);
+    assertEquals([a.view.phase, b.view.phase], ["confirmed", "confirmed"], lost);
+    assertEquals([a.view.acknowledgedBy(10), b.view.acknowledgedBy(10)], [1, 1], lost);
   }
 });
 
@@ -335,9 +338,9 @@ Deno.test("acknowledgement: state that a peer has no room for is not acknowledge
   exchange(a, full, { clock });
   const number = set(b, "k", 2, clock);
   const { reply } = exchange(b, full, { clock });
-  assertEquals(full.versionOf("b"), undefined);
-  assertEquals(reply!.holds.get("b"), { incarnation: b.incarnation, number: 0 });
-  assertEquals([b.acknowledgedBy(number), b.isAcknowledgedBy("full", number)], [0, false]);
+  assertEquals(full.view.versionOf("b"), undefined);
+  assertEquals(reply!.holds.get("b"), { incarnation: b.view.incarnation, number: 0 });
+  assertEquals([b.view.acknowledgedBy(number), b.view.isAcknowledgedBy("full", number)], [0, false]);
 });
 
 Deno.test("acknowledgement: a forgotten pending member does not count as acknowledged when it becomes active (E5, E12)", () => {
@@ -350,7 +353,7 @@ Deno.test("acknowledgement: a forgotten pending member does not count as acknowl
   const incarnation = makeIncarnation(clock.wallMs, 0.1);
   tell(a, "p0", newcomers.map((id) => memberDelta(id, incarnation, [entry("k", 1, 1)])), clock);
   const agree = (id: string) => {
-    const equal = { members: [], digest: a.digest, active: a.active, partial: false };
+    const equal = { members: [], digest: a.view.digest, active: a.view.active, partial: false };
     note(a, a.applyIncoming(id, equal, clock.now));
   };
   for (const id of [...peers, ...peers]) agree(id);
@@ -361,10 +364,10 @@ Deno.test("acknowledgement: a forgotten pending member does not count as acknowl
   }
   tell(a, "p1", [], clock);
   assertEquals(nextDelta(a, "p1"), "");
-  assertEquals([a.isAcknowledgedBy("p1", 1), a.phase], [false, "diffusing"]);
+  assertEquals([a.view.isAcknowledgedBy("p1", 1), a.view.phase], [false, "diffusing"]);
   // Its equal digest shows that it has the state.
   agree("p1");
-  assertEquals([a.isAcknowledgedBy("p1", 1), a.phase], [true, "confirmed"]);
+  assertEquals([a.view.isAcknowledgedBy("p1", 1), a.view.phase], [true, "confirmed"]);
 });
 
 Deno.test("acknowledgement: part of a state acknowledges no value, since a later one may replace it beyond the part (E5, E7)", () => {
@@ -374,8 +377,8 @@ Deno.test("acknowledgement: part of a state acknowledges no value, since a later
   for (let key = 0; key < 3; key++) set(a, `large${key}`, "x".repeat(10_000), clock);
   set(a, "waited", 2, clock);
   exchange(a, b, { clock });
-  assertEquals([valueOf(b, "a", "waited"), b.versionOf("a")!.number > waited], [undefined, true]);
-  assertEquals([a.acknowledgedBy(waited), a.isAcknowledgedBy("b", waited)], [0, false]);
+  assertEquals([valueOf(b, "a", "waited"), b.view.versionOf("a")!.number > waited], [undefined, true]);
+  assertEquals([a.view.acknowledgedBy(waited), a.view.isAcknowledgedBy("b", waited)], [0, false]);
   exchange(a, b, { clock });
-  assertEquals([valueOf(b, "a", "waited"), a.acknowledgedBy(waited)], [2, 1]);
+  assertEquals([valueOf(b, "a", "waited"), a.view.acknowledgedBy(waited)], [2, 1]);
 });

@@ -46,19 +46,19 @@ function passAlong(engines: readonly Engine[], clock: TestClock): Delta[] {
 
 /** A message of a peer with the same state, and with these agreeing members. */
 function agreeingOf(engine: Engine, agreeing: string): Delta {
-  return { members: [], digest: engine.digest, active: engine.active, partial: false, agreeing };
+  return { members: [], digest: engine.view.digest, active: engine.view.active, partial: false, agreeing };
 }
 
 Deno.test("agreeing: every member confirms through third parties without a contact of its own (E12, R3.5)", () => {
   const clock = new TestClock();
   const engines = makeLine(["a", "b", "c", "d", "e", "f", "g", "h"], clock);
   for (let round = 0; round < 4; round++) passAlong(engines, clock);
-  assertEquals(engines.map(({ phase }) => phase), engines.map(() => "confirmed"));
-  assertEquals(engines[0]!.isAcknowledgedBy("h", 1), true);
+  assertEquals(engines.map(({ view }) => view.phase), engines.map(() => "confirmed"));
+  assertEquals(engines[0]!.view.isAcknowledgedBy("h", 1), true);
   set(engines[3]!, "k", "new", clock);
-  assertEquals(engines[3]!.phase, "diffusing");
+  assertEquals(engines[3]!.view.phase, "diffusing");
   for (let round = 0; round < 4; round++) passAlong(engines, clock);
-  assertEquals(engines.map(({ phase }) => phase), engines.map(() => "confirmed"));
+  assertEquals(engines.map(({ view }) => view.phase), engines.map(() => "confirmed"));
 });
 
 Deno.test("agreeing: no member is confirmed before all have the state, in any order of messages (E12)", () => {
@@ -68,8 +68,8 @@ Deno.test("agreeing: no member is confirmed before all have the state, in any or
     for (const [index, engine] of engines.entries()) {
       const next = engines[index + 1];
       if (next) exchange(next, engine, { clock });
-      const isSpread = engines.every(({ digest }) => digest === engine.digest);
-      for (const { id, phase } of engines) {
+      const isSpread = engines.every(({ view }) => view.digest === engine.view.digest);
+      for (const { view: { id, phase } } of engines) {
         assert(isSpread || phase !== "confirmed", `${id} in round ${round}`);
       }
     }
@@ -97,10 +97,10 @@ function makeUnconfirmed(clock: TestClock, signs = false): Engine {
   greet(a, b!, clock);
   if (!signs) set(a, "k", 1, clock);
   const others = ["b", "c", "d", "e"].map((id) =>
-    memberDelta(id, id === "b" ? b!.incarnation : LIFE, [entry("k", 1, 1)])
+    memberDelta(id, id === "b" ? b!.view.incarnation : LIFE, [entry("k", 1, 1)])
   );
   tell(a, "b", others, clock);
-  assertEquals(a.phase, "diffusing");
+  assertEquals(a.view.phase, "diffusing");
   return a;
 }
 
@@ -109,10 +109,10 @@ Deno.test("agreeing: counts each member whose bit is set, and no other (E12)", (
   const a = makeUnconfirmed(clock);
   // The members are a, b, c, d, e: the bits from the most significant on.
   note(a, a.applyIncoming("b", agreeingOf(a, "0"), clock.now));
-  const agreed = () => ["b", "c", "d", "e"].map((id) => a.isAcknowledgedBy(id, 1));
-  assertEquals([agreed(), a.phase], [[true, false, true, false], "diffusing"]);
+  const agreed = () => ["b", "c", "d", "e"].map((id) => a.view.isAcknowledgedBy(id, 1));
+  assertEquals([agreed(), a.view.phase], [[true, false, true, false], "diffusing"]);
   note(a, a.applyIncoming("b", agreeingOf(a, "K"), clock.now));
-  assertEquals([agreed(), a.phase], [[true, true, true, true], "confirmed"]);
+  assertEquals([agreed(), a.view.phase], [[true, true, true, true], "confirmed"]);
 });
 
 Deno.test("agreeing: ignores a set about another state (E12)", () => {
@@ -120,7 +120,7 @@ Deno.test("agreeing: ignores a set about another state (E12)", () => {
     const clock = new TestClock();
     const a = makeUnconfirmed(clock);
     note(a, a.applyIncoming("b", { ...agreeingOf(a, "_"), ...other }, clock.now));
-    assertEquals([a.phase, a.acknowledgedBy(1)], ["diffusing", 0]);
+    assertEquals([a.view.phase, a.view.acknowledgedBy(1)], ["diffusing", 0]);
   }
 });
 
@@ -130,7 +130,7 @@ Deno.test("agreeing: ignores a set of another length or with an invalid digit (E
     const a = makeUnconfirmed(clock);
     note(a, a.applyIncoming("b", agreeingOf(a, set), clock.now));
     // The sender's own state is known by its digest.
-    assertEquals([a.phase, a.acknowledgedBy(1)], ["diffusing", 1], set);
+    assertEquals([a.view.phase, a.view.acknowledgedBy(1)], ["diffusing", 1], set);
   }
 });
 
@@ -138,9 +138,9 @@ Deno.test("agreeing: a report about one state does not count for the next (E12)"
   const clock = new TestClock();
   const a = makeUnconfirmed(clock);
   note(a, a.applyIncoming("b", agreeingOf(a, "_"), clock.now));
-  assertEquals(a.phase, "confirmed");
+  assertEquals(a.view.phase, "confirmed");
   set(a, "k", 2, clock);
-  assertEquals([a.phase, a.acknowledgedBy(2)], ["diffusing", 0]);
+  assertEquals([a.view.phase, a.view.acknowledgedBy(2)], ["diffusing", 0]);
 });
 
 Deno.test("agreeing: a report about a member does not count for its later incarnation (E1, E12)", () => {
@@ -148,14 +148,14 @@ Deno.test("agreeing: a report about a member does not count for its later incarn
   const a = makeUnconfirmed(clock);
   note(a, a.applyIncoming("b", agreeingOf(a, "_"), clock.now));
   tell(a, "b", memberDelta("c", "018bcfe56800-00000002", [entry("k", 1, 1)]), clock);
-  assertEquals([a.phase, a.isAcknowledgedBy("c", 1)], ["diffusing", false]);
+  assertEquals([a.view.phase, a.view.isAcknowledgedBy("c", 1)], ["diffusing", false]);
 });
 
 Deno.test("agreeing: where members sign, sets are neither sent nor believed (L4)", () => {
   const clock = new TestClock();
   const a = makeUnconfirmed(clock, true);
   note(a, a.applyIncoming("b", agreeingOf(a, "_"), clock.now));
-  assertEquals([a.phase, ["c", "d", "e"].map((id) => a.isAcknowledgedBy(id, 1))], ["diffusing", [
+  assertEquals([a.view.phase, ["c", "d", "e"].map((id) => a.view.isAcknowledgedBy(id, 1))], ["diffusing", [
     false,
     false,
     false,
@@ -171,8 +171,8 @@ Deno.test("agreeing: an unversioned member counts by its own acknowledgement, an
   const hello = { id: "g", incarnation: NO_INCARNATION, digest: "0".repeat(16), active: "0".repeat(16) };
   note(a, a.applyHello(hello, clock.now));
   settle([a, b!], { clock });
-  assertEquals([a.phase, b!.phase], ["diffusing", "diffusing"]);
+  assertEquals([a.view.phase, b!.view.phase], ["diffusing", "diffusing"]);
   note(a, a.handleAck(a.disseminate("g").sent, new Map(), clock.now));
   exchange(a, b!, { clock });
-  assertEquals([a.phase, b!.phase], ["confirmed", "confirmed"]);
+  assertEquals([a.view.phase, b!.view.phase], ["confirmed", "confirmed"]);
 });

@@ -135,8 +135,8 @@ function largeCluster(clock: TestClock): Engine {
 /** Makes b report the same state, at itself and at all others. */
 function agreeWithAll(a: Engine, clock: TestClock): void {
   note(a, a.handleAck(a.disseminate("b").sent, new Map(), clock.now));
-  const agreeing = "_".repeat(Math.ceil(a.activeIds().size / 6));
-  const delta = { members: [], digest: a.digest, active: a.active, partial: false, agreeing };
+  const agreeing = "_".repeat(Math.ceil(a.view.activeIds().size / 6));
+  const delta = { members: [], digest: a.view.digest, active: a.view.active, partial: false, agreeing };
   note(a, a.applyIncoming("b", delta, clock.now));
   // The acknowledgement is for the sent state: it has to be sent once more.
   note(a, a.handleAck(a.disseminate("b").sent, new Map(), clock.now));
@@ -151,7 +151,11 @@ Deno.test("cost: without changes no member is read, at 10,000 members (E6)", () 
     note(a, a.handleAck(sent, new Map(), clock.now));
     note(
       a,
-      a.applyIncoming("b", { members: [], digest: a.digest, active: a.active, partial: false }, clock.now),
+      a.applyIncoming(
+        "b",
+        { members: [], digest: a.view.digest, active: a.view.active, partial: false },
+        clock.now,
+      ),
     );
     note(a, a.tick(clock.advance(300)));
   });
@@ -164,15 +168,15 @@ Deno.test("cost: with convergence a round is one heartbeat, which reads no membe
   const a = largeCluster(clock);
   note(a, a.countHeartbeat({}, clock.now));
   agreeWithAll(a, clock);
-  assert(a.isQuiet("b"));
+  assert(a.view.isQuiet("b"));
   // This one has a vector.
-  assertEquals(a.liveness("b").vector?.counts.length, MANY);
+  assertEquals(a.takeLiveness("b").vector?.counts.length, MANY);
   const work = workOf(() => {
     note(a, a.countHeartbeat({}, clock.advance(100)));
     note(a, a.tick(clock.now));
     note(a, a.applyLiveness("b", { count: 1 }, clock.now));
-    assert(a.isQuiet("b"));
-    assertEquals(a.liveness("b"), { count: 2 });
+    assert(a.view.isQuiet("b"));
+    assertEquals(a.takeLiveness("b"), { count: 2 });
   });
   assertEquals(work, { changed: 0, deltas: 0, hashes: 0, named: 0 });
 });
@@ -184,7 +188,7 @@ Deno.test("cost: vectors are rare enough that naming all members takes a bounded
   const work = workOf(() => {
     for (let interval = 0; interval < intervals; interval++) {
       note(a, a.countHeartbeat({}, clock.advance(SETTINGS.gossipInterval)));
-      for (const peer of ["b", "m0", "m1"]) for (let times = 0; times < 5; times++) a.liveness(peer);
+      for (const peer of ["b", "m0", "m1"]) for (let times = 0; times < 5; times++) a.takeLiveness(peer);
     }
   });
   // At most one an interval, with these settings.
@@ -246,8 +250,8 @@ Deno.test("cost: that of a delta depends on the changed keys, not on all keys (E
   settle([a, b], { clock });
   set(a, "k5", "new", clock);
   let reads = 0;
-  for (const { key } of a.entriesOf("a")) {
-    const kept = a.get("a", key)!;
+  for (const { key } of a.view.entriesOf("a")) {
+    const kept = a.view.get("a", key)!;
     const { number } = kept;
     Object.defineProperty(kept, "number", { get: () => (reads++, number) });
   }
@@ -258,15 +262,15 @@ Deno.test("cost: that of a delta depends on the changed keys, not on all keys (E
 Deno.test("cost: a block or a release reads no other member, at 10,000 members (E6)", () => {
   const clock = new TestClock();
   const a = largeCluster(clock);
-  const ids = [...a.activeIds()];
-  const { digest } = a;
+  const ids = [...a.view.activeIds()];
+  const { digest } = a.view;
   const work = workOf(() => {
     note(a, a.setTopology({ members: ids, blocked: ["m3"] }, clock.now));
     note(a, a.setTopology({ members: ids, blocked: [] }, clock.now));
   });
   assertEquals([work.changed, work.deltas], [0, 0]);
   assertLessOrEqual(work.hashes, 4);
-  assertEquals(a.digest, digest);
+  assertEquals(a.view.digest, digest);
 });
 
 Deno.test("cost: heartbeats need no delta, also after a forgotten tombstone or a reset (E6)", () => {
@@ -282,7 +286,7 @@ Deno.test("cost: heartbeats need no delta, also after a forgotten tombstone or a
     note(a, a.countHeartbeat({}, clock.advance(300)));
     note(a, a.tick(clock.now));
   }
-  assertEquals(a.footprint.tombstones, 0);
+  assertEquals(a.view.footprint.tombstones, 0);
   // b knows nothing of a yet, and gets its whole state as a reset; and c after it.
   const ofA = (from: Engine, to: Engine) =>
     exchange(from, to, { clock }).request.members.find(({ id }) => id === "a");
@@ -303,7 +307,7 @@ function loseAll(a: Engine, peer: string, clock: TestClock): void {
   for (let next = a.disseminate(peer); next.delta.members.length > 0; next = a.disseminate(peer)) {
     note(a, a.handleAck(next.sent, new Map(), clock.now));
   }
-  const delta = { members: [], digest: "0".repeat(16), active: a.active, partial: false };
+  const delta = { members: [], digest: "0".repeat(16), active: a.view.active, partial: false };
   note(a, a.applyIncoming(peer, delta, clock.now));
   note(a, a.answerReconcile(peer, { from: "", until: undefined, members: new Map() }));
 }
@@ -312,11 +316,11 @@ Deno.test("cost: the memory of peers is bounded, never a table of peers and memb
   const clock = new TestClock();
   const a = largeCluster(clock);
   for (let peer = 0; peer < 20; peer++) note(a, a.disseminate(`m${peer}`));
-  assertEquals(a.footprint.pending, 0);
+  assertEquals(a.view.footprint.pending, 0);
   for (let peer = 0; peer < 20; peer++) loseAll(a, `m${peer}`, clock);
   const limit = 6 * SETTINGS.maxMembers;
-  assertLessOrEqual(a.footprint.pending, limit);
-  assert(a.footprint.pending > limit / 2);
+  assertLessOrEqual(a.view.footprint.pending, limit);
+  assert(a.view.footprint.pending > limit / 2);
 });
 
 Deno.test("cost: a peer with dropped pending entries counts as up to date, but not as confirmed (E6)", () => {
@@ -324,11 +328,11 @@ Deno.test("cost: a peer with dropped pending entries counts as up to date, but n
   const a = largeCluster(clock);
   for (let peer = 0; peer < 8; peer++) loseAll(a, `m${peer}`, clock);
   // b has received all; m0 was sent to longest ago, and acknowledged nothing since.
-  assertEquals(a.acknowledgedBy(1), 1);
+  assertEquals(a.view.acknowledgedBy(1), 1);
   const { delta, sent } = a.disseminate("m0");
   assertEquals(delta.members, []);
   note(a, a.handleAck(sent, new Map(), clock.now));
-  assertEquals([a.acknowledgedBy(1), a.phase], [1, "reconciling"]);
+  assertEquals([a.view.acknowledgedBy(1), a.view.phase], [1, "reconciling"]);
 });
 
 Deno.test("cost: entries that were dropped as pending are sent after the peer's own answer (E6)", () => {
@@ -337,13 +341,13 @@ Deno.test("cost: entries that were dropped as pending are sent after the peer's 
   for (let peer = 0; peer < 8; peer++) loseAll(a, `m${peer}`, clock);
   const incarnation = makeIncarnation(clock.wallMs, 0.5);
   const empty = makeEngine("m0", clock, { incarnation });
-  empty.setTopology({ members: [...a.activeIds()], blocked: [] }, clock.now);
+  empty.setTopology({ members: [...a.view.activeIds()], blocked: [] }, clock.now);
   tell(a, "b", memberDelta("m5000", incarnation, [entry("x", 3, 3)], { after: 2 }), clock);
   const { request, reply } = exchange(a, empty, { clock });
   assertEquals(request.members.map(({ id, after }) => [id, after]), [["m5000", 2]]);
   assertEquals(reply?.holds.get("m5000")?.number, 0);
   exchange(a, empty, { clock });
-  assertEquals(["x", "y"].map((key) => empty.get("m5000", key)?.number), [3, 2]);
+  assertEquals(["x", "y"].map((key) => empty.view.get("m5000", key)?.number), [3, 2]);
 });
 
 Deno.test("cost: peers are drawn from the active members without this one, whatever members come and go (E6)", () => {
@@ -355,7 +359,7 @@ Deno.test("cost: peers are drawn from the active members without this one, whate
     const id = `m${Math.floor(random.next() * 20)}`;
     if (!members.delete(id)) members.add(id);
     note(engine, engine.setTopology({ members: ["self", ...members], blocked: [] }, clock.now));
-    assertEquals(engine.activePeers().toSorted(), [...members].sort());
-    assertEquals([...engine.activeIds()].sort(), [...members, "self"].sort());
+    assertEquals(engine.view.activePeers().toSorted(), [...members].sort());
+    assertEquals([...engine.view.activeIds()].sort(), [...members, "self"].sort());
   }
 });

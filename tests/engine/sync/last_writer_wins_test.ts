@@ -34,7 +34,7 @@ Deno.test("merge: for each key of a member the higher number wins (E3)", () => {
   const a = makeWithState();
   tell(a, "c", memberDelta("b", LIFE, [entry("x", 6, "new")], { after: 5 }), clock);
   assertEquals([valueOf(a, "b", "x"), valueOf(a, "b", "y")], ["new", "held"]);
-  assertEquals(a.get("b", "x")?.number, 6);
+  assertEquals(a.view.get("b", "x")?.number, 6);
 });
 
 Deno.test("merge: ignores a lower number, without an event (E3)", () => {
@@ -48,7 +48,7 @@ Deno.test("merge: ignores a lower number, without an event (E3)", () => {
 Deno.test("merge: ignores an equal number with an equal value, without an event (E3)", () => {
   const a = makeWithState();
   tell(a, "c", memberDelta("b", LIFE, [entry("x", 3, "held"), entry("y", 5, "held")]), clock);
-  assertEquals(a.versionOf("b"), { incarnation: LIFE, number: 5 });
+  assertEquals(a.view.versionOf("b"), { incarnation: LIFE, number: 5 });
   assertEquals([conflicts(a), eventsOf(a).of("GossipUpdate")], [[], []]);
 });
 
@@ -116,9 +116,9 @@ Deno.test("merge: ids and keys such as __proto__ are valid (E3)", () => {
     tell(a, "c", memberDelta(id, LIFE, entries), clock);
   }
   assertEquals(
-    [...a.state("__proto__")].map(([id, { value }]) => [id, value]),
+    [...a.view.state("__proto__")].map(([id, { value }]) => [id, value]),
     ids.slice(1).map((id) => [id, id]),
   );
-  assertEquals(a.get("a", "__proto__"), undefined);
-  assertEquals(a.get("valueOf", "__proto__"), undefined);
+  assertEquals(a.view.get("a", "__proto__"), undefined);
+  assertEquals(a.view.get("valueOf", "__proto__"), undefined);
 });

@@ -98,8 +98,8 @@ function longestWaits(
     change(round);
     exchange(a, b, { clock, ...(lose(round) && { lose: "reply" as const }) });
     clock.advance(300);
-    for (const id of a.memberIds()) {
-      const number = b.versionOf(id)?.number ?? 0;
+    for (const id of a.view.memberIds()) {
+      const number = b.view.versionOf(id)?.number ?? 0;
       const isNew = number > (held.get(id) ?? 0);
       if (isNew) held.set(id, number);
       since.set(id, isNew ? 0 : (since.get(id) ?? 0) + 1);
@@ -226,7 +226,10 @@ Deno.test("starvation: state without room is sent in later messages, though noth
     new Owners(clock, makeEntry).change(a, others);
     const counts: number[] = [];
     for (let round = 0; round < 7; round++) counts.push(exchange(a, b, { clock }).request.members.length);
-    assertEquals([counts, others.filter((id) => b.versionOf(id)?.number !== 1)], [[4, 4, 4, 4, 4, 0, 0], []]);
+    assertEquals([counts, others.filter((id) => b.view.versionOf(id)?.number !== 1)], [
+      [4, 4, 4, 4, 4, 0, 0],
+      [],
+    ]);
   }
 });
 
@@ -316,7 +319,7 @@ Deno.test("limits: a delta larger than the room left is cut after an entry (E7)"
   exchange(a, b, { clock });
   // The rest is sent after the acknowledgement.
   exchange(a, b, { clock });
-  assertEquals([counts(), b.entriesOf("m0").length, b.entriesOf("m1").length], [[], 10, 10]);
+  assertEquals([counts(), b.view.entriesOf("m0").length, b.view.entriesOf("m1").length], [[], 10, 10]);
 });
 
 Deno.test("limits: reported versions in an answer reduce the room for members (E7)", () => {
@@ -408,7 +411,7 @@ Deno.test("ask: neither raises nor lowers a known version of the peer (E7)", () 
   const claims = new Map(others.map((id) => [id, { incarnation, number: 99 }]));
   note(a, a.disseminate("b", { asked: claims }));
   for (let round = 0; round < 4; round++) exchange(a, b, { clock });
-  assertEquals(others.map((id) => b.versionOf(id)?.number), [1, 1, 1, 1, 1, 1]);
+  assertEquals(others.map((id) => b.view.versionOf(id)?.number), [1, 1, 1, 1, 1, 1]);
   const forgotten = new Map(others.map((id) => [id, { incarnation: NO_INCARNATION, number: 0 }]));
   assertEquals(note(a, a.disseminate("b", { asked: forgotten })).delta.members, []);
 });
@@ -443,7 +446,7 @@ Deno.test("limits: where a message has room for a tenth of the cluster, all rece
   const engines = makeCluster(ids, clock, { settings: { gossipMaxSend: 6 } });
   const draw = drawFrom(7);
   for (const one of engines) set(one, "k", 1, clock);
-  const missing = () => engines.reduce((sum, one) => sum + ids.length - [...one.memberIds()].length, 0);
+  const missing = () => engines.reduce((sum, one) => sum + ids.length - [...one.view.memberIds()].length, 0);
   let rounds = 0;
   for (; missing() > 0 && rounds < 100; rounds++) {
     for (const one of engines) {
@@ -461,7 +464,7 @@ Deno.test("limits: a value over half of maxMessageBytes is refused with the size
   const [a, b] = makePair(clock, { settings: { maxMessageBytes: 32_768 } });
   set(a, "k", "before", clock);
   set(a, "other", 1, clock);
-  const { digest } = a;
+  const { digest } = a.view;
   eventsOf(a).clear();
   const limit = 32_768 / 2 - ENVELOPE_BYTES - memberBytes("a");
   const copy = copyJson("x".repeat(13_000));
@@ -470,7 +473,7 @@ Deno.test("limits: a value over half of maxMessageBytes is refused with the size
   for (const part of [`${limit} bytes`, `${bytes}`, '"k"', "Nothing was changed"]) {
     assertStringIncludes(error.message, part);
   }
-  assertEquals([valueOf(a, "a", "k"), a.digest, a.versionOf("a")?.number], ["before", digest, 2]);
+  assertEquals([valueOf(a, "a", "k"), a.view.digest, a.view.versionOf("a")?.number], ["before", digest, 2]);
   assertEquals(exchange(a, b, { clock }).request.members[0]?.entries.length, 2);
   assertEquals([set(a, "k", "after", clock), eventsOf(a).of("GossipUpdate").length], [3, 1]);
 });
@@ -520,7 +523,7 @@ Deno.test("limits: a member publishes its own entries also where its user has fi
   note(a, a.leave(clock.now));
   const { request } = exchange(a, b, { clock });
   assertEquals(request.members[0]?.entries.length, 4);
-  assertEquals(b.get("a", HEARTBEAT_KEY)?.value, { actorStatistics: { actorCount: { worker: 7 } } });
+  assertEquals(b.view.get("a", HEARTBEAT_KEY)?.value, { actorStatistics: { actorCount: { worker: 7 } } });
 });
 
 Deno.test("limits: the state of a member that exceeds the limit is merged as far as it fits, and an event is emitted (E7)", () => {
@@ -530,7 +533,7 @@ Deno.test("limits: the state of a member that exceeds the limit is merged as far
   tell(a, "c", memberDelta("b", incarnation, [entry("k", 1, "held")]), clock);
   const large = entry("x", 2, "x".repeat(1.5 * 16_384));
   tell(a, "c", memberDelta("b", incarnation, [large], { after: 1 }), clock);
-  assertEquals([valueOf(a, "b", "k"), valueOf(a, "b", "x"), a.versionOf("b")?.number], [
+  assertEquals([valueOf(a, "b", "k"), valueOf(a, "b", "x"), a.view.versionOf("b")?.number], [
     "held",
     undefined,
     1,
@@ -548,7 +551,7 @@ Deno.test("limits: at most maxMembers members are stored, and an event is emitte
   const { a, others } = pairAmong(9, clock, { maxMembers: 5 });
   const owners = new Owners(clock);
   owners.change(a, others);
-  assertEquals([...a.memberIds()].length, 5);
+  assertEquals([...a.view.memberIds()].length, 5);
   assertEquals(eventsOf(a).of("ConflictDetected").map(({ memberId, reason }) => `${memberId} ${reason}`), [
     "m4 limit",
     "m5 limit",
@@ -567,7 +570,7 @@ Deno.test("merge: of a new member, takes as many keys and bytes as fit, to the l
     const clock = new TestClock();
     const [a] = makeCluster(["a", "b", "c"], clock, { settings });
     tell(a, "c", memberDelta("b", incarnation, entries), clock);
-    return a.versionOf("b")?.number;
+    return a.view.versionOf("b")?.number;
   };
   const keys = [1, 2, 3, 4].map((number) => entry(`k${number}`, number, 1));
   assertEquals(heldOf({ maxKeysPerMember: 2 }, keys), 3);
@@ -587,10 +590,10 @@ Deno.test("merge: measures a repair by reset by the state after it, and refuses 
   tell(a, "c", memberDelta("b", incarnation, keys(1, 2, 3)), clock);
   // In place of k1 and k2, and then in place of one of them alone.
   assertEquals(tell(a, "c", memberDelta("b", incarnation, keys(3, 4, 5), { reset: true }), clock), new Map());
-  assertEquals(a.entriesOf("b").map(({ key }) => key), ["k3", "k4", "k5"]);
+  assertEquals(a.view.entriesOf("b").map(({ key }) => key), ["k3", "k4", "k5"]);
   const tooMany = memberDelta("b", incarnation, keys(4, 5, 6, 7), { reset: true });
   assertEquals(tell(a, "c", tooMany, clock), new Map([["b", { incarnation, number: 5 }]]));
-  assertEquals(a.entriesOf("b").map(({ key }) => key), ["k3", "k4", "k5"]);
+  assertEquals(a.view.entriesOf("b").map(({ key }) => key), ["k3", "k4", "k5"]);
 });
 
 Deno.test("merge: old entries of a delta take no room from the newer ones (E7)", () => {
@@ -610,7 +613,11 @@ Deno.test("merge: cuts a delta that begins below the version where it exceeds a 
   tell(a, "c", memberDelta("b", incarnation, [entry("k1", 1, 1), entry("k2", 2, 1)]), clock);
   const more = [entry("k2", 2, 1), entry("k1", 3, 2), entry("k3", 4, 1), entry("k4", 5, 1)];
   tell(a, "c", memberDelta("b", incarnation, more), clock);
-  assertEquals([a.versionOf("b")?.number, valueOf(a, "b", "k1"), valueOf(a, "b", "k4")], [4, 2, undefined]);
+  assertEquals([a.view.versionOf("b")?.number, valueOf(a, "b", "k1"), valueOf(a, "b", "k4")], [
+    4,
+    2,
+    undefined,
+  ]);
 });
 
 Deno.test("disseminate: own state goes first again after a message in which all had room (E7)", () => {

@@ -77,7 +77,7 @@ Deno.test("delta: without an entry below, it starts after the floor (E4)", () =>
   set(a, "x", 1, clock);
   settle([a, b], { clock });
   note(a, a.tick(clock.advance(1_000)));
-  assertEquals(a.footprint.tombstones, 0);
+  assertEquals(a.view.footprint.tombstones, 0);
   set(a, "x", 2, clock);
   const { after, reset, entries } = deltaOf(a, "b", "a")!;
   assertEquals([after, reset, entries.length], [2, false, 1]);
@@ -87,9 +87,9 @@ Deno.test("version: becomes the last number of the merged delta (E4)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
   tell(a, "b", memberDelta("b", incarnationOf(clock), [entry("x", 2, 1), entry("y", 7, 1)]), clock);
-  assertEquals(a.versionOf("b")?.number, 7);
+  assertEquals(a.view.versionOf("b")?.number, 7);
   tell(a, "b", memberDelta("b", incarnationOf(clock), [entry("x", 9, 1)], { after: 7 }), clock);
-  assertEquals(a.versionOf("b")?.number, 9);
+  assertEquals(a.view.versionOf("b")?.number, 9);
 });
 
 Deno.test("version: is always the number of an entry (E4)", () => {
@@ -99,13 +99,13 @@ Deno.test("version: is always the number of an entry (E4)", () => {
     tell(a, "b", memberDelta("b", incarnationOf(clock), [], { after: 40 }), clock),
     new Map([["b", { incarnation: incarnationOf(clock), number: 0 }]]),
   );
-  assertEquals(a.versionOf("b"), undefined);
+  assertEquals(a.view.versionOf("b"), undefined);
   tell(a, "b", memberDelta("b", incarnationOf(clock), [entry("x", 3, 1)]), clock);
   tell(a, "b", memberDelta("b", incarnationOf(clock), [], { after: 3 }), clock);
   tell(a, "b", memberDelta("b", incarnationOf(clock), [], { after: 2 }), clock);
   tell(a, "b", memberDelta("b", incarnationOf(clock), [], { after: 90 }), clock);
   tell(a, "b", memberDelta("b", incarnationOf(clock), [], { after: 90, reset: true }), clock);
-  assertEquals(a.versionOf("b"), { incarnation: incarnationOf(clock), number: 3 });
+  assertEquals(a.view.versionOf("b"), { incarnation: incarnationOf(clock), number: 3 });
 });
 
 Deno.test("gap: a receiver merges nothing of that member and answers with its version (E4)", () => {
@@ -116,7 +116,7 @@ Deno.test("gap: a receiver merges nothing of that member and answers with its ve
   eventsOf(a).clear();
   const gap = memberDelta("b", incarnation, [entry("x", 6, "new"), heartbeat(7)], { after: 4 });
   assertEquals(tell(a, "c", gap, clock), new Map([["b", { incarnation, number: 3 }]]));
-  assertEquals([valueOf(a, "b", "x"), a.versionOf("b")?.number], ["held", 3]);
+  assertEquals([valueOf(a, "b", "x"), a.view.versionOf("b")?.number], ["held", 3]);
   assertEquals(eventsOf(a).of("GossipUpdate"), []);
 });
 
@@ -138,11 +138,11 @@ Deno.test("gap: for an unknown incarnation, a delta that does not start at 0 is 
   const later = makeIncarnation(clock.wallMs + 1, 0.5);
   const fromOne = (of: string) => memberDelta("b", of, [entry("x", 2, "new")], { after: 1 });
   assertEquals(tell(a, "c", fromOne(incarnation), clock), new Map([["b", { incarnation, number: 0 }]]));
-  assertEquals(a.versionOf("b"), undefined);
+  assertEquals(a.view.versionOf("b"), undefined);
   tell(a, "c", memberDelta("b", incarnation, [entry("x", 5, "held")]), clock);
   // A version of an earlier incarnation does not count.
   assertEquals(tell(a, "c", fromOne(later), clock), new Map([["b", { incarnation: later, number: 0 }]]));
-  assertEquals(a.versionOf("b"), { incarnation, number: 5 });
+  assertEquals(a.view.versionOf("b"), { incarnation, number: 5 });
 });
 
 Deno.test("gap: one in a member does not stop the merge of others in the message (E4)", () => {
@@ -167,7 +167,7 @@ Deno.test("gap: the next message repairs it, and starts from the receiver's vers
   tell(a, "c", memberDelta("c", incarnationOf(clock), [entry("x", 4, 1), entry("y", 5, 1)]), clock);
   exchange(a, b!, { clock });
   // The peer lost everything without noticing: a process whose memory failed, in the same incarnation.
-  const empty = makeEngine("b", clock, { incarnation: b!.incarnation });
+  const empty = makeEngine("b", clock, { incarnation: b!.view.incarnation });
   empty.setTopology({ members: ids, blocked: [] }, clock.now);
   set(a, "own", 2, clock);
   set(a, "more", 1, clock);
@@ -175,11 +175,11 @@ Deno.test("gap: the next message repairs it, and starts from the receiver's vers
   const { request, ack, reply } = exchange(a, empty, { clock });
   assertEquals(request.members.map(({ id, after }) => [id, after]), [["a", 0], ["c", 5]]);
   assertEquals(reply?.holds, new Map([["c", { incarnation: incarnationOf(clock), number: 0 }]]));
-  assertEquals([ack, a.phase], [new Map(), "reconciling"]);
+  assertEquals([ack, a.view.phase], [new Map(), "reconciling"]);
   const healing = exchange(a, empty, { clock });
   assertEquals(healing.request.members.map(({ id, after }) => [id, after]), [["c", 0]]);
   assertEquals(healing.reply?.holds, new Map());
-  assertEquals([valueOf(empty, "c", "x"), valueOf(empty, "c", "y"), a.phase], [2, 1, "diffusing"]);
+  assertEquals([valueOf(empty, "c", "x"), valueOf(empty, "c", "y"), a.view.phase], [2, 1, "diffusing"]);
 });
 
 Deno.test("gap: the version that the receiver reports replaces the remembered one, also where nothing was pending (E4)", () => {
@@ -187,12 +187,12 @@ Deno.test("gap: the version that the receiver reports replaces the remembered on
   const [a, b] = makePair(clock);
   for (const key of ["x", "y", "z"]) set(a, key, 1, clock);
   exchange(a, b, { clock });
-  assertEquals([deltaOf(a, "b", "a"), a.acknowledgedBy(3)], [undefined, 1]);
+  assertEquals([deltaOf(a, "b", "a"), a.view.acknowledgedBy(3)], [undefined, 1]);
   const { sent } = a.disseminate("b");
-  note(a, a.handleAck(sent, new Map([["a", { incarnation: a.incarnation, number: 1 }]]), clock.now));
+  note(a, a.handleAck(sent, new Map([["a", { incarnation: a.view.incarnation, number: 1 }]]), clock.now));
   const { after, entries } = deltaOf(a, "b", "a")!;
   assertEquals([after, entries.map(({ number }) => number)], [1, [2, 3]]);
-  assertEquals([a.phase, a.acknowledgedBy(3), a.acknowledgedBy(1)], ["reconciling", 0, 1]);
+  assertEquals([a.view.phase, a.view.acknowledgedBy(3), a.view.acknowledgedBy(1)], ["reconciling", 0, 1]);
 });
 
 Deno.test("incarnation: a receiver with an earlier one is sent the present one from the beginning (E4)", () => {
@@ -203,7 +203,7 @@ Deno.test("incarnation: a receiver with an earlier one is sent the present one f
   const { sent } = a.disseminate("b");
   const earlier = makeIncarnation(clock.wallMs - 1, 0.5);
   note(a, a.handleAck(sent, new Map([["a", { incarnation: earlier, number: 900 }]]), clock.now));
-  assertEquals([deltaOf(a, "b", "a")?.after, a.acknowledgedBy(1)], [0, 0]);
+  assertEquals([deltaOf(a, "b", "a")?.after, a.view.acknowledgedBy(1)], [0, 0]);
 });
 
 Deno.test("incarnation: a receiver with a later one is sent nothing of the earlier one (E4)", () => {
@@ -229,7 +229,11 @@ Deno.test("merge: of a delta that starts below the version, takes only the newer
     memberDelta("b", incarnation, [entry("y", 4, "held"), entry("x", 5, "new")], { after: 1 }),
     clock,
   );
-  assertEquals([valueOf(a, "b", "x"), valueOf(a, "b", "y"), a.versionOf("b")?.number], ["new", "held", 5]);
+  assertEquals([valueOf(a, "b", "x"), valueOf(a, "b", "y"), a.view.versionOf("b")?.number], [
+    "new",
+    "held",
+    5,
+  ]);
   assertEquals(eventsOf(a).of("GossipUpdate").map(({ key }) => key), ["x"]);
 });
 
@@ -242,7 +246,7 @@ Deno.test("merge: ignores an entry at or below the version also where its key is
   tell(a, "b", memberDelta("b", incarnation, [tombstone("x", 3), entry("y", 4, 2)], { after: 2 }), clock);
   for (const forgotten of [false, true]) {
     if (forgotten) note(a, a.tick(clock.advance(1_000)));
-    assertEquals(a.footprint.tombstones, forgotten ? 0 : 1);
+    assertEquals(a.view.footprint.tombstones, forgotten ? 0 : 1);
     tell(a, "c", old, clock);
     tell(a, "c", memberDelta("b", incarnation, [entry("x", 1, 1), entry("y", 4, 2)]), clock);
     assertEquals([valueOf(a, "b", "x"), valueOf(a, "b", "y")], [undefined, 2]);
@@ -277,8 +281,8 @@ function runWithLoss(seed: number): void {
   }
   settle(engines, { clock });
   for (const engine of [left!, right!]) {
-    assertEquals(engine.versionOf("owner")?.number, history.length, `seed ${seed}`);
-    assertEquals(engine.digest, owner.digest, `seed ${seed}`);
+    assertEquals(engine.view.versionOf("owner")?.number, history.length, `seed ${seed}`);
+    assertEquals(engine.view.digest, owner.view.digest, `seed ${seed}`);
   }
 }
 
@@ -287,14 +291,14 @@ function assertPrefix(
   history: readonly (readonly [string, number | undefined])[],
   when: string,
 ): void {
-  const held = engine.versionOf("owner")?.number ?? 0;
+  const held = engine.view.versionOf("owner")?.number ?? 0;
   const expected = new Map<string, number | undefined>();
   for (const [key, value] of history.slice(0, held)) expected.set(key, value);
   for (const key of ["k0", "k1", "k2", "k3"]) {
     assertEquals(
       valueOf(engine, "owner", key),
       expected.get(key),
-      `${engine.id} ${key} ${when}, held ${held}`,
+      `${engine.view.id} ${key} ${when}, held ${held}`,
     );
   }
   assert(held <= history.length);
@@ -314,5 +318,5 @@ Deno.test("merge: a delta without entries of an unknown member changes nothing (
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
   const empty = memberDelta("c", incarnationOf(clock), [], { count: 5, ackedByAll: 3 });
-  assertEquals([tell(a, "b", empty, clock), a.versionOf("c")], [new Map(), undefined]);
+  assertEquals([tell(a, "b", empty, clock), a.view.versionOf("c")], [new Map(), undefined]);
 });

@@ -38,9 +38,9 @@ function push(
   to: Engine,
   how: { readonly ids?: Iterable<string>; readonly relay?: boolean; readonly clock: TestClock },
 ): PartialDelta {
-  const { ids = [from.id], relay = true, clock } = how;
-  const delta = structuredClone(pushOf(from, to.id, ids));
-  note(to, to.applyPush(from.id, { delta, relay }, clock.now));
+  const { ids = [from.view.id], relay = true, clock } = how;
+  const delta = structuredClone(pushOf(from, to.view.id, ids));
+  note(to, to.applyPush(from.view.id, { delta, relay }, clock.now));
   return delta;
 }
 
@@ -75,7 +75,7 @@ Deno.test("push: has the changes since the last acknowledgement, and the peer me
   set(a, "k", 1, clock);
   set(a, "l", 2, clock);
   assertEquals(show(push(a, b, { clock })), "a>1:2,3");
-  assertEquals([valueOf(b, "a", "k"), valueOf(b, "a", "l"), b.digest], [1, 2, a.digest]);
+  assertEquals([valueOf(b, "a", "k"), valueOf(b, "a", "l"), b.view.digest], [1, 2, a.view.digest]);
   assertEquals(eventsOf(a).of("Disseminated").at(-1), {
     type: "Disseminated",
     peerId: "b",
@@ -107,7 +107,7 @@ Deno.test("push: stays within the members and bytes of a message, and leaves the
   // One whole, and as many of three that were never pushed as there is room for.
   assertEquals(show(pushOf(a, "b", ids)), "m0>1:2 m4>0:1 m5>0:1 m6>0:1");
   settle([a, b!], { clock });
-  assertEquals(ids.map((id) => b!.versionOf(id)?.number), ids.map(() => 2));
+  assertEquals(ids.map((id) => b!.view.versionOf(id)?.number), ids.map(() => 2));
 });
 
 Deno.test("push: does not count as acknowledged, neither for the phase nor for a wait (S2, E5)", () => {
@@ -115,9 +115,13 @@ Deno.test("push: does not count as acknowledged, neither for the phase nor for a
   const [a, b] = makeSettledPair(clock);
   const number = set(a, "k", 1, clock);
   push(a, b, { clock });
-  assertEquals([a.phase, a.acknowledgedBy(number), a.isAcknowledgedBy("b", number)], ["diffusing", 0, false]);
+  assertEquals([a.view.phase, a.view.acknowledgedBy(number), a.view.isAcknowledgedBy("b", number)], [
+    "diffusing",
+    0,
+    false,
+  ]);
   exchange(a, b, { clock });
-  assertEquals([a.phase, a.acknowledgedBy(number), b.phase], ["confirmed", 1, "confirmed"]);
+  assertEquals([a.view.phase, a.view.acknowledgedBy(number), b.view.phase], ["confirmed", 1, "confirmed"]);
 });
 
 Deno.test("disseminate: starts after the pushed version, without entries, until that is acknowledged (S2)", () => {
@@ -129,7 +133,7 @@ Deno.test("disseminate: starts after the pushed version, without entries, until 
   set(a, "l", 2, clock);
   assertEquals(roundOf(a, "b"), "a>2:3");
   const { reply } = exchange(a, b, { clock });
-  assertEquals([reply?.holds, roundOf(a, "b"), a.acknowledgedBy(3)], [new Map(), "", 1]);
+  assertEquals([reply?.holds, roundOf(a, "b"), a.view.acknowledgedBy(3)], [new Map(), "", 1]);
 });
 
 Deno.test("disseminate: a lost push is reported as a gap, and then all is sent again (S2, E4)", () => {
@@ -139,13 +143,13 @@ Deno.test("disseminate: a lost push is reported as a gap, and then all is sent a
   set(a, "l", 2, clock);
   pushOf(a, "b", ["a"]);
   const { request, reply } = exchange(a, b, { clock });
-  assertEquals([show(request), reply?.holds.get("a")?.number, a.phase], ["a>3:", 1, "reconciling"]);
-  assertEquals([valueOf(b, "a", "k"), a.acknowledgedBy(2)], [undefined, 0]);
+  assertEquals([show(request), reply?.holds.get("a")?.number, a.view.phase], ["a>3:", 1, "reconciling"]);
+  assertEquals([valueOf(b, "a", "k"), a.view.acknowledgedBy(2)], [undefined, 0]);
   assertEquals(roundOf(a, "b"), "a>1:2,3");
   // A gap is for a round, which gets an answer.
   assertEquals(show(pushOf(a, "b", ["a"])), "");
   exchange(a, b, { clock });
-  assertEquals([valueOf(b, "a", "k"), valueOf(b, "a", "l"), a.phase], [1, 2, "confirmed"]);
+  assertEquals([valueOf(b, "a", "k"), valueOf(b, "a", "l"), a.view.phase], [1, 2, "confirmed"]);
 });
 
 Deno.test("disseminate: a gap shows with the second push as well where the first was lost (S2, E4)", () => {
@@ -156,9 +160,9 @@ Deno.test("disseminate: a gap shows with the second push as well where the first
   set(a, "l", 2, clock);
   assertEquals(show(push(a, b, { clock })), "a>2:3");
   // It is a gap to b: nothing of it is merged, and a push has no answer.
-  assertEquals([valueOf(b, "a", "l"), b.versionOf("a")?.number], [undefined, 1]);
+  assertEquals([valueOf(b, "a", "l"), b.view.versionOf("a")?.number], [undefined, 1]);
   for (let round = 0; round < 2; round++) exchange(a, b, { clock });
-  assertEquals([valueOf(b, "a", "k"), valueOf(b, "a", "l"), a.phase], [1, 2, "confirmed"]);
+  assertEquals([valueOf(b, "a", "k"), valueOf(b, "a", "l"), a.view.phase], [1, 2, "confirmed"]);
 });
 
 Deno.test("disseminate: a lost push of another member is repaired alike (S2, E4)", () => {
@@ -178,7 +182,7 @@ Deno.test("applyIncoming: an equal digest acknowledges pushed state (S2, E12)", 
   const number = set(a, "k", 1, clock);
   push(a, b, { clock });
   exchange(b, a, { clock });
-  assertEquals([roundOf(a, "b"), a.acknowledgedBy(number), a.phase], ["", 1, "confirmed"]);
+  assertEquals([roundOf(a, "b"), a.view.acknowledgedBy(number), a.view.phase], ["", 1, "confirmed"]);
 });
 
 Deno.test("push: a member that needs a reset is left to a round, which sends the whole (E8, S2)", () => {
@@ -206,10 +210,10 @@ Deno.test("push: a lost pushed reset is sent again, whole (E8, S2)", () => {
   remove(a, "gone", clock);
   set(a, "k", 1, clock);
   note(a, a.tick(clock.advance(1_000)));
-  assertEquals([a.footprint.tombstones, show(pushOf(a, "b", ["a"]))], [0, "a!>0:4"]);
+  assertEquals([a.view.footprint.tombstones, show(pushOf(a, "b", ["a"]))], [0, "a!>0:4"]);
   assertEquals(roundOf(a, "b"), "a>4:");
   for (let round = 0; round < 2; round++) exchange(a, b, { clock });
-  assertEquals([valueOf(b, "a", "gone"), valueOf(b, "a", "k"), a.phase], [undefined, 1, "confirmed"]);
+  assertEquals([valueOf(b, "a", "gone"), valueOf(b, "a", "k"), a.view.phase], [undefined, 1, "confirmed"]);
 });
 
 Deno.test("push: state of an unversioned member, or to an unversioned peer, does not count as arrived (S2)", () => {
@@ -254,10 +258,10 @@ Deno.test("applyPush: merges the counts in a push, and renews the own incarnatio
   const apply = (...members: MemberDelta[]) =>
     note(a, a.applyPush("b", { delta: { members }, relay: true }, clock.now));
   apply(memberDelta("x", LIFE, [entry("k", 1, 1)], { count: 9 }));
-  assertEquals(a.heartbeatOf("x")?.number, 9);
-  const { incarnation } = a;
+  assertEquals(a.view.heartbeatOf("x")?.number, 9);
+  const { incarnation } = a.view;
   apply(memberDelta("a", makeIncarnation(clock.wallMs + 10, 0.5), [entry("k", 1, "of another process")]));
-  assert(a.incarnation > incarnation);
+  assert(a.view.incarnation > incarnation);
   assertEquals([valueOf(a, "a", "first"), valueOf(a, "a", "k")], [0, undefined]);
 });
 
@@ -267,7 +271,9 @@ Deno.test("push: a silenced member neither pushes nor merges (E1)", () => {
   silence(a, clock);
   set(a, "k", 1, clock);
   set(b, "k", 1, clock);
-  for (const engine of [a, b]) note(engine, engine.attachSignature(engine.unsignedSnapshot()!, "signed"));
+  for (const engine of [a, b]) {
+    note(engine, engine.attachSignature(engine.view.unsignedSnapshot()!, "signed"));
+  }
   assertEquals(pushOf(a, "b", ["a"]).members, []);
   push(b, a, { clock });
   assertEquals(valueOf(a, "b", "k"), undefined);
@@ -284,7 +290,7 @@ function pushAtRandom(seed: number): void {
   const engines = makeCluster(["a", "b", "c", "d"], clock, {
     settings: { tombstoneRetention: 2_000, gossipMaxSend: 1 + draw(4) },
   });
-  for (const a of engines) for (const b of engines) if (a.id < b.id) greet(a, b, clock);
+  for (const a of engines) for (const b of engines) if (a.view.id < b.view.id) greet(a, b, clock);
   const late: (() => void)[] = [];
   for (let step = 0; step < 150; step++) {
     const from = engines[draw(4)]!;
@@ -292,11 +298,11 @@ function pushAtRandom(seed: number): void {
     if (draw(4) > 0) set(from, key, step, clock);
     else remove(from, key, clock);
     const { own, others } = from.takeChanges();
-    const ids = own ? [from.id, ...others] : [...others];
+    const ids = own ? [from.view.id, ...others] : [...others];
     for (const to of engines) {
       if (to === from || draw(3) === 0) continue;
-      const delta = structuredClone(pushOf(from, to.id, ids));
-      const arrive = () => void note(to, to.applyPush(from.id, { delta, relay: true }, clock.now));
+      const delta = structuredClone(pushOf(from, to.view.id, ids));
+      const arrive = () => void note(to, to.applyPush(from.view.id, { delta, relay: true }, clock.now));
       const fate = draw(4);
       if (fate > 0) late.push(arrive);
       if (fate > 1) arrive();
@@ -322,9 +328,9 @@ function pushAtRandom(seed: number): void {
   }
   for (const engine of engines) {
     assertEquals(
-      [engine.digest, engine.phase],
-      [engines[0]!.digest, "confirmed"],
-      `seed ${seed}: ${engine.id}`,
+      [engine.view.digest, engine.view.phase],
+      [engines[0]!.view.digest, "confirmed"],
+      `seed ${seed}: ${engine.view.id}`,
     );
   }
 }

@@ -24,9 +24,9 @@ function push(from: Engine, to: Engine, ids: readonly string[], { clock, lose = 
   readonly lose?: boolean;
   readonly relay?: boolean;
 }): string[] {
-  const { delta } = note(from, from.push(to.id, ids));
+  const { delta } = note(from, from.push(to.view.id, ids));
   const { members } = travelled({ ...message(), members: delta.members });
-  if (!lose) note(to, to.applyPush(from.id, { delta: { members }, relay }, clock.now));
+  if (!lose) note(to, to.applyPush(from.view.id, { delta: { members }, relay }, clock.now));
   return delta.members.map((each) => `${each.id} ${each.entries.map(({ number }) => number)}`);
 }
 
@@ -57,10 +57,10 @@ Deno.test("push: does not count as acknowledged, and the next round asks whether
   const [a, b] = agreeing(clock);
   const number = set(a, "k", 2, clock);
   push(a, b, ["a"], { clock });
-  assertEquals([a.phase, a.isAcknowledgedBy("b", number)], ["diffusing", false]);
+  assertEquals([a.view.phase, a.view.isAcknowledgedBy("b", number)], ["diffusing", false]);
   const { request } = exchange(a, b, { clock });
   assertEquals(request.members.map(({ after, entries }) => [after, entries]), [[number, []]]);
-  assertEquals([a.phase, a.isAcknowledgedBy("b", number)], ["confirmed", true]);
+  assertEquals([a.view.phase, a.view.isAcknowledgedBy("b", number)], ["confirmed", true]);
 });
 
 Deno.test("push: a lost one shows as a gap, and the round after repairs it (S2, E4)", () => {
@@ -73,7 +73,7 @@ Deno.test("push: a lost one shows as a gap, and the round after repairs it (S2, 
   // A pending member is for the rounds.
   assertEquals(push(a, b, ["a"], { clock }), []);
   exchange(a, b, { clock });
-  assertEquals([valueOf(b, "a", "k"), a.phase], [2, "confirmed"]);
+  assertEquals([valueOf(b, "a", "k"), a.view.phase], [2, "confirmed"]);
 });
 
 Deno.test("push: one that was lost with a connection is sent again after the next handshake (S2)", () => {
@@ -91,9 +91,9 @@ Deno.test("push: a later incarnation of a member is pushed from its beginning (S
   greet(a, b, clock);
   const incarnation = makeIncarnation(clock.wallMs, 0.5);
   tell(a, "c", memberDelta("c", incarnation, [entry("k", 5, 1)]), clock);
-  assertEquals(push(a, b, [c.id], { clock }), ["c 5"]);
+  assertEquals(push(a, b, [c.view.id], { clock }), ["c 5"]);
   tell(a, "c", memberDelta("c", incarnationAbove(incarnation, clock.wallMs, 0.5), [entry("k", 1, 2)]), clock);
-  assertEquals(push(a, b, [c.id], { clock }), ["c 1"]);
+  assertEquals(push(a, b, [c.view.id], { clock }), ["c 1"]);
 });
 
 Deno.test("push: a peer without incarnations reports no gap, so that the next round sends all again (S2)", () => {
@@ -113,14 +113,14 @@ Deno.test("applyPush: passes new entries on only where it relays (S1)", () => {
     const [a, b] = agreeing(clock);
     set(a, "k", 2, clock);
     push(a, b, ["a"], { clock, relay });
-    assertEquals(b.hasChanges, relay);
+    assertEquals(b.view.hasChanges, relay);
     assertEquals([...b.takeChanges().others], relay ? ["a"] : []);
     // Known entries are not passed on.
     set(a, "k", 3, clock);
     exchange(a, b, { clock });
     b.takeChanges();
     push(a, b, ["a"], { clock, relay });
-    assertEquals(b.hasChanges, false);
+    assertEquals(b.view.hasChanges, false);
   }
 });
 
@@ -134,7 +134,7 @@ Deno.test("applyPush: merges nothing after a gap, and nothing of an incarnation 
   assertEquals(valueOf(a, "c", "k"), undefined);
   const ahead = makeIncarnation(clock.wallMs + 400 * 86_400_000, 0.5);
   apply(memberDelta("c", ahead, [entry("k", 1, 1)]));
-  assertEquals([a.versionOf("c"), a.hasChanges], [undefined, false]);
+  assertEquals([a.view.versionOf("c"), a.view.hasChanges], [undefined, false]);
 });
 
 Deno.test("takeChanges: has this member and others, each once, and is empty after (S1)", () => {
@@ -144,7 +144,7 @@ Deno.test("takeChanges: has this member and others, each once, and is empty afte
   set(a, "k", 3, clock);
   tell(a, "b", memberDelta("c", makeIncarnation(clock.wallMs, 0.5), [entry("k", 1, 1)]), clock);
   const { own, others } = a.takeChanges();
-  assertEquals([own, [...others], a.hasChanges], [true, ["c"], false]);
+  assertEquals([own, [...others], a.view.hasChanges], [true, ["c"], false]);
   const empty = a.takeChanges();
   assertEquals([empty.own, empty.others.size], [false, 0]);
 });
@@ -153,7 +153,7 @@ Deno.test("takeChanges: leaves the changes of an interval to the rounds (S1)", (
   const clock = new TestClock();
   const [a] = agreeing(clock);
   note(a, a.countHeartbeat({ cart: 1 }, clock.advance(300)));
-  assertEquals(a.hasChanges, false);
+  assertEquals(a.view.hasChanges, false);
 });
 
 Deno.test("takeChanges: leaves the members above 1,024 changed ones to the rounds (S1)", () => {

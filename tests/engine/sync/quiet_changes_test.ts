@@ -20,7 +20,7 @@ const SETTINGS = { heartbeatExpiration: 20_000, departedRetention: 10_000 };
 /** Members with each other's state that agree and know it. */
 function makeQuiet(ids: readonly string[], clock: TestClock): Engine[] {
   const engines = makeCluster(ids, clock, { settings: SETTINGS });
-  for (const a of engines) for (const b of engines) if (a.id < b.id) greet(a, b, clock);
+  for (const a of engines) for (const b of engines) if (a.view.id < b.view.id) greet(a, b, clock);
   for (const engine of engines) note(engine, engine.countHeartbeat({}, clock.now));
   settle(engines, { clock });
   for (const a of engines) for (const b of engines) if (a !== b) exchange(a, b, { clock });
@@ -31,18 +31,18 @@ Deno.test("isQuiet: is true once both sides know that they have one state, and a
   const clock = new TestClock();
   const [a, b, c] = makeQuiet(["a", "b", "c"], clock);
   for (const [one, other] of [[a, "b"], [b, "a"], [c, "a"], [a, "c"]] as const) {
-    assertEquals(one!.isQuiet(other), true, `${one!.id} to ${other}`);
+    assertEquals(one!.view.isQuiet(other), true, `${one!.view.id} to ${other}`);
   }
   for (let interval = 0; interval < 5; interval++) {
     note(a!, a!.countHeartbeat({}, clock.advance(300)));
-    assertEquals(a!.isQuiet("b"), true);
+    assertEquals(a!.view.isQuiet("b"), true);
   }
 });
 
 Deno.test("isQuiet: is false for a peer that was never met (L1)", () => {
   const clock = new TestClock();
   const [a] = makeQuiet(["a", "b", "c"], clock);
-  assertEquals(a!.isQuiet("unknown"), false);
+  assertEquals(a!.view.isQuiet("unknown"), false);
 });
 
 Deno.test("isQuiet: is false after any change, until both sides know of it and all are confirmed again (L1)", () => {
@@ -55,13 +55,13 @@ Deno.test("isQuiet: is false after any change, until both sides know of it and a
   const [a, b, c] = makeQuiet(["a", "b", "c"], clock);
   for (const [index, change] of changes.entries()) {
     change(a!, clock);
-    assertEquals([a!.isQuiet("b"), a!.isQuiet("c")], [false, false], `change ${index}`);
+    assertEquals([a!.view.isQuiet("b"), a!.view.isQuiet("c")], [false, false], `change ${index}`);
     // b still has its earlier state: it cannot know.
-    assertEquals(b!.isQuiet("c"), true, `change ${index}`);
+    assertEquals(b!.view.isQuiet("c"), true, `change ${index}`);
     exchange(a!, b!, { clock });
     // a knows that b has it, and that c does not.
     assertEquals(
-      [a!.isQuiet("b"), b!.isQuiet("a"), b!.isQuiet("c")],
+      [a!.view.isQuiet("b"), b!.view.isQuiet("a"), b!.view.isQuiet("c")],
       [false, false, false],
       `change ${index}`,
     );
@@ -70,7 +70,11 @@ Deno.test("isQuiet: is false after any change, until both sides know of it and a
     for (const [one, other] of [[a!, b!], [b!, a!], [a!, c!], [c!, b!]] as const) {
       exchange(one, other, { clock });
     }
-    assertEquals([a!.isQuiet("b"), b!.isQuiet("c"), c!.isQuiet("b")], [true, true, true], `change ${index}`);
+    assertEquals(
+      [a!.view.isQuiet("b"), b!.view.isQuiet("c"), c!.view.isQuiet("b")],
+      [true, true, true],
+      `change ${index}`,
+    );
   }
 });
 
@@ -80,11 +84,11 @@ Deno.test("isQuiet: is false where the peer has not acknowledged this state, tho
   set(b!, "k", 1, clock);
   exchange(b!, a!, { clock, lose: "reply" });
   // a has the digest of b, and b has none of a since.
-  const { digest, active } = a!;
+  const { digest, active } = a!.view;
   note(b!, b!.applyIncoming("a", { members: [], digest, active, partial: false }, clock.now));
-  assertEquals([b!.phase, b!.isQuiet("a")], ["confirmed", false]);
+  assertEquals([b!.view.phase, b!.view.isQuiet("a")], ["confirmed", false]);
   exchange(b!, a!, { clock });
-  assertEquals(b!.isQuiet("a"), true);
+  assertEquals(b!.view.isQuiet("a"), true);
 });
 
 Deno.test("isQuiet: is false where the peer's own state did not arrive since the change (L1)", () => {
@@ -93,7 +97,7 @@ Deno.test("isQuiet: is false where the peer's own state did not arrive since the
   set(a!, "k", 1, clock);
   // The acknowledgement alone confirms.
   note(a!, a!.handleAck(a!.disseminate("b").sent, new Map(), clock.now));
-  assertEquals([a!.phase, a!.isQuiet("b")], ["confirmed", false]);
+  assertEquals([a!.view.phase, a!.view.isQuiet("b")], ["confirmed", false]);
 });
 
 Deno.test("isQuiet: is false while a third member is not known to agree (L1)", () => {
@@ -101,7 +105,11 @@ Deno.test("isQuiet: is false while a third member is not known to agree (L1)", (
   const [a, b] = makeQuiet(["a", "b", "c"], clock);
   set(a!, "k", 1, clock);
   for (let round = 0; round < 3; round++) exchange(a!, b!, { clock });
-  assertEquals([a!.digest === b!.digest, a!.phase, a!.isQuiet("b")], [true, "diffusing", false]);
+  assertEquals([a!.view.digest === b!.view.digest, a!.view.phase, a!.view.isQuiet("b")], [
+    true,
+    "diffusing",
+    false,
+  ]);
 });
 
 Deno.test("isQuiet: is false while a member is pending for the peer (L1)", () => {
@@ -109,11 +117,11 @@ Deno.test("isQuiet: is false while a member is pending for the peer (L1)", () =>
   const [a, b] = makeQuiet(["a", "b"], clock);
   // b reports that it lost the acknowledged state.
   const { sent } = a!.disseminate("b");
-  note(a!, a!.handleAck(sent, new Map([["a", { incarnation: a!.incarnation, number: 1 }]]), clock.now));
-  assertEquals(a!.isQuiet("b"), false);
+  note(a!, a!.handleAck(sent, new Map([["a", { incarnation: a!.view.incarnation, number: 1 }]]), clock.now));
+  assertEquals(a!.view.isQuiet("b"), false);
   exchange(a!, b!, { clock });
   exchange(a!, b!, { clock });
-  assertEquals(a!.isQuiet("b"), true);
+  assertEquals(a!.view.isQuiet("b"), true);
 });
 
 Deno.test("isQuiet: is false after a late answer that the peer has less (L1, E4)", () => {
@@ -121,27 +129,27 @@ Deno.test("isQuiet: is false after a late answer that the peer has less (L1, E4)
   const [a] = makeQuiet(["a", "b"], clock);
   set(a!, "k", 1, clock);
   const { sent } = a!.disseminate("b");
-  const { digest, active } = a!;
+  const { digest, active } = a!.view;
   note(a!, a!.applyIncoming("b", { members: [], digest, active, partial: false }, clock.now));
-  assertEquals(a!.phase, "confirmed");
+  assertEquals(a!.view.phase, "confirmed");
   // An answer of b from before it had the state comes late.
-  note(a!, a!.handleAck(sent, new Map([["a", { incarnation: a!.incarnation, number: 2 }]]), clock.now));
-  assertEquals([a!.phase, a!.isQuiet("b")], ["diffusing", false]);
+  note(a!, a!.handleAck(sent, new Map([["a", { incarnation: a!.view.incarnation, number: 2 }]]), clock.now));
+  assertEquals([a!.view.phase, a!.view.isQuiet("b")], ["diffusing", false]);
 });
 
 Deno.test("isQuiet: is false while the state of an inactive member is stored (E11)", () => {
   const clock = new TestClock();
   const [a, b] = makeQuiet(["a", "b"], clock);
-  tell(a!, "b", memberDelta("gone", a!.incarnation, [entry("k", 1, 1)]), clock);
+  tell(a!, "b", memberDelta("gone", a!.view.incarnation, [entry("k", 1, 1)]), clock);
   exchange(a!, b!, { clock });
   exchange(a!, b!, { clock });
-  assertEquals([a!.phase, a!.isQuiet("b")], ["confirmed", false]);
+  assertEquals([a!.view.phase, a!.view.isQuiet("b")], ["confirmed", false]);
   for (const engine of [a!, b!]) note(engine, engine.tick(clock.now));
   clock.advance(SETTINGS.departedRetention);
   for (const engine of [a!, b!]) note(engine, engine.tick(clock.now));
   exchange(a!, b!, { clock });
   exchange(b!, a!, { clock });
-  assertEquals([a!.versionOf("gone"), a!.isQuiet("b")], [undefined, true]);
+  assertEquals([a!.view.versionOf("gone"), a!.view.isQuiet("b")], [undefined, true]);
 });
 
 Deno.test("isQuiet: is false for an unversioned peer, which reads heartbeats in entries alone (L1)", () => {
@@ -149,15 +157,22 @@ Deno.test("isQuiet: is false for an unversioned peer, which reads heartbeats in 
   const [a] = makeCluster(["a", "g"], clock, { settings: SETTINGS });
   note(
     a,
-    a.applyHello({ id: "g", incarnation: NO_INCARNATION, digest: a.digest, active: a.active }, clock.now),
+    a.applyHello(
+      { id: "g", incarnation: NO_INCARNATION, digest: a.view.digest, active: a.view.active },
+      clock.now,
+    ),
   );
   set(a, "k", 1, clock);
   note(a, a.handleAck(a.disseminate("g").sent, new Map(), clock.now));
   note(
     a,
-    a.applyIncoming("g", { members: [], digest: a.digest, active: a.active, partial: false }, clock.now),
+    a.applyIncoming(
+      "g",
+      { members: [], digest: a.view.digest, active: a.view.active, partial: false },
+      clock.now,
+    ),
   );
-  assertEquals([a.phase, a.isQuiet("g")], ["confirmed", false]);
+  assertEquals([a.view.phase, a.view.isQuiet("g")], ["confirmed", false]);
 });
 
 Deno.test("isQuiet: is false for a peer in a later incarnation, until that has the state too (E1)", () => {
@@ -166,11 +181,11 @@ Deno.test("isQuiet: is false for a peer in a later incarnation, until that has t
   clock.advance(5);
   const [again] = makeCluster(["b"], clock, { settings: SETTINGS });
   note(again, again.setTopology({ members: ["a", "b"], blocked: [] }, clock.now));
-  assertEquals(a!.isQuiet("b"), true);
+  assertEquals(a!.view.isQuiet("b"), true);
   greet(again, a!, clock);
-  assertEquals([a!.isQuiet("b"), b!.isQuiet("a")], [false, true]);
+  assertEquals([a!.view.isQuiet("b"), b!.view.isQuiet("a")], [false, true]);
   note(again, again.countHeartbeat({}, clock.now));
   settle([a!, again], { clock });
   exchange(a!, again, { clock });
-  assertEquals([a!.isQuiet("b"), again.isQuiet("a")], [true, true]);
+  assertEquals([a!.view.isQuiet("b"), again.view.isQuiet("a")], [true, true]);
 });

@@ -47,33 +47,33 @@ function live(engine: Engine, clock: TestClock, ms: number): void {
 Deno.test("isQuiet: is true only if both sides know that they have one state (L1)", () => {
   const clock = new TestClock();
   const [a, b] = agreeing(clock);
-  assertEquals([a.isQuiet("b"), b.isQuiet("a"), a.isQuiet("unknown")], [true, true, false]);
+  assertEquals([a.view.isQuiet("b"), b.view.isQuiet("a"), a.view.isQuiet("unknown")], [true, true, false]);
   set(a, "k", 2, clock);
-  assertEquals(a.isQuiet("b"), false);
+  assertEquals(a.view.isQuiet("b"), false);
   exchange(a, b, { clock });
   // a's acknowledged state was another than the present one.
-  assertEquals([a.phase, b.phase], ["confirmed", "confirmed"]);
+  assertEquals([a.view.phase, b.view.phase], ["confirmed", "confirmed"]);
   exchange(a, b, { clock });
-  assertEquals([a.isQuiet("b"), b.isQuiet("a")], [true, true]);
+  assertEquals([a.view.isQuiet("b"), b.view.isQuiet("a")], [true, true]);
 });
 
 Deno.test("isQuiet: is false while the peer lacks state of an inactive member (E11)", () => {
   const clock = new TestClock();
   const [a] = agreeing(clock);
-  assertEquals(a.isQuiet("b"), true);
-  tell(a, "someone", memberDelta("stranger", a.incarnation, [entry("k", 1, 1)]), clock);
-  assertEquals([a.phase, a.isQuiet("b")], ["confirmed", false]);
+  assertEquals(a.view.isQuiet("b"), true);
+  tell(a, "someone", memberDelta("stranger", a.view.incarnation, [entry("k", 1, 1)]), clock);
+  assertEquals([a.view.phase, a.view.isQuiet("b")], ["confirmed", false]);
 });
 
 Deno.test("isSilent: is true for a peer that was not heard for a quarter of the expiration (L3)", () => {
   const clock = new TestClock();
   const [a, b] = agreeing(clock);
   live(a, clock, 3_000);
-  assertEquals(a.isSilent("b"), false);
+  assertEquals(a.view.isSilent("b"), false);
   live(a, clock, 1);
-  assertEquals([a.isSilent("b"), a.isQuiet("b")], [true, true]);
+  assertEquals([a.view.isSilent("b"), a.view.isQuiet("b")], [true, true]);
   sendLiveness(b, a, clock);
-  assertEquals(a.isSilent("b"), false);
+  assertEquals(a.view.isSilent("b"), false);
 });
 
 Deno.test("isIdle: is false once one member was silent for a third of the expiration, and where members sign (L4)", () => {
@@ -84,25 +84,25 @@ Deno.test("isIdle: is false once one member was silent for a third of the expira
   settle([a, b, c], { clock });
   live(a, clock, 3_900);
   sendLiveness(b, a, clock);
-  assertEquals([a.phase, a.isIdle], ["confirmed", true]);
+  assertEquals([a.view.phase, a.view.isIdle], ["confirmed", true]);
   live(a, clock, 600);
   // Only c was silent for that long.
-  assertEquals([a.phase, a.isIdle], ["confirmed", false]);
+  assertEquals([a.view.phase, a.view.isIdle], ["confirmed", false]);
   const alone = makeEngine("a", clock, { settings: SETTINGS, signs: true });
   note(alone, alone.setTopology({ members: ["a"], blocked: [] }, clock.now));
-  assertEquals([alone.phase, alone.isIdle], ["confirmed", false]);
+  assertEquals([alone.view.phase, alone.view.isIdle], ["confirmed", false]);
 });
 
 Deno.test("tick: a member that hears no other for a third of the expiration is isolated until it does (L5)", () => {
   const clock = new TestClock();
   const [a, b] = agreeing(clock);
   live(a, clock, 4_000);
-  assertEquals([a.isIsolated, a.phase], [false, "confirmed"]);
+  assertEquals([a.view.isIsolated, a.view.phase], [false, "confirmed"]);
   live(a, clock, 300);
-  assertEquals([a.isIsolated, a.phase], [true, "diffusing"]);
+  assertEquals([a.view.isIsolated, a.view.phase], [true, "diffusing"]);
   live(a, clock, 300);
   sendLiveness(b, a, clock);
-  assertEquals([a.isIsolated, a.phase], [false, "confirmed"]);
+  assertEquals([a.view.isIsolated, a.view.phase], [false, "confirmed"]);
   assertEquals([eventsOf(a).of("Isolated").length, eventsOf(a).of("Rejoined").length], [1, 1]);
 });
 
@@ -111,18 +111,18 @@ Deno.test("tick: a member alone in its topology, or whose process stood still, i
   const alone = makeEngine("a", clock, { settings: SETTINGS });
   note(alone, alone.setTopology({ members: ["a"], blocked: [] }, clock.now));
   live(alone, clock, 9_000);
-  assertEquals(alone.isIsolated, false);
+  assertEquals(alone.view.isIsolated, false);
   const [a] = agreeing(clock);
   clock.advance(3_600_000);
   live(a, clock, 300);
-  assertEquals(a.isIsolated, false);
+  assertEquals(a.view.isIsolated, false);
 });
 
 Deno.test("tick: a member that blocked all others as expired stays isolated (L5)", () => {
   const clock = new TestClock();
   const [a] = agreeing(clock);
   live(a, clock, 15_000);
-  assertEquals([a.blockedMembers().map(({ reason }) => reason), a.isIsolated], [["expired"], true]);
+  assertEquals([a.view.blockedMembers().map(({ reason }) => reason), a.view.isIsolated], [["expired"], true]);
 });
 
 Deno.test("disseminate: names the agreeing members to a peer with the same state, where there are more than two (E12)", () => {
@@ -138,7 +138,7 @@ Deno.test("disseminate: names the agreeing members to a peer with the same state
   set(a, "k", 2, clock);
   assertEquals(a.disseminate("b").delta.agreeing, undefined);
   const [d, e] = agreeing(clock);
-  assertEquals([d.disseminate(e.id).delta.agreeing, d.phase], [undefined, "confirmed"]);
+  assertEquals([d.disseminate(e.view.id).delta.agreeing, d.view.phase], [undefined, "confirmed"]);
 });
 
 Deno.test("applyIncoming: takes a set of agreeing members only from a peer with the same state (E12)", () => {
@@ -146,13 +146,13 @@ Deno.test("applyIncoming: takes a set of agreeing members only from a peer with 
     const clock = new TestClock();
     const [a, b] = makeCluster(["a", "b", "c"], clock) as [Engine, Engine];
     greet(a, b, clock);
-    const { digest, active } = a;
+    const { digest, active } = a.view;
     const state = isSame ? { digest, active } : { digest: "f".repeat(16), active };
     const delta = { members: [], partial: true, ...state, agreeing: "4" };
     // b acknowledges all, so that only c is left to agree.
     settle([a, b], { clock });
-    note(a, a.applyIncoming("b", { ...delta, digest: isSame ? a.digest : delta.digest }, clock.now));
-    assertEquals(a.phase, isSame ? "confirmed" : "diffusing");
+    note(a, a.applyIncoming("b", { ...delta, digest: isSame ? a.view.digest : delta.digest }, clock.now));
+    assertEquals(a.view.phase, isSame ? "confirmed" : "diffusing");
   }
 });
 
@@ -164,13 +164,13 @@ Deno.test("applyIncoming: a set of agreeing members counts anew after a member h
   greet(a, c, clock);
   settle([a, b], { clock });
   const agreeing = () => note(a, a.disseminate("b")).delta.agreeing;
-  const { digest, active } = a;
+  const { digest, active } = a.view;
   const delta = { members: [], partial: true, digest, active, agreeing: "4" };
   assertEquals(agreeing(), "w");
   note(a, a.applyIncoming("b", delta, clock.now));
   assertEquals(agreeing(), "4");
   const { sent } = note(a, a.disseminate("c"));
-  note(a, a.handleAck(sent, new Map([["a", { incarnation: a.incarnation, number: 0 }]]), clock.now));
+  note(a, a.handleAck(sent, new Map([["a", { incarnation: a.view.incarnation, number: 0 }]]), clock.now));
   assertEquals(agreeing(), "w");
   note(a, a.applyIncoming("b", delta, clock.now));
   assertEquals(agreeing(), "4");
@@ -190,21 +190,21 @@ function three(clock: TestClock): [Engine, Engine, Engine] {
 function isByIndex(engine: Engine, peerId: string, clock: TestClock): boolean {
   // So long that a vector is due.
   note(engine, engine.countHeartbeat(undefined, clock.advance(300)));
-  return engine.liveness(peerId).vector!.active !== undefined;
+  return engine.takeLiveness(peerId).vector!.active !== undefined;
 }
 
-Deno.test("Engine.liveness: sends no vector to an unversioned peer, and leaves it to another (L2)", () => {
+Deno.test("Engine.takeLiveness: sends no vector to an unversioned peer, and leaves it to another (L2)", () => {
   const clock = new TestClock();
   const [a] = three(clock);
   note(a, a.setTopology({ members: ["a", "b", "c", "go"], blocked: [] }, clock.now));
-  const { digest, active } = a;
+  const { digest, active } = a.view;
   note(a, a.applyHello({ id: "go", incarnation: NO_INCARNATION, digest, active }, clock.now));
   clock.advance(300);
   note(a, a.countHeartbeat(undefined, clock.now));
-  assertEquals([a.liveness("go").vector, a.liveness("b").vector !== undefined], [undefined, true]);
+  assertEquals([a.takeLiveness("go").vector, a.takeLiveness("b").vector !== undefined], [undefined, true]);
 });
 
-Deno.test("Engine.liveness: names members by tags to a peer that does so (L2)", () => {
+Deno.test("Engine.takeLiveness: names members by tags to a peer that does so (L2)", () => {
   const clock = new TestClock();
   const [a] = three(clock);
   assertEquals(isByIndex(a, "b", clock), true);
@@ -212,11 +212,11 @@ Deno.test("Engine.liveness: names members by tags to a peer that does so (L2)", 
   assertEquals(isByIndex(a, "b", clock), false);
 });
 
-Deno.test("Engine.liveness: names members by tags to a peer with other active members (L2)", () => {
+Deno.test("Engine.takeLiveness: names members by tags to a peer with other active members (L2)", () => {
   const clock = new TestClock();
   const [a] = three(clock);
   assertEquals(isByIndex(a, "b", clock), true);
-  const delta = { members: [], digest: a.digest, active: "0".repeat(16), partial: true };
+  const delta = { members: [], digest: a.view.digest, active: "0".repeat(16), partial: true };
   note(a, a.applyIncoming("b", delta, clock.now));
   assertEquals(isByIndex(a, "b", clock), false);
 });
@@ -229,5 +229,5 @@ Deno.test("tick: a message after a gap and before the tick does not delay isolat
   sendLiveness(b, a, clock);
   note(a, a.tick(clock.now));
   live(a, clock, 4_300);
-  assertEquals(a.isIsolated, true);
+  assertEquals(a.view.isIsolated, true);
 });

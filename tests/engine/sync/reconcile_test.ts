@@ -47,10 +47,10 @@ function activeOf(ids: readonly string[]): string {
   return digestOf(ids.map((id) => [id]));
 }
 
-Deno.test("Engine.digest: is the sum over live entries and last sets or deletes of active members (E12)", () => {
+Deno.test("EngineView.digest: is the sum over live entries and last sets or deletes of active members (E12)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
-  const { incarnation } = a;
+  const { incarnation } = a.view;
   set(a, "k", 1, clock);
   set(a, "gone", 1, clock);
   remove(a, "gone", clock);
@@ -63,26 +63,26 @@ Deno.test("Engine.digest: is the sum over live entries and last sets or deletes 
     ["b", LIFE, HEARTBEAT_KEY, "5"],
     ["b", LIFE, "5"],
   ];
-  assertEquals(a.digest, digestOf(summands));
+  assertEquals(a.view.digest, digestOf(summands));
   note(a, a.setTopology({ members: ["a"], blocked: [] }, clock.now));
-  assertEquals(a.digest, digestOf(summands.slice(0, 2)));
+  assertEquals(a.view.digest, digestOf(summands.slice(0, 2)));
 });
 
-Deno.test("Engine.active: is a sum over the ids of active members, whatever their incarnations (E12)", () => {
+Deno.test("EngineView.active: is a sum over the ids of active members, whatever their incarnations (E12)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
-  assertEquals(a.active, activeOf(["a", "b"]));
+  assertEquals(a.view.active, activeOf(["a", "b"]));
   tell(a, "b", memberDelta("b", LIFE, [entry("j", 1, 1)]), clock);
-  assertEquals(a.active, activeOf(["a", "b"]));
+  assertEquals(a.view.active, activeOf(["a", "b"]));
   tell(a, "b", memberDelta("b", LIFE, [entry("j", 2, 1)], { reset: true }), clock);
-  assertEquals(a.active, activeOf(["a", "b"]));
+  assertEquals(a.view.active, activeOf(["a", "b"]));
   const later = "018bcfe56800-00000002";
   tell(a, "b", memberDelta("b", later, [entry("j", 1, 1)]), clock);
-  assertEquals(a.active, activeOf(["a", "b"]));
+  assertEquals(a.view.active, activeOf(["a", "b"]));
   note(a, a.setTopology({ members: ["a", "b"], blocked: ["b"] }, clock.now));
-  assertEquals(a.active, activeOf(["a"]));
+  assertEquals(a.view.active, activeOf(["a"]));
   note(a, a.setTopology({ members: ["a", "b"], blocked: [] }, clock.now));
-  assertEquals(a.active, activeOf(["a", "b"]));
+  assertEquals(a.view.active, activeOf(["a", "b"]));
 });
 
 Deno.test("countHeartbeat: changes neither the digest nor the phase (E12, L1)", () => {
@@ -90,11 +90,11 @@ Deno.test("countHeartbeat: changes neither the digest nor the phase (E12, L1)", 
   const [a, b] = makePair(clock);
   for (const engine of [a, b]) count(engine, clock);
   settle([a, b], { clock });
-  const { digest, active, phase } = a;
+  const { digest, active, phase } = a.view;
   assertEquals(phase, "confirmed");
   eventsOf(a).clear();
   for (let interval = 0; interval < 20; interval++) count(a, clock);
-  assertEquals([a.digest, a.active, a.phase, eventsOf(a).all], [digest, active, phase, []]);
+  assertEquals([a.view.digest, a.view.active, a.view.phase, eventsOf(a).all], [digest, active, phase, []]);
   assertEquals(a.disseminate("b").delta.members, []);
 });
 
@@ -102,11 +102,11 @@ Deno.test("phase: becomes confirmed by acknowledgement or an equal digest, and a
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(a, "k", 1, clock);
-  assertEquals(a.phase, "diffusing");
+  assertEquals(a.view.phase, "diffusing");
   settle([a, b], { clock });
-  assertEquals([a.phase, b.phase], ["confirmed", "confirmed"]);
+  assertEquals([a.view.phase, b.view.phase], ["confirmed", "confirmed"]);
   set(a, "k", 2, clock);
-  assertEquals(a.phase, "diffusing");
+  assertEquals(a.view.phase, "diffusing");
 });
 
 Deno.test("phase: the bitmap of another member shows that a third member has the state (E12)", () => {
@@ -122,23 +122,23 @@ Deno.test("phase: the bitmap of another member shows that a third member has the
     exchange(c!, b!, { clock });
   }
   assertEquals(valueOf(c!, "a", "k"), 1);
-  assertEquals([a.phase, c!.phase], ["confirmed", "confirmed"]);
+  assertEquals([a.view.phase, c!.view.phase], ["confirmed", "confirmed"]);
 });
 
 Deno.test("digest: is not compared where a message is partial, or where other members are active (E12)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock);
-  const told = { members: [], digest: "f".repeat(16), active: a.active, partial: false };
+  const told = { members: [], digest: "f".repeat(16), active: a.view.active, partial: false };
   for (let times = 0; times < 5; times++) {
     note(a, a.applyIncoming("b", { ...told, partial: true }, clock.now));
-    note(a, a.applyIncoming("b", { ...told, active: "e".repeat(8) + a.active.slice(8) }, clock.now));
+    note(a, a.applyIncoming("b", { ...told, active: "e".repeat(8) + a.view.active.slice(8) }, clock.now));
   }
   assertEquals(a.requestReconcile("b").parts, []);
   note(a, a.applyIncoming("b", told, clock.now));
   assertEquals(a.requestReconcile("b").parts, []);
   note(a, a.applyIncoming("b", told, clock.now));
   assertEquals(note(a, a.requestReconcile("b")).parts.length, 1);
-  assertEquals(a.phase, "reconciling");
+  assertEquals(a.view.phase, "reconciling");
 });
 
 Deno.test("digest: is compared also where the peer has another incarnation, or none, of an active member (E12)", () => {
@@ -159,7 +159,11 @@ Deno.test("digest: is compared also where the peer has another incarnation, or n
       reconcile(a, b!);
     }
     settle([a, b!], { clock });
-    assertEquals([valueOf(b!, "c", "k"), b!.digest, b!.active], ["later", a.digest, a.active], held);
+    assertEquals([valueOf(b!, "c", "k"), b!.view.digest, b!.view.active], [
+      "later",
+      a.view.digest,
+      a.view.active,
+    ], held);
   }
 });
 
@@ -168,12 +172,12 @@ Deno.test("digest: a message of a process whose incarnation is over confirms not
   const [a, b] = makePair(clock);
   for (const engine of [a, b]) set(engine, "own", 1, clock);
   settle([a, b], { clock });
-  assertEquals(a.phase, "confirmed");
+  assertEquals(a.view.phase, "confirmed");
   tell(a, "c", memberDelta("b", makeIncarnation(clock.wallMs + 5, 0.5), [entry("own", 1, 2)]), clock);
-  assertEquals(a.phase, "diffusing");
+  assertEquals(a.view.phase, "diffusing");
   // Its last message was under way for long.
   note(a, a.applyIncoming("b", travelled(b.disseminate("a").delta), clock.now));
-  assertEquals([a.phase, a.acknowledgedBy(1)], ["diffusing", 0]);
+  assertEquals([a.view.phase, a.view.acknowledgedBy(1)], ["diffusing", 0]);
 });
 
 Deno.test("reconcile: where neither peer is the owner, the smaller id alone sends a reset (E12)", () => {
@@ -232,25 +236,28 @@ Deno.test("consensus: with discovery by handshakes, needs a first contact, and n
   const alone = makeEngine("a", clock, { openMembership: true });
   set(alone, "k", 1, clock);
   note(alone, alone.addCheck("check", "k", (value) => JSON.stringify(value)));
-  assertEquals([alone.consensus("check").reached, alone.phase], [false, "diffusing"]);
+  assertEquals([alone.view.consensus("check").reached, alone.view.phase], [false, "diffusing"]);
 
   const [settled] = makeCluster(["a"], clock);
   set(settled, "k", 1, clock);
   note(settled, settled.addCheck("check", "k", (value) => JSON.stringify(value)));
-  assertEquals([settled.consensus("check"), settled.phase], [{ reached: true, value: 1 }, "confirmed"]);
+  assertEquals([settled.view.consensus("check"), settled.view.phase], [
+    { reached: true, value: 1 },
+    "confirmed",
+  ]);
 });
 
 Deno.test("consensus: is evaluated after every change of the key or of the active members (E13)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
   note(a, a.addCheck("check", "k", (value) => JSON.stringify(value)));
-  const reached = () => a.consensus("check").value;
+  const reached = () => a.view.consensus("check").value;
   set(a, "k", "A", clock);
   assertEquals(reached(), undefined);
   tell(a, "b", memberDelta("b", LIFE, [entry("k", 1, "A")]), clock);
   assertEquals(reached(), "A");
   note(a, a.setTopology({ members: ["a", "b", "c"], blocked: [] }, clock.now));
-  assertEquals([reached(), a.dissenters("check")], [undefined, ["c"]]);
+  assertEquals([reached(), a.view.dissenters("check")], [undefined, ["c"]]);
   note(a, a.setTopology({ members: ["a", "b", "c"], blocked: ["c"] }, clock.now));
   assertEquals(reached(), "A");
   set(a, "k", "B", clock);
@@ -265,10 +272,10 @@ Deno.test("topology entry: has the hash of protoactor-go and the blocked ids, no
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
   count(a, clock);
-  const first = a.get("a", TOPOLOGY_KEY)!;
+  const first = a.view.get("a", TOPOLOGY_KEY)!;
   assertEquals(first.value as JsonValue, { topologyHash: topologyHash(["a", "b", "c"]) });
   count(a, clock);
-  assertEquals(a.get("a", TOPOLOGY_KEY), first);
+  assertEquals(a.view.get("a", TOPOLOGY_KEY), first);
   note(a, a.setTopology({ members: ["a", "b", "c"], blocked: ["c"] }, clock.now));
   count(a, clock);
   assertEquals(valueOf(a, "a", TOPOLOGY_KEY), { topologyHash: topologyHash(["a", "b"]), blocked: ["c"] });
@@ -283,7 +290,7 @@ Deno.test("self-description: does not grow with the cluster (E14)", () => {
   const { blocked } = valueOf(a, "a", TOPOLOGY_KEY) as { blocked: string[] };
   assertEquals(blocked.length, 50);
   assertEquals(
-    a.entriesOf("a").map(({ key }) => key).sort(),
+    a.view.entriesOf("a").map(({ key }) => key).sort(),
     [HEARTBEAT_KEY, TOPOLOGY_KEY].sort(),
   );
 });

@@ -1,0 +1,129 @@
+/**
+ * Handshakes with peers, and their reports of a block of this member.
+ *
+ * @module
+ */
+
+import type { EngineEvent } from "./events.ts";
+import type { Identity } from "./identity.ts";
+import { isFarAhead } from "./incarnation.ts";
+import type { Heartbeats } from "./liveness/heartbeats.ts";
+import type { Isolation } from "./liveness/isolation.ts";
+import type { Suspicions } from "./liveness/suspicions.ts";
+import { endsWithIncarnation } from "./membership/block_list.ts";
+import type { Membership } from "./membership/membership.ts";
+import type { OwnState } from "./own_state.ts";
+import type { Progress } from "./progress.ts";
+import { stateName, type Store } from "./state/store.ts";
+import type { Merge } from "./sync/merge.ts";
+import type { PeerSync } from "./sync/peer_sync.ts";
+import { type BlockReason, GRACEFULLY_LEFT_KEY, type Incarnation, type Instant } from "./types.ts";
+
+/** The reason to refuse a handshake. */
+export type HelloRejection = "blocked" | "id_conflict" | "invalid";
+
+/** The engine's part of a peer's `hello`. */
+export interface PeerHello {
+  readonly id: string;
+  readonly incarnation: Incarnation;
+  readonly digest: string;
+  readonly active: string;
+  readonly count?: number;
+  readonly maxMessageBytes?: number;
+}
+
+/** The parts of an engine for handshakes. */
+export interface HandshakesContext {
+  readonly selfId: string;
+  readonly signs: boolean;
+  readonly store: Store;
+  readonly membership: Membership;
+  readonly own: OwnState;
+  readonly identity: Identity;
+  readonly merge: Merge;
+  readonly sync: PeerSync;
+  readonly heartbeats: Heartbeats;
+  readonly suspicions: Suspicions;
+  readonly isolation: Isolation;
+  readonly progress: Progress;
+  readonly emit: (event: EngineEvent) => void;
+}
+
+/** The handshakes of one member. */
+export class Handshakes {
+  readonly #parts: HandshakesContext;
+  /** Peers with an emitted report, until their next handshake. */
+  readonly #blockedBy = new Set<string>();
+
+  constructor(parts: HandshakesContext) {
+    this.#parts = parts;
+  }
+
+  /** Applies a peer's `hello`, as request or as answer. After a refusal no other message may follow. */
+  apply(peer: PeerHello, now: Instant): HelloRejection | undefined {
+    const { own, identity, membership } = this.#parts;
+    if (isFarAhead(peer.incarnation, now.wallMs)) return "invalid";
+    if (peer.id === this.#parts.selfId) {
+      if (peer.incarnation > own.incarnation) identity.meetDuplicate(peer.incarnation, now);
+      return "id_conflict";
+    }
+    if (!this.#applyIncarnation(peer, now)) return "id_conflict";
+    if (endsWithIncarnation(membership.blocks.reason(peer.id))) membership.free(peer.id, now);
+    if (membership.blocks.has(peer.id)) return "blocked";
+    this.#accept(peer, now);
+    return undefined;
+  }
+
+  /** Emits a peer's block of this member, once until the next handshake with the peer. */
+  onBlockedBy(
+    peerId: string,
+    { reason, nowMs }: { readonly reason: BlockReason; readonly nowMs: number },
+  ): void {
+    const { membership, heartbeats, emit } = this.#parts;
+    if (!this.#blockedBy.has(peerId)) emit({ type: "SelfBlocked", peerId, reason });
+    if (membership.isMember(peerId)) this.#blockedBy.add(peerId);
+    // The peer heard nothing of this member for long: this process may have been suspended without a sign of it.
+    if (endsWithIncarnation(reason)) heartbeats.distrust({ monotonicMs: nowMs, wallMs: 0 });
+  }
+
+  /** Drops the reports of peers outside the topology. */
+  dropFormerMembers(): void {
+    for (const id of this.#blockedBy) if (!this.#parts.membership.isMember(id)) this.#blockedBy.delete(id);
+  }
+
+  /** Returns false if a later incarnation of the peer is known, so that it must begin one above. */
+  #applyIncarnation(peer: PeerHello, now: Instant): boolean {
+    const { signs, identity, membership, merge } = this.#parts;
+    if ((membership.latestIncarnation(peer.id) ?? "") > peer.incarnation) {
+      // The peer's clock was set back, or another process has its id.
+      if (!signs || identity.canProve(peer.id, peer.maxMessageBytes)) return false;
+      // The peer would not believe this without a proof. Its own handshake is signed and recent, and counts for more.
+      merge.forgetIncarnation(peer.id, peer.incarnation, now);
+    }
+    merge.beginIncarnation(peer.id, peer.incarnation, now);
+    if (signs && this.#isBack(peer)) membership.newerIncarnation(peer.id, now);
+    return true;
+  }
+
+  #accept(peer: PeerHello, now: Instant): void {
+    const { membership, sync, heartbeats, suspicions, isolation, progress } = this.#parts;
+    progress.recordMetPeer();
+    isolation.recordHeard(now);
+    suspicions.remove(peer.id);
+    membership.met(peer.id, now);
+    this.#blockedBy.delete(peer.id);
+    heartbeats.applyOwnCount(peer.id, peer.count ?? 0, now);
+    const memory = sync.meet(peer.id, peer.incarnation);
+    memory.maxMessageBytes = peer.maxMessageBytes ?? Infinity;
+    sync.recordState(memory, peer, now.monotonicMs);
+    if (stateName(peer.digest, peer.active) === sync.state) sync.agreeWith(memory);
+  }
+
+  /** True if a peer that left has a later incarnation, and its state arrived before this handshake. */
+  #isBack({ id, incarnation }: PeerHello): boolean {
+    const { store, membership } = this.#parts;
+    const state = store.log.get(id);
+    return membership.blocks.reason(id) === "left" && state?.incarnation === incarnation &&
+      state.live(GRACEFULLY_LEFT_KEY) === undefined;
+  }
+}

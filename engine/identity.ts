@@ -1,0 +1,146 @@
+/**
+ * Conflicts about an id: peers know a later incarnation of this member, or another process uses its id. Also the proof
+ * that a member signed a later incarnation (rule E1).
+ *
+ * @module
+ */
+
+import type { EngineEvent } from "./events.ts";
+import { incarnationAbove } from "./incarnation.ts";
+import type { Heartbeats } from "./liveness/heartbeats.ts";
+import { Renewals } from "./membership/renewals.ts";
+import type { OwnState } from "./own_state.ts";
+import type { Random } from "./random.ts";
+import { ENVELOPE_BYTES, memberBytes, signatureBytes } from "./state/size.ts";
+import type { Store } from "./state/store.ts";
+import type { PeerMemories } from "./sync/peer_memory.ts";
+import { type PeerSync, spanOf } from "./sync/peer_sync.ts";
+import type { Incarnation, Instant, KnownVersion, MemberDelta } from "./types.ts";
+
+/** The settings for identity conflicts. */
+export interface IdentitySettings {
+  /** In milliseconds. */
+  readonly heartbeatExpiration: number;
+  readonly maxMessageBytes: number;
+}
+
+/** Defends the incarnation of this member, and proves those of others. */
+export class Identity {
+  readonly #settings: IdentitySettings;
+  readonly #selfId: string;
+  readonly #own: OwnState;
+  readonly #store: Store;
+  readonly #memories: PeerMemories;
+  readonly #sync: PeerSync;
+  readonly #heartbeats: Heartbeats;
+  readonly #random: Random;
+  readonly #signs: boolean;
+  readonly #emit: (event: EngineEvent) => void;
+  readonly #renewals: Renewals;
+  #isFenced = false;
+
+  constructor(settings: IdentitySettings, context: {
+    readonly selfId: string;
+    readonly own: OwnState;
+    readonly store: Store;
+    readonly memories: PeerMemories;
+    readonly sync: PeerSync;
+    readonly heartbeats: Heartbeats;
+    readonly random: Random;
+    readonly signs: boolean;
+    readonly emit: (event: EngineEvent) => void;
+  }) {
+    this.#settings = settings;
+    this.#selfId = context.selfId;
+    this.#own = context.own;
+    this.#store = context.store;
+    this.#memories = context.memories;
+    this.#sync = context.sync;
+    this.#heartbeats = context.heartbeats;
+    this.#random = context.random;
+    this.#signs = context.signs;
+    this.#emit = context.emit;
+    this.#renewals = new Renewals(settings.heartbeatExpiration);
+  }
+
+  /** An unsigned claim never fences: it would let any process silence a member. */
+  get isFenced(): boolean {
+    return this.#isFenced;
+  }
+
+  /**
+   * Compares a peer's delta about this member with its own state; the delta is never merged. Returns the peer's
+   * incarnation if this member must begin one above it; records this member's version if the peer has an earlier one.
+   */
+  checkOwn(delta: MemberDelta, versions: Map<string, KnownVersion>): Incarnation | undefined {
+    const { incarnation, last: number } = spanOf(delta);
+    if (this.isAhead({ incarnation, number })) return incarnation;
+    if (incarnation < this.#own.incarnation) {
+      versions.set(this.#selfId, { incarnation: this.#own.incarnation, number: this.#own.state.version });
+    }
+    return undefined;
+  }
+
+  /** True if a version of this member is later than its own state. */
+  isAhead({ incarnation, number }: KnownVersion): boolean {
+    return incarnation > this.#own.incarnation ||
+      (incarnation === this.#own.incarnation && number > this.#own.state.version);
+  }
+
+  /**
+   * Begins an incarnation above the one that a peer knows. With signing on, does so only if this member signed that
+   * one: any peer can make the claim, and a peer with a later state has the proof.
+   */
+  renewAbove(
+    known: Incarnation | undefined,
+    { isSigned = false, now }: { readonly isSigned?: boolean | undefined; readonly now: Instant },
+  ): void {
+    if (known === undefined || this.#isFenced) return;
+    if (this.#signs && !isSigned) return;
+    if (this.#renewals.recordClaim(now.monotonicMs)) this.#emitConflict();
+    if (this.#renewals.begin(now.monotonicMs)) this.#renew(known, now);
+  }
+
+  /** Handles a handshake of another process with this id and a later incarnation. */
+  meetDuplicate(incarnation: Incarnation, now: Instant): void {
+    // Without signatures every process can claim every id.
+    if (!this.#signs) return this.renewAbove(incarnation, { now });
+    if (this.#isFenced || !this.#renewals.recordDuplicate(now.monotonicMs)) return;
+    this.#emitConflict();
+    this.#emit({ type: "SelfBlocked", reason: "identity" });
+    this.#isFenced = true;
+  }
+
+  /** Without a proof the peer would not believe it. */
+  isOutlived(peerId: string): boolean {
+    const peer = this.#memories.peek(peerId);
+    if (!peer || !this.#sync.isOutlived(peer)) return false;
+    return !this.#signs || this.canProve(peerId);
+  }
+
+  /** See `EngineView.signedProof`. */
+  signedProof(id: string, maxMessageBytes?: number): MemberDelta | undefined {
+    if (!this.canProve(id, maxMessageBytes)) return undefined;
+    return this.#store.log.get(id)!.deltaAfter(0, { reset: true });
+  }
+
+  /** True if {@linkcode Identity.signedProof} returns a proof; costs no copy of the state. */
+  canProve(id: string, maxMessageBytes = this.#memories.peek(id)?.maxMessageBytes ?? Infinity): boolean {
+    const state = this.#store.log.get(id);
+    if (!this.#signs || state?.signature === undefined) return false;
+    const room = Math.min(maxMessageBytes, this.#settings.maxMessageBytes) - ENVELOPE_BYTES;
+    return memberBytes(id) + signatureBytes(id, state.signature) + state.signedBytes <= room;
+  }
+
+  #renew(known: Incarnation, now: Instant): void {
+    const incarnation = incarnationAbove(known, now.wallMs, this.#random.next());
+    this.#own.renew(incarnation, now);
+    this.#heartbeats.count(this.#own.state, now);
+    this.#sync.ownIncarnationRenewed();
+    this.#emit({ type: "IncarnationRenewed", incarnation });
+  }
+
+  #emitConflict(): void {
+    this.#emit({ type: "ConflictDetected", memberId: this.#selfId, reason: "identity" });
+  }
+}

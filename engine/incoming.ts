@@ -1,0 +1,174 @@
+/**
+ * Merges messages of peers: deltas, acknowledgements and liveness.
+ *
+ * @module
+ */
+
+import type { Identity } from "./identity.ts";
+import { isFarAhead } from "./incarnation.ts";
+import type { Heartbeats } from "./liveness/heartbeats.ts";
+import type { Isolation } from "./liveness/isolation.ts";
+import type { Membership } from "./membership/membership.ts";
+import type { Store } from "./state/store.ts";
+import type { Merge } from "./sync/merge.ts";
+import type { PeerMemories } from "./sync/peer_memory.ts";
+import type { PeerSync, Sent } from "./sync/peer_sync.ts";
+import {
+  type Delta,
+  type Incarnation,
+  type Instant,
+  type KnownVersion,
+  type KnownVersions,
+  type Liveness,
+  type PartialDelta,
+  TOPOLOGY_KEY,
+} from "./types.ts";
+
+/** The outcome of the signature check of a delta. */
+export interface IncomingOptions {
+  /** Members with an invalid signature: their deltas are refused. */
+  readonly refused?: ReadonlySet<string>;
+  /** Members with a valid signature. With signing on, a claim about this member's own state needs one. */
+  readonly verified?: ReadonlySet<string>;
+}
+
+/** The parts of an engine for messages. */
+export interface IncomingContext {
+  readonly selfId: string;
+  readonly signs: boolean;
+  readonly store: Store;
+  readonly memories: PeerMemories;
+  readonly membership: Membership;
+  readonly identity: Identity;
+  readonly merge: Merge;
+  readonly sync: PeerSync;
+  readonly heartbeats: Heartbeats;
+  readonly isolation: Isolation;
+}
+
+/** Applies the messages of peers. */
+export class Incoming {
+  readonly #parts: IncomingContext;
+
+  constructor(parts: IncomingContext) {
+    this.#parts = parts;
+  }
+
+  /** Merges a delta of a round, and returns the versions to answer with. */
+  applyDelta(peerId: string, delta: Delta, now: Instant, options: IncomingOptions): KnownVersions {
+    const { store, sync } = this.#parts;
+    const merging = sync.beforeMerge(peerId);
+    const merged = this.#mergeMembers(peerId, delta, { ...options, now });
+    const { versions } = merged;
+    // Without this, a peer that sets nothing would not learn that a later incarnation of it is known (E1).
+    if (sync.isOutlived(merging.peer)) {
+      const { incarnation, highestNumber: number } = store.log.get(peerId)!;
+      versions.set(peerId, { incarnation, number });
+    }
+    sync.afterMerge(merging, delta, { holds: versions, nowMs: now.monotonicMs });
+    this.#afterMerge(merged, options, now);
+    return versions;
+  }
+
+  /** Merges a pushed delta. A gap in it is left for the next round to report. */
+  applyPush(peerId: string, delta: PartialDelta, now: Instant, options: IncomingOptions): void {
+    const { sync } = this.#parts;
+    const merging = sync.beforeMerge(peerId);
+    const merged = this.#mergeMembers(peerId, delta, { ...options, now });
+    sync.recordReceived(merging, delta, merged.versions);
+    this.#afterMerge(merged, options, now);
+  }
+
+  /** Records an acknowledgement: the peer has all that was sent, except where it reports another version (rule E5). */
+  applyAck(sent: Sent, versions: KnownVersions, now: Instant): void {
+    const { selfId, signs, store, sync, merge, identity } = this.#parts;
+    const credible = new Map(
+      [...versions].filter(([, version]) => !isFarAhead(version.incarnation, now.wallMs)),
+    );
+    sync.acknowledge(sent, credible, now.monotonicMs);
+    // An incarnation without entries is in no delta: only this shows that the known one is over.
+    for (const [id, { incarnation }] of credible) {
+      // With signing on, a peer's claim cannot end the incarnation of another member.
+      if (signs && id !== sent.peerId) continue;
+      if (id !== selfId && store.log.get(id)) merge.beginIncarnation(id, incarnation, now);
+    }
+    const own = credible.get(selfId);
+    if (own && identity.isAhead(own)) identity.renewAbove(own.incarnation, { now });
+  }
+
+  /** Applies a peer's own heartbeat count and its vector. */
+  applyLiveness(peerId: string, liveness: Liveness, now: Instant): void {
+    const { store, memories, membership, sync, heartbeats, isolation } = this.#parts;
+    isolation.recordHeard(now);
+    sync.recordHeard(peerId, now.monotonicMs);
+    const known = store.log.get(peerId)?.incarnation;
+    const peer = memories.peek(peerId);
+    const incarnation = peer?.incarnation ?? known;
+    // The count belongs to the incarnation of the peer's handshake, and to no other.
+    if (known === undefined || known === incarnation) {
+      heartbeats.applyOwnCount(peerId, liveness.count, now);
+    } else if (incarnation !== undefined && known < incarnation) {
+      membership.heartbeat(peerId, now);
+    }
+    if (!liveness.vector) return;
+    const { active } = liveness.vector;
+    // A peer that names members by tags does not know that both have the same active members.
+    if (peer) peer.incarnationsHash = active;
+    heartbeats.apply(liveness.vector, now);
+  }
+
+  /**
+   * An incarnation more than a year ahead is refused like an invalid signature. The peer may be an honest relay with a
+   * clock that is ahead (E2).
+   */
+  #mergeMembers(
+    peerId: string,
+    delta: PartialDelta,
+    { refused, now }: { readonly refused?: ReadonlySet<string>; readonly now: Instant },
+  ): Merged {
+    const { selfId, merge, identity } = this.#parts;
+    const versions = new Map<string, KnownVersion>();
+    const newTopologies = new Set<string>();
+    let newerIncarnation: Incarnation | undefined;
+    for (const each of delta.members) {
+      const isRefused = refused?.has(each.id) || isFarAhead(each.incarnation, now.wallMs);
+      if (isRefused && each.id !== selfId) merge.refuse(each, { holds: versions });
+      else if (isRefused) continue;
+      else if (each.id === selfId) newerIncarnation = identity.checkOwn(each, versions) ?? newerIncarnation;
+      else {
+        const topology = this.#topologyNumber(each.id);
+        merge.merge(each, { peerId, holds: versions, now });
+        if (this.#topologyNumber(each.id) !== topology) newTopologies.add(each.id);
+      }
+    }
+    return { versions, newerIncarnation, newTopologies };
+  }
+
+  #afterMerge(
+    { newerIncarnation, newTopologies }: Merged,
+    { verified }: IncomingOptions,
+    now: Instant,
+  ): void {
+    const { selfId, sync, identity } = this.#parts;
+    for (const id of newTopologies) sync.resendAll(id);
+    identity.renewAbove(newerIncarnation, { isSigned: verified?.has(selfId), now });
+  }
+
+  /** The number of a member's last report of its active members. */
+  #topologyNumber(id: string): number | undefined {
+    return this.#parts.store.log.get(id)?.get(TOPOLOGY_KEY)?.number;
+  }
+}
+
+/** The outcome of a merge. */
+interface Merged {
+  /** The versions to answer with: the peer assumed others. */
+  readonly versions: Map<string, KnownVersion>;
+  /** The peer's incarnation of this member, if it is ahead. */
+  readonly newerIncarnation: Incarnation | undefined;
+  /**
+   * Members with a new report of their active members. Any sender counts: a relay may be faster than the member, and the
+   * member's own delta then brings nothing new.
+   */
+  readonly newTopologies: ReadonlySet<string>;
+}

@@ -1,0 +1,73 @@
+/**
+ * Isolation: this member hears no other for long, although the topology has others (rule L5).
+ *
+ * @module
+ */
+
+import type { EngineEvent } from "../events.ts";
+import type { Membership } from "../membership/membership.ts";
+import type { Instant } from "../types.ts";
+
+/**
+ * A silence of all members for `heartbeatExpiration` divided by this is isolation; such a silence of one member ends idle
+ * rounds. 3: this member notices well before the others block it, and a few lost rounds are not enough.
+ */
+export const ISOLATED_SHARE = 3;
+
+/** Durations in milliseconds. */
+export interface IsolationSettings {
+  readonly gossipInterval: number;
+  readonly gossipRequestTimeout: number;
+  readonly heartbeatExpiration: number;
+}
+
+/** Detects that this member hears no other. */
+export class Isolation {
+  readonly #settings: IsolationSettings;
+  readonly #membership: Membership;
+  readonly #emit: (event: EngineEvent) => void;
+  /** The last message of any other member. */
+  #heardMs: number;
+  #tickedMs: number;
+  #isIsolated = false;
+
+  constructor(settings: IsolationSettings, context: {
+    readonly membership: Membership;
+    readonly emit: (event: EngineEvent) => void;
+    readonly now: Instant;
+  }) {
+    this.#settings = settings;
+    this.#membership = context.membership;
+    this.#emit = context.emit;
+    this.#heardMs = context.now.monotonicMs;
+    this.#tickedMs = context.now.monotonicMs;
+  }
+
+  get isIsolated(): boolean {
+    return this.#isIsolated;
+  }
+
+  /** Records a message of another member; ends the isolation. */
+  recordHeard(now: Instant): void {
+    this.#heardMs = now.monotonicMs;
+    if (!this.#isIsolated) return;
+    this.#isIsolated = false;
+    this.#emit({ type: "Rejoined" });
+  }
+
+  /** Must be called once an interval. Time in which this process was suspended does not count (rule E9). */
+  tick(now: Instant): void {
+    const { gossipInterval, gossipRequestTimeout, heartbeatExpiration } = this.#settings;
+    const longestGap = gossipInterval + gossipRequestTimeout;
+    const lostMs = Math.max(0, now.monotonicMs - this.#tickedMs - longestGap);
+    this.#tickedMs = now.monotonicMs;
+    // A message may have come after the gap and before this call. A time in the future would delay isolation.
+    this.#heardMs = Math.min(this.#heardMs + lostMs, now.monotonicMs);
+    // The only member of a cluster is alone, and not isolated.
+    if (!this.#membership.hasOthers) this.recordHeard(now);
+    const mostMs = Math.max(heartbeatExpiration / ISOLATED_SHARE, 2 * longestGap);
+    if (this.#isIsolated || now.monotonicMs - this.#heardMs <= mostMs) return;
+    this.#isIsolated = true;
+    this.#emit({ type: "Isolated" });
+  }
+}

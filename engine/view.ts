@@ -1,0 +1,282 @@
+/**
+ * All queries of an engine. None of them changes anything.
+ *
+ * @module
+ */
+
+import { heartbeatEntry } from "./liveness/entries_for_unversioned.ts";
+import { ISOLATED_SHARE } from "./liveness/isolation.ts";
+import type { EngineParts } from "./parts.ts";
+import type { UnsignedSnapshot } from "./state/member_state.ts";
+import { signedStateOf } from "./sync/signed_state.ts";
+import {
+  type BlockedMember,
+  type Entry,
+  HEARTBEAT_KEY,
+  type Incarnation,
+  isTombstone,
+  type JsonValue,
+  type KnownVersion,
+  type MemberDelta,
+  type Phase,
+  type SignedState,
+} from "./types.ts";
+
+/**
+ * A peer is silent, and must be asked for an answer, after `heartbeatExpiration` divided by this. 4: the peer has time to
+ * answer before it expires.
+ */
+const SILENT_SHARE = 4;
+
+/** The amounts that an engine keeps; `docs/ALGORITHM.md` has the limit of each. */
+export interface Footprint {
+  /** Known members, including this one. */
+  readonly members: number;
+  /** Keys of all of these, including deleted ones. */
+  readonly keys: number;
+  /** Deleted keys that are not yet dropped. */
+  readonly tombstones: number;
+  /** Departed members whose retention still runs. */
+  readonly gone: number;
+  /** Forgotten members: only id, incarnation and number are left. */
+  readonly remembered: number;
+  /** Pending members, over all peers. */
+  readonly pending: number;
+}
+
+/** The knowledge of one member, for reading. */
+export class EngineView {
+  readonly #parts: EngineParts;
+
+  constructor(parts: EngineParts) {
+    this.#parts = parts;
+  }
+
+  /** This member's id. */
+  get id(): string {
+    return this.#parts.selfId;
+  }
+
+  /** This member's present incarnation. */
+  get incarnation(): Incarnation {
+    return this.#parts.own.incarnation;
+  }
+
+  /** How far the state has spread. */
+  get phase(): Phase {
+    return this.#parts.progress.phase;
+  }
+
+  /** True if this member knows the members of its cluster, or at least one of them (rule E13). */
+  get hasMetPeer(): boolean {
+    return this.#parts.progress.hasMetPeer;
+  }
+
+  /**
+   * True if another process with this id proved a later incarnation. This member then neither sends nor accepts gossip.
+   * Never true without signing (rule E1).
+   */
+  get isFenced(): boolean {
+    return this.#parts.identity.isFenced;
+  }
+
+  /** True if this member has heard no other for long, although the topology has others (rule L5). */
+  get isIsolated(): boolean {
+    return this.#parts.isolation.isIsolated;
+  }
+
+  /** The digest of the state of all active members (rule E12). */
+  get digest(): string {
+    return this.#parts.store.digest;
+  }
+
+  /** The hash of the active ids. */
+  get active(): string {
+    return this.#parts.store.activeHash;
+  }
+
+  /** The topology without blocked members, this member included. */
+  activeIds(): ReadonlySet<string> {
+    return this.#parts.store.active;
+  }
+
+  /** The active ids without this member's own. The order follows from the calls alone; the array changes with them. */
+  activePeers(): readonly string[] {
+    return this.#parts.store.peers;
+  }
+
+  /** True if an id is in the topology; this member's own always is. */
+  isMember(id: string): boolean {
+    return this.#parts.membership.isMember(id);
+  }
+
+  /** The ids of all members with known state. */
+  memberIds(): Iterable<string> {
+    return [...this.#parts.store.log.members()].map((member) => member.id);
+  }
+
+  /** Reason and time of a member's block; `undefined` if it is not blocked. */
+  blockedMember(id: string): BlockedMember | undefined {
+    return this.#parts.membership.blocks.get(id);
+  }
+
+  /** All blocked members, in the order of their blocks. */
+  blockedMembers(): BlockedMember[] {
+    const { blocks } = this.#parts.membership;
+    return blocks.ids().map((id) => blocks.get(id)!);
+  }
+
+  /** True if a member is active and suspected of a crash. */
+  isSuspected(memberId: string): boolean {
+    return this.#parts.suspicions.has(memberId);
+  }
+
+  /**
+   * True if a peer and this member know that they have the same state, and this member knows it of all peers. A heartbeat
+   * is then all there is to send.
+   */
+  isQuiet(peerId: string): boolean {
+    return this.phase === "confirmed" && this.#parts.sync.isQuiet(peerId);
+  }
+
+  /** True if a peer was not heard for so long that it must be asked for an answer: the connection may be dead. */
+  isSilent(peerId: string): boolean {
+    const { memories, settings, transactions } = this.#parts;
+    const silentMs = transactions.nowMs - (memories.peek(peerId)?.heardMs ?? -Infinity);
+    return silentMs > settings.heartbeatExpiration / SILENT_SHARE;
+  }
+
+  /**
+   * True if there is nothing to exchange with any peer, and all were heard lately: a round then needs to reach only one
+   * peer. Never true with signing on, because each member must then be heard itself (rule L4).
+   */
+  get isIdle(): boolean {
+    const { membership, settings, signs, transactions } = this.#parts;
+    if (this.phase !== "confirmed" || signs) return false;
+    return membership.longestSilence(transactions.nowMs) <= settings.heartbeatExpiration / ISOLATED_SHARE;
+  }
+
+  /** True if there are changes to send before the next round. */
+  get hasChanges(): boolean {
+    return this.#parts.transactions.hasChanges;
+  }
+
+  /** The entry of a member's key; `undefined` if it has no value. */
+  get(memberId: string, key: string): Entry | undefined {
+    if (key === HEARTBEAT_KEY) return this.heartbeatOf(memberId);
+    return this.#parts.store.log.get(memberId)?.live(key);
+  }
+
+  /** The heartbeat of a member, as an entry with its count as number; `undefined` if none was heard. */
+  heartbeatOf(memberId: string): Entry | undefined {
+    const state = this.#parts.store.log.get(memberId);
+    return state && state.heartbeatCount > 0 ? heartbeatEntry(state) : undefined;
+  }
+
+  /** The entries of a key, by member id. */
+  state(key: string): Map<string, Entry> {
+    const entries = new Map<string, Entry>();
+    for (const member of this.#parts.store.log.members()) {
+      const entry = this.get(member.id, key);
+      if (entry) entries.set(member.id, entry);
+    }
+    return entries;
+  }
+
+  /** The entries of a member that have a value, in rising order of number. */
+  entriesOf(memberId: string): readonly Entry[] {
+    const member = this.#parts.store.log.get(memberId);
+    const live = [...member?.entries() ?? []].filter((entry) => !isTombstone(entry));
+    return member?.isUnversioned ? live.sort((one, other) => one.number - other.number) : live;
+  }
+
+  /** The entries of a member with a value, and its heartbeat in place of the statistics. */
+  shownEntriesOf(memberId: string): readonly Entry[] {
+    const heartbeat = this.heartbeatOf(memberId);
+    const others = this.entriesOf(memberId).filter(({ key }) => key !== HEARTBEAT_KEY);
+    return heartbeat ? [...others, heartbeat] : others;
+  }
+
+  /** The number of the last set of one of this member's keys; it changes with a new incarnation. */
+  ownNumber(key: string): number | undefined {
+    return this.#parts.own.state.live(key)?.number;
+  }
+
+  /** The incarnation of a member with known state. */
+  incarnationOf(memberId: string): Incarnation | undefined {
+    return this.#parts.store.log.get(memberId)?.incarnation;
+  }
+
+  /** The latest known incarnation of a member, even if its state was forgotten. */
+  latestIncarnation(memberId: string): Incarnation | undefined {
+    return this.#parts.membership.latestIncarnation(memberId);
+  }
+
+  /** The known version of a member. For an unversioned member, which may have gaps, its highest number. */
+  versionOf(memberId: string): KnownVersion | undefined {
+    const member = this.#parts.store.log.get(memberId);
+    return member && { incarnation: member.incarnation, number: member.highestNumber };
+  }
+
+  /** The number of active peers that acknowledged this member's own state up to a number. */
+  acknowledgedBy(number: number): number {
+    return this.#parts.sync.acknowledgedBy(number);
+  }
+
+  /** True if an active peer acknowledged this member's own state up to a number. */
+  isAcknowledgedBy(peerId: string, number: number): boolean {
+    return this.#parts.sync.isAcknowledgedBy(peerId, number);
+  }
+
+  /** The outcome of a consensus check. */
+  consensus(id: string): { readonly reached: boolean; readonly value: JsonValue | undefined } {
+    const agreed = this.#parts.store.checks.get(id)?.agreed;
+    return { reached: agreed !== undefined, value: agreed === undefined ? undefined : JSON.parse(agreed) };
+  }
+
+  /** The active members without a value, or with another value than most. */
+  dissenters(id: string): string[] {
+    const { checks, active } = this.#parts.store;
+    return checks.get(id)?.dissenters(active) ?? [];
+  }
+
+  /** This member's state, to sign; `undefined` if all of it is signed. */
+  unsignedSnapshot(): UnsignedSnapshot | undefined {
+    const { state } = this.#parts.own;
+    return state.signedUpTo < state.version ? state.unsignedSnapshot() : undefined;
+  }
+
+  /** The state of a member after the merge of a delta, to verify; `undefined` if the merge would change nothing. */
+  signedStateOf(delta: MemberDelta): SignedState | undefined {
+    return signedStateOf(delta, this.#parts.store.log.get(delta.id));
+  }
+
+  /**
+   * A member's whole signed state, as proof of its incarnation. `undefined` if no signed state is known, or if it exceeds
+   * a message: `maxMessageBytes` is the limit of the member that receives the proof, by default the limit in its handshake.
+   */
+  signedProof(id: string, maxMessageBytes?: number): MemberDelta | undefined {
+    return this.#parts.identity.signedProof(id, maxMessageBytes);
+  }
+
+  /** True if a peer's handshake had an earlier incarnation than the known one; with signing on, only with a proof. */
+  isOutlived(peerId: string): boolean {
+    return this.#parts.identity.isOutlived(peerId);
+  }
+
+  /** The amounts to compare with their limits. Costs time in proportion to the members. */
+  get footprint(): Footprint {
+    const { memories, membership, store } = this.#parts;
+    const { log, tombstones } = store;
+    const { gone, remembered } = membership.departures;
+    let keys = 0;
+    for (const member of log.members()) keys += member.size.keys;
+    return { members: log.size, keys, tombstones, gone, remembered, pending: memories.pendingCount };
+  }
+
+  /** The bytes of other members' state, and how often there was no room for more (rule E15). */
+  get room(): { readonly bytes: number; readonly dropped: number; readonly refused: number } {
+    const { dropped, refused } = this.#parts.room;
+    return { bytes: this.#parts.store.held.bytes, dropped, refused };
+  }
+}
