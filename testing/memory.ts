@@ -97,7 +97,8 @@ export class MemoryNetwork implements AsyncDisposable {
         this.#count(sent);
         options.tap?.(sent);
       },
-      find: (address) => this.#transports.get(this.#behind(address)),
+      forward: (address) => this.#forward(address),
+      find: (address) => this.#transports.get(address),
       onConnected: (ends, addresses) => this.#keep({ ends, addresses }),
       onClosed: (transport) => this.#transports.delete(transport.address),
     };
@@ -158,7 +159,8 @@ export class MemoryNetwork implements AsyncDisposable {
 
   /**
    * Forwards each dial of an address to a random open one of `behind`, like a load balancer or a name with
-   * several addresses. Replaces earlier targets. Without an open target, dials are refused.
+   * several addresses. Replaces earlier targets. Without an open target, dials are refused. Faults apply to the
+   * link between the dialer and the target.
    */
   balance(address: string, behind: readonly string[]): void {
     this.#balanced.set(address, [...behind]);
@@ -212,7 +214,7 @@ export class MemoryNetwork implements AsyncDisposable {
     await Promise.all([...this.#transports.values()].map((transport) => transport.close()));
   }
 
-  #behind(address: string): string {
+  #forward(address: string): string {
     const open = this.#balanced.get(address)?.filter((each) => this.#transports.has(each));
     if (open === undefined || open.length === 0) return address;
     return open[Math.floor(this.#site.random() * open.length)]!;

@@ -16,6 +16,8 @@ export const MAX_UNACCEPTED = 128;
 
 /** The network that transports belong to. */
 export interface TransportSite extends LinkSite {
+  /** The address that a dial of an address is forwarded to; the address itself without a load balancer. */
+  forward(address: string): string;
   /** The open transport at an address, if any. */
   find(address: string): MemoryEndpoint | undefined;
   /** Registers both ends of a connection, so that a cut can break them. */
@@ -63,9 +65,9 @@ export class MemoryEndpoint implements Transport {
     }, { highWaterMark: 0 });
   }
 
-  /** Returns `memory://host:port`. */
+  /** Returns the member's `url`; `memory://host:port` without one. */
   addressOf(member: Member): string {
-    return memoryAddress(member.host, member.port);
+    return member.url ?? memoryAddress(member.host, member.port);
   }
 
   /**
@@ -99,8 +101,12 @@ export class MemoryEndpoint implements Transport {
 
   async #dial(address: string, signal: AbortSignal): Promise<MemoryEnd> {
     using stopped = eitherOf(signal, this.#closing.signal);
-    await this.#travel([this.address, address], stopped.signal);
-    const endpoint = this.#site.faults.refuses(address) ? undefined : this.#site.find(address);
+    // Before the faults: those of the link to the chosen target apply.
+    const target = this.#site.forward(address);
+    await this.#travel([this.address, target], stopped.signal);
+    const { faults } = this.#site;
+    const isRefused = faults.refuses(address) || faults.refuses(target);
+    const endpoint = isRefused ? undefined : this.#site.find(target);
     if (!endpoint) {
       throw new ConnectionRefused(`No connection to ${address} was opened: no process listens there.`);
     }
@@ -108,7 +114,7 @@ export class MemoryEndpoint implements Transport {
     if (end === undefined) throw refusal(address, "the peer accepts no more connections");
     this.#track(end);
     try {
-      await this.#travel([address, this.address], stopped.signal);
+      await this.#travel([target, this.address], stopped.signal);
     } catch (error) {
       end.break({ tell: true });
       throw error;

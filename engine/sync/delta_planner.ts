@@ -240,7 +240,9 @@ export class DeltaPlanner {
     if (supposed >= member.version && !reset) return void this.#memories.clearPending(peer, id);
     const after = reset ? supposed : Math.max(supposed, numberOf(said, member));
     if (after >= member.version && !reset) return undefined;
-    const passesOn = this.#membership.passesOn(id, nowMs);
+    // A peer with a part of it needs the rest: the key that says that the member left is the last one.
+    const hasPart = supposed > 0 && supposed < member.version;
+    const passesOn = hasPart || this.#membership.passesOn(id, nowMs);
     const isWhole = passesOn && (!this.#signs || member.signedUpTo >= member.version);
     if (!isWhole && !peer.pending.has(id)) {
       this.#memories.addPending(peer, id, {

@@ -393,7 +393,7 @@ export class Witness {
   /** State of an inactive member must be dropped after its retention and a few rounds. */
   #checkKept(process: Process, { id, status, entries }: MemberSnapshot): void {
     const { keptSinceMs } = this.#of(process);
-    if (status === "alive" || entries.length === 0) return void keptSinceMs.delete(id);
+    if (isActive({ status }) || entries.length === 0) return void keptSinceMs.delete(id);
     const { departedRetention, gossipInterval, gossipRequestTimeout } = this.#options;
     const sinceMs = keptSinceMs.get(id) ?? process.awakeMs;
     keptSinceMs.set(id, sinceMs);
@@ -432,7 +432,7 @@ export class Witness {
 
   #checkConsensus(process: Process, { members, isolated }: Snapshot): void {
     const { consensus, hasMet } = this.#of(process);
-    const active = members.filter(({ status }) => status === "alive");
+    const active = members.filter(isActive);
     const values = active.map(({ entries }) =>
       JSON.stringify(entries.find(({ key }) => key === CHECKED_KEY)?.value)
     );
@@ -553,7 +553,7 @@ export class Witness {
 function describeState(
   { digest, members }: Snapshot,
 ): { readonly name: string; readonly state: string } {
-  const active = members.filter(({ status }) => status === "alive");
+  const active = members.filter(isActive);
   return {
     name: `${digest} ${active.map(({ id }) => id).join()}`,
     state: active.map(({ id, incarnation, entries }) => {
@@ -562,6 +562,11 @@ function describeState(
       return lasting.length === 0 ? `${id} ` : `${id} ${incarnation} ${lasting.join(" ")}`;
     }).join("\n"),
   };
+}
+
+/** True for a suspected member too: it takes part until it is blocked. */
+function isActive({ status }: Pick<MemberSnapshot, "status">): boolean {
+  return status === "alive" || status === "suspected";
 }
 
 /** False for the heartbeat: its count is not part of a member's state. */

@@ -23,6 +23,8 @@ export interface ProcessOptions {
   readonly id: string;
   /** The name of its machine. A process that restarts there has the same address. */
   readonly host: string;
+  /** The address that it advertises; host and port 1 by default. */
+  readonly advertised?: Pick<Member, "host" | "port" | "url">;
   readonly machine: Machine;
   /** The start time on the clock of the simulation. */
   readonly nowMs: number;
@@ -89,7 +91,7 @@ export class Process {
     this.startedAtMs = options.nowMs;
     this.maxMessageBytes = config.maxMessageBytes;
     this.#network = network;
-    this.record = { id, host, port: 1, kinds: [] };
+    this.record = { id, kinds: [], ...options.advertised ?? { host, port: 1 } };
     this.#transport = network.transport(host, 1, config);
     this.address = this.#transport.address;
     // The constructor of Gossiper already emits events; `this.gossiper` is not set then.

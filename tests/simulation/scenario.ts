@@ -7,8 +7,18 @@
 import type { GossiperConfig } from "../../options/configuration.ts";
 import type { Dice } from "./seeded_random.ts";
 
-/** How members learn of each other; `topology`: by `ClusterTopology` events. */
-export type DiscoveryKind = "fixed" | "seeds" | "topology";
+/**
+ * How members learn of each other. `topology`: by `ClusterTopology` events. `balancer`: the only seed is the address of a
+ * load balancer, which leads each dial to any member, the dialer included. `name`: by the addresses of a name, which
+ * change, fail to resolve or resolve slowly.
+ */
+export type DiscoveryKind = "fixed" | "seeds" | "topology" | "balancer" | "name";
+
+/**
+ * The addresses that members advertise. `own`: each member has its own host. The others share one host, as behind NAT or
+ * a reverse proxy, and are told apart by port or by path.
+ */
+export type AddressKind = "own" | "ports" | "paths";
 
 /** Kinds of faults and of membership changes. */
 export type Trouble =
@@ -28,6 +38,8 @@ export type Trouble =
   | "restart all"
   | "rollout"
   | "topology"
+  | "polite restart"
+  | "name"
   | "large value"
   | "many keys";
 
@@ -40,10 +52,28 @@ export interface LinkLimits {
   readonly delayMs: number;
 }
 
+/** Clocks that are wrong when a process starts, and step soon after. */
+export interface EarlySteps {
+  /** The share of processes with such a clock. */
+  readonly chance: number;
+  /** The longest time from the start to the step, in milliseconds. */
+  readonly withinMs: number;
+}
+
 /** Everything that is drawn before the run. */
 export interface Scenario {
   readonly size: number;
   readonly discovery: DiscoveryKind;
+  readonly addresses: AddressKind;
+  /** The number of seeds in a list of seeds; 0 with another discovery. */
+  readonly seeds: number;
+  /** The time between two resolutions of the name, in milliseconds. */
+  readonly resolveIntervalMs: number;
+  /** The longest time that a resolution of the name takes, in milliseconds. */
+  readonly slowNameMs: number;
+  /** True if the name itself leads to any member, and is dialed while none of its addresses has one. */
+  readonly nameIsDialed: boolean;
+  readonly earlySteps: EarlySteps;
   readonly config: GossiperConfig;
   /** Each member has one of these as `maxMessageBytes`; `config` has the smallest. */
   readonly messageBytes: readonly number[];
@@ -68,6 +98,8 @@ export interface Wishes {
   readonly members?: number;
   /** Rounds of the fault phase. */
   readonly rounds?: number;
+  /** True leaves out what {@linkcode drawCircumstances} draws, so that a seed keeps the run that once failed. */
+  readonly isPlain?: boolean;
 }
 
 /** From this size on a run has reduced checks, or it would take hours. */
@@ -76,6 +108,11 @@ const LARGE = 200;
 /** True for a large cluster: membership does not change, and the checks are reduced. */
 export function isLarge({ size }: { readonly size: number }): boolean {
   return size >= LARGE;
+}
+
+/** True if each process that shakes hands becomes a member. */
+export function hasOpenMembership({ discovery }: { readonly discovery: DiscoveryKind }): boolean {
+  return discovery === "seeds" || discovery === "balancer" || discovery === "name";
 }
 
 /** Changes of membership. A large cluster leaves them out: every change takes long to reach all members. */
@@ -88,6 +125,7 @@ const CHURN: ReadonlySet<Trouble> = new Set([
   "restart all",
   "rollout",
   "topology",
+  "polite restart",
 ]);
 
 const ALL_TROUBLES: readonly (readonly [weight: number, trouble: Trouble])[] = [
@@ -128,6 +166,8 @@ export function drawScenario(dice: Dice, wishes: Wishes = {}): Scenario {
   const scenario = {
     size,
     discovery,
+    ...PLAIN,
+    seeds: discovery === "seeds" ? 2 : 0,
     config,
     links: {
       loss: dice.pick([0, 0.05, 0.2, 0.5]),
@@ -147,6 +187,43 @@ export function drawScenario(dice: Dice, wishes: Wishes = {}): Scenario {
   const isOneLimit = dice.chance(0.7);
   const messageBytes = isOneLimit ? [1] : [1, 2, 16];
   return { ...scenario, messageBytes: messageBytes.map((factor) => factor * maxMessageBytes) };
+}
+
+/** A scenario without circumstances. */
+const PLAIN = {
+  addresses: "own",
+  resolveIntervalMs: 0,
+  slowNameMs: 0,
+  nameIsDialed: false,
+  earlySteps: { chance: 0, withinMs: 0 },
+} as const;
+
+/**
+ * Adds circumstances of discovery, addresses and clocks to a scenario. They have a source of draws of their own, so that
+ * they do not change the other draws of the seed.
+ */
+export function drawCircumstances(dice: Dice, scenario: Scenario): Scenario {
+  const { gossipInterval } = scenario.config;
+  const discovery = scenario.discovery === "seeds"
+    ? dice.weighted([[4, "seeds"], [3, "balancer"], [3, "name"]] as const)
+    : scenario.discovery;
+  const restarts: readonly (readonly [number, Trouble])[] =
+    hasOpenMembership({ discovery }) && !isLarge(scenario) && dice.chance(0.8) ? [[4, "polite restart"]] : [];
+  const changes: readonly (readonly [number, Trouble])[] = discovery === "name" ? [[4, "name"]] : [];
+  return {
+    ...scenario,
+    discovery,
+    addresses: dice.weighted([[7, "own"], [2, "ports"], [1, "paths"]] as const),
+    seeds: discovery === "seeds" ? dice.pick([1, 2]) : 0,
+    resolveIntervalMs: gossipInterval * dice.pick([1, 5, 20]),
+    slowNameMs: gossipInterval * dice.pick([0, 2, 20]),
+    nameIsDialed: dice.chance(0.5),
+    earlySteps: {
+      chance: isLarge(scenario) ? 0 : dice.pick([0, 0, 0.2, 0.6]),
+      withinMs: gossipInterval * dice.pick([1, 10]),
+    },
+    troubles: [...scenario.troubles, ...restarts, ...changes],
+  };
 }
 
 /** Small clusters are the most frequent: they show most defects, and run fastest. */
@@ -204,16 +281,29 @@ function drawConfig(dice: Dice, size: number): GossiperConfig {
 /** The scenario as lines for a person. */
 export function describeScenario(scenario: Scenario): string[] {
   const { size, discovery, config, links, troubles, rageMs, troubleEveryMs, changeEveryMs } = scenario;
-  const { clockStepMs, drift, messageBytes } = scenario;
+  const { clockStepMs, drift, messageBytes, earlySteps, addresses, seeds } = scenario;
   const shown = (values: object) =>
     Object.entries(values).map(([name, value]) => `${name} ${value}`).join(", ");
   const { gossipActorName: _, maxMembers: __, eventCapacity: ___, ...settings } = config;
   return [
-    `members   ${size} at the start, discovery: ${discovery}`,
+    `members   ${size} at the start, discovery: ${discovery}${
+      seeds > 0 ? ` (${seeds})` : ""
+    }, addresses: ${addresses}`,
+    ...(discovery === "name"
+      ? [
+        `name      resolved every ${scenario.resolveIntervalMs} ms, in up to ${scenario.slowNameMs} ms, ${
+          scenario.nameIsDialed ? "dialed itself" : "not dialed itself"
+        }`,
+      ]
+      : []),
     `settings  ${shown(settings)}`,
     `messages  of up to ${messageBytes.join(", ")} bytes`,
     `links     ${shown(links)}, at most`,
-    `clocks    steps of up to ${clockStepMs} ms, drift of up to ${drift * 100} %`,
+    `clocks    steps of up to ${clockStepMs} ms, drift of up to ${drift * 100} %${
+      earlySteps.chance > 0
+        ? `, ${earlySteps.chance * 100} % step within ${earlySteps.withinMs} ms after the start`
+        : ""
+    }`,
     `faults    every ${troubleEveryMs} ms on average, for ${rageMs} ms: ${
       troubles.map(([, each]) => each).join(", ")
     }`,

@@ -14,12 +14,15 @@ import type { GossiperClosed } from "../../gossiper/contract.ts";
 import { HearsayError } from "../../common/errors.ts";
 import type { HearsayEvent } from "../../contracts/event_stream.ts";
 import { memoryAddress, MemoryNetwork } from "../../testing/memory.ts";
-import { VirtualRuntime } from "../../testing/virtual_runtime.ts";
+import { type Machine, VirtualRuntime } from "../../testing/virtual_runtime.ts";
 import { Dice } from "./seeded_random.ts";
 import { AWAITED_KEY, CHECKED_KEY, type Leftovers, Process } from "./process.ts";
+import { byName, ChangingName } from "./changing_name.ts";
 import {
   describeScenario,
+  drawCircumstances,
   drawScenario,
+  hasOpenMembership,
   isLarge,
   type Scenario,
   type Trouble,
@@ -50,6 +53,20 @@ const TALLIED: ReadonlySet<string> = new Set<HearsayEvent["type"]>([
 /** The keys of random changes; few, so that changes of one key meet. */
 const KEYS = ["a", "b", "c", "__proto__", "κλειδί"];
 
+/** The address of the load balancer, or of the name where it is dialed itself. It leads to any member. */
+const SHARED_ADDRESS = memoryAddress("everyone", 1);
+/** The time from the end of a process that restarts politely to the next process at its address, in milliseconds. */
+const POLITE_PAUSE_MS = 300;
+/** The longest time, in milliseconds, until the address of a member that left is dialed again (docs/guide.md). */
+const RETURN_DIALED_MS = 1_000;
+/**
+ * Dials of a load balancer until members on both sides of any partition met. 16: in the worst case, with two members, one
+ * of four pairs of dials leads both to themselves.
+ */
+const BALANCED_DIALS = 16;
+/** Thirty years in milliseconds: the error of a clock without a battery. */
+const LATE_CLOCK_MS = 30 * 365 * 86_400_000;
+
 /** The result of a simulation. */
 export interface Outcome {
   readonly seed: number;
@@ -58,6 +75,9 @@ export interface Outcome {
   /** Virtual milliseconds from the last fault to convergence, and the most allowed. */
   readonly recoveryMs: number;
   readonly recoveryBoundMs: number;
+  /** Virtual milliseconds until all had each other after the last polite restart, and the most allowed; NaN without one. */
+  readonly returnMs: number;
+  readonly returnBoundMs: number;
   readonly rounds: number;
   readonly messages: number;
   readonly bytes: number;
@@ -86,6 +106,11 @@ export class Simulation {
   readonly #limitsDice: Dice;
   /** Draws which members start again after they left. */
   readonly #returnsDice: Dice;
+  /** Draws circumstances; a plain run makes no use of it. */
+  readonly #extraDice: Dice;
+  readonly #name = new ChangingName();
+  /** Processes that leave, and whose machine starts another one then. */
+  readonly #politeRestarts = new Set<Process>();
   readonly #hosts: string[] = [];
   readonly #lives = new Map<string, number>();
   readonly #pending = new Set<Promise<void>>();
@@ -102,10 +127,12 @@ export class Simulation {
   constructor(seed: number, wishes: Wishes = {}) {
     this.seed = seed;
     this.#dice = new Dice(seed);
-    this.scenario = drawScenario(this.#dice.fork(), wishes);
+    this.#extraDice = new Dice(seed ^ 0x3c6ef372);
+    const scenario = drawScenario(this.#dice.fork(), wishes);
+    this.scenario = wishes.isPlain ? scenario : drawCircumstances(this.#extraDice.fork(), scenario);
     this.#limitsDice = new Dice(seed ^ 0x5bd1e995);
     this.#returnsDice = new Dice(seed ^ 0x2545f491);
-    const { config, links, discovery } = this.scenario;
+    const { config, links } = this.scenario;
     this.#runtime = new VirtualRuntime({ seed: this.#dice.whole(0, 2 ** 32 - 1) });
     this.#network = new MemoryNetwork({
       runtime: this.#runtime,
@@ -118,7 +145,7 @@ export class Simulation {
       dice: this.#dice.fork(),
       // The last term is for messages in the queue of a slow receiver: they were sent before the block.
       underWayMs: 4 * config.gossipRequestTimeout + 60 * links.delayMs + 100,
-      openMembership: discovery === "seeds",
+      openMembership: hasOpenMembership(this.scenario),
       nowMs: () => this.#runtime.monotonicMs(),
       processes: () => this.#processes,
       onViolation: (process, what) => this.#violated(process, what),
@@ -133,6 +160,7 @@ export class Simulation {
   /** Runs all phases. A broken rule is reported in the outcome and does not reject. */
   async run(): Promise<Outcome> {
     let recoveryMs = NaN;
+    let returnMs = NaN;
     const { stackTraceLimit } = Error;
     // Many members close connections all the time, each with an error whose stack is never read.
     if (isLarge(this.scenario)) Error.stackTraceLimit = 1;
@@ -141,6 +169,7 @@ export class Simulation {
       await this.#rage();
       await this.#calm();
       recoveryMs = await this.#recover();
+      returnMs = await this.#restartPolitely();
       await this.#end();
     } catch (error) {
       if (!(error instanceof Violated)) this.#violated(undefined, `${(error as Error).stack}`);
@@ -154,6 +183,8 @@ export class Simulation {
       violation: this.#violation,
       recoveryMs,
       recoveryBoundMs: this.recoveryBoundMs,
+      returnMs,
+      returnBoundMs: this.returnBoundMs,
       rounds: virtualMs / this.scenario.config.gossipInterval,
       messages,
       bytes,
@@ -167,21 +198,42 @@ export class Simulation {
   /**
    * The longest time from the last fault until all survivors have equal state and are `confirmed`. Dead members have to
    * expire, which an old heartbeat on a longer route may delay once. Blocked members have to be probed, dials in backoff
-   * to be repeated, and the state of every member has to fit into messages.
+   * to be repeated, and the state of every member has to fit into messages. A name has to be resolved, a load balancer has
+   * to lead to the right member, and clocks have to step.
    */
   get recoveryBoundMs(): number {
-    const { config } = this.scenario;
+    const { config, discovery, resolveIntervalMs, slowNameMs, earlySteps } = this.scenario;
     const { gossipInterval, gossipFanOut, gossipMaxSend, gossipRequestTimeout } = config;
     const places = 2 * this.#lives.size / (gossipFanOut * gossipMaxSend);
     const rounds = 40 + 20 * Math.log2(1 + this.#lives.size) + 12 * places;
-    return 2 * config.heartbeatExpiration + 2 * config.blockedProbeInterval + 2 * config.maxBackoff +
-      8 * gossipRequestTimeout + rounds * gossipInterval;
+    const isBalanced = discovery === "balancer" || discovery === "name" && this.scenario.nameIsDialed;
+    const dials = isBalanced ? BALANCED_DIALS : 2;
+    const resolvedMs = discovery === "name" ? 2 * (resolveIntervalMs + slowNameMs) + config.maxBackoff : 0;
+    return 2 * config.heartbeatExpiration + dials * (config.blockedProbeInterval + config.maxBackoff) +
+      8 * gossipRequestTimeout + rounds * gossipInterval + resolvedMs + earlySteps.withinMs;
+  }
+
+  /**
+   * The longest time from the start of processes after a polite restart until all members have each other, without any
+   * other fault: 2 s, or longer where six rounds take longer than the second after the first dial.
+   */
+  get returnBoundMs(): number {
+    return Math.max(2_000, RETURN_DIALED_MS + 6 * this.scenario.config.gossipInterval);
   }
 
   // ---- phases
 
   async #begin(): Promise<void> {
-    const { size, config } = this.scenario;
+    const { size, config, discovery } = this.scenario;
+    if (discovery === "name" && this.#extraDice.chance(0.5)) {
+      const forMs = this.#extraDice.between(0, 20 * config.gossipInterval);
+      this.#note("", `the name is not resolved for ${Math.round(forMs)} ms`);
+      this.#later(forMs, () => {
+        if (!this.#isCalm) this.#changeName();
+      });
+    } else if (discovery === "name") {
+      this.#name.answer = { addresses: [this.#addressOf("h0")], delayMs: 0 };
+    }
     // All members start within ten rounds, for any size.
     const longestMs = config.gossipInterval * Math.min(1, 10 / size);
     for (let index = 0; index < size; index++) {
@@ -233,6 +285,12 @@ export class Simulation {
       if (!this.#alive.some((process) => process.host === host)) this.#start(host, this.#idFor(host));
     }
     if (this.#alive.length === 0) this.#start(this.#hosts[0]!, this.#idFor(this.#hosts[0]!));
+    if (discovery === "name") {
+      // One member of the answer runs; the other addresses may be those of dead members.
+      const present = this.#extraDice.pick(this.#alive).host;
+      const others = this.#extraDice.some(this.#hosts, 0.3);
+      this.#answerName([...new Set([...others, present])], 0);
+    }
     // In a large cluster no member left, and every member has the full topology.
     if (discovery === "topology" && !isLarge(this.scenario)) {
       const present = new Set(this.#alive.map(({ id }) => id));
@@ -245,18 +303,26 @@ export class Simulation {
     }
   }
 
-  async #recover(): Promise<number> {
-    const { gossipInterval, heartbeatExpiration } = this.scenario.config;
+  /** Resolves when the cluster has recovered, with the time that it took in milliseconds. */
+  async #untilWell(lastFault: string): Promise<number> {
     const startMs = this.#runtime.monotonicMs();
     const elapsedMs = () => this.#runtime.monotonicMs() - startMs;
     for (let ill = this.#ill(); ill !== undefined; ill = this.#ill()) {
       if (elapsedMs() > this.recoveryBoundMs) {
-        this.#violated(undefined, `${Math.round(this.recoveryBoundMs)} ms after the last fault ${ill}`);
+        this.#violated(
+          undefined,
+          `${Math.round(this.recoveryBoundMs)} ms after the last ${lastFault} ${ill}`,
+        );
       }
-      await this.#pass(gossipInterval);
+      await this.#pass(this.scenario.config.gossipInterval);
     }
-    const recoveryMs = elapsedMs();
-    this.#note("", `all is well after ${Math.round(recoveryMs)} ms`);
+    this.#note("", `all is well after ${Math.round(elapsedMs())} ms`);
+    return elapsedMs();
+  }
+
+  async #recover(): Promise<number> {
+    const { gossipInterval, heartbeatExpiration } = this.scenario.config;
+    const recoveryMs = await this.#untilWell("fault");
     this.#sweep(isLarge(this.scenario) ? SWEPT_OF_MANY : Infinity);
     // A waiting `setStateRequest` gives up if a peer that it waits for is gone.
     while (this.#pending.size > 0) await this.#pass(gossipInterval);
@@ -269,6 +335,59 @@ export class Simulation {
     this.#sweep(Infinity);
     if (this.#ill() !== undefined) this.#violated(undefined, `without faults ${this.#ill()}`);
     return recoveryMs;
+  }
+
+  /**
+   * Restarts seeds politely while no other fault is active: they stop, and new processes start at their addresses. At least
+   * one member stays. Resolves with the time from their start until all members have each other, in milliseconds.
+   */
+  async #restartPolitely(): Promise<number> {
+    const { config, discovery } = this.scenario;
+    if (!hasOpenMembership(this.scenario) || isLarge(this.scenario) || this.#alive.length < 2) return NaN;
+    // A plain run does not restart politely, because it must end as it once did.
+    if (this.scenario.troubles.every(([, trouble]) => trouble !== "polite restart")) return NaN;
+    const seedHosts = discovery === "seeds" ? this.#seedHosts() : [this.#extraDice.pick(this.#alive).host];
+    const most = Math.min(seedHosts.length, this.#alive.length - 1);
+    const hosts = seedHosts.slice(0, this.#extraDice.whole(1, most));
+    const leaving = this.#alive.filter(({ host }) => hosts.includes(host));
+    this.#note("", `without other faults ${hosts.join()} restart politely`);
+    for (const process of leaving) process.leave();
+    const untilMs = this.#runtime.monotonicMs() + 4 * config.gossipRequestTimeout;
+    while (leaving.some(({ isOver }) => !isOver)) {
+      if (this.#runtime.monotonicMs() > untilMs) this.#violated(undefined, "a seed did not stop in time");
+      await this.#pass(config.gossipInterval / 4);
+    }
+    await this.#pass(POLITE_PAUSE_MS);
+    for (const host of hosts) this.#start(host, this.#idFor(host));
+    const startMs = this.#runtime.monotonicMs();
+    for (let lack = this.#lack(); lack !== undefined; lack = this.#lack()) {
+      const sinceMs = this.#runtime.monotonicMs() - startMs;
+      if (sinceMs > this.returnBoundMs) {
+        this.#violated(
+          undefined,
+          `${Math.round(sinceMs)} ms after ${hosts.join()} restarted politely ${lack}`,
+        );
+      }
+      await this.#pass(config.gossipInterval / 4);
+    }
+    const returnMs = this.#runtime.monotonicMs() - startMs;
+    this.#note("", `all have each other after ${Math.round(returnMs)} ms`);
+    await this.#untilWell("polite restart");
+    return returnMs;
+  }
+
+  /**
+   * The first member that lacks another one; `undefined` without such a member. Others hear of a dead member again from
+   * a peer that still has its state, so that it may be active for one expiration (docs/guide.md).
+   */
+  #lack(): string | undefined {
+    for (const { id, gossiper } of this.#alive) {
+      const { members } = gossiper.snapshot();
+      const active = new Set(members.filter(({ status }) => status === "alive").map(({ id }) => id));
+      const lacking = this.#alive.find((other) => !active.has(other.id));
+      if (lacking) return `${id} lacks ${lacking.id}`;
+    }
+    return undefined;
   }
 
   async #end(): Promise<void> {
@@ -446,6 +565,19 @@ export class Simulation {
         return this.#rollOut();
       case "topology":
         return this.#tellSome();
+      case "polite restart": {
+        const hosts = this.#extraDice.chance(0.5) ? this.#seedHosts() : [host];
+        for (const each of this.#alive) {
+          if (!each.isRunning || !hosts.includes(each.host)) continue;
+          this.#note(each.id, "restarts politely");
+          this.#count("polite restart");
+          this.#politeRestarts.add(each);
+          each.leave();
+        }
+        return;
+      }
+      case "name":
+        return this.#changeName();
       case "large value": {
         if (!process?.isRunning) return;
         if (config.maxMessageBytes > 64 * 1_024) return;
@@ -488,10 +620,28 @@ export class Simulation {
     });
   }
 
+  #changeName(): void {
+    const { slowNameMs } = this.scenario;
+    const hosts = this.#extraDice.chance(0.3)
+      ? []
+      : this.#extraDice.some(this.#hosts, this.#extraDice.pick([0.1, 0.4, 1]));
+    this.#answerName(hosts, this.#extraDice.chance(0.4) ? this.#extraDice.between(0, slowNameMs) : 0);
+  }
+
+  #answerName(hosts: readonly string[], delayMs: number): void {
+    const after = delayMs > 0 ? ` after ${Math.round(delayMs)} ms` : "";
+    this.#note(
+      "",
+      `the name is ${hosts.length > 0 ? `resolved to ${hosts.join()}` : "not resolved"}${after}`,
+    );
+    this.#count("name changed");
+    this.#name.answer = { addresses: hosts.map((host) => this.#addressOf(host)), delayMs };
+  }
+
   /** Half of the members that leave start again at the same address, most of them after their process ended. */
   #returnLater(host: string): void {
-    const { discovery, config } = this.scenario;
-    if (discovery !== "seeds" || this.#returnsDice.chance(0.5)) return;
+    const { config } = this.scenario;
+    if (!hasOpenMembership(this.scenario) || this.#returnsDice.chance(0.5)) return;
     this.#later(this.#returnsDice.between(0, 6 * config.gossipRequestTimeout), () => {
       if (this.#isCalm || this.#violation !== undefined) return;
       if (this.#alive.some((process) => process.host === host && process.isRunning)) return;
@@ -562,9 +712,11 @@ export class Simulation {
       wallMs: this.#runtime.wallMs() + Math.round(this.#dice.between(-clockStepMs, clockStepMs)),
       rate: 1 + this.#dice.between(-drift, drift),
     });
+    this.#stepEarly(id, machine, () => process.isOver);
     const process: Process = new Process({
       id,
       host,
+      advertised: this.#advertisedBy(host),
       machine,
       nowMs: this.#runtime.monotonicMs(),
       network: this.#network,
@@ -586,6 +738,21 @@ export class Simulation {
     }
   }
 
+  /** Sets a clock wrong before its process starts, and right soon after; or steps it soon after the start. */
+  #stepEarly(id: string, machine: Machine, isOver: () => boolean): void {
+    const { earlySteps: { chance, withinMs }, clockStepMs } = this.scenario;
+    if (chance === 0 || !this.#extraDice.chance(chance)) return;
+    const isLate = this.#extraDice.chance(0.3);
+    const byMs = isLate ? LATE_CLOCK_MS : Math.round(this.#extraDice.between(-clockStepMs, clockStepMs));
+    if (isLate) machine.stepWall(-byMs);
+    this.#later(this.#extraDice.between(0, withinMs), () => {
+      if (isOver()) return;
+      this.#note(id, `its clock steps by ${byMs} ms after the start`);
+      this.#count("early step");
+      machine.stepWall(byMs);
+    });
+  }
+
   #kill(process: Process): void {
     if (process.isOver) return;
     this.#note(process.id, "is killed");
@@ -594,21 +761,56 @@ export class Simulation {
   }
 
   #discovery(): Discovery | undefined {
-    const { discovery, size } = this.scenario;
-    if (discovery === "topology") return undefined;
-    if (discovery === "seeds") return seeds(this.#seedHosts().map((host) => memoryAddress(host, 1)));
-    const all = Array.from({ length: size }, (_, index) => index);
-    return fixedMembers(all.map((index) => ({ id: `m${index}`, host: `h${index}`, port: 1, kinds: [] })));
+    const { discovery, size, resolveIntervalMs, nameIsDialed } = this.scenario;
+    switch (discovery) {
+      case "topology":
+        return undefined;
+      case "seeds":
+        return seeds(this.#seedHosts().map((host) => this.#addressOf(host)));
+      case "balancer":
+        return seeds([SHARED_ADDRESS]);
+      case "name": {
+        const address = nameIsDialed ? SHARED_ADDRESS : undefined;
+        return byName(this.#name, { intervalMs: resolveIntervalMs, address });
+      }
+      case "fixed": {
+        const all = Array.from({ length: size }, (_, index) => index);
+        return fixedMembers(
+          all.map((index) => ({ id: `m${index}`, kinds: [], ...this.#advertisedBy(`h${index}`) })),
+        );
+      }
+    }
   }
 
   #seedHosts(): string[] {
-    return this.scenario.discovery === "seeds" ? ["h0", "h1"].slice(0, this.scenario.size) : [];
+    const { seeds, size } = this.scenario;
+    return ["h0", "h1"].slice(0, Math.min(seeds, size));
   }
 
   #newHost(): string {
     const host = `h${this.#hosts.length}`;
     this.#hosts.push(host);
+    const own = memoryAddress(host, 1);
+    if (this.#addressOf(host) !== own) this.#network.balance(this.#addressOf(host), [own]);
+    this.#network.balance(SHARED_ADDRESS, this.#hosts.map((each) => memoryAddress(each, 1)));
     return host;
+  }
+
+  /** The address that a machine advertises. */
+  #advertisedBy(host: string): { readonly host: string; readonly port: number; readonly url?: string } {
+    switch (this.scenario.addresses) {
+      case "own":
+        return { host, port: 1 };
+      case "ports":
+        return { host: "nat", port: Number(host.slice(1)) + 1 };
+      case "paths":
+        return { host: "nat", port: 1, url: `ws://nat:1/${host}` };
+    }
+  }
+
+  #addressOf(host: string): string {
+    const { host: name, port, url } = this.#advertisedBy(host);
+    return url ?? memoryAddress(name, port);
   }
 
   /** The id for a process on a machine: the id of the last process there, or a new one. */
@@ -677,6 +879,12 @@ export class Simulation {
 
   #closed(process: Process, { reason, error, flush }: GossiperClosed, left: Leftovers): void {
     this.#note(process.id, `ended: ${reason}, acknowledged by ${flush?.acknowledgedBy} of ${flush?.wanted}`);
+    if (this.#politeRestarts.delete(process)) {
+      this.#later(POLITE_PAUSE_MS, () => {
+        const isTaken = this.#alive.some(({ host }) => host === process.host);
+        if (!this.#isCalm && this.#violation === undefined && !isTaken) this.#restart(process.host);
+      });
+    }
     if (reason === "failed") this.#violated(process, `it failed: ${(error as Error)?.stack ?? error}`);
     const { connections, timers } = left;
     if (connections + timers === 0) return;

@@ -462,6 +462,32 @@ Deno.test("memory network: a dial leaves nothing at its signal, however it ends 
   assertEquals(listeners, 0);
 });
 
+Deno.test("memory network: faults of a target apply to dials through its load balancer", async () => {
+  await using network = new MemoryNetwork({ runtime: realRuntime });
+  const [a, b] = [network.transport("a", 1), network.transport("b", 1)];
+  const dial = () => a.dial("memory://balancer:1", { signal: never });
+  await assertRejects(dial, HearsayError, "no process listens");
+  network.balance("memory://balancer:1", [b.address]);
+  network.cut(a.address, b.address);
+  await assertRejects(dial, HearsayError, "is cut");
+  network.heal();
+  for (const address of [b.address, "memory://balancer:1"]) {
+    network.stopProxy(address);
+    await assertRejects(dial, HearsayError, "no process listens");
+    network.restoreProxy(address);
+  }
+  assertEquals((await dial()).remote, b.address);
+});
+
+Deno.test("memory network: a member with a url is dialed there", async () => {
+  await using network = new MemoryNetwork({ runtime: realRuntime });
+  const [a, b] = [network.transport("a", 1), network.transport("b", 1)];
+  const address = a.addressOf({ id: "b", host: "nat", port: 1, kinds: [], url: "ws://nat:1/b" });
+  assertEquals(address, "ws://nat:1/b");
+  network.balance(address, [b.address]);
+  assertEquals((await a.dial(address, { signal: never })).remote, b.address);
+});
+
 Deno.test("memory network: an address belongs to one transport at a time", async () => {
   const network = new MemoryNetwork({ runtime: realRuntime });
   const first = network.transport("a", 1);

@@ -246,6 +246,18 @@ Deno.test("forget: state of a departed member is passed on for half the retentio
   assertEquals(deletions.map(({ key }) => key), ["k", GRACEFULLY_LEFT_KEY]);
 });
 
+Deno.test("forget: a peer that has a part of a departed member's state gets the rest after half the retention (E11)", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "b", "c"], clock, { settings: { ...SETTINGS, heartbeatExpiration: 60_000 } });
+  tell(a, "b", memberDelta("b", LIFE, [entry("k", 1, "v"), entry(GRACEFULLY_LEFT_KEY, 2, {})]), clock);
+  live(a, clock, 9_900);
+  const { sent } = note(a, a.disseminate("c"));
+  note(a, a.handleAck(sent, new Map([["b", { incarnation: LIFE, number: 1 }]]), clock.now));
+  live(a, clock, 300);
+  const rest = note(a, a.disseminate("c")).delta.members.find(({ id }) => id === "b");
+  assertEquals([rest?.after, rest?.entries.map(({ key }) => key)], [1, [GRACEFULLY_LEFT_KEY]]);
+});
+
 Deno.test("forget: a slower peer does not bring forgotten state back; a higher number does, from the beginning (E11)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a"], clock, { settings: SETTINGS });
