@@ -7,7 +7,7 @@
  * @module
  */
 
-import { Cast, StepFailed } from "./demo/cast.ts";
+import { Processes, StepFailed } from "./demo/processes.ts";
 import type { Fact, MemberProcess } from "./demo/member_process.ts";
 import { CONFIG, KEYS } from "./demo/protocol.ts";
 import {
@@ -35,7 +35,7 @@ Five members in five processes find each other and agree; one crashes and one le
 `;
 
 const flags = readFlags({ usage: USAGE, once: ["bound-ms"], boolean: ["color"] });
-await using cast = new Cast({ boundMs: flags.wholeNumber("bound-ms", { least: 1, most: 60_000 }) });
+await using cast = new Processes({ boundMs: flags.wholeNumber("bound-ms", { least: 1, most: 60_000 }) });
 const { members } = cast;
 try {
   introduce();

@@ -11,7 +11,7 @@ import { type JsonValue, TOPOLOGY_KEY } from "../../engine/types.ts";
 import { decode, encode } from "../../protocol/codec.ts";
 import { anyText, readAny } from "../../protocol/any_value.ts";
 import { JsonPath } from "../../protocol/check.ts";
-import { Dice } from "../simulation/seeded_random.ts";
+import { SeededRandom } from "../simulation/seeded_random.ts";
 import { greet, makeCluster, TestClock } from "../engine/harness.ts";
 import { randomAny } from "./values.ts";
 
@@ -68,7 +68,7 @@ export function isInOrder({ name }: History | Outcome): boolean {
 
 /** A random history from a seed. Half of them are in order; in the others deliveries are late, repeated and reordered. */
 export function randomHistory(seed: number, { steps }: { readonly steps: number }): History {
-  const dice = new Dice(seed);
+  const dice = new SeededRandom(seed);
   const inOrder = dice.chance(0.5);
   const members = ["a", "b", "c", "d", "e"].slice(0, dice.whole(2, 5));
   const writer = new Writer(members, dice);
@@ -93,11 +93,11 @@ export function randomHistory(seed: number, { steps }: { readonly steps: number 
 class Writer {
   readonly steps: Step[] = [];
   readonly #members: readonly string[];
-  readonly #dice: Dice;
+  readonly #dice: SeededRandom;
   #underWay: { readonly send: number; readonly to: string }[] = [];
   #sends = 0;
 
-  constructor(members: readonly string[], dice: Dice) {
+  constructor(members: readonly string[], dice: SeededRandom) {
     this.#members = members;
     this.#dice = dice;
   }

@@ -8,7 +8,7 @@ import { assert, assertEquals } from "../../deps/std_assert.ts";
 import type { PartialConfig } from "../../mod.ts";
 import { freePorts } from "../process/ports.ts";
 import { EtcdServer, withoutEtcd } from "../discovery/etcd_server.ts";
-import { Cast, eventually, type MemberProcess } from "./cast.ts";
+import { eventually, type MemberProcess, Processes } from "./processes.ts";
 import { run } from "./go.ts";
 import { allList, isSeen, live, seen, withoutGo } from "./live_harness.ts";
 
@@ -21,7 +21,7 @@ const SOON_MS = 10_000;
 if (withoutEtcd !== undefined) console.log(`SKIPPED: the tests with etcd, because ${withoutEtcd}.`);
 
 /** Starts three members of protoactor-go and two Hearsay members; each lists all five. */
-async function five(cast: Cast, config?: PartialConfig): Promise<MemberProcess[]> {
+async function five(cast: Processes, config?: PartialConfig): Promise<MemberProcess[]> {
   const starting = [cast.go(), cast.go(), cast.go(), cast.deno(config), cast.deno(config)];
   const members = await Promise.all(starting);
   await allList(members);
@@ -44,7 +44,7 @@ async function allHear(members: readonly MemberProcess[]): Promise<void> {
 live(
   "mixed cluster: three Go and two Hearsay members list all five, and read each other's values",
   async (goProgram) => {
-    await using cast = new Cast({ goProgram, size: 5 });
+    await using cast = new Processes({ goProgram, size: 5 });
     const members = await five(cast);
     for (const [at, member] of members.entries()) {
       await member.ask({ op: "set", key: "fact", value: { from: member.kind, at } });
@@ -78,7 +78,7 @@ live(
 );
 
 live("mixed cluster: members of the other kind block a killed member", async (goProgram) => {
-  await using cast = new Cast({ goProgram, size: 5, heartbeatExpiration: SOON_MS });
+  await using cast = new Processes({ goProgram, size: 5, heartbeatExpiration: SOON_MS });
   const [go, ...others] = await five(cast) as [MemberProcess, ...MemberProcess[]];
   go.kill();
   for (const member of others.filter(({ kind }) => kind === "deno")) {
@@ -102,7 +102,7 @@ live("mixed cluster: members of the other kind block a killed member", async (go
 live(
   "mixed cluster: all know that a Hearsay member left, and a later member receives all state",
   async (goProgram) => {
-    await using cast = new Cast({ goProgram, size: 6 });
+    await using cast = new Processes({ goProgram, size: 6 });
     // A generous timeout: this test checks which members learn of the departure, not how fast.
     const members = await five(cast, { gossipRequestTimeout: 5_000 });
     const [go, , , stays, leaves] = members as [
@@ -140,7 +140,7 @@ live(
 );
 
 live("mixed cluster: a minute passes without a false block", async (goProgram) => {
-  await using cast = new Cast({ goProgram, size: 5 });
+  await using cast = new Processes({ goProgram, size: 5 });
   const members = await five(cast);
   const end = performance.now() + 60_000;
   while (performance.now() < end) {
@@ -170,7 +170,7 @@ async function allApart(one: MemberProcess, others: readonly MemberProcess[]): P
 live(
   "protoactor-go alone: a member suspended for longer than heartbeatExpiration is blocked for ever",
   async (goProgram) => {
-    await using cast = new Cast({ goProgram, size: 3, heartbeatExpiration: SOON_MS });
+    await using cast = new Processes({ goProgram, size: 3, heartbeatExpiration: SOON_MS });
     const [still, ...others] = await Promise.all([cast.go(), cast.go(), cast.go()]);
     await allList([still!, ...others]);
     await allHear([still!, ...others]);
@@ -184,7 +184,7 @@ live(
 live(
   "mixed cluster: a Hearsay member suspended for longer than heartbeatExpiration blocks no member, and learns that Go members block it",
   async (goProgram) => {
-    await using cast = new Cast({ goProgram, size: 4, heartbeatExpiration: SOON_MS });
+    await using cast = new Processes({ goProgram, size: 4, heartbeatExpiration: SOON_MS });
     const [still, hearsay, ...others] = await Promise.all([cast.deno(), cast.deno(), cast.go(), cast.go()]);
     await allList([still!, hearsay!, ...others]);
     await allHear([still!, hearsay!, ...others]);
@@ -211,7 +211,7 @@ live(
 );
 
 /** One after another: a Go member misses registrations between its first read of etcd and the start of its watch. */
-async function fourInEtcd(cast: Cast, etcd: EtcdServer): Promise<MemberProcess[]> {
+async function fourInEtcd(cast: Processes, etcd: EtcdServer): Promise<MemberProcess[]> {
   const members: MemberProcess[] = [];
   for (const start of [() => cast.go(), () => cast.deno(), () => cast.go(), () => cast.deno()]) {
     members.push(await start());
@@ -242,7 +242,12 @@ live(
   async (goProgram) => {
     await using etcd = await EtcdServer.start();
     // Longer than any wait: members must learn of the crash from etcd.
-    await using cast = new Cast({ goProgram, size: 4, etcd: etcd.endpoint, heartbeatExpiration: 60_000 });
+    await using cast = new Processes({
+      goProgram,
+      size: 4,
+      etcd: etcd.endpoint,
+      heartbeatExpiration: 60_000,
+    });
     const members = await fourInEtcd(cast, etcd);
     for (const member of members) await member.ask({ op: "set", key: "fact", value: member.id });
     for (const reader of members) {

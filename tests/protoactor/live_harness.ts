@@ -4,7 +4,7 @@
  * @module
  */
 
-import { eventually, type MemberProcess } from "./cast.ts";
+import { eventually, type MemberProcess } from "./processes.ts";
 import { build, whyNoGo } from "./go.ts";
 
 /** The reason why Go programs cannot be built here; `undefined` if they can. */

@@ -7,7 +7,7 @@
 
 import { assertEquals } from "../../deps/std_assert.ts";
 import { HEARTBEAT_KEY } from "../../engine/types.ts";
-import { Cast, eventually, type MemberProcess } from "./cast.ts";
+import { eventually, type MemberProcess, Processes } from "./processes.ts";
 import { isSeen, live } from "./live_harness.ts";
 
 /** Sets the list of each of these members. */
@@ -65,7 +65,7 @@ interface Purging {
  * Sets `fact` at all members. Resolves when the first has acknowledged it to the Hearsay members and has then purged it
  * for the members that it does not list.
  */
-async function untilPurged(cast: Cast): Promise<Purging> {
+async function untilPurged(cast: Processes): Promise<Purging> {
   const starting = [cast.go({ purges: true }), cast.deno(), cast.deno(), cast.go()];
   const all = await Promise.all(starting);
   const [purges, listed, hearsay, go] = all as [MemberProcess, MemberProcess, MemberProcess, MemberProcess];
@@ -99,7 +99,7 @@ async function isWhole(all: readonly MemberProcess[]): Promise<void> {
 live(
   "purge: a Go member that purged unlisted members receives all state again when it lists them",
   async (goProgram) => {
-    await using cast = new Cast({ goProgram, size: 4, manual: true });
+    await using cast = new Processes({ goProgram, size: 4, manual: true });
     const { purges, all } = await untilPurged(cast);
     await purges.list(all);
     await isWhole(all);
@@ -109,7 +109,7 @@ live(
 live(
   "purge: a Go member receives all state again even if only another Go member reports its new topology",
   async (goProgram) => {
-    await using cast = new Cast({ goProgram, size: 4, manual: true });
+    await using cast = new Processes({ goProgram, size: 4, manual: true });
     const starting = [cast.go({ purges: true }), cast.go(), cast.go(), cast.deno()];
     const all = await Promise.all(starting);
     const [purges, listed, unlisted, hearsay] = all as [
@@ -137,7 +137,7 @@ live(
 live(
   "purge: a Go member receives all state again when its id disappears from the topology and reappears",
   async (goProgram) => {
-    await using cast = new Cast({ goProgram, size: 4, manual: true });
+    await using cast = new Processes({ goProgram, size: 4, manual: true });
     const { purges, listed, unlisted, all } = await untilPurged(cast);
     const hearsay = [listed, unlisted[0]!];
     // The other Go member keeps it in its list: protoactor-go never accepts a removed id again.
@@ -151,7 +151,7 @@ live(
 live(
   "purge: a Go member restarted with its id receives all state again when the id reappears",
   async (goProgram) => {
-    await using cast = new Cast({ goProgram, size: 4, manual: true });
+    await using cast = new Processes({ goProgram, size: 4, manual: true });
     const others = await Promise.all([cast.deno(), cast.deno()]);
     const before = await cast.go({ id: "the-same", purges: true });
     await listOn([before, ...others], [before, ...others]);

@@ -5,14 +5,14 @@
  */
 
 import type { JsonValue } from "../../engine/types.ts";
-import type { Dice } from "../simulation/seeded_random.ts";
+import type { SeededRandom } from "../simulation/seeded_random.ts";
 
 const PREFIX = "type.googleapis.com/";
 const TEXTS = ["", "plain", "ä€😀", '"\\\n\u0000\u2028', "__proto__", "@type", "<&>", "1e400"];
 const NUMBERS = [0, 1, -1, 0.1, 1e21, 1e-7, 2 ** 53, -(2 ** 53), 5e-324, 1.7976931348623157e308];
 
 /** A random JSON value with at most this many levels. */
-export function randomJson(dice: Dice, levels: number): JsonValue {
+export function randomJson(dice: SeededRandom, levels: number): JsonValue {
   switch (dice.whole(0, levels > 0 ? 6 : 4)) {
     case 0:
       return null;
@@ -34,7 +34,7 @@ export function randomJson(dice: Dice, levels: number): JsonValue {
 }
 
 /** A random value for a key. */
-export function randomAny(dice: Dice): { readonly [field: string]: JsonValue } {
+export function randomAny(dice: SeededRandom): { readonly [field: string]: JsonValue } {
   const of = (type: string, fields: object) => ({ "@type": PREFIX + type, ...fields });
   return dice.weighted<() => { readonly [field: string]: JsonValue }>([
     [6, () => of("google.protobuf.Value", { value: randomJson(dice, 3) })],
@@ -48,14 +48,14 @@ export function randomAny(dice: Dice): { readonly [field: string]: JsonValue } {
   ])();
 }
 
-function randomStatistics(dice: Dice): object {
+function randomStatistics(dice: SeededRandom): object {
   const kinds = dice.some(["cart", "order", "ä€😀", "__proto__"], 0.5);
   if (kinds.length === 0) return {};
   const counts = kinds.map((kind) => [kind, `${dice.pick([0, 1, dice.whole(0, 1_000_000), 2 ** 52])}`]);
   return { actorStatistics: { actorCount: Object.fromEntries(counts) } };
 }
 
-function randomTopology(dice: Dice): object {
+function randomTopology(dice: SeededRandom): object {
   const hash = dice.pick(["0", "1", "9007199254740993", "18446744073709551615"]);
   const members = dice.some(["a", "b", "c"], 0.5).map((id) => ({
     host: "127.0.0.1",

@@ -10,7 +10,7 @@ import { decode, encode } from "../../protocol/codec.ts";
 import { readAny } from "../../protocol/any_value.ts";
 import { JsonPath } from "../../protocol/check.ts";
 import { TestCluster } from "../requirements/harness.ts";
-import { Dice } from "../simulation/seeded_random.ts";
+import { SeededRandom } from "../simulation/seeded_random.ts";
 import { randomAny } from "./values.ts";
 import { type Json, LIFE, readBody, valuesOf, type Vector, withStamps } from "./vectors.ts";
 
@@ -58,7 +58,7 @@ export function rewritten(vectors: readonly Vector[]): Written[] {
 /** Messages with random members, keys, numbers and values. */
 export function randomMessages(count: number): Written[] {
   return Array.from({ length: count }, (_, seed) => {
-    const dice = new Dice(seed);
+    const dice = new SeededRandom(seed);
     const members = dice.some(["a", "b", "member-3", "ä€😀", "__proto__", '"'], 0.5).map((id) =>
       randomMember(dice, id)
     );
@@ -70,7 +70,7 @@ export function randomMessages(count: number): Written[] {
   });
 }
 
-function randomMember(dice: Dice, id: string): MemberDelta {
+function randomMember(dice: SeededRandom, id: string): MemberDelta {
   let number = 0;
   const keys = dice.some(["heathbeat", "topology", "left", "load", "__proto__", "a b", "\n"], 0.5);
   const entries = keys.map((key): Stamped => {

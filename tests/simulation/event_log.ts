@@ -5,7 +5,7 @@
  */
 
 /** Lines with the columns time, subject and event. */
-export class Trace {
+export class EventLog {
   readonly #lines: (readonly [atMs: number, who: string, what: string])[] = [];
 
   /** Adds a line; the time is in virtual milliseconds. */

@@ -17,7 +17,7 @@ export interface Change {
 type LifeLog = Map<string, Change[]>;
 
 /** The expected state. Only changes by owners are recorded. */
-export class Ledger {
+export class ExpectedState {
   readonly #lives = new Map<string, Map<Incarnation, LifeLog>>();
 
   /** Records a change by an owner. Returns an error text if its number is not above the last one. */

@@ -5,19 +5,19 @@
  */
 
 import { type LinkFaults, memoryAddress, type MemoryNetwork } from "../../testing/memory.ts";
-import type { Dice } from "./seeded_random.ts";
+import type { SeededRandom } from "./seeded_random.ts";
 import type { LinkLimits } from "./scenario.ts";
 
 /** Faults by machine name. Every change is applied to the network at once. */
-export class Weather {
+export class FaultSchedule {
   readonly #network: MemoryNetwork;
-  readonly #dice: Dice;
+  readonly #dice: SeededRandom;
   readonly #limits: LinkLimits;
   readonly #cuts = new Map<string, readonly [string, string]>();
   /** Directions in which all messages are lost while connections stay open. */
   readonly #silences = new Map<string, readonly [from: string, to: string]>();
 
-  constructor(network: MemoryNetwork, options: { readonly dice: Dice; readonly limits: LinkLimits }) {
+  constructor(network: MemoryNetwork, options: { readonly dice: SeededRandom; readonly limits: LinkLimits }) {
     this.#network = network;
     this.#dice = options.dice;
     this.#limits = options.limits;

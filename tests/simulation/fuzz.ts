@@ -15,7 +15,7 @@ import { decode } from "../../protocol/codec.ts";
 import { TestCluster } from "../requirements/harness.ts";
 import { deltaOf, ScriptedPeer } from "../requirements/scripted_peer.ts";
 import { entry, memberDelta, tombstone } from "../engine/harness.ts";
-import { Dice } from "./seeded_random.ts";
+import { SeededRandom } from "./seeded_random.ts";
 
 const CONFIG = {
   gossipInterval: 100,
@@ -51,7 +51,7 @@ export async function fuzz(
   { seed, messages }: { readonly seed: number; readonly messages: number },
   onProgress: (sent: number) => void = () => {},
 ): Promise<FuzzResult> {
-  const dice = new Dice(seed);
+  const random = new SeededRandom(seed);
   await using cluster = new TestCluster(["a", "b"], { config: CONFIG, seed });
   const seedAddress = memoryAddress("a", 1);
   for (const id of ["a", "b"]) {
@@ -78,8 +78,8 @@ export async function fuzz(
     check(text);
     sent++;
     // Rarely for `hello`: the member ignores everything that follows a broken handshake.
-    const changed = isChanged && dice.chance(text.startsWith('{"type":"hello"') ? 0.2 : 0.6)
-      ? mutate(text, dice)
+    const changed = isChanged && random.chance(text.startsWith('{"type":"hello"') ? 0.2 : 0.6)
+      ? mutate(text, random)
       : text;
     before = undefined;
     try {
@@ -92,9 +92,9 @@ export async function fuzz(
   };
   while (sent < messages) {
     cluster.network.setFaults({ rewrite }, { from: memoryAddress("p", 1), to: seedAddress });
-    isChanged = dice.chance(0.8);
-    const messages = conversation(peer, dice);
-    if (dice.chance(0.9)) await peer.sayUngreeted("a", ...messages).catch(() => {});
+    isChanged = random.chance(0.8);
+    const messages = conversation(peer, random);
+    if (random.chance(0.9)) await peer.sayUngreeted("a", ...messages).catch(() => {});
     else await linger(peer, messages);
     await cluster.runtime.settle();
     assertAnsweredOnce(peer.heard, `Seed ${seed}`);
@@ -171,18 +171,18 @@ async function assertServed(cluster: TestCluster, value: number): Promise<void> 
 }
 
 /** A conversation of valid messages; their order is wrong in about half of all cases. */
-function conversation(peer: ScriptedPeer, dice: Dice): Message[] {
+function conversation(peer: ScriptedPeer, random: SeededRandom): Message[] {
   let asked = 1;
-  const isOrderly = dice.chance(0.7);
-  const id = () => isOrderly ? `d${++asked}` : `d${dice.whole(1, 12)}`;
+  const isOrderly = random.chance(0.7);
+  const id = () => isOrderly ? `d${++asked}` : `d${random.whole(1, 12)}`;
   const member = (name: string) =>
     memberDelta(name, peer.incarnation, [
-      entry("k", dice.whole(1, 5), [1, { deep: "𝄞" }]),
-      tombstone("gone", dice.whole(6, 9)),
+      entry("k", random.whole(1, 5), [1, { deep: "𝄞" }]),
+      tombstone("gone", random.whole(6, 9)),
       entry("heathbeat", 10, {}),
-    ], { after: dice.pick([0, 0, 3]), reset: dice.chance(0.1) });
+    ], { after: random.pick([0, 0, 3]), reset: random.chance(0.1) });
   const one = (): Message =>
-    dice.weighted<() => Message>([
+    random.weighted<() => Message>([
       [
         4,
         () => ({
@@ -190,8 +190,8 @@ function conversation(peer: ScriptedPeer, dice: Dice): Message[] {
           liveness: { count: 0 },
           id: id(),
           memberId: "p",
-          delta: deltaOf([member("p"), member(`m${dice.whole(0, 9)}`)]),
-          ...(dice.chance(0.3) && { holds: holdsOf(peer, dice) }),
+          delta: deltaOf([member("p"), member(`m${random.whole(0, 9)}`)]),
+          ...(random.chance(0.3) && { holds: holdsOf(peer, random) }),
         }),
       ],
       [
@@ -210,54 +210,54 @@ function conversation(peer: ScriptedPeer, dice: Dice): Message[] {
           type: "ack",
           // The id of the reply to the last request.
           id: isOrderly ? `d${asked}` : id(),
-          holds: new Map([["a", { incarnation: peer.incarnation, number: dice.whole(0, 9) }]]),
+          holds: new Map([["a", { incarnation: peer.incarnation, number: random.whole(0, 9) }]]),
         }),
       ],
-      [2, () => ({ type: "reconcile", id: id(), part: partOf(peer, dice) })],
+      [2, () => ({ type: "reconcile", id: id(), part: partOf(peer, random) })],
       [1, () => ({ type: "error", id: id(), code: "busy", message: "" })],
       [1, () => peer.hello(id())],
     ])();
-  const messages = Array.from({ length: dice.whole(1, 5) }, one);
-  const whole = dice.chance(0.9) ? [peer.hello("d1"), ...messages] : messages;
-  return isOrderly && dice.chance(0.7) ? disordered(whole, dice) : whole;
+  const messages = Array.from({ length: random.whole(1, 5) }, one);
+  const whole = random.chance(0.9) ? [peer.hello("d1"), ...messages] : messages;
+  return isOrderly && random.chance(0.7) ? disordered(whole, random) : whole;
 }
 
 /** Requested members: known and unknown ids, with known and unknown incarnations. */
-function holdsOf(peer: ScriptedPeer, dice: Dice): KnownVersions {
+function holdsOf(peer: ScriptedPeer, random: SeededRandom): KnownVersions {
   const ids = Array.from(
-    { length: dice.whole(0, 12) },
-    () => dice.pick(["a", "p", "q", `m${dice.whole(0, 9)}`]),
+    { length: random.whole(0, 12) },
+    () => random.pick(["a", "p", "q", `m${random.whole(0, 9)}`]),
   );
   return new Map(ids.map((id) => {
-    const incarnation = dice.pick([
+    const incarnation = random.pick([
       peer.incarnation,
       NO_INCARNATION,
-      makeIncarnation(dice.whole(0, 2 ** 40), 0),
+      makeIncarnation(random.whole(0, 2 ** 40), 0),
     ]);
-    return [id, { incarnation, number: dice.pick([0, dice.whole(1, 12), 2 ** 52]) }];
+    return [id, { incarnation, number: random.pick([0, random.whole(1, 12), 2 ** 52]) }];
   }));
 }
 
 /** Part of a summary: known and unknown ids, some with an incarnation that no member has. */
-function partOf(peer: ScriptedPeer, dice: Dice): SummaryPart {
-  const ids = ["a", "b", "p", "m0", "m1", "nobody"].filter(() => dice.chance(0.5));
-  const [from, until] = dice.pick([["", undefined], ["", "b"], ["b", undefined], ["m0", "m1"]] as const);
+function partOf(peer: ScriptedPeer, random: SeededRandom): SummaryPart {
+  const ids = ["a", "b", "p", "m0", "m1", "nobody"].filter(() => random.chance(0.5));
+  const [from, until] = random.pick([["", undefined], ["", "b"], ["b", undefined], ["m0", "m1"]] as const);
   const members = new Map(
     ids.sort().map((id) => [id, {
-      incarnation: dice.pick([peer.incarnation, NO_INCARNATION]),
-      number: dice.whole(0, 12),
-      sum: `${dice.whole(0, 9)}`.repeat(16),
+      incarnation: random.pick([peer.incarnation, NO_INCARNATION]),
+      number: random.whole(0, 12),
+      sum: `${random.whole(0, 9)}`.repeat(16),
     }]),
   );
   return { from, until, members };
 }
 
 /** Swaps, repeats and drops whole messages. */
-function disordered(messages: readonly Message[], dice: Dice): Message[] {
+function disordered(messages: readonly Message[], random: SeededRandom): Message[] {
   const changed = [...messages];
-  for (let count = dice.whole(1, 3); count > 0 && changed.length > 0; count--) {
-    const [one, other] = [dice.whole(0, changed.length - 1), dice.whole(0, changed.length - 1)];
-    const what = dice.pick(["swap", "repeat", "drop"] as const);
+  for (let count = random.whole(1, 3); count > 0 && changed.length > 0; count--) {
+    const [one, other] = [random.whole(0, changed.length - 1), random.whole(0, changed.length - 1)];
+    const what = random.pick(["swap", "repeat", "drop"] as const);
     if (what === "swap") [changed[one], changed[other]] = [changed[other]!, changed[one]!];
     else if (what === "repeat") changed.splice(other, 0, changed[one]!);
     else changed.splice(one, 1);
@@ -285,17 +285,17 @@ const STRANGE: readonly unknown[] = [
 ];
 
 /** Changes characters of the text, or fields of its JSON. */
-function mutate(text: string, dice: Dice): string {
-  if (dice.chance(0.4)) return mutateText(text, dice);
+function mutate(text: string, random: SeededRandom): string {
+  if (random.chance(0.4)) return mutateText(text, random);
   const message = JSON.parse(text);
-  for (let count = dice.whole(1, 3); count > 0; count--) mutateNode(message, dice);
+  for (let count = random.whole(1, 3); count > 0; count--) mutateNode(message, random);
   return JSON.stringify(message);
 }
 
-function mutateText(text: string, dice: Dice): string {
-  const at = dice.whole(0, text.length);
-  const until = Math.min(text.length, at + dice.whole(1, 20));
-  switch (dice.whole(0, 4)) {
+function mutateText(text: string, random: SeededRandom): string {
+  const at = random.whole(0, text.length);
+  const until = Math.min(text.length, at + random.whole(1, 20));
+  switch (random.whole(0, 4)) {
     case 0:
       return text.slice(0, at);
     case 1:
@@ -303,28 +303,28 @@ function mutateText(text: string, dice: Dice): string {
     case 2:
       return text.slice(0, until) + text.slice(at);
     case 3:
-      return text.slice(0, at) + dice.pick(['"', "{", "}", "[", ",", "9", "\\", "\ud834", "\u0000"]) +
+      return text.slice(0, at) + random.pick(['"', "{", "}", "[", ",", "9", "\\", "\ud834", "\u0000"]) +
         text.slice(at);
     default:
-      return text.slice(0, at) + String.fromCharCode(dice.whole(0, 0xffff)) + text.slice(at + 1);
+      return text.slice(0, at) + String.fromCharCode(random.whole(0, 0xffff)) + text.slice(at + 1);
   }
 }
 
-function mutateNode(node: unknown, dice: Dice): void {
+function mutateNode(node: unknown, random: SeededRandom): void {
   if (typeof node !== "object" || node === null) return;
   const keys = Object.keys(node);
-  const key = keys.length === 0 ? "new" : dice.pick(keys);
+  const key = keys.length === 0 ? "new" : random.pick(keys);
   const fields = node as Record<string, unknown>;
-  if (dice.chance(0.6) && typeof fields[key] === "object") return mutateNode(fields[key], dice);
-  switch (dice.whole(0, 2)) {
+  if (random.chance(0.6) && typeof fields[key] === "object") return mutateNode(fields[key], random);
+  switch (random.whole(0, 2)) {
     case 0:
       delete fields[key];
       return;
     case 1:
-      fields[key] = dice.pick(STRANGE);
+      fields[key] = random.pick(STRANGE);
       return;
     default:
-      fields[dice.pick(["extra", "__proto__x", key.toUpperCase() || "x"])] = fields[key] ?? null;
+      fields[random.pick(["extra", "__proto__x", key.toUpperCase() || "x"])] = fields[key] ?? null;
   }
 }
 

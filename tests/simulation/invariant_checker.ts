@@ -12,8 +12,8 @@ import type { HearsayEvent } from "../../contracts/event_stream.ts";
 import { footprintOf } from "../../gossiper/gossiper.ts";
 import type { SentMessage } from "../../testing/memory.ts";
 import { isAbove } from "../engine/chaos_oracle.ts";
-import type { Dice } from "./seeded_random.ts";
-import { find, lastUpTo, Ledger } from "./expected_state.ts";
+import type { SeededRandom } from "./seeded_random.ts";
+import { ExpectedState, find, lastUpTo } from "./expected_state.ts";
 import { AWAITED_KEY, CHECKED_KEY, type Process } from "./process.ts";
 
 /** Peers compared with a member that is `confirmed`: to compare all would take most of the run. */
@@ -23,9 +23,9 @@ const KEPT_ROUNDS = 4;
 /** One message in seven is parsed: to parse all would take most of the run. */
 const OPENED_MESSAGES = 7;
 
-/** Options of a {@linkcode Witness}. */
-export interface WitnessOptions {
-  readonly dice: Dice;
+/** Options of a {@linkcode InvariantChecker}. */
+export interface InvariantCheckerOptions {
+  readonly dice: SeededRandom;
   readonly gossipMaxSend: number;
   readonly maxMembers: number;
   readonly maxKeysPerMember: number;
@@ -74,9 +74,9 @@ class Seen {
 }
 
 /** Checks the invariants from outside: it trusts only changes by owners, and public interfaces. */
-export class Witness {
-  readonly #options: WitnessOptions;
-  readonly #ledger = new Ledger();
+export class InvariantChecker {
+  readonly #options: InvariantCheckerOptions;
+  readonly #ledger = new ExpectedState();
   readonly #seen = new Map<Process, Seen>();
   /** The processes by id and by address, in the order of their start: each message asks for two. */
   readonly #byId = new Map<string, Process[]>();
@@ -98,7 +98,7 @@ export class Witness {
   /** How often a member was blocked as crashed. */
   crashes = 0;
 
-  constructor(options: WitnessOptions) {
+  constructor(options: InvariantCheckerOptions) {
     this.#options = options;
   }
 

@@ -9,7 +9,7 @@ import { configure } from "../../options/configuration.ts";
 import type { HearsayEvent } from "../../contracts/event_stream.ts";
 import { memoryAddress, MemoryNetwork } from "../../testing/memory.ts";
 import { VirtualRuntime } from "../../testing/virtual_runtime.ts";
-import { Dice } from "./seeded_random.ts";
+import { SeededRandom } from "./seeded_random.ts";
 import { Process } from "./process.ts";
 
 /** Options of {@linkcode countFalseBlocks}. */
@@ -52,7 +52,7 @@ export async function countFalseBlocks(
   report: (counts: RestartCounts) => void = () => {},
 ): Promise<RestartCounts> {
   const runtime = new VirtualRuntime({ seed });
-  const dice = new Dice(seed);
+  const random = new SeededRandom(seed);
   const network = new MemoryNetwork({ runtime, seed });
   const config = configure({
     gossipInterval: GOSSIP_INTERVAL_MS,
@@ -89,10 +89,10 @@ export async function countFalseBlocks(
   await runtime.advance(2 * GOSSIP_INTERVAL_MS);
   network.setFaults({ loss });
   while (counts.restarts < restarts) {
-    const host = dice.pick(hosts);
+    const host = random.pick(hosts);
     const address = memoryAddress(host, 1);
-    const forMs = dice.between(0, longestMs);
-    if (dice.chance(0.5)) {
+    const forMs = random.between(0, longestMs);
+    if (random.chance(0.5)) {
       network.stopProxy(address);
       await runtime.advance(forMs);
       network.restoreProxy(address);

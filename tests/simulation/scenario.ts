@@ -5,7 +5,7 @@
  */
 
 import type { GossiperConfig } from "../../options/configuration.ts";
-import type { Dice } from "./seeded_random.ts";
+import type { SeededRandom } from "./seeded_random.ts";
 
 /**
  * How members learn of each other. `topology`: by `ClusterTopology` events. `balancer`: the only seed is the address of a
@@ -149,20 +149,20 @@ const ALL_TROUBLES: readonly (readonly [weight: number, trouble: Trouble])[] = [
 ];
 
 /** Draws a scenario. */
-export function drawScenario(dice: Dice, wishes: Wishes = {}): Scenario {
-  const size = wishes.members ?? drawSize(dice);
-  const discovery = dice.pick(["fixed", "seeds", "topology"] as const);
-  const config = drawConfig(dice, size);
+export function drawScenario(random: SeededRandom, wishes: Wishes = {}): Scenario {
+  const size = wishes.members ?? drawSize(random);
+  const discovery = random.pick(["fixed", "seeds", "topology"] as const);
+  const config = drawConfig(random, size);
   const { gossipInterval } = config;
   // Each seed leaves some faults out: a defect that one fault hides shows without it.
-  const kept = dice.pick([0.3, 0.6, 1]);
+  const kept = random.pick([0.3, 0.6, 1]);
   const troubles = ALL_TROUBLES.filter(([, trouble]) => {
     if (isLarge({ size }) && CHURN.has(trouble)) return false;
-    return trouble === "heal" || dice.chance(kept);
+    return trouble === "heal" || random.chance(kept);
   });
   // Long runs pass every retention several times.
-  const isLong = size <= 6 && dice.chance(0.1);
-  const rounds = wishes.rounds ?? dice.pick(isLong ? [300] : size > 24 ? [10, 20] : [20, 40, 80]);
+  const isLong = size <= 6 && random.chance(0.1);
+  const rounds = wishes.rounds ?? random.pick(isLong ? [300] : size > 24 ? [10, 20] : [20, 40, 80]);
   const scenario = {
     size,
     discovery,
@@ -170,21 +170,21 @@ export function drawScenario(dice: Dice, wishes: Wishes = {}): Scenario {
     seeds: discovery === "seeds" ? 2 : 0,
     config,
     links: {
-      loss: dice.pick([0, 0.05, 0.2, 0.5]),
-      duplicate: dice.pick([0, 0.1, 0.3]),
-      reorder: dice.pick([0, 0.1, 0.3]),
-      delayMs: gossipInterval * dice.pick([0, 0.05, 0.3, 1]),
+      loss: random.pick([0, 0.05, 0.2, 0.5]),
+      duplicate: random.pick([0, 0.1, 0.3]),
+      reorder: random.pick([0, 0.1, 0.3]),
+      delayMs: gossipInterval * random.pick([0, 0.05, 0.3, 1]),
     },
     troubles,
-    troubleEveryMs: gossipInterval * dice.pick(isLong ? [5, 20] : [0.5, 2, 5]),
-    changeEveryMs: gossipInterval * dice.pick(isLong ? [1, 4] : [0.2, 1, 4]),
+    troubleEveryMs: gossipInterval * random.pick(isLong ? [5, 20] : [0.5, 2, 5]),
+    changeEveryMs: gossipInterval * random.pick(isLong ? [1, 4] : [0.2, 1, 4]),
     rageMs: gossipInterval * rounds,
-    clockStepMs: dice.pick([0, 1_000, 10 * 3_600_000]),
-    drift: dice.pick([0, 0.001, 0.02]),
+    clockStepMs: random.pick([0, 1_000, 10 * 3_600_000]),
+    drift: random.pick([0, 0.001, 0.02]),
   };
-  if (!isLarge({ size }) && dice.chance(kept / 2)) troubles.push([1, "many keys"]);
+  if (!isLarge({ size }) && random.chance(kept / 2)) troubles.push([1, "many keys"]);
   const { maxMessageBytes } = config;
-  const isOneLimit = dice.chance(0.7);
+  const isOneLimit = random.chance(0.7);
   const messageBytes = isOneLimit ? [1] : [1, 2, 16];
   return { ...scenario, messageBytes: messageBytes.map((factor) => factor * maxMessageBytes) };
 }
@@ -202,33 +202,35 @@ const PLAIN = {
  * Adds circumstances of discovery, addresses and clocks to a scenario. They have a source of draws of their own, so that
  * they do not change the other draws of the seed.
  */
-export function drawCircumstances(dice: Dice, scenario: Scenario): Scenario {
+export function drawCircumstances(random: SeededRandom, scenario: Scenario): Scenario {
   const { gossipInterval } = scenario.config;
   const discovery = scenario.discovery === "seeds"
-    ? dice.weighted([[4, "seeds"], [3, "balancer"], [3, "name"]] as const)
+    ? random.weighted([[4, "seeds"], [3, "balancer"], [3, "name"]] as const)
     : scenario.discovery;
   const restarts: readonly (readonly [number, Trouble])[] =
-    hasOpenMembership({ discovery }) && !isLarge(scenario) && dice.chance(0.8) ? [[4, "polite restart"]] : [];
+    hasOpenMembership({ discovery }) && !isLarge(scenario) && random.chance(0.8)
+      ? [[4, "polite restart"]]
+      : [];
   const changes: readonly (readonly [number, Trouble])[] = discovery === "name" ? [[4, "name"]] : [];
   return {
     ...scenario,
     discovery,
-    addresses: dice.weighted([[7, "own"], [2, "ports"], [1, "paths"]] as const),
-    seeds: discovery === "seeds" ? dice.pick([1, 2]) : 0,
-    resolveIntervalMs: gossipInterval * dice.pick([1, 5, 20]),
-    slowNameMs: gossipInterval * dice.pick([0, 2, 20]),
-    nameIsDialed: dice.chance(0.5),
+    addresses: random.weighted([[7, "own"], [2, "ports"], [1, "paths"]] as const),
+    seeds: discovery === "seeds" ? random.pick([1, 2]) : 0,
+    resolveIntervalMs: gossipInterval * random.pick([1, 5, 20]),
+    slowNameMs: gossipInterval * random.pick([0, 2, 20]),
+    nameIsDialed: random.chance(0.5),
     earlySteps: {
-      chance: isLarge(scenario) ? 0 : dice.pick([0, 0, 0.2, 0.6]),
-      withinMs: gossipInterval * dice.pick([1, 10]),
+      chance: isLarge(scenario) ? 0 : random.pick([0, 0, 0.2, 0.6]),
+      withinMs: gossipInterval * random.pick([1, 10]),
     },
     troubles: [...scenario.troubles, ...restarts, ...changes],
   };
 }
 
 /** Small clusters are the most frequent: they show most defects, and run fastest. */
-function drawSize(dice: Dice): number {
-  const [low, high] = dice.weighted(
+function drawSize(random: SeededRandom): number {
+  const [low, high] = random.weighted(
     [
       [60, [1, 6]],
       [30, [7, 12]],
@@ -236,20 +238,20 @@ function drawSize(dice: Dice): number {
       [1, [25, 100]],
     ] as const,
   );
-  return dice.whole(low, high);
+  return random.whole(low, high);
 }
 
-function drawConfig(dice: Dice, size: number): GossiperConfig {
-  const gossipInterval = dice.pick([50, 100, 300]);
+function drawConfig(random: SeededRandom, size: number): GossiperConfig {
+  const gossipInterval = random.pick([50, 100, 300]);
   const large = isLarge({ size });
-  const gossipFanOut = large ? 1 : dice.pick([1, 2, 3, 3]);
+  const gossipFanOut = large ? 1 : random.pick([1, 2, 3, 3]);
   // A member must be sent within 60 rounds (100 in a large cluster), so a small gossipMaxSend gets a minimum.
   const fewPlaces = Math.ceil(size / gossipFanOut / (large ? 40 : 1.5));
-  const gossipMaxSend = Math.max(dice.pick([1, 2, 5, 50, 50]), fewPlaces);
-  const gossipRequestTimeout = Math.max(50, Math.round(gossipInterval * dice.pick([0.5, 1, 2])));
+  const gossipMaxSend = Math.max(random.pick([1, 2, 5, 50, 50]), fewPlaces);
+  const gossipRequestTimeout = Math.max(50, Math.round(gossipInterval * random.pick([0.5, 1, 2])));
   // The formula of `presetFor` for twice the members, because dead and new members are sent too.
   const places = 30 * 2 * size / (gossipFanOut * gossipMaxSend);
-  const expiration = gossipInterval * Math.max(dice.pick([12, 20, 40]), Math.ceil(places));
+  const expiration = gossipInterval * Math.max(random.pick([12, 20, 40]), Math.ceil(places));
   const heartbeatExpiration = Math.max(expiration, 3 * (gossipInterval + gossipRequestTimeout));
   return {
     gossipInterval,
@@ -257,14 +259,14 @@ function drawConfig(dice: Dice, size: number): GossiperConfig {
     gossipFanOut,
     gossipMaxSend,
     heartbeatExpiration,
-    detectCrashes: dice.pick([true, true, true, false]),
-    spread: dice.pick(["immediate", "immediate", "interval"]),
+    detectCrashes: random.pick([true, true, true, false]),
+    spread: random.pick(["immediate", "immediate", "interval"]),
     gossipActorName: "gossip",
-    blockedProbeInterval: Math.max(100, gossipInterval * dice.pick([2, 10, 30])),
-    tombstoneRetention: Math.max(100, gossipInterval * dice.pick([2, 10, 1_000])),
-    departedRetention: heartbeatExpiration * dice.pick([1, 2, 10]),
-    maxMessageBytes: dice.pick(large ? [1_024 * 1_024] : [16 * 1_024, 64 * 1_024, 1_024 * 1_024]),
-    maxConnections: Math.max(gossipFanOut, large ? 8 : dice.pick([3, 128, 128])),
+    blockedProbeInterval: Math.max(100, gossipInterval * random.pick([2, 10, 30])),
+    tombstoneRetention: Math.max(100, gossipInterval * random.pick([2, 10, 1_000])),
+    departedRetention: heartbeatExpiration * random.pick([1, 2, 10]),
+    maxMessageBytes: random.pick(large ? [1_024 * 1_024] : [16 * 1_024, 64 * 1_024, 1_024 * 1_024]),
+    maxConnections: Math.max(gossipFanOut, large ? 8 : random.pick([3, 128, 128])),
     // 1.2 times the size: all members of a large cluster share the memory of this process.
     maxMembers: large ? Math.ceil(size * 1.2) : 10_000,
     maxKeysPerMember: 4_096,
@@ -274,7 +276,7 @@ function drawConfig(dice: Dice, size: number): GossiperConfig {
     maxHandshakes: 64,
     maxMessagesPerSecond: 1_000,
     eventCapacity: large ? 64 : 1_024,
-    maxBackoff: Math.max(50, gossipInterval * dice.pick([1, 5, 20])),
+    maxBackoff: Math.max(50, gossipInterval * random.pick([1, 5, 20])),
   };
 }
 

@@ -7,7 +7,7 @@
 import { seededRandom } from "../../testing/memory_random.ts";
 
 /** Draws random values for a simulation. Equal seeds and equal calls give equal draws. */
-export class Dice {
+export class SeededRandom {
   readonly #random: () => number;
 
   constructor(seed: number) {
@@ -55,7 +55,7 @@ export class Dice {
   }
 
   /** A second source: its draws do not change the draws of this one. */
-  fork(): Dice {
-    return new Dice(this.whole(0, 2 ** 32 - 1));
+  fork(): SeededRandom {
+    return new SeededRandom(this.whole(0, 2 ** 32 - 1));
   }
 }

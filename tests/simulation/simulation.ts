@@ -15,7 +15,7 @@ import { HearsayError } from "../../common/errors.ts";
 import type { HearsayEvent } from "../../contracts/event_stream.ts";
 import { memoryAddress, MemoryNetwork } from "../../testing/memory.ts";
 import { type Machine, VirtualRuntime } from "../../testing/virtual_runtime.ts";
-import { Dice } from "./seeded_random.ts";
+import { SeededRandom } from "./seeded_random.ts";
 import { AWAITED_KEY, CHECKED_KEY, type Leftovers, Process } from "./process.ts";
 import { byName, ChangingName } from "./changing_name.ts";
 import {
@@ -28,9 +28,9 @@ import {
   type Trouble,
   type Wishes,
 } from "./scenario.ts";
-import { Trace } from "./event_log.ts";
-import { Weather } from "./fault_schedule.ts";
-import { Witness } from "./invariant_checker.ts";
+import { EventLog } from "./event_log.ts";
+import { FaultSchedule } from "./fault_schedule.ts";
+import { InvariantChecker } from "./invariant_checker.ts";
 
 /** Rounds between two sweeps, which check the whole state of some processes. */
 const SWEEP_ROUNDS = 8;
@@ -93,21 +93,21 @@ export interface Outcome {
 export class Simulation {
   readonly seed: number;
   readonly scenario: Scenario;
-  readonly trace = new Trace();
-  readonly #dice: Dice;
+  readonly trace = new EventLog();
+  readonly #dice: SeededRandom;
   readonly #runtime: VirtualRuntime;
   readonly #network: MemoryNetwork;
-  readonly #weather: Weather;
-  readonly #witness: Witness;
+  readonly #weather: FaultSchedule;
+  readonly #witness: InvariantChecker;
   readonly #processes: Process[] = [];
   /** Members by id, for clusters that learn of members by `ClusterTopology` events. */
   readonly #members = new Map<string, Member>();
   /** Draws the `maxMessageBytes` of each process. */
-  readonly #limitsDice: Dice;
+  readonly #limitsDice: SeededRandom;
   /** Draws which members start again after they left. */
-  readonly #returnsDice: Dice;
+  readonly #returnsDice: SeededRandom;
   /** Draws circumstances; a plain run makes no use of it. */
-  readonly #extraDice: Dice;
+  readonly #extraDice: SeededRandom;
   readonly #name = new ChangingName();
   /** Processes that leave, and whose machine starts another one then. */
   readonly #politeRestarts = new Set<Process>();
@@ -126,12 +126,12 @@ export class Simulation {
 
   constructor(seed: number, wishes: Wishes = {}) {
     this.seed = seed;
-    this.#dice = new Dice(seed);
-    this.#extraDice = new Dice(seed ^ 0x3c6ef372);
+    this.#dice = new SeededRandom(seed);
+    this.#extraDice = new SeededRandom(seed ^ 0x3c6ef372);
     const scenario = drawScenario(this.#dice.fork(), wishes);
     this.scenario = wishes.isPlain ? scenario : drawCircumstances(this.#extraDice.fork(), scenario);
-    this.#limitsDice = new Dice(seed ^ 0x5bd1e995);
-    this.#returnsDice = new Dice(seed ^ 0x2545f491);
+    this.#limitsDice = new SeededRandom(seed ^ 0x5bd1e995);
+    this.#returnsDice = new SeededRandom(seed ^ 0x2545f491);
     const { config, links } = this.scenario;
     this.#runtime = new VirtualRuntime({ seed: this.#dice.whole(0, 2 ** 32 - 1) });
     this.#network = new MemoryNetwork({
@@ -139,8 +139,8 @@ export class Simulation {
       seed: this.#dice.whole(0, 2 ** 32 - 1),
       tap: (sent) => this.#witness.overhear(sent),
     });
-    this.#weather = new Weather(this.#network, { dice: this.#dice.fork(), limits: links });
-    this.#witness = new Witness({
+    this.#weather = new FaultSchedule(this.#network, { dice: this.#dice.fork(), limits: links });
+    this.#witness = new InvariantChecker({
       ...config,
       dice: this.#dice.fork(),
       // The last term is for messages in the queue of a slow receiver: they were sent before the block.

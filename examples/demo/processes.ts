@@ -22,7 +22,7 @@ export interface Step {
 export class StepFailed extends Error {}
 
 /** All processes of the demo. Disposal ends them and waits for their end. */
-export class Cast implements AsyncDisposable {
+export class Processes implements AsyncDisposable {
   /** In the order of their start. */
   readonly members: MemberProcess[] = [];
   /** Replaces the time limit of every step. */

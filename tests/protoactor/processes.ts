@@ -98,7 +98,7 @@ export class MemberProcess implements AsyncDisposable {
     return (await this.ask({ op: "members" })).members as readonly string[];
   }
 
-  /** Replaces the list of members. Only in a manual {@linkcode Cast}. */
+  /** Replaces the list of members. Only in a manual {@linkcode Processes}. */
   async list(members: readonly MemberProcess[]): Promise<void> {
     await this.ask({ op: "list", members: members.map(({ record }) => record) });
   }
@@ -143,7 +143,7 @@ export class MemberProcess implements AsyncDisposable {
 }
 
 /** A cluster for members of both kinds, with ports that all of them know. */
-export class Cast implements AsyncDisposable {
+export class Processes implements AsyncDisposable {
   readonly members: MemberProcess[] = [];
   readonly #goProgram: string;
   readonly #ports: readonly number[];
