@@ -175,7 +175,7 @@ Deno.test("leaveOnSignals: refuses an invalid timeout or signal, and then listen
     assertThrows(
       () => leaveOnSignals(node, { shutdownTimeout }),
       ConfigurationError,
-      "`shutdownTimeout` must be a duration",
+      "`leaveOnSignals.shutdownTimeout` must be a duration",
     );
   }
   for (const signal of ["SIGKILL", "SIGUSR1", "toString", 15]) {

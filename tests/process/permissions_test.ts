@@ -23,7 +23,7 @@ Deno.test({
     const args = ["run", "--no-check", `--allow-net=127.0.0.1:${port}`, "tests/process/member.ts", options];
     await using ada = new Program({ args, onTerminal: true });
     await ada.until(/"listening"/);
-    await ada.until(new RegExp(`"SeedFailed".*--allow-net=127.0.0.1:${other} gives it`));
+    await ada.until(new RegExp(`"SeedFailed".*--allow-net=127.0.0.1:${other} is missing`));
     const seeds = [`ws://127.0.0.1:${port}`];
     const ben = Program.member({ id: "ben", port: other, seeds, config: CONFIG });
     {
