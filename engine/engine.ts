@@ -8,7 +8,7 @@
 
 import { ConsensusCheck, type ConsensusReader } from "./consensus.ts";
 import type { EngineEvent } from "./events.ts";
-import { PeerSync, type Sent, spanOf, type SyncSettings } from "./sync/peer_sync.ts";
+import { PeerSync, type Sent, type SyncSettings } from "./sync/peer_sync.ts";
 import { endsWithIncarnation } from "./membership/block_list.ts";
 import { incarnationAbove, isFarAhead, isUnversioned } from "./incarnation.ts";
 import { deepFreeze, utf8Length } from "./json.ts";
@@ -21,11 +21,12 @@ import { Suspicions } from "./liveness/suspicions.ts";
 import { Membership, type MembershipSettings } from "./membership/membership.ts";
 import { topologyHash } from "./state/murmur3.ts";
 import { PeerMemories, PENDING_PER_MEMBER } from "./sync/peer_memory.ts";
+import { spanOf } from "./sync/span.ts";
 import { Random } from "./random.ts";
 import { Renewals } from "./membership/renewals.ts";
 import { Room, type RoomSettings } from "./membership/room.ts";
 import { entryBytes, ENVELOPE_BYTES, memberBytes, signatureBytes } from "./state/size.ts";
-import { stateName, Store } from "./state/store.ts";
+import { Store } from "./state/store.ts";
 import {
   type BlockedMember,
   type BlockReason,
@@ -389,7 +390,7 @@ export class Engine {
       if (!liveness.vector) return {};
       const { active } = liveness.vector;
       // A peer that names members by tags does not know that the two agree on them.
-      if (peer) peer.incarnationsHash = active;
+      peer?.recordIncarnationsHash(active);
       this.#heartbeats.apply(liveness.vector, now);
       return {};
     });
@@ -614,10 +615,7 @@ export class Engine {
       this.#membership.met(peer.id, now);
       this.#blockedBy.delete(peer.id);
       this.#heartbeats.applyOwnCount(peer.id, peer.count ?? 0, now);
-      const memory = this.#sync.meet(peer.id, peer.incarnation);
-      memory.maxMessageBytes = peer.maxMessageBytes ?? Infinity;
-      this.#sync.recordState(memory, peer, now.monotonicMs);
-      if (stateName(peer.digest, peer.active) === this.#sync.state) this.#sync.agreeWith(memory);
+      this.#sync.recordHello(peer, now.monotonicMs);
       return { refusal: undefined };
     });
   }
@@ -737,7 +735,7 @@ export class Engine {
 
   /** The parts of a comparison that is due with a peer (rule E12), and begins; none where none is due. */
   requestReconcile(peerId: string): WithEvents<{ parts: readonly SummaryPart[] }> {
-    return this.#transaction(undefined, () => ({ parts: this.#sync.requestReconcile(peerId) }));
+    return this.#transaction(undefined, () => ({ parts: this.#sync.reconciliation.request(peerId) }));
   }
 
   /**
@@ -747,14 +745,14 @@ export class Engine {
   answerReconcile(peerId: string, part: SummaryPart): WithEvents<{ part: SummaryPart | undefined }> {
     return this.#transaction(
       undefined,
-      () => ({ part: this.#sync.answerReconcile(peerId, part, this.#nowMs) }),
+      () => ({ part: this.#sync.reconciliation.answer(peerId, part, this.#nowMs) }),
     );
   }
 
   /** Takes a peer's answer to a part of a comparison. */
   applyReconcile(peerId: string, part: SummaryPart, options: { readonly last: boolean }): WithEvents {
     return this.#transaction(undefined, () => {
-      this.#sync.applyReconcile(peerId, part, options);
+      this.#sync.reconciliation.applyAnswer(peerId, part, options);
       return {};
     });
   }
@@ -762,7 +760,7 @@ export class Engine {
   /** Ends a comparison to which no answer came; it is begun anew if the digests go on to differ. */
   abandonReconcile(peerId: string): WithEvents {
     return this.#transaction(undefined, () => {
-      this.#sync.abandonReconcile(peerId);
+      this.#sync.reconciliation.abandon(peerId);
       return {};
     });
   }

@@ -15,7 +15,6 @@ import { SetHash } from "./digest.ts";
 import { entryHeapBytes } from "./heap_estimate.ts";
 import { isUnversioned } from "../incarnation.ts";
 import { murmur32Pair } from "./murmur3.ts";
-import type { ChangeRanges } from "../sync/change_ranges.ts";
 import { entryBytes, memberBytes, sizeWith, type StateSize, storedBytes } from "./size.ts";
 import {
   type Entry,
@@ -96,9 +95,12 @@ class PackedEntry extends StoredEntry {
   }
 }
 
-/** The changes made here that someone is known to hold. */
-export interface Acknowledgements {
-  readonly changes: ChangeRanges;
+/** The serials of the changes that a peer is known to have. */
+export interface KnownChanges {
+  readonly changes: {
+    has(serial: number): boolean;
+    add(after: number, upTo: number): void;
+  };
 }
 
 /** Of so few keys each is found by looking at all: a map of them would take more room than they do. */
@@ -341,7 +343,7 @@ export class MemberState implements Link<MemberState> {
    * Up to which position someone is known to hold this, by the changes that they are known to hold: up to the
    * latest of these; of a foreign member, up to the first that they are not known to hold. 0 where that is none.
    */
-  ackedVersion(known: Acknowledgements): number {
+  ackedVersion(known: KnownChanges): number {
     if (this.isUnversioned) return this.#ackedOfUnversioned(known);
     const { number, serial } = this.#floor;
     // Else, once a tombstone was forgotten or a reset taken, every later change would cost a reset.
@@ -354,7 +356,7 @@ export class MemberState implements Link<MemberState> {
   }
 
   /** Whether someone is known to hold everything here. */
-  isAckedBy(known: Acknowledgements): boolean {
+  isAckedBy(known: KnownChanges): boolean {
     if (this.version === 0) return true;
     if (!this.isUnversioned) return known.changes.has(this.changedSerial);
     for (const { serial } of this.#entries.oldestFirst()) if (!known.changes.has(serial)) return false;
@@ -362,7 +364,7 @@ export class MemberState implements Link<MemberState> {
   }
 
   /** Someone holds everything here up to a position. */
-  recordAck(known: Acknowledgements, position: number): void {
+  recordAck(known: KnownChanges, position: number): void {
     if (position < this.version) return;
     // Of a foreign member one entry says nothing of another.
     const serials = this.isUnversioned
@@ -430,7 +432,7 @@ export class MemberState implements Link<MemberState> {
     for (let held = first; held; held = held.newer) yield held;
   }
 
-  #ackedOfUnversioned(known: Acknowledgements): number {
+  #ackedOfUnversioned(known: KnownChanges): number {
     for (const held of this.#entries.oldestFirst()) {
       if (!known.changes.has(held.serial)) return held.position - 1;
     }

@@ -8,12 +8,12 @@
  */
 
 import type { EngineEvent } from "../events.ts";
-import { spanOf } from "./peer_sync.ts";
 import { isUnversioned } from "../incarnation.ts";
 import type { Heartbeats } from "../liveness/heartbeats.ts";
 import type { MemberState } from "../state/member_state.ts";
 import type { Membership } from "../membership/membership.ts";
 import type { Room } from "../membership/room.ts";
+import { spanOf } from "./span.ts";
 import { MEMBER_HEAP_BYTES } from "../state/heap_estimate.ts";
 import { ENVELOPE_BYTES, memberBytes, sizeWith, type StateSize } from "../state/size.ts";
 import type { Store } from "../state/store.ts";

@@ -1,0 +1,112 @@
+/**
+ * The members of which a peer lacks something, or could not be sent all, whatever changes it has acknowledged
+ * (rules E5, E6).
+ *
+ * @module
+ */
+
+import type { Incarnation } from "../types.ts";
+import type { PeerTotals } from "./peer_totals.ts";
+
+/** A member of which a peer lacks something that the log of changes does not show. */
+export interface PendingMember {
+  /** The incarnation that `after` is a position in. */
+  readonly incarnation: Incarnation;
+  /** The position up to which the peer is assumed to have the member. */
+  readonly after: number;
+  /** True if the peer itself reported a lower version than assumed. */
+  readonly gap: boolean;
+  /** True if only a reset helps; the parts of it up to `after` have arrived. */
+  readonly reset: boolean;
+  /** The member's floor when the first part was sent. Once it is higher, deletions in that part may have been dropped. */
+  readonly floor: number;
+  /** How often in a row the peer accepted less of the member than it was sent. */
+  readonly refusals: number;
+  /** The time of the monotonic clock before which the member is not sent again. */
+  readonly notBeforeMs: number;
+}
+
+/** For a member that is pending for another reason than a refusal. */
+export const NOT_REFUSED: Pick<PendingMember, "refusals" | "notBeforeMs"> = {
+  refusals: 0,
+  notBeforeMs: -Infinity,
+};
+
+/** Shared by all peers without pending members: in a large cluster an empty map for each would take most of the memory. */
+const NONE: ReadonlyMap<string, PendingMember> = new Map();
+
+/** The pending members of one peer by id, in the order in which they became pending. */
+export class PendingMembers {
+  readonly #totals: PeerTotals;
+  #members = NONE;
+  #wasDropped = false;
+
+  constructor(totals: PeerTotals) {
+    this.#totals = totals;
+  }
+
+  get size(): number {
+    return this.#members.size;
+  }
+
+  /** True if pending members were dropped to make room: then an empty list proves nothing. */
+  get wasDropped(): boolean {
+    return this.#wasDropped;
+  }
+
+  get(id: string): PendingMember | undefined {
+    return this.#members.get(id);
+  }
+
+  has(id: string): boolean {
+    return this.#members.has(id);
+  }
+
+  ids(): Iterable<string> {
+    return this.#members.keys();
+  }
+
+  [Symbol.iterator](): Iterator<readonly [string, PendingMember]> {
+    return this.#members[Symbol.iterator]();
+  }
+
+  /** Records a member as pending. One that is pending already keeps its position. Called by `PeerMemories`, which limits the number. */
+  set(id: string, pending: PendingMember): void {
+    const before = this.#members.get(id);
+    if (before) this.#totals.countPending(before, -1);
+    if (this.#members === NONE) this.#members = new Map();
+    (this.#members as Map<string, PendingMember>).set(id, pending);
+    this.#totals.countPending(pending, 1);
+  }
+
+  /** The peer lacks nothing of a member any more. */
+  delete(id: string): void {
+    const before = this.#members.get(id);
+    if (!before) return;
+    this.#totals.countPending(before, -1);
+    (this.#members as Map<string, PendingMember>).delete(id);
+  }
+
+  /** Drops all members. */
+  drop(): void {
+    for (const pending of this.#members.values()) this.#totals.countPending(pending, -1);
+    if (this.#members.size > 0) this.#wasDropped = true;
+    this.#members = NONE;
+  }
+
+  /** Drops the members that became pending last, beyond a number of them. */
+  dropBeyond(most: number): void {
+    for (const id of [...this.#members.keys()].slice(most)) this.delete(id);
+    this.#wasDropped = true;
+  }
+
+  /** The peer's state is known again, in spite of what was dropped. */
+  recordComplete(): void {
+    this.#wasDropped = false;
+  }
+
+  /** Counts no gap as a repair under way any more. */
+  endGaps(): void {
+    for (const [id, pending] of this.#members) this.set(id, { ...pending, gap: false });
+  }
+}
