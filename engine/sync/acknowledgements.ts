@@ -1,5 +1,5 @@
 /**
- * What each peer is known to have: by its acknowledgements, by what it sent, and by what it reported (rules E4 to E6).
+ * Each peer's state as this member knows it: by acknowledgements, by received entries and by reports (rules E4 to E6).
  *
  * @module
  */
@@ -13,13 +13,13 @@ import type { PeerMemories, PeerMemory } from "./peer_memory.ts";
 import { NOT_REFUSED, type PendingMember } from "./pending_members.ts";
 import { type SentSpan, spanOf } from "./span.ts";
 
-/** The times that say when a refused member is sent again, in milliseconds. */
+/** The times of the backoff for refused members, in milliseconds. */
 export interface AckSettings {
   readonly gossipInterval: number;
   readonly heartbeatExpiration: number;
 }
 
-/** Records what peers are known to have of each member. */
+/** Records the known version of each member on each peer. */
 export class Acknowledgements {
   readonly #settings: AckSettings;
   readonly #selfId: string;
@@ -46,7 +46,7 @@ export class Acknowledgements {
     this.#signs = context.signs;
   }
 
-  /** The span of a delta that is about to be sent. */
+  /** The span of a delta before it is sent. */
   spanSent(delta: MemberDelta): SentSpan {
     const { incarnation, version, signedUpTo, floor, isUnversioned } = this.#store.log.get(delta.id)!;
     const { reset } = delta;
@@ -55,7 +55,7 @@ export class Acknowledgements {
     return { ...spanOf(delta), end: this.#signs ? signedUpTo : version, reset, floor };
   }
 
-  /** The peer acknowledged what it was sent. What it reports itself always wins. */
+  /** The peer acknowledged a message. A version in its report always wins. */
   recordAcked(
     peer: PeerMemory,
     { members, versions, nowMs }: {
@@ -72,7 +72,7 @@ export class Acknowledgements {
     }
   }
 
-  /** The peer has what it sent itself, except for the members that this one reported another version of. */
+  /** The peer has the entries of its own message, except for members in this member's report. */
   recordReceived(peer: PeerMemory, delta: PartialDelta, versions: KnownVersions): void {
     for (const each of delta.members) {
       const { incarnation, last } = spanOf(each);
@@ -123,7 +123,7 @@ export class Acknowledgements {
     return false;
   }
 
-  /** The peer has all of the active members. An inactive member of which it may lack something becomes pending. */
+  /** The peer has all of the active members. An inactive member becomes pending if the peer may lack entries of it. */
   recordUpToDate(peer: PeerMemory): void {
     const { inactive, log } = this.#store;
     for (const id of inactive) {
@@ -135,12 +135,12 @@ export class Acknowledgements {
     peer.changes.add(0, log.serial);
   }
 
-  /** True if nothing of a member is to be sent, except for what is pending. */
+  /** True if a member has no entries to send, or is pending anyway. */
   #isUpToDate(peer: PeerMemory, member: MemberState): boolean {
     return member.id === peer.id || peer.pending.has(member.id) || member.isAckedBy(peer);
   }
 
-  /** The peer is known to have a member up to a number, which was sent to it or came from it. */
+  /** The peer has a member up to a number, by a message to it or from it. */
   #recordAck(
     peer: PeerMemory,
     id: string,
@@ -182,7 +182,7 @@ export class Acknowledgements {
     if (after < assumed) this.addPending(peer, member, { after });
   }
 
-  /** The version that a receiver reports of itself wins over what was recorded, but cannot exceed what was sent (E5). */
+  /** A version in a receiver's report wins over the record, but cannot exceed the message before it (E5). */
   #applyReported(
     peer: PeerMemory,
     id: string,

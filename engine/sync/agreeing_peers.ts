@@ -1,6 +1,6 @@
 /**
- * The peers that are known to have a state, as members send it to each other (rule E12): so each learns of members that
- * it does not exchange anything with itself.
+ * The set of peers with a known state. Members send it to each other (rule E12), so that each learns of members without
+ * an exchange of its own with them.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * The candidates for the next message to a peer: what changed here that the peer is not known to have, the latest
- * change first, so that finding it costs as much as is sent (rules E6, E7).
+ * The candidates for the next message to a peer: changes without an acknowledgement, the latest first. Finding them costs
+ * in proportion to the message, not to the cluster (rules E6, E7).
  *
  * @module
  */
@@ -23,7 +23,7 @@ interface Item extends Candidate {
   readonly isWhole: boolean;
 }
 
-/** The same in round-robin order. */
+/** A member in round-robin order. */
 interface SlotItem extends Item {
   readonly slot: number;
 }
@@ -49,14 +49,21 @@ export interface PushPlan {
 }
 
 /**
- * What a plan found out about pending members. To plan changes nothing that is recorded of the peer: the findings are
- * recorded with the message.
+ * The findings of a plan about pending members. Planning changes no record of the peer: the findings are recorded with
+ * the message.
  */
 class Findings {
+  readonly peer: PeerMemory;
+  readonly nowMs: number;
   /** In order: a member that is pending from now on, or, without a value, no longer. */
   #pending: (readonly [id: string, pending: PendingMember | undefined])[] | undefined;
   #unfillable: string[] | undefined;
   #isHeldBack = false;
+
+  constructor(peer: PeerMemory, nowMs: number) {
+    this.peer = peer;
+    this.nowMs = nowMs;
+  }
 
   /** True if a member was left out because the peer refused more of it. */
   get isHeldBack(): boolean {
@@ -80,8 +87,9 @@ class Findings {
     this.#isHeldBack = true;
   }
 
-  /** Records all findings of a peer. */
-  record(peer: PeerMemory, memories: PeerMemories): void {
+  /** Records all findings. */
+  record(memories: PeerMemories): void {
+    const { peer } = this;
     for (const [id, pending] of this.#pending ?? []) {
       if (pending === undefined) peer.pending.delete(id);
       else if (!peer.pending.has(id)) memories.addPending(peer, id, pending);
@@ -91,13 +99,6 @@ class Findings {
       if (pending) memories.addPending(peer, id, { ...pending, gap: false });
     }
   }
-}
-
-/** What the candidates for a message depend on. */
-interface Query {
-  readonly peer: PeerMemory;
-  readonly nowMs: number;
-  readonly findings: Findings;
 }
 
 /** Finds the candidates for a message. */
@@ -131,6 +132,7 @@ export class DeltaPlanner {
 
   /** Clears pending members of which the peer lacks nothing any more, for a plan to see them by their changes. */
   clearPending(peer: PeerMemory, nowMs: number): void {
+    if (peer.pending.size === 0) return;
     for (const [id, { notBeforeMs }] of peer.pending) {
       if (id === peer.id || notBeforeMs > nowMs) continue;
       const member = this.#store.log.get(id);
@@ -141,21 +143,20 @@ export class DeltaPlanner {
   /** The candidates for a message to a peer, once {@linkcode DeltaPlanner.clearPending} was called. */
   plan(peer: PeerMemory, { asked, nowMs }: { readonly asked: KnownVersions; readonly nowMs: number }): Plan {
     const { log } = this.#store;
-    const findings = new Findings();
-    const query = { peer, nowMs, findings };
-    const own = this.#item(query, log.get(this.#selfId)!);
-    const pending = this.#pending(query);
-    const found = this.#changed(query);
+    const findings = new Findings(peer, nowMs);
+    const own = this.#item(findings, log.get(this.#selfId)!);
+    const pending = this.#pending(findings);
+    const found = this.#changed(findings);
     const count = (own ? 1 : 0) + pending.length + found.length;
     const isCrowded = peer.lastMessageWasFull || count > this.#maxMembers;
     return {
       own,
       // The peer is known to lack pending members. It may have heard of other changes elsewhere.
       changed: [...pending, ...found],
-      pulled: isCrowded ? this.#pulled(query, asked) : [],
+      pulled: isCrowded ? this.#pulled(findings, asked) : [],
       found,
       serial: log.serial,
-      ...(isCrowded ? this.#roundRobin(query) : { roundRobin: [], slot: undefined }),
+      ...(isCrowded ? this.#roundRobin(findings) : { roundRobin: [], slot: undefined }),
       findings,
     };
   }
@@ -167,7 +168,7 @@ export class DeltaPlanner {
     sent: ReadonlyMap<string, { readonly last: number }>,
   ): SendRecord {
     const { own, found, roundRobin, serial, findings } = plan;
-    findings.record(peer, this.#memories);
+    findings.record(this.#memories);
     this.#slot = plan.slot ?? this.#slot;
     const isLeft = ({ id, member }: Item) => (sent.get(id)?.last ?? 0) < this.#end(member);
     const owns = own ? [own] : [];
@@ -186,20 +187,20 @@ export class DeltaPlanner {
 
   /** The candidates for a push to a peer, without what it has or was sent already. */
   planPush(peer: PeerMemory, ids: Iterable<string>, nowMs: number): PushPlan {
-    const query = { peer, nowMs, findings: new Findings() };
+    const findings = new Findings(peer, nowMs);
     const changed: Item[] = [];
     for (const id of ids) {
       const member = this.#store.log.get(id);
-      const item = member && this.#item(query, member);
+      const item = member && this.#item(findings, member);
       // A pending member has a gap or needs a reset: that is for a round, which gets an answer.
       if (!item?.isWhole || peer.pending.has(id)) continue;
       if (peer.pushedAfter(item.member, 0) < item.member.version) changed.push(item);
     }
-    return { changed, findings: query.findings };
+    return { changed, findings };
   }
 
-  recordPushed(peer: PeerMemory, { findings }: PushPlan): void {
-    findings.record(peer, this.#memories);
+  recordPushed({ findings }: PushPlan): void {
+    findings.record(this.#memories);
   }
 
   /** The number up to which a member can be sent. */
@@ -208,13 +209,14 @@ export class DeltaPlanner {
   }
 
   /** The pending members that can be sent. */
-  #pending(query: Query): Item[] {
-    const { peer, findings } = query;
+  #pending(findings: Findings): Item[] {
+    const { peer } = findings;
     const items: Item[] = [];
+    if (peer.pending.size === 0) return items;
     for (const [id, pending] of peer.pending) {
       if (id === this.#selfId) continue;
       const member = this.#store.log.get(id);
-      const item = member && this.#item(query, member);
+      const item = member && this.#item(findings, member);
       if (item) items.push(item);
       else if (pending.gap) findings.addUnfillable(id);
     }
@@ -222,22 +224,22 @@ export class DeltaPlanner {
   }
 
   /** The changed members that are not pending, the latest change first. */
-  #changed(query: Query): Item[] {
-    const { peer } = query;
+  #changed(findings: Findings): Item[] {
+    const { peer } = findings;
     const items: Item[] = [];
     for (const member of this.#store.log.changes.newestFirst(peer.changes.upTo)) {
       if (items.length > this.#maxMembers) break;
       if (peer.pending.has(member.id) || member.isAckedBy(peer)) continue;
-      const item = this.#otherItem(query, member);
+      const item = this.#otherItem(findings, member);
       if (item) items.push(item);
     }
     return items;
   }
 
   /** The next members in round-robin order: each comes in the end, whatever changes meanwhile. */
-  #roundRobin(query: Query): Pick<Plan, "roundRobin" | "slot"> {
+  #roundRobin(findings: Findings): Pick<Plan, "roundRobin" | "slot"> {
     const { log } = this.#store;
-    let slot = query.peer.slot ?? this.#slot;
+    let slot = findings.peer.slot ?? this.#slot;
     const roundRobin: SlotItem[] = [];
     const most = Math.min(log.size, SLOTS_PER_MEMBER * this.#maxMembers);
     for (
@@ -245,19 +247,19 @@ export class DeltaPlanner {
       slot < end && roundRobin.length < roundRobinSlots(this.#maxMembers);
       slot++
     ) {
-      const item = this.#otherItem(query, log.atSlot(slot));
+      const item = this.#otherItem(findings, log.atSlot(slot));
       if (item) roundRobin.push({ ...item, slot });
     }
     return { roundRobin, slot };
   }
 
   /** The members that the peer pulls, above the versions that it reports. */
-  #pulled(query: Query, asked: KnownVersions): Item[] {
+  #pulled(findings: Findings, asked: KnownVersions): Item[] {
     const items: Item[] = [];
     for (const [id, version] of asked) {
       if (items.length === maxPulled(this.#maxMembers)) break;
       const member = this.#store.log.get(id);
-      const item = member && this.#otherItem(query, member, version);
+      const item = member && this.#otherItem(findings, member, version);
       if (item) items.push(item);
     }
     return items;
@@ -295,12 +297,13 @@ export class DeltaPlanner {
     return after >= member.version && !reset;
   }
 
-  #otherItem(query: Query, member: MemberState, reported?: KnownVersion): Item | undefined {
-    return member.id === this.#selfId ? undefined : this.#item(query, member, reported);
+  #otherItem(findings: Findings, member: MemberState, reported?: KnownVersion): Item | undefined {
+    return member.id === this.#selfId ? undefined : this.#item(findings, member, reported);
   }
 
-  /** What a peer is to be sent of a member now, above the version that it may have reported. */
-  #item({ peer, nowMs, findings }: Query, member: MemberState, reported?: KnownVersion): Item | undefined {
+  /** The delta of a member for a peer, above the version that it may have reported. Undefined if there is none now. */
+  #item(findings: Findings, member: MemberState, reported?: KnownVersion): Item | undefined {
+    const { peer, nowMs } = findings;
     const { id } = member;
     // A peer knows its own state best (E1).
     if (id === peer.id) return undefined;
@@ -339,7 +342,7 @@ function emptyDelta({ id, incarnation }: MemberState, after: number): MemberDelt
   return { id, incarnation, after, reset: false, entries: [] };
 }
 
-/** The number up to which a peer reports to have a member. Of an unversioned member numbers say nothing of what lies below. */
+/** The number up to which a peer reports to have a member. Numbers of an unversioned member show no prefix. */
 function numberOf(reported: KnownVersion | undefined, member: MemberState): number {
   return reported?.incarnation === member.incarnation && !member.isUnversioned ? reported.number : 0;
 }

@@ -1,5 +1,5 @@
 /**
- * When the states of this member and one peer are compared member by member (rule E12).
+ * The times to compare this member's state with that of one peer, member by member (rule E12).
  *
  * @module
  */
@@ -75,7 +75,7 @@ export class PeerComparison {
     this.#isUnderWay = false;
   }
 
-  /** Counts members that the peer wants to have compared; returns false if it had more than `most` in this period. */
+  /** Counts members of a peer's request. Returns false if the peer had more than `most` in this period. */
   admit(
     members: number,
     { nowMs, periodMs, most }: { readonly nowMs: number; readonly periodMs: number; readonly most: number },

@@ -1,5 +1,5 @@
 /**
- * What is recorded of each peer, so that it is sent all that it lacks and nothing twice (rules E5, E6).
+ * The record of each peer, so that a peer gets all entries that it lacks, and none twice (rules E5, E6).
  *
  * @module
  */
@@ -15,7 +15,7 @@ import { type PendingMember, PendingMembers } from "./pending_members.ts";
 /**
  * The most pending members over all peers, for each of `maxMembers`. 6: in one round at the defaults three peers are
  * called and three call, and each may lack everything. Beyond it the peers used longest ago are assumed to be up to
- * date. What they lack they report as a gap, or their digest shows it.
+ * date. A gap that they report, or their digest, shows the difference.
  */
 export const PENDING_PER_MEMBER = 6;
 
@@ -24,7 +24,7 @@ const NO_PUSHES: ReadonlyMap<string, KnownVersion> = new Map();
 /** The most members whose push to one peer is recorded. A push that is not is sent again by a round. */
 const MAX_PUSHED = 1_024;
 
-/** What a message leaves to be recorded once the peer has acknowledged it. */
+/** To be recorded once the peer has acknowledged a message. */
 export interface SendRecord {
   /** The slot at which the round-robin goes on. */
   readonly slot: number | undefined;
@@ -39,7 +39,7 @@ export interface SendRecord {
 /** A range of serials: above `after`, up to `upTo`. */
 export type SerialRange = readonly [after: number, upTo: number];
 
-/** What is recorded of one peer. */
+/** The record of one peer. */
 export class PeerMemory {
   readonly id: string;
   /** The changes that the peer has acknowledged, except for pending members. */
@@ -99,7 +99,7 @@ export class PeerMemory {
     return this.#receivedState;
   }
 
-  /** The hash of the active members and their incarnations that the peer is known to have. */
+  /** The peer's hash over active members and their incarnations, if it is known. */
   get incarnationsHash(): string | undefined {
     return this.#incarnationsHash;
   }
@@ -109,7 +109,7 @@ export class PeerMemory {
     return this.#pushed;
   }
 
-  /** The number up to which the peer is known to have this member's own state, with nothing left out. */
+  /** The peer has this member's own state up to this number, with nothing left out. */
   get ackedOwnNumber(): number {
     return this.#ackedOwnNumber;
   }
@@ -140,7 +140,7 @@ export class PeerMemory {
     return pushed?.incarnation === member.incarnation ? Math.max(after, pushed.number) : after;
   }
 
-  /** The position up to which the peer is assumed to have a member, or the parts of a reset to have arrived. */
+  /** The assumed position of the peer in a member's state, or in the parts of a reset. */
   assumedVersion(member: MemberState): { readonly after: number; readonly reset: boolean } {
     const pending = this.pending.get(member.id);
     if (!pending) return { after: member.ackedVersion(this), reset: false };
@@ -171,7 +171,7 @@ export class PeerMemory {
     this.#heardMs = nowMs;
   }
 
-  /** The peer has lost some of the state that it sent the name of. */
+  /** The peer has lost some of its last state. */
   forgetState(): void {
     this.#receivedState = undefined;
   }
@@ -271,7 +271,7 @@ export class PeerMemories {
     return this.#peers.get(id);
   }
 
-  /** The memory of a peer that is used now, made if there is none. */
+  /** The memory of a peer, as the newest. A peer without one gets one. */
   touch(id: string): PeerMemory {
     const peer = this.#peers.get(id) ?? new PeerMemory(id, this.#totals);
     this.#peers.delete(id);
@@ -287,7 +287,7 @@ export class PeerMemories {
     this.#peers.delete(id);
   }
 
-  /** Forgets what a peer acknowledged, so that everything is sent to it again. */
+  /** Forgets the acknowledgements of a peer, so that everything is sent to it again. */
   forgetAcks(id: string): void {
     const peer = this.#peers.get(id);
     if (!peer) return;

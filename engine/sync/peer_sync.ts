@@ -1,5 +1,5 @@
 /**
- * The exchange with each peer: which deltas it is sent, and what its messages show (rules E4 to E7 and E12).
+ * The exchange with each peer: the deltas for it, and the meaning of its messages (rules E4 to E7 and E12).
  *
  * @module
  */
@@ -25,7 +25,7 @@ const PULL_SHARE = 8;
 /** The version of a member of which nothing is stored: each incarnation is later. */
 const NO_VERSION: KnownVersion = { incarnation: NO_INCARNATION, number: 0 };
 
-/** A delta that was handed out, kept by its sender until it is acknowledged. Opaque. */
+/** A delta on its way, kept by its sender until it is acknowledged. Opaque. */
 export interface Sent {
   readonly peerId: string;
   readonly peerIncarnation: Incarnation | undefined;
@@ -41,7 +41,7 @@ export interface Sent {
   readonly bytes: number;
 }
 
-/** A delta of a peer that is being merged. Opaque. */
+/** A delta of a peer during its merge. Opaque. */
 export interface Merging {
   readonly peer: PeerMemory;
   /** The serial of the latest change before. */
@@ -54,7 +54,7 @@ export interface SyncSettings extends AckSettings, ReconciliationSettings {
   readonly gossipMaxSend: number;
 }
 
-/** Sends deltas to peers, and records what each peer is known to have. */
+/** Selects deltas for peers, and records the known state of each peer. */
 export class PeerSync {
   /** The comparisons with peers whose digests go on to differ. */
   readonly reconciliation: Reconciliation;
@@ -134,7 +134,7 @@ export class PeerSync {
 
   /**
    * Sends everything to an unversioned peer again. When its members change, or this one's, it may have dropped the state
-   * of members that it does not know yet, and does not report that. Acknowledgements of earlier messages do not count.
+   * of unknown members without a report. Acknowledgements of earlier messages do not count.
    */
   resendAll(peerId: string): void {
     const known = this.#memories.peek(peerId);
@@ -143,7 +143,7 @@ export class PeerSync {
     this.#agreeing.record(peerId, { acknowledged: undefined });
   }
 
-  /** Records the state that a peer sent the name of. */
+  /** Records the name of a peer's state. */
   #recordState(peer: PeerMemory, { digest, active }: Pick<Delta, "digest" | "active">, nowMs: number): void {
     const { state } = this;
     const received = stateName(digest, active);
@@ -188,13 +188,13 @@ export class PeerSync {
     return new Map([...versions].filter(([id]) => (room -= versionBytes(id)) >= 0));
   }
 
-  /** The entries that the peer is not known to have, as many as fit beside the versions. */
+  /** The entries without an acknowledgement of the peer, as many as fit beside the versions. */
   disseminate(
     peerId: string,
     options: {
       /** The versions in the same message. */
       readonly holds: KnownVersions;
-      /** The versions of the members that the peer pulls. */
+      /** The peer's versions of the members in its pull. */
       readonly asked: KnownVersions;
       readonly nowMs: number;
       readonly silent: boolean;
@@ -235,7 +235,7 @@ export class PeerSync {
       members: this.#settings.gossipMaxSend,
       bytes: peer.roomFor(this.#settings),
     });
-    this.#planner.recordPushed(peer, plan);
+    this.#planner.recordPushed(plan);
     for (const delta of deltas) {
       const { incarnation, last: number } = spanOf(delta);
       // A gap shows that a push was lost: an unversioned member has none, and an unversioned peer reports none.
@@ -255,7 +255,7 @@ export class PeerSync {
       .filter(({ entries }) => entries.length > 0);
   }
 
-  /** The peer has what it was sent, except for what it reports itself, which always wins. */
+  /** The peer has the entries of a message. A version in its report always wins. */
   acknowledge(sent: Sent, versions: KnownVersions, nowMs: number): void {
     const peer = this.#memories.peek(sent.peerId);
     // A later incarnation of the peer may lack what an earlier one acknowledged.
@@ -306,7 +306,7 @@ export class PeerSync {
     return this.#ackedOwnNumber(id) >= number;
   }
 
-  /** The number up to which all active peers are known to have this member's own state. */
+  /** All active peers have this member's own state up to this number. */
   ownAckedByAll(): number {
     let number = this.#store.log.get(this.#selfId)!.version;
     for (const id of this.#store.peers) number = Math.min(number, this.#ackedOwnNumber(id));

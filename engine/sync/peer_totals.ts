@@ -15,18 +15,18 @@ export class PeerTotals {
     return this.#pending;
   }
 
-  /** True while a peer has a gap that is not filled yet, or a comparison with a peer is under way. */
+  /** True while a peer has an open gap, or a comparison with a peer is under way. */
   get inRepair(): boolean {
     return this.#gaps + this.#comparisons > 0;
   }
 
-  /** Counts a pending member that was added (1) or removed (-1). */
+  /** Counts a pending member as added (1) or removed (-1). */
   countPending({ gap }: { readonly gap: boolean }, change: 1 | -1): void {
     this.#pending += change;
     if (gap) this.#gaps += change;
   }
 
-  /** Counts a comparison that began (1) or ended (-1). */
+  /** Counts a comparison as begun (1) or ended (-1). */
   countComparison(change: 1 | -1): void {
     this.#comparisons += change;
   }

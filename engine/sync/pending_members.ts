@@ -1,5 +1,5 @@
 /**
- * The members of which a peer lacks something, or could not be sent all, whatever changes it has acknowledged
+ * Exceptions to the acknowledged changes of a peer: members with entries that it lacks, or that could not be sent
  * (rules E5, E6).
  *
  * @module
@@ -8,11 +8,11 @@
 import type { Incarnation } from "../types.ts";
 import type { PeerTotals } from "./peer_totals.ts";
 
-/** A member of which a peer lacks something that the log of changes does not show. */
+/** A member with entries that a peer lacks although the log of changes does not show it. */
 export interface PendingMember {
-  /** The incarnation that `after` is a position in. */
+  /** The incarnation of `after`. */
   readonly incarnation: Incarnation;
-  /** The position up to which the peer is assumed to have the member. */
+  /** The peer is assumed to have the member up to this position. */
   readonly after: number;
   /** True if the peer itself reported a lower version than assumed. */
   readonly gap: boolean;
@@ -22,7 +22,7 @@ export interface PendingMember {
   readonly floor: number;
   /** How often in a row the peer accepted less of the member than it was sent. */
   readonly refusals: number;
-  /** The time of the monotonic clock before which the member is not sent again. */
+  /** The earliest time of the monotonic clock to send the member again. */
   readonly notBeforeMs: number;
 }
 
@@ -35,7 +35,7 @@ export const NOT_REFUSED: Pick<PendingMember, "refusals" | "notBeforeMs"> = {
 /** Shared by all peers without pending members: in a large cluster an empty map for each would take most of the memory. */
 const NONE: ReadonlyMap<string, PendingMember> = new Map();
 
-/** The pending members of one peer by id, in the order in which they became pending. */
+/** The pending members of one peer by id, the longest pending first. */
 export class PendingMembers {
   readonly #totals: PeerTotals;
   #members = NONE;

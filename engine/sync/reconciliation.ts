@@ -1,5 +1,5 @@
 /**
- * The comparison of two members' states, member by member, where their digests go on to differ (rule E12).
+ * The comparison of two states, member by member, if their digests go on to differ (rule E12).
  *
  * @module
  */
@@ -16,8 +16,8 @@ import type { PeerMemories, PeerMemory } from "./peer_memory.ts";
 /** The most members in one part of a comparison. 1,000: some 150 KB. */
 const MAX_SUMMARY_MEMBERS = 1_000;
 /**
- * The members that a peer may have compared in a `gossipInterval`, however few there are; otherwise twice as many as
- * there are. A peer that keeps to the protocol compares all at most once in that time, after two exchanges.
+ * The limit of compared members for a peer in a `gossipInterval`, if twice the number of members is lower. A peer by the
+ * protocol compares all members at most once in that time, after two exchanges. A request costs far less than its answer.
  */
 const MIN_COMPARED = 64;
 /** The most bytes of one summary: an id of 256 bytes that needs escapes, an incarnation, a number and a sum. */
@@ -30,7 +30,7 @@ export interface ReconciliationSettings {
   readonly maxMessageBytes: number;
 }
 
-/** Finds by comparison what this member's peers lack. */
+/** Finds the entries that peers lack, by comparison. */
 export class Reconciliation {
   readonly #settings: ReconciliationSettings;
   readonly #selfId: string;
@@ -91,7 +91,7 @@ export class Reconciliation {
     }
   }
 
-  /** Begins the comparison that is due with a peer, and returns its parts; none where none is due. */
+  /** Begins a due comparison with a peer, and returns its parts. Returns none if no comparison is due. */
   request(peerId: string): SummaryPart[] {
     const peer = this.#memories.peek(peerId);
     if (!peer?.comparison.isDue) return [];
@@ -108,7 +108,7 @@ export class Reconciliation {
     return parts;
   }
 
-  /** Answers a peer's part of a comparison; undefined where the peer has had more compared than it needs. */
+  /** Answers a peer's part of a comparison. Returns undefined once the peer has had its share of comparisons. */
   answer(peerId: string, part: SummaryPart, nowMs: number): SummaryPart | undefined {
     const peer = this.#memories.touch(peerId);
     const { ids: all } = this.#store.sorted;
@@ -132,7 +132,7 @@ export class Reconciliation {
     this.#recordComplete(peer);
   }
 
-  /** Ends a comparison to which no answer came. */
+  /** Ends a comparison without an answer. */
   abandon(peerId: string): void {
     const peer = this.#memories.peek(peerId);
     if (!peer?.comparison.isUnderWay) return;
@@ -145,7 +145,7 @@ export class Reconciliation {
     if (this.#store.inactive.size === 0) peer.pending.recordComplete();
   }
 
-  /** The most members in a part, so that the answer, which is twice as long, fits into a message. */
+  /** The most members in a part. The answer is twice as long, and must fit into a message. */
   #maxSummaries(peer: PeerMemory): number {
     return Math.min(MAX_SUMMARY_MEMBERS, Math.floor(peer.roomFor(this.#settings) / (2 * MAX_SUMMARY_BYTES)));
   }
@@ -161,7 +161,7 @@ export class Reconciliation {
     return summaries;
   }
 
-  /** Records as pending what the peer lacks of the members in the range of its part. */
+  /** Records the members in the range of a part as pending if the peer lacks entries of them. */
   #compare(peer: PeerMemory, part: SummaryPart, ids: readonly string[]): void {
     for (const [id, summary] of this.#summariesOf(ids)) {
       const lacking = id === peer.id ? undefined : this.#lacking(peer, id, summary, part.members.get(id));
@@ -169,7 +169,7 @@ export class Reconciliation {
     }
   }
 
-  /** What the peer lacks of one member, by both summaries (E12). */
+  /** The lacking part of one member on the peer, by both summaries (E12). */
   #lacking(
     peer: PeerMemory,
     id: string,

@@ -1,19 +1,19 @@
 /**
- * The range of a member's state that a delta covers.
+ * The range of one delta in a member's state.
  *
  * @module
  */
 
 import type { Incarnation, MemberDelta } from "../types.ts";
 
-/** The part of one incarnation that a delta covers: from above `after` up to `last`. */
+/** The range of a delta in one incarnation: from above `after` up to `last`. */
 export interface Span {
   readonly incarnation: Incarnation;
   readonly after: number;
   readonly last: number;
 }
 
-/** A span that was sent to a peer, as positions in this member's copy. */
+/** The span of a delta on its way to a peer, as positions in this member's copy. */
 export interface SentSpan extends Span {
   /** The end of this member's copy at that time. More is to be sent if `last` is below it. */
   readonly end: number;
@@ -22,7 +22,7 @@ export interface SentSpan extends Span {
   readonly floor: number;
 }
 
-/** The span of a delta. Of an unversioned member `last` is the highest number. */
+/** The span of a delta. For an unversioned member `last` is the highest number. */
 export function spanOf(delta: MemberDelta): Span {
   return {
     incarnation: delta.incarnation,
