@@ -68,7 +68,7 @@ export class StoredEntry implements Entry, Link<StoredEntry> {
 }
 
 /** An entry of an unversioned member. */
-class ForeignEntry extends StoredEntry {
+class UnversionedEntry extends StoredEntry {
   override get position(): number {
     return this.serial;
   }
@@ -94,7 +94,7 @@ class PackedEntry extends StoredEntry {
   }
 }
 
-/** The serials of the changes that a peer is known to have. */
+/** The serials of a peer's known changes. */
 export interface KnownChanges {
   readonly changes: {
     has(serial: number): boolean;
@@ -114,7 +114,7 @@ export interface UnsignedSnapshot {
   readonly state: SignedState;
   /** The entries to send with the signature, tombstones included. */
   readonly entries: readonly Entry[];
-  /** The most bytes that these entries take in a message. */
+  /** The most bytes of these entries in a message. */
   readonly sentBytes: number;
 }
 
@@ -150,7 +150,7 @@ export class MemberState implements Link<MemberState> {
   /** The most bytes of all entries in a message. */
   #sentBytes = 0;
   #heapBytes = 0;
-  /** The tombstones that are still sent, the oldest first. */
+  /** The tombstones, the oldest first. */
   #deletions: Set<StoredEntry> | undefined;
   /** Every entry in rising order of position. */
   readonly #entries = new LinkedList<StoredEntry>();
@@ -201,7 +201,7 @@ export class MemberState implements Link<MemberState> {
   }
 
   /**
-   * Four base64url digits that stand for id and life where two members share no order. Among 10,000 members about three
+   * Four base64url digits for id and incarnation, for two members without a common order. Among 10,000 members about three
    * pairs have one tag in common.
    */
   get tag(): string {
@@ -222,7 +222,7 @@ export class MemberState implements Link<MemberState> {
     return held;
   }
 
-  /** The value's entry under a key; none where it was deleted. */
+  /** The entry of a key with a value; undefined after a delete. */
   live(key: string): Entry | undefined {
     const entry = this.get(key);
     return entry === undefined || isTombstone(entry) ? undefined : entry;
@@ -242,7 +242,7 @@ export class MemberState implements Link<MemberState> {
     return true;
   }
 
-  /** The number up to which it can be sent with a signature. */
+  /** The last number of the part with a signature. */
   get signedUpTo(): number {
     return this.#signed?.number ?? (this.receivedSignature === undefined ? 0 : this.version);
   }
@@ -284,7 +284,7 @@ export class MemberState implements Link<MemberState> {
     return sizeWith(this.size, entry, this.get(entry.key));
   }
 
-  /** The tombstones that are still sent, the oldest first. */
+  /** The tombstones, the oldest first. */
   get deletions(): ReadonlySet<StoredEntry> {
     return this.#deletions ?? NO_DELETIONS;
   }
@@ -335,7 +335,7 @@ export class MemberState implements Link<MemberState> {
     return held;
   }
 
-  /** Forgets a tombstone that every peer has had time to learn of (rule E8). */
+  /** Drops a tombstone (rule E8). */
   dropTombstone(tombstone: StoredEntry): void {
     this.#drop(tombstone);
     this.raiseFloor({ number: tombstone.number, serial: tombstone.serial });
@@ -446,7 +446,7 @@ export class MemberState implements Link<MemberState> {
       const position = this.isUnversioned ? serial : entry.number;
       return new PackedEntry(entry, { serial, position });
     }
-    return this.isUnversioned ? new ForeignEntry(entry, serial) : new StoredEntry(entry, serial);
+    return this.isUnversioned ? new UnversionedEntry(entry, serial) : new StoredEntry(entry, serial);
   }
 
   /** The heartbeat of an unversioned member has the number under which each holder first heard its statistics. */

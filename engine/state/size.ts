@@ -14,12 +14,12 @@ import { type KnownVersions, type SentEntry, TYPE } from "../types.ts";
 export const ENVELOPE_BYTES = 4096;
 /** Braces, names, the number, the type's prefix and the timestamp of an entry, at most. */
 const ENTRY_OVERHEAD_BYTES = 192;
-/** The bytes that count for the number of a stored entry. */
+/** The stored bytes of an entry's number. */
 const NUMBER_BYTES = 16;
 /** Braces, names, the incarnation, four numbers of a member, at most. */
 const MEMBER_OVERHEAD_BYTES = 128;
 
-/** The most bytes that an entry takes in a message. */
+/** The most bytes of an entry in a message. */
 export function entryBytes(entry: SentEntry): number {
   const value = utf8Length(entry.json);
   // Counts in a heartbeat travel as strings, with quotes that the value in memory does not have.
@@ -27,7 +27,7 @@ export function entryBytes(entry: SentEntry): number {
   return ENTRY_OVERHEAD_BYTES + quotedBytes(entry.key) + entry.type.length + quoted;
 }
 
-/** The bytes that count for an entry in a member's state: its texts, and a little for its number. */
+/** The stored bytes of an entry: its texts, and a little for its number. */
 export function storedBytes({ key, type, json }: SentEntry): number {
   return NUMBER_BYTES + utf8Length(key) + type.length + utf8Length(json);
 }
@@ -37,7 +37,7 @@ export interface StateSize {
   readonly keys: number;
   /** The sum of {@linkcode storedBytes} over all entries. */
   readonly bytes: number;
-  /** The most bytes that all entries take in a message. */
+  /** The most bytes of all entries in a message. */
   readonly sentBytes: number;
   /** About how many bytes of the heap all entries take. */
   readonly heapBytes: number;
@@ -57,13 +57,13 @@ export function sizeWith(
   };
 }
 
-/** The most bytes that a member takes in a message, without its entries. */
+/** The most bytes of a member in a message, without its entries. */
 export function memberBytes(id: string): number {
   // The id is written with the state, the range and, for a reset, once more.
   return MEMBER_OVERHEAD_BYTES + 3 * quotedBytes(id);
 }
 
-/** The most bytes that the signature over a member's state takes in a message. */
+/** The most bytes of the signature over a member's state in a message. */
 export function signatureBytes(id: string, proof: string): number {
   return quotedBytes(id) + quotedBytes(proof) + 2;
 }

@@ -51,7 +51,7 @@ export class SortedMembers {
   }
 
   /**
-   * The only member with a tag, active or not: a newer heartbeat frees a blocked member (E10). None where two members share
+   * The only member with a tag, active or not: a newer heartbeat frees a blocked member (E10). None if two members share
    * the tag.
    */
   withTag(tag: string): MemberState | undefined {
@@ -64,7 +64,7 @@ export class SortedMembers {
     return this.#byTag.get(tag);
   }
 
-  /** The members at the indices for which this is true. */
+  /** Encodes the members for which this is true. */
   encode(isIn: (id: string) => boolean): MemberSet {
     let text = "";
     for (let at = 0; 6 * at < this.ids.length; at++) text += this.#digit(at, isIn);
@@ -101,7 +101,7 @@ export class SortedMembers {
   }
 
   /**
-   * The ids of a set that a peer sent; none where it is of another number of members. Those whose bits are set in the
+   * The ids of a peer's set; none if it has another number of members. Those whose bits are set in the
    * digits `before` are left out, and the others' bits are set there.
    */
   *decode(set: MemberSet, before: number[] = []): Iterable<string> {

@@ -38,7 +38,7 @@ export class Store {
   readonly #selfId: string;
   readonly #emit: (event: EngineEvent) => void;
   readonly #active = new Set<string>();
-  /** Stored members that are not active. */
+  /** Stored inactive members. */
   readonly #inactive = new Set<string>();
   /** Active members without stored state. The one that was pulled longest ago comes first. */
   readonly #unknown = new Set<string>();
@@ -50,7 +50,7 @@ export class Store {
   readonly #incarnationsHash = new SetHash();
   #named = { digest: "", activeHash: "", state: "" };
   #sorted: SortedMembers | undefined;
-  /** Tombstones that are still sent, the oldest first. */
+  /** All tombstones, the oldest first. */
   readonly #tombstones = new Map<StoredEntry, { readonly member: MemberState; readonly sinceMs: number }>();
 
   constructor(selfId: string, emit: (event: EngineEvent) => void) {
@@ -88,12 +88,12 @@ export class Store {
     return this.#sorted ??= new SortedMembers(this.#active, this.log);
   }
 
-  /** The ids that are active, this member's own among them. */
+  /** The active ids, this member's own among them. */
   get active(): ReadonlySet<string> {
     return this.#active;
   }
 
-  /** The ids of stored members that are not active. */
+  /** The ids of stored inactive members. */
   get inactive(): ReadonlySet<string> {
     return this.#inactive;
   }
@@ -106,7 +106,7 @@ export class Store {
     return ids;
   }
 
-  /** The ids of the active peers, in no order that means anything. It changes with the next call. */
+  /** The ids of the active peers, in an arbitrary order. It changes with the next call. */
   get peers(): readonly string[] {
     return this.#peers;
   }
@@ -168,8 +168,8 @@ export class Store {
   }
 
   /**
-   * Sets or deletes keys of a member that is held, in rising order of number, all above its others; of a foreign
-   * member, each above the one of the same key.
+   * Sets or deletes keys of a stored member, in rising order of number, all above its others; of an unversioned member,
+   * each above the one of the same key.
    */
   put(member: MemberState, entries: readonly SentEntry[], now: Instant): void {
     const active = this.#active.has(member.id);
@@ -251,7 +251,7 @@ export class Store {
     }
   }
 
-  /** Forgets the tombstones that are old enough (rule E8). */
+  /** Drops the old tombstones (rule E8). */
   dropExpiredTombstones(nowMs: number, retentionMs: number): void {
     for (const [tombstone, { member, sinceMs }] of this.#tombstones) {
       if (nowMs - sinceMs < retentionMs) return;
@@ -298,7 +298,7 @@ export class Store {
     this.log.recordChange(member);
   }
 
-  /** A member's own state has limits of its own. Deletions that are forgotten are counted with the next change. */
+  /** This member's own state has limits of its own. Dropped tombstones count until the next change. */
   #noteSize(member: MemberState): void {
     if (member.id !== this.#selfId) this.held.update(member);
   }
@@ -331,11 +331,11 @@ export class Store {
     this.#emit({ type: "GossipUpdate", memberId, key, value, sequenceNumber, deleted: value === undefined });
   }
 
-  /** The last takes the place of the one that goes. */
+  /** Removes a peer. The last one takes its index. */
   #removePeer(id: string): void {
     const place = this.#peerIndex.get(id);
     if (place === undefined) return;
-    // mutant delete-statement: a place left behind is read by nothing, and only takes memory.
+    // mutant delete-statement: an index left behind is read by nothing, and only takes memory.
     this.#peerIndex.delete(id);
     const last = this.#peers.pop()!;
     if (last === id) return;

@@ -96,7 +96,7 @@ export class Acknowledgements {
     }
   }
 
-  /** Records that the peer lacks something of a member. */
+  /** Records a member as pending for a peer. */
   addPending(
     peer: PeerMemory,
     member: MemberState,
@@ -123,7 +123,9 @@ export class Acknowledgements {
     return false;
   }
 
-  /** The peer has all of the active members. An inactive member becomes pending if the peer may lack entries of it. */
+  /**
+   * The peer has all of the active members. An inactive member becomes pending if the peer may lack entries of it.
+   */
   recordUpToDate(peer: PeerMemory): void {
     const { inactive, log } = this.#store;
     for (const id of inactive) {
@@ -165,7 +167,7 @@ export class Acknowledgements {
     else member.recordAck(peer, version.number);
   }
 
-  /** Entries of an unversioned member show that the peer has these, and nothing of what else it has. */
+  /** The peer has these entries of an unversioned member. They show nothing of its others. */
   #recordUnversioned(peer: PeerMemory, member: MemberState, entries: MemberDelta["entries"]): void {
     if (member.id === peer.id) return;
     const assumed = peer.assumedVersion(member).after;
@@ -214,7 +216,9 @@ export class Acknowledgements {
     });
   }
 
-  /** The peer accepted nothing because it has no room. Sent at every round, the member would only take up messages. */
+  /**
+   * The peer accepted nothing because it has no room. Sent at every round, the member would only take up messages.
+   */
   #afterRefusal(
     before: PendingMember | undefined,
     number: number,

@@ -11,7 +11,7 @@ import { stateName, type Store } from "../state/store.ts";
 import type { Delta, MemberSet } from "../types.ts";
 import type { PeerMemory } from "./peer_memory.ts";
 
-/** Records which peers have a state, and sends and receives the set of them. */
+/** Records the states of peers, and encodes and merges the set of peers with this member's state. */
 export class AgreeingPeers {
   readonly #selfId: string;
   readonly #store: Store;
@@ -34,7 +34,7 @@ export class AgreeingPeers {
     this.#signs = context.signs;
   }
 
-  /** The members known to have this member's state, where not all are: the peer may know of more. */
+  /** The members with this member's state, as far as it knows. The peer may know of more. */
   setFor(peer: PeerMemory): Pick<Delta, "agreeing"> {
     const { convergence, active, state } = this.#store;
     // A peer with another state knows nothing about this one.
@@ -48,7 +48,7 @@ export class AgreeingPeers {
     return { agreeing: this.#encoded.set };
   }
 
-  /** Records which state a peer is known to have. */
+  /** Records the known states of a peer. */
   record(id: string, known: Parameters<ConvergenceTracker["set"]>[1]): void {
     const { convergence, state } = this.#store;
     if (!convergence.set(id, known)) return;

@@ -11,7 +11,7 @@
  */
 const MAX_RANGES = 16;
 
-/** The serials of the changes that a peer is known to have. */
+/** The serials of a peer's known changes. */
 export class ChangeRanges {
   #upTo = 0;
   /** Pairs of `after` and `upTo`, in rising order, with gaps between the ranges. */

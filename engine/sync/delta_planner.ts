@@ -13,7 +13,9 @@ import type { PeerMemories, PeerMemory, SendRecord } from "./peer_memory.ts";
 import { NOT_REFUSED, type PendingMember } from "./pending_members.ts";
 import { type Candidate, type Candidates, maxPulled, roundRobinSlots } from "./selection.ts";
 
-/** The most slots that the round-robin looks at, for each member of a message: most members have nothing to send. */
+/**
+ * The most slots in one search of the round-robin, for each member of a message: most members have nothing to send.
+ */
 const SLOTS_PER_MEMBER = 4;
 
 /** A member with something to send. */
@@ -32,10 +34,10 @@ interface SlotItem extends Item {
 export interface Plan extends Candidates {
   readonly own: Item | undefined;
   readonly changed: readonly Item[];
-  /** The changed members that are not pending. */
+  /** The changed members without the pending ones. */
   readonly found: readonly Item[];
   readonly roundRobin: readonly SlotItem[];
-  /** The slot after those of `roundRobin`; undefined where all candidates find room. */
+  /** The slot after those of `roundRobin`; undefined if all candidates find room. */
   readonly slot: number | undefined;
   /** The serial of the latest change. */
   readonly serial: number;
@@ -109,7 +111,7 @@ export class DeltaPlanner {
   readonly #store: Store;
   readonly #membership: Membership;
   readonly #memories: PeerMemories;
-  /** The slot at which the round-robin begins for a peer without one. */
+  /** The first slot for a peer without one. */
   #slot = 0;
 
   constructor(context: {
@@ -130,7 +132,7 @@ export class DeltaPlanner {
     this.#memories = context.memories;
   }
 
-  /** Clears pending members of which the peer lacks nothing any more, for a plan to see them by their changes. */
+  /** Clears pending members if the peer has all of them, for a plan to see them by their changes. */
   clearPending(peer: PeerMemory, nowMs: number): void {
     if (peer.pending.size === 0) return;
     for (const [id, { notBeforeMs }] of peer.pending) {
@@ -161,7 +163,7 @@ export class DeltaPlanner {
     };
   }
 
-  /** Records what a message leaves out, so that no member starves, and returns what an acknowledgement of it will show. */
+  /** Records the members without room, so that none starves. Returns the record for an acknowledgement. */
   recordSent(
     peer: PeerMemory,
     plan: Plan,
@@ -185,7 +187,7 @@ export class DeltaPlanner {
     };
   }
 
-  /** The candidates for a push to a peer, without what it has or was sent already. */
+  /** The candidates for a push to a peer, without entries of an earlier message. */
   planPush(peer: PeerMemory, ids: Iterable<string>, nowMs: number): PushPlan {
     const findings = new Findings(peer, nowMs);
     const changed: Item[] = [];
@@ -203,12 +205,12 @@ export class DeltaPlanner {
     findings.record(this.#memories);
   }
 
-  /** The number up to which a member can be sent. */
+  /** The last number of a member to send. */
   #end(member: MemberState): number {
     return this.#signs ? member.signedUpTo : member.version;
   }
 
-  /** The pending members that can be sent. */
+  /** The pending members with a delta to send. */
   #pending(findings: Findings): Item[] {
     const { peer } = findings;
     const items: Item[] = [];
@@ -223,7 +225,7 @@ export class DeltaPlanner {
     return items;
   }
 
-  /** The changed members that are not pending, the latest change first. */
+  /** The changed members without the pending ones, the latest change first. */
   #changed(findings: Findings): Item[] {
     const { peer } = findings;
     const items: Item[] = [];
@@ -253,7 +255,7 @@ export class DeltaPlanner {
     return { roundRobin, slot };
   }
 
-  /** The members that the peer pulls, above the versions that it reports. */
+  /** The members in the peer's pull, above its versions. */
   #pulled(findings: Findings, asked: KnownVersions): Item[] {
     const items: Item[] = [];
     for (const [id, version] of asked) {
@@ -301,7 +303,7 @@ export class DeltaPlanner {
     return member.id === this.#selfId ? undefined : this.#item(findings, member, reported);
   }
 
-  /** The delta of a member for a peer, above the version that it may have reported. Undefined if there is none now. */
+  /** The delta of a member for a peer, above its reported version if there is one. Undefined if there is none now. */
   #item(findings: Findings, member: MemberState, reported?: KnownVersion): Item | undefined {
     const { peer, nowMs } = findings;
     const { id } = member;
@@ -342,7 +344,7 @@ function emptyDelta({ id, incarnation }: MemberState, after: number): MemberDelt
   return { id, incarnation, after, reset: false, entries: [] };
 }
 
-/** The number up to which a peer reports to have a member. Numbers of an unversioned member show no prefix. */
+/** The number of a peer's reported version. Numbers of an unversioned member show no prefix. */
 function numberOf(reported: KnownVersion | undefined, member: MemberState): number {
   return reported?.incarnation === member.incarnation && !member.isUnversioned ? reported.number : 0;
 }

@@ -37,7 +37,7 @@ const MARGIN = 1.5;
 /** The message of a delta. */
 export interface MergeContext {
   readonly peerId: string;
-  /** Versions to report, where they differ from the peer's assumption. */
+  /** Versions to report, because they differ from the peer's assumption. */
   readonly holds: Map<string, KnownVersion>;
   readonly now: Instant;
 }
@@ -165,7 +165,7 @@ export class Merge {
     );
   }
 
-  /** A handshake shows a later incarnation of a member, which replaces the earlier one. */
+  /** Replaces a member's earlier incarnation after a handshake in a later one. */
   beginIncarnation(id: string, incarnation: Incarnation, now: Instant): void {
     const member = this.#store.log.get(id);
     // A block may have outlasted the state of the earlier incarnation.
@@ -175,7 +175,7 @@ export class Merge {
     this.#membership.newerIncarnation(id, now);
   }
 
-  /** A signed handshake in an earlier incarnation wins over the known one, which is dropped. */
+  /** Drops a later incarnation after a signed handshake in an earlier one. */
   forgetIncarnation(id: string, incarnation: Incarnation, now: Instant): void {
     const member = this.#store.log.get(id);
     if (member) this.#store.replace(member, [], { incarnation, floor: 0, now });

@@ -14,9 +14,9 @@ export class PeerComparison {
   readonly #totals: PeerTotals;
   /** How often in a row the digests of the same two states differed with nothing left to send. */
   #mismatches = 0;
-  /** The two states that differed last. */
+  /** The latest two different states. */
   #differing: string | undefined;
-  /** The two states for which a comparison was begun last. */
+  /** The two states of the latest comparison. */
   #tried: string | undefined;
   #isUnderWay = false;
   /** How many members the peer had compared since `#countedSinceMs`. */
@@ -36,7 +36,7 @@ export class PeerComparison {
     return this.#mismatches >= MIN_MISMATCHES && !this.#isUnderWay && this.#tried !== this.#differing;
   }
 
-  /** Records that two states differ; returns true if a comparison of them has just proved to be in vain. */
+  /** Records two different states. Returns true if a comparison of them has just proved to be in vain. */
   recordMismatch(states: string): boolean {
     this.#mismatches = this.#differing === states ? this.#mismatches + 1 : 1;
     this.#differing = states;
@@ -69,7 +69,7 @@ export class PeerComparison {
     this.end();
   }
 
-  /** The peer gets no gossip any more, so that no answer will come. */
+  /** Stops without an answer: the peer gets no gossip any more. */
   stop(): void {
     if (this.#isUnderWay) this.#totals.countComparison(-1);
     this.#isUnderWay = false;

@@ -26,13 +26,13 @@ const MAX_PUSHED = 1_024;
 
 /** To be recorded once the peer has acknowledged a message. */
 export interface SendRecord {
-  /** The slot at which the round-robin goes on. */
+  /** The next slot of the round-robin. */
   readonly slot: number | undefined;
   /** True if the next member in round-robin order found no room, and is to come first. */
   readonly roundRobinFirst: boolean;
   /** True if something had to be left out. */
   readonly partial: boolean;
-  /** The changes that the peer then has whole, except for pending members. */
+  /** The acknowledged changes then, except for pending members. */
   readonly changes: SerialRange;
 }
 
@@ -42,9 +42,9 @@ export type SerialRange = readonly [after: number, upTo: number];
 /** The record of one peer. */
 export class PeerMemory {
   readonly id: string;
-  /** The changes that the peer has acknowledged, except for pending members. */
+  /** The acknowledged changes, except for pending members. */
   readonly changes: ChangeRanges = new ChangeRanges();
-  /** The members of which it lacks something besides. */
+  /** The members with other missing entries. */
   readonly pending: PendingMembers;
   readonly comparison: PeerComparison;
 
@@ -55,7 +55,7 @@ export class PeerMemory {
   #sentState: string | undefined;
   #receivedState: string | undefined;
   #incarnationsHash: string | undefined;
-  /** By member id: the version that was pushed last and is not acknowledged yet. */
+  /** By member id: the version of the last push without an acknowledgement. */
   #pushed = NO_PUSHES;
   #ackedOwnNumber = 0;
   #slot: number | undefined;
@@ -69,7 +69,7 @@ export class PeerMemory {
     this.comparison = new PeerComparison(totals);
   }
 
-  /** The incarnation of the last handshake; undefined where a later one is known by now. */
+  /** The incarnation of the last handshake; undefined if a later one was known then. */
   get incarnation(): Incarnation | undefined {
     return this.#incarnation;
   }
@@ -79,7 +79,7 @@ export class PeerMemory {
     return this.#resends;
   }
 
-  /** The largest message that the peer accepts. */
+  /** The peer's limit for messages. */
   get maxMessageBytes(): number {
     return this.#maxMessageBytes;
   }
@@ -89,12 +89,12 @@ export class PeerMemory {
     return this.#heardMs;
   }
 
-  /** The name of this member's state that the peer acknowledged last. */
+  /** The name of this member's state in the last acknowledgement. */
   get sentState(): string | undefined {
     return this.#sentState;
   }
 
-  /** The name of the peer's state that it sent last. */
+  /** The name of the peer's state in its last message. */
   get receivedState(): string | undefined {
     return this.#receivedState;
   }
@@ -104,7 +104,7 @@ export class PeerMemory {
     return this.#incarnationsHash;
   }
 
-  /** The pushes that the peer has not acknowledged, by member id. */
+  /** The pushes without an acknowledgement, by member id. */
   get pushed(): ReadonlyMap<string, KnownVersion> {
     return this.#pushed;
   }
@@ -114,12 +114,12 @@ export class PeerMemory {
     return this.#ackedOwnNumber;
   }
 
-  /** The slot of the member that comes next in round-robin order; undefined before the first message with one. */
+  /** The next slot in round-robin order; undefined before the first message with one. */
   get slot(): number | undefined {
     return this.#slot;
   }
 
-  /** True if the last message had no room for all that changed. */
+  /** True if the last message had no room for all changes. */
   get lastMessageWasFull(): boolean {
     return this.#lastMessageWasFull;
   }
@@ -129,12 +129,12 @@ export class PeerMemory {
     return this.#roundRobinFirst;
   }
 
-  /** The bytes of entries that a message to the peer may have: the lower of both limits counts. */
+  /** The most bytes of entries in a message to the peer: the lower of both limits counts. */
   roomFor({ maxMessageBytes }: { readonly maxMessageBytes: number }): number {
     return Math.min(maxMessageBytes, this.#maxMessageBytes) - ENVELOPE_BYTES;
   }
 
-  /** The position after which the next message starts: a push is not sent again. If it was lost, the peer reports a gap. */
+  /** The start of the next message, above the last push. If the push was lost, the peer reports a gap. */
   pushedAfter(member: MemberState, after: number): number {
     const pushed = this.#pushed.get(member.id);
     return pushed?.incarnation === member.incarnation ? Math.max(after, pushed.number) : after;
@@ -149,7 +149,7 @@ export class PeerMemory {
     return { after: reset && after < member.floor && floor < member.floor ? 0 : after, reset };
   }
 
-  /** A handshake. A push that was under way when the last connection broke may be lost. */
+  /** A handshake. A push on the last connection may be lost. */
   recordHello(
     { incarnation, maxMessageBytes }: {
       readonly incarnation: Incarnation | undefined;
@@ -185,7 +185,7 @@ export class PeerMemory {
     this.#lastMessageWasFull = isFull;
   }
 
-  /** The peer acknowledged a message, sent when this member had the state of that name. */
+  /** The peer acknowledged a message; `state` is the name of this member's state at its sending. */
   recordDelivered(state: string, { changes, slot, roundRobinFirst }: SendRecord): void {
     this.#sentState = state;
     this.changes.add(...changes);
@@ -224,7 +224,7 @@ export class PeerMemory {
     this.#pushed = NO_PUSHES;
   }
 
-  /** Takes the turn of one member's heartbeat among `peers` of them, where the peer is unversioned. */
+  /** Takes the next index among `peers` for the heartbeats to an unversioned peer. */
   takeHeartbeatTurn(peers: number): number {
     return this.#heartbeatTurn++ % peers;
   }

@@ -22,7 +22,7 @@ import { type SentSpan, spanOf } from "./span.ts";
 
 /** The share of a message for pulls: one in 8 bytes, because deltas come first. */
 const PULL_SHARE = 8;
-/** The version of a member of which nothing is stored: each incarnation is later. */
+/** The version of an unknown member: each incarnation is later. */
 const NO_VERSION: KnownVersion = { incarnation: NO_INCARNATION, number: 0 };
 
 /** A delta on its way, kept by its sender until it is acknowledged. Opaque. */
@@ -31,7 +31,7 @@ export interface Sent {
   readonly peerIncarnation: Incarnation | undefined;
   /** How often the peer had been sent everything again. */
   readonly resends: number;
-  /** By member id: the positions at which the delta of that member started and ended. */
+  /** By member id: the span of its delta, as positions. */
   readonly members: ReadonlyMap<string, SentSpan>;
   /** To be recorded once the peer has acknowledged the delta. */
   readonly record: SendRecord;
@@ -157,7 +157,7 @@ export class PeerSync {
     this.#agreeing.record(peer.id, { sent: this.isOutlived(peer) ? undefined : peer.receivedState });
   }
 
-  /** Records that something of a peer arrived. */
+  /** Records the arrival of a message of a peer. */
   recordHeard(peerId: string, nowMs: number): void {
     this.#memories.peek(peerId)?.recordHeard(nowMs);
   }
@@ -176,7 +176,7 @@ export class PeerSync {
       this.#store.inactive.size === 0;
   }
 
-  /** The members to pull from a peer where not all find room in one message: active ones without stored state. */
+  /** The members to pull from a peer if not all find room in one message: active ones without stored state. */
   membersToPull(peerId: string): KnownVersions {
     const { gossipMaxSend, maxMessageBytes } = this.#settings;
     const versions = new Map<string, KnownVersion>();
@@ -355,7 +355,7 @@ export class PeerSync {
     this.#emit({ type: "Disseminated", peerId, members: deltas.length, entries });
   }
 
-  /** Records whether the peer lacks something, and returns it. If it does not, that counts as an acknowledgement of this state. */
+  /** Returns true if the peer lacks entries. If it lacks none, this counts as an acknowledgement of this state. */
   #updateConvergence(peer: PeerMemory): boolean {
     // It may have acknowledged this very state, and report now that it lost some of it. A late message of an earlier
     // incarnation says nothing of the later one.

@@ -18,7 +18,7 @@ export interface PendingMember {
   readonly gap: boolean;
   /** True if only a reset helps; the parts of it up to `after` have arrived. */
   readonly reset: boolean;
-  /** The member's floor when the first part was sent. Once it is higher, deletions in that part may have been dropped. */
+  /** The member's floor at the first part. Once it is higher, deletions of that part may have been dropped. */
   readonly floor: number;
   /** How often in a row the peer accepted less of the member than it was sent. */
   readonly refusals: number;
@@ -32,7 +32,7 @@ export const NOT_REFUSED: Pick<PendingMember, "refusals" | "notBeforeMs"> = {
   notBeforeMs: -Infinity,
 };
 
-/** Shared by all peers without pending members: in a large cluster an empty map for each would take most of the memory. */
+/** Shared by all peers without pending members: an empty map for each would take more memory than all else of it. */
 const NONE: ReadonlyMap<string, PendingMember> = new Map();
 
 /** The pending members of one peer by id, the longest pending first. */
@@ -70,7 +70,10 @@ export class PendingMembers {
     return this.#members[Symbol.iterator]();
   }
 
-  /** Records a member as pending. One that is pending already keeps its position. Called by `PeerMemories`, which limits the number. */
+  /**
+   * Records a member as pending, at its present position or last. Called by `PeerMemories.addPending`, for a limit over all
+   * peers.
+   */
   set(id: string, pending: PendingMember): void {
     const before = this.#members.get(id);
     if (before) this.#totals.countPending(before, -1);
@@ -94,13 +97,13 @@ export class PendingMembers {
     this.#members = NONE;
   }
 
-  /** Drops the members that became pending last, beyond a number of them. */
+  /** Drops the latest members beyond a number of them. */
   dropBeyond(most: number): void {
     for (const id of [...this.#members.keys()].slice(most)) this.delete(id);
     this.#wasDropped = true;
   }
 
-  /** The peer's state is known again, in spite of what was dropped. */
+  /** The peer's state is known again, in spite of dropped members. */
   recordComplete(): void {
     this.#wasDropped = false;
   }

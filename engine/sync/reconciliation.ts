@@ -30,7 +30,7 @@ export interface ReconciliationSettings {
   readonly maxMessageBytes: number;
 }
 
-/** Finds the entries that peers lack, by comparison. */
+/** Finds missing entries of peers by comparison. */
 export class Reconciliation {
   readonly #settings: ReconciliationSettings;
   readonly #selfId: string;

@@ -18,11 +18,11 @@ export interface Candidate {
 /** The members with a delta to send, each kind in the order of sending. */
 export interface Candidates {
   readonly own: Candidate | undefined;
-  /** The members that changed. */
+  /** The members with changes. */
   readonly changed: readonly Candidate[];
   /** The next members in round-robin order. The other lists may name them as well. */
   readonly roundRobin: readonly Candidate[];
-  /** The members that the peer pulls, because it has nothing of them. */
+  /** The members in the peer's pull. */
   readonly pulled: readonly Candidate[];
 }
 
@@ -34,7 +34,7 @@ export interface Room {
   readonly roundRobinFirst: boolean;
 }
 
-/** The members of a message that are for the round-robin. */
+/** The share of the round-robin in the members of a message. */
 export function roundRobinSlots(members: number): number {
   return Math.ceil(members / 4);
 }
