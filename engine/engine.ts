@@ -326,7 +326,7 @@ export class Engine {
 
   /** Begins a comparison with a peer if one is due (rule E12), and returns its parts. */
   requestReconcile(peerId: string): WithEvents<{ parts: readonly SummaryPart[] }> {
-    return this.#transaction(undefined, () => ({ parts: this.#parts.sync.requestReconcile(peerId) }));
+    return this.#transaction(undefined, () => ({ parts: this.#parts.sync.reconciliation.request(peerId) }));
   }
 
   /** Answers a part of a peer's comparison; `part` is undefined if the peer compared more than it needs. */
@@ -334,14 +334,14 @@ export class Engine {
     const { sync, transactions } = this.#parts;
     return this.#transaction(
       undefined,
-      () => ({ part: sync.answerReconcile(peerId, part, transactions.nowMs) }),
+      () => ({ part: sync.reconciliation.answer(peerId, part, transactions.nowMs) }),
     );
   }
 
   /** Applies a peer's answer to a part of a comparison. */
   applyReconcile(peerId: string, part: SummaryPart, options: { readonly last: boolean }): WithEvents {
     return this.#transaction(undefined, () => {
-      this.#parts.sync.applyReconcile(peerId, part, options);
+      this.#parts.sync.reconciliation.applyAnswer(peerId, part, options);
       return {};
     });
   }
@@ -349,7 +349,7 @@ export class Engine {
   /** Ends a comparison without an answer; another begins if the digests still differ. */
   abandonReconcile(peerId: string): WithEvents {
     return this.#transaction(undefined, () => {
-      this.#parts.sync.abandonReconcile(peerId);
+      this.#parts.sync.reconciliation.abandon(peerId);
       return {};
     });
   }

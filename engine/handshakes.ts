@@ -14,7 +14,7 @@ import { endsWithIncarnation } from "./membership/block_list.ts";
 import type { Membership } from "./membership/membership.ts";
 import type { OwnState } from "./own_state.ts";
 import type { Progress } from "./progress.ts";
-import { stateName, type Store } from "./state/store.ts";
+import type { Store } from "./state/store.ts";
 import type { Merge } from "./sync/merge.ts";
 import type { PeerSync } from "./sync/peer_sync.ts";
 import { type BlockReason, GRACEFULLY_LEFT_KEY, type Incarnation, type Instant } from "./types.ts";
@@ -113,10 +113,7 @@ export class Handshakes {
     membership.met(peer.id, now);
     this.#blockedBy.delete(peer.id);
     heartbeats.applyOwnCount(peer.id, peer.count ?? 0, now);
-    const memory = sync.meet(peer.id, peer.incarnation);
-    memory.maxMessageBytes = peer.maxMessageBytes ?? Infinity;
-    sync.recordState(memory, peer, now.monotonicMs);
-    if (stateName(peer.digest, peer.active) === sync.state) sync.agreeWith(memory);
+    sync.recordHello(peer, now.monotonicMs);
   }
 
   /** True if a peer that left has a later incarnation, and its state arrived before this handshake. */

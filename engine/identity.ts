@@ -14,7 +14,8 @@ import type { Random } from "./random.ts";
 import { ENVELOPE_BYTES, memberBytes, signatureBytes } from "./state/size.ts";
 import type { Store } from "./state/store.ts";
 import type { PeerMemories } from "./sync/peer_memory.ts";
-import { type PeerSync, spanOf } from "./sync/peer_sync.ts";
+import type { PeerSync } from "./sync/peer_sync.ts";
+import { spanOf } from "./sync/span.ts";
 import type { Incarnation, Instant, KnownVersion, MemberDelta } from "./types.ts";
 
 /** The settings for identity conflicts. */

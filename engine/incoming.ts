@@ -113,7 +113,7 @@ export class Incoming {
     if (!liveness.vector) return;
     const { active } = liveness.vector;
     // A peer that names members by tags does not know that both have the same active members.
-    if (peer) peer.incarnationsHash = active;
+    peer?.recordIncarnationsHash(active);
     heartbeats.apply(liveness.vector, now);
   }
 

@@ -1,6 +1,6 @@
 /**
- * All members held, in the order in which they last changed here, so that finding what changed since a moment
- * costs as much as has changed, not as much as is held (rule E6).
+ * All stored members in the order of their last change here. Finding the changes since a moment costs by their number,
+ * not by the number of members (rule E6).
  *
  * @module
  */
@@ -12,7 +12,7 @@ import type { MemberState } from "./member_state.ts";
 export class ChangeList {
   readonly #members = new LinkedList<MemberState>();
 
-  /** The members that changed after a serial, the one that changed last before the others. */
+  /** The members with a change after a serial, the latest change first. */
   *newestFirst(after: number): Iterable<MemberState> {
     for (let member = this.#members.newest; member && member.changedSerial > after; member = member.older) {
       yield member;
@@ -29,14 +29,14 @@ export class ChangeList {
   }
 }
 
-/** The members held, by id and by last change. */
+/** The stored members, by id and by last change. */
 export class ChangeLog {
   /** By their last change. */
   readonly changes: ChangeList = new ChangeList();
-  /** The members that changed since the last {@linkcode ChangeLog.takeRecent}. */
+  /** The members with changes since the last {@linkcode ChangeLog.takeRecent}. */
   #recent = new Set<string>();
   readonly #byId = new Map<string, MemberState>();
-  /** In no order but that each keeps its turn, unless another goes. */
+  /** For the round-robin: each member keeps its slot until another is removed. */
   readonly #slots: MemberState[] = [];
   #serial = 0;
 
@@ -45,7 +45,7 @@ export class ChangeLog {
     return this.#serial;
   }
 
-  /** The number of members held. */
+  /** The number of stored members. */
   get size(): number {
     return this.#byId.size;
   }
@@ -54,42 +54,42 @@ export class ChangeLog {
     return this.#byId.get(id);
   }
 
-  /** Every member held. */
+  /** Every stored member. */
   members(): IterableIterator<MemberState> {
     return this.#byId.values();
   }
 
-  /** The member whose turn it is; turns begin anew where there are no more members. */
+  /** The member of a slot. Slots start over after the last member. */
   atSlot(turn: number): MemberState {
     return this.#slots[turn % this.#slots.length]!;
   }
 
-  /** The serial of a change that is about to be made. */
+  /** Takes the serial for the next change. */
   nextSerial(): number {
     return ++this.#serial;
   }
 
-  /** Holds a member, in place of an earlier life of it. */
+  /** Adds a member, in place of an earlier incarnation. */
   add(member: MemberState): void {
     this.remove(member.id);
     this.#byId.set(member.id, member);
     member.slot = this.#slots.push(member) - 1;
   }
 
-  /** Notes that a member has just changed. */
+  /** Records the latest change of a member. */
   recordChange(member: MemberState): void {
     this.changes.moveToNewest(member, this.#serial);
     this.#recent.add(member.id);
   }
 
-  /** The members that changed since the last call. */
+  /** The members with changes since the last call. */
   takeRecent(): ReadonlySet<string> {
     const recent = this.#recent;
     if (recent.size > 0) this.#recent = new Set();
     return recent;
   }
 
-  /** No longer holds a member. The last takes its turn. */
+  /** Removes a member. The last one takes its slot. */
   remove(id: string): void {
     const member = this.#byId.get(id);
     if (!member) return;

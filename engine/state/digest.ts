@@ -1,6 +1,6 @@
 /**
- * Sums that tell whether two members hold the same (rule E12). A sum is changed in place at O(1) by what
- * comes and what goes; equal sums mean, but for chance, equal sets.
+ * Hashes of sets, to compare the states of two members (rule E12). Adding and removing cost O(1). Equal hashes mean equal
+ * sets, except by chance.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { murmur32Pair } from "./murmur3.ts";
 export class SetHash {
   #a = 0;
   #b = 0;
-  /** What is written of it, kept because it is read far more often than it changes. */
+  /** The digits, cached because they are read far more often than they change. */
   #text: string | undefined;
 
   /** Adds the hash of some fields. */
@@ -41,7 +41,7 @@ export class SetHash {
     return this.#text ??= digitsOf(this.#a) + digitsOf(this.#b);
   }
 
-  /** Kept as signed: a larger number would take an object of its own. */
+  /** Signed halves: V8 allocates an object for a larger number. */
   #change(byA: number, byB: number): void {
     this.#a = (this.#a + byA) | 0;
     this.#b = (this.#b + byB) | 0;

@@ -14,13 +14,13 @@ import type { SentEntry } from "../types.ts";
 const OBJECT_BYTES = 64;
 /** An item after the first: its place, and half a number that is not whole. */
 const ITEM_BYTES = 16;
-/** A field beside its name: its place, and what describes it where no other object has the same fields. */
+/** A field beside its name: its slot, and its hidden class if no other object has the same fields. */
 const FIELD_BYTES = 72;
 /** A text, beside its characters. */
 const TEXT_BYTES = 24;
-/** An entry without its texts and its value, and its place among those of its member. */
+/** An entry without its texts and its value, and its list node. */
 const ENTRY_BYTES = 256;
-/** A member without its entries: its state, its place in every order, and what is remembered of it. */
+/** A member without its entries: its state, its list nodes, and its records elsewhere. */
 export const MEMBER_HEAP_BYTES = 1_024;
 
 const QUOTE = 0x22;
@@ -39,7 +39,7 @@ export function entryHeapBytes({ key, type, json }: SentEntry): number {
     valueBytes(json, isPlain && !json.includes("\\u") ? 1 : 2);
 }
 
-/** What the value of a JSON text takes, with so many bytes for a character. */
+/** The heap bytes of the value of a JSON text, with `unitBytes` for a character. */
 function valueBytes(json: string, unitBytes: number): number {
   let bytes = 0;
   for (let index = 0; index < json.length; index++) {
@@ -55,7 +55,7 @@ function valueBytes(json: string, unitBytes: number): number {
   return bytes;
 }
 
-/** The index of the quote that ends a text which begins at an index: by search, which is fast where it is long. */
+/** The index of the closing quote of a text. Found by search, because that is fast for long texts. */
 function endOfText(json: string, start: number): number {
   let end = json.indexOf('"', start + 1);
   while (end > 0 && isEscaped(json, end)) end = json.indexOf('"', end + 1);

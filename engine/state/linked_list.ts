@@ -1,34 +1,33 @@
 /**
- * Things in an order that changes at its ends and anywhere between, each step at a cost that does not grow with
- * their number (rule E6).
+ * A list with O(1) removal at every position (rule E6).
  *
  * @module
  */
 
-/** What can stand in a chain, in one at a time. */
+/** A list node, in one list at a time. */
 export interface Link<T> {
-  /** What came just before it. */
+  /** The node before it. */
   older: T | undefined;
-  /** What came just after it. */
+  /** The node after it. */
   newer: T | undefined;
 }
 
-/** Things in the order in which they were put last. */
+/** Nodes in the order of their last `put`. */
 export class LinkedList<T extends Link<T>> {
   #newest: T | undefined;
   #oldest: T | undefined;
 
-  /** What was put last. */
+  /** The node of the last `put`. */
   get newest(): T | undefined {
     return this.#newest;
   }
 
-  /** Everything, what was put first before the rest. */
+  /** All nodes, the oldest first. */
   *oldestFirst(): Iterable<T> {
     for (let link = this.#oldest; link; link = link.newer) yield link;
   }
 
-  /** Puts something, or what stands in this chain already, behind everything else. */
+  /** Makes a node the newest, whether it is in this list already or not. */
   put(link: T): void {
     if (this.#newest === link) return;
     this.remove(link);
@@ -38,7 +37,7 @@ export class LinkedList<T extends Link<T>> {
     this.#oldest ??= link;
   }
 
-  /** Takes something out, if it is there. */
+  /** Removes a node, if it is in this list. */
   remove(link: T): void {
     if (this.#newest === link) this.#newest = link.older;
     if (this.#oldest === link) this.#oldest = link.newer;

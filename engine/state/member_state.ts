@@ -1,10 +1,9 @@
 /**
- * What one holder holds of one life of one member: a prefix of its sets and deletes (rule E4), or of a foreign
- * member, which tells of no prefix, whatever came.
+ * The stored state of one incarnation of one member: a prefix of its sets and deletes (rule E4), or, for an unversioned
+ * member, all entries that came.
  *
- * Where something stands in it is its *position*: the entry's own number, and of a foreign member, whose entries
- * come in any order and with holes, the holder's serial when it came. Positions are compared with one holder's
- * own and never travel.
+ * The *position* of an entry is its number. Entries of an unversioned member come in any order and with holes, so their
+ * position is the local serial of their arrival. Positions are never sent.
  *
  * @module
  */
@@ -15,7 +14,6 @@ import { SetHash } from "./digest.ts";
 import { entryHeapBytes } from "./heap_estimate.ts";
 import { isUnversioned } from "../incarnation.ts";
 import { murmur32Pair } from "./murmur3.ts";
-import type { ChangeRanges } from "../sync/change_ranges.ts";
 import { entryBytes, memberBytes, sizeWith, type StateSize, storedBytes } from "./size.ts";
 import {
   type Entry,
@@ -30,8 +28,8 @@ import {
 } from "../types.ts";
 
 /**
- * An entry in its place: when, in the holder's own order of change, it was set or merged here. One object for both, and
- * only the text of the value: there are as many of these as members times keys.
+ * A stored entry with the serial of its merge, which is its own list node. It keeps only the text of the value: there are
+ * as many of these as members times keys.
  */
 export class StoredEntry implements Entry, Link<StoredEntry> {
   readonly key: string;
@@ -52,12 +50,12 @@ export class StoredEntry implements Entry, Link<StoredEntry> {
     this.serial = serial;
   }
 
-  /** Made anew from its text each time: most values are passed on more often than they are read. */
+  /** Parsed again at each call: most values are sent more often than they are read. */
   get value(): JsonValue | undefined {
     return isTombstone(this) ? undefined : JSON.parse(this.json);
   }
 
-  /** Where it stands: see the module. */
+  /** The position in the member's state, see the module. */
   get position(): number {
     return this.number;
   }
@@ -69,14 +67,14 @@ export class StoredEntry implements Entry, Link<StoredEntry> {
   }
 }
 
-/** An entry of a foreign member. */
-class ForeignEntry extends StoredEntry {
+/** An entry of an unversioned member. */
+class UnversionedEntry extends StoredEntry {
   override get position(): number {
     return this.serial;
   }
 }
 
-/** An entry in a form that nobody here can read: a decoder of this member's may have made another value of it. */
+/** An entry of an unknown protobuf type. A decoder of the user may have given it a value that its text does not have. */
 class PackedEntry extends StoredEntry {
   readonly #position: number;
   readonly #value: JsonValue | undefined;
@@ -96,66 +94,69 @@ class PackedEntry extends StoredEntry {
   }
 }
 
-/** The changes made here that someone is known to hold. */
-export interface Acknowledgements {
-  readonly changes: ChangeRanges;
+/** The serials of a peer's known changes. */
+export interface KnownChanges {
+  readonly changes: {
+    has(serial: number): boolean;
+    add(after: number, upTo: number): void;
+  };
 }
 
-/** Of so few keys each is found by looking at all: a map of them would take more room than they do. */
+/** Up to 8 keys are found by a walk: a map would take more memory than the entries. */
 // mutant replace-value: with and without the map the same is found.
 const FEW_KEYS = 8;
-// mutant replace-value 2: a floor of 0 is below everything, whoever knows of it.
+// mutant replace-value 2: a floor of 0 is below everything, whatever its serial.
 const NO_FLOOR = { number: 0, serial: 0 };
 const NO_DELETIONS: ReadonlySet<StoredEntry> = new Set();
 
-/** One's own state at one moment, to be signed: later changes do not touch it. */
+/** This member's state at one moment, to be signed. Later changes do not touch it. */
 export interface UnsignedSnapshot {
   readonly state: SignedState;
-  /** Everything that is to be told with it. */
+  /** The entries to send with the signature, tombstones included. */
   readonly entries: readonly Entry[];
-  /** The most bytes that these entries take in a message. */
+  /** The most bytes of these entries in a message. */
   readonly sentBytes: number;
 }
 
-/** What is held of one life of one member. */
+/** The stored state of one incarnation of one member. */
 export class MemberState implements Link<MemberState> {
   readonly id: string;
   readonly incarnation: Incarnation;
-  /** Whether it knows nothing of lives and prefixes. */
+  /** True for a member of protoactor-go, which knows neither incarnations nor versions. */
   readonly isUnversioned: boolean;
-  /** The position up to which everything is held; of a foreign member, that of what came last. */
+  /** The end of the stored prefix; for an unversioned member, the position of the last arrival. */
   version = 0;
-  /** The highest number of any entry: of all but a foreign member, the same. */
+  /** The highest number of any entry. It differs from `version` for an unversioned member only. */
   highestNumber = 0;
-  /** How often the member has counted in this life, as far as is known (rule L1). */
+  /** The latest known heartbeat count in this incarnation (rule L1). */
   heartbeatCount = 0;
-  /** When that was learned, by this member's wall clock. */
+  /** The time of its arrival on this member's wall clock. */
   heartbeatWallMs = 0;
-  /** The same by its monotonic clock; `-Infinity` where nothing was ever heard. */
+  /** The time of its arrival on the monotonic clock; `-Infinity` before the first. */
   heartbeatMonotonicMs: number = -Infinity;
-  /** The member's own signature over everything up to `held`, where it signs. */
+  /** The member's own signature over its state up to `version`, if it signs. */
   receivedSignature: string | undefined;
-  /** Up to where all active members are known to hold it (rule E8). */
+  /** All active members are known to have it up to this number (rule E8). */
   ackedByAll = 0;
-  /** The serial of the member's last change, 0 where there was none, and its neighbours by that: see `ChangeOrder`. */
+  /** The serial of the last change, 0 before the first, and the neighbours in the order of changes: see `ChangeList`. */
   changedSerial = 0;
   older: MemberState | undefined = undefined;
   newer: MemberState | undefined = undefined;
   slot = 0;
 
   #keys = 0;
-  /** What all entries count for where they are held. */
+  /** The sum of `storedBytes` over all entries. */
   #bytes = 0;
-  /** The most bytes that all entries take in a message. */
+  /** The most bytes of all entries in a message. */
   #sentBytes = 0;
   #heapBytes = 0;
-  /** The deletions that are still told of, the first deleted first. */
+  /** The tombstones, the oldest first. */
   #deletions: Set<StoredEntry> | undefined;
   /** Every entry in rising order of position. */
   readonly #entries = new LinkedList<StoredEntry>();
-  /** The same by key, where there are many. */
+  /** The entries by key, if there are many. */
   #byKey: Map<string, StoredEntry> | undefined;
-  /** Of one's own state, as much as is signed: only that is told where what is not signed would not be taken. */
+  /** The signed part of this member's own state. With signing on, peers refuse the rest. */
   #signed:
     | {
       readonly number: number;
@@ -167,7 +168,7 @@ export class MemberState implements Link<MemberState> {
   #floor = NO_FLOOR;
   #tag: string | undefined;
   readonly #sum = new SetHash();
-  /** The number whose hash is in `#sum`: of many puts in a row only the last is ever asked for. */
+  /** The number with a hash in `#sum`: of many puts in a row only the last one is ever read. */
   #summed = 0;
 
   constructor(id: string, incarnation: Incarnation) {
@@ -176,7 +177,10 @@ export class MemberState implements Link<MemberState> {
     this.isUnversioned = isUnversioned(incarnation);
   }
 
-  /** This member's share of the digest (rule E12). */
+  /**
+   * This member's share of the digest (rule E12). The hash of the number is added at the first read after a change, and not
+   * at each `put`: a merge of many entries would pay for each of them.
+   */
   get sum(): SetHash {
     if (this.#summed !== this.highestNumber) {
       if (this.#summed > 0) this.#sum.remove(this.id, this.incarnation, `${this.#summed}`);
@@ -186,18 +190,18 @@ export class MemberState implements Link<MemberState> {
     return this.#sum;
   }
 
-  /** The highest number forgotten, or the last of a reset taken: who holds less gets a reset (rule E8). */
+  /** The highest dropped number, or the last of a merged reset: a peer below it gets a reset (rule E8). */
   get floor(): number {
     return this.#floor.number;
   }
 
-  /** Up to a number something is forgotten that was held, or left out, by the change of that serial. */
+  /** Raises the floor to a number. `serial` is that of the change that dropped or left out entries. */
   raiseFloor(floor: typeof NO_FLOOR): void {
     if (floor.number > this.floor) this.#floor = floor;
   }
 
   /**
-   * Four base64url digits that stand for id and life where two members share no order. Among 10,000 members about three
+   * Four base64url digits for id and incarnation, for two members without a common order. Among 10,000 members about three
    * pairs have one tag in common.
    */
   get tag(): string {
@@ -218,7 +222,7 @@ export class MemberState implements Link<MemberState> {
     return held;
   }
 
-  /** The value's entry under a key; none where it was deleted. */
+  /** The entry of a key with a value; undefined after a delete. */
   live(key: string): Entry | undefined {
     const entry = this.get(key);
     return entry === undefined || isTombstone(entry) ? undefined : entry;
@@ -229,7 +233,7 @@ export class MemberState implements Link<MemberState> {
     return this.#entries.oldestFirst();
   }
 
-  /** Whether entries that someone told are all, and no older than, what is held here above a position. */
+  /** True if a peer's entries include all that are stored above a position, none of them older. */
   isCoveredBy(delta: readonly SentEntry[], after: number): boolean {
     const numbers = new Map(delta.map(({ key, number }) => [key, number]));
     for (let held = this.#entries.newest; held && held.position > after; held = held.older) {
@@ -238,56 +242,56 @@ export class MemberState implements Link<MemberState> {
     return true;
   }
 
-  /** Up to where it can be told with a signature. */
+  /** The last number of the part with a signature. */
   get signedUpTo(): number {
     return this.#signed?.number ?? (this.receivedSignature === undefined ? 0 : this.version);
   }
 
-  /** The signature over all that can be told. */
+  /** The signature over that part. */
   get signature(): string | undefined {
     return this.#signed?.proof ?? this.receivedSignature;
   }
 
-  /** The most bytes that the entries take in a message that the signature is over, deletions included. */
+  /** The most bytes of the signed entries in a message, tombstones included. */
   get signedBytes(): number {
     return this.#signed?.sentBytes ?? this.#sentBytes;
   }
 
-  /** What is held now, as something to sign or to verify. */
+  /** The present state in the form for signing and verifying. */
   signedState(): SignedState {
     const entries = [...this.entries()].filter((entry) => !isTombstone(entry));
     const { id, incarnation } = this;
     return { id, incarnation, number: this.version, entries };
   }
 
-  /** As much as is to be signed, deletions included: to be handed back with the signature. */
+  /** The present state for signing, to be handed back with the signature. */
   unsignedSnapshot(): UnsignedSnapshot {
     return { state: this.signedState(), entries: [...this.entries()], sentBytes: this.#sentBytes };
   }
 
-  /** From now on this much is told, under this signature. */
+  /** Sends this snapshot under this signature from now on. */
   attachSignature({ state: claim, entries, sentBytes }: UnsignedSnapshot, proof: string): void {
     this.#signed = { number: claim.number, proof, entries, sentBytes };
   }
 
-  /** How large this state is, deletions that are still told of included. */
+  /** The size of this state, tombstones included. */
   get size(): StateSize {
     return { keys: this.#keys, bytes: this.#bytes, sentBytes: this.#sentBytes, heapBytes: this.#heapBytes };
   }
 
-  /** How large this state would be with an entry. */
+  /** The size of this state with one more entry. */
   sizeWith(entry: SentEntry): StateSize {
     return sizeWith(this.size, entry, this.get(entry.key));
   }
 
-  /** The deletions that are still told of, the first deleted first. */
+  /** The tombstones, the oldest first. */
   get deletions(): ReadonlySet<StoredEntry> {
     return this.#deletions ?? NO_DELETIONS;
   }
 
   /**
-   * What would be held instead after a part of a reset; undefined where nothing of what is held has to go, so that
-   * entries above all others are all that it brings.
+   * All entries after a part of a reset. Undefined if no stored entry has to go, so that the part can be merged like any
+   * other delta.
    */
   repairedBy({ after, entries }: MemberDelta): SentEntry[] | undefined {
     const last = entries.at(-1)?.number ?? after;
@@ -312,7 +316,7 @@ export class MemberState implements Link<MemberState> {
     return [...kept, ...delta.values()].sort((one, other) => one.number - other.number);
   }
 
-  /** Puts an entry above all others; of a foreign member, above the one of the same key, whose place it takes. */
+  /** Puts an entry above all others, in place of the one with the same key. */
   put(entry: Entry, serial: number): StoredEntry {
     const before = this.get(entry.key);
     if (before) this.#drop(before);
@@ -331,17 +335,17 @@ export class MemberState implements Link<MemberState> {
     return held;
   }
 
-  /** Forgets a tombstone that every peer has had time to learn of (rule E8). */
+  /** Drops a tombstone (rule E8). */
   dropTombstone(tombstone: StoredEntry): void {
     this.#drop(tombstone);
     this.raiseFloor({ number: tombstone.number, serial: tombstone.serial });
   }
 
   /**
-   * Up to which position someone is known to hold this, by the changes that they are known to hold: up to the
-   * latest of these; of a foreign member, up to the first that they are not known to hold. 0 where that is none.
+   * The position up to which a peer is known to have this, by its known changes: that of the latest of these. For an
+   * unversioned member, the position before the first unknown one. 0 if there is none.
    */
-  ackedVersion(known: Acknowledgements): number {
+  ackedVersion(known: KnownChanges): number {
     if (this.isUnversioned) return this.#ackedOfUnversioned(known);
     const { number, serial } = this.#floor;
     // Else, once a tombstone was forgotten or a reset taken, every later change would cost a reset.
@@ -353,18 +357,18 @@ export class MemberState implements Link<MemberState> {
     return least;
   }
 
-  /** Whether someone is known to hold everything here. */
-  isAckedBy(known: Acknowledgements): boolean {
+  /** True if a peer is known to have all of this state. */
+  isAckedBy(known: KnownChanges): boolean {
     if (this.version === 0) return true;
     if (!this.isUnversioned) return known.changes.has(this.changedSerial);
     for (const { serial } of this.#entries.oldestFirst()) if (!known.changes.has(serial)) return false;
     return true;
   }
 
-  /** Someone holds everything here up to a position. */
-  recordAck(known: Acknowledgements, position: number): void {
+  /** A peer has this state up to a position. */
+  recordAck(known: KnownChanges, position: number): void {
     if (position < this.version) return;
-    // Of a foreign member one entry says nothing of another.
+    // One entry of an unversioned member shows nothing of another.
     const serials = this.isUnversioned
       ? [...this.#entries.oldestFirst()].map(({ serial }) => serial)
       : [this.changedSerial];
@@ -372,10 +376,10 @@ export class MemberState implements Link<MemberState> {
   }
 
   /**
-   * What someone lacks who holds everything up to the position `after`: a delta, or a reset where what lies between is
-   * partly forgotten. Undefined where nothing is lacking. With `reset` the parts of a reset up to `after` arrived, and
-   * the next is returned. What is larger than `maxBytes` is cut after an entry: what is left is a prefix too, or a part
-   * of a reset (rules E7, E8). A signed state and that of an unversioned member cannot be cut.
+   * The delta for a peer with everything up to the position `after`; a reset if entries above it were dropped. Undefined if
+   * there is nothing to send. With `reset` the parts of a reset up to `after` arrived, and the next part is returned. A
+   * delta larger than `maxBytes` is cut after an entry: the rest is a prefix too, or a part of a reset (rules E7, E8). A
+   * signed state and that of an unversioned member cannot be cut.
    */
   deltaAfter(
     after: number,
@@ -421,7 +425,7 @@ export class MemberState implements Link<MemberState> {
     return entries;
   }
 
-  /** What stands above a position, in rising order. */
+  /** The entries above a position, in rising order. */
   *#newerThan(position: number): Iterable<StoredEntry> {
     // mutant delete-statement: the walk back from the newest finds the same.
     if (position === 0) return yield* this.#entries.oldestFirst();
@@ -430,7 +434,7 @@ export class MemberState implements Link<MemberState> {
     for (let held = first; held; held = held.newer) yield held;
   }
 
-  #ackedOfUnversioned(known: Acknowledgements): number {
+  #ackedOfUnversioned(known: KnownChanges): number {
     for (const held of this.#entries.oldestFirst()) {
       if (!known.changes.has(held.serial)) return held.position - 1;
     }
@@ -442,7 +446,7 @@ export class MemberState implements Link<MemberState> {
       const position = this.isUnversioned ? serial : entry.number;
       return new PackedEntry(entry, { serial, position });
     }
-    return this.isUnversioned ? new ForeignEntry(entry, serial) : new StoredEntry(entry, serial);
+    return this.isUnversioned ? new UnversionedEntry(entry, serial) : new StoredEntry(entry, serial);
   }
 
   /** The heartbeat of an unversioned member has the number under which each holder first heard its statistics. */

@@ -1,6 +1,6 @@
 /**
- * How large things are once written as JSON: upper bounds, so that what the engine packs always fits a
- * message. The wire's tests prove that no encoding exceeds them.
+ * Upper bounds for the size of JSON, so that the engine's deltas always fit a message. The codec's tests prove that no
+ * encoding exceeds them.
  *
  * @module
  */
@@ -9,17 +9,17 @@ import { entryHeapBytes } from "./heap_estimate.ts";
 import { utf8Length } from "../json.ts";
 import { type KnownVersions, type SentEntry, TYPE } from "../types.ts";
 
-/** What a message takes beside its member states, at most. */
+/** The most bytes of a message beside its member states. */
 // mutant replace-value: a margin; more of it costs a little room in each message.
 export const ENVELOPE_BYTES = 4096;
 /** Braces, names, the number, the type's prefix and the timestamp of an entry, at most. */
 const ENTRY_OVERHEAD_BYTES = 192;
-/** What the number of an entry counts for where it is held. */
+/** The stored bytes of an entry's number. */
 const NUMBER_BYTES = 16;
-/** Braces, names, the life, four numbers of a member, at most. */
+/** Braces, names, the incarnation, four numbers of a member, at most. */
 const MEMBER_OVERHEAD_BYTES = 128;
 
-/** The most bytes that an entry takes in a message. */
+/** The most bytes of an entry in a message. */
 export function entryBytes(entry: SentEntry): number {
   const value = utf8Length(entry.json);
   // Counts in a heartbeat travel as strings, with quotes that the value in memory does not have.
@@ -27,23 +27,23 @@ export function entryBytes(entry: SentEntry): number {
   return ENTRY_OVERHEAD_BYTES + quotedBytes(entry.key) + entry.type.length + quoted;
 }
 
-/** What an entry counts for in a member's state: what its texts take, and a little for its number. */
+/** The stored bytes of an entry: its texts, and a little for its number. */
 export function storedBytes({ key, type, json }: SentEntry): number {
   return NUMBER_BYTES + utf8Length(key) + type.length + utf8Length(json);
 }
 
-/** How large a state is, deletions that are still told of included. */
+/** The size of a state, tombstones included. */
 export interface StateSize {
   readonly keys: number;
-  /** What all entries count for where they are held. */
+  /** The sum of {@linkcode storedBytes} over all entries. */
   readonly bytes: number;
-  /** The most bytes that all entries take in a message. */
+  /** The most bytes of all entries in a message. */
   readonly sentBytes: number;
   /** About how many bytes of the heap all entries take. */
   readonly heapBytes: number;
 }
 
-/** How large a state is with an entry, which takes the place of the one `before` it. */
+/** The size of a state with an entry in place of the one `before` it. */
 export function sizeWith(
   { keys, bytes, sentBytes, heapBytes }: StateSize,
   entry: SentEntry,
@@ -57,25 +57,25 @@ export function sizeWith(
   };
 }
 
-/** The most bytes that a member takes in a message, without its entries. */
+/** The most bytes of a member in a message, without its entries. */
 export function memberBytes(id: string): number {
   // The id is written with the state, the range and, for a reset, once more.
   return MEMBER_OVERHEAD_BYTES + 3 * quotedBytes(id);
 }
 
-/** The most bytes that the signature over a member's state takes in a message. */
+/** The most bytes of the signature over a member's state in a message. */
 export function signatureBytes(id: string, proof: string): number {
   return quotedBytes(id) + quotedBytes(proof) + 2;
 }
 
-/** The most bytes that answers of what is held take in a message. */
+/** The most bytes of versions in a message. */
 export function versionsBytes(versions: KnownVersions): number {
   let bytes = 0;
   for (const id of versions.keys()) bytes += versionBytes(id);
   return bytes;
 }
 
-/** The most bytes that saying what is held of one member takes in a message. */
+/** The most bytes of one member's version in a message. */
 export function versionBytes(id: string): number {
   return MEMBER_OVERHEAD_BYTES + quotedBytes(id);
 }

@@ -1,5 +1,5 @@
 /**
- * The active members at one moment, in an order that all who agree on them share: so that a message can name a member
+ * The active members at one moment, in an order that all members with the same set share. So a message can name a member
  * by its index.
  *
  * @module
@@ -11,11 +11,11 @@ import type { MemberState } from "./member_state.ts";
 import { byCodePoint } from "./murmur3.ts";
 import type { MemberSet } from "../types.ts";
 
-/** Active members in order. Made once for every change of who is active. */
+/** Active members in order. Made once for every change of the set. */
 export class SortedMembers {
   /** The ids in the order of their UTF-8 bytes. */
   readonly ids: readonly string[];
-  /** The state at each index; `undefined` for an active member of which nothing is held. */
+  /** The state at each index; `undefined` for an active member without stored state. */
   readonly states: readonly (MemberState | undefined)[];
   #indices: Map<string, number> | undefined;
   readonly #order: ChangeLog;
@@ -51,7 +51,7 @@ export class SortedMembers {
   }
 
   /**
-   * The only member with a tag, active or not: a newer heartbeat frees a blocked member (E10). None where two members share
+   * The only member with a tag, active or not: a newer heartbeat frees a blocked member (E10). None if two members share
    * the tag.
    */
   withTag(tag: string): MemberState | undefined {
@@ -64,14 +64,14 @@ export class SortedMembers {
     return this.#byTag.get(tag);
   }
 
-  /** The members at the indices for which this is true. */
+  /** Encodes the members for which this is true. */
   encode(isIn: (id: string) => boolean): MemberSet {
     let text = "";
     for (let at = 0; 6 * at < this.ids.length; at++) text += this.#digit(at, isIn);
     return text;
   }
 
-  /** A set that was encoded before, in which this may have become true or false of one member. */
+  /** Encodes a set again after a change of one member. */
   encodeAnew(set: MemberSet, id: string, isIn: (id: string) => boolean): MemberSet {
     const index = this.#find(id);
     if (index === undefined) return set;
@@ -101,7 +101,7 @@ export class SortedMembers {
   }
 
   /**
-   * The ids of a set that a peer sent; none where it is of another number of members. Those whose bits are set in the
+   * The ids of a peer's set; none if it has another number of members. Those whose bits are set in the
    * digits `before` are left out, and the others' bits are set there.
    */
   *decode(set: MemberSet, before: number[] = []): Iterable<string> {

@@ -1,6 +1,6 @@
 /**
- * All state that is held, and the running values over the active part of it: digest, agreement, consensus
- * (rules E6, E12, E13). Every change of state goes through here, so that none of them can be forgotten.
+ * All stored state, and the running values over its active part: digest, convergence, consensus (rules E6, E12, E13).
+ * Every change of state goes through here, so that no running value can be forgotten.
  *
  * @module
  */
@@ -32,15 +32,15 @@ export class Store {
   readonly log: ChangeLog = new ChangeLog();
   readonly convergence: ConvergenceTracker = new ConvergenceTracker();
   readonly checks: Map<string, ConsensusCheck> = new Map();
-  /** The other members of which something is held, by size and by trust. */
+  /** The other stored members, by size and by trust. */
   readonly held: HeldMembers = new HeldMembers();
 
   readonly #selfId: string;
   readonly #emit: (event: EngineEvent) => void;
   readonly #active = new Set<string>();
-  /** Of these something is held, and they are not active. */
+  /** Stored inactive members. */
   readonly #inactive = new Set<string>();
-  /** Of these nothing is held, though they are active; who was asked for longest ago comes first. */
+  /** Active members without stored state. The one that was pulled longest ago comes first. */
   readonly #unknown = new Set<string>();
   /** The active ids but for this member's own, and the place of each: to draw lots without a copy (rule E6). */
   readonly #peers: string[] = [];
@@ -50,7 +50,7 @@ export class Store {
   readonly #incarnationsHash = new SetHash();
   #named = { digest: "", activeHash: "", state: "" };
   #sorted: SortedMembers | undefined;
-  /** Deleted keys that are still told of, the first deleted first. */
+  /** All tombstones, the oldest first. */
   readonly #tombstones = new Map<StoredEntry, { readonly member: MemberState; readonly sinceMs: number }>();
 
   constructor(selfId: string, emit: (event: EngineEvent) => void) {
@@ -68,7 +68,7 @@ export class Store {
     return this.#activeHash.toString();
   }
 
-  /** The name of the state that is held. Kept while it holds: it is compared with every message. */
+  /** The name of this member's state. Cached, because it is compared with every message. */
   get state(): string {
     const { digest, activeHash } = this;
     const named = this.#named;
@@ -78,27 +78,27 @@ export class Store {
     return state;
   }
 
-  /** The hash of the active ids and the lives that are held of them: where two are equal, so is the meaning of an index. */
+  /** The hash of the active ids and their incarnations. Where two are equal, an index names the same member. */
   get incarnationsHash(): string {
     return this.#incarnationsHash.toString();
   }
 
-  /** The active members in the order of their ids' bytes, where all of them are held. */
+  /** The active members in the order of their ids' bytes. Cached until the set changes. */
   get sorted(): SortedMembers {
     return this.#sorted ??= new SortedMembers(this.#active, this.log);
   }
 
-  /** The ids that are active, this member's own among them. */
+  /** The active ids, this member's own among them. */
   get active(): ReadonlySet<string> {
     return this.#active;
   }
 
-  /** The ids of those of whom something is held though they are not active. */
+  /** The ids of stored inactive members. */
   get inactive(): ReadonlySet<string> {
     return this.#inactive;
   }
 
-  /** The ids of so many active members of whom nothing is held, each in its turn. */
+  /** Takes ids of active members without stored state, in round-robin order. */
   takeUnknown(most: number): string[] {
     const ids = [...this.#unknown.values().take(most)];
     for (const id of ids) this.#unknown.delete(id);
@@ -106,7 +106,7 @@ export class Store {
     return ids;
   }
 
-  /** The ids of the active peers, in no order that means anything. It changes with the next call. */
+  /** The ids of the active peers, in an arbitrary order. It changes with the next call. */
   get peers(): readonly string[] {
     return this.#peers;
   }
@@ -153,7 +153,7 @@ export class Store {
     for (const id of this.#active) check.recordValue(id, this.log.get(id)?.live(check.key)?.value);
   }
 
-  /** Holds a life of a member of which nothing was held. */
+  /** Adds an incarnation of a member, without entries. */
   addMember(id: string, incarnation: Incarnation): MemberState {
     const member = new MemberState(id, incarnation);
     const isActive = this.#active.has(id);
@@ -168,8 +168,8 @@ export class Store {
   }
 
   /**
-   * Sets or deletes keys of a member that is held, in rising order of number, all above its others; of a foreign
-   * member, each above the one of the same key.
+   * Sets or deletes keys of a stored member, in rising order of number, all above its others; of an unversioned member,
+   * each above the one of the same key.
    */
   put(member: MemberState, entries: readonly SentEntry[], now: Instant): void {
     const active = this.#active.has(member.id);
@@ -186,8 +186,8 @@ export class Store {
   }
 
   /**
-   * Holds these entries of a member in place of all that was held: another life, or a reset of the same one.
-   * What they leave out is gone, and is told as deleted.
+   * Stores these entries of a member in place of all others: another incarnation, or a reset of the same one.
+   * Other keys are gone, and an event says so.
    */
   replace(
     before: MemberState,
@@ -203,7 +203,7 @@ export class Store {
       const unchanged = incarnation === before.incarnation && old?.number === entry.number &&
         old.json === entry.json &&
         old.type === entry.type;
-      // What was merged before is not merged anew (R5.4).
+      // An unchanged entry keeps the time of its merge (R5.4).
       this.#putEntry(member, entry, unchanged ? { ...now, wallMs: old.timestampMs } : now);
       if (!unchanged && (!isTombstone(entry) || old)) this.#emitUpdate(member.id, entry, entry.value);
       this.#noteValue(member.id, entry.key, entry.value);
@@ -229,7 +229,7 @@ export class Store {
     return member;
   }
 
-  /** Holds nothing of a member any more. */
+  /** Drops all state of a member. */
   removeMember(id: string): void {
     const member = this.log.get(id);
     if (!member) return;
@@ -251,20 +251,20 @@ export class Store {
     }
   }
 
-  /** Forgets the tombstones that are old enough (rule E8). */
+  /** Drops the old tombstones (rule E8). */
   dropExpiredTombstones(nowMs: number, retentionMs: number): void {
     for (const [tombstone, { member, sinceMs }] of this.#tombstones) {
       if (nowMs - sinceMs < retentionMs) return;
       this.#tombstones.delete(tombstone);
-      // A member's latest entry says up to where it is held: it is looked at again later. Of a foreign member
-      // nothing but the tombstone itself keeps an older value from coming back.
+      // The latest entry of a member carries its version, so it is checked again later. For an unversioned member only
+      // the tombstone itself keeps an older value from coming back.
       const isLatest = tombstone.number === member.version;
       if (isLatest || member.isUnversioned) this.#tombstones.set(tombstone, { member, sinceMs: nowMs });
       else member.dropTombstone(tombstone);
     }
   }
 
-  /** All active members hold a member up to a number: older deletions need not be told any more (rule E8). */
+  /** All active members have a member up to a number: older tombstones need not be sent any more (rule E8). */
   recordAckedByAll(member: MemberState, number: number): void {
     const settled = Math.min(number, member.version);
     // mutant move-bound: settled as far as before, what was the latest entry then may go a little sooner.
@@ -272,7 +272,7 @@ export class Store {
     member.ackedByAll = settled;
     for (const tombstone of member.deletions) {
       if (tombstone.number > settled) return;
-      // The latest entry says up to where the member is held.
+      // The latest entry carries the member's version.
       if (tombstone.number === member.version) return;
       this.#tombstones.delete(tombstone);
       member.dropTombstone(tombstone);
@@ -298,12 +298,12 @@ export class Store {
     this.log.recordChange(member);
   }
 
-  /** A member's own state has limits of its own. Deletions that are forgotten are counted with the next change. */
+  /** This member's own state has limits of its own. Dropped tombstones count until the next change. */
   #noteSize(member: MemberState): void {
     if (member.id !== this.#selfId) this.held.update(member);
   }
 
-  /** Of what is no longer held no tombstones are kept either. */
+  /** Forgets the tombstones of dropped state. */
   #dropTombstones(member: MemberState): void {
     for (const entry of member.entries()) {
       if (isTombstone(entry)) this.#tombstones.delete(member.get(entry.key)!);
@@ -315,7 +315,7 @@ export class Store {
     for (const check of this.checks.values()) if (check.key === key) check.recordValue(id, value);
   }
 
-  /** A member became active or ceased to be, or is held in another life. */
+  /** A member became active or inactive, or has another incarnation. */
   #changeIncarnation(id: string, { add }: { readonly add: boolean }): void {
     // mutant drop-fallback: join() writes undefined as "" too; the type needs it.
     const fields = [id, this.log.get(id)?.incarnation ?? ""];
@@ -331,11 +331,11 @@ export class Store {
     this.#emit({ type: "GossipUpdate", memberId, key, value, sequenceNumber, deleted: value === undefined });
   }
 
-  /** The last takes the place of the one that goes. */
+  /** Removes a peer. The last one takes its index. */
   #removePeer(id: string): void {
     const place = this.#peerIndex.get(id);
     if (place === undefined) return;
-    // mutant delete-statement: a place left behind is read by nothing, and only takes memory.
+    // mutant delete-statement: an index left behind is read by nothing, and only takes memory.
     this.#peerIndex.delete(id);
     const last = this.#peers.pop()!;
     if (last === id) return;

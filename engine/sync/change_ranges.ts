@@ -1,20 +1,20 @@
 /**
- * A set of serials: all up to some serial, and a few ranges above it. So it is remembered what a peer holds of
- * the changes made here, in a few numbers whatever the size of the cluster (rule E6).
+ * A set of serials: all up to some serial, and a few ranges above it. So the changes that a peer has take a few numbers,
+ * whatever the size of the cluster (rule E6).
  *
  * @module
  */
 
 /**
- * The most ranges that are kept: some for what was acknowledged while more was left out, the others for single
- * changes that both sides have heard of elsewhere. What is no longer remembered is told once more.
+ * The most ranges. 16: some for acknowledgements of messages that left changes out, the others for single changes that
+ * both sides received elsewhere. The changes of a dropped range are sent once more.
  */
 const MAX_RANGES = 16;
 
-/** The serials of the changes that a peer is known to hold. */
+/** The serials of a peer's known changes. */
 export class ChangeRanges {
   #upTo = 0;
-  /** Pairs of where a range begins after and where it ends, in rising order, with gaps between them. */
+  /** Pairs of `after` and `upTo`, in rising order, with gaps between the ranges. */
   #ranges: number[] = [];
 
   /** Every serial up to this one belongs to the set. */
@@ -39,7 +39,7 @@ export class ChangeRanges {
     }
     let at = 0;
     for (; at < this.#ranges.length; at += 2) {
-      // mutant swap-arithmetic: a shortcut alone; without it the same ranges are made anew.
+      // mutant swap-arithmetic: a shortcut alone; without it the same ranges are made again.
       if (after >= this.#ranges[at]! && upTo <= this.#ranges[at + 1]!) return;
     }
     const ranges: number[] = [];
@@ -52,7 +52,7 @@ export class ChangeRanges {
     }
     ranges.push(first, last);
     for (; at < this.#ranges.length; at += 2) this.#copy(ranges, at);
-    // Of its own size: what grew by being pushed to has room for more.
+    // A copy has no spare capacity, which an array that grew has.
     this.#ranges = ranges.slice();
     if (ranges.length > 2 * MAX_RANGES) this.#dropNarrowest();
   }
@@ -70,7 +70,7 @@ export class ChangeRanges {
     }
   }
 
-  /** Of ranges that are equally narrow the lowest goes: what changed last is asked for first. */
+  /** Among equally narrow ranges the lowest goes: the latest changes are looked up first. */
   #dropNarrowest(): void {
     let narrowest = 0;
     const width = (at: number) => this.#ranges[at + 1]! - this.#ranges[at]!;

@@ -1,59 +1,109 @@
 /**
- * What there is to tell a peer: what changed here that it is not known to hold, the latest first, so that finding
- * it costs as much as is told (rules E6, E7).
+ * The candidates for the next message to a peer: changes without an acknowledgement, the latest first. Finding them costs
+ * in proportion to the message, not to the cluster (rules E6, E7).
  *
  * @module
  */
 
 import type { Membership } from "../membership/membership.ts";
 import type { MemberState } from "../state/member_state.ts";
-import { NOT_REFUSED, type PeerMemories, type PeerMemory } from "./peer_memory.ts";
-import { type Candidate, type Candidates, maxPulled, roundRobinSlots } from "./selection.ts";
 import type { Store } from "../state/store.ts";
 import { HEARTBEAT_KEY, type KnownVersion, type KnownVersions, type MemberDelta } from "../types.ts";
+import type { PeerMemories, PeerMemory, SendRecord } from "./peer_memory.ts";
+import { NOT_REFUSED, type PendingMember } from "./pending_members.ts";
+import { type Candidate, type Candidates, maxPulled, roundRobinSlots } from "./selection.ts";
 
-/** How many members are looked at for news of them in their turn, at most, for each place of a message. */
+/**
+ * The most slots in one search of the round-robin, for each member of a message: most members have nothing to send.
+ */
 const SLOTS_PER_MEMBER = 4;
 
-/** A range of serials: above one, up to another. */
-export type Range = readonly [after: number, upTo: number];
-
-/** A member of which there is news. */
+/** A member with something to send. */
 interface Item extends Candidate {
   readonly member: MemberState;
+  /** False if a part of the member's state cannot be sent yet. */
+  readonly isWhole: boolean;
 }
 
-/** One whose turn it is. */
+/** A member in round-robin order. */
 interface SlotItem extends Item {
   readonly slot: number;
 }
 
-/** All that may be told in one message. */
+/** The candidates for one message. */
 export interface Plan extends Candidates {
   readonly own: Item | undefined;
   readonly changed: readonly Item[];
-  /** The same without the members that wait. */
+  /** The changed members without the pending ones. */
   readonly found: readonly Item[];
   readonly roundRobin: readonly SlotItem[];
-  /** Whose turn it is where all of those have had theirs; `undefined` where nobody was asked. */
+  /** The slot after those of `roundRobin`; undefined if all candidates find room. */
   readonly slot: number | undefined;
-  /** The latest change. */
+  /** The serial of the latest change. */
   readonly serial: number;
+  readonly findings: Findings;
 }
 
-/** What a message that was put together leaves to be told. */
-export interface SendRecord {
-  /** Whose turn it is once the peer has taken the message. */
-  readonly slot: number | undefined;
-  /** Whether the one whose turn it was found no room, and is then to come first. */
-  readonly roundRobinFirst: boolean;
-  /** Whether something had to be left out. */
-  readonly partial: boolean;
-  /** The changes of which the peer holds all once it has taken the message, but for members that wait. */
-  readonly changes: Range;
+/** The candidates for one push. */
+export interface PushPlan {
+  readonly changed: readonly Candidate[];
+  readonly findings: Findings;
 }
 
-/** Finds what there is to tell. */
+/**
+ * The findings of a plan about pending members. Planning changes no record of the peer: the findings are recorded with
+ * the message.
+ */
+class Findings {
+  readonly peer: PeerMemory;
+  readonly nowMs: number;
+  /** In order: a member that is pending from now on, or, without a value, no longer. */
+  #pending: (readonly [id: string, pending: PendingMember | undefined])[] | undefined;
+  #unfillable: string[] | undefined;
+  #isHeldBack = false;
+
+  constructor(peer: PeerMemory, nowMs: number) {
+    this.peer = peer;
+    this.nowMs = nowMs;
+  }
+
+  /** True if a member was left out because the peer refused more of it. */
+  get isHeldBack(): boolean {
+    return this.#isHeldBack;
+  }
+
+  addPending(id: string, pending: PendingMember): void {
+    (this.#pending ??= []).push([id, pending]);
+  }
+
+  clearPending(id: string): void {
+    (this.#pending ??= []).push([id, undefined]);
+  }
+
+  /** The gap of a member may not be filled now, so that it is no repair under way. */
+  addUnfillable(id: string): void {
+    (this.#unfillable ??= []).push(id);
+  }
+
+  holdBack(): void {
+    this.#isHeldBack = true;
+  }
+
+  /** Records all findings. */
+  record(memories: PeerMemories): void {
+    const { peer } = this;
+    for (const [id, pending] of this.#pending ?? []) {
+      if (pending === undefined) peer.pending.delete(id);
+      else if (!peer.pending.has(id)) memories.addPending(peer, id, pending);
+    }
+    for (const id of this.#unfillable ?? []) {
+      const pending = peer.pending.get(id);
+      if (pending) memories.addPending(peer, id, { ...pending, gap: false });
+    }
+  }
+}
+
+/** Finds the candidates for a message. */
 export class DeltaPlanner {
   readonly #selfId: string;
   readonly #maxMembers: number;
@@ -61,135 +111,157 @@ export class DeltaPlanner {
   readonly #store: Store;
   readonly #membership: Membership;
   readonly #memories: PeerMemories;
-  /** Whose turn it is with a peer that was never told of anybody in turn. */
+  /** The first slot for a peer without one. */
   #slot = 0;
 
   constructor(context: {
     readonly selfId: string;
-    /** How many members a message may tell of. */
-    readonly places: number;
-    /** Whether only what is signed is told. */
+    /** The most members in a message. */
+    readonly maxMembers: number;
+    /** True if only signed entries are sent. */
     readonly signs: boolean;
     readonly store: Store;
     readonly membership: Membership;
     readonly memories: PeerMemories;
   }) {
     this.#selfId = context.selfId;
-    this.#maxMembers = context.places;
+    this.#maxMembers = context.maxMembers;
     this.#signs = context.signs;
     this.#store = context.store;
     this.#membership = context.membership;
     this.#memories = context.memories;
   }
 
-  /** What there is to tell a peer now. */
+  /** Clears pending members if the peer has all of them, for a plan to see them by their changes. */
+  clearPending(peer: PeerMemory, nowMs: number): void {
+    if (peer.pending.size === 0) return;
+    for (const [id, { notBeforeMs }] of peer.pending) {
+      if (id === peer.id || notBeforeMs > nowMs) continue;
+      const member = this.#store.log.get(id);
+      if (!member || this.#isComplete(peer, member)) peer.pending.delete(id);
+    }
+  }
+
+  /** The candidates for a message to a peer, once {@linkcode DeltaPlanner.clearPending} was called. */
   plan(peer: PeerMemory, { asked, nowMs }: { readonly asked: KnownVersions; readonly nowMs: number }): Plan {
     const { log } = this.#store;
-    peer.heldBack = false;
-    const own = this.#item(peer, log.get(this.#selfId)!, nowMs);
-    const pending = this.#pending(peer, nowMs);
-    const found = this.#changed(peer, nowMs);
+    const findings = new Findings(peer, nowMs);
+    const own = this.#item(findings, log.get(this.#selfId)!);
+    const pending = this.#pending(findings);
+    const found = this.#changed(findings);
     const count = (own ? 1 : 0) + pending.length + found.length;
     const isCrowded = peer.lastMessageWasFull || count > this.#maxMembers;
     return {
       own,
-      // What the peer is known to lack goes before what it may have heard elsewhere.
+      // The peer is known to lack pending members. It may have heard of other changes elsewhere.
       changed: [...pending, ...found],
-      pulled: isCrowded ? this.#pulled(peer, asked, nowMs) : [],
+      pulled: isCrowded ? this.#pulled(findings, asked) : [],
       found,
       serial: log.serial,
-      ...(isCrowded ? this.#roundRobin(peer, nowMs) : { roundRobin: [], slot: undefined }),
+      ...(isCrowded ? this.#roundRobin(findings) : { roundRobin: [], slot: undefined }),
+      findings,
     };
   }
 
-  /** Notes whom a message left out, so that each has its turn, and says what it tells all of. */
+  /** Records the members without room, so that none starves. Returns the record for an acknowledgement. */
   recordSent(
     peer: PeerMemory,
-    news: Plan,
-    delta: ReadonlyMap<string, { readonly last: number }>,
+    plan: Plan,
+    sent: ReadonlyMap<string, { readonly last: number }>,
   ): SendRecord {
-    const isLeft = ({ id, member }: Item) => (delta.get(id)?.last ?? 0) < this.#end(member);
-    const { own, found, roundRobin: inTurn, serial } = news;
+    const { own, found, roundRobin, serial, findings } = plan;
+    findings.record(this.#memories);
+    this.#slot = plan.slot ?? this.#slot;
+    const isLeft = ({ id, member }: Item) => (sent.get(id)?.last ?? 0) < this.#end(member);
     const owns = own ? [own] : [];
-    const [next] = inTurn;
-    peer.lastMessageWasFull = [...owns, ...news.changed].some(isLeft);
-    // Of more than have places one is left, and those that were not looked at changed before it.
+    const [next] = roundRobin;
+    const isFull = [...owns, ...plan.changed].some(isLeft);
+    peer.recordSent({ isFull });
+    // If there are more than find room one of them is left. Members that were not looked at changed before it.
     const left = [...owns, ...found].filter((each) => isLeft(each) && !peer.pending.has(each.id));
     return {
-      slot: inTurn.find(isLeft)?.slot ?? news.slot,
-      roundRobinFirst: peer.lastMessageWasFull && (next === undefined || isLeft(next)),
-      partial: peer.lastMessageWasFull || peer.heldBack,
+      slot: roundRobin.find(isLeft)?.slot ?? plan.slot,
+      roundRobinFirst: isFull && (next === undefined || isLeft(next)),
+      partial: isFull || findings.isHeldBack,
       changes: [Math.max(0, ...left.map(({ member }) => member.changedSerial)), serial],
     };
   }
 
-  /** What of these members may be pushed to a peer, leaving out what it has or was already sent. */
-  toPush(peer: PeerMemory, ids: Iterable<string>, nowMs: number): Candidate[] {
-    const items: Candidate[] = [];
+  /** The candidates for a push to a peer, without entries of an earlier message. */
+  planPush(peer: PeerMemory, ids: Iterable<string>, nowMs: number): PushPlan {
+    const findings = new Findings(peer, nowMs);
+    const changed: Item[] = [];
     for (const id of ids) {
       const member = this.#store.log.get(id);
-      const item = member && this.#item(peer, member, nowMs);
-      // A member that waits has a gap or needs a reset: that is for a round, which gets an answer.
-      if (item && !peer.pending.has(id) && peer.pushedAfter(member, 0) < member.version) items.push(item);
+      const item = member && this.#item(findings, member);
+      // A pending member has a gap or needs a reset: that is for a round, which gets an answer.
+      if (!item?.isWhole || peer.pending.has(id)) continue;
+      if (peer.pushedAfter(item.member, 0) < item.member.version) changed.push(item);
     }
-    return items;
+    return { changed, findings };
   }
 
-  /** Up to where a member can be sent. */
+  recordPushed({ findings }: PushPlan): void {
+    findings.record(this.#memories);
+  }
+
+  /** The last number of a member to send. */
   #end(member: MemberState): number {
     return this.#signs ? member.signedUpTo : member.version;
   }
 
-  /** Those that are an exception to what the peer is known to hold. */
-  #pending(peer: PeerMemory, nowMs: number): Item[] {
+  /** The pending members with a delta to send. */
+  #pending(findings: Findings): Item[] {
+    const { peer } = findings;
     const items: Item[] = [];
+    if (peer.pending.size === 0) return items;
     for (const [id, pending] of peer.pending) {
       if (id === this.#selfId) continue;
       const member = this.#store.log.get(id);
-      const item = member && this.#item(peer, member, nowMs);
+      const item = member && this.#item(findings, member);
       if (item) items.push(item);
-      else if (!member) this.#memories.clearPending(peer, id);
-      // A gap that must not be filled is no repair under way.
-      else if (pending.gap && peer.pending.has(id)) {
-        this.#memories.addPending(peer, id, { ...pending, gap: false });
-      }
+      else if (pending.gap) findings.addUnfillable(id);
     }
     return items;
   }
 
-  /** Whoever changed and does not wait, the latest first. */
-  #changed(peer: PeerMemory, nowMs: number): Item[] {
+  /** The changed members without the pending ones, the latest change first. */
+  #changed(findings: Findings): Item[] {
+    const { peer } = findings;
     const items: Item[] = [];
     for (const member of this.#store.log.changes.newestFirst(peer.changes.upTo)) {
       if (items.length > this.#maxMembers) break;
       if (peer.pending.has(member.id) || member.isAckedBy(peer)) continue;
-      const item = this.#otherItem(peer, member, nowMs);
+      const item = this.#otherItem(findings, member);
       if (item) items.push(item);
     }
     return items;
   }
 
-  /** Whoever's turn it is: each in the end, whatever changes meanwhile. */
-  #roundRobin(peer: PeerMemory, nowMs: number): Pick<Plan, "roundRobin" | "slot"> {
+  /** The next members in round-robin order: each comes in the end, whatever changes meanwhile. */
+  #roundRobin(findings: Findings): Pick<Plan, "roundRobin" | "slot"> {
     const { log } = this.#store;
-    let turn = peer.slot ?? this.#slot;
-    const inTurn: SlotItem[] = [];
+    let slot = findings.peer.slot ?? this.#slot;
+    const roundRobin: SlotItem[] = [];
     const most = Math.min(log.size, SLOTS_PER_MEMBER * this.#maxMembers);
-    for (const end = turn + most; turn < end && inTurn.length < roundRobinSlots(this.#maxMembers); turn++) {
-      const item = this.#otherItem(peer, log.atSlot(turn), nowMs);
-      if (item) inTurn.push({ ...item, slot: turn });
+    for (
+      const end = slot + most;
+      slot < end && roundRobin.length < roundRobinSlots(this.#maxMembers);
+      slot++
+    ) {
+      const item = this.#otherItem(findings, log.atSlot(slot));
+      if (item) roundRobin.push({ ...item, slot });
     }
-    this.#slot = turn;
-    return { roundRobin: inTurn, slot: turn };
+    return { roundRobin, slot };
   }
 
-  /** Those that the peer asks for, by what it says it holds of each. */
-  #pulled(peer: PeerMemory, asked: KnownVersions, nowMs: number): Item[] {
+  /** The members in the peer's pull, above its versions. */
+  #pulled(findings: Findings, asked: KnownVersions): Item[] {
     const items: Item[] = [];
     for (const [id, version] of asked) {
       if (items.length === maxPulled(this.#maxMembers)) break;
       const member = this.#store.log.get(id);
-      const item = member && this.#otherItem(peer, member, nowMs, version);
+      const item = member && this.#otherItem(findings, member, version);
       if (item) items.push(item);
     }
     return items;
@@ -197,14 +269,14 @@ export class DeltaPlanner {
 
   /** The heartbeat of a blocked member is not passed on: it would free the member elsewhere (E10). */
   #withCount(
-    { id, heartbeatCount: count, ackedByAll: settled, isUnversioned }: MemberState,
+    { id, heartbeatCount: count, ackedByAll, isUnversioned }: MemberState,
     delta: MemberDelta,
   ): MemberDelta {
     if (this.#store.active.has(id)) {
       return {
         ...delta,
         ...(count > 0 && { count }),
-        ...(settled > 0 && !this.#signs && { ackedByAll: settled }),
+        ...(ackedByAll > 0 && !this.#signs && { ackedByAll }),
       };
     }
     // The entry of an unversioned member has its count.
@@ -214,56 +286,56 @@ export class DeltaPlanner {
   }
 
   /**
-   * Up to where an active peer holds a member by its owner's word, unless it said itself what it holds. Without that it
-   * would be sent a reset whenever a deletion was forgotten that somebody else had told it of. If the word is wrong, the
-   * peer reports a gap.
+   * The position up to which an active peer has a member according to the member itself, unless the peer reported its
+   * own version. Otherwise each deletion that was dropped would cost a reset, though the peer heard of it elsewhere. If
+   * the member is wrong, the peer reports a gap.
    */
-  #ackedByAllFor(peer: PeerMemory, { id, ackedByAll: settled }: MemberState): number {
-    const isBelieved = this.#store.active.has(peer.id) && !peer.pending.has(id);
-    return isBelieved ? settled : 0;
+  #ackedByAllFor(peer: PeerMemory, { id, ackedByAll }: MemberState): number {
+    return this.#store.active.has(peer.id) && !peer.pending.has(id) ? ackedByAll : 0;
   }
 
-  #otherItem(peer: PeerMemory, member: MemberState, nowMs: number, said?: KnownVersion): Item | undefined {
-    return member.id === this.#selfId ? undefined : this.#item(peer, member, nowMs, said);
+  #isComplete(peer: PeerMemory, member: MemberState): boolean {
+    const { after, reset } = peer.assumedVersion(member);
+    return after >= member.version && !reset;
   }
 
-  /** What there is to tell a peer of a member, if anything is to be told now; it may have said what it holds. */
-  #item(peer: PeerMemory, member: MemberState, nowMs: number, said?: KnownVersion): Item | undefined {
+  #otherItem(findings: Findings, member: MemberState, reported?: KnownVersion): Item | undefined {
+    return member.id === this.#selfId ? undefined : this.#item(findings, member, reported);
+  }
+
+  /** The delta of a member for a peer, above its reported version if there is one. Undefined if there is none now. */
+  #item(findings: Findings, member: MemberState, reported?: KnownVersion): Item | undefined {
+    const { peer, nowMs } = findings;
     const { id } = member;
-    // Of itself a peer knows best (E1).
+    // A peer knows its own state best (E1).
     if (id === peer.id) return undefined;
-    if ((peer.pending.get(id)?.notBeforeMs ?? nowMs) > nowMs) {
-      peer.heldBack = true;
+    if ((peer.pending.get(id)?.notBeforeMs ?? nowMs) > nowMs) return void findings.holdBack();
+    const { after: assumed, reset } = peer.assumedVersion(member);
+    if (assumed >= member.version && !reset) {
+      // Only for a push: a plan has none of these.
+      if (peer.pending.has(id)) findings.clearPending(id);
       return undefined;
     }
-    const { after: supposed, reset } = peer.assumedVersion(member);
-    if (supposed >= member.version && !reset) return void this.#memories.clearPending(peer, id);
-    const after = reset ? supposed : Math.max(supposed, numberOf(said, member));
+    const after = reset ? assumed : Math.max(assumed, numberOf(reported, member));
     if (after >= member.version && !reset) return undefined;
     // A peer with a part of it needs the rest: the key that says that the member left is the last one.
-    const hasPart = supposed > 0 && supposed < member.version;
+    const hasPart = assumed > 0 && assumed < member.version;
     const passesOn = hasPart || this.#membership.passesOn(id, nowMs);
     const isWhole = passesOn && (!this.#signs || member.signedUpTo >= member.version);
     if (!isWhole && !peer.pending.has(id)) {
-      this.#memories.addPending(peer, id, {
-        incarnation: member.incarnation,
-        after: supposed,
-        reset,
-        floor: member.floor,
-        gap: false,
-        ...NOT_REFUSED,
-      });
+      const { incarnation, floor } = member;
+      findings.addPending(id, { incarnation, after: assumed, reset, floor, gap: false, ...NOT_REFUSED });
     }
-    // What is told without a signature over it would not be taken.
+    // The peer would refuse entries without a signature over them.
     if (this.#signs && (member.signedUpTo === 0 || (after >= member.signedUpTo && !reset))) return undefined;
     if (!passesOn) return undefined;
-    const start = reset
-      ? after
-      : Math.max(peer.pushedAfter(member, after), this.#ackedByAllFor(peer, member));
+    const ackedByAll = isWhole ? this.#ackedByAllFor(peer, member) : 0;
+    const start = reset ? after : Math.max(peer.pushedAfter(member, after), ackedByAll);
     return {
       id,
       member,
-      // All of it was pushed: a delta without entries asks whether it arrived.
+      isWhole,
+      // If all of it was pushed, a delta without entries asks whether it arrived.
       delta: (maxBytes) =>
         this.#withCount(member, member.deltaAfter(start, { reset, maxBytes }) ?? emptyDelta(member, start)),
     };
@@ -274,7 +346,7 @@ function emptyDelta({ id, incarnation }: MemberState, after: number): MemberDelt
   return { id, incarnation, after, reset: false, entries: [] };
 }
 
-/** Up to where someone holds a member who says so; of a foreign member numbers say nothing of what lies below. */
-function numberOf(said: KnownVersion | undefined, member: MemberState): number {
-  return said?.incarnation === member.incarnation && !member.isUnversioned ? said.number : 0;
+/** The number of a peer's reported version. Numbers of an unversioned member show no prefix. */
+function numberOf(reported: KnownVersion | undefined, member: MemberState): number {
+  return reported?.incarnation === member.incarnation && !member.isUnversioned ? reported.number : 0;
 }

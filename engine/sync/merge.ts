@@ -1,19 +1,19 @@
 /**
- * How what a peer tells of other members becomes what is held (rules E1 to E4, E8, E11).
+ * Merges deltas of other members into the store (rules E1 to E4, E8, E11).
  *
- * Of a foreign member no prefix is told: what comes is merged key by key, the higher number wins, and nothing that
- * is held is dropped for not being listed.
+ * An unversioned member has no prefix: its entries are merged key by key, the higher number wins, and a missing entry
+ * deletes nothing.
  *
  * @module
  */
 
 import type { EngineEvent } from "../events.ts";
-import { spanOf } from "./peer_sync.ts";
 import { isUnversioned } from "../incarnation.ts";
 import type { Heartbeats } from "../liveness/heartbeats.ts";
 import type { MemberState } from "../state/member_state.ts";
 import type { Membership } from "../membership/membership.ts";
 import type { Room } from "../membership/room.ts";
+import { spanOf } from "./span.ts";
 import { MEMBER_HEAP_BYTES } from "../state/heap_estimate.ts";
 import { ENVELOPE_BYTES, memberBytes, sizeWith, type StateSize } from "../state/size.ts";
 import type { Store } from "../state/store.ts";
@@ -29,27 +29,27 @@ import {
 } from "../types.ts";
 
 /**
- * How much more than its owner may set is held of a member: what the owner sets by itself, and deletions that the owner
- * has dropped already.
+ * The share of its owner's limits that a copy may reach. 1.5: the owner's own keys do not count for the owner, and the
+ * copy may still have deletions that the owner has dropped.
  */
 const MARGIN = 1.5;
 
-/** What came with a delta of a member. */
+/** The message of a delta. */
 export interface MergeContext {
   readonly peerId: string;
-  /** Where to note what is held, if that is not what the peer supposes. */
+  /** Versions to report, because they differ from the peer's assumption. */
   readonly holds: Map<string, KnownVersion>;
   readonly now: Instant;
 }
 
-/** The limits of what is taken. */
+/** The limits of a member's state. */
 export interface MergeSettings {
   readonly maxKeysPerMember: number;
   readonly maxStateBytes: number;
   readonly maxMessageBytes: number;
 }
 
-/** Merges what is told of members other than this one. */
+/** Merges deltas of other members. */
 export class Merge {
   readonly #settings: MergeSettings;
   readonly #store: Store;
@@ -79,25 +79,25 @@ export class Merge {
     this.#emit = context.emit;
   }
 
-  /** Takes what is news of one member, or notes what is held instead. */
+  /** Merges the newer entries of one member, or reports the stored version. */
   merge(delta: MemberDelta, context: MergeContext): void {
     const { incarnation, last: number } = spanOf(delta);
     const held = this.#store.log.get(delta.id);
     if (held && held.incarnation > incarnation) return reportVersion(held, context);
     if (this.#membership.refuses(delta.id, { incarnation, number }, context.peerId)) {
       const memory = this.#membership.departures.memory(delta.id)!;
-      // What was forgotten is not held; but an owner must learn of a later life of its id (E1).
+      // A forgotten member has no version to report, but an owner must learn of a later incarnation of its id (E1).
       if (memory.incarnation > incarnation) {
         context.holds.set(delta.id, { incarnation: memory.incarnation, number: 0 });
       }
       return;
     }
     const mine = held?.incarnation === incarnation ? held : undefined;
-    // Who knows nothing of lives signs nothing either.
+    // An unversioned member cannot sign.
     if (isUnversioned(incarnation) && this.#signs) return this.refuse(delta, context);
     if (isUnversioned(incarnation)) return this.#mergeUnversioned(delta, mine, context);
     if (mine && !this.#signs) this.#store.recordAckedByAll(mine, delta.ackedByAll ?? 0);
-    // A gap: what lies between is unknown, so that nothing after it can be taken (E4).
+    // A gap: the entries between are unknown, so none after them can be merged (E4).
     if ((mine?.version ?? 0) < delta.after) {
       return void context.holds.set(delta.id, { incarnation, number: mine?.version ?? 0 });
     }
@@ -105,9 +105,9 @@ export class Merge {
       if (mine) this.#applyCounts(mine, delta, context);
       return;
     }
-    // Where members sign, a state is signed, and told anew, as a whole.
+    // A signature covers a whole state, so a part of a reset cannot be verified.
     if (this.#signs && delta.reset && delta.after > 0) return this.refuse(delta, context);
-    // A reset of a state that ended below what is held is older than that.
+    // A reset that ends below the stored version is older than it.
     const end = delta.reset && !this.#signs ? delta.end ?? number : number;
     if (mine && delta.reset && end < mine.version) return reportVersion(mine, context);
     const { taken, forgotten } = this.#signs
@@ -115,19 +115,19 @@ export class Merge {
       : { taken: delta, forgotten: 0 };
     const fitting = this.#fitting(taken, mine, context);
     if (fitting.entries.length === 0) return this.refuse(delta, context);
-    // Where members sign, what was signed is the whole state that would be held; what was known before is talk.
+    // With signing on, only a reset was verified as a whole, so only it can prove a conflict.
     if (mine && (delta.reset || !this.#signs)) this.#emitConflicts(mine, delta.entries, context);
     const isNews = number > (mine?.version ?? 0);
     const after = this.#mergeEntries(fitting, held, context);
     if (fitting !== taken) reportVersion(after, context);
-    // What is no news was not verified.
+    // Older entries were not verified.
     if (isNews) after.raiseFloor({ number: forgotten, serial: after.changedSerial });
     this.#applyCounts(after, delta, context);
-    // Of itself the sender says less than it once gave out.
+    // The sender reports less of its own state than it once sent.
     if (delta.id === context.peerId && end < after.version) reportVersion(after, context);
   }
 
-  /** Takes what is said of a member beside its entries. Where members sign, nobody speaks for another (rule L4). */
+  /** Merges the counts beside a member's entries. With signing on, no member speaks for another (rule L4). */
   #applyCounts(
     member: MemberState,
     { count = 0, ackedByAll: settled = 0 }: MemberDelta,
@@ -156,7 +156,7 @@ export class Merge {
     if (state && heartbeat) this.#heartbeats.applyCount(state, heartbeat.number, context.now);
   }
 
-  /** Takes nothing of what is told of a member that cannot have said so; the peer is told what is held instead. */
+  /** Refuses a delta, and reports the stored version instead. */
   refuse({ id, incarnation }: MemberDelta, { holds: versions }: Pick<MergeContext, "holds">): void {
     const held = this.#store.log.get(id);
     versions.set(
@@ -165,17 +165,17 @@ export class Merge {
     );
   }
 
-  /** A greeting told of a later life of a member: what is held of the earlier one is over. */
+  /** Replaces a member's earlier incarnation after a handshake in a later one. */
   beginIncarnation(id: string, incarnation: Incarnation, now: Instant): void {
     const member = this.#store.log.get(id);
-    // Where nothing is known of the one that is over, a block may have outlasted all that was.
+    // A block may have outlasted the state of the earlier incarnation.
     const known = member?.incarnation ?? this.#membership.departures.memory(id)?.incarnation;
     if (known !== undefined && known >= incarnation) return;
     if (member) this.#store.replace(member, [], { incarnation, floor: 0, now });
     this.#membership.newerIncarnation(id, now);
   }
 
-  /** A greeting is of an earlier life than what is known of a member, and counts for more: that is dropped. */
+  /** Drops a later incarnation after a signed handshake in an earlier one. */
   forgetIncarnation(id: string, incarnation: Incarnation, now: Instant): void {
     const member = this.#store.log.get(id);
     if (member) this.#store.replace(member, [], { incarnation, floor: 0, now });
@@ -203,8 +203,8 @@ export class Merge {
       ? this.#store.replace(held, entries ?? delta.entries, { incarnation, floor, now })
       : this.#addMember(delta, { floor, telling: context });
     member.receivedSignature = delta.signature;
-    // A block may have outlasted the state, and the memory too, of the life that left. Where members sign, a state may be
-    // an old one that was played back: only a greeting shows that its owner lives.
+    // A block may have outlasted both the state and the memory of the incarnation that left. A signed state may be an old
+    // one, played back: with signing on, only a handshake shows that its owner runs.
     const { blocks } = this.#membership;
     const isLater = before === undefined ? blocks.reason(delta.id) === "left" : before < incarnation;
     if (isLater && !this.#signs) {
@@ -224,13 +224,13 @@ export class Merge {
     member.raiseFloor({ number: floor, serial: member.changedSerial });
     const isForgotten = this.#membership.departures.memory(delta.id) !== undefined;
     this.#membership.heard(delta.id, now);
-    // A signed state of one that was forgotten may be an old one that was played back.
+    // A signed state of a forgotten member may be an old one, played back.
     const isProven = delta.id === peerId || this.#store.active.has(delta.id);
     if (this.#signs && isForgotten && !isProven) this.#membership.block(delta.id, "expired", now);
     return member;
   }
 
-  /** Blocks a member whose state says that it left, and no longer one whose state does not. */
+  /** Blocks a member with a `left` key, and frees one without. */
   #applyLeft(id: string, now: Instant): void {
     const left = this.#store.log.get(id)?.live(GRACEFULLY_LEFT_KEY) !== undefined;
     this.#membership.setLeft(id, left, now);
@@ -253,7 +253,7 @@ export class Merge {
     }
   }
 
-  /** As much of what is told as finds room: all of it, or the first entries, or none. */
+  /** The part of a delta that finds room: all of it, its first entries, or none. */
   #fitting(delta: MemberDelta, mine: MemberState | undefined, context: MergeContext): MemberDelta {
     const none = { ...delta, entries: [] };
     const repaired = mine && delta.reset ? mine.repairedBy(delta) : undefined;
@@ -264,13 +264,13 @@ export class Merge {
     });
     const count = this.#countFitting(added, into, { told: delta, telling: context });
     if (count === added.length) return delta;
-    // What cannot be cut is taken whole or not at all.
+    // Neither of these can be cut.
     if (repaired || this.#signs) return none;
     const last = added[count - 1]?.number ?? 0;
     return { ...delta, entries: delta.entries.filter(({ number }) => number <= last) };
   }
 
-  /** How many of these entries find room beside what is held of the member, and beside what is held of the others. */
+  /** The number of these entries that find room beside the member's state and that of the others. */
   #countFitting(
     entries: readonly SentEntry[],
     mine: MemberState | undefined,
@@ -287,7 +287,7 @@ export class Merge {
     return this.#countWithin(entries, mine, delta, room - MEMBER_HEAP_BYTES).count;
   }
 
-  /** The most entries after which the state is within the limits of one member, and what it takes then. */
+  /** The most entries within the limits of one member, and the heap bytes of the state with them. */
   #countWithin(
     entries: readonly SentEntry[],
     mine: MemberState | undefined,
@@ -314,8 +314,8 @@ export class Merge {
 }
 
 /**
- * What is told without the deletions of keys that are not held: these are forgotten at once. A signature is over what
- * has a value, so that somebody in between could add as many of them as find room.
+ * The delta without deletions of unknown keys, which are dropped at once. A signature covers only entries with a value,
+ * so a peer between could add deletions without end.
  */
 function withoutIdleDeletions(
   delta: MemberDelta,

@@ -1,6 +1,6 @@
 /**
- * Which members one message carries, where not all find room (rule E7): the own state first, then the others, the
- * latest change first. A quarter of the room is for all members in turn, so that none starves.
+ * Selects the members of one message, if not all find room (rule E7): the own state first, then the others, the latest
+ * change first. A quarter of the room is for the round-robin, so that no member starves.
  *
  * @module
  */
@@ -8,38 +8,38 @@
 import { entryBytes, memberBytes, signatureBytes } from "../state/size.ts";
 import type { MemberDelta } from "../types.ts";
 
-/** A member of which there is something to tell. */
+/** A member with a delta to send. */
 export interface Candidate {
   readonly id: string;
-  /** What would be sent, worked out only for who is chosen; at most so many bytes, where it can be cut. */
+  /** Makes the delta, for selected members only. A delta that can be cut has at most `maxBytes`. */
   readonly delta: (maxBytes: number) => MemberDelta;
 }
 
-/** Of whom there is something to tell, each kind in the order in which it is told. */
+/** The members with a delta to send, each kind in the order of sending. */
 export interface Candidates {
   readonly own: Candidate | undefined;
-  /** The members that changed. */
+  /** The members with changes. */
   readonly changed: readonly Candidate[];
-  /** Whose turn it is, whatever there is to tell. The others may name them as well. */
+  /** The next members in round-robin order. The other lists may name them as well. */
   readonly roundRobin: readonly Candidate[];
-  /** The members that the peer asks for, because it holds nothing of them. */
+  /** The members in the peer's pull. */
   readonly pulled: readonly Candidate[];
 }
 
-/** The room in one message, and who goes first. */
+/** The room in one message, and its first member. */
 export interface Room {
   readonly members: number;
   readonly bytes: number;
-  /** Whether the one whose turn it is goes even before the own state, because it was left out before. */
+  /** True if the round-robin goes even before the own state, because it was left out before. */
   readonly roundRobinFirst: boolean;
 }
 
-/** How many places of a message are for members in turn. */
+/** The share of the round-robin in the members of a message. */
 export function roundRobinSlots(members: number): number {
   return Math.ceil(members / 4);
 }
 
-/** For how many members a peer is asked at most, where a message has so many places. */
+/** The most members to pull from a peer, if a message has so many members. */
 export function maxPulled(members: number): number {
   return Math.ceil(members / 2);
 }
@@ -61,7 +61,7 @@ export function selectInOrder(
     if (deltas.has(candidate.id)) continue;
     const delta = candidate.delta(room.bytes - bytes);
     const size = deltaBytes(delta);
-    // What is smaller may still find room.
+    // A smaller delta may still find room.
     if (bytes + size > room.bytes) continue;
     bytes += size;
     deltas.set(candidate.id, delta);
@@ -69,7 +69,7 @@ export function selectInOrder(
   return [...deltas.values()];
 }
 
-/** The bytes that a member's delta takes in a message, at most. */
+/** The most bytes of a member's delta in a message. */
 export function deltaBytes(delta: MemberDelta): number {
   let bytes = memberBytes(delta.id) +
     (delta.signature === undefined ? 0 : signatureBytes(delta.id, delta.signature));

@@ -1,6 +1,5 @@
 /**
- * What a delta comes to: what would be held of a member if it were taken, which is what the member's signature is
- * over.
+ * The state of a member after a merge: its signature covers this state, and not the delta.
  *
  * @module
  */
@@ -10,17 +9,17 @@ import type { MemberState } from "../state/member_state.ts";
 import { isTombstone, type MemberDelta, type SentEntry, type SignedState } from "../types.ts";
 
 /**
- * What would be held; `undefined` where nothing would be taken, because it is old news, of an earlier life, or
- * begins after what is held.
+ * The member's state after a merge of this delta. Undefined if nothing would be merged, because the delta is older, of an
+ * earlier incarnation, or begins after a gap.
  */
 export function signedStateOf(delta: MemberDelta, held: MemberState | undefined): SignedState | undefined {
   const last = delta.entries.at(-1)?.number;
   if (last === undefined || (held && held.incarnation > delta.incarnation)) return undefined;
-  // What is told of a foreign member is taken by nobody who asks.
+  // With signing on, deltas of unversioned members are refused.
   if (isUnversioned(delta.incarnation)) return undefined;
   const mine = held?.incarnation === delta.incarnation ? held : undefined;
   if (delta.reset) {
-    // What is signed is a whole state, never a part of one.
+    // A signature covers a whole state, never a part of one.
     if (delta.after > 0 || (mine && last < mine.version)) return undefined;
     return claimAfter([], delta);
   }
@@ -34,7 +33,7 @@ function claimAfter(before: readonly SentEntry[], delta: MemberDelta, held?: Mem
   for (const entry of delta.entries) {
     number = entry.number;
     if (number <= (held?.version ?? 0)) continue;
-    // In the order of its last entry, as a holder keeps it.
+    // In the order of each key's last entry, as the store keeps it.
     byKey.delete(entry.key);
     byKey.set(entry.key, entry);
   }

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "../../../deps/std_assert.ts";
 import { SetHash } from "../../../engine/state/digest.ts";
 import { entryHeapBytes } from "../../../engine/state/heap_estimate.ts";
-import { type Acknowledgements, MemberState } from "../../../engine/state/member_state.ts";
+import { type KnownChanges, MemberState } from "../../../engine/state/member_state.ts";
 import { NO_INCARNATION } from "../../../engine/incarnation.ts";
 import { ChangeRanges } from "../../../engine/sync/change_ranges.ts";
 import { entryBytes, memberBytes, storedBytes } from "../../../engine/state/size.ts";
@@ -18,7 +18,7 @@ function stateOf(...entries: readonly SentEntry[]): MemberState {
 }
 
 /** A peer with all changes up to a serial. */
-function knownTo(serial: number): Acknowledgements {
+function knownTo(serial: number): KnownChanges {
   const known = { changes: new ChangeRanges() };
   known.changes.add(0, serial);
   return known;

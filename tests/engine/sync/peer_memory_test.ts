@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "../../../deps/std_assert.ts";
-import { NOT_REFUSED, PeerMemories, type PendingMember } from "../../../engine/sync/peer_memory.ts";
+import { PeerMemories } from "../../../engine/sync/peer_memory.ts";
+import { NOT_REFUSED, type PendingMember } from "../../../engine/sync/pending_members.ts";
 
 const LIFE = "018bcfe56800-80000000";
 const WAITS: PendingMember = {
@@ -12,7 +13,7 @@ const WAITS: PendingMember = {
 };
 
 function waitFor(memories: PeerMemories, peerId: string, memberIds: readonly string[]): void {
-  const peer = memories.of(peerId);
+  const peer = memories.touch(peerId);
   for (const id of memberIds) memories.addPending(peer, id, WAITS);
 }
 
@@ -21,7 +22,7 @@ function ids(count: number): string[] {
 }
 
 function waitingOf(memories: PeerMemories, peerId: string): string[] {
-  return [...memories.peek(peerId)!.pending.keys()];
+  return [...memories.peek(peerId)!.pending.ids()];
 }
 
 Deno.test("PeerMemory: the memory of all peers together is bounded (E6)", () => {
@@ -37,7 +38,7 @@ Deno.test("PeerMemory: drops whole the peers that were sent to longest ago, and 
   waitFor(memories, "p", ids(4));
   waitFor(memories, "q", ids(4));
   // Used again: p is now the newest.
-  memories.of("p");
+  memories.touch("p");
   waitFor(memories, "r", ids(3));
   assertEquals([waitingOf(memories, "p").length, waitingOf(memories, "q").length], [4, 0]);
   assertEquals(waitingOf(memories, "r"), ids(3));
@@ -46,10 +47,10 @@ Deno.test("PeerMemory: drops whole the peers that were sent to longest ago, and 
 
 Deno.test("PeerMemory: records that pending entries of a peer were dropped, so that its empty list proves nothing (E6)", () => {
   const memories = new PeerMemories(5);
-  memories.of("idle");
+  memories.touch("idle");
   waitFor(memories, "p", ids(3));
   waitFor(memories, "q", ids(3));
-  assertEquals(["idle", "p", "q"].map((id) => memories.peek(id)!.pendingWasDropped), [false, true, false]);
+  assertEquals(["idle", "p", "q"].map((id) => memories.peek(id)!.pending.wasDropped), [false, true, false]);
 });
 
 Deno.test("PeerMemory: one peer alone keeps as many members as the limit, the longest pending ones (E6)", () => {
@@ -57,24 +58,24 @@ Deno.test("PeerMemory: one peer alone keeps as many members as the limit, the lo
   waitFor(memories, "p", ids(9));
   assertEquals(waitingOf(memories, "p"), ids(5));
   assertEquals(memories.pendingCount, 5);
-  assert(memories.peek("p")!.pendingWasDropped);
+  assert(memories.peek("p")!.pending.wasDropped);
 });
 
 Deno.test("PeerMemory: a pending member keeps its position when it changes again (E7)", () => {
   const memories = new PeerMemories(100);
   waitFor(memories, "p", ["a", "b", "c"]);
-  memories.addPending(memories.of("p"), "a", { ...WAITS, after: 7 });
+  memories.addPending(memories.touch("p"), "a", { ...WAITS, after: 7 });
   assertEquals(waitingOf(memories, "p"), ["a", "b", "c"]);
   assertEquals(memories.peek("p")!.pending.get("a")?.after, 7);
-  memories.clearPending(memories.of("p"), "a");
-  memories.addPending(memories.of("p"), "a", WAITS);
+  memories.touch("p").pending.delete("a");
+  memories.addPending(memories.touch("p"), "a", WAITS);
   assertEquals(waitingOf(memories, "p"), ["b", "c", "a"]);
   assertEquals(memories.pendingCount, 3);
 });
 
 Deno.test("PeerMemory: a repair is under way while some peer has a gap or a comparison (R3.5)", () => {
   const memories = new PeerMemories(100);
-  const [p, q] = [memories.of("p"), memories.of("q")];
+  const [p, q] = [memories.touch("p"), memories.touch("q")];
   memories.addPending(p, "a", WAITS);
   assertEquals(memories.inRepair, false);
   memories.addPending(p, "a", { ...WAITS, gap: true });
@@ -83,22 +84,22 @@ Deno.test("PeerMemory: a repair is under way while some peer has a gap or a comp
   memories.addPending(p, "a", WAITS);
   assertEquals(memories.inRepair, false);
   memories.addPending(p, "a", { ...WAITS, gap: true });
-  memories.clearPending(p, "a");
+  p.pending.delete("a");
   assertEquals(memories.inRepair, false);
-  memories.setComparing(q, true);
-  memories.setComparing(q, true);
+  q.comparison.begin();
+  q.comparison.begin();
   assertEquals(memories.inRepair, true);
-  memories.setComparing(q, false);
-  memories.setComparing(q, false);
+  q.comparison.end();
+  q.comparison.end();
   assertEquals(memories.inRepair, false);
 });
 
 Deno.test("PeerMemory: a repair ends with the memory of the peer, with its suspension, and when it is dropped (R3.5)", () => {
   for (const end of ["forget", "suspend", "makeRoom"] as const) {
     const memories = new PeerMemories(3);
-    const peer = memories.of("p");
+    const peer = memories.touch("p");
     memories.addPending(peer, "a", { ...WAITS, gap: true });
-    memories.setComparing(peer, end !== "makeRoom");
+    if (end !== "makeRoom") peer.comparison.begin();
     if (end === "makeRoom") waitFor(memories, "q", ids(3));
     else memories[end]("p");
     assertEquals(memories.inRepair, false, end);
@@ -118,14 +119,14 @@ Deno.test("PeerMemory: members pending for a forgotten peer are not counted (E6)
 
 Deno.test("PeerMemory: a suspended peer keeps its pending members, but not its repair (E6)", () => {
   const memories = new PeerMemories(100);
-  memories.addPending(memories.of("p"), "a", { ...WAITS, after: 3, gap: true });
+  memories.addPending(memories.touch("p"), "a", { ...WAITS, after: 3, gap: true });
   memories.suspend("p");
   memories.suspend("nobody");
   assertEquals(memories.peek("p")!.pending.get("a"), { ...WAITS, after: 3 });
 });
 
-Deno.test("PeerMemory.notePushed: forgets the oldest push of more than 1,024 members (S2)", () => {
-  const peer = new PeerMemories(10).of("p");
+Deno.test("PeerMemory.recordPush: forgets the oldest push of more than 1,024 members (S2)", () => {
+  const peer = new PeerMemories(10).touch("p");
   for (const id of ids(1_024)) peer.recordPush(id, { incarnation: LIFE, number: 1 });
   // Pushed again, it is the newest.
   peer.recordPush("m0", { incarnation: LIFE, number: 2 });

@@ -1,0 +1,76 @@
+/**
+ * The set of peers with a known state. Members send it to each other (rule E12), so that each learns of members without
+ * an exchange of its own with them.
+ *
+ * @module
+ */
+
+import type { ConvergenceTracker } from "../convergence.ts";
+import type { SortedMembers } from "../state/sorted_members.ts";
+import { stateName, type Store } from "../state/store.ts";
+import type { Delta, MemberSet } from "../types.ts";
+import type { PeerMemory } from "./peer_memory.ts";
+
+/** Records the states of peers, and encodes and merges the set of peers with this member's state. */
+export class AgreeingPeers {
+  readonly #selfId: string;
+  readonly #store: Store;
+  readonly #signs: boolean;
+  /** The set as it was last sent and changed since: to encode it again costs by the number of members. */
+  #encoded: { readonly sorted: SortedMembers; readonly state: string; set: MemberSet } | undefined;
+  /** The digits of all sets received, so that a member is looked up once for each state. */
+  #received: {
+    readonly sorted?: SortedMembers;
+    readonly state?: string;
+    readonly retractions?: number;
+    readonly digits: number[];
+  } = { digits: [] };
+
+  constructor(
+    context: { readonly selfId: string; readonly store: Store; readonly signs: boolean },
+  ) {
+    this.#selfId = context.selfId;
+    this.#store = context.store;
+    this.#signs = context.signs;
+  }
+
+  /** The members with this member's state, as far as it knows. The peer may know of more. */
+  setFor(peer: PeerMemory): Pick<Delta, "agreeing"> {
+    const { convergence, active, state } = this.#store;
+    // A peer with another state knows nothing about this one.
+    if (this.#signs || peer.receivedState !== state || active.size <= 2) return {};
+    // Read only now: to sort the members again costs by their number (rule E6).
+    const { sorted } = this.#store;
+    if (this.#encoded?.sorted !== sorted || this.#encoded.state !== state) {
+      const set = sorted.encode((id) => id === this.#selfId || convergence.agrees(id, state));
+      this.#encoded = { sorted, state, set };
+    }
+    return { agreeing: this.#encoded.set };
+  }
+
+  /** Records the known states of a peer. */
+  record(id: string, known: Parameters<ConvergenceTracker["set"]>[1]): void {
+    const { convergence, state } = this.#store;
+    if (!convergence.set(id, known)) return;
+    const encoded = this.#encoded;
+    if (encoded?.state !== state) this.#encoded = undefined;
+    else if (encoded) {
+      const isIn = (each: string) => each === this.#selfId || convergence.agrees(each, encoded.state);
+      encoded.set = encoded.sorted.encodeAnew(encoded.set, id, isIn);
+    }
+  }
+
+  /** Merges the set of a peer with the same state. With signing on, no member speaks for another. */
+  apply({ agreeing, digest, active }: Delta): void {
+    const { state } = this.#store;
+    if (agreeing === undefined || this.#signs || stateName(digest, active) !== state) return;
+    const { sorted, convergence: { retractions } } = this.#store;
+    const before = this.#received;
+    if (before.sorted !== sorted || before.state !== state || before.retractions !== retractions) {
+      this.#received = { sorted, state, retractions, digits: [] };
+    }
+    for (const id of sorted.decode(agreeing, this.#received.digits)) {
+      if (id !== this.#selfId) this.record(id, { reported: state });
+    }
+  }
+}

@@ -1,0 +1,115 @@
+/**
+ * Exceptions to the acknowledged changes of a peer: members with entries that it lacks, or that could not be sent
+ * (rules E5, E6).
+ *
+ * @module
+ */
+
+import type { Incarnation } from "../types.ts";
+import type { PeerTotals } from "./peer_totals.ts";
+
+/** A member with entries that a peer lacks although the log of changes does not show it. */
+export interface PendingMember {
+  /** The incarnation of `after`. */
+  readonly incarnation: Incarnation;
+  /** The peer is assumed to have the member up to this position. */
+  readonly after: number;
+  /** True if the peer itself reported a lower version than assumed. */
+  readonly gap: boolean;
+  /** True if only a reset helps; the parts of it up to `after` have arrived. */
+  readonly reset: boolean;
+  /** The member's floor at the first part. Once it is higher, deletions of that part may have been dropped. */
+  readonly floor: number;
+  /** How often in a row the peer accepted less of the member than it was sent. */
+  readonly refusals: number;
+  /** The earliest time of the monotonic clock to send the member again. */
+  readonly notBeforeMs: number;
+}
+
+/** For a member that is pending for another reason than a refusal. */
+export const NOT_REFUSED: Pick<PendingMember, "refusals" | "notBeforeMs"> = {
+  refusals: 0,
+  notBeforeMs: -Infinity,
+};
+
+/** Shared by all peers without pending members: an empty map for each would take more memory than all else of it. */
+const NONE: ReadonlyMap<string, PendingMember> = new Map();
+
+/** The pending members of one peer by id, the longest pending first. */
+export class PendingMembers {
+  readonly #totals: PeerTotals;
+  #members = NONE;
+  #wasDropped = false;
+
+  constructor(totals: PeerTotals) {
+    this.#totals = totals;
+  }
+
+  get size(): number {
+    return this.#members.size;
+  }
+
+  /** True if pending members were dropped to make room: then an empty list proves nothing. */
+  get wasDropped(): boolean {
+    return this.#wasDropped;
+  }
+
+  get(id: string): PendingMember | undefined {
+    return this.#members.get(id);
+  }
+
+  has(id: string): boolean {
+    return this.#members.has(id);
+  }
+
+  ids(): Iterable<string> {
+    return this.#members.keys();
+  }
+
+  [Symbol.iterator](): Iterator<readonly [string, PendingMember]> {
+    return this.#members[Symbol.iterator]();
+  }
+
+  /**
+   * Records a member as pending, at its present position or last. Called by `PeerMemories.addPending`, for a limit over all
+   * peers.
+   */
+  set(id: string, pending: PendingMember): void {
+    const before = this.#members.get(id);
+    if (before) this.#totals.countPending(before, -1);
+    if (this.#members === NONE) this.#members = new Map();
+    (this.#members as Map<string, PendingMember>).set(id, pending);
+    this.#totals.countPending(pending, 1);
+  }
+
+  /** The peer lacks nothing of a member any more. */
+  delete(id: string): void {
+    const before = this.#members.get(id);
+    if (!before) return;
+    this.#totals.countPending(before, -1);
+    (this.#members as Map<string, PendingMember>).delete(id);
+  }
+
+  /** Drops all members. */
+  drop(): void {
+    for (const pending of this.#members.values()) this.#totals.countPending(pending, -1);
+    if (this.#members.size > 0) this.#wasDropped = true;
+    this.#members = NONE;
+  }
+
+  /** Drops the latest members beyond a number of them. */
+  dropBeyond(most: number): void {
+    for (const id of [...this.#members.keys()].slice(most)) this.delete(id);
+    this.#wasDropped = true;
+  }
+
+  /** The peer's state is known again, in spite of dropped members. */
+  recordComplete(): void {
+    this.#wasDropped = false;
+  }
+
+  /** Counts no gap as a repair under way any more. */
+  endGaps(): void {
+    for (const [id, pending] of this.#members) this.set(id, { ...pending, gap: false });
+  }
+}

@@ -1,0 +1,32 @@
+/**
+ * The range of one delta in a member's state.
+ *
+ * @module
+ */
+
+import type { Incarnation, MemberDelta } from "../types.ts";
+
+/** The range of a delta in one incarnation: from above `after` up to `last`. */
+export interface Span {
+  readonly incarnation: Incarnation;
+  readonly after: number;
+  readonly last: number;
+}
+
+/** The span of a delta on its way to a peer, as positions in this member's copy. */
+export interface SentSpan extends Span {
+  /** The end of this member's copy at that time. More is to be sent if `last` is below it. */
+  readonly end: number;
+  readonly reset: boolean;
+  /** The floor at that time, see `PendingMember`. */
+  readonly floor: number;
+}
+
+/** The span of a delta. For an unversioned member `last` is the highest number. */
+export function spanOf(delta: MemberDelta): Span {
+  return {
+    incarnation: delta.incarnation,
+    after: delta.after,
+    last: delta.entries.at(-1)?.number ?? delta.after,
+  };
+}
