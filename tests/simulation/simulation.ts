@@ -57,8 +57,10 @@ const KEYS = ["a", "b", "c", "__proto__", "κλειδί"];
 const SHARED_ADDRESS = memoryAddress("everyone", 1);
 /** The time from the end of a process that restarts politely to the next process at its address, in milliseconds. */
 const POLITE_PAUSE_MS = 300;
-/** The longest time, in milliseconds, until the address of a member that left is dialed again (docs/guide.md). */
-const RETURN_DIALED_MS = 1_000;
+/** The longest time from the start of a process at the address of a member that left until all have it (docs/guide.md). */
+const RETURN_BOUND_MS = 2_000;
+/** The members that dial the address of a member that left, on average, in a cluster of any size. */
+const RETURN_DIALERS = 8;
 /**
  * Dials of a load balancer until members on both sides of any partition met. 16: in the worst case, with two members, one
  * of four pairs of dials leads both to themselves.
@@ -117,6 +119,7 @@ export class Simulation {
   /** Cancel functions of planned actions. */
   readonly #planned = new Set<() => void>();
   readonly #proxiesDown = new Set<string>();
+  #returnBoundMs = NaN;
   #versions = 1;
   #values = 0;
   #started = 0;
@@ -184,7 +187,7 @@ export class Simulation {
       recoveryMs,
       recoveryBoundMs: this.recoveryBoundMs,
       returnMs,
-      returnBoundMs: this.returnBoundMs,
+      returnBoundMs: this.#returnBoundMs,
       rounds: virtualMs / this.scenario.config.gossipInterval,
       messages,
       bytes,
@@ -215,10 +218,11 @@ export class Simulation {
 
   /**
    * The longest time from the start of processes after a polite restart until all members have each other, without any
-   * other fault: 2 s, or longer where six rounds take longer than the second after the first dial.
+   * other fault: 2 s. In a cluster of more than eight members not all dial the address: the others hear of it in rounds.
    */
-  get returnBoundMs(): number {
-    return Math.max(2_000, RETURN_DIALED_MS + 6 * this.scenario.config.gossipInterval);
+  #returnBoundFor(members: number): number {
+    if (members <= RETURN_DIALERS) return RETURN_BOUND_MS;
+    return Math.max(RETURN_BOUND_MS, RETURN_BOUND_MS / 2 + 6 * this.scenario.config.gossipInterval);
   }
 
   // ---- phases
@@ -351,6 +355,7 @@ export class Simulation {
     const hosts = seedHosts.slice(0, this.#extraDice.whole(1, most));
     const leaving = this.#alive.filter(({ host }) => hosts.includes(host));
     this.#note("", `without other faults ${hosts.join()} restart politely`);
+    this.#returnBoundMs = this.#returnBoundFor(this.#alive.length);
     for (const process of leaving) process.leave();
     const untilMs = this.#runtime.monotonicMs() + 4 * config.gossipRequestTimeout;
     while (leaving.some(({ isOver }) => !isOver)) {
@@ -362,7 +367,7 @@ export class Simulation {
     const startMs = this.#runtime.monotonicMs();
     for (let lack = this.#lack(); lack !== undefined; lack = this.#lack()) {
       const sinceMs = this.#runtime.monotonicMs() - startMs;
-      if (sinceMs > this.returnBoundMs) {
+      if (sinceMs > this.#returnBoundMs) {
         this.#violated(
           undefined,
           `${Math.round(sinceMs)} ms after ${hosts.join()} restarted politely ${lack}`,
