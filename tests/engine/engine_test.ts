@@ -9,7 +9,7 @@ import {
 import { entryBytes, ENVELOPE_BYTES, memberBytes, storedBytes } from "../../engine/state/size.ts";
 import { entry, eventsOf, makeEngine, makePair, set, settle, TestClock } from "./harness.ts";
 
-Deno.test("Engine.set: what a member tells of itself is set where the user's state is at its limit (E7)", () => {
+Deno.test("Engine.set: sets a reserved key although the state is at its limit (E7)", () => {
   for (const key of [HEARTBEAT_KEY, TOPOLOGY_KEY, GRACEFULLY_LEFT_KEY, MEMBER_KEY, SIGNING_KEY]) {
     const clock = new TestClock();
     const engine = makeEngine("a", clock, { settings: { maxKeysPerMember: 2 } });

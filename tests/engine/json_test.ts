@@ -87,7 +87,7 @@ Deno.test("JSON: a key named __proto__ is valid and pollutes nothing (R4.2)", ()
 
 Deno.test("copyJson: a key named __proto__ sets no prototype where assigning to it would (R4.2)", () => {
   const given = JSON.parse('{"__proto__":{"evil":true},"plain":1}');
-  // Browsers have this accessor; Deno has it not, unless it is told to.
+  // Browsers have this accessor; Deno has it only with a flag.
   const before = Object.getOwnPropertyDescriptor(Object.prototype, "__proto__");
   Object.defineProperty(Object.prototype, "__proto__", {
     configurable: true,

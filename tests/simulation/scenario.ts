@@ -16,7 +16,7 @@ export type DiscoveryKind = "fixed" | "seeds" | "topology" | "balancer" | "name"
 
 /**
  * The addresses that members advertise. `own`: each member has its own host. The others share one host, as behind NAT or
- * a reverse proxy, and are told apart by port or by path.
+ * a reverse proxy, and differ by port or by path.
  */
 export type AddressKind = "own" | "ports" | "paths";
 

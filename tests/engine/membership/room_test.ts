@@ -35,7 +35,7 @@ function stranger(id: string, clock: TestClock, settings: Partial<typeof SETTING
   return engine;
 }
 
-/** What a discovery by greeting does with what is held: all of these are members from now on. */
+/** Open membership: every member with state is in the topology from now on. */
 function follow(engine: Engine, clock: TestClock): void {
   note(
     engine,
@@ -43,7 +43,7 @@ function follow(engine: Engine, clock: TestClock): void {
   );
 }
 
-/** A member shakes hands with an engine, and tells it what it has set. */
+/** A member shakes hands with an engine, and sends its state. */
 function meet(engine: Engine, id: string, value: JsonValue, clock: TestClock): void {
   const { refusal } = note(
     engine,
@@ -53,7 +53,7 @@ function meet(engine: Engine, id: string, value: JsonValue, clock: TestClock): v
   tell(engine, id, memberDelta(id, LIFE, [entry("k", 1, value)]), clock);
 }
 
-/** A peer tells of a member that it alone has met, or has invented. */
+/** A peer sends state of a member that it alone met, or invented. */
 function hearsay(engine: Engine, id: string, value: JsonValue, clock: TestClock, number = 1) {
   return tell(engine, "teller", memberDelta(id, LIFE, [entry("k", number, value)]), clock);
 }
@@ -62,7 +62,7 @@ function idsOf(engine: Engine): string[] {
   return [...engine.view.memberIds()].filter((id) => id !== engine.view.id).sort();
 }
 
-/** What one value under the key `k` counts for. */
+/** The counted bytes of one value under the key `k`. */
 function costOf(value: JsonValue): number {
   return MEMBER_HEAP_BYTES + entryHeapBytes(entry("k", 1, value));
 }
@@ -88,7 +88,7 @@ Deno.test("room: counts what is held of others, and follows each change to the b
   assertEquals([a.view.room.bytes, idsOf(a)], [0, []]);
 });
 
-Deno.test("room: hearsay above maxHeldBytes is refused, and takes nothing from whoever is held (E15)", () => {
+Deno.test("room: hearsay above maxHeldBytes is refused, and takes nothing from stored members (E15)", () => {
   const clock = new TestClock();
   const value = brackets(4_000);
   const limit = 2 * costOf(value);
@@ -116,7 +116,7 @@ Deno.test("room: of hearsay the largest goes for what is smaller, and does not c
   assertLess(left.length, before.length);
   assertGreater(a.view.room.dropped, dropped);
   const after = a.view.room.dropped;
-  // Told again, once more and newer: each is refused, and nobody loses its place.
+  // A repeated and a newer entry: each is refused, and no member loses its place.
   for (const number of [1, 2, 3]) {
     for (const id of before) hearsay(a, id, brackets(5_000), clock, number);
   }
@@ -236,7 +236,7 @@ Deno.test("room: hearsay takes the place of hearsay that was not active for an e
   hearsay(a, "new", 1, clock);
   assertEquals(idsOf(a), ["b", "i2", "new"]);
   hearsay(a, "newer", 1, clock);
-  // What was dropped and is told again is no news.
+  // A dropped entry that arrives again is not new.
   hearsay(a, "i1", 1, clock);
   assertEquals([idsOf(a), a.view.room.dropped], [["b", "new", "newer"], 2]);
 });
@@ -278,7 +278,7 @@ Deno.test("room: members of a topology that does not come from peers count as me
   assertEquals(idsOf(a), ["b", "c"]);
 });
 
-Deno.test("room: one event tells of the first drop, and one of all in an expiration after it (E15)", () => {
+Deno.test("room: the first drop emits one event, and all in an expiration after it another (E15)", () => {
   const clock = new TestClock();
   const a = stranger("a", clock, { maxMembers: 11 });
   for (let index = 0; index < 10; index++) hearsay(a, `i${index}`, 1, clock);
@@ -296,7 +296,7 @@ Deno.test("room: one event tells of the first drop, and one of all in an expirat
   assertEquals(told().length, 2);
 });
 
-Deno.test("room: the refusal of a member is told once in an expiration, whatever is sent (E15)", () => {
+Deno.test("room: the refusal of a member emits one event in an expiration, whatever arrives (E15)", () => {
   const clock = new TestClock();
   const a = stranger("a", clock, { maxMembers: 2 });
   meet(a, "b", 1, clock);
@@ -325,7 +325,7 @@ Deno.test("room: a member that was dropped is active no more, and no repair of i
   const rounds = (count: number) => {
     for (let round = 0; round < count; round++) exchange(a, b, { clock });
   };
-  // It acknowledges what it is told, so that all agree.
+  // It acknowledges each delta, so that all agree.
   const agree = () => {
     for (const engine of [a, b]) {
       note(engine, engine.applyCount("i", 1, clock.now));

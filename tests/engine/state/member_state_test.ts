@@ -89,7 +89,7 @@ Deno.test("MemberState.heldBy: a floor counts only for a peer with the change th
   assertEquals(state.ackedVersion(known), 1);
   known.changes.add(6, 7);
   assertEquals(state.ackedVersion(known), 4);
-  // The same floor again is no other change.
+  // An equal floor is not another change.
   state.raiseFloor({ number: 4, serial: 9 });
   assertEquals(state.ackedVersion(known), 4);
 });
@@ -117,7 +117,7 @@ Deno.test("MemberState: begins with nothing held, heard or settled", () => {
   assertEquals(size, { keys: 0, bytes: 0, sentBytes: 0, heapBytes: 0 });
 });
 
-Deno.test("MemberState.isCoveredBy: compares what is held above a position with what was told", () => {
+Deno.test("MemberState.isCoveredBy: compares stored entries above a position with received ones", () => {
   const state = stateOf(entry("a", 1, 1), entry("b", 2, 1), entry("c", 5, 1));
   const told = (...numbers: readonly [key: string, number: number][]) =>
     numbers.map(([key, number]) => entry(key, number, 1));
@@ -149,7 +149,7 @@ Deno.test("MemberState: of an unversioned member positions are serials, and the 
   assertEquals([state.ackedVersion(known), state.isAckedBy(known)], [3, true]);
 });
 
-Deno.test("MemberState.isHeldBy: everything is held by whoever knows the latest change, and nothing by everybody (E5)", () => {
+Deno.test("MemberState.isAckedBy: a peer that knows the latest change has everything, and every peer has an empty state (E5)", () => {
   const empty = stateOf();
   empty.changedSerial = 5;
   assertEquals(empty.isAckedBy(knownTo(0)), true);
@@ -164,7 +164,7 @@ Deno.test("MemberState.isHeldBy: everything is held by whoever knows the latest 
   assertEquals(state.isAckedBy(known), true);
 });
 
-Deno.test("MemberState.certify: as much is told as is signed, and under this signature (E7)", () => {
+Deno.test("MemberState.attachSignature: a delta ends where the signature ends, and has it (E7)", () => {
   const state = stateOf(entry("a", 1, 1), tombstone("b", 2));
   assertEquals([state.signedUpTo, state.signature], [0, undefined]);
   const draft = state.unsignedSnapshot();
@@ -196,7 +196,7 @@ Deno.test("MemberState: a forgotten tombstone raises the floor, and a peer below
   assertEquals(numbersOf(state, 3), [4]);
 });
 
-Deno.test("MemberState.deletions: are those that are still told of, the first deleted first (E8)", () => {
+Deno.test("MemberState.deletions: are the kept tombstones, the first deleted first (E8)", () => {
   const state = stateOf(entry("a", 1, 1), tombstone("a", 2), tombstone("b", 3), tombstone("c", 4));
   const keys = () => [...state.deletions].map((each) => each.key);
   assertEquals([keys(), [...stateOf(entry("a", 1, 1)).deletions]], [["a", "b", "c"], []]);

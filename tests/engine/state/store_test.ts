@@ -77,7 +77,7 @@ Deno.test("Store: digest, active hash and hash of lives follow every change (E12
   assertNotEquals(store.activeHash, makeStore("self").store.activeHash);
 });
 
-Deno.test("Store.sorted: is made anew when a member is held, dropped, active or no longer", () => {
+Deno.test("Store.sorted: is built again when a member is added, dropped, active or inactive", () => {
   const { store } = makeStore("self", "b", "a");
   for (const id of ["self", "a", "b"]) store.addMember(id, LIFE);
   const ids = () => [...store.sorted.ids];

@@ -3,7 +3,7 @@ import { makeIncarnation, NO_INCARNATION } from "../../../engine/incarnation.ts"
 import type { KnownVersion } from "../../../engine/types.ts";
 import { entry, makeCluster, memberDelta, set, tell, TestClock } from "../harness.ts";
 
-/** `a`, which has told `b` nothing, with a change of its own and with one each of `c`, `d`, `e` and `f`, in this order. */
+/** `a`, which has sent `b` nothing, with an own change and one each of `c`, `d`, `e` and `f`, in this order. */
 function makeTeller(gossipMaxSend: number) {
   const clock = new TestClock();
   const ids = ["a", "b", "c", "d", "e", "f"];
@@ -11,7 +11,7 @@ function makeTeller(gossipMaxSend: number) {
   const incarnation = makeIncarnation(clock.wallMs, 0.5);
   for (const id of ids.slice(2)) tell(a, "c", memberDelta(id, incarnation, [entry("k", 1, id)]), clock);
   set(a, "k", 1, clock);
-  /** The members of which a message tells, where b asks for these. */
+  /** The members in a message, if b pulls these. */
   const toldOf = (...ids: string[]) => {
     const asked = new Map<string, KnownVersion>(
       ids.map((id) => [id, { incarnation: NO_INCARNATION, number: 0 }]),

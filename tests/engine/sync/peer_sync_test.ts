@@ -4,7 +4,7 @@ import { maxPulled } from "../../../engine/sync/selection.ts";
 import { versionBytes } from "../../../engine/state/size.ts";
 import { entry, greet, makeCluster, makePair, memberDelta, note, tell, TestClock } from "../harness.ts";
 
-Deno.test("Exchange.noteReceived: what a peer told does not go back to it, though only a part found room (E4, E7)", () => {
+Deno.test("PeerSync.recordReceived: received entries do not go back to the peer, though only a part had room (E4, E7)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock, { settings: { maxKeysPerMember: 2 } });
   note(a, a.setTopology({ members: ["a", "b", "c"], blocked: [] }, clock.now));

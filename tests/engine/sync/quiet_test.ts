@@ -156,7 +156,7 @@ Deno.test("applyIncoming: takes a set of agreeing members only from a peer with 
   }
 });
 
-Deno.test("applyIncoming: a set of agreeing members counts anew after a member has said that it lacks something (E12)", () => {
+Deno.test("applyIncoming: a set of agreeing members counts again after a member reported that it lacks something (E12)", () => {
   const clock = new TestClock();
   const [a, b, c] = makeCluster(["a", "b", "c"], clock) as [Engine, Engine, Engine];
   set(a, "k", 1, clock);

@@ -224,7 +224,7 @@ Deno.test("answerReconcile: in an interval a peer has all members compared twice
   const { a, clock, ids } = crowd(200);
   const ask = () => note(a, a.answerReconcile("b", { ...ALL, members: new Map() })).part !== undefined;
   assertEquals(Array.from({ length: 10 }, ask), [true, true, true, ...Array(7).fill(false)]);
-  // Of a part that has few members more is compared.
+  // A part with few members is compared more often.
   const few = { from: ids[0]!, until: `${ids[0]!}!`, members: new Map() };
   note(a, a.tick(clock.advance(1_000)));
   for (let times = 0; times < 50; times++) assert(note(a, a.answerReconcile("b", few)).part);
