@@ -34,7 +34,7 @@ Deno.test({
     // Ben is killed. Crash detection makes ada dial it, without the permission.
     await ada.until(/"MemberBlocked","memberId":"ben"/);
     await ada.type("members");
-    await ada.until(/"members":\["ada active","ben blocked"\]/);
+    await ada.until(/"members":\["ada alive","ben failed"\]/);
     assert(!ada.lines.some((line) => line.includes("Allow?")), ada.lines.join("\n"));
   },
 });
