@@ -126,7 +126,10 @@ export class Identity {
   }
 
   /** True if {@linkcode Identity.signedProof} returns a proof; costs no copy of the state. */
-  canProve(id: string, maxMessageBytes = this.#memories.peek(id)?.maxMessageBytes ?? Infinity): boolean {
+  canProve(
+    id: string,
+    maxMessageBytes: number = this.#memories.peek(id)?.maxMessageBytes ?? Infinity,
+  ): boolean {
     const state = this.#store.log.get(id);
     if (!this.#signs || state?.signature === undefined) return false;
     const room = Math.min(maxMessageBytes, this.#settings.maxMessageBytes) - ENVELOPE_BYTES;

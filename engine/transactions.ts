@@ -75,7 +75,11 @@ export class Transactions {
    * Runs an action, evaluates consensus and phase, and returns all events. With `passOn: false` the changes are not
    * pushed, and spread by the rounds alone.
    */
-  run<T>(now: Instant | undefined, action: () => T, { passOn = true } = {}): WithEvents<T> {
+  run<T>(
+    now: Instant | undefined,
+    action: () => T,
+    { passOn = true }: { readonly passOn?: boolean } = {},
+  ): WithEvents<T> {
     if (now) {
       this.#nowMs = now.monotonicMs;
       this.#heartbeats.noteTime(now);

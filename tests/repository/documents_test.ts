@@ -117,7 +117,7 @@ Deno.test("docs/SECURITY.md: each link to a test has the name of its file", asyn
 
 Deno.test("docs/events-and-errors.md: has every event and every error code, and no other", async () => {
   const [events = "", errors = ""] = (await textOf("docs/events-and-errors.md")).split("\n## Errors\n");
-  const sources = ["engine/events.ts", "contracts/event_stream.ts", "contracts/cluster.ts"];
+  const sources = ["engine/events.ts", "contracts/events.ts", "contracts/cluster.ts"];
   const types = (await Promise.all(sources.map(textOf))).flatMap((source) =>
     [...source.matchAll(/^ {2}readonly type: "(\w+)";$/gm)].map(([, type]) => type!)
   );

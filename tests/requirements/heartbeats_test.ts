@@ -259,7 +259,7 @@ Deno.test("expiration: a refused set delays no heartbeat (R6.3)", async () => {
         cluster.of("a").gossiper.setState("k", value);
         assert(false);
       } catch (error) {
-        assertStringIncludes(String(error), "nothing was changed");
+        assertStringIncludes(String(error), "Nothing was changed");
       }
     }
     await cluster.advance(300);
