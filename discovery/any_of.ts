@@ -8,7 +8,7 @@ import type { ClusterTopology, Discovery, DiscoveryContext, Member } from "../co
 import { ConflatingQueue } from "../common/conflating_queue.ts";
 import { assertNone, listOf } from "../options/rules.ts";
 import { DISCOVERY } from "../contracts/discovery_rule.ts";
-import { areSameMembers, topologyOf } from "./member_list.ts";
+import { MemberList, topologyOf } from "./member_list.ts";
 
 /**
  * A discovery whose members are the union of several sources. A source that fails does not affect the others.
@@ -51,7 +51,7 @@ class Union {
   readonly #topologies: (ClusterTopology | undefined)[];
   /** A copy of the handshakes for each source. */
   readonly #greeted: readonly ConflatingQueue<Member>[];
-  #published: ClusterTopology | undefined;
+  readonly #list: MemberList;
 
   constructor(
     sources: readonly Discovery[],
@@ -59,6 +59,7 @@ class Union {
   ) {
     this.#sources = sources;
     this.#site = site;
+    this.#list = new MemberList(site);
     this.#signal = signal;
     this.#topologies = sources.map(({ members }) => members && topologyOf(members));
     this.#greeted = sources.map(() => new ConflatingQueue<Member>({ keyOf: ({ id }) => id, signal }));
@@ -111,19 +112,9 @@ class Union {
   #take(at: number, topology: ClusterTopology): void {
     this.#topologies[at] = topology;
     const known = this.#topologies.filter((each) => each !== undefined);
-    const members = distinct(known.flatMap(({ members }) => members)).sort((a, b) => a.id < b.id ? -1 : 1);
-    const blocked = [...new Set(known.flatMap(({ blocked }) => blocked))].sort();
-    const before = this.#published;
-    const union = topologyOf(members, { before: before?.members ?? [], blocked });
-    if (before && isSame(union, before)) return;
-    this.#published = union;
-    this.#site.eventStream.publish(union);
+    const members = distinct(known.flatMap(({ members }) => members));
+    this.#list.publishOnly(members, new Set(known.flatMap(({ blocked }) => blocked)));
   }
-}
-
-function isSame(one: ClusterTopology, other: ClusterTopology): boolean {
-  return areSameMembers(one.members, other.members) && one.blocked.length === other.blocked.length &&
-    one.blocked.every((id, at) => id === other.blocked[at]);
 }
 
 /** Keeps the first of several records with the same id. */

@@ -29,7 +29,7 @@ export function topologyOf(
 /** The last published topology of a discovery. */
 export class MemberList {
   readonly #site: Pick<DiscoveryContext, "self" | "eventStream">;
-  #published: readonly Member[] | undefined;
+  #published: { readonly members: readonly Member[]; readonly blocked: readonly string[] } | undefined;
 
   constructor(site: Pick<DiscoveryContext, "self" | "eventStream">) {
     this.#site = site;
@@ -37,15 +37,22 @@ export class MemberList {
 
   /** Publishes a topology of these members and this one. Does nothing if it equals the last one. */
   publish(others: Iterable<Member>): void {
-    const { self, eventStream } = this.#site;
+    const { self } = this.#site;
     const byId = new Map([...others].map((member) => [member.id, member]));
     // This member's own record is always right.
     byId.set(self.id, self);
-    const members = [...byId.values()].sort((one, other) => one.id < other.id ? -1 : 1);
+    this.publishOnly(byId.values());
+  }
+
+  /** Publishes a topology of these members alone, and of blocked ids. Does nothing if it equals the last one. */
+  publishOnly(unsorted: Iterable<Member>, blockedIds: Iterable<string> = []): void {
+    const members = [...unsorted].sort((one, other) => one.id < other.id ? -1 : 1);
+    const blocked = [...blockedIds].sort();
     const before = this.#published;
-    if (before && areSameMembers(members, before)) return;
-    this.#published = members;
-    eventStream.publish(topologyOf(members, { before: before ?? [] }));
+    // Compared before an event is made: its hash costs more than the comparison.
+    if (before && areSameMembers(members, before.members) && areSameTexts(blocked, before.blocked)) return;
+    this.#published = { members, blocked };
+    this.#site.eventStream.publish(topologyOf(members, { before: before?.members ?? [], blocked }));
   }
 }
 
