@@ -9,7 +9,7 @@ import type { EventOf, EventType, HearsayEvent, SeedFailed } from "./events.ts";
 import { Fifo } from "../common/fifo.ts";
 import { heapBytes } from "../common/heap_bytes.ts";
 import { printableError } from "../common/printable.ts";
-import { assertNone, assertSignal, describe, nearestOf } from "../options/rules.ts";
+import { assertNone, assertSignal, describe, nearestOf, wholeNumber } from "../options/rules.ts";
 
 export type * from "./events.ts";
 
@@ -69,6 +69,7 @@ const MAX_FAILED_SEEDS = 1_024;
 
 /** The default of the most unread events per subscriber: enough for a burst. */
 export const DEFAULT_EVENT_CAPACITY = 1024;
+const CAPACITY = wholeNumber({ least: 1 });
 /**
  * The memory for the unread events of one subscriber, in bytes as {@linkcode heapBytes} estimates them. 16 MiB: a burst
  * of 1,024 updates of 4 KiB fits. The latest event is kept at any size.
@@ -400,10 +401,7 @@ class EventBuffer {
 }
 
 function checkedCapacity(capacity: number): number {
-  const isRight = Number.isSafeInteger(capacity) && capacity >= 1;
-  const given = describe(capacity);
-  const allowed = "a whole number of at least 1";
-  assertNone(isRight ? [] : [{ field: "capacity", problem: `must be ${allowed}`, given, allowed }]);
+  assertNone(CAPACITY("capacity", capacity));
   return capacity;
 }
 

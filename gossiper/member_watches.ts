@@ -8,7 +8,7 @@ import type { EngineEvent } from "../engine/events.ts";
 import type { MembersOptions, MemberView, WaitOptions } from "./contract.ts";
 import type { EngineHost } from "./engine_host.ts";
 import { ConflatingQueue } from "../common/conflating_queue.ts";
-import { assertNone, assertSignal, describe } from "../options/rules.ts";
+import { assertNone, assertSignal, wholeNumber } from "../options/rules.ts";
 import { sleep } from "../common/runtime.ts";
 
 /** The events that change the set of alive members. */
@@ -26,6 +26,9 @@ const VIEW_CHANGES: ReadonlySet<EngineEvent["type"]> = new Set<EngineEvent["type
   "MemberUnblocked",
   "SuspicionEnded",
 ]);
+
+const COUNT = wholeNumber({ least: 1, unit: "members" });
+const DURATION = wholeNumber({ least: 0, unit: "milliseconds" });
 
 /** The dependencies of {@linkcode MemberWatches}. */
 export interface MemberWatchesOptions {
@@ -72,10 +75,7 @@ export class MemberWatches {
   /** Resolves with the alive members once there are `count`, unchanged for `stableFor` milliseconds. */
   async when(count: number, { stableFor = 0, signal }: MembersOptions): Promise<readonly MemberView[]> {
     assertSignal(signal);
-    assertNone([
-      ...wholeProblems("count", count, { least: 1, unit: "members" }),
-      ...wholeProblems("stableFor", stableFor, { least: 0, unit: "milliseconds" }),
-    ]);
+    assertNone([...COUNT("count", count), ...DURATION("stableFor", stableFor)]);
     const { engineHost, views, leaving } = this.#options;
     const either = signal ? AbortSignal.any([signal, leaving]) : leaving;
     do {
@@ -102,14 +102,4 @@ export class MemberWatches {
       unlisten();
     }
   }
-}
-
-function wholeProblems(
-  field: string,
-  value: unknown,
-  { least, unit }: { readonly least: number; readonly unit: string },
-) {
-  if (Number.isSafeInteger(value) && (value as number) >= least) return [];
-  const allowed = `a whole number of ${unit} of at least ${least}`;
-  return [{ field, problem: `must be ${allowed}`, given: describe(value), allowed }];
 }

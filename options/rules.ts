@@ -111,6 +111,13 @@ export const SECRET: Rule = rule((given) => typeof given === "string", {
   show: () => "something else",
 });
 
+/** A whole number, of a unit if it has one. */
+export function wholeNumber({ least, unit }: { readonly least: number; readonly unit?: string }): Rule {
+  return rule((given) => Number.isSafeInteger(given) && (given as number) >= least, {
+    allowed: `a whole number ${unit === undefined ? "" : `of ${unit} `}of at least ${least}`,
+  });
+}
+
 /** A port to dial. */
 export const PORT: Rule = rule((given) => isPort(given), {
   allowed: "a whole number from 1 to 65535",
