@@ -4,21 +4,10 @@
  * @module
  */
 
+import { PRODUCT } from "./house_rules.ts";
+import { sourceFiles } from "./source_files.ts";
+
 const ROOT = new URL("..", import.meta.url);
-const FOLDERS = [
-  "common",
-  "engine",
-  "options",
-  "protocol",
-  "contracts",
-  "security",
-  "gossiper",
-  "transport",
-  "discovery",
-  "testing",
-  "node",
-  "protoactor",
-];
 const LEAST_PERCENT = 95;
 
 /** The executable lines of a file, and how many of them were run. */
@@ -57,7 +46,7 @@ export function parseLcov(text: string, root: URL = ROOT): Map<string, Lines> {
   for (const record of text.split("end_of_record")) {
     const number = (field: string) => Number(new RegExp(`^${field}:(\\d+)`, "m").exec(record)?.[1] ?? 0);
     const path = /^SF:(.+)$/m.exec(record)?.[1]?.replace(decodeURIComponent(root.pathname), "");
-    if (path === undefined || !FOLDERS.includes(path.split("/")[0] ?? "")) continue;
+    if (path === undefined || !PRODUCT.includes(path.split("/")[0] ?? "")) continue;
     files.set(path, { found: number("LF"), hit: number("LH") });
   }
   return files;
@@ -66,8 +55,8 @@ export function parseLcov(text: string, root: URL = ROOT): Map<string, Lines> {
 /** Files with code that no test loads; the coverage profile does not contain them. */
 async function neverLoaded(files: ReadonlyMap<string, Lines>): Promise<string[]> {
   const missing: string[] = [];
-  for (const folder of FOLDERS) {
-    for await (const path of modulesUnder(folder)) {
+  for (const folder of PRODUCT) {
+    for await (const path of sourceFiles(ROOT, folder)) {
       if (files.has(path)) continue;
       // A file with types alone is never loaded and has no code.
       const module = await import(new URL(path, ROOT).href) as object;
@@ -77,19 +66,12 @@ async function neverLoaded(files: ReadonlyMap<string, Lines>): Promise<string[]>
   return missing;
 }
 
-async function* modulesUnder(folder: string): AsyncGenerator<string> {
-  for await (const { name, isDirectory } of Deno.readDir(new URL(folder, ROOT))) {
-    if (isDirectory) yield* modulesUnder(`${folder}/${name}`);
-    else if (/(?<!\.d)\.ts$/.test(name)) yield `${folder}/${name}`;
-  }
-}
-
 function report(files: ReadonlyMap<string, Lines>, missing: readonly string[]): number {
   console.log("");
   const rows = [...files].sort(([a], [b]) => a < b ? -1 : 1);
   for (const [path, lines] of rows) console.log(rowOf(path, lines));
   console.log("");
-  const poor = FOLDERS.filter((folder) => {
+  const poor = PRODUCT.filter((folder) => {
     const lines = sum(rows.filter(([path]) => path.startsWith(`${folder}/`)).map(([, of]) => of));
     console.log(rowOf(`${folder}/`, lines));
     return percentOf(lines) < LEAST_PERCENT;

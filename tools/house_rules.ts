@@ -23,6 +23,8 @@ const ROOMS = [
   "node",
   "protoactor",
 ];
+/** The rooms with code of the product's own. */
+export const PRODUCT: readonly string[] = ROOMS.filter((room) => room !== "deps");
 /** The engine is pure, and what stands on the contracts does not know its neighbors. */
 const APART: ReadonlyMap<string, readonly string[]> = new Map([
   ["deps", []],
@@ -38,7 +40,7 @@ const LAYERS: ReadonlyMap<string, readonly string[]> = new Map([
 ]);
 
 /** Rooms without a clock, a timer, a random source or output of their own. */
-const PURE = new Set(ROOMS.filter((room) => room !== "deps"));
+const PURE = new Set(PRODUCT);
 /** The runtimes: the real one, and the virtual one of tests. */
 const RUNTIMES = new Set(["common/runtime.ts", "testing/virtual_runtime.ts"]);
 /** The only file that may print. */

@@ -45,7 +45,7 @@ const OUTSIDE_PRODUCT = /^(tests|tools|bench|examples|deps)\//;
 
 /** The faults of a source file. */
 export function faultsOfSource(source: string): Fault[] {
-  return piecesOf(source).flatMap((piece) => faultsOfPiece(piece));
+  return piecesOf(source).flatMap(faultsOfPiece);
 }
 
 /** The faults of a document in Markdown; code in it is left out. */
@@ -56,10 +56,13 @@ export function faultsOfDocument(source: string): Fault[] {
 
 /** The relative pronouns and the words of all doc comments in a source file. */
 export function pronounsOf(source: string): { readonly pronouns: number; readonly words: number } {
-  const text = piecesOf(source).filter(({ kind }) => kind === "doc comment").map(({ text }) => text).join(
-    " ",
+  return pronounsIn(piecesOf(source));
+}
+
+function pronounsIn(pieces: readonly Piece[]): { readonly pronouns: number; readonly words: number } {
+  const plain = withoutCode(
+    pieces.filter(({ kind }) => kind === "doc comment").map(({ text }) => text).join(" "),
   );
-  const plain = withoutCode(text);
   return {
     pronouns: plain.match(PRONOUNS)?.length ?? 0,
     words: plain.match(/[\p{L}\p{N}'-]+/gu)?.length ?? 0,
@@ -147,10 +150,11 @@ async function check(root: URL): Promise<string[]> {
   let [pronouns, words] = [0, 0];
   for (const path of paths) {
     const source = await Deno.readTextFile(new URL(path, root));
-    const found = path.endsWith(".md") ? faultsOfDocument(source) : faultsOfSource(source);
+    const pieces = path.endsWith(".md") ? [] : piecesOf(source);
+    const found = path.endsWith(".md") ? faultsOfDocument(source) : pieces.flatMap(faultsOfPiece);
     faults.push(...found.map(({ line, message }) => `${path}:${line} ${message}`));
     if (path.endsWith(".md") || OUTSIDE_PRODUCT.test(path)) continue;
-    const counted = pronounsOf(source);
+    const counted = pronounsIn(pieces);
     pronouns += counted.pronouns;
     words += counted.words;
   }

@@ -9,6 +9,7 @@ import {
 } from "../../engine/types.ts";
 import { CLOSE } from "../../common/errors.ts";
 import { decode, encode } from "../../protocol/codec.ts";
+import { sourceFiles } from "../../tools/source_files.ts";
 
 /** The rooms whose code sends codes. */
 const PRODUCT = ["engine", "gossiper", "node", "protoactor", "protocol", "security", "transport"];
@@ -37,10 +38,7 @@ function firstCells(text: string): string[] {
 async function sourcesOf(folders: readonly string[]): Promise<string[]> {
   const texts: string[] = [];
   for (const folder of folders) {
-    for await (const { name, isDirectory } of Deno.readDir(new URL(folder, ROOT))) {
-      if (isDirectory) texts.push(...await sourcesOf([`${folder}/${name}`]));
-      else if (name.endsWith(".ts")) texts.push(await textOf(`${folder}/${name}`));
-    }
+    for await (const file of sourceFiles(ROOT, folder)) texts.push(await textOf(file));
   }
   return texts;
 }

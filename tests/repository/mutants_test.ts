@@ -1,11 +1,12 @@
 import { assert, assertEquals, assertNotEquals } from "../../deps/std_assert.ts";
 import { FOLDERS, readMutants, sampleOf, within } from "../../tools/mutants/choice.ts";
-import { distancesFrom, filesUnder, importsOf, readImportGraph } from "../../tools/mutants/import_graph.ts";
+import { distancesFrom, importsOf, readImportGraph } from "../../tools/mutants/import_graph.ts";
 import { mutantsOf, textWith } from "../../tools/mutants/mutants_of.ts";
 import { OPERATORS } from "../../tools/mutants/operators.ts";
 import { planFor, SLOW_TESTS, type Step } from "../../tools/mutants/plan.ts";
 import { reasonsIn } from "../../tools/mutants/reasons.ts";
 import { runMutants } from "../../tools/mutants/run.ts";
+import { sourceFiles } from "../../tools/source_files.ts";
 
 const ROOT = decodeURIComponent(new URL("../../", import.meta.url).pathname);
 
@@ -169,7 +170,7 @@ f(a < 2, 3);
 Deno.test("mutants: every reason in the code stands beside a mutant that exists", async () => {
   const idle: string[] = [];
   for (const folder of FOLDERS) {
-    for await (const file of filesUnder(ROOT, folder)) {
+    for await (const file of sourceFiles(ROOT, folder)) {
       const text = await Deno.readTextFile(`${ROOT}${file}`);
       const reasons = reasonsIn(text);
       if (reasons.length === 0) continue;

@@ -1,20 +1,8 @@
 import { assert, assertEquals } from "../../deps/std_assert.ts";
+import { PRODUCT } from "../../tools/house_rules.ts";
+import { sourceFiles } from "../../tools/source_files.ts";
 
 const ROOT = new URL("../../", import.meta.url);
-const PRODUCT = [
-  "common",
-  "engine",
-  "options",
-  "protocol",
-  "contracts",
-  "security",
-  "gossiper",
-  "transport",
-  "discovery",
-  "testing",
-  "node",
-  "protoactor",
-];
 /** A rule: R… has parts, the others do not. */
 const CITATION = /\b(?:R[1-9]\d?(?:\.\d+)?|[EPLSC][1-9]\d?)\b/g;
 /** Several rules in a row, as in "rules C1 to C4". */
@@ -40,17 +28,9 @@ async function rules(): Promise<readonly Rule[]> {
   });
 }
 
-async function filesUnder(folder: string): Promise<string[]> {
-  const files: string[] = [];
-  for await (const { name, isDirectory } of Deno.readDir(new URL(folder, ROOT))) {
-    if (isDirectory) files.push(...await filesUnder(`${folder}/${name}`));
-    else if (name.endsWith(".ts")) files.push(`${folder}/${name}`);
-  }
-  return files;
-}
-
 async function productFiles(): Promise<string[]> {
-  const files = (await Promise.all(PRODUCT.map(filesUnder))).flat();
+  const files = (await Promise.all(PRODUCT.map((folder) => Array.fromAsync(sourceFiles(ROOT, folder)))))
+    .flat();
   for await (const { name, isFile } of Deno.readDir(ROOT)) {
     if (isFile && name.endsWith(".ts")) files.push(name);
   }
@@ -87,7 +67,7 @@ Deno.test("rules: every citation in code and test names leads to a row of docs/r
     cited += citedIn(comments).length;
     broken.push(...leadingNowhere(path, comments, numbers));
   }
-  for (const path of await filesUnder("tests")) {
+  for await (const path of sourceFiles(ROOT, "tests")) {
     if (!path.endsWith("_test.ts")) continue;
     const names = [...(await textOf(path)).matchAll(/Deno\.test\(\s*["'`](.+?)["'`],/g)].map(([, name]) =>
       name

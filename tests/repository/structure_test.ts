@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "../../deps/std_assert.ts";
-import houseRules from "../../tools/house_rules.ts";
+import houseRules, { PRODUCT } from "../../tools/house_rules.ts";
+import { sourceFiles } from "../../tools/source_files.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
@@ -251,17 +252,9 @@ Deno.test("product files: mod.ts reaches every one, or it is an export of its ow
   };
   const reached = new Set((await Promise.all(Object.values(exports).map(reachedFrom))).flat());
   const files: string[] = [];
-  const rooms = ["common", "contracts", "discovery", "engine", "gossiper", "node", "options", "protoactor"];
-  for (const folder of [...rooms, "protocol", "security", "testing", "transport"]) {
-    for await (const path of filesUnder(folder)) files.push(path);
+  for (const folder of PRODUCT) {
+    for await (const path of sourceFiles(ROOT, folder)) files.push(path);
   }
   assert(files.length > 10);
   assertEquals(files.filter((path) => !reached.has(path)), []);
 });
-
-async function* filesUnder(folder: string): AsyncGenerator<string> {
-  for await (const { name, isDirectory } of Deno.readDir(new URL(folder, ROOT))) {
-    if (isDirectory) yield* filesUnder(`${folder}/${name}`);
-    else if (/\.ts$/.test(name) && !/\.d\.ts$/.test(name)) yield `${folder}/${name}`;
-  }
-}

@@ -8,6 +8,7 @@ import { EngineHost } from "../../gossiper/engine_host.ts";
 import { EventStream } from "../../contracts/event_stream.ts";
 import { seededRandom } from "../../testing/memory_random.ts";
 import houseRules from "../../tools/house_rules.ts";
+import { sourceFiles } from "../../tools/source_files.ts";
 import {
   entry,
   eventsOf,
@@ -25,7 +26,7 @@ import { VirtualRuntime } from "../../testing/virtual_runtime.ts";
 import { TestCluster, type TestMember } from "./harness.ts";
 import { deltaOf, replyTo, ScriptedPeer } from "./scripted_peer.ts";
 
-const ENGINE = new URL("../../engine/", import.meta.url);
+const ROOT = new URL("../../", import.meta.url);
 
 /** The globals for clocks, random numbers, waits and I/O, by every name. */
 const OUTSIDE = new Set([
@@ -61,28 +62,21 @@ const purity: Deno.lint.Plugin = {
   },
 };
 
-/** The paths of all source files in a folder and below it. */
-async function sourcesIn(folder: URL, prefix = ""): Promise<string[]> {
-  const paths: string[] = [];
-  for await (const { name, isDirectory } of Deno.readDir(folder)) {
-    if (isDirectory) paths.push(...await sourcesIn(new URL(`${name}/`, folder), `${prefix}${name}/`));
-    else if (name.endsWith(".ts")) paths.push(`${prefix}${name}`);
-  }
-  return paths;
-}
-
 /** The impure names in a text. */
 function impurities(file: string, text: string): string[] {
   return Deno.lint.runPlugin(purity, file, text).map(({ message }) => message);
 }
 
 Deno.test("engine: does no I/O, reads no clock, draws no random number and awaits nothing (R3.1)", async () => {
-  const files = await sourcesIn(ENGINE);
-  assert(files.includes("engine.ts") && files.includes("liveness/heartbeats.ts") && files.length > 10);
+  const files = await Array.fromAsync(sourceFiles(ROOT, "engine"));
+  assert(
+    files.includes("engine/engine.ts") && files.includes("engine/liveness/heartbeats.ts") &&
+      files.length > 10,
+  );
   for (const file of files) {
-    const text = await Deno.readTextFile(new URL(file, ENGINE));
+    const text = await Deno.readTextFile(new URL(file, ROOT));
     assertEquals(impurities(file, text), [], file);
-    assertEquals(Deno.lint.runPlugin(houseRules, `engine/${file}`, text).map(({ id }) => id), [], file);
+    assertEquals(Deno.lint.runPlugin(houseRules, file, text).map(({ id }) => id), [], file);
   }
   // The check itself finds each of these.
   const impure = [

@@ -5,7 +5,7 @@
  */
 
 import { murmur32Pair } from "../../engine/state/murmur3.ts";
-import { filesUnder } from "./import_graph.ts";
+import { sourceFiles } from "../source_files.ts";
 import { type Mutant, mutantsOf } from "./mutants_of.ts";
 
 /** The folders with mutants. */
@@ -15,7 +15,7 @@ export const FOLDERS: readonly string[] = ["engine", "gossiper", "protocol"];
 export async function readMutants(root: string): Promise<Mutant[]> {
   const mutants: Mutant[] = [];
   for (const folder of FOLDERS) {
-    for await (const file of filesUnder(root, folder)) {
+    for await (const file of sourceFiles(root, folder)) {
       mutants.push(...mutantsOf(file, await Deno.readTextFile(`${root}/${file}`)));
     }
   }

@@ -5,6 +5,7 @@
  */
 
 import { ts } from "../../deps/typescript.ts";
+import { sourceFiles } from "../source_files.ts";
 
 /** The files that each file of a tree imports at run time, by their paths from the root. */
 export type ImportGraph = ReadonlyMap<string, readonly string[]>;
@@ -13,20 +14,11 @@ export type ImportGraph = ReadonlyMap<string, readonly string[]>;
 export async function readImportGraph(root: string, folders: readonly string[]): Promise<ImportGraph> {
   const graph = new Map<string, readonly string[]>();
   for (const folder of folders) {
-    for await (const file of filesUnder(root, folder)) {
+    for await (const file of sourceFiles(root, folder)) {
       graph.set(file, importsOf(file, await Deno.readTextFile(`${root}/${file}`)));
     }
   }
   return graph;
-}
-
-/** The TypeScript files of a folder and its folders, in the order of their names. */
-export async function* filesUnder(root: string, folder: string): AsyncGenerator<string> {
-  const entries = await Array.fromAsync(Deno.readDir(`${root}/${folder}`));
-  for (const { name, isDirectory } of entries.sort((a, b) => a.name < b.name ? -1 : 1)) {
-    if (isDirectory) yield* filesUnder(root, `${folder}/${name}`);
-    else if (/(?<!\.d)\.ts$/.test(name)) yield `${folder}/${name}`;
-  }
 }
 
 /** The relative imports of a file, without those of types alone. */
