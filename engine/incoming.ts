@@ -132,12 +132,12 @@ export class Incoming {
     let newerIncarnation: Incarnation | undefined;
     for (const each of delta.members) {
       const isRefused = refused?.has(each.id) || isFarAhead(each.incarnation, now.wallMs);
-      if (isRefused && each.id !== selfId) merge.refuse(each, { holds: versions });
+      if (isRefused && each.id !== selfId) merge.refuse(each, { versions });
       else if (isRefused) continue;
       else if (each.id === selfId) newerIncarnation = identity.checkOwn(each, versions) ?? newerIncarnation;
       else {
         const topology = this.#topologyNumber(each.id);
-        merge.merge(each, { peerId, holds: versions, now });
+        merge.merge(each, { peerId, versions, now });
         if (this.#topologyNumber(each.id) !== topology) newTopologies.add(each.id);
       }
     }

@@ -13,7 +13,7 @@ const BUCKETS = 48;
 
 interface Holding {
   bytes: number;
-  bucket: Set<string>;
+  bucket: Set<string> | undefined;
 }
 
 /** The other members with stored state, by size and trust. */
@@ -45,10 +45,10 @@ export class HeldMembers {
   /** Records the present size of a state. */
   update({ id, size }: MemberState): void {
     const bytes = MEMBER_HEAP_BYTES + size.heapBytes;
-    const before = this.#holdings.get(id);
-    this.#bytes += bytes - (before?.bytes ?? 0);
-    if (before) before.bytes = bytes;
-    else this.#holdings.set(id, { bytes, bucket: this.#bucketFor(id, bytes) });
+    let holding = this.#holdings.get(id);
+    if (!holding) this.#holdings.set(id, holding = { bytes: 0, bucket: undefined });
+    this.#bytes += bytes - holding.bytes;
+    holding.bytes = bytes;
     this.#sort(id);
   }
 
@@ -57,7 +57,7 @@ export class HeldMembers {
     const holding = this.#holdings.get(id);
     if (!holding) return;
     this.#bytes -= holding.bytes;
-    holding.bucket.delete(id);
+    holding.bucket?.delete(id);
     this.#holdings.delete(id);
   }
 
@@ -94,14 +94,11 @@ export class HeldMembers {
   #sort(id: string): void {
     const holding = this.#holdings.get(id);
     if (!holding) return;
-    const bucket = this.#bucketFor(id, holding.bytes);
-    if (bucket !== holding.bucket) holding.bucket.delete(id);
+    const bucket = (this.#met.has(id) ? this.#ofMet : this.#ofHearsay)[orderOf(holding.bytes)]!;
+    if (bucket === holding.bucket) return;
+    holding.bucket?.delete(id);
     bucket.add(id);
     holding.bucket = bucket;
-  }
-
-  #bucketFor(id: string, bytes: number): Set<string> {
-    return (this.#met.has(id) ? this.#ofMet : this.#ofHearsay)[orderOf(bytes)]!;
   }
 }
 

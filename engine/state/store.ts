@@ -159,7 +159,7 @@ export class Store {
     const isActive = this.#active.has(id);
     if (isActive) this.#changeIncarnation(id, { add: false });
     this.log.add(member);
-    // mutant delete-statement: #changeLife() does the same for those that are active, and no others are sorted.
+    // mutant delete-statement: #changeIncarnation() does the same for those that are active, and no others are sorted.
     this.#sorted = undefined;
     if (isActive) this.#changeIncarnation(id, { add: true });
     this.#unknown.delete(id);
@@ -237,7 +237,7 @@ export class Store {
     if (isActive) this.#digest.removeSum(member.sum);
     if (isActive) this.#changeIncarnation(id, { add: false });
     this.log.remove(id);
-    // mutant delete-statement: as in hold().
+    // mutant delete-statement: as in addMember().
     this.#sorted = undefined;
     if (isActive) this.#changeIncarnation(id, { add: true });
     this.#inactive.delete(id);

@@ -38,7 +38,7 @@ const MARGIN = 1.5;
 export interface MergeContext {
   readonly peerId: string;
   /** Versions to report, because they differ from the peer's assumption. */
-  readonly holds: Map<string, KnownVersion>;
+  readonly versions: Map<string, KnownVersion>;
   readonly now: Instant;
 }
 
@@ -88,7 +88,7 @@ export class Merge {
       const memory = this.#membership.departures.memory(delta.id)!;
       // A forgotten member has no version to report, but an owner must learn of a later incarnation of its id (E1).
       if (memory.incarnation > incarnation) {
-        context.holds.set(delta.id, { incarnation: memory.incarnation, number: 0 });
+        context.versions.set(delta.id, { incarnation: memory.incarnation, number: 0 });
       }
       return;
     }
@@ -99,7 +99,7 @@ export class Merge {
     if (mine && !this.#signs) this.#store.recordAckedByAll(mine, delta.ackedByAll ?? 0);
     // A gap: the entries between are unknown, so none after them can be merged (E4).
     if ((mine?.version ?? 0) < delta.after) {
-      return void context.holds.set(delta.id, { incarnation, number: mine?.version ?? 0 });
+      return void context.versions.set(delta.id, { incarnation, number: mine?.version ?? 0 });
     }
     if (delta.entries.length === 0) {
       if (mine) this.#applyCounts(mine, delta, context);
@@ -149,7 +149,7 @@ export class Merge {
     const fitting = this.#fitting({ ...delta, entries: news }, held, context);
     if (fitting.entries.length < news.length) return this.refuse(delta, context);
     if (held) this.#store.put(held, news, context.now);
-    else if (news.length > 0) this.#addMember({ ...delta, entries: news }, { floor: 0, telling: context });
+    else if (news.length > 0) this.#addMember({ ...delta, entries: news }, { floor: 0, context });
     this.#applyLeft(delta.id, context.now);
     const heartbeat = delta.entries.find((entry) => entry.key === HEARTBEAT_KEY && !isTombstone(entry));
     const state = this.#store.log.get(delta.id);
@@ -157,7 +157,7 @@ export class Merge {
   }
 
   /** Refuses a delta, and reports the stored version instead. */
-  refuse({ id, incarnation }: MemberDelta, { holds: versions }: Pick<MergeContext, "holds">): void {
+  refuse({ id, incarnation }: MemberDelta, { versions }: Pick<MergeContext, "versions">): void {
     const held = this.#store.log.get(id);
     versions.set(
       id,
@@ -169,7 +169,7 @@ export class Merge {
   beginIncarnation(id: string, incarnation: Incarnation, now: Instant): void {
     const member = this.#store.log.get(id);
     // A block may have outlasted the state of the earlier incarnation.
-    const known = member?.incarnation ?? this.#membership.departures.memory(id)?.incarnation;
+    const known = this.#membership.latestIncarnation(id);
     if (known !== undefined && known >= incarnation) return;
     if (member) this.#store.replace(member, [], { incarnation, floor: 0, now });
     this.#membership.newerIncarnation(id, now);
@@ -201,7 +201,7 @@ export class Merge {
     const before = held?.incarnation ?? this.#membership.departures.memory(delta.id)?.incarnation;
     const member = held
       ? this.#store.replace(held, entries ?? delta.entries, { incarnation, floor, now })
-      : this.#addMember(delta, { floor, telling: context });
+      : this.#addMember(delta, { floor, context });
     member.receivedSignature = delta.signature;
     // A block may have outlasted both the state and the memory of the incarnation that left. A signed state may be an old
     // one, played back: with signing on, only a handshake shows that its owner runs.
@@ -216,9 +216,8 @@ export class Merge {
 
   #addMember(
     delta: MemberDelta,
-    how: { readonly floor: number; readonly telling: MergeContext },
+    { floor, context: { now, peerId } }: { readonly floor: number; readonly context: MergeContext },
   ): MemberState {
-    const { floor, telling: { now, peerId } } = how;
     const member = this.#store.addMember(delta.id, delta.incarnation);
     this.#store.put(member, delta.entries, now);
     member.raiseFloor({ number: floor, serial: member.changedSerial });
@@ -262,7 +261,7 @@ export class Merge {
       const before = mine?.isUnversioned ? mine.get(key)?.number : mine?.version;
       return number > (before ?? 0);
     });
-    const count = this.#countFitting(added, into, { told: delta, telling: context });
+    const count = this.#countFitting(added, into, { delta, context });
     if (count === added.length) return delta;
     // Neither of these can be cut.
     if (repaired || this.#signs) return none;
@@ -274,7 +273,7 @@ export class Merge {
   #countFitting(
     entries: readonly SentEntry[],
     mine: MemberState | undefined,
-    { told: delta, telling: context }: { readonly told: MemberDelta; readonly telling: MergeContext },
+    { delta, context }: { readonly delta: MemberDelta; readonly context: MergeContext },
   ): number {
     const most = this.#countWithin(entries, mine, delta);
     if (most.count < entries.length) this.#emitLimit(delta, context);
@@ -329,5 +328,5 @@ function withoutIdleDeletions(
 }
 
 function reportVersion(held: MemberState, context: MergeContext): void {
-  context.holds.set(held.id, { incarnation: held.incarnation, number: held.version });
+  context.versions.set(held.id, { incarnation: held.incarnation, number: held.version });
 }

@@ -56,7 +56,7 @@ class Seen {
   ownIncarnation: Incarnation | undefined;
   /** The number of incarnations that it started. */
   lives = 0;
-  /** The incarnation before `ownLife`. */
+  /** The incarnation before `ownIncarnation`. */
   formerLife: Incarnation | undefined;
   ownNumber = 0;
   /** The highest version seen of each member. */

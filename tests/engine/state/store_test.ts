@@ -219,7 +219,7 @@ Deno.test("Store.drop: emits what is gone, and buries its deletions", () => {
     undefined,
     0,
   ]);
-  store.removeMember("nobody");
+  store.removeMember("unknown");
   assertEquals(updates(), []);
 });
 

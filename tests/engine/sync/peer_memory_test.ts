@@ -112,7 +112,7 @@ Deno.test("PeerMemory: members pending for a forgotten peer are not counted (E6)
   waitFor(memories, "q", ids(2));
   memories.forget("p");
   memories.forget("p");
-  memories.forget("nobody");
+  memories.forget("unknown");
   assertEquals(memories.pendingCount, 2);
   assertEquals(memories.peek("p"), undefined);
 });
@@ -121,7 +121,7 @@ Deno.test("PeerMemory: a suspended peer keeps its pending members, but not its r
   const memories = new PeerMemories(100);
   memories.addPending(memories.touch("p"), "a", { ...WAITS, after: 3, gap: true });
   memories.suspend("p");
-  memories.suspend("nobody");
+  memories.suspend("unknown");
   assertEquals(memories.peek("p")!.pending.get("a"), { ...WAITS, after: 3 });
 });
 
