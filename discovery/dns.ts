@@ -11,7 +11,7 @@ import { sleep } from "../common/runtime.ts";
 import { duration, NAME_SERVER } from "./checks.ts";
 import { addressesOfName, type LookupOptions, type NameServer, servicesOfName } from "./dns_lookup.ts";
 import { retryForever } from "./failures.ts";
-import { openMembership } from "./greeting.ts";
+import { openMembership } from "./open_membership.ts";
 
 export type { NameServer } from "./dns_lookup.ts";
 

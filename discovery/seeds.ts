@@ -10,7 +10,7 @@ import { assertNone, optionsOf } from "../options/rules.ts";
 import { sleep } from "../common/runtime.ts";
 import { ADDRESSES, duration, NAME_SERVER } from "./checks.ts";
 import { addressesOfName, type NameServer } from "./dns_lookup.ts";
-import { type AddressSink, openMembership } from "./greeting.ts";
+import { type AddressSink, openMembership } from "./open_membership.ts";
 
 /** Options of {@linkcode seeds}. */
 export interface SeedOptions {

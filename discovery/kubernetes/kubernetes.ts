@@ -11,7 +11,7 @@ import { assertNone, FLAG, isPort, optionsOf, rule, TEXT } from "../../options/r
 import { assertMayRead } from "../../common/permission.ts";
 import { deadlineAfter, sleep } from "../../common/runtime.ts";
 import { retryForever } from "../failures.ts";
-import { type AddressSink, openMembership } from "../greeting.ts";
+import { type AddressSink, openMembership } from "../open_membership.ts";
 import { askJson, askLines, type AskOptions, HttpRefusal, withoutSecrets } from "../http.ts";
 
 export type { Discovery } from "../../contracts/cluster.ts";

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "../../deps/std_assert.ts";
 import { Semaphore } from "../../common/semaphore.ts";
-import { MAX_ADDRESSES, MAX_HANDSHAKES, openMembership } from "../../discovery/greeting.ts";
+import { MAX_ADDRESSES, MAX_HANDSHAKES, openMembership } from "../../discovery/open_membership.ts";
 import { retryForever } from "../../discovery/failures.ts";
 import { dns } from "../../discovery/dns.ts";
 import { etcd } from "../../discovery/etcd/etcd.ts";

@@ -5,7 +5,7 @@
  */
 
 import { retryForever } from "../../discovery/failures.ts";
-import { openMembership } from "../../discovery/greeting.ts";
+import { openMembership } from "../../discovery/open_membership.ts";
 import type { Discovery } from "../../contracts/cluster.ts";
 import { type Runtime, sleep } from "../../common/runtime.ts";
 
