@@ -2,14 +2,12 @@
  * The stored state of one incarnation of one member: a prefix of its sets and deletes (rule E4), or, for an unversioned
  * member, all entries that came.
  *
- * The *position* of an entry is its number. Entries of an unversioned member come in any order and with holes, so their
- * position is the local serial of their arrival. Positions are never sent.
- *
  * @module
  */
 
 import { DIGITS } from "../liveness/base64_digits.ts";
 import { type Link, LinkedList } from "./linked_list.ts";
+import { PackedEntry, StoredEntry, UnversionedEntry } from "./stored_entry.ts";
 import { SetHash } from "./digest.ts";
 import { entryHeapBytes } from "./heap_estimate.ts";
 import { isUnversioned } from "../incarnation.ts";
@@ -20,79 +18,11 @@ import {
   HEARTBEAT_KEY,
   type Incarnation,
   isTombstone,
-  type JsonValue,
   type MemberDelta,
   type SentEntry,
   type SignedState,
   TYPE,
 } from "../types.ts";
-
-/**
- * A stored entry with the serial of its merge, which is its own list node. It keeps only the text of the value: there are
- * as many of these as members times keys.
- */
-export class StoredEntry implements Entry, Link<StoredEntry> {
-  readonly key: string;
-  readonly number: number;
-  readonly type: string;
-  readonly json: string;
-  readonly timestampMs: number;
-  readonly serial: number;
-  older: StoredEntry | undefined = undefined;
-  newer: StoredEntry | undefined = undefined;
-
-  constructor({ key, number, type, json, timestampMs }: Omit<Entry, "value">, serial: number) {
-    this.key = key;
-    this.number = number;
-    this.type = type;
-    this.json = json;
-    this.timestampMs = timestampMs;
-    this.serial = serial;
-  }
-
-  /** Parsed again at each call: most values are sent more often than they are read. */
-  get value(): JsonValue | undefined {
-    return isTombstone(this) ? undefined : JSON.parse(this.json);
-  }
-
-  /** The position in the member's state, see the module. */
-  get position(): number {
-    return this.number;
-  }
-
-  /** The entry without its neighbours, which lead back to it. */
-  toJSON(): Entry {
-    const { key, number, type, value, json, timestampMs } = this;
-    return { key, number, type, value, json, timestampMs };
-  }
-}
-
-/** An entry of an unversioned member. */
-class UnversionedEntry extends StoredEntry {
-  override get position(): number {
-    return this.serial;
-  }
-}
-
-/** An entry of an unknown protobuf type. A decoder of the user may have given it a value that its text does not have. */
-class PackedEntry extends StoredEntry {
-  readonly #position: number;
-  readonly #value: JsonValue | undefined;
-
-  constructor(entry: Entry, options: { readonly serial: number; readonly position: number }) {
-    super(entry, options.serial);
-    this.#position = options.position;
-    this.#value = entry.value;
-  }
-
-  override get value(): JsonValue | undefined {
-    return this.#value;
-  }
-
-  override get position(): number {
-    return this.#position;
-  }
-}
 
 /** The serials of a peer's known changes. */
 export interface KnownChanges {

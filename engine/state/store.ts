@@ -11,7 +11,8 @@ import type { ConsensusCheck } from "../consensus.ts";
 import { SetHash } from "./digest.ts";
 import type { EngineEvent } from "../events.ts";
 import { HeldMembers } from "../membership/held_members.ts";
-import { MemberState, type StoredEntry } from "./member_state.ts";
+import { MemberState } from "./member_state.ts";
+import type { StoredEntry } from "./stored_entry.ts";
 import { SortedMembers } from "./sorted_members.ts";
 import {
   HEARTBEAT_KEY,

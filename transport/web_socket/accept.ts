@@ -36,7 +36,7 @@ export function refuseWithoutUpgrade(request: Request): Response | undefined {
   });
 }
 
-/** Refuses a client if `authorise` does. */
+/** Refuses a client if `authorize` does. */
 export async function refuseClient(
   request: Request,
   authorize: Authorize,

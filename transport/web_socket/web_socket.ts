@@ -13,11 +13,12 @@ import { authorityOf } from "../../common/canonical_address.ts";
 import { describe } from "../../options/rules.ts";
 import { isLoopback } from "../../common/loopback.ts";
 import { Admission, type ConnectionSlot } from "./admission.ts";
-import type { Authentication, ClusterKey } from "../../contracts/authentication.ts";
-import { type ListenFailure, serve, type Server } from "../listening.ts";
+import type { ClusterKey } from "../../contracts/authentication.ts";
+import { serve, type Server } from "../listening.ts";
 import { RefusalPace } from "./refusal_pace.ts";
-import { type RefusedClient, remoteOf } from "../strangers.ts";
-import { type Authorize, upgrade } from "./accept.ts";
+import { remoteOf } from "../strangers.ts";
+import type { ListenOptions, WebSocketTransportOptions } from "./options.ts";
+import { upgrade } from "./accept.ts";
 import { SocketConnection, type SocketConnectionOptions, type SocketLimits } from "./connection.ts";
 import { Tunnel } from "./tunnel.ts";
 import {
@@ -33,75 +34,11 @@ import {
 export type { RefusedClient } from "../strangers.ts";
 export type { ListenFailure } from "../listening.ts";
 export type { Authorize, Rejection as Refused } from "./accept.ts";
+export type { ListenOptions, WebSocketTransportOptions } from "./options.ts";
 export { SUBPROTOCOL } from "./dial.ts";
 
 /** The most accepted connections in `incoming`; further clients get 503. */
 export const MAX_UNTAKEN_CONNECTIONS = 128;
-
-/** The transport's own server. */
-export interface ListenOptions {
-  /**
-   * The name or address to listen on; `"127.0.0.1"` by default, so that other machines have no access by
-   * default.
-   */
-  readonly hostname?: string;
-  /** The port; 0 takes a free one, see {@linkcode WebSocketTransport.address}. */
-  readonly port: number;
-  /** The certificate chain and its key, as PEM, to serve TLS. */
-  readonly tls?: { readonly cert: string; readonly key: string };
-  /** Closes the transport when aborted. */
-  readonly signal?: AbortSignal;
-}
-
-/** Options of a {@linkcode WebSocketTransport}. */
-export interface WebSocketTransportOptions {
-  /** The `gossipActorName`, the endpoint's path without its slash. */
-  readonly path: string;
-  /** The largest message that is sent or accepted, in bytes of UTF-8. */
-  readonly maxMessageBytes: number;
-  /** Clock, timers and random numbers; the real ones by default. */
-  readonly runtime?: Runtime;
-  /**
-   * The longest time to open a connection, in milliseconds, in addition to the caller's signal; 10,000 by
-   * default.
-   */
-  readonly connectTimeout?: number;
-  /** A write resolves when at most this many bytes wait to be sent; 256 KiB by default. */
-  readonly highWaterMark?: number;
-  /** The longest wait for a peer's answer to a close, in milliseconds; 1,000 by default. */
-  readonly closeTimeout?: number;
-  /** Starts a server. Without it, clients connect only through {@linkcode WebSocketTransport.handler}. */
-  readonly listen?: ListenOptions;
-  /** Dials members by `wss:`. By default true if this transport listens with a certificate. */
-  readonly secure?: boolean;
-  /** Certificates of authorities, as PEM, that are trusted in addition to the platform's. */
-  readonly caCerts?: readonly string[];
-  /** Authenticates every connection in both directions, before any state flows. */
-  readonly authentication?: Authentication;
-  /** Sends the token in a header, or in a subprotocol, because browsers cannot send headers. */
-  readonly tokenIn?: "header" | "subprotocol";
-  /** Headers of each dial, such as a token for the peers' {@linkcode Authorize}. */
-  readonly headers?: HeadersInit;
-  /** Accepts or refuses clients before the upgrade; with `authentication`, both must accept. */
-  readonly authorize?: Authorize;
-  /**
-   * Accepts clients from other machines, and may listen for them, without `authentication` and `authorise`.
-   * False by default.
-   */
-  readonly insecure?: boolean;
-  /** The origins of web pages that may connect, such as `https://app.example`; none by default. */
-  readonly allowedOrigins?: readonly string[];
-  /** The most connections from one address; 64 by default. */
-  readonly maxConnectionsPerAddress?: number;
-  /** The most upgrades in progress; 64 by default. */
-  readonly maxHandshakes?: number;
-  /** The most messages per second of one connection; 1,000 by default. */
-  readonly maxMessagesPerSecond?: number;
-  /** Called for refused clients. Must not throw. */
-  readonly onClientRefused?: (refused: RefusedClient) => void;
-  /** Called when the server has stopped listening for now, see {@linkcode ListenFailure}. Must not throw. */
-  readonly onListenFailed?: (failure: ListenFailure) => void;
-}
 
 /**
  * Sends messages to peers over WebSockets.

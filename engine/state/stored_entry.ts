@@ -1,0 +1,78 @@
+/**
+ * The entries of a member's stored state.
+ *
+ * The *position* of an entry is its number. Entries of an unversioned member come in any order and with holes, so their
+ * position is the local serial of their arrival. Positions are never sent.
+ *
+ * @module
+ */
+
+import type { Link } from "./linked_list.ts";
+import { type Entry, isTombstone, type JsonValue } from "../types.ts";
+
+/**
+ * A stored entry with the serial of its merge, which is its own list node. It keeps only the text of the value: there are
+ * as many of these as members times keys.
+ */
+export class StoredEntry implements Entry, Link<StoredEntry> {
+  readonly key: string;
+  readonly number: number;
+  readonly type: string;
+  readonly json: string;
+  readonly timestampMs: number;
+  readonly serial: number;
+  older: StoredEntry | undefined = undefined;
+  newer: StoredEntry | undefined = undefined;
+
+  constructor({ key, number, type, json, timestampMs }: Omit<Entry, "value">, serial: number) {
+    this.key = key;
+    this.number = number;
+    this.type = type;
+    this.json = json;
+    this.timestampMs = timestampMs;
+    this.serial = serial;
+  }
+
+  /** Parsed again at each call: most values are sent more often than they are read. */
+  get value(): JsonValue | undefined {
+    return isTombstone(this) ? undefined : JSON.parse(this.json);
+  }
+
+  /** The position in the member's state. */
+  get position(): number {
+    return this.number;
+  }
+
+  /** The entry without its neighbours, which lead back to it. */
+  toJSON(): Entry {
+    const { key, number, type, value, json, timestampMs } = this;
+    return { key, number, type, value, json, timestampMs };
+  }
+}
+
+/** An entry of an unversioned member. */
+export class UnversionedEntry extends StoredEntry {
+  override get position(): number {
+    return this.serial;
+  }
+}
+
+/** An entry of an unknown protobuf type. A decoder of the user may have given it a value that its text does not have. */
+export class PackedEntry extends StoredEntry {
+  readonly #position: number;
+  readonly #value: JsonValue | undefined;
+
+  constructor(entry: Entry, options: { readonly serial: number; readonly position: number }) {
+    super(entry, options.serial);
+    this.#position = options.position;
+    this.#value = entry.value;
+  }
+
+  override get value(): JsonValue | undefined {
+    return this.#value;
+  }
+
+  override get position(): number {
+    return this.#position;
+  }
+}
