@@ -1,5 +1,5 @@
 /**
- * The parts of a gossiper: its own member, the transport, the discovery.
+ * What a gossiper is given: its cluster, its transport and its discovery.
  *
  * @module
  */

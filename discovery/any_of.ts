@@ -39,35 +39,35 @@ export function anyOf(...sources: readonly Discovery[]): Discovery {
   return {
     openMembership: sources.some(({ openMembership }) => openMembership),
     ...(known.length > 0 && { members: distinct(known) }),
-    run: (site, { signal }) => new Union(sources, { site, signal }).run(),
+    run: (context, { signal }) => new Union(sources, { context, signal }).run(),
   };
 }
 
 class Union {
   readonly #sources: readonly Discovery[];
-  readonly #site: DiscoveryContext;
+  readonly #context: DiscoveryContext;
   readonly #signal: AbortSignal;
   /** The last topology of each source. */
   readonly #topologies: (ClusterTopology | undefined)[];
   /** A copy of the handshakes for each source. */
-  readonly #greeted: readonly ConflatingQueue<Member>[];
+  readonly #metPeers: readonly ConflatingQueue<Member>[];
   readonly #list: MemberList;
 
   constructor(
     sources: readonly Discovery[],
-    { site, signal }: { readonly site: DiscoveryContext; readonly signal: AbortSignal },
+    { context, signal }: { readonly context: DiscoveryContext; readonly signal: AbortSignal },
   ) {
     this.#sources = sources;
-    this.#site = site;
-    this.#list = new MemberList(site);
+    this.#context = context;
+    this.#list = new MemberList(context);
     this.#signal = signal;
     this.#topologies = sources.map(({ members }) => members && topologyOf(members));
-    this.#greeted = sources.map(() => new ConflatingQueue<Member>({ keyOf: ({ id }) => id, signal }));
+    this.#metPeers = sources.map(() => new ConflatingQueue<Member>({ keyOf: ({ id }) => id, signal }));
   }
 
   async run(): Promise<void> {
     const running = this.#sources.map((source, at) => this.#runOne(source, at));
-    await Promise.all([...running, this.#shareGreetings()]);
+    await Promise.all([...running, this.#shareMetPeers()]);
   }
 
   async #runOne(source: Discovery, at: number): Promise<void> {
@@ -75,37 +75,39 @@ class Union {
       await source.run(this.#siteOf(at), { signal: this.#signal });
     } catch (error) {
       if (this.#signal.aborted) return;
-      const { eventStream } = this.#site;
+      const { eventStream } = this.#context;
       eventStream.publish({ type: "DiscoveryFailed", source: `anyOf source ${at + 1}, not retried`, error });
     }
   }
 
-  async #shareGreetings(): Promise<void> {
-    for await (const member of this.#site.metPeers) for (const stream of this.#greeted) stream.push(member);
+  async #shareMetPeers(): Promise<void> {
+    for await (const member of this.#context.metPeers) {
+      for (const stream of this.#metPeers) stream.push(member);
+    }
   }
 
-  /** A site for one source. Its topologies go into the union, and it receives every handshake. */
+  /** A context for one source. Its topologies go into the union, and it receives every handshake. */
   #siteOf(at: number): DiscoveryContext {
-    const site = this.#site;
+    const context = this.#context;
     return {
-      self: site.self,
-      cluster: site.cluster,
-      runtime: site.runtime,
+      self: context.self,
+      cluster: context.cluster,
+      runtime: context.runtime,
       eventStream: {
         publish: (event) => {
           if (event.type === "ClusterTopology") this.#take(at, event);
-          else site.eventStream.publish(event);
+          else context.eventStream.publish(event);
         },
-        subscribe: (types, options) => site.eventStream.subscribe(types, options),
+        subscribe: (types, options) => context.eventStream.subscribe(types, options),
       },
-      activeIds: () => site.activeIds(),
-      addressOf: (member) => site.addressOf(member),
-      handshake: (address, options) => site.handshake(address, options),
-      metPeers: this.#greeted[at]!.readable,
-      watch: (key) => site.watch(key),
-      retryDelay: (failures) => site.retryDelay(failures),
-      reportSeeds: (read) => site.reportSeeds(read),
-      blockedProbeInterval: site.blockedProbeInterval,
+      activeIds: () => context.activeIds(),
+      addressOf: (member) => context.addressOf(member),
+      handshake: (address, options) => context.handshake(address, options),
+      metPeers: this.#metPeers[at]!.readable,
+      watch: (key) => context.watch(key),
+      retryDelay: (failures) => context.retryDelay(failures),
+      reportSeeds: (read) => context.reportSeeds(read),
+      blockedProbeInterval: context.blockedProbeInterval,
     };
   }
 

@@ -65,8 +65,8 @@ const NAME = rule((given) => typeof given === "string" && /^[^\s/:]{1,253}$/.tes
 export function dns(name: string, options: DnsOptions = {}): Discovery {
   assertNone([...NAME("dns.name", name), ...OPTIONS("dns", options)]);
   const { interval = 10_000 } = options;
-  return openMembership((site, { found, signal }) => {
-    const { runtime } = site;
+  return openMembership((context, { found, signal }) => {
+    const { runtime } = context;
     return retryForever(async ({ succeeded }) => {
       for (;;) {
         const { nameServer } = options;
@@ -74,7 +74,7 @@ export function dns(name: string, options: DnsOptions = {}): Discovery {
         succeeded();
         await sleep(runtime, interval, { signal });
       }
-    }, { site, source: `DNS name ${name}`, signal });
+    }, { context, source: `DNS name ${name}`, signal });
   });
 }
 

@@ -10,13 +10,13 @@ import { reasonOf, ReportOnce } from "../common/report_once.ts";
 
 /** The consecutive failures of one source. */
 export class Failures {
-  readonly #site: Pick<DiscoveryContext, "eventStream">;
+  readonly #context: Pick<DiscoveryContext, "eventStream">;
   readonly #source: string;
   readonly #reported = new ReportOnce();
   #count = 0;
 
-  constructor(site: Pick<DiscoveryContext, "eventStream">, source: string) {
-    this.#site = site;
+  constructor(context: Pick<DiscoveryContext, "eventStream">, source: string) {
+    this.#context = context;
     this.#source = source;
   }
 
@@ -34,7 +34,7 @@ export class Failures {
     const reason = reasonOf(error);
     if (!this.#reported.shouldReport(this.#source, reason)) return;
     this.#reported.add(this.#source, reason);
-    this.#site.eventStream.publish({ type: "DiscoveryFailed", source: this.#source, error });
+    this.#context.eventStream.publish({ type: "DiscoveryFailed", source: this.#source, error });
   }
 
   /** Resets the count and the reported reasons. */
@@ -46,7 +46,7 @@ export class Failures {
 
 /** Options of {@linkcode retryForever}. */
 export interface RetryOptions {
-  readonly site: DiscoveryContext;
+  readonly context: DiscoveryContext;
   /** The source and its address, for logs. */
   readonly source: string;
   readonly signal: AbortSignal;
@@ -60,9 +60,9 @@ export interface RetryOptions {
  */
 export async function retryForever(
   attempt: (options: { readonly signal: AbortSignal; readonly succeeded: () => void }) => Promise<void>,
-  { site, source, signal }: RetryOptions,
+  { context, source, signal }: RetryOptions,
 ): Promise<void> {
-  const failures = new Failures(site, source);
+  const failures = new Failures(context, source);
   while (!signal.aborted) {
     try {
       await attempt({ signal, succeeded: () => failures.succeeded() });
@@ -70,6 +70,6 @@ export async function retryForever(
       if (signal.aborted) return;
       failures.failed(error);
     }
-    await sleep(site.runtime, site.retryDelay(Math.max(1, failures.count)), { signal }).catch(() => {});
+    await sleep(context.runtime, context.retryDelay(Math.max(1, failures.count)), { signal }).catch(() => {});
   }
 }

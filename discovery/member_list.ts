@@ -28,16 +28,16 @@ export function topologyOf(
 
 /** The last published topology of a discovery. */
 export class MemberList {
-  readonly #site: Pick<DiscoveryContext, "self" | "eventStream">;
+  readonly #context: Pick<DiscoveryContext, "self" | "eventStream">;
   #published: { readonly members: readonly Member[]; readonly blocked: readonly string[] } | undefined;
 
-  constructor(site: Pick<DiscoveryContext, "self" | "eventStream">) {
-    this.#site = site;
+  constructor(context: Pick<DiscoveryContext, "self" | "eventStream">) {
+    this.#context = context;
   }
 
   /** Publishes a topology of these members and this one. Does nothing if it equals the last one. */
   publish(others: Iterable<Member>): void {
-    const { self } = this.#site;
+    const { self } = this.#context;
     const byId = new Map([...others].map((member) => [member.id, member]));
     // This member's own record is always right.
     byId.set(self.id, self);
@@ -52,7 +52,7 @@ export class MemberList {
     // Compared before an event is made: its hash costs more than the comparison.
     if (before && areSameMembers(members, before.members) && areSameTexts(blocked, before.blocked)) return;
     this.#published = { members, blocked };
-    this.#site.eventStream.publish(topologyOf(members, { before: before?.members ?? [], blocked }));
+    this.#context.eventStream.publish(topologyOf(members, { before: before?.members ?? [], blocked }));
   }
 }
 

@@ -5,7 +5,6 @@
  * @module
  */
 
-import { GRACEFULLY_LEFT_KEY, MEMBER_KEY } from "../engine/types.ts";
 import { canonicalAddress } from "../common/canonical_address.ts";
 import {
   type Discovery,
@@ -17,8 +16,8 @@ import {
 import { printable } from "../common/printable.ts";
 import { reasonOf, ReportOnce } from "../common/report_once.ts";
 import { Semaphore } from "../common/semaphore.ts";
-import { isSameMember, MemberList } from "./member_list.ts";
-import { readMember } from "./member_record.ts";
+import { AloneWatch } from "./alone_watch.ts";
+import { LearnedMembers } from "./learned_members.ts";
 
 /**
  * The most handshakes at once. 8: even with a thousand addresses, the first answers bring the rest of the
@@ -48,23 +47,13 @@ const RETURN_INTERVAL_MS = 1_000;
 /**
  * How many members dial the address of a blocked member, on average, in a cluster of any size; one is enough.
  */
-const RETURN_DIALLERS = 8;
+const RETURN_DIALERS = 8;
 /** How long the addresses of a name are tried before the name itself, in milliseconds. */
 const LAST_RESORT_MS = 1_000;
 /**
  * The most addresses of blocked members that are dialed at once, in addition to the addresses of a source.
  */
 const MAX_RETURNS = 16;
-/**
- * Members of the list that are published per millisecond: the list of 10 members at most once in a millisecond, that of
- * 1,000 once in 100. A list costs in proportion to its length, and each new record of a peer causes one. Higher: a peer
- * that changes its record with every message occupies a large cluster. Lower: in a large cluster that starts, members are
- * known later.
- */
-const PUBLISHED_PER_MS = 10;
-/** The longest pause, in milliseconds, between two lists. */
-const MAX_PAUSE_MS = 100;
-
 /** Passed to a source of addresses. */
 export interface AddressSink {
   /**
@@ -78,24 +67,17 @@ export interface AddressSink {
   readonly signal: AbortSignal;
 }
 
-/**
- * A discovery whose members are learned through handshakes. `find` passes addresses on until its signal is
- * aborted, and must not reject.
- */
-export function openMembership(
-  find: (site: DiscoveryContext, finding: AddressSink) => Promise<void>,
-): Discovery {
+/** A source of addresses: passes them to the sink until its signal is aborted. Must not reject. */
+export type FindAddresses = (context: DiscoveryContext, sink: AddressSink) => Promise<void>;
+
+/** A discovery whose members are learned through handshakes with the addresses of a source. */
+export function openMembership(find: FindAddresses): Discovery {
   return {
     openMembership: true,
-    run: (site, { signal }) => new OpenMembership(site, signal).run(find),
+    run: (context, { signal }) => new OpenMembership(context, signal).run(find),
   };
 }
 
-/**
- * How long a member is alone before it emits `Alone`, in milliseconds: longer than other members take to
- * start.
- */
-const ALONE_MS = 10_000;
 /** The longest reason in a {@linkcode SeedStatus}, in UTF-16 units. */
 const MAX_REASON_LENGTH = 300;
 
@@ -118,140 +100,48 @@ interface SeedAddress {
 }
 
 class OpenMembership {
-  readonly #site: DiscoveryContext;
+  readonly #context: DiscoveryContext;
   readonly #signal: AbortSignal;
-  readonly #list: MemberList;
-  readonly #gate: Semaphore;
+  readonly #members: LearnedMembers;
+  readonly #aloneWatch: AloneWatch;
+  readonly #permits: Semaphore;
   readonly #reported = new ReportOnce();
-  /** Records from handshakes. */
-  readonly #metMembers = new Map<string, Member>();
-  /** Records from gossip; they replace those from handshakes. */
-  readonly #records = new Map<string, Member>();
-  readonly #left = new Set<string>();
-  /** The id of each known member by its canonical address. */
-  #idAt: ReadonlyMap<string, string> = new Map();
   /** The addresses of the source. */
   readonly #addresses = new Map<string, SeedAddress>();
   /** The addresses of blocked members, while a restart is expected and the source does not list them. */
   readonly #returns = new Map<string, SeedAddress>();
   #lastResorts: ReadonlyMap<string, readonly string[]> = new Map();
   readonly #tasks = new Set<Promise<void>>();
-  /** The address of each record in one form: it costs a URL. */
-  readonly #places = new WeakMap<Member, string>();
-  #cancelPublishing: (() => void) | undefined;
-  /** When the next list may be published, by the monotonic clock. */
-  #publishNextMs = -Infinity;
-  #cancelAlone: (() => void) | undefined;
-  #hasSaidAlone = false;
 
-  constructor(site: DiscoveryContext, signal: AbortSignal) {
-    this.#site = site;
+  constructor(context: DiscoveryContext, signal: AbortSignal) {
+    this.#context = context;
     this.#signal = signal;
-    this.#list = new MemberList(site);
-    this.#gate = new Semaphore({ permits: MAX_HANDSHAKES, heldMs: HELD_MS, runtime: site.runtime });
+    this.#aloneWatch = new AloneWatch(context, () => this.#seedStatuses);
+    this.#members = new LearnedMembers(context, { onPublished: () => this.#aloneWatch.check() });
+    this.#permits = new Semaphore({ permits: MAX_HANDSHAKES, heldMs: HELD_MS, runtime: context.runtime });
   }
 
-  async run(find: (site: DiscoveryContext, finding: AddressSink) => Promise<void>): Promise<void> {
+  async run(find: FindAddresses): Promise<void> {
     const signal = this.#signal;
-    this.#site.reportSeeds(() => this.#seeds);
-    this.#publish();
+    this.#context.reportSeeds(() => this.#seedStatuses);
     try {
       await Promise.all([
-        this.#followGreetings(),
-        this.#followRecords(),
-        this.#followDepartures(),
-        this.#followMembers(),
-        find(this.#site, { found: (...found) => this.#dialAll(...found), signal }),
+        this.#members.follow({ signal }),
+        this.#followBlocked(),
+        find(this.#context, { found: (...found) => this.#dialAll(...found), signal }),
       ]);
       await Promise.all(this.#tasks);
     } finally {
-      this.#cancelPublishing?.();
-      this.#cancelAlone?.();
+      this.#aloneWatch.stop();
     }
   }
 
-  /** After a handshake a member runs again, even if its earlier incarnation had left. */
-  async #followGreetings(): Promise<void> {
-    for await (const member of this.#site.metPeers) {
-      const known = this.#metMembers.get(member.id);
-      if (known && isSameMember(known, member) && !this.#left.has(member.id)) continue;
-      this.#metMembers.set(member.id, member);
-      this.#left.delete(member.id);
-      this.#publishSoon();
-    }
+  async #followBlocked(): Promise<void> {
+    const blocked = this.#context.eventStream.subscribe("MemberBlocked", { signal: this.#signal });
+    for await (const { memberId } of blocked) this.#expectBack(memberId);
   }
 
-  async #followRecords(): Promise<void> {
-    for await (const { memberId, value, deleted } of this.#site.watch(MEMBER_KEY)) {
-      const record = deleted ? undefined : readMember(value);
-      const known = this.#records.get(memberId);
-      if (known && record && isSameMember(known, record)) continue;
-      // A member may publish only its own record.
-      if (record?.id === memberId) this.#records.set(memberId, record);
-      else this.#records.delete(memberId);
-      this.#publishSoon();
-    }
-  }
-
-  async #followDepartures(): Promise<void> {
-    for await (const { memberId, deleted } of this.#site.watch(GRACEFULLY_LEFT_KEY)) {
-      if (deleted) this.#left.delete(memberId);
-      else this.#left.add(memberId);
-      this.#publishSoon();
-    }
-  }
-
-  async #followMembers(): Promise<void> {
-    const types = ["MemberBlocked", "MemberForgotten"] as const;
-    for await (const event of this.#site.eventStream.subscribe(types, { signal: this.#signal })) {
-      if (event.type === "MemberBlocked") this.#expectBack(event.memberId);
-      if (event.type !== "MemberForgotten") continue;
-      this.#metMembers.delete(event.memberId);
-      this.#records.delete(event.memberId);
-      this.#left.delete(event.memberId);
-      this.#publishSoon();
-    }
-  }
-
-  /** Publishes once for all changes at one moment: the first gossip may bring a thousand members. */
-  #publishSoon(): void {
-    const { runtime } = this.#site;
-    const delayMs = Math.max(0, this.#publishNextMs - runtime.monotonicMs());
-    this.#cancelPublishing ??= runtime.setTimer(delayMs, () => {
-      this.#cancelPublishing = undefined;
-      this.#publish();
-    });
-  }
-
-  #publish(): void {
-    const byId = new Map([...this.#metMembers, ...this.#records]);
-    for (const id of this.#left) byId.delete(id);
-    const members = [...byId.values()];
-    const pauseMs = Math.min(MAX_PAUSE_MS, Math.floor(members.length / PUBLISHED_PER_MS));
-    this.#publishNextMs = this.#site.runtime.monotonicMs() + pauseMs;
-    this.#idAt = new Map(members.map((member) => [this.#placeOf(member), member.id]));
-    this.#list.publish(members);
-    this.#watchAlone();
-  }
-
-  /** Emits `Alone` once, after `ALONE_MS` without another member, if a seed has failed. */
-  #watchAlone(): void {
-    if (!this.#isAlone) {
-      this.#hasSaidAlone = false;
-      this.#cancelAlone?.();
-      this.#cancelAlone = undefined;
-    } else if (!this.#hasSaidAlone && !this.#signal.aborted) {
-      this.#cancelAlone ??= this.#site.runtime.setTimer(ALONE_MS, () => {
-        this.#cancelAlone = undefined;
-        const seeds = this.#seeds;
-        if (!this.#isAlone || !seeds.some(({ outcome }) => outcome === "failed")) return;
-        this.#hasSaidAlone = true;
-        this.#site.eventStream.publish({ type: "Alone", seeds });
-      });
-    }
-  }
-
-  get #seeds(): SeedStatus[] {
+  get #seedStatuses(): SeedStatus[] {
     return [...this.#addresses.values()].map(({ address, lastAttemptMs, nextAttemptMs, outcome }) => ({
       address,
       lastAttemptUnixMilliseconds: lastAttemptMs,
@@ -272,9 +162,9 @@ class OpenMembership {
     }
     for (const address of wanted) {
       if (this.#addresses.has(address)) continue;
-      const sought = soughtAt(address);
-      this.#addresses.set(address, sought);
-      this.#run(sought, (signal) => this.#keepGreeting(sought, signal));
+      const seed = seedAt(address);
+      this.#addresses.set(address, seed);
+      this.#run(seed, (signal) => this.#keepDialing(seed, signal));
     }
   }
 
@@ -283,82 +173,82 @@ class OpenMembership {
    * other member.
    */
   #expectBack(id: string): void {
-    const { runtime } = this.#site;
-    const active = this.#site.activeIds().size;
-    const member = this.#records.get(id) ?? this.#metMembers.get(id);
-    const address = member && isDialable(member) ? this.#site.addressOf(member) : undefined;
-    const place = address && canonicalAddress(address);
-    const isDrawn = runtime.random() * active < RETURN_DIALLERS;
-    for (const sought of this.#addresses.values()) {
-      const wasThere = sought.memberThere === id || canonicalAddress(sought.address) === place;
-      if (wasThere && isDrawn) sought.expectedUntilMs = runtime.monotonicMs() + RETURN_MS;
+    const { runtime } = this.#context;
+    const active = this.#context.activeIds().size;
+    const member = this.#members.recordOf(id);
+    const address = member && isDialable(member) ? this.#context.addressOf(member) : undefined;
+    const canonical = address && canonicalAddress(address);
+    const isDrawn = runtime.random() * active < RETURN_DIALERS;
+    for (const seed of this.#addresses.values()) {
+      const wasThere = seed.memberThere === id || canonicalAddress(seed.address) === canonical;
+      if (wasThere && isDrawn) seed.expectedUntilMs = runtime.monotonicMs() + RETURN_MS;
       // A lone member needs every seed again.
       if (!wasThere && active > 1) continue;
-      sought.failures = 1;
-      sought.wake();
+      seed.failures = 1;
+      seed.wake();
     }
-    if (address === undefined || place === this.#ownPlace || !isDrawn) return;
+    if (address === undefined || canonical === this.#ownAddress || !isDrawn) return;
     if (this.#addresses.has(address) || this.#returns.has(address) || this.#returns.size >= MAX_RETURNS) {
       return;
     }
-    const sought = soughtAt(address);
-    sought.expectedUntilMs = runtime.monotonicMs() + RETURN_MS;
-    this.#returns.set(address, sought);
-    this.#run(sought, (signal) => this.#awaitReturn(sought, signal));
+    const seed = seedAt(address);
+    seed.expectedUntilMs = runtime.monotonicMs() + RETURN_MS;
+    this.#returns.set(address, seed);
+    this.#run(seed, (signal) => this.#awaitReturn(seed, signal));
   }
 
-  #run(sought: SeedAddress, action: (signal: AbortSignal) => Promise<void>): void {
-    const signal = AbortSignal.any([this.#signal, sought.ending.signal]);
-    signal.addEventListener("abort", () => sought.wake(), { once: true });
+  #run(seed: SeedAddress, action: (signal: AbortSignal) => Promise<void>): void {
+    const signal = AbortSignal.any([this.#signal, seed.ending.signal]);
+    signal.addEventListener("abort", () => seed.wake(), { once: true });
     const task = action(signal).finally(() => this.#tasks.delete(task));
     this.#tasks.add(task);
   }
 
   /** Dials an address repeatedly: often without another member there, rarely with an active one. */
-  async #keepGreeting(sought: SeedAddress, signal: AbortSignal): Promise<void> {
+  async #keepDialing(seed: SeedAddress, signal: AbortSignal): Promise<void> {
     // Try the other addresses first; if one has a member, the last resort is not needed.
-    if (this.#lastResorts.has(sought.address)) await this.#rest(sought, LAST_RESORT_MS);
+    if (this.#lastResorts.has(seed.address)) await this.#rest(seed, LAST_RESORT_MS);
     while (!signal.aborted) {
-      if (this.#isToGreet(sought)) {
-        const met = await this.#handshake(sought, signal);
-        sought.memberThere = met ?? sought.memberThere;
-        sought.failures = met === undefined || met === this.#site.self.id ? sought.failures + 1 : 0;
+      if (this.#isDue(seed)) {
+        const met = await this.#handshake(seed, signal);
+        seed.memberThere = met ?? seed.memberThere;
+        seed.failures = met === undefined || met === this.#context.self.id ? seed.failures + 1 : 0;
       }
-      if (!signal.aborted) await this.#rest(sought, this.#delayFor(sought));
+      if (!signal.aborted) await this.#rest(seed, this.#delayFor(seed));
     }
   }
 
   /** Dials the address of a blocked member until a member answers or the time is over. */
-  async #awaitReturn(sought: SeedAddress, signal: AbortSignal): Promise<void> {
-    const { address } = sought;
+  async #awaitReturn(seed: SeedAddress, signal: AbortSignal): Promise<void> {
+    const { address } = seed;
     const isOver = () =>
-      signal.aborted || this.#addresses.has(address) || this.#isActive(sought.memberThere) ||
-      this.#site.runtime.monotonicMs() >= sought.expectedUntilMs;
-    for (sought.failures = 1; !isOver(); sought.failures++) {
-      await this.#rest(sought, this.#delayFor(sought));
+      signal.aborted || this.#addresses.has(address) || this.#isActive(seed.memberThere) ||
+      this.#context.runtime.monotonicMs() >= seed.expectedUntilMs;
+    for (seed.failures = 1; !isOver(); seed.failures++) {
+      await this.#rest(seed, this.#delayFor(seed));
       if (isOver()) break;
-      const met = await this.#site.handshake(address, { signal }).catch(() => undefined);
-      sought.memberThere = met?.id;
+      const met = await this.#context.handshake(address, { signal }).catch(() => undefined);
+      seed.memberThere = met?.id;
     }
     this.#returns.delete(address);
   }
 
   /** True if another member than the last one may be at the address. */
-  #isToGreet({ address, memberThere }: SeedAddress): boolean {
+  #isDue({ address, memberThere }: SeedAddress): boolean {
     const instead = this.#lastResorts.get(address) ?? [];
     if (instead.some((other) => this.#isThere(this.#addresses.get(other)?.memberThere))) return false;
     if (!this.#isThere(memberThere)) return true;
     // The member's own record has this address, so no load balancer is behind it.
-    const isCertain = memberThere !== this.#site.self.id &&
-      this.#idAt.get(canonicalAddress(address)) === memberThere;
+    const isCertain = memberThere !== this.#context.self.id &&
+      this.#members.idAt(address) === memberThere;
     if (isCertain) return false;
-    return this.#isAlone || this.#site.runtime.random() * this.#addresses.size < 1;
+    return this.#aloneWatch.isAlone || this.#context.runtime.random() * this.#addresses.size < 1;
   }
 
   #delayFor({ address, memberThere, failures, expectedUntilMs }: SeedAddress): number {
-    const { runtime, retryDelay, blockedProbeInterval } = this.#site;
-    const isOwn = memberThere === this.#site.self.id && canonicalAddress(address) === this.#ownPlace;
-    const mayRest = isOwn || this.#isThere(memberThere) && !this.#isAlone;
+    const { runtime, retryDelay, blockedProbeInterval } = this.#context;
+    const isOwn = memberThere === this.#context.self.id && canonicalAddress(address) === this.#ownAddress;
+    const mayRest = isOwn || this.#isThere(memberThere) && !this.#aloneWatch.isAlone;
     // Random, so that members that started together do not dial together.
     if (mayRest) return Math.min(REDIAL_MS, blockedProbeInterval) * (0.5 + runtime.random() / 2);
     const delayMs = retryDelay(failures);
@@ -366,11 +256,11 @@ class OpenMembership {
   }
 
   /** Waits for `delayMs`, or until `wake` is called. */
-  async #rest(sought: SeedAddress, delayMs: number): Promise<void> {
+  async #rest(seed: SeedAddress, delayMs: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    const cancel = this.#site.runtime.setTimer(delayMs, resolve);
-    sought.wake = resolve;
-    sought.nextAttemptMs = this.#site.runtime.wallMs() + Math.ceil(delayMs);
+    const cancel = this.#context.runtime.setTimer(delayMs, resolve);
+    seed.wake = resolve;
+    seed.nextAttemptMs = this.#context.runtime.wallMs() + Math.ceil(delayMs);
     await promise;
     cancel();
   }
@@ -379,39 +269,39 @@ class OpenMembership {
    * Dials an address. Returns the id of the member that answers, or that is already known to be there.
    * Reports each reason of a failure once.
    */
-  async #handshake(sought: SeedAddress, signal: AbortSignal): Promise<string | undefined> {
-    const { address } = sought;
-    const known = () => this.#idAt.get(canonicalAddress(address));
+  async #handshake(seed: SeedAddress, signal: AbortSignal): Promise<string | undefined> {
+    const { address } = seed;
+    const known = () => this.#members.idAt(address);
     // A few addresses are always dialed, because a member might publish a false address.
     const areMany = () => this.#addresses.size > MAX_HANDSHAKES;
     try {
-      sought.nextAttemptMs = null;
-      const met = await this.#gate.run(() => this.#dial(sought, signal), {
+      seed.nextAttemptMs = null;
+      const met = await this.#permits.run(() => this.#dial(seed, signal), {
         signal,
         unless: () => areMany() && this.#isActive(known()),
       });
       const id = met?.id ?? known();
       if (id === undefined) return undefined;
-      sought.outcome = { outcome: id === this.#site.self.id ? "self" : "met", memberId: id, reason: null };
+      seed.outcome = { outcome: id === this.#context.self.id ? "self" : "met", memberId: id, reason: null };
       this.#recovered(address, id);
       return id;
     } catch (error) {
       if (signal.aborted) return undefined;
       // A failure is normal; the next attempt follows.
-      sought.outcome = { outcome: "failed", memberId: null, reason: textOf(error) };
+      seed.outcome = { outcome: "failed", memberId: null, reason: textOf(error) };
       this.#report(address, error);
       return undefined;
     }
   }
 
-  #dial(sought: SeedAddress, signal: AbortSignal): Promise<Member> {
-    sought.lastAttemptMs = this.#site.runtime.wallMs();
-    return this.#site.handshake(sought.address, { signal });
+  #dial(seed: SeedAddress, signal: AbortSignal): Promise<Member> {
+    seed.lastAttemptMs = this.#context.runtime.wallMs();
+    return this.#context.handshake(seed.address, { signal });
   }
 
   #recovered(address: string, memberId?: string): void {
     if (!this.#reported.forget(address)) return;
-    this.#site.eventStream.publish({
+    this.#context.eventStream.publish({
       type: "SeedRecovered",
       address,
       ...(memberId !== undefined && { memberId }),
@@ -419,41 +309,29 @@ class OpenMembership {
   }
 
   #report(address: string, error: unknown): void {
-    this.#watchAlone();
+    this.#aloneWatch.check();
     const reason = reasonOf(error);
     if (!this.#reported.shouldReport(address, reason)) return;
     this.#reported.add(address, reason);
-    this.#site.eventStream.publish({ type: "SeedFailed", address, error });
+    this.#context.eventStream.publish({ type: "SeedFailed", address, error });
   }
 
   #isActive(id: string | undefined): boolean {
-    return id !== undefined && this.#site.activeIds().has(id);
+    return id !== undefined && this.#context.activeIds().has(id);
   }
 
   /** True for this member and active ones. */
   #isThere(id: string | undefined): boolean {
-    return id === this.#site.self.id || this.#isActive(id);
+    return id === this.#context.self.id || this.#isActive(id);
   }
 
-  get #isAlone(): boolean {
-    return this.#site.activeIds().size <= 1;
-  }
-
-  get #ownPlace(): string | undefined {
-    return isDialable(this.#site.self) ? this.#placeOf(this.#site.self) : undefined;
-  }
-
-  /** The canonical address of a member. */
-  #placeOf(member: Member): string {
-    let place = this.#places.get(member);
-    if (place === undefined) {
-      this.#places.set(member, place = canonicalAddress(this.#site.addressOf(member)));
-    }
-    return place;
+  get #ownAddress(): string | undefined {
+    const { self } = this.#context;
+    return isDialable(self) ? this.#members.canonicalAddressOf(self) : undefined;
   }
 }
 
-function soughtAt(address: string): SeedAddress {
+function seedAt(address: string): SeedAddress {
   const ending = new AbortController();
   return {
     address,

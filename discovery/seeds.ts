@@ -49,26 +49,26 @@ const OPTIONS = optionsOf<SeedOptions>({ nameServer: NAME_SERVER, resolveInterva
 export function seeds(addresses: readonly string[], options: SeedOptions = {}): Discovery {
   assertNone([...ADDRESSES("seeds", addresses), ...OPTIONS("seeds", options)]);
   const distinct = [...new Set(addresses)];
-  return openMembership((site, finding) => new Seeds(distinct, { options, site, finding }).run());
+  return openMembership((context, finding) => new Seeds(distinct, { options, context, finding }).run());
 }
 
 class Seeds {
   readonly #options: SeedOptions;
-  readonly #site: DiscoveryContext;
+  readonly #context: DiscoveryContext;
   readonly #finding: AddressSink;
   /** The addresses of each seed. */
   readonly #found: Map<string, readonly string[]>;
 
   constructor(
     seeds: readonly string[],
-    { options, site, finding }: {
+    { options, context, finding }: {
       readonly options: SeedOptions;
-      readonly site: DiscoveryContext;
+      readonly context: DiscoveryContext;
       readonly finding: AddressSink;
     },
   ) {
     this.#options = options;
-    this.#site = site;
+    this.#context = context;
     this.#finding = finding;
     // A seed that is resolved has no addresses yet; any other is its own address.
     this.#found = new Map(seeds.map((seed) => [seed, nameIn(seed, options) === undefined ? [seed] : []]));
@@ -84,7 +84,7 @@ class Seeds {
     if (name === undefined) return;
     const { resolveInterval = 30_000, nameServer } = this.#options;
     const { signal } = this.#finding;
-    const { runtime } = this.#site;
+    const { runtime } = this.#context;
     for (let failures = 0; !signal.aborted;) {
       let delayMs = resolveInterval;
       try {
@@ -95,7 +95,7 @@ class Seeds {
         if (signal.aborted) return;
         failures++;
         // NotFound is an answer. Without an answer, the next query comes sooner.
-        if (!(error instanceof Deno.errors.NotFound)) delayMs = this.#site.retryDelay(failures);
+        if (!(error instanceof Deno.errors.NotFound)) delayMs = this.#context.retryDelay(failures);
         // Previous addresses may still be right. Without any, the system may resolve the name in another way.
         if (this.#found.get(seed)!.length === 0) this.#found.set(seed, [seed]);
       }

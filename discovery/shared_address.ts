@@ -29,34 +29,34 @@ export function noticingSharedAddress(discovery: Discovery, options: SharedAddre
   return {
     openMembership,
     ...(members && { members }),
-    run: async (site, running) => {
-      const watch = new SharedAddressWatch(site, { ...options, signal: running.signal });
-      await Promise.all([discovery.run(site, running), watch.run()]);
+    run: async (context, running) => {
+      const watch = new SharedAddressWatch(context, { ...options, signal: running.signal });
+      await Promise.all([discovery.run(context, running), watch.run()]);
     },
   };
 }
 
 class SharedAddressWatch {
-  readonly #site: DiscoveryContext;
+  readonly #context: DiscoveryContext;
   readonly #options: SharedAddressOptions;
   readonly #ending = new AbortController();
   readonly #signal: AbortSignal;
   /** Members with this member's address; possibly its own former process. */
   readonly #suspects = new Set<string>();
 
-  constructor(site: DiscoveryContext, options: SharedAddressOptions & { readonly signal: AbortSignal }) {
-    this.#site = site;
+  constructor(context: DiscoveryContext, options: SharedAddressOptions & { readonly signal: AbortSignal }) {
+    this.#context = context;
     this.#options = options;
     this.#signal = AbortSignal.any([options.signal, this.#ending.signal]);
   }
 
   async run(): Promise<void> {
-    if (!isDialable(this.#site.self)) return;
+    if (!isDialable(this.#context.self)) return;
     await Promise.all([this.#followMembers(), this.#probe()]);
   }
 
   async #followMembers(): Promise<void> {
-    const { eventStream, self } = this.#site;
+    const { eventStream, self } = this.#context;
     const options = { signal: this.#signal, capacity: 1 };
     const tasks: Promise<void>[] = [];
     for await (const event of eventStream.subscribe("ClusterTopology", options)) {
@@ -71,16 +71,16 @@ class SharedAddressWatch {
   /** A process that was killed and started again finds its former id at its address, until that is blocked. */
   async #suspect({ id }: Member): Promise<void> {
     this.#suspects.add(id);
-    const { runtime } = this.#site;
+    const { runtime } = this.#context;
     await sleep(runtime, 1.5 * this.#options.heartbeatExpiration, { signal: this.#signal }).catch(() => {});
     this.#suspects.delete(id);
-    if (!this.#signal.aborted && this.#site.activeIds().has(id)) this.#emit(id);
+    if (!this.#signal.aborted && this.#context.activeIds().has(id)) this.#emit(id);
   }
 
   async #probe(): Promise<void> {
-    const { self, runtime } = this.#site;
+    const { self, runtime } = this.#context;
     if (!this.#options.probes) return;
-    const address = this.#site.addressOf(self);
+    const address = this.#context.addressOf(self);
     const startedMs = runtime.monotonicMs();
     try {
       assertMayConnect(new URL(address));
@@ -89,7 +89,7 @@ class SharedAddressWatch {
         const delayMs = Math.max(0, startedMs + afterMs - runtime.monotonicMs());
         await sleep(runtime, delayMs, { signal: this.#signal });
         // It may be impossible to dial this address from here; that is no fault.
-        const met = await this.#site.handshake(address, { signal: this.#signal }).catch(() => undefined);
+        const met = await this.#context.handshake(address, { signal: this.#signal }).catch(() => undefined);
         if (met && met.id !== self.id) return this.#emit(met.id);
       }
     } catch {
@@ -100,8 +100,8 @@ class SharedAddressWatch {
   #emit(memberId: string): void {
     if (this.#ending.signal.aborted) return;
     this.#ending.abort();
-    const address = this.#site.addressOf(this.#site.self);
-    this.#site.eventStream.publish({ type: "AddressShared", address, memberId });
+    const address = this.#context.addressOf(this.#context.self);
+    this.#context.eventStream.publish({ type: "AddressShared", address, memberId });
   }
 }
 

@@ -109,7 +109,7 @@ export function autoManaged(options: AutoManagedOptions): Discovery {
   assertNone(OPTIONS("autoManaged", options));
   return {
     openMembership: false,
-    run: (site, running) => new AutoManaged(options, site).run(running),
+    run: (context, running) => new AutoManaged(options, context).run(running),
   };
 }
 
@@ -125,13 +125,13 @@ interface Heard {
 
 class AutoManaged {
   readonly #options: Required<AutoManagedOptions>;
-  readonly #site: DiscoveryContext;
+  readonly #context: DiscoveryContext;
   readonly #list: MemberList;
   readonly #failures: ReadonlyMap<string, Failures>;
   /** The last answers by host. */
   #heard: ReadonlyMap<string, Heard> = new Map();
 
-  constructor(options: AutoManagedOptions, site: DiscoveryContext) {
+  constructor(options: AutoManagedOptions, context: DiscoveryContext) {
     this.#options = {
       port: AUTO_MANAGE_PORT,
       hostname: "127.0.0.1",
@@ -141,10 +141,10 @@ class AutoManaged {
       ...options,
       hosts: [...new Set(options.hosts)],
     };
-    this.#site = site;
-    this.#list = new MemberList(site);
+    this.#context = context;
+    this.#list = new MemberList(context);
     this.#failures = new Map(
-      this.#options.hosts.map((host) => [host, new Failures(site, healthOf(host))]),
+      this.#options.hosts.map((host) => [host, new Failures(context, healthOf(host))]),
     );
   }
 
@@ -162,11 +162,11 @@ class AutoManaged {
       });
       succeeded();
       await server.finished;
-    }, { site: this.#site, source, signal });
+    }, { context: this.#context, source, signal });
   }
 
   #health(): Health {
-    const { self: { id, host, port, kinds }, cluster } = this.#site;
+    const { self: { id, host, port, kinds }, cluster } = this.#context;
     return { id, address: host, auto_manage_port: this.#options.port, port, kinds, cluster_name: cluster };
   }
 
@@ -176,7 +176,7 @@ class AutoManaged {
       const answers = await Promise.all(hosts.map((host) => this.#ask(host, signal)));
       if (signal.aborted) return;
       this.#take(new Map(hosts.map((host, at) => [host, answers[at]])));
-      await sleep(this.#site.runtime, refreshInterval, { signal }).catch(() => {});
+      await sleep(this.#context.runtime, refreshInterval, { signal }).catch(() => {});
     }
   }
 
@@ -188,7 +188,7 @@ class AutoManaged {
     const { requestTimeout: timeoutMs } = this.#options;
     const failures = this.#failures.get(host)!;
     try {
-      const { runtime } = this.#site;
+      const { runtime } = this.#context;
       const answer = await askJson(healthOf(host), {
         runtime,
         signal,
@@ -198,7 +198,7 @@ class AutoManaged {
       const health = readHealth(answer);
       if (!health) throw new HearsayError("incompatible", `${healthOf(host)} sent an invalid record.`);
       failures.succeeded();
-      return health.cluster === this.#site.cluster ? health.member : "none";
+      return health.cluster === this.#context.cluster ? health.member : "none";
     } catch (error) {
       if (!signal.aborted) failures.failed(error);
       return undefined;
@@ -206,7 +206,7 @@ class AutoManaged {
   }
 
   #take(answers: ReadonlyMap<string, Member | "none" | undefined>): void {
-    const { self } = this.#site;
+    const { self } = this.#context;
     const { toleratedMisses } = this.#options;
     const others = [...answers.values()].filter((answer) => answer === "none" || answer?.id !== self.id);
     // If no other host answers, this member is probably the one that is disconnected.

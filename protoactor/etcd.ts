@@ -65,7 +65,7 @@ export function protoactorEtcd(options: ProtoactorEtcdOptions = {}): Discovery {
   assertNone(OPTIONS("protoactorEtcd", options));
   return {
     openMembership: false,
-    run: (site, running) => new EtcdMembership(membershipOf(options, site), site).run(running),
+    run: (context, running) => new EtcdMembership(membershipOf(options, context), context).run(running),
   };
 }
 

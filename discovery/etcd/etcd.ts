@@ -59,7 +59,7 @@ export function etcd(options: EtcdDiscoveryOptions = {}): Discovery {
   assertNone(OPTIONS("etcd", options));
   return {
     openMembership: false,
-    run: (site, running) => new EtcdMembership(membershipOf(options, site), site).run(running),
+    run: (context, running) => new EtcdMembership(membershipOf(options, context), context).run(running),
   };
 }
 

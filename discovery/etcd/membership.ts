@@ -34,7 +34,7 @@ export interface EtcdMembershipOptions {
 /** This member's registration and its list of the others. */
 export class EtcdMembership {
   readonly #options: EtcdMembershipOptions;
-  readonly #site: DiscoveryContext;
+  readonly #context: DiscoveryContext;
   readonly #list: MemberList;
   readonly #members = new Map<string, Member>();
   /** Members without a key any more, by key, and the time until they are removed. */
@@ -45,26 +45,26 @@ export class EtcdMembership {
   #missing = new AbortController();
   #cancelForgetting: () => void = () => {};
 
-  constructor(options: EtcdMembershipOptions, site: DiscoveryContext) {
+  constructor(options: EtcdMembershipOptions, context: DiscoveryContext) {
     this.#options = options;
-    this.#site = site;
-    this.#list = new MemberList(site);
+    this.#context = context;
+    this.#list = new MemberList(context);
   }
 
   /** Registers and watches until the signal is aborted. */
   async run({ signal }: { readonly signal: AbortSignal }): Promise<void> {
-    const site = this.#site;
-    using client = new EtcdClient(this.#options.etcd, site.runtime);
+    const context = this.#context;
+    using client = new EtcdClient(this.#options.etcd, context.runtime);
     const { prefix } = this.#options;
     try {
       await Promise.all([
         retryForever(({ signal, succeeded }) => this.#register(client, { signal, succeeded }), {
-          site,
+          context,
           source: `etcd at ${client.where}: registration`,
           signal,
         }),
         retryForever(({ signal, succeeded }) => this.#follow(client, { signal, succeeded }), {
-          site,
+          context,
           source: `etcd at ${client.where}: watch of ${prefix}`,
           signal,
         }),
@@ -93,7 +93,7 @@ export class EtcdMembership {
     client: EtcdClient,
     { lease, signal }: { readonly lease: string; readonly signal: AbortSignal },
   ): Promise<void> {
-    const { runtime } = this.#site;
+    const { runtime } = this.#context;
     const waking = AbortSignal.any([signal, this.#missing.signal]);
     for (;;) {
       await sleep(runtime, this.#options.leaseTtl / 3, { signal: waking });
@@ -104,7 +104,7 @@ export class EtcdMembership {
 
   /** Revokes the lease, so that other members do not wait for its expiry. If that fails, it expires. */
   async #deregister(client: EtcdClient, lease: string): Promise<void> {
-    using deadline = deadlineAfter(this.#site.runtime, REVOKE_TIMEOUT_MS, "Revoking the lease");
+    using deadline = deadlineAfter(this.#context.runtime, REVOKE_TIMEOUT_MS, "Revoking the lease");
     await client.revoke(lease, { signal: deadline.signal }).catch(() => {});
   }
 
@@ -117,7 +117,7 @@ export class EtcdMembership {
     const { items, revision } = await client.list(prefix, { signal });
     this.#replace(items, revision);
     succeeded();
-    using enough = deadlineAfter(this.#site.runtime, resyncInterval, `Watching ${prefix}`, { signal });
+    using enough = deadlineAfter(this.#context.runtime, resyncInterval, `Watching ${prefix}`, { signal });
     try {
       const from = revision + 1n;
       for await (const changes of client.watch(prefix, { from, signal: enough.signal })) {
@@ -152,14 +152,14 @@ export class EtcdMembership {
       this.#leaving.delete(key);
     } else if (before) {
       this.#members.delete(key);
-      const untilMs = this.#site.runtime.monotonicMs() + this.#options.grace;
+      const untilMs = this.#context.runtime.monotonicMs() + this.#options.grace;
       this.#leaving.set(key, { member: before, untilMs });
     }
   }
 
   /** Publishes the registered members, and those that may still register again. */
   #publish(): void {
-    const { runtime } = this.#site;
+    const { runtime } = this.#context;
     this.#cancelForgetting();
     const nowMs = runtime.monotonicMs();
     for (const [key, { untilMs }] of this.#leaving) if (untilMs <= nowMs) this.#leaving.delete(key);

@@ -87,7 +87,7 @@ const OPTIONS = optionsOf<KubernetesOptions>({
  */
 export function kubernetes(options: KubernetesOptions): Discovery {
   assertNone(OPTIONS("kubernetes", options));
-  return openMembership((site, finding) => new Pods(options, { site, finding }).run());
+  return openMembership((context, finding) => new Pods(options, { context, finding }).run());
 }
 
 /** The API has dropped the version at which a watch should start. */
@@ -95,17 +95,17 @@ class Gone extends Error {}
 
 class Pods {
   readonly #options: KubernetesOptions;
-  readonly #site: DiscoveryContext;
+  readonly #context: DiscoveryContext;
   readonly #finding: AddressSink;
   /** The addresses of running pods by pod name. */
   #addresses = new Map<string, string>();
 
   constructor(
     options: KubernetesOptions,
-    { site, finding }: { readonly site: DiscoveryContext; readonly finding: AddressSink },
+    { context, finding }: { readonly context: DiscoveryContext; readonly finding: AddressSink },
   ) {
     this.#options = options;
-    this.#site = site;
+    this.#context = context;
     this.#finding = finding;
   }
 
@@ -113,7 +113,11 @@ class Pods {
     const { server = "https://kubernetes.default.svc", labelSelector } = this.#options;
     const { signal } = this.#finding;
     const source = `Kubernetes at ${server}: pods ${labelSelector}`;
-    await retryForever(({ succeeded }) => this.#follow(succeeded), { site: this.#site, source, signal });
+    await retryForever(({ succeeded }) => this.#follow(succeeded), {
+      context: this.#context,
+      source,
+      signal,
+    });
   }
 
   /** Lists all pods and watches for changes, until the API has dropped the last known version. */
@@ -126,7 +130,7 @@ class Pods {
       for (;;) {
         version = await this.#watch(version, client);
         succeeded();
-        await sleep(this.#site.runtime, this.#site.retryDelay(1), { signal });
+        await sleep(this.#context.runtime, this.#context.retryDelay(1), { signal });
       }
     } catch (error) {
       if (!(error instanceof Gone || (error instanceof HttpRefusal && error.status === GONE))) throw error;
@@ -163,7 +167,7 @@ class Pods {
     const [url, options] = await this.#request(query, client);
     // The other end may have crashed without closing the connection.
     const lastsMs = (WATCH_SECONDS + 30) * 1_000;
-    using enough = deadlineAfter(this.#site.runtime, lastsMs, "Watching pods", { signal });
+    using enough = deadlineAfter(this.#context.runtime, lastsMs, "Watching pods", { signal });
     let version = from;
     try {
       for await (const event of askLines(url, { ...options, signal: enough.signal })) {
@@ -217,7 +221,7 @@ class Pods {
     const token = await this.#mounted("token");
     const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods`;
     return [`${server.replace(/\/$/, "")}${path}?${search}`, {
-      runtime: this.#site.runtime,
+      runtime: this.#context.runtime,
       signal: this.#finding.signal,
       timeoutMs: ANSWER_TIMEOUT_MS,
       maxBytes: MAX_ANSWER_BYTES,

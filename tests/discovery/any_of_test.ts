@@ -5,60 +5,60 @@ import { anyOf, type Discovery, fixedMembers, seeds } from "../../mod.ts";
 import type { ClusterTopology, DiscoveryContext } from "../../contracts/mod.ts";
 import { TestCluster } from "../requirements/harness.ts";
 import { memoryAddress } from "../../testing/memory.ts";
-import { memberOf, TestSite } from "./site.ts";
+import { memberOf, TestContext } from "./context.ts";
 
 /** A source with topologies published by the test. */
 class Source implements Discovery {
   readonly openMembership = false;
-  site!: DiscoveryContext;
+  context!: DiscoveryContext;
   isStopped = false;
 
-  async run(site: DiscoveryContext, { signal }: { readonly signal: AbortSignal }): Promise<void> {
-    this.site = site;
+  async run(context: DiscoveryContext, { signal }: { readonly signal: AbortSignal }): Promise<void> {
+    this.context = context;
     await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
     this.isStopped = true;
   }
 
   names(...ids: readonly string[]): void {
     const members = ids.map((id) => memberOf(id));
-    this.site.eventStream.publish({ type: "ClusterTopology", members, blocked: [] });
+    this.context.eventStream.publish({ type: "ClusterTopology", members, blocked: [] });
   }
 }
 
-function topologiesOf(site: TestSite): ClusterTopology[] {
-  return site.events.filter((event) => event.type === "ClusterTopology");
+function topologiesOf(context: TestContext): ClusterTopology[] {
+  return context.events.filter((event) => event.type === "ClusterTopology");
 }
 
 Deno.test("anyOf: publishes all members of all sources, each as its source last published it", async () => {
   const [one, two] = [new Source(), new Source()];
-  await using site = new TestSite(anyOf(one, two), { self: memberOf("a") });
+  await using context = new TestContext(anyOf(one, two), { self: memberOf("a") });
   one.names("a", "b");
-  await site.untilIds("a", "b");
+  await context.untilIds("a", "b");
   two.names("a", "c");
-  await site.untilIds("a", "b", "c");
+  await context.untilIds("a", "b", "c");
   one.names("a");
-  await site.untilIds("a", "c");
+  await context.untilIds("a", "c");
   two.names("a", "b");
-  await site.untilIds("a", "b");
-  const { length } = topologiesOf(site);
+  await context.untilIds("a", "b");
+  const { length } = topologiesOf(context);
   one.names("a", "b");
   one.names("a", "b");
   two.names("a");
-  await site.untilIds("a", "b");
+  await context.untilIds("a", "b");
   two.names("d");
-  await site.untilIds("a", "b", "d");
-  assertEquals(topologiesOf(site).length, length + 1);
+  await context.untilIds("a", "b", "d");
+  assertEquals(topologiesOf(context).length, length + 1);
 });
 
 Deno.test("anyOf: of two records with one id the record of the first source counts, whichever published last", async () => {
   const [one, two] = [new Source(), new Source()];
-  await using site = new TestSite(anyOf(one, two), { self: memberOf("a") });
+  await using context = new TestContext(anyOf(one, two), { self: memberOf("a") });
   const publish = (source: Source, port: number, ...blocked: readonly string[]) =>
-    source.site.eventStream.publish({ type: "ClusterTopology", members: [memberOf("b", port)], blocked });
+    source.context.eventStream.publish({ type: "ClusterTopology", members: [memberOf("b", port)], blocked });
   publish(one, 1, "x");
   publish(two, 2, "y", "x");
-  await site.until(() => topologiesOf(site).length === 2);
-  assertEquals(topologiesOf(site)[1], {
+  await context.until(() => topologiesOf(context).length === 2);
+  assertEquals(topologiesOf(context)[1], {
     type: "ClusterTopology",
     members: [memberOf("b", 1)],
     blocked: ["x", "y"],
@@ -71,13 +71,13 @@ Deno.test("anyOf: of two records with one id the record of the first source coun
 Deno.test("anyOf: a source that throws emits an event, and the others continue", async () => {
   const source = new Source();
   const broken: Discovery = { openMembership: false, run: () => Promise.reject(new Error("no")) };
-  await using site = new TestSite(anyOf(broken, source), { self: memberOf("a") });
-  await site.until(() => site.failures.length === 1);
+  await using context = new TestContext(anyOf(broken, source), { self: memberOf("a") });
+  await context.until(() => context.failures.length === 1);
   source.names("a", "b");
-  await site.untilIds("a", "b");
-  await site.stop();
+  await context.untilIds("a", "b");
+  await context.stop();
   assertEquals(source.isStopped, true);
-  assertEquals(site.failures, ["anyOf source 1, not retried"]);
+  assertEquals(context.failures, ["anyOf source 1, not retried"]);
 });
 
 Deno.test("anyOf: has its known members before the start, and needs handshakes where one source does", () => {
@@ -98,10 +98,10 @@ Deno.test("anyOf: passes every handshake to every source", async () => {
       for await (const { id } of greeted) ids.push(id);
     },
   }));
-  await using site = new TestSite(anyOf(...sources), { self: memberOf("a") });
-  site.meet(memberOf("b"));
-  site.meet(memberOf("c"));
-  await site.until(() => met.every((ids) => ids.join() === "b,c"));
+  await using context = new TestContext(anyOf(...sources), { self: memberOf("a") });
+  context.meet(memberOf("b"));
+  context.meet(memberOf("c"));
+  await context.until(() => met.every((ids) => ids.join() === "b,c"));
 });
 
 Deno.test("anyOf: removes a member that left from every source that needs handshakes", async () => {

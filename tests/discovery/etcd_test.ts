@@ -4,9 +4,9 @@ import { Compacted, EtcdClient } from "../../discovery/etcd/client.ts";
 import { ConfigurationError } from "../../options/configuration_error.ts";
 import { realRuntime } from "../../common/runtime.ts";
 import { EtcdServer, etcdTest, Proxy } from "./etcd_server.ts";
-import { freePort, memberOf, TestSite } from "./site.ts";
+import { freePort, memberOf, TestContext } from "./context.ts";
 
-function member(id: string, endpoint: string, options: EtcdDiscoveryOptions = {}): TestSite {
+function member(id: string, endpoint: string, options: EtcdDiscoveryOptions = {}): TestContext {
   const discovery = etcd({
     endpoints: [endpoint],
     leaseTtl: 1_000,
@@ -14,11 +14,11 @@ function member(id: string, endpoint: string, options: EtcdDiscoveryOptions = {}
     grace: 0,
     ...options,
   });
-  return new TestSite(discovery, { self: memberOf(id), cluster: "orders" });
+  return new TestContext(discovery, { self: memberOf(id), cluster: "orders" });
 }
 
-function topologiesOf(site: TestSite): number {
-  return site.events.filter(({ type }) => type === "ClusterTopology").length;
+function topologiesOf(context: TestContext): number {
+  return context.events.filter(({ type }) => type === "ClusterTopology").length;
 }
 
 etcdTest(
@@ -28,7 +28,7 @@ etcdTest(
     const { endpoint } = server;
     await using a = member("a", endpoint);
     await using b = member("b/é", endpoint);
-    await using other = new TestSite(etcd({ endpoints: [endpoint] }), {
+    await using other = new TestContext(etcd({ endpoints: [endpoint] }), {
       self: memberOf("x"),
       cluster: "orders/2",
     });

@@ -11,7 +11,7 @@ import type { Discovery } from "../../contracts/cluster.ts";
 import { memoryAddress } from "../../testing/memory.ts";
 import { recordOf, TestCluster } from "../requirements/harness.ts";
 import { VirtualRuntime } from "../../testing/virtual_runtime.ts";
-import { memberOf, TestSite } from "./site.ts";
+import { memberOf, TestContext } from "./context.ts";
 
 const never = new AbortController().signal;
 
@@ -21,12 +21,12 @@ function watchedSeeds(addresses: readonly string[]): { discovery: Discovery; gre
   const greetings: string[] = [];
   const discovery: Discovery = {
     openMembership,
-    run: (site, options) => {
-      const greet: typeof site.handshake = (address, options) => {
+    run: (context, options) => {
+      const greet: typeof context.handshake = (address, options) => {
         greetings.push(address);
-        return site.handshake(address, options);
+        return context.handshake(address, options);
       };
-      return run({ ...site, handshake: greet }, options);
+      return run({ ...context, handshake: greet }, options);
     },
   };
   return { discovery, greetings };
@@ -81,23 +81,23 @@ Deno.test("handshake discovery: an address that is no longer found is not dialed
     publish = found;
     return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
   });
-  await using site = new TestSite(source, { self: memberOf("a") });
+  await using context = new TestContext(source, { self: memberOf("a") });
   publish(["one", "two"]);
-  await site.until(() => site.greetings.filter((address) => address === "two").length > 2);
+  await context.until(() => context.greetings.filter((address) => address === "two").length > 2);
   publish(["two"]);
-  const from = site.greetings.length;
-  await site.until(() => site.greetings.length > from + 3);
-  assertEquals(new Set(site.greetings.slice(from)), new Set(["two"]));
+  const from = context.greetings.length;
+  await context.until(() => context.greetings.length > from + 3);
+  assertEquals(new Set(context.greetings.slice(from)), new Set(["two"]));
   publish(["one"]);
-  await site.until(() => site.greetings.at(-1) === "one");
+  await context.until(() => context.greetings.at(-1) === "one");
   publish([]);
   publish(["one"]);
-  await site.untilGreeted("one");
+  await context.untilGreeted("one");
   publish(Array.from({ length: 2 * MAX_ADDRESSES }, (_, at) => `n${at}`));
-  await site.until(() => site.greetings.includes("n0"));
-  await site.stop();
+  await context.until(() => context.greetings.includes("n0"));
+  await context.stop();
   publish(["after the end"]);
-  assertEquals(site.greetings.includes("after the end"), false);
+  assertEquals(context.greetings.includes("after the end"), false);
 });
 
 Deno.test("handshake discovery: a seed in another form than its member's own address is recognized as that member's", async () => {
@@ -124,12 +124,12 @@ Deno.test("handshake discovery: a name is dialed only while no member is met at 
   });
   const discovery: Discovery = {
     openMembership: isByGreeting,
-    run: (site, options) => {
-      const greet: typeof site.handshake = (address, options) => {
+    run: (context, options) => {
+      const greet: typeof context.handshake = (address, options) => {
         greetings.push(address);
-        return site.handshake(address, options);
+        return context.handshake(address, options);
       };
-      return run({ ...site, handshake: greet }, options);
+      return run({ ...context, handshake: greet }, options);
     },
   };
   await cluster.make("b", { cluster: { discovery: seeds([]) } }).gossiper.start();
@@ -178,8 +178,8 @@ Deno.test("keepTrying: a failure is tried again after growing waits, and each re
   const runtime = new VirtualRuntime();
   const published: unknown[] = [];
   const waits: number[] = [];
-  const site = {
-    ...({} as TestSite),
+  const context = {
+    ...({} as TestContext),
     self: recordOf("a"),
     runtime,
     eventStream: { publish: (event: unknown) => void published.push(event) },
@@ -187,7 +187,7 @@ Deno.test("keepTrying: a failure is tried again after growing waits, and each re
       waits.push(failures);
       return 10 * failures;
     },
-  } as unknown as TestSite;
+  } as unknown as TestContext;
   const ending = new AbortController();
   const errors = ["a", "a", "b", undefined, "b"];
   const trying = retryForever(({ succeeded }) => {
@@ -196,7 +196,7 @@ Deno.test("keepTrying: a failure is tried again after growing waits, and each re
     if (error !== undefined) return Promise.reject(new Error(error));
     succeeded();
     return Promise.resolve();
-  }, { site, source: "it", signal: ending.signal });
+  }, { context, source: "it", signal: ending.signal });
   await runtime.advance(1_000);
   await trying;
   assertEquals(waits.slice(0, 5), [1, 2, 3, 1, 1]);

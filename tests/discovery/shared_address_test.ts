@@ -2,20 +2,20 @@ import { assertEquals } from "../../deps/std_assert.ts";
 import { noticingSharedAddress } from "../../discovery/shared_address.ts";
 import type { Discovery, DiscoveryContext, Member } from "../../contracts/cluster.ts";
 import { VirtualRuntime } from "../../testing/virtual_runtime.ts";
-import { memberOf, TestSite } from "./site.ts";
+import { memberOf, TestContext } from "./context.ts";
 
 const EXPIRATION_MS = 20_000;
 const SELF = memberOf("a");
 
 /** A member with a source of members, and optionally a member that answers at its own address. */
-async function site(
+async function context(
   { answers, probes = false }: { readonly answers?: () => Member; readonly probes?: boolean } = {},
 ) {
   let publish: (members: readonly Member[]) => void = () => {};
   const source: Discovery = {
     openMembership: true,
-    run: (site: DiscoveryContext, { signal }) => {
-      publish = (members) => site.eventStream.publish({ type: "ClusterTopology", members, blocked: [] });
+    run: (context: DiscoveryContext, { signal }) => {
+      publish = (members) => context.eventStream.publish({ type: "ClusterTopology", members, blocked: [] });
       return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
     },
   };
@@ -23,25 +23,25 @@ async function site(
   const options = { heartbeatExpiration: EXPIRATION_MS, probes };
   const discovery = noticingSharedAddress({
     ...source,
-    run: (site, running) => {
+    run: (context, running) => {
       if (answers) {
-        (site as TestSite).handshake = (address) => {
-          (site as TestSite).greetings.push(address);
+        (context as TestContext).handshake = (address) => {
+          (context as TestContext).greetings.push(address);
           return Promise.resolve(answers());
         };
       }
-      return source.run(site, running);
+      return source.run(context, running);
     },
   }, options);
-  const made = new TestSite(discovery, { self: SELF, runtime });
+  const made = new TestContext(discovery, { self: SELF, runtime });
   const emitted = () =>
     made.events.flatMap((event) => event.type === "AddressShared" ? [event.memberId] : []);
   await runtime.advance(0);
-  return { site: made, runtime, emitted, publish: (...members: Member[]) => publish(members) };
+  return { context: made, runtime, emitted, publish: (...members: Member[]) => publish(members) };
 }
 
 Deno.test("shared address: a member that stays active at this member's address emits one event", async () => {
-  const { site: made, runtime, emitted, publish } = await site();
+  const { context: made, runtime, emitted, publish } = await context();
   publish(SELF, memberOf("b"));
   await runtime.advance(EXPIRATION_MS);
   assertEquals(emitted(), []);
@@ -54,7 +54,7 @@ Deno.test("shared address: a member that stays active at this member's address e
 });
 
 Deno.test("shared address: a former process at the same address, which is blocked when it expires, emits no event", async () => {
-  const { site: made, runtime, emitted, publish } = await site();
+  const { context: made, runtime, emitted, publish } = await context();
   publish(SELF, memberOf("former"));
   await runtime.advance(EXPIRATION_MS);
   publish(SELF);
@@ -68,7 +68,7 @@ Deno.test("shared address: a former process at the same address, which is blocke
 });
 
 Deno.test("shared address: members on other ports, and behind one proxy by path, are not at one address", async () => {
-  const { site: made, runtime, emitted, publish } = await site();
+  const { context: made, runtime, emitted, publish } = await context();
   publish(SELF, memberOf("b", 7002), { ...memberOf("c"), url: "ws://127.0.0.1:7001/c" });
   await runtime.advance(4 * EXPIRATION_MS);
   assertEquals(emitted(), []);
@@ -80,7 +80,7 @@ Deno.test({
   permissions: { net: ["127.0.0.1"] },
   async fn() {
     let who = SELF;
-    const { site: made, runtime, emitted } = await site({ probes: true, answers: () => who });
+    const { context: made, runtime, emitted } = await context({ probes: true, answers: () => who });
     await runtime.advance(1_500);
     assertEquals([emitted(), made.greetings.length], [[], 2]);
     who = memberOf("b");
@@ -94,7 +94,7 @@ Deno.test({
   name: "shared address: a member that itself answers at its address stops dialling it, and emits no event",
   permissions: { net: ["127.0.0.1"] },
   async fn() {
-    const { site: made, runtime, emitted } = await site({ probes: true, answers: () => SELF });
+    const { context: made, runtime, emitted } = await context({ probes: true, answers: () => SELF });
     await runtime.advance(600_000);
     assertEquals([emitted(), made.greetings.length], [[], 6]);
     await made[Symbol.asyncDispose]();
@@ -105,7 +105,7 @@ Deno.test({
   name: "shared address: a member that may not dial its own address does not, and no permission is requested",
   permissions: { net: false },
   async fn() {
-    const { site: made, runtime } = await site({ probes: true, answers: () => memberOf("b") });
+    const { context: made, runtime } = await context({ probes: true, answers: () => memberOf("b") });
     await runtime.advance(60_000);
     assertEquals(made.greetings, []);
     await made[Symbol.asyncDispose]();

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "../../deps/std_assert.ts";
 import { autoManaged, TOLERATED_MISSES } from "../../protoactor/discovery.ts";
 import { ConfigurationError } from "../../options/configuration_error.ts";
-import { freePort, memberOf, TestSite } from "../discovery/site.ts";
+import { freePort, memberOf, TestContext } from "../discovery/context.ts";
 
 /** A member with its own host among some. */
 function member(
@@ -10,7 +10,7 @@ function member(
   at: number,
   options: { readonly cluster?: string; readonly toleratedMisses?: number } = {},
 ) {
-  const { toleratedMisses, ...site } = options;
+  const { toleratedMisses, ...context } = options;
   const discovery = autoManaged({
     hosts: hosts.map((port) => `127.0.0.1:${port}`),
     port: hosts[at]!,
@@ -18,7 +18,7 @@ function member(
     requestTimeout: 500,
     ...(toleratedMisses && { toleratedMisses }),
   });
-  return new TestSite(discovery, { self: memberOf(id, 7001 + at), ...site });
+  return new TestContext(discovery, { self: memberOf(id, 7001 + at), ...context });
 }
 
 /** The answer of a protoactor-go member at `/_health`: the names and types of its `NodeModel`. */

@@ -32,15 +32,15 @@ interface Command {
 /** A discovery that finds no members; the command `list` sets them. */
 class ManualDiscovery implements Discovery {
   readonly openMembership = false;
-  #site: DiscoveryContext | undefined;
+  #context: DiscoveryContext | undefined;
 
-  run(site: DiscoveryContext): Promise<void> {
-    this.#site = site;
+  run(context: DiscoveryContext): Promise<void> {
+    this.#context = context;
     return Promise.resolve();
   }
 
   list(members: readonly Member[]): void {
-    this.#site!.eventStream.publish({ type: "ClusterTopology", members, blocked: [] });
+    this.#context!.eventStream.publish({ type: "ClusterTopology", members, blocked: [] });
   }
 }
 

@@ -2,11 +2,11 @@ import { assert, assertEquals, assertThrows } from "../../deps/std_assert.ts";
 import { protoactorEtcd } from "../../protoactor/discovery.ts";
 import { ConfigurationError } from "../../options/configuration_error.ts";
 import { EtcdServer, etcdTest } from "../discovery/etcd_server.ts";
-import { memberOf, TestSite } from "../discovery/site.ts";
+import { memberOf, TestContext } from "../discovery/context.ts";
 
-function member(id: string, etcd: EtcdServer): TestSite {
+function member(id: string, etcd: EtcdServer): TestContext {
   const discovery = protoactorEtcd({ endpoints: [etcd.endpoint], leaseTtl: 1_000 });
-  return new TestSite(discovery, { self: memberOf(id), cluster: "orders" });
+  return new TestContext(discovery, { self: memberOf(id), cluster: "orders" });
 }
 
 /** The value of protoactor-go under its key: the names and types of its `Node`. */

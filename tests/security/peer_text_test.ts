@@ -29,7 +29,7 @@ import { TOKEN_PROTOCOL } from "../../transport/web_socket/dial.ts";
 import { SUBPROTOCOL, WebSocketTransport } from "../../transport/web_socket/web_socket.ts";
 import { decode } from "../../protocol/codec.ts";
 import { KubernetesStandIn } from "../discovery/kubernetes_server.ts";
-import { memberOf, TestSite } from "../discovery/site.ts";
+import { memberOf, TestContext } from "../discovery/context.ts";
 
 /** A text that this side sends, and a server may repeat. */
 const SECRET = "hunter2-is-the-secret";
@@ -221,9 +221,9 @@ Deno.test("remoting: the reason of a close frame, and why a call broke, are fit 
 
 /** The first failure of a source. */
 async function failureOf(discovery: Discovery): Promise<HearsayEvent> {
-  await using site = new TestSite(discovery, { self: memberOf("a") });
+  await using context = new TestContext(discovery, { self: memberOf("a") });
   const types = ["DiscoveryFailed", "SeedFailed"] as const;
-  for await (const event of site.eventStream.subscribe(types, { signal: AbortSignal.timeout(10_000) })) {
+  for await (const event of context.eventStream.subscribe(types, { signal: AbortSignal.timeout(10_000) })) {
     if (event.type === "DiscoveryFailed" || event.type === "SeedFailed") return event;
   }
   throw new Error("It did not fail.");
@@ -299,19 +299,19 @@ Deno.test("discovery: a source of the user's own that fails is fit for a log", a
 
 Deno.test("seeds: why a greeting failed is fit for a log in the event, in Alone and in the snapshot", async () => {
   let read: () => readonly SeedStatus[] = () => [];
-  const site = new TestSite(
+  const context = new TestContext(
     {
       openMembership: true,
-      run: (site, options) => {
-        site.handshake = () => Promise.reject(new Error(HOSTILE));
-        site.reportSeeds = (given) => void (read = given);
-        return seeds(["ws://127.0.0.1:7002"]).run(site, options);
+      run: (context, options) => {
+        context.handshake = () => Promise.reject(new Error(HOSTILE));
+        context.reportSeeds = (given) => void (read = given);
+        return seeds(["ws://127.0.0.1:7002"]).run(context, options);
       },
     },
     { self: memberOf("a") },
   );
   for await (
-    const event of site.eventStream.subscribe("SeedFailed", { signal: AbortSignal.timeout(10_000) })
+    const event of context.eventStream.subscribe("SeedFailed", { signal: AbortSignal.timeout(10_000) })
   ) {
     assertFit(event, "SeedFailed");
     break;
@@ -319,7 +319,7 @@ Deno.test("seeds: why a greeting failed is fit for a log in the event, in Alone 
   assertEquals(read()[0]!.outcome, "failed");
   assertFit(read(), "SeedStatus");
   assertLess(read()[0]!.reason!.length, 301);
-  await site[Symbol.asyncDispose]();
+  await context[Symbol.asyncDispose]();
 });
 
 Deno.test("log: a line is one line, whatever is in it", () => {

@@ -43,12 +43,12 @@ export interface ByNameOptions {
 
 /** Finds members by the addresses of a name. */
 export function byName(name: ChangingName, { intervalMs, address }: ByNameOptions): Discovery {
-  return openMembership((site, { found, signal }) => {
+  return openMembership((context, { found, signal }) => {
     let hasAddresses = false;
     return retryForever(async ({ succeeded }) => {
       for (;;) {
         try {
-          const addresses = await name.resolve(site.runtime, signal);
+          const addresses = await name.resolve(context.runtime, signal);
           hasAddresses = true;
           found(addresses, new Map(address === undefined ? [] : [[address, addresses]]));
         } catch (error) {
@@ -56,8 +56,8 @@ export function byName(name: ChangingName, { intervalMs, address }: ByNameOption
           throw error;
         }
         succeeded();
-        await sleep(site.runtime, intervalMs, { signal });
+        await sleep(context.runtime, intervalMs, { signal });
       }
-    }, { site, source: "changing name", signal });
+    }, { context, source: "changing name", signal });
   });
 }

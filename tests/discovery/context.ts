@@ -17,8 +17,8 @@ export function memberOf(id: string, port = 7001): Member {
   return { id, host: "127.0.0.1", port, kinds: ["worker"] };
 }
 
-/** A site with a source that runs until this is disposed of. */
-export class TestSite implements DiscoveryContext, AsyncDisposable {
+/** A context with a source that runs until this is disposed of. */
+export class TestContext implements DiscoveryContext, AsyncDisposable {
   readonly cluster: string;
   readonly self: Member;
   readonly runtime: Runtime;
