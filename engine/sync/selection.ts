@@ -1,6 +1,7 @@
 /**
  * Selects the members of one message, if not all find room (rule E7): the own state first, then the others, the latest
- * change first. A quarter of the room is for the round-robin, so that no member starves.
+ * change first. Half of the room is for the round-robin: no member starves, and a newcomer gets other members from each
+ * peer. The latest changes alone are the same at every peer.
  *
  * @module
  */
@@ -34,9 +35,9 @@ export interface Room {
   readonly roundRobinFirst: boolean;
 }
 
-/** The share of the round-robin in the members of a message. */
+/** The most members in round-robin order, if a message has so many members. */
 export function roundRobinSlots(members: number): number {
-  return Math.ceil(members / 4);
+  return Math.ceil(members / 2);
 }
 
 /** The most members to pull from a peer, if a message has so many members. */
@@ -77,9 +78,18 @@ export function deltaBytes(delta: MemberDelta): number {
   return bytes;
 }
 
-function inOrder({ own, changed, roundRobin: inTurn, pulled: asked }: Candidates, room: Room): Candidate[] {
-  const [next, ...quarter] = inTurn;
+function inOrder({ own, changed, roundRobin, pulled }: Candidates, room: Room): Candidate[] {
+  const [next, ...others] = roundRobin;
   const head = (room.roundRobinFirst ? [next, own] : [own, next]).filter((each) => each !== undefined);
-  const places = Math.max(0, room.members - head.length - quarter.length - asked.length);
-  return [...head, ...changed.slice(0, places), ...quarter, ...asked, ...changed.slice(places)];
+  return [...head, ...inTurns([[pulled, 2], [changed, 1], [others, 1]])];
+}
+
+/**
+ * The elements of all lists in turns, so many of each list in one turn. Each list gets its share of the message, whether
+ * slots or bytes are the limit.
+ */
+function inTurns<T>(lists: readonly (readonly [list: readonly T[], each: number])[]): T[] {
+  const turns = Math.max(...lists.map(([list, each]) => Math.ceil(list.length / each)));
+  return Array.from({ length: turns }, (_, turn) => turn)
+    .flatMap((turn) => lists.flatMap(([list, each]) => list.slice(turn * each, (turn + 1) * each)));
 }
