@@ -192,12 +192,12 @@ export class Engine {
     });
   }
 
-  /** The heartbeat counts for a peer, to send with `sent`. Each call moves on to other members' counts. */
+  /** The heartbeat counts for a peer, to send with `sent`. A due vector of others' counts goes to one peer only. */
   takeLiveness(peerId: string, sent?: Sent): Liveness {
     const { heartbeats, memories, own, settings, transactions } = this.#parts;
     const peer = memories.peek(peerId);
     const maxBytes = Math.min(settings.maxMessageBytes, peer?.maxMessageBytes ?? Infinity);
-    // An unversioned peer ignores vectors: the next one is of more use to another.
+    // An unversioned peer ignores vectors: the one that is due is kept for another peer.
     if (peer?.incarnation !== undefined && isUnversioned(peer.incarnation)) {
       return { count: own.state.heartbeatCount };
     }

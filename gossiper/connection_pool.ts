@@ -28,7 +28,7 @@ export interface ConnectionPoolOptions {
   /** The host of each session. The pool itself handles `opened` and `ended`. */
   readonly host: Omit<SessionHost, "opened" | "ended">;
   /** Called when the last connection with a member ended without a close code, as after a kill. */
-  readonly onBroken: (memberId: string) => void;
+  readonly onConnectionBroken: (memberId: string) => void;
   readonly settings: {
     readonly gossipInterval: number;
     readonly gossipRequestTimeout: number;
@@ -135,7 +135,7 @@ export class ConnectionPool {
   }
 
   /** True if a member relays the state of others; an unknown member counts as one that does. */
-  passesOn(member: Member | undefined): boolean {
+  relays(member: Member | undefined): boolean {
     const { transport } = this.#options;
     return member === undefined || (transport.relays?.(member) ?? true);
   }
@@ -150,14 +150,13 @@ export class ConnectionPool {
 
   /**
    * Returns the session with a member, and dials first if there is none. Rejects with code `busy` during the backoff of
-   * its address, except with `evidence`: this member had a connection with it until now. With `fresh`, a dial under way
-   * does not count, because its handshake may just have been refused.
+   * its address, except with `ignoreBackoff`. With `fresh`, a dial under way does not count, because its handshake may just have been refused.
    */
   async reach(
     member: Member,
-    { signal, evidence = false, fresh = false }: {
+    { signal, ignoreBackoff = false, fresh = false }: {
       readonly signal: AbortSignal;
-      readonly evidence?: boolean;
+      readonly ignoreBackoff?: boolean;
       readonly fresh?: boolean;
     },
   ): Promise<Session> {
@@ -167,7 +166,7 @@ export class ConnectionPool {
     const open = this.#open.get(member.id);
     if (open) return open;
     if (
-      !evidence && !this.#dials.has(address) && !this.#dialLimits.isFree({ memberId: member.id, address })
+      !ignoreBackoff && !this.#dials.has(address) && !this.#dialLimits.isFree({ memberId: member.id, address })
     ) {
       throw new HearsayError(
         "busy",
@@ -261,7 +260,7 @@ export class ConnectionPool {
     return TIMEOUTS_PER_DIAL * this.#options.settings.gossipRequestTimeout;
   }
 
-  /** The address of a member; a discovery may name a member without one. */
+  /** The address of a member; `undefined` if its host or `url` is invalid. */
   #addressOf(member: Member): string | undefined {
     try {
       return this.#options.transport.addressOf(member);
@@ -291,7 +290,7 @@ export class ConnectionPool {
       const isGone = code === CLOSE.goingAway || code === CLOSE.goingAwayDialler;
       if (id === undefined || !session.closedByPeer || this.#open.has(id)) return;
       if (isGone) this.#goneAway.add(id);
-      else if (isBroken(code)) this.#options.onBroken(id);
+      else if (isBroken(code)) this.#options.onConnectionBroken(id);
     });
     this.#serving.set(session, serving);
     return session;

@@ -52,9 +52,9 @@ export class CrashWatch {
     this.#waitMs = Math.min(CONFIRM_AFTER_MS, options.settings.heartbeatExpiration / 2);
   }
 
-  /** Called when a connection with a member ended without a close code. */
-  onBroken(id: string): void {
-    this.#watch(id);
+  /** Dials a member whose last connection broke. */
+  onConnectionBroken(id: string): void {
+    this.#watch(id, { isHearsay: false });
   }
 
   /** Handles a peer's suspicion, or its reply that it has heard from the suspect. */
@@ -73,7 +73,7 @@ export class CrashWatch {
     if (isAlive) return;
     const known = view.heartbeatOf(memberId)?.number ?? 0;
     if (known > count) session.suspect({ memberId, incarnation, count: known, isAlive: true });
-    if (!peers.session(memberId) && this.#hearsay.take(1)) this.#watch(memberId);
+    if (!peers.session(memberId) && this.#hearsay.take(1)) this.#watch(memberId, { isHearsay: true });
   }
 
   /** Dials no more; resolves once no dial is under way. */
@@ -82,25 +82,28 @@ export class CrashWatch {
     await Promise.all(this.#watched.values());
   }
 
-  #watch(id: string): void {
+  #watch(id: string, { isHearsay }: { readonly isHearsay: boolean }): void {
     const { engineHost, topology } = this.#options;
     const member = topology.get(id);
     const isToWatch = member && isDialable(member) && id !== engineHost.view.id &&
       engineHost.view.activeIds().has(id);
     if (!isToWatch || this.#watched.has(id) || this.#ending.signal.aborted) return;
-    const watching = this.#dialUntilClear(id).catch(() => {}).finally(() => {
+    const watching = this.#dialUntilClear(id, { isHearsay }).catch(() => {}).finally(() => {
       this.#watched.delete(id);
       engineHost.do((engine) => engine.clearSuspicion(id));
     });
     this.#watched.set(id, watching);
   }
 
-  /** Dials a member until it answers, its crash is confirmed, or a dial fails in another way than by refusal. */
-  async #dialUntilClear(id: string): Promise<void> {
+  /**
+   * Dials a member until it answers, its crash is confirmed, or a dial fails in another way than by refusal. A suspicion
+   * of a peer respects the backoff of the address, because a peer may invent any number of ids there.
+   */
+  async #dialUntilClear(id: string, { isHearsay }: { readonly isHearsay: boolean }): Promise<void> {
     const { engineHost } = this.#options;
     const { signal } = this.#ending;
     for (let refused = 1; engineHost.view.activeIds().has(id) && !signal.aborted; refused++) {
-      if (!await this.#isRefused(id)) return;
+      if (!await this.#isRefused(id, { ignoreBackoff: !isHearsay || refused > 1 })) return;
       if (!engineHost.view.activeIds().has(id)) return;
       engineHost.do((engine, now) => engine.suspect(id, now));
       let delayMs = this.#waitMs / (DIALS - 1);
@@ -119,7 +122,7 @@ export class CrashWatch {
     }
   }
 
-  async #isRefused(id: string): Promise<boolean> {
+  async #isRefused(id: string, options: { readonly ignoreBackoff: boolean }): Promise<boolean> {
     const { engineHost, peers, topology, settings } = this.#options;
     const member = topology.get(id);
     if (!member) return false;
@@ -127,7 +130,7 @@ export class CrashWatch {
       signal: this.#ending.signal,
     });
     try {
-      await peers.reach(member, { signal: deadline.signal, evidence: true });
+      await peers.reach(member, { signal: deadline.signal, ...options });
       return false;
     } catch (error) {
       return error instanceof ConnectionRefused;

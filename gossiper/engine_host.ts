@@ -26,7 +26,7 @@ export interface EngineHostOptions {
   readonly runtime: Runtime;
   readonly eventStream: EventStream;
   /** Called after an unexpected error of the engine: the gossiper must stop, because its state may be broken. */
-  readonly onBroken: (error: unknown) => void;
+  readonly onFatal: (error: unknown) => void;
 }
 
 /** A function to call after every engine call. */
@@ -43,7 +43,7 @@ export class EngineHost {
   readonly engine: Engine;
   readonly runtime: Runtime;
   readonly #eventStream: EventStream;
-  readonly #onBroken: (error: unknown) => void;
+  readonly #onFatal: (error: unknown) => void;
   readonly #listeners = new Set<(event: EngineEvent) => void>();
   readonly #waiters = new Set<Waiter>();
   #afterCall: AfterCall = () => {};
@@ -53,11 +53,11 @@ export class EngineHost {
 
   /** Makes the engine of a new incarnation. */
   constructor(
-    { id, openMembership, awaitsTopology = false, signs = false, settings, runtime, eventStream, onBroken }:
+    { id, openMembership, awaitsTopology = false, signs = false, settings, runtime, eventStream, onFatal }:
       EngineHostOptions,
   ) {
     this.runtime = runtime;
-    this.#onBroken = onBroken;
+    this.#onFatal = onFatal;
     this.#eventStream = eventStream;
     const now = this.now();
     const incarnation = makeIncarnation(now.wallMs, runtime.random());
@@ -100,7 +100,7 @@ export class EngineHost {
     try {
       caused = call(this.engine, this.now());
     } catch (error) {
-      if (!(options.mayRefuse && error instanceof RangeError)) this.#onBroken(error);
+      if (!(options.mayRefuse && error instanceof RangeError)) this.#onFatal(error);
       throw error;
     } finally {
       this.#isInside = false;

@@ -88,7 +88,7 @@ export class Gossiper implements GossiperLike {
       settings: this.#config,
       runtime: cluster.runtime ?? realRuntime,
       eventStream: cluster.eventStream,
-      onBroken: (error) => this.#fail(error),
+      onFatal: (error) => this.#fail(error),
     });
     if (cluster.ownsTransport) {
       this.signal.addEventListener("abort", () => cluster.eventStream.end(), { once: true });
@@ -208,7 +208,7 @@ export class Gossiper implements GossiperLike {
       engineHost: this.#engineHost,
       topology: this.#topology,
       watches: this.#watches,
-      onBroken: (error) => this.#fail(error),
+      onFatal: (error) => this.#fail(error),
     });
     const abort = () => this.#engineHost.runAfterCall(() => void this.#end("aborted"));
     signal?.addEventListener("abort", abort, { once: true });

@@ -32,7 +32,7 @@ export interface LifecycleOptions {
   readonly topology: Topology;
   readonly watches: Watches;
   /** Called after an unexpected error, or when the transport broke. */
-  readonly onBroken: (error: unknown) => void;
+  readonly onFatal: (error: unknown) => void;
 }
 
 /** Creates, connects and ends the parts of a running gossiper. */
@@ -96,7 +96,7 @@ export class Lifecycle {
           engineHost.view.incarnation !== before;
         if (needsHandshake) this.#rounds.handshakeNow(id);
       },
-      onBroken: options.onBroken,
+      onFatal: options.onFatal,
     });
     this.#peers = new ConnectionPool({
       selfId: cluster.self.id,
@@ -104,7 +104,7 @@ export class Lifecycle {
       runtime,
       host: this.#requestHandler,
       settings: config,
-      onBroken: (id) => this.#crashWatch?.onBroken(id),
+      onConnectionBroken: (id) => this.#crashWatch?.onConnectionBroken(id),
     });
     this.#rounds = new Rounds({
       engineHost,
@@ -123,7 +123,7 @@ export class Lifecycle {
       fanOut: config.gossipFanOut,
       maxMessagesPerSecond: config.maxMessagesPerSecond,
       signatures,
-      onBroken: options.onBroken,
+      onFatal: options.onFatal,
     });
     this.#loop = new Loop({
       runtime,
@@ -166,7 +166,7 @@ export class Lifecycle {
     this.#run(this.#peers.accept(this.#ending));
     this.#run(this.#followTopology());
     this.#run(this.#discover());
-    this.#looping = this.#loop.run(this.#leaving).catch(this.#options.onBroken);
+    this.#looping = this.#loop.run(this.#leaving).catch(this.#options.onFatal);
   }
 
   /** Leaves the cluster, and sends the departure to peers (R9.1, R9.2). */
@@ -215,7 +215,7 @@ export class Lifecycle {
   /** Runs a task until the end; a failure before it is a broken invariant. */
   #run(task: Promise<void>): void {
     this.#tasks.push(task.catch((error) => {
-      if (!this.#ending.signal.aborted) this.#options.onBroken(error);
+      if (!this.#ending.signal.aborted) this.#options.onFatal(error);
     }));
   }
 

@@ -63,7 +63,7 @@ export interface RequestHandlerOptions {
   /** Present if members sign their state. */
   readonly signatures: Signatures | undefined;
   /** Called after an unexpected error. */
-  readonly onBroken: (error: unknown) => void;
+  readonly onFatal: (error: unknown) => void;
 }
 
 /** Answers each message of every session from the engine. */
@@ -233,7 +233,7 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
   }
 
   failed(error: unknown): void {
-    this.#options.onBroken(error);
+    this.#options.onFatal(error);
   }
 
   /** The entries of a message to verify. A refusal is verified only if it proves a later incarnation of this member's id. */

@@ -182,7 +182,7 @@ export class Rounds {
   shuffledPeers(): string[] {
     const { peers, topology } = this.#options;
     const ids = [...this.#peersAtRandom()].filter((id) => this.#isWithinReach(id));
-    const relays = (id: string) => peers.passesOn(topology.get(id));
+    const relays = (id: string) => peers.relays(topology.get(id));
     return [...ids.filter(relays), ...ids.filter((id) => !relays(id))];
   }
 

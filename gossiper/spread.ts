@@ -42,7 +42,7 @@ export interface SpreadOptions {
   /** Present if members sign their state. */
   readonly signatures: Signatures | undefined;
   /** Called if signing failed, which is a broken invariant. */
-  readonly onBroken: (error: unknown) => void;
+  readonly onFatal: (error: unknown) => void;
 }
 
 /** Collects and pushes changes. */
@@ -97,9 +97,9 @@ export class Spread {
   }
 
   #push(): void {
-    const { signatures, onBroken } = this.#options;
+    const { signatures, onFatal } = this.#options;
     if (!signatures) return this.#pushChanges();
-    this.#signing = signatures.signPending().then(() => this.#pushChanges()).catch(onBroken);
+    this.#signing = signatures.signPending().then(() => this.#pushChanges()).catch(onFatal);
   }
 
   #pushChanges(): void {

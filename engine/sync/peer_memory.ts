@@ -124,7 +124,7 @@ export class PeerMemory {
     return this.#lastMessageWasFull;
   }
 
-  /** True if the member in round-robin order found no room in the last message, and comes first in the next. */
+  /** True if the next member in round-robin order must come first: it was left out of the last acknowledged message. */
   get roundRobinFirst(): boolean {
     return this.#roundRobinFirst;
   }

@@ -396,7 +396,7 @@ Deno.test("events: every kind of event of the engine is published once, at once 
     settings: configure(),
     runtime: new VirtualRuntime(),
     eventStream,
-    onBroken: (error) => {
+    onFatal: (error) => {
       throw error;
     },
   });
