@@ -29,6 +29,7 @@ export class Membership {
   readonly #settings: MembershipSettings;
   readonly #selfId: string;
   readonly #openMembership: boolean;
+  readonly #signs: boolean;
   readonly #store: Store;
   readonly #memories: PeerMemories;
   readonly #emit: (event: EngineEvent) => void;
@@ -48,10 +49,12 @@ export class Membership {
       readonly now: Instant;
       /** True if the topology follows the members' own claims: to be in it is then no proof of trust. */
       readonly openMembership: boolean;
+      readonly signs: boolean;
     },
   ) {
     this.#settings = settings;
     this.#openMembership = context.openMembership;
+    this.#signs = context.signs;
     this.#selfId = context.selfId;
     this.#store = context.store;
     this.#memories = context.memories;
@@ -102,6 +105,10 @@ export class Membership {
       // No failure detection for this member itself.
       if (before.has(id) || id === this.#selfId) continue;
       if (!this.#openMembership) this.#store.held.meet(id);
+      else if (this.#isWithoutLife(id)) {
+        this.block(id, "expired", now);
+        continue;
+      }
       this.#detector.heartbeat(id, now.monotonicMs);
       this.#updateActive(id, now);
     }
@@ -111,6 +118,17 @@ export class Membership {
     for (const id of this.#topologyBlocked) {
       if (!blockedBefore.has(id)) this.block(id, "topology", now);
     }
+  }
+
+  /**
+   * True for a member known by hearsay whose state came without a heartbeat count: the peer that sent it has blocked the
+   * member. Counted as active, a dead member would keep a newcomer from consensus until it expires there too.
+   */
+  #isWithoutLife(id: string): boolean {
+    const state = this.#store.log.get(id);
+    // With signing on, no peer speaks for another member (rule L4).
+    return !this.#signs && state?.isUnversioned === false && state.heartbeatCount === 0 &&
+      !this.#store.held.hasMet(id);
   }
 
   /** Blocks a member, but never this one itself (R6.5). */

@@ -29,35 +29,55 @@ function counted(
   };
 }
 
+/** A member `a` that hears of 600 invented ids at the victim's address, and then runs for 16 s. */
+async function dialsToVictim(
+  { isThere, suspects }: { readonly isThere: boolean; readonly suspects: boolean },
+): Promise<number> {
+  await using stack = new AsyncDisposableStack();
+  const cluster = new TestCluster(["a", "victim"], { config: { gossipInterval: 100 } });
+  const transport = cluster.network.transport("a2", 1);
+  stack.defer(() => transport.close());
+  stack.use(cluster);
+  const { dials, transport: counting } = counted(transport);
+  const a = cluster.make("a", {
+    cluster: { discovery: seeds([]), transport: counting },
+  });
+  await a.gossiper.start();
+  // A name before `a`: of two connections the one that it dialed stays.
+  const mallory = stack.use(new ScriptedPeer(cluster, "Mallory"));
+  if (isThere) stack.use(new ScriptedPeer(cluster, "victim"));
+  const incarnation = makeIncarnation(cluster.runtime.wallMs(), 0.5);
+  const invented = Array.from({ length: INVENTED }, (_, at) => `invented ${at}`);
+  const members = invented.map((id) => ({
+    ...memberDelta(id, incarnation, [entry(MEMBER_KEY, 1, { ...recordOf(id), host: "victim" })]),
+    count: 1,
+  }));
+  await mallory.say("a2", {
+    type: "gossip",
+    liveness: { count: 0 },
+    id: "d2",
+    memberId: "Mallory",
+    delta: deltaOf(members),
+  });
+  for (let second = 0; second < 16; second++) {
+    await cluster.advance(1_000);
+    for (const memberId of suspects ? invented.slice(32 * second, 32 * (second + 1)) : []) {
+      await mallory.say("a2", { type: "suspect", memberId, incarnation, count: 1, isAlive: false });
+    }
+  }
+  return dials.get("memory://victim:1") ?? 0;
+}
+
 Deno.test("DialLimits: many invented ids at one address cause few dials to that address", async () => {
   for (const isThere of [false, true]) {
-    const cluster = new TestCluster(["a", "victim"], { config: { gossipInterval: 100 } });
-    const transport = cluster.network.transport("a2", 1);
-    const { dials, transport: counting } = counted(transport);
-    const a = cluster.make("a", { cluster: { discovery: seeds([]), transport: counting } });
-    await a.gossiper.start();
-    const mallory = new ScriptedPeer(cluster, "mallory");
-    const victim = isThere ? new ScriptedPeer(cluster, "victim") : undefined;
-    const incarnation = makeIncarnation(cluster.runtime.wallMs(), 0.5);
-    const invented = Array.from({ length: INVENTED }, (_, at) => `invented ${at}`);
-    const members = invented.map((id) =>
-      memberDelta(id, incarnation, [entry(MEMBER_KEY, 1, { ...recordOf(id), host: "victim" })])
-    );
-    await mallory.say("a2", {
-      type: "gossip",
-      liveness: { count: 0 },
-      id: "d2",
-      memberId: "mallory",
-      delta: deltaOf(members),
-    });
-    await cluster.advance(16_000);
-    assertGreater(dials.get("memory://victim:1") ?? 0, 1);
-    assertLess(dials.get("memory://victim:1") ?? 0, 40);
-    await cluster[Symbol.asyncDispose]();
-    await transport.close();
-    await mallory[Symbol.asyncDispose]();
-    await victim?.[Symbol.asyncDispose]();
+    const dials = await dialsToVictim({ isThere, suspects: false });
+    assertGreater(dials, 1);
+    assertLess(dials, 40);
   }
+});
+
+Deno.test("DialLimits: suspicions of many invented ids at one address cause few dials to it (C2)", async () => {
+  assertLess(await dialsToVictim({ isThere: false, suspects: true }), 80);
 });
 
 function limits(): { readonly limits: DialLimits; readonly runtime: VirtualRuntime } {

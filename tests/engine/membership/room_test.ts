@@ -55,7 +55,7 @@ function meet(engine: Engine, id: string, value: JsonValue, clock: TestClock): v
 
 /** A peer sends state of a member that it alone met, or invented. */
 function hearsay(engine: Engine, id: string, value: JsonValue, clock: TestClock, number = 1) {
-  return tell(engine, "teller", memberDelta(id, LIFE, [entry("k", number, value)]), clock);
+  return tell(engine, "teller", { ...memberDelta(id, LIFE, [entry("k", number, value)]), count: 1 }, clock);
 }
 
 function idsOf(engine: Engine): string[] {

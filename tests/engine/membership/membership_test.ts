@@ -1,0 +1,57 @@
+import { assertEquals } from "../../../deps/std_assert.ts";
+import type { Engine } from "../../../engine/engine.ts";
+import { eventsOf, exchange, greet, makeEngine, note, set, TestClock } from "../harness.ts";
+
+/** A member of an open cluster that counts its first interval. */
+function member(id: string, clock: TestClock): Engine {
+  const engine = makeEngine(id, clock, { openMembership: true });
+  note(engine, engine.countHeartbeat({}, clock.now));
+  set(engine, "k", id, clock);
+  return engine;
+}
+
+/** The members with these ids are in the topology from now on. */
+function follow(engine: Engine, ids: readonly string[], clock: TestClock): void {
+  note(engine, engine.setTopology({ members: ids, blocked: [] }, clock.now));
+}
+
+/** a and b with c, which has expired at a if `expired`; then the newcomer n meets a alone. */
+function newcomer({ expired }: { readonly expired: boolean }): { n: Engine; c: Engine; clock: TestClock } {
+  const clock = new TestClock();
+  const [a, c, n] = [member("a", clock), member("c", clock), member("n", clock)];
+  greet(a, c, clock);
+  follow(a, ["a", "c"], clock);
+  exchange(a, c, { clock });
+  exchange(c, a, { clock });
+  // Step by step: a longer step would be a suspension of the process.
+  for (let elapsedMs = 0; expired && elapsedMs < 21_000; elapsedMs += 300) {
+    clock.advance(300);
+    note(a, a.countHeartbeat({}, clock.now));
+    note(a, a.tick(clock.now));
+  }
+  assertEquals(a.view.blockedMember("c")?.reason, expired ? "expired" : undefined);
+  greet(n, a, clock);
+  follow(a, ["a", "c", "n"], clock);
+  follow(n, ["a", "n"], clock);
+  exchange(n, a, { clock });
+  follow(n, ["a", "c", "n"], clock);
+  return { n, c, clock };
+}
+
+Deno.test("membership: a newcomer blocks a member that its peer has blocked, so that no wait includes a dead one (E10)", () => {
+  const { n, c, clock } = newcomer({ expired: true });
+  assertEquals(n.view.blockedMember("c")?.reason, "expired");
+  assertEquals([...n.view.activeIds()].sort(), ["a", "n"]);
+  assertEquals(eventsOf(n).of("MemberJoined").map(({ memberId }) => memberId), ["a"]);
+  assertEquals(eventsOf(n).of("MemberFailed"), []);
+  // It is probed, and a handshake frees it: only the way from a to c may be broken.
+  assertEquals(n.takeDueProbes({ ...clock.now, monotonicMs: clock.monotonicMs + 60_000 }), ["c"]);
+  greet(n, c, clock);
+  assertEquals([...n.view.activeIds()].sort(), ["a", "c", "n"]);
+});
+
+Deno.test("membership: a newcomer takes a member as active that its peer takes as active (E10)", () => {
+  const { n } = newcomer({ expired: false });
+  assertEquals([...n.view.activeIds()].sort(), ["a", "c", "n"]);
+  assertEquals(eventsOf(n).of("MemberBlocked"), []);
+});
