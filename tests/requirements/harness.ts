@@ -22,6 +22,7 @@ import {
   type SentMessage,
 } from "../../testing/memory.ts";
 import { type Machine, VirtualRuntime } from "../../testing/virtual_runtime.ts";
+import type { Incarnation } from "../../engine/types.ts";
 
 /** Options of one member. */
 export interface TestMemberOptions {
@@ -264,4 +265,9 @@ export class TestMember {
 /** The record of the member with this id. */
 export function recordOf(id: string): Member {
   return { id, host: id, port: 1, kinds: [] };
+}
+
+/** The present incarnation of a member, as it reports it. */
+export function incarnationOf({ gossiper }: TestMember): Incarnation {
+  return gossiper.members.find(({ isSelf }) => isSelf)!.incarnation!;
 }
