@@ -24,6 +24,7 @@ import {
   valueOf,
   WALL_START_MS,
 } from "../harness.ts";
+import { Owners, pairAmong } from "../many_members.ts";
 
 const LIFE = makeIncarnation(WALL_START_MS, 0.5);
 const MIB = 2 ** 20;
@@ -353,4 +354,22 @@ Deno.test("room: a member that was dropped is active no more, and no repair of i
   note(b, b.setTopology({ members: ["a", "b"], blocked: [] }, clock.now));
   rounds(5);
   assertEquals([a.view.phase, b.view.phase], ["confirmed", "confirmed"]);
+});
+
+Deno.test("limits: at most maxMembers members are stored, and an event is emitted (E7)", () => {
+  const clock = new TestClock();
+  const { a, others } = pairAmong(9, clock, { maxMembers: 5 });
+  const owners = new Owners(clock);
+  owners.change(a, others);
+  assertEquals([...a.view.memberIds()].length, 5);
+  assertEquals(eventsOf(a).of("ConflictDetected").map(({ memberId, reason }) => `${memberId} ${reason}`), [
+    "m4 limit",
+    "m5 limit",
+    "m6 limit",
+    "m7 limit",
+    "m8 limit",
+  ]);
+  // Changes of known members are still merged.
+  owners.change(a, ["m0"]);
+  assertEquals(valueOf(a, "m0", "k"), 2);
 });
