@@ -147,6 +147,16 @@ export function greet(a: Engine, b: Engine, clock: TestClock) {
   return { byA, byB };
 }
 
+/** Handshakes of all pairs. */
+export function greetAll(engines: readonly Engine[], clock: TestClock): void {
+  for (const a of engines) for (const b of engines) if (a.view.id < b.view.id) greet(a, b, clock);
+}
+
+/** Counts heartbeats of an engine. */
+export function count(engine: Engine, intervals: number, clock: TestClock): void {
+  for (let each = 0; each < intervals; each++) note(engine, engine.countHeartbeat({}, clock.now));
+}
+
 export function set(engine: Engine, key: string, value: JsonValue, clock: TestClock): number {
   return note(engine, engine.set(key, copyJson(value), clock.now)).number;
 }

@@ -25,8 +25,8 @@ import {
   WALL_START_MS,
 } from "../harness.ts";
 import { Owners, pairAmong } from "../many_members.ts";
+import { INCARNATION } from "../incarnations.ts";
 
-const LIFE = makeIncarnation(WALL_START_MS, 0.5);
 const MIB = 2 ** 20;
 
 /** An engine whose members find each other by greeting, as with seeds, and that knows itself alone. */
@@ -48,15 +48,18 @@ function follow(engine: Engine, clock: TestClock): void {
 function meet(engine: Engine, id: string, value: JsonValue, clock: TestClock): void {
   const { refusal } = note(
     engine,
-    engine.applyHello({ id, incarnation: LIFE, digest: "0".repeat(16), active: "0".repeat(16) }, clock.now),
+    engine.applyHello(
+      { id, incarnation: INCARNATION, digest: "0".repeat(16), active: "0".repeat(16) },
+      clock.now,
+    ),
   );
   assertEquals(refusal, undefined);
-  tell(engine, id, memberDelta(id, LIFE, [entry("k", 1, value)]), clock);
+  tell(engine, id, memberDelta(id, INCARNATION, [entry("k", 1, value)]), clock);
 }
 
 /** A peer sends state of a member that it alone met, or invented. */
 function hearsay(engine: Engine, id: string, value: JsonValue, clock: TestClock, number = 1) {
-  return tell(engine, "teller", memberDelta(id, LIFE, [entry("k", number, value)]), clock);
+  return tell(engine, "teller", memberDelta(id, INCARNATION, [entry("k", number, value)]), clock);
 }
 
 function idsOf(engine: Engine): string[] {
@@ -97,7 +100,7 @@ Deno.test("room: hearsay above maxHeldBytes is refused, and takes nothing from s
   meet(a, "b", 1, clock);
   hearsay(a, "c", value, clock);
   const holds = hearsay(a, "d", value, clock);
-  assertEquals([idsOf(a), holds.get("d")], [["b", "c"], { incarnation: LIFE, number: 0 }]);
+  assertEquals([idsOf(a), holds.get("d")], [["b", "c"], { incarnation: INCARNATION, number: 0 }]);
   assertLessOrEqual(a.view.room.bytes, limit);
   assertEquals([a.view.room.dropped, a.view.room.refused], [0, 1]);
 });
@@ -130,7 +133,7 @@ Deno.test("room: a member that shook hands takes the place of hearsay, however s
   meet(a, "b", 1, clock);
   for (let index = 0; index < 600; index++) hearsay(a, `i${index}`, brackets(50), clock);
   assertGreater(a.view.room.refused, 0);
-  tell(a, "b", memberDelta("b", LIFE, [entry("large", 2, "x".repeat(30_000))], { after: 1 }), clock);
+  tell(a, "b", memberDelta("b", INCARNATION, [entry("large", 2, "x".repeat(30_000))], { after: 1 }), clock);
   meet(a, "c", "x".repeat(20_000), clock);
   assertEquals([valueOf(a, "b", "large"), valueOf(a, "c", "k")], ["x".repeat(30_000), "x".repeat(20_000)]);
   assertLessOrEqual(a.view.room.bytes, 2 * MIB);
@@ -146,7 +149,7 @@ Deno.test("room: ids of one insider that shook hands do not keep out a smaller s
   follow(a, clock);
   const honest = Array.from({ length: 10 }, (_, index) => `c${index}`);
   for (const id of honest) meet(a, id, "x".repeat(30_000), clock);
-  tell(a, "b", memberDelta("b", LIFE, [entry("more", 2, "x".repeat(10_000))], { after: 1 }), clock);
+  tell(a, "b", memberDelta("b", INCARNATION, [entry("more", 2, "x".repeat(10_000))], { after: 1 }), clock);
   assertEquals(honest.filter((id) => valueOf(a, id, "k") === undefined), []);
   assertEquals(typeof valueOf(a, "b", "more"), "string");
   assertLessOrEqual(a.view.room.bytes, 2 * MIB);
@@ -159,7 +162,7 @@ Deno.test("room: a state that was dropped for its size rests, so that it does no
   const clock = new TestClock();
   const a = stranger("a", clock, { maxHeldBytes: 2 * MIB });
   const keys = Array.from({ length: 10 }, (_, index) => entry(`k${index}`, index + 2, brackets(1_100)));
-  const whole = memberDelta("large", LIFE, [entry("k", 1, 1), ...keys]);
+  const whole = memberDelta("large", INCARNATION, [entry("k", 1, 1), ...keys]);
   meet(a, "large", 1, clock);
   const again = () => tell(a, "large", whole, clock).get("large")?.number;
   again();
@@ -173,7 +176,7 @@ Deno.test("room: a state that was dropped for its size rests, so that it does no
   note(a, a.tick(clock.advance(20_000)));
   assertGreater(again()!, 5);
   for (let index = 0; index < 20; index++) {
-    tell(a, `b${index}`, memberDelta(`b${index}`, LIFE, [entry("k", 2, "x")], { after: 1 }), clock);
+    tell(a, `b${index}`, memberDelta(`b${index}`, INCARNATION, [entry("k", 2, "x")], { after: 1 }), clock);
   }
   assertEquals([again(), a.view.versionOf("large")?.number], [undefined, 11]);
 });
@@ -192,9 +195,9 @@ Deno.test("room: a state of many keys is taken as far as it finds room (E15)", (
   const clock = new TestClock();
   const a = stranger("a", clock, { maxHeldBytes: MIB });
   const entries = Array.from({ length: 100 }, (_, index) => entry(`k${index}`, index + 1, brackets(500)));
-  const holds = tell(a, "teller", memberDelta("c", LIFE, entries), clock);
+  const holds = tell(a, "teller", memberDelta("c", INCARNATION, entries), clock);
   const number = a.view.versionOf("c")!.number;
-  assertEquals(holds.get("c"), { incarnation: LIFE, number });
+  assertEquals(holds.get("c"), { incarnation: INCARNATION, number });
   assertGreater(number, 5);
   assertLess(number, 30);
   assertLessOrEqual(a.view.room.bytes, MIB);

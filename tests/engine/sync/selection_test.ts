@@ -10,14 +10,13 @@ import {
   selectInOrder,
 } from "../../../engine/sync/selection.ts";
 import { entry, memberDelta } from "../harness.ts";
-
-const LIFE = "018bcfe56800-80000000";
+import { INCARNATION } from "../incarnations.ts";
 
 /** Candidates by their names; `size` bytes of value each. */
 function candidates(names: string, options: { readonly size?: number } = {}): Candidate[] {
   return [...names].map((id) => ({
     id,
-    delta: () => memberDelta(id, LIFE, [entry("k", 1, "x".repeat(options.size ?? 1))]),
+    delta: () => memberDelta(id, INCARNATION, [entry("k", 1, "x".repeat(options.size ?? 1))]),
   }));
 }
 
