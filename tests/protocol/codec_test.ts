@@ -4,19 +4,8 @@ import { TYPE } from "../../engine/types.ts";
 import { ConnectionClosed } from "../../common/errors.ts";
 import type { Message } from "../../protocol/message.ts";
 import { decode, encode, type Ping, type Pong } from "../../protocol/codec.ts";
-import {
-  ACTIVE,
-  delta,
-  DIGEST,
-  entry,
-  gossip,
-  HELLO,
-  LIFE,
-  memberDelta,
-  read,
-  refused,
-  tombstone,
-} from "./messages.ts";
+import { tombstone } from "../engine/harness.ts";
+import { ACTIVE, delta, DIGEST, entry, gossip, HELLO, LIFE, memberDelta, read, refused } from "./messages.ts";
 
 const HEARTBEAT = { actorStatistics: { actorCount: { cart: 3, order: 0 } } };
 const ROUND_TRIPS: readonly (Message | Ping | Pong)[] = [

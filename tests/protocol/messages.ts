@@ -39,10 +39,6 @@ export function entry(key: string, number: number, value: JsonValue, type: strin
   return { key, number, type, value, json: JSON.stringify(value) };
 }
 
-export function tombstone(key: string, number: number): SentEntry {
-  return { key, number, type: "", value: undefined, json: "" };
-}
-
 export function memberDelta(
   id: string,
   entries: readonly SentEntry[],

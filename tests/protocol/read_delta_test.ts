@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "../../deps/std_assert.ts";
 import { encode, MAX_KEY_BYTES } from "../../protocol/codec.ts";
+import { tombstone } from "../engine/harness.ts";
 import {
   ACTIVE,
   ANY,
@@ -15,7 +16,6 @@ import {
   memberDelta,
   read,
   refused,
-  tombstone,
   type Wrong,
 } from "./messages.ts";
 

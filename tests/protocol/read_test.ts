@@ -2,6 +2,7 @@ import { assert, assertEquals } from "../../deps/std_assert.ts";
 import type { Message, Refusal } from "../../protocol/message.ts";
 import { encode, MAX_ID_BYTES } from "../../protocol/codec.ts";
 import { HOSTILE_HOSTS, HOSTILE_URLS } from "../common/host_names.ts";
+import { tombstone } from "../engine/harness.ts";
 import {
   ACTIVE,
   DIGEST,
@@ -13,7 +14,6 @@ import {
   memberDelta,
   read,
   refused,
-  tombstone,
   type Wrong,
 } from "./messages.ts";
 

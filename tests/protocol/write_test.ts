@@ -6,8 +6,8 @@ import { entryBytes, ENVELOPE_BYTES, memberBytes, versionsBytes } from "../../en
 import { TYPE } from "../../engine/types.ts";
 import type { Message } from "../../protocol/message.ts";
 import { encode, MAX_ID_BYTES, MAX_KEY_BYTES } from "../../protocol/codec.ts";
-import { SETTINGS, TestClock } from "../engine/harness.ts";
-import { ACTIVE, ANY, delta, DIGEST, entry, gossip, LIFE, memberDelta, read, tombstone } from "./messages.ts";
+import { SETTINGS, TestClock, tombstone } from "../engine/harness.ts";
+import { ACTIVE, ANY, delta, DIGEST, entry, gossip, LIFE, memberDelta, read } from "./messages.ts";
 
 // ---- the form of the messages
 

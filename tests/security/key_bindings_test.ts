@@ -6,7 +6,8 @@ import { authorityOf } from "../../common/canonical_address.ts";
 import { ed25519Signing, newSigningKey, signingKeyFromFile } from "../../security/cluster_keys.ts";
 import { entry } from "../engine/harness.ts";
 import { forge, helloOf, Insider, jtiOf, Wire } from "./attacker.ts";
-import { hears, KEY, member, next, withInsider } from "./signing_members.ts";
+import { KEY, member, withInsider } from "./signing_members.ts";
+import { hears, next } from "./waits.ts";
 
 Deno.test("signatures: an id that is a public key belongs to it, even if another member sends its first state", async () => {
   await using cleo = await member();

@@ -5,7 +5,8 @@ import { ed25519Signing, newSigningKey } from "../../security/cluster_keys.ts";
 import { entry } from "../engine/harness.ts";
 import { decode, encode } from "../../protocol/codec.ts";
 import { forge, Insider, jtiOf, newIdentity } from "./attacker.ts";
-import { eventually, hears, KEY, member, stateOf, withInsider } from "./signing_members.ts";
+import { KEY, member, stateOf, withInsider } from "./signing_members.ts";
+import { eventually, hears } from "./waits.ts";
 
 /** Ways of an insider to claim a later incarnation of a member without its signature. */
 const LATER_LIVES: Readonly<

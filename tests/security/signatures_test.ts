@@ -6,7 +6,8 @@ import { GRACEFULLY_LEFT_KEY, HEARTBEAT_KEY, type MemberDelta, TYPE } from "../.
 import type { HearsayEvent } from "../../contracts/event_stream.ts";
 import { entry } from "../engine/harness.ts";
 import { Insider } from "./attacker.ts";
-import { eventually, hears, KEY, member, next, stateOf, withInsider } from "./signing_members.ts";
+import { KEY, member, stateOf, withInsider } from "./signing_members.ts";
+import { eventually, hears, next } from "./waits.ts";
 
 /** Lies of an insider about another member, each with the reason of its refusal. */
 const LIES: Readonly<

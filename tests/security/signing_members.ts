@@ -5,10 +5,10 @@
  */
 
 import type { MemberDelta } from "../../engine/types.ts";
-import type { EventType, HearsayEvent } from "../../contracts/event_stream.ts";
-import { type Gossiper, join, type JoinOptions, type Node } from "../../mod.ts";
+import { join, type JoinOptions, type Node } from "../../mod.ts";
 import { newClusterKey } from "../../security/cluster_keys.ts";
 import { Insider } from "./attacker.ts";
+import { hears } from "./waits.ts";
 
 export const KEY = await newClusterKey();
 const CONFIG = {
@@ -48,28 +48,6 @@ export async function withInsider() {
       await Promise.all([ada.stop(), ben.stop()]);
     },
   };
-}
-
-export async function hears(node: Node, of: string, value: unknown): Promise<void> {
-  for await (const update of node.watch("k", { signal: AbortSignal.timeout(5_000) })) {
-    if (update.memberId === of && update.value === value) return;
-  }
-  throw new Error(`${value} was not received.`);
-}
-
-export async function next<T extends EventType>(gossiper: Gossiper, type: T) {
-  for await (const event of gossiper.events.subscribe(type, { signal: AbortSignal.timeout(5_000) })) {
-    if (event.type === type) return event as Extract<HearsayEvent, { type: T }>;
-  }
-  throw new Error(`No ${type} was emitted.`);
-}
-
-export async function eventually(isTrue: () => boolean): Promise<void> {
-  const endMs = performance.now() + 5_000;
-  while (!isTrue()) {
-    if (performance.now() > endMs) throw new Error(`Not true within 5 s: ${isTrue}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
 }
 
 /** The full signed state of a member, as it sends it itself. */

@@ -9,6 +9,7 @@ import type { Connection } from "../../contracts/cluster.ts";
 import type { Message, Refusal } from "../../protocol/message.ts";
 import { MemoryNetwork, type MemoryTransport, type SentMessage } from "../../testing/memory.ts";
 import { VirtualRuntime } from "../../testing/virtual_runtime.ts";
+import { refusal } from "../contract/messages.ts";
 
 export const never = new AbortController().signal;
 
@@ -105,10 +106,6 @@ export class World implements AsyncDisposable {
   async #accept(reads: boolean): Promise<void> {
     for await (const connection of this.b.incoming) this.accepted.push(new End(connection, { reads }));
   }
-}
-
-export function refusal(message: string): Refusal {
-  return { type: "error", code: "busy", message };
 }
 
 /** The present state of a promise. */

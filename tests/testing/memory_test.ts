@@ -5,7 +5,8 @@ import { MemoryNetwork, type SentMessage } from "../../testing/memory.ts";
 import { encode } from "../../protocol/codec.ts";
 import { VirtualRuntime } from "../../testing/virtual_runtime.ts";
 import { CONTRACT_MAX_MESSAGE_BYTES, transportContract } from "../contract/transport.ts";
-import { End, never, refusal, World } from "./memory_pair.ts";
+import { refusal } from "../contract/messages.ts";
+import { End, never, World } from "./memory_pair.ts";
 
 for (const [name, delayMs] of [["in memory", 0], ["in memory, with a delay", 3]] as const) {
   transportContract(name, () => {
