@@ -11,11 +11,11 @@ import {
   assertRejects,
   assertStrictEquals,
 } from "../../deps/std_assert.ts";
-import type { Delta } from "../../engine/types.ts";
 import type { CloseInfo, Connection, Transport } from "../../contracts/cluster.ts";
 import { CLOSE, ConnectionClosed, HearsayError } from "../../common/errors.ts";
 import type { Message, Refusal } from "../../protocol/message.ts";
-import { encode } from "../../protocol/codec.ts";
+import { everyMessage, LIFE, refusal, sized } from "./messages.ts";
+import { assertCode, readAll, readOne, send, stateOf, within } from "./streams.ts";
 
 /** The `maxMessageBytes` of both transports of a pair. */
 export const CONTRACT_MAX_MESSAGE_BYTES = 64 * 1024;
@@ -27,8 +27,6 @@ export interface TransportPair extends AsyncDisposable {
   readonly addressOfB: string;
 }
 
-/** The longest time of any step before a test fails, in milliseconds. */
-const BOUND_MS = 5_000;
 /** A write of this many milliseconds is waiting for the peer to read. */
 const STALL_MS = 250;
 /** A peer that does not read must be detected before this many bytes are under way. */
@@ -361,30 +359,6 @@ function dial(pair: TransportPair): Promise<Connection> {
   return within(pair.a.dial(pair.addressOfB, { signal: never }));
 }
 
-async function send(end: Connection, message: Message): Promise<void> {
-  const writer = end.writable.getWriter();
-  try {
-    await writer.write(message);
-  } finally {
-    writer.releaseLock();
-  }
-}
-
-async function readOne<T>(stream: ReadableStream<T>): Promise<T> {
-  const reader = stream.getReader();
-  try {
-    const { done, value } = await within(reader.read());
-    assert(!done, "the stream has ended");
-    return value;
-  } finally {
-    reader.releaseLock();
-  }
-}
-
-async function readAll<T>(stream: ReadableStream<T>): Promise<T[]> {
-  return await within(Array.fromAsync(stream));
-}
-
 /** Writes until a write waits or fails; returns that promise inside, not awaited. */
 async function writeUntilStalled(
   writer: WritableStreamDefaultWriter<Message>,
@@ -399,107 +373,4 @@ async function writeUntilStalled(
     if (state !== "fulfilled" || written === most) return { written, state, last };
     written++;
   }
-}
-
-/** The state of a promise after this time: `pending`, or its outcome. */
-async function stateOf(promise: Promise<unknown>, withinMs = 0): Promise<string> {
-  const { promise: late, resolve } = Promise.withResolvers<string>();
-  const timer = setTimeout(resolve, withinMs, "pending");
-  try {
-    return await Promise.race([promise.then(() => "fulfilled", () => "rejected"), late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-/** The promise's outcome, which must come within {@linkcode BOUND_MS}. */
-async function within<T>(promise: Promise<T>): Promise<T> {
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error(`nothing came within ${BOUND_MS} ms`)), BOUND_MS);
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-async function assertCode(code: string, promise: Promise<unknown>): Promise<void> {
-  const error = await assertRejects(() => within(promise), HearsayError);
-  assertEquals(error.code, code);
-}
-
-const LIFE = "018bcfe56800-0a1b2c3d";
-const DIGEST = "00112233445566ff";
-
-function refusal(message: string): Refusal {
-  return { type: "error", code: "busy", message };
-}
-
-/** A message of exactly this many bytes, filled with one character. */
-function sized(bytes: number, character: string): Refusal {
-  const size = (text: string) => new TextEncoder().encode(text).length;
-  const space = bytes - size(encode(refusal("")));
-  const filling = character.repeat(Math.floor(space / size(character)));
-  const message = refusal(filling + "-".repeat(space - size(filling)));
-  assertEquals(size(encode(message)), bytes);
-  return message;
-}
-
-function everyMessage(): Message[] {
-  const delta: Delta = {
-    members: [{
-      id: "a",
-      incarnation: LIFE,
-      after: 2,
-      reset: false,
-      count: 9,
-      entries: [
-        { key: "gone", number: 3, type: "", value: undefined, json: "" },
-        {
-          key: "__proto__",
-          number: 4,
-          type: "google.protobuf.Value",
-          value: { deep: [1, null, "é😀"] },
-          json: '{"deep":[1,null,"é😀"]}',
-        },
-      ],
-    }, { id: "b", incarnation: LIFE, after: 0, reset: true, end: 0, entries: [] }],
-    digest: DIGEST,
-    active: DIGEST,
-    partial: true,
-  };
-  const holds = new Map([["__proto__", { incarnation: LIFE, number: 0 }], ["b", {
-    incarnation: LIFE,
-    number: 2 ** 52,
-  }]]);
-  const vector = { active: DIGEST, stride: 5, counts: "A-_.z" };
-  const summary = { incarnation: LIFE, number: 5, sum: DIGEST };
-  return [
-    {
-      type: "hello",
-      id: "1",
-      cluster: "orders",
-      member: { id: "a", host: "127.0.0.1", port: 7001, kinds: ["cart"] },
-      incarnation: LIFE,
-      count: 8,
-      version: 2,
-      oldestVersion: 2,
-      capabilities: [],
-
-      digest: DIGEST,
-      active: DIGEST,
-    },
-    { type: "gossip", liveness: { count: 8, vector }, id: "2", memberId: "a", delta },
-    { type: "reply", liveness: { count: 2 ** 52 }, id: "2", delta: { ...delta, agreeing: "-_" }, holds },
-    { type: "heartbeat", liveness: { count: 8, vector: { stride: 1, counts: "abcdA" } } },
-    { type: "push", delta: { members: delta.members }, relay: true },
-    { type: "ack", id: "2", holds },
-    {
-      type: "reconcile",
-      id: "3",
-      part: { from: "a", until: "c", members: new Map([["a", summary], ["b", summary]]) },
-    },
-    { type: "error", id: "4", code: "blocked", message: "You are blocked.", reason: "left" },
-    { type: "unknown", name: "greeting-of-another-version" },
-  ];
 }

@@ -63,6 +63,8 @@ export class View {
   readonly lives = new Set<Incarnation>();
   hasMetAnyone = false;
   phase: string = "diffusing";
+  /** The member of the last `MemberFailed`, until its block. */
+  failedId: string | undefined;
   consensus: string | undefined;
   /** The text of the state of each member. */
   readonly prints = new Map<string, string>();
@@ -169,8 +171,14 @@ export class Oracle {
       case "MemberUnblocked":
         view.freshAt.set(event.memberId, now.monotonicMs);
         return;
+      case "MemberFailed":
+        view.failedId = event.memberId;
+        return;
       case "MemberBlocked": {
-        if (event.reason !== "expired") return;
+        // A member that never was active is blocked because its sender has blocked it.
+        const wasActive = view.failedId === event.memberId;
+        view.failedId = undefined;
+        if (event.reason !== "expired" || !wasActive) return;
         const age = now.monotonicMs - (view.freshAt.get(event.memberId) ?? -Infinity);
         ensure(age > heartbeatExpiration, `${event.memberId} expired after ${age} ms`);
         return;

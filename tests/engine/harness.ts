@@ -14,7 +14,7 @@ import {
 } from "../../engine/engine.ts";
 import type { EngineEvent } from "../../engine/events.ts";
 import { copyJson } from "../../engine/json.ts";
-import { makeIncarnation } from "../../engine/incarnation.ts";
+import { incarnationStartMs, makeIncarnation } from "../../engine/incarnation.ts";
 import {
   type Delta,
   HEARTBEAT_KEY,
@@ -64,6 +64,11 @@ export class TestClock {
   }
 }
 
+/** An incarnation that begins this many milliseconds after the present of a clock. */
+export function incarnationAt(clock: TestClock, afterMs = 0, random = 0.5): Incarnation {
+  return makeIncarnation(clock.wallMs + afterMs, random);
+}
+
 /** The events of one engine in a test, in order. */
 export class EventLog {
   readonly all: EngineEvent[] = [];
@@ -100,7 +105,7 @@ export function makeEngine(id: string, clock: TestClock, options: EngineOptions 
   const { settings, ...start } = options;
   const engine = new Engine({ ...SETTINGS, ...settings }, {
     id,
-    incarnation: makeIncarnation(clock.wallMs, 0.5),
+    incarnation: incarnationAt(clock),
     now: clock.now,
     random: 0.25,
     openMembership: false,
@@ -140,6 +145,16 @@ export function greet(a: Engine, b: Engine, clock: TestClock) {
   const byB = note(b, b.applyHello(helloOf(a), clock.now)).refusal;
   const byA = note(a, a.applyHello(helloOf(b), clock.now)).refusal;
   return { byA, byB };
+}
+
+/** Handshakes of all pairs. */
+export function greetAll(engines: readonly Engine[], clock: TestClock): void {
+  for (const a of engines) for (const b of engines) if (a.view.id < b.view.id) greet(a, b, clock);
+}
+
+/** Counts heartbeats of an engine. */
+export function count(engine: Engine, intervals: number, clock: TestClock): void {
+  for (let each = 0; each < intervals; each++) note(engine, engine.countHeartbeat({}, clock.now));
 }
 
 export function set(engine: Engine, key: string, value: JsonValue, clock: TestClock): number {
@@ -301,4 +316,15 @@ export function drawFrom(seed: number): (below: number) => number {
     state = (state * 1_103_515_245 + 12_345) % 2_147_483_648;
     return (state >> 8) % below;
   };
+}
+
+/** The ids of some deltas, sorted. */
+export function membersOf(deltas: readonly { readonly id: string }[]): string[] {
+  return deltas.map(({ id }) => id).sort();
+}
+
+/** Delivers a higher incarnation of an engine's own id. */
+export function sendHigherIncarnation(engine: Engine, clock: TestClock): void {
+  const higher = makeIncarnation(incarnationStartMs(engine.view.incarnation) + 10, 0.5);
+  tell(engine, "b", memberDelta(engine.view.id, higher, [entry("k", 1, "other")]), clock);
 }

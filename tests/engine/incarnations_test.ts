@@ -1,49 +1,26 @@
 import { assertEquals, assertGreater, assertNotEquals } from "../../deps/std_assert.ts";
-import type { Engine } from "../../engine/engine.ts";
-import { incarnationStartMs, makeIncarnation } from "../../engine/incarnation.ts";
+import { incarnationStartMs } from "../../engine/incarnation.ts";
 import {
   entry,
   eventsOf,
   exchange,
   greet,
   heartbeat,
+  incarnationAt,
   makeCluster,
   makeEngine,
   makePair,
   memberDelta,
+  membersOf,
   note,
+  sendHigherIncarnation,
   sendLiveness,
   set,
   settle,
-  silence,
   tell,
   TestClock,
   valueOf,
 } from "./harness.ts";
-
-/** An incarnation that starts this many milliseconds after the tests. */
-function lifeAt(clock: TestClock, ms: number, random = 0.5): string {
-  return makeIncarnation(clock.wallMs + ms, random);
-}
-
-function membersOf(deltas: readonly { readonly id: string }[]): string[] {
-  return deltas.map(({ id }) => id).sort();
-}
-
-/** Delivers a higher incarnation of an engine's own id. */
-function sendHigherIncarnation(engine: Engine, clock: TestClock): void {
-  const higher = makeIncarnation(incarnationStartMs(engine.view.incarnation) + 10, 0.5);
-  tell(engine, "b", memberDelta(engine.view.id, higher, [entry("k", 1, "other")]), clock);
-}
-
-/**
- * A handshake by another process with the engine's id and, where members sign, its key, in a higher
- * incarnation.
- */
-function meetTwin(engine: Engine, clock: TestClock): void {
-  const incarnation = makeIncarnation(incarnationStartMs(engine.view.incarnation) + 10, 0.5);
-  note(engine, engine.applyHello({ id: engine.view.id, incarnation, digest: "", active: "" }, clock.now));
-}
 
 Deno.test("incarnation: a peer's entries about this member are never merged, also with a higher number (E1)", () => {
   const clock = new TestClock();
@@ -66,18 +43,18 @@ Deno.test("incarnation: a peer's entries about this member in a higher incarnati
   const clock = new TestClock();
   const [a] = makePair(clock);
   set(a, "k", "mine", clock);
-  tell(a, "b", memberDelta("a", lifeAt(clock, 5), [entry("k", 1, "theirs"), entry("x", 2, 1)]), clock);
+  tell(a, "b", memberDelta("a", incarnationAt(clock, 5), [entry("k", 1, "theirs"), entry("x", 2, 1)]), clock);
   assertEquals([valueOf(a, "a", "k"), valueOf(a, "a", "x")], ["mine", undefined]);
 });
 
 Deno.test("incarnation: a higher one replaces a lower one whole, without any of its keys (E1)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
-  tell(a, "b", memberDelta("b", lifeAt(clock, 0), [entry("k", 8, "old"), entry("gone", 9, 1)]), clock);
+  tell(a, "b", memberDelta("b", incarnationAt(clock, 0), [entry("k", 8, "old"), entry("gone", 9, 1)]), clock);
   eventsOf(a).clear();
-  tell(a, "b", memberDelta("b", lifeAt(clock, 1), [entry("k", 1, "new")]), clock);
+  tell(a, "b", memberDelta("b", incarnationAt(clock, 1), [entry("k", 1, "new")]), clock);
   assertEquals([valueOf(a, "b", "k"), valueOf(a, "b", "gone")], ["new", undefined]);
-  assertEquals(a.view.versionOf("b"), { incarnation: lifeAt(clock, 1), number: 1 });
+  assertEquals(a.view.versionOf("b"), { incarnation: incarnationAt(clock, 1), number: 1 });
   assertEquals(
     eventsOf(a).of("GossipUpdate").map(({ key, value, deleted }) => [key, value, deleted]),
     [["k", "new", false], ["gone", undefined, true]],
@@ -87,53 +64,24 @@ Deno.test("incarnation: a higher one replaces a lower one whole, without any of 
 Deno.test("incarnation: two with equal milliseconds differ by their random parts (E1)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
-  tell(a, "b", memberDelta("b", lifeAt(clock, 0, 0.2), [entry("k", 9, "lower")]), clock);
-  tell(a, "b", memberDelta("b", lifeAt(clock, 0, 0.7), [entry("k", 1, "higher")]), clock);
-  tell(a, "b", memberDelta("b", lifeAt(clock, 0, 0.2), [entry("k", 10, "lower")]), clock);
+  tell(a, "b", memberDelta("b", incarnationAt(clock, 0, 0.2), [entry("k", 9, "lower")]), clock);
+  tell(a, "b", memberDelta("b", incarnationAt(clock, 0, 0.7), [entry("k", 1, "higher")]), clock);
+  tell(a, "b", memberDelta("b", incarnationAt(clock, 0, 0.2), [entry("k", 10, "lower")]), clock);
   assertEquals(valueOf(a, "b", "k"), "higher");
 });
 
 Deno.test("incarnation: entries of a lower one are not merged, and are answered with the known version (E1)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
-  const held = lifeAt(clock, 1);
+  const held = incarnationAt(clock, 1);
   tell(a, "c", memberDelta("b", held, [entry("k", 3, "held")]), clock);
   eventsOf(a).clear();
   for (const reset of [false, true]) {
-    const old = memberDelta("b", lifeAt(clock, 0), [entry("k", 99, "old"), heartbeat(100)], { reset });
+    const old = memberDelta("b", incarnationAt(clock, 0), [entry("k", 99, "old"), heartbeat(100)], { reset });
     assertEquals(tell(a, "c", old, clock), new Map([["b", { incarnation: held, number: 3 }]]));
   }
   assertEquals(valueOf(a, "b", "k"), "held");
   assertEquals(eventsOf(a).of("GossipUpdate"), []);
-});
-
-Deno.test("handshake: a higher incarnation ends the state of the lower one (E1)", () => {
-  const clock = new TestClock();
-  const [a, b] = makePair(clock);
-  set(b, "k", "old", clock);
-  exchange(b, a, { clock });
-  assertEquals(valueOf(a, "b", "k"), "old");
-  const again = makeEngine("b", clock, { incarnation: lifeAt(clock, 50) });
-  greet(again, a, clock);
-  assertEquals(valueOf(a, "b", "k"), undefined);
-  assertEquals(a.view.versionOf("b"), { incarnation: again.view.incarnation, number: 0 });
-});
-
-Deno.test("handshake: a lower incarnation is refused and changes no state (E1)", () => {
-  const clock = new TestClock();
-  const [a, b] = makePair(clock);
-  set(b, "k", "held", clock);
-  exchange(b, a, { clock });
-  const { refusal } = note(
-    a,
-    a.applyHello({ id: "b", incarnation: lifeAt(clock, -50), digest: "", active: "" }, clock.now),
-  );
-  assertEquals(refusal, "id_conflict");
-  assertEquals([valueOf(a, "b", "k"), a.view.incarnationOf("b"), a.view.latestIncarnation("b")], [
-    "held",
-    b.view.incarnation,
-    b.view.incarnation,
-  ]);
 });
 
 Deno.test("incarnation: a member restarted with its clock set back learns of its earlier one and begins a higher one (E1)", () => {
@@ -142,7 +90,7 @@ Deno.test("incarnation: a member restarted with its clock set back learns of its
   set(b, "k", "before", clock);
   settle([a, b], { clock });
   const former = b.view.incarnation;
-  const again = makeEngine("b", clock, { incarnation: lifeAt(clock, -60_000) });
+  const again = makeEngine("b", clock, { incarnation: incarnationAt(clock, -60_000) });
   again.setTopology({ members: ["a", "b"], blocked: [] }, clock.now);
   greet(again, a, clock);
   set(again, "k", "after", clock);
@@ -159,7 +107,7 @@ Deno.test("incarnation: an owner that learns of a higher one draws one above it,
   const incarnations = [0.1, 0.9].map((random) => {
     const clock = new TestClock();
     const [a] = makePair(clock, { random });
-    const claimed = lifeAt(clock, 5_000);
+    const claimed = incarnationAt(clock, 5_000);
     tell(a, "b", memberDelta("a", claimed, [entry("k", 1, 1)]), clock);
     assertGreater(a.view.incarnation, claimed);
     assertEquals(incarnationStartMs(a.view.incarnation), incarnationStartMs(claimed) + 1);
@@ -177,7 +125,7 @@ Deno.test("incarnation: an owner learns of a higher one from a handshake, a delt
   for (const way of ["greeting", "delta", "answer", "empty delta"] as const) {
     const clock = new TestClock();
     const [a] = makePair(clock);
-    const claimed = lifeAt(clock, 5);
+    const claimed = incarnationAt(clock, 5);
     const sent = a.disseminate("b").sent;
     if (way === "greeting") {
       const { refusal } = note(
@@ -200,7 +148,7 @@ Deno.test("incarnation: a lower or equal one causes no new one (E1)", () => {
   const { incarnation } = a.view;
   set(a, "k", 1, clock);
   assertEquals(
-    tell(a, "b", memberDelta("a", lifeAt(clock, -1), [entry("k", 9, 1)]), clock),
+    tell(a, "b", memberDelta("a", incarnationAt(clock, -1), [entry("k", 9, 1)]), clock),
     new Map([["a", { incarnation, number: 1 }]]),
   );
   assertEquals(tell(a, "b", memberDelta("a", incarnation, [entry("k", 1, 1)]), clock), new Map());
@@ -255,151 +203,11 @@ Deno.test("incarnation: a late acknowledgement of the earlier one does not count
   assertEquals(valueOf(b, "a", "y"), 1);
 });
 
-Deno.test("identity conflict: of false claims, two in half of heartbeatExpiration are believed, and the third only emits an event (E1)", () => {
-  const clock = new TestClock();
-  const [a, b] = makePair(clock, { settings: { heartbeatExpiration: 1_000 } });
-  for (let times = 1; times <= 2; times++) {
-    sendHigherIncarnation(a, clock);
-    clock.advance(100);
-    assertEquals(eventsOf(a).of("IncarnationRenewed").length, times);
-  }
-  const { incarnation } = a.view;
-  eventsOf(a).clear();
-  for (let times = 0; times < 5; times++) sendHigherIncarnation(a, clock);
-  assertEquals([a.view.isFenced, a.view.incarnation], [false, incarnation]);
-  assertEquals(eventsOf(a).all, [{ type: "ConflictDetected", memberId: "a", reason: "identity" }]);
-  // It continues, and begins a later incarnation as soon as it may.
-  greet(a, b, clock);
-  set(a, "k", 1, clock);
-  exchange(a, b, { clock });
-  assertEquals(valueOf(b, "a", "k"), 1);
-  clock.advance(400);
-  sendHigherIncarnation(a, clock);
-  assertGreater(a.view.incarnation, incarnation);
-});
-
-Deno.test("identity conflict: no claim silences a member, in any form or number, and one event is emitted per heartbeatExpiration (E1)", () => {
-  const clock = new TestClock();
-  const [a] = makePair(clock, { settings: { heartbeatExpiration: 1_000 } });
-  const ways = [
-    (incarnation: string) => void tell(a, "b", memberDelta("a", incarnation, [entry("k", 1, 1)]), clock),
-    (incarnation: string) => void note(a, a.reportedIncarnation(incarnation, clock.now)),
-    (incarnation: string) =>
-      void note(a, a.applyHello({ id: "a", incarnation, digest: "", active: "" }, clock.now)),
-    (incarnation: string) => {
-      const { sent } = note(a, a.disseminate("b"));
-      note(a, a.handleAck(sent, new Map([["a", { incarnation, number: 1 }]]), clock.now));
-    },
-  ];
-  for (let round = 0; round < 30; round++) {
-    for (const way of ways) way(makeIncarnation(incarnationStartMs(a.view.incarnation) + 10, 0.5));
-    clock.advance(100);
-  }
-  assertEquals([a.view.isFenced, eventsOf(a).of("SelfBlocked")], [false, []]);
-  // Two in each half of an expiration: three seconds have six of them.
-  assertEquals(eventsOf(a).of("IncarnationRenewed").length, 12);
-  assertEquals(eventsOf(a).of("ConflictDetected").length, 3);
-});
-
-Deno.test("identity conflict: where members sign, three handshakes by another process within heartbeatExpiration silence the member (E1)", () => {
-  const clock = new TestClock();
-  const [a] = makePair(clock, { signs: true, settings: { heartbeatExpiration: 1_000 } });
-  for (const advanceMs of [499, 499, 2]) {
-    meetTwin(a, clock);
-    clock.advance(advanceMs);
-  }
-  assertEquals([a.view.isFenced, eventsOf(a).of("IncarnationRenewed")], [true, []]);
-  assertEquals(eventsOf(a).all.slice(-2), [
-    { type: "ConflictDetected", memberId: "a", reason: "identity" },
-    { type: "SelfBlocked", reason: "identity" },
-  ]);
-  const [later] = makePair(clock, { signs: true, settings: { heartbeatExpiration: 1_000 } });
-  for (let times = 0; times < 9; times++) {
-    meetTwin(later, clock);
-    clock.advance(500);
-  }
-  assertEquals([later.view.isFenced, eventsOf(later).of("ConflictDetected")], [false, []]);
-});
-
-Deno.test("identity conflict: a silenced member begins no incarnation, emits no further event, and neither merges nor sends (E1)", () => {
-  const clock = new TestClock();
-  const [a] = makePair(clock, { signs: true });
-  silence(a, clock);
-  // It merges nothing any more: a peer that compared digests would begin a repair without end.
-  assertEquals(a.disseminate("b").delta.partial, true);
-  const { incarnation } = a.view;
-  eventsOf(a).clear();
-  set(a, "k", 1, clock);
-  eventsOf(a).clear();
-  meetTwin(a, clock);
-  clock.advance(3_600_000);
-  note(a, a.reportedIncarnation(lifeAt(clock, 0), clock.now, { isSigned: true }));
-  note(
-    a,
-    a.handleAck(
-      a.disseminate("b").sent,
-      new Map([["a", { incarnation: lifeAt(clock, 0), number: 1 }]]),
-      clock.now,
-    ),
-  );
-  assertEquals(a.view.incarnation, incarnation);
-  assertEquals(tell(a, "b", memberDelta("b", lifeAt(clock, 0), [entry("k", 1, 1)]), clock), new Map());
-  assertEquals(valueOf(a, "b", "k"), undefined);
-  assertEquals(a.disseminate("b").delta.members, []);
-  assertEquals(eventsOf(a).all, []);
-});
-
-Deno.test("identity conflict: higher incarnations more than a quarter of heartbeatExpiration apart are all believed (E1)", () => {
-  const clock = new TestClock();
-  const [a] = makePair(clock, { settings: { heartbeatExpiration: 1_000 } });
-  for (let times = 0; times < 12; times++) {
-    sendHigherIncarnation(a, clock);
-    clock.advance(500);
-  }
-  assertEquals([eventsOf(a).of("ConflictDetected"), eventsOf(a).of("IncarnationRenewed").length], [[], 12]);
-  for (let times = 0; times < 12; times++) {
-    sendHigherIncarnation(a, clock);
-    clock.advance(250);
-  }
-  assertEquals([eventsOf(a).of("ConflictDetected").length, eventsOf(a).of("IncarnationRenewed").length], [
-    3,
-    24,
-  ]);
-});
-
-Deno.test("identity conflict: two processes with one id that share a peer both emit an event and take turns (E1)", () => {
-  const clock = new TestClock();
-  const ids = ["twin", "c"];
-  const [first, peer] = makeCluster(ids, clock);
-  const second = makeEngine("twin", clock, { incarnation: lifeAt(clock, 7), random: 0.75 });
-  second.setTopology({ members: ids, blocked: [] }, clock.now);
-  set(first, "who", "first", clock);
-  set(second, "who", "second", clock);
-  const seen = new Set<unknown>();
-  for (let round = 0; round < 200; round++) {
-    for (const twin of [first, second]) {
-      note(twin, twin.countHeartbeat({}, clock.now));
-      // The connection of one replaces the other's, so that each needs a new handshake.
-      if (greet(twin, peer!, clock).byB === "id_conflict") {
-        note(twin, twin.reportedIncarnation(peer!.view.latestIncarnation("twin")!, clock.now));
-      } else exchange(twin, peer!, { clock });
-      if (round > 100) seen.add(valueOf(peer!, "twin", "who"));
-    }
-    clock.advance(300);
-  }
-  assertEquals([...seen].sort(), ["first", "second"]);
-  for (const twin of [first, second]) {
-    const conflicts = eventsOf(twin).of("ConflictDetected");
-    assertEquals([twin.view.isFenced, conflicts[0]?.reason], [false, "identity"]);
-    assertEquals(conflicts.length <= 3, true);
-  }
-});
-
 Deno.test("incarnation: a peer that sends a lower one receives the higher one, whatever version it was known to have (E1)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "c"], clock);
   greet(a, b!, clock);
-  const [lower, higher] = [lifeAt(clock, 0), lifeAt(clock, 1)];
+  const [lower, higher] = [incarnationAt(clock, 0), incarnationAt(clock, 1)];
   tell(a, "c", memberDelta("c", higher, [entry("k", 1, "new")]), clock);
   // An acknowledgement whose sender lost the acknowledged state.
   note(a, a.handleAck(a.disseminate("b").sent, new Map(), clock.now));
@@ -414,37 +222,11 @@ Deno.test("incarnation: a peer whose own is over receives the later one, though 
   const [a, b] = makePair(clock);
   for (const engine of [a, b]) note(engine, engine.countHeartbeat({}, clock.now));
   settle([a, b], { clock });
-  const later = lifeAt(clock, 5);
+  const later = incarnationAt(clock, 5);
   tell(a, "c", memberDelta("b", later, [entry("k", 1, "of another process")]), clock);
   const { request, reply } = exchange(b, a, { clock });
   assertEquals([request.members, reply?.holds.get("b")?.incarnation], [[], later]);
   assertGreater(b.view.incarnation, later);
-});
-
-Deno.test("identity conflict: two processes with one id that share no peer both emit an event (E1)", () => {
-  const clock = new TestClock();
-  const ids = ["twin", "p", "q"];
-  const [first, p, q] = makeCluster(ids, clock);
-  const second = makeEngine("twin", clock, { incarnation: lifeAt(clock, 7), random: 0.75 });
-  note(second, second.setTopology({ members: ids, blocked: [] }, clock.now));
-  const sides = [[first, p!], [second, q!]] as const;
-  const handshakeIncarnation = new Map<Engine, string>();
-  greet(p!, q!, clock);
-  for (let round = 0; round < 100; round++) {
-    for (const [twin, peer] of sides) {
-      note(twin, twin.countHeartbeat({}, clock.now));
-      // As in the gossiper: a connection is valid for the incarnation of its handshake.
-      if (handshakeIncarnation.get(twin) === twin.view.incarnation) exchange(twin, peer, { clock });
-      else if (greet(twin, peer, clock).byB === "id_conflict") {
-        note(twin, twin.reportedIncarnation(peer.view.latestIncarnation("twin")!, clock.now));
-      } else handshakeIncarnation.set(twin, twin.view.incarnation);
-    }
-    exchange(p!, q!, { clock });
-    clock.advance(300);
-  }
-  for (const twin of [first, second]) {
-    assertEquals([twin.view.isFenced, eventsOf(twin).of("ConflictDetected")[0]?.reason], [false, "identity"]);
-  }
 });
 
 Deno.test("applyLiveness: a count of a process whose incarnation is over does not count for the later one (E1, L1)", () => {
@@ -454,7 +236,7 @@ Deno.test("applyLiveness: a count of a process whose incarnation is over does no
   settle([a, b], { clock });
   sendLiveness(b, a, clock);
   assertEquals(a.view.heartbeatOf("b")?.number, 40);
-  const later = lifeAt(clock, 5);
+  const later = incarnationAt(clock, 5);
   tell(a, "c", memberDelta("b", later, [entry("k", 1, 1)], { count: 2 }), clock);
   for (let interval = 0; interval < 18; interval++) {
     note(a, a.tick(clock.advance(300)));
@@ -468,7 +250,7 @@ Deno.test("applyLiveness: a count of a later incarnation does not count for the 
   const clock = new TestClock();
   const [a, b] = makePair(clock, { settings: { heartbeatExpiration: 5_000 } });
   for (let interval = 0; interval < 40; interval++) note(b, b.countHeartbeat({}, clock.now));
-  tell(a, "c", memberDelta("b", lifeAt(clock, -5), [entry("k", 1, 1)], { count: 3 }), clock);
+  tell(a, "c", memberDelta("b", incarnationAt(clock, -5), [entry("k", 1, 1)], { count: 3 }), clock);
   for (let interval = 0; interval < 20; interval++) {
     note(a, a.tick(clock.advance(300)));
     note(b, b.countHeartbeat({}, clock.now));
@@ -478,15 +260,4 @@ Deno.test("applyLiveness: a count of a later incarnation does not count for the 
   assertEquals([a.view.heartbeatOf("b")?.number, a.view.blockedMember("b")], [3, undefined]);
   exchange(b, a, { clock });
   assertEquals(a.view.heartbeatOf("b")?.number, 60);
-});
-
-Deno.test("handshake: an incarnation that began with one is passed on as a delta, not as a reset (E1)", () => {
-  const clock = new TestClock();
-  const [a] = makeCluster(["a", "b", "c"], clock);
-  tell(a, "b", memberDelta("b", lifeAt(clock, 0), [entry("k", 1, 1)]), clock);
-  const incarnation = lifeAt(clock, 5);
-  note(a, a.applyHello({ id: "b", incarnation, digest: "0".repeat(16), active: "0".repeat(16) }, clock.now));
-  tell(a, "b", memberDelta("b", incarnation, [entry("k", 1, 2)]), clock);
-  const [told] = a.disseminate("c").delta.members;
-  assertEquals([told?.id, told?.incarnation, told?.reset], ["b", incarnation, false]);
 });

@@ -20,8 +20,8 @@ import {
   tell,
   TestClock,
 } from "./harness.ts";
+import { EARLIER } from "./incarnations.ts";
 
-const LIFE = "018bcfe56800-00000001";
 const STATISTICS = { actorStatistics: { actorCount: { worker: 1 } } };
 
 /** A member `a` after a handshake with an unversioned peer `g`, among these others. */
@@ -54,7 +54,7 @@ function bring(engine: Engine, id: string, count: number, clock: TestClock): voi
   const statistics = { key: HEARTBEAT_KEY, number: 40, type: TYPE.heartbeat };
   const value: JsonValue = STATISTICS;
   const entries = [entry("k", 39, 1), { ...statistics, value, json: JSON.stringify(value) }];
-  tell(engine, "teller", memberDelta(id, LIFE, entries, { count }), clock);
+  tell(engine, "teller", memberDelta(id, EARLIER, entries, { count }), clock);
 }
 
 Deno.test("disseminate: sends an unversioned peer the own count as an entry, though nothing else changed (L1)", () => {
@@ -90,7 +90,7 @@ Deno.test("disseminate: sends an unversioned peer the statistics under the count
   ]);
   // Before the first count there is no heartbeat to send.
   const late = makeWithGo(["m"], clock);
-  tell(late, "teller", memberDelta("m", LIFE, [entry("k", 1, 1), heartbeat(2)]), clock);
+  tell(late, "teller", memberDelta("m", EARLIER, [entry("k", 1, 1), heartbeat(2)]), clock);
   assertEquals(heartbeatsToGo(late), {});
 });
 
@@ -124,8 +124,8 @@ Deno.test("disseminate: every unversioned peer gets all counts, however many pee
     const hello = { id: "h", incarnation: NO_INCARNATION, digest: "0".repeat(16), active: "0".repeat(16) };
     note(a, a.applyHello(hello, clock.now));
     note(a, a.countHeartbeat({}, clock.now));
-    for (const id of ids) note(a, a.applyHello({ ...hello, id, incarnation: LIFE }, clock.now));
-    for (const id of ids) tell(a, id, memberDelta(id, LIFE, [entry("k", 1, 1)], { count: 1 }), clock);
+    for (const id of ids) note(a, a.applyHello({ ...hello, id, incarnation: EARLIER }, clock.now));
+    for (const id of ids) tell(a, id, memberDelta(id, EARLIER, [entry("k", 1, 1)], { count: 1 }), clock);
     for (const peer of ["g", "h"]) {
       for (let each = 0; each < others; each++) {
         note(a, a.handleAck(a.disseminate(peer).sent, new Map(), clock.now));
@@ -196,7 +196,7 @@ Deno.test("push: sends an unversioned peer the statistics under the count, and n
   for (let times = 0; times < 20; times++) set(a, "k", times, clock);
   note(a, a.countHeartbeat({ worker: 1 }, clock.now));
   for (const id of ["m", "n"]) bring(a, id, 7, clock);
-  tell(a, "teller", memberDelta("o", LIFE, [heartbeat(1)]), clock);
+  tell(a, "teller", memberDelta("o", EARLIER, [heartbeat(1)]), clock);
   note(a, a.setTopology({ members: ["a", "g", "m", "n", "o"], blocked: ["n"] }, clock.now));
   const { delta } = note(a, a.push("g", ["a", "m", "n", "o"]));
   assertEquals(heartbeatsIn(delta), { a: [1], m: [7] });
@@ -254,7 +254,7 @@ function keysToGo(engine: Engine): Record<string, string[]> {
 function makeWithUpToDateGo(clock: TestClock): Engine {
   const engine = makeWithGo(["b"], clock);
   set(engine, "k", 1, clock);
-  tell(engine, "b", memberDelta("b", LIFE, [entry("k", 1, 1)]), clock);
+  tell(engine, "b", memberDelta("b", EARLIER, [entry("k", 1, 1)]), clock);
   note(engine, engine.handleAck(note(engine, engine.disseminate("g")).sent, new Map(), clock.now));
   assertEquals(keysToGo(engine), {});
   return engine;

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertLessOrEqual } from "../../deps/std_assert.ts";
+import { assert, assertEquals, assertLess, assertLessOrEqual } from "../../deps/std_assert.ts";
 import { NO_INCARNATION } from "../../engine/incarnation.ts";
 import type { PartialConfig } from "../../options/configuration.ts";
 import { HearsayError } from "../../common/errors.ts";
@@ -190,4 +190,56 @@ Deno.test("rounds: a peer with the same state that has not acknowledged this mem
   assertEquals(peer.heard.map(({ type }) => type), ["hello", "gossip", "gossip"]);
   await peer[Symbol.asyncDispose]();
   await cluster[Symbol.asyncDispose]();
+});
+
+Deno.test("backoff: a peer that answers nothing is left alone for longer and longer, so that it delays ever fewer rounds (R2.5, R8.3)", async () => {
+  const config = {
+    gossipInterval: 100,
+    gossipRequestTimeout: 200,
+    heartbeatExpiration: 60_000,
+    maxBackoff: 5_000,
+  };
+  const cluster = new TestCluster(["a", "p"], { config });
+  const peer = new ScriptedPeer(cluster, "p");
+  await cluster.make("a").gossiper.start();
+  await cluster.runUntil(() => peer.last("gossip") !== undefined);
+  peer.answer = () => undefined;
+  const asked = () => peer.heard.filter(({ type }) => type === "gossip").length;
+  const before = asked();
+  await cluster.advance(30_000);
+  // Without backoff it would get 150 requests, and every one of these rounds would take twice its time.
+  assertLess(asked() - before, 40);
+  peer.answer = (message) => message.type === "gossip" ? replyTo(message) : undefined;
+  const silent = asked();
+  await cluster.runUntil(() => asked() > silent + 50, { withinMs: 15_000 });
+  await cluster[Symbol.asyncDispose]();
+  await peer[Symbol.asyncDispose]();
+});
+
+Deno.test("backoff: a request after two lost ones is made in the next round (E5)", async () => {
+  const config = {
+    gossipInterval: 100,
+    gossipRequestTimeout: 100,
+    heartbeatExpiration: 60_000,
+    maxBackoff: 5_000,
+  };
+  const cluster = new TestCluster(["a", "p"], { config });
+  const peer = new ScriptedPeer(cluster, "p");
+  await cluster.make("a").gossiper.start();
+  await cluster.runUntil(() => peer.last("gossip") !== undefined);
+  const asked = () => peer.heard.filter(({ type }) => type === "gossip").length;
+  let elapsedMs = 0;
+  for (let times = 0; times < 20; times++) {
+    let lost = 0;
+    peer.answer = (message) => {
+      if (message.type !== "gossip") return undefined;
+      return lost < 2 ? void lost++ : replyTo(message);
+    };
+    const before = asked();
+    elapsedMs += await cluster.runUntil(() => asked() === before + 3, { withinMs: 5_000 });
+  }
+  // Each time two that are lost and one that is answered: a round each, and none skipped.
+  assertEquals(elapsedMs, 20 * 3 * config.gossipInterval);
+  await cluster[Symbol.asyncDispose]();
+  await peer[Symbol.asyncDispose]();
 });

@@ -121,3 +121,10 @@ Deno.test("watch: another key emits no heartbeat, nor does a watch that has ende
   assertEquals(await heartbeatsIn(cluster, stream), {});
   await other.cancel();
 });
+
+Deno.test("watch: a signal that is already aborted gives a stream that has ended (R8.2)", async () => {
+  await using cluster = new TestCluster(["a"]);
+  const { gossiper } = cluster.make("a");
+  gossiper.setState("k", 1);
+  assertEquals(await Array.fromAsync(gossiper.watch("k", { signal: AbortSignal.abort() })), []);
+});

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { layOutCases } from "../../tools/case_lines.ts";
 import { build, run } from "./go.ts";
 import { HISTORIES_FILE, type Lived, type Outcome, randomHistory } from "./histories.ts";
 import { VECTORS_FILE } from "./vectors.ts";
@@ -18,12 +19,13 @@ export async function writeAnew(): Promise<void> {
   const into = await Deno.makeTempDir({ prefix: "hearsay_go_" });
   try {
     const program = await build({ program: "vectors", into, report: console.log });
-    await Deno.writeTextFile(VECTORS_FILE, await run(program, ["write"], { boundMs: BOUND_MS }));
+    const vectors = await run(program, ["write"], { boundMs: BOUND_MS });
+    await Deno.writeTextFile(VECTORS_FILE, layOutCases(vectors));
     const histories = Array.from({ length: HISTORIES }, (_, seed) => randomHistory(seed, { steps: STEPS }));
     const input = JSON.stringify(histories);
     const outcomes: Outcome[] = JSON.parse(await run(program, ["replay"], { input, boundMs: BOUND_MS }));
     const lived: Lived[] = histories.map((history, index) => ({ history, outcome: outcomes[index]! }));
-    await Deno.writeTextFile(HISTORIES_FILE, `${JSON.stringify(lived, null, 2)}\n`);
+    await Deno.writeTextFile(HISTORIES_FILE, layOutCases(JSON.stringify(lived)));
   } finally {
     await Deno.remove(into, { recursive: true });
   }

@@ -1,6 +1,9 @@
 import { assertEquals, assertThrows } from "../../deps/std_assert.ts";
 import { HearsayError } from "../../common/errors.ts";
-import { MAX_LATE_REQUESTS, type Question, Requests } from "../../protocol/requests.ts";
+import { MAX_LATE_REQUESTS, MAX_UNACKNOWLEDGED, type Question, Requests } from "../../protocol/requests.ts";
+import type { Message } from "../../protocol/message.ts";
+import { deltaOf, replyTo } from "../requirements/scripted_peer.ts";
+import { end, withScripted, withUnknownPeer } from "../requirements/scripted_pair.ts";
 
 const HELLO: Question = { kind: "hello" };
 
@@ -46,4 +49,58 @@ Deno.test("requests: a wait until none is under way includes those that follow a
   assertEquals(isIdle, false);
   requests.take(second.id);
   await waiting;
+});
+
+Deno.test("session: two requests in a row without an answer in time close the connection, and one does not (P4)", async () => {
+  const { cluster, peer } = await withScripted();
+  let unanswered = 0;
+  peer.answer = (message) => message.type !== "gossip" || unanswered-- > 0 ? undefined : replyTo(message);
+  await cluster.runUntil(() => peer.last("gossip") !== undefined);
+  await cluster.runtime.settle();
+  const handshakes = () => cluster.sentBy("a", "hello").length;
+  const failures = () => cluster.of("a").told("RequestFailed").length;
+  const before = handshakes();
+  unanswered = 1;
+  await cluster.advance(2_000);
+  assertEquals([failures(), handshakes()], [1, before]);
+  unanswered = 2;
+  await cluster.advance(2_000);
+  assertEquals([failures(), handshakes()], [3, before + 1]);
+  await end(cluster, peer);
+});
+
+Deno.test("session: a reply after its timeout still counts (E5)", async () => {
+  const { cluster, peer } = await withScripted();
+  await cluster.runUntil(() => peer.last("gossip") !== undefined);
+  await cluster.runtime.settle();
+  cluster.of("a").gossiper.setState("k", 1);
+  cluster.network.setFaults({ delayMs: 150 });
+  await cluster.runUntil(() => cluster.of("a").told("RequestFailed").length > 0);
+  const pending = cluster.of("a").gossiper.setStateRequest("late", 1, { acknowledgedBy: 1 });
+  await cluster.finish(pending);
+  cluster.network.heal();
+  await end(cluster, peer);
+});
+
+Deno.test("session: of unacknowledged replies the latest eight are remembered, and those still count (E5)", async () => {
+  const { cluster, peer } = await withUnknownPeer();
+  const isHeld = async (firstAck: string) => {
+    const request = cluster.of("a").gossiper.setStateRequest("k", firstAck, { acknowledgedBy: 1 });
+    let isDone = false;
+    request.then(() => isDone = true, () => {});
+    const gossips = Array.from({ length: MAX_UNACKNOWLEDGED + 1 }, (_, index): Message => {
+      return {
+        type: "gossip",
+        liveness: { count: 0 },
+        id: `d${index + 2}`,
+        memberId: "p",
+        delta: deltaOf([]),
+      };
+    });
+    await peer.say("a", ...gossips, { type: "ack", id: firstAck, holds: new Map() });
+    return isDone;
+  };
+  assertEquals([await isHeld("d2"), await isHeld("d3")], [false, true]);
+  assertEquals(peer.last("error"), undefined);
+  await end(cluster, peer);
 });

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertStringIncludes } from "../../deps/std_asser
 import { join } from "../../node/join.ts";
 import { DEFAULT_CONFIG } from "../../options/configuration.ts";
 import { keyProblems } from "../../security/key_strength.ts";
+import { PRODUCT } from "../../tools/house_rules.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
@@ -258,21 +259,7 @@ async function outputUntil(code: string, text: string): Promise<string> {
 
 Deno.test("no key that stands in the documents, in comments or in an example can be a cluster's", async () => {
   const texts = (await documents()).map(({ text }) => text);
-  for (
-    const folder of [
-      "docs/vectors",
-      ".",
-      "common",
-      "engine",
-      "examples",
-      "gossiper",
-      "node",
-      "protocol",
-      "security",
-      "transport",
-      "discovery",
-    ]
-  ) {
+  for (const folder of ["docs/vectors", ".", "examples", ...PRODUCT]) {
     texts.push(...await textsUnder(new URL(`${folder}/`, ROOT), { deep: folder !== "." }));
   }
   const named = texts.flatMap((text) => text.match(/(?<![\w+/-])[\w+/-]{43,}={0,2}(?![\w+/-])/g) ?? []);

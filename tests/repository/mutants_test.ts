@@ -235,7 +235,7 @@ Deno.test("mutants: the near tests of a file come first, the slow ones and the s
     quick.length < plan.length && quick.every(({ files }) => (SLOW_TESTS.get(files[0] ?? "") ?? 0) <= 15),
   );
   assertEquals(quick.at(-1), plan.at(-1));
-  assertEquals(planFor("protocol/read.ts", graph)[0]!.files[0], "tests/protocol/codec_test.ts");
+  assertEquals(planFor("gossiper/views.ts", graph)[0]!.files[0], "tests/gossiper/views_test.ts");
   for (const test of SLOW_TESTS.keys()) assert(graph.has(test), test);
 });
 

@@ -22,6 +22,7 @@ import {
   type SentMessage,
 } from "../../testing/memory.ts";
 import { type Machine, VirtualRuntime } from "../../testing/virtual_runtime.ts";
+import { HEARTBEAT_KEY, type Incarnation } from "../../engine/types.ts";
 
 /** Options of one member. */
 export interface TestMemberOptions {
@@ -264,4 +265,20 @@ export class TestMember {
 /** The record of the member with this id. */
 export function recordOf(id: string): Member {
   return { id, host: id, port: 1, kinds: [] };
+}
+
+/** The present incarnation of a member, as it reports it. */
+export function incarnationOf({ gossiper }: TestMember): Incarnation {
+  return gossiper.members.find(({ isSelf }) => isSelf)!.incarnation!;
+}
+
+/** All visible state and events of a member, heartbeats included. */
+export function everythingOf({ gossiper, events }: TestMember): string {
+  return JSON.stringify([gossiper.snapshot(), events.length]);
+}
+
+/** The numbers of a member's own entries; the heartbeat has its count instead of one. */
+export function ownNumbers({ id, gossiper }: TestMember): number[] {
+  const own = gossiper.snapshot().members.find((member) => member.id === id)!;
+  return own.entries.filter(({ key }) => key !== HEARTBEAT_KEY).map(({ sequenceNumber }) => sequenceNumber);
 }

@@ -5,7 +5,7 @@
  */
 
 import { makeIncarnation } from "../../engine/incarnation.ts";
-import type { Delta, Incarnation, MemberDelta } from "../../engine/types.ts";
+import type { Delta, Incarnation, MemberDelta, Summary, SummaryPart } from "../../engine/types.ts";
 import type { Connection } from "../../contracts/cluster.ts";
 import { type Gossip, type Hello, type Message, PROTOCOL_VERSION } from "../../protocol/message.ts";
 import type { MemoryTransport } from "../../testing/memory.ts";
@@ -130,4 +130,9 @@ export function deltaOf(members: readonly MemberDelta[], options: Partial<Delta>
 /** An answer with an acknowledgement of everything, and no state. */
 export function replyTo({ id }: Gossip, options: { readonly delta?: Partial<Delta> } = {}): Message {
   return { type: "reply", liveness: { count: 0 }, id, delta: deltaOf([], options.delta), holds: new Map() };
+}
+
+/** The part of a comparison with these members. */
+export function partOf(members: Record<string, Summary>): SummaryPart {
+  return { from: "", until: undefined, members: new Map(Object.entries(members)) };
 }

@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "../../deps/std_assert.ts";
 import { assertThrows } from "../../deps/std_assert.ts";
 import { makeIncarnation } from "../../engine/incarnation.ts";
-import type { EventType, HearsayEvent } from "../../contracts/event_stream.ts";
-import { type Gossiper, HearsayError, join, type JoinOptions, type Node } from "../../mod.ts";
+import type { HearsayEvent } from "../../contracts/event_stream.ts";
+import { HearsayError, join, type JoinOptions, type Node } from "../../mod.ts";
 import { newClusterKey } from "../../security/cluster_keys.ts";
 import { authorityOf } from "../../common/canonical_address.ts";
 import { deltaOf } from "../requirements/scripted_peer.ts";
@@ -12,6 +12,7 @@ import { forge, helloOf, jtiOf, kidOf, Wire } from "./attacker.ts";
 import { MEMBER_KEY } from "../../engine/types.ts";
 import { abortable } from "../../common/runtime.ts";
 import { decode, encode } from "../../protocol/codec.ts";
+import { hears, next } from "./waits.ts";
 
 const KEY = await newClusterKey();
 const CONFIG = { gossipInterval: 50, gossipRequestTimeout: 300, heartbeatExpiration: 5_000, maxBackoff: 100 };
@@ -30,22 +31,6 @@ function member(id: string, options: Partial<JoinOptions> = {}): Promise<Node> {
 /** A valid token for a member; `id` is the subject. */
 function tokenFor({ address }: { readonly address: string }, id = "mallory"): Promise<string> {
   return forge({ key: KEY, id, authority: authorityOf(address)! });
-}
-
-/** The next event of a type. */
-async function next<T extends EventType>(gossiper: Gossiper, type: T, signal = AbortSignal.timeout(5_000)) {
-  for await (const event of gossiper.events.subscribe(type, { signal })) {
-    if (event.type === type) return event as Extract<HearsayEvent, { type: T }>;
-  }
-  throw new Error(`No ${type} was emitted.`);
-}
-
-/** Resolves when a member has received this value of another member's key `k`. */
-async function hears(node: Node, of: string, value: unknown): Promise<void> {
-  for await (const update of node.watch("k", { signal: AbortSignal.timeout(5_000) })) {
-    if (update.memberId === of && update.value === value) return;
-  }
-  throw new Error(`${value} was not received.`);
 }
 
 Deno.test("handshake: members with one key find each other and share state; a member without it, or with another, is refused", async () => {

@@ -18,6 +18,7 @@ import { realRuntime } from "../../common/runtime.ts";
 import { SocketConnection } from "../../transport/web_socket/connection.ts";
 import { encode } from "../../protocol/codec.ts";
 import { helloOf, Wire } from "./attacker.ts";
+import { eventually } from "./waits.ts";
 
 const CONFIG = { gossipInterval: 50, gossipRequestTimeout: 300, heartbeatExpiration: 5_000 };
 
@@ -28,14 +29,6 @@ function member(options: Partial<JoinOptions> = {}) {
     ...options,
     config: { ...CONFIG, ...options.config },
   });
-}
-
-async function eventually(isTrue: () => boolean): Promise<void> {
-  const endMs = performance.now() + 5_000;
-  while (!isTrue()) {
-    if (performance.now() > endMs) throw new Error(`Not true within 5 s: ${isTrue}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
 }
 
 // ---- admission without keys

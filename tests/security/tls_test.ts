@@ -3,6 +3,7 @@ import { assertRejects } from "../../deps/std_assert.ts";
 import { ConfigurationError, join, type JoinOptions, type Node } from "../../mod.ts";
 import { newClusterKey } from "../../security/cluster_keys.ts";
 import { Authority, type CertificateOptions } from "./certificates.ts";
+import { hears } from "./waits.ts";
 
 const KEY = await newClusterKey();
 const CONFIG = { gossipInterval: 50, gossipRequestTimeout: 500, heartbeatExpiration: 5_000, maxBackoff: 100 };
@@ -17,13 +18,6 @@ function member(id: string, options: Partial<JoinOptions> = {}): Promise<Node> {
     authentication: { keys: [KEY] },
     ...options,
   });
-}
-
-async function hears(node: Node, of: string, value: unknown): Promise<void> {
-  for await (const update of node.watch("k", { signal: AbortSignal.timeout(5_000) })) {
-    if (update.memberId === of && update.value === value) return;
-  }
-  throw new Error(`${value} was not received.`);
 }
 
 /** The error of a member that trusts these authorities and dials a seed. */

@@ -15,12 +15,13 @@ export interface Step {
 
 /** The slow test files, with their seconds on one busy core: each is a step of its own, at the end. */
 export const SLOW_TESTS: ReadonlyMap<string, number> = new Map([
+  ["tests/security/later_incarnations_test.ts", 5],
+  ["tests/engine/sync/starvation_test.ts", 6],
   ["tests/simulation/fuzz_test.ts", 7],
+  ["tests/security/signatures_test.ts", 8],
   ["tests/simulation/properties_test.ts", 8],
-  ["tests/engine/sync/limits_test.ts", 8],
   ["tests/protoactor/call_test.ts", 9],
   ["tests/gossiper/spread_test.ts", 12],
-  ["tests/security/signatures_test.ts", 13],
   ["tests/requirements/many_keys_test.ts", 24],
   ["tests/requirements/bad_input_test.ts", 25],
   ["tests/engine/sync/cost_test.ts", 27],

@@ -5,11 +5,13 @@ import { makeIncarnation } from "../../../engine/incarnation.ts";
 import { MemberState } from "../../../engine/state/member_state.ts";
 import type { LivenessVector } from "../../../engine/types.ts";
 import {
+  count,
   drawFrom,
   entry,
   eventsOf,
   exchange,
   greet,
+  greetAll,
   makeCluster,
   memberDelta,
   note,
@@ -19,20 +21,16 @@ import {
   tell,
   TestClock,
 } from "../harness.ts";
+import { EARLIER } from "../incarnations.ts";
 
 /** 60 intervals, of which a digit stands for 5. */
 const SETTINGS = { gossipInterval: 100, gossipRequestTimeout: 100, heartbeatExpiration: 6_000 };
 const STRIDE = 5;
 /** Long enough for the next vector to be due. */
 const VECTOR_MS = 100;
-const LIFE = "018bcfe56800-00000001";
 
 function countOf(engine: Engine, id: string): number | undefined {
   return engine.view.heartbeatOf(id)?.number;
-}
-
-function count(engine: Engine, intervals: number, clock: TestClock): void {
-  for (let each = 0; each < intervals; each++) note(engine, engine.countHeartbeat({}, clock.now));
 }
 
 /** Delivers a member's count of another, as beside a delta without state. */
@@ -44,7 +42,7 @@ function sendCount(engine: Engine, by: string, claim: { id: string; count: numbe
 /** Members with one count each that agree and know each other's state. */
 function makeAgreeing(ids: readonly string[], clock: TestClock, signs = false): Engine[] {
   const engines = makeCluster(ids, clock, { settings: SETTINGS, signs });
-  for (const a of engines) for (const b of engines) if (a.view.id < b.view.id) greet(a, b, clock);
+  greetAll(engines, clock);
   for (const engine of engines) count(engine, 1, clock);
   if (!signs) settle(engines, { clock });
   return engines;
@@ -131,7 +129,7 @@ Deno.test("liveness: a count of a member whose tag another shares is not sent (L
   let pair: string[] | undefined;
   for (let each = 0; !pair; each++) {
     const id = `m${each}`;
-    const { tag } = new MemberState(id, LIFE);
+    const { tag } = new MemberState(id, EARLIER);
     const other = byTag.get(tag);
     if (other !== undefined) pair = [other, id];
     byTag.set(tag, id);
@@ -141,9 +139,9 @@ Deno.test("liveness: a count of a member whose tag another shares is not sent (L
   greet(a, b!, clock);
   // b has heard of one of the two only: to it the tag means that one.
   for (const engine of [a, b!]) {
-    tell(engine, "c", memberDelta(one, LIFE, [entry("k", 1, 1)], { count: 10 }), clock);
+    tell(engine, "c", memberDelta(one, EARLIER, [entry("k", 1, 1)], { count: 10 }), clock);
   }
-  tell(a, "c", memberDelta(other, LIFE, [entry("k", 1, 1)], { count: 60 }), clock);
+  tell(a, "c", memberDelta(other, EARLIER, [entry("k", 1, 1)], { count: 60 }), clock);
   count(a, 1, clock);
   assertEquals(vectorFor(a, "b", clock), { stride: STRIDE, counts: `${tagOf(a)}A` });
   sendVector(a, b!, clock);
@@ -165,7 +163,7 @@ function relayAtRandom(seed: number): void {
     return makeCluster([id], clock, { settings: { ...SETTINGS, gossipInterval } })[0];
   });
   for (const engine of engines) note(engine, engine.setTopology({ members: ids, blocked: [] }, clock.now));
-  for (const a of engines) for (const b of engines) if (a.view.id < b.view.id) greet(a, b, clock);
+  greetAll(engines, clock);
   for (const engine of engines) count(engine, 1 + draw(400), clock);
   settle(engines, { clock });
   // In every third cluster one takes another as inactive, so that counts go by tags.

@@ -1,10 +1,7 @@
 import { assertEquals } from "../../../deps/std_assert.ts";
 import { BlockList, endsWithIncarnation } from "../../../engine/membership/block_list.ts";
-import type { BlockReason, Instant } from "../../../engine/types.ts";
-
-function at(monotonicMs: number): Instant {
-  return { monotonicMs, wallMs: 1_000_000 + monotonicMs };
-}
+import type { BlockReason } from "../../../engine/types.ts";
+import { at } from "../instants.ts";
 
 Deno.test("block list: a block has the member, the reason and the wall-clock time (R10.1)", () => {
   const list = new BlockList(60_000);

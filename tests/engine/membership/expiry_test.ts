@@ -17,6 +17,7 @@ import {
   TestClock,
   valueOf,
 } from "../harness.ts";
+import { EARLIER } from "../incarnations.ts";
 
 const SETTINGS = {
   heartbeatExpiration: 5_000,
@@ -25,7 +26,6 @@ const SETTINGS = {
   gossipInterval: 300,
   gossipRequestTimeout: 500,
 };
-const LIFE = "018bcfe56800-00000001";
 
 /** One interval of an engine whose loop runs. */
 function tick(engine: Engine, clock: TestClock): void {
@@ -184,7 +184,7 @@ Deno.test("block: left replaces expired without a second event (E10)", () => {
 Deno.test("block: the state of a blocked member is passed on, and its count is not (E10)", () => {
   const clock = new TestClock();
   const [a, , c] = makeCluster(["a", "b", "c"], clock, { settings: SETTINGS });
-  const delta = memberDelta("b", LIFE, [entry("k", 1, "old"), heartbeat(2), entry("j", 3, "new")], {
+  const delta = memberDelta("b", EARLIER, [entry("k", 1, "old"), heartbeat(2), entry("j", 3, "new")], {
     count: 7,
   });
   tell(a, "b", delta, clock);
@@ -201,7 +201,7 @@ Deno.test("block: the state of a blocked member is passed on, and its count is n
 Deno.test("block: the departure of a blocked member is passed on (E10)", () => {
   const clock = new TestClock();
   const [a, , c] = makeCluster(["a", "b", "c"], clock, { settings: SETTINGS });
-  tell(a, "b", memberDelta("b", LIFE, [heartbeat(1), entry(GRACEFULLY_LEFT_KEY, 2, {})]), clock);
+  tell(a, "b", memberDelta("b", EARLIER, [heartbeat(1), entry(GRACEFULLY_LEFT_KEY, 2, {})]), clock);
   exchange(a, c!, { clock });
   assertEquals(blockedAt(c!), { b: "left" });
 });
@@ -229,7 +229,7 @@ Deno.test("forget: state of a departed member is passed on for half the retentio
   const [a, , c] = makeCluster(["a", "b", "c"], clock, {
     settings: { ...SETTINGS, heartbeatExpiration: 60_000 },
   });
-  tell(a, "b", memberDelta("b", LIFE, [entry("k", 1, "v"), entry(GRACEFULLY_LEFT_KEY, 2, {})]), clock);
+  tell(a, "b", memberDelta("b", EARLIER, [entry("k", 1, "v"), entry(GRACEFULLY_LEFT_KEY, 2, {})]), clock);
   live(a, clock, 9_900);
   const early = a.disseminate("someone").delta.members.map(({ id }) => id);
   assertEquals(early, ["a", "b"]);
@@ -249,10 +249,10 @@ Deno.test("forget: state of a departed member is passed on for half the retentio
 Deno.test("forget: a peer that has a part of a departed member's state gets the rest after half the retention (E11)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock, { settings: { ...SETTINGS, heartbeatExpiration: 60_000 } });
-  tell(a, "b", memberDelta("b", LIFE, [entry("k", 1, "v"), entry(GRACEFULLY_LEFT_KEY, 2, {})]), clock);
+  tell(a, "b", memberDelta("b", EARLIER, [entry("k", 1, "v"), entry(GRACEFULLY_LEFT_KEY, 2, {})]), clock);
   live(a, clock, 9_900);
   const { sent } = note(a, a.disseminate("c"));
-  note(a, a.handleAck(sent, new Map([["b", { incarnation: LIFE, number: 1 }]]), clock.now));
+  note(a, a.handleAck(sent, new Map([["b", { incarnation: EARLIER, number: 1 }]]), clock.now));
   live(a, clock, 300);
   const rest = note(a, a.disseminate("c")).delta.members.find(({ id }) => id === "b");
   assertEquals([rest?.after, rest?.entries.map(({ key }) => key)], [1, [GRACEFULLY_LEFT_KEY]]);
@@ -261,27 +261,27 @@ Deno.test("forget: a peer that has a part of a departed member's state gets the 
 Deno.test("forget: a slower peer does not bring forgotten state back; a higher number does, from the beginning (E11)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a"], clock, { settings: SETTINGS });
-  tell(a, "p", memberDelta("x", LIFE, [entry("k", 5, "v")]), clock);
+  tell(a, "p", memberDelta("x", EARLIER, [entry("k", 5, "v")]), clock);
   live(a, clock, 20_300);
   assertEquals(a.view.versionOf("x"), undefined);
-  assertEquals(tell(a, "p", memberDelta("x", LIFE, [entry("k", 5, "v")]), clock), new Map());
+  assertEquals(tell(a, "p", memberDelta("x", EARLIER, [entry("k", 5, "v")]), clock), new Map());
   assertEquals(a.view.versionOf("x"), undefined);
 
-  const above = memberDelta("x", LIFE, [entry("k", 6, "w")], { after: 5 });
-  assertEquals(tell(a, "p", above, clock), new Map([["x", { incarnation: LIFE, number: 0 }]]));
+  const above = memberDelta("x", EARLIER, [entry("k", 6, "w")], { after: 5 });
+  assertEquals(tell(a, "p", above, clock), new Map([["x", { incarnation: EARLIER, number: 0 }]]));
   // The gap deleted nothing: old state is still refused.
-  assertEquals(tell(a, "p", memberDelta("x", LIFE, [entry("k", 5, "v")]), clock), new Map());
+  assertEquals(tell(a, "p", memberDelta("x", EARLIER, [entry("k", 5, "v")]), clock), new Map());
   assertEquals(a.view.versionOf("x"), undefined);
-  tell(a, "p", memberDelta("x", LIFE, [entry("k", 6, "w")]), clock);
+  tell(a, "p", memberDelta("x", EARLIER, [entry("k", 6, "w")]), clock);
   assertEquals(valueOf(a, "x", "k"), "w");
 });
 
 Deno.test("forget: state of a member in no topology is inactive, and forgotten from its first arrival (E11)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a"], clock, { settings: SETTINGS });
-  tell(a, "p", memberDelta("x", LIFE, [entry("k", 1, "v")]), clock);
+  tell(a, "p", memberDelta("x", EARLIER, [entry("k", 1, "v")]), clock);
   live(a, clock, 10_000);
-  tell(a, "p", memberDelta("x", LIFE, [entry("k", 2, "w")], { after: 1 }), clock);
+  tell(a, "p", memberDelta("x", EARLIER, [entry("k", 2, "w")], { after: 1 }), clock);
   assertEquals([valueOf(a, "x", "k"), a.view.activeIds().has("x")], ["w", false]);
   live(a, clock, 10_300);
   assertEquals(valueOf(a, "x", "k"), undefined);
@@ -290,7 +290,7 @@ Deno.test("forget: state of a member in no topology is inactive, and forgotten f
 Deno.test("forget: a member that joins the topology in time is kept (E11)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a"], clock, { settings: { ...SETTINGS, heartbeatExpiration: 60_000 } });
-  tell(a, "p", memberDelta("x", LIFE, [entry("k", 1, "v")]), clock);
+  tell(a, "p", memberDelta("x", EARLIER, [entry("k", 1, "v")]), clock);
   live(a, clock, 19_000);
   note(a, a.setTopology({ members: ["a", "x"], blocked: [] }, clock.now));
   live(a, clock, 30_000);
@@ -310,7 +310,7 @@ Deno.test("self-block: is forgotten with the peer, and emits an event again when
 Deno.test("merge: a later incarnation frees a member, a reset of the same one does not (E10)", () => {
   const clock = new TestClock();
   const [a] = makePairWithHeartbeats(clock);
-  tell(a, "someone", memberDelta("b", LIFE, [entry("k", 1, 1), entry("l", 2, 1)]), clock);
+  tell(a, "someone", memberDelta("b", EARLIER, [entry("k", 1, 1), entry("l", 2, 1)]), clock);
   const { incarnation, number } = a.view.versionOf("b")!;
   live(a, clock, 5_300);
   assertEquals(blockedAt(a), { b: "expired" });
@@ -344,25 +344,25 @@ Deno.test("merge: a later incarnation frees a member that left and was forgotten
 Deno.test("merge: a later incarnation frees a member that left, also where no memory of it remains (E10, E11)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock, { settings: { ...SETTINGS, maxMembers: 2 } });
-  tell(a, "b", memberDelta("b", LIFE, [entry(GRACEFULLY_LEFT_KEY, 1, {})]), clock);
+  tell(a, "b", memberDelta("b", EARLIER, [entry(GRACEFULLY_LEFT_KEY, 1, {})]), clock);
   for (const id of ["x", "y"]) {
     live(a, clock, 20_300);
-    tell(a, "c", memberDelta(id, LIFE, [entry("k", 1, 1)]), clock);
+    tell(a, "c", memberDelta(id, EARLIER, [entry("k", 1, 1)]), clock);
   }
   live(a, clock, 20_300);
   assertEquals([a.view.latestIncarnation("b"), a.view.blockedMember("b")?.reason], [undefined, "left"]);
-  tell(a, "c", memberDelta("b", incarnationAbove(LIFE, clock.wallMs, 0.5), [entry("k", 1, 1)]), clock);
+  tell(a, "c", memberDelta("b", incarnationAbove(EARLIER, clock.wallMs, 0.5), [entry("k", 1, 1)]), clock);
   assertEquals(a.view.blockedMember("b"), undefined);
 });
 
 Deno.test("merge: the owner of a forgotten member's earlier incarnation learns of the later one (E1, E11)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock, { settings: SETTINGS });
-  const later = incarnationAbove(LIFE, clock.wallMs, 0.5);
+  const later = incarnationAbove(EARLIER, clock.wallMs, 0.5);
   tell(a, "b", memberDelta("x", later, [entry("k", 4, 1)]), clock);
   live(a, clock, 20_300);
   assertEquals(a.view.versionOf("x"), undefined);
-  const earlier = memberDelta("x", LIFE, [entry("k", 9, 1)]);
+  const earlier = memberDelta("x", EARLIER, [entry("k", 9, 1)]);
   assertEquals(tell(a, "x", earlier, clock), new Map([["x", { incarnation: later, number: 0 }]]));
   const old = memberDelta("x", later, [entry("k", 3, 1)]);
   assertEquals([tell(a, "b", old, clock), a.view.versionOf("x")], [new Map(), undefined]);
@@ -371,21 +371,21 @@ Deno.test("merge: the owner of a forgotten member's earlier incarnation learns o
 Deno.test("merge: a forgotten member is not blocked when its state arrives again (E11)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock, { settings: SETTINGS });
-  tell(a, "b", memberDelta("x", LIFE, [entry("k", 1, 1)]), clock);
+  tell(a, "b", memberDelta("x", EARLIER, [entry("k", 1, 1)]), clock);
   live(a, clock, 20_300);
-  tell(a, "b", memberDelta("x", LIFE, [entry("k", 2, 1)]), clock);
+  tell(a, "b", memberDelta("x", EARLIER, [entry("k", 2, 1)]), clock);
   assertEquals([a.view.versionOf("x")?.number, a.view.blockedMember("x")], [2, undefined]);
 });
 
 Deno.test("disseminate: missing state of a departed member is no repair, and no wait needs it (E11)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock, { settings: { ...SETTINGS, departedRetention: 4_000 } });
-  tell(a, "someone", memberDelta("x", LIFE, [entry("k", 1, 1)]), clock);
+  tell(a, "someone", memberDelta("x", EARLIER, [entry("k", 1, 1)]), clock);
   const { sent } = note(a, a.disseminate("b"));
   note(a, a.handleAck(sent, new Map(), clock.now));
   note(
     a,
-    a.handleAck(a.disseminate("b").sent, new Map([["x", { incarnation: LIFE, number: 0 }]]), clock.now),
+    a.handleAck(a.disseminate("b").sent, new Map([["x", { incarnation: EARLIER, number: 0 }]]), clock.now),
   );
   assertEquals([a.view.phase, a.view.footprint.pending], ["reconciling", 1]);
   live(a, clock, 2_000);

@@ -24,8 +24,9 @@ import {
   valueOf,
   WALL_START_MS,
 } from "../harness.ts";
+import { Owners, pairAmong } from "../many_members.ts";
+import { INCARNATION } from "../incarnations.ts";
 
-const LIFE = makeIncarnation(WALL_START_MS, 0.5);
 const MIB = 2 ** 20;
 
 /** An engine whose members find each other by greeting, as with seeds, and that knows itself alone. */
@@ -47,15 +48,23 @@ function follow(engine: Engine, clock: TestClock): void {
 function meet(engine: Engine, id: string, value: JsonValue, clock: TestClock): void {
   const { refusal } = note(
     engine,
-    engine.applyHello({ id, incarnation: LIFE, digest: "0".repeat(16), active: "0".repeat(16) }, clock.now),
+    engine.applyHello(
+      { id, incarnation: INCARNATION, digest: "0".repeat(16), active: "0".repeat(16) },
+      clock.now,
+    ),
   );
   assertEquals(refusal, undefined);
-  tell(engine, id, memberDelta(id, LIFE, [entry("k", 1, value)]), clock);
+  tell(engine, id, memberDelta(id, INCARNATION, [entry("k", 1, value)]), clock);
 }
 
 /** A peer sends state of a member that it alone met, or invented. */
 function hearsay(engine: Engine, id: string, value: JsonValue, clock: TestClock, number = 1) {
-  return tell(engine, "teller", { ...memberDelta(id, LIFE, [entry("k", number, value)]), count: 1 }, clock);
+  return tell(
+    engine,
+    "teller",
+    { ...memberDelta(id, INCARNATION, [entry("k", number, value)]), count: 1 },
+    clock,
+  );
 }
 
 function idsOf(engine: Engine): string[] {
@@ -96,7 +105,7 @@ Deno.test("room: hearsay above maxHeldBytes is refused, and takes nothing from s
   meet(a, "b", 1, clock);
   hearsay(a, "c", value, clock);
   const holds = hearsay(a, "d", value, clock);
-  assertEquals([idsOf(a), holds.get("d")], [["b", "c"], { incarnation: LIFE, number: 0 }]);
+  assertEquals([idsOf(a), holds.get("d")], [["b", "c"], { incarnation: INCARNATION, number: 0 }]);
   assertLessOrEqual(a.view.room.bytes, limit);
   assertEquals([a.view.room.dropped, a.view.room.refused], [0, 1]);
 });
@@ -129,7 +138,7 @@ Deno.test("room: a member that shook hands takes the place of hearsay, however s
   meet(a, "b", 1, clock);
   for (let index = 0; index < 600; index++) hearsay(a, `i${index}`, brackets(50), clock);
   assertGreater(a.view.room.refused, 0);
-  tell(a, "b", memberDelta("b", LIFE, [entry("large", 2, "x".repeat(30_000))], { after: 1 }), clock);
+  tell(a, "b", memberDelta("b", INCARNATION, [entry("large", 2, "x".repeat(30_000))], { after: 1 }), clock);
   meet(a, "c", "x".repeat(20_000), clock);
   assertEquals([valueOf(a, "b", "large"), valueOf(a, "c", "k")], ["x".repeat(30_000), "x".repeat(20_000)]);
   assertLessOrEqual(a.view.room.bytes, 2 * MIB);
@@ -145,7 +154,7 @@ Deno.test("room: ids of one insider that shook hands do not keep out a smaller s
   follow(a, clock);
   const honest = Array.from({ length: 10 }, (_, index) => `c${index}`);
   for (const id of honest) meet(a, id, "x".repeat(30_000), clock);
-  tell(a, "b", memberDelta("b", LIFE, [entry("more", 2, "x".repeat(10_000))], { after: 1 }), clock);
+  tell(a, "b", memberDelta("b", INCARNATION, [entry("more", 2, "x".repeat(10_000))], { after: 1 }), clock);
   assertEquals(honest.filter((id) => valueOf(a, id, "k") === undefined), []);
   assertEquals(typeof valueOf(a, "b", "more"), "string");
   assertLessOrEqual(a.view.room.bytes, 2 * MIB);
@@ -158,7 +167,7 @@ Deno.test("room: a state that was dropped for its size rests, so that it does no
   const clock = new TestClock();
   const a = stranger("a", clock, { maxHeldBytes: 2 * MIB });
   const keys = Array.from({ length: 10 }, (_, index) => entry(`k${index}`, index + 2, brackets(1_100)));
-  const whole = memberDelta("large", LIFE, [entry("k", 1, 1), ...keys]);
+  const whole = memberDelta("large", INCARNATION, [entry("k", 1, 1), ...keys]);
   meet(a, "large", 1, clock);
   const again = () => tell(a, "large", whole, clock).get("large")?.number;
   again();
@@ -172,7 +181,7 @@ Deno.test("room: a state that was dropped for its size rests, so that it does no
   note(a, a.tick(clock.advance(20_000)));
   assertGreater(again()!, 5);
   for (let index = 0; index < 20; index++) {
-    tell(a, `b${index}`, memberDelta(`b${index}`, LIFE, [entry("k", 2, "x")], { after: 1 }), clock);
+    tell(a, `b${index}`, memberDelta(`b${index}`, INCARNATION, [entry("k", 2, "x")], { after: 1 }), clock);
   }
   assertEquals([again(), a.view.versionOf("large")?.number], [undefined, 11]);
 });
@@ -191,9 +200,9 @@ Deno.test("room: a state of many keys is taken as far as it finds room (E15)", (
   const clock = new TestClock();
   const a = stranger("a", clock, { maxHeldBytes: MIB });
   const entries = Array.from({ length: 100 }, (_, index) => entry(`k${index}`, index + 1, brackets(500)));
-  const holds = tell(a, "teller", memberDelta("c", LIFE, entries), clock);
+  const holds = tell(a, "teller", memberDelta("c", INCARNATION, entries), clock);
   const number = a.view.versionOf("c")!.number;
-  assertEquals(holds.get("c"), { incarnation: LIFE, number });
+  assertEquals(holds.get("c"), { incarnation: INCARNATION, number });
   assertGreater(number, 5);
   assertLess(number, 30);
   assertLessOrEqual(a.view.room.bytes, MIB);
@@ -353,4 +362,22 @@ Deno.test("room: a member that was dropped is active no more, and no repair of i
   note(b, b.setTopology({ members: ["a", "b"], blocked: [] }, clock.now));
   rounds(5);
   assertEquals([a.view.phase, b.view.phase], ["confirmed", "confirmed"]);
+});
+
+Deno.test("limits: at most maxMembers members are stored, and an event is emitted (E7)", () => {
+  const clock = new TestClock();
+  const { a, others } = pairAmong(9, clock, { maxMembers: 5 });
+  const owners = new Owners(clock);
+  owners.change(a, others);
+  assertEquals([...a.view.memberIds()].length, 5);
+  assertEquals(eventsOf(a).of("ConflictDetected").map(({ memberId, reason }) => `${memberId} ${reason}`), [
+    "m4 limit",
+    "m5 limit",
+    "m6 limit",
+    "m7 limit",
+    "m8 limit",
+  ]);
+  // Changes of known members are still merged.
+  owners.change(a, ["m0"]);
+  assertEquals(valueOf(a, "m0", "k"), 2);
 });

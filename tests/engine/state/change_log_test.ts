@@ -1,8 +1,7 @@
 import { assert, assertEquals, assertLessOrEqual } from "../../../deps/std_assert.ts";
 import { ChangeLog } from "../../../engine/state/change_log.ts";
 import { MemberState } from "../../../engine/state/member_state.ts";
-
-const LIFE = "018bcfe56800-80000000";
+import { INCARNATION } from "../incarnations.ts";
 
 function change(order: ChangeLog, id: string): void {
   order.nextSerial();
@@ -12,7 +11,7 @@ function change(order: ChangeLog, id: string): void {
 function orderOf(...ids: readonly string[]): ChangeLog {
   const order = new ChangeLog();
   for (const id of ids) {
-    order.add(new MemberState(id, LIFE));
+    order.add(new MemberState(id, INCARNATION));
     change(order, id);
   }
   return order;
@@ -98,7 +97,7 @@ Deno.test("change order: equals a plain list after many random changes (E6)", ()
     if (order.get(id) && seed % 7 === 0) order.remove(id);
     else {
       const serial = order.nextSerial();
-      if (!order.get(id)) order.add(new MemberState(id, LIFE));
+      if (!order.get(id)) order.add(new MemberState(id, INCARNATION));
       order.recordChange(order.get(id)!);
       list.push({ id, serial });
     }
@@ -130,6 +129,6 @@ Deno.test("change order: every member has its turn, also where others come and g
   order.remove("b");
   assertEquals(turns(0, 3), "adc");
   order.remove("c");
-  order.add(new MemberState("e", LIFE));
+  order.add(new MemberState("e", INCARNATION));
   assertEquals(turns(0, 4), "adea");
 });

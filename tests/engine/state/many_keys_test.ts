@@ -13,6 +13,7 @@ import {
   eventsOf,
   exchange,
   greet,
+  greetAll,
   makeCluster,
   makeEngine,
   makePair,
@@ -51,7 +52,7 @@ function partsOf({ members }: Delta, id: string) {
 /** Three members with handshakes; each has five keys of the first. */
 function makeSettledThree(clock: TestClock): readonly [a: Engine, b: Engine, c: Engine] {
   const [a, b, c] = makeCluster(["a", "b", "c"], clock) as [Engine, Engine, Engine];
-  for (const [one, other] of [[a, b], [b, c], [a, c]] as const) greet(one, other, clock);
+  greetAll([a, b, c], clock);
   setMany(a, 5, clock);
   settle([a, b, c], { clock });
   return [a, b, c];

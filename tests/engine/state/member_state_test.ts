@@ -7,12 +7,11 @@ import { ChangeRanges } from "../../../engine/sync/change_ranges.ts";
 import { entryBytes, memberBytes, storedBytes } from "../../../engine/state/size.ts";
 import { HEARTBEAT_KEY, type SentEntry, TYPE } from "../../../engine/types.ts";
 import { entry, heartbeat, tombstone } from "../harness.ts";
-
-const LIFE = "018bcfe56800-80000000";
+import { INCARNATION } from "../incarnations.ts";
 
 /** A state with these entries, each put under its own serial, from 1 up. */
 function stateOf(...entries: readonly SentEntry[]): MemberState {
-  const state = new MemberState("m", LIFE);
+  const state = new MemberState("m", INCARNATION);
   entries.forEach((each, index) => state.put({ ...each, timestampMs: 0 }, index + 1));
   return state;
 }
@@ -31,7 +30,7 @@ function numbersOf(state: MemberState, after: number): number[] | undefined {
 Deno.test("delta: lists every live entry above a number, in rising order, with that number (E4)", () => {
   const state = stateOf(entry("a", 1, 1), entry("b", 2, 1), entry("c", 3, 1), entry("a", 4, 2));
   const { entries, ...rest } = state.deltaAfter(2)!;
-  assertEquals(rest, { id: "m", incarnation: LIFE, after: 2, reset: false });
+  assertEquals(rest, { id: "m", incarnation: INCARNATION, after: 2, reset: false });
   assertEquals(
     entries.map(({ key, number, type, value, json }) => ({ key, number, type, value, json })),
     [entry("c", 3, 1), entry("a", 4, 2)],
@@ -49,7 +48,7 @@ Deno.test("delta: lists tombstones like any entry (E8)", () => {
 });
 
 Deno.test("MemberState: the version is the number of the last entry put (E4)", () => {
-  assertEquals(new MemberState("m", LIFE).put({ ...entry("a", 3, 1), timestampMs: 0 }, 7).position, 3);
+  assertEquals(new MemberState("m", INCARNATION).put({ ...entry("a", 3, 1), timestampMs: 0 }, 7).position, 3);
   assertEquals(stateOf().version, 0);
   assertEquals(stateOf(entry("a", 3, 1), entry("b", 8, 1)).version, 8);
 });
@@ -169,7 +168,7 @@ Deno.test("MemberState.attachSignature: a delta ends where the signature ends, a
   assertEquals([state.signedUpTo, state.signature], [0, undefined]);
   const draft = state.unsignedSnapshot();
   const { state: claim } = draft;
-  assertEquals([claim.id, claim.incarnation, claim.number], ["m", LIFE, 2]);
+  assertEquals([claim.id, claim.incarnation, claim.number], ["m", INCARNATION, 2]);
   assertEquals(claim.entries.map(({ key }) => key), ["a"]);
   assertEquals(draft.entries.map(({ number }) => number), [1, 2]);
   state.attachSignature(draft, "signature");
@@ -234,7 +233,7 @@ Deno.test("MemberState: a reset that is cut continues after its last part, and h
 Deno.test("MemberState.repairedBy: lists the entries to remove, and none where every stored entry is confirmed (E8)", () => {
   const state = stateOf(entry("a", 1, 1), entry("b", 2, 1), entry("c", 5, 1), entry("d", 8, 1));
   const part = (after: number, ...entries: SentEntry[]) =>
-    state.repairedBy({ id: "x", incarnation: LIFE, after, reset: true, entries })?.map((
+    state.repairedBy({ id: "x", incarnation: INCARNATION, after, reset: true, entries })?.map((
       { key, number },
     ) => [key, number]);
   // The stored entries equal the sent ones, as far as the part goes.
@@ -304,8 +303,8 @@ Deno.test("MemberState.sum: adds up the live entries and the last set or delete,
   const statistics = stateOf(entry(HEARTBEAT_KEY, 2, {}));
   const before = `${statistics.sum}`;
   const expected = new SetHash();
-  expected.add("m", LIFE, HEARTBEAT_KEY, "2");
-  expected.add("m", LIFE, "2");
+  expected.add("m", INCARNATION, HEARTBEAT_KEY, "2");
+  expected.add("m", INCARNATION, "2");
   assertEquals(before, `${expected}`);
   statistics.heartbeatCount = 17;
   assertEquals(`${statistics.sum}`, before);
@@ -339,7 +338,12 @@ Deno.test("MemberState.get: a value is as its text says, and of a packed one as 
 
 Deno.test("MemberState.tag: is four base64url digits of the id and the incarnation alone (L2)", () => {
   const tags = new Set<string>();
-  for (const [id, incarnation] of [["m", LIFE], ["n", LIFE], ["m", "018bcfe56800-80000001"]] as const) {
+  for (
+    const [id, incarnation] of [["m", INCARNATION], ["n", INCARNATION], [
+      "m",
+      "018bcfe56800-80000001",
+    ]] as const
+  ) {
     const state = new MemberState(id, incarnation);
     const before = state.tag;
     state.put({ ...entry("a", 1, 1), timestampMs: 0 }, 1);

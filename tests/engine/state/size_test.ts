@@ -12,9 +12,9 @@ import {
 } from "../../../engine/state/size.ts";
 import { HEARTBEAT_KEY, type JsonValue, type SentEntry, TYPE } from "../../../engine/types.ts";
 import { entry, memberDelta, tombstone } from "../harness.ts";
+import { INCARNATION } from "../incarnations.ts";
 
 const encoder = new TextEncoder();
-const LIFE = "018bcfe56800-80000000";
 
 function bytesOf(value: unknown): number {
   return encoder.encode(JSON.stringify(value)).length;
@@ -64,7 +64,7 @@ Deno.test("size: a tombstone takes room too (E7)", () => {
 Deno.test("size: a member's bytes include its id in state, range and reset, and their frame (E7)", () => {
   for (const id of ["m", "ид-участника", 'a "b" \\', "x".repeat(200)]) {
     const number = 2 ** 52;
-    const range = [LIFE, number, number, number];
+    const range = [INCARNATION, number, number, number];
     const taken = bytesOf({ [id]: { values: {} } }) + bytesOf({ [id]: range }) + bytesOf({ [id]: number });
     assert(memberBytes(id) >= taken, id);
     assert(memberBytes(id) <= taken + 60, id);
@@ -73,7 +73,7 @@ Deno.test("size: a member's bytes include its id in state, range and reset, and 
 
 Deno.test("size: a reported version takes the room of an id, an incarnation and a number (E7)", () => {
   const holds = new Map(
-    ["a", "é", "x".repeat(100)].map((id) => [id, { incarnation: LIFE, number: 2 ** 52 }]),
+    ["a", "é", "x".repeat(100)].map((id) => [id, { incarnation: INCARNATION, number: 2 ** 52 }]),
   );
   const taken = bytesOf(
     Object.fromEntries([...holds].map(([id, { incarnation, number }]) => [id, [incarnation, number]])),
@@ -85,7 +85,7 @@ Deno.test("size: a reported version takes the room of an id, an incarnation and 
 Deno.test("size: a delta's bytes are those of its member and of every entry (E7)", () => {
   const entries = [entry("a", 1, "x"), tombstone("b", 2)];
   const bytes = memberBytes("m") + entryBytes(entries[0]!) + entryBytes(entries[1]!);
-  assertEquals(deltaBytes(memberDelta("m", LIFE, entries)), bytes);
+  assertEquals(deltaBytes(memberDelta("m", INCARNATION, entries)), bytes);
 });
 
 Deno.test("memberBytes: counts a character of an id three times, each as JSON writes it (E7)", () => {
@@ -102,7 +102,7 @@ Deno.test("memberBytes: counts a character of an id three times, each as JSON wr
 
 Deno.test("holdBytes: an answer takes its id once, and answers add up (E7)", () => {
   assertEquals(versionBytes("abc") - versionBytes(""), 3);
-  const holds = new Map(["a", "bc"].map((id) => [id, { incarnation: LIFE, number: 1 }]));
+  const holds = new Map(["a", "bc"].map((id) => [id, { incarnation: INCARNATION, number: 1 }]));
   assertEquals(versionsBytes(holds), versionBytes("a") + versionBytes("bc"));
 });
 

@@ -4,15 +4,12 @@ import { SetHash } from "../../../engine/state/digest.ts";
 import type { EngineEvent } from "../../../engine/events.ts";
 import { NO_INCARNATION } from "../../../engine/incarnation.ts";
 import { stateName, Store } from "../../../engine/state/store.ts";
-import { HEARTBEAT_KEY, type Instant } from "../../../engine/types.ts";
+import { HEARTBEAT_KEY } from "../../../engine/types.ts";
 import { entry, heartbeat, tombstone } from "../harness.ts";
+import { INCARNATION } from "../incarnations.ts";
+import { at } from "../instants.ts";
 
-const LIFE = "018bcfe56800-80000000";
 const LATER = "018bcfe56801-80000000";
-
-function at(monotonicMs: number): Instant {
-  return { monotonicMs, wallMs: 1_000_000 + monotonicMs };
-}
 
 /** A store of the member `self`, in which these are active, and the events that it emitted since it was last asked. */
 function makeStore(...active: readonly string[]) {
@@ -47,11 +44,11 @@ function assertNamed(store: Store): void {
 Deno.test("Store: digest, active hash and hash of lives follow every change (E12)", () => {
   const { store } = makeStore("self", "a", "b");
   assertNamed(store);
-  const a = store.addMember("a", LIFE);
+  const a = store.addMember("a", INCARNATION);
   assertNamed(store);
   store.put(a, [entry("k", 1, 1), entry("l", 2, 1)], at(1));
   assertNamed(store);
-  const gone = store.addMember("gone", LIFE);
+  const gone = store.addMember("gone", INCARNATION);
   store.put(gone, [entry("k", 1, 1)], at(1));
   assertNamed(store);
   const renewed = store.replace(a, [entry("k", 1, 1)], { incarnation: LATER, floor: 0, now: at(2) });
@@ -79,11 +76,11 @@ Deno.test("Store: digest, active hash and hash of lives follow every change (E12
 
 Deno.test("Store.sorted: is built again when a member is added, dropped, active or inactive", () => {
   const { store } = makeStore("self", "b", "a");
-  for (const id of ["self", "a", "b"]) store.addMember(id, LIFE);
+  for (const id of ["self", "a", "b"]) store.addMember(id, INCARNATION);
   const ids = () => [...store.sorted.ids];
   assertEquals(ids(), ["a", "b", "self"]);
   assert(store.sorted === store.sorted);
-  store.addMember("c", LIFE);
+  store.addMember("c", INCARNATION);
   store.activate("c");
   assertEquals(ids(), ["a", "b", "c", "self"]);
   store.deactivate("b");
@@ -92,7 +89,7 @@ Deno.test("Store.sorted: is built again when a member is added, dropped, active 
   store.removeMember("c");
   assert(store.sorted !== before);
   const between = store.sorted;
-  store.addMember("c", LIFE);
+  store.addMember("c", INCARNATION);
   assert(store.sorted !== between);
 });
 
@@ -100,9 +97,9 @@ Deno.test("Store: an id is active, inactive, or unheard of, by what is held and 
   const { store } = makeStore("self", "a", "b");
   const sets = () => [[...store.active], [...store.inactive], store.takeUnknown(9).toSorted()];
   assertEquals(sets(), [["self", "a", "b"], [], ["a", "b", "self"]]);
-  store.addMember("self", LIFE);
-  store.addMember("a", LIFE);
-  store.addMember("c", LIFE);
+  store.addMember("self", INCARNATION);
+  store.addMember("a", INCARNATION);
+  store.addMember("c", INCARNATION);
   assertEquals(sets(), [["self", "a", "b"], ["c"], ["b"]]);
   store.activate("c");
   store.deactivate("a");
@@ -154,7 +151,7 @@ Deno.test("Store.peers: are the active ids without its own, whichever goes first
 
 Deno.test("Store.put: emits an update for each key that is set, and for each value that is deleted (R5.3)", () => {
   const { store, updates } = makeStore("a");
-  const a = store.addMember("a", LIFE);
+  const a = store.addMember("a", INCARNATION);
   store.put(a, [entry("k", 1, 7), tombstone("never set", 2), heartbeat(3), tombstone("k", 4)], at(5));
   assertEquals(updates(), [["a", "k", 1, 7], ["a", "k", 4, "deleted"]]);
   store.put(a, [tombstone(HEARTBEAT_KEY, 5)], at(5));
@@ -166,7 +163,7 @@ Deno.test("Store.put: emits an update for each key that is set, and for each val
 
 Deno.test("Store.replace: emits what differs, and keeps the times of what does not (R5.4, E8)", () => {
   const { store, updates } = makeStore("a");
-  const before = store.addMember("a", LIFE);
+  const before = store.addMember("a", INCARNATION);
   Object.assign(before, { heartbeatCount: 9 });
   store.put(
     before,
@@ -176,7 +173,7 @@ Deno.test("Store.replace: emits what differs, and keeps the times of what does n
   before.ackedByAll = 2;
   updates();
   const entries = [entry("same", 1, 1), entry("other", 2, 9), tombstone("t", 4), entry("new", 6, 1)];
-  const after = store.replace(before, entries, { incarnation: LIFE, floor: 5, now: at(50) });
+  const after = store.replace(before, entries, { incarnation: INCARNATION, floor: 5, now: at(50) });
   assertEquals(updates(), [["a", "other", 2, 9], ["a", "new", 6, 1], ["a", "gone", 3, "deleted"]]);
   assertEquals(["same", "other"].map((key) => after.get(key)?.timestampMs), [1_000_005, 1_000_050]);
   assertEquals([after.floor, after.ackedByAll, after.heartbeatCount, store.tombstones], [5, 2, 9, 1]);
@@ -192,10 +189,10 @@ Deno.test("Store.replace: another number, text or type under a key is a change (
   const { store, updates } = makeStore("a");
   const old = entry("k", 1, 1);
   for (const changed of [{ ...old, number: 2 }, { ...old, json: "1.0" }, { ...old, type: "other" }, old]) {
-    const a = store.addMember("a", LIFE);
+    const a = store.addMember("a", INCARNATION);
     store.put(a, [old], at(1));
     updates();
-    store.replace(a, [changed], { incarnation: LIFE, floor: 0, now: at(2) });
+    store.replace(a, [changed], { incarnation: INCARNATION, floor: 0, now: at(2) });
     assertEquals(updates().length, changed === old ? 0 : 1);
     store.removeMember("a");
   }
@@ -203,7 +200,7 @@ Deno.test("Store.replace: another number, text or type under a key is a change (
 
 Deno.test("Store.replace: takes a serial of its own where nothing is set (E6)", () => {
   const { store } = makeStore("a");
-  const before = store.addMember("a", LIFE);
+  const before = store.addMember("a", INCARNATION);
   const { serial } = store.log;
   const after = store.replace(before, [], { incarnation: LATER, floor: 3, now: at(1) });
   assertEquals([store.log.serial, after.changedSerial, after.floor], [serial + 1, serial + 1, 3]);
@@ -211,7 +208,7 @@ Deno.test("Store.replace: takes a serial of its own where nothing is set (E6)", 
 
 Deno.test("Store.drop: emits what is gone, and buries its deletions", () => {
   const { store, updates } = makeStore("a");
-  store.put(store.addMember("a", LIFE), [entry("k", 1, 1), tombstone("t", 2)], at(1));
+  store.put(store.addMember("a", INCARNATION), [entry("k", 1, 1), tombstone("t", 2)], at(1));
   updates();
   store.removeMember("a");
   assertEquals([updates(), store.log.get("a"), store.tombstones], [
@@ -225,8 +222,8 @@ Deno.test("Store.drop: emits what is gone, and buries its deletions", () => {
 
 Deno.test("Store.addCheck: a check follows the values of active members (E13)", () => {
   const { store } = makeStore("a", "b");
-  const a = store.addMember("a", LIFE);
-  const b = store.addMember("b", LIFE);
+  const a = store.addMember("a", INCARNATION);
+  const b = store.addMember("b", INCARNATION);
   store.put(a, [entry("k", 1, 1)], at(1));
   const check = new ConsensusCheck("check", "k", (value) => JSON.stringify(value));
   store.addCheck(check);
@@ -236,7 +233,7 @@ Deno.test("Store.addCheck: a check follows the values of active members (E13)", 
   assertEquals(agreed(), undefined);
   store.put(b, [entry("k", 2, 1)], at(1));
   assertEquals(agreed(), "1");
-  store.put(store.addMember("c", LIFE), [entry("k", 1, 2)], at(1));
+  store.put(store.addMember("c", INCARNATION), [entry("k", 1, 2)], at(1));
   assertEquals(agreed(), "1");
   store.activate("c");
   assertEquals(agreed(), undefined);
@@ -260,7 +257,7 @@ Deno.test("Store.addCheck: a check follows the values of active members (E13)", 
 
 Deno.test("Store.forgetTombstones: forgets what was deleted long enough ago, but never a member's latest entry (E8)", () => {
   const { store } = makeStore("a");
-  const a = store.addMember("a", LIFE);
+  const a = store.addMember("a", INCARNATION);
   store.put(a, [entry("k", 1, 1), tombstone("k", 2)], at(100));
   store.put(a, [tombstone("l", 3)], at(150));
   store.dropExpiredTombstones(199, 100);
@@ -287,7 +284,7 @@ Deno.test("Store.forgetTombstones: keeps those of an unversioned member (E8)", (
 
 Deno.test("Store.put: a key that is set again takes its deletion away (E8)", () => {
   const { store } = makeStore("a");
-  const a = store.addMember("a", LIFE);
+  const a = store.addMember("a", INCARNATION);
   for (let number = 1; number < 10; number += 2) {
     store.put(a, [tombstone("k", number)], at(1));
     assertEquals(store.tombstones, 1);
@@ -298,7 +295,7 @@ Deno.test("Store.put: a key that is set again takes its deletion away (E8)", () 
 
 Deno.test("Store.settle: forgets the deletions that all hold, but never a member's latest entry (E8)", () => {
   const { store } = makeStore("a");
-  const a = store.addMember("a", LIFE);
+  const a = store.addMember("a", INCARNATION);
   store.put(a, [tombstone("k", 1), tombstone("l", 2), tombstone("m", 3)], at(1));
   store.recordAckedByAll(a, 1);
   assertEquals([store.tombstones, a.ackedByAll, a.floor], [2, 1, 1]);
@@ -314,7 +311,7 @@ Deno.test("Store.settle: forgets the deletions that all hold, but never a member
 
 Deno.test("Store.settleAll: settles the active members that have deletions, and no others (E8)", () => {
   const { store } = makeStore("a");
-  const [a, b] = [store.addMember("a", LIFE), store.addMember("b", LIFE)];
+  const [a, b] = [store.addMember("a", INCARNATION), store.addMember("b", INCARNATION)];
   for (const member of [a, b]) store.put(member, [tombstone("k", 1), entry("l", 2, 1)], at(1));
   store.recordAllAcked();
   assertEquals([a.ackedByAll, b.ackedByAll, store.tombstones], [2, 0, 1]);

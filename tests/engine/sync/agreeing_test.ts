@@ -14,8 +14,7 @@ import {
   tell,
   TestClock,
 } from "../harness.ts";
-
-const LIFE = "018bcfe56800-00000001";
+import { EARLIER } from "../incarnations.ts";
 
 /** A line of members; each has handshakes with its neighbors alone. */
 function makeLine(ids: readonly string[], clock: TestClock, signs = false): Engine[] {
@@ -97,7 +96,7 @@ function makeUnconfirmed(clock: TestClock, signs = false): Engine {
   greet(a, b!, clock);
   if (!signs) set(a, "k", 1, clock);
   const others = ["b", "c", "d", "e"].map((id) =>
-    memberDelta(id, id === "b" ? b!.view.incarnation : LIFE, [entry("k", 1, 1)])
+    memberDelta(id, id === "b" ? b!.view.incarnation : EARLIER, [entry("k", 1, 1)])
   );
   tell(a, "b", others, clock);
   assertEquals(a.view.phase, "diffusing");

@@ -1,7 +1,17 @@
 import { assertEquals } from "../../../deps/std_assert.ts";
 import { makeIncarnation } from "../../../engine/incarnation.ts";
 import { entryBytes, ENVELOPE_BYTES, memberBytes, storedBytes } from "../../../engine/state/size.ts";
-import { entry, makeCluster, memberDelta, tell, TestClock } from "../harness.ts";
+import {
+  entry,
+  eventsOf,
+  makeCluster,
+  memberDelta,
+  type SETTINGS,
+  tell,
+  TestClock,
+  valueOf,
+} from "../harness.ts";
+import type { SentEntry } from "../../../engine/types.ts";
 
 /** Two entries that count for so many bytes together where they are held. */
 function entriesOf(bytes: number) {
@@ -43,4 +53,80 @@ Deno.test("merge: takes a signed state that fits beside another one into a messa
     );
     assertEquals(a.view.versionOf("x")?.number, taken);
   }
+});
+
+Deno.test("limits: the state of a member that exceeds the limit is merged as far as it fits, and an event is emitted (E7)", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "b", "c"], clock, { settings: { maxStateBytes: 16_384 } });
+  const incarnation = makeIncarnation(clock.wallMs, 0.5);
+  tell(a, "c", memberDelta("b", incarnation, [entry("k", 1, "held")]), clock);
+  const large = entry("x", 2, "x".repeat(1.5 * 16_384));
+  tell(a, "c", memberDelta("b", incarnation, [large], { after: 1 }), clock);
+  assertEquals([valueOf(a, "b", "k"), valueOf(a, "b", "x"), a.view.versionOf("b")?.number], [
+    "held",
+    undefined,
+    1,
+  ]);
+  assertEquals(eventsOf(a).of("ConflictDetected"), [
+    { type: "ConflictDetected", memberId: "b", reason: "limit", peerId: "c" },
+  ]);
+  tell(a, "c", memberDelta("b", incarnation, [entry("k", 1, "held"), large], { reset: true }), clock);
+  tell(a, "c", memberDelta("c", incarnation, [entry("k", 1, 1), large]), clock);
+  assertEquals([valueOf(a, "b", "x"), valueOf(a, "c", "x"), valueOf(a, "c", "k")], [undefined, undefined, 1]);
+});
+
+Deno.test("merge: of a new member, takes as many keys and bytes as fit, to the last (E7)", () => {
+  const incarnation = makeIncarnation(new TestClock().wallMs, 0.5);
+  const heldOf = (settings: Partial<typeof SETTINGS>, entries: readonly SentEntry[]) => {
+    const clock = new TestClock();
+    const [a] = makeCluster(["a", "b", "c"], clock, { settings });
+    tell(a, "c", memberDelta("b", incarnation, entries), clock);
+    return a.view.versionOf("b")?.number;
+  };
+  const keys = [1, 2, 3, 4].map((number) => entry(`k${number}`, number, 1));
+  assertEquals(heldOf({ maxKeysPerMember: 2 }, keys), 3);
+  const most = 1.5 * 16_384 - 2 * storedBytes(entry("k1", 1, "")) - 3;
+  const large = (length: number) => [entry("k1", 1, "x".repeat(length)), entry("k2", 2, "xxx")];
+  assertEquals(heldOf({ maxStateBytes: 16_384 }, large(most)), 2);
+  assertEquals(heldOf({ maxStateBytes: 16_384 }, large(most + 1)), 1);
+  // Not even the first entry fits.
+  assertEquals(heldOf({ maxStateBytes: 16_384 }, large(2 * most)), undefined);
+});
+
+Deno.test("merge: measures a repair by reset by the state after it, and refuses it whole if that is too large (E7)", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "b", "c"], clock, { settings: { maxKeysPerMember: 2 } });
+  const incarnation = makeIncarnation(clock.wallMs, 0.5);
+  const keys = (...numbers: number[]) => numbers.map((number) => entry(`k${number}`, number, 1));
+  tell(a, "c", memberDelta("b", incarnation, keys(1, 2, 3)), clock);
+  // In place of k1 and k2, and then in place of one of them alone.
+  assertEquals(tell(a, "c", memberDelta("b", incarnation, keys(3, 4, 5), { reset: true }), clock), new Map());
+  assertEquals(a.view.entriesOf("b").map(({ key }) => key), ["k3", "k4", "k5"]);
+  const tooMany = memberDelta("b", incarnation, keys(4, 5, 6, 7), { reset: true });
+  assertEquals(tell(a, "c", tooMany, clock), new Map([["b", { incarnation, number: 5 }]]));
+  assertEquals(a.view.entriesOf("b").map(({ key }) => key), ["k3", "k4", "k5"]);
+});
+
+Deno.test("merge: old entries of a delta take no room from the newer ones (E7)", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "b", "c"], clock, { settings: { maxKeysPerMember: 2 } });
+  const incarnation = makeIncarnation(clock.wallMs, 0.5);
+  const keys = [entry("k2", 2, 1), entry("k3", 3, 1), entry("k4", 4, 1)];
+  tell(a, "c", memberDelta("b", incarnation, keys), clock);
+  tell(a, "c", memberDelta("b", incarnation, [entry("k1", 1, 1), entry("k4", 5, 2)]), clock);
+  assertEquals([valueOf(a, "b", "k4"), eventsOf(a).of("ConflictDetected")], [2, []]);
+});
+
+Deno.test("merge: cuts a delta that begins below the version where it exceeds a limit (E7)", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "b", "c"], clock, { settings: { maxKeysPerMember: 2 } });
+  const incarnation = makeIncarnation(clock.wallMs, 0.5);
+  tell(a, "c", memberDelta("b", incarnation, [entry("k1", 1, 1), entry("k2", 2, 1)]), clock);
+  const more = [entry("k2", 2, 1), entry("k1", 3, 2), entry("k3", 4, 1), entry("k4", 5, 1)];
+  tell(a, "c", memberDelta("b", incarnation, more), clock);
+  assertEquals([a.view.versionOf("b")?.number, valueOf(a, "b", "k1"), valueOf(a, "b", "k4")], [
+    4,
+    2,
+    undefined,
+  ]);
 });

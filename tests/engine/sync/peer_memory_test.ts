@@ -1,10 +1,10 @@
 import { assert, assertEquals } from "../../../deps/std_assert.ts";
 import { PeerMemories } from "../../../engine/sync/peer_memory.ts";
 import { NOT_REFUSED, type PendingMember } from "../../../engine/sync/pending_members.ts";
+import { INCARNATION } from "../incarnations.ts";
 
-const LIFE = "018bcfe56800-80000000";
 const WAITS: PendingMember = {
-  incarnation: LIFE,
+  incarnation: INCARNATION,
   after: 0,
   gap: false,
   floor: 0,
@@ -127,9 +127,9 @@ Deno.test("PeerMemory: a suspended peer keeps its pending members, but not its r
 
 Deno.test("PeerMemory.recordPush: forgets the oldest push of more than 1,024 members (S2)", () => {
   const peer = new PeerMemories(10).touch("p");
-  for (const id of ids(1_024)) peer.recordPush(id, { incarnation: LIFE, number: 1 });
+  for (const id of ids(1_024)) peer.recordPush(id, { incarnation: INCARNATION, number: 1 });
   // Pushed again, it is the newest.
-  peer.recordPush("m0", { incarnation: LIFE, number: 2 });
-  peer.recordPush("other", { incarnation: LIFE, number: 1 });
+  peer.recordPush("m0", { incarnation: INCARNATION, number: 2 });
+  peer.recordPush("other", { incarnation: INCARNATION, number: 1 });
   assertEquals([peer.pushed.size, peer.pushed.has("m0"), peer.pushed.has("m1")], [1_024, true, false]);
 });

@@ -9,6 +9,7 @@ import {
   exchange,
   greet,
   heartbeat,
+  incarnationAt,
   makeCluster,
   makeEngine,
   makePair,
@@ -30,10 +31,6 @@ function deltaOf(from: Engine, to: string, id: string): MemberDelta | undefined 
 
 function numbersOf(delta: MemberDelta | undefined): number[] | undefined {
   return delta?.entries.map(({ number }) => number);
-}
-
-function incarnationOf(clock: TestClock): string {
-  return makeIncarnation(clock.wallMs, 0.5);
 }
 
 Deno.test("delta: has every live entry above `after` in rising order, also statistics and tombstones (E4)", () => {
@@ -86,9 +83,9 @@ Deno.test("delta: without an entry below, it starts after the floor (E4)", () =>
 Deno.test("version: becomes the last number of the merged delta (E4)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
-  tell(a, "b", memberDelta("b", incarnationOf(clock), [entry("x", 2, 1), entry("y", 7, 1)]), clock);
+  tell(a, "b", memberDelta("b", incarnationAt(clock), [entry("x", 2, 1), entry("y", 7, 1)]), clock);
   assertEquals(a.view.versionOf("b")?.number, 7);
-  tell(a, "b", memberDelta("b", incarnationOf(clock), [entry("x", 9, 1)], { after: 7 }), clock);
+  tell(a, "b", memberDelta("b", incarnationAt(clock), [entry("x", 9, 1)], { after: 7 }), clock);
   assertEquals(a.view.versionOf("b")?.number, 9);
 });
 
@@ -96,22 +93,22 @@ Deno.test("version: is always the number of an entry (E4)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
   assertEquals(
-    tell(a, "b", memberDelta("b", incarnationOf(clock), [], { after: 40 }), clock),
-    new Map([["b", { incarnation: incarnationOf(clock), number: 0 }]]),
+    tell(a, "b", memberDelta("b", incarnationAt(clock), [], { after: 40 }), clock),
+    new Map([["b", { incarnation: incarnationAt(clock), number: 0 }]]),
   );
   assertEquals(a.view.versionOf("b"), undefined);
-  tell(a, "b", memberDelta("b", incarnationOf(clock), [entry("x", 3, 1)]), clock);
-  tell(a, "b", memberDelta("b", incarnationOf(clock), [], { after: 3 }), clock);
-  tell(a, "b", memberDelta("b", incarnationOf(clock), [], { after: 2 }), clock);
-  tell(a, "b", memberDelta("b", incarnationOf(clock), [], { after: 90 }), clock);
-  tell(a, "b", memberDelta("b", incarnationOf(clock), [], { after: 90, reset: true }), clock);
-  assertEquals(a.view.versionOf("b"), { incarnation: incarnationOf(clock), number: 3 });
+  tell(a, "b", memberDelta("b", incarnationAt(clock), [entry("x", 3, 1)]), clock);
+  tell(a, "b", memberDelta("b", incarnationAt(clock), [], { after: 3 }), clock);
+  tell(a, "b", memberDelta("b", incarnationAt(clock), [], { after: 2 }), clock);
+  tell(a, "b", memberDelta("b", incarnationAt(clock), [], { after: 90 }), clock);
+  tell(a, "b", memberDelta("b", incarnationAt(clock), [], { after: 90, reset: true }), clock);
+  assertEquals(a.view.versionOf("b"), { incarnation: incarnationAt(clock), number: 3 });
 });
 
 Deno.test("gap: a receiver merges nothing of that member and answers with its version (E4)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
-  const incarnation = incarnationOf(clock);
+  const incarnation = incarnationAt(clock);
   tell(a, "c", memberDelta("b", incarnation, [entry("x", 3, "held")]), clock);
   eventsOf(a).clear();
   const gap = memberDelta("b", incarnation, [entry("x", 6, "new"), heartbeat(7)], { after: 4 });
@@ -123,9 +120,9 @@ Deno.test("gap: a receiver merges nothing of that member and answers with its ve
 Deno.test("gap: a version equal to `after` is none (E4)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
-  tell(a, "b", memberDelta("b", incarnationOf(clock), [entry("x", 3, 1)]), clock);
+  tell(a, "b", memberDelta("b", incarnationAt(clock), [entry("x", 3, 1)]), clock);
   assertEquals(
-    tell(a, "b", memberDelta("b", incarnationOf(clock), [entry("x", 4, 2)], { after: 3 }), clock),
+    tell(a, "b", memberDelta("b", incarnationAt(clock), [entry("x", 4, 2)], { after: 3 }), clock),
     new Map(),
   );
   assertEquals(valueOf(a, "b", "x"), 2);
@@ -134,7 +131,7 @@ Deno.test("gap: a version equal to `after` is none (E4)", () => {
 Deno.test("gap: for an unknown incarnation, a delta that does not start at 0 is one (E4)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
-  const incarnation = incarnationOf(clock);
+  const incarnation = incarnationAt(clock);
   const later = makeIncarnation(clock.wallMs + 1, 0.5);
   const fromOne = (of: string) => memberDelta("b", of, [entry("x", 2, "new")], { after: 1 });
   assertEquals(tell(a, "c", fromOne(incarnation), clock), new Map([["b", { incarnation, number: 0 }]]));
@@ -148,7 +145,7 @@ Deno.test("gap: for an unknown incarnation, a delta that does not start at 0 is 
 Deno.test("gap: one in a member does not stop the merge of others in the message (E4)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c", "d"], clock);
-  const incarnation = incarnationOf(clock);
+  const incarnation = incarnationAt(clock);
   const holds = tell(a, "b", [
     memberDelta("b", incarnation, [entry("x", 1, "of b")]),
     memberDelta("c", incarnation, [entry("x", 9, "of c")], { after: 8 }),
@@ -164,17 +161,17 @@ Deno.test("gap: the next message repairs it, and starts from the receiver's vers
   const [a, b] = makeCluster(ids, clock);
   greet(a, b!, clock);
   set(a, "own", 1, clock);
-  tell(a, "c", memberDelta("c", incarnationOf(clock), [entry("x", 4, 1), entry("y", 5, 1)]), clock);
+  tell(a, "c", memberDelta("c", incarnationAt(clock), [entry("x", 4, 1), entry("y", 5, 1)]), clock);
   exchange(a, b!, { clock });
   // The peer lost everything without noticing: a process whose memory failed, in the same incarnation.
   const empty = makeEngine("b", clock, { incarnation: b!.view.incarnation });
   empty.setTopology({ members: ids, blocked: [] }, clock.now);
   set(a, "own", 2, clock);
   set(a, "more", 1, clock);
-  tell(a, "c", memberDelta("c", incarnationOf(clock), [entry("x", 6, 2)], { after: 5 }), clock);
+  tell(a, "c", memberDelta("c", incarnationAt(clock), [entry("x", 6, 2)], { after: 5 }), clock);
   const { request, ack, reply } = exchange(a, empty, { clock });
   assertEquals(request.members.map(({ id, after }) => [id, after]), [["a", 0], ["c", 5]]);
-  assertEquals(reply?.holds, new Map([["c", { incarnation: incarnationOf(clock), number: 0 }]]));
+  assertEquals(reply?.holds, new Map([["c", { incarnation: incarnationAt(clock), number: 0 }]]));
   assertEquals([ack, a.view.phase], [new Map(), "reconciling"]);
   const healing = exchange(a, empty, { clock });
   assertEquals(healing.request.members.map(({ id, after }) => [id, after]), [["c", 0]]);
@@ -210,7 +207,7 @@ Deno.test("incarnation: a receiver with a later one is sent nothing of the earli
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "c"], clock);
   greet(a, b!, clock);
-  tell(a, "c", memberDelta("c", incarnationOf(clock), [entry("x", 1, 1)]), clock);
+  tell(a, "c", memberDelta("c", incarnationAt(clock), [entry("x", 1, 1)]), clock);
   const { sent } = a.disseminate("b");
   const later = makeIncarnation(clock.wallMs + 5, 0.5);
   note(a, a.handleAck(sent, new Map([["c", { incarnation: later, number: 3 }]]), clock.now));
@@ -220,7 +217,7 @@ Deno.test("incarnation: a receiver with a later one is sent nothing of the earli
 Deno.test("merge: of a delta that starts below the version, takes only the newer entries (E4)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
-  const incarnation = incarnationOf(clock);
+  const incarnation = incarnationAt(clock);
   tell(a, "b", memberDelta("b", incarnation, [entry("x", 2, "held"), entry("y", 4, "held")]), clock);
   eventsOf(a).clear();
   tell(
@@ -240,7 +237,7 @@ Deno.test("merge: of a delta that starts below the version, takes only the newer
 Deno.test("merge: ignores an entry at or below the version also where its key is gone, so that no deleted key returns (E4)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock, { settings: { tombstoneRetention: 1_000 } });
-  const incarnation = incarnationOf(clock);
+  const incarnation = incarnationAt(clock);
   const old = memberDelta("b", incarnation, [entry("x", 1, 1), entry("y", 2, 1)]);
   tell(a, "c", old, clock);
   tell(a, "b", memberDelta("b", incarnation, [tombstone("x", 3), entry("y", 4, 2)], { after: 2 }), clock);
@@ -307,7 +304,7 @@ function assertPrefix(
 Deno.test("merge: a member that sends less of itself than it once sent receives the known version (E4)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
-  const incarnation = incarnationOf(clock);
+  const incarnation = incarnationAt(clock);
   tell(a, "b", memberDelta("b", incarnation, [entry("x", 1, 1), entry("y", 2, 1)]), clock);
   const less = memberDelta("b", incarnation, [entry("x", 1, 1)]);
   assertEquals(tell(a, "c", less, clock), new Map());
@@ -317,6 +314,6 @@ Deno.test("merge: a member that sends less of itself than it once sent receives 
 Deno.test("merge: a delta without entries of an unknown member changes nothing (E4)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
-  const empty = memberDelta("c", incarnationOf(clock), [], { count: 5, ackedByAll: 3 });
+  const empty = memberDelta("c", incarnationAt(clock), [], { count: 5, ackedByAll: 3 });
   assertEquals([tell(a, "b", empty, clock), a.view.versionOf("c")], [new Map(), undefined]);
 });

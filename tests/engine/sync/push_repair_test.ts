@@ -8,6 +8,7 @@ import {
   eventsOf,
   exchange,
   greet,
+  greetAll,
   heartbeat,
   makeCluster,
   makeEngine,
@@ -24,8 +25,7 @@ import {
   TestClock,
   valueOf,
 } from "../harness.ts";
-
-const LIFE = "018bcfe56800-00000001";
+import { EARLIER } from "../incarnations.ts";
 
 /** The next push of these members to a peer. */
 function pushOf(from: Engine, to: string, ids: Iterable<string>): PartialDelta {
@@ -100,10 +100,12 @@ Deno.test("push: stays within the members and bytes of a message, and leaves the
     settings: { gossipMaxSend: 4, maxMessageBytes: 16_384 },
   });
   greet(a, b!, clock);
-  for (const id of ids) tell(a, "teller", memberDelta(id, LIFE, [entry("k", 1, 1)]), clock);
+  for (const id of ids) tell(a, "teller", memberDelta(id, EARLIER, [entry("k", 1, 1)]), clock);
   assertEquals(pushOf(a, "b", ids).members.map(({ id }) => id), ids.slice(0, 4));
   const text = "x".repeat(6_000);
-  for (const id of ids) tell(a, "teller", memberDelta(id, LIFE, [entry("l", 2, text)], { after: 1 }), clock);
+  for (const id of ids) {
+    tell(a, "teller", memberDelta(id, EARLIER, [entry("l", 2, text)], { after: 1 }), clock);
+  }
   // One whole, and as many of three that were never pushed as there is room for.
   assertEquals(show(pushOf(a, "b", ids)), "m0>1:2 m4>0:1 m5>0:1 m6>0:1");
   settle([a, b!], { clock });
@@ -169,7 +171,7 @@ Deno.test("disseminate: a lost push of another member is repaired alike (S2, E4)
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "c"], clock);
   greet(a, b!, clock);
-  tell(a, "c", memberDelta("c", LIFE, [entry("k", 1, 1), entry("l", 2, 1)]), clock);
+  tell(a, "c", memberDelta("c", EARLIER, [entry("k", 1, 1), entry("l", 2, 1)]), clock);
   assertEquals(show(pushOf(a, "b", ["c"])), "c>0:1,2");
   assertEquals(roundOf(a, "b"), "c>2:");
   for (let round = 0; round < 2; round++) exchange(a, b!, { clock });
@@ -191,9 +193,9 @@ Deno.test("push: a member that needs a reset is left to a round, which sends the
   greet(a, b!, clock);
   for (const engine of [a, b!]) set(engine, "own", 1, clock);
   const entries = (key: string) => [entry(key, 1, key), entry("y", 2, 1)];
-  tell(a, "c", memberDelta("c", LIFE, entries("one")), clock);
+  tell(a, "c", memberDelta("c", EARLIER, entries("one")), clock);
   pushOf(a, "b", ["c"]);
-  tell(b!, "c", memberDelta("c", LIFE, entries("other")), clock);
+  tell(b!, "c", memberDelta("c", EARLIER, entries("other")), clock);
   for (let round = 0; round < 3; round++) exchange(a, b!, { clock });
   assertEquals(reconcile(a, b!), true);
   assertEquals([show(pushOf(a, "b", ["c"])), roundOf(a, "b")], ["", "c!>0:1,2"]);
@@ -234,7 +236,7 @@ Deno.test("push: remembers at most 1,024 members of a peer, and a round sends th
   const [a, b] = makeCluster(["a", "b"], clock, { settings: { gossipMaxSend: 2_000 } });
   note(a, a.setTopology({ members: ["a", "b", ...ids], blocked: [] }, clock.now));
   greet(a, b!, clock);
-  for (const id of ids) tell(a, "teller", memberDelta(id, LIFE, [entry("k", 1, 1)]), clock);
+  for (const id of ids) tell(a, "teller", memberDelta(id, EARLIER, [entry("k", 1, 1)]), clock);
   assertEquals(pushOf(a, "b", ids).members.length, 1_030);
   const { members } = a.disseminate("b").delta;
   const sentAgain = members.filter(({ entries }) => entries.length > 0).map(({ id }) => id);
@@ -257,7 +259,7 @@ Deno.test("applyPush: merges the counts in a push, and renews the own incarnatio
   const [a] = makeSettledPair(clock);
   const apply = (...members: MemberDelta[]) =>
     note(a, a.applyPush("b", { delta: { members }, relay: true }, clock.now));
-  apply(memberDelta("x", LIFE, [entry("k", 1, 1)], { count: 9 }));
+  apply(memberDelta("x", EARLIER, [entry("k", 1, 1)], { count: 9 }));
   assertEquals(a.view.heartbeatOf("x")?.number, 9);
   const { incarnation } = a.view;
   apply(memberDelta("a", makeIncarnation(clock.wallMs + 10, 0.5), [entry("k", 1, "of another process")]));
@@ -290,7 +292,7 @@ function pushAtRandom(seed: number): void {
   const engines = makeCluster(["a", "b", "c", "d"], clock, {
     settings: { tombstoneRetention: 2_000, gossipMaxSend: 1 + draw(4) },
   });
-  for (const a of engines) for (const b of engines) if (a.view.id < b.view.id) greet(a, b, clock);
+  greetAll(engines, clock);
   const late: (() => void)[] = [];
   for (let step = 0; step < 150; step++) {
     const from = engines[draw(4)]!;

@@ -5,6 +5,7 @@ import {
   entry,
   exchange,
   greet,
+  greetAll,
   makeCluster,
   memberDelta,
   note,
@@ -20,7 +21,7 @@ const SETTINGS = { heartbeatExpiration: 20_000, departedRetention: 10_000 };
 /** Members with each other's state that agree and know it. */
 function makeQuiet(ids: readonly string[], clock: TestClock): Engine[] {
   const engines = makeCluster(ids, clock, { settings: SETTINGS });
-  for (const a of engines) for (const b of engines) if (a.view.id < b.view.id) greet(a, b, clock);
+  greetAll(engines, clock);
   for (const engine of engines) note(engine, engine.countHeartbeat({}, clock.now));
   settle(engines, { clock });
   for (const a of engines) for (const b of engines) if (a !== b) exchange(a, b, { clock });

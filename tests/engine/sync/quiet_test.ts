@@ -6,6 +6,7 @@ import {
   eventsOf,
   exchange,
   greet,
+  greetAll,
   makeCluster,
   makeEngine,
   makePair,
@@ -79,7 +80,7 @@ Deno.test("isSilent: is true for a peer that was not heard for a quarter of the 
 Deno.test("isIdle: is false once one member was silent for a third of the expiration, and where members sign (L4)", () => {
   const clock = new TestClock();
   const [a, b, c] = makeCluster(["a", "b", "c"], clock, { settings: SETTINGS }) as [Engine, Engine, Engine];
-  for (const [one, other] of [[a, b], [b, c], [a, c]] as const) greet(one, other, clock);
+  greetAll([a, b, c], clock);
   for (const engine of [a, b, c]) note(engine, engine.countHeartbeat(undefined, clock.now));
   settle([a, b, c], { clock });
   live(a, clock, 3_900);
@@ -128,7 +129,7 @@ Deno.test("tick: a member that blocked all others as expired stays isolated (L5)
 Deno.test("disseminate: names the agreeing members to a peer with the same state, where there are more than two (E12)", () => {
   const clock = new TestClock();
   const [a, b, c] = makeCluster(["a", "b", "c"], clock) as [Engine, Engine, Engine];
-  for (const [one, other] of [[a, b], [b, c], [a, c]] as const) greet(one, other, clock);
+  greetAll([a, b, c], clock);
   set(a, "k", 1, clock);
   assertEquals(a.disseminate("b").delta.agreeing, undefined);
   settle([a, b, c], { clock });
@@ -181,7 +182,7 @@ function three(clock: TestClock): [Engine, Engine, Engine] {
   const all = makeCluster(["a", "b", "c"], clock, { settings: SETTINGS }) as [Engine, Engine, Engine];
   const [a, b, c] = all;
   for (const engine of all) note(engine, engine.countHeartbeat(undefined, clock.now));
-  for (const [one, other] of [[a, b], [b, c], [a, c]] as const) greet(one, other, clock);
+  greetAll([a, b, c], clock);
   settle(all, { clock });
   return all;
 }

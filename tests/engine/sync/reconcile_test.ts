@@ -1,9 +1,9 @@
 import { assert, assertEquals } from "../../../deps/std_assert.ts";
-import type { Engine } from "../../../engine/engine.ts";
 import { makeIncarnation } from "../../../engine/incarnation.ts";
 import { murmur32Pair, topologyHash } from "../../../engine/state/murmur3.ts";
 import { HEARTBEAT_KEY, type JsonValue, TOPOLOGY_KEY } from "../../../engine/types.ts";
 import {
+  count,
   entry,
   eventsOf,
   exchange,
@@ -23,12 +23,7 @@ import {
   travelled,
   valueOf,
 } from "../harness.ts";
-
-const LIFE = "018bcfe56800-00000001";
-
-function count(engine: Engine, clock: TestClock): void {
-  note(engine, engine.countHeartbeat({}, clock.now));
-}
+import { EARLIER } from "../incarnations.ts";
 
 /** A digest by its definition, of the fields of each summand. */
 function digestOf(summands: readonly (readonly string[])[]): string {
@@ -54,14 +49,14 @@ Deno.test("EngineView.digest: is the sum over live entries and last sets or dele
   set(a, "k", 1, clock);
   set(a, "gone", 1, clock);
   remove(a, "gone", clock);
-  tell(a, "b", memberDelta("b", LIFE, [entry("j", 4, "é"), heartbeat(5)]), clock);
-  tell(a, "b", memberDelta("stranger", LIFE, [entry("j", 1, 1)]), clock);
+  tell(a, "b", memberDelta("b", EARLIER, [entry("j", 4, "é"), heartbeat(5)]), clock);
+  tell(a, "b", memberDelta("stranger", EARLIER, [entry("j", 1, 1)]), clock);
   const summands = [
     ["a", incarnation, "k", "1"],
     ["a", incarnation, "3"],
-    ["b", LIFE, "j", "4"],
-    ["b", LIFE, HEARTBEAT_KEY, "5"],
-    ["b", LIFE, "5"],
+    ["b", EARLIER, "j", "4"],
+    ["b", EARLIER, HEARTBEAT_KEY, "5"],
+    ["b", EARLIER, "5"],
   ];
   assertEquals(a.view.digest, digestOf(summands));
   note(a, a.setTopology({ members: ["a"], blocked: [] }, clock.now));
@@ -72,9 +67,9 @@ Deno.test("EngineView.active: is a sum over the ids of active members, whatever 
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
   assertEquals(a.view.active, activeOf(["a", "b"]));
-  tell(a, "b", memberDelta("b", LIFE, [entry("j", 1, 1)]), clock);
+  tell(a, "b", memberDelta("b", EARLIER, [entry("j", 1, 1)]), clock);
   assertEquals(a.view.active, activeOf(["a", "b"]));
-  tell(a, "b", memberDelta("b", LIFE, [entry("j", 2, 1)], { reset: true }), clock);
+  tell(a, "b", memberDelta("b", EARLIER, [entry("j", 2, 1)], { reset: true }), clock);
   assertEquals(a.view.active, activeOf(["a", "b"]));
   const later = "018bcfe56800-00000002";
   tell(a, "b", memberDelta("b", later, [entry("j", 1, 1)]), clock);
@@ -88,12 +83,12 @@ Deno.test("EngineView.active: is a sum over the ids of active members, whatever 
 Deno.test("countHeartbeat: changes neither the digest nor the phase (E12, L1)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
-  for (const engine of [a, b]) count(engine, clock);
+  for (const engine of [a, b]) count(engine, 1, clock);
   settle([a, b], { clock });
   const { digest, active, phase } = a.view;
   assertEquals(phase, "confirmed");
   eventsOf(a).clear();
-  for (let interval = 0; interval < 20; interval++) count(a, clock);
+  for (let interval = 0; interval < 20; interval++) count(a, 1, clock);
   assertEquals([a.view.digest, a.view.active, a.view.phase, eventsOf(a).all], [digest, active, phase, []]);
   assertEquals(a.disseminate("b").delta.members, []);
 });
@@ -117,7 +112,7 @@ Deno.test("phase: the bitmap of another member shows that a third member has the
   set(a, "k", 1, clock);
   // a and c have no connection with each other.
   for (let rounds = 0; rounds < 6; rounds++) {
-    for (const engine of [a, b!, c!]) count(engine, clock);
+    for (const engine of [a, b!, c!]) count(engine, 1, clock);
     exchange(a, b!, { clock });
     exchange(c!, b!, { clock });
   }
@@ -147,7 +142,7 @@ Deno.test("digest: is compared also where the peer has another incarnation, or n
     const [a, b] = makeCluster(["a", "b", "c"], clock);
     greet(a, b!, clock);
     for (const engine of [a, b!]) set(engine, "own", 1, clock);
-    tell(a, "c", memberDelta("c", LIFE, [entry("k", 1, "later")]), clock);
+    tell(a, "c", memberDelta("c", EARLIER, [entry("k", 1, "later")]), clock);
     // b acknowledges it without storing it: as if it had forgotten c since, or the message to a was very old.
     note(a, a.handleAck(a.disseminate("b").sent, new Map(), clock.now));
     if (held !== "nothing") {
@@ -184,8 +179,8 @@ Deno.test("reconcile: where neither peer is the owner, the smaller id alone send
   const clock = new TestClock();
   for (const [self, other, resets] of [["a", "b", true], ["b", "a", false]] as const) {
     const [engine] = makeCluster([self, other, "x"], clock);
-    tell(engine, other, memberDelta("x", LIFE, [entry("k", 3, "mine")]), clock);
-    const summary = { incarnation: LIFE, number: 3, sum: "0".repeat(16) };
+    tell(engine, other, memberDelta("x", EARLIER, [entry("k", 3, "mine")]), clock);
+    const summary = { incarnation: EARLIER, number: 3, sum: "0".repeat(16) };
     const part = { from: "x", until: undefined, members: new Map([["x", summary]]) };
     note(engine, engine.answerReconcile(other, part));
     const told = engine.disseminate(other).delta.members.find(({ id }) => id === "x");
@@ -198,7 +193,7 @@ function crowd(members: number) {
   const clock = new TestClock();
   const ids = Array.from({ length: members }, (_, index) => `m${index}`);
   const [a] = makeCluster(["a", "b", ...ids], clock);
-  for (const id of ids) tell(a, id, memberDelta(id, LIFE, [entry("k", 1, id)]), clock);
+  for (const id of ids) tell(a, id, memberDelta(id, EARLIER, [entry("k", 1, id)]), clock);
   return { a, clock, ids };
 }
 
@@ -207,7 +202,7 @@ const ALL = { from: "", until: undefined };
 Deno.test("answerReconcile: names only the members that the request names, so that it is no larger (E12)", () => {
   const { a, clock, ids } = crowd(200);
   const listed = ids.slice(0, 3).concat("unknown");
-  const summary = { incarnation: LIFE, number: 1, sum: "0".repeat(16) };
+  const summary = { incarnation: EARLIER, number: 1, sum: "0".repeat(16) };
   const part = { ...ALL, members: new Map(listed.map((id) => [id, summary])) };
   const answer = note(a, a.answerReconcile("b", part)).part!;
   assertEquals([...answer.members.keys()], ids.slice(0, 3));
@@ -254,7 +249,7 @@ Deno.test("consensus: is evaluated after every change of the key or of the activ
   const reached = () => a.view.consensus("check").value;
   set(a, "k", "A", clock);
   assertEquals(reached(), undefined);
-  tell(a, "b", memberDelta("b", LIFE, [entry("k", 1, "A")]), clock);
+  tell(a, "b", memberDelta("b", EARLIER, [entry("k", 1, "A")]), clock);
   assertEquals(reached(), "A");
   note(a, a.setTopology({ members: ["a", "b", "c"], blocked: [] }, clock.now));
   assertEquals([reached(), a.view.dissenters("check")], [undefined, ["c"]]);
@@ -271,13 +266,13 @@ Deno.test("consensus: is evaluated after every change of the key or of the activ
 Deno.test("topology entry: has the hash of protoactor-go and the blocked ids, no members, and is set when they change (E14)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
-  count(a, clock);
+  count(a, 1, clock);
   const first = a.view.get("a", TOPOLOGY_KEY)!;
   assertEquals(first.value as JsonValue, { topologyHash: topologyHash(["a", "b", "c"]) });
-  count(a, clock);
+  count(a, 1, clock);
   assertEquals(a.view.get("a", TOPOLOGY_KEY), first);
   note(a, a.setTopology({ members: ["a", "b", "c"], blocked: ["c"] }, clock.now));
-  count(a, clock);
+  count(a, 1, clock);
   assertEquals(valueOf(a, "a", TOPOLOGY_KEY), { topologyHash: topologyHash(["a", "b"]), blocked: ["c"] });
 });
 
@@ -286,7 +281,7 @@ Deno.test("self-description: does not grow with the cluster (E14)", () => {
   const ids = Array.from({ length: 500 }, (_, index) => `member-${index}`);
   const [a] = makeCluster(["a"], clock);
   note(a, a.setTopology({ members: ["a", ...ids], blocked: ids }, clock.now));
-  count(a, clock);
+  count(a, 1, clock);
   const { blocked } = valueOf(a, "a", TOPOLOGY_KEY) as { blocked: string[] };
   assertEquals(blocked.length, 50);
   assertEquals(

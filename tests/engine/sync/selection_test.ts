@@ -10,14 +10,13 @@ import {
   selectInOrder,
 } from "../../../engine/sync/selection.ts";
 import { entry, memberDelta } from "../harness.ts";
-
-const LIFE = "018bcfe56800-80000000";
+import { INCARNATION } from "../incarnations.ts";
 
 /** Candidates by their names; `size` bytes of value each. */
 function candidates(names: string, options: { readonly size?: number } = {}): Candidate[] {
   return [...names].map((id) => ({
     id,
-    delta: () => memberDelta(id, LIFE, [entry("k", 1, "x".repeat(options.size ?? 1))]),
+    delta: () => memberDelta(id, INCARNATION, [entry("k", 1, "x".repeat(options.size ?? 1))]),
   }));
 }
 
@@ -38,8 +37,14 @@ function candidatesOf(inTurn: string, asked: string, names: string): Candidates 
   };
 }
 
-Deno.test("select: takes the own state, the round-robin member, changes, the other round-robin members, then those asked for (E7)", () => {
-  assertEquals(chosen("ab", "cd", "EFGHIJS"), "SaEFGbcd");
+Deno.test("select: takes the own state, a round-robin member, then two pulled, one changed and one round-robin member in turns (E7)", () => {
+  assertEquals(chosen("ab", "cd", "EFGHIJS"), "SacdEbFG");
+  assertEquals(chosen("abc", "defg", "HIJKS", { members: 50 }), "SadeHbfgIcJK");
+});
+
+Deno.test("select: half of the members are those of the round-robin, also where bytes are the limit (E7)", () => {
+  const small = deltaBytes(candidates("a")[0]!.delta(Infinity));
+  assertEquals(chosen("abcdefgh", "", "IJKLMNOPS", { members: 50, bytes: 8 * small }), "SaIbJcKd");
 });
 
 Deno.test("select: takes changed members in the order in which they are given (E7)", () => {
@@ -64,8 +69,8 @@ Deno.test("select: with one slot takes own state, unless the round-robin member 
   assertEquals(chosen("", "", "", { members: 1, roundRobinFirst: true }), "");
 });
 
-Deno.test("select: rounds up the quarter for round-robin, and the half for asked members (E7)", () => {
-  assertEquals([1, 4, 5, 50].map(roundRobinSlots), [1, 1, 2, 13]);
+Deno.test("select: rounds up the half for round-robin, and the half for pulled members (E7)", () => {
+  assertEquals([1, 4, 5, 50].map(roundRobinSlots), [1, 2, 3, 25]);
   assertEquals([1, 4, 5, 50].map(maxPulled), [1, 2, 3, 25]);
 });
 

@@ -1,7 +1,10 @@
-import { assert, assertEquals, assertStringIncludes } from "../../deps/std_assert.ts";
-import { Admission, IDLE_AFTER_MS } from "../../transport/web_socket/admission.ts";
-import type { RefusedClient } from "../../transport/strangers.ts";
-import { VirtualRuntime } from "../../testing/virtual_runtime.ts";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "../../../deps/std_assert.ts";
+import { Admission, IDLE_AFTER_MS } from "../../../transport/web_socket/admission.ts";
+import type { RefusedClient } from "../../../transport/strangers.ts";
+import { VirtualRuntime } from "../../../testing/virtual_runtime.ts";
+import { WebSocketTransport } from "../../../transport/web_socket/web_socket.ts";
+import { closeEverything, OPTIONS } from "./transports.ts";
+import { RawPeer, UPGRADE } from "./raw_peer.ts";
 
 const REQUEST = () =>
   new Request("http://10.0.0.1/gossip", {
@@ -56,4 +59,26 @@ Deno.test("maxConnectionsPerAddress: the longest idle connection is closed for a
   assertEquals(ended, ["b"]);
   assertEquals(await comes("e"), 503);
   assert(refusals.length >= 1);
+});
+
+Deno.test("upgrade: a client that cannot be examined is 503, with one event for each reason (P1)", async () => {
+  const reasons: string[] = [];
+  const server = new WebSocketTransport({
+    ...OPTIONS,
+    listen: { port: 0 },
+    authentication: {
+      credentials: () => Promise.reject(new Error("none")),
+      admit: () => Promise.reject(new Error("broken")),
+      setKeys: () => {},
+    },
+    onClientRefused: ({ reason }) => reasons.push(reason),
+  });
+  await using _ = closeEverything(server);
+  for (let attempt = 0; attempt < 3; attempt++) {
+    const headers = { ...UPGRADE, authorization: "Bearer t" };
+    const { peer, head } = await RawPeer.dial(server.address!, headers);
+    using _peer = peer;
+    assertMatch(head, /^HTTP\/1\.1 503 /);
+  }
+  assertEquals(reasons, ["The check of this client failed: Error: broken"]);
 });

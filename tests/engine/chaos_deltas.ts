@@ -1,0 +1,52 @@
+/**
+ * Deltas of a simulation as a receiver gets them, and as lines of the trace.
+ *
+ * @module
+ */
+
+import type { Delta, KnownVersions, Liveness, PartialDelta } from "../../engine/types.ts";
+
+/** A delta as received, without the sender's stamps. Entries are frozen, so they may be shared. */
+export function unstamped<T extends PartialDelta>(delta: T): T {
+  return {
+    ...delta,
+    members: delta.members.map((member) => ({
+      ...member,
+      entries: member.entries.map(({ key, number, type, value, json }) => ({
+        key,
+        number,
+        type,
+        value,
+        json,
+      })),
+    })),
+  };
+}
+
+export function showMembers({ members }: PartialDelta): string {
+  return members.map(({ id, incarnation, after, reset, entries, count }) =>
+    `${id}/${incarnation.slice(8, 12)}${reset ? "!" : ""}(${after},${
+      entries.map(({ key, number, value }) => `${value === undefined ? "-" : ""}${key}@${number}`).join(" ")
+    }]${count === undefined ? "" : `♥${count}`}`
+  ).join(" ");
+}
+
+export function showLiveness({ count, vector }: Liveness): string {
+  return `♥${count}${vector ? ` ${vector.active?.slice(0, 4) ?? "tags"} ${vector.counts}` : ""}`;
+}
+
+export function showDelta(delta: Delta): string {
+  return `${showMembers(delta)} ${delta.digest.slice(0, 4)}/${delta.active.slice(0, 4)}${
+    delta.partial ? " partial" : ""
+  }${delta.agreeing === undefined ? "" : ` agreeing ${delta.agreeing}`}`;
+}
+
+export function showHolds(holds: KnownVersions): string {
+  return holds.size === 0
+    ? ""
+    : `holds ${
+      [...holds].map(([id, { incarnation, number }]) => `${id}/${incarnation.slice(8, 12)}@${number}`).join(
+        " ",
+      )
+    }`;
+}

@@ -1,0 +1,99 @@
+import { assert, assertEquals } from "../../deps/std_assert.ts";
+import { incarnationAbove } from "../../engine/incarnation.ts";
+import type { Incarnation } from "../../engine/types.ts";
+import { memoryAddress } from "../../testing/memory.ts";
+import { TestCluster } from "../requirements/harness.ts";
+import { ScriptedPeer } from "../requirements/scripted_peer.ts";
+import { end, PAIR_CONFIG, withUnknownPeer } from "../requirements/scripted_pair.ts";
+
+Deno.test("session: of two connections dialed at once, both ends keep the one of the smaller id (P4)", async () => {
+  await using cluster = new TestCluster(["a", "b"], { config: PAIR_CONFIG });
+  cluster.network.setFaults({ delayMs: 5 });
+  for (const id of ["b", "a"]) await cluster.make(id).gossiper.start();
+  await cluster.runUntil(() => cluster.isConfirmed());
+  await cluster.advance(1_000);
+  const fromMs = cluster.runtime.monotonicMs();
+  for (const id of ["a", "b"]) cluster.of(id).gossiper.setState("k", id);
+  await cluster.advance(1_000);
+  const ids = (from: string) =>
+    cluster.sentBy(from, "gossip").filter(({ atMs }) => atMs > fromMs).map(({ text }) =>
+      JSON.parse(text).id[0]
+    );
+  // Both send requests on the connection that a dialed.
+  assertEquals([new Set(ids("a")), new Set(ids("b"))], [new Set(["d"]), new Set(["a"])]);
+  assertEquals(cluster.sentBy("a", "hello").length, 2);
+  cluster.network.heal();
+});
+
+Deno.test("session: at most maxConnections are kept: the longest unused is closed first, and all members still get state (P4)", async () => {
+  const ids = ["a", "b", "c", "d", "e", "f"];
+  const config = { ...PAIR_CONFIG, gossipFanOut: 2, maxConnections: 2 };
+  await using cluster = await TestCluster.started(ids, { config });
+  cluster.of("a").gossiper.setState("k", 1);
+  await cluster.runUntil(() => ids.every((id) => cluster.of(id).value("a", "k") === 1));
+  await cluster.advance(10_000);
+  assertEquals(ids.map((id) => cluster.of(id).blocked), ids.map(() => ({})));
+});
+
+Deno.test("session: an unreachable peer is dialed ever less often, and at once as usual when it returns (P4)", async () => {
+  await using cluster = new TestCluster(["a", "b"], { config: { ...PAIR_CONFIG, maxBackoff: 2_000 } });
+  await cluster.make("a").gossiper.start();
+  await cluster.advance(30_000);
+  const failed = cluster.of("a").told("RequestFailed").length;
+  // Full jitter up to 2 s: some 30 attempts and not one for each of 300 rounds.
+  assert(failed > 15 && failed < 90, `${failed} attempts`);
+  await cluster.make("b").gossiper.start();
+  await cluster.runUntil(() => cluster.isConfirmed(), { withinMs: 3_000 });
+  assertEquals(memoryAddress("b", 1), cluster.of("b").transport.address);
+});
+
+Deno.test("session: the connection of a removed member is closed, and it is not admitted again (R11.1)", async () => {
+  await using cluster = new TestCluster(["a", "p"], { config: PAIR_CONFIG, fixed: false });
+  const peer = new ScriptedPeer(cluster, "p");
+  await cluster.make("a").gossiper.start();
+  await cluster.publish(["a", "p"]);
+  const connection = await peer.dial("a");
+  const writer = connection.writable.getWriter();
+  const reader = connection.readable.getReader();
+  await writer.write(peer.hello("d1"));
+  assertEquals((await reader.read()).value?.type, "hello");
+  await cluster.publish(["a"]);
+  await reader.read().catch(() => {});
+  // The connection ends with the membership; a new one is refused as well.
+  await writer.close().catch(() => {});
+  await peer.say("a");
+  assertEquals(peer.last("error")?.code, "unknown_member");
+  await peer[Symbol.asyncDispose]();
+});
+
+Deno.test("session: a later incarnation's connection replaces an earlier one's, and of two of one incarnation the later (P4)", async () => {
+  const { cluster, peer } = await withUnknownPeer();
+  const reasons: string[] = [];
+  const open = async (incarnation: Incarnation) => {
+    const connection = await peer.dial("a");
+    connection.closed.then(({ reason }) => reasons.push(reason));
+    const writer = connection.writable.getWriter();
+    await writer.write({ ...peer.hello("d1"), incarnation });
+    await cluster.runtime.settle();
+    return { connection, writer };
+  };
+  const later = incarnationAbove(peer.incarnation, 0, 0.5);
+  const all = [
+    await open(peer.incarnation),
+    await open(peer.incarnation),
+    await open(later),
+    await open(peer.incarnation),
+  ];
+  await cluster.runtime.settle();
+  for (const { writer, connection } of all) {
+    await writer.abort().catch(() => {});
+    await connection.readable.cancel().catch(() => {});
+  }
+  await Promise.all(all.map(({ connection }) => connection.closed));
+  assertEquals(reasons.slice(0, 3), [
+    "A newer connection replaces this one.",
+    "A newer connection replaces this one.",
+    "The other connection between the two members stays.",
+  ]);
+  await end(cluster, peer);
+});

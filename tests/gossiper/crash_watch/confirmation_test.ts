@@ -1,0 +1,246 @@
+/** A suspect that stays silent is blocked in time, and one that lives is not (rules C3 and C4). */
+
+import { assert, assertEquals } from "../../../deps/std_assert.ts";
+import { memoryAddress } from "../../../testing/memory.ts";
+import { incarnationOf, TestCluster } from "../../requirements/harness.ts";
+import {
+  clusterWithPassiveMember,
+  connectedCluster,
+  countOf,
+  dialsOf,
+  eventsAbout,
+  FEW_ROUNDS,
+  FOUND_WITHIN_MS,
+  LONG_MS,
+  suspectOf,
+  withOtherEvents,
+  withScriptedPeer,
+} from "./clusters.ts";
+
+Deno.test("CrashWatch: a crashed member is suspected at once and blocked by all within 1.2 s, once each (C1, C3)", async () => {
+  await using cluster = await connectedCluster(["a", "b", "c", "d", "e"]);
+  cluster.crash("c");
+  await cluster.runtime.settle();
+  assertEquals(withOtherEvents(cluster, "c", ["suspected"]), []);
+  await cluster.runUntil(() => cluster.members.every(({ blocked }) => blocked.c === "crashed"), {
+    withinMs: FOUND_WITHIN_MS,
+  });
+  await cluster.advance(LONG_MS);
+  assertEquals(withOtherEvents(cluster, "c", ["suspected", "crashed"]), []);
+  for (const member of cluster.members) assertEquals(member.blocked, { c: "crashed" });
+  assert(cluster.isConfirmed(["a", "b", "d", "e"]));
+});
+
+Deno.test("CrashWatch: a crashed member is not blocked before 1.1 s have passed (C3)", async () => {
+  await using cluster = await connectedCluster(["a", "b", "c"]);
+  cluster.crash("c");
+  await cluster.advance(1_099);
+  for (const member of cluster.members) assertEquals(member.blocked, {});
+});
+
+Deno.test("CrashWatch: a member that is alone with a suspect confirms it by repeated refused dials (C3)", async () => {
+  await using cluster = await connectedCluster(["a", "b"], FEW_ROUNDS);
+  const dials = dialsOf(cluster, "a", "b");
+  const startMs = cluster.runtime.monotonicMs();
+  cluster.crash("b");
+  await cluster.runUntil(() => cluster.of("a").blocked.b === "crashed", { withinMs: FOUND_WITHIN_MS });
+  assertEquals(dials.map((atMs) => atMs - startMs), [0, 367, 734, 1_101]);
+  await cluster.advance(4_000);
+  assertEquals([dials.length, eventsAbout(cluster.of("a"), "b")], [4, ["suspected", "crashed"]]);
+});
+
+Deno.test("CrashWatch: a heartbeat that was under way begins the wait again, and the last dial is at its end (C3)", async () => {
+  await using cluster = await connectedCluster(["a", "b", "c"]);
+  cluster.network.setFaults({ delayMs: 200 }, { from: memoryAddress("b", 1), to: memoryAddress("a", 1) });
+  const a = cluster.of("a");
+  await cluster.runUntil(() => countOf(cluster.of("b"), "c") > countOf(a, "c"));
+  const before = countOf(a, "c");
+  const crashedAtMs = cluster.runtime.monotonicMs();
+  cluster.crash("c");
+  await cluster.runUntil(() => countOf(a, "c") > before);
+  const heardAtMs = cluster.runtime.monotonicMs();
+  assert(heardAtMs > crashedAtMs && heardAtMs < crashedAtMs + 300);
+  await cluster.runUntil(() => a.blocked.c === "crashed");
+  assertEquals(cluster.runtime.monotonicMs() - heardAtMs, 1_100);
+});
+
+Deno.test("CrashWatch: waits half of a short expiration (C3)", async () => {
+  await using cluster = await connectedCluster(["a", "b"], {
+    gossipInterval: 100,
+    heartbeatExpiration: 1_600,
+  });
+  cluster.crash("b");
+  await cluster.advance(799);
+  assertEquals(cluster.of("a").blocked, {});
+  await cluster.advance(2);
+  assertEquals(cluster.of("a").blocked, { b: "crashed" });
+});
+
+Deno.test("CrashWatch: blockedMembers, members and the snapshot show the reason (C3)", async () => {
+  await using cluster = await connectedCluster(["a", "b"]);
+  cluster.crash("b");
+  await cluster.advance(FOUND_WITHIN_MS);
+  const { gossiper } = cluster.of("a");
+  const sinceMs = gossiper.blockedMembers[0]!.sinceMs;
+  const block = { id: "b", reason: "crashed", sinceMs } as const;
+  assertEquals(gossiper.blockedMembers, [block]);
+  const view = gossiper.members.find(({ id }) => id === "b");
+  assertEquals([view?.status, view?.block], ["failed", block]);
+  assertEquals(gossiper.snapshot().members.find(({ id }) => id === "b")?.block, block);
+});
+
+Deno.test("CrashWatch: a proxy that refuses for a second blocks no member that has no connections of its own (C3, C4)", async () => {
+  await using cluster = await clusterWithPassiveMember();
+  const address = memoryAddress("c", 1);
+  assertEquals(cluster.network.openAt(address), 2);
+  cluster.network.stopProxy(address);
+  assertEquals(cluster.network.openAt(address), 0);
+  await cluster.advance(1_000);
+  cluster.network.restoreProxy(address);
+  assertEquals(withOtherEvents(cluster, "c", ["suspected"]), []);
+  await cluster.advance(LONG_MS);
+  assertEquals(withOtherEvents(cluster, "c", ["suspected"]), []);
+  assertEquals(cluster.network.openAt(address), 2);
+});
+
+Deno.test("CrashWatch: the time in which this process stood still does not count as a wait (C3)", async () => {
+  await using cluster = await connectedCluster(["a", "b"], FEW_ROUNDS, { b: { detectCrashes: false } });
+  const { runtime } = cluster.of("a");
+  const address = memoryAddress("b", 1);
+  // Two restarts of the proxy before b; only the first refused dial of each is seen.
+  cluster.network.stopProxy(address);
+  await cluster.advance(100);
+  assertEquals(eventsAbout(cluster.of("a"), "b"), ["suspected"]);
+  runtime.freeze();
+  cluster.network.pause(memoryAddress("a", 1));
+  cluster.network.restoreProxy(address);
+  await cluster.advance(2_000);
+  cluster.network.stopProxy(address);
+  cluster.network.resume(memoryAddress("a", 1));
+  runtime.thaw();
+  await cluster.advance(300);
+  assertEquals(eventsAbout(cluster.of("a"), "b"), ["suspected"]);
+  cluster.network.restoreProxy(address);
+  await cluster.advance(LONG_MS);
+  assertEquals(cluster.of("a").blocked, {});
+});
+
+Deno.test("CrashWatch: a restart under the same id within the wait ends the suspicion (C4)", async () => {
+  await using cluster = await connectedCluster(["a", "b", "c"]);
+  cluster.crash("c");
+  await cluster.advance(700);
+  await cluster.make("c").gossiper.start();
+  await cluster.advance(LONG_MS);
+  assertEquals(withOtherEvents(cluster, "c", ["suspected"]), []);
+  await cluster.runUntil(() => cluster.isConfirmed());
+});
+
+Deno.test("CrashWatch: a crashed member that comes back is freed by its handshake (C4)", async () => {
+  await using cluster = await connectedCluster(["a", "b", "c"]);
+  cluster.crash("c");
+  await cluster.runUntil(() => cluster.members.every(({ blocked }) => blocked.c === "crashed"));
+  await cluster.make("c").gossiper.start();
+  await cluster.advance(1_000);
+  assertEquals(withOtherEvents(cluster, "c", ["suspected", "crashed", "unblocked"]), []);
+  assertEquals(cluster.of("c").told("SelfBlocked"), []);
+  await cluster.runUntil(() => cluster.isConfirmed());
+});
+
+Deno.test("CrashWatch: a living member that was blocked as crashed is freed by its handshake, and no request is refused (C4)", async () => {
+  await using cluster = await clusterWithPassiveMember();
+  const { incarnation } = cluster.of("c").gossiper.members.find(({ isSelf }) => isSelf)!;
+  cluster.network.stopProxy(memoryAddress("c", 1));
+  await cluster.runUntil(() => ["a", "b"].every((id) => cluster.of(id).blocked.c === "crashed"), {
+    withinMs: FOUND_WITHIN_MS,
+  });
+  cluster.network.restoreProxy(memoryAddress("c", 1));
+  await cluster.runUntil(() => ["a", "b"].every((id) => cluster.of(id).blocked.c === undefined), {
+    withinMs: 3 * FEW_ROUNDS.gossipInterval,
+  });
+  const { gossiper } = cluster.of("c");
+  assertEquals([cluster.of("c").told("SelfBlocked"), cluster.of("c").told("RequestFailed")], [[], []]);
+  assertEquals(cluster.sentBy("a", "refused"), []);
+  assertEquals(gossiper.members.find(({ isSelf }) => isSelf)?.incarnation, incarnation);
+  await cluster.runUntil(() => cluster.isConfirmed());
+});
+
+Deno.test("CrashWatch: a suspicion of a peer about a suspect causes no more dials (C3)", async () => {
+  const { cluster, peer } = await withScriptedPeer(FEW_ROUNDS);
+  await using _cluster = cluster, _peer = peer;
+  const dials = dialsOf(cluster, "a", "b");
+  const suspicion = suspectOf("b", {
+    incarnation: incarnationOf(cluster.of("b")),
+    count: countOf(cluster.of("a"), "b"),
+  });
+  cluster.crash("b");
+  for (let step = 0; step < 5; step++) {
+    await cluster.advance(100);
+    await peer.say("a", suspicion);
+  }
+  await cluster.advance(700);
+  assertEquals([cluster.of("a").blocked, dials.length], [{ b: "crashed" }, 4]);
+});
+
+Deno.test("CrashWatch: a dial that fails otherwise ends the suspicion, and the next suspicion waits in full (C4)", async () => {
+  const { cluster, peer } = await withScriptedPeer(FEW_ROUNDS);
+  await using _cluster = cluster, _peer = peer;
+  const [one, other] = [memoryAddress("a", 1), memoryAddress("b", 1)];
+  const suspicion = suspectOf("b", {
+    incarnation: incarnationOf(cluster.of("b")),
+    count: countOf(cluster.of("a"), "b"),
+  });
+  cluster.crash("b");
+  await cluster.advance(300);
+  cluster.network.cut(one, other);
+  await cluster.advance(1_500);
+  cluster.network.heal();
+  assertEquals(eventsAbout(cluster.of("a"), "b"), ["suspected"]);
+  await peer.say("a", suspicion);
+  await cluster.advance(1_099);
+  assertEquals(eventsAbout(cluster.of("a"), "b"), ["suspected", "suspected"]);
+  await cluster.advance(10);
+  assertEquals(cluster.of("a").blocked, { b: "crashed" });
+});
+
+Deno.test("CrashWatch: a member that leaves the topology while it is dialed is not blocked (C3)", async () => {
+  await using cluster = new TestCluster(["a", "b"], { fixed: false, config: FEW_ROUNDS });
+  for (const id of ["a", "b"]) await cluster.make(id).gossiper.start();
+  await cluster.publish(["a", "b"]);
+  await cluster.runUntil(() => cluster.isConfirmed() && cluster.sent.length > 0);
+  // A dial takes 100 ms: the last one begins after 1,401 ms and is refused after 1,501 ms.
+  cluster.network.setFaults({ delayMs: 100 }, { from: memoryAddress("a", 1) });
+  cluster.crash("b");
+  await cluster.advance(1_450);
+  assertEquals(eventsAbout(cluster.of("a"), "b"), ["suspected"]);
+  await cluster.publish(["a"], { to: ["a"] });
+  await cluster.advance(1_000);
+  assertEquals([eventsAbout(cluster.of("a"), "b"), cluster.of("a").blocked], [["suspected"], {}]);
+});
+
+Deno.test("CrashWatch: a newer count from a third member restarts the wait (C4)", async () => {
+  const { cluster, peer } = await withScriptedPeer();
+  await using _cluster = cluster, _peer = peer;
+  const count = countOf(cluster.of("a"), "b");
+  const incarnation = incarnationOf(cluster.of("b"));
+  cluster.crash("b");
+  await cluster.advance(1_000);
+  await peer.say("a", suspectOf("b", { incarnation, count: count + 1, isAlive: true }));
+  await cluster.advance(1_099);
+  assertEquals(cluster.of("a").blocked, {});
+  assertEquals(countOf(cluster.of("a"), "b"), count + 1);
+  await cluster.advance(400);
+  assertEquals(cluster.of("a").blocked, { b: "crashed" });
+  assertEquals(eventsAbout(cluster.of("a"), "b"), ["suspected", "crashed"]);
+});
+
+Deno.test("CrashWatch: a count that is not newer does not restart the wait (C4)", async () => {
+  const { cluster, peer } = await withScriptedPeer();
+  await using _cluster = cluster, _peer = peer;
+  const count = countOf(cluster.of("a"), "b");
+  const incarnation = incarnationOf(cluster.of("b"));
+  cluster.crash("b");
+  await cluster.advance(1_000);
+  await peer.say("a", suspectOf("b", { incarnation, count, isAlive: true }));
+  await cluster.advance(200);
+  assertEquals(cluster.of("a").blocked, { b: "crashed" });
+});

@@ -1,0 +1,126 @@
+/** Sockets give evidence of a crash, and causes that living members have give none (rule C1). */
+
+import { assertEquals } from "../../../deps/std_assert.ts";
+import { seeds } from "../../../discovery/seeds.ts";
+import { memoryAddress } from "../../../testing/memory.ts";
+import { NOWHERE } from "../../../contracts/mod.ts";
+import { TestCluster } from "../../requirements/harness.ts";
+import {
+  connectedCluster,
+  dialsOf,
+  eventsAbout,
+  FEW_ROUNDS,
+  LONG_MS,
+  withOtherEvents,
+  withScriptedPeer,
+} from "./clusters.ts";
+
+Deno.test("CrashWatch: a proxy that refuses for a second blocks no member that has connections of its own (C1)", async () => {
+  await using cluster = await connectedCluster(["a", "b", "c"]);
+  // If two dial at once, the connection of the lower id stays: all of a's are its own.
+  cluster.network.stopProxy(memoryAddress("a", 1));
+  assertEquals(cluster.network.openAt(memoryAddress("a", 1)), 2);
+  await cluster.advance(1_000);
+  cluster.network.restoreProxy(memoryAddress("a", 1));
+  await cluster.advance(LONG_MS);
+  assertEquals(withOtherEvents(cluster, "a", []), []);
+});
+
+Deno.test("CrashWatch: a partition is no evidence (C1)", async () => {
+  await using cluster = await connectedCluster(["a", "b", "c"]);
+  for (const id of ["a", "b"]) cluster.network.cut(memoryAddress(id, 1), memoryAddress("c", 1));
+  await cluster.advance(LONG_MS);
+  for (const id of ["a", "b", "c"]) assertEquals(withOtherEvents(cluster, id, []), []);
+  await cluster.runUntil(() => cluster.of("a").blocked.c === "expired");
+});
+
+Deno.test("CrashWatch: a connection that breaks while dials hang is no evidence (C1)", async () => {
+  await using cluster = await connectedCluster(["a", "b"]);
+  cluster.breakConnections("b");
+  cluster.network.setFaults({ hang: true });
+  await cluster.advance(LONG_MS);
+  assertEquals([eventsAbout(cluster.of("a"), "b"), eventsAbout(cluster.of("b"), "a")], [[], []]);
+  cluster.network.clearFaults();
+});
+
+Deno.test("CrashWatch: a connection that breaks while the address answers is no evidence (C1)", async () => {
+  await using cluster = await connectedCluster(["a", "b"]);
+  cluster.breakConnections("b");
+  await cluster.advance(LONG_MS);
+  assertEquals([eventsAbout(cluster.of("a"), "b"), eventsAbout(cluster.of("b"), "a")], [[], []]);
+});
+
+Deno.test("CrashWatch: a frozen process is not suspected, and suspects no member (C1)", async () => {
+  await using cluster = await connectedCluster(["a", "b", "c"]);
+  cluster.of("c").runtime.freeze();
+  cluster.network.pause(memoryAddress("c", 1));
+  await cluster.advance(LONG_MS);
+  cluster.network.resume(memoryAddress("c", 1));
+  cluster.of("c").runtime.thaw();
+  await cluster.advance(LONG_MS);
+  for (const id of ["a", "b", "c"]) assertEquals(withOtherEvents(cluster, id, []), []);
+});
+
+Deno.test("CrashWatch: a member that stops stays blocked as left (C1)", async () => {
+  await using cluster = await connectedCluster(["a", "b", "c"]);
+  const { transport } = cluster.of("c");
+  await cluster.stop("c");
+  await cluster.finish(transport.close());
+  await cluster.advance(LONG_MS);
+  for (const id of ["a", "b"]) {
+    assertEquals([eventsAbout(cluster.of(id), "c"), cluster.of(id).blocked], [["left"], { c: "left" }]);
+  }
+});
+
+Deno.test("CrashWatch: a member that closes its transport with a close code is not suspected (C1)", async () => {
+  await using cluster = await connectedCluster(["a", "b", "c"]);
+  cluster.of("c").runtime.freeze();
+  await cluster.finish(cluster.of("c").transport.close());
+  await cluster.advance(LONG_MS);
+  assertEquals(withOtherEvents(cluster, "c", []), []);
+  cluster.of("c").runtime.thaw();
+});
+
+Deno.test("CrashWatch: a member that only dials is blocked as expired, and never suspected (C1)", async () => {
+  await using cluster = new TestCluster(["a", "b", "x"], {
+    fixed: false,
+    config: { gossipInterval: 100, heartbeatExpiration: 4_000 },
+    cluster: { discovery: seeds([memoryAddress("a", 1)]) },
+  });
+  for (const id of ["a", "b"]) cluster.make(id);
+  cluster.make("x", { cluster: { self: { id: "x", ...NOWHERE, kinds: [] } } });
+  for (const { gossiper } of cluster.members) await gossiper.start();
+  await cluster.runUntil(() =>
+    cluster.members.every(({ gossiper }) =>
+      gossiper.members.filter(({ status }) => status === "alive").length === 3
+    )
+  );
+  await cluster.advance(1_000);
+  cluster.crash("x");
+  await cluster.advance(3_500);
+  assertEquals(withOtherEvents(cluster, "x", []), []);
+  await cluster.advance(1_500);
+  assertEquals(withOtherEvents(cluster, "x", ["expired"]), []);
+});
+
+Deno.test("CrashWatch: with detectCrashes false no member is suspected, and a crashed member expires (C1, C2)", async () => {
+  await using cluster = await connectedCluster(["a", "b", "c"], { detectCrashes: false });
+  const dials = dialsOf(cluster, "a", "c");
+  cluster.crash("c");
+  await cluster.runtime.settle();
+  assertEquals(dials, []);
+  await cluster.advance(18_000);
+  assertEquals(withOtherEvents(cluster, "c", []), []);
+  assertEquals(cluster.sent.filter(({ type }) => type === "suspect"), []);
+  await cluster.advance(4_000);
+  assertEquals(withOtherEvents(cluster, "c", ["expired"]), []);
+});
+
+Deno.test("CrashWatch: a peer that closes with a close code is not suspected, though its address refuses (C1)", async () => {
+  const { cluster, peer } = await withScriptedPeer(FEW_ROUNDS);
+  await using _cluster = cluster, _peer = peer;
+  cluster.network.stopProxy(memoryAddress("P", 1));
+  await peer.say("a");
+  await cluster.advance(4_000);
+  assertEquals(eventsAbout(cluster.of("a"), "P"), []);
+});

@@ -1,0 +1,44 @@
+import { assertEquals, assertLess, assertRejects } from "../../deps/std_assert.ts";
+import { HearsayError } from "../../common/errors.ts";
+import { TestCluster } from "../requirements/harness.ts";
+import { EXPIRING_CONFIG, withAnsweringPeer } from "../requirements/scripted_pair.ts";
+
+Deno.test("stop: of two calls at once one stops, and the second is refused (R9.1)", async () => {
+  await using cluster = await TestCluster.started(["a", "b"], { config: EXPIRING_CONFIG });
+  const { gossiper } = cluster.of("a");
+  const first = gossiper.stop();
+  const second = await assertRejects(() => gossiper.stop(), HearsayError);
+  assertEquals(second.code, "stopped");
+  assertEquals((await cluster.finish(first)).flushed, true);
+});
+
+Deno.test("stop: members that all stop at once are done at once, and have each other's departure (R9.2)", async () => {
+  const ids = ["a", "b", "c", "d", "e", "f"];
+  for (let seed = 1; seed <= 10; seed++) {
+    await using cluster = await TestCluster.started(ids, { config: EXPIRING_CONFIG, seed });
+    await cluster.runUntil(() => cluster.isConfirmed());
+    const stops = await cluster.finish(Promise.all(ids.map((id) => cluster.of(id).gossiper.stop())));
+    assertEquals(stops.map(({ flushed }) => flushed), ids.map(() => true), `seed ${seed}`);
+  }
+});
+
+Deno.test("stop: a peer that is gone, and not there at a second dial, is not waited for (R9.2)", async () => {
+  await using cluster = await TestCluster.started(["a", "b"], { config: EXPIRING_CONFIG });
+  await cluster.runUntil(() => cluster.isConfirmed());
+  await cluster.of("b").transport.close();
+  const fromMs = cluster.runtime.monotonicMs();
+  assertEquals((await cluster.stop("a")).flushed, true);
+  assertLess(cluster.runtime.monotonicMs() - fromMs, EXPIRING_CONFIG.gossipRequestTimeout);
+});
+
+Deno.test("stop: an unreachable peer whose connection this member closed itself does not count (R9.2)", async () => {
+  const { cluster, a, peer } = await withAnsweringPeer();
+  // It answers nothing, so that its connection is given up, and is dead when it is dialed again.
+  peer.greeting = peer.answer = () => undefined;
+  const timeouts = () => a.told("RequestFailed").length;
+  await cluster.runUntil(() => timeouts() === 2);
+  await peer[Symbol.asyncDispose]();
+  const { flushed, acknowledgedBy } = await cluster.stop("a");
+  assertEquals([flushed, acknowledgedBy], [false, 0]);
+  await cluster[Symbol.asyncDispose]();
+});

@@ -1,0 +1,236 @@
+import { assert, assertEquals, assertGreater, assertLess } from "../../deps/std_assert.ts";
+import { seeds } from "../../discovery/seeds.ts";
+import { incarnationAbove, makeIncarnation } from "../../engine/incarnation.ts";
+import { type Delta, GRACEFULLY_LEFT_KEY, type Incarnation, TYPE } from "../../engine/types.ts";
+import { murmur32Pair } from "../../engine/state/murmur3.ts";
+import type { Message } from "../../protocol/message.ts";
+import type { Signing } from "../../contracts/signing.ts";
+import { memoryAddress } from "../../testing/memory.ts";
+import { incarnationOf, TestCluster, TestMember } from "../requirements/harness.ts";
+import { deltaOf, replyTo, ScriptedPeer } from "../requirements/scripted_peer.ts";
+import { end, EXPIRING_CONFIG, withAnsweringPeer } from "../requirements/scripted_pair.ts";
+import { memberDelta } from "../engine/harness.ts";
+
+/** Signatures without security and without time: a virtual clock does not wait for real ones. */
+function signingOf(publicKey: string): Signing {
+  const sign = (text: string, key = publicKey) => `${key} ${murmur32Pair(text, 0, 1)}`;
+  return {
+    publicKey,
+    sign: (text) => Promise.resolve(sign(text)),
+    verify: (text, by) => Promise.resolve(sign(text, by.publicKey) === by.signature),
+  };
+}
+
+/** A claim of a later incarnation of `a`. */
+function claimOf(incarnation: Incarnation): Partial<Delta> {
+  return { members: [{ id: "a", incarnation, after: 0, reset: false, entries: [] }] };
+}
+
+Deno.test("incarnation: a member that learns of a later one of its id begins one above it and sends that first (E1)", async () => {
+  const { cluster, a, peer } = await withAnsweringPeer();
+  a.gossiper.setState("k", "v");
+  const before = incarnationOf(a);
+  const claimed = incarnationAbove(before, 0, 0.5);
+  let from = Infinity;
+  peer.answer = (message) => {
+    if (message.type !== "gossip") return undefined;
+    if (from < Infinity) return replyTo(message);
+    from = peer.heard.length;
+    return replyTo(message, { delta: claimOf(claimed) });
+  };
+  await cluster.runUntil(() => peer.heard.slice(from).some(({ type }) => type === "gossip"));
+  assertGreater(incarnationOf(a), claimed);
+  const [first] = peer.heard.slice(from).filter(({ type }) => type === "hello" || type === "gossip");
+  assert(first?.type === "hello");
+  assertEquals(first.incarnation, incarnationOf(a));
+  const [told] = peer.heard.slice(from).flatMap((message) =>
+    message.type === "gossip" || message.type === "push" ? message.delta.members : []
+  );
+  assertEquals([told?.incarnation, told?.entries.some(({ value }) => value === "v")], [
+    incarnationOf(a),
+    true,
+  ]);
+  await end(cluster, peer);
+});
+
+Deno.test("identity conflict: a signing member that meets another process with its id and key is silenced: it asks nothing, refuses requests, and still stops (E1)", async () => {
+  const cluster = new TestCluster(["a", "p"], { config: EXPIRING_CONFIG });
+  const peer = new ScriptedPeer(cluster, "p");
+  const [own, other] = [signingOf("own"), signingOf("other")];
+  const a = cluster.make("a", { cluster: { discovery: seeds([]), signing: own } });
+  await a.gossiper.start();
+  const before = incarnationOf(a);
+  const hello = (hours: number, id = "a", { publicKey } = own): Message => ({
+    ...peer.hello("d1"),
+    member: { id, host: "elsewhere", port: 1, kinds: [] },
+    incarnation: makeIncarnation(cluster.runtime.wallMs() + hours * 3_600_000, 0),
+    publicKey,
+  });
+  // With another key the id is another member's.
+  for (const hours of [1, 2, 3, 4]) await peer.sayUngreeted("a", hello(hours, "a", other));
+  assertEquals([incarnationOf(a), a.told("SelfBlocked")], [before, []]);
+  for (const hours of [1, 2]) await peer.sayUngreeted("a", hello(hours));
+  assertEquals(a.told("SelfBlocked"), []);
+  const connection = await peer.dial("a");
+  const writer = connection.writable.getWriter();
+  const received: Message[] = [];
+  const reading = connection.readable.pipeTo(
+    new WritableStream({ write: (message) => void received.push(message) }),
+  );
+  await writer.write(hello(0, "p", other));
+  await cluster.runtime.settle();
+  await peer.sayUngreeted("a", hello(3));
+  assertEquals(a.told("SelfBlocked").map(({ reason }) => reason), ["identity"]);
+  assertEquals(a.gossiper.members.find(({ isSelf }) => isSelf)!.status, "failed");
+  const gossip = {
+    type: "gossip",
+    liveness: { count: 0 },
+    id: "d2",
+    memberId: "p",
+    delta: deltaOf([]),
+  } as const;
+  await writer.write(gossip);
+  await writer.write({
+    type: "reconcile",
+    id: "d3",
+    part: { from: "", until: undefined, members: new Map() },
+  });
+  await cluster.runtime.settle();
+  const refusals = received.filter((message) => message.type === "error");
+  assertEquals(refusals.map(({ id, code }) => [id, code]), [["d2", "id_conflict"], ["d3", "id_conflict"]]);
+
+  const from = cluster.sent.length;
+  await cluster.advance(5_000);
+  assertEquals(cluster.sent.slice(from), []);
+  assertEquals(await cluster.stop("a"), { acknowledgedBy: 0, wanted: 0, flushed: true });
+  await end(cluster, peer);
+  await reading.catch(() => {});
+});
+
+Deno.test("identity conflict: a member that learns of ever later incarnations begins some of them, emits a conflict, and still answers (E1)", async () => {
+  const { cluster, a, peer } = await withAnsweringPeer();
+  peer.answer = (message) =>
+    message.type === "gossip"
+      ? replyTo(message, { delta: claimOf(incarnationAbove(incarnationOf(a), 0, 0.5)) })
+      : undefined;
+  await cluster.advance(3 * EXPIRING_CONFIG.heartbeatExpiration);
+  assertEquals(a.told("SelfBlocked"), []);
+  // Two in half of an expiration.
+  const renewed = a.told("IncarnationRenewed").length;
+  assert(renewed >= 10 && renewed <= 12, `${renewed}`);
+  const conflicts = a.told("ConflictDetected").map(({ reason }) => reason);
+  assertEquals(conflicts, ["identity", "identity", "identity"]);
+  assertEquals(a.gossiper.members.find(({ isSelf }) => isSelf)!.status, "alive");
+  const from = peer.heard.length;
+  await cluster.advance(1_000);
+  assert(peer.heard.slice(from).some(({ type }) => type === "gossip"));
+  await end(cluster, peer);
+});
+
+Deno.test("incarnation: a member that left and returns with a clock set back is admitted again within a second (E1, R10.1)", async () => {
+  await using cluster = await TestCluster.started(["a", "b", "c"], { config: EXPIRING_CONFIG });
+  await cluster.runUntil(() => cluster.isConfirmed());
+  const before = incarnationOf(cluster.of("b"));
+  await cluster.stop("b");
+  assertEquals(cluster.of("a").blocked, { b: "left" });
+  await cluster.of("b").dispose();
+
+  const runtime = cluster.runtime.machine({ wallMs: cluster.runtime.wallMs() - 3_600_000 });
+  const again = cluster.make("b", { cluster: { runtime } });
+  assertLess(incarnationOf(again), before);
+  again.gossiper.setState("k", "back");
+  await again.gossiper.start();
+  await cluster.runUntil(() => cluster.of("a").value("b", "k") === "back", { withinMs: 1_000 });
+  await cluster.runUntil(() => cluster.isConfirmed());
+  assertGreater(incarnationOf(again), before);
+  assertEquals([cluster.of("a").blocked, cluster.of("c").blocked], [{}, {}]);
+});
+
+Deno.test("incarnation: a member with a claimed departure in a later one learns of it with its next request, and is admitted again (E1, E10)", async () => {
+  const cluster = new TestCluster(["a", "b", "p"], { config: EXPIRING_CONFIG });
+  const peer = new ScriptedPeer(cluster, "p");
+  const [a, b] = [cluster.make("a"), cluster.make("b")];
+  for (const { gossiper } of [a, b]) await gossiper.start();
+  b.gossiper.setState("k", "first");
+  await cluster.runUntil(() => a.value("b", "k") === "first");
+  const claimed = incarnationAbove(incarnationOf(b), 0, 0.5);
+  const left = { key: GRACEFULLY_LEFT_KEY, number: 1, type: TYPE.empty, value: {}, json: "{}" };
+  peer.answer = (message) => {
+    if (message.type !== "gossip") return undefined;
+    if (message.memberId !== "a" || b.told("IncarnationRenewed").length > 0) return replyTo(message);
+    return replyTo(message, { delta: { members: [memberDelta("b", claimed, [left])] } });
+  };
+  await cluster.runUntil(() => a.blocked.b === "left");
+  await cluster.runUntil(() => a.blocked.b === undefined, {
+    withinMs: EXPIRING_CONFIG.heartbeatExpiration / 2,
+  });
+  assertGreater(incarnationOf(b), claimed);
+  b.gossiper.setState("k", "here");
+  await cluster.runUntil(() => a.value("b", "k") === "here");
+  await end(cluster, peer);
+});
+
+for (const meeting of ["through a third member", "directly"]) {
+  Deno.test(`identity conflict: two processes with one id that meet ${meeting} both emit an event, and neither is silenced (E1)`, async () => {
+    const config = { ...EXPIRING_CONFIG, heartbeatExpiration: 5_000 };
+    await using cluster = new TestCluster(["a", "x"], { config });
+    const a = cluster.make("a", { cluster: { discovery: seeds([]) } });
+    const seed = meeting === "directly" ? memoryAddress("x", 1) : a.transport.address;
+    const one = cluster.make("x", { cluster: { discovery: seeds([a.transport.address]) } });
+    const transport = cluster.network.transport("elsewhere", 1);
+    const self = { id: "x", host: "elsewhere", port: 1, kinds: [] };
+    const twin = new TestMember(self, {
+      runtime: cluster.runtime.machine(),
+      transport,
+      config,
+      cluster: { discovery: seeds([seed]) },
+    });
+    for (const { gossiper } of [a, one, twin]) {
+      await gossiper.start();
+      await cluster.advance(1_000);
+    }
+    const hasConflict = (member: TestMember) =>
+      member.told("ConflictDetected").some(({ memberId, reason }) =>
+        memberId === "x" && reason === "identity"
+      );
+    await cluster.runUntil(() => hasConflict(one) && hasConflict(twin), { withinMs: 20_000 });
+    assertEquals([one.told("SelfBlocked"), twin.told("SelfBlocked")], [[], []]);
+    // Once one of them has ended, the others see only the other one.
+    await cluster.finish(twin.dispose());
+    one.gossiper.setState("k", "mine");
+    await cluster.runUntil(() => a.value("x", "k") === "mine", { withinMs: 10_000 });
+    await cluster.runUntil(() => one.gossiper.phase === "confirmed" && a.gossiper.phase === "confirmed");
+    assertEquals(a.blocked, {});
+  });
+}
+
+for (const meeting of ["through a third member", "directly"]) {
+  Deno.test(`identity conflict: two processes with one id and one key that meet ${meeting} both emit an event, and one that the other dials is silenced (E1)`, async () => {
+    const config = { ...EXPIRING_CONFIG, heartbeatExpiration: 5_000 };
+    const [signing, others] = [signingOf("one"), signingOf("other")];
+    await using cluster = new TestCluster(["a", "x"], { config });
+    const a = cluster.make("a", { cluster: { discovery: seeds([]), signing: others } });
+    const seed = meeting === "directly" ? memoryAddress("x", 1) : a.transport.address;
+    const one = cluster.make("x", { cluster: { discovery: seeds([a.transport.address]), signing } });
+    const self = { id: "x", host: "elsewhere", port: 1, kinds: [] };
+    const twin = new TestMember(self, {
+      runtime: cluster.runtime.machine(),
+      transport: cluster.network.transport("elsewhere", 1),
+      config,
+      cluster: { discovery: seeds([seed]), signing },
+    });
+    for (const { gossiper } of [a, one, twin]) {
+      await gossiper.start();
+      await cluster.advance(1_000);
+    }
+    const isSilent = (member: TestMember) =>
+      member.told("SelfBlocked").some(({ reason }) => reason === "identity");
+    const hasConflict = (member: TestMember) =>
+      member.told("ConflictDetected").some(({ reason }) => reason === "identity");
+    await cluster.runUntil(() => hasConflict(one) && hasConflict(twin) || isSilent(one), {
+      withinMs: 30_000,
+    });
+    assertEquals([isSilent(one), isSilent(twin)], [meeting === "directly", false]);
+    await cluster.finish(twin.dispose());
+  });
+}

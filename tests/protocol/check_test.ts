@@ -1,0 +1,15 @@
+import { assertLessOrEqual, assertThrows } from "../../deps/std_assert.ts";
+import { TYPE } from "../../engine/types.ts";
+import { ConnectionClosed } from "../../common/errors.ts";
+import { ANY, gossipOf, HELLO, read } from "./messages.ts";
+
+Deno.test("decode: an error never repeats a peer's text at length (P6)", () => {
+  const error = assertThrows(() => read({ ...HELLO, cluster: "x".repeat(100_000) }), ConnectionClosed);
+  assertLessOrEqual(error.message.length, 200);
+  const long = { [`${"y".repeat(100_000)}`]: "HERE" };
+  const text = JSON.stringify(
+    gossipOf({ sequenceNumber: "1", value: { "@type": `${ANY}${TYPE.value}`, value: long } }),
+  );
+  const deep = assertThrows(() => read(text.replace('"HERE"', "1e999")), ConnectionClosed);
+  assertLessOrEqual(deep.message.length, 1000);
+});
