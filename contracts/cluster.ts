@@ -104,7 +104,7 @@ export interface DiscoveryContext {
   readonly cluster: string;
   /** Clocks, timers and random numbers. */
   readonly runtime: Runtime;
-  /** Publish `ClusterTopology` events here, and subscribe to all others. */
+  /** Publish the discovery's own events here, such as `ClusterTopology`; subscribe to any. */
   readonly eventStream: Pick<EventStream, "publish" | "subscribe">;
   /** The ids of active members: in the topology and not blocked. */
   activeIds(): ReadonlySet<string>;
@@ -137,8 +137,9 @@ export interface Discovery {
    */
   readonly members?: readonly Member[];
   /**
-   * Runs until the signal is aborted, and resolves then. On a failure it publishes `DiscoveryFailed` and tries again; the
-   * last topology stays.
+   * Publishes the members, and then each change, until the signal is aborted; may resolve before if the members never
+   * change. Must then resolve at once, because `stop()` waits for it. On a failure it publishes `DiscoveryFailed` and
+   * tries again; the last topology stays.
    */
   run(context: DiscoveryContext, options: { readonly signal: AbortSignal }): Promise<void>;
 }

@@ -64,7 +64,10 @@ export class Identity {
     this.#renewals = new Renewals(settings.heartbeatExpiration);
   }
 
-  /** An unsigned claim never fences: it would let any process silence a member. */
+  /**
+   * True once another process with this id and key proved a later incarnation: this member then neither sends nor merges
+   * (rule E1). Never true without signing, because any process could then silence a member.
+   */
   get isFenced(): boolean {
     return this.#isFenced;
   }
@@ -112,7 +115,10 @@ export class Identity {
     this.#isFenced = true;
   }
 
-  /** Without a proof the peer would not believe it. */
+  /**
+   * True if a later incarnation of the peer is known than that of its handshake. With signing on, only if this member can
+   * prove it: the peer would not believe it otherwise.
+   */
   isOutlived(peerId: string): boolean {
     const peer = this.#memories.peek(peerId);
     if (!peer || !this.#sync.isOutlived(peer)) return false;

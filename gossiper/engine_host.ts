@@ -37,9 +37,9 @@ interface Waiter {
   readonly outcome: PromiseWithResolvers<void>;
 }
 
-/** Makes every engine call, so that each event is published once, at once and in order. */
+/** Makes the engine calls that cause events, so that each event is published once, at once and in order. */
 export class EngineHost {
-  /** For reads only; {@linkcode EngineHost.do} makes the calls that change it. */
+  /** For calls that return no events, such as `takeChanges`; {@linkcode EngineHost.do} makes all others. */
   readonly engine: Engine;
   readonly runtime: Runtime;
   readonly #eventStream: EventStream;

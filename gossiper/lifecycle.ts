@@ -255,7 +255,7 @@ export class Lifecycle {
     if (known.size < config.maxMembers) return true;
     const { id } = engineHost.do((engine, now) => engine.makePlace(now));
     if (id === undefined) return false;
-    // The discovery hears of it by an event, and soon publishes the same.
+    // The discovery hears of it by `MemberForgotten`, and publishes the same list.
     known.set([...known.members()].filter((member) => member.id !== id));
     return true;
   }

@@ -19,7 +19,7 @@ export interface AuthenticationOptions {
   /**
    * 1 to 8 keys of 32 random bytes or more, as base64 or bytes. The first signs; all verify. Read them from a
    * file or the environment with `keysFromFile` or `keysFromEnvironment` of `@hearsay/gossip/auth`. Weak keys
-   * are refused. `gossiper.setKeys()` replaces them later.
+   * are refused. `node.setKeys()` replaces them later.
    */
   readonly keys: readonly ClusterKey[];
   /**

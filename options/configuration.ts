@@ -12,8 +12,8 @@ export { ConfigurationError, type ConfigurationProblem } from "./configuration_e
 export { presetFor } from "./preset.ts";
 
 /**
- * All settings. Durations are in milliseconds, sizes in bytes. The first six have protoactor-go's defaults. Configure
- * all members of a cluster alike.
+ * All settings. Durations are in milliseconds, sizes in bytes. The first five and `gossipActorName` have
+ * protoactor-go's defaults. Configure all members of a cluster alike.
  */
 export interface GossiperConfig {
   /**
@@ -157,7 +157,7 @@ export interface GossiperConfig {
    * for longest.
    *
    * Lower: some of many members that start at once must dial again. Higher: a client that opens connections without a
-   * handshake keeps more of them, each for a request timeout at most.
+   * handshake keeps more of them, each for four request timeouts at most.
    */
   readonly maxHandshakes: number;
   /**
@@ -248,7 +248,7 @@ export function configureFrom(sources: readonly ConfigurationSource[]): Gossiper
   return Object.freeze(config);
 }
 
-/** The settings of several sources, each checked alone. */
+/** The settings of all sources. Each setting was checked alone, without the rules between settings. */
 export interface GivenSettings {
   /** The valid settings; the later of two with one name. */
   readonly settings: PartialConfig;

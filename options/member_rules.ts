@@ -26,7 +26,7 @@ export const MAX_NAME_BYTES = 256;
 export const MAX_KINDS = 256;
 /**
  * The most UTF-8 bytes of a member's kinds together. 16 KiB: 256 names of 64 bytes. Lower: a member of protoactor-go with
- * many kinds is refused. Higher: each of up to 10,000 members costs every other member that much memory.
+ * many kinds is refused. Higher: each of up to `maxMembers` members costs every other member that much memory.
  */
 export const MAX_KINDS_BYTES = 16_384;
 

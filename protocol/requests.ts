@@ -11,7 +11,7 @@ import type { Hello, Reconcile, Reply } from "./message.ts";
 /** The most requests remembered after a timeout, so that a late reply still counts (rule E5). */
 export const MAX_LATE_REQUESTS = 8;
 
-/** The most replies remembered without an acknowledgment. */
+/** The most replies remembered without an acknowledgement. */
 export const MAX_UNACKNOWLEDGED = 8;
 /** The fault of an answer whose id this side never used. */
 export const UNKNOWN_ID = "The id must be that of a request of this side.";
@@ -139,7 +139,7 @@ export class Requests {
   }
 }
 
-/** The latest replies of one side without an acknowledgment. */
+/** This side's latest replies that the peer has not acknowledged. */
 export class Replies {
   readonly #sent = new Map<string, Sent>();
 

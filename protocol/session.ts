@@ -319,7 +319,7 @@ export class Session {
     const answer = this.#options.host.gossiped(this, gossip, examined);
     if ("code" in answer) return this.#refuse(answer, gossip.id);
     const { delta, liveness, holds, sent } = answer;
-    // A reply without entries needs no acknowledgment.
+    // A reply without entries needs no acknowledgement.
     if (delta.members.length > 0) this.#replies.add(gossip.id, sent);
     this.#outbox.push({ type: "reply", id: gossip.id, delta, liveness, holds });
   }
@@ -402,7 +402,7 @@ export class Session {
   }
 
   /**
-   * True for a new request of the peer. A repeated or overtaken request is ignored: an acknowledgment could not
+   * True for a new request of the peer. A repeated or overtaken request is ignored: an acknowledgement could not
    * distinguish two replies under one id, and the peer sends the content again in a later request.
    */
   #isNewRequest(id: string): boolean {

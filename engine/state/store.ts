@@ -1,6 +1,7 @@
 /**
  * All stored state, and the running values over its active part: digest, convergence, consensus (rules E6, E12, E13).
- * Every change of state goes through here, so that no running value can be forgotten.
+ * Every change of entries goes through here, so that no running value can be forgotten. Heartbeat counts, signatures and
+ * floors are in none of these values; their owners set them in `MemberState` directly.
  *
  * @module
  */

@@ -20,7 +20,7 @@ import { Reconciliation, type ReconciliationSettings } from "./reconciliation.ts
 import { deltaBytes, maxPulled, select, selectInOrder } from "./selection.ts";
 import { type SentSpan, spanOf } from "./span.ts";
 
-/** The share of a message for pulls: one in 8 bytes, because deltas come first. */
+/** Pulls take at most `maxMessageBytes` divided by this. 8: the rest is for deltas. */
 const PULL_SHARE = 8;
 /** The version of an unknown member: each incarnation is later. */
 const NO_VERSION: KnownVersion = { incarnation: NO_INCARNATION, number: 0 };

@@ -71,7 +71,7 @@ export class SocketConnection implements Connection {
   readonly #rate: TokenBucket;
   readonly #listeners = new AbortController();
   readonly #over = Promise.withResolvers<CloseInfo>();
-  /** Released at the end: if the peer does not answer, the socket itself never closes. */
+  /** `undefined` once the connection is over. Without an answer of the peer the socket itself never closes. */
   #socket: WebSocket | undefined;
   #writer!: WritableStreamDefaultController;
   /** The close of this side. Once it is set, nothing more is sent. */
