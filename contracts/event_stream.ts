@@ -101,7 +101,7 @@ const MEMBERSHIP_EVENTS: ReadonlySet<EventType> = new Set<EventType>([
  *
  * @example
  * ```ts
- * import { EventStream } from "./event_stream.ts";
+ * import { EventStream } from "@hearsay/gossip/contracts";
  *
  * const events = new EventStream();
  * const failures = events.subscribe("CallbackFailed");

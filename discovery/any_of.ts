@@ -18,9 +18,7 @@ import { MemberList, topologyOf } from "./member_list.ts";
  *
  * @example
  * ```ts
- * import { anyOf } from "./any_of.ts";
- * import { dns } from "./dns.ts";
- * import { seeds } from "./seeds.ts";
+ * import { anyOf, dns, seeds } from "@hearsay/gossip";
  *
  * const discovery = anyOf(dns("orders.internal", { port: 7001 }), seeds(["ws://10.0.0.5:7001"]));
  * console.assert(discovery.openMembership);

@@ -53,7 +53,7 @@ const NAME = rule((given) => typeof given === "string" && /^[^\s/:]{1,253}$/.tes
  *
  * @example
  * ```ts
- * import { dns } from "./dns.ts";
+ * import { dns } from "@hearsay/gossip";
  *
  * const byAddress = dns("orders.default.svc.cluster.local", { port: 7001 });
  * const byService = dns("_gossip._tcp.orders.default.svc.cluster.local");

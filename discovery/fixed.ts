@@ -15,7 +15,7 @@ import { memberProblems } from "../options/member_rules.ts";
  *
  * @example
  * ```ts
- * import { fixedMembers } from "./fixed.ts";
+ * import { fixedMembers } from "@hearsay/gossip";
  *
  * const discovery = fixedMembers([
  *   { id: "a", host: "127.0.0.1", port: 7001, kinds: [] },

@@ -38,7 +38,7 @@ const OPTIONS = optionsOf<SeedOptions>({ nameServer: NAME_SERVER, resolveInterva
  *
  * @example
  * ```ts
- * import { seeds } from "./seeds.ts";
+ * import { seeds } from "@hearsay/gossip";
  *
  * const discovery = seeds(["ws://127.0.0.1:7001", "ws://127.0.0.1:7002"]);
  * console.assert(discovery.openMembership);

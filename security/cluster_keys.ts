@@ -78,8 +78,8 @@ export interface ClusterKeysOptions {
  *
  * @example
  * ```ts
- * import { clusterKeys, newClusterKey } from "./cluster_keys.ts";
- * import { WebSocketTransport } from "../transport/web_socket/web_socket.ts";
+ * import { clusterKeys, newClusterKey } from "@hearsay/gossip/auth";
+ * import { WebSocketTransport } from "@hearsay/gossip/transport";
  *
  * const authentication = clusterKeys({ keys: [await newClusterKey()], cluster: "orders", id: "ada" });
  * const transport = new WebSocketTransport({ path: "gossip", maxMessageBytes: 2 ** 20, authentication });

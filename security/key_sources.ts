@@ -47,7 +47,7 @@ export function keysFromEnvironment(name: string = "HEARSAY_KEYS"): readonly Clu
  *
  * @example
  * ```ts
- * import { newClusterKey } from "./key_sources.ts";
+ * import { newClusterKey } from "@hearsay/gossip/auth";
  *
  * console.assert((await newClusterKey()).length === 43);
  * ```

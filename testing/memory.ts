@@ -62,8 +62,8 @@ const DEFAULT_MAX_MESSAGE_BYTES = 1024 * 1024;
  *
  * @example
  * ```ts
- * import { realRuntime } from "../common/runtime.ts";
- * import { MemoryNetwork } from "./memory.ts";
+ * import { realRuntime } from "@hearsay/gossip/contracts";
+ * import { MemoryNetwork } from "@hearsay/gossip/testing";
  *
  * await using network = new MemoryNetwork({ runtime: realRuntime });
  * const a = network.transport("a", 1);

@@ -69,7 +69,7 @@ export interface Server {
  *
  * @example
  * ```ts
- * import { serve } from "./listening.ts";
+ * import { serve } from "@hearsay/gossip";
  *
  * const server = serve({ port: 0 }, () => new Response("hello"));
  * console.assert(await (await fetch(`http://127.0.0.1:${server.addr.port}`)).text() === "hello");
