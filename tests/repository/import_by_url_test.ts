@@ -80,6 +80,81 @@ Deno.test("import: mod.ts imported by its URL, from an empty folder with no conf
   );
 });
 
+/** A `deno.json` in the guide. */
+interface ProjectConfig {
+  readonly links?: readonly string[];
+  readonly imports: Readonly<Record<string, string>>;
+}
+
+/** The guide's two `deno.json` files: for imports from a URL, and from a path. */
+async function guideConfigs(): Promise<{ readonly byUrl: ProjectConfig; readonly byPath: ProjectConfig }> {
+  const guide = await Deno.readTextFile(new URL("docs/guide.md", ROOT));
+  const [byUrl, byPath] = [...guide.matchAll(/^```json\n(.*?)^```$/gms)].map(([, json = ""]) =>
+    JSON.parse(json)
+  );
+  return { byUrl, byPath };
+}
+
+/** This package's own `deno.json`. */
+async function ownConfig() {
+  const { name, version, exports } = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT)));
+  return { name, version, exports } as {
+    readonly name: string;
+    readonly version: string;
+    readonly exports: Readonly<Record<string, string>>;
+  };
+}
+
+/** Type checks imports of every export of this package in a project with this `deno.json`. */
+async function checkImports(config: ProjectConfig, args: readonly string[] = []): Promise<void> {
+  const { name, exports } = await ownConfig();
+  const imports = Object.keys(exports).map((path) => `import ${JSON.stringify(name + path.slice(1))};\n`);
+  const folder = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(`${folder}/deno.json`, JSON.stringify(config));
+    await Deno.writeTextFile(`${folder}/main.ts`, imports.join(""));
+    const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["check", ...args, "main.ts"],
+      cwd: folder,
+      env: { NO_COLOR: "1" },
+      stdout: "null",
+      stderr: "piped",
+      signal: AbortSignal.timeout(60_000),
+    }).output();
+    assert(success, new TextDecoder().decode(stderr));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+Deno.test("docs/guide.md: its import map has every export of this package with its file, and each resolves", async () => {
+  const { byUrl } = await guideConfigs();
+  const { name, exports } = await ownConfig();
+  const base = byUrl.imports[name]!.slice(0, -"mod.ts".length);
+  assertEquals(
+    byUrl.imports,
+    Object.fromEntries(
+      Object.entries(exports).map(([path, file]) => [name + path.slice(1), base + file.slice(2)]),
+    ),
+  );
+  await using checkout = serveCheckout();
+  const local = (url: string) => url.replace(base, `http://${checkout.host}/`);
+  const imports = Object.fromEntries(Object.entries(byUrl.imports).map(([path, url]) => [path, local(url)]));
+  await checkImports({ imports }, [
+    `--allow-import=${checkout.host}`,
+    // Another run may have served another checkout at the same port.
+    `--reload=http://${checkout.host}`,
+  ]);
+});
+
+Deno.test("docs/guide.md: its link to a path resolves every export of this package", async () => {
+  const { byPath } = await guideConfigs();
+  const { name, version } = await ownConfig();
+  assertEquals(byPath.imports, { [name]: `jsr:${name}@${version}` });
+  assertEquals(byPath.links?.length, 1);
+  await checkImports({ ...byPath, links: [decodeURIComponent(ROOT.pathname)] });
+});
+
 /** Type checks of a user's own project: this library's own settings do not apply there. */
 const COMPILER_OPTIONS: Readonly<Record<string, Readonly<Record<string, boolean>>>> = {
   "nothing": {},
