@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertStringIncludes } from "../../deps/std_assert.ts";
 import { join } from "../../node/join.ts";
 import { DEFAULT_CONFIG } from "../../options/configuration.ts";
+import { faultOf } from "../../options/configuration_rules.ts";
+import { parseConfig } from "../../options/yaml.ts";
 import { keyProblems } from "../../security/key_strength.ts";
 import { PRODUCT } from "../../tools/house_rules.ts";
 
@@ -141,6 +143,73 @@ Deno.test("docs/configuration.md: has every setting with its default; docs/SECUR
   assertEquals(new Set(rows.map(([name = ""]) => name.replaceAll("`", ""))), new Set(Object.keys(defaults)));
   const named = firstCellsOf(await textOf("docs/configuration.md"));
   assertEquals(named.filter((name) => !Object.hasOwn(defaults, name)), []);
+});
+
+Deno.test("settings: docs/configuration.md and the doc comments state the range that the rules have", async () => {
+  const numbers = Object.keys(DEFAULT_CONFIG).filter((name) =>
+    typeof DEFAULT_CONFIG[name as keyof typeof DEFAULT_CONFIG] === "number"
+  );
+  const comments = commentsOfSettings(await textOf("options/configuration.ts"));
+  const rows = new Map(
+    rowsOf(await textOf("docs/configuration.md")).map(([name = "", , range = ""]) => [
+      name.replaceAll("`", ""),
+      range,
+    ]),
+  );
+  assert(numbers.length > 15);
+  for (const name of numbers) {
+    assertRange(name, comments.get(name) ?? "");
+    const range = rows.get(name);
+    if (range !== undefined) assertRange(name, range);
+  }
+  for (const name of ["detectCrashes", "spread"]) {
+    for (const [, value = ""] of rows.get(name)!.matchAll(/`(.+?)`/g)) {
+      assertEquals(faultOf(name, JSON.parse(value)), undefined, `${name}: ${value}`);
+    }
+  }
+});
+
+/** The text of the doc comment above each setting, on one line. */
+function commentsOfSettings(source: string): ReadonlyMap<string, string> {
+  const settings = source.matchAll(/\/\*\*((?:(?!\*\/)[^])*)\*\/\s+readonly (\w+):/g);
+  return new Map(
+    [...settings].map(([, comment = "", name = ""]) => [name, comment.replace(/\s*\*\s*/g, " ")]),
+  );
+}
+
+/** Fails unless the first range in a text is exactly that of the setting's rule. */
+function assertRange(name: string, text: string): void {
+  const amount = String.raw`(an?|[\d,]*\d)(?: ?(ms|minutes|hour|days?|KiB|MiB|GiB|TiB))?`;
+  const [range, ...parts] = new RegExp(`${amount} to ${amount}`).exec(text) ?? [];
+  assert(range !== undefined, `${name} has no range: ${text}`);
+  const [least, most] = [amountOf(parts[0]!, parts[1]), amountOf(parts[2]!, parts[3])] as const;
+  for (const value of [least, most]) assertEquals(faultOf(name, value), undefined, `${name}: ${value}`);
+  for (const value of [least - 1, most + 1]) {
+    assert(faultOf(name, value) !== undefined, `${name} also takes ${value}: ${range}`);
+  }
+  assertEquals(faultOf(name, Infinity) === undefined, /\bor `Infinity`/.test(text), name);
+}
+
+/** A number as a document writes it: `1,000`, `30 days`, `an hour`. */
+function amountOf(digits: string, unit: string | undefined): number {
+  const units: Readonly<Record<string, number>> = {
+    minutes: 60_000,
+    hour: 3_600_000,
+    day: 86_400_000,
+    days: 86_400_000,
+    KiB: 2 ** 10,
+    MiB: 2 ** 20,
+    GiB: 2 ** 30,
+    TiB: 2 ** 40,
+  };
+  return (/\d/.test(digits) ? Number(digits.replaceAll(",", "")) : 1) * (units[unit ?? ""] ?? 1);
+}
+
+Deno.test("docs/configuration.md: its YAML is docs/gossip.yaml, which its example reads", async () => {
+  const [yaml = ""] = (await documents()).filter(({ path }) => path === "docs/configuration.md")
+    .flatMap(examplesIn).filter(({ info }) => info === "yaml").map(({ code }) => code);
+  assertEquals(yaml, await textOf("docs/gossip.yaml"));
+  assertEquals(parseConfig(yaml).blockedProbeInterval, Infinity);
 });
 
 Deno.test("docs/guide.md: has every option of join, and no other", async () => {
