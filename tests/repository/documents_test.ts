@@ -130,6 +130,74 @@ Deno.test("docs/events-and-errors.md: has every event and every error code, and 
   assertEquals(firstCellsOf(errors).sort(), codes.sort());
 });
 
+Deno.test("docs/events-and-errors.md: has the fields of every event, and every value that a field can have", async () => {
+  const [events = ""] = (await textOf("docs/events-and-errors.md")).split("\n## Errors\n");
+  const rows = new Map(rowsOf(events).map((cells) => [cells[0]!.replaceAll("`", ""), cells]));
+  const types = await eventTypes();
+  assert(types.length > 30);
+  for (const { name, fields } of types) {
+    const [, named = "", text = ""] = rows.get(name) ?? [];
+    assertEquals(
+      [...named.matchAll(/`(\w+)`(\?)?/g)].map(([, field, mark = ""]) => `${field}${mark}`),
+      fields.map(({ name, isOptional }) => `${name}${isOptional ? "?" : ""}`),
+      name,
+    );
+    const words = fields.flatMap(({ words }) => words);
+    assertEquals(words.filter((word) => !text.includes(`\`${word}\``)), [], name);
+  }
+});
+
+/** A field of an event. */
+interface EventField {
+  readonly name: string;
+  readonly isOptional: boolean;
+  /** The values of a field with a fixed set of texts. */
+  readonly words: readonly string[];
+}
+
+/** Every event with its fields but for `type`. */
+async function eventTypes(): Promise<
+  readonly { readonly name: string; readonly fields: readonly EventField[] }[]
+> {
+  const sources = await Promise.all([
+    "engine/events.ts",
+    "contracts/events.ts",
+    "contracts/cluster.ts",
+    "protocol/shared_settings.ts",
+  ].map(textOf));
+  const types = await textOf("engine/types.ts");
+  const wordsIn = (type: string) => [...type.matchAll(/"(\w+)"/g)].map(([, word]) => word!);
+  const wordsOf = (type: string): string[] => {
+    const [, excluded] = /^Exclude<BlockReason, "(\w+)">$/.exec(type) ?? [];
+    if (excluded !== undefined) return wordsOf("BlockReason").filter((word) => word !== excluded);
+    const aliases = type.match(/\b(?:BlockReason|Phase)\b/g) ?? [];
+    const definitions = aliases.map((alias) =>
+      new RegExp(`^export type ${alias} = (.*);$`, "m").exec(types)![1]!
+    );
+    return [type, ...definitions].flatMap(wordsIn);
+  };
+  const interfaces = sources.flatMap((
+    source,
+  ) => [...source.matchAll(/^export interface (\w+)(?: extends (\w+))? \{\n(.*?)^\}/gms)]).map((
+    [, name = "", base, body = ""],
+  ) => ({
+    name,
+    base,
+    fields: [...body.matchAll(/^ {2}readonly (\w+)(\?)?: (.*);$/gm)].map((
+      [, name = "", mark, type = ""],
+    ) => ({
+      name,
+      isOptional: mark !== undefined,
+      words: wordsOf(type),
+    })),
+  }));
+  return interfaces.filter(({ fields }) => fields.some(({ name }) => name === "type"))
+    .map(({ name, base, fields }) => {
+      const inherited = interfaces.find((each) => each.name === base)?.fields ?? [];
+      return { name, fields: [...fields, ...inherited].filter((field) => field.name !== "type") };
+    });
+}
+
 Deno.test("docs/configuration.md: has every setting with its default; docs/SECURITY.md has those that are limits for clients", async () => {
   const rows = [
     ...rowsOf(await textOf("docs/configuration.md")),
