@@ -25,7 +25,7 @@ if (reason !== undefined) {
   Deno.exit(1);
 }
 
-console.log("Building a member of protoactor-go (the first build takes about a minute) …");
+console.log("Building a member of protoactor-go (the first build takes some minutes on a busy machine) …");
 await using go = await GoMember.start({ cluster: "greetings", port: GO_PORT, health: HEALTH });
 await using node = await joinProtoactor({
   cluster: "greetings",

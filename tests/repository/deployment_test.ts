@@ -70,6 +70,21 @@ Deno.test("deployment: the task and the manifests of the service permit exactly 
   }
 });
 
+Deno.test("docs/deployment.md: has every variable of the service with its default, and no other", async () => {
+  const [, section = ""] = (await textOf("docs/deployment.md")).split("\n## Variables of the service\n");
+  const rows = [...section.split("\n## ")[0]!.matchAll(/^\| `([A-Z_]+)` *\| (\S+) *\|/gm)];
+  const { tasks } = JSON.parse(await textOf("deno.json"));
+  const [names = []] = allowedIn(`${tasks.service.command} `);
+  assertEquals(rows.map(([, name]) => name!).sort(), names);
+  const settings = await textOf("examples/service/settings.ts");
+  const numbers = [...settings.matchAll(/wholeNumber\("([A-Z_]+)", \{ usual: ([\d_]+)/g)];
+  assertEquals(numbers.length, 4);
+  for (const [, name, usual = ""] of numbers) {
+    const [, , stated = ""] = rows.find(([, other]) => other === name)!;
+    assertEquals(Number(stated.replaceAll(",", "")), Number(usual.replaceAll("_", "")), name);
+  }
+});
+
 Deno.test("deployment: the manifests of the service set no variable that it does not read", async () => {
   const [names = []] = allowedIn(await textOf("examples/service/kubernetes.yaml"));
   const [container] = (await statefulSet()).spec.template.spec.containers;
