@@ -6,19 +6,19 @@
 
 /** Lines with the columns time, subject and event. */
 export class EventLog {
-  readonly #lines: (readonly [atMs: number, who: string, what: string])[] = [];
+  readonly #lines: (readonly [atMs: number, subject: string, text: string])[] = [];
 
   /** Adds a line; the time is in virtual milliseconds. */
-  add(atMs: number, who: string, what: string): void {
-    this.#lines.push([atMs, who, what]);
+  add(atMs: number, subject: string, text: string): void {
+    this.#lines.push([atMs, subject, text]);
   }
 
   /** The last lines as text; all by default. */
   lines(last: number = this.#lines.length): string[] {
     const shown = this.#lines.slice(-last);
-    const width = Math.max(4, ...shown.map(([, who]) => who.length));
-    return shown.map(([atMs, who, what]) =>
-      `${(atMs / 1_000).toFixed(3).padStart(9)} s  ${who.padEnd(width)}  ${what}`
+    const width = Math.max(4, ...shown.map(([, subject]) => subject.length));
+    return shown.map(([atMs, subject, text]) =>
+      `${(atMs / 1_000).toFixed(3).padStart(9)} s  ${subject.padEnd(width)}  ${text}`
     );
   }
 }

@@ -25,7 +25,7 @@ const OPENED_MESSAGES = 7;
 
 /** Options of a {@linkcode InvariantChecker}. */
 export interface InvariantCheckerOptions {
-  readonly dice: SeededRandom;
+  readonly random: SeededRandom;
   readonly gossipMaxSend: number;
   readonly maxMembers: number;
   readonly maxKeysPerMember: number;
@@ -42,31 +42,31 @@ export interface InvariantCheckerOptions {
   /** All processes, in the order of their start. */
   readonly processes: () => readonly Process[];
   /** Called with a broken invariant; only the first counts. */
-  readonly onViolation: (process: Process | undefined, what: string) => void;
+  readonly onViolation: (process: Process | undefined, text: string) => void;
 }
 
 /** A moment of a process that can be suspended: its active time, and its number of suspensions. */
-interface Awake {
-  readonly awakeMs: number;
+interface ActiveMoment {
+  readonly activeMs: number;
   readonly freezes: number;
 }
 
 /** Observations of one process. */
-class Seen {
+class Observation {
   ownIncarnation: Incarnation | undefined;
   /** The number of incarnations that it started. */
-  lives = 0;
+  incarnations = 0;
   /** The incarnation before `ownIncarnation`. */
-  formerLife: Incarnation | undefined;
+  formerIncarnation: Incarnation | undefined;
   ownNumber = 0;
   /** The highest version seen of each member. */
   readonly most = new Map<string, KnownVersion>();
   /** Members whose state this process dropped. */
   readonly forgotten = new Set<string>();
   /** When each member last gave a sign of life, or was unblocked. */
-  readonly fresh = new Map<string, Awake>();
+  readonly aliveAt = new Map<string, ActiveMoment>();
   readonly blockedAtMs = new Map<string, number>();
-  readonly freedAtMs = new Map<string, number>();
+  readonly unblockedAtMs = new Map<string, number>();
   /** Active time of the process since when it keeps state of a member that is not active. */
   readonly keptSinceMs = new Map<string, number>();
   consensus: string | undefined;
@@ -76,8 +76,8 @@ class Seen {
 /** Checks the invariants from outside: it trusts only changes by owners, and public interfaces. */
 export class InvariantChecker {
   readonly #options: InvariantCheckerOptions;
-  readonly #ledger = new ExpectedState();
-  readonly #seen = new Map<Process, Seen>();
+  readonly #expected = new ExpectedState();
+  readonly #observations = new Map<Process, Observation>();
   /** The processes by id and by address, in the order of their start: each message asks for two. */
   readonly #byId = new Map<string, Process[]>();
   readonly #byAddress = new Map<string, Process[]>();
@@ -91,7 +91,7 @@ export class InvariantChecker {
    * The largest `maxMessageBytes` of all processes at an address. A suspended or distant sender may still answer an
    * earlier process there (seed 500007407).
    */
-  readonly #mostTaken = new Map<string, number>();
+  readonly #largestMessages = new Map<string, number>();
   #messages = 0;
   /** How often a member that runs and is not suspended was blocked as expired. */
   falseBlocks = 0;
@@ -103,16 +103,16 @@ export class InvariantChecker {
   }
 
   /** Must be called at once with every event of a process. */
-  hear(process: Process, event: HearsayEvent): void {
-    const seen = this.#of(process);
+  record(process: Process, event: HearsayEvent): void {
+    const observed = this.#of(process);
     const { id, gossiper } = process;
     switch (event.type) {
       case "GossipUpdate":
-        return event.memberId === id ? this.#hearOwn(process, event) : this.#hearOther(process, event);
+        return event.memberId === id ? this.#recordOwn(process, event) : this.#recordReceived(process, event);
       case "MemberBlocked": {
         const { memberId, reason } = event;
         this.#ensure(process, memberId !== id, () => "it blocks itself");
-        seen.blockedAtMs.set(memberId, this.#options.nowMs());
+        observed.blockedAtMs.set(memberId, this.#options.nowMs());
         if (reason === "crashed") {
           this.crashes++;
           const living = this.#running(memberId);
@@ -128,31 +128,31 @@ export class InvariantChecker {
           );
         }
         if (reason !== "expired") return;
-        const fresh = seen.fresh.get(memberId) ?? { awakeMs: -Infinity, freezes: 0 };
-        const awakeMs = process.awakeMs - fresh.awakeMs;
+        const aliveAt = observed.aliveAt.get(memberId) ?? { activeMs: -Infinity, freezes: 0 };
+        const activeMs = process.activeMs - aliveAt.activeMs;
         // A suspension counts for at most the time between two rounds.
         const { heartbeatExpiration, gossipInterval, gossipRequestTimeout } = this.#options;
-        const pausesMs = (process.freezes - fresh.freezes + 1) * (gossipInterval + gossipRequestTimeout);
+        const pausesMs = (process.freezes - aliveAt.freezes + 1) * (gossipInterval + gossipRequestTimeout);
         const leastMs = heartbeatExpiration - pausesMs;
-        this.#ensure(process, awakeMs > leastMs, () => `${memberId} expired after ${awakeMs} ms`);
+        this.#ensure(process, activeMs > leastMs, () => `${memberId} expired after ${activeMs} ms`);
         const living = this.#running(memberId);
         if (living && !living.machine.isFrozen) this.falseBlocks++;
         return;
       }
       case "ClusterTopology":
-        for (const member of event.members) seen.keptSinceMs.delete(member.id);
+        for (const member of event.members) observed.keptSinceMs.delete(member.id);
         return;
       case "MemberUnblocked":
-        seen.keptSinceMs.delete(event.memberId);
-        seen.freedAtMs.set(event.memberId, this.#options.nowMs());
-        seen.fresh.set(event.memberId, momentOf(process));
+        observed.keptSinceMs.delete(event.memberId);
+        observed.unblockedAtMs.set(event.memberId, this.#options.nowMs());
+        observed.aliveAt.set(event.memberId, activeMomentOf(process));
         return;
       case "MemberForgotten":
-        seen.keptSinceMs.delete(event.memberId);
-        seen.forgotten.add(event.memberId);
+        observed.keptSinceMs.delete(event.memberId);
+        observed.forgotten.add(event.memberId);
         return;
       case "Disseminated":
-        seen.hasMet = true;
+        observed.hasMet = true;
         // A member that leaves still gets the reply to its last request.
         return this.#ensure(
           process,
@@ -164,7 +164,7 @@ export class InvariantChecker {
         return this.#ensure(
           process,
           event.reason === "digest" ||
-            event.reason === "identity" && this.#ledger.livesOf(id) - seen.lives >= 3,
+            event.reason === "identity" && this.#expected.incarnationsOf(id) - observed.incarnations >= 3,
           () => `it reports a conflict that is none: ${JSON.stringify(event)}`,
         );
       case "SelfBlocked":
@@ -176,15 +176,15 @@ export class InvariantChecker {
       case "CallbackFailed":
         return this.#options.onViolation(process, `a callback failed: ${event.where}: ${event.error}`);
       case "ConsensusReached":
-        seen.consensus = JSON.stringify(event.value);
+        observed.consensus = JSON.stringify(event.value);
         return;
       case "ConsensusLost":
         this.#ensure(
           process,
-          seen.consensus !== undefined,
+          observed.consensus !== undefined,
           () => "it emitted ConsensusLost without ConsensusReached",
         );
-        seen.consensus = undefined;
+        observed.consensus = undefined;
         return;
       case "IncarnationRenewed":
         return this.#checkRenewed(process);
@@ -195,11 +195,11 @@ export class InvariantChecker {
   }
 
   /** Must be called with every message when it is sent. */
-  overhear({ from, to, text, bytes }: SentMessage): void {
+  checkMessage({ from, to, text, bytes }: SentMessage): void {
     const { gossipMaxSend, underWayMs } = this.#options;
     const sender = this.#at(from);
     const receiver = this.#at(to);
-    const maxBytes = Math.min(sender?.maxMessageBytes ?? Infinity, this.#mostTaken.get(to) ?? Infinity);
+    const maxBytes = Math.min(sender?.maxMessageBytes ?? Infinity, this.#largestMessages.get(to) ?? Infinity);
     this.#ensure(sender, bytes <= maxBytes, () => `it sends ${bytes} bytes; the limit is ${maxBytes}`);
     const type = /^\{"type":"(\w+)"/.exec(text)?.[1];
     if (type !== "gossip" && type !== "push" && type !== "reply") return;
@@ -219,8 +219,8 @@ export class InvariantChecker {
     );
     if (!sender) return;
     for (const { id } of sender.gossiper.blockedMembers) {
-      const isTold = message.ranges?.[id]?.length === 3;
-      const isLate = isTold && this.#blockedFor(sender, id) >= underWayMs;
+      const hasHeartbeat = message.ranges?.[id]?.length === 3;
+      const isLate = hasHeartbeat && this.#blockedFor(sender, id) >= underWayMs;
       this.#ensure(sender, !isLate, () => `it sends a heartbeat of ${id} long after it blocked that`);
     }
   }
@@ -244,7 +244,7 @@ export class InvariantChecker {
         continue;
       }
       // It became active at this moment, after the promise resolved.
-      if (this.#of(process).freedAtMs.get(id) === this.#options.nowMs()) continue;
+      if (this.#of(process).unblockedAtMs.get(id) === this.#options.nowMs()) continue;
       const wrong = () => `awaited ${value} must be at all members, and ${id} lacks it`;
       this.#ensure(process, holders.has(peer), wrong);
     }
@@ -275,27 +275,27 @@ export class InvariantChecker {
     const values = new Map<string, string>();
     const incarnation = this.#of(process).ownIncarnation;
     if (incarnation === undefined) return values;
-    for (const [key, changes] of this.#ledger.changesOf(process.id, incarnation)) {
+    for (const [key, changes] of this.#expected.changesOf(process.id, incarnation)) {
       const json = changes.at(-1)?.json;
       if (json !== undefined && isState(key)) values.set(key, json);
     }
     return values;
   }
 
-  #hearOwn(process: Process, event: Extract<HearsayEvent, { type: "GossipUpdate" }>): void {
-    const seen = this.#of(process);
+  #recordOwn(process: Process, event: Extract<HearsayEvent, { type: "GossipUpdate" }>): void {
+    const observed = this.#of(process);
     const { key, value, sequenceNumber: number } = event;
     if (key === HEARTBEAT_KEY) {
       return void this.#counts.set(process.id, Math.max(number, this.#counts.get(process.id) ?? 0));
     }
-    if (seen.ownIncarnation === undefined || number <= seen.ownNumber) {
-      seen.formerLife = seen.ownIncarnation;
-      seen.lives++;
-      seen.ownIncarnation = process.gossiper.members.find(({ isSelf }) => isSelf)!.incarnation!;
+    if (observed.ownIncarnation === undefined || number <= observed.ownNumber) {
+      observed.formerIncarnation = observed.ownIncarnation;
+      observed.incarnations++;
+      observed.ownIncarnation = process.gossiper.members.find(({ isSelf }) => isSelf)!.incarnation!;
     }
-    seen.ownNumber = number;
+    observed.ownNumber = number;
     const json = JSON.stringify(value);
-    const wrong = this.#ledger.record(process.id, seen.ownIncarnation, key, { number, json });
+    const wrong = this.#expected.record(process.id, observed.ownIncarnation, key, { number, json });
     this.#ensure(process, wrong === undefined, () => wrong!);
   }
 
@@ -305,13 +305,13 @@ export class InvariantChecker {
     return owner === undefined ? 0 : this.#of(owner).ownNumber;
   }
 
-  #hearOther(process: Process, event: Extract<HearsayEvent, { type: "GossipUpdate" }>): void {
-    const seen = this.#of(process);
+  #recordReceived(process: Process, event: Extract<HearsayEvent, { type: "GossipUpdate" }>): void {
+    const observed = this.#of(process);
     const { memberId, key, value, sequenceNumber: number, deleted } = event;
     if (deleted) return;
     // A forgotten member comes back in parts; the last part has the owner's newest number.
-    if (seen.forgotten.has(memberId) && number >= this.#lastNumberOf(memberId)) {
-      seen.forgotten.delete(memberId);
+    if (observed.forgotten.has(memberId) && number >= this.#lastNumberOf(memberId)) {
+      observed.forgotten.delete(memberId);
     }
     if (key === HEARTBEAT_KEY) {
       const most = this.#counts.get(memberId) ?? 0;
@@ -320,12 +320,12 @@ export class InvariantChecker {
         number <= most,
         () => `it received heartbeat ${number} of ${memberId}, whose count is ${most}`,
       );
-      return void seen.fresh.set(memberId, momentOf(process));
+      return void observed.aliveAt.set(memberId, activeMomentOf(process));
     }
     const json = JSON.stringify(value);
     this.#ensure(
       process,
-      this.#ledger.has(memberId, key, { number, json }),
+      this.#expected.has(memberId, key, { number, json }),
       () => `it received ${memberId} ${key}@${number} = ${json}, which was never set`,
     );
     if (key === AWAITED_KEY) {
@@ -342,17 +342,17 @@ export class InvariantChecker {
     const number = Math.max(...entries.map(({ sequenceNumber }) => sequenceNumber));
     const { most } = this.#of(process);
     const before = most.get(id);
-    const hold = { incarnation, number };
-    const isLess = before !== undefined && isAbove(before, hold);
+    const version = { incarnation, number };
+    const isLess = before !== undefined && isAbove(before, version);
     // A snapshot has no tombstones, and the earlier version may have ended in one.
-    const isShown = before?.incarnation !== incarnation || this.#isShownAbove(id, hold, before.number);
+    const isShown = before?.incarnation !== incarnation || this.#isShownAbove(id, version, before.number);
     this.#ensure(
       process,
       !isLess || !isShown,
-      () => `${id} fell back from ${show(before!)} to ${show(hold)}`,
+      () => `${id} fell back from ${show(before!)} to ${show(version)}`,
     );
-    if (!isLess) most.set(id, hold);
-    const changes = this.#ledger.changesOf(id, incarnation);
+    if (!isLess) most.set(id, version);
+    const changes = this.#expected.changesOf(id, incarnation);
     const held = new Map(entries.map((entry) => [entry.key, entry]));
     for (const { key, sequenceNumber, value } of entries) {
       const json = JSON.stringify(value);
@@ -374,7 +374,7 @@ export class InvariantChecker {
         process,
         isDue || isExcused,
         () =>
-          `of ${id} up to ${show(hold)} it lacks ${key}@${due.number}, and has ${
+          `of ${id} up to ${show(version)} it lacks ${key}@${due.number}, and has ${
             held.get(key)?.sequenceNumber
           }`,
       );
@@ -382,8 +382,8 @@ export class InvariantChecker {
   }
 
   /** True if a snapshot would show the earlier version: its last change is no delete, and nothing replaced it. */
-  #isShownAbove(id: string, hold: KnownVersion, before: number): boolean {
-    for (const changes of this.#ledger.changesOf(id, hold.incarnation).values()) {
+  #isShownAbove(id: string, version: KnownVersion, before: number): boolean {
+    for (const changes of this.#expected.changesOf(id, version.incarnation).values()) {
       const set = find(changes, before);
       if (set) return set === changes.at(-1) && set.json !== undefined;
     }
@@ -395,9 +395,9 @@ export class InvariantChecker {
     const { keptSinceMs } = this.#of(process);
     if (isActive({ status }) || entries.length === 0) return void keptSinceMs.delete(id);
     const { departedRetention, gossipInterval, gossipRequestTimeout } = this.#options;
-    const sinceMs = keptSinceMs.get(id) ?? process.awakeMs;
+    const sinceMs = keptSinceMs.get(id) ?? process.activeMs;
     keptSinceMs.set(id, sinceMs);
-    const keptMs = process.awakeMs - sinceMs;
+    const keptMs = process.activeMs - sinceMs;
     const mostMs = departedRetention + KEPT_ROUNDS * (gossipInterval + gossipRequestTimeout);
     this.#ensure(process, keptMs <= mostMs, () => `it kept the state of ${id} (${status}) for ${keptMs} ms`);
   }
@@ -421,7 +421,9 @@ export class InvariantChecker {
     this.#ensure(process, own.block === null && own.status === "alive", () => "it blocks itself");
     const held = new Map(own.entries.map(({ key, value }) => [key, JSON.stringify(value)]));
     const incarnation = this.#of(process).ownIncarnation;
-    for (const [key, changes] of incarnation === undefined ? [] : this.#ledger.changesOf(self, incarnation)) {
+    for (
+      const [key, changes] of incarnation === undefined ? [] : this.#expected.changesOf(self, incarnation)
+    ) {
       this.#ensure(
         process,
         held.get(key) === changes.at(-1)!.json,
@@ -446,10 +448,10 @@ export class InvariantChecker {
 
   /** A new incarnation must set the values of the former one again, or they would be lost while their owner runs. */
   #checkRenewed(process: Process): void {
-    const { formerLife, ownIncarnation } = this.#of(process);
-    if (formerLife === undefined || ownIncarnation === undefined) return;
-    const renewed = this.#ledger.changesOf(process.id, ownIncarnation);
-    for (const [key, changes] of this.#ledger.changesOf(process.id, formerLife)) {
+    const { formerIncarnation, ownIncarnation } = this.#of(process);
+    if (formerIncarnation === undefined || ownIncarnation === undefined) return;
+    const renewed = this.#expected.changesOf(process.id, ownIncarnation);
+    for (const [key, changes] of this.#expected.changesOf(process.id, formerIncarnation)) {
       const { json } = changes.at(-1)!;
       const isKept = json === undefined || renewed.get(key)?.at(-1)?.json === json;
       this.#ensure(process, isKept, () => `its ${key} = ${json} is lost with its former incarnation`);
@@ -464,7 +466,7 @@ export class InvariantChecker {
       return status === "alive" && id !== process.id && peer && this.#of(peer).ownIncarnation === incarnation;
     });
     const chance = COMPARED_PEERS / Math.max(peers.length, COMPARED_PEERS);
-    for (const { id } of this.#options.dice.some(peers, chance)) {
+    for (const { id } of this.#options.random.some(peers, chance)) {
       const peer = this.#running(id)!;
       const theirs = new Map(peer.gossiper.snapshot().members.map((member) => [member.id, member]));
       for (const member of mine.members) {
@@ -486,7 +488,7 @@ export class InvariantChecker {
     if (other?.incarnation !== undefined && other.incarnation > incarnation) return undefined;
     for (const { key, sequenceNumber } of entries) {
       if (!isState(key)) continue;
-      if (this.#ledger.changesOf(id, incarnation).get(key)?.at(-1)?.number !== sequenceNumber) continue;
+      if (this.#expected.changesOf(id, incarnation).get(key)?.at(-1)?.number !== sequenceNumber) continue;
       const held = other?.incarnation === incarnation
         ? other.entries.find((entry) => entry.key === key)
         : undefined;
@@ -496,7 +498,7 @@ export class InvariantChecker {
     const upTo = Math.max(0, ...entries.map(({ key, sequenceNumber }) => isState(key) ? sequenceNumber : 0));
     for (const { key } of other?.incarnation === incarnation ? other.entries : []) {
       if (!isState(key) || entries.some((entry) => entry.key === key)) continue;
-      const last = this.#ledger.changesOf(id, incarnation).get(key)?.at(-1);
+      const last = this.#expected.changesOf(id, incarnation).get(key)?.at(-1);
       const isDeleted = last !== undefined && last.json === undefined && last.number <= upTo;
       if (isDeleted) return `the deletion of ${id} ${key}@${last.number}`;
     }
@@ -511,13 +513,13 @@ export class InvariantChecker {
     return nowMs - (this.#of(process).blockedAtMs.get(id) ?? nowMs);
   }
 
-  #of(process: Process): Seen {
-    let seen = this.#seen.get(process);
-    if (seen !== undefined) return seen;
+  #of(process: Process): Observation {
+    let observed = this.#observations.get(process);
+    if (observed !== undefined) return observed;
     const { address, maxMessageBytes } = process;
-    this.#mostTaken.set(address, Math.max(maxMessageBytes, this.#mostTaken.get(address) ?? 0));
-    this.#seen.set(process, seen = new Seen());
-    return seen;
+    this.#largestMessages.set(address, Math.max(maxMessageBytes, this.#largestMessages.get(address) ?? 0));
+    this.#observations.set(process, observed = new Observation());
+    return observed;
   }
 
   /** The running process of an id. */
@@ -557,9 +559,9 @@ function describeState(
   return {
     name: `${digest} ${active.map(({ id }) => id).join()}`,
     state: active.map(({ id, incarnation, entries }) => {
-      const lasting = entries.filter(({ key }) => isState(key))
+      const state = entries.filter(({ key }) => isState(key))
         .map(({ key, sequenceNumber, value }) => `${key}@${sequenceNumber}=${JSON.stringify(value)}`).sort();
-      return lasting.length === 0 ? `${id} ` : `${id} ${incarnation} ${lasting.join(" ")}`;
+      return state.length === 0 ? `${id} ` : `${id} ${incarnation} ${state.join(" ")}`;
     }).join("\n"),
   };
 }
@@ -574,8 +576,8 @@ function isState(key: string): boolean {
   return key !== HEARTBEAT_KEY;
 }
 
-function momentOf({ awakeMs, freezes }: Process): Awake {
-  return { awakeMs, freezes };
+function activeMomentOf({ activeMs, freezes }: Process): ActiveMoment {
+  return { activeMs, freezes };
 }
 
 function show({ incarnation, number }: KnownVersion): string {

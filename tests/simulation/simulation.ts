@@ -22,11 +22,11 @@ import {
   describeScenario,
   drawCircumstances,
   drawScenario,
+  type Fault,
   hasOpenMembership,
   isLarge,
+  type Overrides,
   type Scenario,
-  type Trouble,
-  type Wishes,
 } from "./scenario.ts";
 import { EventLog } from "./event_log.ts";
 import { FaultSchedule } from "./fault_schedule.ts";
@@ -96,62 +96,64 @@ export class Simulation {
   readonly seed: number;
   readonly scenario: Scenario;
   readonly trace = new EventLog();
-  readonly #dice: SeededRandom;
+  readonly #random: SeededRandom;
   readonly #runtime: VirtualRuntime;
   readonly #network: MemoryNetwork;
-  readonly #weather: FaultSchedule;
-  readonly #witness: InvariantChecker;
+  readonly #faultSchedule: FaultSchedule;
+  readonly #checker: InvariantChecker;
   readonly #processes: Process[] = [];
   /** Members by id, for clusters that learn of members by `ClusterTopology` events. */
   readonly #members = new Map<string, Member>();
   /** Draws the `maxMessageBytes` of each process. */
-  readonly #limitsDice: SeededRandom;
+  readonly #limitsRandom: SeededRandom;
   /** Draws which members start again after they left. */
-  readonly #returnsDice: SeededRandom;
+  readonly #returnsRandom: SeededRandom;
   /** Draws circumstances; a plain run makes no use of it. */
-  readonly #extraDice: SeededRandom;
+  readonly #circumstancesRandom: SeededRandom;
   readonly #name = new ChangingName();
   /** Processes that leave, and whose machine starts another one then. */
   readonly #politeRestarts = new Set<Process>();
   readonly #hosts: string[] = [];
-  readonly #lives = new Map<string, number>();
+  readonly #incarnations = new Map<string, number>();
   readonly #pending = new Set<Promise<void>>();
   /** Cancel functions of planned actions. */
   readonly #planned = new Set<() => void>();
   readonly #proxiesDown = new Set<string>();
   #returnBoundMs = NaN;
-  #versions = 1;
+  #version = 1;
   #values = 0;
   #started = 0;
   #isCalm = false;
   #violation: string | undefined;
   readonly #tally = new Map<string, number>();
 
-  constructor(seed: number, wishes: Wishes = {}) {
+  constructor(seed: number, overrides: Overrides = {}) {
     this.seed = seed;
-    this.#dice = new SeededRandom(seed);
-    this.#extraDice = new SeededRandom(seed ^ 0x3c6ef372);
-    const scenario = drawScenario(this.#dice.fork(), wishes);
-    this.scenario = wishes.isPlain ? scenario : drawCircumstances(this.#extraDice.fork(), scenario);
-    this.#limitsDice = new SeededRandom(seed ^ 0x5bd1e995);
-    this.#returnsDice = new SeededRandom(seed ^ 0x2545f491);
+    this.#random = new SeededRandom(seed);
+    this.#circumstancesRandom = new SeededRandom(seed ^ 0x3c6ef372);
+    const scenario = drawScenario(this.#random.fork(), overrides);
+    this.scenario = overrides.isPlain
+      ? scenario
+      : drawCircumstances(this.#circumstancesRandom.fork(), scenario);
+    this.#limitsRandom = new SeededRandom(seed ^ 0x5bd1e995);
+    this.#returnsRandom = new SeededRandom(seed ^ 0x2545f491);
     const { config, links } = this.scenario;
-    this.#runtime = new VirtualRuntime({ seed: this.#dice.whole(0, 2 ** 32 - 1) });
+    this.#runtime = new VirtualRuntime({ seed: this.#random.whole(0, 2 ** 32 - 1) });
     this.#network = new MemoryNetwork({
       runtime: this.#runtime,
-      seed: this.#dice.whole(0, 2 ** 32 - 1),
-      tap: (sent) => this.#witness.overhear(sent),
+      seed: this.#random.whole(0, 2 ** 32 - 1),
+      tap: (sent) => this.#checker.checkMessage(sent),
     });
-    this.#weather = new FaultSchedule(this.#network, { dice: this.#dice.fork(), limits: links });
-    this.#witness = new InvariantChecker({
+    this.#faultSchedule = new FaultSchedule(this.#network, { random: this.#random.fork(), limits: links });
+    this.#checker = new InvariantChecker({
       ...config,
-      dice: this.#dice.fork(),
+      random: this.#random.fork(),
       // The last term is for messages in the queue of a slow receiver: they were sent before the block.
       underWayMs: 4 * config.gossipRequestTimeout + 60 * links.delayMs + 100,
       openMembership: hasOpenMembership(this.scenario),
       nowMs: () => this.#runtime.monotonicMs(),
       processes: () => this.#processes,
-      onViolation: (process, what) => this.#violated(process, what),
+      onViolation: (process, text) => this.#violated(process, text),
     });
   }
 
@@ -169,7 +171,7 @@ export class Simulation {
     if (isLarge(this.scenario)) Error.stackTraceLimit = 1;
     try {
       await this.#begin();
-      await this.#rage();
+      await this.#injectFaults();
       await this.#calm();
       recoveryMs = await this.#recover();
       returnMs = await this.#restartPolitely();
@@ -192,7 +194,7 @@ export class Simulation {
       messages,
       bytes,
       processes: this.#processes.length,
-      falseBlocks: this.#witness.falseBlocks,
+      falseBlocks: this.#checker.falseBlocks,
       tally: Object.fromEntries(this.#tally),
       virtualMs,
     };
@@ -207,8 +209,8 @@ export class Simulation {
   get recoveryBoundMs(): number {
     const { config, discovery, resolveIntervalMs, slowNameMs, earlySteps } = this.scenario;
     const { gossipInterval, gossipFanOut, gossipMaxSend, gossipRequestTimeout } = config;
-    const places = 2 * this.#lives.size / (gossipFanOut * gossipMaxSend);
-    const rounds = 40 + 20 * Math.log2(1 + this.#lives.size) + 12 * places;
+    const places = 2 * this.#incarnations.size / (gossipFanOut * gossipMaxSend);
+    const rounds = 40 + 20 * Math.log2(1 + this.#incarnations.size) + 12 * places;
     const isBalanced = discovery === "balancer" || discovery === "name" && this.scenario.nameIsDialed;
     const dials = isBalanced ? BALANCED_DIALS : 2;
     const resolvedMs = discovery === "name" ? 2 * (resolveIntervalMs + slowNameMs) + config.maxBackoff : 0;
@@ -229,9 +231,9 @@ export class Simulation {
 
   async #begin(): Promise<void> {
     const { size, config, discovery } = this.scenario;
-    if (discovery === "name" && this.#extraDice.chance(0.5)) {
-      const forMs = this.#extraDice.between(0, 20 * config.gossipInterval);
-      this.#note("", `the name is not resolved for ${Math.round(forMs)} ms`);
+    if (discovery === "name" && this.#circumstancesRandom.chance(0.5)) {
+      const forMs = this.#circumstancesRandom.between(0, 20 * config.gossipInterval);
+      this.#log("", `the name is not resolved for ${Math.round(forMs)} ms`);
       this.#later(forMs, () => {
         if (!this.#isCalm) this.#changeName();
       });
@@ -242,32 +244,32 @@ export class Simulation {
     const longestMs = config.gossipInterval * Math.min(1, 10 / size);
     for (let index = 0; index < size; index++) {
       this.#start(this.#newHost(), `m${index}`);
-      if (this.#dice.chance(0.5)) await this.#pass(this.#dice.between(0, longestMs));
+      if (this.#random.chance(0.5)) await this.#pass(this.#random.between(0, longestMs));
     }
-    if (isLarge(this.scenario) && this.scenario.discovery === "topology") this.#tellAll();
+    if (isLarge(this.scenario) && this.scenario.discovery === "topology") this.#announceToAll();
   }
 
-  async #rage(): Promise<void> {
-    const { rageMs, troubleEveryMs, changeEveryMs, config } = this.scenario;
-    const endMs = this.#runtime.monotonicMs() + rageMs;
-    this.#weather.redraw(this.#hosts);
-    let nextTroubleMs = this.#runtime.monotonicMs() + this.#dice.wait(troubleEveryMs);
-    let nextChangeMs = this.#runtime.monotonicMs() + this.#dice.wait(changeEveryMs);
+  async #injectFaults(): Promise<void> {
+    const { faultPhaseMs, faultEveryMs, changeEveryMs, config } = this.scenario;
+    const endMs = this.#runtime.monotonicMs() + faultPhaseMs;
+    this.#faultSchedule.redraw(this.#hosts);
+    let nextFaultMs = this.#runtime.monotonicMs() + this.#random.wait(faultEveryMs);
+    let nextChangeMs = this.#runtime.monotonicMs() + this.#random.wait(changeEveryMs);
     let nextSweepMs = this.#runtime.monotonicMs();
     // In a large cluster the last change takes long to reach all members.
-    const lastChangeMs = isLarge(this.scenario) ? endMs - rageMs / 2 : endMs;
+    const lastChangeMs = isLarge(this.scenario) ? endMs - faultPhaseMs / 2 : endMs;
     for (let nowMs = this.#runtime.monotonicMs(); nowMs < endMs; nowMs = this.#runtime.monotonicMs()) {
-      const next = Math.min(nextTroubleMs, nextChangeMs, nextSweepMs, endMs);
+      const next = Math.min(nextFaultMs, nextChangeMs, nextSweepMs, endMs);
       await this.#pass(next - nowMs);
       if (next === nextSweepMs) {
         this.#sweep();
         nextSweepMs += SWEEP_ROUNDS * config.gossipInterval;
-      } else if (next === nextTroubleMs) {
-        this.#trouble(this.#dice.weighted(this.scenario.troubles));
-        nextTroubleMs += this.#dice.wait(troubleEveryMs);
+      } else if (next === nextFaultMs) {
+        this.#injectFault(this.#random.weighted(this.scenario.faults));
+        nextFaultMs += this.#random.wait(faultEveryMs);
       } else if (next === nextChangeMs) {
         this.#change();
-        nextChangeMs += this.#dice.wait(changeEveryMs);
+        nextChangeMs += this.#random.wait(changeEveryMs);
         if (nextChangeMs > lastChangeMs) nextChangeMs = Infinity;
       }
     }
@@ -277,8 +279,8 @@ export class Simulation {
   async #calm(): Promise<void> {
     const { config, discovery } = this.scenario;
     this.#isCalm = true;
-    this.#note("", "calm");
-    this.#weather.clear();
+    this.#log("", "calm");
+    this.#faultSchedule.clear();
     for (const process of this.#alive) process.thaw();
     await this.#pass(3 * config.gossipRequestTimeout);
     for (const process of this.#alive) {
@@ -291,8 +293,8 @@ export class Simulation {
     if (this.#alive.length === 0) this.#start(this.#hosts[0]!, this.#idFor(this.#hosts[0]!));
     if (discovery === "name") {
       // One member of the answer runs; the other addresses may be those of dead members.
-      const present = this.#extraDice.pick(this.#alive).host;
-      const others = this.#extraDice.some(this.#hosts, 0.3);
+      const present = this.#circumstancesRandom.pick(this.#alive).host;
+      const others = this.#circumstancesRandom.some(this.#hosts, 0.3);
       this.#answerName([...new Set([...others, present])], 0);
     }
     // In a large cluster no member left, and every member has the full topology.
@@ -300,44 +302,46 @@ export class Simulation {
       const present = new Set(this.#alive.map(({ id }) => id));
       // A dead member may stay in the topology; it then expires.
       for (const id of [...this.#members.keys()]) {
-        if (!present.has(id) && this.#dice.chance(0.5)) this.#members.delete(id);
+        if (!present.has(id) && this.#random.chance(0.5)) this.#members.delete(id);
       }
       await this.#pass(20 * config.gossipInterval);
-      this.#tellAll();
+      this.#announceToAll();
     }
   }
 
   /** Resolves when the cluster has recovered, with the time that it took in milliseconds. */
-  async #untilWell(lastFault: string): Promise<number> {
+  async #untilRecovered(lastFault: string): Promise<number> {
     const startMs = this.#runtime.monotonicMs();
     const elapsedMs = () => this.#runtime.monotonicMs() - startMs;
-    for (let ill = this.#ill(); ill !== undefined; ill = this.#ill()) {
+    for (let reason = this.#findUnrecovered(); reason !== undefined; reason = this.#findUnrecovered()) {
       if (elapsedMs() > this.recoveryBoundMs) {
         this.#violated(
           undefined,
-          `${Math.round(this.recoveryBoundMs)} ms after the last ${lastFault} ${ill}`,
+          `${Math.round(this.recoveryBoundMs)} ms after the last ${lastFault} ${reason}`,
         );
       }
       await this.#pass(this.scenario.config.gossipInterval);
     }
-    this.#note("", `all is well after ${Math.round(elapsedMs())} ms`);
+    this.#log("", `all is well after ${Math.round(elapsedMs())} ms`);
     return elapsedMs();
   }
 
   async #recover(): Promise<number> {
     const { gossipInterval, heartbeatExpiration } = this.scenario.config;
-    const recoveryMs = await this.#untilWell("fault");
+    const recoveryMs = await this.#untilRecovered("fault");
     this.#sweep(isLarge(this.scenario) ? SWEPT_OF_MANY : Infinity);
     // A waiting `setStateRequest` gives up if a peer that it waits for is gone.
     while (this.#pending.size > 0) await this.#pass(gossipInterval);
-    if (!this.#dice.chance(0.25) || isLarge(this.scenario)) return recoveryMs;
+    if (!this.#random.chance(0.25) || isLarge(this.scenario)) return recoveryMs;
     // Without faults no running member may be blocked, however long it lasts.
-    const before = this.#witness.falseBlocks;
+    const before = this.#checker.falseBlocks;
     await this.#pass(1.5 * heartbeatExpiration);
-    const blocked = this.#witness.falseBlocks - before;
+    const blocked = this.#checker.falseBlocks - before;
     if (blocked > 0) this.#violated(undefined, `${blocked} running members were blocked without faults`);
     this.#sweep(Infinity);
-    if (this.#ill() !== undefined) this.#violated(undefined, `without faults ${this.#ill()}`);
+    if (this.#findUnrecovered() !== undefined) {
+      this.#violated(undefined, `without faults ${this.#findUnrecovered()}`);
+    }
     return recoveryMs;
   }
 
@@ -349,12 +353,14 @@ export class Simulation {
     const { config, discovery } = this.scenario;
     if (!hasOpenMembership(this.scenario) || isLarge(this.scenario) || this.#alive.length < 2) return NaN;
     // A plain run does not restart politely, because it must end as it once did.
-    if (this.scenario.troubles.every(([, trouble]) => trouble !== "polite restart")) return NaN;
-    const seedHosts = discovery === "seeds" ? this.#seedHosts() : [this.#extraDice.pick(this.#alive).host];
+    if (this.scenario.faults.every(([, fault]) => fault !== "polite restart")) return NaN;
+    const seedHosts = discovery === "seeds"
+      ? this.#seedHosts()
+      : [this.#circumstancesRandom.pick(this.#alive).host];
     const most = Math.min(seedHosts.length, this.#alive.length - 1);
-    const hosts = seedHosts.slice(0, this.#extraDice.whole(1, most));
+    const hosts = seedHosts.slice(0, this.#circumstancesRandom.whole(1, most));
     const leaving = this.#alive.filter(({ host }) => hosts.includes(host));
-    this.#note("", `without other faults ${hosts.join()} restart politely`);
+    this.#log("", `without other faults ${hosts.join()} restart politely`);
     this.#returnBoundMs = this.#returnBoundFor(this.#alive.length);
     for (const process of leaving) process.leave();
     const untilMs = this.#runtime.monotonicMs() + 4 * config.gossipRequestTimeout;
@@ -365,19 +371,19 @@ export class Simulation {
     await this.#pass(POLITE_PAUSE_MS);
     for (const host of hosts) this.#start(host, this.#idFor(host));
     const startMs = this.#runtime.monotonicMs();
-    for (let lack = this.#lack(); lack !== undefined; lack = this.#lack()) {
+    for (let lacking = this.#findLacking(); lacking !== undefined; lacking = this.#findLacking()) {
       const sinceMs = this.#runtime.monotonicMs() - startMs;
       if (sinceMs > this.#returnBoundMs) {
         this.#violated(
           undefined,
-          `${Math.round(sinceMs)} ms after ${hosts.join()} restarted politely ${lack}`,
+          `${Math.round(sinceMs)} ms after ${hosts.join()} restarted politely ${lacking}`,
         );
       }
       await this.#pass(config.gossipInterval / 4);
     }
     const returnMs = this.#runtime.monotonicMs() - startMs;
-    this.#note("", `all have each other after ${Math.round(returnMs)} ms`);
-    await this.#untilWell("polite restart");
+    this.#log("", `all have each other after ${Math.round(returnMs)} ms`);
+    await this.#untilRecovered("polite restart");
     return returnMs;
   }
 
@@ -385,7 +391,7 @@ export class Simulation {
    * The first member that lacks another one; `undefined` without such a member. Others hear of a dead member again from
    * a peer that still has its state, so that it may be active for one expiration (docs/guide.md).
    */
-  #lack(): string | undefined {
+  #findLacking(): string | undefined {
     for (const { id, gossiper } of this.#alive) {
       const { members } = gossiper.snapshot();
       const active = new Set(members.filter(({ status }) => status === "alive").map(({ id }) => id));
@@ -410,7 +416,7 @@ export class Simulation {
   }
 
   /** The first reason why the cluster has not recovered; `undefined` if it has. */
-  #ill(): string | undefined {
+  #findUnrecovered(): string | undefined {
     const survivors = this.#alive;
     // The cheap checks first. A large cluster skips the phase: `confirmed` at every member takes as long again.
     const names = new Set(survivors.map(({ gossiper }) => stateNameOf(gossiper)));
@@ -422,7 +428,7 @@ export class Simulation {
       if (gossiper.phase !== phase) return `${id} is ${gossiper.phase}`;
     }
     const ids = survivors.map(({ id }) => id).sort().join();
-    const owned = survivors.map((owner) => ({ id: owner.id, values: [...this.#witness.latest(owner)] }));
+    const owned = survivors.map((owner) => ({ id: owner.id, values: [...this.#checker.latest(owner)] }));
     let digest: string | undefined;
     for (const { id, gossiper } of survivors) {
       const snapshot = gossiper.snapshot();
@@ -441,18 +447,18 @@ export class Simulation {
     return undefined;
   }
 
-  // ---- what goes on
+  // ---- changes and faults
 
   #change(): void {
     const process = this.#any((each) => each.isRunning && !each.machine.isFrozen);
     if (!process) return;
     const { gossiper } = process;
-    const what = this.#dice.weighted([[6, "set"], [2, "delete"], [1, "await"], [1, "version"]] as const);
-    const key = this.#dice.pick(KEYS);
+    const change = this.#random.weighted([[6, "set"], [2, "delete"], [1, "await"], [1, "version"]] as const);
+    const key = this.#random.pick(KEYS);
     try {
-      if (what === "delete") gossiper.deleteState(key);
-      else if (what === "version") gossiper.setState(CHECKED_KEY, this.#versions);
-      else if (what === "await") this.#awaitOne(process);
+      if (change === "delete") gossiper.deleteState(key);
+      else if (change === "version") gossiper.setState(CHECKED_KEY, this.#version);
+      else if (change === "await") this.#awaitOne(process);
       else gossiper.setState(key, this.#value());
     } catch (error) {
       // The state may already contain a large value.
@@ -462,17 +468,17 @@ export class Simulation {
 
   #awaitOne(process: Process): void {
     const value = ++this.#values;
-    const acknowledgedBy = this.#dice.pick([1, 2, "all"] as const);
+    const acknowledgedBy = this.#random.pick([1, 2, "all"] as const);
     // Three at most: each pending request takes room in the state.
     if (this.#pending.size >= 3) return;
-    this.#witness.await(process, value);
+    this.#checker.await(process, value);
     const controller = new AbortController();
-    const giveUp = this.#later(this.scenario.rageMs / 2, () => controller.abort());
+    const giveUp = this.#later(this.scenario.faultPhaseMs / 2, () => controller.abort());
     const waiting = process.gossiper.setStateRequest(AWAITED_KEY, value, {
       acknowledgedBy,
       signal: controller.signal,
     }).then(() => {
-      if (!process.isOver) this.#witness.checkPromise(process, value, acknowledgedBy);
+      if (!process.isOver) this.#checker.checkPromise(process, value, acknowledgedBy);
     }).catch((error) => {
       // An aborted request, or one of a stopped member, promised nothing.
       const isGone = error instanceof HearsayError && ["stopped", "too_large"].includes(error.code);
@@ -486,43 +492,45 @@ export class Simulation {
 
   #value(): unknown {
     const number = ++this.#values;
-    return this.#dice.pick<unknown>([number, `${number}`, [number, null], {
+    return this.#random.pick<unknown>([number, `${number}`, [number, null], {
       "__proto__": number,
       "𝄞": "\u0000",
     }]);
   }
 
-  #trouble(trouble: Trouble): void {
+  #injectFault(fault: Fault): void {
     const { config, clockStepMs, discovery } = this.scenario;
     const process = this.#any(() => true);
-    const host = this.#dice.pick(this.#hosts);
-    switch (trouble) {
+    const host = this.#random.pick(this.#hosts);
+    switch (fault) {
       case "links":
-        this.#note("", "the links change");
-        return this.#weather.redraw(this.#hosts);
+        this.#log("", "the links change");
+        return this.#faultSchedule.redraw(this.#hosts);
       case "break": {
-        const other = this.#dice.pick(this.#hosts);
+        const other = this.#random.pick(this.#hosts);
         if (host === other) return;
-        this.#note(host, `its connections to ${other} break`);
-        return this.#weather.break(host, other);
+        this.#log(host, `its connections to ${other} break`);
+        return this.#faultSchedule.break(host, other);
       }
       case "partition": {
         const [one, other] = this.#split();
-        const isTold = this.#dice.chance(0.5);
-        this.#note(
+        const breaksConnections = this.#random.chance(0.5);
+        this.#log(
           "",
-          `${one.join()} and ${other.join()} are partitioned${isTold ? "" : " without broken connections"}`,
+          `${one.join()} and ${other.join()} are partitioned${
+            breaksConnections ? "" : " without broken connections"
+          }`,
         );
-        return this.#weather.part(one, other, { isTold });
+        return this.#faultSchedule.partition(one, other, { breaksConnections });
       }
       case "one way": {
         const [from, to] = this.#split();
-        this.#note("", `messages from ${from.join()} to ${to.join()} are lost`);
-        return this.#weather.silence(from, to);
+        this.#log("", `messages from ${from.join()} to ${to.join()} are lost`);
+        return this.#faultSchedule.silence(from, to);
       }
       case "heal":
-        this.#note("", "partitions heal");
-        return this.#weather.heal();
+        this.#log("", "partitions heal");
+        return this.#faultSchedule.heal();
       case "proxy": {
         // Shorter than the wait of crash detection, which depends on heartbeatExpiration.
         const { heartbeatExpiration } = config;
@@ -530,28 +538,28 @@ export class Simulation {
         if (this.#proxiesDown.has(host)) return;
         this.#proxiesDown.add(host);
         this.#later(3_000, () => this.#proxiesDown.delete(host));
-        const forMs = this.#dice.between(0, Math.min(1_000, heartbeatExpiration / 2.2));
-        this.#note(host, `its proxy is down for ${Math.round(forMs)} ms`);
+        const forMs = this.#random.between(0, Math.min(1_000, heartbeatExpiration / 2.2));
+        this.#log(host, `its proxy is down for ${Math.round(forMs)} ms`);
         this.#network.stopProxy(memoryAddress(host, 1));
         this.#later(forMs, () => this.#network.restoreProxy(memoryAddress(host, 1)));
         return;
       }
       case "slow":
-        this.#note(host, "becomes slow");
-        return this.#weather.slow(host);
+        this.#log(host, "becomes slow");
+        return this.#faultSchedule.slow(host);
       case "freeze":
         return process && this.#freeze(process);
       case "clock": {
-        const byMs = Math.round(this.#dice.between(-clockStepMs, clockStepMs));
+        const byMs = Math.round(this.#random.between(-clockStepMs, clockStepMs));
         if (!process || byMs === 0) return;
-        this.#note(process.id, `its clock steps by ${byMs} ms`);
+        this.#log(process.id, `its clock steps by ${byMs} ms`);
         return process.machine.stepWall(byMs);
       }
       case "crash":
         return process && this.#kill(process);
       case "leave":
         if (!process?.isRunning) return;
-        this.#note(process.id, "leaves");
+        this.#log(process.id, "leaves");
         process.leave();
         return this.#returnLater(process.host);
       case "join": {
@@ -562,19 +570,19 @@ export class Simulation {
       case "restart":
         return this.#restart(host);
       case "restart all":
-        this.#note("", "all are killed");
+        this.#log("", "all are killed");
         for (const each of this.#alive) this.#kill(each);
-        for (const each of this.#hosts) if (this.#dice.chance(0.8)) this.#restart(each);
+        for (const each of this.#hosts) if (this.#random.chance(0.8)) this.#restart(each);
         return;
       case "rollout":
         return this.#rollOut();
       case "topology":
-        return this.#tellSome();
+        return this.#announceToSome();
       case "polite restart": {
-        const hosts = this.#extraDice.chance(0.5) ? this.#seedHosts() : [host];
+        const hosts = this.#circumstancesRandom.chance(0.5) ? this.#seedHosts() : [host];
         for (const each of this.#alive) {
           if (!each.isRunning || !hosts.includes(each.host)) continue;
-          this.#note(each.id, "restarts politely");
+          this.#log(each.id, "restarts politely");
           this.#count("polite restart");
           this.#politeRestarts.add(each);
           each.leave();
@@ -586,11 +594,11 @@ export class Simulation {
       case "large value": {
         if (!process?.isRunning) return;
         if (config.maxMessageBytes > 64 * 1_024) return;
-        const share = this.#dice.between(0.2, 0.95);
+        const share = this.#random.between(0.2, 0.95);
         const mostBytes = config.maxMessageBytes / 2 - ENVELOPE_BYTES;
         try {
           process.gossiper.setState("large", "x".repeat(Math.floor(share * mostBytes)));
-          this.#note(process.id, `sets ${Math.round(share * 100)} % of the largest state`);
+          this.#log(process.id, `sets ${Math.round(share * 100)} % of the largest state`);
           this.#count("large value");
         } catch (error) {
           if (!(error instanceof HearsayError && error.code === "too_large")) throw error;
@@ -604,38 +612,41 @@ export class Simulation {
 
   /** Sets or deletes many keys: the state then takes several messages of the smallest size. */
   #changeMany({ id, gossiper }: Process): void {
-    const count = this.#dice.whole(60, 150);
-    const isToDelete = this.#dice.chance(0.4);
+    const count = this.#random.whole(60, 150);
+    const isToDelete = this.#random.chance(0.4);
     for (let key = 0; key < count; key++) {
       if (isToDelete) gossiper.deleteState(`many ${key}`);
       else gossiper.setState(`many ${key}`, this.#value());
     }
-    this.#note(id, `${isToDelete ? "deletes" : "sets"} ${count} keys`);
+    this.#log(id, `${isToDelete ? "deletes" : "sets"} ${count} keys`);
     this.#count("many keys");
   }
 
   #freeze(process: Process): void {
-    const forMs = this.#dice.between(0, 2 * this.scenario.config.heartbeatExpiration);
-    this.#note(process.id, `is suspended for ${Math.round(forMs)} ms`);
+    const forMs = this.#random.between(0, 2 * this.scenario.config.heartbeatExpiration);
+    this.#log(process.id, `is suspended for ${Math.round(forMs)} ms`);
     process.freeze();
     this.#later(forMs, () => {
       if (process.isOver || !process.machine.isFrozen) return;
-      this.#note(process.id, "is resumed");
+      this.#log(process.id, "is resumed");
       process.thaw();
     });
   }
 
   #changeName(): void {
     const { slowNameMs } = this.scenario;
-    const hosts = this.#extraDice.chance(0.3)
+    const hosts = this.#circumstancesRandom.chance(0.3)
       ? []
-      : this.#extraDice.some(this.#hosts, this.#extraDice.pick([0.1, 0.4, 1]));
-    this.#answerName(hosts, this.#extraDice.chance(0.4) ? this.#extraDice.between(0, slowNameMs) : 0);
+      : this.#circumstancesRandom.some(this.#hosts, this.#circumstancesRandom.pick([0.1, 0.4, 1]));
+    this.#answerName(
+      hosts,
+      this.#circumstancesRandom.chance(0.4) ? this.#circumstancesRandom.between(0, slowNameMs) : 0,
+    );
   }
 
   #answerName(hosts: readonly string[], delayMs: number): void {
     const after = delayMs > 0 ? ` after ${Math.round(delayMs)} ms` : "";
-    this.#note(
+    this.#log(
       "",
       `the name is ${hosts.length > 0 ? `resolved to ${hosts.join()}` : "not resolved"}${after}`,
     );
@@ -646,11 +657,11 @@ export class Simulation {
   /** Half of the members that leave start again at the same address, most of them after their process ended. */
   #returnLater(host: string): void {
     const { config } = this.scenario;
-    if (!hasOpenMembership(this.scenario) || this.#returnsDice.chance(0.5)) return;
-    this.#later(this.#returnsDice.between(0, 6 * config.gossipRequestTimeout), () => {
+    if (!hasOpenMembership(this.scenario) || this.#returnsRandom.chance(0.5)) return;
+    this.#later(this.#returnsRandom.between(0, 6 * config.gossipRequestTimeout), () => {
       if (this.#isCalm || this.#violation !== undefined) return;
       if (this.#alive.some((process) => process.host === host && process.isRunning)) return;
-      this.#note(host, "starts again after it left");
+      this.#log(host, "starts again after it left");
       this.#restart(host);
     });
   }
@@ -663,8 +674,8 @@ export class Simulation {
 
   /** Restarts all machines one after another with a new version. */
   #rollOut(): void {
-    this.#versions++;
-    this.#note("", `version ${this.#versions} is rolled out`);
+    this.#version++;
+    this.#log("", `version ${this.#version} is rolled out`);
     const { gossipInterval } = this.scenario.config;
     for (const [index, host] of this.#hosts.entries()) {
       this.#later(index * 2 * gossipInterval, () => {
@@ -673,29 +684,29 @@ export class Simulation {
     }
   }
 
-  #tellSome(): void {
+  #announceToSome(): void {
     if (this.scenario.discovery !== "topology") return;
     const { gossipInterval } = this.scenario.config;
-    const [blocked] = this.#dice.chance(0.3) ? this.#dice.some([...this.#members.keys()], 0.2) : [];
+    const [blocked] = this.#random.chance(0.3) ? this.#random.some([...this.#members.keys()], 0.2) : [];
     for (const process of this.#alive) {
-      if (!this.#dice.chance(0.7)) continue;
+      if (!this.#random.chance(0.7)) continue;
       const topology = {
-        members: this.#dice.some([...this.#members.values()], 0.95),
+        members: this.#random.some([...this.#members.values()], 0.95),
         blocked: blocked === undefined || blocked === process.id ? [] : [blocked],
       };
       // A delay of its own for each: some receive it late, and in another order.
-      this.#later(this.#dice.wait(5 * gossipInterval), () => {
-        if (!this.#isCalm && !process.isOver && !process.machine.isFrozen) this.#tell(process, topology);
+      this.#later(this.#random.wait(5 * gossipInterval), () => {
+        if (!this.#isCalm && !process.isOver && !process.machine.isFrozen) this.#announce(process, topology);
       });
     }
   }
 
-  #tellAll(): void {
+  #announceToAll(): void {
     const members = [...this.#members.values()];
-    for (const process of this.#alive) this.#tell(process, { members, blocked: [] });
+    for (const process of this.#alive) this.#announce(process, { members, blocked: [] });
   }
 
-  #tell(
+  #announce(
     process: Process,
     topology: { readonly members: Member[]; readonly blocked: readonly string[] },
   ): void {
@@ -711,11 +722,11 @@ export class Simulation {
 
   #start(host: string, id: string): void {
     const { discovery, drift, clockStepMs, messageBytes } = this.scenario;
-    const config = { ...this.scenario.config, maxMessageBytes: this.#limitsDice.pick(messageBytes) };
-    this.#lives.set(id, (this.#lives.get(id) ?? 0) + 1);
+    const config = { ...this.scenario.config, maxMessageBytes: this.#limitsRandom.pick(messageBytes) };
+    this.#incarnations.set(id, (this.#incarnations.get(id) ?? 0) + 1);
     const machine = this.#runtime.machine({
-      wallMs: this.#runtime.wallMs() + Math.round(this.#dice.between(-clockStepMs, clockStepMs)),
-      rate: 1 + this.#dice.between(-drift, drift),
+      wallMs: this.#runtime.wallMs() + Math.round(this.#random.between(-clockStepMs, clockStepMs)),
+      rate: 1 + this.#random.between(-drift, drift),
     });
     this.#stepEarly(id, machine, () => process.isOver);
     const process: Process = new Process({
@@ -727,32 +738,34 @@ export class Simulation {
       network: this.#network,
       config,
       discovery: this.#discovery(),
-      onEvent: (from, event) => this.#hear(from, event),
-      onClosed: (from, closed, left) => this.#closed(from, closed, left),
+      onEvent: (from, event) => this.#onEvent(from, event),
+      onClosed: (from, closed, left) => this.#onClosed(from, closed, left),
     });
-    this.#note(id, `starts at ${host}, process ${++this.#started}`);
+    this.#log(id, `starts at ${host}, process ${++this.#started}`);
     this.#processes.push(process);
-    process.gossiper.setState(CHECKED_KEY, this.#versions);
+    process.gossiper.setState(CHECKED_KEY, this.#version);
     void process.start();
     if (discovery !== "topology") return;
     this.#members.set(id, process.record);
-    // In a large cluster `#tellAll` sends the topology once.
+    // In a large cluster `#announceToAll` sends the topology once.
     for (const other of isLarge(this.scenario) ? [] : this.#alive) {
-      if (other !== process && this.#dice.chance(0.3)) continue;
-      this.#tell(other, { members: [...this.#members.values()], blocked: [] });
+      if (other !== process && this.#random.chance(0.3)) continue;
+      this.#announce(other, { members: [...this.#members.values()], blocked: [] });
     }
   }
 
   /** Sets a clock wrong before its process starts, and right soon after; or steps it soon after the start. */
   #stepEarly(id: string, machine: Machine, isOver: () => boolean): void {
     const { earlySteps: { chance, withinMs }, clockStepMs } = this.scenario;
-    if (chance === 0 || !this.#extraDice.chance(chance)) return;
-    const isLate = this.#extraDice.chance(0.3);
-    const byMs = isLate ? LATE_CLOCK_MS : Math.round(this.#extraDice.between(-clockStepMs, clockStepMs));
+    if (chance === 0 || !this.#circumstancesRandom.chance(chance)) return;
+    const isLate = this.#circumstancesRandom.chance(0.3);
+    const byMs = isLate
+      ? LATE_CLOCK_MS
+      : Math.round(this.#circumstancesRandom.between(-clockStepMs, clockStepMs));
     if (isLate) machine.stepWall(-byMs);
-    this.#later(this.#extraDice.between(0, withinMs), () => {
+    this.#later(this.#circumstancesRandom.between(0, withinMs), () => {
       if (isOver()) return;
-      this.#note(id, `its clock steps by ${byMs} ms after the start`);
+      this.#log(id, `its clock steps by ${byMs} ms after the start`);
       this.#count("early step");
       machine.stepWall(byMs);
     });
@@ -760,9 +773,9 @@ export class Simulation {
 
   #kill(process: Process): void {
     if (process.isOver) return;
-    this.#note(process.id, "is killed");
+    this.#log(process.id, "is killed");
     process.kill();
-    for (const host of this.#hosts) if (host !== process.host) this.#weather.break(process.host, host);
+    for (const host of this.#hosts) if (host !== process.host) this.#faultSchedule.break(process.host, host);
   }
 
   #discovery(): Discovery | undefined {
@@ -821,8 +834,8 @@ export class Simulation {
   /** The id for a process on a machine: the id of the last process there, or a new one. */
   #idFor(host: string): string {
     const last = this.#processes.findLast((process) => process.host === host)?.id ?? host.replace("h", "m");
-    const isPinned = this.scenario.discovery === "fixed" || this.#dice.chance(0.5);
-    if (isPinned || this.#lives.size >= 4 * this.scenario.size + 4) return last;
+    const isPinned = this.scenario.discovery === "fixed" || this.#random.chance(0.5);
+    if (isPinned || this.#incarnations.size >= 4 * this.scenario.size + 4) return last;
     return `${last.split(".")[0]}.${this.#started}`;
   }
 
@@ -832,13 +845,13 @@ export class Simulation {
 
   #any(isMeant: (process: Process) => boolean): Process | undefined {
     const meant = this.#alive.filter(isMeant);
-    return meant.length === 0 ? undefined : this.#dice.pick(meant);
+    return meant.length === 0 ? undefined : this.#random.pick(meant);
   }
 
   #split(): [string[], string[]] {
     // Every cut pair takes memory until the end of the run.
-    const share = isLarge(this.scenario) ? 10 / this.scenario.size : this.#dice.pick([0.2, 0.5]);
-    const one = this.#dice.some(this.#hosts, share);
+    const share = isLarge(this.scenario) ? 10 / this.scenario.size : this.#random.pick([0.2, 0.5]);
+    const one = this.#random.some(this.#hosts, share);
     return [one, this.#hosts.filter((host) => !one.includes(host))];
   }
 
@@ -865,25 +878,25 @@ export class Simulation {
   #sweep(most: number = SWEPT_PROCESSES): void {
     const processes = this.#alive;
     const chance = Math.min(1, most / Math.max(1, processes.length));
-    this.#witness.sweep(this.#dice.some(processes, chance));
+    this.#checker.sweep(this.#random.some(processes, chance));
   }
 
-  #hear(process: Process, event: HearsayEvent): void {
+  #onEvent(process: Process, event: HearsayEvent): void {
     if (process.isOver) return;
     // In a large cluster these lines would fill the memory.
     const isHearsay = event.type === "GossipUpdate" && event.memberId !== process.id;
     const line = isHearsay && isLarge(this.scenario) ? undefined : lineOf(process, event);
-    if (line !== undefined) this.#note(process.id, line);
+    if (line !== undefined) this.#log(process.id, line);
     if (TALLIED.has(event.type)) this.#count(event.type);
-    this.#witness.hear(process, event);
+    this.#checker.record(process, event);
   }
 
-  #count(what: string): void {
-    this.#tally.set(what, (this.#tally.get(what) ?? 0) + 1);
+  #count(event: string): void {
+    this.#tally.set(event, (this.#tally.get(event) ?? 0) + 1);
   }
 
-  #closed(process: Process, { reason, error, flush }: GossiperClosed, left: Leftovers): void {
-    this.#note(process.id, `ended: ${reason}, acknowledged by ${flush?.acknowledgedBy} of ${flush?.wanted}`);
+  #onClosed(process: Process, { reason, error, flush }: GossiperClosed, left: Leftovers): void {
+    this.#log(process.id, `ended: ${reason}, acknowledged by ${flush?.acknowledgedBy} of ${flush?.wanted}`);
     if (this.#politeRestarts.delete(process)) {
       this.#later(POLITE_PAUSE_MS, () => {
         const isTaken = this.#alive.some(({ host }) => host === process.host);
@@ -896,14 +909,14 @@ export class Simulation {
     this.#violated(process, `it ended with ${connections} open connections and ${timers} timers`);
   }
 
-  #note(who: string, what: string): void {
-    this.trace.add(this.#runtime.monotonicMs(), who, what);
+  #log(subject: string, text: string): void {
+    this.trace.add(this.#runtime.monotonicMs(), subject, text);
   }
 
-  #violated(process: Process | undefined, what: string): void {
+  #violated(process: Process | undefined, text: string): void {
     if (this.#violation !== undefined) return;
-    this.#violation = process ? `${process.id}: ${what}` : what;
-    this.#note(process?.id ?? "", `FAILED: ${what}`);
+    this.#violation = process ? `${process.id}: ${text}` : text;
+    this.#log(process?.id ?? "", `FAILED: ${text}`);
   }
 }
 

@@ -71,7 +71,7 @@ export class MixedCluster implements AsyncDisposable {
   }
 
   /** Applies faults at random: sets, lost letters, broken streams and short partitions. */
-  async rage(forMs: number): Promise<void> {
+  async injectFaults(forMs: number): Promise<void> {
     this.network.loss = this.#pick([0, 0.1, 0.4]);
     this.network.delayMs = this.#pick([5, 80, 200]);
     let healAtMs = Infinity;
