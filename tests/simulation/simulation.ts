@@ -7,7 +7,6 @@
 import { fixedMembers } from "../../discovery/fixed.ts";
 import { seeds } from "../../discovery/seeds.ts";
 import { ENVELOPE_BYTES } from "../../engine/state/size.ts";
-import { HEARTBEAT_KEY } from "../../engine/types.ts";
 import type { Discovery, Member } from "../../contracts/cluster.ts";
 import { stateNameOf } from "../../gossiper/gossiper.ts";
 import type { GossiperClosed } from "../../gossiper/contract.ts";
@@ -28,9 +27,11 @@ import {
   type Overrides,
   type Scenario,
 } from "./scenario.ts";
-import { EventLog } from "./event_log.ts";
+import type { EventLog } from "./event_log.ts";
 import { FaultSchedule } from "./fault_schedule.ts";
 import { InvariantChecker } from "./invariant_checker.ts";
+import { RunRecord } from "./run_record.ts";
+import { Timeline, Violated } from "./timeline.ts";
 
 /** Rounds between two sweeps, which check the whole state of some processes. */
 const SWEEP_ROUNDS = 8;
@@ -38,18 +39,6 @@ const SWEEP_ROUNDS = 8;
 const SWEPT_PROCESSES = 12;
 /** Processes in the last sweep of a large cluster. */
 const SWEPT_OF_MANY = 100;
-/** Events for {@linkcode Outcome.tally}. */
-const TALLIED: ReadonlySet<string> = new Set<HearsayEvent["type"]>([
-  "Isolated",
-  "MemberBlocked",
-  "MemberSuspected",
-  "MemberUnblocked",
-  "MemberForgotten",
-  "IncarnationRenewed",
-  "SelfBlocked",
-  "ReconcilingRequested",
-  "ConflictDetected",
-]);
 /** The keys of random changes; few, so that changes of one key meet. */
 const KEYS = ["a", "b", "c", "__proto__", "κλειδί"];
 
@@ -95,9 +84,10 @@ export interface Outcome {
 export class Simulation {
   readonly seed: number;
   readonly scenario: Scenario;
-  readonly trace = new EventLog();
   readonly #random: SeededRandom;
   readonly #runtime: VirtualRuntime;
+  readonly #record: RunRecord;
+  readonly #timeline: Timeline;
   readonly #network: MemoryNetwork;
   readonly #faultSchedule: FaultSchedule;
   readonly #checker: InvariantChecker;
@@ -116,16 +106,11 @@ export class Simulation {
   readonly #hosts: string[] = [];
   readonly #incarnations = new Map<string, number>();
   readonly #pending = new Set<Promise<void>>();
-  /** Cancel functions of planned actions. */
-  readonly #planned = new Set<() => void>();
   readonly #proxiesDown = new Set<string>();
   #returnBoundMs = NaN;
   #version = 1;
   #values = 0;
   #started = 0;
-  #isCalm = false;
-  #violation: string | undefined;
-  readonly #tally = new Map<string, number>();
 
   constructor(seed: number, overrides: Overrides = {}) {
     this.seed = seed;
@@ -139,6 +124,11 @@ export class Simulation {
     this.#returnsRandom = new SeededRandom(seed ^ 0x2545f491);
     const { config, links } = this.scenario;
     this.#runtime = new VirtualRuntime({ seed: this.#random.whole(0, 2 ** 32 - 1) });
+    this.#record = new RunRecord({
+      nowMs: () => this.#runtime.monotonicMs(),
+      isLarge: isLarge(this.scenario),
+    });
+    this.#timeline = new Timeline(this.#runtime, this.#record);
     this.#network = new MemoryNetwork({
       runtime: this.#runtime,
       seed: this.#random.whole(0, 2 ** 32 - 1),
@@ -151,10 +141,15 @@ export class Simulation {
       // The last term is for messages in the queue of a slow receiver: they were sent before the block.
       underWayMs: 4 * config.gossipRequestTimeout + 60 * links.delayMs + 100,
       openMembership: hasOpenMembership(this.scenario),
-      nowMs: () => this.#runtime.monotonicMs(),
+      nowMs: () => this.#timeline.nowMs,
       processes: () => this.#processes,
-      onViolation: (process, text) => this.#violated(process, text),
+      onViolation: (process, text) => this.#record.fail(process, text),
     });
+  }
+
+  /** The event log so far. */
+  get trace(): EventLog {
+    return this.#record.events;
   }
 
   /** The scenario as lines for a person. */
@@ -177,15 +172,15 @@ export class Simulation {
       returnMs = await this.#restartPolitely();
       await this.#end();
     } catch (error) {
-      if (!(error instanceof Violated)) this.#violated(undefined, `${(error as Error).stack}`);
+      if (!(error instanceof Violated)) this.#record.fail(undefined, `${(error as Error).stack}`);
     } finally {
       Error.stackTraceLimit = stackTraceLimit;
     }
     const { messages, bytes } = this.#network.counts;
-    const virtualMs = this.#runtime.monotonicMs();
+    const virtualMs = this.#timeline.nowMs;
     return {
       seed: this.seed,
-      violation: this.#violation,
+      violation: this.#record.violation,
       recoveryMs,
       recoveryBoundMs: this.recoveryBoundMs,
       returnMs,
@@ -195,7 +190,7 @@ export class Simulation {
       bytes,
       processes: this.#processes.length,
       falseBlocks: this.#checker.falseBlocks,
-      tally: Object.fromEntries(this.#tally),
+      tally: this.#record.tally,
       virtualMs,
     };
   }
@@ -233,10 +228,8 @@ export class Simulation {
     const { size, config, discovery } = this.scenario;
     if (discovery === "name" && this.#circumstancesRandom.chance(0.5)) {
       const forMs = this.#circumstancesRandom.between(0, 20 * config.gossipInterval);
-      this.#log("", `the name is not resolved for ${Math.round(forMs)} ms`);
-      this.#later(forMs, () => {
-        if (!this.#isCalm) this.#changeName();
-      });
+      this.#record.log("", `the name is not resolved for ${Math.round(forMs)} ms`);
+      this.#timeline.laterInFaultPhase(forMs, () => this.#changeName());
     } else if (discovery === "name") {
       this.#name.answer = { addresses: [this.#addressOf("h0")], delayMs: 0 };
     }
@@ -244,23 +237,23 @@ export class Simulation {
     const longestMs = config.gossipInterval * Math.min(1, 10 / size);
     for (let index = 0; index < size; index++) {
       this.#start(this.#newHost(), `m${index}`);
-      if (this.#random.chance(0.5)) await this.#pass(this.#random.between(0, longestMs));
+      if (this.#random.chance(0.5)) await this.#timeline.pass(this.#random.between(0, longestMs));
     }
     if (isLarge(this.scenario) && this.scenario.discovery === "topology") this.#announceToAll();
   }
 
   async #injectFaults(): Promise<void> {
     const { faultPhaseMs, faultEveryMs, changeEveryMs, config } = this.scenario;
-    const endMs = this.#runtime.monotonicMs() + faultPhaseMs;
+    const endMs = this.#timeline.nowMs + faultPhaseMs;
     this.#faultSchedule.redraw(this.#hosts);
-    let nextFaultMs = this.#runtime.monotonicMs() + this.#random.wait(faultEveryMs);
-    let nextChangeMs = this.#runtime.monotonicMs() + this.#random.wait(changeEveryMs);
-    let nextSweepMs = this.#runtime.monotonicMs();
+    let nextFaultMs = this.#timeline.nowMs + this.#random.wait(faultEveryMs);
+    let nextChangeMs = this.#timeline.nowMs + this.#random.wait(changeEveryMs);
+    let nextSweepMs = this.#timeline.nowMs;
     // In a large cluster the last change takes long to reach all members.
     const lastChangeMs = isLarge(this.scenario) ? endMs - faultPhaseMs / 2 : endMs;
-    for (let nowMs = this.#runtime.monotonicMs(); nowMs < endMs; nowMs = this.#runtime.monotonicMs()) {
+    for (let nowMs = this.#timeline.nowMs; nowMs < endMs; nowMs = this.#timeline.nowMs) {
       const next = Math.min(nextFaultMs, nextChangeMs, nextSweepMs, endMs);
-      await this.#pass(next - nowMs);
+      await this.#timeline.pass(next - nowMs);
       if (next === nextSweepMs) {
         this.#sweep();
         nextSweepMs += SWEEP_ROUNDS * config.gossipInterval;
@@ -278,11 +271,11 @@ export class Simulation {
   /** Ends all faults and gives leaving members time to finish. */
   async #calm(): Promise<void> {
     const { config, discovery } = this.scenario;
-    this.#isCalm = true;
-    this.#log("", "calm");
+    this.#timeline.endFaultPhase();
+    this.#record.log("", "calm");
     this.#faultSchedule.clear();
     for (const process of this.#alive) process.thaw();
-    await this.#pass(3 * config.gossipRequestTimeout);
+    await this.#timeline.pass(3 * config.gossipRequestTimeout);
     for (const process of this.#alive) {
       // It had the time limit of a graceful leave.
       if (!process.isRunning) this.#kill(process);
@@ -304,25 +297,25 @@ export class Simulation {
       for (const id of [...this.#members.keys()]) {
         if (!present.has(id) && this.#random.chance(0.5)) this.#members.delete(id);
       }
-      await this.#pass(20 * config.gossipInterval);
+      await this.#timeline.pass(20 * config.gossipInterval);
       this.#announceToAll();
     }
   }
 
   /** Resolves when the cluster has recovered, with the time that it took in milliseconds. */
   async #untilRecovered(lastFault: string): Promise<number> {
-    const startMs = this.#runtime.monotonicMs();
-    const elapsedMs = () => this.#runtime.monotonicMs() - startMs;
+    const startMs = this.#timeline.nowMs;
+    const elapsedMs = () => this.#timeline.nowMs - startMs;
     for (let reason = this.#findUnrecovered(); reason !== undefined; reason = this.#findUnrecovered()) {
       if (elapsedMs() > this.recoveryBoundMs) {
-        this.#violated(
+        this.#record.fail(
           undefined,
           `${Math.round(this.recoveryBoundMs)} ms after the last ${lastFault} ${reason}`,
         );
       }
-      await this.#pass(this.scenario.config.gossipInterval);
+      await this.#timeline.pass(this.scenario.config.gossipInterval);
     }
-    this.#log("", `all is well after ${Math.round(elapsedMs())} ms`);
+    this.#record.log("", `all is well after ${Math.round(elapsedMs())} ms`);
     return elapsedMs();
   }
 
@@ -331,16 +324,16 @@ export class Simulation {
     const recoveryMs = await this.#untilRecovered("fault");
     this.#sweep(isLarge(this.scenario) ? SWEPT_OF_MANY : Infinity);
     // A waiting `setStateRequest` gives up if a peer that it waits for is gone.
-    while (this.#pending.size > 0) await this.#pass(gossipInterval);
+    while (this.#pending.size > 0) await this.#timeline.pass(gossipInterval);
     if (!this.#random.chance(0.25) || isLarge(this.scenario)) return recoveryMs;
     // Without faults no running member may be blocked, however long it lasts.
     const before = this.#checker.falseBlocks;
-    await this.#pass(1.5 * heartbeatExpiration);
+    await this.#timeline.pass(1.5 * heartbeatExpiration);
     const blocked = this.#checker.falseBlocks - before;
-    if (blocked > 0) this.#violated(undefined, `${blocked} running members were blocked without faults`);
+    if (blocked > 0) this.#record.fail(undefined, `${blocked} running members were blocked without faults`);
     this.#sweep(Infinity);
     if (this.#findUnrecovered() !== undefined) {
-      this.#violated(undefined, `without faults ${this.#findUnrecovered()}`);
+      this.#record.fail(undefined, `without faults ${this.#findUnrecovered()}`);
     }
     return recoveryMs;
   }
@@ -360,29 +353,29 @@ export class Simulation {
     const most = Math.min(seedHosts.length, this.#alive.length - 1);
     const hosts = seedHosts.slice(0, this.#circumstancesRandom.whole(1, most));
     const leaving = this.#alive.filter(({ host }) => hosts.includes(host));
-    this.#log("", `without other faults ${hosts.join()} restart politely`);
+    this.#record.log("", `without other faults ${hosts.join()} restart politely`);
     this.#returnBoundMs = this.#returnBoundFor(this.#alive.length);
     for (const process of leaving) process.leave();
-    const untilMs = this.#runtime.monotonicMs() + 4 * config.gossipRequestTimeout;
+    const untilMs = this.#timeline.nowMs + 4 * config.gossipRequestTimeout;
     while (leaving.some(({ isOver }) => !isOver)) {
-      if (this.#runtime.monotonicMs() > untilMs) this.#violated(undefined, "a seed did not stop in time");
-      await this.#pass(config.gossipInterval / 4);
+      if (this.#timeline.nowMs > untilMs) this.#record.fail(undefined, "a seed did not stop in time");
+      await this.#timeline.pass(config.gossipInterval / 4);
     }
-    await this.#pass(POLITE_PAUSE_MS);
+    await this.#timeline.pass(POLITE_PAUSE_MS);
     for (const host of hosts) this.#start(host, this.#idFor(host));
-    const startMs = this.#runtime.monotonicMs();
+    const startMs = this.#timeline.nowMs;
     for (let lacking = this.#findLacking(); lacking !== undefined; lacking = this.#findLacking()) {
-      const sinceMs = this.#runtime.monotonicMs() - startMs;
+      const sinceMs = this.#timeline.nowMs - startMs;
       if (sinceMs > this.#returnBoundMs) {
-        this.#violated(
+        this.#record.fail(
           undefined,
           `${Math.round(sinceMs)} ms after ${hosts.join()} restarted politely ${lacking}`,
         );
       }
-      await this.#pass(config.gossipInterval / 4);
+      await this.#timeline.pass(config.gossipInterval / 4);
     }
-    const returnMs = this.#runtime.monotonicMs() - startMs;
-    this.#log("", `all have each other after ${Math.round(returnMs)} ms`);
+    const returnMs = this.#timeline.nowMs - startMs;
+    this.#record.log("", `all have each other after ${Math.round(returnMs)} ms`);
     await this.#untilRecovered("polite restart");
     return returnMs;
   }
@@ -404,15 +397,15 @@ export class Simulation {
   async #end(): Promise<void> {
     const { gossipRequestTimeout } = this.scenario.config;
     for (const process of this.#alive) process.leave();
-    await this.#pass(4 * gossipRequestTimeout + 1_000);
+    await this.#timeline.pass(4 * gossipRequestTimeout + 1_000);
     const left = this.#alive.filter(({ hasStopped }) => !hasStopped).map(({ id }) => id);
-    if (left.length > 0) this.#violated(undefined, `${left.join(", ")} did not stop in time`);
+    if (left.length > 0) this.#record.fail(undefined, `${left.join(", ")} did not stop in time`);
     // A slow link may still carry messages; only the disposal of the network would wait for them.
-    await this.#pass(60 * this.scenario.links.delayMs);
-    for (const cancel of this.#planned) cancel();
+    await this.#timeline.pass(60 * this.scenario.links.delayMs);
+    this.#timeline.cancelPlanned();
     await this.#network[Symbol.asyncDispose]();
     await this.#runtime.settle();
-    if (this.#runtime.timers > 0) this.#violated(undefined, `${this.#runtime.timers} timers are left`);
+    if (this.#runtime.timers > 0) this.#record.fail(undefined, `${this.#runtime.timers} timers are left`);
   }
 
   /** The first reason why the cluster has not recovered; `undefined` if it has. */
@@ -473,7 +466,7 @@ export class Simulation {
     if (this.#pending.size >= 3) return;
     this.#checker.await(process, value);
     const controller = new AbortController();
-    const giveUp = this.#later(this.scenario.faultPhaseMs / 2, () => controller.abort());
+    const giveUp = this.#timeline.later(this.scenario.faultPhaseMs / 2, () => controller.abort());
     const waiting = process.gossiper.setStateRequest(AWAITED_KEY, value, {
       acknowledgedBy,
       signal: controller.signal,
@@ -482,7 +475,9 @@ export class Simulation {
     }).catch((error) => {
       // An aborted request, or one of a stopped member, promised nothing.
       const isGone = error instanceof HearsayError && ["stopped", "too_large"].includes(error.code);
-      if (!isGone && !controller.signal.aborted) this.#violated(process, `setStateRequest failed: ${error}`);
+      if (!isGone && !controller.signal.aborted) {
+        this.#record.fail(process, `setStateRequest failed: ${error}`);
+      }
     }).finally(() => {
       giveUp();
       this.#pending.delete(waiting);
@@ -504,18 +499,18 @@ export class Simulation {
     const host = this.#random.pick(this.#hosts);
     switch (fault) {
       case "links":
-        this.#log("", "the links change");
+        this.#record.log("", "the links change");
         return this.#faultSchedule.redraw(this.#hosts);
       case "break": {
         const other = this.#random.pick(this.#hosts);
         if (host === other) return;
-        this.#log(host, `its connections to ${other} break`);
+        this.#record.log(host, `its connections to ${other} break`);
         return this.#faultSchedule.break(host, other);
       }
       case "partition": {
         const [one, other] = this.#split();
         const breaksConnections = this.#random.chance(0.5);
-        this.#log(
+        this.#record.log(
           "",
           `${one.join()} and ${other.join()} are partitioned${
             breaksConnections ? "" : " without broken connections"
@@ -525,11 +520,11 @@ export class Simulation {
       }
       case "one way": {
         const [from, to] = this.#split();
-        this.#log("", `messages from ${from.join()} to ${to.join()} are lost`);
+        this.#record.log("", `messages from ${from.join()} to ${to.join()} are lost`);
         return this.#faultSchedule.silence(from, to);
       }
       case "heal":
-        this.#log("", "partitions heal");
+        this.#record.log("", "partitions heal");
         return this.#faultSchedule.heal();
       case "proxy": {
         // Shorter than the wait of crash detection, which depends on heartbeatExpiration.
@@ -537,29 +532,29 @@ export class Simulation {
         // A longer outage, or several in a row, is a crash to every peer.
         if (this.#proxiesDown.has(host)) return;
         this.#proxiesDown.add(host);
-        this.#later(3_000, () => this.#proxiesDown.delete(host));
+        this.#timeline.later(3_000, () => this.#proxiesDown.delete(host));
         const forMs = this.#random.between(0, Math.min(1_000, heartbeatExpiration / 2.2));
-        this.#log(host, `its proxy is down for ${Math.round(forMs)} ms`);
+        this.#record.log(host, `its proxy is down for ${Math.round(forMs)} ms`);
         this.#network.stopProxy(memoryAddress(host, 1));
-        this.#later(forMs, () => this.#network.restoreProxy(memoryAddress(host, 1)));
+        this.#timeline.later(forMs, () => this.#network.restoreProxy(memoryAddress(host, 1)));
         return;
       }
       case "slow":
-        this.#log(host, "becomes slow");
+        this.#record.log(host, "becomes slow");
         return this.#faultSchedule.slow(host);
       case "freeze":
         return process && this.#freeze(process);
       case "clock": {
         const byMs = Math.round(this.#random.between(-clockStepMs, clockStepMs));
         if (!process || byMs === 0) return;
-        this.#log(process.id, `its clock steps by ${byMs} ms`);
+        this.#record.log(process.id, `its clock steps by ${byMs} ms`);
         return process.machine.stepWall(byMs);
       }
       case "crash":
         return process && this.#kill(process);
       case "leave":
         if (!process?.isRunning) return;
-        this.#log(process.id, "leaves");
+        this.#record.log(process.id, "leaves");
         process.leave();
         return this.#returnLater(process.host);
       case "join": {
@@ -570,7 +565,7 @@ export class Simulation {
       case "restart":
         return this.#restart(host);
       case "restart all":
-        this.#log("", "all are killed");
+        this.#record.log("", "all are killed");
         for (const each of this.#alive) this.#kill(each);
         for (const each of this.#hosts) if (this.#random.chance(0.8)) this.#restart(each);
         return;
@@ -582,8 +577,8 @@ export class Simulation {
         const hosts = this.#circumstancesRandom.chance(0.5) ? this.#seedHosts() : [host];
         for (const each of this.#alive) {
           if (!each.isRunning || !hosts.includes(each.host)) continue;
-          this.#log(each.id, "restarts politely");
-          this.#count("polite restart");
+          this.#record.log(each.id, "restarts politely");
+          this.#record.count("polite restart");
           this.#politeRestarts.add(each);
           each.leave();
         }
@@ -598,8 +593,8 @@ export class Simulation {
         const mostBytes = config.maxMessageBytes / 2 - ENVELOPE_BYTES;
         try {
           process.gossiper.setState("large", "x".repeat(Math.floor(share * mostBytes)));
-          this.#log(process.id, `sets ${Math.round(share * 100)} % of the largest state`);
-          this.#count("large value");
+          this.#record.log(process.id, `sets ${Math.round(share * 100)} % of the largest state`);
+          this.#record.count("large value");
         } catch (error) {
           if (!(error instanceof HearsayError && error.code === "too_large")) throw error;
         }
@@ -618,17 +613,17 @@ export class Simulation {
       if (isToDelete) gossiper.deleteState(`many ${key}`);
       else gossiper.setState(`many ${key}`, this.#value());
     }
-    this.#log(id, `${isToDelete ? "deletes" : "sets"} ${count} keys`);
-    this.#count("many keys");
+    this.#record.log(id, `${isToDelete ? "deletes" : "sets"} ${count} keys`);
+    this.#record.count("many keys");
   }
 
   #freeze(process: Process): void {
     const forMs = this.#random.between(0, 2 * this.scenario.config.heartbeatExpiration);
-    this.#log(process.id, `is suspended for ${Math.round(forMs)} ms`);
+    this.#record.log(process.id, `is suspended for ${Math.round(forMs)} ms`);
     process.freeze();
-    this.#later(forMs, () => {
+    this.#timeline.later(forMs, () => {
       if (process.isOver || !process.machine.isFrozen) return;
-      this.#log(process.id, "is resumed");
+      this.#record.log(process.id, "is resumed");
       process.thaw();
     });
   }
@@ -646,11 +641,11 @@ export class Simulation {
 
   #answerName(hosts: readonly string[], delayMs: number): void {
     const after = delayMs > 0 ? ` after ${Math.round(delayMs)} ms` : "";
-    this.#log(
+    this.#record.log(
       "",
       `the name is ${hosts.length > 0 ? `resolved to ${hosts.join()}` : "not resolved"}${after}`,
     );
-    this.#count("name changed");
+    this.#record.count("name changed");
     this.#name.answer = { addresses: hosts.map((host) => this.#addressOf(host)), delayMs };
   }
 
@@ -658,10 +653,9 @@ export class Simulation {
   #returnLater(host: string): void {
     const { config } = this.scenario;
     if (!hasOpenMembership(this.scenario) || this.#returnsRandom.chance(0.5)) return;
-    this.#later(this.#returnsRandom.between(0, 6 * config.gossipRequestTimeout), () => {
-      if (this.#isCalm || this.#violation !== undefined) return;
+    this.#restartLater(this.#returnsRandom.between(0, 6 * config.gossipRequestTimeout), () => {
       if (this.#alive.some((process) => process.host === host && process.isRunning)) return;
-      this.#log(host, "starts again after it left");
+      this.#record.log(host, "starts again after it left");
       this.#restart(host);
     });
   }
@@ -672,15 +666,20 @@ export class Simulation {
     this.#start(host, this.#idFor(host));
   }
 
+  /** Plans a restart. It is left out after the fault phase, or once a rule is broken. */
+  #restartLater(afterMs: number, restart: () => void): void {
+    this.#timeline.laterInFaultPhase(afterMs, () => {
+      if (this.#record.violation === undefined) restart();
+    });
+  }
+
   /** Restarts all machines one after another with a new version. */
   #rollOut(): void {
     this.#version++;
-    this.#log("", `version ${this.#version} is rolled out`);
+    this.#record.log("", `version ${this.#version} is rolled out`);
     const { gossipInterval } = this.scenario.config;
     for (const [index, host] of this.#hosts.entries()) {
-      this.#later(index * 2 * gossipInterval, () => {
-        if (!this.#isCalm && this.#violation === undefined) this.#restart(host);
-      });
+      this.#restartLater(index * 2 * gossipInterval, () => this.#restart(host));
     }
   }
 
@@ -695,8 +694,8 @@ export class Simulation {
         blocked: blocked === undefined || blocked === process.id ? [] : [blocked],
       };
       // A delay of its own for each: some receive it late, and in another order.
-      this.#later(this.#random.wait(5 * gossipInterval), () => {
-        if (!this.#isCalm && !process.isOver && !process.machine.isFrozen) this.#announce(process, topology);
+      this.#timeline.laterInFaultPhase(this.#random.wait(5 * gossipInterval), () => {
+        if (!process.isOver && !process.machine.isFrozen) this.#announce(process, topology);
       });
     }
   }
@@ -734,14 +733,14 @@ export class Simulation {
       host,
       advertised: this.#advertisedBy(host),
       machine,
-      nowMs: this.#runtime.monotonicMs(),
+      nowMs: this.#timeline.nowMs,
       network: this.#network,
       config,
       discovery: this.#discovery(),
       onEvent: (from, event) => this.#onEvent(from, event),
       onClosed: (from, closed, left) => this.#onClosed(from, closed, left),
     });
-    this.#log(id, `starts at ${host}, process ${++this.#started}`);
+    this.#record.log(id, `starts at ${host}, process ${++this.#started}`);
     this.#processes.push(process);
     process.gossiper.setState(CHECKED_KEY, this.#version);
     void process.start();
@@ -763,17 +762,17 @@ export class Simulation {
       ? LATE_CLOCK_MS
       : Math.round(this.#circumstancesRandom.between(-clockStepMs, clockStepMs));
     if (isLate) machine.stepWall(-byMs);
-    this.#later(this.#circumstancesRandom.between(0, withinMs), () => {
+    this.#timeline.later(this.#circumstancesRandom.between(0, withinMs), () => {
       if (isOver()) return;
-      this.#log(id, `its clock steps by ${byMs} ms after the start`);
-      this.#count("early step");
+      this.#record.log(id, `its clock steps by ${byMs} ms after the start`);
+      this.#record.count("early step");
       machine.stepWall(byMs);
     });
   }
 
   #kill(process: Process): void {
     if (process.isOver) return;
-    this.#log(process.id, "is killed");
+    this.#record.log(process.id, "is killed");
     process.kill();
     for (const host of this.#hosts) if (host !== process.host) this.#faultSchedule.break(process.host, host);
   }
@@ -855,25 +854,7 @@ export class Simulation {
     return [one, this.#hosts.filter((host) => !one.includes(host))];
   }
 
-  // ---- time and observation
-
-  async #pass(forMs: number): Promise<void> {
-    await this.#runtime.advance(Math.max(0, forMs));
-    if (this.#violation !== undefined) throw new Violated();
-  }
-
-  /** Plans an action; the end of the simulation cancels it. Returns a function that cancels it. */
-  #later(afterMs: number, action: () => void): () => void {
-    const cancel = this.#runtime.setTimer(afterMs, () => {
-      this.#planned.delete(cancel);
-      action();
-    });
-    this.#planned.add(cancel);
-    return () => {
-      this.#planned.delete(cancel);
-      cancel();
-    };
-  }
+  // ---- observation
 
   #sweep(most: number = SWEPT_PROCESSES): void {
     const processes = this.#alive;
@@ -883,85 +864,24 @@ export class Simulation {
 
   #onEvent(process: Process, event: HearsayEvent): void {
     if (process.isOver) return;
-    // In a large cluster these lines would fill the memory.
-    const isHearsay = event.type === "GossipUpdate" && event.memberId !== process.id;
-    const line = isHearsay && isLarge(this.scenario) ? undefined : lineOf(process, event);
-    if (line !== undefined) this.#log(process.id, line);
-    if (TALLIED.has(event.type)) this.#count(event.type);
+    this.#record.logEvent(process, event);
     this.#checker.record(process, event);
   }
 
-  #count(event: string): void {
-    this.#tally.set(event, (this.#tally.get(event) ?? 0) + 1);
-  }
-
   #onClosed(process: Process, { reason, error, flush }: GossiperClosed, left: Leftovers): void {
-    this.#log(process.id, `ended: ${reason}, acknowledged by ${flush?.acknowledgedBy} of ${flush?.wanted}`);
+    this.#record.log(
+      process.id,
+      `ended: ${reason}, acknowledged by ${flush?.acknowledgedBy} of ${flush?.wanted}`,
+    );
     if (this.#politeRestarts.delete(process)) {
-      this.#later(POLITE_PAUSE_MS, () => {
+      this.#restartLater(POLITE_PAUSE_MS, () => {
         const isTaken = this.#alive.some(({ host }) => host === process.host);
-        if (!this.#isCalm && this.#violation === undefined && !isTaken) this.#restart(process.host);
+        if (!isTaken) this.#restart(process.host);
       });
     }
-    if (reason === "failed") this.#violated(process, `it failed: ${(error as Error)?.stack ?? error}`);
+    if (reason === "failed") this.#record.fail(process, `it failed: ${(error as Error)?.stack ?? error}`);
     const { connections, timers } = left;
     if (connections + timers === 0) return;
-    this.#violated(process, `it ended with ${connections} open connections and ${timers} timers`);
-  }
-
-  #log(subject: string, text: string): void {
-    this.trace.add(this.#runtime.monotonicMs(), subject, text);
-  }
-
-  #violated(process: Process | undefined, text: string): void {
-    if (this.#violation !== undefined) return;
-    this.#violation = process ? `${process.id}: ${text}` : text;
-    this.#log(process?.id ?? "", `FAILED: ${text}`);
-  }
-}
-
-/** Ends a simulation after a broken rule. */
-class Violated extends Error {}
-
-/** The log line of an event; `undefined` for frequent events. */
-function lineOf(process: Process, event: HearsayEvent): string | undefined {
-  switch (event.type) {
-    case "GossipUpdate": {
-      if (event.key === HEARTBEAT_KEY || event.key.startsWith("hearsay.") || event.key === "topology") return;
-      const value = event.deleted ? "deleted" : `= ${JSON.stringify(event.value).slice(0, 40)}`;
-      const owner = event.memberId === process.id ? "sets" : `receives ${event.memberId}`;
-      return `${owner} ${event.key}@${event.sequenceNumber} ${value}`;
-    }
-    case "MemberBlocked":
-      return `blocks ${event.memberId} (${event.reason})`;
-    case "MemberUnblocked":
-      return `unblocks ${event.memberId}`;
-    case "MemberForgotten":
-      return `forgets ${event.memberId}`;
-    case "SelfBlocked":
-      return `learns from ${event.peerId ?? "itself"} that it is blocked (${event.reason})`;
-    case "IncarnationRenewed":
-      return `starts incarnation ${event.incarnation}`;
-    case "ConflictDetected":
-      return `reports a conflict about ${event.memberId} (${event.reason})`;
-    case "PhaseChanged":
-      return `is ${event.to}`;
-    case "ConsensusReached":
-      return `agrees on ${JSON.stringify(event.value)}`;
-    case "ConsensusLost":
-      return "no longer agrees";
-    case "ReconcilingRequested":
-      return `compares state with ${event.peerId}`;
-    case "ClusterTopology":
-      // In a large cluster the ids would take more memory than the cluster itself.
-      return `has topology ${
-        isLarge({ size: event.members.length })
-          ? event.members.length
-          : event.members.map(({ id }) => id).join()
-      }`;
-    case "RequestFailed": {
-      const { error } = event;
-      return `cannot reach ${event.peerId}: ${error instanceof HearsayError ? error.code : error}`;
-    }
+    this.#record.fail(process, `it ended with ${connections} open connections and ${timers} timers`);
   }
 }
