@@ -15,6 +15,7 @@ import { isAbove } from "../engine/chaos_oracle.ts";
 import type { SeededRandom } from "./seeded_random.ts";
 import { ExpectedState, find, lastUpTo } from "./expected_state.ts";
 import { AWAITED_KEY, CHECKED_KEY, type Process } from "./process.ts";
+import type { Processes } from "./processes.ts";
 
 /** Peers compared with a member that is `confirmed`: to compare all would take most of the run. */
 const COMPARED_PEERS = 4;
@@ -39,8 +40,7 @@ export interface InvariantCheckerOptions {
   /** True if members learn of each other through handshakes: before the first one they report no consensus. */
   readonly openMembership: boolean;
   readonly nowMs: () => number;
-  /** All processes, in the order of their start. */
-  readonly processes: () => readonly Process[];
+  readonly processes: Processes;
   /** Called with a broken invariant; only the first counts. */
   readonly onViolation: (process: Process | undefined, text: string) => void;
 }
@@ -78,20 +78,10 @@ export class InvariantChecker {
   readonly #options: InvariantCheckerOptions;
   readonly #expected = new ExpectedState();
   readonly #observations = new Map<Process, Observation>();
-  /** The processes by id and by address, in the order of their start: each message asks for two. */
-  readonly #byId = new Map<string, Process[]>();
-  readonly #byAddress = new Map<string, Process[]>();
-  /** How many processes are in these. */
-  #indexed = 0;
   /** Awaited values in order, each with the processes that received it or a later one. */
   readonly #awaited = new Map<number, { readonly owner: string; readonly holders: Set<Process> }>();
   /** The highest heartbeat count of each id over all incarnations. */
   readonly #counts = new Map<string, number>();
-  /**
-   * The largest `maxMessageBytes` of all processes at an address. A suspended or distant sender may still answer an
-   * earlier process there (seed 500007407).
-   */
-  readonly #largestMessages = new Map<string, number>();
   #messages = 0;
   /** How often a member that runs and is not suspended was blocked as expired. */
   falseBlocks = 0;
@@ -115,7 +105,7 @@ export class InvariantChecker {
         observed.blockedAtMs.set(memberId, this.#options.nowMs());
         if (reason === "crashed") {
           this.crashes++;
-          const living = this.#running(memberId);
+          const living = this.#options.processes.aliveWith(memberId);
           // While a proxy restarts, peers cannot see a process that just started under the id.
           const { heartbeatExpiration } = this.#options;
           const waitMs = Math.min(CONFIRM_AFTER_MS, heartbeatExpiration / 2);
@@ -135,7 +125,7 @@ export class InvariantChecker {
         const pausesMs = (process.freezes - aliveAt.freezes + 1) * (gossipInterval + gossipRequestTimeout);
         const leastMs = heartbeatExpiration - pausesMs;
         this.#ensure(process, activeMs > leastMs, () => `${memberId} expired after ${activeMs} ms`);
-        const living = this.#running(memberId);
+        const living = this.#options.processes.aliveWith(memberId);
         if (living && !living.machine.isFrozen) this.falseBlocks++;
         return;
       }
@@ -196,10 +186,10 @@ export class InvariantChecker {
 
   /** Must be called with every message when it is sent. */
   checkMessage({ from, to, text, bytes }: SentMessage): void {
-    const { gossipMaxSend, underWayMs } = this.#options;
-    const sender = this.#at(from);
-    const receiver = this.#at(to);
-    const maxBytes = Math.min(sender?.maxMessageBytes ?? Infinity, this.#largestMessages.get(to) ?? Infinity);
+    const { gossipMaxSend, underWayMs, processes } = this.#options;
+    const sender = processes.aliveAt(from);
+    const receiver = processes.aliveAt(to);
+    const maxBytes = Math.min(sender?.maxMessageBytes ?? Infinity, processes.largestMessageAt(to));
     this.#ensure(sender, bytes <= maxBytes, () => `it sends ${bytes} bytes; the limit is ${maxBytes}`);
     const type = /^\{"type":"(\w+)"/.exec(text)?.[1];
     if (type !== "gossip" && type !== "push" && type !== "reply") return;
@@ -239,7 +229,7 @@ export class InvariantChecker {
       return this.#ensure(process, holders.size >= acknowledgedBy, wrong);
     }
     for (const { id, status, incarnation } of process.gossiper.members) {
-      const peer = this.#running(id);
+      const peer = this.#options.processes.aliveWith(id);
       if (status !== "alive" || id === process.id || !peer || this.#of(peer).ownIncarnation !== incarnation) {
         continue;
       }
@@ -301,7 +291,7 @@ export class InvariantChecker {
 
   /** The highest number that the running process of an id has set. */
   #lastNumberOf(id: string): number {
-    const owner = this.#running(id);
+    const owner = this.#options.processes.aliveWith(id);
     return owner === undefined ? 0 : this.#of(owner).ownNumber;
   }
 
@@ -462,12 +452,12 @@ export class InvariantChecker {
   #checkConfirmed(process: Process): void {
     const mine = process.gossiper.snapshot();
     const peers = mine.members.filter(({ id, status, incarnation }) => {
-      const peer = this.#running(id);
+      const peer = this.#options.processes.aliveWith(id);
       return status === "alive" && id !== process.id && peer && this.#of(peer).ownIncarnation === incarnation;
     });
     const chance = COMPARED_PEERS / Math.max(peers.length, COMPARED_PEERS);
     for (const { id } of this.#options.random.some(peers, chance)) {
-      const peer = this.#running(id)!;
+      const peer = this.#options.processes.aliveWith(id)!;
       const theirs = new Map(peer.gossiper.snapshot().members.map((member) => [member.id, member]));
       for (const member of mine.members) {
         if (member.status !== "alive" || member.id === id) continue;
@@ -516,34 +506,8 @@ export class InvariantChecker {
   #of(process: Process): Observation {
     let observed = this.#observations.get(process);
     if (observed !== undefined) return observed;
-    const { address, maxMessageBytes } = process;
-    this.#largestMessages.set(address, Math.max(maxMessageBytes, this.#largestMessages.get(address) ?? 0));
     this.#observations.set(process, observed = new Observation());
     return observed;
-  }
-
-  /** The running process of an id. */
-  #running(id: string): Process | undefined {
-    this.#index();
-    return this.#byId.get(id)?.findLast(({ isOver }) => !isOver);
-  }
-
-  #at(address: string): Process | undefined {
-    this.#index();
-    return this.#byAddress.get(address)?.findLast(({ isOver }) => !isOver);
-  }
-
-  /** Takes in the processes that were started since. */
-  #index(): void {
-    const processes = this.#options.processes();
-    for (; this.#indexed < processes.length; this.#indexed++) {
-      const process = processes[this.#indexed]!;
-      for (const [index, key] of [[this.#byId, process.id], [this.#byAddress, process.address]] as const) {
-        const known = index.get(key);
-        if (known) known.push(process);
-        else index.set(key, [process]);
-      }
-    }
   }
 
   #ensure(process: Process | undefined, isTrue: boolean, otherwise: () => string): void {

@@ -12,9 +12,8 @@ import { stateNameOf } from "../../gossiper/gossiper.ts";
 import type { GossiperClosed } from "../../gossiper/contract.ts";
 import { HearsayError } from "../../common/errors.ts";
 import type { HearsayEvent } from "../../contracts/event_stream.ts";
-import { memoryAddress, MemoryNetwork } from "../../testing/memory.ts";
-import { type Machine, VirtualRuntime } from "../../testing/virtual_runtime.ts";
-import { SeededRandom } from "./seeded_random.ts";
+import { memoryAddress } from "../../testing/memory.ts";
+import type { Machine } from "../../testing/virtual_runtime.ts";
 import { AWAITED_KEY, CHECKED_KEY, type Leftovers, Process } from "./process.ts";
 import { byName, ChangingName } from "./changing_name.ts";
 import {
@@ -28,10 +27,11 @@ import {
   type Scenario,
 } from "./scenario.ts";
 import type { EventLog } from "./event_log.ts";
-import { FaultSchedule } from "./fault_schedule.ts";
+import { firstIdAt, SHARED_ADDRESS } from "./hosts.ts";
 import { InvariantChecker } from "./invariant_checker.ts";
-import { RunRecord } from "./run_record.ts";
-import { Timeline, Violated } from "./timeline.ts";
+import { makeRun, type Run } from "./run.ts";
+import { randomSources } from "./seeded_random.ts";
+import { Violated } from "./timeline.ts";
 
 /** Rounds between two sweeps, which check the whole state of some processes. */
 const SWEEP_ROUNDS = 8;
@@ -42,8 +42,6 @@ const SWEPT_OF_MANY = 100;
 /** The keys of random changes; few, so that changes of one key meet. */
 const KEYS = ["a", "b", "c", "__proto__", "κλειδί"];
 
-/** The address of the load balancer, or of the name where it is dialed itself. It leads to any member. */
-const SHARED_ADDRESS = memoryAddress("everyone", 1);
 /** The time from the end of a process that restarts politely to the next process at its address, in milliseconds. */
 const POLITE_PAUSE_MS = 300;
 /** The longest time from the start of a process at the address of a member that left until all have it (docs/guide.md). */
@@ -84,72 +82,42 @@ export interface Outcome {
 export class Simulation {
   readonly seed: number;
   readonly scenario: Scenario;
-  readonly #random: SeededRandom;
-  readonly #runtime: VirtualRuntime;
-  readonly #record: RunRecord;
-  readonly #timeline: Timeline;
-  readonly #network: MemoryNetwork;
-  readonly #faultSchedule: FaultSchedule;
+  readonly #run: Run;
   readonly #checker: InvariantChecker;
-  readonly #processes: Process[] = [];
   /** Members by id, for clusters that learn of members by `ClusterTopology` events. */
   readonly #members = new Map<string, Member>();
-  /** Draws the `maxMessageBytes` of each process. */
-  readonly #limitsRandom: SeededRandom;
-  /** Draws which members start again after they left. */
-  readonly #returnsRandom: SeededRandom;
-  /** Draws circumstances; a plain run makes no use of it. */
-  readonly #circumstancesRandom: SeededRandom;
   readonly #name = new ChangingName();
   /** Processes that leave, and whose machine starts another one then. */
   readonly #politeRestarts = new Set<Process>();
-  readonly #hosts: string[] = [];
-  readonly #incarnations = new Map<string, number>();
   readonly #pending = new Set<Promise<void>>();
   readonly #proxiesDown = new Set<string>();
   #returnBoundMs = NaN;
   #version = 1;
   #values = 0;
-  #started = 0;
 
   constructor(seed: number, overrides: Overrides = {}) {
+    const random = randomSources(seed);
+    const scenario = drawScenario(random.main.fork(), overrides);
     this.seed = seed;
-    this.#random = new SeededRandom(seed);
-    this.#circumstancesRandom = new SeededRandom(seed ^ 0x3c6ef372);
-    const scenario = drawScenario(this.#random.fork(), overrides);
-    this.scenario = overrides.isPlain
-      ? scenario
-      : drawCircumstances(this.#circumstancesRandom.fork(), scenario);
-    this.#limitsRandom = new SeededRandom(seed ^ 0x5bd1e995);
-    this.#returnsRandom = new SeededRandom(seed ^ 0x2545f491);
+    this.scenario = overrides.isPlain ? scenario : drawCircumstances(random.circumstances.fork(), scenario);
+    this.#run = makeRun(this.scenario, { random, onMessage: (sent) => this.#checker.checkMessage(sent) });
     const { config, links } = this.scenario;
-    this.#runtime = new VirtualRuntime({ seed: this.#random.whole(0, 2 ** 32 - 1) });
-    this.#record = new RunRecord({
-      nowMs: () => this.#runtime.monotonicMs(),
-      isLarge: isLarge(this.scenario),
-    });
-    this.#timeline = new Timeline(this.#runtime, this.#record);
-    this.#network = new MemoryNetwork({
-      runtime: this.#runtime,
-      seed: this.#random.whole(0, 2 ** 32 - 1),
-      tap: (sent) => this.#checker.checkMessage(sent),
-    });
-    this.#faultSchedule = new FaultSchedule(this.#network, { random: this.#random.fork(), limits: links });
+    const { processes, timeline, record } = this.#run;
     this.#checker = new InvariantChecker({
       ...config,
-      random: this.#random.fork(),
+      random: random.main.fork(),
       // The last term is for messages in the queue of a slow receiver: they were sent before the block.
       underWayMs: 4 * config.gossipRequestTimeout + 60 * links.delayMs + 100,
       openMembership: hasOpenMembership(this.scenario),
-      nowMs: () => this.#timeline.nowMs,
-      processes: () => this.#processes,
-      onViolation: (process, text) => this.#record.fail(process, text),
+      nowMs: () => timeline.nowMs,
+      processes,
+      onViolation: (process, text) => record.fail(process, text),
     });
   }
 
   /** The event log so far. */
   get trace(): EventLog {
-    return this.#record.events;
+    return this.#run.record.events;
   }
 
   /** The scenario as lines for a person. */
@@ -172,15 +140,15 @@ export class Simulation {
       returnMs = await this.#restartPolitely();
       await this.#end();
     } catch (error) {
-      if (!(error instanceof Violated)) this.#record.fail(undefined, `${(error as Error).stack}`);
+      if (!(error instanceof Violated)) this.#run.record.fail(undefined, `${(error as Error).stack}`);
     } finally {
       Error.stackTraceLimit = stackTraceLimit;
     }
-    const { messages, bytes } = this.#network.counts;
-    const virtualMs = this.#timeline.nowMs;
+    const { messages, bytes } = this.#run.network.counts;
+    const virtualMs = this.#run.timeline.nowMs;
     return {
       seed: this.seed,
-      violation: this.#record.violation,
+      violation: this.#run.record.violation,
       recoveryMs,
       recoveryBoundMs: this.recoveryBoundMs,
       returnMs,
@@ -188,9 +156,9 @@ export class Simulation {
       rounds: virtualMs / this.scenario.config.gossipInterval,
       messages,
       bytes,
-      processes: this.#processes.length,
+      processes: this.#run.processes.count,
       falseBlocks: this.#checker.falseBlocks,
-      tally: this.#record.tally,
+      tally: this.#run.record.tally,
       virtualMs,
     };
   }
@@ -204,8 +172,8 @@ export class Simulation {
   get recoveryBoundMs(): number {
     const { config, discovery, resolveIntervalMs, slowNameMs, earlySteps } = this.scenario;
     const { gossipInterval, gossipFanOut, gossipMaxSend, gossipRequestTimeout } = config;
-    const places = 2 * this.#incarnations.size / (gossipFanOut * gossipMaxSend);
-    const rounds = 40 + 20 * Math.log2(1 + this.#incarnations.size) + 12 * places;
+    const places = 2 * this.#run.processes.idCount / (gossipFanOut * gossipMaxSend);
+    const rounds = 40 + 20 * Math.log2(1 + this.#run.processes.idCount) + 12 * places;
     const isBalanced = discovery === "balancer" || discovery === "name" && this.scenario.nameIsDialed;
     const dials = isBalanced ? BALANCED_DIALS : 2;
     const resolvedMs = discovery === "name" ? 2 * (resolveIntervalMs + slowNameMs) + config.maxBackoff : 0;
@@ -226,43 +194,45 @@ export class Simulation {
 
   async #begin(): Promise<void> {
     const { size, config, discovery } = this.scenario;
-    if (discovery === "name" && this.#circumstancesRandom.chance(0.5)) {
-      const forMs = this.#circumstancesRandom.between(0, 20 * config.gossipInterval);
-      this.#record.log("", `the name is not resolved for ${Math.round(forMs)} ms`);
-      this.#timeline.laterInFaultPhase(forMs, () => this.#changeName());
+    if (discovery === "name" && this.#run.random.circumstances.chance(0.5)) {
+      const forMs = this.#run.random.circumstances.between(0, 20 * config.gossipInterval);
+      this.#run.record.log("", `the name is not resolved for ${Math.round(forMs)} ms`);
+      this.#run.timeline.laterInFaultPhase(forMs, () => this.#changeName());
     } else if (discovery === "name") {
-      this.#name.answer = { addresses: [this.#addressOf("h0")], delayMs: 0 };
+      this.#name.answer = { addresses: [this.#run.hosts.addressOf("h0")], delayMs: 0 };
     }
     // All members start within ten rounds, for any size.
     const longestMs = config.gossipInterval * Math.min(1, 10 / size);
     for (let index = 0; index < size; index++) {
-      this.#start(this.#newHost(), `m${index}`);
-      if (this.#random.chance(0.5)) await this.#timeline.pass(this.#random.between(0, longestMs));
+      this.#startNew();
+      if (this.#run.random.main.chance(0.5)) {
+        await this.#run.timeline.pass(this.#run.random.main.between(0, longestMs));
+      }
     }
     if (isLarge(this.scenario) && this.scenario.discovery === "topology") this.#announceToAll();
   }
 
   async #injectFaults(): Promise<void> {
     const { faultPhaseMs, faultEveryMs, changeEveryMs, config } = this.scenario;
-    const endMs = this.#timeline.nowMs + faultPhaseMs;
-    this.#faultSchedule.redraw(this.#hosts);
-    let nextFaultMs = this.#timeline.nowMs + this.#random.wait(faultEveryMs);
-    let nextChangeMs = this.#timeline.nowMs + this.#random.wait(changeEveryMs);
-    let nextSweepMs = this.#timeline.nowMs;
+    const endMs = this.#run.timeline.nowMs + faultPhaseMs;
+    this.#run.faultSchedule.redraw(this.#run.hosts.all);
+    let nextFaultMs = this.#run.timeline.nowMs + this.#run.random.main.wait(faultEveryMs);
+    let nextChangeMs = this.#run.timeline.nowMs + this.#run.random.main.wait(changeEveryMs);
+    let nextSweepMs = this.#run.timeline.nowMs;
     // In a large cluster the last change takes long to reach all members.
     const lastChangeMs = isLarge(this.scenario) ? endMs - faultPhaseMs / 2 : endMs;
-    for (let nowMs = this.#timeline.nowMs; nowMs < endMs; nowMs = this.#timeline.nowMs) {
+    for (let nowMs = this.#run.timeline.nowMs; nowMs < endMs; nowMs = this.#run.timeline.nowMs) {
       const next = Math.min(nextFaultMs, nextChangeMs, nextSweepMs, endMs);
-      await this.#timeline.pass(next - nowMs);
+      await this.#run.timeline.pass(next - nowMs);
       if (next === nextSweepMs) {
         this.#sweep();
         nextSweepMs += SWEEP_ROUNDS * config.gossipInterval;
       } else if (next === nextFaultMs) {
-        this.#injectFault(this.#random.weighted(this.scenario.faults));
-        nextFaultMs += this.#random.wait(faultEveryMs);
+        this.#injectFault(this.#run.random.main.weighted(this.scenario.faults));
+        nextFaultMs += this.#run.random.main.wait(faultEveryMs);
       } else if (next === nextChangeMs) {
         this.#change();
-        nextChangeMs += this.#random.wait(changeEveryMs);
+        nextChangeMs += this.#run.random.main.wait(changeEveryMs);
         if (nextChangeMs > lastChangeMs) nextChangeMs = Infinity;
       }
     }
@@ -271,51 +241,55 @@ export class Simulation {
   /** Ends all faults and gives leaving members time to finish. */
   async #calm(): Promise<void> {
     const { config, discovery } = this.scenario;
-    this.#timeline.endFaultPhase();
-    this.#record.log("", "calm");
-    this.#faultSchedule.clear();
-    for (const process of this.#alive) process.thaw();
-    await this.#timeline.pass(3 * config.gossipRequestTimeout);
-    for (const process of this.#alive) {
+    this.#run.timeline.endFaultPhase();
+    this.#run.record.log("", "calm");
+    this.#run.faultSchedule.clear();
+    for (const process of this.#run.processes.alive) process.thaw();
+    await this.#run.timeline.pass(3 * config.gossipRequestTimeout);
+    for (const process of this.#run.processes.alive) {
       // It had the time limit of a graceful leave.
       if (!process.isRunning) this.#kill(process);
     }
-    for (const host of this.#seedHosts()) {
-      if (!this.#alive.some((process) => process.host === host)) this.#start(host, this.#idFor(host));
+    for (const host of this.#run.hosts.seeds) {
+      if (!this.#run.processes.alive.some((process) => process.host === host)) {
+        this.#start(host, this.#idFor(host));
+      }
     }
-    if (this.#alive.length === 0) this.#start(this.#hosts[0]!, this.#idFor(this.#hosts[0]!));
+    if (this.#run.processes.alive.length === 0) {
+      this.#start(this.#run.hosts.all[0]!, this.#idFor(this.#run.hosts.all[0]!));
+    }
     if (discovery === "name") {
       // One member of the answer runs; the other addresses may be those of dead members.
-      const present = this.#circumstancesRandom.pick(this.#alive).host;
-      const others = this.#circumstancesRandom.some(this.#hosts, 0.3);
+      const present = this.#run.random.circumstances.pick(this.#run.processes.alive).host;
+      const others = this.#run.random.circumstances.some(this.#run.hosts.all, 0.3);
       this.#answerName([...new Set([...others, present])], 0);
     }
     // In a large cluster no member left, and every member has the full topology.
     if (discovery === "topology" && !isLarge(this.scenario)) {
-      const present = new Set(this.#alive.map(({ id }) => id));
+      const present = new Set(this.#run.processes.alive.map(({ id }) => id));
       // A dead member may stay in the topology; it then expires.
       for (const id of [...this.#members.keys()]) {
-        if (!present.has(id) && this.#random.chance(0.5)) this.#members.delete(id);
+        if (!present.has(id) && this.#run.random.main.chance(0.5)) this.#members.delete(id);
       }
-      await this.#timeline.pass(20 * config.gossipInterval);
+      await this.#run.timeline.pass(20 * config.gossipInterval);
       this.#announceToAll();
     }
   }
 
   /** Resolves when the cluster has recovered, with the time that it took in milliseconds. */
   async #untilRecovered(lastFault: string): Promise<number> {
-    const startMs = this.#timeline.nowMs;
-    const elapsedMs = () => this.#timeline.nowMs - startMs;
+    const startMs = this.#run.timeline.nowMs;
+    const elapsedMs = () => this.#run.timeline.nowMs - startMs;
     for (let reason = this.#findUnrecovered(); reason !== undefined; reason = this.#findUnrecovered()) {
       if (elapsedMs() > this.recoveryBoundMs) {
-        this.#record.fail(
+        this.#run.record.fail(
           undefined,
           `${Math.round(this.recoveryBoundMs)} ms after the last ${lastFault} ${reason}`,
         );
       }
-      await this.#timeline.pass(this.scenario.config.gossipInterval);
+      await this.#run.timeline.pass(this.scenario.config.gossipInterval);
     }
-    this.#record.log("", `all is well after ${Math.round(elapsedMs())} ms`);
+    this.#run.record.log("", `all is well after ${Math.round(elapsedMs())} ms`);
     return elapsedMs();
   }
 
@@ -324,16 +298,18 @@ export class Simulation {
     const recoveryMs = await this.#untilRecovered("fault");
     this.#sweep(isLarge(this.scenario) ? SWEPT_OF_MANY : Infinity);
     // A waiting `setStateRequest` gives up if a peer that it waits for is gone.
-    while (this.#pending.size > 0) await this.#timeline.pass(gossipInterval);
-    if (!this.#random.chance(0.25) || isLarge(this.scenario)) return recoveryMs;
+    while (this.#pending.size > 0) await this.#run.timeline.pass(gossipInterval);
+    if (!this.#run.random.main.chance(0.25) || isLarge(this.scenario)) return recoveryMs;
     // Without faults no running member may be blocked, however long it lasts.
     const before = this.#checker.falseBlocks;
-    await this.#timeline.pass(1.5 * heartbeatExpiration);
+    await this.#run.timeline.pass(1.5 * heartbeatExpiration);
     const blocked = this.#checker.falseBlocks - before;
-    if (blocked > 0) this.#record.fail(undefined, `${blocked} running members were blocked without faults`);
+    if (blocked > 0) {
+      this.#run.record.fail(undefined, `${blocked} running members were blocked without faults`);
+    }
     this.#sweep(Infinity);
     if (this.#findUnrecovered() !== undefined) {
-      this.#record.fail(undefined, `without faults ${this.#findUnrecovered()}`);
+      this.#run.record.fail(undefined, `without faults ${this.#findUnrecovered()}`);
     }
     return recoveryMs;
   }
@@ -344,38 +320,40 @@ export class Simulation {
    */
   async #restartPolitely(): Promise<number> {
     const { config, discovery } = this.scenario;
-    if (!hasOpenMembership(this.scenario) || isLarge(this.scenario) || this.#alive.length < 2) return NaN;
+    if (!hasOpenMembership(this.scenario) || isLarge(this.scenario) || this.#run.processes.alive.length < 2) {
+      return NaN;
+    }
     // A plain run does not restart politely, because it must end as it once did.
     if (this.scenario.faults.every(([, fault]) => fault !== "polite restart")) return NaN;
     const seedHosts = discovery === "seeds"
-      ? this.#seedHosts()
-      : [this.#circumstancesRandom.pick(this.#alive).host];
-    const most = Math.min(seedHosts.length, this.#alive.length - 1);
-    const hosts = seedHosts.slice(0, this.#circumstancesRandom.whole(1, most));
-    const leaving = this.#alive.filter(({ host }) => hosts.includes(host));
-    this.#record.log("", `without other faults ${hosts.join()} restart politely`);
-    this.#returnBoundMs = this.#returnBoundFor(this.#alive.length);
+      ? this.#run.hosts.seeds
+      : [this.#run.random.circumstances.pick(this.#run.processes.alive).host];
+    const most = Math.min(seedHosts.length, this.#run.processes.alive.length - 1);
+    const hosts = seedHosts.slice(0, this.#run.random.circumstances.whole(1, most));
+    const leaving = this.#run.processes.alive.filter(({ host }) => hosts.includes(host));
+    this.#run.record.log("", `without other faults ${hosts.join()} restart politely`);
+    this.#returnBoundMs = this.#returnBoundFor(this.#run.processes.alive.length);
     for (const process of leaving) process.leave();
-    const untilMs = this.#timeline.nowMs + 4 * config.gossipRequestTimeout;
+    const untilMs = this.#run.timeline.nowMs + 4 * config.gossipRequestTimeout;
     while (leaving.some(({ isOver }) => !isOver)) {
-      if (this.#timeline.nowMs > untilMs) this.#record.fail(undefined, "a seed did not stop in time");
-      await this.#timeline.pass(config.gossipInterval / 4);
+      if (this.#run.timeline.nowMs > untilMs) this.#run.record.fail(undefined, "a seed did not stop in time");
+      await this.#run.timeline.pass(config.gossipInterval / 4);
     }
-    await this.#timeline.pass(POLITE_PAUSE_MS);
+    await this.#run.timeline.pass(POLITE_PAUSE_MS);
     for (const host of hosts) this.#start(host, this.#idFor(host));
-    const startMs = this.#timeline.nowMs;
+    const startMs = this.#run.timeline.nowMs;
     for (let lacking = this.#findLacking(); lacking !== undefined; lacking = this.#findLacking()) {
-      const sinceMs = this.#timeline.nowMs - startMs;
+      const sinceMs = this.#run.timeline.nowMs - startMs;
       if (sinceMs > this.#returnBoundMs) {
-        this.#record.fail(
+        this.#run.record.fail(
           undefined,
           `${Math.round(sinceMs)} ms after ${hosts.join()} restarted politely ${lacking}`,
         );
       }
-      await this.#timeline.pass(config.gossipInterval / 4);
+      await this.#run.timeline.pass(config.gossipInterval / 4);
     }
-    const returnMs = this.#timeline.nowMs - startMs;
-    this.#record.log("", `all have each other after ${Math.round(returnMs)} ms`);
+    const returnMs = this.#run.timeline.nowMs - startMs;
+    this.#run.record.log("", `all have each other after ${Math.round(returnMs)} ms`);
     await this.#untilRecovered("polite restart");
     return returnMs;
   }
@@ -385,10 +363,10 @@ export class Simulation {
    * a peer that still has its state, so that it may be active for one expiration (docs/guide.md).
    */
   #findLacking(): string | undefined {
-    for (const { id, gossiper } of this.#alive) {
+    for (const { id, gossiper } of this.#run.processes.alive) {
       const { members } = gossiper.snapshot();
       const active = new Set(members.filter(({ status }) => status === "alive").map(({ id }) => id));
-      const lacking = this.#alive.find((other) => !active.has(other.id));
+      const lacking = this.#run.processes.alive.find((other) => !active.has(other.id));
       if (lacking) return `${id} lacks ${lacking.id}`;
     }
     return undefined;
@@ -396,21 +374,23 @@ export class Simulation {
 
   async #end(): Promise<void> {
     const { gossipRequestTimeout } = this.scenario.config;
-    for (const process of this.#alive) process.leave();
-    await this.#timeline.pass(4 * gossipRequestTimeout + 1_000);
-    const left = this.#alive.filter(({ hasStopped }) => !hasStopped).map(({ id }) => id);
-    if (left.length > 0) this.#record.fail(undefined, `${left.join(", ")} did not stop in time`);
+    for (const process of this.#run.processes.alive) process.leave();
+    await this.#run.timeline.pass(4 * gossipRequestTimeout + 1_000);
+    const left = this.#run.processes.alive.filter(({ hasStopped }) => !hasStopped).map(({ id }) => id);
+    if (left.length > 0) this.#run.record.fail(undefined, `${left.join(", ")} did not stop in time`);
     // A slow link may still carry messages; only the disposal of the network would wait for them.
-    await this.#timeline.pass(60 * this.scenario.links.delayMs);
-    this.#timeline.cancelPlanned();
-    await this.#network[Symbol.asyncDispose]();
-    await this.#runtime.settle();
-    if (this.#runtime.timers > 0) this.#record.fail(undefined, `${this.#runtime.timers} timers are left`);
+    await this.#run.timeline.pass(60 * this.scenario.links.delayMs);
+    this.#run.timeline.cancelPlanned();
+    await this.#run.network[Symbol.asyncDispose]();
+    await this.#run.runtime.settle();
+    if (this.#run.runtime.timers > 0) {
+      this.#run.record.fail(undefined, `${this.#run.runtime.timers} timers are left`);
+    }
   }
 
   /** The first reason why the cluster has not recovered; `undefined` if it has. */
   #findUnrecovered(): string | undefined {
-    const survivors = this.#alive;
+    const survivors = this.#run.processes.alive;
     // The cheap checks first. A large cluster skips the phase: `confirmed` at every member takes as long again.
     const names = new Set(survivors.map(({ gossiper }) => stateNameOf(gossiper)));
     if (names.size > 1) return `${names.size} different states in the cluster`;
@@ -443,11 +423,16 @@ export class Simulation {
   // ---- changes and faults
 
   #change(): void {
-    const process = this.#any((each) => each.isRunning && !each.machine.isFrozen);
+    const process = this.#run.processes.draw(
+      this.#run.random.main,
+      (each) => each.isRunning && !each.machine.isFrozen,
+    );
     if (!process) return;
     const { gossiper } = process;
-    const change = this.#random.weighted([[6, "set"], [2, "delete"], [1, "await"], [1, "version"]] as const);
-    const key = this.#random.pick(KEYS);
+    const change = this.#run.random.main.weighted(
+      [[6, "set"], [2, "delete"], [1, "await"], [1, "version"]] as const,
+    );
+    const key = this.#run.random.main.pick(KEYS);
     try {
       if (change === "delete") gossiper.deleteState(key);
       else if (change === "version") gossiper.setState(CHECKED_KEY, this.#version);
@@ -461,12 +446,12 @@ export class Simulation {
 
   #awaitOne(process: Process): void {
     const value = ++this.#values;
-    const acknowledgedBy = this.#random.pick([1, 2, "all"] as const);
+    const acknowledgedBy = this.#run.random.main.pick([1, 2, "all"] as const);
     // Three at most: each pending request takes room in the state.
     if (this.#pending.size >= 3) return;
     this.#checker.await(process, value);
     const controller = new AbortController();
-    const giveUp = this.#timeline.later(this.scenario.faultPhaseMs / 2, () => controller.abort());
+    const giveUp = this.#run.timeline.later(this.scenario.faultPhaseMs / 2, () => controller.abort());
     const waiting = process.gossiper.setStateRequest(AWAITED_KEY, value, {
       acknowledgedBy,
       signal: controller.signal,
@@ -476,7 +461,7 @@ export class Simulation {
       // An aborted request, or one of a stopped member, promised nothing.
       const isGone = error instanceof HearsayError && ["stopped", "too_large"].includes(error.code);
       if (!isGone && !controller.signal.aborted) {
-        this.#record.fail(process, `setStateRequest failed: ${error}`);
+        this.#run.record.fail(process, `setStateRequest failed: ${error}`);
       }
     }).finally(() => {
       giveUp();
@@ -487,7 +472,7 @@ export class Simulation {
 
   #value(): unknown {
     const number = ++this.#values;
-    return this.#random.pick<unknown>([number, `${number}`, [number, null], {
+    return this.#run.random.main.pick<unknown>([number, `${number}`, [number, null], {
       "__proto__": number,
       "𝄞": "\u0000",
     }]);
@@ -495,90 +480,89 @@ export class Simulation {
 
   #injectFault(fault: Fault): void {
     const { config, clockStepMs, discovery } = this.scenario;
-    const process = this.#any(() => true);
-    const host = this.#random.pick(this.#hosts);
+    const process = this.#run.processes.draw(this.#run.random.main);
+    const host = this.#run.random.main.pick(this.#run.hosts.all);
     switch (fault) {
       case "links":
-        this.#record.log("", "the links change");
-        return this.#faultSchedule.redraw(this.#hosts);
+        this.#run.record.log("", "the links change");
+        return this.#run.faultSchedule.redraw(this.#run.hosts.all);
       case "break": {
-        const other = this.#random.pick(this.#hosts);
+        const other = this.#run.random.main.pick(this.#run.hosts.all);
         if (host === other) return;
-        this.#record.log(host, `its connections to ${other} break`);
-        return this.#faultSchedule.break(host, other);
+        this.#run.record.log(host, `its connections to ${other} break`);
+        return this.#run.faultSchedule.break(host, other);
       }
       case "partition": {
         const [one, other] = this.#split();
-        const breaksConnections = this.#random.chance(0.5);
-        this.#record.log(
+        const breaksConnections = this.#run.random.main.chance(0.5);
+        this.#run.record.log(
           "",
           `${one.join()} and ${other.join()} are partitioned${
             breaksConnections ? "" : " without broken connections"
           }`,
         );
-        return this.#faultSchedule.partition(one, other, { breaksConnections });
+        return this.#run.faultSchedule.partition(one, other, { breaksConnections });
       }
       case "one way": {
         const [from, to] = this.#split();
-        this.#record.log("", `messages from ${from.join()} to ${to.join()} are lost`);
-        return this.#faultSchedule.silence(from, to);
+        this.#run.record.log("", `messages from ${from.join()} to ${to.join()} are lost`);
+        return this.#run.faultSchedule.silence(from, to);
       }
       case "heal":
-        this.#record.log("", "partitions heal");
-        return this.#faultSchedule.heal();
+        this.#run.record.log("", "partitions heal");
+        return this.#run.faultSchedule.heal();
       case "proxy": {
         // Shorter than the wait of crash detection, which depends on heartbeatExpiration.
         const { heartbeatExpiration } = config;
         // A longer outage, or several in a row, is a crash to every peer.
         if (this.#proxiesDown.has(host)) return;
         this.#proxiesDown.add(host);
-        this.#timeline.later(3_000, () => this.#proxiesDown.delete(host));
-        const forMs = this.#random.between(0, Math.min(1_000, heartbeatExpiration / 2.2));
-        this.#record.log(host, `its proxy is down for ${Math.round(forMs)} ms`);
-        this.#network.stopProxy(memoryAddress(host, 1));
-        this.#timeline.later(forMs, () => this.#network.restoreProxy(memoryAddress(host, 1)));
+        this.#run.timeline.later(3_000, () => this.#proxiesDown.delete(host));
+        const forMs = this.#run.random.main.between(0, Math.min(1_000, heartbeatExpiration / 2.2));
+        this.#run.record.log(host, `its proxy is down for ${Math.round(forMs)} ms`);
+        this.#run.network.stopProxy(memoryAddress(host, 1));
+        this.#run.timeline.later(forMs, () => this.#run.network.restoreProxy(memoryAddress(host, 1)));
         return;
       }
       case "slow":
-        this.#record.log(host, "becomes slow");
-        return this.#faultSchedule.slow(host);
+        this.#run.record.log(host, "becomes slow");
+        return this.#run.faultSchedule.slow(host);
       case "freeze":
         return process && this.#freeze(process);
       case "clock": {
-        const byMs = Math.round(this.#random.between(-clockStepMs, clockStepMs));
+        const byMs = Math.round(this.#run.random.main.between(-clockStepMs, clockStepMs));
         if (!process || byMs === 0) return;
-        this.#record.log(process.id, `its clock steps by ${byMs} ms`);
+        this.#run.record.log(process.id, `its clock steps by ${byMs} ms`);
         return process.machine.stepWall(byMs);
       }
       case "crash":
         return process && this.#kill(process);
       case "leave":
         if (!process?.isRunning) return;
-        this.#record.log(process.id, "leaves");
+        this.#run.record.log(process.id, "leaves");
         process.leave();
         return this.#returnLater(process.host);
       case "join": {
-        if (discovery === "fixed" || this.#alive.length > 1.5 * this.scenario.size + 1) return;
-        const fresh = this.#newHost();
-        return this.#start(fresh, `m${this.#hosts.length - 1}`);
+        if (discovery === "fixed" || this.#run.processes.alive.length > 1.5 * this.scenario.size + 1) return;
+        return this.#startNew();
       }
       case "restart":
         return this.#restart(host);
       case "restart all":
-        this.#record.log("", "all are killed");
-        for (const each of this.#alive) this.#kill(each);
-        for (const each of this.#hosts) if (this.#random.chance(0.8)) this.#restart(each);
+        this.#run.record.log("", "all are killed");
+        for (const each of this.#run.processes.alive) this.#kill(each);
+        for (const each of this.#run.hosts.all) if (this.#run.random.main.chance(0.8)) this.#restart(each);
         return;
       case "rollout":
         return this.#rollOut();
       case "topology":
         return this.#announceToSome();
       case "polite restart": {
-        const hosts = this.#circumstancesRandom.chance(0.5) ? this.#seedHosts() : [host];
-        for (const each of this.#alive) {
+        const hosts = this.#run.random.circumstances.chance(0.5) ? this.#run.hosts.seeds : [host];
+        for (const each of this.#run.processes.alive) {
           if (!each.isRunning || !hosts.includes(each.host)) continue;
-          this.#record.log(each.id, "restarts politely");
-          this.#record.count("polite restart");
+          this.#run.record.log(each.id, "restarts politely");
+          this.#run.record.count("polite restart");
           this.#politeRestarts.add(each);
           each.leave();
         }
@@ -589,12 +573,12 @@ export class Simulation {
       case "large value": {
         if (!process?.isRunning) return;
         if (config.maxMessageBytes > 64 * 1_024) return;
-        const share = this.#random.between(0.2, 0.95);
+        const share = this.#run.random.main.between(0.2, 0.95);
         const mostBytes = config.maxMessageBytes / 2 - ENVELOPE_BYTES;
         try {
           process.gossiper.setState("large", "x".repeat(Math.floor(share * mostBytes)));
-          this.#record.log(process.id, `sets ${Math.round(share * 100)} % of the largest state`);
-          this.#record.count("large value");
+          this.#run.record.log(process.id, `sets ${Math.round(share * 100)} % of the largest state`);
+          this.#run.record.count("large value");
         } catch (error) {
           if (!(error instanceof HearsayError && error.code === "too_large")) throw error;
         }
@@ -607,78 +591,79 @@ export class Simulation {
 
   /** Sets or deletes many keys: the state then takes several messages of the smallest size. */
   #changeMany({ id, gossiper }: Process): void {
-    const count = this.#random.whole(60, 150);
-    const isToDelete = this.#random.chance(0.4);
+    const count = this.#run.random.main.whole(60, 150);
+    const isToDelete = this.#run.random.main.chance(0.4);
     for (let key = 0; key < count; key++) {
       if (isToDelete) gossiper.deleteState(`many ${key}`);
       else gossiper.setState(`many ${key}`, this.#value());
     }
-    this.#record.log(id, `${isToDelete ? "deletes" : "sets"} ${count} keys`);
-    this.#record.count("many keys");
+    this.#run.record.log(id, `${isToDelete ? "deletes" : "sets"} ${count} keys`);
+    this.#run.record.count("many keys");
   }
 
   #freeze(process: Process): void {
-    const forMs = this.#random.between(0, 2 * this.scenario.config.heartbeatExpiration);
-    this.#record.log(process.id, `is suspended for ${Math.round(forMs)} ms`);
+    const forMs = this.#run.random.main.between(0, 2 * this.scenario.config.heartbeatExpiration);
+    this.#run.record.log(process.id, `is suspended for ${Math.round(forMs)} ms`);
     process.freeze();
-    this.#timeline.later(forMs, () => {
+    this.#run.timeline.later(forMs, () => {
       if (process.isOver || !process.machine.isFrozen) return;
-      this.#record.log(process.id, "is resumed");
+      this.#run.record.log(process.id, "is resumed");
       process.thaw();
     });
   }
 
   #changeName(): void {
     const { slowNameMs } = this.scenario;
-    const hosts = this.#circumstancesRandom.chance(0.3)
-      ? []
-      : this.#circumstancesRandom.some(this.#hosts, this.#circumstancesRandom.pick([0.1, 0.4, 1]));
+    const hosts = this.#run.random.circumstances.chance(0.3) ? [] : this.#run.random.circumstances.some(
+      this.#run.hosts.all,
+      this.#run.random.circumstances.pick([0.1, 0.4, 1]),
+    );
     this.#answerName(
       hosts,
-      this.#circumstancesRandom.chance(0.4) ? this.#circumstancesRandom.between(0, slowNameMs) : 0,
+      this.#run.random.circumstances.chance(0.4) ? this.#run.random.circumstances.between(0, slowNameMs) : 0,
     );
   }
 
   #answerName(hosts: readonly string[], delayMs: number): void {
     const after = delayMs > 0 ? ` after ${Math.round(delayMs)} ms` : "";
-    this.#record.log(
+    this.#run.record.log(
       "",
       `the name is ${hosts.length > 0 ? `resolved to ${hosts.join()}` : "not resolved"}${after}`,
     );
-    this.#record.count("name changed");
-    this.#name.answer = { addresses: hosts.map((host) => this.#addressOf(host)), delayMs };
+    this.#run.record.count("name changed");
+    this.#name.answer = { addresses: hosts.map((host) => this.#run.hosts.addressOf(host)), delayMs };
   }
 
   /** Half of the members that leave start again at the same address, most of them after their process ended. */
   #returnLater(host: string): void {
     const { config } = this.scenario;
-    if (!hasOpenMembership(this.scenario) || this.#returnsRandom.chance(0.5)) return;
-    this.#restartLater(this.#returnsRandom.between(0, 6 * config.gossipRequestTimeout), () => {
-      if (this.#alive.some((process) => process.host === host && process.isRunning)) return;
-      this.#record.log(host, "starts again after it left");
+    if (!hasOpenMembership(this.scenario) || this.#run.random.returns.chance(0.5)) return;
+    this.#restartLater(this.#run.random.returns.between(0, 6 * config.gossipRequestTimeout), () => {
+      if (this.#run.processes.alive.some((process) => process.host === host && process.isRunning)) return;
+      this.#run.record.log(host, "starts again after it left");
       this.#restart(host);
     });
   }
 
   #restart(host: string): void {
-    const running = this.#alive.find((process) => process.host === host);
+    const running = this.#run.processes.alive.find((process) => process.host === host);
     if (running) this.#kill(running);
     this.#start(host, this.#idFor(host));
   }
 
   /** Plans a restart. It is left out after the fault phase, or once a rule is broken. */
   #restartLater(afterMs: number, restart: () => void): void {
-    this.#timeline.laterInFaultPhase(afterMs, () => {
-      if (this.#record.violation === undefined) restart();
+    this.#run.timeline.laterInFaultPhase(afterMs, () => {
+      if (this.#run.record.violation === undefined) restart();
     });
   }
 
   /** Restarts all machines one after another with a new version. */
   #rollOut(): void {
     this.#version++;
-    this.#record.log("", `version ${this.#version} is rolled out`);
+    this.#run.record.log("", `version ${this.#version} is rolled out`);
     const { gossipInterval } = this.scenario.config;
-    for (const [index, host] of this.#hosts.entries()) {
+    for (const [index, host] of this.#run.hosts.all.entries()) {
       this.#restartLater(index * 2 * gossipInterval, () => this.#restart(host));
     }
   }
@@ -686,15 +671,17 @@ export class Simulation {
   #announceToSome(): void {
     if (this.scenario.discovery !== "topology") return;
     const { gossipInterval } = this.scenario.config;
-    const [blocked] = this.#random.chance(0.3) ? this.#random.some([...this.#members.keys()], 0.2) : [];
-    for (const process of this.#alive) {
-      if (!this.#random.chance(0.7)) continue;
+    const [blocked] = this.#run.random.main.chance(0.3)
+      ? this.#run.random.main.some([...this.#members.keys()], 0.2)
+      : [];
+    for (const process of this.#run.processes.alive) {
+      if (!this.#run.random.main.chance(0.7)) continue;
       const topology = {
-        members: this.#random.some([...this.#members.values()], 0.95),
+        members: this.#run.random.main.some([...this.#members.values()], 0.95),
         blocked: blocked === undefined || blocked === process.id ? [] : [blocked],
       };
       // A delay of its own for each: some receive it late, and in another order.
-      this.#timeline.laterInFaultPhase(this.#random.wait(5 * gossipInterval), () => {
+      this.#run.timeline.laterInFaultPhase(this.#run.random.main.wait(5 * gossipInterval), () => {
         if (!process.isOver && !process.machine.isFrozen) this.#announce(process, topology);
       });
     }
@@ -702,7 +689,7 @@ export class Simulation {
 
   #announceToAll(): void {
     const members = [...this.#members.values()];
-    for (const process of this.#alive) this.#announce(process, { members, blocked: [] });
+    for (const process of this.#run.processes.alive) this.#announce(process, { members, blocked: [] });
   }
 
   #announce(
@@ -719,36 +706,41 @@ export class Simulation {
 
   // ---- processes
 
+  #startNew(): void {
+    const host = this.#run.hosts.add();
+    this.#start(host, firstIdAt(host));
+  }
+
   #start(host: string, id: string): void {
     const { discovery, drift, clockStepMs, messageBytes } = this.scenario;
-    const config = { ...this.scenario.config, maxMessageBytes: this.#limitsRandom.pick(messageBytes) };
-    this.#incarnations.set(id, (this.#incarnations.get(id) ?? 0) + 1);
-    const machine = this.#runtime.machine({
-      wallMs: this.#runtime.wallMs() + Math.round(this.#random.between(-clockStepMs, clockStepMs)),
-      rate: 1 + this.#random.between(-drift, drift),
+    const config = { ...this.scenario.config, maxMessageBytes: this.#run.random.limits.pick(messageBytes) };
+    const machine = this.#run.runtime.machine({
+      wallMs: this.#run.runtime.wallMs() +
+        Math.round(this.#run.random.main.between(-clockStepMs, clockStepMs)),
+      rate: 1 + this.#run.random.main.between(-drift, drift),
     });
     this.#stepEarly(id, machine, () => process.isOver);
     const process: Process = new Process({
       id,
       host,
-      advertised: this.#advertisedBy(host),
+      advertised: this.#run.hosts.advertisedBy(host),
       machine,
-      nowMs: this.#timeline.nowMs,
-      network: this.#network,
+      nowMs: this.#run.timeline.nowMs,
+      network: this.#run.network,
       config,
       discovery: this.#discovery(),
       onEvent: (from, event) => this.#onEvent(from, event),
       onClosed: (from, closed, left) => this.#onClosed(from, closed, left),
     });
-    this.#record.log(id, `starts at ${host}, process ${++this.#started}`);
-    this.#processes.push(process);
+    this.#run.record.log(id, `starts at ${host}, process ${this.#run.processes.count + 1}`);
+    this.#run.processes.add(process);
     process.gossiper.setState(CHECKED_KEY, this.#version);
     void process.start();
     if (discovery !== "topology") return;
     this.#members.set(id, process.record);
     // In a large cluster `#announceToAll` sends the topology once.
-    for (const other of isLarge(this.scenario) ? [] : this.#alive) {
-      if (other !== process && this.#random.chance(0.3)) continue;
+    for (const other of isLarge(this.scenario) ? [] : this.#run.processes.alive) {
+      if (other !== process && this.#run.random.main.chance(0.3)) continue;
       this.#announce(other, { members: [...this.#members.values()], blocked: [] });
     }
   }
@@ -756,25 +748,27 @@ export class Simulation {
   /** Sets a clock wrong before its process starts, and right soon after; or steps it soon after the start. */
   #stepEarly(id: string, machine: Machine, isOver: () => boolean): void {
     const { earlySteps: { chance, withinMs }, clockStepMs } = this.scenario;
-    if (chance === 0 || !this.#circumstancesRandom.chance(chance)) return;
-    const isLate = this.#circumstancesRandom.chance(0.3);
+    if (chance === 0 || !this.#run.random.circumstances.chance(chance)) return;
+    const isLate = this.#run.random.circumstances.chance(0.3);
     const byMs = isLate
       ? LATE_CLOCK_MS
-      : Math.round(this.#circumstancesRandom.between(-clockStepMs, clockStepMs));
+      : Math.round(this.#run.random.circumstances.between(-clockStepMs, clockStepMs));
     if (isLate) machine.stepWall(-byMs);
-    this.#timeline.later(this.#circumstancesRandom.between(0, withinMs), () => {
+    this.#run.timeline.later(this.#run.random.circumstances.between(0, withinMs), () => {
       if (isOver()) return;
-      this.#record.log(id, `its clock steps by ${byMs} ms after the start`);
-      this.#record.count("early step");
+      this.#run.record.log(id, `its clock steps by ${byMs} ms after the start`);
+      this.#run.record.count("early step");
       machine.stepWall(byMs);
     });
   }
 
   #kill(process: Process): void {
     if (process.isOver) return;
-    this.#record.log(process.id, "is killed");
+    this.#run.record.log(process.id, "is killed");
     process.kill();
-    for (const host of this.#hosts) if (host !== process.host) this.#faultSchedule.break(process.host, host);
+    for (const host of this.#run.hosts.all) {
+      if (host !== process.host) this.#run.faultSchedule.break(process.host, host);
+    }
   }
 
   #discovery(): Discovery | undefined {
@@ -783,7 +777,7 @@ export class Simulation {
       case "topology":
         return undefined;
       case "seeds":
-        return seeds(this.#seedHosts().map((host) => this.#addressOf(host)));
+        return seeds(this.#run.hosts.seeds.map((host) => this.#run.hosts.addressOf(host)));
       case "balancer":
         return seeds([SHARED_ADDRESS]);
       case "name": {
@@ -793,95 +787,55 @@ export class Simulation {
       case "fixed": {
         const all = Array.from({ length: size }, (_, index) => index);
         return fixedMembers(
-          all.map((index) => ({ id: `m${index}`, kinds: [], ...this.#advertisedBy(`h${index}`) })),
+          all.map((index) => ({ id: `m${index}`, kinds: [], ...this.#run.hosts.advertisedBy(`h${index}`) })),
         );
       }
     }
   }
 
-  #seedHosts(): string[] {
-    const { seeds, size } = this.scenario;
-    return ["h0", "h1"].slice(0, Math.min(seeds, size));
-  }
-
-  #newHost(): string {
-    const host = `h${this.#hosts.length}`;
-    this.#hosts.push(host);
-    const own = memoryAddress(host, 1);
-    if (this.#addressOf(host) !== own) this.#network.balance(this.#addressOf(host), [own]);
-    this.#network.balance(SHARED_ADDRESS, this.#hosts.map((each) => memoryAddress(each, 1)));
-    return host;
-  }
-
-  /** The address that a machine advertises. */
-  #advertisedBy(host: string): { readonly host: string; readonly port: number; readonly url?: string } {
-    switch (this.scenario.addresses) {
-      case "own":
-        return { host, port: 1 };
-      case "ports":
-        return { host: "nat", port: Number(host.slice(1)) + 1 };
-      case "paths":
-        return { host: "nat", port: 1, url: `ws://nat:1/${host}` };
-    }
-  }
-
-  #addressOf(host: string): string {
-    const { host: name, port, url } = this.#advertisedBy(host);
-    return url ?? memoryAddress(name, port);
-  }
-
   /** The id for a process on a machine: the id of the last process there, or a new one. */
   #idFor(host: string): string {
-    const last = this.#processes.findLast((process) => process.host === host)?.id ?? host.replace("h", "m");
-    const isPinned = this.scenario.discovery === "fixed" || this.#random.chance(0.5);
-    if (isPinned || this.#incarnations.size >= 4 * this.scenario.size + 4) return last;
-    return `${last.split(".")[0]}.${this.#started}`;
-  }
-
-  get #alive(): Process[] {
-    return this.#processes.filter((process) => !process.isOver);
-  }
-
-  #any(isMeant: (process: Process) => boolean): Process | undefined {
-    const meant = this.#alive.filter(isMeant);
-    return meant.length === 0 ? undefined : this.#random.pick(meant);
+    const last = this.#run.processes.lastOn(host)?.id ?? firstIdAt(host);
+    const isPinned = this.scenario.discovery === "fixed" || this.#run.random.main.chance(0.5);
+    if (isPinned || this.#run.processes.idCount >= 4 * this.scenario.size + 4) return last;
+    return `${last.split(".")[0]}.${this.#run.processes.count}`;
   }
 
   #split(): [string[], string[]] {
     // Every cut pair takes memory until the end of the run.
-    const share = isLarge(this.scenario) ? 10 / this.scenario.size : this.#random.pick([0.2, 0.5]);
-    const one = this.#random.some(this.#hosts, share);
-    return [one, this.#hosts.filter((host) => !one.includes(host))];
+    const share = isLarge(this.scenario) ? 10 / this.scenario.size : this.#run.random.main.pick([0.2, 0.5]);
+    const one = this.#run.random.main.some(this.#run.hosts.all, share);
+    return [one, this.#run.hosts.all.filter((host) => !one.includes(host))];
   }
 
   // ---- observation
 
   #sweep(most: number = SWEPT_PROCESSES): void {
-    const processes = this.#alive;
+    const processes = this.#run.processes.alive;
     const chance = Math.min(1, most / Math.max(1, processes.length));
-    this.#checker.sweep(this.#random.some(processes, chance));
+    this.#checker.sweep(this.#run.random.main.some(processes, chance));
   }
 
   #onEvent(process: Process, event: HearsayEvent): void {
     if (process.isOver) return;
-    this.#record.logEvent(process, event);
+    this.#run.record.logEvent(process, event);
     this.#checker.record(process, event);
   }
 
   #onClosed(process: Process, { reason, error, flush }: GossiperClosed, left: Leftovers): void {
-    this.#record.log(
+    this.#run.record.log(
       process.id,
       `ended: ${reason}, acknowledged by ${flush?.acknowledgedBy} of ${flush?.wanted}`,
     );
     if (this.#politeRestarts.delete(process)) {
       this.#restartLater(POLITE_PAUSE_MS, () => {
-        const isTaken = this.#alive.some(({ host }) => host === process.host);
+        const isTaken = this.#run.processes.alive.some(({ host }) => host === process.host);
         if (!isTaken) this.#restart(process.host);
       });
     }
-    if (reason === "failed") this.#record.fail(process, `it failed: ${(error as Error)?.stack ?? error}`);
+    if (reason === "failed") this.#run.record.fail(process, `it failed: ${(error as Error)?.stack ?? error}`);
     const { connections, timers } = left;
     if (connections + timers === 0) return;
-    this.#record.fail(process, `it ended with ${connections} open connections and ${timers} timers`);
+    this.#run.record.fail(process, `it ended with ${connections} open connections and ${timers} timers`);
   }
 }
