@@ -4,18 +4,13 @@
  * @module
  */
 
-import { fixedMembers } from "../../discovery/fixed.ts";
-import { seeds } from "../../discovery/seeds.ts";
 import { ENVELOPE_BYTES } from "../../engine/state/size.ts";
-import type { Discovery, Member } from "../../contracts/cluster.ts";
 import { stateNameOf } from "../../gossiper/gossiper.ts";
-import type { GossiperClosed } from "../../gossiper/contract.ts";
 import { HearsayError } from "../../common/errors.ts";
 import type { HearsayEvent } from "../../contracts/event_stream.ts";
 import { memoryAddress } from "../../testing/memory.ts";
-import type { Machine } from "../../testing/virtual_runtime.ts";
-import { AWAITED_KEY, CHECKED_KEY, type Leftovers, Process } from "./process.ts";
-import { byName, ChangingName } from "./changing_name.ts";
+import { AWAITED_KEY, CHECKED_KEY, type Process } from "./process.ts";
+import { ChangingName } from "./changing_name.ts";
 import {
   describeScenario,
   drawCircumstances,
@@ -27,11 +22,12 @@ import {
   type Scenario,
 } from "./scenario.ts";
 import type { EventLog } from "./event_log.ts";
-import { firstIdAt, SHARED_ADDRESS } from "./hosts.ts";
 import { InvariantChecker } from "./invariant_checker.ts";
 import { makeRun, type Run } from "./run.ts";
 import { randomSources } from "./seeded_random.ts";
+import { POLITE_PAUSE_MS, Supervisor } from "./supervisor.ts";
 import { Violated } from "./timeline.ts";
+import { Topology } from "./topology.ts";
 
 /** Rounds between two sweeps, which check the whole state of some processes. */
 const SWEEP_ROUNDS = 8;
@@ -42,8 +38,6 @@ const SWEPT_OF_MANY = 100;
 /** The keys of random changes; few, so that changes of one key meet. */
 const KEYS = ["a", "b", "c", "__proto__", "κλειδί"];
 
-/** The time from the end of a process that restarts politely to the next process at its address, in milliseconds. */
-const POLITE_PAUSE_MS = 300;
 /** The longest time from the start of a process at the address of a member that left until all have it (docs/guide.md). */
 const RETURN_BOUND_MS = 2_000;
 /** The members that dial the address of a member that left, on average, in a cluster of any size. */
@@ -53,9 +47,6 @@ const RETURN_DIALERS = 8;
  * of four pairs of dials leads both to themselves.
  */
 const BALANCED_DIALS = 16;
-/** Thirty years in milliseconds: the error of a clock without a battery. */
-const LATE_CLOCK_MS = 30 * 365 * 86_400_000;
-
 /** The result of a simulation. */
 export interface Outcome {
   readonly seed: number;
@@ -84,15 +75,12 @@ export class Simulation {
   readonly scenario: Scenario;
   readonly #run: Run;
   readonly #checker: InvariantChecker;
-  /** Members by id, for clusters that learn of members by `ClusterTopology` events. */
-  readonly #members = new Map<string, Member>();
-  readonly #name = new ChangingName();
-  /** Processes that leave, and whose machine starts another one then. */
-  readonly #politeRestarts = new Set<Process>();
+  readonly #topology: Topology;
+  readonly #name: ChangingName;
+  readonly #supervisor: Supervisor;
   readonly #pending = new Set<Promise<void>>();
   readonly #proxiesDown = new Set<string>();
   #returnBoundMs = NaN;
-  #version = 1;
   #values = 0;
 
   constructor(seed: number, overrides: Overrides = {}) {
@@ -112,6 +100,13 @@ export class Simulation {
       nowMs: () => timeline.nowMs,
       processes,
       onViolation: (process, text) => record.fail(process, text),
+    });
+    this.#topology = new Topology(this.#run);
+    this.#name = new ChangingName(this.#run);
+    this.#supervisor = new Supervisor(this.#run, {
+      topology: this.#topology,
+      name: this.#name,
+      onEvent: (process, event) => this.#onEvent(process, event),
     });
   }
 
@@ -194,22 +189,16 @@ export class Simulation {
 
   async #begin(): Promise<void> {
     const { size, config, discovery } = this.scenario;
-    if (discovery === "name" && this.#run.random.circumstances.chance(0.5)) {
-      const forMs = this.#run.random.circumstances.between(0, 20 * config.gossipInterval);
-      this.#run.record.log("", `the name is not resolved for ${Math.round(forMs)} ms`);
-      this.#run.timeline.laterInFaultPhase(forMs, () => this.#changeName());
-    } else if (discovery === "name") {
-      this.#name.answer = { addresses: [this.#run.hosts.addressOf("h0")], delayMs: 0 };
-    }
+    if (discovery === "name") this.#name.begin();
     // All members start within ten rounds, for any size.
     const longestMs = config.gossipInterval * Math.min(1, 10 / size);
     for (let index = 0; index < size; index++) {
-      this.#startNew();
+      this.#supervisor.startNew();
       if (this.#run.random.main.chance(0.5)) {
         await this.#run.timeline.pass(this.#run.random.main.between(0, longestMs));
       }
     }
-    if (isLarge(this.scenario) && this.scenario.discovery === "topology") this.#announceToAll();
+    if (isLarge(this.scenario) && this.scenario.discovery === "topology") this.#topology.announceToAll();
   }
 
   async #injectFaults(): Promise<void> {
@@ -248,31 +237,22 @@ export class Simulation {
     await this.#run.timeline.pass(3 * config.gossipRequestTimeout);
     for (const process of this.#run.processes.alive) {
       // It had the time limit of a graceful leave.
-      if (!process.isRunning) this.#kill(process);
+      if (!process.isRunning) this.#supervisor.kill(process);
     }
     for (const host of this.#run.hosts.seeds) {
       if (!this.#run.processes.alive.some((process) => process.host === host)) {
-        this.#start(host, this.#idFor(host));
+        this.#supervisor.startAgain(host);
       }
     }
     if (this.#run.processes.alive.length === 0) {
-      this.#start(this.#run.hosts.all[0]!, this.#idFor(this.#run.hosts.all[0]!));
+      this.#supervisor.startAgain(this.#run.hosts.all[0]!);
     }
-    if (discovery === "name") {
-      // One member of the answer runs; the other addresses may be those of dead members.
-      const present = this.#run.random.circumstances.pick(this.#run.processes.alive).host;
-      const others = this.#run.random.circumstances.some(this.#run.hosts.all, 0.3);
-      this.#answerName([...new Set([...others, present])], 0);
-    }
+    if (discovery === "name") this.#name.changeToRunning();
     // In a large cluster no member left, and every member has the full topology.
     if (discovery === "topology" && !isLarge(this.scenario)) {
-      const present = new Set(this.#run.processes.alive.map(({ id }) => id));
-      // A dead member may stay in the topology; it then expires.
-      for (const id of [...this.#members.keys()]) {
-        if (!present.has(id) && this.#run.random.main.chance(0.5)) this.#members.delete(id);
-      }
+      this.#topology.removeSomeDead();
       await this.#run.timeline.pass(20 * config.gossipInterval);
-      this.#announceToAll();
+      this.#topology.announceToAll();
     }
   }
 
@@ -340,7 +320,7 @@ export class Simulation {
       await this.#run.timeline.pass(config.gossipInterval / 4);
     }
     await this.#run.timeline.pass(POLITE_PAUSE_MS);
-    for (const host of hosts) this.#start(host, this.#idFor(host));
+    for (const host of hosts) this.#supervisor.startAgain(host);
     const startMs = this.#run.timeline.nowMs;
     for (let lacking = this.#findLacking(); lacking !== undefined; lacking = this.#findLacking()) {
       const sinceMs = this.#run.timeline.nowMs - startMs;
@@ -435,7 +415,7 @@ export class Simulation {
     const key = this.#run.random.main.pick(KEYS);
     try {
       if (change === "delete") gossiper.deleteState(key);
-      else if (change === "version") gossiper.setState(CHECKED_KEY, this.#version);
+      else if (change === "version") gossiper.setState(CHECKED_KEY, this.#supervisor.version);
       else if (change === "await") this.#awaitOne(process);
       else gossiper.setState(key, this.#value());
     } catch (error) {
@@ -536,40 +516,36 @@ export class Simulation {
         return process.machine.stepWall(byMs);
       }
       case "crash":
-        return process && this.#kill(process);
+        return process && this.#supervisor.kill(process);
       case "leave":
         if (!process?.isRunning) return;
-        this.#run.record.log(process.id, "leaves");
-        process.leave();
-        return this.#returnLater(process.host);
+        return this.#supervisor.leave(process);
       case "join": {
         if (discovery === "fixed" || this.#run.processes.alive.length > 1.5 * this.scenario.size + 1) return;
-        return this.#startNew();
+        return this.#supervisor.startNew();
       }
       case "restart":
-        return this.#restart(host);
+        return this.#supervisor.restart(host);
       case "restart all":
         this.#run.record.log("", "all are killed");
-        for (const each of this.#run.processes.alive) this.#kill(each);
-        for (const each of this.#run.hosts.all) if (this.#run.random.main.chance(0.8)) this.#restart(each);
+        for (const each of this.#run.processes.alive) this.#supervisor.kill(each);
+        for (const each of this.#run.hosts.all) {
+          if (this.#run.random.main.chance(0.8)) this.#supervisor.restart(each);
+        }
         return;
       case "rollout":
-        return this.#rollOut();
+        return this.#supervisor.rollOut();
       case "topology":
-        return this.#announceToSome();
+        return this.#topology.announceToSome();
       case "polite restart": {
         const hosts = this.#run.random.circumstances.chance(0.5) ? this.#run.hosts.seeds : [host];
         for (const each of this.#run.processes.alive) {
-          if (!each.isRunning || !hosts.includes(each.host)) continue;
-          this.#run.record.log(each.id, "restarts politely");
-          this.#run.record.count("polite restart");
-          this.#politeRestarts.add(each);
-          each.leave();
+          if (each.isRunning && hosts.includes(each.host)) this.#supervisor.restartPolitely(each);
         }
         return;
       }
       case "name":
-        return this.#changeName();
+        return this.#name.change();
       case "large value": {
         if (!process?.isRunning) return;
         if (config.maxMessageBytes > 64 * 1_024) return;
@@ -612,195 +588,6 @@ export class Simulation {
     });
   }
 
-  #changeName(): void {
-    const { slowNameMs } = this.scenario;
-    const hosts = this.#run.random.circumstances.chance(0.3) ? [] : this.#run.random.circumstances.some(
-      this.#run.hosts.all,
-      this.#run.random.circumstances.pick([0.1, 0.4, 1]),
-    );
-    this.#answerName(
-      hosts,
-      this.#run.random.circumstances.chance(0.4) ? this.#run.random.circumstances.between(0, slowNameMs) : 0,
-    );
-  }
-
-  #answerName(hosts: readonly string[], delayMs: number): void {
-    const after = delayMs > 0 ? ` after ${Math.round(delayMs)} ms` : "";
-    this.#run.record.log(
-      "",
-      `the name is ${hosts.length > 0 ? `resolved to ${hosts.join()}` : "not resolved"}${after}`,
-    );
-    this.#run.record.count("name changed");
-    this.#name.answer = { addresses: hosts.map((host) => this.#run.hosts.addressOf(host)), delayMs };
-  }
-
-  /** Half of the members that leave start again at the same address, most of them after their process ended. */
-  #returnLater(host: string): void {
-    const { config } = this.scenario;
-    if (!hasOpenMembership(this.scenario) || this.#run.random.returns.chance(0.5)) return;
-    this.#restartLater(this.#run.random.returns.between(0, 6 * config.gossipRequestTimeout), () => {
-      if (this.#run.processes.alive.some((process) => process.host === host && process.isRunning)) return;
-      this.#run.record.log(host, "starts again after it left");
-      this.#restart(host);
-    });
-  }
-
-  #restart(host: string): void {
-    const running = this.#run.processes.alive.find((process) => process.host === host);
-    if (running) this.#kill(running);
-    this.#start(host, this.#idFor(host));
-  }
-
-  /** Plans a restart. It is left out after the fault phase, or once a rule is broken. */
-  #restartLater(afterMs: number, restart: () => void): void {
-    this.#run.timeline.laterInFaultPhase(afterMs, () => {
-      if (this.#run.record.violation === undefined) restart();
-    });
-  }
-
-  /** Restarts all machines one after another with a new version. */
-  #rollOut(): void {
-    this.#version++;
-    this.#run.record.log("", `version ${this.#version} is rolled out`);
-    const { gossipInterval } = this.scenario.config;
-    for (const [index, host] of this.#run.hosts.all.entries()) {
-      this.#restartLater(index * 2 * gossipInterval, () => this.#restart(host));
-    }
-  }
-
-  #announceToSome(): void {
-    if (this.scenario.discovery !== "topology") return;
-    const { gossipInterval } = this.scenario.config;
-    const [blocked] = this.#run.random.main.chance(0.3)
-      ? this.#run.random.main.some([...this.#members.keys()], 0.2)
-      : [];
-    for (const process of this.#run.processes.alive) {
-      if (!this.#run.random.main.chance(0.7)) continue;
-      const topology = {
-        members: this.#run.random.main.some([...this.#members.values()], 0.95),
-        blocked: blocked === undefined || blocked === process.id ? [] : [blocked],
-      };
-      // A delay of its own for each: some receive it late, and in another order.
-      this.#run.timeline.laterInFaultPhase(this.#run.random.main.wait(5 * gossipInterval), () => {
-        if (!process.isOver && !process.machine.isFrozen) this.#announce(process, topology);
-      });
-    }
-  }
-
-  #announceToAll(): void {
-    const members = [...this.#members.values()];
-    for (const process of this.#run.processes.alive) this.#announce(process, { members, blocked: [] });
-  }
-
-  #announce(
-    process: Process,
-    topology: { readonly members: Member[]; readonly blocked: readonly string[] },
-  ): void {
-    const others = topology.members.filter(({ id }) => id !== process.id);
-    process.stream.publish({
-      type: "ClusterTopology",
-      members: [process.record, ...others],
-      blocked: topology.blocked,
-    });
-  }
-
-  // ---- processes
-
-  #startNew(): void {
-    const host = this.#run.hosts.add();
-    this.#start(host, firstIdAt(host));
-  }
-
-  #start(host: string, id: string): void {
-    const { discovery, drift, clockStepMs, messageBytes } = this.scenario;
-    const config = { ...this.scenario.config, maxMessageBytes: this.#run.random.limits.pick(messageBytes) };
-    const machine = this.#run.runtime.machine({
-      wallMs: this.#run.runtime.wallMs() +
-        Math.round(this.#run.random.main.between(-clockStepMs, clockStepMs)),
-      rate: 1 + this.#run.random.main.between(-drift, drift),
-    });
-    this.#stepEarly(id, machine, () => process.isOver);
-    const process: Process = new Process({
-      id,
-      host,
-      advertised: this.#run.hosts.advertisedBy(host),
-      machine,
-      nowMs: this.#run.timeline.nowMs,
-      network: this.#run.network,
-      config,
-      discovery: this.#discovery(),
-      onEvent: (from, event) => this.#onEvent(from, event),
-      onClosed: (from, closed, left) => this.#onClosed(from, closed, left),
-    });
-    this.#run.record.log(id, `starts at ${host}, process ${this.#run.processes.count + 1}`);
-    this.#run.processes.add(process);
-    process.gossiper.setState(CHECKED_KEY, this.#version);
-    void process.start();
-    if (discovery !== "topology") return;
-    this.#members.set(id, process.record);
-    // In a large cluster `#announceToAll` sends the topology once.
-    for (const other of isLarge(this.scenario) ? [] : this.#run.processes.alive) {
-      if (other !== process && this.#run.random.main.chance(0.3)) continue;
-      this.#announce(other, { members: [...this.#members.values()], blocked: [] });
-    }
-  }
-
-  /** Sets a clock wrong before its process starts, and right soon after; or steps it soon after the start. */
-  #stepEarly(id: string, machine: Machine, isOver: () => boolean): void {
-    const { earlySteps: { chance, withinMs }, clockStepMs } = this.scenario;
-    if (chance === 0 || !this.#run.random.circumstances.chance(chance)) return;
-    const isLate = this.#run.random.circumstances.chance(0.3);
-    const byMs = isLate
-      ? LATE_CLOCK_MS
-      : Math.round(this.#run.random.circumstances.between(-clockStepMs, clockStepMs));
-    if (isLate) machine.stepWall(-byMs);
-    this.#run.timeline.later(this.#run.random.circumstances.between(0, withinMs), () => {
-      if (isOver()) return;
-      this.#run.record.log(id, `its clock steps by ${byMs} ms after the start`);
-      this.#run.record.count("early step");
-      machine.stepWall(byMs);
-    });
-  }
-
-  #kill(process: Process): void {
-    if (process.isOver) return;
-    this.#run.record.log(process.id, "is killed");
-    process.kill();
-    for (const host of this.#run.hosts.all) {
-      if (host !== process.host) this.#run.faultSchedule.break(process.host, host);
-    }
-  }
-
-  #discovery(): Discovery | undefined {
-    const { discovery, size, resolveIntervalMs, nameIsDialed } = this.scenario;
-    switch (discovery) {
-      case "topology":
-        return undefined;
-      case "seeds":
-        return seeds(this.#run.hosts.seeds.map((host) => this.#run.hosts.addressOf(host)));
-      case "balancer":
-        return seeds([SHARED_ADDRESS]);
-      case "name": {
-        const address = nameIsDialed ? SHARED_ADDRESS : undefined;
-        return byName(this.#name, { intervalMs: resolveIntervalMs, address });
-      }
-      case "fixed": {
-        const all = Array.from({ length: size }, (_, index) => index);
-        return fixedMembers(
-          all.map((index) => ({ id: `m${index}`, kinds: [], ...this.#run.hosts.advertisedBy(`h${index}`) })),
-        );
-      }
-    }
-  }
-
-  /** The id for a process on a machine: the id of the last process there, or a new one. */
-  #idFor(host: string): string {
-    const last = this.#run.processes.lastOn(host)?.id ?? firstIdAt(host);
-    const isPinned = this.scenario.discovery === "fixed" || this.#run.random.main.chance(0.5);
-    if (isPinned || this.#run.processes.idCount >= 4 * this.scenario.size + 4) return last;
-    return `${last.split(".")[0]}.${this.#run.processes.count}`;
-  }
-
   #split(): [string[], string[]] {
     // Every cut pair takes memory until the end of the run.
     const share = isLarge(this.scenario) ? 10 / this.scenario.size : this.#run.random.main.pick([0.2, 0.5]);
@@ -820,22 +607,5 @@ export class Simulation {
     if (process.isOver) return;
     this.#run.record.logEvent(process, event);
     this.#checker.record(process, event);
-  }
-
-  #onClosed(process: Process, { reason, error, flush }: GossiperClosed, left: Leftovers): void {
-    this.#run.record.log(
-      process.id,
-      `ended: ${reason}, acknowledged by ${flush?.acknowledgedBy} of ${flush?.wanted}`,
-    );
-    if (this.#politeRestarts.delete(process)) {
-      this.#restartLater(POLITE_PAUSE_MS, () => {
-        const isTaken = this.#run.processes.alive.some(({ host }) => host === process.host);
-        if (!isTaken) this.#restart(process.host);
-      });
-    }
-    if (reason === "failed") this.#run.record.fail(process, `it failed: ${(error as Error)?.stack ?? error}`);
-    const { connections, timers } = left;
-    if (connections + timers === 0) return;
-    this.#run.record.fail(process, `it ended with ${connections} open connections and ${timers} timers`);
   }
 }
