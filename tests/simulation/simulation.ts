@@ -4,30 +4,28 @@
  * @module
  */
 
-import { ENVELOPE_BYTES } from "../../engine/state/size.ts";
 import { stateNameOf } from "../../gossiper/gossiper.ts";
-import { HearsayError } from "../../common/errors.ts";
 import type { HearsayEvent } from "../../contracts/event_stream.ts";
-import { memoryAddress } from "../../testing/memory.ts";
-import { AWAITED_KEY, CHECKED_KEY, type Process } from "./process.ts";
+import type { Process } from "./process.ts";
 import { ChangingName } from "./changing_name.ts";
 import {
   describeScenario,
   drawCircumstances,
   drawScenario,
-  type Fault,
   hasOpenMembership,
   isLarge,
   type Overrides,
   type Scenario,
 } from "./scenario.ts";
 import type { EventLog } from "./event_log.ts";
+import { FaultInjector } from "./fault_injector.ts";
 import { InvariantChecker } from "./invariant_checker.ts";
 import { makeRun, type Run } from "./run.ts";
 import { randomSources } from "./seeded_random.ts";
 import { POLITE_PAUSE_MS, Supervisor } from "./supervisor.ts";
 import { Violated } from "./timeline.ts";
 import { Topology } from "./topology.ts";
+import { Workload } from "./workload.ts";
 
 /** Rounds between two sweeps, which check the whole state of some processes. */
 const SWEEP_ROUNDS = 8;
@@ -35,9 +33,6 @@ const SWEEP_ROUNDS = 8;
 const SWEPT_PROCESSES = 12;
 /** Processes in the last sweep of a large cluster. */
 const SWEPT_OF_MANY = 100;
-/** The keys of random changes; few, so that changes of one key meet. */
-const KEYS = ["a", "b", "c", "__proto__", "κλειδί"];
-
 /** The longest time from the start of a process at the address of a member that left until all have it (docs/guide.md). */
 const RETURN_BOUND_MS = 2_000;
 /** The members that dial the address of a member that left, on average, in a cluster of any size. */
@@ -78,10 +73,9 @@ export class Simulation {
   readonly #topology: Topology;
   readonly #name: ChangingName;
   readonly #supervisor: Supervisor;
-  readonly #pending = new Set<Promise<void>>();
-  readonly #proxiesDown = new Set<string>();
+  readonly #workload: Workload;
+  readonly #faults: FaultInjector;
   #returnBoundMs = NaN;
-  #values = 0;
 
   constructor(seed: number, overrides: Overrides = {}) {
     const random = randomSources(seed);
@@ -107,6 +101,16 @@ export class Simulation {
       topology: this.#topology,
       name: this.#name,
       onEvent: (process, event) => this.#onEvent(process, event),
+    });
+    this.#workload = new Workload(this.#run, {
+      checker: this.#checker,
+      version: () => this.#supervisor.version,
+    });
+    this.#faults = new FaultInjector(this.#run, {
+      supervisor: this.#supervisor,
+      topology: this.#topology,
+      name: this.#name,
+      workload: this.#workload,
     });
   }
 
@@ -217,10 +221,10 @@ export class Simulation {
         this.#sweep();
         nextSweepMs += SWEEP_ROUNDS * config.gossipInterval;
       } else if (next === nextFaultMs) {
-        this.#injectFault(this.#run.random.main.weighted(this.scenario.faults));
+        this.#faults.inject(this.#run.random.main.weighted(this.scenario.faults));
         nextFaultMs += this.#run.random.main.wait(faultEveryMs);
       } else if (next === nextChangeMs) {
-        this.#change();
+        this.#workload.change();
         nextChangeMs += this.#run.random.main.wait(changeEveryMs);
         if (nextChangeMs > lastChangeMs) nextChangeMs = Infinity;
       }
@@ -278,7 +282,7 @@ export class Simulation {
     const recoveryMs = await this.#untilRecovered("fault");
     this.#sweep(isLarge(this.scenario) ? SWEPT_OF_MANY : Infinity);
     // A waiting `setStateRequest` gives up if a peer that it waits for is gone.
-    while (this.#pending.size > 0) await this.#run.timeline.pass(gossipInterval);
+    while (this.#workload.isWaiting) await this.#run.timeline.pass(gossipInterval);
     if (!this.#run.random.main.chance(0.25) || isLarge(this.scenario)) return recoveryMs;
     // Without faults no running member may be blocked, however long it lasts.
     const before = this.#checker.falseBlocks;
@@ -398,201 +402,6 @@ export class Simulation {
       }
     }
     return undefined;
-  }
-
-  // ---- changes and faults
-
-  #change(): void {
-    const process = this.#run.processes.draw(
-      this.#run.random.main,
-      (each) => each.isRunning && !each.machine.isFrozen,
-    );
-    if (!process) return;
-    const { gossiper } = process;
-    const change = this.#run.random.main.weighted(
-      [[6, "set"], [2, "delete"], [1, "await"], [1, "version"]] as const,
-    );
-    const key = this.#run.random.main.pick(KEYS);
-    try {
-      if (change === "delete") gossiper.deleteState(key);
-      else if (change === "version") gossiper.setState(CHECKED_KEY, this.#supervisor.version);
-      else if (change === "await") this.#awaitOne(process);
-      else gossiper.setState(key, this.#value());
-    } catch (error) {
-      // The state may already contain a large value.
-      if (!(error instanceof HearsayError && error.code === "too_large")) throw error;
-    }
-  }
-
-  #awaitOne(process: Process): void {
-    const value = ++this.#values;
-    const acknowledgedBy = this.#run.random.main.pick([1, 2, "all"] as const);
-    // Three at most: each pending request takes room in the state.
-    if (this.#pending.size >= 3) return;
-    this.#checker.await(process, value);
-    const controller = new AbortController();
-    const giveUp = this.#run.timeline.later(this.scenario.faultPhaseMs / 2, () => controller.abort());
-    const waiting = process.gossiper.setStateRequest(AWAITED_KEY, value, {
-      acknowledgedBy,
-      signal: controller.signal,
-    }).then(() => {
-      if (!process.isOver) this.#checker.checkPromise(process, value, acknowledgedBy);
-    }).catch((error) => {
-      // An aborted request, or one of a stopped member, promised nothing.
-      const isGone = error instanceof HearsayError && ["stopped", "too_large"].includes(error.code);
-      if (!isGone && !controller.signal.aborted) {
-        this.#run.record.fail(process, `setStateRequest failed: ${error}`);
-      }
-    }).finally(() => {
-      giveUp();
-      this.#pending.delete(waiting);
-    });
-    this.#pending.add(waiting);
-  }
-
-  #value(): unknown {
-    const number = ++this.#values;
-    return this.#run.random.main.pick<unknown>([number, `${number}`, [number, null], {
-      "__proto__": number,
-      "𝄞": "\u0000",
-    }]);
-  }
-
-  #injectFault(fault: Fault): void {
-    const { config, clockStepMs, discovery } = this.scenario;
-    const process = this.#run.processes.draw(this.#run.random.main);
-    const host = this.#run.random.main.pick(this.#run.hosts.all);
-    switch (fault) {
-      case "links":
-        this.#run.record.log("", "the links change");
-        return this.#run.faultSchedule.redraw(this.#run.hosts.all);
-      case "break": {
-        const other = this.#run.random.main.pick(this.#run.hosts.all);
-        if (host === other) return;
-        this.#run.record.log(host, `its connections to ${other} break`);
-        return this.#run.faultSchedule.break(host, other);
-      }
-      case "partition": {
-        const [one, other] = this.#split();
-        const breaksConnections = this.#run.random.main.chance(0.5);
-        this.#run.record.log(
-          "",
-          `${one.join()} and ${other.join()} are partitioned${
-            breaksConnections ? "" : " without broken connections"
-          }`,
-        );
-        return this.#run.faultSchedule.partition(one, other, { breaksConnections });
-      }
-      case "one way": {
-        const [from, to] = this.#split();
-        this.#run.record.log("", `messages from ${from.join()} to ${to.join()} are lost`);
-        return this.#run.faultSchedule.silence(from, to);
-      }
-      case "heal":
-        this.#run.record.log("", "partitions heal");
-        return this.#run.faultSchedule.heal();
-      case "proxy": {
-        // Shorter than the wait of crash detection, which depends on heartbeatExpiration.
-        const { heartbeatExpiration } = config;
-        // A longer outage, or several in a row, is a crash to every peer.
-        if (this.#proxiesDown.has(host)) return;
-        this.#proxiesDown.add(host);
-        this.#run.timeline.later(3_000, () => this.#proxiesDown.delete(host));
-        const forMs = this.#run.random.main.between(0, Math.min(1_000, heartbeatExpiration / 2.2));
-        this.#run.record.log(host, `its proxy is down for ${Math.round(forMs)} ms`);
-        this.#run.network.stopProxy(memoryAddress(host, 1));
-        this.#run.timeline.later(forMs, () => this.#run.network.restoreProxy(memoryAddress(host, 1)));
-        return;
-      }
-      case "slow":
-        this.#run.record.log(host, "becomes slow");
-        return this.#run.faultSchedule.slow(host);
-      case "freeze":
-        return process && this.#freeze(process);
-      case "clock": {
-        const byMs = Math.round(this.#run.random.main.between(-clockStepMs, clockStepMs));
-        if (!process || byMs === 0) return;
-        this.#run.record.log(process.id, `its clock steps by ${byMs} ms`);
-        return process.machine.stepWall(byMs);
-      }
-      case "crash":
-        return process && this.#supervisor.kill(process);
-      case "leave":
-        if (!process?.isRunning) return;
-        return this.#supervisor.leave(process);
-      case "join": {
-        if (discovery === "fixed" || this.#run.processes.alive.length > 1.5 * this.scenario.size + 1) return;
-        return this.#supervisor.startNew();
-      }
-      case "restart":
-        return this.#supervisor.restart(host);
-      case "restart all":
-        this.#run.record.log("", "all are killed");
-        for (const each of this.#run.processes.alive) this.#supervisor.kill(each);
-        for (const each of this.#run.hosts.all) {
-          if (this.#run.random.main.chance(0.8)) this.#supervisor.restart(each);
-        }
-        return;
-      case "rollout":
-        return this.#supervisor.rollOut();
-      case "topology":
-        return this.#topology.announceToSome();
-      case "polite restart": {
-        const hosts = this.#run.random.circumstances.chance(0.5) ? this.#run.hosts.seeds : [host];
-        for (const each of this.#run.processes.alive) {
-          if (each.isRunning && hosts.includes(each.host)) this.#supervisor.restartPolitely(each);
-        }
-        return;
-      }
-      case "name":
-        return this.#name.change();
-      case "large value": {
-        if (!process?.isRunning) return;
-        if (config.maxMessageBytes > 64 * 1_024) return;
-        const share = this.#run.random.main.between(0.2, 0.95);
-        const mostBytes = config.maxMessageBytes / 2 - ENVELOPE_BYTES;
-        try {
-          process.gossiper.setState("large", "x".repeat(Math.floor(share * mostBytes)));
-          this.#run.record.log(process.id, `sets ${Math.round(share * 100)} % of the largest state`);
-          this.#run.record.count("large value");
-        } catch (error) {
-          if (!(error instanceof HearsayError && error.code === "too_large")) throw error;
-        }
-        return;
-      }
-      case "many keys":
-        return process?.isRunning ? this.#changeMany(process) : undefined;
-    }
-  }
-
-  /** Sets or deletes many keys: the state then takes several messages of the smallest size. */
-  #changeMany({ id, gossiper }: Process): void {
-    const count = this.#run.random.main.whole(60, 150);
-    const isToDelete = this.#run.random.main.chance(0.4);
-    for (let key = 0; key < count; key++) {
-      if (isToDelete) gossiper.deleteState(`many ${key}`);
-      else gossiper.setState(`many ${key}`, this.#value());
-    }
-    this.#run.record.log(id, `${isToDelete ? "deletes" : "sets"} ${count} keys`);
-    this.#run.record.count("many keys");
-  }
-
-  #freeze(process: Process): void {
-    const forMs = this.#run.random.main.between(0, 2 * this.scenario.config.heartbeatExpiration);
-    this.#run.record.log(process.id, `is suspended for ${Math.round(forMs)} ms`);
-    process.freeze();
-    this.#run.timeline.later(forMs, () => {
-      if (process.isOver || !process.machine.isFrozen) return;
-      this.#run.record.log(process.id, "is resumed");
-      process.thaw();
-    });
-  }
-
-  #split(): [string[], string[]] {
-    // Every cut pair takes memory until the end of the run.
-    const share = isLarge(this.scenario) ? 10 / this.scenario.size : this.#run.random.main.pick([0.2, 0.5]);
-    const one = this.#run.random.main.some(this.#run.hosts.all, share);
-    return [one, this.#run.hosts.all.filter((host) => !one.includes(host))];
   }
 
   // ---- observation
