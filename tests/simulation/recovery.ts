@@ -5,7 +5,7 @@
  */
 
 import { stateNameOf } from "../../gossiper/gossiper.ts";
-import type { InvariantChecker } from "./invariant_checker.ts";
+import type { InvariantChecker } from "./invariants/invariant_checker.ts";
 import type { Process } from "./process.ts";
 import type { Run } from "./run.ts";
 import { isLarge } from "./scenario.ts";

@@ -8,7 +8,7 @@ import type { HearsayEvent } from "../../contracts/event_stream.ts";
 import { ChangingName } from "./changing_name.ts";
 import type { EventLog } from "./event_log.ts";
 import { FaultInjector } from "./fault_injector.ts";
-import { InvariantChecker } from "./invariant_checker.ts";
+import { InvariantChecker } from "./invariants/invariant_checker.ts";
 import { PoliteRestart } from "./polite_restart.ts";
 import type { Process } from "./process.ts";
 import { Recovery } from "./recovery.ts";

@@ -6,7 +6,7 @@
 
 import { HearsayError } from "../../common/errors.ts";
 import { ENVELOPE_BYTES } from "../../engine/state/size.ts";
-import type { InvariantChecker } from "./invariant_checker.ts";
+import type { InvariantChecker } from "./invariants/invariant_checker.ts";
 import { AWAITED_KEY, CHECKED_KEY, type Process } from "./process.ts";
 import type { Run } from "./run.ts";
 
@@ -97,7 +97,7 @@ export class Workload {
     const giveUp = timeline.later(scenario.faultPhaseMs / 2, () => controller.abort());
     const waiting = process.gossiper.setStateRequest(AWAITED_KEY, value, { acknowledgedBy, signal }).then(
       () => {
-        if (!process.isOver) checker.checkPromise(process, value, acknowledgedBy);
+        if (!process.isOver) checker.checkPromise(process, { value, acknowledgedBy });
       },
     ).catch((error) => {
       // An aborted request, or one of a stopped member, promised nothing.

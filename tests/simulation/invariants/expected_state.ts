@@ -4,13 +4,18 @@
  * @module
  */
 
-import type { Incarnation } from "../../engine/types.ts";
+import { HEARTBEAT_KEY, type Incarnation } from "../../../engine/types.ts";
 
 /** One set or one delete. */
 export interface Change {
   readonly number: number;
   /** The value as JSON; `undefined` for a delete. */
   readonly json: string | undefined;
+}
+
+/** A change of a key. */
+export interface KeyChange extends Change {
+  readonly key: string;
 }
 
 /** Changes by key, in ascending order of number. */
@@ -21,17 +26,20 @@ export class ExpectedState {
   readonly #incarnations = new Map<string, Map<Incarnation, IncarnationLog>>();
 
   /** Records a change by an owner. Returns an error text if its number is not above the last one. */
-  record(id: string, incarnation: Incarnation, key: string, change: Change): string | undefined {
+  record(
+    id: string,
+    { incarnation, key, number, json }: KeyChange & { readonly incarnation: Incarnation },
+  ): string | undefined {
     const incarnations = getOrMake(this.#incarnations, id, () => new Map<Incarnation, IncarnationLog>());
     const log = getOrMake(incarnations, incarnation, () => new Map<string, Change[]>());
     const changes = getOrMake(log, key, () => []);
     const last = changes.at(-1)?.number ?? 0;
-    changes.push(change);
-    return last < change.number ? undefined : `${id} gave ${key} the number ${change.number} after ${last}`;
+    changes.push({ number, json });
+    return last < number ? undefined : `${id} gave ${key} the number ${number} after ${last}`;
   }
 
   /** True if an incarnation of the owner made exactly this change. */
-  has(id: string, key: string, { number, json }: Change): boolean {
+  has(id: string, { key, number, json }: KeyChange): boolean {
     for (const log of this.#incarnations.get(id)?.values() ?? []) {
       if (find(log.get(key) ?? [], number)?.json === json) return true;
     }
@@ -47,6 +55,11 @@ export class ExpectedState {
   incarnationsOf(id: string): number {
     return this.#incarnations.get(id)?.size ?? 0;
   }
+}
+
+/** False for the heartbeat: its count is not part of a member's state. */
+export function isState(key: string): boolean {
+  return key !== HEARTBEAT_KEY;
 }
 
 /** The change with exactly this number. */
