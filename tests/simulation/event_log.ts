@@ -10,20 +10,29 @@ import { HEARTBEAT_KEY } from "../../engine/types.ts";
 import type { Process } from "./process.ts";
 import { isLarge } from "./scenario.ts";
 
+/** One line of an event log. */
+export interface LogLine {
+  /** Virtual time in milliseconds. */
+  readonly atMs: number;
+  /** A member or a machine; empty for the whole cluster. */
+  readonly subject: string;
+  readonly text: string;
+}
+
 /** Lines with the columns time, subject and event. */
 export class EventLog {
-  readonly #lines: (readonly [atMs: number, subject: string, text: string])[] = [];
+  readonly #lines: LogLine[] = [];
 
-  /** Adds a line; the time is in virtual milliseconds. */
-  add(atMs: number, subject: string, text: string): void {
-    this.#lines.push([atMs, subject, text]);
+  /** Adds a line. */
+  add(line: LogLine): void {
+    this.#lines.push(line);
   }
 
   /** The last lines as text; all by default. */
   lines(last: number = this.#lines.length): string[] {
     const shown = this.#lines.slice(-last);
-    const width = Math.max(4, ...shown.map(([, subject]) => subject.length));
-    return shown.map(([atMs, subject, text]) =>
+    const width = Math.max(4, ...shown.map(({ subject }) => subject.length));
+    return shown.map(({ atMs, subject, text }) =>
       `${(atMs / 1_000).toFixed(3).padStart(9)} s  ${subject.padEnd(width)}  ${text}`
     );
   }

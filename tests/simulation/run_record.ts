@@ -42,7 +42,7 @@ export class RunRecord {
 
   /** Adds a line to the event log; the subject is a member, a machine, or empty for the whole cluster. */
   log(subject: string, text: string): void {
-    this.events.add(this.#options.nowMs(), subject, text);
+    this.events.add({ atMs: this.#options.nowMs(), subject, text });
   }
 
   /** Adds an event of a process to the log, unless it is frequent, and to the tally if it is rare. */

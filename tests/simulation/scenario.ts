@@ -246,12 +246,12 @@ function drawConfig(random: SeededRandom, size: number): GossiperConfig {
   const large = isLarge({ size });
   const gossipFanOut = large ? 1 : random.pick([1, 2, 3, 3]);
   // A member must be sent within 60 rounds (100 in a large cluster), so a small gossipMaxSend gets a minimum.
-  const fewPlaces = Math.ceil(size / gossipFanOut / (large ? 40 : 1.5));
-  const gossipMaxSend = Math.max(random.pick([1, 2, 5, 50, 50]), fewPlaces);
+  const leastSlots = Math.ceil(size / gossipFanOut / (large ? 40 : 1.5));
+  const gossipMaxSend = Math.max(random.pick([1, 2, 5, 50, 50]), leastSlots);
   const gossipRequestTimeout = Math.max(50, Math.round(gossipInterval * random.pick([0.5, 1, 2])));
   // The formula of `presetFor` for twice the members, because dead and new members are sent too.
-  const places = 30 * 2 * size / (gossipFanOut * gossipMaxSend);
-  const expiration = gossipInterval * Math.max(random.pick([12, 20, 40]), Math.ceil(places));
+  const rounds = 30 * 2 * size / (gossipFanOut * gossipMaxSend);
+  const expiration = gossipInterval * Math.max(random.pick([12, 20, 40]), Math.ceil(rounds));
   const heartbeatExpiration = Math.max(expiration, 3 * (gossipInterval + gossipRequestTimeout));
   return {
     gossipInterval,

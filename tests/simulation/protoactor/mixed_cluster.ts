@@ -66,7 +66,7 @@ export class MixedCluster implements AsyncDisposable {
       if (record.kinds.length > 0) await cluster.#startHearsay(record, records);
       else await cluster.#startGo(record);
     }
-    cluster.#tellGo(records);
+    cluster.#announceToGo(records);
     return cluster;
   }
 
@@ -201,7 +201,7 @@ export class MixedCluster implements AsyncDisposable {
     this.go.push(member);
   }
 
-  #tellGo(records: readonly Member[]): void {
+  #announceToGo(records: readonly Member[]): void {
     const listed = records.map(({ id, host, port }): Listed => ({ id, address: `${host}:${port}` }));
     for (const member of this.go) member.list(listed);
   }
