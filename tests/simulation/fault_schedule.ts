@@ -11,15 +11,18 @@ import type { LinkLimits } from "./scenario.ts";
 /** Faults by machine name. Every change is applied to the network at once. */
 export class FaultSchedule {
   readonly #network: MemoryNetwork;
-  readonly #dice: SeededRandom;
+  readonly #random: SeededRandom;
   readonly #limits: LinkLimits;
   readonly #cuts = new Map<string, readonly [string, string]>();
   /** Directions in which all messages are lost while connections stay open. */
   readonly #silences = new Map<string, readonly [from: string, to: string]>();
 
-  constructor(network: MemoryNetwork, options: { readonly dice: SeededRandom; readonly limits: LinkLimits }) {
+  constructor(
+    network: MemoryNetwork,
+    options: { readonly random: SeededRandom; readonly limits: LinkLimits },
+  ) {
     this.#network = network;
-    this.#dice = options.dice;
+    this.#random = options.random;
     this.#limits = options.limits;
   }
 
@@ -30,8 +33,8 @@ export class FaultSchedule {
     const share = Math.min(0.1, 10 / hosts.length);
     for (const from of hosts) {
       for (const to of hosts) {
-        if (from !== to && this.#dice.chance(share)) {
-          this.#network.setFaults(this.#draw(), direction(from, to));
+        if (from !== to && this.#random.chance(share)) {
+          this.#network.setFaults(this.#draw(), linkOf(from, to));
         }
       }
     }
@@ -53,11 +56,18 @@ export class FaultSchedule {
     this.#apply();
   }
 
-  /** Partitions two groups. With `isTold` connections break; without it they stay open and lose all messages. */
-  part(one: readonly string[], other: readonly string[], options: { readonly isTold: boolean }): void {
+  /**
+   * Partitions two groups. With `breaksConnections` their connections break; without it they stay open and lose all
+   * messages.
+   */
+  partition(
+    one: readonly string[],
+    other: readonly string[],
+    options: { readonly breaksConnections: boolean },
+  ): void {
     for (const a of one) {
       for (const b of other) {
-        if (options.isTold) this.#cuts.set(`${a} ${b}`, [a, b]);
+        if (options.breaksConnections) this.#cuts.set(`${a} ${b}`, [a, b]);
         else {for (const [from, to] of [[a, b], [b, a]] as const) {
             this.#silences.set(`${from} ${to}`, [from, to]);
           }}
@@ -75,7 +85,7 @@ export class FaultSchedule {
   /** Ends all partitions; link faults stay. */
   heal(): void {
     for (const [from, to] of this.#silences.values()) {
-      this.#network.setFaults(this.#draw(), direction(from, to));
+      this.#network.setFaults(this.#draw(), linkOf(from, to));
     }
     this.#silences.clear();
     this.#cuts.clear();
@@ -94,23 +104,23 @@ export class FaultSchedule {
     this.#network.heal();
     for (const [a, b] of this.#cuts.values()) this.#network.cut(memoryAddress(a, 1), memoryAddress(b, 1));
     for (const [from, to] of this.#silences.values()) {
-      this.#network.setFaults({ loss: 1 }, direction(from, to));
+      this.#network.setFaults({ loss: 1 }, linkOf(from, to));
     }
   }
 
   #draw(): LinkFaults {
     const { loss, duplicate, reorder, delayMs } = this.#limits;
-    const mean = this.#dice.between(0, delayMs);
+    const mean = this.#random.between(0, delayMs);
     return {
-      loss: this.#dice.between(0, loss),
-      duplicate: this.#dice.between(0, duplicate),
-      reorder: this.#dice.between(0, reorder),
+      loss: this.#random.between(0, loss),
+      duplicate: this.#random.between(0, duplicate),
+      reorder: this.#random.between(0, reorder),
       reorderMs: delayMs + 1,
       ...(delayMs > 0 && { delayMs: { min: mean / 4, mean, max: 10 * mean } }),
     };
   }
 }
 
-function direction(from: string, to: string) {
+function linkOf(from: string, to: string) {
   return { from: memoryAddress(from, 1), to: memoryAddress(to, 1) };
 }

@@ -106,8 +106,8 @@ Deno.test("merge: a peer that sends the highest number for every key cannot stop
   const { cluster, peer } = both;
   cluster.of("b").gossiper.setState("k", "true");
   await cluster.runUntil(() => cluster.of("a").value("b", "k") === "true");
-  const lives = cluster.of("a").gossiper.members.map(({ id, incarnation }) => [id, incarnation!] as const);
-  const lies = lives.filter(([id]) => id !== "p").map(([id, incarnation]) =>
+  const known = cluster.of("a").gossiper.members.map(({ id, incarnation }) => [id, incarnation!] as const);
+  const lies = known.filter(([id]) => id !== "p").map(([id, incarnation]) =>
     memberDelta(id, incarnation, [entry("k", MAX_NUMBER, "a lie")])
   );
   await peer.say("a", {

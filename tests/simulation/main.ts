@@ -9,7 +9,7 @@ import { ConfigurationError } from "../../options/configuration_error.ts";
 import { measure } from "./measure.ts";
 import { simulateAll } from "./pool.ts";
 import { countFalseBlocks, type RestartCounts } from "./restarts.ts";
-import type { Wishes } from "./scenario.ts";
+import type { Overrides } from "./scenario.ts";
 import { Simulation } from "./simulation.ts";
 
 const HELP = `Usage: deno task simulate [options]
@@ -80,12 +80,12 @@ async function main(args: string[]): Promise<number> {
     const seed = flags.from === undefined ? drawBase() : wholeOf("from", flags.from);
     return await restartMany(wholeOf("restarts", flags.restarts), seed);
   }
-  const wishes: Wishes = {
+  const overrides: Overrides = {
     ...(flags.members !== undefined && { members: wholeOf("members", flags.members) }),
     ...(flags.rounds !== undefined && { rounds: wholeOf("rounds", flags.rounds) }),
     ...(flags.plain && { isPlain: true }),
   };
-  if (flags.seed !== undefined) return await runOne(wholeOf("seed", flags.seed), wishes);
+  if (flags.seed !== undefined) return await runOne(wholeOf("seed", flags.seed), overrides);
   const count = wholeOf("seeds", flags.seeds ?? "300");
   const progress = await readProgress(flags.resume);
   const from = progress?.from ?? (flags.from === undefined ? drawBase() : wholeOf("from", flags.from));
@@ -95,13 +95,13 @@ async function main(args: string[]): Promise<number> {
     count,
     done: new Set(progress?.done),
     resume: flags.resume,
-    wishes,
+    overrides,
     ...threads,
   });
 }
 
-async function runOne(seed: number, wishes: Wishes): Promise<number> {
-  const simulation = new Simulation(seed, wishes);
+async function runOne(seed: number, overrides: Overrides): Promise<number> {
+  const simulation = new Simulation(seed, overrides);
   console.log(simulation.describe().join("\n") + "\n");
   const outcome = await simulation.run();
   console.log(simulation.trace.lines().join("\n"));
@@ -120,7 +120,7 @@ interface ManyOptions {
   readonly count: number;
   readonly done: Set<number>;
   readonly resume: string | undefined;
-  readonly wishes: Wishes;
+  readonly overrides: Overrides;
   readonly threads?: number;
 }
 
@@ -135,7 +135,7 @@ async function runMany({ from, count, done, resume, ...options }: ManyOptions): 
   let reportedMs = startMs;
   const sum = { virtualMs: 0, messages: 0, processes: 0, falseBlocks: 0, slowest: 0, slowestReturn: 0 };
   const tally = new Map<string, number>();
-  for await (const { outcome, story } of simulateAll(seeds, options)) {
+  for await (const { outcome, log } of simulateAll(seeds, options)) {
     ran++;
     sum.virtualMs += outcome.virtualMs;
     sum.messages += outcome.messages;
@@ -153,7 +153,7 @@ async function runMany({ from, count, done, resume, ...options }: ManyOptions): 
       console.log(
         `\nseed ${outcome.seed}: ${outcome.violation}\nrun it alone: deno task simulate --seed ${outcome.seed}`,
       );
-      console.log(story.join("\n"));
+      console.log(log.join("\n"));
     }
     if (resume !== undefined && (ran % 20 === 0 || ran === seeds.length)) {
       await Deno.writeTextFile(resume, JSON.stringify({ from, done: [...done] }));

@@ -26,7 +26,7 @@ import {
 const PRESENT = 10;
 /** Members with heartbeats and without acknowledgements. */
 const MUTE = Array.from({ length: 10 }, (_, index) => `mute${index}`);
-const MUTE_LIFE = makeIncarnation(WALL_START_MS, 0.5);
+const MUTE_INCARNATION = makeIncarnation(WALL_START_MS, 0.5);
 const DEPARTED_RETENTION_MS = 10_000;
 const TOMBSTONE_RETENTION_MS = 5_000;
 const STEP_MS = 100;
@@ -102,7 +102,9 @@ function hearMute([a, b]: readonly [Engine, Engine], index: number, clock: TestC
   tell(
     b,
     id,
-    memberDelta(id, MUTE_LIFE, [heartbeat(index + 1)], { after: Math.max(0, index + 1 - MUTE.length) }),
+    memberDelta(id, MUTE_INCARNATION, [heartbeat(index + 1)], {
+      after: Math.max(0, index + 1 - MUTE.length),
+    }),
     clock,
   );
   note(a, a.disseminate(id));
@@ -168,8 +170,8 @@ Deno.test("a held state of four keys takes at most 1,450 bytes of heap, its plac
   const before = heapBytes();
   for (const [index, id] of ids.entries()) {
     // As the codec makes them: other objects for each state.
-    const told = structuredClone(state(id, index));
-    note(engine, engine.applyPush("b", { delta: { members: [told] }, relay: false }, clock.now));
+    const received = structuredClone(state(id, index));
+    note(engine, engine.applyPush("b", { delta: { members: [received] }, relay: false }, clock.now));
     eventsOf(engine).clear();
   }
   const each = (heapBytes() - before) / HELD_STATES;

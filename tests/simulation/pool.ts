@@ -4,12 +4,12 @@
  * @module
  */
 
-import type { Wishes } from "./scenario.ts";
+import type { Overrides } from "./scenario.ts";
 import type { Order, Result } from "./worker.ts";
 
 /** Options of {@linkcode simulateAll}. */
 export interface PoolOptions {
-  readonly wishes?: Wishes;
+  readonly overrides?: Overrides;
   /** The number of threads; the number of processors by default. */
   readonly threads?: number;
 }
@@ -19,13 +19,13 @@ export async function* simulateAll(
   seeds: Iterable<number>,
   options: PoolOptions = {},
 ): AsyncGenerator<Result> {
-  const { wishes = {}, threads = navigator.hardwareConcurrency } = options;
+  const { overrides = {}, threads = navigator.hardwareConcurrency } = options;
   const queue = seeds[Symbol.iterator]();
   const results = new TransformStream<Result, Result>(undefined, { highWaterMark: threads });
   const writer = results.writable.getWriter();
   const serve = async (worker: Worker) => {
     for (let next = queue.next(); !next.done; next = queue.next()) {
-      await writer.write(await ask(worker, { seed: next.value, wishes }));
+      await writer.write(await ask(worker, { seed: next.value, overrides }));
     }
   };
   const workers = Array.from({ length: threads }, makeWorker);

@@ -44,7 +44,7 @@ export interface Leftovers {
 }
 
 /** An event stream with a callback before every subscriber, so that the checks see the state as it was. */
-class OverheardStream extends EventStream {
+class ObservedStream extends EventStream {
   readonly #onEvent: (event: HearsayEvent) => void;
 
   constructor(onEvent: (event: HearsayEvent) => void) {
@@ -70,8 +70,6 @@ export class Process {
   readonly address: string;
   readonly gossiper: Gossiper;
   readonly stream: EventStream;
-  /** True after its gossiper stopped taking part because another process uses its id. */
-  isSilenced = false;
   /** True after its gossiper ended; its last messages may still be on the way. */
   hasStopped = false;
   /** The number of suspensions. */
@@ -96,7 +94,7 @@ export class Process {
     this.address = this.#transport.address;
     // The constructor of Gossiper already emits events; `this.gossiper` is not set then.
     let early: HearsayEvent[] | undefined = [];
-    this.stream = new OverheardStream((event) => {
+    this.stream = new ObservedStream((event) => {
       if (early) early.push(event);
       else options.onEvent(this, event);
     });
@@ -140,7 +138,7 @@ export class Process {
   }
 
   /** Active time on its own monotonic clock: suspensions do not count. */
-  get awakeMs(): number {
+  get activeMs(): number {
     const nowMs = this.machine.monotonicMs();
     return nowMs - this.#frozenMs - (this.#frozenSince === undefined ? 0 : nowMs - this.#frozenSince);
   }

@@ -36,7 +36,7 @@ const anAct: fc.Arbitrary<Act> = fc.record({
   value: fc.oneof(fc.integer({ min: 0, max: 9 }), fc.constantFrom(undefined)),
 });
 const someActs = fc.array(anAct, { minLength: 1, maxLength: 30 });
-const LIFE = makeIncarnation(WALL_START_MS, 0.5);
+const INCARNATION = makeIncarnation(WALL_START_MS, 0.5);
 
 /** The model: a plain map with the last change of each key after `count` acts. */
 function modelAfter(acts: readonly Act[], count: number): Map<string, SentEntry> {
@@ -54,11 +54,13 @@ function deltaOf(
   { from, to }: { readonly from: number; readonly to: number },
 ): MemberDelta {
   const entries = [...modelAfter(acts, to).values()].filter(({ number }) => number > from);
-  return memberDelta("owner", LIFE, entries.sort((one, other) => one.number - other.number), { after: from });
+  return memberDelta("owner", INCARNATION, entries.sort((one, other) => one.number - other.number), {
+    after: from,
+  });
 }
 
 /** State of a member in an engine, in the form of the model. */
-function heldOf(engine: Engine, id: string): Record<string, readonly [number, JsonValue | undefined]> {
+function entriesOf(engine: Engine, id: string): Record<string, readonly [number, JsonValue | undefined]> {
   const live = KEYS.flatMap((key) => {
     const held = engine.view.get(id, key);
     return held ? [[key, [held.number, held.value]] as const] : [];
@@ -98,10 +100,10 @@ Deno.test("merge: deltas in any order, repeated or lost, leave a prefix, and the
         // Model: a delta with a gap is ignored, and nothing merged is removed.
         if (from <= held) held = Math.max(held, last);
         assertEquals(engine.view.versionOf("owner")?.number ?? 0, held);
-        assertEquals(heldOf(engine, "owner"), modelOf(modelAfter(acts, held)));
+        assertEquals(entriesOf(engine, "owner"), modelOf(modelAfter(acts, held)));
       }
       tell(engine, "other", deltaOf(acts, { from: 0, to: acts.length }), clock);
-      assertEquals(heldOf(engine, "owner"), modelOf(modelAfter(acts, acts.length)));
+      assertEquals(entriesOf(engine, "owner"), modelOf(modelAfter(acts, acts.length)));
     }),
     { numRuns: 300 },
   );
@@ -129,7 +131,7 @@ Deno.test("merge: is commutative, associative and idempotent over states of seve
         for (const index of indices) tell(engine, "third", deltas[index]!, clock);
         return {
           digest: engine.view.digest,
-          held: ["owner", "other", "third"].map((id) => heldOf(engine, id)),
+          held: ["owner", "other", "third"].map((id) => entriesOf(engine, id)),
         };
       };
       const all = deltas.map((_, index) => index);
@@ -164,9 +166,9 @@ Deno.test("merge: one message with three members and three messages in any order
 /** Steps of two members: a change by one of them, or an exchange with one part lost. */
 const someEvents = fc.array(
   fc.oneof(
-    fc.record({ who: fc.integer({ min: 0, max: 1 }), act: anAct }),
+    fc.record({ actor: fc.integer({ min: 0, max: 1 }), act: anAct }),
     fc.record({
-      who: fc.integer({ min: 0, max: 1 }),
+      actor: fc.integer({ min: 0, max: 1 }),
       lose: fc.constantFrom("nothing", "request", "reply", "ack"),
     }),
   ),
@@ -180,7 +182,7 @@ Deno.test("deltas: after the acknowledged version lead to the full state despite
       const pair = makePair(clock);
       const models = [new Map<string, JsonValue>(), new Map<string, JsonValue>()];
       for (const event of events) {
-        const [mine, other] = [pair[event.who as 0 | 1], pair[1 - event.who as 0 | 1]];
+        const [mine, other] = [pair[event.actor as 0 | 1], pair[1 - event.actor as 0 | 1]];
         clock.advance(10);
         if ("lose" in event) {
           const lose = event.lose === "nothing" ? {} : { lose: event.lose as "request" | "reply" | "ack" };
@@ -190,10 +192,10 @@ Deno.test("deltas: after the acknowledged version lead to the full state despite
         const { key, value } = event.act;
         if (value === undefined) {
           remove(mine, key, clock);
-          models[event.who]!.delete(key);
+          models[event.actor]!.delete(key);
         } else {
           set(mine, key, value, clock);
-          models[event.who]!.set(key, value);
+          models[event.actor]!.set(key, value);
         }
       }
       settle(pair, { clock });
@@ -281,7 +283,7 @@ Deno.test("codec: decoding an encoded message gives the original for any key and
         liveness: { count: 0 },
         id: "d7",
         memberId: "a",
-        delta: message(memberDelta("x", LIFE, sent)),
+        delta: message(memberDelta("x", INCARNATION, sent)),
       };
       const read = decode(encode(gossip), { maxMessageBytes: 2 ** 24 });
       assert(read.type === "gossip");

@@ -8,7 +8,7 @@ Deno.test("protoactor: Hearsay members converge after faults, and are confirmed 
   for (let seed = 1; seed <= SEEDS; seed++) {
     await using cluster = await MixedCluster.started({ seed, hearsay: 2 + seed % 3, go: 1 + seed % 3 });
     try {
-      await cluster.rage(12_000);
+      await cluster.injectFaults(12_000);
       cluster.calm();
       await cluster.rest(15_000);
       const [first, ...others] = cluster.hearsay.map(({ gossiper }) => cluster.lasting(gossiper));
@@ -27,7 +27,7 @@ Deno.test("protoactor: Hearsay members converge after partitions longer than hea
     const options = { seed, hearsay: 2 + seed % 3, go: 1 + seed % 3, heartbeatExpiration: 2_500 };
     await using cluster = await MixedCluster.started(options);
     try {
-      await cluster.rage(15_000);
+      await cluster.injectFaults(15_000);
       cluster.calm();
       await cluster.rest(30_000);
       const [first, ...others] = cluster.hearsay.map(({ gossiper }) => cluster.lasting(gossiper));

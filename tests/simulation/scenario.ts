@@ -21,7 +21,7 @@ export type DiscoveryKind = "fixed" | "seeds" | "topology" | "balancer" | "name"
 export type AddressKind = "own" | "ports" | "paths";
 
 /** Kinds of faults and of membership changes. */
-export type Trouble =
+export type Fault =
   | "links"
   | "break"
   | "partition"
@@ -79,13 +79,13 @@ export interface Scenario {
   readonly messageBytes: readonly number[];
   readonly links: LinkLimits;
   /** Faults with their weights. */
-  readonly troubles: readonly (readonly [weight: number, trouble: Trouble])[];
+  readonly faults: readonly (readonly [weight: number, fault: Fault])[];
   /** The mean interval between faults, in milliseconds. */
-  readonly troubleEveryMs: number;
+  readonly faultEveryMs: number;
   /** The mean interval between sets and deletes, in milliseconds. */
   readonly changeEveryMs: number;
   /** The length of the fault phase, in milliseconds. */
-  readonly rageMs: number;
+  readonly faultPhaseMs: number;
   /** The largest step of a clock in either direction, in milliseconds. */
   readonly clockStepMs: number;
   /** The largest drift of a clock, as a share. */
@@ -93,7 +93,7 @@ export interface Scenario {
 }
 
 /** Options that replace draws of the seed. */
-export interface Wishes {
+export interface Overrides {
   /** Members at the start. */
   readonly members?: number;
   /** Rounds of the fault phase. */
@@ -116,7 +116,7 @@ export function hasOpenMembership({ discovery }: { readonly discovery: Discovery
 }
 
 /** Changes of membership. A large cluster leaves them out: every change takes long to reach all members. */
-const CHURN: ReadonlySet<Trouble> = new Set([
+const CHURN: ReadonlySet<Fault> = new Set([
   "freeze",
   "crash",
   "leave",
@@ -128,7 +128,7 @@ const CHURN: ReadonlySet<Trouble> = new Set([
   "polite restart",
 ]);
 
-const ALL_TROUBLES: readonly (readonly [weight: number, trouble: Trouble])[] = [
+const ALL_FAULTS: readonly (readonly [weight: number, fault: Fault])[] = [
   [4, "links"],
   [4, "break"],
   [2, "partition"],
@@ -149,20 +149,20 @@ const ALL_TROUBLES: readonly (readonly [weight: number, trouble: Trouble])[] = [
 ];
 
 /** Draws a scenario. */
-export function drawScenario(random: SeededRandom, wishes: Wishes = {}): Scenario {
-  const size = wishes.members ?? drawSize(random);
+export function drawScenario(random: SeededRandom, overrides: Overrides = {}): Scenario {
+  const size = overrides.members ?? drawSize(random);
   const discovery = random.pick(["fixed", "seeds", "topology"] as const);
   const config = drawConfig(random, size);
   const { gossipInterval } = config;
   // Each seed leaves some faults out: a defect that one fault hides shows without it.
   const kept = random.pick([0.3, 0.6, 1]);
-  const troubles = ALL_TROUBLES.filter(([, trouble]) => {
-    if (isLarge({ size }) && CHURN.has(trouble)) return false;
-    return trouble === "heal" || random.chance(kept);
+  const faults = ALL_FAULTS.filter(([, fault]) => {
+    if (isLarge({ size }) && CHURN.has(fault)) return false;
+    return fault === "heal" || random.chance(kept);
   });
   // Long runs pass every retention several times.
   const isLong = size <= 6 && random.chance(0.1);
-  const rounds = wishes.rounds ?? random.pick(isLong ? [300] : size > 24 ? [10, 20] : [20, 40, 80]);
+  const rounds = overrides.rounds ?? random.pick(isLong ? [300] : size > 24 ? [10, 20] : [20, 40, 80]);
   const scenario = {
     size,
     discovery,
@@ -175,14 +175,14 @@ export function drawScenario(random: SeededRandom, wishes: Wishes = {}): Scenari
       reorder: random.pick([0, 0.1, 0.3]),
       delayMs: gossipInterval * random.pick([0, 0.05, 0.3, 1]),
     },
-    troubles,
-    troubleEveryMs: gossipInterval * random.pick(isLong ? [5, 20] : [0.5, 2, 5]),
+    faults,
+    faultEveryMs: gossipInterval * random.pick(isLong ? [5, 20] : [0.5, 2, 5]),
     changeEveryMs: gossipInterval * random.pick(isLong ? [1, 4] : [0.2, 1, 4]),
-    rageMs: gossipInterval * rounds,
+    faultPhaseMs: gossipInterval * rounds,
     clockStepMs: random.pick([0, 1_000, 10 * 3_600_000]),
     drift: random.pick([0, 0.001, 0.02]),
   };
-  if (!isLarge({ size }) && random.chance(kept / 2)) troubles.push([1, "many keys"]);
+  if (!isLarge({ size }) && random.chance(kept / 2)) faults.push([1, "many keys"]);
   const { maxMessageBytes } = config;
   const isOneLimit = random.chance(0.7);
   const messageBytes = isOneLimit ? [1] : [1, 2, 16];
@@ -207,11 +207,11 @@ export function drawCircumstances(random: SeededRandom, scenario: Scenario): Sce
   const discovery = scenario.discovery === "seeds"
     ? random.weighted([[4, "seeds"], [3, "balancer"], [3, "name"]] as const)
     : scenario.discovery;
-  const restarts: readonly (readonly [number, Trouble])[] =
+  const restarts: readonly (readonly [number, Fault])[] =
     hasOpenMembership({ discovery }) && !isLarge(scenario) && random.chance(0.8)
       ? [[4, "polite restart"]]
       : [];
-  const changes: readonly (readonly [number, Trouble])[] = discovery === "name" ? [[4, "name"]] : [];
+  const changes: readonly (readonly [number, Fault])[] = discovery === "name" ? [[4, "name"]] : [];
   return {
     ...scenario,
     discovery,
@@ -224,7 +224,7 @@ export function drawCircumstances(random: SeededRandom, scenario: Scenario): Sce
       chance: isLarge(scenario) ? 0 : random.pick([0, 0, 0.2, 0.6]),
       withinMs: gossipInterval * random.pick([1, 10]),
     },
-    troubles: [...scenario.troubles, ...restarts, ...changes],
+    faults: [...scenario.faults, ...restarts, ...changes],
   };
 }
 
@@ -246,12 +246,12 @@ function drawConfig(random: SeededRandom, size: number): GossiperConfig {
   const large = isLarge({ size });
   const gossipFanOut = large ? 1 : random.pick([1, 2, 3, 3]);
   // A member must be sent within 60 rounds (100 in a large cluster), so a small gossipMaxSend gets a minimum.
-  const fewPlaces = Math.ceil(size / gossipFanOut / (large ? 40 : 1.5));
-  const gossipMaxSend = Math.max(random.pick([1, 2, 5, 50, 50]), fewPlaces);
+  const leastSlots = Math.ceil(size / gossipFanOut / (large ? 40 : 1.5));
+  const gossipMaxSend = Math.max(random.pick([1, 2, 5, 50, 50]), leastSlots);
   const gossipRequestTimeout = Math.max(50, Math.round(gossipInterval * random.pick([0.5, 1, 2])));
   // The formula of `presetFor` for twice the members, because dead and new members are sent too.
-  const places = 30 * 2 * size / (gossipFanOut * gossipMaxSend);
-  const expiration = gossipInterval * Math.max(random.pick([12, 20, 40]), Math.ceil(places));
+  const rounds = 30 * 2 * size / (gossipFanOut * gossipMaxSend);
+  const expiration = gossipInterval * Math.max(random.pick([12, 20, 40]), Math.ceil(rounds));
   const heartbeatExpiration = Math.max(expiration, 3 * (gossipInterval + gossipRequestTimeout));
   return {
     gossipInterval,
@@ -282,7 +282,7 @@ function drawConfig(random: SeededRandom, size: number): GossiperConfig {
 
 /** The scenario as lines for a person. */
 export function describeScenario(scenario: Scenario): string[] {
-  const { size, discovery, config, links, troubles, rageMs, troubleEveryMs, changeEveryMs } = scenario;
+  const { size, discovery, config, links, faults, faultPhaseMs, faultEveryMs, changeEveryMs } = scenario;
   const { clockStepMs, drift, messageBytes, earlySteps, addresses, seeds } = scenario;
   const shown = (values: object) =>
     Object.entries(values).map(([name, value]) => `${name} ${value}`).join(", ");
@@ -306,8 +306,8 @@ export function describeScenario(scenario: Scenario): string[] {
         ? `, ${earlySteps.chance * 100} % step within ${earlySteps.withinMs} ms after the start`
         : ""
     }`,
-    `faults    every ${troubleEveryMs} ms on average, for ${rageMs} ms: ${
-      troubles.map(([, each]) => each).join(", ")
+    `faults    every ${faultEveryMs} ms on average, for ${faultPhaseMs} ms: ${
+      faults.map(([, each]) => each).join(", ")
     }`,
     `changes   every ${changeEveryMs} ms on average`,
   ];

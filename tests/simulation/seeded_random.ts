@@ -59,3 +59,24 @@ export class SeededRandom {
     return new SeededRandom(this.whole(0, 2 ** 32 - 1));
   }
 }
+
+/** The sources of one run. Each has draws of its own, so that a new kind of draw does not change the run of an old seed. */
+export interface RandomSources {
+  readonly main: SeededRandom;
+  /** Draws circumstances; a plain run makes no use of it. */
+  readonly circumstances: SeededRandom;
+  /** Draws the `maxMessageBytes` of each process. */
+  readonly limits: SeededRandom;
+  /** Draws which members start again after they left. */
+  readonly returns: SeededRandom;
+}
+
+/** The sources of the run with this seed. */
+export function randomSources(seed: number): RandomSources {
+  return {
+    main: new SeededRandom(seed),
+    circumstances: new SeededRandom(seed ^ 0x3c6ef372),
+    limits: new SeededRandom(seed ^ 0x5bd1e995),
+    returns: new SeededRandom(seed ^ 0x2545f491),
+  };
+}

@@ -4,33 +4,29 @@
  * @module
  */
 
-import { fixedMembers } from "../../discovery/fixed.ts";
-import { seeds } from "../../discovery/seeds.ts";
-import { ENVELOPE_BYTES } from "../../engine/state/size.ts";
-import { HEARTBEAT_KEY } from "../../engine/types.ts";
-import type { Discovery, Member } from "../../contracts/cluster.ts";
-import { stateNameOf } from "../../gossiper/gossiper.ts";
-import type { GossiperClosed } from "../../gossiper/contract.ts";
-import { HearsayError } from "../../common/errors.ts";
 import type { HearsayEvent } from "../../contracts/event_stream.ts";
-import { memoryAddress, MemoryNetwork } from "../../testing/memory.ts";
-import { type Machine, VirtualRuntime } from "../../testing/virtual_runtime.ts";
-import { SeededRandom } from "./seeded_random.ts";
-import { AWAITED_KEY, CHECKED_KEY, type Leftovers, Process } from "./process.ts";
-import { byName, ChangingName } from "./changing_name.ts";
+import { ChangingName } from "./changing_name.ts";
+import type { EventLog } from "./event_log.ts";
+import { FaultInjector } from "./fault_injector.ts";
+import { InvariantChecker } from "./invariants/invariant_checker.ts";
+import { PoliteRestart } from "./polite_restart.ts";
+import type { Process } from "./process.ts";
+import { Recovery } from "./recovery.ts";
+import { makeRun, type Run } from "./run.ts";
 import {
   describeScenario,
   drawCircumstances,
   drawScenario,
   hasOpenMembership,
   isLarge,
+  type Overrides,
   type Scenario,
-  type Trouble,
-  type Wishes,
 } from "./scenario.ts";
-import { EventLog } from "./event_log.ts";
-import { FaultSchedule } from "./fault_schedule.ts";
-import { InvariantChecker } from "./invariant_checker.ts";
+import { randomSources } from "./seeded_random.ts";
+import { Supervisor } from "./supervisor.ts";
+import { Violated } from "./timeline.ts";
+import { Topology } from "./topology.ts";
+import { Workload } from "./workload.ts";
 
 /** Rounds between two sweeps, which check the whole state of some processes. */
 const SWEEP_ROUNDS = 8;
@@ -38,36 +34,6 @@ const SWEEP_ROUNDS = 8;
 const SWEPT_PROCESSES = 12;
 /** Processes in the last sweep of a large cluster. */
 const SWEPT_OF_MANY = 100;
-/** Events for {@linkcode Outcome.tally}. */
-const TALLIED: ReadonlySet<string> = new Set<HearsayEvent["type"]>([
-  "Isolated",
-  "MemberBlocked",
-  "MemberSuspected",
-  "MemberUnblocked",
-  "MemberForgotten",
-  "IncarnationRenewed",
-  "SelfBlocked",
-  "ReconcilingRequested",
-  "ConflictDetected",
-]);
-/** The keys of random changes; few, so that changes of one key meet. */
-const KEYS = ["a", "b", "c", "__proto__", "κλειδί"];
-
-/** The address of the load balancer, or of the name where it is dialed itself. It leads to any member. */
-const SHARED_ADDRESS = memoryAddress("everyone", 1);
-/** The time from the end of a process that restarts politely to the next process at its address, in milliseconds. */
-const POLITE_PAUSE_MS = 300;
-/** The longest time from the start of a process at the address of a member that left until all have it (docs/guide.md). */
-const RETURN_BOUND_MS = 2_000;
-/** The members that dial the address of a member that left, on average, in a cluster of any size. */
-const RETURN_DIALERS = 8;
-/**
- * Dials of a load balancer until members on both sides of any partition met. 16: in the worst case, with two members, one
- * of four pairs of dials leads both to themselves.
- */
-const BALANCED_DIALS = 16;
-/** Thirty years in milliseconds: the error of a clock without a battery. */
-const LATE_CLOCK_MS = 30 * 365 * 86_400_000;
 
 /** The result of a simulation. */
 export interface Outcome {
@@ -95,64 +61,45 @@ export interface Outcome {
 export class Simulation {
   readonly seed: number;
   readonly scenario: Scenario;
-  readonly trace = new EventLog();
-  readonly #dice: SeededRandom;
-  readonly #runtime: VirtualRuntime;
-  readonly #network: MemoryNetwork;
-  readonly #weather: FaultSchedule;
-  readonly #witness: InvariantChecker;
-  readonly #processes: Process[] = [];
-  /** Members by id, for clusters that learn of members by `ClusterTopology` events. */
-  readonly #members = new Map<string, Member>();
-  /** Draws the `maxMessageBytes` of each process. */
-  readonly #limitsDice: SeededRandom;
-  /** Draws which members start again after they left. */
-  readonly #returnsDice: SeededRandom;
-  /** Draws circumstances; a plain run makes no use of it. */
-  readonly #extraDice: SeededRandom;
-  readonly #name = new ChangingName();
-  /** Processes that leave, and whose machine starts another one then. */
-  readonly #politeRestarts = new Set<Process>();
-  readonly #hosts: string[] = [];
-  readonly #lives = new Map<string, number>();
-  readonly #pending = new Set<Promise<void>>();
-  /** Cancel functions of planned actions. */
-  readonly #planned = new Set<() => void>();
-  readonly #proxiesDown = new Set<string>();
-  #returnBoundMs = NaN;
-  #versions = 1;
-  #values = 0;
-  #started = 0;
-  #isCalm = false;
-  #violation: string | undefined;
-  readonly #tally = new Map<string, number>();
+  readonly #run: Run;
+  readonly #checker: InvariantChecker;
+  readonly #topology: Topology;
+  readonly #name: ChangingName;
+  readonly #supervisor: Supervisor;
+  readonly #workload: Workload;
+  readonly #faults: FaultInjector;
+  readonly #recovery: Recovery;
+  readonly #politeRestart: PoliteRestart;
 
-  constructor(seed: number, wishes: Wishes = {}) {
+  constructor(seed: number, overrides: Overrides = {}) {
+    const random = randomSources(seed);
+    const scenario = drawScenario(random.main.fork(), overrides);
     this.seed = seed;
-    this.#dice = new SeededRandom(seed);
-    this.#extraDice = new SeededRandom(seed ^ 0x3c6ef372);
-    const scenario = drawScenario(this.#dice.fork(), wishes);
-    this.scenario = wishes.isPlain ? scenario : drawCircumstances(this.#extraDice.fork(), scenario);
-    this.#limitsDice = new SeededRandom(seed ^ 0x5bd1e995);
-    this.#returnsDice = new SeededRandom(seed ^ 0x2545f491);
-    const { config, links } = this.scenario;
-    this.#runtime = new VirtualRuntime({ seed: this.#dice.whole(0, 2 ** 32 - 1) });
-    this.#network = new MemoryNetwork({
-      runtime: this.#runtime,
-      seed: this.#dice.whole(0, 2 ** 32 - 1),
-      tap: (sent) => this.#witness.overhear(sent),
+    this.scenario = overrides.isPlain ? scenario : drawCircumstances(random.circumstances.fork(), scenario);
+    const run = makeRun(this.scenario, { random, onMessage: (sent) => this.#checker.checkMessage(sent) });
+    const checker = makeChecker(run);
+    const topology = new Topology(run);
+    const name = new ChangingName(run);
+    const supervisor = new Supervisor(run, {
+      topology,
+      name,
+      onEvent: (process, event) => this.#onEvent(process, event),
     });
-    this.#weather = new FaultSchedule(this.#network, { dice: this.#dice.fork(), limits: links });
-    this.#witness = new InvariantChecker({
-      ...config,
-      dice: this.#dice.fork(),
-      // The last term is for messages in the queue of a slow receiver: they were sent before the block.
-      underWayMs: 4 * config.gossipRequestTimeout + 60 * links.delayMs + 100,
-      openMembership: hasOpenMembership(this.scenario),
-      nowMs: () => this.#runtime.monotonicMs(),
-      processes: () => this.#processes,
-      onViolation: (process, what) => this.#violated(process, what),
-    });
+    const workload = new Workload(run, { checker, version: () => supervisor.version });
+    this.#run = run;
+    this.#checker = checker;
+    this.#topology = topology;
+    this.#name = name;
+    this.#supervisor = supervisor;
+    this.#workload = workload;
+    this.#faults = new FaultInjector(run, { supervisor, topology, name, workload });
+    this.#recovery = new Recovery(run, checker);
+    this.#politeRestart = new PoliteRestart(run, { supervisor, recovery: this.#recovery });
+  }
+
+  /** The event log so far. */
+  get trace(): EventLog {
+    return this.#run.record.events;
   }
 
   /** The scenario as lines for a person. */
@@ -169,786 +116,163 @@ export class Simulation {
     if (isLarge(this.scenario)) Error.stackTraceLimit = 1;
     try {
       await this.#begin();
-      await this.#rage();
+      await this.#injectFaults();
       await this.#calm();
       recoveryMs = await this.#recover();
-      returnMs = await this.#restartPolitely();
+      returnMs = await this.#politeRestart.run();
       await this.#end();
     } catch (error) {
-      if (!(error instanceof Violated)) this.#violated(undefined, `${(error as Error).stack}`);
+      if (!(error instanceof Violated)) this.#run.record.fail(undefined, `${(error as Error).stack}`);
     } finally {
       Error.stackTraceLimit = stackTraceLimit;
     }
-    const { messages, bytes } = this.#network.counts;
-    const virtualMs = this.#runtime.monotonicMs();
-    return {
-      seed: this.seed,
-      violation: this.#violation,
-      recoveryMs,
-      recoveryBoundMs: this.recoveryBoundMs,
-      returnMs,
-      returnBoundMs: this.#returnBoundMs,
-      rounds: virtualMs / this.scenario.config.gossipInterval,
-      messages,
-      bytes,
-      processes: this.#processes.length,
-      falseBlocks: this.#witness.falseBlocks,
-      tally: Object.fromEntries(this.#tally),
-      virtualMs,
-    };
+    return this.#outcome({ recoveryMs, returnMs });
   }
 
-  /**
-   * The longest time from the last fault until all survivors have equal state and are `confirmed`. Dead members have to
-   * expire, which an old heartbeat on a longer route may delay once. Blocked members have to be probed, dials in backoff
-   * to be repeated, and the state of every member has to fit into messages. A name has to be resolved, a load balancer has
-   * to lead to the right member, and clocks have to step.
-   */
-  get recoveryBoundMs(): number {
-    const { config, discovery, resolveIntervalMs, slowNameMs, earlySteps } = this.scenario;
-    const { gossipInterval, gossipFanOut, gossipMaxSend, gossipRequestTimeout } = config;
-    const places = 2 * this.#lives.size / (gossipFanOut * gossipMaxSend);
-    const rounds = 40 + 20 * Math.log2(1 + this.#lives.size) + 12 * places;
-    const isBalanced = discovery === "balancer" || discovery === "name" && this.scenario.nameIsDialed;
-    const dials = isBalanced ? BALANCED_DIALS : 2;
-    const resolvedMs = discovery === "name" ? 2 * (resolveIntervalMs + slowNameMs) + config.maxBackoff : 0;
-    return 2 * config.heartbeatExpiration + dials * (config.blockedProbeInterval + config.maxBackoff) +
-      8 * gossipRequestTimeout + rounds * gossipInterval + resolvedMs + earlySteps.withinMs;
-  }
-
-  /**
-   * The longest time from the start of processes after a polite restart until all members have each other, without any
-   * other fault: 2 s. In a cluster of more than eight members not all dial the address: the others hear of it in rounds.
-   */
-  #returnBoundFor(members: number): number {
-    if (members <= RETURN_DIALERS) return RETURN_BOUND_MS;
-    return Math.max(RETURN_BOUND_MS, RETURN_BOUND_MS / 2 + 6 * this.scenario.config.gossipInterval);
-  }
-
-  // ---- phases
-
+  /** Starts all members within ten rounds, for any size. */
   async #begin(): Promise<void> {
-    const { size, config, discovery } = this.scenario;
-    if (discovery === "name" && this.#extraDice.chance(0.5)) {
-      const forMs = this.#extraDice.between(0, 20 * config.gossipInterval);
-      this.#note("", `the name is not resolved for ${Math.round(forMs)} ms`);
-      this.#later(forMs, () => {
-        if (!this.#isCalm) this.#changeName();
-      });
-    } else if (discovery === "name") {
-      this.#name.answer = { addresses: [this.#addressOf("h0")], delayMs: 0 };
+    const { scenario, timeline, random: { main } } = this.#run;
+    if (scenario.discovery === "name") this.#name.begin();
+    const longestMs = scenario.config.gossipInterval * Math.min(1, 10 / scenario.size);
+    for (let index = 0; index < scenario.size; index++) {
+      this.#supervisor.startNew();
+      if (main.chance(0.5)) await timeline.pass(main.between(0, longestMs));
     }
-    // All members start within ten rounds, for any size.
-    const longestMs = config.gossipInterval * Math.min(1, 10 / size);
-    for (let index = 0; index < size; index++) {
-      this.#start(this.#newHost(), `m${index}`);
-      if (this.#dice.chance(0.5)) await this.#pass(this.#dice.between(0, longestMs));
-    }
-    if (isLarge(this.scenario) && this.scenario.discovery === "topology") this.#tellAll();
+    if (isLarge(scenario) && scenario.discovery === "topology") this.#topology.announceToAll();
   }
 
-  async #rage(): Promise<void> {
-    const { rageMs, troubleEveryMs, changeEveryMs, config } = this.scenario;
-    const endMs = this.#runtime.monotonicMs() + rageMs;
-    this.#weather.redraw(this.#hosts);
-    let nextTroubleMs = this.#runtime.monotonicMs() + this.#dice.wait(troubleEveryMs);
-    let nextChangeMs = this.#runtime.monotonicMs() + this.#dice.wait(changeEveryMs);
-    let nextSweepMs = this.#runtime.monotonicMs();
+  /** The fault phase: faults, changes and sweeps, each at its own pace. */
+  async #injectFaults(): Promise<void> {
+    const { scenario, hosts, faultSchedule, timeline, random: { main } } = this.#run;
+    const { faultPhaseMs, faultEveryMs, changeEveryMs, config } = scenario;
+    const endMs = timeline.nowMs + faultPhaseMs;
+    faultSchedule.redraw(hosts.all);
+    let nextFaultMs = timeline.nowMs + main.wait(faultEveryMs);
+    let nextChangeMs = timeline.nowMs + main.wait(changeEveryMs);
+    let nextSweepMs = timeline.nowMs;
     // In a large cluster the last change takes long to reach all members.
-    const lastChangeMs = isLarge(this.scenario) ? endMs - rageMs / 2 : endMs;
-    for (let nowMs = this.#runtime.monotonicMs(); nowMs < endMs; nowMs = this.#runtime.monotonicMs()) {
-      const next = Math.min(nextTroubleMs, nextChangeMs, nextSweepMs, endMs);
-      await this.#pass(next - nowMs);
-      if (next === nextSweepMs) {
+    const lastChangeMs = isLarge(scenario) ? endMs - faultPhaseMs / 2 : endMs;
+    while (timeline.nowMs < endMs) {
+      const nextMs = Math.min(nextFaultMs, nextChangeMs, nextSweepMs, endMs);
+      await timeline.pass(nextMs - timeline.nowMs);
+      if (nextMs === nextSweepMs) {
         this.#sweep();
         nextSweepMs += SWEEP_ROUNDS * config.gossipInterval;
-      } else if (next === nextTroubleMs) {
-        this.#trouble(this.#dice.weighted(this.scenario.troubles));
-        nextTroubleMs += this.#dice.wait(troubleEveryMs);
-      } else if (next === nextChangeMs) {
-        this.#change();
-        nextChangeMs += this.#dice.wait(changeEveryMs);
+      } else if (nextMs === nextFaultMs) {
+        this.#faults.inject(main.weighted(scenario.faults));
+        nextFaultMs += main.wait(faultEveryMs);
+      } else if (nextMs === nextChangeMs) {
+        this.#workload.change();
+        nextChangeMs += main.wait(changeEveryMs);
         if (nextChangeMs > lastChangeMs) nextChangeMs = Infinity;
       }
     }
   }
 
-  /** Ends all faults and gives leaving members time to finish. */
+  /** Ends all faults, gives leaving members time to finish, and makes the survivors findable. */
   async #calm(): Promise<void> {
-    const { config, discovery } = this.scenario;
-    this.#isCalm = true;
-    this.#note("", "calm");
-    this.#weather.clear();
-    for (const process of this.#alive) process.thaw();
-    await this.#pass(3 * config.gossipRequestTimeout);
-    for (const process of this.#alive) {
+    const { scenario: { config, discovery }, hosts, processes, timeline, record } = this.#run;
+    timeline.endFaultPhase();
+    record.log("", "calm");
+    this.#run.faultSchedule.clear();
+    for (const process of processes.alive) process.thaw();
+    await timeline.pass(3 * config.gossipRequestTimeout);
+    for (const process of processes.alive) {
       // It had the time limit of a graceful leave.
-      if (!process.isRunning) this.#kill(process);
+      if (!process.isRunning) this.#supervisor.kill(process);
     }
-    for (const host of this.#seedHosts()) {
-      if (!this.#alive.some((process) => process.host === host)) this.#start(host, this.#idFor(host));
+    for (const host of hosts.seeds) {
+      if (!processes.alive.some((process) => process.host === host)) this.#supervisor.startAgain(host);
     }
-    if (this.#alive.length === 0) this.#start(this.#hosts[0]!, this.#idFor(this.#hosts[0]!));
-    if (discovery === "name") {
-      // One member of the answer runs; the other addresses may be those of dead members.
-      const present = this.#extraDice.pick(this.#alive).host;
-      const others = this.#extraDice.some(this.#hosts, 0.3);
-      this.#answerName([...new Set([...others, present])], 0);
-    }
+    if (processes.alive.length === 0) this.#supervisor.startAgain(hosts.all[0]!);
+    if (discovery === "name") this.#name.changeToRunning();
     // In a large cluster no member left, and every member has the full topology.
     if (discovery === "topology" && !isLarge(this.scenario)) {
-      const present = new Set(this.#alive.map(({ id }) => id));
-      // A dead member may stay in the topology; it then expires.
-      for (const id of [...this.#members.keys()]) {
-        if (!present.has(id) && this.#dice.chance(0.5)) this.#members.delete(id);
-      }
-      await this.#pass(20 * config.gossipInterval);
-      this.#tellAll();
+      this.#topology.removeSomeDead();
+      await timeline.pass(20 * config.gossipInterval);
+      this.#topology.announceToAll();
     }
   }
 
-  /** Resolves when the cluster has recovered, with the time that it took in milliseconds. */
-  async #untilWell(lastFault: string): Promise<number> {
-    const startMs = this.#runtime.monotonicMs();
-    const elapsedMs = () => this.#runtime.monotonicMs() - startMs;
-    for (let ill = this.#ill(); ill !== undefined; ill = this.#ill()) {
-      if (elapsedMs() > this.recoveryBoundMs) {
-        this.#violated(
-          undefined,
-          `${Math.round(this.recoveryBoundMs)} ms after the last ${lastFault} ${ill}`,
-        );
-      }
-      await this.#pass(this.scenario.config.gossipInterval);
-    }
-    this.#note("", `all is well after ${Math.round(elapsedMs())} ms`);
-    return elapsedMs();
-  }
-
+  /** Waits for the recovery, and in a quarter of the runs checks that the cluster stays recovered. */
   async #recover(): Promise<number> {
-    const { gossipInterval, heartbeatExpiration } = this.scenario.config;
-    const recoveryMs = await this.#untilWell("fault");
-    this.#sweep(isLarge(this.scenario) ? SWEPT_OF_MANY : Infinity);
+    const { scenario, timeline, record, random: { main } } = this.#run;
+    const recoveryMs = await this.#recovery.untilRecovered("fault");
+    this.#sweep(isLarge(scenario) ? SWEPT_OF_MANY : Infinity);
     // A waiting `setStateRequest` gives up if a peer that it waits for is gone.
-    while (this.#pending.size > 0) await this.#pass(gossipInterval);
-    if (!this.#dice.chance(0.25) || isLarge(this.scenario)) return recoveryMs;
+    while (this.#workload.isWaiting) await timeline.pass(scenario.config.gossipInterval);
+    if (!main.chance(0.25) || isLarge(scenario)) return recoveryMs;
     // Without faults no running member may be blocked, however long it lasts.
-    const before = this.#witness.falseBlocks;
-    await this.#pass(1.5 * heartbeatExpiration);
-    const blocked = this.#witness.falseBlocks - before;
-    if (blocked > 0) this.#violated(undefined, `${blocked} running members were blocked without faults`);
+    const before = this.#checker.falseBlocks;
+    await timeline.pass(1.5 * scenario.config.heartbeatExpiration);
+    const blocked = this.#checker.falseBlocks - before;
+    if (blocked > 0) record.fail(undefined, `${blocked} running members were blocked without faults`);
     this.#sweep(Infinity);
-    if (this.#ill() !== undefined) this.#violated(undefined, `without faults ${this.#ill()}`);
+    const reason = this.#recovery.findUnrecovered();
+    if (reason !== undefined) record.fail(undefined, `without faults ${reason}`);
     return recoveryMs;
   }
 
-  /**
-   * Restarts seeds politely while no other fault is active: they stop, and new processes start at their addresses. At least
-   * one member stays. Resolves with the time from their start until all members have each other, in milliseconds.
-   */
-  async #restartPolitely(): Promise<number> {
-    const { config, discovery } = this.scenario;
-    if (!hasOpenMembership(this.scenario) || isLarge(this.scenario) || this.#alive.length < 2) return NaN;
-    // A plain run does not restart politely, because it must end as it once did.
-    if (this.scenario.troubles.every(([, trouble]) => trouble !== "polite restart")) return NaN;
-    const seedHosts = discovery === "seeds" ? this.#seedHosts() : [this.#extraDice.pick(this.#alive).host];
-    const most = Math.min(seedHosts.length, this.#alive.length - 1);
-    const hosts = seedHosts.slice(0, this.#extraDice.whole(1, most));
-    const leaving = this.#alive.filter(({ host }) => hosts.includes(host));
-    this.#note("", `without other faults ${hosts.join()} restart politely`);
-    this.#returnBoundMs = this.#returnBoundFor(this.#alive.length);
-    for (const process of leaving) process.leave();
-    const untilMs = this.#runtime.monotonicMs() + 4 * config.gossipRequestTimeout;
-    while (leaving.some(({ isOver }) => !isOver)) {
-      if (this.#runtime.monotonicMs() > untilMs) this.#violated(undefined, "a seed did not stop in time");
-      await this.#pass(config.gossipInterval / 4);
-    }
-    await this.#pass(POLITE_PAUSE_MS);
-    for (const host of hosts) this.#start(host, this.#idFor(host));
-    const startMs = this.#runtime.monotonicMs();
-    for (let lack = this.#lack(); lack !== undefined; lack = this.#lack()) {
-      const sinceMs = this.#runtime.monotonicMs() - startMs;
-      if (sinceMs > this.#returnBoundMs) {
-        this.#violated(
-          undefined,
-          `${Math.round(sinceMs)} ms after ${hosts.join()} restarted politely ${lack}`,
-        );
-      }
-      await this.#pass(config.gossipInterval / 4);
-    }
-    const returnMs = this.#runtime.monotonicMs() - startMs;
-    this.#note("", `all have each other after ${Math.round(returnMs)} ms`);
-    await this.#untilWell("polite restart");
-    return returnMs;
-  }
-
-  /**
-   * The first member that lacks another one; `undefined` without such a member. Others hear of a dead member again from
-   * a peer that still has its state, so that it may be active for one expiration (docs/guide.md).
-   */
-  #lack(): string | undefined {
-    for (const { id, gossiper } of this.#alive) {
-      const { members } = gossiper.snapshot();
-      const active = new Set(members.filter(({ status }) => status === "alive").map(({ id }) => id));
-      const lacking = this.#alive.find((other) => !active.has(other.id));
-      if (lacking) return `${id} lacks ${lacking.id}`;
-    }
-    return undefined;
-  }
-
+  /** Ends all processes gracefully; nothing may be left of them. */
   async #end(): Promise<void> {
-    const { gossipRequestTimeout } = this.scenario.config;
-    for (const process of this.#alive) process.leave();
-    await this.#pass(4 * gossipRequestTimeout + 1_000);
-    const left = this.#alive.filter(({ hasStopped }) => !hasStopped).map(({ id }) => id);
-    if (left.length > 0) this.#violated(undefined, `${left.join(", ")} did not stop in time`);
+    const { scenario, processes, network, runtime, timeline, record } = this.#run;
+    for (const process of processes.alive) process.leave();
+    await timeline.pass(4 * scenario.config.gossipRequestTimeout + 1_000);
+    const left = processes.alive.filter(({ hasStopped }) => !hasStopped).map(({ id }) => id);
+    if (left.length > 0) record.fail(undefined, `${left.join(", ")} did not stop in time`);
     // A slow link may still carry messages; only the disposal of the network would wait for them.
-    await this.#pass(60 * this.scenario.links.delayMs);
-    for (const cancel of this.#planned) cancel();
-    await this.#network[Symbol.asyncDispose]();
-    await this.#runtime.settle();
-    if (this.#runtime.timers > 0) this.#violated(undefined, `${this.#runtime.timers} timers are left`);
+    await timeline.pass(60 * scenario.links.delayMs);
+    timeline.cancelPlanned();
+    await network[Symbol.asyncDispose]();
+    await runtime.settle();
+    if (runtime.timers > 0) record.fail(undefined, `${runtime.timers} timers are left`);
   }
 
-  /** The first reason why the cluster has not recovered; `undefined` if it has. */
-  #ill(): string | undefined {
-    const survivors = this.#alive;
-    // The cheap checks first. A large cluster skips the phase: `confirmed` at every member takes as long again.
-    const names = new Set(survivors.map(({ gossiper }) => stateNameOf(gossiper)));
-    if (names.size > 1) return `${names.size} different states in the cluster`;
-    for (const { id, gossiper } of isLarge(this.scenario) ? [] : survivors) {
-      // A single survivor cannot know that the others are gone for good.
-      const isAlone = survivors.length === 1;
-      const phase = isAlone ? gossiper.phase : "confirmed";
-      if (gossiper.phase !== phase) return `${id} is ${gossiper.phase}`;
-    }
-    const ids = survivors.map(({ id }) => id).sort().join();
-    const owned = survivors.map((owner) => ({ id: owner.id, values: [...this.#witness.latest(owner)] }));
-    let digest: string | undefined;
-    for (const { id, gossiper } of survivors) {
-      const snapshot = gossiper.snapshot();
-      const byId = new Map(snapshot.members.map((member) => [member.id, member]));
-      const active = snapshot.members.filter(({ status }) => status === "alive").map(({ id }) => id).join();
-      if (active !== ids) return `${id} has the active members ${active}, expected ${ids}`;
-      if ((digest ??= snapshot.digest) !== snapshot.digest) return `the digest of ${id} is different`;
-      for (const owner of owned) {
-        const { entries } = byId.get(owner.id)!;
-        for (const [key, json] of owner.values) {
-          const held = JSON.stringify(entries.find((entry) => entry.key === key)?.value);
-          if (held !== json) return `${id} has ${key} of ${owner.id} = ${held}, expected ${json}`;
-        }
-      }
-    }
-    return undefined;
-  }
-
-  // ---- what goes on
-
-  #change(): void {
-    const process = this.#any((each) => each.isRunning && !each.machine.isFrozen);
-    if (!process) return;
-    const { gossiper } = process;
-    const what = this.#dice.weighted([[6, "set"], [2, "delete"], [1, "await"], [1, "version"]] as const);
-    const key = this.#dice.pick(KEYS);
-    try {
-      if (what === "delete") gossiper.deleteState(key);
-      else if (what === "version") gossiper.setState(CHECKED_KEY, this.#versions);
-      else if (what === "await") this.#awaitOne(process);
-      else gossiper.setState(key, this.#value());
-    } catch (error) {
-      // The state may already contain a large value.
-      if (!(error instanceof HearsayError && error.code === "too_large")) throw error;
-    }
-  }
-
-  #awaitOne(process: Process): void {
-    const value = ++this.#values;
-    const acknowledgedBy = this.#dice.pick([1, 2, "all"] as const);
-    // Three at most: each pending request takes room in the state.
-    if (this.#pending.size >= 3) return;
-    this.#witness.await(process, value);
-    const controller = new AbortController();
-    const giveUp = this.#later(this.scenario.rageMs / 2, () => controller.abort());
-    const waiting = process.gossiper.setStateRequest(AWAITED_KEY, value, {
-      acknowledgedBy,
-      signal: controller.signal,
-    }).then(() => {
-      if (!process.isOver) this.#witness.checkPromise(process, value, acknowledgedBy);
-    }).catch((error) => {
-      // An aborted request, or one of a stopped member, promised nothing.
-      const isGone = error instanceof HearsayError && ["stopped", "too_large"].includes(error.code);
-      if (!isGone && !controller.signal.aborted) this.#violated(process, `setStateRequest failed: ${error}`);
-    }).finally(() => {
-      giveUp();
-      this.#pending.delete(waiting);
-    });
-    this.#pending.add(waiting);
-  }
-
-  #value(): unknown {
-    const number = ++this.#values;
-    return this.#dice.pick<unknown>([number, `${number}`, [number, null], {
-      "__proto__": number,
-      "𝄞": "\u0000",
-    }]);
-  }
-
-  #trouble(trouble: Trouble): void {
-    const { config, clockStepMs, discovery } = this.scenario;
-    const process = this.#any(() => true);
-    const host = this.#dice.pick(this.#hosts);
-    switch (trouble) {
-      case "links":
-        this.#note("", "the links change");
-        return this.#weather.redraw(this.#hosts);
-      case "break": {
-        const other = this.#dice.pick(this.#hosts);
-        if (host === other) return;
-        this.#note(host, `its connections to ${other} break`);
-        return this.#weather.break(host, other);
-      }
-      case "partition": {
-        const [one, other] = this.#split();
-        const isTold = this.#dice.chance(0.5);
-        this.#note(
-          "",
-          `${one.join()} and ${other.join()} are partitioned${isTold ? "" : " without broken connections"}`,
-        );
-        return this.#weather.part(one, other, { isTold });
-      }
-      case "one way": {
-        const [from, to] = this.#split();
-        this.#note("", `messages from ${from.join()} to ${to.join()} are lost`);
-        return this.#weather.silence(from, to);
-      }
-      case "heal":
-        this.#note("", "partitions heal");
-        return this.#weather.heal();
-      case "proxy": {
-        // Shorter than the wait of crash detection, which depends on heartbeatExpiration.
-        const { heartbeatExpiration } = config;
-        // A longer outage, or several in a row, is a crash to every peer.
-        if (this.#proxiesDown.has(host)) return;
-        this.#proxiesDown.add(host);
-        this.#later(3_000, () => this.#proxiesDown.delete(host));
-        const forMs = this.#dice.between(0, Math.min(1_000, heartbeatExpiration / 2.2));
-        this.#note(host, `its proxy is down for ${Math.round(forMs)} ms`);
-        this.#network.stopProxy(memoryAddress(host, 1));
-        this.#later(forMs, () => this.#network.restoreProxy(memoryAddress(host, 1)));
-        return;
-      }
-      case "slow":
-        this.#note(host, "becomes slow");
-        return this.#weather.slow(host);
-      case "freeze":
-        return process && this.#freeze(process);
-      case "clock": {
-        const byMs = Math.round(this.#dice.between(-clockStepMs, clockStepMs));
-        if (!process || byMs === 0) return;
-        this.#note(process.id, `its clock steps by ${byMs} ms`);
-        return process.machine.stepWall(byMs);
-      }
-      case "crash":
-        return process && this.#kill(process);
-      case "leave":
-        if (!process?.isRunning) return;
-        this.#note(process.id, "leaves");
-        process.leave();
-        return this.#returnLater(process.host);
-      case "join": {
-        if (discovery === "fixed" || this.#alive.length > 1.5 * this.scenario.size + 1) return;
-        const fresh = this.#newHost();
-        return this.#start(fresh, `m${this.#hosts.length - 1}`);
-      }
-      case "restart":
-        return this.#restart(host);
-      case "restart all":
-        this.#note("", "all are killed");
-        for (const each of this.#alive) this.#kill(each);
-        for (const each of this.#hosts) if (this.#dice.chance(0.8)) this.#restart(each);
-        return;
-      case "rollout":
-        return this.#rollOut();
-      case "topology":
-        return this.#tellSome();
-      case "polite restart": {
-        const hosts = this.#extraDice.chance(0.5) ? this.#seedHosts() : [host];
-        for (const each of this.#alive) {
-          if (!each.isRunning || !hosts.includes(each.host)) continue;
-          this.#note(each.id, "restarts politely");
-          this.#count("polite restart");
-          this.#politeRestarts.add(each);
-          each.leave();
-        }
-        return;
-      }
-      case "name":
-        return this.#changeName();
-      case "large value": {
-        if (!process?.isRunning) return;
-        if (config.maxMessageBytes > 64 * 1_024) return;
-        const share = this.#dice.between(0.2, 0.95);
-        const mostBytes = config.maxMessageBytes / 2 - ENVELOPE_BYTES;
-        try {
-          process.gossiper.setState("large", "x".repeat(Math.floor(share * mostBytes)));
-          this.#note(process.id, `sets ${Math.round(share * 100)} % of the largest state`);
-          this.#count("large value");
-        } catch (error) {
-          if (!(error instanceof HearsayError && error.code === "too_large")) throw error;
-        }
-        return;
-      }
-      case "many keys":
-        return process?.isRunning ? this.#changeMany(process) : undefined;
-    }
-  }
-
-  /** Sets or deletes many keys: the state then takes several messages of the smallest size. */
-  #changeMany({ id, gossiper }: Process): void {
-    const count = this.#dice.whole(60, 150);
-    const isToDelete = this.#dice.chance(0.4);
-    for (let key = 0; key < count; key++) {
-      if (isToDelete) gossiper.deleteState(`many ${key}`);
-      else gossiper.setState(`many ${key}`, this.#value());
-    }
-    this.#note(id, `${isToDelete ? "deletes" : "sets"} ${count} keys`);
-    this.#count("many keys");
-  }
-
-  #freeze(process: Process): void {
-    const forMs = this.#dice.between(0, 2 * this.scenario.config.heartbeatExpiration);
-    this.#note(process.id, `is suspended for ${Math.round(forMs)} ms`);
-    process.freeze();
-    this.#later(forMs, () => {
-      if (process.isOver || !process.machine.isFrozen) return;
-      this.#note(process.id, "is resumed");
-      process.thaw();
-    });
-  }
-
-  #changeName(): void {
-    const { slowNameMs } = this.scenario;
-    const hosts = this.#extraDice.chance(0.3)
-      ? []
-      : this.#extraDice.some(this.#hosts, this.#extraDice.pick([0.1, 0.4, 1]));
-    this.#answerName(hosts, this.#extraDice.chance(0.4) ? this.#extraDice.between(0, slowNameMs) : 0);
-  }
-
-  #answerName(hosts: readonly string[], delayMs: number): void {
-    const after = delayMs > 0 ? ` after ${Math.round(delayMs)} ms` : "";
-    this.#note(
-      "",
-      `the name is ${hosts.length > 0 ? `resolved to ${hosts.join()}` : "not resolved"}${after}`,
-    );
-    this.#count("name changed");
-    this.#name.answer = { addresses: hosts.map((host) => this.#addressOf(host)), delayMs };
-  }
-
-  /** Half of the members that leave start again at the same address, most of them after their process ended. */
-  #returnLater(host: string): void {
-    const { config } = this.scenario;
-    if (!hasOpenMembership(this.scenario) || this.#returnsDice.chance(0.5)) return;
-    this.#later(this.#returnsDice.between(0, 6 * config.gossipRequestTimeout), () => {
-      if (this.#isCalm || this.#violation !== undefined) return;
-      if (this.#alive.some((process) => process.host === host && process.isRunning)) return;
-      this.#note(host, "starts again after it left");
-      this.#restart(host);
-    });
-  }
-
-  #restart(host: string): void {
-    const running = this.#alive.find((process) => process.host === host);
-    if (running) this.#kill(running);
-    this.#start(host, this.#idFor(host));
-  }
-
-  /** Restarts all machines one after another with a new version. */
-  #rollOut(): void {
-    this.#versions++;
-    this.#note("", `version ${this.#versions} is rolled out`);
-    const { gossipInterval } = this.scenario.config;
-    for (const [index, host] of this.#hosts.entries()) {
-      this.#later(index * 2 * gossipInterval, () => {
-        if (!this.#isCalm && this.#violation === undefined) this.#restart(host);
-      });
-    }
-  }
-
-  #tellSome(): void {
-    if (this.scenario.discovery !== "topology") return;
-    const { gossipInterval } = this.scenario.config;
-    const [blocked] = this.#dice.chance(0.3) ? this.#dice.some([...this.#members.keys()], 0.2) : [];
-    for (const process of this.#alive) {
-      if (!this.#dice.chance(0.7)) continue;
-      const topology = {
-        members: this.#dice.some([...this.#members.values()], 0.95),
-        blocked: blocked === undefined || blocked === process.id ? [] : [blocked],
-      };
-      // A delay of its own for each: some receive it late, and in another order.
-      this.#later(this.#dice.wait(5 * gossipInterval), () => {
-        if (!this.#isCalm && !process.isOver && !process.machine.isFrozen) this.#tell(process, topology);
-      });
-    }
-  }
-
-  #tellAll(): void {
-    const members = [...this.#members.values()];
-    for (const process of this.#alive) this.#tell(process, { members, blocked: [] });
-  }
-
-  #tell(
-    process: Process,
-    topology: { readonly members: Member[]; readonly blocked: readonly string[] },
-  ): void {
-    const others = topology.members.filter(({ id }) => id !== process.id);
-    process.stream.publish({
-      type: "ClusterTopology",
-      members: [process.record, ...others],
-      blocked: topology.blocked,
-    });
-  }
-
-  // ---- processes
-
-  #start(host: string, id: string): void {
-    const { discovery, drift, clockStepMs, messageBytes } = this.scenario;
-    const config = { ...this.scenario.config, maxMessageBytes: this.#limitsDice.pick(messageBytes) };
-    this.#lives.set(id, (this.#lives.get(id) ?? 0) + 1);
-    const machine = this.#runtime.machine({
-      wallMs: this.#runtime.wallMs() + Math.round(this.#dice.between(-clockStepMs, clockStepMs)),
-      rate: 1 + this.#dice.between(-drift, drift),
-    });
-    this.#stepEarly(id, machine, () => process.isOver);
-    const process: Process = new Process({
-      id,
-      host,
-      advertised: this.#advertisedBy(host),
-      machine,
-      nowMs: this.#runtime.monotonicMs(),
-      network: this.#network,
-      config,
-      discovery: this.#discovery(),
-      onEvent: (from, event) => this.#hear(from, event),
-      onClosed: (from, closed, left) => this.#closed(from, closed, left),
-    });
-    this.#note(id, `starts at ${host}, process ${++this.#started}`);
-    this.#processes.push(process);
-    process.gossiper.setState(CHECKED_KEY, this.#versions);
-    void process.start();
-    if (discovery !== "topology") return;
-    this.#members.set(id, process.record);
-    // In a large cluster `#tellAll` sends the topology once.
-    for (const other of isLarge(this.scenario) ? [] : this.#alive) {
-      if (other !== process && this.#dice.chance(0.3)) continue;
-      this.#tell(other, { members: [...this.#members.values()], blocked: [] });
-    }
-  }
-
-  /** Sets a clock wrong before its process starts, and right soon after; or steps it soon after the start. */
-  #stepEarly(id: string, machine: Machine, isOver: () => boolean): void {
-    const { earlySteps: { chance, withinMs }, clockStepMs } = this.scenario;
-    if (chance === 0 || !this.#extraDice.chance(chance)) return;
-    const isLate = this.#extraDice.chance(0.3);
-    const byMs = isLate ? LATE_CLOCK_MS : Math.round(this.#extraDice.between(-clockStepMs, clockStepMs));
-    if (isLate) machine.stepWall(-byMs);
-    this.#later(this.#extraDice.between(0, withinMs), () => {
-      if (isOver()) return;
-      this.#note(id, `its clock steps by ${byMs} ms after the start`);
-      this.#count("early step");
-      machine.stepWall(byMs);
-    });
-  }
-
-  #kill(process: Process): void {
-    if (process.isOver) return;
-    this.#note(process.id, "is killed");
-    process.kill();
-    for (const host of this.#hosts) if (host !== process.host) this.#weather.break(process.host, host);
-  }
-
-  #discovery(): Discovery | undefined {
-    const { discovery, size, resolveIntervalMs, nameIsDialed } = this.scenario;
-    switch (discovery) {
-      case "topology":
-        return undefined;
-      case "seeds":
-        return seeds(this.#seedHosts().map((host) => this.#addressOf(host)));
-      case "balancer":
-        return seeds([SHARED_ADDRESS]);
-      case "name": {
-        const address = nameIsDialed ? SHARED_ADDRESS : undefined;
-        return byName(this.#name, { intervalMs: resolveIntervalMs, address });
-      }
-      case "fixed": {
-        const all = Array.from({ length: size }, (_, index) => index);
-        return fixedMembers(
-          all.map((index) => ({ id: `m${index}`, kinds: [], ...this.#advertisedBy(`h${index}`) })),
-        );
-      }
-    }
-  }
-
-  #seedHosts(): string[] {
-    const { seeds, size } = this.scenario;
-    return ["h0", "h1"].slice(0, Math.min(seeds, size));
-  }
-
-  #newHost(): string {
-    const host = `h${this.#hosts.length}`;
-    this.#hosts.push(host);
-    const own = memoryAddress(host, 1);
-    if (this.#addressOf(host) !== own) this.#network.balance(this.#addressOf(host), [own]);
-    this.#network.balance(SHARED_ADDRESS, this.#hosts.map((each) => memoryAddress(each, 1)));
-    return host;
-  }
-
-  /** The address that a machine advertises. */
-  #advertisedBy(host: string): { readonly host: string; readonly port: number; readonly url?: string } {
-    switch (this.scenario.addresses) {
-      case "own":
-        return { host, port: 1 };
-      case "ports":
-        return { host: "nat", port: Number(host.slice(1)) + 1 };
-      case "paths":
-        return { host: "nat", port: 1, url: `ws://nat:1/${host}` };
-    }
-  }
-
-  #addressOf(host: string): string {
-    const { host: name, port, url } = this.#advertisedBy(host);
-    return url ?? memoryAddress(name, port);
-  }
-
-  /** The id for a process on a machine: the id of the last process there, or a new one. */
-  #idFor(host: string): string {
-    const last = this.#processes.findLast((process) => process.host === host)?.id ?? host.replace("h", "m");
-    const isPinned = this.scenario.discovery === "fixed" || this.#dice.chance(0.5);
-    if (isPinned || this.#lives.size >= 4 * this.scenario.size + 4) return last;
-    return `${last.split(".")[0]}.${this.#started}`;
-  }
-
-  get #alive(): Process[] {
-    return this.#processes.filter((process) => !process.isOver);
-  }
-
-  #any(isMeant: (process: Process) => boolean): Process | undefined {
-    const meant = this.#alive.filter(isMeant);
-    return meant.length === 0 ? undefined : this.#dice.pick(meant);
-  }
-
-  #split(): [string[], string[]] {
-    // Every cut pair takes memory until the end of the run.
-    const share = isLarge(this.scenario) ? 10 / this.scenario.size : this.#dice.pick([0.2, 0.5]);
-    const one = this.#dice.some(this.#hosts, share);
-    return [one, this.#hosts.filter((host) => !one.includes(host))];
-  }
-
-  // ---- time and observation
-
-  async #pass(forMs: number): Promise<void> {
-    await this.#runtime.advance(Math.max(0, forMs));
-    if (this.#violation !== undefined) throw new Violated();
-  }
-
-  /** Plans an action; the end of the simulation cancels it. Returns a function that cancels it. */
-  #later(afterMs: number, action: () => void): () => void {
-    const cancel = this.#runtime.setTimer(afterMs, () => {
-      this.#planned.delete(cancel);
-      action();
-    });
-    this.#planned.add(cancel);
-    return () => {
-      this.#planned.delete(cancel);
-      cancel();
-    };
-  }
-
+  /** Checks the whole state of so many processes on average. */
   #sweep(most: number = SWEPT_PROCESSES): void {
-    const processes = this.#alive;
-    const chance = Math.min(1, most / Math.max(1, processes.length));
-    this.#witness.sweep(this.#dice.some(processes, chance));
+    const { processes: { alive }, random: { main } } = this.#run;
+    const chance = Math.min(1, most / Math.max(1, alive.length));
+    this.#checker.sweep(main.some(alive, chance));
   }
 
-  #hear(process: Process, event: HearsayEvent): void {
+  #onEvent(process: Process, event: HearsayEvent): void {
     if (process.isOver) return;
-    // In a large cluster these lines would fill the memory.
-    const isHearsay = event.type === "GossipUpdate" && event.memberId !== process.id;
-    const line = isHearsay && isLarge(this.scenario) ? undefined : lineOf(process, event);
-    if (line !== undefined) this.#note(process.id, line);
-    if (TALLIED.has(event.type)) this.#count(event.type);
-    this.#witness.hear(process, event);
+    this.#run.record.logEvent(process, event);
+    this.#checker.record(process, event);
   }
 
-  #count(what: string): void {
-    this.#tally.set(what, (this.#tally.get(what) ?? 0) + 1);
-  }
-
-  #closed(process: Process, { reason, error, flush }: GossiperClosed, left: Leftovers): void {
-    this.#note(process.id, `ended: ${reason}, acknowledged by ${flush?.acknowledgedBy} of ${flush?.wanted}`);
-    if (this.#politeRestarts.delete(process)) {
-      this.#later(POLITE_PAUSE_MS, () => {
-        const isTaken = this.#alive.some(({ host }) => host === process.host);
-        if (!this.#isCalm && this.#violation === undefined && !isTaken) this.#restart(process.host);
-      });
-    }
-    if (reason === "failed") this.#violated(process, `it failed: ${(error as Error)?.stack ?? error}`);
-    const { connections, timers } = left;
-    if (connections + timers === 0) return;
-    this.#violated(process, `it ended with ${connections} open connections and ${timers} timers`);
-  }
-
-  #note(who: string, what: string): void {
-    this.trace.add(this.#runtime.monotonicMs(), who, what);
-  }
-
-  #violated(process: Process | undefined, what: string): void {
-    if (this.#violation !== undefined) return;
-    this.#violation = process ? `${process.id}: ${what}` : what;
-    this.#note(process?.id ?? "", `FAILED: ${what}`);
+  #outcome({ recoveryMs, returnMs }: Pick<Outcome, "recoveryMs" | "returnMs">): Outcome {
+    const { scenario, processes, network, timeline, record } = this.#run;
+    const { messages, bytes } = network.counts;
+    const virtualMs = timeline.nowMs;
+    return {
+      seed: this.seed,
+      violation: record.violation,
+      recoveryMs,
+      recoveryBoundMs: this.#recovery.boundMs,
+      returnMs,
+      returnBoundMs: this.#politeRestart.boundMs,
+      rounds: virtualMs / scenario.config.gossipInterval,
+      messages,
+      bytes,
+      processes: processes.count,
+      falseBlocks: this.#checker.falseBlocks,
+      tally: record.tally,
+      virtualMs,
+    };
   }
 }
 
-/** Ends a simulation after a broken rule. */
-class Violated extends Error {}
-
-/** The log line of an event; `undefined` for frequent events. */
-function lineOf(process: Process, event: HearsayEvent): string | undefined {
-  switch (event.type) {
-    case "GossipUpdate": {
-      if (event.key === HEARTBEAT_KEY || event.key.startsWith("hearsay.") || event.key === "topology") return;
-      const value = event.deleted ? "deleted" : `= ${JSON.stringify(event.value).slice(0, 40)}`;
-      const owner = event.memberId === process.id ? "sets" : `receives ${event.memberId}`;
-      return `${owner} ${event.key}@${event.sequenceNumber} ${value}`;
-    }
-    case "MemberBlocked":
-      return `blocks ${event.memberId} (${event.reason})`;
-    case "MemberUnblocked":
-      return `unblocks ${event.memberId}`;
-    case "MemberForgotten":
-      return `forgets ${event.memberId}`;
-    case "SelfBlocked":
-      return `learns from ${event.peerId ?? "itself"} that it is blocked (${event.reason})`;
-    case "IncarnationRenewed":
-      return `starts incarnation ${event.incarnation}`;
-    case "ConflictDetected":
-      return `reports a conflict about ${event.memberId} (${event.reason})`;
-    case "PhaseChanged":
-      return `is ${event.to}`;
-    case "ConsensusReached":
-      return `agrees on ${JSON.stringify(event.value)}`;
-    case "ConsensusLost":
-      return "no longer agrees";
-    case "ReconcilingRequested":
-      return `compares state with ${event.peerId}`;
-    case "ClusterTopology":
-      // In a large cluster the ids would take more memory than the cluster itself.
-      return `has topology ${
-        isLarge({ size: event.members.length })
-          ? event.members.length
-          : event.members.map(({ id }) => id).join()
-      }`;
-    case "RequestFailed": {
-      const { error } = event;
-      return `cannot reach ${event.peerId}: ${error instanceof HearsayError ? error.code : error}`;
-    }
-  }
+function makeChecker({ scenario, random, processes, timeline, record }: Run): InvariantChecker {
+  const { config, links } = scenario;
+  return new InvariantChecker({
+    ...config,
+    random: random.main.fork(),
+    // The last term is for messages in the queue of a slow receiver: they were sent before the block.
+    underWayMs: 4 * config.gossipRequestTimeout + 60 * links.delayMs + 100,
+    openMembership: hasOpenMembership(scenario),
+    nowMs: () => timeline.nowMs,
+    processes,
+    onViolation: (process, text) => record.fail(process, text),
+  });
 }

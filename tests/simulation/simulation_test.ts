@@ -36,16 +36,16 @@ Deno.test("simulation: seeds that failed once pass", async () => {
 
 async function assertAllPass(
   seeds: readonly number[],
-  wishes: { readonly isPlain: boolean },
+  overrides: { readonly isPlain: boolean },
 ): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];
-  const options = wishes.isPlain ? " --plain" : "";
-  for await (const { outcome, story } of simulateAll(seeds, { wishes })) {
+  const options = overrides.isPlain ? " --plain" : "";
+  for await (const { outcome, log } of simulateAll(seeds, { overrides })) {
     const { seed, violation } = outcome;
     outcomes.push(outcome);
     assert(
       violation === undefined,
-      [`seed ${seed}: ${violation}`, `deno task simulate --seed ${seed}${options}`, ...story].join("\n"),
+      [`seed ${seed}: ${violation}`, `deno task simulate --seed ${seed}${options}`, ...log].join("\n"),
     );
   }
   return outcomes;
@@ -53,12 +53,12 @@ async function assertAllPass(
 
 Deno.test("simulation: seeds draw every discovery and every kind of address, a single seed and early clock steps", () => {
   const scenarios = Array.from({ length: 200 }, (_, seed) => new Simulation(seed).scenario);
-  const drawn = new Set(scenarios.flatMap(({ discovery, addresses, seeds, troubles, earlySteps }) => [
+  const drawn = new Set(scenarios.flatMap(({ discovery, addresses, seeds, faults, earlySteps }) => [
     discovery,
     addresses,
     `${seeds} seeds`,
     ...(earlySteps.chance > 0 ? ["early steps"] : []),
-    ...troubles.map(([, trouble]) => trouble),
+    ...faults.map(([, fault]) => fault),
   ]));
   const due = [
     ...["fixed", "seeds", "topology", "balancer", "name", "own", "ports", "paths", "1 seeds", "2 seeds"],
@@ -69,13 +69,13 @@ Deno.test("simulation: seeds draw every discovery and every kind of address, a s
 
 Deno.test("simulation: equal seeds give equal event logs, byte for byte, and different seeds different ones", async () => {
   for (const seed of [2, 19, 20, 28, 44]) {
-    const stories = await Promise.all([seed, seed, seed + 1].map(async (each) => {
+    const logs = await Promise.all([seed, seed, seed + 1].map(async (each) => {
       const simulation = new Simulation(each);
       const outcome = await simulation.run();
       return [...simulation.describe(), ...simulation.trace.lines(), JSON.stringify(outcome)].join("\n");
     }));
-    assert(stories[0]!.length > 1_000);
-    assertEquals(stories[0] === stories[1], true, `seed ${seed} has two event logs`);
-    assertEquals(stories[0] === stories[2], false);
+    assert(logs[0]!.length > 1_000);
+    assertEquals(logs[0] === logs[1], true, `seed ${seed} has two event logs`);
+    assertEquals(logs[0] === logs[2], false);
   }
 });

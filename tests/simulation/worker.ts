@@ -5,7 +5,7 @@
  */
 
 import { type Outcome, Simulation } from "./simulation.ts";
-import type { Wishes } from "./scenario.ts";
+import type { Overrides } from "./scenario.ts";
 
 /** Lines of the event log that a failed run returns. */
 const KEPT_LINES = 80;
@@ -13,14 +13,14 @@ const KEPT_LINES = 80;
 /** A message to the worker. */
 export interface Order {
   readonly seed: number;
-  readonly wishes: Wishes;
+  readonly overrides: Overrides;
 }
 
 /** The answer of the worker. */
 export interface Result {
   readonly outcome: Outcome;
   /** The scenario and the end of the event log of a failed run; empty for others. */
-  readonly story: readonly string[];
+  readonly log: readonly string[];
 }
 
 const worker = globalThis as unknown as {
@@ -28,10 +28,10 @@ const worker = globalThis as unknown as {
   postMessage: (result: Result) => void;
 };
 
-worker.onmessage = async ({ data: { seed, wishes } }) => {
-  const simulation = new Simulation(seed, wishes);
+worker.onmessage = async ({ data: { seed, overrides } }) => {
+  const simulation = new Simulation(seed, overrides);
   const outcome = await simulation.run();
   const isWrong = outcome.violation !== undefined;
-  const story = isWrong ? [...simulation.describe(), "", ...simulation.trace.lines(KEPT_LINES)] : [];
-  worker.postMessage({ outcome, story });
+  const log = isWrong ? [...simulation.describe(), "", ...simulation.trace.lines(KEPT_LINES)] : [];
+  worker.postMessage({ outcome, log });
 };

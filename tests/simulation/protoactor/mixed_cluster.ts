@@ -66,12 +66,12 @@ export class MixedCluster implements AsyncDisposable {
       if (record.kinds.length > 0) await cluster.#startHearsay(record, records);
       else await cluster.#startGo(record);
     }
-    cluster.#tellGo(records);
+    cluster.#announceToGo(records);
     return cluster;
   }
 
   /** Applies faults at random: sets, lost letters, broken streams and short partitions. */
-  async rage(forMs: number): Promise<void> {
+  async injectFaults(forMs: number): Promise<void> {
     this.network.loss = this.#pick([0, 0.1, 0.4]);
     this.network.delayMs = this.#pick([5, 80, 200]);
     let healAtMs = Infinity;
@@ -201,7 +201,7 @@ export class MixedCluster implements AsyncDisposable {
     this.go.push(member);
   }
 
-  #tellGo(records: readonly Member[]): void {
+  #announceToGo(records: readonly Member[]): void {
     const listed = records.map(({ id, host, port }): Listed => ({ id, address: `${host}:${port}` }));
     for (const member of this.go) member.list(listed);
   }

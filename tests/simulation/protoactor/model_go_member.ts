@@ -54,7 +54,7 @@ export class ModelGoMember {
   readonly #runtime: VirtualRuntime;
   readonly #network: CallNetwork;
   readonly #expirationMs: number;
-  readonly #told = new Map<string, bigint>();
+  readonly #sentUpTo = new Map<string, bigint>();
   readonly #streams = new Map<string, Promise<WritableStreamDefaultWriter<Uint8Array>>>();
   #others: readonly Listed[] = [];
   #numbers = 0n;
@@ -117,7 +117,7 @@ export class ModelGoMember {
     const shuffled = this.#others.map((other) => [this.#runtime.random(), other] as const).sort(([a], [b]) =>
       a - b
     );
-    for (const [, other] of shuffled.slice(0, FAN_OUT)) this.#tell(other);
+    for (const [, other] of shuffled.slice(0, FAN_OUT)) this.#gossipTo(other);
     this.#runtime.setTimer(INTERVAL_MS, () => this.#round());
   }
 
@@ -131,7 +131,7 @@ export class ModelGoMember {
     this.#others = this.#others.filter(({ id }) => !this.blocked.has(id));
   }
 
-  #tell({ id, address }: Listed): void {
+  #gossipTo({ id, address }: Listed): void {
     this.#send({
       target: { address, id: "gossip" },
       sender: { address: this.address, id: `future$${this.#numbers}` },
@@ -144,10 +144,10 @@ export class ModelGoMember {
     const others = [...this.state.keys()].filter((id) => id !== this.id).slice(0, MAX_SEND);
     const members = [this.id, ...others].flatMap((id) => {
       const mark = `${target}.${id}`;
-      const sentUpTo = this.#told.get(mark) ?? 0n;
+      const sentUpTo = this.#sentUpTo.get(mark) ?? 0n;
       const newEntries = [...this.state.get(id) ?? []].filter(([, { number }]) => number > sentUpTo);
       if (newEntries.length === 0) return [];
-      this.#told.set(
+      this.#sentUpTo.set(
         mark,
         newEntries.reduce((most, [, { number }]) => number > most ? number : most, sentUpTo),
       );

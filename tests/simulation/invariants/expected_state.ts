@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Incarnation } from "../../engine/types.ts";
+import { HEARTBEAT_KEY, type Incarnation } from "../../../engine/types.ts";
 
 /** One set or one delete. */
 export interface Change {
@@ -13,26 +13,34 @@ export interface Change {
   readonly json: string | undefined;
 }
 
+/** A change of a key. */
+export interface KeyChange extends Change {
+  readonly key: string;
+}
+
 /** Changes by key, in ascending order of number. */
-type LifeLog = Map<string, Change[]>;
+type IncarnationLog = Map<string, Change[]>;
 
 /** The expected state. Only changes by owners are recorded. */
 export class ExpectedState {
-  readonly #lives = new Map<string, Map<Incarnation, LifeLog>>();
+  readonly #incarnations = new Map<string, Map<Incarnation, IncarnationLog>>();
 
   /** Records a change by an owner. Returns an error text if its number is not above the last one. */
-  record(id: string, incarnation: Incarnation, key: string, change: Change): string | undefined {
-    const lives = getOrMake(this.#lives, id, () => new Map<Incarnation, LifeLog>());
-    const log = getOrMake(lives, incarnation, () => new Map<string, Change[]>());
+  record(
+    id: string,
+    { incarnation, key, number, json }: KeyChange & { readonly incarnation: Incarnation },
+  ): string | undefined {
+    const incarnations = getOrMake(this.#incarnations, id, () => new Map<Incarnation, IncarnationLog>());
+    const log = getOrMake(incarnations, incarnation, () => new Map<string, Change[]>());
     const changes = getOrMake(log, key, () => []);
     const last = changes.at(-1)?.number ?? 0;
-    changes.push(change);
-    return last < change.number ? undefined : `${id} gave ${key} the number ${change.number} after ${last}`;
+    changes.push({ number, json });
+    return last < number ? undefined : `${id} gave ${key} the number ${number} after ${last}`;
   }
 
   /** True if an incarnation of the owner made exactly this change. */
-  has(id: string, key: string, { number, json }: Change): boolean {
-    for (const log of this.#lives.get(id)?.values() ?? []) {
+  has(id: string, { key, number, json }: KeyChange): boolean {
+    for (const log of this.#incarnations.get(id)?.values() ?? []) {
       if (find(log.get(key) ?? [], number)?.json === json) return true;
     }
     return false;
@@ -40,13 +48,18 @@ export class ExpectedState {
 
   /** All changes of one incarnation, by key. */
   changesOf(id: string, incarnation: Incarnation): ReadonlyMap<string, readonly Change[]> {
-    return this.#lives.get(id)?.get(incarnation) ?? new Map();
+    return this.#incarnations.get(id)?.get(incarnation) ?? new Map();
   }
 
   /** The number of incarnations of an id that changed a key. */
-  livesOf(id: string): number {
-    return this.#lives.get(id)?.size ?? 0;
+  incarnationsOf(id: string): number {
+    return this.#incarnations.get(id)?.size ?? 0;
   }
+}
+
+/** False for the heartbeat: its count is not part of a member's state. */
+export function isState(key: string): boolean {
+  return key !== HEARTBEAT_KEY;
 }
 
 /** The change with exactly this number. */

@@ -1,0 +1,76 @@
+/**
+ * Invariants of every member at every moment of a simulation.
+ *
+ * @module
+ */
+
+import type { HearsayEvent } from "../../../contracts/event_stream.ts";
+import type { SentMessage } from "../../../testing/memory.ts";
+import type { Process } from "../process.ts";
+import { AwaitedValues } from "./awaited_values.ts";
+import { CheckContext, type InvariantCheckerOptions } from "./check_context.ts";
+import { EventChecks } from "./event_checks.ts";
+import { MessageChecks } from "./message_checks.ts";
+import { StateChecks } from "./state_checks.ts";
+
+/** Checks the invariants from outside: it trusts only changes by owners, and public interfaces. */
+export class InvariantChecker {
+  readonly #context: CheckContext;
+  readonly #awaited: AwaitedValues;
+  readonly #events: EventChecks;
+  readonly #messages: MessageChecks;
+  readonly #states: StateChecks;
+
+  constructor(options: InvariantCheckerOptions) {
+    this.#context = new CheckContext(options);
+    this.#awaited = new AwaitedValues(this.#context);
+    this.#events = new EventChecks(this.#context, this.#awaited);
+    this.#messages = new MessageChecks(this.#context);
+    this.#states = new StateChecks(this.#context);
+  }
+
+  /** How often a member that runs and is not suspended was blocked as expired. */
+  get falseBlocks(): number {
+    return this.#events.falseBlocks;
+  }
+
+  /** Must be called at once with every event of a process. */
+  record(process: Process, event: HearsayEvent): void {
+    this.#events.record(process, event);
+  }
+
+  /** Must be called with every message when it is sent. */
+  checkMessage(sent: SentMessage): void {
+    this.#messages.check(sent);
+  }
+
+  /** Must be called before a `setStateRequest` with this value of `AWAITED_KEY`. */
+  await(process: Process, value: number): void {
+    this.#awaited.await(process, value);
+  }
+
+  /** Checks a resolved `setStateRequest`: so many other members, or all active ones, have the value. */
+  checkPromise(
+    process: Process,
+    request: { readonly value: number; readonly acknowledgedBy: number | "all" },
+  ): void {
+    this.#awaited.check(process, request);
+  }
+
+  /** Checks the whole state of the processes. */
+  sweep(processes: readonly Process[]): void {
+    this.#states.sweep(processes);
+  }
+
+  /** The values of the running incarnation's keys, for the check at the end. */
+  latest(process: Process): Map<string, string> {
+    const { incarnation } = this.#context.of(process);
+    const values = new Map<string, string>();
+    if (incarnation === undefined) return values;
+    for (const [key, changes] of this.#context.expected.changesOf(process.id, incarnation)) {
+      const json = changes.at(-1)?.json;
+      if (json !== undefined) values.set(key, json);
+    }
+    return values;
+  }
+}
