@@ -45,7 +45,9 @@ export class PoliteRestart {
     this.#boundMs = this.#boundFor(processes.alive.length);
     await this.#stop(hosts);
     await timeline.pass(POLITE_PAUSE_MS);
-    for (const host of hosts) this.#options.supervisor.startAgain(host);
+    const lateForMs = hosts.map((host) => this.#options.supervisor.startAgain(host));
+    // A process whose clock is years late refuses every handshake (E2), until the clock steps.
+    this.#boundMs += Math.max(...lateForMs);
     const returnMs = await this.#untilAllMet(hosts);
     await this.#options.recovery.untilRecovered("polite restart");
     return returnMs;
@@ -102,10 +104,7 @@ export class PoliteRestart {
     return returnMs;
   }
 
-  /**
-   * The first member that lacks another one; `undefined` without such a member. Others hear of a dead member again from
-   * a peer that still has its state, so that it may be active for one expiration (docs/guide.md).
-   */
+  /** The first member that lacks another one; `undefined` without such a member. */
   #findLacking(): string | undefined {
     const { alive } = this.#run.processes;
     for (const { id, gossiper } of alive) {

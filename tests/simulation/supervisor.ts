@@ -54,9 +54,12 @@ export class Supervisor {
     this.#start(host, firstIdAt(host));
   }
 
-  /** Starts another process on a machine. The last one there has ended. */
-  startAgain(host: string): void {
-    this.#start(host, this.#idFor(host));
+  /**
+   * Starts another process on a machine. The last one there has ended. Returns the time, in milliseconds, until its clock
+   * is not years late any more.
+   */
+  startAgain(host: string): number {
+    return this.#start(host, this.#idFor(host));
   }
 
   /** Kills the process on a machine if there is one, and starts another one. */
@@ -117,7 +120,7 @@ export class Supervisor {
     });
   }
 
-  #start(host: string, id: string): void {
+  #start(host: string, id: string): number {
     const { scenario, hosts, processes, network, runtime, timeline, record, random } = this.#run;
     const { drift, clockStepMs } = scenario;
     const config = { ...scenario.config, maxMessageBytes: random.limits.pick(scenario.messageBytes) };
@@ -125,7 +128,7 @@ export class Supervisor {
       wallMs: runtime.wallMs() + Math.round(random.main.between(-clockStepMs, clockStepMs)),
       rate: 1 + random.main.between(-drift, drift),
     });
-    this.#stepEarly(id, machine, () => process.isOver);
+    const lateForMs = this.#stepEarly(id, machine, () => process.isOver);
     const process: Process = new Process({
       id,
       host,
@@ -143,22 +146,28 @@ export class Supervisor {
     process.gossiper.setState(CHECKED_KEY, this.#version);
     void process.start();
     if (scenario.discovery === "topology") this.#options.topology.add(process);
+    return lateForMs;
   }
 
-  /** Sets a clock wrong before its process starts, and right soon after; or steps it soon after the start. */
-  #stepEarly(id: string, machine: Machine, isOver: () => boolean): void {
+  /**
+   * Sets a clock wrong before its process starts, and right soon after; or steps it soon after the start. Returns the time,
+   * in milliseconds, for which it is years late.
+   */
+  #stepEarly(id: string, machine: Machine, isOver: () => boolean): number {
     const { scenario, timeline, record, random: { circumstances } } = this.#run;
     const { earlySteps: { chance, withinMs }, clockStepMs } = scenario;
-    if (chance === 0 || !circumstances.chance(chance)) return;
+    if (chance === 0 || !circumstances.chance(chance)) return 0;
     const isLate = circumstances.chance(0.3);
     const byMs = isLate ? LATE_CLOCK_MS : Math.round(circumstances.between(-clockStepMs, clockStepMs));
     if (isLate) machine.stepWall(-byMs);
-    timeline.later(circumstances.between(0, withinMs), () => {
+    const afterMs = circumstances.between(0, withinMs);
+    timeline.later(afterMs, () => {
       if (isOver()) return;
       record.log(id, `its clock steps by ${byMs} ms after the start`);
       record.count("early step");
       machine.stepWall(byMs);
     });
+    return isLate ? afterMs : 0;
   }
 
   #discovery(): Discovery | undefined {

@@ -134,7 +134,10 @@ export class EventChecks {
 
   #checkExpired(process: Process, id: string): void {
     const { heartbeatExpiration, gossipInterval, gossipRequestTimeout, processes } = this.#context.options;
-    const { activeMs, freezes } = this.#context.of(process).sinceSignOfLife(id);
+    const observation = this.#context.of(process);
+    // A member that never was active came without a heartbeat count, because its sender had blocked it.
+    if (!observation.hasJustFailed(id)) return;
+    const { activeMs, freezes } = observation.sinceSignOfLife(id);
     // A suspension counts for at most the time between two rounds.
     const pausesMs = (freezes + 1) * (gossipInterval + gossipRequestTimeout);
     const leastMs = heartbeatExpiration - pausesMs;

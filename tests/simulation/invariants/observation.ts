@@ -25,6 +25,7 @@ export class Observation {
   #lastNumber = 0;
   #consensus: string | undefined;
   #hasMet = false;
+  #failedId: string | undefined;
   readonly #forgotten = new Set<string>();
   readonly #signsOfLife = new Map<string, ActiveMoment>();
   readonly #blockedAtMs = new Map<string, number>();
@@ -64,6 +65,11 @@ export class Observation {
   /** True after its first exchange with a peer. */
   get hasMet(): boolean {
     return this.#hasMet;
+  }
+
+  /** True between the failure of an active member and its block. */
+  hasJustFailed(id: string): boolean {
+    return this.#failedId === id;
   }
 
   /** True if it dropped the state of a member and has not received all of it again. */
@@ -135,7 +141,11 @@ export class Observation {
       case "ClusterTopology":
         for (const member of event.members) this.stopKeeping(member.id);
         return;
+      case "MemberFailed":
+        this.#failedId = event.memberId;
+        return;
       case "MemberBlocked":
+        this.#failedId = undefined;
         this.#blockedAtMs.set(event.memberId, this.#nowMs());
         return;
       case "MemberUnblocked":
