@@ -7,10 +7,8 @@
 import type { JsonValue } from "../engine/types.ts";
 import type { Member } from "../contracts/cluster.ts";
 import { isHost, isMemberUrl } from "../common/host_names.ts";
-import { areKinds } from "../options/member_rules.ts";
-
-/** The longest id or host, in UTF-16 units. */
-const MAX_LENGTH = 256;
+import { utf8Length } from "../engine/json.ts";
+import { areKinds, MAX_NAME_BYTES } from "../options/member_rules.ts";
 
 /** Reads a member's record; `undefined` if it is invalid. Unknown fields are dropped. */
 export function readMember(value: JsonValue | undefined): Member | undefined {
@@ -29,7 +27,7 @@ export function readMember(value: JsonValue | undefined): Member | undefined {
 }
 
 function isText(value: unknown): value is string {
-  return typeof value === "string" && value !== "" && value.length <= MAX_LENGTH;
+  return typeof value === "string" && value !== "" && utf8Length(value) <= MAX_NAME_BYTES;
 }
 
 function isPort(value: unknown): value is number {

@@ -23,7 +23,7 @@ import type {
   Instant,
   KnownVersions,
   Liveness,
-  PartialDelta,
+  MemberDeltas,
   SummaryPart,
 } from "./types.ts";
 import { EngineView } from "./view.ts";
@@ -290,7 +290,7 @@ export class Engine {
   /** Merges a pushed delta. With `relay`, changes are passed on. A gap is left for the next round to report. */
   applyPush(
     peerId: string,
-    { delta, relay }: { readonly delta: PartialDelta; readonly relay: boolean },
+    { delta, relay }: { readonly delta: MemberDeltas; readonly relay: boolean },
     now: Instant,
     options: IncomingOptions = {},
   ): WithEvents {
@@ -302,7 +302,7 @@ export class Engine {
   }
 
   /** The changes of these members, to send to a peer at once. They do not count as acknowledged (rule E5). */
-  push(peerId: string, ids: Iterable<string>): WithEvents<{ delta: PartialDelta }> {
+  push(peerId: string, ids: Iterable<string>): WithEvents<{ delta: MemberDeltas }> {
     const { identity, sync, transactions } = this.#parts;
     return this.#transaction(undefined, () => {
       if (identity.isFenced) return { delta: { members: [] } };

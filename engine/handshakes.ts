@@ -10,7 +10,7 @@ import { isFarAhead } from "./incarnation.ts";
 import type { Heartbeats } from "./liveness/heartbeats.ts";
 import type { Isolation } from "./liveness/isolation.ts";
 import type { Suspicions } from "./liveness/suspicions.ts";
-import { endsWithIncarnation } from "./membership/block_list.ts";
+import { endsWithProofOfLife } from "./membership/block_list.ts";
 import type { Membership } from "./membership/membership.ts";
 import type { OwnState } from "./own_state.ts";
 import type { Progress } from "./progress.ts";
@@ -68,7 +68,7 @@ export class Handshakes {
       return "id_conflict";
     }
     if (!this.#applyIncarnation(peer, now)) return "id_conflict";
-    if (endsWithIncarnation(membership.blocks.reason(peer.id))) membership.free(peer.id, now);
+    if (endsWithProofOfLife(membership.blocks.reason(peer.id))) membership.free(peer.id, now);
     if (membership.blocks.has(peer.id)) return "blocked";
     this.#accept(peer, now);
     return undefined;
@@ -83,7 +83,7 @@ export class Handshakes {
     if (!this.#blockedBy.has(peerId)) emit({ type: "SelfBlocked", peerId, reason });
     if (membership.isMember(peerId)) this.#blockedBy.add(peerId);
     // The peer heard nothing of this member for long: this process may have been suspended without a sign of it.
-    if (endsWithIncarnation(reason)) heartbeats.distrust({ monotonicMs: nowMs, wallMs: 0 });
+    if (endsWithProofOfLife(reason)) heartbeats.distrust({ monotonicMs: nowMs, wallMs: 0 });
   }
 
   /** Drops the reports of peers outside the topology. */

@@ -20,7 +20,7 @@ import {
   type KnownVersion,
   type KnownVersions,
   type Liveness,
-  type PartialDelta,
+  type MemberDeltas,
   TOPOLOGY_KEY,
 } from "./types.ts";
 
@@ -71,7 +71,7 @@ export class Incoming {
   }
 
   /** Merges a pushed delta. A gap in it is left for the next round to report. */
-  applyPush(peerId: string, delta: PartialDelta, now: Instant, options: IncomingOptions): void {
+  applyPush(peerId: string, delta: MemberDeltas, now: Instant, options: IncomingOptions): void {
     const { sync } = this.#parts;
     const merging = sync.beforeMerge(peerId);
     const merged = this.#mergeMembers(peerId, delta, { ...options, now });
@@ -123,7 +123,7 @@ export class Incoming {
    */
   #mergeMembers(
     peerId: string,
-    delta: PartialDelta,
+    delta: MemberDeltas,
     { refused, now }: { readonly refused?: ReadonlySet<string>; readonly now: Instant },
   ): Merged {
     const { selfId, merge, identity } = this.#parts;

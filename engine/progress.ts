@@ -70,7 +70,7 @@ export class Progress {
 
   #evaluatePhase(mayAgree: boolean): Phase {
     if (this.#memories.inRepair) return "reconciling";
-    const { convergence, state } = this.#store;
-    return mayAgree && convergence.agreeing(state) === convergence.peers ? "confirmed" : "diffusing";
+    const { convergence, stateName } = this.#store;
+    return mayAgree && convergence.agreeing(stateName) === convergence.peers ? "confirmed" : "diffusing";
   }
 }

@@ -131,7 +131,7 @@ export interface Liveness {
 }
 
 /** The member states of a message without a digest. */
-export type PartialDelta = Pick<Delta, "members">;
+export type MemberDeltas = Pick<Delta, "members">;
 
 /** A version of a member's state: all entries of an incarnation up to a number. */
 export interface KnownVersion {

@@ -5,7 +5,7 @@
  */
 
 import { heartbeatEntry } from "./liveness/entries_for_unversioned.ts";
-import { ISOLATED_SHARE } from "./liveness/isolation.ts";
+import { ISOLATED_DIVISOR } from "./liveness/isolation.ts";
 import type { EngineParts } from "./parts.ts";
 import type { UnsignedSnapshot } from "./state/member_state.ts";
 import { signedStateOf } from "./sync/signed_state.ts";
@@ -26,7 +26,7 @@ import {
  * A peer is silent, and must be asked for an answer, after `heartbeatExpiration` divided by this. 4: the peer has time to
  * answer before it expires.
  */
-const SILENT_SHARE = 4;
+const SILENT_DIVISOR = 4;
 
 /** The amounts that an engine keeps; `docs/ALGORITHM.md` has the limit of each. */
 export interface Footprint {
@@ -143,7 +143,7 @@ export class EngineView {
   isSilent(peerId: string): boolean {
     const { memories, settings, transactions } = this.#parts;
     const silentMs = transactions.nowMs - (memories.peek(peerId)?.heardMs ?? -Infinity);
-    return silentMs > settings.heartbeatExpiration / SILENT_SHARE;
+    return silentMs > settings.heartbeatExpiration / SILENT_DIVISOR;
   }
 
   /**
@@ -153,7 +153,7 @@ export class EngineView {
   get isIdle(): boolean {
     const { membership, settings, signs, transactions } = this.#parts;
     if (this.phase !== "confirmed" || signs) return false;
-    return membership.longestSilence(transactions.nowMs) <= settings.heartbeatExpiration / ISOLATED_SHARE;
+    return membership.longestSilence(transactions.nowMs) <= settings.heartbeatExpiration / ISOLATED_DIVISOR;
   }
 
   /** True if there are changes to send before the next round. */

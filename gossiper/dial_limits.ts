@@ -6,6 +6,7 @@
  */
 
 import { Backoffs } from "../common/backoff.ts";
+import { authorityOf } from "../common/canonical_address.ts";
 import { HearsayError } from "../common/errors.ts";
 import type { Runtime } from "../common/runtime.ts";
 
@@ -44,7 +45,7 @@ export class DialLimits {
 
   /** True if an address may be dialed for a member now: it has a free slot and no backoff from other members. */
   isFree({ memberId, address }: Dialled): boolean {
-    const authority = authorityOf(address);
+    const authority = authorityIn(address);
     if ((this.#underWay.get(authority) ?? 0) >= MAX_DIALS_AT_ONCE) return false;
     return this.#isKnownAt(memberId, authority) ||
       !this.#rests.isResting(authority, this.#runtime.monotonicMs());
@@ -55,7 +56,7 @@ export class DialLimits {
     { memberId, address }: Dialled,
     dial: () => Promise<T>,
   ): Promise<T> {
-    const authority = authorityOf(address);
+    const authority = authorityIn(address);
     const atOnce = this.#underWay.get(authority) ?? 0;
     if (atOnce >= MAX_DIALS_AT_ONCE) {
       const text = `${address} has ${atOnce} dials under way; it was not dialed for ${memberId}.`;
@@ -95,7 +96,6 @@ export class DialLimits {
 }
 
 /** The host and port in one form, without the path. */
-function authorityOf(address: string): string {
-  const host = URL.parse(address)?.host.toLowerCase() ?? address;
-  return host.replace(/^localhost(?=:|$)/, "127.0.0.1");
+function authorityIn(address: string): string {
+  return authorityOf(address) ?? address;
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { endsWithIncarnation } from "../engine/membership/block_list.ts";
+import { endsWithProofOfLife } from "../engine/membership/block_list.ts";
 import { copyJson } from "../engine/json.ts";
 import { MEMBER_KEY, SIGNING_KEY } from "../engine/types.ts";
 import { RequestHandler } from "./request_handler.ts";
@@ -92,9 +92,9 @@ export class Lifecycle {
         const id = session.peerId;
         if (id === undefined) return;
         if (code === "blocked") engineHost.do((engine) => engine.onBlockedBy(id, reason ?? "expired"));
-        const needsHandshake = code === "blocked" && endsWithIncarnation(reason) ||
+        const needsHandshake = code === "blocked" && endsWithProofOfLife(reason) ||
           engineHost.view.incarnation !== before;
-        if (needsHandshake) this.#rounds.handshakeNow(id);
+        if (needsHandshake) this.#rounds.handshakeSoon(id);
       },
       onFatal: options.onFatal,
     });

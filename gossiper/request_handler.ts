@@ -5,7 +5,7 @@
  */
 
 import type { Sent } from "../engine/engine.ts";
-import type { Delta, KnownVersions, Liveness, PartialDelta, SummaryPart } from "../engine/types.ts";
+import type { Delta, KnownVersions, Liveness, MemberDeltas, SummaryPart } from "../engine/types.ts";
 import type { Member } from "../contracts/cluster.ts";
 import type { EngineHost } from "./engine_host.ts";
 import {
@@ -158,7 +158,7 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
     return { delta, sent, holds: versions, liveness: this.#engineHost.engine.takeLiveness(peerId, sent) };
   }
 
-  toPush(session: Session, ids: Iterable<string>): PartialDelta | undefined {
+  toPush(session: Session, ids: Iterable<string>): MemberDeltas | undefined {
     const peerId = session.peer!.id;
     // A push may wait for a slow peer until after the peer is blocked (R10.2).
     if (!this.#engineHost.view.activeIds().has(peerId)) return undefined;
@@ -237,7 +237,7 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
   }
 
   /** The entries of a message to verify. A refusal is verified only if it proves a later incarnation of this member's id. */
-  #deltaOf(message: Gossip | Push | Reply | Refusal): PartialDelta {
+  #deltaOf(message: Gossip | Push | Reply | Refusal): MemberDeltas {
     if (message.type !== "error") return message.delta;
     const { code, state } = message;
     const isOwn = code === "id_conflict" && state?.id === this.id &&
@@ -259,7 +259,7 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
 
   /** The members whose entries are refused, and those whose signature was verified. */
   #verdict(
-    delta: PartialDelta,
+    delta: MemberDeltas,
     examined: Examined | undefined,
   ): { readonly refused?: ReadonlySet<string>; readonly verified?: ReadonlySet<string> } {
     const refused = examined && this.#options.signatures?.refusedOf(delta, examined);

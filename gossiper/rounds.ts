@@ -164,8 +164,8 @@ export class Rounds {
     this.#runLater(id, () => this.exchange(id));
   }
 
-  /** Shakes hands with a peer in the background, but at most once per request timeout. */
-  handshakeNow(id: string): void {
+  /** Shakes hands with a peer like {@linkcode Rounds.handshakeLater}, but at most once per request timeout. */
+  handshakeSoon(id: string): void {
     const nowMs = this.#engineHost.runtime.monotonicMs();
     const last = this.#lastHandshakes.get(id) ?? -Infinity;
     if (nowMs - last < this.#options.settings.gossipRequestTimeout) return;

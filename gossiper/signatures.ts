@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { KnownVersion, MemberDelta, PartialDelta, SignedState } from "../engine/types.ts";
+import type { KnownVersion, MemberDelta, MemberDeltas, SignedState } from "../engine/types.ts";
 import { SIGNING_KEY } from "../engine/types.ts";
 import type { EngineHost } from "./engine_host.ts";
 import { KeyBindings } from "../security/key_bindings.ts";
@@ -71,7 +71,7 @@ export class Signatures {
    * Verifies the entries of a delta that would be merged, of at most `gossipMaxSend` members. Faults count against a
    * peer only after its handshake.
    */
-  async examine(peerId: string | undefined, delta: PartialDelta): Promise<Examined> {
+  async examine(peerId: string | undefined, delta: MemberDeltas): Promise<Examined> {
     const verified = new Map<string, KnownVersion | undefined>();
     const claims: {
       readonly delta: MemberDelta;
@@ -110,7 +110,7 @@ export class Signatures {
   }
 
   /** The members of a delta to refuse: not verified, or verified against a version that has changed since. */
-  refusedOf(delta: PartialDelta, { verified }: Examined): ReadonlySet<string> {
+  refusedOf(delta: MemberDeltas, { verified }: Examined): ReadonlySet<string> {
     const { view } = this.#engineHost;
     const refused = new Set<string>();
     for (const member of delta.members) {

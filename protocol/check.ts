@@ -5,15 +5,16 @@
  */
 
 import { utf8Length } from "../engine/json.ts";
+import { isIncarnation } from "../engine/incarnation.ts";
 import { type Incarnation, MAX_NUMBER } from "../engine/types.ts";
 import { CLOSE, ConnectionClosed } from "../common/errors.ts";
 import { printable } from "../common/printable.ts";
-import { MAX_KINDS } from "../options/member_rules.ts";
+import { MAX_KEY_BYTES, MAX_KINDS, MAX_NAME_BYTES } from "../options/member_rules.ts";
+
+export { MAX_KEY_BYTES };
 
 /** The longest id, of a member or of a request, in bytes of UTF-8. */
-export const MAX_ID_BYTES = 256;
-/** The longest key of an entry, in bytes of UTF-8. */
-export const MAX_KEY_BYTES = 1024;
+export const MAX_ID_BYTES: number = MAX_NAME_BYTES;
 /** The longest public key or signature, in bytes. */
 export const MAX_SIGNATURE_BYTES = 128;
 /** The most kinds, or capabilities, in a handshake: as many kinds as a member may have. */
@@ -135,13 +136,9 @@ export function wholeOf(value: unknown, min: number): number | undefined {
   return whole >= min && whole <= MAX_NUMBER ? whole + 0 : undefined;
 }
 
-const LIFE = /^[0-9a-f]{12}-[0-9a-f]{8}$/;
-
 /** Reads an incarnation (rule E1). Its distance from the clock is checked by code with a clock. */
 export function readIncarnation(value: unknown, place: JsonPath): Incarnation {
-  if (typeof value !== "string" || !LIFE.test(value)) {
-    fail(place, "an incarnation such as 0190f3a1b2c3-0badcafe", value);
-  }
+  if (!isIncarnation(value)) fail(place, "an incarnation such as 0190f3a1b2c3-0badcafe", value);
   return value;
 }
 

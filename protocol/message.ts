@@ -11,7 +11,7 @@ import type {
   KnownVersions,
   Liveness,
   MemberDelta,
-  PartialDelta,
+  MemberDeltas,
   SummaryPart,
 } from "../engine/types.ts";
 import type { Member } from "./member.ts";
@@ -108,7 +108,7 @@ export interface Push {
   /** The message's type. */
   readonly type: "push";
   /** The members whose state changed. */
-  readonly delta: PartialDelta;
+  readonly delta: MemberDeltas;
   /** True if the receiver must relay new entries. */
   readonly relay: boolean;
 }

@@ -12,7 +12,7 @@ import {
   type Liveness,
   MAX_NUMBER,
   type MemberDelta,
-  type PartialDelta,
+  type MemberDeltas,
 } from "../engine/types.ts";
 import type { SentEntry } from "../engine/types.ts";
 import { readAny } from "./any_value.ts";
@@ -73,7 +73,7 @@ function readCounts(value: unknown, place: JsonPath): string {
 }
 
 /** Reads the member states of a message. `body` is its request or response, at `place`. */
-export function readPartialDelta(fields: Fields, body: Fields, place: JsonPath): PartialDelta {
+export function readPartialDelta(fields: Fields, body: Fields, place: JsonPath): MemberDeltas {
   // Proto3 JSON accepts null for an omitted field.
   const below = place.field("state").field("members");
   const state = readObject(body.state ?? {}, place.field("state"));

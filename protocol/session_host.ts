@@ -5,7 +5,7 @@
  */
 
 import type { Sent } from "../engine/engine.ts";
-import type { Delta, KnownVersions, Liveness, PartialDelta, SummaryPart } from "../engine/types.ts";
+import type { Delta, KnownVersions, Liveness, MemberDeltas, SummaryPart } from "../engine/types.ts";
 import type { Runtime } from "../common/runtime.ts";
 import type { Examined } from "./examined.ts";
 import type { Gossip, Hello, Push, Refusal, Reply, Suspect } from "./message.ts";
@@ -36,7 +36,7 @@ export interface SessionHost {
   /** Verifies the entries of a message before anything of it is merged; present if members sign. */
   readonly examine?: (session: Session, message: Gossip | Push | Reply | Refusal) => Promise<Examined>;
   /** Returns the entries to push to the peer; `undefined` if it needs none of these members. */
-  toPush(session: Session, ids: Iterable<string>): PartialDelta | undefined;
+  toPush(session: Session, ids: Iterable<string>): MemberDeltas | undefined;
   /** Called for a suspicion or the reply to one. */
   suspected(session: Session, suspect: Suspect): void;
   /** Called for a heartbeat. */

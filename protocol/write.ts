@@ -11,7 +11,7 @@ import {
   type KnownVersions,
   type Liveness,
   type MemberDelta,
-  type PartialDelta,
+  type MemberDeltas,
   type SentEntry,
   type SummaryPart,
 } from "../engine/types.ts";
@@ -76,7 +76,7 @@ function refusalText({ state, ...fields }: Refusal): string {
 }
 
 /** The field `state` of a GossipRequest or GossipResponse; empty if no member has an entry. */
-function stateText(delta: PartialDelta): string {
+function stateText(delta: MemberDeltas): string {
   let members = "";
   for (const member of delta.members) {
     if (member.entries.length === 0) continue;
@@ -119,7 +119,7 @@ function deltaText(delta: Delta): string {
 }
 
 /** The range, reset and signature of each member. */
-function rangesText(delta: PartialDelta): string {
+function rangesText(delta: MemberDeltas): string {
   let ranges = "";
   let resets = "";
   let proofs = "";

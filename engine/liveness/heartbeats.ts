@@ -39,7 +39,7 @@ const TAGGED_DIGITS = TAG_DIGITS + 1;
  */
 const MOST_AHEAD = 4;
 /** A vector takes at most `maxMessageBytes` divided by this. 4: the rest is for state. */
-const VECTOR_SHARE = 4;
+const VECTOR_DIVISOR = 4;
 
 /** The settings for heartbeats; durations in milliseconds. */
 export interface HeartbeatSettings {
@@ -195,7 +195,7 @@ export class Heartbeats {
     const { sorted } = this.#store;
     const { states } = sorted;
     const active = this.#store.incarnationsHash;
-    const room = Math.max(0, Math.min(left, this.#settings.maxMessageBytes / VECTOR_SHARE));
+    const room = Math.max(0, Math.min(left, this.#settings.maxMessageBytes / VECTOR_DIVISOR));
     if (peerIncarnations === active && states.length <= room) {
       return { active, stride: this.#stride, counts: states.map((state) => this.#digit(state)).join("") };
     }

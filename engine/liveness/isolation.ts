@@ -12,7 +12,7 @@ import type { Instant } from "../types.ts";
  * A silence of all members for `heartbeatExpiration` divided by this is isolation; such a silence of one member ends idle
  * rounds. 3: this member notices well before the others block it, and a few lost rounds are not enough.
  */
-export const ISOLATED_SHARE = 3;
+export const ISOLATED_DIVISOR = 3;
 
 /** Durations in milliseconds. */
 export interface IsolationSettings {
@@ -65,7 +65,7 @@ export class Isolation {
     this.#heardMs = Math.min(this.#heardMs + lostMs, now.monotonicMs);
     // The only member of a cluster is alone, and not isolated.
     if (!this.#membership.hasOthers) this.recordHeard(now);
-    const mostMs = Math.max(heartbeatExpiration / ISOLATED_SHARE, 2 * longestGap);
+    const mostMs = Math.max(heartbeatExpiration / ISOLATED_DIVISOR, 2 * longestGap);
     if (this.#isIsolated || now.monotonicMs - this.#heardMs <= mostMs) return;
     this.#isIsolated = true;
     this.#emit({ type: "Isolated" });

@@ -15,7 +15,7 @@ const GRAVITY: { readonly [reason in BlockReason]: number } = {
 };
 
 /** True if proof of life ends a block: a newer heartbeat or a handshake (rule E10). */
-export function endsWithIncarnation(reason: BlockReason | undefined): boolean {
+export function endsWithProofOfLife(reason: BlockReason | undefined): boolean {
   return reason === "crashed" || reason === "expired";
 }
 
@@ -44,7 +44,7 @@ export class BlockList {
   block(id: string, reason: BlockReason, now: Instant): boolean {
     const before = this.#blocks.get(id);
     if (before && GRAVITY[reason] <= GRAVITY[before.reason]) return false;
-    const probeAtMs = endsWithIncarnation(reason) ? now.monotonicMs + this.#probeIntervalMs : Infinity;
+    const probeAtMs = endsWithProofOfLife(reason) ? now.monotonicMs + this.#probeIntervalMs : Infinity;
     if (before?.reason === "expired") this.#expired--;
     if (reason === "expired") this.#expired++;
     this.#blocks.set(id, { reason, sinceMs: before?.sinceMs ?? now.wallMs, probeAtMs });

@@ -57,7 +57,7 @@ export class Departures {
   }
 
   /** The remembered version of a member. */
-  memory(id: string): KnownVersion | undefined {
+  rememberedVersion(id: string): KnownVersion | undefined {
     return this.#remembered.get(id);
   }
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { BlockList, endsWithIncarnation } from "./block_list.ts";
+import { BlockList, endsWithProofOfLife } from "./block_list.ts";
 import { Departures } from "./departures.ts";
 import type { EngineEvent } from "../events.ts";
 import { FailureDetector } from "../liveness/failure_detector.ts";
@@ -83,7 +83,7 @@ export class Membership {
 
   /** The latest known incarnation of a member, even if its state was forgotten. */
   latestIncarnation(id: string): Incarnation | undefined {
-    return this.#store.log.get(id)?.incarnation ?? this.departures.memory(id)?.incarnation;
+    return this.#store.log.get(id)?.incarnation ?? this.departures.rememberedVersion(id)?.incarnation;
   }
 
   /** Replaces the topology, and the members that it blocks. */
@@ -98,7 +98,7 @@ export class Membership {
     for (const id of before) {
       if (this.#topology.has(id)) continue;
       // Only the block of a forgotten member was left, and it ends with its place in the topology.
-      if (this.departures.memory(id) && !this.#topologyBlocked.has(id)) this.blocks.free(id);
+      if (this.departures.rememberedVersion(id) && !this.#topologyBlocked.has(id)) this.blocks.free(id);
       this.#updateActive(id, now);
     }
     for (const id of this.#topology) {
@@ -167,7 +167,7 @@ export class Membership {
   heartbeat(id: string, now: Instant): void {
     if (id === this.#selfId) return;
     const reason = this.blocks.reason(id);
-    if (endsWithIncarnation(reason)) this.free(id, now);
+    if (endsWithProofOfLife(reason)) this.free(id, now);
     else if (reason === undefined && this.#topology.has(id)) this.#detector.heartbeat(id, now.monotonicMs);
   }
 

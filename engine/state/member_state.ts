@@ -90,7 +90,7 @@ export class MemberState implements Link<MemberState> {
   #signed:
     | {
       readonly number: number;
-      readonly proof: string;
+      readonly signature: string;
       readonly entries: readonly Entry[];
       readonly sentBytes: number;
     }
@@ -179,7 +179,7 @@ export class MemberState implements Link<MemberState> {
 
   /** The signature over that part. */
   get signature(): string | undefined {
-    return this.#signed?.proof ?? this.receivedSignature;
+    return this.#signed?.signature ?? this.receivedSignature;
   }
 
   /** The most bytes of the signed entries in a message, tombstones included. */
@@ -200,8 +200,8 @@ export class MemberState implements Link<MemberState> {
   }
 
   /** Sends this snapshot under this signature from now on. */
-  attachSignature({ state: claim, entries, sentBytes }: UnsignedSnapshot, proof: string): void {
-    this.#signed = { number: claim.number, proof, entries, sentBytes };
+  attachSignature({ state: { number }, entries, sentBytes }: UnsignedSnapshot, signature: string): void {
+    this.#signed = { number, signature, entries, sentBytes };
   }
 
   /** The size of this state, tombstones included. */
@@ -324,7 +324,7 @@ export class MemberState implements Link<MemberState> {
       : this.#firstAfter(start, maxBytes - memberBytes(this.id));
     if (entries.length === 0) return undefined;
     const end = this.#signed?.number ?? this.version;
-    const proof = this.#signed?.proof ??
+    const signature = this.#signed?.signature ??
       (entries.at(-1)!.number === end ? this.receivedSignature : undefined);
     return {
       id: this.id,
@@ -333,7 +333,7 @@ export class MemberState implements Link<MemberState> {
       reset,
       ...(reset && !this.isUnversioned && { end }),
       entries,
-      ...(proof !== undefined && { signature: proof }),
+      ...(signature !== undefined && { signature }),
     };
   }
 

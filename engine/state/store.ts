@@ -25,7 +25,7 @@ import {
 } from "../types.ts";
 
 /** The name of a state that digests compare: its digest and the hash of the ids that are active. */
-export function stateName(digest: string, active: string): string {
+export function nameOfState(digest: string, active: string): string {
   return `${digest}/${active}`;
 }
 
@@ -50,7 +50,7 @@ export class Store {
   readonly #digest = new SetHash();
   readonly #activeHash = new SetHash();
   readonly #incarnationsHash = new SetHash();
-  #named = { digest: "", activeHash: "", state: "" };
+  #named = { digest: "", activeHash: "", name: "" };
   #sorted: SortedMembers | undefined;
   /** All tombstones, the oldest first. */
   readonly #tombstones = new Map<StoredEntry, { readonly member: MemberState; readonly sinceMs: number }>();
@@ -71,13 +71,13 @@ export class Store {
   }
 
   /** The name of this member's state. Cached, because it is compared with every message. */
-  get state(): string {
+  get stateName(): string {
     const { digest, activeHash } = this;
     const named = this.#named;
-    if (named.digest === digest && named.activeHash === activeHash) return named.state;
-    const state = stateName(digest, activeHash);
-    this.#named = { digest, activeHash, state };
-    return state;
+    if (named.digest === digest && named.activeHash === activeHash) return named.name;
+    const name = nameOfState(digest, activeHash);
+    this.#named = { digest, activeHash, name };
+    return name;
   }
 
   /** The hash of the active ids and their incarnations. Where two are equal, an index names the same member. */
@@ -268,12 +268,12 @@ export class Store {
 
   /** All active members have a member up to a number: older tombstones need not be sent any more (rule E8). */
   recordAckedByAll(member: MemberState, number: number): void {
-    const settled = Math.min(number, member.version);
-    // mutant move-bound: settled as far as before, what was the latest entry then may go a little sooner.
-    if (member.isUnversioned || settled <= member.ackedByAll) return;
-    member.ackedByAll = settled;
+    const ackedByAll = Math.min(number, member.version);
+    // mutant move-bound: acknowledged as far as before, what was the latest entry then may go a little sooner.
+    if (member.isUnversioned || ackedByAll <= member.ackedByAll) return;
+    member.ackedByAll = ackedByAll;
     for (const tombstone of member.deletions) {
-      if (tombstone.number > settled) return;
+      if (tombstone.number > ackedByAll) return;
       // The latest entry carries the member's version.
       if (tombstone.number === member.version) return;
       this.#tombstones.delete(tombstone);

@@ -7,7 +7,7 @@
 import { isUnversioned } from "../incarnation.ts";
 import type { MemberState } from "../state/member_state.ts";
 import type { Store } from "../state/store.ts";
-import type { KnownVersion, KnownVersions, MemberDelta, PartialDelta } from "../types.ts";
+import type { KnownVersion, KnownVersions, MemberDelta, MemberDeltas } from "../types.ts";
 import type { AgreeingPeers } from "./agreeing_peers.ts";
 import type { PeerMemories, PeerMemory } from "./peer_memory.ts";
 import { NOT_REFUSED, type PendingMember } from "./pending_members.ts";
@@ -73,7 +73,7 @@ export class Acknowledgements {
   }
 
   /** The peer has the entries of its own message, except for members in this member's report. */
-  recordReceived(peer: PeerMemory, delta: PartialDelta, versions: KnownVersions): void {
+  recordReceived(peer: PeerMemory, delta: MemberDeltas, versions: KnownVersions): void {
     for (const each of delta.members) {
       const { incarnation, last } = spanOf(each);
       const member = this.#store.log.get(each.id);

@@ -7,7 +7,7 @@
 
 import type { ConvergenceTracker } from "../convergence.ts";
 import type { SortedMembers } from "../state/sorted_members.ts";
-import { stateName, type Store } from "../state/store.ts";
+import { nameOfState, type Store } from "../state/store.ts";
 import type { Delta, MemberSet } from "../types.ts";
 import type { PeerMemory } from "./peer_memory.ts";
 
@@ -17,11 +17,11 @@ export class AgreeingPeers {
   readonly #store: Store;
   readonly #signs: boolean;
   /** The set as it was last sent and changed since: to encode it again costs by the number of members. */
-  #encoded: { readonly sorted: SortedMembers; readonly state: string; set: MemberSet } | undefined;
+  #encoded: { readonly sorted: SortedMembers; readonly stateName: string; set: MemberSet } | undefined;
   /** The digits of all sets received, so that a member is looked up once for each state. */
   #received: {
     readonly sorted?: SortedMembers;
-    readonly state?: string;
+    readonly stateName?: string;
     readonly retractions?: number;
     readonly digits: number[];
   } = { digits: [] };
@@ -36,41 +36,41 @@ export class AgreeingPeers {
 
   /** The members with this member's state, as far as it knows. The peer may know of more. */
   setFor(peer: PeerMemory): Pick<Delta, "agreeing"> {
-    const { convergence, active, state } = this.#store;
+    const { convergence, active, stateName } = this.#store;
     // A peer with another state knows nothing about this one.
-    if (this.#signs || peer.receivedState !== state || active.size <= 2) return {};
+    if (this.#signs || peer.receivedStateName !== stateName || active.size <= 2) return {};
     // Read only now: to sort the members again costs by their number (rule E6).
     const { sorted } = this.#store;
-    if (this.#encoded?.sorted !== sorted || this.#encoded.state !== state) {
-      const set = sorted.encode((id) => id === this.#selfId || convergence.agrees(id, state));
-      this.#encoded = { sorted, state, set };
+    if (this.#encoded?.sorted !== sorted || this.#encoded.stateName !== stateName) {
+      const set = sorted.encode((id) => id === this.#selfId || convergence.agrees(id, stateName));
+      this.#encoded = { sorted, stateName, set };
     }
     return { agreeing: this.#encoded.set };
   }
 
   /** Records the known states of a peer. */
   record(id: string, known: Parameters<ConvergenceTracker["set"]>[1]): void {
-    const { convergence, state } = this.#store;
+    const { convergence, stateName } = this.#store;
     if (!convergence.set(id, known)) return;
     const encoded = this.#encoded;
-    if (encoded?.state !== state) this.#encoded = undefined;
+    if (encoded?.stateName !== stateName) this.#encoded = undefined;
     else if (encoded) {
-      const isIn = (each: string) => each === this.#selfId || convergence.agrees(each, encoded.state);
+      const isIn = (each: string) => each === this.#selfId || convergence.agrees(each, encoded.stateName);
       encoded.set = encoded.sorted.encodeAnew(encoded.set, id, isIn);
     }
   }
 
   /** Merges the set of a peer with the same state. With signing on, no member speaks for another. */
   apply({ agreeing, digest, active }: Delta): void {
-    const { state } = this.#store;
-    if (agreeing === undefined || this.#signs || stateName(digest, active) !== state) return;
+    const { stateName } = this.#store;
+    if (agreeing === undefined || this.#signs || nameOfState(digest, active) !== stateName) return;
     const { sorted, convergence: { retractions } } = this.#store;
     const before = this.#received;
-    if (before.sorted !== sorted || before.state !== state || before.retractions !== retractions) {
-      this.#received = { sorted, state, retractions, digits: [] };
+    if (before.sorted !== sorted || before.stateName !== stateName || before.retractions !== retractions) {
+      this.#received = { sorted, stateName, retractions, digits: [] };
     }
     for (const id of sorted.decode(agreeing, this.#received.digits)) {
-      if (id !== this.#selfId) this.record(id, { reported: state });
+      if (id !== this.#selfId) this.record(id, { reported: stateName });
     }
   }
 }

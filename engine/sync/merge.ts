@@ -85,10 +85,10 @@ export class Merge {
     const held = this.#store.log.get(delta.id);
     if (held && held.incarnation > incarnation) return reportVersion(held, context);
     if (this.#membership.refuses(delta.id, { incarnation, number }, context.peerId)) {
-      const memory = this.#membership.departures.memory(delta.id)!;
+      const remembered = this.#membership.departures.rememberedVersion(delta.id)!;
       // A forgotten member has no version to report, but an owner must learn of a later incarnation of its id (E1).
-      if (memory.incarnation > incarnation) {
-        context.versions.set(delta.id, { incarnation: memory.incarnation, number: 0 });
+      if (remembered.incarnation > incarnation) {
+        context.versions.set(delta.id, { incarnation: remembered.incarnation, number: 0 });
       }
       return;
     }
@@ -130,12 +130,12 @@ export class Merge {
   /** Merges the counts beside a member's entries. With signing on, no member speaks for another (rule L4). */
   #applyCounts(
     member: MemberState,
-    { count = 0, ackedByAll: settled = 0 }: MemberDelta,
+    { count = 0, ackedByAll = 0 }: MemberDelta,
     { now }: MergeContext,
   ): void {
     if (this.#signs) return;
     this.#heartbeats.applyCount(member, count, now);
-    this.#store.recordAckedByAll(member, settled);
+    this.#store.recordAckedByAll(member, ackedByAll);
   }
 
   #mergeUnversioned(delta: MemberDelta, held: MemberState | undefined, context: MergeContext): void {
@@ -198,7 +198,7 @@ export class Merge {
       this.#applyLeft(delta.id, now);
       return held;
     }
-    const before = held?.incarnation ?? this.#membership.departures.memory(delta.id)?.incarnation;
+    const before = held?.incarnation ?? this.#membership.departures.rememberedVersion(delta.id)?.incarnation;
     const member = held
       ? this.#store.replace(held, entries ?? delta.entries, { incarnation, floor, now })
       : this.#addMember(delta, { floor, context });
@@ -221,7 +221,7 @@ export class Merge {
     const member = this.#store.addMember(delta.id, delta.incarnation);
     this.#store.put(member, delta.entries, now);
     member.raiseFloor({ number: floor, serial: member.changedSerial });
-    const isForgotten = this.#membership.departures.memory(delta.id) !== undefined;
+    const isForgotten = this.#membership.departures.rememberedVersion(delta.id) !== undefined;
     this.#membership.heard(delta.id, now);
     // A signed state of a forgotten member may be an old one, played back.
     const isProven = delta.id === peerId || this.#store.active.has(delta.id);

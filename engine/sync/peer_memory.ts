@@ -52,8 +52,8 @@ export class PeerMemory {
   #resends = 0; // mutant replace-value: counts are only compared with counts, so any start is as good.
   #maxMessageBytes = Infinity;
   #heardMs = -Infinity;
-  #sentState: string | undefined;
-  #receivedState: string | undefined;
+  #ackedStateName: string | undefined;
+  #receivedStateName: string | undefined;
   #incarnationsHash: string | undefined;
   /** By member id: the version of the last push without an acknowledgement. */
   #pushed = NO_PUSHES;
@@ -90,13 +90,13 @@ export class PeerMemory {
   }
 
   /** The name of this member's state in the last acknowledgement. */
-  get sentState(): string | undefined {
-    return this.#sentState;
+  get ackedStateName(): string | undefined {
+    return this.#ackedStateName;
   }
 
   /** The name of the peer's state in its last message. */
-  get receivedState(): string | undefined {
-    return this.#receivedState;
+  get receivedStateName(): string | undefined {
+    return this.#receivedStateName;
   }
 
   /** The peer's hash over active members and their incarnations, if it is known. */
@@ -166,14 +166,14 @@ export class PeerMemory {
   }
 
   /** The peer sent the name of its state. */
-  recordState(state: string, nowMs: number): void {
-    this.#receivedState = state;
+  recordState(stateName: string, nowMs: number): void {
+    this.#receivedStateName = stateName;
     this.#heardMs = nowMs;
   }
 
   /** The peer has lost some of its last state. */
   forgetState(): void {
-    this.#receivedState = undefined;
+    this.#receivedStateName = undefined;
   }
 
   recordIncarnationsHash(hash: string | undefined): void {
@@ -185,9 +185,9 @@ export class PeerMemory {
     this.#lastMessageWasFull = isFull;
   }
 
-  /** The peer acknowledged a message; `state` is the name of this member's state at its sending. */
-  recordDelivered(state: string, { changes, slot, roundRobinFirst }: SendRecord): void {
-    this.#sentState = state;
+  /** The peer acknowledged a message; `stateName` is that of this member's state at its sending. */
+  recordDelivered(stateName: string, { changes, slot, roundRobinFirst }: SendRecord): void {
+    this.#ackedStateName = stateName;
     this.changes.add(...changes);
     if (slot !== undefined) this.#slot = Math.max(this.#slot ?? 0, slot);
     this.#roundRobinFirst = roundRobinFirst;

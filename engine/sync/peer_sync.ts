@@ -10,8 +10,8 @@ import { withHeartbeatEntries } from "../liveness/entries_for_unversioned.ts";
 import type { Membership } from "../membership/membership.ts";
 import type { MemberState } from "../state/member_state.ts";
 import { versionBytes, versionsBytes } from "../state/size.ts";
-import { stateName, type Store } from "../state/store.ts";
-import type { Delta, Incarnation, KnownVersion, KnownVersions, MemberDelta, PartialDelta } from "../types.ts";
+import { nameOfState, type Store } from "../state/store.ts";
+import type { Delta, Incarnation, KnownVersion, KnownVersions, MemberDelta, MemberDeltas } from "../types.ts";
 import { Acknowledgements, type AckSettings } from "./acknowledgements.ts";
 import { AgreeingPeers } from "./agreeing_peers.ts";
 import { DeltaPlanner } from "./delta_planner.ts";
@@ -21,7 +21,7 @@ import { deltaBytes, maxPulled, select, selectInOrder } from "./selection.ts";
 import { type SentSpan, spanOf } from "./span.ts";
 
 /** Pulls take at most `maxMessageBytes` divided by this. 8: the rest is for deltas. */
-const PULL_SHARE = 8;
+const PULL_DIVISOR = 8;
 /** The version of an unknown member: each incarnation is later. */
 const NO_VERSION: KnownVersion = { incarnation: NO_INCARNATION, number: 0 };
 
@@ -36,7 +36,7 @@ export interface Sent {
   /** To be recorded once the peer has acknowledged the delta. */
   readonly record: SendRecord;
   /** The name of the sender's state. */
-  readonly state: string;
+  readonly stateName: string;
   /** The bytes of the message without its envelope and its liveness. */
   readonly bytes: number;
 }
@@ -97,8 +97,8 @@ export class PeerSync {
   }
 
   /** The name of this member's state. */
-  get state(): string {
-    return this.#store.state;
+  get stateName(): string {
+    return this.#store.stateName;
   }
 
   /** True if some of this member's own state is not signed yet, so that its digest covers more than it sends. */
@@ -129,7 +129,7 @@ export class PeerSync {
     const current = held !== undefined && held > incarnation ? undefined : incarnation;
     peer.recordHello({ incarnation: current, maxMessageBytes });
     this.#recordState(peer, hello, nowMs);
-    if (stateName(hello.digest, hello.active) === this.state) this.reconciliation.recordMatch(peer);
+    if (nameOfState(hello.digest, hello.active) === this.stateName) this.reconciliation.recordMatch(peer);
   }
 
   /**
@@ -145,16 +145,16 @@ export class PeerSync {
 
   /** Records the name of a peer's state. */
   #recordState(peer: PeerMemory, { digest, active }: Pick<Delta, "digest" | "active">, nowMs: number): void {
-    const { state } = this;
-    const received = stateName(digest, active);
+    const { stateName } = this;
+    const received = nameOfState(digest, active);
     // One text is kept for all peers with the same state.
-    peer.recordState(received === state ? state : received, nowMs);
+    peer.recordState(received === stateName ? stateName : received, nowMs);
     // The digest covers incarnations.
-    if (received === state) peer.recordIncarnationsHash(this.#store.incarnationsHash);
+    if (received === stateName) peer.recordIncarnationsHash(this.#store.incarnationsHash);
     // Other members are active there, so that the peer could not read a vector by index.
     else if (active !== this.#store.activeHash) peer.recordIncarnationsHash(undefined);
     // A sender of an earlier incarnation says nothing of the later one that is known.
-    this.#agreeing.record(peer.id, { sent: this.isOutlived(peer) ? undefined : peer.receivedState });
+    this.#agreeing.record(peer.id, { sent: this.isOutlived(peer) ? undefined : peer.receivedStateName });
   }
 
   /** Records the arrival of a message of a peer. */
@@ -171,7 +171,8 @@ export class PeerSync {
   /** True if both sides know that they have the same state, so that only heartbeats are to be exchanged. */
   isQuiet(peerId: string): boolean {
     const peer = this.#memories.peek(peerId);
-    return peer !== undefined && peer.sentState === this.state && peer.receivedState === this.state &&
+    return peer !== undefined && peer.ackedStateName === this.stateName &&
+      peer.receivedStateName === this.stateName &&
       peer.incarnation !== undefined && !isUnversioned(peer.incarnation) && peer.pending.size === 0 &&
       this.#store.inactive.size === 0;
   }
@@ -184,7 +185,7 @@ export class PeerSync {
     for (const id of this.#store.takeUnknown(maxPulled(gossipMaxSend))) {
       if (id !== peerId) versions.set(id, NO_VERSION);
     }
-    let room = maxMessageBytes / PULL_SHARE;
+    let room = maxMessageBytes / PULL_DIVISOR;
     return new Map([...versions].filter(([id]) => (room -= versionBytes(id)) >= 0));
   }
 
@@ -223,7 +224,7 @@ export class PeerSync {
       delta.members.reduce((sum, each) => sum + deltaBytes(each), 0);
     return {
       delta,
-      sent: { peerId, peerIncarnation, resends, members, record, state: this.state, bytes },
+      sent: { peerId, peerIncarnation, resends, members, record, stateName: this.stateName, bytes },
     };
   }
 
@@ -262,7 +263,7 @@ export class PeerSync {
     if (!peer || peer.incarnation !== sent.peerIncarnation || this.isOutlived(peer)) return;
     // An unversioned peer may have purged it since.
     if (peer.resends !== sent.resends) return;
-    peer.recordDelivered(sent.state, sent.record);
+    peer.recordDelivered(sent.stateName, sent.record);
     this.#acks.recordAcked(peer, { members: sent.members, versions, nowMs });
     this.#updateConvergence(peer);
   }
@@ -288,7 +289,7 @@ export class PeerSync {
   }
 
   /** After entries of a peer were merged, with a digest or without. */
-  recordReceived({ peer, serial }: Merging, delta: PartialDelta, versions: KnownVersions): void {
+  recordReceived({ peer, serial }: Merging, delta: MemberDeltas, versions: KnownVersions): void {
     peer.changes.add(serial, this.#store.log.serial);
     this.#acks.recordReceived(peer, delta, versions);
   }
@@ -315,7 +316,7 @@ export class PeerSync {
 
   #ackedOwnNumber(id: string): number {
     // It has the state that this member has.
-    if (this.#store.convergence.agrees(id, this.state)) return Infinity;
+    if (this.#store.convergence.agrees(id, this.stateName)) return Infinity;
     const peer = this.#memories.peek(id);
     // A later incarnation of the peer may lack what an earlier one acknowledged.
     return peer && !this.isOutlived(peer) ? peer.ackedOwnNumber : 0;
@@ -362,7 +363,7 @@ export class PeerSync {
     const isLacking = this.isOutlived(peer) || this.#acks.isLacking(peer);
     if (!isLacking) this.#acks.recordUpToDate(peer);
     if (isLacking) this.#agreeing.record(peer.id, { acknowledged: undefined });
-    else if (!peer.pending.wasDropped) this.#agreeing.record(peer.id, { acknowledged: this.state });
+    else if (!peer.pending.wasDropped) this.#agreeing.record(peer.id, { acknowledged: this.stateName });
     return isLacking;
   }
 }

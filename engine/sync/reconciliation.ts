@@ -7,7 +7,7 @@
 import type { EngineEvent } from "../events.ts";
 import { isUnversioned } from "../incarnation.ts";
 import { byCodePoint } from "../state/murmur3.ts";
-import { stateName, type Store } from "../state/store.ts";
+import { nameOfState, type Store } from "../state/store.ts";
 import type { Delta, Summary, SummaryPart } from "../types.ts";
 import type { Acknowledgements } from "./acknowledgements.ts";
 import type { AgreeingPeers } from "./agreeing_peers.ts";
@@ -65,24 +65,24 @@ export class Reconciliation {
    * nothing left to send make a comparison due.
    */
   applyDigest(peer: PeerMemory, delta: Delta, { isLacking }: { readonly isLacking: boolean }): void {
-    const { state, activeHash } = this.#store;
-    const theirs = stateName(delta.digest, delta.active);
-    if (theirs === state) return this.recordMatch(peer);
+    const { stateName, activeHash } = this.#store;
+    const theirs = nameOfState(delta.digest, delta.active);
+    if (theirs === stateName) return this.recordMatch(peer);
     if (delta.partial || isLacking || delta.active !== activeHash) return;
     if (peer.comparison.isUnderWay) return;
     // Different digests prove that the peer lacks something, whatever it acknowledged.
     this.#agreeing.record(peer.id, { acknowledged: undefined });
-    if (peer.comparison.recordMismatch(`${state} ${theirs}`)) {
+    if (peer.comparison.recordMismatch(`${stateName} ${theirs}`)) {
       this.#emit({ type: "ConflictDetected", memberId: peer.id, reason: "digest", peerId: peer.id });
     }
   }
 
   /** The digests match, so the peer has all state of active members. */
   recordMatch(peer: PeerMemory): void {
-    const { active, log, state } = this.#store;
+    const { active, log, stateName } = this.#store;
     peer.comparison.recordMatch();
     this.#recordComplete(peer);
-    this.#agreeing.record(peer.id, { acknowledged: state });
+    this.#agreeing.record(peer.id, { acknowledged: stateName });
     this.#acks.recordUpToDate(peer);
     peer.forgetPushes();
     peer.recordOwnAck(log.get(this.#selfId)!.version);

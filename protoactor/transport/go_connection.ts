@@ -20,7 +20,7 @@ import {
   type Refusal,
 } from "../../protocol/message.ts";
 import { refuse } from "../../protocol/refusal.ts";
-import { endsWithIncarnation } from "../../engine/membership/block_list.ts";
+import { endsWithProofOfLife } from "../../engine/membership/block_list.ts";
 import { NO_INCARNATION } from "../../engine/incarnation.ts";
 import type { GossipState } from "./definitions.ts";
 import type { GoBatch, GoInbox } from "./go_inbox.ts";
@@ -209,7 +209,7 @@ export class GoConnection implements Connection {
     if (!this.#underWay || this.#underWay.id !== id) return;
     const { members, askers } = this.#underWay.batch;
     this.#underWay = undefined;
-    const isExpired = code === "blocked" && endsWithIncarnation(reason);
+    const isExpired = code === "blocked" && endsWithProofOfLife(reason);
     this.#side.inbox.add({ members, askers: isExpired ? askers : [] });
     if (isExpired) return this.#handshake();
     this.#isOpen = false;

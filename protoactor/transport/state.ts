@@ -10,7 +10,7 @@ import {
   type Delta,
   HEARTBEAT_KEY,
   type MemberDelta,
-  type PartialDelta,
+  type MemberDeltas,
   type SentEntry,
   TYPE,
 } from "../../engine/types.ts";
@@ -37,7 +37,7 @@ export function deltaOf(members: readonly MemberDelta[]): Delta {
  * Converts a delta for a Go member. Members without entries are left out: protoactor-go would store one with
  * a nil map of values and panic at the next entry.
  */
-export function stateOf(delta: PartialDelta): GossipState {
+export function stateOf(delta: MemberDeltas): GossipState {
   const members: MemberEntry[] = [];
   for (const { id, incarnation, entries } of delta.members) {
     const values = entries.flatMap((entry): KeyEntry[] => {

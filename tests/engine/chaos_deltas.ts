@@ -4,10 +4,10 @@
  * @module
  */
 
-import type { Delta, KnownVersions, Liveness, PartialDelta } from "../../engine/types.ts";
+import type { Delta, KnownVersions, Liveness, MemberDeltas } from "../../engine/types.ts";
 
 /** A delta as received, without the sender's stamps. Entries are frozen, so they may be shared. */
-export function unstamped<T extends PartialDelta>(delta: T): T {
+export function unstamped<T extends MemberDeltas>(delta: T): T {
   return {
     ...delta,
     members: delta.members.map((member) => ({
@@ -23,7 +23,7 @@ export function unstamped<T extends PartialDelta>(delta: T): T {
   };
 }
 
-export function showMembers({ members }: PartialDelta): string {
+export function showMembers({ members }: MemberDeltas): string {
   return members.map(({ id, incarnation, after, reset, entries, count }) =>
     `${id}/${incarnation.slice(8, 12)}${reset ? "!" : ""}(${after},${
       entries.map(({ key, number, value }) => `${value === undefined ? "-" : ""}${key}@${number}`).join(" ")

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { PartialDelta, SignedState } from "../../engine/types.ts";
+import type { MemberDeltas, SignedState } from "../../engine/types.ts";
 import { Chance } from "./chaos_chance.ts";
 import type { Network } from "./chaos_network.ts";
 import type { Node, Processes } from "./chaos_processes.ts";
@@ -47,7 +47,7 @@ export class Signatures {
   }
 
   /** Checks that all state to be merged is signed by its owner, whichever way it came. */
-  verify(node: Node, from: Node, delta: PartialDelta): void {
+  verify(node: Node, from: Node, delta: MemberDeltas): void {
     if (!this.#setting.signed || node.engine.view.isFenced) return;
     for (const member of delta.members) {
       const claim = node.engine.view.signedStateOf(member);

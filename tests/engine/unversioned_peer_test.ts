@@ -5,7 +5,7 @@ import {
   GRACEFULLY_LEFT_KEY,
   HEARTBEAT_KEY,
   type JsonValue,
-  type PartialDelta,
+  type MemberDeltas,
   TYPE,
 } from "../../engine/types.ts";
 import {
@@ -37,7 +37,7 @@ function meetGo(engine: Engine, clock: TestClock): void {
 }
 
 /** By member, the numbers of all heartbeats in a message. */
-function heartbeatsIn({ members }: PartialDelta): Record<string, number[]> {
+function heartbeatsIn({ members }: MemberDeltas): Record<string, number[]> {
   return Object.fromEntries(members.flatMap(({ id, entries }) => {
     const numbers = entries.filter(({ key }) => key === HEARTBEAT_KEY).map(({ number }) => number);
     return numbers.length > 0 ? [[id, numbers]] : [];

@@ -1,5 +1,5 @@
 import { assertEquals } from "../../../deps/std_assert.ts";
-import { BlockList, endsWithIncarnation } from "../../../engine/membership/block_list.ts";
+import { BlockList, endsWithProofOfLife } from "../../../engine/membership/block_list.ts";
 import type { BlockReason } from "../../../engine/types.ts";
 import { at } from "../instants.ts";
 
@@ -38,7 +38,7 @@ Deno.test("BlockList.block: `crashed` and `expired` weigh the same, and less tha
 
 Deno.test("endsWithLife: proof of life ends a block for silence, and no other (E10)", () => {
   const reasons = ["crashed", "expired", "left", "topology", undefined] as const;
-  assertEquals(reasons.map(endsWithIncarnation), [true, true, false, false, false]);
+  assertEquals(reasons.map(endsWithProofOfLife), [true, true, false, false, false]);
 });
 
 Deno.test("BlockList.expired: counts the members that are blocked as expired, and no others (E10)", () => {

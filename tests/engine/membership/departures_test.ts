@@ -46,7 +46,7 @@ Deno.test("departures: the memory refuses state that ends at or below it, and ev
   assertEquals(departures.refuses("a", { incarnation: LATE, number: 7 }), true);
   assertEquals(departures.refuses("a", { incarnation: EARLY, number: 99 }), true);
   assertEquals(departures.refuses("b", { incarnation: EARLY, number: 1 }), false);
-  assertEquals(departures.memory("a"), { incarnation: LATE, number: 7 });
+  assertEquals(departures.rememberedVersion("a"), { incarnation: LATE, number: 7 });
 });
 
 Deno.test("departures: a higher number and a later incarnation pass, and the memory is removed only when state is stored (E11)", () => {
@@ -56,7 +56,10 @@ Deno.test("departures: a higher number and a later incarnation pass, and the mem
   assertEquals(departures.refuses("a", { incarnation: LATE, number: 1 }), false);
   assertEquals(departures.refuses("a", { incarnation: EARLY, number: 7 }), true);
   departures.forget("a");
-  assertEquals([departures.refuses("a", { incarnation: EARLY, number: 7 }), departures.memory("a")], [
+  assertEquals([
+    departures.refuses("a", { incarnation: EARLY, number: 7 }),
+    departures.rememberedVersion("a"),
+  ], [
     false,
     undefined,
   ]);
@@ -68,7 +71,7 @@ Deno.test("departures: the number of memories is bounded: the oldest is removed 
   departures.remember("b", { incarnation: EARLY, number: 1 });
   departures.remember("a", { incarnation: EARLY, number: 2 });
   departures.remember("c", { incarnation: EARLY, number: 1 });
-  const held = ["a", "b", "c"].filter((id) => departures.memory(id));
+  const held = ["a", "b", "c"].filter((id) => departures.rememberedVersion(id));
   assertEquals([held, departures.remembered], [["a", "c"], 2]);
   departures.depart("d", 0);
   assertEquals([departures.gone, departures.remembered], [1, 2]);

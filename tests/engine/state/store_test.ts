@@ -3,7 +3,7 @@ import { ConsensusCheck } from "../../../engine/consensus.ts";
 import { SetHash } from "../../../engine/state/digest.ts";
 import type { EngineEvent } from "../../../engine/events.ts";
 import { NO_INCARNATION } from "../../../engine/incarnation.ts";
-import { stateName, Store } from "../../../engine/state/store.ts";
+import { nameOfState, Store } from "../../../engine/state/store.ts";
 import { HEARTBEAT_KEY } from "../../../engine/types.ts";
 import { entry, heartbeat, tombstone } from "../harness.ts";
 import { INCARNATION } from "../incarnations.ts";
@@ -111,7 +111,7 @@ Deno.test("Store: an id is active, inactive, or unheard of, by what is held and 
 });
 
 Deno.test("stateName: is the digest and the hash of those that are active", () => {
-  assertEquals(stateName("digest", "active"), "digest/active");
+  assertEquals(nameOfState("digest", "active"), "digest/active");
 });
 
 Deno.test("Store.agreement: counts the active peers, and no others (E12)", () => {

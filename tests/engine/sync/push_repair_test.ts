@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "../../../deps/std_assert.ts";
 import type { Engine } from "../../../engine/engine.ts";
 import { makeIncarnation, NO_INCARNATION } from "../../../engine/incarnation.ts";
-import type { MemberDelta, PartialDelta } from "../../../engine/types.ts";
+import type { MemberDelta, MemberDeltas } from "../../../engine/types.ts";
 import {
   drawFrom,
   entry,
@@ -28,7 +28,7 @@ import {
 import { EARLIER } from "../incarnations.ts";
 
 /** The next push of these members to a peer. */
-function pushOf(from: Engine, to: string, ids: Iterable<string>): PartialDelta {
+function pushOf(from: Engine, to: string, ids: Iterable<string>): MemberDeltas {
   return note(from, from.push(to, ids)).delta;
 }
 
@@ -37,7 +37,7 @@ function push(
   from: Engine,
   to: Engine,
   how: { readonly ids?: Iterable<string>; readonly relay?: boolean; readonly clock: TestClock },
-): PartialDelta {
+): MemberDeltas {
   const { ids = [from.view.id], relay = true, clock } = how;
   const delta = structuredClone(pushOf(from, to.view.id, ids));
   note(to, to.applyPush(from.view.id, { delta, relay }, clock.now));
