@@ -1,5 +1,5 @@
 /**
- * What a gossiper is given: its cluster, its transport and its discovery.
+ * The parts that a gossiper is given: its cluster, its transport and its discovery.
  *
  * @module
  */

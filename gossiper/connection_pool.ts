@@ -166,7 +166,8 @@ export class ConnectionPool {
     const open = this.#open.get(member.id);
     if (open) return open;
     if (
-      !ignoreBackoff && !this.#dials.has(address) && !this.#dialLimits.isFree({ memberId: member.id, address })
+      !ignoreBackoff && !this.#dials.has(address) &&
+      !this.#dialLimits.isFree({ memberId: member.id, address })
     ) {
       throw new HearsayError(
         "busy",
