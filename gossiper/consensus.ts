@@ -9,6 +9,8 @@ import { copyJson, deepFreeze } from "../engine/json.ts";
 import type { JsonValue } from "../engine/types.ts";
 import type { EngineHost } from "./engine_host.ts";
 import { HearsayError } from "../common/errors.ts";
+import { assertOptions } from "../options/rules.ts";
+import { WAIT } from "./validation.ts";
 
 /**
  * Reads the part of a member's value to compare. It must return a JSON value, or `undefined` if the member has none.
@@ -85,14 +87,15 @@ export class ConsensusChecks {
       get value() {
         return now().value;
       },
-      reached: async ({ signal }: { readonly signal?: AbortSignal } = {}) => {
+      reached: async (options: { readonly signal?: AbortSignal } = {}) => {
+        assertOptions(options, WAIT);
         let value: JsonValue = null;
         const isReached = () => {
           const { reached, value: agreed } = now();
           if (reached) value = agreed!;
           return reached || !isRegistered();
         };
-        await engineHost.until(isReached, signal ? { signal } : {});
+        await engineHost.until(isReached, options);
         if (!isRegistered()) throw new HearsayError("stopped", `The consensus check ${id} was removed.`);
         return value;
       },

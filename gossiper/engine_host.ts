@@ -12,7 +12,6 @@ import type { Instant } from "../engine/types.ts";
 import type { EngineView } from "../engine/view.ts";
 import { HearsayError } from "../common/errors.ts";
 import type { EventStream, HearsayEvent } from "../contracts/event_stream.ts";
-import { assertSignal } from "../options/rules.ts";
 import type { Runtime } from "../common/runtime.ts";
 
 /** The dependencies of an {@linkcode EngineHost}. */
@@ -164,7 +163,6 @@ export class EngineHost {
   /** Resolves once the condition is true; it is checked after every engine call. */
   async until(isTrue: () => boolean, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     const { signal } = options;
-    assertSignal(signal);
     signal?.throwIfAborted();
     if (this.#over) throw this.#over;
     if (isTrue()) return;

@@ -31,11 +31,11 @@ import type { FlushResult } from "./departure.ts";
 import { HearsayError } from "../common/errors.ts";
 import type { EventStream } from "../contracts/event_stream.ts";
 import { MemberWatches } from "./member_watches.ts";
-import { assertNone, assertSignal, describe } from "../options/rules.ts";
+import { assertOptions } from "../options/rules.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import { realRuntime } from "../common/runtime.ts";
 import { Topology } from "./topology.ts";
-import { assertKey, assertOwnKey, validated } from "./validation.ts";
+import { assertCheck, assertKey, assertOwnKey, SET_STATE, validated, WAIT } from "./validation.ts";
 import { keyValueOf, memberOf, membersOf, phaseOf, snapshotOf } from "./views.ts";
 import { Watches } from "./watch.ts";
 
@@ -154,7 +154,7 @@ export class Gossiper implements GossiperLike {
    * reader misses views that a newer one of the same member supersedes.
    */
   watchMembers(options: WaitOptions = {}): ReadableStream<MemberView> {
-    assertSignal(options.signal);
+    assertOptions(options, WAIT);
     return this.#memberWatches.watch(options);
   }
 
@@ -195,9 +195,10 @@ export class Gossiper implements GossiperLike {
    * time, and `stopped` after the end.
    */
   // deno-lint-ignore require-await -- every failure must reject the promise, not throw
-  async start({ signal }: WaitOptions = {}): Promise<void> {
+  async start(options: WaitOptions = {}): Promise<void> {
     this.#assertNotStopped();
-    assertSignal(signal);
+    assertOptions(options, WAIT);
+    const { signal } = options;
     if (this.#running) {
       throw new HearsayError("already_started", "The gossiper is already started; nothing was changed.");
     }
@@ -265,17 +266,12 @@ export class Gossiper implements GossiperLike {
 
   /**
    * Sets a key like {@linkcode Gossiper.setState}, and resolves once `acknowledgedBy` other members have acknowledged
-   * it. An aborted signal sets nothing.
+   * it: 0 by default, so that it resolves at once. An aborted signal sets nothing.
    */
   async setStateRequest(key: string, value: unknown, options: SetStateOptions = {}): Promise<void> {
+    assertOptions(options, SET_STATE);
     const { signal, acknowledgedBy = 0 } = options;
-    assertSignal(signal);
     signal?.throwIfAborted();
-    if (acknowledgedBy !== "all" && !(Number.isInteger(acknowledgedBy) && acknowledgedBy >= 0)) {
-      const allowed = '"all" or a whole number of at least 0';
-      const given = describe(acknowledgedBy);
-      assertNone([{ field: "acknowledgedBy", problem: `must be ${allowed}`, given, allowed }]);
-    }
     const number = this.#set(key, value);
     if (acknowledgedBy === 0) return;
     const { view } = this.#engineHost;
@@ -306,7 +302,7 @@ export class Gossiper implements GossiperLike {
    */
   watch(key: string, options: WaitOptions = {}): ReadableStream<GossipUpdate> {
     assertKey(key);
-    assertSignal(options.signal);
+    assertOptions(options, WAIT);
     return this.#watches.watch(key, { signal: options.signal, untilLeaving: true });
   }
 
@@ -321,6 +317,7 @@ export class Gossiper implements GossiperLike {
   ): ConsensusHandle {
     this.#assertNotStopped();
     assertKey(key);
+    assertCheck(extractor, callbacks);
     return this.#checks.register(key, extractor, callbacks);
   }
 
@@ -355,6 +352,7 @@ export class Gossiper implements GossiperLike {
 
   /** Resolves once every active peer is known to hold all that this member holds. */
   async converged(options: WaitOptions = {}): Promise<void> {
+    assertOptions(options, WAIT);
     await this.#engineHost.until(() => this.phase === "confirmed", options);
   }
 

@@ -8,8 +8,9 @@ import type { EngineEvent } from "../engine/events.ts";
 import type { MembersOptions, MemberView, WaitOptions } from "./contract.ts";
 import type { EngineHost } from "./engine_host.ts";
 import { ConflatingQueue } from "../common/conflating_queue.ts";
-import { assertNone, assertSignal, wholeNumber } from "../options/rules.ts";
+import { assertNone, assertOptions, wholeNumber } from "../options/rules.ts";
 import { sleep } from "../common/runtime.ts";
+import { WHEN_MEMBERS } from "./validation.ts";
 
 /** The events that change the set of alive members. */
 const ALIVE_CHANGES: ReadonlySet<EngineEvent["type"]> = new Set<EngineEvent["type"]>([
@@ -28,7 +29,6 @@ const VIEW_CHANGES: ReadonlySet<EngineEvent["type"]> = new Set<EngineEvent["type
 ]);
 
 const COUNT = wholeNumber({ least: 1, unit: "members" });
-const DURATION = wholeNumber({ least: 0, unit: "milliseconds" });
 
 /** The dependencies of {@linkcode MemberWatches}. */
 export interface MemberWatchesOptions {
@@ -73,9 +73,10 @@ export class MemberWatches {
   }
 
   /** Resolves with the alive members once there are `count`, unchanged for `stableFor` milliseconds. */
-  async when(count: number, { stableFor = 0, signal }: MembersOptions): Promise<readonly MemberView[]> {
-    assertSignal(signal);
-    assertNone([...COUNT("count", count), ...DURATION("stableFor", stableFor)]);
+  async when(count: number, options: MembersOptions): Promise<readonly MemberView[]> {
+    assertNone(COUNT("count", count));
+    assertOptions(options, WHEN_MEMBERS);
+    const { stableFor = 0, signal } = options;
     const { engineHost, views, leaving } = this.#options;
     const either = signal ? AbortSignal.any([signal, leaving]) : leaving;
     do {

@@ -22,7 +22,11 @@ export function unknownNames(
   given: unknown,
   known: readonly string[],
 ): ConfigurationProblem[] {
-  if (typeof given !== "object" || given === null) {
+  if (given instanceof AbortSignal && known.includes("signal")) {
+    const allowed = "`{ signal }`";
+    return [{ field: field ?? "options", problem: `must be ${allowed}`, given: "an AbortSignal", allowed }];
+  }
+  if (typeof given !== "object" || given === null || Array.isArray(given)) {
     const allowed = `\`{ ${known.join(", ")} }\``;
     return [{ field: field ?? "options", problem: "must be an object", given: describe(given), allowed }];
   }
@@ -153,9 +157,10 @@ export const RUNTIME: Rule = rule((given) => {
   return names.every((name) => typeof Object(given)[name] === "function");
 }, { allowed: "an object with monotonicMs, wallMs, random and setTimer" });
 
-/** Throws if a given signal is none. */
-export function assertSignal(given: unknown): void {
-  if (given !== undefined) assertNone(SIGNAL("signal", given));
+/** Throws if the options of a call have an unknown name or an invalid value: a plain `deno run` checks no types. */
+export function assertOptions<Options extends object>(given: unknown, rules: Rules<Options>): void {
+  const problems = unknownNames(undefined, given, Object.keys(rules));
+  assertNone([...problems, ...brokenBy<Options>(Object(given), { rules })]);
 }
 
 /** True for a port of at least `least`. */

@@ -8,7 +8,7 @@
 import { ConfigurationError } from "../options/configuration_error.ts";
 import { HearsayError } from "../common/errors.ts";
 import { isFormedAsKey, mayBeKey } from "../common/key_material.ts";
-import { describe } from "../options/rules.ts";
+import { assertOptions, describe, SIGNAL } from "../options/rules.ts";
 import { newSigningKey } from "./ed25519.ts";
 import type { ClusterKey } from "../contracts/authentication.ts";
 import { keyProblems } from "./key_strength.ts";
@@ -25,6 +25,7 @@ export async function keysFromFile(
   options: { readonly signal?: AbortSignal } = {},
 ): Promise<readonly ClusterKey[]> {
   assertNoKey("file", file);
+  assertOptions(options, { signal: SIGNAL });
   const text = await Deno.readTextFile(file, options);
   return checked(
     text.split("\n").map((line) => line.trim()).filter((line) => line !== "" && !line.startsWith("#")),
