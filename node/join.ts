@@ -18,11 +18,9 @@ import { warn } from "../common/log.ts";
 import { authenticationOf, isOpenToAll, openToAll, ownHosts, signingOf } from "./join_security.ts";
 import { endpointOf } from "./place_options.ts";
 import { checkedConfig, type JoinOptions } from "./join_options.ts";
+import { logEvents } from "./logged_events.ts";
 import type { Authentication } from "../contracts/authentication.ts";
 import { WebSocketTransport } from "../transport/web_socket/web_socket.ts";
-
-/** The most seeds in one log line. */
-const MAX_LOGGED_SEEDS = 8;
 
 /** A running member of a cluster: a {@linkcode Gossiper} with a WebSocket transport. */
 export class Node extends Gossiper {
@@ -108,8 +106,8 @@ export async function join(options: JoinOptions): Promise<Node> {
       ...(actorStatistics && { actorStatistics }),
       ...(signing && { signing }),
     });
-    void logAlone(eventStream, { cluster, id });
-    void logSharedAddress(eventStream, id);
+    const { heartbeatExpiration } = config;
+    void logEvents(eventStream, { cluster, id, heartbeatExpiration, runtime });
     await node.start(signal ? { signal } : {});
     return node;
   } catch (error) {
@@ -149,37 +147,6 @@ function openTransport(
     ...(caCerts && { caCerts }),
     ...(listen && { listen: { ...listen, port, ...(cert && key && { tls: { cert, key } }) } }),
   });
-}
-
-/** Logs each `Alone` event, because a program may not subscribe to it. */
-async function logAlone(
-  eventStream: EventStream,
-  { cluster, id }: { readonly cluster: string; readonly id: string },
-): Promise<void> {
-  for await (const event of eventStream.subscribe("Alone")) {
-    const who = `${JSON.stringify(id)} of cluster ${JSON.stringify(cluster)}`;
-    const seeds = event.seeds.slice(0, MAX_LOGGED_SEEDS).map(({ address, reason, outcome }) =>
-      `${address}: ${reason ?? outcome}`
-    );
-    const more = event.seeds.length - seeds.length;
-    const rest = more > 0 ? `; and ${more} more` : "";
-    warn(`Hearsay: ${who} has found no other member for 10 s and keeps trying. ${seeds.join("; ")}${rest}`);
-  }
-}
-
-/** Writes one line where another member is at this member's address. */
-async function logSharedAddress(eventStream: EventStream, id: string): Promise<void> {
-  for await (const event of eventStream.subscribe("AddressShared")) {
-    if (event.type !== "AddressShared") continue;
-    const who = `${JSON.stringify(id)} is advertised at ${event.address}, and ${
-      JSON.stringify(event.memberId)
-    } answers there too`;
-    warn(
-      `Hearsay: ${who}. With \`deno serve --parallel\`, with several workers that mount a handler, or behind a load ` +
-        "balancer, each member needs an address of its own: else requests for one reach another.",
-    );
-    return;
-  }
 }
 
 function discoveryOf({ seeds = [], members, discovery }: JoinOptions): Discovery {

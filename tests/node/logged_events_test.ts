@@ -1,0 +1,88 @@
+import { assertEquals } from "../../deps/std_assert.ts";
+import { EventStream } from "../../contracts/event_stream.ts";
+import type { HearsayEvent } from "../../contracts/events.ts";
+import { join } from "../../node/join.ts";
+import { logEvents } from "../../node/logged_events.ts";
+import { VirtualRuntime } from "../../testing/virtual_runtime.ts";
+
+/** Replaces the log of this process until disposal; `lines` has all that was logged. */
+class CapturedLog implements Disposable {
+  readonly lines: string[] = [];
+  readonly #warn = console.warn;
+
+  constructor() {
+    console.warn = (line: string) => this.lines.push(line);
+  }
+
+  [Symbol.dispose](): void {
+    console.warn = this.#warn;
+  }
+}
+
+const EXPIRATION_MS = 20_000;
+const CONFLICT: HearsayEvent = { type: "ConflictDetected", memberId: "twin", reason: "identity" };
+
+/** The log of the member "twin" of the cluster "orders". */
+function logged() {
+  const [log, runtime, events] = [new CapturedLog(), new VirtualRuntime(), new EventStream()];
+  const member = { id: "twin", cluster: "orders", heartbeatExpiration: EXPIRATION_MS };
+  const logging = logEvents(events, { ...member, runtime });
+  return {
+    lines: log.lines,
+    publish: async (event: HearsayEvent) => {
+      events.publish(event);
+      await runtime.settle();
+    },
+    advance: (byMs: number) => runtime.advance(byMs),
+    [Symbol.asyncDispose]: async () => {
+      events.close();
+      await logging;
+      log[Symbol.dispose]();
+    },
+  };
+}
+
+Deno.test("logEvents: another process with the id of this member is one line, until the conflict is over (E1)", async () => {
+  await using log = logged();
+  await log.publish(CONFLICT);
+  const line =
+    'Hearsay: another process uses the id "twin" in the cluster "orders", and each replaces the state ' +
+    "of the other. Stop one of them, or give it another id.";
+  assertEquals(log.lines, [line]);
+  for (let count = 0; count < 5; count++) {
+    await log.advance(EXPIRATION_MS);
+    await log.publish(CONFLICT);
+  }
+  assertEquals(log.lines, [line]);
+  await log.advance(10 * EXPIRATION_MS);
+  await log.publish(CONFLICT);
+  assertEquals(log.lines, [line, line]);
+});
+
+Deno.test("logEvents: a conflict about another member or a value is no line (E1)", async () => {
+  await using log = logged();
+  await log.publish({ ...CONFLICT, memberId: "other" });
+  await log.publish({ ...CONFLICT, reason: "value" });
+  assertEquals(log.lines, []);
+});
+
+Deno.test("logEvents: a member that falls silent because of another with its id and key is one line (E1)", async () => {
+  await using log = logged();
+  await log.publish({ type: "SelfBlocked", peerId: "p", reason: "expired" });
+  assertEquals(log.lines, []);
+  await log.publish({ type: "SelfBlocked", reason: "identity" });
+  assertEquals(log.lines, [
+    'Hearsay: another process uses the id "twin" and its key in the cluster "orders", so this one no longer ' +
+    "sends or takes state. Stop it, and join under another id.",
+  ]);
+});
+
+Deno.test("join: logs that another process uses the id of this member (E1)", async () => {
+  using log = new CapturedLog();
+  await using node = await join({ cluster: "orders", id: "twin", listen: { port: 0 } });
+  node.events.publish(CONFLICT);
+  const seen = node.events.subscribe("ConflictDetected").getReader();
+  node.events.publish(CONFLICT);
+  await seen.read();
+  assertEquals(log.lines.length, 1);
+});
