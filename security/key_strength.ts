@@ -33,9 +33,8 @@ export function strongKeys(keys: unknown): Uint8Array<ArrayBuffer>[] {
   return [...byText.values()];
 }
 
-/** Returns the faults in `keys`, which may be any value. */
-export function keyProblems(keys: unknown): ConfigurationProblem[] {
-  const field = "authentication.keys";
+/** Returns the faults in `keys`, which may be any value; `field` names them. */
+export function keyProblems(keys: unknown, field: string = "authentication.keys"): ConfigurationProblem[] {
   if (!Array.isArray(keys) || keys.length === 0 || keys.length > MAX_KEYS) {
     const given = Array.isArray(keys) ? `a list of ${keys.length}` : `a ${typeof keys}`;
     return [{
