@@ -8,6 +8,7 @@ import type { Discovery, Member } from "../contracts/cluster.ts";
 import {
   ConfigurationError,
   type ConfigurationProblem,
+  DEFAULT_CONFIG,
   type GossiperConfig,
   type PartialConfig,
 } from "../options/configuration.ts";
@@ -25,11 +26,16 @@ import {
 } from "../options/rules.ts";
 import { DISCOVERY } from "../contracts/discovery_rule.ts";
 import { isPlainAddress } from "../common/host_names.ts";
-import { endpointOf, placeProblems } from "./place_options.ts";
+import { endpointOf, LISTEN_OPTIONS, placeProblems } from "./place_options.ts";
 import { configuredWith } from "../gossiper/validation.ts";
 import { CLUSTER_NAME, KINDS, memberProblems, NAME, recordProblem } from "../options/member_rules.ts";
 import type { Runtime } from "../common/runtime.ts";
-import { SECURITY_OPTIONS, type SecurityOptions, securityProblems } from "./join_security.ts";
+import {
+  SECURITY_OPTIONS,
+  SECURITY_SECTIONS,
+  type SecurityOptions,
+  securityProblems,
+} from "./join_security.ts";
 
 /** A host and a port that other members dial. */
 export interface Endpoint {
@@ -103,6 +109,13 @@ const OPTIONS = [
   ...SECURITY_OPTIONS,
 ] as const satisfies readonly (keyof JoinOptions)[];
 
+/** The names in each option that is an object. */
+const SECTIONS = {
+  listen: LISTEN_OPTIONS,
+  ...SECURITY_SECTIONS,
+  config: Object.keys(DEFAULT_CONFIG),
+};
+
 /**
  * Checks the options and returns the complete configuration.
  *
@@ -117,7 +130,7 @@ export function checkedConfig(options: JoinOptions): GossiperConfig {
     ]);
   }
   const before = [
-    ...unknownNames(undefined, options, OPTIONS),
+    ...unknownNames(undefined, options, { known: OPTIONS, sections: SECTIONS }),
     ...brokenBy(options, { rules: ALONE, required: ["cluster"] }),
     ...whereProblems(options),
     ...seedProblems(options),

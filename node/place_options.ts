@@ -16,12 +16,16 @@ import {
   optionsOf,
   PORT,
   type Rule,
+  type Rules,
 } from "../options/rules.ts";
 
-const LISTEN: Rule = optionsOf<{ readonly hostname?: string; readonly port?: number }>({
+const LISTEN_RULES: Rules<{ readonly hostname?: string; readonly port?: number }> = {
   hostname: HOST,
   port: LISTENING_PORT,
-});
+};
+const LISTEN: Rule = optionsOf(LISTEN_RULES);
+/** The names in `listen`. */
+export const LISTEN_OPTIONS: readonly string[] = Object.keys(LISTEN_RULES);
 /** The longest URL of a member, in bytes: other members refuse longer ones. */
 const MAX_URL_BYTES = 2_048;
 

@@ -20,7 +20,11 @@ export function assertNone(problems: readonly ConfigurationProblem[]): void {
 export function unknownNames(
   field: string | undefined,
   given: unknown,
-  known: readonly string[],
+  { known, sections = {} }: {
+    readonly known: readonly string[];
+    /** The names in options that are objects. A name of theirs may be given beside them by mistake. */
+    readonly sections?: Readonly<Record<string, readonly string[]>>;
+  },
 ): ConfigurationProblem[] {
   if (given instanceof AbortSignal && known.includes("signal")) {
     const allowed = "`{ signal }`";
@@ -30,13 +34,17 @@ export function unknownNames(
     const allowed = `\`{ ${known.join(", ")} }\``;
     return [{ field: field ?? "options", problem: "must be an object", given: describe(given), allowed }];
   }
+  const places = new Map(
+    Object.entries(sections).flatMap(([section, names]) => names.map((name) => [name, `${section}.${name}`])),
+  );
   return Object.keys(given).filter((name) => !known.includes(name)).map((name) => {
-    const nearest = nearestOf(name, known);
+    const nearest = places.get(name) ?? nearestOf(name, known) ??
+      places.get(nearestOf(name, [...places.keys()]) ?? "");
     const problem = `is not an option${nearest === undefined ? "" : ` (did you mean ${nearest}?)`}`;
     const shown = nearest === undefined ? nameOf(name) : name;
     const path = field === undefined ? shown : `${field}.${shown}`;
     // The value is not shown: a misspelled name may be that of a secret.
-    return { field: path, problem, given: "something", allowed: nearest ?? known.join(", ") };
+    return { field: path, problem, given: "", allowed: nearest ?? known.join(", ") };
   });
 }
 
@@ -72,7 +80,7 @@ export function optionsOf<Options extends object>(
   required: readonly (keyof Options)[] = [],
 ): Rule {
   return (field, given) => [
-    ...unknownNames(field, given, Object.keys(rules)),
+    ...unknownNames(field, given, { known: Object.keys(rules) }),
     ...typeof given === "object" && given !== null ? brokenBy(given, { rules, required, within: field }) : [],
   ];
 }
@@ -159,7 +167,7 @@ export const RUNTIME: Rule = rule((given) => {
 
 /** Throws if the options of a call have an unknown name or an invalid value: a plain `deno run` checks no types. */
 export function assertOptions<Options extends object>(given: unknown, rules: Rules<Options>): void {
-  const problems = unknownNames(undefined, given, Object.keys(rules));
+  const problems = unknownNames(undefined, given, { known: Object.keys(rules) });
   assertNone([...problems, ...brokenBy<Options>(Object(given), { rules })]);
 }
 
@@ -189,7 +197,18 @@ export function nearestOf(given: string, names: readonly string[]): string | und
     const steps = distance(name);
     if (steps < least) [nearest, least] = [name, steps];
   }
-  return nearest;
+  return nearest ?? onlyWithPrefix(plain(given), names, plain);
+}
+
+/** The only name that a shortened one can stand for: `host` for `hostname`. */
+function onlyWithPrefix(
+  prefix: string,
+  names: readonly string[],
+  plain: (name: string) => string,
+): string | undefined {
+  if (prefix.length < 3) return undefined;
+  const longer = names.filter((name) => plain(name).startsWith(prefix));
+  return longer.length === 1 ? longer[0] : undefined;
 }
 
 /** An unknown option's name, shortened and without a key. */

@@ -27,7 +27,7 @@ for (const [name, call] of Object.entries(CALLS)) {
     await using cluster = new TestCluster(["a", "b"]);
     cluster.make("a");
     const text = await refusal(cluster, (gossiper) => call(gossiper, { signl: AbortSignal.abort() }));
-    assertEquals(text.replace(/;.*/, ""), "`signl` is not an option (did you mean signal?)");
+    assertEquals(text, "`signl` is not an option (did you mean signal?).");
   });
 
   Deno.test(`${name}: refuses an AbortSignal in place of options (R12.3)`, async () => {
@@ -52,16 +52,15 @@ for (const [name, call] of Object.entries(CALLS)) {
 Deno.test("options: a misspelled number is refused and changes nothing (R12.3)", async () => {
   await using cluster = new TestCluster(["a", "b"]);
   const { gossiper } = cluster.make("a");
-  const of = (text: string) => text.replace(/;.*/, "");
   const acknowledgeBy = (gossiper: Gossiper) =>
     gossiper.setStateRequest("k", 1, { acknowledgeBy: 1 } as never);
   assertEquals(
-    of(await refusal(cluster, acknowledgeBy)),
-    "`acknowledgeBy` is not an option (did you mean acknowledgedBy?)",
+    await refusal(cluster, acknowledgeBy),
+    "`acknowledgeBy` is not an option (did you mean acknowledgedBy?).",
   );
   assertEquals(gossiper.getState("k").size, 0);
   const timeout = (gossiper: Gossiper) => gossiper.whenMembers(2, { timeout: 500 } as never);
-  assertEquals(of(await refusal(cluster, timeout)), "`timeout` is not an option");
+  assertEquals(await refusal(cluster, timeout), "`timeout` is not an option. Allowed: signal, stableFor.");
 });
 
 Deno.test("registerConsensusCheck: refuses an extractor and callbacks that are none (R12.3)", async () => {

@@ -120,8 +120,26 @@ for (const [wrong, options] of REFUSED) {
 Deno.test("join: a misspelled option is refused with the intended one (R12.3)", async () => {
   const options = { cluster: "c", listen: LISTEN, seed: [] };
   const error = await assertRejects(() => join(options as JoinOptions), ConfigurationError);
-  assertEquals(error.problems[0]?.problem, "is not an option (did you mean seeds?)");
+  assertEquals(error.message.split("\n").at(-1), "  `seed` is not an option (did you mean seeds?).");
 });
+
+for (
+  const [given, intended] of [
+    [{ port: 7001 }, "listen.port"],
+    [{ host: "127.0.0.1" }, "listen.hostname"],
+    [{ listen: { host: "127.0.0.1" } }, "hostname"],
+    [{ keys: [] }, "authentication.keys"],
+    [{ caCerts: [] }, "tls.caCerts"],
+    [{ gossipInterval: 100 }, "config.gossipInterval"],
+    [{ heartbeatExpiraton: 5_000 }, "config.heartbeatExpiration"],
+  ] as const
+) {
+  Deno.test(`join: names the place of ${JSON.stringify(given)}: ${intended} (R12.3)`, async () => {
+    const options = { cluster: "c", listen: LISTEN, ...given };
+    const { problems } = await assertRejects(() => join(options as JoinOptions), ConfigurationError);
+    assertEquals(problems.map(({ problem }) => problem), [`is not an option (did you mean ${intended}?)`]);
+  });
+}
 
 Deno.test("join: a path in place of a PEM is named as one, and a possible secret is not shown (R12.3)", async () => {
   const options = { cluster: "c", listen: LISTEN, tls: { cert: "/etc/tls/cert.pem", key: "SECRET" } };

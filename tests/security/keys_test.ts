@@ -73,6 +73,17 @@ for (const [why, key] of WEAK) {
   });
 }
 
+Deno.test("keys: a missing list, and a missing key in it, are called nothing", async () => {
+  const givenOf = async (authentication: unknown) => {
+    const options = { cluster: "c", listen: {}, authentication } as JoinOptions;
+    const { problems } = await assertRejects(() => join(options), ConfigurationError);
+    return problems.map(({ field, given }) => `${field} ${given}`);
+  };
+  assertEquals(await givenOf({ key: KEY }), ["authentication.key ", "authentication.keys nothing"]);
+  assertEquals(await givenOf({ keys: [undefined] }), ["authentication.keys[0] nothing"]);
+  assertEquals(await givenOf({ keys: KEY }), ["authentication.keys a string"]);
+});
+
 Deno.test("keys: none, or more than eight, are refused", () => {
   assertThrows(() => member({ keys: [] }), ConfigurationError, "a list of 0");
   assertThrows(() => member({ keys: new Array(9).fill(KEY) }), ConfigurationError, "a list of 9");
