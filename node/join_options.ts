@@ -18,6 +18,7 @@ import {
   describe,
   FLAG,
   FUNCTION,
+  isDialableUrl,
   PORT,
   type Rules,
   RUNTIME,
@@ -191,8 +192,9 @@ function seedProblems({ seeds, members }: JoinOptions): ConfigurationProblem[] {
     return [{ field: "seeds", problem: "must be a list", given: describe(seeds), allowed }];
   }
   return seeds.flatMap((seed: unknown, index): ConfigurationProblem[] => {
-    const scheme = typeof seed === "string" && URL.canParse(seed) ? new URL(seed).protocol : "";
-    if (["ws:", "wss:"].includes(scheme) && isPlainAddress(seed as string)) return [];
+    const url = typeof seed === "string" ? URL.parse(seed) : null;
+    const isRight = url && ["ws:", "wss:"].includes(url.protocol) && isDialableUrl(url);
+    if (isRight && isPlainAddress(seed as string)) return [];
     const field = `seeds[${index}]`;
     const example = 'an address such as "ws://127.0.0.1:7001", without a user, a query and a fragment';
     return [{ field, problem: "must be a member's address", given: describe(seed), allowed: example }];

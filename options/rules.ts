@@ -145,6 +145,11 @@ export const HOST: Rule = rule(isHost, {
   allowed: 'a name or an address, such as "10.0.0.5"',
 });
 
+/** A host that others dial. */
+export const DIALED_HOST: Rule = rule((given) => isHost(given) && !isEverywhere(given), {
+  allowed: 'a name or an address that others can dial, such as "10.0.0.5"',
+});
+
 /** A certificate or a key. Its text is not shown, but a path given instead is. */
 export const PEM: Rule = rule((given) => typeof given === "string" && given.includes("-----BEGIN "), {
   allowed: "the text in a PEM file, as `await Deno.readTextFile(path)` reads it, and not its path",
@@ -179,6 +184,11 @@ export function isPort(given: unknown, least = 1): given is number {
 /** True for the address of all interfaces, which no peer can dial. */
 export function isEverywhere(host: string): boolean {
   return isHost(host) && ["0.0.0.0", "[::]"].includes(new URL(`ws://${bracketed(host)}`).hostname);
+}
+
+/** True if a URL has a host and a port that can be dialed. */
+export function isDialableUrl({ hostname, port }: URL): boolean {
+  return hostname !== "" && port !== "0" && !isEverywhere(hostname);
 }
 
 /** The name most similar to a misspelled one; `undefined` if none is similar. */

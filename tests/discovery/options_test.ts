@@ -25,6 +25,10 @@ const REFUSED: readonly (readonly [call: () => unknown, wrong: readonly string[]
     'seeds[0] must be a member\'s address: given "10.0.0.1"',
     'seeds[1] must be a member\'s address: given "10.0.0.1:1"',
   ]],
+  [() => seeds(["ws://10.0.0.1:0", "ws://0.0.0.0:1"]), [
+    'seeds[0] must be a member\'s address: given "ws://10.0.0.1:0"',
+    'seeds[1] must be a member\'s address: given "ws://0.0.0.0:1"',
+  ]],
   [() => seeds([], { resolveIntervall: 1 } as never), [
     "seeds.resolveIntervall is not an option (did you mean resolveInterval?)",
   ]],
@@ -58,9 +62,9 @@ const REFUSED: readonly (readonly [call: () => unknown, wrong: readonly string[]
   [() => autoManaged(undefined as never), ["autoManaged must be an object: given undefined"]],
   [() => fixedMembers([MEMBER, { ...MEMBER, host: "" }, "b" as never]), [
     'members[1].id must be an id that no other member has: given "a"',
-    'members[1].host must be a name or an address, such as "10.0.0.5": given ""',
+    'members[1].host must be a name or an address that others can dial, such as "10.0.0.5": given ""',
     "members[2].id must be a text of 1 to 256 bytes: given undefined",
-    'members[2].host must be a name or an address, such as "10.0.0.5": given undefined',
+    'members[2].host must be a name or an address that others can dial, such as "10.0.0.5": given undefined',
     "members[2].port must be a whole number from 0 (any that is free) to 65535: given undefined",
     "members[2].kinds must be a list, which may be empty, of at most 256 texts of 1 to 256 bytes, together at most 16384 bytes: given undefined",
   ]],

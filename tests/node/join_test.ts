@@ -63,10 +63,13 @@ const REFUSED: readonly (readonly [wrong: string, options: unknown])[] = [
   ["listen.hostname", { cluster: "c", listen: { hostname: "" } }],
   ["advertise.port", { cluster: "c", advertise: { host: "a", port: 0 }, insecure: true }],
   ["advertise.host", { cluster: "c", advertise: { host: "a b/c", port: 1 } }],
+  ["advertise.host", { cluster: "c", advertise: { host: "0.0.0.0", port: 1 }, insecure: true }],
   ["seeds", { cluster: "c", listen: LISTEN, seeds: "ws://127.0.0.1:1" }],
   ["seeds[0]", { cluster: "c", listen: LISTEN, seeds: [""] }],
   ["seeds[1]", { cluster: "c", listen: LISTEN, seeds: ["ws://127.0.0.1:1", "http://127.0.0.1:1"] }],
   ["seeds[0]", { cluster: "c", listen: LISTEN, seeds: ["localhost"] }],
+  ["seeds[0]", { cluster: "c", listen: LISTEN, seeds: ["ws://127.0.0.1:0"] }],
+  ["seeds[0] seeds[1]", { cluster: "c", listen: LISTEN, seeds: ["ws://0.0.0.0:7001", "ws://[::]:7001"] }],
   ["seed", { cluster: "c", listen: LISTEN, seed: ["ws://127.0.0.1:1"] }],
   ["members", { cluster: "c", listen: LISTEN, seeds: [], members: [] }],
   ["id", { cluster: "c", listen: LISTEN, members: [{ id: "a", host: "h", port: 1, kinds: [] }] }],
@@ -75,6 +78,12 @@ const REFUSED: readonly (readonly [wrong: string, options: unknown])[] = [
     id: "a",
     listen: {},
     members: [{ id: "a" }],
+  }],
+  ["members[0].host", {
+    cluster: "c",
+    id: "a",
+    listen: {},
+    members: [{ id: "a", host: "::", port: 1, kinds: [] }],
   }],
   [
     "members[1].id",
@@ -211,6 +220,22 @@ for (
     assertEquals(await fieldsWrong({ cluster: "c", insecure: true, advertise: url }), ["advertise"]);
   });
 }
+
+Deno.test("join: shows the text that is no URL to advertise, but no password in it (R12.3)", async () => {
+  const lineOf = async (advertise: string) => {
+    const { message } = await assertRejects(() => join({ cluster: "c", advertise }), ConfigurationError);
+    return message.split("\n").at(-1)!;
+  };
+  const allowed =
+    '  `advertise` must be `{ host, port }`, or a URL such as "wss://orders.example/members/a", ' +
+    "of at most 2048 bytes, without a user, a query and a fragment";
+  assertEquals(await lineOf("example.com:80"), `${allowed}; got "example.com:80".`);
+  assertEquals(await lineOf("http://[::1]/\u001b"), `${allowed}; got "http://[::1]/\\u001b".`);
+  for (const secret of ["ws://u:pa55@[::1]/b", "ws://[::1]/b?token=pa55"]) {
+    const line = await lineOf(secret);
+    assertEquals([line.startsWith(allowed), line.includes("pa55")], [true, false], line);
+  }
+});
 
 Deno.test("join: a URL of another machine is advertised only with keys, or insecurely (R12.3)", async () => {
   assertEquals(await fieldsWrong({ cluster: "c", advertise: "wss://orders.example/a" }), ["authentication"]);
