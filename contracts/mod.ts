@@ -19,6 +19,7 @@ export {
   type Discovery,
   type DiscoveryContext,
   isDialable,
+  type ListedMember,
   type Member,
   NOWHERE,
   type SeedStatus,

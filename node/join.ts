@@ -7,7 +7,14 @@
 import { fixedMembers } from "../discovery/fixed.ts";
 import { seeds as bySeeds } from "../discovery/seeds.ts";
 import { noticingSharedAddress } from "../discovery/shared_address.ts";
-import { type Cluster, type Discovery, isDialable, type Member, NOWHERE } from "../contracts/cluster.ts";
+import {
+  type Cluster,
+  type Discovery,
+  isDialable,
+  type ListedMember,
+  type Member,
+  NOWHERE,
+} from "../contracts/cluster.ts";
 import type { GossiperConfig } from "../options/configuration.ts";
 import { EventStream } from "../contracts/event_stream.ts";
 import { idOfKey } from "../contracts/signing.ts";
@@ -153,7 +160,7 @@ function discoveryOf({ seeds = [], members, discovery }: JoinOptions): Discovery
   return discovery ?? (members ? fixedMembers(members) : bySeeds(seeds));
 }
 
-function listedOf({ id, members }: JoinOptions): Member | undefined {
+function listedOf({ id, members }: JoinOptions): ListedMember | undefined {
   return members?.find((member) => member.id === id);
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Discovery, Member } from "../contracts/cluster.ts";
+import type { Discovery, ListedMember } from "../contracts/cluster.ts";
 import {
   ConfigurationError,
   type ConfigurationProblem,
@@ -68,7 +68,7 @@ export interface JoinOptions extends SecurityOptions {
    */
   readonly seeds?: readonly string[];
   /** All members of a cluster that never changes, instead of `seeds`. */
-  readonly members?: readonly Member[];
+  readonly members?: readonly ListedMember[];
   /** Another source of members, instead of `seeds` and `members`, such as `anyOf(dns(…), seeds(…))`. */
   readonly discovery?: Discovery;
   /**
@@ -206,7 +206,9 @@ function listedProblems({ members, seeds, id, listen, advertise }: JoinOptions):
   if (members === undefined || seeds !== undefined) return [];
   const problems = [...memberProblems(members, { port: PORT })];
   if (!Array.isArray(members)) return problems;
-  const listed: Partial<Member> | undefined = members.find((member: unknown) => Object(member).id === id);
+  const listed: Partial<ListedMember> | undefined = members.find((member: unknown) =>
+    Object(member).id === id
+  );
   if (id === undefined || !listed) {
     const allowed = "the id of one of the members, because the others refuse any other id";
     problems.push({ field: "id", problem: "must be in `members`", given: describe(id), allowed });

@@ -58,8 +58,8 @@ export function memberProblems(
   const rules = { id: newNames(), host: DIALED_HOST, port, kinds: KINDS, url: MEMBER_URL };
   const member: Rule = (field, each) =>
     // Other fields belong to the caller's own program.
-    brokenBy<MemberRecord>(Object(each), { rules, required: ["id", "host", "port", "kinds"], within: field });
-  return listOf(member, "a list of `{ id, host, port, kinds }`, one for each member")("members", given);
+    brokenBy<MemberRecord>(Object(each), { rules, required: ["id", "host", "port"], within: field });
+  return listOf(member, "a list of `{ id, host, port }`, one for each member")("members", given);
 }
 
 /** A rule for distinct names. */

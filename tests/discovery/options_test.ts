@@ -66,7 +66,6 @@ const REFUSED: readonly (readonly [call: () => unknown, wrong: readonly string[]
     "members[2].id must be a text of 1 to 256 bytes: given undefined",
     'members[2].host must be a name or an address that others can dial, such as "10.0.0.5": given undefined',
     "members[2].port must be a whole number from 0 (any that is free) to 65535: given undefined",
-    "members[2].kinds must be a list, which may be empty, of at most 256 texts of 1 to 256 bytes, together at most 16384 bytes: given undefined",
   ]],
   [() => anyOf(seeds([]), {} as never), [
     'anyOf[1] must be a source of members, such as `seeds(["ws://127.0.0.1:7001"])`: given an object',

@@ -73,7 +73,7 @@ const REFUSED: readonly (readonly [wrong: string, options: unknown])[] = [
   ["seed", { cluster: "c", listen: LISTEN, seed: ["ws://127.0.0.1:1"] }],
   ["members", { cluster: "c", listen: LISTEN, seeds: [], members: [] }],
   ["id", { cluster: "c", listen: LISTEN, members: [{ id: "a", host: "h", port: 1, kinds: [] }] }],
-  ["members[0].host members[0].port members[0].kinds", {
+  ["members[0].host members[0].port", {
     cluster: "c",
     id: "a",
     listen: {},
@@ -167,9 +167,15 @@ Deno.test("join: a member on the fixed list listens where the list says (R7.2)",
   const probe = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = probe.addr;
   probe.close();
-  const members = [{ id: "a", host: "127.0.0.1", port, kinds: [] }];
+  const members = [{ id: "a", host: "127.0.0.1", port }, {
+    id: "b",
+    host: "127.0.0.1",
+    port: 1,
+    kinds: ["k"],
+  }];
   await using node = await join({ cluster: "c", id: "a", listen: {}, members });
   assertEquals(node.address, `ws://127.0.0.1:${port}`);
+  assertEquals(node.members.map(({ member }) => member?.kinds), [[], ["k"]]);
   const response = await fetch(`http://127.0.0.1:${port}/gossip`);
   await response.body?.cancel();
   assertEquals(response.status, 426);
