@@ -52,6 +52,7 @@ const EVENT_TYPES: { readonly [type in EventType]: true } = {
   SeedFailed: true,
   SeedRecovered: true,
   SelfBlocked: true,
+  SelfUnreachable: true,
   SettingsDiffer: true,
   SignatureRefused: true,
   StateDropped: true,

@@ -31,6 +31,20 @@ export interface AddressShared {
   readonly memberId: string;
 }
 
+/**
+ * No member answers at this member's own address, so that no other can dial it: `node.handler` is not mounted there, or
+ * `advertise` is wrong. Only a member with `advertise` and without `listen` dials its own address. Emitted once, after
+ * the last of six attempts in 16 s, unless another member has dialed this one there; `join` logs it as well.
+ */
+export interface SelfUnreachable {
+  /** The event's type. */
+  readonly type: "SelfUnreachable";
+  /** This member's address. */
+  readonly address: string;
+  /** The error of the last attempt: usually a `HearsayError`. */
+  readonly error: unknown;
+}
+
 /** A callback of the user threw. The gossiper continues. */
 export interface CallbackFailed {
   /** The event's type. */
@@ -164,6 +178,7 @@ export type HearsayEvent =
   | RequestFailed
   | SeedFailed
   | SeedRecovered
+  | SelfUnreachable
   | Alone
   | DiscoveryFailed
   | SettingsDiffer

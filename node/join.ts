@@ -27,6 +27,7 @@ import { endpointOf } from "./place_options.ts";
 import { checkedConfig, type JoinOptions } from "./join_options.ts";
 import { logEvents } from "./logged_events.ts";
 import type { Authentication } from "../contracts/authentication.ts";
+import { pathOf } from "../transport/web_socket/dial.ts";
 import { WebSocketTransport } from "../transport/web_socket/web_socket.ts";
 
 /** A running member of a cluster: a {@linkcode Gossiper} with a WebSocket transport. */
@@ -92,6 +93,7 @@ export async function join(options: JoinOptions): Promise<Node> {
       heartbeatExpiration: config.heartbeatExpiration,
       // No other process shares a port that this one listens on.
       probes: options.listen === undefined,
+      isReached: () => transport.wasDialedAt(transport.addressOf(self)),
     });
     const self = selfOf(options, { transport, id });
     transport.answerTo(transport.addressOf(self));
@@ -114,7 +116,8 @@ export async function join(options: JoinOptions): Promise<Node> {
       ...(signing && { signing }),
     });
     const { heartbeatExpiration } = config;
-    void logEvents(eventStream, { cluster, id, heartbeatExpiration, runtime });
+    const path = pathOf(config.gossipActorName);
+    void logEvents(eventStream, { cluster, id, heartbeatExpiration, path, runtime });
     await node.start(signal ? { signal } : {});
     return node;
   } catch (error) {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { AddressShared, Alone, EventOf } from "../contracts/events.ts";
+import type { AddressShared, Alone, EventOf, SelfUnreachable } from "../contracts/events.ts";
 import type { EventStream } from "../contracts/event_stream.ts";
 import { warn } from "../common/log.ts";
 import type { Runtime } from "../common/runtime.ts";
@@ -17,7 +17,7 @@ const MAX_SEEDS = 8;
  */
 const QUIET_EXPIRATIONS = 3;
 
-const LOGGED = ["AddressShared", "Alone", "ConflictDetected", "SelfBlocked"] as const;
+const LOGGED = ["AddressShared", "Alone", "ConflictDetected", "SelfBlocked", "SelfUnreachable"] as const;
 
 /** The member whose events are logged. */
 export interface LoggedMember {
@@ -25,6 +25,8 @@ export interface LoggedMember {
   /** The cluster's name. */
   readonly cluster: string;
   readonly heartbeatExpiration: number;
+  /** The path of its endpoint, if its address has none. */
+  readonly path: string;
   readonly runtime: Pick<Runtime, "monotonicMs">;
 }
 
@@ -57,6 +59,8 @@ class EventLog {
         return this.#isNewConflict() ? this.#idInUse() : undefined;
       case "SelfBlocked":
         return event.reason === "identity" ? this.#fenced() : undefined;
+      case "SelfUnreachable":
+        return this.#unreachable(event);
     }
   }
 
@@ -93,6 +97,16 @@ class EventLog {
     const more = seeds.length - shown.length;
     const rest = more > 0 ? `; and ${more} more` : "";
     return `${who} has found no other member for 10 s and keeps trying. ${shown.join("; ")}${rest}`;
+  }
+
+  #unreachable({ address, error }: SelfUnreachable): string {
+    const { pathname } = new URL(address);
+    const path = pathname === "/" ? this.#member.path : pathname;
+    const why = (error instanceof Error ? error.message : String(error)).replace(/\.$/, "");
+    return `no member answers at ${address}, the address of ${
+      JSON.stringify(this.#member.id)
+    } itself: ${why}. ` +
+      `Mount \`node.handler\` there at ${path}, or correct \`advertise\`.`;
   }
 
   #addressShared({ address, memberId }: AddressShared): string {

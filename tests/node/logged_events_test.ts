@@ -1,4 +1,4 @@
-import { assertEquals } from "../../deps/std_assert.ts";
+import { assertEquals, assertStringIncludes } from "../../deps/std_assert.ts";
 import { EventStream } from "../../contracts/event_stream.ts";
 import type { HearsayEvent } from "../../contracts/events.ts";
 import { join } from "../../node/join.ts";
@@ -25,7 +25,7 @@ const CONFLICT: HearsayEvent = { type: "ConflictDetected", memberId: "twin", rea
 /** The log of the member "twin" of the cluster "orders". */
 function logged() {
   const [log, runtime, events] = [new CapturedLog(), new VirtualRuntime(), new EventStream()];
-  const member = { id: "twin", cluster: "orders", heartbeatExpiration: EXPIRATION_MS };
+  const member = { id: "twin", cluster: "orders", heartbeatExpiration: EXPIRATION_MS, path: "/gossip" };
   const logging = logEvents(events, { ...member, runtime });
   return {
     lines: log.lines,
@@ -85,4 +85,48 @@ Deno.test("join: logs that another process uses the id of this member (E1)", asy
   node.events.publish(CONFLICT);
   await seen.read();
   assertEquals(log.lines.length, 1);
+});
+
+Deno.test("logEvents: no member at this member's own address is one line, with the path for the handler", async () => {
+  await using log = logged();
+  const error = new Error("refused");
+  await log.publish({ type: "SelfUnreachable", address: "ws://127.0.0.1:7001", error });
+  await log.publish({ type: "SelfUnreachable", address: "wss://proxy.example/orders/a", error });
+  const lineFor = (address: string, path: string) =>
+    `Hearsay: no member answers at ${address}, the address of "twin" itself: refused. Mount \`node.handler\` ` +
+    `there at ${path}, or correct \`advertise\`.`;
+  assertEquals(log.lines, [
+    lineFor("ws://127.0.0.1:7001", "/gossip"),
+    lineFor("wss://proxy.example/orders/a", "/orders/a"),
+  ]);
+});
+
+Deno.test("join: a handler that is not mounted emits an event with the status of the server there, and logs it", async () => {
+  using log = new CapturedLog();
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, () => {
+    return new Response(null, { status: 404 });
+  });
+  const { hostname: host, port } = server.addr;
+  const runtime = new VirtualRuntime();
+  // Longer than this test, because the dials are real and the clock is not.
+  const config = {
+    gossipRequestTimeout: 600_000,
+    heartbeatExpiration: 2_000_000,
+    departedRetention: 2_000_000,
+  };
+  const node = await join({ cluster: "orders", advertise: { host, port }, runtime, config });
+  const event = node.events.subscribe("SelfUnreachable").getReader().read();
+  let isEmitted = false;
+  void event.then(() => isEmitted = true);
+  while (!isEmitted) {
+    await runtime.advance(1_000);
+    await new Promise((resolve) => setTimeout(resolve));
+  }
+  const { value } = await event;
+  assertEquals(value!.address, `ws://127.0.0.1:${port}`);
+  assertStringIncludes(`${value!.error}`, "404");
+  await node.stop();
+  await server.shutdown();
+  assertEquals(log.lines.length, 1);
+  assertStringIncludes(log.lines[0]!, `no member answers at ws://127.0.0.1:${port}`);
 });
