@@ -118,7 +118,7 @@ export class EngineHost {
   /** Throws during an engine call: an extractor, which runs inside of it, must not call the gossiper. */
   assertOutside(): void {
     if (!this.#isInside) return;
-    throw new HearsayError("busy", "An extractor must not call the gossiper; nothing was changed.");
+    throw new HearsayError("busy", "An extractor must not call this member; nothing was changed.");
   }
 
   /** Runs an action now, or right after the engine call under way (an extractor may trigger one). */

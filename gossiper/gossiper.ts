@@ -200,7 +200,7 @@ export class Gossiper implements GossiperLike {
     assertOptions(options, WAIT);
     const { signal } = options;
     if (this.#running) {
-      throw new HearsayError("already_started", "The gossiper is already started; nothing was changed.");
+      throw new HearsayError("already_started", "This member is already started; nothing was changed.");
     }
     signal?.throwIfAborted();
     this.#running = new Lifecycle({
@@ -228,7 +228,7 @@ export class Gossiper implements GossiperLike {
     this.#assertNotStopped();
     this.#engineHost.assertOutside();
     if (!this.#running) {
-      throw new HearsayError("not_started", "The gossiper was not started; nothing was changed.");
+      throw new HearsayError("not_started", "This member was not started; nothing was changed.");
     }
     return await this.#end("stopped");
   }
@@ -373,8 +373,14 @@ export class Gossiper implements GossiperLike {
       engine: this.#engineHost.view,
       topology: this.#topology,
       cluster: this.#cluster.name,
+      ownEnd: this.#ownEnd,
       seeds: this.#running?.seeds ?? [],
     };
+  }
+
+  get #ownEnd(): "failed" | "left" | undefined {
+    if (!this.#isStopping) return undefined;
+    return this.#failure ? "failed" : "left";
   }
 
   #set(key: string, value: unknown): number {
@@ -390,7 +396,7 @@ export class Gossiper implements GossiperLike {
   }
 
   #assertNotStopped(): void {
-    if (this.#isStopping) throw new HearsayError("stopped", "The gossiper has stopped; nothing was changed.");
+    if (this.#isStopping) throw new HearsayError("stopped", "This member has stopped; nothing was changed.");
   }
 
   /** A broken invariant ends the gossiper at once, because its state may be wrong. */
@@ -405,7 +411,7 @@ export class Gossiper implements GossiperLike {
     if (this.#isStopping) return nothingSent;
     this.#isStopping = true;
     this.#unfollow();
-    this.#leaving.abort(new HearsayError("stopped", "The gossiper has stopped."));
+    this.#leaving.abort(new HearsayError("stopped", "This member has stopped."));
     if (this.#running) this.#watches.leave();
     let flush: FlushResult | undefined;
     try {
@@ -415,7 +421,7 @@ export class Gossiper implements GossiperLike {
     }
     await this.#running?.end("The peer leaves the cluster.");
     this.#watches.end();
-    this.#engineHost.end(new HearsayError("stopped", "The gossiper has stopped."));
+    this.#engineHost.end(new HearsayError("stopped", "This member has stopped."));
     if (this.#cluster.ownsTransport) await this.#cluster.transport.close();
     this.#closed.resolve({
       reason: this.#failure ? "failed" : reason,

@@ -121,7 +121,7 @@ export function assertOwnKey(key: unknown): asserts key is string {
   if (RESERVED_KEYS.has(key) || key.startsWith("hearsay.")) {
     throw new HearsayError(
       "invalid_key",
-      `Only the gossiper sets the key ${describe(key)}; nothing was changed.`,
+      `The key ${describe(key)} is reserved: this member sets it by itself. Nothing was changed.`,
     );
   }
 }

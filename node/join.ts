@@ -19,6 +19,7 @@ import type { GossiperConfig } from "../options/configuration.ts";
 import { EventStream } from "../contracts/event_stream.ts";
 import { idOfKey } from "../contracts/signing.ts";
 import { TIMEOUTS_PER_DIAL } from "../gossiper/connection_pool.ts";
+import type { FlushResult } from "../gossiper/departure.ts";
 import { Gossiper } from "../gossiper/gossiper.ts";
 import { realRuntime, type Runtime } from "../common/runtime.ts";
 import { warn } from "../common/log.ts";
@@ -45,6 +46,7 @@ export class Node extends Gossiper {
     request: Request,
     info?: { readonly remoteAddr: Deno.Addr },
   ) => Promise<Response | undefined>;
+  #departure: Promise<FlushResult> | undefined;
 
   /** Called by {@linkcode join}. */
   constructor(config: GossiperConfig, cluster: Cluster & { readonly transport: WebSocketTransport }) {
@@ -52,6 +54,21 @@ export class Node extends Gossiper {
     const { transport, self } = cluster;
     this.address = isDialable(self) ? transport.addressOf(self) : "";
     this.handler = transport.handler;
+  }
+
+  /**
+   * Leaves the cluster like {@linkcode Gossiper.stop}, except that it may be called again: once the member leaves, by any
+   * way, each call returns the same promise with the result.
+   */
+  override stop(): Promise<FlushResult> {
+    const nothingSent: FlushResult = { acknowledgedBy: 0, wanted: 0, flushed: false };
+    if (this.signal.aborted) {
+      return this.#departure ??= this.closed.then(({ flush }) => flush ?? nothingSent);
+    }
+    const stopping = super.stop();
+    // A call within an extractor is refused, and the member does not leave.
+    if (this.signal.aborted) this.#departure = stopping;
+    return stopping;
   }
 }
 

@@ -302,6 +302,56 @@ Deno.test("join: a seed that is down, of another cluster or otherwise unfit emit
   assertStringIncludes(down.message, "ws://127.0.0.1:1");
 });
 
+// ---- stop
+
+Deno.test("stop: a second call returns the same promise, during the stop and after it (R9.1)", async () => {
+  const node = await join({ cluster: "c", id: "a", listen: LISTEN });
+  const first = node.stop();
+  assert(node.stop() === first);
+  assertEquals(await first, { acknowledgedBy: 0, wanted: 0, flushed: true });
+  assert(node.stop() === first);
+  assertEquals(node.members.map(({ id, status }) => [id, status]), [["a", "left"]]);
+  assertEquals(node.snapshot().members.map(({ status }) => status), ["left"]);
+});
+
+Deno.test("stop: after an end by another way it returns the result of that end (R9.1)", async () => {
+  const leaving = new AbortController();
+  const aborted = await join({ cluster: "c", listen: LISTEN, signal: leaving.signal });
+  leaving.abort();
+  const disposed = await join({ cluster: "c", listen: LISTEN });
+  const disposing = disposed[Symbol.asyncDispose]();
+  for (const node of [aborted, disposed]) {
+    const stopping = node.stop();
+    assert(node.stop() === stopping);
+    assertEquals((await stopping).flushed, true);
+    assertEquals((await node.closed).flush, await stopping);
+  }
+  await disposing;
+});
+
+Deno.test("stop: a call that an extractor made in vain does not count (R1.6)", async () => {
+  const node = await join({ cluster: "c", listen: LISTEN });
+  let inVain: Promise<unknown> | undefined;
+  node.registerConsensusCheck("k", (value) => {
+    inVain ??= assertRejects(() => node.stop(), HearsayError, "An extractor must not call this member");
+    return value;
+  });
+  node.setState("k", 1);
+  await inVain;
+  assertEquals((await node.stop()).flushed, true);
+});
+
+Deno.test("stop: the texts of later calls speak of this member (R9.3)", async () => {
+  const node = await join({ cluster: "c", listen: LISTEN });
+  assertThrows(
+    () => node.setState("topology", 1),
+    HearsayError,
+    'The key "topology" is reserved: this member sets it by itself. Nothing was changed.',
+  );
+  await node.stop();
+  assertThrows(() => node.setState("k", 1), HearsayError, "This member has stopped; nothing was changed.");
+});
+
 // ---- loops that set values while the member leaves
 
 /** Leaves while a loop with sets is behind: it still handles the first of three changes. */
