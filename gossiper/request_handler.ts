@@ -275,9 +275,19 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
     return refuse("invalid", `Too many entries with invalid signatures (limit ${MAX_FORGERIES}).`);
   }
 
-  /** The refusal of a handshake without a key, or with another key than the one bound to its id. */
+  /**
+   * The refusal of a handshake without a key, or with another key than the one bound to its id. If this member does not
+   * sign, of one with a key: its sender will refuse this member, and must not count as alive until then.
+   */
   #forged(hello: Hello): Refusal | undefined {
-    const fault = this.#options.signatures?.faultOf(hello);
+    const { signatures } = this.#options;
+    if (!signatures && hello.publicKey !== undefined) {
+      return refuse(
+        "incompatible",
+        "Members of this cluster must not sign their state; this handshake has a key.",
+      );
+    }
+    const fault = signatures?.faultOf(hello);
     if (fault === undefined) return undefined;
     if (fault === "unsigned") {
       return refuse(

@@ -27,7 +27,13 @@ import type {
   Rejection,
 } from "../contracts/authentication.ts";
 import { strongKeys } from "./key_strength.ts";
-import { checkToken, sha256Hex, type TokenClaims } from "./token_check.ts";
+import {
+  checkToken,
+  PROOF_TYPE as PROOF,
+  sha256Hex,
+  TOKEN_TYPE as TOKEN,
+  type TokenClaims,
+} from "./token_check.ts";
 import { UsedTokens } from "./used_tokens.ts";
 import { fitsBytes } from "../protocol/check.ts";
 
@@ -52,10 +58,6 @@ export const CLOCK_TOLERANCE_MS = 5_000;
 
 /** Hexadecimal digits of a key's id. */
 const KID_LENGTH = 16;
-
-/** The types of the two tokens, so that neither is valid as the other. */
-const TOKEN = "hearsay-token+jwt";
-const PROOF = "hearsay-proof+jwt";
 
 /** Options of {@linkcode clusterKeys}. */
 export interface ClusterKeysOptions {
