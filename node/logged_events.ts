@@ -92,7 +92,7 @@ class EventLog {
     const { id, cluster } = this.#member;
     const who = `${JSON.stringify(id)} of cluster ${JSON.stringify(cluster)}`;
     const shown = seeds.slice(0, MAX_SEEDS).map(({ address, reason, outcome }) =>
-      `${address}: ${reason ?? outcome}`
+      reason?.includes(address) ? withoutDot(reason) : `${address}: ${withoutDot(reason ?? outcome)}`
     );
     const more = seeds.length - shown.length;
     const rest = more > 0 ? `; and ${more} more` : "";
@@ -102,7 +102,7 @@ class EventLog {
   #unreachable({ address, error }: SelfUnreachable): string {
     const { pathname } = new URL(address);
     const path = pathname === "/" ? this.#member.path : pathname;
-    const why = (error instanceof Error ? error.message : String(error)).replace(/\.$/, "");
+    const why = withoutDot(error instanceof Error ? error.message : String(error));
     return `no member answers at ${address}, the address of ${
       JSON.stringify(this.#member.id)
     } itself: ${why}. ` +
@@ -116,4 +116,9 @@ class EventLog {
     return `${who}. With \`deno serve --parallel\`, with several workers that mount a handler, or behind a load ` +
       "balancer, each member needs an address of its own: else requests for one reach another.";
   }
+}
+
+/** A sentence as a part of another one. */
+function withoutDot(sentence: string): string {
+  return sentence.replace(/\.$/, "");
 }

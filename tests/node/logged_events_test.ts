@@ -130,3 +130,23 @@ Deno.test("join: a handler that is not mounted emits an event with the status of
   assertEquals(log.lines.length, 1);
   assertStringIncludes(log.lines[0]!, `no member answers at ws://127.0.0.1:${port}`);
 });
+
+Deno.test("logEvents: the line about a lone member has each address once, with the reason", async () => {
+  await using log = logged();
+  const seed = {
+    lastAttemptUnixMilliseconds: 0,
+    outcome: "failed",
+    memberId: null,
+    nextAttemptUnixMilliseconds: 0,
+  } as const;
+  const address = "ws://127.0.0.1:7001";
+  const seeds = [
+    { ...seed, address, reason: `${address}/gossip could not be reached: connection refused.` },
+    { ...seed, address, reason: "The peer refused." },
+  ];
+  await log.publish({ type: "Alone", seeds });
+  assertEquals(log.lines, [
+    'Hearsay: "twin" of cluster "orders" has found no other member for 10 s and keeps trying. ' +
+    `${address}/gossip could not be reached: connection refused; ${address}: The peer refused`,
+  ]);
+});

@@ -4,6 +4,8 @@ import { ConfigurationError, parseConfig } from "../../options/yaml.ts";
 import { realRuntime } from "../../common/runtime.ts";
 import { join, type JoinOptions } from "../../mod.ts";
 import { authorityOf } from "../../common/canonical_address.ts";
+import { ConnectionClosed } from "../../common/errors.ts";
+import type { Message } from "../../protocol/message.ts";
 import {
   clusterKeys,
   type ClusterKeysOptions,
@@ -167,6 +169,18 @@ Deno.test("keys: keys never come from YAML, not even if the caller reserves the 
       assert(!error.message.includes(KEY));
     }
   }
+});
+
+// ---- proofs
+
+Deno.test("proof: a peer without keys is named by its address, with the way out", async () => {
+  const { guard } = await member().credentials({ authority: "10.0.0.5:7001" });
+  const hello = { type: "hello", member: { id: "ben" } } as unknown as Message;
+  await assertRejects(
+    async () => await guard.incoming(hello),
+    ConnectionClosed,
+    "The member at 10.0.0.5:7001 has no keys (`authentication`), and this one has; both need a common key.",
+  );
 });
 
 // ---- tokens

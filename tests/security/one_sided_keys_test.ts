@@ -50,7 +50,7 @@ Deno.test("handshake: a member without keys does not take one with keys for aliv
   assertEquals(reasons, [
     "This client has cluster keys (`authentication`) and this member has none; both need a common key.",
   ]);
-  assertStringIncludes(failure, "403");
+  assertStringIncludes(failure, "refused this member (403). The peer may have no keys (`authentication`)");
 });
 
 Deno.test("handshake: a member that does not sign does not take one that signs for alive (P1)", async () => {
