@@ -35,6 +35,7 @@ const EVENT_TYPES: { readonly [type in EventType]: true } = {
   Disseminated: true,
   EventsDropped: true,
   GossipUpdate: true,
+  HandshakeRefused: true,
   Isolated: true,
   IncarnationRenewed: true,
   ListenFailed: true,

@@ -6,6 +6,7 @@
  */
 
 import type { EngineEvent } from "../engine/events.ts";
+import type { RefusalCode } from "../protocol/message.ts";
 import type { SettingDifference } from "../protocol/shared_settings.ts";
 import type { ClusterTopology, SeedStatus } from "./cluster.ts";
 
@@ -127,6 +128,21 @@ export interface ClientRefused {
 }
 
 /**
+ * This member refused a peer's handshake: the peer is of another cluster, is not in the list of members, or does not
+ * fit. Emitted once for each peer and code until a handshake with that peer succeeds, and at most ten times per second.
+ */
+export interface HandshakeRefused {
+  /** The event's type. */
+  readonly type: "HandshakeRefused";
+  /** The peer's id. */
+  readonly peerId: string;
+  /** The reason, as the peer got it. */
+  readonly code: RefusalCode;
+  /** The reason, as a sentence with the address that the peer advertises. */
+  readonly reason: string;
+}
+
+/**
  * This member accepts no connections for now, usually because its process has reached its limit of open files and
  * sockets (`ulimit -n`). Open connections stay. It listens again after a second. Emitted at most once per minute.
  */
@@ -174,6 +190,7 @@ export type HearsayEvent =
   | EventsDropped
   | CallbackFailed
   | ClientRefused
+  | HandshakeRefused
   | ListenFailed
   | RequestFailed
   | SeedFailed

@@ -78,6 +78,7 @@ const KINDS: { readonly [type in EventType]: "error" | "sentence" | "data" | "ow
   Disseminated: "data",
   EventsDropped: "own",
   GossipUpdate: "data",
+  HandshakeRefused: "sentence",
   Isolated: "own",
   IncarnationRenewed: "own",
   ListenFailed: "error",
