@@ -6,7 +6,6 @@
 
 import type { Footprint } from "../engine/view.ts";
 import type { GossipUpdate } from "../engine/events.ts";
-import { copyJson, type JsonCopy, JsonValueError } from "../engine/json.ts";
 import type { BlockedMember, JsonValue, Phase } from "../engine/types.ts";
 import type { Cluster, Member } from "../contracts/cluster.ts";
 import type { GossiperConfig, PartialConfig } from "../options/configuration.ts";
@@ -35,7 +34,7 @@ import { assertOptions } from "../options/rules.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import { realRuntime } from "../common/runtime.ts";
 import { Topology } from "./topology.ts";
-import { assertCheck, assertKey, assertOwnKey, SET_STATE, validated, WAIT } from "./validation.ts";
+import { assertCheck, assertKey, assertOwnKey, copied, SET_STATE, validated, WAIT } from "./validation.ts";
 import { keyValueOf, memberOf, membersOf, phaseOf, snapshotOf } from "./views.ts";
 import { Watches } from "./watch.ts";
 
@@ -386,7 +385,7 @@ export class Gossiper implements GossiperLike {
   #set(key: string, value: unknown): number {
     this.#assertNotStopped();
     assertOwnKey(key);
-    const copy = copied(value);
+    const copy = copied(key, value);
     try {
       return this.#engineHost.do((engine, now) => engine.set(key, copy, now), { mayRefuse: true }).number;
     } catch (error) {
@@ -429,17 +428,5 @@ export class Gossiper implements GossiperLike {
       ...(flush ? { flush } : {}),
     });
     return flush ?? nothingSent;
-  }
-}
-
-/** Copies a value; turns every error, also of a getter or proxy in it, into `invalid_value`. */
-function copied(value: unknown): JsonCopy {
-  try {
-    return copyJson(value);
-  } catch (cause) {
-    const message = cause instanceof JsonValueError
-      ? cause.message
-      : `Reading the value threw ${String(cause)}; nothing was changed.`;
-    throw new HearsayError("invalid_value", message, { cause });
   }
 }

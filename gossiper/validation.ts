@@ -4,7 +4,7 @@
  * @module
  */
 
-import { utf8Length } from "../engine/json.ts";
+import { copyJson, type JsonCopy, JsonValueError, utf8Length } from "../engine/json.ts";
 import { GRACEFULLY_LEFT_KEY, HEARTBEAT_KEY, TOPOLOGY_KEY } from "../engine/types.ts";
 import type { Cluster } from "../contracts/cluster.ts";
 import {
@@ -123,6 +123,20 @@ export function assertOwnKey(key: unknown): asserts key is string {
       "invalid_key",
       `The key ${describe(key)} is reserved: this member sets it by itself. Nothing was changed.`,
     );
+  }
+}
+
+/** Copies a value for a key; turns every error, also of a getter or proxy in it, into `invalid_value`. */
+export function copied(key: string, value: unknown): JsonCopy {
+  try {
+    return copyJson(value);
+  } catch (cause) {
+    const why = cause instanceof JsonValueError
+      ? cause.message
+      : `reading it threw ${String(cause)}. Nothing was changed.`;
+    throw new HearsayError("invalid_value", `The key ${describe(key)} cannot take this value: ${why}`, {
+      cause,
+    });
   }
 }
 

@@ -1,4 +1,5 @@
 import { assertEquals, assertRejects, assertThrows } from "../../deps/std_assert.ts";
+import { HearsayError } from "../../common/errors.ts";
 import { ConfigurationError } from "../../options/configuration_error.ts";
 import type { Gossiper } from "../../gossiper/gossiper.ts";
 import { TestCluster } from "../requirements/harness.ts";
@@ -79,4 +80,25 @@ Deno.test("registerConsensusCheck: refuses an extractor and callbacks that are n
   assertEquals(fieldsOf(() => gossiper.registerConsensusCheck("k", value, { onLost: 5 } as never)), [
     "callbacks.onLost",
   ]);
+});
+
+Deno.test("setState: the error for a value names its key, but no secret (R4.2)", async () => {
+  await using cluster = new TestCluster(["a"]);
+  const { gossiper } = cluster.make("a");
+  const textOf = (key: string, value: unknown) =>
+    assertThrows(() => gossiper.setState(key, value), HearsayError).message;
+  assertEquals(
+    textOf("load", { cpu: undefined }),
+    'The key "load" cannot take this value: value.cpu must be a JSON value; got undefined. Nothing was changed.',
+  );
+  const trap = {
+    get cpu() {
+      throw new Error("no");
+    },
+  };
+  assertEquals(
+    textOf("load", trap),
+    'The key "load" cannot take this value: reading it threw Error: no. Nothing was changed.',
+  );
+  assertEquals(textOf("user:pa55@host", NaN).includes("pa55"), false);
 });
