@@ -4,9 +4,10 @@
  * @module
  */
 
-import type { AddressShared, Alone, EventOf, SelfUnreachable } from "../contracts/events.ts";
+import type { AddressShared, Alone, CallbackFailed, EventOf, SelfUnreachable } from "../contracts/events.ts";
 import type { EventStream } from "../contracts/event_stream.ts";
 import { warn } from "../common/log.ts";
+import { ReportOnce } from "../common/report_once.ts";
 import type { Runtime } from "../common/runtime.ts";
 
 /** The most seeds in one line. */
@@ -17,7 +18,14 @@ const MAX_SEEDS = 8;
  */
 const QUIET_EXPIRATIONS = 3;
 
-const LOGGED = ["AddressShared", "Alone", "ConflictDetected", "SelfBlocked", "SelfUnreachable"] as const;
+const LOGGED = [
+  "AddressShared",
+  "Alone",
+  "CallbackFailed",
+  "ConflictDetected",
+  "SelfBlocked",
+  "SelfUnreachable",
+] as const;
 
 /** The member whose events are logged. */
 export interface LoggedMember {
@@ -41,6 +49,8 @@ export async function logEvents(eventStream: EventStream, member: LoggedMember):
 
 class EventLog {
   readonly #member: LoggedMember;
+  /** The callbacks with a logged error. */
+  readonly #callbacks = new ReportOnce();
   #conflictMs = -Infinity;
 
   constructor(member: LoggedMember) {
@@ -54,6 +64,8 @@ class EventLog {
         return this.#addressShared(event);
       case "Alone":
         return this.#alone(event);
+      case "CallbackFailed":
+        return this.#callbackFailed(event);
       case "ConflictDetected":
         if (event.memberId !== this.#member.id || event.reason !== "identity") return undefined;
         return this.#isNewConflict() ? this.#idInUse() : undefined;
@@ -70,6 +82,15 @@ class EventLog {
     const isNew = nowMs - this.#conflictMs > QUIET_EXPIRATIONS * heartbeatExpiration;
     this.#conflictMs = nowMs;
     return isNew;
+  }
+
+  /** A callback may fail for each event, so only its first error is logged. */
+  #callbackFailed({ where, error }: CallbackFailed): string | undefined {
+    if (!this.#callbacks.shouldReport(where, "")) return undefined;
+    this.#callbacks.add(where, "");
+    return `${where} threw ${
+      withoutDot(String(error))
+    }. Its later errors are \`CallbackFailed\` events only.`;
   }
 
   #idInUse(): string {

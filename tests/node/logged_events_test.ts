@@ -150,3 +150,33 @@ Deno.test("logEvents: the line about a lone member has each address once, with t
     `${address}/gossip could not be reached: connection refused; ${address}: The peer refused`,
   ]);
 });
+
+Deno.test("logEvents: the first error of each callback is one line (R11.3)", async () => {
+  await using log = logged();
+  const error = new TypeError("no cpu");
+  for (const where of ["actorStatistics", "onLost of consensus-1", "actorStatistics"]) {
+    await log.publish({ type: "CallbackFailed", where, error });
+  }
+  assertEquals(log.lines, [
+    "Hearsay: actorStatistics threw TypeError: no cpu. Its later errors are `CallbackFailed` events only.",
+    "Hearsay: onLost of consensus-1 threw TypeError: no cpu. Its later errors are `CallbackFailed` events only.",
+  ]);
+});
+
+Deno.test("join: logs the first error of an extractor, and of each callback of a check (R11.3)", async () => {
+  using log = new CapturedLog();
+  await using node = await join({ cluster: "orders", listen: { port: 0 } });
+  const failures = node.events.subscribe("CallbackFailed").getReader();
+  const fail = (name: string) => {
+    throw new Error(name);
+  };
+  node.registerConsensusCheck("k", () => fail("extract"));
+  node.registerConsensusCheck("k", () => fail("again"));
+  for (const value of [1, 2, 3]) node.setState("k", value);
+  for (let count = 0; count < 6; count++) await failures.read();
+  assertEquals(log.lines.map((line) => line.replace(/ Its.*/, "")), [
+    'Hearsay: the extractor of the consensus check consensus-1 (key "k") threw Error: extract.',
+    'Hearsay: the extractor of the consensus check consensus-2 (key "k") threw Error: again.',
+  ]);
+  await failures.cancel();
+});
