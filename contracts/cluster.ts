@@ -13,6 +13,12 @@ import type { Signing } from "./signing.ts";
 
 export { isDialable, type Member, NOWHERE } from "../protocol/member.ts";
 
+/** A member in a fixed list. */
+export interface ListedMember extends Omit<Member, "kinds"> {
+  /** The kinds of actors that it hosts; informative, none by default. */
+  readonly kinds?: readonly string[];
+}
+
 /** The end of a connection. */
 export interface CloseInfo {
   /** The WebSocket close code; 0 if the connection broke without one. */

@@ -9,7 +9,15 @@ import type { EventOf, EventType, HearsayEvent, SeedFailed } from "./events.ts";
 import { Fifo } from "../common/fifo.ts";
 import { heapBytes } from "../common/heap_bytes.ts";
 import { printableError } from "../common/printable.ts";
-import { assertNone, assertSignal, describe, nearestOf, wholeNumber } from "../options/rules.ts";
+import {
+  assertNone,
+  assertOptions,
+  describe,
+  nearestOf,
+  type Rules,
+  SIGNAL,
+  wholeNumber,
+} from "../options/rules.ts";
 
 export type * from "./events.ts";
 
@@ -27,6 +35,7 @@ const EVENT_TYPES: { readonly [type in EventType]: true } = {
   Disseminated: true,
   EventsDropped: true,
   GossipUpdate: true,
+  HandshakeRefused: true,
   Isolated: true,
   IncarnationRenewed: true,
   ListenFailed: true,
@@ -44,6 +53,7 @@ const EVENT_TYPES: { readonly [type in EventType]: true } = {
   SeedFailed: true,
   SeedRecovered: true,
   SelfBlocked: true,
+  SelfUnreachable: true,
   SettingsDiffer: true,
   SignatureRefused: true,
   StateDropped: true,
@@ -69,7 +79,8 @@ const MAX_FAILED_SEEDS = 1_024;
 
 /** The default of the most unread events per subscriber: enough for a burst. */
 export const DEFAULT_EVENT_CAPACITY = 1024;
-const CAPACITY = wholeNumber({ least: 1 });
+const STREAM: Rules<EventStreamOptions> = { capacity: wholeNumber({ least: 1 }) };
+const SUBSCRIBE: Rules<SubscribeOptions> = { ...STREAM, signal: SIGNAL };
 /**
  * The memory for the unread events of one subscriber, in bytes as {@linkcode heapBytes} estimates them. 16 MiB: a burst
  * of 1,024 updates of 4 KiB fits. The latest event is kept at any size.
@@ -126,7 +137,8 @@ export class EventStream {
    * @throws {ConfigurationError} if the capacity is not an integer of at least 1.
    */
   constructor(options: EventStreamOptions = {}) {
-    this.#capacity = checkedCapacity(options.capacity ?? DEFAULT_EVENT_CAPACITY);
+    assertOptions(options, STREAM);
+    this.#capacity = options.capacity ?? DEFAULT_EVENT_CAPACITY;
   }
 
   /**
@@ -160,8 +172,8 @@ export class EventStream {
     options: SubscribeOptions = {},
   ): ReadableStream<EventOf<T>> {
     const wanted = checkedTypes(types);
-    assertSignal(options.signal);
-    const capacity = checkedCapacity(options.capacity ?? this.#capacity);
+    assertOptions(options, SUBSCRIBE);
+    const { capacity = this.#capacity, signal } = options;
     const sets = [this.#subscribers, ...this.#setsFor(wanted)];
     const subscriber = new Subscriber({
       capacity,
@@ -178,7 +190,7 @@ export class EventStream {
       for (const event of present) {
         if (wanted?.has(event.type) ?? true) subscriber.take(event, heapBytes(event, MAX_BUFFERED_BYTES));
       }
-      subscriber.endWith(options.signal);
+      subscriber.endWith(signal);
     }
     // The subscriber is in the sets of these types only.
     return subscriber.readable as ReadableStream<EventOf<T>>;
@@ -398,11 +410,6 @@ class EventBuffer {
     this.#kept = oldest;
     return this.#membership.shift()!;
   }
-}
-
-function checkedCapacity(capacity: number): number {
-  assertNone(CAPACITY("capacity", capacity));
-  return capacity;
 }
 
 /** The requested types; `undefined` for all. */

@@ -6,6 +6,7 @@
  */
 
 import type { EngineEvent } from "../engine/events.ts";
+import type { RefusalCode } from "../protocol/message.ts";
 import type { SettingDifference } from "../protocol/shared_settings.ts";
 import type { ClusterTopology, SeedStatus } from "./cluster.ts";
 
@@ -29,6 +30,20 @@ export interface AddressShared {
   readonly address: string;
   /** The other member, or one of them. */
   readonly memberId: string;
+}
+
+/**
+ * No member answers at this member's own address, so that no other can dial it: `node.handler` is not mounted there, or
+ * `advertise` is wrong. Only a member with `advertise` and without `listen` dials its own address. Emitted once, after
+ * the last of six attempts in 16 s, unless another member has dialed this one there; `join` logs it as well.
+ */
+export interface SelfUnreachable {
+  /** The event's type. */
+  readonly type: "SelfUnreachable";
+  /** This member's address. */
+  readonly address: string;
+  /** The error of the last attempt: usually a `HearsayError`. */
+  readonly error: unknown;
 }
 
 /** A callback of the user threw. The gossiper continues. */
@@ -113,6 +128,21 @@ export interface ClientRefused {
 }
 
 /**
+ * This member refused a peer's handshake: the peer is of another cluster, is not in the list of members, or does not
+ * fit. Emitted once for each peer and code until a handshake with that peer succeeds, and at most ten times per second.
+ */
+export interface HandshakeRefused {
+  /** The event's type. */
+  readonly type: "HandshakeRefused";
+  /** The peer's id. */
+  readonly peerId: string;
+  /** The reason, as the peer got it. */
+  readonly code: RefusalCode;
+  /** The reason, as a sentence with the address that the peer advertises. */
+  readonly reason: string;
+}
+
+/**
  * This member accepts no connections for now, usually because its process has reached its limit of open files and
  * sockets (`ulimit -n`). Open connections stay. It listens again after a second. Emitted at most once per minute.
  */
@@ -160,10 +190,12 @@ export type HearsayEvent =
   | EventsDropped
   | CallbackFailed
   | ClientRefused
+  | HandshakeRefused
   | ListenFailed
   | RequestFailed
   | SeedFailed
   | SeedRecovered
+  | SelfUnreachable
   | Alone
   | DiscoveryFailed
   | SettingsDiffer

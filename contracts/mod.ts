@@ -8,6 +8,7 @@
 export { ConnectionClosed } from "../common/errors.ts";
 export { realRuntime, type Runtime } from "../common/runtime.ts";
 export type * from "../engine/events.ts";
+export type { RefusalCode } from "../protocol/message.ts";
 export type { SettingDifference, SharedSettings } from "../protocol/shared_settings.ts";
 export { PeerRefused } from "../protocol/refusal.ts";
 export type * from "./authentication.ts";
@@ -19,6 +20,7 @@ export {
   type Discovery,
   type DiscoveryContext,
   isDialable,
+  type ListedMember,
   type Member,
   NOWHERE,
   type SeedStatus,

@@ -5,7 +5,16 @@
  */
 
 import { isPlainAddress } from "../common/host_names.ts";
-import { listOf, optionsOf, PORT, type Rule, rule, type Rules, TEXT } from "../options/rules.ts";
+import {
+  isDialableUrl,
+  listOf,
+  optionsOf,
+  PORT,
+  type Rule,
+  rule,
+  type Rules,
+  TEXT,
+} from "../options/rules.ts";
 import type { NameServer } from "./dns_lookup.ts";
 
 /** A positive number of milliseconds. A source that asks without a pause would block the whole process. */
@@ -19,7 +28,9 @@ export function duration({ leastMs = 1 }: { readonly leastMs?: number } = {}): R
 /** Member addresses for any transport. */
 export const ADDRESSES: Rule = listOf(
   rule((given) => {
-    return typeof given === "string" && /^[a-z][a-z\d+.-]*:\/\/[^/]/i.test(given) && isPlainAddress(given);
+    if (typeof given !== "string" || !/^[a-z][a-z\d+.-]*:\/\/[^/]/i.test(given)) return false;
+    const url = URL.parse(given);
+    return url !== null && isDialableUrl(url) && isPlainAddress(given);
   }, {
     problem: "must be a member's address",
     allowed: 'an address such as "ws://127.0.0.1:7001", without a user, a query and a fragment',

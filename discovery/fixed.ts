@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Discovery, DiscoveryContext, Member } from "../contracts/cluster.ts";
+import type { Discovery, DiscoveryContext, ListedMember } from "../contracts/cluster.ts";
 import { assertNone, LISTENING_PORT } from "../options/rules.ts";
 import { topologyOf } from "./member_list.ts";
 import { memberProblems } from "../options/member_rules.ts";
@@ -18,18 +18,18 @@ import { memberProblems } from "../options/member_rules.ts";
  * import { fixedMembers } from "@hearsay/gossip";
  *
  * const discovery = fixedMembers([
- *   { id: "a", host: "127.0.0.1", port: 7001, kinds: [] },
- *   { id: "b", host: "127.0.0.1", port: 7002, kinds: [] },
+ *   { id: "a", host: "127.0.0.1", port: 7001 },
+ *   { id: "b", host: "127.0.0.1", port: 7002 },
  * ]);
  * console.assert(!discovery.openMembership);
  * ```
  *
  * @throws {ConfigurationError} naming every invalid member and every duplicate id.
  */
-export function fixedMembers(members: readonly Member[]): Discovery {
+export function fixedMembers(members: readonly ListedMember[]): Discovery {
   assertNone(memberProblems(members, { port: LISTENING_PORT }));
   const byId = new Map(
-    members.map((member) => [member.id, Object.freeze({ ...member, kinds: [...member.kinds] })]),
+    members.map((member) => [member.id, Object.freeze({ ...member, kinds: [...member.kinds ?? []] })]),
   );
   return {
     openMembership: false,

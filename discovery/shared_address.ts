@@ -1,6 +1,7 @@
 /**
- * Detects that another member is at this member's address: `deno serve --parallel`, workers that mount one handler each,
- * or a load balancer's address that several members advertise. Requests for one of them then reach any of them.
+ * Detects that another member is at this member's address, or none at all. Several are there with `deno serve
+ * --parallel`, with workers that mount one handler each, and behind a load balancer's address that several members
+ * advertise: requests for one of them then reach any of them.
  *
  * @module
  */
@@ -21,9 +22,14 @@ export interface SharedAddressOptions {
   readonly heartbeatExpiration: number;
   /** True if this member dials its own address and checks the answer. Needed if it does not listen itself. */
   readonly probes: boolean;
+  /** True if another member has dialed this one at its address, which may be out of reach from this machine alone. */
+  readonly isReached: () => boolean;
 }
 
-/** A discovery that emits one `AddressShared` if another member is at this member's address. */
+/**
+ * A discovery that emits one `AddressShared` if another member is at this member's address, and one
+ * `SelfUnreachable` if none is.
+ */
 export function noticingSharedAddress(discovery: Discovery, options: SharedAddressOptions): Discovery {
   const { openMembership, members } = discovery;
   return {
@@ -82,16 +88,21 @@ class SharedAddressWatch {
     if (!this.#options.probes) return;
     const address = this.#context.addressOf(self);
     const startedMs = runtime.monotonicMs();
+    let isFound = false;
+    let failure: unknown;
     try {
       assertMayConnect(new URL(address));
       for (const afterMs of PROBES_MS) {
         // A dial may have taken longer than until the next.
         const delayMs = Math.max(0, startedMs + afterMs - runtime.monotonicMs());
         await sleep(runtime, delayMs, { signal: this.#signal });
-        // It may be impossible to dial this address from here; that is no fault.
-        const met = await this.#context.handshake(address, { signal: this.#signal }).catch(() => undefined);
+        const met = await this.#context.handshake(address, { signal: this.#signal })
+          .catch((error) => void (failure = error));
         if (met && met.id !== self.id) return this.#emit(met.id);
+        isFound ||= met !== undefined;
       }
+      if (isFound || this.#signal.aborted || this.#options.isReached()) return;
+      this.#context.eventStream.publish({ type: "SelfUnreachable", address, error: failure });
     } catch {
       // The discovery ended, or the dial would prompt a person for a permission.
     }

@@ -41,8 +41,19 @@ export function copyJson(value: unknown): JsonCopy {
   return { value: copy, json: JSON.stringify(copy) };
 }
 
+/** The way to make JSON of values that programs often set, by their kind. */
+const HINTS: ReadonlyMap<string, string> = new Map([
+  ["a bigint", "`String()` makes a text of it"],
+  ["an instance of Date", "`toISOString()` makes a text of it"],
+  ["an instance of Map", "`Object.fromEntries()` makes an object of it"],
+  ["an instance of Set", "`Array.from()` makes an array of it"],
+  ["an instance of Uint8Array", "`toBase64()` makes a text of it"],
+]);
+
 function errorAt(path: string, got: string): JsonValueError {
-  return new JsonValueError(`${path} must be a JSON value; got ${got}. Nothing was changed.`);
+  const hint = HINTS.get(got);
+  const rest = hint === undefined ? "" : ` (${hint})`;
+  return new JsonValueError(`${path} must be a JSON value; got ${got}${rest}. Nothing was changed.`);
 }
 
 function copyAt(value: unknown, path: string, ancestors: object[]): JsonValue {

@@ -9,10 +9,12 @@ import { copyJson, deepFreeze } from "../engine/json.ts";
 import type { JsonValue } from "../engine/types.ts";
 import type { EngineHost } from "./engine_host.ts";
 import { HearsayError } from "../common/errors.ts";
+import { assertOptions } from "../options/rules.ts";
+import { WAIT } from "./validation.ts";
 
 /**
  * Reads the part of a member's value to compare. It must return a JSON value, or `undefined` if the member has none.
- * An error counts as no value, and emits a `CallbackFailed` event. The result must depend on the arguments alone, and
+ * An error counts as no value, and emits a `CallbackFailed` event; `join` logs the first one. The result must depend on the arguments alone, and
  * the extractor must not call the gossiper.
  */
 export type ConsensusExtractor = (value: JsonValue, memberId: string) => unknown;
@@ -42,10 +44,16 @@ export interface ConsensusHandle extends Disposable {
   dissenters(): readonly string[];
 }
 
+interface RegisteredCheck {
+  readonly callbacks: ConsensusCallbacks;
+  /** For reports of its errors. */
+  readonly name: string;
+}
+
 /** The checks of one gossiper. */
 export class ConsensusChecks {
   readonly #engineHost: EngineHost;
-  readonly #callbacks = new Map<string, ConsensusCallbacks>();
+  readonly #checks = new Map<string, RegisteredCheck>();
   #made = 0;
 
   /** Makes an empty set of checks that listens to the engine until the end. */
@@ -60,8 +68,9 @@ export class ConsensusChecks {
   /** Registers a check. */
   register(key: string, extractor: ConsensusExtractor, callbacks: ConsensusCallbacks = {}): ConsensusHandle {
     const id = `consensus-${++this.#made}`;
-    const read = this.#guarded(key, extractor);
-    this.#callbacks.set(id, callbacks);
+    const name = `the consensus check ${id} (key ${JSON.stringify(key)})`;
+    const read = this.#guarded(`the extractor of ${name}`, extractor);
+    this.#checks.set(id, { callbacks, name });
     this.#engineHost.do((engine) => engine.addCheck(id, key, read));
     return this.#handle(id, key);
   }
@@ -69,7 +78,7 @@ export class ConsensusChecks {
   /** Removes a check; returns `false` if there was none. */
   remove(id: string): boolean {
     this.#engineHost.assertOutside();
-    if (!this.#callbacks.delete(id)) return false;
+    if (!this.#checks.delete(id)) return false;
     this.#engineHost.engine.removeCheck(id);
     this.#engineHost.checkWaiters();
     return true;
@@ -77,7 +86,7 @@ export class ConsensusChecks {
 
   #handle(id: string, key: string): ConsensusHandle {
     const engineHost = this.#engineHost;
-    const isRegistered = () => this.#callbacks.has(id);
+    const isRegistered = () => this.#checks.has(id);
     const now = () => isRegistered() ? engineHost.view.consensus(id) : { reached: false, value: undefined };
     return Object.freeze({
       id,
@@ -85,14 +94,15 @@ export class ConsensusChecks {
       get value() {
         return now().value;
       },
-      reached: async ({ signal }: { readonly signal?: AbortSignal } = {}) => {
+      reached: async (options: { readonly signal?: AbortSignal } = {}) => {
+        assertOptions(options, WAIT);
         let value: JsonValue = null;
         const isReached = () => {
           const { reached, value: agreed } = now();
           if (reached) value = agreed!;
           return reached || !isRegistered();
         };
-        await engineHost.until(isReached, signal ? { signal } : {});
+        await engineHost.until(isReached, options);
         if (!isRegistered()) throw new HearsayError("stopped", `The consensus check ${id} was removed.`);
         return value;
       },
@@ -101,26 +111,28 @@ export class ConsensusChecks {
     });
   }
 
-  #guarded(key: string, extractor: ConsensusExtractor) {
+  #guarded(where: string, extractor: ConsensusExtractor) {
     return (value: JsonValue, memberId: string): string | undefined => {
       try {
         const extracted = extractor(deepFreeze(value), memberId);
         // `canonicalize` does not check numbers and keys; `copyJson` does.
         return extracted === undefined ? undefined : canonicalize(copyJson(extracted).value)!;
       } catch (error) {
-        this.#engineHost.report(`the consensus extractor of ${JSON.stringify(key)}`, error);
+        this.#engineHost.report(where, error);
         return undefined;
       }
     };
   }
 
   #callOnReached(id: string, value: JsonValue): void {
-    const onReached = this.#callbacks.get(id)?.onReached;
-    if (onReached) this.#engineHost.callLater("onReached", () => onReached(value));
+    const { callbacks, name } = this.#checks.get(id) ?? {};
+    const onReached = callbacks?.onReached;
+    if (onReached) this.#engineHost.callLater(`onReached of ${name}`, () => onReached(value));
   }
 
   #callOnLost(id: string): void {
-    const onLost = this.#callbacks.get(id)?.onLost;
-    if (onLost) this.#engineHost.callLater("onLost", () => onLost());
+    const { callbacks, name } = this.#checks.get(id) ?? {};
+    const onLost = callbacks?.onLost;
+    if (onLost) this.#engineHost.callLater(`onLost of ${name}`, () => onLost());
   }
 }

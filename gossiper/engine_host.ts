@@ -12,7 +12,6 @@ import type { Instant } from "../engine/types.ts";
 import type { EngineView } from "../engine/view.ts";
 import { HearsayError } from "../common/errors.ts";
 import type { EventStream, HearsayEvent } from "../contracts/event_stream.ts";
-import { assertSignal } from "../options/rules.ts";
 import type { Runtime } from "../common/runtime.ts";
 
 /** The dependencies of an {@linkcode EngineHost}. */
@@ -119,7 +118,7 @@ export class EngineHost {
   /** Throws during an engine call: an extractor, which runs inside of it, must not call the gossiper. */
   assertOutside(): void {
     if (!this.#isInside) return;
-    throw new HearsayError("busy", "An extractor must not call the gossiper; nothing was changed.");
+    throw new HearsayError("busy", "An extractor must not call this member; nothing was changed.");
   }
 
   /** Runs an action now, or right after the engine call under way (an extractor may trigger one). */
@@ -164,7 +163,6 @@ export class EngineHost {
   /** Resolves once the condition is true; it is checked after every engine call. */
   async until(isTrue: () => boolean, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     const { signal } = options;
-    assertSignal(signal);
     signal?.throwIfAborted();
     if (this.#over) throw this.#over;
     if (isTrue()) return;

@@ -6,7 +6,6 @@
 
 import type { Footprint } from "../engine/view.ts";
 import type { GossipUpdate } from "../engine/events.ts";
-import { copyJson, type JsonCopy, JsonValueError } from "../engine/json.ts";
 import type { BlockedMember, JsonValue, Phase } from "../engine/types.ts";
 import type { Cluster, Member } from "../contracts/cluster.ts";
 import type { GossiperConfig, PartialConfig } from "../options/configuration.ts";
@@ -31,11 +30,11 @@ import type { FlushResult } from "./departure.ts";
 import { HearsayError } from "../common/errors.ts";
 import type { EventStream } from "../contracts/event_stream.ts";
 import { MemberWatches } from "./member_watches.ts";
-import { assertNone, assertSignal, describe } from "../options/rules.ts";
+import { assertOptions } from "../options/rules.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import { realRuntime } from "../common/runtime.ts";
 import { Topology } from "./topology.ts";
-import { assertKey, assertOwnKey, validated } from "./validation.ts";
+import { assertCheck, assertKey, assertOwnKey, copied, SET_STATE, validated, WAIT } from "./validation.ts";
 import { keyValueOf, memberOf, membersOf, phaseOf, snapshotOf } from "./views.ts";
 import { Watches } from "./watch.ts";
 
@@ -154,7 +153,7 @@ export class Gossiper implements GossiperLike {
    * reader misses views that a newer one of the same member supersedes.
    */
   watchMembers(options: WaitOptions = {}): ReadableStream<MemberView> {
-    assertSignal(options.signal);
+    assertOptions(options, WAIT);
     return this.#memberWatches.watch(options);
   }
 
@@ -195,11 +194,12 @@ export class Gossiper implements GossiperLike {
    * time, and `stopped` after the end.
    */
   // deno-lint-ignore require-await -- every failure must reject the promise, not throw
-  async start({ signal }: WaitOptions = {}): Promise<void> {
+  async start(options: WaitOptions = {}): Promise<void> {
     this.#assertNotStopped();
-    assertSignal(signal);
+    assertOptions(options, WAIT);
+    const { signal } = options;
     if (this.#running) {
-      throw new HearsayError("already_started", "The gossiper is already started; nothing was changed.");
+      throw new HearsayError("already_started", "This member is already started; nothing was changed.");
     }
     signal?.throwIfAborted();
     this.#running = new Lifecycle({
@@ -227,7 +227,7 @@ export class Gossiper implements GossiperLike {
     this.#assertNotStopped();
     this.#engineHost.assertOutside();
     if (!this.#running) {
-      throw new HearsayError("not_started", "The gossiper was not started; nothing was changed.");
+      throw new HearsayError("not_started", "This member was not started; nothing was changed.");
     }
     return await this.#end("stopped");
   }
@@ -265,17 +265,12 @@ export class Gossiper implements GossiperLike {
 
   /**
    * Sets a key like {@linkcode Gossiper.setState}, and resolves once `acknowledgedBy` other members have acknowledged
-   * it. An aborted signal sets nothing.
+   * it: 0 by default, so that it resolves at once. An aborted signal sets nothing.
    */
   async setStateRequest(key: string, value: unknown, options: SetStateOptions = {}): Promise<void> {
+    assertOptions(options, SET_STATE);
     const { signal, acknowledgedBy = 0 } = options;
-    assertSignal(signal);
     signal?.throwIfAborted();
-    if (acknowledgedBy !== "all" && !(Number.isInteger(acknowledgedBy) && acknowledgedBy >= 0)) {
-      const allowed = '"all" or a whole number of at least 0';
-      const given = describe(acknowledgedBy);
-      assertNone([{ field: "acknowledgedBy", problem: `must be ${allowed}`, given, allowed }]);
-    }
     const number = this.#set(key, value);
     if (acknowledgedBy === 0) return;
     const { view } = this.#engineHost;
@@ -306,7 +301,7 @@ export class Gossiper implements GossiperLike {
    */
   watch(key: string, options: WaitOptions = {}): ReadableStream<GossipUpdate> {
     assertKey(key);
-    assertSignal(options.signal);
+    assertOptions(options, WAIT);
     return this.#watches.watch(key, { signal: options.signal, untilLeaving: true });
   }
 
@@ -321,6 +316,7 @@ export class Gossiper implements GossiperLike {
   ): ConsensusHandle {
     this.#assertNotStopped();
     assertKey(key);
+    assertCheck(extractor, callbacks);
     return this.#checks.register(key, extractor, callbacks);
   }
 
@@ -355,6 +351,7 @@ export class Gossiper implements GossiperLike {
 
   /** Resolves once every active peer is known to hold all that this member holds. */
   async converged(options: WaitOptions = {}): Promise<void> {
+    assertOptions(options, WAIT);
     await this.#engineHost.until(() => this.phase === "confirmed", options);
   }
 
@@ -375,14 +372,20 @@ export class Gossiper implements GossiperLike {
       engine: this.#engineHost.view,
       topology: this.#topology,
       cluster: this.#cluster.name,
+      ownEnd: this.#ownEnd,
       seeds: this.#running?.seeds ?? [],
     };
+  }
+
+  get #ownEnd(): "failed" | "left" | undefined {
+    if (!this.#isStopping) return undefined;
+    return this.#failure ? "failed" : "left";
   }
 
   #set(key: string, value: unknown): number {
     this.#assertNotStopped();
     assertOwnKey(key);
-    const copy = copied(value);
+    const copy = copied(key, value);
     try {
       return this.#engineHost.do((engine, now) => engine.set(key, copy, now), { mayRefuse: true }).number;
     } catch (error) {
@@ -392,7 +395,7 @@ export class Gossiper implements GossiperLike {
   }
 
   #assertNotStopped(): void {
-    if (this.#isStopping) throw new HearsayError("stopped", "The gossiper has stopped; nothing was changed.");
+    if (this.#isStopping) throw new HearsayError("stopped", "This member has stopped; nothing was changed.");
   }
 
   /** A broken invariant ends the gossiper at once, because its state may be wrong. */
@@ -407,7 +410,7 @@ export class Gossiper implements GossiperLike {
     if (this.#isStopping) return nothingSent;
     this.#isStopping = true;
     this.#unfollow();
-    this.#leaving.abort(new HearsayError("stopped", "The gossiper has stopped."));
+    this.#leaving.abort(new HearsayError("stopped", "This member has stopped."));
     if (this.#running) this.#watches.leave();
     let flush: FlushResult | undefined;
     try {
@@ -417,7 +420,7 @@ export class Gossiper implements GossiperLike {
     }
     await this.#running?.end("The peer leaves the cluster.");
     this.#watches.end();
-    this.#engineHost.end(new HearsayError("stopped", "The gossiper has stopped."));
+    this.#engineHost.end(new HearsayError("stopped", "This member has stopped."));
     if (this.#cluster.ownsTransport) await this.#cluster.transport.close();
     this.#closed.resolve({
       reason: this.#failure ? "failed" : reason,
@@ -425,17 +428,5 @@ export class Gossiper implements GossiperLike {
       ...(flush ? { flush } : {}),
     });
     return flush ?? nothingSent;
-  }
-}
-
-/** Copies a value; turns every error, also of a getter or proxy in it, into `invalid_value`. */
-function copied(value: unknown): JsonCopy {
-  try {
-    return copyJson(value);
-  } catch (cause) {
-    const message = cause instanceof JsonValueError
-      ? cause.message
-      : `Reading the value threw ${String(cause)}; nothing was changed.`;
-    throw new HearsayError("invalid_value", message, { cause });
   }
 }

@@ -8,8 +8,9 @@ import type { EngineEvent } from "../engine/events.ts";
 import type { MembersOptions, MemberView, WaitOptions } from "./contract.ts";
 import type { EngineHost } from "./engine_host.ts";
 import { ConflatingQueue } from "../common/conflating_queue.ts";
-import { assertNone, assertSignal, wholeNumber } from "../options/rules.ts";
+import { assertNone, assertOptions, wholeNumber } from "../options/rules.ts";
 import { sleep } from "../common/runtime.ts";
+import { WHEN_MEMBERS } from "./validation.ts";
 
 /** The events that change the set of alive members. */
 const ALIVE_CHANGES: ReadonlySet<EngineEvent["type"]> = new Set<EngineEvent["type"]>([
@@ -28,7 +29,6 @@ const VIEW_CHANGES: ReadonlySet<EngineEvent["type"]> = new Set<EngineEvent["type
 ]);
 
 const COUNT = wholeNumber({ least: 1, unit: "members" });
-const DURATION = wholeNumber({ least: 0, unit: "milliseconds" });
 
 /** The dependencies of {@linkcode MemberWatches}. */
 export interface MemberWatchesOptions {
@@ -43,17 +43,23 @@ export interface MemberWatchesOptions {
 /** The watches of one gossiper. */
 export class MemberWatches {
   readonly #options: MemberWatchesOptions;
-  readonly #streams = new Set<ConflatingQueue<MemberView>>();
+  /** The last view of each member, by stream. */
+  readonly #streams = new Map<ConflatingQueue<MemberView>, Map<string, MemberView>>();
 
   constructor(options: MemberWatchesOptions) {
     this.#options = options;
     const { engineHost, view, leaving } = options;
     engineHost.onEvent((event) => {
       if (this.#streams.size === 0 || !VIEW_CHANGES.has(event.type) || !("memberId" in event)) return;
-      for (const stream of this.#streams) stream.push(view(event.memberId));
+      const present = view(event.memberId);
+      for (const [stream, last] of this.#streams) {
+        if (isNews(present, last.get(present.id))) stream.push(present);
+        if (event.type === "MemberForgotten") last.delete(present.id);
+        else last.set(present.id, present);
+      }
     });
     leaving.addEventListener("abort", () => {
-      for (const stream of [...this.#streams]) stream.end();
+      for (const stream of [...this.#streams.keys()]) stream.end();
     }, { once: true });
   }
 
@@ -66,16 +72,18 @@ export class MemberWatches {
       onEnd: (ended) => void this.#streams.delete(ended),
       signal,
     });
-    for (const view of views()) stream.push(view);
+    const present = views();
+    for (const view of present) stream.push(view);
     if (leaving.aborted) stream.finish();
-    else if (!signal?.aborted) this.#streams.add(stream);
+    else if (!signal?.aborted) this.#streams.set(stream, new Map(present.map((view) => [view.id, view])));
     return stream.readable;
   }
 
   /** Resolves with the alive members once there are `count`, unchanged for `stableFor` milliseconds. */
-  async when(count: number, { stableFor = 0, signal }: MembersOptions): Promise<readonly MemberView[]> {
-    assertSignal(signal);
-    assertNone([...COUNT("count", count), ...DURATION("stableFor", stableFor)]);
+  async when(count: number, options: MembersOptions): Promise<readonly MemberView[]> {
+    assertNone(COUNT("count", count));
+    assertOptions(options, WHEN_MEMBERS);
+    const { stableFor = 0, signal } = options;
     const { engineHost, views, leaving } = this.#options;
     const either = signal ? AbortSignal.any([signal, leaving]) : leaving;
     do {
@@ -102,4 +110,15 @@ export class MemberWatches {
       unlisten();
     }
   }
+}
+
+/**
+ * True if a reader must get a view. One change of a member causes several events, with equal views. The block of a member
+ * that left ends with its later incarnation, before the discovery names it again: shown then, the new incarnation would
+ * look like one that left.
+ */
+function isNews(view: MemberView, last: MemberView | undefined): boolean {
+  if (view.status !== last?.status) return true;
+  if (view.status === "left") return view.incarnation === undefined && last.incarnation !== undefined;
+  return JSON.stringify(view) !== JSON.stringify(last);
 }

@@ -28,6 +28,7 @@ import {
 import { ReportOnce } from "../common/report_once.ts";
 import type { Session } from "../protocol/session.ts";
 import type { GossipContent, SessionHost } from "../protocol/session_host.ts";
+import { RefusedHandshakes } from "./refused_handshakes.ts";
 import type { Signatures } from "./signatures.ts";
 import type { Examined } from "../protocol/examined.ts";
 
@@ -73,13 +74,19 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
   /** The differences of settings already reported for each peer. */
   readonly #differences = new ReportOnce();
   readonly #forgeries = new WeakMap<Session, number>();
+  readonly #refusedHandshakes: RefusedHandshakes;
   readonly examine?: (session: Session, message: Gossip | Push | Reply | Refusal) => Promise<Examined>;
 
   /** Makes the responding side of a gossiper. */
   constructor(options: RequestHandlerOptions) {
     this.#options = options;
     this.#engineHost = options.engineHost;
-    const { signatures } = options;
+    const { cluster, engineHost, signatures } = options;
+    this.#refusedHandshakes = new RefusedHandshakes({
+      cluster,
+      runtime: engineHost.runtime,
+      publish: (event) => engineHost.publish(event),
+    });
     if (signatures) {
       this.examine = (session, message) => signatures.examine(session.peer?.id, this.#deltaOf(message));
     }
@@ -107,6 +114,13 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
   }
 
   onHello(hello: Hello, { answering }: { readonly answering: boolean }): Refusal | "self" | undefined {
+    const verdict = this.#judge(hello, { answering });
+    if (verdict === undefined) this.#refusedHandshakes.succeeded(hello.member.id);
+    else if (verdict !== "self" && !answering) this.#refusedHandshakes.refused(hello, verdict);
+    return verdict;
+  }
+
+  #judge(hello: Hello, { answering }: { readonly answering: boolean }): Refusal | "self" | undefined {
     const { member, incarnation, digest, active, count } = hello;
     const { view } = this.#engineHost;
     const misfit = this.#misfit(hello) ?? this.#forged(hello);
@@ -275,9 +289,19 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
     return refuse("invalid", `Too many entries with invalid signatures (limit ${MAX_FORGERIES}).`);
   }
 
-  /** The refusal of a handshake without a key, or with another key than the one bound to its id. */
+  /**
+   * The refusal of a handshake without a key, or with another key than the one bound to its id. If this member does not
+   * sign, of one with a key: its sender will refuse this member, and must not count as alive until then.
+   */
   #forged(hello: Hello): Refusal | undefined {
-    const fault = this.#options.signatures?.faultOf(hello);
+    const { signatures } = this.#options;
+    if (!signatures && hello.publicKey !== undefined) {
+      return refuse(
+        "incompatible",
+        "Members of this cluster must not sign their state; this handshake has a key.",
+      );
+    }
+    const fault = signatures?.faultOf(hello);
     if (fault === undefined) return undefined;
     if (fault === "unsigned") {
       return refuse(

@@ -188,7 +188,7 @@ export class Rounds {
 
   /** Ends the background tasks; resolves once none runs. */
   async end(): Promise<void> {
-    this.#ending.abort(new HearsayError("stopped", "The gossiper has stopped."));
+    this.#ending.abort(new HearsayError("stopped", "This member has stopped."));
     await Promise.all(this.#background);
   }
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { utf8Length } from "../engine/json.ts";
+import { copyJson, type JsonCopy, JsonValueError, utf8Length } from "../engine/json.ts";
 import { GRACEFULLY_LEFT_KEY, HEARTBEAT_KEY, TOPOLOGY_KEY } from "../engine/types.ts";
 import type { Cluster } from "../contracts/cluster.ts";
 import {
@@ -24,7 +24,36 @@ import {
   NAME,
   recordProblem,
 } from "../options/member_rules.ts";
-import { assertNone, describe, HOST, LISTENING_PORT, rule } from "../options/rules.ts";
+import {
+  assertNone,
+  describe,
+  FUNCTION,
+  HOST,
+  LISTENING_PORT,
+  optionsOf,
+  rule,
+  type Rules,
+  SIGNAL,
+  wholeNumber,
+} from "../options/rules.ts";
+import type { ConsensusCallbacks } from "./consensus.ts";
+import type { MembersOptions, SetStateOptions, WaitOptions } from "./contract.ts";
+
+/** The options of a call that waits, or of a stream. */
+export const WAIT: Rules<WaitOptions> = { signal: SIGNAL };
+/** The options of `whenMembers`. */
+export const WHEN_MEMBERS: Rules<MembersOptions> = {
+  ...WAIT,
+  stableFor: wholeNumber({ least: 0, unit: "milliseconds" }),
+};
+/** The options of `setStateRequest`. */
+export const SET_STATE: Rules<SetStateOptions> = {
+  ...WAIT,
+  acknowledgedBy: rule((given) => given === "all" || (Number.isInteger(given) && (given as number) >= 0), {
+    allowed: '"all" or a whole number of at least 0',
+  }),
+};
+const CALLBACKS = optionsOf<ConsensusCallbacks>({ onReached: FUNCTION, onLost: FUNCTION });
 
 const RESERVED_KEYS: ReadonlySet<string> = new Set([TOPOLOGY_KEY, HEARTBEAT_KEY, GRACEFULLY_LEFT_KEY]);
 
@@ -81,14 +110,33 @@ export function assertKey(key: unknown): asserts key is string {
   }
 }
 
+/** Refuses an extractor or callbacks that cannot be called. */
+export function assertCheck(extractor: unknown, callbacks: unknown): void {
+  assertNone([...FUNCTION("extractor", extractor), ...CALLBACKS("callbacks", callbacks)]);
+}
+
 /** Refuses invalid keys, and those that only the gossiper sets. */
 export function assertOwnKey(key: unknown): asserts key is string {
   assertKey(key);
   if (RESERVED_KEYS.has(key) || key.startsWith("hearsay.")) {
     throw new HearsayError(
       "invalid_key",
-      `Only the gossiper sets the key ${describe(key)}; nothing was changed.`,
+      `The key ${describe(key)} is reserved: this member sets it by itself. Nothing was changed.`,
     );
+  }
+}
+
+/** Copies a value for a key; turns every error, also of a getter or proxy in it, into `invalid_value`. */
+export function copied(key: string, value: unknown): JsonCopy {
+  try {
+    return copyJson(value);
+  } catch (cause) {
+    const why = cause instanceof JsonValueError
+      ? cause.message
+      : `reading it threw ${String(cause)}. Nothing was changed.`;
+    throw new HearsayError("invalid_value", `The key ${describe(key)} cannot take this value: ${why}`, {
+      cause,
+    });
   }
 }
 

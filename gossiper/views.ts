@@ -17,6 +17,8 @@ export interface Viewed {
   readonly topology: Topology;
   /** The cluster's name. */
   readonly cluster: string;
+  /** The status of this member itself once it leaves or has ended. */
+  readonly ownEnd: "failed" | "left" | undefined;
   readonly seeds: readonly SeedStatus[];
 }
 
@@ -38,11 +40,12 @@ export function membersOf(viewed: Viewed): MemberView[] {
 }
 
 /** The view of one member. An unknown member has the status `left`. */
-export function memberOf({ engine, topology }: Viewed, id: string): MemberView {
+export function memberOf(viewed: Viewed, id: string): MemberView {
+  const { engine, topology } = viewed;
   return Object.freeze({
     id,
     member: topology.get(id),
-    status: statusOf(engine, id),
+    status: statusOf(viewed, id),
     block: engine.blockedMember(id),
     incarnation: engine.incarnationOf(id),
     isSelf: id === engine.id,
@@ -79,8 +82,9 @@ function addressOf({ host, port, url }: Member): MemberSnapshot["address"] {
   return { host, port, ...(url !== undefined && { url }) };
 }
 
-function statusOf(engine: EngineView, id: string): MemberView["status"] {
+function statusOf({ engine, ownEnd }: Viewed, id: string): MemberView["status"] {
   if (id === engine.id && engine.isFenced) return "failed";
+  if (id === engine.id && ownEnd) return ownEnd;
   const reason = engine.blockedMember(id)?.reason;
   if (reason !== undefined) return reason === "left" ? "left" : "failed";
   if (!engine.activeIds().has(id)) return "left";

@@ -7,22 +7,29 @@
 import { fixedMembers } from "../discovery/fixed.ts";
 import { seeds as bySeeds } from "../discovery/seeds.ts";
 import { noticingSharedAddress } from "../discovery/shared_address.ts";
-import { type Cluster, type Discovery, isDialable, type Member, NOWHERE } from "../contracts/cluster.ts";
+import {
+  type Cluster,
+  type Discovery,
+  isDialable,
+  type ListedMember,
+  type Member,
+  NOWHERE,
+} from "../contracts/cluster.ts";
 import type { GossiperConfig } from "../options/configuration.ts";
 import { EventStream } from "../contracts/event_stream.ts";
 import { idOfKey } from "../contracts/signing.ts";
 import { TIMEOUTS_PER_DIAL } from "../gossiper/connection_pool.ts";
+import type { FlushResult } from "../gossiper/departure.ts";
 import { Gossiper } from "../gossiper/gossiper.ts";
 import { realRuntime, type Runtime } from "../common/runtime.ts";
 import { warn } from "../common/log.ts";
 import { authenticationOf, isOpenToAll, openToAll, ownHosts, signingOf } from "./join_security.ts";
 import { endpointOf } from "./place_options.ts";
 import { checkedConfig, type JoinOptions } from "./join_options.ts";
+import { logEvents } from "./logged_events.ts";
 import type { Authentication } from "../contracts/authentication.ts";
+import { pathOf } from "../transport/web_socket/dial.ts";
 import { WebSocketTransport } from "../transport/web_socket/web_socket.ts";
-
-/** The most seeds in one log line. */
-const MAX_LOGGED_SEEDS = 8;
 
 /** A running member of a cluster: a {@linkcode Gossiper} with a WebSocket transport. */
 export class Node extends Gossiper {
@@ -39,6 +46,7 @@ export class Node extends Gossiper {
     request: Request,
     info?: { readonly remoteAddr: Deno.Addr },
   ) => Promise<Response | undefined>;
+  #departure: Promise<FlushResult> | undefined;
 
   /** Called by {@linkcode join}. */
   constructor(config: GossiperConfig, cluster: Cluster & { readonly transport: WebSocketTransport }) {
@@ -46,6 +54,21 @@ export class Node extends Gossiper {
     const { transport, self } = cluster;
     this.address = isDialable(self) ? transport.addressOf(self) : "";
     this.handler = transport.handler;
+  }
+
+  /**
+   * Leaves the cluster like {@linkcode Gossiper.stop}, except that it may be called again: once the member leaves, by any
+   * way, each call returns the same promise with the result.
+   */
+  override stop(): Promise<FlushResult> {
+    const nothingSent: FlushResult = { acknowledgedBy: 0, wanted: 0, flushed: false };
+    if (this.signal.aborted) {
+      return this.#departure ??= this.closed.then(({ flush }) => flush ?? nothingSent);
+    }
+    const stopping = super.stop();
+    // A call within an extractor is refused, and the member does not leave.
+    if (this.signal.aborted) this.#departure = stopping;
+    return stopping;
   }
 }
 
@@ -87,6 +110,7 @@ export async function join(options: JoinOptions): Promise<Node> {
       heartbeatExpiration: config.heartbeatExpiration,
       // No other process shares a port that this one listens on.
       probes: options.listen === undefined,
+      isReached: () => transport.wasDialedAt(transport.addressOf(self)),
     });
     const self = selfOf(options, { transport, id });
     transport.answerTo(transport.addressOf(self));
@@ -108,8 +132,9 @@ export async function join(options: JoinOptions): Promise<Node> {
       ...(actorStatistics && { actorStatistics }),
       ...(signing && { signing }),
     });
-    void logAlone(eventStream, { cluster, id });
-    void logSharedAddress(eventStream, id);
+    const { heartbeatExpiration } = config;
+    const path = pathOf(config.gossipActorName);
+    void logEvents(eventStream, { cluster, id, heartbeatExpiration, path, runtime });
     await node.start(signal ? { signal } : {});
     return node;
   } catch (error) {
@@ -151,42 +176,11 @@ function openTransport(
   });
 }
 
-/** Logs each `Alone` event, because a program may not subscribe to it. */
-async function logAlone(
-  eventStream: EventStream,
-  { cluster, id }: { readonly cluster: string; readonly id: string },
-): Promise<void> {
-  for await (const event of eventStream.subscribe("Alone")) {
-    const who = `${JSON.stringify(id)} of cluster ${JSON.stringify(cluster)}`;
-    const seeds = event.seeds.slice(0, MAX_LOGGED_SEEDS).map(({ address, reason, outcome }) =>
-      `${address}: ${reason ?? outcome}`
-    );
-    const more = event.seeds.length - seeds.length;
-    const rest = more > 0 ? `; and ${more} more` : "";
-    warn(`Hearsay: ${who} has found no other member for 10 s and keeps trying. ${seeds.join("; ")}${rest}`);
-  }
-}
-
-/** Writes one line where another member is at this member's address. */
-async function logSharedAddress(eventStream: EventStream, id: string): Promise<void> {
-  for await (const event of eventStream.subscribe("AddressShared")) {
-    if (event.type !== "AddressShared") continue;
-    const who = `${JSON.stringify(id)} is advertised at ${event.address}, and ${
-      JSON.stringify(event.memberId)
-    } answers there too`;
-    warn(
-      `Hearsay: ${who}. With \`deno serve --parallel\`, with several workers that mount a handler, or behind a load ` +
-        "balancer, each member needs an address of its own: else requests for one reach another.",
-    );
-    return;
-  }
-}
-
 function discoveryOf({ seeds = [], members, discovery }: JoinOptions): Discovery {
   return discovery ?? (members ? fixedMembers(members) : bySeeds(seeds));
 }
 
-function listedOf({ id, members }: JoinOptions): Member | undefined {
+function listedOf({ id, members }: JoinOptions): ListedMember | undefined {
   return members?.find((member) => member.id === id);
 }
 

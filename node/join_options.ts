@@ -4,10 +4,11 @@
  * @module
  */
 
-import type { Discovery, Member } from "../contracts/cluster.ts";
+import type { Discovery, ListedMember } from "../contracts/cluster.ts";
 import {
   ConfigurationError,
   type ConfigurationProblem,
+  DEFAULT_CONFIG,
   type GossiperConfig,
   type PartialConfig,
 } from "../options/configuration.ts";
@@ -17,6 +18,7 @@ import {
   describe,
   FLAG,
   FUNCTION,
+  isDialableUrl,
   PORT,
   type Rules,
   RUNTIME,
@@ -25,11 +27,16 @@ import {
 } from "../options/rules.ts";
 import { DISCOVERY } from "../contracts/discovery_rule.ts";
 import { isPlainAddress } from "../common/host_names.ts";
-import { endpointOf, placeProblems } from "./place_options.ts";
+import { endpointOf, LISTEN_OPTIONS, placeProblems } from "./place_options.ts";
 import { configuredWith } from "../gossiper/validation.ts";
 import { CLUSTER_NAME, KINDS, memberProblems, NAME, recordProblem } from "../options/member_rules.ts";
 import type { Runtime } from "../common/runtime.ts";
-import { SECURITY_OPTIONS, type SecurityOptions, securityProblems } from "./join_security.ts";
+import {
+  SECURITY_OPTIONS,
+  SECURITY_SECTIONS,
+  type SecurityOptions,
+  securityProblems,
+} from "./join_security.ts";
 
 /** A host and a port that other members dial. */
 export interface Endpoint {
@@ -61,7 +68,7 @@ export interface JoinOptions extends SecurityOptions {
    */
   readonly seeds?: readonly string[];
   /** All members of a cluster that never changes, instead of `seeds`. */
-  readonly members?: readonly Member[];
+  readonly members?: readonly ListedMember[];
   /** Another source of members, instead of `seeds` and `members`, such as `anyOf(dns(…), seeds(…))`. */
   readonly discovery?: Discovery;
   /**
@@ -103,6 +110,13 @@ const OPTIONS = [
   ...SECURITY_OPTIONS,
 ] as const satisfies readonly (keyof JoinOptions)[];
 
+/** The names in each option that is an object. */
+const SECTIONS = {
+  listen: LISTEN_OPTIONS,
+  ...SECURITY_SECTIONS,
+  config: Object.keys(DEFAULT_CONFIG),
+};
+
 /**
  * Checks the options and returns the complete configuration.
  *
@@ -117,7 +131,7 @@ export function checkedConfig(options: JoinOptions): GossiperConfig {
     ]);
   }
   const before = [
-    ...unknownNames(undefined, options, OPTIONS),
+    ...unknownNames(undefined, options, { known: OPTIONS, sections: SECTIONS }),
     ...brokenBy(options, { rules: ALONE, required: ["cluster"] }),
     ...whereProblems(options),
     ...seedProblems(options),
@@ -178,8 +192,9 @@ function seedProblems({ seeds, members }: JoinOptions): ConfigurationProblem[] {
     return [{ field: "seeds", problem: "must be a list", given: describe(seeds), allowed }];
   }
   return seeds.flatMap((seed: unknown, index): ConfigurationProblem[] => {
-    const scheme = typeof seed === "string" && URL.canParse(seed) ? new URL(seed).protocol : "";
-    if (["ws:", "wss:"].includes(scheme) && isPlainAddress(seed as string)) return [];
+    const url = typeof seed === "string" ? URL.parse(seed) : null;
+    const isRight = url && ["ws:", "wss:"].includes(url.protocol) && isDialableUrl(url);
+    if (isRight && isPlainAddress(seed as string)) return [];
     const field = `seeds[${index}]`;
     const example = 'an address such as "ws://127.0.0.1:7001", without a user, a query and a fragment';
     return [{ field, problem: "must be a member's address", given: describe(seed), allowed: example }];
@@ -191,7 +206,9 @@ function listedProblems({ members, seeds, id, listen, advertise }: JoinOptions):
   if (members === undefined || seeds !== undefined) return [];
   const problems = [...memberProblems(members, { port: PORT })];
   if (!Array.isArray(members)) return problems;
-  const listed: Partial<Member> | undefined = members.find((member: unknown) => Object(member).id === id);
+  const listed: Partial<ListedMember> | undefined = members.find((member: unknown) =>
+    Object(member).id === id
+  );
   if (id === undefined || !listed) {
     const allowed = "the id of one of the members, because the others refuse any other id";
     problems.push({ field: "id", problem: "must be in `members`", given: describe(id), allowed });

@@ -8,7 +8,15 @@ import type { ConfigurationProblem } from "../options/configuration.ts";
 import { authorityOf } from "../common/canonical_address.ts";
 import { bracketed, isPlainAddress } from "../common/host_names.ts";
 import { isLoopback } from "../common/loopback.ts";
-import { describe, isEverywhere, listOf, optionsOf, PEM, unknownNames } from "../options/rules.ts";
+import {
+  describe,
+  isEverywhere,
+  listOf,
+  optionsOf,
+  PEM,
+  type Rules,
+  unknownNames,
+} from "../options/rules.ts";
 import type { Runtime } from "../common/runtime.ts";
 import type { Signing } from "../contracts/signing.ts";
 import type { Authentication, ClusterKey } from "../contracts/authentication.ts";
@@ -163,7 +171,7 @@ function authenticationProblems(given: unknown, id: unknown): ConfigurationProbl
     return [{ field, problem: "must be an object", given: describe(given), allowed: "`{ keys: [...] }`" }];
   }
   const { keys, aliases = [], clockTolerance = 0 } = given as { readonly [name: string]: unknown };
-  const problems = [...unknownNames(field, given, AUTHENTICATION), ...keyProblems(keys)];
+  const problems = [...unknownNames(field, given, { known: AUTHENTICATION }), ...keyProblems(keys)];
   if (!isListOf(aliases, (alias) => isPlainAddress(alias) && authorityOf(alias) !== undefined)) {
     const allowed =
       'a list of addresses such as "wss://gossip.example:443", without a user, a query and a fragment';
@@ -214,15 +222,20 @@ function signingProblems(
   }];
 }
 
-const CA_CERTS = listOf(PEM, "a list of texts from PEM files");
+const TLS: Rules<TlsOptions> = {
+  cert: PEM,
+  key: PEM,
+  caCerts: listOf(PEM, "a list of texts from PEM files"),
+};
+/** The names in each of these options that is an object. */
+export const SECURITY_SECTIONS = { authentication: AUTHENTICATION, tls: Object.keys(TLS) };
 
 function tlsProblems({ tls, listen }: Checked): readonly ConfigurationProblem[] {
   if (tls === undefined) return [];
   const { cert, key }: TlsOptions = Object(tls);
   // A certificate and its key belong together; a member that listens needs both.
   const isComplete = listen !== undefined || cert !== undefined || key !== undefined;
-  const rules = { cert: PEM, key: PEM, caCerts: CA_CERTS };
-  return optionsOf<TlsOptions>(rules, isComplete ? ["cert", "key"] : [])("tls", tls);
+  return optionsOf(TLS, isComplete ? ["cert", "key"] : [])("tls", tls);
 }
 
 /**

@@ -10,22 +10,28 @@ import { utf8Length } from "../engine/json.ts";
 import { isHost, isMemberUrl, unbracketed } from "../common/host_names.ts";
 import {
   describe,
+  DIALED_HOST,
   HOST,
+  isDialableUrl,
   isEverywhere,
   LISTENING_PORT,
   optionsOf,
   PORT,
   type Rule,
+  type Rules,
 } from "../options/rules.ts";
 
-const LISTEN: Rule = optionsOf<{ readonly hostname?: string; readonly port?: number }>({
+const LISTEN_RULES: Rules<{ readonly hostname?: string; readonly port?: number }> = {
   hostname: HOST,
   port: LISTENING_PORT,
-});
+};
+const LISTEN: Rule = optionsOf(LISTEN_RULES);
+/** The names in `listen`. */
+export const LISTEN_OPTIONS: readonly string[] = Object.keys(LISTEN_RULES);
 /** The longest URL of a member, in bytes: other members refuse longer ones. */
 const MAX_URL_BYTES = 2_048;
 
-const ADVERTISE: Rule = optionsOf<Pick<Member, "host" | "port">>({ host: HOST, port: PORT }, [
+const ADVERTISE: Rule = optionsOf<Pick<Member, "host" | "port">>({ host: DIALED_HOST, port: PORT }, [
   "host",
   "port",
 ]);
@@ -59,14 +65,12 @@ export function endpointOf(
 /** Checks an advertised URL. */
 function urlProblems(given: string): ConfigurationProblem[] {
   const url = URL.parse(given);
-  const isRight = url && isMemberUrl(given) && isHost(url.hostname) && !isEverywhere(url.hostname) &&
-    url.port !== "0" &&
+  const isRight = url && isMemberUrl(given) && isHost(url.hostname) && isDialableUrl(url) &&
     utf8Length(given) <= MAX_URL_BYTES;
   if (isRight) return [];
-  const allowed =
-    `a URL such as "wss://orders.example/members/a", of at most ${MAX_URL_BYTES} bytes, without a user, a query and a fragment`;
-  // The URL may contain a password, so it is not shown.
-  return [{ field: "advertise", problem: `must be ${allowed}`, given: "another text", allowed }];
+  const allowed = '`{ host, port }`, or a URL such as "wss://orders.example/members/a", of at most ' +
+    `${MAX_URL_BYTES} bytes, without a user, a query and a fragment`;
+  return [{ field: "advertise", problem: `must be ${allowed}`, given: describe(given), allowed }];
 }
 
 /** A listener on all interfaces has no address that peers can dial, so `advertise` must give one. */

@@ -14,7 +14,7 @@ export interface ConfigurationProblem {
   readonly field: string;
   /** The broken rule, as the end of a sentence that begins with the setting's name: "must be a list". */
   readonly problem: string;
-  /** The given value, as text. */
+  /** The given value, as text; empty if the problem says it, or if the value must not be shown. */
   readonly given: string;
   /** The allowed values. */
   readonly allowed: string;
@@ -46,8 +46,9 @@ export class ConfigurationError extends HearsayError {
 /** "`gossipFanOut` (file.yaml, line 3) must be a whole number of peers from 1 to 1000; got 0." */
 function lineOf({ field, problem, given, allowed, source }: ConfigurationProblem): string {
   const place = source === undefined ? "" : ` (${source})`;
+  const got = given === "" ? "" : `; got ${given}`;
   const rest = problem.includes(allowed) ? "" : ` Allowed: ${allowed}.`;
-  return `  \`${field}\`${place} ${problem}; got ${given}.${rest}`;
+  return `  \`${field}\`${place} ${problem}${got}.${rest}`;
 }
 
 /** Replaces what may be a key (a user may give one in any place, as a name too), and escapes the text of a file. */

@@ -7,7 +7,7 @@
 import { isMemberUrl } from "../common/host_names.ts";
 import { utf8Length } from "../engine/json.ts";
 import type { ConfigurationProblem } from "./configuration_error.ts";
-import { brokenBy, HOST, listOf, noKey, type Rule, rule } from "./rules.ts";
+import { brokenBy, DIALED_HOST, listOf, noKey, type Rule, rule } from "./rules.ts";
 
 /** The fields of a member's record. */
 interface MemberRecord {
@@ -55,11 +55,11 @@ export function memberProblems(
   given: unknown,
   { port }: { readonly port: Rule },
 ): readonly ConfigurationProblem[] {
-  const rules = { id: newNames(), host: HOST, port, kinds: KINDS, url: MEMBER_URL };
+  const rules = { id: newNames(), host: DIALED_HOST, port, kinds: KINDS, url: MEMBER_URL };
   const member: Rule = (field, each) =>
     // Other fields belong to the caller's own program.
-    brokenBy<MemberRecord>(Object(each), { rules, required: ["id", "host", "port", "kinds"], within: field });
-  return listOf(member, "a list of `{ id, host, port, kinds }`, one for each member")("members", given);
+    brokenBy<MemberRecord>(Object(each), { rules, required: ["id", "host", "port"], within: field });
+  return listOf(member, "a list of `{ id, host, port }`, one for each member")("members", given);
 }
 
 /** A rule for distinct names. */

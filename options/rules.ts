@@ -20,19 +20,31 @@ export function assertNone(problems: readonly ConfigurationProblem[]): void {
 export function unknownNames(
   field: string | undefined,
   given: unknown,
-  known: readonly string[],
+  { known, sections = {} }: {
+    readonly known: readonly string[];
+    /** The names in options that are objects. A name of theirs may be given beside them by mistake. */
+    readonly sections?: Readonly<Record<string, readonly string[]>>;
+  },
 ): ConfigurationProblem[] {
-  if (typeof given !== "object" || given === null) {
+  if (given instanceof AbortSignal && known.includes("signal")) {
+    const allowed = "`{ signal }`";
+    return [{ field: field ?? "options", problem: `must be ${allowed}`, given: "an AbortSignal", allowed }];
+  }
+  if (typeof given !== "object" || given === null || Array.isArray(given)) {
     const allowed = `\`{ ${known.join(", ")} }\``;
     return [{ field: field ?? "options", problem: "must be an object", given: describe(given), allowed }];
   }
+  const places = new Map(
+    Object.entries(sections).flatMap(([section, names]) => names.map((name) => [name, `${section}.${name}`])),
+  );
   return Object.keys(given).filter((name) => !known.includes(name)).map((name) => {
-    const nearest = nearestOf(name, known);
+    const nearest = places.get(name) ?? nearestOf(name, known) ??
+      places.get(nearestOf(name, [...places.keys()]) ?? "");
     const problem = `is not an option${nearest === undefined ? "" : ` (did you mean ${nearest}?)`}`;
     const shown = nearest === undefined ? nameOf(name) : name;
     const path = field === undefined ? shown : `${field}.${shown}`;
     // The value is not shown: a misspelled name may be that of a secret.
-    return { field: path, problem, given: "something", allowed: nearest ?? known.join(", ") };
+    return { field: path, problem, given: "", allowed: nearest ?? known.join(", ") };
   });
 }
 
@@ -68,7 +80,7 @@ export function optionsOf<Options extends object>(
   required: readonly (keyof Options)[] = [],
 ): Rule {
   return (field, given) => [
-    ...unknownNames(field, given, Object.keys(rules)),
+    ...unknownNames(field, given, { known: Object.keys(rules) }),
     ...typeof given === "object" && given !== null ? brokenBy(given, { rules, required, within: field }) : [],
   ];
 }
@@ -133,6 +145,11 @@ export const HOST: Rule = rule(isHost, {
   allowed: 'a name or an address, such as "10.0.0.5"',
 });
 
+/** A host that others dial. */
+export const DIALED_HOST: Rule = rule((given) => isHost(given) && !isEverywhere(given), {
+  allowed: 'a name or an address that others can dial, such as "10.0.0.5"',
+});
+
 /** A certificate or a key. Its text is not shown, but a path given instead is. */
 export const PEM: Rule = rule((given) => typeof given === "string" && given.includes("-----BEGIN "), {
   allowed: "the text in a PEM file, as `await Deno.readTextFile(path)` reads it, and not its path",
@@ -153,9 +170,10 @@ export const RUNTIME: Rule = rule((given) => {
   return names.every((name) => typeof Object(given)[name] === "function");
 }, { allowed: "an object with monotonicMs, wallMs, random and setTimer" });
 
-/** Throws if a given signal is none. */
-export function assertSignal(given: unknown): void {
-  if (given !== undefined) assertNone(SIGNAL("signal", given));
+/** Throws if the options of a call have an unknown name or an invalid value: a plain `deno run` checks no types. */
+export function assertOptions<Options extends object>(given: unknown, rules: Rules<Options>): void {
+  const problems = unknownNames(undefined, given, { known: Object.keys(rules) });
+  assertNone([...problems, ...brokenBy<Options>(Object(given), { rules })]);
 }
 
 /** True for a port of at least `least`. */
@@ -166,6 +184,11 @@ export function isPort(given: unknown, least = 1): given is number {
 /** True for the address of all interfaces, which no peer can dial. */
 export function isEverywhere(host: string): boolean {
   return isHost(host) && ["0.0.0.0", "[::]"].includes(new URL(`ws://${bracketed(host)}`).hostname);
+}
+
+/** True if a URL has a host and a port that can be dialed. */
+export function isDialableUrl({ hostname, port }: URL): boolean {
+  return hostname !== "" && port !== "0" && !isEverywhere(hostname);
 }
 
 /** The name most similar to a misspelled one; `undefined` if none is similar. */
@@ -184,7 +207,18 @@ export function nearestOf(given: string, names: readonly string[]): string | und
     const steps = distance(name);
     if (steps < least) [nearest, least] = [name, steps];
   }
-  return nearest;
+  return nearest ?? onlyWithPrefix(plain(given), names, plain);
+}
+
+/** The only name that a shortened one can stand for: `host` for `hostname`. */
+function onlyWithPrefix(
+  prefix: string,
+  names: readonly string[],
+  plain: (name: string) => string,
+): string | undefined {
+  if (prefix.length < 3) return undefined;
+  const longer = names.filter((name) => plain(name).startsWith(prefix));
+  return longer.length === 1 ? longer[0] : undefined;
 }
 
 /** An unknown option's name, shortened and without a key. */

@@ -8,11 +8,11 @@
  */
 
 import type { Cluster, Discovery, Member } from "../contracts/cluster.ts";
-import type { GossiperConfig, PartialConfig } from "../options/configuration.ts";
+import { DEFAULT_CONFIG, type GossiperConfig, type PartialConfig } from "../options/configuration.ts";
 import { EventStream } from "../contracts/event_stream.ts";
 import { brokenBy, FUNCTION, nameOf, type Rules, RUNTIME, SIGNAL, unknownNames } from "../options/rules.ts";
 import { DISCOVERY } from "../contracts/discovery_rule.ts";
-import { placeProblems } from "../node/place_options.ts";
+import { LISTEN_OPTIONS, placeProblems } from "../node/place_options.ts";
 import { Gossiper } from "../gossiper/gossiper.ts";
 import { realRuntime, type Runtime } from "../common/runtime.ts";
 import { configuredWith } from "../gossiper/validation.ts";
@@ -77,6 +77,9 @@ const RULES: Rules<JoinProtoactorOptions> = {
   signal: SIGNAL,
   runtime: RUNTIME,
 };
+
+/** The names in each option that is an object. */
+const SECTIONS = { listen: LISTEN_OPTIONS, config: Object.keys(DEFAULT_CONFIG) };
 
 /** A running member in a cluster of protoactor-go. Its id is new at every start: Go members block a departed id forever. */
 export type ProtoactorNode = Gossiper;
@@ -148,7 +151,7 @@ export async function joinProtoactor(options: JoinProtoactorOptions): Promise<Pr
 function checkedConfig(options: JoinProtoactorOptions): GossiperConfig {
   const given: Partial<JoinProtoactorOptions> = Object(options);
   const before = [
-    ...unknownNames(undefined, options, Object.keys(RULES)),
+    ...unknownNames(undefined, options, { known: Object.keys(RULES), sections: SECTIONS }),
     ...brokenBy(given, { rules: RULES, required: ["cluster", "discovery"] }),
     ...placeProblems(given),
     ...insecureProblems(given, { hasKeys: false }),

@@ -27,7 +27,13 @@ import type {
   Rejection,
 } from "../contracts/authentication.ts";
 import { strongKeys } from "./key_strength.ts";
-import { checkToken, sha256Hex, type TokenClaims } from "./token_check.ts";
+import {
+  checkToken,
+  PROOF_TYPE as PROOF,
+  sha256Hex,
+  TOKEN_TYPE as TOKEN,
+  type TokenClaims,
+} from "./token_check.ts";
 import { UsedTokens } from "./used_tokens.ts";
 import { fitsBytes } from "../protocol/check.ts";
 
@@ -52,10 +58,6 @@ export const CLOCK_TOLERANCE_MS = 5_000;
 
 /** Hexadecimal digits of a key's id. */
 const KID_LENGTH = 16;
-
-/** The types of the two tokens, so that neither is valid as the other. */
-const TOKEN = "hearsay-token+jwt";
-const PROOF = "hearsay-proof+jwt";
 
 /** Options of {@linkcode clusterKeys}. */
 export interface ClusterKeysOptions {
@@ -163,7 +165,7 @@ class ClusterKeys implements Authentication {
     const key = this.#keys[0]!;
     const jti = this.#draw();
     const token = await this.#sign(key, TOKEN, { aud: this.#audience(authority), jti });
-    return { token, guard: this.#guardDialled({ key, jti, token }) };
+    return { token, guard: this.#guardDialled({ key, jti, token, authority }) };
   }
 
   admit(
@@ -194,11 +196,16 @@ class ClusterKeys implements Authentication {
 
   /** The guard of a dialed connection: refuses every message until the peer has proved its identity. */
   #guardDialled(
-    { key, jti, token }: { readonly key: KnownKey; readonly jti: string; readonly token: string },
+    { key, jti, token, authority }: {
+      readonly key: KnownKey;
+      readonly jti: string;
+      readonly token: string;
+      readonly authority: string;
+    },
   ): Guard {
     let peerId: string | undefined;
     const prove = async (message: Message) => {
-      peerId = this.#provenId(message, { key, token: jti });
+      peerId = this.#provenId(message, { key, token: jti, authority });
       return await this.#assertSpeaksAs(peerId, message, { token, side: "acceptor" });
     };
     return {
@@ -282,10 +289,18 @@ class ClusterKeys implements Authentication {
    */
   #provenId(
     message: Message,
-    { key, token }: { readonly key: KnownKey; readonly token: string },
+    { key, token, authority }: {
+      readonly key: KnownKey;
+      readonly token: string;
+      readonly authority: string;
+    },
   ): string {
     const proof = message.type === "hello" || message.type === "error" ? message.proof : undefined;
-    if (proof === undefined) throw unauthorized("The peer must prove that it belongs to the cluster.");
+    if (proof === undefined) {
+      throw unauthorized(
+        `The member at ${authority} has no keys (\`authentication\`), and this one has; both need a common key.`,
+      );
+    }
     const verified = this.#verify(proof, PROOF, [this.#audience()]);
     if ("refused" in verified) throw unauthorized(`The peer's proof is invalid: ${verified.refused}`);
     if (verified.claims["token"] !== token) {

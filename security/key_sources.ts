@@ -8,10 +8,10 @@
 import { ConfigurationError } from "../options/configuration_error.ts";
 import { HearsayError } from "../common/errors.ts";
 import { isFormedAsKey, mayBeKey } from "../common/key_material.ts";
-import { describe } from "../options/rules.ts";
+import { assertNone, assertOptions, describe, SIGNAL } from "../options/rules.ts";
 import { newSigningKey } from "./ed25519.ts";
 import type { ClusterKey } from "../contracts/authentication.ts";
-import { keyProblems } from "./key_strength.ts";
+import { keyProblems, MAX_KEYS } from "./key_strength.ts";
 
 /**
  * Reads the keys in a file, one per line. The first signs. Empty lines and lines that begin with `#` are
@@ -25,10 +25,10 @@ export async function keysFromFile(
   options: { readonly signal?: AbortSignal } = {},
 ): Promise<readonly ClusterKey[]> {
   assertNoKey("file", file);
+  assertOptions(options, { signal: SIGNAL });
   const text = await Deno.readTextFile(file, options);
-  return checked(
-    text.split("\n").map((line) => line.trim()).filter((line) => line !== "" && !line.startsWith("#")),
-  );
+  const lines = text.split("\n").map((line) => line.trim());
+  return checked(`${file}`, lines.filter((line) => line !== "" && !line.startsWith("#")));
 }
 
 /**
@@ -39,7 +39,8 @@ export async function keysFromFile(
  */
 export function keysFromEnvironment(name: string = "HEARSAY_KEYS"): readonly ClusterKey[] {
   assertNoKey("name", name);
-  return checked((Deno.env.get(name) ?? "").split(/[\s,]+/).filter((key) => key !== ""));
+  const text = Deno.env.get(name);
+  return checked(name, text?.split(/[\s,]+/).filter((key) => key !== ""));
 }
 
 /**
@@ -145,8 +146,14 @@ function assertNoKey(field: "file" | "name", given: string | URL): void {
   ]);
 }
 
-function checked(keys: readonly string[]): readonly string[] {
-  const problems = keyProblems(keys);
-  if (problems.length > 0) throw new ConfigurationError(problems);
+/** Checks the keys of a source; `undefined` if the source does not exist. */
+function checked(source: string, keys: readonly string[] | undefined): readonly string[] {
+  if (keys === undefined || keys.length === 0 || keys.length > MAX_KEYS) {
+    const allowed = `1 to ${MAX_KEYS} keys`;
+    const why = keys === undefined ? "; it is not set" : keys.length === 0 ? "; it has none" : "";
+    const given = why === "" ? `${keys!.length}` : "";
+    throw new ConfigurationError([{ field: source, problem: `must have ${allowed}${why}`, given, allowed }]);
+  }
+  assertNone(keyProblems(keys, source));
   return keys;
 }

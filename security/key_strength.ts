@@ -33,11 +33,10 @@ export function strongKeys(keys: unknown): Uint8Array<ArrayBuffer>[] {
   return [...byText.values()];
 }
 
-/** Returns the faults in `keys`, which may be any value. */
-export function keyProblems(keys: unknown): ConfigurationProblem[] {
-  const field = "authentication.keys";
+/** Returns the faults in `keys`, which may be any value; `field` names them. */
+export function keyProblems(keys: unknown, field: string = "authentication.keys"): ConfigurationProblem[] {
   if (!Array.isArray(keys) || keys.length === 0 || keys.length > MAX_KEYS) {
-    const given = Array.isArray(keys) ? `a list of ${keys.length}` : `a ${typeof keys}`;
+    const given = Array.isArray(keys) ? `a list of ${keys.length}` : kindOf(keys);
     return [{
       field,
       problem: "must be a list of keys",
@@ -57,7 +56,7 @@ function faultOf(key: unknown): Omit<ConfigurationProblem, "field"> | undefined 
   if (typeof key !== "string" && !(key instanceof Uint8Array)) {
     return {
       problem: "is no key",
-      given: typeof key === "object" ? "an object" : `a ${typeof key}`,
+      given: kindOf(key),
       allowed,
     };
   }
@@ -74,6 +73,12 @@ function faultOf(key: unknown): Omit<ConfigurationProblem, "field"> | undefined 
   }
   if (new Set(bytes).size >= MIN_DISTINCT_BYTES) return undefined;
   return weak("it repeats itself");
+}
+
+/** The kind of a value in place of a key. The value is not shown: it may be a key. */
+function kindOf(value: unknown): string {
+  if (value === undefined || value === null) return "nothing";
+  return typeof value === "object" ? "an object" : `a ${typeof value}`;
 }
 
 /** The forms in which a person may have made up the key: its bytes, its text, and the bytes of a hexadecimal text. */

@@ -7,6 +7,10 @@
  * @module
  */
 
+/** The types of the two tokens of a connection, so that neither is valid as the other. */
+export const TOKEN_TYPE = "hearsay-token+jwt";
+export const PROOF_TYPE = "hearsay-proof+jwt";
+
 /** The verified claims of a token. */
 export interface TokenClaims {
   readonly sub: string;
@@ -76,6 +80,11 @@ export function checkToken<K extends { readonly bytes: Uint8Array }>(
   const refused = faultOf(claims, rules);
   // faultOf has checked these claims.
   return refused === undefined ? { key, claims: claims as unknown as TokenClaims } : { refused };
+}
+
+/** True if a text has the header of a dialer's token; nothing is verified. */
+export function isDialersToken(text: string): boolean {
+  return objectOf(text.split(".", 1)[0]!)?.["typ"] === TOKEN_TYPE;
 }
 
 function faultOf(

@@ -9,7 +9,11 @@ const SELF = memberOf("a");
 
 /** A member with a source of members, and optionally a member that answers at its own address. */
 async function context(
-  { answers, probes = false }: { readonly answers?: () => Member; readonly probes?: boolean } = {},
+  { answers, probes = false, isReached = () => false }: {
+    readonly answers?: () => Member;
+    readonly probes?: boolean;
+    readonly isReached?: () => boolean;
+  } = {},
 ) {
   let publish: (members: readonly Member[]) => void = () => {};
   const source: Discovery = {
@@ -20,14 +24,14 @@ async function context(
     },
   };
   const runtime = new VirtualRuntime();
-  const options = { heartbeatExpiration: EXPIRATION_MS, probes };
+  const options = { heartbeatExpiration: EXPIRATION_MS, probes, isReached };
   const discovery = noticingSharedAddress({
     ...source,
     run: (context, running) => {
       if (answers) {
         (context as TestContext).handshake = (address) => {
           (context as TestContext).greetings.push(address);
-          return Promise.resolve(answers());
+          return new Promise((resolve) => resolve(answers()));
         };
       }
       return source.run(context, running);
@@ -36,8 +40,16 @@ async function context(
   const made = new TestContext(discovery, { self: SELF, runtime });
   const emitted = () =>
     made.events.flatMap((event) => event.type === "AddressShared" ? [event.memberId] : []);
+  const unreachable = () =>
+    made.events.flatMap((event) => event.type === "SelfUnreachable" ? [`${event.error}`] : []);
   await runtime.advance(0);
-  return { context: made, runtime, emitted, publish: (...members: Member[]) => publish(members) };
+  return {
+    context: made,
+    runtime,
+    emitted,
+    unreachable,
+    publish: (...members: Member[]) => publish(members),
+  };
 }
 
 Deno.test("shared address: a member that stays active at this member's address emits one event", async () => {
@@ -108,6 +120,57 @@ Deno.test({
     const { context: made, runtime } = await context({ probes: true, answers: () => memberOf("b") });
     await runtime.advance(60_000);
     assertEquals(made.greetings, []);
+    await made[Symbol.asyncDispose]();
+  },
+});
+
+/** Fails like a dial, the given number of times; then this member itself answers. */
+function failing(times: number): () => Member {
+  let count = 0;
+  return () => {
+    if (count++ < times) throw new Error(`no ${count}`);
+    return SELF;
+  };
+}
+
+Deno.test({
+  name: "own address: without a member there, one event follows the last attempt, with its reason",
+  permissions: { net: ["127.0.0.1"] },
+  async fn() {
+    const { context: made, runtime, unreachable } = await context({ probes: true, answers: failing(100) });
+    await runtime.advance(15_900);
+    assertEquals([unreachable(), made.greetings.length], [[], 5]);
+    await runtime.advance(200);
+    assertEquals(unreachable(), ["Error: no 6"]);
+    await runtime.advance(600_000);
+    assertEquals([unreachable().length, made.greetings.length], [1, 6]);
+    await made[Symbol.asyncDispose]();
+  },
+});
+
+Deno.test({
+  name: "own address: a member that answers there once, or is dialed there by others, emits no event",
+  permissions: { net: ["127.0.0.1"] },
+  async fn() {
+    for (const options of [{ answers: failing(5) }, { answers: failing(100), isReached: () => true }]) {
+      const { context: made, runtime, unreachable } = await context({ probes: true, ...options });
+      await runtime.advance(60_000);
+      assertEquals([unreachable(), made.greetings.length], [[], 6]);
+      await made[Symbol.asyncDispose]();
+    }
+  },
+});
+
+Deno.test({
+  name: "own address: a member that ends during its last attempt emits no event",
+  permissions: { net: ["127.0.0.1"] },
+  async fn() {
+    const { context: made, runtime, unreachable } = await context({ probes: true, answers: failing(100) });
+    await runtime.advance(15_900);
+    const stopping = made.stop();
+    await runtime.advance(60_000);
+    await stopping;
+    assertEquals(unreachable(), []);
     await made[Symbol.asyncDispose]();
   },
 });

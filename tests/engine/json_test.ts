@@ -167,3 +167,21 @@ Deno.test("JSON: refuses with the path a value that JSON would silently omit (R4
     assertThrows(() => copyJson(value), JsonValueError, `${path} must be a JSON value; got an `);
   }
 });
+
+Deno.test("copyJson: hints how to make JSON of a Date, a Map, a Set, bytes and a bigint (R4.2)", () => {
+  const hints: readonly (readonly [unknown, string])[] = [
+    [new Date(0), "an instance of Date (`toISOString()` makes a text of it)"],
+    [new Map(), "an instance of Map (`Object.fromEntries()` makes an object of it)"],
+    [new Set(), "an instance of Set (`Array.from()` makes an array of it)"],
+    [new Uint8Array(), "an instance of Uint8Array (`toBase64()` makes a text of it)"],
+    [5n, "a bigint (`String()` makes a text of it)"],
+    [new (class Load {})(), "an instance of Load"],
+  ];
+  for (const [value, got] of hints) {
+    assertThrows(
+      () => copyJson({ at: value }),
+      JsonValueError,
+      `value.at must be a JSON value; got ${got}. Nothing was changed.`,
+    );
+  }
+});

@@ -1,4 +1,5 @@
 import { assertEquals, assertRejects } from "../../deps/std_assert.ts";
+import { seeds } from "../../discovery/seeds.ts";
 import { ConfigurationError } from "../../options/configuration_error.ts";
 import type { MemberView } from "../../gossiper/contract.ts";
 import { HearsayError } from "../../common/errors.ts";
@@ -99,6 +100,58 @@ Deno.test("watchMembers: shows the members there are, then each that changes, an
   assertEquals([value!.id, value!.status], ["b", "left"]);
   await cluster.stop("a");
   assertEquals((await reader.read()).done, true);
+});
+
+/** The views of other members at `a`, without repetition of its own, until it stops. */
+async function viewsAt(cluster: TestCluster, act: () => Promise<unknown>): Promise<string[]> {
+  const views = Array.fromAsync(cluster.of("a").gossiper.watchMembers());
+  await act();
+  await cluster.stop("a");
+  const incarnations: unknown[] = [undefined];
+  return (await views).filter(({ isSelf }) => !isSelf).map(({ id, status, incarnation }) => {
+    if (!incarnations.includes(incarnation)) incarnations.push(incarnation);
+    return `${id} ${status} ${incarnations.indexOf(incarnation)}`;
+  });
+}
+
+Deno.test("watchMembers: a crash and a departure are one view each", async () => {
+  await using cluster = await TestCluster.started(["a", "b", "c"]);
+  await cluster.runUntil(() => cluster.isConfirmed());
+  const views = await viewsAt(cluster, async () => {
+    await cluster.stop("c");
+    cluster.crash("b");
+    await cluster.runUntil(() => cluster.of("a").told("MemberFailed").length > 0);
+  });
+  assertEquals(views, ["b alive 1", "c alive 2", "c left 2", "b suspected 1", "b failed 1"]);
+});
+
+Deno.test("watchMembers: a member that left and returns under its id is alive with its new incarnation", async () => {
+  const discovery = () => ({ cluster: { discovery: seeds([memoryAddress("a", 1), memoryAddress("c", 1)]) } });
+  await using cluster = new TestCluster(["a", "b", "c"]);
+  for (const id of ["a", "b", "c"]) await cluster.make(id, discovery()).gossiper.start();
+  await cluster.runUntil(() => cluster.isConfirmed() && aliveByMembers(cluster.of("a")).length === 2);
+  const views = await viewsAt(cluster, async () => {
+    await cluster.stop("b");
+    await cluster.of("b").dispose();
+    await cluster.advance(2_000);
+    await cluster.make("b", discovery()).gossiper.start();
+    await cluster.runUntil(() => aliveByMembers(cluster.of("a")).length === 2);
+    await cluster.advance(2_000);
+  });
+  assertEquals(views, ["b alive 1", "c alive 2", "b left 1", "b alive 3"]);
+});
+
+Deno.test("watchMembers: a member that is forgotten after it left is one more view", async () => {
+  const config = { departedRetention: 20_000 };
+  await using cluster = await TestCluster.started(["a", "b", "c"], { fixed: false, config });
+  await cluster.publish(["a", "b", "c"]);
+  await cluster.runUntil(() => cluster.isConfirmed());
+  const views = await viewsAt(cluster, async () => {
+    await cluster.stop("b");
+    await cluster.publish(["a", "c"], { to: ["a", "c"] });
+    await cluster.runUntil(() => cluster.of("a").told("MemberForgotten").length > 0);
+  });
+  assertEquals(views.filter((view) => view.startsWith("b")), ["b alive 1", "b left 1", "b left 0"]);
 });
 
 Deno.test("whenMembers: resolves with the members once there are so many, this one included", async () => {

@@ -63,18 +63,27 @@ const REFUSED: readonly (readonly [wrong: string, options: unknown])[] = [
   ["listen.hostname", { cluster: "c", listen: { hostname: "" } }],
   ["advertise.port", { cluster: "c", advertise: { host: "a", port: 0 }, insecure: true }],
   ["advertise.host", { cluster: "c", advertise: { host: "a b/c", port: 1 } }],
+  ["advertise.host", { cluster: "c", advertise: { host: "0.0.0.0", port: 1 }, insecure: true }],
   ["seeds", { cluster: "c", listen: LISTEN, seeds: "ws://127.0.0.1:1" }],
   ["seeds[0]", { cluster: "c", listen: LISTEN, seeds: [""] }],
   ["seeds[1]", { cluster: "c", listen: LISTEN, seeds: ["ws://127.0.0.1:1", "http://127.0.0.1:1"] }],
   ["seeds[0]", { cluster: "c", listen: LISTEN, seeds: ["localhost"] }],
+  ["seeds[0]", { cluster: "c", listen: LISTEN, seeds: ["ws://127.0.0.1:0"] }],
+  ["seeds[0] seeds[1]", { cluster: "c", listen: LISTEN, seeds: ["ws://0.0.0.0:7001", "ws://[::]:7001"] }],
   ["seed", { cluster: "c", listen: LISTEN, seed: ["ws://127.0.0.1:1"] }],
   ["members", { cluster: "c", listen: LISTEN, seeds: [], members: [] }],
   ["id", { cluster: "c", listen: LISTEN, members: [{ id: "a", host: "h", port: 1, kinds: [] }] }],
-  ["members[0].host members[0].port members[0].kinds", {
+  ["members[0].host members[0].port", {
     cluster: "c",
     id: "a",
     listen: {},
     members: [{ id: "a" }],
+  }],
+  ["members[0].host", {
+    cluster: "c",
+    id: "a",
+    listen: {},
+    members: [{ id: "a", host: "::", port: 1, kinds: [] }],
   }],
   [
     "members[1].id",
@@ -120,8 +129,26 @@ for (const [wrong, options] of REFUSED) {
 Deno.test("join: a misspelled option is refused with the intended one (R12.3)", async () => {
   const options = { cluster: "c", listen: LISTEN, seed: [] };
   const error = await assertRejects(() => join(options as JoinOptions), ConfigurationError);
-  assertEquals(error.problems[0]?.problem, "is not an option (did you mean seeds?)");
+  assertEquals(error.message.split("\n").at(-1), "  `seed` is not an option (did you mean seeds?).");
 });
+
+for (
+  const [given, intended] of [
+    [{ port: 7001 }, "listen.port"],
+    [{ host: "127.0.0.1" }, "listen.hostname"],
+    [{ listen: { host: "127.0.0.1" } }, "hostname"],
+    [{ keys: [] }, "authentication.keys"],
+    [{ caCerts: [] }, "tls.caCerts"],
+    [{ gossipInterval: 100 }, "config.gossipInterval"],
+    [{ heartbeatExpiraton: 5_000 }, "config.heartbeatExpiration"],
+  ] as const
+) {
+  Deno.test(`join: names the place of ${JSON.stringify(given)}: ${intended} (R12.3)`, async () => {
+    const options = { cluster: "c", listen: LISTEN, ...given };
+    const { problems } = await assertRejects(() => join(options as JoinOptions), ConfigurationError);
+    assertEquals(problems.map(({ problem }) => problem), [`is not an option (did you mean ${intended}?)`]);
+  });
+}
 
 Deno.test("join: a path in place of a PEM is named as one, and a possible secret is not shown (R12.3)", async () => {
   const options = { cluster: "c", listen: LISTEN, tls: { cert: "/etc/tls/cert.pem", key: "SECRET" } };
@@ -140,9 +167,15 @@ Deno.test("join: a member on the fixed list listens where the list says (R7.2)",
   const probe = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = probe.addr;
   probe.close();
-  const members = [{ id: "a", host: "127.0.0.1", port, kinds: [] }];
+  const members = [{ id: "a", host: "127.0.0.1", port }, {
+    id: "b",
+    host: "127.0.0.1",
+    port: 1,
+    kinds: ["k"],
+  }];
   await using node = await join({ cluster: "c", id: "a", listen: {}, members });
   assertEquals(node.address, `ws://127.0.0.1:${port}`);
+  assertEquals(node.members.map(({ member }) => member?.kinds), [[], ["k"]]);
   const response = await fetch(`http://127.0.0.1:${port}/gossip`);
   await response.body?.cancel();
   assertEquals(response.status, 426);
@@ -193,6 +226,22 @@ for (
     assertEquals(await fieldsWrong({ cluster: "c", insecure: true, advertise: url }), ["advertise"]);
   });
 }
+
+Deno.test("join: shows the text that is no URL to advertise, but no password in it (R12.3)", async () => {
+  const lineOf = async (advertise: string) => {
+    const { message } = await assertRejects(() => join({ cluster: "c", advertise }), ConfigurationError);
+    return message.split("\n").at(-1)!;
+  };
+  const allowed =
+    '  `advertise` must be `{ host, port }`, or a URL such as "wss://orders.example/members/a", ' +
+    "of at most 2048 bytes, without a user, a query and a fragment";
+  assertEquals(await lineOf("example.com:80"), `${allowed}; got "example.com:80".`);
+  assertEquals(await lineOf("http://[::1]/\u001b"), `${allowed}; got "http://[::1]/\\u001b".`);
+  for (const secret of ["ws://u:pa55@[::1]/b", "ws://[::1]/b?token=pa55"]) {
+    const line = await lineOf(secret);
+    assertEquals([line.startsWith(allowed), line.includes("pa55")], [true, false], line);
+  }
+});
 
 Deno.test("join: a URL of another machine is advertised only with keys, or insecurely (R12.3)", async () => {
   assertEquals(await fieldsWrong({ cluster: "c", advertise: "wss://orders.example/a" }), ["authentication"]);
@@ -251,6 +300,56 @@ Deno.test("join: a seed that is down, of another cluster or otherwise unfit emit
   const down = await seedFailure({ seeds: ["ws://127.0.0.1:1"] });
   assertEquals(down.code, "connection");
   assertStringIncludes(down.message, "ws://127.0.0.1:1");
+});
+
+// ---- stop
+
+Deno.test("stop: a second call returns the same promise, during the stop and after it (R9.1)", async () => {
+  const node = await join({ cluster: "c", id: "a", listen: LISTEN });
+  const first = node.stop();
+  assert(node.stop() === first);
+  assertEquals(await first, { acknowledgedBy: 0, wanted: 0, flushed: true });
+  assert(node.stop() === first);
+  assertEquals(node.members.map(({ id, status }) => [id, status]), [["a", "left"]]);
+  assertEquals(node.snapshot().members.map(({ status }) => status), ["left"]);
+});
+
+Deno.test("stop: after an end by another way it returns the result of that end (R9.1)", async () => {
+  const leaving = new AbortController();
+  const aborted = await join({ cluster: "c", listen: LISTEN, signal: leaving.signal });
+  leaving.abort();
+  const disposed = await join({ cluster: "c", listen: LISTEN });
+  const disposing = disposed[Symbol.asyncDispose]();
+  for (const node of [aborted, disposed]) {
+    const stopping = node.stop();
+    assert(node.stop() === stopping);
+    assertEquals((await stopping).flushed, true);
+    assertEquals((await node.closed).flush, await stopping);
+  }
+  await disposing;
+});
+
+Deno.test("stop: a call that an extractor made in vain does not count (R1.6)", async () => {
+  const node = await join({ cluster: "c", listen: LISTEN });
+  let inVain: Promise<unknown> | undefined;
+  node.registerConsensusCheck("k", (value) => {
+    inVain ??= assertRejects(() => node.stop(), HearsayError, "An extractor must not call this member");
+    return value;
+  });
+  node.setState("k", 1);
+  await inVain;
+  assertEquals((await node.stop()).flushed, true);
+});
+
+Deno.test("stop: the texts of later calls speak of this member (R9.3)", async () => {
+  const node = await join({ cluster: "c", listen: LISTEN });
+  assertThrows(
+    () => node.setState("topology", 1),
+    HearsayError,
+    'The key "topology" is reserved: this member sets it by itself. Nothing was changed.',
+  );
+  await node.stop();
+  assertThrows(() => node.setState("k", 1), HearsayError, "This member has stopped; nothing was changed.");
 });
 
 // ---- loops that set values while the member leaves

@@ -156,7 +156,7 @@ heartbeatExpiration: 1500
   await ada.type("load=no json");
   await ada.until(/failed +no json is not JSON/);
   await ada.type("heathbeat=1");
-  await ada.until(/failed +Only the gossiper sets the key "heathbeat"/);
+  await ada.until(/failed +The key "heathbeat" is reserved/);
 
   ben.kill("SIGTERM");
   await ben.until(/^Left; 2 of 2 other members have acknowledged it\.$/);

@@ -4,6 +4,8 @@ import { ConfigurationError, parseConfig } from "../../options/yaml.ts";
 import { realRuntime } from "../../common/runtime.ts";
 import { join, type JoinOptions } from "../../mod.ts";
 import { authorityOf } from "../../common/canonical_address.ts";
+import { ConnectionClosed } from "../../common/errors.ts";
+import type { Message } from "../../protocol/message.ts";
 import {
   clusterKeys,
   type ClusterKeysOptions,
@@ -73,6 +75,17 @@ for (const [why, key] of WEAK) {
   });
 }
 
+Deno.test("keys: a missing list, and a missing key in it, are called nothing", async () => {
+  const givenOf = async (authentication: unknown) => {
+    const options = { cluster: "c", listen: {}, authentication } as JoinOptions;
+    const { problems } = await assertRejects(() => join(options), ConfigurationError);
+    return problems.map(({ field, given }) => `${field} ${given}`);
+  };
+  assertEquals(await givenOf({ key: KEY }), ["authentication.key ", "authentication.keys nothing"]);
+  assertEquals(await givenOf({ keys: [undefined] }), ["authentication.keys[0] nothing"]);
+  assertEquals(await givenOf({ keys: KEY }), ["authentication.keys a string"]);
+});
+
 Deno.test("keys: none, or more than eight, are refused", () => {
   assertThrows(() => member({ keys: [] }), ConfigurationError, "a list of 0");
   assertThrows(() => member({ keys: new Array(9).fill(KEY) }), ConfigurationError, "a list of 9");
@@ -93,7 +106,7 @@ Deno.test("keys: bytes, base64 and base64url, with or without padding, give one 
 });
 
 /** The result of `keysFromEnvironment` in a process with this variable: the keys, or the error's text. */
-async function inEnvironment(keys: string) {
+async function inEnvironment(keys: string | undefined) {
   const module = new URL("../../security/cluster_keys.ts", import.meta.url).href;
   const code = `import { keysFromEnvironment } from ${JSON.stringify(module)};
     try { console.log(JSON.stringify(keysFromEnvironment())); } catch (error) { console.log(JSON.stringify(error.message)); }`;
@@ -105,7 +118,7 @@ async function inEnvironment(keys: string) {
       "--allow-env=HEARSAY_KEYS",
       `data:text/javascript,${encodeURIComponent(code)}`,
     ],
-    env: { HEARSAY_KEYS: keys },
+    env: keys === undefined ? {} : { HEARSAY_KEYS: keys },
   });
   return JSON.parse(new TextDecoder().decode((await child.output()).stdout));
 }
@@ -115,14 +128,31 @@ Deno.test("keys: keys come from a file, a line each, and from the environment", 
   try {
     await Deno.writeTextFile(file, `# the new one first\n${OTHER}\n\n${KEY}\n`);
     assertEquals(await keysFromFile(file), [OTHER, KEY]);
-    await Deno.writeTextFile(file, "# none\n");
-    await assertRejects(() => keysFromFile(file), ConfigurationError, "a list of 0");
   } finally {
     await Deno.remove(file);
   }
   assertEquals(await inEnvironment(`${OTHER}, ${KEY}`), [OTHER, KEY]);
-  assertStringIncludes(await inEnvironment(""), "a list of 0");
-  assertStringIncludes(await inEnvironment("weak"), "is weak");
+});
+
+Deno.test("keys: an error names the file or the variable, and says that it is not set or has no key", async () => {
+  const dir = await Deno.makeTempDir();
+  try {
+    const file = `${dir}/keys.txt`;
+    const textOf = async (text: string) => {
+      await Deno.writeTextFile(file, text);
+      return (await assertRejects(() => keysFromFile(file), ConfigurationError)).message.split("\n").slice(1);
+    };
+    assertEquals(await textOf("# none\n"), [`  \`${file}\` must have 1 to 8 keys; it has none.`]);
+    const [line = ""] = await textOf(`${KEY}\nweak\n`);
+    assert(line.startsWith(`  \`${file}[1]\` is weak`), line);
+    assertEquals(await textOf(`${KEY}\n`.repeat(9)), [`  \`${file}\` must have 1 to 8 keys; got 9.`]);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+  const lineOf = async (keys: string | undefined) => (await inEnvironment(keys)).split("\n").at(-1);
+  assertEquals(await lineOf(undefined), "  `HEARSAY_KEYS` must have 1 to 8 keys; it is not set.");
+  assertEquals(await lineOf(" "), "  `HEARSAY_KEYS` must have 1 to 8 keys; it has none.");
+  assertStringIncludes((await lineOf("weak"))!, "`HEARSAY_KEYS[0]` is weak");
 });
 
 Deno.test("keys: keys never come from YAML, not even if the caller reserves the name", () => {
@@ -139,6 +169,18 @@ Deno.test("keys: keys never come from YAML, not even if the caller reserves the 
       assert(!error.message.includes(KEY));
     }
   }
+});
+
+// ---- proofs
+
+Deno.test("proof: a peer without keys is named by its address, with the way out", async () => {
+  const { guard } = await member().credentials({ authority: "10.0.0.5:7001" });
+  const hello = { type: "hello", member: { id: "ben" } } as unknown as Message;
+  await assertRejects(
+    async () => await guard.incoming(hello),
+    ConnectionClosed,
+    "The member at 10.0.0.5:7001 has no keys (`authentication`), and this one has; both need a common key.",
+  );
 });
 
 // ---- tokens

@@ -78,6 +78,7 @@ const KINDS: { readonly [type in EventType]: "error" | "sentence" | "data" | "ow
   Disseminated: "data",
   EventsDropped: "own",
   GossipUpdate: "data",
+  HandshakeRefused: "sentence",
   Isolated: "own",
   IncarnationRenewed: "own",
   ListenFailed: "error",
@@ -95,6 +96,7 @@ const KINDS: { readonly [type in EventType]: "error" | "sentence" | "data" | "ow
   SeedFailed: "error",
   SeedRecovered: "data",
   SelfBlocked: "data",
+  SelfUnreachable: "error",
   SettingsDiffer: "data",
   SignatureRefused: "data",
   StateDropped: "data",
@@ -111,7 +113,15 @@ Deno.test("events: an error of whatever class is fit for a log in every event, a
     HOSTILE,
   ];
   const common = { address: "ws://127.0.0.1:1", source: "a", peerId: "a" };
-  for (const type of ["DiscoveryFailed", "ListenFailed", "RequestFailed", "SeedFailed"] as const) {
+  for (
+    const type of [
+      "DiscoveryFailed",
+      "ListenFailed",
+      "RequestFailed",
+      "SeedFailed",
+      "SelfUnreachable",
+    ] as const
+  ) {
     assertEquals(KINDS[type], "error");
     for (const error of errors) {
       const events = new EventStream();

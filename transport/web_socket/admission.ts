@@ -6,6 +6,7 @@
 
 import type { Runtime } from "../../common/runtime.ts";
 import type { Admitted, Authentication, Rejection } from "../../contracts/authentication.ts";
+import { isDialersToken } from "../../security/token_check.ts";
 import { addressOf, Refusals, type RefusedClient, whyForeignPage, whyStranger } from "../strangers.ts";
 import { type Authorize, refuseClient, refuseWithoutUpgrade } from "./accept.ts";
 import { TOKEN_PROTOCOL } from "./dial.ts";
@@ -163,8 +164,8 @@ export class Admission {
     remote: Deno.Addr | undefined,
   ): Admitted | Response | undefined | Promise<Admitted | Response> {
     const { authentication, authorities } = this.#options;
-    if (!authentication) return undefined;
     const token = tokenOf(request);
+    if (!authentication) return this.#refuseKeyHolder(token, remote);
     if (token === undefined) {
       return this.#refuse(401, remote, "The client must identify itself: it has no token.");
     }
@@ -177,6 +178,17 @@ export class Admission {
       ...(address !== undefined && { address }),
     });
     return outcome instanceof Promise ? outcome.then(judge) : judge(outcome);
+  }
+
+  /**
+   * Refuses a member with keys where this one has none. That member would end the handshake, but after this side's
+   * `hello`, and each attempt would be a sign of its life here. Other tokens are for a proxy or an `authorize`.
+   */
+  #refuseKeyHolder(token: string | undefined, remote: Deno.Addr | undefined): Response | undefined {
+    if (token === undefined || token.length > MAX_TOKEN_LENGTH || !isDialersToken(token)) return undefined;
+    const reason =
+      "This client has cluster keys (`authentication`) and this member has none; both need a common key.";
+    return this.#refuse(403, remote, reason);
   }
 
   #refuse(status: 401 | 403 | 503, remote: Deno.Addr | undefined, reason: string): Response {

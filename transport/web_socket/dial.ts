@@ -4,10 +4,11 @@
  * @module
  */
 
-import { ConnectionRefused, HearsayError } from "../../common/errors.ts";
+import { HearsayError } from "../../common/errors.ts";
 import { hasCredentials, isHost, unbracketed } from "../../common/host_names.ts";
 import { describe } from "../../options/rules.ts";
 import { assertMayConnect } from "../../common/permission.ts";
+import { dialError } from "./dial_failure.ts";
 
 /** The subprotocol that both sides must speak (rule P1). */
 export const SUBPROTOCOL = "hearsay.v2";
@@ -65,7 +66,7 @@ const NOT_CONNECTED = /tcp connect error|connection refused/i;
 
 /**
  * Resolves when the socket is open. Rejects with the signal's reason if it is aborted before, or with a
- * {@linkcode HearsayError} (`connection`, `unauthorized`) if the peer is unreachable or refuses.
+ * {@linkcode HearsayError} (`connection`, `refused`, `unauthorized`) if the peer is unreachable or refuses.
  */
 export function openSocket(url: URL, options: OpenOptions): Promise<WebSocket> {
   const { signal } = options;
@@ -89,9 +90,7 @@ export function openSocket(url: URL, options: OpenOptions): Promise<WebSocket> {
       const isRefused = NOT_CONNECTED.test(text) && await refusesConnections(url, signal);
       if (signal.aborted) return;
       listeners.abort();
-      const message = `${url.href} could not be reached: ${text || "no reason given"}.${hintOf(url, text)}`;
-      if (isRefused) return reject(new ConnectionRefused(message));
-      reject(new HearsayError(/\b401\b/.test(text) ? "unauthorized" : "connection", message));
+      reject(dialError({ url, text, isRefused, hasToken: options.token !== undefined }));
     }, on);
   });
 }
@@ -113,15 +112,6 @@ async function refusesConnections({ hostname, port, protocol }: URL, signal: Abo
   } catch (error) {
     return error instanceof Deno.errors.ConnectionRefused;
   }
-}
-
-/**
- * Explains an unclear error. Over TLS a WebSocket uses HTTP/2, and then Deno does not report the status of a
- * refusal.
- */
-function hintOf(url: URL, text: string): string {
-  if (url.protocol !== "wss:" || !text.includes("stream error")) return "";
-  return " Over TLS this may also be a refusal for a wrong key, cluster or path. The peer's ClientRefused has the reason.";
 }
 
 function makeSocket(url: URL, { headers, token, tokenIn, client }: OpenOptions): WebSocket {

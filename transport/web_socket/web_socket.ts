@@ -80,6 +80,8 @@ export class WebSocketTransport implements Transport {
   readonly #pace: RefusalPace;
   /** The authorities of this transport. A token for another one is refused. */
   readonly #authorities = new Set<string>();
+  /** This transport's own addresses, as host and path; true for those at which a client has opened a connection. */
+  readonly #dialedAt = new Map<string, boolean>();
   readonly #client: Deno.HttpClient | undefined;
   readonly #tunnels = new Set<Tunnel>();
   readonly #server: Server | undefined;
@@ -144,8 +146,15 @@ export class WebSocketTransport implements Transport {
     const authority = authorityOf(address);
     if (authority === undefined) return;
     this.#authorities.add(authority);
-    const { pathname } = new URL(address);
+    const { host, pathname } = new URL(address);
     if (pathname !== "/") this.#paths.add(pathname);
+    this.#dialedAt.set(`${host}${pathname === "/" ? this.#path : pathname}`, false);
+  }
+
+  /** True if a client has opened a connection at this address, which is one of this transport's own. */
+  wasDialedAt(address: string): boolean {
+    const { host, pathname } = dialUrl(address, this.#path);
+    return this.#dialedAt.get(`${host}${pathname}`) ?? false;
   }
 
   /**
@@ -218,7 +227,11 @@ export class WebSocketTransport implements Transport {
       runtime: this.#runtime,
       timeout: this.#connectTimeout,
       signal: this.#closing.signal,
-      opened: (socket) => this.#accept(socket, { remote, place }),
+      opened: (socket) => {
+        const dialed = `${url.host}${url.pathname}`;
+        if (this.#dialedAt.has(dialed)) this.#dialedAt.set(dialed, true);
+        this.#accept(socket, { remote, place });
+      },
       failed: () => place.leave(),
     });
     return response.status === 101 ? response : await this.#pace.pass(response, info?.remoteAddr);

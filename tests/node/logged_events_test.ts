@@ -1,0 +1,182 @@
+import { assertEquals, assertStringIncludes } from "../../deps/std_assert.ts";
+import { EventStream } from "../../contracts/event_stream.ts";
+import type { HearsayEvent } from "../../contracts/events.ts";
+import { join } from "../../node/join.ts";
+import { logEvents } from "../../node/logged_events.ts";
+import { VirtualRuntime } from "../../testing/virtual_runtime.ts";
+
+/** Replaces the log of this process until disposal; `lines` has all that was logged. */
+class CapturedLog implements Disposable {
+  readonly lines: string[] = [];
+  readonly #warn = console.warn;
+
+  constructor() {
+    console.warn = (line: string) => this.lines.push(line);
+  }
+
+  [Symbol.dispose](): void {
+    console.warn = this.#warn;
+  }
+}
+
+const EXPIRATION_MS = 20_000;
+const CONFLICT: HearsayEvent = { type: "ConflictDetected", memberId: "twin", reason: "identity" };
+
+/** The log of the member "twin" of the cluster "orders". */
+function logged() {
+  const [log, runtime, events] = [new CapturedLog(), new VirtualRuntime(), new EventStream()];
+  const member = { id: "twin", cluster: "orders", heartbeatExpiration: EXPIRATION_MS, path: "/gossip" };
+  const logging = logEvents(events, { ...member, runtime });
+  return {
+    lines: log.lines,
+    publish: async (event: HearsayEvent) => {
+      events.publish(event);
+      await runtime.settle();
+    },
+    advance: (byMs: number) => runtime.advance(byMs),
+    [Symbol.asyncDispose]: async () => {
+      events.close();
+      await logging;
+      log[Symbol.dispose]();
+    },
+  };
+}
+
+Deno.test("logEvents: another process with the id of this member is one line, until the conflict is over (E1)", async () => {
+  await using log = logged();
+  await log.publish(CONFLICT);
+  const line =
+    'Hearsay: another process uses the id "twin" in the cluster "orders", and each replaces the state ' +
+    "of the other. Stop one of them, or give it another id.";
+  assertEquals(log.lines, [line]);
+  for (let count = 0; count < 5; count++) {
+    await log.advance(EXPIRATION_MS);
+    await log.publish(CONFLICT);
+  }
+  assertEquals(log.lines, [line]);
+  await log.advance(10 * EXPIRATION_MS);
+  await log.publish(CONFLICT);
+  assertEquals(log.lines, [line, line]);
+});
+
+Deno.test("logEvents: a conflict about another member or a value is no line (E1)", async () => {
+  await using log = logged();
+  await log.publish({ ...CONFLICT, memberId: "other" });
+  await log.publish({ ...CONFLICT, reason: "value" });
+  assertEquals(log.lines, []);
+});
+
+Deno.test("logEvents: a member that falls silent because of another with its id and key is one line (E1)", async () => {
+  await using log = logged();
+  await log.publish({ type: "SelfBlocked", peerId: "p", reason: "expired" });
+  assertEquals(log.lines, []);
+  await log.publish({ type: "SelfBlocked", reason: "identity" });
+  assertEquals(log.lines, [
+    'Hearsay: another process uses the id "twin" and its key in the cluster "orders", so this one no longer ' +
+    "sends or takes state. Stop it, and join under another id.",
+  ]);
+});
+
+Deno.test("join: logs that another process uses the id of this member (E1)", async () => {
+  using log = new CapturedLog();
+  await using node = await join({ cluster: "orders", id: "twin", listen: { port: 0 } });
+  node.events.publish(CONFLICT);
+  const seen = node.events.subscribe("ConflictDetected").getReader();
+  node.events.publish(CONFLICT);
+  await seen.read();
+  assertEquals(log.lines.length, 1);
+});
+
+Deno.test("logEvents: no member at this member's own address is one line, with the path for the handler", async () => {
+  await using log = logged();
+  const error = new Error("refused");
+  await log.publish({ type: "SelfUnreachable", address: "ws://127.0.0.1:7001", error });
+  await log.publish({ type: "SelfUnreachable", address: "wss://proxy.example/orders/a", error });
+  const lineFor = (address: string, path: string) =>
+    `Hearsay: no member answers at ${address}, the address of "twin" itself: refused. Mount \`node.handler\` ` +
+    `there at ${path}, or correct \`advertise\`.`;
+  assertEquals(log.lines, [
+    lineFor("ws://127.0.0.1:7001", "/gossip"),
+    lineFor("wss://proxy.example/orders/a", "/orders/a"),
+  ]);
+});
+
+Deno.test("join: a handler that is not mounted emits an event with the status of the server there, and logs it", async () => {
+  using log = new CapturedLog();
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, () => {
+    return new Response(null, { status: 404 });
+  });
+  const { hostname: host, port } = server.addr;
+  const runtime = new VirtualRuntime();
+  // Longer than this test, because the dials are real and the clock is not.
+  const config = {
+    gossipRequestTimeout: 600_000,
+    heartbeatExpiration: 2_000_000,
+    departedRetention: 2_000_000,
+  };
+  const node = await join({ cluster: "orders", advertise: { host, port }, runtime, config });
+  const event = node.events.subscribe("SelfUnreachable").getReader().read();
+  let isEmitted = false;
+  void event.then(() => isEmitted = true);
+  while (!isEmitted) {
+    await runtime.advance(1_000);
+    await new Promise((resolve) => setTimeout(resolve));
+  }
+  const { value } = await event;
+  assertEquals(value!.address, `ws://127.0.0.1:${port}`);
+  assertStringIncludes(`${value!.error}`, "404");
+  await node.stop();
+  await server.shutdown();
+  assertEquals(log.lines.length, 1);
+  assertStringIncludes(log.lines[0]!, `no member answers at ws://127.0.0.1:${port}`);
+});
+
+Deno.test("logEvents: the line about a lone member has each address once, with the reason", async () => {
+  await using log = logged();
+  const seed = {
+    lastAttemptUnixMilliseconds: 0,
+    outcome: "failed",
+    memberId: null,
+    nextAttemptUnixMilliseconds: 0,
+  } as const;
+  const address = "ws://127.0.0.1:7001";
+  const seeds = [
+    { ...seed, address, reason: `${address}/gossip could not be reached: connection refused.` },
+    { ...seed, address, reason: "The peer refused." },
+  ];
+  await log.publish({ type: "Alone", seeds });
+  assertEquals(log.lines, [
+    'Hearsay: "twin" of cluster "orders" has found no other member for 10 s and keeps trying. ' +
+    `${address}/gossip could not be reached: connection refused; ${address}: The peer refused`,
+  ]);
+});
+
+Deno.test("logEvents: the first error of each callback is one line (R11.3)", async () => {
+  await using log = logged();
+  const error = new TypeError("no cpu");
+  for (const where of ["actorStatistics", "onLost of consensus-1", "actorStatistics"]) {
+    await log.publish({ type: "CallbackFailed", where, error });
+  }
+  assertEquals(log.lines, [
+    "Hearsay: actorStatistics threw TypeError: no cpu. Its later errors are `CallbackFailed` events only.",
+    "Hearsay: onLost of consensus-1 threw TypeError: no cpu. Its later errors are `CallbackFailed` events only.",
+  ]);
+});
+
+Deno.test("join: logs the first error of an extractor, and of each callback of a check (R11.3)", async () => {
+  using log = new CapturedLog();
+  await using node = await join({ cluster: "orders", listen: { port: 0 } });
+  const failures = node.events.subscribe("CallbackFailed").getReader();
+  const fail = (name: string) => {
+    throw new Error(name);
+  };
+  node.registerConsensusCheck("k", () => fail("extract"));
+  node.registerConsensusCheck("k", () => fail("again"));
+  for (const value of [1, 2, 3]) node.setState("k", value);
+  for (let count = 0; count < 6; count++) await failures.read();
+  assertEquals(log.lines.map((line) => line.replace(/ Its.*/, "")), [
+    'Hearsay: the extractor of the consensus check consensus-1 (key "k") threw Error: extract.',
+    'Hearsay: the extractor of the consensus check consensus-2 (key "k") threw Error: again.',
+  ]);
+  await failures.cancel();
+});

@@ -1,0 +1,21 @@
+import { assertEquals } from "../../../deps/std_assert.ts";
+import { WebSocketTransport } from "../../../transport/web_socket/web_socket.ts";
+
+const OPTIONS = { path: "gossip", maxMessageBytes: 2 ** 16 };
+
+Deno.test("WebSocketTransport: knows the own addresses at which clients have dialed it", async () => {
+  const server = new WebSocketTransport({ ...OPTIONS, listen: { port: 0 } });
+  const client = new WebSocketTransport(OPTIONS);
+  const { port } = new URL(server.address!);
+  const [own, other] = [`ws://localhost:${port}/orders/a`, `ws://127.0.0.1:${port}`];
+  server.answerTo(own);
+  const accepted = server.incoming.getReader();
+  assertEquals([own, other].map((address) => server.wasDialedAt(address)), [false, false]);
+  await client.dial(other, new AbortController());
+  await accepted.read();
+  assertEquals([own, other].map((address) => server.wasDialedAt(address)), [false, true]);
+  await client.dial(`${other}/orders/a`, new AbortController());
+  await accepted.read();
+  assertEquals(server.wasDialedAt(own), false);
+  await Promise.all([client.close(), server.close()]);
+});
