@@ -228,7 +228,10 @@ const TLS: Rules<TlsOptions> = {
   caCerts: listOf(PEM, "a list of texts from PEM files"),
 };
 /** The names in each of these options that is an object. */
-export const SECURITY_SECTIONS = { authentication: AUTHENTICATION, tls: Object.keys(TLS) };
+export const SECURITY_SECTIONS: { readonly [section: string]: readonly string[] } = {
+  authentication: AUTHENTICATION,
+  tls: Object.keys(TLS),
+};
 
 function tlsProblems({ tls, listen }: Checked): readonly ConfigurationProblem[] {
   if (tls === undefined) return [];
