@@ -33,7 +33,8 @@ export const ADDRESSES: Rule = listOf(
     return url !== null && isDialableUrl(url) && isPlainAddress(given);
   }, {
     problem: "must be a member's address",
-    allowed: 'an address such as "ws://127.0.0.1:7001", without a user, a query and a fragment',
+    allowed:
+      'an address to dial such as "ws://127.0.0.1:7001" (not port 0, not 0.0.0.0), without a user, a query and a fragment',
   }),
   'a list of addresses such as "ws://127.0.0.1:7001"',
 );

@@ -196,7 +196,8 @@ function seedProblems({ seeds, members }: JoinOptions): ConfigurationProblem[] {
     const isRight = url && ["ws:", "wss:"].includes(url.protocol) && isDialableUrl(url);
     if (isRight && isPlainAddress(seed as string)) return [];
     const field = `seeds[${index}]`;
-    const example = 'an address such as "ws://127.0.0.1:7001", without a user, a query and a fragment';
+    const example =
+      'an address to dial such as "ws://127.0.0.1:7001" (not port 0, not 0.0.0.0), without a user, a query and a fragment';
     return [{ field, problem: "must be a member's address", given: describe(seed), allowed: example }];
   });
 }

@@ -127,7 +127,7 @@ class EventLog {
     return `no member answers at ${address}, the address of ${
       JSON.stringify(this.#member.id)
     } itself: ${why}. ` +
-      `Mount \`node.handler\` there at ${path}, or correct \`advertise\`.`;
+      `Mount \`node.handler\` there at ${path}, with the \`info\` of its requests, or correct \`advertise\`.`;
   }
 
   #addressShared({ address, memberId }: AddressShared): string {

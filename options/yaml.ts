@@ -23,7 +23,7 @@ import {
   type PartialConfig,
   settingsFrom,
 } from "./configuration.ts";
-import { describe } from "./rules.ts";
+import { assertOptions, describe, listOf, type Rules, SIGNAL, TEXT } from "./rules.ts";
 
 export { ConfigurationError } from "./configuration.ts";
 export type { ConfigurationProblem, GossiperConfig, PartialConfig } from "./configuration.ts";
@@ -46,6 +46,10 @@ export interface LoadOptions {
   readonly signal?: AbortSignal;
 }
 
+const PARSE: Rules<ParseOptions> = { name: TEXT, ignore: listOf(TEXT, "a list of names") };
+/** `override` is checked with the settings of the file. */
+const LOAD: Rules<LoadOptions> = { override: () => [], ignore: PARSE.ignore, signal: SIGNAL };
+
 /**
  * Returns the settings in a YAML text. Each is checked alone; `configure` completes them and checks them together.
  *
@@ -61,6 +65,7 @@ export interface LoadOptions {
  * has a name twice, or has an unknown or invalid setting.
  */
 export function parseConfig(text: string, options: ParseOptions = {}): PartialConfig {
+  assertOptions(options, PARSE);
   const { settings, problems } = settingsFrom([read(text, options)]);
   if (problems.length > 0) throw new ConfigurationError(problems);
   return Object.freeze(settings);
@@ -73,6 +78,7 @@ export function parseConfig(text: string, options: ParseOptions = {}): PartialCo
  * @throws {Deno.errors.NotFound} if the file does not exist.
  */
 export async function loadConfig(file: string | URL, options: LoadOptions = {}): Promise<GossiperConfig> {
+  assertOptions(options, LOAD);
   const { override = {}, ignore = [], signal } = options;
   const text = await Deno.readTextFile(file, signal === undefined ? {} : { signal });
   const name = typeof file === "string" ? file : decodeURIComponent(file.pathname);

@@ -94,7 +94,7 @@ Deno.test("logEvents: no member at this member's own address is one line, with t
   await log.publish({ type: "SelfUnreachable", address: "wss://proxy.example/orders/a", error });
   const lineFor = (address: string, path: string) =>
     `Hearsay: no member answers at ${address}, the address of "twin" itself: refused. Mount \`node.handler\` ` +
-    `there at ${path}, or correct \`advertise\`.`;
+    `there at ${path}, with the \`info\` of its requests, or correct \`advertise\`.`;
   assertEquals(log.lines, [
     lineFor("ws://127.0.0.1:7001", "/gossip"),
     lineFor("wss://proxy.example/orders/a", "/orders/a"),

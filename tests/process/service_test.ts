@@ -330,8 +330,8 @@ Deno.test("service example: prints the errors of its environment", async () => {
   const [port] = freePorts(1) as [number];
   const env = await deployment.environment(port);
   const wrong: readonly (readonly [Record<string, string>, RegExp])[] = [
-    [{ HEARSAY_KEYS: "" }, /authentication\.keys/],
-    [{ HEARSAY_KEYS: "secret" }, /authentication\.keys/],
+    [{ HEARSAY_KEYS: "" }, /`HEARSAY_KEYS` must have 1 to 8 keys; it has none\./],
+    [{ HEARSAY_KEYS: "secret" }, /`HEARSAY_KEYS\[0\]` is weak/],
     [{ PORT: "http" }, /^PORT must be an integer/],
     [{ SEEDS: "127.0.0.1" }, /^SEEDS must be addresses/],
     [{ TLS_CERT_FILE: "" }, /^TLS_CERT_FILE must name a PEM file/],

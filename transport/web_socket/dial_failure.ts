@@ -20,6 +20,9 @@ export interface DialFailure {
 /** The beginning of every text of Deno's client socket. */
 const PREFIX = /^NetworkError: failed to connect to WebSocket: /;
 
+/** Only the peer knows why it refused. */
+const SEE_PEER = "The peer's ClientRefused has the reason.";
+
 /** Returns the error of a failed dial. */
 export function dialError(failure: DialFailure): HearsayError {
   const { url, text, isRefused } = failure;
@@ -36,17 +39,9 @@ export function dialError(failure: DialFailure): HearsayError {
 function whyStatus(status: number, { hasToken }: DialFailure): string {
   switch (status) {
     case 401:
-      return "refused this member (401). " +
-        (hasToken
-          ? "Check that both have a common key (`authentication.keys`) and the same `cluster`, that the peer knows this " +
-            "address as its own (`advertise`, `authentication.aliases`), and that the clocks agree."
-          : "The peer asks for a key, and this member has none (`authentication`).");
+      return `refused this member (401). ${why401(hasToken)} ${SEE_PEER}`;
     case 403:
-      return "refused this member (403). " +
-        (hasToken
-          ? "The peer may have no keys (`authentication`), and this one has; both need a common key."
-          : "Without keys (`authentication`) a member accepts only processes of its own machine, unless `insecure` is " +
-            "set there.");
+      return `refused this member (403). ${why403(hasToken)} ${SEE_PEER}`;
     case 426:
       return 'does not accept this protocol (426): its version is another, or a proxy drops the header "Upgrade".';
     case 502:
@@ -58,6 +53,20 @@ function whyStatus(status: number, { hasToken }: DialFailure): string {
   if (status >= 500) return `answered with the status ${status} in place of a WebSocket.`;
   return `is an HTTP server without a member at this path (${status}). Check that \`node.handler\` is mounted there, ` +
     "and that `gossipActorName` is the same on both sides.";
+}
+
+function why401(hasToken: boolean): string {
+  if (!hasToken) return "The peer asks for a key, and this member has none (`authentication`).";
+  return "Check that both have a common key (`authentication.keys`) and the same `cluster`, that the peer knows this " +
+    "address as its own (`advertise`, `authentication.aliases`), and that the clocks agree.";
+}
+
+function why403(hasToken: boolean): string {
+  if (hasToken) {
+    return "The peer may have no keys (`authentication`), and this one has; both need a common key.";
+  }
+  return "Without keys (`authentication`) a member accepts only processes of its own machine, unless `insecure` is " +
+    "set there.";
 }
 
 function whyUnreachable({ url, text }: DialFailure): string {
@@ -79,5 +88,5 @@ function whyUnreachable({ url, text }: DialFailure): string {
 function hintOf(plain: string, isSecure: boolean): string {
   if (plain.includes("UnknownIssuer")) return " `tls.caCerts` must have its authority.";
   if (!isSecure || !plain.includes("stream error")) return "";
-  return " Over TLS this may also be a refusal for a wrong key, cluster or path. The peer's ClientRefused has the reason.";
+  return ` Over TLS this may also be a refusal for a wrong key, cluster or path. ${SEE_PEER}`;
 }

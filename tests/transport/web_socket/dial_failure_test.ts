@@ -38,6 +38,7 @@ async function failureAt(
   return [error.code, error.message.slice(`${address}/gossip `.length)];
 }
 
+const SEE_PEER = " The peer's ClientRefused has the reason.";
 const NO_MEMBER =
   "Check that `node.handler` is mounted there, and that `gossipActorName` is the same on both sides.";
 
@@ -48,26 +49,29 @@ for (
       true,
       "unauthorized",
       "refused this member (401). Check that both have a common key (`authentication.keys`) and the same `cluster`, " +
-      "that the peer knows this address as its own (`advertise`, `authentication.aliases`), and that the clocks agree.",
+      "that the peer knows this address as its own (`advertise`, `authentication.aliases`), and that the clocks agree." +
+      SEE_PEER,
     ],
     [
       401,
       false,
       "unauthorized",
-      "refused this member (401). The peer asks for a key, and this member has none (`authentication`).",
+      "refused this member (401). The peer asks for a key, and this member has none (`authentication`)." +
+      SEE_PEER,
     ],
     [
       403,
       true,
       "refused",
-      "refused this member (403). The peer may have no keys (`authentication`), and this one has; both need a common key.",
+      "refused this member (403). The peer may have no keys (`authentication`), and this one has; both need a common key." +
+      SEE_PEER,
     ],
     [
       403,
       false,
       "refused",
       "refused this member (403). Without keys (`authentication`) a member accepts only processes of its own machine, " +
-      "unless `insecure` is set there.",
+      "unless `insecure` is set there." + SEE_PEER,
     ],
     [200, false, "connection", `is an HTTP server without a member at this path (200). ${NO_MEMBER}`],
     [404, false, "connection", `is an HTTP server without a member at this path (404). ${NO_MEMBER}`],
