@@ -16,7 +16,7 @@ import { bareLine, type Line, transportLine } from "./sockets.ts";
 const SIZES = [100, 4 * 1024, 16 * 1024, 60 * 1024, 256 * 1024] as const;
 /** Small values: a state of 60 KiB then fits into a message below 64 KiB. */
 const VALUE_BYTES = 4 * 1024;
-const SENDERS = ["dialler", "acceptor"] as const;
+const SENDERS = ["dialer", "acceptor"] as const;
 
 const NOTHING = { digest: "0".repeat(16), active: "0".repeat(16), partial: false };
 const REPLY: Reply = {
@@ -52,10 +52,10 @@ export async function benchRequest(report: Report): Promise<void> {
         against: "the bare socket",
         ratio: ms("with", bytes) / ms("without", bytes),
         // Between 1 and 64 KiB a bare dialer's socket waits 44 ms.
-        ...(sender === "dialler" && bytes > 1024 && bytes < 64 * 1024 && { limit: 0.5 }),
+        ...(sender === "dialer" && bytes > 1024 && bytes < 64 * 1024 && { limit: 0.5 }),
       },
     ]);
-    const way = sender === "dialler"
+    const way = sender === "dialer"
       ? "the dialing to the accepting side"
       : "the accepting to the dialing side";
     report.table(`A request over a WebSocket from ${way}, and its reply`, lines);
@@ -64,7 +64,7 @@ export async function benchRequest(report: Report): Promise<void> {
 
 /** Milliseconds from a request to its reply. */
 async function ask(line: Line, sender: typeof SENDERS[number], bytes: number): Promise<number> {
-  const { [sender]: from, [sender === "dialler" ? "acceptor" : "dialler"]: to } = line;
+  const { [sender]: from, [sender === "dialer" ? "acceptor" : "dialer"]: to } = line;
   const [asked, answered] = [to.receive(), from.receive()];
   const start = performance.now();
   const asking = from.send(requestOf(bytes));

@@ -17,7 +17,7 @@ export interface End {
 
 /** Both ends of a connection. */
 export interface Line extends AsyncDisposable {
-  readonly dialler: End;
+  readonly dialer: End;
   readonly acceptor: End;
 }
 
@@ -28,14 +28,14 @@ export async function transportLine(): Promise<Line> {
   const options = { path: "bench", ...LIMITS };
   const server = new WebSocketTransport({ ...options, listen: { port: 0 } });
   const client = new WebSocketTransport(options);
-  const dialled = await client.dial(server.address!, { signal: new AbortController().signal });
+  const dialed = await client.dial(server.address!, { signal: new AbortController().signal });
   const { value: accepted } = await server.incoming.getReader().read();
-  const [dialler, acceptor] = [dialled, accepted!].map((connection): End => {
+  const [dialer, acceptor] = [dialed, accepted!].map((connection): End => {
     const [writer, reader] = [connection.writable.getWriter(), connection.readable.getReader()];
     return { send: (message) => writer.write(message), receive: () => reader.read() };
   }) as [End, End];
   return {
-    dialler,
+    dialer,
     acceptor,
     [Symbol.asyncDispose]: async () => void await Promise.all([client.close(), server.close()]),
   };
@@ -55,7 +55,7 @@ export async function bareLine(): Promise<Line> {
   client.addEventListener("error", () => opened.reject(new Error("The bare socket did not open.")));
   await opened.promise;
   return {
-    dialler: bareEnd(client),
+    dialer: bareEnd(client),
     acceptor: bareEnd(await accepted.promise),
     async [Symbol.asyncDispose]() {
       const closed = new Promise((resolve) => client.addEventListener("close", resolve));

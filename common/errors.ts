@@ -78,7 +78,7 @@ export class ConnectionClosed extends HearsayError {
 export const CLOSE = {
   done: 1000,
   goingAway: 1001,
-  goingAwayDialler: 4001,
+  goingAwayDialer: 4001,
   invalid: 4400,
   unauthorized: 4401,
   refused: 4403,

@@ -61,6 +61,6 @@ export function addressAt(
   const given = hasCredentials(host) ? "a text with an @" : JSON.stringify(withoutKeys(host).slice(0, 60));
   throw new HearsayError(
     "connection",
-    `A host must be a name or an address such as "10.0.0.5"; got ${given}; nothing was dialled.`,
+    `A host must be a name or an address such as "10.0.0.5"; got ${given}; nothing was dialed.`,
   );
 }

@@ -55,7 +55,7 @@ export function helloText(hello: {
   readonly incarnation: string;
   /** The {@linkcode tokenHash} of the connection's token. */
   readonly tokenHash: string;
-  readonly side: "dialler" | "acceptor";
+  readonly side: "dialer" | "acceptor";
 }): string {
   const { cluster, id, incarnation, tokenHash, side } = hello;
   return JSON.stringify(["hearsay-hello-2", cluster, id, incarnation, tokenHash, side]);

@@ -118,7 +118,7 @@ function nameIn(seed: string, { nameServer }: SeedOptions): string | undefined {
   const { protocol, hostname } = new URL(seed);
   const isAddress = /^[\d.]+$/.test(hostname) || hostname.startsWith("[");
   if (!/^wss?:$/.test(protocol) || isAddress || hostname === "localhost") return undefined;
-  // Over TLS a name is dialled at one of its addresses through a tunnel, which listens on loopback.
+  // Over TLS a name is dialed at one of its addresses through a tunnel, which listens on loopback.
   const mayExpand = mayDialAnything() || (protocol === "ws:" && nameServer !== undefined);
   return mayExpand ? hostname : undefined;
 }

@@ -50,7 +50,7 @@ export class ConnectionPool {
   readonly #silent = new Set<Session>();
   /** By address, so that concurrent requests for a peer share one dial. */
   readonly #dials = new Map<string, Promise<Member>>();
-  readonly #dialled = new Set<string>();
+  readonly #dialed = new Set<string>();
   readonly #serving = new Map<Session, Promise<void>>();
   /** Members that closed their last connection because they stopped or no longer needed it. */
   readonly #goneAway = new Set<string>();
@@ -115,7 +115,7 @@ export class ConnectionPool {
     if (this.#unanswered.isResting(id, this.#options.runtime.monotonicMs())) return false;
     const session = this.#open.get(id);
     if (session) return !session.isBusy;
-    if (this.#dialled.has(id) || this.#backoffs.isResting(id, this.#options.runtime.monotonicMs())) {
+    if (this.#dialed.has(id) || this.#backoffs.isResting(id, this.#options.runtime.monotonicMs())) {
       return false;
     }
     const address = member && this.#addressOf(member);
@@ -219,10 +219,10 @@ export class ConnectionPool {
   }
 
   #dial(address: string, memberId?: string): Promise<Member> {
-    if (memberId !== undefined) this.#dialled.add(memberId);
+    if (memberId !== undefined) this.#dialed.add(memberId);
     const dial = this.#dialFor(address, memberId).finally(() => {
       this.#dials.delete(address);
-      if (memberId !== undefined) this.#dialled.delete(memberId);
+      if (memberId !== undefined) this.#dialed.delete(memberId);
     });
     this.#dials.set(address, dial);
     return dial;
@@ -246,9 +246,9 @@ export class ConnectionPool {
   async #dialOnce(address: string, memberId: string | undefined): Promise<Member> {
     const { runtime, transport } = this.#options;
     const { signal } = this.#closing;
-    using deadline = deadlineAfter(runtime, this.#dialTimeout, `Dialling ${address}`, { signal });
+    using deadline = deadlineAfter(runtime, this.#dialTimeout, `Dialing ${address}`, { signal });
     const connection = await transport.dial(address, { signal: deadline.signal });
-    const session = this.#serve(connection, "dialler", memberId);
+    const session = this.#serve(connection, "dialer", memberId);
     try {
       return await session.handshake({ signal: deadline.signal });
     } catch (error) {
@@ -275,7 +275,7 @@ export class ConnectionPool {
     this.#backoffs.failed(memberId, { nowMs: runtime.monotonicMs(), random: runtime.random() });
   }
 
-  #serve(connection: Connection, role: "dialler" | "acceptor", dialledId?: string): Session {
+  #serve(connection: Connection, role: "dialer" | "acceptor", dialedId?: string): Session {
     const { runtime, settings } = this.#options;
     const session = new Session({
       role,
@@ -283,12 +283,12 @@ export class ConnectionPool {
       runtime,
       requestTimeout: settings.gossipRequestTimeout,
       handshakeTimeout: this.#dialTimeout,
-      dialledId,
+      dialedId,
     });
     const serving = pump(connection, session).then(({ code }) => {
       this.#serving.delete(session);
       const id = session.peer?.id;
-      const isGone = code === CLOSE.goingAway || code === CLOSE.goingAwayDialler;
+      const isGone = code === CLOSE.goingAway || code === CLOSE.goingAwayDialer;
       if (id === undefined || !session.closedByPeer || this.#open.has(id)) return;
       if (isGone) this.#goneAway.add(id);
       else if (isBroken(code)) this.#options.onConnectionBroken(id);
@@ -314,11 +314,11 @@ export class ConnectionPool {
   #replaces(newer: Session, older: Session): boolean {
     if (newer.peerIncarnation !== older.peerIncarnation) return newer.peerIncarnation > older.peerIncarnation;
     if (newer.role === older.role) return true;
-    return byCodePoint(this.#diallerOf(newer), this.#diallerOf(older)) < 0;
+    return byCodePoint(this.#dialerOf(newer), this.#dialerOf(older)) < 0;
   }
 
-  #diallerOf(session: Session): string {
-    return session.role === "dialler" ? this.#options.selfId : session.peer!.id;
+  #dialerOf(session: Session): string {
+    return session.role === "dialer" ? this.#options.selfId : session.peer!.id;
   }
 
   #endLongestUnused(except: Session): void {

@@ -126,7 +126,7 @@ export class CrashWatch {
     const { engineHost, peers, topology, settings } = this.#options;
     const member = topology.get(id);
     if (!member) return false;
-    using deadline = deadlineAfter(engineHost.runtime, settings.gossipRequestTimeout, `Dialling ${id}`, {
+    using deadline = deadlineAfter(engineHost.runtime, settings.gossipRequestTimeout, `Dialing ${id}`, {
       signal: this.#ending.signal,
     });
     try {

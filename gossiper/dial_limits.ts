@@ -24,7 +24,7 @@ export interface DialLimitsOptions {
 }
 
 /** A member and the address to dial for it. */
-export interface Dialled {
+export interface Dialed {
   readonly memberId: string;
   readonly address: string;
 }
@@ -44,7 +44,7 @@ export class DialLimits {
   }
 
   /** True if an address may be dialed for a member now: it has a free slot and no backoff from other members. */
-  isFree({ memberId, address }: Dialled): boolean {
+  isFree({ memberId, address }: Dialed): boolean {
     const authority = authorityIn(address);
     if ((this.#underWay.get(authority) ?? 0) >= MAX_DIALS_AT_ONCE) return false;
     return this.#isKnownAt(memberId, authority) ||
@@ -53,7 +53,7 @@ export class DialLimits {
 
   /** Dials, and records if the member was there. */
   async dial<T extends { readonly id: string }>(
-    { memberId, address }: Dialled,
+    { memberId, address }: Dialed,
     dial: () => Promise<T>,
   ): Promise<T> {
     const authority = authorityIn(address);

@@ -43,7 +43,7 @@ export class Session {
   /** Makes a session. As the acceptor it starts the time limit of the first `hello`. */
   constructor(options: SessionOptions) {
     this.#options = options;
-    this.#requests = new Requests(options.role === "dialler" ? "d" : "a");
+    this.#requests = new Requests(options.role === "dialer" ? "d" : "a");
     this.#outbox = new Outbox({ onCancel: (reason) => this.over(reason) });
     this.#usedMs = options.runtime.monotonicMs();
     this.writable = new WritableStream<Message>({
@@ -71,7 +71,7 @@ export class Session {
     return this.#outbox.readable;
   }
 
-  get role(): "dialler" | "acceptor" {
+  get role(): "dialer" | "acceptor" {
     return this.#options.role;
   }
 
@@ -82,7 +82,7 @@ export class Session {
 
   /** The peer's id; before the handshake the dialed id, if known. */
   get peerId(): string | undefined {
-    return this.#peer?.id ?? this.#options.dialledId;
+    return this.#peer?.id ?? this.#options.dialedId;
   }
 
   get peerIncarnation(): Incarnation {
@@ -180,7 +180,7 @@ export class Session {
 
   /** Ends the session because this side stops or no longer needs it. */
   leave(reason: string): void {
-    this.end(this.role === "dialler" ? CLOSE.goingAwayDialler : CLOSE.goingAway, reason);
+    this.end(this.role === "dialer" ? CLOSE.goingAwayDialer : CLOSE.goingAway, reason);
   }
 
   /** Ends both directions now: the connection has ended, or must. Does nothing the second time. */
@@ -271,7 +271,7 @@ export class Session {
 
   #receiveHello(hello: Hello): void {
     if (!this.#isNewRequest(hello.id)) return;
-    if (!this.#peer && this.role === "dialler") {
+    if (!this.#peer && this.role === "dialer") {
       return this.#invalid("Expected the answer to this side's `hello` first.");
     }
     if (!this.#samePeer(hello)) return;

@@ -63,8 +63,8 @@ export interface SessionHost {
 
 /** Options of a {@linkcode Session}. */
 export interface SessionOptions {
-  /** The side of this member: `dialler` if it opened the connection. */
-  readonly role: "dialler" | "acceptor";
+  /** The side of this member: `dialer` if it opened the connection. */
+  readonly role: "dialer" | "acceptor";
   readonly host: SessionHost;
   readonly runtime: Runtime;
   /** The time limit of a request, in milliseconds. A close may take half of it. */
@@ -72,7 +72,7 @@ export interface SessionOptions {
   /** The time limit of the acceptor for the first `hello`, in milliseconds. */
   readonly handshakeTimeout: number;
   /** The id of the dialed member, if known; another member may answer. */
-  readonly dialledId?: string | undefined;
+  readonly dialedId?: string | undefined;
 }
 
 /** Options of a request. */

@@ -130,7 +130,7 @@ class KnownKey {
 interface End {
   /** The connection's token; its {@linkcode tokenHash} is signed. */
   readonly token: string;
-  readonly side: "dialler" | "acceptor";
+  readonly side: "dialer" | "acceptor";
 }
 
 class ClusterKeys implements Authentication {
@@ -165,7 +165,7 @@ class ClusterKeys implements Authentication {
     const key = this.#keys[0]!;
     const jti = this.#draw();
     const token = await this.#sign(key, TOKEN, { aud: this.#audience(authority), jti });
-    return { token, guard: this.#guardDialled({ key, jti, token, authority }) };
+    return { token, guard: this.#guardDialed({ key, jti, token, authority }) };
   }
 
   admit(
@@ -195,7 +195,7 @@ class ClusterKeys implements Authentication {
   }
 
   /** The guard of a dialed connection: refuses every message until the peer has proved its identity. */
-  #guardDialled(
+  #guardDialed(
     { key, jti, token, authority }: {
       readonly key: KnownKey;
       readonly jti: string;
@@ -210,7 +210,7 @@ class ClusterKeys implements Authentication {
     };
     return {
       signal: key.withdrawn.signal,
-      outgoing: (message) => this.#signed(message, { token, side: "dialler" }),
+      outgoing: (message) => this.#signed(message, { token, side: "dialer" }),
       incoming: (message) => {
         if (peerId === undefined) return prove(message);
         return this.#assertSpeaksAs(peerId, message, { token, side: "acceptor" });
@@ -238,7 +238,7 @@ class ClusterKeys implements Authentication {
     };
     return {
       signal: key.withdrawn.signal,
-      incoming: (message) => this.#assertSpeaksAs(id, message, { token, side: "dialler" }),
+      incoming: (message) => this.#assertSpeaksAs(id, message, { token, side: "dialer" }),
       outgoing: (message) => {
         if (isProven || (message.type !== "hello" && message.type !== "error")) {
           return this.#signed(message, { token, side: "acceptor" });

@@ -18,17 +18,17 @@ export interface EndOwner {
 }
 
 /** Creates both ends of a connection: the dialer's and the acceptor's. */
-export function connect(site: LinkSite, dialler: EndOwner, acceptor: EndOwner): [MemoryEnd, MemoryEnd] {
-  const near = new MemoryEnd(dialler, { remote: acceptor.address, dialled: true });
-  const far = new MemoryEnd(acceptor, { remote: dialler.address, dialled: false });
+export function connect(site: LinkSite, dialer: EndOwner, acceptor: EndOwner): [MemoryEnd, MemoryEnd] {
+  const near = new MemoryEnd(dialer, { remote: acceptor.address, dialed: true });
+  const far = new MemoryEnd(acceptor, { remote: dialer.address, dialed: false });
   const there = new MemoryLink(site, {
-    from: dialler.address,
+    from: dialer.address,
     to: acceptor.address,
     receive: (frame) => far.receive(frame),
   });
   const back = new MemoryLink(site, {
     from: acceptor.address,
-    to: dialler.address,
+    to: dialer.address,
     receive: (frame) => near.receive(frame),
   });
   near.attach({ incoming: back, outgoing: there });
@@ -68,13 +68,13 @@ export class MemoryEnd implements Connection {
   #over = false;
 
   /** Creates an end without links; see {@linkcode MemoryEnd.attach}. */
-  constructor(owner: EndOwner, options: { readonly remote: string; readonly dialled: boolean }) {
+  constructor(owner: EndOwner, options: { readonly remote: string; readonly dialed: boolean }) {
     const { promise, resolve } = Promise.withResolvers<CloseInfo>();
     this.closed = promise;
     this.#resolveClosed = resolve;
     this.remote = options.remote;
     this.#maxMessageBytes = owner.maxMessageBytes;
-    this.#goingAway = options.dialled ? CLOSE.goingAwayDialler : CLOSE.goingAway;
+    this.#goingAway = options.dialed ? CLOSE.goingAwayDialer : CLOSE.goingAway;
     this.readable = new ReadableStream<Message>({
       start: (controller) => {
         this.#reading = controller;
@@ -209,7 +209,7 @@ export class MemoryEnd implements Connection {
     const text = reason instanceof Error ? reason.message : "";
     if (!(reason instanceof ConnectionClosed)) return { code: this.#goingAway, reason: text };
     const { closeCode } = reason;
-    const leaves = closeCode === CLOSE.goingAway || closeCode === CLOSE.goingAwayDialler;
+    const leaves = closeCode === CLOSE.goingAway || closeCode === CLOSE.goingAwayDialer;
     return { code: leaves ? this.#goingAway : closeCode, reason: text };
   }
 

@@ -88,10 +88,10 @@ export class MemoryEndpoint implements Transport {
   }
 
   /** Accepts a peer's dial; returns `undefined` to refuse it. */
-  accept(dialler: EndOwner): MemoryEnd | undefined {
+  accept(dialer: EndOwner): MemoryEnd | undefined {
     if (!this.#accepts || this.#unaccepted.length >= MAX_UNACCEPTED) return undefined;
-    const ends = connect(this.#site, dialler, this.#owner);
-    this.#site.onConnected(ends, [dialler.address, this.address]);
+    const ends = connect(this.#site, dialer, this.#owner);
+    this.#site.onConnected(ends, [dialer.address, this.address]);
     const [near, far] = ends;
     this.#track(far);
     this.#unaccepted.push(far);

@@ -144,7 +144,7 @@ export class Machine implements Runtime {
   readonly #rate: number;
   readonly #timers = new Set<() => void>();
   #wallOffsetMs: number;
-  /** Timers that fell due while it was frozen, in order; they can still be cancelled. */
+  /** Timers that fell due while it was frozen, in order; they can still be canceled. */
   readonly #due = new Set<() => void>();
   #frozen: PromiseWithResolvers<void> | undefined;
   #isDead = false;
@@ -239,7 +239,7 @@ export class Machine implements Runtime {
 interface Timer {
   readonly atMs: number;
   readonly order: number;
-  /** `undefined` once it ran or was cancelled. */
+  /** `undefined` once it ran or was canceled. */
   callback: (() => void) | undefined;
 }
 
@@ -247,10 +247,10 @@ interface Timer {
 class TimerHeap {
   #heap: Timer[] = [];
   #set = 0;
-  #cancelled = 0;
+  #canceled = 0;
 
   get size(): number {
-    return this.#heap.length - this.#cancelled;
+    return this.#heap.length - this.#canceled;
   }
 
   add(atMs: number, callback: () => void): Timer {
@@ -260,12 +260,12 @@ class TimerHeap {
     return timer;
   }
 
-  /** A cancelled timer stays in the queue until its time, or until most timers are cancelled. */
+  /** A canceled timer stays in the queue until its time, or until most timers are canceled. */
   cancel(timer: Timer): void {
     if (timer.callback === undefined) return;
     timer.callback = undefined;
-    this.#cancelled++;
-    if (this.#cancelled > 1024 && this.#cancelled > this.#heap.length / 2) this.#sweep();
+    this.#canceled++;
+    if (this.#canceled > 1024 && this.#canceled > this.#heap.length / 2) this.#sweep();
   }
 
   /** Takes the next timer, unless it is due later. */
@@ -276,7 +276,7 @@ class TimerHeap {
       // So that to cancel it from now on changes nothing.
       timer.callback = undefined;
       if (callback !== undefined) return { atMs, callback };
-      this.#cancelled--;
+      this.#canceled--;
     }
     return undefined;
   }
@@ -293,7 +293,7 @@ class TimerHeap {
 
   #sweep(): void {
     this.#heap = this.#heap.filter(({ callback }) => callback !== undefined).sort(byTime);
-    this.#cancelled = 0;
+    this.#canceled = 0;
   }
 
   #rise(at: number): void {

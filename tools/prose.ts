@@ -23,6 +23,9 @@ interface Piece {
 
 /** A process is "it", and each operation has one verb: see CONTRIBUTING.md. */
 const REFUSED_WORDS = /\b(whoever|whomever|nobody|somebody|anybody|everybody|anew|tells?|told|telling)\b/gi;
+/** One spelling, that of the identifiers. */
+const BRITISH_SPELLING =
+  /\b(\w*(?:dialled|dialling|dialler|behaviour|cancelled|cancelling|neighbour|colour|favour|honour|labelled(?!by)|signalled|modelled|travelled|recognis|organis|authoris|initialis|serialis|normalis|analyse|licence|defence|centre)\w*)/gi;
 /** A sentence begins with its subject. */
 const REFUSED_OPENINGS = /(?:^|[.!:]\s+)((?:What|Whether|Whom|Of)\b[^.?!]*[.?!]?)/g;
 /** A relative pronoun begins one more clause for the reader to keep in mind. */
@@ -31,6 +34,8 @@ const PRONOUNS = /\b(who|whom|whose|what|which|where|that)\b/gi;
 const MAX_PRONOUNS = 25;
 /** The most bytes of README.md: one screen after another is not read. */
 const MAX_README_BYTES = 8_192;
+/** The most lines of a file: a reader can hold no more of one subject. */
+const MAX_LINES = 450;
 /** The most exported names of `mod.ts`. */
 const MAX_NAMES = 50;
 /** Files with prose of others, or about the refused words themselves. */
@@ -78,6 +83,9 @@ function faultsOfPiece({ line, text, kind }: Piece): Fault[] {
       line: lineAt(match.index),
       message: `"${match[0]}": a process is "it", an operation has its verb`,
     });
+  }
+  for (const match of plain.matchAll(BRITISH_SPELLING)) {
+    faults.push({ line: lineAt(match.index), message: `"${match[0]}": use the American spelling` });
   }
   if (kind === "text") return faults;
   for (const match of plain.matchAll(REFUSED_OPENINGS)) {
@@ -150,6 +158,10 @@ async function check(root: URL): Promise<string[]> {
   let [pronouns, words] = [0, 0];
   for (const path of paths) {
     const source = await Deno.readTextFile(new URL(path, root));
+    const lines = source.split("\n").length - 1;
+    if (path.endsWith(".ts") && lines > MAX_LINES) {
+      faults.push(`${path}: ${lines} lines; at most ${MAX_LINES} may be.`);
+    }
     const pieces = path.endsWith(".md") ? [] : piecesOf(source);
     const found = path.endsWith(".md") ? faultsOfDocument(source) : pieces.flatMap(faultsOfPiece);
     faults.push(...found.map(({ line, message }) => `${path}:${line} ${message}`));

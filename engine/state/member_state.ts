@@ -68,7 +68,7 @@ export class MemberState implements Link<MemberState> {
   receivedSignature: string | undefined;
   /** All active members are known to have it up to this number (rule E8). */
   ackedByAll = 0;
-  /** The serial of the last change, 0 before the first, and the neighbours in the order of changes: see `ChangeList`. */
+  /** The serial of the last change, 0 before the first, and the neighbors in the order of changes: see `ChangeList`. */
   changedSerial = 0;
   older: MemberState | undefined = undefined;
   newer: MemberState | undefined = undefined;

@@ -43,7 +43,7 @@ export class StoredEntry implements Entry, Link<StoredEntry> {
     return this.number;
   }
 
-  /** The entry without its neighbours, which lead back to it. */
+  /** The entry without its neighbors, which lead back to it. */
   toJSON(): Entry {
     const { key, number, type, value, json, timestampMs } = this;
     return { key, number, type, value, json, timestampMs };

@@ -83,7 +83,7 @@ function open(address: string, { maxBytes }: CallLimits): Call {
     headers: { "content-type": CONTENT_TYPE, te: "trailers" },
     body: said.readable,
     redirect: "error" as const,
-    // Without the signal, a cancelled call would stay open while it connects, or until the other side ends
+    // Without the signal, a canceled call would stay open while it connects, or until the other side ends
     // it.
     signal: ending.signal,
   };

@@ -51,7 +51,7 @@ export interface GoSide {
 /** Options of a {@linkcode GoConnection}. */
 export interface GoConnectionOptions {
   /** True if the connection stands for one that the Go member dialed. */
-  readonly theyDialled: boolean;
+  readonly theyDialed: boolean;
   readonly cluster: string;
   readonly decoders: Decoders;
 }
@@ -74,7 +74,7 @@ export class GoConnection implements Connection {
   /** The batch in the `gossip` message that this member has not answered yet. */
   #underWay: { readonly id: string; readonly batch: GoBatch } | undefined;
 
-  /** Creates a connection. With `theyDialled` it sends `hello` at once. */
+  /** Creates a connection. With `theyDialed` it sends `hello` at once. */
   constructor(side: GoSide, options: GoConnectionOptions) {
     this.#side = side;
     this.#options = options;
@@ -95,7 +95,7 @@ export class GoConnection implements Connection {
       close: () => this.end({ code: CLOSE.done, reason: "" }),
       abort: (reason) => this.#endFor(reason),
     });
-    if (options.theyDialled) this.#handshake();
+    if (options.theyDialed) this.#handshake();
   }
 
   /** True if this member merges the Go member's state. */
@@ -246,6 +246,6 @@ export class GoConnection implements Connection {
   }
 
   get #letter(): "d" | "a" {
-    return this.#options.theyDialled ? "d" : "a";
+    return this.#options.theyDialed ? "d" : "a";
   }
 }

@@ -101,7 +101,7 @@ export class GoLink implements GoSide {
 
   /** Creates a connection for a dial by this member. */
   connect(): GoConnection {
-    return this.#make({ theyDialled: false });
+    return this.#make({ theyDialed: false });
   }
 
   /** Handles a gossip request of the Go member. */
@@ -178,7 +178,7 @@ export class GoLink implements GoSide {
     try {
       await this.#reach();
       if (this.#connections.size > 0) return;
-      const connection = this.#make({ theyDialled: true });
+      const connection = this.#make({ theyDialed: true });
       if (!this.#context.offer(connection)) {
         connection.end({ code: CLOSE.goingAway, reason: "This member has stopped." });
       }
@@ -242,9 +242,9 @@ export class GoLink implements GoSide {
     });
   }
 
-  #make({ theyDialled }: { readonly theyDialled: boolean }): GoConnection {
+  #make({ theyDialed }: { readonly theyDialed: boolean }): GoConnection {
     const { cluster, decoders } = this.#context;
-    const connection = new GoConnection(this, { theyDialled, cluster, decoders });
+    const connection = new GoConnection(this, { theyDialed, cluster, decoders });
     this.#connections.add(connection);
     return connection;
   }

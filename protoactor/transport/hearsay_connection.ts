@@ -26,7 +26,7 @@ export interface HearsayConnectionOptions {
   readonly maxMessageBytes: number;
   /** The longest wait for the peer's answer to a close, in milliseconds. */
   readonly closeTimeout: number;
-  readonly dialled: boolean;
+  readonly dialed: boolean;
   /** The peer's address, the target of all letters to it. */
   readonly address: string;
   readonly decoders: Decoders;
@@ -96,7 +96,7 @@ export class HearsayConnection implements Connection {
    */
   close(code: number, reason: string): Promise<CloseInfo> {
     if (!this.#closing && !this.#isOver) {
-      const info = { code: closeCode(code, this.#options.dialled), reason: reason.slice(0, 123) };
+      const info = { code: closeCode(code, this.#options.dialed), reason: reason.slice(0, 123) };
       this.#closing = info;
       this.#stopped.resolve();
       const { runtime, closeTimeout } = this.#options;
@@ -235,9 +235,9 @@ export class HearsayConnection implements Connection {
 }
 
 /** The code that this side may send, as over a WebSocket (rule P6). */
-function closeCode(code: number, dialled: boolean): number {
-  const goingAway = dialled ? CLOSE.goingAwayDialler : CLOSE.goingAway;
-  if (code === CLOSE.goingAway || code === CLOSE.goingAwayDialler) return goingAway;
+function closeCode(code: number, dialed: boolean): number {
+  const goingAway = dialed ? CLOSE.goingAwayDialer : CLOSE.goingAway;
+  if (code === CLOSE.goingAway || code === CLOSE.goingAwayDialer) return goingAway;
   return code === CLOSE.done || (code >= 3000 && code < 5000) ? code : goingAway;
 }
 

@@ -251,7 +251,7 @@ export class ProtoactorTransport implements Transport {
       await open.writer.write(frameBytes({ kind: "open" }, target));
       await accepted(open);
       signal.throwIfAborted();
-      return this.#keep(open, { dialled: true, address: target });
+      return this.#keep(open, { dialed: true, address: target });
     } catch (cause) {
       call.cancel();
       signal.throwIfAborted();
@@ -328,7 +328,7 @@ export class ProtoactorTransport implements Transport {
     await open.writer.write(frameBytes({ kind: "accepted" }, address));
     // From here on the gossiper limits the number of connections.
     this.#streams.delete(open.call);
-    const connection = this.#keep(open, { dialled: false, address });
+    const connection = this.#keep(open, { dialed: false, address });
     if (!this.#offer(connection)) return void connection.close(GOING_AWAY.code, GOING_AWAY.reason);
     await connection.closed;
   }
@@ -352,7 +352,7 @@ export class ProtoactorTransport implements Transport {
     return true;
   }
 
-  #keep(open: OpenCall, side: { readonly dialled: boolean; readonly address: string }): HearsayConnection {
+  #keep(open: OpenCall, side: { readonly dialed: boolean; readonly address: string }): HearsayConnection {
     const connection = new HearsayConnection(open, {
       ...side,
       runtime: this.#runtime,

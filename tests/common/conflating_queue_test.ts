@@ -77,17 +77,17 @@ Deno.test("latest stream: ends once: by its signal, its reader, or after the las
   later.stream.finish();
   assertEquals(await Array.fromAsync(later.stream.readable), []);
 
-  const cancelled = makeStream();
-  await cancelled.stream.readable.cancel();
-  cancelled.stream.push({ key: "k", value: 1 });
-  cancelled.stream.finish();
+  const canceled = makeStream();
+  await canceled.stream.readable.cancel();
+  canceled.stream.push({ key: "k", value: 1 });
+  canceled.stream.finish();
 
   const finished = makeStream();
   finished.stream.push({ key: "k", value: 1 });
   finished.stream.finish();
   finished.stream.push({ key: "k", value: 2 });
   assertEquals(await Array.fromAsync(finished.stream.readable), [{ key: "k", value: 1 }]);
-  assertEquals([aborted, later, cancelled, finished].map(({ ends }) => ends()), [1, 1, 1, 1]);
+  assertEquals([aborted, later, canceled, finished].map(({ ends }) => ends()), [1, 1, 1, 1]);
 });
 
 Deno.test("latest stream: a reader that falls behind keeps few large items beside the latest of every key (R8.1)", async () => {

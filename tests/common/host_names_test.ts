@@ -24,6 +24,6 @@ Deno.test("member URL: each part that it is built of stays that part", () => {
   assertEquals(addressAt("fd00::1", { port: 7001, secure: true }), "wss://[fd00::1]:7001");
   assertEquals(addressAt("[::1]", { port: 0, secure: false }), "ws://[::1]:0");
   for (const host of HOSTILE_HOSTS) {
-    assertThrows(() => addressAt(host, { port: 1, secure: false }), HearsayError, "nothing was dialled");
+    assertThrows(() => addressAt(host, { port: 1, secure: false }), HearsayError, "nothing was dialed");
   }
 });

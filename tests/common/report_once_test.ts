@@ -24,14 +24,14 @@ Deno.test("reported reasons: a reason is reported once, and again after a succes
 Deno.test("reported reasons: ever other sources or reasons stay within the bound, and displace no continuing failure", () => {
   const reasons = new ReportOnce();
   reasons.add("first", "down");
-  reasons.add("neighbour", "down");
+  reasons.add("neighbor", "down");
   for (let each = 1; each < 2 * MAX_SUBJECTS; each++) {
-    assertEquals(reasons.shouldReport("neighbour", "down"), false);
+    assertEquals(reasons.shouldReport("neighbor", "down"), false);
     reasons.add(`place ${each}`, "down");
   }
   assertEquals(reasons.shouldReport("first", "down"), true);
-  for (let each = 0; each < MAX_REASONS; each++) reasons.add("neighbour", `reason ${each}`);
-  assertEquals([reasons.shouldReport("neighbour", "down"), reasons.shouldReport("neighbour", "reason 0")], [
+  for (let each = 0; each < MAX_REASONS; each++) reasons.add("neighbor", `reason ${each}`);
+  assertEquals([reasons.shouldReport("neighbor", "down"), reasons.shouldReport("neighbor", "reason 0")], [
     true,
     false,
   ]);

@@ -132,7 +132,7 @@ Deno.test("real runtime: is the machine's (R3.1)", async () => {
   const before = [performance.now(), Date.now()] as const;
   const { promise, resolve } = Promise.withResolvers<void>();
   realRuntime.setTimer(1, () => resolve());
-  realRuntime.setTimer(0, () => assert(false, "a cancelled timer ran"))();
+  realRuntime.setTimer(0, () => assert(false, "a canceled timer ran"))();
   await promise;
   assert(realRuntime.monotonicMs() > before[0]);
   assert(realRuntime.wallMs() >= before[1]);
@@ -149,7 +149,7 @@ Deno.test("virtual runtime: timers run by time, then by the order in which they 
   for (const { atMs, order } of timers) {
     runtime.setTimer(atMs, () => ran.push(`${runtime.monotonicMs()}/${order}`));
     // So many that the canceled ones are swept out in between.
-    for (const more of [1, 2]) runtime.setTimer(atMs + more, () => ran.push("cancelled"))();
+    for (const more of [1, 2]) runtime.setTimer(atMs + more, () => ran.push("canceled"))();
   }
   timers.sort((one, other) => one.atMs - other.atMs || one.order - other.order);
   for (const { atMs, order } of timers) expected.push(`${atMs}/${order}`);

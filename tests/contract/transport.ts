@@ -165,10 +165,10 @@ export function transportContract(name: string, makePair: () => Promise<Transpor
   });
 
   test("an end that goes away closes with 4001 where it dialed and with 1001 where it accepted (P6)", async (pair) => {
-    for (const code of [CLOSE.goingAway, CLOSE.goingAwayDialler]) {
+    for (const code of [CLOSE.goingAway, CLOSE.goingAwayDialer]) {
       const [[near, far], [farToo, nearToo]] = await bothWays(pair);
       await within(near.writable.abort(new ConnectionClosed(code, "bye")));
-      assertEquals((await within(far.closed)).code, CLOSE.goingAwayDialler);
+      assertEquals((await within(far.closed)).code, CLOSE.goingAwayDialer);
       await within(farToo.writable.abort(new ConnectionClosed(code, "bye")));
       assertEquals((await within(nearToo.closed)).code, CLOSE.goingAway);
     }
@@ -178,7 +178,7 @@ export function transportContract(name: string, makePair: () => Promise<Transpor
     for (const [from, to] of await bothWays(pair)) {
       await within(from.writable.abort(new HearsayError("timeout", "It took too long.")));
       const { code } = await within(to.closed);
-      assert(code === CLOSE.goingAway || code === CLOSE.goingAwayDialler, `${code}`);
+      assert(code === CLOSE.goingAway || code === CLOSE.goingAwayDialer, `${code}`);
     }
   });
 
@@ -212,10 +212,10 @@ export function transportContract(name: string, makePair: () => Promise<Transpor
 
   test("a dial whose signal is aborted rejects with its reason (R1.3)", async (pair) => {
     const controller = new AbortController();
-    const dialling = pair.a.dial(pair.addressOfB, { signal: controller.signal });
+    const dialing = pair.a.dial(pair.addressOfB, { signal: controller.signal });
     const reason = new Error("enough");
     controller.abort(reason);
-    assertStrictEquals(await within(assertRejects(() => dialling)), reason);
+    assertStrictEquals(await within(assertRejects(() => dialing)), reason);
     const again = pair.a.dial(pair.addressOfB, { signal: controller.signal });
     assertStrictEquals(await within(assertRejects(() => again)), reason);
   });
@@ -239,8 +239,8 @@ export function transportContract(name: string, makePair: () => Promise<Transpor
   test("a transport that closes closes its connections, and dials no more (R9.4)", async (pair) => {
     const [[near, far]] = await bothWays(pair);
     await within(pair.a.close());
-    assertEquals((await within(near.closed)).code, CLOSE.goingAwayDialler);
-    assertEquals((await within(far.closed)).code, CLOSE.goingAwayDialler);
+    assertEquals((await within(near.closed)).code, CLOSE.goingAwayDialer);
+    assertEquals((await within(far.closed)).code, CLOSE.goingAwayDialer);
     assertEquals(await readAll(near.readable), []);
     assertEquals(await readAll(far.readable), []);
     assertEquals(await readAll(pair.a.incoming), []);

@@ -164,11 +164,11 @@ Deno.test("event stream: an abort of the signal ends a stream without an error a
 Deno.test("event stream: a canceled stream is unsubscribed, and does not affect the others (R9.4)", async () => {
   const events = new EventStream();
   const { signal, listeners } = abortable();
-  const cancelled = events.subscribe("MemberBlocked", { signal });
+  const canceled = events.subscribe("MemberBlocked", { signal });
   const other = events.subscribe("MemberBlocked");
   assertEquals(listeners(), 1);
   events.publish(blocked("a"));
-  await cancelled.cancel();
+  await canceled.cancel();
   assertEquals(listeners(), 0);
   events.publish(blocked("b"));
   for await (const event of other) {
@@ -182,7 +182,7 @@ Deno.test("event stream: a canceled stream is unsubscribed, and does not affect 
   await reader.cancel();
   events.publish(blocked("d"));
   assertEquals((await read).done, true);
-  assertEquals(await names(cancelled), []);
+  assertEquals(await names(canceled), []);
   assertEquals(await names(other), []);
   events.close();
 });

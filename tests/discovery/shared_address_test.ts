@@ -103,7 +103,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "shared address: a member that itself answers at its address stops dialling it, and emits no event",
+  name: "shared address: a member that itself answers at its address stops dialing it, and emits no event",
   permissions: { net: ["127.0.0.1"] },
   async fn() {
     const { context: made, runtime, emitted } = await context({ probes: true, answers: () => SELF });

@@ -189,23 +189,23 @@ export interface ExchangeOptions {
 
 /**
  * One round with one peer, as in the gossiper: gossip, reply, acknowledgement. Every message goes through
- * `travelled`, so that no other object is shared.
+ * `traveled`, so that no other object is shared.
  */
 export function exchange(a: Engine, b: Engine, { clock, lose }: ExchangeOptions): Exchanged {
   const { delta: request, sent, holds: asked } = note(a, a.prepareGossip(b.view.id));
   if (lose === "request") return { request, sent, reply: undefined, ack: undefined };
-  const { holds } = note(b, b.applyIncoming(a.view.id, travelled(request), clock.now));
+  const { holds } = note(b, b.applyIncoming(a.view.id, traveled(request), clock.now));
   const { delta, sent: replySent } = note(b, b.disseminate(a.view.id, { holds, asked: new Map(asked) }));
   const reply = { delta, holds, sent: replySent };
   if (lose === "reply") return { request, sent, reply, ack: undefined };
   note(a, a.handleAck(sent, new Map(holds), clock.now));
-  const { holds: ack } = note(a, a.applyIncoming(b.view.id, travelled(delta), clock.now));
+  const { holds: ack } = note(a, a.applyIncoming(b.view.id, traveled(delta), clock.now));
   if (lose !== "ack") note(b, b.handleAck(replySent, new Map(ack), clock.now));
   return { request, sent, reply, ack };
 }
 
 /** A delta as received: equal text, other objects, and no stamps of the sender. */
-export function travelled(delta: Delta): Delta {
+export function traveled(delta: Delta): Delta {
   return structuredClone({
     ...delta,
     members: delta.members.map((member) => ({

@@ -220,7 +220,7 @@ Deno.test("examples: print the errors of their flags", async () => {
     ["--seed", "here"],
     /^--seed must be an address such as ws:\/\/127\.0\.0\.1:7001/,
   );
-  await assertGivesUp("node", ["--set", "colour=blue"], /^--set: blue is not JSON/);
+  await assertGivesUp("node", ["--set", "color=blue"], /^--set: blue is not JSON/);
   await assertGivesUp("consensus", ["now"], /^Unknown argument: "now"/);
 });
 

@@ -29,12 +29,12 @@ async function dialByTransport(): Promise<void> {
   const server = new WebSocketTransport({ ...limits, listen: { port: 0, tls }, insecure: true });
   const client = new WebSocketTransport({ ...limits, caCerts });
   const { port } = new URL(server.address!);
-  const dialled = await client.dial(`wss://${NAME}:${port}#127.0.0.1`, { signal });
+  const dialed = await client.dial(`wss://${NAME}:${port}#127.0.0.1`, { signal });
   const { value: accepted } = await server.incoming.getReader().read();
-  await dialled.writable.getWriter().write({ type: "ack", id: "1", holds: new Map() });
+  await dialed.writable.getWriter().write({ type: "ack", id: "1", holds: new Map() });
   await accepted!.writable.getWriter().write({ type: "ack", id: "2", holds: new Map() });
   const [there, here] = await Promise.all(
-    [accepted!, dialled].map(({ readable }) => readable.getReader().read()),
+    [accepted!, dialed].map(({ readable }) => readable.getReader().read()),
   );
   console.log(`passed: ${JSON.stringify([there!.value, here!.value])}`);
   for (const address of [`wss://other.test:${port}#127.0.0.1`, `wss://${NAME}:${port}#127.0.0.3`]) {

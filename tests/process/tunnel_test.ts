@@ -4,13 +4,13 @@ import { Program } from "./program.ts";
 
 function start(nameServerPort: number): Program {
   const program = new URL("tunnel.ts", import.meta.url).pathname;
-  // The name is dialled, so that the permission has to be for all.
+  // The name is dialed, so that the permission has to be for all.
   return new Program({
     args: ["run", "--no-prompt", "--no-check", "--allow-net", program, `${nameServerPort}`],
   });
 }
 
-Deno.test("wss: a name is dialled at the address behind its #, its certificate is checked, and nothing is left", async () => {
+Deno.test("wss: a name is dialed at the address behind its #, its certificate is checked, and nothing is left", async () => {
   await using program = start(0);
   assertEquals((await program.ended()).code, 0, program.errors);
   const [passed, ...refused] = program.lines;
@@ -24,7 +24,7 @@ Deno.test("wss: a name is dialled at the address behind its #, its certificate i
 });
 
 dnsTest(
-  "wss: a seed that is a name is dialled at each of its addresses, so that islands behind it meet",
+  "wss: a seed that is a name is dialed at each of its addresses, so that islands behind it meet",
   async () => {
     await using server = await DnsServer.start({ hosts: { "orders.test": ["127.0.0.1", "127.0.0.2"] } });
     await using program = start(server.nameServer.port);

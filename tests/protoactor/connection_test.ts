@@ -54,9 +54,9 @@ class FakeSide implements GoSide {
 }
 
 /** The gossiper's end of a connection to the member. */
-function connect(theyDialled: boolean) {
+function connect(theyDialed: boolean) {
   const side = new FakeSide();
-  const connection = new GoConnection(side, { theyDialled, ...OPTIONS });
+  const connection = new GoConnection(side, { theyDialed, ...OPTIONS });
   const reader = connection.readable.getReader();
   const writer = connection.writable.getWriter();
   const received: Message[] = [];

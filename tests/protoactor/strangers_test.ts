@@ -212,9 +212,9 @@ Deno.test("inbound stream: a member that another named with a wrong address is s
   await send(connectRequestBytes({ id: "g", address: "127.0.0.1:99" }));
   await send(request(here, "127.0.0.1:99"));
   await answerAs("g");
-  const dialling = transport.dial(`protoactor://${there}`, { signal: new AbortController().signal });
+  const dialing = transport.dial(`protoactor://${there}`, { signal: new AbortController().signal });
   await runtime.advance(100);
-  const connection = await dialling;
+  const connection = await dialing;
   await connection.writable.getWriter().write({ type: "hello", id: "1" } as Message);
   await runtime.advance(100);
   assertEquals(received.map(({ target }) => target.address), [there]);
@@ -261,9 +261,9 @@ Deno.test("inbound stream: one that the other side does not end is ended by this
     onCall: (call: Call) => void onCall(call).catch(() => {}),
   };
   await network.of(there).listen(options);
-  const dialling = transport.dial(`protoactor://${there}`, { signal: new AbortController().signal });
+  const dialing = transport.dial(`protoactor://${there}`, { signal: new AbortController().signal });
   await runtime.advance(100);
-  const connection = await dialling;
+  const connection = await dialing;
   await connection.writable.close().catch(() => {});
   await runtime.advance(100);
   const writer = await answered.promise;

@@ -23,8 +23,8 @@ Deno.test("decode: returns a message of an unknown type with its name (P7)", () 
 
 Deno.test("decode: ignores unknown fields (P7)", () => {
   const ack: Message = { type: "ack", id: "7", holds: new Map() };
-  assertEquals(read({ type: "ack", id: "7", colour: "red", holds: {} }), ack);
-  assertEquals(entryOf({ sequenceNumber: "1", colour: "red" }), tombstone("k", 1));
+  assertEquals(read({ type: "ack", id: "7", color: "red", holds: {} }), ack);
+  assertEquals(entryOf({ sequenceNumber: "1", color: "red" }), tombstone("k", 1));
 });
 
 Deno.test("decode: known versions and comparisons may have hostile ids too (P2)", () => {

@@ -147,7 +147,7 @@ async function openSession() {
     },
   };
   const runtime = new VirtualRuntime();
-  const session = new Session({ role: "dialler", host, runtime, requestTimeout: 200, handshakeTimeout: 800 });
+  const session = new Session({ role: "dialer", host, runtime, requestTimeout: 200, handshakeTimeout: 800 });
   const reader = session.readable.getReader();
   const writer = session.writable.getWriter();
   const handshake = session.handshake(new AbortController());

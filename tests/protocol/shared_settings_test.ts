@@ -101,15 +101,15 @@ Deno.test("SettingsDiffer: members whose durations cannot work together refuse e
   assertEquals([...new Set(codes)], ["incompatible"]);
 });
 
-for (const [dialler, acceptor] of [["a", "b"], ["b", "a"]] as const) {
-  Deno.test(`SettingsDiffer: both sides emit it where only ${dialler} dials`, async () => {
+for (const [dialer, acceptor] of [["a", "b"], ["b", "a"]] as const) {
+  Deno.test(`SettingsDiffer: both sides emit it where only ${dialer} dials`, async () => {
     const configs = {
       a: { gossipInterval: 1_000, heartbeatExpiration: 20_000 },
       b: { gossipInterval: 100, heartbeatExpiration: 1_500 },
     };
     await using cluster = new TestCluster(["a", "b"], { fixed: false });
     for (const id of ["a", "b"] as const) await cluster.make(id, { config: configs[id] }).gossiper.start();
-    await cluster.publish(["a", "b"], { to: [dialler] });
+    await cluster.publish(["a", "b"], { to: [dialer] });
     await cluster.runUntil(() => cluster.members.every((member) => emittedDifferences(member).length > 0));
     await cluster.advance(10_000);
     for (const member of cluster.members) assertEquals(emittedDifferences(member).length, 1, member.id);

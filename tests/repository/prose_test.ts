@@ -43,3 +43,12 @@ Deno.test("prose: counts the names of mod.ts", () => {
   assertEquals(namesOf('export { a } from "./a.ts";\nexport {\n  b,\n  type C,\n} from "./b.ts";\n'), 3);
   assertEquals(namesOf('export type { A, B } from "./a.ts";'), 2);
 });
+
+Deno.test("prose: refuses British spelling in comments and texts, and leaves attributes alone", () => {
+  const source = `
+/** The neighbour is dialled. */
+export const a = "Its behaviour is recognised.";
+const page = "An aria-labelledby attribute names a label.";
+`;
+  assertEquals(quoted(faultsOfSource(source)), ["2 neighbour", "2 dialled", "3 behaviour", "3 recognised"]);
+});

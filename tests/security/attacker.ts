@@ -245,7 +245,7 @@ export class Insider implements AsyncDisposable {
       id: hello.member.id,
       incarnation: hello.incarnation,
       tokenHash: await tokenHash(token),
-      side: "dialler",
+      side: "dialer",
     });
     return { ...hello, signature: await this.signing.sign(text) };
   }

@@ -237,7 +237,7 @@ const IMPOSTORS: readonly (readonly [string, Impostor, RegExp])[] = [
     return answerOf(hello, await proofOf(token, { claims: { token: "0".repeat(32) } }));
   }, /made for another connection/],
   [
-    "sends the dialler's own token back",
+    "sends the dialer's own token back",
     ({ hello, token }) => Promise.resolve(answerOf(hello, token)),
     /proof is invalid/,
   ],
@@ -395,10 +395,10 @@ Deno.test("browsers: a page of any origin is refused with 403 unless it is allow
 
 Deno.test("dial: a path or credentials in the host of a record are never sent", async () => {
   const asked: string[] = [];
-  const dialled = Promise.withResolvers<void>();
+  const dialed = Promise.withResolvers<void>();
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, ({ url }) => {
     asked.push(new URL(url).pathname);
-    if (asked.length > 1) dialled.resolve();
+    if (asked.length > 1) dialed.resolve();
     return new Response(null, { status: 404 });
   });
   const { port } = server.addr;
@@ -413,7 +413,7 @@ Deno.test("dial: a path or credentials in the host of a record are never sent", 
   const delta = deltaOf([...hosts.map((host, at) => stateOf(`a${at}`, host)), stateOf("good", "127.0.0.1")]);
   wire.say({ type: "gossip", liveness: { count: 0 }, id: "d2", memberId: "mallory", delta });
   // When the good one is dialed a second time, the others have been due.
-  await abortable(dialled.promise, AbortSignal.timeout(10_000));
+  await abortable(dialed.promise, AbortSignal.timeout(10_000));
   assertEquals(new Set(asked), new Set(["/gossip"]));
   await server.shutdown();
 });

@@ -82,7 +82,7 @@ function bytesOf(messages: readonly Message[]): number {
 /** The cost of so many messages of a kind for a member that knows many others, after it has sent the peer all state. */
 async function costOf(make: Making): Promise<{ readonly sent: number; readonly msPerByte: number }> {
   await using cluster = new TestCluster(["a", "A"]);
-  // The connection that the smaller id dialled stays.
+  // The connection that the smaller id dialed stays.
   await cluster.make("a", { cluster: { discovery: seeds([]) } }).gossiper.start();
   await using peer = new ScriptedPeer(cluster, "A");
   const deltas = IDS.map((id) =>

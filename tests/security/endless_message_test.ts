@@ -46,7 +46,7 @@ class HandClock implements Runtime {
 }
 
 /** A connection over a socket under the control of the test. */
-function connected({ dialled }: { readonly dialled: boolean }) {
+function connected({ dialed }: { readonly dialed: boolean }) {
   const clock = new HandClock();
   const sent: string[] = [];
   const closes: [number, string][] = [];
@@ -62,7 +62,7 @@ function connected({ dialled }: { readonly dialled: boolean }) {
   new SocketConnection(socket as unknown as WebSocket, {
     runtime: clock,
     limits: LIMITS,
-    dialled,
+    dialed,
     remote: "the peer",
   });
   const receive = (data: string) => void socket.dispatchEvent(new MessageEvent("message", { data }));
@@ -72,20 +72,20 @@ function connected({ dialled }: { readonly dialled: boolean }) {
 const REASON = "No message came to an end for long, and no answer to a ping.";
 
 Deno.test("SocketConnection: a peer whose message does not end is asked by a ping, and closed where no answer comes", () => {
-  for (const dialled of [true, false]) {
-    const { clock, sent, closes, receive } = connected({ dialled });
+  for (const dialed of [true, false]) {
+    const { clock, sent, closes, receive } = connected({ dialed });
     receive(PONG_TEXT);
     clock.pass(SILENT_MS - 1);
     assertEquals([sent, closes], [[], []]);
     clock.pass(1);
     assertEquals([sent, closes], [[PING_TEXT], []]);
     clock.pass(PONG_WITHIN_MS);
-    assertEquals(closes, [[dialled ? CLOSE.goingAwayDialler : CLOSE.goingAway, REASON]]);
+    assertEquals(closes, [[dialed ? CLOSE.goingAwayDialer : CLOSE.goingAway, REASON]]);
   }
 });
 
 Deno.test("SocketConnection: a peer that says something, or answers the ping, is not closed for its silence", () => {
-  const { clock, sent, closes, receive } = connected({ dialled: true });
+  const { clock, sent, closes, receive } = connected({ dialed: true });
   for (let times = 0; times < 10; times++) {
     clock.pass(SILENT_MS / 2);
     receive(PONG_TEXT);
@@ -101,13 +101,13 @@ Deno.test("SocketConnection: a peer that says something, or answers the ping, is
 });
 
 Deno.test("SocketConnection: an acceptor sends nothing before the peer's first message, and closes all the same", () => {
-  const { clock, sent, closes } = connected({ dialled: false });
+  const { clock, sent, closes } = connected({ dialed: false });
   clock.pass(SILENT_MS + PONG_WITHIN_MS);
   assertEquals([sent, closes.length], [[], 1]);
 });
 
 Deno.test("SocketConnection: a process that did not run reads what waits before it closes a peer for its silence", () => {
-  const { clock, closes, receive } = connected({ dialled: true });
+  const { clock, closes, receive } = connected({ dialed: true });
   clock.pass(SILENT_MS);
   clock.pass(60_000, { suspended: true });
   assertEquals(closes, []);
@@ -135,7 +135,7 @@ function frame(opcode: number, length: number, { masked }: { readonly masked: bo
 }
 
 /** A socket of Deno, and the peer's end of its connection. */
-async function opened(side: "accepted" | "dialled") {
+async function opened(side: "accepted" | "dialed") {
   if (side === "accepted") {
     const { promise, resolve } = Promise.withResolvers<WebSocket>();
     const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {
@@ -174,13 +174,13 @@ async function opened(side: "accepted" | "dialled") {
   return { socket, tcp, end: () => Promise.resolve(listener.close()) };
 }
 
-for (const side of ["accepted", "dialled"] as const) {
+for (const side of ["accepted", "dialed"] as const) {
   Deno.test(`SocketConnection: reads no further from a peer that does not answer the closing, ${side}`, async () => {
     const { socket, tcp, end } = await opened(side);
     const connection = new SocketConnection(socket, {
       runtime: realRuntime,
       limits: LIMITS,
-      dialled: side === "dialled",
+      dialed: side === "dialed",
       remote: "the peer",
     });
     const masked = side === "accepted";

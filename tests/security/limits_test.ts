@@ -240,7 +240,7 @@ Deno.test("handshake: messages that wait for a peer's proof are bounded in bytes
       },
     },
     limits: { maxMessageBytes, highWaterMark: 1, closeTimeout: 1_000, maxMessagesPerSecond: 1_000 },
-    dialled: true,
+    dialed: true,
     remote: "a peer",
     guard: {
       incoming: () => new Promise(() => {}),

@@ -9,14 +9,14 @@ Deno.test("memory network: a fixed delay delays dials, messages and closes for e
   const { runtime, network, a, b } = world;
   network.setFaults({ delayMs: 10 }, { from: a.address, to: b.address });
   network.setFaults({ delayMs: 5 }, { from: b.address, to: a.address });
-  const dialling = a.dial(b.address, { signal: never });
+  const dialing = a.dial(b.address, { signal: never });
   await runtime.advance(9);
   assertEquals(world.accepted.length, 1);
   await runtime.advance(1);
   assertEquals(world.accepted.length, 2);
-  assertEquals(await stateOf(dialling), "pending");
+  assertEquals(await stateOf(dialing), "pending");
   await runtime.advance(5);
-  const near = new End(await dialling);
+  const near = new End(await dialing);
   const far = world.accepted[1]!;
   near.send("one");
   await runtime.advance(9.5);

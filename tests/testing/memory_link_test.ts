@@ -63,11 +63,11 @@ Deno.test("memory network: a cut of one direction breaks a connection, also one 
   await assertRejects(() => a.dial(b.address, { signal: never }), HearsayError, "is cut");
   assertEquals(world.accepted.length, 1);
   network.setFaults({ delayMs: 5 }, { from: b.address });
-  const dialling = assertRejects(() => a.dial(b.address, { signal: never }), HearsayError, "is cut");
+  const dialing = assertRejects(() => a.dial(b.address, { signal: never }), HearsayError, "is cut");
   await runtime.advance(1);
   network.cut(a.address, b.address);
   await runtime.advance(10);
-  await dialling;
+  await dialing;
   assertEquals(world.accepted[1]!.ended?.code, 0);
 });
 
@@ -107,18 +107,18 @@ Deno.test("memory network: messages, dials and closes to a paused address are de
   const writer = near.writable.getWriter();
   for (const id of ["1", "2"]) await writer.write({ type: "ack", id, holds: new Map() });
   await writer.close();
-  let dialled = false;
-  const dialling = a.dial(b.address, { signal }).then(() => dialled = true);
+  let dialed = false;
+  const dialing = a.dial(b.address, { signal }).then(() => dialed = true);
   const received: string[] = [];
   const reading = (async () => {
     for await (const message of far.readable) received.push(message.type === "ack" ? message.id : "");
   })();
   await runtime.advance(60_000);
-  assertEquals([received, dialled], [[], false]);
+  assertEquals([received, dialed], [[], false]);
   network.resume(b.address);
   await runtime.advance(0);
-  assertEquals([received, dialled], [["1", "2"], true]);
-  await Promise.all([reading, dialling]);
+  assertEquals([received, dialed], [["1", "2"], true]);
+  await Promise.all([reading, dialing]);
   assertEquals((await far.closed).code, 1000);
 });
 

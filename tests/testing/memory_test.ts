@@ -129,9 +129,9 @@ Deno.test("memory network: a connection counts as open at an address until that 
   const [a, b] = [network.transport("a", 1), network.transport("b", 1)];
   const open = () => [network.openAt(a.address), network.openAt(b.address), network.openAt("memory://c:1")];
   assertEquals(open(), [0, 0, 0]);
-  const dialling = a.dial(b.address, { signal: never });
+  const dialing = a.dial(b.address, { signal: never });
   await runtime.advance(20);
-  const near = await dialling;
+  const near = await dialing;
   assertEquals(open(), [1, 1, 0]);
   await near.writable.close();
   assertEquals(open(), [0, 1, 0]);

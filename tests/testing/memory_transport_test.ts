@@ -39,7 +39,7 @@ Deno.test("memory network: a transport that closes waits for its own messages un
   await runtime.advance(1);
   await closing;
   assertEquals(far.received, ["last"]);
-  assertEquals(far.ended, { code: CLOSE.goingAwayDialler, reason: "The transport was closed." });
+  assertEquals(far.ended, { code: CLOSE.goingAwayDialer, reason: "The transport was closed." });
   assertEquals(world.accepted[1]!.received, ["of a connection that is closed already"]);
   assertEquals(runtime.timers, 0);
 });
@@ -52,7 +52,7 @@ Deno.test("memory network: messages to a transport that closes are dropped (R9.4
   await runtime.settle();
   assertEquals(runtime.timers, 1);
   await a.close();
-  assertEquals([runtime.timers, far.ended?.code], [0, CLOSE.goingAwayDialler]);
+  assertEquals([runtime.timers, far.ended?.code], [0, CLOSE.goingAwayDialer]);
 });
 
 Deno.test("memory network: a dial leaves nothing at its signal, however it ends (R9.4)", async () => {

@@ -99,7 +99,7 @@ export class Admission {
       return busy("The check of this client failed.");
     };
     try {
-      const admitted = this.#recognise(request, remote);
+      const admitted = this.#recognize(request, remote);
       return admitted instanceof Promise ? admitted.then(accept).catch(fail) : accept(admitted);
     } catch (error) {
       return fail(error);
@@ -150,7 +150,7 @@ export class Admission {
     return true;
   }
 
-  #recognise(
+  #recognize(
     request: Request,
     remote: Deno.Addr | undefined,
   ): Admitted | Response | undefined | Promise<Admitted | Response | undefined> {

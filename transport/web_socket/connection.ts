@@ -53,7 +53,7 @@ export interface SocketConnectionOptions {
   readonly runtime: Runtime;
   readonly limits: SocketLimits;
   /** True if this side dialed: it may send fewer close codes, and must avoid the delay of 44 ms (rule P5). */
-  readonly dialled: boolean;
+  readonly dialed: boolean;
   /** The peer's address, for logs. */
   readonly remote: string;
   /** Checks every message, if the peer has to prove its identity. */
@@ -133,7 +133,7 @@ export class SocketConnection implements Connection {
   close(code: number, reason: string): Promise<CloseInfo> {
     const socket = this.#socket;
     if (socket && !this.#closing) {
-      this.#closing = { code: sendableCode(code, this.#options.dialled), reason: shortReason(reason) };
+      this.#closing = { code: sendableCode(code, this.#options.dialed), reason: shortReason(reason) };
       this.#stopWaiting?.();
       this.#cancelSilenceTimer();
       const { runtime, limits } = this.#options;
@@ -162,7 +162,7 @@ export class SocketConnection implements Connection {
     const leftMs = this.#usedMs + SILENT_MS - askedMs;
     if (leftMs > 0) return this.#watchSilence(leftMs, () => this.#onSilence());
     const socket = this.#socket!;
-    const mayAsk = this.#wasHeard || this.#options.dialled;
+    const mayAsk = this.#wasHeard || this.#options.dialed;
     if (mayAsk && socket.readyState === WebSocket.OPEN) socket.send(PING_TEXT);
     this.#watchSilence(PONG_WITHIN_MS, () => {
       if (this.#usedMs >= askedMs) return this.#onSilence();
@@ -267,7 +267,7 @@ export class SocketConnection implements Connection {
   async #write(message: Message): Promise<void> {
     const socket = this.#socket;
     if (!socket || this.#closing) throw this.#notOpen();
-    const { limits, dialled, guard } = this.#options;
+    const { limits, dialed, guard } = this.#options;
     const passed = guard?.outgoing(message) ?? message;
     const text = encode(passed instanceof Promise ? await passed : passed);
     if (this.#closing || !this.#socket) throw this.#notOpen();
@@ -281,7 +281,7 @@ export class SocketConnection implements Connection {
       void this.close(CLOSE.goingAway, "The connection is not open.");
       throw this.#notOpen();
     }
-    if (dialled && waitsForAck(text)) socket.send(PING_TEXT);
+    if (dialed && waitsForAck(text)) socket.send(PING_TEXT);
     socket.send(text);
     await this.#room(socket);
   }
@@ -334,9 +334,9 @@ function waitsForAck(text: string): boolean {
 }
 
 /** The code that this side may send: a dialer has 1000 and 3000–4999 (rule P6). */
-function sendableCode(code: number, dialled: boolean): number {
-  const goingAway = dialled ? CLOSE.goingAwayDialler : CLOSE.goingAway;
-  if (code === CLOSE.goingAway || code === CLOSE.goingAwayDialler) return goingAway;
+function sendableCode(code: number, dialed: boolean): number {
+  const goingAway = dialed ? CLOSE.goingAwayDialer : CLOSE.goingAway;
+  if (code === CLOSE.goingAway || code === CLOSE.goingAwayDialer) return goingAway;
   return code === CLOSE.done || (code >= 3000 && code < 5000) ? code : goingAway;
 }
 

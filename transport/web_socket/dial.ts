@@ -34,14 +34,14 @@ export function dialUrl(address: string, path: string): URL {
     throw new HearsayError(
       "connection",
       `An address must be a ws: or wss: URL without a user and a fragment, was ${describe(address)}; ` +
-        "nothing was dialled.",
+        "nothing was dialed.",
     );
   }
   if (url.pathname === "/") url.pathname = path;
   return url;
 }
 
-/** The address behind the `#` of a URL with a name: the name is dialled there, with its certificate. */
+/** The address behind the `#` of a URL with a name: the name is dialed there, with its certificate. */
 export function addressIn({ hash }: URL): string | undefined {
   const address = hash.slice(1);
   const isAddress = /^[\d.]+$|^\[[\da-f:.]+\]$/i.test(address) && isHost(address);

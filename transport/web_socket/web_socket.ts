@@ -55,9 +55,9 @@ export const MAX_UNTAKEN_CONNECTIONS = 128;
  * const server = new WebSocketTransport({ ...options, listen: { port: 0 } });
  * const client = new WebSocketTransport(options);
  *
- * const dialled = await client.dial(server.address!, { signal: new AbortController().signal });
+ * const dialed = await client.dial(server.address!, { signal: new AbortController().signal });
  * const accepted = (await server.incoming.getReader().read()).value!;
- * await dialled.writable.getWriter().write({ type: "ack", id: "1", holds: new Map() });
+ * await dialed.writable.getWriter().write({ type: "ack", id: "1", holds: new Map() });
  * const { value } = await accepted.readable.getReader().read();
  * assertEquals(value, { type: "ack", id: "1", holds: new Map() });
  *
@@ -248,7 +248,7 @@ export class WebSocketTransport implements Transport {
     throw new HearsayError(
       "connection",
       "The `url` of a member must be a ws: or wss: URL without credentials, query or fragment, was " +
-        `${describe(member.url)}; nothing was dialled.`,
+        `${describe(member.url)}; nothing was dialed.`,
     );
   }
 
@@ -273,7 +273,7 @@ export class WebSocketTransport implements Transport {
     const token = credentials?.token;
     const { signal } = deadline;
     const { socket, tunnel } = await this.#open(url, { headers, token, tokenIn, signal });
-    const connection = this.#keep(socket, { dialled: true, remote: url.href, guard: credentials?.guard });
+    const connection = this.#keep(socket, { dialed: true, remote: url.href, guard: credentials?.guard });
     if (tunnel) void connection.closed.then(() => this.#endTunnel(tunnel));
     if (socket.protocol === SUBPROTOCOL) return connection;
     void connection.close(CLOSE.invalid, `The subprotocol must be ${SUBPROTOCOL}.`);
@@ -301,9 +301,9 @@ export class WebSocketTransport implements Transport {
     const tunnel = new Tunnel({ hostname, port: Number(url.port || 443), password, caCerts });
     this.#tunnels.add(tunnel);
     try {
-      const dialled = new URL(url);
-      dialled.hash = "";
-      return { socket: await openSocket(dialled, { ...options, client: tunnel.client }), tunnel };
+      const dialed = new URL(url);
+      dialed.hash = "";
+      return { socket: await openSocket(dialed, { ...options, client: tunnel.client }), tunnel };
     } catch (error) {
       await this.#endTunnel(tunnel);
       if (options.signal.aborted || tunnel.failure === undefined) throw error;
@@ -371,7 +371,7 @@ export class WebSocketTransport implements Transport {
     socket: WebSocket,
     { remote, place }: { readonly remote: string; readonly place: ConnectionSlot },
   ): void {
-    const connection = this.#keep(socket, { dialled: false, remote, guard: place.admitted?.guard });
+    const connection = this.#keep(socket, { dialed: false, remote, guard: place.admitted?.guard });
     place.upgraded({
       get usedMs() {
         return connection.usedMs;
@@ -385,7 +385,7 @@ export class WebSocketTransport implements Transport {
 
   #keep(
     socket: WebSocket,
-    side: Pick<SocketConnectionOptions, "dialled" | "remote" | "guard">,
+    side: Pick<SocketConnectionOptions, "dialed" | "remote" | "guard">,
   ): SocketConnection {
     const connection = new SocketConnection(socket, {
       runtime: this.#runtime,

@@ -14,7 +14,7 @@ import {
   settle,
   tell,
   TestClock,
-  travelled,
+  traveled,
   valueOf,
 } from "../harness.ts";
 
@@ -25,7 +25,7 @@ function push(from: Engine, to: Engine, ids: readonly string[], { clock, lose = 
   readonly relay?: boolean;
 }): string[] {
   const { delta } = note(from, from.push(to.view.id, ids));
-  const { members } = travelled({ ...message(), members: delta.members });
+  const { members } = traveled({ ...message(), members: delta.members });
   if (!lose) note(to, to.applyPush(from.view.id, { delta: { members }, relay }, clock.now));
   return delta.members.map((each) => `${each.id} ${each.entries.map(({ number }) => number)}`);
 }

@@ -20,7 +20,7 @@ import {
   settle,
   tell,
   TestClock,
-  travelled,
+  traveled,
   valueOf,
 } from "../harness.ts";
 import { EARLIER } from "../incarnations.ts";
@@ -171,7 +171,7 @@ Deno.test("digest: a message of a process whose incarnation is over confirms not
   tell(a, "c", memberDelta("b", makeIncarnation(clock.wallMs + 5, 0.5), [entry("own", 1, 2)]), clock);
   assertEquals(a.view.phase, "diffusing");
   // Its last message was under way for long.
-  note(a, a.applyIncoming("b", travelled(b.disseminate("a").delta), clock.now));
+  note(a, a.applyIncoming("b", traveled(b.disseminate("a").delta), clock.now));
   assertEquals([a.view.phase, a.view.acknowledgedBy(1)], ["diffusing", 0]);
 });
 

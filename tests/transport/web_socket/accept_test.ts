@@ -50,7 +50,7 @@ Deno.test("upgrade: one without its key is 400 (P1)", async () => {
   assertMatch(head, /^HTTP\/1\.1 400 /);
 });
 
-Deno.test("upgrade: authorise refuses with 401 or 403 before it, and an exception in it with 403 (P1)", async () => {
+Deno.test("upgrade: authorize refuses with 401 or 403 before it, and an exception in it with 403 (P1)", async () => {
   const server = new WebSocketTransport({
     ...OPTIONS,
     listen: { port: 0 },
@@ -93,14 +93,14 @@ Deno.test("close: an upgrade that does not reach its client in time, or before i
         return response!;
       },
     );
-    const dialling = RawPeer.dial(`ws://127.0.0.1:${service.addr.port}`);
+    const dialing = RawPeer.dial(`ws://127.0.0.1:${service.addr.port}`);
     await answered;
     assertEquals(runtime.set, [3_000]);
     if (end === "close") await transport.close();
     else runtime.fire(3_000);
     assertEquals(runtime.set, []);
     resolve();
-    using peer = (await dialling).peer;
+    using peer = (await dialing).peer;
     assertEquals((await peer.readFrame()).code, 1001);
     await transport.close();
     assertEquals(await Array.fromAsync(transport.incoming), []);

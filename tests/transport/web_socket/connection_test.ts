@@ -13,7 +13,7 @@ import { ACK, ackOf, messageOf, readAll } from "./messages.ts";
 
 Deno.test("connection: messages pass both ways, in order (P2)", async () => {
   await using two = await pair();
-  for (const [from, to] of [[two.dialled, two.accepted], [two.accepted, two.dialled]] as const) {
+  for (const [from, to] of [[two.dialed, two.accepted], [two.accepted, two.dialed]] as const) {
     const writer = from.writable.getWriter();
     const reader = to.readable.getReader();
     for (let id = 0; id < 20; id++) await writer.write(ackOf(id));
@@ -23,7 +23,7 @@ Deno.test("connection: messages pass both ways, in order (P2)", async () => {
 
 Deno.test("connection: a message of the largest size passes both ways (P2)", async () => {
   await using two = await pair();
-  for (const [from, to] of [[two.dialled, two.accepted], [two.accepted, two.dialled]] as const) {
+  for (const [from, to] of [[two.dialed, two.accepted], [two.accepted, two.dialed]] as const) {
     const message = messageOf(OPTIONS.maxMessageBytes, "ü");
     await from.writable.getWriter().write(message);
     assertEquals((await to.readable.getReader().read()).value, message);
@@ -31,14 +31,14 @@ Deno.test("connection: a message of the largest size passes both ways (P2)", asy
 });
 
 Deno.test("connection: a message too large to receive closes with 4413, on both sides with one reason (P2)", async () => {
-  await using two = await pair({ dialler: { maxMessageBytes: 100_000 } });
+  await using two = await pair({ dialer: { maxMessageBytes: 100_000 } });
   const reading = two.accepted.readable.getReader().read();
-  await two.dialled.writable.getWriter().write(messageOf(OPTIONS.maxMessageBytes + 1));
+  await two.dialed.writable.getWriter().write(messageOf(OPTIONS.maxMessageBytes + 1));
   const error = await assertRejects(() => reading, ConnectionClosed);
   assertEquals(error.closeCode, CLOSE.tooLarge);
   const info = { code: 4413, reason: "A message is larger than 65536 bytes." };
   assertEquals(await two.accepted.closed, info);
-  assertEquals(await two.dialled.closed, info);
+  assertEquals(await two.dialed.closed, info);
 });
 
 Deno.test("connection: a message too large to send is not sent, and closes with 4413 (P2)", async () => {
@@ -139,7 +139,7 @@ Deno.test("connection: the dialer sends a ping just before a message of more tha
 });
 
 Deno.test("connection: the side that accepted sends no ping, because its messages do not wait (P5)", async () => {
-  const { socket, connection } = fake({ dialled: false });
+  const { socket, connection } = fake({ dialed: false });
   socket.quick = true;
   const message = messageOf(5_000);
   await connection.writable.getWriter().write(message);
@@ -203,38 +203,38 @@ Deno.test("connection: a write to a socket that ended without notice rejects, an
   await assertRejects(() => connection.writable.getWriter().write(ACK), ConnectionClosed);
   assertEquals(socket.sent, []);
   runtime.fire(LIMITS.closeTimeout);
-  assertEquals((await connection.closed).code, CLOSE.goingAwayDialler);
+  assertEquals((await connection.closed).code, CLOSE.goingAwayDialer);
 });
 
 // ---- closing (P6)
 
 Deno.test("connection: a close of the writable closes with 1000, and the messages before it are read first (P6)", async () => {
   await using two = await pair();
-  const writer = two.dialled.writable.getWriter();
+  const writer = two.dialed.writable.getWriter();
   await writer.write(ACK);
   await writer.close();
   assertEquals(await readAll(two.accepted.readable), [ACK]);
-  assertEquals(await readAll(two.dialled.readable), []);
+  assertEquals(await readAll(two.dialed.readable), []);
   assertEquals(await two.accepted.closed, { code: 1000, reason: "" });
-  assertEquals(await two.dialled.closed, { code: 1000, reason: "" });
+  assertEquals(await two.dialed.closed, { code: 1000, reason: "" });
 });
 
 Deno.test("connection: an abort or a cancel with a ConnectionClosed closes with its code, from either side (P6)", async () => {
-  for (const side of ["dialled", "accepted"] as const) {
+  for (const side of ["dialed", "accepted"] as const) {
     for (const by of ["abort", "cancel"] as const) {
       await using two = await pair();
       const reason = new ConnectionClosed(CLOSE.refused, "another cluster");
       if (by === "abort") await two[side].writable.abort(reason);
       else await two[side].readable.cancel(reason);
       const info = { code: 4403, reason: "another cluster" };
-      assertEquals(await two.dialled.closed, info);
+      assertEquals(await two.dialed.closed, info);
       assertEquals(await two.accepted.closed, info);
     }
   }
 });
 
 Deno.test("connection: going away is 1001 from the side that accepted, and 4001 from the dialer (P6)", async () => {
-  for (const [closer, other, code] of [["server", "dialled", 1001], ["client", "accepted", 4001]] as const) {
+  for (const [closer, other, code] of [["server", "dialed", 1001], ["client", "accepted", 4001]] as const) {
     await using two = await pair();
     const reading = readAll(two[other].readable);
     await two[closer].close();
@@ -246,7 +246,7 @@ Deno.test("connection: going away is 1001 from the side that accepted, and 4001 
 
 Deno.test("connection: a code that this side may not send becomes going away (P6)", () => {
   for (
-    const [dialled, given, sent] of [
+    const [dialed, given, sent] of [
       [true, 1000, 1000],
       [true, 1001, 4001],
       [true, 1011, 4001],
@@ -260,7 +260,7 @@ Deno.test("connection: a code that this side may not send becomes going away (P6
       [false, 4413, 4413],
     ] as const
   ) {
-    const { socket, connection } = fake({ dialled });
+    const { socket, connection } = fake({ dialed });
     void connection.close(given, "");
     assertEquals(socket.closes[0]?.code, sent, `${given}`);
     socket.over(sent);
@@ -274,10 +274,10 @@ Deno.test("connection: any other reason of an abort is going away, and none is a
   stopped.socket.over(4001);
   await aborting;
   const done = fake();
-  const cancelling = done.connection.readable.cancel();
+  const canceling = done.connection.readable.cancel();
   assertEquals(done.socket.closes, [{ code: 1000, reason: "" }]);
   done.socket.over(1000);
-  await cancelling;
+  await canceling;
 });
 
 Deno.test("connection: a second close, by either side, changes nothing (P6)", async () => {

@@ -11,9 +11,9 @@ Deno.test("dial: a client that finds another subprotocol after opening closes wi
   await using _ = closeEverything(client);
   using tcp = listenTcp();
   for (const headers of [{}, { "sec-websocket-protocol": "hearsay.v1" }]) {
-    const dialled = client.dial(tcp.address, { signal: never });
+    const dialed = client.dial(tcp.address, { signal: never });
     using peer = await RawPeer.accept(tcp.listener, headers);
-    const error = await assertRejects(() => dialled, HearsayError, "must speak the subprotocol hearsay.v2");
+    const error = await assertRejects(() => dialed, HearsayError, "must speak the subprotocol hearsay.v2");
     assertEquals(error.code, "incompatible");
     const frame = await peer.readFrame();
     assertEquals([frame.opcode, frame.code], [8, 4400]);
@@ -64,11 +64,11 @@ Deno.test("dial: an abort of the signal ends one to a mute peer at once, with th
   const reason = new Error("enough");
   await assertRejects(() => client.dial(tcp.address, { signal: AbortSignal.abort(reason) }), Error, "enough");
   const controller = new AbortController();
-  const dialled = client.dial(tcp.address, { signal: controller.signal });
+  const dialed = client.dial(tcp.address, { signal: controller.signal });
   using peer = new RawPeer(await tcp.listener.accept());
   await peer.readHead();
   controller.abort(reason);
-  assertEquals(await dialled.catch((error) => error), reason);
+  assertEquals(await dialed.catch((error) => error), reason);
 });
 
 Deno.test("dial: connectTimeout ends one that no signal ends (P4)", async () => {
@@ -76,10 +76,10 @@ Deno.test("dial: connectTimeout ends one that no signal ends (P4)", async () => 
   const client = new WebSocketTransport({ ...OPTIONS, runtime, connectTimeout: 3_000 });
   await using _ = closeEverything(client);
   using tcp = listenTcp();
-  const dialled = client.dial(tcp.address, { signal: never });
+  const dialed = client.dial(tcp.address, { signal: never });
   using _peer = new RawPeer(await tcp.listener.accept());
   runtime.fire(3_000);
-  const error = await assertRejects(() => dialled, HearsayError, "took longer than 3000 ms");
+  const error = await assertRejects(() => dialed, HearsayError, "took longer than 3000 ms");
   assertEquals(error.code, "timeout");
   assertEquals(runtime.set, []);
 });
@@ -87,9 +87,9 @@ Deno.test("dial: connectTimeout ends one that no signal ends (P4)", async () => 
 Deno.test("dial: one under way when the transport closes, and one after, are refused as stopped (R9.4)", async () => {
   const client = new WebSocketTransport(OPTIONS);
   using tcp = listenTcp();
-  const dialled = client.dial(tcp.address, { signal: never });
+  const dialed = client.dial(tcp.address, { signal: never });
   using _peer = new RawPeer(await tcp.listener.accept());
-  const refused = assertRejects(() => dialled, HearsayError, "The transport is closed");
+  const refused = assertRejects(() => dialed, HearsayError, "The transport is closed");
   await client.close();
   assertEquals((await refused).code, "stopped");
   const late = await assertRejects(() => client.dial(tcp.address, { signal: never }), HearsayError);

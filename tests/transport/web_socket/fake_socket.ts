@@ -40,13 +40,13 @@ class FakeSocket extends EventTarget {
 }
 
 /** A connection over a {@linkcode FakeSocket}, with timers fired by the test. */
-export function fake(options: { dialled?: boolean; guard?: Guard } = {}) {
+export function fake(options: { dialed?: boolean; guard?: Guard } = {}) {
   const socket = new FakeSocket();
   const runtime = new HandRuntime();
   const connection = new SocketConnection(socket as unknown as WebSocket, {
     runtime,
     limits: LIMITS,
-    dialled: options.dialled ?? true,
+    dialed: options.dialed ?? true,
     remote: "the peer",
     guard: options.guard,
   });

@@ -15,15 +15,15 @@ export const OPTIONS: WebSocketTransportOptions = { path: "gossip", maxMessageBy
 export const never = new AbortController().signal;
 
 /** Two transports, and a connection between them. */
-export async function pair(options: { dialler?: object; acceptor?: object } = {}) {
+export async function pair(options: { dialer?: object; acceptor?: object } = {}) {
   const server = new WebSocketTransport({ ...OPTIONS, listen: { port: 0 }, ...options.acceptor });
-  const client = new WebSocketTransport({ ...OPTIONS, ...options.dialler });
-  const dialled = await client.dial(server.address!, { signal: never });
+  const client = new WebSocketTransport({ ...OPTIONS, ...options.dialer });
+  const dialed = await client.dial(server.address!, { signal: never });
   const accepted = await take(server);
   return {
     server,
     client,
-    dialled,
+    dialed,
     accepted,
     [Symbol.asyncDispose]: async () => void await Promise.all([server.close(), client.close()]),
   };

@@ -69,10 +69,10 @@ Deno.test("upgrade: after close, and after a cancel of incoming, clients get 503
   assertEquals(response?.status, 503);
   assertEquals(await response?.text(), "This member has stopped.\n");
 
-  const cancelled = new WebSocketTransport(OPTIONS);
-  await cancelled.incoming.cancel();
-  assertEquals((await cancelled.handler(request()))?.status, 503);
-  await cancelled.close();
+  const canceled = new WebSocketTransport(OPTIONS);
+  await canceled.incoming.cancel();
+  assertEquals((await canceled.handler(request()))?.status, 503);
+  await canceled.close();
 });
 
 Deno.test("upgrade: clients above the limit of waiting connections get 503 (P1)", async () => {
@@ -97,11 +97,11 @@ Deno.test("handler: a service mounts it in its own server, and may answer the ot
   const address = `127.0.0.1:${service.addr.port}`;
   assertEquals(transport.address, undefined);
   assertEquals(await (await fetch(`http://${address}/members`)).text(), "the service's own");
-  const dialled = await client.dial(`ws://${address}`, { signal: never });
+  const dialed = await client.dial(`ws://${address}`, { signal: never });
   const accepted = await take(transport);
-  assertEquals(dialled.remote, `ws://${address}/gossip`);
+  assertEquals(dialed.remote, `ws://${address}/gossip`);
   assertMatch(accepted.remote, /^127\.0\.0\.1:\d+$/);
-  await dialled.writable.getWriter().write(ACK);
+  await dialed.writable.getWriter().write(ACK);
   assertEquals((await accepted.readable.getReader().read()).value, ACK);
   await Promise.all([client.close(), transport.close()]);
   await service.shutdown();
@@ -121,15 +121,15 @@ Deno.test("close: a mute server does not keep a dialer: its close timer ends the
   const runtime = new HandRuntime();
   const client = new WebSocketTransport({ ...OPTIONS, runtime, closeTimeout: 700 });
   using tcp = listenTcp();
-  const dialling = client.dial(tcp.address, { signal: never });
+  const dialing = client.dial(tcp.address, { signal: never });
   using peer = await RawPeer.accept(tcp.listener, { "sec-websocket-protocol": SUBPROTOCOL });
-  const dialled = await dialling;
+  const dialed = await dialing;
   const closing = client.close();
   const frame = await peer.readFrame();
   assertEquals([frame.opcode, frame.code], [8, 4001]);
-  assert(!await settled(dialled.closed));
+  assert(!await settled(dialed.closed));
   runtime.fire(700);
-  assertEquals(await dialled.closed, { code: 4001, reason: "This member has stopped." });
+  assertEquals(await dialed.closed, { code: 4001, reason: "This member has stopped." });
   await closing;
   assertEquals(runtime.set, []);
 });
@@ -171,7 +171,7 @@ Deno.test("addressOf: refuses a host or a URL with more parts than that (P1)", a
   assertEquals(transport.addressOf(member), "ws://10.0.0.5:7001");
   assertEquals(transport.addressOf({ ...member, url: "wss://p.example/m" }), "wss://p.example/m");
   const addressOf = (changed: object) => () => transport.addressOf({ ...member, ...changed });
-  for (const host of HOSTILE_HOSTS) assertThrows(addressOf({ host }), HearsayError, "nothing was dialled");
-  for (const url of HOSTILE_URLS) assertThrows(addressOf({ url }), HearsayError, "nothing was dialled");
+  for (const host of HOSTILE_HOSTS) assertThrows(addressOf({ host }), HearsayError, "nothing was dialed");
+  for (const url of HOSTILE_URLS) assertThrows(addressOf({ url }), HearsayError, "nothing was dialed");
   await transport.close();
 });
