@@ -29,7 +29,7 @@ import {
   TYPE,
 } from "../../engine/types.ts";
 
-/** The defaults of the gossiper. */
+/** The defaults of the gossiper, with fewer keys for each member. */
 export const SETTINGS: EngineSettings = {
   gossipInterval: 300,
   gossipRequestTimeout: 500,

@@ -79,10 +79,20 @@ const LIMITS: readonly [keyof typeof DEFAULT_CONFIG, number, number, PartialConf
   ["maxMessageBytes", 16_384, 33_554_432],
   ["maxConnections", 1, 100_000, { gossipFanOut: 1 }],
   ["maxMembers", 1, 100_000],
+  ["maxKeysPerMember", 16, 1_000_000],
+  ["maxStateBytes", 16_384, 1_073_741_824],
+  ["maxConnectionsPerAddress", 1, 100_000],
+  ["maxHandshakes", 1, 100_000],
+  ["maxMessagesPerSecond", 10, 1_000_000, { gossipInterval: 1_000 }],
   ["maxHeldBytes", 1_048_576, 1_099_511_627_776],
   ["eventCapacity", 1, 1_000_000],
   ["maxBackoff", 10, 3_600_000],
 ];
+
+Deno.test("configuration: the limits of every numeric setting are tested (R12.3)", () => {
+  const numeric = Object.entries(DEFAULT_CONFIG).filter(([, value]) => typeof value === "number");
+  assertEquals(LIMITS.map(([field]) => field).sort(), numeric.map(([field]) => field).sort());
+});
 
 for (const [field, least, most, besides = {}] of LIMITS) {
   Deno.test(`configuration: ${field} must be from ${least} to ${most} (R12.3)`, () => {

@@ -102,8 +102,10 @@ Deno.test("start: starts the loop, with the first round at once (R1.2)", async (
   await a.gossiper.start();
   await b.gossiper.start();
   assert(a.value("a", HEARTBEAT_KEY) !== undefined);
+  const first = a.gossiper.getState(HEARTBEAT_KEY).get("a")!.sequenceNumber;
   await cluster.advance(300);
   assertEquals(b.value("a", "k"), "before");
+  assertEquals(a.gossiper.getState(HEARTBEAT_KEY).get("a")!.sequenceNumber, first + 1);
 });
 
 Deno.test("start: an aborted signal rejects with its reason and starts nothing (R1.2)", async () => {

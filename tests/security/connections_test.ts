@@ -56,7 +56,7 @@ Deno.test("handshake: members with one key find each other and share state; a me
   assertEquals(ada.members.map(({ id }) => id), ["ada", "ben"]);
 });
 
-Deno.test("token: a client is refused with 401 before the upgrade if its token is invalid in any way", async () => {
+Deno.test("token: a client is refused with 401 before the upgrade without a token, and for seven faults of one", async () => {
   await using ada = await member("ada");
   const authority = authorityOf(ada.address)!;
   assertEquals(await Wire.status(ada.address), 401);

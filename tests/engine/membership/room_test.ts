@@ -320,7 +320,7 @@ Deno.test("room: the refusal of a member emits one event in an expiration, whate
   assertEquals(told().length, 1_025);
 });
 
-Deno.test("room: a member that was dropped is active no more, and no repair of its state begins (E12, E15)", () => {
+Deno.test("room: hearsay that is removed to make a place is active no more, and no repair of its state begins (E12, E15)", () => {
   const clock = new TestClock();
   const a = stranger("a", clock, { maxMembers: 3 });
   const b = stranger("b", clock);
