@@ -45,7 +45,7 @@ function costOfOne(members: number): { heapBytes: number; cpuMs: number; bytes: 
   const [selfId, peerId] = [memberId(0), memberId(1)];
   measured.applyIncoming(peerId, { members: [memberState(1)], ...NO_DIGESTS }, moment(1));
   peer.applyIncoming(selfId, { members: [memberState(0)], ...NO_DIGESTS }, moment(1));
-  const greeting = ({ view: { digest, active } }: Engine, id: string) => ({
+  const greeting = ({ view: { digest, activeHash: active } }: Engine, id: string) => ({
     id,
     incarnation: LIFE,
     digest,

@@ -152,7 +152,7 @@ async function benchQuiet(report: Report, { Scuttle, PeerState }: GrapevineModul
   const scuttle = new Scuttle(peers);
   scuttle.updateKnownState(memberIds(MANY).map((id) => [id, HEARTBEAT_KEY, 1, 1]));
   await new Promise((resolve) => setImmediate(resolve));
-  const { digest, active } = engine.view;
+  const { digest, activeHash: active } = engine.view;
   const incarnation = engine.view.incarnationOf(peerId)!;
   engine.applyHello({ id: peerId, incarnation, digest, active, count: 1 }, moment(2));
   let ms = 2;

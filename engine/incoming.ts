@@ -111,9 +111,9 @@ export class Incoming {
       membership.heartbeat(peerId, now);
     }
     if (!liveness.vector) return;
-    const { active } = liveness.vector;
+    const { incarnationsHash } = liveness.vector;
     // A peer that names members by tags does not know that both have the same active members.
-    peer?.recordIncarnationsHash(active);
+    peer?.recordIncarnationsHash(incarnationsHash);
     heartbeats.apply(liveness.vector, now);
   }
 

@@ -105,17 +105,17 @@ export interface Delta {
 
 /**
  * A set of active members as base64url digits: bit `i`, most significant first, stands for the active id at index `i` in
- * the order of the UTF-8 bytes. Both sides must have the same `active`.
+ * the order of the UTF-8 bytes. Both sides must have equal hashes of these ids.
  */
 export type MemberSet = string;
 
 /**
- * The heartbeat counts known to a member, as one digit each (rule L2). With `active`, `counts` has one character for each
+ * The heartbeat counts known to a member, as one digit each (rule L2). With `incarnationsHash`, `counts` has one character for each
  * active member, in the order of the ids' UTF-8 bytes. Without it, five for each member: four of its tag, one of its count.
  */
 export interface LivenessVector {
   /** The hash of the active members and their incarnations; absent if members are named by tags. */
-  readonly active?: string;
+  readonly incarnationsHash?: string;
   /** A digit is the count divided by this, rounded down, modulo 64. */
   readonly stride: number;
   /** Base64url digits; `.` for a member without a fresh count. */

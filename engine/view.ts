@@ -91,7 +91,7 @@ export class EngineView {
   }
 
   /** The hash of the active ids. */
-  get active(): string {
+  get activeHash(): string {
     return this.#parts.store.activeHash;
   }
 

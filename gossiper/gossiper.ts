@@ -67,7 +67,7 @@ export class Gossiper implements GossiperLike {
       ...gossiper.#engineHost.view.footprint,
       sessions: gossiper.#running?.served ?? 0,
     });
-    stateNameOf = (gossiper) => `${gossiper.#engineHost.view.digest}/${gossiper.#engineHost.view.active}`;
+    stateNameOf = (gossiper) => `${gossiper.#engineHost.view.digest}/${gossiper.#engineHost.view.activeHash}`;
   }
 
   /**

@@ -108,7 +108,7 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
       oldestVersion: OLDEST_VERSION,
       settings: this.#sharedSettings,
       digest: view.digest,
-      active: view.active,
+      active: view.activeHash,
       ...(this.#options.publicKey !== undefined && { publicKey: this.#options.publicKey }),
     };
   }

@@ -54,8 +54,10 @@ export function readLiveness(fields: Fields): Liveness {
   const live = readObject(fields.live, place);
   const stride = readWhole(live.stride, place.field("stride"), { min: 1, max: MAX_STRIDE });
   const counts = readCounts(live.counts, place.field("counts"));
-  const active = live.active === undefined ? {} : { active: readHash(live.active, place.field("active")) };
-  return { count, vector: { ...active, stride, counts } };
+  const hash = live.active === undefined
+    ? {}
+    : { incarnationsHash: readHash(live.active, place.field("active")) };
+  return { count, vector: { ...hash, stride, counts } };
 }
 
 const NOT_DIGITS = /[^A-Za-z0-9_-]/;

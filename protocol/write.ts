@@ -104,10 +104,10 @@ function entryText(entry: SentEntry & { readonly timestampMs?: number }): string
 /** The sender's heartbeat count, and those of other members. */
 function livenessText({ count, vector }: Liveness): string {
   if (!vector) return `"count":${count}`;
-  const { active, stride, counts } = vector;
+  const { incarnationsHash: hash, stride, counts } = vector;
   // Nothing in it needs an escape: hexadecimal digits, numbers and base64url digits.
   return `"count":${count},"live":{${
-    active ? `"active":"${active}",` : ""
+    hash ? `"active":"${hash}",` : ""
   }"stride":${stride},"counts":"${counts}"}`;
 }
 

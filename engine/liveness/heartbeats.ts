@@ -163,10 +163,10 @@ export class Heartbeats {
   /** Applies a peer's vector; ignores one about other active members than here. */
   apply(vector: LivenessVector, now: Instant): void {
     if (!this.#trustsVectors) return;
-    const { active, stride, counts } = vector;
-    if (active === undefined) return this.#applyTagged(vector, now);
+    const { incarnationsHash, stride, counts } = vector;
+    if (incarnationsHash === undefined) return this.#applyTagged(vector, now);
     const { states } = this.#store.sorted;
-    if (active !== this.#store.incarnationsHash || counts.length !== states.length) return;
+    if (incarnationsHash !== this.#store.incarnationsHash || counts.length !== states.length) return;
     for (const [index, state] of states.entries()) {
       if (state) this.#applyDigit(state, digitAt(counts, index), { stride, now });
     }
@@ -194,10 +194,14 @@ export class Heartbeats {
   #vector(peerIncarnations: string | undefined, left: number): LivenessVector {
     const { sorted } = this.#store;
     const { states } = sorted;
-    const active = this.#store.incarnationsHash;
+    const { incarnationsHash } = this.#store;
     const room = Math.max(0, Math.min(left, this.#settings.maxMessageBytes / VECTOR_DIVISOR));
-    if (peerIncarnations === active && states.length <= room) {
-      return { active, stride: this.#stride, counts: states.map((state) => this.#digit(state)).join("") };
+    if (peerIncarnations === incarnationsHash && states.length <= room) {
+      return {
+        incarnationsHash,
+        stride: this.#stride,
+        counts: states.map((state) => this.#digit(state)).join(""),
+      };
     }
     let counts = "";
     const most = Math.min(states.length, Math.floor(room / TAGGED_DIGITS));

@@ -32,7 +32,7 @@ export function showMembers({ members }: MemberDeltas): string {
 }
 
 export function showLiveness({ count, vector }: Liveness): string {
-  return `♥${count}${vector ? ` ${vector.active?.slice(0, 4) ?? "tags"} ${vector.counts}` : ""}`;
+  return `♥${count}${vector ? ` ${vector.incarnationsHash?.slice(0, 4) ?? "tags"} ${vector.counts}` : ""}`;
 }
 
 export function showDelta(delta: Delta): string {

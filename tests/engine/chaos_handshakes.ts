@@ -108,7 +108,7 @@ export class Handshakes {
 
   #helloOf({ id, engine }: Node): Hello {
     const count = engine.view.heartbeatOf(id)?.number ?? 0;
-    const { incarnation, digest, active } = engine.view;
+    const { incarnation, digest, activeHash: active } = engine.view;
     return { id, incarnation, digest, active, count, sentMs: this.#timeline.nowMs };
   }
 

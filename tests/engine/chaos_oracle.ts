@@ -126,7 +126,7 @@ export class Oracle {
       view.phase === engine.view.phase,
       `its phase is ${engine.view.phase}, but ${view.phase} was emitted`,
     );
-    const claim = `${engine.view.digest} ${engine.view.active} ${engine.view.phase}`;
+    const claim = `${engine.view.digest} ${engine.view.activeHash} ${engine.view.phase}`;
     if (claim !== view.claim) view.print = undefined;
     // Other engines' state only grows: a claim that held stays true while nothing changes here.
     if (!isWhole && view.print !== undefined) return;
@@ -285,7 +285,7 @@ export class Oracle {
 
   #checkDigests(one: Process, other: Process): void {
     if (
-      one.engine.view.active !== other.engine.view.active ||
+      one.engine.view.activeHash !== other.engine.view.activeHash ||
       one.engine.view.digest !== other.engine.view.digest
     ) return;
     const [mine, theirs] = [this.print(one), this.print(other)];

@@ -139,7 +139,7 @@ export function greet(a: Engine, b: Engine, clock: TestClock) {
     id: engine.view.id,
     incarnation: engine.view.incarnation,
     digest: engine.view.digest,
-    active: engine.view.active,
+    active: engine.view.activeHash,
     count: engine.view.heartbeatOf(engine.view.id)?.number ?? 0,
   });
   const byB = note(b, b.applyHello(helloOf(a), clock.now)).refusal;
@@ -301,7 +301,7 @@ export function tell(
 
 /** Silences an engine that signs, by repeated handshakes of another process with its id and key (rule E1). */
 export function silence(engine: Engine, clock: TestClock): void {
-  const { id, digest, active } = engine.view;
+  const { id, digest, activeHash: active } = engine.view;
   for (let times = 0; !engine.view.isFenced; times++) {
     if (times === 3) throw new Error("Three handshakes did not silence it.");
     const incarnation = makeIncarnation(clock.wallMs + 3_600_000 * (times + 1), 0.5);

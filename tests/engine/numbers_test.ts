@@ -124,7 +124,7 @@ Deno.test("handshake: an incarnation more than a year ahead is refused as invali
   const before = makeIncarnation(clock.wallMs, 0.5);
   note(a, a.applyIncoming("b", message(memberDelta("b", before, [entry("k", 1, 1)])), clock.now));
   const ahead = makeIncarnation(clock.wallMs + 367 * DAY_MS, 0.5);
-  const hello = { id: "b", incarnation: ahead, digest: b.view.digest, active: b.view.active };
+  const hello = { id: "b", incarnation: ahead, digest: b.view.digest, active: b.view.activeHash };
   assertEquals(note(a, a.applyHello(hello, clock.now)).refusal, "invalid");
   assertEquals([valueOf(a, "b", "k"), a.view.incarnationOf("b")], [1, before]);
 });

@@ -34,7 +34,7 @@ const ROUND_TRIPS: readonly (Message | Ping | Pong)[] = [
   },
   gossip([memberDelta("a", [entry("k", 4, 1)], { count: 2 ** 52 }), memberDelta("b", [], { count: 1 })], {
     count: 2 ** 52,
-    vector: { active: ACTIVE, stride: 2 ** 20, counts: "AZaz09-_." },
+    vector: { incarnationsHash: ACTIVE, stride: 2 ** 20, counts: "AZaz09-_." },
   }),
   { ...gossip([]), delta: { ...delta([]), agreeing: "AZaz09-_" } },
   { ...gossip([]), delta: { ...delta([]), agreeing: "" } },

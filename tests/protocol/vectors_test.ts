@@ -170,7 +170,7 @@ Deno.test("vectors: the counts that a receiver knows after a digit (L2)", async 
   for (const { stride, known, digit, count } of decode) {
     const { store, state } = heardOnce(known);
     const counts = `${digit}..`;
-    heartbeatsOf(store, stride).apply({ active: store.incarnationsHash, stride, counts }, NOW);
+    heartbeatsOf(store, stride).apply({ incarnationsHash: store.incarnationsHash, stride, counts }, NOW);
     assertEquals(state.heartbeatCount, count, `${known} ${digit}`);
   }
 });

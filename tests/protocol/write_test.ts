@@ -42,7 +42,7 @@ Deno.test("encode: writes a gossip that asks for members with its known versions
 Deno.test("encode: writes a reply as documented (P2)", () => {
   const text = encode({
     type: "reply",
-    liveness: { count: 41, vector: { active: ACTIVE, stride: 5, counts: "A_-.9" } },
+    liveness: { count: 41, vector: { incarnationsHash: ACTIVE, stride: 5, counts: "A_-.9" } },
     id: "7",
     delta: { ...delta([memberDelta("b", [entry("k", 1, null)])], true), agreeing: "-A" },
     holds: new Map([["a", { incarnation: LIFE, number: 3 }]]),

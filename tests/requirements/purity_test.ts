@@ -139,7 +139,7 @@ function runScript(seed: number, { random = 0.25 }: { readonly random?: number }
     output.push(
       written([
         engine.view.digest,
-        engine.view.active,
+        engine.view.activeHash,
         engine.view.phase,
         engine.view.blockedMembers(),
         engine.view.footprint,

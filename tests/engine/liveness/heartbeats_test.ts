@@ -64,7 +64,7 @@ class Setup {
   }
 
   apply(counts: string, { active = this.store.incarnationsHash }: { active?: string } = {}): void {
-    this.heartbeats.apply({ active, stride: STRIDE, counts }, this.now);
+    this.heartbeats.apply({ incarnationsHash: active, stride: STRIDE, counts }, this.now);
   }
 }
 
@@ -132,7 +132,11 @@ Deno.test("Heartbeats.takeLiveness: sends no vector where two members are all, a
 Deno.test("Heartbeats.takeLiveness: digits need no names for a peer with the same incarnations, and tags for another (L2)", () => {
   const setup = new Setup(["b", "c"]);
   setup.heartbeats.applyCount(setup.of("b"), 9, setup.now);
-  assertEquals(setup.send().vector, { active: setup.store.incarnationsHash, stride: STRIDE, counts: "E.A" });
+  assertEquals(setup.send().vector, {
+    incarnationsHash: setup.store.incarnationsHash,
+    stride: STRIDE,
+    counts: "E.A",
+  });
   setup.nowMs = 100;
   const tagged = `${setup.of("b").tag}E${setup.of("self").tag}A`;
   assertEquals(setup.send({ peerIncarnations: "other" }).vector, { stride: STRIDE, counts: tagged });

@@ -68,7 +68,7 @@ function sendVector(from: Engine, to: Engine, clock: TestClock): LivenessVector 
 
 /** The digit of a member in a vector, by index or by tag; -1 without one. */
 function digitOf(vector: LivenessVector, holder: Engine, id: string): number {
-  if (vector.active !== undefined) {
+  if (vector.incarnationsHash !== undefined) {
     return digitAt(vector.counts, [...holder.view.activeIds()].sort().indexOf(id));
   }
   const { tag } = new MemberState(id, holder.view.incarnationOf(id)!);
@@ -87,7 +87,7 @@ Deno.test("countHeartbeat: raises the own count by one an interval, and no other
   }
   tell(a!, "b", memberDelta("a", a!.view.incarnation, [], { after: 2, count: 900 }), clock);
   note(a!, a!.applyCount("a", 900, clock.now));
-  const { active, counts } = vectorFor(b!, "a", clock);
+  const { incarnationsHash: active, counts } = vectorFor(b!, "a", clock);
   for (const vector of [{ active: active!, counts: `P${counts.slice(1)}` }, { counts: `${tagOf(a!)}P` }]) {
     note(a!, a!.applyLiveness("b", { count: 1, vector: { stride: STRIDE, ...vector } }, clock.now));
   }
@@ -105,7 +105,7 @@ Deno.test("liveness: a vector raises exactly the members whose count is ahead (L
   count(d!, 2, clock);
   // It has a higher count of c than b, and the same of d.
   sendLiveness(c!, a!, clock);
-  assertEquals(vectorFor(a!, "b", clock).active !== undefined, true);
+  assertEquals(vectorFor(a!, "b", clock).incarnationsHash !== undefined, true);
   sendVector(a!, b!, clock);
   assertEquals(["a", "c", "d"].map((id) => countOf(b!, id)), [1, 10, 1]);
 });
@@ -118,7 +118,7 @@ Deno.test("liveness: members with different active members name each other by ta
   count(c!, 12, clock);
   sendLiveness(c!, a!, clock);
   const vector = vectorFor(a!, "b", clock);
-  assertEquals([vector.active, vector.counts.length], [undefined, 4 * 5]);
+  assertEquals([vector.incarnationsHash, vector.counts.length], [undefined, 4 * 5]);
   sendVector(a!, b!, clock);
   assertEquals(countOf(b!, "c"), 10);
 });

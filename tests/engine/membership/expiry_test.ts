@@ -158,7 +158,7 @@ Deno.test("block: only a later incarnation frees a member that left, no handshak
     id: "b",
     incarnation: incarnationAbove(incarnation, 0, 0),
     digest: b.view.digest,
-    active: b.view.active,
+    active: b.view.activeHash,
   };
   assertEquals(note(a, a.applyHello(hello, clock.now)).refusal, undefined);
   assertEquals(blockedAt(a), {});

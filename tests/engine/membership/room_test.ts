@@ -338,7 +338,7 @@ Deno.test("room: hearsay that is removed to make a place is active no more, and 
   const agree = () => {
     for (const engine of [a, b]) {
       note(engine, engine.applyCount("i", 1, clock.now));
-      const { digest, active } = engine.view;
+      const { digest, activeHash: active } = engine.view;
       const delta = { members: [], digest, active, partial: false };
       note(engine, engine.applyIncoming("i", delta, clock.now));
     }

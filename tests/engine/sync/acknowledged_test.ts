@@ -99,7 +99,7 @@ Deno.test("acknowledgement: an equal digest in a handshake replaces every one (E
   note(
     b,
     b.applyHello(
-      { id: "a", incarnation: a.view.incarnation, digest: b.view.digest, active: b.view.active },
+      { id: "a", incarnation: a.view.incarnation, digest: b.view.digest, active: b.view.activeHash },
       clock.now,
     ),
   );
@@ -341,7 +341,7 @@ Deno.test("acknowledgement: a forgotten pending member does not count as acknowl
   const incarnation = makeIncarnation(clock.wallMs, 0.1);
   tell(a, "p0", newcomers.map((id) => memberDelta(id, incarnation, [entry("k", 1, 1)])), clock);
   const agree = (id: string) => {
-    const equal = { members: [], digest: a.view.digest, active: a.view.active, partial: false };
+    const equal = { members: [], digest: a.view.digest, active: a.view.activeHash, partial: false };
     note(a, a.applyIncoming(id, equal, clock.now));
   };
   for (const id of [...peers, ...peers]) agree(id);

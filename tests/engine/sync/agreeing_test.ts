@@ -45,7 +45,13 @@ function passAlong(engines: readonly Engine[], clock: TestClock): Delta[] {
 
 /** A message of a peer with the same state, and with these agreeing members. */
 function agreeingOf(engine: Engine, agreeing: string): Delta {
-  return { members: [], digest: engine.view.digest, active: engine.view.active, partial: false, agreeing };
+  return {
+    members: [],
+    digest: engine.view.digest,
+    active: engine.view.activeHash,
+    partial: false,
+    agreeing,
+  };
 }
 
 Deno.test("agreeing: every member confirms through third parties without a contact of its own (E12, R3.5)", () => {

@@ -85,7 +85,7 @@ Deno.test("isQuiet: is false where the peer has not acknowledged this state, tho
   set(b!, "k", 1, clock);
   exchange(b!, a!, { clock, lose: "reply" });
   // a has the digest of b, and b has none of a since.
-  const { digest, active } = a!.view;
+  const { digest, activeHash: active } = a!.view;
   note(b!, b!.applyIncoming("a", { members: [], digest, active, partial: false }, clock.now));
   assertEquals([b!.view.phase, b!.view.isQuiet("a")], ["confirmed", false]);
   exchange(b!, a!, { clock });
@@ -130,7 +130,7 @@ Deno.test("isQuiet: is false after a late answer that the peer has less (L1, E4)
   const [a] = makeQuiet(["a", "b"], clock);
   set(a!, "k", 1, clock);
   const { sent } = a!.disseminate("b");
-  const { digest, active } = a!.view;
+  const { digest, activeHash: active } = a!.view;
   note(a!, a!.applyIncoming("b", { members: [], digest, active, partial: false }, clock.now));
   assertEquals(a!.view.phase, "confirmed");
   // An answer of b from before it had the state comes late.
@@ -159,7 +159,7 @@ Deno.test("isQuiet: is false for an unversioned peer, which reads heartbeats in 
   note(
     a,
     a.applyHello(
-      { id: "g", incarnation: NO_INCARNATION, digest: a.view.digest, active: a.view.active },
+      { id: "g", incarnation: NO_INCARNATION, digest: a.view.digest, active: a.view.activeHash },
       clock.now,
     ),
   );
@@ -169,7 +169,7 @@ Deno.test("isQuiet: is false for an unversioned peer, which reads heartbeats in 
     a,
     a.applyIncoming(
       "g",
-      { members: [], digest: a.view.digest, active: a.view.active, partial: false },
+      { members: [], digest: a.view.digest, active: a.view.activeHash, partial: false },
       clock.now,
     ),
   );

@@ -147,7 +147,7 @@ Deno.test("applyIncoming: takes a set of agreeing members only from a peer with 
     const clock = new TestClock();
     const [a, b] = makeCluster(["a", "b", "c"], clock) as [Engine, Engine];
     greet(a, b, clock);
-    const { digest, active } = a.view;
+    const { digest, activeHash: active } = a.view;
     const state = isSame ? { digest, active } : { digest: "f".repeat(16), active };
     const delta = { members: [], partial: true, ...state, agreeing: "4" };
     // b acknowledges all, so that only c is left to agree.
@@ -165,7 +165,7 @@ Deno.test("applyIncoming: a set of agreeing members counts again after a member 
   greet(a, c, clock);
   settle([a, b], { clock });
   const agreeing = () => note(a, a.disseminate("b")).delta.agreeing;
-  const { digest, active } = a.view;
+  const { digest, activeHash: active } = a.view;
   const delta = { members: [], partial: true, digest, active, agreeing: "4" };
   assertEquals(agreeing(), "w");
   note(a, a.applyIncoming("b", delta, clock.now));
@@ -191,14 +191,14 @@ function three(clock: TestClock): [Engine, Engine, Engine] {
 function isByIndex(engine: Engine, peerId: string, clock: TestClock): boolean {
   // So long that a vector is due.
   note(engine, engine.countHeartbeat(undefined, clock.advance(300)));
-  return engine.takeLiveness(peerId).vector!.active !== undefined;
+  return engine.takeLiveness(peerId).vector!.incarnationsHash !== undefined;
 }
 
 Deno.test("Engine.takeLiveness: sends no vector to an unversioned peer, and leaves it to another (L2)", () => {
   const clock = new TestClock();
   const [a] = three(clock);
   note(a, a.setTopology({ members: ["a", "b", "c", "go"], blocked: [] }, clock.now));
-  const { digest, active } = a.view;
+  const { digest, activeHash: active } = a.view;
   note(a, a.applyHello({ id: "go", incarnation: NO_INCARNATION, digest, active }, clock.now));
   clock.advance(300);
   note(a, a.countHeartbeat(undefined, clock.now));
